@@ -1,0 +1,81 @@
+/**
+ * The engine's seam: a sequence of tokens and the model's outputs after its last one. Types only; strategies are written,
+ * and tested on toy models, against these. Knows no text, no requests, no rewards.
+ */
+
+/** Next-token distribution of a policy after one token, raw: before temperature, penalties and bias. */
+export interface Distribution {
+  /** Vocabulary size V. */
+  readonly size: number
+  /** ln Σ exp(logit) over the vocabulary, nats: logprob(v) = logits[v] − logNormalizer. */
+  readonly logNormalizer: number
+  /** ln Σ exp(logit / temperature), with the sequence's own temperature (1 where that is 0). */
+  readonly temperedLogNormalizer: number
+  /** The most probable tokens, by descending logit, ties by lower id. Length K = min(128, V). */
+  readonly topIds: Int32Array
+  /** Their logits, length K. */
+  readonly topLogits: Float32Array
+  /** All logits, length V. Lent: valid until the sequence's next `output()`; copy what must live longer. */
+  readonly logits: Float32Array
+}
+
+/** What the model says after a sequence's last token. Values are lent until the sequence's next `output()`. */
+export interface Output {
+  readonly distribution: Distribution
+  /** Hidden state (transformers' `hidden_states[layer]`, 0 = embedding) of the last token, length D. Only layers asked for at `open`. */
+  hidden (layer: number): Float32Array
+  /** Mean hidden state over the fed tokens at positions ≥ `poolFrom`, length D; zeros while there are none. Only layers asked for. */
+  pooled (layer: number): Float32Array
+  /** How many tokens `pooled` covers. */
+  readonly pooledTokens: number
+}
+
+/** Counts what a request made the engine do. The engine adds to it; its owner reads it. */
+export interface ComputeLedger {
+  /** Tokens run through the model. */
+  computedTokens: number
+  /** Prompt tokens whose KV came from the prefix cache. */
+  cachedTokens: number
+  /** Model runs that carried at least one token of this owner. */
+  forwardPasses: number
+}
+
+export interface SequenceOptions {
+  /** Temperature that `temperedLogNormalizer` refers to, ≥ 0. Default 1. */
+  readonly temperature?: number
+  /** Layers whose hidden states are wanted, 0..L. Default none. */
+  readonly layers?: readonly number[]
+  /** First position that `pooled` covers. Default: the length of the first tokens. A prefix-cache match ends before it. */
+  readonly poolFrom?: number
+  /** Sequences share cached KV only with sequences of the same salt. Default ''. */
+  readonly salt?: string
+  readonly ledger?: ComputeLedger
+  /** Aborting closes the sequence; a pending `output()` rejects with the signal's reason. */
+  readonly signal?: AbortSignal
+}
+
+/** One token sequence inside an engine. Belongs to the request that opened it and must be closed by it. */
+export interface Sequence {
+  readonly tokens: readonly number[]
+  /** Adds tokens; nothing runs until `output()`. */
+  append (...tokens: number[]): void
+  /**
+   * The outputs after the last token. All that is asked in one turn of the event loop rides in the next step.
+   * One waiting token runs as a decode row, two or more as a chunk; which one is a function of this sequence's own calls, never of the load.
+   * Asking again without new tokens returns the same outputs and costs nothing.
+   */
+  output (): Promise<Output>
+  /**
+   * A copy that shares everything computed, the last outputs and the pooled sums included. Costs no forward pass.
+   * Tokens not run yet are copied too. Child and parent go on independently.
+   */
+  fork (): Sequence
+  /** Gives the KV back at the next step boundary at the latest. Idempotent. */
+  close (): void
+}
+
+/** What opens sequences: an Engine, or a toy in tests. */
+export interface SequenceSource {
+  /** @param tokens the prompt, at least one token. */
+  open (tokens: readonly number[], options?: SequenceOptions): Sequence
+}

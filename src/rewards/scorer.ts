@@ -1,0 +1,62 @@
+/**
+ * The seam between rewards and everything that uses them. Types only. A reward's public name is a family whose members
+ * (outcome, prefix) share a meaning; whoever needs a score asks for the member it needs.
+ */
+import type { Output, Sequence } from '../engine/sequence.js'
+
+/** What a member was made to score: whole answers, or any prefix of an answer. */
+export type RewardMember = 'outcome' | 'prefix'
+
+/** One chat message as the model's template takes it. */
+export interface ChatMessage {
+  readonly role: string
+  readonly content: string
+  readonly name?: string
+}
+
+/** A rendered prompt. */
+export interface Prompt {
+  readonly messages: readonly ChatMessage[]
+  readonly text: string
+  /** The policy's tokens of `text`, at least one. */
+  readonly tokens: readonly number[]
+}
+
+/** One answer, or a prefix of one, as it stands. */
+export interface Answer {
+  /** Text of the answer without template, end tokens and stop string. */
+  readonly text: string
+  /** The answer's tokens without end tokens. */
+  readonly tokens: readonly number[]
+  /** True when the answer is finished: nothing will be added. */
+  readonly final: boolean
+  /** The policy's sequence of prompt and answer; heads read its hidden states. Every token of `tokens` has been fed and `output` is its current output. */
+  readonly sequence: Sequence
+  readonly output: Output
+}
+
+/** One member's score of one answer. */
+export interface MemberScore {
+  /** As the member computes it: a logit for heads, a count or 0/1 for rules. */
+  readonly raw: number
+  /** (raw − mean) / standard deviation over the member's stored reference pool of the policy's own answers. */
+  readonly standardized: number
+}
+
+/** A score as strategies use it: the weighted sum over the rewards of a request. */
+export interface Score {
+  /** Σ weight · standardized (or raw, if the request says so). */
+  readonly value: number
+  /** Per reward name. */
+  readonly rewards: Readonly<Record<string, MemberScore>>
+}
+
+/** A scorer of answers to one prompt. Stateless per answer for heads and rules; kinds with their own KV keep it behind `Answer.sequence`. */
+export interface Scorer {
+  /** Which members are used, for the response. */
+  readonly used: ReadonlyArray<{ readonly name: string, readonly member: RewardMember, readonly version: string, readonly weight: number }>
+  /** Layers of the policy's hidden states that must be asked for when the sequence is opened. */
+  readonly layers: readonly number[]
+  /** Scores answers, in order. Fails with `scorer_failed` where a score is not a finite number. */
+  score (prompt: Prompt, answers: readonly Answer[]): Promise<Score[]>
+}
