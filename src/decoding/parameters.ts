@@ -1,0 +1,1 @@
+export type AlignmentRequest = Record<string, unknown>

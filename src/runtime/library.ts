@@ -1,0 +1,115 @@
+/**
+ * ONNX Runtime's C API, called through koffi over the shared library that onnxruntime-node ships. Only what this folder uses
+ * is declared. Knows no tensors, sessions or models. Source: onnxruntime_c_api.h, API version 30 (slots of the
+ * OrtApi struct never move).
+ */
+import { existsSync } from 'node:fs'
+import { createRequire } from 'node:module'
+import { dirname, join } from 'node:path'
+import koffi from 'koffi'
+
+/** A native pointer as koffi hands it out, or null. */
+export type Pointer = unknown
+
+const apiVersion = 30
+const require = createRequire(import.meta.url)
+
+const libraryNames: Partial<Record<NodeJS.Platform, string>> = {
+  linux: 'libonnxruntime.so.1',
+  darwin: 'libonnxruntime.1.30.0.dylib',
+  win32: 'onnxruntime.dll'
+}
+
+/** Slot in OrtApi and C prototype of each function used. Functions that return `void *` return a status, null for success. */
+const functions = {
+  getErrorMessage: [2, 'str (void *)'],
+  createEnv: [3, 'void *(int, str, _Out_ void **)'],
+  disableTelemetryEvents: [6, 'void *(void *)'],
+  createSessionFromArray: [8, 'void *(void *, void *, size_t, void *, _Out_ void **)'],
+  run: [9, 'void *(void *, void *, void *, void *, size_t, void *, size_t, void *)'],
+  createSessionOptions: [10, 'void *(_Out_ void **)'],
+  enableProfiling: [14, 'void *(void *, str)'],
+  setIntraOpNumThreads: [24, 'void *(void *, int)'],
+  sessionGetInputCount: [30, 'void *(void *, _Out_ size_t *)'],
+  sessionGetOutputCount: [31, 'void *(void *, _Out_ size_t *)'],
+  sessionGetInputName: [36, 'void *(void *, size_t, void *, _Out_ void **)'],
+  sessionGetOutputName: [37, 'void *(void *, size_t, void *, _Out_ void **)'],
+  createTensorWithData: [49, 'void *(void *, void *, size_t, int64_t *, size_t, int, _Out_ void **)'],
+  createCpuMemoryInfo: [69, 'void *(int, int, _Out_ void **)'],
+  allocatorAlloc: [75, 'void *(void *, size_t, _Out_ void **)'],
+  allocatorFree: [76, 'void *(void *, void *)'],
+  getAllocator: [78, 'void *(_Out_ void **)'],
+  releaseStatus: [93, 'void (void *)'],
+  releaseSession: [95, 'void (void *)'],
+  releaseValue: [96, 'void (void *)'],
+  releaseSessionOptions: [100, 'void (void *)'],
+  sessionEndProfiling: [110, 'void *(void *, void *, _Out_ void **)'],
+  addSessionConfigEntry: [130, 'void *(void *, str, str)'],
+  addInitializer: [150, 'void *(void *, str, void *)'],
+  createPrepackedWeightsContainer: [166, 'void *(_Out_ void **)'],
+  releasePrepackedWeightsContainer: [167, 'void (void *)'],
+  createSessionFromArrayWithPrepackedWeightsContainer: [169, 'void *(void *, void *, size_t, void *, void *, _Out_ void **)'],
+  addExternalInitializers: [210, 'void *(void *, str *, void *, size_t)']
+} as const
+
+type FunctionName = keyof typeof functions
+type NativeFunction = ((...args: unknown[]) => unknown) & { async: (...args: unknown[]) => void }
+
+/** ONNX Runtime, loaded into this process. */
+export interface OnnxRuntime {
+  readonly api: Readonly<Record<FunctionName, NativeFunction>>
+  readonly environment: Pointer
+  readonly cpuMemory: Pointer
+  readonly allocator: Pointer
+  /** e.g. "1.30.0". */
+  readonly version: string
+}
+
+let loaded: OnnxRuntime | undefined
+/** The collector would unload the library, and crash the process, if nothing held it. */
+const held: unknown[] = []
+
+/** Throws ONNX Runtime's message if a call returned a status, and releases the status. */
+export function check (api: OnnxRuntime['api'], status: unknown): void {
+  if (!status) return
+  const message = api.getErrorMessage(status) as string
+  api.releaseStatus(status)
+  throw new Error(`ONNX Runtime: ${message}`)
+}
+
+/** Calls a function whose last parameter is an output pointer, and returns that pointer. */
+export function created (api: OnnxRuntime['api'], name: FunctionName, ...args: unknown[]): Pointer {
+  const out: Pointer[] = [null]
+  check(api, api[name](...args, out))
+  return out[0]
+}
+
+function libraryPath (): string {
+  const name = libraryNames[process.platform]
+  const root = dirname(require.resolve('onnxruntime-node/package.json'))
+  const path = name === undefined ? undefined : join(root, 'bin', 'napi-v6', process.platform, process.arch, name)
+  if (path === undefined || !existsSync(path)) {
+    throw new Error(`onnxruntime-node ships no library for ${process.platform} ${process.arch}; supported are linux x64 and arm64, macOS arm64, Windows x64 and arm64`)
+  }
+  return path
+}
+
+/** Loads the library on first use; the same object afterwards. One per thread; ONNX Runtime itself is shared by the process. */
+export function loadOnnxRuntime (): OnnxRuntime {
+  if (loaded) return loaded
+  // Graph compilation needs more than koffi's default stack of 128 KiB.
+  koffi.config({ ...koffi.config(), async_stack_size: 8 << 20, sync_stack_size: 8 << 20 })
+  const library = koffi.load(libraryPath())
+  const base = library.func('void *OrtGetApiBase()')() as Pointer
+  const getApi = koffi.decode(koffi.decode(base, 0, 'void *'), koffi.proto('void *(uint32_t)'))
+  const getVersion = koffi.decode(koffi.decode(base, 8, 'void *'), koffi.proto('str ()'))
+  const table = getApi(apiVersion) as Pointer
+  if (!table) throw new Error(`onnxruntime-node ${getVersion()} does not offer C API version ${apiVersion}`)
+  const api = Object.fromEntries(Object.entries(functions).map(([name, [slot, prototype]]) =>
+    [name, koffi.decode(koffi.decode(table, slot * 8, 'void *'), koffi.proto(prototype))])) as Record<FunctionName, NativeFunction>
+  const environment = created(api, 'createEnv', 3, 'fairlead')
+  check(api, api.disableTelemetryEvents(environment))
+  held.push(library, base, table)
+  loaded = { api, environment, cpuMemory: created(api, 'createCpuMemoryInfo', 0, 0), allocator: created(api, 'getAllocator'), version: getVersion() as string }
+  return loaded
+}

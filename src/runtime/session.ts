@@ -1,0 +1,162 @@
+/**
+ * Sessions: a compiled graph and the threads that run it. Runs happen off the event loop; inputs and outputs are the
+ * caller's tensors, so a KV cache that is input and output is written in place. Knows no models.
+ */
+import koffi from 'koffi'
+import { check, created, loadOnnxRuntime, type OnnxRuntime, type Pointer } from './library.js'
+import type { Tensor } from './tensor.js'
+
+/** Weights outside the graph, by initializer name, held once for every session that uses them. */
+export class SharedWeights {
+  readonly tensors: ReadonlyMap<string, Tensor>
+  #prepacked: Pointer
+
+  constructor (tensors: ReadonlyMap<string, Tensor>) {
+    this.tensors = tensors
+    this.#prepacked = created(loadOnnxRuntime().api, 'createPrepackedWeightsContainer')
+  }
+
+  /** Where sessions keep weights in the layout of their kernels, once for all. For this folder only. */
+  get prepacked (): Pointer { return this.#prepacked }
+
+  /** Frees the weights. Sessions that use them must be disposed first. Idempotent. */
+  dispose (): void {
+    if (!this.#prepacked) return
+    loadOnnxRuntime().api.releasePrepackedWeightsContainer(this.#prepacked)
+    this.#prepacked = null
+    for (const tensor of this.tensors.values()) tensor.dispose()
+  }
+}
+
+export interface SessionOptions {
+  /** The graph's external initializers. */
+  readonly weights?: SharedWeights
+  /** Threads of one operator. Set it: in containers ONNX Runtime counts the host's cores. */
+  readonly threads: number
+  /** Where the graph runs. Only the CPU so far. */
+  readonly provider?: { readonly name: 'cpu' }
+  /** Path prefix of a profile that `endProfiling` closes. */
+  readonly profilePrefix?: string
+}
+
+function ownedString (api: OnnxRuntime['api'], allocator: Pointer, text: Pointer): string {
+  const string = koffi.decode(text, 'char', -1) as string
+  check(api, api.allocatorFree(allocator, text))
+  return string
+}
+
+function names (runtime: OnnxRuntime, session: Pointer, kind: 'Input' | 'Output'): string[] {
+  const { api, allocator } = runtime
+  const count = [0]
+  check(api, api[`sessionGet${kind}Count`](session, count))
+  return Array.from({ length: Number(count[0]) }, (_, index) => ownedString(api, allocator, created(api, `sessionGet${kind}Name`, session, index, allocator)))
+}
+
+function create (runtime: OnnxRuntime, model: Uint8Array, { weights, threads, profilePrefix }: SessionOptions): Pointer {
+  const { api, environment } = runtime
+  const options = created(api, 'createSessionOptions')
+  try {
+    check(api, api.setIntraOpNumThreads(options, threads))
+    if (profilePrefix !== undefined) check(api, api.enableProfiling(options, profilePrefix))
+    if (!weights) return created(api, 'createSessionFromArray', environment, model, model.byteLength, options)
+    // Both calls are needed: the first shares the values between sessions, the second satisfies the external references.
+    for (const [name, tensor] of weights.tensors) check(api, api.addInitializer(options, name, tensor.handle))
+    const initializers = [...weights.tensors.keys()]
+    const values = BigUint64Array.from(weights.tensors.values(), tensor => tensor.address)
+    check(api, api.addExternalInitializers(options, initializers, values, initializers.length))
+    return created(api, 'createSessionFromArrayWithPrepackedWeightsContainer', environment, model, model.byteLength, options, weights.prepacked)
+  } finally {
+    api.releaseSessionOptions(options)
+  }
+}
+
+/** Tensors by name, as C arrays of name and value pointers. */
+function pointers (tensors: ReadonlyMap<string, Tensor>, addresses: ReadonlyMap<string, bigint>): { names: BigUint64Array, values: BigUint64Array } {
+  const names = new BigUint64Array(new ArrayBuffer(8 * tensors.size))
+  const values = new BigUint64Array(new ArrayBuffer(8 * tensors.size))
+  let index = 0
+  for (const [name, tensor] of tensors) {
+    const address = addresses.get(name)
+    if (address === undefined) throw new Error(`the graph has no input or output ${JSON.stringify(name)}`)
+    names[index] = address
+    values[index++] = tensor.address
+  }
+  return { names, values }
+}
+
+/** A compiled graph. Several runs may be in flight if they write different tensors. */
+export class Session {
+  readonly inputNames: readonly string[]
+  readonly outputNames: readonly string[]
+  readonly #runtime: OnnxRuntime
+  #session: Pointer
+  #running = 0
+  #disposed = false
+  /** Addresses of the names as C strings, encoded once: a run of a decoder names over a hundred tensors. */
+  readonly #addresses = new Map<string, bigint>()
+  readonly #nameBytes: Uint8Array[] = []
+
+  private constructor (runtime: OnnxRuntime, session: Pointer) {
+    this.#runtime = runtime
+    this.#session = session
+    this.inputNames = names(runtime, session, 'Input')
+    this.outputNames = names(runtime, session, 'Output')
+    for (const name of [...this.inputNames, ...this.outputNames]) {
+      const bytes = new Uint8Array(new ArrayBuffer(Buffer.byteLength(name) + 1))
+      Buffer.from(bytes.buffer).write(name)
+      this.#nameBytes.push(bytes)
+      this.#addresses.set(name, koffi.address(bytes))
+    }
+  }
+
+  /** Compiles a graph. @throws Error with ONNX Runtime's message */
+  static create (model: Uint8Array, options: SessionOptions): Session {
+    const runtime = loadOnnxRuntime()
+    return new Session(runtime, create(runtime, model, options))
+  }
+
+  /**
+   * One forward pass. Only the outputs named are fetched, written into the tensors given; the same tensor may be an input
+   * and an output. The tensors must stay alive until the promise settles.
+   */
+  run (inputs: ReadonlyMap<string, Tensor>, outputs: ReadonlyMap<string, Tensor>): Promise<void> {
+    if (this.#disposed) return Promise.reject(new Error('the session has been disposed'))
+    const { api } = this.#runtime
+    const from = pointers(inputs, this.#addresses)
+    const to = pointers(outputs, this.#addresses)
+    this.#running++
+    return new Promise((resolve, reject) => {
+      api.run.async(this.#session, null, from.names, from.values, inputs.size, to.names, outputs.size, to.values, (error: Error | null, status: unknown) => {
+        // The closure keeps tensors and pointer arrays referenced for as long as the native code reads them.
+        void [inputs, outputs, from, to]
+        this.#running--
+        if (this.#disposed && this.#running === 0) this.#release()
+        try {
+          if (error) throw error
+          check(api, status)
+          resolve()
+        } catch (cause) {
+          reject(cause as Error)
+        }
+      })
+    })
+  }
+
+  /** Closes the profile and gives its path. */
+  endProfiling (): string {
+    const { api, allocator } = this.#runtime
+    return ownedString(api, allocator, created(api, 'sessionEndProfiling', this.#session, allocator))
+  }
+
+  /** Frees the session, after the runs in flight. Idempotent. */
+  dispose (): void {
+    if (this.#disposed) return
+    this.#disposed = true
+    if (this.#running === 0) this.#release()
+  }
+
+  #release (): void {
+    this.#runtime.api.releaseSession(this.#session)
+    this.#session = null
+  }
+}

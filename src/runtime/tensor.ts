@@ -1,0 +1,87 @@
+/** Tensors in memory that ONNX Runtime reads and writes in place. Knows no sessions. */
+import koffi from 'koffi'
+import { check, created, loadOnnxRuntime, type Pointer } from './library.js'
+
+export type DataType = 'float32' | 'uint8' | 'int8' | 'int32' | 'int64'
+export type MemoryKind = 'cpu' | 'cuda' | 'webgpu'
+export type TensorData = Float32Array | Uint8Array | Int8Array | Int32Array | BigInt64Array
+
+/** Element size in bytes, ONNX's type number and the view that shows it. */
+const types = {
+  float32: { size: 4, onnx: 1, view: Float32Array },
+  uint8: { size: 1, onnx: 2, view: Uint8Array },
+  int8: { size: 1, onnx: 3, view: Int8Array },
+  int32: { size: 4, onnx: 6, view: Int32Array },
+  int64: { size: 8, onnx: 7, view: BigInt64Array }
+} as const satisfies Record<DataType, { size: number, onnx: number, view: unknown }>
+
+const elements = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1)
+
+/** A typed, shaped view on memory. Owned tensors free it on dispose, and only then. */
+export class Tensor {
+  readonly type: DataType
+  readonly dims: readonly number[]
+  readonly memory: MemoryKind = 'cpu'
+  readonly sizeBytes: number
+  /** The elements, row-major. Invalid after dispose. */
+  readonly data: TensorData
+  #value: Pointer
+  #allocation: Pointer
+  readonly #address: bigint
+
+  private constructor (type: DataType, dims: readonly number[], data: TensorData, allocation: Pointer = null) {
+    if (data.length !== elements(dims)) throw new Error(`a tensor of shape [${dims.join(', ')}] holds ${elements(dims)} elements; got ${data.length}`)
+    const { api, cpuMemory } = loadOnnxRuntime()
+    this.type = type
+    this.dims = dims
+    this.data = data
+    this.sizeBytes = data.byteLength
+    this.#allocation = allocation
+    this.#value = created(api, 'createTensorWithData', cpuMemory, data, data.byteLength, BigInt64Array.from(dims, BigInt), dims.length, types[type].onnx)
+    this.#address = koffi.address(this.#value as never)
+  }
+
+  /** Native memory, its contents undefined; large tensors take pages only when written. */
+  static allocate (type: DataType, dims: readonly number[]): Tensor {
+    const { api, allocator } = loadOnnxRuntime()
+    const sizeBytes = elements(dims) * types[type].size
+    const allocation = created(api, 'allocatorAlloc', allocator, Math.max(sizeBytes, 1))
+    const buffer = koffi.view(allocation, sizeBytes)
+    return new Tensor(type, dims, new types[type].view(buffer), allocation)
+  }
+
+  /** Borrows a typed array of the type's own kind. */
+  static from (type: DataType, dims: readonly number[], data: TensorData): Tensor {
+    // Small arrays live on the JavaScript heap, where the collector moves them, until their buffer is asked for.
+    void data.buffer
+    return new Tensor(type, dims, data)
+  }
+
+  /** A tensor over part of this one's memory, from an element offset on. This tensor must not be disposed before it. */
+  view (elementOffset: number, dims: readonly number[]): Tensor {
+    const data = this.data.subarray(elementOffset, elementOffset + elements(dims))
+    return new Tensor(this.type, dims, data)
+  }
+
+  /** The OrtValue. For this folder only. */
+  get handle (): Pointer {
+    if (!this.#value) throw new Error('the tensor has been disposed')
+    return this.#value
+  }
+
+  /** The OrtValue's address. For this folder only. */
+  get address (): bigint {
+    if (!this.#value) throw new Error('the tensor has been disposed')
+    return this.#address
+  }
+
+  /** Gives the value, and owned memory, back. Idempotent. */
+  dispose (): void {
+    if (!this.#value) return
+    const { api, allocator } = loadOnnxRuntime()
+    api.releaseValue(this.#value)
+    this.#value = null
+    if (this.#allocation) check(api, api.allocatorFree(allocator, this.#allocation))
+    this.#allocation = null
+  }
+}
