@@ -90,7 +90,8 @@ export class Session {
   readonly outputNames: readonly string[]
   readonly #runtime: OnnxRuntime
   #session: Pointer
-  #running = 0
+  /** What native code reads and writes at the moment, kept from the collector. */
+  readonly #inFlight = new Set<unknown>()
   #disposed = false
   /** Addresses of the names as C strings, encoded once: a run of a decoder names over a hundred tensors. */
   readonly #addresses = new Map<string, bigint>()
@@ -121,22 +122,21 @@ export class Session {
    */
   run (inputs: ReadonlyMap<string, Tensor>, outputs: ReadonlyMap<string, Tensor>): Promise<void> {
     if (this.#disposed) return Promise.reject(new Error('the session has been disposed'))
-    const { api } = this.#runtime
     const from = pointers(inputs, this.#addresses)
     const to = pointers(outputs, this.#addresses)
-    this.#running++
+    const flight = [inputs, outputs, from, to]
+    this.#inFlight.add(flight)
+    const { api } = this.#runtime
     return new Promise((resolve, reject) => {
       api.run.async(this.#session, null, from.names, from.values, inputs.size, to.names, outputs.size, to.values, (error: Error | null, status: unknown) => {
-        // The closure keeps tensors and pointer arrays referenced for as long as the native code reads them.
-        void [inputs, outputs, from, to]
-        this.#running--
-        if (this.#disposed && this.#running === 0) this.#release()
+        this.#inFlight.delete(flight)
+        if (this.#disposed && this.#inFlight.size === 0) this.#release()
         try {
           if (error) throw error
           check(api, status)
           resolve()
         } catch (cause) {
-          reject(cause as Error)
+          reject(cause instanceof Error ? cause : new Error(String(cause)))
         }
       })
     })
@@ -152,7 +152,7 @@ export class Session {
   dispose (): void {
     if (this.#disposed) return
     this.#disposed = true
-    if (this.#running === 0) this.#release()
+    if (this.#inFlight.size === 0) this.#release()
   }
 
   #release (): void {

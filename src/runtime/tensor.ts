@@ -17,6 +17,11 @@ const types = {
 
 const elements = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1)
 
+/** Small typed arrays live on the JavaScript heap, where the collector moves them, until their buffer is asked for. */
+function offHeap (data: TensorData): TensorData {
+  return data.buffer.byteLength >= data.byteLength ? data : data.slice()
+}
+
 /** A typed, shaped view on memory. Owned tensors free it on dispose, and only then. */
 export class Tensor {
   readonly type: DataType
@@ -46,15 +51,13 @@ export class Tensor {
     const { api, allocator } = loadOnnxRuntime()
     const sizeBytes = elements(dims) * types[type].size
     const allocation = created(api, 'allocatorAlloc', allocator, Math.max(sizeBytes, 1))
-    const buffer = koffi.view(allocation, sizeBytes)
-    return new Tensor(type, dims, new types[type].view(buffer), allocation)
+    const View = types[type].view
+    return new Tensor(type, dims, new View(koffi.view(allocation, sizeBytes)), allocation)
   }
 
   /** Borrows a typed array of the type's own kind. */
   static from (type: DataType, dims: readonly number[], data: TensorData): Tensor {
-    // Small arrays live on the JavaScript heap, where the collector moves them, until their buffer is asked for.
-    void data.buffer
-    return new Tensor(type, dims, data)
+    return new Tensor(type, dims, offHeap(data))
   }
 
   /** A tensor over part of this one's memory, from an element offset on. This tensor must not be disposed before it. */

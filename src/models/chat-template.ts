@@ -1,0 +1,59 @@
+/**
+ * Chat messages → prompt text and tokens, by the model's own Jinja template. Templates come from model files, never from
+ * requests.
+ */
+import { randomBytes } from 'node:crypto'
+import { Template } from '@huggingface/jinja'
+import { RequestError } from '../errors.js'
+import type { GgufFile } from './gguf.js'
+import type { TemplatePiece, Tokenizer } from './tokenizer.js'
+
+export interface TemplateMessage { readonly role: string, readonly content: string, readonly name?: string }
+
+export interface ChatTemplate {
+  /** The prompt text, ready for the assistant's answer. @throws RequestError where the template refuses the messages */
+  render (messages: readonly TemplateMessage[]): string
+}
+
+/** The chat template of a GGUF file. @throws RequestError if it has none or it cannot be parsed */
+export function chatTemplateFromGguf (file: GgufFile): ChatTemplate {
+  const source = file.metadata['tokenizer.chat_template']
+  if (typeof source !== 'string') throw new RequestError('invalid_request', `${file.path}: it holds no chat template`, { param: 'model' })
+  const template = new Template(source)
+  const tokens = file.metadata['tokenizer.ggml.tokens'] as string[]
+  const special = (key: string): string => {
+    const id = file.metadata[`tokenizer.ggml.${key}_token_id`]
+    return typeof id === 'number' ? tokens[id] ?? '' : ''
+  }
+  const constants = { bos_token: special('bos'), eos_token: special('eos'), add_generation_prompt: true }
+  return {
+    render (messages) {
+      try {
+        return template.render({ ...constants, messages })
+      } catch (cause) {
+        throw new RequestError('invalid_request', `the model's chat template refuses these messages: ${cause instanceof Error ? cause.message : String(cause)}`, { param: 'messages', cause })
+      }
+    }
+  }
+}
+
+/**
+ * Renders and tokenises a chat. Control tokens come from the template only: where a message's text looks like one, it is
+ * carried through the template under a random name and tokenised as plain text, so that no message can end its turn or
+ * open another's.
+ */
+export function encodeChat (template: ChatTemplate, tokenizer: Tokenizer, messages: readonly TemplateMessage[]): { text: string, tokens: number[] } {
+  const nonce = randomBytes(8).toString('hex')
+  const hidden: string[] = []
+  const hide = (text: string): string => {
+    let shown = text
+    for (const control of tokenizer.controlTexts) {
+      shown = shown.replaceAll(control, found => `\u{F0000}${nonce}.${hidden.push(found) - 1}\u{F0001}`)
+    }
+    return shown
+  }
+  const rendered = template.render(messages.map(message => ({ ...message, role: hide(message.role), content: hide(message.content) })))
+  const pieces: TemplatePiece[] = rendered.split(new RegExp(`\u{F0000}${nonce}\\.(\\d+)\u{F0001}`, 'u'))
+    .map((part, index) => index % 2 === 0 ? { text: part, trusted: true } : { text: hidden[Number(part)]!, trusted: false })
+  return { text: pieces.map(piece => piece.text).join(''), tokens: tokenizer.encodeTemplate(pieces) }
+}

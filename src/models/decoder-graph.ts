@@ -1,0 +1,147 @@
+/**
+ * DecoderConfig → ONNX graph of a Llama-family decoder: KV cache in place, logits only of the rows asked for, every layer's
+ * hidden state an output that costs nothing if it is not fetched. Weights are external; `decoder-weights.ts` makes them under
+ * the names used here. Knows no files and no requests.
+ */
+import { GraphWriter } from '../runtime/graph.js'
+import type { DecoderConfig } from './decoder-config.js'
+import { blockSize } from './quantize.js'
+
+/** float32, or 8-bit blocks of 64 with 8-bit activations (MatMulNBits, accuracy level 4). */
+export type WeightFormat = 'f32' | 'q8'
+
+/** How many of the most probable tokens the graph lists. */
+export const topCount = 128
+
+const microsoft = 'com.microsoft'
+
+/** Matrices of a decoder: weight name → [output N, input K]. */
+export function decoderMatrices (config: DecoderConfig): Map<string, readonly [number, number]> {
+  const { hiddenSize, feedForwardSize, headSize, queryHeads, kvHeads } = config
+  const matrices = new Map<string, readonly [number, number]>()
+  for (let layer = 0; layer < config.layers; layer++) {
+    matrices.set(`layer${layer}.qkv`, [(queryHeads + 2 * kvHeads) * headSize, hiddenSize])
+    matrices.set(`layer${layer}.attention_output`, [hiddenSize, queryHeads * headSize])
+    matrices.set(`layer${layer}.gate_up`, [2 * feedForwardSize, hiddenSize])
+    matrices.set(`layer${layer}.down`, [hiddenSize, feedForwardSize])
+  }
+  return matrices.set('head', [config.vocabularySize, hiddenSize])
+}
+
+class DecoderGraph {
+  readonly graph = new GraphWriter()
+  readonly config: DecoderConfig
+  readonly format: WeightFormat
+  readonly matrices: ReadonlyMap<string, readonly [number, number]>
+  readonly epsilon: { readonly float: number }
+
+  constructor (config: DecoderConfig, format: WeightFormat) {
+    this.config = config
+    this.format = format
+    this.matrices = decoderMatrices(config)
+    this.epsilon = { float: config.normEpsilon }
+  }
+
+  /** x · Wᵀ for a named matrix. */
+  linear (x: string, name: string): string {
+    const { graph } = this
+    const [rows, columns] = this.matrices.get(name)!
+    if (this.format === 'f32') return graph.node('MatMul', [x, graph.external(name, 'float32', [columns, rows])], [graph.fresh(name)])
+    const blocks = columns / blockSize
+    return graph.node('MatMulNBits', [x, graph.external(`${name}.values`, 'uint8', [rows, blocks, blockSize]), graph.external(`${name}.scales`, 'float32', [rows, blocks])],
+      [graph.fresh(name)], { K: columns, N: rows, bits: 8, block_size: blockSize, accuracy_level: 4 }, microsoft)
+  }
+
+  /** Adds to the residual and normalises the sum. @returns [normalised, new residual] */
+  addAndNorm (x: string, residual: string, weight: string, sum: string): [string, string] {
+    const { graph } = this
+    const normalised = graph.fresh('norm')
+    graph.node('SkipSimplifiedLayerNormalization', [x, residual, graph.external(weight, 'float32', [this.config.hiddenSize])], [normalised, '', '', sum], { epsilon: this.epsilon }, microsoft)
+    return [normalised, sum]
+  }
+
+  attention (x: string, layer: number): string {
+    const { graph, config } = this
+    const shape = ['batch', config.kvHeads, 'capacity', config.headSize]
+    const past = ['key', 'value'].map(kind => graph.input(`past_${kind}_${layer}`, 'float32', shape))
+    const present = ['key', 'value'].map(kind => `present_${kind}_${layer}`)
+    for (const name of present) graph.output(name, 'float32', shape)
+    return graph.node('GroupQueryAttention', [this.linear(x, `layer${layer}.qkv`), '', '', ...past, 'seqlens_k', 'total_sequence_length', 'rope_cos', 'rope_sin'],
+      [graph.fresh('attention'), ...present],
+      { num_heads: config.queryHeads, kv_num_heads: config.kvHeads, do_rotary: 1, rotary_interleaved: config.ropeInterleaved ? 1 : 0 }, microsoft)
+  }
+
+  feedForward (x: string, layer: number): string {
+    const { graph } = this
+    const [gate, up] = [graph.fresh('gate'), graph.fresh('up')]
+    graph.node('Split', [this.linear(x, `layer${layer}.gate_up`), 'halves'], [gate, up], { axis: -1 })
+    const activated = graph.node('Mul', [gate, graph.node('Sigmoid', [gate], [graph.fresh('sigmoid')])], [graph.fresh('silu')])
+    return this.linear(graph.node('Mul', [activated, up], [graph.fresh('gated')]), `layer${layer}.down`)
+  }
+
+  /** The decoder up to the final norm. @returns normalised hidden states [batch, steps, D] */
+  body (): string {
+    const { graph, config } = this
+    const hidden = (layer: number): string => {
+      graph.output(`hidden_${layer}`, 'float32', ['batch', 'steps', config.hiddenSize])
+      return `hidden_${layer}`
+    }
+    let residual = graph.node('Gather', [graph.external('embedding', 'float32', [config.vocabularySize, config.hiddenSize]), 'input_ids'], [hidden(0)])
+    let x = graph.node('SimplifiedLayerNormalization', [residual, graph.external('layer0.attention_norm', 'float32', [config.hiddenSize])], [graph.fresh('norm')], { axis: -1, epsilon: this.epsilon })
+    for (let layer = 0; layer < config.layers; layer++) {
+      const attended = this.linear(this.attention(x, layer), `layer${layer}.attention_output`)
+      ;[x, residual] = this.addAndNorm(attended, residual, `layer${layer}.feed_forward_norm`, graph.fresh('residual'))
+      const last = layer + 1 === config.layers
+      const transformed = this.feedForward(x, layer)
+      ;[x, residual] = this.addAndNorm(transformed, residual, last ? 'final_norm' : `layer${layer + 1}.attention_norm`, last ? graph.fresh('residual') : hidden(layer + 1))
+    }
+    return graph.node('Identity', [x], [hidden(config.layers)])
+  }
+
+  /** Logits, their largest, and the largest probabilities at temperature 1 and at the row's own. */
+  head (x: string): void {
+    const { graph, config } = this
+    const rows = graph.node('Gather', [graph.node('Reshape', [x, 'flat'], [graph.fresh('flat')]), 'rows'], [graph.fresh('rows')], { axis: 0 })
+    const logits = graph.node('Identity', [this.linear(rows, 'head')], ['logits'])
+    graph.node('TopK', [logits, 'top_count'], ['top_logits', 'top_ids'], { axis: -1 })
+    const peak = (scaled: string): string =>
+      graph.node('ReduceMax', [graph.node('Softmax', [scaled], [graph.fresh('probabilities')], { axis: -1 }), 'last_axis'], [graph.fresh('peak')], { keepdims: 1 })
+    const tempered = graph.node('Mul', [logits, 'inverse_temperature'], [graph.fresh('tempered')])
+    graph.node('Concat', [peak(logits), peak(tempered)], ['peak'], { axis: -1 })
+    const top = Math.min(topCount, config.vocabularySize)
+    graph.output('logits', 'float32', ['rows', config.vocabularySize])
+    graph.output('top_logits', 'float32', ['rows', top])
+    graph.output('top_ids', 'int64', ['rows', top])
+    graph.output('peak', 'float32', ['rows', 2])
+  }
+
+  write (ropePositions: number): Uint8Array {
+    const { graph, config } = this
+    graph.input('input_ids', 'int64', ['batch', 'steps'])
+    graph.input('seqlens_k', 'int32', ['batch'])
+    graph.input('total_sequence_length', 'int32', [1])
+    graph.input('rows', 'int64', ['rows'])
+    graph.input('inverse_temperature', 'float32', ['rows', 1])
+    graph.external('rope_cos', 'float32', [ropePositions, config.headSize / 2])
+    graph.external('rope_sin', 'float32', [ropePositions, config.headSize / 2])
+    graph.constant('flat', 'int64', [2], [-1, config.hiddenSize])
+    graph.constant('halves', 'int64', [2], [config.feedForwardSize, config.feedForwardSize])
+    graph.constant('last_axis', 'int64', [1], [-1])
+    graph.constant('top_count', 'int64', [1], [Math.min(topCount, config.vocabularySize)])
+    this.head(this.body())
+    return graph.finish()
+  }
+}
+
+/**
+ * The decoder's graph. Inputs: `input_ids` int64 [b, s]; `seqlens_k` int32 [b], tokens in the sequence after the run − 1;
+ * `total_sequence_length` int32 [1], the largest of them + 1; `rows` int64 [r ≥ 1], flat indices into b·s whose logits are
+ * wanted; `inverse_temperature` float32 [r, 1]; `past_key_l`, `past_value_l` float32 [b, kv heads, capacity, head size].
+ * Outputs: `logits` [r, V]; `top_logits`, `top_ids` [r, min(128, V)]; `peak` [r, 2], the largest probability at temperature 1 and
+ * at the row's; `hidden_k` [b, s, D], transformers' hidden_states[k]; `present_key_l`, `present_value_l`, to be the same memory
+ * as the past.
+ * @param ropePositions rows of the rotary tables: the longest sequence
+ */
+export function buildDecoderGraph (config: DecoderConfig, format: WeightFormat, ropePositions: number): Uint8Array {
+  return new DecoderGraph(config, format).write(ropePositions)
+}

@@ -1,0 +1,102 @@
+/**
+ * Reads GGUF files: metadata, and tensors by name as float32. Knows no architecture. The header is parsed by
+ * @huggingface/gguf; what it says is checked against the file before anything is allocated.
+ */
+import { open, type FileHandle } from 'node:fs/promises'
+import { gguf } from '@huggingface/gguf'
+import { RequestError } from '../errors.js'
+import { encodings, type Encoding } from './dequantize.js'
+
+export interface GgufTensor {
+  /** Slowest axis first: a matrix is [rows, columns]. */
+  readonly shape: readonly number[]
+  readonly encoding: Encoding
+  /** From the start of the file, bytes. */
+  readonly offset: number
+  readonly sizeBytes: number
+}
+
+export interface GgufFile {
+  readonly path: string
+  readonly metadata: Readonly<Record<string, unknown>>
+  readonly tensors: ReadonlyMap<string, GgufTensor>
+  /** The tensor's values, row-major. @throws RequestError if the file has no such tensor */
+  read (name: string): Promise<Float32Array>
+  close (): Promise<void>
+}
+
+const largestCount = 1 << 20
+
+const broken = (path: string, why: string, cause?: unknown): RequestError =>
+  new RequestError('invalid_request', `${path} is not a usable GGUF file: ${why}`, { param: 'model', cause })
+
+async function readExactly (file: FileHandle, offset: number, sizeBytes: number): Promise<DataView> {
+  const bytes = new Uint8Array(sizeBytes)
+  for (let done = 0; done < sizeBytes;) {
+    const { bytesRead } = await file.read(bytes, done, sizeBytes - done, offset + done)
+    if (bytesRead === 0) throw new Error(`the file ends ${sizeBytes - done} bytes too early`)
+    done += bytesRead
+  }
+  return new DataView(bytes.buffer)
+}
+
+/** The fixed part of the header, before the parser walks counts that may be nonsense. */
+async function checkStart (file: FileHandle, path: string, sizeBytes: number): Promise<void> {
+  if (sizeBytes < 24) throw broken(path, `it has ${sizeBytes} bytes, fewer than a header`)
+  const start = await readExactly(file, 0, 24)
+  if (start.getUint32(0, false) !== 0x47475546) throw broken(path, 'it does not begin with the letters GGUF')
+  const version = start.getUint32(4, true)
+  if (version !== 2 && version !== 3) throw broken(path, `its version is ${version}; versions 2 and 3 are read`)
+  for (const [what, count] of [['tensors', start.getBigUint64(8, true)], ['metadata entries', start.getBigUint64(16, true)]] as const) {
+    if (count > largestCount) throw broken(path, `it claims ${count} ${what}`)
+  }
+}
+
+function checkedTensor (path: string, sizeBytes: number, dataOffset: number, info: { name: string, shape: bigint[], dtype: number, offset: bigint }): GgufTensor {
+  const encoding = encodings.get(info.dtype)
+  if (!encoding) throw broken(path, `tensor ${info.name} has type ${info.dtype}; read are ${[...encodings.values()].map(one => one.name).join(', ')}`)
+  const shape = info.shape.map(Number).reverse()
+  const elements = shape.reduce((product, dim) => product * dim, 1)
+  if (!Number.isSafeInteger(elements) || elements < 1 || shape.at(-1)! % encoding.blockSize !== 0) throw broken(path, `tensor ${info.name} has shape [${shape.join(', ')}], which ${encoding.name} cannot hold`)
+  const offset = dataOffset + Number(info.offset)
+  const tensorBytes = elements / encoding.blockSize * encoding.blockBytes
+  if (offset + tensorBytes > sizeBytes) throw broken(path, `tensor ${info.name} ends at byte ${offset + tensorBytes}, but the file has ${sizeBytes}: it is truncated`)
+  return { shape, encoding, offset, sizeBytes: tensorBytes }
+}
+
+async function parse (path: string, file: FileHandle): Promise<GgufFile> {
+  const { size } = await file.stat()
+  await checkStart(file, path, size)
+  const { metadata, tensorInfos, tensorDataOffset } = await gguf(path, { allowLocalFile: true }).catch((error: unknown) => {
+    throw broken(path, `its header cannot be read (${error instanceof Error ? error.message : String(error)})`, error)
+  })
+  const tensors = new Map(tensorInfos.map(info => [info.name, checkedTensor(path, size, Number(tensorDataOffset), info)]))
+  return {
+    path,
+    metadata: { ...metadata } as Record<string, unknown>,
+    tensors,
+    async read (name) {
+      const tensor = tensors.get(name)
+      if (!tensor) throw broken(path, `it has no tensor ${name}`)
+      const blocks = await readExactly(file, tensor.offset, tensor.sizeBytes)
+      const values = new Float32Array(tensor.shape.reduce((product, dim) => product * dim, 1))
+      tensor.encoding.decode(blocks, values)
+      return values
+    },
+    close: () => file.close()
+  }
+}
+
+/**
+ * Opens a GGUF file, versions 2 and 3.
+ * @throws RequestError naming the file and what is wrong with it
+ */
+export async function openGguf (path: string): Promise<GgufFile> {
+  const file = await open(path).catch((error: unknown) => { throw broken(path, 'it cannot be opened', error) })
+  try {
+    return await parse(path, file)
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
