@@ -1,0 +1,175 @@
+/**
+ * A model file's tensors → the weights that the decoder graph names, kept converted on disk so that the next start only
+ * reads them. The cache is one file: a header line of JSON with its own checksum, then the tensors.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises'
+import { join } from 'node:path'
+import { Tensor, type DataType, type TensorData } from '../runtime/tensor.js'
+import type { DecoderConfig } from './decoder-config.js'
+import { decoderMatrices, type WeightFormat } from './decoder-graph.js'
+import type { GgufFile } from './gguf.js'
+import { blockSize, quantize } from './quantize.js'
+
+/** Raise it when names, formats or layouts change. */
+const cacheVersion = 1
+const alignment = 64
+const headerBytes = 1 << 16
+
+interface Weight { readonly name: string, readonly type: DataType, readonly dims: readonly number[], readonly data: TensorData }
+interface Entry { readonly name: string, readonly type: DataType, readonly dims: readonly number[], readonly offset: number, readonly sizeBytes: number }
+
+/** Which of the file's tensors make a matrix, stacked by rows. */
+function sources (name: string, tied: boolean): string[] {
+  if (name === 'head') return [tied ? 'token_embd.weight' : 'output.weight']
+  const [layer, kind] = name.split('.') as [string, string]
+  const block = `blk.${layer.slice('layer'.length)}`
+  const parts: Record<string, string[]> = { qkv: ['attn_q', 'attn_k', 'attn_v'], attention_output: ['attn_output'], gate_up: ['ffn_gate', 'ffn_up'], down: ['ffn_down'] }
+  return parts[kind]!.map(part => `${block}.${part}.weight`)
+}
+
+/** [N, K] → [K, N], as MatMul takes it. */
+function transpose (matrix: Float32Array, rows: number, columns: number): Float32Array {
+  const transposed = new Float32Array(matrix.length)
+  for (let row = 0; row < rows; row++) for (let column = 0; column < columns; column++) transposed[column * rows + row] = matrix[row * columns + column]!
+  return transposed
+}
+
+async function readStacked (file: GgufFile, names: readonly string[]): Promise<Float32Array> {
+  const parts: Float32Array[] = []
+  for (const name of names) parts.push(await file.read(name))
+  const stacked = new Float32Array(parts.reduce((sum, part) => sum + part.length, 0))
+  let at = 0
+  for (const part of parts) { stacked.set(part, at); at += part.length }
+  return stacked
+}
+
+function matrixWeights (name: string, matrix: Float32Array, rows: number, columns: number, format: WeightFormat): Weight[] {
+  if (format === 'f32') return [{ name, type: 'float32', dims: [columns, rows], data: transpose(matrix, rows, columns) }]
+  if (columns % blockSize !== 0) throw new Error(`${name} has ${columns} columns, not a multiple of ${blockSize}: format q8 cannot hold it, f32 can`)
+  const { values, scales } = quantize(matrix)
+  const blocks = columns / blockSize
+  return [{ name: `${name}.values`, type: 'uint8', dims: [rows, blocks, blockSize], data: values }, { name: `${name}.scales`, type: 'float32', dims: [rows, blocks], data: scales }]
+}
+
+/** Converts every weight, one after the other, so that only one float32 matrix is in memory at a time. */
+async function * convert (file: GgufFile, config: DecoderConfig, format: WeightFormat): AsyncGenerator<Weight> {
+  const vector = async (name: string, source: string): Promise<Weight> => ({ name, type: 'float32', dims: [config.hiddenSize], data: await file.read(source) })
+  yield { name: 'embedding', type: 'float32', dims: [config.vocabularySize, config.hiddenSize], data: await file.read('token_embd.weight') }
+  yield await vector('final_norm', 'output_norm.weight')
+  for (let layer = 0; layer < config.layers; layer++) {
+    yield await vector(`layer${layer}.attention_norm`, `blk.${layer}.attn_norm.weight`)
+    yield await vector(`layer${layer}.feed_forward_norm`, `blk.${layer}.ffn_norm.weight`)
+  }
+  for (const [name, [rows, columns]] of decoderMatrices(config)) {
+    yield * matrixWeights(name, await readStacked(file, sources(name, config.tiedEmbeddings)), rows, columns, format)
+  }
+}
+
+async function writeAll (file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
+  for (let done = 0; done < bytes.byteLength;) done += (await file.write(bytes, done, bytes.byteLength - done, position + done)).bytesWritten
+}
+
+const checksum = (text: string): string => createHash('sha256').update(text).digest('hex')
+
+async function writeCache (path: string, weights: AsyncIterable<Weight>): Promise<void> {
+  const partial = `${path}.${process.pid}.${randomBytes(4).toString('hex')}.part`
+  const file = await open(partial, 'w')
+  try {
+    const entries: Entry[] = []
+    let offset = headerBytes
+    for await (const { name, type, dims, data } of weights) {
+      await writeAll(file, new Uint8Array(data.buffer, data.byteOffset, data.byteLength), offset)
+      entries.push({ name, type, dims, offset, sizeBytes: data.byteLength })
+      offset += Math.ceil(data.byteLength / alignment) * alignment
+    }
+    await file.truncate(offset)
+    const index = JSON.stringify({ entries, sizeBytes: offset })
+    const header = Buffer.from(`${checksum(index)}\n${index}\n`)
+    if (header.byteLength > headerBytes) throw new Error(`the index of ${entries.length} weights does not fit its ${headerBytes} bytes`)
+    await writeAll(file, header, 0)
+    await file.sync()
+    await file.close()
+    await rename(partial, path)
+  } catch (error) {
+    await file.close().catch(() => {})
+    await rm(partial, { force: true })
+    throw error
+  }
+}
+
+async function readIndex (file: FileHandle): Promise<Entry[] | null> {
+  const header = Buffer.alloc(headerBytes)
+  await file.read(header, 0, headerBytes, 0)
+  const [sum, text] = header.toString('utf8').split('\n')
+  if (sum === undefined || text === undefined || checksum(text) !== sum) return null
+  const { entries, sizeBytes } = JSON.parse(text) as { entries: Entry[], sizeBytes: number }
+  return (await file.stat()).size === sizeBytes ? entries : null
+}
+
+async function readTensor (file: FileHandle, { type, dims, offset, sizeBytes }: Entry): Promise<Tensor> {
+  const tensor = Tensor.allocate(type, dims)
+  const bytes = new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, sizeBytes)
+  for (let done = 0; done < sizeBytes;) {
+    const { bytesRead } = await file.read(bytes, done, sizeBytes - done, offset + done)
+    if (bytesRead === 0) throw new Error('the weight cache ended while it was read')
+    done += bytesRead
+  }
+  return tensor
+}
+
+/** The tensors of a cache file; null where there is none or it is not whole. */
+async function readCache (path: string): Promise<Map<string, Tensor> | null> {
+  const file = await open(path).catch(() => null)
+  if (!file) return null
+  try {
+    const entries = await readIndex(file)
+    if (!entries) return null
+    const tensors = new Map<string, Tensor>()
+    for (const entry of entries) tensors.set(entry.name, await readTensor(file, entry))
+    return tensors
+  } finally {
+    await file.close()
+  }
+}
+
+/** Rotary tables: cos and sin of position · base^(−2i / head size), [positions, head size / 2]. */
+function rotaryTables ({ headSize, ropeBase }: DecoderConfig, positions: number): Map<string, Tensor> {
+  const half = headSize / 2
+  const cos = Tensor.allocate('float32', [positions, half])
+  const sin = Tensor.allocate('float32', [positions, half])
+  for (let i = 0; i < half; i++) {
+    const frequency = ropeBase ** (-2 * i / headSize)
+    for (let position = 0; position < positions; position++) {
+      cos.data[position * half + i] = Math.cos(position * frequency)
+      sin.data[position * half + i] = Math.sin(position * frequency)
+    }
+  }
+  return new Map([['rope_cos', cos], ['rope_sin', sin]])
+}
+
+export interface WeightOptions {
+  readonly format: WeightFormat
+  readonly cacheDir: string
+  /** SHA-256 of the model file: what the cache is keyed by. */
+  readonly sha256: string
+  /** Rows of the rotary tables. */
+  readonly ropePositions: number
+  readonly onProgress: (message: string) => void
+}
+
+/** Every external initializer of the decoder graph, by name. A cache that is missing, truncated or damaged is made anew. */
+export async function loadDecoderWeights (file: GgufFile, config: DecoderConfig, { format, cacheDir, sha256, ropePositions, onProgress }: WeightOptions): Promise<Map<string, Tensor>> {
+  const directory = join(cacheDir, 'weights')
+  const path = join(directory, `${sha256.slice(0, 16)}-${format}-v${cacheVersion}.bin`)
+  let tensors = await readCache(path)
+  if (!tensors) {
+    onProgress(`converting weights to ${format}`)
+    await mkdir(directory, { recursive: true })
+    await writeCache(path, convert(file, config, format))
+    tensors = await readCache(path)
+    if (!tensors) throw new Error(`the weight cache ${path} cannot be read back`)
+  }
+  for (const [name, tensor] of rotaryTables(config, ropePositions)) tensors.set(name, tensor)
+  return tensors
+}

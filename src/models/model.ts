@@ -1,0 +1,77 @@
+/** Loads a model: file → weights, graph, session, tokenizer, chat template. Knows no sequences and no requests. */
+import { createHash } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { cpus } from 'node:os'
+import { join } from 'node:path'
+import { RequestError } from '../errors.js'
+import { packageRoot } from '../package-root.js'
+import { Session, SharedWeights } from '../runtime/session.js'
+import { decoderConfigFromGguf } from './architecture.js'
+import { chatTemplateFromGguf, type ChatTemplate } from './chat-template.js'
+import type { DecoderConfig } from './decoder-config.js'
+import { buildDecoderGraph, type WeightFormat } from './decoder-graph.js'
+import { loadDecoderWeights } from './decoder-weights.js'
+import { openGguf } from './gguf.js'
+import { resolveModel } from './store.js'
+import { tokenizerFromGguf, type Tokenizer } from './tokenizer.js'
+
+export interface ModelOptions {
+  /** Name of a model in the box, or path of a GGUF file. */
+  readonly model: string
+  readonly format: WeightFormat
+  readonly threads: number
+  readonly cacheDir: string
+  /** Longest sequence, tokens; 0 is the model's own. */
+  readonly contextLength: number
+  readonly onProgress?: (message: string) => void
+  /** Path prefix of ONNX Runtime's profile, if one is wanted. */
+  readonly profilePrefix?: string
+}
+
+export interface LoadedModel {
+  readonly id: string
+  readonly sha256: string
+  readonly format: WeightFormat
+  readonly config: DecoderConfig
+  /** Longest sequence the graph takes, tokens. */
+  readonly contextLength: number
+  readonly session: Session
+  readonly tokenizer: Tokenizer
+  readonly chatTemplate: ChatTemplate
+  /** Same fingerprint and seed, same tokens: build, model, format, processor, threads. */
+  readonly fingerprint: string
+  /** Seconds since the epoch. */
+  readonly created: number
+  dispose (): void
+}
+
+/** The version in package.json. */
+export const packageVersion = (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version
+
+function fingerprintOf (sha256: string, { format, threads }: ModelOptions): string {
+  const parts = [packageVersion, sha256, format, process.arch, cpus()[0]?.model, threads]
+  return `fl_${createHash('sha256').update(parts.join('|')).digest('hex').slice(0, 12)}`
+}
+
+function sequenceLimit (config: DecoderConfig, asked: number): number {
+  if (asked > config.contextLength) throw new RequestError('invalid_request', `context-length must be at most the model's own ${config.contextLength}; got ${asked}`, { param: 'contextLength' })
+  return asked === 0 ? config.contextLength : asked
+}
+
+/** Loads a model, fetching and converting it on first use. @throws RequestError for what the user can mend */
+export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
+  const { format, threads, cacheDir, onProgress = () => {}, profilePrefix } = options
+  const { id, path, sha256, created } = await resolveModel(options.model, { cacheDir, onProgress })
+  const file = await openGguf(path)
+  try {
+    const config = decoderConfigFromGguf(file)
+    const contextLength = sequenceLimit(config, options.contextLength)
+    const [tokenizer, chatTemplate] = [tokenizerFromGguf(file), chatTemplateFromGguf(file)]
+    const weights = new SharedWeights(await loadDecoderWeights(file, config, { format, cacheDir, sha256, ropePositions: contextLength, onProgress }))
+    const session = Session.create(buildDecoderGraph(config, format, contextLength), { weights, threads, ...(profilePrefix === undefined ? {} : { profilePrefix }) })
+    const dispose = (): void => { session.dispose(); weights.dispose() }
+    return { id, sha256, format, config, contextLength, session, tokenizer, chatTemplate, fingerprint: fingerprintOf(sha256, options), created, dispose }
+  } finally {
+    await file.close()
+  }
+}
