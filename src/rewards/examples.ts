@@ -1,0 +1,137 @@
+/**
+ * Training data of rewards: lines of JSON, read and checked, and the form a fit works on. A pair is an answer against
+ * another, a labelled text an answer against zero. Knows texts, not features.
+ */
+import { createHash } from 'node:crypto'
+import { RequestError } from '../errors.js'
+import type { ChatMessage } from './scorer.js'
+
+/** `chosen` was preferred to `rejected` as an answer to `messages`. */
+export interface Pair { readonly messages: readonly ChatMessage[], readonly chosen: string, readonly rejected: string }
+
+/** An answer with a verdict: 1 is good, 0 is bad. */
+export interface Labelled { readonly messages: readonly ChatMessage[], readonly answer: string, readonly label: 0 | 1 }
+
+/** All of one kind. */
+export type Examples =
+  | { readonly kind: 'pairs', readonly pairs: readonly Pair[] }
+  | { readonly kind: 'labels', readonly labelled: readonly Labelled[] }
+
+/** What a labelled text without a prompt of its own is read as an answer to. */
+export const defaultPrompt = 'Write a short text.'
+
+/** One answer of a sample set. */
+export interface SampleAnswer { readonly messages: readonly ChatMessage[], readonly text: string }
+
+/** score(answer) − score(against, or 0) should have the sign of `label`. Both are indices into the set's answers. */
+export interface Sample {
+  readonly answer: number
+  readonly against: number | null
+  readonly label: 1 | -1
+  /** What belongs together when data is split: the prompt. */
+  readonly group: string
+}
+
+/** Samples over distinct answers. */
+export interface SampleSet { readonly answers: readonly SampleAnswer[], readonly samples: readonly Sample[] }
+
+/**
+ * Reads JSONL. Pairs: `{"prompt" | "messages", "chosen", "rejected"}`. Labels: `{"text" | "answer", "label": 0 | 1}` with an
+ * optional `prompt` or `messages`. Other fields may stand beside them and are not read; blank lines are skipped.
+ * The first line decides which of the two the file holds.
+ * @param file name for messages
+ * @throws RequestError naming line, field, rule and value
+ */
+export function parseExamples (text: string, file: string): Examples {
+  const lines = text.split('\n').map((line, index) => ({ line, where: `${file}:${index + 1}` })).filter(({ line }) => line.trim() !== '')
+  const rows = lines.map(({ line, where }) => ({ row: parseLine(line, where), where }))
+  const first = rows[0]
+  if (!first) throw new RequestError('invalid_request', `${file}: must hold at least one line of JSON; it is empty`)
+  if ('chosen' in first.row) return { kind: 'pairs', pairs: rows.map(({ row, where }) => parsePair(row, where)) }
+  return { kind: 'labels', labelled: rows.map(({ row, where }) => parseLabelled(row, where)) }
+}
+
+type Row = Readonly<Record<string, unknown>>
+
+function refuse (where: string, problem: string, value: unknown): RequestError {
+  return new RequestError('invalid_request', `${where}: ${problem}; got ${value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 80)}`)
+}
+
+function parseLine (line: string, where: string): Row {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch (error) {
+    throw refuse(where, `line must be JSON (${(error as Error).message})`, line)
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse(where, 'line must be a JSON object', value)
+  return value as Row
+}
+
+function parsePair (row: Row, where: string): Pair {
+  if (row.prompt === undefined && row.messages === undefined) throw refuse(where, 'prompt (or messages) must be given', undefined)
+  return { messages: parseMessages(row, where), chosen: answerText(row, 'chosen', where), rejected: answerText(row, 'rejected', where) }
+}
+
+function parseLabelled (row: Row, where: string): Labelled {
+  const answer = answerText(row, row.answer === undefined ? 'text' : 'answer', where)
+  const label = typeof row.label === 'boolean' ? Number(row.label) : row.label
+  if (label !== 0 && label !== 1) throw refuse(where, 'label must be 0 or 1', row.label)
+  return { messages: parseMessages(row, where), answer, label }
+}
+
+function answerText (row: Row, field: string, where: string): string {
+  const value = row[field]
+  if (typeof value !== 'string' || value === '') throw refuse(where, `${field} must be a string that is not empty`, value)
+  return value
+}
+
+function parseMessages (row: Row, where: string): ChatMessage[] {
+  const { prompt, messages } = row
+  if (prompt !== undefined && messages !== undefined) throw refuse(where, 'prompt and messages exclude each other', prompt)
+  if (messages === undefined) {
+    if (prompt !== undefined && typeof prompt !== 'string') throw refuse(where, 'prompt must be a string', prompt)
+    return [{ role: 'user', content: prompt ?? defaultPrompt }]
+  }
+  if (!Array.isArray(messages) || messages.length === 0) throw refuse(where, 'messages must be an array that is not empty', messages)
+  return messages.map((message: Partial<ChatMessage> | null, index) => {
+    if (typeof message?.role !== 'string' || typeof message.content !== 'string') throw refuse(where, `messages[${index}] must have the strings role and content`, message)
+    return { role: message.role, content: message.content }
+  })
+}
+
+/** Fewer prompts than this, and answers are told apart instead when data is split. */
+const fewestPrompts = 10
+
+/** Examples as samples: equal answers once, grouped by prompt, or by answer where there are fewer than ten prompts. */
+export function toSamples (examples: Examples): SampleSet {
+  const answers: SampleAnswer[] = []
+  const indices = new Map<string, number>()
+  function indexOf (messages: readonly ChatMessage[], text: string): number {
+    const key = JSON.stringify([messages, text])
+    const known = indices.get(key)
+    if (known !== undefined) return known
+    indices.set(key, answers.length)
+    return answers.push({ messages, text }) - 1
+  }
+  const rows = examples.kind === 'pairs'
+    ? examples.pairs.map(({ messages, chosen, rejected }) => ({ messages, answer: indexOf(messages, chosen), against: indexOf(messages, rejected), label: 1 as const }))
+    : examples.labelled.map(({ messages, answer, label }) => ({ messages, answer: indexOf(messages, answer), against: null, label: label === 1 ? 1 as const : -1 as const }))
+  const prompts = rows.map(row => JSON.stringify(row.messages))
+  const byPrompt = new Set(prompts).size >= fewestPrompts
+  return { answers, samples: rows.map(({ answer, against, label }, index) => ({ answer, against, label, group: byPrompt ? prompts[index]! : `answer ${answer}` })) }
+}
+
+/** Share of the groups held out where no test data is given. */
+const heldOutShare = 0.2
+
+/** Two sets without a group in common, over the same answers; which group goes where depends on the group alone. */
+export function splitSamples ({ answers, samples }: SampleSet): { train: SampleSet, test: SampleSet } {
+  const order = (group: string): string => createHash('sha256').update(group).digest('hex')
+  const groups = [...new Set(samples.map(sample => sample.group))].sort((a, b) => order(a) < order(b) ? -1 : 1)
+  const held = new Set(groups.slice(0, Math.ceil(groups.length * heldOutShare)))
+  return {
+    train: { answers, samples: samples.filter(sample => !held.has(sample.group)) },
+    test: { answers, samples: samples.filter(sample => held.has(sample.group)) }
+  }
+}

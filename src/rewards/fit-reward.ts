@@ -1,0 +1,152 @@
+/**
+ * From examples to a reward: reads features through the policy, fits a linear head, measures it on held-out data and
+ * standardises it on the policy's own answers. `fairlead fit` and the rewards in the box are made here. Knows neither
+ * files of examples nor where the descriptor goes.
+ */
+import { RequestError } from '../errors.js'
+import { checkRewardName, type HeadDescriptor } from './descriptor.js'
+import { evaluateHead, type StateSet } from './evaluate.js'
+import { splitSamples, toSamples, type Examples, type SampleAnswer, type SampleSet } from './examples.js'
+import { extractFeatures, type FeatureItem, type PrefixStates } from './features.js'
+import { fitHead, type HeadFit } from './fit-head.js'
+import { linearScore } from './head.js'
+import type { ReadablePolicy } from './policy.js'
+import { pool, poolPrompts, referenceStatistics, samplePool } from './pool.js'
+
+/** What a fit is busy with: answers read, layers fitted, or answers of the reference pool. */
+export interface FitProgress { readonly phase: 'features' | 'fit' | 'pool', readonly done: number, readonly total: number }
+
+export interface FitRequest {
+  readonly name: string
+  readonly description: string
+  readonly policy: ReadablePolicy
+  readonly train: Examples
+  /** Held-out examples of the same kind, none of them in `train`. Default: a fifth of the training prompts is held out. */
+  readonly test?: Examples
+  /** Name, size and origin of the data, and the licence it comes under, for the card. */
+  readonly data: { readonly name: string, readonly licence: string }
+  /** Layers to try, 0..L; the best by cross-validation is taken. */
+  readonly layers: readonly number[]
+  readonly pooling: 'mean' | 'last'
+  /** Fit on 25, 50, 75 and 100 % of each answer, for both members; else on whole answers, for the outcome member only. */
+  readonly prefixes: boolean
+  /** Longer answers are cut, and the descriptor says how many were. Default 256. */
+  readonly maxAnswerTokens?: number
+  /** Folder of the feature cache; null keeps no features. */
+  readonly cacheDirectory: string | null
+  readonly onProgress?: (progress: FitProgress) => void
+  readonly signal?: AbortSignal
+}
+
+/** Fewer examples than this cannot be cross-validated and held out with any meaning. */
+const fewestExamples = 20
+
+/**
+ * Fits a head. Bradley–Terry for pairs, logistic for labels, on standardised states with log-length as a weakly
+ * penalised nuisance column that scoring leaves out.
+ * @throws RequestError for a name, layer or data set that cannot work; the signal's reason when aborted
+ */
+export async function fitReward (request: FitRequest): Promise<HeadDescriptor> {
+  check(request)
+  const { policy, layers, onProgress = () => {}, signal, maxAnswerTokens = 256 } = request
+  const { train, test } = sampleSets(request)
+  const encoded = [...train.answers, ...test.answers].map(answer => encode(policy, answer))
+  const items = encoded.map(({ promptTokens, answerTokens }) => ({ promptTokens, answerTokens: answerTokens.slice(0, maxAnswerTokens) }))
+  const features = await extract(request, 'features', items, layers)
+  const lengths = encoded.map(item => item.answerTokens.length)
+  const candidates = []
+  for (const layer of layers) {
+    signal?.throwIfAborted()
+    onProgress({ phase: 'fit', done: candidates.length, total: layers.length })
+    candidates.push({ layer, ...fitHead(stateSet(train, features.get(layer)!, lengths, 0), request.prefixes) })
+  }
+  const best = candidates.reduce((a, b) => b.accuracy > a.accuracy ? b : a)
+  const states = features.get(best.layer)!
+  const metrics = evaluateHead(best.head,
+    stateSet(train, states, lengths, 0),
+    stateSet(test, states, lengths, train.answers.length),
+    request.test ? 'a test set of its own' : 'a fifth of the data, by prompt')
+  return {
+    name: request.name,
+    description: request.description,
+    kind: 'head',
+    members: await referenceMembers(request, best),
+    policy: { id: policy.id, weightsSha256: policy.weightsSha256, format: policy.format },
+    layer: best.layer,
+    pooling: request.pooling,
+    bias: significant(best.head.bias),
+    fit: {
+      objective: request.train.kind === 'pairs' ? 'bradley_terry' : 'logistic',
+      data: request.data.name,
+      licence: request.data.licence,
+      examples: train.samples.length,
+      regularization: best.lambda,
+      maxAnswerTokens,
+      cutAnswers: lengths.filter(length => length > maxAnswerTokens).length
+    },
+    metrics,
+    weights: Array.from(best.head.weights, significant)
+  }
+}
+
+/** What can be refused before hours of reading. */
+function check ({ name, policy, train, test, layers }: FitRequest): void {
+  checkRewardName(name)
+  if (layers.length === 0) throw new RequestError('invalid_request', 'layers must name at least one layer; got none', { param: 'layers' })
+  for (const layer of layers) {
+    if (!Number.isInteger(layer) || layer < 0 || layer > policy.layers) throw new RequestError('invalid_request', `layers must be from 0 to ${policy.layers}; got ${layer}`, { param: 'layers' })
+  }
+  const count = train.kind === 'pairs' ? train.pairs.length : train.labelled.length
+  if (count < fewestExamples) throw new RequestError('invalid_request', `a fit needs at least ${fewestExamples} examples; got ${count}`, { param: 'train' })
+  if (test && test.kind !== train.kind) throw new RequestError('invalid_request', `test data must be ${train.kind} as the training data are; got ${test.kind}`, { param: 'test' })
+}
+
+function sampleSets ({ train, test }: FitRequest): { train: SampleSet, test: SampleSet } {
+  const sets = test ? { train: toSamples(train), test: toSamples(test) } : splitSamples(toSamples(train))
+  for (const [name, { samples }] of Object.entries(sets)) {
+    if (samples.length === 0) throw new RequestError('invalid_request', `the ${name} data must hold at least one example; got none`, { param: name })
+    if (train.kind === 'labels' && new Set(samples.map(sample => sample.label)).size < 2) {
+      throw new RequestError('invalid_request', `the ${name} data must hold both labels; got only ${samples[0]!.label === 1 ? 1 : 0}`, { param: name })
+    }
+  }
+  return sets
+}
+
+function encode (policy: ReadablePolicy, { messages, text }: SampleAnswer): FeatureItem {
+  return { promptTokens: policy.promptTokens(messages), answerTokens: policy.answerTokens(text) }
+}
+
+function extract ({ policy, pooling, cacheDirectory, onProgress, signal }: FitRequest, phase: FitProgress['phase'], items: readonly FeatureItem[], layers: readonly number[]): Promise<Map<number, PrefixStates[]>> {
+  return extractFeatures(policy, items, {
+    layers, pooling, cacheDirectory, ...(signal && { signal }), ...(onProgress && { onProgress: (done: number, total: number) => { onProgress({ phase, done, total }) } })
+  })
+}
+
+/** A sample set with the states of its answers, which start at `offset` of all answers read. */
+function stateSet (set: SampleSet, states: readonly PrefixStates[], lengths: readonly number[], offset: number): StateSet {
+  const end = offset + set.answers.length
+  return { ...set, states: states.slice(offset, end), lengths: lengths.slice(offset, end) }
+}
+
+/** The members with their statistics on the reference pool: whole answers, and (for the prefix member) all four prefixes. */
+async function referenceMembers (request: FitRequest, { layer, head }: HeadFit & { readonly layer: number }): Promise<HeadDescriptor['members']> {
+  const { policy, prefixes, onProgress, signal } = request
+  const prompts = poolPrompts()
+  onProgress?.({ phase: 'pool', done: 0, total: prompts.length * pool.answersPerPrompt })
+  const items = await samplePool(policy, prompts, signal)
+  const states = (await extract(request, 'pool', items, [layer])).get(layer)!
+  const scores = states.map(answer => answer.map(state => linearScore(head.weights, head.bias, state)))
+  const name = `${items.length} answers of ${policy.id} (${policy.format}) to ${prompts.length} prompts, temperature 1, at most ${pool.maxTokens} tokens`
+  const outcome = { normalization: significantStatistics(referenceStatistics(scores.map(perFraction => perFraction.at(-1)!), name)) }
+  if (!prefixes) return { outcome }
+  return { outcome, prefix: { normalization: significantStatistics(referenceStatistics(scores.flat(), `25, 50, 75 and 100 % of ${name}`)) } }
+}
+
+function significantStatistics (statistics: { mean: number, std: number, pool: string }): { mean: number, std: number, pool: string } {
+  return { ...statistics, mean: significant(statistics.mean), std: significant(statistics.std) }
+}
+
+/** Seven significant digits: what float32 states are known to. */
+function significant (value: number): number {
+  return Number(value.toPrecision(7))
+}

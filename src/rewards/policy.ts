@@ -1,0 +1,45 @@
+/** What rewards must know of the policy whose answers they score, and how texts are read through it. */
+import type { SequenceSource } from '../engine/sequence.js'
+import { encodeChat } from '../models/chat-template.js'
+import type { LoadedModel } from '../models/model.js'
+import type { ChatMessage } from './scorer.js'
+
+/** The policy as a fitted head names it, and what its hidden states look like. */
+export interface PolicyInfo {
+  readonly id: string
+  /** Of the weights as downloaded: 64 lower-case hex digits. */
+  readonly weightsSha256: string
+  /** Weight format the engine runs: q8 or f32. */
+  readonly format: string
+  /** Width D of a hidden state. */
+  readonly hiddenSize: number
+  /** Number of layers L; hidden states have indices 0..L. */
+  readonly layers: number
+  /** Tokens that end an answer, the template's own first. */
+  readonly endTokens: readonly number[]
+}
+
+/** A policy that texts can be read through: what features are extracted with. */
+export interface ReadablePolicy extends PolicyInfo {
+  readonly source: SequenceSource
+  /** Tokens of the rendered prompt, up to where the answer starts. At least one. */
+  promptTokens (messages: readonly ChatMessage[]): readonly number[]
+  /** Tokens of an answer alone: no template, no end token. */
+  answerTokens (text: string): readonly number[]
+}
+
+/** A loaded model as rewards see it. */
+export function policyInfo (model: LoadedModel): PolicyInfo {
+  const { id, sha256, format, config, tokenizer } = model
+  return { id, weightsSha256: sha256, format, hiddenSize: config.hiddenSize, layers: config.layers, endTokens: tokenizer.endTokens }
+}
+
+/** A loaded model and the engine over it as something that texts can be read through. */
+export function readablePolicy (model: LoadedModel, source: SequenceSource): ReadablePolicy {
+  return {
+    ...policyInfo(model),
+    source,
+    promptTokens: messages => encodeChat(model.chatTemplate, model.tokenizer, messages).tokens,
+    answerTokens: text => model.tokenizer.encode(text)
+  }
+}

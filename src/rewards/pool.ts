@@ -1,0 +1,77 @@
+/**
+ * The reference pool: answers that the policy itself gives to a fixed list of prompts. Raw scores are standardised by
+ * their mean and spread over it, so that a strength means the same for every reward.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { packageRoot } from '../package-root.js'
+import type { FeatureItem } from './features.js'
+import { meanAndStd } from './metrics.js'
+import type { ReadablePolicy } from './policy.js'
+
+export const pool = { answersPerPrompt: 3, maxTokens: 96, seed: 1 } as const
+
+/** The prompts in the box, one user message each. */
+export function poolPrompts (): string[] {
+  return JSON.parse(readFileSync(join(packageRoot, 'models/rewards/make/pool-prompts.json'), 'utf8')) as string[]
+}
+
+/** Uniform numbers in [0, 1) from a 32-bit seed (mulberry32): enough for a pool, not the requests' streams. */
+export function uniform (seed: number): () => number {
+  let state = seed >>> 0
+  return () => {
+    state = (state + 0x6d2b79f5) >>> 0
+    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
+    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
+    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
+  }
+}
+
+/**
+ * Draws answers at temperature 1, `pool.maxTokens` tokens at most, `pool.answersPerPrompt` to each prompt. Same policy,
+ * same answers. Answers that end at once are left out.
+ * @returns answers without end tokens, with their prompts
+ */
+export async function samplePool (policy: ReadablePolicy, prompts: readonly string[], signal?: AbortSignal): Promise<FeatureItem[]> {
+  const jobs = prompts.flatMap((prompt, index) => Array.from({ length: pool.answersPerPrompt }, (_, copy) => ({ prompt, seed: pool.seed + 1000 * index + copy })))
+  const items: FeatureItem[] = []
+  const abreast = 24
+  for (let start = 0; start < jobs.length; start += abreast) {
+    items.push(...await Promise.all(jobs.slice(start, start + abreast).map(job => sampleAnswer(policy, job.prompt, uniform(job.seed), signal))))
+  }
+  return items.filter(item => item.answerTokens.length > 0)
+}
+
+async function sampleAnswer (policy: ReadablePolicy, prompt: string, random: () => number, signal?: AbortSignal): Promise<FeatureItem> {
+  const promptTokens = policy.promptTokens([{ role: 'user', content: prompt }])
+  const sequence = policy.source.open(promptTokens, signal && { signal })
+  const answerTokens: number[] = []
+  try {
+    while (answerTokens.length < pool.maxTokens) {
+      const { distribution } = await sequence.output()
+      const token = draw(distribution.logits, distribution.logNormalizer, random())
+      if (policy.endTokens.includes(token)) break
+      answerTokens.push(token)
+      sequence.append(token)
+    }
+    return { promptTokens, answerTokens }
+  } finally {
+    sequence.close()
+  }
+}
+
+/** The token at which the cumulative probability passes `u`; the last one where rounding leaves it short. */
+function draw (logits: Float32Array, logNormalizer: number, u: number): number {
+  let left = u
+  for (let token = 0; token < logits.length; token++) {
+    left -= Math.exp(logits[token]! - logNormalizer)
+    if (left < 0) return token
+  }
+  return logits.length - 1
+}
+
+/** Reference statistics of the raw scores of a pool; scores that are all equal get 1 as standard deviation. */
+export function referenceStatistics (scores: readonly number[], description: string): { mean: number, std: number, pool: string } {
+  const { mean, std } = meanAndStd(scores)
+  return { mean, std: std || 1, pool: description }
+}

@@ -1,0 +1,75 @@
+/**
+ * A policy without a model, for tests of rewards: the hidden state of token t at layer l is [t, l, 1], the distribution
+ * over four tokens is always the same. Counts what was run.
+ */
+import type { Distribution, Output, Sequence, SequenceOptions, SequenceSource } from '../../src/engine/sequence.js'
+import type { ReadablePolicy } from '../../src/rewards/policy.js'
+import type { Answer } from '../../src/rewards/scorer.js'
+
+const probabilities = [0.1, 0.4, 0.3, 0.2]
+const logits = Float32Array.from(probabilities, Math.log)
+const distribution: Distribution = { size: 4, logNormalizer: 0, temperedLogNormalizer: 0, topIds: Int32Array.of(1, 2, 3, 0), topLogits: logits.slice().sort().reverse(), logits }
+
+/** What a `ToyStates` did. */
+export interface ToyCounts { opened: number, closed: number, forks: number, outputs: number }
+
+class ToySequence implements Sequence {
+  readonly tokens: number[]
+  readonly #poolFrom: number
+  readonly #counts: ToyCounts
+
+  constructor (tokens: readonly number[], poolFrom: number, counts: ToyCounts) {
+    this.tokens = [...tokens]
+    this.#poolFrom = poolFrom
+    this.#counts = counts
+  }
+
+  append (...tokens: number[]): void { this.tokens.push(...tokens) }
+
+  async output (): Promise<Output> {
+    this.#counts.outputs++
+    const pooled = this.tokens.slice(this.#poolFrom)
+    const last = this.tokens.at(-1)!
+    const mean = pooled.length === 0 ? 0 : pooled.reduce((sum, token) => sum + token, 0) / pooled.length
+    return {
+      distribution,
+      hidden: layer => Float32Array.of(last, layer, 1),
+      pooled: layer => pooled.length === 0 ? new Float32Array(3) : Float32Array.of(mean, layer, 1),
+      pooledTokens: pooled.length
+    }
+  }
+
+  fork (): Sequence {
+    this.#counts.forks++
+    this.#counts.opened++
+    return new ToySequence(this.tokens, this.#poolFrom, this.#counts)
+  }
+
+  close (): void { this.#counts.closed++ }
+}
+
+/** Opens toy sequences. */
+export class ToyStates implements SequenceSource {
+  readonly counts: ToyCounts = { opened: 0, closed: 0, forks: 0, outputs: 0 }
+
+  open (tokens: readonly number[], options: SequenceOptions = {}): Sequence {
+    this.counts.opened++
+    return new ToySequence(tokens, options.poolFrom ?? tokens.length, this.counts)
+  }
+}
+
+/** A policy over a toy: prompts are one token 9; the tokens of an answer are the digits in its text. End token 0. */
+export function toyPolicy (source: SequenceSource = new ToyStates()): ReadablePolicy {
+  return {
+    id: 'toy', weightsSha256: '0'.repeat(64), format: 'f32', hiddenSize: 3, layers: 4, endTokens: [0], source,
+    promptTokens: () => [9],
+    answerTokens: text => Array.from(text.matchAll(/\d/g), Number)
+  }
+}
+
+/** An answer of some tokens to the prompt [9], with its sequence. */
+export async function toyAnswer (tokens: readonly number[], { final = true, text = tokens.join(' '), source = new ToyStates() }: { final?: boolean, text?: string, source?: SequenceSource } = {}): Promise<Answer> {
+  const sequence = source.open([9])
+  sequence.append(...tokens)
+  return { text, tokens, final, sequence, output: await sequence.output() }
+}
