@@ -42,14 +42,14 @@ class DecoderGraph {
     this.epsilon = { float: config.normEpsilon }
   }
 
-  /** x · Wᵀ for a named matrix. */
-  linear (x: string, name: string): string {
+  /** x · Wᵀ for a named matrix, as a value named `result`. */
+  linear (x: string, name: string, result = this.graph.fresh(name)): string {
     const { graph } = this
     const [rows, columns] = this.matrices.get(name)!
-    if (this.format === 'f32') return graph.node('MatMul', [x, graph.external(name, 'float32', [columns, rows])], [graph.fresh(name)])
+    if (this.format === 'f32') return graph.node('MatMul', [x, graph.external(name, 'float32', [columns, rows])], [result])
     const blocks = columns / blockSize
     return graph.node('MatMulNBits', [x, graph.external(`${name}.values`, 'uint8', [rows, blocks, blockSize]), graph.external(`${name}.scales`, 'float32', [rows, blocks])],
-      [graph.fresh(name)], { K: columns, N: rows, bits: 8, block_size: blockSize, accuracy_level: 4 }, microsoft)
+      [result], { K: columns, N: rows, bits: 8, block_size: blockSize, accuracy_level: 4 }, microsoft)
   }
 
   /** Adds to the residual and normalises the sum. @returns [normalised, new residual] */
@@ -102,7 +102,7 @@ class DecoderGraph {
   head (x: string): void {
     const { graph, config } = this
     const rows = graph.node('Gather', [graph.node('Reshape', [x, 'flat'], [graph.fresh('flat')]), 'rows'], [graph.fresh('rows')], { axis: 0 })
-    const logits = graph.node('Identity', [this.linear(rows, 'head')], ['logits'])
+    const logits = this.linear(rows, 'head', 'logits')
     graph.node('TopK', [logits, 'top_count'], ['top_logits', 'top_ids'], { axis: -1 })
     const peak = (scaled: string): string =>
       graph.node('ReduceMax', [graph.node('Softmax', [scaled], [graph.fresh('probabilities')], { axis: -1 }), 'last_axis'], [graph.fresh('peak')], { keepdims: 1 })

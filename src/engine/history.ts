@@ -1,0 +1,30 @@
+/**
+ * What was run, and how. The bits of a position's keys and values depend on the tokens up to it and on the way each was run, alone
+ * as a decode row or inside a chunk; so KV may stand in for a computation exactly where both are equal.
+ */
+
+/** How a position was run. */
+export const chunkRun = 0
+export const decodeRun = 1
+
+export interface History {
+  readonly tokens: readonly number[]
+  /** `chunkRun` or `decodeRun` per position; as long as the KV that exists. */
+  readonly runs: readonly number[]
+}
+
+/** Number of leading positions that two histories have in common. */
+export function commonLength (a: History, b: History): number {
+  const limit = Math.min(a.runs.length, b.runs.length)
+  let length = 0
+  while (length < limit && a.tokens[length] === b.tokens[length] && a.runs[length] === b.runs[length]) length++
+  return length
+}
+
+/** Number of leading positions of a prompt, to be run in chunks, that a history covers. */
+export function coveredLength (history: History, prompt: readonly number[]): number {
+  const limit = Math.min(history.runs.length, prompt.length)
+  let length = 0
+  while (length < limit && history.tokens[length] === prompt[length] && history.runs[length] === chunkRun) length++
+  return length
+}

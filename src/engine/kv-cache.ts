@@ -1,0 +1,93 @@
+/**
+ * Keys and values of every sequence, in slots: per layer one buffer [slots, kv heads, capacity, head size] for keys and one for
+ * values, written in place by the attention operator. Slots come in slabs, so that memory is reserved as it is needed; a
+ * contiguous range of slots of one slab is one batch. Knows who owns a slot not at all.
+ */
+import type { DecoderConfig } from '../models/decoder-config.js'
+import { Tensor } from '../runtime/tensor.js'
+
+/** Slots per slab: also the largest decode batch. */
+export const slotsPerSlab = 32
+
+/** Tensors over a range of slots, by graph name: `past_*` to feed and, the same memory, `present_*` to fetch. */
+export interface KvViews { readonly past: ReadonlyMap<string, Tensor>, readonly present: ReadonlyMap<string, Tensor> }
+
+interface Slab { readonly keys: readonly Tensor[], readonly values: readonly Tensor[] }
+
+/** Views are kept, since a step would otherwise make 2 · layers of them; past this many all are made anew. */
+const largestViewCount = 256
+
+export class KvCache {
+  readonly capacity: number
+  readonly #config: DecoderConfig
+  readonly #slabs: Slab[] = []
+  readonly #views = new Map<number, KvViews>()
+
+  /** @param capacity tokens a slot can hold */
+  constructor (config: DecoderConfig, capacity: number) {
+    this.#config = config
+    this.capacity = capacity
+  }
+
+  /** Elements of one slot in one buffer. */
+  get #slotSize (): number { return this.#config.kvHeads * this.capacity * this.#config.headSize }
+
+  #slab (index: number): Slab {
+    const { kvHeads, headSize, layers } = this.#config
+    while (this.#slabs.length <= index) {
+      const buffers = (): Tensor[] => Array.from({ length: layers }, () => Tensor.allocate('float32', [slotsPerSlab, kvHeads, this.capacity, headSize]))
+      this.#slabs.push({ keys: buffers(), values: buffers() })
+    }
+    return this.#slabs[index]!
+  }
+
+  /** Tensors over `count` slots from `slot` on; they must lie in one slab. */
+  views (slot: number, count: number): KvViews {
+    const key = slot * (slotsPerSlab + 1) + count
+    const known = this.#views.get(key)
+    if (known) return known
+    if (this.#views.size >= largestViewCount) this.#disposeViews()
+    const slab = this.#slab(Math.floor(slot / slotsPerSlab))
+    const offset = slot % slotsPerSlab * this.#slotSize
+    const dims = [count, this.#config.kvHeads, this.capacity, this.#config.headSize]
+    const [past, present] = [new Map<string, Tensor>(), new Map<string, Tensor>()]
+    for (const [kind, buffers] of [['key', slab.keys], ['value', slab.values]] as const) {
+      for (const [layer, buffer] of buffers.entries()) {
+        const view = buffer.view(offset, dims)
+        past.set(`past_${kind}_${layer}`, view)
+        present.set(`present_${kind}_${layer}`, view)
+      }
+    }
+    const views = { past, present }
+    this.#views.set(key, views)
+    return views
+  }
+
+  /** Copies positions [start, end) of one slot to another. */
+  copy (source: number, target: number, start: number, end: number): void {
+    if (source === target || start >= end) return
+    const { kvHeads, headSize } = this.#config
+    const [from, to] = [this.#slab(Math.floor(source / slotsPerSlab)), this.#slab(Math.floor(target / slotsPerSlab))]
+    for (const kind of ['keys', 'values'] as const) {
+      for (const [layer, tensor] of from[kind].entries()) {
+        const [read, write] = [tensor.data as Float32Array, to[kind][layer]!.data as Float32Array]
+        for (let head = 0; head < kvHeads; head++) {
+          const sourceRow = (source % slotsPerSlab * kvHeads + head) * this.capacity
+          const targetRow = (target % slotsPerSlab * kvHeads + head) * this.capacity
+          if (read === write) read.copyWithin((targetRow + start) * headSize, (sourceRow + start) * headSize, (sourceRow + end) * headSize)
+          else write.set(read.subarray((sourceRow + start) * headSize, (sourceRow + end) * headSize), (targetRow + start) * headSize)
+        }
+      }
+    }
+  }
+
+  #disposeViews (): void {
+    for (const { past } of this.#views.values()) for (const view of past.values()) view.dispose()
+    this.#views.clear()
+  }
+
+  dispose (): void {
+    this.#disposeViews()
+    for (const slab of this.#slabs.splice(0)) for (const tensor of [...slab.keys, ...slab.values]) tensor.dispose()
+  }
+}
