@@ -1,0 +1,219 @@
+/**
+ * One answer in the making: its sequence, tokens, text and random stream. Draws tokens, honours stop rules, gives what a scorer
+ * needs. Knows no strategy.
+ */
+import type { Distribution, Output, Sequence } from '../engine/sequence.js'
+import type { Answer, Prompt, Score } from '../rewards/scorer.js'
+import type { Budget } from './budget.js'
+import { SamplingDistribution } from './distribution.js'
+import { TokenCounts, touchedLogits } from './logits-processors.js'
+import type { CandidateReport, Choice, Detokenizer, FinishReason, Random, Runtime, SamplingParams, TokenLogprob } from './runtime.js'
+import { StopText } from './stopping.js'
+
+/** What all candidates of a request share. */
+export interface Generation {
+  readonly runtime: Runtime
+  readonly prompt: Prompt
+  readonly sampling: SamplingParams
+  readonly budget: Budget
+  /** Tokens run through the model only to score. */
+  rewardTokens: number
+}
+
+interface CandidateState {
+  readonly detokenizer: Detokenizer
+  readonly text: StopText
+  readonly counts: TokenCounts
+  readonly tokens: readonly number[]
+  /** Length of the text after each token. */
+  readonly textEnds: readonly number[]
+  readonly logprobs: readonly TokenLogprob[]
+  readonly logprob: number
+  readonly drawn: number
+}
+
+export class Candidate {
+  readonly index: number
+  readonly random: Random
+  /** Path of the random stream; forks extend it. */
+  readonly path: string
+  sequence: Sequence
+  output: Output
+  finishReason: FinishReason | null = null
+  /** Step at which a search dropped it. */
+  prunedAt: number | null = null
+  score: Score | null = null
+  readonly #generation: Generation
+  readonly #detokenizer: Detokenizer
+  readonly #text: StopText
+  readonly #counts: TokenCounts
+  readonly #tokens: number[]
+  readonly #textEnds: number[]
+  readonly #logprobs: TokenLogprob[]
+  #logprob: number
+  #drawn: number
+  #fed = true
+
+  constructor (generation: Generation, index: number, path: string, random: Random, sequence: Sequence, output: Output, state?: CandidateState) {
+    this.#generation = generation
+    this.index = index
+    this.path = path
+    this.random = random
+    this.sequence = sequence
+    this.output = output
+    this.#detokenizer = state ? state.detokenizer.fork() : generation.runtime.detokenizer()
+    this.#text = state ? state.text.fork() : new StopText(generation.sampling.stop)
+    this.#counts = state ? state.counts.fork() : new TokenCounts(new Set(generation.sampling.repetitionPenalty === 1 ? [] : generation.prompt.tokens))
+    this.#tokens = state ? [...state.tokens] : []
+    this.#textEnds = state ? [...state.textEnds] : []
+    this.#logprobs = state ? [...state.logprobs] : []
+    this.#logprob = state?.logprob ?? 0
+    this.#drawn = state?.drawn ?? 0
+  }
+
+  /** The answer's tokens, end token left out; after a stop string those whose text lies before it. */
+  get tokens (): readonly number[] {
+    const cut = this.#text.text.length
+    return this.#text.stopped ? this.#tokens.filter((_, index) => this.#textEnds[index]! <= cut) : this.#tokens
+  }
+
+  get text (): string { return this.#text.text }
+  /** Text that is certain to be part of the answer. */
+  get certainText (): string { return this.finishReason ? this.#text.text : this.#text.text.slice(0, this.#text.certainLength) }
+  /** Sum of the drawn tokens' raw logprobs, end token included, nats. */
+  get logprob (): number { return this.#logprob }
+  /** Tokens drawn, end token included. */
+  get drawn (): number { return this.#drawn }
+  get logprobs (): readonly TokenLogprob[] { return this.#logprobs }
+  get isFinished (): boolean { return this.finishReason !== null }
+
+  /** What the next token is drawn from. */
+  distribution (): SamplingDistribution {
+    const { sampling, runtime } = this.#generation
+    const masked = this.#tokens.length < sampling.minTokens ? [...runtime.endTokens, ...sampling.stopTokenIds] : []
+    return new SamplingDistribution(this.output.distribution, touchedLogits(this.output.distribution, sampling, this.#counts, masked), sampling)
+  }
+
+  /** Draws the next token by the request's own rules. */
+  draw (): number {
+    const distribution = this.distribution()
+    return this.#generation.sampling.temperature === 0 ? distribution.argmax() : distribution.draw(this.random.next())
+  }
+
+  isEnd (token: number): boolean {
+    const { sampling, runtime } = this.#generation
+    return sampling.stopTokenIds.includes(token) || (!sampling.ignoreEos && runtime.endTokens.includes(token))
+  }
+
+  /**
+   * Makes a token part of the answer, or ends it. The token is not fed.
+   * @returns whether the answer goes on
+   */
+  accept (token: number): boolean {
+    const { sampling } = this.#generation
+    const { distribution } = this.output
+    this.#drawn++
+    this.#logprob += distribution.logits[token]! - distribution.logNormalizer
+    if (this.isEnd(token)) return this.#finish('stop')
+    if (sampling.topLogprobs !== null) this.#logprobs.push(tokenLogprob(distribution, token, sampling.topLogprobs))
+    this.#tokens.push(token)
+    this.#counts.add(token)
+    this.#fed = false
+    const stopped = this.#text.push(this.#detokenizer.push(token))
+    this.#textEnds.push(this.#text.text.length)
+    // The token in which the stop string began is not part of the answer.
+    if (stopped) this.#textEnds[this.#textEnds.length - 1] = Infinity
+    if (stopped) return this.#finish('stop')
+    return this.#tokens.length < sampling.maxTokens || this.#finish('length')
+  }
+
+  /** Ends the answer where it is, as a budget does. */
+  end (): void {
+    if (!this.finishReason) this.#finish('length')
+  }
+
+  #finish (reason: FinishReason): false {
+    this.finishReason = reason
+    if (!this.#text.stopped) this.#text.push(this.#detokenizer.flush())
+    return false
+  }
+
+  /** Runs the last token through the model. */
+  async feed (): Promise<void> {
+    this.sequence.append(this.#tokens.at(-1)!)
+    this.output = await this.sequence.output()
+    this.#fed = true
+  }
+
+  /** Draws and feeds tokens until the answer ends or `limit` more were drawn. @param onToken called after each */
+  async grow (limit = Infinity, onToken: () => void = () => {}): Promise<void> {
+    for (let count = 0; count < limit && !this.isFinished; count++) {
+      this.#generation.runtime.signal.throwIfAborted()
+      if (!this.#generation.budget.take()) {
+        this.end()
+        return
+      }
+      const goesOn = this.accept(this.draw())
+      onToken()
+      if (goesOn) await this.feed()
+    }
+  }
+
+  /**
+   * The answer as scorers take it, every kept token fed. After `length` the last token is fed for that; after a stop string the
+   * kept text is read anew, since the tokens that were fed go beyond it.
+   */
+  async answer (): Promise<Answer> {
+    const { runtime, prompt } = this.#generation
+    if (this.#text.stopped && this.#tokens.length > 0) {
+      this.sequence.close()
+      this.sequence = runtime.open([...prompt.tokens, ...this.tokens], { poolFrom: prompt.tokens.length })
+      this.output = await this.sequence.output()
+      this.#generation.rewardTokens += this.tokens.length
+    } else if (!this.#fed) {
+      await this.feed()
+      this.#generation.rewardTokens++
+    }
+    return { text: this.text, tokens: this.tokens, final: this.isFinished, sequence: this.sequence, output: this.output }
+  }
+
+  /** The answer with one more token, as a scorer sees it: fed by a probe, or an end token, which is not fed. */
+  extended (token: number, probe: { sequence: Sequence, output: Output }): Answer {
+    if (this.isEnd(token)) return { text: this.text, tokens: this.tokens, final: true, sequence: this.sequence, output: this.output }
+    const text = this.#text.fork()
+    text.push(this.#detokenizer.fork().push(token))
+    return { text: text.text, tokens: [...this.#tokens, token], final: false, ...probe }
+  }
+
+  /** Takes over a probe that has fed the token accepted last. */
+  adopt (probe: { sequence: Sequence, output: Output }): void {
+    this.sequence.close()
+    this.sequence = probe.sequence
+    this.output = probe.output
+    this.#fed = true
+  }
+
+  /**
+   * A copy that goes on independently.
+   * @param takeOver let the copy have this candidate's own sequence, which then must not be used any more
+   */
+  fork (index: number, path: string, random: Random, takeOver: boolean): Candidate {
+    return new Candidate(this.#generation, index, path, random, takeOver ? this.sequence : this.sequence.fork(), this.output, {
+      detokenizer: this.#detokenizer, text: this.#text, counts: this.#counts, tokens: this.#tokens, textEnds: this.#textEnds, logprobs: this.#logprobs, logprob: this.#logprob, drawn: this.#drawn
+    })
+  }
+
+  report (): CandidateReport {
+    return { index: this.index, text: this.text, tokens: this.#drawn, finishReason: this.finishReason, prunedAt: this.prunedAt, score: this.score, logprob: this.#logprob }
+  }
+
+  choice (): Choice {
+    return { candidateIndex: this.index, text: this.text, finishReason: this.finishReason ?? 'length', completionTokens: this.#drawn, logprob: this.#logprob, score: this.score, logprobs: this.#logprobs }
+  }
+}
+
+/** A token's raw logprob with the most probable alternatives. @param count 0–20 */
+function tokenLogprob ({ logits, logNormalizer, topIds, topLogits }: Distribution, token: number, count: number): TokenLogprob {
+  const top = Array.from({ length: Math.min(count, topIds.length) }, (_, rank) => ({ token: topIds[rank]!, logprob: topLogits[rank]! - logNormalizer }))
+  return { token, logprob: logits[token]! - logNormalizer, top }
+}

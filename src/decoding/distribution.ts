@@ -1,0 +1,180 @@
+/**
+ * The distribution that tokens are drawn from: the model's, with a request's changed logits, temperature and filters. Exact, and
+ * cheap where it can be: the engine lists the most probable tokens and both normalisers, so a draw seldom looks at the whole
+ * row. Order of the filters as in vLLM: temperature, min_p, top_k, top_p, each on what the ones before left.
+ */
+import type { Distribution } from '../engine/sequence.js'
+import type { TouchedLogits } from './logits-processors.js'
+import type { SamplingParams } from './runtime.js'
+
+export interface RankedToken { readonly token: number, readonly logProbability: number }
+
+/** Below this rest of probability, what touched tokens leave is too small to get by subtraction. */
+const leastRest = 1e-3
+
+/** Descending logit, ties by lower id. */
+const byRank = (a: RankedToken, b: RankedToken): number => b.logProbability - a.logProbability || a.token - b.token
+
+/** A temperature above 0 is one; 0 means the arg max, whose distribution is looked at with temperature 1. */
+const inverse = (temperature: number): number => temperature === 0 ? 1 : 1 / temperature
+
+/** Marks the tokens that were walked already; one for the thread, cleared after use. */
+let seen = new Uint8Array(0)
+
+export class SamplingDistribution {
+  readonly #base: Distribution
+  readonly #touched: TouchedLogits
+  readonly #inverseTemperature: number
+  /** ln Σ exp(changed logit / temperature). */
+  readonly #logNormalizer: number
+  /** The listed tokens by changed logit; exact as far as the last one that is not touched. */
+  #listed: RankedToken[] | null = null
+  /** What the filters keep; null where nothing filters. */
+  readonly #kept: RankedToken[] | null
+
+  constructor (base: Distribution, touched: TouchedLogits, { temperature, minP, topK, topP }: Pick<SamplingParams, 'temperature' | 'minP' | 'topK' | 'topP'>) {
+    this.#base = base
+    this.#touched = touched
+    this.#inverseTemperature = inverse(temperature)
+    this.#logNormalizer = this.#normalize(temperature === 0 ? base.logNormalizer : base.temperedLogNormalizer)
+    this.#kept = minP > 0 || (topK > 0 && topK < base.size) || topP < 1 ? this.#filter(minP, topK, topP) : null
+  }
+
+  #normalize (modelNormalizer: number): number {
+    if (this.#touched.size === 0) return modelNormalizer
+    const { logits } = this.#base
+    let before = 0
+    let after = 0
+    for (const [token, logit] of this.#touched) {
+      before += Math.exp(logits[token]! * this.#inverseTemperature - modelNormalizer)
+      after += Math.exp(logit * this.#inverseTemperature - modelNormalizer)
+    }
+    const rest = 1 - before
+    if (rest > leastRest || after > 1e3 * leastRest) return modelNormalizer + Math.log(Math.max(0, rest) + after)
+    return this.#normalizeWholly()
+  }
+
+  #normalizeWholly (): number {
+    let largest = -Infinity
+    for (let token = 0; token < this.#base.size; token++) largest = Math.max(largest, this.#scaled(token))
+    let sum = 0
+    for (let token = 0; token < this.#base.size; token++) sum += Math.exp(this.#scaled(token) - largest)
+    return largest + Math.log(sum)
+  }
+
+  /** Changed logit over temperature. */
+  #scaled (token: number): number {
+    return (this.#touched.get(token) ?? this.#base.logits[token]!) * this.#inverseTemperature
+  }
+
+  /** Without filters. */
+  #logProbability (token: number): number { return this.#scaled(token) - this.#logNormalizer }
+
+  /** Every token whose rank is certain from the list, most probable first. */
+  #certain (): RankedToken[] {
+    if (this.#listed) return this.#listed
+    const { topIds, topLogits, size } = this.#base
+    const tokens = new Set([...topIds, ...this.#touched.keys()])
+    const ranked = [...tokens].map(token => ({ token, logProbability: this.#logProbability(token) })).filter(one => one.logProbability > -Infinity).sort(byRank)
+    // A token that is neither listed nor touched may be as probable as the last listed one.
+    const floor = topIds.length === size ? -Infinity : topLogits.at(-1)! * this.#inverseTemperature - this.#logNormalizer
+    this.#listed = ranked.filter(one => one.logProbability > floor || floor === -Infinity)
+    return this.#listed
+  }
+
+  #wholeRanking (): RankedToken[] {
+    const ranked: RankedToken[] = []
+    for (let token = 0; token < this.#base.size; token++) {
+      const logProbability = this.#logProbability(token)
+      if (logProbability > -Infinity) ranked.push({ token, logProbability })
+    }
+    return ranked.sort(byRank)
+  }
+
+  /** What min_p, top_k and top_p keep, with its probabilities made to sum to one. */
+  #filter (minP: number, topK: number, topP: number): RankedToken[] {
+    const limits = (ranked: RankedToken[], whole: boolean): RankedToken[] | null => {
+      if (ranked.length === 0) return null
+      const least = minP > 0 ? ranked[0]!.logProbability + Math.log(minP) : -Infinity
+      let count = ranked.findIndex(one => one.logProbability < least)
+      if (count < 0) count = ranked.length
+      if (topK > 0) count = Math.min(count, topK)
+      // The list decides only what ends inside it; what remains after min_p and top_k must be summed for top_p.
+      const ends = whole || count < ranked.length || (topK > 0 && count === topK)
+      if (!ends && (minP > 0 || topK > 0)) return null
+      const sum = ends ? ranked.slice(0, count).reduce((total, one) => total + Math.exp(one.logProbability), 0) : 1
+      let mass = 0
+      for (let i = 0; i < count; i++) {
+        mass += Math.exp(ranked[i]!.logProbability) / sum
+        if (topP < 1 && mass >= topP) return renormalize(ranked.slice(0, i + 1))
+      }
+      return ends ? renormalize(ranked.slice(0, count)) : null
+    }
+    return limits(this.#certain(), this.#base.topIds.length === this.#base.size) ?? limits(this.#wholeRanking(), true)!
+  }
+
+  /** The most probable tokens, most probable first, at most `count`. Probabilities are of the filtered distribution. */
+  ranked (count: number): readonly RankedToken[] {
+    if (this.#kept) return this.#kept.slice(0, count)
+    const certain = this.#certain()
+    const all = certain.length >= count || this.#base.topIds.length === this.#base.size ? certain : this.#wholeRanking()
+    return all.slice(0, count)
+  }
+
+  /** The most probable token, ties by lower id. */
+  argmax (): number { return this.ranked(1)[0]!.token }
+
+  /**
+   * The token at a point of the cumulative distribution: by rank as far as tokens are listed, then by id.
+   * @param u in [0, 1)
+   */
+  draw (u: number): number {
+    if (this.#kept) return drawRanked(this.#kept, u)
+    const ranked = this.#certain()
+    let mass = 0
+    for (const { token, logProbability } of ranked) {
+      mass += Math.exp(logProbability)
+      if (u < mass) return token
+    }
+    return this.#drawBeyond(ranked, u - mass)
+  }
+
+  #drawBeyond (ranked: readonly RankedToken[], beyond: number): number {
+    const { size, logits } = this.#base
+    if (seen.length < size) seen = new Uint8Array(size)
+    for (const { token } of ranked) seen[token] = 1
+    for (const token of this.#touched.keys()) seen[token] = 1
+    const draw = (): number => {
+      let mass = 0
+      const walk = (token: number): boolean => { mass += Math.exp(this.#logProbability(token)); return beyond < mass }
+      const listed = new Set(ranked.map(one => one.token))
+      for (const token of this.#touched.keys()) if (!listed.has(token) && walk(token)) return token
+      for (let token = 0; token < size; token++) {
+        if (seen[token] === 1) continue
+        mass += Math.exp(logits[token]! * this.#inverseTemperature - this.#logNormalizer)
+        if (beyond < mass) return token
+      }
+      // Rounding left a sliver of u beyond the sum: it belongs to the last token that can be drawn.
+      return ranked.at(-1)?.token ?? 0
+    }
+    const token = draw()
+    for (const one of ranked) seen[one.token] = 0
+    for (const one of this.#touched.keys()) seen[one] = 0
+    return token
+  }
+}
+
+function renormalize (ranked: readonly RankedToken[]): RankedToken[] {
+  const logSum = Math.log(ranked.reduce((sum, one) => sum + Math.exp(one.logProbability), 0))
+  return ranked.map(({ token, logProbability }) => ({ token, logProbability: logProbability - logSum }))
+}
+
+/** The token at a point of the cumulative distribution of ranked tokens whose probabilities sum to one. */
+export function drawRanked (ranked: readonly RankedToken[], u: number): number {
+  let mass = 0
+  for (const { token, logProbability } of ranked) {
+    mass += Math.exp(logProbability)
+    if (u < mass) return token
+  }
+  return ranked.at(-1)!.token
+}
