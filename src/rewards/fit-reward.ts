@@ -11,7 +11,7 @@ import { extractFeatures, type FeatureItem, type PrefixStates } from './features
 import { fitHead, type HeadFit } from './fit-head.js'
 import { linearScore } from './head.js'
 import type { ReadablePolicy } from './policy.js'
-import { pool, poolPrompts, referenceStatistics, samplePool } from './pool.js'
+import { pool, poolDescription, poolPrompts, referenceStatistics, samplePool } from './pool.js'
 
 /** What a fit is busy with: answers read, layers fitted, or answers of the reference pool. */
 export interface FitProgress { readonly phase: 'features' | 'fit' | 'pool', readonly done: number, readonly total: number }
@@ -136,14 +136,10 @@ async function referenceMembers (request: FitRequest, { layer, head }: HeadFit &
   const items = await samplePool(policy, prompts, signal)
   const states = (await extract(request, 'pool', items, [layer])).get(layer)!
   const scores = states.map(answer => answer.map(state => linearScore(head.weights, head.bias, state)))
-  const name = `${items.length} answers of ${policy.id} (${policy.format}) to ${prompts.length} prompts, temperature 1, at most ${pool.maxTokens} tokens`
-  const outcome = { normalization: significantStatistics(referenceStatistics(scores.map(perFraction => perFraction.at(-1)!), name)) }
+  const name = poolDescription(policy, items.length)
+  const outcome = { normalization: referenceStatistics(scores.map(perFraction => perFraction.at(-1)!), name) }
   if (!prefixes) return { outcome }
-  return { outcome, prefix: { normalization: significantStatistics(referenceStatistics(scores.flat(), `25, 50, 75 and 100 % of ${name}`)) } }
-}
-
-function significantStatistics (statistics: { mean: number, std: number, pool: string }): { mean: number, std: number, pool: string } {
-  return { ...statistics, mean: significant(statistics.mean), std: significant(statistics.std) }
+  return { outcome, prefix: { normalization: referenceStatistics(scores.flat(), `25, 50, 75 and 100 % of ${name}`) } }
 }
 
 /** Seven significant digits: what float32 states are known to. */

@@ -5,9 +5,10 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packageRoot } from '../package-root.js'
+import type { Normalization } from './descriptor.js'
 import type { FeatureItem } from './features.js'
 import { meanAndStd } from './metrics.js'
-import type { ReadablePolicy } from './policy.js'
+import type { PolicyInfo, ReadablePolicy } from './policy.js'
 
 export const pool = { answersPerPrompt: 3, maxTokens: 96, seed: 1 } as const
 
@@ -70,8 +71,13 @@ function draw (logits: Float32Array, logNormalizer: number, u: number): number {
   return logits.length - 1
 }
 
-/** Reference statistics of the raw scores of a pool; scores that are all equal get 1 as standard deviation. */
-export function referenceStatistics (scores: readonly number[], description: string): { mean: number, std: number, pool: string } {
+/** What a pool is, for descriptors and cards. */
+export function poolDescription ({ id, format }: PolicyInfo, answers: number): string {
+  return `${answers} answers of ${id} (${format}) to the ${poolPrompts().length} pool prompts, temperature 1, at most ${pool.maxTokens} tokens`
+}
+
+/** Reference statistics of the raw scores of a pool, to seven digits; scores that are all equal get 1 as standard deviation. */
+export function referenceStatistics (scores: readonly number[], description: string): Normalization {
   const { mean, std } = meanAndStd(scores)
-  return { mean, std: std || 1, pool: description }
+  return { mean: Number(mean.toPrecision(7)), std: Number(std.toPrecision(7)) || 1, pool: description }
 }

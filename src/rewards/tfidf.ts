@@ -76,8 +76,8 @@ export function sparseDot ({ indices, values }: SparseVector, weights: Float64Ar
   return sum
 }
 
-/** λ of the text classifiers: about scikit-learn's C = 1 at a thousand texts. */
-const textLambda = 1e-3
+/** λ of the text classifiers: best of four by cross-validation on 1,500 film reviews; scikit-learn's C = 6.7 there. */
+const textLambda = 1e-4
 
 /** A labelled text, or a pair: `text` against another, label +1 where it is the better one. */
 export interface TextSample { readonly text: string, readonly against: string | null, readonly label: 1 | -1 }

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
-import type { Examples } from '../../src/rewards/examples.js'
+import type { Examples, Labelled } from '../../src/rewards/examples.js'
 import { fitReward, type FitRequest } from '../../src/rewards/fit-reward.js'
 import { resolveScorer } from '../../src/rewards/resolve.js'
 import { toyAnswer, toyPolicy } from '../helpers/toy-states.js'
@@ -12,13 +12,21 @@ const pairs: Examples = {
   kind: 'pairs',
   pairs: Array.from({ length: 40 }, (_, i) => ({ messages: [{ role: 'user', content: `prompt ${i % 20}` }], chosen: digits(5, i), rejected: digits(1, i) }))
 }
-const labels: Examples = {
-  kind: 'labels',
-  labelled: Array.from({ length: 40 }, (_, i) => ({ messages: [{ role: 'user', content: 'p' }], answer: `${i} ${digits(i % 2 === 0 ? 5 : 1, i)}`, label: i % 2 === 0 ? 1 : 0 }))
-}
+const labelled = Array.from({ length: 40 }, (_, i): Labelled => ({
+  messages: [{ role: 'user', content: 'p' }], answer: `${i} ${digits(i % 2 === 0 ? 5 : 1, i)}`, label: i % 2 === 0 ? 1 : 0
+}))
+const labels: Examples = { kind: 'labels', labelled }
 const request = (fields: Partial<FitRequest>): FitRequest => ({
-  name: 'high', description: 'High digits.', policy: toyPolicy(), train: pairs, data: { name: 'toy digits', licence: 'none' },
-  layers: [1], pooling: 'mean', prefixes: true, cacheDirectory: null, ...fields
+  name: 'high',
+  description: 'High digits.',
+  policy: toyPolicy(),
+  train: pairs,
+  data: { name: 'toy digits', licence: 'none' },
+  layers: [1],
+  pooling: 'mean',
+  prefixes: true,
+  cacheDirectory: null,
+  ...fields
 })
 
 test('pairs give a head that ranks held-out pairs, on whole answers and prefixes, and that the server can use', async () => {
@@ -56,5 +64,6 @@ test('what cannot work is refused before anything is read', async () => {
   await assert.rejects(fitReward(request({ layers: [] })), /at least one layer/)
   await assert.rejects(fitReward(request({ train: { kind: 'pairs', pairs: pairs.pairs.slice(0, 3) } })), /at least 20 examples; got 3/)
   await assert.rejects(fitReward(request({ test: labels })), /test data must be pairs .*; got labels/)
-  await assert.rejects(fitReward(request({ train: { kind: "labels", labelled: (labels as Extract<Examples, { kind: "labels" }>).labelled.map(one => ({ ...one, label: 1 })) } })), /must hold both labels; got only 1/)
+  const oneSided: Examples = { kind: 'labels', labelled: labelled.map(one => ({ ...one, label: 1 })) }
+  await assert.rejects(fitReward(request({ train: oneSided })), /must hold both labels; got only 1/)
 })
