@@ -22,7 +22,7 @@ export const settings = {
   threads: { type: 'integer', default: availableParallelism(), min: 1, max: 256, help: 'threads of a forward pass; default: the cores' },
   contextLength: { type: 'integer', default: 0, min: 0, max: 1 << 20, help: 'longest prompt and answer together, tokens; 0 is the model’s own' },
   maxSequences: { type: 'integer', default: 160, min: 1, max: 4096, help: 'sequences that hold KV at the same time' },
-  maxKvTokens: { type: 'integer', default: 131072, min: 16, max: 1 << 30, help: 'tokens of KV that running requests may reserve together' },
+  maxKvTokens: { type: 'integer', default: 262144, min: 16, max: 1 << 30, help: 'tokens of KV that running requests may reserve together' },
   prefixCacheTokens: { type: 'integer', default: 32768, min: 0, max: 1 << 30, help: 'tokens of KV kept for later prompts that begin alike; 0 turns the prefix cache off' },
   prefillTokensPerStep: { type: 'integer', default: 128, min: 2, max: 8192, help: 'prompt tokens read in one step, so that others wait no longer' },
   maxGeneratedTokens: { type: 'integer', default: 65536, min: 1, max: 1 << 30, help: 'ceiling of one request: fan-out × max_tokens' },

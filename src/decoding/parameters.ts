@@ -69,9 +69,9 @@ interface StrategyFacts<N extends StrategyName> {
   readonly source: string
   /** Which member of a reward it asks for. */
   readonly member: RewardMember
-  /** Sequences open at the same time for one choice, the prompt's own not counted. */
+  /** Sequences open at the same time, at most: for one choice, or for all where they share candidates. */
   readonly fanOut: (params: Parameters<N>) => number
-  /** Whether `num_candidates`-like work is shared by all choices, rather than done for each. */
+  /** Whether all choices come from the same candidates, rather than each from its own. */
   readonly sharesChoices: boolean
 }
 
@@ -89,7 +89,7 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     formula: 'top num_beams of num_beams · num_children prefixes by r(y≤t)',
     source: 'Snell et al. 2024 (arXiv 2408.03314); blockwise: Mudgal et al. 2023 (arXiv 2310.17022)',
     member: 'prefix',
-    fanOut: params => params.num_beams * params.num_children + params.num_beams,
+    fanOut: params => params.num_beams * params.num_children,
     sharesChoices: true
   },
   token_guidance: {
@@ -222,10 +222,19 @@ export function parseAlignment (value: unknown): AlignmentRequest {
 
 /** Sequences that a request holds at the same time, at most. @param n choices */
 export function fanOut (alignment: AlignmentRequest | null, n: number): number {
-  if (!alignment) return n + 1
+  if (!alignment) return n
   const facts = strategyFacts[alignment.strategy] as StrategyFacts<StrategyName>
   const wide = facts.fanOut(alignment as never)
-  return (facts.sharesChoices ? Math.max(wide, n) : wide * n) + 1
+  return facts.sharesChoices ? wide : wide * n
+}
+
+/**
+ * Checks how many choices a strategy can return.
+ * @throws RequestError naming the rule and n
+ */
+export function checkChoices (alignment: AlignmentRequest | null, n: number): void {
+  if (alignment?.strategy === 'best_of_n' && n > alignment.num_candidates) throw refuse('n', `must be at most alignment.num_candidates = ${alignment.num_candidates}`, n)
+  if (alignment?.strategy === 'beam_search' && n > 1) throw refuse('n', 'must be 1 with beam_search: beams share tokens', n)
 }
 
 /** Answers that a request lets grow to full length, at most: what the operator's ceiling counts. @param n choices */

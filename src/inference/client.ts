@@ -1,0 +1,162 @@
+/** The main thread's side of the inference thread: requests in, events out, abort. Restarts the thread if it dies. */
+import { Worker } from 'node:worker_threads'
+import type { Config } from '../config.js'
+import { EventQueue } from '../decoding/event-queue.js'
+import { RequestError } from '../errors.js'
+import type { Score } from '../rewards/scorer.js'
+import type { EngineStats, FromWorker, GenerateRequest, GenerationEvent, ModelInfo, RewardInfo, ScoreRequest, ToWorker } from './protocol.js'
+
+interface Pending {
+  readonly onMessage: (message: FromWorker) => void
+  readonly fail: (error: Error) => void
+}
+
+/** What the API and the commands need of the inference thread. */
+export type Inference = Pick<InferenceClient, 'model' | 'rewards' | 'isReady' | 'generate' | 'score' | 'stats'>
+
+/** A thread that dies this often in a row is not started again. */
+const mostRestarts = 5
+
+export class InferenceClient {
+  readonly #config: Config
+  readonly #onProgress: (message: string) => void
+  readonly #pending = new Map<number, Pending>()
+  #worker: Worker | null = null
+  #info: { model: ModelInfo, rewards: readonly RewardInfo[] } | null = null
+  #nextId = 0
+  #restarts = 0
+  #closing = false
+
+  private constructor (config: Config, onProgress: (message: string) => void) {
+    this.#config = config
+    this.#onProgress = onProgress
+  }
+
+  /**
+   * Starts the thread and loads the model.
+   * @throws RequestError if the model cannot be loaded
+   */
+  static async start (config: Config, onProgress: (message: string) => void = () => {}): Promise<InferenceClient> {
+    const client = new InferenceClient(config, onProgress)
+    await client.#start()
+    return client
+  }
+
+  get isReady (): boolean { return this.#info !== null && !this.#closing }
+  get model (): ModelInfo { return this.#ready().model }
+  get rewards (): readonly RewardInfo[] { return this.#ready().rewards }
+
+  /**
+   * The events of one generation. Leaving the loop, or aborting the signal, ends the work.
+   * @throws RequestError
+   */
+  async * generate (request: GenerateRequest, { signal }: { signal?: AbortSignal } = {}): AsyncGenerator<GenerationEvent, void, undefined> {
+    const events = new EventQueue<GenerationEvent>()
+    const { id, done } = this.#send(newId => ({ type: 'generate', id: newId, request }), message => {
+      if (message.type === 'event') events.push(message.event)
+    }, signal)
+    events.endWith(done)
+    try {
+      yield * events
+    } finally {
+      this.#abort(id)
+    }
+  }
+
+  async score (request: ScoreRequest, { signal }: { signal?: AbortSignal } = {}): Promise<readonly Score[]> {
+    let scores: readonly Score[] = []
+    await this.#send(id => ({ type: 'score', id, request }), message => { if (message.type === 'scores') scores = message.scores }, signal).done
+    return scores
+  }
+
+  async stats (): Promise<EngineStats> {
+    let stats: EngineStats | undefined
+    await this.#send(id => ({ type: 'stats', id }), message => { if (message.type === 'stats') stats = message.stats }).done
+    return stats!
+  }
+
+  /** Aborts what runs, frees the model, ends the thread. */
+  async close (): Promise<void> {
+    this.#closing = true
+    const worker = this.#worker
+    if (!worker) return
+    const exited = new Promise(resolve => { worker.once('exit', resolve) })
+    this.#post({ type: 'close' })
+    await exited
+  }
+
+  #ready (): { model: ModelInfo, rewards: readonly RewardInfo[] } {
+    if (!this.#info) throw new RequestError('unavailable', 'The model is not loaded yet', { retryAfterMs: 1000 })
+    return this.#info
+  }
+
+  #post (message: ToWorker): void { this.#worker?.postMessage(message) }
+
+  #abort (id: number): void {
+    if (this.#pending.delete(id)) this.#post({ type: 'abort', id })
+  }
+
+  /** Sends a request; `done` settles when it has ended. */
+  #send (message: (id: number) => ToWorker, onMessage: (message: FromWorker) => void, signal?: AbortSignal): { id: number, done: Promise<void> } {
+    this.#ready()
+    signal?.throwIfAborted()
+    const id = this.#nextId++
+    const done = new Promise<void>((resolve, reject) => {
+      const leave = (): void => {
+        this.#abort(id)
+        fail(signal?.reason instanceof Error ? signal.reason : new Error('aborted'))
+      }
+      const settle = (): void => {
+        this.#pending.delete(id)
+        signal?.removeEventListener('abort', leave)
+      }
+      const fail = (error: Error): void => { settle(); reject(error) }
+      signal?.addEventListener('abort', leave, { once: true })
+      this.#pending.set(id, {
+        fail,
+        onMessage: received => {
+          onMessage(received)
+          if (received.type === 'failed') fail(RequestError.fromData(received.error))
+          else if (received.type === 'done' || received.type === 'stats') { settle(); resolve() }
+        }
+      })
+    })
+    this.#post(message(id))
+    return { id, done }
+  }
+
+  #start (): Promise<void> {
+    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: this.#config })
+    this.#worker = worker
+    return new Promise((resolve, reject) => {
+      worker.on('message', (message: FromWorker) => {
+        if (message.type === 'loading') this.#onProgress(message.message)
+        else if (message.type === 'ready') {
+          this.#info = message
+          this.#restarts = 0
+          resolve()
+        } else if (message.type === 'fatal') {
+          reject(RequestError.fromData(message.error))
+          this.#closing = true
+          worker.terminate().catch(reject)
+        } else this.#pending.get(message.id)?.onMessage(message)
+      })
+      worker.on('error', error => { console.error(error) })
+      worker.on('exit', () => {
+        this.#lost()
+        reject(new RequestError('unavailable', 'The inference thread ended while it was starting'))
+      })
+    })
+  }
+
+  /** The thread is gone: what it was doing fails, and it is started again. */
+  #lost (): void {
+    this.#worker = null
+    this.#info = null
+    const lost = new RequestError('unavailable', 'The inference thread ended; the request was lost', { retryAfterMs: 5000 })
+    for (const { fail } of [...this.#pending.values()]) fail(lost)
+    if (this.#closing || this.#restarts++ >= mostRestarts) return
+    this.#onProgress('the inference thread ended; starting it again')
+    this.#start().catch((error: unknown) => { console.error(error) })
+  }
+}

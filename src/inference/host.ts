@@ -1,0 +1,31 @@
+/** Everything that runs requests, in one thread: model, engine, rewards. In the server it lives in a Worker; commands that fit or measure use it directly. */
+import { join } from 'node:path'
+import type { Config } from '../config.js'
+import { Engine } from '../engine/engine.js'
+import { loadModel, type LoadedModel } from '../models/model.js'
+import { packageRoot } from '../package-root.js'
+import { loadRewards, type RewardFamily } from '../rewards/descriptor.js'
+
+export interface Host {
+  readonly config: Config
+  readonly model: LoadedModel
+  readonly engine: Engine
+  readonly rewards: readonly RewardFamily[]
+  /** Ends every sequence and frees all memory, after the step in flight. */
+  close (): Promise<void>
+}
+
+/** Loads what the settings name. @param onProgress told what is happening, in words */
+export async function createHost (config: Config, onProgress: (message: string) => void): Promise<Host> {
+  const rewards = await loadRewards([join(packageRoot, 'models', 'rewards'), ...(config.rewardsDir === '' ? [] : [config.rewardsDir])])
+  const model = await loadModel({ model: config.model, format: config.format === 'f32' ? 'f32' : 'q8', threads: config.threads, cacheDir: config.cacheDir, contextLength: config.contextLength, onProgress })
+  const engine = new Engine(model, {
+    contextLength: model.contextLength,
+    maxSequences: config.maxSequences,
+    maxKvTokens: config.maxKvTokens,
+    prefixCacheTokens: config.prefixCacheTokens,
+    prefillTokensPerStep: config.prefillTokensPerStep,
+    maxQueued: config.maxQueuedRequests
+  })
+  return { config, model, engine, rewards, close: async () => { await engine.close(); model.dispose() } }
+}

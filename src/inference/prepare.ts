@@ -1,0 +1,96 @@
+/**
+ * From a request to what runs: renders and tokenises the prompt, resolves rewards, checks everything that needs the model. Refuses
+ * with a RequestError, or never again.
+ */
+import { randomInt } from 'node:crypto'
+import { answersGrown, checkChoices, fanOut, strategyFacts, type AlignmentRequest } from '../decoding/parameters.js'
+import type { SamplingParams } from '../decoding/runtime.js'
+import type { Need } from '../engine/reservation.js'
+import { RequestError } from '../errors.js'
+import { encodeChat } from '../models/chat-template.js'
+import { policyInfo } from '../rewards/policy.js'
+import { resolveScorer, type ResolvedScorer } from '../rewards/resolve.js'
+import type { ChatMessage, Prompt } from '../rewards/scorer.js'
+import type { Host } from './host.js'
+import type { GenerateRequest } from './protocol.js'
+
+export interface PreparedRequest {
+  readonly prompt: Prompt
+  readonly sampling: SamplingParams
+  readonly alignment: AlignmentRequest | null
+  readonly reward: ResolvedScorer | null
+  readonly n: number
+  readonly seed: number
+  readonly cacheSalt: string
+  readonly need: Need
+}
+
+/** @throws RequestError model_not_found, listing what there is */
+export function checkModel (host: Host, name: string): void {
+  if (name !== host.model.id) throw new RequestError('model_not_found', `The model ${JSON.stringify(name)} does not exist; this server has ${host.model.id}`, { param: 'model' })
+}
+
+/** Messages as the model's template takes them. @throws RequestError if the template refuses them or the prompt has no room for an answer */
+export function renderPrompt (host: Host, messages: readonly ChatMessage[]): Prompt {
+  const { text, tokens } = encodeChat(host.model.chatTemplate, host.model.tokenizer, messages)
+  const limit = host.model.contextLength
+  if (tokens.length >= limit) throw new RequestError('context_length_exceeded', `This model's context length is ${limit} tokens; the messages have ${tokens.length}`, { param: 'messages' })
+  return { messages, text, tokens }
+}
+
+function resolveReward (host: Host, alignment: AlignmentRequest | null): ResolvedScorer | null {
+  if (!alignment) return null
+  return resolveScorer(host.rewards, {
+    rewards: alignment.rewards,
+    member: strategyFacts[alignment.strategy].member,
+    scale: alignment.reward_scale as 'standardized' | 'raw',
+    allowScopeMismatch: 'allow_scope_mismatch' in alignment && alignment.allow_scope_mismatch
+  }, policyInfo(host.model))
+}
+
+/** Answer length: what was asked for, or as much as context, the operator's ceiling and KV allow. */
+function answerLength (host: Host, request: GenerateRequest, prompt: Prompt): number {
+  const { alignment, n } = request
+  const { maxTokens: asked } = request.sampling
+  const ceiling = host.config.maxGeneratedTokens
+  const grown = answersGrown(alignment, n)
+  // A reward may read an end token after the last one.
+  const room = host.model.contextLength - prompt.tokens.length - (alignment ? 1 : 0)
+  const kvRoom = Math.floor(host.config.maxKvTokens / fanOut(alignment, n)) - prompt.tokens.length
+  if (asked === null) {
+    const most = Math.min(room, Math.floor(ceiling / grown), kvRoom)
+    if (most >= 1) return most
+    throw new RequestError('budget_exceeded', `${fanOut(alignment, n)} sequences with a prompt of ${prompt.tokens.length} tokens leave no room for an answer: requests may reserve ${host.config.maxKvTokens} tokens of KV (max-kv-tokens) and generate ${ceiling} (max-generated-tokens)`, { param: 'alignment' })
+  }
+  if (asked > room) throw new RequestError('context_length_exceeded', `This model's context length is ${host.model.contextLength} tokens; the messages have ${prompt.tokens.length} and max_tokens asks for ${asked}`, { param: 'max_tokens' })
+  if (grown * asked > ceiling) throw new RequestError('budget_exceeded', `a request may generate ${ceiling} tokens (max-generated-tokens); this one asks for ${grown} × ${asked} = ${grown * asked}`, { param: 'max_tokens' })
+  return asked
+}
+
+function checkTokens (host: Host, tokens: readonly number[], param: string): void {
+  const size = host.model.tokenizer.vocabularySize
+  const bad = tokens.find(token => !Number.isInteger(token) || token < 0 || token >= size)
+  if (bad !== undefined) throw new RequestError('invalid_request', `'${param}' must hold token ids from 0 to ${size - 1}; got ${bad}`, { param })
+}
+
+/** Checks and prepares a request. @throws RequestError for whatever the caller can mend */
+export function prepare (host: Host, request: GenerateRequest): PreparedRequest {
+  const { alignment, n, sampling } = request
+  checkModel(host, request.model)
+  checkTokens(host, Object.keys(sampling.logitBias).map(Number), 'logit_bias')
+  checkTokens(host, sampling.stopTokenIds, 'stop_token_ids')
+  checkChoices(alignment, n)
+  const reward = resolveReward(host, alignment)
+  const prompt = renderPrompt(host, request.messages)
+  const maxTokens = answerLength(host, request, prompt)
+  return {
+    prompt,
+    alignment,
+    reward,
+    n,
+    sampling: { ...sampling, maxTokens },
+    seed: request.seed ?? randomInt(2 ** 48 - 1),
+    cacheSalt: request.cacheSalt,
+    need: { sequences: fanOut(alignment, n), tokensPerSequence: Math.min(host.model.contextLength, prompt.tokens.length + maxTokens + 1) }
+  }
+}

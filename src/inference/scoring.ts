@@ -1,0 +1,33 @@
+/** Scores given answers to one prompt: each is read once, all in the same steps, the prompt from the cache where it can. */
+import { RequestError } from '../errors.js'
+import { policyInfo } from '../rewards/policy.js'
+import { resolveScorer } from '../rewards/resolve.js'
+import type { Answer, Score } from '../rewards/scorer.js'
+import type { Host } from './host.js'
+import { checkModel, renderPrompt } from './prepare.js'
+import type { ScoreRequest } from './protocol.js'
+
+/** Scores in the order of the answers. @throws RequestError for unknown names and answers that do not fit the context */
+export async function score (host: Host, request: ScoreRequest, signal: AbortSignal): Promise<Score[]> {
+  const { engine, model } = host
+  checkModel(host, request.model)
+  const { scorer } = resolveScorer(host.rewards, { rewards: [{ name: request.reward, weight: 1 }], member: request.member, scale: 'standardized' }, policyInfo(model))
+  const prompt = renderPrompt(host, request.messages)
+  const answers = request.answers.map(text => ({ text, tokens: model.tokenizer.encode(text) }))
+  const longest = Math.max(...answers.map(answer => answer.tokens.length))
+  if (prompt.tokens.length + longest >= model.contextLength) {
+    throw new RequestError('context_length_exceeded', `This model's context length is ${model.contextLength} tokens; the messages have ${prompt.tokens.length} and the longest answer ${longest}`, { param: 'answers' })
+  }
+  const reservation = await engine.reserve({ sequences: answers.length, tokensPerSequence: prompt.tokens.length + longest + 1 }, signal)
+  const sequences = answers.map(answer => engine.open([...prompt.tokens, ...answer.tokens], { layers: scorer.layers, poolFrom: prompt.tokens.length, signal }))
+  try {
+    const read = await Promise.all(answers.map(async ({ text, tokens }, index): Promise<Answer> => {
+      const sequence = sequences[index]!
+      return { text, tokens, final: request.member === 'outcome', sequence, output: await sequence.output() }
+    }))
+    return await scorer.score(prompt, read)
+  } finally {
+    for (const sequence of sequences) sequence.close()
+    reservation.release()
+  }
+}

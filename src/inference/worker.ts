@@ -1,0 +1,71 @@
+/** The inference thread: runs requests that come as messages and sends their events back. Knows no HTTP. */
+import { parentPort, workerData } from 'node:worker_threads'
+import type { Config } from '../config.js'
+import { RequestError } from '../errors.js'
+import { generate } from './generation.js'
+import { createHost, type Host } from './host.js'
+import type { FromWorker, ToWorker } from './protocol.js'
+import { score } from './scoring.js'
+
+if (!parentPort) throw new Error('this file runs in a Worker')
+const port = parentPort
+const send = (message: FromWorker): void => { port.postMessage(message) }
+
+/** Requests that run, by id. */
+const running = new Map<number, AbortController>()
+
+/** What the caller is told: a RequestError as it is, anything else as a bug, which is logged here. */
+function toRequestError (error: unknown): RequestError {
+  if (error instanceof RequestError) return error
+  console.error(error)
+  return new RequestError('internal_error', 'The server had an error while processing the request')
+}
+
+async function run (id: number, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+  const controller = new AbortController()
+  running.set(id, controller)
+  try {
+    await work(controller.signal)
+    send({ type: 'done', id })
+  } catch (error) {
+    const reason = controller.signal.aborted ? new RequestError('request_cancelled', 'the request was cancelled') : toRequestError(error)
+    send({ type: 'failed', id, error: reason.toData() })
+  } finally {
+    running.delete(id)
+  }
+}
+
+function handle (host: Host, message: ToWorker): void {
+  switch (message.type) {
+    case 'generate':
+      run(message.id, async signal => {
+        for await (const event of generate(host, message.request, signal)) send({ type: 'event', id: message.id, event })
+      })
+      break
+    case 'score':
+      run(message.id, async signal => { send({ type: 'scores', id: message.id, scores: await score(host, message.request, signal) }) })
+      break
+    case 'stats':
+      send({ type: 'stats', id: message.id, stats: host.engine.stats() })
+      break
+    case 'abort':
+      running.get(message.id)?.abort(new Error('aborted'))
+      break
+    case 'close':
+      for (const controller of running.values()) controller.abort(new Error('the server is closing'))
+      host.close().then(() => { port.close() }, (error: unknown) => { throw error })
+  }
+}
+
+try {
+  const host = await createHost(workerData as Config, message => { send({ type: 'loading', message }) })
+  const { id, contextLength, tokenizer, fingerprint, created } = host.model
+  port.on('message', (message: ToWorker) => { handle(host, message) })
+  send({
+    type: 'ready',
+    model: { id, contextLength, vocabularySize: tokenizer.vocabularySize, fingerprint, created },
+    rewards: host.rewards.map(({ name, members, description }) => ({ name, members, description }))
+  })
+} catch (error) {
+  send({ type: 'fatal', error: toRequestError(error).toData() })
+}
