@@ -65,7 +65,7 @@ export async function fitReward (request: FitRequest): Promise<HeadDescriptor> {
   const metrics = evaluateHead(best.head,
     stateSet(train, states, lengths, 0),
     stateSet(test, states, lengths, train.answers.length),
-    request.test ? 'a test set of its own' : 'a fifth of the data, by prompt')
+    request.test ? 'a separate test set' : 'a fifth of the data, by prompt')
   return {
     name: request.name,
     description: request.description,

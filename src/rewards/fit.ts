@@ -105,7 +105,7 @@ export function fitBradleyTerry (differences: Rows, options: Omit<LogisticOption
 }
 
 /** The λ tried, from strong to weak; a fit starts from its stronger neighbour's. */
-export const lambdaGrid = [1, 0.3, 0.1, 0.03, 0.01, 0.003, 0.001] as const
+export const lambdaGrid = [3, 1, 0.3, 0.1, 0.03, 0.01, 0.003] as const
 
 /** A λ and the cross-validated accuracy that spoke for it. */
 export interface LambdaChoice { readonly lambda: number, readonly accuracy: number }

@@ -1,0 +1,89 @@
+/** The rewards in the box on the default model. */
+import assert from 'node:assert/strict'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { loadConfig } from '../../src/config.js'
+import { Engine } from '../../src/engine/engine.js'
+import type { Sequence } from '../../src/engine/sequence.js'
+import { loadModel } from '../../src/models/model.js'
+import { packageRoot } from '../../src/package-root.js'
+import { loadRewards } from '../../src/rewards/descriptor.js'
+import { readablePolicy } from '../../src/rewards/policy.js'
+import { misfit, resolveScorer } from '../../src/rewards/resolve.js'
+import type { Answer, RewardMember } from '../../src/rewards/scorer.js'
+
+const { cacheDir } = loadConfig({}, {})
+const model = await loadModel({ model: 'smollm2-135m', format: 'q8', threads: 2, cacheDir, contextLength: 512 })
+const engine = new Engine(model, { contextLength: 512, maxSequences: 16, maxKvTokens: 8192, prefixCacheTokens: 0, prefillTokensPerStep: 128, maxQueued: 0 })
+const policy = readablePolicy(model, engine)
+const families = await loadRewards([join(packageRoot, 'models/rewards')])
+after(async () => {
+  await engine.close()
+  model.dispose()
+})
+
+const promptTokens = policy.promptTokens([{ role: 'user', content: 'Write a short review of a film.' }])
+const scorerOf = (name: string, member: RewardMember = 'outcome') => resolveScorer(families, { rewards: [{ name, weight: 1 }], member, scale: 'standardized' }, policy)
+
+/** The text as an answer, fed in one chunk. */
+async function answerOf (text: string, layers: readonly number[]): Promise<Answer> {
+  const sequence = engine.open(promptTokens, { layers })
+  const tokens = policy.answerTokens(text)
+  sequence.append(...tokens)
+  return { text, tokens, final: true, sequence, output: await sequence.output() }
+}
+
+async function score (name: string, text: string): Promise<number> {
+  const { scorer } = scorerOf(name)
+  const answer = await answerOf(text, scorer.layers)
+  try {
+    return (await scorer.score({ messages: [], text: '', tokens: promptTokens }, [answer]))[0]!.value
+  } finally {
+    answer.sequence.close()
+  }
+}
+
+test('the rewards in the box were fitted on the default model’s very weights', () => {
+  for (const family of families) {
+    assert.equal(misfit(family, policy), null)
+    assert.deepEqual(scorerOf(family.name).warnings, [])
+  }
+})
+
+test('positive puts praise above criticism', async () => {
+  const praise = await score('positive', 'A moving, beautifully acted film with a script that never puts a foot wrong.')
+  const criticism = await score('positive', 'A dull, badly acted film with a script that falls apart after ten minutes.')
+  assert.ok(praise > criticism + 1, `${praise} against ${criticism}`)
+})
+
+test('helpful puts an answer above a refusal to give one', async () => {
+  const answer = await score('helpful', 'This film follows two sisters who inherit a bakery. The acting is warm, the pace is calm, and the final scene is worth the wait. I would recommend it to anyone who likes quiet family stories.')
+  const refusal = await score('helpful', 'film film I do not know what you want, ok, review it is a film I think so yes')
+  assert.ok(answer > refusal + 1, `${answer} against ${refusal}`)
+})
+
+test('a score read token by token equals the score of the whole read at once', async () => {
+  const { scorer } = scorerOf('positive', 'prefix')
+  const text = 'The plot is thin, but the two leads carry it with charm to spare.'
+  const whole = await answerOf(text, scorer.layers)
+  const stepwise: Sequence = engine.open(promptTokens, { layers: scorer.layers })
+  await stepwise.output()
+  for (const token of whole.tokens) {
+    stepwise.append(token)
+    await stepwise.output()
+  }
+  const prompt = { messages: [], text: '', tokens: promptTokens }
+  const [atOnce, byToken] = await scorer.score(prompt, [whole, { ...whole, sequence: stepwise, output: await stepwise.output() }])
+  assert.ok(Math.abs(atOnce!.value - byToken!.value) < 1e-4, `${atOnce!.value} against ${byToken!.value}`)
+  whole.sequence.close()
+  stepwise.close()
+})
+
+test('scoring runs nothing', async () => {
+  const { scorer, ledger } = scorerOf('positive')
+  const answer = await answerOf('A fine film.', scorer.layers)
+  const { runs } = engine.counters
+  await scorer.score({ messages: [], text: '', tokens: promptTokens }, [answer])
+  assert.deepEqual([engine.counters.runs, ledger.rewardTokens], [runs, 0])
+  answer.sequence.close()
+})
