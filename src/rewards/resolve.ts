@@ -26,6 +26,8 @@ export interface ResolvedScorer {
   readonly warnings: readonly Warning[]
   /** Counts, while the scorer works, tokens run only to score (end-token heads; 0 for mean-pooled heads and rules). */
   readonly ledger: Readonly<RewardLedger>
+  /** True where scoring forks each answer for one token (end-token heads): it may then hold twice the sequences. */
+  readonly forks: boolean
 }
 
 interface Term {
@@ -35,6 +37,7 @@ interface Term {
   readonly version: string
   readonly normalization: Normalization
   readonly layers: readonly number[]
+  readonly forks: boolean
   readonly rawScores: (answers: readonly Answer[]) => number[] | Promise<number[]>
 }
 
@@ -67,7 +70,7 @@ export function resolveScorer (families: readonly RewardFamily[], request: Score
     layers: [...new Set(terms.flatMap(term => term.layers))].sort((a, b) => a - b),
     score: (_prompt: Prompt, answers: readonly Answer[]) => scoreAll(terms, request.scale, answers)
   }
-  return { scorer, warnings, ledger }
+  return { scorer, warnings, ledger, forks: terms.some(term => term.forks) }
 }
 
 function findFamily (families: readonly RewardFamily[], name: string): RewardFamily {
@@ -94,15 +97,15 @@ function measuredAccuracy ({ descriptor }: RewardFamily): string {
   return `measured ${metrics.measure.replace('_', ' ')} by share of the answer read: ${figures.join(', ')}`
 }
 
-function openMember (family: RewardFamily, member: RewardMember, policy: PolicyInfo, ledger: RewardLedger, warnings: Warning[]): Pick<Term, 'normalization' | 'layers' | 'rawScores'> {
+function openMember (family: RewardFamily, member: RewardMember, policy: PolicyInfo, ledger: RewardLedger, warnings: Warning[]): Pick<Term, 'normalization' | 'layers' | 'forks' | 'rawScores'> {
   const { descriptor } = family
-  if (descriptor.kind === 'rule') return { normalization: ruleNormalization(descriptor, member), layers: [], rawScores: ruleScorer(descriptor) }
+  if (descriptor.kind === 'rule') return { normalization: ruleNormalization(descriptor, member), layers: [], forks: false, rawScores: ruleScorer(descriptor) }
   const problem = misfit(family, policy)
   if (problem !== null) throw new RequestError('invalid_request', problem, { param: 'alignment.rewards' })
   if (descriptor.policy.weightsSha256 !== policy.weightsSha256) {
     warnings.push({ code: 'reward_policy_mismatch', message: `reward "${family.name}" was fitted on other weights (${descriptor.policy.id}, sha256 ${descriptor.policy.weightsSha256.slice(0, 12)}) than ${policy.id} has (${policy.weightsSha256.slice(0, 12)})` })
   }
-  return { normalization: descriptor.members[member]!.normalization, layers: [descriptor.layer], rawScores: headScorer(descriptor, member, policy.endTokens[0]!, ledger) }
+  return { normalization: descriptor.members[member]!.normalization, layers: [descriptor.layer], forks: descriptor.pooling === 'last', rawScores: headScorer(descriptor, member, policy.endTokens[0]!, ledger) }
 }
 
 async function scoreAll (terms: readonly Term[], scale: ScorerRequest['scale'], answers: readonly Answer[]): Promise<Score[]> {

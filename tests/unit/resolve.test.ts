@@ -9,13 +9,27 @@ const policy = toyPolicy()
 const prompt = { messages: [], text: '', tokens: [9] }
 const normalization = { mean: 1, std: 2, pool: 'p' }
 const head = {
-  name: 'kind', description: 'x', kind: 'head', members: { outcome: { normalization }, prefix: { normalization: { ...normalization, std: 4 } } },
-  policy: { id: 'toy', weightsSha256: '0'.repeat(64), format: 'f32' }, layer: 2, pooling: 'mean', weights: [1, 0, 0], bias: 0
+  name: 'kind',
+  description: 'x',
+  kind: 'head',
+  members: { outcome: { normalization }, prefix: { normalization: { ...normalization, std: 4 } } },
+  policy: { id: 'toy', weightsSha256: '0'.repeat(64), format: 'f32' },
+  layer: 2,
+  pooling: 'mean',
+  weights: [1, 0, 0],
+  bias: 0
 }
 const outcomeOnly = {
-  ...head, name: 'late', members: { outcome: { normalization } },
+  ...head,
+  name: 'late',
+  members: { outcome: { normalization } },
   metrics: {
-    measure: 'pair_accuracy', split: 's', examples: 10, clusters: 5, calibrationError: 0.1, controls: { lengthOnly: 0.5, randomHead: 0.5, randomHeadStd: 0, tfidf: 0.6 },
+    measure: 'pair_accuracy',
+    split: 's',
+    examples: 10,
+    clusters: 5,
+    calibrationError: 0.1,
+    controls: { lengthOnly: 0.5, randomHead: 0.5, randomHeadStd: 0, tfidf: 0.6 },
     byPrefix: [{ fraction: 0.25, accuracy: 0.53, standardError: 0.1 }, { fraction: 1, accuracy: 0.78, standardError: 0.1 }]
   }
 }
@@ -66,6 +80,12 @@ test('a head fitted on other weights warns; one of another width or layer is ref
   assert.throws(() => resolveScorer(families, request({}), { ...policy, hiddenSize: 5 }), failure('invalid_request', /width 3; the model toy has width 5/))
   assert.match(misfit(families[0]!, { ...policy, layers: 1 })!, /reads layer 2 of toy; the model toy has layers 0 to 1/)
   assert.equal(misfit(families[2]!, { ...policy, hiddenSize: 5 }), null)
+})
+
+test('only end-token heads need room for a fork of each answer', () => {
+  const last = parseRewardFamily(JSON.stringify({ ...head, name: 'last', pooling: 'last' }), 'last.json')
+  const forks = (name: string) => resolveScorer([...families, last], request({ rewards: [{ name: 'length', weight: 1 }, { name, weight: 1 }] }), policy).forks
+  assert.deepEqual([forks('kind'), forks('last')], [false, true])
 })
 
 test('a score that is not a finite number fails with the reward’s name', async () => {
