@@ -50,7 +50,7 @@ export async function fitReward (request: FitRequest): Promise<HeadDescriptor> {
   check(request)
   const { policy, layers, onProgress = () => {}, signal, maxAnswerTokens = 256 } = request
   const { train, test } = sampleSets(request)
-  const encoded = [...train.answers, ...test.answers].map(answer => encode(policy, answer))
+  const encoded = [...train.answers, ...test.answers].map(answer => encode(policy, answer, maxAnswerTokens))
   const items = encoded.map(({ promptTokens, answerTokens }) => ({ promptTokens, answerTokens: answerTokens.slice(0, maxAnswerTokens) }))
   const features = await extract(request, 'features', items, layers)
   const lengths = encoded.map(item => item.answerTokens.length)
@@ -112,8 +112,13 @@ function sampleSets ({ train, test }: FitRequest): { train: SampleSet, test: Sam
   return sets
 }
 
-function encode (policy: ReadablePolicy, { messages, text }: SampleAnswer): FeatureItem {
-  return { promptTokens: policy.promptTokens(messages), answerTokens: policy.answerTokens(text) }
+function encode (policy: ReadablePolicy, { messages, text }: SampleAnswer, maxAnswerTokens: number): FeatureItem {
+  const [promptTokens, answerTokens] = [policy.promptTokens(messages), policy.answerTokens(text)]
+  const needed = promptTokens.length + Math.min(answerTokens.length, maxAnswerTokens) + 1
+  if (needed > policy.contextLength) {
+    throw new RequestError('context_length_exceeded', `prompt, answer and end token must fit ${policy.contextLength} tokens; got ${needed} for the answer ${JSON.stringify(text.slice(0, 60))}…`, { param: 'train' })
+  }
+  return { promptTokens, answerTokens }
 }
 
 function extract ({ policy, pooling, cacheDirectory, onProgress, signal }: FitRequest, phase: FitProgress['phase'], items: readonly FeatureItem[], layers: readonly number[]): Promise<Map<number, PrefixStates[]>> {

@@ -22,6 +22,8 @@ export interface PolicyInfo {
 /** A policy that texts can be read through: what features are extracted with. */
 export interface ReadablePolicy extends PolicyInfo {
   readonly source: SequenceSource
+  /** Longest prompt and answer together, tokens. */
+  readonly contextLength: number
   /** Tokens of the rendered prompt, up to where the answer starts. At least one. */
   promptTokens (messages: readonly ChatMessage[]): readonly number[]
   /** Tokens of an answer alone: no template, no end token. */
@@ -39,6 +41,7 @@ export function readablePolicy (model: LoadedModel, source: SequenceSource): Rea
   return {
     ...policyInfo(model),
     source,
+    contextLength: model.contextLength,
     promptTokens: messages => encodeChat(model.chatTemplate, model.tokenizer, messages).tokens,
     answerTokens: text => model.tokenizer.encode(text)
   }

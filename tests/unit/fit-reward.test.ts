@@ -64,6 +64,7 @@ test('what cannot work is refused before anything is read', async () => {
   await assert.rejects(fitReward(request({ layers: [] })), /at least one layer/)
   await assert.rejects(fitReward(request({ train: { kind: 'pairs', pairs: pairs.pairs.slice(0, 3) } })), /at least 20 examples; got 3/)
   await assert.rejects(fitReward(request({ test: labels })), /test data must be pairs .*; got labels/)
+  await assert.rejects(fitReward(request({ policy: { ...toyPolicy(), contextLength: 9 } })), /must fit 9 tokens; got 10 for the answer "5 8 7/)
   const oneSided: Examples = { kind: 'labels', labelled: labelled.map(one => ({ ...one, label: 1 })) }
   await assert.rejects(fitReward(request({ train: oneSided })), /must hold both labels; got only 1/)
 })
