@@ -7,7 +7,7 @@ import type { Answer, Prompt, Score } from '../rewards/scorer.js'
 import type { Budget } from './budget.js'
 import { SamplingDistribution } from './distribution.js'
 import { TokenCounts, touchedLogits } from './logits-processors.js'
-import type { CandidateReport, Choice, Detokenizer, FinishReason, Random, Runtime, SamplingParams, TokenLogprob } from './runtime.js'
+import type { CandidateReport, Choice, Detokenizer, FinishReason, Random, RatedToken, Runtime, SamplingParams, TokenLogprob } from './runtime.js'
 import { StopText } from './stopping.js'
 
 /** What all candidates of a request share. */
@@ -110,12 +110,12 @@ export class Candidate {
    * @returns whether the answer goes on
    */
   accept (token: number): boolean {
-    const { sampling } = this.#generation
+    const { sampling, runtime } = this.#generation
     const { distribution } = this.output
     this.#drawn++
     this.#logprob += distribution.logits[token]! - distribution.logNormalizer
     if (this.isEnd(token)) return this.#finish('stop')
-    if (sampling.topLogprobs !== null) this.#logprobs.push(tokenLogprob(distribution, token, sampling.topLogprobs))
+    if (sampling.topLogprobs !== null) this.#logprobs.push(tokenLogprob(runtime, distribution, token, sampling.topLogprobs))
     this.#tokens.push(token)
     this.#counts.add(token)
     this.#fed = false
@@ -213,7 +213,8 @@ export class Candidate {
 }
 
 /** A token's raw logprob with the most probable alternatives. @param count 0–20 */
-function tokenLogprob ({ logits, logNormalizer, topIds, topLogits }: Distribution, token: number, count: number): TokenLogprob {
-  const top = Array.from({ length: Math.min(count, topIds.length) }, (_, rank) => ({ token: topIds[rank]!, logprob: topLogits[rank]! - logNormalizer }))
-  return { token, logprob: logits[token]! - logNormalizer, top }
+function tokenLogprob (runtime: Runtime, { logits, logNormalizer, topIds, topLogits }: Distribution, token: number, count: number): TokenLogprob {
+  const rated = (one: number, logit: number): RatedToken => ({ token: one, bytes: [...runtime.tokenBytes(one)], logprob: logit - logNormalizer })
+  const top = Array.from({ length: Math.min(count, topIds.length) }, (_, rank) => rated(topIds[rank]!, topLogits[rank]!))
+  return { ...rated(token, logits[token]!), top }
 }

@@ -2,10 +2,10 @@
  * The parameters of every strategy, once: type, default, range, meaning, source. Validation, `--help`, the README's table and the
  * fan-out check follow from this file. Wire names (snake_case) are used as they are.
  */
-import { distance } from 'fastest-levenshtein'
-import { Type, type Static, type TObject, type TProperties, type TSchema } from 'typebox'
+import { Type, type Static, type TObject, type TProperties } from 'typebox'
 import { RequestError } from '../errors.js'
 import type { RewardMember } from '../rewards/scorer.js'
+import { checkFields, refuse } from '../validation.js'
 
 const integer = (minimum: number, maximum: number, value: number, description: string): ReturnType<typeof Type.Integer> => Type.Integer({ minimum, maximum, default: value, description })
 
@@ -107,71 +107,6 @@ export const strategyNames = Object.keys(strategySchemas) as StrategyName[]
 /** Known in the field or planned, but not built: refused with a word on it rather than as a misspelling. */
 const notBuilt = new Set(['dvts', 'rebase', 'particle_filter', 'segment_rejection', 'speculative_rejection'])
 
-const refuse = (path: string, rule: string, value: unknown): RequestError =>
-  new RequestError('invalid_request', `${path} ${rule}; got ${JSON.stringify(value)}`, { param: path })
-
-/** The nearest of some names, if it is near enough to be meant. */
-export function nearestName (name: string, names: Iterable<string>): string | null {
-  let best: string | null = null
-  let least = Infinity
-  for (const one of names) {
-    const far = distance(name, one)
-    if (far < least) [best, least] = [one, far]
-  }
-  return best !== null && least <= Math.max(2, best.length / 3) ? best : null
-}
-
-interface Rules { readonly type?: string, readonly enum?: readonly string[], readonly minimum?: number, readonly exclusiveMinimum?: number, readonly maximum?: number, readonly minLength?: number, readonly maxItems?: number, readonly anyOf?: readonly Rules[], readonly items?: Rules, readonly properties?: Record<string, Rules>, readonly default?: unknown }
-
-/** A schema's rule in words. */
-export function describeRule (schema: TSchema | Rules): string {
-  const rules = schema as Rules
-  if (rules.anyOf) return rules.anyOf.map(describeRule).join(' or ')
-  if (rules.enum) return `one of ${rules.enum.join(', ')}`
-  if (rules.type === 'integer' || rules.type === 'number') {
-    const noun = rules.type === 'integer' ? 'an integer' : 'a number'
-    const from = rules.exclusiveMinimum !== undefined ? `above ${rules.exclusiveMinimum}` : `from ${rules.minimum}`
-    return rules.minimum === undefined && rules.exclusiveMinimum === undefined ? noun : `${noun} ${from} to ${rules.maximum}`
-  }
-  if (rules.type === 'array') return `a list of at most ${rules.maxItems}`
-  return { boolean: 'true or false', string: 'a text', null: 'null', object: 'an object' }[rules.type ?? ''] ?? 'valid'
-}
-
-function fits (rules: Rules, value: unknown): boolean {
-  if (rules.anyOf) return rules.anyOf.some(one => fits(one, value))
-  if (rules.enum) return typeof value === 'string' && rules.enum.includes(value)
-  switch (rules.type) {
-    case 'null': return value === null
-    case 'boolean': return typeof value === 'boolean'
-    case 'string': return typeof value === 'string' && value.length >= (rules.minLength ?? 0)
-    case 'array': return Array.isArray(value) && value.length <= (rules.maxItems ?? Infinity)
-    case 'object': return typeof value === 'object' && value !== null && !Array.isArray(value)
-    default: return typeof value === 'number' && Number.isFinite(value) && (rules.type !== 'integer' || Number.isInteger(value)) &&
-      value >= (rules.minimum ?? -Infinity) && value <= (rules.maximum ?? Infinity) && value > (rules.exclusiveMinimum ?? -Infinity)
-  }
-}
-
-/** Checks a value and fills defaults in, at any depth. */
-function checked (rules: Rules, value: unknown, path: string): unknown {
-  if (!fits(rules, value)) throw refuse(path, `must be ${describeRule(rules)}`, value)
-  if (rules.items) return (value as unknown[]).map((item, index) => checked(rules.items!, item, `${path}[${index}]`))
-  return rules.properties ? checkedObject(rules.properties, value as Record<string, unknown>, path) : value
-}
-
-function checkedObject (properties: Record<string, Rules>, value: Record<string, unknown>, path: string): Record<string, unknown> {
-  for (const name of Object.keys(value)) if (!(name in properties)) throw unknownField(`${path}.${name}`, name, Object.keys(properties))
-  return Object.fromEntries(Object.entries(properties).map(([name, rules]) => {
-    const given = value[name]
-    if ((given === undefined || given === null) && 'default' in rules) return [name, structuredClone(rules.default)]
-    return [name, checked(rules, given, `${path}.${name}`)]
-  }))
-}
-
-function unknownField (path: string, name: string, known: readonly string[]): RequestError {
-  const nearest = nearestName(name, known)
-  return new RequestError('invalid_request', `${path} is not a field${nearest === null ? `; there are ${known.join(', ')}` : `; did you mean ${nearest}?`}`, { param: path })
-}
-
 function strategyOf (fields: Record<string, unknown>): StrategyName {
   const { strategy, reward, rewards } = fields
   if (strategy === undefined || strategy === null) {
@@ -212,7 +147,7 @@ export function parseAlignment (value: unknown): AlignmentRequest {
   const strategy = strategyOf(value as Record<string, unknown>)
   const rewards = rewardsOf(value as Record<string, unknown>)
   checkOwnership(strategy, fields)
-  const params = checkedObject(strategySchemas[strategy].properties as unknown as Record<string, Rules>, { ...fields, rewards }, 'alignment')
+  const params = checkFields(schemaOf(strategy), { ...fields, rewards }, 'alignment')
   if ((params['rewards'] as unknown[]).length === 0) throw refuse('alignment.reward', `is needed by ${strategy}: the name of a reward`, null)
   const names = (params['rewards'] as Array<{ name: string }>).map(one => one.name)
   const twice = names.find((name, index) => names.indexOf(name) !== index)

@@ -52,12 +52,18 @@ export interface SamplingParams {
   readonly topLogprobs: number | null
 }
 
-export interface TokenLogprob {
+/** A token and how probable the model held it. */
+export interface RatedToken {
   readonly token: number
+  /** What it stands for in UTF-8; part of a character, maybe. None for control tokens. */
+  readonly bytes: readonly number[]
   /** Of the raw model distribution: temperature 1, before penalties. Nats. */
   readonly logprob: number
+}
+
+export interface TokenLogprob extends RatedToken {
   /** The most probable alternatives, descending. */
-  readonly top: ReadonlyArray<{ readonly token: number, readonly logprob: number }>
+  readonly top: readonly RatedToken[]
 }
 
 export type FinishReason = 'stop' | 'length'
@@ -134,8 +140,8 @@ export interface Runtime {
   readonly endTokens: readonly number[]
   readonly vocabularySize: number
   detokenizer (): Detokenizer
-  /** The token alone as text, for logprobs. */
-  tokenText (token: number): string
+  /** The UTF-8 bytes a token stands for, for logprobs. */
+  tokenBytes (token: number): Uint8Array
   /** The random stream at a path, derived from the request's seed: candidate 3 is `random('3')`, its second fork `random('3.2')`, selection `random('selection')`. */
   random (path: string): Random
   readonly signal: AbortSignal

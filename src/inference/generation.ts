@@ -29,7 +29,7 @@ function runtimeOf (host: Host, { alignment, reward, sampling, seed, cacheSalt }
     endTokens: model.tokenizer.endTokens,
     vocabularySize: model.tokenizer.vocabularySize,
     detokenizer: () => new IncrementalDetokenizer(token => model.tokenizer.tokenBytes(token)),
-    tokenText: token => model.tokenizer.decode([token]),
+    tokenBytes: token => model.tokenizer.tokenBytes(token),
     random: path => randomStream(seed, path),
     signal,
     budget: { maxGeneratedTokens: alignment?.max_generated_tokens ?? null, deadlineMs: alignment?.deadline_ms ?? null },

@@ -1,0 +1,46 @@
+/** Every error as OpenAI's body: ours as they are, Fastify's translated, the rest a plain 500 whose cause is in the log. */
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { RequestError, type ErrorCode } from '../errors.js'
+
+const fastifyCodes: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  FST_ERR_CTP_INVALID_JSON_BODY: ['invalid_request', 'The body must be JSON; it cannot be parsed'],
+  FST_ERR_CTP_EMPTY_JSON_BODY: ['invalid_request', 'The body must be a JSON object; got nothing'],
+  FST_ERR_CTP_BODY_TOO_LARGE: ['body_too_large', 'The body is larger than body-limit-bytes allows'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported_media_type', 'The body must have content-type application/json']
+}
+
+/** What the caller is told of an error. */
+export function toRequestError (error: unknown): RequestError {
+  if (error instanceof RequestError) return error
+  const { code, statusCode, message } = error as Partial<FastifyError>
+  const known = fastifyCodes[code ?? '']
+  if (known) return new RequestError(known[0], code === 'FST_ERR_CTP_INVALID_JSON_BODY' ? `${known[1]} (${message})` : known[1])
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return new RequestError('invalid_request', message ?? 'the request cannot be read')
+  return new RequestError('internal_error', 'The server had an error while processing the request', { cause: error })
+}
+
+/** Sends an error with its status and, where waiting helps, when to try again. */
+export function sendError (reply: FastifyReply, error: RequestError): void {
+  if (error.retryAfterMs !== null) reply.header('retry-after', Math.ceil(error.retryAfterMs / 1000)).header('retry-after-ms', error.retryAfterMs)
+  reply.code(error.status).send(error.toBody())
+}
+
+/** Methods under which a path is known, by asking the router. */
+function allowedMethods (app: FastifyInstance, url: string): string[] {
+  return (['GET', 'POST', 'DELETE'] as const).filter(method => app.hasRoute({ method, url }))
+}
+
+export function installErrorHandlers (app: FastifyInstance): void {
+  app.setErrorHandler((error, request: FastifyRequest, reply) => {
+    const told = toRequestError(error)
+    if (told.code === 'internal_error') request.log.error(error)
+    sendError(reply, told)
+  })
+  app.setNotFoundHandler((request, reply) => {
+    const path = request.url.split('?')[0]!
+    const methods = allowedMethods(app, path)
+    if (methods.length === 0) return sendError(reply, new RequestError('not_found', `There is nothing at ${request.method} ${path}`))
+    reply.header('allow', methods.join(', '))
+    return sendError(reply, new RequestError('method_not_allowed', `${path} takes ${methods.join(' or ')}; got ${request.method}`))
+  })
+}

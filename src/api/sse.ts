@@ -1,0 +1,32 @@
+/** Server-sent events over one response: frames, keep-alives, and no faster than the reader reads. */
+import { once } from 'node:events'
+import type { FastifyReply } from 'fastify'
+
+/** How long a stream may be silent, ms: proxies close what says nothing. */
+const keepAliveMs = 10_000
+
+export class EventStream {
+  readonly #reply: FastifyReply
+  readonly #keepAlive: NodeJS.Timeout
+
+  /** Sends the headers. From here on errors are frames. */
+  constructor (reply: FastifyReply) {
+    this.#reply = reply
+    reply.hijack()
+    for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) reply.raw.setHeader(name, value)
+    reply.raw.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' })
+    reply.raw.flushHeaders()
+    this.#keepAlive = setInterval(() => { this.#reply.raw.write(': keep-alive\n\n') }, keepAliveMs)
+  }
+
+  /** Sends one frame; waits if the reader is behind. */
+  async send (data: unknown, signal: AbortSignal): Promise<void> {
+    const text = typeof data === 'string' ? data : JSON.stringify(data)
+    if (!this.#reply.raw.write(`data: ${text}\n\n`)) await once(this.#reply.raw, 'drain', { signal })
+  }
+
+  end (): void {
+    clearInterval(this.#keepAlive)
+    this.#reply.raw.end()
+  }
+}

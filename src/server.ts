@@ -1,0 +1,43 @@
+/** The server process: settings → listen → inference thread → ready; graceful end. */
+import { buildApp } from './api/app.js'
+import { Services } from './api/services.js'
+import type { Config } from './config.js'
+import { InferenceClient } from './inference/client.js'
+
+export interface Server {
+  /** Base URL, http://host:port. */
+  readonly address: string
+  /** Resolves when the model takes requests; rejects if it cannot be loaded. */
+  readonly ready: Promise<void>
+  /** Refuses new work, lets what runs end until drainTimeoutMs, then closes everything. Idempotent. */
+  close (): Promise<void>
+}
+
+/** Waits until nothing runs, at most `timeoutMs`. */
+async function drained (client: InferenceClient, timeoutMs: number): Promise<void> {
+  const deadline = Date.now() + timeoutMs
+  for (;;) {
+    const { runningRequests, waitingRequests } = await client.stats()
+    if (runningRequests + waitingRequests === 0 || Date.now() >= deadline) return
+    await new Promise(resolve => { setTimeout(resolve, 50) })
+  }
+}
+
+/** Listens at once, so that /health answers while the model loads; /ready answers when it has. */
+export async function startServer (config: Config, onProgress: (message: string) => void): Promise<Server> {
+  let client: InferenceClient | null = null
+  const services = new Services(config, () => client)
+  const app = await buildApp(services)
+  const address = await app.listen({ host: config.host, port: config.port })
+  const loading = InferenceClient.start(config, onProgress)
+  const ready = loading.then(started => { client = started })
+  const close = async (): Promise<void> => {
+    services.drain()
+    const started = await loading.catch(() => null)
+    if (started?.isReady) await drained(started, config.drainTimeoutMs)
+    await app.close()
+    await started?.close()
+  }
+  let closing: Promise<void> | null = null
+  return { address, ready, close: () => (closing ??= close()) }
+}
