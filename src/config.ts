@@ -25,7 +25,7 @@ export const settings = {
   maxKvTokens: { type: 'integer', default: 262144, min: 16, max: 1 << 30, help: 'tokens of KV that running requests may reserve together' },
   prefixCacheTokens: { type: 'integer', default: 32768, min: 0, max: 1 << 30, help: 'tokens of KV kept for later prompts that begin alike; 0 turns the prefix cache off' },
   prefillTokensPerStep: { type: 'integer', default: 128, min: 2, max: 8192, help: 'prompt tokens read in one step, so that others wait no longer' },
-  maxGeneratedTokens: { type: 'integer', default: 65536, min: 1, max: 1 << 30, help: 'ceiling of one request: fan-out × max_tokens' },
+  maxTokensPerRequest: { type: 'integer', default: 65536, min: 1, max: 1 << 30, help: 'ceiling of one request: fan-out × max_tokens' },
   maxQueuedRequests: { type: 'integer', default: 256, min: 0, max: 1 << 20, help: 'requests that wait for KV before others get 429' },
   bodyLimitBytes: { type: 'integer', default: 2 << 20, min: 1024, max: 1 << 30, help: 'largest request body, bytes' },
   maxWebSockets: { type: 'integer', default: 256, min: 1, max: 1 << 20, help: 'open WebSocket connections' },

@@ -52,7 +52,7 @@ function resolveReward (host: Host, alignment: AlignmentRequest | null): Resolve
 function answerLength (host: Host, request: GenerateRequest, prompt: Prompt): number {
   const { alignment, n } = request
   const { maxTokens: asked } = request.sampling
-  const ceiling = host.config.maxGeneratedTokens
+  const ceiling = host.config.maxTokensPerRequest
   const grown = answersGrown(alignment, n)
   // A reward may read an end token after the last one.
   const room = host.model.contextLength - prompt.tokens.length - (alignment ? 1 : 0)
@@ -60,10 +60,10 @@ function answerLength (host: Host, request: GenerateRequest, prompt: Prompt): nu
   if (asked === null) {
     const most = Math.min(room, Math.floor(ceiling / grown), kvRoom)
     if (most >= 1) return most
-    throw new RequestError('budget_exceeded', `${fanOut(alignment, n)} sequences with a prompt of ${prompt.tokens.length} tokens leave no room for an answer: requests may reserve ${host.config.maxKvTokens} tokens of KV (max-kv-tokens) and generate ${ceiling} (max-generated-tokens)`, { param: 'alignment' })
+    throw new RequestError('budget_exceeded', `${fanOut(alignment, n)} sequences with a prompt of ${prompt.tokens.length} tokens leave no room for an answer: requests may reserve ${host.config.maxKvTokens} tokens of KV (max-kv-tokens) and generate ${ceiling} (max-tokens-per-request)`, { param: 'alignment' })
   }
   if (asked > room) throw new RequestError('context_length_exceeded', `This model's context length is ${host.model.contextLength} tokens; the messages have ${prompt.tokens.length} and max_tokens asks for ${asked}`, { param: 'max_tokens' })
-  if (grown * asked > ceiling) throw new RequestError('budget_exceeded', `a request may generate ${ceiling} tokens (max-generated-tokens); this one asks for ${grown} × ${asked} = ${grown * asked}`, { param: 'max_tokens' })
+  if (grown * asked > ceiling) throw new RequestError('budget_exceeded', `a request may generate ${ceiling} tokens (max-tokens-per-request); this one asks for ${grown} × ${asked} = ${grown * asked}`, { param: 'max_tokens' })
   return asked
 }
 

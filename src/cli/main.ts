@@ -1,0 +1,64 @@
+#!/usr/bin/env node
+/** The `fairlead` command: finds the command, prints help, turns errors a person can mend into one line. */
+import { RequestError } from '../errors.js'
+import { packageVersion } from '../models/model.js'
+import { nearestName } from '../validation.js'
+import { bench } from './bench.js'
+import { say, type Command } from './command.js'
+import { fit } from './fit.js'
+import { generate } from './generate.js'
+import { describeOptions, parseOptions } from './options.js'
+import { pull } from './pull.js'
+import { score } from './score.js'
+import { serve } from './serve.js'
+
+const commands: readonly Command[] = [serve, generate, score, fit, pull, bench]
+
+function overview (): string {
+  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`)
+  return `fairlead ${packageVersion}: steers a language model while it writes\n\nfairlead COMMAND [OPTIONS]\n\n${lines.join('\n')}\n\nfairlead COMMAND --help tells more. Every setting is also an environment variable: --max-sequences is FAIRLEAD_MAX_SEQUENCES.`
+}
+
+function help ({ name, usage, summary, options, notes }: Command): string {
+  return `fairlead ${name} ${usage}\n\n${summary}\n\n${describeOptions(options)}${notes ? `\n\n${notes()}` : ''}`
+}
+
+/** @returns the exit code: 0, 1 for what failed, 2 for a command line that cannot be understood */
+async function main ([name, ...args]: readonly string[]): Promise<number> {
+  if (name === undefined || name === '--help' || name === 'help') {
+    console.log(overview())
+    return name === undefined ? 2 : 0
+  }
+  if (name === '--version') {
+    console.log(packageVersion)
+    return 0
+  }
+  const command = commands.find(one => one.name === name)
+  if (!command) {
+    const nearest = nearestName(name, commands.map(one => one.name))
+    say(`fairlead: there is no command ${name}${nearest === null ? '' : `; did you mean ${nearest}?`}\n\n${overview()}`)
+    return 2
+  }
+  let parsed
+  try {
+    parsed = parseOptions(command.options, args)
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error
+    say(`fairlead ${name}: ${error.message}`)
+    return 2
+  }
+  if (parsed.values['help'] === true) {
+    console.log(help(command))
+    return 0
+  }
+  try {
+    await command.run(parsed.values, parsed.positionals)
+    return 0
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error
+    say(`fairlead ${name}: ${error.message}`)
+    return 1
+  }
+}
+
+process.exitCode = await main(process.argv.slice(2))

@@ -1,0 +1,75 @@
+/** Command lines: one table of options per command, from which parsing, errors and help follow. Knows no command. */
+import { parseArgs } from 'node:util'
+import { flagName, settingNames, settings, type SettingName } from '../config.js'
+import { RequestError } from '../errors.js'
+import { nearestName } from '../validation.js'
+
+export interface Option {
+  readonly type: 'string' | 'boolean'
+  readonly help: string
+  /** Shown in help; what the command does without it. */
+  readonly default?: string
+  readonly multiple?: boolean
+}
+
+export type Options = Readonly<Record<string, Option>>
+export type Values = Readonly<Record<string, string | boolean | Array<string | boolean> | undefined>>
+
+/** The settings as options of a command. */
+export const settingOptions: Options = Object.fromEntries(settingNames.map(name => {
+  const setting = settings[name]
+  const choices = 'choices' in setting ? ` (${setting.choices.join(', ')})` : ''
+  return [flagName(name), { type: 'string', help: setting.help + choices, default: String(setting.default) }]
+}))
+
+/** The settings among parsed values, by setting name. */
+export function settingFlags (values: Values): Partial<Record<SettingName, string>> {
+  return Object.fromEntries(settingNames.flatMap(name => {
+    const value = values[flagName(name)]
+    return typeof value === 'string' ? [[name, value]] : []
+  }))
+}
+
+/**
+ * Parses a command's arguments.
+ * @throws RequestError for an option it does not have, naming the nearest, or one without its value
+ */
+export function parseOptions (options: Options, args: readonly string[]): { values: Values, positionals: string[] } {
+  const known = { ...options, help: { type: 'boolean', help: '' } } satisfies Options
+  for (const arg of args) {
+    const name = /^--(?:no-)?([^=]+)/.exec(arg)?.[1]
+    if (arg === '--') break
+    if (name === undefined || name in known) continue
+    const nearest = nearestName(name, Object.keys(known))
+    throw new RequestError('invalid_request', `there is no option --${name}${nearest === null ? '' : `; did you mean --${nearest}?`}`, { param: name })
+  }
+  try {
+    const parsed = parseArgs({ args: [...args], options: Object.fromEntries(Object.entries(known).map(([name, { type, multiple = false }]: [string, Option]) => [name, { type, multiple }])), allowPositionals: true })
+    return { values: parsed.values, positionals: parsed.positionals }
+  } catch (cause) {
+    throw new RequestError('invalid_request', cause instanceof Error ? cause.message : String(cause), { cause })
+  }
+}
+
+/** A whole number given as an option. @throws RequestError naming the option, the rule and the value */
+export function integerOption (values: Values, name: string, fallback: number, least = 1): number {
+  const text = values[name]
+  if (text === undefined) return fallback
+  const value = Number(text)
+  if (!Number.isInteger(value) || value < least) throw new RequestError('invalid_request', `--${name} must be an integer of at least ${least}; got ${JSON.stringify(text)}`, { param: name })
+  return value
+}
+
+/** An option that must be there. @throws RequestError naming it */
+export function requiredOption (values: Values, name: string): string {
+  const value = values[name]
+  if (typeof value !== 'string' || value === '') throw new RequestError('invalid_request', `--${name} is needed`, { param: name })
+  return value
+}
+
+/** Options as lines of help. */
+export function describeOptions (options: Options): string {
+  const rows = Object.entries(options).map(([name, { type, help, default: value }]) => [`--${name}${type === 'boolean' ? '' : ' …'}`, value === undefined || value === '' ? help : `${help} [${value}]`] as const)
+  const width = Math.max(...rows.map(([left]) => left.length))
+  return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join('\n')
+}

@@ -1,0 +1,23 @@
+/** `fairlead pull` */
+import { loadConfig } from '../config.js'
+import { findManifest, pullModel, resolveModel } from '../models/store.js'
+import { say, type Command } from './command.js'
+import { settingFlags, settingOptions, type Options } from './options.js'
+
+const options: Options = {
+  force: { type: 'boolean', help: 'fetch again what is there' },
+  ...Object.fromEntries(Object.entries(settingOptions).filter(([name]) => name === 'model' || name === 'cache-dir'))
+}
+
+export const pull: Command = {
+  name: 'pull',
+  usage: '[MODEL] [OPTIONS]',
+  summary: 'fetches a model into the cache and prints its path',
+  options,
+  async run (values, [name]) {
+    const { model, cacheDir } = loadConfig(settingFlags(values))
+    const wanted = name ?? model
+    if (values['force'] === true) console.log(await pullModel(findManifest(wanted), { cacheDir, onProgress: say }))
+    else console.log((await resolveModel(wanted, { cacheDir, onProgress: say })).path)
+  }
+}

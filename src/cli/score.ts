@@ -1,0 +1,73 @@
+/** `fairlead score`: what a reward says of given answers. */
+import { readFileSync } from 'node:fs'
+import Table from 'cli-table3'
+import { loadConfig } from '../config.js'
+import { RequestError } from '../errors.js'
+import { InferenceClient } from '../inference/client.js'
+import type { RewardMember } from '../rewards/scorer.js'
+import { refuse } from '../validation.js'
+import { say, type Command } from './command.js'
+import { requiredOption, settingFlags, settingOptions, type Options, type Values } from './options.js'
+
+interface Job { readonly prompt: string, readonly answers: readonly string[] }
+
+const options: Options = {
+  reward: { type: 'string', help: 'name of the reward' },
+  prompt: { type: 'string', help: 'what was asked' },
+  answer: { type: 'string', help: 'what was answered; may be repeated', multiple: true },
+  file: { type: 'string', help: 'JSON lines {"prompt", "answer"} or {"prompt", "chosen", "rejected"}, in place of --prompt and --answer' },
+  member: { type: 'string', help: 'outcome (whole answers) or prefix', default: 'outcome' },
+  json: { type: 'boolean', help: 'print JSON lines' },
+  ...settingOptions
+}
+
+function jobOf (line: string, where: string): Job {
+  let value: Record<string, unknown>
+  try {
+    value = JSON.parse(line) as Record<string, unknown>
+  } catch (cause) {
+    throw new RequestError('invalid_request', `${where} is not JSON: ${cause instanceof Error ? cause.message : ''}`, { cause })
+  }
+  const { prompt, answer, chosen, rejected } = value
+  const answers = answer !== undefined ? [answer] : [chosen, rejected]
+  if (typeof prompt !== 'string' || !answers.every(one => typeof one === 'string')) throw refuse(where, 'must have prompt with answer, or with chosen and rejected, as texts', value)
+  return { prompt, answers }
+}
+
+function jobs (values: Values): Job[] {
+  if (typeof values['file'] === 'string') {
+    const file = values['file']
+    return readFileSync(file, 'utf8').split('\n').flatMap((line, index) => line.trim() === '' ? [] : [jobOf(line, `${file}:${index + 1}`)])
+  }
+  const answers = values['answer'] as string[] | undefined
+  if (!answers) throw new RequestError('invalid_request', '--answer or --file is needed', { param: 'answer' })
+  return [{ prompt: requiredOption(values, 'prompt'), answers }]
+}
+
+export const score: Command = {
+  name: 'score',
+  usage: '--reward NAME --prompt "…" --answer "…" [--answer "…"]',
+  summary: 'scores answers with a reward',
+  options,
+  async run (values) {
+    const reward = requiredOption(values, 'reward')
+    const member = values['member'] ?? 'outcome'
+    if (member !== 'outcome' && member !== 'prefix') throw refuse('--member', 'must be one of outcome, prefix', member)
+    const work = jobs(values)
+    const client = await InferenceClient.start(loadConfig(settingFlags(values)), say)
+    const table = new Table({ head: ['raw', 'standardized', 'answer'], style: { head: [], border: [] } })
+    try {
+      for (const { prompt, answers } of work) {
+        const scores = await client.score({ model: client.model.id, reward, member: member as RewardMember, messages: [{ role: 'user', content: prompt }], answers })
+        for (const [index, answer] of answers.entries()) {
+          const { raw, standardized } = scores[index]!.rewards[reward]!
+          if (values['json'] === true) console.log(JSON.stringify({ prompt, answer, raw, standardized }))
+          else table.push([raw.toFixed(4), standardized.toFixed(4), answer.length > 80 ? `${answer.slice(0, 79)}…` : answer])
+        }
+      }
+    } finally {
+      await client.close()
+    }
+    if (values['json'] !== true) console.log(table.toString())
+  }
+}

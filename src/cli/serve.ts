@@ -1,0 +1,32 @@
+/** `fairlead serve` */
+import { loadConfig } from '../config.js'
+import { startServer } from '../server.js'
+import { say, type Command } from './command.js'
+import { settingFlags, settingOptions } from './options.js'
+
+export const serve: Command = {
+  name: 'serve',
+  usage: '[OPTIONS]',
+  summary: 'serves the OpenAI API with reward-guided decoding',
+  options: settingOptions,
+  async run (values) {
+    const server = await startServer(loadConfig(settingFlags(values)), say)
+    say(`listening on ${server.address}`)
+    for (const signal of ['SIGTERM', 'SIGINT'] as const) {
+      process.once(signal, () => {
+        say(`${signal}: finishing what runs`)
+        server.close().catch((error: unknown) => {
+          console.error(error)
+          process.exitCode = 1
+        })
+      })
+    }
+    try {
+      await server.ready
+      say('ready')
+    } catch (error) {
+      await server.close()
+      throw error
+    }
+  }
+}
