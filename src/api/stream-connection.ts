@@ -42,7 +42,7 @@ export class StreamConnection {
   /** The caller left, or the server does: its requests end. */
   #end (): void {
     clearInterval(this.#ping)
-    for (const controller of this.#running.values()) controller.abort(new Error('the caller left'))
+    for (const controller of this.#running.values()) controller.abort(new RequestError('request_cancelled', 'the caller left'))
   }
 
   async #send (event: object): Promise<void> {
