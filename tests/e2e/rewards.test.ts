@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { loadConfig } from '../../src/config.js'
 import { Engine } from '../../src/engine/engine.js'
-import type { Sequence } from '../../src/engine/sequence.js'
 import { loadModel } from '../../src/models/model.js'
 import { packageRoot } from '../../src/package-root.js'
 import { loadRewards } from '../../src/rewards/descriptor.js'
@@ -62,21 +61,34 @@ test('helpful puts an answer above a refusal to give one', async () => {
   assert.ok(answer > refusal + 1, `${answer} against ${refusal}`)
 })
 
-test('a score read token by token equals the score of the whole read at once', async () => {
+/** The standardised score of tokens fed in chunks of some size to a sequence whose prompt was read before. */
+async function scoreInChunks (tokens: readonly number[], size: number): Promise<number> {
   const { scorer } = scorerOf('positive', 'prefix')
-  const text = 'The plot is thin, but the two leads carry it with charm to spare.'
-  const whole = await answerOf(text, scorer.layers)
-  const stepwise: Sequence = engine.open(promptTokens, { layers: scorer.layers })
-  await stepwise.output()
-  for (const token of whole.tokens) {
-    stepwise.append(token)
-    await stepwise.output()
+  const sequence = engine.open(promptTokens, { layers: scorer.layers })
+  await sequence.output()
+  for (let start = 0; start < tokens.length; start += size) {
+    sequence.append(...tokens.slice(start, start + size))
+    await sequence.output()
   }
-  const prompt = { messages: [], text: '', tokens: promptTokens }
-  const [atOnce, byToken] = await scorer.score(prompt, [whole, { ...whole, sequence: stepwise, output: await stepwise.output() }])
-  assert.ok(Math.abs(atOnce!.value - byToken!.value) < 1e-4, `${atOnce!.value} against ${byToken!.value}`)
-  whole.sequence.close()
-  stepwise.close()
+  const answer = { text: '', tokens, final: false, sequence, output: await sequence.output() }
+  const [score] = await scorer.score({ messages: [], text: '', tokens: promptTokens }, [answer])
+  sequence.close()
+  return score!.value
+}
+
+test('a score does not depend on how the answer was cut into chunks', async () => {
+  const tokens = policy.answerTokens('The plot is thin, but the two leads carry it with charm to spare.')
+  assert.equal(tokens.length % 4, 0)
+  const whole = await scoreInChunks(tokens, tokens.length)
+  assert.equal(await scoreInChunks(tokens, 4), whole)
+  assert.equal(await scoreInChunks(tokens, 2), whole)
+})
+
+test('a score read token by token, as answers are written, is that of the whole read at once', async () => {
+  const tokens = policy.answerTokens('The plot is thin, but the two leads carry it with charm to spare.')
+  const difference = await scoreInChunks(tokens, 1) - await scoreInChunks(tokens, tokens.length)
+  // Decode rows and chunks differ by 1e-6 in attention; 8-bit activations round that up to 0.04 (float32: 2e-6).
+  assert.ok(Math.abs(difference) < 0.1, `${difference}`)
 })
 
 test('scoring runs nothing', async () => {
