@@ -1,0 +1,80 @@
+import assert from 'node:assert/strict'
+import { spawn, spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import ts from 'typescript'
+import { packageRoot } from '../../src/package-root.js'
+import type { Server } from '../../src/server.js'
+import { postChat, readyServer } from '../helpers/server.js'
+
+const readme = readFileSync(join(packageRoot, 'README.md'), 'utf8')
+
+/** The fenced blocks of a language, the server's address put in. */
+const blocks = (language: string): string[] => [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(match => match[1]!.replaceAll('http://127.0.0.1:8000', server.address))
+
+let server: Server
+before(async () => { server = await readyServer() })
+after(() => server.close())
+
+/** Runs a command while the server, in this process, answers it. */
+function run (command: string, args: readonly string[]): Promise<{ code: number | null, stdout: string, stderr: string }> {
+  const child = spawn(command, args, { cwd: packageRoot })
+  let [stdout, stderr] = ['', '']
+  child.stdout.on('data', chunk => { stdout += String(chunk) })
+  child.stderr.on('data', chunk => { stderr += String(chunk) })
+  return new Promise((resolve, reject) => {
+    child.on('error', reject)
+    child.on('close', code => { resolve({ code, stdout, stderr }) })
+  })
+}
+
+test('the curl example answers', { skip: spawnSync('curl', ['--version']).error ? 'curl is not installed' : false }, async () => {
+  const example = blocks('sh').find(block => block.startsWith('curl'))!
+  const { code, stdout, stderr } = await run('sh', ['-c', example])
+  assert.equal(code, 0, stderr)
+  const completion = JSON.parse(stdout)
+  assert.equal(completion.alignment.resolved.num_candidates, 16)
+  assert.ok(completion.choices[0].message.content.length > 0)
+})
+
+test('the openai example streams an answer', async () => {
+  const [example] = blocks('ts')
+  // Inside the package, so that it finds the client as a user's file would.
+  const directory = mkdtempSync(join(packageRoot, 'dist', 'readme-'))
+  try {
+    const file = join(directory, 'example.mjs')
+    writeFileSync(file, ts.transpile(example!, { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext }))
+    const { code, stdout, stderr } = await run(process.execPath, [file])
+    assert.equal(code, 0, stderr)
+    assert.ok(stdout.length > 0)
+  } finally {
+    rmSync(directory, { recursive: true })
+  }
+})
+
+test('the Python example answers, or its body does where the package is not installed', async () => {
+  const [example] = blocks('python')
+  if (spawnSync('python3', ['-c', 'import openai']).status === 0) {
+    const { code, stdout, stderr } = await run('python3', ['-c', example!])
+    assert.equal(code, 0, stderr)
+    assert.ok(stdout.trim().length > 0)
+    return
+  }
+  // What the package sends: its arguments as JSON, extra_body at the top level.
+  const messages = JSON.parse(/messages=(\[.*\]),/.exec(example!)![1]!)
+  const extra = JSON.parse(/extra_body=(\{.*\}),/.exec(example!)![1]!)
+  const { status, json } = await postChat(server, { model: /model="(.*)"/.exec(example!)![1], messages, max_tokens: Number(/max_tokens=(\d+)/.exec(example!)![1]), ...extra })
+  assert.equal(status, 200)
+  assert.equal(json['alignment'].strategy, 'token_guidance')
+  assert.ok(json['choices'][0].message.content.length > 0)
+})
+
+test('the command-line example shows its candidates and answers', async () => {
+  const example = blocks('sh').find(block => block.startsWith('npx fairlead generate'))!
+  const { code, stdout, stderr } = await run('sh', ['-c', `${example.trim().replace('npx fairlead', `"${process.execPath}" dist/src/cli/main.js`)} --max-tokens 12 --seed 1`])
+  assert.equal(code, 0, stderr)
+  assert.ok(stdout.trim().length > 0)
+  assert.match(stderr, /chosen: \d/)
+  assert.match(stderr, /96 \/ 12 \/ 84/)
+})
