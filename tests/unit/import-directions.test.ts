@@ -1,0 +1,70 @@
+import assert from 'node:assert/strict'
+import { readFileSync, readdirSync } from 'node:fs'
+import { join, posix } from 'node:path'
+import { test } from 'node:test'
+import { packageRoot } from '../../src/package-root.js'
+
+/** Folder (or root file) → what it may import beside itself. Files at the root that everything may import are `anywhere`. */
+const anywhere = ['errors', 'package-root', 'validation']
+const below = {
+  errors: [],
+  'package-root': [],
+  validation: [],
+  config: [],
+  runtime: [],
+  models: ['runtime'],
+  engine: ['runtime', 'models'],
+  rewards: ['runtime', 'models', 'engine'],
+  decoding: ['runtime', 'models', 'engine'],
+  inference: ['config', 'runtime', 'models', 'engine', 'rewards', 'decoding'],
+  api: ['config', 'inference', 'decoding', 'rewards'],
+  server: ['config', 'inference', 'api'],
+  cli: ['config', 'server', 'inference', 'decoding', 'rewards', 'engine', 'models']
+} as const satisfies Record<string, readonly string[]>
+
+/** Folders that see each other only through types. */
+const typesOnly: ReadonlyArray<readonly [string, string]> = [['rewards', 'decoding'], ['decoding', 'rewards']]
+
+/** Package → the only place that imports it. */
+const homes: ReadonlyArray<readonly [RegExp, string]> = [
+  [/^koffi$|^onnxruntime-node/, 'runtime/'], [/^@huggingface\//, 'models/'], [/^lru-cache$/, 'engine/prefix-cache.ts'],
+  [/^fastify$|^@fastify\//, 'api/'], [/^cli-table3$/, 'cli/']
+]
+
+const placeOf = (file: string): string => file.split('/')[0]!.replace(/\.ts$/, '')
+
+/** What is wrong with one file's imports. @param file path under src/ */
+function violations (file: string, text: string): string[] {
+  const from = placeOf(file)
+  const found: string[] = []
+  if (text.includes('process.env') && file !== 'config.ts') found.push(`${file} reads process.env`)
+  for (const [, isType, specifier] of text.matchAll(/^(?:import|export) (type )?[^'"\n]*?(?:from )?'([^']+)'/gm)) {
+    if (specifier!.startsWith('node:')) continue
+    if (!specifier!.startsWith('.')) {
+      const home = homes.find(([name]) => name.test(specifier!))
+      if (home && !file.startsWith(home[1])) found.push(`${file} imports ${specifier}, whose home is ${home[1]}`)
+      continue
+    }
+    const to = placeOf(posix.join(posix.dirname(file), specifier!).replace(/\.js$/, '.ts'))
+    const allowed: readonly string[] = below[from as keyof typeof below] ?? []
+    const asType = isType !== undefined && typesOnly.some(([a, b]) => a === from && b === to)
+    if (to !== from && !anywhere.includes(to) && !allowed.includes(to) && !asType) found.push(`${file} imports ${specifier}`)
+  }
+  return found
+}
+
+test('imports run one way, packages have one home, the environment is read in one place', () => {
+  const src = join(packageRoot, 'src')
+  const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(file => file.endsWith('.ts')).map(file => file.replaceAll('\\', '/'))
+  assert.ok(files.length > 50)
+  assert.deepEqual(files.flatMap(file => violations(file, readFileSync(join(src, file), 'utf8'))), [])
+})
+
+test('the check sees what it is there to see', () => {
+  assert.equal(violations('engine/x.ts', "import { app } from '../api/app.js'").length, 1)
+  assert.equal(violations('rewards/x.ts', "import { sample } from '../decoding/sample.js'").length, 1)
+  assert.equal(violations('rewards/x.ts', "import type { Warning } from '../decoding/runtime.js'").length, 0)
+  assert.equal(violations('api/x.ts', "import koffi from 'koffi'").length, 1)
+  assert.equal(violations('api/x.ts', 'const home = process.env.HOME').length, 1)
+  assert.equal(violations('models/x.ts', "import { Tensor } from '../runtime/tensor.js'").length, 0)
+})
