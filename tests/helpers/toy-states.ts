@@ -61,7 +61,14 @@ export class ToyStates implements SequenceSource {
 /** A policy over a toy: prompts are one token 9; the tokens of an answer are the digits in its text. End token 0. */
 export function toyPolicy (source: SequenceSource = new ToyStates()): ReadablePolicy {
   return {
-    id: 'toy', weightsSha256: '0'.repeat(64), format: 'f32', hiddenSize: 3, layers: 4, endTokens: [0], contextLength: 200, source,
+    id: 'toy',
+    weightsSha256: '0'.repeat(64),
+    format: 'f32',
+    hiddenSize: 3,
+    layers: 4,
+    endTokens: [0],
+    contextLength: 200,
+    source,
     promptTokens: () => [9],
     answerTokens: text => Array.from(text.matchAll(/\d/g), Number)
   }

@@ -7,8 +7,15 @@ import { loadRewards, parseRewardFamily } from '../../src/rewards/descriptor.js'
 
 const normalization = { mean: 1, std: 2, pool: 'a pool' }
 const head = {
-  name: 'kind', description: 'Kind answers.', kind: 'head', members: { outcome: { normalization } },
-  policy: { id: 'toy', weightsSha256: '0'.repeat(64), format: 'f32' }, layer: 2, pooling: 'mean', weights: [1, 2, 3], bias: 0.5
+  name: 'kind',
+  description: 'Kind answers.',
+  kind: 'head',
+  members: { outcome: { normalization } },
+  policy: { id: 'toy', weightsSha256: '0'.repeat(64), format: 'f32' },
+  layer: 2,
+  pooling: 'mean',
+  weights: [1, 2, 3],
+  bias: 0.5
 }
 const parse = (value: unknown) => parseRewardFamily(typeof value === 'string' ? value : JSON.stringify(value), 'kind.json')
 

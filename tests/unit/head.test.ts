@@ -6,7 +6,13 @@ import { toyAnswer, ToyStates } from '../helpers/toy-states.js'
 
 // The toy's state of token t at layer 2 is [t, 2, 1]: these weights read t + 0.5.
 const head: HeadDescriptor = {
-  name: 'kind', description: 'x', kind: 'head', layer: 2, pooling: 'mean', weights: [1, 10, 0.25], bias: -19.75,
+  name: 'kind',
+  description: 'x',
+  kind: 'head',
+  layer: 2,
+  pooling: 'mean',
+  weights: [1, 10, 0.25],
+  bias: -19.75,
   members: { outcome: { normalization: { mean: 7, std: 2, pool: 'p' } }, prefix: { normalization: { mean: 5, std: 2, pool: 'p' } } },
   policy: { id: 'toy', weightsSha256: '0'.repeat(64), format: 'f32' }
 }
