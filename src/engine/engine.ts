@@ -74,8 +74,7 @@ export class Engine implements SequenceSource, SequenceHost {
     this.#options = options
     this.contextLength = options.contextLength
     this.hiddenSize = model.config.hiddenSize
-    // One slab more than is reserved, for the probes with which end-token heads read finished answers.
-    const slots = (Math.ceil(options.maxSequences / slotsPerSlab) + 1) * slotsPerSlab
+    const slots = Math.ceil(options.maxSequences / slotsPerSlab) * slotsPerSlab
     this.#kv = new KvCache(model.config, options.contextLength)
     this.#slots = new SlotTable(slots, options.prefixCacheTokens)
     this.#owners = new Array<EngineSequence | null>(slots).fill(null)

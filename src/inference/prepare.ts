@@ -91,6 +91,7 @@ export function prepare (host: Host, request: GenerateRequest): PreparedRequest 
     sampling: { ...sampling, maxTokens },
     seed: request.seed ?? randomInt(2 ** 48 - 1),
     cacheSalt: request.cacheSalt,
-    need: { sequences: fanOut(alignment, n), tokensPerSequence: Math.min(host.model.contextLength, prompt.tokens.length + maxTokens + 1) }
+    // Heads that read an end token fork what they score.
+    need: { sequences: fanOut(alignment, n) * (reward?.forks === true ? 2 : 1), tokensPerSequence: Math.min(host.model.contextLength, prompt.tokens.length + maxTokens + 1) }
   }
 }

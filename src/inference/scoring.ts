@@ -11,14 +11,14 @@ import type { ScoreRequest } from './protocol.js'
 export async function score (host: Host, request: ScoreRequest, signal: AbortSignal): Promise<Score[]> {
   const { engine, model } = host
   checkModel(host, request.model)
-  const { scorer } = resolveScorer(host.rewards, { rewards: [{ name: request.reward, weight: 1 }], member: request.member, scale: 'standardized' }, policyInfo(model))
+  const { scorer, forks } = resolveScorer(host.rewards, { rewards: [{ name: request.reward, weight: 1 }], member: request.member, scale: 'standardized' }, policyInfo(model))
   const prompt = renderPrompt(host, request.messages)
   const answers = request.answers.map(text => ({ text, tokens: model.tokenizer.encode(text) }))
   const longest = Math.max(...answers.map(answer => answer.tokens.length))
   if (prompt.tokens.length + longest >= model.contextLength) {
     throw new RequestError('context_length_exceeded', `This model's context length is ${model.contextLength} tokens; the messages have ${prompt.tokens.length} and the longest answer ${longest}`, { param: 'answers' })
   }
-  const reservation = await engine.reserve({ sequences: answers.length, tokensPerSequence: prompt.tokens.length + longest + 1 }, signal)
+  const reservation = await engine.reserve({ sequences: answers.length * (forks ? 2 : 1), tokensPerSequence: prompt.tokens.length + longest + 1 }, signal)
   const sequences = answers.map(answer => engine.open([...prompt.tokens, ...answer.tokens], { layers: scorer.layers, poolFrom: prompt.tokens.length, signal }))
   try {
     const read = await Promise.all(answers.map(async ({ text, tokens }, index): Promise<Answer> => {
