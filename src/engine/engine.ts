@@ -158,6 +158,7 @@ export class Engine implements SequenceSource, SequenceHost {
   async #step (): Promise<void> {
     const started = performance.now()
     this.#outputs.begin()
+    this.#slots.tidy((source, target, length) => { this.#kv.copy(source, target, 0, length) })
     for (const sequence of [...this.#waiting]) if (sequence.slot < 0) this.#seat(sequence)
     for (const run of this.#plan()) {
       // A sequence may have been closed while an earlier run of the step was in flight.

@@ -63,6 +63,14 @@ export class PrefixCache {
     return best
   }
 
+  /** Says that an entry's KV is now in another slot; its old one is freed. */
+  move (slot: number, target: number): void {
+    const prompt = this.#entries?.peek(slot)
+    if (!prompt) return
+    this.#entries?.delete(slot)
+    this.#entries?.set(target, prompt)
+  }
+
   /** Lets the least recently used entry go. @returns false where there is none */
   evict (): boolean {
     return this.#entries?.pop() !== undefined

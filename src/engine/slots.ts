@@ -6,6 +6,9 @@
 import { commonLength, type History } from './history.js'
 import { PrefixCache, type CachedPrompt } from './prefix-cache.js'
 
+/** A slot further up is taken for what it holds only if that is this share of what is wanted. */
+const leastKept = 0.75
+
 const nothing: History = { tokens: [], runs: [] }
 
 export class SlotTable {
@@ -14,6 +17,8 @@ export class SlotTable {
   readonly #residue: Array<History | null>
   /** Sequences that are to be copied from a slot; it is not reused before they are. */
   readonly #pins: number[]
+  /** Slots that the prefix cache took since the last tidying. */
+  readonly #retired = new Set<number>()
 
   constructor (count: number, prefixCacheTokens: number) {
     this.#residue = new Array<History | null>(count).fill(nothing)
@@ -35,22 +40,21 @@ export class SlotTable {
   pins (slot: number): number { return this.#pins[slot]! }
 
   /**
-   * Takes the free slot that holds most of `wanted` already, an empty one before one with other contents, the lowest first. Lets cached
-   * prompts go if there is none.
-   * @returns the slot and how many leading positions it holds; null where every slot is taken
+   * Takes a free slot: one that holds nearly all of `wanted` already, else the lowest, so that open sequences are neighbours and decode in
+   * one batch. Lets cached prompts go if there is none.
+   * @returns the slot and how many leading positions of `wanted` it holds; null where every slot is taken
    */
   take (wanted: History): { slot: number, length: number } | null {
-    let best = -1
-    let bestLength = -1
+    const worthwhile = Math.max(1, leastKept * wanted.runs.length)
+    let best: { slot: number, length: number } | null = null
     for (const [slot, residue] of this.#residue.entries()) {
       if (residue === null || this.#pins[slot]! > 0) continue
-      const common = commonLength(residue, wanted)
-      const length = common === 0 && residue.runs.length > 0 ? -0.5 : common
-      if (length > bestLength) [best, bestLength] = [slot, length]
+      const length = commonLength(residue, wanted)
+      if (!best || (length >= worthwhile && length > best.length)) best = { slot, length }
     }
-    if (best < 0) return this.prefixCache.evict() ? this.take(wanted) : null
-    this.#residue[best] = null
-    return { slot: best, length: Math.max(0, bestLength) }
+    if (!best) return this.prefixCache.evict() ? this.take(wanted) : null
+    this.#residue[best.slot] = null
+    return best
   }
 
   /** Gives a slot back with what it holds. */
@@ -58,6 +62,23 @@ export class SlotTable {
 
   /** Offers a slot's prompt to the prefix cache; frees the slot if the cache has no use for it. */
   retire (slot: number, prompt: CachedPrompt, residue: History): void {
-    if (!this.prefixCache.keep(slot, prompt)) this.free(slot, residue)
+    if (this.prefixCache.keep(slot, prompt)) this.#retired.add(slot)
+    else this.free(slot, residue)
+  }
+
+  /**
+   * Moves cached prompts to the last free slots, so that open sequences stay neighbours and decode in one batch.
+   * @param copy copies positions of KV; called before the old slot is freed
+   */
+  tidy (copy: (source: number, target: number, length: number) => void): void {
+    for (const slot of this.#retired) {
+      const length = this.prefixCache.length(slot)
+      const target = this.#residue.findLastIndex((residue, other) => residue !== null && this.#pins[other] === 0)
+      if (length === 0 || target < slot) continue
+      copy(slot, target, length)
+      this.#residue[target] = null
+      this.prefixCache.move(slot, target)
+    }
+    this.#retired.clear()
   }
 }
