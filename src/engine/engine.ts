@@ -7,8 +7,9 @@ import type { Session } from '../runtime/session.js'
 import { RunFeeds, type RunInputs } from './batch.js'
 import { EngineSequence, type SequenceHost } from './engine-sequence.js'
 import { chunkRun, coveredLength } from './history.js'
-import { KvCache, slotsPerSlab } from './kv-cache.js'
+import { KvCache, slotsPerSlab, type KvSnapshot } from './kv-cache.js'
 import { planChunks, planDecode, type ChunkRun, type DecodeRun, type Run } from './plan.js'
+import { PrefixCache } from './prefix-cache.js'
 import { ReservationQueue, type Need, type Reservation } from './reservation.js'
 import type { Sequence, SequenceOptions, SequenceSource } from './sequence.js'
 import { SlotTable } from './slots.js'
@@ -17,7 +18,7 @@ import { OutputRow, StepOutputs } from './step-outputs.js'
 export interface EngineOptions {
   /** Longest sequence, tokens. */
   readonly contextLength: number
-  /** Sequences that hold KV at the same time; cached prompts live in what is left of them. */
+  /** Sequences that hold KV at the same time. */
   readonly maxSequences: number
   /** Tokens of KV that requests may reserve together. */
   readonly maxKvTokens: number
@@ -58,6 +59,7 @@ export class Engine implements SequenceSource, SequenceHost {
   readonly #options: EngineOptions
   readonly #kv: KvCache
   readonly #slots: SlotTable
+  readonly #prefixCache: PrefixCache
   readonly #outputs: StepOutputs
   readonly #feeds = new RunFeeds()
   readonly #reservations: ReservationQueue
@@ -76,7 +78,8 @@ export class Engine implements SequenceSource, SequenceHost {
     this.hiddenSize = model.config.hiddenSize
     const slots = Math.ceil(options.maxSequences / slotsPerSlab) * slotsPerSlab
     this.#kv = new KvCache(model.config, options.contextLength)
-    this.#slots = new SlotTable(slots, options.prefixCacheTokens)
+    this.#slots = new SlotTable(slots)
+    this.#prefixCache = new PrefixCache(options.prefixCacheTokens)
     this.#owners = new Array<EngineSequence | null>(slots).fill(null)
     this.#outputs = new StepOutputs(model.config, slots + options.prefillTokensPerStep, Math.max(slotsPerSlab, options.prefillTokensPerStep + 1))
     this.#reservations = new ReservationQueue(options)
@@ -107,7 +110,7 @@ export class Engine implements SequenceSource, SequenceHost {
       waitingRequests: this.#reservations.waiting,
       runningRequests: this.#reservations.running,
       kvTokens: [...this.#open].reduce((sum, sequence) => sum + (sequence.slot < 0 ? 0 : sequence.computed), 0),
-      cachedKvTokens: this.#slots.prefixCache.tokens
+      cachedKvTokens: this.#prefixCache.tokens
     }
   }
 
@@ -131,11 +134,12 @@ export class Engine implements SequenceSource, SequenceHost {
     if (sequence.slot < 0) return
     const { tokens, runs, slot } = sequence
     this.#owners[slot] = null
-    const residue = { tokens, runs }
+    this.#slots.free(slot, { tokens, runs })
+    if (!sequence.opened) return
+    // Only positions run in chunks can stand in for a prompt's.
     const end = runs.findIndex(run => run !== chunkRun)
-    const prompt = { tokens, runs: end < 0 ? runs : runs.slice(0, end), salt: sequence.salt }
-    if (sequence.opened) this.#slots.retire(slot, prompt, residue)
-    else this.#slots.free(slot, residue)
+    const prompt = { tokens, runs: end < 0 ? runs : runs.slice(0, end) }
+    this.#prefixCache.keep(prompt, sequence.salt, () => this.#kv.snapshot(slot, prompt.runs.length))
   }
 
   /** Ends every sequence and frees all memory, after the step in flight. */
@@ -143,7 +147,7 @@ export class Engine implements SequenceSource, SequenceHost {
     this.#closed = true
     for (const sequence of [...this.#open]) sequence.close()
     await this.#loop
-    this.#slots.prefixCache.clear()
+    this.#prefixCache.clear()
     this.#outputs.dispose()
     this.#feeds.dispose()
     this.#kv.dispose()
@@ -158,7 +162,6 @@ export class Engine implements SequenceSource, SequenceHost {
   async #step (): Promise<void> {
     const started = performance.now()
     this.#outputs.begin()
-    this.#slots.tidy((source, target, length) => { this.#kv.copy(source, target, 0, length) })
     for (const sequence of [...this.#waiting]) if (sequence.slot < 0) this.#seat(sequence)
     for (const run of this.#plan()) {
       // A sequence may have been closed while an earlier run of the step was in flight.
@@ -171,10 +174,8 @@ export class Engine implements SequenceSource, SequenceHost {
 
   /** Gives a sequence a slot with all the KV that is there for it already. */
   #seat (sequence: EngineSequence): void {
-    const source = sequence.source >= 0 ? { slot: sequence.source, length: sequence.computed } : this.#findPrefix(sequence)
-    if (source) this.#slots.pin(source.slot)
+    const known = sequence.source >= 0 ? { from: sequence.source, length: sequence.computed } : this.#findPrefix(sequence)
     const seat = this.#slots.take(sequence)
-    if (source) this.#slots.unpin(source.slot)
     if (!seat) {
       this.#waiting.delete(sequence)
       sequence.fail(new Error(`all ${this.#slots.count} slots are taken: more sequences are open than were reserved`))
@@ -182,9 +183,11 @@ export class Engine implements SequenceSource, SequenceHost {
     }
     sequence.slot = seat.slot
     this.#owners[seat.slot] = sequence
-    if (!source) return
-    this.#kv.copy(source.slot, seat.slot, Math.min(seat.length, source.length), source.length)
-    if (sequence.source < 0) sequence.adopt(source.length)
+    if (!known) return
+    const there = Math.min(seat.length, known.length)
+    if (typeof known.from === 'number') this.#kv.copy(known.from, seat.slot, there, known.length)
+    else this.#kv.restore(known.from, seat.slot, there, known.length)
+    if (sequence.source < 0) sequence.adopt(known.length)
     this.#dropSource(sequence)
   }
 
@@ -194,17 +197,18 @@ export class Engine implements SequenceSource, SequenceHost {
     sequence.source = -1
   }
 
-  /** The longest beginning of a prompt that is cached or held by an open sequence of the same salt. */
-  #findPrefix (sequence: EngineSequence): { slot: number, length: number } | null {
+  /** The longest beginning of a prompt that is cached or held by an open sequence of the same salt: a snapshot, or a slot. */
+  #findPrefix (sequence: EngineSequence): { from: number | KvSnapshot, length: number } | null {
     if (this.#options.prefixCacheTokens === 0) return null
     const limit = Math.min(sequence.tokens.length - leastLeft, sequence.poolFrom)
-    let best = this.#slots.prefixCache.find(sequence.tokens, sequence.salt)
+    const cached = this.#prefixCache.find(sequence.tokens, sequence.salt)
+    let best: { from: number | KvSnapshot, length: number } | null = cached && { from: cached.kv, length: cached.length }
     for (const other of this.#open) {
       if (other.slot < 0 || other === sequence || other.salt !== sequence.salt) continue
       const length = coveredLength(other, sequence.tokens)
-      if (length > (best?.length ?? 0)) best = { slot: other.slot, length }
+      if (length > (best?.length ?? 0)) best = { from: other.slot, length }
     }
-    return best && limit > 0 ? { slot: best.slot, length: Math.min(best.length, limit) } : null
+    return best && limit > 0 ? { from: best.from, length: Math.min(best.length, limit) } : null
   }
 
   #plan (): Run[] {
@@ -217,7 +221,7 @@ export class Engine implements SequenceSource, SequenceHost {
   /** Where a slot's next position will be written: a row that rides along writes there, and nothing is lost. */
   #nextPosition (slot: number): number {
     const owner = this.#owners[slot]
-    return owner ? owner.computed : this.#slots.leftLength(slot) ?? this.#slots.prefixCache.length(slot)
+    return owner ? owner.computed : this.#slots.leftLength(slot)!
   }
 
   #stillWanted (run: Run): Run | null {
@@ -294,16 +298,14 @@ export class Engine implements SequenceSource, SequenceHost {
     this.counters.ridingRows += run.count - wanted
   }
 
-  /** Throws if slots, owners and the prefix cache disagree. For tests, between steps. */
+  /** Throws if slots, owners and pins disagree. For tests, between steps. */
   checkIntegrity (): void {
-    for (const sequence of this.#open) {
-      if (sequence.slot >= 0 && this.#owners[sequence.slot] !== sequence) throw new Error(`slot ${sequence.slot} is not its sequence's`)
-    }
     for (let slot = 0; slot < this.#slots.count; slot++) {
-      const holders = [this.#owners[slot] !== null, this.#slots.isFree(slot), this.#slots.prefixCache.has(slot)].filter(Boolean).length
-      if (holders !== 1) throw new Error(`slot ${slot} has ${holders} holders`)
-      const pins = [...this.#open].filter(sequence => sequence.source === slot).length
-      if (pins !== this.#slots.pins(slot)) throw new Error(`slot ${slot} has ${this.#slots.pins(slot)} pins for ${pins} forks`)
+      const owner = this.#owners[slot]
+      if ((owner === null) !== (this.#slots.leftLength(slot) !== null)) throw new Error(`slot ${slot} is ${owner ? 'owned and free' : 'neither owned nor free'}`)
+      if (owner && (owner.slot !== slot || !this.#open.has(owner))) throw new Error(`slot ${slot} is owned by a sequence that is closed or elsewhere`)
+      const forks = [...this.#open].filter(sequence => sequence.source === slot).length
+      if (forks !== this.#slots.pins(slot)) throw new Error(`slot ${slot} has ${this.#slots.pins(slot)} pins for ${forks} forks`)
     }
   }
 }

@@ -12,6 +12,13 @@ export const slotsPerSlab = 32
 /** Tensors over a range of slots, by graph name: `past_*` to feed and, the same memory, `present_*` to fetch. */
 export interface KvViews { readonly past: ReadonlyMap<string, Tensor>, readonly present: ReadonlyMap<string, Tensor> }
 
+/** KV of some positions of one sequence, outside the slots. */
+export interface KvSnapshot {
+  readonly length: number
+  /** [kv heads, length, head size] per layer: keys of all, then values of all. */
+  readonly layers: readonly Float32Array[]
+}
+
 interface Slab { readonly keys: readonly Tensor[], readonly values: readonly Tensor[] }
 
 /** Views are kept, since a step would otherwise make 2 · layers of them; past this many all are made anew. */
@@ -79,6 +86,43 @@ export class KvCache {
         }
       }
     }
+  }
+
+  /** A copy of a slot's first positions, outside the slots and no larger than they are. */
+  snapshot (slot: number, length: number): KvSnapshot {
+    return {
+      length,
+      layers: this.#map(slot, (data, row, head, previous) => {
+        const { kvHeads, headSize } = this.#config
+        const copy = previous ?? new Float32Array(kvHeads * length * headSize)
+        copy.set(data.subarray(row * headSize, (row + length) * headSize), head * length * headSize)
+        return copy
+      })
+    }
+  }
+
+  /** Writes positions [start, end) of a snapshot into a slot. */
+  restore ({ length, layers }: KvSnapshot, slot: number, start: number, end: number): void {
+    if (start >= end) return
+    let buffer = 0
+    this.#map(slot, (data, row, head, previous) => {
+      const { headSize } = this.#config
+      const source = previous ?? layers[buffer++]!
+      data.set(source.subarray((head * length + start) * headSize, (head * length + end) * headSize), (row + start) * headSize)
+      return source
+    })
+  }
+
+  /** Visits a slot's rows, head by head in each buffer; `row` is the first. The visitor's results are collected by buffer. */
+  #map (slot: number, visit: (data: Float32Array, row: number, head: number, previous: Float32Array | undefined) => Float32Array): Float32Array[] {
+    const { keys, values } = this.#slab(Math.floor(slot / slotsPerSlab))
+    return [...keys, ...values].map(tensor => {
+      let result: Float32Array | undefined
+      for (let head = 0; head < this.#config.kvHeads; head++) {
+        result = visit(tensor.data as Float32Array, (slot % slotsPerSlab * this.#config.kvHeads + head) * this.capacity, head, result)
+      }
+      return result!
+    })
   }
 
   #disposeViews (): void {

@@ -1,10 +1,8 @@
 /**
- * Who a slot belongs to: an open sequence, the prefix cache, or nobody. A free slot remembers what its last owner left,
- * so that a sequence forked again and again, as a look-ahead does, copies only the positions that differ.
- * Slots are taken only between runs: a run in flight may write into free ones.
+ * Which slots are taken. A free slot remembers what its last owner left, so that a sequence forked again and again, as a look-ahead does,
+ * copies only the positions that differ. Slots are taken only between runs: a run in flight may write into free ones.
  */
 import { commonLength, type History } from './history.js'
-import { PrefixCache, type CachedPrompt } from './prefix-cache.js'
 
 /** A slot further up is taken for what it holds only if that is this share of what is wanted. */
 const leastKept = 0.75
@@ -12,18 +10,14 @@ const leastKept = 0.75
 const nothing: History = { tokens: [], runs: [] }
 
 export class SlotTable {
-  readonly prefixCache: PrefixCache
   /** Per slot what a free one was left with, or null while it is taken. */
   readonly #residue: Array<History | null>
   /** Sequences that are to be copied from a slot; it is not reused before they are. */
   readonly #pins: number[]
-  /** Slots that the prefix cache took since the last tidying. */
-  readonly #retired = new Set<number>()
 
-  constructor (count: number, prefixCacheTokens: number) {
+  constructor (count: number) {
     this.#residue = new Array<History | null>(count).fill(nothing)
     this.#pins = new Array<number>(count).fill(0)
-    this.prefixCache = new PrefixCache(prefixCacheTokens, slot => { this.#residue[slot] = nothing })
   }
 
   get count (): number { return this.#residue.length }
@@ -33,15 +27,13 @@ export class SlotTable {
     return this.#residue[slot]?.runs.length ?? null
   }
 
-  isFree (slot: number): boolean { return this.#residue[slot] !== null }
-
   pin (slot: number): void { this.#pins[slot]!++ }
   unpin (slot: number): void { this.#pins[slot]!-- }
   pins (slot: number): number { return this.#pins[slot]! }
 
   /**
    * Takes a free slot: one that holds nearly all of `wanted` already, else the lowest, so that open sequences are neighbours and decode in
-   * one batch. Lets cached prompts go if there is none.
+   * one batch.
    * @returns the slot and how many leading positions of `wanted` it holds; null where every slot is taken
    */
   take (wanted: History): { slot: number, length: number } | null {
@@ -52,33 +44,10 @@ export class SlotTable {
       const length = commonLength(residue, wanted)
       if (!best || (length >= worthwhile && length > best.length)) best = { slot, length }
     }
-    if (!best) return this.prefixCache.evict() ? this.take(wanted) : null
-    this.#residue[best.slot] = null
+    if (best) this.#residue[best.slot] = null
     return best
   }
 
   /** Gives a slot back with what it holds. */
   free (slot: number, residue: History): void { this.#residue[slot] = residue }
-
-  /** Offers a slot's prompt to the prefix cache; frees the slot if the cache has no use for it. */
-  retire (slot: number, prompt: CachedPrompt, residue: History): void {
-    if (this.prefixCache.keep(slot, prompt)) this.#retired.add(slot)
-    else this.free(slot, residue)
-  }
-
-  /**
-   * Moves cached prompts to the last free slots, so that open sequences stay neighbours and decode in one batch.
-   * @param copy copies positions of KV; called before the old slot is freed
-   */
-  tidy (copy: (source: number, target: number, length: number) => void): void {
-    for (const slot of this.#retired) {
-      const length = this.prefixCache.length(slot)
-      const target = this.#residue.findLastIndex((residue, other) => residue !== null && this.#pins[other] === 0)
-      if (length === 0 || target < slot) continue
-      copy(slot, target, length)
-      this.#residue[target] = null
-      this.prefixCache.move(slot, target)
-    }
-    this.#retired.clear()
-  }
 }
