@@ -1,0 +1,243 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, describe, test } from 'node:test'
+import { Engine, type EngineOptions } from '../../src/engine/engine.js'
+import type { ComputeLedger, Output, Sequence, SequenceOptions } from '../../src/engine/sequence.js'
+import { loadModel, type LoadedModel } from '../../src/models/model.js'
+import { tinyVocabulary, writeTinyGguf } from '../helpers/tiny-gguf.js'
+
+const directory = mkdtempSync(join(tmpdir(), 'fairlead-engine-'))
+const path = join(directory, 'tiny.gguf')
+writeTinyGguf(path)
+after(() => { rmSync(directory, { recursive: true }) })
+
+const options: EngineOptions = { contextLength: 512, maxSequences: 64, maxKvTokens: 1 << 16, prefixCacheTokens: 4096, prefillTokensPerStep: 64, maxQueued: 4 }
+const ledger = (): ComputeLedger => ({ computedTokens: 0, cachedTokens: 0, forwardPasses: 0 })
+
+/** A seeded choice below a bound. */
+function dice (seed: number): (bound: number) => number {
+  let state = seed >>> 0
+  return bound => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return Math.floor(state / 2 ** 32 * bound)
+  }
+}
+
+const promptOf = (length: number, seed = 1): number[] => {
+  const roll = dice(seed)
+  return Array.from({ length }, () => 3 + roll(tinyVocabulary.length - 3))
+}
+const turn = (): Promise<void> => new Promise(resolve => { setImmediate(resolve) })
+const rowOf = ({ distribution }: Output): number[] => [...distribution.logits, distribution.logNormalizer]
+
+/** Logits of every step of a request: a prompt, then tokens fed one by one. */
+async function trace (engine: Engine, prompt: readonly number[], count: number, more: SequenceOptions = {}): Promise<number[][]> {
+  const sequence = engine.open(prompt, more)
+  const rows = [rowOf(await sequence.output())]
+  for (let step = 0; step < count; step++) {
+    sequence.append(3 + (step * 37) % 256)
+    rows.push(rowOf(await sequence.output()))
+  }
+  sequence.close()
+  return rows
+}
+
+for (const format of ['f32', 'q8'] as const) {
+  describe(`an engine on a tiny model, ${format}`, () => {
+    let model: LoadedModel
+    let engine: Engine
+    before(async () => {
+      model = await loadModel({ model: path, format, threads: 2, cacheDir: directory, contextLength: 0 })
+      engine = new Engine(model, options)
+    })
+    after(async () => {
+      await engine.close()
+      model.dispose()
+    })
+
+    test('a request’s logits are bitwise the same alone, among 31 others, and with a warm prefix cache', async () => {
+      const [prompt, count] = [promptOf(40), 12]
+      const alone = await trace(engine, prompt, count)
+      const used = ledger()
+      assert.deepEqual(await trace(engine, prompt, count, { ledger: used }), alone)
+      assert.equal(used.cachedTokens, 38)
+      const others = Array.from({ length: 31 }, async (_, index) => {
+        for (let turns = 0; turns < index % 9; turns++) await turn()
+        return trace(engine, promptOf(2 + 5 * index, 100 + index), 3 + index)
+      })
+      const [crowded] = await Promise.all([trace(engine, prompt, count, { salt: 'cold' }), ...others])
+      assert.deepEqual(crowded, alone)
+      engine.checkIntegrity()
+    })
+
+    test('however a prompt is cut into chunks, its logits are bitwise the same', async () => {
+      const prompt = promptOf(101, 7)
+      const rows = []
+      for (const prefillTokensPerStep of [2, 3, 7, 128]) {
+        const cut = new Engine(model, { ...options, prefillTokensPerStep, prefixCacheTokens: 0 })
+        rows.push(await trace(cut, prompt, 1))
+        await cut.close()
+      }
+      for (const row of rows) assert.deepEqual(row, rows[0])
+    })
+
+    test('a fork equals a fresh sequence with the same history, and parent and child go on apart', async () => {
+      const prompt = promptOf(20, 3)
+      const root = engine.open(prompt, { layers: [1], salt: 'fork' })
+      await root.output()
+      const child = root.fork()
+      for (const token of [50, 60, 70]) { child.append(token); await child.output() }
+      root.append(90)
+      const rootRow = rowOf(await root.output())
+      const grandchild = child.fork()
+      grandchild.append(80)
+      const forked = await grandchild.output()
+      const fresh = engine.open(prompt, { layers: [1], salt: 'fresh' })
+      await fresh.output()
+      for (const token of [50, 60, 70, 80]) { fresh.append(token); await fresh.output() }
+      const expected = await fresh.output()
+      assert.deepEqual(rowOf(forked), rowOf(expected))
+      assert.deepEqual(forked.pooled(1), expected.pooled(1))
+      assert.deepEqual(forked.hidden(1), expected.hidden(1))
+      assert.equal(forked.pooledTokens, 4)
+      assert.deepEqual(rootRow, (await trace(engine, prompt, 0, { salt: 'again' }).then(async () => {
+        const again = engine.open(prompt, { salt: 'third' })
+        await again.output()
+        again.append(90)
+        const row = rowOf(await again.output())
+        again.close()
+        return row
+      })))
+      for (const sequence of [root, child, grandchild, fresh]) sequence.close()
+      engine.checkIntegrity()
+    })
+
+    test('an output stays what it was while others run on, until its sequence asks again', async () => {
+      const kept = engine.open(promptOf(9, 11))
+      const output = await kept.output()
+      const before = rowOf(output)
+      await Promise.all(Array.from({ length: 20 }, (_, index) => trace(engine, promptOf(9, 200 + index), 5)))
+      assert.deepEqual(rowOf(output), before)
+      kept.close()
+    })
+
+    test('the pooled mean is the mean of the hidden states of the tokens fed after the prompt', async () => {
+      const sequence = engine.open(promptOf(6, 5), { layers: [0, 2] })
+      await sequence.output()
+      const states: number[][] = []
+      for (const token of [10, 20, 30]) {
+        sequence.append(token)
+        states.push([...(await sequence.output()).hidden(2)])
+      }
+      const pooled = (await sequence.output()).pooled(2)
+      for (const [index, value] of pooled.entries()) assert.ok(Math.abs(value - states.reduce((sum, state) => sum + state[index]!, 0) / 3) < 1e-5)
+      sequence.close()
+    })
+
+    test('the log-normalisers are those of the row, at temperature 1 and at the sequence’s own', async () => {
+      const sequence = engine.open(promptOf(5, 6), { temperature: 0.5 })
+      const { distribution } = await sequence.output()
+      const sum = (inverse: number): number => Math.log(distribution.logits.reduce((total, logit) => total + Math.exp(logit * inverse), 0))
+      assert.ok(Math.abs(distribution.logNormalizer - sum(1)) < 1e-5)
+      assert.ok(Math.abs(distribution.temperedLogNormalizer - sum(2)) < 1e-5)
+      assert.equal(distribution.logits[distribution.topIds[0]!], Math.max(...distribution.logits))
+      sequence.close()
+    })
+
+    test('sixteen candidates of a prompt run it once', async () => {
+      const used = ledger()
+      const root = engine.open(promptOf(50, 8), { ledger: used, salt: 'once' })
+      await root.output()
+      const candidates = Array.from({ length: 16 }, () => root.fork())
+      await Promise.all(candidates.map((candidate, index) => { candidate.append(10 + index); return candidate.output() }))
+      assert.equal(used.computedTokens, 50 + 16)
+      for (const sequence of [root, ...candidates]) sequence.close()
+    })
+
+    test('salts keep cached prompts apart', async () => {
+      const prompt = promptOf(30, 9)
+      await trace(engine, prompt, 0, { salt: 'a' })
+      const [same, other] = [ledger(), ledger()]
+      await trace(engine, prompt, 0, { salt: 'a', ledger: same })
+      await trace(engine, prompt, 0, { salt: 'b', ledger: other })
+      assert.equal(same.cachedTokens, 28)
+      assert.equal(other.cachedTokens, 0)
+    })
+
+    test('an abort while a run is in flight frees the sequence within that step', async () => {
+      const controller = new AbortController()
+      const sequence = engine.open(promptOf(40, 10), { signal: controller.signal, salt: 'abort' })
+      await sequence.output()
+      const child = sequence.fork()
+      child.append(7)
+      const pending = child.output()
+      // The loop starts a step in the next turn; then it is waiting for the run.
+      await turn()
+      const steps = engine.counters.steps
+      controller.abort(new Error('the caller left'))
+      await assert.rejects(pending, /the caller left/)
+      assert.equal(engine.stats().sequences, 0)
+      assert.equal(engine.stats().kvTokens, 0)
+      assert.ok(engine.counters.steps - steps <= 1)
+      assert.throws(() => sequence.append(1), /the caller left/)
+      engine.checkIntegrity()
+    })
+
+    test('after 500 random operations nothing is lost or held twice', async () => {
+      const roll = dice(42)
+      const open: Sequence[] = []
+      const waiting = new Set<Promise<unknown>>()
+      const busy = new Set<Sequence>()
+      const ask = (sequence: Sequence): void => {
+        busy.add(sequence)
+        const asked: Promise<unknown> = sequence.output().catch(() => {}).finally(() => { busy.delete(sequence); waiting.delete(asked) })
+        waiting.add(asked)
+      }
+      for (let step = 0; step < 500; step++) {
+        const sequence = open[roll(open.length)]
+        const action = roll(6)
+        if (!sequence || (action === 0 && open.length < 40)) {
+          const opened = engine.open(promptOf(1 + roll(60), roll(5)))
+          open.push(opened)
+          ask(opened)
+        } else if (action === 1) {
+          sequence.close()
+          open.splice(open.indexOf(sequence), 1)
+        } else if (!busy.has(sequence)) {
+          if (action === 2 && open.length < 40) open.push(sequence.fork())
+          else if (sequence.tokens.length < 300) {
+            sequence.append(...promptOf(1 + roll(3), step))
+            ask(sequence)
+          }
+        }
+        engine.checkIntegrity()
+        if (roll(3) === 0) await turn()
+      }
+      await Promise.all(waiting)
+      for (const sequence of open) sequence.close()
+      engine.checkIntegrity()
+      assert.equal(engine.stats().sequences, 0)
+      assert.deepEqual(await trace(engine, promptOf(40), 2, { salt: 'after' }), await trace(new Engine(model, options), promptOf(40), 2))
+    })
+  })
+}
+
+test('a failing run fails its own rows, and the engine goes on', async () => {
+  const model = await loadModel({ model: path, format: 'f32', threads: 1, cacheDir: directory, contextLength: 0 })
+  let fail = false
+  const engine = new Engine({ config: model.config, session: { run: (inputs, outputs) => fail ? Promise.reject(new Error('out of luck')) : model.session.run(inputs, outputs) } }, options)
+  const sequence = engine.open(promptOf(10))
+  const expected = rowOf(await sequence.output())
+  fail = true
+  sequence.append(5)
+  await assert.rejects(sequence.output(), /out of luck/)
+  engine.checkIntegrity()
+  fail = false
+  await sequence.output()
+  assert.deepEqual((await trace(engine, promptOf(10), 0, { salt: 'x' }))[0], expected)
+  sequence.close()
+  await engine.close()
+  model.dispose()
+})
