@@ -53,6 +53,8 @@ async function checkStart (file: FileHandle, path: string, sizeBytes: number): P
 }
 
 function checkedTensor (path: string, sizeBytes: number, dataOffset: number, info: { name: string, shape: bigint[], dtype: number, offset: bigint }): GgufTensor {
+  // The parser reads zeros past the end of a file.
+  if (info.name === '' || info.shape.length === 0) throw broken(path, 'its header is cut short or damaged: it names a tensor without name or shape')
   const encoding = encodings.get(info.dtype)
   if (!encoding) throw broken(path, `tensor ${info.name} has type ${info.dtype}; read are ${[...encodings.values()].map(one => one.name).join(', ')}`)
   const shape = info.shape.map(Number).reverse()
