@@ -1,0 +1,133 @@
+/**
+ * A policy small enough to enumerate: next-token distributions from a seeded table, behind the engine's own seam. Its last token ends an
+ * answer. With it strategies are compared with brute force.
+ */
+import { randomStream } from '../../src/decoding/random.js'
+import type { Runtime, SamplingParams } from '../../src/decoding/runtime.js'
+import type { Distribution, Output, Sequence, SequenceOptions } from '../../src/engine/sequence.js'
+import type { Answer, Prompt, Score, Scorer } from '../../src/rewards/scorer.js'
+
+export interface ToyOptions {
+  /** Vocabulary size, the end token included. */
+  readonly size?: number
+  readonly seed?: number
+  /** Longest list of most probable tokens in a distribution. */
+  readonly listed?: number
+}
+
+/** A deterministic number in [0, 1) for a text. */
+function hash (text: string): number {
+  let state = 2166136261
+  for (const character of text) state = Math.imul(state ^ character.charCodeAt(0), 16777619) >>> 0
+  state = Math.imul(state ^ (state >>> 15), 2246822519) >>> 0
+  return (state >>> 0) / 2 ** 32
+}
+
+/** A distribution over logits, as the engine gives it. */
+export function distributionOf (logits: readonly number[], temperature = 1, listed = 128): Distribution {
+  const row = Float32Array.from(logits)
+  const inverse = temperature === 0 ? 1 : 1 / temperature
+  const normalizer = (scale: number): number => Math.log(row.reduce((sum, logit) => sum + Math.exp(logit * scale), 0))
+  const order = [...row.keys()].sort((a, b) => row[b]! - row[a]! || a - b).slice(0, Math.min(listed, row.length))
+  return { size: row.length, logits: row, logNormalizer: normalizer(1), temperedLogNormalizer: normalizer(inverse), topIds: Int32Array.from(order), topLogits: Float32Array.from(order, id => row[id]!) }
+}
+
+export class ToyPolicy {
+  readonly size: number
+  readonly endToken: number
+  readonly #seed: number
+  readonly #listed: number
+  /** Sequences open now, and outputs asked for so far, by number of tokens. */
+  open = 0
+  readonly asked: number[] = []
+
+  constructor ({ size = 4, seed = 1, listed = 128 }: ToyOptions = {}) {
+    this.size = size
+    this.endToken = size - 1
+    this.#seed = seed
+    this.#listed = listed
+  }
+
+  logits (tokens: readonly number[]): number[] {
+    return Array.from({ length: this.size }, (_, token) => 3 * hash(`${this.#seed}:${tokens.join()}>${token}`))
+  }
+
+  /** Exact ln probability of a token after tokens, at temperature 1. */
+  logProbability (tokens: readonly number[], token: number): number {
+    const { logits, logNormalizer } = distributionOf(this.logits(tokens))
+    return logits[token]! - logNormalizer
+  }
+
+  sequence (tokens: readonly number[], options: SequenceOptions): Sequence {
+    options.signal?.throwIfAborted()
+    this.open++
+    const own = [...tokens]
+    let open = true
+    const check = (): void => {
+      options.signal?.throwIfAborted()
+      if (!open) throw new Error('the sequence has been closed')
+    }
+    const close = (): void => { if (open) { open = false; this.open-- } }
+    options.signal?.addEventListener('abort', close)
+    return {
+      tokens: own,
+      append: (...more) => { check(); own.push(...more) },
+      output: async (): Promise<Output> => {
+        check()
+        this.asked.push(own.length)
+        const distribution = distributionOf(this.logits(own), options.temperature, this.#listed)
+        await Promise.resolve()
+        check()
+        const none = (): never => { throw new Error('a toy has no hidden states') }
+        return { distribution, hidden: none, pooled: none, pooledTokens: 0 }
+      },
+      fork: () => { check(); return this.sequence(own, options) },
+      close
+    }
+  }
+}
+
+/** Scores answers by a function of their tokens; end tokens are not among them. */
+export function toyScorer (score: (tokens: readonly number[], answer: Answer) => number): Scorer {
+  return {
+    used: [],
+    layers: [],
+    score: async (_prompt: Prompt, answers: readonly Answer[]): Promise<Score[]> => answers.map(answer => {
+      const value = score(answer.tokens, answer)
+      return { value, rewards: { toy: { raw: value, standardized: value } } }
+    })
+  }
+}
+
+export const toyPrompt: Prompt = { messages: [], text: '', tokens: [0] }
+
+/** A request's view of a toy. Token t stands for the t-th letter. */
+export function toyRuntime (policy: ToyPolicy, { scorer = null, seed = 1, temperature = 1, signal = new AbortController().signal, budget = {}, elapsedMs = () => 0 }: { scorer?: Scorer | null, seed?: number, temperature?: number, signal?: AbortSignal, budget?: Partial<Runtime['budget']>, elapsedMs?: () => number } = {}): Runtime {
+  const letter = (token: number): string => String.fromCharCode(97 + token)
+  const detokenizer = (): ReturnType<Runtime['detokenizer']> => ({ push: letter, flush: () => '', fork: detokenizer })
+  return {
+    open: tokens => policy.sequence(tokens, { temperature, signal }),
+    scorer,
+    endTokens: [policy.endToken],
+    vocabularySize: policy.size,
+    detokenizer,
+    tokenBytes: token => Buffer.from(letter(token)),
+    random: path => randomStream(seed, path),
+    signal,
+    budget: { maxGeneratedTokens: null, deadlineMs: null, ...budget },
+    elapsedMs
+  }
+}
+
+export const plainSampling: SamplingParams = {
+  temperature: 1, topP: 1, topK: 0, minP: 0, frequencyPenalty: 0, presencePenalty: 0, repetitionPenalty: 1, logitBias: {}, maxTokens: 4, minTokens: 0, stop: [], stopTokenIds: [], ignoreEos: false, topLogprobs: null
+}
+
+/** Every answer of at most `maxTokens` tokens with its exact probability at temperature 1. */
+export function enumerate (policy: ToyPolicy, maxTokens: number, tokens: readonly number[] = [], probability = 1): Array<{ readonly tokens: readonly number[], readonly probability: number }> {
+  if (tokens.length === maxTokens) return [{ tokens, probability }]
+  return Array.from({ length: policy.size }, (_, token) => {
+    const next = probability * Math.exp(policy.logProbability([...toyPrompt.tokens, ...tokens], token))
+    return token === policy.endToken ? [{ tokens, probability: next }] : enumerate(policy, maxTokens, [...tokens, token], next)
+  }).flat()
+}
