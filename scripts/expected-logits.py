@@ -2,9 +2,9 @@
 
     python scripts/expected-logits.py MODEL.gguf tests/fixtures/expected-logits.json.gz
 
-Needs torch, transformers, gguf, numpy (PyPI). The GGUF file's tensors are dequantised by the gguf package and put into a
+Needs torch, transformers, gguf, numpy and, for its tokenizer, llama-cpp-python (PyPI). The GGUF file's tensors are dequantised by the gguf package and put into a
 LlamaForCausalLM in float32 with eager attention; GGUF's q and k rows are put back into transformers' rotary order. For every position of four
-chats the fixture holds the token, the log-normaliser and the logits of 256 fixed ids; for a few positions also some values of some hidden states.
+chats the fixture holds the token, the log-normaliser and the logits of 256 fixed ids; for a few positions also values of some hidden states, the largest among them.
 """
 import base64
 import gzip
@@ -63,12 +63,17 @@ def pack(values):
     return base64.b64encode(np.asarray(values, dtype="<f4").tobytes()).decode()
 
 
+def hidden_values(state, position):
+    dims = sorted(set(range(8)) | set(torch.topk(state.abs(), 8).indices.tolist()))
+    return {"position": position, "dims": dims, "values": pack(state[dims])}
+
+
 def main(path, target):
     import llama_cpp
     tokenizer = llama_cpp.Llama(path, vocab_only=True, verbose=False)
     torch.set_num_threads(2)
     model = load(path)
-    ids = sorted(set(np.random.default_rng(1).choice(model.config.vocab_size, 300, replace=False).tolist()))[:256]
+    ids = sorted(np.random.default_rng(1).choice(model.config.vocab_size, 256, replace=False).tolist())
     chats = []
     for question, answer in CHATS:
         text = f"<|im_start|>system\n{SYSTEM}<|im_end|>\n<|im_start|>user\n{question}<|im_end|>\n<|im_start|>assistant\n{answer}<|im_end|>\n"
@@ -76,7 +81,7 @@ def main(path, target):
         with torch.no_grad():
             output = model(torch.tensor([tokens]), output_hidden_states=True)
         logits = output.logits[0]
-        hidden = {str(layer): [{"position": p, "values": pack(output.hidden_states[layer][0, p, :16])} for p in (0, 7, len(tokens) - 1)] for layer in (0, 10, 20, 30)}
+        hidden = {str(layer): [hidden_values(output.hidden_states[layer][0, p], p) for p in (0, 7, len(tokens) - 1)] for layer in (0, 10, 20, 30)}
         chats.append({"tokens": tokens, "logNormalizers": pack(torch.logsumexp(logits.double(), -1)), "logits": pack(logits[:, ids]), "hidden": hidden})
     with gzip.GzipFile(target, "wb", mtime=0) as file:
         file.write(json.dumps({"ids": ids, "chats": chats}).encode())
