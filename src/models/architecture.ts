@@ -6,7 +6,7 @@ import type { GgufFile } from './gguf.js'
 const supported = ['llama']
 
 /** Keys whose presence changes the computation in ways the graph does not do. */
-const unsupportedKeys = ['rope.scaling.type', 'attention.sliding_window', 'expert_count', 'attention.logit_softcapping', 'final_logit_softcapping']
+const unsupportedKeys = ['rope.scaling.type', 'rope.scale_linear', 'attention.sliding_window', 'expert_count', 'attention.logit_softcapping', 'final_logit_softcapping']
 
 const refuse = (file: GgufFile, why: string): RequestError => new RequestError('invalid_request', `${file.path}: ${why}`, { param: 'model' })
 
@@ -44,8 +44,19 @@ export function decoderConfigFromGguf (file: GgufFile): DecoderConfig {
     normEpsilon: number('attention.layer_norm_rms_epsilon'),
     tiedEmbeddings: !file.tensors.has('output.weight')
   }
+  checkHeads(file, config, number)
   checkShapes(file, config)
   return config
+}
+
+/** What the attention operator takes for granted. */
+function checkHeads (file: GgufFile, { headSize, queryHeads, kvHeads }: DecoderConfig, number: (key: string, fallback: number) => number): void {
+  if (!Number.isInteger(headSize) || headSize % 2 !== 0) throw refuse(file, `heads must have an even size; got ${headSize}`)
+  if (queryHeads % kvHeads !== 0) throw refuse(file, `query heads must be a multiple of the ${kvHeads} key and value heads; got ${queryHeads}`)
+  for (const key of ['attention.value_length', 'rope.dimension_count']) {
+    const value = number(key, headSize)
+    if (value !== headSize) throw refuse(file, `${key} must be the head size ${headSize}; got ${value}`)
+  }
 }
 
 function checkShapes (file: GgufFile, config: DecoderConfig): void {

@@ -52,7 +52,7 @@ export function encodeChat (template: ChatTemplate, tokenizer: Tokenizer, messag
     }
     return shown
   }
-  const rendered = template.render(messages.map(message => ({ ...message, role: hide(message.role), content: hide(message.content) })))
+  const rendered = template.render(messages.map(({ role, content, name }) => ({ role: hide(role), content: hide(content), ...(name === undefined ? {} : { name: hide(name) }) })))
   const pieces: TemplatePiece[] = rendered.split(new RegExp(`\u{F0000}${nonce}\\.(\\d+)\u{F0001}`, 'u'))
     .map((part, index) => index % 2 === 0 ? { text: part, trusted: true } : { text: hidden[Number(part)]!, trusted: false })
   return { text: pieces.map(piece => piece.text).join(''), tokens: tokenizer.encodeTemplate(pieces) }

@@ -5,6 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
+import { RequestError } from '../errors.js'
 import { Tensor, type DataType, type TensorData } from '../runtime/tensor.js'
 import type { DecoderConfig } from './decoder-config.js'
 import { decoderMatrices, type WeightFormat } from './decoder-graph.js'
@@ -14,7 +15,7 @@ import { blockSize, quantize } from './quantize.js'
 /** Raise it when names, formats or layouts change. */
 const cacheVersion = 1
 const alignment = 64
-const headerBytes = 1 << 16
+const headerBytes = 1 << 20
 
 interface Weight { readonly name: string, readonly type: DataType, readonly dims: readonly number[], readonly data: TensorData }
 interface Entry { readonly name: string, readonly type: DataType, readonly dims: readonly number[], readonly offset: number, readonly sizeBytes: number }
@@ -46,7 +47,6 @@ async function readStacked (file: GgufFile, names: readonly string[]): Promise<F
 
 function matrixWeights (name: string, matrix: Float32Array, rows: number, columns: number, format: WeightFormat): Weight[] {
   if (format === 'f32') return [{ name, type: 'float32', dims: [columns, rows], data: transpose(matrix, rows, columns) }]
-  if (columns % blockSize !== 0) throw new Error(`${name} has ${columns} columns, not a multiple of ${blockSize}: format q8 cannot hold it, f32 can`)
   const { values, scales } = quantize(matrix)
   const blocks = columns / blockSize
   return [{ name: `${name}.values`, type: 'uint8', dims: [rows, blocks, blockSize], data: values }, { name: `${name}.scales`, type: 'float32', dims: [rows, blocks], data: scales }]
@@ -158,8 +158,16 @@ export interface WeightOptions {
   readonly onProgress: (message: string) => void
 }
 
-/** Every external initializer of the decoder graph, by name. A cache that is missing, truncated or damaged is made anew. */
+/** @throws RequestError for a matrix that the format cannot hold */
+function checkFormat (config: DecoderConfig, format: WeightFormat): void {
+  for (const [name, [, columns]] of decoderMatrices(config)) {
+    if (format === 'q8' && columns % blockSize !== 0) throw new RequestError('invalid_request', `format q8 needs matrices whose inputs are a multiple of ${blockSize}; ${name} has ${columns}: f32 can hold it`, { param: 'format' })
+  }
+}
+
+/** Every external initializer of the decoder graph, by name. A cache that is missing, of another size, or whose index is damaged is made anew. */
 export async function loadDecoderWeights (file: GgufFile, config: DecoderConfig, { format, cacheDir, sha256, ropePositions, onProgress }: WeightOptions): Promise<Map<string, Tensor>> {
+  checkFormat(config, format)
   const directory = join(cacheDir, 'weights')
   const path = join(directory, `${sha256.slice(0, 16)}-${format}-v${cacheVersion}.bin`)
   let tensors = await readCache(path)

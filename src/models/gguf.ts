@@ -66,6 +66,12 @@ function checkedTensor (path: string, sizeBytes: number, dataOffset: number, inf
   return { shape, encoding, offset, sizeBytes: tensorBytes }
 }
 
+/** 64-bit integers as numbers, where they are exact. */
+function plainNumbers (metadata: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(metadata).map(([key, value]: [string, unknown]) =>
+    [key, typeof value === 'bigint' ? Number.isSafeInteger(Number(value)) ? Number(value) : String(value) : value]))
+}
+
 async function parse (path: string, file: FileHandle): Promise<GgufFile> {
   const { size } = await file.stat()
   await checkStart(file, path, size)
@@ -75,7 +81,7 @@ async function parse (path: string, file: FileHandle): Promise<GgufFile> {
   const tensors = new Map(tensorInfos.map(info => [info.name, checkedTensor(path, size, Number(tensorDataOffset), info)]))
   return {
     path,
-    metadata: { ...metadata } as Record<string, unknown>,
+    metadata: plainNumbers(metadata),
     tensors,
     async read (name) {
       const tensor = tensors.get(name)

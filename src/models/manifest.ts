@@ -25,10 +25,18 @@ const manifestSchema = Type.Object({
 export type Manifest = Static<typeof manifestSchema>
 export type ModelSource = Static<typeof sourceSchema>
 
+function parse (text: string, name: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (cause) {
+    throw new Error(`manifest ${name} is not JSON`, { cause })
+  }
+}
+
 /** The models in the box. @throws Error naming a manifest that breaks the schema */
 export function listManifests (directory = join(packageRoot, 'models')): Manifest[] {
   return readdirSync(directory).filter(name => name.endsWith('.json')).map(name => {
-    const value: unknown = JSON.parse(readFileSync(join(directory, name), 'utf8'))
+    const value = parse(readFileSync(join(directory, name), 'utf8'), name)
     if (Value.Check(manifestSchema, value)) return value
     const [first] = Value.Errors(manifestSchema, value)
     throw new Error(`manifest ${name}${first?.instancePath ?? ''}: ${first?.message ?? 'not valid'}`)

@@ -107,7 +107,7 @@ async function describe (path: string, id: string, sha256: string): Promise<Reso
  */
 export async function resolveModel (nameOrPath: string, options: StoreOptions): Promise<ResolvedModel> {
   if (nameOrPath.endsWith('.gguf')) {
-    if (!existsSync(nameOrPath)) throw new RequestError('model_not_found', `there is no file ${nameOrPath}`, { param: 'model' })
+    if (!existsSync(nameOrPath) || !(await stat(nameOrPath)).isFile()) throw new RequestError('model_not_found', `there is no file ${nameOrPath}`, { param: 'model' })
     return describe(nameOrPath, basename(nameOrPath, '.gguf'), await sha256OfFile(nameOrPath))
   }
   const manifest = findManifest(nameOrPath)

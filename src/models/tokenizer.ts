@@ -99,7 +99,7 @@ export function tokenizerFromGguf (file: GgufFile): Tokenizer {
   const controlIds = new Map([...control].map(id => [texts[id]!, id]))
   const bytePairs = encoder(file, texts)
   const bytes = bytesByToken(texts, control)
-  const decoder = new TextDecoder()
+  const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   const encode = (text: string): number[] => text === '' ? [] : bytePairs.encode(text, { add_special_tokens: false }).ids
   const splitter = new RegExp(`(${[...controlIds.keys()].sort((a, b) => b.length - a.length).map(escape).join('|')})`)
   const ends = ['tokenizer.ggml.eos_token_id', 'tokenizer.ggml.eot_token_id'].flatMap(key => typeof file.metadata[key] === 'number' ? [file.metadata[key]] : [])

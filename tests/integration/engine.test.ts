@@ -219,7 +219,9 @@ for (const format of ['f32', 'q8'] as const) {
       for (const sequence of open) sequence.close()
       engine.checkIntegrity()
       assert.equal(engine.stats().sequences, 0)
-      assert.deepEqual(await trace(engine, promptOf(40), 2, { salt: 'after' }), await trace(new Engine(model, options), promptOf(40), 2))
+      const other = new Engine(model, options)
+      assert.deepEqual(await trace(engine, promptOf(40), 2, { salt: 'after' }), await trace(other, promptOf(40), 2))
+      await other.close()
     })
   })
 }

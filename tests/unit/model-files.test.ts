@@ -66,6 +66,8 @@ test('what the graph cannot run is refused, and says why', async () => {
   await assert.rejects(config({ metadata: { 'llama.rope.scaling.type': 'yarn' } }), /rope.scaling.type = "yarn" is not supported/)
   await assert.rejects(config({ metadata: { 'llama.block_count': 3 } }), /tensor blk.2.* must have shape \[.*\]; got none/)
   await assert.rejects(config({ without: ['blk.1.ffn_up.weight'] }), /blk.1.ffn_up.weight must have shape \[128, 64\]; got none/)
+  await assert.rejects(config({ metadata: { 'llama.rope.dimension_count': 8 } }), /rope.dimension_count must be the head size 16; got 8/)
+  await assert.rejects(config({ queryHeads: 4, kvHeads: 3 }), /multiple of the 3 key and value heads; got 4/)
   assert.deepEqual(await config({}), {
     architecture: 'llama',
     layers: 2,
@@ -109,9 +111,9 @@ test('control tokens come from the template only, never from a message', async (
 test('pushed and flushed text together are the decoded whole, for any tokens', async () => {
   const { decode, tokenBytes, encode } = await tokenizer()
   let state = 1
-  const roll = (bound: number): number => { state = (Math.imul(state, 1664525) + 1013904223) >>> 0; return state % bound }
+  const roll = (bound: number): number => { state = (Math.imul(state, 1664525) + 1013904223) >>> 0; return Math.floor(state / 2 ** 32 * bound) }
   for (let round = 0; round < 200; round++) {
-    const tokens = round === 0 ? encode('a🙂b') : Array.from({ length: 12 }, () => roll(tinyVocabulary.length))
+    const tokens = round === 0 ? encode('\uFEFFa🙂b') : Array.from({ length: 12 }, () => roll(tinyVocabulary.length))
     const detokenizer = new IncrementalDetokenizer(tokenBytes)
     let text = ''
     for (const token of tokens) text += detokenizer.push(token)
@@ -137,6 +139,14 @@ test('quantised values are within half a step of the block’s largest', () => {
     assert.ok(Math.abs((values[index]! - 128) * scale - value) <= scale / 2 + 1e-6)
   }
   assert.deepEqual([...quantize(new Float32Array(64)).values], new Array(64).fill(128))
+})
+
+test('a format that cannot hold a model says which can, before anything is converted', async () => {
+  const narrow = join(directory, 'narrow.gguf')
+  writeTinyGguf(narrow, { feedForwardSize: 96 })
+  await assert.rejects(loadModel({ model: narrow, format: 'q8', threads: 1, cacheDir: directory, contextLength: 0 }), (error: unknown) =>
+    error instanceof RequestError && /multiple of 64; layer0.down has 96: f32 can hold it/.test(error.message))
+  ;(await loadModel({ model: narrow, format: 'f32', threads: 1, cacheDir: directory, contextLength: 0 })).dispose()
 })
 
 test('converted weights are kept, and a damaged cache is made anew', async () => {

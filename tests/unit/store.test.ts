@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -85,6 +85,9 @@ test('a path is taken as it is; unknown names and missing files say what there i
 test('the manifests in the box keep their schema, and a broken one is named', () => {
   assert.equal(findManifest('smollm2-135m').sizeBytes, 98362432)
   const broken = join(directory, 'manifests')
-  rmSync(broken, { recursive: true, force: true })
-  assert.throws(() => listManifests(broken), /ENOENT/)
+  mkdirSync(broken)
+  writeFileSync(join(broken, 'bad.json'), JSON.stringify({ ...manifest, sha256: 'xyz' }))
+  assert.throws(() => listManifests(broken), /manifest bad\.json\/sha256/)
+  writeFileSync(join(broken, 'bad.json'), '{')
+  assert.throws(() => listManifests(broken), /manifest bad\.json is not JSON/)
 })
