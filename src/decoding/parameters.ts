@@ -113,7 +113,7 @@ function strategyOf (fields: Record<string, unknown>): StrategyName {
     if (reward === undefined && rewards === undefined) throw refuse('alignment.strategy', `must be given where there is no reward: one of ${strategyNames.join(', ')}`, strategy ?? null)
     return 'best_of_n'
   }
-  if (typeof strategy === 'string' && strategy in strategySchemas) return strategy as StrategyName
+  if (typeof strategy === 'string' && Object.hasOwn(strategySchemas, strategy)) return strategy as StrategyName
   const planned = typeof strategy === 'string' && notBuilt.has(strategy)
   throw refuse('alignment.strategy', `${planned ? 'is not supported yet' : 'is not known'}; it must be one of ${strategyNames.join(', ')}`, strategy)
 }

@@ -36,7 +36,8 @@ const split = (pattern: string): object => ({ type: 'Sequence', pretokenizers: [
 const preTokenizers: Readonly<Record<string, object>> = {
   default: gpt2Pattern,
   'gpt-2': gpt2Pattern,
-  smollm: { type: 'Sequence', pretokenizers: [{ type: 'Digits', individual_digits: true }, gpt2Pattern] },
+  // Every numeric character alone, ½ and ² too, as the Rust tokenizer's Digits does.
+  smollm: { type: 'Sequence', pretokenizers: [{ type: 'Split', pattern: { Regex: '\\p{N}' }, behavior: 'Isolated', invert: false }, gpt2Pattern] },
   'llama-bpe': split("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"),
   qwen2: split("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+")
 }

@@ -1,0 +1,99 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { chunkRun, commonLength, coveredLength, decodeRun } from '../../src/engine/history.js'
+import { planChunks, planDecode } from '../../src/engine/plan.js'
+import { PrefixCache } from '../../src/engine/prefix-cache.js'
+import { ReservationQueue } from '../../src/engine/reservation.js'
+import { SlotTable } from '../../src/engine/slots.js'
+
+const always = (): boolean => true
+const chunks = (...tokens: number[]): { tokens: number[], runs: number[] } => ({ tokens, runs: tokens.map(() => chunkRun) })
+
+test('neighbours decode in one batch; small gaps ride along, wide ones and slab borders divide', () => {
+  assert.deepEqual(planDecode([], always), [])
+  assert.deepEqual(planDecode([3, 4, 5], always), [{ kind: 'decode', slot: 3, count: 3, rows: [0, 1, 2] }])
+  assert.deepEqual(planDecode([0, 5], always), [{ kind: 'decode', slot: 0, count: 6, rows: [0, 5] }])
+  assert.deepEqual(planDecode([0, 6], always).length, 2)
+  assert.deepEqual(planDecode([0, 2], slot => slot !== 1).length, 2)
+  assert.deepEqual(planDecode([31, 32], always).map(run => run.slot), [31, 32])
+})
+
+test('chunks share a budget, oldest first, and never leave one position', () => {
+  const plan = (counts: readonly number[], budget: number): number[] => planChunks(counts.map((count, slot) => ({ slot, count })), budget).map(run => run.count)
+  assert.deepEqual(plan([10], 64), [10])
+  assert.deepEqual(plan([100], 64), [64])
+  assert.deepEqual(plan([65], 64), [63])
+  assert.deepEqual(plan([3], 2), [3])
+  assert.deepEqual(plan([10, 10, 10], 21), [10, 10])
+  assert.deepEqual(plan([10, 10, 10], 22), [10, 10, 2])
+})
+
+test('histories are equal where tokens and ways of running are', () => {
+  const a = { tokens: [1, 2, 3, 4], runs: [chunkRun, chunkRun, decodeRun] }
+  assert.equal(commonLength(a, a), 3)
+  assert.equal(commonLength(a, { tokens: [1, 2, 3, 4], runs: [chunkRun, chunkRun, chunkRun, chunkRun] }), 2)
+  assert.equal(coveredLength(a, [1, 2, 3]), 2)
+  assert.equal(coveredLength(a, [1, 9]), 1)
+})
+
+test('a slot is taken for what it holds if that is most of what is wanted, else the lowest', () => {
+  const slots = new SlotTable(4)
+  for (let slot = 0; slot < 4; slot++) assert.deepEqual(slots.take(chunks()), { slot, length: 0 })
+  assert.equal(slots.take(chunks()), null)
+  slots.free(3, chunks(1, 2, 3, 4))
+  slots.free(1, chunks(1, 9))
+  assert.deepEqual(slots.take(chunks(1, 2, 3, 5)), { slot: 3, length: 3 })
+  slots.free(3, chunks(1, 2, 3, 4))
+  assert.deepEqual(slots.take(chunks(1, 2, 7, 8)), { slot: 1, length: 1 })
+  slots.pin(3)
+  assert.equal(slots.take(chunks()), null)
+  slots.unpin(3)
+  assert.equal(slots.take(chunks())?.slot, 3)
+})
+
+test('the prefix cache finds the longest beginning of a salt, and lets the oldest go', () => {
+  const cache = new PrefixCache(40)
+  const prompt = (length: number, from = 0): ReturnType<typeof chunks> => chunks(...Array.from({ length }, (_, index) => from + index))
+  const kv = { length: 0, layers: [] }
+  let snapshots = 0
+  const keep = (history: ReturnType<typeof chunks>, salt = 'a'): void => { cache.keep(history, salt, () => { snapshots++; return kv }) }
+  keep(prompt(10))
+  keep(prompt(20))
+  // The longer one replaces the one it begins with, and covers it.
+  keep(prompt(10))
+  assert.equal(snapshots, 2)
+  assert.equal(cache.tokens, 20)
+  assert.equal(cache.find(prompt(15).tokens, 'a')?.length, 15)
+  assert.equal(cache.find(prompt(15).tokens, 'b'), null)
+  keep(prompt(20, 100))
+  assert.equal(cache.find(prompt(12).tokens, 'a')?.length, 12)
+  keep(prompt(20, 200))
+  assert.equal(cache.find(prompt(20, 100).tokens, 'a'), null)
+  assert.equal(cache.find(prompt(20).tokens, 'a')?.length, 20)
+  keep(prompt(3, 300))
+  keep(prompt(50, 400))
+  assert.equal(snapshots, 4)
+  const off = new PrefixCache(0)
+  off.keep(prompt(20), 'a', () => { throw new Error('kept') })
+  assert.equal(off.find(prompt(20).tokens, 'a'), null)
+})
+
+test('reservations are served in order; what never fits is refused, a full queue too', async () => {
+  const queue = new ReservationQueue({ maxSequences: 4, maxKvTokens: 100, contextLength: 50, maxQueued: 2 })
+  await assert.rejects(queue.reserve({ sequences: 1, tokensPerSequence: 51 }), /prompt and answer together may have 50 tokens; asked for 51/)
+  await assert.rejects(queue.reserve({ sequences: 5, tokensPerSequence: 1 }), /may hold 4 sequences at a time .* needs 5/)
+  await assert.rejects(queue.reserve({ sequences: 3, tokensPerSequence: 40 }), /may reserve 100 tokens .* needs 3 × 40/)
+  const first = await queue.reserve({ sequences: 3, tokensPerSequence: 10 })
+  const order: string[] = []
+  const large = queue.reserve({ sequences: 4, tokensPerSequence: 1 }).then(reservation => { order.push('large'); return reservation })
+  const leaving = new AbortController()
+  const small = queue.reserve({ sequences: 1, tokensPerSequence: 1 }, leaving.signal)
+  await assert.rejects(queue.reserve({ sequences: 1, tokensPerSequence: 1 }), /2 requests are waiting already/)
+  leaving.abort(new Error('gone'))
+  await assert.rejects(small, /gone/)
+  assert.deepEqual([queue.waiting, queue.running], [1, 1])
+  first.release()
+  first.release()
+  ;(await large).release()
+  assert.deepEqual([queue.waiting, queue.running], [0, 0])
+})

@@ -1,0 +1,75 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { answersGrown, checkChoices, fanOut, parseAlignment } from '../../src/decoding/parameters.js'
+import { RequestError } from '../../src/errors.js'
+
+/** [value, param, what the message says] */
+const refused: ReadonlyArray<readonly [unknown, string, RegExp]> = [
+  [[], 'alignment', /must be an object; got \[\]/],
+  ['best_of_n', 'alignment', /must be an object; got "best_of_n"/],
+  [{}, 'alignment.strategy', /must be given where there is no reward: one of best_of_n, beam_search, token_guidance/],
+  [{ strategy: 'bestofn', reward: 'x' }, 'alignment.strategy', /is not known; it must be one of/],
+  [{ strategy: 'constructor', reward: 'x' }, 'alignment.strategy', /is not known/],
+  [{ strategy: 'particle_filter', reward: 'x' }, 'alignment.strategy', /is not supported yet/],
+  [{ strategy: 'best_of_n' }, 'alignment.reward', /is needed by best_of_n/],
+  [{ reward: 'x', rewards: [{ name: 'x' }] }, 'alignment.reward', /cannot both be given/],
+  [{ reward: '' }, 'alignment.reward', /must be the name of a reward; got ""/],
+  [{ rewards: [{ name: 'x' }, { name: 'x' }] }, 'alignment.rewards', /may name each reward once; got "x"/],
+  [{ rewards: [{ weight: 1 }] }, 'alignment.rewards[0].name', /must be a text of at least 1; got nothing/],
+  [{ rewards: [{ name: 'x', weight: '1' }] }, 'alignment.rewards[0].weight', /must be a number from -1000 to 1000; got "1"/],
+  [{ reward: 'x', num_candidates: 0 }, 'alignment.num_candidates', /an integer from 1 to 128; got 0/],
+  [{ reward: 'x', num_candidates: 129 }, 'alignment.num_candidates', /an integer from 1 to 128; got 129/],
+  [{ reward: 'x', num_candidates: 2.5 }, 'alignment.num_candidates', /an integer from 1 to 128; got 2.5/],
+  [{ reward: 'x', num_candidates: '8' }, 'alignment.num_candidates', /an integer from 1 to 128; got "8"/],
+  [{ reward: 'x', selection: 'pessimistic' }, 'alignment.selection', /one of argmax, softmax; got "pessimistic"/],
+  [{ reward: 'x', num_candidate: 3 }, 'alignment.num_candidate', /did you mean num_candidates\?/],
+  [{ reward: 'x', num_beams: 3 }, 'alignment.num_beams', /is a field of beam_search, not of best_of_n/],
+  [{ reward: 'x', beam_width: 3 }, 'alignment.beam_width', /say num_beams \(kept\) and num_children/],
+  [{ strategy: 'beam_search', reward: 'x', step: { tokens: 0 } }, 'alignment.step.tokens', /an integer from 1 to 4096; got 0/],
+  [{ strategy: 'beam_search', reward: 'x', step: { delimiter: '\n' } }, 'alignment.step.delimiter', /is not a field/],
+  [{ strategy: 'token_guidance', reward: 'x', candidates: { top_p: 0 } }, 'alignment.candidates.top_p', /a number above 0 to 1; got 0/],
+  [{ strategy: 'token_guidance', reward: 'x', max_kl: -1 }, 'alignment.max_kl', /a number from 0 to 1000000 or null; got -1/],
+  [JSON.parse('{"reward": "x", "__proto__": {"a": 1}}'), 'alignment.__proto__', /is not a field/]
+]
+
+for (const [value, param, message] of refused) {
+  test(`${JSON.stringify(value)} is refused at ${param}`, () => {
+    assert.throws(() => parseAlignment(value), (error: unknown) => {
+      assert.ok(error instanceof RequestError)
+      assert.equal(error.param, param)
+      assert.match(error.message, message)
+      assert.equal(error.status, 400)
+      return true
+    })
+  })
+}
+
+test('a reward alone is best_of_n with its defaults', () => {
+  assert.deepEqual(parseAlignment({ reward: 'x' }), {
+    strategy: 'best_of_n', rewards: [{ name: 'x', weight: 1 }], reward_scale: 'standardized', max_generated_tokens: null, deadline_ms: null, return_candidates: false, return_progress: false, num_candidates: 8, selection: 'argmax', strength: 1
+  })
+})
+
+test('defaults are filled in at every depth, and null means absent', () => {
+  const guided = parseAlignment({ strategy: 'token_guidance', rewards: [{ name: 'x' }], candidates: { top_k: 5 }, strength: null })
+  assert.ok(guided.strategy === 'token_guidance')
+  assert.deepEqual(guided.candidates, { top_k: 5, top_p: 1 })
+  assert.deepEqual(guided.rewards, [{ name: 'x', weight: 1 }])
+  assert.equal(guided.strength, 1)
+})
+
+test('fan-out counts sequences, and answers grown count tokens', () => {
+  const of = (value: object): ReturnType<typeof parseAlignment> => parseAlignment({ reward: 'x', ...value })
+  assert.deepEqual([fanOut(null, 3), answersGrown(null, 3)], [3, 3])
+  assert.deepEqual([fanOut(of({ num_candidates: 16 }), 2), answersGrown(of({ num_candidates: 16 }), 2)], [16, 16])
+  const beams = of({ strategy: 'beam_search', num_beams: 3, num_children: 5 })
+  assert.deepEqual([fanOut(beams, 1), answersGrown(beams, 1)], [15, 15])
+  const guided = of({ strategy: 'token_guidance', candidates: { top_k: 10 } })
+  assert.deepEqual([fanOut(guided, 2), answersGrown(guided, 2)], [22, 2])
+})
+
+test('a strategy refuses more choices than it can return', () => {
+  assert.throws(() => checkChoices(parseAlignment({ reward: 'x', num_candidates: 2 }), 3), /n must be at most alignment.num_candidates = 2; got 3/)
+  assert.throws(() => checkChoices(parseAlignment({ strategy: 'beam_search', reward: 'x' }), 2), /n must be 1 with beam_search/)
+  checkChoices(parseAlignment({ reward: 'x' }), 8)
+})
