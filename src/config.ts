@@ -6,19 +6,23 @@ import { availableParallelism, homedir } from 'node:os'
 import { join } from 'node:path'
 import { RequestError } from './errors.js'
 
-interface SettingBase { readonly help: string }
+interface SettingBase {
+  readonly help: string
+  /** True if only `fairlead serve` has a use for it. */
+  readonly serverOnly?: true
+}
 type Setting =
   | SettingBase & { readonly type: 'string', readonly default: string, readonly choices?: readonly string[] }
   | SettingBase & { readonly type: 'integer', readonly default: number, readonly min: number, readonly max: number }
 
 /** The settings in the order they are printed. A flag is the name in kebab-case, an environment name FAIRLEAD_ and the name in upper case. */
 export const settings = {
-  host: { type: 'string', default: '127.0.0.1', help: 'address to listen on' },
-  port: { type: 'integer', default: 8000, min: 0, max: 65535, help: 'port to listen on; 0 takes a free one' },
+  host: { type: 'string', serverOnly: true, default: '127.0.0.1', help: 'address to listen on' },
+  port: { type: 'integer', serverOnly: true, default: 8000, min: 0, max: 65535, help: 'port to listen on; 0 takes a free one' },
   model: { type: 'string', default: 'smollm2-135m', help: 'name of a model in models/, or path of a GGUF file' },
   cacheDir: { type: 'string', default: join(homedir(), '.cache', 'fairlead'), help: 'folder for downloaded and converted models and for features' },
   rewardsDir: { type: 'string', default: '', help: 'folder with more rewards (*.json) beside those in the box' },
-  format: { type: 'string', default: 'q8', choices: ['q8', 'f32'], help: 'weight format: q8 (8-bit blocks of 64) or f32' },
+  format: { type: 'string', default: 'q8', choices: ['q8', 'f32'], help: 'weight format; q8 is 8-bit blocks of 64' },
   threads: { type: 'integer', default: availableParallelism(), min: 1, max: 256, help: 'threads of a forward pass; default: the cores' },
   contextLength: { type: 'integer', default: 0, min: 0, max: 1 << 20, help: 'longest prompt and answer together, tokens; 0 is the model’s own' },
   maxSequences: { type: 'integer', default: 160, min: 1, max: 4096, help: 'sequences that hold KV at the same time' },
@@ -26,12 +30,12 @@ export const settings = {
   prefixCacheTokens: { type: 'integer', default: 32768, min: 0, max: 1 << 30, help: 'tokens of KV kept for later prompts that begin alike; 0 turns the prefix cache off' },
   prefillTokensPerStep: { type: 'integer', default: 128, min: 2, max: 8192, help: 'prompt tokens read in one step, so that others wait no longer' },
   maxTokensPerRequest: { type: 'integer', default: 65536, min: 1, max: 1 << 30, help: 'ceiling of one request: fan-out × max_tokens' },
-  maxQueuedRequests: { type: 'integer', default: 256, min: 0, max: 1 << 20, help: 'requests that wait for KV before others get 429' },
-  bodyLimitBytes: { type: 'integer', default: 2 << 20, min: 1024, max: 1 << 30, help: 'largest request body, bytes' },
-  maxWebSockets: { type: 'integer', default: 256, min: 1, max: 1 << 20, help: 'open WebSocket connections' },
-  maxRequestsPerSocket: { type: 'integer', default: 32, min: 1, max: 4096, help: 'requests in flight on one WebSocket' },
-  drainTimeoutMs: { type: 'integer', default: 30000, min: 0, max: 3600000, help: 'how long running requests may go on after SIGTERM, ms' },
-  logLevel: { type: 'string', default: 'info', choices: ['silent', 'fatal', 'error', 'warn', 'info', 'debug'], help: 'least severe log line written' }
+  maxQueuedRequests: { type: 'integer', serverOnly: true, default: 256, min: 0, max: 1 << 20, help: 'requests that wait for KV before others get 429' },
+  bodyLimitBytes: { type: 'integer', serverOnly: true, default: 2 << 20, min: 1024, max: 1 << 30, help: 'largest request body, bytes' },
+  maxWebSockets: { type: 'integer', serverOnly: true, default: 256, min: 1, max: 1 << 20, help: 'open WebSocket connections' },
+  maxRequestsPerSocket: { type: 'integer', serverOnly: true, default: 32, min: 1, max: 4096, help: 'requests in flight on one WebSocket' },
+  drainTimeoutMs: { type: 'integer', serverOnly: true, default: 30000, min: 0, max: 3600000, help: 'how long running requests may go on after SIGTERM, ms' },
+  logLevel: { type: 'string', serverOnly: true, default: 'info', choices: ['silent', 'fatal', 'error', 'warn', 'info', 'debug'], help: 'least severe log line written' }
 } as const satisfies Record<string, Setting>
 
 export type SettingName = keyof typeof settings

@@ -7,7 +7,7 @@ import { randomStream } from '../decoding/random.js'
 import { RequestError } from '../errors.js'
 import { createHost, type Host } from '../inference/host.js'
 import { say, type Command } from './command.js'
-import { integerOption, settingFlags, settingOptions, type Options, type Values } from './options.js'
+import { engineOptions, integerOption, settingFlags, type Options, type Values } from './options.js'
 
 const options: Options = {
   batch: { type: 'string', help: 'sequences that decode together, by commas', default: '1,8,16,32' },
@@ -15,7 +15,7 @@ const options: Options = {
   tokens: { type: 'string', help: 'tokens decoded per sequence and run', default: '32' },
   repeat: { type: 'string', help: 'runs; the median is reported', default: '5' },
   json: { type: 'boolean', help: 'print JSON' },
-  ...settingOptions
+  ...engineOptions
 }
 
 interface Measured { readonly tokensPerSecond: number, readonly least: number, readonly most: number }
@@ -82,6 +82,7 @@ export const bench: Command = {
   usage: '[OPTIONS]',
   summary: 'measures decode and prefill speed',
   options,
+  mostPositionals: 0,
   async run (values) {
     const config = loadConfig(settingFlags(values))
     const [context, tokens, repeat] = [integerOption(values, 'context', 128, 2), integerOption(values, 'tokens', 32), integerOption(values, 'repeat', 5)]

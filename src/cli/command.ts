@@ -1,4 +1,6 @@
 /** What a command is. */
+import { readFile } from 'node:fs/promises'
+import { RequestError } from '../errors.js'
 import type { Options, Values } from './options.js'
 
 export interface Command {
@@ -7,6 +9,8 @@ export interface Command {
   readonly usage: string
   readonly summary: string
   readonly options: Options
+  /** How many arguments that are no options it takes, at most. */
+  readonly mostPositionals: number
   /** More help, printed after the options. */
   readonly notes?: () => string
   /** Does it. What it gives goes to stdout, what it says to stderr. */
@@ -16,4 +20,13 @@ export interface Command {
 /** Tells the person at the terminal something. */
 export function say (message: string): void {
   process.stderr.write(`${message}\n`)
+}
+
+/** A file named on the command line. @throws RequestError naming it, if it cannot be read */
+export async function readText (file: string): Promise<string> {
+  try {
+    return await readFile(file, 'utf8')
+  } catch (cause) {
+    throw new RequestError('invalid_request', `${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+  }
 }

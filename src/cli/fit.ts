@@ -1,17 +1,16 @@
 /** `fairlead fit`: a reward from a person's own examples. */
-import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import Table from 'cli-table3'
 import { loadConfig } from '../config.js'
-import { RequestError } from '../errors.js'
 import { createHost } from '../inference/host.js'
 import type { HeadDescriptor } from '../rewards/descriptor.js'
 import { parseExamples, type Examples } from '../rewards/examples.js'
 import { fitReward, type FitProgress } from '../rewards/fit-reward.js'
 import { readablePolicy } from '../rewards/policy.js'
 import { refuse } from '../validation.js'
-import { say, type Command } from './command.js'
-import { integerOption, requiredOption, settingFlags, settingOptions, type Options, type Values } from './options.js'
+import { readText, say, type Command } from './command.js'
+import { engineOptions, integerOption, requiredOption, settingFlags, type Options, type Values } from './options.js'
 
 const options: Options = {
   name: { type: 'string', help: 'name of the reward' },
@@ -24,12 +23,11 @@ const options: Options = {
   'outcome-only': { type: 'boolean', help: 'fit on whole answers only, not on prefixes too' },
   'max-answer-tokens': { type: 'string', help: 'longer answers are cut', default: '256' },
   out: { type: 'string', help: 'folder for the descriptor; give it to serve as --rewards-dir' },
-  ...settingOptions
+  ...engineOptions
 }
 
 async function readExamples (file: string): Promise<Examples> {
-  const text = await readFile(file, 'utf8').catch((cause: unknown) => { throw new RequestError('invalid_request', `${file} cannot be read`, { cause }) })
-  return parseExamples(text, basename(file))
+  return parseExamples(await readText(file), basename(file))
 }
 
 function layersOf (values: Values, count: number): number[] {
@@ -68,6 +66,7 @@ export const fit: Command = {
   usage: '--name NAME --train FILE --out DIR',
   summary: 'fits a linear reward on the model’s hidden states and prints how far to trust it',
   options,
+  mostPositionals: 0,
   async run (values) {
     const [name, file, out] = [requiredOption(values, 'name'), requiredOption(values, 'train'), requiredOption(values, 'out')]
     const config = loadConfig(settingFlags(values))

@@ -8,7 +8,7 @@ import { InferenceClient } from '../inference/client.js'
 import type { GenerateRequest, GenerationEvent, Usage } from '../inference/protocol.js'
 import { describeRule, refuse, type Rules } from '../validation.js'
 import { say, type Command } from './command.js'
-import { integerOption, settingFlags, settingOptions, type Options, type Values } from './options.js'
+import { engineOptions, integerOption, settingFlags, type Options, type Values } from './options.js'
 
 /** The parameters of all strategies, once each. */
 const parameters: Readonly<Record<string, Rules & { readonly description?: string }>> = Object.assign({}, ...strategyNames.map(name => schemaOf(name).properties))
@@ -33,7 +33,7 @@ const options: Options = {
   seed: { type: 'string', help: 'same seed, same tokens' },
   stop: { type: 'string', help: 'text that ends the answer; may be repeated', multiple: true },
   json: { type: 'boolean', help: 'print the result as JSON' },
-  ...settingOptions
+  ...engineOptions
 }
 
 /** A flag's text as JSON would have it. */
@@ -145,6 +145,7 @@ export const generate: Command = {
   usage: '"PROMPT" [OPTIONS]',
   summary: 'answers one prompt, showing candidates and rewards as they finish',
   options,
+  mostPositionals: Infinity,
   notes: () => strategyNames.map(name => `  ${name}: ${strategyFacts[name].summary}\n    ${strategyFacts[name].formula}\n    ${strategyFacts[name].source}`).join('\n'),
   async run (values, positionals) {
     const prompt = positionals.join(' ')

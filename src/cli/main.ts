@@ -41,7 +41,7 @@ async function main ([name, ...args]: readonly string[]): Promise<number> {
   }
   let parsed
   try {
-    parsed = parseOptions(command.options, args)
+    parsed = parseOptions(command, args)
   } catch (error) {
     if (!(error instanceof RequestError)) throw error
     say(`fairlead ${name}: ${error.message}`)

@@ -15,12 +15,19 @@ export interface Option {
 export type Options = Readonly<Record<string, Option>>
 export type Values = Readonly<Record<string, string | boolean | Array<string | boolean> | undefined>>
 
-/** The settings as options of a command. */
-export const settingOptions: Options = Object.fromEntries(settingNames.map(name => {
+function settingOption (name: SettingName): Option {
   const setting = settings[name]
   const choices = 'choices' in setting ? ` (${setting.choices.join(', ')})` : ''
-  return [flagName(name), { type: 'string', help: setting.help + choices, default: String(setting.default) }]
-}))
+  return { type: 'string', help: setting.help + choices, default: String(setting.default) }
+}
+
+/** Settings as options of a command. */
+export function settingOptions (names: readonly SettingName[]): Options {
+  return Object.fromEntries(names.map(name => [flagName(name), settingOption(name)]))
+}
+
+/** The settings of a command that loads the model and serves nobody. */
+export const engineOptions: Options = settingOptions(settingNames.filter(name => !('serverOnly' in settings[name])))
 
 /** The settings among parsed values, by setting name. */
 export function settingFlags (values: Values): Partial<Record<SettingName, string>> {
@@ -32,9 +39,9 @@ export function settingFlags (values: Values): Partial<Record<SettingName, strin
 
 /**
  * Parses a command's arguments.
- * @throws RequestError for an option it does not have, naming the nearest, or one without its value
+ * @throws RequestError for an option it does not have, naming the nearest, one without its value, or an argument too many
  */
-export function parseOptions (options: Options, args: readonly string[]): { values: Values, positionals: string[] } {
+export function parseOptions ({ options, mostPositionals }: { readonly options: Options, readonly mostPositionals: number }, args: readonly string[]): { values: Values, positionals: string[] } {
   const known = { ...options, help: { type: 'boolean', help: '' } } satisfies Options
   for (const arg of args) {
     const name = /^--(?:no-)?([^=]+)/.exec(arg)?.[1]
@@ -43,12 +50,15 @@ export function parseOptions (options: Options, args: readonly string[]): { valu
     const nearest = nearestName(name, Object.keys(known))
     throw new RequestError('invalid_request', `there is no option --${name}${nearest === null ? '' : `; did you mean --${nearest}?`}`, { param: name })
   }
+  let parsed
   try {
-    const parsed = parseArgs({ args: [...args], options: Object.fromEntries(Object.entries(known).map(([name, { type, multiple = false }]: [string, Option]) => [name, { type, multiple }])), allowPositionals: true })
-    return { values: parsed.values, positionals: parsed.positionals }
+    parsed = parseArgs({ args: [...args], options: Object.fromEntries(Object.entries(known).map(([name, { type, multiple = false }]: [string, Option]) => [name, { type, multiple }])), allowPositionals: true })
   } catch (cause) {
     throw new RequestError('invalid_request', cause instanceof Error ? cause.message : String(cause), { cause })
   }
+  const { values, positionals } = parsed
+  if (positionals.length > mostPositionals) throw new RequestError('invalid_request', `there is no use for ${JSON.stringify(positionals[mostPositionals])}; options begin with --`)
+  return { values, positionals }
 }
 
 /** A whole number given as an option. @throws RequestError naming the option, the rule and the value */

@@ -6,7 +6,7 @@ import { settingFlags, settingOptions, type Options } from './options.js'
 
 const options: Options = {
   force: { type: 'boolean', help: 'fetch again what is there' },
-  ...Object.fromEntries(Object.entries(settingOptions).filter(([name]) => name === 'model' || name === 'cache-dir'))
+  ...settingOptions(['model', 'cacheDir'])
 }
 
 export const pull: Command = {
@@ -14,6 +14,7 @@ export const pull: Command = {
   usage: '[MODEL] [OPTIONS]',
   summary: 'fetches a model into the cache and prints its path',
   options,
+  mostPositionals: 1,
   async run (values, [name]) {
     const { model, cacheDir } = loadConfig(settingFlags(values))
     const wanted = name ?? model

@@ -1,13 +1,12 @@
 /** `fairlead score`: what a reward says of given answers. */
-import { readFileSync } from 'node:fs'
 import Table from 'cli-table3'
 import { loadConfig } from '../config.js'
 import { RequestError } from '../errors.js'
 import { InferenceClient } from '../inference/client.js'
 import type { RewardMember } from '../rewards/scorer.js'
 import { refuse } from '../validation.js'
-import { say, type Command } from './command.js'
-import { requiredOption, settingFlags, settingOptions, type Options, type Values } from './options.js'
+import { readText, say, type Command } from './command.js'
+import { engineOptions, requiredOption, settingFlags, type Options, type Values } from './options.js'
 
 interface Job { readonly prompt: string, readonly answers: readonly string[] }
 
@@ -18,7 +17,7 @@ const options: Options = {
   file: { type: 'string', help: 'JSON lines {"prompt", "answer"} or {"prompt", "chosen", "rejected"}, in place of --prompt and --answer' },
   member: { type: 'string', help: 'outcome (whole answers) or prefix', default: 'outcome' },
   json: { type: 'boolean', help: 'print JSON lines' },
-  ...settingOptions
+  ...engineOptions
 }
 
 function jobOf (line: string, where: string): Job {
@@ -34,10 +33,10 @@ function jobOf (line: string, where: string): Job {
   return { prompt, answers }
 }
 
-function jobs (values: Values): Job[] {
+async function jobs (values: Values): Promise<Job[]> {
   if (typeof values['file'] === 'string') {
     const file = values['file']
-    return readFileSync(file, 'utf8').split('\n').flatMap((line, index) => line.trim() === '' ? [] : [jobOf(line, `${file}:${index + 1}`)])
+    return (await readText(file)).split('\n').flatMap((line, index) => line.trim() === '' ? [] : [jobOf(line, `${file}:${index + 1}`)])
   }
   const answers = values['answer'] as string[] | undefined
   if (!answers) throw new RequestError('invalid_request', '--answer or --file is needed', { param: 'answer' })
@@ -49,16 +48,19 @@ export const score: Command = {
   usage: '--reward NAME --prompt "…" --answer "…" [--answer "…"]',
   summary: 'scores answers with a reward',
   options,
+  mostPositionals: 0,
   async run (values) {
     const reward = requiredOption(values, 'reward')
     const member = values['member'] ?? 'outcome'
     if (member !== 'outcome' && member !== 'prefix') throw refuse('--member', 'must be one of outcome, prefix', member)
-    const work = jobs(values)
+    const work = await jobs(values)
     const client = await InferenceClient.start(loadConfig(settingFlags(values)), say)
+    const said = new Set<string>()
     const table = new Table({ head: ['raw', 'standardized', 'answer'], style: { head: [], border: [] } })
     try {
       for (const { prompt, answers } of work) {
-        const scores = await client.score({ model: client.model.id, reward, member: member as RewardMember, messages: [{ role: 'user', content: prompt }], answers })
+        const { scores, warnings } = await client.score({ model: client.model.id, reward, member: member as RewardMember, messages: [{ role: 'user', content: prompt }], answers })
+        for (const { message } of warnings) said.add(message)
         for (const [index, answer] of answers.entries()) {
           const { raw, standardized } = scores[index]!.rewards[reward]!
           if (values['json'] === true) console.log(JSON.stringify({ prompt, answer, raw, standardized }))
@@ -68,6 +70,7 @@ export const score: Command = {
     } finally {
       await client.close()
     }
+    for (const message of said) say(`warning: ${message}`)
     if (values['json'] !== true) console.log(table.toString())
   }
 }

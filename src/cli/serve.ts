@@ -1,5 +1,5 @@
 /** `fairlead serve` */
-import { loadConfig } from '../config.js'
+import { loadConfig, settingNames } from '../config.js'
 import { startServer } from '../server.js'
 import { say, type Command } from './command.js'
 import { settingFlags, settingOptions } from './options.js'
@@ -8,7 +8,8 @@ export const serve: Command = {
   name: 'serve',
   usage: '[OPTIONS]',
   summary: 'serves the OpenAI API with reward-guided decoding',
-  options: settingOptions,
+  options: settingOptions(settingNames),
+  mostPositionals: 0,
   async run (values) {
     const server = await startServer(loadConfig(settingFlags(values)), say)
     say(`listening on ${server.address}`)

@@ -3,8 +3,7 @@ import { Worker } from 'node:worker_threads'
 import type { Config } from '../config.js'
 import { EventQueue } from '../decoding/event-queue.js'
 import { RequestError } from '../errors.js'
-import type { Score } from '../rewards/scorer.js'
-import type { EngineStats, FromWorker, GenerateRequest, GenerationEvent, ModelInfo, RewardInfo, ScoreRequest, ToWorker } from './protocol.js'
+import type { EngineStats, FromWorker, GenerateRequest, GenerationEvent, ModelInfo, RewardInfo, Scored, ScoreRequest, ToWorker } from './protocol.js'
 
 interface Pending {
   readonly onMessage: (message: FromWorker) => void
@@ -63,10 +62,11 @@ export class InferenceClient {
     }
   }
 
-  async score (request: ScoreRequest, { signal }: { signal?: AbortSignal } = {}): Promise<readonly Score[]> {
-    let scores: readonly Score[] = []
-    await this.#send(id => ({ type: 'score', id, request }), message => { if (message.type === 'scores') scores = message.scores }, signal).done
-    return scores
+  /** @throws RequestError */
+  async score (request: ScoreRequest, { signal }: { signal?: AbortSignal } = {}): Promise<Scored> {
+    let scored: Scored | undefined
+    await this.#send(id => ({ type: 'score', id, request }), message => { if (message.type === 'scored') scored = message.scored }, signal).done
+    return scored!
   }
 
   async stats (): Promise<EngineStats> {

@@ -5,12 +5,17 @@ import { Engine } from '../engine/engine.js'
 import { loadModel, type LoadedModel } from '../models/model.js'
 import { packageRoot } from '../package-root.js'
 import { loadRewards, type RewardFamily } from '../rewards/descriptor.js'
+import { policyInfo } from '../rewards/policy.js'
+import { misfit } from '../rewards/resolve.js'
 
 export interface Host {
   readonly config: Config
   readonly model: LoadedModel
   readonly engine: Engine
+  /** All that were found, those too that do not fit the model: naming one gives an error that says why. */
   readonly rewards: readonly RewardFamily[]
+  /** Those that fit the model. */
+  readonly usableRewards: readonly RewardFamily[]
   /** Ends every sequence and frees all memory, after the step in flight. */
   close (): Promise<void>
 }
@@ -27,5 +32,8 @@ export async function createHost (config: Config, onProgress: (message: string) 
     prefillTokensPerStep: config.prefillTokensPerStep,
     maxQueued: config.maxQueuedRequests
   })
-  return { config, model, engine, rewards, close: async () => { await engine.close(); model.dispose() } }
+  const misfits = new Map(rewards.map(family => [family, misfit(family, policyInfo(model))]))
+  for (const problem of misfits.values()) if (problem !== null) onProgress(problem)
+  const usableRewards = rewards.filter(family => misfits.get(family) === null)
+  return { config, model, engine, rewards, usableRewards, close: async () => { await engine.close(); model.dispose() } }
 }

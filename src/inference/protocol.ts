@@ -3,7 +3,7 @@
  * thread's side is `worker.ts`.
  */
 import type { AlignmentRequest } from '../decoding/parameters.js'
-import type { DecodeEvent, SamplingParams } from '../decoding/runtime.js'
+import type { DecodeEvent, SamplingParams, Warning } from '../decoding/runtime.js'
 import type { RequestErrorData } from '../errors.js'
 import type { ChatMessage, RewardMember, Score } from '../rewards/scorer.js'
 
@@ -64,6 +64,9 @@ export interface ScoreRequest {
   readonly answers: readonly string[]
 }
 
+/** Scores in the order of the answers, and what should be known about them. */
+export interface Scored { readonly scores: readonly Score[], readonly warnings: readonly Warning[] }
+
 export interface ModelInfo {
   readonly id: string
   readonly contextLength: number
@@ -104,7 +107,7 @@ export type FromWorker =
   | { readonly type: 'loading', readonly message: string }
   | { readonly type: 'ready', readonly model: ModelInfo, readonly rewards: readonly RewardInfo[] }
   | { readonly type: 'event', readonly id: number, readonly event: GenerationEvent }
-  | { readonly type: 'scores', readonly id: number, readonly scores: readonly Score[] }
+  | { readonly type: 'scored', readonly id: number, readonly scored: Scored }
   | { readonly type: 'stats', readonly id: number, readonly stats: EngineStats }
   | { readonly type: 'done', readonly id: number }
   | { readonly type: 'failed', readonly id: number, readonly error: RequestErrorData }

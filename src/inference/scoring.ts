@@ -2,16 +2,16 @@
 import { RequestError } from '../errors.js'
 import { policyInfo } from '../rewards/policy.js'
 import { resolveScorer } from '../rewards/resolve.js'
-import type { Answer, Score } from '../rewards/scorer.js'
+import type { Answer } from '../rewards/scorer.js'
 import type { Host } from './host.js'
 import { checkModel, renderPrompt } from './prepare.js'
-import type { ScoreRequest } from './protocol.js'
+import type { Scored, ScoreRequest } from './protocol.js'
 
-/** Scores in the order of the answers. @throws RequestError for unknown names and answers that do not fit the context */
-export async function score (host: Host, request: ScoreRequest, signal: AbortSignal): Promise<Score[]> {
+/** @throws RequestError for unknown names and answers that do not fit the context */
+export async function score (host: Host, request: ScoreRequest, signal: AbortSignal): Promise<Scored> {
   const { engine, model } = host
   checkModel(host, request.model)
-  const { scorer, forks } = resolveScorer(host.rewards, { rewards: [{ name: request.reward, weight: 1 }], member: request.member, scale: 'standardized' }, policyInfo(model))
+  const { scorer, forks, warnings } = resolveScorer(host.rewards, { rewards: [{ name: request.reward, weight: 1 }], member: request.member, scale: 'standardized' }, policyInfo(model))
   const prompt = renderPrompt(host, request.messages)
   const answers = request.answers.map(text => ({ text, tokens: model.tokenizer.encode(text) }))
   const longest = Math.max(...answers.map(answer => answer.tokens.length))
@@ -25,7 +25,7 @@ export async function score (host: Host, request: ScoreRequest, signal: AbortSig
       const sequence = sequences[index]!
       return { text, tokens, final: request.member === 'outcome', sequence, output: await sequence.output() }
     }))
-    return await scorer.score(prompt, read)
+    return { scores: await scorer.score(prompt, read), warnings }
   } finally {
     for (const sequence of sequences) sequence.close()
     reservation.release()

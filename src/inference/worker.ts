@@ -43,7 +43,7 @@ function handle (host: Host, message: ToWorker): void {
       })
       break
     case 'score':
-      run(message.id, async signal => { send({ type: 'scores', id: message.id, scores: await score(host, message.request, signal) }) })
+      run(message.id, async signal => { send({ type: 'scored', id: message.id, scored: await score(host, message.request, signal) }) })
       break
     case 'stats':
       send({ type: 'stats', id: message.id, stats: host.engine.stats() })
@@ -64,7 +64,7 @@ try {
   send({
     type: 'ready',
     model: { id, contextLength, vocabularySize: tokenizer.vocabularySize, fingerprint, created },
-    rewards: host.rewards.map(({ name, members, description }) => ({ name, members, description }))
+    rewards: host.usableRewards.map(({ name, members, description }) => ({ name, members, description }))
   })
 } catch (error) {
   send({ type: 'fatal', error: toRequestError(error).toData() })

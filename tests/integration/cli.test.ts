@@ -1,0 +1,105 @@
+/** The `fairlead` command on a tiny model: what a person types and reads. */
+import assert from 'node:assert/strict'
+import { spawnSync } from 'node:child_process'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { packageRoot } from '../../src/package-root.js'
+import { writeTinyGguf } from '../helpers/tiny-gguf.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'fairlead-cli-'))
+after(() => { rmSync(folder, { recursive: true }) })
+const model = join(folder, 'tiny.gguf')
+writeTinyGguf(model)
+
+function fairlead (...args: string[]): { code: number | null, out: string, err: string } {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(packageRoot, 'dist/src/cli/main.js'), ...args], { encoding: 'utf8', env: { ...process.env, FAIRLEAD_MODEL: model, FAIRLEAD_CACHE_DIR: folder } })
+  return { code: status, out: stdout, err: stderr }
+}
+
+test('a reward is fitted from pairs, scores answers and steers', () => {
+  const pairs = Array.from({ length: 20 }, (_, index) => JSON.stringify({ prompt: `say ${index}`, chosen: `good ${index} the`, rejected: `bad ${index}` }))
+  const train = join(folder, 'pairs.jsonl')
+  writeFileSync(train, pairs.join('\n'))
+  const rewards = join(folder, 'rewards')
+
+  const fit = fairlead('fit', '--name', 'mine', '--train', train, '--layers', '1', '--out', rewards)
+  assert.equal(fit.code, 0, fit.err)
+  assert.match(fit.err, /bradley_terry on 16 examples, layer 1, mean/)
+  assert.match(fit.err, /control: TF-IDF/)
+  const descriptor = JSON.parse(readFileSync(join(rewards, 'mine.json'), 'utf8')) as { name: string, kind: string }
+  assert.deepEqual([descriptor.name, descriptor.kind], ['mine', 'head'])
+
+  const score = fairlead('score', '--reward', 'mine', '--rewards-dir', rewards, '--prompt', 'say 3', '--answer', 'good 3 the', '--answer', 'bad 3', '--json')
+  assert.equal(score.code, 0, score.err)
+  const [good, bad] = score.out.trim().split('\n').map(line => JSON.parse(line) as { answer: string, raw: number, standardized: number })
+  assert.deepEqual([good!.answer, bad!.answer], ['good 3 the', 'bad 3'])
+  assert.ok(good!.raw > bad!.raw, `the pair was learnt: ${good!.raw} > ${bad!.raw}`)
+
+  const generated = fairlead('generate', 'say 3', '--strategy', 'best_of_n', '--num-candidates', '4', '--reward', 'mine', '--rewards-dir', rewards, '--max-tokens', '8', '--seed', '1', '--json')
+  assert.equal(generated.code, 0, generated.err)
+  const { result, usage } = JSON.parse(generated.out) as { result: { choices: Array<{ score: { value: number } }> }, usage: { generatedTokens: number } }
+  assert.equal(result.choices.length, 1)
+  assert.ok(Number.isFinite(result.choices[0]!.score.value))
+  assert.ok(usage.generatedTokens > 8)
+})
+
+test('generate shows every candidate, the choice and what it cost', () => {
+  const { code, out, err } = fairlead('generate', 'say 3', '--strategy', 'best_of_n', '--num-candidates', '3', '--reward', 'length', '--max-tokens', '4', '--seed', '1')
+  assert.equal(code, 0, err)
+  assert.ok(out.trim().length > 0)
+  assert.equal(err.match(/^ +[012] +-?\d+\.\d\d/gm)?.length, 3)
+  assert.match(err, /chosen: [012]\n/)
+  assert.match(err, /tokens generated \/ returned \/ discarded/)
+})
+
+test('bench prints JSON of every batch size', () => {
+  const { code, out, err } = fairlead('bench', '--batch', '1,2', '--context', '16', '--tokens', '4', '--repeat', '1', '--json')
+  assert.equal(code, 0, err)
+  const { rows, prefill } = JSON.parse(out) as { rows: Array<{ batch: number, decode: { tokensPerSecond: number } }>, prefill: { tokensPerSecond: number } }
+  assert.deepEqual(rows.map(row => row.batch), [1, 2])
+  assert.ok([...rows.map(row => row.decode), prefill].every(({ tokensPerSecond }) => tokensPerSecond > 0))
+})
+
+test('pull prints the path of a file that is there', () => {
+  assert.equal(fairlead('pull', model).out.trim(), model)
+})
+
+test('help names every command and option, and commands without a server offer none of its settings', () => {
+  const overview = fairlead('--help')
+  assert.equal(overview.code, 0)
+  for (const name of ['serve', 'generate', 'score', 'fit', 'pull', 'bench']) {
+    assert.match(overview.out, new RegExp(`^  ${name} `, 'm'))
+    const { code, out } = fairlead(name, '--help')
+    assert.equal(code, 0)
+    assert.equal(out.includes('--port'), name === 'serve')
+    assert.equal(out.includes('--threads'), name !== 'pull')
+  }
+})
+
+const mistakes: ReadonlyArray<{ args: string[], code: number, message: RegExp }> = [
+  { args: ['genrate'], code: 2, message: /there is no command genrate; did you mean generate\?/ },
+  { args: ['generate', '--rewrd', 'x'], code: 2, message: /there is no option --rewrd; did you mean --reward\?/ },
+  { args: ['generate', '--max-tokens'], code: 2, message: /max-tokens/ },
+  { args: ['bench', 'extra'], code: 2, message: /there is no use for "extra"/ },
+  { args: ['generate'], code: 1, message: /a prompt is needed/ },
+  { args: ['generate', 'hi', '--max-tokens', '0'], code: 1, message: /--max-tokens must be an integer of at least 1; got "0"/ },
+  { args: ['generate', 'hi', '--strategy', 'best_of_n', '--reward', 'length', '--num-candidates', '129'], code: 1, message: /alignment\.num_candidates must be an integer from 1 to 128; got 129/ },
+  { args: ['generate', 'hi', '--strategy', 'best_of_n', '--reward', 'nope'], code: 1, message: /reward "nope" does not exist; there are: .*length/ },
+  { args: ['score', '--prompt', 'hi', '--answer', 'ho'], code: 1, message: /--reward is needed/ },
+  { args: ['score', '--reward', 'length', '--file', 'nothing.jsonl'], code: 1, message: /nothing\.jsonl cannot be read/ },
+  { args: ['score', '--reward', 'helpful', '--prompt', 'hi', '--answer', 'ho'], code: 1, message: /reward helpful was fitted on .* width 576; the model tiny has width/ },
+  { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x'], code: 1, message: /nothing\.jsonl cannot be read/ },
+  { args: ['pull', 'gpt-9'], code: 1, message: /no model is called "gpt-9"; there are smollm2-135m/ },
+  { args: ['serve', '--port', '70000'], code: 1, message: /--port must be an integer from 0 to 65535; got "70000"/ }
+]
+
+for (const { args, code, message } of mistakes) {
+  test(`fairlead ${args.join(' ')} says what is wrong in a line`, () => {
+    const result = fairlead(...args)
+    assert.match(result.err, message)
+    assert.equal(result.code, code)
+    assert.ok(!result.err.includes('    at '), 'no stack trace')
+  })
+}
