@@ -5,10 +5,9 @@
  */
 import { GraphWriter } from '../runtime/graph.js'
 import type { DecoderConfig } from './decoder-config.js'
-import { blockSize } from './quantize.js'
-
-/** float32, or 8-bit blocks of 64 with 8-bit activations (MatMulNBits, accuracy level 4). */
-export type WeightFormat = 'f32' | 'q8'
+import { rotationMatrix, rotationSize } from './rotation.js'
+import { declareSharedPrefix, sharedPrefixAttention } from './shared-prefix-attention.js'
+import { blockSize, matrixKind, roundsRows, type WeightFormat } from './weight-format.js'
 
 /** How many of the most probable tokens the graph lists. */
 export const topCount = 128
@@ -28,14 +27,25 @@ export function decoderMatrices (config: DecoderConfig): Map<string, readonly [n
   return matrices.set('head', [config.vocabularySize, hiddenSize])
 }
 
+export interface DecoderGraphOptions {
+  /** Also give `peak_<matrix>` [K]: the largest magnitude of each channel of what the matrix multiplies, over all positions. */
+  readonly peaks?: boolean
+  /** Rows share the beginning of their sequences: see shared-prefix-attention.ts. One position a row. */
+  readonly sharedPrefix?: boolean
+}
+
 class DecoderGraph {
   readonly graph = new GraphWriter()
   readonly config: DecoderConfig
   readonly format: WeightFormat
   readonly matrices: ReadonlyMap<string, readonly [number, number]>
   readonly epsilon: { readonly float: number }
+  readonly peaks: boolean
+  readonly sharedPrefix: boolean
 
-  constructor (config: DecoderConfig, format: WeightFormat) {
+  constructor (config: DecoderConfig, format: WeightFormat, { peaks = false, sharedPrefix = false }: DecoderGraphOptions) {
+    this.peaks = peaks
+    this.sharedPrefix = sharedPrefix
     this.config = config
     this.format = format
     this.matrices = decoderMatrices(config)
@@ -46,10 +56,44 @@ class DecoderGraph {
   linear (x: string, name: string, result = this.graph.fresh(name)): string {
     const { graph } = this
     const [rows, columns] = this.matrices.get(name)!
-    if (this.format === 'f32') return graph.node('MatMul', [x, graph.external(name, 'float32', [columns, rows])], [result])
+    const kind = matrixKind(this.format, name)
+    if (this.peaks) this.peakOf(x, name, columns)
+    if (kind === 'float') return graph.node('MatMul', [x, graph.external(name, 'float32', [columns, rows])], [result])
+    if (kind === 'rows8') return this.rowScaled(x, name, result)
+    if (kind === 'rotated_rows8') return this.rowScaled(this.rotated(x), name, result)
     const blocks = columns / blockSize
     return graph.node('MatMulNBits', [x, graph.external(`${name}.values`, 'uint8', [rows, blocks, blockSize]), graph.external(`${name}.scales`, 'float32', [rows, blocks])],
       [result], { K: columns, N: rows, bits: 8, block_size: blockSize, accuracy_level: 4 }, microsoft)
+  }
+
+  /**
+   * Rows of x divided by their largest magnitude and rounded to 8 bits, then a product of integers: exact, whatever the other rows. A row of
+   * zeros, divided by zero, becomes some integers, and zero again when the product is multiplied with its scale.
+   */
+  rowScaled (x: string, name: string, result: string): string {
+    const { graph } = this
+    const [rows, columns] = this.matrices.get(name)!
+    const peak = graph.node('ReduceMax', [graph.node('Abs', [x], [graph.fresh('size')]), 'last_axis'], [graph.fresh('row_peak')], { keepdims: 1 })
+    const levels = graph.node('QuantizeLinear', [graph.node('Div', [x, peak], [graph.fresh('scaled')]), 'level', 'level_zero'], [graph.fresh('levels')])
+    const product = graph.node('MatMulIntegerToFloat',
+      [levels, graph.external(`${name}.values`, 'int8', [columns, rows]), 'level', graph.external(`${name}.scales`, 'float32', [rows]), 'level_zero'], [graph.fresh('product')], {}, microsoft)
+    return graph.node('Mul', [product, peak], [result])
+  }
+
+  /** Turns every 64 channels of x by a Hadamard matrix, as the weights were. */
+  rotated (x: string): string {
+    const { graph } = this
+    const turned = graph.node('MatMul', [graph.node('Reshape', [x, 'in_blocks'], [graph.fresh('blocks')]), 'rotation'], [graph.fresh('turned')])
+    return graph.node('Reshape', [turned, 'joined_blocks'], [graph.fresh('rotated')])
+  }
+
+  /** Makes the largest magnitude of each channel of x an output, for calibration. */
+  peakOf (x: string, name: string, columns: number): void {
+    const { graph } = this
+    const shape = graph.constant(graph.fresh('columns'), 'int64', [2], [-1, columns])
+    const sizes = graph.node('Abs', [graph.node('Reshape', [x, shape], [graph.fresh('channels')])], [graph.fresh('sizes')])
+    graph.node('ReduceMax', [sizes, 'first_axis'], [`peak_${name}`], { keepdims: 0 })
+    graph.output(`peak_${name}`, 'float32', [columns])
   }
 
   /** Adds to the residual and normalises the sum. @returns [normalised, new residual] */
@@ -66,7 +110,9 @@ class DecoderGraph {
     const past = ['key', 'value'].map(kind => graph.input(`past_${kind}_${layer}`, 'float32', shape))
     const present = ['key', 'value'].map(kind => `present_${kind}_${layer}`)
     for (const name of present) graph.output(name, 'float32', shape)
-    return graph.node('GroupQueryAttention', [this.linear(x, `layer${layer}.qkv`), '', '', ...past, 'seqlens_k', 'total_sequence_length', 'rope_cos', 'rope_sin'],
+    const qkv = this.linear(x, `layer${layer}.qkv`)
+    if (this.sharedPrefix) return sharedPrefixAttention(graph, config, qkv, layer)
+    return graph.node('GroupQueryAttention', [qkv, '', '', ...past, 'seqlens_k', 'total_sequence_length', 'rope_cos', 'rope_sin'],
       [graph.fresh('attention'), ...present],
       { num_heads: config.queryHeads, kv_num_heads: config.kvHeads, do_rotary: 1, rotary_interleaved: config.ropeInterleaved ? 1 : 0 }, microsoft)
   }
@@ -102,7 +148,8 @@ class DecoderGraph {
   head (x: string): void {
     const { graph, config } = this
     const rows = graph.node('Gather', [graph.node('Reshape', [x, 'flat'], [graph.fresh('flat')]), 'rows'], [graph.fresh('rows')], { axis: 0 })
-    const logits = this.linear(rows, 'head', 'logits')
+    const smoothed = roundsRows(matrixKind(this.format, 'head')) ? graph.node('Mul', [rows, graph.external('head.smoothing', 'float32', [config.hiddenSize])], [graph.fresh('smoothed')]) : rows
+    const logits = this.linear(smoothed, 'head', 'logits')
     graph.node('TopK', [logits, 'top_count'], ['top_logits', 'top_ids'], { axis: -1 })
     const peak = (scaled: string): string =>
       graph.node('ReduceMax', [graph.node('Softmax', [scaled], [graph.fresh('probabilities')], { axis: -1 }), 'last_axis'], [graph.fresh('peak')], { keepdims: 1 })
@@ -127,7 +174,14 @@ class DecoderGraph {
     graph.constant('flat', 'int64', [2], [-1, config.hiddenSize])
     graph.constant('halves', 'int64', [2], [config.feedForwardSize, config.feedForwardSize])
     graph.constant('last_axis', 'int64', [1], [-1])
+    if (this.peaks) graph.constant('first_axis', 'int64', [1], [0])
+    graph.constant('level', 'float32', [], [1 / 127])
+    graph.constant('level_zero', 'uint8', [], [128])
+    graph.constant('in_blocks', 'int64', [4], [0, 0, -1, rotationSize])
+    graph.constant('joined_blocks', 'int64', [3], [0, 0, -1])
+    graph.constant('rotation', 'float32', [rotationSize, rotationSize], [...rotationMatrix()])
     graph.constant('top_count', 'int64', [1], [Math.min(topCount, config.vocabularySize)])
+    if (this.sharedPrefix) declareSharedPrefix(graph, config)
     this.head(this.body())
     return graph.finish()
   }
@@ -142,6 +196,6 @@ class DecoderGraph {
  * as the past.
  * @param ropePositions rows of the rotary tables: the longest sequence
  */
-export function buildDecoderGraph (config: DecoderConfig, format: WeightFormat, ropePositions: number): Uint8Array {
-  return new DecoderGraph(config, format).write(ropePositions)
+export function buildDecoderGraph (config: DecoderConfig, format: WeightFormat, ropePositions: number, options: DecoderGraphOptions = {}): Uint8Array {
+  return new DecoderGraph(config, format, options).write(ropePositions)
 }

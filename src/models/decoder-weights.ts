@@ -7,13 +7,17 @@ import { mkdir, open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RequestError } from '../errors.js'
 import { Tensor, type DataType, type TensorData } from '../runtime/tensor.js'
+import { activationPeaks } from './calibration.js'
 import type { DecoderConfig } from './decoder-config.js'
-import { decoderMatrices, type WeightFormat } from './decoder-graph.js'
+import { decoderMatrices } from './decoder-graph.js'
 import type { GgufFile } from './gguf.js'
-import { blockSize, quantize } from './quantize.js'
+import { quantizeBlocks, quantizeRows } from './quantize.js'
+import { rotate } from './rotation.js'
+import { divide, smoothingFactors, smoothMatrix, type Smoothing } from './smoothing.js'
+import { blockSize, granularity, matrixKind, roundsRows, type WeightFormat } from './weight-format.js'
 
 /** Raise it when names, formats or layouts change. */
-const cacheVersion = 1
+const cacheVersion = 2
 const alignment = 64
 const headerBytes = 1 << 20
 
@@ -46,23 +50,41 @@ async function readStacked (file: GgufFile, names: readonly string[]): Promise<F
 }
 
 function matrixWeights (name: string, matrix: Float32Array, rows: number, columns: number, format: WeightFormat): Weight[] {
-  if (format === 'f32') return [{ name, type: 'float32', dims: [columns, rows], data: transpose(matrix, rows, columns) }]
-  const { values, scales } = quantize(matrix)
+  const kind = matrixKind(format, name)
+  if (kind === 'float') return [{ name, type: 'float32', dims: [columns, rows], data: transpose(matrix, rows, columns) }]
+  if (roundsRows(kind)) {
+    const { values, scales } = quantizeRows(kind === 'rows8' ? matrix : rotate(matrix), rows)
+    return [{ name: `${name}.values`, type: 'int8', dims: [columns, rows], data: values }, { name: `${name}.scales`, type: 'float32', dims: [rows], data: scales }]
+  }
+  const { values, scales } = quantizeBlocks(matrix)
   const blocks = columns / blockSize
   return [{ name: `${name}.values`, type: 'uint8', dims: [rows, blocks, blockSize], data: values }, { name: `${name}.scales`, type: 'float32', dims: [rows, blocks], data: scales }]
 }
 
-/** Converts every weight, one after the other, so that only one float32 matrix is in memory at a time. */
-async function * convert (file: GgufFile, config: DecoderConfig, format: WeightFormat): AsyncGenerator<Weight> {
-  const vector = async (name: string, source: string): Promise<Weight> => ({ name, type: 'float32', dims: [config.hiddenSize], data: await file.read(source) })
+/** A matrix as the file has it, float32 [N, K]. */
+const readMatrix = (file: GgufFile, config: DecoderConfig, name: string): Promise<Float32Array> => readStacked(file, sources(name, config.tiedEmbeddings))
+
+/**
+ * Converts every weight, one after the other, so that only one float32 matrix is in memory at a time.
+ * @param smoothing factors of the matrices that are smoothed
+ */
+async function * convert (file: GgufFile, config: DecoderConfig, format: WeightFormat, smoothing: Smoothing): AsyncGenerator<Weight> {
+  const norm = async (name: string, source: string, matrix: string | null): Promise<Weight> => {
+    const data = await file.read(source)
+    const factors = matrix === null ? undefined : smoothing.get(matrix)
+    if (factors) divide(data, factors)
+    return { name, type: 'float32', dims: [config.hiddenSize], data }
+  }
   yield { name: 'embedding', type: 'float32', dims: [config.vocabularySize, config.hiddenSize], data: await file.read('token_embd.weight') }
-  yield await vector('final_norm', 'output_norm.weight')
+  yield await norm('final_norm', 'output_norm.weight', null)
+  const head = smoothing.get('head')
+  if (head) yield { name: 'head.smoothing', type: 'float32', dims: [config.hiddenSize], data: head.map(factor => 1 / factor) }
   for (let layer = 0; layer < config.layers; layer++) {
-    yield await vector(`layer${layer}.attention_norm`, `blk.${layer}.attn_norm.weight`)
-    yield await vector(`layer${layer}.feed_forward_norm`, `blk.${layer}.ffn_norm.weight`)
+    yield await norm(`layer${layer}.attention_norm`, `blk.${layer}.attn_norm.weight`, `layer${layer}.qkv`)
+    yield await norm(`layer${layer}.feed_forward_norm`, `blk.${layer}.ffn_norm.weight`, `layer${layer}.gate_up`)
   }
   for (const [name, [rows, columns]] of decoderMatrices(config)) {
-    yield * matrixWeights(name, await readStacked(file, sources(name, config.tiedEmbeddings)), rows, columns, format)
+    yield * matrixWeights(name, smoothMatrix(config, name, await readMatrix(file, config, name), columns, smoothing), rows, columns, format)
   }
 }
 
@@ -155,18 +177,42 @@ export interface WeightOptions {
   readonly sha256: string
   /** Rows of the rotary tables. */
   readonly ropePositions: number
+  /** Threads of the calibration. */
+  readonly threads: number
+  /** Tokens of ordinary texts, asked for only if the format is calibrated. */
+  readonly calibration: () => ReadonlyArray<readonly number[]>
   readonly onProgress: (message: string) => void
 }
 
 /** @throws RequestError for a matrix that the format cannot hold */
 function checkFormat (config: DecoderConfig, format: WeightFormat): void {
   for (const [name, [, columns]] of decoderMatrices(config)) {
-    if (format === 'q8' && columns % blockSize !== 0) throw new RequestError('invalid_request', `format q8 needs matrices whose inputs are a multiple of ${blockSize}; ${name} has ${columns}: f32 can hold it`, { param: 'format' })
+    const multiple = granularity(matrixKind(format, name))
+    if (columns % multiple !== 0) throw new RequestError('invalid_request', `format ${format} needs matrices whose inputs are a multiple of ${multiple}; ${name} has ${columns}: f32 can hold it`, { param: 'format' })
   }
 }
 
+/** Factors of every matrix that a format smooths, from what the float32 model computes on the calibration texts. */
+async function smoothingOf (file: GgufFile, config: DecoderConfig, { format, threads, calibration, onProgress }: WeightOptions): Promise<Smoothing> {
+  const names = [...decoderMatrices(config).keys()].filter(name => roundsRows(matrixKind(format, name)))
+  if (names.length === 0) return new Map()
+  onProgress('calibrating')
+  const texts = calibration()
+  const exact = rotaryTables(config, Math.max(...texts.map(text => text.length)))
+  for await (const { name, type, dims, data } of convert(file, config, 'f32', new Map())) {
+    const tensor = Tensor.allocate(type, dims)
+    ;(tensor.data as Float32Array).set(data as Float32Array)
+    exact.set(name, tensor)
+  }
+  const peaks = await activationPeaks(config, exact, texts, threads)
+  const smoothing = new Map<string, Float32Array>()
+  for (const name of names) smoothing.set(name, smoothingFactors(peaks.get(name)!, await readMatrix(file, config, name)))
+  return smoothing
+}
+
 /** Every external initializer of the decoder graph, by name. A cache that is missing, of another size, or whose index is damaged is made anew. */
-export async function loadDecoderWeights (file: GgufFile, config: DecoderConfig, { format, cacheDir, sha256, ropePositions, onProgress }: WeightOptions): Promise<Map<string, Tensor>> {
+export async function loadDecoderWeights (file: GgufFile, config: DecoderConfig, options: WeightOptions): Promise<Map<string, Tensor>> {
+  const { format, cacheDir, sha256, ropePositions, onProgress } = options
   checkFormat(config, format)
   const directory = join(cacheDir, 'weights')
   const path = join(directory, `${sha256.slice(0, 16)}-${format}-v${cacheVersion}.bin`)
@@ -174,7 +220,7 @@ export async function loadDecoderWeights (file: GgufFile, config: DecoderConfig,
   if (!tensors) {
     onProgress(`converting weights to ${format}`)
     await mkdir(directory, { recursive: true })
-    await writeCache(path, convert(file, config, format))
+    await writeCache(path, convert(file, config, format, await smoothingOf(file, config, options)))
     tensors = await readCache(path)
     if (!tensors) throw new Error(`the weight cache ${path} cannot be read back`)
   }

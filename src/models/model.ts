@@ -7,13 +7,14 @@ import { RequestError } from '../errors.js'
 import { packageRoot } from '../package-root.js'
 import { Session, SharedWeights } from '../runtime/session.js'
 import { decoderConfigFromGguf } from './architecture.js'
-import { chatTemplateFromGguf, type ChatTemplate } from './chat-template.js'
+import { chatTemplateFromGguf, encodeChat, type ChatTemplate } from './chat-template.js'
 import type { DecoderConfig } from './decoder-config.js'
-import { buildDecoderGraph, type WeightFormat } from './decoder-graph.js'
+import { buildDecoderGraph } from './decoder-graph.js'
 import { loadDecoderWeights } from './decoder-weights.js'
 import { openGguf } from './gguf.js'
 import { resolveModel } from './store.js'
 import { tokenizerFromGguf, type Tokenizer } from './tokenizer.js'
+import type { WeightFormat } from './weight-format.js'
 
 export interface ModelOptions {
   /** Name of a model in the box, or path of a GGUF file. */
@@ -36,6 +37,8 @@ export interface LoadedModel {
   /** Longest sequence the graph takes, tokens. */
   readonly contextLength: number
   readonly session: Session
+  /** The same weights for rows that share a prefix. */
+  readonly sharedPrefixSession: Session
   readonly tokenizer: Tokenizer
   readonly chatTemplate: ChatTemplate
   /** Same fingerprint and seed, same tokens: build, model, format, processor, threads. */
@@ -58,6 +61,12 @@ function sequenceLimit (config: DecoderConfig, asked: number): number {
   return asked === 0 ? config.contextLength : asked
 }
 
+/** The chats in the box that formats are calibrated on, as the model reads them. */
+function calibrationTexts (template: ChatTemplate, tokenizer: Tokenizer): number[][] {
+  const chats = JSON.parse(readFileSync(join(packageRoot, 'models', 'calibration', 'chats.json'), 'utf8')) as Array<[prompt: string, answer: string]>
+  return chats.map(([prompt, answer]) => [...encodeChat(template, tokenizer, [{ role: 'user', content: prompt }]).tokens, ...tokenizer.encode(answer)])
+}
+
 /** Loads a model, fetching and converting it on first use. @throws RequestError for what the user can mend */
 export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
   const { format, threads, cacheDir, onProgress = () => {}, profilePrefix } = options
@@ -67,10 +76,11 @@ export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
     const config = decoderConfigFromGguf(file)
     const contextLength = sequenceLimit(config, options.contextLength)
     const [tokenizer, chatTemplate] = [tokenizerFromGguf(file), chatTemplateFromGguf(file)]
-    const weights = new SharedWeights(await loadDecoderWeights(file, config, { format, cacheDir, sha256, ropePositions: contextLength, onProgress }))
-    const session = Session.create(buildDecoderGraph(config, format, contextLength), { weights, threads, ...(profilePrefix === undefined ? {} : { profilePrefix }) })
-    const dispose = (): void => { session.dispose(); weights.dispose() }
-    return { id, sha256, format, config, contextLength, session, tokenizer, chatTemplate, fingerprint: fingerprintOf(sha256, options), created, dispose }
+    const weights = new SharedWeights(await loadDecoderWeights(file, config, { format, cacheDir, sha256, ropePositions: contextLength, threads, calibration: () => calibrationTexts(chatTemplate, tokenizer), onProgress }))
+    const compile = (sharedPrefix: boolean): Session => Session.create(buildDecoderGraph(config, format, contextLength, { sharedPrefix }), { weights, threads, ...(profilePrefix === undefined ? {} : { profilePrefix: `${profilePrefix}${sharedPrefix ? '-shared' : ''}` }) })
+    const [session, sharedPrefixSession] = [compile(false), compile(true)]
+    const dispose = (): void => { session.dispose(); sharedPrefixSession.dispose(); weights.dispose() }
+    return { id, sha256, format, config, contextLength, session, sharedPrefixSession, tokenizer, chatTemplate, fingerprint: fingerprintOf(sha256, options), created, dispose }
   } finally {
     await file.close()
   }

@@ -59,8 +59,8 @@ export class GraphWriter {
   }
 
   /** A small constant, stored in the graph. */
-  constant (name: string, type: 'int64' | 'float32', dims: readonly number[], values: readonly number[]): string {
-    const data = type === 'int64' ? BigInt64Array.from(values, BigInt) : Float32Array.from(values)
+  constant (name: string, type: 'int64' | 'float32' | 'uint8', dims: readonly number[], values: readonly number[]): string {
+    const data = type === 'int64' ? BigInt64Array.from(values, BigInt) : type === 'float32' ? Float32Array.from(values) : Uint8Array.from(values)
     const tensor = [...dims.flatMap(dim => integer(1, dim)), ...integer(2, onnxTypes[type]), ...string(8, name), ...message(9, [new Uint8Array(data.buffer)])]
     this.#initializers.push(...message(5, tensor))
     return name

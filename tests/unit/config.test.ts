@@ -13,7 +13,7 @@ test('a flag wins over the environment, the environment over the default', () =>
 
 test('a setting out of range is refused with its name, rule and value', () => {
   assert.throws(() => loadConfig({ port: '70000' }, {}), /--port must be an integer from 0 to 65535; got "70000"/)
-  assert.throws(() => loadConfig({}, { FAIRLEAD_FORMAT: 'q3' }), /FAIRLEAD_FORMAT must be one of q8, f32; got "q3"/)
+  assert.throws(() => loadConfig({}, { FAIRLEAD_FORMAT: 'q3' }), /FAIRLEAD_FORMAT must be one of i8, q8, f32; got "q3"/)
   assert.throws(() => loadConfig({}, { FAIRLEAD_PORT: '' }), /FAIRLEAD_PORT must be an integer/)
 })
 
