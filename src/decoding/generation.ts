@@ -8,10 +8,13 @@ export function startGeneration (runtime: Runtime, prompt: Prompt, sampling: Sam
   return { runtime, prompt, sampling, budget: new Budget(runtime), rewardTokens: 0 }
 }
 
-/** Reads the prompt once and gives `count` candidates of it; candidate i draws from the stream of path i. */
-export async function openCandidates (generation: Generation, count: number): Promise<Candidate[]> {
+/**
+ * Reads the prompt once and gives `count` candidates of it; candidate i draws from the stream of path i.
+ * @param fanOut sequences that will go on from the prompt at the same time
+ */
+export async function openCandidates (generation: Generation, count: number, fanOut = count): Promise<Candidate[]> {
   const { runtime, prompt } = generation
-  const root = runtime.open(prompt.tokens)
+  const root = runtime.open(prompt.tokens, { fanOut })
   const output = await root.output()
   return Array.from({ length: count }, (_, index) => {
     const path = String(index)

@@ -137,7 +137,7 @@ class GuidedAnswer {
 /** Draws n answers token by token under guidance, side by side. */
 export const tokenGuidance: Strategy<TokenGuidanceParams> = async function * (runtime, prompt, sampling, params, n) {
   const generation = startGeneration(runtime, prompt, sampling)
-  const candidates = await openCandidates(generation, n)
+  const candidates = await openCandidates(generation, n, n * (params.candidates.top_k + 1))
   const answers = candidates.map(candidate => new GuidedAnswer(generation, candidate, params))
   const events = new EventQueue<DecodeEvent>()
   events.endWith(Promise.all(candidates.map(async (candidate, index) => {

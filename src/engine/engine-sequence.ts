@@ -3,6 +3,7 @@
  * sequence; the engine plans and runs.
  */
 import { chunkRun, decodeRun, type History } from './history.js'
+import type { KvSnapshot } from './kv-cache.js'
 import type { Output, Sequence, SequenceOptions } from './sequence.js'
 import type { HiddenState, OutputRow } from './step-outputs.js'
 
@@ -35,6 +36,7 @@ export class EngineSequence implements Sequence, History {
   source = -1
   /** Whether it was opened with a prompt rather than forked. */
   readonly opened: boolean
+  #shared: KvSnapshot | null
   #output: OutputRow | null = null
   #waiter: Waiter | null = null
   #promise: Promise<Output> | null = null
@@ -47,6 +49,7 @@ export class EngineSequence implements Sequence, History {
     this.tokens = tokens
     this.options = options
     this.opened = parent === undefined
+    this.#shared = parent?.shared?.hold() ?? null
     this.runs = parent ? parent.runs.slice() : []
     this.#layers = options.layers ?? []
     this.#sums = new Map(this.#layers.map(layer => [layer, parent ? parent.#sums.get(layer)!.slice() : new Float64Array(host.hiddenSize)]))
@@ -57,6 +60,15 @@ export class EngineSequence implements Sequence, History {
   }
 
   get isClosed (): boolean { return this.#closed }
+  /** The prompt that it shares with the other candidates of its request; null where it holds all its KV itself. */
+  get shared (): KvSnapshot | null { return this.#shared }
+  /** What its slot holds, or will hold: all that has KV but a shared prompt. */
+  get held (): History {
+    const from = this.#shared?.length ?? 0
+    return { prefix: this.#shared, tokens: this.tokens.slice(from), runs: this.runs.slice(from) }
+  }
+
+  get heldLength (): number { return this.runs.length - (this.#shared?.length ?? 0) }
   /** Positions that have KV. */
   get computed (): number { return this.runs.length }
   /** Positions that the output in waiting needs run. */
@@ -81,7 +93,8 @@ export class EngineSequence implements Sequence, History {
     if (this.#waiter) return this.#promise!
     if (this.pending === 0 && this.#output) return Promise.resolve(this.#output)
     this.#letGo()
-    this.#alone = this.pending === 1
+    // After a shared prompt every position runs alone, one after the other.
+    this.#alone = this.#shared !== null || this.pending === 1
     const promise = new Promise<Output>((resolve, reject) => { this.#waiter = { resolve, reject } })
     this.#promise = promise
     this.#host.enqueue(this)
@@ -119,6 +132,9 @@ export class EngineSequence implements Sequence, History {
     }
     if (this.options.ledger) this.options.ledger.computedTokens += count
   }
+
+  /** Goes on after a prompt whose KV is elsewhere. @param prompt all positions so far; held for this sequence already */
+  share (prompt: KvSnapshot): void { this.#shared = prompt }
 
   /** Takes over KV that was computed elsewhere: the first `length` positions of a prompt, all run in chunks. */
   adopt (length: number): void {

@@ -1,29 +1,21 @@
 /**
- * Continuous batching over one model. All that is asked for in one turn of the event loop rides in the next step: slots are
- * filled, runs planned, run, committed, promises resolved. Knows token ids only; no text, no requests, no rewards.
+ * Continuous batching over one model. All that is asked for in one turn of the event loop rides in the next step: sequences are
+ * seated, runs planned, run, committed, promises resolved. Knows token ids only; no text, no requests, no rewards.
  */
 import type { DecoderConfig } from '../models/decoder-config.js'
 import type { Session } from '../runtime/session.js'
 import { RunFeeds, type RunInputs } from './batch.js'
 import { EngineSequence, type SequenceHost } from './engine-sequence.js'
-import { chunkRun, coveredLength } from './history.js'
-import { KvCache, slotsPerSlab, type KvSnapshot } from './kv-cache.js'
+import { slotsPerSlab, type KvSnapshot } from './kv-cache.js'
 import { planChunks, planDecode, type ChunkRun, type DecodeRun, type Run } from './plan.js'
-import { PrefixCache } from './prefix-cache.js'
 import { ReservationQueue, type Need, type Reservation } from './reservation.js'
+import { Seating, type SeatingOptions } from './seating.js'
 import type { Sequence, SequenceOptions, SequenceSource } from './sequence.js'
-import { SlotTable } from './slots.js'
 import { OutputRow, StepOutputs } from './step-outputs.js'
 
-export interface EngineOptions {
-  /** Longest sequence, tokens. */
-  readonly contextLength: number
-  /** Sequences that hold KV at the same time. */
-  readonly maxSequences: number
+export interface EngineOptions extends SeatingOptions {
   /** Tokens of KV that requests may reserve together. */
   readonly maxKvTokens: number
-  /** Tokens of KV kept for later prompts; 0 turns the prefix cache off. */
-  readonly prefixCacheTokens: number
   /** Prompt tokens read in one step. */
   readonly prefillTokensPerStep: number
   /** Requests that may wait for a reservation. */
@@ -31,7 +23,7 @@ export interface EngineOptions {
 }
 
 /** What an engine runs. */
-export interface CausalModel { readonly config: DecoderConfig, readonly session: Pick<Session, 'run'> }
+export interface CausalModel { readonly config: DecoderConfig, readonly session: Pick<Session, 'run'>, readonly sharedPrefixSession: Pick<Session, 'run'> }
 
 /** Counters since the engine was made. */
 export interface EngineCounters {
@@ -46,10 +38,10 @@ export interface EngineCounters {
   stepMs: number
 }
 
-const nextTurn = (): Promise<void> => new Promise(resolve => { setImmediate(resolve) })
+/** Sharing a prompt pays from here on: measured at 4 to 32 rows and prompts of 32 to 1,024 tokens, for one family and for several beside each other. */
+const leastShared = { fanOut: 8, promptTokens: 32, product: 2048 } as const
 
-/** A match must leave two positions of the prompt to run, for the last one's logits in a chunk. */
-const leastLeft = 2
+const nextTurn = (): Promise<void> => new Promise(resolve => { setImmediate(resolve) })
 
 export class Engine implements SequenceSource, SequenceHost {
   readonly contextLength: number
@@ -57,17 +49,12 @@ export class Engine implements SequenceSource, SequenceHost {
   readonly counters: EngineCounters = { steps: 0, runs: 0, decodeRows: 0, ridingRows: 0, chunkTokens: 0, forwardMs: 0, stepMs: 0 }
   readonly #model: CausalModel
   readonly #options: EngineOptions
-  readonly #kv: KvCache
-  readonly #slots: SlotTable
-  readonly #prefixCache: PrefixCache
+  readonly #seating: Seating
   readonly #outputs: StepOutputs
-  readonly #feeds = new RunFeeds()
+  readonly #feeds: RunFeeds
   readonly #reservations: ReservationQueue
-  /** Every open sequence. */
-  readonly #open = new Set<EngineSequence>()
   /** Sequences that wait for an output, oldest first. */
   readonly #waiting = new Set<EngineSequence>()
-  readonly #owners: Array<EngineSequence | null>
   #loop: Promise<void> | null = null
   #closed = false
 
@@ -76,12 +63,9 @@ export class Engine implements SequenceSource, SequenceHost {
     this.#options = options
     this.contextLength = options.contextLength
     this.hiddenSize = model.config.hiddenSize
-    const slots = Math.ceil(options.maxSequences / slotsPerSlab) * slotsPerSlab
-    this.#kv = new KvCache(model.config, options.contextLength)
-    this.#slots = new SlotTable(slots)
-    this.#prefixCache = new PrefixCache(options.prefixCacheTokens)
-    this.#owners = new Array<EngineSequence | null>(slots).fill(null)
-    this.#outputs = new StepOutputs(model.config, slots + options.prefillTokensPerStep, Math.max(slotsPerSlab, options.prefillTokensPerStep + 1))
+    this.#seating = new Seating(model.config, options)
+    this.#feeds = new RunFeeds(model.config, options.contextLength)
+    this.#outputs = new StepOutputs(model.config, this.#seating.count + options.prefillTokensPerStep, Math.max(slotsPerSlab, options.prefillTokensPerStep + 1))
     this.#reservations = new ReservationQueue(options)
   }
 
@@ -94,8 +78,17 @@ export class Engine implements SequenceSource, SequenceHost {
     if (tokens.length === 0 || tokens.length > this.contextLength) throw new Error(`a prompt has 1 to ${this.contextLength} tokens; got ${tokens.length}`)
     options.signal?.throwIfAborted()
     const sequence = new EngineSequence(this, [...tokens], { ...options, poolFrom: options.poolFrom ?? tokens.length })
-    this.#open.add(sequence)
+    this.#seating.add(sequence)
     return sequence
+  }
+
+  /**
+   * Whether the candidates of a request share its prompt's KV: a function of the request and the model alone, never of the load, since it changes
+   * bits. Not where every query head has a key head of its own: a lone row would be multiplied by another kernel than two.
+   */
+  sharesPrompt (fanOut: number, promptTokens: number): boolean {
+    const { queryHeads, kvHeads } = this.#model.config
+    return queryHeads > kvHeads && fanOut >= leastShared.fanOut && promptTokens >= leastShared.promptTokens && fanOut * promptTokens >= leastShared.product
   }
 
   /** Waits for room for a request's whole fan-out; see ReservationQueue. */
@@ -106,11 +99,11 @@ export class Engine implements SequenceSource, SequenceHost {
   /** The engine at this moment. */
   stats (): { sequences: number, waitingRequests: number, runningRequests: number, kvTokens: number, cachedKvTokens: number } {
     return {
-      sequences: this.#open.size,
+      sequences: this.#seating.open.size,
       waitingRequests: this.#reservations.waiting,
       runningRequests: this.#reservations.running,
-      kvTokens: [...this.#open].reduce((sum, sequence) => sum + (sequence.slot < 0 ? 0 : sequence.computed), 0),
-      cachedKvTokens: this.#prefixCache.tokens
+      kvTokens: this.#seating.kvTokens,
+      cachedKvTokens: this.#seating.cachedKvTokens
     }
   }
 
@@ -119,38 +112,21 @@ export class Engine implements SequenceSource, SequenceHost {
     this.#loop ??= this.#run()
   }
 
-  forked (parent: EngineSequence, child: EngineSequence): void {
-    this.#open.add(child)
-    const source = parent.slot >= 0 ? parent.slot : parent.source
-    if (source < 0) return
-    child.source = source
-    this.#slots.pin(source)
-  }
+  forked (parent: EngineSequence, child: EngineSequence): void { this.#seating.addFork(parent, child) }
 
   closed (sequence: EngineSequence): void {
-    this.#open.delete(sequence)
     this.#waiting.delete(sequence)
-    this.#dropSource(sequence)
-    if (sequence.slot < 0) return
-    const { tokens, runs, slot } = sequence
-    this.#owners[slot] = null
-    this.#slots.free(slot, { tokens, runs })
-    if (!sequence.opened) return
-    // Only positions run in chunks can stand in for a prompt's.
-    const end = runs.findIndex(run => run !== chunkRun)
-    const prompt = { tokens, runs: end < 0 ? runs : runs.slice(0, end) }
-    this.#prefixCache.keep(prompt, sequence.salt, () => this.#kv.snapshot(slot, prompt.runs.length))
+    this.#seating.leave(sequence)
   }
 
   /** Ends every sequence and frees all memory, after the step in flight. */
   async close (): Promise<void> {
     this.#closed = true
-    for (const sequence of [...this.#open]) sequence.close()
+    for (const sequence of [...this.#seating.open]) sequence.close()
     await this.#loop
-    this.#prefixCache.clear()
     this.#outputs.dispose()
     this.#feeds.dispose()
-    this.#kv.dispose()
+    this.#seating.dispose()
   }
 
   async #run (): Promise<void> {
@@ -172,76 +148,54 @@ export class Engine implements SequenceSource, SequenceHost {
     this.counters.stepMs += performance.now() - started
   }
 
-  /** Gives a sequence a slot with all the KV that is there for it already. */
   #seat (sequence: EngineSequence): void {
-    const known = sequence.source >= 0 ? { from: sequence.source, length: sequence.computed } : this.#findPrefix(sequence)
-    const seat = this.#slots.take(sequence)
-    if (!seat) {
-      this.#waiting.delete(sequence)
-      sequence.fail(new Error(`all ${this.#slots.count} slots are taken: more sequences are open than were reserved`))
-      return
-    }
-    sequence.slot = seat.slot
-    this.#owners[seat.slot] = sequence
-    if (!known) return
-    const there = Math.min(seat.length, known.length)
-    if (typeof known.from === 'number') this.#kv.copy(known.from, seat.slot, there, known.length)
-    else this.#kv.restore(known.from, seat.slot, there, known.length)
-    if (sequence.source < 0) sequence.adopt(known.length)
-    this.#dropSource(sequence)
-  }
-
-  #dropSource (sequence: EngineSequence): void {
-    if (sequence.source < 0) return
-    this.#slots.unpin(sequence.source)
-    sequence.source = -1
-  }
-
-  /** The longest beginning of a prompt that is cached or held by an open sequence of the same salt: a snapshot, or a slot. */
-  #findPrefix (sequence: EngineSequence): { from: number | KvSnapshot, length: number } | null {
-    if (this.#options.prefixCacheTokens === 0) return null
-    const limit = Math.min(sequence.tokens.length - leastLeft, sequence.poolFrom)
-    const cached = this.#prefixCache.find(sequence.tokens, sequence.salt)
-    let best: { from: number | KvSnapshot, length: number } | null = cached && { from: cached.kv, length: cached.length }
-    for (const other of this.#open) {
-      if (other.slot < 0 || other === sequence || other.salt !== sequence.salt) continue
-      const length = coveredLength(other, sequence.tokens)
-      if (length > (best?.length ?? 0)) best = { from: other.slot, length }
-    }
-    return best && limit > 0 ? { from: best.from, length: Math.min(best.length, limit) } : null
+    if (this.#seating.seat(sequence)) return
+    this.#waiting.delete(sequence)
+    sequence.fail(new Error(`all ${this.#seating.count} slots are taken: more sequences are open than were reserved`))
   }
 
   #plan (): Run[] {
     const seated = [...this.#waiting].filter(sequence => sequence.slot >= 0)
-    const alone = seated.filter(sequence => sequence.runsAlone).map(sequence => sequence.slot).sort((a, b) => a - b)
     const chunks = seated.filter(sequence => !sequence.runsAlone).map(sequence => ({ slot: sequence.slot, count: sequence.pending }))
-    return [...planDecode(alone, slot => this.#nextPosition(slot) < this.contextLength), ...planChunks(chunks, this.#options.prefillTokensPerStep)]
+    return [...this.#planRows(seated.filter(sequence => sequence.runsAlone)), ...planChunks(chunks, this.#options.prefillTokensPerStep)]
   }
 
-  /** Where a slot's next position will be written: a row that rides along writes there, and nothing is lost. */
-  #nextPosition (slot: number): number {
-    const owner = this.#owners[slot]
-    return owner ? owner.computed : this.#slots.leftLength(slot)!
+  /** Rows that hold all their KV themselves run together; those that share a prompt, with the ones that have as many positions of their own. */
+  #planRows (rows: readonly EngineSequence[]): Run[] {
+    const groups = new Map<KvSnapshot | null, Map<number, number[]>>()
+    for (const { shared, slot, heldLength } of rows) {
+      const lengths = groups.get(shared) ?? new Map<number, number[]>()
+      groups.set(shared, lengths)
+      const length = shared ? heldLength : 0
+      lengths.set(length, [...lengths.get(length) ?? [], slot])
+    }
+    return [...groups].flatMap(([shared, lengths]) => [...lengths].flatMap(([length, slots]) => {
+      const canRide = (slot: number): boolean => shared ? this.#seating.nextPosition(slot) <= length : this.#seating.nextPosition(slot) < this.contextLength
+      return planDecode(slots.sort((a, b) => a - b), canRide, shared)
+    }))
   }
 
   #stillWanted (run: Run): Run | null {
-    if (run.kind === 'chunk') return this.#owners[run.slot] ? run : null
-    const rows = run.rows.filter(row => this.#owners[run.slot + row])
+    if (run.kind === 'chunk') return this.#seating.owner(run.slot) ? run : null
+    const rows = run.rows.filter(row => this.#seating.owner(run.slot + row))
     return rows.length > 0 ? { ...run, rows } : null
   }
 
   async #execute (run: Run): Promise<void> {
-    const owners = run.kind === 'decode' ? run.rows.map(row => this.#owners[run.slot + row]!) : [this.#owners[run.slot]!]
+    const owners = run.kind === 'decode' ? run.rows.map(row => this.#seating.owner(run.slot + row)!) : [this.#seating.owner(run.slot)!]
     const positions = run.kind === 'decode' ? 1 : run.count
     const batch = run.kind === 'decode' ? run.count : 1
     const inputs = run.kind === 'decode' ? this.#decodeInputs(run) : this.#chunkInputs(run, owners[0]!)
     const layers = new Set(owners.flatMap(owner => owner.layers))
     const outputs = this.#outputs.forRun(inputs.rows.length, batch, positions, layers)
-    const views = this.#kv.views(run.slot, batch)
+    const views = this.#seating.views(run.slot, batch)
     const feeds = new Map([...this.#feeds.fill(inputs), ...views.past])
+    // Its sequences may be closed while it runs; what it reads stays.
+    inputs.shared?.prompt.hold()
     const started = performance.now()
     try {
-      await this.#model.session.run(feeds, new Map([...outputs.tensors, ...views.present]))
+      const session = inputs.shared ? this.#model.sharedPrefixSession : this.#model.session
+      await session.run(feeds, new Map([...outputs.tensors, ...views.present]))
       this.counters.forwardMs += performance.now() - started
       this.#count(run, inputs.rows.length)
       for (const ledger of new Set(owners.map(owner => owner.options.ledger))) if (ledger) ledger.forwardPasses++
@@ -256,6 +210,7 @@ export class Engine implements SequenceSource, SequenceHost {
         owner.fail(error)
       }
     } finally {
+      inputs.shared?.prompt.release()
       outputs.dispose()
     }
   }
@@ -266,26 +221,28 @@ export class Engine implements SequenceSource, SequenceHost {
       [layer, (outputs.tensors.get(`hidden_${layer}`)!.data as Float32Array).subarray(batchRow * width, (batchRow + 1) * width)]))
     owner.advance(positions, hidden)
     if (owner.pending > 0) return
+    if (owner.opened && !owner.shared && !owner.runsAlone && this.sharesPrompt(owner.options.fanOut ?? 1, owner.computed)) this.#seating.share(owner)
     this.#waiting.delete(owner)
     owner.resolve(this.#outputs.lend(new OutputRow(outputs.row(index, owner.inverseTemperature), owner.hiddenStates(positions, hidden), owner.pooledTokens)))
   }
 
-  #decodeInputs ({ slot, count, rows }: DecodeRun): RunInputs {
+  #decodeInputs ({ slot, count, rows, shared }: DecodeRun): RunInputs {
     const wanted = new Set(rows)
-    const owners = Array.from({ length: count }, (_, row) => wanted.has(row) ? this.#owners[slot + row]! : null)
+    const owners = Array.from({ length: count }, (_, row) => wanted.has(row) ? this.#seating.owner(slot + row)! : null)
     return {
       // A row that rides along may hold any token.
       ids: owners.map(owner => owner ? owner.tokens[owner.computed]! : 0),
       batch: count,
-      lengths: owners.map((owner, row) => (owner ? owner.computed : this.#nextPosition(slot + row)) + 1),
+      lengths: owners.map((_, row) => this.#seating.nextPosition(slot + row) + 1),
       rows,
-      inverseTemperatures: rows.map(row => owners[row]!.inverseTemperature)
+      inverseTemperatures: rows.map(row => owners[row]!.inverseTemperature),
+      shared: shared && { prompt: shared, ownLength: owners[rows[0]!]!.heldLength + 1 }
     }
   }
 
   #chunkInputs ({ count }: ChunkRun, owner: EngineSequence): RunInputs {
     const first = owner.computed
-    return { ids: owner.tokens.slice(first, first + count), batch: 1, lengths: [first + count], rows: [count - 1], inverseTemperatures: [owner.inverseTemperature] }
+    return { ids: owner.tokens.slice(first, first + count), batch: 1, lengths: [first + count], rows: [count - 1], inverseTemperatures: [owner.inverseTemperature], shared: null }
   }
 
   #count (run: Run, wanted: number): void {
@@ -298,14 +255,6 @@ export class Engine implements SequenceSource, SequenceHost {
     this.counters.ridingRows += run.count - wanted
   }
 
-  /** Throws if slots, owners and pins disagree. For tests, between steps. */
-  checkIntegrity (): void {
-    for (let slot = 0; slot < this.#slots.count; slot++) {
-      const owner = this.#owners[slot]
-      if ((owner === null) !== (this.#slots.leftLength(slot) !== null)) throw new Error(`slot ${slot} is ${owner ? 'owned and free' : 'neither owned nor free'}`)
-      if (owner && (owner.slot !== slot || !this.#open.has(owner))) throw new Error(`slot ${slot} is owned by a sequence that is closed or elsewhere`)
-      const forks = [...this.#open].filter(sequence => sequence.source === slot).length
-      if (forks !== this.#slots.pins(slot)) throw new Error(`slot ${slot} has ${this.#slots.pins(slot)} pins for ${forks} forks`)
-    }
-  }
+  /** Throws if the books of slots disagree. For tests, between steps. */
+  checkIntegrity (): void { this.#seating.checkIntegrity() }
 }

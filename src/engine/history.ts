@@ -8,6 +8,8 @@ export const chunkRun = 0
 export const decodeRun = 1
 
 export interface History {
+  /** What the positions follow; null where they begin the sequence. Compared by identity. */
+  readonly prefix?: object | null
   readonly tokens: readonly number[]
   /** `chunkRun` or `decodeRun` per position; as long as the KV that exists. */
   readonly runs: readonly number[]
@@ -15,6 +17,7 @@ export interface History {
 
 /** Number of leading positions that two histories have in common. */
 export function commonLength (a: History, b: History): number {
+  if ((a.prefix ?? null) !== (b.prefix ?? null)) return 0
   const limit = Math.min(a.runs.length, b.runs.length)
   let length = 0
   while (length < limit && a.tokens[length] === b.tokens[length] && a.runs[length] === b.runs[length]) length++

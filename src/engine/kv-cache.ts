@@ -12,11 +12,28 @@ export const slotsPerSlab = 32
 /** Tensors over a range of slots, by graph name: `past_*` to feed and, the same memory, `present_*` to fetch. */
 export interface KvViews { readonly past: ReadonlyMap<string, Tensor>, readonly present: ReadonlyMap<string, Tensor> }
 
-/** KV of some positions of one sequence, outside the slots. */
-export interface KvSnapshot {
+/** KV of the first positions of a sequence, outside the slots. Whoever keeps it holds it; its memory goes with the last holder. */
+export class KvSnapshot {
   readonly length: number
   /** [kv heads, length, head size] per layer: keys of all, then values of all. */
-  readonly layers: readonly Float32Array[]
+  readonly tensors: readonly Tensor[]
+  #holders = 1
+
+  constructor (length: number, tensors: readonly Tensor[]) {
+    this.length = length
+    this.tensors = tensors
+  }
+
+  get sizeBytes (): number { return this.tensors.reduce((sum, tensor) => sum + tensor.sizeBytes, 0) }
+
+  hold (): this {
+    this.#holders++
+    return this
+  }
+
+  release (): void {
+    if (--this.#holders === 0) for (const tensor of this.tensors) tensor.dispose()
+  }
 }
 
 interface Slab { readonly keys: readonly Tensor[], readonly values: readonly Tensor[] }
@@ -88,41 +105,38 @@ export class KvCache {
     }
   }
 
-  /** A copy of a slot's first positions, outside the slots and no larger than they are. */
+  /** A copy of a slot's first positions, outside the slots and no larger than they are. Held once. */
   snapshot (slot: number, length: number): KvSnapshot {
-    return {
-      length,
-      layers: this.#map(slot, (data, row, head, previous) => {
-        const { kvHeads, headSize } = this.#config
-        const copy = previous ?? new Float32Array(kvHeads * length * headSize)
-        copy.set(data.subarray(row * headSize, (row + length) * headSize), head * length * headSize)
-        return copy
-      })
-    }
+    const { kvHeads, headSize } = this.#config
+    const snapshot = new KvSnapshot(length, this.#buffers(slot).map(() => Tensor.allocate('float32', [kvHeads, length, headSize])))
+    this.#eachHead(slot, snapshot, (data, row, copy, head) => { copy.set(data.subarray(row * headSize, (row + length) * headSize), head * length * headSize) })
+    return snapshot
   }
 
   /** Writes positions [start, end) of a snapshot into a slot. */
-  restore ({ length, layers }: KvSnapshot, slot: number, start: number, end: number): void {
+  restore (snapshot: KvSnapshot, slot: number, start: number, end: number): void {
     if (start >= end) return
-    let buffer = 0
-    this.#map(slot, (data, row, head, previous) => {
-      const { headSize } = this.#config
-      const source = previous ?? layers[buffer++]!
-      data.set(source.subarray((head * length + start) * headSize, (head * length + end) * headSize), (row + start) * headSize)
-      return source
+    const { headSize } = this.#config
+    this.#eachHead(slot, snapshot, (data, row, copy, head) => {
+      const first = head * snapshot.length
+      data.set(copy.subarray((first + start) * headSize, (first + end) * headSize), (row + start) * headSize)
     })
   }
 
-  /** Visits a slot's rows, head by head in each buffer; `row` is the first. The visitor's results are collected by buffer. */
-  #map (slot: number, visit: (data: Float32Array, row: number, head: number, previous: Float32Array | undefined) => Float32Array): Float32Array[] {
+  /** A slot's slab: keys of all layers, then values of all. */
+  #buffers (slot: number): readonly Tensor[] {
     const { keys, values } = this.#slab(Math.floor(slot / slotsPerSlab))
-    return [...keys, ...values].map(tensor => {
-      let result: Float32Array | undefined
-      for (let head = 0; head < this.#config.kvHeads; head++) {
-        result = visit(tensor.data as Float32Array, (slot % slotsPerSlab * this.#config.kvHeads + head) * this.capacity, head, result)
+    return [...keys, ...values]
+  }
+
+  /** Visits a slot's first row of each head in each buffer, with the snapshot's tensor beside it. */
+  #eachHead (slot: number, { tensors }: KvSnapshot, visit: (data: Float32Array, row: number, copy: Float32Array, head: number) => void): void {
+    const { kvHeads } = this.#config
+    for (const [index, tensor] of this.#buffers(slot).entries()) {
+      for (let head = 0; head < kvHeads; head++) {
+        visit(tensor.data as Float32Array, (slot % slotsPerSlab * kvHeads + head) * this.capacity, tensors[index]!.data as Float32Array, head)
       }
-      return result!
-    })
+    }
   }
 
   #disposeViews (): void {

@@ -2,10 +2,12 @@
  * The plan of a step: which rows run together. Pure. A step is a list of runs: decode batches over contiguous slots, then prompt
  * chunks. Knows slots and counts, no tokens.
  */
-import { slotsPerSlab } from './kv-cache.js'
+import { slotsPerSlab, type KvSnapshot } from './kv-cache.js'
 
 export interface DecodeRun {
   readonly kind: 'decode'
+  /** The prompt that all wanted rows share, with as many positions of their own each; null where they hold all their KV themselves. */
+  readonly shared: KvSnapshot | null
   /** First slot. */
   readonly slot: number
   /** Slots in the batch, those between the wanted ones included: they ride along and write where they will write again. */
@@ -29,14 +31,14 @@ const runCostInRows = 4
  * @param slots wanted, ascending
  * @param canRide whether a slot that is not wanted may be in a batch
  */
-export function planDecode (slots: readonly number[], canRide: (slot: number) => boolean): DecodeRun[] {
+export function planDecode (slots: readonly number[], canRide: (slot: number) => boolean, shared: KvSnapshot | null = null): DecodeRun[] {
   const runs: DecodeRun[] = []
   let start = 0
   for (let i = 1; i <= slots.length; i++) {
     const [previous, next] = [slots[i - 1]!, slots[i]]
     if (next !== undefined && joins(previous, next, canRide)) continue
     const slot = slots[start]!
-    runs.push({ kind: 'decode', slot, count: previous - slot + 1, rows: slots.slice(start, i).map(one => one - slot) })
+    runs.push({ kind: 'decode', shared, slot, count: previous - slot + 1, rows: slots.slice(start, i).map(one => one - slot) })
     start = i
   }
   return runs

@@ -17,8 +17,10 @@ export class PrefixCache {
 
   /** @param maxTokens KV kept, in tokens; 0 keeps none */
   constructor (maxTokens: number) {
-    this.#entries = maxTokens === 0 ? null : new LRUCache({ maxSize: maxTokens, sizeCalculation: prompt => prompt.runs.length })
+    this.#entries = maxTokens === 0 ? null : new LRUCache({ maxSize: maxTokens, sizeCalculation: prompt => prompt.runs.length, dispose: ({ kv }) => { kv.release() } })
   }
+
+  get isOn (): boolean { return this.#entries !== null }
 
   /** Tokens of KV held. */
   get tokens (): number { return this.#entries?.calculatedSize ?? 0 }
@@ -26,7 +28,7 @@ export class PrefixCache {
   /**
    * Keeps a prompt. An entry that it extends goes; where another entry covers it already, that one is refreshed instead.
    * @param prompt positions that were all run in chunks
-   * @param snapshot called for the KV if it is to be kept
+   * @param snapshot called for the KV if it is to be kept; the cache holds what it gives
    */
   keep (prompt: History, salt: string, snapshot: () => KvSnapshot): void {
     const length = prompt.runs.length

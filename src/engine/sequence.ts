@@ -50,6 +50,11 @@ export interface SequenceOptions {
   /** Sequences share cached KV only with sequences of the same salt. Default ''. */
   readonly salt?: string
   readonly ledger?: ComputeLedger
+  /**
+   * How many forks will go on from the first tokens, this sequence included. Default 1. With many of a long prompt its KV is stored once and
+   * read once a step for all (`Engine.sharesPrompt`); logits then differ from those of private KV by rounding, 1e-4 at most.
+   */
+  readonly fanOut?: number
   /** Aborting closes the sequence; a pending `output()` rejects with the signal's reason. */
   readonly signal?: AbortSignal
 }
@@ -61,7 +66,8 @@ export interface Sequence {
   append (...tokens: number[]): void
   /**
    * The outputs after the last token. All that is asked in one turn of the event loop rides in the next step.
-   * One waiting token runs as a decode row, two or more as a chunk; which one is a function of this sequence's own calls, never of the load.
+   * One waiting token runs as a decode row, two or more as a chunk (after a shared prompt, as rows one by one); which one is a function of
+   * this sequence's own calls, never of the load.
    * Asking again without new tokens returns the same outputs and costs nothing.
    */
   output (): Promise<Output>

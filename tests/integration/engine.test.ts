@@ -44,7 +44,7 @@ async function trace (engine: Engine, prompt: readonly number[], count: number, 
   return rows
 }
 
-for (const format of ['f32', 'q8'] as const) {
+for (const format of ['f32', 'q8', 'i8'] as const) {
   describe(`an engine on a tiny model, ${format}`, () => {
     let model: LoadedModel
     let engine: Engine
@@ -166,6 +166,59 @@ for (const format of ['f32', 'q8'] as const) {
       assert.equal(other.cachedTokens, 0)
     })
 
+    test('candidates that share a prompt: same bits alone, among siblings that come and go, and beside other families', async () => {
+      const prompt = promptOf(70, 12)
+      const more: SequenceOptions = { fanOut: 32, layers: [1], salt: 'family' }
+      const alone = await trace(engine, prompt, 20, { ...more, salt: 'alone' })
+      const cold = ledger()
+      const root = engine.open(prompt, { ...more, ledger: cold })
+      await root.output()
+      const siblings = Array.from({ length: 31 }, () => root.fork())
+      const followed = siblings[13]!
+      const rows = [rowOf(await root.output())]
+      const others = [...siblings.map(async (sibling, index) => {
+        if (sibling === followed) return
+        // Some stay behind, some leave, some fork.
+        for (let step = 0; step < 4 + index; step++) {
+          for (let turns = 0; turns < index % 3; turns++) await turn()
+          sibling.append(3 + (step * 11 + index) % 256)
+          await sibling.output()
+        }
+        sibling.close()
+      }), trace(engine, promptOf(80, 13), 15, { fanOut: 32 }), trace(engine, promptOf(33, 14), 15)]
+      for (let step = 0; step < 20; step++) {
+        followed.append(3 + (step * 37) % 256)
+        rows.push(rowOf(await followed.output()))
+        engine.checkIntegrity()
+      }
+      await Promise.all(others)
+      assert.deepEqual(rows, alone)
+      assert.equal(cold.computedTokens, 70 + 20 + siblings.reduce((sum, sibling, index) => sum + (sibling === followed ? 0 : 4 + index), 0))
+
+      // Once the prompt is cached, too, and with several tokens at once.
+      const warm = ledger()
+      const again = engine.open(prompt, { ...more, ledger: warm })
+      assert.deepEqual(rowOf(await again.output()), alone[0])
+      assert.equal(warm.cachedTokens, 68)
+      again.append(...Array.from({ length: 20 }, (_, step) => 3 + (step * 37) % 256))
+      assert.deepEqual(rowOf(await again.output()), alone[20])
+      const [one, other] = [await followed.output(), await again.output()]
+      assert.deepEqual(one.pooled(1), other.pooled(1))
+      for (const sequence of [root, followed, again]) sequence.close()
+      engine.checkIntegrity()
+    })
+
+    test('a shared prompt is held once, whatever the fan-out', async () => {
+      const before = engine.stats().kvTokens
+      const root = engine.open(promptOf(90, 15), { fanOut: 32, salt: 'held' })
+      await root.output()
+      const forks = Array.from({ length: 31 }, () => root.fork())
+      await Promise.all(forks.map(fork => { fork.append(9); return fork.output() }))
+      assert.equal(engine.stats().kvTokens - before, 90 + 31)
+      for (const sequence of [root, ...forks]) sequence.close()
+      assert.equal(engine.stats().kvTokens, before)
+    })
+
     test('an abort while a run is in flight frees the sequence within that step', async () => {
       const controller = new AbortController()
       const sequence = engine.open(promptOf(40, 10), { signal: controller.signal, salt: 'abort' })
@@ -198,8 +251,9 @@ for (const format of ['f32', 'q8'] as const) {
       for (let step = 0; step < 500; step++) {
         const sequence = open[roll(open.length)]
         const action = roll(6)
+        const fanOut = roll(2) === 0 ? 1 : 64
         if (!sequence || (action === 0 && open.length < 40)) {
-          const opened = engine.open(promptOf(1 + roll(60), roll(5)))
+          const opened = engine.open(promptOf(1 + roll(60), roll(5)), { fanOut })
           open.push(opened)
           ask(opened)
         } else if (action === 1) {
@@ -226,10 +280,24 @@ for (const format of ['f32', 'q8'] as const) {
   })
 }
 
+test('a shared prompt gives the logits of private KV, up to rounding', async () => {
+  const model = await loadModel({ model: path, format: 'f32', threads: 2, cacheDir: directory, contextLength: 0 })
+  const engine = new Engine(model, options)
+  for (const length of [64, 65, 200]) {
+    const [own, shared] = [await trace(engine, promptOf(length, 16), 40), await trace(engine, promptOf(length, 16), 40, { fanOut: 128 })]
+    assert.deepEqual(shared[0], own[0])
+    let largest = 0
+    for (const [step, row] of own.entries()) for (const [at, logit] of row.entries()) largest = Math.max(largest, Math.abs(logit - shared[step]![at]!))
+    assert.ok(largest > 0 && largest <= 1e-4, `largest difference ${largest}`)
+  }
+  await engine.close()
+  model.dispose()
+})
+
 test('a failing run fails its own rows, and the engine goes on', async () => {
   const model = await loadModel({ model: path, format: 'f32', threads: 1, cacheDir: directory, contextLength: 0 })
   let fail = false
-  const engine = new Engine({ config: model.config, session: { run: (inputs, outputs) => fail ? Promise.reject(new Error('out of luck')) : model.session.run(inputs, outputs) } }, options)
+  const engine = new Engine({ config: model.config, sharedPrefixSession: model.sharedPrefixSession, session: { run: (inputs, outputs) => fail ? Promise.reject(new Error('out of luck')) : model.session.run(inputs, outputs) } }, options)
   const sequence = engine.open(promptOf(10))
   const expected = rowOf(await sequence.output())
   fail = true

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { chunkRun, commonLength, coveredLength, decodeRun } from '../../src/engine/history.js'
 import { planChunks, planDecode } from '../../src/engine/plan.js'
+import { KvSnapshot } from '../../src/engine/kv-cache.js'
 import { PrefixCache } from '../../src/engine/prefix-cache.js'
 import { ReservationQueue } from '../../src/engine/reservation.js'
 import { SlotTable } from '../../src/engine/slots.js'
@@ -11,8 +12,8 @@ const chunks = (...tokens: number[]): { tokens: number[], runs: number[] } => ({
 
 test('neighbours decode in one batch; small gaps ride along, wide ones and slab borders divide', () => {
   assert.deepEqual(planDecode([], always), [])
-  assert.deepEqual(planDecode([3, 4, 5], always), [{ kind: 'decode', slot: 3, count: 3, rows: [0, 1, 2] }])
-  assert.deepEqual(planDecode([0, 5], always), [{ kind: 'decode', slot: 0, count: 6, rows: [0, 5] }])
+  assert.deepEqual(planDecode([3, 4, 5], always), [{ kind: 'decode', shared: null, slot: 3, count: 3, rows: [0, 1, 2] }])
+  assert.deepEqual(planDecode([0, 5], always), [{ kind: 'decode', shared: null, slot: 0, count: 6, rows: [0, 5] }])
   assert.deepEqual(planDecode([0, 6], always).length, 2)
   assert.deepEqual(planDecode([0, 2], slot => slot !== 1).length, 2)
   assert.deepEqual(planDecode([31, 32], always).map(run => run.slot), [31, 32])
@@ -54,7 +55,7 @@ test('a slot is taken for what it holds if that is most of what is wanted, else 
 test('the prefix cache finds the longest beginning of a salt, and lets the oldest go', () => {
   const cache = new PrefixCache(40)
   const prompt = (length: number, from = 0): ReturnType<typeof chunks> => chunks(...Array.from({ length }, (_, index) => from + index))
-  const kv = { length: 0, layers: [] }
+  const kv = new KvSnapshot(0, [])
   let snapshots = 0
   const keep = (history: ReturnType<typeof chunks>, salt = 'a'): void => { cache.keep(history, salt, () => { snapshots++; return kv }) }
   keep(prompt(10))
