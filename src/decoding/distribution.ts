@@ -130,35 +130,52 @@ export class SamplingDistribution {
    */
   draw (u: number): number {
     if (this.#kept) return drawRanked(this.#kept, u)
+    if (this.#touched.size === 0) return this.#drawUntouched(u)
     const ranked = this.#certain()
     let mass = 0
     for (const { token, logProbability } of ranked) {
       mass += Math.exp(logProbability)
       if (u < mass) return token
     }
-    return this.#drawBeyond(ranked, u - mass)
+    return this.#drawBeyond(ranked.map(one => one.token), u - mass)
   }
 
-  #drawBeyond (ranked: readonly RankedToken[], beyond: number): number {
+  /** The same where the list stands as the engine gave it: nothing is sorted, nothing made. */
+  #drawUntouched (u: number): number {
+    const { topIds, topLogits, size } = this.#base
+    const floor = topIds.length === size ? -Infinity : topLogits.at(-1)!
+    let mass = 0
+    let rank = 0
+    for (; rank < topIds.length && topLogits[rank]! > floor; rank++) {
+      mass += Math.exp(topLogits[rank]! * this.#inverseTemperature - this.#logNormalizer)
+      if (u < mass) return topIds[rank]!
+    }
+    return this.#drawBeyond(topIds.subarray(0, rank), u - mass)
+  }
+
+  /** @param listed tokens that were passed already, most probable first */
+  #drawBeyond (listed: ArrayLike<number> & Iterable<number>, beyond: number): number {
     const { size, logits } = this.#base
     if (seen.length < size) seen = new Uint8Array(size)
-    for (const { token } of ranked) seen[token] = 1
-    for (const token of this.#touched.keys()) seen[token] = 1
+    for (const token of listed) seen[token] = 1
     const draw = (): number => {
       let mass = 0
-      const walk = (token: number): boolean => { mass += Math.exp(this.#logProbability(token)); return beyond < mass }
-      const listed = new Set(ranked.map(one => one.token))
-      for (const token of this.#touched.keys()) if (!listed.has(token) && walk(token)) return token
+      for (const token of this.#touched.keys()) {
+        if (seen[token] === 1) continue
+        seen[token] = 1
+        mass += Math.exp(this.#logProbability(token))
+        if (beyond < mass) return token
+      }
       for (let token = 0; token < size; token++) {
         if (seen[token] === 1) continue
         mass += Math.exp(logits[token]! * this.#inverseTemperature - this.#logNormalizer)
         if (beyond < mass) return token
       }
       // Rounding left a sliver of u beyond the sum: it belongs to the last token that can be drawn.
-      return ranked.at(-1)?.token ?? 0
+      return listed[listed.length - 1] ?? 0
     }
     const token = draw()
-    for (const one of ranked) seen[one.token] = 0
+    for (const one of listed) seen[one] = 0
     for (const one of this.#touched.keys()) seen[one] = 0
     return token
   }
