@@ -4,20 +4,25 @@
  */
 import { Tensor, type DataType } from '../runtime/tensor.js'
 import type { DecoderConfig } from '../models/decoder-config.js'
+import { partName } from '../models/run-shape.js'
 import type { KvSnapshot } from './kv-cache.js'
+
+/** One part of a run as numbers. */
+export interface PartInputs {
+  /** Tokens in each row's slot after the run. */
+  readonly lengths: readonly number[]
+  /** The prompt that the rows share, outside their slots; null where there is none. */
+  readonly prompt: KvSnapshot | null
+}
 
 /** One run as numbers. */
 export interface RunInputs {
-  /** [batch, steps], row-major. */
+  /** [batch, steps], row-major, the parts' rows one after the other. */
   readonly ids: readonly number[]
-  readonly batch: number
-  /** Tokens of each sequence after the run. */
-  readonly lengths: readonly number[]
+  readonly parts: readonly PartInputs[]
   /** Flat indices into ids whose logits are wanted, ≥ 1. */
   readonly rows: readonly number[]
   readonly inverseTemperatures: readonly number[]
-  /** Where rows share a prompt: it, and what each row has of its own after the run; `lengths` leaves the prompt out. */
-  readonly shared: { readonly prompt: KvSnapshot, readonly ownLength: number } | null
 }
 
 export class RunFeeds {
@@ -25,7 +30,8 @@ export class RunFeeds {
   /** Ones for the longest sequence, [context length, head size]; pages come when they are first needed. */
   readonly #ones: Tensor
   #onesLength = 0
-  #onesView: Tensor | null = null
+  /** The views of it that the run at hand reads. */
+  readonly #onesViews: Tensor[] = []
 
   constructor ({ headSize }: DecoderConfig, contextLength: number) {
     this.#ones = Tensor.allocate('float32', [contextLength, headSize])
@@ -41,56 +47,58 @@ export class RunFeeds {
     return tensor
   }
 
-  #integers (name: string, dims: readonly number[], values: readonly number[]): Tensor {
-    const tensor = this.#tensor(name, 'int64', dims)
-    const data = tensor.data as BigInt64Array
-    for (let i = 0; i < values.length; i++) data[i] = BigInt(values[i]!)
+  #numbers (name: string, type: 'int32' | 'int64' | 'float32', dims: readonly number[], values: readonly number[]): Tensor {
+    const tensor = this.#tensor(name, type, dims)
+    if (type === 'int64') for (let i = 0; i < values.length; i++) tensor.data[i] = BigInt(values[i]!)
+    else for (let i = 0; i < values.length; i++) tensor.data[i] = values[i]!
     return tensor
   }
 
   /** Tensors for a run, valid until the next call. The KV cache's are the caller's to add. */
-  fill ({ ids, batch, lengths, rows, inverseTemperatures, shared }: RunInputs): Map<string, Tensor> {
-    const lengthsTensor = this.#tensor('seqlens_k', 'int32', [batch])
-    const total = this.#tensor('total_sequence_length', 'int32', [1])
-    const temperatures = this.#tensor('inverse_temperature', 'float32', [rows.length, 1])
-    for (const [index, length] of lengths.entries()) lengthsTensor.data[index] = length - 1
-    total.data[0] = shared ? shared.ownLength : Math.max(...lengths)
-    for (const [index, value] of inverseTemperatures.entries()) temperatures.data[index] = value
-    return new Map([
-      ['input_ids', this.#integers('input_ids', [batch, ids.length / batch], ids)],
-      ['seqlens_k', lengthsTensor],
-      ['total_sequence_length', total],
-      ['rows', this.#integers('rows', [rows.length], rows)],
-      ['inverse_temperature', temperatures],
-      ...shared ? this.#sharedFeeds(shared, batch) : []
+  fill ({ ids, parts, rows, inverseTemperatures }: RunInputs): Map<string, Tensor> {
+    for (const view of this.#onesViews.splice(0)) view.dispose()
+    const batch = parts.reduce((sum, { lengths }) => sum + lengths.length, 0)
+    const feeds = new Map([
+      ['input_ids', this.#numbers('input_ids', 'int64', [batch, ids.length / batch], ids)],
+      ['rows', this.#numbers('rows', 'int64', [rows.length], rows)],
+      ['inverse_temperature', this.#numbers('inverse_temperature', 'float32', [rows.length, 1], inverseTemperatures)]
     ])
+    if (parts.length > 1) feeds.set('rows_by_part', this.#numbers('rows_by_part', 'int64', [parts.length], parts.map(({ lengths }) => lengths.length)))
+    for (const [part, inputs] of parts.entries()) this.#fillPart(feeds, part, inputs)
+    return feeds
   }
 
-  #sharedFeeds ({ prompt, ownLength }: NonNullable<RunInputs['shared']>, batch: number): Array<[string, Tensor]> {
+  #fillPart (feeds: Map<string, Tensor>, part: number, { lengths, prompt }: PartInputs): void {
+    const longest = Math.max(...lengths)
+    const set = (name: string, type: 'int32' | 'int64', dims: readonly number[], values: readonly number[]): void => {
+      feeds.set(partName(part, name), this.#numbers(partName(part, name), type, dims, values))
+    }
+    // Wanted rows of a shared part are all as long; one that rides along may be shorter, and what it computes is nobody's.
+    set('seqlens_k', 'int32', [lengths.length], lengths.map(length => length - 1))
+    set('total_sequence_length', 'int32', [1], [longest])
+    if (!prompt) return
+    set('positions', 'int64', [lengths.length, 1], new Array<number>(lengths.length).fill(prompt.length + longest - 1))
+    set('lengths', 'int64', [2], [prompt.length, longest])
+    set('rest_shape', 'int64', [3], [prompt.tensors[0]!.dims[0]!, -1, longest])
+    feeds.set(partName(part, 'ones'), this.#onesOf(longest))
     const layers = prompt.tensors.length / 2
-    return [
-      ['positions', this.#integers('positions', [batch, 1], new Array<number>(batch).fill(prompt.length + ownLength - 1))],
-      ['parts', this.#integers('parts', [2], [prompt.length, ownLength])],
-      ['rest_shape', this.#integers('rest_shape', [3], [prompt.tensors[0]!.dims[0]!, -1, ownLength])],
-      ['ones', this.#onesOf(ownLength)],
-      ...prompt.tensors.map((tensor, index): [string, Tensor] => [`prefix_${index < layers ? 'key' : 'value'}_${index % layers}`, tensor])
-    ]
+    for (const [index, tensor] of prompt.tensors.entries()) feeds.set(partName(part, `prefix_${index < layers ? 'key' : 'value'}_${index % layers}`), tensor)
   }
 
-  /** Ones, [length, head size]; one view at a time. */
+  /** Ones, [length, head size]. */
   #onesOf (length: number): Tensor {
     const headSize = this.#ones.dims[1]!
     if (length > this.#onesLength) {
       this.#ones.data.fill(1 as never, this.#onesLength * headSize, length * headSize)
       this.#onesLength = length
     }
-    this.#onesView?.dispose()
-    this.#onesView = this.#ones.view(0, [length, headSize])
-    return this.#onesView
+    const view = this.#ones.view(0, [length, headSize])
+    this.#onesViews.push(view)
+    return view
   }
 
   dispose (): void {
-    this.#onesView?.dispose()
+    for (const view of this.#onesViews) view.dispose()
     this.#ones.dispose()
     for (const tensor of this.#tensors.values()) tensor.dispose()
     this.#tensors.clear()

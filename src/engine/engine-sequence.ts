@@ -78,6 +78,8 @@ export class EngineSequence implements Sequence, History {
   get isWaiting (): boolean { return this.#waiter !== null }
   get layers (): readonly number[] { return this.#layers }
   get poolFrom (): number { return this.options.poolFrom! }
+  /** What its rows take turns with. */
+  get request (): unknown { return this.options.request ?? this.options }
   get salt (): string { return this.options.salt ?? '' }
   get inverseTemperature (): number { return this.options.temperature ? 1 / this.options.temperature : 1 }
 

@@ -4,14 +4,16 @@
  */
 import type { DecoderConfig } from '../models/decoder-config.js'
 import type { Session } from '../runtime/session.js'
-import { RunFeeds, type RunInputs } from './batch.js'
+import type { RunShape } from '../models/run-shape.js'
+import { RunFeeds, type PartInputs, type RunInputs } from './batch.js'
 import { EngineSequence, type SequenceHost } from './engine-sequence.js'
-import { slotsPerSlab, type KvSnapshot } from './kv-cache.js'
-import { planChunks, planDecode, type ChunkRun, type DecodeRun, type Run } from './plan.js'
+import type { KvSnapshot } from './kv-cache.js'
+import { mostRowsPerRun, nextRun, planChunks, planParts, type ChunkRun, type DecodePart, type DecodeRun, type Run } from './plan.js'
 import { ReservationQueue, type Need, type Reservation } from './reservation.js'
 import { Seating, type SeatingOptions } from './seating.js'
 import type { Sequence, SequenceOptions, SequenceSource } from './sequence.js'
 import { OutputRow, StepOutputs } from './step-outputs.js'
+import { chunkBudget, takeTurns } from './turns.js'
 
 export interface EngineOptions extends SeatingOptions {
   /** Tokens of KV that requests may reserve together. */
@@ -23,7 +25,11 @@ export interface EngineOptions extends SeatingOptions {
 }
 
 /** What an engine runs. */
-export interface CausalModel { readonly config: DecoderConfig, readonly session: Pick<Session, 'run'>, readonly sharedPrefixSession: Pick<Session, 'run'> }
+export interface CausalModel {
+  readonly config: DecoderConfig
+  /** The simple shapes are always there; for others it may give null. */
+  readonly sessions: { find (shape: RunShape): Pick<Session, 'run'> | null }
+}
 
 /** Counters since the engine was made. */
 export interface EngineCounters {
@@ -38,8 +44,11 @@ export interface EngineCounters {
   stepMs: number
 }
 
-/** Sharing a prompt pays from here on: measured at 4 to 32 rows and prompts of 32 to 1,024 tokens, for one family and for several beside each other. */
-const leastShared = { fanOut: 8, promptTokens: 32, product: 2048 } as const
+/**
+ * Sharing a prompt pays from here on: measured for one family of 32 and for several of 8, 16 and 32 beside each other, on prompts of 64 to 512 tokens.
+ * Where each has 8 rows, one batch of private KV is as fast up to 512 tokens.
+ */
+const leastShared = { fanOut: 8, promptTokens: 32, product: 4096 } as const
 
 const nextTurn = (): Promise<void> => new Promise(resolve => { setImmediate(resolve) })
 
@@ -65,7 +74,7 @@ export class Engine implements SequenceSource, SequenceHost {
     this.hiddenSize = model.config.hiddenSize
     this.#seating = new Seating(model.config, options)
     this.#feeds = new RunFeeds(model.config, options.contextLength)
-    this.#outputs = new StepOutputs(model.config, this.#seating.count + options.prefillTokensPerStep, Math.max(slotsPerSlab, options.prefillTokensPerStep + 1))
+    this.#outputs = new StepOutputs(model.config, this.#seating.count + options.prefillTokensPerStep, Math.max(mostRowsPerRun, options.prefillTokensPerStep + 1))
     this.#reservations = new ReservationQueue(options)
   }
 
@@ -139,11 +148,14 @@ export class Engine implements SequenceSource, SequenceHost {
     const started = performance.now()
     this.#outputs.begin()
     for (const sequence of [...this.#waiting]) if (sequence.slot < 0) this.#seat(sequence)
-    for (const run of this.#plan()) {
-      // A sequence may have been closed while an earlier run of the step was in flight.
-      const live = this.#stillWanted(run)
-      if (live) await this.#execute(live)
+    // A sequence may be closed while a run of the step is in flight: each run looks at what is still wanted.
+    const { decode, chunks } = this.#plan()
+    for (let parts = this.#stillWanted(decode); parts.length > 0;) {
+      const run = nextRun(parts, shape => this.#model.sessions.find(shape) !== null)
+      await this.#execute(run)
+      parts = this.#stillWanted(parts.filter(part => !run.parts.includes(part)))
     }
+    for (const chunk of chunks) if (this.#seating.owner(chunk.slot)) await this.#execute(chunk)
     this.counters.steps++
     this.counters.stepMs += performance.now() - started
   }
@@ -154,14 +166,16 @@ export class Engine implements SequenceSource, SequenceHost {
     sequence.fail(new Error(`all ${this.#seating.count} slots are taken: more sequences are open than were reserved`))
   }
 
-  #plan (): Run[] {
+  #plan (): { decode: DecodePart[], chunks: ChunkRun[] } {
     const seated = [...this.#waiting].filter(sequence => sequence.slot >= 0)
+    const { rows, beside } = takeTurns(seated.filter(sequence => sequence.runsAlone), sequence => sequence.request)
     const chunks = seated.filter(sequence => !sequence.runsAlone).map(sequence => ({ slot: sequence.slot, count: sequence.pending }))
-    return [...this.#planRows(seated.filter(sequence => sequence.runsAlone)), ...planChunks(chunks, this.#options.prefillTokensPerStep)]
+    const usual = this.#options.prefillTokensPerStep
+    return { decode: this.#planParts(rows), chunks: planChunks(chunks, beside ? chunkBudget(rows.length, usual) : usual) }
   }
 
   /** Rows that hold all their KV themselves run together; those that share a prompt, with the ones that have as many positions of their own. */
-  #planRows (rows: readonly EngineSequence[]): Run[] {
+  #planParts (rows: readonly EngineSequence[]): DecodePart[] {
     const groups = new Map<KvSnapshot | null, Map<number, number[]>>()
     for (const { shared, slot, heldLength } of rows) {
       const lengths = groups.get(shared) ?? new Map<number, number[]>()
@@ -171,38 +185,33 @@ export class Engine implements SequenceSource, SequenceHost {
     }
     return [...groups].flatMap(([shared, lengths]) => [...lengths].flatMap(([length, slots]) => {
       const canRide = (slot: number): boolean => shared ? this.#seating.nextPosition(slot) <= length : this.#seating.nextPosition(slot) < this.contextLength
-      return planDecode(slots.sort((a, b) => a - b), canRide, shared)
+      return planParts(slots.sort((a, b) => a - b), canRide, shared)
     }))
   }
 
-  #stillWanted (run: Run): Run | null {
-    if (run.kind === 'chunk') return this.#seating.owner(run.slot) ? run : null
-    const rows = run.rows.filter(row => this.#seating.owner(run.slot + row))
-    return rows.length > 0 ? { ...run, rows } : null
+  #stillWanted (parts: readonly DecodePart[]): DecodePart[] {
+    return parts.map(part => ({ ...part, rows: part.rows.filter(row => this.#seating.owner(part.slot + row)) })).filter(part => part.rows.length > 0)
   }
 
   async #execute (run: Run): Promise<void> {
-    const owners = run.kind === 'decode' ? run.rows.map(row => this.#seating.owner(run.slot + row)!) : [this.#seating.owner(run.slot)!]
+    const parts: ReadonlyArray<Pick<DecodePart, 'slot' | 'count' | 'shared'>> = run.kind === 'decode' ? run.parts : [{ slot: run.slot, count: 1, shared: null }]
+    const owners = run.kind === 'decode' ? run.parts.flatMap(part => part.rows.map(row => this.#seating.owner(part.slot + row)!)) : [this.#seating.owner(run.slot)!]
     const positions = run.kind === 'decode' ? 1 : run.count
-    const batch = run.kind === 'decode' ? run.count : 1
-    const inputs = run.kind === 'decode' ? this.#decodeInputs(run) : this.#chunkInputs(run, owners[0]!)
-    const layers = new Set(owners.flatMap(owner => owner.layers))
-    const outputs = this.#outputs.forRun(inputs.rows.length, batch, positions, layers)
-    const views = this.#seating.views(run.slot, batch)
-    const feeds = new Map([...this.#feeds.fill(inputs), ...views.past])
+    const inputs = run.kind === 'decode' ? this.#decodeInputs(run) : this.#chunkInputs(owners[0]!, run.count)
+    const outputs = this.#outputs.forRun(inputs.rows.length, inputs.ids.length / positions, positions, new Set(owners.flatMap(owner => owner.layers)))
+    const views = parts.map(({ slot, count }, part) => this.#seating.views(slot, count, part))
+    const feeds = new Map([...this.#feeds.fill(inputs), ...views.flatMap(({ past }) => [...past])])
+    const fetches = new Map([...outputs.tensors, ...views.flatMap(({ present }) => [...present])])
     // Its sequences may be closed while it runs; what it reads stays.
-    inputs.shared?.prompt.hold()
+    for (const { shared } of parts) shared?.hold()
     const started = performance.now()
     try {
-      const session = inputs.shared ? this.#model.sharedPrefixSession : this.#model.session
-      await session.run(feeds, new Map([...outputs.tensors, ...views.present]))
+      const shared = parts.filter(part => part.shared !== null).length
+      await this.#model.sessions.find({ private: parts.length - shared, shared })!.run(feeds, fetches)
       this.counters.forwardMs += performance.now() - started
-      this.#count(run, inputs.rows.length)
+      this.#count(run, inputs)
       for (const ledger of new Set(owners.map(owner => owner.options.ledger))) if (ledger) ledger.forwardPasses++
-      for (const [index, owner] of owners.entries()) {
-        const first = run.kind === 'decode' ? run.rows[index]! : 0
-        if (!owner.isClosed) this.#commit(owner, positions, index, first, outputs)
-      }
+      for (const [index, owner] of owners.entries()) if (!owner.isClosed) this.#commit(owner, positions, index, run.kind === 'decode' ? inputs.rows[index]! : 0, outputs)
     } catch (error) {
       // A failing run fails its own rows and changes nothing else.
       for (const owner of owners) {
@@ -210,7 +219,7 @@ export class Engine implements SequenceSource, SequenceHost {
         owner.fail(error)
       }
     } finally {
-      inputs.shared?.prompt.release()
+      for (const { shared } of parts) shared?.release()
       outputs.dispose()
     }
   }
@@ -226,33 +235,37 @@ export class Engine implements SequenceSource, SequenceHost {
     owner.resolve(this.#outputs.lend(new OutputRow(outputs.row(index, owner.inverseTemperature), owner.hiddenStates(positions, hidden), owner.pooledTokens)))
   }
 
-  #decodeInputs ({ slot, count, rows, shared }: DecodeRun): RunInputs {
-    const wanted = new Set(rows)
-    const owners = Array.from({ length: count }, (_, row) => wanted.has(row) ? this.#seating.owner(slot + row)! : null)
-    return {
+  #decodeInputs ({ parts }: DecodeRun): RunInputs {
+    const ids: number[] = []
+    const [rows, inverseTemperatures]: [number[], number[]] = [[], []]
+    const partInputs = parts.map((part): PartInputs => {
+      const first = ids.length
       // A row that rides along may hold any token.
-      ids: owners.map(owner => owner ? owner.tokens[owner.computed]! : 0),
-      batch: count,
-      lengths: owners.map((_, row) => this.#seating.nextPosition(slot + row) + 1),
-      rows,
-      inverseTemperatures: rows.map(row => owners[row]!.inverseTemperature),
-      shared: shared && { prompt: shared, ownLength: owners[rows[0]!]!.heldLength + 1 }
-    }
+      ids.push(...new Array<number>(part.count).fill(0))
+      for (const row of part.rows) {
+        const owner = this.#seating.owner(part.slot + row)!
+        ids[first + row] = owner.tokens[owner.computed]!
+        rows.push(first + row)
+        inverseTemperatures.push(owner.inverseTemperature)
+      }
+      return { lengths: Array.from({ length: part.count }, (_, row) => this.#seating.nextPosition(part.slot + row) + 1), prompt: part.shared }
+    })
+    return { ids, parts: partInputs, rows, inverseTemperatures }
   }
 
-  #chunkInputs ({ count }: ChunkRun, owner: EngineSequence): RunInputs {
+  #chunkInputs (owner: EngineSequence, count: number): RunInputs {
     const first = owner.computed
-    return { ids: owner.tokens.slice(first, first + count), batch: 1, lengths: [first + count], rows: [count - 1], inverseTemperatures: [owner.inverseTemperature], shared: null }
+    return { ids: owner.tokens.slice(first, first + count), parts: [{ lengths: [first + count], prompt: null }], rows: [count - 1], inverseTemperatures: [owner.inverseTemperature] }
   }
 
-  #count (run: Run, wanted: number): void {
+  #count (run: Run, { ids, rows }: RunInputs): void {
     this.counters.runs++
     if (run.kind === 'chunk') {
       this.counters.chunkTokens += run.count
       return
     }
-    this.counters.decodeRows += run.count
-    this.counters.ridingRows += run.count - wanted
+    this.counters.decodeRows += ids.length
+    this.counters.ridingRows += ids.length - rows.length
   }
 
   /** Throws if the books of slots disagree. For tests, between steps. */

@@ -4,12 +4,13 @@
  * contiguous range of slots of one slab is one batch. Knows who owns a slot not at all.
  */
 import type { DecoderConfig } from '../models/decoder-config.js'
+import { partName } from '../models/run-shape.js'
 import { Tensor } from '../runtime/tensor.js'
 
 /** Slots per slab: also the largest decode batch. */
 export const slotsPerSlab = 32
 
-/** Tensors over a range of slots, by graph name: `past_*` to feed and, the same memory, `present_*` to fetch. */
+/** Tensors over a part's range of slots, by graph name: `past_*` to feed and, the same memory, `present_*` to fetch. */
 export interface KvViews { readonly past: ReadonlyMap<string, Tensor>, readonly present: ReadonlyMap<string, Tensor> }
 
 /** KV of the first positions of a sequence, outside the slots. Whoever keeps it holds it; its memory goes with the last holder. */
@@ -38,14 +39,14 @@ export class KvSnapshot {
 
 interface Slab { readonly keys: readonly Tensor[], readonly values: readonly Tensor[] }
 
-/** Views are kept, since a step would otherwise make 2 · layers of them; past this many all are made anew. */
+/** Views are kept, since a step would otherwise make 2 · layers of them for each part; past this many the one unused longest goes. */
 const largestViewCount = 256
 
 export class KvCache {
   readonly capacity: number
   readonly #config: DecoderConfig
   readonly #slabs: Slab[] = []
-  readonly #views = new Map<number, KvViews>()
+  readonly #views = new Map<string, KvViews>()
 
   /** @param capacity tokens a slot can hold */
   constructor (config: DecoderConfig, capacity: number) {
@@ -65,12 +66,16 @@ export class KvCache {
     return this.#slabs[index]!
   }
 
-  /** Tensors over `count` slots from `slot` on; they must lie in one slab. */
-  views (slot: number, count: number): KvViews {
-    const key = slot * (slotsPerSlab + 1) + count
+  /** Tensors over `count` slots from `slot` on, for a part of a run; they must lie in one slab. */
+  views (slot: number, count: number, part: number): KvViews {
+    const key = `${slot},${count},${part}`
     const known = this.#views.get(key)
-    if (known) return known
-    if (this.#views.size >= largestViewCount) this.#disposeViews()
+    if (known) {
+      this.#views.delete(key)
+      this.#views.set(key, known)
+      return known
+    }
+    if (this.#views.size >= largestViewCount) this.#disposeViews(this.#views.keys().next().value!)
     const slab = this.#slab(Math.floor(slot / slotsPerSlab))
     const offset = slot % slotsPerSlab * this.#slotSize
     const dims = [count, this.#config.kvHeads, this.capacity, this.#config.headSize]
@@ -78,8 +83,8 @@ export class KvCache {
     for (const [kind, buffers] of [['key', slab.keys], ['value', slab.values]] as const) {
       for (const [layer, buffer] of buffers.entries()) {
         const view = buffer.view(offset, dims)
-        past.set(`past_${kind}_${layer}`, view)
-        present.set(`present_${kind}_${layer}`, view)
+        past.set(partName(part, `past_${kind}_${layer}`), view)
+        present.set(partName(part, `present_${kind}_${layer}`), view)
       }
     }
     const views = { past, present }
@@ -139,13 +144,13 @@ export class KvCache {
     }
   }
 
-  #disposeViews (): void {
-    for (const { past } of this.#views.values()) for (const view of past.values()) view.dispose()
-    this.#views.clear()
+  #disposeViews (key: string): void {
+    for (const view of this.#views.get(key)!.past.values()) view.dispose()
+    this.#views.delete(key)
   }
 
   dispose (): void {
-    this.#disposeViews()
+    for (const key of [...this.#views.keys()]) this.#disposeViews(key)
     for (const slab of this.#slabs.splice(0)) for (const tensor of [...slab.keys, ...slab.values]) tensor.dispose()
   }
 }

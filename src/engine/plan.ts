@@ -1,19 +1,25 @@
 /**
- * The plan of a step: which rows run together. Pure. A step is a list of runs: decode batches over contiguous slots, then prompt
+ * The plan of a step: which rows run together. Pure. A step is a list of runs: decode batches over parts of contiguous slots, then prompt
  * chunks. Knows slots and counts, no tokens.
  */
+import type { RunShape } from '../models/run-shape.js'
 import { slotsPerSlab, type KvSnapshot } from './kv-cache.js'
 
-export interface DecodeRun {
-  readonly kind: 'decode'
+/** Rows of a decode run in neighbouring slots. */
+export interface DecodePart {
   /** The prompt that all wanted rows share, with as many positions of their own each; null where they hold all their KV themselves. */
   readonly shared: KvSnapshot | null
   /** First slot. */
   readonly slot: number
-  /** Slots in the batch, those between the wanted ones included: they ride along and write where they will write again. */
+  /** Slots in the part, those between the wanted ones included: they ride along and write where they will write again. */
   readonly count: number
-  /** Offsets in the batch of the rows wanted, ascending. */
+  /** Offsets in the part of the rows wanted, ascending. */
   readonly rows: readonly number[]
+}
+export interface DecodeRun {
+  readonly kind: 'decode'
+  /** One or more; at most one is private, and it comes first. */
+  readonly parts: readonly DecodePart[]
 }
 export interface ChunkRun {
   readonly kind: 'chunk'
@@ -23,25 +29,30 @@ export interface ChunkRun {
 }
 export type Run = DecodeRun | ChunkRun
 
+/** Shared parts of one run, at most: more gain little, and each number is a graph to compile. */
+export const mostSharedParts = 4
+/** Rows of one decode run, at most. */
+export const mostRowsPerRun = (1 + mostSharedParts) * slotsPerSlab
+
 /** Starting a run costs about as much as this many rows, measured at B = 1 to 32. */
 const runCostInRows = 4
 
 /**
- * Batches of decode rows. Two rows share a run if the slots between them, all able to ride along, are fewer than a run is worth.
+ * Parts of decode rows. Two rows share a part if the slots between them, all able to ride along, are fewer than a run is worth.
  * @param slots wanted, ascending
- * @param canRide whether a slot that is not wanted may be in a batch
+ * @param canRide whether a slot that is not wanted may be in a part
  */
-export function planDecode (slots: readonly number[], canRide: (slot: number) => boolean, shared: KvSnapshot | null = null): DecodeRun[] {
-  const runs: DecodeRun[] = []
+export function planParts (slots: readonly number[], canRide: (slot: number) => boolean, shared: KvSnapshot | null = null): DecodePart[] {
+  const parts: DecodePart[] = []
   let start = 0
   for (let i = 1; i <= slots.length; i++) {
     const [previous, next] = [slots[i - 1]!, slots[i]]
     if (next !== undefined && joins(previous, next, canRide)) continue
     const slot = slots[start]!
-    runs.push({ kind: 'decode', shared, slot, count: previous - slot + 1, rows: slots.slice(start, i).map(one => one - slot) })
+    parts.push({ shared, slot, count: previous - slot + 1, rows: slots.slice(start, i).map(one => one - slot) })
     start = i
   }
-  return runs
+  return parts
 }
 
 function joins (previous: number, next: number, canRide: (slot: number) => boolean): boolean {
@@ -49,6 +60,19 @@ function joins (previous: number, next: number, canRide: (slot: number) => boole
   if (next - previous - 1 > runCostInRows) return false
   for (let slot = previous + 1; slot < next; slot++) if (!canRide(slot)) return false
   return true
+}
+
+/**
+ * Which of the parts that are left run next, as many as there is a graph for: everything but attention is then computed for all their rows at once, with
+ * the bits that each part alone would have.
+ * @param parts at least one
+ * @param isReady whether a run of several parts, of a shape, can be run now
+ */
+export function nextRun (parts: readonly DecodePart[], isReady: (shape: RunShape) => boolean): DecodeRun {
+  const alone = parts.filter(part => part.shared === null).slice(0, 1)
+  const shared = parts.filter(part => part.shared !== null).slice(0, mostSharedParts)
+  while (alone.length + shared.length > 1 && !isReady({ private: alone.length, shared: shared.length })) shared.pop()
+  return { kind: 'decode', parts: [...alone, ...shared] }
 }
 
 /**

@@ -64,7 +64,7 @@ export class Seating {
     return owner ? owner.heldLength : this.#slots.leftLength(slot)!
   }
 
-  views (slot: number, count: number): KvViews { return this.#kv.views(slot, count) }
+  views (slot: number, count: number, part: number): KvViews { return this.#kv.views(slot, count, part) }
 
   add (sequence: EngineSequence): void { this.#open.add(sequence) }
 

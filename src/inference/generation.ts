@@ -24,7 +24,7 @@ function runtimeOf (host: Host, { alignment, reward, sampling, seed, cacheSalt }
   const started = performance.now()
   const layers = reward?.scorer.layers ?? []
   return {
-    open: (tokens, options) => engine.open(tokens, { temperature: sampling.temperature, layers, salt: cacheSalt, signal, ledger: options?.poolFrom === undefined ? ledgers.policy : ledgers.reward, ...options }),
+    open: (tokens, options) => engine.open(tokens, { temperature: sampling.temperature, layers, salt: cacheSalt, signal, request: signal, ledger: options?.poolFrom === undefined ? ledgers.policy : ledgers.reward, ...options }),
     scorer: reward?.scorer ?? null,
     endTokens: model.tokenizer.endTokens,
     vocabularySize: model.tokenizer.vocabularySize,

@@ -6,6 +6,7 @@ import { Session, SharedWeights } from '../runtime/session.js'
 import { Tensor } from '../runtime/tensor.js'
 import type { DecoderConfig } from './decoder-config.js'
 import { buildDecoderGraph, decoderMatrices } from './decoder-graph.js'
+import { partName } from './run-shape.js'
 
 /**
  * @param weights every external initializer of the float32 graph; disposed of here
@@ -15,7 +16,7 @@ import { buildDecoderGraph, decoderMatrices } from './decoder-graph.js'
 export async function activationPeaks (config: DecoderConfig, weights: ReadonlyMap<string, Tensor>, texts: ReadonlyArray<readonly number[]>, threads: number): Promise<Map<string, Float32Array>> {
   const longest = Math.max(...texts.map(text => text.length))
   const shared = new SharedWeights(weights)
-  const session = Session.create(buildDecoderGraph(config, 'f32', longest, { peaks: true }), { weights: shared, threads })
+  const session = await Session.create(buildDecoderGraph(config, 'f32', longest, { peaks: true }), { weights: shared, threads })
   const matrices = decoderMatrices(config)
   const kv = Array.from({ length: 2 * config.layers }, () => Tensor.allocate('float32', [1, config.kvHeads, longest, config.headSize]))
   const peaks = new Map([...matrices].map(([name, [, columns]]) => [name, new Float32Array(columns)]))
@@ -25,16 +26,16 @@ export async function activationPeaks (config: DecoderConfig, weights: ReadonlyM
       const fetched = new Map([...outputs].map(([name, tensor]) => [`peak_${name}`, tensor]))
       const feeds = new Map<string, Tensor>([
         ['input_ids', Tensor.from('int64', [1, text.length], BigInt64Array.from(text, BigInt))],
-        ['seqlens_k', Tensor.from('int32', [1], Int32Array.of(text.length - 1))],
-        ['total_sequence_length', Tensor.from('int32', [1], Int32Array.of(text.length))],
+        [partName(0, 'seqlens_k'), Tensor.from('int32', [1], Int32Array.of(text.length - 1))],
+        [partName(0, 'total_sequence_length'), Tensor.from('int32', [1], Int32Array.of(text.length))],
         // The head reads every position.
         ['rows', Tensor.from('int64', [text.length], BigInt64Array.from(text, (_, position) => BigInt(position)))],
         ['inverse_temperature', Tensor.from('float32', [text.length, 1], new Float32Array(text.length).fill(1))]
       ])
       for (const [index, tensor] of kv.entries()) {
         const name = `${index < config.layers ? 'key' : 'value'}_${index % config.layers}`
-        feeds.set(`past_${name}`, tensor)
-        fetched.set(`present_${name}`, tensor)
+        feeds.set(partName(0, `past_${name}`), tensor)
+        fetched.set(partName(0, `present_${name}`), tensor)
       }
       await session.run(feeds, fetched)
       for (const [name, tensor] of outputs) {

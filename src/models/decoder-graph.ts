@@ -6,7 +6,8 @@
 import { GraphWriter } from '../runtime/graph.js'
 import type { DecoderConfig } from './decoder-config.js'
 import { rotationMatrix, rotationSize } from './rotation.js'
-import { declareSharedPrefix, sharedPrefixAttention } from './shared-prefix-attention.js'
+import { partName, privateShape, type RunShape } from './run-shape.js'
+import { declareSharedPart, declareSharedPrefix, sharedPrefixAttention } from './shared-prefix-attention.js'
 import { blockSize, matrixKind, roundsRows, type WeightFormat } from './weight-format.js'
 
 /** How many of the most probable tokens the graph lists. */
@@ -30,8 +31,8 @@ export function decoderMatrices (config: DecoderConfig): Map<string, readonly [n
 export interface DecoderGraphOptions {
   /** Also give `peak_<matrix>` [K]: the largest magnitude of each channel of what the matrix multiplies, over all positions. */
   readonly peaks?: boolean
-  /** Rows share the beginning of their sequences: see shared-prefix-attention.ts. One position a row. */
-  readonly sharedPrefix?: boolean
+  /** The parts of the batch. Default: one private part. With others a row has one position. */
+  readonly shape?: RunShape
 }
 
 class DecoderGraph {
@@ -41,11 +42,11 @@ class DecoderGraph {
   readonly matrices: ReadonlyMap<string, readonly [number, number]>
   readonly epsilon: { readonly float: number }
   readonly peaks: boolean
-  readonly sharedPrefix: boolean
+  readonly shape: RunShape
 
-  constructor (config: DecoderConfig, format: WeightFormat, { peaks = false, sharedPrefix = false }: DecoderGraphOptions) {
+  constructor (config: DecoderConfig, format: WeightFormat, { peaks = false, shape = privateShape }: DecoderGraphOptions) {
     this.peaks = peaks
-    this.sharedPrefix = sharedPrefix
+    this.shape = shape
     this.config = config
     this.format = format
     this.matrices = decoderMatrices(config)
@@ -104,15 +105,26 @@ class DecoderGraph {
     return [normalised, sum]
   }
 
+  get partCount (): number { return this.shape.private + this.shape.shared }
+
+  /** Everything but attention is computed over the rows of all parts at once. */
   attention (x: string, layer: number): string {
-    const { graph, config } = this
-    const shape = ['batch', config.kvHeads, 'capacity', config.headSize]
-    const past = ['key', 'value'].map(kind => graph.input(`past_${kind}_${layer}`, 'float32', shape))
-    const present = ['key', 'value'].map(kind => `present_${kind}_${layer}`)
-    for (const name of present) graph.output(name, 'float32', shape)
+    const { graph, partCount } = this
     const qkv = this.linear(x, `layer${layer}.qkv`)
-    if (this.sharedPrefix) return sharedPrefixAttention(graph, config, qkv, layer)
-    return graph.node('GroupQueryAttention', [qkv, '', '', ...past, 'seqlens_k', 'total_sequence_length', 'rope_cos', 'rope_sin'],
+    if (partCount === 1) return this.partAttention(qkv, layer, 0)
+    const parts = Array.from({ length: partCount }, () => graph.fresh('part'))
+    graph.node('Split', [qkv, 'rows_by_part'], parts, { axis: 0 })
+    return graph.node('Concat', parts.map((rows, part) => this.partAttention(rows, layer, part)), [graph.fresh('attention')], { axis: 0 })
+  }
+
+  partAttention (qkv: string, layer: number, part: number): string {
+    const { graph, config } = this
+    const shape = ['batch', config.kvHeads, 'capacity', config.headSize].map(dim => typeof dim === 'string' ? partName(part, dim) : dim)
+    const past = ['key', 'value'].map(kind => graph.input(partName(part, `past_${kind}_${layer}`), 'float32', shape))
+    const present = ['key', 'value'].map(kind => partName(part, `present_${kind}_${layer}`))
+    for (const name of present) graph.output(name, 'float32', shape)
+    if (part >= this.shape.private) return sharedPrefixAttention(graph, config, qkv, layer, part)
+    return graph.node('GroupQueryAttention', [qkv, '', '', ...past, partName(part, 'seqlens_k'), partName(part, 'total_sequence_length'), 'rope_cos', 'rope_sin'],
       [graph.fresh('attention'), ...present],
       { num_heads: config.queryHeads, kv_num_heads: config.kvHeads, do_rotary: 1, rotary_interleaved: config.ropeInterleaved ? 1 : 0 }, microsoft)
   }
@@ -165,8 +177,12 @@ class DecoderGraph {
   write (ropePositions: number): Uint8Array {
     const { graph, config } = this
     graph.input('input_ids', 'int64', ['batch', 'steps'])
-    graph.input('seqlens_k', 'int32', ['batch'])
-    graph.input('total_sequence_length', 'int32', [1])
+    if (this.partCount > 1) graph.input('rows_by_part', 'int64', [this.partCount])
+    for (let part = 0; part < this.partCount; part++) {
+      graph.input(partName(part, 'seqlens_k'), 'int32', [partName(part, 'batch')])
+      graph.input(partName(part, 'total_sequence_length'), 'int32', [1])
+      if (part >= this.shape.private) declareSharedPart(graph, config, part)
+    }
     graph.input('rows', 'int64', ['rows'])
     graph.input('inverse_temperature', 'float32', ['rows', 1])
     graph.external('rope_cos', 'float32', [ropePositions, config.headSize / 2])
@@ -181,19 +197,19 @@ class DecoderGraph {
     graph.constant('joined_blocks', 'int64', [3], [0, 0, -1])
     graph.constant('rotation', 'float32', [rotationSize, rotationSize], [...rotationMatrix()])
     graph.constant('top_count', 'int64', [1], [Math.min(topCount, config.vocabularySize)])
-    if (this.sharedPrefix) declareSharedPrefix(graph, config)
+    if (this.shape.shared > 0) declareSharedPrefix(graph, config)
     this.head(this.body())
     return graph.finish()
   }
 }
 
 /**
- * The decoder's graph. Inputs: `input_ids` int64 [b, s]; `seqlens_k` int32 [b], tokens in the sequence after the run − 1;
- * `total_sequence_length` int32 [1], the largest of them + 1; `rows` int64 [r ≥ 1], flat indices into b·s whose logits are
- * wanted; `inverse_temperature` float32 [r, 1]; `past_key_l`, `past_value_l` float32 [b, kv heads, capacity, head size].
+ * The decoder's graph. Inputs: `input_ids` int64 [b, s], the rows of the parts one after the other; `rows_by_part` int64 [parts], where there are several;
+ * `rows` int64 [r ≥ 1], flat indices into b·s whose logits are wanted; `inverse_temperature` float32 [r, 1]. For each part p (`partName`), with b_p rows: `seqlens_k` int32 [b_p],
+ * tokens in the sequence after the run − 1; `total_sequence_length` int32 [1], the largest of them + 1; `past_key_l`, `past_value_l` float32 [b_p, kv heads, capacity, head size]; a shared
+ * part's others are in shared-prefix-attention.ts.
  * Outputs: `logits` [r, V]; `top_logits`, `top_ids` [r, min(128, V)]; `peak` [r, 2], the largest probability at temperature 1 and
- * at the row's; `hidden_k` [b, s, D], transformers' hidden_states[k]; `present_key_l`, `present_value_l`, to be the same memory
- * as the past.
+ * at the row's; `hidden_k` [b, s, D], transformers' hidden_states[k]; for each part `present_key_l`, `present_value_l`, to be the same memory as the past.
  * @param ropePositions rows of the rotary tables: the longest sequence
  */
 export function buildDecoderGraph (config: DecoderConfig, format: WeightFormat, ropePositions: number, options: DecoderGraphOptions = {}): Uint8Array {

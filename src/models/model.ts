@@ -10,9 +10,11 @@ import { decoderConfigFromGguf } from './architecture.js'
 import { chatTemplateFromGguf, encodeChat, type ChatTemplate } from './chat-template.js'
 import type { DecoderConfig } from './decoder-config.js'
 import { buildDecoderGraph } from './decoder-graph.js'
+import { DecoderSessions } from './decoder-sessions.js'
 import { loadDecoderWeights } from './decoder-weights.js'
 import { openGguf } from './gguf.js'
 import { resolveModel } from './store.js'
+import type { RunShape } from './run-shape.js'
 import { tokenizerFromGguf, type Tokenizer } from './tokenizer.js'
 import type { WeightFormat } from './weight-format.js'
 
@@ -36,9 +38,7 @@ export interface LoadedModel {
   readonly config: DecoderConfig
   /** Longest sequence the graph takes, tokens. */
   readonly contextLength: number
-  readonly session: Session
-  /** The same weights for rows that share a prefix. */
-  readonly sharedPrefixSession: Session
+  readonly sessions: DecoderSessions
   readonly tokenizer: Tokenizer
   readonly chatTemplate: ChatTemplate
   /** Same fingerprint and seed, same tokens: build, model, format, processor, threads. */
@@ -77,10 +77,11 @@ export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
     const contextLength = sequenceLimit(config, options.contextLength)
     const [tokenizer, chatTemplate] = [tokenizerFromGguf(file), chatTemplateFromGguf(file)]
     const weights = new SharedWeights(await loadDecoderWeights(file, config, { format, cacheDir, sha256, ropePositions: contextLength, threads, calibration: () => calibrationTexts(chatTemplate, tokenizer), onProgress }))
-    const compile = (sharedPrefix: boolean): Session => Session.create(buildDecoderGraph(config, format, contextLength, { sharedPrefix }), { weights, threads, ...(profilePrefix === undefined ? {} : { profilePrefix: `${profilePrefix}${sharedPrefix ? '-shared' : ''}` }) })
-    const [session, sharedPrefixSession] = [compile(false), compile(true)]
-    const dispose = (): void => { session.dispose(); sharedPrefixSession.dispose(); weights.dispose() }
-    return { id, sha256, format, config, contextLength, session, sharedPrefixSession, tokenizer, chatTemplate, fingerprint: fingerprintOf(sha256, options), created, dispose }
+    const compile = (shape: RunShape): Promise<Session> => Session.create(buildDecoderGraph(config, format, contextLength, { shape }), {
+      weights, threads, ...(profilePrefix === undefined ? {} : { profilePrefix: `${profilePrefix}-${shape.private}+${shape.shared}` })
+    })
+    const sessions = await DecoderSessions.create({ weights, compile, onProblem: onProgress })
+    return { id, sha256, format, config, contextLength, sessions, tokenizer, chatTemplate, fingerprint: fingerprintOf(sha256, options), created, dispose: () => { sessions.dispose() } }
   } finally {
     await file.close()
   }

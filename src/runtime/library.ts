@@ -84,6 +84,22 @@ export function created (api: OnnxRuntime['api'], name: FunctionName, ...args: u
   return out[0]
 }
 
+/** The same off the event loop. What native code reads must stay alive until the promise settles. */
+export function createdAsync (api: OnnxRuntime['api'], name: FunctionName, ...args: unknown[]): Promise<Pointer> {
+  const out: Pointer[] = [null]
+  return new Promise((resolve, reject) => {
+    api[name].async(...args, out, (error: Error | null, status: unknown) => {
+      try {
+        if (error) throw error
+        check(api, status)
+        resolve(out[0])
+      } catch (cause) {
+        reject(cause instanceof Error ? cause : new Error(String(cause)))
+      }
+    })
+  })
+}
+
 function libraryPath (): string {
   const name = libraryNames[process.platform]
   const root = dirname(require.resolve('onnxruntime-node/package.json'))

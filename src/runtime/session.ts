@@ -3,7 +3,7 @@
  * caller's tensors, so a KV cache that is input and output is written in place. Knows no models.
  */
 import koffi from 'koffi'
-import { check, created, loadOnnxRuntime, type OnnxRuntime, type Pointer } from './library.js'
+import { check, created, createdAsync, loadOnnxRuntime, type OnnxRuntime, type Pointer } from './library.js'
 import type { Tensor } from './tensor.js'
 
 /** Weights outside the graph, by initializer name, held once for every session that uses them. */
@@ -52,19 +52,19 @@ function names (runtime: OnnxRuntime, session: Pointer, kind: 'Input' | 'Output'
   return Array.from({ length: Number(count[0]) }, (_, index) => ownedString(api, allocator, created(api, `sessionGet${kind}Name`, session, index, allocator)))
 }
 
-function create (runtime: OnnxRuntime, model: Uint8Array, { weights, threads, profilePrefix }: SessionOptions): Pointer {
+async function create (runtime: OnnxRuntime, model: Uint8Array, { weights, threads, profilePrefix }: SessionOptions): Promise<Pointer> {
   const { api, environment } = runtime
   const options = created(api, 'createSessionOptions')
   try {
     check(api, api.setIntraOpNumThreads(options, threads))
     if (profilePrefix !== undefined) check(api, api.enableProfiling(options, profilePrefix))
-    if (!weights) return created(api, 'createSessionFromArray', environment, model, model.byteLength, options)
+    if (!weights) return await createdAsync(api, 'createSessionFromArray', environment, model, model.byteLength, options)
     // Both calls are needed: the first shares the values between sessions, the second satisfies the external references.
     for (const [name, tensor] of weights.tensors) check(api, api.addInitializer(options, name, tensor.handle))
     const initializers = [...weights.tensors.keys()]
     const values = BigUint64Array.from(weights.tensors.values(), tensor => tensor.address)
     check(api, api.addExternalInitializers(options, initializers, values, initializers.length))
-    return created(api, 'createSessionFromArrayWithPrepackedWeightsContainer', environment, model, model.byteLength, options, weights.prepacked)
+    return await createdAsync(api, 'createSessionFromArrayWithPrepackedWeightsContainer', environment, model, model.byteLength, options, weights.prepacked)
   } finally {
     api.releaseSessionOptions(options)
   }
@@ -110,10 +110,10 @@ export class Session {
     }
   }
 
-  /** Compiles a graph. @throws Error with ONNX Runtime's message */
-  static create (model: Uint8Array, options: SessionOptions): Session {
+  /** Compiles a graph, off the event loop. @throws Error with ONNX Runtime's message */
+  static async create (model: Uint8Array, options: SessionOptions): Promise<Session> {
     const runtime = loadOnnxRuntime()
-    return new Session(runtime, create(runtime, model, options))
+    return new Session(runtime, await create(runtime, model, options))
   }
 
   /**

@@ -168,7 +168,7 @@ for (const format of ['f32', 'q8', 'i8'] as const) {
 
     test('candidates that share a prompt: same bits alone, among siblings that come and go, and beside other families', async () => {
       const prompt = promptOf(70, 12)
-      const more: SequenceOptions = { fanOut: 32, layers: [1], salt: 'family' }
+      const more: SequenceOptions = { fanOut: 64, layers: [1], salt: 'family' }
       const alone = await trace(engine, prompt, 20, { ...more, salt: 'alone' })
       const cold = ledger()
       const root = engine.open(prompt, { ...more, ledger: cold })
@@ -185,7 +185,7 @@ for (const format of ['f32', 'q8', 'i8'] as const) {
           await sibling.output()
         }
         sibling.close()
-      }), trace(engine, promptOf(80, 13), 15, { fanOut: 32 }), trace(engine, promptOf(33, 14), 15)]
+      }), trace(engine, promptOf(80, 13), 15, { fanOut: 64 }), trace(engine, promptOf(33, 14), 15)]
       for (let step = 0; step < 20; step++) {
         followed.append(3 + (step * 37) % 256)
         rows.push(rowOf(await followed.output()))
@@ -208,9 +208,36 @@ for (const format of ['f32', 'q8', 'i8'] as const) {
       engine.checkIntegrity()
     })
 
+    test('families and single rows in one run: the bits that each has alone', async () => {
+      const shapes = [{ private: 1, shared: 1 }, { private: 1, shared: 2 }, { private: 1, shared: 3 }, { private: 0, shared: 2 }]
+      for (const shape of shapes) await model.sessions.prepare(shape)
+      const families = [promptOf(66, 20), promptOf(90, 21), promptOf(200, 22)]
+      const alone = [...await Promise.all(families.map((prompt, index) => trace(engine, prompt, 12, { fanOut: 64, layers: [1], salt: `family ${index}` }))), await trace(engine, promptOf(50, 23), 12)]
+      const roots = families.map((prompt, index) => engine.open(prompt, { fanOut: 64, layers: [1], salt: `beside ${index}` }))
+      await Promise.all(roots.map(root => root.output()))
+      const forks = roots.map(root => Array.from({ length: 3 }, () => root.fork()))
+      const single = engine.open(promptOf(50, 23), { salt: 'beside' })
+      await single.output()
+      const sequences = [...roots, single]
+      const rows = await Promise.all(sequences.map(async sequence => [rowOf(await sequence.output())]))
+      const { runs, steps } = engine.counters
+      for (let step = 0; step < 12; step++) {
+        for (const fork of forks.flat()) fork.append(3 + (step * 5) % 256)
+        for (const sequence of sequences) sequence.append(3 + (step * 37) % 256)
+        // Some families leave for a while, so that runs have other shapes.
+        const present = sequences.map((_, index) => index === 3 || (step + index) % 4 !== 0)
+        await Promise.all([...forks.flat(), ...sequences.filter((_, index) => present[index])].map(sequence => sequence.output()))
+        for (const [index, sequence] of sequences.entries()) rows[index]!.push(rowOf(await sequence.output()))
+        engine.checkIntegrity()
+      }
+      assert.deepEqual(rows, alone)
+      assert.ok(engine.counters.runs - runs < 1.6 * (engine.counters.steps - steps), 'the parts of a step ran apart')
+      for (const sequence of [...sequences, ...forks.flat()]) sequence.close()
+    })
+
     test('a shared prompt is held once, whatever the fan-out', async () => {
       const before = engine.stats().kvTokens
-      const root = engine.open(promptOf(90, 15), { fanOut: 32, salt: 'held' })
+      const root = engine.open(promptOf(90, 15), { fanOut: 64, salt: 'held' })
       await root.output()
       const forks = Array.from({ length: 31 }, () => root.fork())
       await Promise.all(forks.map(fork => { fork.append(9); return fork.output() }))
@@ -251,7 +278,7 @@ for (const format of ['f32', 'q8', 'i8'] as const) {
       for (let step = 0; step < 500; step++) {
         const sequence = open[roll(open.length)]
         const action = roll(6)
-        const fanOut = roll(2) === 0 ? 1 : 64
+        const fanOut = roll(2) === 0 ? 1 : 128
         if (!sequence || (action === 0 && open.length < 40)) {
           const opened = engine.open(promptOf(1 + roll(60), roll(5)), { fanOut })
           open.push(opened)
@@ -297,7 +324,10 @@ test('a shared prompt gives the logits of private KV, up to rounding', async () 
 test('a failing run fails its own rows, and the engine goes on', async () => {
   const model = await loadModel({ model: path, format: 'f32', threads: 1, cacheDir: directory, contextLength: 0 })
   let fail = false
-  const engine = new Engine({ config: model.config, sharedPrefixSession: model.sharedPrefixSession, session: { run: (inputs, outputs) => fail ? Promise.reject(new Error('out of luck')) : model.session.run(inputs, outputs) } }, options)
+  const engine = new Engine({
+    config: model.config,
+    sessions: { find: shape => ({ run: (inputs, outputs) => fail ? Promise.reject(new Error('out of luck')) : model.sessions.find(shape)!.run(inputs, outputs) }) }
+  }, options)
   const sequence = engine.open(promptOf(10))
   const expected = rowOf(await sequence.output())
   fail = true

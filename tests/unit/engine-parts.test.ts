@@ -1,22 +1,49 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { chunkRun, commonLength, coveredLength, decodeRun } from '../../src/engine/history.js'
-import { planChunks, planDecode } from '../../src/engine/plan.js'
+import { nextRun, planChunks, planParts, type DecodePart } from '../../src/engine/plan.js'
 import { KvSnapshot } from '../../src/engine/kv-cache.js'
 import { PrefixCache } from '../../src/engine/prefix-cache.js'
 import { ReservationQueue } from '../../src/engine/reservation.js'
 import { SlotTable } from '../../src/engine/slots.js'
+import { chunkBudget, takeTurns } from '../../src/engine/turns.js'
 
 const always = (): boolean => true
 const chunks = (...tokens: number[]): { tokens: number[], runs: number[] } => ({ tokens, runs: tokens.map(() => chunkRun) })
 
 test('neighbours decode in one batch; small gaps ride along, wide ones and slab borders divide', () => {
-  assert.deepEqual(planDecode([], always), [])
-  assert.deepEqual(planDecode([3, 4, 5], always), [{ kind: 'decode', shared: null, slot: 3, count: 3, rows: [0, 1, 2] }])
-  assert.deepEqual(planDecode([0, 5], always), [{ kind: 'decode', shared: null, slot: 0, count: 6, rows: [0, 5] }])
-  assert.deepEqual(planDecode([0, 6], always).length, 2)
-  assert.deepEqual(planDecode([0, 2], slot => slot !== 1).length, 2)
-  assert.deepEqual(planDecode([31, 32], always).map(run => run.slot), [31, 32])
+  assert.deepEqual(planParts([], always), [])
+  assert.deepEqual(planParts([3, 4, 5], always), [{ shared: null, slot: 3, count: 3, rows: [0, 1, 2] }])
+  assert.deepEqual(planParts([0, 5], always), [{ shared: null, slot: 0, count: 6, rows: [0, 5] }])
+  assert.deepEqual(planParts([0, 6], always).length, 2)
+  assert.deepEqual(planParts([0, 2], slot => slot !== 1).length, 2)
+  assert.deepEqual(planParts([31, 32], always).map(run => run.slot), [31, 32])
+})
+
+test('a run takes a private part and as many shared ones as there is a graph for', () => {
+  const prompt = new KvSnapshot(0, [])
+  const part = (slot: number, shared: KvSnapshot | null): DecodePart => ({ shared, slot, count: 1, rows: [0] })
+  const parts = [part(0, prompt), part(1, null), part(2, prompt), part(3, null), part(4, prompt)]
+  const asked: string[] = []
+  const slotsOf = (most: number): number[] => nextRun(parts, shape => { asked.push(`${shape.private}+${shape.shared}`); return shape.shared <= most }).parts.map(({ slot }) => slot)
+  assert.deepEqual(slotsOf(4), [1, 0, 2, 4])
+  assert.deepEqual(slotsOf(1), [1, 0])
+  assert.deepEqual(slotsOf(0), [1])
+  assert.deepEqual(asked, ['1+3', '1+3', '1+2', '1+1', '1+3', '1+2', '1+1'])
+  assert.deepEqual(nextRun([part(0, prompt), part(1, prompt)], () => false).parts.map(({ slot }) => slot), [0])
+  assert.equal(nextRun(Array.from({ length: 9 }, (_, slot) => part(slot, prompt)), () => true).parts.length, 4)
+})
+
+test('beside a request with few rows, one with many runs some of them, oldest first', () => {
+  const search = Array.from({ length: 20 }, (_, index) => `search ${index}`)
+  const requestOf = (row: string): string => row.split(' ')[0]!
+  assert.deepEqual(takeTurns(search, requestOf), { rows: search, beside: false })
+  const { rows, beside } = takeTurns([...search.slice(0, 3), 'chat 0', ...search.slice(3)], requestOf)
+  assert.deepEqual(rows, [...search.slice(0, 3), 'chat 0', ...search.slice(3, 8)])
+  assert.equal(beside, true)
+  const chats = Array.from({ length: 40 }, (_, index) => `chat${index} 0`)
+  assert.equal(takeTurns([...chats, ...search], requestOf).rows.length, 48)
+  assert.deepEqual([chunkBudget(1, 128), chunkBudget(40, 128), chunkBudget(100, 128)], [32, 80, 128])
 })
 
 test('chunks share a budget, oldest first, and never leave one position', () => {

@@ -23,7 +23,7 @@ const floats = (dims: readonly number[], ...values: number[]): Tensor => Tensor.
 
 test('two sessions share external weights and write into the tensors they are given', async () => {
   const weights = new SharedWeights(new Map([['w', floats([2, 2], 1, 2, 3, 4)]]))
-  const sessions = [Session.create(matrixProduct(), { weights, threads }), Session.create(matrixProduct(), { weights, threads })]
+  const sessions = await Promise.all([1, 2].map(() => Session.create(matrixProduct(), { weights, threads })))
   for (const session of sessions) {
     assert.deepEqual(session.inputNames, ['x'])
     assert.deepEqual(session.outputNames, ['y'])
@@ -41,7 +41,7 @@ test('a tensor that is input and output is changed in place', async () => {
   graph.input('x', 'float32', ['n'])
   graph.output('y', 'float32', ['n'])
   graph.node('Add', ['x', graph.constant('one', 'float32', [1], [1])], ['y'])
-  const session = Session.create(graph.finish(), { threads })
+  const session = await Session.create(graph.finish(), { threads })
   const x = floats([3], 1, 2, 3)
   for (let turn = 0; turn < 2; turn++) await session.run(new Map([['x', x]]), new Map([['y', x]]))
   assert.deepEqual([...x.data], [3, 4, 5])
@@ -50,7 +50,7 @@ test('a tensor that is input and output is changed in place', async () => {
 
 test('runs in flight finish before their session is released', async () => {
   const weights = new SharedWeights(new Map([['w', floats([2, 2], 1, 0, 0, 1)]]))
-  const session = Session.create(matrixProduct(), { weights, threads })
+  const session = await Session.create(matrixProduct(), { weights, threads })
   const outputs = [floats([1, 2], 0, 0), floats([1, 2], 0, 0)]
   const runs = outputs.map((y, index) => session.run(new Map([['x', floats([1, 2], index, 5)]]), new Map([['y', y]])))
   session.dispose()
@@ -61,9 +61,9 @@ test('runs in flight finish before their session is released', async () => {
 })
 
 test('ONNX Runtime’s message reaches the caller, for a bad graph, a bad shape and an unknown name', async () => {
-  assert.throws(() => Session.create(Buffer.from('not a model'), { threads }), /ONNX Runtime: .*protobuf/i)
+  await assert.rejects(Session.create(Buffer.from('not a model'), { threads }), /ONNX Runtime: .*protobuf/i)
   const weights = new SharedWeights(new Map([['w', floats([2, 2], 1, 0, 0, 1)]]))
-  const session = Session.create(matrixProduct(), { weights, threads })
+  const session = await Session.create(matrixProduct(), { weights, threads })
   await assert.rejects(session.run(new Map([['x', floats([1, 3], 1, 2, 3)]]), new Map([['y', floats([1, 2], 0, 0)]])), /ONNX Runtime: .*dimension/i)
   assert.throws(() => session.run(new Map([['z', floats([1], 1)]]), new Map()), /no input or output "z"/)
   session.dispose()
@@ -92,7 +92,7 @@ test('a large allocation takes no pages until it is written', () => {
 test('profiling writes a file of operator times', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'fairlead-profile-'))
   const weights = new SharedWeights(new Map([['w', floats([2, 2], 1, 0, 0, 1)]]))
-  const session = Session.create(matrixProduct(), { weights, threads, profilePrefix: join(directory, 'run') })
+  const session = await Session.create(matrixProduct(), { weights, threads, profilePrefix: join(directory, 'run') })
   await session.run(new Map([['x', floats([1, 2], 1, 2)]]), new Map([['y', floats([1, 2], 0, 0)]]))
   assert.match(readFileSync(session.endProfiling(), 'utf8'), /MatMul/)
   session.dispose()

@@ -1,0 +1,71 @@
+/**
+ * The compiled graphs of one model, a session for each shape of run over the same weights. The two simple shapes are there from the start; others
+ * are compiled off the event loop when they are first asked for, and until then their parts run apart, with the same bits. Knows no runs.
+ */
+import type { Session, SharedWeights } from '../runtime/session.js'
+import { describeShape, privateShape, sharedShape, type RunShape } from './run-shape.js'
+
+export interface DecoderSessionsOptions {
+  readonly weights: SharedWeights
+  readonly compile: (shape: RunShape) => Promise<Session>
+  /** Told what could not be compiled. */
+  readonly onProblem: (message: string) => void
+}
+
+const keyOf = (shape: RunShape): string => `${shape.private}+${shape.shared}`
+
+export class DecoderSessions {
+  readonly #options: DecoderSessionsOptions
+  /** Null for a shape that could not be compiled. */
+  readonly #sessions = new Map<string, Session | null>()
+  /** The one compilation under way: more at once would take the cores from those who wait for tokens. */
+  #compiling: Promise<void> | null = null
+  #disposed = false
+
+  private constructor (options: DecoderSessionsOptions) { this.#options = options }
+
+  /** @throws Error if a simple shape cannot be compiled */
+  static async create (options: DecoderSessionsOptions): Promise<DecoderSessions> {
+    const sessions = new DecoderSessions(options)
+    for (const shape of [privateShape, sharedShape]) sessions.#sessions.set(keyOf(shape), await options.compile(shape))
+    return sessions
+  }
+
+  /** The session for a shape; null where there is none yet. */
+  find (shape: RunShape): Session | null {
+    const known = this.#sessions.get(keyOf(shape))
+    if (known === undefined) this.#compiling ??= this.#compile(shape)
+    return known ?? null
+  }
+
+  /** Waits until a shape is there. */
+  async prepare (shape: RunShape): Promise<void> {
+    while (!this.#sessions.has(keyOf(shape))) await (this.#compiling ??= this.#compile(shape))
+  }
+
+  async #compile (shape: RunShape): Promise<void> {
+    try {
+      const session = await this.#options.compile(shape)
+      if (this.#disposed) session.dispose()
+      else this.#sessions.set(keyOf(shape), session)
+    } catch (error) {
+      this.#sessions.set(keyOf(shape), null)
+      this.#options.onProblem(`the graph for runs of ${describeShape(shape)} parts cannot be compiled, so they run apart: ${(error as Error).message}`)
+    } finally {
+      this.#compiling = null
+    }
+  }
+
+  /** Frees every session and the weights, after what is being compiled and run. */
+  dispose (): void {
+    if (this.#disposed) return
+    this.#disposed = true
+    if (this.#compiling) this.#compiling.then(() => { this.#release() }, () => {})
+    else this.#release()
+  }
+
+  #release (): void {
+    for (const session of this.#sessions.values()) session?.dispose()
+    this.#options.weights.dispose()
+  }
+}

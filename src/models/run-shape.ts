@@ -1,0 +1,21 @@
+/**
+ * The shape of a decoder run: how many parts its batch has. The rows of a part lie in neighbouring slots; a private part's rows hold all of their
+ * KV, a shared part's rows follow one prompt whose KV is stored once. A graph is written for one shape.
+ */
+
+export interface RunShape {
+  /** Private parts; they come first in the batch. */
+  readonly private: number
+  readonly shared: number
+}
+
+/** One private part: the only shape that also takes several positions of a sequence at once. */
+export const privateShape: RunShape = { private: 1, shared: 0 }
+/** One shared part. */
+export const sharedShape: RunShape = { private: 0, shared: 1 }
+
+/** A shape as text, e.g. "1 private, 2 shared". */
+export const describeShape = (shape: RunShape): string => `${shape.private} private, ${shape.shared} shared`
+
+/** Name of a part's own input or output in the graph. */
+export const partName = (part: number, name: string): string => `part${part}.${name}`
