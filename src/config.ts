@@ -2,7 +2,7 @@
  * Every setting, once: default, unit, range, environment name and help line. `--help`, the README's table and the
  * environment are read from this schema. The only place that reads `process.env`.
  */
-import { availableParallelism, homedir } from 'node:os'
+import { availableParallelism, homedir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { RequestError } from './errors.js'
 
@@ -15,6 +15,9 @@ type Setting =
   | SettingBase & { readonly type: 'string', readonly default: string, readonly choices?: readonly string[] }
   | SettingBase & { readonly type: 'integer', readonly default: number, readonly min: number, readonly max: number }
 
+/** Memory of the machine, or of the container where that is less, bytes. */
+const memory = Math.min(totalmem(), process.constrainedMemory() || Infinity)
+
 /** The settings in the order they are printed. A flag is the name in kebab-case, an environment name FAIRLEAD_ and the name in upper case. */
 export const settings = {
   host: { type: 'string', serverOnly: true, default: '127.0.0.1', help: 'address to listen on' },
@@ -25,9 +28,9 @@ export const settings = {
   format: { type: 'string', default: 'i8', choices: ['i8', 'q8', 'f32'], help: 'weight format: i8 is the fastest, q8 closer to the file, f32 exact' },
   threads: { type: 'integer', default: availableParallelism(), min: 1, max: 256, help: 'threads of a forward pass; default: the cores' },
   contextLength: { type: 'integer', default: 0, min: 0, max: 1 << 20, help: 'longest prompt and answer together, tokens; 0 is the model’s own' },
-  maxSequences: { type: 'integer', default: 160, min: 1, max: 4096, help: 'sequences that hold KV at the same time' },
-  maxKvTokens: { type: 'integer', default: 262144, min: 16, max: 1 << 30, help: 'tokens of KV that running requests may reserve together' },
-  prefixCacheTokens: { type: 'integer', default: 32768, min: 0, max: 1 << 30, help: 'tokens of KV kept for later prompts that begin alike; 0 turns the prefix cache off' },
+  maxSequences: { type: 'integer', default: 160, min: 1, max: 4096, help: 'sequences that can run at the same time; more may be open' },
+  kvCacheBytes: { type: 'integer', default: Math.floor(memory / 4), min: 1 << 20, max: 2 ** 50, help: 'bytes of KV that running requests may reserve together; default: a quarter of the memory' },
+  prefixCacheBytes: { type: 'integer', default: Math.floor(memory / 16), min: 0, max: 2 ** 50, help: 'bytes of KV kept for later prompts that begin alike; 0 turns the prefix cache off; default: a sixteenth of the memory' },
   prefillTokensPerStep: { type: 'integer', default: 128, min: 2, max: 8192, help: 'prompt tokens read in one step, so that others wait no longer' },
   maxTokensPerRequest: { type: 'integer', default: 65536, min: 1, max: 1 << 30, help: 'ceiling of one request: fan-out × max_tokens' },
   maxQueuedRequests: { type: 'integer', serverOnly: true, default: 256, min: 0, max: 1 << 20, help: 'requests that wait for KV before others get 429' },

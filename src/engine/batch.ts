@@ -5,14 +5,14 @@
 import { Tensor, type DataType } from '../runtime/tensor.js'
 import type { DecoderConfig } from '../models/decoder-config.js'
 import { partName } from '../models/run-shape.js'
-import type { KvSnapshot } from './kv-cache.js'
+import type { SharedPrompt } from './kv-cache.js'
 
 /** One part of a run as numbers. */
 export interface PartInputs {
   /** Tokens in each row's slot after the run. */
   readonly lengths: readonly number[]
   /** The prompt that the rows share, outside their slots; null where there is none. */
-  readonly prompt: KvSnapshot | null
+  readonly prompt: SharedPrompt | null
 }
 
 /** One run as numbers. */

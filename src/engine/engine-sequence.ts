@@ -3,7 +3,7 @@
  * sequence; the engine plans and runs.
  */
 import { chunkRun, decodeRun, type History } from './history.js'
-import type { KvSnapshot } from './kv-cache.js'
+import type { SharedPrompt } from './kv-cache.js'
 import type { Output, Sequence, SequenceOptions } from './sequence.js'
 import type { HiddenState, OutputRow } from './step-outputs.js'
 
@@ -34,9 +34,11 @@ export class EngineSequence implements Sequence, History {
   slot = -1
   /** Slot of the sequence it was forked from, until its own is filled; −1 for none. */
   source = -1
+  /** Its KV, packed, while it has no slot but had one; null otherwise. */
+  aside: Float32Array | null = null
   /** Whether it was opened with a prompt rather than forked. */
   readonly opened: boolean
-  #shared: KvSnapshot | null
+  #shared: SharedPrompt | null
   #output: OutputRow | null = null
   #waiter: Waiter | null = null
   #promise: Promise<Output> | null = null
@@ -61,7 +63,7 @@ export class EngineSequence implements Sequence, History {
 
   get isClosed (): boolean { return this.#closed }
   /** The prompt that it shares with the other candidates of its request; null where it holds all its KV itself. */
-  get shared (): KvSnapshot | null { return this.#shared }
+  get shared (): SharedPrompt | null { return this.#shared }
   /** What its slot holds, or will hold: all that has KV but a shared prompt. */
   get held (): History {
     const from = this.#shared?.length ?? 0
@@ -136,7 +138,7 @@ export class EngineSequence implements Sequence, History {
   }
 
   /** Goes on after a prompt whose KV is elsewhere. @param prompt all positions so far; held for this sequence already */
-  share (prompt: KvSnapshot): void { this.#shared = prompt }
+  share (prompt: SharedPrompt): void { this.#shared = prompt }
 
   /** Takes over KV that was computed elsewhere: the first `length` positions of a prompt, all run in chunks. */
   adopt (length: number): void {

@@ -7,17 +7,17 @@ import type { Session } from '../runtime/session.js'
 import type { RunShape } from '../models/run-shape.js'
 import { RunFeeds, type PartInputs, type RunInputs } from './batch.js'
 import { EngineSequence, type SequenceHost } from './engine-sequence.js'
-import type { KvSnapshot } from './kv-cache.js'
+import { kvBytesPerToken, type SharedPrompt } from './kv-cache.js'
 import { mostRowsPerRun, nextRun, planChunks, planParts, type ChunkRun, type DecodePart, type DecodeRun, type Run } from './plan.js'
 import { ReservationQueue, type Need, type Reservation } from './reservation.js'
 import { Seating, type SeatingOptions } from './seating.js'
 import type { Sequence, SequenceOptions, SequenceSource } from './sequence.js'
 import { OutputRow, StepOutputs } from './step-outputs.js'
-import { chunkBudget, takeTurns } from './turns.js'
+import { chunkBudget, fewRowed, takeTurns } from './turns.js'
 
 export interface EngineOptions extends SeatingOptions {
-  /** Tokens of KV that requests may reserve together. */
-  readonly maxKvTokens: number
+  /** Bytes of KV that requests may reserve together. */
+  readonly kvCacheBytes: number
   /** Prompt tokens read in one step. */
   readonly prefillTokensPerStep: number
   /** Requests that may wait for a reservation. */
@@ -75,7 +75,7 @@ export class Engine implements SequenceSource, SequenceHost {
     this.#seating = new Seating(model.config, options)
     this.#feeds = new RunFeeds(model.config, options.contextLength)
     this.#outputs = new StepOutputs(model.config, this.#seating.count + options.prefillTokensPerStep, Math.max(mostRowsPerRun, options.prefillTokensPerStep + 1))
-    this.#reservations = new ReservationQueue(options)
+    this.#reservations = new ReservationQueue({ contextLength: options.contextLength, maxQueued: options.maxQueued, maxTokens: Math.floor(options.kvCacheBytes / kvBytesPerToken(model.config)), bytesPerToken: kvBytesPerToken(model.config) })
   }
 
   /**
@@ -100,19 +100,25 @@ export class Engine implements SequenceSource, SequenceHost {
     return queryHeads > kvHeads && fanOut >= leastShared.fanOut && promptTokens >= leastShared.promptTokens && fanOut * promptTokens >= leastShared.product
   }
 
+  /** What a request's sequences can grow by, tokens each, if it is alone: at least 0. */
+  roomPerSequence (sequences: number, promptTokens: number): number {
+    return this.#reservations.roomPerSequence(sequences, promptTokens, this.sharesPrompt(sequences, promptTokens))
+  }
+
   /** Waits for room for a request's whole fan-out; see ReservationQueue. */
   reserve (need: Need, signal?: AbortSignal): Promise<Reservation> {
     return this.#reservations.reserve(need, signal)
   }
 
   /** The engine at this moment. */
-  stats (): { sequences: number, waitingRequests: number, runningRequests: number, kvTokens: number, cachedKvTokens: number } {
+  stats (): { sequences: number, waitingRequests: number, runningRequests: number, kvTokens: number, kvBytesPerToken: number, prefixCacheBytes: number } {
     return {
       sequences: this.#seating.open.size,
       waitingRequests: this.#reservations.waiting,
       runningRequests: this.#reservations.running,
       kvTokens: this.#seating.kvTokens,
-      cachedKvTokens: this.#seating.cachedKvTokens
+      kvBytesPerToken: kvBytesPerToken(this.#model.config),
+      prefixCacheBytes: this.#seating.cachedBytes
     }
   }
 
@@ -147,7 +153,7 @@ export class Engine implements SequenceSource, SequenceHost {
   async #step (): Promise<void> {
     const started = performance.now()
     this.#outputs.begin()
-    for (const sequence of [...this.#waiting]) if (sequence.slot < 0) this.#seat(sequence)
+    this.#seat()
     // A sequence may be closed while a run of the step is in flight: each run looks at what is still wanted.
     const { decode, chunks } = this.#plan()
     for (let parts = this.#stillWanted(decode); parts.length > 0;) {
@@ -160,15 +166,21 @@ export class Engine implements SequenceSource, SequenceHost {
     this.counters.stepMs += performance.now() - started
   }
 
-  #seat (sequence: EngineSequence): void {
-    if (this.#seating.seat(sequence)) return
-    this.#waiting.delete(sequence)
-    sequence.fail(new Error(`all ${this.#seating.count} slots are taken: more sequences are open than were reserved`))
+  /** Seats who waits, as far as there are slots: idle sequences yield theirs, and searches to those with few rows. The others wait on. */
+  #seat (): void {
+    const unseated = [...this.#waiting].filter(sequence => sequence.slot < 0)
+    if (unseated.length === 0) return
+    const isFew = fewRowed(this.#waiting, sequence => sequence.request)
+    for (const sequence of unseated) {
+      if (this.#seating.seat(sequence, seated => !this.#waiting.has(seated))) continue
+      if (isFew(sequence)) this.#seating.seat(sequence, seated => !isFew(seated))
+    }
   }
 
   #plan (): { decode: DecodePart[], chunks: ChunkRun[] } {
     const seated = [...this.#waiting].filter(sequence => sequence.slot >= 0)
-    const { rows, beside } = takeTurns(seated.filter(sequence => sequence.runsAlone), sequence => sequence.request)
+    const alone = seated.filter(sequence => sequence.runsAlone)
+    const { rows, beside } = takeTurns(alone, fewRowed(alone, sequence => sequence.request))
     const chunks = seated.filter(sequence => !sequence.runsAlone).map(sequence => ({ slot: sequence.slot, count: sequence.pending }))
     const usual = this.#options.prefillTokensPerStep
     return { decode: this.#planParts(rows), chunks: planChunks(chunks, beside ? chunkBudget(rows.length, usual) : usual) }
@@ -176,16 +188,19 @@ export class Engine implements SequenceSource, SequenceHost {
 
   /** Rows that hold all their KV themselves run together; those that share a prompt, with the ones that have as many positions of their own. */
   #planParts (rows: readonly EngineSequence[]): DecodePart[] {
-    const groups = new Map<KvSnapshot | null, Map<number, number[]>>()
-    for (const { shared, slot, heldLength } of rows) {
-      const lengths = groups.get(shared) ?? new Map<number, number[]>()
-      groups.set(shared, lengths)
-      const length = shared ? heldLength : 0
-      lengths.set(length, [...lengths.get(length) ?? [], slot])
+    const groups = new Map<SharedPrompt | null, Map<number, EngineSequence[]>>()
+    for (const row of rows) {
+      const lengths = groups.get(row.shared) ?? new Map<number, EngineSequence[]>()
+      groups.set(row.shared, lengths)
+      const length = row.shared ? row.heldLength : 0
+      lengths.set(length, [...lengths.get(length) ?? [], row])
     }
-    return [...groups].flatMap(([shared, lengths]) => [...lengths].flatMap(([length, slots]) => {
-      const canRide = (slot: number): boolean => shared ? this.#seating.nextPosition(slot) <= length : this.#seating.nextPosition(slot) < this.contextLength
-      return planParts(slots.sort((a, b) => a - b), canRide, shared)
+    for (const lengths of groups.values()) for (const group of lengths.values()) this.#seating.gather(group)
+    // A slot that is wanted in one part must not be written in another.
+    const wanted = new Set(rows.map(row => row.slot))
+    return [...groups].flatMap(([shared, lengths]) => [...lengths].flatMap(([length, group]) => {
+      const canRide = (slot: number): boolean => !wanted.has(slot) && (shared ? this.#seating.nextPosition(slot) <= length : this.#seating.nextPosition(slot) < this.contextLength)
+      return planParts(group.map(row => row.slot).sort((a, b) => a - b), canRide, shared)
     }))
   }
 

@@ -10,11 +10,14 @@ import { Tensor } from '../runtime/tensor.js'
 /** Slots per slab: also the largest decode batch. */
 export const slotsPerSlab = 32
 
+/** Bytes of keys and values of one position. */
+export const kvBytesPerToken = ({ layers, kvHeads, headSize }: DecoderConfig): number => 2 * layers * kvHeads * headSize * Float32Array.BYTES_PER_ELEMENT
+
 /** Tensors over a part's range of slots, by graph name: `past_*` to feed and, the same memory, `present_*` to fetch. */
 export interface KvViews { readonly past: ReadonlyMap<string, Tensor>, readonly present: ReadonlyMap<string, Tensor> }
 
-/** KV of the first positions of a sequence, outside the slots. Whoever keeps it holds it; its memory goes with the last holder. */
-export class KvSnapshot {
+/** KV of a prompt that rows share, as the shared-prefix graph reads it. Whoever uses it holds it; its memory goes with the last holder. */
+export class SharedPrompt {
   readonly length: number
   /** [kv heads, length, head size] per layer: keys of all, then values of all. */
   readonly tensors: readonly Tensor[]
@@ -24,8 +27,6 @@ export class KvSnapshot {
     this.length = length
     this.tensors = tensors
   }
-
-  get sizeBytes (): number { return this.tensors.reduce((sum, tensor) => sum + tensor.sizeBytes, 0) }
 
   hold (): this {
     this.#holders++
@@ -110,22 +111,37 @@ export class KvCache {
     }
   }
 
-  /** A copy of a slot's first positions, outside the slots and no larger than they are. Held once. */
-  snapshot (slot: number, length: number): KvSnapshot {
+  /** A copy of a slot's first positions that rows can share. Held once. */
+  sharedPrompt (slot: number, length: number): SharedPrompt {
     const { kvHeads, headSize } = this.#config
-    const snapshot = new KvSnapshot(length, this.#buffers(slot).map(() => Tensor.allocate('float32', [kvHeads, length, headSize])))
-    this.#eachHead(slot, snapshot, (data, row, copy, head) => { copy.set(data.subarray(row * headSize, (row + length) * headSize), head * length * headSize) })
-    return snapshot
+    const prompt = new SharedPrompt(length, this.#buffers(slot).map(() => Tensor.allocate('float32', [kvHeads, length, headSize])))
+    this.#eachHead(slot, (data, row, buffer, head) => { (prompt.tensors[buffer]!.data as Float32Array).set(data.subarray(row * headSize, (row + length) * headSize), head * length * headSize) })
+    return prompt
   }
 
-  /** Writes positions [start, end) of a snapshot into a slot. */
-  restore (snapshot: KvSnapshot, slot: number, start: number, end: number): void {
-    if (start >= end) return
-    const { headSize } = this.#config
-    this.#eachHead(slot, snapshot, (data, row, copy, head) => {
-      const first = head * snapshot.length
-      data.set(copy.subarray((first + start) * headSize, (first + end) * headSize), (row + start) * headSize)
+  /** Positions [start, end) of a slot, packed: [2 · layers, kv heads, end − start, head size]. */
+  read (slot: number, start: number, end: number): Float32Array {
+    const { kvHeads, headSize, layers } = this.#config
+    const size = (end - start) * headSize
+    const packed = new Float32Array(2 * layers * kvHeads * size)
+    this.#eachHead(slot, (data, row, buffer, head) => { packed.set(data.subarray((row + start) * headSize, (row + end) * headSize), (buffer * kvHeads + head) * size) })
+    return packed
+  }
+
+  /** Writes the first `count` positions of what `read` gave to a slot, from position `start` on. */
+  write (slot: number, start: number, packed: Float32Array, count: number): void {
+    const { kvHeads, headSize, layers } = this.#config
+    const size = packed.length / (2 * layers * kvHeads)
+    this.#eachHead(slot, (data, row, buffer, head) => {
+      const first = (buffer * kvHeads + head) * size
+      data.set(packed.subarray(first, first + count * headSize), (row + start) * headSize)
     })
+  }
+
+  /** Gives the memory of a free slot back to the system, where the system takes it. */
+  discard (slot: number): void {
+    const first = slot % slotsPerSlab * this.#slotSize
+    for (const buffer of this.#buffers(slot)) buffer.discard(first, this.#slotSize)
   }
 
   /** A slot's slab: keys of all layers, then values of all. */
@@ -134,13 +150,11 @@ export class KvCache {
     return [...keys, ...values]
   }
 
-  /** Visits a slot's first row of each head in each buffer, with the snapshot's tensor beside it. */
-  #eachHead (slot: number, { tensors }: KvSnapshot, visit: (data: Float32Array, row: number, copy: Float32Array, head: number) => void): void {
+  /** Visits a slot's first row of each head in each buffer. */
+  #eachHead (slot: number, visit: (data: Float32Array, row: number, buffer: number, head: number) => void): void {
     const { kvHeads } = this.#config
-    for (const [index, tensor] of this.#buffers(slot).entries()) {
-      for (let head = 0; head < kvHeads; head++) {
-        visit(tensor.data as Float32Array, (slot % slotsPerSlab * kvHeads + head) * this.capacity, tensors[index]!.data as Float32Array, head)
-      }
+    for (const [buffer, tensor] of this.#buffers(slot).entries()) {
+      for (let head = 0; head < kvHeads; head++) visit(tensor.data as Float32Array, (slot % slotsPerSlab * kvHeads + head) * this.capacity, buffer, head)
     }
   }
 

@@ -3,12 +3,12 @@
  * chunks. Knows slots and counts, no tokens.
  */
 import type { RunShape } from '../models/run-shape.js'
-import { slotsPerSlab, type KvSnapshot } from './kv-cache.js'
+import { slotsPerSlab, type SharedPrompt } from './kv-cache.js'
 
 /** Rows of a decode run in neighbouring slots. */
 export interface DecodePart {
   /** The prompt that all wanted rows share, with as many positions of their own each; null where they hold all their KV themselves. */
-  readonly shared: KvSnapshot | null
+  readonly shared: SharedPrompt | null
   /** First slot. */
   readonly slot: number
   /** Slots in the part, those between the wanted ones included: they ride along and write where they will write again. */
@@ -42,7 +42,7 @@ const runCostInRows = 4
  * @param slots wanted, ascending
  * @param canRide whether a slot that is not wanted may be in a part
  */
-export function planParts (slots: readonly number[], canRide: (slot: number) => boolean, shared: KvSnapshot | null = null): DecodePart[] {
+export function planParts (slots: readonly number[], canRide: (slot: number) => boolean, shared: SharedPrompt | null = null): DecodePart[] {
   const parts: DecodePart[] = []
   let start = 0
   for (let i = 1; i <= slots.length; i++) {

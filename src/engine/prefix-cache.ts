@@ -1,62 +1,83 @@
 /**
- * Prompts whose KV is kept after their request, least recently used first to go. Finds the longest that a new prompt begins
- * with, by equality of tokens, among those of the same salt. Knows no slots: what it keeps lies outside them.
+ * KV of prompts after their request, in blocks: a block is found by the one before it and its own tokens, so prompts that begin alike keep their
+ * beginning once. The block unused longest goes first, and none before those that follow it. Tokens are compared, not hashed, among prompts of the same
+ * salt. Knows no slots: what it keeps lies outside them.
  */
 import { LRUCache } from 'lru-cache'
 import { coveredLength, type History } from './history.js'
-import type { KvSnapshot } from './kv-cache.js'
 
-interface CachedPrompt extends History { readonly salt: string, readonly kv: KvSnapshot }
+/** Tokens of a block: what is left of a prompt is read again, at most as many. */
+export const blockTokens = 16
 
-/** Shorter prompts are read again faster than they are looked after. */
-const shortest = 8
+interface Block { readonly id: number, readonly kv: Float32Array }
+
+/** The beginning of a prompt whose KV is cached: its blocks in order. */
+export interface CachedPrefix {
+  readonly blocks: readonly Float32Array[]
+  /** Tokens they cover. */
+  readonly length: number
+}
+
+const keyOf = (before: string | number, tokens: readonly number[], start: number): string => `${before}:${tokens.slice(start, start + blockTokens).join()}`
 
 export class PrefixCache {
-  readonly #entries: LRUCache<number, CachedPrompt> | null
+  readonly #blocks: LRUCache<string, Block> | null
   #nextId = 0
 
-  /** @param maxTokens KV kept, in tokens; 0 keeps none */
-  constructor (maxTokens: number) {
-    this.#entries = maxTokens === 0 ? null : new LRUCache({ maxSize: maxTokens, sizeCalculation: prompt => prompt.runs.length, dispose: ({ kv }) => { kv.release() } })
+  /** @param maxBytes of KV kept; 0 keeps none */
+  constructor (maxBytes: number) {
+    this.#blocks = maxBytes === 0 ? null : new LRUCache({ maxSize: maxBytes, sizeCalculation: ({ kv }) => kv.byteLength })
   }
 
-  get isOn (): boolean { return this.#entries !== null }
+  get isOn (): boolean { return this.#blocks !== null }
 
-  /** Tokens of KV held. */
-  get tokens (): number { return this.#entries?.calculatedSize ?? 0 }
+  /** Bytes of KV held. */
+  get sizeBytes (): number { return this.#blocks?.calculatedSize ?? 0 }
 
   /**
-   * Keeps a prompt. An entry that it extends goes; where another entry covers it already, that one is refreshed instead.
-   * @param prompt positions that were all run in chunks
-   * @param snapshot called for the KV if it is to be kept; the cache holds what it gives
+   * Keeps a prompt's whole blocks, as far as they are not there yet.
+   * @param prompt its positions that were run in chunks count
+   * @param read gives the KV of positions [start, end)
    */
-  keep (prompt: History, salt: string, snapshot: () => KvSnapshot): void {
-    const length = prompt.runs.length
-    if (!this.#entries || length < shortest || length > this.#entries.maxSize) return
-    const tokens = prompt.tokens.slice(0, length)
-    for (const [id, entry] of [...this.#entries.entries()]) {
-      if (entry.salt !== salt) continue
-      const common = coveredLength(entry, tokens)
-      if (common === length) {
-        this.#entries.get(id)
-        return
+  keep (prompt: History, salt: string, read: (start: number, end: number) => Float32Array): void {
+    if (!this.#blocks) return
+    const keys: string[] = []
+    let before: string | number = `salt ${salt}`
+    for (let start = 0, end = coveredLength(prompt, prompt.tokens); start + blockTokens <= end; start += blockTokens) {
+      const key = keyOf(before, prompt.tokens, start)
+      let block = this.#blocks.peek(key)
+      if (!block) {
+        block = { id: this.#nextId++, kv: read(start, start + blockTokens) }
+        if ((keys.length + 1) * block.kv.byteLength > this.#blocks.maxSize) break
+        // Others go before what this one follows.
+        if (this.#blocks.calculatedSize + block.kv.byteLength > this.#blocks.maxSize) this.#refresh(keys)
+        this.#blocks.set(key, block)
       }
-      if (common === entry.runs.length) this.#entries.delete(id)
+      keys.push(key)
+      before = block.id
     }
-    this.#entries.set(this.#nextId++, { tokens, runs: prompt.runs, salt, kv: snapshot() })
+    this.#refresh(keys)
   }
 
-  /** The entry that covers most of a prompt's beginning; null where none covers any. */
-  find (tokens: readonly number[], salt: string): { kv: KvSnapshot, length: number } | null {
-    let best: { id: number, kv: KvSnapshot, length: number } | null = null
-    for (const [id, entry] of this.#entries?.entries() ?? []) {
-      if (entry.salt !== salt) continue
-      const length = coveredLength(entry, tokens)
-      if (length > (best?.length ?? 0)) best = { id, kv: entry.kv, length }
+  /** The longest cached beginning of a prompt; null where none of it is. */
+  find (tokens: readonly number[], salt: string): CachedPrefix | null {
+    const found: Array<readonly [key: string, block: Block]> = []
+    let before: string | number = `salt ${salt}`
+    for (let start = 0; start + blockTokens <= tokens.length; start += blockTokens) {
+      const key = keyOf(before, tokens, start)
+      const block = this.#blocks?.peek(key)
+      if (!block) break
+      found.push([key, block])
+      before = block.id
     }
-    if (best) this.#entries?.get(best.id)
-    return best
+    this.#refresh(found.map(([key]) => key))
+    return found.length === 0 ? null : { blocks: found.map(([, { kv }]) => kv), length: found.length * blockTokens }
   }
 
-  clear (): void { this.#entries?.clear() }
+  /** Marks a chain of blocks as used, the first last. */
+  #refresh (keys: readonly string[]): void {
+    for (const key of keys.toReversed()) this.#blocks?.get(key)
+  }
+
+  clear (): void { this.#blocks?.clear() }
 }

@@ -7,13 +7,17 @@ import { RequestError } from '../errors.js'
 export interface Need {
   /** Sequences open at the same time, at most. */
   readonly sequences: number
-  /** Tokens that each can grow to, prompt included. */
-  readonly tokensPerSequence: number
+  readonly promptTokens: number
+  /** Tokens that each sequence can grow by. */
+  readonly answerTokens: number
+  /** Whether the prompt's KV is stored once for all. */
+  readonly sharesPrompt: boolean
 }
 
 export interface Limits {
-  readonly maxSequences: number
-  readonly maxKvTokens: number
+  /** Tokens of KV that may be reserved together. */
+  readonly maxTokens: number
+  readonly bytesPerToken: number
   readonly contextLength: number
   readonly maxQueued: number
 }
@@ -22,6 +26,9 @@ export interface Reservation {
   /** Gives it back. Idempotent. */
   release (): void
 }
+
+/** Tokens of KV that a request can come to hold. */
+const tokensOf = ({ sequences, promptTokens, answerTokens, sharesPrompt }: Need): number => (sharesPrompt ? promptTokens : sequences * promptTokens) + sequences * answerTokens
 
 /** The reason of an abort, as an Error. */
 function abortError (signal: AbortSignal | undefined): Error {
@@ -33,7 +40,6 @@ interface Waiting { readonly need: Need, readonly grant: () => void }
 export class ReservationQueue {
   readonly #limits: Limits
   readonly #waiting: Waiting[] = []
-  #sequences = 0
   #tokens = 0
   #running = 0
 
@@ -62,26 +68,30 @@ export class ReservationQueue {
     }
   }
 
-  #refuse ({ sequences, tokensPerSequence }: Need): void {
-    const { maxSequences, maxKvTokens, contextLength } = this.#limits
-    if (tokensPerSequence > contextLength) throw new RequestError('context_length_exceeded', `prompt and answer together may have ${contextLength} tokens; asked for ${tokensPerSequence}`)
-    if (sequences > maxSequences) throw new RequestError('budget_exceeded', `a request may hold ${maxSequences} sequences at a time (max-sequences); this one needs ${sequences}`)
-    if (sequences * tokensPerSequence > maxKvTokens) throw new RequestError('budget_exceeded', `a request may reserve ${maxKvTokens} tokens of KV (max-kv-tokens); this one needs ${sequences} × ${tokensPerSequence}`)
+  /** What each sequence of a request can grow by, tokens, if it is alone: at least 0. */
+  roomPerSequence (sequences: number, promptTokens: number, sharesPrompt: boolean): number {
+    const room = sharesPrompt ? (this.#limits.maxTokens - promptTokens) / sequences : this.#limits.maxTokens / sequences - promptTokens
+    return Math.max(0, Math.min(Math.floor(room), this.#limits.contextLength - promptTokens))
   }
 
-  #fits ({ sequences, tokensPerSequence }: Need): boolean {
-    return this.#sequences + sequences <= this.#limits.maxSequences && this.#tokens + sequences * tokensPerSequence <= this.#limits.maxKvTokens
+  #refuse (need: Need): void {
+    const { maxTokens, bytesPerToken, contextLength } = this.#limits
+    const { sequences, promptTokens, answerTokens, sharesPrompt } = need
+    if (promptTokens + answerTokens > contextLength) throw new RequestError('context_length_exceeded', `prompt and answer together may have ${contextLength} tokens; asked for ${promptTokens + answerTokens}`)
+    if (tokensOf(need) <= maxTokens) return
+    const sum = sharesPrompt ? `${promptTokens} + ${sequences} × ${answerTokens}` : `${sequences} × ${promptTokens + answerTokens}`
+    throw new RequestError('budget_exceeded', `a request may reserve ${maxTokens} tokens of KV, ${bytesPerToken} bytes each (kv-cache-bytes); this one needs ${sum} = ${tokensOf(need)}`)
   }
 
-  #take ({ sequences, tokensPerSequence }: Need): void {
-    this.#sequences += sequences
-    this.#tokens += sequences * tokensPerSequence
+  #fits (need: Need): boolean { return this.#tokens + tokensOf(need) <= this.#limits.maxTokens }
+
+  #take (need: Need): void {
+    this.#tokens += tokensOf(need)
     this.#running++
   }
 
-  #give ({ sequences, tokensPerSequence }: Need): void {
-    this.#sequences -= sequences
-    this.#tokens -= sequences * tokensPerSequence
+  #give (need: Need): void {
+    this.#tokens -= tokensOf(need)
     this.#running--
     this.#grantNext()
   }

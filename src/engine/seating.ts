@@ -1,28 +1,36 @@
 /**
- * Who sits where: gives sequences slots with all the KV that is there for them already, shares prompts between the candidates of one request, keeps
- * what a sequence leaves behind for later ones. Changes seats only between runs. Knows no runs and no outputs.
+ * Who sits where: gives sequences slots with all the KV that is there for them already, moves out what sits idle when none is free, shares prompts between the
+ * candidates of one request, keeps what a sequence leaves behind for later ones. Changes seats only between runs. Knows no runs and no outputs.
  */
 import type { DecoderConfig } from '../models/decoder-config.js'
 import type { EngineSequence } from './engine-sequence.js'
-import { chunkRun, coveredLength } from './history.js'
-import { KvCache, slotsPerSlab, type KvSnapshot, type KvViews } from './kv-cache.js'
-import { PrefixCache } from './prefix-cache.js'
+import { coveredLength, type History } from './history.js'
+import { KvCache, slotsPerSlab, type KvViews, type SharedPrompt } from './kv-cache.js'
+import { PrefixCache, type CachedPrefix } from './prefix-cache.js'
 import { SlotTable } from './slots.js'
 
 export interface SeatingOptions {
   /** Longest sequence, tokens. */
   readonly contextLength: number
-  /** Sequences that hold KV at the same time. */
+  /** Sequences that can run at the same time; more can be open. */
   readonly maxSequences: number
-  /** Tokens of KV kept for later prompts; 0 turns the prefix cache off. */
-  readonly prefixCacheTokens: number
+  /** Bytes of KV kept for later prompts; 0 turns the prefix cache off. */
+  readonly prefixCacheBytes: number
 }
 
-/** KV of the beginning of a prompt: a snapshot, or a slot. */
-interface Found { readonly from: number | KvSnapshot, readonly length: number }
+/** KV of a sequence's first positions, and where it is: a slot, or packed outside of them. */
+interface Found { readonly from: number | Float32Array | CachedPrefix, readonly length: number }
 
 /** A match must leave two positions of the prompt to run, for the last one's logits in a chunk. */
 const leastLeft = 2
+
+/** A free slot keeps the memory of at most as many tokens for whoever comes next. */
+const mostLeftTokens = 512
+
+/** Seats changed in a step only to bring rows together, at most: copies are short, but a step waits for them. */
+const mostMoves = 4
+
+const nothing: History = { tokens: [], runs: [] }
 
 export class Seating {
   /** Slots there are. */
@@ -34,27 +42,28 @@ export class Seating {
   readonly #open = new Set<EngineSequence>()
   readonly #owners: Array<EngineSequence | null>
 
-  constructor (config: DecoderConfig, { contextLength, maxSequences, prefixCacheTokens }: SeatingOptions) {
+  constructor (config: DecoderConfig, { contextLength, maxSequences, prefixCacheBytes }: SeatingOptions) {
     this.count = Math.ceil(maxSequences / slotsPerSlab) * slotsPerSlab
     this.#kv = new KvCache(config, contextLength)
     this.#slots = new SlotTable(this.count)
-    this.#prefixCache = new PrefixCache(prefixCacheTokens)
+    this.#prefixCache = new PrefixCache(prefixCacheBytes)
     this.#owners = new Array<EngineSequence | null>(this.count).fill(null)
   }
 
   get open (): ReadonlySet<EngineSequence> { return this.#open }
   /** Tokens whose KV open sequences hold, a shared prompt counted once. */
   get kvTokens (): number {
-    const shared = new Set<KvSnapshot>()
+    const shared = new Set<SharedPrompt>()
     let tokens = 0
-    for (const { slot, shared: prompt, heldLength } of this.#open) {
-      if (slot >= 0) tokens += heldLength
+    for (const { slot, aside, shared: prompt, heldLength } of this.#open) {
+      if (slot >= 0 || aside) tokens += heldLength
       if (prompt) shared.add(prompt)
     }
     return [...shared].reduce((sum, { length }) => sum + length, tokens)
   }
 
-  get cachedKvTokens (): number { return this.#prefixCache.tokens }
+  /** Bytes of KV kept for later prompts. */
+  get cachedBytes (): number { return this.#prefixCache.sizeBytes }
 
   owner (slot: number): EngineSequence | null { return this.#owners[slot] ?? null }
 
@@ -71,33 +80,53 @@ export class Seating {
   /** A fork waits with its parent's slot pinned until it is seated itself. */
   addFork (parent: EngineSequence, child: EngineSequence): void {
     this.#open.add(child)
+    child.aside = parent.aside
     const source = parent.slot >= 0 ? parent.slot : parent.source
     if (source < 0 || child.heldLength === 0) return
     child.source = source
     this.#slots.pin(source)
   }
 
-  /** Gives a sequence a slot with all the KV that is there for it already. @returns whether one was free */
-  seat (sequence: EngineSequence): boolean {
-    const known: Found | null = sequence.source >= 0 ? { from: sequence.source, length: sequence.heldLength } : sequence.computed === 0 ? this.#findPrefix(sequence) : null
-    const seat = this.#slots.take(sequence.held)
-    if (!seat) return false
+  /**
+   * Gives a sequence a slot with all the KV that is there for it already.
+   * @param mayYield whether a seated sequence may be moved out for it
+   * @returns whether there was one
+   */
+  seat (sequence: EngineSequence, mayYield: (seated: EngineSequence) => boolean): boolean {
+    if (!this.#slots.hasFree && !this.#moveOut(mayYield)) return false
+    const known = this.#known(sequence)
+    const seat = this.#slots.take(sequence.held)!
     sequence.slot = seat.slot
     this.#owners[seat.slot] = sequence
     if (!known) return true
-    const there = Math.min(seat.length, known.length)
-    if (typeof known.from === 'number') this.#kv.copy(known.from, seat.slot, there, known.length)
-    else this.#kv.restore(known.from, seat.slot, there, known.length)
+    this.#fill(seat.slot, known, Math.min(seat.length, known.length))
     if (sequence.computed === 0) sequence.adopt(known.length)
     this.#dropSource(sequence)
+    sequence.aside = null
     return true
   }
 
   /** Moves a prompt out of its slot to where candidates share it; the slot goes on with what follows. */
   share (sequence: EngineSequence): void {
-    const prompt = this.#kv.snapshot(sequence.slot, sequence.computed)
-    this.#prefixCache.keep(sequence, sequence.salt, () => prompt.hold())
-    sequence.share(prompt)
+    this.#keepPrompt(sequence)
+    sequence.share(this.#kv.sharedPrompt(sequence.slot, sequence.computed))
+  }
+
+  /** Brings sequences that run together closer together: while there are free slots between theirs, the last one moves there. */
+  gather (sequences: readonly EngineSequence[]): void {
+    const bySlot = [...sequences].sort((a, b) => a.slot - b.slot)
+    for (let moves = 0; moves < mostMoves; moves++) {
+      const last = bySlot.pop()
+      if (!last || bySlot.length === 0) return
+      const { slot } = last
+      const gap = this.#slots.firstFree(bySlot[0]!.slot, slot)
+      if (gap === null || this.#slots.pins(slot) > 0) return
+      this.#kv.copy(slot, gap, 0, last.heldLength)
+      this.#slots.takeSlot(gap)
+      this.#vacate(last, last.held)
+      last.slot = gap
+      this.#owners[gap] = last
+    }
   }
 
   /** Takes a closed sequence's seat away; its prompt stays cached. */
@@ -106,18 +135,62 @@ export class Seating {
     this.#dropSource(sequence)
     const { slot, held, shared } = sequence
     if (slot >= 0) {
-      this.#owners[slot] = null
-      this.#slots.free(slot, held)
       if (sequence.opened && !shared) this.#keepPrompt(sequence)
+      const keeps = held.runs.length <= mostLeftTokens
+      this.#vacate(sequence, keeps ? held : nothing)
+      if (!keeps && this.#slots.pins(slot) === 0) this.#kv.discard(slot)
     }
+    sequence.aside = null
     shared?.release()
   }
 
-  #keepPrompt ({ tokens, runs, salt, slot }: EngineSequence): void {
-    // Only positions run in chunks can stand in for a prompt's.
-    const end = runs.findIndex(run => run !== chunkRun)
-    const prompt = { tokens, runs: end < 0 ? runs : runs.slice(0, end) }
-    this.#prefixCache.keep(prompt, salt, () => this.#kv.snapshot(slot, prompt.runs.length))
+  #vacate (sequence: EngineSequence, residue: History): void {
+    this.#owners[sequence.slot] = null
+    this.#slots.free(sequence.slot, residue)
+    sequence.slot = -1
+  }
+
+  /** What there is of a sequence's KV outside its slot. */
+  #known (sequence: EngineSequence): Found | null {
+    if (sequence.aside) return { from: sequence.aside, length: sequence.heldLength }
+    if (sequence.source >= 0) return { from: sequence.source, length: sequence.heldLength }
+    return sequence.computed === 0 ? this.#findPrefix(sequence) : null
+  }
+
+  /** Writes positions [start, length) of what is known into a slot. */
+  #fill (slot: number, { from, length }: Found, start: number): void {
+    if (typeof from === 'number') this.#kv.copy(from, slot, start, length)
+    else if (from instanceof Float32Array) this.#kv.write(slot, 0, from, length)
+    else {
+      const blockTokens = from.length / from.blocks.length
+      for (const [index, block] of from.blocks.entries()) {
+        const first = index * blockTokens
+        if (first + blockTokens > start && first < length) this.#kv.write(slot, first, block, Math.min(blockTokens, length - first))
+      }
+    }
+  }
+
+  /** Frees a slot by packing what is in it: KV of a sequence that may yield, or what only forks still wait to copy. */
+  #moveOut (mayYield: (seated: EngineSequence) => boolean): boolean {
+    const slot = this.#owners.findLastIndex((owner, at) => owner ? mayYield(owner) : this.#slots.pins(at) > 0)
+    if (slot < 0) return false
+    const owner = this.#owners[slot]
+    const forks = [...this.#open].filter(sequence => sequence.source === slot)
+    const aside = this.#kv.read(slot, 0, Math.max(owner?.heldLength ?? 0, ...forks.map(fork => fork.heldLength)))
+    for (const fork of forks) {
+      this.#dropSource(fork)
+      fork.aside = aside
+    }
+    if (owner) {
+      owner.aside = aside
+      this.#vacate(owner, nothing)
+    }
+    return true
+  }
+
+  #keepPrompt (sequence: EngineSequence): void {
+    const { slot } = sequence
+    this.#prefixCache.keep(sequence, sequence.salt, (start, end) => this.#kv.read(slot, start, end))
   }
 
   #dropSource (sequence: EngineSequence): void {
@@ -131,7 +204,7 @@ export class Seating {
     if (!this.#prefixCache.isOn) return null
     const limit = Math.min(sequence.tokens.length - leastLeft, sequence.poolFrom)
     const cached = this.#prefixCache.find(sequence.tokens, sequence.salt)
-    let best: Found | null = cached && { from: cached.kv, length: cached.length }
+    let best: Found | null = cached && { from: cached, length: cached.length }
     for (const other of this.#open) {
       if (other.slot < 0 || other.shared || other === sequence || other.salt !== sequence.salt) continue
       const length = coveredLength(other, sequence.tokens)
@@ -148,6 +221,9 @@ export class Seating {
       if (owner && (owner.slot !== slot || !this.#open.has(owner))) throw new Error(`slot ${slot} is owned by a sequence that is closed or elsewhere`)
       const forks = [...this.#open].filter(sequence => sequence.source === slot).length
       if (forks !== this.#slots.pins(slot)) throw new Error(`slot ${slot} has ${this.#slots.pins(slot)} pins for ${forks} forks`)
+    }
+    for (const { slot, source, aside } of this.#open) {
+      if (aside && (slot >= 0 || source >= 0)) throw new Error(`a sequence was moved out and ${slot >= 0 ? `sits in slot ${slot}` : `waits for a copy of slot ${source}`}`)
     }
   }
 

@@ -27,6 +27,15 @@ export class SlotTable {
     return this.#residue[slot]?.runs.length ?? null
   }
 
+  /** Whether `take` would give one. */
+  get hasFree (): boolean { return this.firstFree(0, this.count) !== null }
+
+  /** The lowest slot in [start, end) that can be taken; null where there is none. */
+  firstFree (start: number, end: number): number | null {
+    for (let slot = start; slot < end; slot++) if (this.#residue[slot] !== null && this.#pins[slot] === 0) return slot
+    return null
+  }
+
   pin (slot: number): void { this.#pins[slot]!++ }
   unpin (slot: number): void { this.#pins[slot]!-- }
   pins (slot: number): number { return this.#pins[slot]! }
@@ -47,6 +56,9 @@ export class SlotTable {
     if (best) this.#residue[best.slot] = null
     return best
   }
+
+  /** Takes a slot that is free, whatever it holds. */
+  takeSlot (slot: number): void { this.#residue[slot] = null }
 
   /** Gives a slot back with what it holds. */
   free (slot: number, residue: History): void { this.#residue[slot] = residue }

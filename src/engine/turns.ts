@@ -12,16 +12,19 @@ const chunkTokensBesideFew = 32
 /** Prompt tokens per row of it: a step of many rows is long already. */
 const chunkTokensPerRow = 2
 
+/** Tells for each of some rows that wait whether its request has few of them. @param requestOf what a row belongs to */
+export function fewRowed<Row> (rows: Iterable<Row>, requestOf: (row: Row) => unknown): (row: Row) => boolean {
+  const counts = new Map<unknown, number>()
+  for (const row of rows) counts.set(requestOf(row), (counts.get(requestOf(row)) ?? 0) + 1)
+  return row => (counts.get(requestOf(row)) ?? 0) <= fewRows
+}
+
 /**
  * The rows to run now.
  * @param rows all that wait, those that have waited longest first
- * @param requestOf what a row belongs to
- * @returns rows in their order, and whether somebody with few rows is among them
+ * @returns rows in their order, and whether one whose request has few is among them
  */
-export function takeTurns<Row> (rows: readonly Row[], requestOf: (row: Row) => unknown): { rows: readonly Row[], beside: boolean } {
-  const counts = new Map<unknown, number>()
-  for (const row of rows) counts.set(requestOf(row), (counts.get(requestOf(row)) ?? 0) + 1)
-  const isFew = (row: Row): boolean => counts.get(requestOf(row))! <= fewRows
+export function takeTurns<Row> (rows: readonly Row[], isFew: (row: Row) => boolean): { rows: readonly Row[], beside: boolean } {
   const beside = rows.some(isFew)
   let left = beside ? rowsBesideFew : Infinity
   return { rows: rows.filter(row => isFew(row) || left-- > 0), beside }

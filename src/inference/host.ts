@@ -28,8 +28,8 @@ export async function createHost (config: Config, onProgress: (message: string) 
   const engine = new Engine(model, {
     contextLength: model.contextLength,
     maxSequences: config.maxSequences,
-    maxKvTokens: config.maxKvTokens,
-    prefixCacheTokens: config.prefixCacheTokens,
+    kvCacheBytes: config.kvCacheBytes,
+    prefixCacheBytes: config.prefixCacheBytes,
     prefillTokensPerStep: config.prefillTokensPerStep,
     maxQueued: config.maxQueuedRequests
   })

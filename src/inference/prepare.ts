@@ -56,11 +56,11 @@ function answerLength (host: Host, request: GenerateRequest, prompt: Prompt): nu
   const grown = answersGrown(alignment, n)
   // A reward may read an end token after the last one.
   const room = host.model.contextLength - prompt.tokens.length - (alignment ? 1 : 0)
-  const kvRoom = Math.floor(host.config.maxKvTokens / fanOut(alignment, n)) - prompt.tokens.length
+  const kvRoom = host.engine.roomPerSequence(fanOut(alignment, n), prompt.tokens.length) - (alignment ? 1 : 0)
   if (asked === null) {
     const most = Math.min(room, Math.floor(ceiling / grown), kvRoom)
     if (most >= 1) return most
-    throw new RequestError('budget_exceeded', `${fanOut(alignment, n)} sequences with a prompt of ${prompt.tokens.length} tokens leave no room for an answer: requests may reserve ${host.config.maxKvTokens} tokens of KV (max-kv-tokens) and generate ${ceiling} (max-tokens-per-request)`, { param: 'alignment' })
+    throw new RequestError('budget_exceeded', `${fanOut(alignment, n)} sequences with a prompt of ${prompt.tokens.length} tokens leave no room for an answer: requests may reserve ${host.config.kvCacheBytes} bytes of KV (kv-cache-bytes) and generate ${ceiling} (max-tokens-per-request)`, { param: 'alignment' })
   }
   if (asked > room) throw new RequestError('context_length_exceeded', `This model's context length is ${host.model.contextLength} tokens; the messages have ${prompt.tokens.length} and max_tokens asks for ${asked}`, { param: 'max_tokens' })
   if (grown * asked > ceiling) throw new RequestError('budget_exceeded', `a request may generate ${ceiling} tokens (max-tokens-per-request); this one asks for ${grown} × ${asked} = ${grown * asked}`, { param: 'max_tokens' })
@@ -71,6 +71,17 @@ function checkTokens (host: Host, tokens: readonly number[], param: string): voi
   const size = host.model.tokenizer.vocabularySize
   const bad = tokens.find(token => !Number.isInteger(token) || token < 0 || token >= size)
   if (bad !== undefined) throw new RequestError('invalid_request', `'${param}' must hold token ids from 0 to ${size - 1}; got ${bad}`, { param })
+}
+
+/** Heads that read an end token fork what they score, and one more token is fed to score than is returned. */
+function needOf ({ model, engine }: Host, wide: number, reward: ResolvedScorer | null, prompt: Prompt, maxTokens: number): Need {
+  const promptTokens = prompt.tokens.length
+  return {
+    sequences: wide * (reward?.forks === true ? 2 : 1),
+    promptTokens,
+    answerTokens: Math.min(model.contextLength - promptTokens, maxTokens + 1),
+    sharesPrompt: engine.sharesPrompt(wide, promptTokens)
+  }
 }
 
 /** Checks and prepares a request. @throws RequestError for whatever the caller can mend */
@@ -91,7 +102,6 @@ export function prepare (host: Host, request: GenerateRequest): PreparedRequest 
     sampling: { ...sampling, maxTokens },
     seed: request.seed ?? randomInt(2 ** 48 - 1),
     cacheSalt: request.cacheSalt,
-    // Heads that read an end token fork what they score.
-    need: { sequences: fanOut(alignment, n) * (reward?.forks === true ? 2 : 1), tokensPerSequence: Math.min(host.model.contextLength, prompt.tokens.length + maxTokens + 1) }
+    need: needOf(host, fanOut(alignment, n), reward, prompt, maxTokens)
   }
 }

@@ -90,8 +90,9 @@ export interface EngineStats {
   readonly runningRequests: number
   /** Tokens whose KV is held by open sequences. */
   readonly kvTokens: number
-  /** Tokens whose KV is held by the prefix cache only. */
-  readonly cachedKvTokens: number
+  readonly kvBytesPerToken: number
+  /** Bytes of KV kept for later prompts. */
+  readonly prefixCacheBytes: number
 }
 
 /** Main thread → inference thread. */

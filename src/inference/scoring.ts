@@ -18,7 +18,7 @@ export async function score (host: Host, request: ScoreRequest, signal: AbortSig
   if (prompt.tokens.length + longest >= model.contextLength) {
     throw new RequestError('context_length_exceeded', `This model's context length is ${model.contextLength} tokens; the messages have ${prompt.tokens.length} and the longest answer ${longest}`, { param: 'answers' })
   }
-  const reservation = await engine.reserve({ sequences: answers.length * (forks ? 2 : 1), tokensPerSequence: prompt.tokens.length + longest + 1 }, signal)
+  const reservation = await engine.reserve({ sequences: answers.length * (forks ? 2 : 1), promptTokens: prompt.tokens.length, answerTokens: longest + 1, sharesPrompt: false }, signal)
   const sequences = answers.map(answer => engine.open([...prompt.tokens, ...answer.tokens], { layers: scorer.layers, poolFrom: prompt.tokens.length, signal }))
   try {
     const read = await Promise.all(answers.map(async ({ text, tokens }, index): Promise<Answer> => {

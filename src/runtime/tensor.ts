@@ -1,6 +1,7 @@
 /** Tensors in memory that ONNX Runtime reads and writes in place. Knows no sessions. */
 import koffi from 'koffi'
 import { check, created, loadOnnxRuntime, type Pointer } from './library.js'
+import { discardPages } from './pages.js'
 
 export type DataType = 'float32' | 'uint8' | 'int8' | 'int32' | 'int64'
 export type MemoryKind = 'cpu' | 'cuda' | 'webgpu'
@@ -64,6 +65,12 @@ export class Tensor {
   view (elementOffset: number, dims: readonly number[]): Tensor {
     const data = this.data.subarray(elementOffset, elementOffset + elements(dims))
     return new Tensor(this.type, dims, data)
+  }
+
+  /** Gives the memory of some elements back to the system, as far as whole pages of it hold no others. Their values are undefined afterwards. */
+  discard (elementOffset: number, count: number): void {
+    const part = this.data.subarray(elementOffset, elementOffset + count)
+    discardPages(koffi.address(part), part.byteLength)
   }
 
   /** The OrtValue. For this folder only. */

@@ -29,7 +29,7 @@ let engine: Engine
 before(async () => {
   const { cacheDir, threads } = loadConfig()
   model = await loadModel({ model: 'smollm2-135m', format: 'f32', threads, cacheDir, contextLength: 256 })
-  engine = new Engine(model, { contextLength: 256, maxSequences: 4, maxKvTokens: 1024, prefixCacheTokens: 0, prefillTokensPerStep: 128, maxQueued: 0 })
+  engine = new Engine(model, { contextLength: 256, maxSequences: 4, kvCacheBytes: 2 ** 28, prefixCacheBytes: 0, prefillTokensPerStep: 128, maxQueued: 0 })
 })
 after(async () => {
   await engine.close()

@@ -13,7 +13,7 @@ import type { Answer, RewardMember } from '../../src/rewards/scorer.js'
 
 const { cacheDir } = loadConfig({}, {})
 const model = await loadModel({ model: 'smollm2-135m', format: 'q8', threads: 2, cacheDir, contextLength: 512 })
-const engine = new Engine(model, { contextLength: 512, maxSequences: 16, maxKvTokens: 8192, prefixCacheTokens: 0, prefillTokensPerStep: 128, maxQueued: 0 })
+const engine = new Engine(model, { contextLength: 512, maxSequences: 16, kvCacheBytes: 2 ** 30, prefixCacheBytes: 0, prefillTokensPerStep: 128, maxQueued: 0 })
 const policy = readablePolicy(model, engine)
 const families = await loadRewards([join(packageRoot, 'models/rewards')])
 after(async () => {

@@ -13,7 +13,7 @@ const path = join(directory, 'tiny.gguf')
 writeTinyGguf(path)
 after(() => { rmSync(directory, { recursive: true }) })
 
-const options: EngineOptions = { contextLength: 512, maxSequences: 64, maxKvTokens: 1 << 16, prefixCacheTokens: 4096, prefillTokensPerStep: 64, maxQueued: 4 }
+const options: EngineOptions = { contextLength: 512, maxSequences: 64, kvCacheBytes: 2 ** 28, prefixCacheBytes: 2 ** 22, prefillTokensPerStep: 64, maxQueued: 4 }
 const ledger = (): ComputeLedger => ({ computedTokens: 0, cachedTokens: 0, forwardPasses: 0 })
 
 /** A seeded choice below a bound. */
@@ -62,7 +62,7 @@ for (const format of ['f32', 'q8', 'i8'] as const) {
       const alone = await trace(engine, prompt, count)
       const used = ledger()
       assert.deepEqual(await trace(engine, prompt, count, { ledger: used }), alone)
-      assert.equal(used.cachedTokens, 38)
+      assert.equal(used.cachedTokens, 32)
       const others = Array.from({ length: 31 }, async (_, index) => {
         for (let turns = 0; turns < index % 9; turns++) await turn()
         return trace(engine, promptOf(2 + 5 * index, 100 + index), 3 + index)
@@ -76,7 +76,7 @@ for (const format of ['f32', 'q8', 'i8'] as const) {
       const prompt = promptOf(101, 7)
       const rows = []
       for (const prefillTokensPerStep of [2, 3, 7, 128]) {
-        const cut = new Engine(model, { ...options, prefillTokensPerStep, prefixCacheTokens: 0 })
+        const cut = new Engine(model, { ...options, prefillTokensPerStep, prefixCacheBytes: 0 })
         rows.push(await trace(cut, prompt, 1))
         await cut.close()
       }
@@ -162,7 +162,7 @@ for (const format of ['f32', 'q8', 'i8'] as const) {
       const [same, other] = [ledger(), ledger()]
       await trace(engine, prompt, 0, { salt: 'a', ledger: same })
       await trace(engine, prompt, 0, { salt: 'b', ledger: other })
-      assert.equal(same.cachedTokens, 28)
+      assert.equal(same.cachedTokens, 16)
       assert.equal(other.cachedTokens, 0)
     })
 
@@ -199,7 +199,7 @@ for (const format of ['f32', 'q8', 'i8'] as const) {
       const warm = ledger()
       const again = engine.open(prompt, { ...more, ledger: warm })
       assert.deepEqual(rowOf(await again.output()), alone[0])
-      assert.equal(warm.cachedTokens, 68)
+      assert.equal(warm.cachedTokens, 64)
       again.append(...Array.from({ length: 20 }, (_, step) => 3 + (step * 37) % 256))
       assert.deepEqual(rowOf(await again.output()), alone[20])
       const [one, other] = [await followed.output(), await again.output()]
@@ -244,6 +244,71 @@ for (const format of ['f32', 'q8', 'i8'] as const) {
       assert.equal(engine.stats().kvTokens - before, 90 + 31)
       for (const sequence of [root, ...forks]) sequence.close()
       assert.equal(engine.stats().kvTokens, before)
+    })
+
+    test('a request’s bits are the same alone and under 40 others that come, fork and leave, with too few slots for all', async () => {
+      const alone = new Engine(model, options)
+      const traces = [
+        { prompt: promptOf(45, 30), more: {} },
+        { prompt: promptOf(75, 31), more: { fanOut: 64 } }
+      ]
+      const expected = await Promise.all(traces.map(({ prompt, more }) => trace(alone, prompt, 10, more)))
+      await alone.close()
+      for (let seed = 1; seed <= 10; seed++) {
+        const crowded = new Engine(model, { ...options, maxSequences: 32, prefixCacheBytes: 2 ** 18 })
+        const roll = dice(seed)
+        const leaving = new AbortController()
+        const others = Array.from({ length: 40 }, async (_, index) => {
+          while (!leaving.signal.aborted) {
+            const controller = new AbortController()
+            const open = [crowded.open(promptOf(2 + roll(60), roll(6)), { fanOut: roll(2) === 0 ? 1 : 128, signal: controller.signal })]
+            for (let step = roll(6); step >= 0 && !leaving.signal.aborted; step--) {
+              await Promise.all(open.map(sequence => sequence.output()))
+              if (roll(3) === 0) open.push(open[roll(open.length)]!.fork())
+              if (roll(4) === 0) await turn()
+              for (const sequence of open) sequence.append(...Array.from({ length: 1 + (roll(5) === 0 ? roll(4) : 0) }, () => 3 + roll(250)))
+            }
+            if (roll(2) === 0) controller.abort(new Error(`other ${index} left`))
+            for (const sequence of open) sequence.close()
+            await turn()
+          }
+        })
+        const followed = Promise.all(traces.map(({ prompt, more }) => trace(crowded, prompt, 10, more)))
+        const checked = await followed.finally(() => { leaving.abort() })
+        await Promise.all(others)
+        crowded.checkIntegrity()
+        assert.deepEqual(checked, expected, `seed ${seed}`)
+        assert.deepEqual([crowded.stats().sequences, crowded.stats().kvTokens], [0, 0])
+        await crowded.close()
+      }
+    })
+
+    test('more sequences than slots: idle ones are moved out and come back with their bits', async () => {
+      const small = new Engine(model, { ...options, maxSequences: 32, prefixCacheBytes: 0 })
+      const prompts = Array.from({ length: 50 }, (_, index) => promptOf(20 + index, 40 + index))
+      const expected = await trace(small, prompts[7]!, 3)
+      const sequences = prompts.map(prompt => small.open(prompt))
+      const rows = [rowOf((await Promise.all(sequences.map(sequence => sequence.output())))[7]!)]
+      // A fork waits for a copy of a sequence that is moved out, and of one that is closed.
+      const forks = [sequences[7]!.fork(), sequences[8]!.fork()]
+      sequences[8]!.close()
+      for (let step = 0; step < 3; step++) {
+        for (const sequence of [...sequences.filter((_, index) => index !== 8)]) {
+          sequence.append(3 + (step * 37) % 256)
+          await sequence.output()
+          small.checkIntegrity()
+        }
+        rows.push(rowOf(await sequences[7]!.output()))
+      }
+      assert.deepEqual(rows, expected)
+      forks[0]!.append(3)
+      assert.deepEqual(rowOf(await forks[0]!.output()), expected[1])
+      forks[1]!.append(3)
+      await forks[1]!.output()
+      for (const sequence of [...sequences, ...forks]) sequence.close()
+      assert.equal(small.stats().kvTokens, 0)
+      small.checkIntegrity()
+      await small.close()
     })
 
     test('an abort while a run is in flight frees the sequence within that step', async () => {

@@ -2,11 +2,11 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { chunkRun, commonLength, coveredLength, decodeRun } from '../../src/engine/history.js'
 import { nextRun, planChunks, planParts, type DecodePart } from '../../src/engine/plan.js'
-import { KvSnapshot } from '../../src/engine/kv-cache.js'
+import { SharedPrompt } from '../../src/engine/kv-cache.js'
 import { PrefixCache } from '../../src/engine/prefix-cache.js'
-import { ReservationQueue } from '../../src/engine/reservation.js'
+import { ReservationQueue, type Need } from '../../src/engine/reservation.js'
 import { SlotTable } from '../../src/engine/slots.js'
-import { chunkBudget, takeTurns } from '../../src/engine/turns.js'
+import { chunkBudget, fewRowed, takeTurns } from '../../src/engine/turns.js'
 
 const always = (): boolean => true
 const chunks = (...tokens: number[]): { tokens: number[], runs: number[] } => ({ tokens, runs: tokens.map(() => chunkRun) })
@@ -21,8 +21,8 @@ test('neighbours decode in one batch; small gaps ride along, wide ones and slab 
 })
 
 test('a run takes a private part and as many shared ones as there is a graph for', () => {
-  const prompt = new KvSnapshot(0, [])
-  const part = (slot: number, shared: KvSnapshot | null): DecodePart => ({ shared, slot, count: 1, rows: [0] })
+  const prompt = new SharedPrompt(0, [])
+  const part = (slot: number, shared: SharedPrompt | null): DecodePart => ({ shared, slot, count: 1, rows: [0] })
   const parts = [part(0, prompt), part(1, null), part(2, prompt), part(3, null), part(4, prompt)]
   const asked: string[] = []
   const slotsOf = (most: number): number[] => nextRun(parts, shape => { asked.push(`${shape.private}+${shape.shared}`); return shape.shared <= most }).parts.map(({ slot }) => slot)
@@ -37,12 +37,13 @@ test('a run takes a private part and as many shared ones as there is a graph for
 test('beside a request with few rows, one with many runs some of them, oldest first', () => {
   const search = Array.from({ length: 20 }, (_, index) => `search ${index}`)
   const requestOf = (row: string): string => row.split(' ')[0]!
-  assert.deepEqual(takeTurns(search, requestOf), { rows: search, beside: false })
-  const { rows, beside } = takeTurns([...search.slice(0, 3), 'chat 0', ...search.slice(3)], requestOf)
+  assert.deepEqual(takeTurns(search, fewRowed(search, requestOf)), { rows: search, beside: false })
+  const mixed = [...search.slice(0, 3), 'chat 0', ...search.slice(3)]
+  const { rows, beside } = takeTurns(mixed, fewRowed(mixed, requestOf))
   assert.deepEqual(rows, [...search.slice(0, 3), 'chat 0', ...search.slice(3, 8)])
   assert.equal(beside, true)
   const chats = Array.from({ length: 40 }, (_, index) => `chat${index} 0`)
-  assert.equal(takeTurns([...chats, ...search], requestOf).rows.length, 48)
+  assert.equal(takeTurns([...chats, ...search], fewRowed([...chats, ...search], requestOf)).rows.length, 48)
   assert.deepEqual([chunkBudget(1, 128), chunkBudget(40, 128), chunkBudget(100, 128)], [32, 80, 128])
 })
 
@@ -79,49 +80,62 @@ test('a slot is taken for what it holds if that is most of what is wanted, else 
   assert.equal(slots.take(chunks())?.slot, 3)
 })
 
-test('the prefix cache finds the longest beginning of a salt, and lets the oldest go', () => {
-  const cache = new PrefixCache(40)
+test('the prefix cache keeps what prompts begin with once, by whole blocks of a salt', () => {
+  const cache = new PrefixCache(10 * 4)
+  const prompt = (length: number, from = 0, common = 0): ReturnType<typeof chunks> => chunks(...Array.from({ length }, (_, index) => index < common ? index : from + index))
+  const reads: Array<readonly [number, number]> = []
+  const keep = (history: ReturnType<typeof chunks>, salt = 'a'): void => { cache.keep(history, salt, (start, end) => { reads.push([start, end]); return Float32Array.of(start) }) }
+  const found = (history: ReturnType<typeof chunks>, salt = 'a'): number => cache.find(history.tokens, salt)?.length ?? 0
+  keep(prompt(40))
+  assert.deepEqual(reads, [[0, 16], [16, 32]])
+  // Another with the same first block adds only what differs.
+  keep(prompt(40, 500, 20))
+  assert.deepEqual(reads.slice(2), [[16, 32]])
+  assert.equal(cache.sizeBytes, 3 * 4)
+  assert.deepEqual([found(prompt(50)), found(prompt(31)), found(prompt(15)), found(prompt(50), 'b'), found(prompt(50, 500, 20))], [32, 16, 0, 0, 32])
+  assert.deepEqual(cache.find(prompt(50).tokens, 'a')!.blocks, [Float32Array.of(0), Float32Array.of(16)])
+  // Positions run alone are not those of a prompt.
+  keep({ tokens: prompt(40, 900).tokens, runs: [...new Array<number>(20).fill(chunkRun), ...new Array<number>(20).fill(decodeRun)] })
+  assert.equal(found(prompt(40, 900)), 16)
+})
+
+test('the prefix cache lets go of what was used longest ago, ends of prompts before their beginnings', () => {
+  const cache = new PrefixCache(4 * 4)
   const prompt = (length: number, from = 0): ReturnType<typeof chunks> => chunks(...Array.from({ length }, (_, index) => from + index))
-  const kv = new KvSnapshot(0, [])
-  let snapshots = 0
-  const keep = (history: ReturnType<typeof chunks>, salt = 'a'): void => { cache.keep(history, salt, () => { snapshots++; return kv }) }
-  keep(prompt(10))
-  keep(prompt(20))
-  // The longer one replaces the one it begins with, and covers it.
-  keep(prompt(10))
-  assert.equal(snapshots, 2)
-  assert.equal(cache.tokens, 20)
-  assert.equal(cache.find(prompt(15).tokens, 'a')?.length, 15)
-  assert.equal(cache.find(prompt(15).tokens, 'b'), null)
-  keep(prompt(20, 100))
-  assert.equal(cache.find(prompt(12).tokens, 'a')?.length, 12)
-  keep(prompt(20, 200))
-  assert.equal(cache.find(prompt(20, 100).tokens, 'a'), null)
-  assert.equal(cache.find(prompt(20).tokens, 'a')?.length, 20)
-  keep(prompt(3, 300))
-  keep(prompt(50, 400))
-  assert.equal(snapshots, 4)
+  const keep = (history: ReturnType<typeof chunks>): void => { cache.keep(history, '', start => Float32Array.of(start)) }
+  const found = (history: ReturnType<typeof chunks>): number => cache.find(history.tokens, '')?.length ?? 0
+  keep(prompt(48))
+  keep(prompt(16, 100))
+  assert.deepEqual([found(prompt(16, 100)), found(prompt(48))], [16, 48])
+  keep(prompt(32, 200))
+  assert.deepEqual([found(prompt(32, 200)), found(prompt(48)), found(prompt(16, 100))], [32, 32, 0])
+  // One that is larger than the cache is kept as far as it fits.
+  keep(prompt(160, 300))
+  assert.equal(found(prompt(160, 300)), 64)
+  assert.equal(cache.sizeBytes, 16)
   const off = new PrefixCache(0)
   off.keep(prompt(20), 'a', () => { throw new Error('kept') })
   assert.equal(off.find(prompt(20).tokens, 'a'), null)
 })
 
 test('reservations are served in order; what never fits is refused, a full queue too', async () => {
-  const queue = new ReservationQueue({ maxSequences: 4, maxKvTokens: 100, contextLength: 50, maxQueued: 2 })
-  await assert.rejects(queue.reserve({ sequences: 1, tokensPerSequence: 51 }), /prompt and answer together may have 50 tokens; asked for 51/)
-  await assert.rejects(queue.reserve({ sequences: 5, tokensPerSequence: 1 }), /may hold 4 sequences at a time .* needs 5/)
-  await assert.rejects(queue.reserve({ sequences: 3, tokensPerSequence: 40 }), /may reserve 100 tokens .* needs 3 × 40/)
-  const first = await queue.reserve({ sequences: 3, tokensPerSequence: 10 })
+  const queue = new ReservationQueue({ maxTokens: 100, bytesPerToken: 4, contextLength: 50, maxQueued: 2 })
+  const need = (sequences: number, promptTokens: number, answerTokens: number, sharesPrompt = false): Need => ({ sequences, promptTokens, answerTokens, sharesPrompt })
+  await assert.rejects(queue.reserve(need(1, 20, 31)), /prompt and answer together may have 50 tokens; asked for 51/)
+  await assert.rejects(queue.reserve(need(3, 30, 10)), /may reserve 100 tokens of KV, 4 bytes each .* needs 3 × 40 = 120/)
+  await assert.rejects(queue.reserve(need(8, 30, 10, true)), /needs 30 \+ 8 × 10 = 110/)
+  assert.deepEqual([queue.roomPerSequence(3, 30, false), queue.roomPerSequence(3, 30, true), queue.roomPerSequence(1, 30, false), queue.roomPerSequence(50, 40, false)], [3, 20, 20, 0])
+  const first = await queue.reserve(need(7, 30, 10, true))
   const order: string[] = []
-  const large = queue.reserve({ sequences: 4, tokensPerSequence: 1 }).then(reservation => { order.push('large'); return reservation })
+  const large = queue.reserve(need(10, 5, 5)).then(reservation => { order.push('large'); return reservation })
   const leaving = new AbortController()
-  const small = queue.reserve({ sequences: 1, tokensPerSequence: 1 }, leaving.signal)
-  await assert.rejects(queue.reserve({ sequences: 1, tokensPerSequence: 1 }), /2 requests are waiting already/)
+  const small = queue.reserve(need(1, 1, 0), leaving.signal)
+  await assert.rejects(queue.reserve(need(1, 1, 0)), /2 requests are waiting already/)
   leaving.abort(new Error('gone'))
   await assert.rejects(small, /gone/)
   assert.deepEqual([queue.waiting, queue.running], [1, 1])
   first.release()
   first.release()
   ;(await large).release()
-  assert.deepEqual([queue.waiting, queue.running], [0, 0])
+  assert.deepEqual([queue.waiting, queue.running, order.length], [0, 0, 1])
 })

@@ -37,7 +37,7 @@ export async function readRows<T> (data: string, name: string): Promise<T[]> {
 export async function withPolicy (args: MakeArguments, use: (policy: ReadablePolicy, cacheDirectory: string) => Promise<void>): Promise<void> {
   const config = loadConfig({ model: args.model, threads: args.threads })
   const model = await loadModel({ model: config.model, format: config.format as 'q8' | 'f32', threads: config.threads, cacheDir: config.cacheDir, contextLength: 1024, onProgress: log })
-  const engine = new Engine(model, { contextLength: model.contextLength, maxSequences: 32, maxKvTokens: 32768, prefixCacheTokens: 4096, prefillTokensPerStep: 256, maxQueued: 0 })
+  const engine = new Engine(model, { contextLength: model.contextLength, maxSequences: 32, kvCacheBytes: 2 ** 31, prefixCacheBytes: 2 ** 28, prefillTokensPerStep: 256, maxQueued: 0 })
   try {
     await use(readablePolicy(model, engine), join(config.cacheDir, 'features'))
   } finally {
