@@ -16,8 +16,6 @@ import { OutputRow, StepOutputs } from './step-outputs.js'
 import { chunkBudget, fewRowed, takeTurns } from './turns.js'
 
 export interface EngineOptions extends SeatingOptions {
-  /** Bytes of KV that requests may reserve together. */
-  readonly kvCacheBytes: number
   /** Prompt tokens read in one step. */
   readonly prefillTokensPerStep: number
   /** Requests that may wait for a reservation. */

@@ -1,5 +1,5 @@
 /**
- * Keys and values of every sequence, in slots: per layer one buffer [slots, kv heads, capacity, head size] for keys and one for
+ * Keys and values of every sequence, in slots: per layer a buffer [slots, kv heads, capacity, head size] for keys and one for
  * values, written in place by the attention operator. Slots come in slabs, so that memory is reserved as it is needed; a
  * contiguous range of slots of one slab is one batch. Knows who owns a slot not at all.
  */
@@ -38,7 +38,8 @@ export class SharedPrompt {
   }
 }
 
-interface Slab { readonly keys: readonly Tensor[], readonly values: readonly Tensor[] }
+/** Keys of each layer, then values of each, [slots, kv heads, capacity, head size]. */
+type Slab = readonly Tensor[]
 
 /** Views are kept, since a step would otherwise make 2 · layers of them for each part; past this many the one unused longest goes. */
 const largestViewCount = 256
@@ -60,12 +61,12 @@ export class KvCache {
 
   #slab (index: number): Slab {
     const { kvHeads, headSize, layers } = this.#config
-    while (this.#slabs.length <= index) {
-      const buffers = (): Tensor[] => Array.from({ length: layers }, () => Tensor.allocate('float32', [slotsPerSlab, kvHeads, this.capacity, headSize]))
-      this.#slabs.push({ keys: buffers(), values: buffers() })
-    }
+    while (this.#slabs.length <= index) this.#slabs.push(Array.from({ length: 2 * layers }, () => Tensor.allocate('float32', [slotsPerSlab, kvHeads, this.capacity, headSize])))
     return this.#slabs[index]!
   }
+
+  /** The buffers of a slot's slab. */
+  #buffers (slot: number): Slab { return this.#slab(Math.floor(slot / slotsPerSlab)) }
 
   /** Tensors over `count` slots from `slot` on, for a part of a run; they must lie in one slab. */
   views (slot: number, count: number, part: number): KvViews {
@@ -77,16 +78,13 @@ export class KvCache {
       return known
     }
     if (this.#views.size >= largestViewCount) this.#disposeViews(this.#views.keys().next().value!)
-    const slab = this.#slab(Math.floor(slot / slotsPerSlab))
-    const offset = slot % slotsPerSlab * this.#slotSize
-    const dims = [count, this.#config.kvHeads, this.capacity, this.#config.headSize]
+    const { kvHeads, headSize, layers } = this.#config
     const [past, present] = [new Map<string, Tensor>(), new Map<string, Tensor>()]
-    for (const [kind, buffers] of [['key', slab.keys], ['value', slab.values]] as const) {
-      for (const [layer, buffer] of buffers.entries()) {
-        const view = buffer.view(offset, dims)
-        past.set(partName(part, `past_${kind}_${layer}`), view)
-        present.set(partName(part, `present_${kind}_${layer}`), view)
-      }
+    for (const [index, buffer] of this.#buffers(slot).entries()) {
+      const view = buffer.view(slot % slotsPerSlab * this.#slotSize, [count, kvHeads, this.capacity, headSize])
+      const name = `${index < layers ? 'key' : 'value'}_${index % layers}`
+      past.set(partName(part, `past_${name}`), view)
+      present.set(partName(part, `present_${name}`), view)
     }
     const views = { past, present }
     this.#views.set(key, views)
@@ -96,66 +94,58 @@ export class KvCache {
   /** Copies positions [start, end) of one slot to another. */
   copy (source: number, target: number, start: number, end: number): void {
     if (source === target || start >= end) return
-    const { kvHeads, headSize } = this.#config
-    const [from, to] = [this.#slab(Math.floor(source / slotsPerSlab)), this.#slab(Math.floor(target / slotsPerSlab))]
-    for (const kind of ['keys', 'values'] as const) {
-      for (const [layer, tensor] of from[kind].entries()) {
-        const [read, write] = [tensor.data as Float32Array, to[kind][layer]!.data as Float32Array]
-        for (let head = 0; head < kvHeads; head++) {
-          const sourceRow = (source % slotsPerSlab * kvHeads + head) * this.capacity
-          const targetRow = (target % slotsPerSlab * kvHeads + head) * this.capacity
-          if (read === write) read.copyWithin((targetRow + start) * headSize, (sourceRow + start) * headSize, (sourceRow + end) * headSize)
-          else write.set(read.subarray((sourceRow + start) * headSize, (sourceRow + end) * headSize), (targetRow + start) * headSize)
-        }
-      }
+    const targets = this.#buffers(target)
+    const [from, to] = [this.#rows(source), this.#rows(target)]
+    for (const [index, buffer] of this.#buffers(source).entries()) {
+      for (const [head, row] of from.entries()) targets[index]!.copy(to[head]! + start * this.#width, buffer, row + start * this.#width, (end - start) * this.#width)
     }
   }
 
   /** A copy of a slot's first positions that rows can share. Held once. */
   sharedPrompt (slot: number, length: number): SharedPrompt {
-    const { kvHeads, headSize } = this.#config
-    const prompt = new SharedPrompt(length, this.#buffers(slot).map(() => Tensor.allocate('float32', [kvHeads, length, headSize])))
-    this.#eachHead(slot, (data, row, buffer, head) => { (prompt.tensors[buffer]!.data as Float32Array).set(data.subarray(row * headSize, (row + length) * headSize), head * length * headSize) })
-    return prompt
+    const size = length * this.#width
+    return new SharedPrompt(length, this.#buffers(slot).map(buffer => {
+      const copy = Tensor.allocate('float32', [this.#config.kvHeads, length, this.#width])
+      for (const [head, row] of this.#rows(slot).entries()) copy.copy(head * size, buffer, row, size)
+      return copy
+    }))
   }
 
   /** Positions [start, end) of a slot, packed: [2 · layers, kv heads, end − start, head size]. */
   read (slot: number, start: number, end: number): Float32Array {
-    const { kvHeads, headSize, layers } = this.#config
-    const size = (end - start) * headSize
+    const { kvHeads, layers } = this.#config
+    const size = (end - start) * this.#width
     const packed = new Float32Array(2 * layers * kvHeads * size)
-    this.#eachHead(slot, (data, row, buffer, head) => { packed.set(data.subarray((row + start) * headSize, (row + end) * headSize), (buffer * kvHeads + head) * size) })
+    const target = Tensor.from('float32', [packed.length], packed)
+    for (const [index, buffer] of this.#buffers(slot).entries()) {
+      for (const [head, row] of this.#rows(slot).entries()) target.copy((index * kvHeads + head) * size, buffer, row + start * this.#width, size)
+    }
+    target.dispose()
     return packed
   }
 
   /** Writes the first `count` positions of what `read` gave to a slot, from position `start` on. */
   write (slot: number, start: number, packed: Float32Array, count: number): void {
-    const { kvHeads, headSize, layers } = this.#config
+    const { kvHeads, layers } = this.#config
     const size = packed.length / (2 * layers * kvHeads)
-    this.#eachHead(slot, (data, row, buffer, head) => {
-      const first = (buffer * kvHeads + head) * size
-      data.set(packed.subarray(first, first + count * headSize), (row + start) * headSize)
-    })
+    const source = Tensor.from('float32', [packed.length], packed)
+    for (const [index, buffer] of this.#buffers(slot).entries()) {
+      for (const [head, row] of this.#rows(slot).entries()) buffer.copy(row + start * this.#width, source, (index * kvHeads + head) * size, count * this.#width)
+    }
+    source.dispose()
   }
 
   /** Gives the memory of a free slot back to the system, where the system takes it. */
   discard (slot: number): void {
-    const first = slot % slotsPerSlab * this.#slotSize
-    for (const buffer of this.#buffers(slot)) buffer.discard(first, this.#slotSize)
+    for (const buffer of this.#buffers(slot)) buffer.discard(slot % slotsPerSlab * this.#slotSize, this.#slotSize)
   }
 
-  /** A slot's slab: keys of all layers, then values of all. */
-  #buffers (slot: number): readonly Tensor[] {
-    const { keys, values } = this.#slab(Math.floor(slot / slotsPerSlab))
-    return [...keys, ...values]
-  }
+  /** Elements of a position in one head. */
+  get #width (): number { return this.#config.headSize }
 
-  /** Visits a slot's first row of each head in each buffer. */
-  #eachHead (slot: number, visit: (data: Float32Array, row: number, buffer: number, head: number) => void): void {
-    const { kvHeads } = this.#config
-    for (const [buffer, tensor] of this.#buffers(slot).entries()) {
-      for (let head = 0; head < kvHeads; head++) visit(tensor.data as Float32Array, (slot % slotsPerSlab * kvHeads + head) * this.capacity, buffer, head)
-    }
+  /** Where each head of a slot begins in a buffer, elements. */
+  #rows (slot: number): number[] {
+    return Array.from({ length: this.#config.kvHeads }, (_, head) => (slot % slotsPerSlab * this.#config.kvHeads + head) * this.capacity * this.#width)
   }
 
   #disposeViews (key: string): void {
@@ -165,6 +155,6 @@ export class KvCache {
 
   dispose (): void {
     for (const key of [...this.#views.keys()]) this.#disposeViews(key)
-    for (const slab of this.#slabs.splice(0)) for (const tensor of [...slab.keys, ...slab.values]) tensor.dispose()
+    for (const buffer of this.#slabs.splice(0).flat()) buffer.dispose()
   }
 }

@@ -5,7 +5,7 @@
 import type { DecoderConfig } from '../models/decoder-config.js'
 import type { EngineSequence } from './engine-sequence.js'
 import { coveredLength, type History } from './history.js'
-import { KvCache, slotsPerSlab, type KvViews, type SharedPrompt } from './kv-cache.js'
+import { kvBytesPerToken, KvCache, slotsPerSlab, type KvViews, type SharedPrompt } from './kv-cache.js'
 import { PrefixCache, type CachedPrefix } from './prefix-cache.js'
 import { SlotTable } from './slots.js'
 
@@ -14,6 +14,8 @@ export interface SeatingOptions {
   readonly contextLength: number
   /** Sequences that can run at the same time; more can be open. */
   readonly maxSequences: number
+  /** Bytes of KV that requests may reserve together. */
+  readonly kvCacheBytes: number
   /** Bytes of KV kept for later prompts; 0 turns the prefix cache off. */
   readonly prefixCacheBytes: number
 }
@@ -24,8 +26,8 @@ interface Found { readonly from: number | Float32Array | CachedPrefix, readonly 
 /** A match must leave two positions of the prompt to run, for the last one's logits in a chunk. */
 const leastLeft = 2
 
-/** A free slot keeps the memory of at most as many tokens for whoever comes next. */
-const mostLeftTokens = 512
+/** Free slots together keep this share of the KV memory for whoever comes next: a look-ahead forks the same sequence at every token. */
+const leftShare = 1 / 8
 
 /** Seats changed in a step only to bring rows together, at most: copies are short, but a step waits for them. */
 const mostMoves = 4
@@ -41,8 +43,11 @@ export class Seating {
   /** Every open sequence. */
   readonly #open = new Set<EngineSequence>()
   readonly #owners: Array<EngineSequence | null>
+  /** Tokens whose KV free slots may keep. */
+  readonly #mostLeft: number
 
-  constructor (config: DecoderConfig, { contextLength, maxSequences, prefixCacheBytes }: SeatingOptions) {
+  constructor (config: DecoderConfig, { contextLength, maxSequences, kvCacheBytes, prefixCacheBytes }: SeatingOptions) {
+    this.#mostLeft = Math.floor(leftShare * kvCacheBytes / kvBytesPerToken(config))
     this.count = Math.ceil(maxSequences / slotsPerSlab) * slotsPerSlab
     this.#kv = new KvCache(config, contextLength)
     this.#slots = new SlotTable(this.count)
@@ -136,9 +141,11 @@ export class Seating {
     const { slot, held, shared } = sequence
     if (slot >= 0) {
       if (sequence.opened && !shared) this.#keepPrompt(sequence)
-      const keeps = held.runs.length <= mostLeftTokens
-      this.#vacate(sequence, keeps ? held : nothing)
-      if (!keeps && this.#slots.pins(slot) === 0) this.#kv.discard(slot)
+      this.#vacate(sequence, held)
+      if (this.#slots.leftTokens > this.#mostLeft && this.#slots.pins(slot) === 0) {
+        this.#slots.free(slot, nothing)
+        this.#kv.discard(slot)
+      }
     }
     sequence.aside = null
     shared?.release()

@@ -27,6 +27,9 @@ export class SlotTable {
     return this.#residue[slot]?.runs.length ?? null
   }
 
+  /** Positions that free slots were left with, all together. */
+  get leftTokens (): number { return this.#residue.reduce((sum, residue) => sum + (residue?.runs.length ?? 0), 0) }
+
   /** Whether `take` would give one. */
   get hasFree (): boolean { return this.firstFree(0, this.count) !== null }
 

@@ -2,7 +2,7 @@
 import { join } from 'node:path'
 import type { Config } from '../config.js'
 import { Engine } from '../engine/engine.js'
-import { loadModel, type LoadedModel } from '../models/model.js'
+import { loadModel, type LoadedModel, type ModelOptions } from '../models/model.js'
 import type { WeightFormat } from '../models/weight-format.js'
 import { packageRoot } from '../package-root.js'
 import { loadRewards, type RewardFamily } from '../rewards/descriptor.js'
@@ -22,9 +22,9 @@ export interface Host {
 }
 
 /** Loads what the settings name. @param onProgress told what is happening, in words */
-export async function createHost (config: Config, onProgress: (message: string) => void): Promise<Host> {
+export async function createHost (config: Config, onProgress: (message: string) => void, more: Pick<ModelOptions, 'profilePrefix'> = {}): Promise<Host> {
   const rewards = await loadRewards([join(packageRoot, 'models', 'rewards'), ...(config.rewardsDir === '' ? [] : [config.rewardsDir])])
-  const model = await loadModel({ model: config.model, format: config.format as WeightFormat, threads: config.threads, cacheDir: config.cacheDir, contextLength: config.contextLength, onProgress })
+  const model = await loadModel({ model: config.model, format: config.format as WeightFormat, threads: config.threads, cacheDir: config.cacheDir, contextLength: config.contextLength, onProgress, ...more })
   const engine = new Engine(model, {
     contextLength: model.contextLength,
     maxSequences: config.maxSequences,

@@ -1,6 +1,6 @@
 /**
- * The compiled graphs of one model, a session for each shape of run over the same weights. The two simple shapes are there from the start; others
- * are compiled off the event loop when they are first asked for, and until then their parts run apart, with the same bits. Knows no runs.
+ * The compiled graphs of one model, a session for each shape of run over the same weights. The two simple shapes are there from the start and the next
+ * is begun; others are compiled off the event loop when they are first asked for. Until then their parts run apart, with the same bits. Knows no runs.
  */
 import type { Session, SharedWeights } from '../runtime/session.js'
 import { describeShape, privateShape, sharedShape, type RunShape } from './run-shape.js'
@@ -17,7 +17,7 @@ const keyOf = (shape: RunShape): string => `${shape.private}+${shape.shared}`
 export class DecoderSessions {
   readonly #options: DecoderSessionsOptions
   /** Null for a shape that could not be compiled. */
-  readonly #sessions = new Map<string, Session | null>()
+  readonly #sessions = new Map<string, { readonly shape: RunShape, readonly session: Session } | null>()
   /** The one compilation under way: more at once would take the cores from those who wait for tokens. */
   #compiling: Promise<void> | null = null
   #disposed = false
@@ -27,7 +27,9 @@ export class DecoderSessions {
   /** @throws Error if a simple shape cannot be compiled */
   static async create (options: DecoderSessionsOptions): Promise<DecoderSessions> {
     const sessions = new DecoderSessions(options)
-    for (const shape of [privateShape, sharedShape]) sessions.#sessions.set(keyOf(shape), await options.compile(shape))
+    for (const shape of [privateShape, sharedShape]) sessions.#sessions.set(keyOf(shape), { shape, session: await options.compile(shape) })
+    // A stream beside a search: nobody should be the first to wait for it.
+    sessions.find({ private: 1, shared: 1 })
     return sessions
   }
 
@@ -35,7 +37,7 @@ export class DecoderSessions {
   find (shape: RunShape): Session | null {
     const known = this.#sessions.get(keyOf(shape))
     if (known === undefined) this.#compiling ??= this.#compile(shape)
-    return known ?? null
+    return known?.session ?? null
   }
 
   /** Waits until a shape is there. */
@@ -47,13 +49,18 @@ export class DecoderSessions {
     try {
       const session = await this.#options.compile(shape)
       if (this.#disposed) session.dispose()
-      else this.#sessions.set(keyOf(shape), session)
+      else this.#sessions.set(keyOf(shape), { shape, session })
     } catch (error) {
       this.#sessions.set(keyOf(shape), null)
       this.#options.onProblem(`the graph for runs of ${describeShape(shape)} parts cannot be compiled, so they run apart: ${(error as Error).message}`)
     } finally {
       this.#compiling = null
     }
+  }
+
+  /** Closes the profiles of all sessions that ran, where they were compiled with one. */
+  endProfiling (): Array<{ readonly graph: string, readonly path: string }> {
+    return [...this.#sessions.values()].flatMap(compiled => compiled ? [{ graph: describeShape(compiled.shape), path: compiled.session.endProfiling() }] : [])
   }
 
   /** Frees every session and the weights, after what is being compiled and run. */
@@ -65,7 +72,7 @@ export class DecoderSessions {
   }
 
   #release (): void {
-    for (const session of this.#sessions.values()) session?.dispose()
+    for (const compiled of this.#sessions.values()) compiled?.session.dispose()
     this.#options.weights.dispose()
   }
 }

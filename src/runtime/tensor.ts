@@ -1,7 +1,7 @@
 /** Tensors in memory that ONNX Runtime reads and writes in place. Knows no sessions. */
 import koffi from 'koffi'
 import { check, created, loadOnnxRuntime, type Pointer } from './library.js'
-import { discardPages } from './pages.js'
+import { copyMemory, discardPages } from './memory.js'
 
 export type DataType = 'float32' | 'uint8' | 'int8' | 'int32' | 'int64'
 export type MemoryKind = 'cpu' | 'cuda' | 'webgpu'
@@ -29,21 +29,26 @@ export class Tensor {
   readonly dims: readonly number[]
   readonly memory: MemoryKind = 'cpu'
   readonly sizeBytes: number
-  /** The elements, row-major. Invalid after dispose. */
-  readonly data: TensorData
+  readonly #start: bigint
+  readonly #view: () => TensorData
+  #data: TensorData | null = null
   #value: Pointer
   #allocation: Pointer
   readonly #address: bigint
 
-  private constructor (type: DataType, dims: readonly number[], data: TensorData, allocation: Pointer = null) {
-    if (data.length !== elements(dims)) throw new Error(`a tensor of shape [${dims.join(', ')}] holds ${elements(dims)} elements; got ${data.length}`)
+  /**
+   * @param start address of the first element
+   * @param view makes the typed array over the elements; called when it is first asked for, since each large one costs a run of the collector
+   */
+  private constructor (type: DataType, dims: readonly number[], start: bigint, view: () => TensorData, allocation: Pointer = null) {
     const { api, cpuMemory } = loadOnnxRuntime()
     this.type = type
     this.dims = dims
-    this.data = data
-    this.sizeBytes = data.byteLength
+    this.sizeBytes = elements(dims) * types[type].size
+    this.#start = start
+    this.#view = view
     this.#allocation = allocation
-    this.#value = created(api, 'createTensorWithData', cpuMemory, data, data.byteLength, BigInt64Array.from(dims, BigInt), dims.length, types[type].onnx)
+    this.#value = created(api, 'createTensorWithData', cpuMemory, start, this.sizeBytes, BigInt64Array.from(dims, BigInt), dims.length, types[type].onnx)
     this.#address = koffi.address(this.#value as never)
   }
 
@@ -53,25 +58,39 @@ export class Tensor {
     const sizeBytes = elements(dims) * types[type].size
     const allocation = created(api, 'allocatorAlloc', allocator, Math.max(sizeBytes, 1))
     const View = types[type].view
-    return new Tensor(type, dims, new View(koffi.view(allocation, sizeBytes)), allocation)
+    return new Tensor(type, dims, koffi.address(allocation as never), () => new View(koffi.view(allocation, sizeBytes)), allocation)
   }
 
   /** Borrows a typed array of the type's own kind. */
   static from (type: DataType, dims: readonly number[], data: TensorData): Tensor {
-    return new Tensor(type, dims, offHeap(data))
+    if (data.length !== elements(dims)) throw new Error(`a tensor of shape [${dims.join(', ')}] holds ${elements(dims)} elements; got ${data.length}`)
+    const stable = offHeap(data)
+    return new Tensor(type, dims, koffi.address(stable), () => stable)
+  }
+
+  /** The elements, row-major. Invalid after dispose. */
+  get data (): TensorData {
+    this.#data ??= this.#view()
+    return this.#data
   }
 
   /** A tensor over part of this one's memory, from an element offset on. This tensor must not be disposed before it. */
   view (elementOffset: number, dims: readonly number[]): Tensor {
-    const data = this.data.subarray(elementOffset, elementOffset + elements(dims))
-    return new Tensor(this.type, dims, data)
+    if (elementOffset + elements(dims) > elements(this.dims)) throw new Error(`a view of ${elements(dims)} elements from ${elementOffset} on goes beyond the ${elements(this.dims)} there are`)
+    return new Tensor(this.type, dims, this.#at(elementOffset), () => this.data.subarray(elementOffset, elementOffset + elements(dims)))
+  }
+
+  /** Copies elements of a tensor of the same type here. Offsets and count are in elements. */
+  copy (offset: number, source: Tensor, sourceOffset: number, count: number): void {
+    copyMemory(this.#at(offset), source.#at(sourceOffset), count * types[this.type].size)
   }
 
   /** Gives the memory of some elements back to the system, as far as whole pages of it hold no others. Their values are undefined afterwards. */
   discard (elementOffset: number, count: number): void {
-    const part = this.data.subarray(elementOffset, elementOffset + count)
-    discardPages(koffi.address(part), part.byteLength)
+    discardPages(this.#at(elementOffset), count * types[this.type].size)
   }
+
+  #at (elementOffset: number): bigint { return this.#start + BigInt(elementOffset * types[this.type].size) }
 
   /** The OrtValue. For this folder only. */
   get handle (): Pointer {

@@ -54,12 +54,15 @@ test('generate shows every candidate, the choice and what it cost', () => {
   assert.match(err, /tokens generated \/ returned \/ discarded/)
 })
 
-test('bench prints JSON of every batch size', () => {
-  const { code, out, err } = fairlead('bench', '--batch', '1,2', '--context', '16', '--tokens', '4', '--repeat', '1', '--json')
+test('bench prints JSON of every scenario and batch size, and of operators if asked', () => {
+  const { code, out, err } = fairlead('bench', '--batch', '1,2', '--context', '16', '--prompts', '64', '--candidates', '64', '--tokens', '4', '--repeat', '1', '--operators', '--json')
   assert.equal(code, 0, err)
-  const { rows, prefill } = JSON.parse(out) as { rows: Array<{ batch: number, decode: { tokensPerSecond: number } }>, prefill: { tokensPerSecond: number } }
-  assert.deepEqual(rows.map(row => row.batch), [1, 2])
-  assert.ok([...rows.map(row => row.decode), prefill].every(({ tokensPerSecond }) => tokensPerSecond > 0))
+  const { rows, operators } = JSON.parse(out) as { rows: Array<{ scenario: string, what: string, batch: number, value: { median: number } }>, operators: Array<{ graph: string, operator: string, share: number }> }
+  assert.deepEqual(rows.filter(row => row.scenario === 'decode').map(row => row.batch), [1, 2])
+  assert.deepEqual([...new Set(rows.map(row => row.scenario))], ['decode', 'prefill', 'fan-out', 'mixed', 'prefix-hit'])
+  assert.ok(rows.every(({ value }) => value.median > 0))
+  assert.deepEqual(rows.filter(row => row.scenario === 'fan-out').map(row => row.what.replace(/, .*/, '')), ['prompt 64 stored once', 'prompt 64 stored apart', 'prompt 64: KV of a candidate beside the prompt'])
+  assert.ok(operators.some(({ graph, operator, share }) => graph === '0 private, 1 shared' && operator === 'GroupQueryAttention' && share > 0))
 })
 
 test('pull prints the path of a file that is there', () => {
@@ -83,6 +86,8 @@ const mistakes: ReadonlyArray<{ args: string[], code: number, message: RegExp }>
   { args: ['generate', '--rewrd', 'x'], code: 2, message: /there is no option --rewrd; did you mean --reward\?/ },
   { args: ['generate', '--max-tokens'], code: 2, message: /max-tokens/ },
   { args: ['bench', 'extra'], code: 2, message: /there is no use for "extra"/ },
+  { args: ['bench', '--scenario', 'decode,sleep'], code: 1, message: /--scenario must be some of decode, prefill, fan-out, mixed, prefix-hit; got "sleep"/ },
+  { args: ['bench', '--batch', '0'], code: 1, message: /--batch must be integers of at least 1 by commas; got "0"/ },
   { args: ['generate'], code: 1, message: /a prompt is needed/ },
   { args: ['generate', 'hi', '--max-tokens', '0'], code: 1, message: /--max-tokens must be an integer of at least 1; got "0"/ },
   { args: ['generate', 'hi', '--strategy', 'best_of_n', '--reward', 'length', '--num-candidates', '129'], code: 1, message: /alignment\.num_candidates must be an integer from 1 to 128; got 129/ },

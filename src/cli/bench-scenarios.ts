@@ -1,0 +1,231 @@
+/**
+ * What `fairlead bench` measures, each scenario on its own: the engine with sampling at temperature 1, no HTTP. Every repetition reads another
+ * stretch of text, so that nothing is cached that should not be. Knows no tables.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { SamplingDistribution } from '../decoding/distribution.js'
+import { randomStream } from '../decoding/random.js'
+import type { Sequence, SequenceOptions } from '../engine/sequence.js'
+import type { Host } from '../inference/host.js'
+import { packageRoot } from '../package-root.js'
+
+/** Least, median and largest of several repetitions. */
+export interface Measured { readonly median: number, readonly least: number, readonly most: number }
+
+export interface Row {
+  readonly scenario: ScenarioName
+  readonly what: string
+  /** Sequences that run at the same time. */
+  readonly batch: number
+  readonly unit: 'tokens/s' | 'ms' | 'times' | 'bytes'
+  readonly value: Measured
+  /** Share of the time in which no forward pass ran, median. */
+  readonly hostShare?: number
+}
+
+export interface BenchOptions {
+  readonly batches: readonly number[]
+  /** Tokens before the first that is measured. */
+  readonly context: number
+  readonly prompts: readonly number[]
+  readonly candidates: number
+  /** Tokens decoded per sequence and repetition. */
+  readonly tokens: number
+  readonly repeat: number
+}
+
+export function summarize (values: readonly number[]): Measured {
+  const sorted = [...values].sort((a, b) => a - b)
+  return { median: sorted[sorted.length >> 1]!, least: sorted[0]!, most: sorted.at(-1)! }
+}
+
+/** The value that a share of some values do not exceed. */
+const quantile = (values: readonly number[], share: number): number => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(share * values.length))]!
+
+/** What a measurement took: wall-clock and forward passes, ms. */
+interface Timing { readonly totalMs: number, readonly forwardMs: number }
+
+class Bench {
+  readonly host: Host
+  readonly #text: readonly number[]
+  #drawn = 0
+
+  constructor (host: Host) {
+    this.host = host
+    const chats = JSON.parse(readFileSync(join(packageRoot, 'models', 'calibration', 'chats.json'), 'utf8')) as string[][]
+    this.#text = host.model.tokenizer.encode(chats.flat().join('\n\n'))
+  }
+
+  /** A prompt of text that no prompt before began with. */
+  prompt (length: number): number[] {
+    const first = this.#drawn++ * 37
+    return Array.from({ length }, (_, index) => this.#text[(first + index) % this.#text.length]!)
+  }
+
+  /** Sequences that go on from one prompt. */
+  async open (length: number, count: number, options: SequenceOptions = {}): Promise<Sequence[]> {
+    const root = this.host.engine.open(this.prompt(length), { salt: `bench ${this.#drawn}`, request: {}, ...options })
+    await root.output()
+    return Array.from({ length: count }, (_, index) => index === count - 1 ? root : root.fork())
+  }
+
+  /** Each sequence draws and feeds tokens on its own, as candidates do. @param onToken called at each */
+  async grow (sequences: readonly Sequence[], tokens: number, onToken: () => void = () => {}): Promise<void> {
+    await Promise.all(sequences.map(async (sequence, index) => {
+      const random = randomStream(this.#drawn, String(index))
+      for (let count = 0; count < tokens; count++) {
+        const { distribution } = await sequence.output()
+        sequence.append(new SamplingDistribution(distribution, new Map(), { temperature: 1, minP: 0, topK: 0, topP: 1 }).draw(random.next()))
+        onToken()
+      }
+    }))
+  }
+
+  async time (work: () => Promise<unknown>): Promise<Timing> {
+    const { counters } = this.host.engine
+    const [forward, started] = [counters.forwardMs, performance.now()]
+    await work()
+    return { totalMs: performance.now() - started, forwardMs: counters.forwardMs - forward }
+  }
+}
+
+const closeAll = (sequences: readonly Sequence[]): void => { for (const sequence of sequences) sequence.close() }
+
+/** Sequences of one prompt that store its KV apart, at several batch sizes. */
+async function decode (bench: Bench, { batches, context, tokens, repeat }: BenchOptions): Promise<Row[]> {
+  const rows: Row[] = []
+  for (const batch of batches) {
+    const timings: Timing[] = []
+    for (let run = 0; run < repeat; run++) {
+      const sequences = await bench.open(context, batch)
+      // The first steps copy the prompt into every fork and touch its memory.
+      await bench.grow(sequences, 2)
+      timings.push(await bench.time(() => bench.grow(sequences, tokens)))
+      closeAll(sequences)
+    }
+    rows.push({ scenario: 'decode', what: `context ${context}`, batch, ...ratesOf(timings, batch * tokens) })
+  }
+  return rows
+}
+
+function ratesOf (timings: readonly Timing[], tokens: number): Pick<Row, 'unit' | 'value' | 'hostShare'> {
+  return { unit: 'tokens/s', value: summarize(timings.map(({ totalMs }) => tokens / totalMs * 1e3)), hostShare: summarize(timings.map(({ totalMs, forwardMs }) => 1 - forwardMs / totalMs)).median }
+}
+
+/** Prompts of which nothing is cached. */
+async function prefill (bench: Bench, { prompts, repeat }: BenchOptions): Promise<Row[]> {
+  const rows: Row[] = []
+  for (const length of prompts) {
+    const timings: Timing[] = []
+    for (let run = 0; run < repeat; run++) timings.push(await bench.time(async () => { closeAll(await bench.open(length, 1)) }))
+    rows.push({ scenario: 'prefill', what: `prompt ${length}`, batch: 1, ...ratesOf(timings, length) })
+  }
+  return rows
+}
+
+/** Candidates of one prompt, reading it included: with the prompt stored once where the engine does so for this fan-out, and stored apart. */
+async function fanOut (bench: Bench, { prompts, candidates, tokens, repeat }: BenchOptions): Promise<Row[]> {
+  const rows: Row[] = []
+  for (const length of prompts) {
+    const ways = bench.host.engine.sharesPrompt(candidates, length) ? [candidates, 1] : [1]
+    const timings = new Map(ways.map(way => [way, [] as Timing[]]))
+    const bytes: number[] = []
+    for (let run = 0; run < repeat; run++) {
+      for (const way of ways) {
+        timings.get(way)!.push(await bench.time(async () => {
+          const sequences = await bench.open(length, candidates, { fanOut: way })
+          await bench.grow(sequences, tokens)
+          const { kvTokens, kvBytesPerToken } = bench.host.engine.stats()
+          if (way === ways[0]) bytes.push((kvTokens - length) / candidates * kvBytesPerToken)
+          closeAll(sequences)
+        }))
+      }
+    }
+    for (const way of ways) rows.push({ scenario: 'fan-out', what: `prompt ${length} stored ${way === 1 ? 'apart' : 'once'}, read and ${tokens} tokens each`, batch: candidates, ...ratesOf(timings.get(way)!, candidates * tokens) })
+    rows.push({ scenario: 'fan-out', what: `prompt ${length}: KV of a candidate beside the prompt`, batch: candidates, unit: 'bytes', value: summarize(bytes) })
+  }
+  return rows
+}
+
+/** A search of many candidates beside one plain stream: what each does to the other. */
+async function mixed (bench: Bench, { context, candidates, tokens, repeat }: BenchOptions): Promise<Row[]> {
+  const width = 2 * candidates
+  const gapsOf = async (stream: readonly Sequence[], count: number): Promise<number[]> => {
+    const gaps: number[] = []
+    let last = performance.now()
+    await bench.grow(stream, count, () => {
+      gaps.push(performance.now() - last)
+      last = performance.now()
+    })
+    return gaps
+  }
+  const search = async (): Promise<Timing> => {
+    const sequences = await bench.open(context, width, { fanOut: width })
+    const timing = await bench.time(() => bench.grow(sequences, tokens))
+    closeAll(sequences)
+    return timing
+  }
+  // The graph for both together is compiled when it is first wanted.
+  await bench.host.model.sessions.prepare({ private: 1, shared: 1 })
+  const [gapsAlone, gapsBeside, alone, beside]: [number[], number[], Timing[], Timing[]] = [[], [], [], []]
+  for (let run = 0; run < repeat; run++) {
+    const stream = await bench.open(context, 1)
+    gapsAlone.push(...await gapsOf(stream, 4 * tokens))
+    alone.push(await search())
+    const searching = new AbortController()
+    const searched = search().finally(() => { searching.abort() })
+    while (!searching.signal.aborted) gapsBeside.push(...await gapsOf(stream, 8))
+    beside.push(await searched)
+    closeAll(stream)
+  }
+  const row = (what: string, batch: number, unit: Row['unit'], value: number): Row => ({ scenario: 'mixed', what, batch, unit, value: { median: value, least: value, most: value } })
+  const [aloneRates, besideRates] = [ratesOf(alone, width * tokens), ratesOf(beside, width * tokens)]
+  return [
+    row('stream alone, gap between tokens, p99', 1, 'ms', quantile(gapsAlone, 0.99)),
+    row(`stream beside a search of ${width}, gap p99`, 1, 'ms', quantile(gapsBeside, 0.99)),
+    row('the same over that alone', 1, 'times', quantile(gapsBeside, 0.99) / quantile(gapsAlone, 0.99)),
+    { scenario: 'mixed', what: 'search alone', batch: width, ...aloneRates },
+    { scenario: 'mixed', what: 'search beside the stream', batch: width, ...besideRates },
+    row('the same over that alone', width, 'times', besideRates.value.median / aloneRates.value.median)
+  ]
+}
+
+/** Time to the first output of a prompt, cached and not. */
+async function prefixHit (bench: Bench, { prompts, repeat }: BenchOptions): Promise<Row[]> {
+  const { engine } = bench.host
+  const length = Math.max(...prompts)
+  const [cold, warm]: [number[], number[]] = [[], []]
+  for (let run = 0; run < repeat; run++) {
+    const prompt = bench.prompt(length)
+    for (const times of [cold, warm]) {
+      const { totalMs } = await bench.time(async () => {
+        const sequence = engine.open(prompt, { salt: `prefix ${run}` })
+        await sequence.output()
+        sequence.close()
+      })
+      times.push(totalMs)
+    }
+  }
+  return [
+    { scenario: 'prefix-hit', what: `first output of a prompt of ${length}`, batch: 1, unit: 'ms', value: summarize(cold) },
+    { scenario: 'prefix-hit', what: 'the same, cached', batch: 1, unit: 'ms', value: summarize(warm) },
+    { scenario: 'prefix-hit', what: 'cached over not', batch: 1, unit: 'times', value: summarize(warm.map((value, run) => value / cold[run]!)) }
+  ]
+}
+
+const scenarios = { decode, prefill, 'fan-out': fanOut, mixed, 'prefix-hit': prefixHit } as const
+export type ScenarioName = keyof typeof scenarios
+export const scenarioNames = Object.keys(scenarios) as ScenarioName[]
+
+/** Runs scenarios one after the other. @param onRows called with the rows of each as it ends */
+export async function runScenarios (host: Host, names: readonly ScenarioName[], options: BenchOptions, onRows: (name: ScenarioName, rows: readonly Row[]) => void): Promise<Row[]> {
+  const bench = new Bench(host)
+  const all: Row[] = []
+  for (const name of names) {
+    const rows = await scenarios[name](bench, options)
+    onRows(name, rows)
+    all.push(...rows)
+  }
+  return all
+}
