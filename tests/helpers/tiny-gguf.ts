@@ -1,5 +1,6 @@
 /** Writes a small random Llama-family GGUF file: the fixture of everything that needs a model but not a good one. */
 import { writeFileSync } from 'node:fs'
+import { ggufHeader, tensorPadding, type Metadata, type TensorShape } from '../../scripts/gguf-writer.js'
 
 export interface TinyOptions {
   readonly layers?: number
@@ -15,8 +16,6 @@ export interface TinyOptions {
   readonly without?: readonly string[]
 }
 
-type Metadata = string | number | { readonly float: number } | readonly string[] | readonly number[]
-
 const chatTemplate = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 
 /** GPT-2's printable stand-in of each byte. */
@@ -31,25 +30,6 @@ const merges = ['t h', 'Ġ t', 'a n', 'i n', 'th e']
 
 /** The vocabulary: three control tokens, 256 bytes, a few merged ones. 264 tokens. */
 export const tinyVocabulary = [...controlTokens, ...byteTokens(), ...merges.map(merge => merge.replace(' ', ''))]
-
-class Writer {
-  readonly parts: Buffer[] = []
-  size = 0
-  bytes (buffer: Buffer): void { this.parts.push(buffer); this.size += buffer.length }
-  u32 (value: number): void { const b = Buffer.alloc(4); b.writeUInt32LE(value); this.bytes(b) }
-  u64 (value: number): void { const b = Buffer.alloc(8); b.writeBigUInt64LE(BigInt(value)); this.bytes(b) }
-  f32 (value: number): void { const b = Buffer.alloc(4); b.writeFloatLE(value); this.bytes(b) }
-  text (value: string): void { const b = Buffer.from(value); this.u64(b.length); this.bytes(b) }
-
-  value (value: Metadata): void {
-    if (typeof value === 'string') { this.u32(8); this.text(value) } else if (typeof value === 'number') { this.u32(4); this.u32(value) } else if ('float' in value) { this.u32(6); this.f32(value.float) } else {
-      this.u32(9)
-      this.u32(typeof value[0] === 'string' ? 8 : 5)
-      this.u64(value.length)
-      for (const one of value) if (typeof one === 'string') this.text(one); else this.u32(one)
-    }
-  }
-}
 
 /** Numbers in (−½, ½) from a seed. */
 function noise (seed: number): () => number {
@@ -97,29 +77,12 @@ export function tinyGguf ({ layers = 2, hiddenSize = 64, queryHeads = 4, kvHeads
       ffn_down: [hiddenSize, feedForwardSize]
     }).map(([name, shape]) => [`blk.${layer}.${name}.weight`, shape])))
   }
-  const tensors = Object.entries(shapes).filter(([name]) => !without.includes(name))
-  const writer = new Writer()
-  writer.bytes(Buffer.from('GGUF'))
-  writer.u32(3)
-  writer.u64(tensors.length)
-  writer.u64(Object.keys(entries).length)
-  for (const [key, value] of Object.entries(entries)) { writer.text(key); writer.value(value) }
-  let offset = 0
-  for (const [name, shape] of tensors) {
-    writer.text(name)
-    writer.u32(shape.length)
-    for (const dim of [...shape].reverse()) writer.u64(dim)
-    writer.u32(0)
-    writer.u64(offset)
-    offset += Math.ceil(4 * shape.reduce((a, b) => a * b, 1) / 32) * 32
-  }
-  writer.bytes(Buffer.alloc((32 - writer.size % 32) % 32))
+  const tensors = Object.entries(shapes).filter(([name]) => !without.includes(name)).map(([name, shape]): TensorShape => ({ name, shape, encoding: 'F32' }))
   const random = noise(seed)
-  for (const [name, shape] of tensors) {
-    const values = Float32Array.from({ length: shape.reduce((a, b) => a * b, 1) }, () => name.includes('norm') ? 1 + 0.2 * random() : 0.6 * random())
-    writer.bytes(Buffer.concat([Buffer.from(values.buffer), Buffer.alloc((32 - values.byteLength % 32) % 32)]))
-  }
-  return Buffer.concat(writer.parts)
+  return Buffer.concat([ggufHeader(entries, tensors), ...tensors.flatMap(tensor => {
+    const values = Float32Array.from({ length: tensor.shape.reduce((a, b) => a * b, 1) }, () => tensor.name.includes('norm') ? 1 + 0.2 * random() : 0.6 * random())
+    return [Buffer.from(values.buffer), tensorPadding(tensor)]
+  })])
 }
 
 /** Writes the file. */
