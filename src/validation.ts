@@ -15,6 +15,7 @@ export interface Rules {
   readonly minimum?: number
   readonly exclusiveMinimum?: number
   readonly maximum?: number
+  readonly exclusiveMaximum?: number
   readonly minLength?: number
   readonly maxLength?: number
   readonly minItems?: number
@@ -44,8 +45,9 @@ export function nearestName (name: string, names: Iterable<string>): string | nu
 }
 
 function describeRange (rules: Rules, noun: string): string {
-  const { minimum, exclusiveMinimum, maximum } = rules
+  const { minimum, exclusiveMinimum, maximum, exclusiveMaximum } = rules
   const from = exclusiveMinimum !== undefined ? `above ${exclusiveMinimum}` : minimum !== undefined ? `from ${minimum}` : ''
+  if (exclusiveMaximum !== undefined) return [noun, from, `to below ${exclusiveMaximum}`].filter(Boolean).join(' ')
   return [noun, from, maximum === undefined ? (from === '' ? '' : 'up') : `${from === '' ? 'up ' : ''}to ${maximum}`].filter(Boolean).join(' ')
 }
 
@@ -55,6 +57,8 @@ function describeSize (noun: string, least: number | undefined, most: number | u
   return most === undefined ? noun : `${noun} of at most ${most}`
 }
 
+const isScalar = (items: Rules | undefined): boolean => items?.type !== undefined && items.type !== 'object'
+
 /** A schema's rule in words. */
 export function describeRule (rules: Rules): string {
   if (rules.anyOf) return rules.anyOf.map(describeRule).join(' or ')
@@ -63,7 +67,7 @@ export function describeRule (rules: Rules): string {
   switch (rules.type) {
     case 'integer': return describeRange(rules, 'an integer')
     case 'number': return describeRange(rules, 'a number')
-    case 'array': return describeSize('a list', rules.minItems, rules.maxItems)
+    case 'array': return describeSize('a list', rules.minItems, rules.maxItems) + (isScalar(rules.items) ? `, each ${describeRule(rules.items!)}` : '')
     case 'string': return describeSize('a text', rules.minLength, rules.maxLength)
     case 'boolean': return 'true or false'
     case 'null': return 'null'
@@ -81,10 +85,10 @@ function fits (rules: Rules, value: unknown): boolean {
     case 'null': return value === null
     case 'boolean': return typeof value === 'boolean'
     case 'string': return typeof value === 'string' && within(value.length, rules.minLength, rules.maxLength)
-    case 'array': return Array.isArray(value) && within(value.length, rules.minItems, rules.maxItems) && (!rules.items?.type || rules.items.type === 'object' || value.every(item => fits(rules.items!, item)))
+    case 'array': return Array.isArray(value) && within(value.length, rules.minItems, rules.maxItems) && (!isScalar(rules.items) || value.every(item => fits(rules.items!, item)))
     case 'object': return typeof value === 'object' && value !== null && !Array.isArray(value)
     default: return typeof value === 'number' && Number.isFinite(value) && (rules.type !== 'integer' || Number.isSafeInteger(value)) &&
-      within(value, rules.minimum, rules.maximum) && value > (rules.exclusiveMinimum ?? -Infinity)
+      within(value, rules.minimum, rules.maximum) && value > (rules.exclusiveMinimum ?? -Infinity) && value < (rules.exclusiveMaximum ?? Infinity)
   }
 }
 
