@@ -5,7 +5,8 @@
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { environmentName, flagName, settingNames, settings } from '../src/config.js'
-import { schemaOf, strategyFacts, strategyNames } from '../src/decoding/parameters.js'
+import { methodFacts, selectionFacts, strategyFacts } from '../src/decoding/strategy-facts.js'
+import { choosing, methodPresets, schemaOf, strategyNames } from '../src/decoding/strategy-schemas.js'
 import { packageRoot } from '../src/package-root.js'
 import { describeRule, type Rules } from '../src/validation.js'
 
@@ -18,22 +19,42 @@ function table (head: readonly string[], rows: ReadonlyArray<readonly string[]>)
 /** The parameters that all strategies have. */
 const common = Object.keys(schemaOf(strategyNames[0]!).properties).filter(name => strategyNames.every(strategy => name in schemaOf(strategy).properties))
 
+/** A rule in words, objects with their fields. */
+function describeValues (rules: Rules): string {
+  if (rules.anyOf) return rules.anyOf.map(describeValues).join(' or ')
+  return rules.properties ? Object.entries(rules.properties).map(([key, one]) => `${key}: ${describeRule(one)}`).join('; ') : describeRule(rules)
+}
+
 function parameterRows (names: readonly string[], properties: Readonly<Record<string, Rules & { readonly description?: string }>>): string[][] {
   return names.map(name => {
     const rules = properties[name]!
-    const inner = rules.properties ? Object.entries(rules.properties).map(([key, one]) => `${key}: ${describeRule(one)}`).join('; ') : describeRule(rules)
-    return [`\`${name}\``, inner, `\`${JSON.stringify(rules.default)}\``, rules.description ?? '']
+    return [`\`${name}\``, describeValues(rules), `\`${JSON.stringify(rules.default)}\``, rules.description ?? '']
   })
+}
+
+const head = ['field', 'values', 'default', 'meaning']
+
+/** The fields by which strategies choose among finished answers, once for all. */
+function selectionTable (): string {
+  const users = strategyNames.filter(name => 'selection' in schemaOf(name).properties).map(name => `\`${name}\``)
+  const rules = table(['selection', 'rule', 'source'], Object.entries(selectionFacts).map(([name, [rule, source]]) => [`\`${name}\``, rule, source]))
+  return `Selection (${users.join(', ')})\n\n${rules}\n\n${table(head, parameterRows(Object.keys(choosing), choosing as never))}`
+}
+
+function methodsTable (): string {
+  return `Methods (\`token_guidance\`)\n\n${table(['method', 'sets', 'what it is'], Object.entries(methodFacts).map(([name, fact]) => [`\`${name}\``, `\`${JSON.stringify(methodPresets[name as keyof typeof methodPresets])}\``, fact]))}`
 }
 
 function strategiesTable (): string {
   const overview = table(['strategy', 'what it does', 'rule', 'source'], strategyNames.map(name => [`\`${name}\``, strategyFacts[name].summary, strategyFacts[name].formula, strategyFacts[name].source]))
+  const choice = table(['strategy', 'when to use it', 'what it draws'], strategyNames.map(name => [`\`${name}\``, strategyFacts[name].use, strategyFacts[name].cost]))
   const parts = strategyNames.map(name => {
     const { properties } = schemaOf(name)
-    const own = Object.keys(properties).filter(one => !common.includes(one))
-    return `\`${name}\`\n\n${table(['field', 'values', 'default', 'meaning'], parameterRows(own, properties as never))}`
+    const own = Object.keys(properties).filter(one => !common.includes(one) && !('selection' in properties && one in choosing))
+    return `\`${name}\`\n\n${table(head, parameterRows(own, properties as never))}`
   })
-  return `${overview}\n\n${parts.join('\n\n')}\n\nEvery strategy\n\n${table(['field', 'values', 'default', 'meaning'], parameterRows(common, schemaOf(strategyNames[0]!).properties as never))}`
+  const shared = `Every strategy\n\n${table(head, parameterRows(common, schemaOf(strategyNames[0]!).properties as never))}`
+  return [overview, choice, ...parts, selectionTable(), methodsTable(), shared].join('\n\n')
 }
 
 function settingsTable (): string {

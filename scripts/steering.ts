@@ -31,7 +31,12 @@ const judge = loadJudge()
 const strategies: Record<string, Record<string, unknown>> = {
   plain: { strategy: 'best_of_n', num_candidates: 1 },
   best_of_n: { strategy: 'best_of_n', num_candidates: 16 },
+  speculative_rejection: { strategy: 'speculative_rejection', checkpoints: [8, 16, 32] },
   beam_search: { strategy: 'beam_search' },
+  dvts: { strategy: 'dvts' },
+  rebase: { strategy: 'rebase' },
+  particle_filter: { strategy: 'particle_filter', num_particles: 16, strength: 5 },
+  segment_rejection: { strategy: 'segment_rejection', segment: { tokens: 16 }, strength: 5 },
   token_guidance: { strategy: 'token_guidance', strength: 20 }
 }
 

@@ -19,8 +19,8 @@ function scoreFields (score: Score | null): Json {
 }
 
 function candidateOf (candidate: CandidateReport): Json {
-  const { index, text, tokens, finishReason, prunedAt, score, logprob } = candidate
-  return { index, text, tokens, finish_reason: finishReason, ...(prunedAt === null ? {} : { pruned_at: prunedAt }), ...scoreFields(score), logprob: rounded(logprob) }
+  const { index, parent, text, tokens, finishReason, prunedAt, score, logprob } = candidate
+  return { index, ...(parent === null ? {} : { parent }), text, tokens, finish_reason: finishReason, ...(prunedAt === null ? {} : { pruned_at: prunedAt }), ...scoreFields(score), logprob: rounded(logprob) }
 }
 
 function choiceAlignment ({ candidateIndex, score, logprob }: Choice): Json {
@@ -56,6 +56,7 @@ function alignmentObject (start: GenerationStart, result: DecodeResult, returnCa
     num_unique: result.numUnique,
     stopped_by: result.stoppedBy,
     warnings: result.warnings,
+    ...(Object.keys(result.details).length === 0 ? {} : { details: result.details }),
     ...(returnCandidates ? { candidates: result.candidates.map(candidateOf) } : {})
   }
 }
@@ -125,7 +126,7 @@ export class CompletionFormatter {
       case 'text':
         return [this.#chunk([{ index: event.choice, delta: { content: event.text }, logprobs: this.#logprobs(event.logprobs), finish_reason: null }])]
       case 'progress':
-        return [this.#chunk([], { alignment: { progress: { candidates: event.candidates } } })]
+        return [this.#chunk([], { alignment: { progress: { step: event.step, candidates: event.candidates } } })]
       case 'choice-end':
         return this.#request.generate.alignment ? [] : [this.#finishChunk(event.choice, event.result)]
       case 'end':

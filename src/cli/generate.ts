@@ -1,8 +1,10 @@
 /** `fairlead generate`: one prompt from the terminal, with its candidates and rewards as they finish. */
 import Table from 'cli-table3'
 import { loadConfig } from '../config.js'
-import { parseAlignment, schemaOf, strategyFacts, strategyNames, type AlignmentRequest } from '../decoding/parameters.js'
+import { parseAlignment } from '../decoding/parameters.js'
 import type { DecodeEvent, DecodeResult } from '../decoding/runtime.js'
+import { strategyFacts } from '../decoding/strategy-facts.js'
+import { schemaOf, strategyNames, type AlignmentRequest } from '../decoding/strategy-schemas.js'
 import { RequestError } from '../errors.js'
 import { InferenceClient } from '../inference/client.js'
 import type { GenerateRequest, GenerationEvent, Usage } from '../inference/protocol.js'

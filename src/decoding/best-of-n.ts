@@ -1,39 +1,65 @@
-/** Best-of-N: draw N answers, return the one the reward ranks first (Stiennon et al. 2020, arXiv 2009.01325), or a soft choice among them. */
-import type { Candidate } from './candidate.js'
+/**
+ * Best-of-N: draw N answers, return the one the reward ranks first (Stiennon et al. 2020, arXiv 2009.01325), or choose among them otherwise.
+ * With `stop_when` they are drawn a few at a time, until more are not worth it.
+ */
+import { isEnough } from './adaptive.js'
+import type { Candidate, Generation } from './candidate.js'
+import { choose } from './choose.js'
 import { EventQueue } from './event-queue.js'
-import { endEvent, finishChoice, openCandidates, retire, scoreAll, startGeneration, TextStream } from './generation.js'
-import type { BestOfNParams } from './parameters.js'
+import { candidatesFrom, endEvent, finishChoice, openPrompt, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
 import type { DecodeEvent, KlReport, Strategy } from './runtime.js'
-import { bestOfNKl, selectArgmax, selectSoftmax, softmaxKl, softmaxWeights } from './selection.js'
+import type { ParametersOf } from './strategy-schemas.js'
+import { parties } from './votes.js'
+
+type Params = ParametersOf<'best_of_n'>
 
 /** Tokens between two reports of how far the candidates are. */
 const progressEvery = 16
 
-const progress = (candidates: readonly Candidate[]): DecodeEvent =>
-  ({ type: 'progress', candidates: candidates.map(({ index, text, score }) => ({ index, text, reward: score ? score.value : null })) })
-
-/** Draws `num_candidates` answers side by side from a prompt read once, scores each as it ends, selects n. */
-export const bestOfN: Strategy<BestOfNParams> = async function * (runtime, prompt, sampling, params, n) {
-  const generation = startGeneration(runtime, prompt, sampling)
-  const candidates = await openCandidates(generation, params.num_candidates)
+/** Grows candidates side by side, scores each as it ends. */
+async function * drawAll (generation: Generation, candidates: readonly Candidate[], params: Params): AsyncGenerator<DecodeEvent> {
   const events = new EventQueue<DecodeEvent>()
   let drawn = 0
   events.endWith(Promise.all(candidates.map(async candidate => {
-    await candidate.grow(Infinity, () => {
-      if (params.return_progress && ++drawn % (progressEvery * candidates.length) === 0) events.push(progress(candidates))
+    await candidate.grow(() => {
+      if (params.return_progress && ++drawn % (progressEvery * candidates.length) === 0) events.push(progress(drawn / (progressEvery * candidates.length), candidates, []))
+      return false
     })
-    await scoreAll(generation, [candidate])
+    if (generation.runtime.scorer) await scoreAll(generation, [candidate])
     retire(candidate)
     events.push({ type: 'candidate', candidate: candidate.report() })
   })))
   yield * events
+}
 
-  const rewards = candidates.map(candidate => candidate.score!.value)
-  const weights = softmaxWeights(rewards, params.strength)
-  const chosen = params.selection === 'argmax' ? selectArgmax(rewards, n) : selectSoftmax(weights, n, runtime.random('selection'))
-  const kl: KlReport = params.selection === 'argmax' ? { value: bestOfNKl(candidates.length), kind: 'upper_bound' } : softmaxKl(weights)
-  yield { type: 'selection', candidateIndices: chosen }
-  const choices = chosen.map(index => candidates[index]!.choice())
+/** Whether drawing on is not worth it. */
+function stops ({ stop_when: stop, num_candidates: most, extract }: Params, candidates: readonly Candidate[]): boolean {
+  if (!stop) return false
+  const rewards = candidates.flatMap(candidate => candidate.score?.value ?? [])
+  const counts = parties(candidates.map(candidate => candidate.text), extract).flatMap(party => party.answer === null ? [] : party.members.length)
+  return isEnough(stop, rewards, counts, most - candidates.length)
+}
+
+/** Draws at most `num_candidates` answers from a prompt read once, selects n. */
+export const bestOfN: Strategy<Params> = async function * (runtime, prompt, sampling, params, n) {
+  const generation = startGeneration(runtime, prompt, sampling)
+  const most = params.num_candidates
+  const atOnce = Math.min(params.stop_when?.every ?? most, most)
+  const open = await openPrompt(generation, atOnce)
+  const candidates: Candidate[] = []
+  while (candidates.length < most && !stops(params, candidates) && generation.budget.stoppedBy === null) {
+    const count = Math.min(atOnce, most - candidates.length)
+    const next = candidatesFrom(generation, open, candidates.length, count, candidates.length + count === most)
+    yield * drawAll(generation, next, params)
+    candidates.push(...next)
+  }
+  open.root.close()
+
+  const chosen = choose(candidates, params, n, runtime.random('selection'))
+  yield { type: 'selection', candidateIndices: chosen.positions }
+  const choices = chosen.positions.map(index => candidates[index]!.choice())
   for (const [index, choice] of choices.entries()) yield * finishChoice(new TextStream(index), index, choice)
-  yield endEvent(generation, candidates, choices, n === 1 ? kl : { value: null, kind: null })
+  // How many were drawn depends on what was drawn.
+  const kl: KlReport = params.stop_when ? { value: Math.log(most), kind: 'upper_bound' } : chosen.kl
+  yield endEvent(generation, candidates.map(candidate => candidate.report()), choices, n === 1 ? kl : { value: null, kind: null }, chosen)
 }

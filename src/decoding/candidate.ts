@@ -30,6 +30,8 @@ interface CandidateState {
   readonly logprobs: readonly TokenLogprob[]
   readonly logprob: number
   readonly drawn: number
+  /** Index of the candidate that this one was forked from. */
+  readonly parent: number | null
 }
 
 export class Candidate {
@@ -37,6 +39,8 @@ export class Candidate {
   readonly random: Random
   /** Path of the random stream; forks extend it. */
   readonly path: string
+  /** Index of the candidate it was forked from; null for one drawn from the prompt on. */
+  readonly parent: number | null
   sequence: Sequence
   output: Output
   finishReason: FinishReason | null = null
@@ -58,6 +62,7 @@ export class Candidate {
     this.#generation = generation
     this.index = index
     this.path = path
+    this.parent = state?.parent ?? null
     this.random = random
     this.sequence = sequence
     this.output = output
@@ -145,17 +150,21 @@ export class Candidate {
     this.#fed = true
   }
 
-  /** Draws and feeds tokens until the answer ends or `limit` more were drawn. @param onToken called after each */
-  async grow (limit = Infinity, onToken: () => void = () => {}): Promise<void> {
-    for (let count = 0; count < limit && !this.isFinished; count++) {
+  /**
+   * Draws and feeds tokens until the answer ends.
+   * @param isDone called after each token with how many were drawn; true stops there
+   */
+  async grow (isDone: (drawn: number) => boolean = () => false): Promise<void> {
+    for (let drawn = 1; !this.isFinished; drawn++) {
       this.#generation.runtime.signal.throwIfAborted()
       if (!this.#generation.budget.take()) {
         this.end()
         return
       }
       const goesOn = this.accept(this.draw())
-      onToken()
+      const done = isDone(drawn)
       if (goesOn) await this.feed()
+      if (done) return
     }
   }
 
@@ -195,16 +204,17 @@ export class Candidate {
 
   /**
    * A copy that goes on independently.
-   * @param takeOver let the copy have this candidate's own sequence, which then must not be used any more
+   * @param index of the copy; the same where it takes this one's place
+   * @param generation what it belongs to, where that is not what this one belongs to
    */
-  fork (index: number, path: string, random: Random, takeOver: boolean): Candidate {
-    return new Candidate(this.#generation, index, path, random, takeOver ? this.sequence : this.sequence.fork(), this.output, {
-      detokenizer: this.#detokenizer, text: this.#text, counts: this.#counts, tokens: this.#tokens, textEnds: this.#textEnds, logprobs: this.#logprobs, logprob: this.#logprob, drawn: this.#drawn
+  fork (index: number, path: string, random: Random, generation = this.#generation): Candidate {
+    return new Candidate(generation, index, path, random, this.sequence.fork(), this.output, {
+      detokenizer: this.#detokenizer, text: this.#text, counts: this.#counts, tokens: this.#tokens, textEnds: this.#textEnds, logprobs: this.#logprobs, logprob: this.#logprob, drawn: this.#drawn, parent: index === this.index ? this.parent : this.index
     })
   }
 
   report (): CandidateReport {
-    return { index: this.index, text: this.text, tokens: this.#drawn, finishReason: this.finishReason, prunedAt: this.prunedAt, score: this.score, logprob: this.#logprob }
+    return { index: this.index, parent: this.parent, text: this.text, tokens: this.#drawn, finishReason: this.finishReason, prunedAt: this.prunedAt, score: this.score, logprob: this.#logprob }
   }
 
   choice (): Choice {

@@ -181,6 +181,16 @@ export class SamplingDistribution {
   }
 }
 
+/** Entropy of the model's own distribution, nats, over the whole vocabulary. */
+export function entropy ({ logits, logNormalizer }: Distribution): number {
+  let sum = 0
+  for (let token = 0; token < logits.length; token++) {
+    const logProbability = logits[token]! - logNormalizer
+    if (logProbability > -Infinity) sum -= Math.exp(logProbability) * logProbability
+  }
+  return sum
+}
+
 function renormalize (ranked: readonly RankedToken[]): RankedToken[] {
   const logSum = Math.log(ranked.reduce((sum, one) => sum + Math.exp(one.logProbability), 0))
   return ranked.map(({ token, logProbability }) => ({ token, logProbability: logProbability - logSum }))

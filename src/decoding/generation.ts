@@ -1,26 +1,37 @@
-/** What strategies have in common: opening the prompt, growing candidates, streaming their text, the result. */
+/** What strategies have in common: opening the prompt, scoring, streaming text, the result. */
+import type { Output, Sequence } from '../engine/sequence.js'
 import type { Prompt } from '../rewards/scorer.js'
 import { Budget } from './budget.js'
 import { Candidate, type Generation } from './candidate.js'
-import type { Choice, DecodeEvent, DecodeResult, KlReport, Runtime, SamplingParams, Warning } from './runtime.js'
+import type { CandidateReport, Choice, DecodeEvent, DecodeResult, KlReport, Runtime, SamplingParams } from './runtime.js'
 
 export function startGeneration (runtime: Runtime, prompt: Prompt, sampling: SamplingParams): Generation {
   return { runtime, prompt, sampling, budget: new Budget(runtime), rewardTokens: 0 }
 }
 
-/**
- * Reads the prompt once and gives `count` candidates of it; candidate i draws from the stream of path i.
- * @param fanOut sequences that will go on from the prompt at the same time
- */
-export async function openCandidates (generation: Generation, count: number, fanOut = count): Promise<Candidate[]> {
-  const { runtime, prompt } = generation
+/** The prompt, read. */
+export interface OpenPrompt { readonly root: Sequence, readonly output: Output }
+
+/** Reads the prompt once. @param fanOut sequences that will go on from it at the same time */
+export async function openPrompt ({ runtime, prompt }: Generation, fanOut: number): Promise<OpenPrompt> {
   const root = runtime.open(prompt.tokens, { fanOut })
-  const output = await root.output()
-  return Array.from({ length: count }, (_, index) => {
-    const path = String(index)
-    // The last candidate takes the prompt's own sequence: with one candidate nothing is copied.
-    return new Candidate(generation, index, path, runtime.random(path), index === count - 1 ? root : root.fork(), output)
+  return { root, output: await root.output() }
+}
+
+/**
+ * Candidates that go on from the prompt; candidate i draws from the stream of path i.
+ * @param takeRoot the last one takes the prompt's own sequence, which saves a copy and ends the prompt
+ */
+export function candidatesFrom (generation: Generation, { root, output }: OpenPrompt, first: number, count: number, takeRoot: boolean): Candidate[] {
+  return Array.from({ length: count }, (_, offset) => {
+    const path = String(first + offset)
+    return new Candidate(generation, first + offset, path, generation.runtime.random(path), takeRoot && offset === count - 1 ? root : root.fork(), output)
   })
+}
+
+/** Reads the prompt and gives `count` candidates of it. @param fanOut sequences that will go on from the prompt at the same time */
+export async function openCandidates (generation: Generation, count: number, fanOut = count): Promise<Candidate[]> {
+  return candidatesFrom(generation, await openPrompt(generation, fanOut), 0, count, true)
 }
 
 /** Sends a choice's text as it becomes certain. */
@@ -31,12 +42,12 @@ export class TextStream {
 
   constructor (choice: number) { this.#choice = choice }
 
-  /** The event for what is new in `text`, the certain text so far; null if nothing is. */
+  /** The event for what is new in `text`, the certain text so far, and in its logprobs; null if nothing is. */
   next (text: string, logprobs: Choice['logprobs']): DecodeEvent | null {
-    if (text.length <= this.#sent) return null
+    if (text.length <= this.#sent && logprobs.length <= this.#sentLogprobs) return null
     const event: DecodeEvent = { type: 'text', choice: this.#choice, text: text.slice(this.#sent), logprobs: logprobs.slice(this.#sentLogprobs) }
-    this.#sent = text.length
-    this.#sentLogprobs = logprobs.length
+    this.#sent = Math.max(this.#sent, text.length)
+    this.#sentLogprobs = Math.max(this.#sentLogprobs, logprobs.length)
     return event
   }
 }
@@ -59,15 +70,26 @@ export async function scoreAll ({ runtime, prompt }: Generation, candidates: rea
   for (const [index, candidate] of candidates.entries()) candidate.score = scores[index]!
 }
 
-/** The end of a generation. @param candidates every one, chosen or not */
-export function endEvent (generation: Generation, candidates: readonly Candidate[], choices: readonly Choice[], kl: KlReport, warnings: readonly Warning[] = []): DecodeEvent {
+/** How far candidates are. @param dropped those that this step dropped */
+export function progress (step: number, kept: readonly Candidate[], dropped: readonly Candidate[]): DecodeEvent {
+  const of = (candidates: readonly Candidate[], isKept: boolean) =>
+    candidates.map(({ index, parent, text, score, isFinished }) => ({ index, parent, text, reward: score?.value ?? null, kept: isKept, finished: isFinished }))
+  return { type: 'progress', step, candidates: [...of(kept, true), ...of(dropped, false)] }
+}
+
+/**
+ * The end of a generation.
+ * @param candidates every one, chosen or not, in index order
+ */
+export function endEvent (generation: Generation, candidates: readonly CandidateReport[], choices: readonly Choice[], kl: KlReport, { warnings = [], details = {} }: Partial<Pick<DecodeResult, 'warnings' | 'details'>> = {}): DecodeEvent {
   const result: DecodeResult = {
     choices,
     kl,
     numUnique: new Set(candidates.map(candidate => candidate.text)).size,
     stoppedBy: generation.budget.stoppedBy,
     warnings,
-    candidates: candidates.map(candidate => candidate.report()),
+    details,
+    candidates,
     generatedTokens: generation.budget.generatedTokens,
     rewardTokens: generation.rewardTokens
   }

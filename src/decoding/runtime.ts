@@ -71,6 +71,8 @@ export type FinishReason = 'stop' | 'length'
 /** A finished or pruned candidate, as reported. */
 export interface CandidateReport {
   readonly index: number
+  /** Index of the candidate it was forked from; null for one drawn from the prompt on. */
+  readonly parent: number | null
   readonly text: string
   /** Number of tokens generated for it, end token included. */
   readonly tokens: number
@@ -113,6 +115,8 @@ export interface DecodeResult {
   readonly numUnique: number
   readonly stoppedBy: StoppedBy
   readonly warnings: readonly Warning[]
+  /** What this strategy alone has to report, snake_case; plain data. */
+  readonly details: Readonly<Record<string, unknown>>
   /** Every candidate, chosen or not, in index order. */
   readonly candidates: readonly CandidateReport[]
   /** Tokens drawn for candidates, chosen or not. */
@@ -121,10 +125,22 @@ export interface DecodeResult {
   readonly rewardTokens: number
 }
 
+/** One candidate as a step of a search left it. */
+export interface ProgressCandidate {
+  readonly index: number
+  readonly parent: number | null
+  readonly text: string
+  /** Null while it was not scored. */
+  readonly reward: number | null
+  /** False for one that this step dropped. */
+  readonly kept: boolean
+  readonly finished: boolean
+}
+
 /** What a strategy yields while it works. `text` is committed: it is never taken back. The last event is `end`. */
 export type DecodeEvent =
   | { readonly type: 'text', readonly choice: number, readonly text: string, readonly logprobs: readonly TokenLogprob[] }
-  | { readonly type: 'progress', readonly candidates: ReadonlyArray<{ readonly index: number, readonly text: string, readonly reward: number | null }> }
+  | { readonly type: 'progress', readonly step: number, readonly candidates: readonly ProgressCandidate[] }
   | { readonly type: 'candidate', readonly candidate: CandidateReport }
   | { readonly type: 'selection', readonly candidateIndices: readonly number[] }
   | { readonly type: 'choice-end', readonly choice: number, readonly result: Choice }

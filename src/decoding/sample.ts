@@ -10,13 +10,14 @@ export const sample: Strategy<null> = async function * (runtime, prompt, samplin
   const events = new EventQueue<DecodeEvent>()
   events.endWith(Promise.all(candidates.map(async candidate => {
     const stream = new TextStream(candidate.index)
-    await candidate.grow(Infinity, () => {
+    await candidate.grow(() => {
       const event = stream.next(candidate.certainText, candidate.logprobs)
       if (event) events.push(event)
+      return false
     })
     retire(candidate)
     for (const event of finishChoice(stream, candidate.index, candidate.choice())) events.push(event)
   })))
   yield * events
-  yield endEvent(generation, candidates, candidates.map(candidate => candidate.choice()), { value: 0, kind: 'exact_sampled' })
+  yield endEvent(generation, candidates.map(candidate => candidate.report()), candidates.map(candidate => candidate.choice()), { value: 0, kind: 'exact_sampled' })
 }

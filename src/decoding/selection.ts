@@ -1,4 +1,4 @@
-/** Rules that choose among scored answers, and what they cost in KL to the policy. */
+/** Rules that choose among scored answers, and what they cost in KL to the policy. Pure: rewards in, indices out. */
 import type { KlReport, Random } from './runtime.js'
 
 /**
@@ -28,6 +28,30 @@ export function selectSoftmax (weights: readonly number[], n: number, random: Ra
     // Where rounding left nothing, the last one that is left.
     return left.splice(found, 1)[0]!.index
   })
+}
+
+/**
+ * How inference-time pessimism weighs answers (Huang et al. 2025, arXiv 2503.21878): w_i = max(0, s_i − λ) with s_i = strength · reward_i and λ such that
+ * the weights have mean 1. Weight grows linearly with the reward, not exponentially: a reward that is wrong where it is large does less harm.
+ */
+export function pessimisticWeights (rewards: readonly number[], strength: number): number[] {
+  const scaled = rewards.map(reward => strength * reward)
+  const descending = [...scaled].sort((a, b) => b - a)
+  // With the k largest above λ: Σ (s_i − λ) = n.
+  let sum = 0
+  let lambda = 0
+  for (const [index, value] of descending.entries()) {
+    sum += value
+    lambda = (sum - rewards.length) / (index + 1)
+    if (lambda >= (descending[index + 1] ?? -Infinity)) break
+  }
+  return scaled.map(value => Math.max(0, value - lambda))
+}
+
+/** Rejection sampling over answers in order: i is taken with probability w_i over the largest weight, so the best is never passed over. */
+export function selectByRejection (weights: readonly number[], random: Random): number {
+  const envelope = Math.max(...weights)
+  return weights.findIndex(weight => random.next() * envelope < weight)
 }
 
 /** Upper bound of the KL of best-of-n to the policy, nats: ln n − (n − 1)/n (Beirami et al. 2024, arXiv 2401.01879). */

@@ -1,17 +1,25 @@
-/** The table of strategies: name → generator. Their parameters and facts are in `parameters.ts`. */
+/** The table of strategies: name → generator. Their parameters are in `strategy-schemas.ts`, facts about them in `strategy-facts.ts`. */
 import type { Prompt } from '../rewards/scorer.js'
 import { beamSearch } from './beam-search.js'
 import { bestOfN } from './best-of-n.js'
-import type { AlignmentRequest, BeamSearchParams, BestOfNParams, StrategyName, TokenGuidanceParams } from './parameters.js'
+import { dvts } from './dvts.js'
+import { particleFilter } from './particle-filter.js'
+import { rebase } from './rebase.js'
 import type { DecodeEvent, Runtime, SamplingParams, Strategy } from './runtime.js'
 import { sample } from './sample.js'
+import { segmentRejection } from './segment-rejection.js'
+import { speculativeRejection } from './speculative-rejection.js'
+import type { AlignmentRequest, ParametersOf, StrategyName } from './strategy-schemas.js'
 import { tokenGuidance } from './token-guidance.js'
 
-interface StrategyParams { readonly best_of_n: BestOfNParams, readonly beam_search: BeamSearchParams, readonly token_guidance: TokenGuidanceParams }
-
-const strategies: { readonly [N in StrategyName]: Strategy<StrategyParams[N]> } = {
+const strategies: { readonly [N in StrategyName]: Strategy<ParametersOf<N>> } = {
   best_of_n: bestOfN,
+  speculative_rejection: speculativeRejection,
   beam_search: beamSearch,
+  dvts,
+  rebase,
+  particle_filter: particleFilter,
+  segment_rejection: segmentRejection,
   token_guidance: tokenGuidance
 }
 

@@ -1,78 +1,32 @@
 /**
  * Token-level guidance: each token is drawn from log π(v) + strength · g(value of the prefix with v), over the policy's most probable tokens.
- * One operator for ARGS (arXiv 2402.01694), RAD (2310.09520) and controlled decoding (2310.17022) with a value read by
- * look-ahead: k forks, one token each, one batch. The fork of the token drawn becomes the sequence; nothing is recomputed.
+ * One operator for ARGS (arXiv 2402.01694), RAD (2310.09520), FUDGE (2104.05218) and controlled decoding (2310.17022) with a value read by
+ * look-ahead: k forks, one token each, one batch. The fork of the token drawn becomes the sequence; nothing is recomputed. Temperature and
+ * filters of the request shape π; guidance comes after them.
  */
 import type { Output, Sequence } from '../engine/sequence.js'
 import type { Candidate, Generation } from './candidate.js'
-import { drawRanked, SamplingDistribution, type RankedToken } from './distribution.js'
+import type { RankedToken, SamplingDistribution } from './distribution.js'
 import { EventQueue } from './event-queue.js'
 import { endEvent, finishChoice, openCandidates, retire, scoreAll, startGeneration, TextStream } from './generation.js'
-import type { TokenGuidanceParams } from './parameters.js'
+import { guideWithin, nucleus, stepKl, transforms, type Guided } from './guidance.js'
 import type { DecodeEvent, Strategy, Warning } from './runtime.js'
+import type { ParametersOf } from './strategy-schemas.js'
+
+type Params = ParametersOf<'token_guidance'>
 
 interface Probe { readonly sequence: Sequence, readonly output: Output }
-
-/** g, over the values of the candidates. */
-export const transforms: Readonly<Record<TokenGuidanceParams['transform'], (values: readonly number[]) => number[]>> = {
-  identity: values => [...values],
-  centered: values => {
-    const mean = values.reduce((sum, value) => sum + value, 0) / values.length
-    return values.map(value => value - mean)
-  },
-  minmax: values => {
-    const [least, largest] = [Math.min(...values), Math.max(...values)]
-    return values.map(value => largest === least ? 0 : (value - least) / (largest - least))
-  },
-  log_sigmoid: values => values.map(value => value > 0 ? -Math.log1p(Math.exp(-value)) : value - Math.log1p(Math.exp(value))),
-  clip01: values => values.map(value => Math.min(1, Math.max(0, value)))
-}
-
-/** The guided distribution over candidates, by rank of the policy. */
-export function guide (policy: readonly RankedToken[], values: readonly number[], strength: number): RankedToken[] {
-  const scores = policy.map(({ logProbability }, index) => logProbability + strength * values[index]!)
-  const largest = Math.max(...scores)
-  const logSum = largest + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - largest), 0))
-  return policy.map(({ token }, index) => ({ token, logProbability: scores[index]! - logSum }))
-}
-
-/** KL of the guided distribution to the policy, nats: Σ over the candidates of π′ (ln π′ − ln π). */
-export function stepKl (guided: readonly RankedToken[], policy: readonly RankedToken[]): number {
-  return guided.reduce((sum, { logProbability }, index) => sum + Math.exp(logProbability) * (logProbability - policy[index]!.logProbability), 0)
-}
-
-/** The fewest of the most probable tokens that have probability `topP` of what `ranked` holds. */
-function nucleus (ranked: readonly RankedToken[], topP: number): readonly RankedToken[] {
-  if (topP >= 1) return ranked
-  let mass = 0
-  const count = ranked.findIndex(({ logProbability }) => (mass += Math.exp(logProbability)) >= topP)
-  return count < 0 ? ranked : ranked.slice(0, count + 1)
-}
-
-/** Guidance as far as a budget of KL allows: the strength is scaled down, by bisection, until the step costs no more than is left. */
-export function guideWithin (policy: readonly RankedToken[], values: readonly number[], strength: number, left: number): RankedToken[] | null {
-  const whole = guide(policy, values, strength)
-  if (stepKl(whole, policy) <= left) return whole
-  if (stepKl(guide(policy, values, 0), policy) > left) return null
-  let [low, high] = [0, 1]
-  for (let i = 0; i < 40; i++) {
-    const middle = (low + high) / 2
-    if (stepKl(guide(policy, values, strength * middle), policy) <= left) low = middle
-    else high = middle
-  }
-  return guide(policy, values, strength * low)
-}
 
 class GuidedAnswer {
   readonly #generation: Generation
   readonly #candidate: Candidate
-  readonly #params: TokenGuidanceParams
+  readonly #params: Params
   /** Nats spent along the path. */
   kl = 0
   /** Whether the budget of KL ended guidance. */
   spent = false
 
-  constructor (generation: Generation, candidate: Candidate, params: TokenGuidanceParams) {
+  constructor (generation: Generation, candidate: Candidate, params: Params) {
     this.#generation = generation
     this.#candidate = candidate
     this.#params = params
@@ -121,21 +75,46 @@ class GuidedAnswer {
   }
 
   #choose (distribution: SamplingDistribution, policy: readonly RankedToken[], values: readonly number[]): number {
-    const { strength, max_kl: maxKl } = this.#params
-    const guided = guideWithin(policy, values, strength, maxKl === null ? Infinity : maxKl - this.kl)
-    const greedy = this.#generation.sampling.temperature === 0
+    const { strength, max_kl: maxKl, guidance_before_temperature: before, draw } = this.#params
+    const { temperature } = this.#generation.sampling
+    const greedy = temperature === 0 || draw === 'argmax'
+    // (ln π + strength · g) / temperature is guidance of the tempered policy with strength / temperature.
+    const scaled = before && temperature > 0 ? strength / temperature : strength
+    const inside = policy.reduce((sum, { logProbability }) => sum + Math.exp(logProbability), 0)
+    const others = this.#params.outside === 'keep' && distribution.ranked(policy.length + 1).length > policy.length
+    // What is left by rounding alone is nothing.
+    const outside = others && 1 - inside > 1e-12 ? 1 - inside : 0
+    const guided = guideWithin(policy, values, scaled, maxKl === null ? Infinity : maxKl - this.kl, outside)
     if (!guided) {
       this.spent = true
       return greedy ? distribution.argmax() : distribution.draw(this.#candidate.random.next())
     }
-    this.kl += stepKl(guided, policy)
-    if (!greedy) return drawRanked(guided, this.#candidate.random.next())
-    return guided.reduce((best, one) => one.logProbability > best.logProbability ? one : best).token
+    this.kl += stepKl(guided, policy, outside)
+    return greedy ? mostProbable(guided) : this.#draw(guided, distribution, outside)
+  }
+
+  /** @param outside what the policy gives to other tokens that may be drawn */
+  #draw ({ ranked }: Guided, distribution: SamplingDistribution, outside: number): number {
+    const { random } = this.#candidate
+    const u = random.next()
+    let mass = 0
+    for (const { token, logProbability } of ranked) {
+      mass += Math.exp(logProbability)
+      if (u < mass) return token
+    }
+    if (outside === 0) return ranked.at(-1)!.token
+    // Candidates come first in the policy's own order of drawing, so that what is beyond their probability is, as a rule, another token.
+    let token = distribution.draw(Math.min(1 - (1 - u) / (1 - mass) * outside, 1 - Number.EPSILON))
+    while (ranked.some(one => one.token === token)) token = distribution.draw(random.next())
+    return token
   }
 }
 
+/** The most probable token under guidance, ties by the policy's rank. Centred values lower no candidate without raising another, so that none outside is more probable. */
+const mostProbable = ({ ranked }: Guided): number => ranked.reduce((one, other) => other.logProbability > one.logProbability ? other : one).token
+
 /** Draws n answers token by token under guidance, side by side. */
-export const tokenGuidance: Strategy<TokenGuidanceParams> = async function * (runtime, prompt, sampling, params, n) {
+export const tokenGuidance: Strategy<Params> = async function * (runtime, prompt, sampling, params, n) {
   const generation = startGeneration(runtime, prompt, sampling)
   const candidates = await openCandidates(generation, n, n * (params.candidates.top_k + 1))
   const answers = candidates.map(candidate => new GuidedAnswer(generation, candidate, params))
@@ -155,5 +134,5 @@ export const tokenGuidance: Strategy<TokenGuidanceParams> = async function * (ru
   })))
   yield * events
   const warnings: Warning[] = answers.some(answer => answer.spent) ? [{ code: 'kl_budget_spent', message: `max_kl of ${params.max_kl} nats was spent; the rest was drawn from the policy` }] : []
-  yield endEvent(generation, candidates, candidates.map(candidate => candidate.choice()), { value: answers.reduce((sum, answer) => sum + answer.kl, 0) / n, kind: 'exact_sampled' }, warnings)
+  yield endEvent(generation, candidates.map(candidate => candidate.report()), candidates.map(candidate => candidate.choice()), { value: answers.reduce((sum, answer) => sum + answer.kl, 0) / n, kind: 'exact_sampled' }, { warnings })
 }

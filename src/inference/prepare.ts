@@ -3,8 +3,10 @@
  * with a RequestError, or never again.
  */
 import { randomInt } from 'node:crypto'
-import { answersGrown, checkChoices, fanOut, strategyFacts, type AlignmentRequest } from '../decoding/parameters.js'
+import { answersGrown, checkChoices, fanOut } from '../decoding/parameters.js'
 import type { SamplingParams } from '../decoding/runtime.js'
+import { strategyFacts } from '../decoding/strategy-facts.js'
+import type { AlignmentRequest } from '../decoding/strategy-schemas.js'
 import type { Need } from '../engine/reservation.js'
 import { RequestError } from '../errors.js'
 import { encodeChat } from '../models/chat-template.js'
@@ -38,8 +40,18 @@ export function renderPrompt (host: Host, messages: readonly ChatMessage[]): Pro
   return { messages, text, tokens }
 }
 
+/** RAD adds a probability: whatever lies outside [0, 1] it would cut off. */
+function checkMethod (host: Host, alignment: AlignmentRequest): void {
+  if (alignment.strategy !== 'token_guidance' || alignment.method !== 'rad') return
+  const { rewards, reward_scale: scale } = alignment
+  const isProbability = rewards.length === 1 && rewards[0]!.weight >= 0 && rewards[0]!.weight <= 1 && scale === 'raw' &&
+    host.rewards.some(({ name, descriptor }) => name === rewards[0]!.name && descriptor.kind === 'rule' && descriptor.rule === 'regex')
+  if (!isProbability) throw new RequestError('invalid_request', `alignment.method rad needs one reward from 0 to 1 (a regex rule, raw, weight at most 1): it would cut off any other; got ${JSON.stringify(rewards)}, ${scale as string}`, { param: 'alignment.method' })
+}
+
 function resolveReward (host: Host, alignment: AlignmentRequest | null): ResolvedScorer | null {
-  if (!alignment) return null
+  if (!alignment || alignment.rewards.length === 0) return null
+  checkMethod(host, alignment)
   return resolveScorer(host.rewards, {
     rewards: alignment.rewards,
     member: strategyFacts[alignment.strategy].member,

@@ -2,8 +2,8 @@
  * What crosses between the main thread and the inference thread: plain data only. The client side is `client.ts`, the
  * thread's side is `worker.ts`.
  */
-import type { AlignmentRequest } from '../decoding/parameters.js'
 import type { DecodeEvent, SamplingParams, Warning } from '../decoding/runtime.js'
+import type { AlignmentRequest } from '../decoding/strategy-schemas.js'
 import type { RequestErrorData } from '../errors.js'
 import type { ChatMessage, RewardMember, Score } from '../rewards/scorer.js'
 

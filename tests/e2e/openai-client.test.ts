@@ -91,9 +91,21 @@ test('one candidate, one beam, or no strength: the text of plain sampling', asyn
 
 test('every strategy raises the reward it is given', async () => {
   const plain = (await guided({ strategy: 'best_of_n', num_candidates: 1, reward: 'positive' })).choices[0]!.alignment['reward'] as number
-  for (const alignment of [{ strategy: 'best_of_n', num_candidates: 16 }, { strategy: 'beam_search' }, { strategy: 'token_guidance', strength: 20 }]) {
-    const { choices } = await guided({ ...alignment, reward: 'positive' })
-    assert.ok((choices[0]!.alignment['reward'] as number) > plain, alignment.strategy)
+  for (const alignment of [
+    { strategy: 'best_of_n', num_candidates: 16 },
+    { strategy: 'speculative_rejection', checkpoints: [4, 8] },
+    { strategy: 'beam_search' },
+    { strategy: 'beam_search', step: { delimiter: '.' }, lookahead_tokens: 4 },
+    { strategy: 'dvts', step: { tokens: 4 } },
+    { strategy: 'rebase', step: { tokens: 4 } },
+    { strategy: 'particle_filter', step: { tokens: 4 }, strength: 3 },
+    { strategy: 'segment_rejection', segment: { tokens: 4 }, strength: 5 },
+    { strategy: 'token_guidance', strength: 20 }
+  ]) {
+    const { choices, usage } = await guided({ ...alignment, reward: 'positive' })
+    assert.ok((choices[0]!.alignment['reward'] as number) > plain, JSON.stringify(alignment))
+    const details = usage.alignment_details
+    assert.equal(details['generated_tokens'], details['returned_tokens']! + details['discarded_tokens']!)
   }
 })
 

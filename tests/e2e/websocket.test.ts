@@ -56,10 +56,14 @@ test('several requests on one socket give what HTTP gives, each under its id', a
   socket.close()
 })
 
-test('beam search and token guidance stream text that is never taken back', async () => {
+test('searches and guidance stream text that is never taken back', async () => {
   const { socket, events, send, until } = await connect()
   for (const [id, alignment] of Object.entries({
     beams: { strategy: 'beam_search', num_beams: 2, num_children: 2, step: { tokens: 4 }, reward: 'positive' },
+    trees: { strategy: 'dvts', num_trees: 2, num_children: 2, step: { tokens: 4 }, reward: 'positive' },
+    rejection: { strategy: 'speculative_rejection', num_candidates: 4, checkpoints: [4], reward: 'positive' },
+    particles: { strategy: 'particle_filter', num_particles: 4, step: { tokens: 4 }, reward: 'positive', return_progress: true },
+    segments: { strategy: 'segment_rejection', segment: { tokens: 4 }, reward: 'positive' },
     tokens: { strategy: 'token_guidance', candidates: { top_k: 5 }, reward: 'positive' }
   })) {
     send({ type: 'create', id, request: { ...request, alignment } })

@@ -2,6 +2,7 @@
  * A policy small enough to enumerate: next-token distributions from a seeded table, behind the engine's own seam. Its last token ends an
  * answer. With it strategies are compared with brute force.
  */
+import { setMaxListeners } from 'node:events'
 import { randomStream } from '../../src/decoding/random.js'
 import type { Runtime, SamplingParams } from '../../src/decoding/runtime.js'
 import type { Distribution, Output, Sequence, SequenceOptions } from '../../src/engine/sequence.js'
@@ -13,6 +14,8 @@ export interface ToyOptions {
   readonly seed?: number
   /** Longest list of most probable tokens in a distribution. */
   readonly listed?: number
+  /** Turns that an output takes: what other requests do to when it comes. */
+  readonly turns?: () => number
 }
 
 /** A deterministic number in [0, 1) for a text. */
@@ -37,15 +40,17 @@ export class ToyPolicy {
   readonly endToken: number
   readonly #seed: number
   readonly #listed: number
+  readonly #turns: () => number
   /** Sequences open now, and outputs asked for so far, by number of tokens. */
   open = 0
   readonly asked: number[] = []
 
-  constructor ({ size = 4, seed = 1, listed = 128 }: ToyOptions = {}) {
+  constructor ({ size = 4, seed = 1, listed = 128, turns = () => 1 }: ToyOptions = {}) {
     this.size = size
     this.endToken = size - 1
     this.#seed = seed
     this.#listed = listed
+    this.#turns = turns
   }
 
   logits (tokens: readonly number[]): number[] {
@@ -76,7 +81,7 @@ export class ToyPolicy {
         check()
         this.asked.push(own.length)
         const distribution = distributionOf(this.logits(own), options.temperature, this.#listed)
-        await Promise.resolve()
+        for (let turn = this.#turns(); turn > 0; turn--) await Promise.resolve()
         check()
         const none = (): never => { throw new Error('a toy has no hidden states') }
         return { distribution, hidden: none, pooled: none, pooledTokens: 0 }
@@ -101,9 +106,22 @@ export function toyScorer (score: (tokens: readonly number[], answer: Answer) =>
 
 export const toyPrompt: Prompt = { messages: [], text: '', tokens: [0] }
 
-/** A request's view of a toy. Token t stands for the t-th letter. */
-export function toyRuntime (policy: ToyPolicy, { scorer = null, seed = 1, temperature = 1, signal = new AbortController().signal, budget = {}, elapsedMs = () => 0 }: { scorer?: Scorer | null, seed?: number, temperature?: number, signal?: AbortSignal, budget?: Partial<Runtime['budget']>, elapsedMs?: () => number } = {}): Runtime {
-  const letter = (token: number): string => String.fromCharCode(97 + token)
+export interface ToyRuntimeOptions {
+  readonly scorer?: Scorer | null
+  readonly seed?: number
+  readonly temperature?: number
+  readonly signal?: AbortSignal
+  readonly budget?: Partial<Runtime['budget']>
+  readonly elapsedMs?: () => number
+  /** What each token stands for: the t-th letter, unless given. */
+  readonly letters?: string
+}
+
+/** A request's view of a toy. */
+export function toyRuntime (policy: ToyPolicy, { scorer = null, seed = 1, temperature = 1, signal = new AbortController().signal, budget = {}, elapsedMs = () => 0, letters = 'abcdefgh' }: ToyRuntimeOptions = {}): Runtime {
+  // Every sequence listens, as in a request's own scope.
+  setMaxListeners(0, signal)
+  const letter = (token: number): string => letters[token]!
   const detokenizer = (): ReturnType<Runtime['detokenizer']> => ({ push: letter, flush: () => '', fork: detokenizer })
   return {
     open: tokens => policy.sequence(tokens, { temperature, signal }),

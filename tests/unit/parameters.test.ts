@@ -7,10 +7,9 @@ import { RequestError } from '../../src/errors.js'
 const refused: ReadonlyArray<readonly [unknown, string, RegExp]> = [
   [[], 'alignment', /must be an object; got \[\]/],
   ['best_of_n', 'alignment', /must be an object; got "best_of_n"/],
-  [{}, 'alignment.strategy', /must be given where there is no reward: one of best_of_n, beam_search, token_guidance/],
+  [{}, 'alignment.strategy', /must be given where there is no reward: one of best_of_n, speculative_rejection, beam_search, dvts, rebase, particle_filter, segment_rejection, token_guidance/],
   [{ strategy: 'bestofn', reward: 'x' }, 'alignment.strategy', /is not known; it must be one of/],
   [{ strategy: 'constructor', reward: 'x' }, 'alignment.strategy', /is not known/],
-  [{ strategy: 'particle_filter', reward: 'x' }, 'alignment.strategy', /is not supported yet/],
   [{ strategy: 'best_of_n' }, 'alignment.reward', /is needed by best_of_n/],
   [{ reward: 'x', rewards: [{ name: 'x' }] }, 'alignment.reward', /cannot both be given/],
   [{ reward: '' }, 'alignment.reward', /must be the name of a reward; got ""/],
@@ -21,12 +20,40 @@ const refused: ReadonlyArray<readonly [unknown, string, RegExp]> = [
   [{ reward: 'x', num_candidates: 129 }, 'alignment.num_candidates', /an integer from 1 to 128; got 129/],
   [{ reward: 'x', num_candidates: 2.5 }, 'alignment.num_candidates', /an integer from 1 to 128; got 2.5/],
   [{ reward: 'x', num_candidates: '8' }, 'alignment.num_candidates', /an integer from 1 to 128; got "8"/],
-  [{ reward: 'x', selection: 'pessimistic' }, 'alignment.selection', /one of argmax, softmax; got "pessimistic"/],
+  [{ reward: 'x', selection: 'best' }, 'alignment.selection', /one of argmax, softmax, pessimistic, .*; got "best"/],
+  [{ reward: 'x', strength: 2 }, 'alignment.strength', /is read by selection softmax and pessimistic only; the selection is argmax; got 2/],
+  [{ reward: 'x', selection: 'threshold' }, 'alignment.min_reward', /is needed by selection threshold/],
+  [{ reward: 'x', selection: 'softmax', min_reward: 1 }, 'alignment.min_reward', /is read by selection threshold only; the selection is softmax/],
+  [{ reward: 'x', fallback: 'error' }, 'alignment.fallback', /is read by selection threshold only/],
+  [{ reward: 'x', selection: 'majority', extract: 'first' }, 'alignment.extract', /one of text, last_line, last_number, boxed or an object; got "first"/],
+  [{ reward: 'x', selection: 'majority', extract: {} }, 'alignment.extract.after', /must be a text of 1 to 64; got nothing/],
+  [{ strategy: 'best_of_n', selection: 'weighted_majority' }, 'alignment.reward', /is needed by best_of_n/],
+  [{ strategy: 'best_of_n', selection: 'majority', stop_when: { min_reward: 1 } }, 'alignment.reward', /is needed by best_of_n/],
+  [{ strategy: 'dvts', selection: 'majority' }, 'alignment.reward', /is needed by dvts/],
+  [{ reward: 'x', stop_when: {} }, 'alignment.stop_when', /must have exactly one of min_reward, leader_probability, majority_probability/],
+  [{ reward: 'x', stop_when: { min_reward: 1, leader_probability: 0.9 } }, 'alignment.stop_when', /must have exactly one of/],
+  [{ reward: 'x', stop_when: { leader_probability: 0 } }, 'alignment.stop_when.leader_probability', /a number above 0 to 1; got 0/],
+  [{ reward: 'x', stop_when: { majority_probability: 0.9 } }, 'alignment.stop_when.majority_probability', /needs selection majority or weighted_majority/],
+  [{ reward: 'x', selection: 'majority', stop_when: { leader_probability: 0.9 } }, 'alignment.stop_when.leader_probability', /votes have majority_probability/],
+  [{ strategy: 'speculative_rejection', reward: 'x', reject_fraction: 1 }, 'alignment.reject_fraction', /a number from 0 to below 1; got 1/],
+  [{ strategy: 'speculative_rejection', reward: 'x', checkpoints: [16, 16] }, 'alignment.checkpoints', /must rise; got \[16,16\]/],
+  [{ strategy: 'speculative_rejection', reward: 'x', checkpoints: [] }, 'alignment.checkpoints', /a list of 1 to 64, each an integer from 1 to 1048576; got \[\]/],
+  [{ strategy: 'speculative_rejection', reward: 'x', checkpoints: [1.5] }, 'alignment.checkpoints', /each an integer from 1/],
+  [{ strategy: 'beam_search', reward: 'x', strength: 2 }, 'alignment.strength', /is read with keep: sample only/],
+  [{ strategy: 'beam_search', reward: 'x', step: { tokens: 4, delimiter: '.' } }, 'alignment.step', /must have exactly one of tokens, delimiter/],
+  [{ strategy: 'rebase', reward: 'x', step: {} }, 'alignment.step', /must have exactly one of tokens, delimiter; got {}/],
+  [{ strategy: 'dvts', reward: 'x', step: { delimiter: '' } }, 'alignment.step.delimiter', /a text of 1 to 64; got ""/],
+  [{ strategy: 'beam_search', reward: 'x', max_kl: 1 }, 'alignment.max_kl', /is a field of token_guidance, not of beam_search/],
+  [{ strategy: 'particle_filter', reward: 'x', ess_threshold: 1.5 }, 'alignment.ess_threshold', /a number from 0 to 1; got 1.5/],
+  [{ strategy: 'segment_rejection', reward: 'x', segment: { entropy: 3, tokens: 8 } }, 'alignment.segment', /must have exactly one of entropy, tokens/],
+  [{ strategy: 'segment_rejection', reward: 'x', strength: -1 }, 'alignment.strength', /a number from 0 to 1000; got -1/],
+  [{ strategy: 'segment_rejection', reward: 'x', reward_scale: 'raw' }, 'alignment.target_reward', /is needed with reward_scale: raw/],
+  [{ strategy: 'token_guidance', reward: 'x', outside: 'keep' }, 'alignment.transform', /must be centered with outside: keep.*; got "identity"/],
+  [{ strategy: 'token_guidance', reward: 'x', method: 'genarm' }, 'alignment.method', /one of args, rad, fudge, cd or null; got "genarm"/],
   [{ reward: 'x', num_candidate: 3 }, 'alignment.num_candidate', /did you mean num_candidates\?/],
   [{ reward: 'x', num_beams: 3 }, 'alignment.num_beams', /is a field of beam_search, not of best_of_n/],
   [{ reward: 'x', beam_width: 3 }, 'alignment.beam_width', /say num_beams \(kept\) and num_children/],
   [{ strategy: 'beam_search', reward: 'x', step: { tokens: 0 } }, 'alignment.step.tokens', /an integer from 1 to 4096; got 0/],
-  [{ strategy: 'beam_search', reward: 'x', step: { delimiter: '\n' } }, 'alignment.step.delimiter', /is not a field/],
   [{ strategy: 'token_guidance', reward: 'x', candidates: { top_p: 0 } }, 'alignment.candidates.top_p', /a number above 0 to 1; got 0/],
   [{ strategy: 'token_guidance', reward: 'x', max_kl: -1 }, 'alignment.max_kl', /a number from 0 to 1000000 or null; got -1/],
   [JSON.parse('{"reward": "x", "__proto__": {"a": 1}}'), 'alignment.__proto__', /is not a field/]
@@ -46,7 +73,7 @@ for (const [value, param, message] of refused) {
 
 test('a reward alone is best_of_n with its defaults', () => {
   assert.deepEqual(parseAlignment({ reward: 'x' }), {
-    strategy: 'best_of_n', rewards: [{ name: 'x', weight: 1 }], reward_scale: 'standardized', max_generated_tokens: null, deadline_ms: null, return_candidates: false, return_progress: false, num_candidates: 8, selection: 'argmax', strength: 1
+    strategy: 'best_of_n', rewards: [{ name: 'x', weight: 1 }], reward_scale: 'standardized', max_generated_tokens: null, deadline_ms: null, return_candidates: false, return_progress: false, num_candidates: 8, selection: 'argmax', strength: 1, min_reward: null, fallback: 'best', logprob_weight: 0.1, extract: 'text', stop_when: null
   })
 })
 
@@ -66,10 +93,19 @@ test('fan-out counts sequences, and answers grown count tokens', () => {
   assert.deepEqual([fanOut(beams, 1), answersGrown(beams, 1)], [15, 15])
   const guided = of({ strategy: 'token_guidance', candidates: { top_k: 10 } })
   assert.deepEqual([fanOut(guided, 2), answersGrown(guided, 2)], [22, 2])
+  const ahead = of({ strategy: 'beam_search', num_beams: 3, num_children: 5, step: { tokens: 4 }, lookahead_tokens: 6 })
+  assert.deepEqual([fanOut(ahead, 1), answersGrown(ahead, 1)], [30, 45])
+  const few = of({ num_candidates: 16, stop_when: { min_reward: 1 } })
+  assert.deepEqual([fanOut(few, 1), answersGrown(few, 1)], [5, 16])
+  const segments = of({ strategy: 'segment_rejection', max_tries: 5 })
+  assert.deepEqual([fanOut(segments, 2), answersGrown(segments, 2)], [6, 10])
 })
 
 test('a strategy refuses more choices than it can return', () => {
   assert.throws(() => checkChoices(parseAlignment({ reward: 'x', num_candidates: 2 }), 3), /n must be at most alignment.num_candidates = 2; got 3/)
   assert.throws(() => checkChoices(parseAlignment({ strategy: 'beam_search', reward: 'x' }), 2), /n must be 1 with beam_search/)
+  assert.throws(() => checkChoices(parseAlignment({ reward: 'x', selection: 'pessimistic' }), 2), /n must be 1 with selection pessimistic/)
+  assert.throws(() => checkChoices(parseAlignment({ reward: 'x', stop_when: { min_reward: 1 } }), 2), /n must be 1 with stop_when/)
+  checkChoices(parseAlignment({ strategy: 'segment_rejection', reward: 'x' }), 8)
   checkChoices(parseAlignment({ reward: 'x' }), 8)
 })

@@ -1,37 +1,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fanOut, parseAlignment, type AlignmentRequest } from '../../src/decoding/parameters.js'
-import type { DecodeEvent, DecodeResult, Runtime, SamplingParams } from '../../src/decoding/runtime.js'
-import { decode } from '../../src/decoding/strategies.js'
-import type { Scorer } from '../../src/rewards/scorer.js'
-import { enumerate, plainSampling, ToyPolicy, toyPrompt, toyRuntime, toyScorer } from '../helpers/toy-policy.js'
-
-type Given = NonNullable<Parameters<typeof toyRuntime>[1]>
-
-/** Any reward of an answer: letters at odd places count for, others against. */
-const oddities: Scorer = toyScorer(tokens => tokens.reduce((sum, token, index) => sum + (index % 2 === 1 ? token : -0.5 * token), 0))
-const indifferent: Scorer = toyScorer(() => 0)
-
-/** Runs a request on a toy to its end. */
-async function run (alignment: Record<string, unknown> | null, { policy = new ToyPolicy(), n = 1, sampling = {}, ...given }: Given & { policy?: ToyPolicy, n?: number, sampling?: Partial<SamplingParams> } = {}): Promise<{ result: DecodeResult, events: DecodeEvent[], policy: ToyPolicy, texts: string[] }> {
-  const params = { ...plainSampling, ...sampling }
-  const runtime: Runtime = toyRuntime(policy, { temperature: params.temperature, ...given })
-  const parsed: AlignmentRequest | null = alignment && parseAlignment({ reward: 'toy', ...alignment })
-  const events: DecodeEvent[] = []
-  for await (const event of decode(runtime, toyPrompt, params, parsed, n)) events.push(event)
-  const last = events.at(-1)!
-  assert.equal(last.type, 'end')
-  const result = (last as { result: DecodeResult }).result
-  const texts = Array.from({ length: n }, (_, choice) => events.map(event => event.type === 'text' && event.choice === choice ? event.text : '').join(''))
-  return { result, events, policy, texts }
-}
-
-const everyStrategy: ReadonlyArray<Record<string, unknown>> = [
-  { strategy: 'best_of_n', num_candidates: 5 },
-  { strategy: 'best_of_n', num_candidates: 5, selection: 'softmax' },
-  { strategy: 'beam_search', num_beams: 2, num_children: 3, step: { tokens: 2 } },
-  { strategy: 'token_guidance', candidates: { top_k: 4 } }
-]
+import { fanOut, parseAlignment } from '../../src/decoding/parameters.js'
+import { randomStream } from '../../src/decoding/random.js'
+import { canReturnTwo, everyStrategy, indifferent, oddities, oddity, run, tokensOf } from '../helpers/run-strategy.js'
+import { enumerate, ToyPolicy, toyPrompt, toyScorer } from '../helpers/toy-policy.js'
 
 test('one candidate, one beam, a constant reward, or strength 0 give the very tokens of plain sampling', async () => {
   for (let seed = 1; seed <= 20; seed++) {
@@ -41,51 +13,24 @@ test('one candidate, one beam, a constant reward, or strength 0 give the very to
       [{ strategy: 'best_of_n', num_candidates: 6 }, indifferent],
       [{ strategy: 'beam_search', num_beams: 1, num_children: 1, step: { tokens: 1 } }, oddities],
       [{ strategy: 'beam_search', num_beams: 2, num_children: 2, step: { tokens: 2 } }, indifferent],
-      [{ strategy: 'token_guidance', strength: 0, candidates: { top_k: 4 } }, oddities]
+      [{ strategy: 'best_of_n', num_candidates: 6, selection: 'pessimistic', strength: 0 }, oddities],
+      [{ strategy: 'best_of_n', num_candidates: 6, selection: 'threshold', min_reward: 0 }, indifferent],
+      [{ strategy: 'speculative_rejection', num_candidates: 1 }, oddities],
+      [{ strategy: 'speculative_rejection', num_candidates: 6, checkpoints: [1, 2] }, indifferent],
+      [{ strategy: 'beam_search', num_beams: 1, num_children: 1, step: { delimiter: 'b' }, score_every: 2, lookahead_tokens: 2 }, oddities],
+      [{ strategy: 'dvts', num_trees: 1, num_children: 1, step: { tokens: 1 } }, oddities],
+      [{ strategy: 'rebase', width: 1, step: { tokens: 1 } }, oddities],
+      [{ strategy: 'particle_filter', num_particles: 1, step: { tokens: 1 } }, oddities],
+      [{ strategy: 'segment_rejection', segment: { tokens: 1 }, strength: 0, target_reward: 5 }, oddities],
+      [{ strategy: 'segment_rejection', segment: { entropy: 1 }, max_tries: 1, target_reward: 5 }, oddities],
+      [{ strategy: 'token_guidance', strength: 0, candidates: { top_k: 4 } }, oddities],
+      [{ strategy: 'token_guidance', strength: 0, candidates: { top_k: 2 }, transform: 'centered', outside: 'keep' }, oddities]
     ] as const) {
       const { result } = await run(alignment, { seed, scorer })
       assert.equal(result.choices[0]!.text, plain.text, `${JSON.stringify(alignment)}, seed ${seed}`)
       assert.ok(Math.abs(result.choices[0]!.logprob - plain.logprob) < 1e-9)
     }
   }
-})
-
-test('best-of-n draws from the exact distribution of the best of n', async () => {
-  const policy = new ToyPolicy({ size: 3, seed: 4 })
-  const sampling = { maxTokens: 2 }
-  const reward = (tokens: readonly number[]): number => tokens.reduce((sum, token) => sum + token + 1, 0)
-  const answers = enumerate(policy, 2)
-  for (const n of [2, 3]) {
-    // P(best reward = r) = F(r)^n − F(r−)^n over rewards, since equal rewards go to the lower index, whose answer is an independent draw.
-    const levels = [...new Set(answers.map(({ tokens }) => reward(tokens)))].sort((a, b) => a - b)
-    const upTo = (level: number): number => answers.filter(({ tokens }) => reward(tokens) <= level).reduce((sum, one) => sum + one.probability, 0)
-    const expected = new Map(levels.map((level, index) => [level, upTo(level) ** n - (index > 0 ? upTo(levels[index - 1]!) ** n : 0)]))
-    const counts = new Map<number, number>()
-    const rounds = 1500
-    for (let seed = 0; seed < rounds; seed++) {
-      const { result } = await run({ strategy: 'best_of_n', num_candidates: n }, { policy, sampling, seed, scorer: toyScorer(reward) })
-      const value = result.choices[0]!.score!.value
-      counts.set(value, (counts.get(value) ?? 0) + 1)
-    }
-    const chiSquare = [...expected].reduce((sum, [level, p]) => p > 0 ? sum + ((counts.get(level) ?? 0) - rounds * p) ** 2 / (rounds * p) : sum, 0)
-    // 4 to 5 degrees of freedom: above 20.5 about once in a thousand sets of seeds; the seeds are fixed.
-    assert.ok(chiSquare < 20.5, `n=${n}: ${chiSquare}`)
-  }
-})
-
-test('softmax selection draws a candidate in proportion to exp(strength · reward)', async () => {
-  const policy = new ToyPolicy({ seed: 2 })
-  let [seen, expected, variance] = [0, 0, 0]
-  for (let seed = 0; seed < 800; seed++) {
-    const { result } = await run({ strategy: 'best_of_n', num_candidates: 3, selection: 'softmax', strength: 0.7 }, { policy, seed, scorer: oddities })
-    const weights = result.candidates.map(candidate => Math.exp(0.7 * candidate.score!.value))
-    const p = weights[0]! / weights.reduce((a, b) => a + b, 0)
-    expected += p
-    variance += p * (1 - p)
-    if (result.choices[0]!.candidateIndex === 0) seen++
-  }
-  // Within 3.3 standard deviations: once in a thousand sets of seeds.
-  assert.ok(Math.abs(seen - expected) < 3.3 * Math.sqrt(variance), `${seen} for ${expected}`)
 })
 
 test('a beam as wide as the tree finds the best answer there is', async () => {
@@ -129,7 +74,7 @@ test('no more sequences are open at a time than the request reserves', async () 
     let most = 0
     const asked = policy.asked.push.bind(policy.asked)
     policy.asked.push = (...items) => { most = Math.max(most, policy.open); return asked(...items) }
-    const n = alignment?.['strategy'] === 'beam_search' ? 1 : 2
+    const n = alignment && !canReturnTwo(alignment) ? 1 : 2
     await run(alignment, { policy, n, scorer: oddities })
     const allowed = fanOut(alignment && parseAlignment({ reward: 'toy', ...alignment }), n)
     assert.ok(most <= allowed, `${JSON.stringify(alignment)}: ${most} open, ${allowed} reserved`)
@@ -168,18 +113,72 @@ test('budgets of tokens and time end a search with the best so far', async () =>
     assert.equal(result.choices.length, 1)
     let now = 0
     const late = await run(alignment, { scorer: oddities, budget: { deadlineMs: 5 }, elapsedMs: () => now++, sampling: { maxTokens: 6, ignoreEos: true } })
-    assert.equal(late.result.stoppedBy, 'deadline')
+    assert.equal(late.result.stoppedBy, 'deadline', JSON.stringify(alignment))
+    assert.ok(late.result.choices[0]!.score, 'the best so far is scored')
   }
 })
 
-test('an abort ends every strategy with its reason, and closes what it opened', async () => {
+test('an abort or a deadline at any moment ends every strategy, and closes what it opened', async () => {
+  const unhandled: unknown[] = []
+  const note = (reason: unknown): void => { unhandled.push(reason) }
+  process.on('unhandledRejection', note)
+  const random = randomStream(1, 'moments')
   for (const alignment of [null, ...everyStrategy]) {
-    const controller = new AbortController()
-    const policy = new ToyPolicy()
-    const asked = policy.asked.push.bind(policy.asked)
-    policy.asked.push = (...items) => { if (policy.asked.length === 3) controller.abort(new Error('enough')); return asked(...items) }
-    await assert.rejects(run(alignment, { policy, scorer: oddities, signal: controller.signal, sampling: { maxTokens: 50, ignoreEos: true } }), /enough/, JSON.stringify(alignment))
-    assert.equal(policy.open, 0)
+    for (let round = 0; round < 12; round++) {
+      const moment = 1 + Math.floor(40 * random.next())
+      const turns = (): number => 1 + Math.floor(3 * random.next())
+      const sampling = { maxTokens: 12, ignoreEos: round % 2 === 0 }
+      const policy = new ToyPolicy({ turns })
+      const controller = new AbortController()
+      const asked = policy.asked.push.bind(policy.asked)
+      let reached = false
+      policy.asked.push = (...items) => {
+        if (policy.asked.length === moment) { reached = true; controller.abort(new Error('enough')) }
+        return asked(...items)
+      }
+      const running = run(alignment, { policy, scorer: oddities, seed: round, signal: controller.signal, sampling })
+      await running.then(() => { assert.ok(!reached) }, (error: unknown) => { assert.match(String(error), /enough/, JSON.stringify(alignment)) })
+      assert.equal(policy.open, 0, `${JSON.stringify(alignment)} after an abort at output ${moment}`)
+
+      let now = 0
+      const late = await run(alignment, { policy: new ToyPolicy({ turns }), scorer: oddities, seed: round, budget: { deadlineMs: moment }, elapsedMs: () => now++, sampling })
+      assert.equal(late.policy.open, 0, `${JSON.stringify(alignment)} after a deadline at ${moment}`)
+      assert.equal(late.texts[0], late.result.choices[0]!.text)
+      // Wherever it ended, the best so far is what is returned and scored.
+      if (alignment) assert.equal(late.result.choices[0]!.score!.value, oddity(tokensOf(late.result.choices[0]!.text)))
+    }
+  }
+  await new Promise(resolve => { setImmediate(resolve) })
+  process.off('unhandledRejection', note)
+  assert.deepEqual(unhandled, [])
+})
+
+test('what a request draws does not depend on when its outputs come', async () => {
+  for (const alignment of [null, ...everyStrategy]) {
+    const n = alignment && !canReturnTwo(alignment) ? 1 : 2
+    const alone = await run(alignment, { scorer: oddities, seed: 5, n, sampling: { maxTokens: 6 } })
+    const random = randomStream(2, 'crowd')
+    const crowd = new ToyPolicy({ turns: () => 1 + Math.floor(9 * random.next()) })
+    const among = await Promise.all(Array.from({ length: 32 }, (_, index) => run(alignment, { policy: crowd, scorer: oddities, seed: 5 + index, n, sampling: { maxTokens: 6 } })))
+    assert.deepEqual(among[0]!.result.choices, alone.result.choices, JSON.stringify(alignment))
+    assert.deepEqual(among[0]!.result.candidates, alone.result.candidates, JSON.stringify(alignment))
+  }
+})
+
+test('every score is that of the candidate it is reported with, and no answer is longer than max_tokens in all', async () => {
+  for (const alignment of everyStrategy) {
+    for (let seed = 1; seed <= 8; seed++) {
+      const { result } = await run(alignment, { seed, scorer: oddities, sampling: { maxTokens: 5 } })
+      assert.equal(new Set(result.candidates.map(one => one.index)).size, result.candidates.length)
+      for (const { text, tokens, score, parent, index, prunedAt } of result.candidates) {
+        assert.ok(tokens <= 5)
+        // What was dropped may have been scored by where it leads.
+        if (prunedAt === null || alignment['lookahead_tokens'] === undefined) assert.equal(score!.value, oddity(tokensOf(text)), JSON.stringify(alignment))
+        assert.ok(parent === null || parent < index)
+      }
+      const chosen = result.candidates.find(one => one.index === result.choices[0]!.candidateIndex)!
+      assert.equal(chosen.text, result.choices[0]!.text)
+    }
   }
 })
 

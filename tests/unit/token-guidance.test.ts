@@ -1,7 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { guide, guideWithin, stepKl, transforms } from '../../src/decoding/token-guidance.js'
-import { enumerate, ToyPolicy, toyPrompt } from '../helpers/toy-policy.js'
+import { guide, guideWithin, stepKl, transforms } from '../../src/decoding/guidance.js'
+import { parseAlignment } from '../../src/decoding/parameters.js'
+import { oddities, oddity, run } from '../helpers/run-strategy.js'
+import { assertDrawnFrom } from '../helpers/statistics.js'
+import { enumerate, ToyPolicy, toyPrompt, toyScorer } from '../helpers/toy-policy.js'
 
 const policy = new ToyPolicy({ size: 3, seed: 8 })
 const length = 3
@@ -19,7 +22,7 @@ function guidedProbability (answer: readonly number[], ended: boolean, value: (t
     const ranked = Array.from({ length: policy.size }, (_, token) => ({ token, logProbability: policy.logProbability([...toyPrompt.tokens, ...prefix], token) }))
     const values = ranked.map(({ token }) => token === policy.endToken ? value(prefix, true) : value([...prefix, token], position + 1 === length))
     const token = position < answer.length ? answer[position]! : policy.endToken
-    probability *= Math.exp(guide(ranked, values, strength)[token]!.logProbability)
+    probability *= Math.exp(guide(ranked, values, strength).ranked[token]!.logProbability)
   }
   return probability
 }
@@ -42,7 +45,7 @@ test('guidance by the exact soft value draws from policy · exp(strength · rewa
 const ranked = [0.5, 0.3, 0.2].map((probability, token) => ({ token, logProbability: Math.log(probability) }))
 
 test('strength 0 is the policy, and its KL is nothing', () => {
-  for (const [index, { logProbability }] of guide(ranked, [1, 2, 3], 0).entries()) assert.ok(Math.abs(logProbability - ranked[index]!.logProbability) < 1e-12)
+  for (const [index, { logProbability }] of guide(ranked, [1, 2, 3], 0).ranked.entries()) assert.ok(Math.abs(logProbability - ranked[index]!.logProbability) < 1e-12)
   assert.ok(Math.abs(stepKl(guide(ranked, [1, 2, 3], 0), ranked)) < 1e-12)
 })
 
@@ -72,4 +75,69 @@ test('transforms are what their names say', () => {
   assert.equal(low, -800)
   assert.ok(Math.abs(middle + Math.LN2) < 1e-12)
   assert.equal(high, -0)
+})
+
+/** The next token's exact distribution when two of five tokens are guided and the others kept, and its KL. */
+function keptDistribution (toy: ToyPolicy, strength: number): { probabilities: Map<string, number>, kl: number } {
+  const p = Array.from({ length: toy.size }, (_, token) => Math.exp(toy.logProbability(toyPrompt.tokens, token)))
+  const inside = [...p.keys()].sort((a, b) => p[b]! - p[a]!).slice(0, 2)
+  const values = inside.map(token => oddity(token === toy.endToken ? [] : [token]))
+  const mean = (values[0]! + values[1]!) / 2
+  const weights = p.map((one, token) => inside.includes(token) ? one * Math.exp(strength * (values[inside.indexOf(token)]! - mean)) : one)
+  const sum = weights.reduce((a, b) => a + b, 0)
+  const probabilities = new Map(weights.map((weight, token) => [token === toy.endToken ? '' : String.fromCharCode(97 + token), weight / sum]))
+  return { probabilities, kl: weights.reduce((total, weight, token) => total + weight / sum * Math.log(weight / sum / p[token]!), 0) }
+}
+
+test('tokens outside the candidates are kept with value 0: drawn, and in the KL, as enumeration has it', async () => {
+  const toy = new ToyPolicy({ size: 5, seed: 8, listed: 3 })
+  const { probabilities, kl } = keptDistribution(toy, 1.4)
+  const drawn: string[] = []
+  for (let seed = 0; seed < 800; seed++) {
+    const { result } = await run({ strategy: 'token_guidance', strength: 1.4, candidates: { top_k: 2 }, transform: 'centered', outside: 'keep' }, { policy: toy, scorer: oddities, seed, sampling: { maxTokens: 1 } })
+    drawn.push(result.choices[0]!.text)
+    assert.ok(Math.abs(result.kl.value! - kl) < 1e-6)
+  }
+  assert.ok(drawn.some(one => !['', 'a'].includes(one)))
+  assertDrawnFrom(probabilities, drawn, 'kept')
+  const [best] = [...probabilities].reduce((a, b) => b[1] > a[1] ? b : a)
+  const { result } = await run({ strategy: 'token_guidance', strength: 1.4, candidates: { top_k: 2 }, transform: 'centered', outside: 'keep', draw: 'argmax' }, { policy: toy, scorer: oddities, sampling: { maxTokens: 1 } })
+  assert.equal(result.choices[0]!.text, best)
+})
+
+test('guidance before the temperature is guidance with strength over temperature', async () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const given = { scorer: oddities, seed, sampling: { temperature: 0.5, maxTokens: 5 } }
+    const before = await run({ strategy: 'token_guidance', strength: 0.6, guidance_before_temperature: true }, given)
+    const after = await run({ strategy: 'token_guidance', strength: 1.2 }, given)
+    assert.deepEqual(before.result.choices, after.result.choices)
+  }
+})
+
+test('argmax takes the most probable token under guidance, as temperature 0 does', async () => {
+  for (let seed = 0; seed < 10; seed++) {
+    const drawn = await run({ strategy: 'token_guidance', draw: 'argmax' }, { scorer: oddities, seed, sampling: { maxTokens: 5 } })
+    const greedy = await run({ strategy: 'token_guidance' }, { scorer: oddities, seed, sampling: { maxTokens: 5, temperature: 0 } })
+    assert.equal(drawn.result.choices[0]!.text, greedy.result.choices[0]!.text)
+  }
+})
+
+test('an end token is a candidate like any other: a reward for short answers ends them at once', async () => {
+  const scorer = toyScorer(tokens => -tokens.length)
+  for (let seed = 0; seed < 10; seed++) {
+    const { result } = await run({ strategy: 'token_guidance', strength: 100 }, { scorer, seed, sampling: { maxTokens: 20 } })
+    assert.deepEqual([result.choices[0]!.text, result.choices[0]!.finishReason], ['', 'stop'])
+  }
+})
+
+test('a method fills in what its paper says; fields that are given win', () => {
+  const of = (fields: object): Record<string, unknown> => ({ ...parseAlignment({ strategy: 'token_guidance', reward: 'x', ...fields }) })
+  const args = of({ method: 'args' })
+  assert.deepEqual([args['strength'], args['candidates'], args['draw'], args['reward_scale'], args['allow_scope_mismatch']], [1.5, { top_k: 10, top_p: 1 }, 'argmax', 'raw', true])
+  const rad = of({ method: 'rad', strength: 10 })
+  assert.deepEqual([rad['strength'], rad['transform'], rad['candidates']], [10, 'clip01', { top_k: 20, top_p: 1 }])
+  const fudge = of({ method: 'fudge', transform: null, reward_scale: 'standardized' })
+  assert.deepEqual([fudge['strength'], fudge['transform'], fudge['reward_scale']], [1, 'log_sigmoid', 'standardized'])
+  assert.equal(of({ method: 'cd' })['reward_scale'], 'raw')
+  assert.equal(of({})['reward_scale'], 'standardized')
 })

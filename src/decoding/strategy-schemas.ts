@@ -1,0 +1,169 @@
+/**
+ * The parameters of every strategy, once: type, default, range, meaning. Validation, `--help`, the README's tables and the API
+ * follow from this file. Wire names (snake_case) are used as they are. Rules between fields are in `parameters.ts`.
+ */
+import { Type, type Static, type TNull, type TObject, type TProperties, type TSchema, type TUnion } from 'typebox'
+
+const integer = (minimum: number, maximum: number, value: number, description: string) => Type.Integer({ minimum, maximum, default: value, description })
+const number = (minimum: number, maximum: number, value: number, description: string) => Type.Number({ minimum, maximum, default: value, description })
+const nullable = <T extends TSchema> (schema: T, description: string): TUnion<[T, TNull]> => Type.Union([schema, Type.Null()], { default: null, description })
+const probability = Type.Number({ exclusiveMinimum: 0, maximum: 1 })
+const closed = { additionalProperties: false } as const
+
+const common = {
+  rewards: Type.Array(Type.Object({
+    name: Type.String({ minLength: 1 }),
+    weight: Type.Number({ minimum: -1000, maximum: 1000, default: 1 })
+  }, closed), { default: [], maxItems: 16, description: 'rewards and their weights; their weighted sum steers. `reward: "name"` is short for one of weight 1' }),
+  reward_scale: Type.Enum(['standardized', 'raw'], { default: 'standardized', description: 'standardised on the policy’s own answers, or as the reward computes it' }),
+  max_generated_tokens: nullable(Type.Integer({ minimum: 1, maximum: 1 << 30 }), 'soft limit of tokens over all candidates: the best so far is returned'),
+  deadline_ms: nullable(Type.Integer({ minimum: 1, maximum: 1 << 30 }), 'soft limit of time: the best so far is returned'),
+  return_candidates: Type.Boolean({ default: false, description: 'list every candidate in the response' }),
+  return_progress: Type.Boolean({ default: false, description: 'stream candidates and scores so far' })
+}
+
+const strength = number(-1000, 1000, 1, 'how hard to steer: the target is policy · exp(strength · standardised reward); 0 is the policy')
+const onPrefixes = { allow_scope_mismatch: Type.Boolean({ default: false, description: 'score prefixes with a reward made for whole answers, with a warning' }) }
+
+const stepSchema = Type.Object({
+  tokens: Type.Optional(Type.Integer({ minimum: 1, maximum: 4096 })),
+  delimiter: Type.Optional(Type.String({ minLength: 1, maxLength: 64 }))
+}, { ...closed, default: { tokens: 16 }, description: 'how far candidates grow before they are scored: a number of tokens, or as far as a text' })
+
+const extractSchema = Type.Union([
+  Type.Enum(['text', 'last_line', 'last_number', 'boxed']),
+  Type.Object({ after: Type.String({ minLength: 1, maxLength: 64 }) }, closed)
+], { default: 'text', description: 'what of an answer is voted for: all of it, its last line, its last number, what its last \\boxed{} holds, or its line after the last place where a text stands. Numbers and LaTeX are made alike' })
+
+/** How one of several finished answers is chosen. */
+export const choosing = {
+  selection: Type.Enum(['argmax', 'softmax', 'pessimistic', 'threshold', 'kl_regularized', 'majority', 'weighted_majority'], { default: 'argmax', description: 'how the answer is chosen: see Selection' }),
+  strength,
+  min_reward: nullable(Type.Number({ minimum: -1e6, maximum: 1e6 }), 'what threshold asks for'),
+  fallback: Type.Enum(['best', 'error'], { default: 'best', description: 'where threshold is not met: the best all the same, with a warning, or a 422 reward_below_threshold' }),
+  logprob_weight: number(-1000, 1000, 0.1, 'of ln π(y) in kl_regularized, per nat'),
+  extract: extractSchema
+}
+
+const stopSchema = nullable(Type.Object({
+  min_reward: Type.Optional(Type.Number({ minimum: -1e6, maximum: 1e6 })),
+  leader_probability: Type.Optional(probability),
+  majority_probability: Type.Optional(probability),
+  every: integer(1, 128, 4, 'answers drawn between two looks')
+}, closed), 'draws answers `every` at a time, and no more once one has min_reward, or the best (or most frequent) is likely enough to stay it')
+
+export const strategySchemas = {
+  best_of_n: Type.Object({
+    ...common,
+    num_candidates: integer(1, 128, 8, 'answers drawn'),
+    ...choosing,
+    stop_when: stopSchema
+  }, closed),
+  speculative_rejection: Type.Object({
+    ...common,
+    ...onPrefixes,
+    num_candidates: integer(1, 128, 16, 'answers begun'),
+    reject_fraction: Type.Number({ minimum: 0, exclusiveMaximum: 1, default: 0.5, description: 'share of the candidates left that a checkpoint rejects' }),
+    checkpoints: Type.Array(Type.Integer({ minimum: 1, maximum: 1 << 20 }), { minItems: 1, maxItems: 64, default: [16, 32, 64, 128], description: 'tokens after which all are scored, ascending' })
+  }, closed),
+  beam_search: Type.Object({
+    ...common,
+    ...onPrefixes,
+    num_beams: integer(1, 64, 4, 'beams kept after each step'),
+    num_children: integer(1, 64, 4, 'continuations drawn of each beam'),
+    step: stepSchema,
+    keep: Type.Enum(['top', 'sample'], { default: 'top', description: 'the best beams, or a draw without replacement ∝ exp(strength · reward)' }),
+    strength,
+    score_every: integer(1, 1024, 1, 'steps between two scorings: beams branch in the last of them only'),
+    lookahead_tokens: integer(0, 4096, 0, 'tokens drawn greedily beyond each prefix before the reward reads it'),
+    max_steps: nullable(Type.Integer({ minimum: 1, maximum: 1 << 20 }), 'scorings at most')
+  }, closed),
+  dvts: Type.Object({
+    ...common,
+    ...onPrefixes,
+    num_trees: integer(1, 64, 4, 'independent searches, each with one beam'),
+    num_children: integer(1, 64, 4, 'continuations drawn of each beam'),
+    step: stepSchema,
+    lookahead_tokens: integer(0, 4096, 0, 'tokens drawn greedily beyond each prefix before the reward reads it'),
+    ...choosing
+  }, closed),
+  rebase: Type.Object({
+    ...common,
+    ...onPrefixes,
+    width: integer(1, 128, 16, 'continuations drawn in a step, answers that have ended included'),
+    allocation_temperature: Type.Number({ minimum: 0.001, maximum: 1000, default: 0.2, description: 'T of the shares exp(reward / T)' }),
+    step: stepSchema,
+    ...choosing
+  }, closed),
+  particle_filter: Type.Object({
+    ...common,
+    ...onPrefixes,
+    num_particles: integer(1, 128, 8, 'particles'),
+    weighting: Type.Enum(['twisted', 'product'], { default: 'twisted', description: 'twisted targets policy · exp(strength · reward of the answer), product the policy times that factor after every step' }),
+    strength,
+    ess_threshold: number(0, 1, 0.5, 'resamples where the effective share of particles is below'),
+    resampling: Type.Enum(['systematic', 'multinomial'], { default: 'systematic', description: 'how offspring are drawn' }),
+    final_choice: Type.Enum(['weight', 'argmax'], { default: 'weight', description: 'a particle drawn by weight, or the one with the best reward' }),
+    step: stepSchema
+  }, closed),
+  segment_rejection: Type.Object({
+    ...common,
+    ...onPrefixes,
+    segment: Type.Object({
+      entropy: Type.Optional(Type.Number({ minimum: 0, maximum: 20 })),
+      tokens: Type.Optional(Type.Integer({ minimum: 1, maximum: 4096 }))
+    }, { ...closed, default: { entropy: 3 }, description: 'where a segment ends: before a token of this entropy, nats (4 to 64 tokens), or after so many tokens' }),
+    strength: number(0, 1000, 1, 'how hard to steer: a segment d below the threshold is accepted with probability exp(−strength · d); 0 is the policy'),
+    threshold_mix: number(0, 1, 0.5, 'where the threshold starts: between the reward of nothing, 0, and target_reward, 1'),
+    target_reward: nullable(Type.Number({ minimum: -1e6, maximum: 1e6 }), 'where the threshold ends; null is one standard deviation above the policy’s mean'),
+    max_tries: integer(1, 128, 8, 'segments drawn in one place; after them the best of them is taken')
+  }, closed),
+  token_guidance: Type.Object({
+    ...common,
+    ...onPrefixes,
+    method: nullable(Type.Enum(['args', 'rad', 'fudge', 'cd']), 'a published method: fills the fields below that are not given; see Methods'),
+    strength,
+    candidates: Type.Object({
+      top_k: integer(1, 128, 20, 'most probable tokens looked at'),
+      top_p: Type.Number({ exclusiveMinimum: 0, maximum: 1, default: 1, description: 'of them, the fewest that have this probability' })
+    }, { ...closed, default: { top_k: 20, top_p: 1 }, description: 'next tokens that are looked at' }),
+    transform: Type.Enum(['identity', 'centered', 'minmax', 'log_sigmoid', 'clip01'], { default: 'identity', description: 'applied to the values of the candidates' }),
+    outside: Type.Enum(['mask', 'keep'], { default: 'mask', description: 'other tokens: never drawn, or kept with value 0, which needs transform centered' }),
+    draw: Type.Enum(['sample', 'argmax'], { default: 'sample', description: 'the token is drawn, or the most probable under guidance; temperature 0 is argmax' }),
+    guidance_before_temperature: Type.Boolean({ default: false, description: 'the temperature divides the guidance, too, as in some papers' }),
+    max_kl: nullable(Type.Number({ minimum: 0, maximum: 1e6 }), 'nats per answer: guidance weakens as they are spent')
+  }, closed)
+}
+
+export type StrategyName = keyof typeof strategySchemas
+export type ParametersOf<N extends StrategyName> = Static<(typeof strategySchemas)[N]>
+export type StepParams = Static<typeof stepSchema>
+export type Extract = Static<typeof extractSchema>
+export type StopWhen = NonNullable<ParametersOf<'best_of_n'>['stop_when']>
+/** What choosing among finished answers goes by. */
+export type ChoosingParams = Pick<ParametersOf<'best_of_n'>, keyof typeof choosing>
+
+/** A checked request for guidance: every parameter filled in. */
+export type AlignmentRequest = { [N in StrategyName]: { readonly strategy: N } & Readonly<ParametersOf<N>> }[StrategyName]
+
+export const strategyNames = Object.keys(strategySchemas) as StrategyName[]
+
+/** The schema of a strategy's own parameters and the common ones. */
+export const schemaOf = (strategy: StrategyName): TObject<TProperties> => strategySchemas[strategy]
+
+/** What published methods of token guidance set; their rewards are not standardised. */
+export const methodPresets = {
+  args: { strength: 1.5, candidates: { top_k: 10, top_p: 1 }, draw: 'argmax', allow_scope_mismatch: true, reward_scale: 'raw' },
+  rad: { strength: 30, transform: 'clip01', reward_scale: 'raw' },
+  fudge: { candidates: { top_k: 10, top_p: 1 }, transform: 'log_sigmoid', reward_scale: 'raw' },
+  cd: { reward_scale: 'raw' }
+} as const satisfies Record<string, Partial<ParametersOf<'token_guidance'>>>
+
+/** The whole `alignment` object as JSON Schema. */
+export const alignmentSchema = {
+  anyOf: strategyNames.map(name => ({
+    type: 'object',
+    properties: { strategy: { const: name, ...(name === 'best_of_n' ? { default: name } : {}) }, reward: { type: 'string' }, ...strategySchemas[name].properties },
+    additionalProperties: false
+  }))
+}
