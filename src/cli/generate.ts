@@ -11,15 +11,16 @@ import type { GenerateRequest, GenerationEvent, Usage } from '../inference/proto
 import { describeRule, refuse, type Rules } from '../validation.js'
 import { say, type Command } from './command.js'
 import { engineOptions, integerOption, settingFlags, type Options, type Values } from './options.js'
+import { drawTree, figure, oneLine, stepLine } from './trace.js'
 
 /** The parameters of all strategies, once each. */
 const parameters: Readonly<Record<string, Rules & { readonly description?: string }>> = Object.assign({}, ...strategyNames.map(name => schemaOf(name).properties))
 
 const flag = (parameter: string): string => parameter.replaceAll('_', '-')
 
-/** A flag for every parameter that is one value; the others come with --alignment. */
+/** A flag for every parameter; lists and objects are given as JSON. */
 const parameterOptions: Options = Object.fromEntries(Object.entries(parameters)
-  .filter(([name, rules]) => rules.type !== 'array' && rules.type !== 'object' && !name.startsWith('return_'))
+  .filter(([name]) => name !== 'rewards' && !name.startsWith('return_'))
   .map(([name, rules]) => [flag(name), { type: rules.type === 'boolean' ? 'boolean' : 'string', help: `${rules.description}: ${describeRule(rules)}` }]))
 
 const options: Options = {
@@ -34,12 +35,14 @@ const options: Options = {
   'top-p-sampling': { type: 'string', help: 'nucleus, above 0 to 1', default: '1' },
   seed: { type: 'string', help: 'same seed, same tokens' },
   stop: { type: 'string', help: 'text that ends the answer; may be repeated', multiple: true },
+  trace: { type: 'boolean', help: 'draw the search: its steps, and the tree of candidates' },
   json: { type: 'boolean', help: 'print the result as JSON' },
   ...engineOptions
 }
 
 /** A flag's text as JSON would have it. */
-function valueOf (rules: Rules, value: unknown): unknown {
+function valueOf (name: string, rules: Rules, value: unknown): unknown {
+  if (typeof value === 'string' && /^\s*[[{]/.test(value)) return parseJson(name, value)
   const numeric = rules.type === 'integer' || rules.type === 'number' || rules.anyOf?.some(one => one.type === 'integer' || one.type === 'number')
   return numeric && typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value)) ? Number(value) : value
 }
@@ -54,18 +57,18 @@ function alignmentOf (values: Values): AlignmentRequest | null {
   const rewards = (values['reward'] as string[] | undefined)?.map(rewardOf)
   if (typeof values['alignment'] === 'string') {
     if (given.length > 0 || rewards || values['strategy'] !== undefined) throw new RequestError('invalid_request', '--alignment cannot be given with --strategy, --reward or their parameters')
-    return parseAlignment(parseJson(values['alignment']))
+    return parseAlignment(parseJson('--alignment', values['alignment']))
   }
   if (given.length === 0 && !rewards && values['strategy'] === undefined) return null
-  const fields = given.map(name => [name.replaceAll('-', '_'), valueOf(parameters[name.replaceAll('-', '_')]!, values[name])])
-  return parseAlignment({ ...Object.fromEntries(fields), ...(values['strategy'] === undefined ? {} : { strategy: values['strategy'] }), ...(rewards ? { rewards } : {}), return_progress: false })
+  const fields = given.map(name => [name.replaceAll('-', '_'), valueOf(`--${name}`, parameters[name.replaceAll('-', '_')]!, values[name])])
+  return parseAlignment({ ...Object.fromEntries(fields), ...(values['strategy'] === undefined ? {} : { strategy: values['strategy'] }), ...(rewards ? { rewards } : {}) })
 }
 
-function parseJson (text: string): unknown {
+function parseJson (option: string, text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
-    throw new RequestError('invalid_request', `--alignment must be JSON: ${cause instanceof Error ? cause.message : 'it cannot be parsed'}`, { cause })
+    throw new RequestError('invalid_request', `${option} must be JSON: ${cause instanceof Error ? cause.message : 'it cannot be parsed'}`, { cause })
   }
 }
 
@@ -76,14 +79,15 @@ function numberOption (values: Values, name: string, fallback: number, least: nu
   return value
 }
 
-function requestOf (values: Values, prompt: string, model: string): GenerateRequest {
+function requestOf (values: Values, prompt: string, model: string, trace: boolean): GenerateRequest {
+  const alignment = alignmentOf(values)
   const system = typeof values['system'] === 'string' ? [{ role: 'system', content: values['system'] }] : []
   return {
     model,
     messages: [...system, { role: 'user', content: prompt }],
     n: integerOption(values, 'n', 1),
     seed: values['seed'] === undefined ? null : integerOption(values, 'seed', 0, 0),
-    alignment: alignmentOf(values),
+    alignment: alignment && { ...alignment, return_progress: trace },
     cacheSalt: '',
     sampling: {
       temperature: numberOption(values, 'temperature', 1, 0, 2),
@@ -104,18 +108,20 @@ function requestOf (values: Values, prompt: string, model: string): GenerateRequ
   }
 }
 
-const oneLine = (text: string, length: number): string => {
-  const flat = text.replaceAll(/\s+/g, ' ')
-  return flat.length > length ? `${flat.slice(0, length - 1)}…` : flat
-}
-
 /** What a person sees while a search works. */
 function show (event: DecodeEvent, choices: number): void {
   if (event.type === 'candidate') {
     const { index, text, score, prunedAt } = event.candidate
-    say(`${String(index).padStart(3)}  ${(score?.value ?? NaN).toFixed(2).padStart(6)}  ${prunedAt === null ? '' : `(dropped at step ${prunedAt}) `}${oneLine(text, 100)}`)
+    say(`${String(index).padStart(3)}  ${figure(score?.value)}  ${prunedAt === null ? '' : `(dropped at ${prunedAt}) `}${oneLine(text, 100)}`)
   } else if (event.type === 'selection') say(`chosen: ${event.candidateIndices.join(', ')}\n`)
   else if (event.type === 'text') process.stdout.write(choices > 1 ? `[${event.choice}] ${event.text}\n` : event.text)
+}
+
+/** The same with --trace: steps as they come, then the answers and the tree they were found in. */
+function showTrace (event: DecodeEvent): void {
+  if (event.type === 'progress') say(stepLine(event))
+  else if (event.type === 'choice-end') process.stdout.write(event.result.text)
+  else if (event.type === 'end') say(`\n\n${drawTree(event.result.candidates, event.result.choices.map(choice => choice.candidateIndex))}`)
 }
 
 function ledger (result: DecodeResult, usage: Usage): string {
@@ -126,18 +132,19 @@ function ledger (result: DecodeResult, usage: Usage): string {
     ['prompt tokens / computed / cached', `${usage.promptTokens} / ${usage.computedPromptTokens} / ${usage.cachedTokens}`],
     ['reward tokens', usage.rewardTokens],
     ['forward passes', usage.forwardPasses],
-    ['KL to the policy, nats', result.kl.value === null ? '–' : `${result.kl.value.toFixed(3)} (${result.kl.kind})`]
+    ['KL to the policy, nats', result.kl.value === null ? '–' : `${result.kl.value.toFixed(3)} (${result.kl.kind})`],
+    ...Object.entries(result.details).map(([name, value]) => [name, JSON.stringify(value)])
   )
   return table.toString()
 }
 
-async function follow (events: AsyncIterable<GenerationEvent>, quiet: boolean, choices: number): Promise<{ result: DecodeResult, usage: Usage }> {
+async function follow (events: AsyncIterable<GenerationEvent>, watch: (event: DecodeEvent) => void): Promise<{ result: DecodeResult, usage: Usage }> {
   let result: DecodeResult | undefined
   let usage: Usage | undefined
   for await (const event of events) {
+    if (event.type === 'usage') usage = event.usage
+    else if (event.type !== 'start') watch(event)
     if (event.type === 'end') result = event.result
-    else if (event.type === 'usage') usage = event.usage
-    else if (event.type !== 'start' && !quiet) show(event, choices)
   }
   return { result: result!, usage: usage! }
 }
@@ -153,11 +160,12 @@ export const generate: Command = {
     const prompt = positionals.join(' ')
     if (prompt === '') throw new RequestError('invalid_request', 'a prompt is needed: fairlead generate "Write a short review of a film."')
     const config = loadConfig(settingFlags(values))
-    const request = requestOf(values, prompt, '')
+    const [json, trace] = [values['json'] === true, values['trace'] === true]
+    if (json && trace) throw new RequestError('invalid_request', '--trace cannot be given with --json, which has every candidate', { param: 'trace' })
+    const request = requestOf(values, prompt, '', trace)
     const client = await InferenceClient.start(config, say)
     try {
-      const json = values['json'] === true
-      const { result, usage } = await follow(client.generate({ ...request, model: client.model.id }), json, request.n)
+      const { result, usage } = await follow(client.generate({ ...request, model: client.model.id }), json ? () => {} : trace ? showTrace : event => { show(event, request.n) })
       if (json) console.log(JSON.stringify({ result, usage }, null, 2))
       else {
         process.stdout.write('\n')

@@ -54,6 +54,15 @@ test('generate shows every candidate, the choice and what it cost', () => {
   assert.match(err, /tokens generated \/ returned \/ discarded/)
 })
 
+test('generate --trace draws the steps of a search and its tree; lists and objects are given as JSON', () => {
+  const { code, out, err } = fairlead('generate', 'say 3', '--strategy', 'beam_search', '--reward', 'length', '--step', '{"tokens": 2}', '--num-beams', '2', '--num-children', '2', '--max-tokens', '4', '--seed', '1', '--trace')
+  assert.equal(code, 0, err)
+  assert.ok(out.trim().length > 0)
+  assert.match(err, /^step 1: kept \d+\.? \(.*\), \d+\.? \(.*\); dropped /m)
+  assert.match(err, /^prompt\n├─ 0 /m)
+  assert.equal(err.match(/◀ chosen/g)?.length, 1)
+})
+
 test('bench prints JSON of every scenario and batch size, and of operators if asked', () => {
   const { code, out, err } = fairlead('bench', '--batch', '1,2', '--context', '16', '--prompts', '64', '--candidates', '64', '--tokens', '4', '--repeat', '1', '--operators', '--json')
   assert.equal(code, 0, err)
@@ -88,6 +97,8 @@ const mistakes: ReadonlyArray<{ args: string[], code: number, message: RegExp }>
   { args: ['bench', 'extra'], code: 2, message: /there is no use for "extra"/ },
   { args: ['bench', '--scenario', 'decode,sleep'], code: 1, message: /--scenario must be some of decode, prefill, fan-out, mixed, prefix-hit; got "sleep"/ },
   { args: ['bench', '--batch', '0'], code: 1, message: /--batch must be integers of at least 1 by commas; got "0"/ },
+  { args: ['generate', 'hi', '--strategy', 'beam_search', '--reward', 'length', '--step', '{tokens: 2}'], code: 1, message: /--step must be JSON/ },
+  { args: ['generate', 'hi', '--trace', '--json'], code: 1, message: /--trace cannot be given with --json/ },
   { args: ['generate'], code: 1, message: /a prompt is needed/ },
   { args: ['generate', 'hi', '--max-tokens', '0'], code: 1, message: /--max-tokens must be an integer of at least 1; got "0"/ },
   { args: ['generate', 'hi', '--strategy', 'best_of_n', '--reward', 'length', '--num-candidates', '129'], code: 1, message: /alignment\.num_candidates must be an integer from 1 to 128; got 129/ },
