@@ -6,8 +6,9 @@ import { isEnough } from './adaptive.js'
 import type { Candidate, Generation } from './candidate.js'
 import { choose } from './choose.js'
 import { EventQueue } from './event-queue.js'
-import { candidatesFrom, endEvent, finishChoice, openPrompt, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
-import type { DecodeEvent, KlReport, Strategy } from './runtime.js'
+import { candidatesFrom, embed, endEvent, finishChoice, openPrompt, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
+import type { DecodeEvent, DecodeResult, KlReport, Strategy } from './runtime.js'
+import { expectedBest } from './selection.js'
 import type { ParametersOf } from './strategy-schemas.js'
 import { parties } from './votes.js'
 
@@ -26,6 +27,7 @@ async function * drawAll (generation: Generation, candidates: readonly Candidate
       return false
     })
     if (generation.runtime.scorer) await scoreAll(generation, [candidate])
+    await embed(generation, [candidate])
     retire(candidate)
     events.push({ type: 'candidate', candidate: candidate.report() })
   })))
@@ -38,6 +40,14 @@ function stops ({ stop_when: stop, num_candidates: most, extract }: Params, cand
   const rewards = candidates.flatMap(candidate => candidate.score?.value ?? [])
   const counts = parties(candidates.map(candidate => candidate.text), extract).flatMap(party => party.answer === null ? [] : party.members.length)
   return isEnough(stop, rewards, counts, most - candidates.length)
+}
+
+/** What the best of fewer answers would have had on average: says what more of them are worth. Of answers drawn without looking at the others only. */
+function rewardByN ({ stop_when: stop }: Params, candidates: readonly Candidate[]): DecodeResult['details'] {
+  const rewards = candidates.flatMap(candidate => candidate.score?.value ?? [])
+  if (stop || rewards.length < 2) return {}
+  const sizes = Array.from({ length: Math.ceil(Math.log2(rewards.length)) }, (_, power) => 2 ** power)
+  return { reward_by_n: [...sizes, rewards.length].map(size => ({ n: size, reward: expectedBest(rewards, size) })) }
 }
 
 /** Draws at most `num_candidates` answers from a prompt read once, selects n. */
@@ -61,5 +71,5 @@ export const bestOfN: Strategy<Params> = async function * (runtime, prompt, samp
   for (const [index, choice] of choices.entries()) yield * finishChoice(new TextStream(index), index, choice)
   // How many were drawn depends on what was drawn.
   const kl: KlReport = params.stop_when ? { value: Math.log(most), kind: 'upper_bound' } : chosen.kl
-  yield endEvent(generation, candidates.map(candidate => candidate.report()), choices, n === 1 ? kl : { value: null, kind: null }, chosen)
+  yield endEvent(generation, candidates.map(candidate => candidate.report()), choices, n === 1 ? kl : { value: null, kind: null }, { ...chosen, details: { ...rewardByN(params, candidates), ...chosen.details } })
 }

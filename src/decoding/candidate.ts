@@ -47,6 +47,8 @@ export class Candidate {
   /** Step at which a search dropped it. */
   prunedAt: number | null = null
   score: Score | null = null
+  /** Mean hidden state of the whole answer, where the request compares answers. */
+  embedding: Float32Array | null = null
   readonly #generation: Generation
   readonly #detokenizer: Detokenizer
   readonly #text: StopText

@@ -2,7 +2,7 @@
 import { RequestError } from '../errors.js'
 import type { Candidate } from './candidate.js'
 import type { DecodeResult, KlReport, Random } from './runtime.js'
-import { bestOfNKl, pessimisticWeights, selectArgmax, selectByRejection, selectSoftmax, softmaxKl, softmaxWeights } from './selection.js'
+import { bestOfNKl, meanSimilarities, pessimisticWeights, selectArgmax, selectByRejection, selectSoftmax, softmaxKl, softmaxWeights } from './selection.js'
 import type { ChoosingParams } from './strategy-schemas.js'
 import { parties, winner } from './votes.js'
 
@@ -38,13 +38,14 @@ function chooseByVotes (candidates: readonly Candidate[], { selection, extract }
 
 /**
  * Chooses.
- * @param candidates at least one, all finished and scored (a majority needs no scores)
+ * @param candidates at least one, all finished and scored (majority and mbr need no scores)
  * @param n choices; above 1 for argmax and softmax only
  * @throws RequestError `reward_below_threshold` where the request asked for it
  */
 export function choose (candidates: readonly Candidate[], params: ChoosingParams, n: number, random: Random): Chosen {
   const { selection, strength } = params
   if (selection === 'majority' || selection === 'weighted_majority') return chooseByVotes(candidates, params)
+  if (selection === 'mbr') return { positions: selectArgmax(meanSimilarities(candidates.map(candidate => candidate.embedding!)), 1), kl: lnBound(candidates.length) }
   const rewards = candidates.map(candidate => candidate.score!.value)
   switch (selection) {
     case 'softmax': {
@@ -55,6 +56,10 @@ export function choose (candidates: readonly Candidate[], params: ChoosingParams
       return { positions: [selectByRejection(pessimisticWeights(rewards, strength), random)], kl: lnBound(candidates.length) }
     case 'threshold':
       return chooseAboveThreshold(rewards, selectArgmax(rewards, 1)[0]!, params)
+    case 'mbr_regularized': {
+      const similarities = meanSimilarities(candidates.map(candidate => candidate.embedding!))
+      return { positions: selectArgmax(rewards.map((reward, index) => reward + params.similarity_weight * similarities[index]!), 1), kl: lnBound(candidates.length) }
+    }
     case 'kl_regularized': {
       const regularized = candidates.map(({ logprob }, index) => rewards[index]! + params.logprob_weight * logprob)
       // A score of the answer alone: the bound of best-of-n holds.

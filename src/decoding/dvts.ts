@@ -4,7 +4,7 @@
  */
 import type { Candidate } from './candidate.js'
 import { choose } from './choose.js'
-import { byScore, endEvent, finishChoice, openCandidates, progress, retire, startGeneration, TextStream } from './generation.js'
+import { byScore, embed, endEvent, finishChoice, openCandidates, progress, retire, startGeneration, TextStream } from './generation.js'
 import { scoreAhead } from './look-ahead.js'
 import type { CandidateReport, Strategy } from './runtime.js'
 import { agreedText, growSteps, Population } from './search.js'
@@ -35,7 +35,6 @@ class Tree {
     const ends = ranked[0]!.isFinished
     this.beam = ends ? null : ranked[0]!
     this.answers = ends ? ranked.filter(child => child.isFinished) : []
-    for (const answer of this.answers) retire(answer)
     return ranked.filter(child => child !== this.beam && !this.answers.includes(child)).map(candidate => ({ candidate, report: this.#population.drop(candidate, step) }))
   }
 
@@ -57,6 +56,9 @@ export const dvts: Strategy<ParametersOf<'dvts'>> = async function * (runtime, p
     await growSteps(grown, step)
     await scoreAhead(generation, grown, params.lookahead_tokens)
     const dropped = live.flatMap(tree => tree.keepBest(steps))
+    const ended = live.flatMap(tree => tree.answers)
+    await embed(generation, ended)
+    for (const answer of ended) retire(answer)
     for (const { report } of dropped) yield { type: 'candidate', candidate: report }
     if (params.return_progress) yield progress(steps, live.flatMap(tree => tree.survivors), dropped.map(one => one.candidate))
     live = live.filter(tree => tree.beam)

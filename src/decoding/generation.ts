@@ -42,25 +42,39 @@ export class TextStream {
 
   constructor (choice: number) { this.#choice = choice }
 
-  /** The event for what is new in `text`, the certain text so far, and in its logprobs; null if nothing is. */
-  next (text: string, logprobs: Choice['logprobs']): DecodeEvent | null {
-    if (text.length <= this.#sent && logprobs.length <= this.#sentLogprobs) return null
+  /**
+   * The event for what is new in `text`, the certain text so far; null if nothing is.
+   * @param isLast also for logprobs alone: those of a text that was sent before its tokens were certain
+   */
+  next (text: string, logprobs: Choice['logprobs'], isLast = false): DecodeEvent | null {
+    if (text.length <= this.#sent && !(isLast && logprobs.length > this.#sentLogprobs)) return null
     const event: DecodeEvent = { type: 'text', choice: this.#choice, text: text.slice(this.#sent), logprobs: logprobs.slice(this.#sentLogprobs) }
-    this.#sent = Math.max(this.#sent, text.length)
-    this.#sentLogprobs = Math.max(this.#sentLogprobs, logprobs.length)
+    this.#sent = text.length
+    this.#sentLogprobs = logprobs.length
     return event
   }
 }
 
 /** Events that hand over a finished choice: what of its text was not sent yet, and its end. */
 export function * finishChoice (stream: TextStream, index: number, choice: Choice): Generator<DecodeEvent> {
-  const rest = stream.next(choice.text, choice.logprobs)
+  const rest = stream.next(choice.text, choice.logprobs, true)
   if (rest) yield rest
   yield { type: 'choice-end', choice: index, result: choice }
 }
 
 /** Closes a candidate's sequence: its KV is free at once. */
 export function retire (candidate: Candidate): void { candidate.sequence.close() }
+
+/** Reads what answers are like, where the request compares them. They must be finished, and not retired. */
+export async function embed ({ runtime }: Generation, candidates: readonly Candidate[]): Promise<void> {
+  const layer = runtime.embeddingLayer
+  if (layer === null) return
+  await Promise.all(candidates.map(async candidate => {
+    // What was scored has been read to its end.
+    const { output } = candidate.score ? candidate : await candidate.answer()
+    candidate.embedding = Float32Array.from(output.pooled(layer))
+  }))
+}
 
 /** Scores candidates with the request's reward, in one call. */
 export async function scoreAll ({ runtime, prompt }: Generation, candidates: readonly Candidate[]): Promise<void> {

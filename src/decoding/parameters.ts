@@ -46,6 +46,7 @@ const readBySelection: Readonly<Record<string, readonly string[]>> = {
   min_reward: ['threshold'],
   fallback: ['threshold'],
   logprob_weight: ['kl_regularized'],
+  similarity_weight: ['mbr_regularized'],
   extract: ['majority', 'weighted_majority']
 }
 
@@ -89,7 +90,10 @@ function checkStop ({ selection }: { readonly selection: unknown }, stop: object
 }
 
 /** A selection that looks at no reward. */
-const needsNoReward = (fields: Fields): boolean => fields['strategy'] === 'best_of_n' && fields['selection'] === 'majority' && !('min_reward' in Object(fields['stop_when']))
+function needsNoReward ({ strategy, selection, stop_when: stop }: Fields): boolean {
+  const stopsByReward = 'min_reward' in Object(stop) || 'leader_probability' in Object(stop)
+  return strategy === 'best_of_n' && (selection === 'majority' || selection === 'mbr') && !stopsByReward
+}
 
 function checkRewards (strategy: StrategyName, rewards: ReadonlyArray<{ readonly name: string }>, fields: Fields): void {
   if (rewards.length === 0 && !needsNoReward(fields)) throw refuse('alignment.reward', `is needed by ${strategy}: the name of a reward`, null)
@@ -120,6 +124,10 @@ export function parseAlignment (value: unknown): AlignmentRequest {
   checkTogether(request, fields)
   return request
 }
+
+/** Whether candidates are compared by their hidden states. */
+export const comparesAnswers = (alignment: AlignmentRequest | null): boolean =>
+  alignment !== null && 'selection' in alignment && (alignment.selection === 'mbr' || alignment.selection === 'mbr_regularized')
 
 /** For one choice, or for all where they share candidates. */
 function times (alignment: AlignmentRequest | null, n: number, count: 'fanOut' | 'grown'): number {

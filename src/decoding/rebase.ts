@@ -1,7 +1,7 @@
 /** Reward-balanced search (Wu et al. 2024, arXiv 2408.00724): a tree of fixed width in which better prefixes get more children. */
 import type { Candidate } from './candidate.js'
 import { choose } from './choose.js'
-import { endEvent, finishChoice, openCandidates, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
+import { embed, endEvent, finishChoice, openCandidates, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
 import type { Strategy } from './runtime.js'
 import { agreedText, growSteps, Population } from './search.js'
 import type { ParametersOf } from './strategy-schemas.js'
@@ -37,7 +37,9 @@ export const rebase: Strategy<ParametersOf<'rebase'>> = async function * (runtim
   for (let steps = 1; grown.length > 0; steps++) {
     await growSteps(grown, params.step)
     await scoreAll(generation, grown)
-    for (const candidate of grown.filter(one => one.isFinished)) {
+    const ended = grown.filter(one => one.isFinished)
+    await embed(generation, ended)
+    for (const candidate of ended) {
       retire(candidate)
       answers.push(candidate)
       yield { type: 'candidate', candidate: candidate.report() }

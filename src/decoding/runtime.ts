@@ -152,6 +152,8 @@ export interface Runtime {
   open (tokens: readonly number[], options?: Pick<SequenceOptions, 'poolFrom' | 'fanOut'>): Sequence
   /** The request's reward, or null for plain sampling. */
   readonly scorer: Scorer | null
+  /** Layer whose mean hidden state says what an answer is like; null where the request does not compare answers. */
+  readonly embeddingLayer: number | null
   /** Tokens that end an answer. */
   readonly endTokens: readonly number[]
   readonly vocabularySize: number

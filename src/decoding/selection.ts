@@ -54,6 +54,32 @@ export function selectByRejection (weights: readonly number[], random: Random): 
   return weights.findIndex(weight => random.next() * envelope < weight)
 }
 
+/**
+ * Expected best of n of these rewards drawn without replacement: an unbiased estimate, from one pool, of what best-of-n of any smaller n gives.
+ * Σ over i ≥ n of C(i − 1, n − 1) / C(N, n) · the i-th smallest.
+ * @param n from 1 to the number of rewards
+ */
+export function expectedBest (rewards: readonly number[], n: number): number {
+  const ascending = [...rewards].sort((a, b) => a - b)
+  let weight = n / rewards.length
+  let sum = 0
+  for (let rank = rewards.length; rank >= n; rank--) {
+    sum += weight * ascending[rank - 1]!
+    weight *= (rank - n) / (rank - 1 || 1)
+  }
+  return sum
+}
+
+/** Mean cosine of each vector with all, itself included; 0 for and with a vector of zeros, as an empty answer has. */
+export function meanSimilarities (vectors: readonly Float32Array[]): number[] {
+  const units = vectors.map(vector => {
+    const norm = Math.hypot(...vector)
+    return vector.map(value => norm === 0 ? 0 : value / norm)
+  })
+  const sum = units[0]!.map((_, at) => units.reduce((total, unit) => total + unit[at]!, 0))
+  return units.map(unit => unit.reduce((total, value, at) => total + value * sum[at]!, 0) / units.length)
+}
+
 /** Upper bound of the KL of best-of-n to the policy, nats: ln n − (n − 1)/n (Beirami et al. 2024, arXiv 2401.01879). */
 export const bestOfNKl = (n: number): number => Math.log(n) - (n - 1) / n
 

@@ -123,6 +123,8 @@ export const selectionFacts: Readonly<Record<ChoosingParams['selection'], readon
   pessimistic: ['taken in order with probability w_i / max w, where w_i = max(0, strength · r_i − λ) has mean 1: weight grows linearly, so that a wrong reward does less harm', 'inference-time pessimism: Huang et al. 2025 (arXiv 2503.21878)'],
   threshold: ['the best reward if it is min_reward or more, else the fallback', ''],
   kl_regularized: ['argmax r_i + logprob_weight · ln π(y_i)', 'Jinnai et al. 2024 (arXiv 2404.01054)'],
+  mbr: ['argmax Σ_j sim(y_i, y_j), the answer most like the others; best_of_n needs no reward for it. sim is the cosine of mean hidden states half-way through the model', 'minimum Bayes risk: Kumar and Byrne 2004'],
+  mbr_regularized: ['argmax r_i + similarity_weight · mean_j sim(y_i, y_j)', 'Jinnai et al. 2024 (arXiv 2404.01054)'],
   majority: ['what most answers say; best_of_n needs no reward for it', 'self-consistency: Wang et al. 2022 (arXiv 2203.11171)'],
   weighted_majority: ['what the answers with the greatest sum of rewards say', 'Li et al. 2022 (arXiv 2206.02336)']
 }

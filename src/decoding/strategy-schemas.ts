@@ -37,11 +37,12 @@ const extractSchema = Type.Union([
 
 /** How one of several finished answers is chosen. */
 export const choosing = {
-  selection: Type.Enum(['argmax', 'softmax', 'pessimistic', 'threshold', 'kl_regularized', 'majority', 'weighted_majority'], { default: 'argmax', description: 'how the answer is chosen: see Selection' }),
+  selection: Type.Enum(['argmax', 'softmax', 'pessimistic', 'threshold', 'kl_regularized', 'mbr', 'mbr_regularized', 'majority', 'weighted_majority'], { default: 'argmax', description: 'how the answer is chosen: see Selection' }),
   strength,
   min_reward: nullable(Type.Number({ minimum: -1e6, maximum: 1e6 }), 'what threshold asks for'),
   fallback: Type.Enum(['best', 'error'], { default: 'best', description: 'where threshold is not met: the best all the same, with a warning, or a 422 reward_below_threshold' }),
   logprob_weight: number(-1000, 1000, 0.1, 'of ln π(y) in kl_regularized, per nat'),
+  similarity_weight: number(-1000, 1000, 1, 'of the mean similarity to the other answers in mbr_regularized'),
   extract: extractSchema
 }
 

@@ -1,5 +1,6 @@
 /** Runs one prepared request: admits it, gives the strategy its runtime, passes its events on, counts. Whatever happens, every sequence is closed. */
 import { setMaxListeners } from 'node:events'
+import { comparesAnswers } from '../decoding/parameters.js'
 import { randomStream } from '../decoding/random.js'
 import type { DecodeResult, Runtime } from '../decoding/runtime.js'
 import { decode } from '../decoding/strategies.js'
@@ -22,10 +23,12 @@ function startOf ({ alignment, reward, sampling, seed, prompt }: PreparedRequest
 function runtimeOf (host: Host, { alignment, reward, sampling, seed, cacheSalt }: PreparedRequest, signal: AbortSignal, ledgers: Ledgers): Runtime {
   const { engine, model } = host
   const started = performance.now()
-  const layers = reward?.scorer.layers ?? []
+  const embeddingLayer = comparesAnswers(alignment) ? Math.round(model.config.layers / 2) : null
+  const layers = [...new Set([...reward?.scorer.layers ?? [], ...embeddingLayer === null ? [] : [embeddingLayer]])]
   return {
     open: (tokens, options) => engine.open(tokens, { temperature: sampling.temperature, layers, salt: cacheSalt, signal, request: signal, ledger: options?.poolFrom === undefined ? ledgers.policy : ledgers.reward, ...options }),
     scorer: reward?.scorer ?? null,
+    embeddingLayer,
     endTokens: model.tokenizer.endTokens,
     vocabularySize: model.tokenizer.vocabularySize,
     detokenizer: () => new IncrementalDetokenizer(token => model.tokenizer.tokenBytes(token)),

@@ -51,13 +51,14 @@ function checkMethod (host: Host, alignment: AlignmentRequest): void {
 
 function resolveReward (host: Host, alignment: AlignmentRequest | null): ResolvedScorer | null {
   if (!alignment || alignment.rewards.length === 0) return null
-  checkMethod(host, alignment)
-  return resolveScorer(host.rewards, {
+  const resolved = resolveScorer(host.rewards, {
     rewards: alignment.rewards,
     member: strategyFacts[alignment.strategy].member,
     scale: alignment.reward_scale as 'standardized' | 'raw',
     allowScopeMismatch: 'allow_scope_mismatch' in alignment && alignment.allow_scope_mismatch
   }, policyInfo(host.model))
+  checkMethod(host, alignment)
+  return resolved
 }
 
 /** Answer length: what was asked for, or as much as context, the operator's ceiling and KV allow. */

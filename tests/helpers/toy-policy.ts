@@ -83,8 +83,10 @@ export class ToyPolicy {
         const distribution = distributionOf(this.logits(own), options.temperature, this.#listed)
         for (let turn = this.#turns(); turn > 0; turn--) await Promise.resolve()
         check()
-        const none = (): never => { throw new Error('a toy has no hidden states') }
-        return { distribution, hidden: none, pooled: none, pooledTokens: 0 }
+        // The hidden state of a token is which one it is, at every layer.
+        const state = (counted: readonly number[]): Float32Array => Float32Array.from({ length: this.size }, (_, token) => counted.length === 0 ? 0 : counted.filter(one => one === token).length / counted.length)
+        const answer = own.slice(toyPrompt.tokens.length)
+        return { distribution, hidden: () => state(own.slice(-1)), pooled: () => state(answer), pooledTokens: answer.length }
       },
       fork: () => { check(); return this.sequence(own, options) },
       close
@@ -126,6 +128,7 @@ export function toyRuntime (policy: ToyPolicy, { scorer = null, seed = 1, temper
   return {
     open: tokens => policy.sequence(tokens, { temperature, signal }),
     scorer,
+    embeddingLayer: 0,
     endTokens: [policy.endToken],
     vocabularySize: policy.size,
     detokenizer,

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isEnough, leaderProbability, majorityProbability, studentCdf } from '../../src/decoding/adaptive.js'
-import { pessimisticWeights, selectByRejection, softmaxWeights } from '../../src/decoding/selection.js'
+import { expectedBest, pessimisticWeights, selectByRejection, softmaxWeights } from '../../src/decoding/selection.js'
 import { canonical, parties, winner } from '../../src/decoding/votes.js'
 import { RequestError } from '../../src/errors.js'
 import { indifferent, oddities, oddity, run, textOf } from '../helpers/run-strategy.js'
@@ -96,6 +96,20 @@ test('pessimistic weights have mean 1 and grow with the reward above λ', () => 
   assert.equal(selectByRejection([0, 2, 1], { next: () => 0.99 }), 1)
 })
 
+test('the reward of the best of fewer answers is its mean over all subsets of the pool', async () => {
+  const rewards = [3, -1, 4, 4, 0.5]
+  for (let n = 1; n <= 5; n++) {
+    const subsets = Array.from({ length: 32 }, (_, bits) => rewards.filter((_, index) => bits >> index & 1)).filter(subset => subset.length === n)
+    const mean = subsets.reduce((sum, subset) => sum + Math.max(...subset), 0) / subsets.length
+    assert.ok(Math.abs(expectedBest(rewards, n) - mean) < 1e-12, `n = ${n}`)
+  }
+  const { result } = await run({ strategy: 'best_of_n', num_candidates: 6 }, { scorer: oddities })
+  const curve = result.details['reward_by_n'] as Array<{ n: number, reward: number }>
+  assert.deepEqual(curve.map(one => one.n), [1, 2, 4, 6])
+  assert.ok(Math.abs(curve.at(-1)!.reward - result.choices[0]!.score!.value) < 1e-12)
+  for (let i = 1; i < curve.length; i++) assert.ok(curve[i]!.reward >= curve[i - 1]!.reward)
+})
+
 test('a threshold that is met gives the best answer; one that is not, the best with a warning, or an error', async () => {
   const best = await run({ strategy: 'best_of_n', num_candidates: 5 }, { scorer: oddities, seed: 3 })
   const reward = best.result.choices[0]!.score!.value
@@ -113,6 +127,25 @@ test('kl_regularized adds the answer’s logprob to its reward', async () => {
     const { result } = await run({ strategy: 'best_of_n', num_candidates: 6, selection: 'kl_regularized', logprob_weight: 2 }, { scorer: oddities, seed })
     const values = result.candidates.map(one => one.score!.value + 2 * one.logprob)
     assert.equal(result.choices[0]!.candidateIndex, values.indexOf(Math.max(...values)))
+  }
+})
+
+test('mbr takes the answer most like the others, without a reward; mbr_regularized adds that to the reward', async () => {
+  const counts = (text: string): number[] => Array.from({ length: 4 }, (_, token) => [...text].filter(letter => letter.charCodeAt(0) - 97 === token).length)
+  const cosine = (one: string, other: string): number => {
+    const [a, b] = [counts(one), counts(other)]
+    const norms = Math.hypot(...a) * Math.hypot(...b)
+    return norms === 0 ? 0 : a.reduce((sum, value, index) => sum + value * b[index]!, 0) / norms
+  }
+  for (const [alignment, weight] of [[{ reward: null, selection: 'mbr' }, 1], [{ selection: 'mbr_regularized', similarity_weight: 3 }, 3]] as const) {
+    for (let seed = 0; seed < 20; seed++) {
+      const { result } = await run({ strategy: 'best_of_n', num_candidates: 6, ...alignment }, { scorer: alignment.selection === 'mbr' ? null : oddities, seed, sampling: { maxTokens: 5 } })
+      const texts = result.candidates.map(one => one.text)
+      const values = texts.map((one, index) => (result.candidates[index]!.score?.value ?? 0) + weight * texts.reduce((sum, other) => sum + cosine(one, other), 0) / texts.length)
+      const chosen = values[result.choices[0]!.candidateIndex]!
+      assert.ok(Math.abs(chosen - Math.max(...values)) < 1e-6)
+      assert.ok(Math.abs(result.kl.value! - Math.log(6)) < 1e-12)
+    }
   }
 })
 

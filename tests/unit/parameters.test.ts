@@ -29,6 +29,8 @@ const refused: ReadonlyArray<readonly [unknown, string, RegExp]> = [
   [{ reward: 'x', selection: 'majority', extract: {} }, 'alignment.extract.after', /must be a text of 1 to 64; got nothing/],
   [{ strategy: 'best_of_n', selection: 'weighted_majority' }, 'alignment.reward', /is needed by best_of_n/],
   [{ strategy: 'best_of_n', selection: 'majority', stop_when: { min_reward: 1 } }, 'alignment.reward', /is needed by best_of_n/],
+  [{ strategy: 'best_of_n', selection: 'mbr', stop_when: { leader_probability: 0.9 } }, 'alignment.reward', /is needed by best_of_n/],
+  [{ reward: 'x', selection: 'mbr', similarity_weight: 2 }, 'alignment.similarity_weight', /is read by selection mbr_regularized only/],
   [{ strategy: 'dvts', selection: 'majority' }, 'alignment.reward', /is needed by dvts/],
   [{ reward: 'x', stop_when: {} }, 'alignment.stop_when', /must have exactly one of min_reward, leader_probability, majority_probability/],
   [{ reward: 'x', stop_when: { min_reward: 1, leader_probability: 0.9 } }, 'alignment.stop_when', /must have exactly one of/],
@@ -73,7 +75,7 @@ for (const [value, param, message] of refused) {
 
 test('a reward alone is best_of_n with its defaults', () => {
   assert.deepEqual(parseAlignment({ reward: 'x' }), {
-    strategy: 'best_of_n', rewards: [{ name: 'x', weight: 1 }], reward_scale: 'standardized', max_generated_tokens: null, deadline_ms: null, return_candidates: false, return_progress: false, num_candidates: 8, selection: 'argmax', strength: 1, min_reward: null, fallback: 'best', logprob_weight: 0.1, extract: 'text', stop_when: null
+    strategy: 'best_of_n', rewards: [{ name: 'x', weight: 1 }], reward_scale: 'standardized', max_generated_tokens: null, deadline_ms: null, return_candidates: false, return_progress: false, num_candidates: 8, selection: 'argmax', strength: 1, min_reward: null, fallback: 'best', logprob_weight: 0.1, similarity_weight: 1, extract: 'text', stop_when: null
   })
 })
 

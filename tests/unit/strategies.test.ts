@@ -56,13 +56,14 @@ test('the prompt is read once, whatever the fan-out', async () => {
   }
 })
 
-test('streamed text is the choice’s text, and every sequence is closed', async () => {
+test('streamed text and logprobs are the choice’s, and every sequence is closed', async () => {
   for (const alignment of [null, ...everyStrategy]) {
     for (let seed = 1; seed <= 10; seed++) {
-      const { result, texts, policy, events } = await run(alignment, { seed, scorer: oddities, sampling: { maxTokens: 6 } })
+      const { result, texts, policy, events } = await run(alignment, { seed, scorer: oddities, sampling: { maxTokens: 6, topLogprobs: 1 } })
       assert.equal(texts[0], result.choices[0]!.text)
       assert.equal(policy.open, 0)
       assert.equal(events.filter(event => event.type === 'choice-end').length, 1)
+      assert.deepEqual(events.flatMap(event => event.type === 'text' ? event.logprobs : []), result.choices[0]!.logprobs)
       assert.ok(result.generatedTokens >= result.choices[0]!.completionTokens)
     }
   }
