@@ -12,7 +12,7 @@ import { mostRowsPerRun, nextRun, planChunks, planParts, type ChunkRun, type Dec
 import { ReservationQueue, type Need, type Reservation } from './reservation.js'
 import { Seating, type SeatingOptions } from './seating.js'
 import type { Sequence, SequenceOptions, SequenceSource } from './sequence.js'
-import { OutputRow, StepOutputs } from './step-outputs.js'
+import { OutputRow, StepOutputs, type RunOutputs } from './step-outputs.js'
 import { chunkBudget, fewRowed, takeTurns } from './turns.js'
 
 export interface EngineOptions extends SeatingOptions {
@@ -224,7 +224,12 @@ export class Engine implements SequenceSource, SequenceHost {
       this.counters.forwardMs += performance.now() - started
       this.#count(run, inputs)
       for (const ledger of new Set(owners.map(owner => owner.options.ledger))) if (ledger) ledger.forwardPasses++
-      for (const [index, owner] of owners.entries()) if (!owner.isClosed) this.#commit(owner, positions, index, run.kind === 'decode' ? inputs.rows[index]! : 0, outputs)
+      for (const [index, owner] of owners.entries()) {
+        if (owner.isClosed) continue
+        if (run.kind === 'chunk') this.#tellPositions(owner, positions, outputs)
+        const [row, batchRow] = run.kind === 'decode' ? [index, inputs.rows[index]!] : [inputs.rows.length - 1, 0]
+        this.#commit(owner, positions, row, batchRow, outputs)
+      }
     } catch (error) {
       // A failing run fails its own rows and changes nothing else.
       for (const owner of owners) {
@@ -237,7 +242,11 @@ export class Engine implements SequenceSource, SequenceHost {
     }
   }
 
-  #commit (owner: EngineSequence, positions: number, index: number, batchRow: number, outputs: ReturnType<StepOutputs['forRun']>): void {
+  #tellPositions ({ computed, inverseTemperature, options: { onPosition } }: EngineSequence, positions: number, outputs: RunOutputs): void {
+    if (onPosition) for (let row = 0; row < positions; row++) onPosition(computed + row, new OutputRow(outputs.row(row, inverseTemperature), new Map(), 0))
+  }
+
+  #commit (owner: EngineSequence, positions: number, index: number, batchRow: number, outputs: RunOutputs): void {
     const width = positions * this.hiddenSize
     const hidden = new Map(owner.layers.map(layer =>
       [layer, (outputs.tensors.get(`hidden_${layer}`)!.data as Float32Array).subarray(batchRow * width, (batchRow + 1) * width)]))
@@ -268,7 +277,8 @@ export class Engine implements SequenceSource, SequenceHost {
 
   #chunkInputs (owner: EngineSequence, count: number): RunInputs {
     const first = owner.computed
-    return { ids: owner.tokens.slice(first, first + count), parts: [{ lengths: [first + count], prompt: null }], rows: [count - 1], inverseTemperatures: [owner.inverseTemperature] }
+    const rows = owner.options.onPosition ? Array.from({ length: count }, (_, row) => row) : [count - 1]
+    return { ids: owner.tokens.slice(first, first + count), parts: [{ lengths: [first + count], prompt: null }], rows, inverseTemperatures: rows.map(() => owner.inverseTemperature) }
   }
 
   #count (run: Run, { ids, rows }: RunInputs): void {

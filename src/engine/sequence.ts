@@ -57,6 +57,8 @@ export interface SequenceOptions {
    * read once a step for all (`Engine.sharesPrompt`); logits then differ from those of private KV by rounding, 1e-4 at most.
    */
   readonly fanOut?: number
+  /** Called for each position that a chunk runs, in order, with the distribution after it, lent for the call. Costs logits of every position. */
+  readonly onPosition?: (position: number, distribution: Distribution) => void
   /** Aborting closes the sequence; a pending `output()` rejects with the signal's reason. */
   readonly signal?: AbortSignal
 }

@@ -72,6 +72,17 @@ for (const format of ['f32', 'q8', 'i8'] as const) {
       engine.checkIntegrity()
     })
 
+    test('the distribution after every position of a prompt is bitwise that of the prompt that ends there', async () => {
+      const prompt = promptOf(150)
+      const rows: number[][] = []
+      const sequence = engine.open(prompt, { poolFrom: 0, onPosition: (position, distribution) => { rows[position] = [...distribution.logits, distribution.logNormalizer] } })
+      const last = rowOf(await sequence.output())
+      sequence.close()
+      assert.equal(rows.length, 150)
+      assert.deepEqual(rows[149], last)
+      for (const end of [1, 2, 62, 63, 64, 65, 127, 148]) assert.deepEqual(rows[end], (await trace(engine, prompt.slice(0, end + 1), 0, { salt: `cold ${end}` }))[0])
+    })
+
     test('however a prompt is cut into chunks, its logits are bitwise the same', async () => {
       const prompt = promptOf(101, 7)
       const rows = []
