@@ -1,10 +1,12 @@
 /**
- * Every setting, once: default, unit, range, environment name and help line. `--help`, the README's table and the
- * environment are read from this schema. The only place that reads `process.env`.
+ * Every setting, once: default, unit, range, environment name and help line. `--help`, the README's table, the environment and the
+ * settings file are read from this schema. The only place that reads `process.env`.
  */
 import { availableParallelism, homedir, totalmem } from 'node:os'
 import { join } from 'node:path'
+import { readDataFile } from './config-file.js'
 import { RequestError } from './errors.js'
+import { nearestName, refuse } from './validation.js'
 
 interface SettingBase {
   readonly help: string
@@ -13,6 +15,7 @@ interface SettingBase {
 }
 type Setting =
   | SettingBase & { readonly type: 'string', readonly default: string, readonly choices?: readonly string[] }
+  | SettingBase & { readonly type: 'list', readonly default: readonly string[] }
   | SettingBase & { readonly type: 'integer', readonly default: number, readonly min: number, readonly max: number }
 
 /** Memory of the machine, or of the container where that is less, bytes. */
@@ -20,6 +23,7 @@ const memory = Math.min(totalmem(), process.constrainedMemory() || Infinity)
 
 /** The settings in the order they are printed. A flag is the name in kebab-case, an environment name FAIRLEAD_ and the name in upper case. */
 export const settings = {
+  config: { type: 'string', default: '', help: 'file with settings by their flag names, YAML or JSON, and with profiles' },
   host: { type: 'string', serverOnly: true, default: '127.0.0.1', help: 'address to listen on' },
   port: { type: 'integer', serverOnly: true, default: 8000, min: 0, max: 65535, help: 'port to listen on; 0 takes a free one' },
   model: { type: 'string', default: 'smollm2-135m', help: 'name of a model in models/, or path of a GGUF file' },
@@ -38,11 +42,24 @@ export const settings = {
   maxWebSockets: { type: 'integer', serverOnly: true, default: 256, min: 1, max: 1 << 20, help: 'open WebSocket connections' },
   maxRequestsPerSocket: { type: 'integer', serverOnly: true, default: 32, min: 1, max: 4096, help: 'requests in flight on one WebSocket' },
   drainTimeoutMs: { type: 'integer', serverOnly: true, default: 30000, min: 0, max: 3600000, help: 'how long running requests may go on after SIGTERM, ms' },
+  apiKeys: { type: 'list', serverOnly: true, default: [], help: 'API keys for inference, separated by commas; better in the environment or a file than on a command line' },
+  adminKeys: { type: 'list', serverOnly: true, default: [], help: 'API keys that may change what the server has, too' },
+  apiKeysFile: { type: 'string', serverOnly: true, default: '', help: 'file with a list of API keys: name, sha256, role, max_requests' },
+  maxRequestsPerKey: { type: 'integer', serverOnly: true, default: 0, min: 0, max: 1 << 20, help: 'requests of one API key at a time; 0 is no limit' },
+  corsOrigins: { type: 'list', serverOnly: true, default: [], help: 'origins whose web pages may call the server; * is any' },
+  allowedHosts: { type: 'list', serverOnly: true, default: [], help: 'names the server answers to, beside those of loopback; on loopback, or with any, it answers to no others' },
+  metricsNames: { type: 'string', serverOnly: true, default: 'fairlead', choices: ['fairlead', 'vllm'], help: 'whose names figures carry that vLLM has too' },
+  slowReaderTimeoutMs: { type: 'integer', serverOnly: true, default: 60000, min: 10, max: 3600000, help: 'how long a reader of a stream may take nothing before it is cut off, ms' },
+  webSocketPingMs: { type: 'integer', serverOnly: true, default: 30000, min: 10, max: 3600000, help: 'between pings; a WebSocket that missed one is closed, ms' },
   logLevel: { type: 'string', serverOnly: true, default: 'info', choices: ['silent', 'fatal', 'error', 'warn', 'info', 'debug'], help: 'least severe log line written' }
 } as const satisfies Record<string, Setting>
 
 export type SettingName = keyof typeof settings
-export type Config = { readonly [K in SettingName]: (typeof settings)[K]['type'] extends 'integer' ? number : string }
+type ValueOf<T> = T extends 'integer' ? number : T extends 'list' ? readonly string[] : string
+export type Config = { readonly [K in SettingName]: ValueOf<(typeof settings)[K]['type']> } & {
+  /** Profiles by name, as the settings file has them. */
+  readonly profiles?: unknown
+}
 
 export const settingNames = Object.keys(settings) as SettingName[]
 
@@ -56,34 +73,62 @@ export function environmentName (name: SettingName): string {
   return `FAIRLEAD_${flagName(name).replaceAll('-', '_').toUpperCase()}`
 }
 
-function parse (name: SettingName, text: string, source: string): string | number {
+/**
+ * @param shown the value as it was given
+ * @throws RequestError naming where it was given, the rule and the value
+ */
+function check (name: SettingName, value: unknown, source: string, shown = value): string | number | readonly string[] {
   const setting: Setting = settings[name]
-  if (setting.type === 'string') {
-    if (setting.choices && !setting.choices.includes(text)) {
-      throw new RequestError('invalid_request', `${source} must be one of ${setting.choices.join(', ')}; got ${JSON.stringify(text)}`, { param: name })
-    }
-    return text
+  const fail = (rule: string): RequestError => new RequestError('invalid_request', `${source} must be ${rule}; got ${JSON.stringify(shown)}`, { param: name })
+  if (setting.type === 'integer') {
+    const { min, max } = setting
+    if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
+    throw fail(`an integer from ${min} to ${max}`)
   }
-  const value = Number(text)
-  if (text.trim() === '' || !Number.isInteger(value) || value < setting.min || value > setting.max) {
-    throw new RequestError('invalid_request', `${source} must be an integer from ${setting.min} to ${setting.max}; got ${JSON.stringify(text)}`, { param: name })
+  if (setting.type === 'list') {
+    if (Array.isArray(value) && value.every(one => typeof one === 'string' && one !== '')) return value
+    throw fail('a list of texts')
   }
+  if (setting.choices && !setting.choices.includes(value as string)) throw fail(`one of ${setting.choices.join(', ')}`)
+  if (typeof value !== 'string') throw fail('a text')
   return value
 }
 
+/** A value given as text, by a flag or the environment. */
+function parse (name: SettingName, text: string, source: string): string | number | readonly string[] {
+  const { type } = settings[name]
+  if (type === 'list') return check(name, text === '' ? [] : text.split(',').map(one => one.trim()), source)
+  return check(name, type === 'integer' && text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text, source, text)
+}
+
+/** The settings file: values by flag name, and profiles. @throws RequestError naming the file and what is wrong in it */
+function readFile (path: string): { readonly values: ReadonlyMap<SettingName, string | number | readonly string[]>, readonly profiles?: unknown } {
+  const given = readDataFile(path) ?? {}
+  if (typeof given !== 'object' || Array.isArray(given)) throw refuse(path, 'must hold settings by name', given)
+  const { profiles, ...rest } = given as Record<string, unknown>
+  const names = new Map(settingNames.filter(name => name !== 'config').map(name => [flagName(name), name]))
+  const values = new Map(Object.entries(rest).map(([key, value]) => {
+    const name = names.get(key)
+    if (name) return [name, check(name, value, `${path}: ${key}`)]
+    const nearest = nearestName(key, [...names.keys(), 'profiles'])
+    throw new RequestError('invalid_request', `${path}: ${key} is not a setting${nearest === null ? '' : `; did you mean ${nearest}?`}`, { param: key })
+  }))
+  return { values, ...(profiles === undefined ? {} : { profiles }) }
+}
+
 /**
- * The settings in force: defaults, then the environment, then flags.
+ * The settings in force: defaults, then the settings file, then the environment, then flags.
  * @param flags values by setting name, as text, as a command line gives them
- * @throws RequestError naming the flag or variable, the rule and the value
+ * @throws RequestError naming the flag, the variable or the file, the rule and the value
  */
 export function loadConfig (flags: Partial<Record<SettingName, string>> = {}, environment: NodeJS.ProcessEnv = process.env): Config {
-  const config: Record<string, string | number> = {}
-  for (const name of settingNames) {
-    const flag = flags[name]
-    const variable = environment[environmentName(name)]
-    if (flag !== undefined) config[name] = parse(name, flag, `--${flagName(name)}`)
-    else if (variable !== undefined) config[name] = parse(name, variable, environmentName(name))
-    else config[name] = settings[name].default
+  const given = (name: SettingName): string | number | readonly string[] | undefined => {
+    const [flag, variable] = [flags[name], environment[environmentName(name)]]
+    if (flag !== undefined) return parse(name, flag, `--${flagName(name)}`)
+    return variable === undefined ? undefined : parse(name, variable, environmentName(name))
   }
-  return Object.freeze(config) as Config
+  const path = given('config') as string | undefined
+  const file = path ? readFile(path) : null
+  const config = Object.fromEntries(settingNames.map(name => [name, given(name) ?? file?.values.get(name) ?? settings[name].default]))
+  return Object.freeze({ ...config, profiles: file?.profiles }) as Config
 }

@@ -1,5 +1,8 @@
 import assert from 'node:assert/strict'
-import { test } from 'node:test'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
 import { environmentName, flagName, loadConfig, settingNames } from '../../src/config.js'
 
 test('a flag wins over the environment, the environment over the default', () => {
@@ -21,4 +24,45 @@ test('flags and environment names follow from the setting name', () => {
   assert.equal(flagName('maxSequences'), 'max-sequences')
   assert.equal(environmentName('maxSequences'), 'FAIRLEAD_MAX_SEQUENCES')
   assert.equal(new Set(settingNames.map(environmentName)).size, settingNames.length)
+})
+
+const folder = mkdtempSync(join(tmpdir(), 'fairlead-config-'))
+after(() => { rmSync(folder, { recursive: true }) })
+
+function file (text: string): string {
+  const path = join(folder, 'settings')
+  writeFileSync(path, text)
+  return path
+}
+
+test('the settings file, YAML or JSON, wins over defaults and loses to the rest', () => {
+  for (const text of ['port: 9000\nhost: "::1"\ncors-origins: [a, b]\nprofiles: {p: {}}\n', '{"port": 9000, "host": "::1", "cors-origins": ["a", "b"], "profiles": {"p": {}}}']) {
+    const config = loadConfig({ config: file(text) }, { FAIRLEAD_HOST: 'localhost' })
+    assert.deepEqual([config.port, config.host, config.corsOrigins, config.profiles, config.format], [9000, 'localhost', ['a', 'b'], { p: {} }, 'i8'])
+    assert.equal(loadConfig({ port: '9001' }, { FAIRLEAD_CONFIG: file(text) }).port, 9001)
+  }
+  assert.equal(loadConfig({ config: file('') }, {}).port, 8000)
+})
+
+/** [text of the file, what the message says] */
+const refused: ReadonlyArray<readonly [string, RegExp]> = [
+  ['port: "9000"', /settings: port must be an integer from 0 to 65535; got "9000"/],
+  ['port: 70000', /port must be an integer from 0 to 65535; got 70000/],
+  ['prot: 1', /prot is not a setting; did you mean port\?/],
+  ['maxSequences: 1', /maxSequences is not a setting; did you mean max-sequences\?/],
+  ['config: other', /config is not a setting/],
+  ['format: q3', /format must be one of i8, q8, f32; got "q3"/],
+  ['host: 5', /host must be a text; got 5/],
+  ['cors-origins: a', /cors-origins must be a list of texts; got "a"/],
+  ['- 1', /must hold settings by name/],
+  ['a: [', /settings cannot be read/],
+  ['a: &x [1]\nb: *x', /cannot be read/]
+]
+
+for (const [text, message] of refused) test(`the settings file ${JSON.stringify(text)} is refused`, () => { assert.throws(() => loadConfig({ config: file(text) }, {}), message) })
+
+test('lists are given by commas', () => {
+  assert.deepEqual(loadConfig({ corsOrigins: 'https://a, https://b' }, {}).corsOrigins, ['https://a', 'https://b'])
+  assert.deepEqual(loadConfig({}, { FAIRLEAD_API_KEYS: '' }).apiKeys, [])
+  assert.throws(() => loadConfig({ corsOrigins: 'a,,b' }, {}), /--cors-origins must be a list of texts/)
 })
