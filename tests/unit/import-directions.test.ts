@@ -10,14 +10,16 @@ const below = {
   errors: [],
   'package-root': [],
   validation: [],
-  config: [],
+  'config-file': [],
+  config: ['config-file'],
+  metrics: [],
   runtime: [],
   models: ['runtime'],
   engine: ['runtime', 'models'],
   rewards: ['runtime', 'models', 'engine'],
   decoding: ['runtime', 'models', 'engine'],
   inference: ['config', 'runtime', 'models', 'engine', 'rewards', 'decoding'],
-  api: ['config', 'inference', 'decoding', 'rewards'],
+  api: ['config', 'config-file', 'metrics', 'inference', 'decoding', 'rewards'],
   server: ['config', 'inference', 'api'],
   cli: ['config', 'server', 'inference', 'decoding', 'rewards', 'engine', 'models']
 } as const satisfies Record<string, readonly string[]>
@@ -28,7 +30,8 @@ const typesOnly: ReadonlyArray<readonly [string, string]> = [['rewards', 'decodi
 /** Package → the only place that imports it. */
 const homes: ReadonlyArray<readonly [RegExp, string]> = [
   [/^koffi$|^onnxruntime-node/, 'runtime/'], [/^@huggingface\//, 'models/'], [/^lru-cache$/, 'engine/prefix-cache.ts'],
-  [/^fastify$|^@fastify\//, 'api/'], [/^cli-table3$/, 'cli/']
+  [/^fastify$|^@fastify\//, 'api/'], [/^cli-table3$/, 'cli/'],
+  [/^prom-client$/, 'metrics/'], [/^yaml$/, 'config-file.ts']
 ]
 
 const placeOf = (file: string): string => file.split('/')[0]!.replace(/\.ts$/, '')

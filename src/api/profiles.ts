@@ -1,0 +1,101 @@
+/**
+ * Profiles: alignment objects that the operator names, for clients that cannot send extra fields. `model: "smollm2-135m:helpful-16"` picks
+ * one; a profile may say which of its fields a request may change, and one may be what a request without `alignment` gets.
+ */
+import { isDeepStrictEqual } from 'node:util'
+import { Type } from 'typebox'
+import { parseAlignment, schemaOf } from '../decoding/parameters.js'
+import { RequestError } from '../errors.js'
+import { checkFields, refuse } from '../validation.js'
+
+export interface Profile {
+  readonly name: string
+  readonly description: string
+  readonly alignment: Readonly<Record<string, unknown>>
+  /** Fields of `alignment` that a request may set; null is every one. */
+  readonly overridable: readonly string[] | null
+}
+
+const profileSchema = Type.Object({
+  description: Type.String({ default: '' }),
+  alignment: Type.Object({}),
+  overridable: Type.Union([Type.Array(Type.String()), Type.Null()], { default: null }),
+  default: Type.Boolean({ default: false })
+}, { additionalProperties: false })
+
+const plainName = /^[\w.-]{1,64}$/
+
+/** A request's field where a profile says the same under another name. */
+const aliases: Readonly<Record<string, string>> = { reward: 'rewards', rewards: 'reward' }
+
+function isObject (value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value)
+}
+
+function readProfile (name: string, value: unknown): Profile & { readonly isDefault: boolean } {
+  const path = `profiles.${name}`
+  if (!plainName.test(name)) throw refuse('profiles', 'must have names of letters, digits, points, hyphens and underscores', name)
+  if (!isObject(value)) throw refuse(path, 'must be an object', value)
+  const { alignment, ...rest } = value
+  if (!isObject(alignment)) throw refuse(`${path}.alignment`, 'must be an object', alignment)
+  const { description, overridable, default: isDefault } = checkFields(profileSchema, { ...rest, alignment: {} }, path)
+  try {
+    const known = ['strategy', 'reward', ...Object.keys(schemaOf(parseAlignment(alignment).strategy).properties)]
+    const unknown = overridable?.find(field => !known.includes(field))
+    if (unknown !== undefined) throw refuse(`${path}.overridable`, 'must name fields of its strategy', unknown)
+  } catch (error) {
+    if (!(error instanceof RequestError)) throw error
+    throw new RequestError('invalid_request', `profile ${name}: ${error.message}`, { param: path })
+  }
+  return { name, description, alignment, overridable, isDefault }
+}
+
+export class Profiles {
+  readonly #profiles: ReadonlyMap<string, Profile>
+  readonly #default: Profile | null
+
+  /**
+   * @param given name → profile, as the settings file has it
+   * @throws RequestError naming the profile, the field, the rule and the value
+   */
+  constructor (given: unknown = {}) {
+    if (!isObject(given)) throw refuse('profiles', 'must be an object of profiles by name', given)
+    const profiles = Object.entries(given).map(([name, value]) => readProfile(name, value))
+    const defaults = profiles.filter(profile => profile.isDefault)
+    if (defaults.length > 1) throw refuse('profiles', 'may have one default', defaults.map(({ name }) => name))
+    this.#profiles = new Map(profiles.map(({ isDefault: _, ...profile }) => [profile.name, profile]))
+    this.#default = defaults[0] ? this.#profiles.get(defaults[0].name)! : null
+  }
+
+  get all (): readonly Profile[] { return [...this.#profiles.values()] }
+  get default (): Profile | null { return this.#default }
+
+  /**
+   * What a request means by its model and its alignment.
+   * @param model `model` or `model:profile`
+   * @throws RequestError model_not_found for an unknown profile, field_locked for a field that the profile keeps
+   */
+  apply (model: string, alignment: object | null): { readonly model: string, readonly alignment: object | null } {
+    const colon = model.lastIndexOf(':')
+    if (colon < 0) return { model, alignment: this.#default ? merge(this.#default, alignment) : alignment }
+    const profile = this.#profiles.get(model.slice(colon + 1))
+    if (!profile) {
+      const names = [...this.#profiles.keys()]
+      throw new RequestError('model_not_found', `The model ${JSON.stringify(model)} does not exist: ${names.length > 0 ? `there are the profiles ${names.join(', ')}` : 'this server has no profiles'}`, { param: 'model' })
+    }
+    return { model: model.slice(0, colon), alignment: merge(profile, alignment) }
+  }
+}
+
+/** A profile's alignment with what a request changes of it. */
+function merge ({ name, alignment, overridable }: Profile, asked: object | null): object {
+  const changes = Object.entries(asked ?? {}).filter(([field, value]) => value !== null && !isDeepStrictEqual(value, alignment[field]))
+  for (const [field, value] of changes) {
+    const path = `alignment.${field}`
+    if (field === 'strategy') throw refuse(path, `must be left as it is with the profile ${name}`, value)
+    if (overridable && !overridable.includes(field)) throw new RequestError('field_locked', `${path} is set by the profile ${name}${overridable.length > 0 ? `, which lets a request change ${overridable.join(', ')}` : ''}`, { param: path })
+  }
+  const replaced = changes.map(([field]) => aliases[field])
+  const kept = Object.entries(alignment).filter(([field]) => !replaced.includes(field))
+  return { ...Object.fromEntries(kept), ...Object.fromEntries(changes) }
+}
