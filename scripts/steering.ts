@@ -47,7 +47,10 @@ async function answer (client: InferenceClient, prompt: string, seed: number, st
   let result: DecodeResult | undefined
   const events = client.generate({
     model: client.model.id,
-    messages: [{ role: 'user', content: prompt }],
+    prompt: { messages: [{ role: 'user', content: prompt }], addGenerationPrompt: true, continueFinalMessage: false },
+    promptLogprobs: null,
+    bestOf: null,
+    skipSpecialTokens: true,
     n: 1,
     seed,
     cacheSalt: '',
@@ -66,6 +69,7 @@ async function answer (client: InferenceClient, prompt: string, seed: number, st
       stop: [],
       stopTokenIds: [],
       ignoreEos: false,
+      includeStop: false,
       topLogprobs: null
     }
   }, {})

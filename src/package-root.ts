@@ -1,5 +1,5 @@
-/** Where the package lies, whether it runs from `dist/` or from an installed copy: the folder of its package.json. */
-import { existsSync } from 'node:fs'
+/** The package itself: its version, and where it lies, whether it runs from `dist/` or from an installed copy: the folder of its package.json. */
+import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
 function find (directory: string): string {
@@ -11,3 +11,6 @@ function find (directory: string): string {
 
 /** Absolute path of the package's root folder. */
 export const packageRoot = find(import.meta.dirname)
+
+/** The version in package.json. */
+export const packageVersion = (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version

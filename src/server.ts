@@ -1,4 +1,5 @@
 /** The server process: settings → listen → inference thread → ready; graceful end. */
+import { isLoopback } from './api/access.js'
 import { buildApp } from './api/app.js'
 import { Services } from './api/services.js'
 import type { Config } from './config.js'
@@ -27,6 +28,7 @@ async function drained (client: InferenceClient, timeoutMs: number): Promise<voi
 export async function startServer (config: Config, onProgress: (message: string) => void): Promise<Server> {
   let client: InferenceClient | null = null
   const services = new Services(config, () => client)
+  if (!isLoopback(config.host) && !services.keys.areNeeded) onProgress(`warning: whoever reaches ${config.host} may use the server, since there are no API keys (api-keys, api-keys-file)`)
   const app = await buildApp(services)
   const address = await app.listen({ host: config.host, port: config.port })
   const loading = InferenceClient.start(config, onProgress)

@@ -5,7 +5,7 @@ import { SamplingDistribution } from '../../src/decoding/distribution.js'
 import { randomStream } from '../../src/decoding/random.js'
 import type { ComputeLedger } from '../../src/engine/sequence.js'
 import { createHost, type Host } from '../../src/inference/host.js'
-import { packageVersion } from '../../src/models/model.js'
+import { packageVersion } from '../../src/package-root.js'
 import { answerTasks } from './answering.js'
 import type { Measured } from './protocol.js'
 

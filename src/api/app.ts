@@ -1,12 +1,19 @@
 /** The HTTP and WebSocket application. Knows routes and limits, not the engine. */
 import { randomUUID } from 'node:crypto'
+import cors from '@fastify/cors'
 import websocket from '@fastify/websocket'
 import { fastify, type FastifyInstance } from 'fastify'
+import { installAccess } from './access.js'
 import { installErrorHandlers } from './error-handler.js'
+import { installOpenApi } from './openapi.js'
 import { chatCompletions } from './routes/chat-completions.js'
+import { completions } from './routes/completions.js'
+import { embeddings } from './routes/embeddings.js'
 import { health } from './routes/health.js'
+import { metrics } from './routes/metrics.js'
 import { models } from './routes/models.js'
 import { stream } from './routes/stream.js'
+import { tokens } from './routes/tokens.js'
 import type { Services } from './services.js'
 
 /** WebSocket close code "going away". */
@@ -15,12 +22,23 @@ const goingAway = 1001
 /** Ids that callers give are taken if they are short and plain. */
 const plainId = /^[\w.-]{1,128}$/
 
+const ownHeaders = ['x-request-id', 'openai-processing-ms', 'x-fairlead-ignored', 'retry-after', 'retry-after-ms']
+
 function installHeaders (app: FastifyInstance): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff')
   })
   app.addHook('onSend', async (_, reply) => {
     reply.header('openai-processing-ms', Math.round(reply.elapsedTime))
+  })
+}
+
+/** Node takes its hands off the connection of a request for an upgrade: one that is answered with a refusal would stay open for ever. */
+function closeRefusedUpgrades (app: FastifyInstance): void {
+  app.addHook('onRequest', async (request, reply) => {
+    if (request.headers.upgrade === undefined) return
+    const { socket } = request.raw
+    reply.raw.once('finish', () => { socket.destroySoon() })
   })
 }
 
@@ -40,6 +58,10 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
   app.removeContentTypeParser('text/plain')
   installErrorHandlers(app)
   installHeaders(app)
+  // Before keys are asked for: a browser's preflight request has none.
+  if (config.corsOrigins.length > 0) await app.register(cors, { origin: config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins], methods: ['GET', 'POST', 'DELETE'], exposedHeaders: ownHeaders, maxAge: 600 })
+  closeRefusedUpgrades(app)
+  installAccess(app, config, services.keys)
   await app.register(websocket, {
     options: { maxPayload: config.bodyLimitBytes },
     preClose (done) {
@@ -47,7 +69,8 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
       done()
     }
   })
-  for (const route of [chatCompletions, models, health]) route(app, services)
+  await installOpenApi(app)
+  for (const route of [metrics, health, chatCompletions, completions, embeddings, tokens, models]) route(app, services)
   await app.register(async scope => { stream(scope, services) })
   return app
 }

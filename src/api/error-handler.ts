@@ -22,15 +22,29 @@ export function toRequestError (error: unknown): RequestError {
 /** Sends an error with its status and, where waiting helps, when to try again. */
 export function sendError (reply: FastifyReply, error: RequestError): void {
   if (error.retryAfterMs !== null) reply.header('retry-after', Math.ceil(error.retryAfterMs / 1000)).header('retry-after-ms', error.retryAfterMs)
+  if (error.code === 'invalid_api_key') reply.header('www-authenticate', 'Bearer')
   reply.code(error.status).send(error.toBody())
 }
 
-/** Methods under which a path is known, by asking the router. */
-function allowedMethods (app: FastifyInstance, url: string): string[] {
-  return (['GET', 'POST', 'DELETE'] as const).filter(method => app.hasRoute({ method, url }))
+/** What is known of a path: which methods it takes. */
+interface KnownPath { readonly pattern: RegExp, readonly methods: Set<string> }
+
+/** Remembers every route from now on, to tell a wrong method from a wrong path. */
+function recordPaths (app: FastifyInstance): ReadonlyMap<string, KnownPath> {
+  const paths = new Map<string, KnownPath>()
+  app.addHook('onRoute', ({ url, method }) => {
+    // A route for all paths, as preflight requests have, makes none of them known.
+    if (url === '*') return
+    const pattern = new RegExp(`^${url.replaceAll('.', '\\.').replaceAll(/:\w+/g, '[^/]+').replace('*', '.*')}$`)
+    const known = paths.get(url) ?? { pattern, methods: new Set() }
+    paths.set(url, known)
+    for (const one of [method].flat()) known.methods.add(one)
+  })
+  return paths
 }
 
 export function installErrorHandlers (app: FastifyInstance): void {
+  const paths = recordPaths(app)
   app.setErrorHandler((error, request: FastifyRequest, reply) => {
     const told = toRequestError(error)
     if (told.code === 'internal_error') request.log.error(error)
@@ -38,7 +52,7 @@ export function installErrorHandlers (app: FastifyInstance): void {
   })
   app.setNotFoundHandler((request, reply) => {
     const path = request.url.split('?')[0]!
-    const methods = allowedMethods(app, path)
+    const methods = [...new Set([...paths.values()].flatMap(known => known.pattern.test(path) ? [...known.methods] : []))]
     if (methods.length === 0) return sendError(reply, new RequestError('not_found', `There is nothing at ${request.method} ${path}`))
     reply.header('allow', methods.join(', '))
     return sendError(reply, new RequestError('method_not_allowed', `${path} takes ${methods.join(' or ')}; got ${request.method}`))

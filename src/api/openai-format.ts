@@ -1,80 +1,35 @@
-/** Between Fairlead's events and OpenAI's objects: the only place that knows both worlds. */
+/** From Fairlead's events to OpenAI's chat objects: whole, or as chunks while events come. */
 import { randomUUID } from 'node:crypto'
-import type { CandidateReport, Choice, DecodeResult, RatedToken, TokenLogprob } from '../decoding/runtime.js'
+import type { Choice, DecodeResult, RatedToken, TokenLogprob } from '../decoding/runtime.js'
 import type { GenerationEvent, GenerationStart, ModelInfo, Usage } from '../inference/protocol.js'
-import type { Score } from '../rewards/scorer.js'
+import { alignmentObject, choiceAlignment, usageObject, type Json } from './alignment-format.js'
 import type { ChatCompletionRequest } from './schemas/chat-completion.js'
 
-type Json = Record<string, unknown>
-
-/** Rounded for reading; six digits are more than any of these figures has. */
-const rounded = (value: number): number => Number(value.toFixed(6))
-
-function rewardsOf (score: Score): Json {
-  return Object.fromEntries(Object.entries(score.rewards).map(([name, { raw, standardized }]) => [name, { raw: rounded(raw), standardized: rounded(standardized) }]))
+/** What turns a request's events into the objects of an endpoint. */
+export interface Formatter<E> {
+  /** Remembers what the whole object is made of. */
+  see (event: E): void
+  /** The whole object, after the last event. */
+  completion (): Json
+  /** The chunks of an event, which it sees. */
+  chunks (event: E): Json[]
 }
 
-function scoreFields (score: Score | null): Json {
-  return score ? { reward: rounded(score.value), rewards: rewardsOf(score) } : {}
-}
-
-function candidateOf (candidate: CandidateReport): Json {
-  const { index, parent, text, tokens, finishReason, prunedAt, score, logprob } = candidate
-  return { index, ...(parent === null ? {} : { parent }), text, tokens, finish_reason: finishReason, ...(prunedAt === null ? {} : { pruned_at: prunedAt }), ...scoreFields(score), logprob: rounded(logprob) }
-}
-
-function choiceAlignment ({ candidateIndex, score, logprob }: Choice): Json {
-  return { ...scoreFields(score), candidate_index: candidateIndex, logprob: rounded(logprob) }
-}
-
-/** OpenAI's `usage` with the ledger of guidance: generated = returned + discarded. */
-export function usageObject (usage: Usage): Json {
-  return {
-    prompt_tokens: usage.promptTokens,
-    completion_tokens: usage.completionTokens,
-    total_tokens: usage.promptTokens + usage.completionTokens,
-    prompt_tokens_details: { cached_tokens: usage.cachedTokens },
-    alignment_details: {
-      generated_tokens: usage.generatedTokens,
-      returned_tokens: usage.returnedTokens,
-      discarded_tokens: usage.discardedTokens,
-      reward_tokens: usage.rewardTokens,
-      reward_cached_tokens: usage.rewardCachedTokens,
-      computed_prompt_tokens: usage.computedPromptTokens,
-      forward_passes: usage.forwardPasses
-    }
-  }
-}
-
-function alignmentObject (start: GenerationStart, result: DecodeResult, returnCandidates: boolean): Json {
-  return {
-    strategy: start.strategy,
-    resolved: start.resolved,
-    rewards_used: start.rewardsUsed,
-    seed: start.seed,
-    kl: { value: result.kl.value === null ? null : rounded(result.kl.value), kind: result.kl.kind },
-    num_unique: result.numUnique,
-    stopped_by: result.stoppedBy,
-    warnings: result.warnings,
-    ...(Object.keys(result.details).length === 0 ? {} : { details: result.details }),
-    ...(returnCandidates ? { candidates: result.candidates.map(candidateOf) } : {})
-  }
-}
-
-/** Makes one completion's objects: whole, or as chunks while events come. */
-export class CompletionFormatter {
+/** Makes one completion's objects. */
+export class ChatFormatter implements Formatter<GenerationEvent> {
   readonly #request: ChatCompletionRequest
   readonly #head: Json
   #start: GenerationStart | null = null
   #result: DecodeResult | null = null
   #usage: Usage | null = null
 
-  constructor (request: ChatCompletionRequest, model: ModelInfo) {
+  constructor (request: ChatCompletionRequest, { fingerprint }: ModelInfo) {
     this.#request = request
-    this.#head = { id: `chatcmpl-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model: model.id, system_fingerprint: model.fingerprint }
+    this.#head = { id: `chatcmpl-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model: request.modelName, system_fingerprint: fingerprint }
   }
 
-  /** Remembers what whole objects are made of. */
+  get #isGuided (): boolean { return this.#request.generate.alignment !== null }
+
   see (event: GenerationEvent): void {
     if (event.type === 'start') this.#start = event.start
     else if (event.type === 'end') this.#result = event.result
@@ -87,50 +42,54 @@ export class CompletionFormatter {
     return { content: logprobs.map(one => ({ ...token(one), top_logprobs: one.top.map(token) })), refusal: null }
   }
 
-  /** The `alignment` object of the response; null while nothing has ended. */
-  alignment (): Json | null {
-    return this.#start && this.#result ? alignmentObject(this.#start, this.#result, this.#request.returnCandidates) : null
+  /** The response's own fields: `alignment`, the prompt's tokens. */
+  #more (): Json {
+    return {
+      ...(this.#isGuided && this.#start && this.#result ? { alignment: alignmentObject(this.#start, this.#result) } : {}),
+      ...(this.#request.returnTokenIds ? { prompt_token_ids: this.#start?.promptTokenIds } : {})
+    }
   }
 
-  /** A whole chat.completion, after the last event. */
+  #choiceMore (choice: Choice): Json {
+    return { ...(this.#isGuided ? { alignment: choiceAlignment(choice) } : {}), ...(this.#request.returnTokenIds ? { token_ids: choice.tokenIds } : {}) }
+  }
+
   completion (): Json {
     const choices = (this.#result?.choices ?? []).map((choice, index) => ({
       index,
-      message: { role: 'assistant', content: choice.text, refusal: null },
+      message: { role: 'assistant', content: this.#request.echoed + choice.text, refusal: null },
       logprobs: this.#logprobs(choice.logprobs),
       finish_reason: choice.finishReason,
-      ...(this.#request.generate.alignment ? { alignment: choiceAlignment(choice) } : {})
+      ...this.#choiceMore(choice)
     }))
-    return {
-      ...this.#head,
-      object: 'chat.completion',
-      choices,
-      usage: this.#usage ? usageObject(this.#usage) : null,
-      ...(this.#request.generate.alignment ? { alignment: this.alignment() } : {})
-    }
+    return { ...this.#head, object: 'chat.completion', choices, usage: this.#usage ? usageObject(this.#usage) : null, ...this.#more() }
   }
 
   #chunk (choices: readonly Json[], more: Json = {}): Json {
     return { ...this.#head, object: 'chat.completion.chunk', choices, ...(this.#request.includeUsage ? { usage: null } : {}), ...more }
   }
 
-  /** The chunks that open a stream: the role of every choice. */
-  roleChunks (): Json[] {
-    return Array.from({ length: this.#request.generate.n }, (_, index) => this.#chunk([{ index, delta: { role: 'assistant', content: '' }, logprobs: null, finish_reason: null }]))
+  /** The chunks that open a stream: the role of every choice, and what it begins with. */
+  #opening (): Json[] {
+    const { returnTokenIds, echoed, generate } = this.#request
+    const more = returnTokenIds ? { prompt_token_ids: this.#start?.promptTokenIds } : {}
+    return Array.from({ length: generate.n }, (_, index) => this.#chunk([{ index, delta: { role: 'assistant', content: echoed }, logprobs: null, finish_reason: null }], index === 0 ? more : {}))
   }
 
-  /** The chunks of an event. A choice's last chunk waits for the end of the generation, whose `alignment` it carries. */
+  /** A choice's last chunk waits for the end of a guided generation, whose `alignment` it carries. */
   chunks (event: GenerationEvent): Json[] {
     this.see(event)
     switch (event.type) {
+      case 'start':
+        return this.#opening()
       case 'text':
         return [this.#chunk([{ index: event.choice, delta: { content: event.text }, logprobs: this.#logprobs(event.logprobs), finish_reason: null }])]
       case 'progress':
         return [this.#chunk([], { alignment: { progress: { step: event.step, candidates: event.candidates } } })]
       case 'choice-end':
-        return this.#request.generate.alignment ? [] : [this.#finishChunk(event.choice, event.result)]
+        return this.#isGuided ? [] : [this.#finishChunk(event.choice, event.result)]
       case 'end':
-        return this.#request.generate.alignment ? event.result.choices.map((choice, index) => this.#finishChunk(index, choice)) : []
+        return this.#isGuided ? event.result.choices.map((choice, index) => this.#finishChunk(index, choice)) : []
       case 'usage':
         return this.#request.includeUsage ? [{ ...this.#chunk([]), usage: usageObject(event.usage) }] : []
       default:
@@ -139,10 +98,7 @@ export class CompletionFormatter {
   }
 
   #finishChunk (index: number, choice: Choice): Json {
-    if (!this.#request.generate.alignment) return this.#chunk([{ index, delta: {}, logprobs: null, finish_reason: choice.finishReason }])
-    return this.#chunk([{ index, delta: {}, logprobs: null, finish_reason: choice.finishReason, alignment: choiceAlignment(choice) }], { alignment: this.alignment() })
+    const guided = this.#isGuided && this.#start && this.#result
+    return this.#chunk([{ index, delta: {}, logprobs: null, finish_reason: choice.finishReason, ...this.#choiceMore(choice) }], guided ? { alignment: alignmentObject(this.#start!, this.#result!) } : {})
   }
 }
-
-/** A candidate as WebSocket events report it. */
-export const candidateObject = candidateOf

@@ -4,7 +4,8 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { Type } from 'typebox'
-import { parseAlignment, schemaOf } from '../decoding/parameters.js'
+import { parseAlignment } from '../decoding/parameters.js'
+import { schemaOf } from '../decoding/strategy-schemas.js'
 import { RequestError } from '../errors.js'
 import { checkFields, refuse } from '../validation.js'
 

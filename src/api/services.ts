@@ -1,19 +1,33 @@
-/** What routes are given: the inference thread, the settings, whether the server still takes requests. */
+/** What routes are given: the inference thread, the settings, profiles, keys and metrics, whether the server still takes requests. */
 import type { Config } from '../config.js'
 import { RequestError } from '../errors.js'
 import type { InferenceClient } from '../inference/client.js'
+import type { GenerateRequest, GenerationEvent } from '../inference/protocol.js'
+import { Metrics } from '../metrics/metrics.js'
+import { Keys, type Caller } from './keys.js'
+import { observe } from './observe.js'
+import { Profiles } from './profiles.js'
 
 /** The part of the inference client that routes use. */
-export type Inference = Pick<InferenceClient, 'model' | 'rewards' | 'isReady' | 'generate' | 'score' | 'stats'>
+export type Inference = Pick<InferenceClient, 'model' | 'rewards' | 'isReady' | 'generate' | 'call' | 'stats'>
 
 export class Services {
   readonly config: Config
+  readonly profiles: Profiles
+  readonly keys: Keys
+  readonly metrics: Metrics
   readonly #inference: () => Inference | null
   #draining = false
 
-  /** @param inference the client, or null while it is being started */
+  /**
+   * @param inference the client, or null while it is being started
+   * @throws RequestError for profiles and keys that cannot be used
+   */
   constructor (config: Config, inference: () => Inference | null) {
     this.config = config
+    this.profiles = new Profiles(config.profiles)
+    this.keys = new Keys(config)
+    this.metrics = new Metrics(config.metricsNames as 'fairlead' | 'vllm')
     this.#inference = inference
   }
 
@@ -24,8 +38,14 @@ export class Services {
     return inference
   }
 
-  get isReady (): boolean { return !this.#draining && (this.#inference()?.isReady ?? false) }
+  get isReady (): boolean { return this.#inference()?.isReady ?? false }
   get isDraining (): boolean { return this.#draining }
+
+  /** The events of a caller's generation, counted. Leaving the loop, or aborting the signal, ends the work. */
+  generate (request: GenerateRequest, caller: Caller, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
+    const own = { ...request, cacheSalt: caller.saltOf(request.cacheSalt) }
+    return observe(this.inference.generate(own, { signal }), this.metrics)
+  }
 
   /** From now on new work is refused; what runs goes on. */
   drain (): void { this.#draining = true }

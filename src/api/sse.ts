@@ -7,12 +7,18 @@ const keepAliveMs = 10_000
 
 export class EventStream {
   readonly #reply: FastifyReply
+  readonly #slowReaderTimeoutMs: number
   readonly #keepAlive: NodeJS.Timeout
 
-  /** Sends the headers. From here on errors are frames. */
-  constructor (reply: FastifyReply) {
+  /**
+   * Sends the headers. From here on errors are frames.
+   * @param slowReaderTimeoutMs how long the reader may take nothing before it is cut off
+   */
+  constructor (reply: FastifyReply, slowReaderTimeoutMs: number) {
     this.#reply = reply
+    this.#slowReaderTimeoutMs = slowReaderTimeoutMs
     reply.hijack()
+    reply.header('openai-processing-ms', Math.round(reply.elapsedTime))
     for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) reply.raw.setHeader(name, value)
     reply.raw.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' })
     reply.raw.flushHeaders()
@@ -22,7 +28,13 @@ export class EventStream {
   /** Sends one frame; waits if the reader is behind. */
   async send (data: unknown, signal: AbortSignal): Promise<void> {
     const text = typeof data === 'string' ? data : JSON.stringify(data)
-    if (!this.#reply.raw.write(`data: ${text}\n\n`)) await once(this.#reply.raw, 'drain', { signal })
+    if (this.#reply.raw.write(`data: ${text}\n\n`)) return
+    const cutOff = setTimeout(() => { this.#reply.raw.destroy() }, this.#slowReaderTimeoutMs)
+    try {
+      await once(this.#reply.raw, 'drain', { signal })
+    } finally {
+      clearTimeout(cutOff)
+    }
   }
 
   end (): void {

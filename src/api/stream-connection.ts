@@ -5,32 +5,35 @@
 import type { WebSocket } from '@fastify/websocket'
 import { RequestError } from '../errors.js'
 import type { GenerationEvent } from '../inference/protocol.js'
+import { candidateObject } from './alignment-format.js'
 import { toRequestError } from './error-handler.js'
-import { candidateObject, CompletionFormatter } from './openai-format.js'
+import type { Caller } from './keys.js'
+import { ChatFormatter } from './openai-format.js'
 import { parseChatCompletion } from './schemas/chat-completion.js'
 import type { Services } from './services.js'
 
 /** Bytes that may wait to be sent before events wait too. */
 const mostBufferedBytes = 1 << 20
-const pingEveryMs = 30_000
 
 type Message = { readonly type?: unknown, readonly id?: unknown, readonly request?: unknown }
 
 export class StreamConnection {
   readonly #socket: WebSocket
   readonly #services: Services
+  readonly #caller: Caller
   readonly #running = new Map<string, AbortController>()
   readonly #ping: NodeJS.Timeout
   #alive = true
 
-  constructor (socket: WebSocket, services: Services) {
+  constructor (socket: WebSocket, services: Services, caller: Caller) {
     this.#socket = socket
     this.#services = services
+    this.#caller = caller
     socket.on('message', data => { this.#receive(String(data)) })
     socket.on('pong', () => { this.#alive = true })
     socket.on('close', () => { this.#end() })
     socket.on('error', () => { socket.terminate() })
-    this.#ping = setInterval(() => { this.#checkAlive() }, pingEveryMs)
+    this.#ping = setInterval(() => { this.#checkAlive() }, services.config.webSocketPingMs)
   }
 
   #checkAlive (): void {
@@ -47,11 +50,11 @@ export class StreamConnection {
 
   async #send (event: object): Promise<void> {
     if (this.#socket.readyState !== this.#socket.OPEN) return
-    const behind = this.#socket.bufferedAmount > mostBufferedBytes
-    await new Promise<void>(resolve => {
-      this.#socket.send(JSON.stringify(event), () => { if (behind) resolve() })
-      if (!behind) resolve()
-    })
+    const text = JSON.stringify(event)
+    if (this.#socket.bufferedAmount <= mostBufferedBytes) return this.#socket.send(text)
+    const cutOff = setTimeout(() => { this.#socket.terminate() }, this.#services.config.slowReaderTimeoutMs)
+    await new Promise<void>(resolve => { this.#socket.send(text, () => { resolve() }) })
+    clearTimeout(cutOff)
   }
 
   #sendError (id: string | null, error: unknown): void {
@@ -85,22 +88,22 @@ export class StreamConnection {
     const most = this.#services.config.maxRequestsPerSocket
     if (this.#running.has(id)) throw new RequestError('invalid_request', `a request with id ${JSON.stringify(id)} is running already`, { param: 'id' })
     if (this.#running.size >= most) throw new RequestError('rate_limit_exceeded', `${most} requests are running on this socket already (max-requests-per-socket)`, { retryAfterMs: 1000 })
+    const release = this.#caller.take()
     const controller = new AbortController()
     this.#running.set(id, controller)
     this.#run(id, body, controller.signal)
       .catch((error: unknown) => { this.#sendError(id, controller.signal.aborted ? controller.signal.reason : error) })
-      .finally(() => { this.#running.delete(id) })
+      .finally(() => {
+        release()
+        this.#running.delete(id)
+      })
   }
 
   async #run (id: string, body: unknown, signal: AbortSignal): Promise<void> {
-    const request = parseChatCompletion(body)
-    const { inference } = this.#services
-    const formatter = new CompletionFormatter(request, inference.model)
-    for await (const event of inference.generate(request.generate, { signal })) {
-      if (event.type === 'start') {
-        await this.#send({ type: 'created', id, seed: event.start.seed, strategy: event.start.strategy, ignored: request.ignored })
-        for (const chunk of formatter.roleChunks()) await this.#send({ type: 'chunk', id, chunk })
-      }
+    const request = parseChatCompletion(body, this.#services.profiles)
+    const formatter = new ChatFormatter(request, this.#services.inference.model)
+    for await (const event of this.#services.generate(request.generate, this.#caller, signal)) {
+      if (event.type === 'start') await this.#send({ type: 'created', id, seed: event.start.seed, strategy: event.start.strategy, ignored: request.ignored })
       for (const chunk of formatter.chunks(event)) await this.#send({ type: 'chunk', id, chunk })
       const own = ownEvent(event)
       if (own) await this.#send({ id, ...own })

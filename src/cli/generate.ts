@@ -84,7 +84,10 @@ function requestOf (values: Values, prompt: string, model: string, trace: boolea
   const system = typeof values['system'] === 'string' ? [{ role: 'system', content: values['system'] }] : []
   return {
     model,
-    messages: [...system, { role: 'user', content: prompt }],
+    prompt: { messages: [...system, { role: 'user', content: prompt }], addGenerationPrompt: true, continueFinalMessage: false },
+    promptLogprobs: null,
+    bestOf: null,
+    skipSpecialTokens: true,
     n: integerOption(values, 'n', 1),
     seed: values['seed'] === undefined ? null : integerOption(values, 'seed', 0, 0),
     alignment: alignment && { ...alignment, return_progress: trace },
@@ -103,6 +106,7 @@ function requestOf (values: Values, prompt: string, model: string, trace: boolea
       stop: (values['stop'] as string[] | undefined) ?? [],
       stopTokenIds: [],
       ignoreEos: false,
+      includeStop: false,
       topLogprobs: null
     }
   }
@@ -143,7 +147,7 @@ async function follow (events: AsyncIterable<GenerationEvent>, watch: (event: De
   let usage: Usage | undefined
   for await (const event of events) {
     if (event.type === 'usage') usage = event.usage
-    else if (event.type !== 'start') watch(event)
+    else if (event.type !== 'start' && event.type !== 'prompt') watch(event)
     if (event.type === 'end') result = event.result
   }
   return { result: result!, usage: usage! }

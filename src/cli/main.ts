@@ -1,7 +1,7 @@
 #!/usr/bin/env node
 /** The `fairlead` command: finds the command, prints help, turns errors a person can mend into one line. */
 import { RequestError } from '../errors.js'
-import { packageVersion } from '../models/model.js'
+import { packageVersion } from '../package-root.js'
 import { nearestName } from '../validation.js'
 import { bench } from './bench.js'
 import { say, type Command } from './command.js'

@@ -59,7 +59,7 @@ export const score: Command = {
     const table = new Table({ head: ['raw', 'standardized', 'answer'], style: { head: [], border: [] } })
     try {
       for (const { prompt, answers } of work) {
-        const { scores, warnings } = await client.score({ model: client.model.id, reward, member: member as RewardMember, messages: [{ role: 'user', content: prompt }], answers })
+        const { scores, warnings } = await client.call('score', { model: client.model.id, reward, member: member as RewardMember, messages: [{ role: 'user', content: prompt }], answers })
         for (const { message } of warnings) said.add(message)
         for (const [index, answer] of answers.entries()) {
           const { raw, standardized } = scores[index]!.rewards[reward]!

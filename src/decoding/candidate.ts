@@ -58,6 +58,7 @@ export class Candidate {
   readonly #logprobs: TokenLogprob[]
   #logprob: number
   #drawn: number
+  #endToken: number | null = null
   #fed = true
 
   constructor (generation: Generation, index: number, path: string, random: Random, sequence: Sequence, output: Output, state?: CandidateState) {
@@ -69,7 +70,7 @@ export class Candidate {
     this.sequence = sequence
     this.output = output
     this.#detokenizer = state ? state.detokenizer.fork() : generation.runtime.detokenizer()
-    this.#text = state ? state.text.fork() : new StopText(generation.sampling.stop)
+    this.#text = state ? state.text.fork() : new StopText(generation.sampling.stop, generation.sampling.includeStop)
     this.#counts = state ? state.counts.fork() : new TokenCounts(new Set(generation.sampling.repetitionPenalty === 1 ? [] : generation.prompt.tokens))
     this.#tokens = state ? [...state.tokens] : []
     this.#textEnds = state ? [...state.textEnds] : []
@@ -78,11 +79,14 @@ export class Candidate {
     this.#drawn = state?.drawn ?? 0
   }
 
-  /** The answer's tokens, end token left out; after a stop string those whose text lies before it. */
+  /** The answer's tokens, end token left out; after a stop string those whose text lies before it, unless it is included. */
   get tokens (): readonly number[] {
     const cut = this.#text.text.length
-    return this.#text.stopped ? this.#tokens.filter((_, index) => this.#textEnds[index]! <= cut) : this.#tokens
+    return this.#isCut ? this.#tokens.filter((_, index) => this.#textEnds[index]! <= cut) : this.#tokens
   }
+
+  /** Whether a stop string ended the answer and its tokens are not part of it. */
+  get #isCut (): boolean { return this.#text.stopped && !this.#generation.sampling.includeStop }
 
   get text (): string { return this.#text.text }
   /** Text that is certain to be part of the answer. */
@@ -121,8 +125,14 @@ export class Candidate {
     const { distribution } = this.output
     this.#drawn++
     this.#logprob += distribution.logits[token]! - distribution.logNormalizer
-    if (this.isEnd(token)) return this.#finish('stop')
-    if (sampling.topLogprobs !== null) this.#logprobs.push(tokenLogprob(runtime, distribution, token, sampling.topLogprobs))
+    const isEnd = this.isEnd(token)
+    const isText = !isEnd || sampling.includeStop
+    if (sampling.topLogprobs !== null && isText) this.#logprobs.push(tokenLogprob(runtime, distribution, token, sampling.topLogprobs))
+    if (isEnd) {
+      this.#endToken = token
+      if (isText) this.#text.push(this.#detokenizer.push(token))
+      return this.#finish('stop')
+    }
     this.#tokens.push(token)
     this.#counts.add(token)
     this.#fed = false
@@ -176,7 +186,7 @@ export class Candidate {
    */
   async answer (): Promise<Answer> {
     const { runtime, prompt } = this.#generation
-    if (this.#text.stopped && this.#tokens.length > 0) {
+    if (this.#isCut && this.#tokens.length > 0) {
       this.sequence.close()
       this.sequence = runtime.open([...prompt.tokens, ...this.tokens], { poolFrom: prompt.tokens.length })
       this.output = await this.sequence.output()
@@ -220,12 +230,13 @@ export class Candidate {
   }
 
   choice (): Choice {
-    return { candidateIndex: this.index, text: this.text, finishReason: this.finishReason ?? 'length', completionTokens: this.#drawn, logprob: this.#logprob, score: this.score, logprobs: this.#logprobs }
+    const tokenIds = this.#endToken === null ? this.#tokens : [...this.#tokens, this.#endToken]
+    return { candidateIndex: this.index, text: this.text, finishReason: this.finishReason ?? 'length', completionTokens: this.#drawn, logprob: this.#logprob, score: this.score, logprobs: this.#logprobs, tokenIds }
   }
 }
 
 /** A token's raw logprob with the most probable alternatives. @param count 0–20 */
-function tokenLogprob (runtime: Runtime, { logits, logNormalizer, topIds, topLogits }: Distribution, token: number, count: number): TokenLogprob {
+export function tokenLogprob (runtime: Pick<Runtime, 'tokenBytes'>, { logits, logNormalizer, topIds, topLogits }: Distribution, token: number, count: number): TokenLogprob {
   const rated = (one: number, logit: number): RatedToken => ({ token: one, bytes: [...runtime.tokenBytes(one)], logprob: logit - logNormalizer })
   const top = Array.from({ length: Math.min(count, topIds.length) }, (_, rank) => rated(topIds[rank]!, topLogits[rank]!))
   return { ...rated(token, logits[token]!), top }

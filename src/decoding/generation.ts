@@ -43,8 +43,8 @@ export class TextStream {
   constructor (choice: number) { this.#choice = choice }
 
   /**
-   * The event for what is new in `text`, the certain text so far; null if nothing is.
-   * @param isLast also for logprobs alone: those of a text that was sent before its tokens were certain
+   * The event for what is new in `text`, the certain text so far; null if nothing is. Logprobs of tokens without text wait for the next text.
+   * @param isLast whether nothing follows, so that such logprobs are sent too
    */
   next (text: string, logprobs: Choice['logprobs'], isLast = false): DecodeEvent | null {
     if (text.length <= this.#sent && !(isLast && logprobs.length > this.#sentLogprobs)) return null

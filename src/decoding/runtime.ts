@@ -48,6 +48,8 @@ export interface SamplingParams {
   readonly stopTokenIds: readonly number[]
   /** End tokens do not end the answer. */
   readonly ignoreEos: boolean
+  /** The stop string, or the text of the end token, is part of the answer's text. */
+  readonly includeStop: boolean
   /** How many alternatives to report per token, 0–20, or null for no logprobs. */
   readonly topLogprobs: number | null
 }
@@ -95,6 +97,8 @@ export interface Choice {
   readonly score: Score | null
   /** One per answer token if logprobs were asked for, else empty. */
   readonly logprobs: readonly TokenLogprob[]
+  /** All `completionTokens` tokens, end token included. */
+  readonly tokenIds: readonly number[]
 }
 
 /** KL of the returned answer's distribution to the policy, nats. */

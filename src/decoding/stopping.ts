@@ -4,16 +4,19 @@
 export class StopText {
   readonly #stops: readonly string[]
   readonly #longest: number
+  readonly #includeStop: boolean
   #text: string
   #stopped = false
 
-  constructor (stops: readonly string[], text = '') {
+  /** @param includeStop whether the text is cut after the stop string instead of before it */
+  constructor (stops: readonly string[], includeStop = false, text = '') {
     this.#stops = stops
+    this.#includeStop = includeStop
     this.#longest = Math.max(0, ...stops.map(stop => stop.length))
     this.#text = text
   }
 
-  /** All text, cut before the stop string if one was met. */
+  /** All text, cut at the stop string if one was met. */
   get text (): string { return this.#text }
   get stopped (): boolean { return this.#stopped }
 
@@ -27,17 +30,18 @@ export class StopText {
     return this.#text.length
   }
 
-  /** Adds text. Of several stop strings the one that begins first wins. @returns whether one was met */
+  /** Adds text. Of several stop strings the one that begins first wins, then the shortest. @returns whether one was met */
   push (text: string): boolean {
     const from = Math.max(0, this.#text.length - this.#longest + 1)
     this.#text += text
-    const found = this.#stops.map(stop => this.#text.indexOf(stop, from)).filter(index => index >= 0)
-    if (found.length > 0) {
-      this.#text = this.#text.slice(0, Math.min(...found))
+    const found = this.#stops.map(stop => ({ at: this.#text.indexOf(stop, from), length: stop.length })).filter(({ at }) => at >= 0)
+    const [first] = found.sort((a, b) => a.at - b.at || a.length - b.length)
+    if (first) {
+      this.#text = this.#text.slice(0, first.at + (this.#includeStop ? first.length : 0))
       this.#stopped = true
     }
     return this.#stopped
   }
 
-  fork (): StopText { return new StopText(this.#stops, this.#text) }
+  fork (): StopText { return new StopText(this.#stops, this.#includeStop, this.#text) }
 }

@@ -3,7 +3,7 @@ import { Worker } from 'node:worker_threads'
 import type { Config } from '../config.js'
 import { EventQueue } from '../decoding/event-queue.js'
 import { RequestError } from '../errors.js'
-import type { EngineStats, FromWorker, GenerateRequest, GenerationEvent, ModelInfo, RewardInfo, Scored, ScoreRequest, ToWorker } from './protocol.js'
+import type { CallName, Calls, EngineStats, FromWorker, GenerateRequest, GenerationEvent, ModelInfo, RewardInfo, ToWorker } from './protocol.js'
 
 interface Pending {
   readonly onMessage: (message: FromWorker) => void
@@ -11,7 +11,7 @@ interface Pending {
 }
 
 /** What the API and the commands need of the inference thread. */
-export type Inference = Pick<InferenceClient, 'model' | 'rewards' | 'isReady' | 'generate' | 'score' | 'stats'>
+export type Inference = Pick<InferenceClient, 'model' | 'rewards' | 'isReady' | 'generate' | 'call' | 'stats'>
 
 /** A thread that dies this often in a row is not started again. */
 const mostRestarts = 5
@@ -62,18 +62,17 @@ export class InferenceClient {
     }
   }
 
-  /** @throws RequestError */
-  async score (request: ScoreRequest, { signal }: { signal?: AbortSignal } = {}): Promise<Scored> {
-    let scored: Scored | undefined
-    await this.#send(id => ({ type: 'score', id, request }), message => { if (message.type === 'scored') scored = message.scored }, signal).done
-    return scored!
+  /**
+   * One question, one answer.
+   * @throws RequestError
+   */
+  async call<N extends CallName> (name: N, request: Calls[N]['request'], { signal }: { signal?: AbortSignal } = {}): Promise<Calls[N]['answer']> {
+    let answer: Calls[N]['answer'] | undefined
+    await this.#send(id => ({ type: 'call', id, name, request }), message => { if (message.type === 'answer') answer = message.answer }, signal).done
+    return answer!
   }
 
-  async stats (): Promise<EngineStats> {
-    let stats: EngineStats | undefined
-    await this.#send(id => ({ type: 'stats', id }), message => { if (message.type === 'stats') stats = message.stats }).done
-    return stats!
-  }
+  stats (): Promise<EngineStats> { return this.call('stats', null) }
 
   /** Aborts what runs, frees the model, ends the thread. */
   async close (): Promise<void> {
@@ -117,7 +116,7 @@ export class InferenceClient {
         onMessage: received => {
           onMessage(received)
           if (received.type === 'failed') fail(RequestError.fromData(received.error))
-          else if (received.type === 'done' || received.type === 'stats') { settle(); resolve() }
+          else if (received.type === 'done') { settle(); resolve() }
         }
       })
     })

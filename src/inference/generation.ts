@@ -2,12 +2,14 @@
 import { setMaxListeners } from 'node:events'
 import { comparesAnswers } from '../decoding/parameters.js'
 import { randomStream } from '../decoding/random.js'
-import type { DecodeResult, Runtime } from '../decoding/runtime.js'
+import type { Choice, DecodeEvent, DecodeResult, Runtime } from '../decoding/runtime.js'
 import { decode } from '../decoding/strategies.js'
 import type { ComputeLedger } from '../engine/sequence.js'
 import { IncrementalDetokenizer } from '../models/detokenizer.js'
+import { keepBest } from './best-of.js'
 import type { Host } from './host.js'
 import { prepare, type PreparedRequest } from './prepare.js'
+import { promptLogprobs } from './prompt-logprobs.js'
 import type { GenerateRequest, GenerationEvent, GenerationStart, Usage } from './protocol.js'
 
 const emptyLedger = (): ComputeLedger => ({ computedTokens: 0, cachedTokens: 0, forwardPasses: 0 })
@@ -17,22 +19,23 @@ interface Ledgers { readonly policy: ComputeLedger, readonly reward: ComputeLedg
 
 function startOf ({ alignment, reward, sampling, seed, prompt }: PreparedRequest): GenerationStart {
   const { strategy, ...params } = alignment ?? { strategy: 'sample' }
-  return { seed, strategy, resolved: { ...params, max_tokens: sampling.maxTokens }, rewardsUsed: reward?.scorer.used ?? [], promptTokens: prompt.tokens.length }
+  return { seed, strategy, resolved: { ...params, max_tokens: sampling.maxTokens }, rewardsUsed: reward?.scorer.used ?? [], promptText: prompt.text, promptTokenIds: prompt.tokens }
 }
 
-function runtimeOf (host: Host, { alignment, reward, sampling, seed, cacheSalt }: PreparedRequest, signal: AbortSignal, ledgers: Ledgers): Runtime {
+function runtimeOf (host: Host, { alignment, reward, sampling, skipSpecialTokens, seed, cacheSalt }: PreparedRequest, signal: AbortSignal, ledgers: Ledgers): Runtime {
   const { engine, model } = host
   const started = performance.now()
   const embeddingLayer = comparesAnswers(alignment) ? Math.round(model.config.layers / 2) : null
   const layers = [...new Set([...reward?.scorer.layers ?? [], ...embeddingLayer === null ? [] : [embeddingLayer]])]
+  const tokenBytes = (token: number): Uint8Array => skipSpecialTokens ? model.tokenizer.tokenBytes(token) : model.tokenizer.writtenBytes(token)
   return {
     open: (tokens, options) => engine.open(tokens, { temperature: sampling.temperature, layers, salt: cacheSalt, signal, request: signal, ledger: options?.poolFrom === undefined ? ledgers.policy : ledgers.reward, ...options }),
     scorer: reward?.scorer ?? null,
     embeddingLayer,
     endTokens: model.tokenizer.endTokens,
     vocabularySize: model.tokenizer.vocabularySize,
-    detokenizer: () => new IncrementalDetokenizer(token => model.tokenizer.tokenBytes(token)),
-    tokenBytes: token => model.tokenizer.tokenBytes(token),
+    detokenizer: () => new IncrementalDetokenizer(tokenBytes),
+    tokenBytes,
     random: path => randomStream(seed, path),
     signal,
     budget: { maxGeneratedTokens: alignment?.max_generated_tokens ?? null, deadlineMs: alignment?.deadline_ms ?? null },
@@ -40,12 +43,14 @@ function runtimeOf (host: Host, { alignment, reward, sampling, seed, cacheSalt }
   }
 }
 
-function usageOf ({ prompt, reward }: PreparedRequest, result: DecodeResult, { policy, reward: scoring }: Ledgers): Usage {
+function usageOf ({ prompt, promptLogprobs, reward }: PreparedRequest, result: DecodeResult, { policy, reward: scoring }: Ledgers): Usage {
+  // Read for its logprobs, a prompt is computed whole; the answer finds it cached.
+  const cachedTokens = promptLogprobs === null ? policy.cachedTokens : 0
   const returned = result.choices.reduce((sum, choice) => sum + choice.completionTokens, 0)
   return {
     promptTokens: prompt.tokens.length,
-    cachedTokens: policy.cachedTokens,
-    computedPromptTokens: prompt.tokens.length - policy.cachedTokens,
+    cachedTokens,
+    computedPromptTokens: prompt.tokens.length - cachedTokens,
     completionTokens: returned,
     generatedTokens: result.generatedTokens,
     returnedTokens: returned,
@@ -54,6 +59,14 @@ function usageOf ({ prompt, reward }: PreparedRequest, result: DecodeResult, { p
     rewardCachedTokens: scoring.cachedTokens,
     forwardPasses: policy.forwardPasses + scoring.forwardPasses
   }
+}
+
+/** The events of a request that only reads its prompt. */
+function * nothingDrawn (n: number): Generator<DecodeEvent> {
+  const empty = { text: '', finishReason: 'length', logprob: 0, score: null } as const
+  const choices = Array.from({ length: n }, (_, index): Choice => ({ ...empty, candidateIndex: index, completionTokens: 0, logprobs: [], tokenIds: [] }))
+  for (const [index, result] of choices.entries()) yield { type: 'choice-end', choice: index, result }
+  yield { type: 'end', result: { choices, kl: { value: null, kind: null }, numUnique: 1, stoppedBy: null, warnings: [], details: {}, candidates: choices.map(({ candidateIndex }) => ({ ...empty, index: candidateIndex, parent: null, tokens: 0, prunedAt: null })), generatedTokens: 0, rewardTokens: 0 } }
 }
 
 /** Ends whatever the request opened, when it ends or its caller leaves. */
@@ -85,13 +98,17 @@ export async function * generate (host: Host, request: GenerateRequest, signal: 
   const ledgers = { policy: emptyLedger(), reward: emptyLedger() }
   try {
     yield { type: 'start', start: startOf(prepared) }
+    if (prepared.promptLogprobs !== null) {
+      yield { type: 'prompt', logprobs: await promptLogprobs(host, prepared.prompt.tokens, prepared.promptLogprobs, { salt: prepared.cacheSalt, signal: scope.signal, ledger: ledgers.policy }) }
+    }
     const runtime = runtimeOf(host, prepared, scope.signal, ledgers)
-    for await (const event of decode(runtime, prepared.prompt, prepared.sampling, prepared.alignment, prepared.n)) {
+    const events = prepared.sampling.maxTokens === 0 ? nothingDrawn(prepared.n) : decode(runtime, prepared.prompt, prepared.sampling, prepared.alignment, prepared.n)
+    for await (const event of events) {
       if (event.type !== 'end') {
         yield event
         continue
       }
-      const result = { ...event.result, warnings: [...prepared.reward?.warnings ?? [], ...event.result.warnings] }
+      const result = { ...event.result, choices: keepBest(event.result.choices, prepared.returned), warnings: [...prepared.reward?.warnings ?? [], ...event.result.warnings] }
       yield { type: 'end', result }
       yield { type: 'usage', usage: usageOf(prepared, result, ledgers) }
     }

@@ -9,11 +9,11 @@ import { strategyFacts } from '../decoding/strategy-facts.js'
 import type { AlignmentRequest } from '../decoding/strategy-schemas.js'
 import type { Need } from '../engine/reservation.js'
 import { RequestError } from '../errors.js'
-import { encodeChat } from '../models/chat-template.js'
 import { policyInfo } from '../rewards/policy.js'
 import { resolveScorer, type ResolvedScorer } from '../rewards/resolve.js'
-import type { ChatMessage, Prompt } from '../rewards/scorer.js'
+import type { Prompt } from '../rewards/scorer.js'
 import type { Host } from './host.js'
+import { checkModel, checkTokens, readPrompt } from './prompt.js'
 import type { GenerateRequest } from './protocol.js'
 
 export interface PreparedRequest {
@@ -21,23 +21,15 @@ export interface PreparedRequest {
   readonly sampling: SamplingParams
   readonly alignment: AlignmentRequest | null
   readonly reward: ResolvedScorer | null
+  /** Answers to draw, or candidates to choose from. */
   readonly n: number
+  /** Choices to return. */
+  readonly returned: number
   readonly seed: number
   readonly cacheSalt: string
+  readonly promptLogprobs: number | null
+  readonly skipSpecialTokens: boolean
   readonly need: Need
-}
-
-/** @throws RequestError model_not_found, listing what there is */
-export function checkModel (host: Host, name: string): void {
-  if (name !== host.model.id) throw new RequestError('model_not_found', `The model ${JSON.stringify(name)} does not exist; this server has ${host.model.id}`, { param: 'model' })
-}
-
-/** Messages as the model's template takes them. @throws RequestError if the template refuses them or the prompt has no room for an answer */
-export function renderPrompt (host: Host, messages: readonly ChatMessage[]): Prompt {
-  const { text, tokens } = encodeChat(host.model.chatTemplate, host.model.tokenizer, messages)
-  const limit = host.model.contextLength
-  if (tokens.length >= limit) throw new RequestError('context_length_exceeded', `This model's context length is ${limit} tokens; the messages have ${tokens.length}`, { param: 'messages' })
-  return { messages, text, tokens }
 }
 
 /** RAD adds a probability: whatever lies outside [0, 1] it would cut off. */
@@ -62,8 +54,8 @@ function resolveReward (host: Host, alignment: AlignmentRequest | null): Resolve
 }
 
 /** Answer length: what was asked for, or as much as context, the operator's ceiling and KV allow. */
-function answerLength (host: Host, request: GenerateRequest, prompt: Prompt): number {
-  const { alignment, n } = request
+function answerLength (host: Host, request: GenerateRequest, n: number, prompt: Prompt): number {
+  const { alignment } = request
   const { maxTokens: asked } = request.sampling
   const ceiling = host.config.maxTokensPerRequest
   const grown = answersGrown(alignment, n)
@@ -75,15 +67,9 @@ function answerLength (host: Host, request: GenerateRequest, prompt: Prompt): nu
     if (most >= 1) return most
     throw new RequestError('budget_exceeded', `${fanOut(alignment, n)} sequences with a prompt of ${prompt.tokens.length} tokens leave no room for an answer: requests may reserve ${host.config.kvCacheBytes} bytes of KV (kv-cache-bytes) and generate ${ceiling} (max-tokens-per-request)`, { param: 'alignment' })
   }
-  if (asked > room) throw new RequestError('context_length_exceeded', `This model's context length is ${host.model.contextLength} tokens; the messages have ${prompt.tokens.length} and max_tokens asks for ${asked}`, { param: 'max_tokens' })
+  if (asked > room) throw new RequestError('context_length_exceeded', `This model's context length is ${host.model.contextLength} tokens; the ${'messages' in request.prompt ? 'messages have' : 'prompt has'} ${prompt.tokens.length} and max_tokens asks for ${asked}`, { param: 'max_tokens' })
   if (grown * asked > ceiling) throw new RequestError('budget_exceeded', `a request may generate ${ceiling} tokens (max-tokens-per-request); this one asks for ${grown} × ${asked} = ${grown * asked}`, { param: 'max_tokens' })
   return asked
-}
-
-function checkTokens (host: Host, tokens: readonly number[], param: string): void {
-  const size = host.model.tokenizer.vocabularySize
-  const bad = tokens.find(token => !Number.isInteger(token) || token < 0 || token >= size)
-  if (bad !== undefined) throw new RequestError('invalid_request', `'${param}' must hold token ids from 0 to ${size - 1}; got ${bad}`, { param })
 }
 
 /** Heads that read an end token fork what they score, and one more token is fed to score than is returned. */
@@ -99,22 +85,26 @@ function needOf ({ model, engine }: Host, wide: number, reward: ResolvedScorer |
 
 /** Checks and prepares a request. @throws RequestError for whatever the caller can mend */
 export function prepare (host: Host, request: GenerateRequest): PreparedRequest {
-  const { alignment, n, sampling } = request
+  const { alignment, sampling } = request
+  const n = request.bestOf ?? request.n
   checkModel(host, request.model)
   checkTokens(host, Object.keys(sampling.logitBias).map(Number), 'logit_bias')
   checkTokens(host, sampling.stopTokenIds, 'stop_token_ids')
   checkChoices(alignment, n)
   const reward = resolveReward(host, alignment)
-  const prompt = renderPrompt(host, request.messages)
-  const maxTokens = answerLength(host, request, prompt)
+  const prompt = readPrompt(host, request.prompt)
+  const maxTokens = answerLength(host, request, n, prompt)
   return {
     prompt,
     alignment,
     reward,
     n,
+    returned: request.n,
     sampling: { ...sampling, maxTokens },
     seed: request.seed ?? randomInt(2 ** 48 - 1),
     cacheSalt: request.cacheSalt,
+    promptLogprobs: request.promptLogprobs,
+    skipSpecialTokens: request.skipSpecialTokens,
     need: needOf(host, fanOut(alignment, n), reward, prompt, maxTokens)
   }
 }

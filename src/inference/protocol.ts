@@ -2,20 +2,44 @@
  * What crosses between the main thread and the inference thread: plain data only. The client side is `client.ts`, the
  * thread's side is `worker.ts`.
  */
-import type { DecodeEvent, SamplingParams, Warning } from '../decoding/runtime.js'
+import type { DecodeEvent, SamplingParams, TokenLogprob, Warning } from '../decoding/runtime.js'
 import type { AlignmentRequest } from '../decoding/strategy-schemas.js'
 import type { RequestErrorData } from '../errors.js'
 import type { ChatMessage, RewardMember, Score } from '../rewards/scorer.js'
+
+/** Messages, rendered by the model's template. */
+export interface ChatPrompt {
+  readonly messages: readonly ChatMessage[]
+  /** Whether the prompt ends with the opening of the assistant's turn. */
+  readonly addGenerationPrompt: boolean
+  /** Whether the answer goes on from the last message's text; then no turn is opened. */
+  readonly continueFinalMessage: boolean
+}
+
+/** Text as it is, in which texts of control tokens stand for control tokens. */
+export interface TextPrompt {
+  readonly text: string
+  /** Whether the model's beginning token comes first, where its file asks for one. */
+  readonly addSpecialTokens: boolean
+}
+
+export type PromptInput = ChatPrompt | TextPrompt | { readonly tokens: readonly number[] }
 
 /** A request as the inference thread takes it: checked for shape, not yet for length, names of rewards or budget. */
 export interface GenerateRequest {
   /** Model name as the caller wrote it. */
   readonly model: string
-  readonly messages: readonly ChatMessage[]
+  readonly prompt: PromptInput
+  /** Alternatives to report per token of the prompt, 0–20, or null for no logprobs of the prompt. */
+  readonly promptLogprobs: number | null
   /** Number of choices, 1–128. */
   readonly n: number
-  /** `maxTokens: null` means: as many as context and ceiling allow. */
+  /** Answers drawn, of which the n with the highest mean token logprob are returned; null draws n. */
+  readonly bestOf: number | null
+  /** `maxTokens: null` means: as many as context and ceiling allow; 0: the prompt is read and nothing is drawn. */
   readonly sampling: Omit<SamplingParams, 'maxTokens'> & { readonly maxTokens: number | null }
+  /** Whether control tokens in an answer, those that end it apart, give no text. */
+  readonly skipSpecialTokens: boolean
   /** 0..2^53−1; null draws one. */
   readonly seed: number | null
   /** Null is plain sampling. */
@@ -47,12 +71,18 @@ export interface GenerationStart {
   /** All parameters of the strategy, defaults filled in, snake_case. */
   readonly resolved: Readonly<Record<string, unknown>>
   readonly rewardsUsed: ReadonlyArray<{ readonly name: string, readonly member: RewardMember, readonly version: string, readonly weight: number }>
-  readonly promptTokens: number
+  /** Text of the prompt as the model reads it. */
+  readonly promptText: string
+  readonly promptTokenIds: readonly number[]
 }
 
-/** Events of one generation, in order: `start`, the strategy's own, `usage` last. */
+/** Logprobs of a prompt's tokens; the first token's is null, for nothing comes before it. */
+export type PromptLogprobs = ReadonlyArray<TokenLogprob | { readonly bytes: readonly number[], readonly logprob: null }>
+
+/** Events of one generation, in order: `start`, `prompt` if its logprobs were asked for, the strategy's own, `usage` last. */
 export type GenerationEvent =
   | { readonly type: 'start', readonly start: GenerationStart }
+  | { readonly type: 'prompt', readonly logprobs: PromptLogprobs }
   | DecodeEvent
   | { readonly type: 'usage', readonly usage: Usage }
 
@@ -83,6 +113,18 @@ export interface RewardInfo {
   readonly description: string
 }
 
+export interface TokenizeRequest { readonly model: string | null, readonly prompt: PromptInput }
+
+/** Tokens, and the text each is written with; part of a character, maybe. */
+export interface Tokenized { readonly tokens: readonly number[], readonly texts: readonly string[] }
+
+export interface DetokenizeRequest { readonly model: string | null, readonly tokens: readonly number[] }
+
+export interface EmbedRequest { readonly model: string, readonly inputs: readonly PromptInput[], readonly cacheSalt: string }
+
+/** Mean hidden states of the last layer over each input's tokens, of length one, in the order of the inputs. */
+export interface Embedded { readonly embeddings: readonly Float32Array[], readonly promptTokens: number }
+
 /** The engine at this moment. */
 export interface EngineStats {
   readonly sequences: number
@@ -93,13 +135,28 @@ export interface EngineStats {
   readonly kvBytesPerToken: number
   /** Bytes of KV kept for later prompts. */
   readonly prefixCacheBytes: number
+  /** Since the thread started: steps, model runs, and the rows they carried. */
+  readonly steps: number
+  readonly runs: number
+  readonly decodeRows: number
+  readonly prefillRows: number
 }
+
+/** What has one answer: name → request and answer. */
+export interface Calls {
+  readonly score: { readonly request: ScoreRequest, readonly answer: Scored }
+  readonly tokenize: { readonly request: TokenizeRequest, readonly answer: Tokenized }
+  readonly detokenize: { readonly request: DetokenizeRequest, readonly answer: string }
+  readonly embed: { readonly request: EmbedRequest, readonly answer: Embedded }
+  readonly stats: { readonly request: null, readonly answer: EngineStats }
+}
+
+export type CallName = keyof Calls
 
 /** Main thread → inference thread. */
 export type ToWorker =
   | { readonly type: 'generate', readonly id: number, readonly request: GenerateRequest }
-  | { readonly type: 'score', readonly id: number, readonly request: ScoreRequest }
-  | { readonly type: 'stats', readonly id: number }
+  | { readonly type: 'call', readonly id: number, readonly name: CallName, readonly request: Calls[CallName]['request'] }
   | { readonly type: 'abort', readonly id: number }
   | { readonly type: 'close' }
 
@@ -108,8 +165,7 @@ export type FromWorker =
   | { readonly type: 'loading', readonly message: string }
   | { readonly type: 'ready', readonly model: ModelInfo, readonly rewards: readonly RewardInfo[] }
   | { readonly type: 'event', readonly id: number, readonly event: GenerationEvent }
-  | { readonly type: 'scored', readonly id: number, readonly scored: Scored }
-  | { readonly type: 'stats', readonly id: number, readonly stats: EngineStats }
+  | { readonly type: 'answer', readonly id: number, readonly answer: Calls[CallName]['answer'] }
   | { readonly type: 'done', readonly id: number }
   | { readonly type: 'failed', readonly id: number, readonly error: RequestErrorData }
   | { readonly type: 'fatal', readonly error: RequestErrorData }

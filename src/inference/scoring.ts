@@ -4,7 +4,7 @@ import { policyInfo } from '../rewards/policy.js'
 import { resolveScorer } from '../rewards/resolve.js'
 import type { Answer } from '../rewards/scorer.js'
 import type { Host } from './host.js'
-import { checkModel, renderPrompt } from './prepare.js'
+import { checkModel, renderPrompt } from './prompt.js'
 import type { Scored, ScoreRequest } from './protocol.js'
 
 /** @throws RequestError for unknown names and answers that do not fit the context */

@@ -2,10 +2,13 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Config } from '../config.js'
 import { RequestError } from '../errors.js'
+import { embed } from './embeddings.js'
 import { generate } from './generation.js'
 import { createHost, type Host } from './host.js'
-import type { FromWorker, ToWorker } from './protocol.js'
+import type { CallName, Calls, FromWorker, ToWorker } from './protocol.js'
 import { score } from './scoring.js'
+import { stats } from './stats.js'
+import { detokenize, tokenize } from './tokens.js'
 
 if (!parentPort) throw new Error('this file runs in a Worker')
 const port = parentPort
@@ -35,6 +38,14 @@ async function run (id: number, work: (signal: AbortSignal) => Promise<void>): P
   }
 }
 
+type Answerer<N extends CallName> = (host: Host, request: Calls[N]['request'], signal: AbortSignal) => Calls[N]['answer'] | Promise<Calls[N]['answer']>
+
+const answerers: { readonly [N in CallName]: Answerer<N> } = { score, tokenize, detokenize, embed, stats }
+
+function answer<N extends CallName> (host: Host, name: N, request: Calls[N]['request'], signal: AbortSignal): Calls[N]['answer'] | Promise<Calls[N]['answer']> {
+  return (answerers[name] as Answerer<N>)(host, request, signal)
+}
+
 function handle (host: Host, message: ToWorker): void {
   switch (message.type) {
     case 'generate':
@@ -42,11 +53,8 @@ function handle (host: Host, message: ToWorker): void {
         for await (const event of generate(host, message.request, signal)) send({ type: 'event', id: message.id, event })
       })
       break
-    case 'score':
-      run(message.id, async signal => { send({ type: 'scored', id: message.id, scored: await score(host, message.request, signal) }) })
-      break
-    case 'stats':
-      send({ type: 'stats', id: message.id, stats: host.engine.stats() })
+    case 'call':
+      run(message.id, async signal => { send({ type: 'answer', id: message.id, answer: await answer(host, message.name, message.request, signal) }) })
       break
     case 'abort':
       running.get(message.id)?.abort(new Error('aborted'))

@@ -11,9 +11,16 @@ import type { TemplatePiece, Tokenizer } from './tokenizer.js'
 export interface TemplateMessage { readonly role: string, readonly content: string, readonly name?: string }
 
 export interface ChatTemplate {
-  /** The prompt text, ready for the assistant's answer. @throws RequestError where the template refuses the messages */
-  render (messages: readonly TemplateMessage[]): string
+  /**
+   * The prompt text.
+   * @param addGenerationPrompt whether it ends with the opening of the assistant's turn
+   * @throws RequestError where the template refuses the messages
+   */
+  render (messages: readonly TemplateMessage[], addGenerationPrompt: boolean): string
 }
+
+/** How a chat ends: with the opening of an answer unless told otherwise, or, to be continued, with the last message's text. */
+export interface ChatEnding { readonly addGenerationPrompt?: boolean, readonly continueFinalMessage?: boolean }
 
 /** The chat template of a GGUF file. @throws RequestError if it has none or it cannot be parsed */
 export function chatTemplateFromGguf (file: GgufFile): ChatTemplate {
@@ -25,11 +32,11 @@ export function chatTemplateFromGguf (file: GgufFile): ChatTemplate {
     const id = file.metadata[`tokenizer.ggml.${key}_token_id`]
     return typeof id === 'number' ? tokens[id] ?? '' : ''
   }
-  const constants = { bos_token: special('bos'), eos_token: special('eos'), add_generation_prompt: true }
+  const constants = { bos_token: special('bos'), eos_token: special('eos') }
   return {
-    render (messages) {
+    render (messages, addGenerationPrompt) {
       try {
-        return template.render({ ...constants, messages })
+        return template.render({ ...constants, messages, add_generation_prompt: addGenerationPrompt })
       } catch (cause) {
         throw new RequestError('invalid_request', `the model's chat template refuses these messages: ${cause instanceof Error ? cause.message : String(cause)}`, { param: 'messages', cause })
       }
@@ -40,9 +47,9 @@ export function chatTemplateFromGguf (file: GgufFile): ChatTemplate {
 /**
  * Renders and tokenises a chat. Control tokens come from the template only: where a message's text looks like one, it is
  * carried through the template under a random name and tokenised as plain text, so that no message can end its turn or
- * open another's.
+ * open another's. Where the last message is to be continued, its end is found in the same way.
  */
-export function encodeChat (template: ChatTemplate, tokenizer: Tokenizer, messages: readonly TemplateMessage[]): { text: string, tokens: number[] } {
+export function encodeChat (template: ChatTemplate, tokenizer: Tokenizer, messages: readonly TemplateMessage[], { addGenerationPrompt = true, continueFinalMessage = false }: ChatEnding = {}): { text: string, tokens: number[] } {
   const nonce = randomBytes(8).toString('hex')
   const hidden: string[] = []
   const hide = (text: string): string => {
@@ -52,7 +59,13 @@ export function encodeChat (template: ChatTemplate, tokenizer: Tokenizer, messag
     }
     return shown
   }
-  const rendered = template.render(messages.map(({ role, content, name }) => ({ role: hide(role), content: hide(content), ...(name === undefined ? {} : { name: hide(name) }) })))
+  const end = `\u{F0000}${nonce}.end\u{F0001}`
+  const hiddenMessages = messages.map(({ role, content, name }, index) => ({
+    role: hide(role),
+    content: hide(content) + (continueFinalMessage && index === messages.length - 1 ? end : ''),
+    ...(name === undefined ? {} : { name: hide(name) })
+  }))
+  const [rendered] = template.render(hiddenMessages, addGenerationPrompt && !continueFinalMessage).split(end) as [string]
   const pieces: TemplatePiece[] = rendered.split(new RegExp(`\u{F0000}${nonce}\\.(\\d+)\u{F0001}`, 'u'))
     .map((part, index) => index % 2 === 0 ? { text: part, trusted: true } : { text: hidden[Number(part)]!, trusted: false })
   return { text: pieces.map(piece => piece.text).join(''), tokens: tokenizer.encodeTemplate(pieces) }

@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { RequestError } from '../errors.js'
-import { packageRoot } from '../package-root.js'
+import { packageRoot, packageVersion } from '../package-root.js'
 import { Session, SharedWeights } from '../runtime/session.js'
 import { decoderConfigFromGguf } from './architecture.js'
 import { chatTemplateFromGguf, encodeChat, type ChatTemplate } from './chat-template.js'
@@ -47,9 +47,6 @@ export interface LoadedModel {
   readonly created: number
   dispose (): void
 }
-
-/** The version in package.json. */
-export const packageVersion = (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version
 
 function fingerprintOf (sha256: string, { format, threads }: ModelOptions): string {
   const parts = [packageVersion, sha256, format, process.arch, cpus()[0]?.model, threads]

@@ -10,6 +10,8 @@ export interface Tokenizer {
   readonly vocabularySize: number
   /** Tokens that end an answer. */
   readonly endTokens: readonly number[]
+  /** Tokens that a text begins with where no template writes them: the model's own beginning token, if its file asks for one. */
+  readonly startTokens: readonly number[]
   /** Texts of the control tokens. */
   readonly controlTexts: readonly string[]
   /** Tokens of plain text; control-token look-alikes are encoded as text. */
@@ -20,6 +22,8 @@ export interface Tokenizer {
   decode (tokens: readonly number[]): string
   /** The bytes a token stands for; none for control tokens. */
   tokenBytes (token: number): Uint8Array
+  /** The bytes a token is written with in a prompt: a control token's are those of its text. */
+  writtenBytes (token: number): Uint8Array
 }
 
 /** A piece of a rendered template: the template's own text, in which control tokens count, or a caller's, in which they do not. */
@@ -107,6 +111,7 @@ export function tokenizerFromGguf (file: GgufFile): Tokenizer {
   return {
     vocabularySize: texts.length,
     endTokens: [...new Set([...ends, ...['<|im_end|>', '<|endoftext|>', '<|eot_id|>', '<|end_of_text|>'].flatMap(text => controlIds.get(text) ?? [])])],
+    startTokens: file.metadata['tokenizer.ggml.add_bos_token'] === true && typeof file.metadata['tokenizer.ggml.bos_token_id'] === 'number' ? [file.metadata['tokenizer.ggml.bos_token_id']] : [],
     controlTexts: [...controlIds.keys()],
     encode,
     encodeTemplate (pieces) {
@@ -124,6 +129,7 @@ export function tokenizerFromGguf (file: GgufFile): Tokenizer {
       return tokens.concat(encode(run))
     },
     decode: tokens => decoder.decode(Buffer.concat(tokens.map(token => bytes[token] ?? new Uint8Array()))),
-    tokenBytes: token => bytes[token] ?? new Uint8Array()
+    tokenBytes: token => bytes[token] ?? new Uint8Array(),
+    writtenBytes: token => control.has(token) ? Buffer.from(texts[token]!) : bytes[token] ?? new Uint8Array()
   }
 }

@@ -133,3 +133,24 @@ test('errors reach the client as its own classes, naming the field', async () =>
   await assert.rejects(client.chat.completions.create({ model, messages: review, temperature: 3 }), (error: unknown) =>
     error instanceof OpenAI.BadRequestError && error.param === 'temperature' && /must be a number from 0 to 2; got 3/.test(error.message))
 })
+
+test('legacy completions: the client’s own shapes, echo with logprobs, a stream', async () => {
+  const params = { model, prompt: 'The capital of France is', max_tokens: 6, temperature: 0 }
+  const whole = await client.completions.create({ ...params, echo: true, logprobs: 1 })
+  const { text, logprobs } = whole.choices[0]!
+  assert.match(text, /^The capital of France is Paris/)
+  assert.equal(logprobs!.tokens!.join(''), text)
+  // Greedy answers are the most probable tokens.
+  for (const [index, token] of logprobs!.tokens!.entries()) if (index >= whole.usage!.prompt_tokens) assert.equal(Object.keys(logprobs!.top_logprobs![index]!)[0], token)
+  let streamed = ''
+  for await (const chunk of await client.completions.create({ ...params, stream: true })) streamed += chunk.choices[0]?.text ?? ''
+  assert.equal(`${params.prompt}${streamed}`, text)
+})
+
+test('embeddings are nearer for texts that are alike', async () => {
+  const { data } = await client.embeddings.create({ model, input: ['The cat sleeps on the sofa.', 'A kitten naps on the couch.', 'Interest rates rose by half a point.'] })
+  const [cat, kitten, rates] = data.map(one => one.embedding)
+  const dot = (a: number[], b: number[]): number => a.reduce((sum, value, index) => sum + value * b[index]!, 0)
+  assert.equal(cat!.length, 576)
+  assert.ok(dot(cat!, kitten!) > dot(cat!, rates!))
+})

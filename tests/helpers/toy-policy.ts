@@ -141,7 +141,7 @@ export function toyRuntime (policy: ToyPolicy, { scorer = null, seed = 1, temper
 }
 
 export const plainSampling: SamplingParams = {
-  temperature: 1, topP: 1, topK: 0, minP: 0, frequencyPenalty: 0, presencePenalty: 0, repetitionPenalty: 1, logitBias: {}, maxTokens: 4, minTokens: 0, stop: [], stopTokenIds: [], ignoreEos: false, topLogprobs: null
+  temperature: 1, topP: 1, topK: 0, minP: 0, frequencyPenalty: 0, presencePenalty: 0, repetitionPenalty: 1, logitBias: {}, maxTokens: 4, minTokens: 0, stop: [], stopTokenIds: [], ignoreEos: false, includeStop: false, topLogprobs: null
 }
 
 /** Every answer of at most `maxTokens` tokens with its exact probability at temperature 1. */

@@ -34,3 +34,12 @@ test('without stop strings nothing is held back', () => {
   text.push('anything')
   assert.equal(text.certainLength, 8)
 })
+
+test('a stop string that is included stays, and nothing after it', () => {
+  const text = new StopText(['END', 'EN'], true)
+  text.push('the E')
+  assert.equal(text.certainLength, 4)
+  assert.equal(text.push('NDless'), true)
+  assert.equal(text.text, 'the EN')
+  assert.equal(text.fork().text, 'the EN')
+})

@@ -1,10 +1,19 @@
-/** `GET /health`: the process answers. `GET /ready`: it takes requests. */
+/** What operators ask: `GET /health` and `/ping` (the process answers), `/ready` (it takes requests), `/version`, `/metrics`. */
 import type { FastifyInstance } from 'fastify'
+import { packageVersion } from '../../package-root.js'
+import { documented } from '../openapi.js'
+import { statusObject, versionObject } from '../schemas/responses.js'
 import type { Services } from '../services.js'
 
+const alive = { status: 'ok' }
+
 export function health (app: FastifyInstance, services: Services): void {
-  app.get('/health', () => ({ status: 'ok' }))
-  app.get('/ready', async () => {
+  const open = { access: 'public', response: statusObject } as const
+  app.get('/health', documented('Whether the process answers', open), () => alive)
+  app.get('/ping', documented('Whether the process answers', open), () => alive)
+  app.post('/ping', documented('Whether the process answers', open), () => alive)
+  app.get('/version', documented('The server’s version', { access: 'public', response: versionObject }), () => ({ version: packageVersion }))
+  app.get('/ready', documented('Whether the server takes requests', open), async () => {
     services.refuseIfDraining()
     const { model } = services.inference
     return { status: 'ready', model: model.id, engine: await services.inference.stats() }

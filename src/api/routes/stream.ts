@@ -8,17 +8,17 @@ const tryLater = 1013
 
 export function stream (app: FastifyInstance, services: Services): void {
   let open = 0
-  app.get('/v1/stream', { websocket: true }, socket => {
+  app.get('/v1/stream', { websocket: true, schema: { hide: true } }, (socket, request) => {
     if (services.isDraining || open >= services.config.maxWebSockets) {
       socket.close(tryLater, services.isDraining ? 'the server is shutting down' : 'too many connections (max-web-sockets)')
       return
     }
     open++
     socket.once('close', () => { open-- })
-    // Listeners are attached now: a message that comes with the handshake would be lost otherwise.
     socket.setMaxListeners(0)
-    attach(socket, services)
+    // Listens at once: a message that comes with the handshake would be lost otherwise.
+    attach(socket, services, request.caller)
   })
 }
 
-const attach = (socket: ConstructorParameters<typeof StreamConnection>[0], services: Services): StreamConnection => new StreamConnection(socket, services)
+const attach = (...args: ConstructorParameters<typeof StreamConnection>): StreamConnection => new StreamConnection(...args)

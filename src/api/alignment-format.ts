@@ -1,0 +1,60 @@
+/** The objects that guidance adds to OpenAI's: per choice, per response, per candidate, and the ledger in `usage`. */
+import type { CandidateReport, Choice, DecodeResult } from '../decoding/runtime.js'
+import type { GenerationStart, Usage } from '../inference/protocol.js'
+import type { Score } from '../rewards/scorer.js'
+
+export type Json = Record<string, unknown>
+
+/** Rounded for reading; six digits are more than any of these figures has. */
+const rounded = (value: number): number => Number(value.toFixed(6))
+
+function rewardsOf (score: Score): Json {
+  return Object.fromEntries(Object.entries(score.rewards).map(([name, { raw, standardized }]) => [name, { raw: rounded(raw), standardized: rounded(standardized) }]))
+}
+
+function scoreFields (score: Score | null): Json {
+  return score ? { reward: rounded(score.value), rewards: rewardsOf(score) } : {}
+}
+
+export function candidateObject (candidate: CandidateReport): Json {
+  const { index, parent, text, tokens, finishReason, prunedAt, score, logprob } = candidate
+  return { index, ...(parent === null ? {} : { parent }), text, tokens, finish_reason: finishReason, ...(prunedAt === null ? {} : { pruned_at: prunedAt }), ...scoreFields(score), logprob: rounded(logprob) }
+}
+
+export function choiceAlignment ({ candidateIndex, score, logprob }: Choice): Json {
+  return { ...scoreFields(score), candidate_index: candidateIndex, logprob: rounded(logprob) }
+}
+
+/** OpenAI's `usage` with the ledger of guidance: generated = returned + discarded. */
+export function usageObject (usage: Usage): Json {
+  return {
+    prompt_tokens: usage.promptTokens,
+    completion_tokens: usage.completionTokens,
+    total_tokens: usage.promptTokens + usage.completionTokens,
+    prompt_tokens_details: { cached_tokens: usage.cachedTokens },
+    alignment_details: {
+      generated_tokens: usage.generatedTokens,
+      returned_tokens: usage.returnedTokens,
+      discarded_tokens: usage.discardedTokens,
+      reward_tokens: usage.rewardTokens,
+      reward_cached_tokens: usage.rewardCachedTokens,
+      computed_prompt_tokens: usage.computedPromptTokens,
+      forward_passes: usage.forwardPasses
+    }
+  }
+}
+
+export function alignmentObject (start: GenerationStart, result: DecodeResult): Json {
+  return {
+    strategy: start.strategy,
+    resolved: start.resolved,
+    rewards_used: start.rewardsUsed,
+    seed: start.seed,
+    kl: { value: result.kl.value === null ? null : rounded(result.kl.value), kind: result.kl.kind },
+    num_unique: result.numUnique,
+    stopped_by: result.stoppedBy,
+    warnings: result.warnings,
+    ...(Object.keys(result.details).length === 0 ? {} : { details: result.details }),
+    ...(start.resolved['return_candidates'] === true ? { candidates: result.candidates.map(candidateObject) } : {})
+  }
+}

@@ -1,0 +1,43 @@
+/** `POST /v1/completions`, OpenAI's legacy endpoint: prompts that no template touches, whole or as a stream. */
+import { setMaxListeners } from 'node:events'
+import type { FastifyInstance } from 'fastify'
+import { EventQueue } from '../../decoding/event-queue.js'
+import { RequestError } from '../../errors.js'
+import type { GenerationEvent } from '../../inference/protocol.js'
+import { answer } from '../answer.js'
+import { CompletionFormatter, type PromptEvent } from '../completion-format.js'
+import { documented } from '../openapi.js'
+import { completionSchema, parseCompletion } from '../schemas/completion.js'
+import { completionObject } from '../schemas/responses.js'
+import type { Services } from '../services.js'
+
+/** The events of several prompts as they come. If one fails, the others end. */
+async function * merged (start: (prompt: number, signal: AbortSignal) => AsyncIterable<GenerationEvent>, prompts: number, signal: AbortSignal): AsyncGenerator<PromptEvent, void, undefined> {
+  const controller = new AbortController()
+  const events = new EventQueue<PromptEvent>()
+  const either = AbortSignal.any([signal, controller.signal])
+  // Every prompt listens.
+  setMaxListeners(0, either)
+  events.endWith(Promise.all(Array.from({ length: prompts }, async (_, prompt) => {
+    for await (const event of start(prompt, either)) events.push({ prompt, event })
+  })))
+  try {
+    yield * events
+  } finally {
+    controller.abort(new RequestError('request_cancelled', 'the request has ended'))
+  }
+}
+
+export function completions (app: FastifyInstance, services: Services): void {
+  const { config, profiles } = services
+  app.post('/v1/completions', documented('Goes on from a text', { body: completionSchema, response: completionObject, streams: true }), async (request, reply) => {
+    services.refuseIfDraining()
+    const parsed = parseCompletion(request.body, profiles, config.maxTokensPerRequest)
+    return await answer(request, reply, {
+      ...parsed,
+      slowReaderTimeoutMs: config.slowReaderTimeoutMs,
+      formatter: new CompletionFormatter(parsed, services.inference.model),
+      events: signal => merged((prompt, either) => services.generate(parsed.generations[prompt]!, request.caller, either), parsed.generations.length, signal)
+    })
+  })
+}

@@ -1,0 +1,74 @@
+/** The fields that chat and legacy completions have in common: how tokens are drawn, and how the answer is sent. */
+import { Type, type Static, type TNull, type TObject, type TSchema, type TSchemaOptions, type TUnion } from 'typebox'
+import type { GenerateRequest } from '../../inference/protocol.js'
+import { refuse } from '../../validation.js'
+
+export const nullable = <T extends TSchema> (schema: T, options: TSchemaOptions): TUnion<[T, TNull]> => Type.Union([schema, Type.Null()], options)
+
+export const samplingFields = {
+  model: Type.String({ minLength: 1, description: 'id of a model in GET /v1/models; model:profile picks a profile' }),
+  n: Type.Integer({ minimum: 1, maximum: 128, default: 1, description: 'choices returned' }),
+  temperature: Type.Number({ minimum: 0, maximum: 2, default: 1, description: '0 is greedy' }),
+  top_p: Type.Number({ exclusiveMinimum: 0, maximum: 1, default: 1, description: 'nucleus; 1 is off' }),
+  top_k: Type.Integer({ minimum: -1, maximum: 1 << 20, default: 0, description: '0 or −1 is off' }),
+  min_p: Type.Number({ minimum: 0, maximum: 1, default: 0, description: 'of the most probable token’s probability; 0 is off' }),
+  frequency_penalty: Type.Number({ minimum: -2, maximum: 2, default: 0, description: 'per use of a token in the answer' }),
+  presence_penalty: Type.Number({ minimum: -2, maximum: 2, default: 0, description: 'once for a token in the answer' }),
+  repetition_penalty: Type.Number({ exclusiveMinimum: 0, maximum: 10, default: 1, description: 'for tokens of prompt and answer; 1 is off' }),
+  min_tokens: Type.Integer({ minimum: 0, maximum: 1 << 20, default: 0, description: 'end tokens are not drawn before this many' }),
+  stop: Type.Union([Type.String({ minLength: 1, maxLength: 256 }), Type.Array(Type.String({ minLength: 1, maxLength: 256 }), { maxItems: 4 })], { default: [], description: 'at most 4 texts that end the answer' }),
+  stop_token_ids: Type.Array(Type.Integer({ minimum: 0 }), { default: [], maxItems: 64, description: 'more tokens that end the answer' }),
+  include_stop_str_in_output: Type.Boolean({ default: false, description: 'keep the stop text, or the end token’s text' }),
+  ignore_eos: Type.Boolean({ default: false, description: 'the model’s end tokens do not end the answer' }),
+  skip_special_tokens: Type.Boolean({ default: true, description: 'control tokens in the answer give no text' }),
+  logit_bias: nullable(Type.Object({}, { additionalProperties: Type.Number() }), { default: null, description: 'token id → −100 to 100, at most 300' }),
+  seed: nullable(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }), { default: null, description: 'same seed and system_fingerprint, same tokens' }),
+  stream: Type.Boolean({ default: false, description: 'send the answer as server-sent events' }),
+  stream_options: nullable(Type.Object({
+    include_usage: Type.Boolean({ default: false }),
+    include_obfuscation: Type.Boolean({ default: false })
+  }, { additionalProperties: false }), { default: null, description: 'include_usage: the usage comes last; needs stream' }),
+  return_token_ids: Type.Boolean({ default: false, description: 'add prompt_token_ids and token_ids, end token included' }),
+  cache_salt: Type.String({ default: '', maxLength: 256, description: 'cached prompts are shared only among equal salts' }),
+  alignment: nullable(Type.Object({}), { default: null, description: 'guidance: see the table of strategies' })
+}
+
+export type SamplingBody = Static<TObject<typeof samplingFields>>
+
+function biasOf (bias: unknown): Record<number, number> {
+  const entries = Object.entries(bias ?? {})
+  if (entries.length > 300) throw refuse('logit_bias', 'must hold at most 300 tokens', entries.length)
+  for (const [token, value] of entries) {
+    if (!/^\d+$/.test(token)) throw refuse('logit_bias', 'must map token ids', token)
+    if (typeof value !== 'number' || !(value >= -100 && value <= 100)) throw refuse(`logit_bias.${token}`, 'must be a number from -100 to 100', value)
+  }
+  return Object.fromEntries(entries) as Record<number, number>
+}
+
+/**
+ * The sampling part of a request to the inference thread.
+ * @param maxTokens longest answer, tokens; null is as much as there is room for
+ * @param topLogprobs alternatives to report per token, null for no logprobs
+ * @throws RequestError for fields that contradict each other
+ */
+export function samplingOf (body: SamplingBody, maxTokens: number | null, topLogprobs: number | null): GenerateRequest['sampling'] {
+  if (maxTokens !== null && body.min_tokens > maxTokens) throw refuse('min_tokens', `must be at most max_tokens = ${maxTokens}`, body.min_tokens)
+  if (body.stream_options && !body.stream) throw refuse('stream_options', 'needs stream: true', body.stream_options)
+  return {
+    temperature: body.temperature,
+    topP: body.top_p,
+    topK: Math.max(0, body.top_k),
+    minP: body.min_p,
+    frequencyPenalty: body.frequency_penalty,
+    presencePenalty: body.presence_penalty,
+    repetitionPenalty: body.repetition_penalty,
+    logitBias: biasOf(body.logit_bias),
+    maxTokens,
+    minTokens: body.min_tokens,
+    stop: typeof body.stop === 'string' ? [body.stop] : body.stop,
+    stopTokenIds: body.stop_token_ids,
+    ignoreEos: body.ignore_eos,
+    includeStop: body.include_stop_str_in_output,
+    topLogprobs
+  }
+}

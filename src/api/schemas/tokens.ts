@@ -1,0 +1,51 @@
+/** The bodies of `POST /tokenize` and `/detokenize`, in vLLM's shapes, and of `POST /v1/embeddings`, in OpenAI's. */
+import { Type } from 'typebox'
+import type { DetokenizeRequest, EmbedRequest, TokenizeRequest } from '../../inference/protocol.js'
+import { refuse } from '../../validation.js'
+import { readBody } from './body.js'
+import { chatFields, chatPromptOf } from './chat-completion.js'
+import { promptSchema, promptsOf } from './prompt.js'
+import { nullable } from './sampling.js'
+
+const { messages, ...ending } = chatFields
+const optionalModel = nullable(Type.String({ minLength: 1 }), { default: null, description: 'id of a model in GET /v1/models' })
+
+export const tokenizeSchema = Type.Object({
+  model: optionalModel,
+  prompt: Type.Optional(Type.String({ description: 'a text, or messages' })),
+  messages: Type.Optional(messages),
+  add_special_tokens: Type.Boolean({ default: true, description: 'begin text with the model’s beginning token, where it has one' }),
+  ...ending,
+  return_token_strs: Type.Boolean({ default: false, description: 'add the text that each token is written with' })
+}, { additionalProperties: false })
+
+export const detokenizeSchema = Type.Object({
+  model: optionalModel,
+  tokens: Type.Array(Type.Integer({ minimum: 0 }), { description: 'token ids' })
+}, { additionalProperties: false })
+
+export const embeddingsSchema = Type.Object({
+  model: Type.String({ minLength: 1, description: 'id of a model in GET /v1/models' }),
+  input: promptSchema,
+  encoding_format: Type.Enum(['float', 'base64'], { default: 'float', description: 'base64 is of little-endian 32-bit floats' }),
+  cache_salt: Type.String({ default: '', maxLength: 256 })
+}, { additionalProperties: false })
+
+/** @throws RequestError naming the field, the rule and the value */
+export function parseTokenize (value: unknown): TokenizeRequest & { readonly withTexts: boolean } {
+  const { body } = readBody(tokenizeSchema, value)
+  if ((body.prompt === undefined) === (body.messages === undefined)) throw refuse('prompt', 'or messages must be given, and not both', body.prompt ?? null)
+  const prompt = body.messages === undefined ? { text: body.prompt!, addSpecialTokens: body.add_special_tokens } : chatPromptOf({ ...body, messages: body.messages })
+  return { model: body.model, prompt, withTexts: body.return_token_strs }
+}
+
+/** @throws RequestError naming the field, the rule and the value */
+export function parseDetokenize (value: unknown): DetokenizeRequest {
+  return readBody(detokenizeSchema, value).body
+}
+
+/** @throws RequestError naming the field, the rule and the value */
+export function parseEmbeddings (value: unknown): EmbedRequest & { readonly asBase64: boolean } {
+  const { body } = readBody(embeddingsSchema, value)
+  return { model: body.model, inputs: promptsOf(body.input, true), cacheSalt: body.cache_salt, asBase64: body.encoding_format === 'base64' }
+}

@@ -1,0 +1,44 @@
+/** Embeddings of texts: the mean of the last layer's hidden states over the tokens, scaled to length one. A by-product of a policy, not a model trained for it. */
+import { RequestError } from '../errors.js'
+import type { Host } from './host.js'
+import { checkModel, checkTokens, tokensOf } from './prompt.js'
+import type { Embedded, EmbedRequest } from './protocol.js'
+
+/** Inputs read at the same time: enough for the engine to fill its steps. */
+const inFlight = 8
+
+function unitLength (vector: Float32Array): Float32Array {
+  const length = Math.hypot(...vector)
+  return vector.map(value => value / length)
+}
+
+/** @throws RequestError for an unknown model, or an input that is empty or longer than the context */
+export async function embed (host: Host, { model, inputs, cacheSalt }: EmbedRequest, signal: AbortSignal): Promise<Embedded> {
+  checkModel(host, model)
+  const tokens = inputs.map((input, index) => {
+    const param = inputs.length === 1 ? 'input' : `input[${index}]`
+    if ('tokens' in input) checkTokens(host, input.tokens, param)
+    const read = tokensOf(host, input)
+    if (read.length === 0) throw new RequestError('invalid_request', `${param} must hold at least one token`, { param })
+    if (read.length >= host.model.contextLength) throw new RequestError('context_length_exceeded', `This model's context length is ${host.model.contextLength} tokens; ${param} has ${read.length}`, { param })
+    return read
+  })
+  const embeddings = new Array<Float32Array>(inputs.length)
+  const queue = [...tokens.entries()]
+  await Promise.all(Array.from({ length: inFlight }, async () => {
+    for (let next = queue.shift(); next; next = queue.shift()) embeddings[next[0]] = await embedOne(host, next[1], cacheSalt, signal)
+  }))
+  return { embeddings, promptTokens: tokens.reduce((sum, one) => sum + one.length, 0) }
+}
+
+async function embedOne ({ engine, model }: Host, tokens: readonly number[], salt: string, signal: AbortSignal): Promise<Float32Array> {
+  const layer = model.config.layers
+  const reservation = await engine.reserve({ sequences: 1, promptTokens: tokens.length, answerTokens: 0, sharesPrompt: false }, signal)
+  const sequence = engine.open(tokens, { layers: [layer], poolFrom: 0, salt, signal })
+  try {
+    return unitLength((await sequence.output()).pooled(layer))
+  } finally {
+    sequence.close()
+    reservation.release()
+  }
+}

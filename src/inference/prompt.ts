@@ -1,0 +1,54 @@
+/** From what a caller gives to the tokens a model reads: messages by its template, text, or token ids. Refuses what it cannot read. */
+import { RequestError } from '../errors.js'
+import { encodeChat, type ChatEnding } from '../models/chat-template.js'
+import { refuse } from '../validation.js'
+import type { ChatMessage, Prompt } from '../rewards/scorer.js'
+import type { Host } from './host.js'
+import type { PromptInput } from './protocol.js'
+
+/** @throws RequestError model_not_found, listing what there is */
+export function checkModel (host: Host, name: string): void {
+  if (name !== host.model.id) throw new RequestError('model_not_found', `The model ${JSON.stringify(name)} does not exist; this server has ${host.model.id}`, { param: 'model' })
+}
+
+/** @throws RequestError for a number that is no token of the model */
+export function checkTokens (host: Host, tokens: readonly number[], param: string): void {
+  const size = host.model.tokenizer.vocabularySize
+  const bad = tokens.find(token => !Number.isInteger(token) || token < 0 || token >= size)
+  if (bad !== undefined) throw refuse(param, `must hold token ids from 0 to ${size - 1}`, bad)
+}
+
+/** Messages as the model's template takes them. @throws RequestError if the template refuses them or the prompt has no room for an answer */
+export function renderPrompt (host: Host, messages: readonly ChatMessage[], ending: ChatEnding = {}): Prompt {
+  const { text, tokens } = encodeChat(host.model.chatTemplate, host.model.tokenizer, messages, ending)
+  const limit = host.model.contextLength
+  if (tokens.length >= limit) throw new RequestError('context_length_exceeded', `This model's context length is ${limit} tokens; the messages have ${tokens.length}`, { param: 'messages' })
+  return { messages, text, tokens }
+}
+
+/** Tokens of anything a caller may give, of any length. */
+export function tokensOf (host: Host, input: PromptInput): number[] {
+  const { chatTemplate, tokenizer } = host.model
+  if ('messages' in input) return encodeChat(chatTemplate, tokenizer, input.messages, input).tokens
+  if ('tokens' in input) return [...input.tokens]
+  return [...(input.addSpecialTokens ? tokenizer.startTokens : []), ...tokenizer.encodeTemplate([{ text: input.text, trusted: true }])]
+}
+
+/** The text that tokens are written with in a prompt. */
+export function writtenText (host: Host, tokens: readonly number[]): string {
+  return Buffer.concat(tokens.map(token => host.model.tokenizer.writtenBytes(token))).toString()
+}
+
+/**
+ * A prompt of any kind, with room for an answer behind it.
+ * @throws RequestError if the template refuses it, it holds no token, or it fills the context
+ */
+export function readPrompt (host: Host, input: PromptInput): Prompt {
+  if ('messages' in input) return renderPrompt(host, input.messages, input)
+  if ('tokens' in input) checkTokens(host, input.tokens, 'prompt')
+  const tokens = tokensOf(host, input)
+  const limit = host.model.contextLength
+  if (tokens.length === 0) throw refuse('prompt', 'must hold at least one token', 'text' in input ? input.text : [])
+  if (tokens.length >= limit) throw new RequestError('context_length_exceeded', `This model's context length is ${limit} tokens; the prompt has ${tokens.length}`, { param: 'prompt' })
+  return { messages: [], text: 'text' in input ? input.text : writtenText(host, tokens), tokens }
+}

@@ -1,0 +1,71 @@
+/** /openapi.json: describes every route, and its schemas accept what the server accepts and fit what it answers. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { Ajv2020 } from 'ajv/dist/2020.js'
+import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
+
+let server: TinyServer
+let document: Record<string, any>
+before(async () => {
+  server = await tinyServer()
+  document = await (await fetch(`${server.address}/openapi.json`)).json() as Record<string, any>
+})
+after(() => server.close())
+
+const ajv = new Ajv2020({ strict: false })
+const bodyOf = (path: string): object => document['paths'][path].post.requestBody.content['application/json'].schema
+const answerOf = (path: string, method = 'post'): object => document['paths'][path][method].responses['200'].content['application/json'].schema
+const check = (schema: object, value: unknown, what: string): void => { assert.ok(ajv.validate(schema, value), `${what}: ${ajv.errorsText()}`) }
+
+test('every route is in it', () => {
+  assert.equal(document['openapi'], '3.1.0')
+  for (const path of ['/v1/chat/completions', '/v1/completions', '/v1/embeddings', '/tokenize', '/detokenize']) assert.ok(document['paths'][path]?.post, path)
+  for (const path of ['/v1/models', '/v1/models/{id}', '/v1/rewards', '/health', '/ready', '/ping', '/version', '/metrics']) assert.ok(document['paths'][path]?.get, path)
+})
+
+const messages = [{ role: 'user', content: 'hi' }]
+
+/** [path, body] */
+const accepted: ReadonlyArray<readonly [string, object]> = [
+  ['/v1/chat/completions', { model: 'tiny', messages, max_tokens: 4 }],
+  ['/v1/chat/completions', { model: 'tiny', messages, max_tokens: 4, temperature: null, stop: null, logprobs: true, top_logprobs: 2, seed: 1 }],
+  ['/v1/chat/completions', { model: 'tiny', messages, max_tokens: 4, alignment: { reward: 'length', num_candidates: 2, return_candidates: true } }],
+  ['/v1/completions', { model: 'tiny', prompt: ['a', 'b'], max_tokens: 4, echo: true, logprobs: 1 }],
+  ['/v1/completions', { model: 'tiny', prompt: [[5, 6]], max_tokens: 4 }],
+  ['/v1/embeddings', { model: 'tiny', input: 'a' }],
+  ['/v1/embeddings', { model: 'tiny', input: ['a'], encoding_format: 'base64' }],
+  ['/tokenize', { prompt: 'a', return_token_strs: true }],
+  ['/tokenize', { messages }],
+  ['/detokenize', { tokens: [5] }]
+]
+
+test('what the server accepts fits its schema, and so does what it answers', async () => {
+  for (const [path, body] of accepted) {
+    const { status, json } = await server.post(path, body)
+    assert.equal(status, 200, JSON.stringify(json))
+    check(bodyOf(path), body, `body of ${path}`)
+    check(answerOf(path), json, `answer of ${path}`)
+  }
+  for (const path of ['/v1/models', '/v1/rewards', '/health', '/ready', '/version']) check(answerOf(path, 'get'), await (await fetch(`${server.address}${path}`)).json(), path)
+})
+
+test('what breaks a schema is refused by the server, with an error that fits its own', async () => {
+  for (const [path, body] of [
+    ['/v1/chat/completions', { model: 'tiny' }],
+    ['/v1/chat/completions', { model: 'tiny', messages, temperature: 3 }],
+    ['/v1/chat/completions', { model: 'tiny', messages, alignment: { strategy: 'best_of_n', reward: 'length', num_beams: 2 } }],
+    ['/v1/completions', { model: 'tiny', prompt: [] }],
+    ['/detokenize', {}]
+  ] as const) {
+    assert.equal(ajv.validate(bodyOf(path), body), false, JSON.stringify(body))
+    const { status, json } = await server.post(path, body)
+    assert.equal(status, 400)
+    check(document['paths'][path].post.responses['4XX'].content['application/json'].schema, json, path)
+  }
+})
+
+test('the page that shows it loads nothing from elsewhere', async () => {
+  const page = await (await fetch(`${server.address}/docs/`)).text()
+  assert.match(page, /swagger-ui/)
+  assert.ok(!/(?:src|href)="https?:/.test(page))
+})

@@ -1,0 +1,82 @@
+/** /tokenize, /detokenize and /v1/embeddings on a tiny model. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
+
+let server: TinyServer
+before(async () => { server = await tinyServer() })
+after(() => server.close())
+
+test('text goes to tokens and back, whatever it holds', async () => {
+  for (const prompt of ['the an in', 'naïve 漢字 🙂\n', '<|im_start|>user\nhi<|im_end|>', '']) {
+    const { json } = await server.post('/tokenize', { model: 'tiny', prompt, return_token_strs: true })
+    assert.equal(json['count'], json['tokens'].length)
+    assert.equal(json['token_strs'].length, json['count'])
+    assert.equal(json['max_model_len'], 512)
+    assert.equal((await server.post('/detokenize', { tokens: json['tokens'] })).json['prompt'], prompt)
+  }
+})
+
+test('messages go to the tokens that a chat counts', async () => {
+  const messages = [{ role: 'system', content: 'the' }, { role: 'user', content: 'hi <|im_end|>' }]
+  const { json } = await server.post('/tokenize', { messages })
+  const chat = await server.post('/v1/chat/completions', { model: 'tiny', messages, max_tokens: 1, return_token_ids: true })
+  assert.equal(json['token_strs'], undefined)
+  assert.deepEqual(json['tokens'], chat.json['prompt_token_ids'])
+  assert.equal(json['count'], chat.json['usage'].prompt_tokens)
+})
+
+const dot = (a: number[], b: number[]): number => a.reduce((sum, value, index) => sum + value * b[index]!, 0)
+const embed = async (body: object): Promise<Record<string, any>> => {
+  const { status, json } = await server.post('/v1/embeddings', { model: 'tiny', ...body })
+  assert.equal(status, 200, JSON.stringify(json))
+  return json
+}
+
+test('embeddings have length one, one per input, in order, the same alone, among others and from token ids', async () => {
+  const inputs = Array.from({ length: 20 }, (_, index) => 'the an in '.repeat(index + 1))
+  const { data, usage } = await embed({ input: inputs })
+  assert.deepEqual(data.map((one: { index: number }) => one.index), inputs.map((_, index) => index))
+  for (const { embedding } of data) {
+    assert.equal(embedding.length, 64)
+    assert.ok(Math.abs(dot(embedding, embedding) - 1) < 1e-5)
+  }
+  assert.deepEqual((await embed({ input: inputs[7] })).data[0].embedding, data[7].embedding)
+  const { json: { tokens } } = await server.post('/tokenize', { prompt: inputs[7] })
+  assert.deepEqual((await embed({ input: tokens })).data[0].embedding, data[7].embedding)
+  assert.equal(usage.prompt_tokens, usage.total_tokens)
+  assert.ok(dot(data[18].embedding, data[19].embedding) > dot(data[0].embedding, data[19].embedding), 'likeness shows')
+})
+
+test('base64 holds the same floats', async () => {
+  const [plain, packed] = [await embed({ input: 'the' }), await embed({ input: 'the', encoding_format: 'base64' })]
+  const bytes = Buffer.from(packed['data'][0].embedding, 'base64')
+  assert.deepEqual([...new Float32Array(bytes.buffer, bytes.byteOffset, 64)], plain['data'][0].embedding)
+})
+
+/** [path, body, status, param, what the message says] */
+const refused: ReadonlyArray<readonly [string, object, number, string, RegExp]> = [
+  ['/tokenize', {}, 400, 'prompt', /or messages must be given, and not both/],
+  ['/tokenize', { prompt: 'a', messages: [{ role: 'user', content: 'a' }] }, 400, 'prompt', /and not both/],
+  ['/tokenize', { prompt: 5 }, 400, 'prompt', /must be a text; got 5/],
+  ['/tokenize', { model: 'other', prompt: 'a' }, 404, 'model', /"other" does not exist/],
+  ['/detokenize', { tokens: [264] }, 400, 'tokens', /from 0 to 263; got 264/],
+  ['/detokenize', { tokens: 'a' }, 400, 'tokens', /must be a list, each an integer from 0 up; got "a"/],
+  ['/detokenize', {}, 400, 'tokens', /got nothing/],
+  ['/v1/embeddings', { input: 'a' }, 400, 'model', /got nothing/],
+  ['/v1/embeddings', { model: 'other', input: 'a' }, 404, 'model', /"other" does not exist/],
+  ['/v1/embeddings', { model: 'tiny', input: '' }, 400, 'input', /got ""/],
+  ['/v1/embeddings', { model: 'tiny', input: [[1], [264]] }, 400, 'input[1]', /from 0 to 263; got 264/],
+  ['/v1/embeddings', { model: 'tiny', input: ['a', 'a'.repeat(600)] }, 400, 'input[1]', /context length is 512 tokens; input\[1\] has 600/],
+  ['/v1/embeddings', { model: 'tiny', input: 'a', encoding_format: 'int8' }, 400, 'encoding_format', /one of float, base64; got "int8"/],
+  ['/v1/embeddings', { model: 'tiny', input: 'a', dimensions: 32 }, 400, 'dimensions', /is not supported/]
+]
+
+for (const [path, body, status, param, message] of refused) {
+  test(`${path} refuses ${JSON.stringify(body).slice(0, 80)}`, async () => {
+    const { status: given, json } = await server.post(path, body)
+    assert.equal(given, status)
+    assert.equal(json['error'].param, param)
+    assert.match(json['error'].message, message)
+  })
+}
