@@ -1,9 +1,11 @@
 /**
- * The README's tables of strategies and settings, written from the schemas between their markers.
+ * The README's tables of strategies, request fields and settings, written from the schemas between their markers.
  *   node dist/scripts/readme-tables.js           writes them
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { chatCompletionSchema } from '../src/api/schemas/chat-completion.js'
+import { completionSchema } from '../src/api/schemas/completion.js'
 import { environmentName, flagName, settingNames, settings } from '../src/config.js'
 import { methodFacts, selectionFacts, strategyFacts } from '../src/decoding/strategy-facts.js'
 import { choosing, methodPresets, schemaOf, strategyNames } from '../src/decoding/strategy-schemas.js'
@@ -28,7 +30,7 @@ function describeValues (rules: Rules): string {
 function parameterRows (names: readonly string[], properties: Readonly<Record<string, Rules & { readonly description?: string }>>): string[][] {
   return names.map(name => {
     const rules = properties[name]!
-    return [`\`${name}\``, describeValues(rules), `\`${JSON.stringify(rules.default)}\``, rules.description ?? '']
+    return [`\`${name}\``, describeValues(rules), rules.default === undefined ? '' : `\`${JSON.stringify(rules.default)}\``, rules.description ?? '']
   })
 }
 
@@ -60,10 +62,20 @@ function strategiesTable (): string {
 function settingsTable (): string {
   return table(['flag', 'environment', 'default', 'meaning'], settingNames.map(name => {
     const setting = settings[name]
-    // These two depend on the machine.
-    const value = { threads: 'the cores', cacheDir: '`~/.cache/fairlead`', kvCacheBytes: 'a quarter of the memory', prefixCacheBytes: 'a sixteenth of it' }[name as string] ?? (setting.default === '' ? '' : `\`${setting.default}\``)
+    // These depend on the machine.
+    const value = { threads: 'the cores', cacheDir: '`~/.cache/fairlead`', kvCacheBytes: 'a quarter of the memory', prefixCacheBytes: 'a sixteenth of it' }[name as string] ?? (String(setting.default) === '' ? '' : `\`${setting.default}\``)
     return [`\`--${flagName(name)}\``, `\`${environmentName(name)}\``, value, setting.help]
   }))
+}
+
+/** Fields of chat and legacy completions: those in both first, then each one's own. */
+function fieldsTable (): string {
+  const [chat, legacy] = [chatCompletionSchema.properties, completionSchema.properties]
+  const both = Object.keys(chat).filter(name => name in legacy && !['max_tokens', 'logprobs', 'echo'].includes(name))
+  const rows = (properties: object, where: string, skip: readonly string[]): string[][] =>
+    parameterRows(Object.keys(properties).filter(name => !skip.includes(name)), properties as never).map(([name, ...rest]) => [name!, where, ...rest])
+  const shared = parameterRows(both, chat as never).map(([name, ...rest]) => [name!, 'both', ...rest])
+  return table(['field', 'of', 'values', 'default', 'meaning'], [...shared, ...rows(chat, 'chat', both), ...rows(legacy, 'legacy', both)])
 }
 
 /** Puts a table between its markers. */
@@ -80,7 +92,7 @@ export const readmePath = join(packageRoot, 'README.md')
 
 /** The README with its tables as the schemas have them now. */
 export function withTables (readme: string): string {
-  return fill(fill(readme, 'strategies', strategiesTable()), 'settings', settingsTable())
+  return fill(fill(fill(readme, 'strategies', strategiesTable()), 'fields', fieldsTable()), 'settings', settingsTable())
 }
 
 if (import.meta.filename === process.argv[1]) writeFileSync(readmePath, withTables(readFileSync(readmePath, 'utf8')))

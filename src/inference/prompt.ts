@@ -50,5 +50,7 @@ export function readPrompt (host: Host, input: PromptInput): Prompt {
   const limit = host.model.contextLength
   if (tokens.length === 0) throw refuse('prompt', 'must hold at least one token', 'text' in input ? input.text : [])
   if (tokens.length >= limit) throw new RequestError('context_length_exceeded', `This model's context length is ${limit} tokens; the prompt has ${tokens.length}`, { param: 'prompt' })
-  return { messages: [], text: 'text' in input ? input.text : writtenText(host, tokens), tokens }
+  const text = 'text' in input ? input.text : writtenText(host, tokens)
+  // Scorers that render messages themselves read it as a user's.
+  return { messages: [{ role: 'user', content: text }], text, tokens }
 }
