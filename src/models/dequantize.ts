@@ -1,10 +1,42 @@
 /**
- * GGUF's tensor encodings to float32. Pure arithmetic over bytes. Source: ggml's block layouts (ggml-common.h,
+ * GGUF's tensor encodings to float32, and to the integers and scales they are made of. Pure arithmetic over bytes. Source: ggml's block layouts (ggml-common.h,
  * ggml-quants.c); checked against the `gguf` Python package by a fixture.
  */
 
-/** Name, values per block, bytes per block. */
-export interface Encoding { readonly name: string, readonly blockSize: number, readonly blockBytes: number, decode (blocks: DataView, out: Float32Array): void }
+/** Values in groups of 32 that share a scale and an offset: value = scale · level + offset. */
+export interface Groups {
+  /** Unsigned integers, one a value. */
+  readonly levels: Uint8Array
+  /** One a group. */
+  readonly scales: Float32Array
+  /** One a group. */
+  readonly offsets: Float32Array
+}
+
+export interface Grouping {
+  /** Bits of a level. */
+  readonly bits: 4 | 5 | 8
+  /** Whether every offset is minus the scale times half the number of levels. */
+  readonly centred: boolean
+  split (blocks: DataView, out: Groups): void
+}
+
+export interface Encoding {
+  readonly name: string
+  /** Values per block. */
+  readonly blockSize: number
+  /** Bytes per block. */
+  readonly blockBytes: number
+  decode (blocks: DataView, out: Float32Array): void
+  /** How the blocks fall into groups of 32, of encodings that do. */
+  readonly grouping?: Grouping
+}
+
+/** Room for the groups of so many values. */
+export const newGroups = (values: number): Groups => ({ levels: new Uint8Array(values), scales: new Float32Array(values / groupSize), offsets: new Float32Array(values / groupSize) })
+
+/** Values in a group. */
+export const groupSize = 32
 
 const halfTable = new Float32Array(65536)
 for (let bits = 0; bits < 65536; bits++) {
@@ -21,32 +53,32 @@ export const halfToFloat = (bits: number): number => halfTable[bits]!
 const half = (view: DataView, at: number): number => halfTable[view.getUint16(at, true)]!
 const bytesOf = (view: DataView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
 
-/** Blocks of 32 with 4 bits each, low nibbles first; `value(q, block)` gives scale and offset by block. */
-function decodeNibbles (view: DataView, out: Float32Array, blockBytes: number, header: number, centre: number, hasMinimum: boolean): void {
-  const bytes = bytesOf(view)
-  for (let block = 0, at = 0; block < out.length; block += 32, at += blockBytes) {
-    const scale = half(view, at)
-    const offset = hasMinimum ? half(view, at + 2) : -centre * scale
-    for (let i = 0; i < 16; i++) {
-      const byte = bytes[at + header + i]!
-      out[block + i] = scale * (byte & 15) + offset
-      out[block + 16 + i] = scale * (byte >> 4) + offset
+/** Blocks of 32: a half-precision scale, perhaps a minimum, perhaps a word of fifth bits, then nibbles, the low ones first. */
+function splitNibbles (bits: 4 | 5, hasMinimum: boolean): (view: DataView, out: Groups) => void {
+  const centre = 2 ** (bits - 1)
+  const high = hasMinimum ? 4 : 2
+  const nibbles = bits === 5 ? high + 4 : high
+  return (view, { levels, scales, offsets }) => {
+    const bytes = bytesOf(view)
+    for (let group = 0, at = 0; group < scales.length; group++, at += nibbles + 16) {
+      scales[group] = half(view, at)
+      offsets[group] = hasMinimum ? half(view, at + 2) : -centre * scales[group]!
+      const fifths = bits === 5 ? view.getUint32(at + high, true) : 0
+      for (let i = 0; i < 16; i++) {
+        const byte = bytes[at + nibbles + i]!
+        levels[group * groupSize + i] = (byte & 15) | ((fifths >>> i) & 1) << 4
+        levels[group * groupSize + 16 + i] = (byte >> 4) | ((fifths >>> (i + 16)) & 1) << 4
+      }
     }
   }
 }
 
-/** As `decodeNibbles`, with a fifth bit per value in a 32-bit word before the nibbles. */
-function decodeFiveBits (view: DataView, out: Float32Array, blockBytes: number, header: number, centre: number, hasMinimum: boolean): void {
-  const bytes = bytesOf(view)
-  for (let block = 0, at = 0; block < out.length; block += 32, at += blockBytes) {
-    const scale = half(view, at)
-    const offset = hasMinimum ? half(view, at + 2) : -centre * scale
-    const high = view.getUint32(at + header, true)
-    for (let i = 0; i < 16; i++) {
-      const byte = bytes[at + header + 4 + i]!
-      out[block + i] = scale * ((byte & 15) | ((high >>> i) & 1) << 4) + offset
-      out[block + 16 + i] = scale * ((byte >> 4) | ((high >>> (i + 16)) & 1) << 4) + offset
-    }
+function splitQ8 (view: DataView, { levels, scales, offsets }: Groups): void {
+  const bytes = new Int8Array(view.buffer, view.byteOffset, view.byteLength)
+  for (let group = 0, at = 0; group < scales.length; group++, at += 34) {
+    scales[group] = half(view, at)
+    offsets[group] = -128 * scales[group]!
+    for (let i = 0; i < groupSize; i++) levels[group * groupSize + i] = bytes[at + 2 + i]! + 128
   }
 }
 
@@ -59,20 +91,20 @@ function scaleAndMinimum (bytes: Uint8Array, at: number, j: number): [number, nu
   ]
 }
 
-/** Super-blocks of 256: 8 sub-blocks of 32 with their own scale and minimum; `highBits` is the offset of the fifth bits or −1. */
-function decodeK (view: DataView, out: Float32Array, blockBytes: number, highBits: number): void {
-  const bytes = bytesOf(view)
-  const nibbles = highBits < 0 ? 16 : 48
-  for (let block = 0, at = 0; block < out.length; block += 256, at += blockBytes) {
-    const scale = half(view, at)
-    const minimum = half(view, at + 2)
-    for (let j = 0; j < 8; j++) {
+/** Super-blocks of 256: 8 groups, each with a scale and a minimum in multiples of the super-block's own. */
+function splitK (bits: 4 | 5): (view: DataView, out: Groups) => void {
+  const nibbles = bits === 5 ? 48 : 16
+  return (view, { levels, scales, offsets }) => {
+    const bytes = bytesOf(view)
+    for (let group = 0; group < scales.length; group++) {
+      const [at, j] = [(group >> 3) * (nibbles + 128), group & 7]
       const [s, m] = scaleAndMinimum(bytes, at + 4, j)
-      for (let i = 0; i < 32; i++) {
+      scales[group] = half(view, at) * s
+      offsets[group] = -half(view, at + 2) * m
+      for (let i = 0; i < groupSize; i++) {
         const byte = bytes[at + nibbles + (j >> 1) * 32 + i]!
         const low = j & 1 ? byte >> 4 : byte & 15
-        const high = highBits < 0 ? 0 : (bytes[at + highBits + i]! >> j & 1) << 4
-        out[block + j * 32 + i] = scale * s * (low | high) - minimum * m
+        levels[group * groupSize + i] = low | (bits === 5 ? (bytes[at + 16 + i]! >> j & 1) << 4 : 0)
       }
     }
   }
@@ -95,28 +127,32 @@ function decodeQ6K (view: DataView, out: Float32Array): void {
   }
 }
 
+/** An encoding whose blocks are groups of 32. */
+function grouped (name: string, blockSize: number, blockBytes: number, grouping: Grouping): Encoding {
+  return {
+    name,
+    blockSize,
+    blockBytes,
+    grouping,
+    decode (view, out) {
+      const groups = newGroups(out.length)
+      grouping.split(view, groups)
+      for (let i = 0; i < out.length; i++) out[i] = groups.scales[i >> 5]! * groups.levels[i]! + groups.offsets[i >> 5]!
+    }
+  }
+}
+
 /** Every encoding Fairlead reads, by GGUF's type number. */
 export const encodings: ReadonlyMap<number, Encoding> = new Map<number, Encoding>([
   [0, { name: 'F32', blockSize: 1, blockBytes: 4, decode: (view, out) => { for (let i = 0; i < out.length; i++) out[i] = view.getFloat32(4 * i, true) } }],
   [1, { name: 'F16', blockSize: 1, blockBytes: 2, decode: (view, out) => { for (let i = 0; i < out.length; i++) out[i] = half(view, 2 * i) } }],
-  [2, { name: 'Q4_0', blockSize: 32, blockBytes: 18, decode: (view, out) => { decodeNibbles(view, out, 18, 2, 8, false) } }],
-  [3, { name: 'Q4_1', blockSize: 32, blockBytes: 20, decode: (view, out) => { decodeNibbles(view, out, 20, 4, 0, true) } }],
-  [6, { name: 'Q5_0', blockSize: 32, blockBytes: 22, decode: (view, out) => { decodeFiveBits(view, out, 22, 2, 16, false) } }],
-  [7, { name: 'Q5_1', blockSize: 32, blockBytes: 24, decode: (view, out) => { decodeFiveBits(view, out, 24, 4, 0, true) } }],
-  [8, {
-    name: 'Q8_0',
-    blockSize: 32,
-    blockBytes: 34,
-    decode: (view, out) => {
-      const bytes = new Int8Array(view.buffer, view.byteOffset, view.byteLength)
-      for (let block = 0, at = 0; block < out.length; block += 32, at += 34) {
-        const scale = half(view, at)
-        for (let i = 0; i < 32; i++) out[block + i] = scale * bytes[at + 2 + i]!
-      }
-    }
-  }],
-  [12, { name: 'Q4_K', blockSize: 256, blockBytes: 144, decode: (view, out) => { decodeK(view, out, 144, -1) } }],
-  [13, { name: 'Q5_K', blockSize: 256, blockBytes: 176, decode: (view, out) => { decodeK(view, out, 176, 16) } }],
+  [2, grouped('Q4_0', 32, 18, { bits: 4, centred: true, split: splitNibbles(4, false) })],
+  [3, grouped('Q4_1', 32, 20, { bits: 4, centred: false, split: splitNibbles(4, true) })],
+  [6, grouped('Q5_0', 32, 22, { bits: 5, centred: true, split: splitNibbles(5, false) })],
+  [7, grouped('Q5_1', 32, 24, { bits: 5, centred: false, split: splitNibbles(5, true) })],
+  [8, grouped('Q8_0', 32, 34, { bits: 8, centred: true, split: splitQ8 })],
+  [12, grouped('Q4_K', 256, 144, { bits: 4, centred: false, split: splitK(4) })],
+  [13, grouped('Q5_K', 256, 176, { bits: 5, centred: false, split: splitK(5) })],
   [14, { name: 'Q6_K', blockSize: 256, blockBytes: 210, decode: decodeQ6K }],
   [30, {
     name: 'BF16',
