@@ -3,7 +3,7 @@
  * probable, over the first tokens of answers of helpfulness_pairs.test in the chat template, run as decoding runs them. With --whole the
  * positions begin with the template's first token, prompts included, which is harder: the first few tokens of a text cost most.
  *
- *   node dist/scripts/format-quality.js --data DIR [--formats i8,q8] [--positions 1600] [--whole]
+ *   node dist/scripts/format-quality.js --data DIR [--formats i8,q8,q4,exact] [--positions 1600] [--whole]
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -15,7 +15,7 @@ import { encodeChat } from '../src/models/chat-template.js'
 import { loadModel } from '../src/models/model.js'
 import { weightFormats, type WeightFormat } from '../src/models/weight-format.js'
 
-const { values: options } = parseArgs({ options: { data: { type: 'string' }, formats: { type: 'string', default: 'i8,q8' }, positions: { type: 'string', default: '1600' }, whole: { type: 'boolean', default: false } } })
+const { values: options } = parseArgs({ options: { data: { type: 'string' }, formats: { type: 'string', default: 'i8,q8,q4,exact' }, positions: { type: 'string', default: '1600' }, whole: { type: 'boolean', default: false } } })
 if (options.data === undefined) throw new Error('--data DIR must name the folder of helpfulness_pairs.test.jsonl.gz')
 const formats = options.formats.split(',').map(name => {
   if (!weightFormats.includes(name as WeightFormat)) throw new Error(`--formats must be some of ${weightFormats.join(', ')}; got ${name}`)

@@ -7,7 +7,12 @@
 export type Metadata = string | boolean | number | { readonly float: number } | readonly string[] | readonly number[]
 
 /** Encodings by their number in the format: values per block, bytes per block. */
-export const ggufEncodings = { F32: { id: 0, blockSize: 1, blockBytes: 4 }, Q8_0: { id: 8, blockSize: 32, blockBytes: 34 } } as const
+export const ggufEncodings = {
+  F32: { id: 0, blockSize: 1, blockBytes: 4 },
+  Q4_0: { id: 2, blockSize: 32, blockBytes: 18 },
+  Q4_1: { id: 3, blockSize: 32, blockBytes: 20 },
+  Q8_0: { id: 8, blockSize: 32, blockBytes: 34 }
+} as const
 
 export interface TensorShape {
   readonly name: string

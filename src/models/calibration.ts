@@ -5,18 +5,21 @@
 import { Session, SharedWeights } from '../runtime/session.js'
 import { Tensor } from '../runtime/tensor.js'
 import type { DecoderConfig } from './decoder-config.js'
-import { buildDecoderGraph, decoderMatrices } from './decoder-graph.js'
+import { buildDecoderGraph } from './decoder-graph.js'
+import { decoderMatrices } from './decoder-matrices.js'
 import { partName } from './run-shape.js'
+import type { WeightLayout } from './weight-format.js'
 
 /**
+ * @param layout of the float32 format
  * @param weights every external initializer of the float32 graph; disposed of here
  * @param texts tokens of each text, at least two
  * @returns by matrix the largest magnitudes over all texts, [K]
  */
-export async function activationPeaks (config: DecoderConfig, weights: ReadonlyMap<string, Tensor>, texts: ReadonlyArray<readonly number[]>, threads: number): Promise<Map<string, Float32Array>> {
+export async function activationPeaks (config: DecoderConfig, layout: WeightLayout, weights: ReadonlyMap<string, Tensor>, texts: ReadonlyArray<readonly number[]>, threads: number): Promise<Map<string, Float32Array>> {
   const longest = Math.max(...texts.map(text => text.length))
   const shared = new SharedWeights(weights)
-  const session = await Session.create(buildDecoderGraph(config, 'f32', longest, { peaks: true }), { weights: shared, threads })
+  const session = await Session.create(buildDecoderGraph(config, layout, longest, { peaks: true }), { weights: shared, threads })
   const matrices = decoderMatrices(config)
   const kv = Array.from({ length: 2 * config.layers }, () => Tensor.allocate('float32', [1, config.kvHeads, longest, config.headSize]))
   const peaks = new Map([...matrices].map(([name, [, columns]]) => [name, new Float32Array(columns)]))

@@ -5,28 +5,17 @@
  */
 import { GraphWriter } from '../runtime/graph.js'
 import type { DecoderConfig } from './decoder-config.js'
+import { decoderMatrices } from './decoder-matrices.js'
+import { groupSize } from './dequantize.js'
 import { rotationMatrix, rotationSize } from './rotation.js'
 import { partName, privateShape, type RunShape } from './run-shape.js'
 import { declareSharedPart, declareSharedPrefix, sharedPrefixAttention } from './shared-prefix-attention.js'
-import { blockSize, matrixKind, roundsRows, type WeightFormat } from './weight-format.js'
+import { isSmoothed, type Blocks, type WeightLayout } from './weight-format.js'
 
 /** How many of the most probable tokens the graph lists. */
 export const topCount = 128
 
 const microsoft = 'com.microsoft'
-
-/** Matrices of a decoder: weight name → [output N, input K]. */
-export function decoderMatrices (config: DecoderConfig): Map<string, readonly [number, number]> {
-  const { hiddenSize, feedForwardSize, headSize, queryHeads, kvHeads } = config
-  const matrices = new Map<string, readonly [number, number]>()
-  for (let layer = 0; layer < config.layers; layer++) {
-    matrices.set(`layer${layer}.qkv`, [(queryHeads + 2 * kvHeads) * headSize, hiddenSize])
-    matrices.set(`layer${layer}.attention_output`, [hiddenSize, queryHeads * headSize])
-    matrices.set(`layer${layer}.gate_up`, [2 * feedForwardSize, hiddenSize])
-    matrices.set(`layer${layer}.down`, [hiddenSize, feedForwardSize])
-  }
-  return matrices.set('head', [config.vocabularySize, hiddenSize])
-}
 
 export interface DecoderGraphOptions {
   /** Also give `peak_<matrix>` [K]: the largest magnitude of each channel of what the matrix multiplies, over all positions. */
@@ -38,17 +27,19 @@ export interface DecoderGraphOptions {
 class DecoderGraph {
   readonly graph = new GraphWriter()
   readonly config: DecoderConfig
-  readonly format: WeightFormat
+  readonly layout: WeightLayout
   readonly matrices: ReadonlyMap<string, readonly [number, number]>
   readonly epsilon: { readonly float: number }
   readonly peaks: boolean
   readonly shape: RunShape
+  /** Names of the matrices of `blockSums` so far. */
+  readonly #summed = new Set<string>()
 
-  constructor (config: DecoderConfig, format: WeightFormat, { peaks = false, shape = privateShape }: DecoderGraphOptions) {
+  constructor (config: DecoderConfig, layout: WeightLayout, { peaks = false, shape = privateShape }: DecoderGraphOptions) {
     this.peaks = peaks
     this.shape = shape
     this.config = config
-    this.format = format
+    this.layout = layout
     this.matrices = decoderMatrices(config)
     this.epsilon = { float: config.normEpsilon }
   }
@@ -57,14 +48,34 @@ class DecoderGraph {
   linear (x: string, name: string, result = this.graph.fresh(name)): string {
     const { graph } = this
     const [rows, columns] = this.matrices.get(name)!
-    const kind = matrixKind(this.format, name)
+    const kind = this.layout.matrices.get(name)!
     if (this.peaks) this.peakOf(x, name, columns)
-    if (kind === 'float') return graph.node('MatMul', [x, graph.external(name, 'float32', [columns, rows])], [result])
-    if (kind === 'rows8') return this.rowScaled(x, name, result)
-    if (kind === 'rotated_rows8') return this.rowScaled(this.rotated(x), name, result)
-    const blocks = columns / blockSize
-    return graph.node('MatMulNBits', [x, graph.external(`${name}.values`, 'uint8', [rows, blocks, blockSize]), graph.external(`${name}.scales`, 'float32', [rows, blocks])],
-      [result], { K: columns, N: rows, bits: 8, block_size: blockSize, accuracy_level: 4 }, microsoft)
+    if (kind.operator === 'float') return graph.node('MatMul', [x, graph.external(name, 'float32', [columns, rows])], [result])
+    return kind.operator === 'rows' ? this.rowScaled(kind.rotated ? this.rotated(x) : x, name, result) : this.blockScaled(x, name, kind, result)
+  }
+
+  /** A product with blocks of integers; what their offsets add is a product of the sums of x over each block. */
+  blockScaled (x: string, name: string, { bits, size, offsets }: Blocks, result: string): string {
+    const { graph } = this
+    const [rows, columns] = this.matrices.get(name)!
+    const blocks = columns / size
+    const multiply = (to: string): string => graph.node('MatMulNBits',
+      [x, graph.external(`${name}.values`, 'uint8', [rows, blocks, size * bits / 8]), graph.external(`${name}.scales`, 'float32', [rows, blocks])],
+      [to], { K: columns, N: rows, bits, block_size: size, accuracy_level: 4 }, microsoft)
+    if (!offsets) return multiply(result)
+    // Not ReduceSum: the order in which it adds depends on where in memory a row begins.
+    const sums = graph.node('MatMul', [x, this.blockSums(columns, size)], [graph.fresh('block_sums')])
+    const added = graph.node('MatMul', [sums, graph.external(`${name}.offsets`, 'float32', [blocks, rows])], [graph.fresh('of_offsets')])
+    return graph.node('Add', [multiply(graph.fresh('product')), added], [result])
+  }
+
+  /** The matrix [K, K / size] that sums every block of a row. */
+  blockSums (columns: number, size: number): string {
+    const name = `block_sums_${columns}`
+    if (this.#summed.has(name)) return name
+    this.#summed.add(name)
+    const blocks = columns / size
+    return this.graph.constant(name, 'float32', [columns, blocks], Array.from({ length: columns * blocks }, (_, at) => Math.floor(at / blocks / size) === at % blocks ? 1 : 0))
   }
 
   /**
@@ -137,6 +148,14 @@ class DecoderGraph {
     return this.linear(graph.node('Mul', [activated, up], [graph.fresh('gated')]), `layer${layer}.down`)
   }
 
+  /** Rows of the embedding, [batch, steps, D]. */
+  embedded (result: string): string {
+    const { graph, config: { vocabularySize, hiddenSize } } = this
+    if (this.layout.embedding === 'float') return graph.node('Gather', [graph.external('embedding', 'float32', [vocabularySize, hiddenSize]), 'input_ids'], [result])
+    const [values, scales] = [graph.external('embedding.values', 'uint8', [vocabularySize, hiddenSize]), graph.external('embedding.scales', 'float32', [vocabularySize, hiddenSize / groupSize])]
+    return graph.node('GatherBlockQuantized', [values, 'input_ids', scales], [result], { bits: 8, block_size: groupSize, gather_axis: 0, quantize_axis: 1 }, microsoft)
+  }
+
   /** The decoder up to the final norm. @returns normalised hidden states [batch, steps, D] */
   body (): string {
     const { graph, config } = this
@@ -144,7 +163,7 @@ class DecoderGraph {
       graph.output(`hidden_${layer}`, 'float32', ['batch', 'steps', config.hiddenSize])
       return `hidden_${layer}`
     }
-    let residual = graph.node('Gather', [graph.external('embedding', 'float32', [config.vocabularySize, config.hiddenSize]), 'input_ids'], [hidden(0)])
+    let residual = this.embedded(hidden(0))
     let x = graph.node('SimplifiedLayerNormalization', [residual, graph.external('layer0.attention_norm', 'float32', [config.hiddenSize])], [graph.fresh('norm')], { axis: -1, epsilon: this.epsilon })
     for (let layer = 0; layer < config.layers; layer++) {
       const attended = this.linear(this.attention(x, layer), `layer${layer}.attention_output`)
@@ -160,7 +179,7 @@ class DecoderGraph {
   head (x: string): void {
     const { graph, config } = this
     const rows = graph.node('Gather', [graph.node('Reshape', [x, 'flat'], [graph.fresh('flat')]), 'rows'], [graph.fresh('rows')], { axis: 0 })
-    const smoothed = roundsRows(matrixKind(this.format, 'head')) ? graph.node('Mul', [rows, graph.external('head.smoothing', 'float32', [config.hiddenSize])], [graph.fresh('smoothed')]) : rows
+    const smoothed = isSmoothed(this.layout.matrices.get('head')!) ? graph.node('Mul', [rows, graph.external('head.smoothing', 'float32', [config.hiddenSize])], [graph.fresh('smoothed')]) : rows
     const logits = this.linear(smoothed, 'head', 'logits')
     graph.node('TopK', [logits, 'top_count'], ['top_logits', 'top_ids'], { axis: -1 })
     const peak = (scaled: string): string =>
@@ -212,6 +231,6 @@ class DecoderGraph {
  * at the row's; `hidden_k` [b, s, D], transformers' hidden_states[k]; for each part `present_key_l`, `present_value_l`, to be the same memory as the past.
  * @param ropePositions rows of the rotary tables: the longest sequence
  */
-export function buildDecoderGraph (config: DecoderConfig, format: WeightFormat, ropePositions: number, options: DecoderGraphOptions = {}): Uint8Array {
-  return new DecoderGraph(config, format, options).write(ropePositions)
+export function buildDecoderGraph (config: DecoderConfig, layout: WeightLayout, ropePositions: number, options: DecoderGraphOptions = {}): Uint8Array {
+  return new DecoderGraph(config, layout, options).write(ropePositions)
 }

@@ -3,6 +3,9 @@
  * ggml-quants.c); checked against the `gguf` Python package by a fixture.
  */
 
+/** Values in a group. */
+export const groupSize = 32
+
 /** Values in groups of 32 that share a scale and an offset: value = scale · level + offset. */
 export interface Groups {
   /** Unsigned integers, one a value. */
@@ -34,9 +37,6 @@ export interface Encoding {
 
 /** Room for the groups of so many values. */
 export const newGroups = (values: number): Groups => ({ levels: new Uint8Array(values), scales: new Float32Array(values / groupSize), offsets: new Float32Array(values / groupSize) })
-
-/** Values in a group. */
-export const groupSize = 32
 
 const halfTable = new Float32Array(65536)
 for (let bits = 0; bits < 65536; bits++) {

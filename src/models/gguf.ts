@@ -1,11 +1,11 @@
 /**
- * Reads GGUF files: metadata, and tensors by name as float32. Knows no architecture. The header is parsed by
+ * Reads GGUF files: metadata, and tensors by name as float32 or as the integers they are stored in. Knows no architecture. The header is parsed by
  * @huggingface/gguf; what it says is checked against the file before anything is allocated.
  */
 import { open, type FileHandle } from 'node:fs/promises'
 import { gguf } from '@huggingface/gguf'
 import { RequestError } from '../errors.js'
-import { encodings, type Encoding } from './dequantize.js'
+import { encodings, newGroups, type Encoding, type Groups } from './dequantize.js'
 
 export interface GgufTensor {
   /** Slowest axis first: a matrix is [rows, columns]. */
@@ -22,6 +22,8 @@ export interface GgufFile {
   readonly tensors: ReadonlyMap<string, GgufTensor>
   /** The tensor's values, row-major. @throws RequestError if the file has no such tensor */
   read (name: string): Promise<Float32Array>
+  /** The tensor as the file holds it, of an encoding with a grouping. @throws RequestError if the file has no such tensor */
+  readGroups (name: string): Promise<Groups>
   close (): Promise<void>
 }
 
@@ -79,17 +81,27 @@ async function parse (path: string, file: FileHandle): Promise<GgufFile> {
     throw broken(path, `its header cannot be read (${error instanceof Error ? error.message : String(error)})`, error)
   })
   const tensors = new Map(tensorInfos.map(info => [info.name, checkedTensor(path, size, Number(tensorDataOffset), info)]))
+  const blocksOf = async (name: string): Promise<{ encoding: Encoding, blocks: DataView, count: number }> => {
+    const tensor = tensors.get(name)
+    if (!tensor) throw broken(path, `it has no tensor ${name}`)
+    return { encoding: tensor.encoding, blocks: await readExactly(file, tensor.offset, tensor.sizeBytes), count: tensor.shape.reduce((product, dim) => product * dim, 1) }
+  }
   return {
     path,
     metadata: plainNumbers(metadata),
     tensors,
     async read (name) {
-      const tensor = tensors.get(name)
-      if (!tensor) throw broken(path, `it has no tensor ${name}`)
-      const blocks = await readExactly(file, tensor.offset, tensor.sizeBytes)
-      const values = new Float32Array(tensor.shape.reduce((product, dim) => product * dim, 1))
-      tensor.encoding.decode(blocks, values)
+      const { encoding, blocks, count } = await blocksOf(name)
+      const values = new Float32Array(count)
+      encoding.decode(blocks, values)
       return values
+    },
+    async readGroups (name) {
+      const { encoding, blocks, count } = await blocksOf(name)
+      if (!encoding.grouping) throw new Error(`tensor ${name} has no groups: it is ${encoding.name}`)
+      const groups = newGroups(count)
+      encoding.grouping.split(blocks, groups)
+      return groups
     },
     close: () => file.close()
   }

@@ -16,7 +16,7 @@ import { openGguf } from './gguf.js'
 import { resolveModel } from './store.js'
 import type { RunShape } from './run-shape.js'
 import { tokenizerFromGguf, type Tokenizer } from './tokenizer.js'
-import type { WeightFormat } from './weight-format.js'
+import { weightLayout, type WeightFormat } from './weight-format.js'
 
 export interface ModelOptions {
   /** Name of a model in the box, or path of a GGUF file. */
@@ -73,8 +73,9 @@ export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
     const config = decoderConfigFromGguf(file)
     const contextLength = sequenceLimit(config, options.contextLength)
     const [tokenizer, chatTemplate] = [tokenizerFromGguf(file), chatTemplateFromGguf(file)]
-    const weights = new SharedWeights(await loadDecoderWeights(file, config, { format, cacheDir, sha256, ropePositions: contextLength, threads, calibration: () => calibrationTexts(chatTemplate, tokenizer), onProgress }))
-    const compile = (shape: RunShape): Promise<Session> => Session.create(buildDecoderGraph(config, format, contextLength, { shape }), {
+    const layout = weightLayout(config, format, file.tensors)
+    const weights = new SharedWeights(await loadDecoderWeights(file, config, { format, layout, cacheDir, sha256, ropePositions: contextLength, threads, calibration: () => calibrationTexts(chatTemplate, tokenizer), onProgress }))
+    const compile = (shape: RunShape): Promise<Session> => Session.create(buildDecoderGraph(config, layout, contextLength, { shape }), {
       weights, threads, ...(profilePrefix === undefined ? {} : { profilePrefix: `${profilePrefix}-${shape.private}+${shape.shared}` })
     })
     const sessions = await DecoderSessions.create({ weights, compile, onProblem: onProgress })

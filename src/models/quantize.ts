@@ -1,11 +1,15 @@
-/** float32 matrices → the integers and scales that the operators of a weight format take. */
-import { blockSize } from './weight-format.js'
+/** float32 matrices, or the integers of a file, → the integers and scales that the operators of a weight format take. */
+import type { Groups } from './dequantize.js'
+import type { Blocks } from './weight-format.js'
 
+/** Blocks of so many values, value = (level − centre) · scale + offset with the centre 8 for 4 bits and 128 for 8. */
 export interface QuantizedBlocks {
-  /** [N, K/64, 64], value = (q − 128) · scale. */
+  /** Levels, [N, K / size, size · bits / 8]; of 4 bits two in a byte, the low ones first. */
   readonly values: Uint8Array
-  /** [N, K/64]. */
+  /** [N, K / size]. */
   readonly scales: Float32Array
+  /** [N, K / size]. */
+  readonly offsets: Float32Array
 }
 
 /** Largest magnitude of `count` values from `start` on. */
@@ -15,18 +19,55 @@ function peakOf (matrix: Float32Array, start: number, count: number): number {
   return largest
 }
 
-/** Symmetric 8-bit blocks. @param matrix [N, K] row-major, K a multiple of 64 */
-export function quantizeBlocks (matrix: Float32Array): QuantizedBlocks {
-  const blocks = matrix.length / blockSize
-  const values = new Uint8Array(matrix.length)
-  const scales = new Float32Array(blocks)
-  for (let block = 0, start = 0; block < blocks; block++, start += blockSize) {
-    // The scale as stored, in float32, so that values are rounded against what they will be multiplied with.
-    scales[block] = peakOf(matrix, start, blockSize) / 127
-    const inverse = scales[block] === 0 ? 0 : 1 / scales[block]!
-    for (let i = start; i < start + blockSize; i++) values[i] = Math.round(matrix[i]! * inverse) + 128
+/** Two levels of 4 bits in a byte, the low ones first. */
+const packed = (levels: Uint8Array): Uint8Array => Uint8Array.from({ length: levels.length / 2 }, (_, at) => levels[2 * at]! | levels[2 * at + 1]! << 4)
+
+/** How much finer or coarser than the largest magnitude asks for a 4-bit scale is tried: in tenths of a level. */
+const tenths = Array.from({ length: 21 }, (_, index) => index - 12)
+
+/**
+ * The 4-bit scale of a block that leaves the least squared error: of several roundings, each with the scale that fits it best,
+ * Σwq / Σq², the one that explains most, (Σwq)² / Σq².
+ */
+function fittedScale (matrix: Float32Array, start: number, size: number): number {
+  let extreme = 0
+  for (let at = start; at < start + size; at++) if (Math.abs(matrix[at]!) > Math.abs(extreme)) extreme = matrix[at]!
+  if (extreme === 0) return 0
+  let [scale, most] = [0, 0]
+  for (const tenth of tenths) {
+    // The extreme value takes the level −8, which has no positive counterpart.
+    const inverse = -(8 + tenth / 10) / extreme
+    let [product, square] = [0, 0]
+    for (let at = start; at < start + size; at++) {
+      const level = Math.max(-8, Math.min(7, Math.round(matrix[at]! * inverse)))
+      product += matrix[at]! * level
+      square += level * level
+    }
+    if (square > 0 && product * product > most * square) [scale, most] = [product / square, product * product / square]
   }
-  return { values, scales }
+  return scale
+}
+
+/** Blocks of integers without offsets. @param matrix [N, K] row-major, K a multiple of the block's size */
+export function quantizeBlocks (matrix: Float32Array, { bits, size }: Pick<Blocks, 'bits' | 'size'>): QuantizedBlocks {
+  const blocks = matrix.length / size
+  const centre = 2 ** (bits - 1)
+  const levels = new Uint8Array(matrix.length)
+  const scales = new Float32Array(blocks)
+  for (let block = 0, start = 0; block < blocks; block++, start += size) {
+    // The scale as stored, in float32, so that values are rounded against what they will be multiplied with.
+    scales[block] = bits === 8 ? peakOf(matrix, start, size) / 127 : fittedScale(matrix, start, size)
+    const inverse = scales[block] === 0 ? 0 : 1 / scales[block]!
+    for (let i = start; i < start + size; i++) levels[i] = Math.max(-centre, Math.min(centre - 1, Math.round(matrix[i]! * inverse))) + centre
+  }
+  return { values: bits === 4 ? packed(levels) : levels, scales, offsets: new Float32Array(blocks) }
+}
+
+/** A file's own groups as blocks. @param fileBits of a level in the file, @param bits of a level here, at least as many */
+export function blocksOfGroups ({ levels, scales, offsets }: Groups, fileBits: number, bits: 4 | 8): QuantizedBlocks {
+  const fileCentre = 2 ** (fileBits - 1)
+  const centred = levels.map(level => level - fileCentre + 2 ** (bits - 1))
+  return { values: bits === 4 ? packed(centred) : centred, scales, offsets: offsets.map((offset, group) => offset + fileCentre * scales[group]!) }
 }
 
 export interface QuantizedRows {

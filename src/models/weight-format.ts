@@ -2,38 +2,79 @@
  * How the matrices of a decoder are held. One format names a kind for each matrix; a kind is an operator and a layout of weights.
  * What each costs in speed and quality is in the README.
  */
-
+import type { DecoderConfig } from './decoder-config.js'
+import { decoderMatrices, embeddingTensor, matrixTensors } from './decoder-matrices.js'
+import { groupSize, type Grouping } from './dequantize.js'
+import type { GgufFile } from './gguf.js'
 import { rotationSize } from './rotation.js'
 
-/** `i8`: 8-bit rows after smoothing, the fastest; `q8`: 8-bit blocks of 64, closer to the file; `f32`: as the file says. */
-export const weightFormats = ['i8', 'q8', 'f32'] as const
+/**
+ * `i8`: 8-bit rows after smoothing and rotation. `q8`: 8-bit blocks of 64. `q4`: 4-bit blocks of 32 after smoothing. `exact`: the
+ * integers and scales of the file. `f32`: float32.
+ */
+export const weightFormats = ['i8', 'q8', 'q4', 'exact', 'f32'] as const
 export type WeightFormat = (typeof weightFormats)[number]
 
-/**
- * `float`: MatMul. `blocks8`: weights and activations in 8 bits with a scale per block of 64 along the input (MatMulNBits, accuracy level 4). `rows8`: 8 bits with a scale per output of the weights and per row of the activations
- * (MatMulIntegerToFloat). `rotated_rows8`: the same after a rotation (rotation.ts).
- * With each of them a row's result has the same bits whatever rows it is computed with.
- */
-export type MatrixKind = 'float' | 'blocks8' | 'rows8' | 'rotated_rows8'
+/** Integers with a scale per block along the input, multiplied with activations rounded to 8 bits in the same blocks (MatMulNBits, accuracy level 4). */
+export interface Blocks {
+  readonly operator: 'blocks'
+  readonly bits: 4 | 8
+  /** Values along the input that share a scale. Rows are computed alike in any batch with 8 bits in 32 and 64 and with 4 bits in 32; not with others. */
+  readonly size: 32 | 64
+  /** `file`: the file's own integers; `rounded`: ours; `smoothed`: ours, with factors moved from the activations to the weights. */
+  readonly values: 'file' | 'rounded' | 'smoothed'
+  /** Each block also has an offset, which multiplies the sum of its activations in float32. */
+  readonly offsets: boolean
+}
 
-/** Values along the input that share a scale in `blocks8`. Rows are computed alike in any batch with 64, not with 128. */
-export const blockSize = 64
+/** 8-bit integers with a scale per output, multiplied with whole rows of activations rounded to 8 bits (MatMulIntegerToFloat). Smoothed; `rotated` says after a rotation, too. */
+export interface Rows { readonly operator: 'rows', readonly rotated: boolean }
+
+/** With each kind a row's result has the same bits whatever rows it is computed with. */
+export type MatrixKind = { readonly operator: 'float' } | Blocks | Rows
+
+/** How a model's matrices are held. */
+export interface WeightLayout {
+  /** By name in the decoder graph. */
+  readonly matrices: ReadonlyMap<string, MatrixKind>
+  /** `groups`: the file's own integers, each group of 32 with a scale; they are what the file says, bit for bit. `float`: where the file has others. */
+  readonly embedding: 'groups' | 'float'
+}
+
+const float = { operator: 'float' } as const
 
 /** What a down projection multiplies has a few large values in each row, other ones every time: 8 bits hold a row only after a rotation. */
 const unevenRows = /\.down$/
 
-/** Whether a kind rounds whole rows of activations: what smoothing is for. */
-export const roundsRows = (kind: MatrixKind): kind is 'rows8' | 'rotated_rows8' => kind === 'rows8' || kind === 'rotated_rows8'
+/** The file's own blocks; float32 for a matrix with a tensor of another encoding. Tensors of fewer and of more bits share 8. */
+function exactKind (groupings: ReadonlyArray<Grouping | undefined>): MatrixKind {
+  if (!groupings.every(grouping => grouping !== undefined)) return float
+  return { operator: 'blocks', bits: groupings.every(({ bits }) => bits === 4) ? 4 : 8, size: groupSize, values: 'file', offsets: groupings.some(({ centred }) => !centred) }
+}
+
+/** The layout of a model in a format. @param tensors of a file that `decoderConfigFromGguf` accepts */
+export function weightLayout (config: DecoderConfig, format: WeightFormat, tensors: GgufFile['tensors']): WeightLayout {
+  const groupingOf = (tensor: string): Grouping | undefined => tensors.get(tensor)!.encoding.grouping
+  const kindOf = (name: string): MatrixKind => {
+    switch (format) {
+      case 'i8': return { operator: 'rows', rotated: unevenRows.test(name) }
+      case 'q8': return { operator: 'blocks', bits: 8, size: 64, values: 'rounded', offsets: false }
+      case 'q4': return { operator: 'blocks', bits: 4, size: 32, values: 'smoothed', offsets: false }
+      case 'exact': return exactKind(matrixTensors(config, name).map(groupingOf))
+      case 'f32': return float
+    }
+  }
+  return {
+    matrices: new Map([...decoderMatrices(config).keys()].map(name => [name, kindOf(name)])),
+    embedding: groupingOf(embeddingTensor)?.centred === true ? 'groups' : 'float'
+  }
+}
+
+/** Whether factors are moved from the activations to the weights of a kind. */
+export const isSmoothed = (kind: MatrixKind): boolean => kind.operator === 'rows' || (kind.operator === 'blocks' && kind.values === 'smoothed')
 
 /** Values along the input that a kind handles together: their number must be a multiple of it. */
 export function granularity (kind: MatrixKind): number {
-  if (kind === 'rotated_rows8') return rotationSize
-  return kind === 'blocks8' ? blockSize : 1
-}
-
-/** The kind of a matrix, by its name in the decoder graph. */
-export function matrixKind (format: WeightFormat, name: string): MatrixKind {
-  if (format === 'f32') return 'float'
-  if (format === 'q8') return 'blocks8'
-  return unevenRows.test(name) ? 'rotated_rows8' : 'rows8'
+  if (kind.operator === 'blocks') return kind.size
+  return kind.operator === 'rows' && kind.rotated ? rotationSize : 1
 }

@@ -1,6 +1,6 @@
 /** Writes a small random Llama-family GGUF file: the fixture of everything that needs a model but not a good one. */
 import { writeFileSync } from 'node:fs'
-import { ggufHeader, tensorPadding, type Metadata, type TensorShape } from '../../scripts/gguf-writer.js'
+import { ggufEncodings, ggufHeader, tensorBytes, tensorPadding, type Metadata, type TensorShape } from '../../scripts/gguf-writer.js'
 
 export interface TinyOptions {
   readonly layers?: number
@@ -14,7 +14,14 @@ export interface TinyOptions {
   readonly metadata?: Readonly<Record<string, Metadata>>
   /** Tensors left out, by name. */
   readonly without?: readonly string[]
+  /** How a matrix is encoded; norms are always F32, and so is all of it unless told otherwise. */
+  readonly encode?: (name: string) => TinyEncoding
 }
+
+export type TinyEncoding = TensorShape['encoding']
+
+/** The half-precision numbers that begin a block of 32: a scale, and a minimum of Q4_1. Values are in ±0.3. */
+const blockBegins = { Q4_0: [0x28CD], Q4_1: [0x291F, 0xB4CD], Q8_0: [0x18D5] } as const
 
 const chatTemplate = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
 
@@ -40,8 +47,20 @@ function noise (seed: number): () => number {
   }
 }
 
+/** Random values in a tensor's encoding. */
+function tensorData (tensor: TensorShape, random: () => number): Buffer {
+  const { name, encoding } = tensor
+  if (encoding === 'F32') {
+    const values = Float32Array.from({ length: tensorBytes(tensor) / 4 }, () => name.includes('norm') ? 1 + 0.2 * random() : 0.6 * random())
+    return Buffer.from(values.buffer)
+  }
+  const data = Buffer.from(Uint8Array.from({ length: tensorBytes(tensor) }, () => Math.floor((random() + 0.5) * 256)))
+  for (let at = 0; at < data.length; at += ggufEncodings[encoding].blockBytes) for (const [index, bits] of blockBegins[encoding].entries()) data.writeUInt16LE(bits, at + 2 * index)
+  return data
+}
+
 /** The file's bytes: 2 layers, hidden 64, 4 query and 2 kv heads of 16, feed-forward 128, context 512 unless told otherwise. */
-export function tinyGguf ({ layers = 2, hiddenSize = 64, queryHeads = 4, kvHeads = 2, feedForwardSize = 128, contextLength = 512, seed = 1, metadata = {}, without = [] }: TinyOptions = {}): Buffer {
+export function tinyGguf ({ layers = 2, hiddenSize = 64, queryHeads = 4, kvHeads = 2, feedForwardSize = 128, contextLength = 512, seed = 1, metadata = {}, without = [], encode = () => 'F32' }: TinyOptions = {}): Buffer {
   const headSize = hiddenSize / queryHeads
   const entries: Record<string, Metadata> = {
     'general.architecture': 'llama',
@@ -77,12 +96,9 @@ export function tinyGguf ({ layers = 2, hiddenSize = 64, queryHeads = 4, kvHeads
       ffn_down: [hiddenSize, feedForwardSize]
     }).map(([name, shape]) => [`blk.${layer}.${name}.weight`, shape])))
   }
-  const tensors = Object.entries(shapes).filter(([name]) => !without.includes(name)).map(([name, shape]): TensorShape => ({ name, shape, encoding: 'F32' }))
+  const tensors = Object.entries(shapes).filter(([name]) => !without.includes(name)).map(([name, shape]): TensorShape => ({ name, shape, encoding: name.includes('norm') ? 'F32' : encode(name) }))
   const random = noise(seed)
-  return Buffer.concat([ggufHeader(entries, tensors), ...tensors.flatMap(tensor => {
-    const values = Float32Array.from({ length: tensor.shape.reduce((a, b) => a * b, 1) }, () => tensor.name.includes('norm') ? 1 + 0.2 * random() : 0.6 * random())
-    return [Buffer.from(values.buffer), tensorPadding(tensor)]
-  })])
+  return Buffer.concat([ggufHeader(entries, tensors), ...tensors.flatMap(tensor => [tensorData(tensor, random), tensorPadding(tensor)])])
 }
 
 /** Writes the file. */

@@ -6,11 +6,15 @@ import { after, before, describe, test } from 'node:test'
 import { Engine, type EngineOptions } from '../../src/engine/engine.js'
 import type { ComputeLedger, Output, Sequence, SequenceOptions } from '../../src/engine/sequence.js'
 import { loadModel, type LoadedModel } from '../../src/models/model.js'
+import { weightFormats } from '../../src/models/weight-format.js'
 import { tinyVocabulary, writeTinyGguf } from '../helpers/tiny-gguf.js'
 
 const directory = mkdtempSync(join(tmpdir(), 'fairlead-engine-'))
 const path = join(directory, 'tiny.gguf')
 writeTinyGguf(path)
+/** With the encodings of ordinary files, so that `exact` has blocks to keep and the embedding is looked up in integers. */
+const encodedPath = join(directory, 'encoded.gguf')
+writeTinyGguf(encodedPath, { encode: name => name.startsWith('token_embd') ? 'Q8_0' : name.includes('attn_output') ? 'Q4_0' : 'Q4_1' })
 after(() => { rmSync(directory, { recursive: true }) })
 
 const options: EngineOptions = { contextLength: 512, maxSequences: 64, kvCacheBytes: 2 ** 28, prefixCacheBytes: 2 ** 22, prefillTokensPerStep: 64, maxQueued: 4 }
@@ -44,12 +48,12 @@ async function trace (engine: Engine, prompt: readonly number[], count: number, 
   return rows
 }
 
-for (const format of ['f32', 'q8', 'i8'] as const) {
+for (const format of weightFormats) {
   describe(`an engine on a tiny model, ${format}`, () => {
     let model: LoadedModel
     let engine: Engine
     before(async () => {
-      model = await loadModel({ model: path, format, threads: 2, cacheDir: directory, contextLength: 0 })
+      model = await loadModel({ model: encodedPath, format, threads: 2, cacheDir: directory, contextLength: 0 })
       engine = new Engine(model, options)
     })
     after(async () => {

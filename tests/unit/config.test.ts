@@ -3,7 +3,8 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { environmentName, flagName, loadConfig, settingNames } from '../../src/config.js'
+import { environmentName, flagName, loadConfig, settingNames, settings } from '../../src/config.js'
+import { weightFormats } from '../../src/models/weight-format.js'
 
 test('a flag wins over the environment, the environment over the default', () => {
   const environment = { FAIRLEAD_PORT: '9000', FAIRLEAD_MAX_SEQUENCES: '12' }
@@ -16,7 +17,7 @@ test('a flag wins over the environment, the environment over the default', () =>
 
 test('a setting out of range is refused with its name, rule and value', () => {
   assert.throws(() => loadConfig({ port: '70000' }, {}), /--port must be an integer from 0 to 65535; got "70000"/)
-  assert.throws(() => loadConfig({}, { FAIRLEAD_FORMAT: 'q3' }), /FAIRLEAD_FORMAT must be one of i8, q8, f32; got "q3"/)
+  assert.throws(() => loadConfig({}, { FAIRLEAD_FORMAT: 'q3' }), /FAIRLEAD_FORMAT must be one of i8, q8, q4, exact, f32; got "q3"/)
   assert.throws(() => loadConfig({}, { FAIRLEAD_PORT: '' }), /FAIRLEAD_PORT must be an integer/)
 })
 
@@ -51,7 +52,7 @@ const refused: ReadonlyArray<readonly [string, RegExp]> = [
   ['prot: 1', /prot is not a setting; did you mean port\?/],
   ['maxSequences: 1', /maxSequences is not a setting; did you mean max-sequences\?/],
   ['config: other', /config is not a setting/],
-  ['format: q3', /format must be one of i8, q8, f32; got "q3"/],
+  ['format: q3', /format must be one of i8, q8, q4, exact, f32; got "q3"/],
   ['host: 5', /host must be a text; got 5/],
   ['cors-origins: a', /cors-origins must be a list of texts; got "a"/],
   ['- 1', /must hold settings by name/],
@@ -65,4 +66,8 @@ test('lists are given by commas', () => {
   assert.deepEqual(loadConfig({ corsOrigins: 'https://a, https://b' }, {}).corsOrigins, ['https://a', 'https://b'])
   assert.deepEqual(loadConfig({}, { FAIRLEAD_API_KEYS: '' }).apiKeys, [])
   assert.throws(() => loadConfig({ corsOrigins: 'a,,b' }, {}), /--cors-origins must be a list of texts/)
+})
+
+test('the weight formats that can be asked for are those that there are', () => {
+  assert.deepEqual(settings.format.choices, weightFormats)
 })

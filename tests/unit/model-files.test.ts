@@ -9,7 +9,6 @@ import { chatTemplateFromGguf, encodeChat } from '../../src/models/chat-template
 import { IncrementalDetokenizer } from '../../src/models/detokenizer.js'
 import { openGguf } from '../../src/models/gguf.js'
 import { loadModel } from '../../src/models/model.js'
-import { quantizeBlocks } from '../../src/models/quantize.js'
 import { tokenizerFromGguf, type Tokenizer } from '../../src/models/tokenizer.js'
 import { tinyGguf, tinyVocabulary, writeTinyGguf, type TinyOptions } from '../helpers/tiny-gguf.js'
 
@@ -129,16 +128,6 @@ test('an unfinished character is held back, and forks hold it apart', async () =
   const other = one.fork()
   assert.equal(one.push(rest[0]!), 'é')
   assert.equal(other.flush(), '\uFFFD')
-})
-
-test('quantised values are within half a step of the block’s largest', () => {
-  const matrix = Float32Array.from({ length: 128 }, (_, index) => Math.sin(index) * (index < 64 ? 1 : 100))
-  const { values, scales } = quantizeBlocks(matrix)
-  for (const [index, value] of matrix.entries()) {
-    const scale = scales[index >> 6]!
-    assert.ok(Math.abs((values[index]! - 128) * scale - value) <= scale / 2 + 1e-6)
-  }
-  assert.deepEqual([...quantizeBlocks(new Float32Array(64)).values], new Array(64).fill(128))
 })
 
 test('a format that cannot hold a model says which can, before anything is converted', async () => {
