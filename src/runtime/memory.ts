@@ -1,4 +1,4 @@
-/** Native memory by address: copying, and giving pages back to the system. What lies there, and that it is there, is the caller's to know. */
+/** Native memory by address: copying, and giving it back to the system. What lies there, and that it is there, is the caller's to know. */
 import koffi from 'koffi'
 
 /** The C library, by platform; elsewhere the process has it loaded. */
@@ -13,6 +13,7 @@ const granularity = 65536n
 interface Functions {
   readonly memmove: (target: bigint, source: bigint, bytes: number) => unknown
   readonly madvise: ((address: bigint, bytes: bigint, advice: number) => number) | null
+  readonly trim: { async: (pad: number, done: (error: Error | null) => void) => void } | null
 }
 
 let loaded: Functions | undefined
@@ -23,7 +24,8 @@ function functions (): Functions {
   const library = koffi.load(libraries[process.platform] ?? null)
   loaded = {
     memmove: library.func('void *memmove(uintptr_t target, uintptr_t source, size_t bytes)'),
-    madvise: process.platform in advice ? library.func('int madvise(uintptr_t address, size_t bytes, int advice)') : null
+    madvise: process.platform in advice ? library.func('int madvise(uintptr_t address, size_t bytes, int advice)') : null,
+    trim: process.platform === 'linux' ? library.func('int malloc_trim(size_t pad)') : null
   }
   return loaded
 }
@@ -39,4 +41,13 @@ export function discardPages (address: bigint, bytes: number): void {
   const first = (address + granularity - 1n) / granularity * granularity
   const end = (address + BigInt(bytes)) / granularity * granularity
   if (end > first) functions().madvise?.(first, end - first, advice[process.platform]!)
+}
+
+/**
+ * Gives memory that was freed back to the system, off the event loop. On Linux, whose C library keeps what was used to compile sessions: about as
+ * much as a model's weights.
+ */
+export async function returnFreedMemory (): Promise<void> {
+  const { trim } = functions()
+  if (trim) await new Promise<void>((resolve, reject) => { trim.async(0, error => { if (error) reject(error); else resolve() }) })
 }

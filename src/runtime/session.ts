@@ -4,6 +4,7 @@
  */
 import koffi from 'koffi'
 import { check, created, createdAsync, loadOnnxRuntime, type OnnxRuntime, type Pointer } from './library.js'
+import { returnFreedMemory } from './memory.js'
 import type { Tensor } from './tensor.js'
 
 /** Weights outside the graph, by initializer name, held once for every session that uses them. */
@@ -113,7 +114,10 @@ export class Session {
   /** Compiles a graph, off the event loop. @throws Error with ONNX Runtime's message */
   static async create (model: Uint8Array, options: SessionOptions): Promise<Session> {
     const runtime = loadOnnxRuntime()
-    return new Session(runtime, await create(runtime, model, options))
+    const session = new Session(runtime, await create(runtime, model, options))
+    // Its kernels' copies of shared weights were dropped for those of an earlier session.
+    if (options.weights) await returnFreedMemory()
+    return session
   }
 
   /**
