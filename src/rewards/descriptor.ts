@@ -1,114 +1,82 @@
 /**
- * What a reward family is on disk: one JSON file per family, its schema, and the reading of it. Knows files, not how a
- * reward is computed (`head.ts`, `rules.ts`) or asked for (`resolve.ts`).
+ * What a reward family is on disk: one JSON file per family, one format for all kinds, and the reading of it. Knows files and which kind
+ * reads which fields, not how a score is computed or asked for (`resolve.ts`).
  */
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
 import { join } from 'node:path'
-import { Type, type Static, type TSchema } from 'typebox'
+import { Type, type TObject, type TProperties } from 'typebox'
 import { Value } from 'typebox/value'
 import { RequestError } from '../errors.js'
-import { compilePattern } from './rules.js'
+import { closed, naming } from './descriptor-parts.js'
+import { headFields, headSource, type Head } from './head.js'
+import type { RewardSource } from './kind.js'
+import { ruleFields, rules, ruleSource, type RuleDescriptor, type RuleName } from './rules/rules.js'
 import type { RewardMember } from './scorer.js'
 
-const closed = { additionalProperties: false } as const
-const fraction = Type.Number({ minimum: 0, maximum: 1 })
-
-/** Mean and standard deviation of a member's raw score over a fixed pool of the policy's own answers. */
-const normalizationSchema = Type.Object({ mean: Type.Number(), std: Type.Number({ exclusiveMinimum: 0 }), pool: Type.String() }, closed)
-const memberSchema = Type.Object({ normalization: normalizationSchema }, closed)
-const bothMembersSchema = Type.Object({ outcome: memberSchema, prefix: memberSchema }, closed)
-
-/** Held-out figures of a head; the card is printed from them. */
-const metricsSchema = Type.Object({
-  /** `pair_accuracy`: share of pairs whose chosen answer scores higher, ties ½. `accuracy`: share of labels whose side of 0 is right. */
-  measure: Type.Union([Type.Literal('pair_accuracy'), Type.Literal('accuracy')]),
-  /** What the figures were measured on. */
-  split: Type.String(),
-  examples: Type.Integer({ minimum: 1 }),
-  /** Prompts (or texts, where all share a prompt): the unit of the standard errors. */
-  clusters: Type.Integer({ minimum: 1 }),
-  /** One entry per share of the answer read, ascending; the last is the whole answer. `auc` for labels only. */
-  byPrefix: Type.Array(Type.Object({ fraction, accuracy: fraction, standardError: Type.Number({ minimum: 0 }), auc: Type.Optional(fraction) }, closed), { minItems: 1 }),
-  /** Expected calibration error of σ(score), of whole answers, ten equal-width bins. */
-  calibrationError: fraction,
-  /** Whole-answer accuracy of rewards that know nothing, or no hidden states. */
-  controls: Type.Object({ lengthOnly: fraction, randomHead: fraction, randomHeadStd: Type.Number({ minimum: 0 }), tfidf: fraction }, closed)
-}, closed)
-
-const base = {
-  /** What requests call it. */
-  name: Type.String({ pattern: '^[a-z][a-z0-9_-]{0,63}$' }),
-  description: Type.String({ minLength: 1, maxLength: 1000 })
-}
-
-const headSchema = Type.Object({
-  ...base,
-  kind: Type.Literal('head'),
-  members: Type.Object({ outcome: Type.Optional(memberSchema), prefix: Type.Optional(memberSchema) }, { ...closed, minProperties: 1 }),
-  /** Model whose hidden states the head reads. */
-  policy: Type.Object({ id: Type.String(), weightsSha256: Type.String({ pattern: '^[0-9a-f]{64}$' }), format: Type.String() }, closed),
-  /** Index into transformers' `hidden_states`: 0 is the embedding. */
-  layer: Type.Integer({ minimum: 0 }),
-  /** `mean`: running mean over the answer's tokens. `last`: the last token, which for a whole answer is the end token. */
-  pooling: Type.Union([Type.Literal('mean'), Type.Literal('last')]),
-  /** Raw score = weights · state + bias, length D; standardisation of the features is folded in. */
-  weights: Type.Array(Type.Number(), { minItems: 1 }),
-  bias: Type.Number(),
-  fit: Type.Optional(Type.Object({
-    objective: Type.Union([Type.Literal('bradley_terry'), Type.Literal('logistic')]),
-    data: Type.String(),
-    licence: Type.String(),
-    examples: Type.Integer({ minimum: 1 }),
-    /** λ of (λ/2)‖w‖², on standardised features. */
-    regularization: Type.Number({ minimum: 0 }),
-    /** Answers were cut to this many tokens. */
-    maxAnswerTokens: Type.Integer({ minimum: 1 }),
-    cutAnswers: Type.Integer({ minimum: 0 })
-  }, closed)),
-  metrics: Type.Optional(metricsSchema)
-}, closed)
-
-const lengthSchema = Type.Object({ ...base, kind: Type.Literal('rule'), rule: Type.Literal('length'), members: bothMembersSchema }, closed)
-
-const regexSchema = Type.Object({
-  ...base,
-  kind: Type.Literal('rule'),
-  rule: Type.Literal('regex'),
-  pattern: Type.String({ minLength: 1, maxLength: 1000 }),
-  /** Any of i (case), m (lines), s (dot matches newlines), u (code points). */
-  flags: Type.Optional(Type.String({ pattern: '^(?!.*(.).*\\1)[imsu]*$' })),
-  /** Default: mean 0.5 and standard deviation 0.5, so that a match is +1 and no match −1. */
-  members: Type.Optional(bothMembersSchema)
-}, closed)
-
-export type Normalization = Static<typeof normalizationSchema>
-export type HeadMetrics = Static<typeof metricsSchema>
-export type HeadDescriptor = Static<typeof headSchema>
-export type LengthDescriptor = Static<typeof lengthSchema>
-export type RegexDescriptor = Static<typeof regexSchema>
-export type RewardDescriptor = HeadDescriptor | LengthDescriptor | RegexDescriptor
+/** What a family is called and means. */
+export interface Naming { readonly name: string, readonly description: string }
+export type HeadDescriptor = Naming & Head
+export type RewardDescriptor = Naming & (Head | RuleDescriptor)
 
 /** A reward family as the server holds it. */
-export interface RewardFamily {
-  readonly name: string
-  readonly description: string
+export interface RewardFamily extends Naming {
   readonly members: readonly RewardMember[]
   /** First 12 hex digits of the sha256 of the file: changes whenever the reward does. */
   readonly version: string
   readonly file: string
   readonly descriptor: RewardDescriptor
+  readonly source: RewardSource
 }
 
-/** The schema for what the file says it is, so that an error names the field and not every alternative. */
-function schemaFor (value: unknown, file: string): TSchema {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw broken(file, 'must hold one JSON object')
-  const { kind, rule } = value as Record<string, unknown>
-  if (kind === 'head') return headSchema
-  if (kind !== 'rule') throw broken(file, `kind must be "head" or "rule"; got ${JSON.stringify(kind)}`)
-  if (rule === 'length') return lengthSchema
-  if (rule === 'regex') return regexSchema
-  throw broken(file, `rule must be "length" or "regex"; got ${JSON.stringify(rule)}`)
+/** A violation, in words that follow the file's name. */
+class Violation extends Error {}
+
+const oneOf = (names: readonly string[]): string => names.map(name => `"${name}"`).join(', ')
+
+/** Fields for what the descriptor says it is, so that an error names the field and not every alternative. */
+function fieldsFor (value: Readonly<Record<string, unknown>>): TProperties {
+  const { kind, rule } = value
+  switch (kind) {
+    case 'head': return headFields
+    case 'rule':
+      if (typeof rule !== 'string' || !Object.hasOwn(rules, rule)) throw new Violation(`rule must be one of ${oneOf(Object.keys(rules))}; got ${JSON.stringify(rule)}`)
+      return ruleFields(rule as RuleName)
+    default: throw new Violation(`kind must be one of "head", "rule"; got ${JSON.stringify(kind)}`)
+  }
+}
+
+/** Checks a descriptor's own fields. @throws Violation naming field, rule and, where it is short, value */
+function checkShape (schema: TObject, value: unknown): void {
+  if (Value.Check(schema, value)) return
+  const errors = Value.Errors(schema, value)
+  const extra = errors.find(error => error.keyword === 'additionalProperties')
+  if (extra?.keyword === 'additionalProperties') throw new Violation(`unknown field ${extra.params.additionalProperties.join(', ')}${extra.instancePath === '' ? '' : ` in ${extra.instancePath}`}`)
+  const error = errors[0]!
+  const found = error.instancePath === '' ? undefined : Value.Pointer.Get(value, error.instancePath)
+  const shown = found === undefined ? '' : `; got ${JSON.stringify(found).slice(0, 80)}`
+  throw new Violation(`${error.instancePath === '' ? 'the object' : error.instancePath} ${error.message}${shown}`)
+}
+
+function objectOf (value: unknown): Readonly<Record<string, unknown>> {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Violation('must hold one JSON object')
+  return value as Readonly<Record<string, unknown>>
+}
+
+/** A checked descriptor as a source of scores. */
+function sourceOf (descriptor: Head | RuleDescriptor): RewardSource {
+  switch (descriptor.kind) {
+    case 'head': return headSource(descriptor)
+    case 'rule': return ruleSource(descriptor)
+  }
+}
+
+function parseJson (text: string): unknown {
+  try {
+    return JSON.parse(text)
+  } catch (error) {
+    throw new Violation(`is not JSON: ${(error as Error).message}`, { cause: error })
+  }
 }
 
 function broken (file: string, problem: string, cause?: unknown): RequestError {
@@ -117,19 +85,7 @@ function broken (file: string, problem: string, cause?: unknown): RequestError {
 
 /** @throws RequestError for a name that a descriptor could not have */
 export function checkRewardName (name: string): void {
-  if (!Value.Check(base.name, name)) throw new RequestError('invalid_request', `name must be lower-case letters, digits, _ and -, a letter first, 64 at most; got ${JSON.stringify(name)}`, { param: 'name' })
-}
-
-/** The first violation in words: field, rule, and the value where it is short. */
-function violation (schema: TSchema, value: unknown): string {
-  const errors = Value.Errors(schema, value)
-  const extra = errors.find(error => error.keyword === 'additionalProperties')
-  if (extra?.keyword === 'additionalProperties') return `unknown field ${extra.params.additionalProperties.join(', ')}${extra.instancePath === '' ? '' : ` in ${extra.instancePath}`}`
-  const error = errors[0]
-  if (!error) return 'does not match the schema'
-  const found = error.instancePath === '' ? undefined : Value.Pointer.Get(value, error.instancePath)
-  const shown = found === undefined ? '' : `; got ${JSON.stringify(found).slice(0, 80)}`
-  return `${error.instancePath === '' ? 'the object' : error.instancePath} ${error.message}${shown}`
+  if (!Value.Check(naming.name, name)) throw new RequestError('invalid_request', `name must be lower-case letters, digits, _ and -, a letter first, 64 at most; got ${JSON.stringify(name)}`, { param: 'name' })
 }
 
 /**
@@ -139,19 +95,17 @@ function violation (schema: TSchema, value: unknown): string {
  * @throws RequestError naming file, field, rule and value
  */
 export function parseRewardFamily (text: string, file: string): RewardFamily {
-  let value: unknown
   try {
-    value = JSON.parse(text)
+    const fields = objectOf(parseJson(text))
+    checkShape(Type.Object({ ...naming, ...fieldsFor(fields) }, closed), fields)
+    const descriptor = fields as unknown as RewardDescriptor
+    const source = sourceOf(descriptor)
+    const version = createHash('sha256').update(text).digest('hex').slice(0, 12)
+    return Object.freeze({ name: descriptor.name, description: descriptor.description, members: source.members, version, file, descriptor, source })
   } catch (error) {
-    throw broken(file, `is not JSON: ${(error as Error).message}`, error)
+    if (error instanceof Violation || error instanceof RequestError) throw broken(file, error.message, error)
+    throw error
   }
-  const schema = schemaFor(value, file)
-  if (!Value.Check(schema, value)) throw broken(file, violation(schema, value))
-  const descriptor = value as RewardDescriptor
-  if (descriptor.kind === 'rule' && descriptor.rule === 'regex') compilePattern(descriptor)
-  const members = (descriptor.kind === 'rule' ? ['outcome', 'prefix'] : Object.keys(descriptor.members)) as RewardMember[]
-  const version = createHash('sha256').update(text).digest('hex').slice(0, 12)
-  return Object.freeze({ name: descriptor.name, description: descriptor.description, members, version, file, descriptor })
 }
 
 /**

@@ -2,7 +2,7 @@
  * A head's held-out figures and the controls beside them: what accuracy is worth more than length, chance or words give.
  * Knows samples and scores, not how states are made.
  */
-import type { HeadMetrics } from './descriptor.js'
+import type { RewardMetrics } from './descriptor-parts.js'
 import type { SampleSet } from './examples.js'
 import { fractions, type PrefixStates } from './features.js'
 import { columnScale, denseRows, fitLogistic, unscale } from './fit.js'
@@ -32,7 +32,7 @@ function accuracy (set: SampleSet, scoreOf: (answer: number) => number): number 
  * Accuracy by share of the answer read, calibration, and controls fitted on the training set.
  * @param split what the test set is, for the card
  */
-export function evaluateHead (head: { readonly weights: ArrayLike<number>, readonly bias: number }, train: StateSet, test: StateSet, split: string): HeadMetrics {
+export function evaluateHead (head: { readonly weights: ArrayLike<number>, readonly bias: number }, train: StateSet, test: StateSet, split: string): RewardMetrics {
   const labels = test.samples.map(sample => sample.label)
   const clusters = test.samples.map(sample => sample.group)
   const paired = test.samples.some(sample => sample.against !== null)

@@ -3,11 +3,30 @@
  * forward pass; an end-token head costs one token per whole answer. Knows one head and its member; sums and names are
  * `resolve.ts`.
  */
-import type { HeadDescriptor } from './descriptor.js'
+import { Type, type Static, type TObject } from 'typebox'
+import { closed, fitSchema, membersSchema, metricsSchema, type Members } from './descriptor-parts.js'
+import type { OpenContext, RewardLedger, RewardSource } from './kind.js'
+import type { PolicyInfo } from './policy.js'
 import type { Answer, RewardMember } from './scorer.js'
 
-/** Counts tokens that were run only to score. */
-export interface RewardLedger { rewardTokens: number }
+/** Fields of a head's descriptor beside the family's. */
+export const headFields = {
+  kind: Type.Literal('head'),
+  members: membersSchema,
+  /** Model whose hidden states the head reads. */
+  policy: Type.Object({ id: Type.String(), weightsSha256: Type.String({ pattern: '^[0-9a-f]{64}$' }), format: Type.String() }, closed),
+  /** Index into transformers' `hidden_states`: 0 is the embedding. */
+  layer: Type.Integer({ minimum: 0 }),
+  /** `mean`: running mean over the answer's tokens. `last`: the last token, which for a whole answer is the end token. */
+  pooling: Type.Union([Type.Literal('mean'), Type.Literal('last')]),
+  /** Raw score = weights · state + bias, length D; standardisation of the features is folded in. */
+  weights: Type.Array(Type.Number(), { minItems: 1 }),
+  bias: Type.Number(),
+  fit: Type.Optional(fitSchema),
+  metrics: Type.Optional(metricsSchema)
+}
+
+export type Head = Static<TObject<typeof headFields>>
 
 /** weights · state + bias, in float64. */
 export function linearScore (weights: ArrayLike<number>, bias: number, state: Float32Array): number {
@@ -20,7 +39,7 @@ export function linearScore (weights: ArrayLike<number>, bias: number, state: Fl
  * The state after the end token, as end-token heads are fitted on it: read at a raw token such a head is worthless.
  * Runs one token on a fork, so the answer's own sequence stays as it is.
  */
-async function scoreAtEndToken (weights: Float64Array, { layer, bias }: HeadDescriptor, answer: Answer, endToken: number, ledger: RewardLedger): Promise<number> {
+async function scoreAtEndToken (weights: Float64Array, { layer, bias }: Head, answer: Answer, endToken: number, ledger: RewardLedger): Promise<number> {
   const fork = answer.sequence.fork()
   try {
     fork.append(endToken)
@@ -40,15 +59,46 @@ async function scoreAtEndToken (weights: Float64Array, { layer, bias }: HeadDesc
  * An answer of zero tokens has no state of its own: its score is the member's reference mean, standardised 0.
  * @param member which of the descriptor's members is used; it must have it
  */
-export function headScorer (descriptor: HeadDescriptor, member: RewardMember, endToken: number, ledger: RewardLedger): (answers: readonly Answer[]) => Promise<number[]> {
-  const { layer, pooling, bias } = descriptor
-  const weights = Float64Array.from(descriptor.weights)
-  const emptyScore = descriptor.members[member]!.normalization.mean
-  function scoreOne (answer: Answer): number | Promise<number> {
+export function headScorer (head: Head, member: RewardMember, endToken: number, ledger: RewardLedger): (answer: Answer) => number | Promise<number> {
+  const { layer, pooling, bias } = head
+  const weights = Float64Array.from(head.weights)
+  const emptyScore = head.members[member]!.normalization.mean
+  return answer => {
     if (answer.tokens.length === 0) return emptyScore
     if (pooling === 'mean') return linearScore(weights, bias, answer.output.pooled(layer))
     if (member === 'prefix' && !answer.final) return linearScore(weights, bias, answer.output.hidden(layer))
-    return scoreAtEndToken(weights, descriptor, answer, endToken, ledger)
+    return scoreAtEndToken(weights, head, answer, endToken, ledger)
   }
-  return answers => Promise.all(answers.map(scoreOne))
+}
+
+/** A head's layer and width must be the policy's. */
+function misfit ({ weights, layer, policy: fitted }: Head, policy: PolicyInfo): string | null {
+  const width = weights.length
+  if (width !== policy.hiddenSize) return `was fitted on ${fitted.id} with hidden states of width ${width}; the model ${policy.id} has width ${policy.hiddenSize}`
+  if (layer > policy.layers) return `reads layer ${layer} of ${fitted.id}; the model ${policy.id} has layers 0 to ${policy.layers}`
+  return null
+}
+
+/** Other weights give other states; another format of the same weights gives nearly the same. */
+function warnOfOtherWeights ({ policy: fitted }: Head, { name, policy, warn }: OpenContext): void {
+  if (fitted.weightsSha256 === policy.weightsSha256) return
+  warn('reward_policy_mismatch', `reward "${name}" was fitted on other weights (${fitted.id}, sha256 ${fitted.weightsSha256.slice(0, 12)}) than ${policy.id} has (${policy.weightsSha256.slice(0, 12)})`)
+}
+
+/** A head as a source of scores. */
+export function headSource (head: Head): RewardSource {
+  return {
+    members: Object.keys(head.members satisfies Members) as RewardMember[],
+    misfit: policy => misfit(head, policy),
+    open (member, context) {
+      warnOfOtherWeights(head, context)
+      const scoreOne = headScorer(head, member, context.policy.endTokens[0]!, context.ledger)
+      return {
+        normalization: head.members[member]!.normalization,
+        layers: [head.layer],
+        forks: head.pooling === 'last',
+        score: (_prompt, answers) => Promise.all(answers.map(async answer => ({ raw: await scoreOne(answer) })))
+      }
+    }
+  }
 }

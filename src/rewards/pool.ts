@@ -5,7 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packageRoot } from '../package-root.js'
-import type { Normalization } from './descriptor.js'
+import type { Normalization } from './descriptor-parts.js'
 import type { FeatureItem } from './features.js'
 import { meanAndStd } from './metrics.js'
 import type { PolicyInfo, ReadablePolicy } from './policy.js'

@@ -1,14 +1,14 @@
 /**
  * From the rewards a request names to one scorer: looks families up, picks members, standardises and sums. The last gate
- * for what a reward may be used for.
+ * for what a reward may be used for. Knows no kind of reward.
  */
 import type { Warning } from '../decoding/runtime.js'
 import { RequestError } from '../errors.js'
-import type { Normalization, RewardFamily } from './descriptor.js'
-import { headScorer, type RewardLedger } from './head.js'
+import type { RewardFamily } from './descriptor.js'
+import type { MemberScorer, RawScore, RewardLedger } from './kind.js'
 import type { PolicyInfo } from './policy.js'
-import { ruleNormalization, ruleScorer } from './rules.js'
 import type { Answer, MemberScore, Prompt, RewardMember, Score, Scorer } from './scorer.js'
+import { standardize } from './standardize.js'
 
 export interface ScorerRequest {
   /** What to sum, at least one, no name twice. */
@@ -23,8 +23,9 @@ export interface ScorerRequest {
 
 export interface ResolvedScorer {
   readonly scorer: Scorer
+  /** What the caller should know: at first about the choice of rewards, later also about what happened while they scored. */
   readonly warnings: readonly Warning[]
-  /** Counts, while the scorer works, tokens run only to score (end-token heads; 0 for mean-pooled heads and rules). */
+  /** Counts, while the scorer works, tokens run only to score (end-token heads; 0 for mean-pooled heads, rules and remote scorers). */
   readonly ledger: Readonly<RewardLedger>
   /** True where scoring forks each answer for one token (end-token heads): it may then hold twice the sequences. */
   readonly forks: boolean
@@ -35,42 +36,51 @@ interface Term {
   readonly weight: number
   readonly member: RewardMember
   readonly version: string
-  readonly normalization: Normalization
-  readonly layers: readonly number[]
-  readonly forks: boolean
-  readonly rawScores: (answers: readonly Answer[]) => number[] | Promise<number[]>
+  readonly scorer: MemberScorer
 }
 
-/** Why a family cannot score this policy's answers, or null if it can: a head's layer and width must be the policy's. */
-export function misfit ({ name, descriptor }: RewardFamily, policy: PolicyInfo): string | null {
-  if (descriptor.kind !== 'head') return null
-  const width = descriptor.weights.length
-  if (width !== policy.hiddenSize) return `reward ${name} was fitted on ${descriptor.policy.id} with hidden states of width ${width}; the model ${policy.id} has width ${policy.hiddenSize}`
-  if (descriptor.layer > policy.layers) return `reward ${name} reads layer ${descriptor.layer} of ${descriptor.policy.id}; the model ${policy.id} has layers 0 to ${policy.layers}`
-  return null
+/** Warnings of one request, each code once a reward: what is said later replaces what was said before. */
+class Warnings {
+  readonly #latest = new Map<string, Warning>()
+
+  warn (name: string, code: string, message: string): void { this.#latest.set(`${code} ${name}`, { code, message }) }
+  list (): Warning[] { return [...this.#latest.values()] }
+}
+
+/** Why a family cannot score this policy's answers, or null if it can. */
+export function misfit ({ name, source }: RewardFamily, policy: PolicyInfo): string | null {
+  const problem = source.misfit(policy)
+  return problem === null ? null : `reward ${name} ${problem}`
 }
 
 /**
  * One scorer for a request's rewards: Σ weight · score.
  * @throws RequestError `reward_not_found` with the names there are; `reward_scope_mismatch` where a family lacks the
- *   member; `invalid_request` for a head that does not fit the policy or a name given twice
+ *   member; `invalid_request` for a reward that does not fit the policy or a name given twice
  */
 export function resolveScorer (families: readonly RewardFamily[], request: ScorerRequest, policy: PolicyInfo): ResolvedScorer {
   const ledger: RewardLedger = { rewardTokens: 0 }
-  const warnings: Warning[] = []
+  const warnings = new Warnings()
   const terms: Term[] = []
   for (const { name, weight } of request.rewards) {
     if (terms.some(term => term.name === name)) throw new RequestError('invalid_request', `rewards must name each reward once; got "${name}" twice`, { param: 'alignment.rewards' })
     const family = findFamily(families, name)
+    const problem = misfit(family, policy)
+    if (problem !== null) throw new RequestError('invalid_request', problem, { param: 'alignment.rewards' })
     const member = pickMember(family, request, warnings)
-    terms.push({ name, weight, member, version: family.version, ...openMember(family, member, policy, ledger, warnings) })
+    const scorer = family.source.open(member, { name, policy, ledger, direction: weight < 0 ? -1 : 1, warn: (code, message) => { warnings.warn(name, code, message) } })
+    terms.push({ name, weight, member, version: family.version, scorer })
   }
-  const scorer: Scorer = {
-    used: terms.map(({ name, member, version, weight }) => ({ name, member, version, weight })),
-    layers: [...new Set(terms.flatMap(term => term.layers))].sort((a, b) => a - b),
-    score: (_prompt: Prompt, answers: readonly Answer[]) => scoreAll(terms, request.scale, answers)
+  return {
+    scorer: {
+      used: terms.map(({ name, member, version, weight }) => ({ name, member, version, weight })),
+      layers: [...new Set(terms.flatMap(term => term.scorer.layers))].sort((a, b) => a - b),
+      score: (prompt: Prompt, answers: readonly Answer[]) => scoreAll(terms, request.scale, prompt, answers)
+    },
+    get warnings () { return warnings.list() },
+    ledger,
+    forks: terms.some(term => term.scorer.forks)
   }
-  return { scorer, warnings, ledger, forks: terms.some(term => term.forks) }
 }
 
 function findFamily (families: readonly RewardFamily[], name: string): RewardFamily {
@@ -79,46 +89,34 @@ function findFamily (families: readonly RewardFamily[], name: string): RewardFam
   throw new RequestError('reward_not_found', `reward "${name}" does not exist; there are: ${families.map(one => one.name).join(', ') || 'none'}`, { param: 'alignment.rewards' })
 }
 
-function pickMember (family: RewardFamily, { member, allowScopeMismatch = false }: ScorerRequest, warnings: Warning[]): RewardMember {
+function pickMember (family: RewardFamily, { member, allowScopeMismatch = false }: ScorerRequest, warnings: Warnings): RewardMember {
   if (family.members.includes(member)) return member
   const other = family.members[0]!
   if (!allowScopeMismatch) {
     throw new RequestError('reward_scope_mismatch', `reward "${family.name}" has no ${member} member (it has: ${family.members.join(', ')}); allow_scope_mismatch: true uses it all the same`, { param: 'alignment.rewards' })
   }
-  warnings.push({ code: 'reward_scope_mismatch', message: `reward "${family.name}" scores with its ${other} member where a ${member} member is needed; ${measuredAccuracy(family)}` })
+  warnings.warn(family.name, 'reward_scope_mismatch', `reward "${family.name}" scores with its ${other} member where a ${member} member is needed; ${measuredAccuracy(family)}`)
   return other
 }
 
 /** How good a family is on whole answers and on prefixes, as far as it was measured. */
 function measuredAccuracy ({ descriptor }: RewardFamily): string {
-  const metrics = descriptor.kind === 'head' ? descriptor.metrics : undefined
+  const metrics = 'metrics' in descriptor ? descriptor.metrics : undefined
   if (!metrics) return 'its accuracy there was not measured'
   const figures = metrics.byPrefix.map(({ fraction, accuracy }) => `${accuracy.toFixed(2)} at ${Math.round(fraction * 100)} %`)
   return `measured ${metrics.measure.replace('_', ' ')} by share of the answer read: ${figures.join(', ')}`
 }
 
-function openMember (family: RewardFamily, member: RewardMember, policy: PolicyInfo, ledger: RewardLedger, warnings: Warning[]): Pick<Term, 'normalization' | 'layers' | 'forks' | 'rawScores'> {
-  const { descriptor } = family
-  if (descriptor.kind === 'rule') return { normalization: ruleNormalization(descriptor, member), layers: [], forks: false, rawScores: ruleScorer(descriptor) }
-  const problem = misfit(family, policy)
-  if (problem !== null) throw new RequestError('invalid_request', problem, { param: 'alignment.rewards' })
-  if (descriptor.policy.weightsSha256 !== policy.weightsSha256) {
-    warnings.push({ code: 'reward_policy_mismatch', message: `reward "${family.name}" was fitted on other weights (${descriptor.policy.id}, sha256 ${descriptor.policy.weightsSha256.slice(0, 12)}) than ${policy.id} has (${policy.weightsSha256.slice(0, 12)})` })
-  }
-  return { normalization: descriptor.members[member]!.normalization, layers: [descriptor.layer], forks: descriptor.pooling === 'last', rawScores: headScorer(descriptor, member, policy.endTokens[0]!, ledger) }
-}
-
-async function scoreAll (terms: readonly Term[], scale: ScorerRequest['scale'], answers: readonly Answer[]): Promise<Score[]> {
-  const raw = await Promise.all(terms.map(term => term.rawScores(answers)))
+async function scoreAll (terms: readonly Term[], scale: ScorerRequest['scale'], prompt: Prompt, answers: readonly Answer[]): Promise<Score[]> {
+  const raw = await Promise.all(terms.map(term => term.scorer.score(prompt, answers)))
   return answers.map((_answer, index) => sumScores(terms, scale, raw.map(scores => scores[index]!)))
 }
 
-function sumScores (terms: readonly Term[], scale: ScorerRequest['scale'], raw: readonly number[]): Score {
+function sumScores (terms: readonly Term[], scale: ScorerRequest['scale'], raw: readonly RawScore[]): Score {
   const rewards: Record<string, MemberScore> = {}
   let value = 0
-  for (const [index, { name, weight, normalization }] of terms.entries()) {
-    const score = { raw: raw[index]!, standardized: (raw[index]! - normalization.mean) / normalization.std }
-    if (!Number.isFinite(score.standardized)) throw new RequestError('scorer_failed', `reward "${name}" must score a finite number; got ${score.raw}`)
+  for (const [index, { name, weight, scorer }] of terms.entries()) {
+    const score = { ...raw[index]!, standardized: standardize(name, raw[index]!.raw, scorer.normalization) }
     rewards[name] = score
     value += weight * score[scale]
   }

@@ -37,10 +37,12 @@ export interface Answer {
 
 /** One member's score of one answer. */
 export interface MemberScore {
-  /** As the member computes it: a logit for heads, a count or 0/1 for rules. */
+  /** As the member computes it: a logit for heads, a count or a share for rules, the combination of standardised scores for ensembles. */
   readonly raw: number
   /** (raw − mean) / standard deviation over the member's stored reference pool of the policy's own answers. */
   readonly standardized: number
+  /** Of an ensemble: how far its scorers are apart, as the standard deviation of their standardised scores. */
+  readonly std?: number
 }
 
 /** A score as strategies use it: the weighted sum over the rewards of a request. */

@@ -37,7 +37,7 @@ test('rules have both members, a regex without saying so', () => {
 test('a broken descriptor is refused with file, field and value', () => {
   assert.throws(() => parse('{'), /reward kind\.json: is not JSON/)
   assert.throws(() => parse([1]), /must hold one JSON object/)
-  assert.throws(() => parse({ ...head, kind: 'heart' }), /kind must be "head" or "rule"; got "heart"/)
+  assert.throws(() => parse({ ...head, kind: 'heart' }), /kind must be one of "head", "rule"; got "heart"/)
   assert.throws(() => parse({ ...head, name: 'Kind!' }), /\/name must match pattern .*; got "Kind!"/)
   assert.throws(() => parse({ ...head, weights: [1, '2'] }), /\/weights\/1 must be number; got "2"/)
   assert.throws(() => parse({ ...head, colour: 'red' }), /unknown field colour/)
@@ -47,8 +47,8 @@ test('a broken descriptor is refused with file, field and value', () => {
 
 test('a pattern that does not compile or could take exponential time is refused when the file is read', () => {
   const regex = { name: 'asks', description: 'x', kind: 'rule', rule: 'regex' }
-  assert.throws(() => parse({ ...regex, pattern: '(' }), /reward asks: Invalid regular expression/)
-  assert.throws(() => parse({ ...regex, pattern: '(a+)+$' }), /reward asks: pattern must not repeat a group that repeats something/)
+  assert.throws(() => parse({ ...regex, pattern: '(' }), /reward kind\.json: pattern must compile \(Invalid regular expression/)
+  assert.throws(() => parse({ ...regex, pattern: '(a+)+$' }), /reward kind\.json: pattern must not repeat a group that repeats something .*; got "\(a\+\)\+\$"/)
   assert.throws(() => parse({ ...regex, pattern: 'a', flags: 'g' }), /\/flags/)
 })
 

@@ -37,8 +37,8 @@ test('controls find what length and words give away, and ½ where they give noth
 
 test('a sure and right pair head is calibrated, a sure and wrong one is not', () => {
   const set = pairSet(20, () => ({ text: 'plain words here', length: 10 }))
-  assert.ok(evaluateHead({ weights: [20], bias: 0 }, set, set, 's').calibrationError < 0.01)
-  assert.ok(evaluateHead({ weights: [-20], bias: 0 }, set, set, 's').calibrationError > 0.99)
+  assert.ok(evaluateHead({ weights: [20], bias: 0 }, set, set, 's').calibrationError! < 0.01)
+  assert.ok(evaluateHead({ weights: [-20], bias: 0 }, set, set, 's').calibrationError! > 0.99)
 })
 
 test('a fit leaves to length what length explains', () => {

@@ -1,13 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import type { HeadDescriptor } from '../../src/rewards/descriptor.js'
-import { headScorer } from '../../src/rewards/head.js'
+import { headScorer, type Head } from '../../src/rewards/head.js'
 import { toyAnswer, ToyStates } from '../helpers/toy-states.js'
 
 // The toy's state of token t at layer 2 is [t, 2, 1]: these weights read t + 0.5.
-const head: HeadDescriptor = {
-  name: 'kind',
-  description: 'x',
+const head: Head = {
   kind: 'head',
   layer: 2,
   pooling: 'mean',
@@ -23,7 +20,7 @@ test('a mean-pooled head reads the running mean and runs nothing', async () => {
   const answers = [await toyAnswer([1, 2, 6], { source }), await toyAnswer([4], { source, final: false })]
   const { forks, outputs } = source.counts
   const ledger = { rewardTokens: 0 }
-  assert.deepEqual(await headScorer(head, 'outcome', endToken, ledger)(answers), [3.5, 4.5])
+  assert.deepEqual(answers.map(headScorer(head, 'outcome', endToken, ledger)), [3.5, 4.5])
   assert.deepEqual([source.counts.forks, source.counts.outputs, ledger.rewardTokens], [forks, outputs, 0])
 })
 
@@ -31,7 +28,7 @@ test('an end-token head reads whole answers after the end token, on a fork that 
   const source = new ToyStates()
   const answer = await toyAnswer([1, 2], { source })
   const ledger = { rewardTokens: 0 }
-  assert.deepEqual(await headScorer({ ...head, pooling: 'last' }, 'outcome', endToken, ledger)([answer]), [30.5])
+  assert.equal(await headScorer({ ...head, pooling: 'last' }, 'outcome', endToken, ledger)(answer), 30.5)
   assert.deepEqual(answer.sequence.tokens, [9, 1, 2])
   assert.equal(ledger.rewardTokens, 1)
   assert.deepEqual([source.counts.forks, source.counts.closed], [1, 1])
@@ -41,15 +38,15 @@ test('only the prefix member of an end-token head reads a raw token, and only of
   const last = { ...head, pooling: 'last' as const }
   const ledger = { rewardTokens: 0 }
   const prefix = await toyAnswer([1, 2], { final: false })
-  assert.deepEqual(await headScorer(last, 'prefix', endToken, ledger)([prefix]), [2.5])
+  assert.equal(await headScorer(last, 'prefix', endToken, ledger)(prefix), 2.5)
   assert.equal(ledger.rewardTokens, 0)
-  assert.deepEqual(await headScorer(last, 'outcome', endToken, ledger)([prefix]), [30.5])
-  assert.deepEqual(await headScorer(last, 'prefix', endToken, ledger)([await toyAnswer([1, 2])]), [30.5])
+  assert.equal(await headScorer(last, 'outcome', endToken, ledger)(prefix), 30.5)
+  assert.equal(await headScorer(last, 'prefix', endToken, ledger)(await toyAnswer([1, 2])), 30.5)
 })
 
 test('an answer of zero tokens scores the member’s reference mean', async () => {
   const ledger = { rewardTokens: 0 }
   const empty = await toyAnswer([])
-  assert.deepEqual(await headScorer(head, 'outcome', endToken, ledger)([empty]), [7])
-  assert.deepEqual(await headScorer({ ...head, pooling: 'last' }, 'prefix', endToken, ledger)([empty]), [5])
+  assert.equal(await headScorer(head, 'outcome', endToken, ledger)(empty), 7)
+  assert.equal(await headScorer({ ...head, pooling: 'last' }, 'prefix', endToken, ledger)(empty), 5)
 })

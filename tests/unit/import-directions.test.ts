@@ -31,7 +31,8 @@ const typesOnly: ReadonlyArray<readonly [string, string]> = [['rewards', 'decodi
 const homes: ReadonlyArray<readonly [RegExp, string]> = [
   [/^koffi$|^onnxruntime-node/, 'runtime/'], [/^@huggingface\//, 'models/'], [/^lru-cache$/, 'engine/prefix-cache.ts'],
   [/^fastify$|^@fastify\//, 'api/'], [/^cli-table3$/, 'cli/'],
-  [/^prom-client$/, 'metrics/'], [/^yaml$/, 'config-file.ts']
+  [/^prom-client$/, 'metrics/'], [/^yaml$/, 'config-file.ts'],
+  [/^ajv/, 'rewards/rules/json-schema.ts'], [/^eld/, 'rewards/rules/language.ts']
 ]
 
 const placeOf = (file: string): string => file.split('/')[0]!.replace(/\.ts$/, '')

@@ -51,8 +51,7 @@ ${table.join('\n')}
 | random head (20) | ${percent(metrics.controls.randomHead)} ± ${percent(metrics.controls.randomHeadStd)} |
 | TF-IDF and logistic regression, same training texts | ${percent(metrics.controls.tfidf)} |
 
-Expected calibration error of σ(score): ${metrics.calibrationError.toFixed(3)}.
-${measured.map(line => `\n- ${line}`).join('')}${measured.length > 0 ? '\n' : ''}
+${metrics.calibrationError === undefined ? '' : `Expected calibration error of σ(score): ${metrics.calibrationError.toFixed(3)}.\n`}${measured.map(line => `\n- ${line}`).join('')}${measured.length > 0 ? '\n' : ''}
 ## Standardisation
 
 | member | mean | standard deviation | pool |

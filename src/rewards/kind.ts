@@ -1,0 +1,45 @@
+/**
+ * The seam between a family and the kinds of rewards: what a descriptor becomes when it is read, and what a member of it becomes when a
+ * request uses it. Types only.
+ */
+import type { Normalization } from './descriptor-parts.js'
+import type { PolicyInfo } from './policy.js'
+import type { Answer, Prompt, RewardMember } from './scorer.js'
+
+/** Counts tokens that were run only to score. */
+export interface RewardLedger { rewardTokens: number }
+
+/** What a kind is given when a request opens a member. */
+export interface OpenContext {
+  /** The family's name, for messages. */
+  readonly name: string
+  readonly policy: PolicyInfo
+  readonly ledger: RewardLedger
+  /** −1 where the request weighs the reward negatively, and low scores are wanted. */
+  readonly direction: 1 | -1
+  /** Tells the request's caller something, while it is opened or while it scores; what is said later under the same code replaces what was said before. */
+  warn (code: string, message: string): void
+}
+
+/** A raw score; of an ensemble also how far its scorers are apart, as the standard deviation of their standardised scores. */
+export interface RawScore { readonly raw: number, readonly std?: number }
+
+/** One member of one family, open for one request. */
+export interface MemberScorer {
+  readonly normalization: Normalization
+  /** Layers of the policy's hidden states it reads. */
+  readonly layers: readonly number[]
+  /** True where scoring forks an answer for one token. */
+  readonly forks: boolean
+  /** Raw scores of answers, in order. They need not be finite: whoever standardises them checks. */
+  score (prompt: Prompt, answers: readonly Answer[]): Promise<RawScore[]>
+}
+
+/** A descriptor that was read: checked, and what is costly compiled. */
+export interface RewardSource {
+  readonly members: readonly RewardMember[]
+  /** Why it cannot score this policy's answers, in words that follow the family's name; null if it can. */
+  misfit (policy: PolicyInfo): string | null
+  /** @param member one of `members` */
+  open (member: RewardMember, context: OpenContext): MemberScorer
+}
