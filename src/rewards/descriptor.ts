@@ -9,6 +9,7 @@ import { Type, type TObject, type TProperties } from 'typebox'
 import { Value } from 'typebox/value'
 import { RequestError } from '../errors.js'
 import { closed, naming } from './descriptor-parts.js'
+import { combineRules, ensembleFields, ensembleSource, type CombineRule, type EnsembleDescriptor } from './ensemble.js'
 import { headFields, headSource, type Head } from './head.js'
 import type { RewardSource } from './kind.js'
 import { ruleFields, rules, ruleSource, type RuleDescriptor, type RuleName } from './rules/rules.js'
@@ -17,7 +18,7 @@ import type { RewardMember } from './scorer.js'
 /** What a family is called and means. */
 export interface Naming { readonly name: string, readonly description: string }
 export type HeadDescriptor = Naming & Head
-export type RewardDescriptor = Naming & (Head | RuleDescriptor)
+export type RewardDescriptor = Naming & (Head | RuleDescriptor | EnsembleDescriptor)
 
 /** A reward family as the server holds it. */
 export interface RewardFamily extends Naming {
@@ -36,13 +37,16 @@ const oneOf = (names: readonly string[]): string => names.map(name => `"${name}"
 
 /** Fields for what the descriptor says it is, so that an error names the field and not every alternative. */
 function fieldsFor (value: Readonly<Record<string, unknown>>): TProperties {
-  const { kind, rule } = value
+  const { kind, rule, combine } = value
   switch (kind) {
     case 'head': return headFields
     case 'rule':
       if (typeof rule !== 'string' || !Object.hasOwn(rules, rule)) throw new Violation(`rule must be one of ${oneOf(Object.keys(rules))}; got ${JSON.stringify(rule)}`)
       return ruleFields(rule as RuleName)
-    default: throw new Violation(`kind must be one of "head", "rule"; got ${JSON.stringify(kind)}`)
+    case 'ensemble':
+      if (!combineRules.includes(combine as CombineRule)) throw new Violation(`combine must be one of ${oneOf(combineRules)}; got ${JSON.stringify(combine)}`)
+      return ensembleFields(combine as CombineRule)
+    default: throw new Violation(`kind must be one of "head", "rule", "ensemble"; got ${JSON.stringify(kind)}`)
   }
 }
 
@@ -64,10 +68,24 @@ function objectOf (value: unknown): Readonly<Record<string, unknown>> {
 }
 
 /** A checked descriptor as a source of scores. */
-function sourceOf (descriptor: Head | RuleDescriptor): RewardSource {
+function sourceOf (descriptor: Head | RuleDescriptor | EnsembleDescriptor): RewardSource {
   switch (descriptor.kind) {
     case 'head': return headSource(descriptor)
     case 'rule': return ruleSource(descriptor)
+    case 'ensemble': return ensembleSource(descriptor, descriptor.scorers.map((scorer, index) => nestedSource(scorer, index)))
+  }
+}
+
+/** A scorer inside an ensemble: a descriptor without name and description. */
+function nestedSource (value: object, index: number): RewardSource {
+  try {
+    const fields = objectOf(value)
+    if (fields['kind'] === 'ensemble') throw new Violation('must not be an ensemble itself')
+    checkShape(Type.Object(fieldsFor(fields), closed), fields)
+    return sourceOf(fields as unknown as Head)
+  } catch (error) {
+    if (error instanceof Violation || error instanceof RequestError) throw new Violation(`scorers[${index}]: ${error.message}`, { cause: error })
+    throw error
   }
 }
 
