@@ -29,6 +29,7 @@ export const settings = {
   model: { type: 'string', default: 'smollm2-135m', help: 'name of a model in models/, or path of a GGUF file' },
   cacheDir: { type: 'string', default: join(homedir(), '.cache', 'fairlead'), help: 'folder for downloaded and converted models and for features' },
   rewardsDir: { type: 'string', default: '', help: 'folder with more rewards (*.json) beside those in the box' },
+  remoteScorers: { type: 'list', default: [], help: 'origins that remote rewards may have, such as http://127.0.0.1:8001; none by default' },
   format: { type: 'string', default: 'i8', choices: ['i8', 'q8', 'q4', 'exact', 'f32'], help: 'weight format: i8 is the fastest, exact keeps the file’s own blocks, f32 is the reference; see Weight formats' },
   threads: { type: 'integer', default: availableParallelism(), min: 1, max: 256, help: 'threads of a forward pass; default: the cores' },
   contextLength: { type: 'integer', default: 0, min: 0, max: 1 << 20, help: 'longest prompt and answer together, tokens; 0 is the model’s own' },

@@ -7,6 +7,7 @@ import type { WeightFormat } from '../models/weight-format.js'
 import { packageRoot } from '../package-root.js'
 import { loadRewards, type RewardFamily } from '../rewards/descriptor.js'
 import { policyInfo } from '../rewards/policy.js'
+import { parseOrigins } from '../rewards/remote.js'
 import { misfit } from '../rewards/resolve.js'
 
 export interface Host {
@@ -23,7 +24,7 @@ export interface Host {
 
 /** Loads what the settings name. @param onProgress told what is happening, in words */
 export async function createHost (config: Config, onProgress: (message: string) => void, more: Pick<ModelOptions, 'profilePrefix'> = {}): Promise<Host> {
-  const rewards = await loadRewards([join(packageRoot, 'models', 'rewards'), ...(config.rewardsDir === '' ? [] : [config.rewardsDir])])
+  const rewards = await loadRewards([join(packageRoot, 'models', 'rewards'), ...(config.rewardsDir === '' ? [] : [config.rewardsDir])], parseOrigins(config.remoteScorers))
   const model = await loadModel({ model: config.model, format: config.format as WeightFormat, threads: config.threads, cacheDir: config.cacheDir, contextLength: config.contextLength, onProgress, ...more })
   const engine = new Engine(model, {
     contextLength: model.contextLength,

@@ -12,13 +12,14 @@ import { closed, naming } from './descriptor-parts.js'
 import { combineRules, ensembleFields, ensembleSource, type CombineRule, type EnsembleDescriptor } from './ensemble.js'
 import { headFields, headSource, type Head } from './head.js'
 import type { RewardSource } from './kind.js'
+import { remoteFields, remoteSource, type RemoteDescriptor } from './remote.js'
 import { ruleFields, rules, ruleSource, type RuleDescriptor, type RuleName } from './rules/rules.js'
 import type { RewardMember } from './scorer.js'
 
 /** What a family is called and means. */
 export interface Naming { readonly name: string, readonly description: string }
 export type HeadDescriptor = Naming & Head
-export type RewardDescriptor = Naming & (Head | RuleDescriptor | EnsembleDescriptor)
+export type RewardDescriptor = Naming & (Head | RuleDescriptor | EnsembleDescriptor | RemoteDescriptor)
 
 /** A reward family as the server holds it. */
 export interface RewardFamily extends Naming {
@@ -40,13 +41,14 @@ function fieldsFor (value: Readonly<Record<string, unknown>>): TProperties {
   const { kind, rule, combine } = value
   switch (kind) {
     case 'head': return headFields
+    case 'remote': return remoteFields
     case 'rule':
       if (typeof rule !== 'string' || !Object.hasOwn(rules, rule)) throw new Violation(`rule must be one of ${oneOf(Object.keys(rules))}; got ${JSON.stringify(rule)}`)
       return ruleFields(rule as RuleName)
     case 'ensemble':
       if (!combineRules.includes(combine as CombineRule)) throw new Violation(`combine must be one of ${oneOf(combineRules)}; got ${JSON.stringify(combine)}`)
       return ensembleFields(combine as CombineRule)
-    default: throw new Violation(`kind must be one of "head", "rule", "ensemble"; got ${JSON.stringify(kind)}`)
+    default: throw new Violation(`kind must be one of "head", "rule", "ensemble", "remote"; got ${JSON.stringify(kind)}`)
   }
 }
 
@@ -67,22 +69,23 @@ function objectOf (value: unknown): Readonly<Record<string, unknown>> {
   return value as Readonly<Record<string, unknown>>
 }
 
-/** A checked descriptor as a source of scores. */
-function sourceOf (descriptor: Head | RuleDescriptor | EnsembleDescriptor): RewardSource {
+/** A checked descriptor as a source of scores. @param remotes origins that remote scorers may have */
+function sourceOf (descriptor: Head | RuleDescriptor | EnsembleDescriptor | RemoteDescriptor, remotes: readonly string[]): RewardSource {
   switch (descriptor.kind) {
     case 'head': return headSource(descriptor)
     case 'rule': return ruleSource(descriptor)
-    case 'ensemble': return ensembleSource(descriptor, descriptor.scorers.map((scorer, index) => nestedSource(scorer, index)))
+    case 'remote': return remoteSource(descriptor, remotes)
+    case 'ensemble': return ensembleSource(descriptor, descriptor.scorers.map((scorer, index) => nestedSource(scorer, index, remotes)))
   }
 }
 
 /** A scorer inside an ensemble: a descriptor without name and description. */
-function nestedSource (value: object, index: number): RewardSource {
+function nestedSource (value: object, index: number, remotes: readonly string[]): RewardSource {
   try {
     const fields = objectOf(value)
     if (fields['kind'] === 'ensemble') throw new Violation('must not be an ensemble itself')
     checkShape(Type.Object(fieldsFor(fields), closed), fields)
-    return sourceOf(fields as unknown as Head)
+    return sourceOf(fields as unknown as Head, remotes)
   } catch (error) {
     if (error instanceof Violation || error instanceof RequestError) throw new Violation(`scorers[${index}]: ${error.message}`, { cause: error })
     throw error
@@ -110,14 +113,15 @@ export function checkRewardName (name: string): void {
  * Reads one descriptor.
  * @param text the file's content
  * @param file its name, for messages
+ * @param remotes origins that remote scorers may have; default none
  * @throws RequestError naming file, field, rule and value
  */
-export function parseRewardFamily (text: string, file: string): RewardFamily {
+export function parseRewardFamily (text: string, file: string, remotes: readonly string[] = []): RewardFamily {
   try {
     const fields = objectOf(parseJson(text))
     checkShape(Type.Object({ ...naming, ...fieldsFor(fields) }, closed), fields)
     const descriptor = fields as unknown as RewardDescriptor
-    const source = sourceOf(descriptor)
+    const source = sourceOf(descriptor, remotes)
     const version = createHash('sha256').update(text).digest('hex').slice(0, 12)
     return Object.freeze({ name: descriptor.name, description: descriptor.description, members: source.members, version, file, descriptor, source })
   } catch (error) {
@@ -128,15 +132,16 @@ export function parseRewardFamily (text: string, file: string): RewardFamily {
 
 /**
  * Every reward family in some folders (`*.json`, not deeper), sorted by name.
+ * @param remotes origins that remote scorers may have; default none
  * @throws RequestError for a folder that cannot be read, a file that is not a valid descriptor, or two files of one name
  */
-export async function loadRewards (directories: readonly string[]): Promise<RewardFamily[]> {
+export async function loadRewards (directories: readonly string[], remotes: readonly string[] = []): Promise<RewardFamily[]> {
   const families = new Map<string, RewardFamily>()
   for (const directory of directories) {
     const entries = await readdir(directory).catch((error: Error) => { throw broken(directory, `folder cannot be read: ${error.message}`, error) })
     for (const entry of entries.filter(name => name.endsWith('.json')).sort()) {
       const file = join(directory, entry)
-      const family = parseRewardFamily(await readFile(file, 'utf8'), file)
+      const family = parseRewardFamily(await readFile(file, 'utf8'), file, remotes)
       const other = families.get(family.name)
       if (other) throw broken(file, `name "${family.name}" is taken by ${other.file}`)
       families.set(family.name, family)
