@@ -9,10 +9,11 @@ export type Json = Record<string, unknown>
 const rounded = (value: number): number => Number(value.toFixed(6))
 
 function rewardsOf (score: Score): Json {
-  return Object.fromEntries(Object.entries(score.rewards).map(([name, { raw, standardized }]) => [name, { raw: rounded(raw), standardized: rounded(standardized) }]))
+  return Object.fromEntries(Object.entries(score.rewards).map(([name, { raw, standardized, std }]) => [name, { raw: rounded(raw), standardized: rounded(standardized), ...(std === undefined ? {} : { std: rounded(std) }) }]))
 }
 
-function scoreFields (score: Score | null): Json {
+/** A score as every response tells it. */
+export function scoreFields (score: Score | null): Json {
   return score ? { reward: rounded(score.value), rewards: rewardsOf(score) } : {}
 }
 

@@ -3,10 +3,11 @@ import Table from 'cli-table3'
 import { loadConfig } from '../config.js'
 import { RequestError } from '../errors.js'
 import { InferenceClient } from '../inference/client.js'
-import type { RewardMember } from '../rewards/scorer.js'
+import type { ScoreRequest } from '../inference/protocol.js'
+import type { Score } from '../rewards/scorer.js'
 import { refuse } from '../validation.js'
 import { readText, say, type Command } from './command.js'
-import { engineOptions, requiredOption, settingFlags, type Options, type Values } from './options.js'
+import { engineOptions, integerOption, requiredOption, settingFlags, type Options, type Values } from './options.js'
 
 interface Job { readonly prompt: string, readonly answers: readonly string[] }
 
@@ -16,6 +17,7 @@ const options: Options = {
   answer: { type: 'string', help: 'what was answered; may be repeated', multiple: true },
   file: { type: 'string', help: 'JSON lines {"prompt", "answer"} or {"prompt", "chosen", "rejected"}, in place of --prompt and --answer' },
   member: { type: 'string', help: 'outcome (whole answers) or prefix', default: 'outcome' },
+  every: { type: 'string', help: 'score each answer after every so many tokens too, with the prefix member' },
   json: { type: 'boolean', help: 'print JSON lines' },
   ...engineOptions
 }
@@ -43,6 +45,15 @@ async function jobs (values: Values): Promise<Job[]> {
   return [{ prompt: requiredOption(values, 'prompt'), answers }]
 }
 
+/** Which member scores, and how often. */
+function howOf (values: Values): Pick<ScoreRequest, 'member' | 'every'> {
+  const every = values['every'] === undefined ? null : integerOption(values, 'every', 1)
+  const member = values['member'] ?? (every === null ? 'outcome' : 'prefix')
+  if (member !== 'outcome' && member !== 'prefix') throw refuse('--member', 'must be one of outcome, prefix', member)
+  if (every !== null && member === 'outcome') throw refuse('--every', 'needs the prefix member', every)
+  return { member, every }
+}
+
 export const score: Command = {
   name: 'score',
   usage: '--reward NAME --prompt "…" --answer "…" [--answer "…"]',
@@ -51,20 +62,25 @@ export const score: Command = {
   mostPositionals: 0,
   async run (values) {
     const reward = requiredOption(values, 'reward')
-    const member = values['member'] ?? 'outcome'
-    if (member !== 'outcome' && member !== 'prefix') throw refuse('--member', 'must be one of outcome, prefix', member)
+    const how = howOf(values)
     const work = await jobs(values)
     const client = await InferenceClient.start(loadConfig(settingFlags(values)), say)
     const said = new Set<string>()
     const table = new Table({ head: ['raw', 'standardized', 'answer'], style: { head: [], border: [] } })
+    const tell = (prompt: string, answer: string, score: Score): void => {
+      const { raw, standardized } = score.rewards[reward]!
+      if (values['json'] === true) console.log(JSON.stringify({ prompt, answer, raw, standardized }))
+      else table.push([raw.toFixed(4), standardized.toFixed(4), answer.length > 80 ? `${answer.slice(0, 79)}…` : answer])
+    }
     try {
       for (const { prompt, answers } of work) {
-        const { scores, warnings } = await client.call('score', { model: client.model.id, reward, member: member as RewardMember, messages: [{ role: 'user', content: prompt }], answers })
-        for (const { message } of warnings) said.add(message)
+        const items = answers.map(answer => ({ messages: [{ role: 'user', content: prompt }], answer }))
+        const scored = await client.call('score', { model: client.model.id, rewards: [{ name: reward, weight: 1 }], scale: 'standardized', ...how, items, cacheSalt: '', fields: { rewards: '--reward', items: '--answer' } })
+        for (const { message } of scored.warnings) said.add(message)
         for (const [index, answer] of answers.entries()) {
-          const { raw, standardized } = scores[index]!.rewards[reward]!
-          if (values['json'] === true) console.log(JSON.stringify({ prompt, answer, raw, standardized }))
-          else table.push([raw.toFixed(4), standardized.toFixed(4), answer.length > 80 ? `${answer.slice(0, 79)}…` : answer])
+          const { prefixes, score } = scored.items[index]!
+          if (how.every === null) tell(prompt, answer, score)
+          else for (const prefix of prefixes) tell(prompt, prefix.text, prefix.score)
         }
       }
     } finally {

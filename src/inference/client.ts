@@ -3,7 +3,8 @@ import { Worker } from 'node:worker_threads'
 import type { Config } from '../config.js'
 import { EventQueue } from '../decoding/event-queue.js'
 import { RequestError } from '../errors.js'
-import type { CallName, Calls, EngineStats, FromWorker, GenerateRequest, GenerationEvent, ModelInfo, RewardInfo, ToWorker } from './protocol.js'
+import type { RewardInfo } from '../rewards/info.js'
+import type { CallName, Calls, EngineStats, FromWorker, GenerateRequest, GenerationEvent, ModelInfo, ToWorker } from './protocol.js'
 
 interface Pending {
   readonly onMessage: (message: FromWorker) => void

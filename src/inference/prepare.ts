@@ -47,7 +47,7 @@ function resolveReward (host: Host, alignment: AlignmentRequest | null): Resolve
     rewards: alignment.rewards,
     member: strategyFacts[alignment.strategy].member,
     scale: alignment.reward_scale as 'standardized' | 'raw',
-    allowScopeMismatch: 'allow_scope_mismatch' in alignment && alignment.allow_scope_mismatch
+    ...('allow_scope_mismatch' in alignment ? { allowScopeMismatch: alignment.allow_scope_mismatch } : {})
   }, policyInfo(host.model))
   checkMethod(host, alignment)
   return resolved

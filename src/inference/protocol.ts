@@ -5,6 +5,7 @@
 import type { DecodeEvent, SamplingParams, TokenLogprob, Warning } from '../decoding/runtime.js'
 import type { AlignmentRequest } from '../decoding/strategy-schemas.js'
 import type { RequestErrorData } from '../errors.js'
+import type { RewardInfo } from '../rewards/info.js'
 import type { ChatMessage, RewardMember, Score } from '../rewards/scorer.js'
 
 /** Messages, rendered by the model's template. */
@@ -86,16 +87,36 @@ export type GenerationEvent =
   | DecodeEvent
   | { readonly type: 'usage', readonly usage: Usage }
 
+/** Given answers to be scored, each to a conversation of its own. */
 export interface ScoreRequest {
   readonly model: string
-  readonly reward: string
+  /** What to sum, at least one. */
+  readonly rewards: ReadonlyArray<{ readonly name: string, readonly weight: number }>
+  readonly scale: 'standardized' | 'raw'
+  /** With `outcome` answers count as finished, with `prefix` as unfinished. */
   readonly member: RewardMember
-  readonly messages: readonly ChatMessage[]
-  readonly answers: readonly string[]
+  readonly items: ReadonlyArray<{ readonly messages: readonly ChatMessage[], readonly answer: string }>
+  /** Score each answer after every so many of its tokens, and whole at last; null scores it whole only. Needs `prefix`. */
+  readonly every: number | null
+  readonly cacheSalt: string
+  /** What the caller calls these fields, for errors. */
+  readonly fields: { readonly rewards: string, readonly items: string }
 }
 
-/** Scores in the order of the answers, and what should be known about them. */
-export interface Scored { readonly scores: readonly Score[], readonly warnings: readonly Warning[] }
+/** The score of an answer's first tokens. */
+export interface ScoredPrefix { readonly tokens: number, readonly text: string, readonly score: Score }
+
+/** The score of one answer as it was given, and of its prefixes where they were asked for, shortest first. */
+export interface ScoredItem { readonly score: Score, readonly tokens: number, readonly prefixes: readonly ScoredPrefix[] }
+
+/** Scores in the order of the items, and what should be known about them. */
+export interface Scored {
+  readonly items: readonly ScoredItem[]
+  readonly rewardsUsed: GenerationStart['rewardsUsed']
+  readonly warnings: readonly Warning[]
+  /** Tokens of all prompts and answers; those of them that were read from the prefix cache, and those run through the model. */
+  readonly usage: { readonly tokens: number, readonly cachedTokens: number, readonly computedTokens: number }
+}
 
 export interface ModelInfo {
   readonly id: string
@@ -105,12 +126,6 @@ export interface ModelInfo {
   readonly fingerprint: string
   /** Seconds since the epoch. */
   readonly created: number
-}
-
-export interface RewardInfo {
-  readonly name: string
-  readonly members: readonly RewardMember[]
-  readonly description: string
 }
 
 export interface TokenizeRequest { readonly model: string | null, readonly prompt: PromptInput }

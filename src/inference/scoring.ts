@@ -1,33 +1,163 @@
-/** Scores given answers to one prompt: each is read once, all in the same steps, the prompt from the cache where it can. */
+/**
+ * Scores given answers: each is read once, as many side by side as KV allows, prompts from the cache where it can. Where no reward looks at
+ * the model's states, the model is not asked at all.
+ */
+import type { ComputeLedger, Output, Sequence } from '../engine/sequence.js'
 import { RequestError } from '../errors.js'
+import { IncrementalDetokenizer } from '../models/detokenizer.js'
 import { policyInfo } from '../rewards/policy.js'
-import { resolveScorer } from '../rewards/resolve.js'
-import type { Answer } from '../rewards/scorer.js'
+import { resolveScorer, type ResolvedScorer } from '../rewards/resolve.js'
+import type { Answer, Prompt } from '../rewards/scorer.js'
 import type { Host } from './host.js'
 import { checkModel, renderPrompt } from './prompt.js'
-import type { Scored, ScoreRequest } from './protocol.js'
+import type { Scored, ScoredItem, ScoredPrefix, ScoreRequest } from './protocol.js'
 
-/** @throws RequestError for unknown names and answers that do not fit the context */
-export async function score (host: Host, request: ScoreRequest, signal: AbortSignal): Promise<Scored> {
-  const { engine, model } = host
-  checkModel(host, request.model)
-  const { scorer, forks, warnings } = resolveScorer(host.rewards, { rewards: [{ name: request.reward, weight: 1 }], member: request.member, scale: 'standardized' }, policyInfo(model))
-  const prompt = renderPrompt(host, request.messages)
-  const answers = request.answers.map(text => ({ text, tokens: model.tokenizer.encode(text) }))
-  const longest = Math.max(...answers.map(answer => answer.tokens.length))
-  if (prompt.tokens.length + longest >= model.contextLength) {
-    throw new RequestError('context_length_exceeded', `This model's context length is ${model.contextLength} tokens; the messages have ${prompt.tokens.length} and the longest answer ${longest}`, { param: 'answers' })
+/** An answer to be scored, tokenised. */
+interface Item {
+  readonly prompt: Prompt
+  readonly text: string
+  readonly tokens: readonly number[]
+  /** Numbers of tokens at which it is scored, ascending; the last is all of them. */
+  readonly stops: readonly number[]
+}
+
+/** Sequences side by side, at most: enough to fill the engine's steps. */
+const mostAbreast = 32
+
+/** An answer that no model reads: rules and remote scorers look at its text and tokens only. */
+class UnreadAnswer implements Answer {
+  readonly text: string
+  readonly tokens: readonly number[]
+  readonly final: boolean
+
+  constructor (text: string, tokens: readonly number[], final: boolean) {
+    this.text = text
+    this.tokens = tokens
+    this.final = final
   }
-  const reservation = await engine.reserve({ sequences: answers.length * (forks ? 2 : 1), promptTokens: prompt.tokens.length, answerTokens: longest + 1, sharesPrompt: false }, signal)
-  const sequences = answers.map(answer => engine.open([...prompt.tokens, ...answer.tokens], { layers: scorer.layers, poolFrom: prompt.tokens.length, signal }))
-  try {
-    const read = await Promise.all(answers.map(async ({ text, tokens }, index): Promise<Answer> => {
-      const sequence = sequences[index]!
-      return { text, tokens, final: request.member === 'outcome', sequence, output: await sequence.output() }
+
+  get sequence (): Sequence { throw new Error('the answer was not read: the reward declared no layers') }
+  get output (): Output { throw new Error('the answer was not read: the reward declared no layers') }
+}
+
+function stopsOf (length: number, every: number | null): number[] {
+  const stops: number[] = []
+  if (every !== null) for (let at = every; at < length; at += every) stops.push(at)
+  return [...stops, length]
+}
+
+function prepareItems (host: Host, { items, every, fields }: ScoreRequest): Item[] {
+  const { model, config } = host
+  const prepared = items.map(({ messages, answer }, index): Item => {
+    const prompt = renderPrompt(host, messages)
+    const tokens = model.tokenizer.encode(answer)
+    if (prompt.tokens.length + tokens.length >= model.contextLength) {
+      throw new RequestError('context_length_exceeded', `This model's context length is ${model.contextLength} tokens; messages and answer of item ${index} have ${prompt.tokens.length} and ${tokens.length}`, { param: `${fields.items}[${index}]` })
+    }
+    return { prompt, text: answer, tokens, stops: stopsOf(tokens.length, every) }
+  })
+  const total = tokensOf(prepared)
+  if (total > config.maxTokensPerRequest) throw new RequestError('budget_exceeded', `a request may have ${config.maxTokensPerRequest} tokens scored (max-tokens-per-request); prompts and answers of this one have ${total}`, { param: fields.items })
+  return prepared
+}
+
+const tokensOf = (items: readonly Item[]): number => items.reduce((sum, { prompt, tokens }) => sum + prompt.tokens.length + tokens.length, 0)
+
+/** Texts of the first tokens, for each stop; the bytes of an unfinished character are left out. */
+function prefixTexts (host: Host, { tokens, stops, text }: Item): string[] {
+  const detokenizer = new IncrementalDetokenizer(token => host.model.tokenizer.tokenBytes(token))
+  let [read, at] = ['', 0]
+  return stops.map(stop => {
+    while (at < stop) read += detokenizer.push(tokens[at++]!)
+    return stop === tokens.length ? text : read
+  })
+}
+
+class Scoring {
+  readonly #host: Host
+  readonly #request: ScoreRequest
+  readonly #resolved: ResolvedScorer
+  readonly #signal: AbortSignal
+  readonly ledger: ComputeLedger = { computedTokens: 0, cachedTokens: 0, forwardPasses: 0 }
+
+  constructor (host: Host, request: ScoreRequest, resolved: ResolvedScorer, signal: AbortSignal) {
+    this.#host = host
+    this.#request = request
+    this.#resolved = resolved
+    this.#signal = signal
+  }
+
+  /** Sequences that one item may hold. */
+  get #width (): number { return this.#resolved.forks ? 2 : 1 }
+
+  /** Items from `start` on that fit KV together, at least one. */
+  #wave (items: readonly Item[], start: number): Item[] {
+    const { config, engine } = this.#host
+    const mostTokens = config.kvCacheBytes / engine.stats().kvBytesPerToken
+    const wave: Item[] = []
+    let longest = 0
+    for (const item of items.slice(start, start + mostAbreast)) {
+      longest = Math.max(longest, item.prompt.tokens.length + item.tokens.length + 1)
+      if (wave.length > 0 && (wave.length + 1) * this.#width * longest > mostTokens) break
+      wave.push(item)
+    }
+    return wave
+  }
+
+  async #scoreOne (item: Item, text: string, stop: number, read: { sequence: Sequence, output: Output } | null): Promise<ScoredPrefix> {
+    const final = this.#request.member === 'outcome' || (this.#request.every !== null && stop === item.tokens.length)
+    const tokens = item.tokens.slice(0, stop)
+    const answer = read ? { text, tokens, final, ...read } : new UnreadAnswer(text, tokens, final)
+    const [score] = await this.#resolved.scorer.score(item.prompt, [answer])
+    return { tokens: stop, text, score: score! }
+  }
+
+  /** Scores one item at each of its stops. @param sequence of its prompt and what comes before the first stop; null where no model reads it */
+  async #score (item: Item, sequence: Sequence | null): Promise<ScoredItem> {
+    const texts = prefixTexts(this.#host, item)
+    const scored: ScoredPrefix[] = []
+    for (const [index, stop] of item.stops.entries()) {
+      if (index > 0) sequence?.append(...item.tokens.slice(item.stops[index - 1], stop))
+      scored.push(await this.#scoreOne(item, texts[index]!, stop, sequence && { sequence, output: await sequence.output() }))
+    }
+    return { score: scored.at(-1)!.score, tokens: item.tokens.length, prefixes: this.#request.every === null ? [] : scored }
+  }
+
+  async #read (wave: readonly Item[]): Promise<ScoredItem[]> {
+    const { engine } = this.#host
+    const longest = Math.max(...wave.map(({ prompt, tokens }) => prompt.tokens.length + tokens.length))
+    const reservation = await engine.reserve({ sequences: wave.length * this.#width, promptTokens: 0, answerTokens: longest + 1, sharesPrompt: false }, this.#signal)
+    const sequences = wave.map(({ prompt, tokens, stops }) => engine.open([...prompt.tokens, ...tokens.slice(0, stops[0])], {
+      layers: this.#resolved.scorer.layers, poolFrom: prompt.tokens.length, salt: this.#request.cacheSalt, signal: this.#signal, ledger: this.ledger
     }))
-    return { scores: await scorer.score(prompt, read), warnings }
-  } finally {
-    for (const sequence of sequences) sequence.close()
-    reservation.release()
+    try {
+      return await Promise.all(wave.map((item, index) => this.#score(item, sequences[index]!)))
+    } finally {
+      for (const sequence of sequences) sequence.close()
+      reservation.release()
+    }
+  }
+
+  async run (items: readonly Item[]): Promise<ScoredItem[]> {
+    if (this.#resolved.scorer.layers.length === 0) return Promise.all(items.map(item => this.#score(item, null)))
+    const scored: ScoredItem[] = []
+    while (scored.length < items.length) scored.push(...await this.#read(this.#wave(items, scored.length)))
+    return scored
+  }
+}
+
+/** @throws RequestError for unknown names and answers that do not fit the context or the operator's ceiling */
+export async function score (host: Host, request: ScoreRequest, signal: AbortSignal): Promise<Scored> {
+  checkModel(host, request.model)
+  const { rewards, member, scale, fields } = request
+  const resolved = resolveScorer(host.rewards, { rewards, member, scale, field: fields.rewards }, policyInfo(host.model))
+  const items = prepareItems(host, request)
+  const scoring = new Scoring(host, request, resolved, signal)
+  const scored = await scoring.run(items)
+  return {
+    items: scored,
+    rewardsUsed: resolved.scorer.used,
+    warnings: resolved.warnings,
+    usage: { tokens: tokensOf(items), cachedTokens: scoring.ledger.cachedTokens, computedTokens: scoring.ledger.computedTokens + resolved.ledger.rewardTokens }
   }
 }

@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Config } from '../config.js'
 import { RequestError } from '../errors.js'
+import { rewardInfo } from '../rewards/info.js'
 import { embed } from './embeddings.js'
 import { generate } from './generation.js'
 import { createHost, type Host } from './host.js'
@@ -72,7 +73,7 @@ try {
   send({
     type: 'ready',
     model: { id, contextLength, vocabularySize: tokenizer.vocabularySize, fingerprint, created },
-    rewards: host.usableRewards.map(({ name, members, description }) => ({ name, members, description }))
+    rewards: host.usableRewards.map(rewardInfo)
   })
 } catch (error) {
   send({ type: 'fatal', error: toRequestError(error).toData() })

@@ -17,8 +17,10 @@ export interface ScorerRequest {
   readonly member: RewardMember
   /** What `Score.value` sums. */
   readonly scale: 'standardized' | 'raw'
-  /** Take the other member where a family lacks the one asked for, with a warning. Default false. */
+  /** Take the other member where a family lacks the one asked for, with a warning. Absent: it never is, and errors do not offer it. */
   readonly allowScopeMismatch?: boolean
+  /** The caller's field that names the rewards, for errors. Default `alignment.rewards`. */
+  readonly field?: string
 }
 
 export interface ResolvedScorer {
@@ -62,12 +64,13 @@ export function resolveScorer (families: readonly RewardFamily[], request: Score
   const ledger: RewardLedger = { rewardTokens: 0 }
   const warnings = new Warnings()
   const terms: Term[] = []
+  const { field: param = 'alignment.rewards' } = request
   for (const { name, weight } of request.rewards) {
-    if (terms.some(term => term.name === name)) throw new RequestError('invalid_request', `rewards must name each reward once; got "${name}" twice`, { param: 'alignment.rewards' })
-    const family = findFamily(families, name)
+    if (terms.some(term => term.name === name)) throw new RequestError('invalid_request', `rewards must name each reward once; got "${name}" twice`, { param })
+    const family = findFamily(families, name, param)
     const problem = misfit(family, policy)
-    if (problem !== null) throw new RequestError('invalid_request', problem, { param: 'alignment.rewards' })
-    const member = pickMember(family, request, warnings)
+    if (problem !== null) throw new RequestError('invalid_request', problem, { param })
+    const member = pickMember(family, request, param, warnings)
     const scorer = family.source.open(member, { name, policy, ledger, direction: weight < 0 ? -1 : 1, warn: (code, message) => { warnings.warn(name, code, message) } })
     terms.push({ name, weight, member, version: family.version, scorer })
   }
@@ -83,17 +86,18 @@ export function resolveScorer (families: readonly RewardFamily[], request: Score
   }
 }
 
-function findFamily (families: readonly RewardFamily[], name: string): RewardFamily {
+function findFamily (families: readonly RewardFamily[], name: string, param: string): RewardFamily {
   const family = families.find(one => one.name === name)
   if (family) return family
-  throw new RequestError('reward_not_found', `reward "${name}" does not exist; there are: ${families.map(one => one.name).join(', ') || 'none'}`, { param: 'alignment.rewards' })
+  throw new RequestError('reward_not_found', `reward "${name}" does not exist; there are: ${families.map(one => one.name).join(', ') || 'none'}`, { param })
 }
 
-function pickMember (family: RewardFamily, { member, allowScopeMismatch = false }: ScorerRequest, warnings: Warnings): RewardMember {
+function pickMember (family: RewardFamily, { member, allowScopeMismatch }: ScorerRequest, param: string, warnings: Warnings): RewardMember {
   if (family.members.includes(member)) return member
   const other = family.members[0]!
   if (!allowScopeMismatch) {
-    throw new RequestError('reward_scope_mismatch', `reward "${family.name}" has no ${member} member (it has: ${family.members.join(', ')}); allow_scope_mismatch: true uses it all the same`, { param: 'alignment.rewards' })
+    const remedy = allowScopeMismatch === undefined ? '' : '; allow_scope_mismatch: true uses it all the same'
+    throw new RequestError('reward_scope_mismatch', `reward "${family.name}" has no ${member} member (it has: ${family.members.join(', ')})${remedy}`, { param })
   }
   warnings.warn(family.name, 'reward_scope_mismatch', `reward "${family.name}" scores with its ${other} member where a ${member} member is needed; ${measuredAccuracy(family)}`)
   return other

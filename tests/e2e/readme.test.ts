@@ -38,6 +38,15 @@ test('the curl example answers', { skip: spawnSync('curl', ['--version']).error 
   assert.ok(completion.choices[0].message.content.length > 0)
 })
 
+test('the scoring example tells scores of whole and prefixes', { skip: spawnSync('curl', ['--version']).error ? 'curl is not installed' : false }, async () => {
+  const example = blocks('sh').find(block => block.includes('/v1/rewards/score'))!
+  const { code, stdout, stderr } = await run('sh', ['-c', example.slice(example.indexOf('curl'))])
+  assert.equal(code, 0, stderr)
+  const [scored] = JSON.parse(stdout).data
+  assert.equal(scored.prefixes.at(-1).reward, scored.reward)
+  assert.ok(scored.prefixes.length > 1)
+})
+
 test('the openai example streams an answer', async () => {
   const [example] = blocks('ts')
   // Inside the package, so that it finds the client as a user's file would.

@@ -19,8 +19,8 @@ const check = (schema: object, value: unknown, what: string): void => { assert.o
 
 test('every route is in it', () => {
   assert.equal(document['openapi'], '3.1.0')
-  for (const path of ['/v1/chat/completions', '/v1/completions', '/v1/embeddings', '/tokenize', '/detokenize']) assert.ok(document['paths'][path]?.post, path)
-  for (const path of ['/v1/models', '/v1/models/{id}', '/v1/rewards', '/health', '/ready', '/ping', '/version', '/metrics']) assert.ok(document['paths'][path]?.get, path)
+  for (const path of ['/v1/chat/completions', '/v1/completions', '/v1/embeddings', '/tokenize', '/detokenize', '/v1/rewards/score', '/v1/score', '/v1/rerank']) assert.ok(document['paths'][path]?.post, path)
+  for (const path of ['/v1/models', '/v1/models/{id}', '/v1/rewards', '/v1/rewards/{id}', '/health', '/ready', '/ping', '/version', '/metrics']) assert.ok(document['paths'][path]?.get, path)
 })
 
 const messages = [{ role: 'user', content: 'hi' }]
@@ -36,7 +36,11 @@ const accepted: ReadonlyArray<readonly [string, object]> = [
   ['/v1/embeddings', { model: 'tiny', input: ['a'], encoding_format: 'base64' }],
   ['/tokenize', { prompt: 'a', return_token_strs: true }],
   ['/tokenize', { messages }],
-  ['/detokenize', { tokens: [5] }]
+  ['/detokenize', { tokens: [5] }],
+  ['/v1/rewards/score', { reward: 'length', input: [{ prompt: 'a', answer: 'b' }] }],
+  ['/v1/rewards/score', { rewards: [{ name: 'length' }], every: 2, input: [{ messages: [{ role: 'user', content: 'a' }, { role: 'assistant', content: 'bcd' }] }] }],
+  ['/v1/score', { model: 'length', text_1: 'a', text_2: ['b', 'cd'] }],
+  ['/v1/rerank', { model: 'length', query: 'a', documents: ['b', { text: 'cd' }], top_n: null }]
 ]
 
 test('what the server accepts fits its schema, and so does what it answers', async () => {
@@ -47,6 +51,7 @@ test('what the server accepts fits its schema, and so does what it answers', asy
     check(answerOf(path), json, `answer of ${path}`)
   }
   for (const path of ['/v1/models', '/v1/rewards', '/health', '/ready', '/version']) check(answerOf(path, 'get'), await (await fetch(`${server.address}${path}`)).json(), path)
+  check(answerOf('/v1/rewards/{id}', 'get'), await (await fetch(`${server.address}/v1/rewards/length`)).json(), 'a reward')
 })
 
 test('what breaks a schema is refused by the server, with an error that fits its own', async () => {

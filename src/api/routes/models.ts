@@ -1,9 +1,9 @@
-/** `GET /v1/models`, `/v1/models/:id` and `/v1/rewards`. Profiles are listed as models, for clients that can send a model's name only. */
+/** `GET /v1/models` and `/v1/models/:id`. Profiles are listed as models, for clients that can send a model's name only. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { RequestError } from '../../errors.js'
 import { documented } from '../openapi.js'
-import { modelList, modelObject, rewardList } from '../schemas/responses.js'
+import { modelList, modelObject } from '../schemas/responses.js'
 import type { Services } from '../services.js'
 
 export function models (app: FastifyInstance, services: Services): void {
@@ -19,8 +19,4 @@ export function models (app: FastifyInstance, services: Services): void {
     if (!found) throw new RequestError('model_not_found', `The model ${JSON.stringify(request.params.id)} does not exist; this server has ${all().map(({ id }) => id).join(', ')}`, { param: 'model' })
     return found
   })
-  app.get('/v1/rewards', documented('Lists the rewards', { response: rewardList }), () => ({
-    object: 'list',
-    data: services.inference.rewards.map(({ name, members, description }) => ({ id: name, object: 'reward', members, description }))
-  }))
 }

@@ -10,7 +10,7 @@ import { nullable, samplingFields, samplingOf } from './sampling.js'
 
 const part = Type.Object({ type: Type.Literal('text'), text: Type.String() }, { additionalProperties: false })
 
-const message = Type.Object({
+export const messageSchema = Type.Object({
   role: Type.Enum(['system', 'developer', 'user', 'assistant', 'tool']),
   content: Type.Union([Type.String(), Type.Array(part, { minItems: 1 })]),
   name: Type.Optional(Type.String()),
@@ -20,7 +20,7 @@ const message = Type.Object({
 
 /** Messages and how the prompt made of them ends. */
 export const chatFields = {
-  messages: Type.Array(message, { minItems: 1, maxItems: 4096, description: 'the conversation so far' }),
+  messages: Type.Array(messageSchema, { minItems: 1, maxItems: 4096, description: 'the conversation so far' }),
   add_generation_prompt: nullable(Type.Boolean(), { default: null, description: 'open the assistant’s turn; true unless continue_final_message is' }),
   continue_final_message: Type.Boolean({ default: false, description: 'the answer goes on from the last message' })
 }
@@ -38,7 +38,8 @@ export const chatCompletionSchema = Type.Object({
 
 type ChatBody = Static<TObject<typeof chatFields>>
 
-function messageOf ({ role, content, name }: ChatBody['messages'][number]): ChatMessage {
+/** A message as the model's template takes it. */
+export function messageOf ({ role, content, name }: ChatBody['messages'][number]): ChatMessage {
   const text = typeof content === 'string' ? content : content.map(one => one.text).join('')
   return { role: role === 'developer' ? 'system' : role as string, content: text, ...(name === undefined ? {} : { name }) }
 }

@@ -48,7 +48,45 @@ export const completionObject = Type.Object({
 
 export const modelObject = Type.Object({ id: Type.String(), object: Type.Literal('model'), created: Type.Integer(), owned_by: Type.String(), max_model_len: Type.Integer() })
 export const modelList = listOf(modelObject)
-export const rewardList = listOf(Type.Object({ id: Type.String(), object: Type.Literal('reward'), members: Type.Array(Type.String()), description: Type.String() }))
+
+const rewardFields = { id: Type.String(), object: Type.Literal('reward'), kind: Type.String(), members: Type.Array(Type.String()), description: Type.String(), version: Type.String() }
+const known = (): TSchema => Type.Union([Type.Object({}), Type.Null()])
+export const rewardList = listOf(Type.Object(rewardFields))
+export const rewardObject = Type.Object({ ...rewardFields, statistics: known(), fit: known(), metrics: known() })
+
+const warnings = Type.Array(Type.Object({ code: Type.String(), message: Type.String() }))
+const scoreUsage = Type.Object({ prompt_tokens: Type.Integer(), total_tokens: Type.Integer(), prompt_tokens_details: Type.Object({ cached_tokens: Type.Integer() }), computed_tokens: Type.Integer() })
+const scoreFields = { reward: Type.Number(), rewards: Type.Record(Type.String(), Type.Object({ raw: Type.Number(), standardized: Type.Number(), std: Type.Optional(Type.Number()) })) }
+export const rewardScoreList = Type.Object({
+  object: Type.Literal('list'),
+  model: Type.String(),
+  rewards_used: Type.Array(Type.Object({ name: Type.String(), member: Type.String(), version: Type.String(), weight: Type.Number() })),
+  data: Type.Array(Type.Object({
+    index: Type.Integer(),
+    object: Type.Literal('reward_score'),
+    ...scoreFields,
+    tokens: Type.Integer(),
+    prefixes: Type.Optional(Type.Array(Type.Object({ tokens: Type.Integer(), text: Type.String(), ...scoreFields })))
+  })),
+  warnings,
+  usage: scoreUsage
+})
+export const scoredList = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('list'),
+  created: Type.Integer(),
+  model: Type.String(),
+  data: Type.Array(Type.Object({ index: Type.Integer(), object: Type.Literal('score'), score: Type.Number() })),
+  warnings,
+  usage: scoreUsage
+})
+export const rerankedList = Type.Object({
+  id: Type.String(),
+  model: Type.String(),
+  results: Type.Array(Type.Object({ index: Type.Integer(), document: Type.Optional(Type.Object({ text: Type.String() })), relevance_score: Type.Number() })),
+  warnings,
+  usage: scoreUsage
+})
 
 export const tokenizeObject = Type.Object({ count: Type.Integer(), max_model_len: Type.Integer(), tokens: Type.Array(Type.Integer()), token_strs: Type.Optional(Type.Array(Type.String())) })
 export const detokenizeObject = Type.Object({ prompt: Type.String() })

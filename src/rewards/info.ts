@@ -1,0 +1,30 @@
+/** What the server tells of a reward: what it is and how far to trust it. Neither weights, nor words, nor addresses. */
+import type { Members, RewardFit, RewardMetrics } from './descriptor-parts.js'
+import type { RewardFamily } from './descriptor.js'
+import type { RewardMember } from './scorer.js'
+
+export interface RewardInfo {
+  readonly name: string
+  readonly description: string
+  readonly kind: string
+  readonly members: readonly RewardMember[]
+  readonly version: string
+  /** Statistics that its members are standardised with, where the descriptor brings them. */
+  readonly statistics: Members | null
+  readonly fit: RewardFit | null
+  readonly metrics: RewardMetrics | null
+}
+
+/** What is told of a family. */
+export function rewardInfo ({ name, description, members, version, descriptor }: RewardFamily): RewardInfo {
+  return {
+    name,
+    description,
+    kind: descriptor.kind,
+    members,
+    version,
+    statistics: descriptor.members ?? null,
+    fit: ('fit' in descriptor && descriptor.fit) || null,
+    metrics: ('metrics' in descriptor && descriptor.metrics) || null
+  }
+}
