@@ -20,7 +20,7 @@ export const membersSchema = Type.Object({ outcome: Type.Optional(memberSchema),
 /** Held-out figures of a fitted reward; the card is printed from them. */
 export const metricsSchema = Type.Object({
   /**
-   * `pair_accuracy`: share of pairs whose better answer scores higher, ties ½ (for scored answers: of all pairs of one prompt whose
+   * `pair_accuracy`: share of pairs whose better answer scores higher, ties ½ (for scored answers: of pairs of one prompt whose
    * scores differ). `accuracy`: share of labels whose side of 0 is right.
    */
   measure: Type.Union([Type.Literal('pair_accuracy'), Type.Literal('accuracy')]),

@@ -1,9 +1,9 @@
 /**
- * A head's held-out figures and the controls beside them: what accuracy is worth more than length, chance or words give.
+ * A fitted reward's held-out figures and the controls beside them: what accuracy is worth more than length, chance or words give.
  * Knows samples and scores, not how states are made.
  */
 import type { RewardMetrics } from './descriptor-parts.js'
-import type { SampleSet } from './examples.js'
+import { asPairs, type SampleSet } from './examples.js'
 import { fractions, type PrefixStates } from './features.js'
 import { columnScale, denseRows, fitLogistic, unscale } from './fit.js'
 import { linearScore } from './head.js'
@@ -28,40 +28,48 @@ function accuracy (set: SampleSet, scoreOf: (answer: number) => number): number 
   return meanAndStd(rightness(margins(set, scoreOf), set.samples.map(sample => sample.label))).mean
 }
 
+/** The score of a state, as a reward gives it. @param whole false for a prefix */
+export type StateScore = (state: Float32Array, whole: boolean) => number
+
 /**
- * Accuracy by share of the answer read, calibration, and controls fitted on the training set.
+ * Accuracy by share of the answer read, calibration, and controls fitted on the training set. Scored sets are judged by their pairs.
  * @param split what the test set is, for the card
+ * @param isLogit whether σ(score) claims to be a probability
  */
-export function evaluateHead (head: { readonly weights: ArrayLike<number>, readonly bias: number }, train: StateSet, test: StateSet, split: string): RewardMetrics {
+export function evaluateScore (score: StateScore, trainSet: StateSet, testSet: StateSet, split: string, isLogit: boolean): RewardMetrics {
+  const [train, test] = [asPairs(trainSet), asPairs(testSet)]
   const labels = test.samples.map(sample => sample.label)
   const clusters = test.samples.map(sample => sample.group)
-  const paired = test.samples.some(sample => sample.against !== null)
-  const perFraction = fractions.map((_fraction, index) => margins(test, answer => linearScore(head.weights, head.bias, test.states[answer]![index]!)))
+  const paired = test.kind === 'pairs'
+  const last = fractions.length - 1
+  const perFraction = fractions.map((_fraction, index) => margins(test, answer => score(test.states[answer]![index]!, index === last)))
   const byPrefix = perFraction.map((values, index) => {
     const { value, standardError } = clusteredMean(rightness(values, labels), clusters)
     const auc = paired ? {} : { auc: rounded(areaUnderCurve(values, labels)) }
     return { fraction: fractions[index]!, accuracy: rounded(value), standardError: rounded(standardError), ...auc }
   })
-  const whole = perFraction.at(-1)!
   return {
     measure: paired ? 'pair_accuracy' : 'accuracy',
     split,
     examples: test.samples.length,
     clusters: new Set(clusters).size,
     byPrefix,
-    // A pair can be told either way round; only both ways together have labels of both kinds.
-    calibrationError: rounded(paired ? calibrationError([...whole, ...whole.map(value => -value)], [...labels, ...labels.map(label => -label)]) : calibrationError(whole, labels)),
+    ...(isLogit ? { calibrationError: rounded(calibration(perFraction[last]!, labels, paired)) } : {}),
     controls: { lengthOnly: rounded(lengthControl(train, test)), ...randomControl(train, test), tfidf: rounded(textControl(train, test)) }
   }
+}
+
+/** A pair can be told either way round; only both ways together have labels of both kinds. */
+function calibration (whole: readonly number[], labels: readonly number[], paired: boolean): number {
+  return paired ? calibrationError([...whole, ...whole.map(value => -value)], [...labels, ...labels.map(label => -label)]) : calibrationError(whole, labels)
 }
 
 /** A logistic fit on log-length alone. */
 function lengthControl (train: StateSet, test: StateSet): number {
   const scale = columnScale(train.lengths.map(length => Float32Array.of(Math.log(length))))
   const feature = (set: StateSet) => (answer: number): number => (Math.log(set.lengths[answer]!) - scale.mean[0]!) / scale.std[0]!
-  const paired = train.samples.some(sample => sample.against !== null)
   const rows = denseRows(Float64Array.from(margins(train, feature(train))), 1)
-  const fit = fitLogistic(rows, train.samples.map(sample => sample.label), { lambda: 0, intercept: !paired })
+  const fit = fitLogistic(rows, train.samples.map(sample => sample.label), { lambda: 0, intercept: train.kind !== 'pairs' })
   return accuracy(test, answer => fit.weights[0]! * feature(test)(answer) + fit.intercept)
 }
 

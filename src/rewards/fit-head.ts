@@ -1,39 +1,41 @@
 /** A linear head from samples and states: the design matrix, λ, the fit, and the fit as weights on raw states. */
 import type { StateSet } from './evaluate.js'
 import { fractions } from './features.js'
-import { chooseLambda, columnScale, denseRows, fitLogistic, unscale, type Rows } from './fit.js'
+import { chooseLambda, columnScale, denseRows, fitLinear, logisticLoss, squaredLoss, unscale, type Rows } from './fit.js'
+import { meanAndStd } from './metrics.js'
 
 /** Penalty of the log-length column against the states': small, so that it takes what length explains before they do. */
 const lengthPenalty = 0.01
 
-/** A head on raw states, with the λ chosen for it and its cross-validated accuracy. */
+/** A head on raw states, with its λ and, where that was chosen here, the cross-validated gain that spoke for it. */
 export interface HeadFit {
   readonly head: { readonly weights: Float64Array, readonly bias: number }
   readonly lambda: number
-  readonly accuracy: number
+  readonly gain: number | null
 }
 
 /**
- * Bradley–Terry for pairs, logistic for labels, on standardised states with log-length as a weakly penalised nuisance
- * column that the head leaves out.
+ * Bradley–Terry for pairs, logistic for labels, least squares for scores, on standardised states with log-length as a weakly penalised
+ * nuisance column that the head leaves out.
  * @param prefixes use every fraction of each answer, or only the whole
+ * @param given λ; default the best of five-fold cross-validation
  */
-export function fitHead (set: StateSet, prefixes: boolean): HeadFit {
+export function fitHead (set: StateSet, prefixes: boolean, given?: number): HeadFit {
   const used = fractions.map((_fraction, index) => index).filter(index => prefixes || index === fractions.length - 1)
   const scale = columnScale(set.states.flatMap(states => used.map(index => withLength(states[index]!, 0))))
   const lengthScale = columnScale(set.lengths.map(length => Float32Array.of(Math.log(length))))
   scale.mean[scale.mean.length - 1] = lengthScale.mean[0]!
   scale.std[scale.std.length - 1] = lengthScale.std[0]!
-  const paired = set.samples.some(sample => sample.against !== null)
-  const { rows, labels, groups } = design(set, used, scale)
+  const { rows, targets, groups, unit } = design(set, used, scale)
   const penalties = new Float64Array(rows.width).fill(1)
   penalties[rows.width - 1] = lengthPenalty
-  const options = { intercept: !paired, penalties }
-  const { lambda, accuracy } = chooseLambda(rows, labels, groups, options)
-  const fit = fitLogistic(rows, labels, { ...options, lambda })
+  const options = { intercept: set.kind !== 'pairs', penalties }
+  const loss = set.kind === 'scores' ? squaredLoss : logisticLoss
+  const { lambda, gain } = given === undefined ? chooseLambda(rows, targets, groups, loss, options) : { lambda: given, gain: null }
+  const fit = fitLinear(rows, targets, loss, { ...options, lambda })
   const width = rows.width - 1
-  const states = { mean: scale.mean.subarray(0, width), std: scale.std.subarray(0, width) }
-  return { lambda, accuracy, head: unscale({ weights: fit.weights.subarray(0, width), intercept: fit.intercept }, states) }
+  const head = unscale({ weights: fit.weights.subarray(0, width), intercept: fit.intercept }, { mean: scale.mean.subarray(0, width), std: scale.std.subarray(0, width) })
+  return { lambda, gain, head: { weights: head.weights.map(weight => weight * unit.std), bias: head.bias * unit.std + unit.mean } }
 }
 
 /** A state with log-length as one more column. */
@@ -44,11 +46,12 @@ function withLength (state: Float32Array, logLength: number): Float32Array {
   return row
 }
 
-/** Standardised features of every sample at every fraction used; for pairs the difference of the two answers. */
-function design (set: StateSet, used: readonly number[], scale: { mean: Float64Array, std: Float64Array }): { rows: Rows, labels: Int8Array, groups: string[] } {
+/** Standardised features of every sample at every fraction used; for pairs the difference of the two answers. Scores are standardised too, in `unit`, so that one grid of λ suits all. */
+function design (set: StateSet, used: readonly number[], scale: { mean: Float64Array, std: Float64Array }): { rows: Rows, targets: Float64Array, groups: string[], unit: { mean: number, std: number } } {
   const width = scale.mean.length
   const values = new Float32Array(set.samples.length * used.length * width)
-  const labels = new Int8Array(set.samples.length * used.length)
+  const targets = new Float64Array(set.samples.length * used.length)
+  const unit = set.kind === 'scores' ? meanAndStd(set.samples.map(({ label }) => label)) : { mean: 0, std: 1 }
   const groups: string[] = []
   const read = (answer: number, index: number): Float32Array => withLength(set.states[answer]![index]!, Math.log(set.lengths[answer]!))
   for (const { answer, against, label, group } of set.samples) {
@@ -57,9 +60,9 @@ function design (set: StateSet, used: readonly number[], scale: { mean: Float64A
       const left = read(answer, index)
       const right = against === null ? scale.mean : read(against, index)
       for (let i = 0; i < width; i++) values[row * width + i] = (left[i]! - right[i]!) / scale.std[i]!
-      labels[row] = label
+      targets[row] = (label - unit.mean) / unit.std
       groups.push(group)
     }
   }
-  return { rows: denseRows(values, width), labels, groups }
+  return { rows: denseRows(values, width), targets, groups, unit }
 }

@@ -4,12 +4,13 @@
  * files of examples nor where the descriptor goes.
  */
 import { RequestError } from '../errors.js'
+import type { Members, RewardFit } from './descriptor-parts.js'
 import { checkRewardName, type HeadDescriptor } from './descriptor.js'
-import { evaluateHead, type StateSet } from './evaluate.js'
-import { splitSamples, toSamples, type Examples, type SampleAnswer, type SampleSet } from './examples.js'
+import { evaluateScore, type StateScore, type StateSet } from './evaluate.js'
+import { asPairs, splitSamples, toSamples, type Examples, type SampleAnswer, type SampleSet } from './examples.js'
 import { extractFeatures, type FeatureItem, type PrefixStates } from './features.js'
 import { fitHead, type HeadFit } from './fit-head.js'
-import { linearScore } from './head.js'
+import { linearScore, type Head } from './head.js'
 import type { ReadablePolicy } from './policy.js'
 import { pool, poolDescription, poolPrompts, referenceStatistics, samplePool } from './pool.js'
 
@@ -41,12 +42,21 @@ export interface FitRequest {
 /** Fewer examples than this cannot be cross-validated and held out with any meaning. */
 const fewestExamples = 20
 
-/**
- * Fits a head. Bradley–Terry for pairs, logistic for labels, on standardised states with log-length as a weakly
- * penalised nuisance column that scoring leaves out.
- * @throws RequestError for a name, layer or data set that cannot work; the signal's reason when aborted
- */
-export async function fitReward (request: FitRequest): Promise<HeadDescriptor> {
+/** Everything a reward is made of once its states are read: the sets, the layer and λ that cross-validation chose, the reference pool. */
+export interface FittedStates {
+  readonly train: StateSet
+  readonly test: StateSet
+  readonly best: HeadFit & { readonly layer: number }
+  readonly pool: { readonly states: readonly PrefixStates[], readonly description: string }
+  readonly fit: RewardFit
+  /** What the test set is. */
+  readonly split: string
+}
+
+const objectives = { pairs: 'bradley_terry', labels: 'logistic', scores: 'regression' } as const
+
+/** Reads states and fits a head at each layer; the best by cross-validation is taken. @throws as `fitReward` */
+export async function fitStates (request: FitRequest): Promise<FittedStates> {
   check(request)
   const { policy, layers, onProgress = () => {}, signal, maxAnswerTokens = 256 } = request
   const { train, test } = sampleSets(request)
@@ -60,23 +70,15 @@ export async function fitReward (request: FitRequest): Promise<HeadDescriptor> {
     onProgress({ phase: 'fit', done: candidates.length, total: layers.length })
     candidates.push({ layer, ...fitHead(stateSet(train, features.get(layer)!, lengths, 0), request.prefixes) })
   }
-  const best = candidates.reduce((a, b) => b.accuracy > a.accuracy ? b : a)
+  const best = candidates.reduce((a, b) => b.gain! > a.gain! ? b : a)
   const states = features.get(best.layer)!
-  const metrics = evaluateHead(best.head,
-    stateSet(train, states, lengths, 0),
-    stateSet(test, states, lengths, train.answers.length),
-    request.test ? 'a separate test set' : 'a fifth of the data, by prompt')
   return {
-    name: request.name,
-    description: request.description,
-    kind: 'head',
-    members: await referenceMembers(request, best),
-    policy: { id: policy.id, weightsSha256: policy.weightsSha256, format: policy.format },
-    layer: best.layer,
-    pooling: request.pooling,
-    bias: significant(best.head.bias),
+    train: stateSet(train, states, lengths, 0),
+    test: stateSet(test, states, lengths, train.answers.length),
+    best,
+    pool: await readPool(request, best.layer),
     fit: {
-      objective: request.train.kind === 'pairs' ? 'bradley_terry' : 'logistic',
+      objective: objectives[request.train.kind],
       data: request.data.name,
       licence: request.data.licence,
       examples: train.samples.length,
@@ -84,8 +86,33 @@ export async function fitReward (request: FitRequest): Promise<HeadDescriptor> {
       maxAnswerTokens,
       cutAnswers: lengths.filter(length => length > maxAnswerTokens).length
     },
-    metrics,
-    weights: Array.from(best.head.weights, significant)
+    split: request.test ? 'a separate test set' : 'a fifth of the data, by prompt'
+  }
+}
+
+/**
+ * Fits a head. Bradley–Terry for pairs, logistic for labels, least squares for scores, on standardised states with log-length as a weakly
+ * penalised nuisance column that scoring leaves out.
+ * @throws RequestError for a name, layer or data set that cannot work; the signal's reason when aborted
+ */
+export async function fitReward (request: FitRequest): Promise<HeadDescriptor> {
+  const fitted = await fitStates(request)
+  const { best: { head }, train, test, split } = fitted
+  const metrics = evaluateScore(state => linearScore(head.weights, head.bias, state), train, test, split, train.kind !== 'scores')
+  const { weights, ...fields } = headOf(request, fitted, head)
+  return { name: request.name, description: request.description, ...fields, fit: fitted.fit, metrics, weights }
+}
+
+/** Weights on raw states as a head that the server can use, standardised on the pool. */
+export function headOf ({ policy, pooling, prefixes }: FitRequest, { best, pool }: FittedStates, { weights, bias }: HeadFit['head']): Head {
+  return {
+    kind: 'head',
+    members: referenceMembers(pool, prefixes, state => linearScore(weights, bias, state)),
+    policy: { id: policy.id, weightsSha256: policy.weightsSha256, format: policy.format },
+    layer: best.layer,
+    pooling,
+    bias: significant(bias),
+    weights: Array.from(weights, significant)
   }
 }
 
@@ -96,18 +123,28 @@ function check ({ name, policy, train, test, layers }: FitRequest): void {
   for (const layer of layers) {
     if (!Number.isInteger(layer) || layer < 0 || layer > policy.layers) throw new RequestError('invalid_request', `layers must be from 0 to ${policy.layers}; got ${layer}`, { param: 'layers' })
   }
-  const count = train.kind === 'pairs' ? train.pairs.length : train.labelled.length
+  const count = countOf(train)
   if (count < fewestExamples) throw new RequestError('invalid_request', `a fit needs at least ${fewestExamples} examples; got ${count}`, { param: 'train' })
   if (test && test.kind !== train.kind) throw new RequestError('invalid_request', `test data must be ${train.kind} as the training data are; got ${test.kind}`, { param: 'test' })
 }
 
+function countOf (examples: Examples): number {
+  switch (examples.kind) {
+    case 'pairs': return examples.pairs.length
+    case 'labels': return examples.labelled.length
+    case 'scores': return examples.scored.length
+  }
+}
+
 function sampleSets ({ train, test }: FitRequest): { train: SampleSet, test: SampleSet } {
   const sets = test ? { train: toSamples(train), test: toSamples(test) } : splitSamples(toSamples(train))
-  for (const [name, { samples }] of Object.entries(sets)) {
+  for (const [name, set] of Object.entries(sets)) {
+    const { samples } = set
     if (samples.length === 0) throw new RequestError('invalid_request', `the ${name} data must hold at least one example; got none`, { param: name })
     if (train.kind === 'labels' && new Set(samples.map(sample => sample.label)).size < 2) {
       throw new RequestError('invalid_request', `the ${name} data must hold both labels; got only ${samples[0]!.label === 1 ? 1 : 0}`, { param: name })
     }
+    if (train.kind === 'scores' && asPairs(set).samples.length === 0) throw new RequestError('invalid_request', `the ${name} data must hold answers to one prompt with different scores; there are none`, { param: name })
   }
   return sets
 }
@@ -133,18 +170,23 @@ function stateSet (set: SampleSet, states: readonly PrefixStates[], lengths: rea
   return { ...set, states: states.slice(offset, end), lengths: lengths.slice(offset, end) }
 }
 
-/** The members with their statistics on the reference pool: whole answers, and (for the prefix member) all four prefixes. */
-async function referenceMembers (request: FitRequest, { layer, head }: HeadFit & { readonly layer: number }): Promise<HeadDescriptor['members']> {
-  const { policy, prefixes, onProgress, signal } = request
+/** States of the policy's own answers to the pool prompts. */
+async function readPool (request: FitRequest, layer: number): Promise<FittedStates['pool']> {
+  const { policy, onProgress, signal } = request
   const prompts = poolPrompts()
   onProgress?.({ phase: 'pool', done: 0, total: prompts.length * pool.answersPerPrompt })
   const items = await samplePool(policy, prompts, signal)
   const states = (await extract(request, 'pool', items, [layer])).get(layer)!
-  const scores = states.map(answer => answer.map(state => linearScore(head.weights, head.bias, state)))
-  const name = poolDescription(policy, items.length)
-  const outcome = { normalization: referenceStatistics(scores.map(perFraction => perFraction.at(-1)!), name) }
+  return { states, description: poolDescription(policy, items.length) }
+}
+
+/** Members with the statistics of a score on the pool: whole answers, and (for the prefix member) all four prefixes. */
+export function referenceMembers ({ states, description }: FittedStates['pool'], prefixes: boolean, score: StateScore): Members {
+  const whole = states.map(answer => score(answer.at(-1)!, true))
+  const outcome = { normalization: referenceStatistics(whole, description) }
   if (!prefixes) return { outcome }
-  return { outcome, prefix: { normalization: referenceStatistics(scores.flat(), `25, 50, 75 and 100 % of ${name}`) } }
+  const parts = states.flatMap(answer => answer.map(state => score(state, false)))
+  return { outcome, prefix: { normalization: referenceStatistics(parts, `25, 50, 75 and 100 % of ${description}`) } }
 }
 
 /** Seven significant digits: what float32 states are known to. */

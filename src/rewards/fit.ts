@@ -1,6 +1,6 @@
 /**
  * Linear fits, in plain arithmetic: logistic for labels, Bradley–Terry for pairs (logistic on differences, all of label
- * 1, without intercept), and the choice of λ by cross-validation. Knows numbers and groups; where features come from is
+ * 1, without intercept), least squares for numbers, and the choice of λ by cross-validation. Knows numbers and groups; where features come from is
  * `features.ts`.
  */
 import { minimize } from './lbfgs.js'
@@ -31,7 +31,7 @@ export function denseRows (values: Float32Array | Float64Array, width: number): 
   }
 }
 
-export interface LogisticOptions {
+export interface LinearOptions {
   /** λ of (λ/2)‖w‖², ≥ 0. */
   readonly lambda: number
   /** Fit an unpenalised constant too. Off for pairs. */
@@ -62,11 +62,31 @@ export function sigmoid (x: number): number {
   return 1 / (1 + Math.exp(-x))
 }
 
-/**
- * Minimises (1/N) Σ ln(1 + exp(−y·(w·x + b))) + (λ/2) Σ penalty·w².
- * @param labels per row of the design, +1 or −1
- */
-export function fitLogistic (design: Rows, labels: ArrayLike<number>, { lambda, intercept, penalties, rows = range(design.count), tolerance = 1e-6, start }: LogisticOptions): LinearFit {
+/** What a fit minimises: a function of a row's score and its target, convex in the score. */
+export interface Loss {
+  value (score: number, target: number): number
+  /** Derivative by the score. */
+  slope (score: number, target: number): number
+  /** How good a score is on held-out rows: more is better. */
+  gain (score: number, target: number): number
+}
+
+/** ln(1 + exp(−y·s)) for labels y of +1 and −1; gains are right sides of 0, ties ½. */
+export const logisticLoss: Loss = {
+  value: (score, label) => softplus(-label * score),
+  slope: (score, label) => -label * sigmoid(-label * score),
+  gain: (score, label) => score === 0 ? 0.5 : Number(score * label > 0)
+}
+
+/** ½(s − y)² for any number y; gains are less error. */
+export const squaredLoss: Loss = {
+  value: (score, target) => (score - target) ** 2 / 2,
+  slope: (score, target) => score - target,
+  gain: (score, target) => -((score - target) ** 2)
+}
+
+/** Minimises (1/N) Σ loss(w·x + b, target) + (λ/2) Σ penalty·w². @param targets per row of the design */
+export function fitLinear (design: Rows, targets: ArrayLike<number>, loss: Loss, { lambda, intercept, penalties, rows = range(design.count), tolerance = 1e-6, start }: LinearOptions): LinearFit {
   const { width } = design
   const initial = new Float64Array(width + 1)
   if (start) {
@@ -75,65 +95,66 @@ export function fitLogistic (design: Rows, labels: ArrayLike<number>, { lambda, 
   }
   const solution = minimize((x, gradient) => {
     gradient.fill(0)
-    let loss = 0
+    let sum = 0
     for (const row of rows) {
-      const label = labels[row]!
-      const margin = label * (design.dot(row, x) + x[width]!)
-      loss += softplus(-margin)
-      const pull = -label * sigmoid(-margin) / rows.length
+      const score = design.dot(row, x) + x[width]!
+      sum += loss.value(score, targets[row]!)
+      const pull = loss.slope(score, targets[row]!) / rows.length
       design.addTo(row, pull, gradient)
       gradient[width]! += pull
     }
     if (!intercept) gradient[width] = 0
-    loss /= rows.length
+    sum /= rows.length
     for (let i = 0; i < width; i++) {
       const penalty = lambda * (penalties?.[i] ?? 1)
-      loss += penalty / 2 * x[i]! ** 2
+      sum += penalty / 2 * x[i]! ** 2
       gradient[i]! += penalty * x[i]!
     }
-    return loss
+    return sum
   }, initial, { tolerance })
   return { weights: solution.slice(0, width), intercept: solution[width]! }
+}
+
+/** A logistic fit. @param labels per row of the design, +1 or −1 */
+export function fitLogistic (design: Rows, labels: ArrayLike<number>, options: LinearOptions): LinearFit {
+  return fitLinear(design, labels, logisticLoss, options)
 }
 
 /**
  * Bradley–Terry: minimises −(1/N) Σ log σ(w·(φ⁺ − φ⁻)) + (λ/2) Σ penalty·w².
  * @param differences φ⁺ − φ⁻ per pair
  */
-export function fitBradleyTerry (differences: Rows, options: Omit<LogisticOptions, 'intercept'>): LinearFit {
+export function fitBradleyTerry (differences: Rows, options: Omit<LinearOptions, 'intercept'>): LinearFit {
   return fitLogistic(differences, new Int8Array(differences.count).fill(1), { ...options, intercept: false })
 }
 
 /** The λ tried, from strong to weak; a fit starts from its stronger neighbour's. */
 export const lambdaGrid = [3, 1, 0.3, 0.1, 0.03, 0.01, 0.003] as const
 
-/** A λ and the cross-validated accuracy that spoke for it. */
-export interface LambdaChoice { readonly lambda: number, readonly accuracy: number }
+/** A λ and the cross-validated gain (for labels and pairs: accuracy) that spoke for it. */
+export interface LambdaChoice { readonly lambda: number, readonly gain: number }
 
 /**
- * λ by cross-validated accuracy (share of held-out rows with y·score > 0, ties ½); among equals the strongest.
+ * λ by the cross-validated gain of the loss; among equals the strongest.
  * Rows of one group are never split between fit and check.
  * @param groups per row, any key
  * @param folds default 5
  */
-export function chooseLambda (design: Rows, labels: ArrayLike<number>, groups: readonly string[], options: Omit<LogisticOptions, 'lambda' | 'rows' | 'start' | 'tolerance'>, folds = 5): LambdaChoice {
+export function chooseLambda (design: Rows, targets: ArrayLike<number>, groups: readonly string[], loss: Loss, options: Omit<LinearOptions, 'lambda' | 'rows' | 'start' | 'tolerance'>, folds = 5): LambdaChoice {
   const fold = foldOfRows(groups, folds)
-  const right = new Float64Array(lambdaGrid.length)
+  const gains = new Float64Array(lambdaGrid.length)
   for (let held = 0; held < folds; held++) {
     const rows = range(design.count).filter(row => fold[row] !== held)
     const check = range(design.count).filter(row => fold[row] === held)
     if (rows.length === 0) continue
     let fit: LinearFit | undefined
     for (const [index, lambda] of lambdaGrid.entries()) {
-      fit = fitLogistic(design, labels, { ...options, lambda, rows, tolerance: 1e-4, ...(fit && { start: fit }) })
-      for (const row of check) {
-        const margin = labels[row]! * (design.dot(row, fit.weights) + fit.intercept)
-        right[index]! += margin > 0 ? 1 : margin === 0 ? 0.5 : 0
-      }
+      fit = fitLinear(design, targets, loss, { ...options, lambda, rows, tolerance: 1e-4, ...(fit && { start: fit }) })
+      for (const row of check) gains[index]! += loss.gain(design.dot(row, fit.weights) + fit.intercept, targets[row]!)
     }
   }
-  const most = Math.max(...right)
-  return { lambda: lambdaGrid[right.indexOf(most)]!, accuracy: most / design.count }
+  const most = Math.max(...gains)
+  return { lambda: lambdaGrid[gains.indexOf(most)]!, gain: most / design.count }
 }
 
 /** Deals the groups out to the folds in the order they first appear. */
@@ -147,8 +168,11 @@ function range (count: number): number[] {
   return Array.from({ length: count }, (_, index) => index)
 }
 
-/** Mean and standard deviation per column; a constant column gets 1, so that dividing by it is safe. */
+/** Mean and standard deviation per column; a column that is constant within rounding gets 1, so that dividing by it is safe. */
 export interface ColumnScale { readonly mean: Float64Array, readonly std: Float64Array }
+
+/** A spread below this share of the mean is float32's rounding. */
+const constantShare = 1e-6
 
 /** Column statistics of rows of equal length, in two passes. */
 export function columnScale (rows: readonly Float32Array[]): ColumnScale {
@@ -157,7 +181,7 @@ export function columnScale (rows: readonly Float32Array[]): ColumnScale {
   const std = new Float64Array(width)
   for (const row of rows) for (let i = 0; i < width; i++) mean[i]! += row[i]! / rows.length
   for (const row of rows) for (let i = 0; i < width; i++) std[i]! += (row[i]! - mean[i]!) ** 2 / rows.length
-  for (let i = 0; i < width; i++) std[i] = Math.sqrt(std[i]!) || 1
+  for (let i = 0; i < width; i++) std[i] = Math.sqrt(std[i]!) > constantShare * Math.abs(mean[i]!) ? Math.sqrt(std[i]!) : 1
   return { mean, std }
 }
 

@@ -80,7 +80,7 @@ export function sparseDot ({ indices, values }: SparseVector, weights: Float64Ar
 const textLambda = 1e-4
 
 /** A labelled text, or a pair: `text` against another, label +1 where it is the better one. */
-export interface TextSample { readonly text: string, readonly against: string | null, readonly label: 1 | -1 }
+export interface TextSample { readonly text: string, readonly against: string | null, readonly label: number }
 
 /** TF-IDF with a logistic fit. */
 export class TextClassifier {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { defaultPrompt, parseExamples, splitSamples, toSamples, type Examples } from '../../src/rewards/examples.js'
+import { asPairs, defaultPrompt, parseExamples, splitSamples, toSamples, type Examples } from '../../src/rewards/examples.js'
 
 const lines = (...rows: unknown[]): string => rows.map(row => JSON.stringify(row)).join('\n')
 
@@ -53,4 +53,23 @@ test('a split holds out whole prompts, a fifth of them, the same each time', () 
 test('texts that share a prompt are split by text', () => {
   const { samples } = toSamples({ kind: 'labels', labelled: ['a', 'b', 'a'].map(answer => ({ messages: [{ role: 'user', content: 'p' }], answer, label: 1 })) })
   assert.deepEqual(samples.map(sample => sample.group), ['answer 0', 'answer 1', 'answer 0'])
+})
+
+test('scores are read where there is no label, and must be numbers', () => {
+  const messages = [{ role: 'user', content: 'Hi' }]
+  assert.deepEqual(parseExamples(lines({ prompt: 'Hi', answer: 'a', score: 2.5 }, { prompt: 'Hi', text: 'b', score: -1 }), 'f'), { kind: 'scores', scored: [{ messages, answer: 'a', score: 2.5 }, { messages, answer: 'b', score: -1 }] })
+  assert.throws(() => parseExamples(lines({ prompt: 'Hi', answer: 'a', score: 'high' }), 'f'), /f:1: score must be a number; got "high"/)
+  assert.equal(parseExamples(lines({ text: 'a', label: 1, score: 0.3 }), 'f').kind, 'labels')
+})
+
+test('scored answers make pairs within their prompt, better against worse, with eight partners at most', () => {
+  const scored = (prompts: number, each: number) => asPairs(toSamples({
+    kind: 'scores', scored: Array.from({ length: prompts * each }, (_, i) => ({ messages: [{ role: 'user', content: `p${i % prompts}` }], answer: `a${i}`, score: Math.floor(i / prompts) }))
+  }))
+  const { kind, samples } = scored(10, 3)
+  assert.equal(kind, 'pairs')
+  assert.equal(samples.length, 10 * 3)
+  assert.ok(samples.every(({ answer, against, label }) => label === 1 && answer > against! && answer % 10 === against! % 10))
+  assert.equal(scored(10, 20).samples.length, 10 * (12 * 8 + 7 * 8 / 2))
+  assert.deepEqual(asPairs(scored(10, 3)), scored(10, 3))
 })

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { packageRoot } from '../../src/package-root.js'
-import { chooseLambda, columnScale, denseRows, fitBradleyTerry, fitLogistic, unscale } from '../../src/rewards/fit.js'
+import { chooseLambda, columnScale, denseRows, fitBradleyTerry, fitLinear, fitLogistic, logisticLoss, squaredLoss, unscale } from '../../src/rewards/fit.js'
 
 /** Made with scikit-learn 1.x: LogisticRegression(C=1/(Nλ), tol=1e-12), with and without intercept. */
 const fixture = JSON.parse(readFileSync(join(packageRoot, 'tests/fixtures/rewards-fit.json'), 'utf8')) as {
@@ -43,20 +43,37 @@ test('cross-validation prefers a strong penalty on noise and never splits a grou
   const values = Float64Array.from({ length: 40 }, (_, i) => Math.sin(1 + Math.floor(i / 2)))
   const labels = Array.from({ length: 40 }, (_, i) => i % 2 === 0 ? 1 : -1)
   const groups = labels.map((_, i) => `group ${Math.floor(i / 2)}`)
-  assert.deepEqual(chooseLambda(denseRows(values, 1), labels, groups, { intercept: false }), { lambda: 3, accuracy: 0.5 })
+  assert.deepEqual(chooseLambda(denseRows(values, 1), labels, groups, logisticLoss, { intercept: false }), { lambda: 3, gain: 0.5 })
 })
 
 test('separable data are separated', () => {
   const values = Float64Array.from({ length: 50 }, (_, i) => (i % 2 === 0 ? 1 : -1) * (0.1 + i / 50))
   const labels = Array.from({ length: 50 }, (_, i) => i % 2 === 0 ? 1 : -1)
-  const { accuracy } = chooseLambda(denseRows(values, 1), labels, labels.map((_, i) => `${i}`), { intercept: true })
-  assert.equal(accuracy, 1)
+  const { gain } = chooseLambda(denseRows(values, 1), labels, labels.map((_, i) => `${i}`), logisticLoss, { intercept: true })
+  assert.equal(gain, 1)
 })
 
 test('a fit on standardised columns scores raw columns alike, and a constant column does no harm', () => {
   const raw = [Float32Array.of(1, 5), Float32Array.of(3, 5)]
   const scale = columnScale(raw)
   assert.deepEqual([...scale.mean, ...scale.std], [2, 5, 1, 1])
+  // ln 8 has no exact mean over 60 rows; its spread is rounding.
+  assert.deepEqual([...columnScale(Array.from({ length: 60 }, () => Float32Array.of(Math.log(8), 0))).std], [1, 1])
   const { weights, bias } = unscale({ weights: Float64Array.of(2, 4), intercept: 0.5 }, scale)
   assert.equal(weights[0]! * 3 + weights[1]! * 5 + bias, 2 * 1 + 4 * 0 + 0.5)
+})
+
+test('least squares find the line through points, and ridge the optimum of hand', () => {
+  const line = fitLinear(denseRows(Float64Array.of(0, 1, 2), 1), [1, 3, 5], squaredLoss, { lambda: 0, intercept: true })
+  closeTo([line.weights[0]!, line.intercept], [2, 1], 1e-5)
+  // (1/N) Σ x(wx − y) + λw = 0 with x = 1, 2 and y = 2, 4: (5w − 10)/2 + w = 0.
+  const ridge = fitLinear(denseRows(Float64Array.of(1, 2), 1), [2, 4], squaredLoss, { lambda: 1, intercept: false })
+  closeTo(ridge.weights, [10 / 7], 1e-5)
+})
+
+test('cross-validation of least squares prefers the weak penalty where the line is exact', () => {
+  const values = Float64Array.from({ length: 30 }, (_, i) => i / 10)
+  const { lambda, gain } = chooseLambda(denseRows(values, 1), [...values].map(x => 3 * x), [...values].map(String), squaredLoss, { intercept: true })
+  assert.equal(lambda, 0.003)
+  assert.ok(gain <= 0 && gain > -1e-3)
 })
