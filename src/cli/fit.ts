@@ -4,9 +4,11 @@ import { basename, join } from 'node:path'
 import Table from 'cli-table3'
 import { loadConfig } from '../config.js'
 import { createHost } from '../inference/host.js'
-import type { HeadDescriptor } from '../rewards/descriptor.js'
+import type { HeadDescriptor, Naming } from '../rewards/descriptor.js'
+import type { EnsembleDescriptor } from '../rewards/ensemble.js'
 import { parseExamples, type Examples } from '../rewards/examples.js'
-import { fitReward, type FitProgress } from '../rewards/fit-reward.js'
+import { fitEnsemble, type EnsembleOptions } from '../rewards/fit-ensemble.js'
+import { fitReward, type FitProgress, type FitRequest } from '../rewards/fit-reward.js'
 import { readablePolicy } from '../rewards/policy.js'
 import { refuse } from '../validation.js'
 import { readText, say, type Command } from './command.js'
@@ -15,13 +17,16 @@ import { engineOptions, integerOption, requiredOption, settingFlags, type Option
 const options: Options = {
   name: { type: 'string', help: 'name of the reward' },
   description: { type: 'string', help: 'what it rewards, in a sentence' },
-  train: { type: 'string', help: 'JSON lines: {"prompt", "chosen", "rejected"} (Bradley–Terry) or {"prompt", "answer", "label": 0 | 1} (logistic)' },
+  train: { type: 'string', help: 'JSON lines: {"prompt", "chosen", "rejected"} (Bradley–Terry), {"prompt", "answer", "label": 0 | 1} (logistic) or {"prompt", "answer", "score": number} (least squares)' },
   test: { type: 'string', help: 'held-out examples of the same kind', default: 'a fifth of the prompts' },
   licence: { type: 'string', help: 'licence of the data, for the card', default: 'unknown' },
   layers: { type: 'string', help: 'layers to try, by commas; the best by cross-validation is taken', default: 'a third, half, two thirds of the model’s' },
   pooling: { type: 'string', help: 'mean (over the answer’s tokens) or last', default: 'mean' },
   'outcome-only': { type: 'boolean', help: 'fit on whole answers only, not on prefixes too' },
   'max-answer-tokens': { type: 'string', help: 'longer answers are cut', default: '256' },
+  ensemble: { type: 'string', help: 'fit so many heads on prompts drawn anew (bootstrap), which tell where they disagree' },
+  combine: { type: 'string', help: 'how an ensemble combines: mean, min, uwo (mean − penalty · variance) or lcb (mean − penalty · standard deviation)', default: 'lcb' },
+  penalty: { type: 'string', help: 'of uwo and lcb', default: '1' },
   out: { type: 'string', help: 'folder for the descriptor; give it to serve as --rewards-dir' },
   ...engineOptions
 }
@@ -52,10 +57,27 @@ function progressReporter (): (progress: FitProgress) => void {
   }
 }
 
-function describe ({ metrics, layer, pooling, fit: how }: HeadDescriptor): string {
+const kindOf = (descriptor: HeadDescriptor | Naming & EnsembleDescriptor): string =>
+  descriptor.kind === 'head' ? `layer ${descriptor.layer}, ${descriptor.pooling}` : `${descriptor.scorers.length} heads, ${descriptor.combine}`
+
+/** Options of an ensemble; null for one head. */
+function ensembleOf (values: Values): EnsembleOptions | null {
+  const { combine = 'lcb', penalty = '1' } = values
+  if (values['ensemble'] === undefined) {
+    for (const name of ['combine', 'penalty']) if (values[name] !== undefined) throw refuse(`--${name}`, 'needs --ensemble', values[name])
+    return null
+  }
+  if (combine !== 'mean' && combine !== 'min' && combine !== 'uwo' && combine !== 'lcb') throw refuse('--combine', 'must be one of mean, min, uwo, lcb', combine)
+  if (values['penalty'] !== undefined && (combine === 'mean' || combine === 'min')) throw refuse('--penalty', 'belongs to uwo and lcb', penalty)
+  if (penalty === '' || !(Number(penalty) >= 0 && Number(penalty) <= 1000)) throw refuse('--penalty', 'must be a number from 0 to 1000', penalty)
+  return { heads: integerOption(values, 'ensemble', 2, 2), combine, penalty: Number(penalty) }
+}
+
+function describe (descriptor: HeadDescriptor | Naming & EnsembleDescriptor): string {
+  const { metrics, fit: how } = descriptor
   if (!metrics || !how) return ''
   const table = new Table({ head: ['', 'held out'], style: { head: [], border: [] } })
-  table.push(['fit', `${how.objective} on ${how.examples} examples, layer ${layer}, ${pooling}`])
+  table.push(['fit', `${how.objective} on ${how.examples} examples, ${kindOf(descriptor)}`])
   for (const { fraction, accuracy, standardError } of metrics.byPrefix) table.push([`${metrics.measure} at ${fraction * 100} % of the answer`, `${accuracy.toFixed(3)} ± ${standardError.toFixed(3)}`])
   table.push(['control: length only', metrics.controls.lengthOnly.toFixed(3)], ['control: random head', metrics.controls.randomHead.toFixed(3)], ['control: TF-IDF', metrics.controls.tfidf.toFixed(3)])
   return table.toString()
@@ -71,11 +93,12 @@ export const fit: Command = {
     const [name, file, out] = [requiredOption(values, 'name'), requiredOption(values, 'train'), requiredOption(values, 'out')]
     const config = loadConfig(settingFlags(values))
     const pooling = poolingOf(values)
+    const ensemble = ensembleOf(values)
     const train = await readExamples(file)
     const test = typeof values['test'] === 'string' ? await readExamples(values['test']) : undefined
     const host = await createHost(config, say)
     try {
-      const descriptor = await fitReward({
+      const request: FitRequest = {
         name,
         description: typeof values['description'] === 'string' ? values['description'] : `fitted on ${basename(file)}`,
         policy: readablePolicy(host.model, host.engine),
@@ -88,7 +111,8 @@ export const fit: Command = {
         maxAnswerTokens: integerOption(values, 'max-answer-tokens', 256),
         cacheDirectory: join(config.cacheDir, 'features'),
         onProgress: progressReporter()
-      })
+      }
+      const descriptor = ensemble ? await fitEnsemble(request, ensemble) : await fitReward(request)
       await mkdir(out, { recursive: true })
       const path = join(out, `${name}.json`)
       await writeFile(path, `${JSON.stringify(descriptor)}\n`)

@@ -55,11 +55,13 @@ test('positive puts praise above criticism', async () => {
   assert.ok(praise > criticism + 1, `${praise} against ${criticism}`)
 })
 
-test('helpful puts an answer above a refusal to give one', async () => {
-  const answer = await score('helpful', 'This film follows two sisters who inherit a bakery. The acting is warm, the pace is calm, and the final scene is worth the wait. I would recommend it to anyone who likes quiet family stories.')
-  const refusal = await score('helpful', 'film film I do not know what you want, ok, review it is a film I think so yes')
-  assert.ok(answer > refusal + 1, `${answer} against ${refusal}`)
-})
+for (const name of ['helpful', 'helpful_ensemble']) {
+  test(`${name} puts an answer above a refusal to give one`, async () => {
+    const answer = await score(name, 'This film follows two sisters who inherit a bakery. The acting is warm, the pace is calm, and the final scene is worth the wait. I would recommend it to anyone who likes quiet family stories.')
+    const refusal = await score(name, 'film film I do not know what you want, ok, review it is a film I think so yes')
+    assert.ok(answer > refusal + 1, `${answer} against ${refusal}`)
+  })
+}
 
 /** The standardised score of tokens fed in chunks of some size to a sequence whose prompt was read before. */
 async function scoreInChunks (tokens: readonly number[], size: number): Promise<number> {

@@ -37,6 +37,16 @@ test('a reward is fitted from pairs, scores answers and steers', () => {
   assert.deepEqual([good!.answer, bad!.answer], ['good 3 the', 'bad 3'])
   assert.ok(good!.raw > bad!.raw, `the pair was learnt: ${good!.raw} > ${bad!.raw}`)
 
+  const growing = fairlead('score', '--reward', 'mine', '--rewards-dir', rewards, '--prompt', 'say 3', '--answer', 'good 3 the', '--every', '4', '--json')
+  assert.equal(growing.code, 0, growing.err)
+  assert.deepEqual(growing.out.trim().split('\n').map(line => (JSON.parse(line) as { answer: string }).answer), ['good', 'good 3 the'])
+
+  const ensemble = fairlead('fit', '--name', 'panel', '--train', train, '--layers', '1', '--out', rewards, '--ensemble', '2', '--combine', 'uwo', '--penalty', '0.5')
+  assert.equal(ensemble.code, 0, ensemble.err)
+  assert.match(ensemble.err, /bradley_terry on 16 examples, 2 heads, uwo/)
+  const { kind, combine, penalty, scorers } = JSON.parse(readFileSync(join(rewards, 'panel.json'), 'utf8')) as { kind: string, combine: string, penalty: number, scorers: object[] }
+  assert.deepEqual([kind, combine, penalty, scorers.length], ['ensemble', 'uwo', 0.5, 2])
+
   const generated = fairlead('generate', 'say 3', '--strategy', 'best_of_n', '--num-candidates', '4', '--reward', 'mine', '--rewards-dir', rewards, '--max-tokens', '8', '--seed', '1', '--json')
   assert.equal(generated.code, 0, generated.err)
   const { result, usage } = JSON.parse(generated.out) as { result: { choices: Array<{ score: { value: number } }> }, usage: { generatedTokens: number } }
@@ -107,6 +117,9 @@ const mistakes: ReadonlyArray<{ args: string[], code: number, message: RegExp }>
   { args: ['score', '--reward', 'length', '--file', 'nothing.jsonl'], code: 1, message: /nothing\.jsonl cannot be read/ },
   { args: ['score', '--reward', 'helpful', '--prompt', 'hi', '--answer', 'ho'], code: 1, message: /reward helpful was fitted on .* width 576; the model tiny has width/ },
   { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x'], code: 1, message: /nothing\.jsonl cannot be read/ },
+  { args: ['score', '--reward', 'length', '--prompt', 'hi', '--answer', 'ho', '--every', '2', '--member', 'outcome'], code: 1, message: /--every needs the prefix member; got 2/ },
+  { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x', '--combine', 'mean'], code: 1, message: /--combine needs --ensemble; got "mean"/ },
+  { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x', '--ensemble', '5', '--combine', 'median'], code: 1, message: /--combine must be one of mean, min, uwo, lcb; got "median"/ },
   { args: ['pull', 'gpt-9'], code: 1, message: /no model is called "gpt-9"; there are smollm2-135m/ },
   { args: ['serve', '--port', '70000'], code: 1, message: /--port must be an integer from 0 to 65535; got "70000"/ }
 ]

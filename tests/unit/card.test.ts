@@ -2,19 +2,20 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { loadRewards, type HeadDescriptor } from '../../src/rewards/descriptor.js'
+import type { FittedDescriptor } from '../../models/rewards/make/card.js'
+import { loadRewards } from '../../src/rewards/descriptor.js'
 import { packageRoot } from '../../src/package-root.js'
 
 const directory = join(packageRoot, 'models/rewards')
 const families = await loadRewards([directory])
 
-test('the box holds helpful, length and positive, each with both members', () => {
-  assert.deepEqual(families.map(family => family.name), ['helpful', 'length', 'positive'])
+test('the box holds helpful, an ensemble of it, length and positive, each with both members', () => {
+  assert.deepEqual(families.map(family => family.name), ['helpful', 'helpful_ensemble', 'length', 'positive'])
   for (const family of families) assert.deepEqual([...family.members].sort(), ['outcome', 'prefix'], family.name)
 })
 
-for (const { name, descriptor } of families.filter(family => family.descriptor.kind === 'head')) {
-  const { metrics, fit } = descriptor as HeadDescriptor
+for (const { name, descriptor } of families.filter(family => family.descriptor.kind !== 'rule')) {
+  const { metrics, fit } = descriptor as FittedDescriptor
   const whole = metrics!.byPrefix.at(-1)!
 
   test(`${name} beats length, a random head and a bag of words by more than two standard errors`, () => {

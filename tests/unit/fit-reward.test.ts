@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
 import type { Examples, Labelled } from '../../src/rewards/examples.js'
+import { fitEnsemble, resample } from '../../src/rewards/fit-ensemble.js'
 import { fitReward, type FitRequest } from '../../src/rewards/fit-reward.js'
+import { uniform } from '../../src/rewards/pool.js'
 import { resolveScorer } from '../../src/rewards/resolve.js'
 import { toyAnswer, toyPolicy } from '../helpers/toy-states.js'
 
@@ -51,6 +53,54 @@ test('labels give a logistic head; whole answers alone give the outcome member a
   assert.ok(descriptor.metrics!.byPrefix.at(-1)!.auc! > 0.9)
 })
 
+test('scores give a head that predicts them, judged by the order it puts answers in', async () => {
+  // The target is twice the mean digit minus three.
+  const texts = Array.from({ length: 60 }, (_, i) => digits(1 + i % 6, i))
+  const scored = texts.map((answer, i) => ({ messages: [{ role: 'user', content: `prompt ${i % 10}` }], answer, score: 2 * toyPolicy().answerTokens(answer).reduce((sum, digit) => sum + digit, 0) / 8 - 3 }))
+  const descriptor = await fitReward(request({ train: { kind: 'scores', scored }, prefixes: false }))
+  assert.equal(descriptor.fit!.objective, 'regression')
+  assert.deepEqual([descriptor.metrics!.measure, descriptor.metrics!.byPrefix.at(-1)!.accuracy, descriptor.metrics!.calibrationError], ['pair_accuracy', 1, undefined])
+  const { scorer } = resolveScorer([parseRewardFamily(JSON.stringify(descriptor), 'high.json')], { rewards: [{ name: 'high', weight: 1 }], member: 'outcome', scale: 'raw' }, toyPolicy())
+  for (const digit of [2, 6]) {
+    const [score] = await scorer.score({ messages: [], text: '', tokens: [9] }, [await toyAnswer([digit, digit])])
+    assert.ok(Math.abs(score!.value - (2 * digit - 3)) < 0.2, `${score!.value} for digit ${digit}`)
+  }
+})
+
+/** Pairs whose better answer has the higher digits in four cases of five, so that what is learnt depends on which pairs are drawn. */
+const noisy: Examples = {
+  kind: 'pairs',
+  pairs: Array.from({ length: 60 }, (_, i) => {
+    const [high, low] = [digits(3, i).slice(0, 1 + i % 5), digits(1, i + 1).slice(0, 1 + i % 3)]
+    return { messages: [{ role: 'user', content: `prompt ${i}` }], chosen: i % 5 === 0 ? low : high, rejected: i % 5 === 0 ? high : low }
+  })
+}
+
+test('an ensemble is K heads of prompts drawn anew: it ranks like one, tells where they differ, and the server can use it', async () => {
+  const descriptor = await fitEnsemble(request({ train: noisy }), { heads: 5, combine: 'lcb', penalty: 0.5 })
+  assert.deepEqual([descriptor.combine, descriptor.penalty, descriptor.scorers.length, descriptor.metrics!.calibrationError], ['lcb', 0.5, 5, undefined])
+  assert.ok(descriptor.metrics!.byPrefix.at(-1)!.accuracy > 0.6)
+  assert.equal(new Set(descriptor.scorers.map(scorer => JSON.stringify(scorer))).size, 5)
+  const family = parseRewardFamily(JSON.stringify(descriptor), 'high.json')
+  assert.deepEqual(family.members, ['outcome', 'prefix'])
+  const { scorer } = resolveScorer([family], { rewards: [{ name: 'high', weight: 1 }], member: 'outcome', scale: 'standardized' }, toyPolicy())
+  const [low, high] = await scorer.score({ messages: [], text: '', tokens: [9] }, [await toyAnswer([1, 2]), await toyAnswer([7, 8])])
+  assert.ok(high!.value > low!.value && high!.rewards['high']!.std! > 0)
+  assert.deepEqual(await fitEnsemble(request({ train: noisy }), { heads: 5, combine: 'lcb', penalty: 0.5 }), descriptor)
+  assert.ok(!('penalty' in await fitEnsemble(request({ train: noisy }), { heads: 2, combine: 'min', penalty: 1 })))
+  await assert.rejects(fitEnsemble(request({ train: noisy }), { heads: 1, combine: 'mean', penalty: 1 }), /2 to 32 heads; got 1/)
+})
+
+test('a bootstrap draws whole prompts, as many as there are', () => {
+  const samples = Array.from({ length: 60 }, (_, i) => ({ answer: i, against: null, label: 1, group: `prompt ${i % 20}` }))
+  const drawn = resample(samples, uniform(1))
+  const counts = new Map<string, number>()
+  for (const { group } of drawn) counts.set(group, (counts.get(group) ?? 0) + 1)
+  assert.equal(drawn.length, 60)
+  assert.ok([...counts.values()].every(count => count % 3 === 0))
+  assert.ok(counts.size > 8 && counts.size < 18, `${counts.size} of 20 prompts`)
+})
+
 test('test data of their own are used as they are, and cut answers are counted', async () => {
   const descriptor = await fitReward(request({ test: pairs, maxAnswerTokens: 4 }))
   assert.equal(descriptor.metrics!.examples, 40)
@@ -67,4 +117,6 @@ test('what cannot work is refused before anything is read', async () => {
   await assert.rejects(fitReward(request({ policy: { ...toyPolicy(), contextLength: 9 } })), /must fit 9 tokens; got 10 for the answer "5 8 7/)
   const oneSided: Examples = { kind: 'labels', labelled: labelled.map(one => ({ ...one, label: 1 })) }
   await assert.rejects(fitReward(request({ train: oneSided })), /must hold both labels; got only 1/)
+  const flat: Examples = { kind: 'scores', scored: labelled.map(({ messages, answer }) => ({ messages, answer, score: 3 })) }
+  await assert.rejects(fitReward(request({ train: flat })), /train data must hold answers to one prompt with different scores; there are none/)
 })

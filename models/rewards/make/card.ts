@@ -1,5 +1,10 @@
-/** A head's card, in Markdown: what it was made from, how good it is, and what it is not good for. */
-import type { HeadDescriptor } from '../../../src/rewards/descriptor.js'
+/** A fitted reward's card, in Markdown: what it was made from, how good it is, and what it is not good for. */
+import type { HeadDescriptor, Naming } from '../../../src/rewards/descriptor.js'
+import type { EnsembleDescriptor } from '../../../src/rewards/ensemble.js'
+import type { Head } from '../../../src/rewards/head.js'
+
+/** Rewards that are fitted. */
+export type FittedDescriptor = HeadDescriptor | Naming & EnsembleDescriptor
 
 /** What a descriptor cannot know. */
 export interface CardNotes {
@@ -15,21 +20,34 @@ export interface CardNotes {
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
-/** The card of a head that has `fit` and `metrics`. */
-export function rewardCard (head: HeadDescriptor, { command, preparation, limits, measured = [] }: CardNotes): string {
-  const { fit, metrics } = head
-  if (!fit || !metrics) throw new Error(`${head.name} has no figures to print`)
+const objectives = { bradley_terry: 'Bradley–Terry on pairs', logistic: 'logistic regression on labels', regression: 'least squares on scores' }
+
+const combinations = { mean: 'mean', min: 'least score', uwo: 'mean − penalty · variance', lcb: 'mean − penalty · standard deviation', weighted: 'weighted sum' }
+
+/** How an ensemble comes to one score, as rows of the table. */
+function ensembleRows ({ scorers, combine, penalty, warnAboveStd }: EnsembleDescriptor): string {
+  return `| is | ${scorers.length} heads, each fitted on as many prompts drawn with replacement, layer and λ as for all of them |
+| combines | ${combinations[combine]} of their standardised scores${penalty === undefined ? '' : `, penalty ${penalty}`}; with a negative weight doubt counts the other way |
+| warns | where their standard deviation is above ${warnAboveStd}, as on one in twenty of the pool’s answers |
+`
+}
+
+/** The card of a reward that has `fit` and `metrics`. */
+export function rewardCard (reward: FittedDescriptor, { command, preparation, limits, measured = [] }: CardNotes): string {
+  const { fit, metrics } = reward
+  const head = (reward.kind === 'head' ? reward : reward.scorers[0]) as Head
+  if (!fit || !metrics) throw new Error(`${reward.name} has no figures to print`)
   const paired = metrics.measure === 'pair_accuracy'
   const table = metrics.byPrefix.map(({ fraction, accuracy, standardError, auc }) => `| ${100 * fraction} % | ${percent(accuracy)} ± ${percent(standardError)} |${auc === undefined ? '' : ` ${auc.toFixed(3)} |`}`)
-  const members = Object.entries(head.members).map(([member, { normalization: { mean, std, pool } }]) => `| ${member} | ${mean.toFixed(3)} | ${std.toFixed(3)} | ${pool} |`)
-  return `# ${head.name}
+  const members = Object.entries(reward.members ?? {}).map(([member, { normalization: { mean, std, pool } }]) => `| ${member} | ${mean.toFixed(3)} | ${std.toFixed(3)} | ${pool} |`)
+  return `# ${reward.name}
 
-${head.description}
+${reward.description}
 
 | | |
 | --- | --- |
 | reads | layer ${head.layer}, ${head.pooling === 'mean' ? 'running mean over the answer’s tokens' : 'last token'}, of ${head.policy.id} (${head.policy.format}, sha256 ${head.policy.weightsSha256.slice(0, 12)}…) |
-| fitted by | ${fit.objective === 'bradley_terry' ? 'Bradley–Terry on pairs' : 'logistic regression on labels'}, λ = ${fit.regularization} by 5-fold cross-validation, ${fit.examples} examples, log-length as a nuisance column that scoring drops |
+${reward.kind === 'ensemble' ? ensembleRows(reward) : ''}| fitted by | ${objectives[fit.objective]}, λ = ${fit.regularization} by 5-fold cross-validation, ${fit.examples} examples, log-length as a nuisance column that scoring drops |
 | data | ${fit.data} |
 | licence of the data | ${fit.licence} |
 | answers cut | at ${fit.maxAnswerTokens} tokens; ${fit.cutAnswers} were longer |
@@ -50,8 +68,7 @@ ${table.join('\n')}
 | length only | ${percent(metrics.controls.lengthOnly)} |
 | random head (20) | ${percent(metrics.controls.randomHead)} ± ${percent(metrics.controls.randomHeadStd)} |
 | TF-IDF and logistic regression, same training texts | ${percent(metrics.controls.tfidf)} |
-
-${metrics.calibrationError === undefined ? '' : `Expected calibration error of σ(score): ${metrics.calibrationError.toFixed(3)}.\n`}${measured.map(line => `\n- ${line}`).join('')}${measured.length > 0 ? '\n' : ''}
+${metrics.calibrationError === undefined ? '' : `\nExpected calibration error of σ(score): ${metrics.calibrationError.toFixed(3)}.\n`}${measured.map(line => `\n- ${line}`).join('')}${measured.length > 0 ? '\n' : ''}
 ## Standardisation
 
 | member | mean | standard deviation | pool |

@@ -6,11 +6,12 @@ import { gunzipSync } from 'node:zlib'
 import { loadConfig } from '../../../src/config.js'
 import { Engine } from '../../../src/engine/engine.js'
 import { loadModel } from '../../../src/models/model.js'
+import type { WeightFormat } from '../../../src/models/weight-format.js'
 import { packageRoot } from '../../../src/package-root.js'
-import { parseRewardFamily, type HeadDescriptor, type RewardDescriptor } from '../../../src/rewards/descriptor.js'
+import { parseRewardFamily, type RewardDescriptor } from '../../../src/rewards/descriptor.js'
 import type { FitProgress } from '../../../src/rewards/fit-reward.js'
 import { readablePolicy, type ReadablePolicy } from '../../../src/rewards/policy.js'
-import { rewardCard, type CardNotes } from './card.js'
+import { rewardCard, type CardNotes, type FittedDescriptor } from './card.js'
 
 export interface MakeArguments {
   /** Folder with the data sets; '' where none was named. */
@@ -36,7 +37,7 @@ export async function readRows<T> (data: string, name: string): Promise<T[]> {
 /** Loads the policy, calls `use`, and gives everything back. Features are cached in `cacheDirectory`. */
 export async function withPolicy (args: MakeArguments, use: (policy: ReadablePolicy, cacheDirectory: string) => Promise<void>): Promise<void> {
   const config = loadConfig({ model: args.model, threads: args.threads })
-  const model = await loadModel({ model: config.model, format: config.format as 'q8' | 'f32', threads: config.threads, cacheDir: config.cacheDir, contextLength: 1024, onProgress: log })
+  const model = await loadModel({ model: config.model, format: config.format as WeightFormat, threads: config.threads, cacheDir: config.cacheDir, contextLength: 1024, onProgress: log })
   const engine = new Engine(model, { contextLength: model.contextLength, maxSequences: 32, kvCacheBytes: 2 ** 31, prefixCacheBytes: 2 ** 28, prefillTokensPerStep: 256, maxQueued: 0 })
   try {
     await use(readablePolicy(model, engine), join(config.cacheDir, 'features'))
@@ -55,8 +56,8 @@ export function logProgress ({ phase, done, total }: FitProgress): void {
   if (done === 0 || done === total || done % 100 === 0) log(`${phase} ${done}/${total}`)
 }
 
-/** Writes a head and its card beside it. */
-export async function writeReward (descriptor: HeadDescriptor, notes: CardNotes): Promise<void> {
+/** Writes a fitted reward and its card beside it. */
+export async function writeReward (descriptor: FittedDescriptor, notes: CardNotes): Promise<void> {
   const file = await writeDescriptor(descriptor)
   await writeFile(file.replace(/json$/, 'md'), rewardCard(descriptor, notes))
 }

@@ -3,56 +3,25 @@
  *
  *   node dist/models/rewards/make/train-helpful.js --data DIR [--model NAME|PATH] [--threads N]
  */
-import type { Pair } from '../../../src/rewards/examples.js'
 import { fitReward } from '../../../src/rewards/fit-reward.js'
-import { logProgress, makeArguments, readRows, withPolicy, writeReward } from './setup.js'
-
-interface Row { readonly prompt: string, readonly chosen: string, readonly rejected: string }
-const trainPairs = 1000
-const maxAnswerTokens = 128
-
-const toPair = ({ prompt, chosen, rejected }: Row): Pair => ({ messages: [{ role: 'user', content: prompt }], chosen, rejected })
-
-/** Takes pairs in turn from every instruction until there are `count`, so that none dominates; equal prompts stay together. */
-function spread (rows: readonly Row[], count: number): Row[] {
-  const byPrompt = new Map<string, Row[]>()
-  for (const row of rows) byPrompt.set(row.prompt, [...byPrompt.get(row.prompt) ?? [], row])
-  const taken = new Set<Row>()
-  for (let round = 0; taken.size < Math.min(count, rows.length); round++) {
-    for (const own of byPrompt.values()) {
-      const row = own[round]
-      if (row && taken.size < count) taken.add(row)
-    }
-  }
-  return [...byPrompt.values()].flat().filter(row => taken.has(row))
-}
+import { helpfulFit, limits, preparation } from './helpful-data.js'
+import { logProgress, makeArguments, withPolicy, writeReward } from './setup.js'
 
 const args = makeArguments()
-const train = spread(await readRows<Row>(args.data, 'helpfulness_pairs.train'), trainPairs)
-const test = await readRows<Row>(args.data, 'helpfulness_pairs.test')
+const fit = await helpfulFit(args.data)
 await withPolicy(args, async (policy, cacheDirectory) => {
   const descriptor = await fitReward({
+    ...fit,
     name: 'helpful',
     description: 'Answers that a judge of instruction following prefers: to the point, complete, well formed.',
     policy,
-    train: { kind: 'pairs', pairs: train.map(toPair) },
-    test: { kind: 'pairs', pairs: test.map(toPair) },
-    data: { name: `${train.length} of the pairs of helpfulness_pairs.train, built from the judged outputs of AlpacaEval 2 (tatsu-lab/alpaca_eval)`, licence: 'Apache-2.0' },
     layers: [10, 12, 15],
-    pooling: 'mean',
-    prefixes: true,
-    maxAnswerTokens,
     cacheDirectory,
     onProgress: logProgress
   })
   await writeReward(descriptor, {
     command: 'node dist/models/rewards/make/train-helpful.js --data DIR',
-    preparation: 'Pairs of two models’ answers to one instruction whose judged preference differs by more than 0.4, taken in turn from all 314 training instructions. In half of the pairs of the whole set the chosen answer is the longer one. Training and test share no instruction.',
-    limits: [
-      'English single-turn instructions only; the judge was a model, and part of what it liked is style (one generator wins most of its pairs).',
-      'It does not check facts: a fluent wrong answer can score high.',
-      'It knows only the first tokens of an answer that is longer than what it was fitted on, and the running mean blurs what comes late.',
-      'Pressed hard (large fan-out or strength) a reward of this accuracy is over-optimised: watch an independent judge.'
-    ]
+    preparation,
+    limits: [...limits, 'Pressed hard (large fan-out or strength) a reward of this accuracy is over-optimised: watch an independent judge.']
   })
 })
