@@ -1,5 +1,5 @@
 /**
- * Scores given answers: each is read once, as many side by side as KV allows, prompts from the cache where it can. Where no reward looks at
+ * Scores given answers: each is read once, as many side by side as KV allows, a prompt once for all its answers. Where no reward looks at
  * the model's states, the model is not asked at all.
  */
 import type { ComputeLedger, Output, Sequence } from '../engine/sequence.js'
@@ -123,17 +123,34 @@ class Scoring {
     return { score: scored.at(-1)!.score, tokens: item.tokens.length, prefixes: this.#request.every === null ? [] : scored }
   }
 
+  /** A sequence for each item, of its prompt and what comes before its first stop. A prompt that several have is read once. @param opened takes them */
+  async #open (wave: readonly Item[], opened: Map<Item, Sequence>): Promise<void> {
+    const { engine } = this.#host
+    const byPrompt = new Map<string, Item[]>()
+    for (const item of wave) {
+      const key = item.prompt.tokens.join()
+      byPrompt.set(key, [...byPrompt.get(key) ?? [], item])
+    }
+    await Promise.all([...byPrompt.values()].map(async items => {
+      const { prompt } = items[0]!
+      const root = engine.open(prompt.tokens, { layers: this.#resolved.scorer.layers, poolFrom: prompt.tokens.length, salt: this.#request.cacheSalt, signal: this.#signal, ledger: this.ledger })
+      opened.set(items.at(-1)!, root)
+      if (items.length > 1) await root.output()
+      for (const item of items.slice(0, -1)) opened.set(item, root.fork())
+      for (const item of items) opened.get(item)!.append(...item.tokens.slice(0, item.stops[0]))
+    }))
+  }
+
   async #read (wave: readonly Item[]): Promise<ScoredItem[]> {
     const { engine } = this.#host
     const longest = Math.max(...wave.map(({ prompt, tokens }) => prompt.tokens.length + tokens.length))
     const reservation = await engine.reserve({ sequences: wave.length * this.#width, promptTokens: 0, answerTokens: longest + 1, sharesPrompt: false }, this.#signal)
-    const sequences = wave.map(({ prompt, tokens, stops }) => engine.open([...prompt.tokens, ...tokens.slice(0, stops[0])], {
-      layers: this.#resolved.scorer.layers, poolFrom: prompt.tokens.length, salt: this.#request.cacheSalt, signal: this.#signal, ledger: this.ledger
-    }))
+    const opened = new Map<Item, Sequence>()
     try {
-      return await Promise.all(wave.map((item, index) => this.#score(item, sequences[index]!)))
+      await this.#open(wave, opened)
+      return await Promise.all(wave.map(item => this.#score(item, opened.get(item)!)))
     } finally {
-      for (const sequence of sequences) sequence.close()
+      for (const sequence of opened.values()) sequence.close()
       reservation.release()
     }
   }

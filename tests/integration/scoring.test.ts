@@ -54,6 +54,18 @@ async function get (path: string): Promise<{ status: number, json: Record<string
 }
 const pair = (answer: string): object => ({ prompt: 'say', answer })
 
+test('a prompt is read once for all its answers, and each scores as it does alone', async () => {
+  const prompt = 'tell me of the sea, '.repeat(12)
+  const answers = ['an otter swims', 'a seal', 'x', '']
+  const { json: { count } } = await post('/tokenize', { model: 'tiny', messages: [{ role: 'user', content: prompt }] })
+  const { json: together } = await post('/v1/rewards/score', { reward: 'wave', input: answers.map(answer => ({ prompt, answer })) })
+  assert.equal(together['usage'].computed_tokens, together['usage'].total_tokens - 3 * count)
+  for (const [index, answer] of answers.entries()) {
+    const { json: alone } = await post('/v1/rewards/score', { reward: 'wave', input: [{ prompt, answer }] })
+    assert.ok(Math.abs(alone['data'][0].reward - together['data'][index].reward) < 1e-4, answer)
+  }
+})
+
 test('pairs and conversations are scored alike, with every reward and their sum', async () => {
   const { status, json } = await post('/v1/rewards/score', {
     rewards: [{ name: 'wave', weight: 2 }, { name: 'otter' }],
