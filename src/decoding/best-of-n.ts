@@ -55,7 +55,7 @@ export const bestOfN: Strategy<Params> = async function * (runtime, prompt, samp
   const generation = startGeneration(runtime, prompt, sampling)
   const most = params.num_candidates
   const atOnce = Math.min(params.stop_when?.every ?? most, most)
-  const open = await openPrompt(generation, atOnce)
+  const open = await openPrompt(generation)
   const candidates: Candidate[] = []
   while (candidates.length < most && !stops(params, candidates) && generation.budget.stoppedBy === null) {
     const count = Math.min(atOnce, most - candidates.length)

@@ -12,9 +12,9 @@ export function startGeneration (runtime: Runtime, prompt: Prompt, sampling: Sam
 /** The prompt, read. */
 export interface OpenPrompt { readonly root: Sequence, readonly output: Output }
 
-/** Reads the prompt once. @param fanOut sequences that will go on from it at the same time */
-export async function openPrompt ({ runtime, prompt }: Generation, fanOut: number): Promise<OpenPrompt> {
-  const root = runtime.open(prompt.tokens, { fanOut })
+/** Reads the prompt once. */
+export async function openPrompt ({ runtime, prompt }: Generation): Promise<OpenPrompt> {
+  const root = runtime.open(prompt.tokens)
   return { root, output: await root.output() }
 }
 
@@ -29,9 +29,9 @@ export function candidatesFrom (generation: Generation, { root, output }: OpenPr
   })
 }
 
-/** Reads the prompt and gives `count` candidates of it. @param fanOut sequences that will go on from the prompt at the same time */
-export async function openCandidates (generation: Generation, count: number, fanOut = count): Promise<Candidate[]> {
-  return candidatesFrom(generation, await openPrompt(generation, fanOut), 0, count, true)
+/** Reads the prompt and gives `count` candidates of it. */
+export async function openCandidates (generation: Generation, count: number): Promise<Candidate[]> {
+  return candidatesFrom(generation, await openPrompt(generation), 0, count, true)
 }
 
 /** Sends a choice's text as it becomes certain. */

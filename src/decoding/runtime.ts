@@ -153,7 +153,7 @@ export type DecodeEvent =
 /** A request's own view of the engine. Everything opened through it is closed when the request ends, however it ends. */
 export interface Runtime {
   /** Opens a sequence of the policy, with the request's temperature, salt and the reward's layers. */
-  open (tokens: readonly number[], options?: Pick<SequenceOptions, 'poolFrom' | 'fanOut'>): Sequence
+  open (tokens: readonly number[], options?: Pick<SequenceOptions, 'poolFrom'>): Sequence
   /** The request's reward, or null for plain sampling. */
   readonly scorer: Scorer | null
   /** Layer whose mean hidden state says what an answer is like; null where the request does not compare answers. */

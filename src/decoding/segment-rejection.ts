@@ -88,7 +88,7 @@ const calibratedTarget = ({ runtime }: Generation): number => Math.hypot(...runt
 /** Draws n answers segment by segment, side by side; text is sent as its segment is accepted. */
 export const segmentRejection: Strategy<Params> = async function * (runtime, prompt, sampling, params, n) {
   const generation = startGeneration(runtime, prompt, sampling)
-  const candidates = await openCandidates(generation, n, 3 * n)
+  const candidates = await openCandidates(generation, n)
   const [empty] = await runtime.scorer!.score(prompt, [await candidates[0]!.answer()])
   const target = params.target_reward ?? calibratedTarget(generation)
   const start = (1 - params.threshold_mix) * empty!.value + params.threshold_mix * target

@@ -116,7 +116,7 @@ const mostProbable = ({ ranked }: Guided): number => ranked.reduce((one, other) 
 /** Draws n answers token by token under guidance, side by side. */
 export const tokenGuidance: Strategy<Params> = async function * (runtime, prompt, sampling, params, n) {
   const generation = startGeneration(runtime, prompt, sampling)
-  const candidates = await openCandidates(generation, n, n * (params.candidates.top_k + 1))
+  const candidates = await openCandidates(generation, n)
   const answers = candidates.map(candidate => new GuidedAnswer(generation, candidate, params))
   const events = new EventQueue<DecodeEvent>()
   events.endWith(Promise.all(candidates.map(async (candidate, index) => {

@@ -11,6 +11,7 @@ import type { Need } from '../engine/reservation.js'
 import { RequestError } from '../errors.js'
 import { policyInfo } from '../rewards/policy.js'
 import { resolveScorer, type ResolvedScorer } from '../rewards/resolve.js'
+import { scoresShare } from '../rewards/rules/rules.js'
 import type { Prompt } from '../rewards/scorer.js'
 import type { Host } from './host.js'
 import { checkModel, checkTokens, readPrompt } from './prompt.js'
@@ -29,6 +30,8 @@ export interface PreparedRequest {
   readonly cacheSalt: string
   readonly promptLogprobs: number | null
   readonly skipSpecialTokens: boolean
+  /** Sequences that go on from the prompt at the same time, at most: decides whether they share its KV. */
+  readonly fanOut: number
   readonly need: Need
 }
 
@@ -37,8 +40,8 @@ function checkMethod (host: Host, alignment: AlignmentRequest): void {
   if (alignment.strategy !== 'token_guidance' || alignment.method !== 'rad') return
   const { rewards, reward_scale: scale } = alignment
   const isProbability = rewards.length === 1 && rewards[0]!.weight >= 0 && rewards[0]!.weight <= 1 && scale === 'raw' &&
-    host.rewards.some(({ name, descriptor }) => name === rewards[0]!.name && descriptor.kind === 'rule' && descriptor.rule === 'regex')
-  if (!isProbability) throw new RequestError('invalid_request', `alignment.method rad needs one reward from 0 to 1 (a regex rule, raw, weight at most 1): it would cut off any other; got ${JSON.stringify(rewards)}, ${scale as string}`, { param: 'alignment.method' })
+    host.rewards.some(({ name, descriptor }) => name === rewards[0]!.name && descriptor.kind === 'rule' && scoresShare(descriptor.rule))
+  if (!isProbability) throw new RequestError('invalid_request', `alignment.method rad needs one reward from 0 to 1 (a rule other than length, raw, weight at most 1): it would cut off any other; got ${JSON.stringify(rewards)}, ${scale as string}`, { param: 'alignment.method' })
 }
 
 function resolveReward (host: Host, alignment: AlignmentRequest | null): ResolvedScorer | null {
@@ -105,6 +108,7 @@ export function prepare (host: Host, request: GenerateRequest): PreparedRequest 
     cacheSalt: request.cacheSalt,
     promptLogprobs: request.promptLogprobs,
     skipSpecialTokens: request.skipSpecialTokens,
+    fanOut: fanOut(alignment, n),
     need: needOf(host, fanOut(alignment, n), reward, prompt, maxTokens)
   }
 }

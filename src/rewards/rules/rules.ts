@@ -26,6 +26,9 @@ export const rules = {
 
 export type RuleName = keyof typeof rules
 
+/** Whether a rule scores from 0 to 1. */
+export const scoresShare = (name: RuleName): boolean => !(rules[name] as Rule).unscaled
+
 /** A rule's descriptor beside the family's fields; its own fields go by the rule. */
 export interface RuleDescriptor { readonly kind: 'rule', readonly rule: RuleName, readonly members?: Static<typeof membersSchema> }
 
