@@ -36,7 +36,7 @@ export const settings = {
   maxSequences: { type: 'integer', default: 160, min: 1, max: 4096, help: 'sequences that can run at the same time; more may be open' },
   kvCacheBytes: { type: 'integer', default: Math.floor(memory / 4), min: 1 << 20, max: 2 ** 50, help: 'bytes of KV that running requests may reserve together; default: a quarter of the memory' },
   prefixCacheBytes: { type: 'integer', default: Math.floor(memory / 16), min: 0, max: 2 ** 50, help: 'bytes of KV kept for later prompts that begin alike; 0 turns the prefix cache off; default: a sixteenth of the memory' },
-  prefillTokensPerStep: { type: 'integer', default: 128, min: 2, max: 8192, help: 'prompt tokens read in one step, so that others wait no longer' },
+  prefillTokensPerStep: { type: 'integer', default: 256, min: 2, max: 8192, help: 'prompt tokens read in one step, so that others wait no longer' },
   maxTokensPerRequest: { type: 'integer', default: 65536, min: 1, max: 1 << 30, help: 'ceiling of one request: fan-out × max_tokens, or the tokens it has scored' },
   maxQueuedRequests: { type: 'integer', serverOnly: true, default: 256, min: 0, max: 1 << 20, help: 'requests that wait for KV before others get 429' },
   bodyLimitBytes: { type: 'integer', serverOnly: true, default: 2 << 20, min: 1024, max: 1 << 30, help: 'largest request body, bytes' },
