@@ -41,6 +41,7 @@ async function run ({ engine }: Host, candidates: number, prompt: readonly numbe
 
 const config = loadConfig(settingFlags(parseOptions({ options: engineOptions, mostPositionals: 0 }, process.argv.slice(2)).values))
 const host = await createHost(config, message => { process.stderr.write(`${message}\n`) })
+await host.model.sessions.settled()
 await answerTasks({
   about: { version: packageVersion, configuration: `format ${config.format}` },
   withRun: ({ candidates }, use) => use((prompt, newTokens) => run(host, candidates, prompt, newTokens))

@@ -221,6 +221,7 @@ export const scenarioNames = Object.keys(scenarios) as ScenarioName[]
 /** Runs scenarios one after the other. @param onRows called with the rows of each as it ends */
 export async function runScenarios (host: Host, names: readonly ScenarioName[], options: BenchOptions, onRows: (name: ScenarioName, rows: readonly Row[]) => void): Promise<Row[]> {
   const bench = new Bench(host)
+  await host.model.sessions.settled()
   const all: Row[] = []
   for (const name of names) {
     const rows = await scenarios[name](bench, options)

@@ -40,6 +40,11 @@ export class DecoderSessions {
     return known?.session ?? null
   }
 
+  /** Waits for what is being compiled: nothing else should run beside what is measured. */
+  async settled (): Promise<void> {
+    while (this.#compiling) await this.#compiling
+  }
+
   /** Waits until a shape is there. */
   async prepare (shape: RunShape): Promise<void> {
     while (!this.#sessions.has(keyOf(shape))) await (this.#compiling ??= this.#compile(shape))
