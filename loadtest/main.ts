@@ -4,7 +4,8 @@
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
-import { parseArgs } from 'node:util'
+import { describeOptions, integerOption, integersOption, parseOptions, type Options, type Values } from '../src/cli/options.js'
+import { RequestError } from '../src/errors.js'
 import { packageRoot } from '../src/package-root.js'
 import { httpLoad } from './http-load.js'
 import { measurementOf, type Measurement } from './measurement.js'
@@ -12,22 +13,20 @@ import { tableOf, writeReport } from './report.js'
 import { scenarios } from './scenarios.js'
 import { websocketLoad } from './websocket-load.js'
 
-const { values: options } = parseArgs({
-  options: {
-    url: { type: 'string' },
-    model: { type: 'string', default: 'smollm2-135m' },
-    requests: { type: 'string', default: '32' },
-    'max-seconds': { type: 'string', default: '60' },
-    'max-tokens': { type: 'string', default: '32' },
-    concurrency: { type: 'string', default: '1,8,32' },
-    out: { type: 'string', default: join(packageRoot, 'loadtest', 'out', `${new Date().toISOString().replaceAll(':', '-')}.json`) }
-  }
-})
+const options: Options = {
+  url: { type: 'string', help: 'server to drive; must be on this machine', default: 'one that is started for it' },
+  model: { type: 'string', help: 'id of its model', default: 'smollm2-135m' },
+  concurrency: { type: 'string', help: 'requests in flight, by commas', default: '1,8,32' },
+  requests: { type: 'string', help: 'requests of a scenario; a quarter one by one, at least two rounds', default: '32' },
+  'max-tokens': { type: 'string', help: 'tokens of an answer', default: '32' },
+  'max-seconds': { type: 'string', help: 'time of a scenario, at most', default: '60' },
+  out: { type: 'string', help: 'file for all figures', default: 'loadtest/out/TIME.json' }
+}
 
-/** Only this machine is a target. */
+/** Only this machine is a target. @throws RequestError for any other */
 function checkLoopback (url: string): string {
-  const { hostname } = new URL(url)
-  if (hostname !== 'localhost' && hostname !== '[::1]' && !hostname.startsWith('127.')) throw new Error(`--url must be on this machine; got ${url}`)
+  const hostname = URL.canParse(url) ? new URL(url).hostname : ''
+  if (hostname !== 'localhost' && hostname !== '[::1]' && !hostname.startsWith('127.')) throw new RequestError('invalid_request', `--url must be of this machine, such as http://127.0.0.1:8000; got ${JSON.stringify(url)}`, { param: 'url' })
   return url
 }
 
@@ -45,27 +44,39 @@ async function startServer (): Promise<{ url: string, server: ChildProcess }> {
   })
 }
 
-const interrupted = new AbortController()
-process.once('SIGINT', () => { interrupted.abort() })
-
-const { url, server } = options.url === undefined ? await startServer() : { url: checkLoopback(options.url), server: null }
-const measurements: Measurement[] = []
-try {
-  const limits = { maxSeconds: Number(options['max-seconds']), signal: interrupted.signal }
-  for (const scenario of scenarios({ model: options.model, maxTokens: Number(options['max-tokens']), concurrencies: options.concurrency.split(',').map(Number) })) {
-    if (interrupted.signal.aborted) break
-    // At least two rounds, so that the first, which meets an idle server, does not decide.
-    const requests = Math.max(scenario.concurrency === 1 ? Number(options.requests) / 4 : Number(options.requests), 2 * scenario.concurrency)
-    const load = scenario.transport === 'http' ? httpLoad : websocketLoad
-    const { samples, seconds } = await load(url, scenario, { requests, ...limits })
-    measurements.push(measurementOf(scenario, samples, seconds))
-    console.error(`${scenario.name} at ${scenario.concurrency}: ${samples.latencies.length} requests in ${seconds.toFixed(1)} s`)
-    writeReport(options.out, measurements, false)
+async function run (values: Values): Promise<void> {
+  const [concurrencies, most] = [integersOption(values, 'concurrency', '1,8,32'), integerOption(values, 'requests', 32)]
+  const [maxTokens, maxSeconds] = [integerOption(values, 'max-tokens', 32), integerOption(values, 'max-seconds', 60)]
+  const out = String(values['out'] ?? join(packageRoot, 'loadtest', 'out', `${new Date().toISOString().replaceAll(':', '-')}.json`))
+  const interrupted = new AbortController()
+  process.once('SIGINT', () => { interrupted.abort() })
+  const { url, server } = values['url'] === undefined ? await startServer() : { url: checkLoopback(String(values['url'])), server: null }
+  const measurements: Measurement[] = []
+  try {
+    for (const scenario of scenarios({ model: String(values['model'] ?? 'smollm2-135m'), maxTokens, concurrencies })) {
+      if (interrupted.signal.aborted) break
+      // At least two rounds, so that the first, which meets an idle server, does not decide.
+      const requests = Math.max(scenario.concurrency === 1 ? most / 4 : most, 2 * scenario.concurrency)
+      const load = scenario.transport === 'http' ? httpLoad : websocketLoad
+      const { samples, seconds } = await load(url, scenario, { requests, maxSeconds, signal: interrupted.signal })
+      measurements.push(measurementOf(scenario, samples, seconds))
+      console.error(`${scenario.name} at ${scenario.concurrency}: ${samples.latencies.length} requests in ${seconds.toFixed(1)} s`)
+      writeReport(out, measurements, false)
+    }
+    writeReport(out, measurements, !interrupted.signal.aborted)
+    console.log(tableOf(measurements))
+    console.log(out)
+  } finally {
+    server?.removeAllListeners('exit')
+    server?.kill('SIGTERM')
   }
-  writeReport(options.out, measurements, !interrupted.signal.aborted)
-  console.log(tableOf(measurements))
-  console.log(options.out)
-} finally {
-  server?.removeAllListeners('exit')
-  server?.kill('SIGTERM')
+}
+
+try {
+  const { values } = parseOptions({ options, mostPositionals: 0 }, process.argv.slice(2))
+  if (values['help'] === true) console.log(`npm run loadtest -- [OPTIONS]\n\nLoad on a server of this machine, by HTTP, streams and WebSockets\n\n${describeOptions(options)}`)
+  else await run(values)
+} catch (error) {
+  console.error(`loadtest: ${error instanceof Error ? error.message : String(error)}`)
+  process.exitCode = error instanceof RequestError ? 2 : 1
 }

@@ -7,7 +7,7 @@ import { createHost } from '../inference/host.js'
 import { runScenarios, scenarioNames, type Row, type ScenarioName } from './bench-scenarios.js'
 import { profileOperators, type OperatorTime } from './bench-operators.js'
 import { say, type Command } from './command.js'
-import { engineOptions, integerOption, settingFlags, type Options, type Values } from './options.js'
+import { engineOptions, integerOption, integersOption, settingFlags, type Options, type Values } from './options.js'
 
 const options: Options = {
   scenario: { type: 'string', help: `what to measure, by commas: ${scenarioNames.join(', ')}`, default: 'all' },
@@ -20,13 +20,6 @@ const options: Options = {
   operators: { type: 'boolean', help: 'also print where the time of forward passes goes (slows them down)' },
   json: { type: 'boolean', help: 'print JSON' },
   ...engineOptions
-}
-
-/** Integers by commas. @throws RequestError naming the option, the rule and the value */
-function integers (values: Values, name: string, fallback: string, least: number): number[] {
-  const given = String(values[name] ?? fallback).split(',').map(Number)
-  if (given.some(one => !Number.isInteger(one) || one < least)) throw new RequestError('invalid_request', `--${name} must be integers of at least ${least} by commas; got ${JSON.stringify(values[name])}`, { param: name })
-  return given
 }
 
 function chosenScenarios (values: Values): ScenarioName[] {
@@ -48,9 +41,9 @@ export const bench: Command = {
     const config = loadConfig(settingFlags(values))
     const names = chosenScenarios(values)
     const benchOptions = {
-      batches: integers(values, 'batch', '1,8,16,32', 1),
+      batches: integersOption(values, 'batch', '1,8,16,32'),
       context: integerOption(values, 'context', 128, 2),
-      prompts: integers(values, 'prompts', '128,512,1024', 2),
+      prompts: integersOption(values, 'prompts', '128,512,1024', 2),
       candidates: integerOption(values, 'candidates', 32),
       tokens: integerOption(values, 'tokens', 32),
       repeat: integerOption(values, 'repeat', 5)

@@ -70,6 +70,13 @@ export function integerOption (values: Values, name: string, fallback: number, l
   return value
 }
 
+/** Whole numbers given as an option, by commas. @throws RequestError naming the option, the rule and the value */
+export function integersOption (values: Values, name: string, fallback: string, least = 1): number[] {
+  const given = String(values[name] ?? fallback).split(',').map(Number)
+  if (given.some(one => !Number.isInteger(one) || one < least)) throw new RequestError('invalid_request', `--${name} must be integers of at least ${least} by commas; got ${JSON.stringify(values[name])}`, { param: name })
+  return given
+}
+
 /** An option that must be there. @throws RequestError naming it */
 export function requiredOption (values: Values, name: string): string {
   const value = values[name]
