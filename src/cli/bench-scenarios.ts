@@ -65,7 +65,7 @@ class Bench {
 
   /** Sequences that go on from one prompt. */
   async open (length: number, count: number, options: SequenceOptions = {}): Promise<Sequence[]> {
-    const root = this.host.engine.open(this.prompt(length), { salt: `bench ${this.#drawn}`, request: {}, ...options })
+    const root = this.host.engine.open(this.prompt(length), { salt: `bench ${this.#drawn}`, ...options })
     await root.output()
     return Array.from({ length: count }, (_, index) => index === count - 1 ? root : root.fork())
   }

@@ -6,6 +6,7 @@ import { chunkRun, decodeRun, type History } from './history.js'
 import type { SharedPrompt } from './kv-cache.js'
 import type { Output, Sequence, SequenceOptions } from './sequence.js'
 import type { HiddenState, OutputRow } from './step-outputs.js'
+import { isStream } from './turns.js'
 
 /** What a sequence needs of its engine. */
 export interface SequenceHost {
@@ -80,8 +81,9 @@ export class EngineSequence implements Sequence, History {
   get isWaiting (): boolean { return this.#waiter !== null }
   get layers (): readonly number[] { return this.#layers }
   get poolFrom (): number { return this.options.poolFrom! }
-  /** What its rows take turns with. */
-  get request (): unknown { return this.options.request ?? this.options }
+  get fanOut (): number { return this.options.fanOut ?? 1 }
+  /** Whether somebody reads along: see turns.ts. */
+  get isStream (): boolean { return isStream(this.fanOut) }
   get salt (): string { return this.options.salt ?? '' }
   get inverseTemperature (): number { return this.options.temperature ? 1 / this.options.temperature : 1 }
 

@@ -13,7 +13,7 @@ import { ReservationQueue, type Need, type Reservation } from './reservation.js'
 import { Seating, type SeatingOptions } from './seating.js'
 import type { Sequence, SequenceOptions, SequenceSource } from './sequence.js'
 import { OutputRow, StepOutputs, type RunOutputs } from './step-outputs.js'
-import { chunkBudget, fewRowed, takeTurns } from './turns.js'
+import { chunkBudget, takeTurns } from './turns.js'
 
 export interface EngineOptions extends SeatingOptions {
   /** Prompt tokens read in one step. */
@@ -164,21 +164,17 @@ export class Engine implements SequenceSource, SequenceHost {
     this.counters.stepMs += performance.now() - started
   }
 
-  /** Seats who waits, as far as there are slots: idle sequences yield theirs, and searches to those with few rows. The others wait on. */
+  /** Seats who waits, as far as there are slots: idle sequences yield theirs, and searches to streams. The others wait on. */
   #seat (): void {
-    const unseated = [...this.#waiting].filter(sequence => sequence.slot < 0)
-    if (unseated.length === 0) return
-    const isFew = fewRowed(this.#waiting, sequence => sequence.request)
-    for (const sequence of unseated) {
-      if (this.#seating.seat(sequence, seated => !this.#waiting.has(seated))) continue
-      if (isFew(sequence)) this.#seating.seat(sequence, seated => !isFew(seated))
+    for (const sequence of this.#waiting) {
+      if (sequence.slot >= 0 || this.#seating.seat(sequence, seated => !this.#waiting.has(seated))) continue
+      if (sequence.isStream) this.#seating.seat(sequence, seated => !seated.isStream)
     }
   }
 
   #plan (): { decode: DecodePart[], chunks: ChunkRun[] } {
     const seated = [...this.#waiting].filter(sequence => sequence.slot >= 0)
-    const alone = seated.filter(sequence => sequence.runsAlone)
-    const { rows, beside } = takeTurns(alone, fewRowed(alone, sequence => sequence.request))
+    const { rows, beside } = takeTurns(seated.filter(sequence => sequence.runsAlone))
     const chunks = seated.filter(sequence => !sequence.runsAlone).map(sequence => ({ slot: sequence.slot, count: sequence.pending }))
     const usual = this.#options.prefillTokensPerStep
     return { decode: this.#planParts(rows), chunks: planChunks(chunks, beside ? chunkBudget(rows.length, usual) : usual) }
@@ -252,7 +248,7 @@ export class Engine implements SequenceSource, SequenceHost {
       [layer, (outputs.tensors.get(`hidden_${layer}`)!.data as Float32Array).subarray(batchRow * width, (batchRow + 1) * width)]))
     owner.advance(positions, hidden)
     if (owner.pending > 0) return
-    if (owner.opened && !owner.shared && !owner.runsAlone && this.sharesPrompt(owner.options.fanOut ?? 1, owner.computed)) this.#seating.share(owner)
+    if (owner.opened && !owner.shared && !owner.runsAlone && this.sharesPrompt(owner.fanOut, owner.computed)) this.#seating.share(owner)
     this.#waiting.delete(owner)
     owner.resolve(this.#outputs.lend(new OutputRow(outputs.row(index, owner.inverseTemperature), owner.hiddenStates(positions, hidden), owner.pooledTokens)))
   }

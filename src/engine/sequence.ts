@@ -50,11 +50,10 @@ export interface SequenceOptions {
   /** Sequences share cached KV only with sequences of the same salt. Default ''. */
   readonly salt?: string
   readonly ledger?: ComputeLedger
-  /** The request it belongs to, compared by identity: rows of one with many do not hold up those of one with few. Default: itself and its forks. */
-  readonly request?: object
   /**
    * How many forks will go on from the first tokens, this sequence included. Default 1. With many of a long prompt its KV is stored once and
-   * read once a step for all (`Engine.sharesPrompt`); logits then differ from those of private KV by rounding, 1e-4 at most.
+   * read once a step for all (`Engine.sharesPrompt`); logits then differ from those of private KV by rounding, 1e-4 at most. With more than 4 the request
+   * is a search, whose rows do not hold up those of others.
    */
   readonly fanOut?: number
   /** Called for each position that a chunk runs, in order, with the distribution after it, lent for the call. Costs logits of every position. */

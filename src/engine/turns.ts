@@ -1,36 +1,32 @@
 /**
- * Who runs in a step, where not all can. A request with few waiting rows is somebody who reads along; one with many is a search, whose rows one by
- * one nobody waits for. Beside the first the second runs a few rows a step, those that waited longest, so that a stream's tokens keep coming. Pure.
+ * Who runs in a step, where not all should. A request with a small fan-out is a stream, whose tokens somebody reads as they come; one with a large
+ * one is a search, whose rows one by one nobody waits for. Beside a stream a search runs a few rows a step, those that waited longest. Pure.
  */
 
-/** A request with at most this many waiting rows is not held back. */
-const fewRows = 4
-/** Rows of searches in a step that a stream waits for: measured as the most that keep its gaps below 2.5 times those it has alone. */
-const rowsBesideFew = 8
+/** A request with at most this fan-out is a stream. What it asked for counts, not what is left of it: the last candidates of a search hold up no other search. */
+const mostStreamRows = 4
+/** Rows of searches in a step that a stream waits for: measured as the most that keep its gaps near 2.5 times those it has alone. */
+const rowsBesideStreams = 8
 /** Prompt tokens in such a step, at least: about as long as those rows. */
-const chunkTokensBesideFew = 32
+const chunkTokensBesideStreams = 32
 /** Prompt tokens per row of it: a step of many rows is long already. */
 const chunkTokensPerRow = 2
 
-/** Tells for each of some rows that wait whether its request has few of them. @param requestOf what a row belongs to */
-export function fewRowed<Row> (rows: Iterable<Row>, requestOf: (row: Row) => unknown): (row: Row) => boolean {
-  const counts = new Map<unknown, number>()
-  for (const row of rows) counts.set(requestOf(row), (counts.get(requestOf(row)) ?? 0) + 1)
-  return row => (counts.get(requestOf(row)) ?? 0) <= fewRows
-}
+/** Whether a request of this fan-out is a stream. */
+export const isStream = (fanOut: number): boolean => fanOut <= mostStreamRows
 
 /**
  * The rows to run now.
  * @param rows all that wait, those that have waited longest first
- * @returns rows in their order, and whether one whose request has few is among them
+ * @returns rows in their order, and whether a stream's is among them
  */
-export function takeTurns<Row> (rows: readonly Row[], isFew: (row: Row) => boolean): { rows: readonly Row[], beside: boolean } {
-  const beside = rows.some(isFew)
-  let left = beside ? rowsBesideFew : Infinity
-  return { rows: rows.filter(row => isFew(row) || left-- > 0), beside }
+export function takeTurns<Row extends { readonly isStream: boolean }> (rows: readonly Row[]): { rows: readonly Row[], beside: boolean } {
+  const beside = rows.some(row => row.isStream)
+  let left = beside ? rowsBesideStreams : Infinity
+  return { rows: rows.filter(row => row.isStream || left-- > 0), beside }
 }
 
-/** Prompt tokens for a step in which somebody with few rows decodes. @param usual where nobody does */
+/** Prompt tokens for a step in which streams decode. @param usual where none does */
 export function chunkBudget (rows: number, usual: number): number {
-  return Math.min(usual, Math.max(chunkTokensBesideFew, chunkTokensPerRow * rows))
+  return Math.min(usual, Math.max(chunkTokensBesideStreams, chunkTokensPerRow * rows))
 }

@@ -32,7 +32,7 @@ function runtimeOf (host: Host, { alignment, reward, sampling, skipSpecialTokens
     open: (tokens, options) => {
       // What is opened with a pool of its own is an answer, read again to be scored.
       const purpose = options?.poolFrom === undefined ? { ledger: ledgers.policy, fanOut } : { ledger: ledgers.reward }
-      return engine.open(tokens, { temperature: sampling.temperature, layers, salt: cacheSalt, signal, request: signal, ...purpose, ...options })
+      return engine.open(tokens, { temperature: sampling.temperature, layers, salt: cacheSalt, signal, ...purpose, ...options })
     },
     scorer: reward?.scorer ?? null,
     embeddingLayer,

@@ -6,7 +6,7 @@ import { SharedPrompt } from '../../src/engine/kv-cache.js'
 import { PrefixCache } from '../../src/engine/prefix-cache.js'
 import { ReservationQueue, type Need } from '../../src/engine/reservation.js'
 import { SlotTable } from '../../src/engine/slots.js'
-import { chunkBudget, fewRowed, takeTurns } from '../../src/engine/turns.js'
+import { chunkBudget, isStream, takeTurns } from '../../src/engine/turns.js'
 
 const always = (): boolean => true
 const chunks = (...tokens: number[]): { tokens: number[], runs: number[] } => ({ tokens, runs: tokens.map(() => chunkRun) })
@@ -34,16 +34,16 @@ test('a run takes a private part and as many shared ones as there is a graph for
   assert.equal(nextRun(Array.from({ length: 9 }, (_, slot) => part(slot, prompt)), () => true).parts.length, 4)
 })
 
-test('beside a request with few rows, one with many runs some of them, oldest first', () => {
-  const search = Array.from({ length: 20 }, (_, index) => `search ${index}`)
-  const requestOf = (row: string): string => row.split(' ')[0]!
-  assert.deepEqual(takeTurns(search, fewRowed(search, requestOf)), { rows: search, beside: false })
-  const mixed = [...search.slice(0, 3), 'chat 0', ...search.slice(3)]
-  const { rows, beside } = takeTurns(mixed, fewRowed(mixed, requestOf))
-  assert.deepEqual(rows, [...search.slice(0, 3), 'chat 0', ...search.slice(3, 8)])
+test('beside a stream a search runs some of its rows, those that waited longest', () => {
+  const rowsOf = (fanOut: number, count: number): Array<{ fanOut: number, index: number, isStream: boolean }> => Array.from({ length: count }, (_, index) => ({ fanOut, index, isStream: isStream(fanOut) }))
+  const [search, stream] = [rowsOf(64, 20), rowsOf(1, 1)]
+  assert.deepEqual(takeTurns(search), { rows: search, beside: false })
+  const { rows, beside } = takeTurns([...search.slice(0, 3), ...stream, ...search.slice(3)])
+  assert.deepEqual(rows, [...search.slice(0, 3), ...stream, ...search.slice(3, 8)])
   assert.equal(beside, true)
-  const chats = Array.from({ length: 40 }, (_, index) => `chat${index} 0`)
-  assert.equal(takeTurns([...chats, ...search], fewRowed([...chats, ...search], requestOf)).rows.length, 48)
+  // However many streams there are, none is held back; and the last candidates of one search hold up no other.
+  assert.equal(takeTurns([...rowsOf(1, 40), ...search]).rows.length, 48)
+  assert.equal(takeTurns([...rowsOf(16, 2), ...search]).rows.length, 22)
   assert.deepEqual([chunkBudget(1, 128), chunkBudget(40, 128), chunkBudget(100, 128)], [32, 80, 128])
 })
 
