@@ -5,10 +5,11 @@
  * filters of the request shape π; guidance comes after them.
  */
 import type { Output, Sequence } from '../engine/sequence.js'
+import type { Score } from '../rewards/scorer.js'
 import type { Candidate, Generation } from './candidate.js'
 import type { RankedToken, SamplingDistribution } from './distribution.js'
 import { EventQueue } from './event-queue.js'
-import { endEvent, finishChoice, openCandidates, retire, scoreAll, startGeneration, TextStream } from './generation.js'
+import { endEvent, finishChoice, openCandidates, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
 import { guideWithin, nucleus, stepKl, transforms, type Guided } from './guidance.js'
 import type { DecodeEvent, Strategy, Warning } from './runtime.js'
 import type { ParametersOf } from './strategy-schemas.js'
@@ -40,8 +41,10 @@ class GuidedAnswer {
     const policy = nucleus(distribution.ranked(topK), topP)
     const probes = await this.#probe(policy)
     try {
-      const values = await this.#values(policy, probes)
-      const token = this.#choose(distribution, policy, values)
+      const scores = await this.#scores(policy, probes)
+      const token = this.#choose(distribution, policy, transforms[this.#params.transform](scores.map(score => score.value)))
+      // Of the prefix with the token; null for one that was not looked at.
+      candidate.score = scores[policy.findIndex(one => one.token === token)] ?? null
       const probe = probes.get(token)
       const goesOn = candidate.accept(token)
       if (probe) {
@@ -66,12 +69,11 @@ class GuidedAnswer {
     return new Map(await Promise.all(sequences.map(async ({ token, sequence }) => [token, { sequence, output: await sequence.output() }] as const)))
   }
 
-  async #values (policy: readonly RankedToken[], probes: ReadonlyMap<number, Probe>): Promise<number[]> {
+  async #scores (policy: readonly RankedToken[], probes: ReadonlyMap<number, Probe>): Promise<Score[]> {
     const { runtime, prompt } = this.#generation
     const unfed = { sequence: this.#candidate.sequence, output: this.#candidate.output }
     const answers = policy.map(({ token }) => this.#candidate.extended(token, probes.get(token) ?? unfed))
-    const scores = await runtime.scorer!.score(prompt, answers)
-    return transforms[this.#params.transform](scores.map(score => score.value))
+    return runtime.scorer!.score(prompt, answers)
   }
 
   #choose (distribution: SamplingDistribution, policy: readonly RankedToken[], values: readonly number[]): number {
@@ -123,8 +125,10 @@ export const tokenGuidance: Strategy<Params> = async function * (runtime, prompt
     const stream = new TextStream(index)
     while (!candidate.isFinished) {
       runtime.signal.throwIfAborted()
-      if (generation.budget.take()) await answers[index]!.step()
-      else candidate.end()
+      if (generation.budget.take()) {
+        await answers[index]!.step()
+        if (params.return_progress) events.push(progress(candidate.drawn, [candidate], []))
+      } else candidate.end()
       const event = stream.next(candidate.certainText, candidate.logprobs)
       if (event) events.push(event)
     }

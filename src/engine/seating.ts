@@ -26,13 +26,11 @@ interface Found { readonly from: number | Float32Array | CachedPrefix, readonly 
 /** A match must leave two positions of the prompt to run, for the last one's logits in a chunk. */
 const leastLeft = 2
 
-/** Free slots together keep this share of the KV memory for whoever comes next: a look-ahead forks the same sequence at every token. */
+/** Slots together keep this share of the KV memory of former owners, for whoever comes next: a look-ahead forks the same sequence at every token. */
 const leftShare = 1 / 8
 
 /** Seats changed in a step only to bring rows together, at most: copies are short, but a step waits for them. */
 const mostMoves = 4
-
-const nothing: History = { tokens: [], runs: [] }
 
 export class Seating {
   /** Slots there are. */
@@ -43,7 +41,7 @@ export class Seating {
   /** Every open sequence. */
   readonly #open = new Set<EngineSequence>()
   readonly #owners: Array<EngineSequence | null>
-  /** Tokens whose KV free slots may keep. */
+  /** Positions whose memory former owners may leave. */
   readonly #mostLeft: number
 
   constructor (config: DecoderConfig, { contextLength, maxSequences, kvCacheBytes, prefixCacheBytes }: SeatingOptions) {
@@ -115,6 +113,7 @@ export class Seating {
   share (sequence: EngineSequence): void {
     this.#keepPrompt(sequence)
     sequence.share(this.#kv.sharedPrompt(sequence.slot, sequence.computed))
+    this.#kv.discard(sequence.slot)
   }
 
   /** Brings sequences that run together closer together: while there are free slots between theirs, the last one moves there. */
@@ -142,10 +141,7 @@ export class Seating {
     if (slot >= 0) {
       if (sequence.opened && !shared) this.#keepPrompt(sequence)
       this.#vacate(sequence, held)
-      if (this.#slots.leftTokens > this.#mostLeft && this.#slots.pins(slot) === 0) {
-        this.#slots.free(slot, nothing)
-        this.#kv.discard(slot)
-      }
+      if (this.#slots.touchedTokens > this.#mostLeft && this.#slots.pins(slot) === 0) this.#empty(slot)
     }
     sequence.aside = null
     shared?.release()
@@ -190,9 +186,16 @@ export class Seating {
     }
     if (owner) {
       owner.aside = aside
-      this.#vacate(owner, nothing)
+      this.#vacate(owner, owner.held)
     }
+    this.#empty(slot)
     return true
+  }
+
+  /** Gives a free slot's memory back. */
+  #empty (slot: number): void {
+    this.#slots.empty(slot)
+    this.#kv.discard(slot)
   }
 
   #keepPrompt (sequence: EngineSequence): void {

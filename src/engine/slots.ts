@@ -14,8 +14,11 @@ export class SlotTable {
   readonly #residue: Array<History | null>
   /** Sequences that are to be copied from a slot; it is not reused before they are. */
   readonly #pins: number[]
+  /** Positions of each slot that have been left with memory, whoever has it now. */
+  readonly #touched: number[]
 
   constructor (count: number) {
+    this.#touched = new Array<number>(count).fill(0)
     this.#residue = new Array<History | null>(count).fill(nothing)
     this.#pins = new Array<number>(count).fill(0)
   }
@@ -27,8 +30,8 @@ export class SlotTable {
     return this.#residue[slot]?.runs.length ?? null
   }
 
-  /** Positions that free slots were left with, all together. */
-  get leftTokens (): number { return this.#residue.reduce((sum, residue) => sum + (residue?.runs.length ?? 0), 0) }
+  /** Positions whose memory former owners left in slots, all together. */
+  get touchedTokens (): number { return this.#touched.reduce((sum, touched) => sum + touched, 0) }
 
   /** Whether `take` would give one. */
   get hasFree (): boolean { return this.firstFree(0, this.count) !== null }
@@ -64,5 +67,14 @@ export class SlotTable {
   takeSlot (slot: number): void { this.#residue[slot] = null }
 
   /** Gives a slot back with what it holds. */
-  free (slot: number, residue: History): void { this.#residue[slot] = residue }
+  free (slot: number, residue: History): void {
+    this.#residue[slot] = residue
+    this.#touched[slot] = Math.max(this.#touched[slot]!, residue.runs.length)
+  }
+
+  /** Forgets what a free slot holds: its memory is gone. */
+  empty (slot: number): void {
+    this.#residue[slot] = nothing
+    this.#touched[slot] = 0
+  }
 }

@@ -80,6 +80,18 @@ test('a slot is taken for what it holds if that is most of what is wanted, else 
   assert.equal(slots.take(chunks())?.slot, 3)
 })
 
+test('what a slot was left with counts until its memory is gone, whoever has the slot', () => {
+  const slots = new SlotTable(4)
+  slots.take(chunks())
+  slots.free(0, chunks(1, 2, 3))
+  assert.equal(slots.touchedTokens, 3)
+  slots.takeSlot(0)
+  slots.free(0, chunks(9))
+  assert.deepEqual([slots.touchedTokens, slots.leftLength(0)], [3, 1])
+  slots.empty(0)
+  assert.deepEqual([slots.touchedTokens, slots.leftLength(0)], [0, 0])
+})
+
 test('the prefix cache keeps what prompts begin with once, by whole blocks of a salt', () => {
   const cache = new PrefixCache(10 * 4)
   const prompt = (length: number, from = 0, common = 0): ReturnType<typeof chunks> => chunks(...Array.from({ length }, (_, index) => index < common ? index : from + index))

@@ -141,3 +141,11 @@ test('a method fills in what its paper says; fields that are given win', () => {
   assert.equal(of({ method: 'cd' })['reward_scale'], 'raw')
   assert.equal(of({})['reward_scale'], 'standardized')
 })
+
+test('progress tells the reward of the prefix after every token', async () => {
+  const { events, result } = await run({ strategy: 'token_guidance', return_progress: true }, { scorer: oddities, seed: 4, sampling: { maxTokens: 5, ignoreEos: true } })
+  const steps = events.flatMap(event => event.type === 'progress' ? [event] : [])
+  assert.deepEqual(steps.map(one => one.step), [1, 2, 3, 4, 5])
+  assert.ok(steps.every(({ candidates }) => candidates.length === 1 && candidates[0]!.reward !== null))
+  assert.equal(steps.at(-1)!.candidates[0]!.reward, result.choices[0]!.score!.value)
+})
