@@ -147,7 +147,7 @@ async function follow (events: AsyncIterable<GenerationEvent>, watch: (event: De
   let usage: Usage | undefined
   for await (const event of events) {
     if (event.type === 'usage') usage = event.usage
-    else if (event.type !== 'start' && event.type !== 'prompt') watch(event)
+    else if (event.type !== 'accepted' && event.type !== 'start' && event.type !== 'prompt') watch(event)
     if (event.type === 'end') result = event.result
   }
   return { result: result!, usage: usage! }

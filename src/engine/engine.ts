@@ -103,7 +103,7 @@ export class Engine implements SequenceSource, SequenceHost {
     return this.#reservations.roomPerSequence(sequences, promptTokens, this.sharesPrompt(sequences, promptTokens))
   }
 
-  /** Waits for room for a request's whole fan-out; see ReservationQueue. */
+  /** Asks for room for a request's whole fan-out; see ReservationQueue. */
   reserve (need: Need, signal?: AbortSignal): Promise<Reservation> {
     return this.#reservations.reserve(need, signal)
   }

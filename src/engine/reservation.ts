@@ -49,15 +49,20 @@ export class ReservationQueue {
   get running (): number { return this.#running }
 
   /**
-   * Waits for room.
-   * @throws RequestError `context_length_exceeded` or `budget_exceeded` for what never fits, `rate_limit_exceeded` for a full queue;
-   * the signal's reason if it is aborted while it waits
+   * Takes its place in the queue, or refuses, at once.
+   * @returns resolves when there is room; rejects with the signal's reason if it is aborted while it waits
+   * @throws RequestError `context_length_exceeded` or `budget_exceeded` for what never fits, `rate_limit_exceeded` for a full queue
    */
-  async reserve (need: Need, signal?: AbortSignal): Promise<Reservation> {
+  reserve (need: Need, signal?: AbortSignal): Promise<Reservation> {
     this.#refuse(need)
     signal?.throwIfAborted()
-    if (this.#waiting.length > 0 || !this.#fits(need)) await this.#wait(need, signal)
-    else this.#take(need)
+    if (this.#waiting.length > 0 || !this.#fits(need)) return this.#wait(need, signal).then(() => this.#reservation(need))
+    this.#take(need)
+    return Promise.resolve(this.#reservation(need))
+  }
+
+  /** What has been taken, to be given back once. */
+  #reservation (need: Need): Reservation {
     let held = true
     return {
       release: () => {

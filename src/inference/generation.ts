@@ -91,16 +91,18 @@ function requestScope (signal: AbortSignal): { signal: AbortSignal, end: () => v
 }
 
 /**
- * The events of one request: `start`, the strategy's own, `usage`.
+ * The events of one request: `accepted`, `start`, the strategy's own, `usage`.
  * @param signal aborting it closes the request's sequences at once
  * @throws RequestError for what the caller can mend; the signal's reason if it is aborted
  */
 export async function * generate (host: Host, request: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
   const prepared = prepare(host, request)
-  const reservation = await host.engine.reserve(prepared.need, signal)
+  const reserving = host.engine.reserve(prepared.need, signal)
   const scope = requestScope(signal)
   const ledgers = { policy: emptyLedger(), reward: emptyLedger() }
   try {
+    yield { type: 'accepted' }
+    await reserving
     yield { type: 'start', start: startOf(prepared) }
     if (prepared.promptLogprobs !== null) {
       yield { type: 'prompt', logprobs: await promptLogprobs(host, prepared.prompt.tokens, prepared.promptLogprobs, { salt: prepared.cacheSalt, signal: scope.signal, ledger: ledgers.policy }) }
@@ -118,6 +120,6 @@ export async function * generate (host: Host, request: GenerateRequest, signal: 
     }
   } finally {
     scope.end()
-    reservation.release()
+    reserving.then(reservation => { reservation.release() }, () => {})
   }
 }

@@ -80,8 +80,12 @@ export interface GenerationStart {
 /** Logprobs of a prompt's tokens; the first token's is null, for nothing comes before it. */
 export type PromptLogprobs = ReadonlyArray<TokenLogprob | { readonly bytes: readonly number[], readonly logprob: null }>
 
-/** Events of one generation, in order: `start`, `prompt` if its logprobs were asked for, the strategy's own, `usage` last. */
+/**
+ * Events of one generation, in order: `accepted` once the request is checked and will not be refused any more, `start` once there is room for it, `prompt` if its
+ * logprobs were asked for, the strategy's own, `usage` last.
+ */
 export type GenerationEvent =
+  | { readonly type: 'accepted' }
   | { readonly type: 'start', readonly start: GenerationStart }
   | { readonly type: 'prompt', readonly logprobs: PromptLogprobs }
   | DecodeEvent

@@ -144,7 +144,7 @@ for (const [what, body, param, message] of refused) {
 
 test('one bad prompt among good ones refuses the request, streamed or not', async () => {
   for (const stream of [false, true]) {
-    const { status, json } = await server.post('/v1/completions', { ...base, prompt: ['the an', 'a'.repeat(600)], stream })
+    const { status, json } = await server.post('/v1/completions', { ...base, prompt: [...new Array<string>(40).fill('the an'), 'a'.repeat(600)], stream })
     assert.deepEqual([status, json['error'].code], [400, 'context_length_exceeded'])
   }
   const ready = await (await fetch(`${server.address}/ready`)).json() as { engine: { sequences: number } }

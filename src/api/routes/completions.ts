@@ -11,7 +11,7 @@ import { completionSchema, parseCompletion } from '../schemas/completion.js'
 import { completionObject } from '../schemas/responses.js'
 import type { Services } from '../services.js'
 
-/** The events of several prompts as they come. If one fails, the others end. */
+/** The events of several prompts as they come, the first once all are accepted. If one fails, the others end. */
 async function * merged (start: (prompt: number, signal: AbortSignal) => AsyncIterable<GenerationEvent>, prompts: number, signal: AbortSignal): AsyncGenerator<PromptEvent, void, undefined> {
   const controller = new AbortController()
   const events = new EventQueue<PromptEvent>()
@@ -21,8 +21,14 @@ async function * merged (start: (prompt: number, signal: AbortSignal) => AsyncIt
   events.endWith(Promise.all(Array.from({ length: prompts }, async (_, prompt) => {
     for await (const event of start(prompt, either)) events.push({ prompt, event })
   })))
+  let accepted = 0
+  const held: PromptEvent[] = []
   try {
-    yield * events
+    for await (const event of events) {
+      if (event.event.type === 'accepted') accepted++
+      held.push(event)
+      if (accepted === prompts) yield * held.splice(0)
+    }
   } finally {
     controller.abort(new RequestError('request_cancelled', 'the request has ended'))
   }
