@@ -2,32 +2,33 @@
 import type { CandidateReport, Choice, DecodeResult } from '../decoding/runtime.js'
 import type { GenerationStart, Usage } from '../inference/protocol.js'
 import type { Score } from '../rewards/scorer.js'
+import type { AlignmentReport, Candidate, ChoiceAlignment, RewardValue, ScoreFields, Usage as WireUsage } from './wire-types.js'
 
 export type Json = Record<string, unknown>
 
 /** Rounded for reading; six digits are more than any of these figures has. */
 const rounded = (value: number): number => Number(value.toFixed(6))
 
-function rewardsOf (score: Score): Json {
+function rewardsOf (score: Score): Record<string, RewardValue> {
   return Object.fromEntries(Object.entries(score.rewards).map(([name, { raw, standardized, std }]) => [name, { raw: rounded(raw), standardized: rounded(standardized), ...(std === undefined ? {} : { std: rounded(std) }) }]))
 }
 
 /** A score as every response tells it. */
-export function scoreFields (score: Score | null): Json {
-  return score ? { reward: rounded(score.value), rewards: rewardsOf(score) } : {}
+export function scoreFields (score: Score): Required<ScoreFields> {
+  return { reward: rounded(score.value), rewards: rewardsOf(score) }
 }
 
-export function candidateObject (candidate: CandidateReport): Json {
+export function candidateObject (candidate: CandidateReport): Candidate {
   const { index, parent, text, tokens, finishReason, prunedAt, score, logprob } = candidate
-  return { index, ...(parent === null ? {} : { parent }), text, tokens, finish_reason: finishReason, ...(prunedAt === null ? {} : { pruned_at: prunedAt }), ...scoreFields(score), logprob: rounded(logprob) }
+  return { index, ...(parent === null ? {} : { parent }), text, tokens, finish_reason: finishReason, ...(prunedAt === null ? {} : { pruned_at: prunedAt }), ...(score ? scoreFields(score) : {}), logprob: rounded(logprob) }
 }
 
-export function choiceAlignment ({ candidateIndex, score, logprob }: Choice): Json {
-  return { ...scoreFields(score), candidate_index: candidateIndex, logprob: rounded(logprob) }
+export function choiceAlignment ({ candidateIndex, score, logprob }: Choice): ChoiceAlignment {
+  return { ...(score ? scoreFields(score) : {}), candidate_index: candidateIndex, logprob: rounded(logprob) }
 }
 
 /** OpenAI's `usage` with the ledger of guidance: generated = returned + discarded. */
-export function usageObject (usage: Usage): Json {
+export function usageObject (usage: Usage): WireUsage {
   return {
     prompt_tokens: usage.promptTokens,
     completion_tokens: usage.completionTokens,
@@ -45,7 +46,7 @@ export function usageObject (usage: Usage): Json {
   }
 }
 
-export function alignmentObject (start: GenerationStart, result: DecodeResult): Json {
+export function alignmentObject (start: GenerationStart, result: DecodeResult): AlignmentReport {
   return {
     strategy: start.strategy,
     resolved: start.resolved,

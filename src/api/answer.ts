@@ -1,7 +1,6 @@
 /** Answers a request from the events of its generation: as one object, or as a stream that begins with the first chunk. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RequestError } from '../errors.js'
-import type { Json } from './alignment-format.js'
 import { disconnectSignal } from './disconnect.js'
 import { toRequestError } from './error-handler.js'
 import type { Formatter } from './openai-format.js'
@@ -18,7 +17,7 @@ export interface Answering<E> {
   readonly slowReaderTimeoutMs: number
 }
 
-async function whole<E> ({ events, formatter }: Answering<E>, signal: AbortSignal): Promise<Json> {
+async function whole<E> ({ events, formatter }: Answering<E>, signal: AbortSignal): Promise<object> {
   for await (const event of events(signal)) formatter.see(event)
   return formatter.completion()
 }

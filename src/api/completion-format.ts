@@ -6,6 +6,7 @@ import { alignmentObject, choiceAlignment, usageObject, type Json } from './alig
 import { joinLogprobs, LegacyLogprobsWriter, type LegacyLogprobs } from './legacy-logprobs.js'
 import type { Formatter } from './openai-format.js'
 import type { CompletionRequest } from './schemas/completion.js'
+import type { Usage as WireUsage } from './wire-types.js'
 
 /** An event of one of the request's prompts. */
 export interface PromptEvent { readonly prompt: number, readonly event: GenerationEvent }
@@ -76,7 +77,7 @@ export class CompletionFormatter implements Formatter<PromptEvent> {
     return { alignment: objects.length === 1 ? objects[0] : objects }
   }
 
-  #usage (): Json {
+  #usage (): WireUsage {
     return usageObject(sumUsage(this.#progress.map(({ usage }) => usage!)))
   }
 

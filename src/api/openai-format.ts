@@ -2,23 +2,24 @@
 import { randomUUID } from 'node:crypto'
 import type { Choice, DecodeResult, RatedToken, TokenLogprob } from '../decoding/runtime.js'
 import type { GenerationEvent, GenerationStart, ModelInfo, Usage } from '../inference/protocol.js'
-import { alignmentObject, choiceAlignment, usageObject, type Json } from './alignment-format.js'
+import { alignmentObject, choiceAlignment, usageObject } from './alignment-format.js'
 import type { ChatCompletionRequest } from './schemas/chat-completion.js'
+import type { ChatChoice, ChatCompletion, ChatCompletionChunk, ChoiceLogprobs, ChunkChoice, RatedToken as WireToken } from './wire-types.js'
 
 /** What turns a request's events into the objects of an endpoint. */
 export interface Formatter<E> {
   /** Remembers what the whole object is made of. */
   see (event: E): void
   /** The whole object, after the last event. */
-  completion (): Json
+  completion (): object
   /** The chunks of an event, which it sees. */
-  chunks (event: E): Json[]
+  chunks (event: E): object[]
 }
 
 /** Makes one completion's objects. */
 export class ChatFormatter implements Formatter<GenerationEvent> {
   readonly #request: ChatCompletionRequest
-  readonly #head: Json
+  readonly #head: Pick<ChatCompletion, 'id' | 'created' | 'model' | 'system_fingerprint'>
   #start: GenerationStart | null = null
   #result: DecodeResult | null = null
   #usage: Usage | null = null
@@ -36,48 +37,48 @@ export class ChatFormatter implements Formatter<GenerationEvent> {
     else if (event.type === 'usage') this.#usage = event.usage
   }
 
-  #logprobs (logprobs: readonly TokenLogprob[]): Json | null {
+  #logprobs (logprobs: readonly TokenLogprob[]): ChoiceLogprobs | null {
     if (this.#request.generate.sampling.topLogprobs === null) return null
-    const token = ({ bytes, logprob }: RatedToken): Json => ({ token: Buffer.from(bytes).toString(), logprob, bytes })
+    const token = ({ bytes, logprob }: RatedToken): WireToken => ({ token: Buffer.from(bytes).toString(), logprob, bytes: [...bytes] })
     return { content: logprobs.map(one => ({ ...token(one), top_logprobs: one.top.map(token) })), refusal: null }
   }
 
   /** The response's own fields: `alignment`, the prompt's tokens. */
-  #more (): Json {
+  #more (): Pick<ChatCompletion, 'alignment' | 'prompt_token_ids'> {
     return {
       ...(this.#isGuided && this.#start && this.#result ? { alignment: alignmentObject(this.#start, this.#result) } : {}),
-      ...(this.#request.returnTokenIds ? { prompt_token_ids: this.#start?.promptTokenIds } : {})
+      ...(this.#request.returnTokenIds ? { prompt_token_ids: this.#start!.promptTokenIds } : {})
     }
   }
 
-  #choiceMore (choice: Choice): Json {
+  #choiceMore (choice: Choice): Pick<ChatChoice, 'alignment' | 'token_ids'> {
     return { ...(this.#isGuided ? { alignment: choiceAlignment(choice) } : {}), ...(this.#request.returnTokenIds ? { token_ids: choice.tokenIds } : {}) }
   }
 
-  completion (): Json {
-    const choices = (this.#result?.choices ?? []).map((choice, index) => ({
+  completion (): ChatCompletion {
+    const choices = this.#result!.choices.map((choice, index): ChatChoice => ({
       index,
       message: { role: 'assistant', content: this.#request.echoed + choice.text, refusal: null },
       logprobs: this.#logprobs(choice.logprobs),
       finish_reason: choice.finishReason,
       ...this.#choiceMore(choice)
     }))
-    return { ...this.#head, object: 'chat.completion', choices, usage: this.#usage ? usageObject(this.#usage) : null, ...this.#more() }
+    return { ...this.#head, object: 'chat.completion', choices, usage: usageObject(this.#usage!), ...this.#more() }
   }
 
-  #chunk (choices: readonly Json[], more: Json = {}): Json {
+  #chunk (choices: ChunkChoice[], more: Pick<ChatCompletionChunk, 'alignment' | 'prompt_token_ids'> = {}): ChatCompletionChunk {
     return { ...this.#head, object: 'chat.completion.chunk', choices, ...(this.#request.includeUsage ? { usage: null } : {}), ...more }
   }
 
   /** The chunks that open a stream: the role of every choice, and what it begins with. */
-  #opening (): Json[] {
+  #opening (): ChatCompletionChunk[] {
     const { returnTokenIds, echoed, generate } = this.#request
-    const more = returnTokenIds ? { prompt_token_ids: this.#start?.promptTokenIds } : {}
+    const more = returnTokenIds ? { prompt_token_ids: this.#start!.promptTokenIds } : {}
     return Array.from({ length: generate.n }, (_, index) => this.#chunk([{ index, delta: { role: 'assistant', content: echoed }, logprobs: null, finish_reason: null }], index === 0 ? more : {}))
   }
 
   /** A choice's last chunk waits for the end of a guided generation, whose `alignment` it carries. */
-  chunks (event: GenerationEvent): Json[] {
+  chunks (event: GenerationEvent): ChatCompletionChunk[] {
     this.see(event)
     switch (event.type) {
       case 'start':
@@ -97,7 +98,7 @@ export class ChatFormatter implements Formatter<GenerationEvent> {
     }
   }
 
-  #finishChunk (index: number, choice: Choice): Json {
+  #finishChunk (index: number, choice: Choice): ChatCompletionChunk {
     const guided = this.#isGuided && this.#start && this.#result
     return this.#chunk([{ index, delta: {}, logprobs: null, finish_reason: choice.finishReason, ...this.#choiceMore(choice) }], guided ? { alignment: alignmentObject(this.#start!, this.#result!) } : {})
   }

@@ -4,19 +4,20 @@ import type { Scored, ScoreRequest } from '../inference/protocol.js'
 import type { RewardInfo } from '../rewards/info.js'
 import { scoreFields, type Json } from './alignment-format.js'
 import type { RerankRequest } from './schemas/reward-score.js'
+import type { RewardScore, RewardScores } from './wire-types.js'
 
 const seconds = (): number => Math.floor(Date.now() / 1000)
 
 /** Texts that are scored are read like prompts: nothing is generated. */
-function usageOf ({ usage }: Scored): Json {
+function usageOf ({ usage }: Scored): RewardScores['usage'] {
   return { prompt_tokens: usage.tokens, total_tokens: usage.tokens, prompt_tokens_details: { cached_tokens: usage.cachedTokens }, computed_tokens: usage.computedTokens }
 }
 
 const value = (scored: Scored, index: number): number => Number(scored.items[index]!.score.value.toFixed(6))
 
 /** `POST /v1/rewards/score` */
-export function rewardScores (request: ScoreRequest, scored: Scored): Json {
-  const data = scored.items.map(({ score, tokens, prefixes }, index) => ({
+export function rewardScores (request: ScoreRequest, scored: Scored): RewardScores {
+  const data = scored.items.map(({ score, tokens, prefixes }, index): RewardScore => ({
     index,
     object: 'reward_score',
     ...scoreFields(score),

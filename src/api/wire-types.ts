@@ -1,0 +1,237 @@
+/**
+ * What callers send and get, as TypeScript types: OpenAI's chat objects as Fairlead answers them, and the fields of its own. Types only; what
+ * is sent follows from the schemas that check it.
+ */
+import type { Static } from 'typebox'
+import type { FinishReason, KlReport, ProgressCandidate, StoppedBy, Warning } from '../decoding/runtime.js'
+import type { ParametersOf, StrategyName } from '../decoding/strategy-schemas.js'
+import type { GenerationStart } from '../inference/protocol.js'
+import type { chatCompletionSchema } from './schemas/chat-completion.js'
+import type { rewardScoreSchema } from './schemas/reward-score.js'
+
+/** Fields of an object, any of which may be left out or null where the server has a default. */
+type Loose<T> = T extends ReadonlyArray<infer E> ? ReadonlyArray<Loose<E>> : T extends object ? { readonly [K in keyof T]?: Loose<T[K]> | null | undefined } : T
+
+/** A reward and its weight in the sum that steers. */
+export interface WeightedReward {
+  /** Name of a reward, as `GET /v1/rewards` lists it. */
+  readonly name: string
+  /** −1000 to 1000, default 1; a negative weight asks for the opposite. */
+  readonly weight?: number | undefined
+}
+
+/** Parameters of one strategy, as a request gives them. README, Strategies, says what each means. */
+export type StrategyParams<N extends StrategyName> = Loose<Omit<ParametersOf<N>, 'rewards'>> & {
+  /** Short for `rewards` with one of weight 1. */
+  readonly reward?: string | null
+  readonly rewards?: readonly WeightedReward[] | null
+}
+
+/** The `alignment` field of a request: how the answer is steered. Without `strategy` it is `best_of_n`. */
+export type AlignmentParams =
+  | { [N in StrategyName]: { readonly strategy: N } & StrategyParams<N> }[StrategyName]
+  | { readonly strategy?: null } & StrategyParams<'best_of_n'>
+
+type ChatFields = Static<typeof chatCompletionSchema>
+
+/** A request for an answer: the body of `POST /v1/chat/completions`. README, Endpoints, says what each field means. @interface */
+export type ChatRequest = Omit<Loose<ChatFields>, 'messages' | 'model' | 'alignment' | 'logit_bias' | 'stop'> & {
+  readonly messages: ReadonlyArray<Readonly<ChatFields['messages'][number]>>
+  /** Id of the model, or `model:profile`. */
+  readonly model: string
+  /** At most 4 texts that end the answer. */
+  readonly stop?: string | readonly string[] | null
+  /** Token id → −100 to 100. */
+  readonly logit_bias?: Readonly<Record<string, number>> | null
+  readonly alignment?: AlignmentParams | null
+}
+
+/** A request for scores of given answers: the body of `POST /v1/rewards/score`. @interface */
+export type ScoreBody = Readonly<Omit<Static<typeof rewardScoreSchema>, 'reward_scale' | 'rewards' | 'input'>> & {
+  readonly rewards?: readonly WeightedReward[]
+  readonly reward_scale?: 'standardized' | 'raw'
+  /** Pairs of prompt and answer, or conversations; at most 1024. */
+  readonly input: ReadonlyArray<Readonly<Static<typeof rewardScoreSchema>['input'][number]>>
+}
+
+/** One reward's score of one answer. */
+export interface RewardValue {
+  /** As the reward computes it. */
+  readonly raw: number
+  /** (raw − mean) / standard deviation of the policy's own answers. */
+  readonly standardized: number
+  /** Of an ensemble: standard deviation over its scorers. */
+  readonly std?: number
+}
+
+/** A score, where a reward was asked for. */
+export interface ScoreFields {
+  /** Σ weight · score over the rewards of the request: what steers. */
+  readonly reward?: number
+  /** By name of the reward. */
+  readonly rewards?: Readonly<Record<string, RewardValue>>
+}
+
+/** `choices[i].alignment`: how a returned answer was found. */
+export interface ChoiceAlignment extends ScoreFields {
+  /** Which of the candidates it was. */
+  readonly candidate_index: number
+  /** Σ ln π of its tokens, nats. */
+  readonly logprob: number
+}
+
+/** A candidate, chosen or not. */
+export interface Candidate extends ScoreFields {
+  readonly index: number
+  /** Index of the candidate it was forked from. */
+  readonly parent?: number
+  readonly text: string
+  /** Tokens drawn for it. */
+  readonly tokens: number
+  readonly finish_reason: FinishReason | null
+  /** Step or token at which it was dropped. */
+  readonly pruned_at?: number
+  /** Σ ln π of its tokens, nats. */
+  readonly logprob: number
+}
+
+/** `alignment` of a response: what was asked for in full, and what came of it. */
+export interface AlignmentReport {
+  readonly strategy: string
+  /** All parameters in force. */
+  readonly resolved: Readonly<Record<string, unknown>>
+  readonly rewards_used: GenerationStart['rewardsUsed']
+  /** Same seed and `system_fingerprint`, same tokens. */
+  readonly seed: number
+  /** KL of the answer's distribution to the policy, nats, and what kind of figure it is. */
+  readonly kl: KlReport
+  /** Distinct texts among the candidates. */
+  readonly num_unique: number
+  /** Which soft limit ended the search. */
+  readonly stopped_by: StoppedBy
+  readonly warnings: readonly Warning[]
+  /** What only this strategy knows. */
+  readonly details?: Readonly<Record<string, unknown>>
+  /** With `return_candidates`. */
+  readonly candidates?: readonly Candidate[]
+}
+
+/** `usage.alignment_details`: what the answer took, tokens. Generated = returned + discarded. */
+export interface AlignmentDetails {
+  readonly generated_tokens: number
+  readonly returned_tokens: number
+  readonly discarded_tokens: number
+  /** Read only to score. */
+  readonly reward_tokens: number
+  readonly reward_cached_tokens: number
+  /** Of the prompt, run through the model. */
+  readonly computed_prompt_tokens: number
+  readonly forward_passes: number
+}
+
+/** OpenAI's `usage` with the ledger of guidance. */
+export interface Usage {
+  readonly prompt_tokens: number
+  readonly completion_tokens: number
+  readonly total_tokens: number
+  readonly prompt_tokens_details: {
+    /** Prompt tokens whose KV was there. */
+    readonly cached_tokens: number
+  }
+  readonly alignment_details: AlignmentDetails
+}
+
+/** A token and its logprob under the model itself: temperature 1, before penalties. */
+export interface RatedToken {
+  readonly token: string
+  readonly logprob: number
+  /** UTF-8; part of a character, maybe. */
+  readonly bytes: number[]
+}
+
+/** Logprobs of an answer's tokens, with `logprobs: true`. */
+export interface ChoiceLogprobs {
+  readonly content: Array<RatedToken & { readonly top_logprobs: RatedToken[] }>
+  readonly refusal: null
+}
+
+/** One returned answer. */
+export interface ChatChoice {
+  readonly index: number
+  readonly message: { readonly role: 'assistant', readonly content: string, readonly refusal: null }
+  readonly logprobs: ChoiceLogprobs | null
+  readonly finish_reason: FinishReason
+  /** Of guided requests. */
+  readonly alignment?: ChoiceAlignment
+  /** With `return_token_ids`. */
+  readonly token_ids?: readonly number[]
+}
+
+/** What all chat objects begin with. */
+interface ChatHead {
+  readonly id: string
+  /** Seconds since the epoch. */
+  readonly created: number
+  readonly model: string
+  /** Names build, model, format, instruction set and thread count. */
+  readonly system_fingerprint: string
+}
+
+/** A whole answer, as OpenAI has it. */
+export interface ChatCompletion extends ChatHead {
+  readonly object: 'chat.completion'
+  readonly choices: ChatChoice[]
+  readonly usage: Usage
+  /** Of guided requests. */
+  readonly alignment?: AlignmentReport
+  /** With `return_token_ids`. */
+  readonly prompt_token_ids?: readonly number[]
+}
+
+/** What a chunk adds to a choice. */
+export interface ChunkChoice {
+  readonly index: number
+  readonly delta: { readonly role?: 'assistant', readonly content?: string }
+  readonly logprobs: ChoiceLogprobs | null
+  readonly finish_reason: FinishReason | null
+  readonly alignment?: ChoiceAlignment
+  readonly token_ids?: readonly number[]
+}
+
+/** With `return_progress`: the candidates of a search as one of its steps left them. */
+export interface AlignmentProgress {
+  readonly progress: { readonly step: number, readonly candidates: readonly ProgressCandidate[] }
+}
+
+/** A piece of an answer, as OpenAI has it. Guided requests carry their `alignment` on the chunks with a finish_reason. */
+export interface ChatCompletionChunk extends ChatHead {
+  readonly object: 'chat.completion.chunk'
+  readonly choices: ChunkChoice[]
+  /** On the last chunk with `stream_options: {include_usage: true}`, null on those before it. */
+  readonly usage?: Usage | null
+  readonly alignment?: AlignmentReport | AlignmentProgress
+  readonly prompt_token_ids?: readonly number[]
+}
+
+/** The score of one given answer. */
+export interface RewardScore extends Required<ScoreFields> {
+  readonly index: number
+  readonly object: 'reward_score'
+  /** Of the answer. */
+  readonly tokens: number
+  /** With `every`: scores of its prefixes, shortest first. */
+  readonly prefixes?: ReadonlyArray<Required<ScoreFields> & { readonly tokens: number, readonly text: string }>
+}
+
+/** Scores of given answers, in their order. */
+export interface RewardScores {
+  readonly object: 'list'
+  readonly model: string
+  readonly rewards_used: GenerationStart['rewardsUsed']
+  readonly data: readonly RewardScore[]
+  readonly warnings: readonly Warning[]
+  readonly usage: Omit<Usage, 'completion_tokens' | 'alignment_details'> & {
+    /** Of prompts and answers, run through the model. */
+    readonly computed_tokens: number
+  }
+}
