@@ -62,7 +62,18 @@ export type Config = { readonly [K in SettingName]: ValueOf<(typeof settings)[K]
   readonly profiles?: unknown
 }
 
+/** What a setting may hold. */
+type Value = string | number | readonly string[]
+
 export const settingNames = Object.keys(settings) as SettingName[]
+
+/** Settings of what runs the model, not of the server around it. */
+export type EngineSettingName = { [K in SettingName]: (typeof settings)[K] extends { serverOnly: true } ? never : K }[SettingName]
+
+export const engineSettingNames = settingNames.filter((name): name is EngineSettingName => !('serverOnly' in settings[name]))
+
+/** Settings of what runs the model, as values. @interface */
+export type EngineSettings = Pick<Config, EngineSettingName>
 
 /** `maxSequences` → `max-sequences`. */
 export function flagName (name: SettingName): string {
@@ -78,7 +89,7 @@ export function environmentName (name: SettingName): string {
  * @param shown the value as it was given
  * @throws RequestError naming where it was given, the rule and the value
  */
-function check (name: SettingName, value: unknown, source: string, shown = value): string | number | readonly string[] {
+function check (name: SettingName, value: unknown, source: string, shown = value): Value {
   const setting: Setting = settings[name]
   const fail = (rule: string): RequestError => new RequestError('invalid_request', `${source} must be ${rule}; got ${JSON.stringify(shown)}`, { param: name })
   if (setting.type === 'integer') {
@@ -96,14 +107,14 @@ function check (name: SettingName, value: unknown, source: string, shown = value
 }
 
 /** A value given as text, by a flag or the environment. */
-function parse (name: SettingName, text: string, source: string): string | number | readonly string[] {
+function parse (name: SettingName, text: string, source: string): Value {
   const { type } = settings[name]
   if (type === 'list') return check(name, text === '' ? [] : text.split(',').map(one => one.trim()), source)
   return check(name, type === 'integer' && text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text, source, text)
 }
 
 /** The settings file: values by flag name, and profiles. @throws RequestError naming the file and what is wrong in it */
-function readFile (path: string): { readonly values: ReadonlyMap<SettingName, string | number | readonly string[]>, readonly profiles?: unknown } {
+function readFile (path: string): { readonly values: ReadonlyMap<SettingName, Value>, readonly profiles?: unknown } {
   const given = readDataFile(path) ?? {}
   if (typeof given !== 'object' || Array.isArray(given)) throw refuse(path, 'must hold settings by name', given)
   const { profiles, ...rest } = given as Record<string, unknown>
@@ -117,19 +128,41 @@ function readFile (path: string): { readonly values: ReadonlyMap<SettingName, st
   return { values, ...(profiles === undefined ? {} : { profiles }) }
 }
 
+/** A value where one was given, and what it was given as. */
+type Given = (name: SettingName) => Value | undefined
+
+/** The settings in force: defaults, then the settings file, then the environment, then what the caller gives. */
+function settle (given: Given, environment: NodeJS.ProcessEnv): Config {
+  const inEnvironment: Given = name => {
+    const variable = environment[environmentName(name)]
+    return variable === undefined ? undefined : parse(name, variable, environmentName(name))
+  }
+  const path = (given('config') ?? inEnvironment('config')) as string | undefined
+  const file = path ? readFile(path) : null
+  const config = Object.fromEntries(settingNames.map(name => [name, given(name) ?? inEnvironment(name) ?? file?.values.get(name) ?? settings[name].default]))
+  return Object.freeze({ ...config, profiles: file?.profiles }) as Config
+}
+
 /**
  * The settings in force: defaults, then the settings file, then the environment, then flags.
  * @param flags values by setting name, as text, as a command line gives them
  * @throws RequestError naming the flag, the variable or the file, the rule and the value
  */
 export function loadConfig (flags: Partial<Record<SettingName, string>> = {}, environment: NodeJS.ProcessEnv = process.env): Config {
-  const given = (name: SettingName): string | number | readonly string[] | undefined => {
-    const [flag, variable] = [flags[name], environment[environmentName(name)]]
-    if (flag !== undefined) return parse(name, flag, `--${flagName(name)}`)
-    return variable === undefined ? undefined : parse(name, variable, environmentName(name))
+  return settle(name => flags[name] === undefined ? undefined : parse(name, flags[name], `--${flagName(name)}`), environment)
+}
+
+/**
+ * The settings in force for a program that runs the model itself: as `loadConfig`, with values in place of flags.
+ * @throws RequestError naming the setting, the variable or the file, the rule and the value; for an unknown setting the nearest
+ */
+export function engineConfig (values: Partial<EngineSettings>, environment: NodeJS.ProcessEnv = process.env): Config {
+  const names: readonly string[] = engineSettingNames
+  const unknown = Object.keys(values).find(name => !names.includes(name))
+  if (unknown !== undefined) {
+    const nearest = nearestName(unknown, names)
+    throw new RequestError('invalid_request', `${unknown} is not a setting${nearest === null ? `; there are ${names.join(', ')}` : `; did you mean ${nearest}?`}`, { param: unknown })
   }
-  const path = given('config') as string | undefined
-  const file = path ? readFile(path) : null
-  const config = Object.fromEntries(settingNames.map(name => [name, given(name) ?? file?.values.get(name) ?? settings[name].default]))
-  return Object.freeze({ ...config, profiles: file?.profiles }) as Config
+  const given = values as Partial<Record<SettingName, Value>>
+  return settle(name => given[name] === undefined ? undefined : check(name, given[name], name), environment)
 }

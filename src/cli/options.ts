@@ -1,6 +1,6 @@
 /** Command lines: one table of options per command, from which parsing, errors and help follow. Knows no command. */
 import { parseArgs } from 'node:util'
-import { flagName, settingNames, settings, type SettingName } from '../config.js'
+import { engineSettingNames, flagName, settingNames, settings, type SettingName } from '../config.js'
 import { RequestError } from '../errors.js'
 import { nearestName } from '../validation.js'
 
@@ -27,7 +27,7 @@ export function settingOptions (names: readonly SettingName[]): Options {
 }
 
 /** The settings of a command that loads the model and serves nobody. */
-export const engineOptions: Options = settingOptions(settingNames.filter(name => !('serverOnly' in settings[name])))
+export const engineOptions: Options = settingOptions(engineSettingNames)
 
 /** The settings among parsed values, by setting name. */
 export function settingFlags (values: Values): Partial<Record<SettingName, string>> {

@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import type { AlignmentParams } from 'fairlead'
+import type {} from 'fairlead/openai'
 import OpenAI from 'openai'
 import type { Server } from '../../src/server.js'
 import { engineStats, model, readyServer, review } from '../helpers/server.js'
@@ -13,12 +15,9 @@ before(async () => {
 })
 after(() => server.close())
 
-/** The client's parameters with our field, which its types do not have. */
-const withAlignment = (alignment: object, more: object = {}): OpenAI.ChatCompletionCreateParamsNonStreaming =>
-  ({ model, messages: review, max_tokens: 16, seed: 1, alignment, ...more }) as OpenAI.ChatCompletionCreateParamsNonStreaming
-
-type Guided = OpenAI.ChatCompletion & { alignment: Record<string, any>, usage: { alignment_details: Record<string, number> }, choices: Array<{ alignment: Record<string, any> }> }
-const guided = async (alignment: object, more: object = {}): Promise<Guided> => await client.chat.completions.create(withAlignment(alignment, more)) as Guided
+/** The client's parameters with our field, which `fairlead/openai` lets its types have. */
+const withAlignment = (alignment: AlignmentParams, more: object = {}): Omit<OpenAI.ChatCompletionCreateParamsNonStreaming, 'stream'> => ({ model, messages: review, max_tokens: 16, seed: 1, alignment, ...more })
+const guided = (alignment: AlignmentParams, more: object = {}): Promise<OpenAI.ChatCompletion> => client.chat.completions.create(withAlignment(alignment, more))
 
 test('a completion has OpenAI’s shape, and the same seed gives the same text', async () => {
   const ask = (): Promise<OpenAI.ChatCompletion> => client.chat.completions.create({ model, messages: review, max_tokens: 12, seed: 7 })
@@ -51,7 +50,7 @@ test('a stream gives the text of the whole answer, one finish reason, and the us
 
 test('the client’s stream helper reads a guided answer', async () => {
   const whole = await guided({ strategy: 'best_of_n', num_candidates: 4, reward: 'positive' })
-  const stream = client.chat.completions.stream(withAlignment({ strategy: 'best_of_n', num_candidates: 4, reward: 'positive' }) as never)
+  const stream = client.chat.completions.stream(withAlignment({ strategy: 'best_of_n', num_candidates: 4, reward: 'positive' }))
   assert.equal((await stream.finalChatCompletion()).choices[0]!.message.content, whole.choices[0]!.message.content)
 })
 
@@ -67,15 +66,16 @@ test('n choices differ, and logprobs are those of the tokens', async () => {
 
 test('best-of-16 reads the prompt once and returns the candidate with the best reward', async () => {
   const { choices, usage, alignment } = await guided({ strategy: 'best_of_n', num_candidates: 16, reward: 'positive', return_candidates: true }, { cache_salt: 'read once' })
-  const details = usage.alignment_details
-  assert.equal(details['computed_prompt_tokens'], usage.prompt_tokens)
-  assert.equal(details['generated_tokens'], details['returned_tokens']! + details['discarded_tokens']!)
-  const rewards = alignment['candidates'].map((one: { reward: number }) => one.reward)
+  const details = usage!.alignment_details!
+  assert.equal(details.computed_prompt_tokens, usage!.prompt_tokens)
+  assert.equal(details.generated_tokens, details.returned_tokens + details.discarded_tokens)
+  const candidates = alignment!.candidates!
+  const rewards = candidates.map(one => one.reward!)
   assert.equal(rewards.length, 16)
-  assert.equal(choices[0]!.alignment['reward'], Math.max(...rewards))
-  assert.equal(alignment['candidates'][choices[0]!.alignment['candidate_index']].text, choices[0]!.message.content)
+  assert.equal(choices[0]!.alignment!.reward, Math.max(...rewards))
+  assert.equal(candidates[choices[0]!.alignment!.candidate_index]!.text, choices[0]!.message.content)
   // ln 16 − 15/16
-  assert.deepEqual(alignment['kl'], { value: 1.835089, kind: 'upper_bound' })
+  assert.deepEqual(alignment!.kl, { value: 1.835089, kind: 'upper_bound' })
 })
 
 test('one candidate, one beam, or no strength: the text of plain sampling', async () => {
@@ -83,14 +83,14 @@ test('one candidate, one beam, or no strength: the text of plain sampling', asyn
   for (const alignment of [
     { strategy: 'best_of_n', num_candidates: 1, reward: 'positive' },
     { strategy: 'beam_search', num_beams: 1, num_children: 1, reward: 'positive' }
-  ]) assert.equal((await guided(alignment)).choices[0]!.message.content, plain, alignment.strategy)
+  ] as const) assert.equal((await guided(alignment)).choices[0]!.message.content, plain, alignment.strategy)
   const greedy = (await client.chat.completions.create({ model, messages: review, max_tokens: 16, temperature: 0 })).choices[0]!.message.content
   const unguided = await guided({ strategy: 'token_guidance', strength: 0, reward: 'positive' }, { temperature: 0 })
   assert.equal(unguided.choices[0]!.message.content, greedy)
 })
 
 test('every strategy raises the reward it is given', async () => {
-  const plain = (await guided({ strategy: 'best_of_n', num_candidates: 1, reward: 'positive' })).choices[0]!.alignment['reward'] as number
+  const plain = (await guided({ strategy: 'best_of_n', num_candidates: 1, reward: 'positive' })).choices[0]!.alignment!.reward!
   for (const alignment of [
     { strategy: 'best_of_n', num_candidates: 16 },
     { strategy: 'speculative_rejection', checkpoints: [4, 8] },
@@ -101,11 +101,11 @@ test('every strategy raises the reward it is given', async () => {
     { strategy: 'particle_filter', step: { tokens: 4 }, strength: 3 },
     { strategy: 'segment_rejection', segment: { tokens: 4 }, strength: 5 },
     { strategy: 'token_guidance', strength: 20 }
-  ]) {
+  ] as const) {
     const { choices, usage } = await guided({ ...alignment, reward: 'positive' })
-    assert.ok((choices[0]!.alignment['reward'] as number) > plain, JSON.stringify(alignment))
-    const details = usage.alignment_details
-    assert.equal(details['generated_tokens'], details['returned_tokens']! + details['discarded_tokens']!)
+    assert.ok(choices[0]!.alignment!.reward! > plain, JSON.stringify(alignment))
+    const details = usage!.alignment_details!
+    assert.equal(details.generated_tokens, details.returned_tokens + details.discarded_tokens)
   }
 })
 
@@ -119,7 +119,7 @@ test('a request gives the same text alone and among 31 others', async () => {
 })
 
 test('leaving a stream frees its sequences', async () => {
-  const stream = await client.chat.completions.create({ ...withAlignment({ strategy: 'best_of_n', num_candidates: 8, reward: 'positive' }, { max_tokens: 4000 }), stream: true } as never) as unknown as AsyncIterable<unknown> & { controller: AbortController }
+  const stream = await client.chat.completions.create({ ...withAlignment({ strategy: 'best_of_n', num_candidates: 8, reward: 'positive' }, { max_tokens: 4000 }), stream: true })
   await stream[Symbol.asyncIterator]().next()
   stream.controller.abort()
   // Each look takes its turn behind at least one step; sequences must be gone within a few of them.

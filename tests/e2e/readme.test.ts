@@ -47,19 +47,29 @@ test('the scoring example tells scores of whole and prefixes', { skip: spawnSync
   assert.ok(scored.prefixes.length > 1)
 })
 
-test('the openai example streams an answer', async () => {
-  const [example] = blocks('ts')
+/** Runs a block of TypeScript as a program. */
+async function runExample (example: string): Promise<string> {
   // Inside the package, so that it finds the client as a user's file would.
   const directory = mkdtempSync(join(packageRoot, 'dist', 'readme-'))
   try {
     const file = join(directory, 'example.mjs')
-    writeFileSync(file, ts.transpile(example!, { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext }))
+    writeFileSync(file, ts.transpile(example, { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext }))
     const { code, stdout, stderr } = await run(process.execPath, [file])
     assert.equal(code, 0, stderr)
-    assert.ok(stdout.length > 0)
+    return stdout
   } finally {
     rmSync(directory, { recursive: true })
   }
+}
+
+test('the openai example streams an answer', async () => {
+  assert.ok((await runExample(blocks('ts')[0]!)).length > 0)
+})
+
+test('the library example answers, streams and scores', async () => {
+  const example = blocks('ts').find(block => block.includes('Fairlead.start'))!
+  const [fine, dull] = JSON.parse((await runExample(example)).trim().match(/\[[^[]*\]$/)![0]) as [number, number]
+  assert.ok(fine > dull, `${fine} > ${dull}`)
 })
 
 test('the Python example answers, or its body does where the package is not installed', async () => {

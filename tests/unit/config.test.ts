@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { environmentName, flagName, loadConfig, settingNames, settings } from '../../src/config.js'
+import { engineConfig, environmentName, flagName, loadConfig, settingNames, settings } from '../../src/config.js'
 import { weightFormats } from '../../src/models/weight-format.js'
 
 test('a flag wins over the environment, the environment over the default', () => {
@@ -66,6 +66,13 @@ test('lists are given by commas', () => {
   assert.deepEqual(loadConfig({ corsOrigins: 'https://a, https://b' }, {}).corsOrigins, ['https://a', 'https://b'])
   assert.deepEqual(loadConfig({}, { FAIRLEAD_API_KEYS: '' }).apiKeys, [])
   assert.throws(() => loadConfig({ corsOrigins: 'a,,b' }, {}), /--cors-origins must be a list of texts/)
+})
+
+test('a program’s settings are values; they win over the environment, which wins over the file', () => {
+  const config = engineConfig({ threads: 3, config: file('format: q8\ncontext-length: 512\nport: 9000\n') }, { FAIRLEAD_THREADS: '2', FAIRLEAD_FORMAT: 'f32' })
+  assert.deepEqual([config.threads, config.format, config.contextLength, config.model], [3, 'f32', 512, 'smollm2-135m'])
+  assert.throws(() => engineConfig({ threads: '3' } as object, {}), /threads must be an integer from 1 to 256; got "3"/)
+  assert.throws(() => engineConfig({ port: 1 } as object, {}), /port is not a setting; there are config, model,/)
 })
 
 test('the weight formats that can be asked for are those that there are', () => {

@@ -20,6 +20,8 @@ const below = {
   decoding: ['runtime', 'models', 'engine'],
   inference: ['config', 'runtime', 'models', 'engine', 'rewards', 'decoding'],
   api: ['config', 'config-file', 'metrics', 'inference', 'decoding', 'rewards'],
+  library: ['config', 'inference', 'api', 'decoding', 'rewards'],
+  'openai-client': ['api'],
   server: ['config', 'inference', 'api'],
   cli: ['config', 'server', 'inference', 'decoding', 'rewards', 'engine', 'models']
 } as const satisfies Record<string, readonly string[]>

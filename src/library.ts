@@ -1,0 +1,116 @@
+/**
+ * `import { Fairlead } from 'fairlead'`: the server's engine inside another program, in a Worker of its own, without HTTP. Takes and gives the
+ * very objects that the API does, from the same readers and formatters.
+ */
+import { ChatFormatter } from './api/openai-format.js'
+import { Profiles } from './api/profiles.js'
+import { parseChatCompletion, type ChatCompletionRequest } from './api/schemas/chat-completion.js'
+import { parseRewardScore } from './api/schemas/reward-score.js'
+import { rewardScores } from './api/score-format.js'
+import type { ChatCompletion, ChatCompletionChunk, ChatRequest, RewardScores, ScoreBody } from './api/wire-types.js'
+import { engineConfig, settings, type EngineSettings } from './config.js'
+import { InferenceClient } from './inference/client.js'
+import type { ModelInfo } from './inference/protocol.js'
+import type { RewardInfo } from './rewards/info.js'
+import { refuse } from './validation.js'
+
+export type * from './api/wire-types.js'
+export type { EngineSettings } from './config.js'
+export type { FinishReason, KlReport, ProgressCandidate, StoppedBy, Warning } from './decoding/runtime.js'
+export type { StrategyName } from './decoding/strategy-schemas.js'
+export { RequestError, type ErrorBody, type ErrorCode, type RequestErrorData } from './errors.js'
+export type { ModelInfo } from './inference/protocol.js'
+export type { RewardInfo } from './rewards/info.js'
+export type { RewardMember } from './rewards/scorer.js'
+
+/** Settings by name, as the command line has them (`--max-sequences` is `maxSequences`). What is not given comes from the environment, then the settings file, then the defaults. */
+export interface FairleadOptions extends Partial<EngineSettings> {
+  /** Told what happens while the model is fetched and loaded, in words. */
+  readonly onProgress?: (message: string) => void
+}
+
+/** A request, for which the model that was loaded need not be named. */
+type Unnamed<T> = Omit<T, 'model'> & { readonly model?: string }
+
+/** A request for a whole answer. @interface */
+export type GenerateParams = Unnamed<Omit<ChatRequest, 'stream' | 'stream_options'>>
+
+/** A request for an answer in pieces. @interface */
+export type StreamParams = Unnamed<Omit<ChatRequest, 'stream'>>
+
+/** What every call may be given beside its request. */
+export interface CallOptions {
+  /** Aborting it ends the work at once; the call then rejects with the signal's reason. */
+  readonly signal?: AbortSignal
+}
+
+/** A model that is loaded, its rewards and what runs them. It keeps the process alive until it is closed. */
+export class Fairlead {
+  readonly #client: InferenceClient
+  readonly #profiles: Profiles
+  #closed: Promise<void> | null = null
+
+  private constructor (client: InferenceClient, profiles: Profiles) {
+    this.#client = client
+    this.#profiles = profiles
+  }
+
+  /**
+   * Fetches the model if need be, loads it in a thread of its own and resolves when it takes requests.
+   * @throws RequestError for settings that cannot be used and a model that cannot be loaded
+   */
+  static async start ({ onProgress = () => {}, ...values }: FairleadOptions = {}): Promise<Fairlead> {
+    // Here nobody is turned away: a program that asks for more than runs at a time waits for its own requests.
+    const config = { ...engineConfig(values), maxQueuedRequests: settings.maxQueuedRequests.max }
+    const profiles = new Profiles(config.profiles)
+    return new Fairlead(await InferenceClient.start(config, onProgress), profiles)
+  }
+
+  /** The model that is loaded. */
+  get model (): ModelInfo { return this.#client.model }
+
+  /** The rewards that fit it. */
+  get rewards (): readonly RewardInfo[] { return this.#client.rewards }
+
+  /**
+   * Answers a conversation.
+   * @throws RequestError naming the field, the rule and the value
+   */
+  async generate (params: GenerateParams, { signal }: CallOptions = {}): Promise<ChatCompletion> {
+    const { generate, ...request } = this.#parse(params, false)
+    const formatter = new ChatFormatter({ generate, ...request }, this.model)
+    for await (const event of this.#client.generate(generate, signal ? { signal } : {})) formatter.see(event)
+    return formatter.completion()
+  }
+
+  /**
+   * Answers a conversation in pieces, as text is certain: it is never taken back. Leaving the loop ends the work.
+   * @throws RequestError naming the field, the rule and the value
+   */
+  async * stream (params: StreamParams, { signal }: CallOptions = {}): AsyncGenerator<ChatCompletionChunk, void, undefined> {
+    const { generate, ...request } = this.#parse(params, true)
+    const formatter = new ChatFormatter({ generate, ...request }, this.model)
+    for await (const event of this.#client.generate(generate, signal ? { signal } : {})) yield * formatter.chunks(event)
+  }
+
+  /**
+   * Scores given answers, whole or as they grow.
+   * @throws RequestError naming the field, the rule and the value
+   */
+  async score (params: ScoreBody, { signal }: CallOptions = {}): Promise<RewardScores> {
+    const request = parseRewardScore(params, this.model.id)
+    return rewardScores(request, await this.#client.call('score', request, signal ? { signal } : {}))
+  }
+
+  /** Aborts what runs, frees the model and ends the thread. Idempotent. */
+  close (): Promise<void> { return (this.#closed ??= this.#client.close()) }
+
+  /** Here no header could name fields that nobody knows: they are refused. */
+  #parse (params: GenerateParams | StreamParams, stream: boolean): ChatCompletionRequest {
+    if ('stream' in params) throw refuse('stream', 'cannot be given: call stream() or generate()', params.stream)
+    const request = parseChatCompletion({ model: this.model.id, ...params, stream }, this.#profiles)
+    const [unknown] = request.ignored
+    if (unknown !== undefined) throw refuse(unknown, 'is not a field', (params as Record<string, unknown>)[unknown])
+    return request
+  }
+}
