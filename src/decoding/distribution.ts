@@ -121,6 +121,23 @@ export class SamplingDistribution {
     return all.slice(0, count)
   }
 
+  /** Every token that can be drawn, in the order in which `draw` passes them: by rank as far as tokens are listed, then by id. */
+  all (): readonly RankedToken[] {
+    if (this.#kept) return this.#kept
+    const { size, logits } = this.#base
+    const all = [...this.#certain()]
+    const passed = new Uint8Array(size)
+    for (const { token } of all) passed[token] = 1
+    for (const token of this.#touched.keys()) {
+      if (passed[token] === 0) all.push({ token, logProbability: this.#logProbability(token) })
+      passed[token] = 1
+    }
+    for (let token = 0; token < size; token++) {
+      if (passed[token] === 0) all.push({ token, logProbability: logits[token]! * this.#inverseTemperature - this.#logNormalizer })
+    }
+    return all.filter(one => one.logProbability > -Infinity)
+  }
+
   /** The most probable token, ties by lower id. */
   argmax (): number { return this.ranked(1)[0]!.token }
 

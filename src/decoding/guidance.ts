@@ -10,7 +10,7 @@ export const transforms: Readonly<Record<ParametersOf<'token_guidance'>['transfo
     return values.map(value => value - mean)
   },
   minmax: values => {
-    const [least, largest] = [Math.min(...values), Math.max(...values)]
+    const [least, largest] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))]
     return values.map(value => largest === least ? 0 : (value - least) / (largest - least))
   },
   log_sigmoid: values => values.map(value => value > 0 ? -Math.log1p(Math.exp(-value)) : value - Math.log1p(Math.exp(value))),
@@ -31,7 +31,7 @@ export interface Guided {
 export function guide (policy: readonly RankedToken[], values: readonly number[], strength: number, outside = 0): Guided {
   const scores = policy.map(({ logProbability }, index) => logProbability + strength * values[index]!)
   const rest = Math.log(outside)
-  const largest = Math.max(rest, ...scores)
+  const largest = scores.reduce((a, b) => Math.max(a, b), rest)
   const logSum = largest + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - largest), Math.exp(rest - largest)))
   return { ranked: policy.map(({ token }, index) => ({ token, logProbability: scores[index]! - logSum })), shift: -logSum }
 }
@@ -44,7 +44,7 @@ export function stepKl ({ ranked, shift }: Guided, policy: readonly RankedToken[
 /** Guidance as far as a budget of KL allows: the strength is scaled down, by bisection, until the step costs no more than is left; null where even strength 0 does. */
 export function guideWithin (policy: readonly RankedToken[], values: readonly number[], strength: number, left: number, outside = 0): Guided | null {
   const at = (share: number): Guided => guide(policy, values, strength * share, outside)
-  const fits = (guided: Guided): boolean => stepKl(guided, policy, outside) <= left
+  const fits = (guided: Guided): boolean => left === Infinity || stepKl(guided, policy, outside) <= left
   if (fits(at(1))) return at(1)
   if (!fits(at(0))) return null
   let [low, high] = [0, 1]

@@ -78,8 +78,24 @@ function checkTogether (request: AlignmentRequest, given: Fields): void {
       if (request.reward_scale === 'raw' && request.target_reward === null) throw refuse('alignment.target_reward', 'is needed with reward_scale: raw', null)
       break
     case 'token_guidance':
+      checkContrast(request, given)
+      if (request.outside === 'keep' && request.candidates.top_k === 0) throw refuse('alignment.outside', 'must be mask with candidates.top_k 0: none of the tokens is outside', request.outside)
       if (request.outside === 'keep' && request.transform !== 'centered') throw refuse('alignment.transform', 'must be centered with outside: keep: a constant added to some tokens only is not neutral', request.transform)
   }
+}
+
+/** Where values come from, and what only one source can do. */
+function checkContrast ({ source, method, contrast, candidates }: Extract<AlignmentRequest, { strategy: 'token_guidance' }>, given: Fields): void {
+  if (method !== null && 'source' in methodPresets[method] && source !== 'contrast') throw refuse('alignment.source', `must be contrast with method ${method}`, source)
+  if (source === 'prefix') {
+    if (contrast) throw refuse('alignment.source', 'must be contrast where alignment.contrast is given', source)
+    if (candidates.top_k === 0) throw refuse('alignment.candidates.top_k', 'must be from 1 to 128 with source prefix, which reads the answer with each candidate', 0)
+    return
+  }
+  if (!contrast || (!contrast.toward && !contrast.away)) throw refuse('alignment.contrast', 'must have toward, away or both with source contrast', contrast)
+  for (const field of ['reward', 'rewards', 'reward_scale', 'allow_scope_mismatch']) if (isGiven(given[field])) throw refuse(`alignment.${field}`, 'is not read with source contrast', given[field])
+  if (method === 'genarm' && (!contrast.toward || contrast.away)) throw refuse('alignment.contrast', 'must have toward, and not away, with method genarm', contrast)
+  if (method === 'proxy_tuning' && !(contrast.toward && contrast.away)) throw refuse('alignment.contrast', 'must have toward and away with method proxy_tuning', contrast)
 }
 
 function checkStop ({ selection }: { readonly selection: unknown }, stop: object): void {
@@ -89,8 +105,9 @@ function checkStop ({ selection }: { readonly selection: unknown }, stop: object
   if ('leader_probability' in stop && votes) throw refuse('alignment.stop_when.leader_probability', 'needs a selection by reward; votes have majority_probability', stop.leader_probability)
 }
 
-/** A selection that looks at no reward. */
-function needsNoReward ({ strategy, selection, stop_when: stop }: Fields): boolean {
+/** A selection or a source of values that looks at no reward. */
+function needsNoReward ({ strategy, selection, stop_when: stop, source }: Fields): boolean {
+  if (strategy === 'token_guidance') return source === 'contrast'
   const stopsByReward = 'min_reward' in Object(stop) || 'leader_probability' in Object(stop)
   return strategy === 'best_of_n' && (selection === 'majority' || selection === 'mbr') && !stopsByReward
 }
@@ -102,9 +119,10 @@ function checkRewards (strategy: StrategyName, rewards: ReadonlyArray<{ readonly
   if (twice !== undefined) throw refuse('alignment.rewards', 'may name each reward once', twice)
 }
 
-/** Fields with those filled in that a method of token guidance sets. */
+/** Fields with those filled in that a method of token guidance sets, or that others imply. */
 function withPreset (fields: Fields): Fields {
-  const preset = typeof fields['method'] === 'string' && Object.hasOwn(methodPresets, fields['method']) ? methodPresets[fields['method'] as keyof typeof methodPresets] : {}
+  const method = typeof fields['method'] === 'string' && Object.hasOwn(methodPresets, fields['method']) ? methodPresets[fields['method'] as keyof typeof methodPresets] : {}
+  const preset: Fields = { ...(isGiven(fields['contrast']) ? { source: 'contrast' } : {}), ...method }
   return { ...preset, ...Object.fromEntries(Object.entries(fields).filter(([name, value]) => !(name in preset) || isGiven(value))) }
 }
 
@@ -121,7 +139,7 @@ export function parseAlignment (value: unknown): AlignmentRequest {
   const params = checkFields(schemaOf(strategy), { ...withPreset(fields), rewards }, 'alignment')
   checkRewards(strategy, params['rewards'] as Array<{ name: string }>, { ...params, strategy })
   const request = { strategy, ...params } as unknown as AlignmentRequest
-  checkTogether(request, fields)
+  checkTogether(request, value as Fields)
   return request
 }
 

@@ -153,7 +153,9 @@ export type DecodeEvent =
 /** A request's own view of the engine. Everything opened through it is closed when the request ends, however it ends. */
 export interface Runtime {
   /** Opens a sequence of the policy, with the request's temperature, salt and the reward's layers. */
-  open (tokens: readonly number[], options?: Pick<SequenceOptions, 'poolFrom'>): Sequence
+  open (tokens: readonly number[], options?: Pick<SequenceOptions, 'poolFrom' | 'fanOut'>): Sequence
+  /** The prompt in the contexts that token guidance contrasts; null for one that does not count. */
+  readonly contrast: { readonly toward: readonly number[] | null, readonly away: readonly number[] | null }
   /** The request's reward, or null for plain sampling. */
   readonly scorer: Scorer | null
   /** Layer whose mean hidden state says what an answer is like; null where the request does not compare answers. */

@@ -25,6 +25,9 @@ const lookAheadFactor = ({ step, lookahead_tokens: ahead }: { step: StepParams, 
 /** A look-ahead forks what it reads. */
 const lookAheadForks = (tokens: number): number => tokens > 0 ? 2 : 1
 
+/** Contexts that an answer is also read in. */
+const contexts = (contrast: ParametersOf<'token_guidance'>['contrast']): number => Object.values(contrast ?? {}).filter(context => context !== null).length
+
 export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } = {
   best_of_n: {
     summary: 'draws answers, returns the one the reward ranks first',
@@ -105,13 +108,13 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
   },
   token_guidance: {
     summary: 'draws each token with the reward of the prefix it would make',
-    formula: 'log π(v) + strength · g(r(y≤t v)) over the candidates v',
-    source: 'ARGS: Khanov et al. 2024 (arXiv 2402.01694); RAD: Deng and Raffel 2023 (arXiv 2310.09520); FUDGE: Yang and Klein 2021 (arXiv 2104.05218); CD: Mudgal et al. 2023',
+    formula: 'log π(v) + strength · g(value of v) over the candidates v; the value is r(y≤t v), or ln π(v | toward) − ln π(v | away)',
+    source: 'ARGS: Khanov et al. 2024 (arXiv 2402.01694); RAD: Deng and Raffel 2023 (arXiv 2310.09520); FUDGE: Yang and Klein 2021 (arXiv 2104.05218); CD: Mudgal et al. 2023; VAS: Han et al. 2024 (arXiv 2405.06639); contrast: DExperts (Liu et al. 2021, arXiv 2105.03023), proxy-tuning (Liu et al. 2024, arXiv 2401.08565), GenARM (Xu et al. 2024, arXiv 2410.08193)',
     use: 'one stream of text, steered at every token; exact KL and max_kl',
-    cost: 'one answer, of which each token is read with top_k − 1 others',
+    cost: 'one answer, of which each token is read with top_k − 1 others; with contrast once more in each other context',
     member: 'prefix',
-    fanOut: params => params.candidates.top_k + 1,
-    grown: () => 1,
+    fanOut: ({ source, contrast, candidates }) => 1 + (source === 'contrast' ? contexts(contrast) : candidates.top_k),
+    grown: ({ source, contrast }) => 1 + (source === 'contrast' ? contexts(contrast) : 0),
     sharesChoices: false
   }
 }
@@ -134,5 +137,8 @@ export const methodFacts: Readonly<Record<keyof typeof methodPresets, string>> =
   args: 'ARGS-greedy: the best of the 10 most probable tokens; scores prefixes with an outcome reward, if there is no other, with a warning',
   rad: 'RAD: needs a reward from 0 to 1, a probability',
   fudge: 'FUDGE: a classifier’s log-odds, through log σ; of the 10 most probable tokens (the paper cuts 200 to 10 after adding)',
-  cd: 'controlled decoding, token by token'
+  cd: 'controlled decoding, token by token',
+  vas: 'VAS: values centred over the candidates, the other tokens kept',
+  genarm: 'GenARM: ln π + strength · ln π in the context toward, over all tokens; the contexts stand in for models',
+  proxy_tuning: 'proxy-tuning and DExperts: ln π + strength · (ln π toward − ln π away), over the tokens that have 0.9 of the probability; the contexts stand in for models'
 }

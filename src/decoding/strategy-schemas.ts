@@ -53,6 +53,16 @@ const stopSchema = nullable(Type.Object({
   every: integer(1, 128, 4, 'answers drawn between two looks')
 }, closed), 'draws answers `every` at a time, and no more once one has min_reward, or the best (or most frequent) is likely enough to stay it')
 
+const contextSchema = Type.Object({
+  system: Type.Optional(Type.String({ maxLength: 65536 })),
+  prefix: Type.Optional(Type.String({ minLength: 1, maxLength: 65536 }))
+}, closed)
+
+const contrastSchema = nullable(Type.Object({
+  toward: nullable(contextSchema, 'where a probable token is worth more'),
+  away: nullable(contextSchema, 'where a probable token is worth less')
+}, closed), 'the request’s prompt in two other contexts, in which the model reads along: a token is worth ln π(v | toward) − ln π(v | away). A context has another system message (system), a text before the last user message (prefix), both, or, as {}, neither; one that is left out counts nothing')
+
 export const strategySchemas = {
   best_of_n: Type.Object({
     ...common,
@@ -122,12 +132,14 @@ export const strategySchemas = {
   token_guidance: Type.Object({
     ...common,
     ...onPrefixes,
-    method: nullable(Type.Enum(['args', 'rad', 'fudge', 'cd']), 'a published method: fills the fields below that are not given; see Methods'),
+    method: nullable(Type.Enum(['args', 'rad', 'fudge', 'cd', 'vas', 'genarm', 'proxy_tuning']), 'a published method: fills the fields below that are not given; see Methods'),
+    source: Type.Enum(['prefix', 'contrast'], { default: 'prefix', description: 'what values tokens: a reward that scores the prefix with each, or contrast; contrast where that is given' }),
+    contrast: contrastSchema,
     strength,
     candidates: Type.Object({
-      top_k: integer(1, 128, 20, 'most probable tokens looked at'),
+      top_k: integer(0, 128, 20, 'most probable tokens looked at; 0 is all'),
       top_p: Type.Number({ exclusiveMinimum: 0, maximum: 1, default: 1, description: 'of them, the fewest that have this probability' })
-    }, { ...closed, default: { top_k: 20, top_p: 1 }, description: 'next tokens that are looked at' }),
+    }, { ...closed, default: { top_k: 20, top_p: 1 }, description: 'next tokens that are looked at; top_k 0 is all of them, which source prefix cannot' }),
     transform: Type.Enum(['identity', 'centered', 'minmax', 'log_sigmoid', 'clip01'], { default: 'identity', description: 'applied to the values of the candidates' }),
     outside: Type.Enum(['mask', 'keep'], { default: 'mask', description: 'other tokens: never drawn, or kept with value 0, which needs transform centered' }),
     draw: Type.Enum(['sample', 'argmax'], { default: 'sample', description: 'the token is drawn, or the most probable under guidance; temperature 0 is argmax' }),
@@ -140,6 +152,8 @@ export type StrategyName = keyof typeof strategySchemas
 export type ParametersOf<N extends StrategyName> = Static<(typeof strategySchemas)[N]>
 export type StepParams = Static<typeof stepSchema>
 export type Extract = Static<typeof extractSchema>
+/** How a prompt is changed for another context; neither is the prompt as it is. */
+export type Context = Static<typeof contextSchema>
 export type StopWhen = NonNullable<ParametersOf<'best_of_n'>['stop_when']>
 /** What choosing among finished answers goes by. */
 export type ChoosingParams = Pick<ParametersOf<'best_of_n'>, keyof typeof choosing>
@@ -152,12 +166,15 @@ export const strategyNames = Object.keys(strategySchemas) as StrategyName[]
 /** The schema of a strategy's own parameters and the common ones. */
 export const schemaOf = (strategy: StrategyName): TObject<TProperties> => strategySchemas[strategy]
 
-/** What published methods of token guidance set; their rewards are not standardised. */
+/** What published methods of token guidance set; rewards that score prefixes are not standardised. */
 export const methodPresets = {
   args: { strength: 1.5, candidates: { top_k: 10, top_p: 1 }, draw: 'argmax', allow_scope_mismatch: true, reward_scale: 'raw' },
   rad: { strength: 30, transform: 'clip01', reward_scale: 'raw' },
   fudge: { candidates: { top_k: 10, top_p: 1 }, transform: 'log_sigmoid', reward_scale: 'raw' },
-  cd: { reward_scale: 'raw' }
+  cd: { reward_scale: 'raw' },
+  vas: { strength: 3, transform: 'centered', outside: 'keep', reward_scale: 'raw' },
+  genarm: { source: 'contrast', candidates: { top_k: 0, top_p: 1 } },
+  proxy_tuning: { source: 'contrast', candidates: { top_k: 0, top_p: 0.9 } }
 } as const satisfies Record<string, Partial<ParametersOf<'token_guidance'>>>
 
 /** The whole `alignment` object as JSON Schema. */

@@ -1,80 +1,67 @@
 /**
- * Token-level guidance: each token is drawn from log π(v) + strength · g(value of the prefix with v), over the policy's most probable tokens.
- * One operator for ARGS (arXiv 2402.01694), RAD (2310.09520), FUDGE (2104.05218) and controlled decoding (2310.17022) with a value read by
- * look-ahead: k forks, one token each, one batch. The fork of the token drawn becomes the sequence; nothing is recomputed. Temperature and
- * filters of the request shape π; guidance comes after them.
+ * Token-level guidance: each token is drawn from log π(v) + strength · g(value of v), over the policy's most probable tokens. One operator for ARGS (arXiv
+ * 2402.01694), RAD (2310.09520), FUDGE (2104.05218), controlled decoding (2310.17022) and VAS (2405.06639), which value tokens by a reward of prefixes, and for
+ * DExperts (2105.03023), proxy-tuning (2401.08565) and GenARM (2410.08193), which value them by ratios of probabilities. Temperature and filters of the request
+ * shape π; guidance comes after them. Knows no source of values (`token-values.ts`).
  */
-import type { Output, Sequence } from '../engine/sequence.js'
-import type { Score } from '../rewards/scorer.js'
 import type { Candidate, Generation } from './candidate.js'
+import { contrastValues } from './contrast-values.js'
 import type { RankedToken, SamplingDistribution } from './distribution.js'
 import { EventQueue } from './event-queue.js'
 import { endEvent, finishChoice, openCandidates, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
 import { guideWithin, nucleus, stepKl, transforms, type Guided } from './guidance.js'
+import { PrefixValues } from './prefix-values.js'
 import type { DecodeEvent, Strategy, Warning } from './runtime.js'
 import type { ParametersOf } from './strategy-schemas.js'
+import type { TokenValues } from './token-values.js'
 
 type Params = ParametersOf<'token_guidance'>
 
-interface Probe { readonly sequence: Sequence, readonly output: Output }
+/** Tokens that a list of the policy's most probable ones has, where it holds enough. */
+const listed = 128
+
+/** The next tokens that are looked at, in the order of drawing. */
+function candidatesOf (distribution: SamplingDistribution, { top_k: topK, top_p: topP }: Params['candidates']): readonly RankedToken[] {
+  if (topK > 0) return nucleus(distribution.ranked(topK), topP)
+  if (topP >= 1) return distribution.all()
+  const inside = nucleus(distribution.ranked(listed), topP)
+  return inside.length < listed ? inside : nucleus(distribution.ranked(Infinity), topP)
+}
+
+/** What the policy gives to tokens that are not candidates. What is left by rounding alone is nothing. */
+function probabilityOutside (distribution: SamplingDistribution, candidates: readonly RankedToken[]): number {
+  if (distribution.ranked(candidates.length + 1).length === candidates.length) return 0
+  const outside = 1 - candidates.reduce((sum, { logProbability }) => sum + Math.exp(logProbability), 0)
+  return outside > 1e-12 ? outside : 0
+}
 
 class GuidedAnswer {
   readonly #generation: Generation
   readonly #candidate: Candidate
   readonly #params: Params
+  readonly #values: TokenValues
   /** Nats spent along the path. */
   kl = 0
   /** Whether the budget of KL ended guidance. */
   spent = false
 
-  constructor (generation: Generation, candidate: Candidate, params: Params) {
+  constructor (generation: Generation, candidate: Candidate, params: Params, values: TokenValues) {
     this.#generation = generation
     this.#candidate = candidate
     this.#params = params
+    this.#values = values
   }
 
   /** One token. */
   async step (): Promise<void> {
-    const candidate = this.#candidate
-    const distribution = candidate.distribution()
-    const { top_k: topK, top_p: topP } = this.#params.candidates
-    const policy = nucleus(distribution.ranked(topK), topP)
-    const probes = await this.#probe(policy)
-    try {
-      const scores = await this.#scores(policy, probes)
-      const token = this.#choose(distribution, policy, transforms[this.#params.transform](scores.map(score => score.value)))
-      // Of the prefix with the token; null for one that was not looked at.
-      candidate.score = scores[policy.findIndex(one => one.token === token)] ?? null
-      const probe = probes.get(token)
-      const goesOn = candidate.accept(token)
-      if (probe) {
-        probes.delete(token)
-        candidate.adopt(probe)
-      } else if (goesOn) await candidate.feed()
-    } finally {
-      for (const { sequence } of probes.values()) sequence.close()
-    }
+    const distribution = this.#candidate.distribution()
+    const candidates = candidatesOf(distribution, this.#params.candidates)
+    const values = transforms[this.#params.transform](await this.#values.of(candidates))
+    await this.#values.accept(this.#choose(distribution, candidates, values))
   }
 
-  /** Forks that have fed one candidate token each, in one batch. End tokens are scored without. */
-  async #probe (policy: readonly RankedToken[]): Promise<Map<number, Probe>> {
-    const candidate = this.#candidate
-    const fed = policy.filter(({ token }) => !candidate.isEnd(token))
-    const sequences = fed.map(({ token }) => {
-      const sequence = candidate.sequence.fork()
-      sequence.append(token)
-      return { token, sequence }
-    })
-    this.#generation.rewardTokens += Math.max(0, fed.length - 1)
-    return new Map(await Promise.all(sequences.map(async ({ token, sequence }) => [token, { sequence, output: await sequence.output() }] as const)))
-  }
-
-  async #scores (policy: readonly RankedToken[], probes: ReadonlyMap<number, Probe>): Promise<Score[]> {
-    const { runtime, prompt } = this.#generation
-    const unfed = { sequence: this.#candidate.sequence, output: this.#candidate.output }
-    const answers = policy.map(({ token }) => this.#candidate.extended(token, probes.get(token) ?? unfed))
-    return runtime.scorer!.score(prompt, answers)
-  }
+  /** Gives back what valuing took, however the answer ended. */
+  close (): void { this.#values.close() }
 
   #choose (distribution: SamplingDistribution, policy: readonly RankedToken[], values: readonly number[]): number {
     const { strength, max_kl: maxKl, guidance_before_temperature: before, draw } = this.#params
@@ -82,10 +69,7 @@ class GuidedAnswer {
     const greedy = temperature === 0 || draw === 'argmax'
     // (ln π + strength · g) / temperature is guidance of the tempered policy with strength / temperature.
     const scaled = before && temperature > 0 ? strength / temperature : strength
-    const inside = policy.reduce((sum, { logProbability }) => sum + Math.exp(logProbability), 0)
-    const others = this.#params.outside === 'keep' && distribution.ranked(policy.length + 1).length > policy.length
-    // What is left by rounding alone is nothing.
-    const outside = others && 1 - inside > 1e-12 ? 1 - inside : 0
+    const outside = this.#params.outside === 'keep' ? probabilityOutside(distribution, policy) : 0
     const guided = guideWithin(policy, values, scaled, maxKl === null ? Infinity : maxKl - this.kl, outside)
     if (!guided) {
       this.spent = true
@@ -119,20 +103,26 @@ const mostProbable = ({ ranked }: Guided): number => ranked.reduce((one, other) 
 export const tokenGuidance: Strategy<Params> = async function * (runtime, prompt, sampling, params, n) {
   const generation = startGeneration(runtime, prompt, sampling)
   const candidates = await openCandidates(generation, n)
-  const answers = candidates.map(candidate => new GuidedAnswer(generation, candidate, params))
+  const values = params.source === 'contrast' ? await contrastValues(generation, candidates) : candidates.map(candidate => new PrefixValues(generation, candidate))
+  const answers = candidates.map((candidate, index) => new GuidedAnswer(generation, candidate, params, values[index]!))
   const events = new EventQueue<DecodeEvent>()
   events.endWith(Promise.all(candidates.map(async (candidate, index) => {
     const stream = new TextStream(index)
-    while (!candidate.isFinished) {
-      runtime.signal.throwIfAborted()
-      if (generation.budget.take()) {
-        await answers[index]!.step()
-        if (params.return_progress) events.push(progress(candidate.drawn, [candidate], []))
-      } else candidate.end()
-      const event = stream.next(candidate.certainText, candidate.logprobs)
-      if (event) events.push(event)
+    const answer = answers[index]!
+    try {
+      while (!candidate.isFinished) {
+        runtime.signal.throwIfAborted()
+        if (generation.budget.take()) {
+          await answer.step()
+          if (params.return_progress) events.push(progress(candidate.drawn, [candidate], []))
+        } else candidate.end()
+        const event = stream.next(candidate.certainText, candidate.logprobs)
+        if (event) events.push(event)
+      }
+    } finally {
+      answer.close()
     }
-    await scoreAll(generation, [candidate])
+    if (runtime.scorer) await scoreAll(generation, [candidate])
     retire(candidate)
     for (const event of finishChoice(stream, index, candidate.choice())) events.push(event)
   })))

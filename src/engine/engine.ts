@@ -99,8 +99,8 @@ export class Engine implements SequenceSource, SequenceHost {
   }
 
   /** What a request's sequences can grow by, tokens each, if it is alone: at least 0. */
-  roomPerSequence (sequences: number, promptTokens: number): number {
-    return this.#reservations.roomPerSequence(sequences, promptTokens, this.sharesPrompt(sequences, promptTokens))
+  roomPerSequence (sequences: number, promptTokens: number, sharesPrompt: boolean): number {
+    return this.#reservations.roomPerSequence(sequences, promptTokens, sharesPrompt)
   }
 
   /** Asks for room for a request's whole fan-out; see ReservationQueue. */

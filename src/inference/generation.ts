@@ -22,7 +22,7 @@ function startOf ({ alignment, reward, sampling, seed, prompt }: PreparedRequest
   return { seed, strategy, resolved: { ...params, max_tokens: sampling.maxTokens }, rewardsUsed: reward?.scorer.used ?? [], promptText: prompt.text, promptTokenIds: prompt.tokens }
 }
 
-function runtimeOf (host: Host, { alignment, reward, sampling, skipSpecialTokens, seed, cacheSalt, fanOut }: PreparedRequest, signal: AbortSignal, ledgers: Ledgers): Runtime {
+function runtimeOf (host: Host, { alignment, contrast, reward, sampling, skipSpecialTokens, seed, cacheSalt, fanOut }: PreparedRequest, signal: AbortSignal, ledgers: Ledgers): Runtime {
   const { engine, model } = host
   const started = performance.now()
   const embeddingLayer = comparesAnswers(alignment) ? Math.round(model.config.layers / 2) : null
@@ -30,10 +30,11 @@ function runtimeOf (host: Host, { alignment, reward, sampling, skipSpecialTokens
   const tokenBytes = (token: number): Uint8Array => skipSpecialTokens ? model.tokenizer.tokenBytes(token) : model.tokenizer.writtenBytes(token)
   return {
     open: (tokens, options) => {
-      // What is opened with a pool of its own is an answer, read again to be scored.
+      // What is opened with a pool of its own is read only to score: an answer once more, or the prompt in another context.
       const purpose = options?.poolFrom === undefined ? { ledger: ledgers.policy, fanOut } : { ledger: ledgers.reward }
       return engine.open(tokens, { temperature: sampling.temperature, layers, salt: cacheSalt, signal, ...purpose, ...options })
     },
+    contrast,
     scorer: reward?.scorer ?? null,
     embeddingLayer,
     endTokens: model.tokenizer.endTokens,

@@ -4,7 +4,7 @@
  */
 import { randomInt } from 'node:crypto'
 import { answersGrown, checkChoices, fanOut } from '../decoding/parameters.js'
-import type { SamplingParams } from '../decoding/runtime.js'
+import type { Runtime, SamplingParams } from '../decoding/runtime.js'
 import { strategyFacts } from '../decoding/strategy-facts.js'
 import type { AlignmentRequest } from '../decoding/strategy-schemas.js'
 import type { Need } from '../engine/reservation.js'
@@ -14,11 +14,13 @@ import { resolveScorer, type ResolvedScorer } from '../rewards/resolve.js'
 import { scoresShare } from '../rewards/rules/rules.js'
 import type { Prompt } from '../rewards/scorer.js'
 import type { Host } from './host.js'
-import { checkModel, checkTokens, readPrompt } from './prompt.js'
+import { checkModel, checkTokens, inContext, readPrompt, tokensOf } from './prompt.js'
 import type { GenerateRequest } from './protocol.js'
 
 export interface PreparedRequest {
   readonly prompt: Prompt
+  /** The prompt in the contexts that guidance contrasts. */
+  readonly contrast: Runtime['contrast']
   readonly sampling: SamplingParams
   readonly alignment: AlignmentRequest | null
   readonly reward: ResolvedScorer | null
@@ -56,33 +58,62 @@ function resolveReward (host: Host, alignment: AlignmentRequest | null): Resolve
   return resolved
 }
 
+/** The prompt in the contexts that a request contrasts. @throws RequestError for one that has no room for an answer */
+function readContrast (host: Host, { alignment, prompt }: GenerateRequest): Runtime['contrast'] {
+  const read = (side: 'toward' | 'away'): readonly number[] | null => {
+    const context = alignment?.strategy === 'token_guidance' ? alignment.contrast?.[side] : null
+    if (!context) return null
+    const param = `alignment.contrast.${side}`
+    const tokens = tokensOf(host, inContext(host, prompt, context, param))
+    const limit = host.model.contextLength
+    if (tokens.length >= limit) throw new RequestError('context_length_exceeded', `This model's context length is ${limit} tokens; the prompt in the context ${param} has ${tokens.length}`, { param })
+    return tokens
+  }
+  return { toward: read('toward'), away: read('away') }
+}
+
+/** What a request reads before it answers: the longest of its prompts. */
+interface Reading {
+  /** What holds it, for errors. */
+  readonly source: string
+  readonly tokens: number
+  /** Whether its KV is stored once for all sequences. Reserved for as if it were not where there are several prompts. */
+  readonly shared: boolean
+}
+
+function readingOf ({ engine }: Host, { prompt: input }: GenerateRequest, wide: number, prompt: Prompt, { toward, away }: Runtime['contrast']): Reading {
+  const own = { source: 'messages' in input ? 'the messages have' : 'the prompt has', tokens: prompt.tokens.length }
+  const contexts = [['toward', toward], ['away', away]] as const
+  const longest = contexts.reduce((most, [side, tokens]) => tokens && tokens.length > most.tokens ? { source: `the prompt in the context alignment.contrast.${side} has`, tokens: tokens.length } : most, own)
+  return { ...longest, shared: !toward && !away && engine.sharesPrompt(wide, longest.tokens) }
+}
+
 /** Answer length: what was asked for, or as much as context, the operator's ceiling and KV allow. */
-function answerLength (host: Host, request: GenerateRequest, n: number, prompt: Prompt): number {
+function answerLength (host: Host, request: GenerateRequest, n: number, reading: Reading): number {
   const { alignment } = request
   const { maxTokens: asked } = request.sampling
   const ceiling = host.config.maxTokensPerRequest
   const grown = answersGrown(alignment, n)
   // A reward may read an end token after the last one.
-  const room = host.model.contextLength - prompt.tokens.length - (alignment ? 1 : 0)
-  const kvRoom = host.engine.roomPerSequence(fanOut(alignment, n), prompt.tokens.length) - (alignment ? 1 : 0)
+  const room = host.model.contextLength - reading.tokens - (alignment ? 1 : 0)
+  const kvRoom = host.engine.roomPerSequence(fanOut(alignment, n), reading.tokens, reading.shared) - (alignment ? 1 : 0)
   if (asked === null) {
     const most = Math.min(room, Math.floor(ceiling / grown), kvRoom)
     if (most >= 1) return most
-    throw new RequestError('budget_exceeded', `${fanOut(alignment, n)} sequences with a prompt of ${prompt.tokens.length} tokens leave no room for an answer: requests may reserve ${host.config.kvCacheBytes} bytes of KV (kv-cache-bytes) and generate ${ceiling} (max-tokens-per-request)`, { param: 'alignment' })
+    throw new RequestError('budget_exceeded', `${fanOut(alignment, n)} sequences with a prompt of ${reading.tokens} tokens leave no room for an answer: requests may reserve ${host.config.kvCacheBytes} bytes of KV (kv-cache-bytes) and generate ${ceiling} (max-tokens-per-request)`, { param: 'alignment' })
   }
-  if (asked > room) throw new RequestError('context_length_exceeded', `This model's context length is ${host.model.contextLength} tokens; the ${'messages' in request.prompt ? 'messages have' : 'prompt has'} ${prompt.tokens.length} and max_tokens asks for ${asked}`, { param: 'max_tokens' })
+  if (asked > room) throw new RequestError('context_length_exceeded', `This model's context length is ${host.model.contextLength} tokens; ${reading.source} ${reading.tokens} and max_tokens asks for ${asked}`, { param: 'max_tokens' })
   if (grown * asked > ceiling) throw new RequestError('budget_exceeded', `a request may generate ${ceiling} tokens (max-tokens-per-request); this one asks for ${grown} × ${asked} = ${grown * asked}`, { param: 'max_tokens' })
   return asked
 }
 
 /** Heads that read an end token fork what they score, and one more token is fed to score than is returned. */
-function needOf ({ model, engine }: Host, wide: number, reward: ResolvedScorer | null, prompt: Prompt, maxTokens: number): Need {
-  const promptTokens = prompt.tokens.length
+function needOf ({ model }: Host, wide: number, reward: ResolvedScorer | null, reading: Reading, maxTokens: number): Need {
   return {
     sequences: wide * (reward?.forks === true ? 2 : 1),
-    promptTokens,
-    answerTokens: Math.min(model.contextLength - promptTokens, maxTokens + 1),
-    sharesPrompt: engine.sharesPrompt(wide, promptTokens)
+    promptTokens: reading.tokens,
+    answerTokens: Math.min(model.contextLength - reading.tokens, maxTokens + 1),
+    sharesPrompt: reading.shared
   }
 }
 
@@ -96,9 +127,13 @@ export function prepare (host: Host, request: GenerateRequest): PreparedRequest 
   checkChoices(alignment, n)
   const reward = resolveReward(host, alignment)
   const prompt = readPrompt(host, request.prompt)
-  const maxTokens = answerLength(host, request, n, prompt)
+  const contrast = readContrast(host, request)
+  const wide = fanOut(alignment, n)
+  const reading = readingOf(host, request, wide, prompt, contrast)
+  const maxTokens = answerLength(host, request, n, reading)
   return {
     prompt,
+    contrast,
     alignment,
     reward,
     n,
@@ -108,7 +143,7 @@ export function prepare (host: Host, request: GenerateRequest): PreparedRequest 
     cacheSalt: request.cacheSalt,
     promptLogprobs: request.promptLogprobs,
     skipSpecialTokens: request.skipSpecialTokens,
-    fanOut: fanOut(alignment, n),
-    need: needOf(host, fanOut(alignment, n), reward, prompt, maxTokens)
+    fanOut: wide,
+    need: needOf(host, wide, reward, reading, maxTokens)
   }
 }

@@ -1,4 +1,5 @@
 /** From what a caller gives to the tokens a model reads: messages by its template, text, or token ids. Refuses what it cannot read. */
+import type { Context } from '../decoding/strategy-schemas.js'
 import { RequestError } from '../errors.js'
 import { encodeChat, type ChatEnding } from '../models/chat-template.js'
 import { refuse } from '../validation.js'
@@ -32,6 +33,26 @@ export function tokensOf (host: Host, input: PromptInput): number[] {
   if ('messages' in input) return encodeChat(chatTemplate, tokenizer, input.messages, input).tokens
   if ('tokens' in input) return [...input.tokens]
   return [...(input.addSpecialTokens ? tokenizer.startTokens : []), ...tokenizer.encodeTemplate([{ text: input.text, trusted: true }])]
+}
+
+const firstSystem = (role: string): boolean => role === 'system' || role === 'developer'
+
+/**
+ * A prompt in another context: with another system message, and a text before the last user message, or before all of it where it is no chat.
+ * @param param what the caller calls the context, for errors
+ * @throws RequestError where there is no such place
+ */
+export function inContext (host: Host, input: PromptInput, { system, prefix = '' }: Context, param: string): PromptInput {
+  if (!('messages' in input)) {
+    if (system !== undefined) throw refuse(`${param}.system`, 'needs messages: a prompt of text or tokens has no system message', system)
+    if ('text' in input) return { ...input, text: `${prefix}${input.text}` }
+    return { tokens: [...tokensOf(host, { text: prefix, addSpecialTokens: false }), ...input.tokens] }
+  }
+  const rest = system !== undefined && input.messages[0] && firstSystem(input.messages[0].role) ? input.messages.slice(1) : input.messages
+  const last = rest.findLastIndex(({ role }) => role === 'user')
+  if (prefix !== '' && last < 0) throw refuse(`${param}.prefix`, 'needs a user message', prefix)
+  const messages = rest.map((message, index) => index === last ? { ...message, content: `${prefix}${message.content}` } : message)
+  return { ...input, messages: system === undefined ? messages : [{ role: 'system', content: system }, ...messages] }
 }
 
 /** The text that tokens are written with in a prompt. */

@@ -39,7 +39,8 @@ export const everyStrategy: ReadonlyArray<Record<string, unknown>> = [
   { strategy: 'segment_rejection', segment: { tokens: 2 }, target_reward: 2, max_tries: 3 },
   { strategy: 'segment_rejection', segment: { entropy: 0.5 }, target_reward: 2 },
   { strategy: 'token_guidance', candidates: { top_k: 4 } },
-  { strategy: 'token_guidance', candidates: { top_k: 2 }, transform: 'centered', outside: 'keep' }
+  { strategy: 'token_guidance', candidates: { top_k: 2 }, transform: 'centered', outside: 'keep' },
+  { strategy: 'token_guidance', contrast: { toward: { prefix: 'x' }, away: {} }, candidates: { top_k: 0 }, strength: 2 }
 ]
 
 /** Whether a request of `everyStrategy` can return two choices. */
@@ -54,12 +55,12 @@ export interface ToyRun {
   readonly texts: readonly string[]
 }
 
-/** @param alignment null is plain sampling; a reward is filled in */
+/** @param alignment null is plain sampling; a reward is filled in where one is read */
 export async function run (alignment: Record<string, unknown> | null, { policy = new ToyPolicy(), n = 1, sampling = {}, ...given }: ToyRuntimeOptions & { policy?: ToyPolicy, n?: number, sampling?: Partial<SamplingParams> } = {}): Promise<ToyRun> {
   const params = { ...plainSampling, ...sampling }
   const runtime = toyRuntime(policy, { temperature: params.temperature, ...given })
   const events: DecodeEvent[] = []
-  for await (const event of decode(runtime, toyPrompt, params, alignment && parseAlignment({ reward: 'toy', ...alignment }), n)) events.push(event)
+  for await (const event of decode(runtime, toyPrompt, params, alignment && parseAlignment({ ...(alignment['contrast'] === undefined ? { reward: 'toy' } : {}), ...alignment }), n)) events.push(event)
   const last = events.at(-1)!
   assert.ok(last.type === 'end')
   const texts = Array.from({ length: n }, (_, choice) => events.map(event => event.type === 'text' && event.choice === choice ? event.text : '').join(''))

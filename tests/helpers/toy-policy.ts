@@ -110,6 +110,8 @@ export const toyPrompt: Prompt = { messages: [], text: '', tokens: [0] }
 
 export interface ToyRuntimeOptions {
   readonly scorer?: Scorer | null
+  /** The prompt in other contexts: toward two tokens, away from the prompt itself, unless given. */
+  readonly contrast?: Partial<Runtime['contrast']>
   readonly seed?: number
   readonly temperature?: number
   readonly signal?: AbortSignal
@@ -120,13 +122,14 @@ export interface ToyRuntimeOptions {
 }
 
 /** A request's view of a toy. */
-export function toyRuntime (policy: ToyPolicy, { scorer = null, seed = 1, temperature = 1, signal = new AbortController().signal, budget = {}, elapsedMs = () => 0, letters = 'abcdefgh' }: ToyRuntimeOptions = {}): Runtime {
+export function toyRuntime (policy: ToyPolicy, { scorer = null, contrast = {}, seed = 1, temperature = 1, signal = new AbortController().signal, budget = {}, elapsedMs = () => 0, letters = 'abcdefgh' }: ToyRuntimeOptions = {}): Runtime {
   // Every sequence listens, as in a request's own scope.
   setMaxListeners(0, signal)
   const letter = (token: number): string => letters[token]!
   const detokenizer = (): ReturnType<Runtime['detokenizer']> => ({ push: letter, flush: () => '', fork: detokenizer })
   return {
     open: tokens => policy.sequence(tokens, { temperature, signal }),
+    contrast: { toward: [1, 2], away: toyPrompt.tokens, ...contrast },
     scorer,
     embeddingLayer: 0,
     endTokens: [policy.endToken],

@@ -51,7 +51,19 @@ const refused: ReadonlyArray<readonly [unknown, string, RegExp]> = [
   [{ strategy: 'segment_rejection', reward: 'x', strength: -1 }, 'alignment.strength', /a number from 0 to 1000; got -1/],
   [{ strategy: 'segment_rejection', reward: 'x', reward_scale: 'raw' }, 'alignment.target_reward', /is needed with reward_scale: raw/],
   [{ strategy: 'token_guidance', reward: 'x', outside: 'keep' }, 'alignment.transform', /must be centered with outside: keep.*; got "identity"/],
-  [{ strategy: 'token_guidance', reward: 'x', method: 'genarm' }, 'alignment.method', /one of args, rad, fudge, cd or null; got "genarm"/],
+  [{ strategy: 'token_guidance', reward: 'x', method: 'gedi' }, 'alignment.method', /one of args, rad, fudge, .* or null; got "gedi"/],
+  [{ strategy: 'token_guidance' }, 'alignment.reward', /is needed by token_guidance/],
+  [{ strategy: 'token_guidance', reward: 'x', candidates: { top_k: 0 } }, 'alignment.candidates.top_k', /must be from 1 to 128 with source prefix/],
+  [{ strategy: 'token_guidance', source: 'contrast' }, 'alignment.contrast', /must have toward, away or both with source contrast; got null/],
+  [{ strategy: 'token_guidance', contrast: {} }, 'alignment.contrast', /must have toward, away or both/],
+  [{ strategy: 'token_guidance', contrast: { toward: { sytem: 'x' } } }, 'alignment.contrast.toward.sytem', /did you mean system\?/],
+  [{ strategy: 'token_guidance', reward: 'x', contrast: { toward: {} }, source: 'prefix' }, 'alignment.source', /must be contrast where alignment.contrast is given; got "prefix"/],
+  [{ strategy: 'token_guidance', reward: 'x', contrast: { toward: {} } }, 'alignment.reward', /is not read with source contrast; got "x"/],
+  [{ strategy: 'token_guidance', reward_scale: 'raw', contrast: { toward: {} } }, 'alignment.reward_scale', /is not read with source contrast/],
+  [{ strategy: 'token_guidance', method: 'genarm', source: 'prefix', reward: 'x' }, 'alignment.source', /must be contrast with method genarm; got "prefix"/],
+  [{ strategy: 'token_guidance', method: 'genarm', contrast: { toward: {}, away: {} } }, 'alignment.contrast', /must have toward, and not away, with method genarm/],
+  [{ strategy: 'token_guidance', method: 'proxy_tuning', contrast: { toward: {} } }, 'alignment.contrast', /must have toward and away with method proxy_tuning/],
+  [{ strategy: 'token_guidance', contrast: { toward: {} }, candidates: { top_k: 0 }, outside: 'keep', transform: 'centered' }, 'alignment.outside', /must be mask with candidates.top_k 0/],
   [{ reward: 'x', num_candidate: 3 }, 'alignment.num_candidate', /did you mean num_candidates\?/],
   [{ reward: 'x', num_beams: 3 }, 'alignment.num_beams', /is a field of beam_search, not of best_of_n/],
   [{ reward: 'x', beam_width: 3 }, 'alignment.beam_width', /say num_beams \(kept\) and num_children/],
@@ -95,6 +107,8 @@ test('fan-out counts sequences, and answers grown count tokens', () => {
   assert.deepEqual([fanOut(beams, 1), answersGrown(beams, 1)], [15, 15])
   const guided = of({ strategy: 'token_guidance', candidates: { top_k: 10 } })
   assert.deepEqual([fanOut(guided, 2), answersGrown(guided, 2)], [22, 2])
+  const contrast = parseAlignment({ strategy: 'token_guidance', contrast: { toward: { system: 's' }, away: {} } })
+  assert.deepEqual([fanOut(contrast, 2), answersGrown(contrast, 2)], [6, 6])
   const ahead = of({ strategy: 'beam_search', num_beams: 3, num_children: 5, step: { tokens: 4 }, lookahead_tokens: 6 })
   assert.deepEqual([fanOut(ahead, 1), answersGrown(ahead, 1)], [30, 45])
   const few = of({ num_candidates: 16, stop_when: { min_reward: 1 } })

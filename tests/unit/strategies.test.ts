@@ -24,7 +24,8 @@ test('one candidate, one beam, a constant reward, or strength 0 give the very to
       [{ strategy: 'segment_rejection', segment: { tokens: 1 }, strength: 0, target_reward: 5 }, oddities],
       [{ strategy: 'segment_rejection', segment: { entropy: 1 }, max_tries: 1, target_reward: 5 }, oddities],
       [{ strategy: 'token_guidance', strength: 0, candidates: { top_k: 4 } }, oddities],
-      [{ strategy: 'token_guidance', strength: 0, candidates: { top_k: 2 }, transform: 'centered', outside: 'keep' }, oddities]
+      [{ strategy: 'token_guidance', strength: 0, candidates: { top_k: 2 }, transform: 'centered', outside: 'keep' }, oddities],
+      [{ strategy: 'token_guidance', strength: 0, contrast: { toward: {} }, candidates: { top_k: 0 } }, oddities]
     ] as const) {
       const { result } = await run(alignment, { seed, scorer })
       assert.equal(result.choices[0]!.text, plain.text, `${JSON.stringify(alignment)}, seed ${seed}`)
@@ -77,7 +78,7 @@ test('no more sequences are open at a time than the request reserves', async () 
     policy.asked.push = (...items) => { most = Math.max(most, policy.open); return asked(...items) }
     const n = alignment && !canReturnTwo(alignment) ? 1 : 2
     await run(alignment, { policy, n, scorer: oddities })
-    const allowed = fanOut(alignment && parseAlignment({ reward: 'toy', ...alignment }), n)
+    const allowed = fanOut(alignment && parseAlignment({ ...(alignment['contrast'] === undefined ? { reward: 'toy' } : {}), ...alignment }), n)
     assert.ok(most <= allowed, `${JSON.stringify(alignment)}: ${most} open, ${allowed} reserved`)
   }
 })

@@ -139,6 +139,10 @@ test('a method fills in what its paper says; fields that are given win', () => {
   const fudge = of({ method: 'fudge', transform: null, reward_scale: 'standardized' })
   assert.deepEqual([fudge['strength'], fudge['transform'], fudge['reward_scale']], [1, 'log_sigmoid', 'standardized'])
   assert.equal(of({ method: 'cd' })['reward_scale'], 'raw')
+  const vas = of({ method: 'vas' })
+  assert.deepEqual([vas['strength'], vas['candidates'], vas['transform'], vas['outside']], [3, { top_k: 20, top_p: 1 }, 'centered', 'keep'])
+  const proxy = of({ method: 'proxy_tuning', reward: undefined, contrast: { toward: {}, away: {} } })
+  assert.deepEqual([proxy['strength'], proxy['candidates'], proxy['source']], [1, { top_k: 0, top_p: 0.9 }, 'contrast'])
   assert.equal(of({})['reward_scale'], 'standardized')
 })
 
