@@ -26,7 +26,7 @@ export const settings = {
   config: { type: 'string', default: '', help: 'file with settings by their flag names, YAML or JSON, and with profiles' },
   host: { type: 'string', serverOnly: true, default: '127.0.0.1', help: 'address to listen on' },
   port: { type: 'integer', serverOnly: true, default: 8000, min: 0, max: 65535, help: 'port to listen on; 0 takes a free one' },
-  model: { type: 'string', default: 'smollm2-135m', help: 'name of a model in models/, or path of a GGUF file' },
+  model: { type: 'string', default: 'smollm2-135m', help: 'name of a model in models/, or path of a GGUF file or of a folder with a Hugging Face checkpoint' },
   cacheDir: { type: 'string', default: join(homedir(), '.cache', 'fairlead'), help: 'folder for downloaded and converted models and for features' },
   rewardsDir: { type: 'string', default: '', help: 'folder with more rewards (*.json) beside those in the box' },
   remoteScorers: { type: 'list', default: [], help: 'origins that remote rewards may have, such as http://127.0.0.1:8001; none by default' },

@@ -9,10 +9,9 @@ import { join, relative } from 'node:path'
 import { describeOptions, integerOption, parseOptions, settingFlags, settingOptions, type Options, type Values } from '../../src/cli/options.js'
 import { loadConfig, type Config } from '../../src/config.js'
 import { RequestError } from '../../src/errors.js'
-import { chatTemplateFromGguf, encodeChat } from '../../src/models/chat-template.js'
-import { openGguf } from '../../src/models/gguf.js'
+import { encodeChat } from '../../src/models/chat-template.js'
+import { openCheckpoint } from '../../src/models/checkpoint.js'
 import { resolveModel } from '../../src/models/store.js'
-import { tokenizerFromGguf } from '../../src/models/tokenizer.js'
 import { packageRoot } from '../../src/package-root.js'
 import { EngineProcess } from './engine-process.js'
 import { engines, type Engine, type Places } from './engines.js'
@@ -66,13 +65,9 @@ interface Vocabulary { readonly size: number, readonly encodeChat: EncodeChat }
 
 /** What the model's file says of text: the tokens of a chat, and how many there are. */
 async function readVocabulary (path: string): Promise<Vocabulary> {
-  const file = await openGguf(path)
-  try {
-    const [tokenizer, template] = [tokenizerFromGguf(file), chatTemplateFromGguf(file)]
-    return { size: tokenizer.vocabularySize, encodeChat: message => encodeChat(template, tokenizer, [{ role: 'user', content: message }]).tokens }
-  } finally {
-    await file.close()
-  }
+  const { file, tokenizer, chatTemplate } = await openCheckpoint(path)
+  await file.close()
+  return { size: tokenizer.vocabularySize, encodeChat: message => encodeChat(chatTemplate, tokenizer, [{ role: 'user', content: message }]).tokens }
 }
 
 interface Running extends Contestant { readonly process: EngineProcess }

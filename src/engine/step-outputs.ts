@@ -77,9 +77,9 @@ export class StepOutputs {
   constructor (config: DecoderConfig, maxRows: number, largestRun: number) {
     this.#config = config
     this.#largestRun = largestRun
-    this.#top = Math.min(topCount, config.vocabularySize)
+    this.#top = Math.min(topCount, config.outputSize)
     this.#buffers = new Map([
-      ['logits', Tensor.allocate('float32', [maxRows, config.vocabularySize])],
+      ['logits', Tensor.allocate('float32', [maxRows, config.outputSize])],
       ['top_logits', Tensor.allocate('float32', [maxRows, this.#top])],
       ['top_ids', Tensor.allocate('int64', [maxRows, this.#top])],
       ['peak', Tensor.allocate('float32', [maxRows, 2])]
@@ -107,7 +107,7 @@ export class StepOutputs {
     return {
       tensors: views,
       row: (index, inverseTemperature) => ({
-        logits: data('logits').subarray(index * this.#config.vocabularySize, (index + 1) * this.#config.vocabularySize),
+        logits: data('logits').subarray(index * this.#config.outputSize, (index + 1) * this.#config.outputSize),
         topLogits: data('top_logits').slice(index * this.#top, (index + 1) * this.#top),
         // Ids are 64 bits wide, little-endian; the low words hold them.
         topIds: Int32Array.from({ length: this.#top }, (_, rank) => ids[2 * (index * this.#top + rank)]!),

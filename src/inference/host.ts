@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import type { Config } from '../config.js'
 import { Engine } from '../engine/engine.js'
+import { RequestError } from '../errors.js'
 import { loadModel, type LoadedModel, type ModelOptions } from '../models/model.js'
 import type { WeightFormat } from '../models/weight-format.js'
 import { packageRoot } from '../package-root.js'
@@ -26,6 +27,10 @@ export interface Host {
 export async function createHost (config: Config, onProgress: (message: string) => void, more: Pick<ModelOptions, 'profilePrefix'> = {}): Promise<Host> {
   const rewards = await loadRewards([join(packageRoot, 'models', 'rewards'), ...(config.rewardsDir === '' ? [] : [config.rewardsDir])], parseOrigins(config.remoteScorers))
   const model = await loadModel({ model: config.model, format: config.format as WeightFormat, threads: config.threads, cacheDir: config.cacheDir, contextLength: config.contextLength, onProgress, ...more })
+  if (model.config.scoreHead) {
+    model.dispose()
+    throw new RequestError('invalid_request', `model ${model.id} scores texts and cannot write them: it has a score head in place of a language model's`, { param: 'model' })
+  }
   const engine = new Engine(model, {
     contextLength: model.contextLength,
     maxSequences: config.maxSequences,

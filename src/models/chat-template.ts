@@ -22,17 +22,17 @@ export interface ChatTemplate {
 /** How a chat ends: with the opening of an answer unless told otherwise, or, to be continued, with the last message's text. */
 export interface ChatEnding { readonly addGenerationPrompt?: boolean, readonly continueFinalMessage?: boolean }
 
-/** The chat template of a GGUF file. @throws RequestError if it has none or it cannot be parsed */
-export function chatTemplateFromGguf (file: GgufFile): ChatTemplate {
-  const source = file.metadata['tokenizer.chat_template']
-  if (typeof source !== 'string') throw new RequestError('invalid_request', `${file.path}: it holds no chat template`, { param: 'model' })
-  const template = new Template(source)
-  const tokens = file.metadata['tokenizer.ggml.tokens'] as string[]
-  const special = (key: string): string => {
-    const id = file.metadata[`tokenizer.ggml.${key}_token_id`]
-    return typeof id === 'number' ? tokens[id] ?? '' : ''
+/** Texts that templates may write by name. */
+export interface TemplateConstants { readonly bos_token: string, readonly eos_token: string }
+
+/** A template from its Jinja source. @param path of the file it is from, for messages. @throws RequestError if it cannot be parsed */
+export function chatTemplate (path: string, source: string, constants: TemplateConstants): ChatTemplate {
+  let template: Template
+  try {
+    template = new Template(source)
+  } catch (cause) {
+    throw new RequestError('invalid_request', `${path}: its chat template cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { param: 'model', cause })
   }
-  const constants = { bos_token: special('bos'), eos_token: special('eos') }
   return {
     render (messages, addGenerationPrompt) {
       try {
@@ -42,6 +42,17 @@ export function chatTemplateFromGguf (file: GgufFile): ChatTemplate {
       }
     }
   }
+}
+
+/** What a GGUF file says of chats: the source of its template, null where it has none, and the texts of its special tokens. */
+export function templateOfGguf (file: GgufFile): { source: string | null, constants: TemplateConstants } {
+  const source = file.metadata['tokenizer.chat_template']
+  const tokens = file.metadata['tokenizer.ggml.tokens'] as string[]
+  const special = (key: string): string => {
+    const id = file.metadata[`tokenizer.ggml.${key}_token_id`]
+    return typeof id === 'number' ? tokens[id] ?? '' : ''
+  }
+  return { source: typeof source === 'string' ? source : null, constants: { bos_token: special('bos'), eos_token: special('eos') } }
 }
 
 /**

@@ -1,11 +1,12 @@
 /** A model file's tensors → the weights that the decoder graph names, in the layout of a format. Knows no cache and no sessions. */
 import type { DecoderConfig } from './decoder-config.js'
-import { decoderMatrices, embeddingTensor, matrixTensors } from './decoder-matrices.js'
+import { decoderMatrices, matrixTensors } from './decoder-matrices.js'
+import { embeddingTensor, scoreTensors } from './decoder-tensors.js'
 import { groupSize } from './dequantize.js'
-import type { GgufFile } from './gguf.js'
+import type { TensorFile } from './tensor-file.js'
 import { blocksOfGroups, quantizeBlocks, quantizeRows, type QuantizedBlocks } from './quantize.js'
 import { rotate } from './rotation.js'
-import { divide, smoothMatrix, type Smoothing } from './smoothing.js'
+import { divide, smoothMatrix, valueFactors, type Smoothing } from './smoothing.js'
 import type { Weight } from './weight-cache.js'
 import type { Blocks, Rows, WeightLayout } from './weight-format.js'
 
@@ -25,14 +26,14 @@ function transpose (matrix: Float32Array, rows: number, columns: number): Float3
 }
 
 /** A matrix as the file has it, float32 [N, K]. */
-export async function readMatrix (file: GgufFile, config: DecoderConfig, name: string): Promise<Float32Array> {
+export async function readMatrix (file: TensorFile, config: DecoderConfig, name: string): Promise<Float32Array> {
   const parts: Float32Array[] = []
   for (const tensor of matrixTensors(config, name)) parts.push(await file.read(tensor))
   return joined(parts, length => new Float32Array(length))
 }
 
 /** The file's own integers of a matrix. */
-async function readBlocks (file: GgufFile, config: DecoderConfig, name: string, bits: 4 | 8): Promise<QuantizedBlocks> {
+async function readBlocks (file: TensorFile, config: DecoderConfig, name: string, bits: 4 | 8): Promise<QuantizedBlocks> {
   const parts: QuantizedBlocks[] = []
   for (const tensor of matrixTensors(config, name)) parts.push(blocksOfGroups(await file.readGroups(tensor), file.tensors.get(tensor)!.encoding.grouping!.bits, bits))
   return {
@@ -57,7 +58,7 @@ function rowWeights (name: string, matrix: Float32Array, { rotated }: Rows, rows
 }
 
 /** What converts one model: its file, its shape, a layout, and the factors of the matrices that are smoothed. */
-export interface Conversion { readonly file: GgufFile, readonly config: DecoderConfig, readonly layout: WeightLayout, readonly smoothing: Smoothing }
+export interface Conversion { readonly file: TensorFile, readonly config: DecoderConfig, readonly layout: WeightLayout, readonly smoothing: Smoothing }
 
 async function matrixWeights ({ file, config, layout, smoothing }: Conversion, name: string, rows: number, columns: number): Promise<Weight[]> {
   const kind = layout.matrices.get(name)!
@@ -68,9 +69,9 @@ async function matrixWeights ({ file, config, layout, smoothing }: Conversion, n
 }
 
 /** Whether the head's integers are the embedding's, so that one copy serves both. */
-export function headHoldsEmbedding ({ tiedEmbeddings }: DecoderConfig, { matrices, embedding }: WeightLayout): boolean {
+export function headHoldsEmbedding ({ tiedEmbeddings, scoreHead }: DecoderConfig, { matrices, embedding }: WeightLayout): boolean {
   const head = matrices.get('head')!
-  return tiedEmbeddings && embedding === 'groups' && head.operator === 'blocks' && head.values === 'file' && head.bits === 8
+  return tiedEmbeddings && !scoreHead && embedding === 'groups' && head.operator === 'blocks' && head.values === 'file' && head.bits === 8
 }
 
 async function embeddingWeights ({ file, config, layout }: Conversion): Promise<Weight[]> {
@@ -79,6 +80,22 @@ async function embeddingWeights ({ file, config, layout }: Conversion): Promise<
   if (layout.embedding === 'float') return [{ name: 'embedding', type: 'float32', dims: [vocabularySize, hiddenSize], data: await file.read(embeddingTensor) }]
   const { values, scales } = blocksOfGroups(await file.readGroups(embeddingTensor), file.tensors.get(embeddingTensor)!.encoding.grouping!.bits, 8)
   return [{ name: 'embedding.values', type: 'uint8', dims: [vocabularySize, hiddenSize], data: values }, { name: 'embedding.scales', type: 'float32', dims: [vocabularySize, hiddenSize / groupSize], data: scales }]
+}
+
+/** Biases of query, key and value, end to end; those of the values carry the inverse of the factors that the next matrix has. */
+async function qkvBias ({ file, config, smoothing }: Conversion, layer: number): Promise<Weight> {
+  const parts: Float32Array[] = []
+  for (const part of ['attn_q', 'attn_k', 'attn_v']) parts.push(await file.read(`blk.${layer}.${part}.bias`))
+  const factors = smoothing.get(`layer${layer}.attention_output`)
+  if (factors) divide(parts[2]!, valueFactors(factors, config))
+  const data = joined(parts, length => new Float32Array(length))
+  return { name: `layer${layer}.qkv.bias`, type: 'float32', dims: [data.length], data }
+}
+
+/** A vector as the file has it. */
+async function vector ({ file }: Conversion, name: string, source: string): Promise<Weight> {
+  const data = await file.read(source)
+  return { name, type: 'float32', dims: [data.length], data }
 }
 
 /** Every weight, one after the other, so that only one float32 matrix is in memory at a time. */
@@ -97,6 +114,10 @@ export async function * convertWeights (conversion: Conversion): AsyncGenerator<
   for (let layer = 0; layer < config.layers; layer++) {
     yield await norm(`layer${layer}.attention_norm`, `blk.${layer}.attn_norm.weight`, `layer${layer}.qkv`)
     yield await norm(`layer${layer}.feed_forward_norm`, `blk.${layer}.ffn_norm.weight`, `layer${layer}.gate_up`)
+    if (config.family === 'qwen2') yield await qkvBias(conversion, layer)
+    if (config.family === 'qwen3') for (const part of ['query', 'key']) yield await vector(conversion, `layer${layer}.${part}_norm`, `blk.${layer}.attn_${part[0]}_norm.weight`)
   }
+  if (config.scoreHead?.bias) yield await vector(conversion, 'head.bias', `${scoreTensors.output}.bias`)
+  if (config.scoreHead?.hiddenLayer) yield await vector(conversion, 'score_hidden.bias', `${scoreTensors.hidden}.bias`)
   for (const [name, [rows, columns]] of decoderMatrices(config)) yield * await matrixWeights(conversion, name, rows, columns)
 }

@@ -1,10 +1,10 @@
 /**
- * DecoderConfig → ONNX graph of a Llama-family decoder: KV cache in place, logits only of the rows asked for, every layer's
+ * DecoderConfig → ONNX graph of a Llama-like decoder: KV cache in place, logits only of the rows asked for, every layer's
  * hidden state an output that costs nothing if it is not fetched. Weights are external; `decoder-weights.ts` makes them under
  * the names used here. Knows no files and no requests.
  */
 import { GraphWriter } from '../runtime/graph.js'
-import type { DecoderConfig } from './decoder-config.js'
+import type { DecoderConfig, ScoreHead } from './decoder-config.js'
 import { decoderMatrices } from './decoder-matrices.js'
 import { groupSize } from './dequantize.js'
 import { rotationMatrix, rotationSize } from './rotation.js'
@@ -116,12 +116,31 @@ class DecoderGraph {
     return [normalised, sum]
   }
 
+  /** Queries, keys and values side by side, before rotation. */
+  queryKeyValue (x: string, layer: number): string {
+    const { graph, config: { family, queryHeads, kvHeads, headSize } } = this
+    const product = this.linear(x, `layer${layer}.qkv`)
+    if (family === 'qwen2') return graph.node('Add', [product, graph.external(`layer${layer}.qkv.bias`, 'float32', [(queryHeads + 2 * kvHeads) * headSize])], [graph.fresh('qkv')])
+    if (family !== 'qwen3') return product
+    const [query, key, value] = ['query', 'key', 'value'].map(stem => graph.fresh(stem)) as [string, string, string]
+    graph.node('Split', [product, 'qkv_parts'], [query, key, value], { axis: -1 })
+    return graph.node('Concat', [this.headNorm(query, `layer${layer}.query_norm`, queryHeads), this.headNorm(key, `layer${layer}.key_norm`, kvHeads), value], [graph.fresh('qkv')], { axis: -1 })
+  }
+
+  /** Normalises each head of x alone. */
+  headNorm (x: string, weight: string, heads: number): string {
+    const { graph, config: { headSize } } = this
+    const apart = graph.node('Reshape', [x, graph.constant(graph.fresh('heads_apart'), 'int64', [4], [0, 0, heads, headSize])], [graph.fresh('heads')])
+    const normalised = graph.node('SimplifiedLayerNormalization', [apart, graph.external(weight, 'float32', [headSize])], [graph.fresh('head_norm')], { axis: -1, epsilon: this.epsilon })
+    return graph.node('Reshape', [normalised, graph.constant(graph.fresh('heads_joined'), 'int64', [3], [0, 0, heads * headSize])], [graph.fresh('joined')])
+  }
+
   get partCount (): number { return this.shape.private + this.shape.shared }
 
   /** Everything but attention is computed over the rows of all parts at once. */
   attention (x: string, layer: number): string {
     const { graph, partCount } = this
-    const qkv = this.linear(x, `layer${layer}.qkv`)
+    const qkv = this.queryKeyValue(x, layer)
     if (partCount === 1) return this.partAttention(qkv, layer, 0)
     const parts = Array.from({ length: partCount }, () => graph.fresh('part'))
     graph.node('Split', [qkv, 'rows_by_part'], parts, { axis: 0 })
@@ -175,19 +194,33 @@ class DecoderGraph {
     return graph.node('Identity', [x], [hidden(config.layers)])
   }
 
+  /** Scores of a classifier for some rows. */
+  scores (rows: string, { hiddenLayer, bias }: ScoreHead): string {
+    const { graph, config } = this
+    const added = (x: string, name: string, size: number, result: string): string => graph.node('Add', [x, graph.external(name, 'float32', [size])], [result])
+    const before = hiddenLayer ? graph.node('Relu', [added(this.linear(rows, 'score_hidden'), 'score_hidden.bias', config.hiddenSize, graph.fresh('added'))], [graph.fresh('relu')]) : rows
+    return bias ? added(this.linear(before, 'head'), 'head.bias', config.outputSize, 'logits') : this.linear(before, 'head', 'logits')
+  }
+
+  /** Logits of the vocabulary for some rows. */
+  vocabularyLogits (rows: string): string {
+    const { graph, config } = this
+    const smoothed = isSmoothed(this.layout.matrices.get('head')!) ? graph.node('Mul', [rows, graph.external('head.smoothing', 'float32', [config.hiddenSize])], [graph.fresh('smoothed')]) : rows
+    return this.linear(smoothed, 'head', 'logits')
+  }
+
   /** Logits, their largest, and the largest probabilities at temperature 1 and at the row's own. */
   head (x: string): void {
     const { graph, config } = this
     const rows = graph.node('Gather', [graph.node('Reshape', [x, 'flat'], [graph.fresh('flat')]), 'rows'], [graph.fresh('rows')], { axis: 0 })
-    const smoothed = isSmoothed(this.layout.matrices.get('head')!) ? graph.node('Mul', [rows, graph.external('head.smoothing', 'float32', [config.hiddenSize])], [graph.fresh('smoothed')]) : rows
-    const logits = this.linear(smoothed, 'head', 'logits')
+    const logits = config.scoreHead ? this.scores(rows, config.scoreHead) : this.vocabularyLogits(rows)
     graph.node('TopK', [logits, 'top_count'], ['top_logits', 'top_ids'], { axis: -1 })
     const peak = (scaled: string): string =>
       graph.node('ReduceMax', [graph.node('Softmax', [scaled], [graph.fresh('probabilities')], { axis: -1 }), 'last_axis'], [graph.fresh('peak')], { keepdims: 1 })
     const tempered = graph.node('Mul', [logits, 'inverse_temperature'], [graph.fresh('tempered')])
     graph.node('Concat', [peak(logits), peak(tempered)], ['peak'], { axis: -1 })
-    const top = Math.min(topCount, config.vocabularySize)
-    graph.output('logits', 'float32', ['rows', config.vocabularySize])
+    const top = Math.min(topCount, config.outputSize)
+    graph.output('logits', 'float32', ['rows', config.outputSize])
     graph.output('top_logits', 'float32', ['rows', top])
     graph.output('top_ids', 'int64', ['rows', top])
     graph.output('peak', 'float32', ['rows', 2])
@@ -207,6 +240,7 @@ class DecoderGraph {
     graph.external('rope_cos', 'float32', [ropePositions, config.headSize / 2])
     graph.external('rope_sin', 'float32', [ropePositions, config.headSize / 2])
     graph.constant('flat', 'int64', [2], [-1, config.hiddenSize])
+    graph.constant('qkv_parts', 'int64', [3], [config.queryHeads, config.kvHeads, config.kvHeads].map(heads => heads * config.headSize))
     graph.constant('halves', 'int64', [2], [config.feedForwardSize, config.feedForwardSize])
     graph.constant('last_axis', 'int64', [1], [-1])
     if (this.peaks) graph.constant('first_axis', 'int64', [1], [0])
@@ -215,7 +249,7 @@ class DecoderGraph {
     graph.constant('in_blocks', 'int64', [4], [0, 0, -1, rotationSize])
     graph.constant('joined_blocks', 'int64', [3], [0, 0, -1])
     graph.constant('rotation', 'float32', [rotationSize, rotationSize], [...rotationMatrix()])
-    graph.constant('top_count', 'int64', [1], [Math.min(topCount, config.vocabularySize)])
+    graph.constant('top_count', 'int64', [1], [Math.min(topCount, config.outputSize)])
     if (this.shape.shared > 0) declareSharedPrefix(graph, config)
     this.head(this.body())
     return graph.finish()

@@ -1,5 +1,6 @@
 /** The matrices of a decoder: their names in its graph, their shapes, and which of a model file's tensors they are made of. */
 import type { DecoderConfig } from './decoder-config.js'
+import { embeddingTensor, scoreTensors } from './decoder-tensors.js'
 
 /** Matrices of a decoder: weight name → [output N, input K]. */
 export function decoderMatrices (config: DecoderConfig): Map<string, readonly [number, number]> {
@@ -11,15 +12,14 @@ export function decoderMatrices (config: DecoderConfig): Map<string, readonly [n
     matrices.set(`layer${layer}.gate_up`, [2 * feedForwardSize, hiddenSize])
     matrices.set(`layer${layer}.down`, [hiddenSize, feedForwardSize])
   }
-  return matrices.set('head', [config.vocabularySize, hiddenSize])
+  if (config.scoreHead?.hiddenLayer) matrices.set('score_hidden', [hiddenSize, hiddenSize])
+  return matrices.set('head', [config.outputSize, hiddenSize])
 }
 
-/** The tensor that token embeddings are rows of. */
-export const embeddingTensor = 'token_embd.weight'
-
 /** Which of the file's tensors make a matrix, stacked by rows. */
-export function matrixTensors ({ tiedEmbeddings }: DecoderConfig, name: string): string[] {
-  if (name === 'head') return [tiedEmbeddings ? embeddingTensor : 'output.weight']
+export function matrixTensors ({ tiedEmbeddings, scoreHead }: DecoderConfig, name: string): string[] {
+  if (name === 'score_hidden') return [`${scoreTensors.hidden}.weight`]
+  if (name === 'head') return [scoreHead ? `${scoreTensors.output}.weight` : tiedEmbeddings ? embeddingTensor : 'output.weight']
   const [layer, kind] = name.split('.') as [string, string]
   const block = `blk.${layer.slice('layer'.length)}`
   const parts: Record<string, string[]> = { qkv: ['attn_q', 'attn_k', 'attn_v'], attention_output: ['attn_output'], gate_up: ['ffn_gate', 'ffn_up'], down: ['ffn_down'] }

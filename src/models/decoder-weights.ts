@@ -7,8 +7,9 @@ import { activationPeaks } from './calibration.js'
 import { convertWeights, headHoldsEmbedding, readMatrix } from './convert-weights.js'
 import type { DecoderConfig } from './decoder-config.js'
 import { decoderMatrices } from './decoder-matrices.js'
+import { ropeFactorsTensor } from './decoder-tensors.js'
 import { groupSize } from './dequantize.js'
-import type { GgufFile } from './gguf.js'
+import type { TensorFile } from './tensor-file.js'
 import { smoothingFactors, type Smoothing } from './smoothing.js'
 import { readCache, writeCache } from './weight-cache.js'
 import { granularity, isSmoothed, weightLayout, type WeightFormat, type WeightLayout } from './weight-format.js'
@@ -16,13 +17,14 @@ import { granularity, isSmoothed, weightLayout, type WeightFormat, type WeightLa
 /** Raise it when names, formats or layouts change. */
 const cacheVersion = 3
 
-/** Rotary tables: cos and sin of position · base^(−2i / head size), [positions, head size / 2]. */
-function rotaryTables ({ headSize, ropeBase }: DecoderConfig, positions: number): Map<string, Tensor> {
+/** Rotary tables: cos and sin of position · base^(−2i / head size) / factor_i, [positions, head size / 2]. */
+async function rotaryTables (file: TensorFile, { headSize, ropeBase }: DecoderConfig, positions: number): Promise<Map<string, Tensor>> {
+  const factors = file.tensors.has(ropeFactorsTensor) ? await file.read(ropeFactorsTensor) : null
   const half = headSize / 2
   const cos = Tensor.allocate('float32', [positions, half])
   const sin = Tensor.allocate('float32', [positions, half])
   for (let i = 0; i < half; i++) {
-    const frequency = ropeBase ** (-2 * i / headSize)
+    const frequency = ropeBase ** (-2 * i / headSize) / (factors?.[i] ?? 1)
     for (let position = 0; position < positions; position++) {
       cos.data[position * half + i] = Math.cos(position * frequency)
       sin.data[position * half + i] = Math.sin(position * frequency)
@@ -56,13 +58,13 @@ function checkFormat (config: DecoderConfig, { format, layout }: WeightOptions):
 }
 
 /** Factors of every matrix that a format smooths, from what the float32 model computes on the calibration texts. */
-async function smoothingOf (file: GgufFile, config: DecoderConfig, { layout, threads, calibration, onProgress }: WeightOptions): Promise<Smoothing> {
+async function smoothingOf (file: TensorFile, config: DecoderConfig, { layout, threads, calibration, onProgress }: WeightOptions): Promise<Smoothing> {
   const names = [...layout.matrices].filter(([, kind]) => isSmoothed(kind)).map(([name]) => name)
   if (names.length === 0) return new Map()
   onProgress('calibrating')
   const texts = calibration()
   const exact = weightLayout(config, 'f32', file.tensors)
-  const weights = rotaryTables(config, Math.max(...texts.map(text => text.length)))
+  const weights = await rotaryTables(file, config, Math.max(...texts.map(text => text.length)))
   for await (const { name, type, dims, data } of convertWeights({ file, config, layout: exact, smoothing: new Map() })) {
     const tensor = Tensor.allocate(type, dims)
     tensor.data.set(data as never)
@@ -81,7 +83,7 @@ function embeddingInHead ({ vocabularySize, hiddenSize }: DecoderConfig, tensors
 }
 
 /** Every external initializer of the decoder graph, by name. A cache that is missing, of another size, or whose index is damaged is made anew. */
-export async function loadDecoderWeights (file: GgufFile, config: DecoderConfig, options: WeightOptions): Promise<Map<string, Tensor>> {
+export async function loadDecoderWeights (file: TensorFile, config: DecoderConfig, options: WeightOptions): Promise<Map<string, Tensor>> {
   const { format, layout, cacheDir, sha256, ropePositions, onProgress } = options
   checkFormat(config, options)
   const directory = join(cacheDir, 'weights')
@@ -94,7 +96,7 @@ export async function loadDecoderWeights (file: GgufFile, config: DecoderConfig,
     tensors = await readCache(path)
     if (!tensors) throw new Error(`the weight cache ${path} cannot be read back`)
   }
-  const parts = [rotaryTables(config, ropePositions), ...(headHoldsEmbedding(config, layout) ? [embeddingInHead(config, tensors)] : [])]
+  const parts = [await rotaryTables(file, config, ropePositions), ...(headHoldsEmbedding(config, layout) ? [embeddingInHead(config, tensors)] : [])]
   for (const part of parts) for (const [name, tensor] of part) tensors.set(name, tensor)
   return tensors
 }

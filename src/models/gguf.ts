@@ -5,42 +5,24 @@
 import { open, type FileHandle } from 'node:fs/promises'
 import { gguf } from '@huggingface/gguf'
 import { RequestError } from '../errors.js'
-import { encodings, newGroups, type Encoding, type Groups } from './dequantize.js'
+import { encodings, newGroups, type Encoding } from './dequantize.js'
+import { readExactly } from './read-bytes.js'
+import type { StoredTensor, TensorFile } from './tensor-file.js'
 
-export interface GgufTensor {
-  /** Slowest axis first: a matrix is [rows, columns]. */
-  readonly shape: readonly number[]
-  readonly encoding: Encoding
+export interface GgufTensor extends StoredTensor {
   /** From the start of the file, bytes. */
   readonly offset: number
   readonly sizeBytes: number
 }
 
-export interface GgufFile {
-  readonly path: string
+export interface GgufFile extends TensorFile {
   readonly metadata: Readonly<Record<string, unknown>>
-  readonly tensors: ReadonlyMap<string, GgufTensor>
-  /** The tensor's values, row-major. @throws RequestError if the file has no such tensor */
-  read (name: string): Promise<Float32Array>
-  /** The tensor as the file holds it, of an encoding with a grouping. @throws RequestError if the file has no such tensor */
-  readGroups (name: string): Promise<Groups>
-  close (): Promise<void>
 }
 
 const largestCount = 1 << 20
 
 const broken = (path: string, why: string, cause?: unknown): RequestError =>
   new RequestError('invalid_request', `${path} is not a usable GGUF file: ${why}`, { param: 'model', cause })
-
-async function readExactly (file: FileHandle, offset: number, sizeBytes: number): Promise<DataView> {
-  const bytes = new Uint8Array(sizeBytes)
-  for (let done = 0; done < sizeBytes;) {
-    const { bytesRead } = await file.read(bytes, done, sizeBytes - done, offset + done)
-    if (bytesRead === 0) throw new Error(`the file ends ${sizeBytes - done} bytes too early`)
-    done += bytesRead
-  }
-  return new DataView(bytes.buffer)
-}
 
 /** The fixed part of the header, before the parser walks counts that may be nonsense. */
 async function checkStart (file: FileHandle, path: string, sizeBytes: number): Promise<void> {

@@ -6,21 +6,22 @@ import { join } from 'node:path'
 import { RequestError } from '../errors.js'
 import { packageRoot, packageVersion } from '../package-root.js'
 import { Session, SharedWeights } from '../runtime/session.js'
-import { decoderConfigFromGguf } from './architecture.js'
-import { chatTemplateFromGguf, encodeChat, type ChatTemplate } from './chat-template.js'
+import { encodeChat, type ChatTemplate } from './chat-template.js'
+import { openCheckpoint } from './checkpoint.js'
 import type { DecoderConfig } from './decoder-config.js'
 import { buildDecoderGraph } from './decoder-graph.js'
 import { DecoderSessions } from './decoder-sessions.js'
 import { loadDecoderWeights } from './decoder-weights.js'
-import { openGguf } from './gguf.js'
 import { resolveModel } from './store.js'
 import type { RunShape } from './run-shape.js'
-import { tokenizerFromGguf, type Tokenizer } from './tokenizer.js'
+import type { Tokenizer } from './tokenizer.js'
 import { weightLayout, type WeightFormat } from './weight-format.js'
 
 export interface ModelOptions {
-  /** Name of a model in the box, or path of a GGUF file. */
+  /** Name of a model in the box, or path of a GGUF file or of a folder in Hugging Face's layout. */
   readonly model: string
+  /** Jinja source of a chat template that takes the place of the model's own. */
+  readonly template?: string
   readonly format: WeightFormat
   readonly threads: number
   readonly cacheDir: string
@@ -68,11 +69,9 @@ function calibrationTexts (template: ChatTemplate, tokenizer: Tokenizer): number
 export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
   const { format, threads, cacheDir, onProgress = () => {}, profilePrefix } = options
   const { id, path, sha256, created } = await resolveModel(options.model, { cacheDir, onProgress })
-  const file = await openGguf(path)
+  const { file, config, tokenizer, chatTemplate } = await openCheckpoint(path, options.template)
   try {
-    const config = decoderConfigFromGguf(file)
     const contextLength = sequenceLimit(config, options.contextLength)
-    const [tokenizer, chatTemplate] = [tokenizerFromGguf(file), chatTemplateFromGguf(file)]
     const layout = weightLayout(config, format, file.tensors)
     const weights = new SharedWeights(await loadDecoderWeights(file, config, { format, layout, cacheDir, sha256, ropePositions: contextLength, threads, calibration: () => calibrationTexts(chatTemplate, tokenizer), onProgress }))
     const compile = (shape: RunShape): Promise<Session> => Session.create(buildDecoderGraph(config, layout, contextLength, { shape }), {

@@ -14,7 +14,6 @@ const microsoft = 'com.microsoft'
 /** Constants of all shared parts. */
 export function declareSharedPrefix (graph: GraphWriter, { kvHeads, queryHeads, headSize }: DecoderConfig): void {
   const group = queryHeads / kvHeads
-  graph.constant('qkv_parts', 'int64', [3], [queryHeads * headSize, kvHeads * headSize, kvHeads * headSize])
   graph.constant('by_group', 'int64', [4], [-1, kvHeads, group, headSize])
   graph.constant('scores_by_group', 'int64', [4], [0, kvHeads, group, -1])
   graph.constant('by_kv_head', 'int64', [3], [kvHeads, -1, headSize])

@@ -40,6 +40,9 @@ function tieToValueHeads (factors: Float32Array, { queryHeads, kvHeads, headSize
   return { value, output: factors.map((_, at) => value[Math.floor(at / headSize / group) * headSize + at % headSize]!) }
 }
 
+/** What a value head's rows are divided by for the factors of the matrix after it, [kv heads · head size]. */
+export const valueFactors = (factors: Float32Array, config: DecoderConfig): Float32Array => tieToValueHeads(factors, config).value
+
 /** Multiplies column j of a matrix by s_j, in place. */
 function scaleColumns (matrix: Float32Array, factors: Float32Array): void {
   for (let at = 0; at < matrix.length; at++) matrix[at]! *= factors[at % factors.length]!
@@ -67,7 +70,7 @@ export function smoothMatrix (config: DecoderConfig, name: string, matrix: Float
   const own = smoothing.get(name)
   if (own) scaleColumns(matrix, kind === 'attention_output' ? tieToValueHeads(own, config).output : own)
   const afterValues = kind === 'qkv' ? smoothing.get(`${layer}.attention_output`) : undefined
-  if (afterValues) divideRows(matrix, columns, (config.queryHeads + config.kvHeads) * config.headSize, tieToValueHeads(afterValues, config).value)
+  if (afterValues) divideRows(matrix, columns, (config.queryHeads + config.kvHeads) * config.headSize, valueFactors(afterValues, config))
   const afterUp = kind === 'gate_up' ? smoothing.get(`${layer}.down`) : undefined
   if (afterUp) divideRows(matrix, columns, config.feedForwardSize, afterUp)
   return matrix

@@ -7,6 +7,7 @@ import { createReadStream, existsSync } from 'node:fs'
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { RequestError } from '../errors.js'
+import { checkpointFiles } from './hugging-face.js'
 import { listManifests, type Manifest } from './manifest.js'
 import { describeSource, fetchSource, type SourceFetcher } from './sources.js'
 
@@ -86,15 +87,26 @@ export async function pullModel (manifest: Manifest, { cacheDir, onProgress = ()
       onProgress(`${manifest.id}: ${failures.at(-1)}`)
     }
   }
-  throw new RequestError('unavailable', `model ${manifest.id} could not be fetched. Tried ${failures.join('; ')}. A GGUF file of your own can be given as the model's path.`, { param: 'model' })
+  throw new RequestError('unavailable', `model ${manifest.id} could not be fetched. Tried ${failures.join('; ')}. A GGUF file or a checkpoint of your own can be given as the model's path.`, { param: 'model' })
 }
 
 /** The manifest of a model in the box. @throws RequestError naming those there are */
 export function findManifest (name: string): Manifest {
   const manifests = listManifests()
   const manifest = manifests.find(one => one.id === name)
-  if (!manifest) throw new RequestError('model_not_found', `no model is called ${JSON.stringify(name)}; there are ${manifests.map(one => one.id).join(', ')}, and paths of GGUF files`, { param: 'model' })
+  if (!manifest) throw new RequestError('model_not_found', `no model is called ${JSON.stringify(name)}; there are ${manifests.map(one => one.id).join(', ')}, and paths of GGUF files and of folders with a Hugging Face checkpoint`, { param: 'model' })
   return manifest
+}
+
+/** SHA-256 of a checkpoint: of the names and sums of its files. */
+async function sha256OfFolder (folder: string): Promise<string> {
+  const hash = createHash('sha256')
+  for (const name of await checkpointFiles(folder)) {
+    const path = join(folder, name)
+    if (!existsSync(path)) throw new RequestError('model_not_found', `there is no file ${path}`, { param: 'model' })
+    hash.update(`${name} ${await sha256OfFile(path)}\n`)
+  }
+  return hash.digest('hex')
 }
 
 async function describe (path: string, id: string, sha256: string): Promise<ResolvedModel> {
@@ -102,7 +114,7 @@ async function describe (path: string, id: string, sha256: string): Promise<Reso
 }
 
 /**
- * The file of a model: a path of a GGUF file as it is; a name from the cache, fetched on first use.
+ * The file of a model: a path of a GGUF file, or of a folder in Hugging Face's layout, as it is; a name from the cache, fetched on first use.
  * @throws RequestError for an unknown name, a missing file, or sources that all failed
  */
 export async function resolveModel (nameOrPath: string, options: StoreOptions): Promise<ResolvedModel> {
@@ -110,6 +122,7 @@ export async function resolveModel (nameOrPath: string, options: StoreOptions): 
     if (!existsSync(nameOrPath) || !(await stat(nameOrPath)).isFile()) throw new RequestError('model_not_found', `there is no file ${nameOrPath}`, { param: 'model' })
     return describe(nameOrPath, basename(nameOrPath, '.gguf'), await sha256OfFile(nameOrPath))
   }
+  if (existsSync(nameOrPath) && (await stat(nameOrPath)).isDirectory()) return describe(nameOrPath, basename(nameOrPath), await sha256OfFolder(nameOrPath))
   const manifest = findManifest(nameOrPath)
   const cached = cachedPath(options.cacheDir, manifest)
   const whole = existsSync(cached) && (await stat(cached)).size === manifest.sizeBytes

@@ -1,9 +1,9 @@
 /**
- * Text ↔ token ids, built from a GGUF file's vocabulary on @huggingface/tokenizers. Text that merely looks like a control
- * token is text: only `encodeTemplate` makes control tokens, and only where the template wrote them.
+ * Text ↔ token ids, built from a GGUF file's vocabulary or a tokenizer.json on @huggingface/tokenizers. Text that merely looks like a
+ * control token is text: only `encodeTemplate` makes control tokens, and only where the template wrote them.
  */
 import { Tokenizer as BytePairEncoder } from '@huggingface/tokenizers'
-import { RequestError } from '../errors.js'
+import { refuseModel } from './decoder-tensors.js'
 import type { GgufFile } from './gguf.js'
 
 export interface Tokenizer {
@@ -61,7 +61,7 @@ const escape = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, 
 
 function strings (file: GgufFile, key: string): string[] {
   const value = file.metadata[key]
-  if (!Array.isArray(value)) throw new RequestError('invalid_request', `${file.path}: metadata ${key} is missing`, { param: 'model' })
+  if (!Array.isArray(value)) throw refuseModel(file, `metadata ${key} is missing`)
   return value as string[]
 }
 
@@ -70,7 +70,7 @@ function encoder (file: GgufFile, texts: readonly string[]): BytePairEncoder {
   const pre = file.metadata['tokenizer.ggml.pre'] ?? 'default'
   const preTokenizer = typeof pre === 'string' ? preTokenizers[pre] : undefined
   if (kind !== 'gpt2' || !preTokenizer) {
-    throw new RequestError('invalid_request', `${file.path}: tokenizer ${JSON.stringify(kind)} with pre-tokenizer ${JSON.stringify(pre)} is not supported; supported is gpt2 with ${Object.keys(preTokenizers).join(', ')}`, { param: 'model' })
+    throw refuseModel(file, `tokenizer ${JSON.stringify(kind)} with pre-tokenizer ${JSON.stringify(pre)} is not supported; supported is gpt2 with ${Object.keys(preTokenizers).join(', ')}`)
   }
   const vocabulary = Object.fromEntries(texts.map((text, id) => [text, id]))
   const merges = strings(file, 'tokenizer.ggml.merges').map(merge => {
@@ -96,22 +96,30 @@ function bytesByToken (texts: readonly string[], control: ReadonlySet<number>): 
   })
 }
 
-/** The tokenizer of a GGUF file. @throws RequestError for kinds that are not supported */
-export function tokenizerFromGguf (file: GgufFile): Tokenizer {
-  const texts = strings(file, 'tokenizer.ggml.tokens')
-  const kinds = file.metadata['tokenizer.ggml.token_type'] as number[] | undefined
-  const control = new Set(texts.flatMap((_, id) => (kinds?.[id] ?? normalToken) === controlToken ? [id] : []))
+/** What tokenizers are built from, whatever file it is in. */
+interface Vocabulary {
+  /** Text of each token, in the byte alphabet; '' for numbers that no token has. */
+  readonly texts: readonly string[]
+  readonly control: ReadonlySet<number>
+  readonly bytePairs: BytePairEncoder
+  /** Tokens that the file says end an answer. */
+  readonly ends: readonly number[]
+  readonly startTokens: readonly number[]
+}
+
+/** Control tokens that end an answer in the families served, whatever their files say. */
+const usualEnds = ['<|im_end|>', '<|endoftext|>', '<|eot_id|>', '<|end_of_text|>']
+
+function tokenizerOf ({ texts, control, bytePairs, ends, startTokens }: Vocabulary): Tokenizer {
   const controlIds = new Map([...control].map(id => [texts[id]!, id]))
-  const bytePairs = encoder(file, texts)
   const bytes = bytesByToken(texts, control)
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   const encode = (text: string): number[] => text === '' ? [] : bytePairs.encode(text, { add_special_tokens: false }).ids
   const splitter = new RegExp(`(${[...controlIds.keys()].sort((a, b) => b.length - a.length).map(escape).join('|')})`)
-  const ends = ['tokenizer.ggml.eos_token_id', 'tokenizer.ggml.eot_token_id'].flatMap(key => typeof file.metadata[key] === 'number' ? [file.metadata[key]] : [])
   return {
     vocabularySize: texts.length,
-    endTokens: [...new Set([...ends, ...['<|im_end|>', '<|endoftext|>', '<|eot_id|>', '<|end_of_text|>'].flatMap(text => controlIds.get(text) ?? [])])],
-    startTokens: file.metadata['tokenizer.ggml.add_bos_token'] === true && typeof file.metadata['tokenizer.ggml.bos_token_id'] === 'number' ? [file.metadata['tokenizer.ggml.bos_token_id']] : [],
+    endTokens: [...new Set([...ends, ...usualEnds.flatMap(text => controlIds.get(text) ?? [])])],
+    startTokens,
     controlTexts: [...controlIds.keys()],
     encode,
     encodeTemplate (pieces) {
@@ -132,4 +140,67 @@ export function tokenizerFromGguf (file: GgufFile): Tokenizer {
     tokenBytes: token => bytes[token] ?? new Uint8Array(),
     writtenBytes: token => control.has(token) ? Buffer.from(texts[token]!) : bytes[token] ?? new Uint8Array()
   }
+}
+
+/** The tokenizer of a GGUF file. @throws RequestError for kinds that are not supported */
+export function tokenizerFromGguf (file: GgufFile): Tokenizer {
+  const texts = strings(file, 'tokenizer.ggml.tokens')
+  const kinds = file.metadata['tokenizer.ggml.token_type'] as number[] | undefined
+  const idOf = (key: string): number[] => typeof file.metadata[`tokenizer.ggml.${key}`] === 'number' ? [file.metadata[`tokenizer.ggml.${key}`] as number] : []
+  return tokenizerOf({
+    texts,
+    control: new Set(texts.flatMap((_, id) => (kinds?.[id] ?? normalToken) === controlToken ? [id] : [])),
+    bytePairs: encoder(file, texts),
+    ends: [...idOf('eos_token_id'), ...idOf('eot_token_id')],
+    startTokens: file.metadata['tokenizer.ggml.add_bos_token'] === true ? idOf('bos_token_id') : []
+  })
+}
+
+/** The parts of a tokenizer.json that are read here; the rest is the library's. */
+interface TokenizerJson {
+  readonly model?: { readonly type?: string, readonly vocab?: Readonly<Record<string, number>> }
+  readonly decoder?: { readonly type?: string, readonly decoders?: ReadonlyArray<{ readonly type?: string }> } | null
+  readonly added_tokens?: ReadonlyArray<{ readonly id: number, readonly content: string, readonly special?: boolean }>
+}
+
+export interface TokenizerFiles {
+  /** Where they are, for messages. */
+  readonly path: string
+  /** tokenizer.json, parsed. */
+  readonly tokenizer: TokenizerJson
+  /** tokenizer_config.json, parsed; {} where there is none. */
+  readonly config: object
+  /** Tokens that the model has rows for, at least as many as the tokenizer's. */
+  readonly vocabularySize: number
+  readonly ends: readonly number[]
+}
+
+/** The tokenizer of a tokenizer.json with byte-level byte pairs. @throws RequestError for other kinds, and for one that is damaged or larger than its model */
+export function tokenizerFromJson (files: TokenizerFiles): Tokenizer {
+  const { tokenizer, config, vocabularySize, ends } = files
+  const { model, decoder, added_tokens: added = [] } = tokenizer
+  const byteLevel = decoder?.type === 'ByteLevel' || decoder?.decoders?.some(({ type }) => type === 'ByteLevel') === true
+  if (model?.type !== 'BPE' || !byteLevel || !model.vocab) throw refuseModel(files, `tokenizer.json of type ${JSON.stringify(model?.type)} with decoder ${JSON.stringify(decoder?.type)} is not supported; supported is BPE with ByteLevel`)
+  const texts = new Array<string>(vocabularySize).fill('')
+  for (const [text, id] of [...Object.entries(model.vocab), ...added.map(({ content, id }) => [content, id] as const)]) {
+    if (!Number.isInteger(id) || id < 0 || id >= vocabularySize) throw refuseModel(files, `tokenizer.json has token ${JSON.stringify(text)} with number ${JSON.stringify(id)}; the model has tokens 0 to ${vocabularySize - 1}`)
+    texts[id] = text
+  }
+  const withoutControl = { ...tokenizer, added_tokens: added.filter(({ special }) => !special), post_processor: null }
+  let bytePairs, whole
+  try {
+    bytePairs = new BytePairEncoder(withoutControl, config)
+    whole = new BytePairEncoder(tokenizer, config)
+  } catch (error) {
+    throw refuseModel(files, `tokenizer.json cannot be read (${(error as Error).message})`)
+  }
+  const [plain, processed] = [bytePairs.encode('a', { add_special_tokens: false }).ids, whole.encode('a', { add_special_tokens: true }).ids]
+  return tokenizerOf({
+    texts,
+    control: new Set(added.flatMap(({ id, special }) => special ? [id] : [])),
+    bytePairs,
+    ends,
+    // What its post-processor puts before a text.
+    startTokens: processed.slice(0, Math.max(0, processed.indexOf(plain[0]!)))
+  })
 }

@@ -3,9 +3,10 @@
  * What each costs in speed and quality is in the README.
  */
 import type { DecoderConfig } from './decoder-config.js'
-import { decoderMatrices, embeddingTensor, matrixTensors } from './decoder-matrices.js'
+import { decoderMatrices, matrixTensors } from './decoder-matrices.js'
+import { embeddingTensor } from './decoder-tensors.js'
 import { groupSize, type Grouping } from './dequantize.js'
-import type { GgufFile } from './gguf.js'
+import type { TensorFile } from './tensor-file.js'
 import { rotationSize } from './rotation.js'
 
 /**
@@ -53,9 +54,11 @@ function exactKind (groupings: ReadonlyArray<Grouping | undefined>): MatrixKind 
 }
 
 /** The layout of a model in a format. @param tensors of a file that `decoderConfigFromGguf` accepts */
-export function weightLayout (config: DecoderConfig, format: WeightFormat, tensors: GgufFile['tensors']): WeightLayout {
+export function weightLayout (config: DecoderConfig, format: WeightFormat, tensors: TensorFile['tensors']): WeightLayout {
   const groupingOf = (tensor: string): Grouping | undefined => tensors.get(tensor)!.encoding.grouping
   const kindOf = (name: string): MatrixKind => {
+    // A few scores cost nothing and are all that comes out.
+    if (config.scoreHead && (name === 'head' || name === 'score_hidden')) return float
     switch (format) {
       case 'i8': return { operator: 'rows', rotated: unevenRows.test(name) }
       case 'q8': return { operator: 'blocks', bits: 8, size: 64, values: 'rounded', offsets: false }

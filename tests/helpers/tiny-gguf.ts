@@ -1,6 +1,7 @@
 /** Writes a small random Llama-family GGUF file: the fixture of everything that needs a model but not a good one. */
 import { writeFileSync } from 'node:fs'
 import { ggufEncodings, ggufHeader, tensorBytes, tensorPadding, type Metadata, type TensorShape } from '../../scripts/gguf-writer.js'
+import { chatTemplate, controlTokens, merges, noise, tinyVocabulary } from './tiny-vocabulary.js'
 
 export interface TinyOptions {
   readonly layers?: number
@@ -23,30 +24,6 @@ export type TinyEncoding = TensorShape['encoding']
 /** The half-precision numbers that begin a block of 32: a scale, and a minimum of Q4_1. Values are in ±0.3. */
 const blockBegins = { Q4_0: [0x28CD], Q4_1: [0x291F, 0xB4CD], Q8_0: [0x18D5] } as const
 
-const chatTemplate = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
-
-/** GPT-2's printable stand-in of each byte. */
-function byteTokens (): string[] {
-  const printable = (byte: number): boolean => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174
-  let next = 256
-  return Array.from({ length: 256 }, (_, byte) => String.fromCodePoint(printable(byte) ? byte : next++))
-}
-
-const controlTokens = ['<|endoftext|>', '<|im_start|>', '<|im_end|>']
-const merges = ['t h', 'Ġ t', 'a n', 'i n', 'th e']
-
-/** The vocabulary: three control tokens, 256 bytes, a few merged ones. 264 tokens. */
-export const tinyVocabulary = [...controlTokens, ...byteTokens(), ...merges.map(merge => merge.replace(' ', ''))]
-
-/** Numbers in (−½, ½) from a seed. */
-function noise (seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return state / 2 ** 32 - 0.5
-  }
-}
-
 /** Random values in a tensor's encoding. */
 function tensorData (tensor: TensorShape, random: () => number): Buffer {
   const { name, encoding } = tensor
@@ -59,19 +36,18 @@ function tensorData (tensor: TensorShape, random: () => number): Buffer {
   return data
 }
 
-/** The file's bytes: 2 layers, hidden 64, 4 query and 2 kv heads of 16, feed-forward 128, context 512 unless told otherwise. */
-export function tinyGguf ({ layers = 2, hiddenSize = 64, queryHeads = 4, kvHeads = 2, feedForwardSize = 128, contextLength = 512, seed = 1, metadata = {}, without = [], encode = () => 'F32' }: TinyOptions = {}): Buffer {
-  const headSize = hiddenSize / queryHeads
-  const entries: Record<string, Metadata> = {
-    'general.architecture': 'llama',
-    'llama.block_count': layers,
-    'llama.context_length': contextLength,
-    'llama.embedding_length': hiddenSize,
-    'llama.feed_forward_length': feedForwardSize,
-    'llama.attention.head_count': queryHeads,
-    'llama.attention.head_count_kv': kvHeads,
-    'llama.rope.freq_base': { float: 10000 },
-    'llama.attention.layer_norm_rms_epsilon': { float: 1e-5 },
+/** A decoder's metadata and the tiny vocabulary's. */
+export function tinyMetadata (family: string, { layers, hiddenSize, queryHeads, kvHeads, feedForwardSize, contextLength }: Required<Pick<TinyOptions, 'layers' | 'hiddenSize' | 'queryHeads' | 'kvHeads' | 'feedForwardSize' | 'contextLength'>>): Record<string, Metadata> {
+  return {
+    'general.architecture': family,
+    [`${family}.block_count`]: layers,
+    [`${family}.context_length`]: contextLength,
+    [`${family}.embedding_length`]: hiddenSize,
+    [`${family}.feed_forward_length`]: feedForwardSize,
+    [`${family}.attention.head_count`]: queryHeads,
+    [`${family}.attention.head_count_kv`]: kvHeads,
+    [`${family}.rope.freq_base`]: { float: 10000 },
+    [`${family}.attention.layer_norm_rms_epsilon`]: { float: 1e-5 },
     'tokenizer.ggml.model': 'gpt2',
     'tokenizer.ggml.pre': 'smollm',
     'tokenizer.ggml.tokens': tinyVocabulary,
@@ -79,9 +55,14 @@ export function tinyGguf ({ layers = 2, hiddenSize = 64, queryHeads = 4, kvHeads
     'tokenizer.ggml.merges': merges,
     'tokenizer.ggml.bos_token_id': 1,
     'tokenizer.ggml.eos_token_id': 2,
-    'tokenizer.chat_template': chatTemplate,
-    ...metadata
+    'tokenizer.chat_template': chatTemplate
   }
+}
+
+/** The file's bytes: 2 layers, hidden 64, 4 query and 2 kv heads of 16, feed-forward 128, context 512 unless told otherwise. */
+export function tinyGguf ({ layers = 2, hiddenSize = 64, queryHeads = 4, kvHeads = 2, feedForwardSize = 128, contextLength = 512, seed = 1, metadata = {}, without = [], encode = () => 'F32' }: TinyOptions = {}): Buffer {
+  const headSize = hiddenSize / queryHeads
+  const entries: Record<string, Metadata> = { ...tinyMetadata('llama', { layers, hiddenSize, queryHeads, kvHeads, feedForwardSize, contextLength }), ...metadata }
   const shapes: Record<string, readonly number[]> = { 'token_embd.weight': [tinyVocabulary.length, hiddenSize], 'output_norm.weight': [hiddenSize] }
   for (let layer = 0; layer < layers; layer++) {
     Object.assign(shapes, Object.fromEntries(Object.entries({

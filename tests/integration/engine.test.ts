@@ -7,7 +7,8 @@ import { Engine, type EngineOptions } from '../../src/engine/engine.js'
 import type { ComputeLedger, Output, Sequence, SequenceOptions } from '../../src/engine/sequence.js'
 import { loadModel, type LoadedModel } from '../../src/models/model.js'
 import { weightFormats } from '../../src/models/weight-format.js'
-import { tinyVocabulary, writeTinyGguf } from '../helpers/tiny-gguf.js'
+import { writeTinyGguf } from '../helpers/tiny-gguf.js'
+import { tinyVocabulary } from '../helpers/tiny-vocabulary.js'
 
 const directory = mkdtempSync(join(tmpdir(), 'fairlead-engine-'))
 const path = join(directory, 'tiny.gguf')

@@ -4,13 +4,15 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { RequestError } from '../../src/errors.js'
-import { decoderConfigFromGguf } from '../../src/models/architecture.js'
-import { chatTemplateFromGguf, encodeChat } from '../../src/models/chat-template.js'
+import { encodeChat } from '../../src/models/chat-template.js'
+import { openCheckpoint } from '../../src/models/checkpoint.js'
 import { IncrementalDetokenizer } from '../../src/models/detokenizer.js'
+import { decoderConfigFromGguf } from '../../src/models/gguf-config.js'
 import { openGguf } from '../../src/models/gguf.js'
 import { loadModel } from '../../src/models/model.js'
 import { tokenizerFromGguf, type Tokenizer } from '../../src/models/tokenizer.js'
-import { tinyGguf, tinyVocabulary, writeTinyGguf, type TinyOptions } from '../helpers/tiny-gguf.js'
+import { tinyGguf, writeTinyGguf, type TinyOptions } from '../helpers/tiny-gguf.js'
+import { tinyVocabulary } from '../helpers/tiny-vocabulary.js'
 
 const directory = mkdtempSync(join(tmpdir(), 'fairlead-files-'))
 after(() => { rmSync(directory, { recursive: true }) })
@@ -61,14 +63,14 @@ test('what the graph cannot run is refused, and says why', async () => {
     const gguf = await openGguf(join(directory, 'other.gguf'))
     try { return decoderConfigFromGguf(gguf) } finally { await gguf.close() }
   }
-  await assert.rejects(config({ metadata: { 'general.architecture': 'mamba' } }), /architecture "mamba" is not supported; supported are llama/)
+  await assert.rejects(config({ metadata: { 'general.architecture': 'mamba' } }), /architecture "mamba" is not supported; supported are llama, qwen2, qwen3/)
   await assert.rejects(config({ metadata: { 'llama.rope.scaling.type': 'yarn' } }), /rope.scaling.type = "yarn" is not supported/)
   await assert.rejects(config({ metadata: { 'llama.block_count': 3 } }), /tensor blk.2.* must have shape \[.*\]; got none/)
   await assert.rejects(config({ without: ['blk.1.ffn_up.weight'] }), /blk.1.ffn_up.weight must have shape \[128, 64\]; got none/)
   await assert.rejects(config({ metadata: { 'llama.rope.dimension_count': 8 } }), /rope.dimension_count must be the head size 16; got 8/)
   await assert.rejects(config({ queryHeads: 4, kvHeads: 3 }), /multiple of the 3 key and value heads; got 4/)
   assert.deepEqual(await config({}), {
-    architecture: 'llama',
+    family: 'llama',
     layers: 2,
     hiddenSize: 64,
     queryHeads: 4,
@@ -76,6 +78,8 @@ test('what the graph cannot run is refused, and says why', async () => {
     headSize: 16,
     feedForwardSize: 128,
     vocabularySize: tinyVocabulary.length,
+    outputSize: tinyVocabulary.length,
+    scoreHead: null,
     contextLength: 512,
     ropeBase: 10000,
     ropeInterleaved: true,
@@ -96,9 +100,8 @@ test('text survives encoding and decoding, whatever is in it', async () => {
 })
 
 test('control tokens come from the template only, never from a message', async () => {
-  const gguf = await openGguf(path)
-  const [tokens, template] = [tokenizerFromGguf(gguf), chatTemplateFromGguf(gguf)]
-  await gguf.close()
+  const { file, tokenizer: tokens, chatTemplate: template } = await openCheckpoint(path)
+  await file.close()
   const honest = encodeChat(template, tokens, [{ role: 'user', content: 'a' }])
   assert.equal(honest.text, '<|im_start|>user\na<|im_end|>\n<|im_start|>assistant\n')
   assert.deepEqual(honest.tokens.filter(id => id < 3), [1, 2, 1])

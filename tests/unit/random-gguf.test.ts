@@ -4,10 +4,11 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { shapes, tensorsOf, writeRandomGguf } from '../../scripts/random-gguf.js'
-import { decoderConfigFromGguf } from '../../src/models/architecture.js'
+import { decoderConfigFromGguf } from '../../src/models/gguf-config.js'
 import { openGguf } from '../../src/models/gguf.js'
 import { tokenizerFromGguf } from '../../src/models/tokenizer.js'
-import { tinyVocabulary, writeTinyGguf } from '../helpers/tiny-gguf.js'
+import { writeTinyGguf } from '../helpers/tiny-gguf.js'
+import { tinyVocabulary } from '../helpers/tiny-vocabulary.js'
 
 test('a random model has the shape asked for, weights of the usual size and the tokenizer of the other file', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'fairlead-'))

@@ -124,7 +124,7 @@ test('4-bit scales leave less squared error than the largest magnitude would', (
 })
 
 test('the exact format keeps the file’s blocks, and float32 where the file has none', () => {
-  const config = { layers: 1, hiddenSize: 64, queryHeads: 2, kvHeads: 2, headSize: 32, feedForwardSize: 64, vocabularySize: 96, tiedEmbeddings: true } as DecoderConfig
+  const config = { layers: 1, hiddenSize: 64, queryHeads: 2, kvHeads: 2, headSize: 32, feedForwardSize: 64, vocabularySize: 96, outputSize: 96, scoreHead: null, tiedEmbeddings: true } as DecoderConfig
   const encodingOf = (name: string): Encoding => [...encodings.values()].find(one => one.name === name)!
   const layout = (names: Record<string, string>, rest: string): WeightLayout => {
     const tensor = (name: string): GgufTensor => ({ encoding: encodingOf(names[name] ?? rest) } as GgufTensor)

@@ -1,0 +1,44 @@
+/** Opens a model, a GGUF file or a folder in Hugging Face's layout, as what a model is loaded from. Knows no graph and no weight formats. */
+import { RequestError } from '../errors.js'
+import { chatTemplate, templateOfGguf, type ChatTemplate } from './chat-template.js'
+import type { DecoderConfig } from './decoder-config.js'
+import { decoderConfigFromGguf } from './gguf-config.js'
+import { openGguf } from './gguf.js'
+import { openHuggingFace, type OpenedModel } from './hugging-face.js'
+import type { TensorFile } from './tensor-file.js'
+import { tokenizerFromGguf, type Tokenizer } from './tokenizer.js'
+
+export interface Checkpoint {
+  readonly file: TensorFile
+  readonly config: DecoderConfig
+  readonly tokenizer: Tokenizer
+  readonly chatTemplate: ChatTemplate
+}
+
+async function openGgufCheckpoint (path: string): Promise<OpenedModel> {
+  const file = await openGguf(path)
+  try {
+    return { file, config: decoderConfigFromGguf(file), tokenizer: tokenizerFromGguf(file), template: templateOfGguf(file) }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+/**
+ * Opens a model. Its file must be closed.
+ * @param path of a file that ends in .gguf, or of a folder
+ * @param template Jinja source of a chat template that takes the place of the model's own
+ * @throws RequestError naming the file and what is wrong with it
+ */
+export async function openCheckpoint (path: string, template?: string): Promise<Checkpoint> {
+  const opened = await (path.endsWith('.gguf') ? openGgufCheckpoint(path) : openHuggingFace(path))
+  try {
+    const source = template ?? opened.template.source
+    if (source === null) throw new RequestError('invalid_request', `${path}: it holds no chat template`, { param: 'model' })
+    return { ...opened, chatTemplate: chatTemplate(path, source, opened.template.constants) }
+  } catch (error) {
+    await opened.file.close()
+    throw error
+  }
+}

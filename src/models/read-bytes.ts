@@ -1,0 +1,13 @@
+/** Reads part of a file, all of it or not at all. */
+import type { FileHandle } from 'node:fs/promises'
+
+/** @throws Error if the file ends before */
+export async function readExactly (file: FileHandle, offset: number, sizeBytes: number): Promise<DataView> {
+  const bytes = new Uint8Array(sizeBytes)
+  for (let done = 0; done < sizeBytes;) {
+    const { bytesRead } = await file.read(bytes, done, sizeBytes - done, offset + done)
+    if (bytesRead === 0) throw new Error(`the file ends ${sizeBytes - done} bytes too early`)
+    done += bytesRead
+  }
+  return new DataView(bytes.buffer)
+}

@@ -1,0 +1,22 @@
+/**
+ * What weights are read from, whatever the format of the file. Tensors go by GGUF's names, so that all that comes after knows one set of names.
+ * Types only.
+ */
+import type { Encoding, Groups } from './dequantize.js'
+
+export interface StoredTensor {
+  /** Slowest axis first: a matrix is [rows, columns]. */
+  readonly shape: readonly number[]
+  readonly encoding: Encoding
+}
+
+export interface TensorFile {
+  /** Of the file, or of the folder it is in: for messages. */
+  readonly path: string
+  readonly tensors: ReadonlyMap<string, StoredTensor>
+  /** The tensor's values, row-major. @throws RequestError if there is no such tensor */
+  read (name: string): Promise<Float32Array>
+  /** The tensor as the file holds it, of an encoding with a grouping. @throws RequestError if there is no such tensor */
+  readGroups (name: string): Promise<Groups>
+  close (): Promise<void>
+}
