@@ -95,13 +95,16 @@ function fits (rules: Rules, value: unknown): boolean {
 /** Checks a value and fills defaults in, at any depth. */
 function checkValue (rules: Rules, value: unknown, path: string): unknown {
   if (!fits(rules, value)) throw refuse(path, `must be ${describeRule(rules)}`, value)
-  const matched = rules.anyOf?.find(one => fits(one, value)) ?? rules
-  if (matched.type === 'array' && matched.items) return (value as unknown[]).map((item, index) => checkValue(matched.items!, item, `${path}[${index}]`))
-  return matched.properties ? checkProperties(matched, value as Record<string, unknown>, path) : value
+  const matched = rules.anyOf?.find(one => fits(one, value))
+  if (matched) return checkValue(matched, value, path)
+  if (rules.type === 'array' && rules.items) return (value as unknown[]).map((item, index) => checkValue(rules.items!, item, `${path}[${index}]`))
+  return rules.properties ? checkProperties(rules, value as Record<string, unknown>, path) : value
 }
 
 function checkProperties ({ properties = {}, required = [] }: Rules, value: Record<string, unknown>, path: string): Record<string, unknown> {
   const inside = (name: string): string => path === '' ? name : `${path}.${name}`
+  // What an object says it is decides which other fields it may have: a wrong kind is told before they are.
+  for (const [name, rules] of Object.entries(properties)) if (rules.const !== undefined && (value[name] ?? undefined) !== undefined) checkValue(rules, value[name], inside(name))
   for (const name of Object.keys(value)) if (!Object.hasOwn(properties, name)) throw unknownField(inside(name), name, Object.keys(properties))
   const checked: Record<string, unknown> = {}
   for (const [name, rules] of Object.entries(properties)) {
