@@ -47,7 +47,7 @@ async function answer (client: InferenceClient, prompt: string, seed: number, st
   let result: DecodeResult | undefined
   const events = client.generate({
     model: client.model.id,
-    prompt: { messages: [{ role: 'user', content: prompt }], addGenerationPrompt: true, continueFinalMessage: false },
+    prompt: { messages: [{ role: 'user', content: prompt }], addGenerationPrompt: true, continueFinalMessage: false, truncate: false },
     promptLogprobs: null,
     bestOf: null,
     skipSpecialTokens: true,

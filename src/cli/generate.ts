@@ -84,7 +84,7 @@ function requestOf (values: Values, prompt: string, model: string, trace: boolea
   const system = typeof values['system'] === 'string' ? [{ role: 'system', content: values['system'] }] : []
   return {
     model,
-    prompt: { messages: [...system, { role: 'user', content: prompt }], addGenerationPrompt: true, continueFinalMessage: false },
+    prompt: { messages: [...system, { role: 'user', content: prompt }], addGenerationPrompt: true, continueFinalMessage: false, truncate: false },
     promptLogprobs: null,
     bestOf: null,
     skipSpecialTokens: true,

@@ -17,9 +17,9 @@ const emptyLedger = (): ComputeLedger => ({ computedTokens: 0, cachedTokens: 0, 
 /** What the answer itself took, and what was read again to score it. */
 interface Ledgers { readonly policy: ComputeLedger, readonly reward: ComputeLedger }
 
-function startOf ({ alignment, reward, sampling, seed, prompt }: PreparedRequest): GenerationStart {
+function startOf ({ alignment, reward, sampling, seed, prompt, droppedMessages }: PreparedRequest): GenerationStart {
   const { strategy, ...params } = alignment ?? { strategy: 'sample' }
-  return { seed, strategy, resolved: { ...params, max_tokens: sampling.maxTokens }, rewardsUsed: reward?.scorer.used ?? [], promptText: prompt.text, promptTokenIds: prompt.tokens }
+  return { seed, strategy, resolved: { ...params, max_tokens: sampling.maxTokens }, rewardsUsed: reward?.scorer.used ?? [], promptText: prompt.text, promptTokenIds: prompt.tokens, droppedMessages }
 }
 
 function runtimeOf (host: Host, { alignment, contrast, reward, sampling, skipSpecialTokens, seed, cacheSalt, fanOut }: PreparedRequest, signal: AbortSignal, ledgers: Ledgers): Runtime {

@@ -16,6 +16,7 @@ import type { Prompt } from '../rewards/scorer.js'
 import type { Host } from './host.js'
 import { checkModel, checkTokens, inContext, readPrompt, tokensOf } from './prompt.js'
 import type { GenerateRequest } from './protocol.js'
+import { truncated } from './truncation.js'
 
 export interface PreparedRequest {
   readonly prompt: Prompt
@@ -35,6 +36,7 @@ export interface PreparedRequest {
   /** Sequences that go on from the prompt at the same time, at most: decides whether they share its KV. */
   readonly fanOut: number
   readonly need: Need
+  readonly droppedMessages: number
 }
 
 /** RAD adds a probability: whatever lies outside [0, 1] it would cut off. */
@@ -117,15 +119,24 @@ function needOf ({ model }: Host, wide: number, reward: ResolvedScorer | null, r
   }
 }
 
+const messagesOf = ({ prompt }: GenerateRequest): number => 'messages' in prompt ? prompt.messages.length : 0
+
+/** The request with a conversation that leaves room for the answer, where its caller wishes that. */
+function withRoom (host: Host, request: GenerateRequest): GenerateRequest {
+  const { prompt, sampling } = request
+  return 'messages' in prompt && prompt.truncate ? { ...request, prompt: truncated(host, prompt, sampling.maxTokens) } : request
+}
+
 /** Checks and prepares a request. @throws RequestError for whatever the caller can mend */
-export function prepare (host: Host, request: GenerateRequest): PreparedRequest {
-  const { alignment, sampling } = request
-  const n = request.bestOf ?? request.n
-  checkModel(host, request.model)
+export function prepare (host: Host, asked: GenerateRequest): PreparedRequest {
+  const { alignment, sampling } = asked
+  const n = asked.bestOf ?? asked.n
+  checkModel(host, asked.model)
   checkTokens(host, Object.keys(sampling.logitBias).map(Number), 'logit_bias')
   checkTokens(host, sampling.stopTokenIds, 'stop_token_ids')
   checkChoices(alignment, n)
   const reward = resolveReward(host, alignment)
+  const request = withRoom(host, asked)
   const prompt = readPrompt(host, request.prompt)
   const contrast = readContrast(host, request)
   const wide = fanOut(alignment, n)
@@ -144,6 +155,7 @@ export function prepare (host: Host, request: GenerateRequest): PreparedRequest 
     promptLogprobs: request.promptLogprobs,
     skipSpecialTokens: request.skipSpecialTokens,
     fanOut: wide,
-    need: needOf(host, wide, reward, reading, maxTokens)
+    need: needOf(host, wide, reward, reading, maxTokens),
+    droppedMessages: messagesOf(asked) - messagesOf(request)
   }
 }

@@ -15,6 +15,8 @@ export interface ChatPrompt {
   readonly addGenerationPrompt: boolean
   /** Whether the answer goes on from the last message's text; then no turn is opened. */
   readonly continueFinalMessage: boolean
+  /** Whether the oldest messages are left out where the conversation is longer than the context. */
+  readonly truncate: boolean
 }
 
 /** Text as it is, in which texts of control tokens stand for control tokens. */
@@ -75,6 +77,8 @@ export interface GenerationStart {
   /** Text of the prompt as the model reads it. */
   readonly promptText: string
   readonly promptTokenIds: readonly number[]
+  /** Messages left out of a conversation that was longer than the context. */
+  readonly droppedMessages: number
 }
 
 /** Logprobs of a prompt's tokens; the first token's is null, for nothing comes before it. */

@@ -50,7 +50,8 @@ export function chatPromptOf (body: ChatBody): Extract<GenerateRequest['prompt']
   return {
     messages: body.messages.map(messageOf),
     addGenerationPrompt: body.add_generation_prompt ?? !body.continue_final_message,
-    continueFinalMessage: body.continue_final_message
+    continueFinalMessage: body.continue_final_message,
+    truncate: false
   }
 }
 
