@@ -6,6 +6,7 @@ import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { chatCompletionSchema } from '../src/api/schemas/chat-completion.js'
 import { completionSchema } from '../src/api/schemas/completion.js'
+import { responseCreateSchema } from '../src/api/schemas/response-create.js'
 import { environmentName, flagName, settingNames, settings } from '../src/config.js'
 import { methodFacts, selectionFacts, strategyFacts } from '../src/decoding/strategy-facts.js'
 import { choosing, methodPresets, schemaOf, strategyNames } from '../src/decoding/strategy-schemas.js'
@@ -68,14 +69,24 @@ function settingsTable (): string {
   }))
 }
 
-/** Fields of chat and legacy completions: those in both first, then each one's own. */
+/** Endpoints that generate, by what the table calls them. */
+const generating: Readonly<Record<string, Readonly<Record<string, object>>>> = { chat: chatCompletionSchema.properties, legacy: completionSchema.properties, responses: responseCreateSchema.properties }
+
+/** Fields of the generating endpoints, each with those that have it: one schema is one row. */
 function fieldsTable (): string {
-  const [chat, legacy] = [chatCompletionSchema.properties, completionSchema.properties]
-  const both = Object.keys(chat).filter(name => name in legacy && !['max_tokens', 'logprobs', 'echo'].includes(name))
-  const rows = (properties: object, where: string, skip: readonly string[]): string[][] =>
-    parameterRows(Object.keys(properties).filter(name => !skip.includes(name)), properties as never).map(([name, ...rest]) => [name!, where, ...rest])
-  const shared = parameterRows(both, chat as never).map(([name, ...rest]) => [name!, 'both', ...rest])
-  return table(['field', 'of', 'values', 'default', 'meaning'], [...shared, ...rows(chat, 'chat', both), ...rows(legacy, 'legacy', both)])
+  const rows = new Map<object, { name: string, endpoints: string[] }>()
+  for (const [endpoint, properties] of Object.entries(generating)) {
+    for (const [name, schema] of Object.entries(properties)) {
+      const row = rows.get(schema) ?? { name, endpoints: [] }
+      row.endpoints.push(endpoint)
+      rows.set(schema, row)
+    }
+  }
+  const sorted = [...rows].sort(([, a], [, b]) => b.endpoints.length - a.endpoints.length)
+  return table(['field', 'of', 'values', 'default', 'meaning'], sorted.map(([schema, { name, endpoints }]) => {
+    const [first, ...rest] = parameterRows([name], { [name]: schema })[0]!
+    return [first!, endpoints.length === Object.keys(generating).length ? 'all' : endpoints.join(', '), ...rest]
+  }))
 }
 
 /** Puts a table between its markers. */

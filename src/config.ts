@@ -47,6 +47,8 @@ export const settings = {
   adminKeys: { type: 'list', serverOnly: true, default: [], help: 'API keys that may change what the server has, too' },
   apiKeysFile: { type: 'string', serverOnly: true, default: '', help: 'file with a list of API keys: name, sha256, role, max_requests' },
   maxRequestsPerKey: { type: 'integer', serverOnly: true, default: 0, min: 0, max: 1 << 20, help: 'requests of one API key at a time; 0 is no limit' },
+  storedResponses: { type: 'integer', serverOnly: true, default: 1024, min: 1, max: 1 << 24, help: 'responses of /v1/responses that are kept for later requests, in memory; the oldest unused go first' },
+  storedResponseBytes: { type: 'integer', serverOnly: true, default: 64 << 20, min: 1024, max: 2 ** 40, help: 'bytes they may take together; a larger one is not kept' },
   corsOrigins: { type: 'list', serverOnly: true, default: [], help: 'origins whose web pages may call the server; * is any' },
   allowedHosts: { type: 'list', serverOnly: true, default: [], help: 'names the server answers to, beside those of loopback; on loopback, or with any, it answers to no others' },
   metricsNames: { type: 'string', serverOnly: true, default: 'fairlead', choices: ['fairlead', 'vllm'], help: 'whose names figures carry that vLLM has too' },

@@ -2,7 +2,7 @@
 import type { CandidateReport, Choice, DecodeResult } from '../decoding/runtime.js'
 import type { GenerationStart, Usage } from '../inference/protocol.js'
 import type { Score } from '../rewards/scorer.js'
-import type { AlignmentReport, Candidate, ChoiceAlignment, RewardValue, ScoreFields, Usage as WireUsage } from './wire-types.js'
+import type { AlignmentDetails, AlignmentReport, Candidate, ChoiceAlignment, RewardValue, ScoreFields, Usage as WireUsage } from './wire-types.js'
 
 export type Json = Record<string, unknown>
 
@@ -27,22 +27,27 @@ export function choiceAlignment ({ candidateIndex, score, logprob }: Choice): Ch
   return { ...(score ? scoreFields(score) : {}), candidate_index: candidateIndex, logprob: rounded(logprob) }
 }
 
-/** OpenAI's `usage` with the ledger of guidance: generated = returned + discarded. */
+/** The ledger of guidance: generated = returned + discarded. */
+export function ledgerObject (usage: Usage): AlignmentDetails {
+  return {
+    generated_tokens: usage.generatedTokens,
+    returned_tokens: usage.returnedTokens,
+    discarded_tokens: usage.discardedTokens,
+    reward_tokens: usage.rewardTokens,
+    reward_cached_tokens: usage.rewardCachedTokens,
+    computed_prompt_tokens: usage.computedPromptTokens,
+    forward_passes: usage.forwardPasses
+  }
+}
+
+/** OpenAI's `usage` of completions, with the ledger. */
 export function usageObject (usage: Usage): WireUsage {
   return {
     prompt_tokens: usage.promptTokens,
     completion_tokens: usage.completionTokens,
     total_tokens: usage.promptTokens + usage.completionTokens,
     prompt_tokens_details: { cached_tokens: usage.cachedTokens },
-    alignment_details: {
-      generated_tokens: usage.generatedTokens,
-      returned_tokens: usage.returnedTokens,
-      discarded_tokens: usage.discardedTokens,
-      reward_tokens: usage.rewardTokens,
-      reward_cached_tokens: usage.rewardCachedTokens,
-      computed_prompt_tokens: usage.computedPromptTokens,
-      forward_passes: usage.forwardPasses
-    }
+    alignment_details: ledgerObject(usage)
   }
 }
 

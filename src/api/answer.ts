@@ -22,22 +22,31 @@ async function whole<E> ({ events, formatter }: Answering<E>, signal: AbortSigna
   return formatter.completion()
 }
 
-/** Nothing is sent before the first chunk, so that refusals have their status. */
-async function streamed<E> ({ events, formatter, slowReaderTimeoutMs }: Answering<E>, signal: AbortSignal, reply: FastifyReply): Promise<void> {
+async function * chunksOf<E> ({ events, formatter }: Answering<E>, signal: AbortSignal): AsyncGenerator<object, void, undefined> {
+  for await (const event of events(signal)) yield * formatter.chunks(event)
+}
+
+/** How a stream is sent and how it ends. */
+export interface Sending {
+  readonly signal: AbortSignal
+  readonly slowReaderTimeoutMs: number
+  readonly formatter: Pick<Formatter<never>, 'failure' | 'closing'>
+}
+
+/**
+ * Sends chunks as they come. Nothing is sent before the first, so that refusals have their status.
+ * @throws what the chunks throw before the first one
+ */
+export async function sendStream (reply: FastifyReply, chunks: AsyncIterable<object>, { signal, slowReaderTimeoutMs, formatter }: Sending): Promise<void> {
   let frames: EventStream | null = null
   try {
-    for await (const event of events(signal)) {
-      for (const chunk of formatter.chunks(event)) await (frames ??= new EventStream(reply, slowReaderTimeoutMs)).send(chunk, signal)
-    }
-    await frames?.send('[DONE]', signal)
+    for await (const chunk of chunks) await (frames ??= new EventStream(reply, slowReaderTimeoutMs)).send(chunk, signal)
+    for (const frame of formatter.closing) await frames?.send(frame, signal)
   } catch (error) {
     if (!frames) throw error
     const told = toRequestError(error)
     if (told.code === 'internal_error' && !signal.aborted) reply.log.error(error)
-    if (!signal.aborted) {
-      await frames.send(told.toBody(), signal)
-      await frames.send('[DONE]', signal)
-    }
+    if (!signal.aborted) for (const frame of [...formatter.failure(told), ...formatter.closing]) await frames.send(frame, signal)
   } finally {
     frames?.end()
   }
@@ -51,7 +60,7 @@ export async function answer<E> (request: FastifyRequest, reply: FastifyReply, a
   if (answering.ignored.length > 0) reply.header('x-fairlead-ignored', answering.ignored.join(', '))
   try {
     if (!answering.stream) return await whole(answering, signal)
-    await streamed(answering, signal, reply)
+    await sendStream(reply, chunksOf(answering, signal), { ...answering, signal })
     return reply
   } catch (error) {
     if (signal.aborted) throw new RequestError('request_cancelled', 'the caller left')

@@ -12,6 +12,7 @@ import { embeddings } from './routes/embeddings.js'
 import { health } from './routes/health.js'
 import { metrics } from './routes/metrics.js'
 import { models } from './routes/models.js'
+import { responses } from './routes/responses.js'
 import { rewards } from './routes/rewards.js'
 import { score } from './routes/score.js'
 import { stream } from './routes/stream.js'
@@ -72,7 +73,7 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
     }
   })
   await installOpenApi(app)
-  for (const route of [metrics, health, chatCompletions, completions, embeddings, tokens, models, rewards, score]) route(app, services)
+  for (const route of [metrics, health, chatCompletions, completions, responses, embeddings, tokens, models, rewards, score]) route(app, services)
   await app.register(async scope => { stream(scope, services) })
   return app
 }

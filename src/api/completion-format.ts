@@ -1,6 +1,7 @@
 /** From the events of one or several prompts to OpenAI's legacy text_completion objects: whole, or as chunks while events come. */
 import { randomUUID } from 'node:crypto'
 import type { Choice, DecodeResult, TokenLogprob } from '../decoding/runtime.js'
+import type { RequestError } from '../errors.js'
 import type { GenerationEvent, GenerationStart, ModelInfo, PromptLogprobs, Usage } from '../inference/protocol.js'
 import { alignmentObject, choiceAlignment, usageObject, type Json } from './alignment-format.js'
 import { joinLogprobs, LegacyLogprobsWriter, type LegacyLogprobs } from './legacy-logprobs.js'
@@ -113,6 +114,10 @@ export class CompletionFormatter implements Formatter<PromptEvent> {
     return Array.from({ length: this.#request.n }, (_, choice) =>
       this.#textChunk(prompt, choice, this.#echoed(prompt), promptLogprobs ? new LegacyLogprobsWriter(0).next(promptLogprobs) : null))
   }
+
+  readonly closing = ['[DONE]']
+
+  failure (error: RequestError): object[] { return [error.toBody()] }
 
   chunks (promptEvent: PromptEvent): Json[] {
     this.see(promptEvent)

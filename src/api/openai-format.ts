@@ -1,6 +1,7 @@
 /** From Fairlead's events to OpenAI's chat objects: whole, or as chunks while events come. */
 import { randomUUID } from 'node:crypto'
 import type { Choice, DecodeResult, RatedToken, TokenLogprob } from '../decoding/runtime.js'
+import type { RequestError } from '../errors.js'
 import type { GenerationEvent, GenerationStart, ModelInfo, Usage } from '../inference/protocol.js'
 import { alignmentObject, choiceAlignment, usageObject } from './alignment-format.js'
 import type { ChatCompletionRequest } from './schemas/chat-completion.js'
@@ -14,6 +15,16 @@ export interface Formatter<E> {
   completion (): object
   /** The chunks of an event, which it sees. */
   chunks (event: E): object[]
+  /** The chunks of an error after the first chunk. */
+  failure (error: RequestError): object[]
+  /** What a stream ends with, well or badly. */
+  readonly closing: readonly string[]
+}
+
+/** Tokens with their alternatives, as chat completions and responses tell them. */
+export function logprobObjects (logprobs: readonly TokenLogprob[]): ChoiceLogprobs['content'] {
+  const token = ({ bytes, logprob }: RatedToken): WireToken => ({ token: Buffer.from(bytes).toString(), logprob, bytes: [...bytes] })
+  return logprobs.map(one => ({ ...token(one), top_logprobs: one.top.map(token) }))
 }
 
 /** Makes one completion's objects. */
@@ -38,9 +49,7 @@ export class ChatFormatter implements Formatter<GenerationEvent> {
   }
 
   #logprobs (logprobs: readonly TokenLogprob[]): ChoiceLogprobs | null {
-    if (this.#request.generate.sampling.topLogprobs === null) return null
-    const token = ({ bytes, logprob }: RatedToken): WireToken => ({ token: Buffer.from(bytes).toString(), logprob, bytes: [...bytes] })
-    return { content: logprobs.map(one => ({ ...token(one), top_logprobs: one.top.map(token) })), refusal: null }
+    return this.#request.generate.sampling.topLogprobs === null ? null : { content: logprobObjects(logprobs), refusal: null }
   }
 
   /** The response's own fields: `alignment`, the prompt's tokens. */
@@ -76,6 +85,10 @@ export class ChatFormatter implements Formatter<GenerationEvent> {
     const more = returnTokenIds ? { prompt_token_ids: this.#start!.promptTokenIds } : {}
     return Array.from({ length: generate.n }, (_, index) => this.#chunk([{ index, delta: { role: 'assistant', content: echoed }, logprobs: null, finish_reason: null }], index === 0 ? more : {}))
   }
+
+  readonly closing = ['[DONE]']
+
+  failure (error: RequestError): object[] { return [error.toBody()] }
 
   /** A choice's last chunk waits for the end of a guided generation, whose `alignment` it carries. */
   chunks (event: GenerationEvent): ChatCompletionChunk[] {

@@ -38,6 +38,7 @@ function publishedBody (schema: TSchema): Schema {
 export interface Documentation {
   readonly body?: TSchema
   readonly params?: TSchema
+  readonly query?: TSchema
   readonly response?: TSchema
   /** Whether the answer may be server-sent events. */
   readonly streams?: boolean
@@ -47,7 +48,7 @@ export interface Documentation {
 }
 
 /** A route's options: what it takes and gives, and who may call it. Bodies are checked by their own readers; these schemas describe. */
-export function documented (summary: string, { body, params, response, streams = false, access = 'inference', contentType = 'application/json' }: Documentation): { schema: Schema, config: FastifyContextConfig } {
+export function documented (summary: string, { body, params, query, response, streams = false, access = 'inference', contentType = 'application/json' }: Documentation): { schema: Schema, config: FastifyContextConfig } {
   const content = {
     [contentType]: { schema: response ?? Type.String() },
     ...(streams ? { 'text/event-stream': { schema: Type.String() } } : {})
@@ -58,6 +59,7 @@ export function documented (summary: string, { body, params, response, streams =
       summary,
       ...(body ? { body: publishedBody(body) } : {}),
       ...(params ? { params } : {}),
+      ...(query ? { querystring: published(JSON.parse(JSON.stringify(query)) as Schema) } : {}),
       response: { 200: { description: 'the answer', content }, '4xx': failure, '5xx': failure },
       ...(access === 'public' ? { security: [] } : {})
     },

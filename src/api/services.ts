@@ -7,6 +7,7 @@ import { Metrics } from '../metrics/metrics.js'
 import { Keys, type Caller } from './keys.js'
 import { observe } from './observe.js'
 import { Profiles } from './profiles.js'
+import { ResponseStore } from './response-store.js'
 
 /** The part of the inference client that routes use. */
 export type Inference = Pick<InferenceClient, 'model' | 'rewards' | 'isReady' | 'generate' | 'call' | 'stats'>
@@ -16,6 +17,7 @@ export class Services {
   readonly profiles: Profiles
   readonly keys: Keys
   readonly metrics: Metrics
+  readonly responses: ResponseStore
   readonly #inference: () => Inference | null
   #draining = false
 
@@ -28,6 +30,7 @@ export class Services {
     this.profiles = new Profiles(config.profiles)
     this.keys = new Keys(config)
     this.metrics = new Metrics(config.metricsNames as 'fairlead' | 'vllm')
+    this.responses = new ResponseStore(config)
     this.#inference = inference
   }
 

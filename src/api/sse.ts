@@ -25,10 +25,10 @@ export class EventStream {
     this.#keepAlive = setInterval(() => { this.#reply.raw.write(': keep-alive\n\n') }, keepAliveMs)
   }
 
-  /** Sends one frame; waits if the reader is behind. */
-  async send (data: unknown, signal: AbortSignal): Promise<void> {
-    const text = typeof data === 'string' ? data : JSON.stringify(data)
-    if (this.#reply.raw.write(`data: ${text}\n\n`)) return
+  /** Sends one frame, under the name of its type if it has one; waits if the reader is behind. */
+  async send (data: string | object, signal: AbortSignal): Promise<void> {
+    const name = typeof data === 'object' && 'type' in data ? `event: ${String(data.type)}\n` : ''
+    if (this.#reply.raw.write(`${name}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`)) return
     const cutOff = setTimeout(() => { this.#reply.raw.destroy() }, this.#slowReaderTimeoutMs)
     try {
       await once(this.#reply.raw, 'drain', { signal })

@@ -19,8 +19,8 @@ const check = (schema: object, value: unknown, what: string): void => { assert.o
 
 test('every route is in it', () => {
   assert.equal(document['openapi'], '3.1.0')
-  for (const path of ['/v1/chat/completions', '/v1/completions', '/v1/embeddings', '/tokenize', '/detokenize', '/v1/rewards/score', '/v1/score', '/v1/rerank']) assert.ok(document['paths'][path]?.post, path)
-  for (const path of ['/v1/models', '/v1/models/{id}', '/v1/rewards', '/v1/rewards/{id}', '/health', '/ready', '/ping', '/version', '/metrics']) assert.ok(document['paths'][path]?.get, path)
+  for (const path of ['/v1/chat/completions', '/v1/completions', '/v1/responses', '/v1/responses/{id}/cancel', '/v1/embeddings', '/tokenize', '/detokenize', '/v1/rewards/score', '/v1/score', '/v1/rerank']) assert.ok(document['paths'][path]?.post, path)
+  for (const path of ['/v1/models', '/v1/models/{id}', '/v1/responses/{id}', '/v1/responses/{id}/input_items', '/v1/rewards', '/v1/rewards/{id}', '/health', '/ready', '/ping', '/version', '/metrics']) assert.ok(document['paths'][path]?.get, path)
 })
 
 const messages = [{ role: 'user', content: 'hi' }]
@@ -32,6 +32,9 @@ const accepted: ReadonlyArray<readonly [string, object]> = [
   ['/v1/chat/completions', { model: 'tiny', messages, max_tokens: 4, alignment: { reward: 'length', num_candidates: 2, return_candidates: true } }],
   ['/v1/completions', { model: 'tiny', prompt: ['a', 'b'], max_tokens: 4, echo: true, logprobs: 1 }],
   ['/v1/completions', { model: 'tiny', prompt: [[5, 6]], max_tokens: 4 }],
+  ['/v1/responses', { model: 'tiny', input: 'a', max_output_tokens: 4, metadata: { a: 'b' }, include: null, truncation: null }],
+  ['/v1/responses', { model: 'tiny', input: [{ role: 'user', content: [{ type: 'input_text', text: 'a' }] }], max_output_tokens: 4, background: true, text: { format: { type: 'text' } } }],
+  ['/v1/responses', { model: 'tiny', input: 'a', max_output_tokens: 4, top_logprobs: 2, alignment: { reward: 'length', num_candidates: 2 } }],
   ['/v1/embeddings', { model: 'tiny', input: 'a' }],
   ['/v1/embeddings', { model: 'tiny', input: ['a'], encoding_format: 'base64' }],
   ['/tokenize', { prompt: 'a', return_token_strs: true }],
@@ -51,6 +54,9 @@ test('what the server accepts fits its schema, and so does what it answers', asy
     check(answerOf(path), json, `answer of ${path}`)
   }
   for (const path of ['/v1/models', '/v1/rewards', '/health', '/ready', '/version']) check(answerOf(path, 'get'), await (await fetch(`${server.address}${path}`)).json(), path)
+  const { json } = await server.post('/v1/responses', { model: 'tiny', input: 'a', max_output_tokens: 4 })
+  check(answerOf('/v1/responses/{id}', 'get'), await (await fetch(`${server.address}/v1/responses/${json['id']}`)).json(), 'a kept response')
+  check(answerOf('/v1/responses/{id}/input_items', 'get'), await (await fetch(`${server.address}/v1/responses/${json['id']}/input_items`)).json(), 'its input')
   check(answerOf('/v1/rewards/{id}', 'get'), await (await fetch(`${server.address}/v1/rewards/length`)).json(), 'a reward')
 })
 
@@ -60,6 +66,8 @@ test('what breaks a schema is refused by the server, with an error that fits its
     ['/v1/chat/completions', { model: 'tiny', messages, temperature: 3 }],
     ['/v1/chat/completions', { model: 'tiny', messages, alignment: { strategy: 'best_of_n', reward: 'length', num_beams: 2 } }],
     ['/v1/completions', { model: 'tiny', prompt: [] }],
+    ['/v1/responses', { model: 'tiny', input: [{ type: 'reasoning' }] }],
+    ['/v1/responses', { model: 'tiny', input: 'a', text: { format: { type: 'json_object' } } }],
     ['/detokenize', {}]
   ] as const) {
     assert.equal(ajv.validate(bodyOf(path), body), false, JSON.stringify(body))

@@ -29,9 +29,9 @@ const below = {
 /** Folders that see each other only through types. */
 const typesOnly: ReadonlyArray<readonly [string, string]> = [['rewards', 'decoding'], ['decoding', 'rewards']]
 
-/** Package → the only place that imports it. */
-const homes: ReadonlyArray<readonly [RegExp, string]> = [
-  [/^koffi$|^onnxruntime-node/, 'runtime/'], [/^@huggingface\//, 'models/'], [/^lru-cache$/, 'engine/prefix-cache.ts'],
+/** Package → the only places that import it. */
+const homes: ReadonlyArray<readonly [RegExp, ...string[]]> = [
+  [/^koffi$|^onnxruntime-node/, 'runtime/'], [/^@huggingface\//, 'models/'], [/^lru-cache$/, 'engine/prefix-cache.ts', 'api/response-store.ts'],
   [/^fastify$|^@fastify\//, 'api/'], [/^cli-table3$/, 'cli/'],
   [/^prom-client$/, 'metrics/'], [/^yaml$/, 'config-file.ts'],
   [/^ajv/, 'rewards/rules/json-schema.ts'], [/^eld/, 'rewards/rules/language.ts']
@@ -47,8 +47,8 @@ function violations (file: string, text: string): string[] {
   for (const [, isType, specifier] of text.matchAll(/^(?:import|export) (type )?[^'"\n]*?(?:from )?'([^']+)'/gm)) {
     if (specifier!.startsWith('node:')) continue
     if (!specifier!.startsWith('.')) {
-      const home = homes.find(([name]) => name.test(specifier!))
-      if (home && !file.startsWith(home[1])) found.push(`${file} imports ${specifier}, whose home is ${home[1]}`)
+      const [, ...places] = homes.find(([name]) => name.test(specifier!)) ?? []
+      if (places.length > 0 && !places.some(place => file.startsWith(place))) found.push(`${file} imports ${specifier}, whose home is ${places.join(' and ')}`)
       continue
     }
     const to = placeOf(posix.join(posix.dirname(file), specifier!).replace(/\.js$/, '.ts'))

@@ -6,7 +6,7 @@ import type { Static, TObject, TProperties } from 'typebox'
 import { checkFields, nearestName, refuse } from '../../validation.js'
 
 /** Accepted, without effect by OpenAI's own specification. */
-export const withoutEffect: ReadonlySet<string> = new Set(['service_tier', 'prompt_cache_key', 'safety_identifier', 'verbosity', 'reasoning_effort', 'user', 'metadata', 'parallel_tool_calls'])
+export const withoutEffect: ReadonlySet<string> = new Set(['service_tier', 'prompt_cache_key', 'safety_identifier', 'verbosity', 'reasoning_effort', 'reasoning', 'user', 'metadata', 'parallel_tool_calls', 'max_tool_calls', 'prompt_cache_retention', 'prompt_cache_options'])
 
 const emptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0
 const never = (): boolean => false
@@ -37,6 +37,9 @@ const neutral: Readonly<Record<string, (value: unknown) => boolean>> = {
   documents: emptyList,
   dimensions: never,
   best_of: value => value === 1,
+  conversation: never,
+  context_management: emptyList,
+  moderation: never,
   echo: value => value === false
 }
 
@@ -57,11 +60,12 @@ const otherServers: Readonly<Record<string, string>> = {
   guidance: 'the field is called alignment'
 }
 
-/** Sorts out what is not in the schema. @returns the names that are ignored */
-function unknownFields (body: Record<string, unknown>, known: TProperties): string[] {
+/** Sorts out what is not in the schema. @param elsewhere names of other endpoints' fields and what to say here @returns the names that are ignored */
+function unknownFields (body: Record<string, unknown>, known: TProperties, elsewhere: Readonly<Record<string, string>>): string[] {
   const ignored: string[] = []
   for (const [name, value] of Object.entries(body)) {
     if (Object.hasOwn(known, name) || withoutEffect.has(name) || value === null || value === undefined) continue
+    if (Object.hasOwn(elsewhere, name)) throw refuse(name, `is not a field here: ${elsewhere[name]}`, value)
     const isNeutral = Object.hasOwn(neutral, name) ? neutral[name]! : null
     if (isNeutral?.(value)) continue
     if (name === 'best_of') throw refuse(name, 'is not a field here: say alignment: {strategy: "best_of_n", num_candidates, reward}', value)
@@ -84,13 +88,14 @@ const freeFields = ['alignment', 'logit_bias']
 
 /**
  * Checks a body and fills defaults in.
+ * @param elsewhere names of other endpoints' fields and what to say here
  * @returns the body, and the names of top-level fields that nobody knows
  * @throws RequestError naming the field, the rule and the value
  */
-export function readBody<P extends TProperties> (schema: TObject<P>, value: unknown): { body: Static<TObject<P>>, ignored: readonly string[] } {
+export function readBody<P extends TProperties> (schema: TObject<P>, value: unknown, elsewhere: Readonly<Record<string, string>> = {}): { body: Static<TObject<P>>, ignored: readonly string[] } {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('body', 'must be a JSON object', value)
   const given = value as Record<string, unknown>
-  const ignored = unknownFields(given, schema.properties)
+  const ignored = unknownFields(given, schema.properties, elsewhere)
   const isFree = (name: string): boolean => freeFields.includes(name)
   const known = Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(schema.properties, name) && !isFree(name)))
   const free = Object.fromEntries(freeFields.filter(name => Object.hasOwn(schema.properties, name)).map(name => [name, freeObject(name, given[name])]))

@@ -46,6 +46,42 @@ export const completionObject = Type.Object({
   usage
 })
 
+const textPart = Type.Object({ type: Type.Enum(['input_text', 'output_text']), text: Type.String() })
+const messageItem = Type.Object({ id: Type.String(), type: Type.Literal('message'), role: Type.String(), status: Type.Enum(['in_progress', 'completed', 'incomplete']), content: Type.Array(textPart) })
+const orNull = (schema: TSchema): TSchema => Type.Union([schema, Type.Null()])
+
+export const responseObject = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('response'),
+  created_at: Type.Integer(),
+  completed_at: orNull(Type.Integer()),
+  status: Type.Enum(['queued', 'in_progress', 'completed', 'incomplete', 'failed', 'cancelled']),
+  background: Type.Boolean(),
+  error: orNull(Type.Object({ code: Type.String(), message: Type.String() })),
+  incomplete_details: orNull(Type.Object({ reason: Type.String() })),
+  instructions: orNull(Type.String()),
+  max_output_tokens: orNull(Type.Integer()),
+  metadata: orNull(Type.Record(Type.String(), Type.String())),
+  model: Type.String(),
+  output: Type.Array(messageItem),
+  previous_response_id: orNull(Type.String()),
+  store: Type.Boolean(),
+  temperature: Type.Number(),
+  top_p: Type.Number(),
+  top_logprobs: Type.Integer(),
+  truncation: Type.Enum(['auto', 'disabled']),
+  usage: orNull(Type.Object({
+    input_tokens: Type.Integer(),
+    input_tokens_details: Type.Object({ cached_tokens: Type.Integer() }),
+    output_tokens: Type.Integer(),
+    output_tokens_details: Type.Object({ reasoning_tokens: Type.Integer() }),
+    total_tokens: Type.Integer(),
+    alignment_details: Type.Record(Type.String(), Type.Integer())
+  }))
+})
+export const itemList = Type.Object({ object: Type.Literal('list'), data: Type.Array(messageItem), first_id: orNull(Type.String()), last_id: orNull(Type.String()), has_more: Type.Boolean() })
+export const deletedResponse = Type.Object({ id: Type.String(), object: Type.Literal('response'), deleted: Type.Boolean() })
+
 export const modelObject = Type.Object({ id: Type.String(), object: Type.Literal('model'), created: Type.Integer(), owned_by: Type.String(), max_model_len: Type.Integer() })
 export const modelList = listOf(modelObject)
 

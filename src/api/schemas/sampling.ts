@@ -1,13 +1,13 @@
-/** The fields that chat and legacy completions have in common: how tokens are drawn, and how the answer is sent. */
+/** The fields that generating endpoints have in common: how tokens are drawn, how the answer is sent, who shares cached prompts. */
 import { Type, type Static, type TNull, type TObject, type TSchema, type TSchemaOptions, type TUnion } from 'typebox'
 import type { GenerateRequest } from '../../inference/protocol.js'
 import { refuse } from '../../validation.js'
 
 export const nullable = <T extends TSchema> (schema: T, options: TSchemaOptions): TUnion<[T, TNull]> => Type.Union([schema, Type.Null()], options)
 
-export const samplingFields = {
+/** Fields of every generating endpoint. */
+export const drawingFields = {
   model: Type.String({ minLength: 1, description: 'id of a model in GET /v1/models; model:profile picks a profile' }),
-  n: Type.Integer({ minimum: 1, maximum: 128, default: 1, description: 'choices returned' }),
   temperature: Type.Number({ minimum: 0, maximum: 2, default: 1, description: '0 is greedy' }),
   top_p: Type.Number({ exclusiveMinimum: 0, maximum: 1, default: 1, description: 'nucleus; 1 is off' }),
   top_k: Type.Integer({ minimum: -1, maximum: 1 << 20, default: 0, description: '0 or −1 is off' }),
@@ -24,16 +24,23 @@ export const samplingFields = {
   logit_bias: nullable(Type.Object({}, { additionalProperties: Type.Number() }), { default: null, description: 'token id → −100 to 100, at most 300' }),
   seed: nullable(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }), { default: null, description: 'same seed and system_fingerprint, same tokens' }),
   stream: Type.Boolean({ default: false, description: 'send the answer as server-sent events' }),
-  stream_options: nullable(Type.Object({
-    include_usage: Type.Boolean({ default: false }),
-    include_obfuscation: Type.Boolean({ default: false })
-  }, { additionalProperties: false }), { default: null, description: 'include_usage: the usage comes last; needs stream' }),
-  return_token_ids: Type.Boolean({ default: false, description: 'add prompt_token_ids and token_ids, end token included' }),
   cache_salt: Type.String({ default: '', maxLength: 256, description: 'cached prompts are shared only among equal salts' }),
   alignment: nullable(Type.Object({}), { default: null, description: 'guidance: see the table of strategies' })
 }
 
-export type SamplingBody = Static<TObject<typeof samplingFields>>
+/** Fields of chat and legacy completions, which return choices. */
+export const samplingFields = {
+  ...drawingFields,
+  n: Type.Integer({ minimum: 1, maximum: 128, default: 1, description: 'choices returned' }),
+  stream_options: nullable(Type.Object({
+    include_usage: Type.Boolean({ default: false }),
+    include_obfuscation: Type.Boolean({ default: false })
+  }, { additionalProperties: false }), { default: null, description: 'include_usage: the usage comes last; needs stream' }),
+  return_token_ids: Type.Boolean({ default: false, description: 'add prompt_token_ids and token_ids, end token included' })
+}
+
+/** A checked body's fields for drawing tokens and for streaming. */
+export type SamplingBody = Static<TObject<typeof drawingFields>> & { readonly stream_options: object | null }
 
 function biasOf (bias: unknown): Record<number, number> {
   const entries = Object.entries(bias ?? {})

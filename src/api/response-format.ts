@@ -1,0 +1,202 @@
+/** From Fairlead's events to OpenAI's response objects: whole, or as typed events while they come. */
+import type { RequestError } from '../errors.js'
+import type { Choice, DecodeResult, TokenLogprob } from '../decoding/runtime.js'
+import type { GenerationEvent, GenerationStart, ModelInfo, Usage } from '../inference/protocol.js'
+import { alignmentObject, choiceAlignment, ledgerObject, type Json } from './alignment-format.js'
+import { logprobObjects, type Formatter } from './openai-format.js'
+import { newId } from './schemas/items.js'
+import type { ResponseRequest } from './schemas/response-create.js'
+import type { ResponseEvent, ResponseMessage, ResponseObject, ResponseStatus, ResponseText, ResponseUsage } from './wire-types.js'
+
+const seconds = (): number => Math.floor(Date.now() / 1000)
+
+function usageObject (usage: Usage): ResponseUsage {
+  return {
+    input_tokens: usage.promptTokens,
+    input_tokens_details: { cached_tokens: usage.cachedTokens },
+    output_tokens: usage.completionTokens,
+    output_tokens_details: { reasoning_tokens: 0 },
+    total_tokens: usage.promptTokens + usage.completionTokens,
+    alignment_details: ledgerObject(usage)
+  }
+}
+
+/** What of a request is given back as it was, or as it is understood. */
+function echoOf ({ body }: ResponseRequest): Json {
+  return {
+    background: body.background,
+    instructions: body.instructions,
+    max_output_tokens: body.max_output_tokens,
+    max_tool_calls: null,
+    metadata: body.metadata,
+    parallel_tool_calls: true,
+    previous_response_id: body.previous_response_id,
+    prompt_cache_key: body.prompt_cache_key,
+    reasoning: { effort: null, summary: null },
+    safety_identifier: body.safety_identifier,
+    service_tier: 'default',
+    store: body.store,
+    temperature: body.temperature,
+    text: { format: body.text.format },
+    tool_choice: 'auto',
+    tools: [],
+    top_logprobs: body.top_logprobs ?? 0,
+    top_p: body.top_p,
+    truncation: body.truncation,
+    user: body.user
+  }
+}
+
+/** Makes one response's objects and follows what becomes of it. */
+export class ResponseFormatter implements Formatter<GenerationEvent> {
+  readonly id = newId('resp')
+  readonly #request: ResponseRequest
+  readonly #head: Pick<ResponseObject, 'id' | 'object' | 'created_at' | 'model' | 'system_fingerprint'>
+  readonly #messageId = newId('msg')
+  readonly #onEnd: () => void
+  #sequenceNumber = 0
+  #status: ResponseStatus
+  #wasCreated = false
+  #wasOpened = false
+  #completedAt: number | null = null
+  #error: ResponseObject['error'] = null
+  #start: GenerationStart | null = null
+  #result: DecodeResult | null = null
+  #usage: Usage | null = null
+
+  /** @param onEnd called once the response has its last status, before anybody is told */
+  constructor (request: ResponseRequest, { fingerprint }: ModelInfo, onEnd: () => void = () => {}) {
+    this.#request = request
+    this.#onEnd = onEnd
+    this.#status = request.body.background ? 'queued' : 'in_progress'
+    this.#head = { id: this.id, object: 'response', created_at: seconds(), model: request.body.model, system_fingerprint: fingerprint, ...echoOf(request) }
+  }
+
+  get status (): ResponseStatus { return this.#status }
+  get hasEnded (): boolean { return this.#status !== 'queued' && this.#status !== 'in_progress' }
+
+  #end (status: ResponseStatus): void {
+    this.#status = status
+    if (status === 'completed') this.#completedAt = seconds()
+    this.#onEnd()
+  }
+
+  see (event: GenerationEvent): void {
+    if (event.type === 'start') {
+      this.#start = event.start
+      this.#status = 'in_progress'
+    } else if (event.type === 'end') this.#result = event.result
+    else if (event.type === 'usage') {
+      this.#usage = event.usage
+      this.#end(this.#choice!.finishReason === 'length' ? 'incomplete' : 'completed')
+    }
+  }
+
+  get #choice (): Choice | undefined { return this.#result?.choices[0] }
+  get #isGuided (): boolean { return this.#request.generate.alignment !== null }
+
+  #logprobs (logprobs: readonly TokenLogprob[]): NonNullable<ResponseText['logprobs']> {
+    return this.#request.generate.sampling.topLogprobs === null ? [] : logprobObjects(logprobs)
+  }
+
+  #part (text: string, logprobs: readonly TokenLogprob[]): ResponseText {
+    return { type: 'output_text', text, annotations: [], logprobs: this.#logprobs(logprobs) }
+  }
+
+  /** The message before its text. */
+  get #opened (): ResponseMessage { return { id: this.#messageId, type: 'message', status: 'in_progress', role: 'assistant', content: [] } }
+
+  /** The whole message. */
+  #message (choice: Choice): ResponseMessage {
+    return {
+      ...this.#opened,
+      status: choice.finishReason === 'length' ? 'incomplete' : 'completed',
+      content: [this.#part(choice.text, choice.logprobs)],
+      ...(this.#isGuided ? { alignment: choiceAlignment(choice) } : {})
+    }
+  }
+
+  /** The response as it is now. */
+  completion (): ResponseObject {
+    const choice = this.#choice
+    const start = this.#start
+    return {
+      ...this.#head,
+      status: this.#status,
+      completed_at: this.#completedAt,
+      error: this.#error,
+      incomplete_details: this.#status === 'incomplete' ? { reason: 'max_output_tokens' } : null,
+      output: choice ? [this.#message(choice)] : [],
+      usage: this.#usage ? usageObject(this.#usage) : null,
+      ...(start && start.droppedMessages > 0 ? { dropped_messages: start.droppedMessages } : {}),
+      ...(this.#isGuided && start && this.#result ? { alignment: alignmentObject(start, this.#result) } : {})
+    }
+  }
+
+  readonly closing: readonly string[] = []
+
+  #event (type: string, fields: object): ResponseEvent { return { type, sequence_number: this.#sequenceNumber++, ...fields } }
+
+  #statusEvent (type: string): ResponseEvent { return this.#event(`response.${type}`, { response: this.completion() }) }
+
+  #created (): ResponseEvent[] {
+    if (this.#wasCreated) return []
+    this.#wasCreated = true
+    return [this.#statusEvent('created')]
+  }
+
+  /** The events of a response that waits in the background. */
+  queued (): ResponseEvent[] { return [...this.#created(), this.#statusEvent('queued')] }
+
+  /** Ends it before its time, if it has not ended. */
+  failure (error: RequestError): ResponseEvent[] {
+    if (this.hasEnded) return []
+    this.#error = { code: error.code, message: error.message }
+    this.#end('failed')
+    return [this.#statusEvent('failed')]
+  }
+
+  /** Ends it as its caller wishes. OpenAI has no event for it: a stream just ends. */
+  cancel (): void { if (!this.hasEnded) this.#end('cancelled') }
+
+  #place (): { item_id: string, output_index: number, content_index: number } { return { item_id: this.#messageId, output_index: 0, content_index: 0 } }
+
+  /** The events that open the message, once. */
+  #opening (): ResponseEvent[] {
+    if (this.#wasOpened) return []
+    this.#wasOpened = true
+    return [
+      this.#event('response.output_item.added', { output_index: 0, item: this.#opened }),
+      this.#event('response.content_part.added', { ...this.#place(), part: this.#part('', []) })
+    ]
+  }
+
+  #closed (choice: Choice): ResponseEvent[] {
+    const logprobs = this.#logprobs(choice.logprobs)
+    return [
+      this.#event('response.output_text.done', { ...this.#place(), text: choice.text, logprobs }),
+      this.#event('response.content_part.done', { ...this.#place(), part: this.#part(choice.text, choice.logprobs) }),
+      this.#event('response.output_item.done', { output_index: 0, item: this.#message(choice) })
+    ]
+  }
+
+  chunks (event: GenerationEvent): ResponseEvent[] {
+    this.see(event)
+    switch (event.type) {
+      case 'accepted':
+        return this.#created()
+      case 'start':
+        return [this.#statusEvent('in_progress')]
+      case 'text':
+        return [...this.#opening(), this.#event('response.output_text.delta', { ...this.#place(), delta: event.text, logprobs: this.#logprobs(event.logprobs) })]
+      case 'progress':
+        return [this.#event('response.alignment.progress', { step: event.step, candidates: event.candidates })]
+      case 'end':
+        return [...this.#opening(), ...this.#closed(this.#choice!)]
+      case 'usage':
+        return [this.#statusEvent(this.#status)]
+      default:
+        return []
+    }
+  }
+}
