@@ -4,6 +4,7 @@
  */
 import type {} from 'openai/resources/chat/completions/completions'
 import type {} from 'openai/resources/completions'
+import type {} from 'openai/resources/responses/responses'
 import type { AlignmentDetails, AlignmentParams, AlignmentProgress, AlignmentReport, ChoiceAlignment } from './api/wire-types.js'
 
 declare module 'openai/resources/chat/completions/completions' {
@@ -20,4 +21,12 @@ declare module 'openai/resources/completions' {
   /** With several prompts, a list in their order. */
   interface Completion { alignment?: AlignmentReport | ReadonlyArray<AlignmentReport | null> }
   interface CompletionChoice { alignment?: ChoiceAlignment }
+}
+
+declare module 'openai/resources/responses/responses' {
+  interface ResponseCreateParamsBase { alignment?: AlignmentParams | null }
+  interface ResponsesClientEvent { alignment?: AlignmentParams | null }
+  interface Response { alignment?: AlignmentReport, dropped_messages?: number }
+  interface ResponseOutputMessage { alignment?: ChoiceAlignment }
+  interface ResponseUsage { alignment_details?: AlignmentDetails }
 }

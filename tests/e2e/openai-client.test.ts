@@ -150,9 +150,9 @@ test('legacy completions: the client’s own shapes, echo with logprobs, a strea
 test('responses: the text of the same chat, guided, streamed, and gone on from', async () => {
   const params = { model, input: review[0]!.content, max_output_tokens: 16, seed: 1 }
   const alignment = { strategy: 'best_of_n', num_candidates: 4, reward: 'positive' } as const
-  const whole = await client.responses.create({ ...params, alignment } as OpenAI.Responses.ResponseCreateParamsNonStreaming)
+  const whole = await client.responses.create({ ...params, alignment })
   assert.equal(whole.output_text, (await guided(alignment)).choices[0]!.message.content)
-  const stream = client.responses.stream({ ...params, alignment } as never)
+  const stream = client.responses.stream({ ...params, alignment })
   assert.equal((await stream.finalResponse()).output_text, whole.output_text)
   const next = await client.responses.create({ ...params, input: 'Now a bad one.', previous_response_id: whole.id })
   const { choices } = await client.chat.completions.create({ model, max_tokens: 16, seed: 1, messages: [...review, { role: 'assistant', content: whole.output_text }, { role: 'user', content: 'Now a bad one.' }] })
