@@ -23,7 +23,9 @@ const below = {
   library: ['config', 'inference', 'api', 'decoding', 'rewards'],
   'openai-client': ['api'],
   server: ['config', 'inference', 'api'],
-  cli: ['config', 'server', 'inference', 'decoding', 'rewards', 'engine', 'models']
+  reporting: [],
+  evaluation: ['reporting', 'config', 'inference', 'decoding', 'rewards', 'engine', 'models'],
+  cli: ['config', 'server', 'evaluation', 'reporting', 'inference', 'decoding', 'rewards', 'engine', 'models']
 } as const satisfies Record<string, readonly string[]>
 
 /** Folders that see each other only through types. */
@@ -33,7 +35,7 @@ const typesOnly: ReadonlyArray<readonly [string, string]> = [['rewards', 'decodi
 const homes: ReadonlyArray<readonly [RegExp, ...string[]]> = [
   [/^koffi$|^onnxruntime-node/, 'runtime/'], [/^@huggingface\//, 'models/'], [/^lru-cache$/, 'engine/prefix-cache.ts', 'api/response-store.ts'],
   [/^fastify$|^@fastify\//, 'api/'], [/^cli-table3$/, 'cli/'],
-  [/^prom-client$/, 'metrics/'], [/^yaml$/, 'config-file.ts'],
+  [/^echarts/, 'reporting/plot.ts'], [/^prom-client$/, 'metrics/'], [/^yaml$/, 'config-file.ts'],
   [/^ajv/, 'rewards/rules/json-schema.ts'], [/^eld/, 'rewards/rules/language.ts']
 ]
 
