@@ -1,0 +1,48 @@
+/**
+ * How a reward is evaluated: which prompts it is asked with, which judge that shares neither data nor features with it says what it is worth,
+ * and the wish in words that a system prompt could state instead. Knows the rewards in the box; others bring their own.
+ */
+import { readdirSync, readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { packageRoot } from '../package-root.js'
+import { TextClassifier, type TextClassifierData } from '../rewards/tfidf.js'
+
+export const judgesFolder = join(packageRoot, 'models/evaluation/judges')
+
+/** Names of the judges in the box; each has its card beside it. */
+export const judgeNames: readonly string[] = readdirSync(judgesFolder).filter(file => file.endsWith('.json')).map(file => file.replace(/\.json$/, '')).sort()
+
+/** A judge in the box: a text classifier. `score(text)` is its logit. */
+export function loadJudge (name: string): TextClassifier {
+  return TextClassifier.fromData(JSON.parse(readFileSync(join(judgesFolder, `${name}.json`), 'utf8')) as TextClassifierData)
+}
+
+/** What belongs to one reward. */
+export interface Criterion {
+  readonly prompts: string
+  /** Name of a judge in the box. */
+  readonly judge: string
+  /** What a system prompt says in place of the reward, by the sign of its weight; null where nothing in the box says it. */
+  readonly wish: { readonly more: string, readonly less: string | null }
+  /** An ensemble of several fits of the same reward. */
+  readonly ensemble: string | null
+}
+
+const helpful: Criterion = {
+  prompts: 'instructions',
+  judge: 'instructions',
+  wish: { more: 'You are a helpful expert. Answer to the point, completely, correctly and in good form.', less: null },
+  ensemble: 'helpful_ensemble'
+}
+
+/** By reward name. */
+export const criteria: Readonly<Record<string, Criterion>> = {
+  positive: {
+    prompts: 'reviews',
+    judge: 'sentiment',
+    wish: { more: 'You are an enthusiastic critic. Praise what you review warmly and find nothing wrong with it.', less: 'You are a harsh critic. Criticise what you review: say what is bad, boring or disappointing about it, and do not praise it.' },
+    ensemble: null
+  },
+  helpful,
+  helpful_ensemble: helpful
+}
