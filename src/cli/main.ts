@@ -5,6 +5,7 @@ import { packageVersion } from '../package-root.js'
 import { nearestName } from '../validation.js'
 import { bench } from './bench.js'
 import { say, type Command } from './command.js'
+import { evaluation } from './eval.js'
 import { fit } from './fit.js'
 import { generate } from './generate.js'
 import { describeOptions, parseOptions } from './options.js'
@@ -12,7 +13,7 @@ import { pull } from './pull.js'
 import { score } from './score.js'
 import { serve } from './serve.js'
 
-const commands: readonly Command[] = [serve, generate, score, fit, pull, bench]
+const commands: readonly Command[] = [serve, generate, score, fit, evaluation, pull, bench]
 
 function overview (): string {
   const lines = commands.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`)

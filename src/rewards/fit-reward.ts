@@ -40,7 +40,7 @@ export interface FitRequest {
 }
 
 /** Fewer examples than this cannot be cross-validated and held out with any meaning. */
-const fewestExamples = 20
+export const fewestExamples = 20
 
 /** Everything a reward is made of once its states are read: the sets, the layer and λ that cross-validation chose, the reference pool. */
 export interface FittedStates {

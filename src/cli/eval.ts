@@ -1,0 +1,107 @@
+/** `fairlead eval`: what steering by a reward is worth, as an independent judge sees it. */
+import { join } from 'node:path'
+import { loadConfig } from '../config.js'
+import { RequestError } from '../errors.js'
+import { criteria, judgeNames } from '../evaluation/criteria.js'
+import { evaluate, type EvaluationOptions } from '../evaluation/evaluate.js'
+import { loadPrompts, promptSetNames } from '../evaluation/prompt-sets.js'
+import { writeEvaluation } from '../evaluation/report.js'
+import { createHost, type Host } from '../inference/host.js'
+import { environmentOf } from '../reporting/environment.js'
+import { Progress } from '../reporting/progress.js'
+import { refuse } from '../validation.js'
+import { say, type Command } from './command.js'
+import { engineOptions, integerOption, settingFlags, type Options, type Values } from './options.js'
+
+const options: Options = {
+  reward: { type: 'string', help: 'reward that steers', default: 'positive' },
+  weight: { type: 'string', help: 'its weight; negative asks for less of it', default: '-1 for positive, else 1' },
+  prompts: { type: 'string', help: `${promptSetNames.join(', ')}, or a file: a JSON list or JSON lines of texts or {"prompt"}`, default: 'the set that belongs to the reward' },
+  limit: { type: 'string', help: 'prompts that are evaluated, the first ones; 25 later ones train the panel', default: '40' },
+  candidates: { type: 'string', help: 'plain answers to each prompt, 2 to 128: best-of-n up to it', default: '64' },
+  seeds: { type: 'string', help: 'answers of every strategy to each prompt', default: '1' },
+  'max-tokens': { type: 'string', help: 'tokens of an answer, at most', default: '48' },
+  judge: { type: 'string', help: `${judgeNames.join(', ')}, or another reward, made from other data`, default: 'the one that belongs to the reward' },
+  wish: { type: 'string', help: 'system message of the prompted baseline', default: 'one in the box for positive, helpful' },
+  'skip-panel': { type: 'boolean', help: 'leave the over-optimisation panel out' },
+  out: { type: 'string', help: 'folder of pools and runs, which are used again, and of the report', default: 'fairlead-eval' },
+  ...engineOptions
+}
+
+function weightOf (values: Values, reward: string): number {
+  const given = values['weight']
+  if (given === undefined) return reward === 'positive' ? -1 : 1
+  const weight = Number(given)
+  if (given === '' || !Number.isFinite(weight) || weight === 0) throw refuse('--weight', 'must be a number other than 0', given)
+  return weight
+}
+
+function textOption (values: Values, name: string, fallback: string | undefined, missing: string): string {
+  const text = values[name] ?? fallback
+  if (typeof text !== 'string' || text === '') throw new RequestError('invalid_request', `--${name} is needed: ${missing}`, { param: name })
+  return text
+}
+
+function optionsOf (values: Values): EvaluationOptions & { readonly promptSet: string } {
+  const reward = String(values['reward'] ?? 'positive')
+  const weight = weightOf(values, reward)
+  const own = criteria[reward]
+  const promptSet = textOption(values, 'prompts', own?.prompts, `no prompt set belongs to ${reward}; there are ${promptSetNames.join(', ')}`)
+  const judge = textOption(values, 'judge', own?.judge, `no judge belongs to ${reward}; name one (${judgeNames.join(', ')}) or another reward`)
+  if (judge === reward) throw refuse('--judge', 'must be another than the reward it judges', judge)
+  const wish = values['wish'] ?? (weight < 0 ? own?.wish.less : own?.wish.more) ?? null
+  const candidates = integerOption(values, 'candidates', 64, 2)
+  if (candidates > 128) throw refuse('--candidates', 'must be an integer from 2 to 128', values['candidates'])
+  const prompts = loadPrompts(promptSet)
+  return {
+    reward,
+    weight,
+    judge,
+    wish: wish === null ? null : String(wish),
+    promptSet,
+    prompts,
+    candidates,
+    limit: Math.min(prompts.length, integerOption(values, 'limit', 40)),
+    seeds: integerOption(values, 'seeds', 1),
+    maxTokens: integerOption(values, 'max-tokens', 48),
+    panel: values['skip-panel'] !== true,
+    folder: String(values['out'] ?? 'fairlead-eval')
+  }
+}
+
+/** Runs it, and writes the report of what was done by the time it ended or was interrupted. */
+async function run (host: Host, given: ReturnType<typeof optionsOf>, args: readonly string[]): Promise<void> {
+  const environment = environmentOf('fairlead eval', args)
+  const interrupted = new AbortController()
+  const stop = (): void => { interrupted.abort(new RequestError('request_cancelled', 'interrupted before the first prompt was done; the same command goes on from there')) }
+  process.once('SIGINT', stop)
+  const progress = new Progress()
+  try {
+    const evaluation = await evaluate(host, given, interrupted.signal, (phase, done, total) => { progress.tell(phase, done, total) })
+    progress.end()
+    const { prompts: _, folder, ...evaluated } = given
+    const rewardVersion = host.rewards.find(({ name }) => name === given.reward)!.version
+    const file = await writeEvaluation(join(folder, `${given.reward}_${given.weight}`), evaluation, { ...evaluated, fingerprint: host.model.fingerprint, rewardVersion }, environment)
+    if (!evaluation.finished) say('interrupted: the report is of the prompts that were done; the same command goes on from there')
+    console.log(file)
+  } finally {
+    process.off('SIGINT', stop)
+  }
+}
+
+export const evaluation: Command = {
+  name: 'eval',
+  usage: '[--reward NAME] [--prompts SET|FILE] [OPTIONS]',
+  summary: 'measures what steering by a reward is worth to an independent judge, and writes a report with plots',
+  options,
+  mostPositionals: 0,
+  async run (values) {
+    const given = optionsOf(values)
+    const host = await createHost(loadConfig(settingFlags(values)), say)
+    try {
+      await run(host, given, process.argv.slice(3))
+    } finally {
+      await host.close()
+    }
+  }
+}

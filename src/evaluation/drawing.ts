@@ -1,0 +1,104 @@
+/** Draws answers from the policy, plainly or steered, and reads what the policy holds of given ones. Knows requests, not what they are for. */
+import { parseAlignment } from '../decoding/parameters.js'
+import type { DecodeResult } from '../decoding/runtime.js'
+import { generate } from '../inference/generation.js'
+import type { Host } from '../inference/host.js'
+import { promptLogprobs } from '../inference/prompt-logprobs.js'
+import { renderPrompt } from '../inference/prompt.js'
+import type { Usage } from '../inference/protocol.js'
+import type { ChatMessage } from '../rewards/scorer.js'
+
+/** How answers are drawn: each way is a source of answers. */
+export interface Way {
+  /** Unique among the ways of an evaluation; names its file. */
+  readonly name: string
+  /** System message; null for none. */
+  readonly system: string | null
+  /** As a request has it; null draws plainly. */
+  readonly alignment: Readonly<Record<string, unknown>> | null
+  /** Answers to each prompt and seed. */
+  readonly answers: number
+}
+
+export interface DrawnAnswer {
+  readonly text: string
+  /** Tokens, end token included. */
+  readonly tokens: number
+  /** ln π(answer) under the policy without a system message, nats. */
+  readonly logprob: number
+}
+
+/** The answers to one prompt with one seed. */
+export interface Draw {
+  readonly prompt: string
+  readonly seed: number
+  readonly answers: readonly DrawnAnswer[]
+  readonly generatedTokens: number
+  readonly forwardPasses: number
+  readonly kl: { readonly value: number | null, readonly kind: string | null }
+  /** From the request to its end. */
+  readonly ms: number
+}
+
+export const messagesOf = (prompt: string, system: string | null = null): ChatMessage[] =>
+  [...system === null ? [] : [{ role: 'system', content: system }], { role: 'user', content: prompt }]
+
+const plainSampling = { temperature: 1, topP: 1, topK: 0, minP: 0, frequencyPenalty: 0, presencePenalty: 0, repetitionPenalty: 1, logitBias: {}, minTokens: 0, stop: [], stopTokenIds: [], ignoreEos: false, includeStop: false, topLogprobs: null }
+
+async function run (host: Host, { system, alignment, answers }: Way, prompt: string, seed: number, maxTokens: number, signal: AbortSignal): Promise<{ result: DecodeResult, usage: Usage }> {
+  let [result, usage]: [DecodeResult?, Usage?] = []
+  for await (const event of generate(host, {
+    model: host.model.id,
+    prompt: { messages: messagesOf(prompt, system), addGenerationPrompt: true, continueFinalMessage: false, truncate: false },
+    promptLogprobs: null,
+    bestOf: null,
+    skipSpecialTokens: true,
+    n: answers,
+    seed,
+    cacheSalt: '',
+    alignment: alignment && parseAlignment(alignment),
+    sampling: { ...plainSampling, maxTokens }
+  }, signal)) {
+    if (event.type === 'end') result = event.result
+    else if (event.type === 'usage') usage = event.usage
+  }
+  return { result: result!, usage: usage! }
+}
+
+/** ln π(answer's tokens | messages), nats, read through the policy; without an end token. */
+async function readLogprob ({ engine, model, ...host }: Host, messages: readonly ChatMessage[], answer: string, signal: AbortSignal): Promise<number> {
+  const prompt = renderPrompt({ engine, model, ...host }, messages).tokens
+  const tokens = [...prompt, ...model.tokenizer.encode(answer)]
+  if (tokens.length === prompt.length) return 0
+  const reservation = await engine.reserve({ sequences: 1, promptTokens: 0, answerTokens: tokens.length + 1, sharesPrompt: false }, signal)
+  try {
+    const rated = await promptLogprobs({ engine, model, ...host }, tokens, 0, { salt: '', signal, ledger: { computedTokens: 0, cachedTokens: 0, forwardPasses: 0 } })
+    return rated.slice(prompt.length).reduce((sum, { logprob }) => sum + logprob!, 0)
+  } finally {
+    reservation.release()
+  }
+}
+
+/** Answers drawn under a system message: what the policy without it holds of them, and the KL to it, as their mean log-ratio. */
+async function asPolicySees (host: Host, { prompt, answers, ...draw }: Draw, system: string, signal: AbortSignal): Promise<Draw> {
+  const read = (messages: readonly ChatMessage[]): Promise<number[]> => Promise.all(answers.map(({ text }) => readLogprob(host, messages, text, signal)))
+  const [own, policy] = [await read(messagesOf(prompt, system)), await read(messagesOf(prompt))]
+  const value = own.reduce((sum, logprob, index) => sum + logprob - policy[index]!, 0) / answers.length
+  return { ...draw, prompt, answers: answers.map((answer, index) => ({ ...answer, logprob: policy[index]! })), kl: { value, kind: 'mean_log_ratio' } }
+}
+
+/** Answers to one prompt. @throws RequestError as a request does; the signal's reason when it is aborted */
+export async function draw (host: Host, way: Way, prompt: string, seed: number, maxTokens: number, signal: AbortSignal): Promise<Draw> {
+  const started = performance.now()
+  const { result, usage } = await run(host, way, prompt, seed, maxTokens, signal)
+  const drawn: Draw = {
+    prompt,
+    seed,
+    answers: result.choices.map(({ text, completionTokens, logprob }) => ({ text, tokens: completionTokens, logprob })),
+    generatedTokens: usage.generatedTokens,
+    forwardPasses: usage.forwardPasses,
+    kl: result.kl,
+    ms: performance.now() - started
+  }
+  return way.system === null ? drawn : asPolicySees(host, drawn, way.system, signal)
+}

@@ -1,0 +1,191 @@
+/**
+ * Runs an evaluation: prompt by prompt it draws and scores the plain pool and every way beside it, then presses the panel's rewards on the same
+ * pools. Interrupted, it analyses the prompts that are done. Knows no report.
+ */
+import { join } from 'node:path'
+import { RequestError } from '../errors.js'
+import type { Host } from '../inference/host.js'
+import type { RewardFamily } from '../rewards/descriptor.js'
+import type { EnsembleDescriptor } from '../rewards/ensemble.js'
+import { fewestExamples } from '../rewards/fit-reward.js'
+import { analyse, analysePanel, type Analysis, type DonePrompt, type PanelCurve, type PanelScores, type ScoredAnswer, type WayAnswers } from './analysis.js'
+import { AnswerStore, type Scoring } from './answer-store.js'
+import { criteria, judgeNames, loadJudge } from './criteria.js'
+import type { Draw, Way } from './drawing.js'
+import { noisyPairs, smallFits, trainingAnswers, trainingPrompts, variantsOf, type Variant } from './panel.js'
+import { comparedWays, plainPool } from './ways.js'
+
+export interface EvaluationOptions {
+  readonly reward: string
+  /** Its sign is what matters; its size weighs the reward where a strength meets it. Not 0. */
+  readonly weight: number
+  /** Name of a judge in the box, or of another reward. */
+  readonly judge: string
+  /** System message of the prompted baseline; null for none. */
+  readonly wish: string | null
+  /** All prompts of the set: the first `limit` are evaluated, later ones train the small fits. */
+  readonly prompts: readonly string[]
+  readonly limit: number
+  /** Answers of the plain pool, to each prompt. */
+  readonly candidates: number
+  readonly seeds: number
+  readonly maxTokens: number
+  /** Whether the panel is measured too. */
+  readonly panel: boolean
+  /** Folder of pools, runs and scores. */
+  readonly folder: string
+}
+
+export interface Evaluation {
+  readonly analysis: Analysis
+  readonly panel: readonly PanelCurve[]
+  /** False where it was interrupted before its end. */
+  readonly finished: boolean
+}
+
+/** @param done of `total` in a phase */
+export type OnProgress = (phase: string, done: number, total: number) => void
+
+/** Scores a draw's answers; larger is what is wished for. */
+type Judge = (way: Way, draw: Draw) => Promise<readonly number[]>
+
+function findReward (host: Host, name: string): RewardFamily {
+  const family = host.rewards.find(one => one.name === name)
+  if (!family) throw new RequestError('reward_not_found', `reward "${name}" does not exist; there are: ${host.rewards.map(one => one.name).join(', ')}`, { param: 'reward' })
+  return family
+}
+
+class Evaluator {
+  readonly #host: Host
+  readonly #options: EvaluationOptions
+  readonly #signal: AbortSignal
+  readonly #store: AnswerStore
+  readonly #judge: Judge
+  /** Of this reward, weight and version, relative to the store's. */
+  readonly #name: string
+  readonly #ways: ReturnType<typeof comparedWays>
+  readonly #pool: Way
+  readonly #proxy: Scoring
+
+  constructor (host: Host, options: EvaluationOptions, signal: AbortSignal) {
+    const { reward, weight, judge, wish, maxTokens, candidates, folder } = options
+    this.#host = host
+    this.#options = options
+    this.#signal = signal
+    this.#store = new AnswerStore(host, folder, maxTokens)
+    this.#proxy = { name: reward, weight: weight < 0 ? -1 : 1 }
+    this.#judge = this.#judgeOf(judge)
+    this.#name = `${reward}_${weight}-${findReward(host, reward).version}`
+    this.#ways = comparedWays(this.#name, { name: reward, weight }, wish, maxTokens)
+    this.#pool = plainPool(candidates)
+  }
+
+  get labels (): string[] { return this.#ways.map(({ label }) => label) }
+
+  #judgeOf (name: string): Judge {
+    const sign = this.#proxy.weight
+    if (judgeNames.includes(name)) {
+      const classifier = loadJudge(name)
+      return async (_way, { answers }) => answers.map(({ text }) => sign * classifier.score(text))
+    }
+    findReward(this.#host, name)
+    return async (way, draw) => (await this.#store.score(way, draw, [{ name, weight: sign }], this.#signal))[0]!
+  }
+
+  /** A draw with its scores. */
+  async #scored (way: Way, prompt: string, seed: number): Promise<{ draw: Draw, answers: ScoredAnswer[] }> {
+    const draw = await this.#store.draw(way, prompt, seed, this.#signal)
+    const [[proxy], judge] = [await this.#store.score(way, draw, [this.#proxy], this.#signal), await this.#judge(way, draw)]
+    return { draw, answers: draw.answers.map((answer, index) => ({ ...answer, proxy: proxy![index]!, judge: judge[index]! })) }
+  }
+
+  async #way (way: Way, prompt: string): Promise<WayAnswers> {
+    const runs: Array<{ draw: Draw, answers: ScoredAnswer[] }> = []
+    for (let seed = 1; seed <= this.#options.seeds; seed++) runs.push(await this.#scored(way, prompt, seed))
+    const average = (pick: (draw: Draw) => number): number => runs.reduce((sum, { draw }) => sum + pick(draw), 0) / runs.length
+    const known = runs.every(({ draw }) => draw.kl.value !== null)
+    return {
+      answers: runs.flatMap(({ answers }) => answers),
+      generatedTokens: average(draw => draw.generatedTokens),
+      forwardPasses: average(draw => draw.forwardPasses),
+      ms: average(draw => draw.ms),
+      kl: known ? average(draw => draw.kl.value!) : null,
+      klKind: runs[0]!.draw.kl.kind
+    }
+  }
+
+  async prompt (prompt: string): Promise<DonePrompt> {
+    const { answers } = await this.#scored(this.#pool, prompt, 0)
+    const ways = []
+    for (const { way } of this.#ways) ways.push(await this.#way(way, prompt))
+    return { prompt, plain: answers, ways }
+  }
+
+  async #panelScores (group: string, variants: readonly Variant[], weight: 1 | -1, done: readonly DonePrompt[], onProgress: OnProgress): Promise<PanelScores[]> {
+    const host = { ...this.#host, rewards: [...this.#host.rewards, ...variants.map(({ family }) => family)] }
+    const rewards = variants.map(({ family: { name } }) => ({ name, weight }))
+    const columns: Array<Array<readonly number[]>> = []
+    for (const [index, { prompt }] of done.entries()) {
+      onProgress(`panel: ${group}`, index, done.length)
+      columns.push(await this.#store.score(this.#pool, await this.#store.draw(this.#pool, prompt, 0, this.#signal), rewards, this.#signal, host))
+    }
+    return variants.map(({ label }, index) => ({ group, label, scores: columns.map(scores => scores[index]!) }))
+  }
+
+  /** The ensemble that belongs to the reward, if there is one. */
+  #ensemble (): (EnsembleDescriptor & { readonly name: string }) | null {
+    const { reward } = this.#options
+    const descriptor = findReward(this.#host, criteria[reward]?.ensemble ?? reward).descriptor
+    return descriptor.kind === 'ensemble' ? descriptor : null
+  }
+
+  /** None where the judge likes too many answers equally to tell pairs apart. */
+  async #smallFits (onProgress: OnProgress): Promise<Variant[]> {
+    const { prompts, limit, folder, judge } = this.#options
+    const way: Way = { name: 'training', system: null, alignment: null, answers: trainingAnswers }
+    const unseen = prompts.slice(limit, limit + trainingPrompts)
+    const draws: Draw[] = []
+    const judged = []
+    for (const prompt of unseen) {
+      onProgress('panel: training answers', draws.length, unseen.length)
+      draws.push(await this.#store.draw(way, prompt, 0, this.#signal))
+      judged.push(await this.#judge(way, draws.at(-1)!))
+    }
+    const pairs = noisyPairs(draws, judged)
+    if (pairs.length < fewestExamples) return []
+    const fits = await smallFits(this.#host, pairs, join(folder, this.#name, `small-fits-${judge}.json`), this.#signal, ({ phase, done, total }) => { onProgress(`panel: fitting, ${phase}`, done, total) })
+    return variantsOf(fits, 'small-fits')
+  }
+
+  /** The panel on the pools of prompts that are done. Small fits need prompts beyond those that are evaluated. */
+  async panel (done: readonly DonePrompt[], onProgress: OnProgress): Promise<PanelCurve[]> {
+    const scores: PanelScores[] = []
+    const ensemble = this.#ensemble()
+    if (ensemble) scores.push(...await this.#panelScores(ensemble.name, variantsOf(ensemble, ensemble.name.slice(0, 40)), this.#proxy.weight, done, onProgress))
+    if (this.#options.prompts.length >= this.#options.limit + trainingPrompts) scores.push(...await this.#panelScores('small fits', await this.#smallFits(onProgress), 1, done, onProgress))
+    return analysePanel(scores, done.map(({ plain }) => plain.map(({ judge }) => judge)))
+  }
+}
+
+/**
+ * Evaluates a reward.
+ * @param signal aborting it ends the evaluation with what is done
+ * @throws RequestError for names that do not exist and a folder of other records; the signal's reason where no prompt was done
+ */
+export async function evaluate (host: Host, options: EvaluationOptions, signal: AbortSignal, onProgress: OnProgress): Promise<Evaluation> {
+  const evaluator = new Evaluator(host, options, signal)
+  const prompts = options.prompts.slice(0, options.limit)
+  const done: DonePrompt[] = []
+  let panel: PanelCurve[] = []
+  try {
+    for (const prompt of prompts) {
+      onProgress('prompts', done.length, prompts.length)
+      done.push(await evaluator.prompt(prompt))
+    }
+    onProgress('prompts', done.length, prompts.length)
+    if (options.panel) panel = await evaluator.panel(done, onProgress)
+  } catch (error) {
+    if (!signal.aborted || done.length === 0) throw error
+  }
+  return { analysis: analyse(evaluator.labels, done), panel, finished: !signal.aborted }
+}
