@@ -6,17 +6,17 @@ RUN npm ci
 COPY . .
 RUN npm run build
 
-# Run: what was built and its own packages. The model is fetched into the volume on first start.
+# Run: what was built and its own packages. The model is fetched into a volume on first start; the other holds what the server is given to keep.
 FROM node:20-bookworm-slim
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev
 COPY --from=build /app/dist ./dist
 COPY models ./models
-RUN mkdir -p /var/cache/fairlead && chown node:node /var/cache/fairlead
+RUN mkdir -p /var/cache/fairlead /var/lib/fairlead && chown node:node /var/cache/fairlead /var/lib/fairlead
 USER node
-ENV FAIRLEAD_HOST=0.0.0.0 FAIRLEAD_CACHE_DIR=/var/cache/fairlead
-VOLUME /var/cache/fairlead
+ENV FAIRLEAD_HOST=0.0.0.0 FAIRLEAD_CACHE_DIR=/var/cache/fairlead FAIRLEAD_DATA_DIR=/var/lib/fairlead
+VOLUME /var/cache/fairlead /var/lib/fairlead
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s CMD node -e "fetch('http://127.0.0.1:8000/health').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"
 CMD ["node", "dist/src/cli/main.js", "serve"]

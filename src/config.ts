@@ -28,6 +28,7 @@ export const settings = {
   port: { type: 'integer', serverOnly: true, default: 8000, min: 0, max: 65535, help: 'port to listen on; 0 takes a free one' },
   model: { type: 'string', default: 'smollm2-135m', help: 'name of a model in models/, or path of a GGUF file or of a folder with a Hugging Face checkpoint' },
   cacheDir: { type: 'string', default: join(homedir(), '.cache', 'fairlead'), help: 'folder for downloaded and converted models and for features' },
+  dataDir: { type: 'string', default: join(homedir(), '.local', 'share', 'fairlead'), help: 'folder for what the server is given to keep, such as fitted rewards' },
   rewardsDir: { type: 'string', default: '', help: 'folder with more rewards (*.json) beside those in the box' },
   remoteScorers: { type: 'list', default: [], help: 'origins that remote rewards may have, such as http://127.0.0.1:8001; none by default' },
   format: { type: 'string', default: 'i8', choices: ['i8', 'q8', 'q4', 'exact', 'f32'], help: 'weight format: i8 is the fastest, exact keeps the file’s own blocks, f32 is the reference; see Weight formats' },

@@ -32,7 +32,8 @@ export const errorCodes = {
   request_cancelled: { status: 499, type: 'invalid_request_error' },
   internal_error: { status: 500, type: 'server_error' },
   scorer_failed: { status: 502, type: 'server_error' },
-  unavailable: { status: 503, type: 'server_error' }
+  unavailable: { status: 503, type: 'server_error' },
+  storage_failed: { status: 507, type: 'server_error' }
 } as const
 
 export type ErrorCode = keyof typeof errorCodes

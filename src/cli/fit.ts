@@ -1,15 +1,13 @@
 /** `fairlead fit`: a reward from a person's own examples. */
-import { mkdir, writeFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import Table from 'cli-table3'
 import { loadConfig } from '../config.js'
-import { createHost } from '../inference/host.js'
-import type { HeadDescriptor, Naming } from '../rewards/descriptor.js'
-import type { EnsembleDescriptor } from '../rewards/ensemble.js'
+import { createHost, type Host } from '../inference/host.js'
+import { writeAtomically } from '../rewards/atomic-file.js'
 import { parseExamples, type Examples } from '../rewards/examples.js'
-import { fitEnsemble, type EnsembleOptions } from '../rewards/fit-ensemble.js'
-import { fitReward, type FitProgress, type FitRequest } from '../rewards/fit-reward.js'
-import { readablePolicy } from '../rewards/policy.js'
+import type { EnsembleOptions } from '../rewards/fit-ensemble.js'
+import { fitReward, type FitChoices, type FitProgress } from '../rewards/fit-reward.js'
+import type { FittedDescriptor } from '../rewards/fit-task.js'
 import { refuse } from '../validation.js'
 import { readText, say, type Command } from './command.js'
 import { engineOptions, integerOption, requiredOption, settingFlags, type Options, type Values } from './options.js'
@@ -27,18 +25,12 @@ const options: Options = {
   ensemble: { type: 'string', help: 'fit so many heads on prompts drawn anew (bootstrap), which tell where they disagree' },
   combine: { type: 'string', help: 'how an ensemble combines: mean, min, uwo (mean − penalty · variance) or lcb (mean − penalty · standard deviation)', default: 'lcb' },
   penalty: { type: 'string', help: 'of uwo and lcb', default: '1' },
-  out: { type: 'string', help: 'folder for the descriptor; give it to serve as --rewards-dir' },
+  out: { type: 'string', help: 'folder for the descriptor, to be given to serve as --rewards-dir', default: 'rewards in --data-dir, which serve reads' },
   ...engineOptions
 }
 
 async function readExamples (file: string): Promise<Examples> {
   return parseExamples(await readText(file), basename(file))
-}
-
-function layersOf (values: Values, count: number): number[] {
-  const given = values['layers']
-  if (given === undefined) return [Math.round(count / 3), Math.round(count / 2), Math.round(2 * count / 3)]
-  return String(given).split(',').map(Number)
 }
 
 function poolingOf (values: Values): 'mean' | 'last' {
@@ -57,7 +49,7 @@ function progressReporter (): (progress: FitProgress) => void {
   }
 }
 
-const kindOf = (descriptor: HeadDescriptor | Naming & EnsembleDescriptor): string =>
+const kindOf = (descriptor: FittedDescriptor): string =>
   descriptor.kind === 'head' ? `layer ${descriptor.layer}, ${descriptor.pooling}` : `${descriptor.scorers.length} heads, ${descriptor.combine}`
 
 /** Options of an ensemble; null for one head. */
@@ -73,7 +65,7 @@ function ensembleOf (values: Values): EnsembleOptions | null {
   return { heads: integerOption(values, 'ensemble', 2, 2), combine, penalty: Number(penalty) }
 }
 
-function describe (descriptor: HeadDescriptor | Naming & EnsembleDescriptor): string {
+function describe (descriptor: FittedDescriptor): string {
   const { metrics, fit: how } = descriptor
   if (!metrics || !how) return ''
   const table = new Table({ head: ['', 'held out'], style: { head: [], border: [] } })
@@ -83,39 +75,45 @@ function describe (descriptor: HeadDescriptor | Naming & EnsembleDescriptor): st
   return table.toString()
 }
 
+/** Writes the descriptor into a folder, or where the server keeps its own. @returns the file's path */
+async function keep (host: Host, descriptor: FittedDescriptor, out: string | undefined): Promise<string> {
+  if (out === undefined) return (await host.store.save(descriptor)).file
+  const path = join(out, `${descriptor.name}.json`)
+  await writeAtomically(path, `${JSON.stringify(descriptor)}\n`, 'rewards')
+  return path
+}
+
 export const fit: Command = {
   name: 'fit',
-  usage: '--name NAME --train FILE --out DIR',
+  usage: '--name NAME --train FILE',
   summary: 'fits a linear reward on the model’s hidden states and prints how far to trust it',
   options,
   mostPositionals: 0,
   async run (values) {
-    const [name, file, out] = [requiredOption(values, 'name'), requiredOption(values, 'train'), requiredOption(values, 'out')]
+    const [name, file] = [requiredOption(values, 'name'), requiredOption(values, 'train')]
     const config = loadConfig(settingFlags(values))
+    const out = typeof values['out'] === 'string' ? values['out'] : undefined
     const pooling = poolingOf(values)
     const ensemble = ensembleOf(values)
     const train = await readExamples(file)
     const test = typeof values['test'] === 'string' ? await readExamples(values['test']) : undefined
+    const choices: FitChoices = {
+      name,
+      description: typeof values['description'] === 'string' ? values['description'] : `fitted on ${basename(file)}`,
+      train,
+      ...(test ? { test } : {}),
+      data: { name: basename(file), licence: typeof values['licence'] === 'string' ? values['licence'] : 'unknown' },
+      ...(typeof values['layers'] === 'string' ? { layers: values['layers'].split(',').map(Number) } : {}),
+      pooling,
+      prefixes: values['outcome-only'] !== true,
+      maxAnswerTokens: integerOption(values, 'max-answer-tokens', 256),
+      ...(ensemble ? { ensemble } : {})
+    }
     const host = await createHost(config, say)
     try {
-      const request: FitRequest = {
-        name,
-        description: typeof values['description'] === 'string' ? values['description'] : `fitted on ${basename(file)}`,
-        policy: readablePolicy(host.model, host.engine),
-        train,
-        ...(test ? { test } : {}),
-        data: { name: basename(file), licence: typeof values['licence'] === 'string' ? values['licence'] : 'unknown' },
-        layers: layersOf(values, host.model.config.layers),
-        pooling,
-        prefixes: values['outcome-only'] !== true,
-        maxAnswerTokens: integerOption(values, 'max-answer-tokens', 256),
-        cacheDirectory: join(config.cacheDir, 'features'),
-        onProgress: progressReporter()
-      }
-      const descriptor = ensemble ? await fitEnsemble(request, ensemble) : await fitReward(request)
-      await mkdir(out, { recursive: true })
-      const path = join(out, `${name}.json`)
-      await writeFile(path, `${JSON.stringify(descriptor)}\n`)
+      if (out === undefined) host.store.checkFree(name, true)
+      const descriptor = await fitReward({ ...choices, policy: host.policy, cacheDirectory: join(config.cacheDir, 'features'), onProgress: progressReporter() })
+      const path = await keep(host, descriptor, out)
       say(describe(descriptor))
       console.log(path)
     } finally {

@@ -8,9 +8,7 @@ import type { Host } from '../inference/host.js'
 import { parseRewardFamily, type Naming, type RewardFamily } from '../rewards/descriptor.js'
 import type { EnsembleDescriptor } from '../rewards/ensemble.js'
 import type { Pair } from '../rewards/examples.js'
-import { fitEnsemble } from '../rewards/fit-ensemble.js'
-import type { FitProgress } from '../rewards/fit-reward.js'
-import { readablePolicy } from '../rewards/policy.js'
+import { fitReward, type FitProgress } from '../rewards/fit-reward.js'
 import { uniform } from '../rewards/pool.js'
 import type { Draw } from './drawing.js'
 import { messagesOf } from './drawing.js'
@@ -58,22 +56,23 @@ export function noisyPairs (draws: readonly Draw[], judge: ReadonlyArray<readonl
 }
 
 /** An ensemble fitted on pairs; kept in a file, and taken from there the next time. */
-export async function smallFits ({ model, engine, config }: Host, pairs: readonly Pair[], file: string, signal: AbortSignal, onProgress: (progress: FitProgress) => void): Promise<Naming & EnsembleDescriptor> {
+export async function smallFits ({ model, policy, config }: Host, pairs: readonly Pair[], file: string, signal: AbortSignal, onProgress: (progress: FitProgress) => void): Promise<Naming & EnsembleDescriptor> {
   if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as Naming & EnsembleDescriptor
   const { layers } = model.config
-  const descriptor = await fitEnsemble({
+  const descriptor = await fitReward({
     name: 'small-fits',
     description: `Heads of the over-optimisation panel: ${pairs.length} pairs that the judge labelled, ${100 * flipped} % of them wrongly`,
-    policy: readablePolicy(model, engine),
+    policy,
     train: { kind: 'pairs', pairs },
     data: { name: 'the policy’s own answers, labelled by the judge', licence: 'none' },
     layers: [Math.round(layers / 2)],
     pooling: 'mean',
     prefixes: false,
+    ensemble: { heads: 5, combine: 'mean', penalty: 0 },
     cacheDirectory: join(config.cacheDir, 'features'),
     onProgress,
     signal
-  }, { heads: 5, combine: 'mean', penalty: 0 })
+  })
   writeFileSync(file, `${JSON.stringify(descriptor)}\n`)
   return descriptor
 }

@@ -4,7 +4,7 @@ import type { Config } from '../config.js'
 import { EventQueue } from '../decoding/event-queue.js'
 import { RequestError } from '../errors.js'
 import type { RewardInfo } from '../rewards/info.js'
-import type { CallName, Calls, EngineStats, FromWorker, GenerateRequest, GenerationEvent, ModelInfo, ToWorker } from './protocol.js'
+import type { CallName, Calls, EngineStats, FittingProgress, FromWorker, GenerateRequest, GenerationEvent, ModelInfo, ToWorker } from './protocol.js'
 
 interface Pending {
   readonly onMessage: (message: FromWorker) => void
@@ -65,11 +65,15 @@ export class InferenceClient {
 
   /**
    * One question, one answer.
+   * @param onProgress told how far it is, where the question is one that takes long
    * @throws RequestError
    */
-  async call<N extends CallName> (name: N, request: Calls[N]['request'], { signal }: { signal?: AbortSignal } = {}): Promise<Calls[N]['answer']> {
+  async call<N extends CallName> (name: N, request: Calls[N]['request'], { signal, onProgress }: { signal?: AbortSignal, onProgress?: (progress: FittingProgress) => void } = {}): Promise<Calls[N]['answer']> {
     let answer: Calls[N]['answer'] | undefined
-    await this.#send(id => ({ type: 'call', id, name, request }), message => { if (message.type === 'answer') answer = message.answer }, signal).done
+    await this.#send(id => ({ type: 'call', id, name, request }), message => {
+      if (message.type === 'answer') answer = message.answer
+      else if (message.type === 'progress') onProgress?.(message.progress)
+    }, signal).done
     return answer!
   }
 
@@ -135,6 +139,8 @@ export class InferenceClient {
           this.#info = message
           this.#restarts = 0
           resolve()
+        } else if (message.type === 'rewards') {
+          if (this.#info) this.#info = { ...this.#info, rewards: message.rewards }
         } else if (message.type === 'fatal') {
           reject(RequestError.fromData(message.error))
           this.#closing = true

@@ -6,26 +6,32 @@ import { RequestError } from '../errors.js'
 import { loadModel, type LoadedModel, type ModelOptions } from '../models/model.js'
 import type { WeightFormat } from '../models/weight-format.js'
 import { packageRoot } from '../package-root.js'
-import { loadRewards, type RewardFamily } from '../rewards/descriptor.js'
-import { policyInfo } from '../rewards/policy.js'
+import type { RewardFamily } from '../rewards/descriptor.js'
+import { policyInfo, readablePolicy, type ReadablePolicy } from '../rewards/policy.js'
 import { parseOrigins } from '../rewards/remote.js'
 import { misfit } from '../rewards/resolve.js'
+import { RewardStore } from '../rewards/store.js'
 
 export interface Host {
   readonly config: Config
   readonly model: LoadedModel
   readonly engine: Engine
-  /** All that were found, those too that do not fit the model: naming one gives an error that says why. */
+  /** The model as texts are read through it. */
+  readonly policy: ReadablePolicy
+  readonly store: RewardStore
+  /** All there are at this moment, those too that do not fit the model: naming one gives an error that says why. */
   readonly rewards: readonly RewardFamily[]
-  /** Those that fit the model. */
-  readonly usableRewards: readonly RewardFamily[]
   /** Ends every sequence and frees all memory, after the step in flight. */
   close (): Promise<void>
 }
 
 /** Loads what the settings name. @param onProgress told what is happening, in words */
 export async function createHost (config: Config, onProgress: (message: string) => void, more: Pick<ModelOptions, 'profilePrefix'> = {}): Promise<Host> {
-  const rewards = await loadRewards([join(packageRoot, 'models', 'rewards'), ...(config.rewardsDir === '' ? [] : [config.rewardsDir])], parseOrigins(config.remoteScorers))
+  const store = await RewardStore.open({
+    fixed: [join(packageRoot, 'models', 'rewards'), ...(config.rewardsDir === '' ? [] : [config.rewardsDir])],
+    kept: join(config.dataDir, 'rewards'),
+    remotes: parseOrigins(config.remoteScorers)
+  })
   const model = await loadModel({ model: config.model, format: config.format as WeightFormat, threads: config.threads, cacheDir: config.cacheDir, contextLength: config.contextLength, onProgress, ...more })
   if (model.config.scoreHead) {
     model.dispose()
@@ -39,8 +45,17 @@ export async function createHost (config: Config, onProgress: (message: string) 
     prefillTokensPerStep: config.prefillTokensPerStep,
     maxQueued: config.maxQueuedRequests
   })
-  const misfits = new Map(rewards.map(family => [family, misfit(family, policyInfo(model))]))
-  for (const problem of misfits.values()) if (problem !== null) onProgress(problem)
-  const usableRewards = rewards.filter(family => misfits.get(family) === null)
-  return { config, model, engine, rewards, usableRewards, close: async () => { await engine.close(); model.dispose() } }
+  for (const family of store.families) {
+    const problem = misfit(family, policyInfo(model))
+    if (problem !== null) onProgress(problem)
+  }
+  return {
+    config,
+    model,
+    engine,
+    policy: readablePolicy(model, engine),
+    store,
+    get rewards () { return store.families },
+    close: async () => { await engine.close(); model.dispose() }
+  }
 }

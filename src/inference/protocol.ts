@@ -5,6 +5,7 @@
 import type { DecodeEvent, SamplingParams, TokenLogprob, Warning } from '../decoding/runtime.js'
 import type { AlignmentRequest } from '../decoding/strategy-schemas.js'
 import type { RequestErrorData } from '../errors.js'
+import type { FitChoices, FitProgress } from '../rewards/fit-reward.js'
 import type { RewardInfo } from '../rewards/info.js'
 import type { ChatMessage, RewardMember, Score } from '../rewards/scorer.js'
 
@@ -126,6 +127,16 @@ export interface Scored {
   readonly usage: { readonly tokens: number, readonly cachedTokens: number, readonly computedTokens: number }
 }
 
+/** A reward to be fitted and kept. */
+export interface FitRequest extends FitChoices {
+  readonly model: string
+  /** Whether a kept reward of the name may be replaced. */
+  readonly replace: boolean
+}
+
+/** How far a fit is; `queued` while others are fitted. */
+export type FittingProgress = FitProgress | { readonly phase: 'queued', readonly done: 0, readonly total: 1 }
+
 export interface ModelInfo {
   readonly id: string
   readonly contextLength: number
@@ -170,6 +181,9 @@ export interface Calls {
   readonly score: { readonly request: ScoreRequest, readonly answer: Scored }
   readonly tokenize: { readonly request: TokenizeRequest, readonly answer: Tokenized }
   readonly detokenize: { readonly request: DetokenizeRequest, readonly answer: string }
+  /** The reward, once it is kept and can be used. Tells its progress. */
+  readonly fit: { readonly request: FitRequest, readonly answer: RewardInfo }
+  readonly deleteReward: { readonly request: { readonly name: string }, readonly answer: null }
   readonly embed: { readonly request: EmbedRequest, readonly answer: Embedded }
   readonly stats: { readonly request: null, readonly answer: EngineStats }
 }
@@ -188,6 +202,9 @@ export type FromWorker =
   | { readonly type: 'loading', readonly message: string }
   | { readonly type: 'ready', readonly model: ModelInfo, readonly rewards: readonly RewardInfo[] }
   | { readonly type: 'event', readonly id: number, readonly event: GenerationEvent }
+  | { readonly type: 'progress', readonly id: number, readonly progress: FittingProgress }
+  /** All rewards that fit the model, whenever that changes. */
+  | { readonly type: 'rewards', readonly rewards: readonly RewardInfo[] }
   | { readonly type: 'answer', readonly id: number, readonly answer: Calls[CallName]['answer'] }
   | { readonly type: 'done', readonly id: number }
   | { readonly type: 'failed', readonly id: number, readonly error: RequestErrorData }

@@ -2,11 +2,11 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Config } from '../config.js'
 import { RequestError } from '../errors.js'
-import { rewardInfo } from '../rewards/info.js'
 import { embed } from './embeddings.js'
+import { deleteReward, fit, usableRewards } from './fitting.js'
 import { generate } from './generation.js'
 import { createHost, type Host } from './host.js'
-import type { CallName, Calls, FromWorker, ToWorker } from './protocol.js'
+import type { CallName, Calls, FittingProgress, FromWorker, ToWorker } from './protocol.js'
 import { score } from './scoring.js'
 import { stats } from './stats.js'
 import { detokenize, tokenize } from './tokens.js'
@@ -39,12 +39,17 @@ async function run (id: number, work: (signal: AbortSignal) => Promise<void>): P
   }
 }
 
-type Answerer<N extends CallName> = (host: Host, request: Calls[N]['request'], signal: AbortSignal) => Calls[N]['answer'] | Promise<Calls[N]['answer']>
+type Answerer<N extends CallName> = (host: Host, request: Calls[N]['request'], signal: AbortSignal, onProgress: (progress: FittingProgress) => void) => Calls[N]['answer'] | Promise<Calls[N]['answer']>
 
-const answerers: { readonly [N in CallName]: Answerer<N> } = { score, tokenize, detokenize, embed, stats }
+const answerers: { readonly [N in CallName]: Answerer<N> } = { score, tokenize, detokenize, embed, stats, fit, deleteReward }
 
-function answer<N extends CallName> (host: Host, name: N, request: Calls[N]['request'], signal: AbortSignal): Calls[N]['answer'] | Promise<Calls[N]['answer']> {
-  return (answerers[name] as Answerer<N>)(host, request, signal)
+/** Answers that change the rewards: the main thread hears of it before it has the answer. */
+const changing: readonly CallName[] = ['fit', 'deleteReward']
+
+async function answerCall<N extends CallName> (host: Host, id: number, name: N, request: Calls[N]['request'], signal: AbortSignal): Promise<void> {
+  const answer = await (answerers[name] as Answerer<N>)(host, request, signal, progress => { send({ type: 'progress', id, progress }) })
+  if (changing.includes(name)) send({ type: 'rewards', rewards: usableRewards(host) })
+  send({ type: 'answer', id, answer })
 }
 
 function handle (host: Host, message: ToWorker): void {
@@ -55,7 +60,7 @@ function handle (host: Host, message: ToWorker): void {
       })
       break
     case 'call':
-      run(message.id, async signal => { send({ type: 'answer', id: message.id, answer: await answer(host, message.name, message.request, signal) }) })
+      run(message.id, signal => answerCall(host, message.id, message.name, message.request, signal))
       break
     case 'abort':
       running.get(message.id)?.abort(new Error('aborted'))
@@ -73,7 +78,7 @@ try {
   send({
     type: 'ready',
     model: { id, contextLength, vocabularySize: tokenizer.vocabularySize, fingerprint, created },
-    rewards: host.usableRewards.map(rewardInfo)
+    rewards: usableRewards(host)
   })
 } catch (error) {
   send({ type: 'fatal', error: toRequestError(error).toData() })

@@ -53,9 +53,23 @@ export interface SampleSet {
  */
 export function parseExamples (text: string, file: string): Examples {
   const lines = text.split('\n').map((line, index) => ({ line, where: `${file}:${index + 1}` })).filter(({ line }) => line.trim() !== '')
-  const rows = lines.map(({ line, where }) => ({ row: parseLine(line, where), where }))
-  const first = rows[0]
-  if (!first) throw new RequestError('invalid_request', `${file}: must hold at least one line of JSON; it is empty`)
+  if (lines.length === 0) throw new RequestError('invalid_request', `${file}: must hold at least one line of JSON; it is empty`)
+  return examplesOf(lines.map(({ line, where }) => ({ row: parseLine(line, where), where })))
+}
+
+/**
+ * Reads a list of objects with the same fields as lines of a file have.
+ * @param field name of the list, for messages
+ * @throws RequestError naming item, field, rule and value
+ */
+export function readExamples (value: unknown, field: string): Examples {
+  if (!Array.isArray(value) || value.length === 0) throw refuse(field, 'must be a list that is not empty', value)
+  return examplesOf(value.map((row: unknown, index) => ({ row: objectRow(row, `${field}[${index}]`, 'example'), where: `${field}[${index}]` })))
+}
+
+/** @param rows at least one */
+function examplesOf (rows: ReadonlyArray<{ readonly row: Row, readonly where: string }>): Examples {
+  const first = rows[0]!
   if ('chosen' in first.row) return { kind: 'pairs', pairs: rows.map(({ row, where }) => parsePair(row, where)) }
   if ('score' in first.row && !('label' in first.row)) return { kind: 'scores', scored: rows.map(({ row, where }) => parseScored(row, where)) }
   return { kind: 'labels', labelled: rows.map(({ row, where }) => parseLabelled(row, where)) }
@@ -64,7 +78,7 @@ export function parseExamples (text: string, file: string): Examples {
 type Row = Readonly<Record<string, unknown>>
 
 function refuse (where: string, problem: string, value: unknown): RequestError {
-  return new RequestError('invalid_request', `${where}: ${problem}; got ${value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 80)}`)
+  return new RequestError('invalid_request', `${where}: ${problem}; got ${value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 80)}`, { param: where })
 }
 
 function parseLine (line: string, where: string): Row {
@@ -74,7 +88,11 @@ function parseLine (line: string, where: string): Row {
   } catch (error) {
     throw refuse(where, `line must be JSON (${(error as Error).message})`, line)
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse(where, 'line must be a JSON object', value)
+  return objectRow(value, where, 'line')
+}
+
+function objectRow (value: unknown, where: string, what: string): Row {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse(where, `${what} must be a JSON object`, value)
   return value as Row
 }
 

@@ -26,12 +26,16 @@ export interface FeatureOptions {
   readonly pooling: 'mean' | 'last'
   /** Folder of the cache; null keeps nothing. */
   readonly cacheDirectory: string | null
+  /** Told how many of the distinct answers have their states, those of the cache from the start. */
   readonly onProgress?: (done: number, total: number) => void
   readonly signal?: AbortSignal
 }
 
-/** Sequences in flight: enough for the engine to fill its steps. */
-const inFlight = 12
+/** Answers read side by side: enough for the engine to fill its steps. */
+const abreast = 12
+
+/** By the engine's rule a search: it does not hold up streams. Too few to share a prompt's KV, which would change bits. */
+export const patient = { fanOut: 5 } as const
 
 /** Tokens of an answer of `length` tokens that each entry of `fractions` covers: at least one, rounded. */
 export function prefixLengths (length: number): number[] {
@@ -40,7 +44,7 @@ export function prefixLengths (length: number): number[] {
 
 /**
  * The states of every item, per layer, in the items' order. Equal items are computed once.
- * @throws the signal's reason when aborted; what was computed by then stays in the cache
+ * @throws the signal's reason when aborted, RequestError storage_failed where the cache cannot be written; what was computed by then stays in it
  */
 export async function extractFeatures (policy: ReadablePolicy, items: readonly FeatureItem[], options: FeatureOptions): Promise<Map<number, PrefixStates[]>> {
   const { layers, pooling, cacheDirectory, onProgress = () => {}, signal } = options
@@ -49,22 +53,37 @@ export async function extractFeatures (policy: ReadablePolicy, items: readonly F
   const missing = new Map<string, FeatureItem>()
   for (const [index, key] of keys.entries()) if (caches.some(cache => !cache.has(key))) missing.set(key, items[index]!)
   const queue = [...missing]
-  let done = 0
+  const total = new Set(keys).size
+  let done = total - missing.size
+  onProgress(done, total)
   async function work (): Promise<void> {
     for (let next = queue.shift(); next; next = queue.shift()) {
       signal?.throwIfAborted()
       const states = await readStates(policy, next[1], options)
-      for (const [index, cache] of caches.entries()) await cache.add(next[0], states[index]!)
-      onProgress(++done, missing.size)
+      for (const [index, cache] of caches.entries()) cache.add(next[0], states[index]!)
+      onProgress(++done, total)
     }
   }
-  await Promise.all(Array.from({ length: inFlight }, work))
-  return new Map(layers.map((layer, index) => [layer, keys.map(key => caches[index]!.get(key))]))
+  try {
+    await abreastOf(abreast, work, () => { queue.length = 0 })
+    const read = await Promise.all(caches.map(cache => cache.read(keys)))
+    return new Map(layers.map((layer, index) => [layer, read[index]!]))
+  } finally {
+    for (const cache of caches) await cache.close()
+  }
+}
+
+/** Does the same work several times side by side. Where one fails, the others are told to stop and waited for. */
+async function abreastOf (count: number, work: () => Promise<void>, stop: () => void): Promise<void> {
+  const done = await Promise.allSettled(Array.from({ length: count }, () => work().catch((error: unknown) => { stop(); throw error })))
+  const failed = done.find(one => one.status === 'rejected')
+  if (failed) throw failed.reason
 }
 
 /** States of one answer: [layer][fraction]. The answer is fed in as many chunks as there are fractions. */
 async function readStates (policy: ReadablePolicy, { promptTokens, answerTokens }: FeatureItem, { layers, pooling, signal }: FeatureOptions): Promise<Float32Array[][]> {
-  const sequence = policy.source.open(promptTokens, { layers, ...(signal && { signal }) })
+  const reservation = await policy.reserve(pooling === 'mean' ? 1 : 2, promptTokens.length + answerTokens.length + 1, signal)
+  const sequence = policy.source.open(promptTokens, { layers, ...patient, ...(signal && { signal }) })
   try {
     const states = layers.map((): Float32Array[] => [])
     let fed = 0
@@ -78,6 +97,7 @@ async function readStates (policy: ReadablePolicy, { promptTokens, answerTokens 
     return states
   } finally {
     sequence.close()
+    reservation.release()
   }
 }
 

@@ -2,16 +2,15 @@
  * Bootstrap ensembles: K heads, each fitted on prompts drawn anew with replacement, so that where they differ the data did not settle the
  * matter. Layer and λ are those that suit all the data. Knows states and samples, not how they were read.
  */
-import { RequestError } from '../errors.js'
-import type { Naming } from './descriptor.js'
 import { combine, type CombineRule, type EnsembleDescriptor } from './ensemble.js'
 import { evaluateScore, type StateScore, type StateSet } from './evaluate.js'
+import type { Sample } from './examples.js'
 import { fitHead } from './fit-head.js'
-import { fitStates, headOf, referenceMembers, type FitRequest, type FittedStates } from './fit-reward.js'
+import type { FitProgress } from './fit-reward.js'
+import { headOf, referenceMembers, type FittedStates, type FitTask } from './fit-task.js'
 import { linearScore, type Head } from './head.js'
 import { meanAndStd } from './metrics.js'
 import { uniform } from './pool.js'
-import type { Sample } from './examples.js'
 
 export interface EnsembleOptions {
   /** Number of heads, 2 to 32. */
@@ -32,13 +31,12 @@ export function resample (samples: readonly Sample[], random: () => number): Sam
   return all.flatMap(() => all[Math.floor(random() * all.length)]!)
 }
 
-function fitHeads (request: FitRequest, fitted: FittedStates, count: number): Head[] {
+function fitHeads (task: FitTask, fitted: FittedStates, count: number, onProgress: (progress: FitProgress) => void): Head[] {
   const { train, best } = fitted
   return Array.from({ length: count }, (_, index) => {
-    request.signal?.throwIfAborted()
-    request.onProgress?.({ phase: 'fit', done: index, total: count })
+    onProgress({ phase: 'fit', done: index, total: count })
     const own: StateSet = { ...train, samples: resample(train.samples, uniform(1000 + index)) }
-    return headOf(request, fitted, fitHead(own, request.prefixes, best.lambda).head)
+    return headOf(task, fitted, fitHead(own, task.prefixes, best.lambda).head)
   })
 }
 
@@ -56,27 +54,20 @@ function quantile (values: readonly number[], share: number): number {
   return values.toSorted((a, b) => a - b)[Math.floor(share * (values.length - 1))]!
 }
 
-/**
- * Fits an ensemble of heads.
- * @throws RequestError for a number of heads out of range, and as `fitReward`
- */
-export async function fitEnsemble (request: FitRequest, { heads: count, combine: rule, penalty }: EnsembleOptions): Promise<Naming & EnsembleDescriptor> {
-  if (!Number.isInteger(count) || count < 2 || count > 32) throw new RequestError('invalid_request', `an ensemble has 2 to 32 heads; got ${count}`, { param: 'ensemble' })
-  const fitted = await fitStates(request)
-  const heads = fitHeads(request, fitted, count)
-  const scores = headScores(heads, request.prefixes)
+/** An ensemble of heads, without its name. */
+export function ensembleOf (task: FitTask, fitted: FittedStates, { heads: count, combine: rule, penalty }: EnsembleOptions, onProgress: (progress: FitProgress) => void): EnsembleDescriptor {
+  const heads = fitHeads(task, fitted, count, onProgress)
+  const scores = headScores(heads, task.prefixes)
   const how = { combine: rule, ...(rule === 'uwo' || rule === 'lcb' ? { penalty } : {}) }
   const score: StateScore = (state, whole) => combine(how, scores(state, whole), 1).value
   const spread = fitted.pool.states.map(states => meanAndStd(scores(states.at(-1)!, true)).std)
   return {
-    name: request.name,
-    description: request.description,
     kind: 'ensemble',
     ...how,
-    members: referenceMembers(fitted.pool, request.prefixes, score),
+    members: referenceMembers(fitted.pool, task.prefixes, score),
     warnAboveStd: Number(quantile(spread, disagreementQuantile).toPrecision(3)),
     fit: fitted.fit,
-    metrics: evaluateScore(score, fitted.train, fitted.test, fitted.split, false),
+    metrics: evaluateScore(score, fitted.train, fitted.test, task.split, false),
     scorers: heads
   }
 }

@@ -1,38 +1,45 @@
 /**
- * From examples to a reward: reads features through the policy, fits a linear head, measures it on held-out data and
- * standardises it on the policy's own answers. `fairlead fit` and the rewards in the box are made here. Knows neither
- * files of examples nor where the descriptor goes.
+ * From examples to a reward: checks them, reads the states of their answers and of the reference pool through the policy, and hands all
+ * that to a thread of its own that fits and measures (`fit-task.ts`). `fairlead fit`, `POST /v1/rewards/fit` and the rewards in the box are
+ * made here. Knows neither where examples come from nor where the descriptor goes.
  */
+import { setImmediate as nextTurn } from 'node:timers/promises'
 import { RequestError } from '../errors.js'
-import type { Members, RewardFit } from './descriptor-parts.js'
-import { checkRewardName, type HeadDescriptor } from './descriptor.js'
-import { evaluateScore, type StateScore, type StateSet } from './evaluate.js'
+import { checkRewardName, type HeadDescriptor, type Naming } from './descriptor.js'
+import type { EnsembleDescriptor } from './ensemble.js'
 import { asPairs, splitSamples, toSamples, type Examples, type SampleAnswer, type SampleSet } from './examples.js'
-import { extractFeatures, type FeatureItem, type PrefixStates } from './features.js'
-import { fitHead, type HeadFit } from './fit-head.js'
-import { linearScore, type Head } from './head.js'
+import { extractFeatures, type FeatureItem } from './features.js'
+import type { EnsembleOptions } from './fit-ensemble.js'
+import { packStates, type FitTask, type FittedDescriptor } from './fit-task.js'
+import { runFitTask } from './fit-thread.js'
 import type { ReadablePolicy } from './policy.js'
-import { pool, poolDescription, poolPrompts, referenceStatistics, samplePool } from './pool.js'
+import { pool, poolDescription, poolPrompts, referencePool } from './pool.js'
 
-/** What a fit is busy with: answers read, layers fitted, or answers of the reference pool. */
-export interface FitProgress { readonly phase: 'features' | 'fit' | 'pool', readonly done: number, readonly total: number }
+/** What a fit is busy with: answers read, answers of the reference pool, heads fitted. */
+export interface FitProgress { readonly phase: 'features' | 'pool' | 'fit', readonly done: number, readonly total: number }
 
-export interface FitRequest {
+/** What is asked for: all of a fit that a person decides. */
+export interface FitChoices {
   readonly name: string
   readonly description: string
-  readonly policy: ReadablePolicy
   readonly train: Examples
   /** Held-out examples of the same kind, none of them in `train`. Default: a fifth of the training prompts is held out. */
   readonly test?: Examples
   /** Name, size and origin of the data, and the licence it comes under, for the card. */
   readonly data: { readonly name: string, readonly licence: string }
-  /** Layers to try, 0..L; the best by cross-validation is taken. */
-  readonly layers: readonly number[]
+  /** Layers to try, 0..L; the best by cross-validation is taken. Default a third, half and two thirds of the model's. */
+  readonly layers?: readonly number[]
   readonly pooling: 'mean' | 'last'
   /** Fit on 25, 50, 75 and 100 % of each answer, for both members; else on whole answers, for the outcome member only. */
   readonly prefixes: boolean
   /** Longer answers are cut, and the descriptor says how many were. Default 256. */
   readonly maxAnswerTokens?: number
+  /** Several heads that tell where they differ, in place of one. */
+  readonly ensemble?: EnsembleOptions
+}
+
+export interface FitRequest extends FitChoices {
+  readonly policy: ReadablePolicy
   /** Folder of the feature cache; null keeps no features. */
   readonly cacheDirectory: string | null
   readonly onProgress?: (progress: FitProgress) => void
@@ -42,90 +49,62 @@ export interface FitRequest {
 /** Fewer examples than this cannot be cross-validated and held out with any meaning. */
 export const fewestExamples = 20
 
-/** Everything a reward is made of once its states are read: the sets, the layer and λ that cross-validation chose, the reference pool. */
-export interface FittedStates {
-  readonly train: StateSet
-  readonly test: StateSet
-  readonly best: HeadFit & { readonly layer: number }
-  readonly pool: { readonly states: readonly PrefixStates[], readonly description: string }
-  readonly fit: RewardFit
-  /** What the test set is. */
-  readonly split: string
-}
-
-const objectives = { pairs: 'bradley_terry', labels: 'logistic', scores: 'regression' } as const
-
-/** Reads states and fits a head at each layer; the best by cross-validation is taken. @throws as `fitReward` */
-export async function fitStates (request: FitRequest): Promise<FittedStates> {
-  check(request)
-  const { policy, layers, onProgress = () => {}, signal, maxAnswerTokens = 256 } = request
+/**
+ * Fits a head, or an ensemble of them. Bradley–Terry for pairs, logistic for labels, least squares for scores, on standardised states with
+ * log-length as a weakly penalised nuisance column that scoring leaves out.
+ * @throws RequestError for a name, layer or data set that cannot work, before anything is read; storage_failed; the signal's reason when aborted
+ */
+export async function fitReward (request: FitRequest & { readonly ensemble: EnsembleOptions }): Promise<Naming & EnsembleDescriptor>
+export async function fitReward (request: FitRequest & { readonly ensemble?: never }): Promise<HeadDescriptor>
+export async function fitReward (request: FitRequest): Promise<FittedDescriptor>
+export async function fitReward (request: FitRequest): Promise<FittedDescriptor> {
+  const { policy, maxAnswerTokens = 256, layers = layersToTry(policy.layers), signal, onProgress } = request
+  check(request, layers)
   const { train, test } = sampleSets(request)
-  const encoded = [...train.answers, ...test.answers].map(answer => encode(policy, answer, maxAnswerTokens))
+  const encoded = await encodeAll(policy, [...train.answers, ...test.answers], maxAnswerTokens, signal)
   const items = encoded.map(({ promptTokens, answerTokens }) => ({ promptTokens, answerTokens: answerTokens.slice(0, maxAnswerTokens) }))
   const features = await extract(request, 'features', items, layers)
+  onProgress?.({ phase: 'pool', done: 0, total: poolPrompts().length * pool.answersPerPrompt })
+  const poolItems = await referencePool(policy, request.cacheDirectory, signal)
+  const poolFeatures = await extract(request, 'pool', poolItems, layers)
   const lengths = encoded.map(item => item.answerTokens.length)
-  const candidates = []
-  for (const layer of layers) {
-    signal?.throwIfAborted()
-    onProgress({ phase: 'fit', done: candidates.length, total: layers.length })
-    candidates.push({ layer, ...fitHead(stateSet(train, features.get(layer)!, lengths, 0), request.prefixes) })
-  }
-  const best = candidates.reduce((a, b) => b.gain! > a.gain! ? b : a)
-  const states = features.get(best.layer)!
-  return {
-    train: stateSet(train, states, lengths, 0),
-    test: stateSet(test, states, lengths, train.answers.length),
-    best,
-    pool: await readPool(request, best.layer),
-    fit: {
-      objective: objectives[request.train.kind],
-      data: request.data.name,
-      licence: request.data.licence,
-      examples: train.samples.length,
-      regularization: best.lambda,
-      maxAnswerTokens,
-      cutAnswers: lengths.filter(length => length > maxAnswerTokens).length
-    },
-    split: request.test ? 'a separate test set' : 'a fifth of the data, by prompt'
-  }
-}
-
-/**
- * Fits a head. Bradley–Terry for pairs, logistic for labels, least squares for scores, on standardised states with log-length as a weakly
- * penalised nuisance column that scoring leaves out.
- * @throws RequestError for a name, layer or data set that cannot work; the signal's reason when aborted
- */
-export async function fitReward (request: FitRequest): Promise<HeadDescriptor> {
-  const fitted = await fitStates(request)
-  const { best: { head }, train, test, split } = fitted
-  const metrics = evaluateScore(state => linearScore(head.weights, head.bias, state), train, test, split, train.kind !== 'scores')
-  const { weights, ...fields } = headOf(request, fitted, head)
-  return { name: request.name, description: request.description, ...fields, fit: fitted.fit, metrics, weights }
-}
-
-/** Weights on raw states as a head that the server can use, standardised on the pool. */
-export function headOf ({ policy, pooling, prefixes }: FitRequest, { best, pool }: FittedStates, { weights, bias }: HeadFit['head']): Head {
-  return {
-    kind: 'head',
-    members: referenceMembers(pool, prefixes, state => linearScore(weights, bias, state)),
-    policy: { id: policy.id, weightsSha256: policy.weightsSha256, format: policy.format },
-    layer: best.layer,
+  const { name, description, data, pooling, prefixes, ensemble } = request
+  const task: FitTask = {
+    name,
+    description,
+    data,
     pooling,
-    bias: significant(bias),
-    weights: Array.from(weights, significant)
+    prefixes,
+    ensemble: ensemble ?? null,
+    policy: { id: policy.id, weightsSha256: policy.weightsSha256, format: policy.format },
+    train: textsOnly(train),
+    test: textsOnly(test),
+    lengths,
+    split: request.test ? 'a separate test set' : 'a fifth of the data, by prompt',
+    maxAnswerTokens,
+    layers: layers.map(layer => ({ layer, states: packStates(features.get(layer)!), pool: packStates(poolFeatures.get(layer)!) })),
+    poolDescription: poolDescription(policy, poolItems.length)
   }
+  return await runFitTask(task, { ...(signal && { signal }), ...(onProgress && { onProgress }) })
+}
+
+function layersToTry (count: number): number[] {
+  return [...new Set([Math.round(count / 3), Math.round(count / 2), Math.round(2 * count / 3)])]
 }
 
 /** What can be refused before hours of reading. */
-function check ({ name, policy, train, test, layers }: FitRequest): void {
+function check ({ name, policy, train, test, ensemble }: FitRequest, layers: readonly number[]): void {
   checkRewardName(name)
   if (layers.length === 0) throw new RequestError('invalid_request', 'layers must name at least one layer; got none', { param: 'layers' })
   for (const layer of layers) {
     if (!Number.isInteger(layer) || layer < 0 || layer > policy.layers) throw new RequestError('invalid_request', `layers must be from 0 to ${policy.layers}; got ${layer}`, { param: 'layers' })
   }
   const count = countOf(train)
-  if (count < fewestExamples) throw new RequestError('invalid_request', `a fit needs at least ${fewestExamples} examples; got ${count}`, { param: 'train' })
+  if (count < fewestExamples) throw new RequestError('invalid_request', `a fit needs at least ${fewestExamples} examples; got ${count}`, { param: 'examples' })
   if (test && test.kind !== train.kind) throw new RequestError('invalid_request', `test data must be ${train.kind} as the training data are; got ${test.kind}`, { param: 'test' })
+  if (ensemble && !(Number.isInteger(ensemble.heads) && ensemble.heads >= 2 && ensemble.heads <= 32)) {
+    throw new RequestError('invalid_request', `an ensemble has 2 to 32 heads; got ${ensemble.heads}`, { param: 'ensemble' })
+  }
 }
 
 function countOf (examples: Examples): number {
@@ -140,56 +119,47 @@ function sampleSets ({ train, test }: FitRequest): { train: SampleSet, test: Sam
   const sets = test ? { train: toSamples(train), test: toSamples(test) } : splitSamples(toSamples(train))
   for (const [name, set] of Object.entries(sets)) {
     const { samples } = set
-    if (samples.length === 0) throw new RequestError('invalid_request', `the ${name} data must hold at least one example; got none`, { param: name })
+    const param = name === 'test' && test ? 'test' : 'examples'
+    if (samples.length === 0) throw new RequestError('invalid_request', `the ${name} data must hold at least one example; got none`, { param })
     if (train.kind === 'labels' && new Set(samples.map(sample => sample.label)).size < 2) {
-      throw new RequestError('invalid_request', `the ${name} data must hold both labels; got only ${samples[0]!.label === 1 ? 1 : 0}`, { param: name })
+      throw new RequestError('invalid_request', `the ${name} data must hold both labels; got only ${samples[0]!.label === 1 ? 1 : 0}`, { param })
     }
-    if (train.kind === 'scores' && asPairs(set).samples.length === 0) throw new RequestError('invalid_request', `the ${name} data must hold answers to one prompt with different scores; there are none`, { param: name })
+    if (train.kind === 'scores' && asPairs(set).samples.length === 0) throw new RequestError('invalid_request', `the ${name} data must hold answers to one prompt with different scores; there are none`, { param })
   }
   return sets
+}
+
+/** Fitting looks at the texts of answers, for a control, and never at their prompts. */
+function textsOnly ({ kind, answers, samples }: SampleSet): SampleSet {
+  return { kind, answers: answers.map(({ text }) => ({ messages: [], text })), samples }
+}
+
+/** Answers tokenised in one turn of the event loop, at most: others share the thread. */
+const encodedAtOnce = 8
+
+async function encodeAll (policy: ReadablePolicy, answers: readonly SampleAnswer[], maxAnswerTokens: number, signal: AbortSignal | undefined): Promise<FeatureItem[]> {
+  const encoded: FeatureItem[] = []
+  for (const answer of answers) {
+    if (encoded.length % encodedAtOnce === 0) {
+      await nextTurn()
+      signal?.throwIfAborted()
+    }
+    encoded.push(encode(policy, answer, maxAnswerTokens))
+  }
+  return encoded
 }
 
 function encode (policy: ReadablePolicy, { messages, text }: SampleAnswer, maxAnswerTokens: number): FeatureItem {
   const [promptTokens, answerTokens] = [policy.promptTokens(messages), policy.answerTokens(text)]
   const needed = promptTokens.length + Math.min(answerTokens.length, maxAnswerTokens) + 1
   if (needed > policy.contextLength) {
-    throw new RequestError('context_length_exceeded', `prompt, answer and end token must fit ${policy.contextLength} tokens; got ${needed} for the answer ${JSON.stringify(text.slice(0, 60))}…`, { param: 'train' })
+    throw new RequestError('context_length_exceeded', `prompt, answer and end token must fit ${policy.contextLength} tokens; got ${needed} for the answer ${JSON.stringify(text.slice(0, 60))}…`, { param: 'examples' })
   }
   return { promptTokens, answerTokens }
 }
 
-function extract ({ policy, pooling, cacheDirectory, onProgress, signal }: FitRequest, phase: FitProgress['phase'], items: readonly FeatureItem[], layers: readonly number[]): Promise<Map<number, PrefixStates[]>> {
+function extract ({ policy, pooling, cacheDirectory, onProgress, signal }: FitRequest, phase: FitProgress['phase'], items: readonly FeatureItem[], layers: readonly number[]): ReturnType<typeof extractFeatures> {
   return extractFeatures(policy, items, {
     layers, pooling, cacheDirectory, ...(signal && { signal }), ...(onProgress && { onProgress: (done: number, total: number) => { onProgress({ phase, done, total }) } })
   })
-}
-
-/** A sample set with the states of its answers, which start at `offset` of all answers read. */
-function stateSet (set: SampleSet, states: readonly PrefixStates[], lengths: readonly number[], offset: number): StateSet {
-  const end = offset + set.answers.length
-  return { ...set, states: states.slice(offset, end), lengths: lengths.slice(offset, end) }
-}
-
-/** States of the policy's own answers to the pool prompts. */
-async function readPool (request: FitRequest, layer: number): Promise<FittedStates['pool']> {
-  const { policy, onProgress, signal } = request
-  const prompts = poolPrompts()
-  onProgress?.({ phase: 'pool', done: 0, total: prompts.length * pool.answersPerPrompt })
-  const items = await samplePool(policy, prompts, signal)
-  const states = (await extract(request, 'pool', items, [layer])).get(layer)!
-  return { states, description: poolDescription(policy, items.length) }
-}
-
-/** Members with the statistics of a score on the pool: whole answers, and (for the prefix member) all four prefixes. */
-export function referenceMembers ({ states, description }: FittedStates['pool'], prefixes: boolean, score: StateScore): Members {
-  const whole = states.map(answer => score(answer.at(-1)!, true))
-  const outcome = { normalization: referenceStatistics(whole, description) }
-  if (!prefixes) return { outcome }
-  const parts = states.flatMap(answer => answer.map(state => score(state, false)))
-  return { outcome, prefix: { normalization: referenceStatistics(parts, `25, 50, 75 and 100 % of ${description}`) } }
-}
-
-/** Seven significant digits: what float32 states are known to. */
-function significant (value: number): number {
-  return Number(value.toPrecision(7))
 }

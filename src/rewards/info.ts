@@ -9,6 +9,8 @@ export interface RewardInfo {
   readonly kind: string
   readonly members: readonly RewardMember[]
   readonly version: string
+  /** Whether the server keeps it and may be told to delete it. */
+  readonly deletable: boolean
   /** Statistics that its members are standardised with, where the descriptor brings them. */
   readonly statistics: Members | null
   readonly fit: RewardFit | null
@@ -16,13 +18,14 @@ export interface RewardInfo {
 }
 
 /** What is told of a family. */
-export function rewardInfo ({ name, description, members, version, descriptor }: RewardFamily): RewardInfo {
+export function rewardInfo ({ name, description, members, version, descriptor }: RewardFamily, deletable: boolean): RewardInfo {
   return {
     name,
     description,
     kind: descriptor.kind,
     members,
     version,
+    deletable,
     statistics: descriptor.members ?? null,
     fit: ('fit' in descriptor && descriptor.fit) || null,
     metrics: ('metrics' in descriptor && descriptor.metrics) || null

@@ -1,4 +1,5 @@
 /** What rewards must know of the policy whose answers they score, and how texts are read through it. */
+import type { Need, Reservation } from '../engine/reservation.js'
 import type { SequenceSource } from '../engine/sequence.js'
 import { encodeChat } from '../models/chat-template.js'
 import type { LoadedModel } from '../models/model.js'
@@ -22,6 +23,8 @@ export interface PolicyInfo {
 /** A policy that texts can be read through: what features are extracted with. */
 export interface ReadablePolicy extends PolicyInfo {
   readonly source: SequenceSource
+  /** Waits for room for sequences of so many tokens each. Who asks waits for those who asked before, so that a fit takes one place in the engine's queue. */
+  reserve (sequences: number, tokens: number, signal?: AbortSignal): Promise<Reservation>
   /** Longest prompt and answer together, tokens. */
   readonly contextLength: number
   /** Tokens of the rendered prompt, up to where the answer starts. At least one. */
@@ -36,11 +39,20 @@ export function policyInfo (model: LoadedModel): PolicyInfo {
   return { id, weightsSha256: sha256, format, hiddenSize: config.hiddenSize, layers: config.layers, endTokens: tokenizer.endTokens }
 }
 
+/** An engine: opens sequences, once there is room for them. */
+interface Engine extends SequenceSource { reserve (need: Need, signal?: AbortSignal): Promise<Reservation> }
+
 /** A loaded model and the engine over it as something that texts can be read through. */
-export function readablePolicy (model: LoadedModel, source: SequenceSource): ReadablePolicy {
+export function readablePolicy (model: LoadedModel, engine: Engine): ReadablePolicy {
+  let last: Promise<unknown> = Promise.resolve()
   return {
     ...policyInfo(model),
-    source,
+    source: engine,
+    reserve (sequences, tokens, signal) {
+      const granted = last.then(() => engine.reserve({ sequences, promptTokens: 0, answerTokens: tokens, sharesPrompt: false }, signal))
+      last = granted.catch(() => {})
+      return granted
+    },
     contextLength: model.contextLength,
     promptTokens: messages => encodeChat(model.chatTemplate, model.tokenizer, messages).tokens,
     answerTokens: text => model.tokenizer.encode(text)

@@ -2,11 +2,14 @@
  * The reference pool: answers that the policy itself gives to a fixed list of prompts. Raw scores are standardised by
  * their mean and spread over it, so that a strength means the same for every reward.
  */
+import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { packageRoot } from '../package-root.js'
+import { writeAtomically } from './atomic-file.js'
 import type { Normalization } from './descriptor-parts.js'
-import type { FeatureItem } from './features.js'
+import { patient, type FeatureItem } from './features.js'
 import { meanAndStd } from './metrics.js'
 import type { PolicyInfo, ReadablePolicy } from './policy.js'
 
@@ -43,9 +46,27 @@ export async function samplePool (policy: ReadablePolicy, prompts: readonly stri
   return items.filter(item => item.answerTokens.length > 0)
 }
 
+/**
+ * The pool of a policy, sampled once and kept.
+ * @param directory null keeps nothing
+ * @throws RequestError storage_failed; the signal's reason when aborted
+ */
+export async function referencePool (policy: ReadablePolicy, directory: string | null, signal?: AbortSignal): Promise<FeatureItem[]> {
+  const prompts = poolPrompts()
+  if (directory === null) return await samplePool(policy, prompts, signal)
+  const kind = createHash('sha256').update(JSON.stringify([pool, prompts])).digest('hex').slice(0, 8)
+  const file = join(directory, `${policy.weightsSha256.slice(0, 16)}-${policy.format}-pool-${kind}.json`)
+  const kept = await readFile(file, 'utf8').catch(() => null)
+  if (kept !== null) return JSON.parse(kept) as FeatureItem[]
+  const items = await samplePool(policy, prompts, signal)
+  await writeAtomically(file, JSON.stringify(items), 'features')
+  return items
+}
+
 async function sampleAnswer (policy: ReadablePolicy, prompt: string, random: () => number, signal?: AbortSignal): Promise<FeatureItem> {
   const promptTokens = policy.promptTokens([{ role: 'user', content: prompt }])
-  const sequence = policy.source.open(promptTokens, signal && { signal })
+  const reservation = await policy.reserve(1, promptTokens.length + pool.maxTokens, signal)
+  const sequence = policy.source.open(promptTokens, { ...patient, ...(signal && { signal }) })
   const answerTokens: number[] = []
   try {
     while (answerTokens.length < pool.maxTokens) {
@@ -58,6 +79,7 @@ async function sampleAnswer (policy: ReadablePolicy, prompt: string, random: () 
     return { promptTokens, answerTokens }
   } finally {
     sequence.close()
+    reservation.release()
   }
 }
 

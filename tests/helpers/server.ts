@@ -1,10 +1,17 @@
-/** A server with the default model on a free port, for end-to-end tests. */
+/** A server with the default model on a free port, for end-to-end tests. It keeps its data in a folder that is gone when the tests are. */
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after } from 'node:test'
 import { loadConfig, type SettingName } from '../../src/config.js'
 import { startServer, type Server } from '../../src/server.js'
 
+const dataDir = mkdtempSync(join(tmpdir(), 'fairlead-data-'))
+after(() => { rmSync(dataDir, { recursive: true }) })
+
 /** Starts it and waits until it is ready. The model is fetched into the cache if it is not there. */
 export async function readyServer (settings: Partial<Record<SettingName, string>> = {}): Promise<Server> {
-  const server = await startServer(loadConfig({ port: '0', logLevel: 'silent', ...settings }), () => {})
+  const server = await startServer(loadConfig({ dataDir, port: '0', logLevel: 'silent', ...settings }), () => {})
   await server.ready
   return server
 }

@@ -34,7 +34,7 @@ export async function tinyServer (settings: Partial<Record<SettingName, string>>
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
   const flags = Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, value.replace('FOLDER', folder)]))
   const said: string[] = []
-  const server = await startServer(loadConfig({ model, cacheDir: folder, port: '0', maxSequences: '64', logLevel: 'silent', ...flags }, {}), message => { said.push(message) })
+  const server = await startServer(loadConfig({ model, cacheDir: folder, dataDir: join(folder, 'data'), port: '0', maxSequences: '64', logLevel: 'silent', ...flags }, {}), message => { said.push(message) })
   await server.ready
   const send = (path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> =>
     fetch(`${server.address}${path}`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) })

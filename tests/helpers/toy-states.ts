@@ -69,6 +69,7 @@ export function toyPolicy (source: SequenceSource = new ToyStates()): ReadablePo
     endTokens: [0],
     contextLength: 200,
     source,
+    reserve: async () => ({ release () {} }),
     promptTokens: () => [9],
     answerTokens: text => Array.from(text.matchAll(/\d/g), Number)
   }

@@ -14,7 +14,7 @@ const model = join(folder, 'tiny.gguf')
 writeTinyGguf(model)
 
 function fairlead (...args: string[]): { code: number | null, out: string, err: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(packageRoot, 'dist/src/cli/main.js'), ...args], { encoding: 'utf8', env: { ...process.env, FAIRLEAD_MODEL: model, FAIRLEAD_CACHE_DIR: folder } })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(packageRoot, 'dist/src/cli/main.js'), ...args], { encoding: 'utf8', env: { ...process.env, FAIRLEAD_MODEL: model, FAIRLEAD_CACHE_DIR: folder, FAIRLEAD_DATA_DIR: join(folder, 'data') } })
   return { code: status, out: stdout, err: stderr }
 }
 

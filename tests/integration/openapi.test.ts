@@ -19,7 +19,7 @@ const check = (schema: object, value: unknown, what: string): void => { assert.o
 
 test('every route is in it', () => {
   assert.equal(document['openapi'], '3.1.0')
-  for (const path of ['/v1/chat/completions', '/v1/completions', '/v1/responses', '/v1/responses/{id}/cancel', '/v1/embeddings', '/tokenize', '/detokenize', '/v1/rewards/score', '/v1/score', '/v1/rerank']) assert.ok(document['paths'][path]?.post, path)
+  for (const path of ['/v1/chat/completions', '/v1/completions', '/v1/responses', '/v1/responses/{id}/cancel', '/v1/embeddings', '/tokenize', '/detokenize', '/v1/rewards/score', '/v1/rewards/fit', '/v1/score', '/v1/rerank']) assert.ok(document['paths'][path]?.post, path)
   for (const path of ['/v1/models', '/v1/models/{id}', '/v1/responses/{id}', '/v1/responses/{id}/input_items', '/v1/rewards', '/v1/rewards/{id}', '/health', '/ready', '/ping', '/version', '/metrics']) assert.ok(document['paths'][path]?.get, path)
 })
 
@@ -42,6 +42,7 @@ const accepted: ReadonlyArray<readonly [string, object]> = [
   ['/detokenize', { tokens: [5] }],
   ['/v1/rewards/score', { reward: 'length', input: [{ prompt: 'a', answer: 'b' }] }],
   ['/v1/rewards/score', { rewards: [{ name: 'length' }], every: 2, input: [{ messages: [{ role: 'user', content: 'a' }, { role: 'assistant', content: 'bcd' }] }] }],
+  ['/v1/rewards/fit', { name: 'mine', layers: [1], examples: Array.from({ length: 20 }, (_, i) => ({ prompt: `p ${i}`, chosen: `zz ${i}`, rejected: `aa ${i}`, note: 'not read' })) }],
   ['/v1/score', { model: 'length', text_1: 'a', text_2: ['b', 'cd'] }],
   ['/v1/rerank', { model: 'length', query: 'a', documents: ['b', { text: 'cd' }], top_n: null }]
 ]
@@ -68,6 +69,7 @@ test('what breaks a schema is refused by the server, with an error that fits its
     ['/v1/completions', { model: 'tiny', prompt: [] }],
     ['/v1/responses', { model: 'tiny', input: [{ type: 'reasoning' }] }],
     ['/v1/responses', { model: 'tiny', input: 'a', text: { format: { type: 'json_object' } } }],
+    ['/v1/rewards/fit', { name: 'mine', examples: [{ prompt: 'p', chosen: 'a' }] }],
     ['/detokenize', {}]
   ] as const) {
     assert.equal(ajv.validate(bodyOf(path), body), false, JSON.stringify(body))

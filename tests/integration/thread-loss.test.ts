@@ -17,7 +17,7 @@ process.on('worker', started => { thread = started })
 before(async () => {
   const model = join(folder, 'tiny.gguf')
   writeTinyGguf(model)
-  server = await startServer(loadConfig({ model, cacheDir: folder, port: '0', logLevel: 'silent' }), () => {})
+  server = await startServer(loadConfig({ model, cacheDir: folder, dataDir: join(folder, 'data'), port: '0', logLevel: 'silent' }), () => {})
   await server.ready
 })
 after(async () => {

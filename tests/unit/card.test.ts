@@ -2,9 +2,9 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import type { FittedDescriptor } from '../../models/rewards/make/card.js'
 import { loadRewards } from '../../src/rewards/descriptor.js'
 import { packageRoot } from '../../src/package-root.js'
+import type { FittedDescriptor } from '../../src/rewards/fit-task.js'
 
 const directory = join(packageRoot, 'models/rewards')
 const families = await loadRewards([directory])

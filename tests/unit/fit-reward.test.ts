@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
 import type { Examples, Labelled } from '../../src/rewards/examples.js'
-import { fitEnsemble, resample } from '../../src/rewards/fit-ensemble.js'
+import { resample } from '../../src/rewards/fit-ensemble.js'
 import { fitReward, type FitRequest } from '../../src/rewards/fit-reward.js'
 import { uniform } from '../../src/rewards/pool.js'
 import { resolveScorer } from '../../src/rewards/resolve.js'
@@ -18,7 +18,8 @@ const labelled = Array.from({ length: 40 }, (_, i): Labelled => ({
   messages: [{ role: 'user', content: 'p' }], answer: `${i} ${digits(i % 2 === 0 ? 5 : 1, i)}`, label: i % 2 === 0 ? 1 : 0
 }))
 const labels: Examples = { kind: 'labels', labelled }
-const request = (fields: Partial<FitRequest>): FitRequest => ({
+type HeadRequest = Omit<FitRequest, 'ensemble'>
+const request = (fields: Partial<HeadRequest>): HeadRequest => ({
   name: 'high',
   description: 'High digits.',
   policy: toyPolicy(),
@@ -77,7 +78,7 @@ const noisy: Examples = {
 }
 
 test('an ensemble is K heads of prompts drawn anew: it ranks like one, tells where they differ, and the server can use it', async () => {
-  const descriptor = await fitEnsemble(request({ train: noisy }), { heads: 5, combine: 'lcb', penalty: 0.5 })
+  const descriptor = await fitReward({ ...request({ train: noisy }), ensemble: { heads: 5, combine: 'lcb', penalty: 0.5 } })
   assert.deepEqual([descriptor.combine, descriptor.penalty, descriptor.scorers.length, descriptor.metrics!.calibrationError], ['lcb', 0.5, 5, undefined])
   assert.ok(descriptor.metrics!.byPrefix.at(-1)!.accuracy > 0.6)
   assert.equal(new Set(descriptor.scorers.map(scorer => JSON.stringify(scorer))).size, 5)
@@ -86,9 +87,9 @@ test('an ensemble is K heads of prompts drawn anew: it ranks like one, tells whe
   const { scorer } = resolveScorer([family], { rewards: [{ name: 'high', weight: 1 }], member: 'outcome', scale: 'standardized' }, toyPolicy())
   const [low, high] = await scorer.score({ messages: [], text: '', tokens: [9] }, [await toyAnswer([1, 2]), await toyAnswer([7, 8])])
   assert.ok(high!.value > low!.value && high!.rewards['high']!.std! > 0)
-  assert.deepEqual(await fitEnsemble(request({ train: noisy }), { heads: 5, combine: 'lcb', penalty: 0.5 }), descriptor)
-  assert.ok(!('penalty' in await fitEnsemble(request({ train: noisy }), { heads: 2, combine: 'min', penalty: 1 })))
-  await assert.rejects(fitEnsemble(request({ train: noisy }), { heads: 1, combine: 'mean', penalty: 1 }), /2 to 32 heads; got 1/)
+  assert.deepEqual(await fitReward({ ...request({ train: noisy }), ensemble: { heads: 5, combine: 'lcb', penalty: 0.5 } }), descriptor)
+  assert.ok(!('penalty' in await fitReward({ ...request({ train: noisy }), ensemble: { heads: 2, combine: 'min', penalty: 1 } })))
+  await assert.rejects(fitReward({ ...request({ train: noisy }), ensemble: { heads: 1, combine: 'mean', penalty: 1 } }), /2 to 32 heads; got 1/)
 })
 
 test('a bootstrap draws whole prompts, as many as there are', () => {

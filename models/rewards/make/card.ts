@@ -1,10 +1,7 @@
 /** A fitted reward's card, in Markdown: what it was made from, how good it is, and what it is not good for. */
-import type { HeadDescriptor, Naming } from '../../../src/rewards/descriptor.js'
 import type { EnsembleDescriptor } from '../../../src/rewards/ensemble.js'
+import type { FittedDescriptor } from '../../../src/rewards/fit-task.js'
 import type { Head } from '../../../src/rewards/head.js'
-
-/** Rewards that are fitted. */
-export type FittedDescriptor = HeadDescriptor | Naming & EnsembleDescriptor
 
 /** What a descriptor cannot know. */
 export interface CardNotes {

@@ -10,8 +10,9 @@ import type { WeightFormat } from '../../../src/models/weight-format.js'
 import { packageRoot } from '../../../src/package-root.js'
 import { parseRewardFamily, type RewardDescriptor } from '../../../src/rewards/descriptor.js'
 import type { FitProgress } from '../../../src/rewards/fit-reward.js'
+import type { FittedDescriptor } from '../../../src/rewards/fit-task.js'
 import { readablePolicy, type ReadablePolicy } from '../../../src/rewards/policy.js'
-import { rewardCard, type CardNotes, type FittedDescriptor } from './card.js'
+import { rewardCard, type CardNotes } from './card.js'
 
 export interface MakeArguments {
   /** Folder with the data sets; '' where none was named. */

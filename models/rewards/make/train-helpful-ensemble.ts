@@ -3,22 +3,23 @@
  *
  *   node dist/models/rewards/make/train-helpful-ensemble.js --data DIR [--model NAME|PATH] [--threads N]
  */
-import { fitEnsemble } from '../../../src/rewards/fit-ensemble.js'
+import { fitReward } from '../../../src/rewards/fit-reward.js'
 import { helpfulFit, limits, preparation } from './helpful-data.js'
 import { logProgress, makeArguments, withPolicy, writeReward } from './setup.js'
 
 const args = makeArguments()
 const fit = await helpfulFit(args.data)
 await withPolicy(args, async (policy, cacheDirectory) => {
-  const descriptor = await fitEnsemble({
+  const descriptor = await fitReward({
     ...fit,
     name: 'helpful_ensemble',
     description: 'What helpful rewards, as five heads see it: doubt counts against an answer, and answers they disagree on are told.',
     policy,
     layers: [15],
+    ensemble: { heads: 5, combine: 'lcb', penalty: 1 },
     cacheDirectory,
     onProgress: logProgress
-  }, { heads: 5, combine: 'lcb', penalty: 1 })
+  })
   await writeReward(descriptor, {
     command: 'node dist/models/rewards/make/train-helpful-ensemble.js --data DIR',
     preparation,

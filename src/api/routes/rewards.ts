@@ -1,17 +1,22 @@
-/** `GET /v1/rewards`, `GET /v1/rewards/:id` and `POST /v1/rewards/score`. */
+/** Rewards: `GET /v1/rewards`, `GET` and `DELETE /v1/rewards/:id`, `POST /v1/rewards/score` and `POST /v1/rewards/fit`. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { RequestError } from '../../errors.js'
+import { answer } from '../answer.js'
+import { FitFormatter, fitEvents } from '../fit-format.js'
 import { documented } from '../openapi.js'
 import { rewardCard, rewardObject, rewardScores } from '../score-format.js'
 import { parseRewardScore, rewardScoreSchema } from '../schemas/reward-score.js'
-import { rewardList, rewardObject as describedReward, rewardScoreList } from '../schemas/responses.js'
+import { parseRewardFit, rewardFitSchema } from '../schemas/reward-fit.js'
+import { deletedObject, rewardList, rewardObject as describedReward, rewardScoreList } from '../schemas/responses.js'
 import { scoreFor } from '../scoring.js'
 import type { Services } from '../services.js'
 
+const params = Type.Object({ id: Type.String() })
+
 export function rewards (app: FastifyInstance, services: Services): void {
   app.get('/v1/rewards', documented('Lists the rewards', { response: rewardList }), () => ({ object: 'list', data: services.inference.rewards.map(rewardObject) }))
-  app.get<{ Params: { id: string } }>('/v1/rewards/:id', documented('One reward, with its card', { response: describedReward, params: Type.Object({ id: Type.String() }) }), ({ params: { id } }) => {
+  app.get<{ Params: { id: string } }>('/v1/rewards/:id', documented('One reward, with its card', { response: describedReward, params }), ({ params: { id } }) => {
     const all = services.inference.rewards
     const info = all.find(({ name }) => name === id)
     if (!info) throw new RequestError('reward_not_found', `reward ${JSON.stringify(id)} does not exist; there are: ${all.map(({ name }) => name).join(', ') || 'none'}`, { param: 'id' })
@@ -21,5 +26,20 @@ export function rewards (app: FastifyInstance, services: Services): void {
     services.refuseIfDraining()
     const request = parseRewardScore(httpRequest.body, services.inference.model.id)
     return rewardScores(request, await scoreFor(services, request, httpRequest, reply))
+  })
+  app.post('/v1/rewards/fit', documented('Fits a reward on examples and keeps it', { body: rewardFitSchema, response: describedReward, streams: true, access: 'admin' }), async (httpRequest, reply) => {
+    services.refuseIfDraining()
+    const { fit, stream } = parseRewardFit(httpRequest.body, services.inference.model.id)
+    return await answer(httpRequest, reply, {
+      stream,
+      ignored: [],
+      slowReaderTimeoutMs: services.config.slowReaderTimeoutMs,
+      formatter: new FitFormatter(),
+      events: signal => fitEvents(services.inference, fit, signal)
+    })
+  })
+  app.delete<{ Params: { id: string } }>('/v1/rewards/:id', documented('Deletes a reward that was fitted', { params, response: deletedObject, access: 'admin' }), async ({ params: { id } }) => {
+    await services.inference.call('deleteReward', { name: id })
+    return { id, object: 'reward', deleted: true }
   })
 }

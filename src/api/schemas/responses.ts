@@ -85,7 +85,7 @@ export const deletedResponse = Type.Object({ id: Type.String(), object: Type.Lit
 export const modelObject = Type.Object({ id: Type.String(), object: Type.Literal('model'), created: Type.Integer(), owned_by: Type.String(), max_model_len: Type.Integer() })
 export const modelList = listOf(modelObject)
 
-const rewardFields = { id: Type.String(), object: Type.Literal('reward'), kind: Type.String(), members: Type.Array(Type.String()), description: Type.String(), version: Type.String() }
+const rewardFields = { id: Type.String(), object: Type.Literal('reward'), kind: Type.String(), members: Type.Array(Type.String()), description: Type.String(), version: Type.String(), deletable: Type.Boolean() }
 const known = (): TSchema => Type.Union([Type.Object({}), Type.Null()])
 export const rewardList = listOf(Type.Object(rewardFields))
 export const rewardObject = Type.Object({ ...rewardFields, statistics: known(), fit: known(), metrics: known() })
@@ -123,6 +123,8 @@ export const rerankedList = Type.Object({
   warnings,
   usage: scoreUsage
 })
+
+export const deletedObject = Type.Object({ id: Type.String(), object: Type.String(), deleted: Type.Literal(true) })
 
 export const tokenizeObject = Type.Object({ count: Type.Integer(), max_model_len: Type.Integer(), tokens: Type.Array(Type.Integer()), token_strs: Type.Optional(Type.Array(Type.String())) })
 export const detokenizeObject = Type.Object({ prompt: Type.String() })

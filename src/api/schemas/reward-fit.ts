@@ -1,0 +1,81 @@
+/** The body of `POST /v1/rewards/fit`, and how it becomes a request to the inference thread. */
+import { Type, type Static } from 'typebox'
+import type { FitRequest } from '../../inference/protocol.js'
+import { readExamples } from '../../rewards/examples.js'
+import type { EnsembleOptions } from '../../rewards/fit-ensemble.js'
+import { checkFields, refuse } from '../../validation.js'
+import { messageSchema } from './chat-completion.js'
+import { nullable } from './sampling.js'
+
+const closed = { additionalProperties: false } as const
+const text = Type.String({ minLength: 1 })
+const asked = { prompt: Type.Optional(Type.String({ description: 'what was asked, as one user message' })), messages: Type.Optional(Type.Array(messageSchema, { minItems: 1 })) }
+
+/** Examples, all of one kind; other fields may stand beside these and are not read. Read by `readExamples`. */
+const examplesSchema = Type.Array(Type.Union([
+  Type.Object({ ...asked, chosen: text, rejected: text }),
+  Type.Object({ ...asked, answer: text, label: Type.Enum([0, 1]) }),
+  Type.Object({ ...asked, answer: text, score: Type.Number() })
+]), { minItems: 1, description: 'pairs, labelled answers or scored answers' })
+
+const ensembleSchema = Type.Object({
+  heads: Type.Integer({ minimum: 2, maximum: 32, default: 5 }),
+  combine: Type.Enum(['mean', 'min', 'uwo', 'lcb'], { default: 'lcb' }),
+  penalty: nullable(Type.Number({ minimum: 0, maximum: 1000 }), { default: null, description: 'of uwo and lcb; default 1' })
+}, closed)
+
+const choices = {
+  model: Type.Optional(Type.String({ minLength: 1, description: 'id of the model; default the one served' })),
+  name: Type.String({ minLength: 1, maxLength: 64, description: 'what requests call the reward: lower-case letters, digits, _ and -' }),
+  description: Type.String({ minLength: 1, maxLength: 1000, default: 'fitted over HTTP' }),
+  replace: Type.Boolean({ default: false, description: 'put it in the place of one fitted before' }),
+  data: Type.String({ minLength: 1, maxLength: 200, default: 'examples sent over HTTP', description: 'name of the data, for the card' }),
+  licence: Type.String({ minLength: 1, maxLength: 200, default: 'unknown', description: 'licence of the data, for the card' }),
+  layers: Type.Optional(Type.Array(Type.Integer({ minimum: 0, maximum: 1024 }), { minItems: 1, maxItems: 8, description: 'layers to try; default a third, half and two thirds of the model’s' })),
+  pooling: Type.Enum(['mean', 'last'], { default: 'mean', description: 'over the answer’s tokens, or its last' }),
+  prefixes: Type.Boolean({ default: true, description: 'fit on prefixes too, so that the reward has a prefix member' }),
+  max_answer_tokens: Type.Integer({ minimum: 1, maximum: 1 << 20, default: 256, description: 'longer answers are cut' }),
+  ensemble: nullable(ensembleSchema, { default: null, description: 'several heads that tell where they disagree' }),
+  stream: Type.Boolean({ default: false, description: 'send progress, then the reward, as server-sent events' })
+}
+
+const choicesSchema = Type.Object(choices, closed)
+export const rewardFitSchema = Type.Object({ ...choices, examples: examplesSchema, test: Type.Optional(examplesSchema) }, closed)
+
+function ensembleOf ({ ensemble }: Static<typeof choicesSchema>): EnsembleOptions | null {
+  if (ensemble === null) return null
+  const { heads, combine, penalty } = ensemble
+  const weighs = combine === 'uwo' || combine === 'lcb'
+  if (penalty !== null && !weighs) throw refuse('ensemble.penalty', 'belongs to uwo and lcb', penalty)
+  return { heads, combine: combine as EnsembleOptions['combine'], penalty: penalty ?? 1 }
+}
+
+export interface RewardFitRequest {
+  readonly fit: FitRequest
+  readonly stream: boolean
+}
+
+/** @param model id of the model served @throws RequestError naming the field, the rule and the value */
+export function parseRewardFit (value: unknown, model: string): RewardFitRequest {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('body', 'must be a JSON object', value)
+  const { examples, test, ...rest } = value as Record<string, unknown>
+  const body = checkFields(choicesSchema, rest, '')
+  const ensemble = ensembleOf(body)
+  return {
+    fit: {
+      model: body.model ?? model,
+      name: body.name,
+      description: body.description,
+      replace: body.replace,
+      data: { name: body.data, licence: body.licence },
+      train: readExamples(examples, 'examples'),
+      ...(test === undefined || test === null ? {} : { test: readExamples(test, 'test') }),
+      ...(body.layers ? { layers: body.layers } : {}),
+      pooling: body.pooling as FitRequest['pooling'],
+      prefixes: body.prefixes,
+      maxAnswerTokens: body.max_answer_tokens,
+      ...(ensemble ? { ensemble } : {})
+    },
+    stream: body.stream
+  }
+}
