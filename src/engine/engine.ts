@@ -6,6 +6,7 @@ import type { DecoderConfig } from '../models/decoder-config.js'
 import type { Session } from '../runtime/session.js'
 import type { RunShape } from '../models/run-shape.js'
 import { RunFeeds, type PartInputs, type RunInputs } from './batch.js'
+import { Cores } from './cores.js'
 import { EngineSequence, type SequenceHost } from './engine-sequence.js'
 import { kvBytesPerToken, type SharedPrompt } from './kv-cache.js'
 import { mostRowsPerRun, nextRun, planChunks, planParts, type ChunkRun, type DecodePart, type DecodeRun, type Run } from './plan.js'
@@ -20,6 +21,10 @@ export interface EngineOptions extends SeatingOptions {
   readonly prefillTokensPerStep: number
   /** Requests that may wait for a reservation. */
   readonly maxQueued: number
+  /** Turns with other engines of the process. Default: there are none. */
+  readonly cores?: Cores
+  /** The setting that bounds the KV that may be reserved, for errors. Default kv-cache-bytes. */
+  readonly kvSetting?: string
 }
 
 /** What an engine runs. */
@@ -53,6 +58,8 @@ const nextTurn = (): Promise<void> => new Promise(resolve => { setImmediate(reso
 export class Engine implements SequenceSource, SequenceHost {
   readonly contextLength: number
   readonly hiddenSize: number
+  /** Tokens of KV that requests may reserve together. */
+  readonly mostKvTokens: number
   readonly counters: EngineCounters = { steps: 0, runs: 0, decodeRows: 0, ridingRows: 0, chunkTokens: 0, forwardMs: 0, stepMs: 0 }
   readonly #model: CausalModel
   readonly #options: EngineOptions
@@ -60,6 +67,7 @@ export class Engine implements SequenceSource, SequenceHost {
   readonly #outputs: StepOutputs
   readonly #feeds: RunFeeds
   readonly #reservations: ReservationQueue
+  readonly #cores: Cores
   /** Sequences that wait for an output, oldest first. */
   readonly #waiting = new Set<EngineSequence>()
   #loop: Promise<void> | null = null
@@ -68,12 +76,14 @@ export class Engine implements SequenceSource, SequenceHost {
   constructor (model: CausalModel, options: EngineOptions) {
     this.#model = model
     this.#options = options
+    this.#cores = options.cores ?? new Cores()
     this.contextLength = options.contextLength
     this.hiddenSize = model.config.hiddenSize
     this.#seating = new Seating(model.config, options)
     this.#feeds = new RunFeeds(model.config, options.contextLength)
     this.#outputs = new StepOutputs(model.config, this.#seating.count + options.prefillTokensPerStep, Math.max(mostRowsPerRun, options.prefillTokensPerStep + 1))
-    this.#reservations = new ReservationQueue({ contextLength: options.contextLength, maxQueued: options.maxQueued, maxTokens: Math.floor(options.kvCacheBytes / kvBytesPerToken(model.config)), bytesPerToken: kvBytesPerToken(model.config) })
+    this.mostKvTokens = Math.floor(options.kvCacheBytes / kvBytesPerToken(model.config))
+    this.#reservations = new ReservationQueue({ contextLength: options.contextLength, maxQueued: options.maxQueued, maxTokens: this.mostKvTokens, bytesPerToken: kvBytesPerToken(model.config), setting: options.kvSetting ?? 'kv-cache-bytes' })
   }
 
   /**
@@ -144,7 +154,14 @@ export class Engine implements SequenceSource, SequenceHost {
 
   async #run (): Promise<void> {
     // One turn later, so that all that is asked for in this one is in the step.
-    for (await nextTurn(); this.#waiting.size > 0; await nextTurn()) await this.#step()
+    for (await nextTurn(); this.#waiting.size > 0; await nextTurn()) {
+      await this.#cores.take()
+      try {
+        await this.#step()
+      } finally {
+        this.#cores.give()
+      }
+    }
     this.#loop = null
   }
 
@@ -178,7 +195,7 @@ export class Engine implements SequenceSource, SequenceHost {
     const { rows, beside } = takeTurns(seated.filter(sequence => sequence.runsAlone))
     const chunks = seated.filter(sequence => !sequence.runsAlone).map(sequence => ({ slot: sequence.slot, count: sequence.pending }))
     const usual = this.#options.prefillTokensPerStep
-    return { decode: this.#planParts(rows), chunks: planChunks(chunks, beside ? chunkBudget(rows.length, usual) : usual) }
+    return { decode: this.#planParts(rows), chunks: planChunks(chunks, beside || this.#cores.isWanted ? chunkBudget(rows.length, usual) : usual) }
   }
 
   /** Rows that hold all their KV themselves run together; those that share a prompt, with the ones that have as many positions of their own. */

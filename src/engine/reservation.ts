@@ -20,6 +20,8 @@ export interface Limits {
   readonly bytesPerToken: number
   readonly contextLength: number
   readonly maxQueued: number
+  /** The setting that maxTokens comes from, for errors. */
+  readonly setting: string
 }
 
 export interface Reservation {
@@ -80,12 +82,12 @@ export class ReservationQueue {
   }
 
   #refuse (need: Need): void {
-    const { maxTokens, bytesPerToken, contextLength } = this.#limits
+    const { maxTokens, bytesPerToken, contextLength, setting } = this.#limits
     const { sequences, promptTokens, answerTokens, sharesPrompt } = need
     if (promptTokens + answerTokens > contextLength) throw new RequestError('context_length_exceeded', `prompt and answer together may have ${contextLength} tokens; asked for ${promptTokens + answerTokens}`)
     if (tokensOf(need) <= maxTokens) return
     const sum = sharesPrompt ? `${promptTokens} + ${sequences} × ${answerTokens}` : `${sequences} × ${promptTokens + answerTokens}`
-    throw new RequestError('budget_exceeded', `a request may reserve ${maxTokens} tokens of KV, ${bytesPerToken} bytes each (kv-cache-bytes); this one needs ${sum} = ${tokensOf(need)}`)
+    throw new RequestError('budget_exceeded', `a request may reserve ${maxTokens} tokens of KV, ${bytesPerToken} bytes each (${setting}); this one needs ${sum} = ${tokensOf(need)}`)
   }
 
   #fits (need: Need): boolean { return this.#tokens + tokensOf(need) <= this.#limits.maxTokens }

@@ -1,9 +1,9 @@
 /** Runs one prepared request: admits it, gives the strategy its runtime, passes its events on, counts. Whatever happens, every sequence is closed. */
-import { setMaxListeners } from 'node:events'
 import { comparesAnswers } from '../decoding/parameters.js'
 import { randomStream } from '../decoding/random.js'
 import type { Choice, DecodeEvent, DecodeResult, Runtime } from '../decoding/runtime.js'
 import { decode } from '../decoding/strategies.js'
+import type { Reservation } from '../engine/reservation.js'
 import type { ComputeLedger } from '../engine/sequence.js'
 import { IncrementalDetokenizer } from '../models/detokenizer.js'
 import { keepBest } from './best-of.js'
@@ -11,6 +11,7 @@ import type { Host } from './host.js'
 import { prepare, type PreparedRequest } from './prepare.js'
 import { promptLogprobs } from './prompt-logprobs.js'
 import type { GenerateRequest, GenerationEvent, GenerationStart, Usage } from './protocol.js'
+import { requestScope, reserveAll } from './request-scope.js'
 
 const emptyLedger = (): ComputeLedger => ({ computedTokens: 0, cachedTokens: 0, forwardPasses: 0 })
 
@@ -74,34 +75,18 @@ function * nothingDrawn (n: number): Generator<DecodeEvent> {
   yield { type: 'end', result: { choices, kl: { value: null, kind: null }, numUnique: 1, stoppedBy: null, warnings: [], details: {}, candidates: choices.map(({ candidateIndex }) => ({ ...empty, index: candidateIndex, parent: null, tokens: 0, prunedAt: null })), generatedTokens: 0, rewardTokens: 0 } }
 }
 
-/** Ends whatever the request opened, when it ends or its caller leaves. */
-function requestScope (signal: AbortSignal): { signal: AbortSignal, end: () => void } {
-  const controller = new AbortController()
-  // Every sequence of the request listens.
-  setMaxListeners(0, controller.signal)
-  const leave = (): void => { controller.abort(signal.reason) }
-  if (signal.aborted) leave()
-  else signal.addEventListener('abort', leave, { once: true })
-  return {
-    signal: controller.signal,
-    end: () => {
-      signal.removeEventListener('abort', leave)
-      controller.abort(new Error('the request has ended'))
-    }
-  }
-}
-
 /**
  * The events of one request: `accepted`, `start`, the strategy's own, `usage`.
  * @param signal aborting it closes the request's sequences at once
  * @throws RequestError for what the caller can mend; the signal's reason if it is aborted
  */
 export async function * generate (host: Host, request: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
-  const prepared = prepare(host, request)
-  const reserving = host.engine.reserve(prepared.need, signal)
   const scope = requestScope(signal)
   const ledgers = { policy: emptyLedger(), reward: emptyLedger() }
+  let reserving: Promise<Reservation> | null = null
   try {
+    const prepared = prepare(host, request, scope.signal)
+    reserving = reserveAll(host.engine, prepared.need, prepared.reward?.rooms ?? [], signal)
     yield { type: 'accepted' }
     await reserving
     yield { type: 'start', start: startOf(prepared) }
@@ -121,6 +106,6 @@ export async function * generate (host: Host, request: GenerateRequest, signal: 
     }
   } finally {
     scope.end()
-    reserving.then(reservation => { reservation.release() }, () => {})
+    reserving?.then(reservation => { reservation.release() }, () => {})
   }
 }

@@ -1,6 +1,7 @@
 /** Everything that runs requests, in one thread: model, engine, rewards. In the server it lives in a Worker; commands that fit or measure use it directly. */
 import { join } from 'node:path'
 import type { Config } from '../config.js'
+import { Cores } from '../engine/cores.js'
 import { Engine } from '../engine/engine.js'
 import { RequestError } from '../errors.js'
 import { loadModel, type LoadedModel, type ModelOptions } from '../models/model.js'
@@ -10,6 +11,7 @@ import type { RewardFamily } from '../rewards/descriptor.js'
 import { policyInfo, readablePolicy, type ReadablePolicy } from '../rewards/policy.js'
 import { parseOrigins } from '../rewards/remote.js'
 import { misfit } from '../rewards/resolve.js'
+import { RewardModels } from '../rewards/reward-models.js'
 import { RewardStore } from '../rewards/store.js'
 
 export interface Host {
@@ -25,6 +27,15 @@ export interface Host {
   close (): Promise<void>
 }
 
+/** Loads the models that rewards bring. @throws RequestError naming the descriptor's file */
+async function loadRewardModels (rewards: readonly RewardFamily[], models: RewardModels): Promise<void> {
+  for (const { file, source } of rewards) {
+    await source.load?.(models).catch((error: unknown) => {
+      throw error instanceof RequestError ? new RequestError('invalid_request', `reward ${file}: ${error.message}`, { cause: error }) : error
+    })
+  }
+}
+
 /** Loads what the settings name. @param onProgress told what is happening, in words */
 export async function createHost (config: Config, onProgress: (message: string) => void, more: Pick<ModelOptions, 'profilePrefix'> = {}): Promise<Host> {
   const store = await RewardStore.open({
@@ -37,7 +48,9 @@ export async function createHost (config: Config, onProgress: (message: string) 
     model.dispose()
     throw new RequestError('invalid_request', `model ${model.id} scores texts and cannot write them: it has a score head in place of a language model's`, { param: 'model' })
   }
+  const cores = new Cores()
   const engine = new Engine(model, {
+    cores,
     contextLength: model.contextLength,
     maxSequences: config.maxSequences,
     kvCacheBytes: config.kvCacheBytes,
@@ -45,6 +58,18 @@ export async function createHost (config: Config, onProgress: (message: string) 
     prefillTokensPerStep: config.prefillTokensPerStep,
     maxQueued: config.maxQueuedRequests
   })
+  const rewardModels = new RewardModels({ cores, threads: config.threads, cacheDir: config.cacheDir, kvCacheBytes: config.rewardKvCacheBytes, prefillTokensPerStep: config.prefillTokensPerStep, maxQueued: config.maxQueuedRequests, onProgress })
+  const close = async (): Promise<void> => {
+    await engine.close()
+    await rewardModels.close()
+    model.dispose()
+  }
+  try {
+    await loadRewardModels(store.families, rewardModels)
+  } catch (error) {
+    await close()
+    throw error
+  }
   for (const family of store.families) {
     const problem = misfit(family, policyInfo(model))
     if (problem !== null) onProgress(problem)
@@ -56,6 +81,6 @@ export async function createHost (config: Config, onProgress: (message: string) 
     policy: readablePolicy(model, engine),
     store,
     get rewards () { return store.families },
-    close: async () => { await engine.close(); model.dispose() }
+    close
   }
 }

@@ -9,6 +9,7 @@ import { strategyFacts } from '../decoding/strategy-facts.js'
 import type { AlignmentRequest } from '../decoding/strategy-schemas.js'
 import type { Need } from '../engine/reservation.js'
 import { RequestError } from '../errors.js'
+import type { RequestScope } from '../rewards/kind.js'
 import { policyInfo } from '../rewards/policy.js'
 import { resolveScorer, type ResolvedScorer } from '../rewards/resolve.js'
 import { scoresShare } from '../rewards/rules/rules.js'
@@ -48,14 +49,14 @@ function checkMethod (host: Host, alignment: AlignmentRequest): void {
   if (!isProbability) throw new RequestError('invalid_request', `alignment.method rad needs one reward from 0 to 1 (a rule other than length, raw, weight at most 1): it would cut off any other; got ${JSON.stringify(rewards)}, ${scale as string}`, { param: 'alignment.method' })
 }
 
-function resolveReward (host: Host, alignment: AlignmentRequest | null): ResolvedScorer | null {
+function resolveReward (host: Host, alignment: AlignmentRequest | null, scope: RequestScope): ResolvedScorer | null {
   if (!alignment || alignment.rewards.length === 0) return null
   const resolved = resolveScorer(host.rewards, {
     rewards: alignment.rewards,
     member: strategyFacts[alignment.strategy].member,
     scale: alignment.reward_scale as 'standardized' | 'raw',
     ...('allow_scope_mismatch' in alignment ? { allowScopeMismatch: alignment.allow_scope_mismatch } : {})
-  }, policyInfo(host.model))
+  }, policyInfo(host.model), scope)
   checkMethod(host, alignment)
   return resolved
 }
@@ -127,21 +128,21 @@ function withRoom (host: Host, request: GenerateRequest): GenerateRequest {
   return 'messages' in prompt && prompt.truncate ? { ...request, prompt: truncated(host, prompt, sampling.maxTokens) } : request
 }
 
-/** Checks and prepares a request. @throws RequestError for whatever the caller can mend */
-export function prepare (host: Host, asked: GenerateRequest): PreparedRequest {
+/** Checks and prepares a request. @param signal aborted when the request ends. @throws RequestError for whatever the caller can mend */
+export function prepare (host: Host, asked: GenerateRequest, signal: AbortSignal): PreparedRequest {
   const { alignment, sampling } = asked
   const n = asked.bestOf ?? asked.n
   checkModel(host, asked.model)
   checkTokens(host, Object.keys(sampling.logitBias).map(Number), 'logit_bias')
   checkTokens(host, sampling.stopTokenIds, 'stop_token_ids')
   checkChoices(alignment, n)
-  const reward = resolveReward(host, alignment)
   const request = withRoom(host, asked)
   const prompt = readPrompt(host, request.prompt)
   const contrast = readContrast(host, request)
   const wide = fanOut(alignment, n)
   const reading = readingOf(host, request, wide, prompt, contrast)
   const maxTokens = answerLength(host, request, n, reading)
+  const reward = resolveReward(host, alignment, { width: wide, tokens: prompt.tokens.length + maxTokens, salt: request.cacheSalt, signal })
   return {
     prompt,
     contrast,

@@ -10,6 +10,7 @@ import { resolveScorer, type ResolvedScorer } from '../rewards/resolve.js'
 import type { Answer, Prompt } from '../rewards/scorer.js'
 import type { Host } from './host.js'
 import { checkModel, renderPrompt } from './prompt.js'
+import { requestScope, reserveAll } from './request-scope.js'
 import type { Scored, ScoredItem, ScoredPrefix, ScoreRequest } from './protocol.js'
 
 /** An answer to be scored, tokenised. */
@@ -144,7 +145,7 @@ class Scoring {
   async #read (wave: readonly Item[]): Promise<ScoredItem[]> {
     const { engine } = this.#host
     const longest = Math.max(...wave.map(({ prompt, tokens }) => prompt.tokens.length + tokens.length))
-    const reservation = await engine.reserve({ sequences: wave.length * this.#width, promptTokens: 0, answerTokens: longest + 1, sharesPrompt: false }, this.#signal)
+    const reservation = await reserveAll(engine, { sequences: wave.length * this.#width, promptTokens: 0, answerTokens: longest + 1, sharesPrompt: false }, this.#resolved.rooms, this.#signal)
     const opened = new Map<Item, Sequence>()
     try {
       await this.#open(wave, opened)
@@ -155,8 +156,18 @@ class Scoring {
     }
   }
 
+  /** Scores answers that the policy does not read. */
+  async #scoreUnread (items: readonly Item[]): Promise<ScoredItem[]> {
+    const reservation = await reserveAll(this.#host.engine, null, this.#resolved.rooms, this.#signal)
+    try {
+      return await Promise.all(items.map(item => this.#score(item, null)))
+    } finally {
+      reservation.release()
+    }
+  }
+
   async run (items: readonly Item[]): Promise<ScoredItem[]> {
-    if (this.#resolved.scorer.layers.length === 0) return Promise.all(items.map(item => this.#score(item, null)))
+    if (this.#resolved.scorer.layers.length === 0) return this.#scoreUnread(items)
     const scored: ScoredItem[] = []
     while (scored.length < items.length) scored.push(...await this.#read(this.#wave(items, scored.length)))
     return scored
@@ -165,10 +176,20 @@ class Scoring {
 
 /** @throws RequestError for unknown names and answers that do not fit the context or the operator's ceiling */
 export async function score (host: Host, request: ScoreRequest, signal: AbortSignal): Promise<Scored> {
+  const scope = requestScope(signal)
+  try {
+    return await scoreItems(host, request, scope.signal)
+  } finally {
+    scope.end()
+  }
+}
+
+async function scoreItems (host: Host, request: ScoreRequest, signal: AbortSignal): Promise<Scored> {
   checkModel(host, request.model)
-  const { rewards, member, scale, fields } = request
-  const resolved = resolveScorer(host.rewards, { rewards, member, scale, field: fields.rewards }, policyInfo(host.model))
+  const { rewards, member, scale, fields, cacheSalt: salt } = request
   const items = prepareItems(host, request)
+  const tokens = Math.max(...items.map(item => item.prompt.tokens.length + item.tokens.length))
+  const resolved = resolveScorer(host.rewards, { rewards, member, scale, field: fields.rewards }, policyInfo(host.model), { width: Math.min(items.length, mostAbreast), tokens, salt, signal })
   const scoring = new Scoring(host, request, resolved, signal)
   const scored = await scoring.run(items)
   return {

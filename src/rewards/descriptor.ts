@@ -4,11 +4,12 @@
  */
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { Type, type TObject, type TProperties } from 'typebox'
 import { Value } from 'typebox/value'
 import { RequestError } from '../errors.js'
 import { closed, naming } from './descriptor-parts.js'
+import { classifierFields, classifierSource, valueFields, type ClassifierDescriptor } from './classifier.js'
 import { combineRules, ensembleFields, ensembleSource, type CombineRule, type EnsembleDescriptor } from './ensemble.js'
 import { headFields, headSource, type Head } from './head.js'
 import type { RewardSource } from './kind.js'
@@ -19,7 +20,8 @@ import type { RewardMember } from './scorer.js'
 /** What a family is called and means. */
 export interface Naming { readonly name: string, readonly description: string }
 export type HeadDescriptor = Naming & Head
-export type RewardDescriptor = Naming & (Head | RuleDescriptor | EnsembleDescriptor | RemoteDescriptor)
+type Kinds = Head | RuleDescriptor | EnsembleDescriptor | RemoteDescriptor | ClassifierDescriptor
+export type RewardDescriptor = Naming & Kinds
 
 /** A reward family as the server holds it. */
 export interface RewardFamily extends Naming {
@@ -42,13 +44,15 @@ function fieldsFor (value: Readonly<Record<string, unknown>>): TProperties {
   switch (kind) {
     case 'head': return headFields
     case 'remote': return remoteFields
+    case 'classifier': return classifierFields
+    case 'value': return valueFields
     case 'rule':
       if (typeof rule !== 'string' || !Object.hasOwn(rules, rule)) throw new Violation(`rule must be one of ${oneOf(Object.keys(rules))}; got ${JSON.stringify(rule)}`)
       return ruleFields(rule as RuleName)
     case 'ensemble':
       if (!combineRules.includes(combine as CombineRule)) throw new Violation(`combine must be one of ${oneOf(combineRules)}; got ${JSON.stringify(combine)}`)
       return ensembleFields(combine as CombineRule)
-    default: throw new Violation(`kind must be one of "head", "rule", "ensemble", "remote"; got ${JSON.stringify(kind)}`)
+    default: throw new Violation(`kind must be one of "head", "rule", "ensemble", "remote", "classifier", "value"; got ${JSON.stringify(kind)}`)
   }
 }
 
@@ -69,23 +73,28 @@ function objectOf (value: unknown): Readonly<Record<string, unknown>> {
   return value as Readonly<Record<string, unknown>>
 }
 
-/** A checked descriptor as a source of scores. @param remotes origins that remote scorers may have */
-function sourceOf (descriptor: Head | RuleDescriptor | EnsembleDescriptor | RemoteDescriptor, remotes: readonly string[]): RewardSource {
+/** Where a descriptor stands: origins that remote scorers may have, and the folder that paths are relative to. */
+interface Surroundings { readonly remotes: readonly string[], readonly folder: string }
+
+/** A checked descriptor as a source of scores. */
+function sourceOf (descriptor: Kinds, around: Surroundings): RewardSource {
   switch (descriptor.kind) {
     case 'head': return headSource(descriptor)
     case 'rule': return ruleSource(descriptor)
-    case 'remote': return remoteSource(descriptor, remotes)
-    case 'ensemble': return ensembleSource(descriptor, descriptor.scorers.map((scorer, index) => nestedSource(scorer, index, remotes)))
+    case 'remote': return remoteSource(descriptor, around.remotes)
+    case 'classifier':
+    case 'value': return classifierSource(descriptor, around.folder)
+    case 'ensemble': return ensembleSource(descriptor, descriptor.scorers.map((scorer, index) => nestedSource(scorer, index, around)))
   }
 }
 
 /** A scorer inside an ensemble: a descriptor without name and description. */
-function nestedSource (value: object, index: number, remotes: readonly string[]): RewardSource {
+function nestedSource (value: object, index: number, around: Surroundings): RewardSource {
   try {
     const fields = objectOf(value)
     if (fields['kind'] === 'ensemble') throw new Violation('must not be an ensemble itself')
     checkShape(Type.Object(fieldsFor(fields), closed), fields)
-    return sourceOf(fields as unknown as Head, remotes)
+    return sourceOf(fields as unknown as Head, around)
   } catch (error) {
     if (error instanceof Violation || error instanceof RequestError) throw new Violation(`scorers[${index}]: ${error.message}`, { cause: error })
     throw error
@@ -121,7 +130,7 @@ export function parseRewardFamily (text: string, file: string, remotes: readonly
     const fields = objectOf(parseJson(text))
     checkShape(Type.Object({ ...naming, ...fieldsFor(fields) }, closed), fields)
     const descriptor = fields as unknown as RewardDescriptor
-    const source = sourceOf(descriptor, remotes)
+    const source = sourceOf(descriptor, { remotes, folder: dirname(file) })
     const version = createHash('sha256').update(text).digest('hex').slice(0, 12)
     return Object.freeze({ name: descriptor.name, description: descriptor.description, members: source.members, version, file, descriptor, source })
   } catch (error) {

@@ -98,6 +98,7 @@ function openEnsemble (descriptor: EnsembleDescriptor, scorers: readonly MemberS
     normalization: descriptor.members?.[member]?.normalization ?? ownScale,
     layers: scorers.flatMap(scorer => scorer.layers),
     forks: scorers.some(scorer => scorer.forks),
+    rooms: scorers.flatMap(scorer => scorer.rooms ?? []),
     async score (prompt, answers) {
       const columns = await Promise.all(scorers.map(scorer => scorer.score(prompt, answers)))
       return answers.map((_answer, row) => combineOne(columns.map((scores, column) => standardize(context.name, scores[row]!.raw, scorers[column]!.normalization))))
@@ -119,6 +120,7 @@ export function ensembleSource (descriptor: EnsembleDescriptor, sources: readonl
   return {
     members,
     misfit: policy => sources.map(source => source.misfit(policy)).find(problem => problem !== null) ?? null,
+    load: async models => { for (const source of sources) await source.load?.(models) },
     open: (member, context) => openEnsemble(descriptor, sources.map(source => source.open(member, context)), member, context)
   }
 }

@@ -4,10 +4,26 @@
  */
 import type { Normalization } from './descriptor-parts.js'
 import type { PolicyInfo } from './policy.js'
+import type { RewardModel, RewardModels } from './reward-models.js'
 import type { Answer, Prompt, RewardMember } from './scorer.js'
 
 /** Counts tokens that were run only to score. */
 export interface RewardLedger { rewardTokens: number }
+
+/** What a request is to those who read for it. */
+export interface RequestScope {
+  /** Answers scored side by side, at most. */
+  readonly width: number
+  /** Longest prompt and answer together, the policy's tokens. */
+  readonly tokens: number
+  /** Cached prompts are shared only among equal salts. */
+  readonly salt: string
+  /** Aborted when the request ends, however it ends. */
+  readonly signal: AbortSignal
+}
+
+/** Room for KV that a request takes in the engine of a reward's model before it begins: so many sequences of so many tokens. */
+export interface Room { readonly model: RewardModel, readonly sequences: number, readonly tokens: number }
 
 /** What a kind is given when a request opens a member. */
 export interface OpenContext {
@@ -15,6 +31,7 @@ export interface OpenContext {
   readonly name: string
   readonly policy: PolicyInfo
   readonly ledger: RewardLedger
+  readonly request: RequestScope
   /** −1 where the request weighs the reward negatively, and low scores are wanted. */
   readonly direction: 1 | -1
   /** Tells the request's caller something, while it is opened or while it scores; what is said later under the same code replaces what was said before. */
@@ -31,6 +48,8 @@ export interface MemberScorer {
   readonly layers: readonly number[]
   /** True where scoring forks an answer for one token. */
   readonly forks: boolean
+  /** KV it needs in the engines of models of its own. Default none. */
+  readonly rooms?: readonly Room[]
   /** Raw scores of answers, in order. They need not be finite: whoever standardises them checks. */
   score (prompt: Prompt, answers: readonly Answer[]): Promise<RawScore[]>
 }
@@ -40,6 +59,8 @@ export interface RewardSource {
   readonly members: readonly RewardMember[]
   /** Why it cannot score this policy's answers, in words that follow the family's name; null if it can. */
   misfit (policy: PolicyInfo): string | null
+  /** Loads the models that it brings, before it is opened. @throws RequestError for one that cannot be loaded, or does not score as the descriptor says */
+  load? (models: RewardModels): Promise<void>
   /** @param member one of `members` */
   open (member: RewardMember, context: OpenContext): MemberScorer
 }

@@ -5,7 +5,7 @@
 import type { Warning } from '../decoding/runtime.js'
 import { RequestError } from '../errors.js'
 import type { RewardFamily } from './descriptor.js'
-import type { MemberScorer, RawScore, RewardLedger } from './kind.js'
+import type { MemberScorer, RawScore, RequestScope, RewardLedger, Room } from './kind.js'
 import type { PolicyInfo } from './policy.js'
 import type { Answer, MemberScore, Prompt, RewardMember, Score, Scorer } from './scorer.js'
 import { standardize } from './standardize.js'
@@ -27,10 +27,12 @@ export interface ResolvedScorer {
   readonly scorer: Scorer
   /** What the caller should know: at first about the choice of rewards, later also about what happened while they scored. */
   readonly warnings: readonly Warning[]
-  /** Counts, while the scorer works, tokens run only to score (end-token heads; 0 for mean-pooled heads, rules and remote scorers). */
+  /** Counts, while the scorer works, tokens run only to score (end-token heads, models of their own; 0 for mean-pooled heads, rules and remote scorers). */
   readonly ledger: Readonly<RewardLedger>
   /** True where scoring forks each answer for one token (end-token heads): it may then hold twice the sequences. */
   readonly forks: boolean
+  /** KV it needs in engines other than the policy's. */
+  readonly rooms: readonly Room[]
 }
 
 interface Term {
@@ -60,7 +62,7 @@ export function misfit ({ name, source }: RewardFamily, policy: PolicyInfo): str
  * @throws RequestError `reward_not_found` with the names there are; `reward_scope_mismatch` where a family lacks the
  *   member; `invalid_request` for a reward that does not fit the policy or a name given twice
  */
-export function resolveScorer (families: readonly RewardFamily[], request: ScorerRequest, policy: PolicyInfo): ResolvedScorer {
+export function resolveScorer (families: readonly RewardFamily[], request: ScorerRequest, policy: PolicyInfo, scope: RequestScope): ResolvedScorer {
   const ledger: RewardLedger = { rewardTokens: 0 }
   const warnings = new Warnings()
   const terms: Term[] = []
@@ -71,7 +73,7 @@ export function resolveScorer (families: readonly RewardFamily[], request: Score
     const problem = misfit(family, policy)
     if (problem !== null) throw new RequestError('invalid_request', problem, { param })
     const member = pickMember(family, request, param, warnings)
-    const scorer = family.source.open(member, { name, policy, ledger, direction: weight < 0 ? -1 : 1, warn: (code, message) => { warnings.warn(name, code, message) } })
+    const scorer = family.source.open(member, { name, policy, ledger, request: scope, direction: weight < 0 ? -1 : 1, warn: (code, message) => { warnings.warn(name, code, message) } })
     terms.push({ name, weight, member, version: family.version, scorer })
   }
   return {
@@ -82,7 +84,8 @@ export function resolveScorer (families: readonly RewardFamily[], request: Score
     },
     get warnings () { return warnings.list() },
     ledger,
-    forks: terms.some(term => term.scorer.forks)
+    forks: terms.some(term => term.scorer.forks),
+    rooms: terms.flatMap(term => term.scorer.rooms ?? [])
   }
 }
 

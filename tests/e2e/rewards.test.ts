@@ -8,8 +8,9 @@ import { loadModel } from '../../src/models/model.js'
 import { packageRoot } from '../../src/package-root.js'
 import { loadRewards } from '../../src/rewards/descriptor.js'
 import { readablePolicy } from '../../src/rewards/policy.js'
-import { misfit, resolveScorer } from '../../src/rewards/resolve.js'
+import { misfit } from '../../src/rewards/resolve.js'
 import type { Answer, RewardMember } from '../../src/rewards/scorer.js'
+import { resolveAlone } from '../helpers/resolve-alone.js'
 
 const { cacheDir } = loadConfig({}, {})
 const model = await loadModel({ model: 'smollm2-135m', format: 'q8', threads: 2, cacheDir, contextLength: 512 })
@@ -22,7 +23,7 @@ after(async () => {
 })
 
 const promptTokens = policy.promptTokens([{ role: 'user', content: 'Write a short review of a film.' }])
-const scorerOf = (name: string, member: RewardMember = 'outcome') => resolveScorer(families, { rewards: [{ name, weight: 1 }], member, scale: 'standardized' }, policy)
+const scorerOf = (name: string, member: RewardMember = 'outcome') => resolveAlone(families, { rewards: [{ name, weight: 1 }], member, scale: 'standardized' }, policy)
 
 /** The text as an answer, fed in one chunk. */
 async function answerOf (text: string, layers: readonly number[]): Promise<Answer> {

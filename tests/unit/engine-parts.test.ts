@@ -131,7 +131,7 @@ test('the prefix cache lets go of what was used longest ago, ends of prompts bef
 })
 
 test('reservations are served in order; what never fits is refused, a full queue too', async () => {
-  const queue = new ReservationQueue({ maxTokens: 100, bytesPerToken: 4, contextLength: 50, maxQueued: 2 })
+  const queue = new ReservationQueue({ maxTokens: 100, bytesPerToken: 4, contextLength: 50, maxQueued: 2, setting: 'kv-cache-bytes' })
   const need = (sequences: number, promptTokens: number, answerTokens: number, sharesPrompt = false): Need => ({ sequences, promptTokens, answerTokens, sharesPrompt })
   assert.throws(() => queue.reserve(need(1, 20, 31)), /prompt and answer together may have 50 tokens; asked for 51/)
   assert.throws(() => queue.reserve(need(3, 30, 10)), /may reserve 100 tokens of KV, 4 bytes each .* needs 3 × 40 = 120/)

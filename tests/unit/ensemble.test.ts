@@ -2,8 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
 import { combine, type CombineRule } from '../../src/rewards/ensemble.js'
-import { resolveScorer } from '../../src/rewards/resolve.js'
 import type { RewardMember } from '../../src/rewards/scorer.js'
+import { resolveAlone } from '../helpers/resolve-alone.js'
 import { toyAnswer, toyPolicy } from '../helpers/toy-states.js'
 
 const prompt = { messages: [], text: '', tokens: [9] }
@@ -19,7 +19,7 @@ const head = (factor: number, bias: number, mean = 0, std = 1, members: readonly
   bias
 })
 const ensemble = (fields: object) => parseRewardFamily(JSON.stringify({ name: 'panel', description: 'x', kind: 'ensemble', combine: 'mean', scorers: [head(1, 0), head(2, 0, 2, 2)], ...fields }), 'panel.json')
-const resolve = (family: ReturnType<typeof ensemble>, { weight = 1, member = 'outcome' as RewardMember } = {}) => resolveScorer([family], { rewards: [{ name: 'panel', weight }], member, scale: 'standardized' }, toyPolicy())
+const resolve = (family: ReturnType<typeof ensemble>, { weight = 1, member = 'outcome' as RewardMember } = {}) => resolveAlone([family], { rewards: [{ name: 'panel', weight }], member, scale: 'standardized' }, toyPolicy())
 
 test('each rule combines standardised scores as defined', () => {
   // Scores 1 and 5: mean 3, standard deviation 2, variance 4.
@@ -89,6 +89,6 @@ test('a broken ensemble is refused with the scorer, field and value', () => {
 
 test('a scorer that does not fit the policy, or gives no number, fails with the family’s name', async () => {
   const family = ensemble({})
-  assert.throws(() => resolveScorer([family], { rewards: [{ name: 'panel', weight: 1 }], member: 'outcome', scale: 'standardized' }, { ...toyPolicy(), hiddenSize: 7 }), /reward panel was fitted on toy with hidden states of width 3/)
+  assert.throws(() => resolveAlone([family], { rewards: [{ name: 'panel', weight: 1 }], member: 'outcome', scale: 'standardized' }, { ...toyPolicy(), hiddenSize: 7 }), /reward panel was fitted on toy with hidden states of width 3/)
   await assert.rejects(resolve(family).scorer.score(prompt, [await toyAnswer([NaN])]), /reward "panel" must score a finite number; got NaN/)
 })

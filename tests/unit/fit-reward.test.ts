@@ -5,7 +5,7 @@ import type { Examples, Labelled } from '../../src/rewards/examples.js'
 import { resample } from '../../src/rewards/fit-ensemble.js'
 import { fitReward, type FitRequest } from '../../src/rewards/fit-reward.js'
 import { uniform } from '../../src/rewards/pool.js'
-import { resolveScorer } from '../../src/rewards/resolve.js'
+import { resolveAlone } from '../helpers/resolve-alone.js'
 import { toyAnswer, toyPolicy } from '../helpers/toy-states.js'
 
 /** Answers of high digits are good: the toy's state carries the digit. */
@@ -40,7 +40,7 @@ test('pairs give a head that ranks held-out pairs, on whole answers and prefixes
   assert.equal(descriptor.fit!.objective, 'bradley_terry')
   const family = parseRewardFamily(JSON.stringify(descriptor), 'high.json')
   assert.deepEqual(family.members, ['outcome', 'prefix'])
-  const { scorer } = resolveScorer([family], { rewards: [{ name: 'high', weight: 1 }], member: 'prefix', scale: 'standardized' }, toyPolicy())
+  const { scorer } = resolveAlone([family], { rewards: [{ name: 'high', weight: 1 }], member: 'prefix', scale: 'standardized' }, toyPolicy())
   const [low, high] = await scorer.score({ messages: [], text: '', tokens: [9] }, [await toyAnswer([1, 2]), await toyAnswer([7, 8])])
   assert.ok(high!.value > low!.value)
 })
@@ -61,7 +61,7 @@ test('scores give a head that predicts them, judged by the order it puts answers
   const descriptor = await fitReward(request({ train: { kind: 'scores', scored }, prefixes: false }))
   assert.equal(descriptor.fit!.objective, 'regression')
   assert.deepEqual([descriptor.metrics!.measure, descriptor.metrics!.byPrefix.at(-1)!.accuracy, descriptor.metrics!.calibrationError], ['pair_accuracy', 1, undefined])
-  const { scorer } = resolveScorer([parseRewardFamily(JSON.stringify(descriptor), 'high.json')], { rewards: [{ name: 'high', weight: 1 }], member: 'outcome', scale: 'raw' }, toyPolicy())
+  const { scorer } = resolveAlone([parseRewardFamily(JSON.stringify(descriptor), 'high.json')], { rewards: [{ name: 'high', weight: 1 }], member: 'outcome', scale: 'raw' }, toyPolicy())
   for (const digit of [2, 6]) {
     const [score] = await scorer.score({ messages: [], text: '', tokens: [9] }, [await toyAnswer([digit, digit])])
     assert.ok(Math.abs(score!.value - (2 * digit - 3)) < 0.2, `${score!.value} for digit ${digit}`)
@@ -84,7 +84,7 @@ test('an ensemble is K heads of prompts drawn anew: it ranks like one, tells whe
   assert.equal(new Set(descriptor.scorers.map(scorer => JSON.stringify(scorer))).size, 5)
   const family = parseRewardFamily(JSON.stringify(descriptor), 'high.json')
   assert.deepEqual(family.members, ['outcome', 'prefix'])
-  const { scorer } = resolveScorer([family], { rewards: [{ name: 'high', weight: 1 }], member: 'outcome', scale: 'standardized' }, toyPolicy())
+  const { scorer } = resolveAlone([family], { rewards: [{ name: 'high', weight: 1 }], member: 'outcome', scale: 'standardized' }, toyPolicy())
   const [low, high] = await scorer.score({ messages: [], text: '', tokens: [9] }, [await toyAnswer([1, 2]), await toyAnswer([7, 8])])
   assert.ok(high!.value > low!.value && high!.rewards['high']!.std! > 0)
   assert.deepEqual(await fitReward({ ...request({ train: noisy }), ensemble: { heads: 5, combine: 'lcb', penalty: 0.5 } }), descriptor)

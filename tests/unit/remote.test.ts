@@ -4,8 +4,9 @@ import { test, type TestContext } from 'node:test'
 import { RequestError } from '../../src/errors.js'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
 import { parseOrigins } from '../../src/rewards/remote.js'
-import { resolveScorer, type ResolvedScorer } from '../../src/rewards/resolve.js'
+import type { ResolvedScorer } from '../../src/rewards/resolve.js'
 import { fakeScorer, type FakeScorer } from '../helpers/fake-scorer.js'
+import { resolveAlone } from '../helpers/resolve-alone.js'
 import { toyAnswer, toyPolicy } from '../helpers/toy-states.js'
 
 const prompt = { messages: [{ role: 'user', content: 'Name an animal.' }], text: '', tokens: [9] }
@@ -13,7 +14,7 @@ const descriptor = { name: 'far', description: 'x', kind: 'remote', protocol: 's
 
 function remote (origin: string, fields: object): ResolvedScorer {
   const family = parseRewardFamily(JSON.stringify({ ...descriptor, url: `${origin}/score`, ...fields }), 'far.json', [origin])
-  return resolveScorer([family], { rewards: [{ name: 'far', weight: 1 }], member: 'outcome', scale: 'standardized' }, toyPolicy())
+  return resolveAlone([family], { rewards: [{ name: 'far', weight: 1 }], member: 'outcome', scale: 'standardized' }, toyPolicy())
 }
 
 /** A server that is closed with the test. */

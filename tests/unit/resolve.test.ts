@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RequestError } from '../../src/errors.js'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
-import { misfit, resolveScorer, type ScorerRequest } from '../../src/rewards/resolve.js'
+import { misfit, type ScorerRequest } from '../../src/rewards/resolve.js'
+import { resolveAlone } from '../helpers/resolve-alone.js'
 import { toyAnswer, toyPolicy } from '../helpers/toy-states.js'
 
 const policy = toyPolicy()
@@ -46,7 +47,7 @@ const failure = (code: string, message: RegExp) => (error: unknown): boolean => 
 }
 
 test('a score is the weighted sum of standardised rewards, and tells each one', async () => {
-  const { scorer, warnings } = resolveScorer(families, request({ rewards: [{ name: 'kind', weight: 2 }, { name: 'length', weight: -1 }] }), policy)
+  const { scorer, warnings } = resolveAlone(families, request({ rewards: [{ name: 'kind', weight: 2 }, { name: 'length', weight: -1 }] }), policy)
   const [score] = await scorer.score(prompt, [await toyAnswer([4, 6])])
   // kind: mean 5 → (5 − 1)/2 = 2; length: 2 → (2 − 3)/1 = −1; 2·2 + (−1)·(−1) = 5
   assert.deepEqual(score, { value: 5, rewards: { kind: { raw: 5, standardized: 2 }, length: { raw: 2, standardized: -1 } } })
@@ -57,39 +58,39 @@ test('a score is the weighted sum of standardised rewards, and tells each one', 
 
 test('scale raw sums raw scores, and the prefix member has statistics of its own', async () => {
   const answers = [await toyAnswer([5])]
-  assert.equal((await resolveScorer(families, request({ scale: 'raw' }), policy).scorer.score(prompt, answers))[0]!.value, 5)
-  assert.equal((await resolveScorer(families, request({ member: 'prefix' }), policy).scorer.score(prompt, answers))[0]!.value, 1)
+  assert.equal((await resolveAlone(families, request({ scale: 'raw' }), policy).scorer.score(prompt, answers))[0]!.value, 5)
+  assert.equal((await resolveAlone(families, request({ member: 'prefix' }), policy).scorer.score(prompt, answers))[0]!.value, 1)
 })
 
 test('an unknown reward is refused with the names there are, a name twice too', () => {
-  assert.throws(() => resolveScorer(families, request({ rewards: [{ name: 'nice', weight: 1 }] }), policy), failure('reward_not_found', /"nice" does not exist; there are: kind, late, length/))
-  assert.throws(() => resolveScorer(families, request({ rewards: [{ name: 'kind', weight: 1 }, { name: 'kind', weight: 2 }] }), policy), failure('invalid_request', /got "kind" twice/))
+  assert.throws(() => resolveAlone(families, request({ rewards: [{ name: 'nice', weight: 1 }] }), policy), failure('reward_not_found', /"nice" does not exist; there are: kind, late, length/))
+  assert.throws(() => resolveAlone(families, request({ rewards: [{ name: 'kind', weight: 1 }, { name: 'kind', weight: 2 }] }), policy), failure('invalid_request', /got "kind" twice/))
 })
 
 test('a missing member is refused, or replaced with a warning that tells its prefix accuracy', () => {
   const late = { rewards: [{ name: 'late', weight: 1 }], member: 'prefix' as const }
-  assert.throws(() => resolveScorer(families, request(late), policy), failure('reward_scope_mismatch', /"late" has no prefix member \(it has: outcome\)/))
-  const { scorer, warnings } = resolveScorer(families, request({ ...late, allowScopeMismatch: true }), policy)
+  assert.throws(() => resolveAlone(families, request(late), policy), failure('reward_scope_mismatch', /"late" has no prefix member \(it has: outcome\)/))
+  const { scorer, warnings } = resolveAlone(families, request({ ...late, allowScopeMismatch: true }), policy)
   assert.equal(scorer.used[0]!.member, 'outcome')
   assert.match(warnings[0]!.message, /0\.53 at 25 %, 0\.78 at 100 %/)
 })
 
 test('a head fitted on other weights warns; one of another width or layer is refused', () => {
-  const [warning] = resolveScorer(families, request({}), { ...policy, weightsSha256: 'a'.repeat(64) }).warnings
+  const [warning] = resolveAlone(families, request({}), { ...policy, weightsSha256: 'a'.repeat(64) }).warnings
   assert.equal(warning?.code, 'reward_policy_mismatch')
-  assert.throws(() => resolveScorer(families, request({}), { ...policy, hiddenSize: 5 }), failure('invalid_request', /width 3; the model toy has width 5/))
+  assert.throws(() => resolveAlone(families, request({}), { ...policy, hiddenSize: 5 }), failure('invalid_request', /width 3; the model toy has width 5/))
   assert.match(misfit(families[0]!, { ...policy, layers: 1 })!, /reads layer 2 of toy; the model toy has layers 0 to 1/)
   assert.equal(misfit(families[2]!, { ...policy, hiddenSize: 5 }), null)
 })
 
 test('only end-token heads need room for a fork of each answer', () => {
   const last = parseRewardFamily(JSON.stringify({ ...head, name: 'last', pooling: 'last' }), 'last.json')
-  const forks = (name: string) => resolveScorer([...families, last], request({ rewards: [{ name: 'length', weight: 1 }, { name, weight: 1 }] }), policy).forks
+  const forks = (name: string) => resolveAlone([...families, last], request({ rewards: [{ name: 'length', weight: 1 }, { name, weight: 1 }] }), policy).forks
   assert.deepEqual([forks('kind'), forks('last')], [false, true])
 })
 
 test('a score that is not a finite number fails with the reward’s name', async () => {
-  const { scorer } = resolveScorer(families, request({}), policy)
+  const { scorer } = resolveAlone(families, request({}), policy)
   for (const token of [NaN, Infinity]) {
     await assert.rejects(scorer.score(prompt, [await toyAnswer([token])]), failure('scorer_failed', /reward "kind" must score a finite number/))
   }

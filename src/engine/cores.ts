@@ -1,0 +1,24 @@
+/**
+ * Takes turns on the processor's cores: engines of one process step one after the other, each step with all threads, in the order in which
+ * they asked. Two at once would have twice the threads that there are cores. Knows no engines.
+ */
+export class Cores {
+  readonly #waiting: Array<() => void> = []
+  #busy = false
+
+  /** Whether somebody waits: whoever holds the cores should make it short. */
+  get isWanted (): boolean { return this.#waiting.length > 0 }
+
+  /** Waits for its turn. Must be given back. */
+  take (): Promise<void> {
+    if (this.#busy) return new Promise(resolve => { this.#waiting.push(resolve) })
+    this.#busy = true
+    return Promise.resolve()
+  }
+
+  give (): void {
+    const next = this.#waiting.shift()
+    if (next) next()
+    else this.#busy = false
+  }
+}

@@ -1,0 +1,82 @@
+/**
+ * Reads chats through a model of a reward's own, in that model's template and tokens. Knows what a chat looks like to the model and how much room
+ * it needs, not what is made of its outputs.
+ */
+import { isAbsolute, resolve } from 'node:path'
+import { Type, type Static } from 'typebox'
+import type { Output } from '../engine/sequence.js'
+import { RequestError } from '../errors.js'
+import { encodeChat } from '../models/chat-template.js'
+import { weightFormats } from '../models/weight-format.js'
+import type { OpenContext, Room } from './kind.js'
+import type { RewardModel, RewardModels } from './reward-models.js'
+import type { ChatMessage } from './scorer.js'
+import { TextReader } from './text-reader.js'
+
+/** Fields of the descriptors that name a model of their own. */
+export const modelFields = {
+  /** A GGUF file or a folder in Hugging Face's layout, absolute or relative to the descriptor's folder. */
+  model: Type.String({ minLength: 1, maxLength: 4096 }),
+  /** How its matrices are held. Default q8. */
+  format: Type.Optional(Type.Enum([...weightFormats])),
+  /** Jinja source of a chat template that takes the place of the model's own. */
+  template: Type.Optional(Type.String({ minLength: 1 }))
+}
+
+type ModelFields = { readonly [K in keyof typeof modelFields]: Static<(typeof modelFields)[K]> }
+
+/** Loads what a descriptor names. @param folder of the descriptor */
+export function loadRewardModel (models: RewardModels, { model, format = 'q8', template }: Partial<ModelFields> & Pick<ModelFields, 'model'>, folder: string): Promise<RewardModel> {
+  return models.load(isAbsolute(model) ? model : resolve(folder, model), format, template)
+}
+
+/** Texts of another tokenizer may have more tokens than the policy's: this much is allowed for, and a reader that is given less room holds fewer stems. */
+const tokensFactor = 1.25
+const tokensMore = 64
+
+/** Room for answers that are read as they grow: those of two rounds, and what all begin with; half of what there is at most. */
+function roomOf (model: RewardModel, { request: { width, tokens } }: OpenContext): Room {
+  const { engine } = model
+  const each = Math.min(engine.contextLength, Math.ceil(tokens * tokensFactor) + tokensMore)
+  return { model, tokens: each, sequences: Math.max(1, Math.min(2 * width + 1, Math.floor(engine.mostKvTokens / 2 / each))) }
+}
+
+/** How a chat's last message stands: complete, its turn closed by the template, or open at its last character. */
+export type ChatEnd = 'closed' | 'open'
+
+export class ChatReader {
+  readonly room: Room
+  readonly #model: RewardModel['model']
+  readonly #name: string
+  readonly #reader: TextReader
+
+  constructor (rewardModel: RewardModel, context: OpenContext) {
+    this.room = roomOf(rewardModel, context)
+    this.#model = rewardModel.model
+    this.#name = context.name
+    const { ledger, request: { salt, signal } } = context
+    this.#reader = new TextReader({ source: rewardModel.engine, ledger, mostTokens: this.room.sequences * this.room.tokens, salt, signal })
+  }
+
+  /** Tokens of a chat. @throws RequestError for one that the model cannot read whole */
+  tokens (messages: readonly ChatMessage[], end: ChatEnd): number[] {
+    const { chatTemplate, tokenizer } = this.#model
+    return this.checked(encodeChat(chatTemplate, tokenizer, messages, { addGenerationPrompt: false, continueFinalMessage: end === 'open' }).tokens)
+  }
+
+  /** @throws RequestError for more tokens than the model can read, or none */
+  checked (tokens: number[]): number[] {
+    const { contextLength } = this.#model
+    if (tokens.length === 0) throw new RequestError('invalid_request', `reward "${this.#name}": its model's template makes no tokens of the conversation`)
+    if (tokens.length <= contextLength) return tokens
+    throw new RequestError('context_length_exceeded', `reward "${this.#name}": its model reads at most ${contextLength} tokens; prompt and answer have ${tokens.length}`)
+  }
+
+  /** What the model says after each sequence: see TextReader. */
+  read<T> (sequences: ReadonlyArray<readonly number[]>, look: (output: Output) => T): Promise<T[]> { return this.#reader.read(sequences, look) }
+}
+
+/** A conversation with an answer at its end. */
+export function withAnswer (messages: readonly ChatMessage[], text: string): ChatMessage[] {
+  return [...messages, { role: 'assistant', content: text }]
+}

@@ -1,0 +1,72 @@
+/**
+ * Rewards that a model of their own computes: a decoder with a score head, with its own tokenizer and chat template. A `classifier` reads a finished chat, its
+ * turn closed as in training; its prefix member, and a `value`, read an answer at the last token it has. What an answer has more than before is all that is read.
+ */
+import { Type, type Static, type TObject } from 'typebox'
+import { RequestError } from '../errors.js'
+import { ChatReader, loadRewardModel, modelFields, withAnswer } from './chat-reader.js'
+import { membersSchema } from './descriptor-parts.js'
+import type { MemberScorer, OpenContext, RewardSource } from './kind.js'
+import type { RewardModel } from './reward-models.js'
+import type { RewardMember } from './scorer.js'
+
+const scoreFields = {
+  ...modelFields,
+  /** Which of the model's scores counts, where it has several: the log-odds of that one. */
+  label: Type.Optional(Type.Integer({ minimum: 0 })),
+  members: membersSchema
+}
+
+/** Fields of a classifier's descriptor beside the family's. */
+export const classifierFields = { kind: Type.Literal('classifier'), ...scoreFields }
+/** Those of a model that was trained on prefixes: RAD (Deng and Raffel 2023), value models of controlled decoding and VAS. */
+export const valueFields = { kind: Type.Literal('value'), ...scoreFields }
+
+export type ClassifierDescriptor = Static<TObject<typeof classifierFields>> | Static<TObject<typeof valueFields>>
+
+/** ln p / (1 − p) of one of several classes, from their logits. */
+export function logOdds (logits: Float32Array, label: number): number {
+  const others = [...logits].filter((_, index) => index !== label)
+  const largest = Math.max(...others)
+  return logits[label]! - largest - Math.log(others.reduce((sum, logit) => sum + Math.exp(logit - largest), 0))
+}
+
+function openClassifier ({ kind, label, members }: ClassifierDescriptor, model: RewardModel, member: RewardMember, context: OpenContext): MemberScorer {
+  const reader = new ChatReader(model, context)
+  const score = (logits: Float32Array): number => logits.length === 1 ? logits[0]! : logOdds(logits, label!)
+  return {
+    normalization: members[member]!.normalization,
+    layers: [],
+    forks: false,
+    rooms: [reader.room],
+    async score ({ messages }, answers) {
+      const sequences = answers.map(({ text, final }) => reader.tokens(withAnswer(messages, text), kind === 'classifier' && (final || member === 'outcome') ? 'closed' : 'open'))
+      return reader.read(sequences, ({ distribution }) => ({ raw: score(distribution.logits) }))
+    }
+  }
+}
+
+/** @throws RequestError for a model without scores, and for a label that it does not have */
+function checkModel ({ label }: ClassifierDescriptor, { model: { id, config: { scoreHead, outputSize } } }: RewardModel): void {
+  if (!scoreHead) throw new RequestError('invalid_request', `model ${id} has no score head: it writes texts and does not score them`)
+  if (outputSize > 1 && label === undefined) throw new RequestError('invalid_request', `label must say which of the ${outputSize} scores of ${id} counts`)
+  if (label !== undefined && label >= outputSize) throw new RequestError('invalid_request', `label must be below ${outputSize}, the number of scores of ${id}; got ${label}`)
+}
+
+/** A classifier as a source of scores. @param folder of the descriptor */
+export function classifierSource (descriptor: ClassifierDescriptor, folder: string): RewardSource {
+  let loaded: RewardModel | null = null
+  return {
+    members: Object.keys(descriptor.members) as RewardMember[],
+    misfit: () => null,
+    async load (models) {
+      const model = await loadRewardModel(models, descriptor, folder)
+      checkModel(descriptor, model)
+      loaded = model
+    },
+    open (member, context) {
+      if (!loaded) throw new Error(`the model of reward ${context.name} was not loaded`)
+      return openClassifier(descriptor, loaded, member, context)
+    }
+  }
+}

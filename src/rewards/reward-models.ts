@@ -1,0 +1,70 @@
+/**
+ * The models that rewards bring, each with an engine of its own: loaded once for all rewards that name the same one. Their steps take turns with the
+ * policy's. Knows no kinds of rewards.
+ */
+import type { Cores } from '../engine/cores.js'
+import { Engine } from '../engine/engine.js'
+import { loadModel, type LoadedModel, type ModelOptions } from '../models/model.js'
+import type { WeightFormat } from '../models/weight-format.js'
+
+/** A model and what reads through it. */
+export interface RewardModel {
+  readonly model: LoadedModel
+  readonly engine: Engine
+  /** Its place among the models of rewards: who needs several takes them in this order. */
+  readonly order: number
+}
+
+export interface RewardModelsOptions extends Pick<ModelOptions, 'threads' | 'cacheDir' | 'onProgress'> {
+  /** Turns with the policy. */
+  readonly cores: Cores
+  /** Bytes of KV that requests may reserve in each model. */
+  readonly kvCacheBytes: number
+  /** Prompt tokens read in one step. */
+  readonly prefillTokensPerStep: number
+  /** Requests that may wait for KV. */
+  readonly maxQueued: number
+}
+
+/** Sequences that run at the same time: more may be open. */
+const maxSequences = 160
+/** Of the KV that may be reserved, what is kept beside it for later prompts that begin alike. */
+const cachedShare = 1 / 4
+
+export class RewardModels {
+  readonly #options: RewardModelsOptions
+  readonly #loaded = new Map<string, Promise<RewardModel>>()
+
+  constructor (options: RewardModelsOptions) { this.#options = options }
+
+  /**
+   * @param path of a GGUF file or a folder in Hugging Face's layout
+   * @param template Jinja source of a chat template that takes the place of the model's own
+   * @throws RequestError naming the file and what is wrong with it
+   */
+  load (path: string, format: WeightFormat, template?: string): Promise<RewardModel> {
+    const key = JSON.stringify([path, format, template])
+    const known = this.#loaded.get(key)
+    if (known) return known
+    const loading = this.#load(path, format, template)
+    this.#loaded.set(key, loading)
+    return loading
+  }
+
+  async #load (path: string, format: WeightFormat, template?: string): Promise<RewardModel> {
+    const order = this.#loaded.size
+    const { cores, kvCacheBytes, prefillTokensPerStep, maxQueued, ...options } = this.#options
+    const model = await loadModel({ ...options, model: path, format, contextLength: 0, ...(template === undefined ? {} : { template }) })
+    const engine = new Engine(model, { cores, contextLength: model.contextLength, maxSequences, kvCacheBytes, prefixCacheBytes: Math.floor(kvCacheBytes * cachedShare), prefillTokensPerStep, maxQueued, kvSetting: 'reward-kv-cache-bytes' })
+    return { model, engine, order }
+  }
+
+  /** Ends every sequence and frees all memory, after the steps in flight. */
+  async close (): Promise<void> {
+    for (const loading of this.#loaded.values()) {
+      const loaded = await loading.catch(() => null)
+      await loaded?.engine.close()
+      loaded?.model.dispose()
+    }
+  }
+}
