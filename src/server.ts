@@ -14,16 +14,6 @@ export interface Server {
   close (): Promise<void>
 }
 
-/** Waits until nothing runs, at most `timeoutMs`. */
-async function drained (client: InferenceClient, timeoutMs: number): Promise<void> {
-  const deadline = Date.now() + timeoutMs
-  for (;;) {
-    const { runningRequests, waitingRequests } = await client.stats()
-    if (runningRequests + waitingRequests === 0 || Date.now() >= deadline) return
-    await new Promise(resolve => { setTimeout(resolve, 50) })
-  }
-}
-
 /** Listens at once, so that /health answers while the model loads; /ready answers when it has. */
 export async function startServer (config: Config, onProgress: (message: string) => void): Promise<Server> {
   let client: InferenceClient | null = null
@@ -36,7 +26,7 @@ export async function startServer (config: Config, onProgress: (message: string)
   const close = async (): Promise<void> => {
     services.drain()
     const started = await loading.catch(() => null)
-    if (started?.isReady) await drained(started, config.drainTimeoutMs)
+    await services.idle(config.drainTimeoutMs)
     await app.close()
     await started?.close()
   }

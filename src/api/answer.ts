@@ -4,17 +4,17 @@ import { RequestError } from '../errors.js'
 import { disconnectSignal } from './disconnect.js'
 import { toRequestError } from './error-handler.js'
 import type { Formatter } from './openai-format.js'
+import type { Services } from './services.js'
 import { EventStream } from './sse.js'
 
 export interface Answering<E> {
+  readonly services: Services
   readonly stream: boolean
   /** Top-level fields of the body that nobody knows. */
   readonly ignored: readonly string[]
   readonly formatter: Formatter<E>
   /** Starts the work. */
   readonly events: (signal: AbortSignal) => AsyncIterable<E>
-  /** How long a reader may take nothing, ms. */
-  readonly slowReaderTimeoutMs: number
 }
 
 async function whole<E> ({ events, formatter }: Answering<E>, signal: AbortSignal): Promise<object> {
@@ -28,8 +28,8 @@ async function * chunksOf<E> ({ events, formatter }: Answering<E>, signal: Abort
 
 /** How a stream is sent and how it ends. */
 export interface Sending {
+  readonly services: Services
   readonly signal: AbortSignal
-  readonly slowReaderTimeoutMs: number
   readonly formatter: Pick<Formatter<never>, 'failure' | 'closing'>
 }
 
@@ -37,10 +37,10 @@ export interface Sending {
  * Sends chunks as they come. Nothing is sent before the first, so that refusals have their status.
  * @throws what the chunks throw before the first one
  */
-export async function sendStream (reply: FastifyReply, chunks: AsyncIterable<object>, { signal, slowReaderTimeoutMs, formatter }: Sending): Promise<void> {
+export async function sendStream (reply: FastifyReply, chunks: AsyncIterable<object>, { services, signal, formatter }: Sending): Promise<void> {
   let frames: EventStream | null = null
   try {
-    for await (const chunk of chunks) await (frames ??= new EventStream(reply, slowReaderTimeoutMs)).send(chunk, signal)
+    for await (const chunk of chunks) await (frames ??= new EventStream(reply, services.config.slowReaderTimeoutMs)).send(chunk, signal)
     for (const frame of formatter.closing) await frames?.send(frame, signal)
   } catch (error) {
     if (!frames) throw error
@@ -54,7 +54,7 @@ export async function sendStream (reply: FastifyReply, chunks: AsyncIterable<obj
 
 /** @throws RequestError as the generation does, before anything is sent */
 export async function answer<E> (request: FastifyRequest, reply: FastifyReply, answering: Answering<E>): Promise<unknown> {
-  const release = request.caller.take()
+  const release = answering.services.begin(request.caller)
   reply.raw.once('close', release)
   const signal = disconnectSignal(reply)
   if (answering.ignored.length > 0) reply.header('x-fairlead-ignored', answering.ignored.join(', '))

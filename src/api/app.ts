@@ -15,7 +15,7 @@ import { models } from './routes/models.js'
 import { responses } from './routes/responses.js'
 import { rewards } from './routes/rewards.js'
 import { score } from './routes/score.js'
-import { stream } from './routes/stream.js'
+import { sockets } from './routes/sockets.js'
 import { tokens } from './routes/tokens.js'
 import type { Services } from './services.js'
 
@@ -74,6 +74,6 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
   })
   await installOpenApi(app)
   for (const route of [metrics, health, chatCompletions, completions, responses, embeddings, tokens, models, rewards, score]) route(app, services)
-  await app.register(async scope => { stream(scope, services) })
+  await app.register(async scope => { sockets(scope, services) })
   return app
 }

@@ -88,11 +88,12 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
     } else if (event.type === 'end') this.#result = event.result
     else if (event.type === 'usage') {
       this.#usage = event.usage
-      this.#end(this.#choice!.finishReason === 'length' ? 'incomplete' : 'completed')
+      this.#end(this.#choice?.finishReason === 'length' ? 'incomplete' : 'completed')
     }
   }
 
-  get #choice (): Choice | undefined { return this.#result?.choices[0] }
+  /** The answer; undefined before it is known and where none was asked for. */
+  get #choice (): Choice | undefined { return this.#request.generate.sampling.maxTokens === 0 ? undefined : this.#result?.choices[0] }
   get #isGuided (): boolean { return this.#request.generate.alignment !== null }
 
   #logprobs (logprobs: readonly TokenLogprob[]): NonNullable<ResponseText['logprobs']> {
@@ -192,7 +193,7 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
       case 'progress':
         return [this.#event('response.alignment.progress', { step: event.step, candidates: event.candidates })]
       case 'end':
-        return [...this.#opening(), ...this.#closed(this.#choice!)]
+        return this.#choice ? [...this.#opening(), ...this.#closed(this.#choice)] : []
       case 'usage':
         return [this.#statusEvent(this.#status)]
       default:

@@ -42,7 +42,7 @@ export function keptFormatter (request: ResponseRequest, { inference, responses 
 /** Starts a response that goes on when its caller leaves. It counts among the caller's requests until it has ended. */
 export function startInBackground (request: ResponseRequest, services: Services, caller: Caller): BackgroundResponse {
   const formatter = new ResponseFormatter(request, services.inference.model)
-  const release = caller.take()
+  const release = services.begin(caller)
   const background = new BackgroundResponse(request, formatter)
   services.responses.begin(caller, formatter.id, background)
   background.run(signal => services.generate(request.generate, caller, signal)).finally(() => {

@@ -6,11 +6,11 @@ import { disconnectSignal } from './disconnect.js'
 import type { Services } from './services.js'
 
 /** @throws RequestError */
-export async function scoreFor ({ inference }: Services, asked: ScoreRequest, { caller }: FastifyRequest, reply: FastifyReply): Promise<Scored> {
-  const release = caller.take()
+export async function scoreFor (services: Services, asked: ScoreRequest, { caller }: FastifyRequest, reply: FastifyReply): Promise<Scored> {
+  const release = services.begin(caller)
   const signal = disconnectSignal(reply)
   try {
-    return await inference.call('score', { ...asked, cacheSalt: caller.saltOf(asked.cacheSalt) }, { signal })
+    return await services.inference.call('score', { ...asked, cacheSalt: caller.saltOf(asked.cacheSalt) }, { signal })
   } catch (error) {
     throw signal.aborted ? new RequestError('request_cancelled', 'the caller left') : error
   } finally {

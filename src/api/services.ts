@@ -4,6 +4,7 @@ import { RequestError } from '../errors.js'
 import type { InferenceClient } from '../inference/client.js'
 import type { GenerateRequest, GenerationEvent } from '../inference/protocol.js'
 import { Metrics } from '../metrics/metrics.js'
+import { SocketCount } from './json-socket.js'
 import { Keys, type Caller } from './keys.js'
 import { observe } from './observe.js'
 import { Profiles } from './profiles.js'
@@ -18,7 +19,10 @@ export class Services {
   readonly keys: Keys
   readonly metrics: Metrics
   readonly responses: ResponseStore
+  readonly sockets = new SocketCount()
   readonly #inference: () => Inference | null
+  readonly #onIdle: Array<() => void> = []
+  #running = 0
   #draining = false
 
   /**
@@ -43,6 +47,33 @@ export class Services {
 
   get isReady (): boolean { return this.#inference()?.isReady ?? false }
   get isDraining (): boolean { return this.#draining }
+
+  /**
+   * Begins a request. @returns what ends it; may be called more than once
+   * @throws RequestError rate_limit_exceeded at a limit of the caller
+   */
+  begin (caller: Caller): () => void {
+    const release = caller.take()
+    this.#running++
+    let held = true
+    return () => {
+      if (!held) return
+      held = false
+      release()
+      if (--this.#running === 0) for (const resolve of this.#onIdle.splice(0)) resolve()
+    }
+  }
+
+  /** Waits until no request runs, at most `timeoutMs`. */
+  async idle (timeoutMs: number): Promise<void> {
+    if (this.#running === 0) return
+    let timer: NodeJS.Timeout | undefined
+    await Promise.race([
+      new Promise<void>(resolve => { this.#onIdle.push(resolve) }),
+      new Promise<void>(resolve => { timer = setTimeout(resolve, timeoutMs) })
+    ])
+    clearTimeout(timer)
+  }
 
   /** The events of a caller's generation, counted. Leaving the loop, or aborting the signal, ends the work. */
   generate (request: GenerateRequest, caller: Caller, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {

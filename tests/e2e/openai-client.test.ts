@@ -3,6 +3,7 @@ import { after, before, test } from 'node:test'
 import type { AlignmentParams } from 'fairlead'
 import type {} from 'fairlead/openai'
 import OpenAI from 'openai'
+import { ResponsesWS } from 'openai/resources/responses/ws'
 import type { Server } from '../../src/server.js'
 import { engineStats, model, readyServer, review } from '../helpers/server.js'
 
@@ -157,6 +158,24 @@ test('responses: the text of the same chat, guided, streamed, and gone on from',
   const next = await client.responses.create({ ...params, input: 'Now a bad one.', previous_response_id: whole.id })
   const { choices } = await client.chat.completions.create({ model, max_tokens: 16, seed: 1, messages: [...review, { role: 'assistant', content: whole.output_text }, { role: 'user', content: 'Now a bad one.' }] })
   assert.equal(next.output_text, choices[0]!.message.content)
+})
+
+test('responses over a WebSocket: the client’s own events, guided by every kind of strategy', async () => {
+  const socket = new ResponsesWS(client)
+  for (const [input, alignment] of [['Hello!', null], [review[0]!.content, { strategy: 'best_of_n', num_candidates: 4, reward: 'positive' }], [review[0]!.content, { strategy: 'token_guidance', strength: 20, reward: 'positive' }]] as const) {
+    const params = { model, input, max_output_tokens: 16, seed: 1, alignment }
+    const ended = new Promise<OpenAI.Responses.Response>((resolve, reject) => {
+      socket.on('error', reject)
+      socket.on('response.completed', ({ response }) => { resolve(response) })
+      socket.on('response.incomplete', ({ response }) => { resolve(response) })
+    })
+    socket.send({ type: 'response.create', ...params })
+    const { output, usage } = await ended
+    const whole = await client.responses.create(params)
+    assert.deepEqual((output[0] as OpenAI.Responses.ResponseOutputMessage).content, (whole.output[0] as OpenAI.Responses.ResponseOutputMessage).content)
+    assert.equal(usage!.output_tokens, whole.usage!.output_tokens)
+  }
+  socket.close()
 })
 
 test('embeddings are nearer for texts that are alike', async () => {

@@ -8,13 +8,13 @@ import { chatCompletionObject } from '../schemas/responses.js'
 import type { Services } from '../services.js'
 
 export function chatCompletions (app: FastifyInstance, services: Services): void {
-  const { config, profiles } = services
+  const { profiles } = services
   app.post('/v1/chat/completions', documented('Answers a chat', { body: chatCompletionSchema, response: chatCompletionObject, streams: true }), async (request, reply) => {
     services.refuseIfDraining()
     const parsed = parseChatCompletion(request.body, profiles)
     return await answer(request, reply, {
       ...parsed,
-      slowReaderTimeoutMs: config.slowReaderTimeoutMs,
+      services,
       formatter: new ChatFormatter(parsed, services.inference.model),
       events: signal => services.generate(parsed.generate, request.caller, signal)
     })

@@ -41,7 +41,7 @@ export function completions (app: FastifyInstance, services: Services): void {
     const parsed = parseCompletion(request.body, profiles, config.maxTokensPerRequest)
     return await answer(request, reply, {
       ...parsed,
-      slowReaderTimeoutMs: config.slowReaderTimeoutMs,
+      services,
       formatter: new CompletionFormatter(parsed, services.inference.model),
       events: signal => merged((prompt, either) => services.generate(parsed.generations[prompt]!, request.caller, either), parsed.generations.length, signal)
     })

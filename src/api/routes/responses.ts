@@ -10,7 +10,7 @@ import { keptFormatter, readResponseCreate, startInBackground } from '../respons
 import type { KeptResponse } from '../response-store.js'
 import { responseCreateSchema } from '../schemas/response-create.js'
 import { itemsQuerySchema, parseItemsQuery, parseResponseQuery, responseQuerySchema } from '../schemas/response-query.js'
-import { deletedResponse, itemList, responseObject } from '../schemas/responses.js'
+import { deletedObject, itemList, responseObject } from '../schemas/responses.js'
 import type { Services } from '../services.js'
 import type { ResponseEvent } from '../wire-types.js'
 
@@ -27,8 +27,8 @@ function find ({ responses }: Services, { caller, params: { id } }: WithId): Kep
 }
 
 /** Kept events are sent as they are: there is nothing to add to one that has failed. */
-function sending (reply: FastifyReply, { config }: Services): Sending {
-  return { signal: disconnectSignal(reply), slowReaderTimeoutMs: config.slowReaderTimeoutMs, formatter: { failure: () => [], closing: [] } }
+function sending (reply: FastifyReply, services: Services): Sending {
+  return { services, signal: disconnectSignal(reply), formatter: { failure: () => [], closing: [] } }
 }
 
 /** A page of what a response read. */
@@ -41,7 +41,7 @@ function page (input: KeptResponse['input'], query: ReturnType<typeof parseItems
 }
 
 function create (app: FastifyInstance, services: Services): void {
-  const { config, responses } = services
+  const { responses } = services
   app.post('/v1/responses', documented('Answers in OpenAI’s newer shape', { body: responseCreateSchema, response: responseObject, streams: true }), async (request, reply) => {
     services.refuseIfDraining()
     const { caller } = request
@@ -49,7 +49,7 @@ function create (app: FastifyInstance, services: Services): void {
     if (!parsed.body.background) {
       return await answer(request, reply, {
         ...parsed,
-        slowReaderTimeoutMs: config.slowReaderTimeoutMs,
+        services,
         formatter: keptFormatter(parsed, services, caller),
         events: signal => services.generate(parsed.generate, caller, signal)
       })
@@ -83,7 +83,7 @@ function end (app: FastifyInstance, services: Services): void {
     services.responses.running(request.caller, request.params.id)?.cancel()
     return find(services, request).response
   })
-  app.delete('/v1/responses/:id', documented('Deletes a stored response', { response: deletedResponse, params }), (request: WithId) => {
+  app.delete('/v1/responses/:id', documented('Deletes a stored response', { response: deletedObject, params }), (request: WithId) => {
     find(services, request)
     services.responses.delete(request.caller, request.params.id)
     return { id: request.params.id, object: 'response', deleted: true }

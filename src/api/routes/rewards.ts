@@ -33,7 +33,7 @@ export function rewards (app: FastifyInstance, services: Services): void {
     return await answer(httpRequest, reply, {
       stream,
       ignored: [],
-      slowReaderTimeoutMs: services.config.slowReaderTimeoutMs,
+      services,
       formatter: new FitFormatter(),
       events: signal => fitEvents(services.inference, fit, signal)
     })

@@ -51,6 +51,12 @@ export interface ResponseRequest {
   readonly ignored: readonly string[]
 }
 
+/** A request that only reads its conversation, into the prefix cache, for what goes on from it. */
+export function readingOnly (request: ResponseRequest): ResponseRequest {
+  const { generate } = request
+  return { ...request, generate: { ...generate, alignment: null, promptLogprobs: 0, sampling: { ...generate.sampling, maxTokens: 0, topLogprobs: null } } }
+}
+
 /** Fields of chat completions, and what to say here. */
 const ofChat: Readonly<Record<string, string>> = {
   messages: 'say input',

@@ -80,7 +80,6 @@ export const responseObject = Type.Object({
   }))
 })
 export const itemList = Type.Object({ object: Type.Literal('list'), data: Type.Array(messageItem), first_id: orNull(Type.String()), last_id: orNull(Type.String()), has_more: Type.Boolean() })
-export const deletedResponse = Type.Object({ id: Type.String(), object: Type.Literal('response'), deleted: Type.Boolean() })
 
 export const modelObject = Type.Object({ id: Type.String(), object: Type.Literal('model'), created: Type.Integer(), owned_by: Type.String(), max_model_len: Type.Integer() })
 export const modelList = listOf(modelObject)

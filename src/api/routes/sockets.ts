@@ -1,0 +1,30 @@
+/** WebSockets `/v1/responses`, in OpenAI's protocol, and `/v1/stream`, ours. */
+import type { WebSocket } from '@fastify/websocket'
+import type { FastifyInstance } from 'fastify'
+import { RequestError } from '../../errors.js'
+import type { Caller } from '../keys.js'
+import { ResponseConnection } from '../response-connection.js'
+import type { Services } from '../services.js'
+import { StreamConnection } from '../stream-connection.js'
+
+type Attach = (socket: WebSocket, services: Services, caller: Caller) => object
+
+const connections: Readonly<Record<string, Attach>> = {
+  '/v1/responses': (...args) => new ResponseConnection(...args),
+  '/v1/stream': (...args) => new StreamConnection(...args)
+}
+
+export function sockets (app: FastifyInstance, services: Services): void {
+  for (const [url, attach] of Object.entries(connections)) {
+    app.route({
+      method: 'GET',
+      url,
+      schema: { hide: true },
+      handler: (_, reply) => {
+        reply.header('upgrade', 'websocket')
+        throw new RequestError('upgrade_required', `GET ${url} opens a WebSocket: send an upgrade`)
+      },
+      wsHandler: (socket, { caller }) => { if (services.sockets.admit(socket, services)) attach(socket, services, caller) }
+    })
+  }
+}
