@@ -172,8 +172,7 @@ export class Engine implements SequenceSource, SequenceHost {
     // A sequence may be closed while a run of the step is in flight: each run looks at what is still wanted.
     const { decode, chunks } = this.#plan()
     for (let parts = this.#stillWanted(decode); parts.length > 0;) {
-      // One part a run for now: under random load a row's bits were not always the same in a run of several (tests/integration/engine.test.ts, seed 8).
-      const run = nextRun(parts, () => false)
+      const run = nextRun(parts, shape => this.#model.sessions.find(shape) !== null)
       await this.#execute(run)
       parts = this.#stillWanted(parts.filter(part => !run.parts.includes(part)))
     }

@@ -76,8 +76,19 @@ export function nextRun (parts: readonly DecodePart[], isReady: (shape: RunShape
 }
 
 /**
- * Prompt chunks within a budget of tokens, oldest first. A chunk has at least two positions and never leaves one behind: a position
- * run alone would have other bits.
+ * Attention takes the positions of a chunk in blocks, of twice the head size: a multiple of this. A position alone in the last block would be multiplied by
+ * another kernel than one beside others, and have other bits.
+ */
+const attentionBlock = 32
+
+/** Positions of a chunk: as many as the budget allows where none is alone in its block and none is left behind alone. */
+function chunkSize (count: number, budget: number): number {
+  for (let size = Math.min(count, budget); size >= 2; size--) if (size % attentionBlock !== 1 && count - size !== 1) return size
+  return count
+}
+
+/**
+ * Prompt chunks within a budget of tokens, oldest first. However a prompt is cut into them, its bits are the same.
  * @param waiting per sequence its slot and the positions it waits for, ≥ 2, oldest first
  */
 export function planChunks (waiting: ReadonlyArray<{ readonly slot: number, readonly count: number }>, budget: number): ChunkRun[] {
@@ -85,10 +96,9 @@ export function planChunks (waiting: ReadonlyArray<{ readonly slot: number, read
   let left = budget
   for (const { slot, count } of waiting) {
     if (left < 2) break
-    let take = Math.min(count, left)
-    if (count - take === 1) take = take > 2 ? take - 1 : count
-    runs.push({ kind: 'chunk', slot, count: take })
-    left -= take
+    const size = chunkSize(count, left)
+    runs.push({ kind: 'chunk', slot, count: size })
+    left -= size
   }
   return runs
 }

@@ -1,6 +1,6 @@
 /**
- * The compiled graphs of one model, a session for each shape of run over the same weights. The two simple shapes are there from the start;
- * others are compiled off the event loop when they are first asked for. Until then their parts run apart, with the same bits. Knows no runs.
+ * The compiled graphs of one model, a session for each shape of run over the same weights. The two simple shapes are there from the start and the next
+ * is begun; others are compiled off the event loop when they are first asked for. Until then their parts run apart, with the same bits. Knows no runs.
  */
 import type { Session, SharedWeights } from '../runtime/session.js'
 import { describeShape, privateShape, sharedShape, type RunShape } from './run-shape.js'
@@ -28,6 +28,8 @@ export class DecoderSessions {
   static async create (options: DecoderSessionsOptions): Promise<DecoderSessions> {
     const sessions = new DecoderSessions(options)
     for (const shape of [privateShape, sharedShape]) sessions.#sessions.set(keyOf(shape), { shape, session: await options.compile(shape) })
+    // A stream beside a search: nobody should be the first to wait for it.
+    sessions.find({ private: 1, shared: 1 })
     return sessions
   }
 

@@ -90,13 +90,19 @@ for (const format of weightFormats) {
 
     test('however a prompt is cut into chunks, its logits are bitwise the same', async () => {
       const prompt = promptOf(101, 7)
-      const rows = []
-      for (const prefillTokensPerStep of [2, 3, 7, 128]) {
+      const whole = (await trace(engine, prompt, 0))[0]
+      for (let first = 2; first < prompt.length - 1; first++) {
+        const sequence = engine.open(prompt.slice(0, first), { salt: `cut ${first}` })
+        await sequence.output()
+        sequence.append(...prompt.slice(first))
+        assert.deepEqual(rowOf(await sequence.output()), whole, `cut after ${first}`)
+        sequence.close()
+      }
+      for (const prefillTokensPerStep of [2, 3, 7, 33, 128]) {
         const cut = new Engine(model, { ...options, prefillTokensPerStep, prefixCacheBytes: 0 })
-        rows.push(await trace(cut, prompt, 1))
+        assert.deepEqual((await trace(cut, prompt, 0))[0], whole, `${prefillTokensPerStep} tokens a step`)
         await cut.close()
       }
-      for (const row of rows) assert.deepEqual(row, rows[0])
     })
 
     test('a fork equals a fresh sequence with the same history, and parent and child go on apart', async () => {
@@ -236,6 +242,7 @@ for (const format of weightFormats) {
       await single.output()
       const sequences = [...roots, single]
       const rows = await Promise.all(sequences.map(async sequence => [rowOf(await sequence.output())]))
+      const { runs, steps } = engine.counters
       for (let step = 0; step < 12; step++) {
         for (const fork of forks.flat()) fork.append(3 + (step * 5) % 256)
         for (const sequence of sequences) sequence.append(3 + (step * 37) % 256)
@@ -246,6 +253,7 @@ for (const format of weightFormats) {
         engine.checkIntegrity()
       }
       assert.deepEqual(rows, alone)
+      assert.ok(engine.counters.runs - runs < 1.6 * (engine.counters.steps - steps), 'the parts of a step ran apart')
       for (const sequence of [...sequences, ...forks.flat()]) sequence.close()
     })
 

@@ -47,12 +47,13 @@ test('beside a stream a search runs some of its rows, those that waited longest'
   assert.deepEqual([chunkBudget(1, 128), chunkBudget(40, 128), chunkBudget(100, 128)], [32, 80, 128])
 })
 
-test('chunks share a budget, oldest first, and never leave one position', () => {
+test('chunks share a budget, oldest first, and never leave one position, nor one alone in a block of attention', () => {
   const plan = (counts: readonly number[], budget: number): number[] => planChunks(counts.map((count, slot) => ({ slot, count })), budget).map(run => run.count)
   assert.deepEqual(plan([10], 64), [10])
   assert.deepEqual(plan([100], 64), [64])
   assert.deepEqual(plan([65], 64), [63])
   assert.deepEqual(plan([3], 2), [3])
+  assert.deepEqual([plan([33], 64), plan([34], 33), plan([65, 5], 128)], [[31], [32], [63, 5]])
   assert.deepEqual(plan([10, 10, 10], 21), [10, 10])
   assert.deepEqual(plan([10, 10, 10], 22), [10, 10, 2])
 })
