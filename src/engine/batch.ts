@@ -27,14 +27,16 @@ export interface RunInputs {
 
 export class RunFeeds {
   readonly #tensors = new Map<string, Tensor>()
-  /** Ones for the longest sequence, [context length, head size]; pages come when they are first needed. */
+  readonly #config: DecoderConfig
+  /** As many ones as the longest sequence has key elements; pages come when they are first needed. */
   readonly #ones: Tensor
   #onesLength = 0
   /** The views of it that the run at hand reads. */
   readonly #onesViews: Tensor[] = []
 
-  constructor ({ headSize }: DecoderConfig, contextLength: number) {
-    this.#ones = Tensor.allocate('float32', [contextLength, headSize])
+  constructor (config: DecoderConfig, contextLength: number) {
+    this.#config = config
+    this.#ones = Tensor.allocate('float32', [config.kvHeads * contextLength * config.headSize])
   }
 
   #tensor (name: string, type: DataType, dims: readonly number[]): Tensor {
@@ -85,14 +87,15 @@ export class RunFeeds {
     for (const [index, tensor] of prompt.tensors.entries()) feeds.set(partName(part, `prefix_${index < layers ? 'key' : 'value'}_${index % layers}`), tensor)
   }
 
-  /** Ones, [length, head size]. */
+  /** Ones, [kv heads, length, head size]. */
   #onesOf (length: number): Tensor {
-    const headSize = this.#ones.dims[1]!
+    const { kvHeads, headSize } = this.#config
+    const size = kvHeads * headSize
     if (length > this.#onesLength) {
-      this.#ones.data.fill(1 as never, this.#onesLength * headSize, length * headSize)
+      this.#ones.data.fill(1 as never, this.#onesLength * size, length * size)
       this.#onesLength = length
     }
-    const view = this.#ones.view(0, [length, headSize])
+    const view = this.#ones.view(0, [kvHeads, length, headSize])
     this.#onesViews.push(view)
     return view
   }

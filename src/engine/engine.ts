@@ -30,6 +30,8 @@ export interface EngineOptions extends SeatingOptions {
 /** What an engine runs. */
 export interface CausalModel {
   readonly config: DecoderConfig
+  /** Whether rows can share their prompt's KV, with bits that do not depend on each other. */
+  readonly canSharePrefix: boolean
   /** The simple shapes are always there; for others it may give null. */
   readonly sessions: { find (shape: RunShape): Pick<Session, 'run'> | null }
 }
@@ -101,11 +103,10 @@ export class Engine implements SequenceSource, SequenceHost {
 
   /**
    * Whether the candidates of a request share its prompt's KV: a function of the request and the model alone, never of the load, since it changes
-   * bits. Not where every query head has a key head of its own: a lone row would be multiplied by another kernel than two.
+   * bits.
    */
   sharesPrompt (fanOut: number, promptTokens: number): boolean {
-    const { queryHeads, kvHeads } = this.#model.config
-    return queryHeads > kvHeads && fanOut >= leastShared.fanOut && promptTokens >= leastShared.promptTokens && fanOut * promptTokens >= leastShared.product
+    return this.#model.canSharePrefix && fanOut >= leastShared.fanOut && promptTokens >= leastShared.promptTokens && fanOut * promptTokens >= leastShared.product
   }
 
   /** What a request's sequences can grow by, tokens each, if it is alone: at least 0. */

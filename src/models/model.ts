@@ -14,6 +14,7 @@ import { DecoderSessions } from './decoder-sessions.js'
 import { loadDecoderWeights } from './decoder-weights.js'
 import { resolveModel } from './store.js'
 import type { RunShape } from './run-shape.js'
+import { canSharePrefix } from './shared-prefix-attention.js'
 import type { Tokenizer } from './tokenizer.js'
 import { weightLayout, type WeightFormat } from './weight-format.js'
 
@@ -40,6 +41,8 @@ export interface LoadedModel {
   /** Longest sequence the graph takes, tokens. */
   readonly contextLength: number
   readonly sessions: DecoderSessions
+  /** Whether candidates may share their prompt's KV: only where a row's bits do not depend on the others. */
+  readonly canSharePrefix: boolean
   readonly tokenizer: Tokenizer
   readonly chatTemplate: ChatTemplate
   /** Same fingerprint and seed, same tokens: build, model, format, processor, threads. */
@@ -78,7 +81,7 @@ export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
       weights, threads, ...(profilePrefix === undefined ? {} : { profilePrefix: `${profilePrefix}-${shape.private}+${shape.shared}` })
     })
     const sessions = await DecoderSessions.create({ weights, compile, onProblem: onProgress })
-    return { id, sha256, format, config, contextLength, sessions, tokenizer, chatTemplate, fingerprint: fingerprintOf(sha256, options), created, dispose: () => { sessions.dispose() } }
+    return { id, sha256, format, config, contextLength, sessions, canSharePrefix: canSharePrefix(config, threads), tokenizer, chatTemplate, fingerprint: fingerprintOf(sha256, options), created, dispose: () => { sessions.dispose() } }
   } finally {
     await file.close()
   }

@@ -11,6 +11,15 @@ import { partName } from './run-shape.js'
 
 const microsoft = 'com.microsoft'
 
+/**
+ * Whether rows of a part have the same bits however many they are. Not where every query head has a key head of its own: a lone row would be multiplied by
+ * another kernel than two. Products of two inputs are computed one head a thread, as long as there are no more threads than heads; else the columns of
+ * one may be divided among threads or not, by the number of rows, and the order of the sum over more than 256 positions goes with it.
+ */
+export function canSharePrefix ({ queryHeads, kvHeads, headSize }: DecoderConfig, threads: number): boolean {
+  return queryHeads > kvHeads && headSize <= 128 && threads <= kvHeads
+}
+
 /** Constants of all shared parts. */
 export function declareSharedPrefix (graph: GraphWriter, { kvHeads, queryHeads, headSize }: DecoderConfig): void {
   const group = queryHeads / kvHeads
@@ -23,14 +32,14 @@ export function declareSharedPrefix (graph: GraphWriter, { kvHeads, queryHeads, 
 
 /**
  * A shared part's inputs beside those of every part. `positions` int64 [b, 1]: place of each row's token in the whole sequence; `lengths` int64 [2]: the prompt's P and
- * the rows' own T, the new token included; `rest_shape` int64 [3]: kv heads, −1, T; `ones` float32 [T, head size]; `prefix_key_l`, `prefix_value_l` float32
+ * the rows' own T, the new token included; `rest_shape` int64 [3]: kv heads, −1, T; `ones` float32 [kv heads, T, head size]; `prefix_key_l`, `prefix_value_l` float32
  * [kv heads, P, head size]. `seqlens_k` is T − 1 and `total_sequence_length` T here.
  */
-export function declareSharedPart (graph: GraphWriter, { headSize }: DecoderConfig, part: number): void {
+export function declareSharedPart (graph: GraphWriter, { kvHeads, headSize }: DecoderConfig, part: number): void {
   graph.input(partName(part, 'positions'), 'int64', [partName(part, 'batch'), 1])
   graph.input(partName(part, 'lengths'), 'int64', [2])
   graph.input(partName(part, 'rest_shape'), 'int64', [3])
-  graph.input(partName(part, 'ones'), 'float32', [partName(part, 'rest'), headSize])
+  graph.input(partName(part, 'ones'), 'float32', [kvHeads, partName(part, 'rest'), headSize])
 }
 
 /** @returns attention's output, [b, 1, query heads · head size] */
@@ -56,7 +65,8 @@ export function sharedPrefixAttention (graph: GraphWriter, config: DecoderConfig
   const scores = graph.node('Concat', [prefixScores, byKvHead(restScores, 'scores_by_group', own('rest_shape'))], [fresh('scores')], { axis: -1 })
   const [onPrefix, onRest] = [fresh('on_prefix'), fresh('on_rest')]
   graph.node('Split', [graph.node('Softmax', [scores], [fresh('probabilities')], { axis: -1 }), own('lengths')], [onPrefix, onRest], { axis: -1 })
-  // A sum, once per channel. Not ReduceSum: the order in which it adds depends on where in memory a row begins, and so on the other rows.
+  // A sum, once per channel. Not ReduceSum: the order in which it adds depends on where in memory a row begins, and so on the other rows. The ones are there
+  // for each head, since one matrix for all would make one product of them, whose rows are divided among threads.
   const share = graph.node('MatMul', [onRest, own('ones')], [fresh('share')])
   const ofRest = graph.node('Mul', [byKvHead(rest, 'by_group', 'by_kv_head'), share], [fresh('of_rest')])
   const joined = graph.node('Add', [graph.node('MatMul', [onPrefix, prefix[1]!], [fresh('of_prefix')]), ofRest], [fresh('joined')])

@@ -409,11 +409,33 @@ test('a shared prompt gives the logits of private KV, up to rounding', async () 
   model.dispose()
 })
 
+test('a long answer to a long shared prompt: its bits are the same alone and beside 31 others', async () => {
+  const widePath = join(directory, 'wide.gguf')
+  // Heads as wide as usual: the order of long sums goes with the width of a product, and the threads.
+  writeTinyGguf(widePath, { hiddenSize: 256, feedForwardSize: 64 })
+  const model = await loadModel({ model: widePath, format: 'f32', threads: 2, cacheDir: directory, contextLength: 0 })
+  const engine = new Engine(model, options)
+  const prompt = promptOf(230, 24)
+  const alone = await trace(engine, prompt, 280, { fanOut: 64, salt: 'alone' })
+  const root = engine.open(prompt, { fanOut: 64, salt: 'beside' })
+  await root.output()
+  const forks = Array.from({ length: 31 }, () => root.fork())
+  for (let step = 0; step < 280; step++) {
+    root.append(3 + (step * 37) % 256)
+    for (const fork of forks) fork.append(3 + (step * 5) % 256)
+    const [output] = await Promise.all([root, ...forks].map(sequence => sequence.output()))
+    if (step % 10 === 9) assert.deepEqual(rowOf(output!), alone[step + 1], `token ${step}`)
+  }
+  await engine.close()
+  model.dispose()
+})
+
 test('a failing run fails its own rows, and the engine goes on', async () => {
   const model = await loadModel({ model: path, format: 'f32', threads: 1, cacheDir: directory, contextLength: 0 })
   let fail = false
   const engine = new Engine({
     config: model.config,
+    canSharePrefix: true,
     sessions: { find: shape => ({ run: (inputs, outputs) => fail ? Promise.reject(new Error('out of luck')) : model.sessions.find(shape)!.run(inputs, outputs) }) }
   }, options)
   const sequence = engine.open(promptOf(10))
