@@ -1,82 +1,202 @@
 /**
- * `npm run loadtest`: starts the compiled server on a free loopback port, or takes `--url` of one on this machine, drives it, prints a table,
- * writes JSON. Bounded in count and time; Ctrl-C leaves what was measured so far. The load generator shares the machine with the server.
+ * `npm run loadtest`: starts the compiled server on a free loopback port, or takes `--url` of one on this machine, drives it, and writes a report with
+ * plots. Bounded in count and time; Ctrl-C leaves a report of what was measured. The load generator shares the machine with the server.
  */
-import { spawn, type ChildProcess } from 'node:child_process'
+import { execFile } from 'node:child_process'
+import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { describeOptions, integerOption, integersOption, parseOptions, type Options, type Values } from '../src/cli/options.js'
 import { RequestError } from '../src/errors.js'
 import { packageRoot } from '../src/package-root.js'
-import { httpLoad } from './http-load.js'
-import { measurementOf, type Measurement } from './measurement.js'
-import { tableOf, writeReport } from './report.js'
-import { scenarios } from './scenarios.js'
-import { websocketLoad } from './websocket-load.js'
+import { environmentOf } from '../src/reporting/environment.js'
+import { Progress } from '../src/reporting/progress.js'
+import { refuse } from '../src/validation.js'
+import { httpClient, websocketClient } from './clients.js'
+import { closedHttp } from './closed-http.js'
+import { closedLoop, openLoop } from './loops.js'
+import { measure, type LoadSamples, type Measurement, type Objectives } from './measurement.js'
+import { planOf, rateOf, type Configuration, type PlannedLoad } from './plan.js'
+import { capacityOf, compare, comparisonHead, tableOf, writeFigures, writeReport, type EngineRow, type LoadReport } from './report.js'
+import { scenariosOf, type LoadLimits, type Scenario } from './scenarios.js'
+import { checkLoopback, modelOf, runningTarget, startTarget, type Target } from './server-process.js'
+
+const allScenarios = scenariosOf({ model: '', maxTokens: 1 }).map(({ name }) => name)
 
 const options: Options = {
-  url: { type: 'string', help: 'server to drive; must be on this machine', default: 'one that is started for it' },
-  model: { type: 'string', help: 'id of its model', default: 'smollm2-135m' },
+  url: { type: 'string', help: 'server to drive; must be on this machine; nothing is switched off then', default: 'one that is started for it' },
+  scenarios: { type: 'string', help: `by commas: ${allScenarios.join(', ')}`, default: 'all' },
   concurrency: { type: 'string', help: 'requests in flight, by commas', default: '1,8,32' },
-  requests: { type: 'string', help: 'requests of a scenario; a quarter one by one, at least two rounds', default: '32' },
+  requests: { type: 'string', help: 'requests of a load of chats, a quarter of it one by one; fewer of heavier ones; at least two rounds', default: '48' },
   'max-tokens': { type: 'string', help: 'tokens of an answer', default: '32' },
-  'max-seconds': { type: 'string', help: 'time of a scenario, at most', default: '60' },
-  out: { type: 'string', help: 'file for all figures', default: 'loadtest/out/TIME.json' }
+  'max-seconds': { type: 'string', help: 'time of a load, at most', default: '60' },
+  open: { type: 'string', help: 'open loop: shares of the capacity that the closed loop found, in percent, by commas', default: '50,80' },
+  slo: { type: 'string', help: 'objectives that goodput counts, ms: ttft=…,tpot=…,latency=…', default: 'ttft=2000,tpot=100,latency=30000' },
+  'skip-ablations': { type: 'boolean', help: 'leave out the servers with batching and the prefix cache off, and the engine alone' },
+  compare: { type: 'string', help: 'report.json of an earlier run: prints ratios' },
+  out: { type: 'string', help: 'folder of the report', default: 'loadtest/out/TIME' }
 }
 
-/** Only this machine is a target. @throws RequestError for any other */
-function checkLoopback (url: string): string {
-  const hostname = URL.canParse(url) ? new URL(url).hostname : ''
-  if (hostname !== 'localhost' && hostname !== '[::1]' && !hostname.startsWith('127.')) throw new RequestError('invalid_request', `--url must be of this machine, such as http://127.0.0.1:8000; got ${JSON.stringify(url)}`, { param: 'url' })
-  return url
+const say = (message: string): void => { process.stderr.write(`${message}\n`) }
+
+function chosenScenarios (values: Values): string[] {
+  if (values['scenarios'] === undefined || values['scenarios'] === 'all') return allScenarios
+  const names = String(values['scenarios']).split(',')
+  const unknown = names.find(name => !allScenarios.includes(name))
+  if (unknown !== undefined) throw refuse('--scenarios', `must be some of ${allScenarios.join(', ')}`, unknown)
+  return names
 }
 
-/** Starts a server and gives its address when it is ready. */
-async function startServer (): Promise<{ url: string, server: ChildProcess }> {
-  const server = spawn(process.execPath, [join(packageRoot, 'dist/src/cli/main.js'), 'serve', '--port', '0', '--log-level', 'warn'], { stdio: ['ignore', 'inherit', 'pipe'] })
-  return new Promise((resolve, reject) => {
-    let said = ''
-    server.stderr!.on('data', (chunk: Buffer) => {
-      said += String(chunk)
-      const address = /listening on (http:\/\/\S+)/.exec(said)?.[1]
-      if (address !== undefined && /^ready$/m.test(said)) resolve({ url: address, server })
-    })
-    server.once('exit', code => { reject(new Error(`the server ended with code ${code}: ${said}`)) })
-  })
+function objectivesOf (values: Values): Objectives {
+  const objectives: Record<string, number> = { ttft: 2000, tpot: 100, latency: 30000 }
+  for (const part of values['slo'] === undefined ? [] : String(values['slo']).split(',')) {
+    const [name, value] = part.split('=')
+    if (!Object.hasOwn(objectives, name!) || !(Number(value) > 0)) throw refuse('--slo', 'must be ttft=MS, tpot=MS and latency=MS by commas', values['slo'])
+    objectives[name!] = Number(value)
+  }
+  return objectives as unknown as Objectives
 }
 
-async function run (values: Values): Promise<void> {
-  const [concurrencies, most] = [integersOption(values, 'concurrency', '1,8,32'), integerOption(values, 'requests', 32)]
-  const [maxTokens, maxSeconds] = [integerOption(values, 'max-tokens', 32), integerOption(values, 'max-seconds', 60)]
-  const out = String(values['out'] ?? join(packageRoot, 'loadtest', 'out', `${new Date().toISOString().replaceAll(':', '-')}.json`))
-  const interrupted = new AbortController()
-  process.once('SIGINT', () => { interrupted.abort() })
-  const { url, server } = values['url'] === undefined ? await startServer() : { url: checkLoopback(String(values['url'])), server: null }
-  const measurements: Measurement[] = []
+function earlierOf (values: Values): readonly Measurement[] {
+  if (values['compare'] === undefined) return []
+  const file = String(values['compare'])
   try {
-    for (const scenario of scenarios({ model: String(values['model'] ?? 'smollm2-135m'), maxTokens, concurrencies })) {
-      if (interrupted.signal.aborted) break
-      // At least two rounds, so that the first, which meets an idle server, does not decide.
-      const requests = Math.max(scenario.concurrency === 1 ? most / 4 : most, 2 * scenario.concurrency)
-      const load = scenario.transport === 'http' ? httpLoad : websocketLoad
-      const { samples, seconds } = await load(url, scenario, { requests, maxSeconds, signal: interrupted.signal })
-      measurements.push(measurementOf(scenario, samples, seconds))
-      console.error(`${scenario.name} at ${scenario.concurrency}: ${samples.latencies.length} requests in ${seconds.toFixed(1)} s`)
-      writeReport(out, measurements, false)
-    }
-    writeReport(out, measurements, !interrupted.signal.aborted)
-    console.log(tableOf(measurements))
-    console.log(out)
-  } finally {
-    server?.removeAllListeners('exit')
-    server?.kill('SIGTERM')
+    const { measurements } = JSON.parse(readFileSync(file, 'utf8')) as Partial<LoadReport>
+    if (!Array.isArray(measurements)) throw new Error('it holds no measurements')
+    return measurements
+  } catch (cause) {
+    throw new RequestError('invalid_request', `--compare ${file} is no report: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
 }
 
+/** Over WebSockets every answer comes in pieces; the field is HTTP's. */
+function withoutStream ({ stream: _, stream_options: __, ...body }: Record<string, unknown>): Record<string, unknown> { return body }
+
+/** @param first number of the first request: prompts of loads differ, so that none finds another's in the prefix cache */
+async function send (url: string, { transport, loop }: PlannedLoad, level: number, scenario: Scenario, first: number, limits: LoadLimits): Promise<LoadSamples> {
+  const body = (index: number): Record<string, unknown> => scenario.body(first + index)
+  if (transport === 'http' && loop === 'closed') return closedHttp(url, body, level, limits)
+  const client = transport === 'http' ? httpClient(url) : await websocketClient(url, loop === 'closed' ? level : 64)
+  const asked = transport === 'http' ? body : (index: number) => withoutStream(body(index))
+  try {
+    return await (loop === 'closed' ? closedLoop : openLoop)(client.send, asked, level, limits)
+  } finally {
+    await client.close()
+  }
+}
+
+/** One request for each in flight, short: what a shape of step needs is compiled before it counts. */
+async function warmUp (url: string, level: number, { body }: Scenario, signal: AbortSignal): Promise<void> {
+  const client = httpClient(url)
+  const short = (index: number): object => ({ ...body(1_000_000 + index), max_tokens: 4 })
+  try {
+    await closedLoop(client.send, short, level, { requests: level, maxSeconds: 60, signal })
+  } finally {
+    await client.close()
+  }
+}
+
+/** What the engine does alone, in a process of its own. */
+async function engineAlone (concurrencies: readonly number[], maxTokens: number, signal: AbortSignal): Promise<EngineRow[]> {
+  const args = ['bench', '--scenario', 'decode,fan-out', '--batch', concurrencies.join(), '--context', '64', '--prompts', '256', '--candidates', '16', '--tokens', String(maxTokens), '--repeat', '3', '--json']
+  const { stdout } = await promisify(execFile)(process.execPath, [join(packageRoot, 'dist/src/cli/main.js'), ...args], { signal, maxBuffer: 1 << 24 })
+  return (JSON.parse(stdout) as { rows: EngineRow[] }).rows
+}
+
+class LoadTest {
+  readonly #values: Values
+  readonly #signal: AbortSignal
+  readonly #maxTokens: number
+  readonly #objectives: Objectives
+  readonly #progress = new Progress()
+  readonly measurements: Measurement[] = []
+  engine: EngineRow[] = []
+
+  constructor (values: Values, signal: AbortSignal) {
+    this.#values = values
+    this.#signal = signal
+    this.#maxTokens = integerOption(values, 'max-tokens', 32, 2)
+    this.#objectives = objectivesOf(values)
+  }
+
+  /** Requests of a load: as many as asked for, a quarter where they go one by one, fewer where they are heavy, two rounds at least. */
+  #requests (level: number, weight: number): number {
+    const most = integerOption(this.#values, 'requests', 48)
+    return Math.max(Math.ceil((level === 1 ? most / 4 : most) / weight), 2 * Math.ceil(level))
+  }
+
+  async #load (target: Target, configuration: string, planned: PlannedLoad, scenario: Scenario): Promise<void> {
+    const level = planned.loop === 'open' ? rateOf(planned, this.measurements) : planned.level
+    if (level === null) return
+    const maxSeconds = integerOption(this.#values, 'max-seconds', 60)
+    if (planned.loop === 'closed') await warmUp(target.url, level, scenario, this.#signal)
+    // Chance evens out over more requests than a closed load needs.
+    const requests = planned.loop === 'open' ? 3 * this.#requests(2, scenario.weight) : this.#requests(level, scenario.weight)
+    const samples = await send(target.url, planned, level, scenario, this.measurements.length * 10_000, { requests, maxSeconds, signal: this.#signal })
+    // What was cut off before anybody was answered says nothing.
+    if (this.#signal.aborted && samples.answered.length === 0) return
+    this.measurements.push(measure({ configuration, scenario: scenario.name, transport: planned.transport, loop: planned.loop, level }, samples, scenario, this.#objectives))
+  }
+
+  async #configuration ({ name, flags, loads }: Configuration, done: { loads: number }, total: number, onLoad: () => void): Promise<void> {
+    const url = this.#values['url']
+    const target = url === undefined ? await startTarget(flags) : runningTarget(checkLoopback(String(url)))
+    try {
+      const scenarios = scenariosOf({ model: await modelOf(target.url), maxTokens: this.#maxTokens })
+      for (const planned of loads) {
+        if (this.#signal.aborted) return
+        this.#progress.tell('loads', done.loads++, total)
+        await this.#load(target, name, planned, scenarios.find(one => one.name === planned.scenario)!)
+        onLoad()
+      }
+    } finally {
+      await target.stop()
+    }
+  }
+
+  async run (plan: readonly Configuration[], onLoad: () => void): Promise<void> {
+    const total = plan.reduce((sum, { loads }) => sum + loads.length, 0)
+    const done = { loads: 0 }
+    for (const configuration of plan) if (!this.#signal.aborted) await this.#configuration(configuration, done, total, onLoad)
+    if (plan.length > 1 && !this.#signal.aborted) {
+      this.#progress.tell('engine alone', 0, 1)
+      this.engine = await engineAlone(integersOption(this.#values, 'concurrency', '1,8,32'), this.#maxTokens, this.#signal).catch((error: unknown) => { if (this.#signal.aborted) return []; throw error })
+    }
+    this.#progress.end()
+  }
+
+  report (environment: LoadReport['environment'], finished: boolean): LoadReport {
+    return { environment, objectives: this.#objectives, maxTokens: this.#maxTokens, finished, measurements: this.measurements, engine: this.engine }
+  }
+}
+
+async function run (values: Values, args: readonly string[]): Promise<void> {
+  const environment = environmentOf('npm run loadtest --', args)
+  const out = String(values['out'] ?? join(packageRoot, 'loadtest', 'out', environment.date.replaceAll(':', '-')))
+  const openShares = integersOption(values, 'open', '50,80').map(percent => percent / 100)
+  const plan = planOf({ scenarios: chosenScenarios(values), concurrencies: integersOption(values, 'concurrency', '1,8,32'), openShares, ablations: values['skip-ablations'] !== true && values['url'] === undefined })
+  const earlier = earlierOf(values)
+  const interrupted = new AbortController()
+  process.once('SIGINT', () => { interrupted.abort() })
+  const test = new LoadTest(values, interrupted.signal)
+  const reported = (finished: boolean): LoadReport => test.report(environment, finished)
+  await test.run(plan, () => { writeFigures(out, reported(false)) })
+  const report = reported(!interrupted.signal.aborted)
+  const comparison = compare(report.measurements, earlier)
+  const file = await writeReport(out, report, scenariosOf({ model: '', maxTokens: report.maxTokens }).filter(({ name }) => chosenScenarios(values).includes(name)), comparison)
+  console.log(tableOf(report.measurements))
+  for (const line of comparison.length > 0 ? [comparisonHead, ...comparison] : []) console.log(line.join('\t'))
+  console.log(capacityOf(report) ?? '')
+  if (!report.finished) say('interrupted: the report is of what was measured')
+  console.log(file)
+}
+
 try {
-  const { values } = parseOptions({ options, mostPositionals: 0 }, process.argv.slice(2))
-  if (values['help'] === true) console.log(`npm run loadtest -- [OPTIONS]\n\nLoad on a server of this machine, by HTTP, streams and WebSockets\n\n${describeOptions(options)}`)
-  else await run(values)
+  const args = process.argv.slice(2)
+  const { values } = parseOptions({ options, mostPositionals: 0 }, args)
+  if (values['help'] === true) console.log(`npm run loadtest -- [OPTIONS]\n\nLoad on a server of this machine, by HTTP, streams and WebSockets: a report with plots\n\n${describeOptions(options)}`)
+  else await run(values, args)
 } catch (error) {
-  console.error(`loadtest: ${error instanceof Error ? error.message : String(error)}`)
+  say(`loadtest: ${error instanceof Error ? error.message : String(error)}`)
   process.exitCode = error instanceof RequestError ? 2 : 1
 }

@@ -1,65 +1,124 @@
 /**
- * What a load run says, with vLLM's definitions. TTFT: from sending a request to its first piece of text. Gap: time between two pieces
- * of one answer (inter-chunk; one token each where the server is not behind). Latency: from sending to the last byte. Output tokens:
- * of the returned answers, by the server's `usage`; generated tokens: discarded candidates too. Rates are over the whole run.
+ * What a load says, with the definitions of vLLM's benchmark. TTFT: from sending a request to its first piece of text. ITL: time between two pieces
+ * of one answer (one token each where the server is not behind). TPOT: (latency − TTFT) / (output tokens − 1). Latency: from sending to the last byte.
+ * Goodput: requests/s that met every objective that applies to them. Output tokens: of the returned answers, by the server's `usage`; generated
+ * tokens: discarded candidates too. Rates are over the whole load. Pure.
  */
 
-export interface Quantiles { readonly p50: number, readonly p99: number }
+export interface Quantiles { readonly p50: number, readonly p90: number, readonly p99: number }
 
-/** Raw figures of one scenario, milliseconds. */
-export interface Samples {
-  readonly latencies: number[]
-  readonly firstTexts: number[]
-  readonly gaps: number[]
-  outputTokens: number
-  generatedTokens: number
-  errors: number
+/** The usage of a completion, as far as it is read. */
+export interface WireUsage {
+  readonly prompt_tokens: number
+  readonly completion_tokens: number
+  readonly prompt_tokens_details: { readonly cached_tokens: number }
+  readonly alignment_details: { readonly generated_tokens: number }
 }
 
-export interface Measurement {
+/** One request, answered. Times in milliseconds. */
+export interface RequestSample {
+  readonly latency: number
+  /** Null where the answer came whole. */
+  readonly firstText: number | null
+  readonly gaps: readonly number[]
+  readonly usage: WireUsage
+}
+
+/** What a load gave: who was answered, who was not, and how long it all took. */
+export interface LoadSamples {
+  readonly answered: readonly RequestSample[]
+  readonly errors: number
+  /** From the first request to the last answer. */
+  readonly seconds: number
+  /** CPU time of the load generator over that time: 1 is a whole core. */
+  readonly generatorCpu: number
+}
+
+/** Objectives, milliseconds: of streams TTFT and TPOT count, of whole answers the latency. */
+export interface Objectives { readonly ttft: number, readonly tpot: number, readonly latency: number }
+
+/** A load as it was sent. */
+export interface LoadKind {
+  readonly configuration: string
   readonly scenario: string
-  readonly transport: string
-  readonly concurrency: number
+  readonly transport: 'http' | 'websocket'
+  /** Closed: so many requests in flight. Open: so many a second (Poisson), whether or not earlier ones are answered. */
+  readonly loop: 'closed' | 'open'
+  readonly level: number
+}
+
+export interface Measurement extends LoadKind {
   readonly requests: number
   readonly errors: number
   readonly seconds: number
   readonly requestsPerSecond: number
+  readonly goodput: number
   readonly outputTokensPerSecond: number
   readonly generatedTokensPerSecond: number
+  /** Candidates drawn, and scores computed, by the strategy's parameters. */
+  readonly candidatesPerSecond: number
+  readonly rewardsPerSecond: number
+  /** Share of prompt tokens whose KV was there. */
+  readonly prefixHitRate: number
+  readonly ttftMs: Quantiles | null
+  readonly tpotMs: Quantiles | null
+  readonly itlMs: Quantiles | null
   readonly latencyMs: Quantiles | null
-  readonly timeToFirstTextMs: Quantiles | null
-  readonly gapMs: Quantiles | null
+  readonly generatorCpu: number
 }
-
-export const emptySamples = (): Samples => ({ latencies: [], firstTexts: [], gaps: [], outputTokens: 0, generatedTokens: 0, errors: 0 })
 
 /** Nearest-rank quantiles; null of nothing. */
 export function quantiles (values: readonly number[]): Quantiles | null {
   if (values.length === 0) return null
-  const sorted = [...values].sort((a, b) => a - b)
+  const sorted = values.toSorted((a, b) => a - b)
   const at = (share: number): number => sorted[Math.max(0, Math.ceil(share * sorted.length) - 1)]!
-  return { p50: at(0.5), p99: at(0.99) }
+  return { p50: at(0.5), p90: at(0.9), p99: at(0.99) }
 }
 
-/** Adds the usage of one completion. */
-export function addUsage (samples: Samples, usage: { completion_tokens: number, alignment_details: { generated_tokens: number } }): void {
-  samples.outputTokens += usage.completion_tokens
-  samples.generatedTokens += usage.alignment_details.generated_tokens
+/** Time per output token after the first; null for whole answers and for those of one token. */
+export function tpotOf ({ latency, firstText, usage }: RequestSample): number | null {
+  return firstText === null || usage.completion_tokens < 2 ? null : (latency - firstText) / (usage.completion_tokens - 1)
 }
 
-export function measurementOf (scenario: { name: string, transport: string, concurrency: number }, samples: Samples, seconds: number): Measurement {
+/** Whether a request met what applies to it. */
+export function meets (sample: RequestSample, { ttft, tpot, latency }: Objectives): boolean {
+  return sample.firstText === null ? sample.latency <= latency : sample.firstText <= ttft && (tpotOf(sample) ?? 0) <= tpot
+}
+
+/** What a request of a scenario takes beside tokens: candidates, and scores for an answer of so many tokens. */
+export interface Fanout { readonly candidates: number, readonly rewards: (outputTokens: number) => number }
+
+export function measure (kind: LoadKind, { answered, errors, seconds, generatorCpu }: LoadSamples, fanout: Fanout, objectives: Objectives): Measurement {
+  const sum = (of: (sample: RequestSample) => number): number => answered.reduce((total, sample) => total + of(sample), 0)
+  const promptTokens = sum(({ usage }) => usage.prompt_tokens)
   return {
-    scenario: scenario.name,
-    transport: scenario.transport,
-    concurrency: scenario.concurrency,
-    requests: samples.latencies.length,
-    errors: samples.errors,
+    ...kind,
+    requests: answered.length,
+    errors,
     seconds,
-    requestsPerSecond: samples.latencies.length / seconds,
-    outputTokensPerSecond: samples.outputTokens / seconds,
-    generatedTokensPerSecond: samples.generatedTokens / seconds,
-    latencyMs: quantiles(samples.latencies),
-    timeToFirstTextMs: quantiles(samples.firstTexts),
-    gapMs: quantiles(samples.gaps)
+    requestsPerSecond: answered.length / seconds,
+    goodput: answered.filter(sample => meets(sample, objectives)).length / seconds,
+    outputTokensPerSecond: sum(({ usage }) => usage.completion_tokens) / seconds,
+    generatedTokensPerSecond: sum(({ usage }) => usage.alignment_details.generated_tokens) / seconds,
+    candidatesPerSecond: answered.length * fanout.candidates / seconds,
+    rewardsPerSecond: sum(({ usage }) => fanout.rewards(usage.completion_tokens)) / seconds,
+    prefixHitRate: promptTokens === 0 ? 0 : sum(({ usage }) => usage.prompt_tokens_details.cached_tokens) / promptTokens,
+    ttftMs: quantiles(answered.flatMap(({ firstText }) => firstText ?? [])),
+    tpotMs: quantiles(answered.flatMap(sample => tpotOf(sample) ?? [])),
+    itlMs: quantiles(answered.flatMap(({ gaps }) => gaps)),
+    latencyMs: quantiles(answered.map(({ latency }) => latency)),
+    generatorCpu
+  }
+}
+
+/** Measures the CPU time of this process between its making and `share()`. */
+export class CpuClock {
+  readonly #started = performance.now()
+  readonly #cpu = process.cpuUsage()
+
+  /** CPU seconds a second. */
+  share (): number {
+    const { user, system } = process.cpuUsage(this.#cpu)
+    return (user + system) / 1000 / (performance.now() - this.#started)
   }
 }

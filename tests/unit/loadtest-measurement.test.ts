@@ -1,26 +1,108 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { addUsage, emptySamples, measurementOf, quantiles } from '../../loadtest/measurement.js'
-import { scenarios } from '../../loadtest/scenarios.js'
+import { AnswerReader, usageOf } from '../../loadtest/answer-reader.js'
+import { arrivals, closedLoop, openLoop } from '../../loadtest/loops.js'
+import { measure, meets, quantiles, tpotOf, type Measurement, type RequestSample } from '../../loadtest/measurement.js'
+import { planOf, rateOf } from '../../loadtest/plan.js'
+import { ablationsOf, capacityOf, compare } from '../../loadtest/report.js'
+import { scenariosOf } from '../../loadtest/scenarios.js'
+
+const usage = { prompt_tokens: 20, completion_tokens: 11, prompt_tokens_details: { cached_tokens: 5 }, alignment_details: { generated_tokens: 88 } }
+const stream: RequestSample = { latency: 1100, firstText: 100, gaps: [90, 110], usage }
+const whole: RequestSample = { latency: 900, firstText: null, gaps: [], usage }
+const objectives = { ttft: 200, tpot: 100, latency: 1000 }
 
 test('quantiles are of the nearest rank', () => {
   assert.equal(quantiles([]), null)
-  assert.deepEqual(quantiles([3]), { p50: 3, p99: 3 })
-  assert.deepEqual(quantiles([4, 1, 3, 2]), { p50: 2, p99: 4 })
+  assert.deepEqual(quantiles([3]), { p50: 3, p90: 3, p99: 3 })
+  assert.deepEqual(quantiles([4, 1, 3, 2]), { p50: 2, p90: 4, p99: 4 })
 })
 
-test('rates are over the whole run, and discarded candidates count as generated only', () => {
-  const samples = emptySamples()
-  samples.latencies.push(100, 300)
-  for (let i = 0; i < 2; i++) addUsage(samples, { completion_tokens: 10, alignment_details: { generated_tokens: 80 } })
-  const measured = measurementOf({ name: 'x', transport: 'http', concurrency: 2 }, samples, 4)
-  assert.equal(measured.requestsPerSecond, 0.5)
-  assert.equal(measured.outputTokensPerSecond, 5)
-  assert.equal(measured.generatedTokensPerSecond, 40)
+test('time per output token is that after the first; objectives are those that apply', () => {
+  assert.equal(tpotOf(stream), 100)
+  assert.equal(tpotOf(whole), null)
+  assert.ok(meets(stream, objectives) && meets(whole, objectives))
+  assert.ok(!meets(stream, { ...objectives, tpot: 99 }) && !meets(stream, { ...objectives, ttft: 99 }))
+  assert.ok(meets(stream, { ...objectives, latency: 1 }) && !meets(whole, { ...objectives, latency: 1 }))
 })
 
-test('every kind of request is sent at every concurrency, WebSockets at the highest', () => {
-  const all = scenarios({ model: 'm', maxTokens: 8, concurrencies: [1, 8] })
-  assert.deepEqual(all.map(({ name, concurrency }) => `${name} ${concurrency}`), ['chat 1', 'chat 8', 'streaming 1', 'streaming 8', 'best_of_8 1', 'best_of_8 8', 'websocket 8'])
-  assert.notDeepEqual(all[0]!.body(0), all[0]!.body(1))
+const kind = { configuration: 'default', scenario: 'streaming', transport: 'http', loop: 'closed', level: 2 } as const
+const measured = (more: Partial<Measurement> = {}, answered = [stream, whole]): Measurement =>
+  ({ ...measure(kind, { answered, errors: 1, seconds: 4, generatorCpu: 0.1 }, { candidates: 8, rewards: tokens => 2 * tokens }, { ...objectives, latency: 1 }), ...more })
+
+test('rates are over the whole load, and discarded candidates count as generated only', () => {
+  const { requests, errors, requestsPerSecond, goodput, outputTokensPerSecond, generatedTokensPerSecond, candidatesPerSecond, rewardsPerSecond, prefixHitRate, ttftMs, itlMs } = measured()
+  assert.deepEqual({ requests, errors, requestsPerSecond, goodput, outputTokensPerSecond, generatedTokensPerSecond, candidatesPerSecond, rewardsPerSecond, prefixHitRate },
+    { requests: 2, errors: 1, requestsPerSecond: 0.5, goodput: 0.25, outputTokensPerSecond: 5.5, generatedTokensPerSecond: 44, candidatesPerSecond: 4, rewardsPerSecond: 11, prefixHitRate: 0.25 })
+  assert.equal(ttftMs!.p50, 100)
+  assert.equal(itlMs!.p99, 110)
+})
+
+test('an answer is read from server-sent events and from a whole body', () => {
+  const reader = new AnswerReader()
+  for (const piece of ['data: {"object":"chat.completion.chunk","choices":[{"delta":{"role":"assistant","content":""}}]}\n\n', 'data: {"object":"chat.completion.chunk","choices":[{"delta":{"content":"a"}}]}\n\n', 'data: {"object":"chat.completion.chunk","choices":[{"delta":{"content":"b"}}]}\n\n']) reader.piece(piece)
+  const { firstText, gaps } = reader.end(usage)
+  assert.ok(firstText !== null)
+  assert.equal(gaps.length, 1)
+  assert.deepEqual(usageOf(`data: {"choices":[],"usage":${JSON.stringify(usage)}}\n\ndata: [DONE]\n\n`), usage)
+  assert.deepEqual(usageOf(JSON.stringify({ usage })), usage)
+  assert.equal(usageOf('{"error":{}}'), null)
+})
+
+test('arrivals are Poisson: as many a second as asked for, exponential gaps, the same each time', () => {
+  const moments = arrivals(5, 4000)
+  assert.deepEqual(moments, arrivals(5, 4000))
+  const gaps = moments.slice(1).map((at, index) => at - moments[index]!)
+  const mean = gaps.reduce((sum, gap) => sum + gap, 0) / gaps.length
+  assert.ok(Math.abs(mean - 0.2) < 0.01)
+  // Of exponential gaps e⁻¹ are longer than their mean.
+  assert.ok(Math.abs(gaps.filter(gap => gap > 0.2).length / gaps.length - Math.exp(-1)) < 0.02)
+})
+
+test('loops send what they are told to; what fails is counted and the others go on', async () => {
+  const limits = { requests: 10, maxSeconds: 60, signal: new AbortController().signal }
+  let [inFlight, most] = [0, 0]
+  const send = async (body: object): Promise<RequestSample> => {
+    most = Math.max(most, ++inFlight)
+    await new Promise(resolve => { setImmediate(resolve) })
+    inFlight--
+    if ((body as { index: number }).index === 3) throw new Error('no')
+    return stream
+  }
+  const closed = await closedLoop(send, index => ({ index }), 4, limits)
+  assert.deepEqual([closed.answered.length, closed.errors, most], [9, 1, 4])
+  const open = await openLoop(send, index => ({ index }), 10_000, limits)
+  assert.deepEqual([open.answered.length, open.errors], [9, 1])
+})
+
+test('the plan sends each scenario at each concurrency, streams over both transports, and servers with something off', () => {
+  const scenarios = scenariosOf({ model: 'm', maxTokens: 8 }).map(({ name }) => name)
+  const plan = planOf({ scenarios, concurrencies: [1, 8], openShares: [0.5], ablations: true })
+  assert.deepEqual(plan.map(({ name }) => name), ['default', 'batching off', 'prefix cache off'])
+  const loads = plan[0]!.loads.map(({ scenario, transport, loop, level }) => `${scenario} ${transport} ${loop} ${level}`)
+  for (const load of ['chat http closed 1', 'beam_search http closed 8', 'streaming http closed 16', 'streaming websocket closed 8', 'streaming http open 0.5', 'streaming websocket open 0.5']) assert.ok(loads.includes(load), load)
+  assert.deepEqual(planOf({ scenarios: ['chat'], concurrencies: [1], openShares: [0.5], ablations: true }).length, 1)
+  assert.equal(rateOf(plan[0]!.loads.at(-1)!, [measured({ transport: 'websocket', requestsPerSecond: 6 })]), 3)
+  assert.equal(rateOf(plan[0]!.loads.at(-1)!, []), null)
+})
+
+test('bodies differ by index and are the same each time; long prompts begin differently', () => {
+  for (const { name, body } of scenariosOf({ model: 'm', maxTokens: 8 })) {
+    assert.notDeepEqual(body(0), body(1), name)
+    assert.deepEqual(body(3), body(3), name)
+  }
+  const long = scenariosOf({ model: 'm', maxTokens: 8 }).at(-1)!
+  const text = (index: number): string => (long.body(index)['messages'] as Array<{ content: string }>)[0]!.content
+  assert.notEqual(text(0).slice(0, 40), text(1).slice(0, 40))
+  assert.ok(text(0).split(' ').length > 600)
+})
+
+test('a report says what was switched off, how it compares, and the capacity in a line', () => {
+  const now = [measured(), measured({ configuration: 'batching off', generatedTokensPerSecond: 11 })]
+  assert.deepEqual(ablationsOf(now).map(one => [one.what, one.with.generatedTokensPerSecond / one.without.generatedTokensPerSecond]), [['batching off', 4]])
+  assert.deepEqual(compare(now, [measured({ generatedTokensPerSecond: 22, ttftMs: null })]), [['streaming by http, 2 at once', '2.00', '1.00', '–', '1.00', '1.00']])
+  const streams = [2, 4].map(level => measured({ level, itlMs: { p50: 1, p90: 1, p99: 30 * level } }))
+  const guided = measured({ scenario: 'best_of_n', requestsPerSecond: 0.5 })
+  assert.equal(capacityOf({ measurements: [...streams, guided], objectives, maxTokens: 32 }), '2 plain streams at a p99 inter-token gap of 60 ms, or 30 best-of-16 answers of 32 tokens a minute.')
+  assert.equal(capacityOf({ measurements: [], objectives, maxTokens: 32 }), null)
 })

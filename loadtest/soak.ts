@@ -1,0 +1,158 @@
+/**
+ * `npm run soak`: ten minutes of mixed load with random aborts. Passes if nobody got an error that was not asked for, memory did not grow beyond noise and
+ * all KV came back. Starts its own server, since it watches its memory.
+ */
+import { join } from 'node:path'
+import { writeFileSync } from 'node:fs'
+import { setTimeout as sleep } from 'node:timers/promises'
+import { describeOptions, integerOption, parseOptions, type Options, type Values } from '../src/cli/options.js'
+import { RequestError } from '../src/errors.js'
+import { packageRoot } from '../src/package-root.js'
+import { describeEnvironment, environmentOf, type Environment } from '../src/reporting/environment.js'
+import { markdownTable } from '../src/reporting/markdown.js'
+import { writePlot } from '../src/reporting/plot.js'
+import { Progress } from '../src/reporting/progress.js'
+import { uniform } from '../src/rewards/pool.js'
+import { httpClient, websocketClient, type Send } from './clients.js'
+import { engineState, modelOf, startTarget, type EngineState } from './server-process.js'
+import { aborted, drawRequest, type SoakKind } from './soak-requests.js'
+import { memoryGrowth, type MemorySample } from './soak-memory.js'
+
+const options: Options = {
+  seconds: { type: 'string', help: 'how long', default: '600' },
+  'in-flight': { type: 'string', help: 'requests in flight, half of them over WebSockets', default: '16' },
+  'max-tokens': { type: 'string', help: 'tokens of an answer, at most', default: '48' },
+  reward: { type: 'string', help: 'reward that steers the guided ones', default: 'positive' },
+  seed: { type: 'string', help: 'same seed, same requests and aborts', default: '1' },
+  out: { type: 'string', help: 'folder of the report', default: 'loadtest/out/soak-TIME' }
+}
+
+/** What became of the requests of one kind. */
+interface Tally { answered: number, aborted: number, refused: number }
+
+interface Soak {
+  readonly environment: Environment
+  readonly tallies: ReadonlyMap<SoakKind, Tally>
+  /** Messages of errors that were not asked for. */
+  readonly unasked: readonly string[]
+  readonly memory: readonly MemorySample[]
+  /** The engine after the load; null where it did not answer. */
+  readonly left: EngineState | null
+  readonly seconds: number
+}
+
+const message = (error: unknown): string => error instanceof Error ? error.message : String(error)
+
+/** Sends requests one after the other until the time is over, and tells what became of each. */
+async function lane (send: Send, streams: boolean, model: string, values: Values, index: number, until: AbortSignal, tallies: Map<SoakKind, Tally>, unasked: string[]): Promise<void> {
+  const random = uniform(integerOption(values, 'seed', 1, 0) * 1000 + index)
+  const [maxTokens, reward] = [integerOption(values, 'max-tokens', 48), String(values['reward'] ?? 'positive')]
+  while (!until.aborted) {
+    const { kind, body, abortAfterMs, refusal } = drawRequest(random, { model, maxTokens, reward, streams })
+    const tally = tallies.get(kind) ?? { answered: 0, aborted: 0, refused: 0 }
+    tallies.set(kind, tally)
+    const controller = new AbortController()
+    const timer = abortAfterMs === null ? undefined : setTimeout(() => { controller.abort(new Error(aborted)) }, abortAfterMs)
+    try {
+      await send(body, controller.signal)
+      if (refusal) unasked.push(`${kind}: was answered, and should have been refused`)
+      else tally.answered++
+    } catch (error) {
+      if (refusal) tally.refused++
+      else if (controller.signal.aborted) tally.aborted++
+      else unasked.push(`${kind}: ${message(error)}`)
+    } finally {
+      clearTimeout(timer)
+    }
+  }
+}
+
+/** The engine once it has nothing to do, or as it is after half a minute. */
+async function settled (url: string): Promise<EngineState | null> {
+  for (let tries = 0; ; tries++) {
+    const state = await engineState(url).catch(() => null)
+    if ((state?.sequences === 0 && state.runningRequests === 0 && state.kvTokens === 0) || tries === 60) return state
+    await sleep(500)
+  }
+}
+
+/** What did not hold, in words; nothing where the soak passed. */
+function failuresOf ({ unasked, memory, left, tallies }: Soak): string[] {
+  const growth = memoryGrowth(memory)
+  const answered = [...tallies.values()].reduce((sum, tally) => sum + tally.answered, 0)
+  return [
+    ...answered === 0 ? ['nobody was answered'] : [],
+    ...unasked.length > 0 ? [`${unasked.length} errors that were not asked for, such as ${unasked[0]!}`] : [],
+    ...growth && growth.leaks ? [`memory grew by ${growth.megabytesPerMinute.toFixed(1)} ± ${growth.standardError.toFixed(1)} MB a minute`] : [],
+    ...left === null ? ['the server did not answer after the load'] : [],
+    ...left && (left.sequences > 0 || left.kvTokens > 0 || left.runningRequests > 0) ? [`after the load ${left.runningRequests} requests, ${left.sequences} sequences and ${left.kvTokens} tokens of KV were left`] : []
+  ]
+}
+
+async function writeSoak (folder: string, soak: Soak): Promise<string> {
+  const failures = failuresOf(soak)
+  const growth = memoryGrowth(soak.memory)
+  await writePlot(join(folder, 'plots', 'memory.svg'), { title: 'Memory of the server', x: { label: 'minutes' }, y: { label: 'MB' }, series: [{ name: 'resident', kind: 'line', points: soak.memory.map(({ seconds, bytes }) => ({ x: seconds / 60, y: bytes / 1e6 })) }] })
+  writeFileSync(join(folder, 'report.json'), `${JSON.stringify({ ...soak, tallies: Object.fromEntries(soak.tallies), growth, failures }, null, 1)}\n`)
+  const file = join(folder, 'REPORT.md')
+  writeFileSync(file, `# Soak: ${(soak.seconds / 60).toFixed(1)} minutes of mixed load with random aborts
+
+**${failures.length === 0 ? 'Passed' : `Failed**: ${failures.join('; ')}**`}**
+
+${describeEnvironment(soak.environment)}
+
+${markdownTable(['kind', 'answered', 'aborted', 'refused, as asked for'], [...soak.tallies].sort(([a], [b]) => a < b ? -1 : 1).map(([kind, tally]) => [kind, String(tally.answered), String(tally.aborted), String(tally.refused)]))}
+
+Errors that were not asked for: ${soak.unasked.length}. Memory${growth ? `, second half: ${growth.megabytesPerMinute.toFixed(2)} ± ${growth.standardError.toFixed(2)} MB a minute (slope and its standard error)` : ' was not watched long enough to tell'}. After the load: ${soak.left ? `${soak.left.sequences} sequences, ${soak.left.kvTokens} tokens of KV held by them` : 'no answer'}.
+
+![memory](plots/memory.svg)
+`)
+  return file
+}
+
+async function run (values: Values, args: readonly string[]): Promise<void> {
+  const environment = environmentOf('npm run soak --', args)
+  const out = String(values['out'] ?? join(packageRoot, 'loadtest', 'out', `soak-${environment.date.replaceAll(':', '-')}`))
+  const [seconds, inFlight] = [integerOption(values, 'seconds', 600), integerOption(values, 'in-flight', 16, 2)]
+  const over = new AbortController()
+  process.once('SIGINT', () => { over.abort() })
+  const target = await startTarget([])
+  const [tallies, unasked, memory] = [new Map<SoakKind, Tally>(), [] as string[], [] as MemorySample[]]
+  const progress = new Progress()
+  try {
+    const model = await modelOf(target.url)
+    const sockets = Math.floor(inFlight / 2)
+    const [http, websocket] = [httpClient(target.url), await websocketClient(target.url, sockets)]
+    const started = performance.now()
+    const elapsed = (): number => (performance.now() - started) / 1000
+    const watch = setInterval(() => {
+      const bytes = target.residentBytes()
+      if (bytes !== null) memory.push({ seconds: elapsed(), bytes })
+      progress.tell('seconds', Math.min(seconds, Math.floor(elapsed())), seconds)
+    }, 1000)
+    const timer = setTimeout(() => { over.abort() }, seconds * 1000)
+    await Promise.all(Array.from({ length: inFlight }, (_, index) => lane(index < sockets ? websocket.send : http.send, index >= sockets, model, values, index, over.signal, tallies, unasked)))
+    clearTimeout(timer)
+    clearInterval(watch)
+    progress.end()
+    const took = elapsed()
+    await Promise.all([http.close(), websocket.close()])
+    const soak: Soak = { environment, tallies, unasked, memory, left: await settled(target.url), seconds: took }
+    console.log(await writeSoak(out, soak))
+    const failures = failuresOf(soak)
+    console.log(failures.length === 0 ? 'passed' : `failed: ${failures.join('; ')}`)
+    if (failures.length > 0) process.exitCode = 1
+  } finally {
+    await target.stop()
+  }
+}
+
+try {
+  const args = process.argv.slice(2)
+  const { values } = parseOptions({ options, mostPositionals: 0 }, args)
+  if (values['help'] === true) console.log(`npm run soak -- [OPTIONS]\n\nMixed load with random aborts: errors, memory and KV that does not come back\n\n${describeOptions(options)}`)
+  else await run(values, args)
+} catch (error) {
+  process.stderr.write(`soak: ${message(error)}\n`)
+  process.exitCode = error instanceof RequestError ? 2 : 1
+}
