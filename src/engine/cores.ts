@@ -9,14 +9,18 @@ export class Cores {
   /** Whether somebody waits: whoever holds the cores should make it short. */
   get isWanted (): boolean { return this.#waiting.length > 0 }
 
-  /** Waits for its turn. Must be given back. */
-  take (): Promise<void> {
-    if (this.#busy) return new Promise(resolve => { this.#waiting.push(resolve) })
+  /** Runs something when it is its turn. */
+  async inTurn<T> (run: () => Promise<T>): Promise<T> {
+    if (this.#busy) await new Promise<void>(resolve => { this.#waiting.push(resolve) })
     this.#busy = true
-    return Promise.resolve()
+    try {
+      return await run()
+    } finally {
+      this.#give()
+    }
   }
 
-  give (): void {
+  #give (): void {
     const next = this.#waiting.shift()
     if (next) next()
     else this.#busy = false

@@ -155,14 +155,7 @@ export class Engine implements SequenceSource, SequenceHost {
 
   async #run (): Promise<void> {
     // One turn later, so that all that is asked for in this one is in the step.
-    for (await nextTurn(); this.#waiting.size > 0; await nextTurn()) {
-      await this.#cores.take()
-      try {
-        await this.#step()
-      } finally {
-        this.#cores.give()
-      }
-    }
+    for (await nextTurn(); this.#waiting.size > 0; await nextTurn()) await this.#cores.inTurn(() => this.#step())
     this.#loop = null
   }
 

@@ -2,34 +2,19 @@
  * A Hugging Face checkpoint: a folder with config.json, tokenizer.json and model.safetensors, or its shards beside model.safetensors.index.json.
  * Its tensors go by GGUF's names. Knows files, not what is computed with them.
  */
-import { readFile, stat } from 'node:fs/promises'
+import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { TemplateConstants } from './chat-template.js'
 import type { DecoderConfig } from './decoder-config.js'
 import { checkDecoder, refuseModel, ropeFactorsTensor, scoreTensors } from './decoder-tensors.js'
 import { encodings } from './dequantize.js'
 import { decoderConfigFromHuggingFace, ggufName, ropeFactors } from './hugging-face-config.js'
+import { exists, readJson, readJsonIfThere, type Fields } from './json-files.js'
 import { openSafetensors, type SafetensorsFile, type SafetensorsTensor } from './safetensors.js'
 import type { StoredTensor, TensorFile } from './tensor-file.js'
 import { tokenizerFromJson, type Tokenizer } from './tokenizer.js'
 
-type Fields = Readonly<Record<string, unknown>>
-
 const indexName = 'model.safetensors.index.json'
-
-const exists = (path: string): Promise<boolean> => stat(path).then(() => true, () => false)
-
-/** A JSON file of the folder. @throws RequestError if it is missing or holds no object */
-async function readJson (folder: string, name: string): Promise<Fields> {
-  const text = await readFile(join(folder, name), 'utf8').catch(() => { throw refuseModel({ path: folder }, `it has no ${name}`) })
-  try {
-    const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields
-  } catch {}
-  throw refuseModel({ path: folder }, `${name} must hold a JSON object`)
-}
-
-const readJsonIfThere = async (folder: string, name: string): Promise<Fields> => await exists(join(folder, name)) ? readJson(folder, name) : {}
 
 /** Names of the files that hold weights. @throws RequestError for an index that is none, or names files elsewhere */
 export async function weightFiles (folder: string): Promise<string[]> {

@@ -13,6 +13,8 @@ import { classifierFields, classifierSource, valueFields, type ClassifierDescrip
 import { combineRules, ensembleFields, ensembleSource, type CombineRule, type EnsembleDescriptor } from './ensemble.js'
 import { headFields, headSource, type Head } from './head.js'
 import type { RewardSource } from './kind.js'
+import { onnxFields, onnxSource, type OnnxDescriptor } from './onnx.js'
+import { processFields, processSource, type ProcessDescriptor } from './process.js'
 import { remoteFields, remoteSource, type RemoteDescriptor } from './remote.js'
 import { ruleFields, rules, ruleSource, type RuleDescriptor, type RuleName } from './rules/rules.js'
 import type { RewardMember } from './scorer.js'
@@ -20,7 +22,7 @@ import type { RewardMember } from './scorer.js'
 /** What a family is called and means. */
 export interface Naming { readonly name: string, readonly description: string }
 export type HeadDescriptor = Naming & Head
-type Kinds = Head | RuleDescriptor | EnsembleDescriptor | RemoteDescriptor | ClassifierDescriptor
+type Kinds = Head | RuleDescriptor | EnsembleDescriptor | RemoteDescriptor | ClassifierDescriptor | ProcessDescriptor | OnnxDescriptor
 export type RewardDescriptor = Naming & Kinds
 
 /** A reward family as the server holds it. */
@@ -46,13 +48,15 @@ function fieldsFor (value: Readonly<Record<string, unknown>>): TProperties {
     case 'remote': return remoteFields
     case 'classifier': return classifierFields
     case 'value': return valueFields
+    case 'process': return processFields
+    case 'onnx': return onnxFields
     case 'rule':
       if (typeof rule !== 'string' || !Object.hasOwn(rules, rule)) throw new Violation(`rule must be one of ${oneOf(Object.keys(rules))}; got ${JSON.stringify(rule)}`)
       return ruleFields(rule as RuleName)
     case 'ensemble':
       if (!combineRules.includes(combine as CombineRule)) throw new Violation(`combine must be one of ${oneOf(combineRules)}; got ${JSON.stringify(combine)}`)
       return ensembleFields(combine as CombineRule)
-    default: throw new Violation(`kind must be one of "head", "rule", "ensemble", "remote", "classifier", "value"; got ${JSON.stringify(kind)}`)
+    default: throw new Violation(`kind must be one of "head", "rule", "ensemble", "remote", "classifier", "value", "process", "onnx"; got ${JSON.stringify(kind)}`)
   }
 }
 
@@ -84,6 +88,8 @@ function sourceOf (descriptor: Kinds, around: Surroundings): RewardSource {
     case 'remote': return remoteSource(descriptor, around.remotes)
     case 'classifier':
     case 'value': return classifierSource(descriptor, around.folder)
+    case 'process': return processSource(descriptor, around.folder)
+    case 'onnx': return onnxSource(descriptor, around.folder)
     case 'ensemble': return ensembleSource(descriptor, descriptor.scorers.map((scorer, index) => nestedSource(scorer, index, around)))
   }
 }

@@ -1,10 +1,11 @@
 /**
- * The models that rewards bring, each with an engine of its own: loaded once for all rewards that name the same one. Their steps take turns with the
- * policy's. Knows no kinds of rewards.
+ * The models that rewards bring: decoders, each with an engine of its own, and ONNX graphs; loaded once for all rewards that name the same one. Their
+ * steps take turns with the policy's. Knows no kinds of rewards.
  */
 import type { Cores } from '../engine/cores.js'
 import { Engine } from '../engine/engine.js'
 import { loadModel, type LoadedModel, type ModelOptions } from '../models/model.js'
+import { loadOnnxClassifier, type OnnxClassifier, type OnnxClassifierOptions } from '../models/onnx-classifier.js'
 import type { WeightFormat } from '../models/weight-format.js'
 
 /** A model and what reads through it. */
@@ -34,6 +35,7 @@ const cachedShare = 1 / 4
 export class RewardModels {
   readonly #options: RewardModelsOptions
   readonly #loaded = new Map<string, Promise<RewardModel>>()
+  readonly #classifiers = new Map<string, Promise<OnnxClassifier>>()
 
   constructor (options: RewardModelsOptions) { this.#options = options }
 
@@ -59,6 +61,15 @@ export class RewardModels {
     return { model, engine, order }
   }
 
+  /** @throws RequestError naming the file and what is wrong with it */
+  loadOnnx (path: string, sizes: Pick<OnnxClassifierOptions, 'labels' | 'mostTokens'>): Promise<OnnxClassifier> {
+    const key = JSON.stringify([path, sizes])
+    const { cores, threads } = this.#options
+    const loading = this.#classifiers.get(key) ?? loadOnnxClassifier(path, { ...sizes, threads, inTurn: run => cores.inTurn(run) })
+    this.#classifiers.set(key, loading)
+    return loading
+  }
+
   /** Ends every sequence and frees all memory, after the steps in flight. */
   async close (): Promise<void> {
     for (const loading of this.#loaded.values()) {
@@ -66,5 +77,6 @@ export class RewardModels {
       await loaded?.engine.close()
       loaded?.model.dispose()
     }
+    for (const loading of this.#classifiers.values()) (await loading.catch(() => null))?.dispose()
   }
 }

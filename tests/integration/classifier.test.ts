@@ -4,14 +4,9 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { Cores } from '../../src/engine/cores.js'
-import type { Output, Sequence } from '../../src/engine/sequence.js'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
-import type { RewardLedger } from '../../src/rewards/kind.js'
-import type { PolicyInfo } from '../../src/rewards/policy.js'
-import { RewardModels } from '../../src/rewards/reward-models.js'
-import { resolveScorer, type ResolvedScorer } from '../../src/rewards/resolve.js'
-import type { Answer, Prompt, RewardMember } from '../../src/rewards/scorer.js'
+import type { Answer, RewardMember } from '../../src/rewards/scorer.js'
+import { answerOf, openReward, promptOf, type OpenReward } from '../helpers/open-reward.js'
 import { tinyTokenizerJson, writeTinyCheckpoint } from '../helpers/tiny-checkpoint.js'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
 
@@ -27,33 +22,10 @@ const normalization = { mean: 0, std: 1, pool: 'none' }
 const members = { outcome: { normalization }, prefix: { normalization } }
 const base = { description: 'x', model: 'judge', format: 'f32', members }
 
-const modelsOf = (): RewardModels => new RewardModels({ cores: new Cores(), threads: 1, cacheDir: folder, kvCacheBytes: 2 ** 24, prefillTokensPerStep: 64, maxQueued: 8 })
-const policy: PolicyInfo = { id: 'toy', weightsSha256: '0'.repeat(64), format: 'f32', hiddenSize: 64, layers: 2, endTokens: [2] }
-const prompt: Prompt = { messages: [{ role: 'user', content: 'tell me of the sea and the wind, in a few words' }], text: '', tokens: [1] }
-const answer = (text: string, final: boolean): Answer => ({ text, tokens: [3], final, sequence: null as unknown as Sequence, output: null as unknown as Output })
-
-interface Opened { readonly resolved: ResolvedScorer, readonly ledger: Readonly<RewardLedger>, readonly end: () => Promise<number> }
-
-/** A reward as one request opens it. */
-async function opened (descriptor: object, member: RewardMember, width = 4): Promise<Opened> {
-  const models = modelsOf()
-  const family = parseRewardFamily(JSON.stringify({ name: 'judge', ...descriptor }), join(folder, 'judge.json'))
-  await family.source.load!(models)
-  const controller = new AbortController()
-  const resolved = resolveScorer([family], { rewards: [{ name: 'judge', weight: 1 }], member, scale: 'raw' }, policy, { width, tokens: 256, salt: '', signal: controller.signal })
-  return {
-    resolved,
-    ledger: resolved.ledger,
-    async end () {
-      controller.abort(new Error('the end'))
-      const left = resolved.rooms[0]!.model.engine.stats().sequences
-      await models.close()
-      return left
-    }
-  }
-}
-
-const values = async ({ resolved }: Opened, answers: readonly Answer[]): Promise<number[]> => (await resolved.scorer.score(prompt, answers)).map(score => score.value)
+const prompt = promptOf('tell me of the sea and the wind, in a few words')
+const answer = answerOf
+const opened = (descriptor: object, member: RewardMember, width = 4): Promise<OpenReward> => openReward(join(folder, 'judge.json'), descriptor, member, width)
+const values = (reward: OpenReward, answers: readonly Answer[]): Promise<number[]> => reward.score(prompt, answers)
 
 /** Scores of each text as a request scores it that has read nothing before, and the tokens that takes. */
 async function anew (descriptor: object, member: RewardMember, answers: readonly Answer[]): Promise<{ scores: number[], tokens: number }> {

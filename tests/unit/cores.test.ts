@@ -7,10 +7,10 @@ test('who asks for the cores again waits until the others have had their turn', 
   const turns: string[] = []
   const work = async (name: string, count: number): Promise<void> => {
     for (let turn = 0; turn < count; turn++) {
-      await cores.take()
-      turns.push(name)
-      await new Promise(resolve => { setImmediate(resolve) })
-      cores.give()
+      await cores.inTurn(async () => {
+        turns.push(name)
+        await new Promise(resolve => { setImmediate(resolve) })
+      })
     }
   }
   await Promise.all([work('a', 4), work('b', 2), work('c', 3)])

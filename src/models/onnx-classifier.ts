@@ -1,0 +1,162 @@
+/**
+ * An ONNX text classifier or cross-encoder as exporters write them: a graph, tokenizer.json and config.json. Reads whole texts, padded to batches; knows no
+ * rewards and keeps nothing between calls.
+ */
+import { readFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
+import { Session } from '../runtime/session.js'
+import { Tensor } from '../runtime/tensor.js'
+import { refuseModel } from './decoder-tensors.js'
+import { exists, readJson, readJsonIfThere, type Fields } from './json-files.js'
+import { textEncoder, type EncodedText, type TextEncoder } from './text-encoder.js'
+
+/** A text, or a pair: what a cross-encoder reads together. */
+export interface TextItem { readonly text: string, readonly pair?: string }
+
+export interface OnnxClassifier {
+  /** Numbers that the model gives for a text. */
+  readonly labels: number
+  /** Longest text or pair, tokens, special ones included. */
+  readonly mostTokens: number
+  /** Tokens of an item. */
+  encode (item: TextItem): EncodedText
+  /** The model's numbers for each item, in order. */
+  classify (items: readonly EncodedText[]): Promise<Float32Array[]>
+  dispose (): void
+}
+
+export interface OnnxClassifierOptions {
+  readonly threads: number
+  /** Takes the place of what config.json says. */
+  readonly labels?: number
+  readonly mostTokens?: number
+  /** Runs a forward pass when it is its turn. */
+  readonly inTurn: <T>(run: () => Promise<T>) => Promise<T>
+}
+
+/** Rows of a batch, and their positions together, at most. */
+const mostRows = 32
+const mostPositions = 4096
+/** What models read where their files do not say. */
+const usualMostTokens = 512
+
+/** The folder's graph, where exporters put it. @throws RequestError if there is none */
+async function graphIn (folder: string): Promise<string> {
+  for (const name of ['model.onnx', join('onnx', 'model.onnx')]) if (await exists(join(folder, name))) return join(folder, name)
+  throw refuseModel({ path: folder }, 'it has no model.onnx and no onnx/model.onnx')
+}
+
+/** How many numbers a model gives: labels by name, or a count. */
+function labelsOf (path: string, { id2label, num_labels: count }: Fields): number {
+  const labels = typeof id2label === 'object' && id2label !== null ? Object.keys(id2label).length : count
+  if (typeof labels === 'number' && Number.isInteger(labels) && labels >= 1) return labels
+  throw refuseModel({ path }, 'config.json must say in id2label how many labels there are, or the descriptor in labels')
+}
+
+/** The least of what the files say a text may have. A tokenizer without a limit says 10³⁰. */
+function mostTokensOf (config: Fields, tokenizerConfig: Fields): number {
+  // RoBERTa and its kin begin to count positions after the padding token's number.
+  const positions = typeof config['max_position_embeddings'] === 'number' ? config['max_position_embeddings'] - (/roberta|camembert/.test(String(config['model_type'])) ? 2 : 0) : Infinity
+  const limit = typeof tokenizerConfig['model_max_length'] === 'number' ? tokenizerConfig['model_max_length'] : Infinity
+  const most = Math.min(positions, limit)
+  return Number.isSafeInteger(most) && most < 1e9 ? most : usualMostTokens
+}
+
+/** Items in batches of about the same length, each with its place. */
+function batches (items: readonly EncodedText[]): Array<Array<{ readonly item: EncodedText, readonly place: number }>> {
+  const sorted = items.map((item, place) => ({ item, place })).sort((a, b) => a.item.ids.length - b.item.ids.length || a.place - b.place)
+  const groups: Array<typeof sorted> = []
+  for (const one of sorted) {
+    const group = groups.at(-1)
+    // Ascending: this one is the longest so far.
+    if (group && group.length < mostRows && (group.length + 1) * one.item.ids.length <= mostPositions) group.push(one)
+    else groups.push([one])
+  }
+  return groups
+}
+
+const knownInputs = ['input_ids', 'attention_mask', 'token_type_ids', 'position_ids']
+
+/** What a graph takes and gives. @throws RequestError for inputs that are not known, or no output that could be the scores */
+function outputOf (path: string, { inputNames, outputNames }: Session): string {
+  const foreign = inputNames.filter(name => !knownInputs.includes(name))
+  if (foreign.length > 0 || !inputNames.includes('input_ids')) throw refuseModel({ path }, `its graph must have the input input_ids, and of others only ${knownInputs.slice(1).join(', ')}; it has ${inputNames.join(', ')}`)
+  if (outputNames.includes('logits')) return 'logits'
+  if (outputNames.length === 1) return outputNames[0]!
+  throw refuseModel({ path }, `its graph must have one output, or one named logits; it has ${outputNames.join(', ')}`)
+}
+
+class Classifier implements OnnxClassifier {
+  readonly labels: number
+  readonly mostTokens: number
+  readonly #session: Session
+  readonly #output: string
+  readonly #encoder: TextEncoder
+  readonly #inTurn: OnnxClassifierOptions['inTurn']
+
+  constructor (session: Session, output: string, encoder: TextEncoder, sizes: { readonly labels: number, readonly mostTokens: number }, inTurn: OnnxClassifierOptions['inTurn']) {
+    this.#session = session
+    this.#output = output
+    this.#encoder = encoder
+    this.labels = sizes.labels
+    this.mostTokens = sizes.mostTokens
+    this.#inTurn = inTurn
+  }
+
+  encode ({ text, pair }: TextItem): EncodedText { return this.#encoder.encode(text, pair) }
+
+  async classify (items: readonly EncodedText[]): Promise<Float32Array[]> {
+    const results = new Array<Float32Array>(items.length)
+    for (const batch of batches(items)) {
+      const scores = await this.#inTurn(() => this.#run(batch.map(({ item }) => item)))
+      for (const [row, { place }] of batch.entries()) results[place] = scores[row]!
+    }
+    return results
+  }
+
+  async #run (rows: readonly EncodedText[]): Promise<Float32Array[]> {
+    const length = Math.max(...rows.map(({ ids }) => ids.length))
+    const filled = (value: (row: EncodedText, position: number) => number): Tensor =>
+      Tensor.from('int64', [rows.length, length], BigInt64Array.from(rows.flatMap(row => Array.from({ length }, (_, position) => BigInt(value(row, position))))))
+    const inputs: Readonly<Record<string, () => Tensor>> = {
+      input_ids: () => filled(({ ids }, position) => ids[position] ?? this.#encoder.padToken),
+      attention_mask: () => filled(({ ids }, position) => position < ids.length ? 1 : 0),
+      token_type_ids: () => filled(({ types }, position) => types[position] ?? 0),
+      position_ids: () => filled((_, position) => position)
+    }
+    const feeds = new Map(this.#session.inputNames.map(name => [name, inputs[name]!()]))
+    const output = Tensor.allocate('float32', [rows.length, this.labels])
+    try {
+      await this.#session.run(feeds, new Map([[this.#output, output]]))
+      return rows.map((_, row) => (output.data as Float32Array).slice(row * this.labels, (row + 1) * this.labels))
+    } finally {
+      for (const tensor of [...feeds.values(), output]) tensor.dispose()
+    }
+  }
+
+  dispose (): void { this.#session.dispose() }
+}
+
+/**
+ * Loads a classifier and has it read a word, so that a graph that gives something else than it should is refused now.
+ * @param path of a folder with a graph, or of the graph; tokenizer.json and config.json lie beside it or in the folder above
+ * @throws RequestError naming the file and what is wrong with it
+ */
+export async function loadOnnxClassifier (path: string, options: OnnxClassifierOptions): Promise<OnnxClassifier> {
+  const graph = path.endsWith('.onnx') ? path : await graphIn(path)
+  const beside = dirname(graph)
+  const folder = await exists(join(beside, 'tokenizer.json')) ? beside : dirname(beside)
+  const [config, tokenizerConfig, tokenizer] = [await readJsonIfThere(folder, 'config.json'), await readJsonIfThere(folder, 'tokenizer_config.json'), await readJson(folder, 'tokenizer.json')]
+  const encoder = textEncoder(folder, tokenizer, tokenizerConfig)
+  const sizes = { labels: options.labels ?? labelsOf(folder, config), mostTokens: options.mostTokens ?? mostTokensOf(config, tokenizerConfig) }
+  const bytes = await readFile(graph).catch(() => { throw refuseModel({ path: graph }, 'it cannot be read') })
+  const session = await Session.create(bytes, { threads: options.threads }).catch((error: unknown) => { throw refuseModel({ path: graph }, `its graph cannot be compiled: ${(error as Error).message}`) })
+  try {
+    const classifier = new Classifier(session, outputOf(graph, session), encoder, sizes, options.inTurn)
+    await classifier.classify([classifier.encode({ text: 'a' })]).catch((error: unknown) => { throw refuseModel({ path: graph }, `it cannot read a word and give ${sizes.labels} numbers: ${(error as Error).message}`) })
+    return classifier
+  } catch (error) {
+    session.dispose()
+    throw error
+  }
+}

@@ -1,0 +1,49 @@
+/** A reward with a model of its own as one request opens it, on toy answers that no policy wrote. */
+import { dirname } from 'node:path'
+import { Cores } from '../../src/engine/cores.js'
+import type { Output, Sequence } from '../../src/engine/sequence.js'
+import { parseRewardFamily } from '../../src/rewards/descriptor.js'
+import type { RewardLedger } from '../../src/rewards/kind.js'
+import type { PolicyInfo } from '../../src/rewards/policy.js'
+import { resolveScorer, type ResolvedScorer } from '../../src/rewards/resolve.js'
+import { RewardModels } from '../../src/rewards/reward-models.js'
+import type { Answer, Prompt, RewardMember } from '../../src/rewards/scorer.js'
+
+const policy: PolicyInfo = { id: 'toy', weightsSha256: '0'.repeat(64), format: 'f32', hiddenSize: 64, layers: 2, endTokens: [2] }
+
+export const answerOf = (text: string, final: boolean): Answer => ({ text, tokens: [3], final, sequence: null as unknown as Sequence, output: null as unknown as Output })
+export const promptOf = (content: string): Prompt => ({ messages: [{ role: 'user', content }], text: '', tokens: [1] })
+
+export interface OpenReward {
+  readonly resolved: ResolvedScorer
+  readonly ledger: Readonly<RewardLedger>
+  /** Raw scores. */
+  score (prompt: Prompt, answers: readonly Answer[]): Promise<number[]>
+  /** Ends the request. @returns sequences that it left open */
+  end (): Promise<number>
+}
+
+/** @param file of the descriptor; its folder also keeps converted weights */
+export async function openReward (file: string, descriptor: object, member: RewardMember, width = 4): Promise<OpenReward> {
+  const models = new RewardModels({ cores: new Cores(), threads: 1, cacheDir: dirname(file), kvCacheBytes: 2 ** 24, prefillTokensPerStep: 64, maxQueued: 8 })
+  const family = parseRewardFamily(JSON.stringify({ name: 'judge', description: 'x', ...descriptor }), file)
+  try {
+    await family.source.load!(models)
+  } catch (error) {
+    await models.close()
+    throw error
+  }
+  const controller = new AbortController()
+  const resolved = resolveScorer([family], { rewards: [{ name: 'judge', weight: 1 }], member, scale: 'raw' }, policy, { width, tokens: 256, salt: '', signal: controller.signal })
+  return {
+    resolved,
+    ledger: resolved.ledger,
+    score: async (prompt, answers) => (await resolved.scorer.score(prompt, answers)).map(score => score.value),
+    async end () {
+      controller.abort(new Error('the end'))
+      const left = resolved.rooms[0]!.model.engine.stats().sequences
+      await models.close()
+      return left
+    }
+  }
+}
