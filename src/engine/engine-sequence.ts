@@ -107,10 +107,10 @@ export class EngineSequence implements Sequence, History {
     return promise
   }
 
-  fork (): Sequence {
+  fork (options: Pick<SequenceOptions, 'onPosition'> = {}): Sequence {
     this.#mustBeOpen()
     if (this.#waiter) throw new Error('a sequence cannot be forked while an output is awaited')
-    const child = new EngineSequence(this.#host, this.tokens.slice(), this.options, this)
+    const child = new EngineSequence(this.#host, this.tokens.slice(), { ...this.options, ...options }, this)
     this.#host.forked(this, child)
     return child
   }

@@ -12,6 +12,8 @@ export interface Need {
   readonly answerTokens: number
   /** Whether the prompt's KV is stored once for all. */
   readonly sharesPrompt: boolean
+  /** Tokens of other sequences that the request holds beside these. Default 0. */
+  readonly besideTokens?: number
 }
 
 export interface Limits {
@@ -30,7 +32,7 @@ export interface Reservation {
 }
 
 /** Tokens of KV that a request can come to hold. */
-const tokensOf = ({ sequences, promptTokens, answerTokens, sharesPrompt }: Need): number => (sharesPrompt ? promptTokens : sequences * promptTokens) + sequences * answerTokens
+const tokensOf = ({ sequences, promptTokens, answerTokens, sharesPrompt, besideTokens = 0 }: Need): number => (sharesPrompt ? promptTokens : sequences * promptTokens) + sequences * answerTokens + besideTokens
 
 /** The reason of an abort, as an Error. */
 function abortError (signal: AbortSignal | undefined): Error {
@@ -83,11 +85,11 @@ export class ReservationQueue {
 
   #refuse (need: Need): void {
     const { maxTokens, bytesPerToken, contextLength, setting } = this.#limits
-    const { sequences, promptTokens, answerTokens, sharesPrompt } = need
+    const { sequences, promptTokens, answerTokens, sharesPrompt, besideTokens = 0 } = need
     if (promptTokens + answerTokens > contextLength) throw new RequestError('context_length_exceeded', `prompt and answer together may have ${contextLength} tokens; asked for ${promptTokens + answerTokens}`)
     if (tokensOf(need) <= maxTokens) return
     const sum = sharesPrompt ? `${promptTokens} + ${sequences} × ${answerTokens}` : `${sequences} × ${promptTokens + answerTokens}`
-    throw new RequestError('budget_exceeded', `a request may reserve ${maxTokens} tokens of KV, ${bytesPerToken} bytes each (${setting}); this one needs ${sum} = ${tokensOf(need)}`)
+    throw new RequestError('budget_exceeded', `a request may reserve ${maxTokens} tokens of KV, ${bytesPerToken} bytes each (${setting}); this one needs ${sum}${besideTokens === 0 ? '' : ` + ${besideTokens}`} = ${tokensOf(need)}`)
   }
 
   #fits (need: Need): boolean { return this.#tokens + tokensOf(need) <= this.#limits.maxTokens }

@@ -77,8 +77,9 @@ export interface Sequence {
   /**
    * A copy that shares everything computed, the last outputs and the pooled sums included. Costs no forward pass.
    * Tokens not run yet are copied too. Child and parent go on independently.
+   * @param options in place of the parent's
    */
-  fork (): Sequence
+  fork (options?: Pick<SequenceOptions, 'onPosition'>): Sequence
   /** Gives the KV back at the next step boundary at the latest. Idempotent. */
   close (): void
 }

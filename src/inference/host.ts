@@ -58,7 +58,7 @@ export async function createHost (config: Config, onProgress: (message: string) 
     prefillTokensPerStep: config.prefillTokensPerStep,
     maxQueued: config.maxQueuedRequests
   })
-  const rewardModels = new RewardModels({ cores, threads: config.threads, cacheDir: config.cacheDir, kvCacheBytes: config.rewardKvCacheBytes, prefillTokensPerStep: config.prefillTokensPerStep, maxQueued: config.maxQueuedRequests, onProgress })
+  const rewardModels = new RewardModels({ policy: { model, engine }, cores, threads: config.threads, cacheDir: config.cacheDir, kvCacheBytes: config.rewardKvCacheBytes, prefillTokensPerStep: config.prefillTokensPerStep, maxQueued: config.maxQueuedRequests, onProgress })
   const close = async (): Promise<void> => {
     await engine.close()
     await rewardModels.close()

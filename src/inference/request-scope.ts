@@ -35,16 +35,24 @@ async function reserveRooms (held: Reservation[], rooms: readonly Room[], signal
   for (const model of models) held.push(await model.engine.reserve(needIn(model, rooms.filter(room => room.model === model)), signal))
 }
 
+/** What a request needs of the policy, with the rooms of rewards that read through it once more; null if nothing. */
+function needOfPolicy (need: Need | null, rooms: readonly Room[]): Need | null {
+  const besideTokens = rooms.reduce((sum, { sequences, tokens }) => sum + sequences * tokens, 0)
+  return need || besideTokens > 0 ? { sequences: 0, promptTokens: 0, answerTokens: 0, sharesPrompt: false, ...need, besideTokens } : null
+}
+
 /**
  * Reserves a request's KV in the policy's engine, then in those of its rewards' models.
- * @param need null where the policy reads nothing
+ * @param need null where the policy writes and reads nothing itself
  * @throws at once what `Engine.reserve` throws for the policy
  */
 export function reserveAll (policy: Engine, need: Need | null, rooms: readonly Room[], signal: AbortSignal): Promise<Reservation> {
   const held: Reservation[] = []
   const release = (): void => { for (const reservation of held) reservation.release() }
-  const first = need ? policy.reserve(need, signal).then(reservation => { held.push(reservation) }) : Promise.resolve()
-  return first.then(() => reserveRooms(held, rooms, signal)).then(() => ({ release }), (error: unknown) => {
+  const isPolicys = ({ model }: Room): boolean => model.engine === policy
+  const needed = needOfPolicy(need, rooms.filter(isPolicys))
+  const first = needed ? policy.reserve(needed, signal).then(reservation => { held.push(reservation) }) : Promise.resolve()
+  return first.then(() => reserveRooms(held, rooms.filter(room => !isPolicys(room)), signal)).then(() => ({ release }), (error: unknown) => {
     release()
     throw error
   })

@@ -34,11 +34,11 @@ export function loadRewardModel (models: RewardModels, { model, format = 'q8', t
 const tokensFactor = 1.25
 const tokensMore = 64
 
-/** Room for answers that are read as they grow: those of two rounds, and what all begin with; half of what there is at most. */
+/** Room for answers that are read as they grow: those of two rounds, and what all begin with; a quarter of what there is at most. */
 function roomOf (model: RewardModel, { request: { width, tokens } }: OpenContext): Room {
   const { engine } = model
   const each = Math.min(engine.contextLength, Math.ceil(tokens * tokensFactor) + tokensMore)
-  return { model, tokens: each, sequences: Math.max(1, Math.min(2 * width + 1, Math.floor(engine.mostKvTokens / 2 / each))) }
+  return { model, tokens: each, sequences: Math.max(1, Math.min(2 * width + 1, Math.floor(engine.mostKvTokens / 4 / each))) }
 }
 
 /** How a chat's last message stands: complete, its turn closed by the template, or open at its last character. */
@@ -64,6 +64,19 @@ export class ChatReader {
     return this.checked(encodeChat(chatTemplate, tokenizer, messages, { addGenerationPrompt: false, continueFinalMessage: end === 'open' }).tokens)
   }
 
+  /** Tokens of a conversation up to where the answer begins. @throws RequestError for one that the model cannot read whole */
+  promptTokens (messages: readonly ChatMessage[]): number[] {
+    const { chatTemplate, tokenizer } = this.#model
+    return this.checked(encodeChat(chatTemplate, tokenizer, messages).tokens)
+  }
+
+  /** Tokens of an answer after such a conversation. @throws RequestError for one that does not fit behind it */
+  answerTokens (prompt: readonly number[], text: string): number[] {
+    const tokens = this.#model.tokenizer.encode(text)
+    this.checked([...prompt, ...tokens])
+    return tokens
+  }
+
   /** @throws RequestError for more tokens than the model can read, or none */
   checked (tokens: number[]): number[] {
     const { contextLength } = this.#model
@@ -74,6 +87,9 @@ export class ChatReader {
 
   /** What the model says after each sequence: see TextReader. */
   read<T> (sequences: ReadonlyArray<readonly number[]>, look: (output: Output) => T): Promise<T[]> { return this.#reader.read(sequences, look) }
+
+  /** ln probability of each answer after a prompt: see TextReader. */
+  logprobs (prompt: readonly number[], answers: ReadonlyArray<readonly number[]>): Promise<number[]> { return this.#reader.logprobs(prompt, answers) }
 }
 
 /** A conversation with an answer at its end. */

@@ -13,6 +13,7 @@ import { classifierFields, classifierSource, valueFields, type ClassifierDescrip
 import { combineRules, ensembleFields, ensembleSource, type CombineRule, type EnsembleDescriptor } from './ensemble.js'
 import { headFields, headSource, type Head } from './head.js'
 import type { RewardSource } from './kind.js'
+import { logRatioFields, logRatioSource, type LogRatioDescriptor } from './log-ratio.js'
 import { onnxFields, onnxSource, type OnnxDescriptor } from './onnx.js'
 import { processFields, processSource, type ProcessDescriptor } from './process.js'
 import { remoteFields, remoteSource, type RemoteDescriptor } from './remote.js'
@@ -22,7 +23,7 @@ import type { RewardMember } from './scorer.js'
 /** What a family is called and means. */
 export interface Naming { readonly name: string, readonly description: string }
 export type HeadDescriptor = Naming & Head
-type Kinds = Head | RuleDescriptor | EnsembleDescriptor | RemoteDescriptor | ClassifierDescriptor | ProcessDescriptor | OnnxDescriptor
+type Kinds = Head | RuleDescriptor | EnsembleDescriptor | RemoteDescriptor | ClassifierDescriptor | ProcessDescriptor | LogRatioDescriptor | OnnxDescriptor
 export type RewardDescriptor = Naming & Kinds
 
 /** A reward family as the server holds it. */
@@ -49,6 +50,7 @@ function fieldsFor (value: Readonly<Record<string, unknown>>): TProperties {
     case 'classifier': return classifierFields
     case 'value': return valueFields
     case 'process': return processFields
+    case 'log_ratio': return logRatioFields
     case 'onnx': return onnxFields
     case 'rule':
       if (typeof rule !== 'string' || !Object.hasOwn(rules, rule)) throw new Violation(`rule must be one of ${oneOf(Object.keys(rules))}; got ${JSON.stringify(rule)}`)
@@ -56,7 +58,7 @@ function fieldsFor (value: Readonly<Record<string, unknown>>): TProperties {
     case 'ensemble':
       if (!combineRules.includes(combine as CombineRule)) throw new Violation(`combine must be one of ${oneOf(combineRules)}; got ${JSON.stringify(combine)}`)
       return ensembleFields(combine as CombineRule)
-    default: throw new Violation(`kind must be one of "head", "rule", "ensemble", "remote", "classifier", "value", "process", "onnx"; got ${JSON.stringify(kind)}`)
+    default: throw new Violation(`kind must be one of "head", "rule", "ensemble", "remote", "classifier", "value", "process", "log_ratio", "onnx"; got ${JSON.stringify(kind)}`)
   }
 }
 
@@ -89,6 +91,7 @@ function sourceOf (descriptor: Kinds, around: Surroundings): RewardSource {
     case 'classifier':
     case 'value': return classifierSource(descriptor, around.folder)
     case 'process': return processSource(descriptor, around.folder)
+    case 'log_ratio': return logRatioSource(descriptor, around.folder)
     case 'onnx': return onnxSource(descriptor, around.folder)
     case 'ensemble': return ensembleSource(descriptor, descriptor.scorers.map((scorer, index) => nestedSource(scorer, index, around)))
   }

@@ -12,11 +12,13 @@ import type { WeightFormat } from '../models/weight-format.js'
 export interface RewardModel {
   readonly model: LoadedModel
   readonly engine: Engine
-  /** Its place among the models of rewards: who needs several takes them in this order. */
+  /** Its place among the models: who needs several takes them in this order, the policy first. */
   readonly order: number
 }
 
 export interface RewardModelsOptions extends Pick<ModelOptions, 'threads' | 'cacheDir' | 'onProgress'> {
+  /** The model whose answers are scored, for rewards that read them through it once more. */
+  readonly policy: Pick<RewardModel, 'model' | 'engine'>
   /** Turns with the policy. */
   readonly cores: Cores
   /** Bytes of KV that requests may reserve in each model. */
@@ -37,7 +39,12 @@ export class RewardModels {
   readonly #loaded = new Map<string, Promise<RewardModel>>()
   readonly #classifiers = new Map<string, Promise<OnnxClassifier>>()
 
-  constructor (options: RewardModelsOptions) { this.#options = options }
+  readonly policy: RewardModel
+
+  constructor (options: RewardModelsOptions) {
+    this.#options = options
+    this.policy = { ...options.policy, order: 0 }
+  }
 
   /**
    * @param path of a GGUF file or a folder in Hugging Face's layout
@@ -54,9 +61,9 @@ export class RewardModels {
   }
 
   async #load (path: string, format: WeightFormat, template?: string): Promise<RewardModel> {
-    const order = this.#loaded.size
-    const { cores, kvCacheBytes, prefillTokensPerStep, maxQueued, ...options } = this.#options
-    const model = await loadModel({ ...options, model: path, format, contextLength: 0, ...(template === undefined ? {} : { template }) })
+    const order = 1 + this.#loaded.size
+    const { cores, threads, cacheDir, onProgress, kvCacheBytes, prefillTokensPerStep, maxQueued } = this.#options
+    const model = await loadModel({ threads, cacheDir, ...(onProgress ? { onProgress } : {}), model: path, format, contextLength: 0, ...(template === undefined ? {} : { template }) })
     const engine = new Engine(model, { cores, contextLength: model.contextLength, maxSequences, kvCacheBytes, prefixCacheBytes: Math.floor(kvCacheBytes * cachedShare), prefillTokensPerStep, maxQueued, kvSetting: 'reward-kv-cache-bytes' })
     return { model, engine, order }
   }

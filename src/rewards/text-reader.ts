@@ -3,7 +3,7 @@
  * from one is a fork of it. Whatever a tokenizer does to the end of a growing text, a stem is used only where all its tokens are the beginning, so that
  * a result is that of reading anew. Knows tokens and a model, no texts and no scores.
  */
-import type { ComputeLedger, Output, Sequence, SequenceSource } from '../engine/sequence.js'
+import type { ComputeLedger, Distribution, Output, Sequence, SequenceSource } from '../engine/sequence.js'
 import type { RewardLedger } from './kind.js'
 
 export interface TextReaderOptions {
@@ -16,7 +16,16 @@ export interface TextReaderOptions {
   readonly signal: AbortSignal
 }
 
-interface Stem { readonly sequence: Sequence, lastUsed: number }
+interface Stem {
+  readonly sequence: Sequence
+  /** Where logprobs are summed from; null where they are not. */
+  readonly from: number | null
+  /** ln probability of the tokens from there on, nats. */
+  readonly logprob: number
+  lastUsed: number
+}
+
+const logprobOf = ({ logits, logNormalizer }: Distribution, token: number): number => logits[token]! - logNormalizer
 
 const isPrefix = (stem: readonly number[], tokens: readonly number[]): boolean => stem.length <= tokens.length && stem.every((token, index) => token === tokens[index])
 
@@ -50,27 +59,73 @@ export class TextReader {
    */
   async read<T> (sequences: ReadonlyArray<readonly number[]>, look: (output: Output) => T): Promise<T[]> {
     const common = commonLength(sequences)
-    const lacking = sequences.filter(tokens => (this.#longestStem(tokens)?.sequence.tokens.length ?? 0) < common)
-    if (lacking.length > 1) await this.#readOne(sequences[0]!.slice(0, common), () => {})
-    return Promise.all(sequences.map(tokens => this.#readOne(tokens, look)))
+    const lacking = sequences.filter(tokens => (this.#longestStem(tokens, null)?.sequence.tokens.length ?? 0) < common)
+    if (lacking.length > 1) await this.#readOne(sequences[0]!.slice(0, common), null, () => {})
+    return Promise.all(sequences.map(tokens => this.#readOne(tokens, null, look)))
   }
 
-  async #readOne<T> (tokens: readonly number[], look: (output: Output) => T): Promise<T> {
+  /**
+   * ln probability of each answer after a context, nats; 0 for one without tokens.
+   * @param context at least one token, with every answer at most the context length
+   */
+  async logprobs (context: readonly number[], answers: ReadonlyArray<readonly number[]>): Promise<number[]> {
+    await this.#readOne(context, context.length, () => {})
+    return Promise.all(answers.map(answer => this.#readOne([...context, ...answer], context.length, (_, stem) => stem.logprob)))
+  }
+
+  async #readOne<T> (tokens: readonly number[], from: number | null, look: (output: Output, stem: Stem) => T): Promise<T> {
     await this.#makeRoom(tokens.length)
-    const known = this.#longestStem(tokens)
-    const stem = known?.sequence.tokens.length === tokens.length ? known : { sequence: this.#openFrom(known, tokens), lastUsed: 0 }
     try {
-      const result = look(await stem.sequence.output())
-      stem.lastUsed = this.#clock++
+      const known = this.#longestStem(tokens, from)
+      if (known) known.lastUsed = this.#clock++
+      const stem = known?.sequence.tokens.length === tokens.length ? known : await (from === null ? this.#goOn(tokens, known) : this.#goOnSumming(tokens, from, known))
       this.#stems.add(stem)
-      return result
-    } catch (error) {
-      if (stem !== known) stem.sequence.close()
-      throw error
+      return look(await stem.sequence.output(), stem)
     } finally {
       this.#count()
       this.#reading -= tokens.length
       for (const goOn of this.#waiting.splice(0)) goOn()
+    }
+  }
+
+  /** Reads what a stem lacks. */
+  async #goOn (tokens: readonly number[], stem: Stem | null): Promise<Stem> {
+    const sequence = stem ? stem.sequence.fork() : this.#open(tokens)
+    if (stem) sequence.append(...tokens.slice(stem.sequence.tokens.length))
+    return this.#read(sequence, () => ({ sequence, from: null, logprob: 0, lastUsed: this.#clock++ }))
+  }
+
+  /** The same, with the logprob of every token: of the first by what the stem says, of the others by what is said at the positions before them. */
+  async #goOnSumming (tokens: readonly number[], from: number, stem: Stem | null): Promise<Stem> {
+    const start = stem ?? await this.#openContext(tokens.slice(0, from))
+    const length = start.sequence.tokens.length
+    if (length === tokens.length) return start
+    let { logprob } = start
+    // Forked before anything is waited for: the stem may have to make room meanwhile.
+    const sequence = start.sequence.fork({ onPosition: (position, said) => { if (position + 1 < tokens.length) logprob += logprobOf(said, tokens[position + 1]!) } })
+    if (start !== stem) start.sequence.close()
+    logprob += logprobOf((await sequence.output()).distribution, tokens[length]!)
+    sequence.append(...tokens.slice(length))
+    return this.#read(sequence, () => ({ sequence, from, logprob, lastUsed: this.#clock++ }))
+  }
+
+  #openContext (tokens: readonly number[]): Promise<Stem> {
+    const sequence = this.#open(tokens)
+    return this.#read(sequence, () => ({ sequence, from: tokens.length, logprob: 0, lastUsed: this.#clock++ }))
+  }
+
+  #open (tokens: readonly number[]): Sequence {
+    return this.#options.source.open(tokens, { salt: this.#options.salt, signal: this.#options.signal, ledger: this.#compute })
+  }
+
+  /** What becomes of a sequence that has been read; one that could not be is closed. */
+  async #read (sequence: Sequence, stem: () => Stem): Promise<Stem> {
+    try {
+      await sequence.output()
+      return stem()
+    } catch (error) {
+      sequence.close()
+      throw error
     }
   }
 
@@ -80,17 +135,9 @@ export class TextReader {
     this.#counted = this.#compute.computedTokens
   }
 
-  #openFrom (stem: Stem | null, tokens: readonly number[]): Sequence {
-    if (!stem) return this.#options.source.open(tokens, { salt: this.#options.salt, signal: this.#options.signal, ledger: this.#compute })
-    stem.lastUsed = this.#clock++
-    const sequence = stem.sequence.fork()
-    sequence.append(...tokens.slice(stem.sequence.tokens.length))
-    return sequence
-  }
-
-  #longestStem (tokens: readonly number[]): Stem | null {
+  #longestStem (tokens: readonly number[], from: number | null): Stem | null {
     let longest: Stem | null = null
-    for (const stem of this.#stems) if (stem.sequence.tokens.length > (longest?.sequence.tokens.length ?? 0) && isPrefix(stem.sequence.tokens, tokens)) longest = stem
+    for (const stem of this.#stems) if (stem.from === from && stem.sequence.tokens.length > (longest?.sequence.tokens.length ?? 0) && isPrefix(stem.sequence.tokens, tokens)) longest = stem
     return longest
   }
 

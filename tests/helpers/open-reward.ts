@@ -6,7 +6,7 @@ import { parseRewardFamily } from '../../src/rewards/descriptor.js'
 import type { RewardLedger } from '../../src/rewards/kind.js'
 import type { PolicyInfo } from '../../src/rewards/policy.js'
 import { resolveScorer, type ResolvedScorer } from '../../src/rewards/resolve.js'
-import { RewardModels } from '../../src/rewards/reward-models.js'
+import { RewardModels, type RewardModel } from '../../src/rewards/reward-models.js'
 import type { Answer, Prompt, RewardMember } from '../../src/rewards/scorer.js'
 
 const policy: PolicyInfo = { id: 'toy', weightsSha256: '0'.repeat(64), format: 'f32', hiddenSize: 64, layers: 2, endTokens: [2] }
@@ -23,9 +23,12 @@ export interface OpenReward {
   end (): Promise<number>
 }
 
-/** @param file of the descriptor; its folder also keeps converted weights */
-export async function openReward (file: string, descriptor: object, member: RewardMember, width = 4): Promise<OpenReward> {
-  const models = new RewardModels({ cores: new Cores(), threads: 1, cacheDir: dirname(file), kvCacheBytes: 2 ** 24, prefillTokensPerStep: 64, maxQueued: 8 })
+/**
+ * @param file of the descriptor; its folder also keeps converted weights
+ * @param written the policy, for rewards that read through it
+ */
+export async function openReward (file: string, descriptor: object, member: RewardMember, width = 4, written: Pick<RewardModel, 'model' | 'engine'> = null as never): Promise<OpenReward> {
+  const models = new RewardModels({ policy: written, cores: new Cores(), threads: 1, cacheDir: dirname(file), kvCacheBytes: 2 ** 24, prefillTokensPerStep: 64, maxQueued: 8 })
   const family = parseRewardFamily(JSON.stringify({ name: 'judge', description: 'x', ...descriptor }), file)
   try {
     await family.source.load!(models)
