@@ -12,11 +12,12 @@ import { describeOptions, parseOptions } from './options.js'
 import { pull } from './pull.js'
 import { score } from './score.js'
 import { serve } from './serve.js'
+import { standardize } from './standardize.js'
 
-const commands: readonly Command[] = [serve, generate, score, fit, evaluation, pull, bench]
+const commands: readonly Command[] = [serve, generate, score, fit, standardize, evaluation, pull, bench]
 
 function overview (): string {
-  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(10)}${summary}`)
+  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(13)}${summary}`)
   return `fairlead ${packageVersion}: steers a language model while it writes\n\nfairlead COMMAND [OPTIONS]\n\n${lines.join('\n')}\n\nfairlead COMMAND --help tells more. Every setting is also an environment variable: --max-sequences is FAIRLEAD_MAX_SEQUENCES.`
 }
 

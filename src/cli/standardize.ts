@@ -1,0 +1,47 @@
+/** `fairlead standardize`: measures what a reward of one's own scores on the policy's answers, and writes it into the reward's file. */
+import { readFile } from 'node:fs/promises'
+import { join, sep } from 'node:path'
+import { loadConfig } from '../config.js'
+import { RequestError } from '../errors.js'
+import { createHost } from '../inference/host.js'
+import { measureStatistics } from '../inference/standardize.js'
+import { packageRoot } from '../package-root.js'
+import { writeAtomically } from '../rewards/atomic-file.js'
+import type { RewardFamily } from '../rewards/descriptor.js'
+import { say, type Command } from './command.js'
+import { engineOptions, requiredOption, settingFlags, type Options } from './options.js'
+
+const options: Options = {
+  reward: { type: 'string', help: 'name of a reward in --rewards-dir or --data-dir' },
+  ...engineOptions
+}
+
+/** @throws RequestError for a name that no reward has, or one of a reward in the box */
+function findOwn (rewards: readonly RewardFamily[], name: string): RewardFamily {
+  const family = rewards.find(one => one.name === name)
+  if (!family) throw new RequestError('reward_not_found', `reward "${name}" does not exist; there are: ${rewards.map(one => one.name).join(', ')}`, { param: 'reward' })
+  if (family.file.startsWith(join(packageRoot, 'models') + sep)) throw new RequestError('invalid_request', `reward "${name}" comes with Fairlead and was standardised when it was made`, { param: 'reward' })
+  return family
+}
+
+export const standardize: Command = {
+  name: 'standardize',
+  usage: '--reward NAME',
+  summary: 'measures a reward’s mean and spread on the model’s own answers, and writes them into its file',
+  options,
+  mostPositionals: 0,
+  async run (values) {
+    const name = requiredOption(values, 'reward')
+    const host = await createHost(loadConfig(settingFlags(values)), say)
+    try {
+      const family = findOwn(host.rewards, name)
+      const members = await measureStatistics(host, family, say, new AbortController().signal)
+      const descriptor = JSON.parse(await readFile(family.file, 'utf8')) as object
+      await writeAtomically(family.file, `${JSON.stringify({ ...descriptor, members }, null, 2)}\n`, 'rewards')
+      for (const [member, statistics] of Object.entries(members)) say(`${member}: mean ${statistics.normalization.mean}, standard deviation ${statistics.normalization.std}`)
+      console.log(family.file)
+    } finally {
+      await host.close()
+    }
+  }
+}
