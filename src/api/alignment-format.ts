@@ -10,7 +10,7 @@ export type Json = Record<string, unknown>
 const rounded = (value: number): number => Number(value.toFixed(6))
 
 function rewardsOf (score: Score): Record<string, RewardValue> {
-  return Object.fromEntries(Object.entries(score.rewards).map(([name, { raw, standardized, std }]) => [name, { raw: rounded(raw), standardized: rounded(standardized), ...(std === undefined ? {} : { std: rounded(std) }) }]))
+  return Object.fromEntries(Object.entries(score.rewards).map(([name, { raw, standardized, std, steps }]) => [name, { raw: rounded(raw), standardized: rounded(standardized), ...(std === undefined ? {} : { std: rounded(std) }), ...(steps === undefined ? {} : { steps: steps.map(rounded) }) }]))
 }
 
 /** A score as every response tells it. */

@@ -62,6 +62,8 @@ export interface RewardValue {
   readonly standardized: number
   /** Of an ensemble: standard deviation over its scorers. */
   readonly std?: number
+  /** Of a judge of steps: how probably each is right. */
+  readonly steps?: readonly number[]
 }
 
 /** A score, where a reward was asked for. */

@@ -38,8 +38,8 @@ export interface OpenContext {
   warn (code: string, message: string): void
 }
 
-/** A raw score; of an ensemble also how far its scorers are apart, as the standard deviation of their standardised scores. */
-export interface RawScore { readonly raw: number, readonly std?: number }
+/** A raw score; of an ensemble also how far its scorers are apart, as the standard deviation of their standardised scores; of a judge of steps how probably each is right. */
+export interface RawScore { readonly raw: number, readonly std?: number, readonly steps?: readonly number[] }
 
 /** One member of one family, open for one request. */
 export interface MemberScorer {

@@ -133,7 +133,7 @@ function openProcess (descriptor: ProcessDescriptor, model: RewardModel, verdict
     async score (prompt, answers) {
       const scored = await steps.score(prompt, answers.map(({ text }) => stepsOf(text, format)))
       // An answer without steps says nothing of them.
-      return scored.map(probabilities => ({ raw: probabilities.length === 0 ? normalization.mean : aggregations[aggregation as keyof typeof aggregations](probabilities.slice(-window)) }))
+      return scored.map(probabilities => ({ raw: probabilities.length === 0 ? normalization.mean : aggregations[aggregation as keyof typeof aggregations](probabilities.slice(-window)), steps: probabilities }))
     }
   }
 }

@@ -43,6 +43,8 @@ export interface MemberScore {
   readonly standardized: number
   /** Of an ensemble: how far its scorers are apart, as the standard deviation of their standardised scores. */
   readonly std?: number
+  /** Of a judge of steps: how probably each step is right, 0 to 1. */
+  readonly steps?: readonly number[]
 }
 
 /** A score as strategies use it: the weighted sum over the rewards of a request. */

@@ -1,6 +1,6 @@
 /** Judges of steps, on tiny models: each published format asks what its paper asks, every step is read once, growing equals anew. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -9,6 +9,7 @@ import { loadModel, type LoadedModel } from '../../src/models/model.js'
 import { stepFormats, type StepFormatName } from '../../src/rewards/step-formats.js'
 import { answerOf, openReward, promptOf, type OpenReward } from '../helpers/open-reward.js'
 import { tinyTokenizerJson, writeTinyCheckpoint } from '../helpers/tiny-checkpoint.js'
+import { tinyServer } from '../helpers/tiny-server.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'fairlead-process-'))
 after(() => { rmSync(folder, { recursive: true }) })
@@ -105,6 +106,24 @@ test('a format of one’s own, a window, an answer without steps', async () => {
   assert.deepEqual(last, whole)
   assert.deepEqual(blank, [0.25])
   await one.end()
+})
+
+test('over HTTP each step’s probability is told, and a search grows by steps', async () => {
+  const rewards = join(folder, 'rewards')
+  mkdirSync(rewards)
+  writeFileSync(join(rewards, 'sound.json'), JSON.stringify({ name: 'sound', description: 'x', ...descriptor('qwen', '../process', { aggregation: 'prod' }) }))
+  const server = await tinyServer({ rewardsDir: rewards, format: 'f32' })
+  try {
+    const { json } = await server.post('/v1/rewards/score', { reward: 'sound', input: [{ prompt: 'what is 7 + 8?', answer: 'it is 15\n\nsurely' }] })
+    const { raw, steps } = json['data'][0].rewards.sound as { raw: number, steps: number[] }
+    assert.equal(steps.length, 2)
+    assert.ok(Math.abs(raw - steps[0]! * steps[1]!) < 1e-5)
+    const { status, json: guided } = await server.post('/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'say' }], max_tokens: 16, seed: 3, alignment: { strategy: 'beam_search', num_beams: 2, num_children: 2, step: { delimiter: 'a' }, reward: 'sound' } })
+    assert.equal(status, 200, JSON.stringify(guided))
+    assert.ok(guided['choices'][0].alignment.rewards.sound.steps.length >= 1)
+  } finally {
+    await server.close()
+  }
 })
 
 test('a format that does not fit its model is refused, and says why', async () => {

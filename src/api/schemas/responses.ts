@@ -91,7 +91,7 @@ export const rewardObject = Type.Object({ ...rewardFields, statistics: known(), 
 
 const warnings = Type.Array(Type.Object({ code: Type.String(), message: Type.String() }))
 const scoreUsage = Type.Object({ prompt_tokens: Type.Integer(), total_tokens: Type.Integer(), prompt_tokens_details: Type.Object({ cached_tokens: Type.Integer() }), computed_tokens: Type.Integer() })
-const scoreFields = { reward: Type.Number(), rewards: Type.Record(Type.String(), Type.Object({ raw: Type.Number(), standardized: Type.Number(), std: Type.Optional(Type.Number()) })) }
+const scoreFields = { reward: Type.Number(), rewards: Type.Record(Type.String(), Type.Object({ raw: Type.Number(), standardized: Type.Number(), std: Type.Optional(Type.Number()), steps: Type.Optional(Type.Array(Type.Number())) })) }
 export const rewardScoreList = Type.Object({
   object: Type.Literal('list'),
   model: Type.String(),
