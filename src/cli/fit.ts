@@ -22,7 +22,8 @@ const options: Options = {
   pooling: { type: 'string', help: 'mean (over the answer’s tokens) or last', default: 'mean' },
   'outcome-only': { type: 'boolean', help: 'fit on whole answers only, not on prefixes too' },
   'max-answer-tokens': { type: 'string', help: 'longer answers are cut', default: '256' },
-  ensemble: { type: 'string', help: 'fit so many heads on prompts drawn anew (bootstrap), which tell where they disagree' },
+  ensemble: { type: 'string', help: 'fit so many heads, which tell where they disagree' },
+  uncertainty: { type: 'string', help: 'what makes the heads of an ensemble differ: bootstrap (each is fitted on prompts drawn anew) or laplace (they are drawn around one fit)', default: 'bootstrap' },
   combine: { type: 'string', help: 'how an ensemble combines: mean, min, uwo (mean − penalty · variance) or lcb (mean − penalty · standard deviation)', default: 'lcb' },
   penalty: { type: 'string', help: 'of uwo and lcb', default: '1' },
   out: { type: 'string', help: 'folder for the descriptor, to be given to serve as --rewards-dir', default: 'rewards in --data-dir, which serve reads' },
@@ -54,15 +55,16 @@ const kindOf = (descriptor: FittedDescriptor): string =>
 
 /** Options of an ensemble; null for one head. */
 function ensembleOf (values: Values): EnsembleOptions | null {
-  const { combine = 'lcb', penalty = '1' } = values
+  const { combine = 'lcb', penalty = '1', uncertainty = 'bootstrap' } = values
   if (values['ensemble'] === undefined) {
-    for (const name of ['combine', 'penalty']) if (values[name] !== undefined) throw refuse(`--${name}`, 'needs --ensemble', values[name])
+    for (const name of ['uncertainty', 'combine', 'penalty']) if (values[name] !== undefined) throw refuse(`--${name}`, 'needs --ensemble', values[name])
     return null
   }
+  if (uncertainty !== 'bootstrap' && uncertainty !== 'laplace') throw refuse('--uncertainty', 'must be one of bootstrap, laplace', uncertainty)
   if (combine !== 'mean' && combine !== 'min' && combine !== 'uwo' && combine !== 'lcb') throw refuse('--combine', 'must be one of mean, min, uwo, lcb', combine)
   if (values['penalty'] !== undefined && (combine === 'mean' || combine === 'min')) throw refuse('--penalty', 'belongs to uwo and lcb', penalty)
   if (penalty === '' || !(Number(penalty) >= 0 && Number(penalty) <= 1000)) throw refuse('--penalty', 'must be a number from 0 to 1000', penalty)
-  return { heads: integerOption(values, 'ensemble', 2, 2), combine, penalty: Number(penalty) }
+  return { heads: integerOption(values, 'ensemble', 2, 2), uncertainty, combine, penalty: Number(penalty) }
 }
 
 function describe (descriptor: FittedDescriptor): string {

@@ -2,7 +2,7 @@
  * What an evaluation found, from answers and scores to figures with intervals over prompts. Rewards and judges are put on one scale: gains over
  * plain answers, in standard deviations of plain answers. Pure.
  */
-import { uniform } from '../rewards/pool.js'
+import { uniform } from '../rewards/random.js'
 import { distinctPairs, expectedAtBest, mean, meanOverPrompts, overPrompts, pooledKl, sizeAtKl, type Estimate } from './statistics.js'
 import { plainLabel } from './ways.js'
 

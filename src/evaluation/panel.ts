@@ -9,7 +9,7 @@ import { parseRewardFamily, type Naming, type RewardFamily } from '../rewards/de
 import type { EnsembleDescriptor } from '../rewards/ensemble.js'
 import type { Pair } from '../rewards/examples.js'
 import { fitReward, type FitProgress } from '../rewards/fit-reward.js'
-import { uniform } from '../rewards/pool.js'
+import { uniform } from '../rewards/random.js'
 import type { Draw } from './drawing.js'
 import { messagesOf } from './drawing.js'
 
@@ -68,7 +68,7 @@ export async function smallFits ({ model, policy, config }: Host, pairs: readonl
     layers: [Math.round(layers / 2)],
     pooling: 'mean',
     prefixes: false,
-    ensemble: { heads: 5, combine: 'mean', penalty: 0 },
+    ensemble: { heads: 5, uncertainty: 'bootstrap', combine: 'mean', penalty: 0 },
     cacheDirectory: join(config.cacheDir, 'features'),
     onProgress,
     signal

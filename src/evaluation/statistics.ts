@@ -1,5 +1,5 @@
 /** The statistics of evaluations: what best-of-n would have chosen, how far it is from the policy, intervals over prompts. Numbers in, numbers out. */
-import { uniform } from '../rewards/pool.js'
+import { uniform } from '../rewards/random.js'
 
 /** A figure with the ends of its 95 % confidence interval. */
 export interface Estimate { readonly value: number, readonly low: number, readonly high: number }

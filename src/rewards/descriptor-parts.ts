@@ -45,6 +45,8 @@ export const fitSchema = Type.Object({
   examples: Type.Integer({ minimum: 1 }),
   /** λ of (λ/2)‖w‖², on standardised features. */
   regularization: Type.Number({ minimum: 0 }),
+  /** Of an ensemble: what makes its heads differ. */
+  uncertainty: Type.Optional(Type.Union([Type.Literal('bootstrap'), Type.Literal('laplace')])),
   /** Answers were cut to this many tokens. */
   maxAnswerTokens: Type.Integer({ minimum: 1 }),
   cutAnswers: Type.Integer({ minimum: 0 })

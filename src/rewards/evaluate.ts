@@ -8,7 +8,7 @@ import { fractions, type PrefixStates } from './features.js'
 import { columnScale, denseRows, fitLogistic, unscale } from './fit.js'
 import { linearScore } from './head.js'
 import { areaUnderCurve, calibrationError, clusteredMean, meanAndStd, rightness } from './metrics.js'
-import { uniform } from './pool.js'
+import { normal, uniform } from './random.js'
 import { TextClassifier } from './tfidf.js'
 
 /** Samples with what was read of their answers; `states` and `lengths` go by answer index. */
@@ -83,11 +83,6 @@ function randomControl (train: StateSet, test: StateSet): { randomHead: number, 
   })
   const { mean, std } = meanAndStd(accuracies)
   return { randomHead: rounded(mean), randomHeadStd: rounded(std) }
-}
-
-/** Standard normal (Box–Muller). */
-function normal (random: () => number): number {
-  return Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
 }
 
 /** TF-IDF and logistic regression on the training texts. */

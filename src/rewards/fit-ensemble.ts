@@ -1,20 +1,23 @@
 /**
- * Bootstrap ensembles: K heads, each fitted on prompts drawn anew with replacement, so that where they differ the data did not settle the
- * matter. Layer and λ are those that suit all the data. Knows states and samples, not how they were read.
+ * Ensembles of K heads that differ where the data did not settle the matter: bootstrap, each fitted on prompts drawn anew with replacement;
+ * or Laplace, drawn from the distribution that the data leave of one head's weights, which needs one fit. Layer and λ are those that suit
+ * all the data. Knows states and samples, not how they were read.
  */
 import { combine, type CombineRule, type EnsembleDescriptor } from './ensemble.js'
 import { evaluateScore, type StateScore, type StateSet } from './evaluate.js'
 import type { Sample } from './examples.js'
-import { fitHead } from './fit-head.js'
+import { drawHeads, fitHead, type HeadFit } from './fit-head.js'
 import type { FitProgress } from './fit-reward.js'
 import { headOf, referenceMembers, type FittedStates, type FitTask } from './fit-task.js'
 import { linearScore, type Head } from './head.js'
 import { meanAndStd } from './metrics.js'
-import { uniform } from './pool.js'
+import { normal, uniform } from './random.js'
 
 export interface EnsembleOptions {
   /** Number of heads, 2 to 32. */
   readonly heads: number
+  /** Where their differences come from. */
+  readonly uncertainty: 'bootstrap' | 'laplace'
   readonly combine: Exclude<CombineRule, 'weighted'>
   /** Of uwo and lcb. */
   readonly penalty: number
@@ -31,13 +34,17 @@ export function resample (samples: readonly Sample[], random: () => number): Sam
   return all.flatMap(() => all[Math.floor(random() * all.length)]!)
 }
 
-function fitHeads (task: FitTask, fitted: FittedStates, count: number, onProgress: (progress: FitProgress) => void): Head[] {
-  const { train, best } = fitted
+function bootstrapHeads (task: FitTask, { train, best }: FittedStates, count: number, onProgress: (progress: FitProgress) => void): Array<HeadFit['head']> {
   return Array.from({ length: count }, (_, index) => {
     onProgress({ phase: 'fit', done: index, total: count })
     const own: StateSet = { ...train, samples: resample(train.samples, uniform(1000 + index)) }
-    return headOf(task, fitted, fitHead(own, task.prefixes, best.lambda).head)
+    return fitHead(own, task.prefixes, best.lambda).head
   })
+}
+
+function laplaceHeads (task: FitTask, { train, best }: FittedStates, count: number): Array<HeadFit['head']> {
+  const random = uniform(1000)
+  return drawHeads(train, task.prefixes, best.lambda, -best.gain!, count, () => normal(random))
 }
 
 /** Standardised scores of a state, by head. */
@@ -55,8 +62,9 @@ function quantile (values: readonly number[], share: number): number {
 }
 
 /** An ensemble of heads, without its name. */
-export function ensembleOf (task: FitTask, fitted: FittedStates, { heads: count, combine: rule, penalty }: EnsembleOptions, onProgress: (progress: FitProgress) => void): EnsembleDescriptor {
-  const heads = fitHeads(task, fitted, count, onProgress)
+export function ensembleOf (task: FitTask, fitted: FittedStates, { heads: count, uncertainty, combine: rule, penalty }: EnsembleOptions, onProgress: (progress: FitProgress) => void): EnsembleDescriptor {
+  const fits = uncertainty === 'laplace' ? laplaceHeads(task, fitted, count) : bootstrapHeads(task, fitted, count, onProgress)
+  const heads = fits.map(fit => headOf(task, fitted, fit))
   const scores = headScores(heads, task.prefixes)
   const how = { combine: rule, ...(rule === 'uwo' || rule === 'lcb' ? { penalty } : {}) }
   const score: StateScore = (state, whole) => combine(how, scores(state, whole), 1).value
@@ -66,7 +74,7 @@ export function ensembleOf (task: FitTask, fitted: FittedStates, { heads: count,
     ...how,
     members: referenceMembers(fitted.pool, task.prefixes, score),
     warnAboveStd: Number(quantile(spread, disagreementQuantile).toPrecision(3)),
-    fit: fitted.fit,
+    fit: { ...fitted.fit, uncertainty },
     metrics: evaluateScore(score, fitted.train, fitted.test, task.split, false),
     scorers: heads
   }

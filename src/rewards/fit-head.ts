@@ -1,7 +1,8 @@
-/** A linear head from samples and states: the design matrix, λ, the fit, and the fit as weights on raw states. */
+/** A linear head from samples and states: the design matrix, λ, the fit, and the fit as weights on raw states; and heads drawn around it. */
 import type { StateSet } from './evaluate.js'
 import { fractions } from './features.js'
-import { chooseLambda, columnScale, denseRows, fitLinear, logisticLoss, squaredLoss, unscale, type Rows } from './fit.js'
+import { chooseLambda, columnScale, denseRows, fitLinear, logisticLoss, squaredLoss, unscale, type ColumnScale, type LinearFit, type Loss, type Rows } from './fit.js'
+import { drawFits } from './laplace.js'
 import { meanAndStd } from './metrics.js'
 
 /** Penalty of the log-length column against the states': small, so that it takes what length explains before they do. */
@@ -14,28 +15,68 @@ export interface HeadFit {
   readonly gain: number | null
 }
 
+/** What a head is fitted on: the design matrix of a set, on standardised states, with log-length as a weakly penalised nuisance column that the head leaves out. */
+class HeadProblem {
+  readonly rows: Rows
+  readonly targets: Float64Array
+  readonly groups: readonly string[]
+  readonly loss: Loss
+  readonly options: { readonly intercept: boolean, readonly penalties: Float64Array }
+  /** Rows of each sample: the fractions of its answer. */
+  readonly rowsPerSample: number
+  readonly #scale: ColumnScale
+  readonly #unit: { readonly mean: number, readonly std: number }
+
+  /** @param prefixes use every fraction of each answer, or only the whole */
+  constructor (set: StateSet, prefixes: boolean) {
+    const used = fractions.map((_fraction, index) => index).filter(index => prefixes || index === fractions.length - 1)
+    const scale = columnScale(set.states.flatMap(states => used.map(index => withLength(states[index]!, 0))))
+    const lengthScale = columnScale(set.lengths.map(length => Float32Array.of(Math.log(length))))
+    scale.mean[scale.mean.length - 1] = lengthScale.mean[0]!
+    scale.std[scale.std.length - 1] = lengthScale.std[0]!
+    const { rows, targets, groups, unit } = design(set, used, scale)
+    const penalties = new Float64Array(rows.width).fill(1)
+    penalties[rows.width - 1] = lengthPenalty
+    this.rows = rows
+    this.targets = targets
+    this.groups = groups
+    this.loss = set.kind === 'scores' ? squaredLoss : logisticLoss
+    this.options = { intercept: set.kind !== 'pairs', penalties }
+    this.rowsPerSample = used.length
+    this.#scale = scale
+    this.#unit = unit
+  }
+
+  /** A fit as weights on raw states. */
+  headOf (fit: LinearFit): HeadFit['head'] {
+    const [width, { mean, std }, unit] = [this.rows.width - 1, this.#scale, this.#unit]
+    const { weights, bias } = unscale({ weights: fit.weights.subarray(0, width), intercept: fit.intercept }, { mean: mean.subarray(0, width), std: std.subarray(0, width) })
+    return { weights: weights.map(weight => weight * unit.std), bias: bias * unit.std + unit.mean }
+  }
+}
+
 /**
- * Bradley–Terry for pairs, logistic for labels, least squares for scores, on standardised states with log-length as a weakly penalised
- * nuisance column that the head leaves out.
+ * Bradley–Terry for pairs, logistic for labels, least squares for scores.
  * @param prefixes use every fraction of each answer, or only the whole
  * @param given λ; default the best of five-fold cross-validation
  */
 export function fitHead (set: StateSet, prefixes: boolean, given?: number): HeadFit {
-  const used = fractions.map((_fraction, index) => index).filter(index => prefixes || index === fractions.length - 1)
-  const scale = columnScale(set.states.flatMap(states => used.map(index => withLength(states[index]!, 0))))
-  const lengthScale = columnScale(set.lengths.map(length => Float32Array.of(Math.log(length))))
-  scale.mean[scale.mean.length - 1] = lengthScale.mean[0]!
-  scale.std[scale.std.length - 1] = lengthScale.std[0]!
-  const { rows, targets, groups, unit } = design(set, used, scale)
-  const penalties = new Float64Array(rows.width).fill(1)
-  penalties[rows.width - 1] = lengthPenalty
-  const options = { intercept: set.kind !== 'pairs', penalties }
-  const loss = set.kind === 'scores' ? squaredLoss : logisticLoss
+  const problem = new HeadProblem(set, prefixes)
+  const { rows, targets, groups, loss, options } = problem
   const { lambda, gain } = given === undefined ? chooseLambda(rows, targets, groups, loss, options) : { lambda: given, gain: null }
+  return { lambda, gain, head: problem.headOf(fitLinear(rows, targets, loss, { ...options, lambda })) }
+}
+
+/**
+ * Heads drawn from what the data leave open about one head's weights, around that head.
+ * @param error of the head on held-out scores, mean square in their variance; only scores need it
+ */
+export function drawHeads (set: StateSet, prefixes: boolean, lambda: number, error: number, count: number, normal: () => number): Array<HeadFit['head']> {
+  const problem = new HeadProblem(set, prefixes)
+  const { rows, targets, loss, options, rowsPerSample } = problem
   const fit = fitLinear(rows, targets, loss, { ...options, lambda })
-  const width = rows.width - 1
-  const head = unscale({ weights: fit.weights.subarray(0, width), intercept: fit.intercept }, { mean: scale.mean.subarray(0, width), std: scale.std.subarray(0, width) })
-  return { lambda, gain, head: { weights: head.weights.map(weight => weight * unit.std), bias: head.bias * unit.std + unit.mean } }
+  const noise = set.kind === 'scores' ? error : 1
+  return drawFits(rows, targets, loss, fit, { ...options, lambda, rowsPerSample, noise }, count, normal).map(draw => problem.headOf(draw))
 }
 
 /** A state with log-length as one more column. */

@@ -67,6 +67,8 @@ export interface Loss {
   value (score: number, target: number): number
   /** Derivative by the score. */
   slope (score: number, target: number): number
+  /** Second derivative by the score. */
+  curvature (score: number, target: number): number
   /** How good a score is on held-out rows: more is better. */
   gain (score: number, target: number): number
 }
@@ -75,6 +77,7 @@ export interface Loss {
 export const logisticLoss: Loss = {
   value: (score, label) => softplus(-label * score),
   slope: (score, label) => -label * sigmoid(-label * score),
+  curvature: score => sigmoid(score) * sigmoid(-score),
   gain: (score, label) => score === 0 ? 0.5 : Number(score * label > 0)
 }
 
@@ -82,6 +85,7 @@ export const logisticLoss: Loss = {
 export const squaredLoss: Loss = {
   value: (score, target) => (score - target) ** 2 / 2,
   slope: (score, target) => score - target,
+  curvature: () => 1,
   gain: (score, target) => -((score - target) ** 2)
 }
 

@@ -12,23 +12,13 @@ import type { Normalization } from './descriptor-parts.js'
 import { patient, type FeatureItem } from './features.js'
 import { meanAndStd } from './metrics.js'
 import type { PolicyInfo, ReadablePolicy } from './policy.js'
+import { uniform } from './random.js'
 
 export const pool = { answersPerPrompt: 3, maxTokens: 96, seed: 1 } as const
 
 /** The prompts in the box, one user message each. */
 export function poolPrompts (): string[] {
   return JSON.parse(readFileSync(join(packageRoot, 'models/rewards/make/pool-prompts.json'), 'utf8')) as string[]
-}
-
-/** Uniform numbers in [0, 1) from a 32-bit seed (mulberry32): enough for a pool, not the requests' streams. */
-export function uniform (seed: number): () => number {
-  let state = seed >>> 0
-  return () => {
-    state = (state + 0x6d2b79f5) >>> 0
-    let mixed = Math.imul(state ^ (state >>> 15), state | 1)
-    mixed ^= mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)
-    return ((mixed ^ (mixed >>> 14)) >>> 0) / 2 ** 32
-  }
 }
 
 /**

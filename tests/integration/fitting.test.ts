@@ -53,13 +53,17 @@ test('a head fitted from 500 pairs guides the next chat', async () => {
 })
 
 test('progress is streamed, and the reward comes last', async () => {
-  const frames = await server.stream('/v1/rewards/fit', { name: 'panel', examples: pairs(40), layers: [1], ensemble: { heads: 3, combine: 'uwo', penalty: 0.5 } })
+  const frames = await server.stream('/v1/rewards/fit', { name: 'panel', examples: pairs(40), layers: [1], ensemble: { heads: 8, uncertainty: 'laplace', combine: 'lcb', penalty: 0.5 } })
   const phases = frames.slice(0, -1).map(frame => frame['phase'])
   assert.deepEqual([...new Set(phases)], ['queued', 'features', 'pool', 'fit'])
   assert.ok(frames.slice(0, -1).every(({ object, done, total }) => object === 'reward.fit.progress' && done >= 0 && done <= total))
   assert.deepEqual([frames.at(-1)!['id'], frames.at(-1)!['object'], frames.at(-1)!['kind']], ['panel', 'reward', 'ensemble'])
+  assert.equal(frames.at(-1)!['fit'].uncertainty, 'laplace')
   const { json } = await server.post('/v1/chat/completions', guided('panel'))
   assert.ok(json['choices'][0].alignment.rewards.panel.std > 0)
+  // Random text is nothing like the pairs: the heads disagree on it beyond their bound, and the response says so.
+  const { json: strange } = await server.post('/v1/rewards/score', { reward: 'panel', input: Array.from({ length: 20 }, (_, i) => ({ prompt: 'say 3', answer: String.fromCharCode(33 + 4 * i).repeat(30) })) })
+  assert.deepEqual(strange['warnings'].map((one: Json) => one['code']), ['ensemble_disagreement'])
 })
 
 test('labels and scores are fitted too, with test data of their own', async () => {

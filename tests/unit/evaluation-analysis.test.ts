@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { analyse, analysePanel, sizesUpTo, turningOf, type DonePrompt, type ScoredAnswer } from '../../src/evaluation/analysis.js'
-import { uniform } from '../../src/rewards/pool.js'
+import { uniform } from '../../src/rewards/random.js'
 
 const random = uniform(3)
 const normal = (): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())

@@ -4,7 +4,7 @@ import { parseRewardFamily } from '../../src/rewards/descriptor.js'
 import type { Examples, Labelled } from '../../src/rewards/examples.js'
 import { resample } from '../../src/rewards/fit-ensemble.js'
 import { fitReward, type FitRequest } from '../../src/rewards/fit-reward.js'
-import { uniform } from '../../src/rewards/pool.js'
+import { uniform } from '../../src/rewards/random.js'
 import { resolveAlone } from '../helpers/resolve-alone.js'
 import { toyAnswer, toyPolicy } from '../helpers/toy-states.js'
 
@@ -78,7 +78,7 @@ const noisy: Examples = {
 }
 
 test('an ensemble is K heads of prompts drawn anew: it ranks like one, tells where they differ, and the server can use it', async () => {
-  const descriptor = await fitReward({ ...request({ train: noisy }), ensemble: { heads: 5, combine: 'lcb', penalty: 0.5 } })
+  const descriptor = await fitReward({ ...request({ train: noisy }), ensemble: { heads: 5, uncertainty: 'bootstrap', combine: 'lcb', penalty: 0.5 } })
   assert.deepEqual([descriptor.combine, descriptor.penalty, descriptor.scorers.length, descriptor.metrics!.calibrationError], ['lcb', 0.5, 5, undefined])
   assert.ok(descriptor.metrics!.byPrefix.at(-1)!.accuracy > 0.6)
   assert.equal(new Set(descriptor.scorers.map(scorer => JSON.stringify(scorer))).size, 5)
@@ -87,9 +87,25 @@ test('an ensemble is K heads of prompts drawn anew: it ranks like one, tells whe
   const { scorer } = resolveAlone([family], { rewards: [{ name: 'high', weight: 1 }], member: 'outcome', scale: 'standardized' }, toyPolicy())
   const [low, high] = await scorer.score({ messages: [], text: '', tokens: [9] }, [await toyAnswer([1, 2]), await toyAnswer([7, 8])])
   assert.ok(high!.value > low!.value && high!.rewards['high']!.std! > 0)
-  assert.deepEqual(await fitReward({ ...request({ train: noisy }), ensemble: { heads: 5, combine: 'lcb', penalty: 0.5 } }), descriptor)
-  assert.ok(!('penalty' in await fitReward({ ...request({ train: noisy }), ensemble: { heads: 2, combine: 'min', penalty: 1 } })))
-  await assert.rejects(fitReward({ ...request({ train: noisy }), ensemble: { heads: 1, combine: 'mean', penalty: 1 } }), /2 to 32 heads; got 1/)
+  assert.deepEqual(await fitReward({ ...request({ train: noisy }), ensemble: { heads: 5, uncertainty: 'bootstrap', combine: 'lcb', penalty: 0.5 } }), descriptor)
+  assert.ok(!('penalty' in await fitReward({ ...request({ train: noisy }), ensemble: { heads: 2, uncertainty: 'bootstrap', combine: 'min', penalty: 1 } })))
+  await assert.rejects(fitReward({ ...request({ train: noisy }), ensemble: { heads: 1, uncertainty: 'bootstrap', combine: 'mean', penalty: 1 } }), /2 to 32 heads; got 1/)
+})
+
+test('a Laplace ensemble is drawn around one fit; it ranks like it and says of what the data did not show that it is in doubt', async () => {
+  for (const train of [noisy, labels]) {
+    const descriptor = await fitReward({ ...request({ train }), ensemble: { heads: 16, uncertainty: 'laplace', combine: 'lcb', penalty: 1 } })
+    assert.deepEqual([descriptor.scorers.length, descriptor.fit!.uncertainty], [16, 'laplace'])
+    assert.ok(descriptor.metrics!.byPrefix.at(-1)!.accuracy > 0.6)
+    assert.deepEqual(await fitReward({ ...request({ train }), ensemble: { heads: 16, uncertainty: 'laplace', combine: 'lcb', penalty: 1 } }), descriptor)
+    const bound = { rewards: [{ name: 'high', weight: 1 }], member: 'outcome', scale: 'standardized' } as const
+    const scoreBy = async (combine: object): Promise<number> => {
+      const { penalty: _, ...fields } = descriptor
+      const { scorer } = resolveAlone([parseRewardFamily(JSON.stringify({ ...fields, ...combine }), 'high.json')], bound, toyPolicy())
+      return (await scorer.score({ messages: [], text: '', tokens: [9] }, [await toyAnswer([9, 9, 9])]))[0]!.rewards['high']!.raw
+    }
+    assert.ok(await scoreBy({ combine: 'lcb', penalty: 1 }) < await scoreBy({ combine: 'mean' }), 'doubt counts against it')
+  }
 })
 
 test('a bootstrap draws whole prompts, as many as there are', () => {

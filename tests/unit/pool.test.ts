@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { pool, poolPrompts, referenceStatistics, samplePool, uniform } from '../../src/rewards/pool.js'
+import { pool, poolPrompts, referenceStatistics, samplePool } from '../../src/rewards/pool.js'
+import { uniform } from '../../src/rewards/random.js'
 import { toyPolicy, ToyStates } from '../helpers/toy-states.js'
 
 test('the pool in the box has 40 different prompts', () => {

@@ -4,7 +4,7 @@ import { memoryGrowth } from '../../loadtest/soak-memory.js'
 import { drawRequest } from '../../loadtest/soak-requests.js'
 import { parseAlignment } from '../../src/decoding/parameters.js'
 import { strategyNames } from '../../src/decoding/strategy-schemas.js'
-import { uniform } from '../../src/rewards/pool.js'
+import { uniform } from '../../src/rewards/random.js'
 
 const noise = uniform(5)
 const samples = (megabytesPerMinute: number): Array<{ seconds: number, bytes: number }> =>

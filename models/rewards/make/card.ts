@@ -22,8 +22,9 @@ const objectives = { bradley_terry: 'Bradley–Terry on pairs', logistic: 'logis
 const combinations = { mean: 'mean', min: 'least score', uwo: 'mean − penalty · variance', lcb: 'mean − penalty · standard deviation', weighted: 'weighted sum' }
 
 /** How an ensemble comes to one score, as rows of the table. */
-function ensembleRows ({ scorers, combine, penalty, warnAboveStd }: EnsembleDescriptor): string {
-  return `| is | ${scorers.length} heads, each fitted on as many prompts drawn with replacement, layer and λ as for all of them |
+function ensembleRows ({ scorers, combine, penalty, warnAboveStd, fit }: EnsembleDescriptor): string {
+  const heads = fit?.uncertainty === 'laplace' ? 'drawn around one fit by Laplace’s approximation' : 'each fitted on as many prompts drawn with replacement, layer and λ as for all of them'
+  return `| is | ${scorers.length} heads, ${heads} |
 | combines | ${combinations[combine]} of their standardised scores${penalty === undefined ? '' : `, penalty ${penalty}`}; with a negative weight doubt counts the other way |
 | warns | where their standard deviation is above ${warnAboveStd}, as on one in twenty of the pool’s answers |
 `

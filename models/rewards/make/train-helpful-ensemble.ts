@@ -16,7 +16,7 @@ await withPolicy(args, async (policy, cacheDirectory) => {
     description: 'What helpful rewards, as five heads see it: doubt counts against an answer, and answers they disagree on are told.',
     policy,
     layers: [15],
-    ensemble: { heads: 5, combine: 'lcb', penalty: 1 },
+    ensemble: { heads: 5, uncertainty: 'bootstrap', combine: 'lcb', penalty: 1 },
     cacheDirectory,
     onProgress: logProgress
   })

@@ -20,6 +20,7 @@ const examplesSchema = Type.Array(Type.Union([
 
 const ensembleSchema = Type.Object({
   heads: Type.Integer({ minimum: 2, maximum: 32, default: 5 }),
+  uncertainty: Type.Enum(['bootstrap', 'laplace'], { default: 'bootstrap', description: 'heads fitted on prompts drawn anew, or drawn around one fit by Laplace’s approximation' }),
   combine: Type.Enum(['mean', 'min', 'uwo', 'lcb'], { default: 'lcb' }),
   penalty: nullable(Type.Number({ minimum: 0, maximum: 1000 }), { default: null, description: 'of uwo and lcb; default 1' })
 }, closed)
@@ -44,10 +45,10 @@ export const rewardFitSchema = Type.Object({ ...choices, examples: examplesSchem
 
 function ensembleOf ({ ensemble }: Static<typeof choicesSchema>): EnsembleOptions | null {
   if (ensemble === null) return null
-  const { heads, combine, penalty } = ensemble
+  const { heads, uncertainty, combine, penalty } = ensemble
   const weighs = combine === 'uwo' || combine === 'lcb'
   if (penalty !== null && !weighs) throw refuse('ensemble.penalty', 'belongs to uwo and lcb', penalty)
-  return { heads, combine: combine as EnsembleOptions['combine'], penalty: penalty ?? 1 }
+  return { heads, uncertainty: uncertainty as EnsembleOptions['uncertainty'], combine: combine as EnsembleOptions['combine'], penalty: penalty ?? 1 }
 }
 
 export interface RewardFitRequest {
