@@ -109,6 +109,7 @@ export class Fairlead {
   #parse (params: GenerateParams | StreamParams, stream: boolean): ChatCompletionRequest {
     if ('stream' in params) throw refuse('stream', 'cannot be given: call stream() or generate()', params.stream)
     const request = parseChatCompletion({ model: this.model.id, ...params, stream }, this.#profiles)
+    if (request.store) throw refuse('store', 'needs a server: here nothing is kept', true)
     const [unknown] = request.ignored
     if (unknown !== undefined) throw refuse(unknown, 'is not a field', (params as Record<string, unknown>)[unknown])
     return request

@@ -28,6 +28,7 @@ export async function startServer (config: Config, onProgress: (message: string)
     const started = await loading.catch(() => null)
     await services.idle(config.drainTimeoutMs)
     await app.close()
+    services.feedback.close()
     await started?.close()
   }
   let closing: Promise<void> | null = null

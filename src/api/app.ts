@@ -9,6 +9,7 @@ import { installOpenApi } from './openapi.js'
 import { chatCompletions } from './routes/chat-completions.js'
 import { completions } from './routes/completions.js'
 import { embeddings } from './routes/embeddings.js'
+import { feedback } from './routes/feedback.js'
 import { health } from './routes/health.js'
 import { metrics } from './routes/metrics.js'
 import { models } from './routes/models.js'
@@ -73,7 +74,7 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
     }
   })
   await installOpenApi(app)
-  for (const route of [metrics, health, chatCompletions, completions, responses, embeddings, tokens, models, rewards, score]) route(app, services)
+  for (const route of [metrics, health, chatCompletions, completions, responses, embeddings, tokens, models, rewards, score, feedback]) route(app, services)
   await app.register(async scope => { sockets(scope, services) })
   return app
 }

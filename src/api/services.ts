@@ -1,6 +1,7 @@
 /** What routes are given: the inference thread, the settings, profiles, keys and metrics, whether the server still takes requests. */
 import type { Config } from '../config.js'
 import { RequestError } from '../errors.js'
+import { FeedbackStore } from '../feedback/feedback-store.js'
 import type { InferenceClient } from '../inference/client.js'
 import type { GenerateRequest, GenerationEvent } from '../inference/protocol.js'
 import { Metrics } from '../metrics/metrics.js'
@@ -19,6 +20,8 @@ export class Services {
   readonly keys: Keys
   readonly metrics: Metrics
   readonly responses: ResponseStore
+  /** Chats that were to be stored, and what was said of them. */
+  readonly feedback: FeedbackStore
   readonly sockets = new SocketCount()
   readonly #inference: () => Inference | null
   readonly #onIdle: Array<() => void> = []
@@ -35,6 +38,7 @@ export class Services {
     this.keys = new Keys(config)
     this.metrics = new Metrics(config.metricsNames as 'fairlead' | 'vllm')
     this.responses = new ResponseStore(config)
+    this.feedback = new FeedbackStore(config.dataDir, config.storedCompletions)
     this.#inference = inference
   }
 

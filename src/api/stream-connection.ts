@@ -9,6 +9,7 @@ import type { Caller } from './keys.js'
 import { ChatFormatter } from './openai-format.js'
 import { parseChatCompletion } from './schemas/chat-completion.js'
 import type { Services } from './services.js'
+import { chatEvents } from './stored-completions.js'
 
 export class StreamConnection {
   readonly #socket: JsonSocket
@@ -52,7 +53,7 @@ export class StreamConnection {
   async #run (id: string, body: unknown, signal: AbortSignal): Promise<void> {
     const request = parseChatCompletion(body, this.#services.profiles)
     const formatter = new ChatFormatter(request, this.#services.inference.model)
-    for await (const event of this.#services.generate(request.generate, this.#caller, signal)) {
+    for await (const event of chatEvents(this.#services, request, formatter, this.#caller, signal)) {
       if (event.type === 'start') await this.#socket.send({ type: 'created', id, seed: event.start.seed, strategy: event.start.strategy, ignored: request.ignored })
       for (const chunk of formatter.chunks(event)) await this.#socket.send({ type: 'chunk', id, chunk })
       const own = ownEvent(event)

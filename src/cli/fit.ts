@@ -2,6 +2,7 @@
 import { basename, join } from 'node:path'
 import Table from 'cli-table3'
 import { loadConfig } from '../config.js'
+import { FeedbackStore } from '../feedback/feedback-store.js'
 import { createHost, type Host } from '../inference/host.js'
 import { writeAtomically } from '../rewards/atomic-file.js'
 import { parseExamples, type Examples } from '../rewards/examples.js'
@@ -16,6 +17,8 @@ const options: Options = {
   name: { type: 'string', help: 'name of the reward' },
   description: { type: 'string', help: 'what it rewards, in a sentence' },
   train: { type: 'string', help: 'JSON lines: {"prompt", "chosen", "rejected"} (Bradley–Terry), {"prompt", "answer", "label": 0 | 1} (logistic) or {"prompt", "answer", "score": number} (least squares)' },
+  feedback: { type: 'string', help: 'data set of feedback in --data-dir, in place of --train' },
+  kind: { type: 'string', help: 'of the feedback: pairs, labels or scores; needed where the data set has several' },
   test: { type: 'string', help: 'held-out examples of the same kind', default: 'a fifth of the prompts' },
   licence: { type: 'string', help: 'licence of the data, for the card', default: 'unknown' },
   layers: { type: 'string', help: 'layers to try, by commas; the best by cross-validation is taken', default: 'a third, half, two thirds of the model’s' },
@@ -85,26 +88,44 @@ async function keep (host: Host, descriptor: FittedDescriptor, out: string | und
   return path
 }
 
+/** What is fitted on, and what it is called. */
+async function trainingData (values: Values, dataDir: string): Promise<{ readonly train: Examples, readonly data: string }> {
+  const { feedback, kind = null } = values
+  if (typeof feedback !== 'string') {
+    if (kind !== null) throw refuse('--kind', 'needs --feedback', kind)
+    const file = requiredOption(values, 'train')
+    return { train: await readExamples(file), data: basename(file) }
+  }
+  if (values['train'] !== undefined) throw refuse('--feedback', 'and --train exclude each other', feedback)
+  if (kind !== null && kind !== 'pairs' && kind !== 'labels' && kind !== 'scores') throw refuse('--kind', 'must be one of pairs, labels, scores', kind)
+  const store = new FeedbackStore(dataDir, Infinity)
+  try {
+    return { train: store.examples(feedback, kind), data: `feedback: ${feedback}` }
+  } finally {
+    store.close()
+  }
+}
+
 export const fit: Command = {
   name: 'fit',
-  usage: '--name NAME --train FILE',
+  usage: '--name NAME --train FILE | --feedback DATASET',
   summary: 'fits a linear reward on the model’s hidden states and prints how far to trust it',
   options,
   mostPositionals: 0,
   async run (values) {
-    const [name, file] = [requiredOption(values, 'name'), requiredOption(values, 'train')]
+    const name = requiredOption(values, 'name')
     const config = loadConfig(settingFlags(values))
     const out = typeof values['out'] === 'string' ? values['out'] : undefined
     const pooling = poolingOf(values)
     const ensemble = ensembleOf(values)
-    const train = await readExamples(file)
+    const { train, data } = await trainingData(values, config.dataDir)
     const test = typeof values['test'] === 'string' ? await readExamples(values['test']) : undefined
     const choices: FitChoices = {
       name,
-      description: typeof values['description'] === 'string' ? values['description'] : `fitted on ${basename(file)}`,
+      description: typeof values['description'] === 'string' ? values['description'] : `fitted on ${data}`,
       train,
       ...(test ? { test } : {}),
-      data: { name: basename(file), licence: typeof values['licence'] === 'string' ? values['licence'] : 'unknown' },
+      data: { name: data, licence: typeof values['licence'] === 'string' ? values['licence'] : 'unknown' },
       ...(typeof values['layers'] === 'string' ? { layers: values['layers'].split(',').map(Number) } : {}),
       pooling,
       prefixes: values['outcome-only'] !== true,

@@ -118,6 +118,8 @@ const mistakes: ReadonlyArray<{ args: string[], code: number, message: RegExp }>
   { args: ['score', '--reward', 'helpful', '--prompt', 'hi', '--answer', 'ho'], code: 1, message: /reward helpful was fitted on .* width 576; the model tiny has width/ },
   { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x'], code: 1, message: /nothing\.jsonl cannot be read/ },
   { args: ['score', '--reward', 'length', '--prompt', 'hi', '--answer', 'ho', '--every', '2', '--member', 'outcome'], code: 1, message: /--every needs the prefix member; got 2/ },
+  { args: ['fit', '--name', 'x', '--feedback', 'none'], code: 1, message: /feedback\.dataset must name feedback that there is; "none" has none/ },
+  { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--kind', 'pairs'], code: 1, message: /--kind needs --feedback; got "pairs"/ },
   { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x', '--combine', 'mean'], code: 1, message: /--combine needs --ensemble; got "mean"/ },
   { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x', '--ensemble', '5', '--combine', 'median'], code: 1, message: /--combine must be one of mean, min, uwo, lcb; got "median"/ },
   { args: ['pull', 'gpt-9'], code: 1, message: /no model is called "gpt-9"; there are smollm2-135m/ },

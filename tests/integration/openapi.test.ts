@@ -19,7 +19,7 @@ const check = (schema: object, value: unknown, what: string): void => { assert.o
 
 test('every route is in it', () => {
   assert.equal(document['openapi'], '3.1.0')
-  for (const path of ['/v1/chat/completions', '/v1/completions', '/v1/responses', '/v1/responses/{id}/cancel', '/v1/embeddings', '/tokenize', '/detokenize', '/v1/rewards/score', '/v1/rewards/fit', '/v1/score', '/v1/rerank']) assert.ok(document['paths'][path]?.post, path)
+  for (const path of ['/v1/chat/completions', '/v1/completions', '/v1/responses', '/v1/responses/{id}/cancel', '/v1/embeddings', '/tokenize', '/detokenize', '/v1/rewards/score', '/v1/rewards/fit', '/v1/feedback', '/v1/score', '/v1/rerank']) assert.ok(document['paths'][path]?.post, path)
   for (const path of ['/v1/models', '/v1/models/{id}', '/v1/responses/{id}', '/v1/responses/{id}/input_items', '/v1/rewards', '/v1/rewards/{id}', '/health', '/ready', '/ping', '/version', '/metrics']) assert.ok(document['paths'][path]?.get, path)
 })
 
@@ -58,6 +58,12 @@ test('what the server accepts fits its schema, and so does what it answers', asy
   const { json } = await server.post('/v1/responses', { model: 'tiny', input: 'a', max_output_tokens: 4 })
   check(answerOf('/v1/responses/{id}', 'get'), await (await fetch(`${server.address}/v1/responses/${json['id']}`)).json(), 'a kept response')
   check(answerOf('/v1/responses/{id}/input_items', 'get'), await (await fetch(`${server.address}/v1/responses/${json['id']}/input_items`)).json(), 'its input')
+  const { json: chat } = await server.post('/v1/chat/completions', { model: 'tiny', messages, max_tokens: 4, ignore_eos: true, store: true })
+  check(answerOf('/v1/chat/completions/{id}', 'get'), await (await fetch(`${server.address}/v1/chat/completions/${chat['id']}`)).json(), 'a stored chat')
+  const said = { completion_id: chat['id'], chosen: 'a better answer', rejected: 0 }
+  check(bodyOf('/v1/feedback'), said, 'body of feedback')
+  check(answerOf('/v1/feedback'), (await server.post('/v1/feedback', said)).json, 'feedback')
+  check(answerOf('/v1/feedback', 'get'), await (await fetch(`${server.address}/v1/feedback`)).json(), 'a list of feedback')
   check(answerOf('/v1/rewards/{id}', 'get'), await (await fetch(`${server.address}/v1/rewards/length`)).json(), 'a reward')
 })
 

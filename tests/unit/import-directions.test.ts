@@ -18,14 +18,15 @@ const below = {
   engine: ['runtime', 'models'],
   rewards: ['runtime', 'models', 'engine'],
   decoding: ['runtime', 'models', 'engine'],
+  feedback: ['rewards'],
   inference: ['config', 'runtime', 'models', 'engine', 'rewards', 'decoding'],
-  api: ['config', 'config-file', 'metrics', 'inference', 'decoding', 'rewards'],
+  api: ['config', 'config-file', 'metrics', 'feedback', 'inference', 'decoding', 'rewards'],
   library: ['config', 'inference', 'api', 'decoding', 'rewards'],
   'openai-client': ['api'],
   server: ['config', 'inference', 'api'],
   reporting: [],
   evaluation: ['reporting', 'config', 'inference', 'decoding', 'rewards', 'engine', 'models'],
-  cli: ['config', 'server', 'evaluation', 'reporting', 'inference', 'decoding', 'rewards', 'engine', 'models']
+  cli: ['config', 'server', 'feedback', 'evaluation', 'reporting', 'inference', 'decoding', 'rewards', 'engine', 'models']
 } as const satisfies Record<string, readonly string[]>
 
 /** Folders that see each other only through types. */
@@ -35,7 +36,7 @@ const typesOnly: ReadonlyArray<readonly [string, string]> = [['rewards', 'decodi
 const homes: ReadonlyArray<readonly [RegExp, ...string[]]> = [
   [/^koffi$|^onnxruntime-node/, 'runtime/'], [/^@huggingface\//, 'models/'], [/^lru-cache$/, 'engine/prefix-cache.ts', 'api/response-store.ts'],
   [/^fastify$|^@fastify\//, 'api/'], [/^cli-table3$/, 'cli/'],
-  [/^echarts/, 'reporting/plot.ts'], [/^prom-client$/, 'metrics/'], [/^yaml$/, 'config-file.ts'],
+  [/^echarts/, 'reporting/plot.ts'], [/^@photostructure\/sqlite$/, 'feedback/'], [/^prom-client$/, 'metrics/'], [/^yaml$/, 'config-file.ts'],
   [/^ajv/, 'rewards/rules/json-schema.ts'], [/^eld/, 'rewards/rules/language.ts']
 ]
 

@@ -6,17 +6,14 @@ import { ChatFormatter } from '../openai-format.js'
 import { chatCompletionSchema, parseChatCompletion } from '../schemas/chat-completion.js'
 import { chatCompletionObject } from '../schemas/responses.js'
 import type { Services } from '../services.js'
+import { chatEvents } from '../stored-completions.js'
 
 export function chatCompletions (app: FastifyInstance, services: Services): void {
   const { profiles } = services
   app.post('/v1/chat/completions', documented('Answers a chat', { body: chatCompletionSchema, response: chatCompletionObject, streams: true }), async (request, reply) => {
     services.refuseIfDraining()
     const parsed = parseChatCompletion(request.body, profiles)
-    return await answer(request, reply, {
-      ...parsed,
-      services,
-      formatter: new ChatFormatter(parsed, services.inference.model),
-      events: signal => services.generate(parsed.generate, request.caller, signal)
-    })
+    const formatter = new ChatFormatter(parsed, services.inference.model)
+    return await answer(request, reply, { ...parsed, services, formatter, events: signal => chatEvents(services, parsed, formatter, request.caller, signal) })
   })
 }

@@ -29,7 +29,7 @@ export function rewards (app: FastifyInstance, services: Services): void {
   })
   app.post('/v1/rewards/fit', documented('Fits a reward on examples and keeps it', { body: rewardFitSchema, response: describedReward, streams: true, access: 'admin' }), async (httpRequest, reply) => {
     services.refuseIfDraining()
-    const { fit, stream } = parseRewardFit(httpRequest.body, services.inference.model.id)
+    const { fit, stream } = parseRewardFit(httpRequest.body, services.inference.model.id, (dataset, kind) => services.feedback.examples(dataset, kind))
     return await answer(httpRequest, reply, {
       stream,
       ignored: [],

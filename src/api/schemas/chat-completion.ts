@@ -33,7 +33,8 @@ export const chatCompletionSchema = Type.Object({
   max_tokens: nullable(Type.Integer({ minimum: 1, maximum: 1 << 20 }), { default: null, description: 'longest answer; without it, what there is room for' }),
   logprobs: Type.Boolean({ default: false, description: 'report how probable the model held each token' }),
   top_logprobs: nullable(Type.Integer({ minimum: 0, maximum: 20 }), { default: null, description: 'alternatives per token; needs logprobs' }),
-  echo: Type.Boolean({ default: false, description: 'put the last message, the assistant’s, before the answer' })
+  echo: Type.Boolean({ default: false, description: 'put the last message, the assistant’s, before the answer' }),
+  store: Type.Boolean({ default: false, description: 'keep the conversation and the answer, so that it can be given feedback on: see Feedback' })
 }, { additionalProperties: false })
 
 type ChatBody = Static<TObject<typeof chatFields>>
@@ -65,6 +66,8 @@ export interface ChatCompletionRequest {
   readonly returnTokenIds: boolean
   /** Text that every answer begins with. */
   readonly echoed: string
+  /** Whether the answer is to be kept. */
+  readonly store: boolean
   /** Top-level fields that nobody knows. */
   readonly ignored: readonly string[]
 }
@@ -79,6 +82,7 @@ export function parseChatCompletion (value: unknown, profiles: Profiles): ChatCo
   const prompt = chatPromptOf(body)
   const last = prompt.messages.at(-1)!
   if (body.echo && last.role !== 'assistant') throw refuse('echo', 'needs a last message of the assistant', last.role)
+  if (body.store && body.continue_final_message) throw refuse('store', 'and continue_final_message cannot both be true: feedback is on whole answers', true)
   const { model, alignment } = profiles.apply(body.model, body.alignment)
   return {
     generate: {
@@ -98,6 +102,7 @@ export function parseChatCompletion (value: unknown, profiles: Profiles): ChatCo
     includeUsage: body.stream_options?.include_usage ?? false,
     returnTokenIds: body.return_token_ids,
     echoed: body.echo ? last.content : '',
+    store: body.store,
     ignored
   }
 }

@@ -123,6 +123,22 @@ export const rerankedList = Type.Object({
   usage: scoreUsage
 })
 
+export const feedbackObject = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('feedback'),
+  created: Type.Integer(),
+  completion_id: Type.String(),
+  dataset: Type.String(),
+  kind: Type.Enum(['pairs', 'labels', 'scores']),
+  messages: Type.Array(Type.Object({ role: Type.String(), content: Type.String() })),
+  chosen: Type.Optional(Type.String()),
+  rejected: Type.Optional(Type.String()),
+  answer: Type.Optional(Type.String()),
+  label: Type.Optional(Type.Enum([0, 1])),
+  score: Type.Optional(Type.Number())
+})
+export const feedbackList = Type.Object({ object: Type.Literal('list'), data: Type.Array(feedbackObject), has_more: Type.Boolean() })
+
 export const deletedObject = Type.Object({ id: Type.String(), object: Type.String(), deleted: Type.Literal(true) })
 
 export const tokenizeObject = Type.Object({ count: Type.Integer(), max_model_len: Type.Integer(), tokens: Type.Array(Type.Integer()), token_strs: Type.Optional(Type.Array(Type.String())) })

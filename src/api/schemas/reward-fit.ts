@@ -1,7 +1,7 @@
 /** The body of `POST /v1/rewards/fit`, and how it becomes a request to the inference thread. */
 import { Type, type Static } from 'typebox'
 import type { FitRequest } from '../../inference/protocol.js'
-import { readExamples } from '../../rewards/examples.js'
+import { readExamples, type Examples } from '../../rewards/examples.js'
 import type { EnsembleOptions } from '../../rewards/fit-ensemble.js'
 import { checkFields, refuse } from '../../validation.js'
 import { messageSchema } from './chat-completion.js'
@@ -27,10 +27,14 @@ const ensembleSchema = Type.Object({
 
 const choices = {
   model: Type.Optional(Type.String({ minLength: 1, description: 'id of the model; default the one served' })),
+  feedback: nullable(Type.Object({
+    dataset: Type.String({ minLength: 1, maxLength: 64, default: 'default' }),
+    kind: nullable(Type.Enum(['pairs', 'labels', 'scores']), { default: null, description: 'needed where the data set has several' })
+  }, closed), { default: null, description: 'feedback to fit on, in place of examples' }),
   name: Type.String({ minLength: 1, maxLength: 64, description: 'what requests call the reward: lower-case letters, digits, _ and -' }),
   description: Type.String({ minLength: 1, maxLength: 1000, default: 'fitted over HTTP' }),
   replace: Type.Boolean({ default: false, description: 'put it in the place of one fitted before' }),
-  data: Type.String({ minLength: 1, maxLength: 200, default: 'examples sent over HTTP', description: 'name of the data, for the card' }),
+  data: nullable(Type.String({ minLength: 1, maxLength: 200 }), { default: null, description: 'name of the data, for the card' }),
   licence: Type.String({ minLength: 1, maxLength: 200, default: 'unknown', description: 'licence of the data, for the card' }),
   layers: Type.Optional(Type.Array(Type.Integer({ minimum: 0, maximum: 1024 }), { minItems: 1, maxItems: 8, description: 'layers to try; default a third, half and two thirds of the model’s' })),
   pooling: Type.Enum(['mean', 'last'], { default: 'mean', description: 'over the answer’s tokens, or its last' }),
@@ -41,7 +45,7 @@ const choices = {
 }
 
 const choicesSchema = Type.Object(choices, closed)
-export const rewardFitSchema = Type.Object({ ...choices, examples: examplesSchema, test: Type.Optional(examplesSchema) }, closed)
+export const rewardFitSchema = Type.Object({ ...choices, examples: Type.Optional(examplesSchema), test: Type.Optional(examplesSchema) }, closed)
 
 function ensembleOf ({ ensemble }: Static<typeof choicesSchema>): EnsembleOptions | null {
   if (ensemble === null) return null
@@ -56,20 +60,34 @@ export interface RewardFitRequest {
   readonly stream: boolean
 }
 
-/** @param model id of the model served @throws RequestError naming the field, the rule and the value */
-export function parseRewardFit (value: unknown, model: string): RewardFitRequest {
+/** Examples of a data set of feedback; of the kind that is named, or of the only one there is. */
+export type FeedbackExamples = (dataset: string, kind: Examples['kind'] | null) => Examples
+
+/** What is fitted on, and what it is called where the caller says nothing. */
+function trainingData ({ feedback }: Static<typeof choicesSchema>, examples: unknown, feedbackExamples: FeedbackExamples): { readonly train: Examples, readonly name: string } {
+  if (feedback === null) return { train: readExamples(examples, 'examples'), name: 'examples sent over HTTP' }
+  if (examples !== undefined && examples !== null) throw refuse('feedback', 'and examples exclude each other', feedback)
+  return { train: feedbackExamples(feedback.dataset, feedback.kind as Examples['kind'] | null), name: `feedback: ${feedback.dataset}` }
+}
+
+/**
+ * @param model id of the model served
+ * @throws RequestError naming the field, the rule and the value
+ */
+export function parseRewardFit (value: unknown, model: string, feedbackExamples: FeedbackExamples): RewardFitRequest {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('body', 'must be a JSON object', value)
   const { examples, test, ...rest } = value as Record<string, unknown>
   const body = checkFields(choicesSchema, rest, '')
   const ensemble = ensembleOf(body)
+  const { train, name } = trainingData(body, examples, feedbackExamples)
   return {
     fit: {
       model: body.model ?? model,
       name: body.name,
       description: body.description,
       replace: body.replace,
-      data: { name: body.data, licence: body.licence },
-      train: readExamples(examples, 'examples'),
+      data: { name: body.data ?? name, licence: body.licence },
+      train,
       ...(test === undefined || test === null ? {} : { test: readExamples(test, 'test') }),
       ...(body.layers ? { layers: body.layers } : {}),
       pooling: body.pooling as FitRequest['pooling'],

@@ -1,0 +1,174 @@
+/**
+ * Completions that their callers had stored, and what was said of them, in one SQLite file: training data of rewards. What is deleted is
+ * overwritten in the file. Knows texts and verdicts, no HTTP and no fit. SQLite comes with a binding that has Node's own interface
+ * (`node:sqlite`, from Node 22 on) and brings its binaries along.
+ */
+import { randomUUID } from 'node:crypto'
+import { mkdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { DatabaseSync } from '@photostructure/sqlite'
+import { RequestError } from '../errors.js'
+import { storageError } from '../rewards/atomic-file.js'
+import type { Examples } from '../rewards/examples.js'
+import type { ChatMessage } from '../rewards/scorer.js'
+
+/** A stored completion: the response as it was sent, and what it answered. */
+export interface StoredCompletion {
+  readonly id: string
+  /** Name of the API key that asked for it. */
+  readonly caller: string
+  readonly messages: readonly ChatMessage[]
+  readonly completion: object
+}
+
+/** What is said of a completion: that one answer is better than another, that one is good (1) or bad (0), or how good it is. */
+export type Verdict =
+  | { readonly kind: 'pairs', readonly chosen: string, readonly rejected: string }
+  | { readonly kind: 'labels', readonly answer: string, readonly label: 0 | 1 }
+  | { readonly kind: 'scores', readonly answer: string, readonly score: number }
+
+export interface FeedbackEntry {
+  readonly id: string
+  readonly completionId: string
+  readonly dataset: string
+  /** Seconds since the epoch. */
+  readonly created: number
+  readonly messages: readonly ChatMessage[]
+  readonly verdict: Verdict
+}
+
+type Database = InstanceType<typeof DatabaseSync>
+type Value = string | number | null
+
+const schema = `
+  PRAGMA foreign_keys = ON;
+  PRAGMA secure_delete = ON;
+  PRAGMA synchronous = FULL;
+  PRAGMA busy_timeout = 2000;
+  CREATE TABLE IF NOT EXISTS completions (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, caller TEXT NOT NULL, messages TEXT NOT NULL, completion TEXT NOT NULL
+  );
+  CREATE TABLE IF NOT EXISTS feedback (
+    sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, completion_id TEXT NOT NULL REFERENCES completions (id) ON DELETE CASCADE,
+    dataset TEXT NOT NULL, kind TEXT NOT NULL, created INTEGER NOT NULL, verdict TEXT NOT NULL
+  );
+  CREATE INDEX IF NOT EXISTS feedback_by_dataset ON feedback (dataset, sequence);
+  CREATE INDEX IF NOT EXISTS feedback_by_completion ON feedback (completion_id);
+`
+
+type Row = Readonly<Record<string, string | number>>
+
+const entryOf = (row: Row): FeedbackEntry => ({
+  id: row['id'] as string,
+  completionId: row['completion_id'] as string,
+  dataset: row['dataset'] as string,
+  created: row['created'] as number,
+  messages: JSON.parse(row['messages'] as string) as ChatMessage[],
+  verdict: JSON.parse(row['verdict'] as string) as Verdict
+})
+
+export class FeedbackStore {
+  readonly #directory: string
+  readonly #mostCompletions: number
+  #database: Database | null = null
+
+  /**
+   * Opens nothing yet: a server that stores nothing writes nothing.
+   * @param directory of the file; need not be there
+   * @param mostCompletions stored without feedback; beyond it the oldest of those go
+   */
+  constructor (directory: string, mostCompletions: number) {
+    this.#directory = directory
+    this.#mostCompletions = mostCompletions
+  }
+
+  /** @throws RequestError storage_failed */
+  #use<T> (work: (database: Database) => T): T {
+    try {
+      if (!this.#database) {
+        mkdirSync(this.#directory, { recursive: true })
+        const database = new DatabaseSync(join(this.#directory, 'feedback.sqlite'))
+        database.exec(schema)
+        this.#database = database
+      }
+      return work(this.#database)
+    } catch (cause) {
+      throw storageError('completions and feedback', this.#directory, cause)
+    }
+  }
+
+  #rows (sql: string, ...values: Value[]): Row[] { return this.#use(database => database.prepare(sql).all(...values) as unknown as Row[]) }
+  #run (sql: string, ...values: Value[]): number { return this.#use(database => Number(database.prepare(sql).run(...values).changes)) }
+
+  /** Makes sure that something can be stored, before work is done that would be lost. @throws RequestError storage_failed */
+  check (): void { this.#use(database => { database.exec('BEGIN IMMEDIATE; ROLLBACK') }) }
+
+  /** @throws RequestError storage_failed */
+  storeCompletion ({ id, caller, messages, completion }: StoredCompletion): void {
+    this.#run('INSERT INTO completions (id, caller, messages, completion) VALUES (?, ?, ?, ?)', id, caller, JSON.stringify(messages), JSON.stringify(completion))
+    this.#run('DELETE FROM completions WHERE sequence IN (SELECT sequence FROM completions WHERE id NOT IN (SELECT completion_id FROM feedback) ORDER BY sequence DESC LIMIT -1 OFFSET ?)', this.#mostCompletions)
+  }
+
+  /** @throws RequestError not_found; storage_failed */
+  completion (id: string): StoredCompletion {
+    const [row] = this.#rows('SELECT * FROM completions WHERE id = ?', id)
+    if (!row) throw new RequestError('not_found', `Chat completion with id ${JSON.stringify(id)} not found: it was not stored (store: true), was deleted or made room for others (stored-completions)`, { param: 'id' })
+    return { id, caller: row['caller'] as string, messages: JSON.parse(row['messages'] as string) as ChatMessage[], completion: JSON.parse(row['completion'] as string) as object }
+  }
+
+  /** Deletes a completion with all that was said of it. @throws RequestError storage_failed */
+  deleteCompletion (id: string): void { this.#run('DELETE FROM completions WHERE id = ?', id) }
+
+  /** @throws RequestError not_found for the completion; storage_failed */
+  add (completionId: string, dataset: string, verdict: Verdict): FeedbackEntry {
+    const { messages } = this.completion(completionId)
+    const [id, created] = [`fb-${randomUUID()}`, Math.floor(Date.now() / 1000)]
+    this.#run('INSERT INTO feedback (id, completion_id, dataset, kind, created, verdict) VALUES (?, ?, ?, ?, ?, ?)', id, completionId, dataset, verdict.kind, created, JSON.stringify(verdict))
+    return { id, completionId, dataset, created, messages, verdict }
+  }
+
+  /**
+   * Feedback, oldest first.
+   * @param after id of the entry before the first
+   * @throws RequestError not_found for `after`; storage_failed
+   */
+  list ({ dataset, limit, after }: { readonly dataset?: string | undefined, readonly limit: number, readonly after?: string | undefined }): FeedbackEntry[] {
+    const from = after === undefined ? 0 : this.#rows('SELECT sequence FROM feedback WHERE id = ?', after)[0]?.['sequence']
+    if (from === undefined) throw new RequestError('not_found', `Feedback with id ${JSON.stringify(after)} not found`, { param: 'after' })
+    return this.#rows('SELECT f.*, c.messages FROM feedback f JOIN completions c ON c.id = f.completion_id WHERE f.sequence > ? AND (? IS NULL OR f.dataset = ?) ORDER BY f.sequence LIMIT ?', from, dataset ?? null, dataset ?? null, limit).map(entryOf)
+  }
+
+  /** @throws RequestError not_found; storage_failed */
+  delete (id: string): void {
+    if (this.#run('DELETE FROM feedback WHERE id = ?', id) === 0) throw new RequestError('not_found', `Feedback with id ${JSON.stringify(id)} not found`, { param: 'id' })
+  }
+
+  /**
+   * A data set as examples of one kind.
+   * @param kind null where all entries are of one kind
+   * @throws RequestError where there are none, or several kinds and none was chosen; storage_failed
+   */
+  examples (dataset: string, kind: Examples['kind'] | null): Examples {
+    const entries = this.list({ dataset, limit: -1 })
+    const kinds = [...new Set(entries.map(({ verdict }) => verdict.kind))]
+    const chosen = kind ?? (kinds.length === 1 ? kinds[0]! : null)
+    if (entries.length === 0) throw new RequestError('invalid_request', `feedback.dataset must name feedback that there is; "${dataset}" has none`, { param: 'feedback.dataset' })
+    if (chosen === null || !kinds.includes(chosen)) throw new RequestError('invalid_request', `feedback.kind must be one of those in "${dataset}", ${kinds.join(', ')}; got ${chosen === null ? 'nothing' : `"${chosen}"`}`, { param: 'feedback.kind' })
+    return examplesOf(entries, chosen)
+  }
+
+  close (): void {
+    this.#database?.close()
+    this.#database = null
+  }
+}
+
+function examplesOf (entries: readonly FeedbackEntry[], kind: Examples['kind']): Examples {
+  const of = <K extends Verdict['kind']>(one: K): Array<FeedbackEntry & { readonly verdict: Extract<Verdict, { kind: K }> }> =>
+    entries.filter((entry): entry is FeedbackEntry & { readonly verdict: Extract<Verdict, { kind: K }> } => entry.verdict.kind === one)
+  switch (kind) {
+    case 'pairs': return { kind, pairs: of(kind).map(({ messages, verdict: { chosen, rejected } }) => ({ messages, chosen, rejected })) }
+    case 'labels': return { kind, labelled: of(kind).map(({ messages, verdict: { answer, label } }) => ({ messages, answer, label })) }
+    case 'scores': return { kind, scored: of(kind).map(({ messages, verdict: { answer, score } }) => ({ messages, answer, score })) }
+  }
+}
