@@ -157,6 +157,9 @@ export function loadConfig (flags: Partial<Record<SettingName, string>> = {}, en
   return settle(name => flags[name] === undefined ? undefined : parse(name, flags[name], `--${flagName(name)}`), environment)
 }
 
+/** A secret that a settings or data file names rather than holds; null where the variable is not set, or empty. */
+export function secret (variable: string): string | null { return process.env[variable] || null }
+
 /**
  * The settings in force for a program that runs the model itself: as `loadConfig`, with values in place of flags.
  * @throws RequestError naming the setting, the variable or the file, the rule and the value; for an unknown setting the nearest

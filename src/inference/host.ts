@@ -1,6 +1,6 @@
 /** Everything that runs requests, in one thread: model, engine, rewards. In the server it lives in a Worker; commands that fit or measure use it directly. */
 import { join } from 'node:path'
-import type { Config } from '../config.js'
+import { secret, type Config } from '../config.js'
 import { Cores } from '../engine/cores.js'
 import { Engine } from '../engine/engine.js'
 import { RequestError } from '../errors.js'
@@ -41,7 +41,7 @@ export async function createHost (config: Config, onProgress: (message: string) 
   const store = await RewardStore.open({
     fixed: [join(packageRoot, 'models', 'rewards'), ...(config.rewardsDir === '' ? [] : [config.rewardsDir])],
     kept: join(config.dataDir, 'rewards'),
-    remotes: parseOrigins(config.remoteScorers)
+    remotes: { origins: parseOrigins(config.remoteScorers), secret }
   })
   const model = await loadModel({ model: config.model, format: config.format as WeightFormat, threads: config.threads, cacheDir: config.cacheDir, contextLength: config.contextLength, onProgress, ...more })
   if (model.config.scoreHead) {

@@ -16,7 +16,7 @@ import type { RewardSource } from './kind.js'
 import { logRatioFields, logRatioSource, type LogRatioDescriptor } from './log-ratio.js'
 import { onnxFields, onnxSource, type OnnxDescriptor } from './onnx.js'
 import { processFields, processSource, type ProcessDescriptor } from './process.js'
-import { remoteFields, remoteSource, type RemoteDescriptor } from './remote.js'
+import { noRemotes, remoteFields, remoteSource, type RemoteDescriptor, type Remotes } from './remote.js'
 import { ruleFields, rules, ruleSource, type RuleDescriptor, type RuleName } from './rules/rules.js'
 import type { RewardMember } from './scorer.js'
 
@@ -80,7 +80,7 @@ function objectOf (value: unknown): Readonly<Record<string, unknown>> {
 }
 
 /** Where a descriptor stands: origins that remote scorers may have, and the folder that paths are relative to. */
-interface Surroundings { readonly remotes: readonly string[], readonly folder: string }
+interface Surroundings { readonly remotes: Remotes, readonly folder: string }
 
 /** A checked descriptor as a source of scores. */
 function sourceOf (descriptor: Kinds, around: Surroundings): RewardSource {
@@ -131,10 +131,10 @@ export function checkRewardName (name: string): void {
  * Reads one descriptor.
  * @param text the file's content
  * @param file its name, for messages
- * @param remotes origins that remote scorers may have; default none
+ * @param remotes what remote scorers may reach; default nothing
  * @throws RequestError naming file, field, rule and value
  */
-export function parseRewardFamily (text: string, file: string, remotes: readonly string[] = []): RewardFamily {
+export function parseRewardFamily (text: string, file: string, remotes: Remotes = noRemotes): RewardFamily {
   try {
     const fields = objectOf(parseJson(text))
     checkShape(Type.Object({ ...naming, ...fieldsFor(fields) }, closed), fields)
@@ -150,10 +150,10 @@ export function parseRewardFamily (text: string, file: string, remotes: readonly
 
 /**
  * Every reward family in some folders (`*.json`, not deeper), sorted by name.
- * @param remotes origins that remote scorers may have; default none
+ * @param remotes what remote scorers may reach; default nothing
  * @throws RequestError for a folder that cannot be read, a file that is not a valid descriptor, or two files of one name
  */
-export async function loadRewards (directories: readonly string[], remotes: readonly string[] = []): Promise<RewardFamily[]> {
+export async function loadRewards (directories: readonly string[], remotes: Remotes = noRemotes): Promise<RewardFamily[]> {
   const families = new Map<string, RewardFamily>()
   for (const directory of directories) {
     const entries = await readdir(directory).catch((error: Error) => { throw broken(directory, `folder cannot be read: ${error.message}`, error) })

@@ -21,6 +21,8 @@ export const remoteFields = {
   model: Type.Optional(Type.String({ minLength: 1 })),
   /** Which class's probability is the score, for `classify`. Default 0. */
   label: Type.Optional(Type.Integer({ minimum: 0 })),
+  /** Environment variable with the server's key, which is sent as a bearer token. */
+  apiKeyEnv: Type.Optional(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]*$' })),
   /** How long the server may take for one request, ms. Default 10,000. */
   timeoutMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 600_000 })),
   /** What becomes of a request when the server fails: `error` (default) ends it, `policy_only` counts the answers concerned as average and warns. */
@@ -29,6 +31,16 @@ export const remoteFields = {
 }
 
 export type RemoteDescriptor = Static<TObject<typeof remoteFields>>
+
+/** What the operator lets descriptors reach. */
+export interface Remotes {
+  /** Origins that remote scorers may have. */
+  readonly origins: readonly string[]
+  /** The value of an environment variable with a key; null where it is not set. */
+  readonly secret: (variable: string) => string | null
+}
+
+export const noRemotes: Remotes = { origins: [], secret: () => null }
 
 /** Requests in flight to a server for one generation. */
 const mostInFlight = 8
@@ -44,16 +56,25 @@ export function parseOrigins (origins: readonly string[]): string[] {
   })
 }
 
+interface Posting {
+  readonly body: object
+  readonly apiKey: string | null
+  readonly timeoutMs: number
+  /** Ends it early. */
+  readonly signal: AbortSignal
+}
+
 /** The response's JSON. @throws Error in words that follow "the remote scorer" */
-async function post (url: string, body: object, timeoutMs: number): Promise<unknown> {
-  const signal = AbortSignal.timeout(timeoutMs)
+async function post (url: string, { body, apiKey, timeoutMs, signal }: Posting): Promise<unknown> {
+  const timeout = AbortSignal.timeout(timeoutMs)
+  const headers = { 'content-type': 'application/json', ...(apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }) }
   try {
-    const response = await fetch(url, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), redirect: 'error', signal })
+    const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body), redirect: 'error', signal: AbortSignal.any([signal, timeout]) })
     const text = await readText(response)
     if (!response.ok) throw new Error(`answered with status ${response.status}`)
     return parseJson(text)
   } catch (error) {
-    if (signal.aborted) throw new Error(`did not answer within ${timeoutMs} ms`, { cause: error })
+    if (timeout.aborted && !signal.aborted) throw new Error(`did not answer within ${timeoutMs} ms`, { cause: error })
     if (error instanceof TypeError) throw new Error(`cannot be reached (${(error.cause as Error | undefined)?.message ?? error.message})`, { cause: error })
     throw error
   }
@@ -83,12 +104,17 @@ interface Waiting { readonly item: RemoteItem, readonly resolve: (score: number)
 /** Gathers what is asked for in one turn of the event loop and sends it in as few requests as the protocol takes. */
 export class RemoteBatch {
   readonly #descriptor: RemoteDescriptor
+  readonly #apiKey: string | null
+  readonly #signal: AbortSignal
   readonly #queue: Waiting[] = []
   #inFlight = 0
   #scheduled = false
 
-  constructor (descriptor: RemoteDescriptor) {
+  /** @param signal ends what is under way, and refuses what waits */
+  constructor (descriptor: RemoteDescriptor, apiKey: string | null, signal: AbortSignal) {
     this.#descriptor = descriptor
+    this.#apiKey = apiKey
+    this.#signal = signal
   }
 
   /** @throws Error in words that follow "the remote scorer" */
@@ -121,7 +147,8 @@ export class RemoteBatch {
 
   async #ask (protocol: Protocol, items: readonly RemoteItem[]): Promise<number[]> {
     const { url, model, label = 0, timeoutMs = 10_000 } = this.#descriptor
-    const response = await post(url, { ...(model === undefined ? {} : { model }), ...protocol.body(items) }, timeoutMs)
+    this.#signal.throwIfAborted()
+    const response = await post(url, { body: { ...(model === undefined ? {} : { model }), ...protocol.body(items) }, apiKey: this.#apiKey, timeoutMs, signal: this.#signal })
     return readScores(response, items.length, protocol, label)
   }
 }
@@ -135,11 +162,11 @@ class RemoteScorer {
   #asked = 0
   #failed = 0
 
-  constructor (descriptor: RemoteDescriptor, member: RewardMember, context: OpenContext) {
+  constructor (descriptor: RemoteDescriptor, apiKey: string | null, member: RewardMember, context: OpenContext) {
     this.#descriptor = descriptor
     this.#member = member
     this.#context = context
-    this.#batch = new RemoteBatch(descriptor)
+    this.#batch = new RemoteBatch(descriptor, apiKey, context.request.signal)
   }
 
   async score (item: RemoteItem): Promise<RawScore> {
@@ -147,6 +174,7 @@ class RemoteScorer {
     try {
       return { raw: await this.#batch.score(item) }
     } catch (error) {
+      this.#context.request.signal.throwIfAborted()
       const problem = `reward "${this.#context.name}": the remote scorer ${(error as Error).message}`
       if (this.#descriptor.onFailure !== 'policy_only') throw new RequestError('scorer_failed', problem, { cause: error })
       this.#failed++
@@ -156,17 +184,26 @@ class RemoteScorer {
   }
 }
 
-/** A remote reward as a source of scores. @throws RequestError for an address that is none, or whose origin is not among those allowed */
-export function remoteSource (descriptor: RemoteDescriptor, allowed: readonly string[]): RewardSource {
+/** The key that a descriptor speaks of. @throws RequestError where the variable is not set */
+function apiKeyOf ({ apiKeyEnv }: RemoteDescriptor, { secret }: Remotes): string | null {
+  if (apiKeyEnv === undefined) return null
+  const key = secret(apiKeyEnv)
+  if (key === null) throw refuse('apiKeyEnv', 'must name an environment variable that is set', apiKeyEnv)
+  return key
+}
+
+/** A remote reward as a source of scores. @throws RequestError for an address that is none, whose origin is not among those allowed, or a key that is not there */
+export function remoteSource (descriptor: RemoteDescriptor, remotes: Remotes): RewardSource {
   const { url, members, protocol, label } = descriptor
   const origin = URL.canParse(url) ? new URL(url).origin : null
-  if (origin === null || !allowed.includes(origin)) throw refuse('url', `must have an origin that the setting remote-scorers allows (${allowed.join(', ') || 'it allows none'})`, url)
+  if (origin === null || !remotes.origins.includes(origin)) throw refuse('url', `must have an origin that the setting remote-scorers allows (${remotes.origins.join(', ') || 'it allows none'})`, url)
   if (label !== undefined && protocol !== 'classify') throw refuse('label', 'belongs to the protocol classify', label)
+  const apiKey = apiKeyOf(descriptor, remotes)
   return {
     members: Object.keys(members) as RewardMember[],
     misfit: () => null,
     open (member, context) {
-      const scorer = new RemoteScorer(descriptor, member, context)
+      const scorer = new RemoteScorer(descriptor, apiKey, member, context)
       return {
         normalization: members[member]!.normalization,
         layers: [],

@@ -7,6 +7,7 @@ import { join } from 'node:path'
 import { RequestError } from '../errors.js'
 import { storageError, writeAtomically } from './atomic-file.js'
 import { loadRewards, parseRewardFamily, type RewardDescriptor, type RewardFamily } from './descriptor.js'
+import type { Remotes } from './remote.js'
 
 export interface RewardFolders {
   /** Read only. */
@@ -14,7 +15,7 @@ export interface RewardFolders {
   /** Written; need not be there yet. */
   readonly kept: string
   /** Origins that remote scorers may have. */
-  readonly remotes: readonly string[]
+  readonly remotes: Remotes
 }
 
 const exists = async (path: string): Promise<boolean> => await access(path).then(() => true, () => false)
@@ -50,7 +51,7 @@ export class RewardStore {
   checkFree (name: string, replace: boolean): void {
     const family = this.#families.get(name)
     if (!family) return
-    if (!this.isKept(family)) throw new RequestError('invalid_request', `name "${name}" belongs to a reward that comes with the server (${family.file})`, { param: 'name' })
+    if (!this.isKept(family)) throw new RequestError('invalid_request', `name "${name}" belongs to a reward that comes with the server`, { param: 'name' })
     if (!replace) throw new RequestError('invalid_request', `name "${name}" is taken; replace: true puts the new reward in its place`, { param: 'name' })
   }
 
@@ -72,7 +73,7 @@ export class RewardStore {
   async delete (name: string): Promise<void> {
     const family = this.#families.get(name)
     if (!family) throw new RequestError('reward_not_found', `reward "${name}" does not exist; there are: ${this.families.map(one => one.name).join(', ') || 'none'}`, { param: 'id' })
-    if (!this.isKept(family)) throw new RequestError('permission_denied', `reward "${name}" comes with the server (${family.file}) and cannot be deleted here`, { param: 'id' })
+    if (!this.isKept(family)) throw new RequestError('permission_denied', `reward "${name}" comes with the server and cannot be deleted here`, { param: 'id' })
     await rm(family.file, { force: true }).catch((error: unknown) => { throw storageError('changes', this.#folders.kept, error) })
     this.#families.delete(name)
   }

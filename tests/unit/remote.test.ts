@@ -3,17 +3,19 @@ import type { ServerResponse } from 'node:http'
 import { test, type TestContext } from 'node:test'
 import { RequestError } from '../../src/errors.js'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
-import { parseOrigins } from '../../src/rewards/remote.js'
-import type { ResolvedScorer } from '../../src/rewards/resolve.js'
+import { parseOrigins, type Remotes } from '../../src/rewards/remote.js'
+import { resolveScorer, type ResolvedScorer } from '../../src/rewards/resolve.js'
 import { fakeScorer, type FakeScorer } from '../helpers/fake-scorer.js'
-import { resolveAlone } from '../helpers/resolve-alone.js'
+import { oneAnswer, resolveAlone } from '../helpers/resolve-alone.js'
 import { toyAnswer, toyPolicy } from '../helpers/toy-states.js'
 
 const prompt = { messages: [{ role: 'user', content: 'Name an animal.' }], text: '', tokens: [9] }
 const descriptor = { name: 'far', description: 'x', kind: 'remote', protocol: 'score', members: { outcome: { normalization: { mean: 1, std: 2, pool: 'p' } } } }
 
+const remotes = (origins: readonly string[]): Remotes => ({ origins, secret: variable => variable === 'FAR_KEY' ? 'sesame' : null })
+
 function remote (origin: string, fields: object): ResolvedScorer {
-  const family = parseRewardFamily(JSON.stringify({ ...descriptor, url: `${origin}/score`, ...fields }), 'far.json', [origin])
+  const family = parseRewardFamily(JSON.stringify({ ...descriptor, url: `${origin}/score`, ...fields }), 'far.json', remotes([origin]))
   return resolveAlone([family], { rewards: [{ name: 'far', weight: 1 }], member: 'outcome', scale: 'standardized' }, toyPolicy())
 }
 
@@ -100,14 +102,44 @@ test('a server that is not there fails the request', async t => {
   await assert.rejects(scoreTexts(remote(server.origin, {}), ['cat']), /the remote scorer cannot be reached \(connect ECONNREFUSED/)
 })
 
+test('a request that ends hangs up, whatever the descriptor does about failures', async t => {
+  const leaving = new AbortController()
+  const reason = new Error('the caller left')
+  let closed = Promise.resolve()
+  const server = await serve(t, (_body, response) => {
+    closed = new Promise(resolve => { response.once('close', resolve) })
+    leaving.abort(reason)
+    return undefined
+  })
+  const family = parseRewardFamily(JSON.stringify({ ...descriptor, url: `${server.origin}/score`, onFailure: 'policy_only' }), 'far.json', remotes([server.origin]))
+  const resolved = resolveScorer([family], { rewards: [{ name: 'far', weight: 1 }], member: 'outcome', scale: 'standardized' }, toyPolicy(), { ...oneAnswer, signal: leaving.signal })
+  await assert.rejects(scoreTexts(resolved, ['cat']), reason)
+  await closed
+  await assert.rejects(scoreTexts(resolved, ['dog']), reason)
+  assert.equal(server.asked.length, 1)
+  assert.deepEqual(resolved.warnings, [])
+})
+
+test('a key from the environment is sent as a bearer token, and must be there', async t => {
+  const headers: unknown[] = []
+  const server = await serve(t, (body, _response, request) => {
+    headers.push(request.headers.authorization)
+    return lengths(body)
+  })
+  await scoreTexts(remote(server.origin, { apiKeyEnv: 'FAR_KEY' }), ['cat'])
+  await scoreTexts(remote(server.origin, {}), ['cat'])
+  assert.deepEqual(headers, ['Bearer sesame', undefined])
+  assert.throws(() => remote(server.origin, { apiKeyEnv: 'NO_SUCH_KEY' }), /reward far\.json: apiKeyEnv must name an environment variable that is set; got "NO_SUCH_KEY"/)
+})
+
 test('only origins that the operator allows are asked', () => {
-  const parse = (url: string, allowed: readonly string[]) => parseRewardFamily(JSON.stringify({ ...descriptor, url }), 'far.json', allowed)
+  const parse = (url: string, allowed: readonly string[]) => parseRewardFamily(JSON.stringify({ ...descriptor, url }), 'far.json', remotes(allowed))
   assert.throws(() => parse('http://a:1/score', []), /reward far\.json: url must have an origin that the setting remote-scorers allows \(it allows none\); got "http:\/\/a:1\/score"/)
   assert.throws(() => parse('http://a:1.evil.example/score', ['http://a:1']), /url must have an origin/)
   assert.throws(() => parse('https://a:1/score', ['http://a:1']), /url must have an origin/)
   assert.throws(() => parse('a', ['http://a:1']), /url must have an origin/)
   assert.deepEqual(parse('http://a:1/score', ['http://a:1']).members, ['outcome'])
-  assert.throws(() => parseRewardFamily(JSON.stringify({ ...descriptor, url: 'http://a:1/', label: 1 }), 'far.json', ['http://a:1']), /label belongs to the protocol classify; got 1/)
+  assert.throws(() => parseRewardFamily(JSON.stringify({ ...descriptor, url: 'http://a:1/', label: 1 }), 'far.json', remotes(['http://a:1'])), /label belongs to the protocol classify; got 1/)
 })
 
 test('the setting takes origins and nothing else', () => {

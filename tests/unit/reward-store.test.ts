@@ -6,12 +6,13 @@ import { after, beforeEach, test } from 'node:test'
 import { RequestError } from '../../src/errors.js'
 import { writeAtomically } from '../../src/rewards/atomic-file.js'
 import type { RewardDescriptor } from '../../src/rewards/descriptor.js'
+import { noRemotes } from '../../src/rewards/remote.js'
 import { RewardStore } from '../../src/rewards/store.js'
 
 const root = mkdtempSync(join(tmpdir(), 'fairlead-store-'))
 after(() => { rmSync(root, { recursive: true }) })
 const [fixed, kept] = [join(root, 'fixed'), join(root, 'data', 'rewards')]
-const open = (): Promise<RewardStore> => RewardStore.open({ fixed: [fixed], kept, remotes: [] })
+const open = (): Promise<RewardStore> => RewardStore.open({ fixed: [fixed], kept, remotes: noRemotes })
 const reward = (name: string, phrase = 'otter'): RewardDescriptor => ({ name, description: 'x', kind: 'rule', rule: 'must_mention', phrases: [phrase] } as RewardDescriptor)
 const failsWith = (code: string, message: RegExp) => (error: unknown): boolean => error instanceof RequestError && error.code === code && message.test(error.message)
 
