@@ -19,24 +19,25 @@ const below = {
   rewards: ['runtime', 'models', 'engine'],
   decoding: ['runtime', 'models', 'engine'],
   feedback: ['rewards'],
-  inference: ['config', 'runtime', 'models', 'engine', 'rewards', 'decoding'],
-  api: ['config', 'config-file', 'metrics', 'feedback', 'inference', 'decoding', 'rewards'],
+  grammar: ['models'],
+  inference: ['config', 'runtime', 'models', 'engine', 'rewards', 'decoding', 'grammar'],
+  api: ['config', 'config-file', 'metrics', 'feedback', 'inference', 'decoding', 'rewards', 'grammar'],
   library: ['config', 'inference', 'api', 'decoding', 'rewards'],
   'openai-client': ['api'],
   server: ['config', 'inference', 'api'],
   reporting: [],
   evaluation: ['reporting', 'config', 'inference', 'decoding', 'rewards', 'engine', 'models'],
-  cli: ['config', 'server', 'feedback', 'evaluation', 'reporting', 'inference', 'decoding', 'rewards', 'engine', 'models']
+  cli: ['config', 'server', 'feedback', 'evaluation', 'reporting', 'inference', 'decoding', 'rewards', 'engine', 'models', 'grammar']
 } as const satisfies Record<string, readonly string[]>
 
 /** Folders that see each other only through types. */
-const typesOnly: ReadonlyArray<readonly [string, string]> = [['rewards', 'decoding'], ['decoding', 'rewards']]
+const typesOnly: ReadonlyArray<readonly [string, string]> = [['rewards', 'decoding'], ['decoding', 'rewards'], ['grammar', 'decoding']]
 
 /** Package → the only places that import it. */
 const homes: ReadonlyArray<readonly [RegExp, ...string[]]> = [
   [/^koffi$|^onnxruntime-node/, 'runtime/'], [/^@huggingface\//, 'models/'], [/^lru-cache$/, 'engine/prefix-cache.ts', 'api/response-store.ts'],
   [/^fastify$|^@fastify\//, 'api/'], [/^cli-table3$/, 'cli/'],
-  [/^echarts/, 'reporting/plot.ts'], [/^@photostructure\/sqlite$/, 'feedback/'], [/^prom-client$/, 'metrics/'], [/^yaml$/, 'config-file.ts'],
+  [/^@mlc-ai\//, 'grammar/'], [/^echarts/, 'reporting/plot.ts'], [/^@photostructure\/sqlite$/, 'feedback/'], [/^prom-client$/, 'metrics/'], [/^yaml$/, 'config-file.ts'],
   [/^ajv/, 'rewards/rules/json-schema.ts'], [/^eld/, 'rewards/rules/language.ts']
 ]
 

@@ -1,0 +1,22 @@
+/** What crosses between the inference thread and the grammar thread: plain data only. */
+
+/** The model's tokens, as the thread is started with them. */
+export interface Vocabulary {
+  /** The bytes of all tokens, one after the other; none for control tokens, which no grammar writes. */
+  readonly bytes: Uint8Array
+  /** Where each token's bytes end. */
+  readonly ends: Uint32Array
+  /** Tokens that end an answer. */
+  readonly endTokens: readonly number[]
+}
+
+/** Work, done in the order it comes. `compile` and `advance` have one reply each. */
+export type Operation =
+  | { readonly type: 'compile', readonly grammar: number, readonly text: string }
+  /** More tokens of an answer, from its first on where the thread does not know it. */
+  | { readonly type: 'advance', readonly answer: number, readonly grammar: number, readonly tokens: readonly number[] }
+  | { readonly type: 'close', readonly answer: number }
+  | { readonly type: 'forget', readonly grammar: number }
+
+/** Which tokens may come next, a bit each; or what went wrong, after which the thread ends. The first is `ready`. */
+export type Reply = { readonly ready: true } | { readonly allowed: Int32Array } | { readonly failed: string }

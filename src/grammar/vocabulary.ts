@@ -1,0 +1,10 @@
+/** A tokenizer's tokens as the grammar thread takes them. */
+import type { Tokenizer } from '../models/tokenizer.js'
+import type { Vocabulary } from './protocol.js'
+
+export function vocabularyOf (tokenizer: Pick<Tokenizer, 'vocabularySize' | 'tokenBytes' | 'endTokens'>): Vocabulary {
+  const texts = Array.from({ length: tokenizer.vocabularySize }, (_, token) => tokenizer.tokenBytes(token))
+  const ends = new Uint32Array(texts.length)
+  for (const [token, { length }] of texts.entries()) ends[token] = (ends[token - 1] ?? 0) + length
+  return { bytes: Buffer.concat(texts), ends, endTokens: tokenizer.endTokens }
+}
