@@ -5,6 +5,7 @@
 import type { Distribution, Output, Sequence } from '../engine/sequence.js'
 import type { Answer, Prompt, Score } from '../rewards/scorer.js'
 import type { Budget } from './budget.js'
+import type { ConstraintState } from './constraint.js'
 import { SamplingDistribution } from './distribution.js'
 import { TokenCounts, touchedLogits } from './logits-processors.js'
 import type { CandidateReport, Choice, Detokenizer, FinishReason, Random, RatedToken, Runtime, SamplingParams, TokenLogprob } from './runtime.js'
@@ -24,6 +25,7 @@ interface CandidateState {
   readonly detokenizer: Detokenizer
   readonly text: StopText
   readonly counts: TokenCounts
+  readonly constraint: ConstraintState | null
   readonly tokens: readonly number[]
   /** Length of the text after each token. */
   readonly textEnds: readonly number[]
@@ -53,6 +55,7 @@ export class Candidate {
   readonly #detokenizer: Detokenizer
   readonly #text: StopText
   readonly #counts: TokenCounts
+  readonly #constraint: ConstraintState | null
   readonly #tokens: number[]
   readonly #textEnds: number[]
   readonly #logprobs: TokenLogprob[]
@@ -72,6 +75,7 @@ export class Candidate {
     this.#detokenizer = state ? state.detokenizer.fork() : generation.runtime.detokenizer()
     this.#text = state ? state.text.fork() : new StopText(generation.sampling.stop, generation.sampling.includeStop)
     this.#counts = state ? state.counts.fork() : new TokenCounts(new Set(generation.sampling.repetitionPenalty === 1 ? [] : generation.prompt.tokens))
+    this.#constraint = (state ? state.constraint?.fork() : generation.runtime.constraint?.start()) ?? null
     this.#tokens = state ? [...state.tokens] : []
     this.#textEnds = state ? [...state.textEnds] : []
     this.#logprobs = state ? [...state.logprobs] : []
@@ -99,15 +103,16 @@ export class Candidate {
   get isFinished (): boolean { return this.finishReason !== null }
 
   /** What the next token is drawn from. */
-  distribution (): SamplingDistribution {
+  async distribution (): Promise<SamplingDistribution> {
     const { sampling, runtime } = this.#generation
+    await this.#constraint?.ready()
     const masked = this.#tokens.length < sampling.minTokens ? [...runtime.endTokens, ...sampling.stopTokenIds] : []
-    return new SamplingDistribution(this.output.distribution, touchedLogits(this.output.distribution, sampling, this.#counts, masked), sampling)
+    return new SamplingDistribution(this.output.distribution, touchedLogits(this.output.distribution, sampling, this.#counts, masked), sampling, this.#constraint?.allowed)
   }
 
   /** Draws the next token by the request's own rules. */
-  draw (): number {
-    const distribution = this.distribution()
+  async draw (): Promise<number> {
+    const distribution = await this.distribution()
     return this.#generation.sampling.temperature === 0 ? distribution.argmax() : distribution.draw(this.random.next())
   }
 
@@ -141,7 +146,9 @@ export class Candidate {
     // The token in which the stop string began is not part of the answer.
     if (stopped) this.#textEnds[this.#textEnds.length - 1] = Infinity
     if (stopped) return this.#finish('stop')
-    return this.#tokens.length < sampling.maxTokens || this.#finish('length')
+    if (this.#tokens.length >= sampling.maxTokens) return this.#finish('length')
+    this.#constraint?.accept(token)
+    return true
   }
 
   /** Ends the answer where it is, as a budget does. */
@@ -173,7 +180,7 @@ export class Candidate {
         this.end()
         return
       }
-      const goesOn = this.accept(this.draw())
+      const goesOn = this.accept(await this.draw())
       const done = isDone(drawn)
       if (goesOn) await this.feed()
       if (done) return
@@ -221,8 +228,14 @@ export class Candidate {
    */
   fork (index: number, path: string, random: Random, generation = this.#generation): Candidate {
     return new Candidate(generation, index, path, random, this.sequence.fork(), this.output, {
-      detokenizer: this.#detokenizer, text: this.#text, counts: this.#counts, tokens: this.#tokens, textEnds: this.#textEnds, logprobs: this.#logprobs, logprob: this.#logprob, drawn: this.#drawn, parent: index === this.index ? this.parent : this.index
+      detokenizer: this.#detokenizer, text: this.#text, counts: this.#counts, constraint: this.#constraint, tokens: this.#tokens, textEnds: this.#textEnds, logprobs: this.#logprobs, logprob: this.#logprob, drawn: this.#drawn, parent: index === this.index ? this.parent : this.index
     })
+  }
+
+  /** Gives back what it holds. */
+  close (): void {
+    this.sequence.close()
+    this.#constraint?.close()
   }
 
   report (): CandidateReport {

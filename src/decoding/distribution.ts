@@ -1,7 +1,7 @@
 /**
- * The distribution that tokens are drawn from: the model's, with a request's changed logits, temperature and filters. Exact, and
- * cheap where it can be: the engine lists the most probable tokens and both normalisers, so a draw seldom looks at the whole
- * row. Order of the filters as in vLLM: temperature, min_p, top_k, top_p, each on what the ones before left.
+ * The distribution that tokens are drawn from: the model's, with a request's changed logits, what a constraint allows, temperature and filters.
+ * Exact, and cheap where it can be: the engine lists the most probable tokens and both normalisers, so a draw seldom looks at the whole
+ * row. Order of the filters as in vLLM: constraint, temperature, min_p, top_k, top_p, each on what the ones before left.
  */
 import type { Distribution } from '../engine/sequence.js'
 import type { TouchedLogits } from './logits-processors.js'
@@ -18,12 +18,37 @@ const byRank = (a: RankedToken, b: RankedToken): number => b.logProbability - a.
 /** A temperature above 0 is one; 0 means the arg max, whose distribution is looked at with temperature 1. */
 const inverse = (temperature: number): number => temperature === 0 ? 1 : 1 / temperature
 
+/** Where a constraint allows no more tokens than this, all of them are ranked. */
+const fewAllowed = 1024
+
+const isSet = (words: Int32Array, token: number): boolean => (words[token >>> 5]! >>> (token & 31) & 1) === 1
+
+/** The tokens below `size` whose bits are set. @param flip 0, or −1 for those whose bits are not */
+function * tokensIn (words: Int32Array, size: number, flip: 0 | -1): Generator<number> {
+  for (let index = 0; index * 32 < size; index++) {
+    for (let word = words[index]! ^ flip; word !== 0; word &= word - 1) {
+      const token = index * 32 + 31 - Math.clz32(word & -word)
+      if (token < size) yield token
+    }
+  }
+}
+
+function countBits (words: Int32Array): number {
+  let count = 0
+  for (let word of words) for (; word !== 0; word &= word - 1) count++
+  return count
+}
+
 /** Marks the tokens that were walked already; one for the thread, cleared after use. */
 let seen = new Uint8Array(0)
 
 export class SamplingDistribution {
   readonly #base: Distribution
   readonly #touched: TouchedLogits
+  /** Which tokens a constraint allows, a bit each; null is all. */
+  readonly #allowed: Int32Array | null
+  /** Whether the list holds every token that can be drawn. */
+  readonly #listsAll: boolean
   readonly #inverseTemperature: number
   /** ln Σ exp(changed logit / temperature). */
   readonly #logNormalizer: number
@@ -32,38 +57,51 @@ export class SamplingDistribution {
   /** What the filters keep; null where nothing filters. */
   readonly #kept: RankedToken[] | null
 
-  constructor (base: Distribution, touched: TouchedLogits, { temperature, minP, topK, topP }: Pick<SamplingParams, 'temperature' | 'minP' | 'topK' | 'topP'>) {
+  /** @param allowed bit t mod 32 of word ⌊t / 32⌋ says whether token t can be drawn, at least one can; null is all */
+  constructor (base: Distribution, touched: TouchedLogits, { temperature, minP, topK, topP }: Pick<SamplingParams, 'temperature' | 'minP' | 'topK' | 'topP'>, allowed: Int32Array | null = null) {
     this.#base = base
     this.#touched = touched
+    this.#allowed = allowed
+    const count = allowed ? countBits(allowed) : base.size
+    if (count === 0) throw new Error('the constraint allows no token')
+    this.#listsAll = (allowed !== null && count <= fewAllowed) || base.topIds.length === base.size
     this.#inverseTemperature = inverse(temperature)
     this.#logNormalizer = this.#normalize(temperature === 0 ? base.logNormalizer : base.temperedLogNormalizer)
     this.#kept = minP > 0 || (topK > 0 && topK < base.size) || topP < 1 ? this.#filter(minP, topK, topP) : null
   }
 
   #normalize (modelNormalizer: number): number {
-    if (this.#touched.size === 0) return modelNormalizer
-    const { logits } = this.#base
+    const allowed = this.#allowed
+    if (this.#touched.size === 0 && !allowed) return modelNormalizer
+    if (allowed && this.#listsAll) return this.#normalizeOver(() => tokensIn(allowed, this.#base.size, 0))
+    const { logits, size } = this.#base
+    const share = (logit: number): number => Math.exp(logit * this.#inverseTemperature - modelNormalizer)
     let before = 0
     let after = 0
+    if (allowed) for (const token of tokensIn(allowed, size, -1)) before += share(logits[token]!)
     for (const [token, logit] of this.#touched) {
-      before += Math.exp(logits[token]! * this.#inverseTemperature - modelNormalizer)
-      after += Math.exp(logit * this.#inverseTemperature - modelNormalizer)
+      if (!this.#isAllowed(token)) continue
+      before += share(logits[token]!)
+      after += share(logit)
     }
     const rest = 1 - before
     if (rest > leastRest || after > 1e3 * leastRest) return modelNormalizer + Math.log(Math.max(0, rest) + after)
-    return this.#normalizeWholly()
+    return this.#normalizeOver(() => Array(size).keys())
   }
 
-  #normalizeWholly (): number {
+  #normalizeOver (tokens: () => Iterable<number>): number {
     let largest = -Infinity
-    for (let token = 0; token < this.#base.size; token++) largest = Math.max(largest, this.#scaled(token))
+    for (const token of tokens()) largest = Math.max(largest, this.#scaled(token))
     let sum = 0
-    for (let token = 0; token < this.#base.size; token++) sum += Math.exp(this.#scaled(token) - largest)
+    for (const token of tokens()) sum += Math.exp(this.#scaled(token) - largest)
     return largest + Math.log(sum)
   }
 
-  /** Changed logit over temperature. */
+  #isAllowed (token: number): boolean { return this.#allowed === null || isSet(this.#allowed, token) }
+
+  /** Changed logit over temperature; −∞ for what the constraint forbids. */
   #scaled (token: number): number {
+    if (!this.#isAllowed(token)) return -Infinity
     return (this.#touched.get(token) ?? this.#base.logits[token]!) * this.#inverseTemperature
   }
 
@@ -74,10 +112,10 @@ export class SamplingDistribution {
   #certain (): RankedToken[] {
     if (this.#listed) return this.#listed
     const { topIds, topLogits, size } = this.#base
-    const tokens = new Set([...topIds, ...this.#touched.keys()])
-    const ranked = [...tokens].map(token => ({ token, logProbability: this.#logProbability(token) })).filter(one => one.logProbability > -Infinity).sort(byRank)
+    const tokens = this.#allowed && this.#listsAll ? [...tokensIn(this.#allowed, size, 0)] : [...new Set([...topIds, ...this.#touched.keys()])]
+    const ranked = tokens.map(token => ({ token, logProbability: this.#logProbability(token) })).filter(one => one.logProbability > -Infinity).sort(byRank)
     // A token that is neither listed nor touched may be as probable as the last listed one.
-    const floor = topIds.length === size ? -Infinity : topLogits.at(-1)! * this.#inverseTemperature - this.#logNormalizer
+    const floor = this.#listsAll ? -Infinity : topLogits.at(-1)! * this.#inverseTemperature - this.#logNormalizer
     this.#listed = ranked.filter(one => one.logProbability > floor || floor === -Infinity)
     return this.#listed
   }
@@ -110,14 +148,14 @@ export class SamplingDistribution {
       }
       return ends ? renormalize(ranked.slice(0, count)) : null
     }
-    return limits(this.#certain(), this.#base.topIds.length === this.#base.size) ?? limits(this.#wholeRanking(), true)!
+    return limits(this.#certain(), this.#listsAll) ?? limits(this.#wholeRanking(), true)!
   }
 
   /** The most probable tokens, most probable first, at most `count`. Probabilities are of the filtered distribution. */
   ranked (count: number): readonly RankedToken[] {
     if (this.#kept) return this.#kept.slice(0, count)
     const certain = this.#certain()
-    const all = certain.length >= count || this.#base.topIds.length === this.#base.size ? certain : this.#wholeRanking()
+    const all = certain.length >= count || this.#listsAll ? certain : this.#wholeRanking()
     return all.slice(0, count)
   }
 
@@ -147,7 +185,7 @@ export class SamplingDistribution {
    */
   draw (u: number): number {
     if (this.#kept) return drawRanked(this.#kept, u)
-    if (this.#touched.size === 0) return this.#drawUntouched(u)
+    if (this.#touched.size === 0 && !this.#allowed) return this.#drawUntouched(u)
     const ranked = this.#certain()
     let mass = 0
     for (const { token, logProbability } of ranked) {
@@ -177,6 +215,7 @@ export class SamplingDistribution {
     for (const token of listed) seen[token] = 1
     const draw = (): number => {
       let mass = 0
+      let last = listed[listed.length - 1]
       for (const token of this.#touched.keys()) {
         if (seen[token] === 1) continue
         seen[token] = 1
@@ -184,12 +223,13 @@ export class SamplingDistribution {
         if (beyond < mass) return token
       }
       for (let token = 0; token < size; token++) {
-        if (seen[token] === 1) continue
+        if (seen[token] === 1 || !this.#isAllowed(token)) continue
         mass += Math.exp(logits[token]! * this.#inverseTemperature - this.#logNormalizer)
         if (beyond < mass) return token
+        last ??= token
       }
-      // Rounding left a sliver of u beyond the sum: it belongs to the last token that can be drawn.
-      return listed[listed.length - 1] ?? 0
+      // Rounding left a sliver of u beyond the sum: it belongs to a token that can be drawn.
+      return last ?? 0
     }
     const token = draw()
     for (const one of listed) seen[one] = 0

@@ -62,8 +62,8 @@ export function * finishChoice (stream: TextStream, index: number, choice: Choic
   yield { type: 'choice-end', choice: index, result: choice }
 }
 
-/** Closes a candidate's sequence: its KV is free at once. */
-export function retire (candidate: Candidate): void { candidate.sequence.close() }
+/** Ends a candidate that nothing more is drawn for: its KV is free at once. */
+export function retire (candidate: Candidate): void { candidate.close() }
 
 /** Reads what answers are like, where the request compares them. They must be finished, and not retired. */
 export async function embed ({ runtime }: Generation, candidates: readonly Candidate[]): Promise<void> {

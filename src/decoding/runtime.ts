@@ -4,6 +4,7 @@
  */
 import type { Sequence, SequenceOptions } from '../engine/sequence.js'
 import type { Prompt, Score, Scorer } from '../rewards/scorer.js'
+import type { Constraint } from './constraint.js'
 
 /** A stream of random numbers. */
 export interface Random {
@@ -160,6 +161,8 @@ export interface Runtime {
   readonly scorer: Scorer | null
   /** Layer whose mean hidden state says what an answer is like; null where the request does not compare answers. */
   readonly embeddingLayer: number | null
+  /** What answers are held to; null where anything may be written. */
+  readonly constraint: Constraint | null
   /** Tokens that end an answer. */
   readonly endTokens: readonly number[]
   readonly vocabularySize: number

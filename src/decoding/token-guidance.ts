@@ -54,7 +54,7 @@ class GuidedAnswer {
 
   /** One token. */
   async step (): Promise<void> {
-    const distribution = this.#candidate.distribution()
+    const distribution = await this.#candidate.distribution()
     const candidates = candidatesOf(distribution, this.#params.candidates)
     const values = transforms[this.#params.transform](await this.#values.of(candidates))
     await this.#values.accept(this.#choose(distribution, candidates, values))

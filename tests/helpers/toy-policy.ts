@@ -3,6 +3,7 @@
  * answer. With it strategies are compared with brute force.
  */
 import { setMaxListeners } from 'node:events'
+import type { Constraint } from '../../src/decoding/constraint.js'
 import { randomStream } from '../../src/decoding/random.js'
 import type { Runtime, SamplingParams } from '../../src/decoding/runtime.js'
 import type { Distribution, Output, Sequence, SequenceOptions } from '../../src/engine/sequence.js'
@@ -119,10 +120,11 @@ export interface ToyRuntimeOptions {
   readonly elapsedMs?: () => number
   /** What each token stands for: the t-th letter, unless given. */
   readonly letters?: string
+  readonly constraint?: Constraint | null
 }
 
 /** A request's view of a toy. */
-export function toyRuntime (policy: ToyPolicy, { scorer = null, contrast = {}, seed = 1, temperature = 1, signal = new AbortController().signal, budget = {}, elapsedMs = () => 0, letters = 'abcdefgh' }: ToyRuntimeOptions = {}): Runtime {
+export function toyRuntime (policy: ToyPolicy, { scorer = null, contrast = {}, seed = 1, temperature = 1, signal = new AbortController().signal, budget = {}, elapsedMs = () => 0, letters = 'abcdefgh', constraint = null }: ToyRuntimeOptions = {}): Runtime {
   // Every sequence listens, as in a request's own scope.
   setMaxListeners(0, signal)
   const letter = (token: number): string => letters[token]!
@@ -132,6 +134,7 @@ export function toyRuntime (policy: ToyPolicy, { scorer = null, contrast = {}, s
     contrast: { toward: [1, 2], away: toyPrompt.tokens, ...contrast },
     scorer,
     embeddingLayer: 0,
+    constraint,
     endTokens: [policy.endToken],
     vocabularySize: policy.size,
     detokenizer,

@@ -13,8 +13,8 @@ interface Filters { readonly temperature: number, readonly topK: number, readonl
 const open: Filters = { temperature: 1, topK: 0, topP: 1, minP: 0 }
 
 /** The same by sorting the whole row, in vLLM's order: temperature, min_p, top_k, top_p. */
-function bruteForce (touched: ReadonlyMap<number, number>, { temperature, topK, topP, minP }: Filters): Map<number, number> {
-  const scaled = logits.map((logit, token) => Math.exp((touched.get(token) ?? Math.fround(logit)) / temperature))
+function bruteForce (touched: ReadonlyMap<number, number>, { temperature, topK, topP, minP }: Filters, isAllowed: (token: number) => boolean): Map<number, number> {
+  const scaled = logits.map((logit, token) => !isAllowed(token) ? 0 : Math.exp((touched.get(token) ?? Math.fround(logit)) / temperature))
   let kept = [...scaled.keys()].filter(token => scaled[token]! > 0).sort((a, b) => scaled[b]! - scaled[a]! || a - b)
   const largest = scaled[kept[0]!]!
   if (minP > 0) kept = kept.filter(token => scaled[token]! >= minP * largest)
@@ -48,11 +48,45 @@ const filters: Readonly<Record<string, Filters>> = {
   'all at once, beyond the list': { temperature: 1.5, topK: 250, topP: 0.98, minP: 0.01 }
 }
 
-for (const [what, touched] of Object.entries(touches)) {
+/** What a constraint allows; the last two are too many to be listed one by one. */
+const constraints: Readonly<Record<string, ((token: number) => boolean) | null>> = {
+  'no constraint': null,
+  'a few tokens allowed': token => [3, 17, 77, 250, 399].includes(token),
+  'one of three allowed': token => token % 3 === 1,
+  'all but a few allowed': token => token % 50 !== 0
+}
+
+/** Copies of the row, far less probable, that make it longer than what is listed where a constraint allows few. */
+const wide = [...logits, ...Array.from({ length: 2000 }, () => -60)]
+
+function bits (isAllowed: (token: number) => boolean): Int32Array {
+  const words = new Int32Array(Math.ceil(wide.length / 32))
+  for (const token of wide.keys()) if (token >= logits.length || isAllowed(token)) words[token >> 5]! |= 1 << (token & 31)
+  return words
+}
+
+test('a constraint that allows many tokens is exact, whichever it forbids', () => {
+  for (const isAllowed of Object.values(constraints)) {
+    if (!isAllowed) continue
+    const expected = bruteForce(new Map([[3, 9], [200, 3.5]]), open, isAllowed)
+    const distribution = new SamplingDistribution(distributionOf(wide), new Map([[3, 9], [200, 3.5]]), open, bits(isAllowed))
+    for (const { token, logProbability } of distribution.ranked(expected.size)) assert.ok(Math.abs(Math.exp(logProbability) - expected.get(token)!) < 1e-6)
+    for (let step = 0; step < 2000; step++) assert.ok(isAllowed(distribution.draw((step + 0.5) / 2000)))
+  }
+})
+
+test('a constraint that allows nothing is a mistake', () => {
+  assert.throws(() => new SamplingDistribution(distributionOf(logits), new Map(), open, new Int32Array(13)), /allows no token/)
+})
+
+for (const [what, touched, constraint] of Object.entries(touches).flatMap(([touch, touched]) => Object.entries(constraints).map(([name, constraint]) => [`${touch}, ${name}`, touched, constraint] as const))) {
   for (const [how, filter] of Object.entries(filters)) {
     test(`probabilities are exact with ${how}, ${what}`, () => {
-      const expected = bruteForce(touched, filter)
-      const distribution = new SamplingDistribution(distributionOf(logits, filter.temperature), touched, filter)
+      const isAllowed = constraint ?? (() => true)
+      const expected = bruteForce(touched, filter, isAllowed)
+      if (expected.size === 0) return
+      const allowed = constraint && bits(isAllowed).slice(0, 13).map((word, index) => index === 12 ? word & 0xFFFF : word)
+      const distribution = new SamplingDistribution(distributionOf(logits, filter.temperature), touched, filter, allowed)
       const ranked = distribution.ranked(400)
       assert.deepEqual(ranked.map(one => one.token), [...expected.keys()].sort((a, b) => expected.get(b)! - expected.get(a)! || a - b))
       for (const { token, logProbability } of ranked) assert.ok(Math.abs(Math.exp(logProbability) - expected.get(token)!) < 1e-6 * expected.get(token)! + 1e-12)
