@@ -1,4 +1,5 @@
 /** `fairlead generate`: one prompt from the terminal, with its candidates and rewards as they finish. */
+import { readFileSync } from 'node:fs'
 import Table from 'cli-table3'
 import { loadConfig } from '../config.js'
 import { parseAlignment } from '../decoding/parameters.js'
@@ -6,6 +7,7 @@ import type { DecodeEvent, DecodeResult } from '../decoding/runtime.js'
 import { strategyFacts } from '../decoding/strategy-facts.js'
 import { schemaOf, strategyNames, type AlignmentRequest } from '../decoding/strategy-schemas.js'
 import { RequestError } from '../errors.js'
+import { schemaGrammar } from '../grammar/json-schema.js'
 import { InferenceClient } from '../inference/client.js'
 import type { GenerateRequest, GenerationEvent, Usage } from '../inference/protocol.js'
 import { describeRule, refuse, type Rules } from '../validation.js'
@@ -35,6 +37,7 @@ const options: Options = {
   'top-p-sampling': { type: 'string', help: 'nucleus, above 0 to 1', default: '1' },
   seed: { type: 'string', help: 'same seed, same tokens' },
   stop: { type: 'string', help: 'text that ends the answer; may be repeated', multiple: true },
+  'json-schema': { type: 'string', help: 'file with a JSON Schema: the answer is JSON that it accepts' },
   trace: { type: 'boolean', help: 'draw the search: its steps, and the tree of candidates' },
   json: { type: 'boolean', help: 'print the result as JSON' },
   ...engineOptions
@@ -72,6 +75,16 @@ function parseJson (option: string, text: string): unknown {
   }
 }
 
+function readSchema (path: string): unknown {
+  let text: string
+  try {
+    text = readFileSync(path, 'utf8')
+  } catch (cause) {
+    throw new RequestError('invalid_request', `--json-schema: ${path} cannot be read`, { cause })
+  }
+  return parseJson(`--json-schema: ${path}`, text)
+}
+
 function numberOption (values: Values, name: string, fallback: number, least: number, most: number): number {
   if (values[name] === undefined) return fallback
   const value = Number(values[name])
@@ -92,6 +105,7 @@ function requestOf (values: Values, prompt: string, model: string, trace: boolea
     seed: values['seed'] === undefined ? null : integerOption(values, 'seed', 0, 0),
     alignment: alignment && { ...alignment, return_progress: trace },
     cacheSalt: '',
+    grammar: values['json-schema'] === undefined ? null : { text: schemaGrammar(readSchema(values['json-schema'] as string), '--json-schema'), param: '--json-schema' },
     sampling: {
       temperature: numberOption(values, 'temperature', 1, 0, 2),
       topP: numberOption(values, 'top-p-sampling', 1, 1e-9, 1),

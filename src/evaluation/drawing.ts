@@ -56,6 +56,7 @@ async function run (host: Host, { system, alignment, answers }: Way, prompt: str
     n: answers,
     seed,
     cacheSalt: '',
+    grammar: null,
     alignment: alignment && parseAlignment(alignment),
     sampling: { ...plainSampling, maxTokens }
   }, signal)) {

@@ -1,4 +1,5 @@
 /** Runs one prepared request: admits it, gives the strategy its runtime, passes its events on, counts. Whatever happens, every sequence is closed. */
+import type { Constraint } from '../decoding/constraint.js'
 import { comparesAnswers } from '../decoding/parameters.js'
 import { randomStream } from '../decoding/random.js'
 import type { Choice, DecodeEvent, DecodeResult, Runtime } from '../decoding/runtime.js'
@@ -23,7 +24,7 @@ function startOf ({ alignment, reward, sampling, seed, prompt, droppedMessages }
   return { seed, strategy, resolved: { ...params, max_tokens: sampling.maxTokens }, rewardsUsed: reward?.scorer.used ?? [], promptText: prompt.text, promptTokenIds: prompt.tokens, droppedMessages }
 }
 
-function runtimeOf (host: Host, { alignment, contrast, reward, sampling, skipSpecialTokens, seed, cacheSalt, fanOut }: PreparedRequest, signal: AbortSignal, ledgers: Ledgers): Runtime {
+function runtimeOf (host: Host, { alignment, contrast, reward, sampling, skipSpecialTokens, seed, cacheSalt, fanOut }: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers): Runtime {
   const { engine, model } = host
   const started = performance.now()
   const embeddingLayer = comparesAnswers(alignment) ? Math.round(model.config.layers / 2) : null
@@ -38,6 +39,7 @@ function runtimeOf (host: Host, { alignment, contrast, reward, sampling, skipSpe
     contrast,
     scorer: reward?.scorer ?? null,
     embeddingLayer,
+    constraint,
     endTokens: model.tokenizer.endTokens,
     vocabularySize: model.tokenizer.vocabularySize,
     detokenizer: () => new IncrementalDetokenizer(tokenBytes),
@@ -86,6 +88,7 @@ export async function * generate (host: Host, request: GenerateRequest, signal: 
   let reserving: Promise<Reservation> | null = null
   try {
     const prepared = prepare(host, request, scope.signal)
+    const constraint = prepared.grammar && await host.grammars.open(prepared.grammar.text, prepared.grammar.param, scope.signal)
     reserving = reserveAll(host.engine, prepared.need, prepared.reward?.rooms ?? [], signal)
     yield { type: 'accepted' }
     await reserving
@@ -93,7 +96,7 @@ export async function * generate (host: Host, request: GenerateRequest, signal: 
     if (prepared.promptLogprobs !== null) {
       yield { type: 'prompt', logprobs: await promptLogprobs(host, prepared.prompt.tokens, prepared.promptLogprobs, { salt: prepared.cacheSalt, signal: scope.signal, ledger: ledgers.policy }) }
     }
-    const runtime = runtimeOf(host, prepared, scope.signal, ledgers)
+    const runtime = runtimeOf(host, prepared, constraint, scope.signal, ledgers)
     const events = prepared.sampling.maxTokens === 0 ? nothingDrawn(prepared.n) : decode(runtime, prepared.prompt, prepared.sampling, prepared.alignment, prepared.n)
     for await (const event of events) {
       if (event.type !== 'end') {

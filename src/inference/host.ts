@@ -4,6 +4,8 @@ import { secret, type Config } from '../config.js'
 import { Cores } from '../engine/cores.js'
 import { Engine } from '../engine/engine.js'
 import { RequestError } from '../errors.js'
+import { Grammars } from '../grammar/grammars.js'
+import { vocabularyOf } from '../grammar/vocabulary.js'
 import { loadModel, type LoadedModel, type ModelOptions } from '../models/model.js'
 import type { WeightFormat } from '../models/weight-format.js'
 import { packageRoot } from '../package-root.js'
@@ -18,6 +20,8 @@ export interface Host {
   readonly config: Config
   readonly model: LoadedModel
   readonly engine: Engine
+  /** What answers can be held to. */
+  readonly grammars: Grammars
   /** The model as texts are read through it. */
   readonly policy: ReadablePolicy
   readonly store: RewardStore
@@ -59,7 +63,9 @@ export async function createHost (config: Config, onProgress: (message: string) 
     maxQueued: config.maxQueuedRequests
   })
   const rewardModels = new RewardModels({ policy: { model, engine }, cores, threads: config.threads, cacheDir: config.cacheDir, kvCacheBytes: config.rewardKvCacheBytes, prefillTokensPerStep: config.prefillTokensPerStep, maxQueued: config.maxQueuedRequests, onProgress })
+  const grammars = new Grammars(vocabularyOf(model.tokenizer))
   const close = async (): Promise<void> => {
+    await grammars.close()
     await engine.close()
     await rewardModels.close()
     model.dispose()
@@ -78,6 +84,7 @@ export async function createHost (config: Config, onProgress: (message: string) 
     config,
     model,
     engine,
+    grammars,
     policy: readablePolicy(model, engine),
     store,
     get rewards () { return store.families },

@@ -16,7 +16,7 @@ import { scoresShare } from '../rewards/rules/rules.js'
 import type { Prompt } from '../rewards/scorer.js'
 import type { Host } from './host.js'
 import { checkModel, checkTokens, inContext, readPrompt, tokensOf } from './prompt.js'
-import type { GenerateRequest } from './protocol.js'
+import type { GenerateRequest, GrammarRequest } from './protocol.js'
 import { truncated } from './truncation.js'
 
 export interface PreparedRequest {
@@ -38,6 +38,7 @@ export interface PreparedRequest {
   readonly fanOut: number
   readonly need: Need
   readonly droppedMessages: number
+  readonly grammar: GrammarRequest | null
 }
 
 /** RAD adds a probability: whatever lies outside [0, 1] it would cut off. */
@@ -157,6 +158,7 @@ export function prepare (host: Host, asked: GenerateRequest, signal: AbortSignal
     skipSpecialTokens: request.skipSpecialTokens,
     fanOut: wide,
     need: needOf(host, wide, reward, reading, maxTokens),
-    droppedMessages: messagesOf(asked) - messagesOf(request)
+    droppedMessages: messagesOf(asked) - messagesOf(request),
+    grammar: request.grammar
   }
 }

@@ -49,7 +49,12 @@ export interface GenerateRequest {
   /** Null is plain sampling. */
   readonly alignment: AlignmentRequest | null
   readonly cacheSalt: string
+  /** What answers are held to; null where anything may be written. */
+  readonly grammar: GrammarRequest | null
 }
+
+/** A grammar's text, and what the caller calls the field that asks for it. */
+export interface GrammarRequest { readonly text: string, readonly param: string }
 
 /** Usage of one request, in tokens. */
 export interface Usage {

@@ -114,7 +114,7 @@ const refused: ReadonlyArray<readonly [object, string, RegExp]> = [
   [{ prompt_logprobs: 1 }, 'prompt_logprobs', /is not supported/],
   [{ chat_template: '{{ x }}' }, 'chat_template', /is not supported/],
   [{ chat_template_kwargs: { tokenize: true } }, 'chat_template_kwargs', /is not supported/],
-  [{ guided_json: {} }, 'guided_json', /structured output is not supported yet/]
+  [{ guided_json: {} }, 'guided_json', /say response_format/]
 ]
 
 for (const [body, param, message] of refused) {

@@ -13,7 +13,6 @@ const never = (): boolean => false
 
 /** Values that ask for nothing, of fields that are not supported otherwise. */
 const neutral: Readonly<Record<string, (value: unknown) => boolean>> = {
-  response_format: value => (value as { type?: unknown }).type === 'text',
   tools: emptyList,
   tool_choice: value => value === 'none' || value === 'auto',
   modalities: value => Array.isArray(value) && value.length === 1 && value[0] === 'text',
@@ -43,16 +42,16 @@ const neutral: Readonly<Record<string, (value: unknown) => boolean>> = {
   echo: value => value === false
 }
 
-const noStructure = 'structured output is not supported yet'
+const structure = 'say response_format: {type: "json_schema", json_schema: {name, schema}}'
 
 /** Fields of other servers that would change what is meant: refused with what to say here. */
 const otherServers: Readonly<Record<string, string>> = {
   use_beam_search: 'say alignment: {strategy: "beam_search", num_beams, num_children, reward}',
-  guided_json: noStructure,
-  guided_regex: noStructure,
-  guided_choice: noStructure,
-  guided_grammar: noStructure,
-  structured_outputs: noStructure,
+  guided_json: structure,
+  guided_regex: structure,
+  guided_choice: structure,
+  guided_grammar: structure,
+  structured_outputs: structure,
   num_candidates: 'it belongs into alignment',
   strategy: 'it belongs into alignment',
   reward: 'it belongs into alignment',
@@ -84,7 +83,7 @@ function freeObject (name: string, value: unknown): object | null {
 }
 
 /** Objects whose keys their own readers check. */
-const freeFields = ['alignment', 'logit_bias']
+const freeFields = ['alignment', 'logit_bias', 'response_format']
 
 /**
  * Checks a body and fills defaults in.

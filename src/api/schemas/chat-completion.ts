@@ -6,7 +6,7 @@ import type { ChatMessage } from '../../rewards/scorer.js'
 import { refuse } from '../../validation.js'
 import type { Profiles } from '../profiles.js'
 import { readBody } from './body.js'
-import { nullable, samplingFields, samplingOf } from './sampling.js'
+import { formatOf, nullable, samplingFields, samplingOf } from './sampling.js'
 
 const part = Type.Object({ type: Type.Literal('text'), text: Type.String() }, { additionalProperties: false })
 
@@ -83,6 +83,8 @@ export function parseChatCompletion (value: unknown, profiles: Profiles): ChatCo
   const last = prompt.messages.at(-1)!
   if (body.echo && last.role !== 'assistant') throw refuse('echo', 'needs a last message of the assistant', last.role)
   if (body.store && body.continue_final_message) throw refuse('store', 'and continue_final_message cannot both be true: feedback is on whole answers', true)
+  const grammar = formatOf(body)
+  if (grammar && body.continue_final_message) throw refuse('continue_final_message', 'cannot be true with response_format, which says what the whole answer is', true)
   const { model, alignment } = profiles.apply(body.model, body.alignment)
   return {
     generate: {
@@ -95,7 +97,8 @@ export function parseChatCompletion (value: unknown, profiles: Profiles): ChatCo
       skipSpecialTokens: body.skip_special_tokens,
       seed: body.seed,
       alignment: alignment === null ? null : parseAlignment(alignment),
-      cacheSalt: body.cache_salt
+      cacheSalt: body.cache_salt,
+      grammar
     },
     modelName: body.model,
     stream: body.stream,

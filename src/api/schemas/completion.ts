@@ -7,7 +7,7 @@ import { refuse } from '../../validation.js'
 import type { Profiles } from '../profiles.js'
 import { readBody } from './body.js'
 import { promptSchema, promptsOf } from './prompt.js'
-import { nullable, samplingFields, samplingOf } from './sampling.js'
+import { formatOf, nullable, samplingFields, samplingOf } from './sampling.js'
 
 export const completionSchema = Type.Object({
   prompt: promptSchema,
@@ -53,6 +53,7 @@ export function parseCompletion (value: unknown, profiles: Profiles, maxTokensPe
   const prompts = promptsOf(body.prompt, body.add_special_tokens)
   const { model, alignment: asked } = profiles.apply(body.model, body.alignment)
   const alignment = asked === null ? null : parseAlignment(asked)
+  const grammar = formatOf(body)
   const drawn = body.best_of ?? body.n
   const maxTokens = body.max_tokens ?? 16
   if (drawn < body.n) throw refuse('best_of', `must be at least n = ${body.n}`, drawn)
@@ -71,7 +72,8 @@ export function parseCompletion (value: unknown, profiles: Profiles, maxTokensPe
     skipSpecialTokens: body.skip_special_tokens,
     seed: body.seed,
     alignment,
-    cacheSalt: body.cache_salt
+    cacheSalt: body.cache_salt,
+    grammar
   }))
   checkCeiling(generations[0]!, { prompts: prompts.length, drawn, maxTokens }, maxTokensPerRequest)
   return {

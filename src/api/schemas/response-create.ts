@@ -113,7 +113,8 @@ export function parseResponseCreate (value: unknown, profiles: Profiles, before:
       skipSpecialTokens: body.skip_special_tokens,
       seed: body.seed,
       alignment: alignment === null ? null : parseAlignment(alignment),
-      cacheSalt: body.cache_salt
+      cacheSalt: body.cache_salt,
+      grammar: null
     },
     input,
     stream: body.stream,

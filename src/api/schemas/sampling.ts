@@ -2,6 +2,7 @@
 import { Type, type Static, type TNull, type TObject, type TSchema, type TSchemaOptions, type TUnion } from 'typebox'
 import type { GenerateRequest } from '../../inference/protocol.js'
 import { refuse } from '../../validation.js'
+import { grammarOf, responseFormatSchema } from './response-format.js'
 
 export const nullable = <T extends TSchema> (schema: T, options: TSchemaOptions): TUnion<[T, TNull]> => Type.Union([schema, Type.Null()], options)
 
@@ -36,11 +37,23 @@ export const samplingFields = {
     include_usage: Type.Boolean({ default: false }),
     include_obfuscation: Type.Boolean({ default: false })
   }, { additionalProperties: false }), { default: null, description: 'include_usage: the usage comes last; needs stream' }),
-  return_token_ids: Type.Boolean({ default: false, description: 'add prompt_token_ids and token_ids, end token included' })
+  return_token_ids: Type.Boolean({ default: false, description: 'add prompt_token_ids and token_ids, end token included' }),
+  response_format: nullable(responseFormatSchema, { default: null, description: 'what the answer is: text, json_object, or JSON of a schema; see Structured output' })
 }
 
 /** A checked body's fields for drawing tokens and for streaming. */
 export type SamplingBody = Static<TObject<typeof drawingFields>> & { readonly stream_options: object | null }
+
+/**
+ * What an answer is held to.
+ * @throws RequestError for a format that cannot be enforced, or fields that would break it
+ */
+export function formatOf (body: SamplingBody & { readonly response_format: unknown }): GenerateRequest['grammar'] {
+  const grammar = grammarOf(body.response_format, 'response_format')
+  if (grammar && body.ignore_eos) throw refuse('ignore_eos', 'cannot be true with response_format: where JSON is complete only an end token may follow', true)
+  if (grammar && body.min_tokens > 0) throw refuse('min_tokens', 'must be 0 with response_format: JSON ends where it is complete', body.min_tokens)
+  return grammar
+}
 
 function biasOf (bias: unknown): Record<number, number> {
   const entries = Object.entries(bias ?? {})
