@@ -8,9 +8,9 @@ import { loadPrompts, promptSetNames } from '../evaluation/prompt-sets.js'
 import { writeEvaluation } from '../evaluation/report.js'
 import { createHost, type Host } from '../inference/host.js'
 import { environmentOf } from '../reporting/environment.js'
-import { Progress } from '../reporting/progress.js'
 import { refuse } from '../validation.js'
 import { say, type Command } from './command.js'
+import { interruptible, partly } from './interruptible.js'
 import { engineOptions, integerOption, settingFlags, type Options, type Values } from './options.js'
 
 const options: Options = {
@@ -53,6 +53,8 @@ function optionsOf (values: Values): EvaluationOptions & { readonly promptSet: s
   const candidates = integerOption(values, 'candidates', 64, 2)
   if (candidates > 128) throw refuse('--candidates', 'must be an integer from 2 to 128', values['candidates'])
   const prompts = loadPrompts(promptSet)
+  const limit = integerOption(values, 'limit', Math.min(40, prompts.length))
+  if (limit > prompts.length) throw refuse('--limit', `must be at most the prompts of ${promptSet}, ${prompts.length}`, values['limit'])
   return {
     reward,
     weight,
@@ -61,7 +63,7 @@ function optionsOf (values: Values): EvaluationOptions & { readonly promptSet: s
     promptSet,
     prompts,
     candidates,
-    limit: Math.min(prompts.length, integerOption(values, 'limit', 40)),
+    limit,
     seeds: integerOption(values, 'seeds', 1),
     maxTokens: integerOption(values, 'max-tokens', 48),
     panel: values['skip-panel'] !== true,
@@ -72,21 +74,12 @@ function optionsOf (values: Values): EvaluationOptions & { readonly promptSet: s
 /** Runs it, and writes the report of what was done by the time it ended or was interrupted. */
 async function run (host: Host, given: ReturnType<typeof optionsOf>, args: readonly string[]): Promise<void> {
   const environment = environmentOf('fairlead eval', args)
-  const interrupted = new AbortController()
-  const stop = (): void => { interrupted.abort(new RequestError('request_cancelled', 'interrupted before the first prompt was done; the same command goes on from there')) }
-  process.once('SIGINT', stop)
-  const progress = new Progress()
-  try {
-    const evaluation = await evaluate(host, given, interrupted.signal, (phase, done, total) => { progress.tell(phase, done, total) })
-    progress.end()
-    const { prompts: _, folder, ...evaluated } = given
-    const rewardVersion = host.rewards.find(({ name }) => name === given.reward)!.version
-    const file = await writeEvaluation(join(folder, `${given.reward}_${given.weight}`), evaluation, { ...evaluated, fingerprint: host.model.fingerprint, rewardVersion }, environment)
-    if (!evaluation.finished) say('interrupted: the report is of the prompts that were done; the same command goes on from there')
-    console.log(file)
-  } finally {
-    process.off('SIGINT', stop)
-  }
+  const evaluation = await interruptible((signal, onProgress) => evaluate(host, given, signal, onProgress))
+  const { prompts: _, folder, ...evaluated } = given
+  const rewardVersion = host.rewards.find(({ name }) => name === given.reward)!.version
+  const file = await writeEvaluation(join(folder, `${given.reward}_${given.weight}`), evaluation, { ...evaluated, fingerprint: host.model.fingerprint, rewardVersion }, environment)
+  if (!evaluation.finished) say(partly)
+  console.log(file)
 }
 
 export const evaluation: Command = {

@@ -6,6 +6,7 @@ import { nearestName } from '../validation.js'
 import { bench } from './bench.js'
 import { say, type Command } from './command.js'
 import { evaluation } from './eval.js'
+import { verifiedEvaluation } from './eval-verified.js'
 import { fit } from './fit.js'
 import { generate } from './generate.js'
 import { describeOptions, parseOptions } from './options.js'
@@ -14,10 +15,10 @@ import { score } from './score.js'
 import { serve } from './serve.js'
 import { standardize } from './standardize.js'
 
-const commands: readonly Command[] = [serve, generate, score, fit, standardize, evaluation, pull, bench]
+const commands: readonly Command[] = [serve, generate, score, fit, standardize, evaluation, verifiedEvaluation, pull, bench]
 
 function overview (): string {
-  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(13)}${summary}`)
+  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(15)}${summary}`)
   return `fairlead ${packageVersion}: steers a language model while it writes\n\nfairlead COMMAND [OPTIONS]\n\n${lines.join('\n')}\n\nfairlead COMMAND --help tells more. Every setting is also an environment variable: --max-sequences is FAIRLEAD_MAX_SEQUENCES.`
 }
 

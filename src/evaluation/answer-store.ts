@@ -35,14 +35,17 @@ export class AnswerStore {
 
   get #conditions (): Record<string, unknown> { return { model: this.#host.model.fingerprint, maxTokens: this.#maxTokens } }
 
-  /** The answers to one prompt with one seed, drawn if they are not there. */
-  async draw (way: Way, prompt: string, seed: number, signal: AbortSignal): Promise<Draw> {
+  /**
+   * The answers to one prompt with one seed, drawn if they are not there.
+   * @param host whose rewards steer; default the store's
+   */
+  async draw (way: Way, prompt: string, seed: number, signal: AbortSignal, host = this.#host): Promise<Draw> {
     const { name, ...how } = way
     let records = this.#draws.get(name)
     if (!records) this.#draws.set(name, records = Records.open<Draw>(join(this.#folder, `${name}.jsonl`), { ...this.#conditions, ...how }))
     const known = records.rows.find(row => row.prompt === prompt && row.seed === seed)
     if (known) return known
-    const drawn = await draw(this.#host, way, prompt, seed, this.#maxTokens, signal)
+    const drawn = await draw(host, way, prompt, seed, this.#maxTokens, signal)
     records.append(drawn)
     return drawn
   }

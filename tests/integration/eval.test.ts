@@ -59,6 +59,19 @@ test('a reward is evaluated, with plots, figures and the panel; what was drawn i
   assert.match(other.err, /was recorded with another maxTokens: 6, now 5; name another folder with --out/)
 })
 
+test('verified answers are drawn until one passes, and reported beside a retry loop', () => {
+  const out = join(folder, 'verified')
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(packageRoot, 'dist/src/cli/main.js'), 'eval-verified', '--limit', '6', '--candidates', '4', '--max-tokens', '8', '--out', out], { encoding: 'utf8', env })
+  assert.equal(status, 0, stderr)
+  assert.equal(stdout.trim(), join(out, 'REPORT.md'))
+  const { passAt, ways, kinds } = JSON.parse(readFileSync(join(out, 'report.json'), 'utf8'))
+  assert.deepEqual(passAt.map(({ n }: { n: number }) => n), [1, 2, 4])
+  assert.deepEqual(ways.map(({ label }: { label: string }) => label), ['plain', 'retry loop', 'adaptive best_of_n', 'beam_search 4×4'])
+  assert.equal(kinds.length, 6)
+  // It stops when one passes, so it passes as often as the pool it draws, which has the same seeds in the same order.
+  assert.ok(ways[2].passed.value <= 1 && ways[2].tokens.value > 0)
+})
+
 test('interrupted, it leaves a report of the prompts that were done', async () => {
   const out = join(folder, 'part')
   const child = spawn(process.execPath, [...program, ...length, '--limit', '60', '--skip-panel', '--out', out], { env, stdio: ['ignore', 'pipe', 'pipe'] })
@@ -82,6 +95,7 @@ test('what cannot be evaluated is refused by option', () => {
     [['--reward', 'length', '--prompts', 'reviews'], /--judge is needed: no judge belongs to length; name one \(instructions, sentiment\)/],
     [['--reward', 'positive', '--judge', 'positive'], /--judge must be another than the reward it judges; got "positive"/],
     [['--weight', '0'], /--weight must be a number other than 0; got "0"/],
+    [['--limit', '201'], /--limit must be at most the prompts of reviews, 200; got "201"/],
     [['--candidates', '1'], /--candidates must be an integer of at least 2; got "1"/],
     [['--reward', 'length', '--prompts', prompts, '--judge', 'nobody', '--limit', '1', '--out', join(folder, 'none')], /reward "nobody" does not exist; there are: .*length/]
   ] as const) {

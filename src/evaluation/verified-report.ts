@@ -1,0 +1,57 @@
+/** Verified answers as a report: Markdown with plots, and all figures as JSON beside it. */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { describeEnvironment, type Environment } from '../reporting/environment.js'
+import { markdownTable } from '../reporting/markdown.js'
+import { writePlot } from '../reporting/plot.js'
+import type { Estimate } from './statistics.js'
+import type { VerifiedOptions, VerifiedResult } from './verified.js'
+
+/** What was evaluated, for the report's head. */
+export interface VerifiedSetting extends Omit<VerifiedOptions, 'folder'> { readonly fingerprint: string }
+
+const share = ({ value, low, high }: Estimate): string => `${(100 * value).toFixed(0)} %${Number.isFinite(low) ? ` [${(100 * low).toFixed(0)}, ${(100 * high).toFixed(0)}]` : ''}`
+const times = ({ value, low, high }: Estimate): string => `${value.toFixed(2)}${Number.isFinite(low) ? ` [${low.toFixed(2)}, ${high.toFixed(2)}]` : ''}`
+
+/** The report as Markdown. */
+export function describeVerified ({ prompts, finished, passAt, ways, kinds }: VerifiedResult, { candidates, maxTokens, fingerprint }: VerifiedSetting, environment: Environment): string {
+  const wayNames = ways.slice(2).map(({ label }) => label)
+  const rate = (value: number): string => `${(100 * value).toFixed(0)} %`
+  return `# Verified answers
+
+${finished ? '' : `**Partial**: interrupted; ${prompts} prompts are in it. The same command goes on from there.\n\n`}${describeEnvironment(environment)}
+
+Model ${fingerprint}; ${prompts} prompts that state a constraint which a program checks; answers of at most ${maxTokens} tokens, temperature 1; ${candidates} answers at most. In brackets: 95 % intervals over prompts (bootstrap).
+
+![pass](plots/pass.svg)
+
+${markdownTable(['n', 'pass@n of plain answers'], passAt.map(({ n, rate }) => [String(n), share(rate)]))}
+
+${markdownTable(['way', 'passes', `of pass@${candidates}`, 'tokens, in plain answers', 'time, in plain answers', 'retry loop’s time over its'], ways.map(way => [way.label, share(way.passed), share(way.shareOfBest), times(way.tokens), times(way.time), times(way.fasterThanRetry)]))}
+
+*retry loop* is a client that asks for one plain answer after the other until one passes: the pool’s answers in their order, at the speed of a plain answer asked for alone. *adaptive best_of_n* draws 8 at a time until one passes, with the checks as reward
+(\`stop_when\`); *beam_search* lets the checks judge prefixes, too. Plain answers are asked for alone. pass@n is the unbiased estimate from ${candidates} answers to each prompt.
+
+${markdownTable(['kind', 'prompts', 'pass@1', `pass@${candidates}`, ...wayNames], kinds.map(one => [one.kind, String(one.prompts), rate(one.passAt1), rate(one.passAtMost), ...one.ways.map(rate)]))}
+
+All figures: report.json.
+`
+}
+
+/** Writes REPORT.md, report.json and plots/ into a folder. @returns the report's path */
+export async function writeVerified (folder: string, result: VerifiedResult, setting: VerifiedSetting, environment: Environment): Promise<string> {
+  mkdirSync(folder, { recursive: true })
+  await writePlot(join(folder, 'plots', 'pass.svg'), {
+    title: 'Answers that pass, against tokens drawn',
+    x: { label: 'tokens drawn, in plain answers', scale: 'log' },
+    y: { label: 'share of prompts' },
+    series: [
+      { name: 'plain: pass@n with all n drawn', kind: 'line', points: result.passAt.map(({ n, rate }) => ({ x: n, y: rate.value, low: rate.low, high: rate.high })) },
+      ...result.ways.map(({ label, tokens, passed }) => ({ name: label, kind: 'points' as const, points: [{ x: tokens.value, y: passed.value, low: passed.low, high: passed.high }] }))
+    ]
+  })
+  writeFileSync(join(folder, 'report.json'), `${JSON.stringify({ environment, ...setting, ...result }, null, 1)}\n`)
+  const file = join(folder, 'REPORT.md')
+  writeFileSync(file, describeVerified(result, setting, environment))
+  return file
+}

@@ -1,0 +1,63 @@
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { analyseVerified, loadConstraints, withChecks, type VerifiedPrompt } from '../../src/evaluation/verified.js'
+import type { Host } from '../../src/inference/host.js'
+import type { OpenContext } from '../../src/rewards/kind.js'
+import type { Answer, Prompt } from '../../src/rewards/scorer.js'
+
+const constraints = loadConstraints()
+const bare = { rewards: [] as unknown } as Host
+
+/** Whether a text passes all checks of a constraint. */
+async function passes (constraint: (typeof constraints)[number], text: string): Promise<boolean> {
+  const { source } = withChecks(bare, constraint).rewards[0]!
+  const scorer = source.open('outcome', { direction: 1 } as OpenContext)
+  const [score] = await scorer.score({ messages: [], text: '', tokens: [] } as Prompt, [{ text, tokens: [1], final: true } as unknown as Answer])
+  return score!.raw === 1
+}
+
+test('there are 300 constraints, six kinds of fifty, no prompt twice, each with checks that compile', () => {
+  assert.equal(constraints.length, 300)
+  assert.equal(new Set(constraints.map(({ prompt }) => prompt)).size, 300)
+  const kinds = [...new Set(constraints.map(({ kind }) => kind))]
+  assert.deepEqual(kinds.map(kind => constraints.filter(one => one.kind === kind).length), [50, 50, 50, 50, 50, 50])
+  // Six in turn, so that any first ones are of all kinds.
+  assert.equal(new Set(constraints.slice(0, 6).map(({ kind }) => kind)).size, 6)
+  for (const constraint of constraints) assert.equal(withChecks(bare, constraint).rewards.length, 1, constraint.prompt)
+})
+
+test('checks pass what the prompt asks for, and nothing else', async () => {
+  const first = (kind: string) => constraints.find(one => one.kind === kind)!
+  const cases: ReadonlyArray<readonly [string, string, string]> = [
+    ['word limit', 'The sea is wide and deep.', 'word '.repeat(60)],
+    ['must mention', 'The sea is blue. I like the blue of it.', 'It is blue and wide.'],
+    ['bullets', '- It is salty.\n- It is deep.\n- It is wide.', 'It is salty.'],
+    ['json', '{"name": "Ann", "age": 44}', 'Here you are: {"name": "Ann", "age": 44}'],
+    ['format', 'How deep is the sea?', 'The sea is deep.'],
+    ['avoid words', 'A wide plain of salt water that moves without end under the wind and the moon.', 'The sea is a wide plain of salt water that moves without end under the wind.']
+  ]
+  for (const [kind, good, bad] of cases) {
+    assert.ok(await passes(first(kind), good), kind)
+    assert.ok(!await passes(first(kind), bad), kind)
+  }
+})
+
+test('pass rates are unbiased from the pool; costs are ratios over all prompts', () => {
+  const attempt = (passed: boolean, tokens: number, ms: number) => ({ passed, tokens, ms })
+  const prompt = (passed: number): VerifiedPrompt => ({
+    kind: 'k',
+    passes: Array.from({ length: 4 }, (_, index) => index < passed),
+    plain: attempt(passed > 2, 10, 100),
+    retry: attempt(passed > 0, 40, 400),
+    ways: [attempt(passed > 0, 20, 80), attempt(true, 160, 50)]
+  })
+  const { passAt, ways, kinds } = analyseVerified([prompt(0), prompt(1), prompt(4)], 4, true)
+  const rates = new Map(passAt.map(({ n, rate }) => [n, rate.value]))
+  // 0, 1/4, 1; then 0, 1 − C(3,2)/C(4,2) = 1/2, 1.
+  assert.ok(Math.abs(rates.get(1)! - 1.25 / 3) < 1e-12)
+  assert.ok(Math.abs(rates.get(2)! - 1.5 / 3) < 1e-12)
+  assert.ok(Math.abs(rates.get(4)! - 2 / 3) < 1e-12)
+  const adaptive = ways[2]!
+  assert.deepEqual([adaptive.passed.value, adaptive.shareOfBest.value, adaptive.tokens.value, adaptive.time.value, adaptive.fasterThanRetry.value], [2 / 3, 1, 2, 0.8, 5])
+  assert.deepEqual(kinds[0]!.ways, [2 / 3, 1])
+})
