@@ -17,6 +17,9 @@ export interface Target {
   readonly url: string
   /** Bytes of memory it holds; null where it is not ours or the system does not say. */
   residentBytes (): number | null
+  /** Stops it (SIGSTOP) so that no thread of it takes time from others, until `goOn`. */
+  pause (): void
+  goOn (): void
   stop (): Promise<void>
 }
 
@@ -37,7 +40,7 @@ export async function modelOf (url: string): Promise<string> {
 }
 
 /** A server that runs already. */
-export const runningTarget = (url: string): Target => ({ url, residentBytes: () => null, stop: async () => {} })
+export const runningTarget = (url: string): Target => ({ url, residentBytes: () => null, pause: () => {}, goOn: () => {}, stop: async () => {} })
 
 /** Starts one and waits until it is ready. @throws Error with what it said, if it ends instead */
 export async function startTarget (flags: readonly string[]): Promise<Target> {
@@ -45,6 +48,9 @@ export async function startTarget (flags: readonly string[]): Promise<Target> {
   const server = spawn(process.execPath, [join(packageRoot, 'dist/src/cli/main.js'), 'serve', '--port', '0', '--log-level', 'warn', ...flags], { stdio: ['ignore', 'inherit', 'pipe'], detached: true })
   const killed = (): void => { server.kill('SIGKILL') }
   process.once('exit', killed)
+  // Without a listener a SIGTERM would end this process and leave the server.
+  const terminated = (): void => { process.exit(143) }
+  process.once('SIGTERM', terminated)
   const ended = new Promise<void>(resolve => { server.once('close', () => { resolve() }) })
   const url = await new Promise<string>((resolve, reject) => {
     let said = ''
@@ -65,10 +71,14 @@ export async function startTarget (flags: readonly string[]): Promise<Target> {
         return null
       }
     },
+    pause () { server.kill('SIGSTOP') },
+    goOn () { server.kill('SIGCONT') },
     async stop () {
+      server.kill('SIGCONT')
       server.kill('SIGTERM')
       await ended
       process.off('exit', killed)
+      process.off('SIGTERM', terminated)
     }
   }
 }

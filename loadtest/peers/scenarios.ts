@@ -32,6 +32,18 @@ const warmUpPrompts = 1_000_003
 
 const chats = JSON.parse(readFileSync(join(packageRoot, 'models', 'calibration', 'chats.json'), 'utf8')) as ReadonlyArray<readonly [question: string, answer: string]>
 
+/** A message whose chat has `length` tokens, or a few more: a word is not cut. It begins with the index, so that those of different indices have nothing in common. */
+export function messageOf (encodeChat: EncodeChat, length: number, index: number): string {
+  let text = promptOf(index)
+  for (let chat = index; encodeChat(`${index}: ${text}`).length < length; chat++) text = `${chats[chat % chats.length]!.join('\n')}\n\n${text}`
+  for (let words = text.split(' '); ;) {
+    words = words.slice(1)
+    const shorter = words.join(' ')
+    if (words.length === 0 || encodeChat(`${index}: ${shorter}`).length < length) return `${index}: ${text}`
+    text = shorter
+  }
+}
+
 /** The last `length` tokens of a chat that ends with a question after much other text: what follows is an ordinary answer. Prompts of different indices begin differently. */
 function promptTokens (encodeChat: EncodeChat, length: number, index: number): number[] {
   for (let text = promptOf(index), chat = index; ; chat++) {

@@ -5,7 +5,7 @@ import { EngineProcess, type Command } from '../../loadtest/peers/engine-process
 import { engines } from '../../loadtest/peers/engines.js'
 import { checkMeasured, type Measured, type Task } from '../../loadtest/peers/protocol.js'
 import { fastest, resultsOf, tableOf, type Contestant } from '../../loadtest/peers/report.js'
-import { scenariosOf, taskOf, type Scenario } from '../../loadtest/peers/scenarios.js'
+import { messageOf, scenariosOf, taskOf, type Scenario } from '../../loadtest/peers/scenarios.js'
 import { ratesOf, ratioOf, spreadOf } from '../../loadtest/peers/statistics.js'
 
 const task: Task = { warmUpPrompt: [4], warmUpTokens: 1, prompt: [5, 6, 7], candidates: 2, newTokens: 2 }
@@ -55,6 +55,14 @@ test('every task has a prompt of the length asked for, another one each time', (
   }
   assert.notEqual(one.prompt.slice(0, 8).join(), two.prompt.slice(0, 8).join())
   assert.equal(one.newTokens, 128)
+})
+
+test('messages have the length asked for, to a word, and begin differently', () => {
+  const bytes = (text: string): number[] => [...Buffer.from(text)]
+  const [one, two] = [messageOf(bytes, 400, 1), messageOf(bytes, 400, 15)]
+  for (const message of [one, two]) assert.ok(message.length >= 400 && message.length < 430)
+  assert.notEqual(one.slice(0, 3), two.slice(0, 3))
+  assert.equal(one, messageOf(bytes, 400, 1))
 })
 
 const contestants: Contestant[] = ['fairlead', 'llama.cpp', 'llama.cpp-q4_0'].map(name => ({ engine: engines.find(engine => engine.name === name)!, about: { version: '1', configuration: '' } }))

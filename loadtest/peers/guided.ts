@@ -1,0 +1,184 @@
+/**
+ * `npm run bench:guided`: best of 16 answers as a user gets it from Fairlead in one request, beside what a user would do today: another engine that draws
+ * 16 answers and a scoring pass over them, or 16 requests and a scoring call. In turns, with the same model, prompts and cores. All scoring
+ * passes are Fairlead's /v1/rewards/score, which reads a prompt once for all its answers.
+ */
+import { writeFileSync } from 'node:fs'
+import { request } from 'undici'
+import { describeOptions, integerOption, parseOptions, settingFlags, settingOptions, type Options, type Values } from '../../src/cli/options.js'
+import { flagName, loadConfig } from '../../src/config.js'
+import { RequestError } from '../../src/errors.js'
+import { resolveModel } from '../../src/models/store.js'
+import { environmentOf } from '../../src/reporting/environment.js'
+import { markdownTable } from '../../src/reporting/markdown.js'
+import { Progress } from '../../src/reporting/progress.js'
+import { startTarget, type Target } from '../server-process.js'
+import { EngineProcess } from './engine-process.js'
+import { engines } from './engines.js'
+import { prepare, readVocabulary, type Vocabulary } from './places.js'
+import { checkMeasured, type Task } from './protocol.js'
+import { messageOf } from './scenarios.js'
+import { ratioOf, spreadOf, type Spread } from './statistics.js'
+
+const candidates = 16
+
+/** One piece of work: a message, its tokens in the model's template, and the same to be warm with. */
+interface GuidedTask extends Task { readonly message: string, readonly warmUpMessage: string }
+
+/** Best of 16 in one of the ways. */
+interface Contestant {
+  readonly name: string
+  /** @returns ms from handing over the prompt until the best answer is known */
+  run (task: GuidedTask): Promise<number>
+}
+
+const defaultEngines = ['openvino', 'openvino-q4_0', 'node-llama-cpp-q4_0', 'llama.cpp-q4_0']
+
+const options: Options = {
+  engines: { type: 'string', help: `engines beside Fairlead, by commas: ${engines.filter(({ family }) => family !== 'fairlead').map(({ name }) => name).join(', ')}`, default: defaultEngines.join() },
+  'prompt-tokens': { type: 'string', help: 'tokens of the prompt, about', default: '128' },
+  'new-tokens': { type: 'string', help: 'tokens of each answer', default: '64' },
+  alternations: { type: 'string', help: 'turns of each; medians are reported', default: '5' },
+  reward: { type: 'string', help: 'reward that answers are scored by', default: 'positive' },
+  json: { type: 'string', help: 'file to write all figures to' },
+  ...settingOptions(['model', 'format', 'threads', 'cacheDir'])
+}
+
+const say = (message: string): void => { process.stderr.write(`${message}\n`) }
+
+async function post (target: Target, path: string, body: object): Promise<Record<string, any>> {
+  const response = await request(`${target.url}${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), bodyTimeout: 0, headersTimeout: 0 })
+  const json = await response.body.json() as Record<string, any>
+  if (response.statusCode !== 200) throw new Error(`${path}: ${response.statusCode} ${JSON.stringify(json).slice(0, 300)}`)
+  return json
+}
+
+/** The server, running while something is asked of it and stopped otherwise. */
+async function awake<T> (target: Target, work: () => Promise<T>): Promise<T> {
+  target.goOn()
+  try {
+    return await work()
+  } finally {
+    target.pause()
+  }
+}
+
+async function timed (work: () => Promise<unknown>): Promise<number> {
+  const started = performance.now()
+  await work()
+  return performance.now() - started
+}
+
+const chat = (model: string, message: string, maxTokens: number, seed: number, more: object = {}): object => ({ model, messages: [{ role: 'user', content: message }], max_tokens: maxTokens, ignore_eos: true, seed, ...more })
+
+async function scoreAll (target: Target, reward: string, message: string, answers: readonly string[]): Promise<void> {
+  const { data } = await post(target, '/v1/rewards/score', { reward, input: answers.map(answer => ({ prompt: message, answer })) })
+  if (data.length !== answers.length) throw new Error(`${answers.length} answers got ${String(data.length)} scores`)
+}
+
+/** One request: prompt read once, candidates scored as they are drawn. */
+function oneRequest (target: Target, model: string, reward: string): Contestant {
+  const ask = async (message: string, maxTokens: number): Promise<void> => {
+    const { usage } = await post(target, '/v1/chat/completions', chat(model, message, maxTokens, 1, { alignment: { strategy: 'best_of_n', num_candidates: candidates, reward } }))
+    if (usage.alignment_details.generated_tokens !== candidates * maxTokens) throw new Error(`${String(usage.alignment_details.generated_tokens)} tokens were drawn; ${candidates * maxTokens} were asked for`)
+  }
+  return { name: 'Fairlead, one request', run: task => awake(target, async () => { await ask(task.warmUpMessage, task.warmUpTokens); return timed(() => ask(task.message, task.newTokens)) }) }
+}
+
+/** What a client does with a server that knows no rewards, but for the scoring: 16 requests at once, then a scoring call. */
+function manyRequests (target: Target, model: string, reward: string): Contestant {
+  const ask = async (message: string, maxTokens: number): Promise<void> => {
+    const answers = await Promise.all(Array.from({ length: candidates }, (_, seed) => post(target, '/v1/chat/completions', chat(model, message, maxTokens, seed))))
+    await scoreAll(target, reward, message, answers.map(({ choices }) => choices[0].message.content as string))
+  }
+  return { name: `Fairlead, ${candidates} requests and a scoring call`, run: task => awake(target, async () => { await ask(task.warmUpMessage, task.warmUpTokens); return timed(() => ask(task.message, task.newTokens)) }) }
+}
+
+/** Another engine that draws, in its own process, then the scoring pass. Turning tokens into text is not counted. */
+function engineAndScore (name: string, engine: EngineProcess, target: Target, reward: string, { size, decode }: Vocabulary): Contestant {
+  return {
+    name: `${name} and a scoring pass`,
+    async run (task) {
+      const measured = await engine.measure(task)
+      checkMeasured(task, measured, size)
+      const answers = measured.drawn.map(decode)
+      return measured.totalMs + await awake(target, async () => {
+        await scoreAll(target, reward, task.warmUpMessage, answers)
+        return timed(() => scoreAll(target, reward, task.message, answers))
+      })
+    }
+  }
+}
+
+function taskOf ({ encodeChat }: Vocabulary, promptTokens: number, newTokens: number, index: number): GuidedTask {
+  const [message, warmUpMessage] = [messageOf(encodeChat, promptTokens, index), messageOf(encodeChat, promptTokens, 1_000_003 + index)]
+  return { message, warmUpMessage, prompt: encodeChat(message), warmUpPrompt: encodeChat(warmUpMessage), warmUpTokens: Math.min(8, newTokens), candidates, newTokens }
+}
+
+const range = ({ median, least, most }: Spread, digits: number): string => `${median.toFixed(digits)} (${least.toFixed(digits)}–${most.toFixed(digits)})`
+
+async function bench (values: Values): Promise<void> {
+  const config = loadConfig(settingFlags(values))
+  const reward = String(values['reward'] ?? 'positive')
+  const [promptTokens, newTokens, alternations] = [integerOption(values, 'prompt-tokens', 128, 32), integerOption(values, 'new-tokens', 64, 2), integerOption(values, 'alternations', 5)]
+  const names = values['engines'] === undefined ? defaultEngines : String(values['engines']).split(',').filter(name => name !== '')
+  const wanted = names.map(name => {
+    const engine = engines.find(one => one.name === name && one.family !== 'fairlead')
+    if (!engine) throw new RequestError('invalid_request', `--engines must be some of ${engines.filter(({ family }) => family !== 'fairlead').map(one => one.name).join()}; got ${JSON.stringify(name)}`, { param: 'engines' })
+    return engine
+  })
+  const model = await resolveModel(config.model, { cacheDir: config.cacheDir, onProgress: say })
+  const vocabulary = await readVocabulary(model.path)
+  const environment = { ...environmentOf('npm run bench:guided --', process.argv.slice(2)), model: model.id, sha256: model.sha256, threads: config.threads }
+  const places = await prepare(config, model, wanted, say)
+
+  const processes: EngineProcess[] = []
+  const stop = (): void => { for (const one of processes) one.kill() }
+  const interrupted = new AbortController()
+  process.once('SIGINT', () => { interrupted.abort(); stop() })
+  const target = await startTarget((['model', 'format', 'threads', 'cacheDir'] as const).flatMap(name => [`--${flagName(name)}`, String(config[name])]))
+  const progress = new Progress()
+  const found = new Map<string, number[]>()
+  const results = (): object => {
+    const ours = found.get([...found.keys()][0]!) ?? []
+    return { environment, promptTokens, newTokens, candidates, alternations, finished: !interrupted.signal.aborted, ways: [...found].map(([name, ms]) => ({ name, ms, ratio: ms.length > 0 ? ratioOf(ms, ours.slice(0, ms.length)) : null })) }
+  }
+  try {
+    const contestants = [oneRequest(target, model.id, reward), manyRequests(target, model.id, reward)]
+    target.pause()
+    for (const engine of wanted) {
+      say(`loading ${engine.name}`)
+      const started = await EngineProcess.start(engine.command(places))
+      processes.push(started.engine)
+      contestants.push(engineAndScore(engine.name, started.engine, target, reward, vocabulary))
+    }
+    for (const { name } of contestants) found.set(name, [])
+    for (let turn = 0; turn < alternations; turn++) {
+      for (const [index, contestant] of contestants.entries()) {
+        progress.tell('turns', turn * contestants.length + index, alternations * contestants.length)
+        // Each has prompts of its own, of the same length: none finds another's in a cache.
+        found.get(contestant.name)!.push(await contestant.run(taskOf(vocabulary, promptTokens, newTokens, 1000 * turn + 37 * index)))
+      }
+      if (typeof values['json'] === 'string') writeFileSync(values['json'], `${JSON.stringify(results(), null, 2)}\n`)
+    }
+  } catch (error) {
+    if (!interrupted.signal.aborted) throw error
+  } finally {
+    progress.end()
+    stop()
+    await target.stop()
+  }
+  const rows = [...found].filter(([, ms]) => ms.length > 0)
+  const ours = rows[0]?.[1] ?? []
+  console.log(markdownTable(['best of 16', 'ms', 'tokens/s', 'its time ÷ Fairlead’s'], rows.map(([name, ms]) => [name, range(spreadOf(ms), 0), (candidates * newTokens / spreadOf(ms).median * 1e3).toFixed(0), range(ratioOf(ms, ours.slice(0, ms.length)), 2)])))
+  if (typeof values['json'] === 'string') writeFileSync(values['json'], `${JSON.stringify(results(), null, 2)}\n`)
+}
+
+try {
+  const { values } = parseOptions({ options, mostPositionals: 0 }, process.argv.slice(2))
+  if (values['help'] === true) console.log(`npm run bench:guided -- [OPTIONS]\n\nBest of ${candidates} in one request, beside other engines and a scoring pass, in turns\n\n${describeOptions(options)}`)
+  else await bench(values)
+} catch (error) {
+  say(`bench:guided: ${error instanceof Error ? error.message : String(error)}`)
+  process.exitCode = error instanceof RequestError ? 2 : 1
+}
