@@ -13,6 +13,8 @@ export interface PartInputs {
   readonly lengths: readonly number[]
   /** The prompt that the rows share, outside their slots; null where there is none. */
   readonly prompt: SharedPrompt | null
+  /** Positions of the sequence that is the part, in a run of several chunks. */
+  readonly positions?: number
 }
 
 /** One run as numbers. */
@@ -59,13 +61,14 @@ export class RunFeeds {
   /** Tensors for a run, valid until the next call. The KV cache's are the caller's to add. */
   fill ({ ids, parts, rows, inverseTemperatures }: RunInputs): Map<string, Tensor> {
     for (const view of this.#onesViews.splice(0)) view.dispose()
-    const batch = parts.reduce((sum, { lengths }) => sum + lengths.length, 0)
+    const rowsByPart = parts.map(({ lengths, positions }) => positions ?? lengths.length)
+    const batch = rowsByPart.reduce((sum, count) => sum + count, 0)
     const feeds = new Map([
       ['input_ids', this.#numbers('input_ids', 'int64', [batch, ids.length / batch], ids)],
       ['rows', this.#numbers('rows', 'int64', [rows.length], rows)],
       ['inverse_temperature', this.#numbers('inverse_temperature', 'float32', [rows.length, 1], inverseTemperatures)]
     ])
-    if (parts.length > 1) feeds.set('rows_by_part', this.#numbers('rows_by_part', 'int64', [parts.length], parts.map(({ lengths }) => lengths.length)))
+    if (parts.length > 1) feeds.set('rows_by_part', this.#numbers('rows_by_part', 'int64', [parts.length], rowsByPart))
     for (const [part, inputs] of parts.entries()) this.#fillPart(feeds, part, inputs)
     return feeds
   }

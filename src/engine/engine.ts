@@ -4,12 +4,12 @@
  */
 import type { DecoderConfig } from '../models/decoder-config.js'
 import type { Session } from '../runtime/session.js'
-import type { RunShape } from '../models/run-shape.js'
+import { chunksShape, privateShape, type RunShape } from '../models/run-shape.js'
 import { RunFeeds, type PartInputs, type RunInputs } from './batch.js'
 import { Cores } from './cores.js'
 import { EngineSequence, type SequenceHost } from './engine-sequence.js'
 import { kvBytesPerToken, type SharedPrompt } from './kv-cache.js'
-import { mostRowsPerRun, nextRun, planChunks, planParts, type ChunkRun, type DecodePart, type DecodeRun, type Run } from './plan.js'
+import { mostRowsPerRun, nextChunks, nextRun, planChunks, planParts, type Chunk, type DecodePart, type DecodeRun, type Run } from './plan.js'
 import { ReservationQueue, type Need, type Reservation } from './reservation.js'
 import { Seating, type SeatingOptions } from './seating.js'
 import type { Sequence, SequenceOptions, SequenceSource } from './sequence.js'
@@ -21,6 +21,8 @@ export interface EngineOptions extends SeatingOptions {
   readonly prefillTokensPerStep: number
   /** Requests that may wait for a reservation. */
   readonly maxQueued: number
+  /** Run short chunks of several sequences together: for an engine that reads many. Default no. */
+  readonly joinsChunks?: boolean
   /** Turns with other engines of the process. Default: there are none. */
   readonly cores?: Cores
   /** The setting that bounds the KV that may be reserved, for errors. Default kv-cache-bytes. */
@@ -54,6 +56,19 @@ export interface EngineCounters {
  * Where each has 8 rows, one batch of private KV is as fast up to 512 tokens.
  */
 const leastShared = { fanOut: 8, promptTokens: 32, product: 4096 } as const
+
+/** Where a sequence is in a run: its positions, the first of them among all, and the row of logits of the last. */
+interface Place { readonly positions: number, readonly first: number, readonly lastRow: number }
+
+/** A run as numbers, and the place of each of its sequences. */
+interface Planned { readonly inputs: RunInputs, readonly places: readonly Place[] }
+
+/** The shape of a run. A single chunk is a private part. */
+function shapeOf (run: Run): RunShape {
+  if (run.kind === 'chunk') return run.chunks.length === 1 ? privateShape : chunksShape(run.chunks.length)
+  const shared = run.parts.filter(part => part.shared !== null).length
+  return { private: run.parts.length - shared, shared }
+}
 
 const nextTurn = (): Promise<void> => new Promise(resolve => { setImmediate(resolve) })
 
@@ -170,7 +185,11 @@ export class Engine implements SequenceSource, SequenceHost {
       await this.#execute(run)
       parts = this.#stillWanted(parts.filter(part => !run.parts.includes(part)))
     }
-    for (const chunk of chunks) if (this.#seating.owner(chunk.slot)) await this.#execute(chunk)
+    for (let left = this.#stillOwned(chunks); left.length > 0;) {
+      const run = nextChunks(left, shape => this.#options.joinsChunks === true && this.#model.sessions.find(shape) !== null)
+      await this.#execute(run)
+      left = this.#stillOwned(left.filter(chunk => !run.chunks.includes(chunk)))
+    }
     this.counters.steps++
     this.counters.stepMs += performance.now() - started
   }
@@ -183,7 +202,7 @@ export class Engine implements SequenceSource, SequenceHost {
     }
   }
 
-  #plan (): { decode: DecodePart[], chunks: ChunkRun[] } {
+  #plan (): { decode: DecodePart[], chunks: Chunk[] } {
     const seated = [...this.#waiting].filter(sequence => sequence.slot >= 0)
     const { rows, beside } = takeTurns(seated.filter(sequence => sequence.runsAlone))
     const chunks = seated.filter(sequence => !sequence.runsAlone).map(sequence => ({ slot: sequence.slot, count: sequence.pending }))
@@ -213,12 +232,14 @@ export class Engine implements SequenceSource, SequenceHost {
     return parts.map(part => ({ ...part, rows: part.rows.filter(row => this.#seating.owner(part.slot + row)) })).filter(part => part.rows.length > 0)
   }
 
+  #stillOwned (chunks: readonly Chunk[]): Chunk[] { return chunks.filter(({ slot }) => this.#seating.owner(slot)) }
+
   async #execute (run: Run): Promise<void> {
-    const parts: ReadonlyArray<Pick<DecodePart, 'slot' | 'count' | 'shared'>> = run.kind === 'decode' ? run.parts : [{ slot: run.slot, count: 1, shared: null }]
-    const owners = run.kind === 'decode' ? run.parts.flatMap(part => part.rows.map(row => this.#seating.owner(part.slot + row)!)) : [this.#seating.owner(run.slot)!]
-    const positions = run.kind === 'decode' ? 1 : run.count
-    const inputs = run.kind === 'decode' ? this.#decodeInputs(run) : this.#chunkInputs(owners[0]!, run.count)
-    const outputs = this.#outputs.forRun(inputs.rows.length, inputs.ids.length / positions, positions, new Set(owners.flatMap(owner => owner.layers)))
+    const parts: ReadonlyArray<Pick<DecodePart, 'slot' | 'count' | 'shared'>> = run.kind === 'decode' ? run.parts : run.chunks.map(({ slot }) => ({ slot, count: 1, shared: null }))
+    const owners = run.kind === 'decode' ? run.parts.flatMap(part => part.rows.map(row => this.#seating.owner(part.slot + row)!)) : run.chunks.map(({ slot }) => this.#seating.owner(slot)!)
+    const { inputs, places } = run.kind === 'decode' ? this.#decodeInputs(run) : this.#chunkInputs(owners, run.chunks)
+    const batch = run.kind === 'chunk' && run.chunks.length === 1 ? 1 : inputs.ids.length
+    const outputs = this.#outputs.forRun(inputs.rows.length, batch, inputs.ids.length / batch, new Set(owners.flatMap(owner => owner.layers)))
     const views = parts.map(({ slot, count }, part) => this.#seating.views(slot, count, part))
     const feeds = new Map([...this.#feeds.fill(inputs), ...views.flatMap(({ past }) => [...past])])
     const fetches = new Map([...outputs.tensors, ...views.flatMap(({ present }) => [...present])])
@@ -226,16 +247,15 @@ export class Engine implements SequenceSource, SequenceHost {
     for (const { shared } of parts) shared?.hold()
     const started = performance.now()
     try {
-      const shared = parts.filter(part => part.shared !== null).length
-      await this.#model.sessions.find({ private: parts.length - shared, shared })!.run(feeds, fetches)
+      await this.#model.sessions.find(shapeOf(run))!.run(feeds, fetches)
       this.counters.forwardMs += performance.now() - started
       this.#count(run, inputs)
       for (const ledger of new Set(owners.map(owner => owner.options.ledger))) if (ledger) ledger.forwardPasses++
       for (const [index, owner] of owners.entries()) {
         if (owner.isClosed) continue
-        if (run.kind === 'chunk') this.#tellPositions(owner, positions, outputs)
-        const [row, batchRow] = run.kind === 'decode' ? [index, inputs.rows[index]!] : [inputs.rows.length - 1, 0]
-        this.#commit(owner, positions, row, batchRow, outputs)
+        const place = places[index]!
+        if (run.kind === 'chunk') this.#tellPositions(owner, place, outputs)
+        this.#commit(owner, place, outputs)
       }
     } catch (error) {
       // A failing run fails its own rows and changes nothing else.
@@ -249,22 +269,22 @@ export class Engine implements SequenceSource, SequenceHost {
     }
   }
 
-  #tellPositions ({ computed, inverseTemperature, options: { onPosition } }: EngineSequence, positions: number, outputs: RunOutputs): void {
-    if (onPosition) for (let row = 0; row < positions; row++) onPosition(computed + row, new OutputRow(outputs.row(row, inverseTemperature), new Map(), 0))
+  #tellPositions ({ computed, inverseTemperature, options: { onPosition } }: EngineSequence, { positions, lastRow }: Place, outputs: RunOutputs): void {
+    const first = lastRow - positions + 1
+    if (onPosition) for (let row = 0; row < positions; row++) onPosition(computed + row, new OutputRow(outputs.row(first + row, inverseTemperature), new Map(), 0))
   }
 
-  #commit (owner: EngineSequence, positions: number, index: number, batchRow: number, outputs: RunOutputs): void {
-    const width = positions * this.hiddenSize
+  #commit (owner: EngineSequence, { positions, first, lastRow }: Place, outputs: RunOutputs): void {
     const hidden = new Map(owner.layers.map(layer =>
-      [layer, (outputs.tensors.get(`hidden_${layer}`)!.data as Float32Array).subarray(batchRow * width, (batchRow + 1) * width)]))
+      [layer, (outputs.tensors.get(`hidden_${layer}`)!.data as Float32Array).subarray(first * this.hiddenSize, (first + positions) * this.hiddenSize)]))
     owner.advance(positions, hidden)
     if (owner.pending > 0) return
     if (owner.opened && !owner.shared && !owner.runsAlone && this.sharesPrompt(owner.fanOut, owner.computed)) this.#seating.share(owner)
     this.#waiting.delete(owner)
-    owner.resolve(this.#outputs.lend(new OutputRow(outputs.row(index, owner.inverseTemperature), owner.hiddenStates(positions, hidden), owner.pooledTokens)))
+    owner.resolve(this.#outputs.lend(new OutputRow(outputs.row(lastRow, owner.inverseTemperature), owner.hiddenStates(positions, hidden), owner.pooledTokens)))
   }
 
-  #decodeInputs ({ parts }: DecodeRun): RunInputs {
+  #decodeInputs ({ parts }: DecodeRun): Planned {
     const ids: number[] = []
     const [rows, inverseTemperatures]: [number[], number[]] = [[], []]
     const partInputs = parts.map((part): PartInputs => {
@@ -279,19 +299,30 @@ export class Engine implements SequenceSource, SequenceHost {
       }
       return { lengths: Array.from({ length: part.count }, (_, row) => this.#seating.nextPosition(part.slot + row) + 1), prompt: part.shared }
     })
-    return { ids, parts: partInputs, rows, inverseTemperatures }
+    return { inputs: { ids, parts: partInputs, rows, inverseTemperatures }, places: rows.map((first, lastRow) => ({ positions: 1, first, lastRow })) }
   }
 
-  #chunkInputs (owner: EngineSequence, count: number): RunInputs {
-    const first = owner.computed
-    const rows = owner.options.onPosition ? Array.from({ length: count }, (_, row) => row) : [count - 1]
-    return { ids: owner.tokens.slice(first, first + count), parts: [{ lengths: [first + count], prompt: null }], rows, inverseTemperatures: rows.map(() => owner.inverseTemperature) }
+  #chunkInputs (owners: readonly EngineSequence[], chunks: readonly Chunk[]): Planned {
+    const [ids, rows, inverseTemperatures]: [number[], number[], number[]] = [[], [], []]
+    const places = owners.map((owner, index): Place => {
+      const [first, { count }] = [ids.length, chunks[index]!]
+      ids.push(...owner.tokens.slice(owner.computed, owner.computed + count))
+      const wanted = owner.options.onPosition ? Array.from({ length: count }, (_, row) => first + row) : [first + count - 1]
+      rows.push(...wanted)
+      inverseTemperatures.push(...wanted.map(() => owner.inverseTemperature))
+      return { positions: count, first, lastRow: rows.length - 1 }
+    })
+    const parts = owners.map((owner, index): PartInputs => {
+      const { count } = chunks[index]!
+      return { lengths: [owner.computed + count], prompt: null, ...(chunks.length > 1 ? { positions: count } : {}) }
+    })
+    return { inputs: { ids, parts, rows, inverseTemperatures }, places }
   }
 
   #count (run: Run, { ids, rows }: RunInputs): void {
     this.counters.runs++
     if (run.kind === 'chunk') {
-      this.counters.chunkTokens += run.count
+      this.counters.chunkTokens += ids.length
       return
     }
     this.counters.decodeRows += ids.length

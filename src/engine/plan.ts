@@ -2,7 +2,7 @@
  * The plan of a step: which rows run together. Pure. A step is a list of runs: decode batches over parts of contiguous slots, then prompt
  * chunks. Knows slots and counts, no tokens.
  */
-import type { RunShape } from '../models/run-shape.js'
+import { chunksShape, type RunShape } from '../models/run-shape.js'
 import { slotsPerSlab, type SharedPrompt } from './kv-cache.js'
 
 /** Rows of a decode run in neighbouring slots. */
@@ -21,11 +21,15 @@ export interface DecodeRun {
   /** One or more; at most one is private, and it comes first. */
   readonly parts: readonly DecodePart[]
 }
-export interface ChunkRun {
-  readonly kind: 'chunk'
+export interface Chunk {
   readonly slot: number
   /** Positions to run, ≥ 2. */
   readonly count: number
+}
+export interface ChunkRun {
+  readonly kind: 'chunk'
+  /** One or more, of different sequences. */
+  readonly chunks: readonly Chunk[]
 }
 export type Run = DecodeRun | ChunkRun
 
@@ -91,14 +95,30 @@ function chunkSize (count: number, budget: number): number {
  * Prompt chunks within a budget of tokens, oldest first. However a prompt is cut into them, its bits are the same.
  * @param waiting per sequence its slot and the positions it waits for, ≥ 2, oldest first
  */
-export function planChunks (waiting: ReadonlyArray<{ readonly slot: number, readonly count: number }>, budget: number): ChunkRun[] {
-  const runs: ChunkRun[] = []
+export function planChunks (waiting: readonly Chunk[], budget: number): Chunk[] {
+  const chunks: Chunk[] = []
   let left = budget
   for (const { slot, count } of waiting) {
     if (left < 2) break
     const size = chunkSize(count, left)
-    runs.push({ kind: 'chunk', slot, count: size })
+    chunks.push({ slot, count: size })
     left -= size
   }
-  return runs
+  return chunks
+}
+
+/** Chunks of one run: each number is a graph to compile. */
+const chunksPerRun = [8, 4, 2] as const
+/** A chunk of more positions is as fast alone. */
+const mostTogether = 64
+
+/**
+ * Which of the chunks that are left run next: short ones together, where there is a graph for them, with the bits that each alone would have.
+ * @param chunks at least one
+ * @param isReady whether a run of several chunks, of a shape, can be run now
+ */
+export function nextChunks (chunks: readonly Chunk[], isReady: (shape: RunShape) => boolean): ChunkRun {
+  const short = chunks.filter(({ count }) => count <= mostTogether)
+  const size = chunksPerRun.find(size => short.length >= size && isReady(chunksShape(size)))
+  return { kind: 'chunk', chunks: size === undefined ? chunks.slice(0, 1) : short.slice(0, size) }
 }

@@ -154,9 +154,11 @@ class DecoderGraph {
     const present = ['key', 'value'].map(kind => partName(part, `present_${kind}_${layer}`))
     for (const name of present) graph.output(name, 'float32', shape)
     if (part >= this.shape.private) return sharedPrefixAttention(graph, config, qkv, layer, part)
-    return graph.node('GroupQueryAttention', [qkv, '', '', ...past, partName(part, 'seqlens_k'), partName(part, 'total_sequence_length'), 'rope_cos', 'rope_sin'],
+    const rows = this.shape.chunks ? graph.node('Reshape', [qkv, 'as_one_sequence'], [graph.fresh('sequence')]) : qkv
+    const attended = graph.node('GroupQueryAttention', [rows, '', '', ...past, partName(part, 'seqlens_k'), partName(part, 'total_sequence_length'), 'rope_cos', 'rope_sin'],
       [graph.fresh('attention'), ...present],
       { num_heads: config.queryHeads, kv_num_heads: config.kvHeads, do_rotary: 1, rotary_interleaved: config.ropeInterleaved ? 1 : 0 }, microsoft)
+    return this.shape.chunks ? graph.node('Reshape', [attended, 'as_rows'], [graph.fresh('rows')]) : attended
   }
 
   feedForward (x: string, layer: number): string {
@@ -241,6 +243,10 @@ class DecoderGraph {
     graph.external('rope_sin', 'float32', [ropePositions, config.headSize / 2])
     graph.constant('flat', 'int64', [2], [-1, config.hiddenSize])
     graph.constant('qkv_parts', 'int64', [3], [config.queryHeads, config.kvHeads, config.kvHeads].map(heads => heads * config.headSize))
+    if (this.shape.chunks) {
+      graph.constant('as_one_sequence', 'int64', [3], [1, -1, (config.queryHeads + 2 * config.kvHeads) * config.headSize])
+      graph.constant('as_rows', 'int64', [3], [-1, 1, config.queryHeads * config.headSize])
+    }
     graph.constant('halves', 'int64', [2], [config.feedForwardSize, config.feedForwardSize])
     graph.constant('last_axis', 'int64', [1], [-1])
     if (this.peaks) graph.constant('first_axis', 'int64', [1], [0])
@@ -257,7 +263,7 @@ class DecoderGraph {
 }
 
 /**
- * The decoder's graph. Inputs: `input_ids` int64 [b, s], the rows of the parts one after the other; `rows_by_part` int64 [parts], where there are several;
+ * The decoder's graph. Inputs: `input_ids` int64 [b, s], the rows of the parts one after the other, in a shape of chunks [positions of all, 1]; `rows_by_part` int64 [parts], where there are several;
  * `rows` int64 [r ≥ 1], flat indices into b·s whose logits are wanted; `inverse_temperature` float32 [r, 1]. For each part p (`partName`), with b_p rows: `seqlens_k` int32 [b_p],
  * tokens in the sequence after the run − 1; `total_sequence_length` int32 [1], the largest of them + 1; `past_key_l`, `past_value_l` float32 [b_p, kv heads, capacity, head size]; a shared
  * part's others are in shared-prefix-attention.ts.

@@ -12,7 +12,7 @@ export interface DecoderSessionsOptions {
   readonly onProblem: (message: string) => void
 }
 
-const keyOf = (shape: RunShape): string => `${shape.private}+${shape.shared}`
+const keyOf = describeShape
 
 export class DecoderSessions {
   readonly #options: DecoderSessionsOptions

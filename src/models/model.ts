@@ -78,7 +78,7 @@ export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
     const layout = weightLayout(config, format, file.tensors)
     const weights = new SharedWeights(await loadDecoderWeights(file, config, { format, layout, cacheDir, sha256, ropePositions: contextLength, threads, calibration: () => calibrationTexts(chatTemplate, tokenizer), onProgress }))
     const compile = (shape: RunShape): Promise<Session> => Session.create(buildDecoderGraph(config, layout, contextLength, { shape }), {
-      weights, threads, ...(profilePrefix === undefined ? {} : { profilePrefix: `${profilePrefix}-${shape.private}+${shape.shared}` })
+      weights, threads, ...(profilePrefix === undefined ? {} : { profilePrefix: `${profilePrefix}-${shape.private}+${shape.shared}${shape.chunks ? '-chunks' : ''}` })
     })
     const sessions = await DecoderSessions.create({ weights, compile, onProblem: onProgress })
     return { id, sha256, format, config, contextLength, sessions, canSharePrefix: canSharePrefix(config, threads), tokenizer, chatTemplate, fingerprint: fingerprintOf(sha256, options), created, dispose: () => { sessions.dispose() } }

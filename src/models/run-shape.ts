@@ -7,15 +7,20 @@ export interface RunShape {
   /** Private parts; they come first in the batch. */
   readonly private: number
   readonly shared: number
+  /** Whether each part is a chunk: its rows are positions of one sequence. Such a shape has private parts only. */
+  readonly chunks?: true
 }
 
-/** One private part: the only shape that also takes several positions of a sequence at once. */
+/** One private part: it also takes several positions of a sequence, without being a shape of chunks. */
 export const privateShape: RunShape = { private: 1, shared: 0 }
 /** One shared part. */
 export const sharedShape: RunShape = { private: 0, shared: 1 }
 
+/** Chunks of several sequences. */
+export const chunksShape = (count: number): RunShape => ({ private: count, shared: 0, chunks: true })
+
 /** A shape as text, e.g. "1 private, 2 shared". */
-export const describeShape = (shape: RunShape): string => `${shape.private} private, ${shape.shared} shared`
+export const describeShape = (shape: RunShape): string => shape.chunks ? `${shape.private} chunks` : `${shape.private} private, ${shape.shared} shared`
 
 /** Name of a part's own input or output in the graph. */
 export const partName = (part: number, name: string): string => `part${part}.${name}`

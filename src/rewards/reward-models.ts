@@ -64,7 +64,7 @@ export class RewardModels {
     const order = 1 + this.#loaded.size
     const { cores, threads, cacheDir, onProgress, kvCacheBytes, prefillTokensPerStep, maxQueued } = this.#options
     const model = await loadModel({ threads, cacheDir, ...(onProgress ? { onProgress } : {}), model: path, format, contextLength: 0, ...(template === undefined ? {} : { template }) })
-    const engine = new Engine(model, { cores, contextLength: model.contextLength, maxSequences, kvCacheBytes, prefixCacheBytes: Math.floor(kvCacheBytes * cachedShare), prefillTokensPerStep, maxQueued, kvSetting: 'reward-kv-cache-bytes' })
+    const engine = new Engine(model, { cores, joinsChunks: true, contextLength: model.contextLength, maxSequences, kvCacheBytes, prefixCacheBytes: Math.floor(kvCacheBytes * cachedShare), prefillTokensPerStep, maxQueued, kvSetting: 'reward-kv-cache-bytes' })
     return { model, engine, order }
   }
 

@@ -6,6 +6,7 @@ import { after, before, describe, test } from 'node:test'
 import { Engine, type EngineOptions } from '../../src/engine/engine.js'
 import type { ComputeLedger, Output, Sequence, SequenceOptions } from '../../src/engine/sequence.js'
 import { loadModel, type LoadedModel } from '../../src/models/model.js'
+import { chunksShape } from '../../src/models/run-shape.js'
 import { weightFormats } from '../../src/models/weight-format.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 import { tinyVocabulary } from '../helpers/tiny-vocabulary.js'
@@ -86,6 +87,32 @@ for (const format of weightFormats) {
       assert.equal(rows.length, 150)
       assert.deepEqual(rows[149], last)
       for (const end of [1, 2, 62, 63, 64, 65, 127, 148]) assert.deepEqual(rows[end], (await trace(engine, prompt.slice(0, end + 1), 0, { salt: `cold ${end}` }))[0])
+    })
+
+    test('short chunks of several sequences run together, bitwise as each alone, with their hidden states and what is said of every position', async () => {
+      const joining = new Engine(model, { ...options, prefixCacheBytes: 0, joinsChunks: true })
+      for (const count of [2, 4, 8]) await model.sessions.prepare(chunksShape(count))
+      /** Forks of one prompt that go on for 2 to 40 positions, and what was said of theirs. */
+      const read = async (engine: Engine): Promise<{ rows: number[][], runs: number }> => {
+        const root = engine.open(promptOf(30), { layers: [1], poolFrom: 30 })
+        await root.output()
+        const { runs } = engine.counters
+        const said: number[][] = []
+        const forks = Array.from({ length: 15 }, (_, index) => {
+          const fork = root.fork(index % 3 === 0 ? { onPosition: (position, { logNormalizer }) => { said.push([index, position, logNormalizer]) } } : {})
+          fork.append(...promptOf(index === 7 ? 100 : 2 + 13 * index % 39, 200 + index))
+          return fork
+        })
+        const outputs = await Promise.all(forks.map(async fork => fork.output()))
+        const rows = outputs.map(output => [...rowOf(output), ...output.hidden(1), ...output.pooled(1)])
+        for (const sequence of [root, ...forks]) sequence.close()
+        return { rows: [...rows, ...said.sort((a, b) => a[0]! - b[0]! || a[1]! - b[1]!)], runs: engine.counters.runs - runs }
+      }
+      const [together, apart] = [await read(joining), await read(engine)]
+      assert.deepEqual(together.rows, apart.rows)
+      assert.ok(together.runs < apart.runs / 2, `${together.runs} runs, apart ${apart.runs}`)
+      joining.checkIntegrity()
+      await joining.close()
     })
 
     test('however a prompt is cut into chunks, its logits are bitwise the same', async () => {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { chunkRun, commonLength, coveredLength, decodeRun } from '../../src/engine/history.js'
-import { nextRun, planChunks, planParts, type DecodePart } from '../../src/engine/plan.js'
+import { nextChunks, nextRun, planChunks, planParts, type DecodePart } from '../../src/engine/plan.js'
 import { SharedPrompt } from '../../src/engine/kv-cache.js'
 import { PrefixCache } from '../../src/engine/prefix-cache.js'
 import { ReservationQueue, type Need } from '../../src/engine/reservation.js'
@@ -151,4 +151,12 @@ test('reservations are served in order; what never fits is refused, a full queue
   first.release()
   ;(await large).release()
   assert.deepEqual([queue.waiting, queue.running, order.length], [0, 0, 1])
+})
+
+test('short chunks run together, as many as there is a graph for; long ones alone', () => {
+  const chunks = [100, 5, 64, 65, 7, 9].map((count, slot) => ({ slot, count }))
+  const slots = (most: number): number[] => nextChunks(chunks, shape => shape.chunks === true && shape.private <= most).chunks.map(chunk => chunk.slot)
+  assert.deepEqual(slots(8), [1, 2, 4, 5])
+  assert.deepEqual(slots(2), [1, 2])
+  assert.deepEqual(slots(1), [0])
 })
