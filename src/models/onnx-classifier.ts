@@ -2,6 +2,7 @@
  * An ONNX text classifier or cross-encoder as exporters write them: a graph, tokenizer.json and config.json. Reads whole texts, padded to batches; knows no
  * rewards and keeps nothing between calls.
  */
+import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Session } from '../runtime/session.js'
@@ -14,6 +15,8 @@ import { textEncoder, type EncodedText, type TextEncoder } from './text-encoder.
 export interface TextItem { readonly text: string, readonly pair?: string }
 
 export interface OnnxClassifier {
+  /** Of graph and tokenizer. */
+  readonly sha256: string
   /** Numbers that the model gives for a text. */
   readonly labels: number
   /** Longest text or pair, tokens, special ones included. */
@@ -87,6 +90,7 @@ function outputOf (path: string, { inputNames, outputNames }: Session): string {
 }
 
 class Classifier implements OnnxClassifier {
+  readonly sha256: string
   readonly labels: number
   readonly mostTokens: number
   readonly #session: Session
@@ -94,12 +98,13 @@ class Classifier implements OnnxClassifier {
   readonly #encoder: TextEncoder
   readonly #inTurn: OnnxClassifierOptions['inTurn']
 
-  constructor (session: Session, output: string, encoder: TextEncoder, sizes: { readonly labels: number, readonly mostTokens: number }, inTurn: OnnxClassifierOptions['inTurn']) {
+  constructor (session: Session, output: string, encoder: TextEncoder, facts: { readonly sha256: string, readonly labels: number, readonly mostTokens: number }, inTurn: OnnxClassifierOptions['inTurn']) {
+    this.sha256 = facts.sha256
     this.#session = session
     this.#output = output
     this.#encoder = encoder
-    this.labels = sizes.labels
-    this.mostTokens = sizes.mostTokens
+    this.labels = facts.labels
+    this.mostTokens = facts.mostTokens
     this.#inTurn = inTurn
   }
 
@@ -152,7 +157,7 @@ export async function loadOnnxClassifier (path: string, options: OnnxClassifierO
   const bytes = await readFile(graph).catch(() => { throw refuseModel({ path: graph }, 'it cannot be read') })
   const session = await Session.create(bytes, { threads: options.threads }).catch((error: unknown) => { throw refuseModel({ path: graph }, `its graph cannot be compiled: ${(error as Error).message}`) })
   try {
-    const classifier = new Classifier(session, outputOf(graph, session), encoder, sizes, options.inTurn)
+    const classifier = new Classifier(session, outputOf(graph, session), encoder, { ...sizes, sha256: createHash('sha256').update(bytes).update(JSON.stringify(tokenizer)).digest('hex') }, options.inTurn)
     await classifier.classify([classifier.encode({ text: 'a' })]).catch((error: unknown) => { throw refuseModel({ path: graph }, `it cannot read a word and give ${sizes.labels} numbers: ${(error as Error).message}`) })
     return classifier
   } catch (error) {

@@ -59,6 +59,7 @@ export function classifierSource (descriptor: ClassifierDescriptor, folder: stri
   return {
     members: Object.keys(descriptor.members) as RewardMember[],
     misfit: () => null,
+    get modelHashes () { return loaded ? [loaded.model.sha256] : [] },
     async load (models) {
       const model = await loadRewardModel(models, descriptor, folder)
       checkModel(descriptor, model)

@@ -29,7 +29,7 @@ export type RewardDescriptor = Naming & Kinds
 /** A reward family as the server holds it. */
 export interface RewardFamily extends Naming {
   readonly members: readonly RewardMember[]
-  /** First 12 hex digits of the sha256 of the file: changes whenever the reward does. */
+  /** First 12 hex digits of the sha256 of the file, and of those of the models it has loaded: changes whenever the reward does. */
   readonly version: string
   readonly file: string
   readonly descriptor: RewardDescriptor
@@ -110,6 +110,12 @@ function nestedSource (value: object, index: number, around: Surroundings): Rewa
   }
 }
 
+function versionOf (text: string, { modelHashes = [] }: RewardSource): string {
+  const hash = createHash('sha256').update(text)
+  for (const one of modelHashes) hash.update(one)
+  return hash.digest('hex').slice(0, 12)
+}
+
 function parseJson (text: string): unknown {
   try {
     return JSON.parse(text)
@@ -140,8 +146,15 @@ export function parseRewardFamily (text: string, file: string, remotes: Remotes 
     checkShape(Type.Object({ ...naming, ...fieldsFor(fields) }, closed), fields)
     const descriptor = fields as unknown as RewardDescriptor
     const source = sourceOf(descriptor, { remotes, folder: dirname(file) })
-    const version = createHash('sha256').update(text).digest('hex').slice(0, 12)
-    return Object.freeze({ name: descriptor.name, description: descriptor.description, members: source.members, version, file, descriptor, source })
+    return Object.freeze({
+      name: descriptor.name,
+      description: descriptor.description,
+      members: source.members,
+      get version () { return versionOf(text, source) },
+      file,
+      descriptor,
+      source
+    })
   } catch (error) {
     if (error instanceof Violation || error instanceof RequestError) throw broken(file, error.message, error)
     throw error

@@ -61,6 +61,8 @@ export interface RewardSource {
   misfit (policy: PolicyInfo): string | null
   /** Loads the models that it brings, before it is opened. @throws RequestError for one that cannot be loaded, or does not score as the descriptor says */
   load? (models: RewardModels): Promise<void>
+  /** SHA-256 of each model it has loaded: what they are is part of what the reward is. Default none. */
+  readonly modelHashes?: readonly string[]
   /** @param member one of `members` */
   open (member: RewardMember, context: OpenContext): MemberScorer
 }

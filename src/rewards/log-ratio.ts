@@ -93,6 +93,7 @@ export function logRatioSource (descriptor: LogRatioDescriptor, folder: string):
   return {
     members: Object.keys(descriptor.members) as RewardMember[],
     misfit: () => null,
+    get modelHashes () { return (sides ?? []).map(({ model }) => model.model.sha256) },
     async load (models) { sides = [await loadSide(models, toward, 'toward', folder), await loadSide(models, away, 'away', folder)] },
     open (member, context) {
       if (!sides) throw new Error(`the models of reward ${context.name} were not loaded`)

@@ -68,6 +68,7 @@ export function onnxSource (descriptor: OnnxDescriptor, folder: string): RewardS
   return {
     members: Object.keys(descriptor.members) as RewardMember[],
     misfit: () => null,
+    get modelHashes () { return loaded ? [loaded.sha256] : [] },
     async load (models) {
       const { model, labels, maxTokens } = descriptor
       const classifier = await models.loadOnnx(isAbsolute(model) ? model : resolve(folder, model), { ...(labels === undefined ? {} : { labels }), ...(maxTokens === undefined ? {} : { mostTokens: maxTokens }) })

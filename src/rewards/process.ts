@@ -142,19 +142,20 @@ const formatOf = ({ steps }: ProcessDescriptor): StepFormat => typeof steps === 
 
 /** A judge of steps as a source of scores. @param folder of the descriptor */
 export function processSource (descriptor: ProcessDescriptor, folder: string): RewardSource {
-  let open: RewardSource['open'] | null = null
+  let loaded: { readonly sha256: string, readonly open: RewardSource['open'] } | null = null
   return {
     members: Object.keys(descriptor.members) as RewardMember[],
     misfit: () => null,
+    get modelHashes () { return loaded ? [loaded.sha256] : [] },
     async load (models) {
       const model = await loadRewardModel(models, descriptor, folder)
       const format = formatOf(descriptor)
       const [verdict, layout] = [verdictOf(format, model.model), layoutOf(format, model.model)]
-      open = (member, context) => openProcess(descriptor, model, verdict, layout, member, context)
+      loaded = { sha256: model.model.sha256, open: (member, context) => openProcess(descriptor, model, verdict, layout, member, context) }
     },
     open (member, context) {
-      if (!open) throw new Error(`the model of reward ${context.name} was not loaded`)
-      return open(member, context)
+      if (!loaded) throw new Error(`the model of reward ${context.name} was not loaded`)
+      return loaded.open(member, context)
     }
   }
 }

@@ -98,6 +98,18 @@ test('of several scores the label’s log-odds count', async () => {
   assert.ok(Math.abs(sum - 1) < 1e-5, `the classes' probabilities sum to ${sum}`)
 })
 
+test('a reward is another version with other weights', async () => {
+  const versions: string[] = []
+  for (const seed of [1, 1, 5]) {
+    writeTinyCheckpoint(join(folder, 'changing'), { family: 'llama', head: 'score', seed })
+    const one = await opened({ ...base, kind: 'classifier', model: 'changing' }, 'outcome')
+    versions.push(one.resolved.scorer.used[0]!.version)
+    await one.end()
+  }
+  assert.equal(versions[0], versions[1])
+  assert.notEqual(versions[0], versions[2])
+})
+
 test('mistakes are named: no score head, labels, a text that is too long, a folder that is not there', async () => {
   const load = (descriptor: object): Promise<unknown> => opened({ ...base, kind: 'classifier', ...descriptor }, 'outcome')
   await assert.rejects(load({ model: 'writer' }), /model writer has no score head: it writes texts and does not score them/)
