@@ -73,7 +73,7 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
       done()
     }
   })
-  await installOpenApi(app)
+  await installOpenApi(app, services.keys.areNeeded)
   for (const route of [metrics, health, chatCompletions, completions, responses, embeddings, tokens, models, rewards, score, feedback]) route(app, services)
   await app.register(async scope => { sockets(scope, services) })
   return app

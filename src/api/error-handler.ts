@@ -27,7 +27,12 @@ export function sendError (reply: FastifyReply, error: RequestError): void {
 }
 
 /** What is known of a path: which methods it takes. */
-interface KnownPath { readonly pattern: RegExp, readonly methods: Set<string> }
+interface KnownPath {
+  readonly pattern: RegExp
+  /** Whether it has no parameters. */
+  readonly isFixed: boolean
+  readonly methods: Set<string>
+}
 
 /** Remembers every route from now on, to tell a wrong method from a wrong path. */
 function recordPaths (app: FastifyInstance): ReadonlyMap<string, KnownPath> {
@@ -36,25 +41,33 @@ function recordPaths (app: FastifyInstance): ReadonlyMap<string, KnownPath> {
     // A route for all paths, as preflight requests have, makes none of them known.
     if (url === '*') return
     const pattern = new RegExp(`^${url.replaceAll('.', '\\.').replaceAll(/:\w+/g, '[^/]+').replace('*', '.*')}$`)
-    const known = paths.get(url) ?? { pattern, methods: new Set() }
+    const known = paths.get(url) ?? { pattern, isFixed: !/[:*]/.test(url), methods: new Set() }
     paths.set(url, known)
     for (const one of [method].flat()) known.methods.add(one)
   })
   return paths
 }
 
+/** Says that a path or a method leads nowhere. */
+function notFound ({ url, method }: FastifyRequest, reply: FastifyReply, known: readonly KnownPath[]): RequestError {
+  const path = url.split('?')[0]!
+  const matching = known.filter(({ pattern }) => pattern.test(path))
+  // A path that is one route's own is not counted as a parameter of another's.
+  const own = matching.filter(({ isFixed }) => isFixed)
+  const methods = [...new Set((own.length > 0 ? own : matching).flatMap(one => [...one.methods]))]
+  if (methods.length === 0) return new RequestError('not_found', `There is nothing at ${method} ${path}`)
+  reply.header('allow', methods.join(', '))
+  return new RequestError('method_not_allowed', `${path} takes ${methods.join(' or ')}; got ${method}`)
+}
+
 export function installErrorHandlers (app: FastifyInstance): void {
   const paths = recordPaths(app)
   app.setErrorHandler((error, request: FastifyRequest, reply) => {
+    // A body that cannot be read matters less than that nothing reads it.
+    if (request.is404 && !(error instanceof RequestError)) return sendError(reply, notFound(request, reply, [...paths.values()]))
     const told = toRequestError(error)
     if (told.code === 'internal_error') request.log.error(error)
     sendError(reply, told)
   })
-  app.setNotFoundHandler((request, reply) => {
-    const path = request.url.split('?')[0]!
-    const methods = [...new Set([...paths.values()].flatMap(known => known.pattern.test(path) ? [...known.methods] : []))]
-    if (methods.length === 0) return sendError(reply, new RequestError('not_found', `There is nothing at ${request.method} ${path}`))
-    reply.header('allow', methods.join(', '))
-    return sendError(reply, new RequestError('method_not_allowed', `${path} takes ${methods.join(' or ')}; got ${request.method}`))
-  })
+  app.setNotFoundHandler((request, reply) => { sendError(reply, notFound(request, reply, [...paths.values()])) })
 }

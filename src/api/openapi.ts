@@ -67,8 +67,8 @@ export function documented (summary: string, { body, params, query, response, st
   }
 }
 
-/** To be called before the routes that are to be described. */
-export async function installOpenApi (app: FastifyInstance): Promise<void> {
+/** To be called before the routes that are to be described. @param needsKeys whether callers must send an API key */
+export async function installOpenApi (app: FastifyInstance, needsKeys: boolean): Promise<void> {
   // Schemas describe and neither check nor strip: readers of bodies do the first, nobody the second.
   app.setValidatorCompiler(() => () => true)
   app.setSerializerCompiler(() => data => JSON.stringify(data))
@@ -76,8 +76,7 @@ export async function installOpenApi (app: FastifyInstance): Promise<void> {
     openapi: {
       openapi: '3.1.0',
       info: { title: 'Fairlead', version: packageVersion, description: 'OpenAI’s API with reward-guided decoding' },
-      components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } },
-      security: [{ key: [] }]
+      ...(needsKeys ? { components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } }, security: [{ key: [] }] } : {})
     }
   })
   await app.register(async docs => {

@@ -159,6 +159,9 @@ export interface Tokenized { readonly tokens: readonly number[], readonly texts:
 
 export interface DetokenizeRequest { readonly model: string | null, readonly tokens: readonly number[] }
 
+/** What programs that render and count prompts themselves ask of a tokenizer; '' for a token that the model does not name. */
+export interface TokenizerInfo { readonly beginToken: string, readonly endToken: string, readonly chatTemplate: string }
+
 export interface EmbedRequest { readonly model: string, readonly inputs: readonly PromptInput[], readonly cacheSalt: string }
 
 /** Mean hidden states of the last layer over each input's tokens, of length one, in the order of the inputs. */
@@ -185,6 +188,7 @@ export interface EngineStats {
 export interface Calls {
   readonly score: { readonly request: ScoreRequest, readonly answer: Scored }
   readonly tokenize: { readonly request: TokenizeRequest, readonly answer: Tokenized }
+  readonly tokenizerInfo: { readonly request: null, readonly answer: TokenizerInfo }
   readonly detokenize: { readonly request: DetokenizeRequest, readonly answer: string }
   /** The reward, once it is kept and can be used. Tells its progress. */
   readonly fit: { readonly request: FitRequest, readonly answer: RewardInfo }

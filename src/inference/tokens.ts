@@ -1,7 +1,7 @@
 /** Text ↔ tokens for callers. */
 import type { Host } from './host.js'
 import { checkModel, checkTokens, tokensOf, writtenText } from './prompt.js'
-import type { DetokenizeRequest, Tokenized, TokenizeRequest } from './protocol.js'
+import type { DetokenizeRequest, Tokenized, TokenizeRequest, TokenizerInfo } from './protocol.js'
 
 /** @throws RequestError for an unknown model, or messages that the template refuses */
 export function tokenize (host: Host, { model, prompt }: TokenizeRequest): Tokenized {
@@ -15,4 +15,8 @@ export function detokenize (host: Host, { model, tokens }: DetokenizeRequest): s
   if (model !== null) checkModel(host, model)
   checkTokens(host, tokens, 'tokens')
   return writtenText(host, tokens)
+}
+
+export function tokenizerInfo ({ model: { chatTemplate: { source, constants } } }: Host): TokenizerInfo {
+  return { beginToken: constants.bos_token, endToken: constants.eos_token, chatTemplate: source }
 }

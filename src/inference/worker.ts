@@ -9,7 +9,7 @@ import { createHost, type Host } from './host.js'
 import type { CallName, Calls, FittingProgress, FromWorker, ToWorker } from './protocol.js'
 import { score } from './scoring.js'
 import { stats } from './stats.js'
-import { detokenize, tokenize } from './tokens.js'
+import { detokenize, tokenize, tokenizerInfo } from './tokens.js'
 
 if (!parentPort) throw new Error('this file runs in a Worker')
 const port = parentPort
@@ -41,7 +41,7 @@ async function run (id: number, work: (signal: AbortSignal) => Promise<void>): P
 
 type Answerer<N extends CallName> = (host: Host, request: Calls[N]['request'], signal: AbortSignal, onProgress: (progress: FittingProgress) => void) => Calls[N]['answer'] | Promise<Calls[N]['answer']>
 
-const answerers: { readonly [N in CallName]: Answerer<N> } = { score, tokenize, detokenize, embed, stats, fit, deleteReward }
+const answerers: { readonly [N in CallName]: Answerer<N> } = { score, tokenize, tokenizerInfo, detokenize, embed, stats, fit, deleteReward }
 
 /** Answers that change the rewards: the main thread hears of it before it has the answer. */
 const changing: readonly CallName[] = ['fit', 'deleteReward']

@@ -11,6 +11,10 @@ import type { TemplatePiece, Tokenizer } from './tokenizer.js'
 export interface TemplateMessage { readonly role: string, readonly content: string, readonly name?: string }
 
 export interface ChatTemplate {
+  /** The template itself, in Jinja. */
+  readonly source: string
+  /** Texts of the tokens that it may write first and last; '' where the model names none. */
+  readonly constants: { readonly bos_token: string, readonly eos_token: string }
   /**
    * The prompt text.
    * @param addGenerationPrompt whether it ends with the opening of the assistant's turn
@@ -34,6 +38,8 @@ export function chatTemplate (path: string, source: string, constants: TemplateC
     throw new RequestError('invalid_request', `${path}: its chat template cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { param: 'model', cause })
   }
   return {
+    source,
+    constants,
     render (messages, addGenerationPrompt) {
       try {
         return template.render({ ...constants, messages, add_generation_prompt: addGenerationPrompt })

@@ -54,7 +54,7 @@ test('what the server accepts fits its schema, and so does what it answers', asy
     check(bodyOf(path), body, `body of ${path}`)
     check(answerOf(path), json, `answer of ${path}`)
   }
-  for (const path of ['/v1/models', '/v1/rewards', '/health', '/ready', '/version']) check(answerOf(path, 'get'), await (await fetch(`${server.address}${path}`)).json(), path)
+  for (const path of ['/v1/models', '/v1/rewards', '/health', '/ready', '/version', '/tokenizer_info']) check(answerOf(path, 'get'), await (await fetch(`${server.address}${path}`)).json(), path)
   const { json } = await server.post('/v1/responses', { model: 'tiny', input: 'a', max_output_tokens: 4 })
   check(answerOf('/v1/responses/{id}', 'get'), await (await fetch(`${server.address}/v1/responses/${json['id']}`)).json(), 'a kept response')
   check(answerOf('/v1/responses/{id}/input_items', 'get'), await (await fetch(`${server.address}/v1/responses/${json['id']}/input_items`)).json(), 'its input')

@@ -184,6 +184,28 @@ test('a wrong method is told which are right, on paths with parameters too', asy
   }
 })
 
+test('a path that is one route’s own is not another’s parameter, and a body that nothing reads is not judged', async () => {
+  const server = await start({})
+  assert.equal((await fetch(`${server.address}/v1/rewards/score`, { method: 'PUT' })).headers.get('allow'), 'POST')
+  for (const [path, method, status] of [['/nowhere', 'POST', 404], ['/health', 'PUT', 405]] as const) {
+    assert.equal((await fetch(`${server.address}${path}`, { method, headers: { 'content-type': 'application/json' }, body: '{' })).status, status, path)
+  }
+})
+
+test('unknown fields are named in a header whatever they are called, and however many', async () => {
+  const server = await start({})
+  const { status, headers } = await server.post('/v1/chat/completions', { ...chat, 'my field': 1, 'a\u0015ü\ud962': 2 })
+  assert.deepEqual([status, headers.get('x-fairlead-ignored')], [200, 'my%20field, a%15%C3%BC%EF%BF%BD'])
+  const many = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`field_${index}_${'x'.repeat(100)}`, 1]))
+  assert.match((await server.post('/v1/chat/completions', { ...chat, ...many })).headers.get('x-fairlead-ignored')!, /^field_0_x{56}, .*, and 968 more$/)
+})
+
+test('the description asks for a key where the server does', async () => {
+  const described = async (settings: Record<string, string>): Promise<unknown> => (await (await fetch(`${(await start(settings)).address}/openapi.json`)).json() as { security?: unknown }).security
+  assert.equal(await described({}), undefined)
+  assert.deepEqual(await described({ apiKeys: 'a-key-of-some-length' }), [{ key: [] }])
+})
+
 test('answers carry the request’s id and the time they took, streams too', async () => {
   const server = await start({})
   for (const stream of [false, true]) {

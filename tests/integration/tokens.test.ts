@@ -26,6 +26,12 @@ test('messages go to the tokens that a chat counts', async () => {
   assert.equal(json['count'], chat.json['usage'].prompt_tokens)
 })
 
+test('the chat template is told, with the texts of the tokens it writes', async () => {
+  const info = await (await fetch(`${server.address}/tokenizer_info`)).json() as Record<string, any>
+  assert.match(info['chat_template'], /im_start/)
+  assert.deepEqual([info['bos_token'], info['eos_token'], info['pad_token'], info['model_max_length']], ['<|im_start|>', '<|im_end|>', null, 512])
+})
+
 const dot = (a: number[], b: number[]): number => a.reduce((sum, value, index) => sum + value * b[index]!, 0)
 const embed = async (body: object): Promise<Record<string, any>> => {
   const { status, json } = await server.post('/v1/embeddings', { model: 'tiny', ...body })

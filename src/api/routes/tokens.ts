@@ -1,7 +1,7 @@
-/** `POST /tokenize` and `POST /detokenize`, as vLLM has them. */
+/** `POST /tokenize`, `POST /detokenize` and `GET /tokenizer_info`, as vLLM has them. */
 import type { FastifyInstance } from 'fastify'
 import { documented } from '../openapi.js'
-import { detokenizeObject, tokenizeObject } from '../schemas/responses.js'
+import { detokenizeObject, tokenizeObject, tokenizerInfoObject } from '../schemas/responses.js'
 import { detokenizeSchema, parseDetokenize, parseTokenize, tokenizeSchema } from '../schemas/tokens.js'
 import type { Services } from '../services.js'
 
@@ -10,6 +10,10 @@ export function tokens (app: FastifyInstance, services: Services): void {
     const { withTexts, ...asked } = parseTokenize(request.body)
     const { tokens, texts } = await services.inference.call('tokenize', asked)
     return { count: tokens.length, max_model_len: services.inference.model.contextLength, tokens, ...(withTexts ? { token_strs: texts } : {}) }
+  })
+  app.get('/tokenizer_info', documented('What programs that render prompts themselves need', { response: tokenizerInfoObject }), async () => {
+    const { beginToken, endToken, chatTemplate } = await services.inference.call('tokenizerInfo', null)
+    return { bos_token: beginToken || null, eos_token: endToken || null, pad_token: null, model_max_length: services.inference.model.contextLength, chat_template: chatTemplate }
   })
   app.post('/detokenize', documented('Tokens to text', { body: detokenizeSchema, response: detokenizeObject }), async request => ({
     prompt: await services.inference.call('detokenize', parseDetokenize(request.body))

@@ -142,6 +142,8 @@ export const feedbackList = Type.Object({ object: Type.Literal('list'), data: Ty
 export const deletedObject = Type.Object({ id: Type.String(), object: Type.String(), deleted: Type.Literal(true) })
 
 export const tokenizeObject = Type.Object({ count: Type.Integer(), max_model_len: Type.Integer(), tokens: Type.Array(Type.Integer()), token_strs: Type.Optional(Type.Array(Type.String())) })
+const textOrNull = Type.Union([Type.String(), Type.Null()])
+export const tokenizerInfoObject = Type.Object({ bos_token: textOrNull, eos_token: textOrNull, pad_token: Type.Null(), model_max_length: Type.Integer(), chat_template: Type.String() })
 export const detokenizeObject = Type.Object({ prompt: Type.String() })
 
 export const embeddingList = Type.Object({
