@@ -1,0 +1,50 @@
+/** Vercel's AI SDK over @ai-sdk/openai-compatible: text, streams, embeddings, errors. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
+import { APICallError, embedMany, generateText, streamText } from 'ai'
+
+const fairlead = createOpenAICompatible({ name: 'fairlead', baseURL: `${process.env.FAIRLEAD_URL}/v1`, includeUsage: true })
+const model = fairlead('smollm2-135m')
+const plain = { model, prompt: 'Write a short review of a film.', maxOutputTokens: 16, seed: 3, maxRetries: 0 }
+/** @param {object} alignment what steers the answer */
+const guided = alignment => ({ ...plain, providerOptions: { fairlead: { alignment: { reward: 'positive', ...alignment } } } })
+
+for (const [what, params] of Object.entries({
+  plain,
+  'best of 4': guided({ strategy: 'best_of_n', num_candidates: 4 }),
+  'token by token': guided({ strategy: 'token_guidance', strength: 20 })
+})) {
+  test(`streamText gives what generateText does: ${what}`, async () => {
+    const whole = await generateText(params)
+    const stream = streamText(params)
+    let text = ''
+    for await (const part of stream.fullStream) {
+      assert.notEqual(part.type, 'error', JSON.stringify(part))
+      if (part.type === 'text-delta') text += part.text
+    }
+    assert.equal(text, whole.text)
+    assert.equal(await stream.finishReason, whole.finishReason)
+    const [streamed, own] = [await stream.usage, whole.usage]
+    assert.deepEqual([streamed.inputTokens, streamed.outputTokens], [own.inputTokens, own.outputTokens])
+    assert.equal(own.outputTokens, 16)
+  })
+}
+
+test('guidance changes the answer, and its ledger is in the usage', async () => {
+  const [one, other] = [await generateText(plain), await generateText(guided({ strategy: 'best_of_n', num_candidates: 8 }))]
+  assert.notEqual(one.text, other.text)
+  const { generated_tokens: generated, returned_tokens: returned, discarded_tokens: discarded } = other.usage.raw.alignment_details
+  assert.equal(generated, returned + discarded)
+  assert.ok(discarded > returned)
+})
+
+test('embedMany gives a vector for each text', async () => {
+  const { embeddings, usage } = await embedMany({ model: fairlead.textEmbeddingModel('smollm2-135m'), values: ['one', 'two words'] })
+  assert.deepEqual(embeddings.map(one => one.length), [576, 576])
+  assert.ok(usage.tokens > 0)
+})
+
+test('an error is not tried again and says what is wrong', async () => {
+  await assert.rejects(generateText({ ...plain, temperature: 9 }), error => APICallError.isInstance(error) && error.statusCode === 400 && !error.isRetryable && /temperature must be a number from 0 to 2; got 9/.test(error.message))
+})
