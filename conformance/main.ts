@@ -77,7 +77,7 @@ async function packageSuite ({ scratch }: Place): Promise<void> {
   await run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund', `./${readdirSync(scratch).find(name => name.endsWith('.tgz'))!}`], { cwd: scratch })
   writeFileSync(join(scratch, 'use.js'), `
     import { Fairlead } from 'fairlead'
-    const fairlead = await Fairlead.start()
+    const fairlead = await Fairlead.start({ dataDir: 'data' })
     const { choices } = await fairlead.generate({ messages: [{ role: 'user', content: 'Hello' }], max_tokens: 8, alignment: { reward: 'positive', num_candidates: 4 } })
     console.log(choices[0].message.content, choices[0].alignment.reward)
     await fairlead.close()

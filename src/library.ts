@@ -5,12 +5,13 @@
 import { ChatFormatter } from './api/openai-format.js'
 import { Profiles } from './api/profiles.js'
 import { parseChatCompletion, type ChatCompletionRequest } from './api/schemas/chat-completion.js'
+import { parseRewardFit } from './api/schemas/reward-fit.js'
 import { parseRewardScore } from './api/schemas/reward-score.js'
 import { rewardScores } from './api/score-format.js'
-import type { ChatCompletion, ChatCompletionChunk, ChatRequest, RewardScores, ScoreBody } from './api/wire-types.js'
+import type { ChatCompletion, ChatCompletionChunk, ChatRequest, FitBody, RewardScores, ScoreBody } from './api/wire-types.js'
 import { engineConfig, settings, type EngineSettings } from './config.js'
 import { InferenceClient } from './inference/client.js'
-import type { ModelInfo } from './inference/protocol.js'
+import type { FittingProgress, ModelInfo } from './inference/protocol.js'
 import type { RewardInfo } from './rewards/info.js'
 import { refuse } from './validation.js'
 
@@ -19,7 +20,7 @@ export type { EngineSettings } from './config.js'
 export type { FinishReason, KlReport, ProgressCandidate, StoppedBy, Warning } from './decoding/runtime.js'
 export type { StrategyName } from './decoding/strategy-schemas.js'
 export { RequestError, type ErrorBody, type ErrorCode, type RequestErrorData } from './errors.js'
-export type { ModelInfo } from './inference/protocol.js'
+export type { FittingProgress, ModelInfo } from './inference/protocol.js'
 export type { RewardInfo } from './rewards/info.js'
 export type { RewardMember } from './rewards/scorer.js'
 
@@ -69,7 +70,7 @@ export class Fairlead {
   /** The model that is loaded. */
   get model (): ModelInfo { return this.#client.model }
 
-  /** The rewards that fit it. */
+  /** The rewards that fit it, those fitted since included. */
   get rewards (): readonly RewardInfo[] { return this.#client.rewards }
 
   /**
@@ -101,6 +102,20 @@ export class Fairlead {
     const request = parseRewardScore(params, this.model.id)
     return rewardScores(request, await this.#client.call('score', request, signal ? { signal } : {}))
   }
+
+  /**
+   * Fits a reward on examples and keeps it in `dataDir`: it can be used at once, and by whatever starts with that folder later.
+   * @param options.onProgress told how far it is
+   * @throws RequestError naming the field or the example, the rule and the value
+   */
+  async fit (params: FitBody, { signal, onProgress }: CallOptions & { readonly onProgress?: (progress: FittingProgress) => void } = {}): Promise<RewardInfo> {
+    if ('stream' in params) throw refuse('stream', 'cannot be given: onProgress tells how far it is', params.stream)
+    const { fit } = parseRewardFit({ description: 'fitted by a program', data: 'examples of a program', ...params }, this.model.id, dataset => { throw refuse('feedback', 'is kept by a server: give examples', dataset) })
+    return await this.#client.call('fit', fit, { ...(signal && { signal }), ...(onProgress && { onProgress }) })
+  }
+
+  /** Deletes a reward that was fitted. @throws RequestError for one that is not there or comes with the package */
+  async deleteReward (name: string): Promise<void> { await this.#client.call('deleteReward', { name }) }
 
   /** Aborts what runs, frees the model and ends the thread. Idempotent. */
   close (): Promise<void> { return (this.#closed ??= this.#client.close()) }

@@ -7,6 +7,7 @@ import type { FinishReason, KlReport, ProgressCandidate, StoppedBy, Warning } fr
 import type { ParametersOf, StrategyName } from '../decoding/strategy-schemas.js'
 import type { GenerationStart } from '../inference/protocol.js'
 import type { chatCompletionSchema } from './schemas/chat-completion.js'
+import type { rewardFitSchema } from './schemas/reward-fit.js'
 import type { rewardScoreSchema } from './schemas/reward-score.js'
 
 /** Fields of an object, any of which may be left out or null where the server has a default. */
@@ -53,6 +54,19 @@ export type ScoreBody = Readonly<Omit<Static<typeof rewardScoreSchema>, 'reward_
   /** Pairs of prompt and answer, or conversations; at most 1024. */
   readonly input: ReadonlyArray<Readonly<Static<typeof rewardScoreSchema>['input'][number]>>
 }
+
+/** Examples to fit a reward on: the body of `POST /v1/rewards/fit`, feedback apart, which servers keep. @interface */
+export type FitBody = Loose<Omit<Static<typeof rewardFitSchema>, 'stream' | 'feedback' | 'name' | 'examples' | 'test'>> & {
+  /** What requests call the reward: lower-case letters, digits, _ and -. */
+  readonly name: string
+  /** At least 20, all of one kind: pairs, labelled answers or scored answers. */
+  readonly examples: readonly FitExample[]
+  /** Held out; default a fifth of the prompts. */
+  readonly test?: readonly FitExample[]
+}
+
+/** An example of what a reward is to prefer, labelled or scored; with `prompt`, or `messages`, or neither for a text of its own. */
+export type FitExample = Readonly<NonNullable<Static<typeof rewardFitSchema>['examples']>[number]>
 
 /** One reward's score of one answer. */
 export interface RewardValue {

@@ -18,7 +18,7 @@ let server: TinyServer
 const said: string[] = []
 before(async () => {
   writeFileSync(join(folder, 'settings.yaml'), 'profiles: {short-2: {alignment: {strategy: best_of_n, num_candidates: 2, rewards: [{name: length, weight: -1}]}}}')
-  fairlead = await Fairlead.start({ model, cacheDir: folder, maxSequences: 64, config: join(folder, 'settings.yaml'), onProgress: message => { said.push(message) } })
+  fairlead = await Fairlead.start({ model, cacheDir: folder, dataDir: join(folder, 'data'), maxSequences: 64, config: join(folder, 'settings.yaml'), onProgress: message => { said.push(message) } })
   server = await tinyServer()
 })
 after(async () => {
@@ -67,6 +67,22 @@ test('score gives what the server answers', async () => {
   assert.deepEqual(await fairlead.score(params), json)
 })
 
+test('a reward is fitted, can be used at once and by the next that starts, and is deleted', async () => {
+  const examples = Array.from({ length: 30 }, (_, index) => ({ prompt: `say ${index}`, chosen: `zzz ${index}`, rejected: `aaa ${index}` }))
+  const phases = new Set<string>()
+  const reward = await fairlead.fit({ name: 'zeal', examples, layers: [1] }, { onProgress: ({ phase }) => { phases.add(phase) } })
+  assert.deepEqual([reward.name, reward.kind, [...phases]], ['zeal', 'head', ['queued', 'features', 'pool', 'fit']])
+  assert.ok(fairlead.rewards.some(({ name }) => name === 'zeal'))
+  const { data } = await fairlead.score({ reward: 'zeal', input: [{ prompt: 'say 3', answer: 'zzz 3' }, { prompt: 'say 3', answer: 'aaa 3' }] })
+  assert.ok(data[0]!.reward > data[1]!.reward)
+  const later = await Fairlead.start({ model, cacheDir: folder, dataDir: join(folder, 'data') })
+  assert.equal((await later.generate({ ...plain, alignment: { reward: 'zeal' } })).alignment!.rewards_used[0]!.version, reward.version)
+  await later.close()
+  await fairlead.deleteReward('zeal')
+  assert.ok(!fairlead.rewards.some(({ name }) => name === 'zeal'))
+  await assert.rejects(fairlead.fit({ name: 'zeal', examples: examples.slice(0, 3) }), /at least 20 examples; got 3/)
+})
+
 test('profiles of the settings file are models', async () => {
   const { model: name, alignment } = await fairlead.generate({ ...plain, model: 'tiny:short-2' })
   assert.equal(name, 'tiny:short-2')
@@ -111,7 +127,7 @@ test('settings that cannot be used are refused by name', async () => {
 })
 
 test('closing twice is closing once, and what is asked afterwards is refused', async () => {
-  const other = await Fairlead.start({ model, cacheDir: folder })
+  const other = await Fairlead.start({ model, cacheDir: folder, dataDir: join(folder, 'data') })
   await Promise.all([other.close(), other.close()])
   await assert.rejects(other.generate(plain), RequestError)
 })

@@ -45,7 +45,7 @@ test('generates, streams and scores from nothing but what was installed', () => 
   writeFileSync(join(project, 'use.js'), `
     import { Fairlead } from 'fairlead'
     import 'fairlead/openai'
-    const fairlead = await Fairlead.start({ model: 'tiny.gguf', cacheDir: 'cache' })
+    const fairlead = await Fairlead.start({ model: 'tiny.gguf', cacheDir: 'cache', dataDir: 'data' })
     const messages = [{ role: 'user', content: 'say the' }]
     const { choices } = await fairlead.generate({ messages, max_tokens: 4, alignment: { reward: 'length' } })
     let pieces = 0
