@@ -11,7 +11,7 @@ FROM node:20-bookworm-slim
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev
-COPY --from=build /app/dist ./dist
+COPY --from=build /app/dist/src ./dist/src
 COPY models ./models
 RUN mkdir -p /var/cache/fairlead /var/lib/fairlead && chown node:node /var/cache/fairlead /var/lib/fairlead
 USER node
