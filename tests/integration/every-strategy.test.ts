@@ -1,0 +1,90 @@
+/** Every strategy, and every way that one works, on a tiny model through every door: the openai client whole and streamed, /v1/stream, the library. */
+import assert from 'node:assert/strict'
+import { once } from 'node:events'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, before, test } from 'node:test'
+import { Fairlead, type AlignmentParams } from 'fairlead'
+import type {} from 'fairlead/openai'
+import OpenAI from 'openai'
+import { WebSocket } from 'ws'
+import { strategyNames } from '../../src/decoding/strategy-schemas.js'
+import { everyStrategy } from '../helpers/run-strategy.js'
+import { writeTinyGguf } from '../helpers/tiny-gguf.js'
+import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
+
+const folder = mkdtempSync(join(tmpdir(), 'fairlead-doors-'))
+const model = join(folder, 'tiny.gguf')
+writeTinyGguf(model)
+
+let server: TinyServer
+let client: OpenAI
+let socket: WebSocket
+let fairlead: Fairlead
+before(async () => {
+  server = await tinyServer()
+  client = new OpenAI({ baseURL: `${server.address}/v1`, apiKey: 'none', maxRetries: 0 })
+  fairlead = await Fairlead.start({ model, cacheDir: folder, dataDir: join(folder, 'data') })
+  socket = new WebSocket(`${server.address.replace('http', 'ws')}/v1/stream`)
+  await once(socket, 'open')
+})
+after(async () => {
+  socket.terminate()
+  await fairlead.close()
+  await server.close()
+  rmSync(folder, { recursive: true })
+})
+
+type Event = Record<string, any>
+
+/** What comes back for one request on the socket, until it has ended. */
+function ask (id: string, request: object): Promise<Event[]> {
+  const events: Event[] = []
+  return new Promise((resolve, reject) => {
+    const listen = (data: unknown): void => {
+      const event = JSON.parse(String(data)) as Event
+      if (event['id'] !== id) return
+      events.push(event)
+      if (event['type'] !== 'completed' && event['type'] !== 'error') return
+      socket.off('message', listen)
+      if (event['type'] === 'completed') resolve(events)
+      else reject(new Error(JSON.stringify(event)))
+    }
+    socket.on('message', listen)
+    socket.send(JSON.stringify({ type: 'create', id, request }))
+  })
+}
+
+test('every strategy is among them', () => {
+  assert.deepEqual([...new Set(everyStrategy.map(({ strategy }) => strategy))].sort(), [...strategyNames].sort())
+})
+
+for (const [index, given] of everyStrategy.entries()) {
+  test(`${JSON.stringify(given)} is the same through every door`, async () => {
+    const alignment = { ...(given['contrast'] === undefined ? { reward: 'length' } : {}), ...given } as AlignmentParams
+    const request = { model: 'tiny', messages: [{ role: 'user' as const, content: 'say the' }], max_tokens: 8, seed: index, alignment }
+    const whole = await client.chat.completions.create(request)
+    const { content } = whole.choices[0]!.message
+    const { alignment: chosen } = whole.choices[0]!
+    assert.equal(whole.alignment!.strategy, given['strategy'])
+
+    let streamed = ''
+    let last: OpenAI.ChatCompletionChunk | undefined
+    for await (const chunk of await client.chat.completions.create({ ...request, stream: true })) {
+      streamed += chunk.choices[0]?.delta.content ?? ''
+      if (chunk.choices[0]?.finish_reason) last = chunk
+    }
+    assert.equal(streamed, content)
+    assert.deepEqual([last!.alignment, last!.choices[0]!.alignment], [whole.alignment, chosen])
+
+    const events = await ask(`r${index}`, request)
+    assert.equal(events.map(event => event['chunk']?.choices[0]?.delta.content ?? '').join(''), content)
+    const { completion } = events.at(-1)!
+    assert.deepEqual([completion.choices[0].message.content, completion.alignment, completion.choices[0].alignment], [content, whole.alignment, chosen])
+    assert.equal(completion.usage.completion_tokens, whole.usage!.completion_tokens)
+
+    const own = await fairlead.generate(request)
+    assert.deepEqual([own.choices[0]!.message.content, own.alignment, own.choices[0]!.alignment], [content, whole.alignment, chosen])
+  })
+}
