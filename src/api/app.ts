@@ -28,6 +28,14 @@ const plainId = /^[\w.-]{1,128}$/
 
 const ownHeaders = ['x-request-id', 'openai-processing-ms', 'x-fairlead-ignored', 'retry-after', 'retry-after-ms']
 
+/** One line for a request, when it has been answered or its caller has left. */
+function installLog (app: FastifyInstance): void {
+  app.addHook('onResponse', async (request, reply) => {
+    const { method, url, caller } = request
+    request.log.info({ method, url, status: reply.statusCode, ms: Math.round(reply.elapsedTime), ...(caller ? { caller: caller.name } : {}) }, 'answered')
+  })
+}
+
 function installHeaders (app: FastifyInstance): void {
   app.addHook('onRequest', async (request, reply) => {
     reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff')
@@ -50,6 +58,7 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
   const { config } = services
   const app = fastify({
     logger: { level: config.logLevel },
+    disableRequestLogging: true,
     bodyLimit: config.bodyLimitBytes,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
@@ -62,6 +71,7 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
   app.removeContentTypeParser('text/plain')
   installErrorHandlers(app)
   installHeaders(app)
+  installLog(app)
   // Before keys are asked for: a browser's preflight request has none.
   if (config.corsOrigins.length > 0) await app.register(cors, { origin: config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins], methods: ['GET', 'POST', 'DELETE'], exposedHeaders: ownHeaders, maxAge: 600 })
   closeRefusedUpgrades(app)

@@ -23,7 +23,10 @@ export function toRequestError (error: unknown): RequestError {
 export function sendError (reply: FastifyReply, error: RequestError): void {
   if (error.retryAfterMs !== null) reply.header('retry-after', Math.ceil(error.retryAfterMs / 1000)).header('retry-after-ms', error.retryAfterMs)
   if (error.code === 'invalid_api_key') reply.header('www-authenticate', 'Bearer')
-  reply.code(error.status).send(error.toBody())
+  const body = error.toBody()
+  // Of a bug the caller learns what to ask the operator for: the line in the log has the same id.
+  const message = error.code === 'internal_error' ? `${body.error.message} (request ${reply.request.id})` : body.error.message
+  reply.code(error.status).send({ error: { ...body.error, message } })
 }
 
 /** What is known of a path: which methods it takes. */

@@ -1,6 +1,7 @@
 /** The `fairlead` command on a tiny model: what a person types and reads. */
 import assert from 'node:assert/strict'
-import { spawnSync } from 'node:child_process'
+import { spawn, spawnSync } from 'node:child_process'
+import { once } from 'node:events'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -82,6 +83,30 @@ test('bench prints JSON of every scenario and batch size, and of operators if as
   assert.ok(rows.every(({ value }) => value.median > 0))
   assert.deepEqual(rows.filter(row => row.scenario === 'fan-out').map(row => row.what.replace(/, .*/, '')), ['prompt 64 stored once', 'prompt 64 stored apart', 'prompt 64: KV of a candidate beside the prompt'])
   assert.ok(operators.some(({ graph, operator, share }) => graph === '0 private, 1 shared' && operator === 'GroupQueryAttention' && share > 0))
+})
+
+test('serve writes one line for a request, with its id, and ends when told to', async () => {
+  const child = spawn(process.execPath, [join(packageRoot, 'dist/src/cli/main.js'), 'serve', '--port', '0', '--api-keys', 'a-key-of-some-length'], { env: { ...process.env, FAIRLEAD_MODEL: model, FAIRLEAD_CACHE_DIR: folder, FAIRLEAD_DATA_DIR: folder } })
+  const ended = once(child, 'exit')
+  let [log, said] = ['', '']
+  child.stdout.on('data', data => { log += String(data) })
+  const ready = new Promise<void>(resolve => {
+    child.stderr.on('data', data => {
+      said += String(data)
+      if (/^ready$/m.test(said)) resolve()
+    })
+  })
+  await Promise.race([ready, ended.then(() => { throw new Error(said) })])
+  const address = /listening on (\S+)/.exec(said)![1]!
+  const headers = { 'content-type': 'application/json', authorization: 'Bearer a-key-of-some-length', 'x-request-id': 'mine' }
+  const body = JSON.stringify({ model: 'tiny', messages: [{ role: 'user', content: 'hi' }], max_tokens: 2, stream: true })
+  await (await fetch(`${address}/v1/chat/completions`, { method: 'POST', headers, body })).text()
+  await fetch(`${address}/nowhere`)
+  child.kill('SIGTERM')
+  assert.deepEqual(await ended, [0, null], said)
+  const lines = log.trim().split('\n').map(line => JSON.parse(line) as Record<string, unknown>).filter(line => 'method' in line)
+  assert.deepEqual(lines.map(({ method, url, status, caller }) => [method, url, status, caller]), [['POST', '/v1/chat/completions', 200, 'api-keys 1'], ['GET', '/nowhere', 404, undefined]])
+  assert.deepEqual([lines[0]!['reqId'], typeof lines[0]!['ms']], ['mine', 'number'])
 })
 
 test('pull prints the path of a file that is there', () => {
