@@ -43,12 +43,14 @@ export interface Documentation {
   /** Whether the answer may be server-sent events. */
   readonly streams?: boolean
   readonly access?: NonNullable<FastifyContextConfig['access']>
+  /** Whether the answer is a WebSocket. */
+  readonly upgrades?: boolean
   /** What the response is, where it is not JSON. */
   readonly contentType?: string
 }
 
 /** A route's options: what it takes and gives, and who may call it. Bodies are checked by their own readers; these schemas describe. */
-export function documented (summary: string, { body, params, query, response, streams = false, access = 'inference', contentType = 'application/json' }: Documentation): { schema: Schema, config: FastifyContextConfig } {
+export function documented (summary: string, { body, params, query, response, streams = false, upgrades = false, access = 'inference', contentType = 'application/json' }: Documentation): { schema: Schema, config: FastifyContextConfig } {
   const content = {
     [contentType]: { schema: response ?? Type.String() },
     ...(streams ? { 'text/event-stream': { schema: Type.String() } } : {})
@@ -60,7 +62,7 @@ export function documented (summary: string, { body, params, query, response, st
       ...(body ? { body: publishedBody(body) } : {}),
       ...(params ? { params } : {}),
       ...(query ? { querystring: published(JSON.parse(JSON.stringify(query)) as Schema) } : {}),
-      response: { 200: { description: 'the answer', content }, '4xx': failure, '5xx': failure },
+      response: { ...(upgrades ? { 101: { description: 'a WebSocket' } } : { 200: { description: 'the answer', content } }), '4xx': failure, '5xx': failure },
       ...(access === 'public' ? { security: [] } : {})
     },
     config: { access }

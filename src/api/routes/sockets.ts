@@ -3,23 +3,24 @@ import type { WebSocket } from '@fastify/websocket'
 import type { FastifyInstance } from 'fastify'
 import { RequestError } from '../../errors.js'
 import type { Caller } from '../keys.js'
+import { documented } from '../openapi.js'
 import { ResponseConnection } from '../response-connection.js'
 import type { Services } from '../services.js'
 import { StreamConnection } from '../stream-connection.js'
 
 type Attach = (socket: WebSocket, services: Services, caller: Caller) => object
 
-const connections: Readonly<Record<string, Attach>> = {
-  '/v1/responses': (...args) => new ResponseConnection(...args),
-  '/v1/stream': (...args) => new StreamConnection(...args)
+const connections: Readonly<Record<string, { readonly summary: string, readonly attach: Attach }>> = {
+  '/v1/responses': { summary: 'Opens a WebSocket for responses, in OpenAI’s protocol', attach: (...args) => new ResponseConnection(...args) },
+  '/v1/stream': { summary: 'Opens a WebSocket for any number of chats at a time', attach: (...args) => new StreamConnection(...args) }
 }
 
 export function sockets (app: FastifyInstance, services: Services): void {
-  for (const [url, attach] of Object.entries(connections)) {
+  for (const [url, { summary, attach }] of Object.entries(connections)) {
     app.route({
       method: 'GET',
       url,
-      schema: { hide: true },
+      ...documented(summary, { upgrades: true }),
       handler: (_, reply) => {
         reply.header('upgrade', 'websocket')
         throw new RequestError('upgrade_required', `GET ${url} opens a WebSocket: send an upgrade`)
