@@ -11,7 +11,7 @@ import { weightFormats } from '../models/weight-format.js'
 import type { OpenContext, Room } from './kind.js'
 import type { RewardModel, RewardModels } from './reward-models.js'
 import type { ChatMessage } from './scorer.js'
-import { TextReader } from './text-reader.js'
+import { TextReader, type TokenMeasure } from './text-reader.js'
 
 /** Fields of the descriptors that name a model of their own. */
 export const modelFields = {
@@ -50,12 +50,13 @@ export class ChatReader {
   readonly #name: string
   readonly #reader: TextReader
 
-  constructor (rewardModel: RewardModel, context: OpenContext) {
+  /** @param measure what `sums` adds up; default ln probability */
+  constructor (rewardModel: RewardModel, context: OpenContext, measure?: TokenMeasure) {
     this.room = roomOf(rewardModel, context)
     this.#model = rewardModel.model
     this.#name = context.name
     const { ledger, request: { salt, signal } } = context
-    this.#reader = new TextReader({ source: rewardModel.engine, ledger, mostTokens: this.room.sequences * this.room.tokens, salt, signal })
+    this.#reader = new TextReader({ source: rewardModel.engine, ledger, mostTokens: this.room.sequences * this.room.tokens, salt, signal, ...(measure ? { measure } : {}) })
   }
 
   /** Tokens of a chat. @throws RequestError for one that the model cannot read whole */
@@ -88,8 +89,8 @@ export class ChatReader {
   /** What the model says after each sequence: see TextReader. */
   read<T> (sequences: ReadonlyArray<readonly number[]>, look: (output: Output) => T): Promise<T[]> { return this.#reader.read(sequences, look) }
 
-  /** ln probability of each answer after a prompt: see TextReader. */
-  logprobs (prompt: readonly number[], answers: ReadonlyArray<readonly number[]>): Promise<number[]> { return this.#reader.logprobs(prompt, answers) }
+  /** The measure of each answer after a prompt, summed over its tokens: see TextReader. */
+  sums (prompt: readonly number[], answers: ReadonlyArray<readonly number[]>): Promise<number[]> { return this.#reader.sums(prompt, answers) }
 }
 
 /** A conversation with an answer at its end. */

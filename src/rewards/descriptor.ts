@@ -10,6 +10,7 @@ import { Value } from 'typebox/value'
 import { RequestError } from '../errors.js'
 import { closed, naming } from './descriptor-parts.js'
 import { classifierFields, classifierSource, valueFields, type ClassifierDescriptor } from './classifier.js'
+import { confidenceFields, confidenceSource, type ConfidenceDescriptor } from './confidence.js'
 import { combineRules, ensembleFields, ensembleSource, type CombineRule, type EnsembleDescriptor } from './ensemble.js'
 import { headFields, headSource, type Head } from './head.js'
 import type { RewardSource } from './kind.js'
@@ -23,7 +24,7 @@ import type { RewardMember } from './scorer.js'
 /** What a family is called and means. */
 export interface Naming { readonly name: string, readonly description: string }
 export type HeadDescriptor = Naming & Head
-type Kinds = Head | RuleDescriptor | EnsembleDescriptor | RemoteDescriptor | ClassifierDescriptor | ProcessDescriptor | LogRatioDescriptor | OnnxDescriptor
+type Kinds = Head | RuleDescriptor | EnsembleDescriptor | RemoteDescriptor | ClassifierDescriptor | ProcessDescriptor | LogRatioDescriptor | ConfidenceDescriptor | OnnxDescriptor
 export type RewardDescriptor = Naming & Kinds
 
 /** A reward family as the server holds it. */
@@ -52,13 +53,14 @@ function fieldsFor (value: Readonly<Record<string, unknown>>): TProperties {
     case 'process': return processFields
     case 'log_ratio': return logRatioFields
     case 'onnx': return onnxFields
+    case 'confidence': return confidenceFields
     case 'rule':
       if (typeof rule !== 'string' || !Object.hasOwn(rules, rule)) throw new Violation(`rule must be one of ${oneOf(Object.keys(rules))}; got ${JSON.stringify(rule)}`)
       return ruleFields(rule as RuleName)
     case 'ensemble':
       if (!combineRules.includes(combine as CombineRule)) throw new Violation(`combine must be one of ${oneOf(combineRules)}; got ${JSON.stringify(combine)}`)
       return ensembleFields(combine as CombineRule)
-    default: throw new Violation(`kind must be one of "head", "rule", "ensemble", "remote", "classifier", "value", "process", "log_ratio", "onnx"; got ${JSON.stringify(kind)}`)
+    default: throw new Violation(`kind must be one of "head", "rule", "ensemble", "remote", "classifier", "value", "process", "log_ratio", "confidence", "onnx"; got ${JSON.stringify(kind)}`)
   }
 }
 
@@ -93,6 +95,7 @@ function sourceOf (descriptor: Kinds, around: Surroundings): RewardSource {
     case 'process': return processSource(descriptor, around.folder)
     case 'log_ratio': return logRatioSource(descriptor, around.folder)
     case 'onnx': return onnxSource(descriptor, around.folder)
+    case 'confidence': return confidenceSource(descriptor)
     case 'ensemble': return ensembleSource(descriptor, descriptor.scorers.map((scorer, index) => nestedSource(scorer, index, around)))
   }
 }

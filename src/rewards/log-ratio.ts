@@ -56,7 +56,7 @@ class SideReader {
     const conversation = system === undefined ? messages : [{ role: 'system', content: system }, ...messages.filter(({ role }) => role !== 'system')]
     const prompt = this.reader.promptTokens(conversation)
     const answers = texts.map(text => this.reader.answerTokens(prompt, text))
-    const logprobs = await this.reader.logprobs(prompt, answers)
+    const logprobs = await this.reader.sums(prompt, answers)
     return logprobs.map((logprob, index) => ({ logprob, tokens: answers[index]!.length }))
   }
 }

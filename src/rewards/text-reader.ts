@@ -6,6 +6,12 @@
 import type { ComputeLedger, Distribution, Output, Sequence, SequenceSource } from '../engine/sequence.js'
 import type { RewardLedger } from './kind.js'
 
+/** What a token counts, given what the model says before it. */
+export type TokenMeasure = (said: Distribution, token: number) => number
+
+/** ln probability of the token, nats. */
+export const tokenLogprob: TokenMeasure = ({ logits, logNormalizer }, token) => logits[token]! - logNormalizer
+
 export interface TextReaderOptions {
   readonly source: SequenceSource
   readonly ledger: RewardLedger
@@ -14,18 +20,18 @@ export interface TextReaderOptions {
   readonly salt: string
   /** Aborting it closes all that is open. */
   readonly signal: AbortSignal
+  /** What `sums` adds up. Default ln probability. */
+  readonly measure?: TokenMeasure
 }
 
 interface Stem {
   readonly sequence: Sequence
-  /** Where logprobs are summed from; null where they are not. */
+  /** Where tokens are summed from; null where they are not. */
   readonly from: number | null
-  /** ln probability of the tokens from there on, nats. */
-  readonly logprob: number
+  /** The measure of the tokens from there on. */
+  readonly sum: number
   lastUsed: number
 }
-
-const logprobOf = ({ logits, logNormalizer }: Distribution, token: number): number => logits[token]! - logNormalizer
 
 const isPrefix = (stem: readonly number[], tokens: readonly number[]): boolean => stem.length <= tokens.length && stem.every((token, index) => token === tokens[index])
 
@@ -42,6 +48,7 @@ function commonLength ([first, ...others]: ReadonlyArray<readonly number[]>): nu
 
 export class TextReader {
   readonly #options: TextReaderOptions
+  readonly #measure: TokenMeasure
   readonly #stems = new Set<Stem>()
   readonly #compute: ComputeLedger = { computedTokens: 0, cachedTokens: 0, forwardPasses: 0 }
   #counted = 0
@@ -50,7 +57,10 @@ export class TextReader {
   readonly #waiting: Array<() => void> = []
   #clock = 0
 
-  constructor (options: TextReaderOptions) { this.#options = options }
+  constructor (options: TextReaderOptions) {
+    this.#options = options
+    this.#measure = options.measure ?? tokenLogprob
+  }
 
   /**
    * Reads sequences side by side; what all begin with is read once.
@@ -65,12 +75,12 @@ export class TextReader {
   }
 
   /**
-   * ln probability of each answer after a context, nats; 0 for one without tokens.
+   * The measure of each answer after a context, summed over its tokens; 0 for one without tokens.
    * @param context at least one token, with every answer at most the context length
    */
-  async logprobs (context: readonly number[], answers: ReadonlyArray<readonly number[]>): Promise<number[]> {
+  async sums (context: readonly number[], answers: ReadonlyArray<readonly number[]>): Promise<number[]> {
     await this.#readOne(context, context.length, () => {})
-    return Promise.all(answers.map(answer => this.#readOne([...context, ...answer], context.length, (_, stem) => stem.logprob)))
+    return Promise.all(answers.map(answer => this.#readOne([...context, ...answer], context.length, (_, stem) => stem.sum)))
   }
 
   async #readOne<T> (tokens: readonly number[], from: number | null, look: (output: Output, stem: Stem) => T): Promise<T> {
@@ -92,26 +102,26 @@ export class TextReader {
   async #goOn (tokens: readonly number[], stem: Stem | null): Promise<Stem> {
     const sequence = stem ? stem.sequence.fork() : this.#open(tokens)
     if (stem) sequence.append(...tokens.slice(stem.sequence.tokens.length))
-    return this.#read(sequence, () => ({ sequence, from: null, logprob: 0, lastUsed: this.#clock++ }))
+    return this.#read(sequence, () => ({ sequence, from: null, sum: 0, lastUsed: this.#clock++ }))
   }
 
-  /** The same, with the logprob of every token: of the first by what the stem says, of the others by what is said at the positions before them. */
+  /** The same, with the measure of every token: of the first by what the stem says, of the others by what is said at the positions before them. */
   async #goOnSumming (tokens: readonly number[], from: number, stem: Stem | null): Promise<Stem> {
     const start = stem ?? await this.#openContext(tokens.slice(0, from))
     const length = start.sequence.tokens.length
     if (length === tokens.length) return start
-    let { logprob } = start
+    let { sum } = start
     // Forked before anything is waited for: the stem may have to make room meanwhile.
-    const sequence = start.sequence.fork({ onPosition: (position, said) => { if (position + 1 < tokens.length) logprob += logprobOf(said, tokens[position + 1]!) } })
+    const sequence = start.sequence.fork({ onPosition: (position, said) => { if (position + 1 < tokens.length) sum += this.#measure(said, tokens[position + 1]!) } })
     if (start !== stem) start.sequence.close()
-    logprob += logprobOf((await sequence.output()).distribution, tokens[length]!)
+    sum += this.#measure((await sequence.output()).distribution, tokens[length]!)
     sequence.append(...tokens.slice(length))
-    return this.#read(sequence, () => ({ sequence, from, logprob, lastUsed: this.#clock++ }))
+    return this.#read(sequence, () => ({ sequence, from, sum, lastUsed: this.#clock++ }))
   }
 
   #openContext (tokens: readonly number[]): Promise<Stem> {
     const sequence = this.#open(tokens)
-    return this.#read(sequence, () => ({ sequence, from: tokens.length, logprob: 0, lastUsed: this.#clock++ }))
+    return this.#read(sequence, () => ({ sequence, from: tokens.length, sum: 0, lastUsed: this.#clock++ }))
   }
 
   #open (tokens: readonly number[]): Sequence {

@@ -11,7 +11,7 @@ const readme = readFileSync(join(packageRoot, 'models/rewards/README.md'), 'utf8
 
 test('the descriptors that the rewards’ readme shows are valid', () => {
   const examples = [...readme.matchAll(/```json\n(.*?)```/gs)].map(match => parseRewardFamily(match[1]!, 'README.md', { origins: ['http://127.0.0.1:8001'], secret: () => null }))
-  assert.deepEqual(examples.map(({ name }) => name), ['asks_back', 'brief_list', 'preference', 'sound_steps', 'like_a_sailor', 'calm', 'judge'])
+  assert.deepEqual(examples.map(({ name }) => name), ['asks_back', 'brief_list', 'preference', 'sound_steps', 'like_a_sailor', 'certain', 'calm', 'judge'])
 })
 
 test('its table holds every rule with its fields, and whether it judges prefixes', () => {
