@@ -29,7 +29,7 @@ ${markdownTable(['n', 'pass@n of plain answers'], passAt.map(({ n, rate }) => [S
 
 ${markdownTable(['way', 'passes', `of pass@${candidates}`, 'tokens, in plain answers', 'time, in plain answers', 'retry loop’s time over its'], ways.map(way => [way.label, share(way.passed), share(way.shareOfBest), times(way.tokens), times(way.time), times(way.fasterThanRetry)]))}
 
-*retry loop* is a client that asks for one plain answer after the other until one passes: the pool’s answers in their order, at the speed of a plain answer asked for alone. *adaptive best_of_n* draws 8 at a time until one passes, with the checks as reward
+*retry loop* is a client that asks for one plain answer after the other until one passes: the pool’s answers in their order, at the speed of a plain answer asked for alone. *best_of_n* draws 4 or 8 at a time until one passes, with the checks as reward
 (\`stop_when\`); *beam_search* lets the checks judge prefixes, too. Plain answers are asked for alone. pass@n is the unbiased estimate from ${candidates} answers to each prompt.
 
 ${markdownTable(['kind', 'prompts', 'pass@1', `pass@${candidates}`, ...wayNames], kinds.map(one => [one.kind, String(one.prompts), rate(one.passAt1), rate(one.passAtMost), ...one.ways.map(rate)]))}

@@ -38,14 +38,11 @@ export interface VerifiedOptions {
   readonly folder: string
 }
 
-/** Answers drawn together by adaptive best-of-n. */
-const every = 8
-
 const checked = { rewards: [{ name: rewardName, weight: 1 }] }
 
 /** Ways that draw answers until one passes, or spend a budget: by the label that the report shows. */
 const waysOf = (candidates: number): Readonly<Record<string, Way>> => ({
-  'adaptive best_of_n': { name: 'adaptive', system: null, alignment: { strategy: 'best_of_n', num_candidates: candidates, stop_when: { min_reward: 1, every: Math.min(every, candidates) }, ...checked }, answers: 1 },
+  ...Object.fromEntries([4, 8].map(every => [`best_of_n, ${every} at a time`, { name: `adaptive-${every}`, system: null, alignment: { strategy: 'best_of_n', num_candidates: candidates, stop_when: { min_reward: 1, every: Math.min(every, candidates) }, ...checked }, answers: 1 }])),
   'beam_search 4×4': { name: 'beam', system: null, alignment: { strategy: 'beam_search', num_beams: 4, num_children: 4, allow_scope_mismatch: true, ...checked }, answers: 1 }
 })
 

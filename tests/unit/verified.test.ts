@@ -49,7 +49,7 @@ test('pass rates are unbiased from the pool; costs are ratios over all prompts',
     passes: Array.from({ length: 4 }, (_, index) => index < passed),
     plain: attempt(passed > 2, 10, 100),
     retry: attempt(passed > 0, 40, 400),
-    ways: [attempt(passed > 0, 20, 80), attempt(true, 160, 50)]
+    ways: [attempt(passed > 0, 20, 80), attempt(passed > 0, 40, 90), attempt(true, 160, 50)]
   })
   const { passAt, ways, kinds } = analyseVerified([prompt(0), prompt(1), prompt(4)], 4, true)
   const rates = new Map(passAt.map(({ n, rate }) => [n, rate.value]))
@@ -57,7 +57,7 @@ test('pass rates are unbiased from the pool; costs are ratios over all prompts',
   assert.ok(Math.abs(rates.get(1)! - 1.25 / 3) < 1e-12)
   assert.ok(Math.abs(rates.get(2)! - 1.5 / 3) < 1e-12)
   assert.ok(Math.abs(rates.get(4)! - 2 / 3) < 1e-12)
-  const adaptive = ways[2]!
+  const adaptive = ways.find(({ label }) => label === 'best_of_n, 4 at a time')!
   assert.deepEqual([adaptive.passed.value, adaptive.shareOfBest.value, adaptive.tokens.value, adaptive.time.value, adaptive.fasterThanRetry.value], [2 / 3, 1, 2, 0.8, 5])
-  assert.deepEqual(kinds[0]!.ways, [2 / 3, 1])
+  assert.deepEqual(kinds[0]!.ways, [2 / 3, 2 / 3, 1])
 })
