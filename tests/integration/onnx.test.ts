@@ -1,10 +1,11 @@
 /** ONNX classifiers on a tiny generated graph: the mean of its tokens' embeddings, so that every number can be worked out by hand. */
 import assert from 'node:assert/strict'
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { loadOnnxClassifier, type OnnxClassifier, type OnnxClassifierOptions } from '../../src/models/onnx-classifier.js'
+import { packageRoot } from '../../src/package-root.js'
 import { GraphWriter } from '../../src/runtime/graph.js'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
 
@@ -87,6 +88,23 @@ test('a pair is read with its types, and text that looks like a special token is
   assert.deepEqual(pair, { ids: [2, 4, 5, 3, 6, 3], types: [0, 0, 0, 0, 1, 1] })
   near((await classifier.classify([pair]))[0]!, expected(pair.ids, pair.types))
   assert.deepEqual(classifier.encode({ text: '[SEP]' }).ids.filter(id => id === 3).length, 1)
+  classifier.dispose()
+})
+
+test('a BERT as torch.onnx exports it gives transformers’ tokens and logits, alone and in a batch', async () => {
+  // Written by scripts/expected-onnx.py.
+  const fixture = join(packageRoot, 'tests/fixtures/tiny-bert')
+  const expected = JSON.parse(readFileSync(join(fixture, 'expected.json'), 'utf8')) as Array<{ text: string, pair: string | null, ids: number[], logits: number[] }>
+  const classifier = await load(fixture)
+  assert.deepEqual([classifier.labels, classifier.mostTokens], [3, 32])
+  const items = expected.map(({ text, pair }) => classifier.encode({ text, ...(pair === null ? {} : { pair }) }))
+  assert.deepEqual(items.map(item => item.ids), expected.map(({ ids }) => ids))
+  const together = await classifier.classify(items)
+  for (const [index, { logits }] of expected.entries()) {
+    for (const given of [together[index]!, (await classifier.classify([items[index]!]))[0]!]) {
+      for (const [label, logit] of logits.entries()) assert.ok(Math.abs(given[label]! - logit) <= 1e-4, `${index}: ${given[label]}, transformers ${logit}`)
+    }
+  }
   classifier.dispose()
 })
 
