@@ -4,8 +4,9 @@ import type { Choice, DecodeResult, RatedToken, TokenLogprob } from '../decoding
 import type { RequestError } from '../errors.js'
 import type { GenerationEvent, GenerationStart, ModelInfo, Usage } from '../inference/protocol.js'
 import { alignmentObject, choiceAlignment, usageObject } from './alignment-format.js'
+import { readToolCalls, ToolCallReader, type Piece } from './tool-call-reader.js'
 import type { ChatCompletionRequest } from './schemas/chat-completion.js'
-import type { ChatChoice, ChatCompletion, ChatCompletionChunk, ChoiceLogprobs, ChunkChoice, RatedToken as WireToken } from './wire-types.js'
+import type { ChatChoice, ChatCompletion, ChatCompletionChunk, ChoiceLogprobs, ChunkChoice, RatedToken as WireToken, ToolCallDelta } from './wire-types.js'
 
 /** What turns a request's events into the objects of an endpoint. */
 export interface Formatter<E> {
@@ -27,6 +28,16 @@ export function logprobObjects (logprobs: readonly TokenLogprob[]): ChoiceLogpro
   return logprobs.map(one => ({ ...token(one), top_logprobs: one.top.map(token) }))
 }
 
+/** A piece of an answer as chunks tell it. @param call number of the call it belongs to @param id of that call */
+function deltaOf (piece: Piece, call: number, id: string): ChunkChoice['delta'] {
+  const calls = (delta: Omit<ToolCallDelta, 'index'>): ChunkChoice['delta'] => ({ tool_calls: [{ index: call, ...delta }] })
+  switch (piece.type) {
+    case 'content': return { content: piece.text }
+    case 'call': return calls({ id, type: 'function', function: { name: piece.name, arguments: '' } })
+    case 'arguments': return calls({ function: { arguments: piece.text } })
+  }
+}
+
 /** Makes one completion's objects. */
 export class ChatFormatter implements Formatter<GenerationEvent> {
   readonly #request: ChatCompletionRequest
@@ -34,6 +45,8 @@ export class ChatFormatter implements Formatter<GenerationEvent> {
   #start: GenerationStart | null = null
   #result: DecodeResult | null = null
   #usage: Usage | null = null
+  /** Per choice, of streams in which functions may be called. */
+  readonly #readers = new Map<number, ToolCallReader>()
 
   constructor (request: ChatCompletionRequest, { fingerprint }: ModelInfo) {
     this.#request = request
@@ -64,12 +77,24 @@ export class ChatFormatter implements Formatter<GenerationEvent> {
     return { ...(this.#isGuided ? { alignment: choiceAlignment(choice) } : {}), ...(this.#request.returnTokenIds ? { token_ids: choice.tokenIds } : {}) }
   }
 
+  /** The same in chunks and in the whole object. */
+  #callId (choice: number, call: number): string { return `call_${this.#head.id.replace('chatcmpl-', '').replaceAll('-', '').slice(0, 20)}${choice}_${call}` }
+
+  /** The message of a whole answer, and why it ended. */
+  #messageOf ({ text, finishReason }: Choice, index: number): Pick<ChatChoice, 'message' | 'finish_reason'> {
+    const { content, calls } = this.#request.hasTools ? readToolCalls(text) : { content: text, calls: [] }
+    if (calls.length === 0) return { message: { role: 'assistant', content: this.#request.echoed + content, refusal: null }, finish_reason: finishReason }
+    return {
+      message: { role: 'assistant', content: content === '' ? null : content, refusal: null, tool_calls: calls.map(({ name, arguments: given }, call) => ({ id: this.#callId(index, call), type: 'function', function: { name, arguments: given } })) },
+      finish_reason: finishReason === 'stop' ? 'tool_calls' : finishReason
+    }
+  }
+
   completion (): ChatCompletion {
     const choices = this.#result!.choices.map((choice, index): ChatChoice => ({
       index,
-      message: { role: 'assistant', content: this.#request.echoed + choice.text, refusal: null },
+      ...this.#messageOf(choice, index),
       logprobs: this.#logprobs(choice.logprobs),
-      finish_reason: choice.finishReason,
       ...this.#choiceMore(choice)
     }))
     return { ...this.#head, object: 'chat.completion', choices, usage: usageObject(this.#usage!), ...this.#more() }
@@ -97,7 +122,7 @@ export class ChatFormatter implements Formatter<GenerationEvent> {
       case 'start':
         return this.#opening()
       case 'text':
-        return [this.#chunk([{ index: event.choice, delta: { content: event.text }, logprobs: this.#logprobs(event.logprobs), finish_reason: null }])]
+        return this.#deltas(event.choice, event.text).map((delta, index) => this.#chunk([{ index: event.choice, delta, logprobs: index === 0 ? this.#logprobs(event.logprobs) : null, finish_reason: null }]))
       case 'progress':
         return [this.#chunk([], { alignment: { progress: { step: event.step, candidates: event.candidates } } })]
       case 'choice-end':
@@ -111,8 +136,29 @@ export class ChatFormatter implements Formatter<GenerationEvent> {
     }
   }
 
+  #readerOf (index: number): ToolCallReader {
+    const reader = this.#readers.get(index) ?? new ToolCallReader()
+    this.#readers.set(index, reader)
+    return reader
+  }
+
+  /** What some text adds to a choice; at least one delta, which carries the logprobs, though it may be empty while a call may be beginning. */
+  #deltas (index: number, text: string): Array<ChunkChoice['delta']> {
+    if (!this.#request.hasTools) return [{ content: text }]
+    const reader = this.#readerOf(index)
+    let calls = reader.calls
+    const deltas = reader.push(text).map(piece => {
+      if (piece.type === 'call') calls++
+      return deltaOf(piece, calls - 1, this.#callId(index, calls - 1))
+    })
+    return deltas.length === 0 ? [{}] : deltas
+  }
+
   #finishChunk (index: number, choice: Choice): ChatCompletionChunk {
     const guided = this.#isGuided && this.#start && this.#result
-    return this.#chunk([{ index, delta: {}, logprobs: null, finish_reason: choice.finishReason, ...this.#choiceMore(choice) }], guided ? { alignment: alignmentObject(this.#start!, this.#result!) } : {})
+    const reader = this.#request.hasTools ? this.#readerOf(index) : null
+    const [held] = reader?.flush() ?? []
+    const reason = reader && reader.calls > 0 && choice.finishReason === 'stop' ? 'tool_calls' : choice.finishReason
+    return this.#chunk([{ index, delta: held?.type === 'content' ? { content: held.text } : {}, logprobs: null, finish_reason: reason, ...this.#choiceMore(choice) }], guided ? { alignment: alignmentObject(this.#start!, this.#result!) } : {})
   }
 }

@@ -35,13 +35,29 @@ export type AlignmentParams =
 
 type ChatFields = Static<typeof chatCompletionSchema>
 
+/** `response_format`: what an answer is held to. */
+export type ResponseFormat =
+  | { readonly type: 'text' | 'json_object' }
+  | { readonly type: 'json_schema', readonly json_schema: { readonly name: string, readonly description?: string, readonly schema?: object, readonly strict?: boolean | null } }
+
+/** A function that an answer may call. */
+export interface FunctionTool {
+  readonly type: 'function'
+  readonly function: { readonly name: string, readonly description?: string, readonly parameters?: object, readonly strict?: boolean | null }
+}
+
 /** A request for an answer: the body of `POST /v1/chat/completions`. README, Endpoints, says what each field means. @interface */
-export type ChatRequest = Omit<Loose<ChatFields>, 'messages' | 'model' | 'alignment' | 'logit_bias' | 'stop'> & {
+export type ChatRequest = Omit<Loose<ChatFields>, 'messages' | 'model' | 'alignment' | 'logit_bias' | 'stop' | 'tools' | 'tool_choice' | 'response_format'> & {
   readonly messages: ReadonlyArray<Readonly<ChatFields['messages'][number]>>
   /** Id of the model, or `model:profile`. */
   readonly model: string
   /** At most 4 texts that end the answer. */
   readonly stop?: string | readonly string[] | null
+  /** What the answer is: README, Structured output. */
+  readonly response_format?: ResponseFormat | null
+  /** Functions that the answer may call: README, Tools. */
+  readonly tools?: readonly FunctionTool[] | null
+  readonly tool_choice?: 'none' | 'auto' | 'required' | { readonly type: 'function', readonly function: { readonly name: string } } | null
   /** Token id → −100 to 100. */
   readonly logit_bias?: Readonly<Record<string, number>> | null
   readonly alignment?: AlignmentParams | null
@@ -171,12 +187,28 @@ export interface ChoiceLogprobs {
   readonly refusal: null
 }
 
+/** A call of a function. */
+export interface ToolCall {
+  readonly id: string
+  readonly type: 'function'
+  /** `arguments` is JSON; cut off where the answer was. */
+  readonly function: { readonly name: string, readonly arguments: string }
+}
+
+/** What a chunk adds to a call: its id and name first, then its arguments. */
+export interface ToolCallDelta {
+  readonly index: number
+  readonly id?: string
+  readonly type?: 'function'
+  readonly function: { readonly name?: string, readonly arguments: string }
+}
+
 /** One returned answer. */
 export interface ChatChoice {
   readonly index: number
-  readonly message: { readonly role: 'assistant', readonly content: string, readonly refusal: null }
+  readonly message: { readonly role: 'assistant', readonly content: string | null, readonly refusal: null, readonly tool_calls?: ToolCall[] }
   readonly logprobs: ChoiceLogprobs | null
-  readonly finish_reason: FinishReason
+  readonly finish_reason: FinishReason | 'tool_calls'
   /** Of guided requests. */
   readonly alignment?: ChoiceAlignment
   /** With `return_token_ids`. */
@@ -207,9 +239,9 @@ export interface ChatCompletion extends ChatHead {
 /** What a chunk adds to a choice. */
 export interface ChunkChoice {
   readonly index: number
-  readonly delta: { readonly role?: 'assistant', readonly content?: string }
+  readonly delta: { readonly role?: 'assistant', readonly content?: string, readonly tool_calls?: ToolCallDelta[] }
   readonly logprobs: ChoiceLogprobs | null
-  readonly finish_reason: FinishReason | null
+  readonly finish_reason: FinishReason | 'tool_calls' | null
   readonly alignment?: ChoiceAlignment
   readonly token_ids?: readonly number[]
 }

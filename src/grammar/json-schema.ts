@@ -53,22 +53,26 @@ const isOfType = (value: unknown, types: readonly TypeName[]): boolean => {
 class SchemaReader {
   readonly #root: unknown
   readonly #path: string
-  readonly #rules = new Rules()
+  readonly #rules: Rules
+  /** What names of its rules begin with. */
+  readonly #prefix: string
   readonly #counts: Record<Counted, number> = { schemas: 0, values: 0, names: 0 }
   /** $ref → number of its rule. */
   readonly #references = new Map<string, number>()
 
   /** @param path what the caller calls the schema, for errors */
-  constructor (root: unknown, path: string) {
+  constructor (rules: Rules, root: unknown, path: string, prefix: string) {
+    this.#rules = rules
     this.#root = root
     this.#path = path
+    this.#prefix = prefix
   }
 
-  grammar (): string {
+  expression (): Expression {
     const root = this.#expression(this.#root, this.#path, 0, new Set())
     this.#checkFinite(root, this.#path, this.#root)
     for (const reference of this.#references.keys()) this.#checkFinite({ kind: 'rule', name: this.#referenceRule(reference) }, this.#placeOf(reference), reference)
-    return this.#rules.print(root)
+    return root
   }
 
   #checkFinite (expression: Expression, path: string, value: unknown): void {
@@ -126,7 +130,7 @@ class SchemaReader {
   #referenceRule (reference: string): string {
     const number = this.#references.get(reference) ?? this.#references.size
     this.#references.set(reference, number)
-    return `ref_${number}`
+    return `${this.#prefix}_ref_${number}`
   }
 
   #segments (reference: string): string[] {
@@ -259,7 +263,7 @@ class SchemaReader {
   #bound (schema: Schema, side: 'inimum' | 'aximum', path: string): Bound | null {
     const [inclusive, exclusive] = [schema[`m${side}`], schema[`exclusiveM${side}`]]
     for (const [keyword, value] of [[`m${side}`, inclusive], [`exclusiveM${side}`, exclusive]] as const) {
-      if (value !== undefined && (typeof value !== 'number' || !isWritable(value))) throw refuse(`${path}.${keyword}`, 'must be a number of at most 15 digits before the point and 20 after it', value)
+      if (value !== undefined && (typeof value !== 'number' || !isWritable(value))) throw refuse(`${path}.${keyword}`, 'must be a number of at most 20 digits after the point', value)
     }
     if (inclusive === undefined && exclusive === undefined) return null
     if (exclusive === undefined) return { value: inclusive as number, exclusive: false }
@@ -368,12 +372,23 @@ function valuesOf (schema: Schema): readonly unknown[] | null {
 }
 
 /**
+ * A schema's JSON as part of a grammar.
+ * @param path what the caller calls the schema, for errors
+ * @param prefix what names of its own rules begin with, where a grammar has several schemas
+ * @throws RequestError as `schemaGrammar` does
+ */
+export function schemaExpression (rules: Rules, schema: unknown, path: string, prefix: string): Expression {
+  return new SchemaReader(rules, schema, path, prefix).expression()
+}
+
+/**
  * The grammar of a schema's JSON.
  * @param path what the caller calls the schema, for errors
  * @throws RequestError naming the place, the rule and the value for what cannot be enforced, is contradictory, endless or too large
  */
 export function schemaGrammar (schema: unknown, path: string): string {
-  return new SchemaReader(schema, path).grammar()
+  const rules = new Rules()
+  return rules.print(schemaExpression(rules, schema, path, 'schema'))
 }
 
 /** The grammar of any JSON object. */

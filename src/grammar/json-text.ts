@@ -12,7 +12,7 @@ const bytes = (...ranges: readonly string[]): Expression => sequence(...ranges.m
 const continuation = '\\x80-\\xbf'
 
 /** A character beyond ASCII, as the bytes of valid UTF-8 (RFC 3629): the matcher's own classes of such characters take other bytes, too. */
-const beyondAscii = (rules: Rules): Expression => rules.rule('beyond_ascii', () => choice(
+export const beyondAscii = (rules: Rules): Expression => rules.rule('beyond_ascii', () => choice(
   bytes('\\xc2-\\xdf', continuation),
   // A byte alone would be read as a character; twice it is a class.
   bytes('\\xe0\\xe0', '\\xa0-\\xbf', continuation),

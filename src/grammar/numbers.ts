@@ -119,8 +119,8 @@ function fractionOf (value: number): string {
   return shift < 0 ? '0'.repeat(Math.max(0, -shift - whole.length)) + whole + fraction : fraction.slice(shift)
 }
 
-/** Whether a bound has no more digits than numbers are written with. */
-export const isWritable = (value: number): boolean => Math.abs(value) <= Number(largestInteger) && fractionOf(Math.abs(value)).length <= mostFraction
+/** Whether a bound has no more digits after the point than numbers are written with. */
+export const isWritable = (value: number): boolean => Number.isInteger(value) || fractionOf(Math.abs(value)).length <= mostFraction
 
 const digitsOf = ({ value, exclusive }: Bound): Digits => ({ whole: BigInt(Math.trunc(value)), fraction: fractionOf(value), exclusive })
 
@@ -178,8 +178,11 @@ class Fractions {
 const outermost: Digits = { whole: largestInteger, fraction: '', exclusive: false }
 const zero: Digits = { whole: 0n, fraction: '', exclusive: false }
 
-/** Numbers between two bounds, without exponents; null where there is none. @param low or @param high null: no bound but that of digits */
-export function numbersBetween (rules: Rules, low: Bound | null, high: Bound | null): Expression | null {
+/** Numbers between two bounds, without exponents; null where there is none. @param lower or @param upper null: no bound but that of digits */
+export function numbersBetween (rules: Rules, lower: Bound | null, upper: Bound | null): Expression | null {
+  const most = Number(largestInteger)
+  if ((lower && lower.value > most) || (upper && upper.value < -most)) return null
+  const [low, high] = [lower && lower.value < -most ? null : lower, upper && upper.value > most ? null : upper]
   const magnitudes = (from: Digits, to: Digits): Expression[] => from.whole > to.whole
     ? []
     : wholeBetween(rules, from.whole, to.whole, tight => new Fractions(rules, tight.low ? from : null, tight.high && to !== outermost ? to : null).expression())

@@ -1,7 +1,7 @@
 /** From what a caller gives to the tokens a model reads: messages by its template, text, or token ids. Refuses what it cannot read. */
 import type { Context } from '../decoding/strategy-schemas.js'
 import { RequestError } from '../errors.js'
-import { encodeChat, type ChatEnding } from '../models/chat-template.js'
+import { encodeChat, type ChatOptions } from '../models/chat-template.js'
 import { refuse } from '../validation.js'
 import type { ChatMessage, Prompt } from '../rewards/scorer.js'
 import type { Host } from './host.js'
@@ -20,7 +20,7 @@ export function checkTokens (host: Host, tokens: readonly number[], param: strin
 }
 
 /** Messages as the model's template takes them. @throws RequestError if the template refuses them or the prompt has no room for an answer */
-export function renderPrompt (host: Host, messages: readonly ChatMessage[], ending: ChatEnding = {}): Prompt {
+export function renderPrompt (host: Host, messages: readonly ChatMessage[], ending: ChatOptions = {}): Prompt {
   const { text, tokens } = encodeChat(host.model.chatTemplate, host.model.tokenizer, messages, ending)
   const limit = host.model.contextLength
   if (tokens.length >= limit) throw new RequestError('context_length_exceeded', `This model's context length is ${limit} tokens; the messages have ${tokens.length}`, { param: 'messages' })

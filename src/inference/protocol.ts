@@ -16,6 +16,8 @@ export interface ChatPrompt {
   readonly addGenerationPrompt: boolean
   /** Whether the answer goes on from the last message's text; then no turn is opened. */
   readonly continueFinalMessage: boolean
+  /** Functions that the model is told of, as OpenAI's requests have them. */
+  readonly tools?: readonly object[]
   /** Whether the oldest messages are left out where the conversation is longer than the context. */
   readonly truncate: boolean
 }

@@ -18,13 +18,19 @@ export interface ChatTemplate {
   /**
    * The prompt text.
    * @param addGenerationPrompt whether it ends with the opening of the assistant's turn
+   * @param tools functions that may be called, where the template tells of them
    * @throws RequestError where the template refuses the messages
    */
-  render (messages: readonly TemplateMessage[], addGenerationPrompt: boolean): string
+  render (messages: readonly TemplateMessage[], addGenerationPrompt: boolean, tools?: readonly object[]): string
+  /** Whether it tells the model of tools, to be called in the form `<tool_call>…</tool_call>`. */
+  readonly tellsTools: boolean
 }
 
 /** How a chat ends: with the opening of an answer unless told otherwise, or, to be continued, with the last message's text. */
 export interface ChatEnding { readonly addGenerationPrompt?: boolean, readonly continueFinalMessage?: boolean }
+
+/** What a chat is rendered with beside its messages: tools as OpenAI's requests have them. */
+export interface ChatOptions extends ChatEnding { readonly tools?: readonly object[] }
 
 /** Texts that templates may write by name. */
 export interface TemplateConstants { readonly bos_token: string, readonly eos_token: string }
@@ -40,9 +46,10 @@ export function chatTemplate (path: string, source: string, constants: TemplateC
   return {
     source,
     constants,
-    render (messages, addGenerationPrompt) {
+    tellsTools: /\btools\b/.test(source) && source.includes('<tool_call>'),
+    render (messages, addGenerationPrompt, tools) {
       try {
-        return template.render({ ...constants, messages, add_generation_prompt: addGenerationPrompt })
+        return template.render({ ...constants, messages, add_generation_prompt: addGenerationPrompt, ...(tools ? { tools } : {}) })
       } catch (cause) {
         throw new RequestError('invalid_request', `the model's chat template refuses these messages: ${cause instanceof Error ? cause.message : String(cause)}`, { param: 'messages', cause })
       }
@@ -61,12 +68,35 @@ export function templateOfGguf (file: GgufFile): { source: string | null, consta
   return { source: typeof source === 'string' ? source : null, constants: { bos_token: special('bos'), eos_token: special('eos') } }
 }
 
+/** What a model is told of tools whose template does not do it: Qwen 2.5's words, on which SmolLM2 and Hermes models were trained alike. */
+const toolPrompt = (tools: readonly object[]): string => `# Tools
+
+You may call one or more functions to assist with the user query.
+
+You are provided with function signatures within <tools></tools> XML tags:
+<tools>
+${tools.map(tool => JSON.stringify(tool)).join('\n')}
+</tools>
+
+For each function call, return a json object with function name and arguments within <tool_call></tool_call> XML tags:
+<tool_call>
+{"name": <function-name>, "arguments": <args-json-object>}
+</tool_call>`
+
+/** Messages whose system message tells of tools, too. */
+function withTools ([first, ...rest]: readonly TemplateMessage[], tools: readonly object[]): TemplateMessage[] {
+  if (first?.role === 'system') return [{ ...first, content: `${first.content}\n\n${toolPrompt(tools)}` }, ...rest]
+  return [{ role: 'system', content: toolPrompt(tools) }, ...(first ? [first] : []), ...rest]
+}
+
 /**
  * Renders and tokenises a chat. Control tokens come from the template only: where a message's text looks like one, it is
  * carried through the template under a random name and tokenised as plain text, so that no message can end its turn or
- * open another's. Where the last message is to be continued, its end is found in the same way.
+ * open another's. Where the last message is to be continued, its end is found in the same way. A template that does not tell of tools has
+ * them in its system message.
  */
-export function encodeChat (template: ChatTemplate, tokenizer: Tokenizer, messages: readonly TemplateMessage[], { addGenerationPrompt = true, continueFinalMessage = false }: ChatEnding = {}): { text: string, tokens: number[] } {
+export function encodeChat (template: ChatTemplate, tokenizer: Tokenizer, given: readonly TemplateMessage[], { addGenerationPrompt = true, continueFinalMessage = false, tools = [] }: ChatOptions = {}): { text: string, tokens: number[] } {
+  const messages = tools.length > 0 && !template.tellsTools ? withTools(given, tools) : given
   const nonce = randomBytes(8).toString('hex')
   const hidden: string[] = []
   const hide = (text: string): string => {
@@ -82,7 +112,8 @@ export function encodeChat (template: ChatTemplate, tokenizer: Tokenizer, messag
     content: hide(content) + (continueFinalMessage && index === messages.length - 1 ? end : ''),
     ...(name === undefined ? {} : { name: hide(name) })
   }))
-  const [rendered] = template.render(hiddenMessages, addGenerationPrompt && !continueFinalMessage).split(end) as [string]
+  const hiddenTools = tools.length > 0 && template.tellsTools ? JSON.parse(hide(JSON.stringify(tools))) as object[] : undefined
+  const [rendered] = template.render(hiddenMessages, addGenerationPrompt && !continueFinalMessage, hiddenTools).split(end) as [string]
   const pieces: TemplatePiece[] = rendered.split(new RegExp(`\u{F0000}${nonce}\\.(\\d+)\u{F0001}`, 'u'))
     .map((part, index) => index % 2 === 0 ? { text: part, trusted: true } : { text: hidden[Number(part)]!, trusted: false })
   return { text: pieces.map(piece => piece.text).join(''), tokens: tokenizer.encodeTemplate(pieces) }

@@ -76,14 +76,17 @@ function unknownFields (body: Record<string, unknown>, known: TProperties, elsew
   return ignored
 }
 
-function freeObject (name: string, value: unknown): object | null {
+function freeValue (name: string, value: unknown): unknown {
   if (value === undefined || value === null) return null
-  if (typeof value !== 'object' || Array.isArray(value)) throw refuse(name, 'must be an object', value)
+  if (freeObjects.includes(name) && (typeof value !== 'object' || Array.isArray(value))) throw refuse(name, 'must be an object', value)
   return value
 }
 
 /** Objects whose keys their own readers check. */
-const freeFields = ['alignment', 'logit_bias', 'response_format']
+const freeObjects = ['alignment', 'logit_bias', 'response_format', 'text']
+
+/** All that has readers of its own. */
+const freeFields = [...freeObjects, 'tools', 'tool_choice']
 
 /**
  * Checks a body and fills defaults in.
@@ -97,6 +100,6 @@ export function readBody<P extends TProperties> (schema: TObject<P>, value: unkn
   const ignored = unknownFields(given, schema.properties, elsewhere)
   const isFree = (name: string): boolean => freeFields.includes(name)
   const known = Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(schema.properties, name) && !isFree(name)))
-  const free = Object.fromEntries(freeFields.filter(name => Object.hasOwn(schema.properties, name)).map(name => [name, freeObject(name, given[name])]))
+  const free = Object.fromEntries(freeFields.filter(name => Object.hasOwn(schema.properties, name)).map(name => [name, freeValue(name, given[name])]))
   return { body: { ...checkFields(schema, known, ''), ...free }, ignored }
 }

@@ -2,25 +2,16 @@
 import { Type, type Static, type TObject } from 'typebox'
 import { parseAlignment } from '../../decoding/parameters.js'
 import type { GenerateRequest } from '../../inference/protocol.js'
-import type { ChatMessage } from '../../rewards/scorer.js'
 import { refuse } from '../../validation.js'
 import type { Profiles } from '../profiles.js'
 import { readBody } from './body.js'
-import { formatOf, nullable, samplingFields, samplingOf } from './sampling.js'
-
-const part = Type.Object({ type: Type.Literal('text'), text: Type.String() }, { additionalProperties: false })
-
-export const messageSchema = Type.Object({
-  role: Type.Enum(['system', 'developer', 'user', 'assistant', 'tool']),
-  content: Type.Union([Type.String(), Type.Array(part, { minItems: 1 })]),
-  name: Type.Optional(Type.String()),
-  // As in answers that clients send back.
-  refusal: Type.Optional(Type.Null())
-}, { additionalProperties: false })
+import { chatMessageSchema, chatMessagesOf } from './messages.js'
+import { checkHeld, formatOf, nullable, samplingFields, samplingOf } from './sampling.js'
+import { toolChoiceSchema, toolsOf, toolsSchema } from './tools.js'
 
 /** Messages and how the prompt made of them ends. */
 export const chatFields = {
-  messages: Type.Array(messageSchema, { minItems: 1, maxItems: 4096, description: 'the conversation so far' }),
+  messages: Type.Array(chatMessageSchema, { minItems: 1, maxItems: 4096, description: 'the conversation so far' }),
   add_generation_prompt: nullable(Type.Boolean(), { default: null, description: 'open the assistant’s turn; true unless continue_final_message is' }),
   continue_final_message: Type.Boolean({ default: false, description: 'the answer goes on from the last message' })
 }
@@ -34,22 +25,19 @@ export const chatCompletionSchema = Type.Object({
   logprobs: Type.Boolean({ default: false, description: 'report how probable the model held each token' }),
   top_logprobs: nullable(Type.Integer({ minimum: 0, maximum: 20 }), { default: null, description: 'alternatives per token; needs logprobs' }),
   echo: Type.Boolean({ default: false, description: 'put the last message, the assistant’s, before the answer' }),
-  store: Type.Boolean({ default: false, description: 'keep the conversation and the answer, so that it can be given feedback on: see Feedback' })
+  store: Type.Boolean({ default: false, description: 'keep the conversation and the answer, so that it can be given feedback on: see Feedback' }),
+  tools: nullable(toolsSchema, { default: null, description: 'functions that the answer may call, at most 128; see Tools' }),
+  tool_choice: nullable(toolChoiceSchema, { default: null, description: 'none, auto, required, or the function that is called; auto where there are tools' }),
+  parallel_tool_calls: Type.Boolean({ default: true, description: 'whether an answer may have several calls' })
 }, { additionalProperties: false })
 
 type ChatBody = Static<TObject<typeof chatFields>>
-
-/** A message as the model's template takes it. */
-export function messageOf ({ role, content, name }: ChatBody['messages'][number]): ChatMessage {
-  const text = typeof content === 'string' ? content : content.map(one => one.text).join('')
-  return { role: role === 'developer' ? 'system' : role as string, content: text, ...(name === undefined ? {} : { name }) }
-}
 
 /** @throws RequestError where the prompt is to be ended in two ways */
 export function chatPromptOf (body: ChatBody): Extract<GenerateRequest['prompt'], { messages: unknown }> {
   if (body.continue_final_message && body.add_generation_prompt === true) throw refuse('continue_final_message', 'and add_generation_prompt cannot both be true', true)
   return {
-    messages: body.messages.map(messageOf),
+    messages: chatMessagesOf(body.messages),
     addGenerationPrompt: body.add_generation_prompt ?? !body.continue_final_message,
     continueFinalMessage: body.continue_final_message,
     truncate: false
@@ -64,6 +52,8 @@ export interface ChatCompletionRequest {
   readonly stream: boolean
   readonly includeUsage: boolean
   readonly returnTokenIds: boolean
+  /** Whether answers may call functions. */
+  readonly hasTools: boolean
   /** Text that every answer begins with. */
   readonly echoed: string
   /** Whether the answer is to be kept. */
@@ -83,13 +73,17 @@ export function parseChatCompletion (value: unknown, profiles: Profiles): ChatCo
   const last = prompt.messages.at(-1)!
   if (body.echo && last.role !== 'assistant') throw refuse('echo', 'needs a last message of the assistant', last.role)
   if (body.store && body.continue_final_message) throw refuse('store', 'and continue_final_message cannot both be true: feedback is on whole answers', true)
-  const grammar = formatOf(body)
-  if (grammar && body.continue_final_message) throw refuse('continue_final_message', 'cannot be true with response_format, which says what the whole answer is', true)
+  const [format, { tools, grammar: calls }] = [formatOf(body), toolsOf(body)]
+  if (format && calls) throw refuse('tools', 'cannot be given with response_format, unless tool_choice is none', body.tools)
+  if (body.store && calls) throw refuse('store', 'and tools cannot both be given: feedback is on answers of text', true)
+  const grammar = format ?? calls
+  checkHeld(body, grammar)
+  if (grammar && body.continue_final_message) throw refuse('continue_final_message', `cannot be true with ${grammar.param}: what the whole answer is like is said there`, true)
   const { model, alignment } = profiles.apply(body.model, body.alignment)
   return {
     generate: {
       model,
-      prompt,
+      prompt: { ...prompt, tools },
       promptLogprobs: null,
       bestOf: null,
       n: body.n,
@@ -104,6 +98,7 @@ export function parseChatCompletion (value: unknown, profiles: Profiles): ChatCo
     stream: body.stream,
     includeUsage: body.stream_options?.include_usage ?? false,
     returnTokenIds: body.return_token_ids,
+    hasTools: calls !== null,
     echoed: body.echo ? last.content : '',
     store: body.store,
     ignored

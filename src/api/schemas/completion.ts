@@ -7,7 +7,7 @@ import { refuse } from '../../validation.js'
 import type { Profiles } from '../profiles.js'
 import { readBody } from './body.js'
 import { promptSchema, promptsOf } from './prompt.js'
-import { formatOf, nullable, samplingFields, samplingOf } from './sampling.js'
+import { checkHeld, formatOf, nullable, samplingFields, samplingOf } from './sampling.js'
 
 export const completionSchema = Type.Object({
   prompt: promptSchema,
@@ -54,6 +54,7 @@ export function parseCompletion (value: unknown, profiles: Profiles, maxTokensPe
   const { model, alignment: asked } = profiles.apply(body.model, body.alignment)
   const alignment = asked === null ? null : parseAlignment(asked)
   const grammar = formatOf(body)
+  checkHeld(body, grammar)
   const drawn = body.best_of ?? body.n
   const maxTokens = body.max_tokens ?? 16
   if (drawn < body.n) throw refuse('best_of', `must be at least n = ${body.n}`, drawn)

@@ -22,9 +22,9 @@ export const chatCompletionObject = Type.Object({
   object: Type.Literal('chat.completion'),
   choices: Type.Array(Type.Object({
     index: Type.Integer(),
-    message: Type.Object({ role: Type.Literal('assistant'), content: Type.String(), refusal: Type.Null() }),
+    message: Type.Object({ role: Type.Literal('assistant'), content: Type.Union([Type.String(), Type.Null()]), refusal: Type.Null(), tool_calls: Type.Optional(Type.Array(Type.Object({ id: Type.String(), type: Type.Literal('function'), function: Type.Object({ name: Type.String(), arguments: Type.String() }) }))) }),
     logprobs: Type.Union([Type.Object({ content: Type.Array(Type.Object({ token: Type.String(), logprob: Type.Number(), bytes: Type.Array(Type.Integer()) })) }), Type.Null()]),
-    finish_reason: finishReason
+    finish_reason: Type.Enum(['stop', 'length', 'tool_calls'])
   })),
   usage
 })

@@ -4,7 +4,7 @@ import type { FitRequest } from '../../inference/protocol.js'
 import { readExamples, type Examples } from '../../rewards/examples.js'
 import type { EnsembleOptions } from '../../rewards/fit-ensemble.js'
 import { checkFields, refuse } from '../../validation.js'
-import { messageSchema } from './chat-completion.js'
+import { messageSchema } from './messages.js'
 import { nullable } from './sampling.js'
 
 const closed = { additionalProperties: false } as const

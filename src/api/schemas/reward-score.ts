@@ -3,7 +3,7 @@ import { Type, type Static } from 'typebox'
 import type { ScoreRequest } from '../../inference/protocol.js'
 import type { ChatMessage } from '../../rewards/scorer.js'
 import { checkFields, refuse } from '../../validation.js'
-import { messageOf, messageSchema } from './chat-completion.js'
+import { messageOf, messageSchema } from './messages.js'
 
 /** Texts scored by one request, at most. */
 const mostItems = 1024

@@ -44,15 +44,13 @@ export const samplingFields = {
 /** A checked body's fields for drawing tokens and for streaming. */
 export type SamplingBody = Static<TObject<typeof drawingFields>> & { readonly stream_options: object | null }
 
-/**
- * What an answer is held to.
- * @throws RequestError for a format that cannot be enforced, or fields that would break it
- */
-export function formatOf (body: SamplingBody & { readonly response_format: unknown }): GenerateRequest['grammar'] {
-  const grammar = grammarOf(body.response_format, 'response_format')
-  if (grammar && body.ignore_eos) throw refuse('ignore_eos', 'cannot be true with response_format: where JSON is complete only an end token may follow', true)
-  if (grammar && body.min_tokens > 0) throw refuse('min_tokens', 'must be 0 with response_format: JSON ends where it is complete', body.min_tokens)
-  return grammar
+/** @throws RequestError for a format that cannot be enforced */
+export const formatOf = ({ response_format: format }: { readonly response_format: unknown }): GenerateRequest['grammar'] => grammarOf(format, 'response_format')
+
+/** @throws RequestError for fields that would break what an answer is held to */
+export function checkHeld (body: Pick<SamplingBody, 'ignore_eos' | 'min_tokens'>, grammar: GenerateRequest['grammar']): void {
+  if (grammar && body.ignore_eos) throw refuse('ignore_eos', `cannot be true with ${grammar.param}: where the answer is complete only an end token may follow`, true)
+  if (grammar && body.min_tokens > 0) throw refuse('min_tokens', `must be 0 with ${grammar.param}: the answer ends where it is complete`, body.min_tokens)
 }
 
 function biasOf (bias: unknown): Record<number, number> {
