@@ -22,7 +22,7 @@ function usageObject (usage: Usage): ResponseUsage {
 }
 
 /** What of a request is given back as it was, or as it is understood. */
-function echoOf ({ body }: ResponseRequest): Json {
+function echoOf ({ body, format }: ResponseRequest): Json {
   return {
     background: body.background,
     instructions: body.instructions,
@@ -37,7 +37,7 @@ function echoOf ({ body }: ResponseRequest): Json {
     service_tier: 'default',
     store: body.store,
     temperature: body.temperature,
-    text: { format: body.text.format },
+    text: { format },
     tool_choice: 'auto',
     tools: [],
     top_logprobs: body.top_logprobs ?? 0,

@@ -30,6 +30,9 @@ const accepted: ReadonlyArray<readonly [string, object]> = [
   ['/v1/chat/completions', { model: 'tiny', messages, max_tokens: 4 }],
   ['/v1/chat/completions', { model: 'tiny', messages, max_tokens: 4, temperature: null, stop: null, logprobs: true, top_logprobs: 2, seed: 1 }],
   ['/v1/chat/completions', { model: 'tiny', messages, max_tokens: 4, alignment: { reward: 'length', num_candidates: 2, return_candidates: true } }],
+  ['/v1/chat/completions', { model: 'tiny', messages, max_tokens: 200, seed: 1, response_format: { type: 'json_schema', json_schema: { name: 'yes', schema: { type: 'boolean' } } } }],
+  ['/v1/chat/completions', { model: 'tiny', messages: [...messages, { role: 'assistant', content: null, tool_calls: [{ id: 'a', type: 'function', function: { name: 'f', arguments: '{}' } }] }, { role: 'tool', tool_call_id: 'a', content: 'b' }], max_tokens: 4, tools: [{ type: 'function', function: { name: 'f' } }], tool_choice: 'none' }],
+  ['/v1/responses', { model: 'tiny', input: 'a', max_output_tokens: 200, text: { format: { type: 'json_schema', name: 'yes', schema: { type: 'boolean' } } } }],
   ['/v1/completions', { model: 'tiny', prompt: ['a', 'b'], max_tokens: 4, echo: true, logprobs: 1 }],
   ['/v1/completions', { model: 'tiny', prompt: [[5, 6]], max_tokens: 4 }],
   ['/v1/responses', { model: 'tiny', input: 'a', max_output_tokens: 4, metadata: { a: 'b' }, include: null, truncation: null }],
@@ -74,7 +77,8 @@ test('what breaks a schema is refused by the server, with an error that fits its
     ['/v1/chat/completions', { model: 'tiny', messages, alignment: { strategy: 'best_of_n', reward: 'length', num_beams: 2 } }],
     ['/v1/completions', { model: 'tiny', prompt: [] }],
     ['/v1/responses', { model: 'tiny', input: [{ type: 'reasoning' }] }],
-    ['/v1/responses', { model: 'tiny', input: 'a', text: { format: { type: 'json_object' } } }],
+    ['/v1/responses', { model: 'tiny', input: 'a', text: { format: { type: 'xml' } } }],
+    ['/v1/chat/completions', { model: 'tiny', messages, response_format: { type: 'json_schema', json_schema: { schema: {} } } }],
     ['/v1/rewards/fit', { name: 'mine', examples: [{ prompt: 'p', chosen: 'a' }] }],
     ['/detokenize', {}]
   ] as const) {

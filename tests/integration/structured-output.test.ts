@@ -1,4 +1,4 @@
-/** response_format over HTTP and the WebSocket on a tiny random model: random schemas with and without a strategy, streams, refusals. */
+/** response_format, and text.format of responses, over HTTP and the WebSocket on a tiny random model: random schemas with and without a strategy, streams, refusals. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
@@ -91,6 +91,14 @@ test('json_object begins an object; text is anything; completions and the WebSoc
   socket.on('open', () => { socket.send(JSON.stringify({ type: 'create', id: 'a', request: { ...base, seed: 2, response_format: formatOf(color) } })) })
   assert.equal(checkChoices(color, await completed), 1)
   socket.close()
+})
+
+test('responses take the format in text, and tell it', async () => {
+  const format = { type: 'json_schema', name: 'color', strict: true, schema: color }
+  const { status, json } = await server.post('/v1/responses', { model: 'tiny', input: 'hi', max_output_tokens: 200, seed: 4, text: { format } })
+  assert.equal(status, 200, JSON.stringify(json))
+  assert.ok(ajv.compile(color)(JSON.parse(json['output'][0].content[0].text)))
+  assert.deepEqual(json['text'], { format })
 })
 
 /** [fields, param, what the message says] */

@@ -7,17 +7,13 @@ import type { Profiles } from '../profiles.js'
 import type { ResponseMessage } from '../wire-types.js'
 import { readBody } from './body.js'
 import { itemOf, itemSchema, messageOf } from './items.js'
-import { drawingFields, nullable, samplingOf } from './sampling.js'
+import { textFormatOf, textSchema } from './response-format.js'
+import { checkHeld, drawingFields, nullable, samplingOf } from './sampling.js'
 
 const logprobs = 'message.output_text.logprobs'
 
 /** What may be asked to be included: logprobs, and OpenAI's names for parts of items that this server never makes. */
 const includable = [logprobs, 'reasoning.encrypted_content', 'file_search_call.results', 'web_search_call.results', 'web_search_call.action.sources', 'message.input_image.image_url', 'computer_call_output.output.image_url', 'code_interpreter_call.outputs']
-
-const text = Type.Object({
-  format: Type.Object({ type: Type.Literal('text', { default: 'text' }) }, { default: { type: 'text' }, additionalProperties: false }),
-  verbosity: nullable(Type.Enum(['low', 'medium', 'high']), { default: null })
-}, { default: { format: { type: 'text' }, verbosity: null }, additionalProperties: false, description: 'the form of the answer: text' })
 
 export const responseCreateSchema = Type.Object({
   ...drawingFields,
@@ -32,7 +28,7 @@ export const responseCreateSchema = Type.Object({
   background: Type.Boolean({ default: false, description: 'answer at once with status queued and go on; needs store' }),
   stream_options: nullable(Type.Object({ include_obfuscation: Type.Boolean({ default: false }) }, { additionalProperties: false }), { default: null, description: 'without effect; needs stream' }),
   metadata: nullable(Type.Record(Type.String(), Type.Unknown()), { default: {}, description: 'at most 16 texts by name, given back' }),
-  text,
+  text: nullable(textSchema, { default: null, description: 'format: what the answer is, text, json_object or json_schema with name and schema; see Structured output. verbosity has no effect' }),
   user: nullable(Type.String(), { default: null, description: 'without effect, given back' }),
   safety_identifier: nullable(Type.String(), { default: null, description: 'without effect, given back' }),
   prompt_cache_key: nullable(Type.String(), { default: null, description: 'without effect, given back' })
@@ -44,6 +40,8 @@ export type ResponseBody = Static<typeof responseCreateSchema>
 export interface ResponseRequest {
   readonly body: ResponseBody
   readonly generate: GenerateRequest
+  /** What the answer is, as the response tells it. */
+  readonly format: object
   /** The whole conversation before the answer, instructions apart. */
   readonly input: readonly ResponseMessage[]
   readonly stream: boolean
@@ -54,7 +52,7 @@ export interface ResponseRequest {
 /** A request that only reads its conversation, into the prefix cache, for what goes on from it. */
 export function readingOnly (request: ResponseRequest): ResponseRequest {
   const { generate } = request
-  return { ...request, generate: { ...generate, alignment: null, promptLogprobs: 0, sampling: { ...generate.sampling, maxTokens: 0, topLogprobs: null } } }
+  return { ...request, generate: { ...generate, alignment: null, grammar: null, promptLogprobs: 0, sampling: { ...generate.sampling, maxTokens: 0, topLogprobs: null } } }
 }
 
 /** Fields of chat completions, and what to say here. */
@@ -99,6 +97,8 @@ export function parseResponseCreate (value: unknown, profiles: Profiles, before:
   if (body.background && !body.store) throw refuse('background', 'needs store: true', true)
   const input = [...(body.previous_response_id === null ? [] : before(body.previous_response_id)), ...inputOf(body)]
   if (input.length === 0) throw refuse('input', 'must hold at least one message', body.input)
+  const { format, grammar } = textFormatOf(body.text)
+  checkHeld(body, grammar)
   const { model, alignment } = profiles.apply(body.model, body.alignment)
   const instructions = body.instructions ? [{ role: 'system', content: body.instructions }] : []
   return {
@@ -114,8 +114,9 @@ export function parseResponseCreate (value: unknown, profiles: Profiles, before:
       seed: body.seed,
       alignment: alignment === null ? null : parseAlignment(alignment),
       cacheSalt: body.cache_salt,
-      grammar: null
+      grammar
     },
+    format,
     input,
     stream: body.stream,
     ignored
