@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
-import { APICallError, embedMany, generateText, streamText } from 'ai'
+import { APICallError, embedMany, generateObject, generateText, streamObject, streamText } from 'ai'
+import { z } from 'zod'
 
-const fairlead = createOpenAICompatible({ name: 'fairlead', baseURL: `${process.env.FAIRLEAD_URL}/v1`, includeUsage: true })
+const fairlead = createOpenAICompatible({ name: 'fairlead', baseURL: `${process.env.FAIRLEAD_URL}/v1`, includeUsage: true, supportsStructuredOutputs: true })
 const model = fairlead('smollm2-135m')
 const plain = { model, prompt: 'Write a short review of a film.', maxOutputTokens: 16, seed: 3, maxRetries: 0 }
 /** @param {object} alignment what steers the answer */
@@ -37,6 +38,19 @@ test('guidance changes the answer, and its ledger is in the usage', async () => 
   const { generated_tokens: generated, returned_tokens: returned, discarded_tokens: discarded } = other.usage.raw.alignment_details
   assert.equal(generated, returned + discarded)
   assert.ok(discarded > returned)
+})
+
+test('generateObject and streamObject give what the schema says, guided or not', async () => {
+  const schema = z.object({ title: z.string().max(30), stars: z.number().int().min(1).max(5), tags: z.array(z.enum(['dark', 'funny', 'slow'])).max(3) })
+  for (const params of [plain, guided({ strategy: 'best_of_n', num_candidates: 4 })]) {
+    const { object, finishReason } = await generateObject({ ...params, schema, maxOutputTokens: 120 })
+    assert.equal(finishReason, 'stop')
+    assert.deepEqual(schema.parse(object), object)
+    const stream = streamObject({ ...params, schema, maxOutputTokens: 120 })
+    let partial
+    for await (const one of stream.partialObjectStream) partial = one
+    assert.deepEqual([partial, await stream.object], [object, object])
+  }
 })
 
 test('embedMany gives a vector for each text', async () => {

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ChatOpenAI, OpenAI, OpenAIEmbeddings } from '@langchain/openai'
+import { z } from 'zod'
 
 const common = { model: 'smollm2-135m', apiKey: 'none', maxRetries: 0, configuration: { baseURL: `${process.env.FAIRLEAD_URL}/v1` } }
 /** @param {object} [kwargs] fields of the body that LangChain does not know */
@@ -26,6 +27,12 @@ test('batch answers every prompt', async () => {
   const answers = await chat().batch([prompt, [['system', 'Be brief.'], ['human', prompt]]])
   assert.equal(answers.length, 2)
   assert.ok(answers.every(({ content }) => content.length > 0))
+})
+
+test('withStructuredOutput gives what the schema says', async () => {
+  const schema = z.object({ title: z.string().max(30), stars: z.number().int().min(1).max(5) })
+  const review = await new ChatOpenAI({ ...common, maxTokens: 120, modelKwargs: { seed: 3 } }).withStructuredOutput(schema, { method: 'jsonSchema', name: 'review', strict: true }).invoke(prompt)
+  assert.deepEqual(schema.parse(review), review)
 })
 
 test('legacy completions go on from a text, whole and streamed', async () => {
