@@ -3,7 +3,7 @@
  * 2408.03314; with one beam, blockwise best-of-K, Mudgal et al. 2023, arXiv 2310.17022). With a step as long as the answer it is
  * best-of-N with N = num_beams · num_children. Several steps between scorings, the last of which branches: VG-Search (Chen et al. 2025, arXiv 2505.11730).
  */
-import type { Candidate } from './candidate.js'
+import type { Candidate, Generation } from './candidate.js'
 import { byScore, endEvent, finishChoice, openCandidates, progress, retire, startGeneration, TextStream } from './generation.js'
 import { scoreAhead } from './look-ahead.js'
 import type { KlReport, Random, Strategy } from './runtime.js'
@@ -14,11 +14,11 @@ import type { ParametersOf } from './strategy-schemas.js'
 type Params = ParametersOf<'beam_search'>
 
 /** Children of the beams that go on, grown to the next scoring. A beam that ends on the way has none. */
-async function growChildren (population: Population, beams: readonly Candidate[], { num_children: count, step, score_every: steps }: Params): Promise<Candidate[]> {
+async function growChildren (generation: Generation, population: Population, beams: readonly Candidate[], { num_children: count, step, score_every: steps }: Params): Promise<Candidate[]> {
   const live = beams.filter(beam => !beam.isFinished)
-  if (steps > 1) await growSteps(live, step, steps - 1)
+  if (steps > 1) await growSteps(generation, live, step, steps - 1)
   const grown = live.flatMap(beam => beam.isFinished ? [beam] : population.expand(beam, count))
-  await growSteps(grown, step)
+  await growSteps(generation, grown, step)
   return grown
 }
 
@@ -50,8 +50,8 @@ export const beamSearch: Strategy<Params> = async function * (runtime, prompt, s
   let steps = 0
   while (steps === 0 || beams.some(beam => !beam.isFinished)) {
     const first = ++steps === 1
-    const grown = first ? await openCandidates(generation, width) : await growChildren(population, beams, params)
-    if (first) await growSteps(grown, params.step, params.score_every)
+    const grown = first ? await openCandidates(generation, width) : await growChildren(generation, population, beams, params)
+    if (first) await growSteps(generation, grown, params.step, params.score_every)
     // What is ended before it is scored is scored as the answer it is.
     if (steps === params.max_steps) for (const candidate of grown) candidate.end()
     await scoreAhead(generation, grown, params.lookahead_tokens)

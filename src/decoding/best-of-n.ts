@@ -9,6 +9,7 @@ import { EventQueue } from './event-queue.js'
 import { candidatesFrom, embed, endEvent, finishChoice, openPrompt, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
 import type { DecodeEvent, DecodeResult, KlReport, Strategy } from './runtime.js'
 import { expectedBest } from './selection.js'
+import { shareOut } from './shares.js'
 import type { ParametersOf } from './strategy-schemas.js'
 import { parties } from './votes.js'
 
@@ -21,16 +22,21 @@ const progressEvery = 16
 async function * drawAll (generation: Generation, candidates: readonly Candidate[], params: Params): AsyncGenerator<DecodeEvent> {
   const events = new EventQueue<DecodeEvent>()
   let drawn = 0
-  events.endWith(Promise.all(candidates.map(async candidate => {
-    await candidate.grow(() => {
-      if (params.return_progress && ++drawn % (progressEvery * candidates.length) === 0) events.push(progress(drawn / (progressEvery * candidates.length), candidates, []))
-      return false
-    })
+  const tell = (): false => {
+    if (params.return_progress && ++drawn % (progressEvery * candidates.length) === 0) events.push(progress(drawn / (progressEvery * candidates.length), candidates, []))
+    return false
+  }
+  const finish = async (candidate: Candidate): Promise<void> => {
+    candidate.end()
     if (generation.runtime.scorer) await scoreAll(generation, [candidate])
     await embed(generation, [candidate])
     retire(candidate)
     events.push({ type: 'candidate', candidate: candidate.report() })
-  })))
+  }
+  events.endWith(shareOut(generation.budget, candidates, candidate => !candidate.isFinished, async (candidate, most) => {
+    await candidate.grow(tell, most)
+    if (candidate.isFinished) await finish(candidate)
+  }, finish))
   yield * events
 }
 

@@ -170,21 +170,24 @@ export class Candidate {
   }
 
   /**
-   * Draws and feeds tokens until the answer ends.
-   * @param isDone called after each token with how many were drawn; true stops there
+   * Draws and feeds tokens until the answer ends, which a spent budget does, too.
+   * @param isDone called after each token; true stops there
+   * @param most tokens drawn
+   * @returns whether `isDone` stopped it
    */
-  async grow (isDone: (drawn: number) => boolean = () => false): Promise<void> {
-    for (let drawn = 1; !this.isFinished; drawn++) {
+  async grow (isDone: () => boolean, most = Infinity): Promise<boolean> {
+    for (let drawn = 0; drawn < most && !this.isFinished; drawn++) {
       this.#generation.runtime.signal.throwIfAborted()
       if (!this.#generation.budget.take()) {
         this.end()
-        return
+        return false
       }
       const goesOn = this.accept(await this.draw())
-      const done = isDone(drawn)
+      const done = isDone()
       if (goesOn) await this.feed()
-      if (done) return
+      if (done) return true
     }
+    return false
   }
 
   /**

@@ -53,7 +53,7 @@ export const dvts: Strategy<ParametersOf<'dvts'>> = async function * (runtime, p
   let live = trees
   for (let steps = 1; live.length > 0; steps++) {
     const grown = steps === 1 ? first : live.flatMap(tree => tree.branch(children))
-    await growSteps(grown, step)
+    await growSteps(generation, grown, step)
     await scoreAhead(generation, grown, params.lookahead_tokens)
     const dropped = live.flatMap(tree => tree.keepBest(steps))
     const ended = live.flatMap(tree => tree.answers)

@@ -2,6 +2,7 @@
 import { Budget } from './budget.js'
 import type { Candidate, Generation } from './candidate.js'
 import { retire, scoreAll } from './generation.js'
+import { after } from './shares.js'
 
 /**
  * Scores candidates, each with a look-ahead if it is not finished. The tokens of look-aheads are reward tokens; a deadline ends them, too.
@@ -13,11 +14,11 @@ export async function scoreAhead (generation: Generation, candidates: readonly C
   const greedy: Generation = {
     ...generation,
     sampling: { ...sampling, temperature: 0, topLogprobs: null },
-    budget: new Budget({ budget: { ...runtime.budget, maxGeneratedTokens: null }, elapsedMs: () => runtime.elapsedMs() }),
+    budget: new Budget(runtime, Infinity),
     rewardTokens: 0
   }
   const ahead = candidates.map(candidate => candidate.isFinished ? candidate : candidate.fork(candidate.index, candidate.path, candidate.random, greedy))
-  await Promise.all(ahead.map((one, index) => one === candidates[index] ? undefined : one.grow(drawn => drawn >= tokens)))
+  await Promise.all(ahead.map((one, index) => one === candidates[index] ? undefined : one.grow(after(tokens))))
   for (const [index, one] of ahead.entries()) greedy.rewardTokens += one.sequence.tokens.length - candidates[index]!.sequence.tokens.length
   await scoreAll(greedy, ahead)
   generation.rewardTokens += greedy.rewardTokens

@@ -68,7 +68,7 @@ export const particleFilter: Strategy<Params> = async function * (runtime, promp
   for (let steps = 1; particles.some(({ candidate }) => !candidate.isFinished); steps++) {
     const grown = particles.filter(({ candidate }) => !candidate.isFinished)
     const candidates = grown.map(particle => particle.candidate)
-    await growSteps(candidates, params.step)
+    await growSteps(generation, candidates, params.step)
     await scoreAll(generation, candidates)
     for (const candidate of candidates) if (candidate.isFinished) retire(candidate)
     weigh(grown, params)

@@ -35,7 +35,7 @@ export const rebase: Strategy<ParametersOf<'rebase'>> = async function * (runtim
   const answers: Candidate[] = []
   let grown = await openCandidates(generation, params.width)
   for (let steps = 1; grown.length > 0; steps++) {
-    await growSteps(grown, params.step)
+    await growSteps(generation, grown, params.step)
     await scoreAll(generation, grown)
     const ended = grown.filter(one => one.isFinished)
     await embed(generation, ended)

@@ -4,6 +4,7 @@
  */
 import type { Candidate, Generation } from './candidate.js'
 import { retire } from './generation.js'
+import { after, growAll } from './shares.js'
 import type { StepParams } from './strategy-schemas.js'
 import type { CandidateReport } from './runtime.js'
 
@@ -13,16 +14,19 @@ const endsStep = (text: string, delimiter: string): boolean => {
   return content < text.length && text.includes(delimiter, content)
 }
 
-/** Grows candidates by steps, side by side, as far as their answers go. A delimiter ends a step with the token in which it ends. */
-export async function growSteps (candidates: readonly Candidate[], step: StepParams, count = 1): Promise<void> {
-  const { tokens, delimiter } = step
-  await Promise.all(candidates.map(async candidate => {
-    if (tokens !== undefined) return candidate.grow(drawn => drawn >= tokens * count)
-    for (let done = 0; done < count; done++) {
-      const from = candidate.text.length
-      await candidate.grow(() => endsStep(candidate.text.slice(from), delimiter!))
-    }
-  }))
+/** Done with the token in which a delimiter ends so many steps. */
+function afterSteps (candidate: Candidate, delimiter: string, count: number): () => boolean {
+  let [from, left] = [candidate.text.length, count]
+  return () => {
+    if (!endsStep(candidate.text.slice(from), delimiter)) return false
+    from = candidate.text.length
+    return --left === 0
+  }
+}
+
+/** Grows candidates by steps, side by side, as far as their answers and the budget go. */
+export function growSteps ({ budget }: Generation, candidates: readonly Candidate[], { tokens, delimiter }: StepParams, count = 1): Promise<void> {
+  return growAll(budget, candidates, candidate => tokens === undefined ? afterSteps(candidate, delimiter!, count) : after(tokens * count))
 }
 
 /** Every candidate of a search: numbers new ones and remembers what became of the others, not their KV. */

@@ -5,9 +5,10 @@
 import type { Candidate, Generation } from './candidate.js'
 import { entropy } from './distribution.js'
 import { EventQueue } from './event-queue.js'
-import { byScore, endEvent, finishChoice, openCandidates, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
+import { byScore, candidatesFrom, endEvent, finishChoice, openPrompt, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
 import type { CandidateReport, DecodeEvent, Strategy } from './runtime.js'
 import { Population } from './search.js'
+import { after } from './shares.js'
 import type { ParametersOf } from './strategy-schemas.js'
 
 type Params = ParametersOf<'segment_rejection'>
@@ -16,7 +17,10 @@ type Params = ParametersOf<'segment_rejection'>
 const [leastTokens, mostTokens] = [4, 64]
 
 async function growSegment (candidate: Candidate, { tokens, entropy: bound }: Params['segment']): Promise<void> {
-  if (tokens !== undefined) return candidate.grow(drawn => drawn >= tokens)
+  if (tokens !== undefined) {
+    await candidate.grow(after(tokens))
+    return
+  }
   for (let drawn = 1; drawn <= mostTokens && !candidate.isFinished; drawn++) {
     await candidate.grow(() => true)
     if (drawn >= leastTokens && entropy(candidate.output.distribution) >= bound!) return
@@ -88,15 +92,19 @@ const calibratedTarget = ({ runtime }: Generation): number => Math.hypot(...runt
 /** Draws n answers segment by segment, side by side; text is sent as its segment is accepted. */
 export const segmentRejection: Strategy<Params> = async function * (runtime, prompt, sampling, params, n) {
   const generation = startGeneration(runtime, prompt, sampling)
-  const candidates = await openCandidates(generation, n)
+  const open = await openPrompt(generation)
+  // Answers go on at their own pace: each has its part of the budget, whatever the others take.
+  const parts = generation.budget.split(n).map((budget): Generation => ({ ...generation, budget }))
+  const candidates = parts.flatMap((part, index) => candidatesFrom(part, open, index, 1, index === n - 1))
   const [empty] = await runtime.scorer!.score(prompt, [await candidates[0]!.answer()])
   const target = params.target_reward ?? calibratedTarget(generation)
   const start = (1 - params.threshold_mix) * empty!.value + params.threshold_mix * target
-  const answers = candidates.map((candidate, index) => new SegmentedAnswer(generation, candidate, new Population(generation, index + n, n), params, start, target))
+  const answers = candidates.map((candidate, index) => new SegmentedAnswer(parts[index]!, candidate, new Population(parts[index]!, index + n, n), params, start, target))
   const events = new EventQueue<DecodeEvent>()
   events.endWith(Promise.all(answers.map(async (segmented, index) => {
     const stream = new TextStream(index)
-    while (!segmented.answer.isFinished && generation.budget.stoppedBy === null) {
+    const part = parts[index]!
+    while (!segmented.answer.isFinished && part.budget.stoppedBy === null) {
       for (const candidate of await segmented.extend()) events.push({ type: 'candidate', candidate })
       if (params.return_progress) events.push(progress(segmented.segments, [segmented.answer], []))
       const event = stream.next(segmented.answer.certainText, segmented.answer.logprobs)
@@ -104,13 +112,14 @@ export const segmentRejection: Strategy<Params> = async function * (runtime, pro
     }
     if (!segmented.answer.isFinished) {
       segmented.answer.end()
-      await scoreAll(generation, [segmented.answer])
+      await scoreAll(part, [segmented.answer])
     }
     retire(segmented.answer)
     events.push({ type: 'candidate', candidate: segmented.answer.report() })
     for (const event of finishChoice(stream, index, segmented.answer.choice())) events.push(event)
   })))
   yield * events
+  for (const part of parts) generation.rewardTokens += part.rewardTokens
   const total = (count: (answer: SegmentedAnswer) => number): number => answers.reduce((sum, answer) => sum + count(answer), 0)
   const [segments, fallbacks] = [total(answer => answer.segments), total(answer => answer.fallbacks)]
   const warnings = fallbacks === 0 ? [] : [{ code: 'segment_fallback', message: `${fallbacks} of ${segments} segments were the best of ${params.max_tries} tries, none of which was accepted` }]

@@ -6,6 +6,7 @@ import type { Candidate } from './candidate.js'
 import { byScore, endEvent, finishChoice, openCandidates, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
 import type { Strategy } from './runtime.js'
 import { agreedText, Population } from './search.js'
+import { after, growAll } from './shares.js'
 import type { ParametersOf } from './strategy-schemas.js'
 
 /** Draws `num_candidates` answers, rejects the worst at each checkpoint, returns the best of those that are left. Answers that have ended stay in the running. */
@@ -18,7 +19,7 @@ export const speculativeRejection: Strategy<ParametersOf<'speculative_rejection'
   for (let round = 0; left.some(candidate => !candidate.isFinished); round++) {
     const live = left.filter(candidate => !candidate.isFinished)
     const tokens = (checkpoints[round] ?? Infinity) - (checkpoints[round - 1] ?? 0)
-    await Promise.all(live.map(candidate => candidate.grow(drawn => drawn >= tokens)))
+    await growAll(generation.budget, live, () => after(tokens))
     await scoreAll(generation, live)
     for (const candidate of live) if (candidate.isFinished) retire(candidate)
     const ranked = [...left].sort(byScore)
