@@ -5,8 +5,9 @@ import { loadConfig } from '../config.js'
 import { FeedbackStore } from '../feedback/feedback-store.js'
 import { createHost, type Host } from '../inference/host.js'
 import { writeAtomically } from '../rewards/atomic-file.js'
-import { parseExamples, type Examples } from '../rewards/examples.js'
+import { distinctPrompts, parseExamples, type Examples } from '../rewards/examples.js'
 import type { EnsembleOptions } from '../rewards/fit-ensemble.js'
+import { fewestPrompts, fitQHead } from '../rewards/fit-q-head.js'
 import { fitReward, type FitChoices, type FitProgress } from '../rewards/fit-reward.js'
 import type { FittedDescriptor } from '../rewards/fit-task.js'
 import { refuse } from '../validation.js'
@@ -29,6 +30,7 @@ const options: Options = {
   uncertainty: { type: 'string', help: 'what makes the heads of an ensemble differ: bootstrap (each is fitted on prompts drawn anew) or laplace (they are drawn around one fit)', default: 'bootstrap' },
   combine: { type: 'string', help: 'how an ensemble combines: mean, min, uwo (mean − penalty · variance) or lcb (mean − penalty · standard deviation)', default: 'lcb' },
   penalty: { type: 'string', help: 'of uwo and lcb', default: '1' },
+  'q-head': { type: 'boolean', help: 'fit a next-token member, too, on answers that the model writes to the training prompts: token_guidance with method q_head needs it' },
   out: { type: 'string', help: 'folder for the descriptor, to be given to serve as --rewards-dir', default: 'rewards in --data-dir, which serve reads' },
   ...engineOptions
 }
@@ -44,7 +46,7 @@ function poolingOf (values: Values): 'mean' | 'last' {
 }
 
 /** Says how far a fit is, ten times a phase. */
-function progressReporter (): (progress: FitProgress) => void {
+function progressReporter (): (progress: Omit<FitProgress, 'phase'> & { readonly phase: FitProgress['phase'] | 'next tokens' }) => void {
   let last = ''
   return ({ phase, done, total }) => {
     const line = `${phase} ${Math.floor(done / total * 10) * 10} %`
@@ -70,6 +72,19 @@ function ensembleOf (values: Values): EnsembleOptions | null {
   return { heads: integerOption(values, 'ensemble', 2, 2), uncertainty, combine, penalty: Number(penalty) }
 }
 
+/** A Q-head belongs to one head of means that scores prefixes. */
+function checkQHead (values: Values, isEnsemble: boolean): void {
+  if (values['q-head'] !== true) return
+  if (isEnsemble) throw refuse('--q-head', 'needs one head; it cannot be given with --ensemble', true)
+  if (poolingOf(values) !== 'mean') throw refuse('--q-head', 'needs --pooling mean', values['pooling'])
+  if (values['outcome-only'] === true) throw refuse('--q-head', 'needs prefixes; it cannot be given with --outcome-only', true)
+}
+
+function checkPrompts (train: Examples): void {
+  const { length } = distinctPrompts(train)
+  if (length < fewestPrompts) throw refuse('--q-head', `needs training data with at least ${fewestPrompts} different prompts, which it draws answers to`, length)
+}
+
 function describe (descriptor: FittedDescriptor): string {
   const { metrics, fit: how } = descriptor
   if (!metrics || !how) return ''
@@ -78,6 +93,21 @@ function describe (descriptor: FittedDescriptor): string {
   for (const { fraction, accuracy, standardError } of metrics.byPrefix) table.push([`${metrics.measure} at ${fraction * 100} % of the answer`, `${accuracy.toFixed(3)} ± ${standardError.toFixed(3)}`])
   table.push(['control: length only', metrics.controls.lengthOnly.toFixed(3)], ['control: random head', metrics.controls.randomHead.toFixed(3)], ['control: TF-IDF', metrics.controls.tfidf.toFixed(3)])
   return table.toString()
+}
+
+/** Answers that a Q-head is fitted on, and prompts that they are drawn to, at most. */
+const qHeadSize = { answers: 180, prompts: 180 } as const
+
+/** The descriptor with a next-token member. */
+async function withQHead (descriptor: FittedDescriptor, { policy }: Host, train: Examples): Promise<FittedDescriptor> {
+  if (descriptor.kind !== 'head') throw new Error('a Q-head belongs to one head')
+  const prompts = distinctPrompts(train).slice(0, qHeadSize.prompts)
+  const report = progressReporter()
+  const nextToken = await fitQHead({ policy, head: descriptor, prompts, answersPerPrompt: Math.ceil(qHeadSize.answers / prompts.length), onProgress: (done, total) => { report({ phase: 'next tokens', done, total }) } })
+  const { metrics: { rankCorrelation, standardError } } = nextToken
+  say(`next tokens: rank correlation with reading them ${rankCorrelation.toFixed(3)} ± ${standardError.toFixed(3)}, held out`)
+  const { weights, ...fields } = descriptor
+  return { ...fields, nextToken, weights }
 }
 
 /** Writes the descriptor into a folder, or where the server keeps its own. @returns the file's path */
@@ -118,7 +148,9 @@ export const fit: Command = {
     const out = typeof values['out'] === 'string' ? values['out'] : undefined
     const pooling = poolingOf(values)
     const ensemble = ensembleOf(values)
+    checkQHead(values, ensemble !== null)
     const { train, data } = await trainingData(values, config.dataDir)
+    if (values['q-head'] === true) checkPrompts(train)
     const test = typeof values['test'] === 'string' ? await readExamples(values['test']) : undefined
     const choices: FitChoices = {
       name,
@@ -135,7 +167,8 @@ export const fit: Command = {
     const host = await createHost(config, say)
     try {
       if (out === undefined) host.store.checkFree(name, true)
-      const descriptor = await fitReward({ ...choices, policy: host.policy, cacheDirectory: join(config.cacheDir, 'features'), onProgress: progressReporter() })
+      const fitted = await fitReward({ ...choices, policy: host.policy, cacheDirectory: join(config.cacheDir, 'features'), onProgress: progressReporter() })
+      const descriptor = values['q-head'] === true ? await withQHead(fitted, host, train) : fitted
       const path = await keep(host, descriptor, out)
       say(describe(descriptor))
       console.log(path)

@@ -86,10 +86,12 @@ function checkTogether (request: AlignmentRequest, given: Fields): void {
 
 /** Where values come from, and what only one source can do. */
 function checkContrast ({ source, method, contrast, candidates }: Extract<AlignmentRequest, { strategy: 'token_guidance' }>, given: Fields): void {
-  if (method !== null && 'source' in methodPresets[method] && source !== 'contrast') throw refuse('alignment.source', `must be contrast with method ${method}`, source)
-  if (source === 'prefix') {
+  const needed = method === null ? undefined : (methodPresets[method] as { readonly source?: string }).source ?? 'prefix'
+  if (needed !== undefined && source !== needed) throw refuse('alignment.source', `must be ${needed} with method ${method}`, source)
+  if (source !== 'contrast') {
     if (contrast) throw refuse('alignment.source', 'must be contrast where alignment.contrast is given', source)
-    if (candidates.top_k === 0) throw refuse('alignment.candidates.top_k', 'must be from 1 to 128 with source prefix, which reads the answer with each candidate', 0)
+    if (source === 'next_token' && isGiven(given['allow_scope_mismatch'])) throw refuse('alignment.allow_scope_mismatch', 'is not read with source next_token', given['allow_scope_mismatch'])
+    if (source === 'prefix' && candidates.top_k === 0) throw refuse('alignment.candidates.top_k', 'must be from 1 to 128 with source prefix, which reads the answer with each candidate', 0)
     return
   }
   if (!contrast || (!contrast.toward && !contrast.away)) throw refuse('alignment.contrast', 'must have toward, away or both with source contrast', contrast)

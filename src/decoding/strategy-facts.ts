@@ -11,7 +11,7 @@ interface StrategyFacts<N extends StrategyName> {
   /** Tokens drawn and read, against one plain answer. */
   readonly cost: string
   /** Which member of a reward it asks for. */
-  readonly member: RewardMember
+  readonly member: (params: ParametersOf<N>) => RewardMember
   /** Sequences open at the same time, at most: for one choice, or for all where they share candidates. */
   readonly fanOut: (params: ParametersOf<N>) => number
   /** Answers of full length that it may draw or read to score, at most, counted as fanOut is: what the operator's ceiling counts. */
@@ -35,7 +35,7 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     source: 'Stiennon et al. 2020 (arXiv 2009.01325)',
     use: 'the first to try; any reward',
     cost: 'num_candidates answers',
-    member: 'outcome',
+    member: () => 'outcome',
     fanOut: params => params.stop_when && params.stop_when.every < params.num_candidates ? params.stop_when.every + 1 : params.num_candidates,
     grown: params => params.num_candidates,
     sharesChoices: true
@@ -46,7 +46,7 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     source: 'Sun et al. 2024 (arXiv 2410.20290), at fixed checkpoints',
     use: 'most of best_of_n’s gain for fewer tokens; a reward that ranks prefixes',
     cost: 'num_candidates · (t₁ + (t₂ − t₁)/2 + (t₃ − t₂)/4 + …) tokens at one half',
-    member: 'prefix',
+    member: () => 'prefix',
     fanOut: params => params.num_candidates,
     grown: params => params.num_candidates,
     sharesChoices: true
@@ -57,7 +57,7 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     source: 'Snell et al. 2024 (arXiv 2408.03314); one beam, blockwise: Mudgal et al. 2023 (arXiv 2310.17022)',
     use: 'steers harder than best_of_n; a reward that is right on prefixes',
     cost: 'num_beams · num_children answers',
-    member: 'prefix',
+    member: () => 'prefix',
     fanOut: params => params.num_beams * params.num_children * lookAheadForks(params.lookahead_tokens),
     grown: params => params.num_beams * params.num_children * lookAheadFactor(params),
     sharesChoices: true
@@ -68,7 +68,7 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     source: 'Beeching et al. 2024 (Scaling test-time compute with open models)',
     use: 'beam_search that keeps its answers different; votes',
     cost: 'num_trees · num_children answers',
-    member: 'prefix',
+    member: () => 'prefix',
     fanOut: params => params.num_trees * params.num_children * lookAheadForks(params.lookahead_tokens),
     grown: params => params.num_trees * params.num_children * lookAheadFactor(params),
     sharesChoices: true
@@ -79,7 +79,7 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     source: 'Wu et al. 2024 (arXiv 2408.00724)',
     use: 'between best_of_n and beam_search: no prefix is cut by a hair',
     cost: 'width answers',
-    member: 'prefix',
+    member: () => 'prefix',
     fanOut: params => params.width,
     grown: params => params.width,
     sharesChoices: true
@@ -90,7 +90,7 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     source: 'Puri et al. 2025 (arXiv 2502.01618); twisted: Zhao et al. 2024 (arXiv 2404.17546)',
     use: 'samples of the tilted policy rather than its mode',
     cost: 'num_particles answers',
-    member: 'prefix',
+    member: () => 'prefix',
     fanOut: params => params.num_particles,
     grown: params => params.num_particles,
     sharesChoices: true
@@ -101,20 +101,20 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     source: 'CARDS: Li et al. 2024 (arXiv 2406.16306)',
     use: 'few tokens; text appears as it is accepted',
     cost: '1 to max_tries answers',
-    member: 'prefix',
+    member: () => 'prefix',
     fanOut: () => 3,
     grown: params => params.max_tries,
     sharesChoices: false
   },
   token_guidance: {
     summary: 'draws each token with the reward of the prefix it would make',
-    formula: 'log π(v) + strength · g(value of v) over the candidates v; the value is r(y≤t v), or ln π(v | toward) − ln π(v | away)',
+    formula: 'log π(v) + strength · g(value of v) over the candidates v; the value is r(y≤t v), read or foretold, or ln π(v | toward) − ln π(v | away)',
     source: 'ARGS: Khanov et al. 2024 (arXiv 2402.01694); RAD: Deng and Raffel 2023 (arXiv 2310.09520); FUDGE: Yang and Klein 2021 (arXiv 2104.05218); CD: Mudgal et al. 2023; VAS: Han et al. 2024 (arXiv 2405.06639); contrast: DExperts (Liu et al. 2021, arXiv 2105.03023), proxy-tuning (Liu et al. 2024, arXiv 2401.08565), GenARM (Xu et al. 2024, arXiv 2410.08193)',
     use: 'one stream of text, steered at every token; exact KL and max_kl',
-    cost: 'one answer, of which each token is read with top_k − 1 others; with contrast once more in each other context',
-    member: 'prefix',
-    fanOut: ({ source, contrast, candidates }) => 1 + (source === 'contrast' ? contexts(contrast) : candidates.top_k),
-    grown: ({ source, contrast }) => 1 + (source === 'contrast' ? contexts(contrast) : 0),
+    cost: 'one answer, of which each token is read with top_k − 1 others; with source next_token not more than a plain answer; with contrast once more in each other context',
+    member: ({ source }) => source === 'next_token' ? 'next_token' : 'prefix',
+    fanOut: ({ source, contrast, candidates }) => 1 + (source === 'prefix' ? candidates.top_k : contexts(contrast)),
+    grown: ({ contrast }) => 1 + contexts(contrast),
     sharesChoices: false
   }
 }
@@ -139,6 +139,7 @@ export const methodFacts: Readonly<Record<keyof typeof methodPresets, string>> =
   fudge: 'FUDGE: a classifier’s log-odds, through log σ; of the 10 most probable tokens (the paper cuts 200 to 10 after adding)',
   cd: 'controlled decoding, token by token',
   vas: 'VAS: values centred over the candidates, the other tokens kept',
+  q_head: 'a Q-head: what each of the 64 most probable tokens would do to the reward, at the speed of plain sampling; needs a reward with a next_token member',
   genarm: 'GenARM: ln π + strength · ln π in the context toward, over all tokens; the contexts stand in for models',
   proxy_tuning: 'proxy-tuning and DExperts: ln π + strength · (ln π toward − ln π away), over the tokens that have 0.9 of the probability; the contexts stand in for models'
 }

@@ -132,8 +132,8 @@ export const strategySchemas = {
   token_guidance: Type.Object({
     ...common,
     ...onPrefixes,
-    method: nullable(Type.Enum(['args', 'rad', 'fudge', 'cd', 'vas', 'genarm', 'proxy_tuning']), 'a published method: fills the fields below that are not given; see Methods'),
-    source: Type.Enum(['prefix', 'contrast'], { default: 'prefix', description: 'what values tokens: a reward that scores the prefix with each, or contrast; contrast where that is given' }),
+    method: nullable(Type.Enum(['args', 'rad', 'fudge', 'cd', 'vas', 'q_head', 'genarm', 'proxy_tuning']), 'a published method: fills the fields below that are not given; see Methods'),
+    source: Type.Enum(['prefix', 'next_token', 'contrast'], { default: 'prefix', description: 'what values tokens: a reward that reads the prefix with each, a reward that values all next tokens at once, without reading them, or contrast; contrast where that is given' }),
     contrast: contrastSchema,
     strength,
     candidates: Type.Object({
@@ -166,13 +166,14 @@ export const strategyNames = Object.keys(strategySchemas) as StrategyName[]
 /** The schema of a strategy's own parameters and the common ones. */
 export const schemaOf = (strategy: StrategyName): TObject<TProperties> => strategySchemas[strategy]
 
-/** What published methods of token guidance set; rewards that score prefixes are not standardised. */
+/** What published methods of token guidance set; the papers’ rewards are not standardised. */
 export const methodPresets = {
   args: { strength: 1.5, candidates: { top_k: 10, top_p: 1 }, draw: 'argmax', allow_scope_mismatch: true, reward_scale: 'raw' },
   rad: { strength: 30, transform: 'clip01', reward_scale: 'raw' },
   fudge: { candidates: { top_k: 10, top_p: 1 }, transform: 'log_sigmoid', reward_scale: 'raw' },
   cd: { reward_scale: 'raw' },
   vas: { strength: 3, transform: 'centered', outside: 'keep', reward_scale: 'raw' },
+  q_head: { source: 'next_token', candidates: { top_k: 64, top_p: 1 } },
   genarm: { source: 'contrast', candidates: { top_k: 0, top_p: 1 } },
   proxy_tuning: { source: 'contrast', candidates: { top_k: 0, top_p: 0.9 } }
 } as const satisfies Record<string, Partial<ParametersOf<'token_guidance'>>>

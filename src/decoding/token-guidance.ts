@@ -1,7 +1,7 @@
 /**
  * Token-level guidance: each token is drawn from log π(v) + strength · g(value of v), over the policy's most probable tokens. One operator for ARGS (arXiv
- * 2402.01694), RAD (2310.09520), FUDGE (2104.05218), controlled decoding (2310.17022) and VAS (2405.06639), which value tokens by a reward of prefixes, and for
- * DExperts (2105.03023), proxy-tuning (2401.08565) and GenARM (2410.08193), which value them by ratios of probabilities. Temperature and filters of the request
+ * 2402.01694), RAD (2310.09520), FUDGE (2104.05218), controlled decoding (2310.17022) and VAS (2405.06639), which value tokens by a reward of prefixes, for Q-heads,
+ * which value them all at once, and for DExperts (2105.03023), proxy-tuning (2401.08565) and GenARM (2410.08193), which value them by ratios of probabilities. Temperature and filters of the request
  * shape π; guidance comes after them. Knows no source of values (`token-values.ts`).
  */
 import type { Candidate, Generation } from './candidate.js'
@@ -10,8 +10,10 @@ import type { RankedToken, SamplingDistribution } from './distribution.js'
 import { EventQueue } from './event-queue.js'
 import { endEvent, finishChoice, openCandidates, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
 import { guideWithin, nucleus, stepKl, transforms, type Guided } from './guidance.js'
+import { NextTokenValues } from './next-token-values.js'
 import { PrefixValues } from './prefix-values.js'
 import type { DecodeEvent, Strategy, Warning } from './runtime.js'
+import { shareOut } from './shares.js'
 import type { ParametersOf } from './strategy-schemas.js'
 import type { TokenValues } from './token-values.js'
 
@@ -99,33 +101,39 @@ class GuidedAnswer {
 /** The most probable token under guidance, ties by the policy's rank. Centred values lower no candidate without raising another, so that none outside is more probable. */
 const mostProbable = ({ ranked }: Guided): number => ranked.reduce((one, other) => other.logProbability > one.logProbability ? other : one).token
 
+function valuesOf (generation: Generation, candidates: readonly Candidate[], source: 'prefix' | 'next_token' | 'contrast'): TokenValues[] | Promise<TokenValues[]> {
+  switch (source) {
+    case 'prefix': return candidates.map(candidate => new PrefixValues(generation, candidate))
+    case 'next_token': return candidates.map(candidate => new NextTokenValues(generation, candidate))
+    case 'contrast': return contrastValues(generation, candidates)
+  }
+}
+
 /** Draws n answers token by token under guidance, side by side. */
 export const tokenGuidance: Strategy<Params> = async function * (runtime, prompt, sampling, params, n) {
   const generation = startGeneration(runtime, prompt, sampling)
   const candidates = await openCandidates(generation, n)
-  const values = params.source === 'contrast' ? await contrastValues(generation, candidates) : candidates.map(candidate => new PrefixValues(generation, candidate))
+  const values = await valuesOf(generation, candidates, params.source as 'prefix' | 'next_token' | 'contrast')
   const answers = candidates.map((candidate, index) => new GuidedAnswer(generation, candidate, params, values[index]!))
   const events = new EventQueue<DecodeEvent>()
-  events.endWith(Promise.all(candidates.map(async (candidate, index) => {
-    const stream = new TextStream(index)
-    const answer = answers[index]!
-    try {
-      while (!candidate.isFinished) {
-        runtime.signal.throwIfAborted()
-        if (generation.budget.take()) {
-          await answer.step()
-          if (params.return_progress) events.push(progress(candidate.drawn, [candidate], []))
-        } else candidate.end()
-        const event = stream.next(candidate.certainText, candidate.logprobs)
-        if (event) events.push(event)
-      }
-    } finally {
-      answer.close()
-    }
+  const streams = candidates.map(candidate => new TextStream(candidate.index))
+  const finish = async (candidate: Candidate): Promise<void> => {
+    candidate.end()
+    answers[candidate.index]!.close()
     if (runtime.scorer) await scoreAll(generation, [candidate])
     retire(candidate)
-    for (const event of finishChoice(stream, index, candidate.choice())) events.push(event)
-  })))
+    for (const event of finishChoice(streams[candidate.index]!, candidate.index, candidate.choice())) events.push(event)
+  }
+  events.endWith(shareOut(generation.budget, candidates, candidate => !candidate.isFinished, async (candidate, most) => {
+    for (let drawn = 0; drawn < most && !candidate.isFinished && generation.budget.take(); drawn++) {
+      runtime.signal.throwIfAborted()
+      await answers[candidate.index]!.step()
+      if (params.return_progress) events.push(progress(candidate.drawn, [candidate], []))
+      const event = streams[candidate.index]!.next(candidate.certainText, candidate.logprobs)
+      if (event) events.push(event)
+    }
+    if (candidate.isFinished) await finish(candidate)
+  }, finish).finally(() => { for (const answer of answers) answer.close() }))
   yield * events
   const warnings: Warning[] = answers.some(answer => answer.spent) ? [{ code: 'kl_budget_spent', message: `max_kl of ${params.max_kl} nats was spent; the rest was drawn from the policy` }] : []
   yield endEvent(generation, candidates.map(candidate => candidate.report()), candidates.map(candidate => candidate.choice()), { value: answers.reduce((sum, answer) => sum + answer.kl, 0) / n, kind: 'exact_sampled' }, { warnings })

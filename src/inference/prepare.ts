@@ -54,7 +54,7 @@ function resolveReward (host: Host, alignment: AlignmentRequest | null, scope: R
   if (!alignment || alignment.rewards.length === 0) return null
   const resolved = resolveScorer(host.rewards, {
     rewards: alignment.rewards,
-    member: strategyFacts[alignment.strategy].member,
+    member: strategyFacts[alignment.strategy].member(alignment as never),
     scale: alignment.reward_scale as 'standardized' | 'raw',
     ...('allow_scope_mismatch' in alignment ? { allowScopeMismatch: alignment.allow_scope_mismatch } : {})
   }, policyInfo(host.model), scope)

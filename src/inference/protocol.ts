@@ -7,7 +7,7 @@ import type { AlignmentRequest } from '../decoding/strategy-schemas.js'
 import type { RequestErrorData } from '../errors.js'
 import type { FitChoices, FitProgress } from '../rewards/fit-reward.js'
 import type { RewardInfo } from '../rewards/info.js'
-import type { ChatMessage, RewardMember, Score } from '../rewards/scorer.js'
+import type { AnswerMember, ChatMessage, RewardMember, Score } from '../rewards/scorer.js'
 
 /** Messages, rendered by the model's template. */
 export interface ChatPrompt {
@@ -110,7 +110,7 @@ export interface ScoreRequest {
   readonly rewards: ReadonlyArray<{ readonly name: string, readonly weight: number }>
   readonly scale: 'standardized' | 'raw'
   /** With `outcome` answers count as finished, with `prefix` as unfinished. */
-  readonly member: RewardMember
+  readonly member: AnswerMember
   readonly items: ReadonlyArray<{ readonly messages: readonly ChatMessage[], readonly answer: string }>
   /** Score each answer after every so many of its tokens, and whole at last; null scores it whole only. Needs `prefix`. */
   readonly every: number | null

@@ -7,7 +7,7 @@ import type { Members } from '../rewards/descriptor-parts.js'
 import type { RewardFamily } from '../rewards/descriptor.js'
 import { fractions, prefixLengths, type FeatureItem } from '../rewards/features.js'
 import { poolDescription, poolPrompts, referencePool, referenceStatistics } from '../rewards/pool.js'
-import type { RewardMember } from '../rewards/scorer.js'
+import type { AnswerMember } from '../rewards/scorer.js'
 import type { Host } from './host.js'
 import { score } from './scoring.js'
 
@@ -17,7 +17,7 @@ const together = 24
 type Item = { readonly messages: ReadonlyArray<{ readonly role: string, readonly content: string }>, readonly answer: string }
 
 /** Answers of the pool, or their prefixes, as texts to be scored. */
-function itemsOf ({ policy, model }: Host, pool: readonly FeatureItem[], member: RewardMember): Item[] {
+function itemsOf ({ policy, model }: Host, pool: readonly FeatureItem[], member: AnswerMember): Item[] {
   const prompts = new Map(poolPrompts().map(prompt => [policy.promptTokens([{ role: 'user', content: prompt }]).join(), prompt]))
   return pool.flatMap(({ promptTokens, answerTokens }) => {
     const messages = [{ role: 'user', content: prompts.get(promptTokens.join())! }]
@@ -30,11 +30,11 @@ function itemsOf ({ policy, model }: Host, pool: readonly FeatureItem[], member:
  * Measures them. The pool is drawn once for a policy and kept.
  * @throws what scoring throws; storage_failed
  */
-export async function measureStatistics (host: Host, { name, members }: RewardFamily, onProgress: (message: string) => void, signal: AbortSignal): Promise<Members> {
+export async function measureStatistics (host: Host, { name, source: { members } }: RewardFamily, onProgress: (message: string) => void, signal: AbortSignal): Promise<Members> {
   onProgress('reference pool')
   const pool = await referencePool(host.policy, join(host.config.cacheDir, 'features'), signal)
   const description = poolDescription(host.policy, pool.length)
-  const measured: { -readonly [M in RewardMember]?: Members[M] } = {}
+  const measured: { -readonly [M in AnswerMember]?: Members[M] } = {}
   for (const member of members) {
     const items = itemsOf(host, pool, member)
     const raw: number[] = []

@@ -15,6 +15,7 @@ import { loadDecoderWeights } from './decoder-weights.js'
 import { resolveModel } from './store.js'
 import type { RunShape } from './run-shape.js'
 import { canSharePrefix } from './shared-prefix-attention.js'
+import { TokenEmbeddings } from './token-embeddings.js'
 import type { Tokenizer } from './tokenizer.js'
 import { weightLayout, type WeightFormat } from './weight-format.js'
 
@@ -43,6 +44,7 @@ export interface LoadedModel {
   readonly sessions: DecoderSessions
   /** Whether candidates may share their prompt's KV: only where a row's bits do not depend on the others. */
   readonly canSharePrefix: boolean
+  readonly embeddings: TokenEmbeddings
   readonly tokenizer: Tokenizer
   readonly chatTemplate: ChatTemplate
   /** Same fingerprint and seed, same tokens: build, model, format, processor, threads. */
@@ -81,7 +83,7 @@ export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
       weights, threads, ...(profilePrefix === undefined ? {} : { profilePrefix: `${profilePrefix}-${shape.private}+${shape.shared}${shape.chunks ? '-chunks' : ''}` })
     })
     const sessions = await DecoderSessions.create({ weights, compile, onProblem: onProgress })
-    return { id, sha256, format, config, contextLength, sessions, canSharePrefix: canSharePrefix(config, threads), tokenizer, chatTemplate, fingerprint: fingerprintOf(sha256, options), created, dispose: () => { sessions.dispose() } }
+    return { id, sha256, format, config, contextLength, sessions, canSharePrefix: canSharePrefix(config, threads), embeddings: new TokenEmbeddings(weights.tensors, config.hiddenSize), tokenizer, chatTemplate, fingerprint: fingerprintOf(sha256, options), created, dispose: () => { sessions.dispose() } }
   } finally {
     await file.close()
   }

@@ -8,7 +8,7 @@ import { ChatReader, loadRewardModel, modelFields, withAnswer } from './chat-rea
 import { membersSchema } from './descriptor-parts.js'
 import type { MemberScorer, OpenContext, RewardSource } from './kind.js'
 import type { RewardModel } from './reward-models.js'
-import type { RewardMember } from './scorer.js'
+import type { AnswerMember } from './scorer.js'
 
 const scoreFields = {
   ...modelFields,
@@ -31,7 +31,7 @@ export function logOdds (logits: Float32Array, label: number): number {
   return logits[label]! - largest - Math.log(others.reduce((sum, logit) => sum + Math.exp(logit - largest), 0))
 }
 
-function openClassifier ({ kind, label, members }: ClassifierDescriptor, model: RewardModel, member: RewardMember, context: OpenContext): MemberScorer {
+function openClassifier ({ kind, label, members }: ClassifierDescriptor, model: RewardModel, member: AnswerMember, context: OpenContext): MemberScorer {
   const reader = new ChatReader(model, context)
   const score = (logits: Float32Array): number => logits.length === 1 ? logits[0]! : logOdds(logits, label!)
   return {
@@ -57,7 +57,7 @@ function checkModel ({ label }: ClassifierDescriptor, { model: { id, config: { s
 export function classifierSource (descriptor: ClassifierDescriptor, folder: string): RewardSource {
   let loaded: RewardModel | null = null
   return {
-    members: Object.keys(descriptor.members) as RewardMember[],
+    members: Object.keys(descriptor.members) as AnswerMember[],
     misfit: () => null,
     get modelHashes () { return loaded ? [loaded.model.sha256] : [] },
     async load (models) {

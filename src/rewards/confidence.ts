@@ -8,7 +8,7 @@ import { ChatReader } from './chat-reader.js'
 import { membersSchema } from './descriptor-parts.js'
 import type { RewardSource } from './kind.js'
 import type { RewardModel } from './reward-models.js'
-import type { RewardMember } from './scorer.js'
+import type { AnswerMember } from './scorer.js'
 import { tokenLogprob, type TokenMeasure } from './text-reader.js'
 
 /** KL of the uniform distribution to the one given, nats, ≥ 0: −1/V · Σ_v ln(V · p(v)). Source: Kang et al. 2025, arXiv 2502.18581. */
@@ -33,7 +33,7 @@ export type ConfidenceDescriptor = Static<TObject<typeof confidenceFields>>
 export function confidenceSource ({ measure, members }: ConfidenceDescriptor): RewardSource {
   let policy: RewardModel | null = null
   return {
-    members: Object.keys(members) as RewardMember[],
+    members: Object.keys(members) as AnswerMember[],
     misfit: () => null,
     async load (models) { policy = models.policy },
     open (member, context) {

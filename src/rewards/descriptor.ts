@@ -152,7 +152,7 @@ export function parseRewardFamily (text: string, file: string, remotes: Remotes 
     return Object.freeze({
       name: descriptor.name,
       description: descriptor.description,
-      members: source.members,
+      members: [...source.members, ...(source.openNextToken ? ['next_token' as const] : [])],
       get version () { return versionOf(text, source) },
       file,
       descriptor,

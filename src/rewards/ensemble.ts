@@ -7,7 +7,7 @@ import { RequestError } from '../errors.js'
 import { fitSchema, membersSchema, metricsSchema, type Normalization } from './descriptor-parts.js'
 import type { MemberScorer, OpenContext, RawScore, RewardSource } from './kind.js'
 import { meanAndStd } from './metrics.js'
-import type { RewardMember } from './scorer.js'
+import type { AnswerMember } from './scorer.js'
 import { standardize } from './standardize.js'
 
 const penalty = { penalty: Type.Number({ minimum: 0, maximum: 1000 }) }
@@ -87,7 +87,7 @@ class Disagreement {
   }
 }
 
-function openEnsemble (descriptor: EnsembleDescriptor, scorers: readonly MemberScorer[], member: RewardMember, context: OpenContext): MemberScorer {
+function openEnsemble (descriptor: EnsembleDescriptor, scorers: readonly MemberScorer[], member: AnswerMember, context: OpenContext): MemberScorer {
   const disagreement = new Disagreement(descriptor.warnAboveStd ?? Infinity, context)
   const combineOne = (scores: readonly number[]): RawScore => {
     const { value, std } = combine(descriptor, scores, context.direction)
@@ -115,7 +115,7 @@ export function ensembleSource (descriptor: EnsembleDescriptor, sources: readonl
   if (weights && weights.length !== sources.length) throw new RequestError('invalid_request', `weights must be as many as scorers, ${sources.length}; got ${weights.length}`)
   const members = (['outcome', 'prefix'] as const).filter(member => sources.every(source => source.members.includes(member)))
   if (members.length === 0) throw new RequestError('invalid_request', 'scorers must have a member, outcome or prefix, in common')
-  const foreign = (Object.keys(stated) as RewardMember[]).find(member => !members.includes(member))
+  const foreign = (Object.keys(stated) as AnswerMember[]).find(member => !members.includes(member))
   if (foreign) throw new RequestError('invalid_request', `members.${foreign} must not be there: not all scorers have it`)
   return {
     members,

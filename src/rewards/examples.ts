@@ -21,6 +21,19 @@ export type Examples =
   | { readonly kind: 'labels', readonly labelled: readonly Labelled[] }
   | { readonly kind: 'scores', readonly scored: readonly Scored[] }
 
+function messagesOf (examples: Examples): Array<readonly ChatMessage[]> {
+  switch (examples.kind) {
+    case 'pairs': return examples.pairs.map(({ messages }) => messages)
+    case 'labels': return examples.labelled.map(({ messages }) => messages)
+    case 'scores': return examples.scored.map(({ messages }) => messages)
+  }
+}
+
+/** What examples are answers to, each once, in order. */
+export function distinctPrompts (examples: Examples): Array<readonly ChatMessage[]> {
+  return [...new Map(messagesOf(examples).map(messages => [JSON.stringify(messages), messages])).values()]
+}
+
 /** What a labelled text without a prompt of its own is read as an answer to. */
 export const defaultPrompt = 'Write a short text.'
 

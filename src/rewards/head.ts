@@ -1,13 +1,15 @@
 /**
  * Linear heads on the policy's own hidden states. The states come with the policy's pass, so a mean-pooled head costs no
- * forward pass; an end-token head costs one token per whole answer. Knows one head and its member; sums and names are
- * `resolve.ts`.
+ * forward pass; an end-token head costs one token per whole answer. With a Q-head (`q-head.ts`) it values next tokens, too. Knows one head and its members; sums
+ * and names are `resolve.ts`.
  */
 import { Type, type Static, type TObject } from 'typebox'
 import { closed, fitSchema, membersSchema, metricsSchema, type Members } from './descriptor-parts.js'
-import type { OpenContext, RewardLedger, RewardSource } from './kind.js'
+import { RequestError } from '../errors.js'
+import type { NextTokenScorer, OpenContext, RewardLedger, RewardSource } from './kind.js'
 import type { PolicyInfo } from './policy.js'
-import type { Answer, RewardMember } from './scorer.js'
+import { qHeadSchema, TokenForm, type QHead } from './q-head.js'
+import type { Answer, AnswerMember } from './scorer.js'
 
 /** Fields of a head's descriptor beside the family's. */
 export const headFields = {
@@ -22,6 +24,8 @@ export const headFields = {
   /** Raw score = weights · state + bias, length D; standardisation of the features is folded in. */
   weights: Type.Array(Type.Number(), { minItems: 1 }),
   bias: Type.Number(),
+  /** Of heads with pooling `mean` and a prefix member: a next-token member, on the prefix member's scale. */
+  nextToken: Type.Optional(qHeadSchema),
   fit: Type.Optional(fitSchema),
   metrics: Type.Optional(metricsSchema)
 }
@@ -59,7 +63,7 @@ async function scoreAtEndToken (weights: Float64Array, { layer, bias }: Head, an
  * An answer of zero tokens has no state of its own: its score is the member's reference mean, standardised 0.
  * @param member which of the descriptor's members is used; it must have it
  */
-export function headScorer (head: Head, member: RewardMember, endToken: number, ledger: RewardLedger): (answer: Answer) => number | Promise<number> {
+export function headScorer (head: Head, member: AnswerMember, endToken: number, ledger: RewardLedger): (answer: Answer) => number | Promise<number> {
   const { layer, pooling, bias } = head
   const weights = Float64Array.from(head.weights)
   const emptyScore = head.members[member]!.normalization.mean
@@ -72,8 +76,9 @@ export function headScorer (head: Head, member: RewardMember, endToken: number, 
 }
 
 /** A head's layer and width must be the policy's. */
-function misfit ({ weights, layer, policy: fitted }: Head, policy: PolicyInfo): string | null {
+function misfit ({ weights, layer: pooled, nextToken, policy: fitted }: Head, policy: PolicyInfo): string | null {
   const width = weights.length
+  const layer = Math.max(pooled, nextToken?.layer ?? 0)
   if (width !== policy.hiddenSize) return `was fitted on ${fitted.id} with hidden states of width ${width}; the model ${policy.id} has width ${policy.hiddenSize}`
   if (layer > policy.layers) return `reads layer ${layer} of ${fitted.id}; the model ${policy.id} has layers 0 to ${policy.layers}`
   return null
@@ -85,20 +90,42 @@ function warnOfOtherWeights ({ policy: fitted }: Head, { name, policy, warn }: O
   warn('reward_policy_mismatch', `reward "${name}" was fitted on other weights (${fitted.id}, sha256 ${fitted.weightsSha256.slice(0, 12)}) than ${policy.id} has (${policy.weightsSha256.slice(0, 12)})`)
 }
 
+/** The form of a Q-head. @throws RequestError for one that its head cannot have */
+function formOf ({ pooling, members, weights }: Head, nextToken: QHead): TokenForm {
+  if (pooling !== 'mean' || !members.prefix) throw new RequestError('invalid_request', 'nextToken needs pooling "mean" and a prefix member')
+  return new TokenForm(nextToken, weights.length)
+}
+
+/** Scores of the prefixes that an answer would be with each of some tokens more: they take their share in the running mean. */
+function scoreNext ({ weights, bias, layer }: Head, { layer: stateLayer }: QHead, form: TokenForm, { policy }: OpenContext): NextTokenScorer['scoreNext'] {
+  const own = Float64Array.from(weights)
+  const row = new Float32Array(weights.length)
+  return ({ tokens: { length }, output }, tokens) => {
+    const before = length === 0 ? 0 : linearScore(own, bias, output.pooled(layer)) * length
+    return form.contributions(output.hidden(stateLayer), tokens, token => policy.embedding(token, row)).map(added => (before + added) / (length + 1))
+  }
+}
+
 /** A head as a source of scores. */
 export function headSource (head: Head): RewardSource {
-  return {
-    members: Object.keys(head.members satisfies Members) as RewardMember[],
-    misfit: policy => misfit(head, policy),
-    open (member, context) {
-      warnOfOtherWeights(head, context)
-      const scoreOne = headScorer(head, member, context.policy.endTokens[0]!, context.ledger)
-      return {
-        normalization: head.members[member]!.normalization,
-        layers: [head.layer],
-        forks: head.pooling === 'last',
-        score: (_prompt, answers) => Promise.all(answers.map(async answer => ({ raw: await scoreOne(answer) })))
-      }
+  const { members, layer, pooling, nextToken } = head
+  const open: RewardSource['open'] = (member, context) => {
+    warnOfOtherWeights(head, context)
+    const scoreOne = headScorer(head, member, context.policy.endTokens[0]!, context.ledger)
+    return {
+      normalization: members[member]!.normalization,
+      layers: [layer],
+      forks: pooling === 'last',
+      score: (_prompt, answers) => Promise.all(answers.map(async answer => ({ raw: await scoreOne(answer) })))
     }
+  }
+  const form = nextToken && formOf(head, nextToken)
+  return {
+    members: Object.keys(members satisfies Members) as AnswerMember[],
+    misfit: policy => misfit(head, policy),
+    open,
+    ...(nextToken && form && {
+      openNextToken: context => ({ ...open('prefix', context), layers: [layer, nextToken.layer], scoreNext: scoreNext(head, nextToken, form, context) })
+    })
   }
 }

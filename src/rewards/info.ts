@@ -1,6 +1,7 @@
 /** What the server tells of a reward: what it is and how far to trust it. Neither weights, nor words, nor addresses. */
 import type { Members, RewardFit, RewardMetrics } from './descriptor-parts.js'
 import type { RewardFamily } from './descriptor.js'
+import type { QHead } from './q-head.js'
 import type { RewardMember } from './scorer.js'
 
 export interface RewardInfo {
@@ -15,6 +16,14 @@ export interface RewardInfo {
   readonly statistics: Members | null
   readonly fit: RewardFit | null
   readonly metrics: RewardMetrics | null
+  /** What its next-token member was fitted on, and how well it foretells; null where there is none. */
+  readonly nextToken: Pick<QHead, 'fit' | 'metrics'> | null
+}
+
+function nextTokenInfo (descriptor: RewardFamily['descriptor']): RewardInfo['nextToken'] {
+  if (!('nextToken' in descriptor) || !descriptor.nextToken) return null
+  const { fit, metrics } = descriptor.nextToken
+  return { fit, metrics }
 }
 
 /** What is told of a family. */
@@ -28,6 +37,7 @@ export function rewardInfo ({ name, description, members, version, descriptor }:
     deletable,
     statistics: descriptor.members ?? null,
     fit: ('fit' in descriptor && descriptor.fit) || null,
-    metrics: ('metrics' in descriptor && descriptor.metrics) || null
+    metrics: ('metrics' in descriptor && descriptor.metrics) || null,
+    nextToken: nextTokenInfo(descriptor)
   }
 }

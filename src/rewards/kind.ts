@@ -5,7 +5,7 @@
 import type { Normalization } from './descriptor-parts.js'
 import type { PolicyInfo } from './policy.js'
 import type { RewardModel, RewardModels } from './reward-models.js'
-import type { Answer, Prompt, RewardMember } from './scorer.js'
+import type { Answer, AnswerMember, Prompt } from './scorer.js'
 
 /** Counts tokens that were run only to score. */
 export interface RewardLedger { rewardTokens: number }
@@ -54,9 +54,15 @@ export interface MemberScorer {
   score (prompt: Prompt, answers: readonly Answer[]): Promise<RawScore[]>
 }
 
+/** A next-token member, open for one request. It scores answers, too, as they stand. */
+export interface NextTokenScorer extends MemberScorer {
+  /** Raw scores that an answer would have with each of some tokens more, in order. */
+  scoreNext (answer: Answer, tokens: readonly number[]): number[]
+}
+
 /** A descriptor that was read: checked, and what is costly compiled. */
 export interface RewardSource {
-  readonly members: readonly RewardMember[]
+  readonly members: readonly AnswerMember[]
   /** Why it cannot score this policy's answers, in words that follow the family's name; null if it can. */
   misfit (policy: PolicyInfo): string | null
   /** Loads the models that it brings, before it is opened. @throws RequestError for one that cannot be loaded, or does not score as the descriptor says */
@@ -64,5 +70,7 @@ export interface RewardSource {
   /** SHA-256 of each model it has loaded: what they are is part of what the reward is. Default none. */
   readonly modelHashes?: readonly string[]
   /** @param member one of `members` */
-  open (member: RewardMember, context: OpenContext): MemberScorer
+  open (member: AnswerMember, context: OpenContext): MemberScorer
+  /** Absent where it has no next-token member. */
+  openNextToken? (context: OpenContext): NextTokenScorer
 }

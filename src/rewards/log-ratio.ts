@@ -9,7 +9,7 @@ import { ChatReader, loadRewardModel, modelFields } from './chat-reader.js'
 import { closed, membersSchema } from './descriptor-parts.js'
 import type { MemberScorer, OpenContext, RewardSource } from './kind.js'
 import type { RewardModel, RewardModels } from './reward-models.js'
-import type { ChatMessage, RewardMember } from './scorer.js'
+import type { ChatMessage, AnswerMember } from './scorer.js'
 
 const sideSchema = Type.Object({
   /** A language model; without it, the policy. */
@@ -61,7 +61,7 @@ class SideReader {
   }
 }
 
-function openLogRatio ({ beta = 1, per, members }: LogRatioDescriptor, sides: readonly [Side, Side], member: RewardMember, context: OpenContext): MemberScorer {
+function openLogRatio ({ beta = 1, per, members }: LogRatioDescriptor, sides: readonly [Side, Side], member: AnswerMember, context: OpenContext): MemberScorer {
   const [toward, away] = sides.map(side => new SideReader(side, context)) as [SideReader, SideReader]
   return {
     normalization: members[member]!.normalization,
@@ -91,7 +91,7 @@ export function logRatioSource (descriptor: LogRatioDescriptor, folder: string):
   if (toward.model === away.model && toward.system === away.system) throw new RequestError('invalid_request', 'toward and away must differ in their model or their system message: the ratio of one to itself is nothing')
   let sides: readonly [Side, Side] | null = null
   return {
-    members: Object.keys(descriptor.members) as RewardMember[],
+    members: Object.keys(descriptor.members) as AnswerMember[],
     misfit: () => null,
     get modelHashes () { return (sides ?? []).map(({ model }) => model.model.sha256) },
     async load (models) { sides = [await loadSide(models, toward, 'toward', folder), await loadSide(models, away, 'away', folder)] },

@@ -56,3 +56,24 @@ export function meanAndStd (values: readonly number[]): { mean: number, std: num
   const mean = values.reduce((sum, value) => sum + value, 0) / values.length
   return { mean, std: Math.sqrt(values.reduce((sum, value) => sum + (value - mean) ** 2, 0) / values.length) }
 }
+
+/** Ranks from 0, equal values sharing the mean of theirs. */
+function ranks (values: readonly number[]): number[] {
+  const order = values.map((_value, index) => index).sort((a, b) => values[a]! - values[b]!)
+  const rank = new Array<number>(values.length)
+  for (let start = 0; start < order.length;) {
+    let end = start
+    while (end < order.length && values[order[end]!] === values[order[start]!]) end++
+    for (let at = start; at < end; at++) rank[order[at]!] = (start + end - 1) / 2
+    start = end
+  }
+  return rank
+}
+
+/** Spearman's rank correlation: −1 to 1; 0 where one side is constant. */
+export function rankCorrelation (some: readonly number[], others: readonly number[]): number {
+  const [a, b] = [ranks(some), ranks(others)]
+  const [{ mean, std }, { std: otherStd }] = [meanAndStd(a), meanAndStd(b)]
+  if (std === 0 || otherStd === 0) return 0
+  return a.reduce((sum, rank, index) => sum + (rank - mean) * (b[index]! - mean), 0) / (a.length * std * otherStd)
+}

@@ -10,7 +10,7 @@ import type { OnnxClassifier, TextItem } from '../models/onnx-classifier.js'
 import { logOdds } from './classifier.js'
 import { membersSchema } from './descriptor-parts.js'
 import type { MemberScorer, OpenContext, RewardSource } from './kind.js'
-import type { Prompt, RewardMember } from './scorer.js'
+import type { Prompt, AnswerMember } from './scorer.js'
 
 /** Fields of an ONNX reward's descriptor beside the family's. */
 export const onnxFields = {
@@ -39,7 +39,7 @@ function checkLength ({ ids }: EncodedText, { mostTokens }: OnnxClassifier, name
   if (ids.length > mostTokens) throw new RequestError('context_length_exceeded', `reward "${name}": its model reads at most ${mostTokens} tokens; this text has ${ids.length}`)
 }
 
-function openOnnx (descriptor: OnnxDescriptor, classifier: OnnxClassifier, member: RewardMember, { name, ledger }: OpenContext): MemberScorer {
+function openOnnx (descriptor: OnnxDescriptor, classifier: OnnxClassifier, member: AnswerMember, { name, ledger }: OpenContext): MemberScorer {
   const { label = 0, classes } = descriptor
   const score = (numbers: Float32Array): number => numbers.length === 1 || classes === 'independent' ? numbers[label]! : logOdds(numbers, label)
   return {
@@ -66,7 +66,7 @@ function checkLabel ({ label, model }: OnnxDescriptor, { labels }: OnnxClassifie
 export function onnxSource (descriptor: OnnxDescriptor, folder: string): RewardSource {
   let loaded: OnnxClassifier | null = null
   return {
-    members: Object.keys(descriptor.members) as RewardMember[],
+    members: Object.keys(descriptor.members) as AnswerMember[],
     misfit: () => null,
     get modelHashes () { return loaded ? [loaded.sha256] : [] },
     async load (models) {

@@ -18,6 +18,11 @@ export interface PolicyInfo {
   readonly layers: number
   /** Tokens that end an answer, the template's own first. */
   readonly endTokens: readonly number[]
+  /**
+   * A token's embedding, its hidden state at layer 0, length D.
+   * @param row where to write it; default memory of its own
+   */
+  embedding (token: number, row?: Float32Array): Float32Array
 }
 
 /** A policy that texts can be read through: what features are extracted with. */
@@ -35,8 +40,8 @@ export interface ReadablePolicy extends PolicyInfo {
 
 /** A loaded model as rewards see it. */
 export function policyInfo (model: LoadedModel): PolicyInfo {
-  const { id, sha256, format, config, tokenizer } = model
-  return { id, weightsSha256: sha256, format, hiddenSize: config.hiddenSize, layers: config.layers, endTokens: tokenizer.endTokens }
+  const { id, sha256, format, config, tokenizer, embeddings } = model
+  return { id, weightsSha256: sha256, format, hiddenSize: config.hiddenSize, layers: config.layers, endTokens: tokenizer.endTokens, embedding: (token, row) => embeddings.row(token, row) }
 }
 
 /** An engine: opens sequences, once there is room for them. */

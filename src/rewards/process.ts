@@ -11,7 +11,7 @@ import { logOdds } from './classifier.js'
 import { membersSchema } from './descriptor-parts.js'
 import type { MemberScorer, OpenContext, RewardSource } from './kind.js'
 import type { RewardModel } from './reward-models.js'
-import type { ChatMessage, Prompt, RewardMember } from './scorer.js'
+import type { ChatMessage, Prompt, AnswerMember } from './scorer.js'
 import { stepFormatNames, stepFormats, stepFormatSchema, stepsOf, type StepFormat, type StepFormatName } from './step-formats.js'
 
 const aggregations = {
@@ -119,7 +119,7 @@ class StepScorer {
   }
 }
 
-function openProcess (descriptor: ProcessDescriptor, model: RewardModel, verdict: Verdict, layout: Layout, member: RewardMember, context: OpenContext): MemberScorer {
+function openProcess (descriptor: ProcessDescriptor, model: RewardModel, verdict: Verdict, layout: Layout, member: AnswerMember, context: OpenContext): MemberScorer {
   const { aggregation = 'min', window = Infinity, members } = descriptor
   const format = formatOf(descriptor)
   const reader = new ChatReader(model, context)
@@ -144,7 +144,7 @@ const formatOf = ({ steps }: ProcessDescriptor): StepFormat => typeof steps === 
 export function processSource (descriptor: ProcessDescriptor, folder: string): RewardSource {
   let loaded: { readonly sha256: string, readonly open: RewardSource['open'] } | null = null
   return {
-    members: Object.keys(descriptor.members) as RewardMember[],
+    members: Object.keys(descriptor.members) as AnswerMember[],
     misfit: () => null,
     get modelHashes () { return loaded ? [loaded.sha256] : [] },
     async load (models) {

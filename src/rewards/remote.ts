@@ -9,7 +9,7 @@ import { refuse } from '../validation.js'
 import { membersSchema } from './descriptor-parts.js'
 import type { OpenContext, RawScore, RewardSource } from './kind.js'
 import { protocols, readScores, type Protocol, type ProtocolName, type RemoteItem } from './remote-protocols.js'
-import type { RewardMember } from './scorer.js'
+import type { AnswerMember } from './scorer.js'
 
 /** Fields of a remote reward's descriptor beside the family's. */
 export const remoteFields = {
@@ -156,13 +156,13 @@ export class RemoteBatch {
 /** Scores of answers under the descriptor's failure policy. */
 class RemoteScorer {
   readonly #descriptor: RemoteDescriptor
-  readonly #member: RewardMember
+  readonly #member: AnswerMember
   readonly #context: OpenContext
   readonly #batch: RemoteBatch
   #asked = 0
   #failed = 0
 
-  constructor (descriptor: RemoteDescriptor, apiKey: string | null, member: RewardMember, context: OpenContext) {
+  constructor (descriptor: RemoteDescriptor, apiKey: string | null, member: AnswerMember, context: OpenContext) {
     this.#descriptor = descriptor
     this.#member = member
     this.#context = context
@@ -200,7 +200,7 @@ export function remoteSource (descriptor: RemoteDescriptor, remotes: Remotes): R
   if (label !== undefined && protocol !== 'classify') throw refuse('label', 'belongs to the protocol classify', label)
   const apiKey = apiKeyOf(descriptor, remotes)
   return {
-    members: Object.keys(members) as RewardMember[],
+    members: Object.keys(members) as AnswerMember[],
     misfit: () => null,
     open (member, context) {
       const scorer = new RemoteScorer(descriptor, apiKey, member, context)

@@ -5,7 +5,7 @@
 import type { Warning } from '../decoding/runtime.js'
 import { RequestError } from '../errors.js'
 import type { RewardFamily } from './descriptor.js'
-import type { MemberScorer, RawScore, RequestScope, RewardLedger, Room } from './kind.js'
+import type { MemberScorer, NextTokenScorer, OpenContext, RawScore, RequestScope, RewardLedger, Room } from './kind.js'
 import type { PolicyInfo } from './policy.js'
 import type { Answer, MemberScore, Prompt, RewardMember, Score, Scorer } from './scorer.js'
 import { standardize } from './standardize.js'
@@ -13,11 +13,11 @@ import { standardize } from './standardize.js'
 export interface ScorerRequest {
   /** What to sum, at least one, no name twice. */
   readonly rewards: ReadonlyArray<{ readonly name: string, readonly weight: number }>
-  /** What the strategy scores: whole answers, or any prefix. */
+  /** What the strategy scores: whole answers, any prefix, or next tokens. */
   readonly member: RewardMember
   /** What `Score.value` sums. */
   readonly scale: 'standardized' | 'raw'
-  /** Take the other member where a family lacks the one asked for, with a warning. Absent: it never is, and errors do not offer it. */
+  /** Take another member that scores answers where a family lacks the one asked for, with a warning. Absent: it never is, and errors do not offer it. */
   readonly allowScopeMismatch?: boolean
   /** The caller's field that names the rewards, for errors. Default `alignment.rewards`. */
   readonly field?: string
@@ -40,7 +40,7 @@ interface Term {
   readonly weight: number
   readonly member: RewardMember
   readonly version: string
-  readonly scorer: MemberScorer
+  readonly scorer: MemberScorer | NextTokenScorer
 }
 
 /** Warnings of one request, each code once a reward: what is said later replaces what was said before. */
@@ -73,14 +73,15 @@ export function resolveScorer (families: readonly RewardFamily[], request: Score
     const problem = misfit(family, policy)
     if (problem !== null) throw new RequestError('invalid_request', problem, { param })
     const member = pickMember(family, request, param, warnings)
-    const scorer = family.source.open(member, { name, policy, ledger, request: scope, direction: weight < 0 ? -1 : 1, warn: (code, message) => { warnings.warn(name, code, message) } })
+    const scorer = openMember(family.source, member, { name, policy, ledger, request: scope, direction: weight < 0 ? -1 : 1, warn: (code, message) => { warnings.warn(name, code, message) } })
     terms.push({ name, weight, member, version: family.version, scorer })
   }
   return {
     scorer: {
       used: terms.map(({ name, member, version, weight }) => ({ name, member, version, weight })),
       layers: [...new Set(terms.flatMap(term => term.scorer.layers))].sort((a, b) => a - b),
-      score: (prompt: Prompt, answers: readonly Answer[]) => scoreAll(terms, request.scale, prompt, answers)
+      score: (prompt: Prompt, answers: readonly Answer[]) => scoreAll(terms, request.scale, prompt, answers),
+      scoreNext: (answer: Answer, tokens: readonly number[]) => scoreNext(terms, request.scale, answer, tokens)
     },
     get warnings () { return warnings.list() },
     ledger,
@@ -98,8 +99,9 @@ function findFamily (families: readonly RewardFamily[], name: string, param: str
 function pickMember (family: RewardFamily, { member, allowScopeMismatch }: ScorerRequest, param: string, warnings: Warnings): RewardMember {
   if (family.members.includes(member)) return member
   const other = family.members[0]!
-  if (!allowScopeMismatch) {
-    const remedy = allowScopeMismatch === undefined ? '' : '; allow_scope_mismatch: true uses it all the same'
+  // No score of answers stands in for scores of tokens.
+  if (!allowScopeMismatch || member === 'next_token') {
+    const remedy = allowScopeMismatch === undefined || member === 'next_token' ? '' : '; allow_scope_mismatch: true uses it all the same'
     throw new RequestError('reward_scope_mismatch', `reward "${family.name}" has no ${member} member (it has: ${family.members.join(', ')})${remedy}`, { param })
   }
   warnings.warn(family.name, 'reward_scope_mismatch', `reward "${family.name}" scores with its ${other} member where a ${member} member is needed; ${measuredAccuracy(family)}`)
@@ -112,6 +114,19 @@ function measuredAccuracy ({ descriptor }: RewardFamily): string {
   if (!metrics) return 'its accuracy there was not measured'
   const figures = metrics.byPrefix.map(({ fraction, accuracy }) => `${accuracy.toFixed(2)} at ${Math.round(fraction * 100)} %`)
   return `measured ${metrics.measure.replace('_', ' ')} by share of the answer read: ${figures.join(', ')}`
+}
+
+function openMember (source: RewardFamily['source'], member: RewardMember, context: OpenContext): MemberScorer | NextTokenScorer {
+  return member === 'next_token' ? source.openNextToken!(context) : source.open(member, context)
+}
+
+/** What an answer would score with each of some tokens more. */
+function scoreNext (terms: readonly Term[], scale: ScorerRequest['scale'], answer: Answer, tokens: readonly number[]): number[] {
+  const raw = terms.map(({ name, scorer }) => {
+    if (!('scoreNext' in scorer)) throw new Error(`reward "${name}" was opened for answers, not for next tokens`)
+    return scorer.scoreNext(answer, tokens).map(one => ({ raw: one }))
+  })
+  return tokens.map((_token, index) => sumScores(terms, scale, raw.map(scores => scores[index]!)).value)
 }
 
 async function scoreAll (terms: readonly Term[], scale: ScorerRequest['scale'], prompt: Prompt, answers: readonly Answer[]): Promise<Score[]> {

@@ -1,11 +1,14 @@
 /**
  * The seam between rewards and everything that uses them. Types only. A reward's public name is a family whose members
- * (outcome, prefix) share a meaning; whoever needs a score asks for the member it needs.
+ * (outcome, prefix, next token) share a meaning; whoever needs a score asks for the member it needs.
  */
 import type { Output, Sequence } from '../engine/sequence.js'
 
-/** What a member was made to score: whole answers, or any prefix of an answer. */
-export type RewardMember = 'outcome' | 'prefix'
+/** What a member that scores answers was made for: whole ones, or any prefix of one. */
+export type AnswerMember = 'outcome' | 'prefix'
+
+/** What a member was made to score: answers, or every next token of one. */
+export type RewardMember = AnswerMember | 'next_token'
 
 /** One chat message as the model's template takes it. */
 export interface ChatMessage {
@@ -63,4 +66,6 @@ export interface Scorer {
   readonly layers: readonly number[]
   /** Scores answers, in order. Fails with `scorer_failed` where a score is not a finite number. */
   score (prompt: Prompt, answers: readonly Answer[]): Promise<Score[]>
+  /** What an answer would score with each of some tokens more, in order, on the same scale. Of next-token members only. Fails as `score` does. */
+  scoreNext (answer: Answer, tokens: readonly number[]): number[]
 }

@@ -7,6 +7,7 @@ import { Engine } from '../../src/engine/engine.js'
 import { loadModel } from '../../src/models/model.js'
 import { packageRoot } from '../../src/package-root.js'
 import { loadRewards } from '../../src/rewards/descriptor.js'
+import { rankCorrelation } from '../../src/rewards/metrics.js'
 import { readablePolicy } from '../../src/rewards/policy.js'
 import { misfit } from '../../src/rewards/resolve.js'
 import type { Answer, RewardMember } from '../../src/rewards/scorer.js'
@@ -93,6 +94,32 @@ test('a score read token by token, as answers are written, is that of the whole 
   // Decode rows and chunks differ by 1e-6 in attention; 8-bit activations round that up to 0.04 (float32: 2e-6).
   assert.ok(Math.abs(difference) < 0.1, `${difference}`)
 })
+
+for (const name of ['positive', 'helpful']) {
+  test(`the Q-head of ${name} foretells how the likely next tokens rank, and runs nothing`, async () => {
+    const { scorer } = scorerOf(name, 'next_token')
+    const correlations: number[] = []
+    for (const text of ['The film is', 'I was not', 'The plot of this film, in which two brothers fight over', 'It is a']) {
+      const answer = { ...await answerOf(text, scorer.layers), final: false }
+      const tokens = [...answer.output.distribution.topIds.slice(0, 20)].filter(token => !policy.endTokens.includes(token))
+      const { runs } = engine.counters
+      const foretold = scorer.scoreNext(answer, tokens)
+      assert.equal(engine.counters.runs, runs)
+      const read = []
+      for (const token of tokens) {
+        const sequence = answer.sequence.fork()
+        sequence.append(token)
+        const prefix = { text: '', tokens: [...answer.tokens, token], final: false, sequence, output: await sequence.output() }
+        read.push((await scorer.score({ messages: [], text: '', tokens: promptTokens }, [prefix]))[0]!.value)
+        sequence.close()
+      }
+      answer.sequence.close()
+      correlations.push(rankCorrelation(foretold, read))
+    }
+    // Cards have what many places give.
+    assert.ok(correlations.reduce((sum, one) => sum + one, 0) / correlations.length > 0.25, correlations.join())
+  })
+}
 
 test('scoring runs nothing', async () => {
   const { scorer, ledger } = scorerOf('positive')

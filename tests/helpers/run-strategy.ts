@@ -40,6 +40,7 @@ export const everyStrategy: ReadonlyArray<Record<string, unknown>> = [
   { strategy: 'segment_rejection', segment: { entropy: 0.5 }, target_reward: 2 },
   { strategy: 'token_guidance', candidates: { top_k: 4 } },
   { strategy: 'token_guidance', candidates: { top_k: 2 }, transform: 'centered', outside: 'keep' },
+  { strategy: 'token_guidance', source: 'next_token', candidates: { top_k: 3 } },
   { strategy: 'token_guidance', contrast: { toward: { prefix: 'x' }, away: {} }, candidates: { top_k: 0 }, strength: 2 }
 ]
 

@@ -95,7 +95,7 @@ export class ToyPolicy {
   }
 }
 
-/** Scores answers by a function of their tokens; end tokens are not among them. */
+/** Scores answers, and those with a token more, by a function of their tokens; end tokens are not among them. */
 export function toyScorer (score: (tokens: readonly number[], answer: Answer) => number): Scorer {
   return {
     used: [],
@@ -103,7 +103,8 @@ export function toyScorer (score: (tokens: readonly number[], answer: Answer) =>
     score: async (_prompt: Prompt, answers: readonly Answer[]): Promise<Score[]> => answers.map(answer => {
       const value = score(answer.tokens, answer)
       return { value, rewards: { toy: { raw: value, standardized: value } } }
-    })
+    }),
+    scoreNext: (answer, tokens) => tokens.map(token => score([...answer.tokens, token], answer))
   }
 }
 

@@ -67,6 +67,7 @@ export function toyPolicy (source: SequenceSource = new ToyStates()): ReadablePo
     hiddenSize: 3,
     layers: 4,
     endTokens: [0],
+    embedding: token => Float32Array.of(token, 0, 1),
     contextLength: 200,
     source,
     reserve: async () => ({ release () {} }),

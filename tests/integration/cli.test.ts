@@ -48,6 +48,15 @@ test('a reward is fitted from pairs, scores answers and steers', () => {
   const { kind, combine, penalty, scorers } = JSON.parse(readFileSync(join(rewards, 'panel.json'), 'utf8')) as { kind: string, combine: string, penalty: number, scorers: object[] }
   assert.deepEqual([kind, combine, penalty, scorers.length], ['ensemble', 'uwo', 0.5, 2])
 
+  const foretelling = fairlead('fit', '--name', 'foretelling', '--train', train, '--layers', '1', '--out', rewards, '--q-head')
+  assert.equal(foretelling.code, 0, foretelling.err)
+  assert.match(foretelling.err, /next tokens: rank correlation with reading them \S+ ± \S+, held out/)
+  const guided = fairlead('generate', 'say 3', '--strategy', 'token_guidance', '--method', 'q_head', '--reward', 'foretelling', '--rewards-dir', rewards, '--max-tokens', '8', '--seed', '1', '--json')
+  assert.equal(guided.code, 0, guided.err)
+  assert.ok(Number.isFinite((JSON.parse(guided.out) as { result: { choices: Array<{ score: { value: number } }> } }).result.choices[0]!.score.value))
+  const without = fairlead('generate', 'say 3', '--strategy', 'token_guidance', '--method', 'q_head', '--reward', 'mine', '--rewards-dir', rewards)
+  assert.match(without.err, /reward "mine" has no next_token member \(it has: outcome, prefix\)/)
+
   const generated = fairlead('generate', 'say 3', '--strategy', 'best_of_n', '--num-candidates', '4', '--reward', 'mine', '--rewards-dir', rewards, '--max-tokens', '8', '--seed', '1', '--json')
   assert.equal(generated.code, 0, generated.err)
   const { result, usage } = JSON.parse(generated.out) as { result: { choices: Array<{ score: { value: number } }> }, usage: { generatedTokens: number } }
@@ -147,6 +156,9 @@ const mistakes: ReadonlyArray<{ args: string[], code: number, message: RegExp }>
   { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--kind', 'pairs'], code: 1, message: /--kind needs --feedback; got "pairs"/ },
   { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x', '--combine', 'mean'], code: 1, message: /--combine needs --ensemble; got "mean"/ },
   { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x', '--ensemble', '5', '--combine', 'median'], code: 1, message: /--combine must be one of mean, min, uwo, lcb; got "median"/ },
+  { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--q-head', '--ensemble', '5'], code: 1, message: /--q-head needs one head; it cannot be given with --ensemble/ },
+  { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--q-head', '--pooling', 'last'], code: 1, message: /--q-head needs --pooling mean; got "last"/ },
+  { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--q-head', '--outcome-only'], code: 1, message: /--q-head needs prefixes; it cannot be given with --outcome-only/ },
   { args: ['pull', 'gpt-9'], code: 1, message: /no model is called "gpt-9"; there are smollm2-135m/ },
   { args: ['serve', '--port', '70000'], code: 1, message: /--port must be an integer from 0 to 65535; got "70000"/ }
 ]

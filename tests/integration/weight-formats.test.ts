@@ -14,13 +14,13 @@ after(() => { rmSync(directory, { recursive: true }) })
 
 const tokens = Array.from({ length: 24 }, (_, index) => 3 + (index * 37) % 256)
 
-/** Logits after a prompt, and the embedding of its last token, under a format. */
-async function compute (model: string, format: WeightFormat): Promise<{ logits: number[], embedding: number[] }> {
+/** Logits after a prompt, and the embedding of its last token as the graph and as JavaScript looks it up, under a format. */
+async function compute (model: string, format: WeightFormat): Promise<{ logits: number[], embedding: number[], row: number[] }> {
   const loaded = await loadModel({ model, format, threads: 1, cacheDir: directory, contextLength: 0 })
   const engine = new Engine(loaded, { contextLength: 64, maxSequences: 2, kvCacheBytes: 2 ** 22, prefixCacheBytes: 0, prefillTokensPerStep: 64, maxQueued: 0 })
   try {
     const output = await engine.open(tokens, { layers: [0] }).output()
-    return { logits: [...output.distribution.logits], embedding: [...output.hidden(0)] }
+    return { logits: [...output.distribution.logits], embedding: [...output.hidden(0)], row: [...loaded.embeddings.row(tokens.at(-1)!)] }
   } finally {
     await engine.close()
     loaded.dispose()
@@ -52,6 +52,7 @@ for (const [index, [description, encode]] of Object.entries(files).entries()) {
     for (const format of weightFormats) {
       const given = await compute(path, format)
       assert.deepEqual(given.embedding, embedding, `${format} looks embeddings up as the file has them`)
+      assert.deepEqual(given.row, embedding, `${format} shows embeddings as the file has them`)
       const error = relativeError(given.logits, logits)
 
       assert.ok(error <= most[format], `${format}: ${error}`)

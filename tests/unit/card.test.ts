@@ -9,9 +9,9 @@ import type { FittedDescriptor } from '../../src/rewards/fit-task.js'
 const directory = join(packageRoot, 'models/rewards')
 const families = await loadRewards([directory])
 
-test('the box holds helpful, an ensemble of it, length and positive, each with both members', () => {
+test('the box holds helpful, an ensemble of it, length and positive, each with both members, fitted heads with a Q-head, too', () => {
   assert.deepEqual(families.map(family => family.name), ['helpful', 'helpful_ensemble', 'length', 'positive'])
-  for (const family of families) assert.deepEqual([...family.members].sort(), ['outcome', 'prefix'], family.name)
+  for (const family of families) assert.deepEqual(family.members, ['outcome', 'prefix', ...(family.descriptor.kind === 'head' ? ['next_token'] : [])], family.name)
 })
 
 for (const { name, descriptor } of families.filter(family => family.descriptor.kind !== 'rule')) {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RequestError } from '../../src/errors.js'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
+import { encodeFloats } from '../../src/rewards/q-head.js'
 import { misfit, type ScorerRequest } from '../../src/rewards/resolve.js'
 import { resolveAlone } from '../helpers/resolve-alone.js'
 import { toyAnswer, toyPolicy } from '../helpers/toy-states.js'
@@ -87,6 +88,19 @@ test('only end-token heads need room for a fork of each answer', () => {
   const last = parseRewardFamily(JSON.stringify({ ...head, name: 'last', pooling: 'last' }), 'last.json')
   const forks = (name: string) => resolveAlone([...families, last], request({ rewards: [{ name: 'length', weight: 1 }, { name, weight: 1 }] }), policy).forks
   assert.deepEqual([forks('kind'), forks('last')], [false, true])
+})
+
+test('next tokens are summed as answers are, by rewards that have such a member; no other member stands in', async () => {
+  const nextToken = { layer: 1, rank: 1, state: encodeFloats(Float32Array.of(0, 0, 0, 1)), token: encodeFloats(Float32Array.of(1, 0, 0, 0)), fit: { prompts: 1, positions: 1, values: 2, regularization: 0 }, metrics: { rankCorrelation: 1, standardError: 0, candidates: 2, positions: 1, prompts: 1, split: 's' } }
+  const foretelling = parseRewardFamily(JSON.stringify({ ...head, name: 'foretelling', nextToken }), 'foretelling.json')
+  assert.deepEqual(foretelling.members, ['outcome', 'prefix', 'next_token'])
+  const { scorer, forks } = resolveAlone([foretelling], request({ rewards: [{ name: 'foretelling', weight: -2 }], member: 'next_token' }), policy)
+  assert.deepEqual([scorer.used[0]!.member, scorer.layers, forks], ['next_token', [1, 2], false])
+  // Means of [4, 7] and [4, 1]: 5.5 and 2.5; standardised by the prefix member, (m − 1) / 4.
+  assert.deepEqual(scorer.scoreNext(await toyAnswer([4], { final: false }), [7, 1]), [-2 * 4.5 / 4, -2 * 1.5 / 4])
+  for (const allowScopeMismatch of [true, false, undefined]) {
+    assert.throws(() => resolveAlone(families, request({ member: 'next_token', ...(allowScopeMismatch === undefined ? {} : { allowScopeMismatch }) }), policy), failure('reward_scope_mismatch', /"kind" has no next_token member \(it has: outcome, prefix\)$/))
+  }
 })
 
 test('a score that is not a finite number fails with the reward’s name', async () => {

@@ -7,7 +7,7 @@ import { finalNumber } from '../../src/rewards/rules/numeric-answer.js'
 import { hasNestedRepetition } from '../../src/rewards/rules/regex.js'
 import { rules, type RuleName } from '../../src/rewards/rules/rules.js'
 import { phrasePattern } from '../../src/rewards/rules/words.js'
-import type { Answer, RewardMember } from '../../src/rewards/scorer.js'
+import type { Answer, AnswerMember } from '../../src/rewards/scorer.js'
 import { oneAnswer } from '../helpers/resolve-alone.js'
 import { toyAnswer, toyPolicy } from '../helpers/toy-states.js'
 
@@ -15,7 +15,7 @@ const family = (rule: RuleName, fields: object) => parseRewardFamily(JSON.string
 const prompt = { messages: [{ role: 'user', content: 'What is 6 · 7?' }], text: '', tokens: [9] }
 
 /** Raw scores of texts under a rule. */
-async function scores (rule: RuleName, fields: object, texts: readonly string[], { final = true, member = 'outcome' as RewardMember } = {}): Promise<number[]> {
+async function scores (rule: RuleName, fields: object, texts: readonly string[], { final = true, member = 'outcome' as AnswerMember } = {}): Promise<number[]> {
   const scorer = family(rule, fields).source.open(member, { name: 'mine', policy: toyPolicy(), ledger: { rewardTokens: 0 }, request: oneAnswer, direction: 1, warn: () => {} })
   const answers: Answer[] = await Promise.all(texts.map(text => toyAnswer([1], { text, final })))
   return (await scorer.score(prompt, answers)).map(({ raw }) => raw)
@@ -24,7 +24,7 @@ async function scores (rule: RuleName, fields: object, texts: readonly string[],
 test('length is the number of tokens of the answer, standardised by its member’s statistics', async () => {
   const normalization = { mean: 10, std: 5, pool: 'p' }
   const { source } = family('length', { members: { outcome: { normalization }, prefix: { normalization: { ...normalization, mean: 4 } } } })
-  const open = (member: RewardMember) => source.open(member, { name: 'mine', policy: toyPolicy(), ledger: { rewardTokens: 0 }, request: oneAnswer, direction: 1, warn: () => {} })
+  const open = (member: AnswerMember) => source.open(member, { name: 'mine', policy: toyPolicy(), ledger: { rewardTokens: 0 }, request: oneAnswer, direction: 1, warn: () => {} })
   assert.deepEqual(await open('outcome').score(prompt, [await toyAnswer([1, 2, 3]), await toyAnswer([])]), [{ raw: 3 }, { raw: 0 }])
   assert.deepEqual([open('outcome').normalization.mean, open('prefix').normalization.mean], [10, 4])
   assert.throws(() => family('length', {}), /mine\.json: .*members/)

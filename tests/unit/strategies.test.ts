@@ -25,6 +25,7 @@ test('one candidate, one beam, a constant reward, or strength 0 give the very to
       [{ strategy: 'segment_rejection', segment: { entropy: 1 }, max_tries: 1, target_reward: 5 }, oddities],
       [{ strategy: 'token_guidance', strength: 0, candidates: { top_k: 4 } }, oddities],
       [{ strategy: 'token_guidance', strength: 0, candidates: { top_k: 2 }, transform: 'centered', outside: 'keep' }, oddities],
+      [{ strategy: 'token_guidance', strength: 0, source: 'next_token', candidates: { top_k: 0 } }, oddities],
       [{ strategy: 'token_guidance', strength: 0, contrast: { toward: {} }, candidates: { top_k: 0 } }, oddities]
     ] as const) {
       const { result } = await run(alignment, { seed, scorer })
@@ -165,6 +166,43 @@ test('what a request draws does not depend on when its outputs come', async () =
     assert.deepEqual(among[0]!.result.choices, alone.result.choices, JSON.stringify(alignment))
     assert.deepEqual(among[0]!.result.candidates, alone.result.candidates, JSON.stringify(alignment))
   }
+})
+
+test('tokens of a shared budget go to candidates by the request alone, never by whose outputs come first', async () => {
+  for (const alignment of everyStrategy) {
+    const n = canReturnTwo(alignment) ? 2 : 1
+    for (const maxGeneratedTokens of [5, 11, 17]) {
+      const given = { scorer: oddities, seed: 3, n, budget: { maxGeneratedTokens }, sampling: { maxTokens: 6 } }
+      const alone = await run(alignment, given)
+      for (let round = 0; round < 4; round++) {
+        const random = randomStream(round, 'crowd')
+        const crowd = new ToyPolicy({ turns: () => 1 + Math.floor(9 * random.next()) })
+        const again = await run(alignment, { ...given, policy: crowd })
+        assert.deepEqual(again.result, alone.result, `${JSON.stringify(alignment)}, ${maxGeneratedTokens} tokens`)
+      }
+    }
+  }
+})
+
+test('a budget is shared out evenly, and what those that end early leave goes to the others', async () => {
+  // All answers end by length: 20 tokens over 6 are 4, 4, 3, 3, 3, 3.
+  const even = await run({ strategy: 'best_of_n', num_candidates: 6 }, { scorer: oddities, budget: { maxGeneratedTokens: 20 }, sampling: { maxTokens: 9, ignoreEos: true } })
+  assert.deepEqual(even.result.candidates.map(one => one.tokens), [4, 4, 3, 3, 3, 3])
+  assert.deepEqual([even.result.generatedTokens, even.result.stoppedBy], [20, 'max_generated_tokens'])
+  let early = 0
+  for (let seed = 0; seed < 30; seed++) {
+    const given = { scorer: oddities, seed, sampling: { maxTokens: 9 } }
+    const whole = (await run({ strategy: 'best_of_n', num_candidates: 4 }, given)).result.candidates.map(one => one.tokens)
+    const { result } = await run({ strategy: 'best_of_n', num_candidates: 4 }, { ...given, budget: { maxGeneratedTokens: 16 } })
+    // Water finds its level: the highest that 16 tokens fill, whoever would have needed less having just that.
+    const filled = (level: number): number => whole.reduce((sum, tokens) => sum + Math.min(tokens, level), 0)
+    let level = 0
+    while (level < 9 && filled(level + 1) <= 16) level++
+    if (whole.some(tokens => tokens <= level)) early++
+    for (const [index, { tokens }] of result.candidates.entries()) assert.ok(tokens === Math.min(whole[index]!, level) || tokens === Math.min(whole[index]!, level + 1), `seed ${seed}`)
+    assert.equal(result.generatedTokens, Math.min(16, filled(9)))
+  }
+  assert.ok(early > 0)
 })
 
 test('every score is that of the candidate it is reported with, and no answer is longer than max_tokens in all', async () => {

@@ -146,6 +146,20 @@ test('a method fills in what its paper says; fields that are given win', () => {
   assert.equal(of({})['reward_scale'], 'standardized')
 })
 
+test('a next-token reward that foretells rightly guides as reading each token does, token for token, and reads nothing', async () => {
+  for (const more of [{}, { draw: 'argmax' }, { transform: 'centered', outside: 'keep', candidates: { top_k: 2 } }, { max_kl: 0.7 }]) {
+    for (let seed = 0; seed < 20; seed++) {
+      const given = { scorer: oddities, seed, n: 2, sampling: { maxTokens: 6 } }
+      const read = await run({ strategy: 'token_guidance', strength: 0.8, ...more }, given)
+      const foretold = await run({ strategy: 'token_guidance', strength: 0.8, source: 'next_token', ...more }, given)
+      assert.deepEqual(foretold.result.choices, read.result.choices)
+      assert.equal(foretold.result.kl.value, read.result.kl.value)
+      // Every answer is read to its end for its own score: of those cut by length, one token each.
+      assert.equal(foretold.result.rewardTokens, foretold.result.choices.filter(choice => choice.finishReason === 'length').length)
+    }
+  }
+})
+
 test('progress tells the reward of the prefix after every token', async () => {
   const { events, result } = await run({ strategy: 'token_guidance', return_progress: true }, { scorer: oddities, seed: 4, sampling: { maxTokens: 5, ignoreEos: true } })
   const steps = events.flatMap(event => event.type === 'progress' ? [event] : [])

@@ -20,11 +20,13 @@ export interface MakeArguments {
   /** Name of a model, or path of a GGUF file. */
   readonly model: string
   readonly threads: string
+  /** Name of a reward in the box, for scripts that add to one; '' where none was named. */
+  readonly reward: string
 }
 
-/** `[--data DIR] [--model NAME|PATH] [--threads N]`. */
+/** `[--data DIR] [--model NAME|PATH] [--threads N] [--reward NAME]`. */
 export function makeArguments (): MakeArguments {
-  const { values } = parseArgs({ options: { data: { type: 'string', default: '' }, model: { type: 'string', default: 'smollm2-135m' }, threads: { type: 'string', default: '2' } } })
+  const { values } = parseArgs({ options: { data: { type: 'string', default: '' }, model: { type: 'string', default: 'smollm2-135m' }, threads: { type: 'string', default: '2' }, reward: { type: 'string', default: '' } } })
   return values
 }
 
@@ -39,7 +41,7 @@ export async function readRows<T> (data: string, name: string): Promise<T[]> {
 export async function withPolicy (args: MakeArguments, use: (policy: ReadablePolicy, cacheDirectory: string) => Promise<void>): Promise<void> {
   const config = loadConfig({ model: args.model, threads: args.threads })
   const model = await loadModel({ model: config.model, format: config.format as WeightFormat, threads: config.threads, cacheDir: config.cacheDir, contextLength: 1024, onProgress: log })
-  const engine = new Engine(model, { contextLength: model.contextLength, maxSequences: 32, kvCacheBytes: 2 ** 31, prefixCacheBytes: 2 ** 28, prefillTokensPerStep: 256, maxQueued: 0 })
+  const engine = new Engine(model, { contextLength: model.contextLength, maxSequences: 64, kvCacheBytes: 2 ** 31, prefixCacheBytes: 2 ** 28, prefillTokensPerStep: 256, maxQueued: 0 })
   try {
     await use(readablePolicy(model, engine), join(config.cacheDir, 'features'))
   } finally {

@@ -87,7 +87,7 @@ export const modelList = listOf(modelObject)
 const rewardFields = { id: Type.String(), object: Type.Literal('reward'), kind: Type.String(), members: Type.Array(Type.String()), description: Type.String(), version: Type.String(), deletable: Type.Boolean() }
 const known = (): TSchema => Type.Union([Type.Object({}), Type.Null()])
 export const rewardList = listOf(Type.Object(rewardFields))
-export const rewardObject = Type.Object({ ...rewardFields, statistics: known(), fit: known(), metrics: known() })
+export const rewardObject = Type.Object({ ...rewardFields, statistics: known(), fit: known(), metrics: known(), next_token: known() })
 
 const warnings = Type.Array(Type.Object({ code: Type.String(), message: Type.String() }))
 const scoreUsage = Type.Object({ prompt_tokens: Type.Integer(), total_tokens: Type.Integer(), prompt_tokens_details: Type.Object({ cached_tokens: Type.Integer() }), computed_tokens: Type.Integer() })

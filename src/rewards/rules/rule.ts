@@ -1,6 +1,6 @@
 /** What a rule is: a score that follows from an answer's text or tokens alone. It needs no model and costs nothing. */
 import type { Static, TObject, TProperties } from 'typebox'
-import type { Answer, Prompt, RewardMember } from '../scorer.js'
+import type { Answer, Prompt, AnswerMember } from '../scorer.js'
 
 /** The raw score of one answer. */
 export type RuleScore = (answer: Answer, prompt: Prompt) => number | Promise<number>
@@ -10,7 +10,7 @@ export interface Rule {
   /** Fields of its descriptors beside the family's own and `kind`, `rule`, `members`. */
   readonly fields: TProperties
   /** What it can judge: some verdicts make no sense before the answer ends. */
-  readonly members: readonly RewardMember[]
+  readonly members: readonly AnswerMember[]
   /** True where raw scores have no scale of their own, so that a descriptor must bring statistics. */
   readonly unscaled?: true
   /**

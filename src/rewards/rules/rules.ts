@@ -3,7 +3,7 @@ import { Type, type Static, type TProperties } from 'typebox'
 import { RequestError } from '../../errors.js'
 import { membersSchema, type Normalization } from '../descriptor-parts.js'
 import type { RewardSource } from '../kind.js'
-import type { RewardMember } from '../scorer.js'
+import type { AnswerMember } from '../scorer.js'
 import { bulletCount, length, wordCount } from './counts.js'
 import { jsonSchema } from './json-schema.js'
 import { language } from './language.js'
@@ -45,7 +45,7 @@ export function ruleFields (name: RuleName): TProperties {
 export function ruleSource (descriptor: RuleDescriptor): RewardSource {
   const rule: Rule = rules[descriptor.rule]
   const score = rule.compile(descriptor as unknown as Readonly<Record<string, unknown>>)
-  const stated = Object.keys(descriptor.members ?? {}) as RewardMember[]
+  const stated = Object.keys(descriptor.members ?? {}) as AnswerMember[]
   const foreign = stated.find(member => !rule.members.includes(member))
   if (foreign) throw new RequestError('invalid_request', `members.${foreign} must not be there: ${descriptor.rule} judges ${rule.members.join(' and ')} only`)
   return {
