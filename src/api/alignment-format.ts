@@ -1,5 +1,5 @@
 /** The objects that guidance adds to OpenAI's: per choice, per response, per candidate, and the ledger in `usage`. */
-import type { CandidateReport, Choice, DecodeResult } from '../decoding/runtime.js'
+import type { CandidateReport, Choice, DecodeResult, TraceStep } from '../decoding/runtime.js'
 import type { GenerationStart, Usage } from '../inference/protocol.js'
 import type { Score } from '../rewards/scorer.js'
 import type { AlignmentDetails, AlignmentReport, Candidate, ChoiceAlignment, RewardValue, ScoreFields, Usage as WireUsage } from './wire-types.js'
@@ -21,6 +21,11 @@ export function scoreFields (score: Score): Required<ScoreFields> {
 export function candidateObject (candidate: CandidateReport): Candidate {
   const { index, parent, text, tokens, finishReason, prunedAt, score, logprob } = candidate
   return { index, ...(parent === null ? {} : { parent }), text, tokens, finish_reason: finishReason, ...(prunedAt === null ? {} : { pruned_at: prunedAt }), ...(score ? scoreFields(score) : {}), logprob: rounded(logprob) }
+}
+
+function traceStep ({ step, kept, dropped }: TraceStep): TraceStep {
+  const short = (candidates: TraceStep['kept']): TraceStep['kept'] => candidates.map(([index, reward]) => [index, reward === null ? null : rounded(reward)])
+  return { step, kept: short(kept), dropped: short(dropped) }
 }
 
 export function choiceAlignment ({ candidateIndex, score, logprob }: Choice): ChoiceAlignment {
@@ -62,6 +67,7 @@ export function alignmentObject (start: GenerationStart, result: DecodeResult): 
     stopped_by: result.stoppedBy,
     warnings: result.warnings,
     ...(Object.keys(result.details).length === 0 ? {} : { details: result.details }),
-    ...(start.resolved['return_candidates'] === true ? { candidates: result.candidates.map(candidateObject) } : {})
+    ...(start.resolved['return_candidates'] === true || result.trace ? { candidates: result.candidates.map(candidateObject) } : {}),
+    ...(result.trace ? { trace: result.trace.map(traceStep) } : {})
   }
 }

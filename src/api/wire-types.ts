@@ -144,8 +144,14 @@ export interface AlignmentReport {
   readonly warnings: readonly Warning[]
   /** What only this strategy knows. */
   readonly details?: Readonly<Record<string, unknown>>
-  /** With `return_candidates`. */
+  /** With `return_candidates` or `return_trace`. */
   readonly candidates?: readonly Candidate[]
+  /** With `return_trace`: after each step the indices of the candidates kept and dropped, with their rewards. */
+  readonly trace?: ReadonlyArray<{
+    readonly step: number
+    readonly kept: ReadonlyArray<readonly [index: number, reward: number | null]>
+    readonly dropped: ReadonlyArray<readonly [index: number, reward: number | null]>
+  }>
 }
 
 /** `usage.alignment_details`: what the answer took, tokens. Generated = returned + discarded. */

@@ -2,7 +2,7 @@
 import { RequestError } from '../errors.js'
 import type { Candidate } from './candidate.js'
 import type { DecodeResult, KlReport, Random } from './runtime.js'
-import { bestOfNKl, meanSimilarities, pessimisticWeights, selectArgmax, selectByRejection, selectSoftmax, softmaxKl, softmaxWeights } from './selection.js'
+import { bestOfNKl, meanSimilarities, pessimisticWeights, selectArgmax, selectByRejection, selectSoftmax, softmaxKl, softmaxWeightsWithin } from './selection.js'
 import type { ChoosingParams } from './strategy-schemas.js'
 import { parties, winner } from './votes.js'
 
@@ -42,14 +42,14 @@ function chooseByVotes (candidates: readonly Candidate[], { selection, extract }
  * @param n choices; above 1 for argmax and softmax only
  * @throws RequestError `reward_below_threshold` where the request asked for it
  */
-export function choose (candidates: readonly Candidate[], params: ChoosingParams, n: number, random: Random): Chosen {
+export function choose (candidates: readonly Candidate[], params: ChoosingParams & { readonly max_kl?: number | null }, n: number, random: Random): Chosen {
   const { selection, strength } = params
   if (selection === 'majority' || selection === 'weighted_majority') return chooseByVotes(candidates, params)
   if (selection === 'mbr') return { positions: selectArgmax(meanSimilarities(candidates.map(candidate => candidate.embedding!)), 1), kl: lnBound(candidates.length) }
   const rewards = candidates.map(candidate => candidate.score!.value)
   switch (selection) {
     case 'softmax': {
-      const weights = softmaxWeights(rewards, strength)
+      const weights = softmaxWeightsWithin(rewards, strength, params.max_kl ?? Infinity)
       return { positions: selectSoftmax(weights, n, random), kl: softmaxKl(weights) }
     }
     case 'pessimistic':

@@ -63,6 +63,8 @@ function checkTogether (request: AlignmentRequest, given: Fields): void {
   if ('step' in request) checkOneOf('alignment.step', request.step, ['tokens', 'delimiter'])
   switch (request.strategy) {
     case 'best_of_n':
+      if (request.max_kl !== null && request.selection !== 'softmax') throw refuse('alignment.max_kl', `can be enforced with selection softmax only; the selection is ${request.selection as string}`, request.max_kl)
+      if (request.max_kl !== null && request.stop_when) throw refuse('alignment.max_kl', 'cannot be enforced with stop_when: how many answers are drawn depends on what they are', request.max_kl)
       if (request.stop_when) checkStop(request, request.stop_when)
       break
     case 'speculative_rejection': {

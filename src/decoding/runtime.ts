@@ -113,6 +113,13 @@ export interface Warning { readonly code: string, readonly message: string }
 /** Why a search ended before its candidates did. */
 export type StoppedBy = 'max_generated_tokens' | 'deadline' | null
 
+/** What a step of a search left, compactly: indices of candidates with their rewards, null for one not scored. */
+export interface TraceStep {
+  readonly step: number
+  readonly kept: ReadonlyArray<readonly [index: number, reward: number | null]>
+  readonly dropped: ReadonlyArray<readonly [index: number, reward: number | null]>
+}
+
 export interface DecodeResult {
   readonly choices: readonly Choice[]
   readonly kl: KlReport
@@ -124,6 +131,8 @@ export interface DecodeResult {
   readonly details: Readonly<Record<string, unknown>>
   /** Every candidate, chosen or not, in index order. */
   readonly candidates: readonly CandidateReport[]
+  /** Its steps, where the request asked for them. */
+  readonly trace?: readonly TraceStep[]
   /** Tokens drawn for candidates, chosen or not. */
   readonly generatedTokens: number
   /** Tokens run through the model only to score. */

@@ -18,6 +18,20 @@ export function softmaxWeights (rewards: readonly number[], strength: number): n
   return weights.map(weight => weight / sum)
 }
 
+/** Weights of softmax selection whose KL, as far as one request can estimate it (`softmaxKl`), is at most so many nats: the strength is scaled down, by bisection, as far as that takes. */
+export function softmaxWeightsWithin (rewards: readonly number[], strength: number, most: number): number[] {
+  const at = (share: number): number[] => softmaxWeights(rewards, strength * share)
+  const fits = (weights: readonly number[]): boolean => softmaxKl(weights).value! <= most
+  if (fits(at(1))) return at(1)
+  let [low, high] = [0, 1]
+  for (let i = 0; i < 40; i++) {
+    const middle = (low + high) / 2
+    if (fits(at(middle))) low = middle
+    else high = middle
+  }
+  return at(low)
+}
+
 /** n indices drawn without replacement, each time ∝ the weights that are left. */
 export function selectSoftmax (weights: readonly number[], n: number, random: Random): number[] {
   const left = weights.map((weight, index) => ({ weight, index }))

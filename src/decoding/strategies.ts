@@ -11,6 +11,7 @@ import { segmentRejection } from './segment-rejection.js'
 import { speculativeRejection } from './speculative-rejection.js'
 import type { AlignmentRequest, ParametersOf, StrategyName } from './strategy-schemas.js'
 import { tokenGuidance } from './token-guidance.js'
+import { withTrace } from './trace.js'
 
 const strategies: { readonly [N in StrategyName]: Strategy<ParametersOf<N>> } = {
   best_of_n: bestOfN,
@@ -27,5 +28,6 @@ const strategies: { readonly [N in StrategyName]: Strategy<ParametersOf<N>> } = 
 export function decode (runtime: Runtime, prompt: Prompt, sampling: SamplingParams, alignment: AlignmentRequest | null, n: number): AsyncGenerator<DecodeEvent, void, undefined> {
   if (!alignment) return sample(runtime, prompt, sampling, null, n)
   const strategy = strategies[alignment.strategy] as Strategy<AlignmentRequest>
-  return strategy(runtime, prompt, sampling, alignment, n)
+  if (!alignment.return_trace) return strategy(runtime, prompt, sampling, alignment, n)
+  return withTrace(strategy(runtime, prompt, sampling, { ...alignment, return_progress: true }, n), alignment.return_progress)
 }

@@ -19,7 +19,8 @@ const common = {
   max_generated_tokens: nullable(Type.Integer({ minimum: 1, maximum: 1 << 30 }), 'soft limit of tokens over all candidates: the best so far is returned'),
   deadline_ms: nullable(Type.Integer({ minimum: 1, maximum: 1 << 30 }), 'soft limit of time: the best so far is returned'),
   return_candidates: Type.Boolean({ default: false, description: 'list every candidate in the response' }),
-  return_progress: Type.Boolean({ default: false, description: 'stream candidates and scores so far' })
+  return_progress: Type.Boolean({ default: false, description: 'stream candidates and scores so far' }),
+  return_trace: Type.Boolean({ default: false, description: 'list every candidate, and after each step of the search who was kept and who dropped, with their rewards' })
 }
 
 const strength = number(-1000, 1000, 1, 'how hard to steer: the target is policy · exp(strength · standardised reward); 0 is the policy')
@@ -68,6 +69,7 @@ export const strategySchemas = {
     ...common,
     num_candidates: integer(1, 128, 8, 'answers drawn'),
     ...choosing,
+    max_kl: nullable(Type.Number({ minimum: 0, maximum: 1e6 }), 'nats, with selection softmax: the strength is lowered until the choice among these answers costs no more'),
     stop_when: stopSchema
   }, closed),
   speculative_rejection: Type.Object({

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isEnough, leaderProbability, majorityProbability, studentCdf } from '../../src/decoding/adaptive.js'
-import { expectedBest, pessimisticWeights, selectByRejection, softmaxWeights } from '../../src/decoding/selection.js'
+import { expectedBest, pessimisticWeights, selectByRejection, softmaxKl, softmaxWeights, softmaxWeightsWithin } from '../../src/decoding/selection.js'
 import { canonical, parties, winner } from '../../src/decoding/votes.js'
 import { RequestError } from '../../src/errors.js'
 import { indifferent, oddities, oddity, run, textOf } from '../helpers/run-strategy.js'
@@ -50,6 +50,21 @@ for (const [selection, weigh] of [
 
 test('softmax and pessimistic selection at strength 0 draw from the policy', async () => {
   for (const selection of ['softmax', 'pessimistic']) assertDrawnFrom(byText, await draw({ strategy: 'best_of_n', num_candidates: 3, selection, strength: 0 }, 800), selection)
+})
+
+test('max_kl lowers the strength of softmax selection until the choice costs no more, and no further', async () => {
+  const rewards = [3, -1, 0.5, 2]
+  assert.deepEqual(softmaxWeightsWithin(rewards, 1.5, 10), softmaxWeights(rewards, 1.5))
+  for (const strength of [5, -5]) {
+    const weights = softmaxWeightsWithin(rewards, strength, 0.3)
+    assert.ok(Math.abs(softmaxKl(weights).value! - 0.3) < 1e-6)
+    assert.equal(weights.indexOf(Math.max(...weights)), strength > 0 ? 0 : 1)
+  }
+  for (const weight of softmaxWeightsWithin(rewards, 5, 0)) assert.ok(Math.abs(weight - 0.25) < 1e-6)
+  for (let seed = 0; seed < 10; seed++) {
+    const { result } = await run({ strategy: 'best_of_n', num_candidates: 6, selection: 'softmax', strength: 9, max_kl: 0.4 }, { scorer: oddities, seed })
+    assert.ok(result.kl.value! <= 0.4 + 1e-9)
+  }
 })
 
 test('soft best-of-n comes closer to policy · exp(strength · reward) with n', () => {

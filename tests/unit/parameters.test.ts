@@ -45,7 +45,9 @@ const refused: ReadonlyArray<readonly [unknown, string, RegExp]> = [
   [{ strategy: 'beam_search', reward: 'x', step: { tokens: 4, delimiter: '.' } }, 'alignment.step', /must have exactly one of tokens, delimiter/],
   [{ strategy: 'rebase', reward: 'x', step: {} }, 'alignment.step', /must have exactly one of tokens, delimiter; got {}/],
   [{ strategy: 'dvts', reward: 'x', step: { delimiter: '' } }, 'alignment.step.delimiter', /a text of 1 to 64; got ""/],
-  [{ strategy: 'beam_search', reward: 'x', max_kl: 1 }, 'alignment.max_kl', /is a field of token_guidance, not of beam_search/],
+  [{ strategy: 'beam_search', reward: 'x', max_kl: 1 }, 'alignment.max_kl', /is a field of best_of_n and token_guidance, not of beam_search/],
+  [{ reward: 'x', max_kl: 1 }, 'alignment.max_kl', /can be enforced with selection softmax only; the selection is argmax; got 1/],
+  [{ reward: 'x', selection: 'softmax', max_kl: 1, stop_when: { min_reward: 2 } }, 'alignment.max_kl', /cannot be enforced with stop_when/],
   [{ strategy: 'particle_filter', reward: 'x', ess_threshold: 1.5 }, 'alignment.ess_threshold', /a number from 0 to 1; got 1.5/],
   [{ strategy: 'segment_rejection', reward: 'x', segment: { entropy: 3, tokens: 8 } }, 'alignment.segment', /must have exactly one of entropy, tokens/],
   [{ strategy: 'segment_rejection', reward: 'x', strength: -1 }, 'alignment.strength', /a number from 0 to 1000; got -1/],
@@ -90,7 +92,7 @@ for (const [value, param, message] of refused) {
 
 test('a reward alone is best_of_n with its defaults', () => {
   assert.deepEqual(parseAlignment({ reward: 'x' }), {
-    strategy: 'best_of_n', rewards: [{ name: 'x', weight: 1 }], reward_scale: 'standardized', max_generated_tokens: null, deadline_ms: null, return_candidates: false, return_progress: false, num_candidates: 8, selection: 'argmax', strength: 1, min_reward: null, fallback: 'best', logprob_weight: 0.1, similarity_weight: 1, extract: 'text', stop_when: null
+    strategy: 'best_of_n', rewards: [{ name: 'x', weight: 1 }], reward_scale: 'standardized', max_generated_tokens: null, deadline_ms: null, return_candidates: false, return_progress: false, return_trace: false, num_candidates: 8, selection: 'argmax', strength: 1, min_reward: null, fallback: 'best', logprob_weight: 0.1, similarity_weight: 1, extract: 'text', max_kl: null, stop_when: null
   })
 })
 

@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { allocate } from '../../src/decoding/rebase.js'
 import { softmaxWeights } from '../../src/decoding/selection.js'
-import { indifferent, oddities, oddity, run, textOf, tokensOf } from '../helpers/run-strategy.js'
+import { everyStrategy, indifferent, oddities, oddity, run, textOf, tokensOf } from '../helpers/run-strategy.js'
 import { assertDrawnFrom, tally, tuples } from '../helpers/statistics.js'
 import { enumerate, ToyPolicy, toyPrompt, toyScorer } from '../helpers/toy-policy.js'
 
@@ -186,6 +186,22 @@ test('speculative rejection draws N·t₁ + N/2·(t₂ − t₁) + … tokens, r
     const all = await run({ strategy: 'speculative_rejection', num_candidates: 6, reject_fraction: 0, checkpoints: [1, 2] }, { scorer: oddities, seed })
     const best = await run({ strategy: 'best_of_n', num_candidates: 6 }, { scorer: oddities, seed })
     assert.deepEqual(all.result.choices, best.result.choices)
+  }
+})
+
+test('a trace has every step of a search, whether it was shown or not, and changes nothing', async () => {
+  for (const alignment of everyStrategy) {
+    const given = { scorer: oddities, seed: 3, sampling: { maxTokens: 4, ignoreEos: true } }
+    const plain = await run(alignment, given)
+    const shown = await run({ ...alignment, return_progress: true, return_trace: true }, given)
+    const { result, events } = await run({ ...alignment, return_trace: true }, given)
+    assert.ok(events.every(event => event.type !== 'progress'))
+    const { trace, ...rest } = result
+    assert.deepEqual(rest, plain.result)
+    assert.deepEqual(shown.result.trace, trace)
+    const steps = shown.events.flatMap(event => event.type === 'progress' ? [event] : [])
+    assert.deepEqual(trace!.map(({ step, kept, dropped }) => [step, [...kept, ...dropped].map(([index]) => index)]), steps.map(({ step, candidates }) => [step, candidates.map(one => one.index)]))
+    for (const { dropped } of trace!) for (const [index, reward] of dropped) assert.equal(reward, result.candidates.find(one => one.index === index)!.score!.value)
   }
 })
 
