@@ -5,6 +5,7 @@ import websocket from '@fastify/websocket'
 import { fastify, type FastifyInstance } from 'fastify'
 import { installAccess } from './access.js'
 import { installErrorHandlers } from './error-handler.js'
+import { refuseDeep } from './nesting.js'
 import { installOpenApi } from './openapi.js'
 import { chatCompletions } from './routes/chat-completions.js'
 import { completions } from './routes/completions.js'
@@ -74,6 +75,7 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
   installLog(app)
   // Before keys are asked for: a browser's preflight request has none.
   if (config.corsOrigins.length > 0) await app.register(cors, { origin: config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins], methods: ['GET', 'POST', 'DELETE'], exposedHeaders: ownHeaders, maxAge: 600 })
+  app.addHook('preHandler', async ({ body }) => { refuseDeep(body) })
   closeRefusedUpgrades(app)
   installAccess(app, config, services.keys)
   await app.register(websocket, {

@@ -6,13 +6,14 @@ import type { WebSocket } from '@fastify/websocket'
 import { RequestError } from '../errors.js'
 import { toRequestError } from './error-handler.js'
 import type { Caller } from './keys.js'
+import { refuseDeep } from './nesting.js'
 import type { Services } from './services.js'
 
 /** Bytes that may wait to be sent before events wait too. */
 const mostBufferedBytes = 1 << 20
 
-/** WebSocket close code "try again later". */
-const tryLater = 1013
+/** WebSocket close codes "policy violation" and "try again later". */
+const [policy, tryLater] = [1008, 1013]
 
 export type Message = Readonly<Record<string, unknown>>
 
@@ -89,10 +90,11 @@ export class JsonSocket {
     clearTimeout(cutOff)
   }
 
-  /** Tells of an error; the socket stays. @param fields what says which request it is of */
+  /** Tells of an error. The socket stays, unless its caller makes errors and reads none. @param fields what says which request it is of */
   sendError (error: unknown, fields: object = {}): void {
     const told = toRequestError(error)
     if (told.code === 'internal_error') console.error(error)
+    if (this.#socket.bufferedAmount > mostBufferedBytes) return this.#socket.close(policy, 'errors are not read')
     this.send({ type: 'error', ...fields, status: told.status, ...told.toBody(), ...(told.retryAfterMs === null ? {} : { retry_after_ms: told.retryAfterMs }) }).catch(console.error)
   }
 
@@ -126,5 +128,6 @@ function parseMessage (text: string): Message {
     throw new RequestError('invalid_request', `a message must be JSON (${cause instanceof Error ? cause.message : 'it cannot be parsed'})`, { cause })
   }
   if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new RequestError('invalid_request', 'a message must be a JSON object')
+  refuseDeep(value)
   return value as Message
 }

@@ -31,6 +31,7 @@ const neutral: Readonly<Record<string, (value: unknown) => boolean>> = {
   truncate_prompt_tokens: never,
   spaces_between_special_tokens: value => value === true,
   logits_processors: emptyList,
+  custom_logit_processor: never,
   chat_template: never,
   chat_template_kwargs: value => typeof value === 'object' && value !== null && Object.keys(value).length === 0,
   documents: emptyList,
