@@ -42,7 +42,7 @@ export const settings = {
   maxTokensPerRequest: { type: 'integer', default: 65536, min: 1, max: 1 << 30, help: 'ceiling of one request: fan-out × max_tokens, or the tokens it has scored' },
   maxQueuedRequests: { type: 'integer', serverOnly: true, default: 256, min: 0, max: 1 << 20, help: 'requests that wait for KV before others get 429' },
   bodyLimitBytes: { type: 'integer', serverOnly: true, default: 2 << 20, min: 1024, max: 1 << 30, help: 'largest request body, bytes' },
-  maxWebSockets: { type: 'integer', serverOnly: true, default: 256, min: 1, max: 1 << 20, help: 'open WebSocket connections' },
+  maxWebSockets: { type: 'integer', serverOnly: true, default: 1024, min: 1, max: 1 << 20, help: 'open WebSocket connections' },
   maxRequestsPerSocket: { type: 'integer', serverOnly: true, default: 32, min: 1, max: 4096, help: 'requests in flight on one WebSocket' },
   drainTimeoutMs: { type: 'integer', serverOnly: true, default: 30000, min: 0, max: 3600000, help: 'how long running requests may go on after SIGTERM, ms' },
   apiKeys: { type: 'list', serverOnly: true, default: [], help: 'API keys for inference, separated by commas; better in the environment or a file than on a command line' },

@@ -1,10 +1,12 @@
 /** The inference thread dies: what ran fails with a retry hint, the thread starts again, the next request works. */
 import assert from 'node:assert/strict'
+import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Worker } from 'node:worker_threads'
+import { WebSocket } from 'ws'
 import { loadConfig } from '../../src/config.js'
 import { startServer, type Server } from '../../src/server.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
@@ -25,19 +27,56 @@ after(async () => {
   rmSync(folder, { recursive: true })
 })
 
-const ask = (body: object): Promise<Response> => fetch(`${server.address}/v1/chat/completions`, {
-  method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ model: 'tiny', messages: [{ role: 'user', content: 'hi' }], ignore_eos: true, ...body })
-})
+const post = (path: string, body: object): Promise<Response> => fetch(`${server.address}${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ model: 'tiny', ignore_eos: true, ...body }) })
+const messages = [{ role: 'user', content: 'hi' }]
+const ask = (body: object): Promise<Response> => post('/v1/chat/completions', { messages, ...body })
+const respond = (body: object): Promise<Response> => post('/v1/responses', { input: 'hi', ...body })
 
-test('a lost thread fails what it was doing, and comes back', async () => {
-  const running = ask({ max_tokens: 400 })
-  const stream = await ask({ max_tokens: 400, stream: true })
+interface Talk { send: (message: object) => void, until: (type: string) => Promise<Record<string, any>> }
+
+/** An open socket: sends messages, waits for the first event of a type. */
+async function talk (path: string): Promise<Talk> {
+  const socket = new WebSocket(`${server.address.replace('http', 'ws')}${path}`)
+  const events: Array<Record<string, any>> = []
+  let wake = (): void => {}
+  socket.on('message', data => { events.push(JSON.parse(String(data)) as Record<string, any>); wake() })
+  await once(socket, 'open')
+  return {
+    send: message => { socket.send(JSON.stringify(message)) },
+    async until (type) {
+      for (;;) {
+        const found = events.find(event => event['type'] === type)
+        if (found) return found
+        await new Promise<void>(resolve => { wake = resolve })
+      }
+    }
+  }
+}
+
+test('a lost thread fails what it was doing, every way in its own words, and comes back', async () => {
+  const long = { model: 'tiny', ignore_eos: true }
+  const running = ask({ max_tokens: 400, n: 32 })
+  const whole = respond({ max_output_tokens: 400 })
+  const stream = await ask({ max_tokens: 400, n: 32, stream: true })
+  const events = await respond({ max_output_tokens: 400, stream: true })
+  const { id } = await (await respond({ max_output_tokens: 400, background: true })).json() as { id: string }
+  const [ours, responses] = [await talk('/v1/stream'), await talk('/v1/responses')]
+  ours.send({ type: 'create', id: 'a', request: { ...long, messages, max_tokens: 400 } })
+  responses.send({ type: 'response.create', ...long, input: 'hi', max_output_tokens: 400 })
+  await Promise.all([ours.until('created'), responses.until('response.created')])
   await thread.terminate()
-  const lost = await running
-  assert.equal(lost.status, 503)
-  assert.ok(Number(lost.headers.get('retry-after')) >= 1)
-  assert.match((await lost.json() as { error: { message: string } }).error.message, /the request was lost/)
+  for (const lost of [await running, await whole]) {
+    assert.equal(lost.status, 503)
+    assert.ok(Number(lost.headers.get('retry-after')) >= 1)
+    assert.match((await lost.json() as { error: { message: string } }).error.message, /the request was lost/)
+  }
   assert.match(await stream.text(), /"error":.*the request was lost/)
+  assert.match(await events.text(), /event: response\.failed\ndata: .*the request was lost/)
+  const error = await ours.until('error')
+  assert.deepEqual([error['id'], error['status'], error['error'].code, error['retry_after_ms'] > 0], ['a', 503, 'unavailable', true])
+  assert.equal((await responses.until('response.failed'))['response'].error.code, 'unavailable')
+  const kept = await (await fetch(`${server.address}/v1/responses/${id}`)).json() as { status: string, error: { code: string } }
+  assert.deepEqual([kept.status, kept.error.code], ['failed', 'unavailable'])
 
   // While it loads, the server says so; then it serves.
   const deadline = Date.now() + 20000
@@ -48,4 +87,7 @@ test('a lost thread fails what it was doing, and comes back', async () => {
   const again = await ask({ max_tokens: 4 })
   assert.equal(again.status, 200)
   assert.equal((await again.json() as { usage: { completion_tokens: number } }).usage.completion_tokens, 4)
+  // The sockets are still there: their callers need not connect anew.
+  responses.send({ type: 'response.create', ...long, input: 'hi', max_output_tokens: 4 })
+  assert.equal((await responses.until('response.incomplete'))['response'].usage.output_tokens, 4)
 })

@@ -1,0 +1,32 @@
+/** `npm run bench:health`: how fast `GET /health` answers while 32 candidates decode, one best-of-32 after the other. Starts its own server. */
+import { setTimeout as sleep } from 'node:timers/promises'
+import { httpClient } from './clients.js'
+import { quantiles } from './measurement.js'
+import { modelOf, startTarget } from './server-process.js'
+
+const seconds = 10
+/** Between two questions, ms. */
+const pauseMs = 10
+
+const target = await startTarget([])
+const client = httpClient(target.url)
+try {
+  const body = { model: await modelOf(target.url), messages: [{ role: 'user', content: 'Write a short review of a film.' }], max_tokens: 64, ignore_eos: true, alignment: { strategy: 'best_of_n', num_candidates: 32, reward: 'positive' } }
+  const until = AbortSignal.timeout(seconds * 1000)
+  const load = (async () => { while (!until.aborted) await client.send(body, until) })().catch((error: unknown) => { if (!until.aborted) throw error })
+  const times: number[] = []
+  while (!until.aborted) {
+    const asked = performance.now()
+    const response = await fetch(`${target.url}/health`)
+    await response.text()
+    if (!response.ok) throw new Error(`GET /health: ${response.status}`)
+    times.push(performance.now() - asked)
+    await sleep(pauseMs)
+  }
+  await load
+  const { p50, p90, p99 } = quantiles(times)!
+  console.log(`GET /health beside best of 32, ${times.length} times: p50 ${p50.toFixed(1)} ms, p90 ${p90.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, longest ${Math.max(...times).toFixed(1)} ms`)
+} finally {
+  await client.close()
+  await target.stop()
+}
