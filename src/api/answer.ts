@@ -64,7 +64,7 @@ export async function sendStream (reply: FastifyReply, chunks: AsyncIterable<obj
 
 /** @throws RequestError as the generation does, before anything is sent */
 export async function answer<E> (request: FastifyRequest, reply: FastifyReply, answering: Answering<E>): Promise<unknown> {
-  const release = answering.services.begin(request.caller)
+  const release = answering.services.begin(request.caller, reply)
   reply.raw.once('close', release)
   const signal = disconnectSignal(reply)
   if (answering.ignored.length > 0) reply.header('x-fairlead-ignored', headerList(answering.ignored))

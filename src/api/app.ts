@@ -27,7 +27,7 @@ const goingAway = 1001
 /** Ids that callers give are taken if they are short and plain. */
 const plainId = /^[\w.-]{1,128}$/
 
-const ownHeaders = ['x-request-id', 'openai-processing-ms', 'x-fairlead-ignored', 'retry-after', 'retry-after-ms']
+const ownHeaders = ['x-request-id', 'openai-processing-ms', 'x-fairlead-ignored', 'retry-after', 'retry-after-ms', ...['limit', 'remaining', 'reset'].flatMap(figure => ['requests', 'tokens'].map(what => `x-ratelimit-${figure}-${what}`))]
 
 /** One line for a request, when it has been answered or its caller has left. */
 function installLog (app: FastifyInstance): void {

@@ -107,7 +107,7 @@ export class JsonSocket {
     this.#services.refuseIfDraining()
     const most = this.#services.config.maxRequestsPerSocket
     if (this.#running.size >= most) throw new RequestError('rate_limit_exceeded', `${most} requests are running on this socket already (max-requests-per-socket)`, { retryAfterMs: 1000 })
-    const release = this.#services.begin(caller)
+    const release = this.#services.begin(caller, null)
     const controller = new AbortController()
     this.#running.add(controller)
     work(controller.signal)

@@ -1,4 +1,5 @@
 /** What every way to `/v1/responses` has in common: a request goes on from a kept response, and is kept itself. */
+import type { FastifyReply } from 'fastify'
 import { RequestError } from '../errors.js'
 import { refuse } from '../validation.js'
 import { BackgroundResponse } from './background.js'
@@ -40,9 +41,9 @@ export function keptFormatter (request: ResponseRequest, { inference, responses 
 }
 
 /** Starts a response that goes on when its caller leaves. It counts among the caller's requests until it has ended. */
-export function startInBackground (request: ResponseRequest, services: Services, caller: Caller): BackgroundResponse {
+export function startInBackground (request: ResponseRequest, services: Services, caller: Caller, reply: FastifyReply): BackgroundResponse {
   const formatter = new ResponseFormatter(request, services.inference.model)
-  const release = services.begin(caller)
+  const release = services.begin(caller, reply)
   const background = new BackgroundResponse(request, formatter)
   services.responses.begin(caller, formatter.id, background)
   background.run(signal => services.generate(request.generate, caller, signal)).finally(() => {

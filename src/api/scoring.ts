@@ -7,7 +7,7 @@ import type { Services } from './services.js'
 
 /** @throws RequestError */
 export async function scoreFor (services: Services, asked: ScoreRequest, { caller }: FastifyRequest, reply: FastifyReply): Promise<Scored> {
-  const release = services.begin(caller)
+  const release = services.begin(caller, reply)
   const signal = disconnectSignal(reply)
   try {
     return await services.inference.call('score', { ...asked, cacheSalt: caller.saltOf(asked.cacheSalt) }, { signal })

@@ -1,4 +1,5 @@
 /** What routes are given: the inference thread, the settings, profiles, keys and metrics, whether the server still takes requests. */
+import type { FastifyReply } from 'fastify'
 import type { Config } from '../config.js'
 import { RequestError } from '../errors.js'
 import { FeedbackStore } from '../feedback/feedback-store.js'
@@ -7,6 +8,7 @@ import type { GenerateRequest, GenerationEvent } from '../inference/protocol.js'
 import { Metrics } from '../metrics/metrics.js'
 import { SocketCount } from './json-socket.js'
 import { Keys, type Caller } from './keys.js'
+import { metered } from './metered.js'
 import { observe } from './observe.js'
 import { Profiles } from './profiles.js'
 import { ResponseStore } from './response-store.js'
@@ -54,10 +56,16 @@ export class Services {
 
   /**
    * Begins a request. @returns what ends it; may be called more than once
+   * @param reply is given headers that tell what is left of the caller's rates; null over a WebSocket
    * @throws RequestError rate_limit_exceeded at a limit of the caller
    */
-  begin (caller: Caller): () => void {
-    const release = caller.take()
+  begin (caller: Caller, reply: FastifyReply | null): () => void {
+    let release
+    try {
+      release = caller.take()
+    } finally {
+      reply?.headers(caller.rateHeaders)
+    }
     this.#running++
     let held = true
     return () => {
@@ -82,7 +90,7 @@ export class Services {
   /** The events of a caller's generation, counted. Leaving the loop, or aborting the signal, ends the work. */
   generate (request: GenerateRequest, caller: Caller, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
     const own = { ...request, cacheSalt: caller.saltOf(request.cacheSalt) }
-    return observe(this.inference.generate(own, { signal }), this.metrics)
+    return metered(observe(this.inference.generate(own, { signal }), this.metrics), caller)
   }
 
   /** From now on new work is refused; what runs goes on. */

@@ -81,6 +81,38 @@ test('a key has its own cached prompts and its own limit of requests at a time',
   assert.equal((await server.post('/v1/chat/completions', chat, bearer('key-number-one'))).status, 200)
 })
 
+test('a key has its own limits a minute, of requests and of generated tokens, told in OpenAI’s headers', async () => {
+  const keys = [{ name: 'one', sha256: sha256('key-number-one'), tokens_per_minute: 60 }, { name: 'two', sha256: sha256('key-number-two'), requests_per_minute: 2 }]
+  const server = await start({ apiKeysFile: 'FOLDER/keys.json', requestsPerMinutePerKey: '100' }, { 'keys.json': JSON.stringify(keys) })
+  const ask = (key: string, body: object = {}): ReturnType<TinyServer['post']> => server.post('/v1/chat/completions', { ...chat, ignore_eos: true, ...body }, bearer(key))
+  // Discarded candidates count: 32 × 16 tokens are more than a minute has, and are known when they have been drawn.
+  const first = await ask('key-number-one', { max_tokens: 16, alignment: { reward: 'length', num_candidates: 32 } })
+  assert.equal(first.status, 200)
+  assert.deepEqual(['limit-requests', 'remaining-requests', 'limit-tokens', 'remaining-tokens', 'reset-tokens'].map(name => first.headers.get(`x-ratelimit-${name}`)), ['100', '99', '60', '60', '0ms'])
+  for (const refused of [await ask('key-number-one'), await server.post('/v1/responses', { model: 'tiny', input: 'hi' }, bearer('key-number-one'))]) {
+    assert.deepEqual([refused.status, refused.json['error'].code, refused.headers.get('x-ratelimit-remaining-tokens')], [429, 'rate_limit_exceeded', '0'])
+    assert.match(refused.json['error'].message, /the API key one may have 60 generated tokens a minute; try again in \dm\d+s/)
+    assert.ok(Number(refused.headers.get('retry-after-ms')) > 50_000)
+    assert.match(refused.headers.get('x-ratelimit-reset-tokens') ?? '', /^\dm\d+s$/)
+  }
+  const socket = new WebSocket(`${server.address.replace('http', 'ws')}/v1/responses`, { headers: bearer('key-number-one') })
+  await once(socket, 'open')
+  socket.send(JSON.stringify({ type: 'response.create', model: 'tiny', input: 'hi' }))
+  const event = JSON.parse(String((await once(socket, 'message'))[0])) as Record<string, any>
+  assert.deepEqual([event['status'], event['error'].code, event['retry_after_ms'] > 50_000], [429, 'rate_limit_exceeded', true])
+  socket.close()
+
+  assert.deepEqual([(await ask('key-number-two')).status, (await ask('key-number-two', { stream: true, max_tokens: 0 })).status], [200, 400])
+  const streamed = await fetch(`${server.address}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json', ...bearer('key-number-two') }, body: JSON.stringify({ ...chat, stream: true }) })
+  await streamed.text()
+  assert.deepEqual([streamed.status, streamed.headers.get('x-ratelimit-remaining-requests'), streamed.headers.get('x-ratelimit-limit-tokens')], [200, '0', null])
+  const third = await ask('key-number-two')
+  assert.deepEqual([third.status, third.headers.get('x-ratelimit-remaining-requests')], [429, '0'])
+  assert.match(third.json['error'].message, /may have 2 requests a minute/)
+  // What the other has used up is not this one’s.
+  assert.equal((await server.post('/tokenize', { prompt: 'free' }, bearer('key-number-one'))).status, 200)
+})
+
 test('on loopback only its own names and allowed ones are answered to, and only its own pages open sockets', async () => {
   const server = await start({ allowedHosts: 'fairlead.test' })
   for (const host of ['localhost:1', '127.0.0.1', '[::1]:8000', 'fairlead.test']) assert.equal(await statusOf(server, '/health', { host }), 200, host)

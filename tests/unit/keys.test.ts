@@ -9,7 +9,7 @@ import { RequestError } from '../../src/errors.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'fairlead-keys-'))
 after(() => { rmSync(folder, { recursive: true }) })
-const none = { apiKeys: [], adminKeys: [], apiKeysFile: '', maxRequestsPerKey: 0 }
+const none = { apiKeys: [], adminKeys: [], apiKeysFile: '', maxRequestsPerKey: 0, requestsPerMinutePerKey: 0, tokensPerMinutePerKey: 0 }
 const [long, other] = ['a-key-long-enough', 'another-long-key-']
 const sha256 = createHash('sha256').update(long).digest('hex')
 

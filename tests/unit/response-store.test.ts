@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { Keys } from '../../src/api/keys.js'
 import { ResponseStore, type KeptResponse } from '../../src/api/response-store.js'
 
-const keys = new Keys({ apiKeys: ['a-key-long-enough', 'another-long-key-'], adminKeys: [], apiKeysFile: '', maxRequestsPerKey: 0 })
+const keys = new Keys({ apiKeys: ['a-key-long-enough', 'another-long-key-'], adminKeys: [], apiKeysFile: '', maxRequestsPerKey: 0, requestsPerMinutePerKey: 0, tokensPerMinutePerKey: 0 })
 const [one, other] = [keys.find('Bearer a-key-long-enough'), keys.find('Bearer another-long-key-')]
 const kept = (model = ''): KeptResponse => ({ input: [], response: { model } as KeptResponse['response'], isBackground: false, events: null })
 

@@ -13,7 +13,7 @@ export function embeddings (app: FastifyInstance, services: Services): void {
   app.post('/v1/embeddings', documented('Embeds texts', { body: embeddingsSchema, response: embeddingList }), async (request, reply) => {
     services.refuseIfDraining()
     const { asBase64, ...asked } = parseEmbeddings(request.body)
-    const release = services.begin(request.caller)
+    const release = services.begin(request.caller, reply)
     const signal = disconnectSignal(reply)
     try {
       const { embeddings, promptTokens } = await services.inference.call('embed', { ...asked, cacheSalt: request.caller.saltOf(asked.cacheSalt) }, { signal })

@@ -54,7 +54,7 @@ function create (app: FastifyInstance, services: Services): void {
         events: signal => services.generate(parsed.generate, caller, signal)
       })
     }
-    const background = startInBackground(parsed, services, caller)
+    const background = startInBackground(parsed, services, caller, reply)
     if (parsed.ignored.length > 0) reply.header('x-fairlead-ignored', parsed.ignored.join(', '))
     if (!parsed.stream) return background.kept.response
     const how = sending(reply, services)
