@@ -61,6 +61,6 @@ export function rewardObject ({ name, kind, members, description, version, delet
 
 /** A reward with its card: statistics, what it was fitted on, how good it is. */
 export function rewardCard (info: RewardInfo): Json {
-  const { statistics, fit, metrics, nextToken } = info
-  return { ...rewardObject(info), statistics: snakeCase(statistics), fit: snakeCase(fit), metrics: snakeCase(metrics), next_token: snakeCase(nextToken) }
+  const { statistics, fit, metrics, nextToken, adaptation } = info
+  return { ...rewardObject(info), statistics: snakeCase(statistics), fit: snakeCase(fit), metrics: snakeCase(metrics), next_token: snakeCase(nextToken), adaptation: snakeCase(adaptation) }
 }

@@ -1,19 +1,24 @@
-/** A request for scores over HTTP: counted for its caller, with the caller's own part of the prefix cache, ended when the caller leaves. */
+/** Questions to the inference thread over HTTP: counted for their caller, with the caller's own part of the prefix cache, ended when the caller leaves. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RequestError } from '../errors.js'
-import type { Scored, ScoreRequest } from '../inference/protocol.js'
+import type { CallName, Calls, Scored, ScoreRequest } from '../inference/protocol.js'
 import { disconnectSignal } from './disconnect.js'
 import type { Services } from './services.js'
 
 /** @throws RequestError */
-export async function scoreFor (services: Services, asked: ScoreRequest, { caller }: FastifyRequest, reply: FastifyReply): Promise<Scored> {
+export async function callFor<N extends CallName> (services: Services, name: N, asked: Calls[N]['request'], { caller }: Pick<FastifyRequest, 'caller'>, reply: FastifyReply): Promise<Calls[N]['answer']> {
   const release = services.begin(caller, reply)
   const signal = disconnectSignal(reply)
   try {
-    return await services.inference.call('score', { ...asked, cacheSalt: caller.saltOf(asked.cacheSalt) }, { signal })
+    return await services.inference.call(name, asked, { signal })
   } catch (error) {
     throw signal.aborted ? new RequestError('request_cancelled', 'the caller left') : error
   } finally {
     release()
   }
+}
+
+/** @throws RequestError */
+export async function scoreFor (services: Services, asked: ScoreRequest, request: FastifyRequest, reply: FastifyReply): Promise<Scored> {
+  return await callFor(services, 'score', { ...asked, cacheSalt: request.caller.saltOf(asked.cacheSalt) }, request, reply)
 }

@@ -26,6 +26,7 @@ const options: Options = {
   pooling: { type: 'string', help: 'mean (over the answer’s tokens) or last', default: 'mean' },
   'outcome-only': { type: 'boolean', help: 'fit on whole answers only, not on prefixes too' },
   'max-answer-tokens': { type: 'string', help: 'longer answers are cut', default: '256' },
+  directions: { type: 'string', help: 'keep so many directions that pairs differ along, so that the reward can be adapted to users (fairlead adapt)' },
   ensemble: { type: 'string', help: 'fit so many heads, which tell where they disagree' },
   uncertainty: { type: 'string', help: 'what makes the heads of an ensemble differ: bootstrap (each is fitted on prompts drawn anew) or laplace (they are drawn around one fit)', default: 'bootstrap' },
   combine: { type: 'string', help: 'how an ensemble combines: mean, min, uwo (mean − penalty · variance) or lcb (mean − penalty · standard deviation)', default: 'lcb' },
@@ -162,6 +163,7 @@ export const fit: Command = {
       pooling,
       prefixes: values['outcome-only'] !== true,
       maxAnswerTokens: integerOption(values, 'max-answer-tokens', 256),
+      ...(values['directions'] === undefined ? {} : { directions: integerOption(values, 'directions', 16) }),
       ...(ensemble ? { ensemble } : {})
     }
     const host = await createHost(config, say)

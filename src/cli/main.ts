@@ -3,6 +3,7 @@
 import { RequestError } from '../errors.js'
 import { packageVersion } from '../package-root.js'
 import { nearestName } from '../validation.js'
+import { adapt } from './adapt.js'
 import { bench } from './bench.js'
 import { say, type Command } from './command.js'
 import { evaluation } from './eval.js'
@@ -15,7 +16,7 @@ import { score } from './score.js'
 import { serve } from './serve.js'
 import { standardize } from './standardize.js'
 
-const commands: readonly Command[] = [serve, generate, score, fit, standardize, evaluation, verifiedEvaluation, pull, bench]
+const commands: readonly Command[] = [serve, generate, score, fit, adapt, standardize, evaluation, verifiedEvaluation, pull, bench]
 
 function overview (): string {
   const lines = commands.map(({ name, summary }) => `  ${name.padEnd(15)}${summary}`)

@@ -5,6 +5,9 @@
 import type { DecodeEvent, SamplingParams, TokenLogprob, Warning } from '../decoding/runtime.js'
 import type { AlignmentRequest } from '../decoding/strategy-schemas.js'
 import type { RequestErrorData } from '../errors.js'
+import type { Suggestion } from '../rewards/active.js'
+import type { AdaptChoices, OpenPair } from '../rewards/adapt-reward.js'
+import type { Pair } from '../rewards/examples.js'
 import type { FitChoices, FitProgress } from '../rewards/fit-reward.js'
 import type { RewardInfo } from '../rewards/info.js'
 import type { AnswerMember, ChatMessage, RewardMember, Score } from '../rewards/scorer.js'
@@ -141,6 +144,23 @@ export interface FitRequest extends FitChoices {
   readonly replace: boolean
 }
 
+/** A reward to be made from another one and a user's pairs, and kept. */
+export interface AdaptRequest extends AdaptChoices {
+  readonly reward: string
+  /** Whether a kept reward of the name may be replaced. */
+  readonly replace: boolean
+}
+
+export interface SuggestRequest {
+  readonly reward: string
+  readonly candidates: readonly OpenPair[]
+  readonly labelled: readonly Pair[]
+  readonly count: number
+}
+
+/** Candidates by index, most informative first. */
+export type Suggested = readonly Suggestion[]
+
 /** How far a fit is; `queued` while others are fitted. */
 export type FittingProgress = FitProgress | { readonly phase: 'queued', readonly done: 0, readonly total: 1 }
 
@@ -194,6 +214,8 @@ export interface Calls {
   readonly detokenize: { readonly request: DetokenizeRequest, readonly answer: string }
   /** The reward, once it is kept and can be used. Tells its progress. */
   readonly fit: { readonly request: FitRequest, readonly answer: RewardInfo }
+  readonly adapt: { readonly request: AdaptRequest, readonly answer: RewardInfo }
+  readonly suggest: { readonly request: SuggestRequest, readonly answer: Suggested }
   readonly deleteReward: { readonly request: { readonly name: string }, readonly answer: null }
   readonly embed: { readonly request: EmbedRequest, readonly answer: Embedded }
   readonly stats: { readonly request: null, readonly answer: EngineStats }

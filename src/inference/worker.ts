@@ -2,6 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Config } from '../config.js'
 import { RequestError } from '../errors.js'
+import { adapt, suggest } from './adapting.js'
 import { embed } from './embeddings.js'
 import { deleteReward, fit, usableRewards } from './fitting.js'
 import { generate } from './generation.js'
@@ -41,10 +42,10 @@ async function run (id: number, work: (signal: AbortSignal) => Promise<void>): P
 
 type Answerer<N extends CallName> = (host: Host, request: Calls[N]['request'], signal: AbortSignal, onProgress: (progress: FittingProgress) => void) => Calls[N]['answer'] | Promise<Calls[N]['answer']>
 
-const answerers: { readonly [N in CallName]: Answerer<N> } = { score, tokenize, tokenizerInfo, detokenize, embed, stats, fit, deleteReward }
+const answerers: { readonly [N in CallName]: Answerer<N> } = { score, tokenize, tokenizerInfo, detokenize, embed, stats, fit, adapt, suggest, deleteReward }
 
 /** Answers that change the rewards: the main thread hears of it before it has the answer. */
-const changing: readonly CallName[] = ['fit', 'deleteReward']
+const changing: readonly CallName[] = ['fit', 'adapt', 'deleteReward']
 
 async function answerCall<N extends CallName> (host: Host, id: number, name: N, request: Calls[N]['request'], signal: AbortSignal): Promise<void> {
   const answer = await (answerers[name] as Answerer<N>)(host, request, signal, progress => { send({ type: 'progress', id, progress }) })

@@ -52,6 +52,17 @@ export const fitSchema = Type.Object({
   cutAnswers: Type.Integer({ minimum: 0 })
 }, closed)
 
+/** What a user's reward was made from. */
+export const adaptationSchema = Type.Object({
+  /** Reward that was adapted, and its version. */
+  from: Type.String(),
+  version: Type.String(),
+  pairs: Type.Integer({ minimum: 1 }),
+  /** Share of the pairs told right by what the others adapt to; by the reward as it was; and by adapting as many random heads. */
+  leaveOneOut: Type.Optional(Type.Object({ adapted: fraction, single: fraction, randomHeads: fraction }, closed))
+}, closed)
+
+export type Adaptation = Static<typeof adaptationSchema>
 export type Normalization = Static<typeof normalizationSchema>
 export type Members = Static<typeof membersSchema>
 export type RewardMetrics = Static<typeof metricsSchema>

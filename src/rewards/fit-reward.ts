@@ -34,6 +34,8 @@ export interface FitChoices {
   readonly prefixes: boolean
   /** Longer answers are cut, and the descriptor says how many were. Default 256. */
   readonly maxAnswerTokens?: number
+  /** Keep so many directions that the pairs differ along beside the head, so that it can be adapted to a user. Needs pairs and one head. */
+  readonly directions?: number
   /** Several heads that tell where they differ, in place of one. */
   readonly ensemble?: EnsembleOptions
 }
@@ -68,13 +70,14 @@ export async function fitReward (request: FitRequest): Promise<FittedDescriptor>
   const poolItems = await referencePool(policy, request.cacheDirectory, signal)
   const poolFeatures = await extract(request, 'pool', poolItems, layers)
   const lengths = encoded.map(item => item.answerTokens.length)
-  const { name, description, data, pooling, prefixes, ensemble } = request
+  const { name, description, data, pooling, prefixes, directions, ensemble } = request
   const task: FitTask = {
     name,
     description,
     data,
     pooling,
     prefixes,
+    ...(directions === undefined ? {} : { directions }),
     ensemble: ensemble ?? null,
     policy: { id: policy.id, weightsSha256: policy.weightsSha256, format: policy.format },
     train: textsOnly(train),
@@ -92,8 +95,11 @@ function layersToTry (count: number): number[] {
   return [...new Set([Math.round(count / 3), Math.round(count / 2), Math.round(2 * count / 3)])]
 }
 
+/** Directions kept beside a head, at most. */
+export const mostDirections = 64
+
 /** What can be refused before hours of reading. */
-function check ({ name, policy, train, test, ensemble }: FitRequest, layers: readonly number[]): void {
+function check ({ name, policy, train, test, ensemble, directions }: FitRequest, layers: readonly number[]): void {
   checkRewardName(name)
   if (layers.length === 0) throw new RequestError('invalid_request', 'layers must name at least one layer; got none', { param: 'layers' })
   for (const layer of layers) {
@@ -102,6 +108,10 @@ function check ({ name, policy, train, test, ensemble }: FitRequest, layers: rea
   const count = countOf(train)
   if (count < fewestExamples) throw new RequestError('invalid_request', `a fit needs at least ${fewestExamples} examples; got ${count}`, { param: 'examples' })
   if (test && test.kind !== train.kind) throw new RequestError('invalid_request', `test data must be ${train.kind} as the training data are; got ${test.kind}`, { param: 'test' })
+  if (directions !== undefined) {
+    if (!(Number.isInteger(directions) && directions >= 1 && directions <= mostDirections)) throw new RequestError('invalid_request', `directions must be from 1 to ${mostDirections}; got ${directions}`, { param: 'directions' })
+    if (train.kind !== 'pairs' || ensemble) throw new RequestError('invalid_request', `directions are taken from pairs, beside one head; got ${ensemble ? 'an ensemble' : train.kind}`, { param: 'directions' })
+  }
   if (ensemble && !(Number.isInteger(ensemble.heads) && ensemble.heads >= 2 && ensemble.heads <= 32)) {
     throw new RequestError('invalid_request', `an ensemble has 2 to 32 heads; got ${ensemble.heads}`, { param: 'ensemble' })
   }

@@ -4,10 +4,12 @@
  */
 import { evaluateScore, type StateSet } from './evaluate.js'
 import { ensembleOf } from './fit-ensemble.js'
+import { columnScale } from './fit.js'
 import { fitHead } from './fit-head.js'
 import type { FitProgress } from './fit-reward.js'
-import { headOf, unpackStates, type FittedDescriptor, type FittedStates, type FitTask, type PackedStates } from './fit-task.js'
+import { headOf, significant, unpackStates, type FittedDescriptor, type FittedStates, type FitTask, type PackedStates } from './fit-task.js'
 import { linearScore } from './head.js'
+import { principalDirections } from './pca.js'
 
 const objectives = { pairs: 'bradley_terry', labels: 'logistic', scores: 'regression' } as const
 
@@ -43,6 +45,14 @@ function chooseLayer (task: FitTask, onProgress: (progress: FitProgress) => void
   }
 }
 
+/** Directions along which the better answers' states differ from the worse ones', standardised by how states vary, as weights on raw states. */
+function directionsOf ({ samples, states }: StateSet, count: number): number[][] {
+  const whole = states.map(answer => answer.at(-1)!)
+  const { std } = columnScale(whole)
+  const differences = samples.map(({ answer, against }) => whole[answer]!.map((value, i) => (value - whole[against!]![i]!) / std[i]!))
+  return principalDirections(differences, count).map(direction => Array.from(direction, (value, i) => significant(value / std[i]!)))
+}
+
 /** The fitted reward. */
 export function runTask (task: FitTask, onProgress: (progress: FitProgress) => void): FittedDescriptor {
   const fitted = chooseLayer(task, onProgress)
@@ -51,5 +61,6 @@ export function runTask (task: FitTask, onProgress: (progress: FitProgress) => v
   const { best: { head }, train, test } = fitted
   const metrics = evaluateScore(state => linearScore(head.weights, head.bias, state), train, test, task.split, train.kind !== 'scores')
   const { weights, ...fields } = headOf(task, fitted, head)
-  return { name, description, ...fields, fit: fitted.fit, metrics, weights }
+  const directions = task.directions === undefined ? {} : { directions: directionsOf(train, task.directions) }
+  return { name, description, ...fields, fit: fitted.fit, metrics, ...directions, weights }
 }

@@ -20,7 +20,7 @@ export type FittedDescriptor = HeadDescriptor | Naming & EnsembleDescriptor
 /** States of many answers in one array, which moves to another thread without being copied: answer by answer, at each of `fractions`, D numbers. */
 export interface PackedStates { readonly values: Float32Array, readonly width: number }
 
-export interface FitTask extends Pick<FitChoices, 'name' | 'description' | 'data' | 'pooling' | 'prefixes'> {
+export interface FitTask extends Pick<FitChoices, 'name' | 'description' | 'data' | 'pooling' | 'prefixes' | 'directions'> {
   readonly ensemble: EnsembleOptions | null
   readonly policy: Head['policy']
   readonly train: SampleSet
@@ -83,6 +83,6 @@ export function referenceMembers ({ states, description }: FittedStates['pool'],
 }
 
 /** Seven significant digits: what float32 states are known to. */
-function significant (value: number): number {
+export function significant (value: number): number {
   return Number(value.toPrecision(7))
 }

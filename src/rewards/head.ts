@@ -4,7 +4,7 @@
  * and names are `resolve.ts`.
  */
 import { Type, type Static, type TObject } from 'typebox'
-import { closed, fitSchema, membersSchema, metricsSchema, type Members } from './descriptor-parts.js'
+import { adaptationSchema, closed, fitSchema, membersSchema, metricsSchema, type Members } from './descriptor-parts.js'
 import { RequestError } from '../errors.js'
 import type { NextTokenScorer, OpenContext, RewardLedger, RewardSource } from './kind.js'
 import type { PolicyInfo } from './policy.js'
@@ -26,6 +26,9 @@ export const headFields = {
   bias: Type.Number(),
   /** Of heads with pooling `mean` and a prefix member: a next-token member, on the prefix member's scale. */
   nextToken: Type.Optional(qHeadSchema),
+  /** Directions that the training pairs differ along, as weights on raw states: what the head can be adapted to a user with. */
+  directions: Type.Optional(Type.Array(Type.Array(Type.Number()), { minItems: 1 })),
+  adaptation: Type.Optional(adaptationSchema),
   fit: Type.Optional(fitSchema),
   metrics: Type.Optional(metricsSchema)
 }

@@ -1,5 +1,5 @@
 /** What the server tells of a reward: what it is and how far to trust it. Neither weights, nor words, nor addresses. */
-import type { Members, RewardFit, RewardMetrics } from './descriptor-parts.js'
+import type { Adaptation, Members, RewardFit, RewardMetrics } from './descriptor-parts.js'
 import type { RewardFamily } from './descriptor.js'
 import type { QHead } from './q-head.js'
 import type { RewardMember } from './scorer.js'
@@ -18,6 +18,8 @@ export interface RewardInfo {
   readonly metrics: RewardMetrics | null
   /** What its next-token member was fitted on, and how well it foretells; null where there is none. */
   readonly nextToken: Pick<QHead, 'fit' | 'metrics'> | null
+  /** Where a user's reward came from. */
+  readonly adaptation: Adaptation | null
 }
 
 function nextTokenInfo (descriptor: RewardFamily['descriptor']): RewardInfo['nextToken'] {
@@ -38,6 +40,7 @@ export function rewardInfo ({ name, description, members, version, descriptor }:
     statistics: descriptor.members ?? null,
     fit: ('fit' in descriptor && descriptor.fit) || null,
     metrics: ('metrics' in descriptor && descriptor.metrics) || null,
-    nextToken: nextTokenInfo(descriptor)
+    nextToken: nextTokenInfo(descriptor),
+    adaptation: ('adaptation' in descriptor && descriptor.adaptation) || null
   }
 }

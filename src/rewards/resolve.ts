@@ -69,9 +69,7 @@ export function resolveScorer (families: readonly RewardFamily[], request: Score
   const { field: param = 'alignment.rewards' } = request
   for (const { name, weight } of request.rewards) {
     if (terms.some(term => term.name === name)) throw new RequestError('invalid_request', `rewards must name each reward once; got "${name}" twice`, { param })
-    const family = findFamily(families, name, param)
-    const problem = misfit(family, policy)
-    if (problem !== null) throw new RequestError('invalid_request', problem, { param })
+    const family = findFamily(families, name, policy, param)
     const member = pickMember(family, request, param, warnings)
     const scorer = openMember(family.source, member, { name, policy, ledger, request: scope, direction: weight < 0 ? -1 : 1, warn: (code, message) => { warnings.warn(name, code, message) } })
     terms.push({ name, weight, member, version: family.version, scorer })
@@ -90,10 +88,17 @@ export function resolveScorer (families: readonly RewardFamily[], request: Score
   }
 }
 
-function findFamily (families: readonly RewardFamily[], name: string, param: string): RewardFamily {
+/**
+ * The family of a name that can score this policy's answers.
+ * @param param the caller's field that names it
+ * @throws RequestError `reward_not_found` with the names there are; `invalid_request` for one that does not fit the policy
+ */
+export function findFamily (families: readonly RewardFamily[], name: string, policy: PolicyInfo, param: string): RewardFamily {
   const family = families.find(one => one.name === name)
-  if (family) return family
-  throw new RequestError('reward_not_found', `reward "${name}" does not exist; there are: ${families.map(one => one.name).join(', ') || 'none'}`, { param })
+  if (!family) throw new RequestError('reward_not_found', `reward "${name}" does not exist; there are: ${families.map(one => one.name).join(', ') || 'none'}`, { param })
+  const problem = misfit(family, policy)
+  if (problem !== null) throw new RequestError('invalid_request', problem, { param })
+  return family
 }
 
 function pickMember (family: RewardFamily, { member, allowScopeMismatch }: ScorerRequest, param: string, warnings: Warnings): RewardMember {

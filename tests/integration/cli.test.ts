@@ -57,6 +57,14 @@ test('a reward is fitted from pairs, scores answers and steers', () => {
   const without = fairlead('generate', 'say 3', '--strategy', 'token_guidance', '--method', 'q_head', '--reward', 'mine', '--rewards-dir', rewards)
   assert.match(without.err, /reward "mine" has no next_token member \(it has: outcome, prefix\)/)
 
+  assert.equal(fairlead('fit', '--name', 'broad', '--train', train, '--layers', '1', '--directions', '3').code, 0)
+  const own = join(folder, 'own.jsonl')
+  writeFileSync(own, pairs.slice(0, 4).join('\n'))
+  const adapted = fairlead('adapt', '--reward', 'broad', '--train', own, '--name', 'own')
+  assert.equal(adapted.code, 0, adapted.err)
+  assert.match(adapted.err, /each pair told from the others: [01]\.\d\d; by broad itself/)
+  assert.equal(fairlead('score', '--reward', 'own', '--prompt', 'say 3', '--answer', 'good 3 the').code, 0)
+
   const generated = fairlead('generate', 'say 3', '--strategy', 'best_of_n', '--num-candidates', '4', '--reward', 'mine', '--rewards-dir', rewards, '--max-tokens', '8', '--seed', '1', '--json')
   assert.equal(generated.code, 0, generated.err)
   const { result, usage } = JSON.parse(generated.out) as { result: { choices: Array<{ score: { value: number } }> }, usage: { generatedTokens: number } }
@@ -125,7 +133,7 @@ test('pull prints the path of a file that is there', () => {
 test('help names every command and option, and commands without a server offer none of its settings', () => {
   const overview = fairlead('--help')
   assert.equal(overview.code, 0)
-  for (const name of ['serve', 'generate', 'score', 'fit', 'pull', 'bench']) {
+  for (const name of ['serve', 'generate', 'score', 'fit', 'adapt', 'pull', 'bench']) {
     assert.match(overview.out, new RegExp(`^  ${name} `, 'm'))
     const { code, out } = fairlead(name, '--help')
     assert.equal(code, 0)
@@ -153,6 +161,7 @@ const mistakes: ReadonlyArray<{ args: string[], code: number, message: RegExp }>
   { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x'], code: 1, message: /nothing\.jsonl cannot be read/ },
   { args: ['score', '--reward', 'length', '--prompt', 'hi', '--answer', 'ho', '--every', '2', '--member', 'outcome'], code: 1, message: /--every needs the prefix member; got 2/ },
   { args: ['fit', '--name', 'x', '--feedback', 'none'], code: 1, message: /feedback\.dataset must name feedback that there is; "none" has none/ },
+  { args: ['adapt', '--reward', 'length', '--train', 'nothing.jsonl', '--name', 'x'], code: 1, message: /nothing\.jsonl cannot be read/ },
   { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--kind', 'pairs'], code: 1, message: /--kind needs --feedback; got "pairs"/ },
   { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x', '--combine', 'mean'], code: 1, message: /--combine needs --ensemble; got "mean"/ },
   { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x', '--ensemble', '5', '--combine', 'median'], code: 1, message: /--combine must be one of mean, min, uwo, lcb; got "median"/ },

@@ -103,6 +103,58 @@ test('what was fitted is there after a restart; what was deleted is not', async 
   assert.deepEqual([box.status, box.json['error'].code], [403, 'permission_denied'])
 })
 
+const opposed = (count: number): Json[] => pairs(count).map(({ prompt, chosen, rejected }) => ({ prompt, chosen: rejected, rejected: chosen }))
+
+test('a reward fitted with directions is adapted to a user, whose reward is one like any other', async () => {
+  // Half of the people like what the other half dislikes: one head cannot please both.
+  const divided = [...pairs(30), ...opposed(60).slice(30)]
+  const { status, json: broad } = await server.post('/v1/rewards/fit', { name: 'broad', examples: divided, layers: [1], directions: 4 })
+  assert.equal(status, 200, JSON.stringify(broad))
+  const adapted = await server.post('/v1/rewards/broad/adapt', { name: 'zoe', description: 'What Zoe likes.', examples: pairs(5) })
+  assert.equal(adapted.status, 200, JSON.stringify(adapted.json))
+  const { adaptation } = adapted.json
+  assert.deepEqual([adaptation.from, adaptation.version, adaptation.pairs, adapted.json['members']], ['broad', broad['version'], 5, ['outcome', 'prefix']])
+  assert.ok(['adapted', 'single', 'random_heads'].every(name => adaptation.leave_one_out[name] >= 0 && adaptation.leave_one_out[name] <= 1))
+  await server.post('/v1/rewards/broad/adapt', { name: 'ada', examples: opposed(5) })
+  const margin = async (reward: string): Promise<number> => {
+    const { json } = await server.post('/v1/rewards/score', { reward, input: [{ prompt: 'say 7', answer: 'zzzzzz 7' }, { prompt: 'say 7', answer: 'aaaaaa 7' }] })
+    return json['data'][0].reward - json['data'][1].reward
+  }
+  assert.ok(await margin('zoe') > 0 && await margin('ada') < 0)
+  assert.equal((await server.post('/v1/chat/completions', guided('zoe', { strategy: 'token_guidance', strength: 1 }))).status, 200)
+
+  const refused: ReadonlyArray<readonly [string, Json, number, RegExp]> = [
+    ['broad', { name: 'zoe', examples: pairs(2) }, 400, /name "zoe" is taken/],
+    ['zoe', { name: 'x', examples: pairs(2) }, 400, /reward "zoe" has no directions to adapt/],
+    ['length', { name: 'x', examples: pairs(2) }, 400, /reward "length" must be a head; it is of kind rule/],
+    ['nobody', { name: 'x', examples: pairs(2) }, 404, /reward "nobody" does not exist/],
+    ['broad', { name: 'x', examples: [{ answer: 'a', label: 1 }] }, 400, /examples must be pairs/],
+    ['broad', { name: 'x', examples: pairs(101) }, 400, /examples must be a list of at most 100; got 101/]
+  ]
+  for (const [id, body, code, message] of refused) {
+    const answered = await server.post(`/v1/rewards/${id}/adapt`, body)
+    assert.equal(answered.status, code)
+    assert.match(answered.json['error'].message, message)
+  }
+  for (const [more, message] of [[{ directions: 65 }, /directions must be an integer from 1 to 64; got 65/], [{ directions: 2, ensemble: {} }, /beside one head; got an ensemble/]] as const) {
+    assert.match((await server.post('/v1/rewards/fit', { name: 'x', examples: pairs(20), ...more })).json['error'].message, message)
+  }
+})
+
+test('what to label next: the pairs that are told apart worst and differ most, none twice', async () => {
+  const open = (answers: readonly string[], i: number): Json => ({ prompt: `say ${i}`, answers })
+  const candidates = [open(['zzzz 1', 'zzzz 1'], 1), ...Array.from({ length: 6 }, (_, i) => open([`${word(i, 'q')} x`, `${word(i + 1, 'k')} y y`], i))]
+  const { status, json } = await server.post('/v1/rewards/broad/suggest', { candidates, labelled: pairs(3), count: 4 })
+  assert.equal(status, 200, JSON.stringify(json))
+  const indices = json['data'].map((one: Json) => one['index'])
+  assert.equal(new Set(indices).size, 4)
+  // Two equal answers teach nothing.
+  assert.ok(!indices.includes(0))
+  assert.ok(json['data'].every((one: Json, i: number) => one['gain'] > 0 && (i === 0 || one['gain'] <= json['data'][i - 1].gain)))
+  const bad = await server.post('/v1/rewards/broad/suggest', { candidates: [{ prompt: 'a', answers: ['b'] }] })
+  assert.match(bad.json['error'].message, /candidates\[0\]\.answers must be a list of 2 to 2/)
+})
+
 const twenty = pairs(20)
 /** [body, field, message] */
 const malformed: ReadonlyArray<readonly [Json, string, RegExp]> = [

@@ -67,6 +67,12 @@ test('what the server accepts fits its schema, and so does what it answers', asy
   check(bodyOf('/v1/feedback'), said, 'body of feedback')
   check(answerOf('/v1/feedback'), (await server.post('/v1/feedback', said)).json, 'feedback')
   check(answerOf('/v1/feedback', 'get'), await (await fetch(`${server.address}/v1/feedback`)).json(), 'a list of feedback')
+  const pairs = Array.from({ length: 20 }, (_, i) => ({ prompt: `p ${i}`, chosen: `zz ${i}`, rejected: `aa ${i}` }))
+  await server.post('/v1/rewards/fit', { name: 'broad', layers: [1], directions: 2, examples: pairs })
+  for (const [route, body] of [['adapt', { name: 'own', examples: pairs.slice(0, 3) }], ['suggest', { candidates: [{ prompt: 'a', answers: ['b', 'c'] }], labelled: pairs.slice(0, 2) }]] as const) {
+    check(bodyOf(`/v1/rewards/{id}/${route}`), body, `body of ${route}`)
+    check(answerOf(`/v1/rewards/{id}/${route}`), (await server.post(`/v1/rewards/broad/${route}`, body)).json, route)
+  }
   check(answerOf('/v1/rewards/{id}', 'get'), await (await fetch(`${server.address}/v1/rewards/length`)).json(), 'a reward')
 })
 

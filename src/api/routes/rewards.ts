@@ -8,10 +8,12 @@ import { documented } from '../openapi.js'
 import { rewardCard, rewardObject, rewardScores } from '../score-format.js'
 import { parseRewardScore, rewardScoreSchema } from '../schemas/reward-score.js'
 import { parseRewardFit, rewardFitSchema } from '../schemas/reward-fit.js'
-import { deletedObject, rewardList, rewardObject as describedReward, rewardScoreList } from '../schemas/responses.js'
-import { scoreFor } from '../scoring.js'
+import { adaptSchema, parseAdapt, parseSuggest, suggestSchema } from '../schemas/reward-adapt.js'
+import { deletedObject, rewardList, rewardObject as describedReward, rewardScoreList, suggestionList } from '../schemas/responses.js'
+import { callFor, scoreFor } from '../scoring.js'
 import type { Services } from '../services.js'
 
+interface WithId { Params: { id: string } }
 const params = Type.Object({ id: Type.String() })
 
 export function rewards (app: FastifyInstance, services: Services): void {
@@ -38,7 +40,17 @@ export function rewards (app: FastifyInstance, services: Services): void {
       events: signal => fitEvents(services.inference, fit, signal)
     })
   })
-  app.delete<{ Params: { id: string } }>('/v1/rewards/:id', documented('Deletes a reward that was fitted', { params, response: deletedObject, access: 'admin' }), async ({ params: { id } }) => {
+  app.post<WithId>('/v1/rewards/:id/adapt', documented('Makes a user’s own reward from a few pairs and keeps it', { params, body: adaptSchema, response: describedReward, access: 'admin' }), async (httpRequest, reply) => {
+    services.refuseIfDraining()
+    const request = parseAdapt(httpRequest.body, httpRequest.params.id)
+    return rewardCard(await callFor(services, 'adapt', request, httpRequest, reply))
+  })
+  app.post<WithId>('/v1/rewards/:id/suggest', documented('Says which pairs to label next', { params, body: suggestSchema, response: suggestionList, access: 'admin' }), async (httpRequest, reply) => {
+    services.refuseIfDraining()
+    const request = parseSuggest(httpRequest.body, httpRequest.params.id)
+    return { object: 'list', data: await callFor(services, 'suggest', request, httpRequest, reply) }
+  })
+  app.delete<WithId>('/v1/rewards/:id', documented('Deletes a reward that was fitted', { params, response: deletedObject, access: 'admin' }), async ({ params: { id } }) => {
     await services.inference.call('deleteReward', { name: id })
     return { id, object: 'reward', deleted: true }
   })

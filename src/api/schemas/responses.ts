@@ -87,7 +87,7 @@ export const modelList = listOf(modelObject)
 const rewardFields = { id: Type.String(), object: Type.Literal('reward'), kind: Type.String(), members: Type.Array(Type.String()), description: Type.String(), version: Type.String(), deletable: Type.Boolean() }
 const known = (): TSchema => Type.Union([Type.Object({}), Type.Null()])
 export const rewardList = listOf(Type.Object(rewardFields))
-export const rewardObject = Type.Object({ ...rewardFields, statistics: known(), fit: known(), metrics: known(), next_token: known() })
+export const rewardObject = Type.Object({ ...rewardFields, statistics: known(), fit: known(), metrics: known(), next_token: known(), adaptation: known() })
 
 const warnings = Type.Array(Type.Object({ code: Type.String(), message: Type.String() }))
 const scoreUsage = Type.Object({ prompt_tokens: Type.Integer(), total_tokens: Type.Integer(), prompt_tokens_details: Type.Object({ cached_tokens: Type.Integer() }), computed_tokens: Type.Integer() })
@@ -138,6 +138,8 @@ export const feedbackObject = Type.Object({
   score: Type.Optional(Type.Number())
 })
 export const feedbackList = Type.Object({ object: Type.Literal('list'), data: Type.Array(feedbackObject), has_more: Type.Boolean() })
+
+export const suggestionList = Type.Object({ object: Type.Literal('list'), data: Type.Array(Type.Object({ index: Type.Integer(), gain: Type.Number() })) })
 
 export const deletedObject = Type.Object({ id: Type.String(), object: Type.String(), deleted: Type.Literal(true) })
 

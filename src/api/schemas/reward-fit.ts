@@ -41,6 +41,7 @@ const choices = {
   prefixes: Type.Boolean({ default: true, description: 'fit on prefixes too, so that the reward has a prefix member' }),
   max_answer_tokens: Type.Integer({ minimum: 1, maximum: 1 << 20, default: 256, description: 'longer answers are cut' }),
   ensemble: nullable(ensembleSchema, { default: null, description: 'several heads that tell where they disagree' }),
+  directions: Type.Optional(Type.Integer({ minimum: 1, maximum: 64, description: 'keep so many directions that pairs differ along, so that the reward can be adapted to users' })),
   stream: Type.Boolean({ default: false, description: 'send progress, then the reward, as server-sent events' })
 }
 
@@ -93,6 +94,7 @@ export function parseRewardFit (value: unknown, model: string, feedbackExamples:
       pooling: body.pooling as FitRequest['pooling'],
       prefixes: body.prefixes,
       maxAnswerTokens: body.max_answer_tokens,
+      ...(body.directions === undefined ? {} : { directions: body.directions }),
       ...(ensemble ? { ensemble } : {})
     },
     stream: body.stream

@@ -1,0 +1,125 @@
+/**
+ * What a few labels are worth, on the default model's hidden states of the answers that `helpful` is fitted on.
+ *
+ * Adapting: five made-up users, each with random weights on five things that can be counted in a text; the reward is fitted on pairs that
+ * forty others of their kind labelled. Five pairs each, twenty times; accuracy on the user's labels of the test pairs.
+ * Suggesting: a head from 20 random pairs, then 40 more, suggested or at random (the mean of five choices), over ten seeds; accuracy on the test pairs.
+ *
+ *   node dist/scripts/few-labels.js --data DIR [--model NAME|PATH] [--threads N]
+ */
+import { helpfulFit } from '../models/rewards/make/helpful-data.js'
+import { makeArguments, withPolicy } from '../models/rewards/make/setup.js'
+import { suggestPairs, type Candidate } from '../src/rewards/active.js'
+import { bothWays, mixHeads, pairAccuracy, randomHeads, type LinearHead, type StatePair } from '../src/rewards/adapt.js'
+import type { Examples } from '../src/rewards/examples.js'
+import { extractFeatures } from '../src/rewards/features.js'
+import { columnScale, denseRows, fitBradleyTerry } from '../src/rewards/fit.js'
+import { linearScore } from '../src/rewards/head.js'
+import { meanAndStd } from '../src/rewards/metrics.js'
+import { principalDirections } from '../src/rewards/pca.js'
+import type { ReadablePolicy } from '../src/rewards/policy.js'
+import { normal, uniform } from '../src/rewards/random.js'
+
+const layer = 15
+const [directionCount, lambda] = [16, 0.1]
+
+/** A pair of answers with their states; the first is the one that the judge preferred. */
+interface Read { readonly texts: readonly [string, string], readonly states: readonly [Float32Array, Float32Array] }
+
+async function read (policy: ReadablePolicy, cacheDirectory: string, examples: Examples, maxAnswerTokens: number): Promise<Read[]> {
+  if (examples.kind !== 'pairs') throw new Error('the data are pairs')
+  const items = examples.pairs.flatMap(({ messages, chosen, rejected }) => [chosen, rejected].map(text => ({ promptTokens: policy.promptTokens(messages), answerTokens: policy.answerTokens(text).slice(0, maxAnswerTokens) })))
+  const states = (await extractFeatures(policy, items, { layers: [layer], pooling: 'mean', cacheDirectory })).get(layer)!.map(one => one.at(-1)!)
+  return examples.pairs.map(({ chosen, rejected }, index) => ({ texts: [chosen, rejected], states: [states[2 * index]!, states[2 * index + 1]!] }))
+}
+
+/** What can be counted: length, list lines, questions, length of words, talk of the reader. */
+function attributes (text: string): number[] {
+  const words = text.match(/\p{L}+/gu) ?? ['']
+  const lines = text.split('\n')
+  return [
+    Math.log(words.length),
+    lines.filter(line => /^\s*(?:[-*•]|\d+[.)])/.test(line)).length / lines.length,
+    (text.match(/\?/g) ?? []).length / words.length,
+    words.reduce((sum, word) => sum + word.length, 0) / words.length,
+    words.filter(word => /^your?s?$/i.test(word)).length / words.length
+  ]
+}
+
+/** Each pair as a user of some taste sees it. */
+function labelled (pairs: readonly Read[], values: ReadonlyMap<string, readonly number[]>, taste: readonly number[]): StatePair[] {
+  const utility = (text: string): number => taste.reduce((sum, weight, i) => sum + weight * values.get(text)![i]!, 0)
+  return pairs.map(({ texts, states }) => utility(texts[0]) >= utility(texts[1]) ? { chosen: states[0], rejected: states[1] } : { chosen: states[1], rejected: states[0] })
+}
+
+/** Standardised differences of states. */
+const differences = (pairs: readonly StatePair[], std: Float64Array): Float32Array[] => pairs.map(({ chosen, rejected }) => chosen.map((value, i) => (value - rejected[i]!) / std[i]!))
+
+function fitPairs (pairs: readonly StatePair[], std: Float64Array): LinearHead {
+  const { weights } = fitBradleyTerry(denseRows(Float32Array.from(differences(pairs, std).flatMap(one => [...one])), std.length), { lambda })
+  return { weights: weights.map((weight, i) => weight / std[i]!), bias: 0 }
+}
+
+const figure = (values: readonly number[]): string => {
+  const { mean, std } = meanAndStd(values)
+  return `${mean.toFixed(3)} ± ${(std / Math.sqrt(values.length)).toFixed(3)}`
+}
+
+/** `count` of some things, drawn without replacement. */
+function drawn<T> (all: readonly T[], count: number, random: () => number): T[] {
+  const left = [...all]
+  return Array.from({ length: count }, () => left.splice(Math.floor(random() * left.length), 1)[0]!)
+}
+
+function adapting (train: readonly Read[], test: readonly Read[], std: Float64Array): void {
+  const random = uniform(5)
+  const texts = [...train, ...test].flatMap(pair => pair.texts)
+  const raw = texts.map(attributes)
+  const scale = columnScale(raw.map(one => Float32Array.from(one)))
+  const values = new Map(texts.map((text, index) => [text, raw[index]!.map((value, i) => (value - scale.mean[i]!) / scale.std[i]!)]))
+  const taste = (): number[] => {
+    const weights = Array.from({ length: 5 }, () => normal(random))
+    const length = Math.hypot(...weights)
+    return weights.map(weight => weight / length)
+  }
+  const others = Array.from({ length: 40 }, taste)
+  const everybody = train.flatMap((pair, index) => labelled([pair], values, others[index % others.length]!))
+  const single = fitPairs(everybody, std)
+  const heads = [single, ...bothWays(principalDirections(differences(everybody, std), directionCount).map(one => one.map((value, i) => value / std[i]!)))]
+  const rows = Array.from({ length: 5 }, taste).flatMap((own, user) => {
+    const [known, held] = [labelled(train, values, own), labelled(test, values, own)]
+    return Array.from({ length: 20 }, (_, trial) => {
+      const few = drawn(known, 5, random)
+      const guesses = randomHeads(heads.length, few, 100 * user + trial)
+      return [pairAccuracy(mixHeads(heads, few).head, held), pairAccuracy(single, held), pairAccuracy(mixHeads(guesses, few).head, held)] as const
+    })
+  })
+  console.log(`adapted ${figure(rows.map(row => row[0]))}; single head ${figure(rows.map(row => row[1]))}; random heads adapted ${figure(rows.map(row => row[2]))} (five users × 20 draws of 5 pairs, ${heads.length} heads)`)
+}
+
+function suggesting (train: readonly Read[], test: readonly Read[], std: Float64Array): void {
+  const asPair = ({ states: [chosen, rejected] }: Read): StatePair => ({ chosen, rejected })
+  const held = test.map(asPair)
+  const rows = Array.from({ length: 10 }, (_, seed) => {
+    const random = uniform(seed)
+    const all = drawn(train.map(asPair), train.length, random)
+    const [first, rest] = [all.slice(0, 20), all.slice(20)]
+    const head = fitPairs(first, std)
+    const candidate = (pair: StatePair): Candidate => ({
+      difference: Float64Array.from(differences([pair], std)[0]!), margin: linearScore(head.weights, 0, pair.chosen) - linearScore(head.weights, 0, pair.rejected)
+    })
+    const picked = suggestPairs(rest.map(candidate), first.map(candidate), 40).map(({ index }) => rest[index]!)
+    const accuracy = (more: readonly StatePair[]): number => pairAccuracy(fitPairs([...first, ...more], std), held)
+    return [accuracy(picked), meanAndStd(Array.from({ length: 5 }, (_, choice) => accuracy(rest.slice(40 * choice, 40 * choice + 40)))).mean] as const
+  })
+  console.log(`suggested ${figure(rows.map(row => row[0]))}; random ${figure(rows.map(row => row[1]))}; suggested − random ${figure(rows.map(([a, b]) => a - b))} (20 + 40 pairs, ten seeds)`)
+}
+
+const args = makeArguments()
+await withPolicy(args, async (policy, cacheDirectory) => {
+  const fit = await helpfulFit(args.data)
+  const [train, test] = [await read(policy, cacheDirectory, fit.train, fit.maxAnswerTokens), await read(policy, cacheDirectory, fit.test, fit.maxAnswerTokens)]
+  const { std } = columnScale(train.flatMap(({ states }) => states))
+  adapting(train, test, std)
+  suggesting(train, test, std)
+})

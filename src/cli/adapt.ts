@@ -1,0 +1,44 @@
+/** `fairlead adapt`: a user's own reward from a decomposed one and a few pairs. */
+import { basename, join } from 'node:path'
+import { loadConfig } from '../config.js'
+import { createHost } from '../inference/host.js'
+import { adaptReward } from '../rewards/adapt-reward.js'
+import { parseExamples } from '../rewards/examples.js'
+import { findFamily } from '../rewards/resolve.js'
+import { refuse } from '../validation.js'
+import { readText, say, type Command } from './command.js'
+import { engineOptions, requiredOption, settingFlags, type Options } from './options.js'
+
+const options: Options = {
+  reward: { type: 'string', help: 'name of a reward that was fitted with --directions' },
+  name: { type: 'string', help: 'name of the new reward' },
+  train: { type: 'string', help: 'the user’s pairs, JSON lines {"prompt", "chosen", "rejected"}: 1 to 100, 3 to 15 are enough' },
+  description: { type: 'string', help: 'whose it is, in a sentence' },
+  ...engineOptions
+}
+
+export const adapt: Command = {
+  name: 'adapt',
+  usage: '--reward NAME --train FILE --name NAME',
+  summary: 'makes a user’s own reward from a few pairs, and keeps it in --data-dir',
+  options,
+  mostPositionals: 0,
+  async run (values) {
+    const [reward, name, file] = [requiredOption(values, 'reward'), requiredOption(values, 'name'), requiredOption(values, 'train')]
+    const config = loadConfig(settingFlags(values))
+    const examples = parseExamples(await readText(file), basename(file))
+    if (examples.kind !== 'pairs') throw refuse('--train', 'must hold pairs, with chosen and rejected', examples.kind)
+    const description = typeof values['description'] === 'string' ? values['description'] : `${reward} adapted to ${basename(file)}`
+    const host = await createHost(config, say)
+    try {
+      host.store.checkFree(name, true)
+      const family = findFamily(host.rewards, reward, host.policy, 'reward')
+      const descriptor = await adaptReward(family, { name, description, pairs: examples.pairs }, { policy: host.policy, cacheDirectory: join(config.cacheDir, 'features') })
+      const { leaveOneOut } = descriptor.adaptation!
+      if (leaveOneOut) say(`each pair told from the others: ${leaveOneOut.adapted.toFixed(2)}; by ${reward} itself ${leaveOneOut.single.toFixed(2)}, by adapting random heads ${leaveOneOut.randomHeads.toFixed(2)}`)
+      console.log((await host.store.save(descriptor)).file)
+    } finally {
+      await host.close()
+    }
+  }
+}
