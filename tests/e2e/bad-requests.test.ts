@@ -31,7 +31,7 @@ const refused: ReadonlyArray<readonly [string, unknown, number, string, string |
   ['an answer longer than the context', { ...base, max_tokens: 8192 }, 400, 'context_length_exceeded', 'max_tokens', /max_tokens asks for 8192/],
   ['a token outside the vocabulary', { ...base, logit_bias: { 49152: 1 } }, 400, 'invalid_request', 'logit_bias', /token ids from 0 to 49151; got 49152/],
   ['more choices than candidates', { ...aligned({ reward: 'positive', num_candidates: 2 }), n: 3 }, 400, 'invalid_request', 'n', /at most alignment.num_candidates = 2; got 3/],
-  ['tools', { ...base, tools: [{ type: 'function' }] }, 400, 'invalid_request', 'tools', /not supported/],
+  ['a tool without a function', { ...base, tools: [{ type: 'function' }] }, 400, 'invalid_request', 'tools[0].function', /got nothing/],
   ['fields of other servers', { ...base, use_beam_search: true }, 400, 'invalid_request', 'use_beam_search', /alignment: \{strategy: "beam_search"/],
   ['stream options without a stream', { ...base, stream_options: { include_usage: true } }, 400, 'invalid_request', 'stream_options', /needs stream: true/],
   ['top_logprobs without logprobs', { ...base, top_logprobs: 2 }, 400, 'invalid_request', 'top_logprobs', /needs logprobs: true/]

@@ -1,7 +1,7 @@
 /** Every strategy, and every way that one works, on a tiny model through every door: the openai client whole and streamed, /v1/stream, the library. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -10,6 +10,7 @@ import type {} from 'fairlead/openai'
 import OpenAI from 'openai'
 import { WebSocket } from 'ws'
 import { strategyNames } from '../../src/decoding/strategy-schemas.js'
+import { encodeFloats } from '../../src/rewards/q-head.js'
 import { everyStrategy } from '../helpers/run-strategy.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
@@ -18,14 +19,46 @@ const folder = mkdtempSync(join(tmpdir(), 'fairlead-doors-'))
 const model = join(folder, 'tiny.gguf')
 writeTinyGguf(model)
 
+/** Any Q-head: what is compared is what the doors make of it. */
+const numbers = (count: number): Float32Array => Float32Array.from({ length: count }, (_, index) => Math.sin(index))
+const normalization = { mean: 0, std: 1, pool: 'none' }
+const foretelling = {
+  name: 'foretelling',
+  description: 'x',
+  kind: 'head',
+  members: { outcome: { normalization }, prefix: { normalization } },
+  policy: { id: 'none', weightsSha256: '0'.repeat(64), format: 'f32' },
+  layer: 1,
+  pooling: 'mean',
+  weights: [...numbers(64)],
+  bias: 0,
+  nextToken: {
+    layer: 2,
+    rank: 2,
+    state: encodeFloats(numbers(2 * 65)),
+    token: encodeFloats(numbers(2 * 65)),
+    fit: { prompts: 1, positions: 1, values: 2, regularization: 0 },
+    metrics: { rankCorrelation: 0, standardError: 0, candidates: 2, positions: 1, prompts: 1, split: 'none' }
+  }
+}
+const rewardsDir = join(folder, 'rewards')
+mkdirSync(rewardsDir)
+writeFileSync(join(rewardsDir, 'foretelling.json'), JSON.stringify(foretelling))
+
+/** What a strategy is guided by. */
+function rewardFor ({ contrast, source }: Readonly<Record<string, unknown>>): object {
+  if (contrast !== undefined) return {}
+  return { reward: source === 'next_token' ? 'foretelling' : 'length' }
+}
+
 let server: TinyServer
 let client: OpenAI
 let socket: WebSocket
 let fairlead: Fairlead
 before(async () => {
-  server = await tinyServer()
+  server = await tinyServer({ rewardsDir })
   client = new OpenAI({ baseURL: `${server.address}/v1`, apiKey: 'none', maxRetries: 0 })
-  fairlead = await Fairlead.start({ model, cacheDir: folder, dataDir: join(folder, 'data') })
+  fairlead = await Fairlead.start({ model, cacheDir: folder, rewardsDir, dataDir: join(folder, 'data') })
   socket = new WebSocket(`${server.address.replace('http', 'ws')}/v1/stream`)
   await once(socket, 'open')
 })
@@ -62,7 +95,7 @@ test('every strategy is among them', () => {
 
 for (const [index, given] of everyStrategy.entries()) {
   test(`${JSON.stringify(given)} is the same through every door`, async () => {
-    const alignment = { ...(given['contrast'] === undefined ? { reward: 'length' } : {}), ...given } as AlignmentParams
+    const alignment = { ...rewardFor(given), ...given } as AlignmentParams
     const request = { model: 'tiny', messages: [{ role: 'user' as const, content: 'say the' }], max_tokens: 8, seed: index, alignment }
     const whole = await client.chat.completions.create(request)
     const { content } = whole.choices[0]!.message
