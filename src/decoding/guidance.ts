@@ -1,4 +1,5 @@
 /** The arithmetic of token guidance: a policy over candidate tokens, their values, the distribution that these make, its KL. Knows no sequences. */
+import { largestShare } from './bisection.js'
 import type { RankedToken } from './distribution.js'
 import type { ParametersOf } from './strategy-schemas.js'
 
@@ -44,16 +45,9 @@ export function stepKl ({ ranked, shift }: Guided, policy: readonly RankedToken[
 /** Guidance as far as a budget of KL allows: the strength is scaled down, by bisection, until the step costs no more than is left; null where even strength 0 does. */
 export function guideWithin (policy: readonly RankedToken[], values: readonly number[], strength: number, left: number, outside = 0): Guided | null {
   const at = (share: number): Guided => guide(policy, values, strength * share, outside)
-  const fits = (guided: Guided): boolean => left === Infinity || stepKl(guided, policy, outside) <= left
-  if (fits(at(1))) return at(1)
-  if (!fits(at(0))) return null
-  let [low, high] = [0, 1]
-  for (let i = 0; i < 40; i++) {
-    const middle = (low + high) / 2
-    if (fits(at(middle))) low = middle
-    else high = middle
-  }
-  return at(low)
+  const fits = (share: number): boolean => left === Infinity || stepKl(at(share), policy, outside) <= left
+  if (!fits(1) && !fits(0)) return null
+  return at(largestShare(fits))
 }
 
 /** The fewest of the most probable tokens that have probability `topP` of what `ranked` holds. */

@@ -1,4 +1,5 @@
 /** Rules that choose among scored answers, and what they cost in KL to the policy. Pure: rewards in, indices out. */
+import { largestShare } from './bisection.js'
 import type { KlReport, Random } from './runtime.js'
 
 /**
@@ -21,15 +22,7 @@ export function softmaxWeights (rewards: readonly number[], strength: number): n
 /** Weights of softmax selection whose KL, as far as one request can estimate it (`softmaxKl`), is at most so many nats: the strength is scaled down, by bisection, as far as that takes. */
 export function softmaxWeightsWithin (rewards: readonly number[], strength: number, most: number): number[] {
   const at = (share: number): number[] => softmaxWeights(rewards, strength * share)
-  const fits = (weights: readonly number[]): boolean => softmaxKl(weights).value! <= most
-  if (fits(at(1))) return at(1)
-  let [low, high] = [0, 1]
-  for (let i = 0; i < 40; i++) {
-    const middle = (low + high) / 2
-    if (fits(at(middle))) low = middle
-    else high = middle
-  }
-  return at(low)
+  return at(largestShare(share => softmaxKl(at(share)).value! <= most))
 }
 
 /** n indices drawn without replacement, each time ∝ the weights that are left. */
