@@ -1,5 +1,5 @@
 /**
- * Every setting, once: default, unit, range, environment name and help line. `--help`, the README's table, the environment and the
+ * Every setting, once: default, unit, range, environment name and help line. `--help`, the docs' table, the environment and the
  * settings file are read from this schema. The only place that reads `process.env`.
  */
 import { availableParallelism, homedir, totalmem } from 'node:os'

@@ -21,7 +21,7 @@ export interface WeightedReward {
   readonly weight?: number | undefined
 }
 
-/** Parameters of one strategy, as a request gives them. README, Strategies, says what each means. */
+/** Parameters of one strategy, as a request gives them. docs/strategies.md says what each means. */
 export type StrategyParams<N extends StrategyName> = Loose<Omit<ParametersOf<N>, 'rewards'>> & {
   /** Short for `rewards` with one of weight 1. */
   readonly reward?: string | null
@@ -46,16 +46,16 @@ export interface FunctionTool {
   readonly function: { readonly name: string, readonly description?: string, readonly parameters?: object, readonly strict?: boolean | null }
 }
 
-/** A request for an answer: the body of `POST /v1/chat/completions`. README, Endpoints, says what each field means. @interface */
+/** A request for an answer: the body of `POST /v1/chat/completions`. docs/api.md says what each field means. @interface */
 export type ChatRequest = Omit<Loose<ChatFields>, 'messages' | 'model' | 'alignment' | 'logit_bias' | 'stop' | 'tools' | 'tool_choice' | 'response_format'> & {
   readonly messages: ReadonlyArray<Readonly<ChatFields['messages'][number]>>
   /** Id of the model, or `model:profile`. */
   readonly model: string
   /** At most 4 texts that end the answer. */
   readonly stop?: string | readonly string[] | null
-  /** What the answer is: README, Structured output. */
+  /** What the answer is: docs/structured-output.md. */
   readonly response_format?: ResponseFormat | null
-  /** Functions that the answer may call: README, Tools. */
+  /** Functions that the answer may call: docs/structured-output.md. */
   readonly tools?: readonly FunctionTool[] | null
   readonly tool_choice?: 'none' | 'auto' | 'required' | { readonly type: 'function', readonly function: { readonly name: string } } | null
   /** Token id → −100 to 100. */

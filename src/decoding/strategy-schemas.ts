@@ -1,5 +1,5 @@
 /**
- * The parameters of every strategy, once: type, default, range, meaning. Validation, `--help`, the README's tables and the API
+ * The parameters of every strategy, once: type, default, range, meaning. Validation, `--help`, the docs' tables and the API
  * follow from this file. Wire names (snake_case) are used as they are. Rules between fields are in `parameters.ts`.
  */
 import { Type, type Static, type TNull, type TObject, type TProperties, type TSchema, type TUnion } from 'typebox'

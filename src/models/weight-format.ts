@@ -1,6 +1,6 @@
 /**
  * How the matrices of a decoder are held. One format names a kind for each matrix; a kind is an operator and a layout of weights.
- * What each costs in speed and quality is in the README.
+ * What each costs in speed and quality is in docs/engine.md.
  */
 import type { DecoderConfig } from './decoder-config.js'
 import { decoderMatrices, matrixTensors } from './decoder-matrices.js'

@@ -1,6 +1,6 @@
 /**
- * The README's tables of strategies, request fields and settings, written from the schemas between their markers.
- *   node dist/scripts/readme-tables.js           writes them
+ * The docs' tables of strategies, request fields and settings, written from the schemas between their markers.
+ *   node dist/scripts/docs-tables.js           writes them
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -9,7 +9,7 @@ import { completionSchema } from '../src/api/schemas/completion.js'
 import { responseCreateSchema } from '../src/api/schemas/response-create.js'
 import { environmentName, flagName, settingNames, settings } from '../src/config.js'
 import { methodFacts, selectionFacts, strategyFacts } from '../src/decoding/strategy-facts.js'
-import { choosing, methodPresets, schemaOf, strategyNames } from '../src/decoding/strategy-schemas.js'
+import { choosing, methodPresets, schemaOf, strategyNames, type StrategyName } from '../src/decoding/strategy-schemas.js'
 import { packageRoot } from '../src/package-root.js'
 import { describeRule, type Rules } from '../src/validation.js'
 
@@ -37,27 +37,35 @@ function parameterRows (names: readonly string[], properties: Readonly<Record<st
 
 const head = ['field', 'values', 'default', 'meaning']
 
+/** What strategies there are, and when each is the one to use. */
+function strategiesTable (): string {
+  const link = (name: StrategyName): string => `[\`${name}\`](#${name})`
+  const overview = table(['strategy', 'what it does', 'rule', 'source'], strategyNames.map(name => [link(name), strategyFacts[name].summary, strategyFacts[name].formula, strategyFacts[name].source]))
+  const choice = table(['strategy', 'when to use it', 'what it draws'], strategyNames.map(name => [`\`${name}\``, strategyFacts[name].use, strategyFacts[name].cost]))
+  return `${overview}\n\n${choice}`
+}
+
+/** The fields of each strategy that others do not have, and those that all have. */
+function parametersTable (): string {
+  const parts = strategyNames.map(name => {
+    const { properties } = schemaOf(name)
+    const own = Object.keys(properties).filter(one => !common.includes(one) && !('selection' in properties && one in choosing))
+    return `### \`${name}\`\n\n${table(head, parameterRows(own, properties as never))}`
+  })
+  const shared = `### Every strategy\n\n${table(head, parameterRows(common, schemaOf(strategyNames[0]!).properties as never))}`
+  return [...parts, shared].join('\n\n')
+}
+
 /** The fields by which strategies choose among finished answers, once for all. */
 function selectionTable (): string {
   const users = strategyNames.filter(name => 'selection' in schemaOf(name).properties).map(name => `\`${name}\``)
   const rules = table(['selection', 'rule', 'source'], Object.entries(selectionFacts).map(([name, [rule, source]]) => [`\`${name}\``, rule, source]))
-  return `Selection (${users.join(', ')})\n\n${rules}\n\n${table(head, parameterRows(Object.keys(choosing), choosing as never))}`
+  return `How ${users.join(', ')} choose among their answers:\n\n${rules}\n\n${table(head, parameterRows(Object.keys(choosing), choosing as never))}`
 }
 
+/** The published methods of token guidance, and the fields that each stands for. */
 function methodsTable (): string {
-  return `Methods (\`token_guidance\`)\n\n${table(['method', 'sets', 'what it is'], Object.entries(methodFacts).map(([name, fact]) => [`\`${name}\``, `\`${JSON.stringify(methodPresets[name as keyof typeof methodPresets])}\``, fact]))}`
-}
-
-function strategiesTable (): string {
-  const overview = table(['strategy', 'what it does', 'rule', 'source'], strategyNames.map(name => [`\`${name}\``, strategyFacts[name].summary, strategyFacts[name].formula, strategyFacts[name].source]))
-  const choice = table(['strategy', 'when to use it', 'what it draws'], strategyNames.map(name => [`\`${name}\``, strategyFacts[name].use, strategyFacts[name].cost]))
-  const parts = strategyNames.map(name => {
-    const { properties } = schemaOf(name)
-    const own = Object.keys(properties).filter(one => !common.includes(one) && !('selection' in properties && one in choosing))
-    return `\`${name}\`\n\n${table(head, parameterRows(own, properties as never))}`
-  })
-  const shared = `Every strategy\n\n${table(head, parameterRows(common, schemaOf(strategyNames[0]!).properties as never))}`
-  return [overview, choice, ...parts, selectionTable(), methodsTable(), shared].join('\n\n')
+  return table(['method', 'sets', 'what it is'], Object.entries(methodFacts).map(([name, fact]) => [`\`${name}\``, `\`${JSON.stringify(methodPresets[name as keyof typeof methodPresets])}\``, fact]))
 }
 
 function settingsTable (): string {
@@ -89,21 +97,30 @@ function fieldsTable (): string {
   }))
 }
 
-/** Puts a table between its markers. */
-function fill (readme: string, name: string, content: string): string {
-  const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`]
-  const [before, rest] = readme.split(begin)
-  const after = rest?.split(end)[1]
-  if (before === undefined || after === undefined) throw new Error(`the README has no markers ${begin} … ${end}`)
-  return `${before}${begin}\n${content}\n${end}${after}`
+/** The pages that have tables, each with what is written between its markers. */
+const tables: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
+  'docs/strategies.md': { strategies: strategiesTable, parameters: parametersTable, selection: selectionTable, methods: methodsTable },
+  'docs/api.md': { fields: fieldsTable },
+  'docs/operations.md': { settings: settingsTable }
 }
 
-/** The README's path. */
-export const readmePath = join(packageRoot, 'README.md')
+/** Those pages, as paths from the package's root. */
+export const pagesWithTables = Object.keys(tables)
 
-/** The README with its tables as the schemas have them now. */
-export function withTables (readme: string): string {
-  return fill(fill(fill(readme, 'strategies', strategiesTable()), 'fields', fieldsTable()), 'settings', settingsTable())
+/** A page's text with its tables as the schemas have them now. Throws where a marker is missing. */
+export function withTables (page: string, text: string): string {
+  return Object.entries(tables[page]!).reduce((filled, [name, content]) => {
+    const [begin, end] = [`<!-- ${name} -->`, `<!-- /${name} -->`]
+    const [before, rest] = filled.split(begin)
+    const after = rest?.split(end)[1]
+    if (before === undefined || after === undefined) throw new Error(`${page} has no markers ${begin} … ${end}`)
+    return `${before}${begin}\n${content()}\n${end}${after}`
+  }, text)
 }
 
-if (import.meta.filename === process.argv[1]) writeFileSync(readmePath, withTables(readFileSync(readmePath, 'utf8')))
+if (import.meta.filename === process.argv[1]) {
+  for (const page of pagesWithTables) {
+    const path = join(packageRoot, page)
+    writeFileSync(path, withTables(page, readFileSync(path, 'utf8')))
+  }
+}

@@ -1,17 +1,16 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import ts from 'typescript'
 import { packageRoot } from '../../src/package-root.js'
 import type { Server } from '../../src/server.js'
+import { examples } from '../helpers/docs.js'
 import { postChat, readyServer } from '../helpers/server.js'
 
-const readme = readFileSync(join(packageRoot, 'README.md'), 'utf8')
-
-/** The fenced blocks of a language, the server's address put in. */
-const blocks = (language: string): string[] => [...readme.matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(match => match[1]!.replaceAll('http://127.0.0.1:8000', server.address))
+/** The examples of a page, the server's address put in. */
+const blocks = (path: string, language: string): string[] => examples(path, language).map(example => example.replaceAll('http://127.0.0.1:8000', server.address))
 
 let server: Server
 before(async () => { server = await readyServer() })
@@ -30,7 +29,7 @@ function run (command: string, args: readonly string[]): Promise<{ code: number 
 }
 
 test('the curl example answers', { skip: spawnSync('curl', ['--version']).error ? 'curl is not installed' : false }, async () => {
-  const example = blocks('sh').find(block => block.startsWith('curl'))!
+  const example = blocks('README.md', 'sh').find(block => block.startsWith('curl'))!
   const { code, stdout, stderr } = await run('sh', ['-c', example])
   assert.equal(code, 0, stderr)
   const completion = JSON.parse(stdout)
@@ -39,7 +38,7 @@ test('the curl example answers', { skip: spawnSync('curl', ['--version']).error 
 })
 
 test('the scoring example tells scores of whole and prefixes', { skip: spawnSync('curl', ['--version']).error ? 'curl is not installed' : false }, async () => {
-  const example = blocks('sh').find(block => block.includes('/v1/rewards/score'))!
+  const example = blocks('docs/rewards.md', 'sh').find(block => block.includes('/v1/rewards/score'))!
   const { code, stdout, stderr } = await run('sh', ['-c', example.slice(example.indexOf('curl'))])
   assert.equal(code, 0, stderr)
   const [scored] = JSON.parse(stdout).data
@@ -50,7 +49,7 @@ test('the scoring example tells scores of whole and prefixes', { skip: spawnSync
 /** Runs a block of TypeScript as a program. */
 async function runExample (example: string): Promise<string> {
   // Inside the package, so that it finds the client as a user's file would.
-  const directory = mkdtempSync(join(packageRoot, 'dist', 'readme-'))
+  const directory = mkdtempSync(join(packageRoot, 'dist', 'docs-'))
   try {
     const file = join(directory, 'example.mjs')
     writeFileSync(file, ts.transpile(example, { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.ESNext }))
@@ -63,17 +62,17 @@ async function runExample (example: string): Promise<string> {
 }
 
 test('the openai example streams an answer', async () => {
-  assert.ok((await runExample(blocks('ts')[0]!)).length > 0)
+  assert.ok((await runExample(blocks('README.md', 'ts')[0]!)).length > 0)
 })
 
 test('the library example answers, streams and scores', async () => {
-  const example = blocks('ts').find(block => block.includes('Fairlead.start'))!
+  const example = blocks('docs/library.md', 'ts')[0]!
   const [fine, dull] = JSON.parse((await runExample(example)).trim().match(/\[[^[]*\]$/)![0]) as [number, number]
   assert.ok(fine > dull, `${fine} > ${dull}`)
 })
 
 test('the Python example answers, or its body does where the package is not installed', async () => {
-  const [example] = blocks('python')
+  const [example] = blocks('README.md', 'python')
   if (spawnSync('python3', ['-c', 'import openai']).status === 0) {
     const { code, stdout, stderr } = await run('python3', ['-c', example!])
     assert.equal(code, 0, stderr)
@@ -90,7 +89,7 @@ test('the Python example answers, or its body does where the package is not inst
 })
 
 test('the command-line example shows its candidates and answers', async () => {
-  const example = blocks('sh').find(block => block.startsWith('npx fairlead generate'))!
+  const example = blocks('README.md', 'sh').find(block => block.startsWith('npx fairlead generate'))!
   const { code, stdout, stderr } = await run('sh', ['-c', `${example.trim().replace('npx fairlead', `"${process.execPath}" dist/src/cli/main.js`)} --max-tokens 12 --seed 1`])
   assert.equal(code, 0, stderr)
   assert.ok(stdout.trim().length > 0)

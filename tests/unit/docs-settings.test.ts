@@ -1,18 +1,18 @@
 import assert from 'node:assert/strict'
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { readmePath } from '../../scripts/readme-tables.js'
 import { Keys } from '../../src/api/keys.js'
 import { Profiles } from '../../src/api/profiles.js'
 import { loadConfig } from '../../src/config.js'
+import { examples } from '../helpers/docs.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'fairlead-readme-'))
+const folder = mkdtempSync(join(tmpdir(), 'fairlead-docs-'))
 after(() => { rmSync(folder, { recursive: true }) })
 
-test('the README’s settings file and keys can be used as they are', () => {
-  const [settings, keys] = [...readFileSync(readmePath, 'utf8').matchAll(/^```yaml\n(.*?)^```/gms)].map(([, text]) => text!)
+test('the docs’ settings file and keys can be used as they are', () => {
+  const [settings, keys] = examples('docs/operations.md', 'yaml')
   writeFileSync(join(folder, 'settings.yaml'), settings!)
   writeFileSync(join(folder, 'keys.yaml'), keys!)
   const config = loadConfig({ config: join(folder, 'settings.yaml') }, {})
