@@ -62,28 +62,35 @@ function verdictOf ({ verdicts, label }: StepFormat, { id, config: { scoreHead, 
 }
 
 /** Token sequences that end where each step is read; each begins with the one before. */
-type Layout = (messages: readonly ChatMessage[], steps: readonly string[]) => number[][]
+export type Layout = (messages: readonly ChatMessage[], steps: readonly string[]) => number[][]
 
-function layoutOf (format: StepFormat, { tokenizer, chatTemplate }: RewardModel['model']): Layout {
+/** The tokens that a format makes of a conversation and the steps of an answer. @throws RequestError for a format that does not fit the model */
+export function layoutOf (format: StepFormat, { id, tokenizer, chatTemplate }: Pick<RewardModel['model'], 'id' | 'tokenizer' | 'chatTemplate'>): Layout {
   const { layout, marker, afterQuestion = ' ', betweenSteps = '', system } = format
   const markerTokens = tokenizer.encodeTemplate([{ text: marker, trusted: true }])
   const asked = (messages: readonly ChatMessage[]): ChatMessage[] => system === undefined ? [...messages] : [{ role: 'system', content: system }, ...messages.filter(({ role }) => role !== 'system')]
-  /** Each step, and its marker, behind what comes before. */
-  const behind = (start: readonly number[], steps: readonly string[]): number[][] => {
+  const question = (messages: readonly ChatMessage[]): string => messages.map(({ content }) => content).join('\n') + afterQuestion
+  /** Each step, and its marker, behind what comes before. @param opening text before the first step, of one piece with it */
+  const behind = (start: readonly number[], opening: string, steps: readonly string[]): number[][] => {
     let tokens = [...start]
     return steps.map((step, index) => {
-      tokens = [...tokens, ...tokenizer.encode((index === 0 ? '' : betweenSteps) + step), ...markerTokens]
+      tokens = [...tokens, ...tokenizer.encode((index === 0 ? opening : betweenSteps) + step), ...markerTokens]
       return tokens
     })
   }
   switch (layout) {
-    case 'text': return (messages, steps) => behind([...tokenizer.startTokens, ...tokenizer.encode(messages.map(({ content }) => content).join('\n') + afterQuestion)], steps)
-    case 'answer': return (messages, steps) => behind(encodeChat(chatTemplate, tokenizer, asked(messages)).tokens, steps)
+    case 'text': return (messages, steps) => behind(tokenizer.startTokens, question(messages), steps)
+    case 'parts': {
+      const beginning = chatTemplate.constants.bos_token
+      if (beginning === '') throw new RequestError('invalid_request', `steps: the layout parts begins with the model's beginning token; ${id} names none (bos_token of tokenizer_config.json)`)
+      return (messages, steps) => behind(tokenizer.encodeTemplate([{ text: beginning, trusted: true }, { text: question(messages), trusted: false }]), '', steps)
+    }
+    case 'answer': return (messages, steps) => behind(encodeChat(chatTemplate, tokenizer, asked(messages)).tokens, '', steps)
     case 'turns': return (messages, steps) => {
       const turns = asked(messages)
-      const question = turns.pop()!
+      const { content } = turns.pop()!
       return steps.map((step, index) => {
-        turns.push({ role: 'user', content: index === 0 ? question.content + afterQuestion + step : step })
+        turns.push({ role: 'user', content: index === 0 ? content + afterQuestion + step : step })
         const { tokens } = encodeChat(chatTemplate, tokenizer, turns)
         turns.push({ role: 'assistant', content: marker })
         return tokens

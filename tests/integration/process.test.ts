@@ -16,7 +16,10 @@ after(() => { rmSync(folder, { recursive: true }) })
 /** Qwen's marker takes the place of the last byte's token. */
 const marker = { id: 263, content: '<extra_0>', single_word: false, lstrip: false, rstrip: false, normalized: false, special: true }
 const withMarker = { added_tokens: [...tinyTokenizerJson.added_tokens, marker], model: { ...tinyTokenizerJson.model, merges: ['i n', 'a n'] } }
-writeTinyCheckpoint(join(folder, 'writer'), { family: 'llama' })
+/** Math-Shepherd's verdicts are tokens with a space before them; they take the places of two merged ones. */
+const verdicts = [['an', 'Ġ+'], ['in', 'Ġ-']] as const
+const vocab = Object.fromEntries(Object.entries(tinyTokenizerJson.model.vocab).map(([text, id]) => [verdicts.find(([replaced]) => replaced === text)?.[1] ?? text, id]))
+writeTinyCheckpoint(join(folder, 'writer'), { family: 'llama', tokenizer: { model: { ...tinyTokenizerJson.model, vocab, merges: ['Ġ t', 'Ġ +', 'Ġ -'] } } })
 writeTinyCheckpoint(join(folder, 'process'), { family: 'qwen2', head: 'process', labels: 2, tokenizer: withMarker })
 writeTinyCheckpoint(join(folder, 'value'), { family: 'qwen2', head: 'value' })
 
@@ -31,7 +34,7 @@ const prompt = promptOf('what is 7 + 8?')
 const asked: Readonly<Record<StepFormatName, (question: string, steps: readonly string[]) => { text: string, read: 'marker' | 'before' }>> = {
   math_shepherd: (question, steps) => ({ text: `${question} ${steps.map(step => `${step} ки`).join('\n')}`, read: 'marker' }),
   rlhflow: (question, steps) => ({ text: steps.map((step, index) => `<|im_start|>user\n${index === 0 ? `${question} ` : ''}${step}<|im_end|>\n<|im_start|>assistant\n+<|im_end|>\n`).join(''), read: 'before' }),
-  skywork: (question, steps) => ({ text: `${question}\n${steps.map(step => `${step}\n`).join('')}`, read: 'marker' }),
+  skywork: (question, steps) => ({ text: `<|im_start|>${question}\n${steps.map(step => `${step}\n`).join('')}`, read: 'marker' }),
   qwen: (question, steps) => ({ text: `<|im_start|>system\nPlease reason step by step, and put your final answer within \\boxed{}.<|im_end|>\n<|im_start|>user\n${question}<|im_end|>\n<|im_start|>assistant\n${steps.map(step => `${step}<extra_0>`).join('')}`, read: 'marker' })
 }
 
@@ -48,7 +51,7 @@ async function byItsOwnCode (name: StepFormatName, model: LoadedModel, question:
   for (let at = name === 'skywork' ? text.indexOf('\n') + 1 : 0; (at = text.indexOf(closing, at)) >= 0; at += closing.length) places.push(encode(text.slice(0, read === 'before' ? at : at + closing.length)).length - 1)
   const engine = new Engine(model, { contextLength: 512, maxSequences: 32, kvCacheBytes: 2 ** 26, prefixCacheBytes: 0, prefillTokensPerStep: 512, maxQueued: 0 })
   const scores = new Map<number, number>()
-  const [plus, minus] = ['+', '-'].map(one => tokenizer.encode(one)[0]!) as [number, number]
+  const [plus, minus] = (name === 'math_shepherd' ? [' +', ' -'] : ['+', '-']).map(one => tokenizer.encode(one)[0]!) as [number, number]
   const scoreOf = (logits: Float32Array): number => sigmoid(logits.length === 1 ? logits[0]! : logits.length === 2 ? logits[1]! - logits[0]! : logits[plus]! - logits[minus]!)
   const sequence = engine.open(tokens, { onPosition: (position, { logits }) => { scores.set(position, scoreOf(logits)) } })
   await sequence.output()
@@ -59,7 +62,7 @@ async function byItsOwnCode (name: StepFormatName, model: LoadedModel, question:
 for (const name of Object.keys(stepFormats) as StepFormatName[]) {
   test(`${name}: the steps' scores are those of the format's own code, growing or whole`, async () => {
     const { separator } = stepFormats[name]
-    const steps = ['first 7 🙂 in', 'then 数字 8', 'so the answer', 'is 15']
+    const steps = ['then 7 🙂 in', 'then 数字 8', 'so the answer', 'is 15']
     const model = await loadModel({ model: join(folder, modelOf[name]), format: 'f32', threads: 1, cacheDir: folder, contextLength: 0 })
     const expected = await byItsOwnCode(name, model, 'what is 7 + 8?', steps)
     model.dispose()
