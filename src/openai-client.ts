@@ -28,5 +28,6 @@ declare module 'openai/resources/responses/responses' {
   interface ResponsesClientEvent { alignment?: AlignmentParams | null }
   interface Response { alignment?: AlignmentReport, dropped_messages?: number }
   interface ResponseOutputMessage { alignment?: ChoiceAlignment }
+  interface ResponseFunctionToolCall { alignment?: ChoiceAlignment }
   interface ResponseUsage { alignment_details?: AlignmentDetails }
 }

@@ -92,8 +92,26 @@ function fits (rules: Rules, value: unknown): boolean {
   }
 }
 
+/** The field that tells alternatives apart: a constant in each of them. */
+function kindField (options: readonly Rules[]): string | undefined {
+  return Object.keys(options[0]?.properties ?? {}).find(name => options.every(one => one.properties?.[name]?.const !== undefined))
+}
+
+/** The one of several kinds of object that a value says it is; undefined where they are not told apart so. */
+function kindOf (options: readonly Rules[], value: unknown, path: string): Rules | undefined {
+  const objects = options.filter(({ type }) => type === 'object')
+  const name = kindField(objects)
+  if (name === undefined || typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
+  const given = (value as Record<string, unknown>)[name] ?? undefined
+  const kind = objects.find(one => one.properties![name]!.const === (given ?? one.properties![name]!.default))
+  if (!kind) throw refuse(`${path}.${name}`, `must be one of ${objects.map(one => String(one.properties![name]!.const)).join(', ')}`, given)
+  return kind
+}
+
 /** Checks a value and fills defaults in, at any depth. */
 function checkValue (rules: Rules, value: unknown, path: string): unknown {
+  const kind = rules.anyOf && kindOf(rules.anyOf, value, path)
+  if (kind) return checkValue(kind, value, path)
   if (!fits(rules, value)) throw refuse(path, `must be ${describeRule(rules)}`, value)
   const matched = rules.anyOf?.find(one => fits(one, value))
   if (matched) return checkValue(matched, value, path)

@@ -1,12 +1,13 @@
 /** From Fairlead's events to OpenAI's response objects: whole, or as typed events while they come. */
 import type { RequestError } from '../errors.js'
-import type { Choice, DecodeResult, TokenLogprob } from '../decoding/runtime.js'
+import type { Choice, DecodeResult } from '../decoding/runtime.js'
 import type { GenerationEvent, GenerationStart, ModelInfo, Usage } from '../inference/protocol.js'
-import { alignmentObject, choiceAlignment, ledgerObject, type Json } from './alignment-format.js'
-import { logprobObjects, type Formatter } from './openai-format.js'
+import { alignmentObject, ledgerObject, type Json } from './alignment-format.js'
+import type { Formatter } from './openai-format.js'
+import { ResponseOutput } from './response-output.js'
 import { newId } from './schemas/items.js'
 import type { ResponseRequest } from './schemas/response-create.js'
-import type { ResponseEvent, ResponseMessage, ResponseObject, ResponseStatus, ResponseText, ResponseUsage } from './wire-types.js'
+import type { ResponseEvent, ResponseObject, ResponseStatus, ResponseUsage } from './wire-types.js'
 
 const seconds = (): number => Math.floor(Date.now() / 1000)
 
@@ -29,7 +30,7 @@ function echoOf ({ body, format }: ResponseRequest): Json {
     max_output_tokens: body.max_output_tokens,
     max_tool_calls: null,
     metadata: body.metadata,
-    parallel_tool_calls: true,
+    parallel_tool_calls: body.parallel_tool_calls,
     previous_response_id: body.previous_response_id,
     prompt_cache_key: body.prompt_cache_key,
     reasoning: { effort: null, summary: null },
@@ -38,8 +39,8 @@ function echoOf ({ body, format }: ResponseRequest): Json {
     store: body.store,
     temperature: body.temperature,
     text: { format },
-    tool_choice: 'auto',
-    tools: [],
+    tool_choice: body.tool_choice ?? 'auto',
+    tools: body.tools ?? [],
     top_logprobs: body.top_logprobs ?? 0,
     top_p: body.top_p,
     truncation: body.truncation,
@@ -52,12 +53,11 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
   readonly id = newId('resp')
   readonly #request: ResponseRequest
   readonly #head: Pick<ResponseObject, 'id' | 'object' | 'created_at' | 'model' | 'system_fingerprint'>
-  readonly #messageId = newId('msg')
+  readonly #output: ResponseOutput
   readonly #onEnd: () => void
   #sequenceNumber = 0
   #status: ResponseStatus
   #wasCreated = false
-  #wasOpened = false
   #completedAt: number | null = null
   #error: ResponseObject['error'] = null
   #start: GenerationStart | null = null
@@ -69,6 +69,8 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
     this.#request = request
     this.#onEnd = onEnd
     this.#status = request.body.background ? 'queued' : 'in_progress'
+    const { hasTools, generate } = request
+    this.#output = new ResponseOutput({ hasTools, hasLogprobs: generate.sampling.topLogprobs !== null, isGuided: this.#isGuided }, (type, fields) => this.#event(type, fields))
     this.#head = { id: this.id, object: 'response', created_at: seconds(), model: request.body.model, system_fingerprint: fingerprint, ...echoOf(request) }
   }
 
@@ -96,27 +98,6 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
   get #choice (): Choice | undefined { return this.#request.generate.sampling.maxTokens === 0 ? undefined : this.#result?.choices[0] }
   get #isGuided (): boolean { return this.#request.generate.alignment !== null }
 
-  #logprobs (logprobs: readonly TokenLogprob[]): NonNullable<ResponseText['logprobs']> {
-    return this.#request.generate.sampling.topLogprobs === null ? [] : logprobObjects(logprobs)
-  }
-
-  #part (text: string, logprobs: readonly TokenLogprob[]): ResponseText {
-    return { type: 'output_text', text, annotations: [], logprobs: this.#logprobs(logprobs) }
-  }
-
-  /** The message before its text. */
-  get #opened (): ResponseMessage { return { id: this.#messageId, type: 'message', status: 'in_progress', role: 'assistant', content: [] } }
-
-  /** The whole message. */
-  #message (choice: Choice): ResponseMessage {
-    return {
-      ...this.#opened,
-      status: choice.finishReason === 'length' ? 'incomplete' : 'completed',
-      content: [this.#part(choice.text, choice.logprobs)],
-      ...(this.#isGuided ? { alignment: choiceAlignment(choice) } : {})
-    }
-  }
-
   /** The response as it is now. */
   completion (): ResponseObject {
     const choice = this.#choice
@@ -127,7 +108,7 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
       completed_at: this.#completedAt,
       error: this.#error,
       incomplete_details: this.#status === 'incomplete' ? { reason: 'max_output_tokens' } : null,
-      output: choice ? [this.#message(choice)] : [],
+      output: choice ? this.#output.items(choice) : [],
       usage: this.#usage ? usageObject(this.#usage) : null,
       ...(start && start.droppedMessages > 0 ? { dropped_messages: start.droppedMessages } : {}),
       ...(this.#isGuided && start && this.#result ? { alignment: alignmentObject(start, this.#result) } : {})
@@ -160,27 +141,6 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
   /** Ends it as its caller wishes. OpenAI has no event for it: a stream just ends. */
   cancel (): void { if (!this.hasEnded) this.#end('cancelled') }
 
-  #place (): { item_id: string, output_index: number, content_index: number } { return { item_id: this.#messageId, output_index: 0, content_index: 0 } }
-
-  /** The events that open the message, once. */
-  #opening (): ResponseEvent[] {
-    if (this.#wasOpened) return []
-    this.#wasOpened = true
-    return [
-      this.#event('response.output_item.added', { output_index: 0, item: this.#opened }),
-      this.#event('response.content_part.added', { ...this.#place(), part: this.#part('', []) })
-    ]
-  }
-
-  #closed (choice: Choice): ResponseEvent[] {
-    const logprobs = this.#logprobs(choice.logprobs)
-    return [
-      this.#event('response.output_text.done', { ...this.#place(), text: choice.text, logprobs }),
-      this.#event('response.content_part.done', { ...this.#place(), part: this.#part(choice.text, choice.logprobs) }),
-      this.#event('response.output_item.done', { output_index: 0, item: this.#message(choice) })
-    ]
-  }
-
   chunks (event: GenerationEvent): ResponseEvent[] {
     this.see(event)
     switch (event.type) {
@@ -189,11 +149,11 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
       case 'start':
         return [this.#statusEvent('in_progress')]
       case 'text':
-        return [...this.#opening(), this.#event('response.output_text.delta', { ...this.#place(), delta: event.text, logprobs: this.#logprobs(event.logprobs) })]
+        return this.#output.text(event.text, event.logprobs)
       case 'progress':
         return [this.#event('response.alignment.progress', { step: event.step, candidates: event.candidates })]
       case 'end':
-        return this.#choice ? [...this.#opening(), ...this.#closed(this.#choice)] : []
+        return this.#choice ? this.#output.end(this.#choice) : []
       case 'usage':
         return [this.#statusEvent(this.#status)]
       default:

@@ -6,12 +6,12 @@ import { LRUCache } from 'lru-cache'
 import type { Config } from '../config.js'
 import type { BackgroundResponse } from './background.js'
 import type { Caller } from './keys.js'
-import type { ResponseEvent, ResponseMessage, ResponseObject } from './wire-types.js'
+import type { ResponseEvent, ResponseItem, ResponseObject } from './wire-types.js'
 
 /** What is known of a response at one moment. */
 export interface KeptResponse {
   /** What it read, instructions apart. */
-  readonly input: readonly ResponseMessage[]
+  readonly input: readonly ResponseItem[]
   readonly response: ResponseObject
   readonly isBackground: boolean
   /** Its events so far, by sequence number, if it was asked for as a stream in the background. */

@@ -9,10 +9,10 @@ import type { KeptResponse } from './response-store.js'
 import { withoutScores } from './schemas/items.js'
 import { parseResponseCreate, type ResponseRequest } from './schemas/response-create.js'
 import type { Services } from './services.js'
-import type { ResponseMessage } from './wire-types.js'
+import type { ResponseItem } from './wire-types.js'
 
 /** What a response read and answered. @throws RequestError while it is being written */
-function conversationOf ({ input, response: { id, status, output } }: KeptResponse): readonly ResponseMessage[] {
+function conversationOf ({ input, response: { id, status, output } }: KeptResponse): readonly ResponseItem[] {
   if (status === 'queued' || status === 'in_progress') throw refuse('previous_response_id', 'must name a response that has ended', id)
   return [...input, ...output.map(withoutScores)]
 }

@@ -289,6 +289,37 @@ export interface ResponseMessage {
   readonly alignment?: ChoiceAlignment
 }
 
+/** A call of a function that a response wrote, or read. */
+export interface ResponseCall {
+  readonly id: string
+  readonly type: 'function_call'
+  /** `incomplete` is one that was cut off. */
+  readonly status: ResponseMessage['status']
+  /** What the result names. */
+  readonly call_id: string
+  readonly name: string
+  /** JSON; cut off where the answer was. */
+  readonly arguments: string
+  /** Of guided answers. */
+  readonly alignment?: ChoiceAlignment
+}
+
+/** The result of a call. */
+export interface ResponseCallResult {
+  readonly id: string
+  readonly type: 'function_call_output'
+  readonly status: ResponseMessage['status']
+  readonly call_id: string
+  readonly output: string
+  readonly alignment?: never
+}
+
+/** What a response wrote, the last of them with the answer's `alignment`. */
+export type ResponseOutputItem = ResponseMessage | ResponseCall
+
+/** What a response read. */
+export type ResponseItem = ResponseOutputItem | ResponseCallResult
+
 /** What becomes of a response; the last four are final. */
 export type ResponseStatus = 'queued' | 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled'
 
@@ -314,7 +345,7 @@ export interface ResponseObject {
   readonly system_fingerprint: string
   readonly error: { readonly code: string, readonly message: string } | null
   readonly incomplete_details: { readonly reason: 'max_output_tokens' } | null
-  readonly output: readonly ResponseMessage[]
+  readonly output: readonly ResponseOutputItem[]
   readonly usage: ResponseUsage | null
   /** Messages that `truncation: "auto"` left out. */
   readonly dropped_messages?: number

@@ -217,10 +217,10 @@ test('truncation leaves out the oldest messages, and says how many', async () =>
 
 /** [body, param, what the message says] */
 const refused: ReadonlyArray<readonly [object, string, RegExp]> = [
-  [{}, 'input', /must hold at least one message; got null/],
-  [{ input: [] }, 'input', /at least one message/],
+  [{}, 'input', /must hold at least one item; got null/],
+  [{ input: [] }, 'input', /at least one item/],
   [{ input: '' }, 'input', /a text of at least 1/],
-  [{ input: [{ type: 'function_call_output', call_id: 'x', output: 'y' }] }, 'input[0].type', /must be "message"; got "function_call_output"/],
+  [{ input: [{ type: 'item_reference', id: 'x' }] }, 'input[0].type', /one of message, function_call, function_call_output; got "item_reference"/],
   [{ input: [{ role: 'tool', content: 'x' }] }, 'input[0].role', /one of system, developer, user, assistant; got "tool"/],
   [{ input: [{ role: 'user', content: [{ type: 'input_image', image_url: 'http://127.0.0.1/x' }] }] }, 'input[0].content[0].image_url', /is not a field/],
   [{ input: 'x', max_output_tokens: 0 }, 'max_output_tokens', /an integer from 1 to/],
@@ -232,7 +232,6 @@ const refused: ReadonlyArray<readonly [object, string, RegExp]> = [
   [{ input: 'x', text: { format: { type: 'json_schema', schema: {} } } }, 'text.format.name', /1 to 64 letters/],
   [{ input: 'x', text: { form: 1 } }, 'text.form', /is not a field/],
   [{ input: 'x', text: { format: { type: 'json_object' } }, min_tokens: 2 }, 'min_tokens', /must be 0 with text.format/],
-  [{ input: 'x', tools: [{ type: 'web_search' }] }, 'tools', /is not supported/],
   [{ input: 'x', conversation: 'conv_1' }, 'conversation', /is not supported/],
   [{ input: 'x', include: ['everything'] }, 'include[0]', /message\.output_text\.logprobs/],
   [{ input: 'x', truncation: 'middle' }, 'truncation', /one of auto, disabled/],

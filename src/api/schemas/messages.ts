@@ -26,6 +26,8 @@ export const chatMessageSchema = Type.Object({
   parsed: Type.Optional(Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()]))
 }, { additionalProperties: false })
 
+export type ChatMessageBody = Static<typeof chatMessageSchema>
+
 const textOf = (given: Static<typeof content>): string => typeof given === 'string' ? given : given.map(one => one.text).join('')
 
 /** A message of text as the model's template takes it. */
@@ -34,7 +36,7 @@ export function messageOf ({ role, content, name }: Static<typeof messageSchema>
 }
 
 /** One message with what it calls and returns written out. */
-function writtenMessage ({ role, content, name, tool_calls: calls, tool_call_id: callId }: Static<typeof chatMessageSchema>, path: string): ChatMessage {
+function writtenMessage ({ role, content, name, tool_calls: calls, tool_call_id: callId }: ChatMessageBody, path: string): ChatMessage {
   const hasCalls = calls !== undefined && calls !== null && calls.length > 0
   if (hasCalls && role !== 'assistant') throw refuse(`${path}.tool_calls`, 'are of the assistant only', role)
   if (callId !== undefined && role !== 'tool') throw refuse(`${path}.tool_call_id`, 'is of role tool only', role)
@@ -50,7 +52,7 @@ function writtenMessage ({ role, content, name, tool_calls: calls, tool_call_id:
  * Messages as the model's template takes them: calls stand in the assistant's text, results in a turn of the user, those of several calls together.
  * @throws RequestError naming the message and the rule
  */
-export function chatMessagesOf (given: ReadonlyArray<Static<typeof chatMessageSchema>>): ChatMessage[] {
+export function chatMessagesOf (given: readonly ChatMessageBody[]): ChatMessage[] {
   const messages: ChatMessage[] = []
   for (const [index, one] of given.entries()) {
     const message = writtenMessage(one, `messages[${index}]`)

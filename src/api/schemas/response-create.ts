@@ -4,11 +4,12 @@ import { parseAlignment } from '../../decoding/parameters.js'
 import type { GenerateRequest } from '../../inference/protocol.js'
 import { refuse } from '../../validation.js'
 import type { Profiles } from '../profiles.js'
-import type { ResponseMessage } from '../wire-types.js'
+import type { ResponseItem } from '../wire-types.js'
 import { readBody } from './body.js'
-import { itemOf, itemSchema, messageOf } from './items.js'
+import { itemOf, itemSchema, messagesOfItems } from './items.js'
 import { textFormatOf, textSchema } from './response-format.js'
 import { checkHeld, drawingFields, nullable, samplingOf } from './sampling.js'
+import { flatToolChoiceSchema, flatToolsSchema, toolsOf } from './tools.js'
 
 const logprobs = 'message.output_text.logprobs'
 
@@ -17,7 +18,7 @@ const includable = [logprobs, 'reasoning.encrypted_content', 'file_search_call.r
 
 export const responseCreateSchema = Type.Object({
   ...drawingFields,
-  input: nullable(Type.Union([Type.String({ minLength: 1 }), Type.Array(itemSchema, { maxItems: 4096 })]), { default: null, description: 'a text of the user, or messages; may be absent with previous_response_id' }),
+  input: nullable(Type.Union([Type.String({ minLength: 1 }), Type.Array(itemSchema, { maxItems: 4096 })]), { default: null, description: 'a text of the user, or messages, calls of functions and their results; may be absent with previous_response_id' }),
   instructions: nullable(Type.String(), { default: null, description: 'a system message before all others, for this response only' }),
   previous_response_id: nullable(Type.String(), { default: null, description: 'go on from what that response read and answered' }),
   max_output_tokens: nullable(Type.Integer({ minimum: 1, maximum: 1 << 20 }), { default: null, description: 'longest answer; without it, what there is room for' }),
@@ -29,6 +30,9 @@ export const responseCreateSchema = Type.Object({
   stream_options: nullable(Type.Object({ include_obfuscation: Type.Boolean({ default: false }) }, { additionalProperties: false }), { default: null, description: 'without effect; needs stream' }),
   metadata: nullable(Type.Record(Type.String(), Type.Unknown()), { default: {}, description: 'at most 16 texts by name, given back' }),
   text: nullable(textSchema, { default: null, description: 'format: what the answer is, text, json_object or json_schema with name and schema; see Structured output. verbosity has no effect' }),
+  tools: nullable(flatToolsSchema, { default: null, description: 'functions that the answer may call, at most 128; see Tools' }),
+  tool_choice: nullable(flatToolChoiceSchema, { default: null, description: 'none, auto, required, or the function that is called; auto where there are tools' }),
+  parallel_tool_calls: Type.Boolean({ default: true, description: 'whether an answer may have several calls' }),
   user: nullable(Type.String(), { default: null, description: 'without effect, given back' }),
   safety_identifier: nullable(Type.String(), { default: null, description: 'without effect, given back' }),
   prompt_cache_key: nullable(Type.String(), { default: null, description: 'without effect, given back' })
@@ -43,7 +47,9 @@ export interface ResponseRequest {
   /** What the answer is, as the response tells it. */
   readonly format: object
   /** The whole conversation before the answer, instructions apart. */
-  readonly input: readonly ResponseMessage[]
+  readonly input: readonly ResponseItem[]
+  /** Whether the answer may call functions. */
+  readonly hasTools: boolean
   readonly stream: boolean
   /** Top-level fields that nobody knows. */
   readonly ignored: readonly string[]
@@ -76,7 +82,7 @@ function checkMetadata (metadata: Readonly<Record<string, unknown>>): void {
   }
 }
 
-function inputOf ({ input }: ResponseBody): ResponseMessage[] {
+function inputOf ({ input }: ResponseBody): ResponseItem[] {
   if (input === null) return []
   return typeof input === 'string' ? [itemOf({ type: 'message', role: 'user', content: input })] : input.map(itemOf)
 }
@@ -91,13 +97,16 @@ function topLogprobsOf ({ include, top_logprobs: top }: ResponseBody): number | 
  * @param before what a response read and answered @throws RequestError if there is no such response
  * @throws RequestError naming the field, the rule and the value
  */
-export function parseResponseCreate (value: unknown, profiles: Profiles, before: (id: string) => readonly ResponseMessage[]): ResponseRequest {
+export function parseResponseCreate (value: unknown, profiles: Profiles, before: (id: string) => readonly ResponseItem[]): ResponseRequest {
   const { body, ignored } = readBody(responseCreateSchema, value, ofChat)
   checkMetadata(body.metadata ?? {})
   if (body.background && !body.store) throw refuse('background', 'needs store: true', true)
   const input = [...(body.previous_response_id === null ? [] : before(body.previous_response_id)), ...inputOf(body)]
-  if (input.length === 0) throw refuse('input', 'must hold at least one message', body.input)
-  const { format, grammar } = textFormatOf(body.text)
+  if (input.length === 0) throw refuse('input', 'must hold at least one item', body.input)
+  const { format, grammar: held } = textFormatOf(body.text)
+  const { tools, grammar: calls } = toolsOf(body, 'flat')
+  if (held && calls) throw refuse('tools', 'cannot be given with text.format, unless tool_choice is none', body.tools)
+  const grammar = held ?? calls
   checkHeld(body, grammar)
   const { model, alignment } = profiles.apply(body.model, body.alignment)
   const instructions = body.instructions ? [{ role: 'system', content: body.instructions }] : []
@@ -105,7 +114,7 @@ export function parseResponseCreate (value: unknown, profiles: Profiles, before:
     body,
     generate: {
       model,
-      prompt: { messages: [...instructions, ...input.map(messageOf)], addGenerationPrompt: true, continueFinalMessage: false, truncate: body.truncation === 'auto' },
+      prompt: { messages: [...instructions, ...messagesOfItems(input)], tools, addGenerationPrompt: true, continueFinalMessage: false, truncate: body.truncation === 'auto' },
       promptLogprobs: null,
       bestOf: null,
       n: 1,
@@ -118,6 +127,7 @@ export function parseResponseCreate (value: unknown, profiles: Profiles, before:
     },
     format,
     input,
+    hasTools: calls !== null,
     stream: body.stream,
     ignored
   }

@@ -47,7 +47,10 @@ export const completionObject = Type.Object({
 })
 
 const textPart = Type.Object({ type: Type.Enum(['input_text', 'output_text']), text: Type.String() })
-const messageItem = Type.Object({ id: Type.String(), type: Type.Literal('message'), role: Type.String(), status: Type.Enum(['in_progress', 'completed', 'incomplete']), content: Type.Array(textPart) })
+const itemStatus = Type.Enum(['in_progress', 'completed', 'incomplete'])
+const messageItem = Type.Object({ id: Type.String(), type: Type.Literal('message'), role: Type.String(), status: itemStatus, content: Type.Array(textPart) })
+const callItem = Type.Object({ id: Type.String(), type: Type.Literal('function_call'), status: itemStatus, call_id: Type.String(), name: Type.String(), arguments: Type.String() })
+const callResultItem = Type.Object({ id: Type.String(), type: Type.Literal('function_call_output'), status: itemStatus, call_id: Type.String(), output: Type.String() })
 const orNull = (schema: TSchema): TSchema => Type.Union([schema, Type.Null()])
 
 export const responseObject = Type.Object({
@@ -63,7 +66,8 @@ export const responseObject = Type.Object({
   max_output_tokens: orNull(Type.Integer()),
   metadata: orNull(Type.Record(Type.String(), Type.String())),
   model: Type.String(),
-  output: Type.Array(messageItem),
+  output: Type.Array(Type.Union([messageItem, callItem])),
+  parallel_tool_calls: Type.Boolean(),
   previous_response_id: orNull(Type.String()),
   store: Type.Boolean(),
   temperature: Type.Number(),
@@ -79,7 +83,7 @@ export const responseObject = Type.Object({
     alignment_details: Type.Record(Type.String(), Type.Integer())
   }))
 })
-export const itemList = Type.Object({ object: Type.Literal('list'), data: Type.Array(messageItem), first_id: orNull(Type.String()), last_id: orNull(Type.String()), has_more: Type.Boolean() })
+export const itemList = Type.Object({ object: Type.Literal('list'), data: Type.Array(Type.Union([messageItem, callItem, callResultItem])), first_id: orNull(Type.String()), last_id: orNull(Type.String()), has_more: Type.Boolean() })
 
 export const modelObject = Type.Object({ id: Type.String(), object: Type.Literal('model'), created: Type.Integer(), owned_by: Type.String(), max_model_len: Type.Integer() })
 export const modelList = listOf(modelObject)
