@@ -1,13 +1,13 @@
-/** Watches the events of a generation pass by and tells the metrics. */
+/** Watches a generation and tells the metrics: its events as they pass by, and what it took, however it ended. */
 import type { DecodeResult } from '../decoding/runtime.js'
 import { RequestError } from '../errors.js'
-import type { GenerationEvent, Usage } from '../inference/protocol.js'
+import type { GenerationEvent, Spent, Usage } from '../inference/protocol.js'
 import type { Metrics } from '../metrics/metrics.js'
 
 /** Seconds since a moment of `performance.now()`. */
 const since = (moment: number): number => (performance.now() - moment) / 1000
 
-class Watch {
+export class Watch {
   readonly #metrics: Metrics
   readonly #arrived = performance.now()
   #admitted = 0
@@ -17,10 +17,11 @@ class Watch {
   readonly #lastText = new Map<number, number>()
   #result: DecodeResult | null = null
   #pruned = 0
+  #hasEnded = false
 
   constructor (metrics: Metrics) { this.#metrics = metrics }
 
-  see (event: GenerationEvent): void {
+  #see (event: GenerationEvent): void {
     if (event.type === 'start') {
       this.#admitted = performance.now()
       this.#isGuided = event.start.strategy !== 'sample'
@@ -42,6 +43,7 @@ class Watch {
   }
 
   #end (usage: Usage, { choices, candidates, kl }: DecodeResult): void {
+    this.#hasEnded = true
     this.#metrics.observe('whole', since(this.#arrived))
     if (this.#firstText !== null) this.#metrics.observe('decode', since(this.#firstText))
     this.#metrics.succeeded({
@@ -53,18 +55,23 @@ class Watch {
       finishReasons: choices.map(choice => choice.finishReason)
     })
   }
-}
 
-/** The same events, watched. */
-export async function * observe (events: AsyncIterable<GenerationEvent>, metrics: Metrics): AsyncGenerator<GenerationEvent, void, undefined> {
-  const watch = new Watch(metrics)
-  try {
-    for await (const event of events) {
-      watch.see(event)
-      yield event
+  /** Told what it took. Tokens of a generation that did not come to its end were drawn all the same. */
+  spent ({ generatedTokens, rewardSeconds }: Spent): void {
+    this.#metrics.scored(rewardSeconds)
+    if (!this.#hasEnded) this.#metrics.abandoned(generatedTokens)
+  }
+
+  /** The same events, watched. */
+  async * events (events: AsyncIterable<GenerationEvent>): AsyncGenerator<GenerationEvent, void, undefined> {
+    try {
+      for await (const event of events) {
+        this.#see(event)
+        yield event
+      }
+    } catch (error) {
+      this.#metrics.failed(error instanceof RequestError ? error.code : 'internal_error')
+      throw error
     }
-  } catch (error) {
-    metrics.failed(error instanceof RequestError ? error.code : 'internal_error')
-    throw error
   }
 }

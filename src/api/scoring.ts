@@ -10,7 +10,7 @@ export async function callFor<N extends CallName> (services: Services, name: N, 
   const release = services.begin(caller, reply)
   const signal = disconnectSignal(reply)
   try {
-    return await services.inference.call(name, asked, { signal })
+    return await services.inference.call(name, asked, { signal, onSpent: ({ rewardSeconds }) => { services.metrics.scored(rewardSeconds) } })
   } catch (error) {
     throw signal.aborted ? new RequestError('request_cancelled', 'the caller left') : error
   } finally {

@@ -8,8 +8,7 @@ import type { GenerateRequest, GenerationEvent } from '../inference/protocol.js'
 import { Metrics } from '../metrics/metrics.js'
 import { SocketCount } from './json-socket.js'
 import { Keys, type Caller } from './keys.js'
-import { metered } from './metered.js'
-import { observe } from './observe.js'
+import { Watch } from './observe.js'
 import { Profiles } from './profiles.js'
 import { ResponseStore } from './response-store.js'
 
@@ -87,10 +86,17 @@ export class Services {
     clearTimeout(timer)
   }
 
-  /** The events of a caller's generation, counted. Leaving the loop, or aborting the signal, ends the work. */
+  /** The events of a caller's generation, counted. Leaving the loop, or aborting the signal, ends the work. What was drawn is the caller's, however it ends. */
   generate (request: GenerateRequest, caller: Caller, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
     const own = { ...request, cacheSalt: caller.saltOf(request.cacheSalt) }
-    return metered(observe(this.inference.generate(own, { signal }), this.metrics), caller)
+    const watch = new Watch(this.metrics)
+    return watch.events(this.inference.generate(own, {
+      signal,
+      onSpent: spent => {
+        caller.spend(spent.generatedTokens)
+        watch.spent(spent)
+      }
+    }))
   }
 
   /** From now on new work is refused; what runs goes on. */

@@ -2,14 +2,14 @@
 import type { Runtime, StoppedBy } from './runtime.js'
 
 export class Budget {
-  readonly #runtime: Pick<Runtime, 'budget' | 'elapsedMs'>
+  readonly #runtime: Pick<Runtime, 'budget' | 'elapsedMs' | 'drawn'>
   readonly #most: number
   /** What it is a part of. */
   readonly #whole: Budget | null
   #generated = 0
   #stoppedBy: StoppedBy = null
 
-  constructor (runtime: Pick<Runtime, 'budget' | 'elapsedMs'>, most = runtime.budget.maxGeneratedTokens ?? Infinity, whole: Budget | null = null) {
+  constructor (runtime: Pick<Runtime, 'budget' | 'elapsedMs' | 'drawn'>, most = runtime.budget.maxGeneratedTokens ?? Infinity, whole: Budget | null = null) {
     this.#runtime = runtime
     this.#most = most
     this.#whole = whole
@@ -48,6 +48,7 @@ export class Budget {
   take (): boolean {
     if (this.isSpent()) return false
     this.#generated++
+    this.#runtime.drawn.generatedTokens++
     if (this.#whole) this.#whole.#generated++
     return true
   }

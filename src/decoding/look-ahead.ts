@@ -14,7 +14,7 @@ export async function scoreAhead (generation: Generation, candidates: readonly C
   const greedy: Generation = {
     ...generation,
     sampling: { ...sampling, temperature: 0, topLogprobs: null },
-    budget: new Budget(runtime, Infinity),
+    budget: new Budget({ ...runtime, drawn: { generatedTokens: 0 } }, Infinity),
     rewardTokens: 0
   }
   const ahead = candidates.map(candidate => candidate.isFinished ? candidate : candidate.fork(candidate.index, candidate.path, candidate.random, greedy))

@@ -181,6 +181,8 @@ export interface Runtime {
   /** The random stream at a path, derived from the request's seed: candidate 3 is `random('3')`, its second fork `random('3.2')`, selection `random('selection')`. */
   random (path: string): Random
   readonly signal: AbortSignal
+  /** Counts the tokens drawn for candidates, as they are drawn. */
+  readonly drawn: { generatedTokens: number }
   /** Soft budgets of the request; null is no limit. */
   readonly budget: { readonly maxGeneratedTokens: number | null, readonly deadlineMs: number | null }
   /** Milliseconds since the request started. */

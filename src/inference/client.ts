@@ -4,11 +4,17 @@ import type { Config } from '../config.js'
 import { EventQueue } from '../decoding/event-queue.js'
 import { RequestError } from '../errors.js'
 import type { RewardInfo } from '../rewards/info.js'
-import type { CallName, Calls, EngineStats, FittingProgress, FromWorker, GenerateRequest, GenerationEvent, ModelInfo, ToWorker } from './protocol.js'
+import type { CallName, Calls, EngineStats, FittingProgress, FromWorker, GenerateRequest, GenerationEvent, ModelInfo, Spent, ToWorker } from './protocol.js'
 
 interface Pending {
   readonly onMessage: (message: FromWorker) => void
   readonly fail: (error: Error) => void
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal
+  /** Told what the request took, once, however it ended: before its caller knows that it has ended or, where its caller left, when the thread has heard of it. Not told where the thread was lost. */
+  readonly onSpent?: (spent: Spent) => void
 }
 
 /** What the API and the commands need of the inference thread. */
@@ -21,6 +27,8 @@ export class InferenceClient {
   readonly #config: Config
   readonly #onProgress: (message: string) => void
   readonly #pending = new Map<number, Pending>()
+  /** Who is told what a request took, by the request's id. */
+  readonly #accounts = new Map<number, (spent: Spent) => void>()
   #worker: Worker | null = null
   #info: { model: ModelInfo, rewards: readonly RewardInfo[] } | null = null
   #nextId = 0
@@ -50,11 +58,11 @@ export class InferenceClient {
    * The events of one generation. Leaving the loop, or aborting the signal, ends the work.
    * @throws RequestError
    */
-  async * generate (request: GenerateRequest, { signal }: { signal?: AbortSignal } = {}): AsyncGenerator<GenerationEvent, void, undefined> {
+  async * generate (request: GenerateRequest, { signal, onSpent }: CallOptions = {}): AsyncGenerator<GenerationEvent, void, undefined> {
     const events = new EventQueue<GenerationEvent>()
     const { id, done } = this.#send(newId => ({ type: 'generate', id: newId, request }), message => {
       if (message.type === 'event') events.push(message.event)
-    }, signal)
+    }, { ...(signal && { signal }), ...(onSpent && { onSpent }) })
     events.endWith(done)
     try {
       yield * events
@@ -68,12 +76,12 @@ export class InferenceClient {
    * @param onProgress told how far it is, where the question is one that takes long
    * @throws RequestError
    */
-  async call<N extends CallName> (name: N, request: Calls[N]['request'], { signal, onProgress }: { signal?: AbortSignal, onProgress?: (progress: FittingProgress) => void } = {}): Promise<Calls[N]['answer']> {
+  async call<N extends CallName> (name: N, request: Calls[N]['request'], { onProgress, ...options }: CallOptions & { onProgress?: (progress: FittingProgress) => void } = {}): Promise<Calls[N]['answer']> {
     let answer: Calls[N]['answer'] | undefined
     await this.#send(id => ({ type: 'call', id, name, request }), message => {
       if (message.type === 'answer') answer = message.answer
       else if (message.type === 'progress') onProgress?.(message.progress)
-    }, signal).done
+    }, options).done
     return answer!
   }
 
@@ -96,15 +104,21 @@ export class InferenceClient {
 
   #post (message: ToWorker): void { this.#worker?.postMessage(message) }
 
+  #account ({ id, spent }: { readonly id: number, readonly spent: Spent }): void {
+    this.#accounts.get(id)?.(spent)
+    this.#accounts.delete(id)
+  }
+
   #abort (id: number): void {
     if (this.#pending.delete(id)) this.#post({ type: 'abort', id })
   }
 
   /** Sends a request; `done` settles when it has ended. */
-  #send (message: (id: number) => ToWorker, onMessage: (message: FromWorker) => void, signal?: AbortSignal): { id: number, done: Promise<void> } {
+  #send (message: (id: number) => ToWorker, onMessage: (message: FromWorker) => void, { signal, onSpent }: CallOptions): { id: number, done: Promise<void> } {
     this.#ready()
     signal?.throwIfAborted()
     const id = this.#nextId++
+    if (onSpent) this.#accounts.set(id, onSpent)
     const done = new Promise<void>((resolve, reject) => {
       const leave = (): void => {
         this.#abort(id)
@@ -145,7 +159,10 @@ export class InferenceClient {
           reject(RequestError.fromData(message.error))
           this.#closing = true
           worker.terminate().catch(reject)
-        } else this.#pending.get(message.id)?.onMessage(message)
+        } else {
+          if (message.type === 'done' || message.type === 'failed') this.#account(message)
+          this.#pending.get(message.id)?.onMessage(message)
+        }
       })
       worker.on('error', error => { console.error(error) })
       worker.on('exit', () => {
@@ -161,6 +178,7 @@ export class InferenceClient {
     this.#info = null
     const lost = new RequestError('unavailable', 'The inference thread ended; the request was lost', { retryAfterMs: 5000 })
     for (const { fail } of [...this.#pending.values()]) fail(lost)
+    this.#accounts.clear()
     if (this.#closing || this.#restarts++ >= mostRestarts) return
     this.#onProgress('the inference thread ended; starting it again')
     this.#start().catch((error: unknown) => { console.error(error) })

@@ -11,7 +11,7 @@ import { keepBest } from './best-of.js'
 import type { Host } from './host.js'
 import { prepare, type PreparedRequest } from './prepare.js'
 import { promptLogprobs } from './prompt-logprobs.js'
-import type { GenerateRequest, GenerationEvent, GenerationStart, Usage } from './protocol.js'
+import type { GenerateRequest, GenerationEvent, GenerationStart, Spent, Usage } from './protocol.js'
 import { requestScope, reserveAll } from './request-scope.js'
 
 const emptyLedger = (): ComputeLedger => ({ computedTokens: 0, cachedTokens: 0, forwardPasses: 0 })
@@ -24,7 +24,7 @@ function startOf ({ alignment, reward, sampling, seed, prompt, droppedMessages }
   return { seed, strategy, resolved: { ...params, max_tokens: sampling.maxTokens }, rewardsUsed: reward?.scorer.used ?? [], promptText: prompt.text, promptTokenIds: prompt.tokens, droppedMessages }
 }
 
-function runtimeOf (host: Host, { alignment, contrast, reward, sampling, skipSpecialTokens, seed, cacheSalt, fanOut }: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers): Runtime {
+function runtimeOf (host: Host, { alignment, contrast, reward, sampling, skipSpecialTokens, seed, cacheSalt, fanOut }: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers, drawn: Runtime['drawn']): Runtime {
   const { engine, model } = host
   const started = performance.now()
   const embeddingLayer = comparesAnswers(alignment) ? Math.round(model.config.layers / 2) : null
@@ -47,6 +47,7 @@ function runtimeOf (host: Host, { alignment, contrast, reward, sampling, skipSpe
     random: path => randomStream(seed, path),
     signal,
     budget: { maxGeneratedTokens: alignment?.max_generated_tokens ?? null, deadlineMs: alignment?.deadline_ms ?? null },
+    drawn,
     elapsedMs: () => performance.now() - started
   }
 }
@@ -80,14 +81,16 @@ function * nothingDrawn (n: number): Generator<DecodeEvent> {
 /**
  * The events of one request: `accepted`, `start`, the strategy's own, `usage`.
  * @param signal aborting it closes the request's sequences at once
+ * @param spent counts what it takes as it takes it, for requests that do not come to their end
  * @throws RequestError for what the caller can mend; the signal's reason if it is aborted
  */
-export async function * generate (host: Host, request: GenerateRequest, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
+export async function * generate (host: Host, request: GenerateRequest, signal: AbortSignal, spent: Spent = { generatedTokens: 0, rewardSeconds: {} }): AsyncGenerator<GenerationEvent, void, undefined> {
   const scope = requestScope(signal)
   const ledgers = { policy: emptyLedger(), reward: emptyLedger() }
   let reserving: Promise<Reservation> | null = null
   try {
     const prepared = prepare(host, request, scope.signal)
+    spent.rewardSeconds = prepared.reward?.seconds ?? {}
     const constraint = prepared.grammar && await host.grammars.open(prepared.grammar.text, prepared.grammar.param, scope.signal)
     reserving = reserveAll(host.engine, prepared.need, prepared.reward?.rooms ?? [], signal)
     yield { type: 'accepted' }
@@ -96,7 +99,7 @@ export async function * generate (host: Host, request: GenerateRequest, signal: 
     if (prepared.promptLogprobs !== null) {
       yield { type: 'prompt', logprobs: await promptLogprobs(host, prepared.prompt.tokens, prepared.promptLogprobs, { salt: prepared.cacheSalt, signal: scope.signal, ledger: ledgers.policy }) }
     }
-    const runtime = runtimeOf(host, prepared, constraint, scope.signal, ledgers)
+    const runtime = runtimeOf(host, prepared, constraint, scope.signal, ledgers, spent)
     const events = prepared.sampling.maxTokens === 0 ? nothingDrawn(prepared.n) : decode(runtime, prepared.prompt, prepared.sampling, prepared.alignment, prepared.n)
     for await (const event of events) {
       if (event.type !== 'end') {

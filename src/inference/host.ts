@@ -25,6 +25,7 @@ export interface Host {
   /** The model as texts are read through it. */
   readonly policy: ReadablePolicy
   readonly store: RewardStore
+  readonly rewardModels: RewardModels
   /** All there are at this moment, those too that do not fit the model: naming one gives an error that says why. */
   readonly rewards: readonly RewardFamily[]
   /** Ends every sequence and frees all memory, after the step in flight. */
@@ -87,6 +88,7 @@ export async function createHost (config: Config, onProgress: (message: string) 
     grammars,
     policy: readablePolicy(model, engine),
     store,
+    rewardModels,
     get rewards () { return store.families },
     close
   }

@@ -78,6 +78,14 @@ export interface Usage {
   readonly forwardPasses: number
 }
 
+/** What a request took, however it ended. */
+export interface Spent {
+  /** Tokens drawn, chosen or not. */
+  generatedTokens: number
+  /** How long each call of a reward's scorer took, seconds, by the reward's name. */
+  rewardSeconds: Readonly<Record<string, readonly number[]>>
+}
+
 /** What is known as soon as a request is admitted. */
 export interface GenerationStart {
   readonly seed: number
@@ -204,6 +212,19 @@ export interface EngineStats {
   readonly runs: number
   readonly decodeRows: number
   readonly prefillRows: number
+  readonly rewardModels: readonly RewardModelStats[]
+}
+
+/** A model that rewards brought, at this moment. */
+export interface RewardModelStats {
+  /** Name of its file or folder. */
+  readonly id: string
+  /** Bytes of its weights. */
+  readonly weightBytes: number
+  /** Bytes of KV that are held for open and for later sequences. */
+  readonly kvBytes: number
+  /** Tokens run through it since it was loaded. */
+  readonly tokens: number
 }
 
 /** What has one answer: name → request and answer. */
@@ -239,6 +260,6 @@ export type FromWorker =
   /** All rewards that fit the model, whenever that changes. */
   | { readonly type: 'rewards', readonly rewards: readonly RewardInfo[] }
   | { readonly type: 'answer', readonly id: number, readonly answer: Calls[CallName]['answer'] }
-  | { readonly type: 'done', readonly id: number }
-  | { readonly type: 'failed', readonly id: number, readonly error: RequestErrorData }
+  | { readonly type: 'done', readonly id: number, readonly spent: Spent }
+  | { readonly type: 'failed', readonly id: number, readonly error: RequestErrorData, readonly spent: Spent }
   | { readonly type: 'fatal', readonly error: RequestErrorData }

@@ -11,7 +11,7 @@ import type { Answer, Prompt } from '../rewards/scorer.js'
 import type { Host } from './host.js'
 import { checkModel, renderPrompt } from './prompt.js'
 import { requestScope, reserveAll } from './request-scope.js'
-import type { Scored, ScoredItem, ScoredPrefix, ScoreRequest } from './protocol.js'
+import type { Scored, ScoredItem, ScoredPrefix, ScoreRequest, Spent } from './protocol.js'
 
 /** An answer to be scored, tokenised. */
 interface Item {
@@ -174,22 +174,26 @@ class Scoring {
   }
 }
 
-/** @throws RequestError for unknown names and answers that do not fit the context or the operator's ceiling */
-export async function score (host: Host, request: ScoreRequest, signal: AbortSignal): Promise<Scored> {
+/**
+ * @param spent told how long the rewards took
+ * @throws RequestError for unknown names and answers that do not fit the context or the operator's ceiling
+ */
+export async function score (host: Host, request: ScoreRequest, signal: AbortSignal, spent: Pick<Spent, 'rewardSeconds'> = { rewardSeconds: {} }): Promise<Scored> {
   const scope = requestScope(signal)
   try {
-    return await scoreItems(host, request, scope.signal)
+    return await scoreItems(host, request, scope.signal, spent)
   } finally {
     scope.end()
   }
 }
 
-async function scoreItems (host: Host, request: ScoreRequest, signal: AbortSignal): Promise<Scored> {
+async function scoreItems (host: Host, request: ScoreRequest, signal: AbortSignal, spent: Pick<Spent, 'rewardSeconds'>): Promise<Scored> {
   checkModel(host, request.model)
   const { rewards, member, scale, fields, cacheSalt: salt } = request
   const items = prepareItems(host, request)
   const tokens = Math.max(...items.map(item => item.prompt.tokens.length + item.tokens.length))
   const resolved = resolveScorer(host.rewards, { rewards, member, scale, field: fields.rewards }, policyInfo(host.model), { width: Math.min(items.length, mostAbreast), tokens, salt, signal })
+  spent.rewardSeconds = resolved.seconds
   const scoring = new Scoring(host, request, resolved, signal)
   const scored = await scoring.run(items)
   return {

@@ -2,7 +2,7 @@
 import type { Host } from './host.js'
 import type { EngineStats } from './protocol.js'
 
-export function stats ({ engine }: Host): EngineStats {
+export async function stats ({ engine, rewardModels }: Host): Promise<EngineStats> {
   const { steps, runs, decodeRows, ridingRows, chunkTokens } = engine.counters
-  return { ...engine.stats(), steps, runs, decodeRows: decodeRows - ridingRows, prefillRows: chunkTokens }
+  return { ...engine.stats(), steps, runs, decodeRows: decodeRows - ridingRows, prefillRows: chunkTokens, rewardModels: await rewardModels.stats() }
 }

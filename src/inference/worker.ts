@@ -7,7 +7,7 @@ import { embed } from './embeddings.js'
 import { deleteReward, fit, usableRewards } from './fitting.js'
 import { generate } from './generation.js'
 import { createHost, type Host } from './host.js'
-import type { CallName, Calls, FittingProgress, FromWorker, ToWorker } from './protocol.js'
+import type { CallName, Calls, FittingProgress, FromWorker, Spent, ToWorker } from './protocol.js'
 import { score } from './scoring.js'
 import { stats } from './stats.js'
 import { detokenize, tokenize, tokenizerInfo } from './tokens.js'
@@ -26,29 +26,30 @@ function toRequestError (error: unknown): RequestError {
   return new RequestError('internal_error', 'The server had an error while processing the request')
 }
 
-async function run (id: number, work: (signal: AbortSignal) => Promise<void>): Promise<void> {
+async function run (id: number, work: (signal: AbortSignal, spent: Spent) => Promise<void>): Promise<void> {
+  const spent: Spent = { generatedTokens: 0, rewardSeconds: {} }
   const controller = new AbortController()
   running.set(id, controller)
   try {
-    await work(controller.signal)
-    send({ type: 'done', id })
+    await work(controller.signal, spent)
+    send({ type: 'done', id, spent })
   } catch (error) {
     const reason = controller.signal.aborted ? new RequestError('request_cancelled', 'the request was cancelled') : toRequestError(error)
-    send({ type: 'failed', id, error: reason.toData() })
+    send({ type: 'failed', id, error: reason.toData(), spent })
   } finally {
     running.delete(id)
   }
 }
 
-type Answerer<N extends CallName> = (host: Host, request: Calls[N]['request'], signal: AbortSignal, onProgress: (progress: FittingProgress) => void) => Calls[N]['answer'] | Promise<Calls[N]['answer']>
+type Answerer<N extends CallName> = (host: Host, request: Calls[N]['request'], signal: AbortSignal, onProgress: (progress: FittingProgress) => void, spent: Spent) => Calls[N]['answer'] | Promise<Calls[N]['answer']>
 
-const answerers: { readonly [N in CallName]: Answerer<N> } = { score, tokenize, tokenizerInfo, detokenize, embed, stats, fit, adapt, suggest, deleteReward }
+const answerers: { readonly [N in CallName]: Answerer<N> } = { score: (host, request, signal, _, spent) => score(host, request, signal, spent), tokenize, tokenizerInfo, detokenize, embed, stats, fit, adapt, suggest, deleteReward }
 
 /** Answers that change the rewards: the main thread hears of it before it has the answer. */
 const changing: readonly CallName[] = ['fit', 'adapt', 'deleteReward']
 
-async function answerCall<N extends CallName> (host: Host, id: number, name: N, request: Calls[N]['request'], signal: AbortSignal): Promise<void> {
-  const answer = await (answerers[name] as Answerer<N>)(host, request, signal, progress => { send({ type: 'progress', id, progress }) })
+async function answerCall<N extends CallName> (host: Host, id: number, name: N, request: Calls[N]['request'], signal: AbortSignal, spent: Spent): Promise<void> {
+  const answer = await (answerers[name] as Answerer<N>)(host, request, signal, progress => { send({ type: 'progress', id, progress }) }, spent)
   if (changing.includes(name)) send({ type: 'rewards', rewards: usableRewards(host) })
   send({ type: 'answer', id, answer })
 }
@@ -56,12 +57,12 @@ async function answerCall<N extends CallName> (host: Host, id: number, name: N, 
 function handle (host: Host, message: ToWorker): void {
   switch (message.type) {
     case 'generate':
-      run(message.id, async signal => {
-        for await (const event of generate(host, message.request, signal)) send({ type: 'event', id: message.id, event })
+      run(message.id, async (signal, spent) => {
+        for await (const event of generate(host, message.request, signal, spent)) send({ type: 'event', id: message.id, event })
       })
       break
     case 'call':
-      run(message.id, signal => answerCall(host, message.id, message.name, message.request, signal))
+      run(message.id, (signal, spent) => answerCall(host, message.id, message.name, message.request, signal, spent))
       break
     case 'abort':
       running.get(message.id)?.abort(new Error('aborted'))

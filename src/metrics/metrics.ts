@@ -13,6 +13,8 @@ export interface EngineFigures {
   readonly steps: number
   readonly decodeRows: number
   readonly prefillRows: number
+  /** Models that rewards brought: bytes of weights and of KV held, tokens run since they were loaded. */
+  readonly rewardModels: ReadonlyArray<{ readonly id: string, readonly weightBytes: number, readonly kvBytes: number, readonly tokens: number }>
 }
 
 /** What one generation took, in tokens and in answers. */
@@ -49,6 +51,10 @@ export class Metrics {
   readonly #generated: Counter<'outcome'>
   readonly #candidates: Counter<'outcome'>
   readonly #rewardTokens: Counter<'source'>
+  readonly #rewardLatency: Histogram<'reward'>
+  readonly #rewardModels: Gauge
+  readonly #rewardModelBytes: Gauge<'reward_model' | 'of'>
+  readonly #rewardModelTokens: Counter<'reward_model'>
   readonly #kl: Histogram
   readonly #sizes: Readonly<Record<'prompt' | 'generation' | 'choices', Histogram>>
   readonly #succeeded: Counter<'finished_reason'>
@@ -60,9 +66,9 @@ export class Metrics {
     const registers = [this.#registry]
     const shared = (name: string): string => `${names === 'vllm' ? 'vllm:' : 'fairlead_'}${name}`
     const own = (name: string): string => `fairlead_${name}`
-    const histogram = (name: string, help: string, buckets: number[]): Histogram => new Histogram({ name, help, buckets, registers })
+    const histogram = <L extends string = never> (name: string, help: string, buckets: number[], ...labelNames: L[]): Histogram<L> => new Histogram({ name, help, buckets, labelNames, registers })
     const counter = <L extends string = never> (name: string, help: string, ...labelNames: L[]): Counter<L> => new Counter({ name, help, labelNames, registers })
-    const gauge = (name: string, help: string): Gauge => new Gauge({ name, help, registers })
+    const gauge = <L extends string = never> (name: string, help: string, ...labelNames: L[]): Gauge<L> => new Gauge({ name, help, labelNames, registers })
     this.#latencies = {
       queue: histogram(shared('request_queue_time_seconds'), 'From the request’s arrival until it was admitted', seconds),
       prefill: histogram(shared('request_prefill_time_seconds'), 'From admission to the first text', seconds),
@@ -86,11 +92,15 @@ export class Metrics {
       generation: histogram(shared('request_generation_tokens'), 'Tokens of a request’s returned choices', tokenCounts),
       choices: histogram(shared('request_params_n'), 'Choices of a request', choiceCounts)
     }
-    this.#generated = counter(shared('generation_tokens_total'), 'Tokens drawn, by whether they were returned', 'outcome')
+    this.#generated = counter(shared('generation_tokens_total'), 'Tokens drawn, by whether they were returned; abandoned are those of generations that did not come to their end', 'outcome')
     this.#succeeded = counter(shared('request_success_total'), 'Choices returned, by why they ended', 'finished_reason')
     this.#failed = counter(own('request_failure_total'), 'Generations that failed, by error code', 'code')
     this.#candidates = counter(own('candidates_total'), 'Candidates by what became of them', 'outcome')
     this.#rewardTokens = counter(own('reward_tokens_total'), 'Tokens read only to score', 'source')
+    this.#rewardLatency = histogram(own('reward_latency_seconds'), 'One call of a reward’s scorer, for one or more answers', seconds, 'reward')
+    this.#rewardModels = gauge(own('reward_models'), 'Models that rewards brought, loaded')
+    this.#rewardModelBytes = gauge(own('reward_model_bytes'), 'Bytes that such a model takes: its weights, and KV that is held', 'reward_model', 'of')
+    this.#rewardModelTokens = counter(own('reward_model_tokens_total'), 'Tokens run through such a model', 'reward_model')
     this.#kl = histogram(own('guidance_kl_nats'), 'KL of guided answers to the policy, where it is known', nats)
     this.#engineSteps = counter(own('engine_steps_total'), 'Steps of the engine')
     this.#engineRows = counter(own('engine_rows_total'), 'Rows run by those steps', 'role')
@@ -118,6 +128,14 @@ export class Metrics {
     for (const reason of figures.finishReasons) this.#succeeded.inc({ finished_reason: reason })
   }
 
+  /** Tokens that were drawn for nobody. */
+  abandoned (tokens: number): void { this.#generated.inc({ outcome: 'abandoned' }, tokens) }
+
+  /** How long scorers took, seconds, by reward. */
+  scored (seconds: Readonly<Record<string, readonly number[]>>): void {
+    for (const [reward, times] of Object.entries(seconds)) for (const time of times) this.#rewardLatency.observe({ reward }, time)
+  }
+
   failed (code: string): void { this.#failed.inc({ code }) }
 
   answered (handler: string, method: string, status: number): void { this.#http.inc({ handler, method, status }) }
@@ -140,6 +158,14 @@ export class Metrics {
     this.#engineSteps.inc(engine?.steps ?? 0)
     this.#engineRows.inc({ role: 'decode' }, engine?.decodeRows ?? 0)
     this.#engineRows.inc({ role: 'prefill' }, engine?.prefillRows ?? 0)
+    this.#rewardModels.set(engine?.rewardModels.length ?? 0)
+    this.#rewardModelBytes.reset()
+    this.#rewardModelTokens.reset()
+    for (const { id, weightBytes, kvBytes, tokens } of engine?.rewardModels ?? []) {
+      this.#rewardModelBytes.inc({ reward_model: id, of: 'weights' }, weightBytes)
+      this.#rewardModelBytes.inc({ reward_model: id, of: 'kv' }, kvBytes)
+      this.#rewardModelTokens.inc({ reward_model: id }, tokens)
+    }
     return await this.#registry.metrics()
   }
 }

@@ -41,6 +41,8 @@ export interface LoadedModel {
   readonly config: DecoderConfig
   /** Longest sequence the graph takes, tokens. */
   readonly contextLength: number
+  /** Of its weights as they are in memory. */
+  readonly weightBytes: number
   readonly sessions: DecoderSessions
   /** Whether candidates may share their prompt's KV: only where a row's bits do not depend on the others. */
   readonly canSharePrefix: boolean
@@ -83,7 +85,8 @@ export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
       weights, threads, ...(profilePrefix === undefined ? {} : { profilePrefix: `${profilePrefix}-${shape.private}+${shape.shared}${shape.chunks ? '-chunks' : ''}` })
     })
     const sessions = await DecoderSessions.create({ weights, compile, onProblem: onProgress })
-    return { id, sha256, format, config, contextLength, sessions, canSharePrefix: canSharePrefix(config, threads), embeddings: new TokenEmbeddings(weights.tensors, config.hiddenSize), tokenizer, chatTemplate, fingerprint: fingerprintOf(sha256, options), created, dispose: () => { sessions.dispose() } }
+    const weightBytes = [...weights.tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0)
+    return { id, sha256, format, config, contextLength, weightBytes, sessions, canSharePrefix: canSharePrefix(config, threads), embeddings: new TokenEmbeddings(weights.tensors, config.hiddenSize), tokenizer, chatTemplate, fingerprint: fingerprintOf(sha256, options), created, dispose: () => { sessions.dispose() } }
   } finally {
     await file.close()
   }

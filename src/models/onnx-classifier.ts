@@ -4,7 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
-import { dirname, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { Session } from '../runtime/session.js'
 import { Tensor } from '../runtime/tensor.js'
 import { refuseModel } from './decoder-tensors.js'
@@ -15,6 +15,12 @@ import { textEncoder, type EncodedText, type TextEncoder } from './text-encoder.
 export interface TextItem { readonly text: string, readonly pair?: string }
 
 export interface OnnxClassifier {
+  /** Name of its graph's folder or file. */
+  readonly id: string
+  /** Of the graph's file, which holds its weights. */
+  readonly weightBytes: number
+  /** Tokens run through it, padding included. */
+  readonly tokens: number
   /** Of graph and tokenizer. */
   readonly sha256: string
   /** Numbers that the model gives for a text. */
@@ -90,6 +96,9 @@ function outputOf (path: string, { inputNames, outputNames }: Session): string {
 }
 
 class Classifier implements OnnxClassifier {
+  readonly id: string
+  readonly weightBytes: number
+  tokens = 0
   readonly sha256: string
   readonly labels: number
   readonly mostTokens: number
@@ -98,7 +107,9 @@ class Classifier implements OnnxClassifier {
   readonly #encoder: TextEncoder
   readonly #inTurn: OnnxClassifierOptions['inTurn']
 
-  constructor (session: Session, output: string, encoder: TextEncoder, facts: { readonly sha256: string, readonly labels: number, readonly mostTokens: number }, inTurn: OnnxClassifierOptions['inTurn']) {
+  constructor (session: Session, output: string, encoder: TextEncoder, facts: { readonly id: string, readonly weightBytes: number, readonly sha256: string, readonly labels: number, readonly mostTokens: number }, inTurn: OnnxClassifierOptions['inTurn']) {
+    this.id = facts.id
+    this.weightBytes = facts.weightBytes
     this.sha256 = facts.sha256
     this.#session = session
     this.#output = output
@@ -133,6 +144,7 @@ class Classifier implements OnnxClassifier {
     const output = Tensor.allocate('float32', [rows.length, this.labels])
     try {
       await this.#session.run(feeds, new Map([[this.#output, output]]))
+      this.tokens += rows.length * length
       return rows.map((_, row) => (output.data as Float32Array).slice(row * this.labels, (row + 1) * this.labels))
     } finally {
       for (const tensor of [...feeds.values(), output]) tensor.dispose()
@@ -157,7 +169,7 @@ export async function loadOnnxClassifier (path: string, options: OnnxClassifierO
   const bytes = await readFile(graph).catch(() => { throw refuseModel({ path: graph }, 'it cannot be read') })
   const session = await Session.create(bytes, { threads: options.threads }).catch((error: unknown) => { throw refuseModel({ path: graph }, `its graph cannot be compiled: ${(error as Error).message}`) })
   try {
-    const classifier = new Classifier(session, outputOf(graph, session), encoder, { ...sizes, sha256: createHash('sha256').update(bytes).update(JSON.stringify(tokenizer)).digest('hex') }, options.inTurn)
+    const classifier = new Classifier(session, outputOf(graph, session), encoder, { ...sizes, id: basename(path), weightBytes: bytes.byteLength, sha256: createHash('sha256').update(bytes).update(JSON.stringify(tokenizer)).digest('hex') }, options.inTurn)
     await classifier.classify([classifier.encode({ text: 'a' })]).catch((error: unknown) => { throw refuseModel({ path: graph }, `it cannot read a word and give ${sizes.labels} numbers: ${(error as Error).message}`) })
     return classifier
   } catch (error) {

@@ -29,6 +29,8 @@ export interface ResolvedScorer {
   readonly warnings: readonly Warning[]
   /** Counts, while the scorer works, tokens run only to score (end-token heads, models of their own; 0 for mean-pooled heads, rules and remote scorers). */
   readonly ledger: Readonly<RewardLedger>
+  /** How long each call of a scorer took, seconds, by the reward's name, while the scorer works. */
+  readonly seconds: Readonly<Record<string, readonly number[]>>
   /** True where scoring forks each answer for one token (end-token heads): it may then hold twice the sequences. */
   readonly forks: boolean
   /** KV it needs in engines other than the policy's. */
@@ -41,6 +43,8 @@ interface Term {
   readonly member: RewardMember
   readonly version: string
   readonly scorer: MemberScorer | NextTokenScorer
+  /** How long its calls took. */
+  readonly seconds: number[]
 }
 
 /** Warnings of one request, each code once a reward: what is said later replaces what was said before. */
@@ -66,13 +70,14 @@ export function resolveScorer (families: readonly RewardFamily[], request: Score
   const ledger: RewardLedger = { rewardTokens: 0 }
   const warnings = new Warnings()
   const terms: Term[] = []
+  const seconds: Record<string, number[]> = {}
   const { field: param = 'alignment.rewards' } = request
   for (const { name, weight } of request.rewards) {
     if (terms.some(term => term.name === name)) throw new RequestError('invalid_request', `rewards must name each reward once; got "${name}" twice`, { param })
     const family = findFamily(families, name, policy, param)
     const member = pickMember(family, request, param, warnings)
     const scorer = openMember(family.source, member, { name, policy, ledger, request: scope, direction: weight < 0 ? -1 : 1, warn: (code, message) => { warnings.warn(name, code, message) } })
-    terms.push({ name, weight, member, version: family.version, scorer })
+    terms.push({ name, weight, member, version: family.version, scorer, seconds: seconds[name] = [] })
   }
   return {
     scorer: {
@@ -83,6 +88,7 @@ export function resolveScorer (families: readonly RewardFamily[], request: Score
     },
     get warnings () { return warnings.list() },
     ledger,
+    seconds,
     forks: terms.some(term => term.scorer.forks),
     rooms: terms.flatMap(term => term.scorer.rooms ?? [])
   }
@@ -127,15 +133,23 @@ function openMember (source: RewardFamily['source'], member: RewardMember, conte
 
 /** What an answer would score with each of some tokens more. */
 function scoreNext (terms: readonly Term[], scale: ScorerRequest['scale'], answer: Answer, tokens: readonly number[]): number[] {
-  const raw = terms.map(({ name, scorer }) => {
+  const raw = terms.map(({ name, scorer, seconds }) => {
     if (!('scoreNext' in scorer)) throw new Error(`reward "${name}" was opened for answers, not for next tokens`)
-    return scorer.scoreNext(answer, tokens).map(one => ({ raw: one }))
+    const started = performance.now()
+    const scores = scorer.scoreNext(answer, tokens)
+    seconds.push((performance.now() - started) / 1000)
+    return scores.map(one => ({ raw: one }))
   })
   return tokens.map((_token, index) => sumScores(terms, scale, raw.map(scores => scores[index]!)).value)
 }
 
 async function scoreAll (terms: readonly Term[], scale: ScorerRequest['scale'], prompt: Prompt, answers: readonly Answer[]): Promise<Score[]> {
-  const raw = await Promise.all(terms.map(term => term.scorer.score(prompt, answers)))
+  const raw = await Promise.all(terms.map(async ({ scorer, seconds }) => {
+    const started = performance.now()
+    const scores = await scorer.score(prompt, answers)
+    seconds.push((performance.now() - started) / 1000)
+    return scores
+  }))
   return answers.map((_answer, index) => sumScores(terms, scale, raw.map(scores => scores[index]!)))
 }
 

@@ -77,6 +77,21 @@ export class RewardModels {
     return loading
   }
 
+  /** What there is at this moment: bytes of weights, bytes of KV that are held, tokens run since it was loaded; in the order they were asked for. */
+  async stats (): Promise<Array<{ id: string, weightBytes: number, kvBytes: number, tokens: number }>> {
+    const decoders = await Promise.all([...this.#loaded.values()].map(async loading => {
+      const { model, engine } = await loading
+      const { kvTokens, kvBytesPerToken, prefixCacheBytes } = engine.stats()
+      const { decodeRows, ridingRows, chunkTokens } = engine.counters
+      return { id: model.id, weightBytes: model.weightBytes, kvBytes: kvTokens * kvBytesPerToken + prefixCacheBytes, tokens: decodeRows - ridingRows + chunkTokens }
+    }))
+    const classifiers = await Promise.all([...this.#classifiers.values()].map(async loading => {
+      const { id, weightBytes, tokens } = await loading
+      return { id, weightBytes, kvBytes: 0, tokens }
+    }))
+    return [...decoders, ...classifiers]
+  }
+
   /** Ends every sequence and frees all memory, after the steps in flight. */
   async close (): Promise<void> {
     for (const loading of this.#loaded.values()) {

@@ -64,6 +64,7 @@ export async function run (alignment: Record<string, unknown> | null, { policy =
   for await (const event of decode(runtime, toyPrompt, params, alignment && parseAlignment({ ...(alignment['contrast'] === undefined ? { reward: 'toy' } : {}), ...alignment }), n)) events.push(event)
   const last = events.at(-1)!
   assert.ok(last.type === 'end')
+  assert.equal(runtime.drawn.generatedTokens, last.result.generatedTokens)
   const texts = Array.from({ length: n }, (_, choice) => events.map(event => event.type === 'text' && event.choice === choice ? event.text : '').join(''))
   return { result: last.result, events, policy, texts }
 }

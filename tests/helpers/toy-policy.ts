@@ -143,7 +143,8 @@ export function toyRuntime (policy: ToyPolicy, { scorer = null, contrast = {}, s
     random: path => randomStream(seed, path),
     signal,
     budget: { maxGeneratedTokens: null, deadlineMs: null, ...budget },
-    elapsedMs
+    elapsedMs,
+    drawn: { generatedTokens: 0 }
   }
 }
 

@@ -1,11 +1,13 @@
 /** The files in deploy/: they fit each other, and every figure on the dashboard is one that the server has. */
 import assert from 'node:assert/strict'
-import { existsSync, readFileSync } from 'node:fs'
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { parse } from 'yaml'
 import { environmentName, settingNames } from '../../src/config.js'
 import { packageRoot } from '../../src/package-root.js'
+import { writeTinyCheckpoint } from '../helpers/tiny-checkpoint.js'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
 
 type Json = Record<string, any>
@@ -16,8 +18,18 @@ const dashboard = JSON.parse(readFileSync(join(folder, 'grafana/dashboards/fairl
 const dockerfile = readFileSync(join(packageRoot, 'Dockerfile'), 'utf8')
 
 let server: TinyServer
-before(async () => { server = await tinyServer() })
-after(() => server.close())
+const rewardsDir = mkdtempSync(join(tmpdir(), 'fairlead-deploy-'))
+before(async () => {
+  // A reward that brings a model.
+  writeTinyCheckpoint(join(rewardsDir, 'judge'), { family: 'llama', head: 'score' })
+  const normalization = { mean: 0, std: 1, pool: 'none' }
+  writeFileSync(join(rewardsDir, 'judge.json'), JSON.stringify({ name: 'judge', kind: 'classifier', description: 'x', model: 'judge', format: 'f32', members: { outcome: { normalization } } }))
+  server = await tinyServer({ rewardsDir })
+})
+after(async () => {
+  await server.close()
+  rmSync(rewardsDir, { recursive: true })
+})
 
 /** Names of the series that a scrape has, by its `# TYPE` lines: a counter that nothing has been counted by yet is one of them. */
 async function series (): Promise<Set<string>> {
@@ -28,7 +40,7 @@ async function series (): Promise<Set<string>> {
 const expressions = (dashboard['panels'] as Json[]).flatMap(panel => (panel['targets'] as Json[] | undefined ?? []).map(target => target['expr'] as string))
 
 test('every figure on the dashboard is in /metrics, with the labels it is asked for by', async () => {
-  await server.post('/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'a' }], max_tokens: 4, alignment: { reward: 'length', num_candidates: 2 } })
+  await server.post('/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'a' }], max_tokens: 4, alignment: { reward: 'judge', num_candidates: 2 } })
   await server.post('/v1/chat/completions', { model: 'other', messages: [{ role: 'user', content: 'a' }] })
   const known = await series()
   const text = await (await fetch(`${server.address}/metrics`)).text()
@@ -41,11 +53,19 @@ test('every figure on the dashboard is in /metrics, with the labels it is asked 
   }
 })
 
+test('the model of a reward is in /metrics with its bytes and tokens', async () => {
+  await server.post('/v1/rewards/score', { reward: 'judge', input: [{ prompt: 'a', answer: 'b' }] })
+  const text = await (await fetch(`${server.address}/metrics`)).text()
+  const figure = (name: string, label: string): number => Number(new RegExp(`^fairlead_${name}\\{[^}]*${label}[^}]*\\} (\\S+)`, 'm').exec(text)?.[1])
+  assert.match(text, /^fairlead_reward_models\{model_name="tiny"\} 1$/m)
+  for (const [name, label] of [['reward_model_bytes', 'reward_model="judge",of="weights"'], ['reward_model_bytes', 'reward_model="judge",of="kv"'], ['reward_model_tokens_total', 'reward_model="judge"'], ['reward_latency_seconds_count', 'reward="judge"'], ['reward_latency_seconds_sum', 'reward="judge"']] as const) assert.ok(figure(name, label) > 0, name)
+})
+
 test('own figures that a dashboard would miss are on it', async () => {
   const shown = expressions.join('\n')
   const own = [...await series()].filter(name => name.startsWith('fairlead_') && !/_(sum|count)$/.test(name))
   // Sizes that say little over time.
-  const left = ['fairlead_request_prompt_tokens_bucket', 'fairlead_request_params_n_bucket', 'fairlead_request_prefill_time_seconds_bucket', 'fairlead_request_decode_time_seconds_bucket', 'fairlead_request_success_total']
+  const left = ['fairlead_request_prompt_tokens_bucket', 'fairlead_request_params_n_bucket', 'fairlead_request_prefill_time_seconds_bucket', 'fairlead_request_decode_time_seconds_bucket', 'fairlead_request_success_total', 'fairlead_reward_models']
   assert.deepEqual(own.filter(name => !shown.includes(name)).filter(name => !left.includes(name)), [])
 })
 

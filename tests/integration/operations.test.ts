@@ -113,6 +113,29 @@ test('a key has its own limits a minute, of requests and of generated tokens, to
   assert.equal((await server.post('/tokenize', { prompt: 'free' }, bearer('key-number-one'))).status, 200)
 })
 
+test('a caller that leaves a search pays for what was drawn, though nothing was sent', async () => {
+  const keys = [{ name: 'one', sha256: sha256('key-number-one'), tokens_per_minute: 60 }]
+  const server = await start({ apiKeysFile: 'FOLDER/paying-keys.json', adminKeys: 'key-of-the-operator' }, { 'paying-keys.json': JSON.stringify(keys) })
+  const operator = bearer('key-of-the-operator')
+  const drawn = async (): Promise<number> => {
+    const text = await (await fetch(`${server.address}/metrics`, { headers: operator })).text()
+    return Number(/^fairlead_generation_tokens_total\{outcome="abandoned",model_name="tiny"\} (\d+)/m.exec(text)?.[1] ?? 0)
+  }
+  const leave = new AbortController()
+  const body = { ...chat, ignore_eos: true, max_tokens: 400, stream: true, alignment: { reward: 'length', num_candidates: 16 } }
+  const left = fetch(`${server.address}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json', ...bearer('key-number-one') }, body: JSON.stringify(body), signal: leave.signal }).then(answer => answer.text())
+  const rows = async (): Promise<number> => (await (await fetch(`${server.address}/ready`)).json() as { engine: { decodeRows: number } }).engine.decodeRows
+  while (await rows() < 1000);
+  leave.abort()
+  await assert.rejects(left)
+  while (await drawn() === 0);
+  const abandoned = await drawn()
+  assert.ok(abandoned >= 1000 && abandoned < 400 * 16, String(abandoned))
+  // More than a quarter of an hour's worth.
+  const { status, json } = await server.post('/v1/chat/completions', { ...chat, max_tokens: 1 }, bearer('key-number-one'))
+  assert.deepEqual([status, json['error'].code], [429, 'rate_limit_exceeded'])
+})
+
 test('on loopback only its own names and allowed ones are answered to, and only its own pages open sockets', async () => {
   const server = await start({ allowedHosts: 'fairlead.test' })
   for (const host of ['localhost:1', '127.0.0.1', '[::1]:8000', 'fairlead.test']) assert.equal(await statusOf(server, '/health', { host }), 200, host)
@@ -156,6 +179,8 @@ test('metrics agree with the usage of what was served', async () => {
   assert.equal(of('request_failure_total', 'code="model_not_found",'), 1)
   assert.equal(of('time_to_first_token_seconds_count'), 3)
   assert.equal(of('guidance_kl_nats_count'), 1)
+  assert.equal(figures.get('fairlead_reward_latency_seconds_count{model_name="tiny",reward="length"}'), 3)
+  assert.equal(of('reward_models'), 0)
   assert.equal(of('num_requests_running'), 0)
   assert.ok(of('engine_steps_total')! > 0)
   assert.equal(figures.get('http_requests_total{handler="/v1/chat/completions",method="POST",status="404",model_name="tiny"}'), 1)

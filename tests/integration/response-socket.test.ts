@@ -190,7 +190,7 @@ test('beyond max-web-sockets, of both kinds together, a socket is closed with 10
 })
 
 test('a server that shuts down lets what runs end, refuses what is new, and closes with 1001', async () => {
-  const leaving = await tinyServer()
+  const leaving = await tinyServer({ drainTimeoutMs: '300000' })
   const socket = new WebSocket(`${leaving.address.replace('http', 'ws')}/v1/responses`)
   const events: Json[] = []
   socket.on('message', data => { events.push(JSON.parse(String(data)) as Json) })
