@@ -17,14 +17,17 @@ const options: Options = {
   reward: { type: 'string', help: 'reward that steers', default: 'positive' },
   weight: { type: 'string', help: 'its weight; negative asks for less of it', default: '-1 for positive, else 1' },
   prompts: { type: 'string', help: `${promptSetNames.join(', ')}, or a file: a JSON list or JSON lines of texts or {"prompt"}`, default: 'the set that belongs to the reward' },
-  limit: { type: 'string', help: 'prompts that are evaluated, the first ones; 25 later ones train the panel', default: '40' },
+  limit: { type: 'string', help: 'prompts that are evaluated, the first ones; 25 later ones train the panel', default: '24' },
   candidates: { type: 'string', help: 'plain answers to each prompt, 2 to 128: best-of-n up to it', default: '64' },
   seeds: { type: 'string', help: 'answers of every strategy to each prompt', default: '1' },
   'max-tokens': { type: 'string', help: 'tokens of an answer, at most', default: '48' },
   judge: { type: 'string', help: `${judgeNames.join(', ')}, or another reward, made from other data`, default: 'the one that belongs to the reward' },
   wish: { type: 'string', help: 'system message of the prompted baseline', default: 'one in the box for positive, helpful' },
+  timed: { type: 'string', help: 'prompts, the first ones, on which every way is timed after all else, alone and in turns; 0 for none', default: '8' },
+  retime: { type: 'boolean', help: 'take times anew, as on a machine that is idle now' },
   'skip-panel': { type: 'boolean', help: 'leave the over-optimisation panel out' },
   out: { type: 'string', help: 'folder of pools and runs, which are used again, and of the report', default: 'fairlead-eval' },
+  report: { type: 'string', help: 'folder of the report', default: 'REWARD_WEIGHT in --out' },
   ...engineOptions
 }
 
@@ -42,7 +45,7 @@ function textOption (values: Values, name: string, fallback: string | undefined,
   return text
 }
 
-function optionsOf (values: Values): EvaluationOptions & { readonly promptSet: string } {
+function optionsOf (values: Values): EvaluationOptions & { readonly promptSet: string, readonly report: string } {
   const reward = String(values['reward'] ?? 'positive')
   const weight = weightOf(values, reward)
   const own = criteria[reward]
@@ -53,8 +56,11 @@ function optionsOf (values: Values): EvaluationOptions & { readonly promptSet: s
   const candidates = integerOption(values, 'candidates', 64, 2)
   if (candidates > 128) throw refuse('--candidates', 'must be an integer from 2 to 128', values['candidates'])
   const prompts = loadPrompts(promptSet)
-  const limit = integerOption(values, 'limit', Math.min(40, prompts.length))
+  const limit = integerOption(values, 'limit', Math.min(24, prompts.length))
   if (limit > prompts.length) throw refuse('--limit', `must be at most the prompts of ${promptSet}, ${prompts.length}`, values['limit'])
+  const timed = integerOption(values, 'timed', Math.min(8, limit), 0)
+  if (timed > limit) throw refuse('--timed', `must be at most --limit, ${limit}`, values['timed'])
+  const folder = String(values['out'] ?? 'fairlead-eval')
   return {
     reward,
     weight,
@@ -67,7 +73,10 @@ function optionsOf (values: Values): EvaluationOptions & { readonly promptSet: s
     seeds: integerOption(values, 'seeds', 1),
     maxTokens: integerOption(values, 'max-tokens', 48),
     panel: values['skip-panel'] !== true,
-    folder: String(values['out'] ?? 'fairlead-eval')
+    timed,
+    retime: values['retime'] === true,
+    folder,
+    report: String(values['report'] ?? join(folder, `${reward}_${weight}`))
   }
 }
 
@@ -75,9 +84,10 @@ function optionsOf (values: Values): EvaluationOptions & { readonly promptSet: s
 async function run (host: Host, given: ReturnType<typeof optionsOf>, args: readonly string[]): Promise<void> {
   const environment = environmentOf('fairlead eval', args)
   const evaluation = await interruptible((signal, onProgress) => evaluate(host, given, signal, onProgress))
-  const { prompts: _, folder, ...evaluated } = given
-  const rewardVersion = host.rewards.find(({ name }) => name === given.reward)!.version
-  const file = await writeEvaluation(join(folder, `${given.reward}_${given.weight}`), evaluation, { ...evaluated, fingerprint: host.model.fingerprint, rewardVersion }, environment)
+  const { prompts: _, folder: __, report, retime: ___, ...evaluated } = given
+  const { version: rewardVersion, descriptor } = host.rewards.find(({ name }) => name === given.reward)!
+  const rewardFacts = descriptor.kind === 'head' && descriptor.fit ? { data: descriptor.fit.data, reads: `the policy’s hidden states at layer ${descriptor.layer}, their running mean over the answer` } : null
+  const file = await writeEvaluation(report, evaluation, { ...evaluated, fingerprint: host.model.fingerprint, rewardVersion, rewardFacts }, environment)
   if (!evaluation.finished) say(partly)
   console.log(file)
 }

@@ -1,10 +1,11 @@
 /**
- * What an evaluation found, from answers and scores to figures with intervals over prompts. Rewards and judges are put on one scale: gains over
+ * What an evaluation found, from answers, scores and times to figures with intervals over prompts. Rewards and judges are put on one scale: gains over
  * plain answers, in standard deviations of plain answers. Pure.
  */
 import { uniform } from '../rewards/random.js'
-import { distinctPairs, expectedAtBest, mean, meanOverPrompts, overPrompts, pooledKl, sizeAtKl, type Estimate } from './statistics.js'
-import { plainLabel } from './ways.js'
+import { curveGain, softBest, type CurvePoint } from './equal-kl.js'
+import { correlation, distinctPairs, expectedAtBest, mean, meanOverPrompts, overPrompts, pooledKl, sizeAtKl, type Estimate } from './statistics.js'
+import { curves, frontierNats, plainLabel, type ComparedWay } from './ways.js'
 
 /** An answer with its scores; both point the way that is wished for. */
 export interface ScoredAnswer {
@@ -23,8 +24,6 @@ export interface WayAnswers {
   readonly answers: readonly ScoredAnswer[]
   /** Of one request, averaged over seeds. */
   readonly generatedTokens: number
-  readonly forwardPasses: number
-  readonly ms: number
   readonly kl: number | null
   readonly klKind: string | null
 }
@@ -33,9 +32,12 @@ export interface WayAnswers {
 export interface DonePrompt {
   readonly prompt: string
   readonly plain: PlainPool
-  /** In the order of the ways. */
-  readonly ways: readonly WayAnswers[]
+  /** In the order of the ways; null for those that the pool tells. */
+  readonly ways: ReadonlyArray<WayAnswers | null>
 }
+
+/** How long each way took to answer one prompt, in their order, alone on the machine and in turns, ms. */
+export type TimedTurn = readonly number[]
 
 /** Best-of-n at one n. */
 export interface BestOfN {
@@ -49,20 +51,33 @@ export interface BestOfN {
   readonly distinctPairs: number
 }
 
-export interface WayFigures {
-  readonly label: string
+export interface WayFigures extends Pick<ComparedWay, 'label' | 'curve'> {
   readonly proxy: Estimate
   readonly judge: Estimate
   readonly nll: number
   readonly distinctPairs: number
   /** Mean tokens drawn for an answer, in plain answers. */
   readonly tokens: number
-  /** Median time of an answer, in plain answers to the same prompt. */
-  readonly time: number
+  /** Time of an answer, in plain answers to the same prompts; null where nothing was timed. */
+  readonly time: Estimate | null
   readonly kl: number | null
   readonly klKind: string | null
   /** Judge's gain less that of best-of-n with as many tokens, with as much time, and at the same KL; null where n would be out of the pool. */
   readonly overBestOfN: { readonly tokens: Estimate | null, readonly time: Estimate | null, readonly kl: Estimate | null }
+  /** Judge's gain less that of guidance by look-ahead with the prefix-trained reward, at the same KL; null where that has no such KL. */
+  readonly overLookAhead: Estimate | null
+  /** The judge's gain over that of best-of-16; null where the pool is smaller. */
+  readonly shareOf16: Estimate | null
+}
+
+/** What soft best-of-n of the whole pool gains at a KL, and the share of it that Q-head guidance gets at no more. */
+export interface Frontier {
+  readonly nats: number
+  readonly n: number
+  /** λ of P(i) ∝ exp(λ · reward_i) that has this KL, pooled. */
+  readonly strength: number
+  readonly judge: Estimate
+  readonly ways: ReadonlyArray<Pick<WayFigures, 'label' | 'kl' | 'judge' | 'time'> & { readonly share: Estimate }>
 }
 
 /** A control: what choosing by something else than the reward is worth to the judge. */
@@ -77,16 +92,21 @@ export interface Turning {
 
 export interface Analysis {
   readonly prompts: number
+  /** Prompts on which ways were timed. */
+  readonly timedPrompts: number
+  /** Correlation of reward and judge over the plain answers to one prompt. */
+  readonly agreement: Estimate
   readonly bestOfN: readonly BestOfN[]
   readonly turning: Turning
   readonly ways: readonly WayFigures[]
+  readonly frontier: Frontier | null
   readonly controls: readonly Control[]
 }
 
 /** Mean and spread of plain answers, by which scores are put on one scale. */
-interface Scale { readonly mean: number, readonly std: number }
+export interface Scale { readonly mean: number, readonly std: number }
 
-function scaleOf (values: readonly number[]): Scale {
+export function scaleOf (values: readonly number[]): Scale {
   const centre = mean(values)
   return { mean: centre, std: Math.sqrt(mean(values.map(value => (value - centre) ** 2))) || 1 }
 }
@@ -114,7 +134,7 @@ export function turningOf (sizes: readonly number[], perPrompt: ReadonlyArray<re
   return { bestN: sizes[best]!, after: meanOverPrompts(perPrompt.at(-1)!.map((gain, index) => gain - perPrompt[best]![index]!)) }
 }
 
-/** Time of best-of-n by n, in plain answers: between the sizes that were timed on a straight line. */
+/** The n whose best-of-n takes a time, in plain answers: between the sizes that were timed on a straight line; null beyond them. */
 function sizeAtTime (timed: ReadonlyArray<{ readonly n: number, readonly time: number }>, time: number): number | null {
   if (timed.length === 0 || time <= timed[0]!.time) return 1
   const after = timed.findIndex(one => one.time >= time)
@@ -123,115 +143,158 @@ function sizeAtTime (timed: ReadonlyArray<{ readonly n: number, readonly time: n
   return a.n + (b.n - a.n) * (time - a.time) / (b.time - a.time)
 }
 
-const median = (values: readonly number[]): number => values.toSorted((a, b) => a - b)[values.length >> 1]!
+/** Everything of plain answers that is asked for, one list a prompt; scores on the scale of plain answers. */
+class Pools {
+  readonly proxy: ReadonlyArray<readonly number[]>
+  readonly judge: ReadonlyArray<readonly number[]>
+  readonly nll: ReadonlyArray<readonly number[]>
+  readonly pairs: ReadonlyArray<readonly number[]>
+  readonly lengths: ReadonlyArray<readonly number[]>
+  /** Answers of the smallest pool. */
+  readonly size: number
+  readonly scaledProxy: (answer: ScoredAnswer) => number
+  readonly scaledJudge: (answer: ScoredAnswer) => number
 
-/**
- * @param labels of the ways, the plain one first; `best_of_n N` are those that say how long best-of-n takes
- * @param done at least one prompt
- */
-export function analyse (labels: readonly string[], done: readonly DonePrompt[]): Analysis {
-  const column = (pick: (answer: ScoredAnswer) => number): number[][] => done.map(({ plain }) => plain.map(pick))
-  const proxyScale = scaleOf(column(({ proxy }) => proxy).flat())
-  const judgeScale = scaleOf(column(({ judge }) => judge).flat())
-  const scaledProxy = ({ proxy }: ScoredAnswer): number => (proxy - proxyScale.mean) / proxyScale.std
-  const scaledJudge = ({ judge }: ScoredAnswer): number => (judge - judgeScale.mean) / judgeScale.std
-  const [proxy, judge] = [column(scaledProxy), column(scaledJudge)]
-  const [nll, pairs] = [column(nllOf), column(({ text }) => distinctPairs(text))]
-  const size = Math.min(...done.map(({ plain }) => plain.length))
-  const sizes = sizesUpTo(size)
-  const atBest = (values: ReadonlyArray<readonly number[]>, n: number): number => mean(proxy.map((keys, index) => expectedAtBest(keys, values[index]!, n)))
-
-  const random = uniform(7)
-  const controls: ReadonlyArray<readonly [string, ReadonlyArray<readonly number[]>]> = [
-    ['random', column(() => random())],
-    ['length only', column(({ tokens }) => tokens)],
-    ['logprob per token', column(answer => -nllOf(answer))],
-    ['oracle: the judge itself', judge]
-  ]
-
-  const plainTokens = mean(column(({ tokens }) => tokens).flat())
-  const plainIndex = labels.indexOf(plainLabel)
-  const timeOf = (index: number): number => median(done.map(({ ways }) => ways[index]!.ms / ways[plainIndex]!.ms))
-  const timed = labels.flatMap((label, index) => {
-    const n = label === plainLabel ? 1 : Number(/^best_of_n (\d+)$/.exec(label)?.[1])
-    return Number.isInteger(n) ? [{ n, time: timeOf(index) }] : []
-  }).sort((a, b) => a.n - b.n)
-
-  function figuresOf (label: string, index: number): WayFigures {
-    const ways = done.map(({ ways }) => ways[index]!)
-    const gain = (pick: (answer: ScoredAnswer) => number, plain: ReadonlyArray<readonly number[]>): number[] => ways.map(({ answers }, at) => mean(answers.map(pick)) - mean(plain[at]!))
-    const judged = gain(scaledJudge, judge)
-    const over = (n: number | null): Estimate | null => {
-      if (n === null || n > size) return null
-      const best = gains(proxy, judge, n)
-      return meanOverPrompts(judged.map((value, at) => value - best[at]!))
+  constructor (done: readonly DonePrompt[]) {
+    const column = (pick: (answer: ScoredAnswer) => number): number[][] => done.map(({ plain }) => plain.map(pick))
+    const scaled = (pick: (answer: ScoredAnswer) => number): (answer: ScoredAnswer) => number => {
+      const { mean: centre, std } = scaleOf(column(pick).flat())
+      return answer => (pick(answer) - centre) / std
     }
-    const tokens = mean(ways.map(({ generatedTokens }) => generatedTokens)) / plainTokens
-    const time = timeOf(index)
-    const known = ways.flatMap(({ kl }) => kl ?? [])
-    const kl = known.length === ways.length ? mean(known) : null
-    return {
-      label,
-      proxy: meanOverPrompts(gain(scaledProxy, proxy)),
-      judge: meanOverPrompts(judged),
-      nll: mean(ways.flatMap(({ answers }) => answers.map(nllOf))),
-      distinctPairs: mean(ways.flatMap(({ answers }) => answers.map(({ text }) => distinctPairs(text)))),
-      tokens,
-      time,
-      kl,
-      klKind: ways[0]!.klKind,
-      overBestOfN: { tokens: over(Math.max(1, tokens)), time: over(sizeAtTime(timed, time)), kl: kl === null || kl > Math.log(size) - (size - 1) / size ? null : over(sizeAtKl(Math.max(0, kl), size)) }
-    }
+    this.scaledProxy = scaled(({ proxy }) => proxy)
+    this.scaledJudge = scaled(({ judge }) => judge)
+    this.proxy = column(this.scaledProxy)
+    this.judge = column(this.scaledJudge)
+    this.nll = column(nllOf)
+    this.pairs = column(({ text }) => distinctPairs(text))
+    this.lengths = column(({ tokens }) => tokens)
+    this.size = Math.min(...done.map(({ plain }) => plain.length))
   }
 
+  /** The mean of values at what best-of-n by the reward chooses. */
+  atBest (values: ReadonlyArray<readonly number[]>, n: number): number {
+    return mean(this.proxy.map((keys, index) => expectedAtBest(keys, values[index]!, n)))
+  }
+
+  /** The judge's gain of best-of-n, prompt by prompt. */
+  judged (n: number): number[] { return gains(this.proxy, this.judge, n) }
+}
+
+/** A way's figures before it is compared with others. */
+interface Measured {
+  readonly way: ComparedWay
+  /** Gains, prompt by prompt. */
+  readonly proxy: readonly number[]
+  readonly judge: readonly number[]
+  readonly nll: number
+  readonly distinctPairs: number
+  readonly tokens: number
+  readonly time: Estimate | null
+  readonly kl: number | null
+  readonly klKind: string | null
+}
+
+const klBound = (n: number): number => Math.log(n) - (n - 1) / n
+
+/** Best-of-n as a way: the pool tells all but its time. */
+function measurePooled (way: ComparedWay, n: number, pools: Pools, time: Estimate | null): Measured {
+  return { way, proxy: gains(pools.proxy, pools.proxy, n), judge: pools.judged(n), nll: pools.atBest(pools.nll, n), distinctPairs: pools.atBest(pools.pairs, n), tokens: n, time, kl: klBound(n), klKind: n === 1 ? 'exact' : 'upper_bound' }
+}
+
+function measureDrawn (way: ComparedWay, answered: readonly WayAnswers[], pools: Pools, time: Estimate | null): Measured {
+  const gain = (pick: (answer: ScoredAnswer) => number, plain: ReadonlyArray<readonly number[]>): number[] => answered.map(({ answers }, at) => mean(answers.map(pick)) - mean(plain[at]!))
+  const known = answered.flatMap(({ kl }) => kl ?? [])
   return {
-    prompts: done.length,
-    bestOfN: sizes.map(n => ({
-      n,
-      proxy: meanOverPrompts(gains(proxy, proxy, n)),
-      judge: meanOverPrompts(gains(proxy, judge, n)),
-      kl: mean(proxy.map(keys => pooledKl(keys, n))),
-      klBound: Math.log(n) - (n - 1) / n,
-      nll: atBest(nll, n),
-      distinctPairs: atBest(pairs, n)
-    })),
-    turning: turningOf(sizes, sizes.map(n => gains(proxy, judge, n))),
-    ways: labels.map(figuresOf),
-    controls: controls.map(([label, keys]) => ({ label, judge: sizes.map(n => ({ n, gain: meanOverPrompts(gains(keys, judge, n)) })) }))
+    way,
+    proxy: gain(pools.scaledProxy, pools.proxy),
+    judge: gain(pools.scaledJudge, pools.judge),
+    nll: mean(answered.flatMap(({ answers }) => answers.map(nllOf))),
+    distinctPairs: mean(answered.flatMap(({ answers }) => answers.map(({ text }) => distinctPairs(text)))),
+    tokens: mean(answered.map(({ generatedTokens }) => generatedTokens)) / mean(pools.lengths.flat()),
+    time,
+    kl: known.length === answered.length ? mean(known) : null,
+    klKind: answered[0]!.klKind
   }
 }
 
-/** A proxy of the over-optimisation panel: its scores of the plain pools. */
-export interface PanelScores { readonly group: string, readonly label: string, readonly scores: ReadonlyArray<readonly number[]> }
+/** Share of a gain, with an interval over prompts. */
+const shareOf = (part: readonly number[], whole: readonly number[]): Estimate =>
+  overPrompts(part.map((own, index) => ({ own, all: whole[index]! })), items => mean(items.map(({ own }) => own)) / mean(items.map(({ all }) => all)))
 
-/** What one proxy of the panel gains by its own account and by the judge's. */
-export interface PanelCurve {
-  readonly group: string
-  readonly label: string
-  readonly curve: ReadonlyArray<{ readonly n: number, readonly proxy: Estimate, readonly judge: Estimate }>
-  readonly turning: Turning
-  /** The share of the oracle's gain at the largest n that it gets there. */
-  readonly shareOfOracle: Estimate
-}
-
-/** @param judge scores of the plain pools by the judge, one list a prompt */
-export function analysePanel (panel: readonly PanelScores[], judge: ReadonlyArray<readonly number[]>): PanelCurve[] {
-  const judgeScale = scaleOf(judge.flat())
-  const scaledJudge = judge.map(own => own.map(value => (value - judgeScale.mean) / judgeScale.std))
-  const size = Math.min(...judge.map(own => own.length))
-  const sizes = sizesUpTo(size)
-  const oracle = gains(scaledJudge, scaledJudge, size)
-  return panel.map(({ group, label, scores }) => {
-    const scale = scaleOf(scores.flat())
-    const own = scores.map(values => values.map(value => (value - scale.mean) / scale.std))
-    const judged = sizes.map(n => gains(own, scaledJudge, n))
-    const pairs = judged.at(-1)!.map((gain, index) => ({ gain, oracle: oracle[index]! }))
+function compare (measured: readonly Measured[], pools: Pools): WayFigures[] {
+  const timed = measured.flatMap(({ way: { pooled }, time }) => pooled === null || time === null ? [] : [{ n: pooled, time: time.value }]).sort((a, b) => a.n - b.n)
+  const lookAhead = measured.flatMap(({ way: { curve }, kl, judge }): CurvePoint[] => curve?.name === curves.prefix && kl !== null ? [{ kl, gains: judge }] : [])
+  return measured.map(({ way: { label, curve }, proxy, judge, ...figures }) => {
+    const { tokens, time, kl } = figures
+    const over = (other: readonly number[] | null): Estimate | null => other && label !== plainLabel ? meanOverPrompts(judge.map((value, at) => value - other[at]!)) : null
+    const overBest = (n: number | null): Estimate | null => n === null || n > pools.size ? null : over(pools.judged(n))
     return {
-      group,
       label,
-      curve: sizes.map((n, index) => ({ n, proxy: meanOverPrompts(gains(own, own, n)), judge: meanOverPrompts(judged[index]!) })),
-      turning: turningOf(sizes, judged),
-      shareOfOracle: overPrompts(pairs, items => mean(items.map(({ gain }) => gain)) / mean(items.map(one => one.oracle)))
+      curve,
+      proxy: meanOverPrompts(proxy),
+      judge: meanOverPrompts(judge),
+      ...figures,
+      overBestOfN: {
+        tokens: overBest(Math.max(1, tokens)),
+        time: time && timed.length > 1 ? overBest(sizeAtTime(timed, time.value)) : null,
+        kl: kl === null || kl > klBound(pools.size) ? null : overBest(sizeAtKl(Math.max(0, kl), pools.size))
+      },
+      overLookAhead: kl === null || curve === null || curve.name === curves.prefix ? null : over(curveGain(lookAhead, kl)),
+      shareOf16: pools.size < 16 ? null : shareOf(judge, pools.judged(16))
     }
   })
+}
+
+/** Q-head guidance at few nats against the best that any choice among as many answers as the pool has can do there. */
+function frontierOf (measured: readonly Measured[], pools: Pools): Frontier | null {
+  const { strength, gains: soft } = softBest(pools.proxy, pools.judge, frontierNats)
+  const near = measured.filter(({ way: { label }, kl }) => label.startsWith(curves.qHead) && kl !== null && kl <= frontierNats)
+  if (near.length === 0) return null
+  return {
+    nats: frontierNats,
+    n: pools.size,
+    strength,
+    judge: meanOverPrompts(soft),
+    ways: near.map(({ way: { label }, judge, kl, time }) => ({ label, kl, judge: meanOverPrompts(judge), time, share: shareOf(judge, soft) }))
+  }
+}
+
+/**
+ * @param ways the plain one first
+ * @param done at least one prompt
+ * @param turns in which ways were timed; none where nothing was
+ */
+export function analyse (ways: readonly ComparedWay[], done: readonly DonePrompt[], turns: readonly TimedTurn[]): Analysis {
+  const pools = new Pools(done)
+  const sizes = sizesUpTo(pools.size)
+  const random = uniform(7)
+  const controls: ReadonlyArray<readonly [string, ReadonlyArray<readonly number[]>]> = [
+    ['random', pools.judge.map(own => own.map(() => random()))],
+    ['length only', pools.lengths],
+    ['logprob per token', pools.nll.map(own => own.map(value => -value))],
+    ['oracle: the judge itself', pools.judge]
+  ]
+  const plainIndex = ways.findIndex(({ label }) => label === plainLabel)
+  const timeOf = (index: number): Estimate | null => turns.length === 0 ? null : overPrompts(turns, items => mean(items.map(turn => turn[index]!)) / mean(items.map(turn => turn[plainIndex]!)))
+  const measured = ways.map((way, index) => way.pooled === null
+    ? measureDrawn(way, done.map(one => one.ways[index]!), pools, timeOf(index))
+    : measurePooled(way, way.pooled, pools, timeOf(index)))
+  return {
+    prompts: done.length,
+    timedPrompts: turns.length,
+    agreement: meanOverPrompts(pools.proxy.map((own, index) => correlation(own, pools.judge[index]!))),
+    bestOfN: sizes.map(n => ({
+      n,
+      proxy: meanOverPrompts(gains(pools.proxy, pools.proxy, n)),
+      judge: meanOverPrompts(pools.judged(n)),
+      kl: mean(pools.proxy.map(keys => pooledKl(keys, n))),
+      klBound: klBound(n),
+      nll: pools.atBest(pools.nll, n),
+      distinctPairs: pools.atBest(pools.pairs, n)
+    })),
+    turning: turningOf(sizes, sizes.map(n => pools.judged(n))),
+    ways: compare(measured, pools),
+    frontier: frontierOf(measured, pools),
+    controls: controls.map(([label, keys]) => ({ label, judge: sizes.map(n => ({ n, gain: meanOverPrompts(gains(keys, pools.judge, n)) })) }))
+  }
 }

@@ -1,19 +1,23 @@
 /**
- * Runs an evaluation: prompt by prompt it draws and scores the plain pool and every way beside it, then presses the panel's rewards on the same
- * pools. Interrupted, it analyses the prompts that are done. Knows no report.
+ * Runs an evaluation: prompt by prompt it draws and scores the plain pool and every way beside it, several prompts side by side; presses the panel's rewards on
+ * the same pools; then times every way, alone. Interrupted, it analyses the prompts that are done. Knows no report.
  */
+import { setMaxListeners } from 'node:events'
 import { join } from 'node:path'
 import { RequestError } from '../errors.js'
 import type { Host } from '../inference/host.js'
 import type { RewardFamily } from '../rewards/descriptor.js'
 import type { EnsembleDescriptor } from '../rewards/ensemble.js'
 import { fewestExamples } from '../rewards/fit-reward.js'
-import { analyse, analysePanel, type Analysis, type DonePrompt, type PanelCurve, type PanelScores, type ScoredAnswer, type WayAnswers } from './analysis.js'
+import { analyse, type Analysis, type DonePrompt, type ScoredAnswer, type TimedTurn, type WayAnswers } from './analysis.js'
 import { AnswerStore, type Scoring } from './answer-store.js'
-import { criteria, judgeNames, loadJudge } from './criteria.js'
+import { criteria, judgeNames, loadJudge, loadOutcomeOnly } from './criteria.js'
 import type { Draw, Way } from './drawing.js'
+import { analysePanel, type PanelCurve, type PanelScores } from './panel-analysis.js'
 import { noisyPairs, smallFits, trainingAnswers, trainingPrompts, variantsOf, type Variant } from './panel.js'
-import { comparedWays, plainPool } from './ways.js'
+import { sideBySide } from './side-by-side.js'
+import { Timings } from './timings.js'
+import { comparedWays, plainPool, type ComparedWay } from './ways.js'
 
 export interface EvaluationOptions {
   readonly reward: string
@@ -32,6 +36,10 @@ export interface EvaluationOptions {
   readonly maxTokens: number
   /** Whether the panel is measured too. */
   readonly panel: boolean
+  /** Prompts, the first ones, on which every way is timed. */
+  readonly timed: number
+  /** Whether times that are there are taken anew. */
+  readonly retime: boolean
   /** Folder of pools, runs and scores. */
   readonly folder: string
 }
@@ -55,6 +63,9 @@ function findReward (host: Host, name: string): RewardFamily {
   return family
 }
 
+/** Prompts drawn side by side: enough for ways that draw one answer to fill the engine's steps. */
+const promptsAtOnce = 6
+
 class Evaluator {
   readonly #host: Host
   readonly #options: EvaluationOptions
@@ -63,7 +74,9 @@ class Evaluator {
   readonly #judge: Judge
   /** Of this reward, weight and version, relative to the store's. */
   readonly #name: string
-  readonly #ways: ReturnType<typeof comparedWays>
+  readonly #ways: readonly ComparedWay[]
+  /** The host with the reward's version that was fitted on whole answers only, where there is one. */
+  readonly #withOutcomeOnly: Host
   readonly #pool: Way
   readonly #proxy: Scoring
 
@@ -75,12 +88,17 @@ class Evaluator {
     this.#store = new AnswerStore(host, folder, maxTokens)
     this.#proxy = { name: reward, weight: weight < 0 ? -1 : 1 }
     this.#judge = this.#judgeOf(judge)
-    this.#name = `${reward}_${weight}-${findReward(host, reward).version}`
-    this.#ways = comparedWays(this.#name, { name: reward, weight }, wish, maxTokens)
+    const family = findReward(host, reward)
+    this.#name = `${reward}_${weight}-${family.version}`
+    const outcomeOnly = loadOutcomeOnly(reward)
+    this.#withOutcomeOnly = outcomeOnly ? { ...host, rewards: [...host.rewards, outcomeOnly] } : host
+    this.#ways = comparedWays(this.#name, { name: reward, weight, outcomeOnly: outcomeOnly?.name ?? null, qHead: family.members.includes('next_token') }, wish, maxTokens, candidates)
     this.#pool = plainPool(candidates)
   }
 
-  get labels (): string[] { return this.#ways.map(({ label }) => label) }
+  get ways (): readonly ComparedWay[] { return this.#ways }
+
+  #hostOf ({ outcomeOnly }: ComparedWay): Host { return outcomeOnly ? this.#withOutcomeOnly : this.#host }
 
   #judgeOf (name: string): Judge {
     const sign = this.#proxy.weight
@@ -93,22 +111,21 @@ class Evaluator {
   }
 
   /** A draw with its scores. */
-  async #scored (way: Way, prompt: string, seed: number): Promise<{ draw: Draw, answers: ScoredAnswer[] }> {
-    const draw = await this.#store.draw(way, prompt, seed, this.#signal)
+  async #scored (way: Way, prompt: string, seed: number, host = this.#host): Promise<{ draw: Draw, answers: ScoredAnswer[] }> {
+    const draw = await this.#store.draw(way, prompt, seed, this.#signal, host)
     const [[proxy], judge] = [await this.#store.score(way, draw, [this.#proxy], this.#signal), await this.#judge(way, draw)]
     return { draw, answers: draw.answers.map((answer, index) => ({ ...answer, proxy: proxy![index]!, judge: judge[index]! })) }
   }
 
-  async #way (way: Way, prompt: string): Promise<WayAnswers> {
-    const runs: Array<{ draw: Draw, answers: ScoredAnswer[] }> = []
-    for (let seed = 1; seed <= this.#options.seeds; seed++) runs.push(await this.#scored(way, prompt, seed))
+  async #way (compared: ComparedWay, prompt: string): Promise<WayAnswers | null> {
+    if (compared.pooled !== null) return null
+    const seeds = Array.from({ length: this.#options.seeds * compared.draws }, (_, index) => index + 1)
+    const runs = await Promise.all(seeds.map(seed => this.#scored(compared.way, prompt, seed, this.#hostOf(compared))))
     const average = (pick: (draw: Draw) => number): number => runs.reduce((sum, { draw }) => sum + pick(draw), 0) / runs.length
     const known = runs.every(({ draw }) => draw.kl.value !== null)
     return {
       answers: runs.flatMap(({ answers }) => answers),
       generatedTokens: average(draw => draw.generatedTokens),
-      forwardPasses: average(draw => draw.forwardPasses),
-      ms: average(draw => draw.ms),
       kl: known ? average(draw => draw.kl.value!) : null,
       klKind: runs[0]!.draw.kl.kind
     }
@@ -117,8 +134,15 @@ class Evaluator {
   async prompt (prompt: string): Promise<DonePrompt> {
     const { answers } = await this.#scored(this.#pool, prompt, 0)
     const ways = []
-    for (const { way } of this.#ways) ways.push(await this.#way(way, prompt))
+    for (const way of this.#ways) ways.push(await this.#way(way, prompt))
     return { prompt, plain: answers, ways }
+  }
+
+  /** Every way's time on the first prompts, in turns, one request at a time. */
+  async times (onProgress: OnProgress): Promise<TimedTurn[]> {
+    const { folder, timed, retime, prompts, maxTokens } = this.#options
+    const timings = new Timings(this.#host.model.fingerprint, join(folder, this.#name), maxTokens, retime)
+    return await timings.take(this.#ways.map(compared => ({ way: compared.way, host: this.#hostOf(compared) })), prompts.slice(0, timed), this.#signal, onProgress)
   }
 
   async #panelScores (group: string, variants: readonly Variant[], weight: 1 | -1, done: readonly DonePrompt[], onProgress: OnProgress): Promise<PanelScores[]> {
@@ -173,19 +197,23 @@ class Evaluator {
  * @throws RequestError for names that do not exist and a folder of other records; the signal's reason where no prompt was done
  */
 export async function evaluate (host: Host, options: EvaluationOptions, signal: AbortSignal, onProgress: OnProgress): Promise<Evaluation> {
+  setMaxListeners(0, signal)
   const evaluator = new Evaluator(host, options, signal)
   const prompts = options.prompts.slice(0, options.limit)
   const done: DonePrompt[] = []
   let panel: PanelCurve[] = []
+  let turns: TimedTurn[] = []
   try {
-    for (const prompt of prompts) {
-      onProgress('prompts', done.length, prompts.length)
+    onProgress('prompts', 0, prompts.length)
+    await sideBySide(prompts, promptsAtOnce, async prompt => {
       done.push(await evaluator.prompt(prompt))
-    }
-    onProgress('prompts', done.length, prompts.length)
+      onProgress('prompts', done.length, prompts.length)
+    })
     if (options.panel) panel = await evaluator.panel(done, onProgress)
+    turns = await evaluator.times(onProgress)
   } catch (error) {
     if (!signal.aborted || done.length === 0) throw error
   }
-  return { analysis: analyse(evaluator.labels, done), panel, finished: !signal.aborted }
+  done.sort((a, b) => prompts.indexOf(a.prompt) - prompts.indexOf(b.prompt))
+  return { analysis: analyse(evaluator.ways, done, turns), panel, finished: !signal.aborted }
 }

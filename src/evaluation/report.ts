@@ -3,19 +3,24 @@ import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describeEnvironment, type Environment } from '../reporting/environment.js'
 import { markdownTable } from '../reporting/markdown.js'
-import { writePlot, type Plot, type PlotPoint, type PlotSeries } from '../reporting/plot.js'
-import type { PanelCurve, WayFigures } from './analysis.js'
+import { writePlot } from '../reporting/plot.js'
+import type { Analysis, WayFigures } from './analysis.js'
+import { judgeFacts } from './criteria.js'
 import type { Evaluation, EvaluationOptions } from './evaluate.js'
+import type { PanelCurve } from './panel-analysis.js'
 import { flipped, trainingAnswers, trainingPrompts } from './panel.js'
+import { plotsOf } from './report-plots.js'
 import type { Estimate } from './statistics.js'
-import { plainLabel } from './ways.js'
+import { cheapDraws, curves, plainLabel } from './ways.js'
 
 /** What was evaluated, for the report's head. */
-export interface Evaluated extends Omit<EvaluationOptions, 'prompts' | 'folder'> {
+export interface Evaluated extends Omit<EvaluationOptions, 'prompts' | 'folder' | 'retime'> {
   /** Name or file of the prompt set. */
   readonly promptSet: string
   readonly fingerprint: string
   readonly rewardVersion: string
+  /** What the reward was fitted on and reads; null where its descriptor does not say. */
+  readonly rewardFacts: { readonly data: string, readonly reads: string } | null
 }
 
 const signed = (value: number): string => `${value < 0 && value.toFixed(2) !== '-0.00' ? '−' : '+'}${Math.abs(value).toFixed(2)}`
@@ -23,48 +28,13 @@ const signed = (value: number): string => `${value < 0 && value.toFixed(2) !== '
 /** `+0.42 [+0.30, +0.55]` */
 export const interval = ({ value, low, high }: Estimate): string => Number.isFinite(low) ? `${signed(value)} [${signed(low)}, ${signed(high)}]` : signed(value)
 
-const maybe = (estimate: Estimate | null): string => estimate === null ? '–' : interval(estimate)
-const point = (x: number, { value, low, high }: Estimate): PlotPoint => ({ x, y: value, ...Number.isFinite(low) ? { low, high } : {} })
-const gainLabel = 'gain over plain, standard deviations'
+/** `1.42 [1.30, 1.55]` */
+export const range = ({ value, low, high }: Estimate): string => `${value.toFixed(2)}${Number.isFinite(low) ? ` [${low.toFixed(2)}, ${high.toFixed(2)}]` : ''}`
 
-function plotsOf ({ analysis, panel }: Evaluation, { reward, weight, judge }: Evaluated): Record<string, Plot> {
-  const { bestOfN, ways, controls } = analysis
-  const prompted = ways.find(({ label }) => label === 'prompted')
-  const curve = (pick: (one: typeof bestOfN[number]) => number): PlotSeries => ({ name: 'best-of-n', kind: 'line', points: bestOfN.map(one => point(pick(one), one.judge)) })
-  const wayPoints = (pick: (way: WayFigures) => number | null): PlotSeries[] => ways.flatMap(way => {
-    const x = pick(way)
-    return x === null ? [] : [{ name: way.label, kind: 'points', points: [point(x, way.judge)] }]
-  })
-  const flat = (name: string, estimate: Estimate): PlotSeries => ({ name, kind: 'line', points: bestOfN.map(({ n }) => ({ x: n, y: estimate.value })) })
-  const panelPlot = (group: string): Plot => ({
-    title: `Over-optimisation, ${group}: judge “${judge}”`,
-    x: { label: 'n of best-of-n', scale: 'log' },
-    y: { label: gainLabel },
-    series: panel.filter(one => one.group === group).map(({ label, curve }) => ({ name: label, kind: 'line', points: curve.map(one => point(one.n, one.judge)) }))
-  })
-  return {
-    'best-of-n': {
-      title: `Best-of-n by ${reward} (weight ${weight})`,
-      x: { label: 'n', scale: 'log' },
-      y: { label: gainLabel },
-      series: [
-        { name: `reward ${reward}`, kind: 'line', points: bestOfN.map(one => point(one.n, one.proxy)) },
-        { name: `judge ${judge}`, kind: 'line', points: bestOfN.map(one => point(one.n, one.judge)) },
-        ...prompted ? [flat('judge, prompted baseline', prompted.judge)] : []
-      ]
-    },
-    tokens: { title: 'Judge’s gain against tokens drawn', x: { label: 'tokens drawn, in plain answers', scale: 'log' }, y: { label: gainLabel }, series: [curve(({ n }) => n), ...wayPoints(({ tokens }) => tokens)] },
-    time: { title: 'Judge’s gain against time', x: { label: 'time, in plain answers', scale: 'log' }, y: { label: gainLabel }, series: wayPoints(({ time }) => time) },
-    kl: { title: 'Judge’s gain against KL to the policy', x: { label: 'KL, nats (best-of-n: its bound)' }, y: { label: gainLabel }, series: [curve(({ klBound }) => klBound), ...wayPoints(({ kl }) => kl)] },
-    controls: {
-      title: 'What choosing by something else is worth',
-      x: { label: 'n of best-of-n', scale: 'log' },
-      y: { label: `judge’s ${gainLabel}` },
-      series: [{ name: `reward ${reward}`, kind: 'line', points: bestOfN.map(one => point(one.n, one.judge)) }, ...controls.map(({ label, judge: gains }): PlotSeries => ({ name: label, kind: 'line', points: gains.map(({ n, gain }) => point(n, gain)) }))]
-    },
-    ...Object.fromEntries([...new Set(panel.map(({ group }) => group))].map((group, index) => [`panel-${index + 1}`, panelPlot(group)]))
-  }
-}
+/** `92 % [80, 101]` */
+export const percent = ({ value, low, high }: Estimate): string => `${(100 * value).toFixed(0)} %${Number.isFinite(low) ? ` [${(100 * low).toFixed(0)}, ${(100 * high).toFixed(0)}]` : ''}`
+
+const maybe = (estimate: Estimate | null, show = interval): string => estimate === null ? '–' : show(estimate)
 
 const clear = ({ low, high }: Estimate): string => low > 0 ? 'clear of zero' : high < 0 ? 'clearly below zero' : 'not clear of zero'
 
@@ -99,26 +69,74 @@ ${tables.join('\n\n')}
 `
 }
 
+/** What sets the judge apart from the reward, and how much they agree. */
+function judgeSection ({ agreement }: Analysis, { reward, judge, rewardFacts }: Evaluated): string {
+  const facts = judgeFacts[judge]
+  const table = facts && rewardFacts ? `\n\n${markdownTable(['', 'fitted on', 'reads'], [[`reward ${reward}`, rewardFacts.data, rewardFacts.reads], [`judge ${judge}`, facts.data, facts.reads]])}` : ''
+  return `## The judge
+
+What steers is never what judges: the two share no training answers and no features.${table}
+
+Over the plain answers to one prompt their correlation is ${interval(agreement)}: that much, and no more, of what the reward likes the judge likes too.`
+}
+
+function guidanceSection ({ ways }: Analysis): string {
+  const rows = ways.flatMap(({ label, curve, kl, judge, nll, distinctPairs, overLookAhead, overBestOfN }) => curve === null || kl === null ? [] : [[label, kl.toFixed(2), interval(judge), nll.toFixed(3), distinctPairs.toFixed(3), maybe(overLookAhead), maybe(overBestOfN.kl)]])
+  if (rows.length === 0) return ''
+  return `## Guidance at equal KL
+
+![KL](plots/guidance-kl.svg)
+
+${markdownTable(['values of next tokens, strength', 'KL, nats', 'judge', 'NLL per token', 'distinct-2', 'judge over look-ahead fitted on prefixes, equal KL', 'over best-of-n, equal KL'], rows)}
+
+*${curves.prefix}* reads each of the 20 most probable next tokens with the reward in the box, *${curves.outcome}* with a version of it that was fitted on the same data at the same layer, whole answers only; *${curves.qHead}* foretells what reading would give.
+KL is what guidance measures along the path, exactly for what was drawn. The look-ahead’s gain at another’s KL lies on straight lines between its strengths, from no gain at 0 nats.
+
+`
+}
+
+function frontierSection ({ frontier }: Analysis): string {
+  if (!frontier) return ''
+  const { nats, n, judge, strength, ways } = frontier
+  return `At ${nats} nats soft best-of-${n} (chances ∝ exp(${strength.toFixed(2)} · reward) among the ${n} answers of the pool) gains ${interval(judge)} by the judge. Of that, Q-head guidance of at most ${nats} nats gets:
+
+${markdownTable(['way', 'KL, nats', 'judge', 'share', 'time, in plain answers'], ways.map(way => [way.label, way.kl!.toFixed(2), interval(way.judge), percent(way.share), maybe(way.time, range)]))}
+
+`
+}
+
+const klOf = ({ kl, klKind }: WayFigures): string => kl === null ? '–' : `${kl.toFixed(2)} (${klKind ?? '?'})`
+
 /** The report as Markdown. */
 export function describeEvaluation (evaluation: Evaluation, evaluated: Evaluated, environment: Environment): string {
   const { analysis, panel, finished } = evaluation
-  const { bestOfN, ways, controls } = analysis
+  const { bestOfN, ways, controls, timedPrompts } = analysis
   const { reward, weight, judge, promptSet, candidates, seeds, maxTokens, wish, fingerprint, rewardVersion } = evaluated
   const at16 = bestOfN.find(({ n }) => n === 16)
   const byN = bestOfN.map(({ n, proxy, judge: judged, kl, klBound, nll, distinctPairs }) => [String(n), interval(proxy), interval(judged), kl.toFixed(2), klBound.toFixed(2), nll.toFixed(3), distinctPairs.toFixed(3)])
-  const wayRows = ways.map(({ label, proxy, judge: judged, tokens, time, kl, klKind, nll, distinctPairs, overBestOfN }) => [
-    label, interval(proxy), interval(judged), tokens.toFixed(1), time.toFixed(2), kl === null ? '–' : `${kl.toFixed(2)} (${klKind ?? '?'})`, nll.toFixed(3), distinctPairs.toFixed(3),
-    ...label === plainLabel ? ['–', '–', '–'] : [maybe(overBestOfN.tokens), maybe(overBestOfN.time), maybe(overBestOfN.kl)]
+  const wayRows = ways.map(way => [
+    way.label, interval(way.proxy), interval(way.judge), maybe(way.label === plainLabel ? null : way.shareOf16, percent), way.tokens.toFixed(1), maybe(way.time, range), klOf(way), way.nll.toFixed(3), way.distinctPairs.toFixed(3),
+    maybe(way.overBestOfN.tokens), maybe(way.overBestOfN.time), maybe(way.overBestOfN.kl)
   ])
   const shownSizes = bestOfN.map(({ n }) => n).filter(n => [4, 16].includes(n) || n === bestOfN.at(-1)!.n)
   const controlRows = controls.map(({ label, judge: gains }) => [label, ...shownSizes.map(n => interval(gains.find(one => one.n === n)!.gain))])
+  const isTimed = ways.some(({ time }) => time !== null)
+  const timesSection = isTimed
+    ? `![guidance against best-of-n](plots/guidance-time.svg)\n\nTimes are of one request alone, in plain answers, over ${timedPrompts} prompts on which all ways took turns.`
+    : 'Nothing was timed: the same command with `--timed 8` times every way, on an idle machine.'
   return `# What steering by ${reward} is worth (weight ${weight})
 
 ${finished ? '' : `**Partial**: interrupted; ${analysis.prompts} prompts are in it. The same command goes on from there.\n\n`}${describeEnvironment(environment)}
 
-Model ${fingerprint}; reward ${reward} ${rewardVersion}; judge ${judge}, which shares neither data nor features with it; ${analysis.prompts} prompts of ${promptSet}; a pool of ${candidates} plain answers each, ${maxTokens} tokens at most, temperature 1; ${seeds} seed${seeds === 1 ? '' : 's'} of every other way.
+Model ${fingerprint}; reward ${reward} ${rewardVersion}; judge ${judge}; ${analysis.prompts} prompts of ${promptSet}; a pool of ${candidates} plain answers each, ${maxTokens} tokens at most, temperature 1; ${seeds} answer${seeds === 1 ? '' : 's'} to each prompt by every search, ${seeds * cheapDraws} by Q-heads and system messages.
 
 Gains are over plain answers to the same prompts, in standard deviations of plain answers, the reward’s and the judge’s each on its own scale; a positive gain is what the weight asks for. In brackets: 95 % intervals over prompts (bootstrap).
+
+${judgeSection(analysis, evaluated)}
+
+## Guidance against best-of-n at equal time
+
+${timesSection}
 
 ## Best-of-n
 
@@ -131,17 +149,13 @@ ${markdownTable(['n', `reward ${reward}`, `judge ${judge}`, 'KL, from the pool',
 From one pool of ${candidates} answers a prompt, by order statistics: the expected score of the best of n drawn without replacement. KL in nats; its bound is ln n − (n − 1)/n, and close to n = ${candidates} the pool is too coarse to tell it.
 Fluency: NLL under the policy, and the share of distinct word pairs in an answer.
 
-## Every strategy
+${guidanceSection(analysis)}${frontierSection(analysis)}## Every strategy
 
 ![tokens](plots/tokens.svg)
 
-![time](plots/time.svg)
+${isTimed ? '![time](plots/time.svg)\n\n' : ''}${markdownTable(['way', 'reward', 'judge', 'of best-of-16’s', 'tokens', 'time', 'KL, nats', 'NLL per token', 'distinct-2', 'judge over best-of-n: equal tokens', 'equal time', 'equal KL'], wayRows)}
 
-![KL](plots/kl.svg)
-
-${markdownTable(['way', 'reward', 'judge', 'tokens', 'time', 'KL, nats', 'NLL per token', 'distinct-2', 'judge over best-of-n: equal tokens', 'equal time', 'equal KL'], wayRows)}
-
-Tokens drawn and time are in plain answers (the time as the median of ratios on one prompt). The last columns are the judge’s gain less that of best-of-n with as many tokens, as much time and the same KL, the n in between interpolated. The KL of a
+Tokens drawn and time are in plain answers. The last columns are the judge’s gain less that of best-of-n with as many tokens, as much time and the same KL, the n in between interpolated; – where no n up to ${candidates} has so many. *plain* and *best_of_n* are read from the pool. The KL of a
 strategy is what its responses report: \`upper_bound\` and \`bound_estimate\` are not the KL itself, so that strategies with them are placed too far right. ${wish === null ? 'No wish in words is known for this reward: there is no prompted baseline.' : `*prompted* is no strategy but a system message: “${wish}”; its KL is the mean log-ratio of its answers.`}
 
 ## Controls

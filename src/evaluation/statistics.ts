@@ -6,6 +6,14 @@ export interface Estimate { readonly value: number, readonly low: number, readon
 
 export const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
+/** Pearson's correlation; 0 where either does not vary. */
+export function correlation (a: readonly number[], b: readonly number[]): number {
+  const [centreA, centreB] = [mean(a), mean(b)]
+  const covariance = mean(a.map((value, index) => (value - centreA) * (b[index]! - centreB)))
+  const spread = Math.sqrt(mean(a.map(value => (value - centreA) ** 2)) * mean(b.map(value => (value - centreB) ** 2)))
+  return spread === 0 ? 0 : covariance / spread
+}
+
 /** Positions of answers by ascending key; those of equal keys together. */
 function tiers (keys: readonly number[]): number[][] {
   const found = new Map<number, number[]>()

@@ -4,14 +4,11 @@ import { join } from 'node:path'
 import { describeEnvironment, type Environment } from '../reporting/environment.js'
 import { markdownTable } from '../reporting/markdown.js'
 import { writePlot } from '../reporting/plot.js'
-import type { Estimate } from './statistics.js'
+import { percent, range } from './report.js'
 import type { VerifiedOptions, VerifiedResult } from './verified.js'
 
 /** What was evaluated, for the report's head. */
 export interface VerifiedSetting extends Omit<VerifiedOptions, 'folder'> { readonly fingerprint: string }
-
-const share = ({ value, low, high }: Estimate): string => `${(100 * value).toFixed(0)} %${Number.isFinite(low) ? ` [${(100 * low).toFixed(0)}, ${(100 * high).toFixed(0)}]` : ''}`
-const times = ({ value, low, high }: Estimate): string => `${value.toFixed(2)}${Number.isFinite(low) ? ` [${low.toFixed(2)}, ${high.toFixed(2)}]` : ''}`
 
 /** The report as Markdown. */
 export function describeVerified ({ prompts, finished, passAt, ways, kinds }: VerifiedResult, { candidates, maxTokens, fingerprint }: VerifiedSetting, environment: Environment): string {
@@ -25,9 +22,9 @@ Model ${fingerprint}; ${prompts} prompts that state a constraint which a program
 
 ![pass](plots/pass.svg)
 
-${markdownTable(['n', 'pass@n of plain answers'], passAt.map(({ n, rate }) => [String(n), share(rate)]))}
+${markdownTable(['n', 'pass@n of plain answers'], passAt.map(({ n, rate }) => [String(n), percent(rate)]))}
 
-${markdownTable(['way', 'passes', `of pass@${candidates}`, 'tokens, in plain answers', 'time, in plain answers', 'retry loop’s time over its'], ways.map(way => [way.label, share(way.passed), share(way.shareOfBest), times(way.tokens), times(way.time), times(way.fasterThanRetry)]))}
+${markdownTable(['way', 'passes', `of pass@${candidates}`, 'tokens, in plain answers', 'time, in plain answers', 'retry loop’s time over its'], ways.map(way => [way.label, percent(way.passed), percent(way.shareOfBest), range(way.tokens), range(way.time), range(way.fasterThanRetry)]))}
 
 *retry loop* is a client that asks for one plain answer after the other until one passes: the pool’s answers in their order, at the speed of a plain answer asked for alone. *best_of_n* draws 4 or 8 at a time until one passes, with the checks as reward
 (\`stop_when\`); *beam_search* lets the checks judge prefixes, too. Plain answers are asked for alone. pass@n is the unbiased estimate from ${candidates} answers to each prompt.

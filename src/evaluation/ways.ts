@@ -1,4 +1,4 @@
-/** The ways of answering that an evaluation compares: plainly, by every strategy with about as many tokens as best-of-16, and asked for in words. */
+/** The ways of answering that an evaluation compares: plainly, by every strategy, by guidance at several strengths, and asked for in words. */
 import type { Way } from './drawing.js'
 
 /** The tokens that searches are given, in answers of full length. */
@@ -10,50 +10,99 @@ const budget = 16
  */
 export const plainPool = (answers: number): Way => ({ name: 'plain', system: null, alignment: null, answers })
 
-/** One strategy, under a name that the report shows. */
-interface Steered { readonly label: string, readonly alignment: Readonly<Record<string, unknown>> }
-
-/**
- * Strategies with parameters that make them draw about `budget` answers' worth of tokens, where they have one; token guidance draws one answer,
- * at two strengths.
- */
-function strategies (maxTokens: number): Steered[] {
-  const step = { tokens: Math.max(1, Math.round(maxTokens / 3)) }
-  const checkpoints = [...new Set([1 / 6, 1 / 3, 2 / 3].map(share => Math.max(1, Math.round(share * maxTokens))))]
-  // What a candidate costs on average, in answers: all to the first checkpoint, half of them to the second, …
-  const perCandidate = [...checkpoints, maxTokens].reduce((sum, tokens, index) => sum + (tokens - (checkpoints[index - 1] ?? 0)) / 2 ** index, 0) / maxTokens
-  return [
-    { label: 'best_of_n 4', alignment: { strategy: 'best_of_n', num_candidates: 4 } },
-    { label: 'best_of_n 16', alignment: { strategy: 'best_of_n', num_candidates: budget } },
-    { label: 'speculative_rejection', alignment: { strategy: 'speculative_rejection', num_candidates: Math.round(budget / perCandidate), checkpoints } },
-    { label: 'beam_search 4×4', alignment: { strategy: 'beam_search', num_beams: 4, num_children: 4, step } },
-    { label: 'dvts 4×4', alignment: { strategy: 'dvts', num_trees: 4, num_children: 4, step } },
-    { label: 'rebase 16', alignment: { strategy: 'rebase', width: budget, step } },
-    { label: 'particle_filter 16', alignment: { strategy: 'particle_filter', num_particles: budget, strength: 5, step } },
-    { label: 'segment_rejection', alignment: { strategy: 'segment_rejection', max_tries: budget, strength: 5, segment: step } },
-    { label: 'token_guidance 5', alignment: { strategy: 'token_guidance', strength: 5 } },
-    { label: 'token_guidance 20', alignment: { strategy: 'token_guidance', strength: 20 } }
-  ]
+/** A way that is compared. */
+export interface ComparedWay {
+  /** What the report calls it. */
+  readonly label: string
+  /** What is asked for when it is timed, and, where the pool does not tell, when it is drawn. */
+  readonly way: Way
+  /** n of best-of-n, whose answers the plain pool tells; 1 is plain. Null where answers are drawn. */
+  readonly pooled: number | null
+  /** Answers drawn for each seed that is asked for: ways that draw one answer can be drawn more often for the same tokens. */
+  readonly draws: number
+  /** Guidance of one kind at several strengths: points that are joined in plots. */
+  readonly curve: { readonly name: string, readonly strength: number } | null
+  /** Whether the reward steers in its version that was fitted on whole answers only. */
+  readonly outcomeOnly: boolean
 }
 
-/** A way that is compared: what the report calls it, and what it draws. */
-export interface ComparedWay { readonly label: string, readonly way: Way }
+type Alignment = Readonly<Record<string, unknown>>
+
+/** Answers of ways that draw one, for each of a search's. */
+export const cheapDraws = 4
+
+/** The KL that the report compares Q-head guidance at, nats. */
+export const frontierNats = 2
 
 /** The label of the way that nothing steers: the unit of time. */
 export const plainLabel = 'plain'
+
+/** Curves of token guidance, by what values the tokens. */
+export const curves = { qHead: 'Q-head', prefix: 'look-ahead, fitted on prefixes', outcome: 'look-ahead, fitted on whole answers' } as const
+
+/** Searches with about `budget` answers' worth of tokens, and cheaper ones. */
+function searches (maxTokens: number): Array<readonly [string, Alignment]> {
+  const step = { tokens: Math.max(1, Math.round(maxTokens / 3)) }
+  const sooner = (...shares: number[]): number[] => [...new Set(shares.map(share => Math.max(1, Math.round(share * maxTokens))))]
+  const checkpoints = sooner(1 / 6, 1 / 3, 2 / 3)
+  // What a candidate costs on average, in answers: all to the first checkpoint, half of them to the second, …
+  const perCandidate = [...checkpoints, maxTokens].reduce((sum, tokens, index) => sum + (tokens - (checkpoints[index - 1] ?? 0)) / 2 ** index, 0) / maxTokens
+  return [
+    ['speculative_rejection', { strategy: 'speculative_rejection', num_candidates: Math.round(budget / perCandidate), checkpoints }],
+    ['speculative_rejection 16→4→1', { strategy: 'speculative_rejection', num_candidates: budget, reject_fraction: 0.75, checkpoints: sooner(1 / 4, 1 / 2) }],
+    ['beam_search 4×4', { strategy: 'beam_search', num_beams: 4, num_children: 4, step }],
+    ['beam_search 2×2', { strategy: 'beam_search', num_beams: 2, num_children: 2, step: { tokens: Math.max(1, Math.round(maxTokens / 6)) } }],
+    ['dvts 4×4', { strategy: 'dvts', num_trees: 4, num_children: 4, step }],
+    ['rebase 16', { strategy: 'rebase', width: budget, step }],
+    ['particle_filter 16', { strategy: 'particle_filter', num_particles: budget, strength: 5, step }],
+    ['segment_rejection', { strategy: 'segment_rejection', max_tries: budget, strength: 5, segment: step }]
+  ]
+}
+
+/** The reward that steers. */
+export interface Steering {
+  readonly name: string
+  readonly weight: number
+  /** Whether it values next tokens. */
+  readonly qHead: boolean
+  /** Name of its version that was fitted on whole answers only; null where there is none. */
+  readonly outcomeOnly: string | null
+}
+
+/** Guidance at several strengths, by each source of values that there is. */
+function guided ({ qHead, outcomeOnly }: Steering): Array<Pick<ComparedWay, 'label' | 'curve' | 'outcomeOnly' | 'draws'> & { readonly alignment: Alignment }> {
+  const of = (name: string, strength: number, draws: number, fields: Alignment) =>
+    ({ label: `${name} ${strength}`, curve: { name, strength }, draws, outcomeOnly: name === curves.outcome, alignment: { strategy: 'token_guidance', strength, ...fields } })
+  // Tokens beyond the 64 that are valued stay as probable as they were: masking them alone would cost several nats an answer.
+  const byQHead = { method: 'q_head', transform: 'centered', outside: 'keep' }
+  return [
+    ...qHead ? [1, 2, 5, 20].map(strength => of(curves.qHead, strength, cheapDraws, byQHead)) : [],
+    ...qHead ? [{ ...of(curves.qHead, frontierStrength, cheapDraws, { ...byQHead, max_kl: frontierNats }), label: `${curves.qHead} ${frontierStrength}, max_kl ${frontierNats}`, curve: null }] : [],
+    ...[2, 5, 20].map(strength => of(curves.prefix, strength, 1, {})),
+    ...outcomeOnly !== null ? [5, 20].map(strength => of(curves.outcome, strength, 1, { allow_scope_mismatch: true })) : []
+  ]
+}
+
+/** Strength of the way that is held to `frontierNats`. */
+const frontierStrength = 2
+
+/** A label as part of a file's name. */
+const fileName = (label: string): string => label.replaceAll('×', 'x').replaceAll('→', '-').replaceAll(/[^\w.-]+/g, '-')
 
 /**
  * Everything that is compared.
  * @param folder where the files of this reward and weight go, relative to the store's
  * @param wish what a system message asks for in place of the reward; null for no prompted baseline
+ * @param candidates size of the plain pool
  */
-export function comparedWays (folder: string, reward: { readonly name: string, readonly weight: number }, wish: string | null, maxTokens: number): ComparedWay[] {
-  const steered = strategies(maxTokens).map(({ label, alignment }) => ({
-    label, way: { name: `${folder}/${label.replaceAll(' ', '-').replaceAll('×', 'x')}`, system: null, alignment: { ...alignment, rewards: [reward] }, answers: 1 }
-  }))
+export function comparedWays (folder: string, steering: Steering, wish: string | null, maxTokens: number, candidates: number): ComparedWay[] {
+  const wayOf = (label: string, alignment: Alignment, name = steering.name): Way => ({ name: `${folder}/${fileName(label)}`, system: null, alignment: { ...alignment, rewards: [{ name, weight: steering.weight }] }, answers: 1 })
+  const plain = { curve: null, outcomeOnly: false, draws: 1 }
   return [
-    { label: plainLabel, way: { name: 'plain-alone', system: null, alignment: null, answers: 1 } },
-    ...steered,
-    ...wish === null ? [] : [{ label: 'prompted', way: { name: `${folder}/prompted`, system: wish, alignment: null, answers: 1 } }]
+    { ...plain, label: plainLabel, way: { name: 'plain-alone', system: null, alignment: null, answers: 1 }, pooled: 1 },
+    ...[4, 16, 64].filter(n => n <= candidates).map(n => ({ ...plain, label: `best_of_n ${n}`, way: wayOf(`best_of_n ${n}`, { strategy: 'best_of_n', num_candidates: n }), pooled: n })),
+    ...searches(maxTokens).map(([label, alignment]) => ({ ...plain, label, way: wayOf(label, alignment), pooled: null })),
+    ...guided(steering).map(({ alignment, ...one }) => ({ ...one, way: wayOf(one.label, alignment, one.outcomeOnly ? steering.outcomeOnly! : steering.name), pooled: null })),
+    ...wish === null ? [] : [{ ...plain, label: 'prompted', draws: cheapDraws, way: { name: `${folder}/prompted`, system: wish, alignment: null, answers: 1 }, pooled: null }]
   ]
 }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -33,11 +33,11 @@ function run (...args: string[]): { code: number | null, out: string, err: strin
 
 test('a reward is evaluated, with plots, figures and the panel; what was drawn is used again', () => {
   const out = join(folder, 'whole')
-  const first = run(...length, '--limit', '2', '--wish', 'Say much.', '--out', out)
+  const first = run(...length, '--limit', '2', '--timed', '1', '--wish', 'Say much.', '--out', out)
   assert.equal(first.code, 0, first.err)
   const report = readFileSync(join(out, 'length_1', 'REPORT.md'), 'utf8')
   assert.equal(first.out.trim(), join(out, 'length_1', 'REPORT.md'))
-  for (const text of ['## Best-of-n', '## Every strategy', 'token_guidance 20', '“Say much.”', 'oracle', '### small fits', 'lcb']) assert.ok(report.includes(text), text)
+  for (const text of ['## The judge', '## Guidance against best-of-n at equal time', '## Best-of-n', '## Guidance at equal KL', 'look-ahead, fitted on prefixes 20', '## Every strategy', 'beam_search 4×4', '“Say much.”', 'oracle', '### small fits', 'lcb']) assert.ok(report.includes(text), text)
   for (const [, plot] of report.matchAll(/\]\((plots\/[^)]+)\)/g)) assert.ok(readFileSync(join(out, 'length_1', plot!), 'utf8').startsWith('<svg'), plot)
   const figures = JSON.parse(readFileSync(join(out, 'length_1', 'report.json'), 'utf8'))
   assert.equal(figures.finished, true)
@@ -46,12 +46,24 @@ test('a reward is evaluated, with plots, figures and the panel; what was drawn i
   assert.ok(figures.analysis.bestOfN.at(-1).proxy.value >= 0)
   assert.deepEqual(figures.panel.map(({ label }: { label: string }) => label), ['single', 'mean', 'min', 'uwo', 'lcb'])
 
+  // Times are kept apart from answers.
+  const times = (): string => readFileSync(join(out, readdirSync(out).find(name => name.startsWith('length_1-'))!, 'timings.jsonl'), 'utf8')
+  const timed = times()
+  assert.equal(figures.analysis.timedPrompts, 1)
+  assert.equal(timed.split('\n').length, figures.analysis.ways.length + 2)
+  assert.ok(figures.analysis.ways.every(({ time }: { time: { value: number } }) => time.value > 0))
+
   const pool = readFileSync(join(out, 'plain.jsonl'), 'utf8')
-  const more = run(...length, '--limit', '3', '--wish', 'Say much.', '--skip-panel', '--out', out)
+  const more = run(...length, '--limit', '3', '--timed', '1', '--wish', 'Say much.', '--skip-panel', '--report', join(out, 'elsewhere'), '--out', out)
   assert.equal(more.code, 0, more.err)
   const grown = readFileSync(join(out, 'plain.jsonl'), 'utf8')
   assert.ok(grown.startsWith(pool))
   assert.equal(grown.split('\n').length, pool.split('\n').length + 1)
+  assert.equal(times(), timed)
+  assert.equal(more.out.trim(), join(out, 'elsewhere', 'REPORT.md'))
+  assert.equal(run(...length, '--limit', '3', '--timed', '1', '--retime', '--wish', 'Say much.', '--skip-panel', '--out', out).code, 0)
+  assert.notEqual(times(), timed)
+  assert.equal(times().split('\n').length, timed.split('\n').length)
 
   // Other conditions are not mixed with what is there.
   const other = run(...length.slice(0, -1), '5', '--limit', '2', '--out', out)
@@ -96,6 +108,7 @@ test('what cannot be evaluated is refused by option', () => {
     [['--reward', 'positive', '--judge', 'positive'], /--judge must be another than the reward it judges; got "positive"/],
     [['--weight', '0'], /--weight must be a number other than 0; got "0"/],
     [['--limit', '201'], /--limit must be at most the prompts of reviews, 200; got "201"/],
+    [['--timed', '41', '--limit', '40'], /--timed must be at most --limit, 40; got "41"/],
     [['--candidates', '1'], /--candidates must be an integer of at least 2; got "1"/],
     [['--reward', 'length', '--prompts', prompts, '--judge', 'nobody', '--limit', '1', '--out', join(folder, 'none')], /reward "nobody" does not exist; there are: .*length/]
   ] as const) {

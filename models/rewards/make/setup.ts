@@ -1,6 +1,6 @@
 /** What the scripts that make the rewards in the box share: arguments, data, the policy, and writing the result. */
-import { readFile, writeFile } from 'node:fs/promises'
-import { join } from 'node:path'
+import { mkdir, readFile, writeFile } from 'node:fs/promises'
+import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import { loadConfig } from '../../../src/config.js'
@@ -65,12 +65,12 @@ export async function writeReward (descriptor: FittedDescriptor, notes: CardNote
   await writeFile(file.replace(/json$/, 'md'), rewardCard(descriptor, notes))
 }
 
-/** Writes a descriptor, one field a line, after checking that it can be read. */
-export async function writeDescriptor (descriptor: RewardDescriptor): Promise<string> {
+/** Writes a descriptor, one field a line, after checking that it can be read. @param file default among the rewards in the box */
+export async function writeDescriptor (descriptor: RewardDescriptor, file = join(packageRoot, 'models/rewards', `${descriptor.name}.json`)): Promise<string> {
   const fields = Object.entries(descriptor).map(([key, value]) => `  ${JSON.stringify(key)}: ${JSON.stringify(value)}`)
   const text = `{\n${fields.join(',\n')}\n}\n`
-  const file = join(packageRoot, 'models/rewards', `${descriptor.name}.json`)
   parseRewardFamily(text, file)
+  await mkdir(dirname(file), { recursive: true })
   await writeFile(file, text)
   log(`wrote ${file}`)
   return file
