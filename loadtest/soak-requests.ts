@@ -17,6 +17,7 @@ export const aborted = 'aborted by the soak'
 
 const searches: ReadonlyArray<readonly [SoakKind, object]> = [
   ['best_of_n', { num_candidates: 8 }],
+  ['best_of_n', { num_candidates: 8, stop_when: { min_reward: 1, every: 2, eager: true } }],
   ['speculative_rejection', { num_candidates: 8, checkpoints: [4, 8] }],
   ['beam_search', { num_beams: 2, num_children: 3, step: { tokens: 6 } }],
   ['dvts', { num_trees: 2, num_children: 3, step: { tokens: 6 } }],

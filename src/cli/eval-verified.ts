@@ -13,7 +13,10 @@ const options: Options = {
   limit: { type: 'string', help: 'prompts, of 300 the first ones; six kinds in turn', default: '60' },
   candidates: { type: 'string', help: 'answers to each prompt at most, 2 to 128', default: '32' },
   'max-tokens': { type: 'string', help: 'tokens of an answer, at most', default: '48' },
-  out: { type: 'string', help: 'folder of what was drawn, which is used again, and of the report', default: 'fairlead-eval-verified' },
+  timed: { type: 'string', help: 'prompts, the first ones, on which every way is timed after all else, alone and in turns; 0 for none', default: '30' },
+  retime: { type: 'boolean', help: 'take times anew, as on a machine that is idle now' },
+  out: { type: 'string', help: 'folder of what was drawn, which is used again', default: 'fairlead-eval-verified' },
+  report: { type: 'string', help: 'folder of the report', default: 'the same' },
   ...engineOptions
 }
 
@@ -29,13 +32,16 @@ export const verifiedEvaluation: Command = {
     const limit = integerOption(values, 'limit', 60)
     const { length } = loadConstraints()
     if (limit > length) throw refuse('--limit', `must be an integer from 1 to ${length}`, values['limit'])
-    const given: VerifiedOptions = { limit, candidates, maxTokens: integerOption(values, 'max-tokens', 48), folder: String(values['out'] ?? 'fairlead-eval-verified') }
+    const timed = integerOption(values, 'timed', Math.min(30, limit), 0)
+    if (timed > limit) throw refuse('--timed', `must be at most --limit, ${limit}`, values['timed'])
+    const out = String(values['out'] ?? 'fairlead-eval-verified')
+    const given: VerifiedOptions = { limit, candidates, maxTokens: integerOption(values, 'max-tokens', 48), timed, retime: values['retime'] === true, folder: out }
     const environment = environmentOf('fairlead eval-verified', process.argv.slice(3))
     const host = await createHost(loadConfig(settingFlags(values)), say)
     try {
       const result = await interruptible((signal, onProgress) => evaluateVerified(host, given, signal, onProgress))
-      const { folder, ...setting } = given
-      console.log(await writeVerified(folder, result, { ...setting, fingerprint: host.model.fingerprint }, environment))
+      const { folder: _, retime: __, ...setting } = given
+      console.log(await writeVerified(String(values['report'] ?? out), result, { ...setting, fingerprint: host.model.fingerprint }, environment))
       if (!result.finished) say(partly)
     } finally {
       await host.close()

@@ -53,7 +53,7 @@ export function majorityProbability (counts: readonly number[]): number {
 }
 
 /** Whether to stop. @param counts answers per party, of those that can be voted for @param left answers that would still be drawn */
-export function isEnough (stop: StopWhen, rewards: readonly number[], counts: readonly number[], left: number): boolean {
+export function isEnough (stop: Omit<StopWhen, 'eager'>, rewards: readonly number[], counts: readonly number[], left: number): boolean {
   if (stop.min_reward !== undefined) return Math.max(...rewards) >= stop.min_reward
   if (stop.leader_probability !== undefined) return leaderProbability(rewards, left) >= stop.leader_probability
   return counts.length > 0 && majorityProbability(counts) >= stop.majority_probability!

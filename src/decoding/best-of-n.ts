@@ -1,10 +1,12 @@
 /**
  * Best-of-N: draw N answers, return the one the reward ranks first (Stiennon et al. 2020, arXiv 2009.01325), or choose among them otherwise.
- * With `stop_when` they are drawn a few at a time, until more are not worth it.
+ * With `stop_when` they are drawn a few at a time, until more are not worth it; eagerly, an answer is given up as soon as it
+ * cannot be the one (`eager.ts`).
  */
 import { isEnough } from './adaptive.js'
 import type { Candidate, Generation } from './candidate.js'
 import { choose } from './choose.js'
+import { growEagerly, roundSize } from './eager.js'
 import { EventQueue } from './event-queue.js'
 import { candidatesFrom, embed, endEvent, finishChoice, openPrompt, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
 import type { DecodeEvent, DecodeResult, KlReport, Strategy } from './runtime.js'
@@ -20,6 +22,7 @@ const progressEvery = 16
 
 /** Grows candidates side by side, scores each as it ends. */
 async function * drawAll (generation: Generation, candidates: readonly Candidate[], params: Params): AsyncGenerator<DecodeEvent> {
+  const stop = params.stop_when
   const events = new EventQueue<DecodeEvent>()
   let drawn = 0
   const tell = (): false => {
@@ -33,10 +36,14 @@ async function * drawAll (generation: Generation, candidates: readonly Candidate
     retire(candidate)
     events.push({ type: 'candidate', candidate: candidate.report() })
   }
-  events.endWith(shareOut(generation.budget, candidates, candidate => !candidate.isFinished, async (candidate, most) => {
-    await candidate.grow(tell, most)
-    if (candidate.isFinished) await finish(candidate)
-  }, finish))
+  if (stop?.eager) {
+    events.endWith(growEagerly(generation, candidates, stop.min_reward!, tell, finish, candidate => { events.push({ type: 'candidate', candidate: candidate.report() }) }))
+  } else {
+    events.endWith(shareOut(generation.budget, candidates, candidate => !candidate.isFinished, async (candidate, most) => {
+      await candidate.grow(tell, most)
+      if (candidate.isFinished) await finish(candidate)
+    }, finish))
+  }
   yield * events
 }
 
@@ -64,16 +71,17 @@ export const bestOfN: Strategy<Params> = async function * (runtime, prompt, samp
   const open = await openPrompt(generation)
   const candidates: Candidate[] = []
   while (candidates.length < most && !stops(params, candidates) && generation.budget.stoppedBy === null) {
-    const count = Math.min(atOnce, most - candidates.length)
+    const count = Math.min(params.stop_when?.eager ? roundSize(atOnce, candidates.length) : atOnce, most - candidates.length)
     const next = candidatesFrom(generation, open, candidates.length, count, candidates.length + count === most)
     yield * drawAll(generation, next, params)
     candidates.push(...next)
   }
   open.root.close()
 
-  const chosen = choose(candidates, params, n, runtime.random('selection'))
-  yield { type: 'selection', candidateIndices: chosen.positions }
-  const choices = chosen.positions.map(index => candidates[index]!.choice())
+  const whole = candidates.filter(candidate => candidate.prunedAt === null)
+  const chosen = choose(whole, params, n, runtime.random('selection'))
+  const choices = chosen.positions.map(position => whole[position]!.choice())
+  yield { type: 'selection', candidateIndices: choices.map(({ candidateIndex }) => candidateIndex) }
   for (const [index, choice] of choices.entries()) yield * finishChoice(new TextStream(index), index, choice)
   // How many were drawn depends on what was drawn.
   const kl: KlReport = params.stop_when ? { value: Math.log(most), kind: 'upper_bound' } : chosen.kl

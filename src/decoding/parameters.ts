@@ -104,6 +104,7 @@ function checkContrast ({ source, method, contrast, candidates }: Extract<Alignm
 
 function checkStop ({ selection }: { readonly selection: unknown }, stop: object): void {
   checkOneOf('alignment.stop_when', stop, ['min_reward', 'leader_probability', 'majority_probability'])
+  if ('eager' in stop && stop.eager === true && !('min_reward' in stop)) throw refuse('alignment.stop_when.eager', 'needs min_reward: only of a reward that is enough can it be told before the end whether it is had', true)
   const votes = selection === 'majority' || selection === 'weighted_majority'
   if ('majority_probability' in stop && !votes) throw refuse('alignment.stop_when.majority_probability', 'needs selection majority or weighted_majority', stop.majority_probability)
   if ('leader_probability' in stop && votes) throw refuse('alignment.stop_when.leader_probability', 'needs a selection by reward; votes have majority_probability', stop.leader_probability)

@@ -36,7 +36,7 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     use: 'the first to try; any reward',
     cost: 'num_candidates answers',
     member: () => 'outcome',
-    fanOut: params => params.stop_when && params.stop_when.every < params.num_candidates ? params.stop_when.every + 1 : params.num_candidates,
+    fanOut: ({ stop_when: stop, num_candidates: most }) => stop && !stop.eager && stop.every < most ? stop.every + 1 : most,
     grown: params => params.num_candidates,
     sharesChoices: true
   },

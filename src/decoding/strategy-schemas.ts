@@ -51,8 +51,9 @@ const stopSchema = nullable(Type.Object({
   min_reward: Type.Optional(Type.Number({ minimum: -1e6, maximum: 1e6 })),
   leader_probability: Type.Optional(probability),
   majority_probability: Type.Optional(probability),
-  every: integer(1, 128, 4, 'answers drawn between two looks')
-}, closed), 'draws answers `every` at a time, and no more once one has min_reward, or the best (or most frequent) is likely enough to stay it')
+  every: integer(1, 128, 4, 'answers drawn between two looks'),
+  eager: Type.Boolean({ default: false, description: 'with min_reward: looks at answers as they grow, too' })
+}, closed), 'draws answers `every` at a time, and no more once one has min_reward, or the best (or most frequent) is likely enough to stay it. With eager, for min_reward, the first to have it ends the others, answers that can no longer have it (by rules such as a word limit) are dropped where they are, but for the first, and rounds grow to half of what was drawn: fewer tokens, and shorter answers')
 
 const contextSchema = Type.Object({
   system: Type.Optional(Type.String({ maxLength: 65536 })),

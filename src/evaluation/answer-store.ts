@@ -38,14 +38,15 @@ export class AnswerStore {
   /**
    * The answers to one prompt with one seed, drawn if they are not there.
    * @param host whose rewards steer; default the store's
+   * @param schema that answers are held to as JSON; null for none. It belongs to the prompt
    */
-  async draw (way: Way, prompt: string, seed: number, signal: AbortSignal, host = this.#host): Promise<Draw> {
+  async draw (way: Way, prompt: string, seed: number, signal: AbortSignal, host = this.#host, schema: object | null = null): Promise<Draw> {
     const { name, ...how } = way
     let records = this.#draws.get(name)
     if (!records) this.#draws.set(name, records = Records.open<Draw>(join(this.#folder, `${name}.jsonl`), { ...this.#conditions, ...how }))
     const known = records.rows.find(row => row.prompt === prompt && row.seed === seed)
     if (known) return known
-    const drawn = await draw(host, way, prompt, seed, this.#maxTokens, signal)
+    const drawn = await draw(host, way, prompt, seed, this.#maxTokens, signal, schema)
     records.append(drawn)
     return drawn
   }

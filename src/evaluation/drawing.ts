@@ -1,6 +1,7 @@
 /** Draws answers from the policy, plainly or steered, and reads what the policy holds of given ones. Knows requests, not what they are for. */
 import { parseAlignment } from '../decoding/parameters.js'
 import type { DecodeResult } from '../decoding/runtime.js'
+import { schemaGrammar } from '../grammar/json-schema.js'
 import { generate } from '../inference/generation.js'
 import type { Host } from '../inference/host.js'
 import { promptLogprobs } from '../inference/prompt-logprobs.js'
@@ -45,7 +46,7 @@ export const messagesOf = (prompt: string, system: string | null = null): ChatMe
 
 const plainSampling = { temperature: 1, topP: 1, topK: 0, minP: 0, frequencyPenalty: 0, presencePenalty: 0, repetitionPenalty: 1, logitBias: {}, minTokens: 0, stop: [], stopTokenIds: [], ignoreEos: false, includeStop: false, topLogprobs: null }
 
-async function run (host: Host, { system, alignment, answers }: Way, prompt: string, seed: number, maxTokens: number, signal: AbortSignal): Promise<{ result: DecodeResult, usage: Usage }> {
+async function run (host: Host, { system, alignment, answers }: Way, prompt: string, seed: number, maxTokens: number, signal: AbortSignal, schema: object | null): Promise<{ result: DecodeResult, usage: Usage }> {
   let [result, usage]: [DecodeResult?, Usage?] = []
   for await (const event of generate(host, {
     model: host.model.id,
@@ -56,7 +57,7 @@ async function run (host: Host, { system, alignment, answers }: Way, prompt: str
     n: answers,
     seed,
     cacheSalt: '',
-    grammar: null,
+    grammar: schema && { text: schemaGrammar(schema, 'schema'), param: 'schema' },
     alignment: alignment && parseAlignment(alignment),
     sampling: { ...plainSampling, maxTokens }
   }, signal)) {
@@ -88,10 +89,14 @@ async function asPolicySees (host: Host, { prompt, answers, ...draw }: Draw, sys
   return { ...draw, prompt, answers: answers.map((answer, index) => ({ ...answer, logprob: policy[index]! })), kl: { value, kind: 'mean_log_ratio' } }
 }
 
-/** Answers to one prompt. @throws RequestError as a request does; the signal's reason when it is aborted */
-export async function draw (host: Host, way: Way, prompt: string, seed: number, maxTokens: number, signal: AbortSignal): Promise<Draw> {
+/**
+ * Answers to one prompt.
+ * @param schema that answers are held to as JSON; null for none
+ * @throws RequestError as a request does; the signal's reason when it is aborted
+ */
+export async function draw (host: Host, way: Way, prompt: string, seed: number, maxTokens: number, signal: AbortSignal, schema: object | null = null): Promise<Draw> {
   const started = performance.now()
-  const { result, usage } = await run(host, way, prompt, seed, maxTokens, signal)
+  const { result, usage } = await run(host, way, prompt, seed, maxTokens, signal, schema)
   const drawn: Draw = {
     prompt,
     seed,

@@ -142,7 +142,8 @@ class Evaluator {
   async times (onProgress: OnProgress): Promise<TimedTurn[]> {
     const { folder, timed, retime, prompts, maxTokens } = this.#options
     const timings = new Timings(this.#host.model.fingerprint, join(folder, this.#name), maxTokens, retime)
-    return await timings.take(this.#ways.map(compared => ({ way: compared.way, host: this.#hostOf(compared) })), prompts.slice(0, timed), this.#signal, onProgress)
+    const ways = this.#ways.map(compared => ({ way: compared.way, host: this.#hostOf(compared) }))
+    return await timings.take(prompts.slice(0, timed).map(prompt => ({ prompt, ways })), this.#signal, onProgress)
   }
 
   async #panelScores (group: string, variants: readonly Variant[], weight: 1 | -1, done: readonly DonePrompt[], onProgress: OnProgress): Promise<PanelScores[]> {

@@ -11,10 +11,13 @@ import type { OnProgress } from './evaluate.js'
 import { Records } from './records.js'
 
 /** One way on one prompt. */
-interface Timed extends Pick<Way, 'system' | 'alignment' | 'answers'> { readonly prompt: string, readonly ms: number }
+interface Timed extends Way { readonly prompt: string, readonly ms: number }
 
-/** A way, and the host whose rewards it names. */
-export interface TimedWay { readonly way: Way, readonly host: Host }
+/** A way, the host whose rewards it names, and the schema that its answers are held to. */
+export interface TimedWay { readonly way: Way, readonly host: Host, readonly schema?: object | null }
+
+/** The ways that take a turn on a prompt: the same number on each. */
+export interface Turn { readonly prompt: string, readonly ways: readonly TimedWay[] }
 
 /** The seed of what is timed. */
 const seed = 1
@@ -34,25 +37,25 @@ export class Timings {
   }
 
   /**
-   * Takes the times that are missing: on each prompt every way once, in their order, one request at a time. A first turn, which compiles graphs, does not count.
-   * @returns for each prompt the ways' times in their order, ms
+   * Takes the times that are missing: turn by turn every way once, in their order, one request at a time. A first turn, which compiles graphs, does not count.
+   * @returns for each turn the ways' times in their order, ms
    */
-  async take (ways: readonly TimedWay[], prompts: readonly string[], signal: AbortSignal, onProgress: OnProgress): Promise<TimedTurn[]> {
-    const missing = prompts.flatMap(prompt => ways.map(timed => ({ ...timed, prompt }))).filter(({ way, prompt }) => !this.#known.has(keyOf(way, prompt)))
-    const unseen = [...new Map(missing.map(one => [keyOf(one.way, ''), one])).values()]
+  async take (turns: readonly Turn[], signal: AbortSignal, onProgress: OnProgress): Promise<TimedTurn[]> {
+    const missing = turns.flatMap(({ prompt, ways }) => ways.map(timed => ({ ...timed, prompt }))).filter(({ way, prompt }) => !this.#known.has(keyOf(way, prompt)))
+    const unseen = missing.filter(({ way }, index) => missing.findIndex(other => other.way.name === way.name) === index)
     const total = unseen.length + missing.length
-    for (const [index, { host, way, prompt }] of [...unseen, ...missing].entries()) {
+    for (const [index, { host, way, prompt, schema = null }] of [...unseen, ...missing].entries()) {
       onProgress('times', index, total)
-      const { ms } = await draw(host, way, prompt, seed, this.#maxTokens, signal)
+      const { ms } = await draw(host, way, prompt, seed, this.#maxTokens, signal, schema)
       if (index < unseen.length) continue
-      const { system, alignment, answers } = way
-      this.#records.append({ prompt, system, alignment, answers, ms })
+      const { name, system, alignment, answers } = way
+      this.#records.append({ name, prompt, system, alignment, answers, ms })
       this.#known.set(keyOf(way, prompt), ms)
     }
-    return prompts.map(prompt => ways.map(({ way }) => this.#known.get(keyOf(way, prompt))!))
+    return turns.map(({ prompt, ways }) => ways.map(({ way }) => this.#known.get(keyOf(way, prompt))!))
   }
 }
 
-function keyOf ({ system, alignment, answers }: Pick<Way, 'system' | 'alignment' | 'answers'>, prompt: string): string {
-  return JSON.stringify([system, alignment, answers, prompt])
+function keyOf ({ name, system, alignment, answers }: Way, prompt: string): string {
+  return JSON.stringify([name, system, alignment, answers, prompt])
 }

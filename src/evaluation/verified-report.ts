@@ -5,14 +5,16 @@ import { describeEnvironment, type Environment } from '../reporting/environment.
 import { markdownTable } from '../reporting/markdown.js'
 import { writePlot } from '../reporting/plot.js'
 import { percent, range } from './report.js'
+import type { Estimate } from './statistics.js'
 import type { VerifiedOptions, VerifiedResult } from './verified.js'
 
 /** What was evaluated, for the report's head. */
-export interface VerifiedSetting extends Omit<VerifiedOptions, 'folder'> { readonly fingerprint: string }
+export interface VerifiedSetting extends Omit<VerifiedOptions, 'folder' | 'retime'> { readonly fingerprint: string }
+
+const maybe = (estimate: Estimate | null): string => estimate === null ? '–' : range(estimate)
 
 /** The report as Markdown. */
-export function describeVerified ({ prompts, finished, passAt, ways, kinds }: VerifiedResult, { candidates, maxTokens, fingerprint }: VerifiedSetting, environment: Environment): string {
-  const wayNames = ways.slice(2).map(({ label }) => label)
+export function describeVerified ({ prompts, timedPrompts, finished, passAt, ways, kinds }: VerifiedResult, { candidates, maxTokens, fingerprint }: VerifiedSetting, environment: Environment): string {
   const rate = (value: number): string => `${(100 * value).toFixed(0)} %`
   return `# Verified answers
 
@@ -24,12 +26,13 @@ Model ${fingerprint}; ${prompts} prompts that state a constraint which a program
 
 ${markdownTable(['n', 'pass@n of plain answers'], passAt.map(({ n, rate }) => [String(n), percent(rate)]))}
 
-${markdownTable(['way', 'passes', `of pass@${candidates}`, 'tokens, in plain answers', 'time, in plain answers', 'retry loop’s time over its'], ways.map(way => [way.label, percent(way.passed), percent(way.shareOfBest), range(way.tokens), range(way.time), range(way.fasterThanRetry)]))}
+${markdownTable(['way', 'passes', `of pass@${candidates}`, 'tokens, in plain answers', 'time, in plain answers', 'retry loop’s time over its'], ways.map(way => [way.label, percent(way.passed), percent(way.shareOfBest), range(way.tokens), maybe(way.time), maybe(way.fasterThanRetry)]))}
 
-*retry loop* is a client that asks for one plain answer after the other until one passes: the pool’s answers in their order, at the speed of a plain answer asked for alone. *best_of_n* draws 4 or 8 at a time until one passes, with the checks as reward
-(\`stop_when\`); *beam_search* lets the checks judge prefixes, too. Plain answers are asked for alone. pass@n is the unbiased estimate from ${candidates} answers to each prompt.
+*retry loop* is a client that asks for one plain answer after the other until one passes: the pool’s answers in their order, at the speed of a plain answer asked for alone. *best_of_n* draws 4 at a time until one passes, with the checks as reward
+(\`stop_when\`); *eagerly* (\`eager: true\`) it also drops an answer as soon as a check can no longer hold, ends a round when one passes, and lets rounds grow; *JSON by grammar* asks for JSON with a \`response_format\` of its schema, which may pass where no plain answer does;
+*beam_search* lets the checks judge prefixes, too. pass@n is the unbiased estimate from ${candidates} answers to each prompt. Times are of one request alone, ${timedPrompts === 0 ? 'and were not taken' : `over the first ${timedPrompts} prompts, on which all ways took turns`}.
 
-${markdownTable(['kind', 'prompts', 'pass@1', `pass@${candidates}`, ...wayNames], kinds.map(one => [one.kind, String(one.prompts), rate(one.passAt1), rate(one.passAtMost), ...one.ways.map(rate)]))}
+${markdownTable(['kind', 'prompts', 'pass@1', `pass@${candidates}`, ...ways.map(({ label }) => `${label}: passes, tokens`)], kinds.map(one => [one.kind, String(one.prompts), rate(one.passAt1), rate(one.passAtMost), ...one.ways.map(({ passed, tokens }) => `${rate(passed)}, ${tokens.toFixed(1)}`)]))}
 
 All figures: report.json.
 `

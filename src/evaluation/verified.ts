@@ -1,7 +1,9 @@
 /**
  * Verified answers: prompts whose answers a program checks. How often plain answers pass, what drawing until one passes costs in the server (adaptive
- * best-of-n with the checks as reward), by beams, and in a client that asks again and again. Knows no report.
+ * best-of-n with the checks as reward, held to a grammar where the wish is JSON), by beams, and in a client that asks again and again. Answers are drawn several prompts
+ * at a time; times are taken after that, alone. Knows no report.
  */
+import { setMaxListeners } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Host } from '../inference/host.js'
@@ -10,7 +12,9 @@ import { parseRewardFamily } from '../rewards/descriptor.js'
 import { AnswerStore } from './answer-store.js'
 import type { Draw, Way } from './drawing.js'
 import type { OnProgress } from './evaluate.js'
+import { sideBySide } from './side-by-side.js'
 import { expectedAtBest, mean, meanOverPrompts, overPrompts, type Estimate } from './statistics.js'
+import { Timings, type TimedWay } from './timings.js'
 
 /** A prompt, what kind of wish it states, and the rules that all must hold. */
 export interface Constraint { readonly kind: string, readonly prompt: string, readonly checks: ReadonlyArray<Readonly<Record<string, unknown>>> }
@@ -35,38 +39,58 @@ export interface VerifiedOptions {
   /** Answers of the plain pool, and of every way at most. */
   readonly candidates: number
   readonly maxTokens: number
+  /** Prompts, the first ones, on which every way is timed. */
+  readonly timed: number
+  /** Whether times that are there are taken anew. */
+  readonly retime: boolean
   readonly folder: string
 }
 
 const checked = { rewards: [{ name: rewardName, weight: 1 }] }
 
-/** Ways that draw answers until one passes, or spend a budget: by the label that the report shows. */
-const waysOf = (candidates: number): Readonly<Record<string, Way>> => ({
-  ...Object.fromEntries([4, 8].map(every => [`best_of_n, ${every} at a time`, { name: `adaptive-${every}`, system: null, alignment: { strategy: 'best_of_n', num_candidates: candidates, stop_when: { min_reward: 1, every: Math.min(every, candidates) }, ...checked }, answers: 1 }])),
-  'beam_search 4×4': { name: 'beam', system: null, alignment: { strategy: 'beam_search', num_beams: 4, num_children: 4, allow_scope_mismatch: true, ...checked }, answers: 1 }
-})
+/** A way that draws answers until one passes, or spends a budget. */
+interface CheckedWay {
+  /** What the report calls it. */
+  readonly label: string
+  readonly way: Way
+  /** Whether answers to prompts that want JSON are held to its schema. */
+  readonly byGrammar: boolean
+}
+
+function waysOf (candidates: number): CheckedWay[] {
+  const bestOf = (name: string, stop: object): Way => ({ name, system: null, alignment: { strategy: 'best_of_n', num_candidates: candidates, stop_when: { min_reward: 1, every: Math.min(4, candidates), ...stop }, ...checked }, answers: 1 })
+  return [
+    { label: 'best_of_n, 4 at a time', way: bestOf('adaptive-4', {}), byGrammar: false },
+    { label: 'eagerly', way: bestOf('eager', { eager: true }), byGrammar: false },
+    { label: 'eagerly, JSON by grammar', way: bestOf('eager-grammar', { eager: true }), byGrammar: true },
+    { label: 'beam_search 4×4', way: { name: 'beam', system: null, alignment: { strategy: 'beam_search', num_beams: 4, num_children: 4, allow_scope_mismatch: true, ...checked }, answers: 1 }, byGrammar: false }
+  ]
+}
+
+/** The schema that a prompt's answers must have as JSON; null where it wants none. */
+const schemaOf = ({ checks }: Constraint): object | null => checks.flatMap(({ rule, schema }) => rule === 'json_schema' ? [schema as object] : [])[0] ?? null
+
+/** One plain answer, asked for alone. */
+const plainAlone: Way = { name: 'plain-alone', system: null, alignment: null, answers: 1 }
 
 /** What one way of getting an answer cost, and whether it passed. */
-export interface Attempt { readonly passed: boolean, readonly tokens: number, readonly ms: number }
+export interface Attempt { readonly passed: boolean, readonly tokens: number }
 
 /** Everything of one prompt. */
 export interface VerifiedPrompt {
   readonly kind: string
   /** Of the plain pool, in the order they were drawn. */
   readonly passes: readonly boolean[]
-  /** One plain answer, asked for alone. */
-  readonly plain: Attempt
-  /** A client that asks for plain answers one after the other until one passes, `candidates` times at most. */
-  readonly retry: Attempt
+  /** Tokens of the pool's answers. */
+  readonly lengths: readonly number[]
   readonly ways: readonly Attempt[]
 }
 
-/** The retry loop, replayed on the pool: its tokens are the pool's, its time theirs at the speed of a plain answer alone. */
-function retryOf ({ answers }: Draw, passes: readonly boolean[], plain: Attempt): Attempt {
+/** A client that asks for plain answers one after the other until one passes: the pool's, in their order. */
+function retryOf ({ passes, lengths }: VerifiedPrompt): Attempt {
   const first = passes.indexOf(true)
-  const tried = answers.slice(0, first < 0 ? answers.length : first + 1)
-  const tokens = tried.reduce((sum, one) => sum + one.tokens, 0)
-  return { passed: first >= 0, tokens, ms: tokens * plain.ms / plain.tokens }
+  const tried = lengths.slice(0, first < 0 ? lengths.length : first + 1)
+  return { passed: first >= 0, tokens: tried.reduce((sum, tokens) => sum + tokens, 0) }
 }
 
 class Verifier {
@@ -82,96 +106,131 @@ class Verifier {
     this.#store = new AnswerStore(host, options.folder, options.maxTokens)
   }
 
-  async #checked (way: Way, constraint: Constraint): Promise<{ draw: Draw, passes: boolean[] }> {
+  async #checked (way: Way, constraint: Constraint, schema: object | null = null): Promise<{ draw: Draw, passes: boolean[] }> {
     const host = withChecks(this.#host, constraint)
-    const draw = await this.#store.draw(way, constraint.prompt, 1, this.#signal, host)
+    const draw = await this.#store.draw(way, constraint.prompt, 1, this.#signal, host, schema)
     const [scores] = await this.#store.score(way, draw, [{ name: rewardName, weight: 1 }], this.#signal, host)
     // Standardised, all checks holding is 1 and none −1.
     return { draw, passes: scores!.map(score => score > 0.999) }
   }
 
-  async #attempt (way: Way, constraint: Constraint): Promise<Attempt> {
-    const { draw: { generatedTokens, ms }, passes } = await this.#checked(way, constraint)
-    return { passed: passes[0]!, tokens: generatedTokens, ms }
-  }
-
   async prompt (constraint: Constraint): Promise<VerifiedPrompt> {
     const { candidates } = this.#options
     const { draw, passes } = await this.#checked({ name: 'plain', system: null, alignment: null, answers: candidates }, constraint)
-    const plain = await this.#attempt({ name: 'plain-alone', system: null, alignment: null, answers: 1 }, constraint)
     const ways = []
-    for (const way of Object.values(waysOf(candidates))) ways.push(await this.#attempt(way, constraint))
-    return { kind: constraint.kind, passes, plain, retry: retryOf(draw, passes, plain), ways }
+    for (const { way, byGrammar } of waysOf(candidates)) {
+      const { draw: { generatedTokens: tokens }, passes: [passed] } = await this.#checked(way, constraint, byGrammar ? schemaOf(constraint) : null)
+      ways.push({ passed: passed!, tokens })
+    }
+    return { kind: constraint.kind, passes, lengths: draw.answers.map(({ tokens }) => tokens), ways }
+  }
+
+  /** Times on the first prompts: one plain answer, then the ways, ms. */
+  async times (constraints: readonly Constraint[], onProgress: OnProgress): Promise<Array<readonly number[]>> {
+    const { folder, maxTokens, retime, candidates } = this.#options
+    const timings = new Timings(this.#host.model.fingerprint, folder, maxTokens, retime)
+    const turns = constraints.map(constraint => {
+      const host = withChecks(this.#host, constraint)
+      const ways = waysOf(candidates).map(({ way, byGrammar }): TimedWay => ({ way, host, schema: byGrammar ? schemaOf(constraint) : null }))
+      return { prompt: constraint.prompt, ways: [{ way: plainAlone, host }, ...ways] }
+    })
+    return await timings.take(turns, this.#signal, onProgress)
   }
 }
 
-/** A way over all prompts. Costs are in plain answers asked for alone. */
+/** A way over all prompts. Costs are in plain answers. */
 export interface WayResult {
   readonly label: string
   readonly passed: Estimate
   /** Of pass@`candidates` of plain answers. */
   readonly shareOfBest: Estimate
   readonly tokens: Estimate
-  readonly time: Estimate
+  /** Over the prompts that were timed; null where none was. */
+  readonly time: Estimate | null
   /** The retry loop's time over this way's. */
-  readonly fasterThanRetry: Estimate
+  readonly fasterThanRetry: Estimate | null
 }
 
 export interface VerifiedResult {
   readonly prompts: number
+  readonly timedPrompts: number
   readonly finished: boolean
   /** pass@n of plain answers: the share of prompts on which at least one of n passes. */
   readonly passAt: ReadonlyArray<{ readonly n: number, readonly rate: Estimate }>
   readonly ways: readonly WayResult[]
-  /** By kind: prompts, pass@1, pass@candidates, and what each way passes. */
-  readonly kinds: ReadonlyArray<{ readonly kind: string, readonly prompts: number, readonly passAt1: number, readonly passAtMost: number, readonly ways: readonly number[] }>
+  /** By kind: prompts, pass@1, pass@candidates, and what each way passes and draws, in plain answers. */
+  readonly kinds: ReadonlyArray<{ readonly kind: string, readonly prompts: number, readonly passAt1: number, readonly passAtMost: number, readonly ways: ReadonlyArray<{ readonly passed: number, readonly tokens: number }> }>
 }
 
 const passAt = ({ passes }: VerifiedPrompt, n: number): number => expectedAtBest(passes.map(Number), passes.map(Number), n)
 
-/** @param done at least one prompt */
-export function analyseVerified (done: readonly VerifiedPrompt[], candidates: number, finished: boolean): VerifiedResult {
+/** One prompt's times, ms: a plain answer, the retry loop, the ways. The retry loop's are its tokens at the speed of that plain answer. */
+interface Timed { readonly plain: number, readonly all: readonly number[] }
+
+function timedOf (prompt: VerifiedPrompt, [plain, ...ways]: readonly number[]): Timed {
+  return { plain: plain!, all: [retryOf(prompt).tokens * plain! / mean(prompt.lengths), ...ways] }
+}
+
+/**
+ * @param done at least one prompt
+ * @param turns times of the first of them: a plain answer, then the ways, ms
+ */
+export function analyseVerified (done: readonly VerifiedPrompt[], turns: ReadonlyArray<readonly number[]>, candidates: number, finished: boolean): VerifiedResult {
   const sizes = [1, 2, 4, 8, 16, 32, 64, 128].filter(n => n < candidates).concat(candidates)
-  const attempts: ReadonlyArray<readonly [string, (prompt: VerifiedPrompt) => Attempt]> = [
-    ['plain', prompt => prompt.plain],
-    ['retry loop', prompt => prompt.retry],
-    ...Object.keys(waysOf(candidates)).map((label, index) => [label, (prompt: VerifiedPrompt) => prompt.ways[index]!] as const)
-  ]
-  const ratio = (above: (prompt: VerifiedPrompt) => number, below: (prompt: VerifiedPrompt) => number): Estimate => overPrompts(done, items => mean(items.map(above)) / mean(items.map(below)))
+  const labels = ['retry loop', ...waysOf(candidates).map(({ label }) => label)]
+  const attempt = (prompt: VerifiedPrompt, index: number): Attempt => index === 0 ? retryOf(prompt) : prompt.ways[index - 1]!
+  const ratio = <T> (items: readonly T[], above: (item: T) => number, below: (item: T) => number): Estimate => overPrompts(items, some => mean(some.map(above)) / mean(some.map(below)))
+  const times = turns.map((turn, index) => timedOf(done[index]!, turn))
+  const timeRatio = (above: (times: Timed) => number, below: (times: Timed) => number): Estimate | null => times.length === 0 ? null : ratio(times, above, below)
+  const plainTokens = ({ lengths }: VerifiedPrompt): number => mean(lengths)
   return {
     prompts: done.length,
+    timedPrompts: times.length,
     finished,
     passAt: sizes.map(n => ({ n, rate: meanOverPrompts(done.map(prompt => passAt(prompt, n))) })),
-    ways: attempts.map(([label, of]) => ({
+    ways: labels.map((label, index) => ({
       label,
-      passed: meanOverPrompts(done.map(prompt => Number(of(prompt).passed))),
-      shareOfBest: ratio(prompt => Number(of(prompt).passed), prompt => passAt(prompt, candidates)),
-      tokens: ratio(prompt => of(prompt).tokens, prompt => prompt.plain.tokens),
-      time: ratio(prompt => of(prompt).ms, prompt => prompt.plain.ms),
-      fasterThanRetry: ratio(prompt => prompt.retry.ms, prompt => of(prompt).ms)
+      passed: meanOverPrompts(done.map(prompt => Number(attempt(prompt, index).passed))),
+      shareOfBest: ratio(done, prompt => Number(attempt(prompt, index).passed), prompt => passAt(prompt, candidates)),
+      tokens: ratio(done, prompt => attempt(prompt, index).tokens, plainTokens),
+      time: timeRatio(({ all }) => all[index]!, ({ plain }) => plain),
+      fasterThanRetry: timeRatio(({ all }) => all[0]!, ({ all }) => all[index]!)
     })),
     kinds: [...new Set(done.map(({ kind }) => kind))].map(kind => {
       const own = done.filter(prompt => prompt.kind === kind)
-      return { kind, prompts: own.length, passAt1: mean(own.map(prompt => passAt(prompt, 1))), passAtMost: mean(own.map(prompt => passAt(prompt, candidates))), ways: attempts.slice(2).map(([, of]) => mean(own.map(prompt => Number(of(prompt).passed)))) }
+      return {
+        kind,
+        prompts: own.length,
+        passAt1: mean(own.map(prompt => passAt(prompt, 1))),
+        passAtMost: mean(own.map(prompt => passAt(prompt, candidates))),
+        ways: labels.map((_, index) => ({ passed: mean(own.map(prompt => Number(attempt(prompt, index).passed))), tokens: mean(own.map(prompt => attempt(prompt, index).tokens)) / mean(own.map(plainTokens)) }))
+      }
     })
   }
 }
+
+/** Prompts drawn side by side. */
+const promptsAtOnce = 6
 
 /**
  * @param signal aborting it ends the run with what is done
  * @throws RequestError for a folder of other records; the signal's reason where no prompt was done
  */
 export async function evaluateVerified (host: Host, options: VerifiedOptions, signal: AbortSignal, onProgress: OnProgress): Promise<VerifiedResult> {
+  setMaxListeners(0, signal)
   const verifier = new Verifier(host, options, signal)
   const constraints = loadConstraints().slice(0, options.limit)
-  const done: VerifiedPrompt[] = []
+  const done = new Map<Constraint, VerifiedPrompt>()
+  let turns: Array<readonly number[]> = []
   try {
-    for (const constraint of constraints) {
-      onProgress('prompts', done.length, constraints.length)
-      done.push(await verifier.prompt(constraint))
-    }
+    onProgress('prompts', 0, constraints.length)
+    await sideBySide(constraints, promptsAtOnce, async constraint => {
+      done.set(constraint, await verifier.prompt(constraint))
+      onProgress('prompts', done.size, constraints.length)
+    })
+    turns = await verifier.times(constraints.slice(0, options.timed), onProgress)
   } catch (error) {
-    if (!signal.aborted || done.length === 0) throw error
+    if (!signal.aborted || done.size === 0) throw error
   }
-  return analyseVerified(done, options.candidates, !signal.aborted)
+  return analyseVerified(constraints.flatMap(constraint => done.get(constraint) ?? []), turns, options.candidates, !signal.aborted)
 }

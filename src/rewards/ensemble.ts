@@ -94,6 +94,8 @@ function openEnsemble (descriptor: EnsembleDescriptor, scorers: readonly MemberS
     disagreement.see(std)
     return { raw: value, std }
   }
+  // The least of them can be no more than any of them can.
+  const bounded = scorers.flatMap(({ ceiling, normalization }) => ceiling ? [(text: string) => standardize(context.name, ceiling(text), normalization)] : [])
   return {
     normalization: descriptor.members?.[member]?.normalization ?? ownScale,
     layers: scorers.flatMap(scorer => scorer.layers),
@@ -102,7 +104,8 @@ function openEnsemble (descriptor: EnsembleDescriptor, scorers: readonly MemberS
     async score (prompt, answers) {
       const columns = await Promise.all(scorers.map(scorer => scorer.score(prompt, answers)))
       return answers.map((_answer, row) => combineOne(columns.map((scores, column) => standardize(context.name, scores[row]!.raw, scorers[column]!.normalization))))
-    }
+    },
+    ...(descriptor.combine === 'min' && context.direction === 1 && bounded.length > 0 && { ceiling: text => Math.min(...bounded.map(bound => bound(text))) })
   }
 }
 

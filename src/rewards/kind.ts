@@ -52,6 +52,8 @@ export interface MemberScorer {
   readonly rooms?: readonly Room[]
   /** Raw scores of answers, in order. They need not be finite: whoever standardises them checks. */
   score (prompt: Prompt, answers: readonly Answer[]): Promise<RawScore[]>
+  /** The most that the raw score of an answer can still become that begins with a text. Absent where nothing is known before the end. */
+  ceiling? (text: string): number
 }
 
 /** A next-token member, open for one request. It scores answers, too, as they stand. */

@@ -84,7 +84,8 @@ export function resolveScorer (families: readonly RewardFamily[], request: Score
       used: terms.map(({ name, member, version, weight }) => ({ name, member, version, weight })),
       layers: [...new Set(terms.flatMap(term => term.scorer.layers))].sort((a, b) => a - b),
       score: (prompt: Prompt, answers: readonly Answer[]) => scoreAll(terms, request.scale, prompt, answers),
-      scoreNext: (answer: Answer, tokens: readonly number[]) => scoreNext(terms, request.scale, answer, tokens)
+      scoreNext: (answer: Answer, tokens: readonly number[]) => scoreNext(terms, request.scale, answer, tokens),
+      ceiling: (text: string) => ceilingOf(terms, request.scale, text)
     },
     get warnings () { return warnings.list() },
     ledger,
@@ -141,6 +142,12 @@ function scoreNext (terms: readonly Term[], scale: ScorerRequest['scale'], answe
     return scores.map(one => ({ raw: one }))
   })
   return tokens.map((_token, index) => sumScores(terms, scale, raw.map(scores => scores[index]!)).value)
+}
+
+/** The most that the sum can still become: infinite where a term has no ceiling, or is wanted low. */
+function ceilingOf (terms: readonly Term[], scale: ScorerRequest['scale'], text: string): number {
+  if (terms.some(({ weight, scorer }) => weight < 0 || !scorer.ceiling)) return Infinity
+  return sumScores(terms, scale, terms.map(({ scorer }) => ({ raw: scorer.ceiling!(text) }))).value
 }
 
 async function scoreAll (terms: readonly Term[], scale: ScorerRequest['scale'], prompt: Prompt, answers: readonly Answer[]): Promise<Score[]> {

@@ -68,4 +68,6 @@ export interface Scorer {
   score (prompt: Prompt, answers: readonly Answer[]): Promise<Score[]>
   /** What an answer would score with each of some tokens more, in order, on the same scale. Of next-token members only. Fails as `score` does. */
   scoreNext (answer: Answer, tokens: readonly number[]): number[]
+  /** The most that the value of an answer can still become that begins with a text; infinite, as where this is absent, where nothing is known before the end. */
+  ceiling? (text: string): number
 }

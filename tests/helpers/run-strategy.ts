@@ -27,6 +27,7 @@ export const everyStrategy: ReadonlyArray<Record<string, unknown>> = [
   { strategy: 'best_of_n', num_candidates: 5, selection: 'mbr_regularized' },
   { strategy: 'best_of_n', num_candidates: 5, selection: 'weighted_majority' },
   { strategy: 'best_of_n', num_candidates: 7, stop_when: { min_reward: 3, every: 2 } },
+  { strategy: 'best_of_n', num_candidates: 7, stop_when: { min_reward: 3, every: 2, eager: true } },
   { strategy: 'speculative_rejection', num_candidates: 6, checkpoints: [1, 3] },
   { strategy: 'beam_search', num_beams: 2, num_children: 3, step: { tokens: 2 } },
   { strategy: 'beam_search', num_beams: 2, num_children: 2, step: { delimiter: 'b' }, keep: 'sample', score_every: 2 },

@@ -92,3 +92,13 @@ test('a scorer that does not fit the policy, or gives no number, fails with the 
   assert.throws(() => resolveAlone([family], { rewards: [{ name: 'panel', weight: 1 }], member: 'outcome', scale: 'standardized' }, { ...toyPolicy(), hiddenSize: 7 }), /reward panel was fitted on toy with hidden states of width 3/)
   await assert.rejects(resolve(family).scorer.score(prompt, [await toyAnswer([NaN])]), /reward "panel" must score a finite number; got NaN/)
 })
+
+test('the least of several can still become no more than each of them; other combinations, and rewards wanted low, tell nothing', () => {
+  const scorers = [{ kind: 'rule', rule: 'word_count', max: 2 }, { kind: 'rule', rule: 'regex', pattern: 'a' }]
+  const ceiling = (combine: CombineRule, weight = 1, text = 'one two three'): number => {
+    const family = parseRewardFamily(JSON.stringify({ name: 'checks', description: 'x', kind: 'ensemble', combine, scorers, ...(combine === 'lcb' ? { penalty: 1 } : {}) }), 'checks.json')
+    return resolveAlone([family], { rewards: [{ name: 'checks', weight }], member: 'outcome', scale: 'standardized' }, toyPolicy()).scorer.ceiling!(text)
+  }
+  assert.deepEqual([ceiling('min'), ceiling('min', 2), ceiling('min', 1, 'one')], [-1, -2, 1])
+  assert.deepEqual([ceiling('mean'), ceiling('lcb'), ceiling('min', -1)], [Infinity, Infinity, Infinity])
+})

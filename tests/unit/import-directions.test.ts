@@ -26,7 +26,7 @@ const below = {
   'openai-client': ['api'],
   server: ['config', 'inference', 'api'],
   reporting: [],
-  evaluation: ['reporting', 'config', 'inference', 'decoding', 'rewards', 'engine', 'models'],
+  evaluation: ['reporting', 'config', 'inference', 'grammar', 'decoding', 'rewards', 'engine', 'models'],
   cli: ['config', 'server', 'feedback', 'evaluation', 'reporting', 'inference', 'decoding', 'rewards', 'engine', 'models', 'grammar']
 } as const satisfies Record<string, readonly string[]>
 

@@ -34,6 +34,7 @@ const refused: ReadonlyArray<readonly [unknown, string, RegExp]> = [
   [{ strategy: 'dvts', selection: 'majority' }, 'alignment.reward', /is needed by dvts/],
   [{ reward: 'x', stop_when: {} }, 'alignment.stop_when', /must have exactly one of min_reward, leader_probability, majority_probability/],
   [{ reward: 'x', stop_when: { min_reward: 1, leader_probability: 0.9 } }, 'alignment.stop_when', /must have exactly one of/],
+  [{ reward: 'x', stop_when: { leader_probability: 0.9, eager: true } }, 'alignment.stop_when.eager', /needs min_reward/],
   [{ reward: 'x', stop_when: { leader_probability: 0 } }, 'alignment.stop_when.leader_probability', /a number above 0 to 1; got 0/],
   [{ reward: 'x', stop_when: { majority_probability: 0.9 } }, 'alignment.stop_when.majority_probability', /needs selection majority or weighted_majority/],
   [{ reward: 'x', selection: 'majority', stop_when: { leader_probability: 0.9 } }, 'alignment.stop_when.leader_probability', /votes have majority_probability/],

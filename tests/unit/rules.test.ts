@@ -115,3 +115,17 @@ test('statistics of a member that the rule does not have are refused', () => {
   assert.throws(() => family('numeric_answer', { answers: { a: 1 }, members: { prefix: { normalization } } }), /members\.prefix must not be there: numeric_answer judges outcome only/)
   assert.ok(Object.values(rules).every(({ members }) => members.length > 0))
 })
+
+test('a ceiling is what a text can still score, whatever is added to it', () => {
+  const ceiling = (rule: RuleName, fields: object): ((text: string) => number) | undefined =>
+    family(rule, fields).source.open('outcome', { name: 'mine', policy: toyPolicy(), ledger: { rewardTokens: 0 }, request: oneAnswer, direction: 1, warn: () => {} }).ceiling
+  const cases: ReadonlyArray<readonly [RuleName, object, ReadonlyArray<readonly [string, number]>]> = [
+    ['word_count', { min: 2, max: 3 }, [['', 1], ['one two three', 1], ['one two three f', 0], ['中国人民大学', 1]]],
+    ['bullet_count', { max: 1 }, [['- a\n- ', 1], ['- a\n- b', 0]]],
+    // What stands at the very end may become a longer word.
+    ['banned_words', { phrases: ['sea', 'very'] }, [['The sea', 1], ['The season', 1], ['The sea ', 0.5], ['Sea, very ', 0]]],
+    ['json_schema', { schema: { type: 'object' } }, [['', 1], [' {"a', 1], ['Here: {', 0]]]
+  ]
+  for (const [rule, fields, texts] of cases) for (const [text, most] of texts) assert.equal(ceiling(rule, fields)!(text), most, `${rule}: ${text}`)
+  for (const [rule, fields] of [['must_mention', { phrases: ['a'] }], ['regex', { pattern: '^a' }]] as const) assert.equal(ceiling(rule, fields), undefined, rule)
+})

@@ -2,6 +2,7 @@
 import { Type } from 'typebox'
 import { refuse } from '../../validation.js'
 import { defineRule, type Rule } from './rule.js'
+import { unspaced } from './words.js'
 
 /** Number of tokens of the answer, not a share: a weight of −1 prefers short answers. */
 export const length = defineRule({ fields: {}, members: ['outcome', 'prefix'], unscaled: true, compile: () => ({ tokens }) => tokens.length })
@@ -32,7 +33,9 @@ function countRule (count: (text: string) => number): Rule {
         const counted = count(text)
         return (final && counted < (min ?? 0)) || counted > (max ?? Infinity) ? 0 : 1
       }
-    }
+    },
+    // Counts never fall as a text grows, but for words of scripts without spaces, which what follows may join.
+    compileCeiling: ({ max = Infinity }) => text => !unspaced.test(text) && count(text) > max ? 0 : 1
   })
 }
 

@@ -32,5 +32,7 @@ export const jsonSchema = defineRule({
       }
       return accepts(value) ? 1 : 0
     }
-  }
+  },
+  // What begins with anything but a value's first character never becomes JSON.
+  compileCeiling: () => text => /^[ \t\n\r]*(?:$|[{["\-\dtfn])/.test(text) ? 1 : 0
 })

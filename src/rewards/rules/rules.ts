@@ -44,7 +44,9 @@ export function ruleFields (name: RuleName): TProperties {
 /** @throws RequestError for fields that no rule can follow, and statistics of a member that the rule does not have */
 export function ruleSource (descriptor: RuleDescriptor): RewardSource {
   const rule: Rule = rules[descriptor.rule]
-  const score = rule.compile(descriptor as unknown as Readonly<Record<string, unknown>>)
+  const fields = descriptor as unknown as Readonly<Record<string, unknown>>
+  const score = rule.compile(fields)
+  const ceiling = rule.compileCeiling?.(fields)
   const stated = Object.keys(descriptor.members ?? {}) as AnswerMember[]
   const foreign = stated.find(member => !rule.members.includes(member))
   if (foreign) throw new RequestError('invalid_request', `members.${foreign} must not be there: ${descriptor.rule} judges ${rule.members.join(' and ')} only`)
@@ -55,7 +57,8 @@ export function ruleSource (descriptor: RuleDescriptor): RewardSource {
       normalization: descriptor.members?.[member]?.normalization ?? shareNormalization,
       layers: [],
       forks: false,
-      score: (prompt, answers) => Promise.all(answers.map(async answer => ({ raw: await score(answer, prompt) })))
+      score: (prompt, answers) => Promise.all(answers.map(async answer => ({ raw: await score(answer, prompt) }))),
+      ...(ceiling && { ceiling })
     })
   }
 }

@@ -5,7 +5,7 @@ import { defineRule } from './rule.js'
 const phrases = Type.Array(Type.String({ minLength: 1, maxLength: 200, pattern: '\\S' }), { minItems: 1, maxItems: 1000 })
 
 /** Scripts that put no spaces between words: a phrase may begin and end inside a run of their letters. */
-const unspaced = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u
+export const unspaced = /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]/u
 const wordCharacter = /[\p{L}\p{M}\p{N}_]/u
 
 /** Matches a phrase where it stands as whole words, in any case, with any white space between its words. */
@@ -35,5 +35,11 @@ export const bannedWords = defineRule({
   compile (fields) {
     const patterns = fields.phrases.map(phrasePattern)
     return ({ text }) => patterns.filter(pattern => !pattern.test(text)).length / patterns.length
+  },
+  // A phrase at the very end may yet become part of a longer word.
+  compileCeiling (fields) {
+    const patterns = fields.phrases.map(phrase => new RegExp(phrasePattern(phrase), 'giu'))
+    const isSaid = (pattern: RegExp, text: string): boolean => [...text.matchAll(pattern)].some(({ index, 0: { length } }) => index + length < text.length)
+    return text => patterns.filter(pattern => !isSaid(pattern, text)).length / patterns.length
   }
 })
