@@ -38,7 +38,8 @@ const maybe = (estimate: Estimate | null, show = interval): string => estimate =
 
 const clear = ({ low, high }: Estimate): string => low > 0 ? 'clear of zero' : high < 0 ? 'clearly below zero' : 'not clear of zero'
 
-function turningSentence ({ turning: { bestN, after }, bestOfN }: Evaluation['analysis']): string {
+/** What became of the judge’s gain as n grew, in words. */
+export function turningSentence ({ turning: { bestN, after }, bestOfN }: Evaluation['analysis']): string {
   const largest = bestOfN.at(-1)!.n
   if (bestN === largest) return `The judge’s gain is largest at the largest n, ${largest}: no over-optimisation is seen here.`
   const verdict = after.high < 0 ? `from there to n = ${largest} it falls: over-optimisation` : `from there to n = ${largest} the difference is within its interval`
