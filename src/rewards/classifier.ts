@@ -6,9 +6,10 @@ import { Type, type Static, type TObject } from 'typebox'
 import { RequestError } from '../errors.js'
 import { ChatReader, loadRewardModel, modelFields, withAnswer } from './chat-reader.js'
 import { membersSchema } from './descriptor-parts.js'
-import type { MemberScorer, OpenContext, RewardSource } from './kind.js'
+import type { OpenContext, RewardSource } from './kind.js'
 import type { RewardModel } from './reward-models.js'
 import type { AnswerMember } from './scorer.js'
+import { textSource, type TextScorer } from './text-source.js'
 
 const scoreFields = {
   ...modelFields,
@@ -31,13 +32,10 @@ export function logOdds (logits: Float32Array, label: number): number {
   return logits[label]! - largest - Math.log(others.reduce((sum, logit) => sum + Math.exp(logit - largest), 0))
 }
 
-function openClassifier ({ kind, label, members }: ClassifierDescriptor, model: RewardModel, member: AnswerMember, context: OpenContext): MemberScorer {
+function openClassifier ({ kind, label }: ClassifierDescriptor, model: RewardModel, member: AnswerMember, context: OpenContext): TextScorer {
   const reader = new ChatReader(model, context)
   const score = (logits: Float32Array): number => logits.length === 1 ? logits[0]! : logOdds(logits, label!)
   return {
-    normalization: members[member]!.normalization,
-    layers: [],
-    forks: false,
     rooms: [reader.room],
     async score ({ messages }, answers) {
       const sequences = answers.map(({ text, final }) => reader.tokens(withAnswer(messages, text), kind === 'classifier' && (final || member === 'outcome') ? 'closed' : 'open'))
@@ -55,19 +53,9 @@ function checkModel ({ label }: ClassifierDescriptor, { model: { id, config: { s
 
 /** A classifier as a source of scores. @param folder of the descriptor */
 export function classifierSource (descriptor: ClassifierDescriptor, folder: string): RewardSource {
-  let loaded: RewardModel | null = null
-  return {
-    members: Object.keys(descriptor.members) as AnswerMember[],
-    misfit: () => null,
-    get modelHashes () { return loaded ? [loaded.model.sha256] : [] },
-    async load (models) {
-      const model = await loadRewardModel(models, descriptor, folder)
-      checkModel(descriptor, model)
-      loaded = model
-    },
-    open (member, context) {
-      if (!loaded) throw new Error(`the model of reward ${context.name} was not loaded`)
-      return openClassifier(descriptor, loaded, member, context)
-    }
-  }
+  return textSource(descriptor.members, async models => {
+    const model = await loadRewardModel(models, descriptor, folder)
+    checkModel(descriptor, model)
+    return { hashes: [model.model.sha256], open: (member, context) => openClassifier(descriptor, model, member, context) }
+  })
 }

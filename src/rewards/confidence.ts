@@ -7,9 +7,8 @@ import type { Distribution } from '../engine/sequence.js'
 import { ChatReader } from './chat-reader.js'
 import { membersSchema } from './descriptor-parts.js'
 import type { RewardSource } from './kind.js'
-import type { RewardModel } from './reward-models.js'
-import type { AnswerMember } from './scorer.js'
 import { tokenLogprob, type TokenMeasure } from './text-reader.js'
+import { textSource } from './text-source.js'
 
 /** KL of the uniform distribution to the one given, nats, ≥ 0: −1/V · Σ_v ln(V · p(v)). Source: Kang et al. 2025, arXiv 2502.18581. */
 export function selfCertainty ({ logits, logNormalizer, size }: Distribution): number {
@@ -31,18 +30,11 @@ export type ConfidenceDescriptor = Static<TObject<typeof confidenceFields>>
 
 /** The policy's confidence as a source of scores. An answer without tokens has 0. */
 export function confidenceSource ({ measure, members }: ConfidenceDescriptor): RewardSource {
-  let policy: RewardModel | null = null
-  return {
-    members: Object.keys(members) as AnswerMember[],
-    misfit: () => null,
-    async load (models) { policy = models.policy },
-    open (member, context) {
-      if (!policy) throw new Error(`the model of reward ${context.name} was not loaded`)
+  return textSource(members, async ({ policy }) => ({
+    hashes: [],
+    open (_member, context) {
       const reader = new ChatReader(policy, context, measures[measure as keyof typeof measures])
       return {
-        normalization: members[member]!.normalization,
-        layers: [],
-        forks: false,
         rooms: [reader.room],
         async score ({ messages }, answers) {
           const prompt = reader.promptTokens(messages)
@@ -52,5 +44,5 @@ export function confidenceSource ({ measure, members }: ConfidenceDescriptor): R
         }
       }
     }
-  }
+  }))
 }

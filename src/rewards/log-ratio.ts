@@ -7,9 +7,10 @@ import { Type, type Static, type TObject } from 'typebox'
 import { RequestError } from '../errors.js'
 import { ChatReader, loadRewardModel, modelFields } from './chat-reader.js'
 import { closed, membersSchema } from './descriptor-parts.js'
-import type { MemberScorer, OpenContext, RewardSource } from './kind.js'
+import type { OpenContext, RewardSource } from './kind.js'
 import type { RewardModel, RewardModels } from './reward-models.js'
-import type { ChatMessage, AnswerMember } from './scorer.js'
+import type { ChatMessage } from './scorer.js'
+import { textSource, type TextScorer } from './text-source.js'
 
 const sideSchema = Type.Object({
   /** A language model; without it, the policy. */
@@ -61,12 +62,9 @@ class SideReader {
   }
 }
 
-function openLogRatio ({ beta = 1, per, members }: LogRatioDescriptor, sides: readonly [Side, Side], member: AnswerMember, context: OpenContext): MemberScorer {
+function openLogRatio ({ beta = 1, per }: LogRatioDescriptor, sides: readonly [Side, Side], context: OpenContext): TextScorer {
   const [toward, away] = sides.map(side => new SideReader(side, context)) as [SideReader, SideReader]
   return {
-    normalization: members[member]!.normalization,
-    layers: [],
-    forks: false,
     rooms: [toward.reader.room, away.reader.room],
     async score ({ messages }, answers) {
       const texts = answers.map(({ text }) => text)
@@ -89,15 +87,8 @@ async function loadSide (models: RewardModels, fields: SideFields, name: string,
 export function logRatioSource (descriptor: LogRatioDescriptor, folder: string): RewardSource {
   const { toward, away } = descriptor
   if (toward.model === away.model && toward.system === away.system) throw new RequestError('invalid_request', 'toward and away must differ in their model or their system message: the ratio of one to itself is nothing')
-  let sides: readonly [Side, Side] | null = null
-  return {
-    members: Object.keys(descriptor.members) as AnswerMember[],
-    misfit: () => null,
-    get modelHashes () { return (sides ?? []).map(({ model }) => model.model.sha256) },
-    async load (models) { sides = [await loadSide(models, toward, 'toward', folder), await loadSide(models, away, 'away', folder)] },
-    open (member, context) {
-      if (!sides) throw new Error(`the models of reward ${context.name} were not loaded`)
-      return openLogRatio(descriptor, sides, member, context)
-    }
-  }
+  return textSource(descriptor.members, async models => {
+    const sides = [await loadSide(models, toward, 'toward', folder), await loadSide(models, away, 'away', folder)] as const
+    return { hashes: sides.map(({ model }) => model.model.sha256), open: (_member, context) => openLogRatio(descriptor, sides, context) }
+  })
 }

@@ -9,8 +9,9 @@ import type { EncodedText } from '../models/text-encoder.js'
 import type { OnnxClassifier, TextItem } from '../models/onnx-classifier.js'
 import { logOdds } from './classifier.js'
 import { membersSchema } from './descriptor-parts.js'
-import type { MemberScorer, OpenContext, RewardSource } from './kind.js'
-import type { Prompt, AnswerMember } from './scorer.js'
+import type { OpenContext, RewardSource } from './kind.js'
+import type { Prompt } from './scorer.js'
+import { textSource, type TextScorer } from './text-source.js'
 
 /** Fields of an ONNX reward's descriptor beside the family's. */
 export const onnxFields = {
@@ -39,13 +40,10 @@ function checkLength ({ ids }: EncodedText, { mostTokens }: OnnxClassifier, name
   if (ids.length > mostTokens) throw new RequestError('context_length_exceeded', `reward "${name}": its model reads at most ${mostTokens} tokens; this text has ${ids.length}`)
 }
 
-function openOnnx (descriptor: OnnxDescriptor, classifier: OnnxClassifier, member: AnswerMember, { name, ledger }: OpenContext): MemberScorer {
+function openOnnx (descriptor: OnnxDescriptor, classifier: OnnxClassifier, { name, ledger }: OpenContext): TextScorer {
   const { label = 0, classes } = descriptor
   const score = (numbers: Float32Array): number => numbers.length === 1 || classes === 'independent' ? numbers[label]! : logOdds(numbers, label)
   return {
-    normalization: descriptor.members[member]!.normalization,
-    layers: [],
-    forks: false,
     async score (prompt, answers) {
       const items = answers.map(({ text }) => classifier.encode(itemOf(descriptor, prompt, text)))
       for (const item of items) checkLength(item, classifier, name)
@@ -64,20 +62,10 @@ function checkLabel ({ label, model }: OnnxDescriptor, { labels }: OnnxClassifie
 
 /** An ONNX model as a source of scores. @param folder of the descriptor */
 export function onnxSource (descriptor: OnnxDescriptor, folder: string): RewardSource {
-  let loaded: OnnxClassifier | null = null
-  return {
-    members: Object.keys(descriptor.members) as AnswerMember[],
-    misfit: () => null,
-    get modelHashes () { return loaded ? [loaded.sha256] : [] },
-    async load (models) {
-      const { model, labels, maxTokens } = descriptor
-      const classifier = await models.loadOnnx(isAbsolute(model) ? model : resolve(folder, model), { ...(labels === undefined ? {} : { labels }), ...(maxTokens === undefined ? {} : { mostTokens: maxTokens }) })
-      checkLabel(descriptor, classifier)
-      loaded = classifier
-    },
-    open (member, context) {
-      if (!loaded) throw new Error(`the model of reward ${context.name} was not loaded`)
-      return openOnnx(descriptor, loaded, member, context)
-    }
-  }
+  return textSource(descriptor.members, async models => {
+    const { model, labels, maxTokens } = descriptor
+    const classifier = await models.loadOnnx(isAbsolute(model) ? model : resolve(folder, model), { ...(labels === undefined ? {} : { labels }), ...(maxTokens === undefined ? {} : { mostTokens: maxTokens }) })
+    checkLabel(descriptor, classifier)
+    return { hashes: [classifier.sha256], open: (_member, context) => openOnnx(descriptor, classifier, context) }
+  })
 }

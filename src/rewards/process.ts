@@ -9,10 +9,11 @@ import { encodeChat } from '../models/chat-template.js'
 import { ChatReader, loadRewardModel, modelFields } from './chat-reader.js'
 import { logOdds } from './classifier.js'
 import { membersSchema } from './descriptor-parts.js'
-import type { MemberScorer, OpenContext, RewardSource } from './kind.js'
+import type { OpenContext, RewardSource } from './kind.js'
 import type { RewardModel } from './reward-models.js'
 import type { ChatMessage, Prompt, AnswerMember } from './scorer.js'
 import { stepFormatNames, stepFormats, stepFormatSchema, stepsOf, type StepFormat, type StepFormatName } from './step-formats.js'
+import { textSource, type TextScorer } from './text-source.js'
 
 const aggregations = {
   last: (steps: readonly number[]) => steps.at(-1)!,
@@ -126,16 +127,13 @@ class StepScorer {
   }
 }
 
-function openProcess (descriptor: ProcessDescriptor, model: RewardModel, verdict: Verdict, layout: Layout, member: AnswerMember, context: OpenContext): MemberScorer {
+function openProcess (descriptor: ProcessDescriptor, model: RewardModel, verdict: Verdict, layout: Layout, member: AnswerMember, context: OpenContext): TextScorer {
   const { aggregation = 'min', window = Infinity, members } = descriptor
   const format = formatOf(descriptor)
   const reader = new ChatReader(model, context)
   const steps = new StepScorer(reader, verdict, layout)
   const { normalization } = members[member]!
   return {
-    normalization,
-    layers: [],
-    forks: false,
     rooms: [reader.room],
     async score (prompt, answers) {
       const scored = await steps.score(prompt, answers.map(({ text }) => stepsOf(text, format)))
@@ -149,20 +147,10 @@ const formatOf = ({ steps }: ProcessDescriptor): StepFormat => typeof steps === 
 
 /** A judge of steps as a source of scores. @param folder of the descriptor */
 export function processSource (descriptor: ProcessDescriptor, folder: string): RewardSource {
-  let loaded: { readonly sha256: string, readonly open: RewardSource['open'] } | null = null
-  return {
-    members: Object.keys(descriptor.members) as AnswerMember[],
-    misfit: () => null,
-    get modelHashes () { return loaded ? [loaded.sha256] : [] },
-    async load (models) {
-      const model = await loadRewardModel(models, descriptor, folder)
-      const format = formatOf(descriptor)
-      const [verdict, layout] = [verdictOf(format, model.model), layoutOf(format, model.model)]
-      loaded = { sha256: model.model.sha256, open: (member, context) => openProcess(descriptor, model, verdict, layout, member, context) }
-    },
-    open (member, context) {
-      if (!loaded) throw new Error(`the model of reward ${context.name} was not loaded`)
-      return loaded.open(member, context)
-    }
-  }
+  return textSource(descriptor.members, async models => {
+    const model = await loadRewardModel(models, descriptor, folder)
+    const format = formatOf(descriptor)
+    const [verdict, layout] = [verdictOf(format, model.model), layoutOf(format, model.model)]
+    return { hashes: [model.model.sha256], open: (member, context) => openProcess(descriptor, model, verdict, layout, member, context) }
+  })
 }
