@@ -12,8 +12,8 @@ import type { Services } from './services.js'
 /** Bytes that may wait to be sent before events wait too. */
 const mostBufferedBytes = 1 << 20
 
-/** WebSocket close codes "policy violation" and "try again later". */
-const [policy, tryLater] = [1008, 1013]
+/** WebSocket close code "policy violation". */
+const policy = 1008
 
 export type Message = Readonly<Record<string, unknown>>
 
@@ -22,22 +22,6 @@ export interface RunOptions {
   readonly caller: Caller
   readonly work: (signal: AbortSignal) => Promise<void>
   readonly onError: (error: unknown) => void
-}
-
-/** How many sockets are open, whatever they speak. */
-export class SocketCount {
-  #open = 0
-
-  /** Counts a socket in, or closes it where there are too many or the server is draining. */
-  admit (socket: WebSocket, { isDraining, config }: Services): boolean {
-    if (isDraining || this.#open >= config.maxWebSockets) {
-      socket.close(tryLater, isDraining ? 'the server is shutting down' : 'too many connections (max-web-sockets)')
-      return false
-    }
-    this.#open++
-    socket.once('close', () => { this.#open-- })
-    return true
-  }
 }
 
 export class JsonSocket {

@@ -6,11 +6,11 @@ import { FeedbackStore } from '../feedback/feedback-store.js'
 import type { InferenceClient } from '../inference/client.js'
 import type { GenerateRequest, GenerationEvent } from '../inference/protocol.js'
 import { Metrics } from '../metrics/metrics.js'
-import { SocketCount } from './json-socket.js'
 import { Keys, type Caller } from './keys.js'
 import { Watch } from './observe.js'
 import { Profiles } from './profiles.js'
 import { ResponseStore } from './response-store.js'
+import { SocketCount } from './socket-count.js'
 
 /** The part of the inference client that routes use. */
 export type Inference = Pick<InferenceClient, 'model' | 'rewards' | 'isReady' | 'generate' | 'call' | 'stats'>
@@ -23,7 +23,7 @@ export class Services {
   readonly responses: ResponseStore
   /** Chats that were to be stored, and what was said of them. */
   readonly feedback: FeedbackStore
-  readonly sockets = new SocketCount()
+  readonly sockets: SocketCount
   readonly #inference: () => Inference | null
   readonly #onIdle: Array<() => void> = []
   #running = 0
@@ -40,6 +40,7 @@ export class Services {
     this.metrics = new Metrics(config.metricsNames as 'fairlead' | 'vllm')
     this.responses = new ResponseStore(config)
     this.feedback = new FeedbackStore(config.dataDir, config.storedCompletions)
+    this.sockets = new SocketCount(config.maxWebSockets)
     this.#inference = inference
   }
 

@@ -8,7 +8,7 @@ import type { RequestErrorData } from '../errors.js'
 import type { Suggestion } from '../rewards/active.js'
 import type { AdaptChoices, OpenPair } from '../rewards/adapt-reward.js'
 import type { Pair } from '../rewards/examples.js'
-import type { FitChoices, FitProgress } from '../rewards/fit-reward.js'
+import type { FitChoices, FitProgress } from '../rewards/fit-choices.js'
 import type { RewardInfo } from '../rewards/info.js'
 import type { AnswerMember, ChatMessage, RewardMember, Score } from '../rewards/scorer.js'
 

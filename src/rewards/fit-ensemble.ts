@@ -3,25 +3,15 @@
  * or Laplace, drawn from the distribution that the data leave of one head's weights, which needs one fit. Layer and λ are those that suit
  * all the data. Knows states and samples, not how they were read.
  */
-import { combine, type CombineRule, type EnsembleDescriptor } from './ensemble.js'
+import { combine, type EnsembleDescriptor } from './ensemble.js'
 import { evaluateScore, type StateScore, type StateSet } from './evaluate.js'
 import type { Sample } from './examples.js'
+import type { EnsembleOptions, FitProgress } from './fit-choices.js'
 import { drawHeads, fitHead, type HeadFit } from './fit-head.js'
-import type { FitProgress } from './fit-reward.js'
 import { headOf, referenceMembers, type FittedStates, type FitTask } from './fit-task.js'
 import { linearScore, type Head } from './head.js'
 import { meanAndStd } from './metrics.js'
 import { normal, uniform } from './random.js'
-
-export interface EnsembleOptions {
-  /** Number of heads, 2 to 32. */
-  readonly heads: number
-  /** Where their differences come from. */
-  readonly uncertainty: 'bootstrap' | 'laplace'
-  readonly combine: Exclude<CombineRule, 'weighted'>
-  /** Of uwo and lcb. */
-  readonly penalty: number
-}
 
 /** Heads are told to disagree on answers beyond what all but one in twenty of the pool's answers have. */
 const disagreementQuantile = 0.95

@@ -3,7 +3,7 @@
  * thread is how a fit is cancelled. The thread's own side is `fit-worker.ts`.
  */
 import { Worker } from 'node:worker_threads'
-import type { FitProgress } from './fit-reward.js'
+import type { FitProgress } from './fit-choices.js'
 import type { FitTask, FittedDescriptor } from './fit-task.js'
 
 /** What the thread sends. */

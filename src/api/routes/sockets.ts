@@ -25,7 +25,7 @@ export function sockets (app: FastifyInstance, services: Services): void {
         reply.header('upgrade', 'websocket')
         throw new RequestError('upgrade_required', `GET ${url} opens a WebSocket: send an upgrade`)
       },
-      wsHandler: (socket, { caller }) => { if (services.sockets.admit(socket, services)) attach(socket, services, caller) }
+      wsHandler: (socket, { caller }) => { if (services.sockets.admit(socket, services.isDraining)) attach(socket, services, caller) }
     })
   }
 }

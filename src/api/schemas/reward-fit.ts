@@ -2,7 +2,7 @@
 import { Type, type Static } from 'typebox'
 import type { FitRequest } from '../../inference/protocol.js'
 import { readExamples, type Examples } from '../../rewards/examples.js'
-import type { EnsembleOptions } from '../../rewards/fit-ensemble.js'
+import type { EnsembleOptions } from '../../rewards/fit-choices.js'
 import { checkFields, refuse } from '../../validation.js'
 import { messageSchema } from './messages.js'
 import { nullable } from './sampling.js'
