@@ -3,7 +3,8 @@
  *
  * Adapting: five made-up users, each with random weights on five things that can be counted in a text; the reward is fitted on pairs that
  * forty others of their kind labelled. Five pairs each, twenty times; accuracy on the user's labels of the test pairs.
- * Suggesting: a head from 20 random pairs, then 40 more, suggested or at random (the mean of five choices), over ten seeds; accuracy on the test pairs.
+ * Suggesting: a head from 20 random pairs, then 20, 40 or 80 more of 500, suggested or at random (the mean of five choices), over ten seeds; accuracy on
+ * the test pairs.
  *
  *   node dist/scripts/few-labels.js --data DIR [--model NAME|PATH] [--threads N]
  */
@@ -97,22 +98,30 @@ function adapting (train: readonly Read[], test: readonly Read[], std: Float64Ar
   console.log(`adapted ${figure(rows.map(row => row[0]))}; single head ${figure(rows.map(row => row[1]))}; random heads adapted ${figure(rows.map(row => row[2]))} (five users × 20 draws of 5 pairs, ${heads.length} heads)`)
 }
 
+const [startPairs, candidatePairs, choices] = [20, 500, 5]
+
 function suggesting (train: readonly Read[], test: readonly Read[], std: Float64Array): void {
   const asPair = ({ states: [chosen, rejected] }: Read): StatePair => ({ chosen, rejected })
   const held = test.map(asPair)
+  const budgets = [20, 40, 80]
   const rows = Array.from({ length: 10 }, (_, seed) => {
     const random = uniform(seed)
-    const all = drawn(train.map(asPair), train.length, random)
-    const [first, rest] = [all.slice(0, 20), all.slice(20)]
+    const all = drawn(train.map(asPair), startPairs + candidatePairs, random)
+    const [first, rest] = [all.slice(0, startPairs), all.slice(startPairs)]
     const head = fitPairs(first, std)
     const candidate = (pair: StatePair): Candidate => ({
       difference: Float64Array.from(differences([pair], std)[0]!), margin: linearScore(head.weights, 0, pair.chosen) - linearScore(head.weights, 0, pair.rejected)
     })
-    const picked = suggestPairs(rest.map(candidate), first.map(candidate), 40).map(({ index }) => rest[index]!)
+    const picked = suggestPairs(rest.map(candidate), first.map(candidate), Math.max(...budgets)).map(({ index }) => rest[index]!)
     const accuracy = (more: readonly StatePair[]): number => pairAccuracy(fitPairs([...first, ...more], std), held)
-    return [accuracy(picked), meanAndStd(Array.from({ length: 5 }, (_, choice) => accuracy(rest.slice(40 * choice, 40 * choice + 40)))).mean] as const
+    return budgets.map(count => ({
+      suggested: accuracy(picked.slice(0, count)), random: meanAndStd(Array.from({ length: choices }, (_, choice) => accuracy(rest.slice(count * choice, count * choice + count)))).mean
+    }))
   })
-  console.log(`suggested ${figure(rows.map(row => row[0]))}; random ${figure(rows.map(row => row[1]))}; suggested − random ${figure(rows.map(([a, b]) => a - b))} (20 + 40 pairs, ten seeds)`)
+  for (const [index, count] of budgets.entries()) {
+    const own = rows.map(row => row[index]!)
+    console.log(`${startPairs} + ${count} pairs: suggested ${figure(own.map(({ suggested }) => suggested))}; random ${figure(own.map(({ random }) => random))}; suggested − random ${figure(own.map(({ suggested, random }) => suggested - random))} (ten seeds)`)
+  }
 }
 
 const args = makeArguments()

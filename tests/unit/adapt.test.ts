@@ -81,27 +81,33 @@ test('what is mixed is one head: the shares add up to one and lie where the pair
   assert.ok(mixHeads(heads, [same]).head.weights.every(Number.isFinite))
 })
 
-test('each suggestion adds most to the information beside those before it', () => {
+test('each suggestion leaves least variance about all candidates, beside those before it', () => {
   const draw = normals(3)
-  const candidates = Array.from({ length: 12 }, (): Candidate => ({ difference: Float64Array.from({ length: 3 }, draw), margin: draw() }))
+  const candidates = Array.from({ length: 12 }, (): Candidate => ({ difference: Float64Array.from({ length: 2 }, draw), margin: draw() }))
   const known = candidates.slice(10)
   const open = candidates.slice(0, 10)
   const information = (margin: number): number => 1 / ((1 + Math.exp(margin)) * (1 + Math.exp(-margin)))
-  const prior = meanAndStd(open.map(({ difference: z, margin }) => information(margin) * z.reduce((sum, value) => sum + value ** 2, 0))).mean
-  const det = (pairs: readonly Candidate[]): number => {
-    const m = [prior, 0, 0, 0, prior, 0, 0, 0, prior]
-    for (const { difference: z, margin } of pairs) for (let i = 0; i < 3; i++) for (let j = 0; j < 3; j++) m[3 * i + j]! += z[i]! * z[j]! * information(margin)
-    const [a, b, c, d, e, f, g, h, k] = m as [number, number, number, number, number, number, number, number, number]
-    return a * (e * k - f * h) - b * (d * k - f * g) + c * (d * h - e * g)
+  const prior = 0.1 * meanAndStd(open.map(({ difference: z, margin }) => information(margin) * z.reduce((sum, value) => sum + value ** 2, 0))).mean
+  /** Σ zᵀ (prior·I + Σ p(1 − p) z zᵀ)⁻¹ z over the open pairs. */
+  const variance = (pairs: readonly Candidate[]): number => {
+    let [a, b, d] = [prior, 0, prior]
+    for (const { difference: [x, y], margin } of pairs) {
+      a += information(margin) * x! * x!
+      b += information(margin) * x! * y!
+      d += information(margin) * y! * y!
+    }
+    return open.reduce((sum, { difference: [x, y] }) => sum + (d * x! * x! - 2 * b * x! * y! + a * y! * y!) / (a * d - b * b), 0)
   }
   const taken = [...known]
   for (const { index, gain } of suggestPairs(open, known, 4)) {
-    const gains = open.map(candidate => taken.includes(candidate) ? -1 : Math.log(det([...taken, candidate]) / det(taken)))
+    const gains = open.map(candidate => taken.includes(candidate) ? -1 : 1 - variance([...taken, candidate]) / variance(taken))
     assert.equal(index, gains.indexOf(Math.max(...gains)))
     assert.ok(Math.abs(gain - gains[index]!) < 1e-9)
     taken.push(open[index]!)
   }
   assert.equal(suggestPairs(open, [], 99).length, 10)
+  const same = { difference: new Float64Array(2), margin: 0 }
+  assert.deepEqual(suggestPairs([same, same], [same], 1), [{ index: 0, gain: 0 }])
 })
 
 test('labels that were suggested teach more than as many random ones, over ten seeds', () => {
