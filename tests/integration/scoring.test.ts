@@ -26,13 +26,12 @@ const descriptors = (origin: string): object[] => [
 ]
 let server: Server
 let remote: FakeScorer
-let broken = false
+let fault: Parameters<typeof fakeScorer>[0] | null = null
 
 before(async () => {
-  remote = await fakeScorer(({ text_2: texts }, response) => {
-    if (broken) response.statusCode = 500
-    return { data: (texts as string[]).map((text, index) => ({ index, score: text.length })) }
-  })
+  remote = await fakeScorer((body, response, request) => fault
+    ? fault(body, response, request)
+    : { data: (body['text_2'] as string[]).map((text, index) => ({ index, score: text.length })) })
   const model = join(folder, 'tiny.gguf')
   writeTinyGguf(model)
   for (const descriptor of descriptors(remote.origin)) writeFileSync(join(folder, `${(descriptor as { name: string }).name}.json`), JSON.stringify({ description: 'x', ...descriptor }))
@@ -124,7 +123,6 @@ test('an ensemble tells its spread and warns of disagreement, in scores and in a
 })
 
 test('a remote scorer steers best-of-n, in as few requests as the candidates end together', async () => {
-  broken = false
   remote.asked.length = 0
   const { status, json } = await post('/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'say' }], max_tokens: 6, ignore_eos: true, alignment: { strategy: 'best_of_n', num_candidates: 4, reward: 'far', return_candidates: true } })
   assert.equal(status, 200, JSON.stringify(json))
@@ -134,18 +132,30 @@ test('a remote scorer steers best-of-n, in as few requests as the candidates end
   assert.equal(remote.asked[0]!['text_2'].length, 4)
 })
 
-test('a remote scorer that fails ends its own request, or leaves the choice to the policy and says so', async () => {
-  broken = true
+test('a remote scorer that fails ends its own request, or leaves the choice to the policy and says so; the next one is served', async () => {
   const ask = (reward: string): ReturnType<typeof post> => post('/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'say' }], max_tokens: 4, alignment: { strategy: 'best_of_n', num_candidates: 3, reward } })
-  const failed = await ask('far')
-  assert.deepEqual([failed.status, failed.json['error'].code], [502, 'scorer_failed'])
-  assert.match(failed.json['error'].message, /reward "far": the remote scorer answered with status 500/)
-  const lenient = await ask('far-lenient')
-  assert.equal(lenient.status, 200)
-  assert.equal(lenient.json['choices'][0].alignment.reward, 0)
-  assert.match(lenient.json['alignment'].warnings[0].message, /3 of 3 answers count as average/)
-  broken = false
-  assert.equal((await ask('far')).status, 200)
+  const faults: ReadonlyArray<readonly [NonNullable<typeof fault>, RegExp]> = [
+    [(_body, response) => { response.statusCode = 500; return 'traceback' }, /answered with status 500/],
+    [() => '{"data":[{"score":NaN},{"score":NaN},{"score":NaN}]}', /must answer with JSON/],
+    [() => '{"data":[{"score":1e999},{"score":1},{"score":2}]}', /one finite number a text/],
+    [() => ({ data: [{ score: 1 }] }), /data, a list of 3/],
+    [(_body, _response, request) => { request.socket.destroy(); return undefined }, /cannot be reached/]
+  ]
+  for (const [what, message] of faults) {
+    fault = what
+    const failed = await ask('far')
+    assert.deepEqual([failed.status, failed.json['error'].code], [502, 'scorer_failed'])
+    assert.match(failed.json['error'].message, /reward "far": the remote scorer /)
+    assert.match(failed.json['error'].message, message)
+    const lenient = await ask('far-lenient')
+    assert.equal(lenient.status, 200)
+    assert.equal(lenient.json['choices'][0].alignment.reward, 0)
+    assert.match(lenient.json['alignment'].warnings[0].message, /3 of 3 answers count as average/)
+    fault = null
+    assert.equal((await ask('far')).status, 200)
+  }
+  const { sequences, runningRequests } = await engineStats(server)
+  assert.deepEqual([sequences, runningRequests], [0, 0])
 })
 
 test('/v1/score speaks vLLM’s shape', async () => {
