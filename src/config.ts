@@ -38,6 +38,7 @@ export const settings = {
   kvCacheBytes: { type: 'integer', default: Math.floor(memory / 4), min: 1 << 20, max: 2 ** 50, help: 'bytes of KV that running requests may reserve together; default: a quarter of the memory' },
   rewardKvCacheBytes: { type: 'integer', default: Math.floor(memory / 8), min: 1 << 20, max: 2 ** 50, help: 'bytes of KV that running requests may reserve in each model of a reward; default: an eighth of the memory' },
   prefixCacheBytes: { type: 'integer', default: Math.floor(memory / 16), min: 0, max: 2 ** 50, help: 'bytes of KV kept for later prompts that begin alike; 0 turns the prefix cache off; default: a sixteenth of the memory' },
+  sharedPrompts: { type: 'string', default: 'on', choices: ['on', 'off'], help: 'whether the KV of a prompt is stored once for all its candidates where that pays; off stores it with each of them' },
   prefillTokensPerStep: { type: 'integer', default: 256, min: 2, max: 8192, help: 'prompt tokens read in one step, so that others wait no longer' },
   maxTokensPerRequest: { type: 'integer', default: 65536, min: 1, max: 1 << 30, help: 'ceiling of one request: fan-out × max_tokens, or the tokens it has scored' },
   maxQueuedRequests: { type: 'integer', serverOnly: true, default: 256, min: 0, max: 1 << 20, help: 'requests that wait for KV before others get 429' },

@@ -48,7 +48,7 @@ export async function createHost (config: Config, onProgress: (message: string) 
     kept: join(config.dataDir, 'rewards'),
     remotes: { origins: parseOrigins(config.remoteScorers), secret }
   })
-  const model = await loadModel({ model: config.model, format: config.format as WeightFormat, threads: config.threads, cacheDir: config.cacheDir, contextLength: config.contextLength, onProgress, ...more })
+  const model = await loadModel({ model: config.model, format: config.format as WeightFormat, threads: config.threads, cacheDir: config.cacheDir, contextLength: config.contextLength, sharesPrompts: config.sharedPrompts === 'on', onProgress, ...more })
   if (model.config.scoreHead) {
     model.dispose()
     throw new RequestError('invalid_request', `model ${model.id} scores texts and cannot write them: it has a score head in place of a language model's`, { param: 'model' })

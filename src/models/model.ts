@@ -30,6 +30,8 @@ export interface ModelOptions {
   /** Longest sequence, tokens; 0 is the model's own. */
   readonly contextLength: number
   readonly onProgress?: (message: string) => void
+  /** Whether candidates may share their prompt's KV, where the model can. Default yes. */
+  readonly sharesPrompts?: boolean
   /** Path prefix of ONNX Runtime's profile, if one is wanted. */
   readonly profilePrefix?: string
 }
@@ -49,15 +51,15 @@ export interface LoadedModel {
   readonly embeddings: TokenEmbeddings
   readonly tokenizer: Tokenizer
   readonly chatTemplate: ChatTemplate
-  /** Same fingerprint and seed, same tokens: build, model, format, processor, threads. */
+  /** Same fingerprint and seed, same tokens: build, model, format, processor, threads, whether prompts are shared. */
   readonly fingerprint: string
   /** Seconds since the epoch. */
   readonly created: number
   dispose (): void
 }
 
-function fingerprintOf (sha256: string, { format, threads }: ModelOptions): string {
-  const parts = [packageVersion, sha256, format, process.arch, cpus()[0]?.model, threads]
+function fingerprintOf (sha256: string, { format, threads, sharesPrompts = true }: ModelOptions): string {
+  const parts = [packageVersion, sha256, format, process.arch, cpus()[0]?.model, threads, ...sharesPrompts ? [] : ['prompts apart']]
   return `fl_${createHash('sha256').update(parts.join('|')).digest('hex').slice(0, 12)}`
 }
 
@@ -74,7 +76,7 @@ function calibrationTexts (template: ChatTemplate, tokenizer: Tokenizer): number
 
 /** Loads a model, fetching and converting it on first use. @throws RequestError for what the user can mend */
 export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
-  const { format, threads, cacheDir, onProgress = () => {}, profilePrefix } = options
+  const { format, threads, cacheDir, onProgress = () => {}, sharesPrompts = true, profilePrefix } = options
   const { id, path, sha256, created } = await resolveModel(options.model, { cacheDir, onProgress })
   const { file, config, tokenizer, chatTemplate } = await openCheckpoint(path, options.template)
   try {
@@ -86,7 +88,7 @@ export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
     })
     const sessions = await DecoderSessions.create({ weights, compile, onProblem: onProgress })
     const weightBytes = [...weights.tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0)
-    return { id, sha256, format, config, contextLength, weightBytes, sessions, canSharePrefix: canSharePrefix(config, threads), embeddings: new TokenEmbeddings(weights.tensors, config.hiddenSize), tokenizer, chatTemplate, fingerprint: fingerprintOf(sha256, options), created, dispose: () => { sessions.dispose() } }
+    return { id, sha256, format, config, contextLength, weightBytes, sessions, canSharePrefix: sharesPrompts && canSharePrefix(config, threads), embeddings: new TokenEmbeddings(weights.tensors, config.hiddenSize), tokenizer, chatTemplate, fingerprint: fingerprintOf(sha256, options), created, dispose: () => { sessions.dispose() } }
   } finally {
     await file.close()
   }
