@@ -28,6 +28,8 @@ export interface BenchOptions {
   readonly batches: readonly number[]
   /** Tokens before the first that is measured. */
   readonly context: number
+  /** Tokens that all prompts of `requests` begin with. */
+  readonly common: number
   readonly prompts: readonly number[]
   readonly candidates: number
   /** Tokens decoded per sequence and repetition. */
@@ -124,6 +126,32 @@ async function prefill (bench: Bench, { prompts, repeat }: BenchOptions): Promis
   return rows
 }
 
+/** Requests of a repetition, one after the other in each place. */
+const rounds = 4
+
+/** Plain requests as a server has them, so many in flight: each reads a prompt of its own, of which the beginning is cached, draws its tokens and is followed by the next. */
+async function requests (bench: Bench, { batches, context, common, tokens, repeat }: BenchOptions): Promise<Row[]> {
+  const { engine } = bench.host
+  const beginning = bench.prompt(common)
+  const one = async (count: number): Promise<void> => {
+    const sequence = engine.open([...beginning, ...bench.prompt(context - common)], { salt: 'requests' })
+    await bench.grow([sequence], count)
+    sequence.close()
+  }
+  const inFlight = async (batch: number, count: number, rounds: number): Promise<void> => {
+    await Promise.all(Array.from({ length: batch }, async () => { for (let round = 0; round < rounds; round++) await one(count) }))
+  }
+  const rows: Row[] = []
+  for (const batch of batches) {
+    // The first read the beginning and touch memory.
+    await inFlight(batch, 2, 1)
+    const timings: Timing[] = []
+    for (let run = 0; run < repeat; run++) timings.push(await bench.time(() => inFlight(batch, tokens, rounds)))
+    rows.push({ scenario: 'requests', what: `prompt ${context}, ${common} in common, ${tokens} tokens each`, batch, ...ratesOf(timings, batch * rounds * tokens) })
+  }
+  return rows
+}
+
 /** Candidates of one prompt, reading it included: with the prompt stored once where the engine does so for this fan-out, and stored apart. */
 async function fanOut (bench: Bench, { prompts, candidates, tokens, repeat }: BenchOptions): Promise<Row[]> {
   const rows: Row[] = []
@@ -214,7 +242,7 @@ async function prefixHit (bench: Bench, { prompts, repeat }: BenchOptions): Prom
   ]
 }
 
-const scenarios = { decode, prefill, 'fan-out': fanOut, mixed, 'prefix-hit': prefixHit } as const
+const scenarios = { decode, prefill, requests, 'fan-out': fanOut, mixed, 'prefix-hit': prefixHit } as const
 export type ScenarioName = keyof typeof scenarios
 export const scenarioNames = Object.keys(scenarios) as ScenarioName[]
 

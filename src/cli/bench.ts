@@ -11,8 +11,9 @@ import { engineOptions, integerOption, integersOption, settingFlags, type Option
 
 const options: Options = {
   scenario: { type: 'string', help: `what to measure, by commas: ${scenarioNames.join(', ')}`, default: 'all' },
-  batch: { type: 'string', help: 'decode: sequences that decode together, by commas', default: '1,8,16,32' },
-  context: { type: 'string', help: 'decode, mixed: tokens before the first that is measured', default: '128' },
+  batch: { type: 'string', help: 'decode: sequences that decode together; requests: in flight; by commas', default: '1,8,16,32' },
+  context: { type: 'string', help: 'decode, mixed: tokens before the first that is measured; requests: tokens of a prompt', default: '128' },
+  common: { type: 'string', help: 'requests: tokens that all prompts begin with, and that are cached', default: '0' },
   prompts: { type: 'string', help: 'prefill, fan-out, prefix-hit (the longest): tokens of the prompt, by commas', default: '128,512,1024' },
   candidates: { type: 'string', help: 'fan-out: candidates of one prompt; mixed: half of them', default: '32' },
   tokens: { type: 'string', help: 'tokens decoded per sequence and repetition', default: '32' },
@@ -34,15 +35,19 @@ function chosenScenarios (values: Values): ScenarioName[] {
 export const bench: Command = {
   name: 'bench',
   usage: '[OPTIONS]',
-  summary: 'measures decoding, prefill, fan-out, mixed load and prefix hits',
+  summary: 'measures decoding, prefill, requests in flight, fan-out, mixed load and prefix hits',
   options,
   mostPositionals: 0,
   async run (values) {
     const config = loadConfig(settingFlags(values))
     const names = chosenScenarios(values)
+    const context = integerOption(values, 'context', 128, 2)
+    const common = integerOption(values, 'common', 0, 0)
+    if (common > context - 2) throw new RequestError('invalid_request', `--common must be at most --context less 2, ${context - 2}; got ${common}`, { param: 'common' })
     const benchOptions = {
       batches: integersOption(values, 'batch', '1,8,16,32'),
-      context: integerOption(values, 'context', 128, 2),
+      context,
+      common,
       prompts: integersOption(values, 'prompts', '128,512,1024', 2),
       candidates: integerOption(values, 'candidates', 32),
       tokens: integerOption(values, 'tokens', 32),
