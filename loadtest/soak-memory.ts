@@ -10,7 +10,7 @@ export interface Growth {
 }
 
 /** Growth that is no leak yet, MB a minute: caches fill and heaps breathe. */
-const tolerated = 2
+export const tolerated = 2
 /** Neighbouring samples are alike: means of so many are taken as one. */
 const block = 10
 

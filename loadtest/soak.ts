@@ -16,7 +16,7 @@ import { uniform } from '../src/rewards/random.js'
 import { httpClient, websocketClient, type Send } from './clients.js'
 import { engineState, modelOf, startTarget, type EngineState } from './server-process.js'
 import { aborted, drawRequest, type SoakKind } from './soak-requests.js'
-import { memoryGrowth, type MemorySample } from './soak-memory.js'
+import { memoryGrowth, tolerated, type MemorySample } from './soak-memory.js'
 
 const options: Options = {
   seconds: { type: 'string', help: 'how long', default: '600' },
@@ -43,6 +43,16 @@ interface Soak {
 
 /** Prompts are all different: a cache of the usual size would still be filling, and memory growing, at the end. */
 const prefixCacheBytes = 32 << 20
+/** Slots of KV keep the memory that their largest user took, up to an eighth of this: enough for what `crowd` takes. */
+const kvCacheBytes = 2 ** 33
+/** More sequences than there are slots, in requests too narrow to store their prompt once, and longer than any that follows. */
+const crowd = { requests: 3, choices: 64, moreTokens: 16 } as const
+
+/** Takes as much KV as the load ever can, at once: without it every rare coincidence of long answers would leave a little more memory taken, and look like a leak. */
+async function fillSlots (send: Send, model: string, maxTokens: number, signal: AbortSignal): Promise<void> {
+  const content = 'Write down all that comes to your mind about lighthouses, in one go.'
+  await Promise.all(Array.from({ length: crowd.requests }, (_, seed) => send({ model, messages: [{ role: 'user', content }], n: crowd.choices, max_tokens: maxTokens + crowd.moreTokens, ignore_eos: true, seed }, signal)))
+}
 
 const message = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
@@ -106,7 +116,7 @@ ${describeEnvironment(soak.environment)}
 
 ${markdownTable(['kind', 'answered', 'aborted', 'refused, as asked for'], [...soak.tallies].sort(([a], [b]) => a < b ? -1 : 1).map(([kind, tally]) => [kind, String(tally.answered), String(tally.aborted), String(tally.refused)]))}
 
-Errors that were not asked for: ${soak.unasked.length}. The server’s prefix cache is limited to ${prefixCacheBytes >> 20} MiB, so that it is full by then. Memory${growth ? `, second half: ${growth.megabytesPerMinute.toFixed(2)} ± ${growth.standardError.toFixed(2)} MB a minute (slope and its standard error)` : ' was not watched long enough to tell'}. After the load: ${soak.left ? `${soak.left.sequences} sequences, ${soak.left.kvTokens} tokens of KV held by them` : 'no answer'}.
+Errors that were not asked for: ${soak.unasked.length}. What the server may keep is full from the start: its prefix cache is limited to ${prefixCacheBytes >> 20} MiB, and ${crowd.requests * crowd.choices} answers at once took KV before the clock ran. Memory${growth ? `, second half: ${growth.megabytesPerMinute.toFixed(2)} ± ${growth.standardError.toFixed(2)} MB a minute (slope and its standard error; more than ${tolerated} beyond two standard errors is a leak)` : ' was not watched long enough to tell'}. After the load: ${soak.left ? `${soak.left.sequences} sequences, ${soak.left.kvTokens} tokens of KV held by them` : 'no answer'}.
 
 ![memory](plots/memory.svg)
 `)
@@ -119,13 +129,15 @@ async function run (values: Values, args: readonly string[]): Promise<void> {
   const [seconds, inFlight] = [integerOption(values, 'seconds', 600), integerOption(values, 'in-flight', 16, 2)]
   const over = new AbortController()
   process.once('SIGINT', () => { over.abort() })
-  const target = await startTarget(['--prefix-cache-bytes', String(prefixCacheBytes)])
+  const target = await startTarget(['--prefix-cache-bytes', String(prefixCacheBytes), '--kv-cache-bytes', String(kvCacheBytes)])
   const [tallies, unasked, memory] = [new Map<SoakKind, Tally>(), [] as string[], [] as MemorySample[]]
   const progress = new Progress()
   try {
     const model = await modelOf(target.url)
     const sockets = Math.floor(inFlight / 2)
     const [http, websocket] = [httpClient(target.url), await websocketClient(target.url, sockets)]
+    progress.tell('filling the KV cache', 0, 1)
+    await fillSlots(http.send, model, integerOption(values, 'max-tokens', 48), over.signal)
     const started = performance.now()
     const elapsed = (): number => (performance.now() - started) / 1000
     const watch = setInterval(() => {
