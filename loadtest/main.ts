@@ -2,22 +2,21 @@
  * `npm run loadtest`: starts the compiled server on a free loopback port, or takes `--url` of one on this machine, drives it, and writes a report with
  * plots. Bounded in count and time; Ctrl-C leaves a report of what was measured. The load generator shares the machine with the server.
  */
-import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { promisify } from 'node:util'
 import { describeOptions, integerOption, integersOption, parseOptions, type Options, type Values } from '../src/cli/options.js'
 import { RequestError } from '../src/errors.js'
 import { packageRoot } from '../src/package-root.js'
 import { environmentOf } from '../src/reporting/environment.js'
 import { Progress } from '../src/reporting/progress.js'
 import { refuse } from '../src/validation.js'
+import { engineAlone, servedLoads, servedOf, turns, type EngineTurn } from './beside-engine.js'
 import { httpClient, websocketClient } from './clients.js'
 import { closedHttp } from './closed-http.js'
 import { closedLoop, openLoop } from './loops.js'
 import { measure, type LoadSamples, type Measurement, type Objectives } from './measurement.js'
 import { planOf, rateOf, type Configuration, type PlannedLoad } from './plan.js'
-import { capacityOf, compare, comparisonHead, tableOf, writeFigures, writeReport, type EngineRow, type LoadReport } from './report.js'
+import { capacityOf, compare, comparisonHead, defaultConfiguration, engineRows, tableOf, writeFigures, writeReport, type LoadReport } from './report.js'
 import { scenariosOf, type LoadLimits, type Scenario } from './scenarios.js'
 import { checkLoopback, modelOf, runningTarget, startTarget, type Target } from './server-process.js'
 
@@ -32,7 +31,7 @@ const options: Options = {
   'max-seconds': { type: 'string', help: 'time of a load, at most', default: '60' },
   open: { type: 'string', help: 'open loop: shares of the capacity that the closed loop found, in percent, by commas', default: '50,80' },
   slo: { type: 'string', help: 'objectives that goodput counts, ms: ttft=…,tpot=…,latency=…', default: 'ttft=2000,tpot=100,latency=30000' },
-  'skip-ablations': { type: 'boolean', help: 'leave out the servers with batching and the prefix cache off, and the engine alone' },
+  'skip-ablations': { type: 'boolean', help: 'leave out the servers with batching, the prefix cache or shared prompts off, and the turns with the engine alone' },
   compare: { type: 'string', help: 'report.json of an earlier run: prints ratios' },
   out: { type: 'string', help: 'folder of the report', default: 'loadtest/out/TIME' }
 }
@@ -96,21 +95,16 @@ async function warmUp (url: string, level: number, { body }: Scenario, signal: A
   }
 }
 
-/** What the engine does alone, in a process of its own. */
-async function engineAlone (concurrencies: readonly number[], maxTokens: number, signal: AbortSignal): Promise<EngineRow[]> {
-  const args = ['bench', '--scenario', 'decode,fan-out', '--batch', concurrencies.join(), '--context', '64', '--prompts', '256', '--candidates', '16', '--tokens', String(maxTokens), '--repeat', '3', '--json']
-  const { stdout } = await promisify(execFile)(process.execPath, [join(packageRoot, 'dist/src/cli/main.js'), ...args], { signal, maxBuffer: 1 << 24 })
-  return (JSON.parse(stdout) as { rows: EngineRow[] }).rows
-}
-
 class LoadTest {
   readonly #values: Values
   readonly #signal: AbortSignal
   readonly #maxTokens: number
   readonly #objectives: Objectives
   readonly #progress = new Progress()
+  /** Loads sent so far. */
+  #loads = 0
   readonly measurements: Measurement[] = []
-  engine: EngineRow[] = []
+  readonly engineTurns: EngineTurn[] = []
 
   constructor (values: Values, signal: AbortSignal) {
     this.#values = values
@@ -119,26 +113,46 @@ class LoadTest {
     this.#objectives = objectivesOf(values)
   }
 
-  /** Requests of a load: as many as asked for, a quarter where they go one by one, fewer where they are heavy, two rounds at least. */
+  /** Requests of a load: as many as asked for, a quarter where they go one by one, fewer where they are heavy; two rounds at least, of searches one, each being many rows. */
   #requests (level: number, weight: number): number {
     const most = integerOption(this.#values, 'requests', 48)
-    return Math.max(Math.ceil((level === 1 ? most / 4 : most) / weight), 2 * Math.ceil(level))
+    return Math.max(Math.ceil((level === 1 ? most / 4 : most) / weight), (weight < 4 ? 2 : 1) * Math.ceil(level))
   }
 
-  async #load (target: Target, configuration: string, planned: PlannedLoad, scenario: Scenario): Promise<void> {
+  /** Null for what was cut off before anybody was answered, which says nothing, and for an open load whose rate is not known. */
+  async #measure (target: Target, configuration: string, planned: PlannedLoad, scenario: Scenario): Promise<Measurement | null> {
     const level = planned.loop === 'open' ? rateOf(planned, this.measurements) : planned.level
-    if (level === null) return
+    if (level === null) return null
     const maxSeconds = integerOption(this.#values, 'max-seconds', 60)
     if (planned.loop === 'closed') await warmUp(target.url, level, scenario, this.#signal)
     // Chance evens out over more requests than a closed load needs.
     const requests = planned.loop === 'open' ? 3 * this.#requests(2, scenario.weight) : this.#requests(level, scenario.weight)
-    const samples = await send(target.url, planned, level, scenario, this.measurements.length * 10_000, { requests, maxSeconds, signal: this.#signal })
-    // What was cut off before anybody was answered says nothing.
-    if (this.#signal.aborted && samples.answered.length === 0) return
-    this.measurements.push(measure({ configuration, scenario: scenario.name, transport: planned.transport, loop: planned.loop, level }, samples, scenario, this.#objectives))
+    const samples = await send(target.url, planned, level, scenario, this.#loads++ * 10_000, { requests, maxSeconds, signal: this.#signal })
+    if (this.#signal.aborted && samples.answered.length === 0) return null
+    return measure({ configuration, scenario: scenario.name, transport: planned.transport, loop: planned.loop, level }, samples, scenario, this.#objectives)
   }
 
-  async #configuration ({ name, flags, loads }: Configuration, done: { loads: number }, total: number, onLoad: () => void): Promise<void> {
+  /** The server and its engine alone, in turns. */
+  async #besideEngine (target: Target, streaming: Scenario): Promise<void> {
+    const loads = servedLoads(Math.max(...integersOption(this.#values, 'concurrency', '1,8,32')))
+    const like = this.measurements.find(one => one.configuration === defaultConfiguration && one.scenario === streaming.name && one.transport === 'http' && one.level === loads[0]!.level)
+    if (!like) return
+    for (let turn = 0; turn < turns && !this.#signal.aborted; turn++) {
+      this.#progress.tell('turns with the engine alone', turn, turns)
+      target.pause()
+      const engine = await engineAlone(like, this.#maxTokens, this.#signal).catch((error: unknown) => { if (this.#signal.aborted) return null; throw error })
+      target.goOn()
+      if (engine === null) return
+      const served: Measurement[] = []
+      for (const planned of loads) {
+        const measured = await this.#measure(target, defaultConfiguration, planned, streaming)
+        if (measured) served.push(measured)
+      }
+      if (!this.#signal.aborted) this.engineTurns.push({ level: like.level, engine, served: served.map(servedOf) })
+    }
+  }
+
+  async #configuration ({ name, flags, loads, besideEngine }: Configuration, done: { loads: number }, total: number, onLoad: () => void): Promise<void> {
     const url = this.#values['url']
     const target = url === undefined ? await startTarget(flags) : runningTarget(checkLoopback(String(url)))
     try {
@@ -146,9 +160,12 @@ class LoadTest {
       for (const planned of loads) {
         if (this.#signal.aborted) return
         this.#progress.tell('loads', done.loads++, total)
-        await this.#load(target, name, planned, scenarios.find(one => one.name === planned.scenario)!)
+        const measured = await this.#measure(target, name, planned, scenarios.find(one => one.name === planned.scenario)!)
+        if (measured) this.measurements.push(measured)
         onLoad()
       }
+      const streaming = scenarios.find(one => one.name === 'streaming')!
+      if (besideEngine) await this.#besideEngine(target, streaming)
     } finally {
       await target.stop()
     }
@@ -158,15 +175,11 @@ class LoadTest {
     const total = plan.reduce((sum, { loads }) => sum + loads.length, 0)
     const done = { loads: 0 }
     for (const configuration of plan) if (!this.#signal.aborted) await this.#configuration(configuration, done, total, onLoad)
-    if (plan.length > 1 && !this.#signal.aborted) {
-      this.#progress.tell('engine alone', 0, 1)
-      this.engine = await engineAlone(integersOption(this.#values, 'concurrency', '1,8,32'), this.#maxTokens, this.#signal).catch((error: unknown) => { if (this.#signal.aborted) return []; throw error })
-    }
     this.#progress.end()
   }
 
   report (environment: LoadReport['environment'], finished: boolean): LoadReport {
-    return { environment, objectives: this.#objectives, maxTokens: this.#maxTokens, finished, measurements: this.measurements, engine: this.engine }
+    return { environment, objectives: this.#objectives, maxTokens: this.#maxTokens, finished, measurements: this.measurements, engineTurns: this.engineTurns }
   }
 }
 
@@ -186,6 +199,7 @@ async function run (values: Values, args: readonly string[]): Promise<void> {
   const file = await writeReport(out, report, scenariosOf({ model: '', maxTokens: report.maxTokens }).filter(({ name }) => chosenScenarios(values).includes(name)), comparison)
   console.log(tableOf(report.measurements))
   for (const line of comparison.length > 0 ? [comparisonHead, ...comparison] : []) console.log(line.join('\t'))
+  for (const [streams, engine, server, ratio, generator, beside] of engineRows(report.engineTurns)) console.log(`${streams!}: engine ${engine!} tokens/s, server ${server!}, ratio ${ratio!}; generator CPU ${generator!}; ratio beside the generator ${beside!}`)
   console.log(capacityOf(report) ?? '')
   if (!report.finished) say('interrupted: the report is of what was measured')
   console.log(file)

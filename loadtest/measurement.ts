@@ -58,6 +58,8 @@ export interface Measurement extends LoadKind {
   /** Candidates drawn, and scores computed, by the strategy's parameters. */
   readonly candidatesPerSecond: number
   readonly rewardsPerSecond: number
+  /** Tokens of a prompt, mean. */
+  readonly promptTokens: number
   /** Share of prompt tokens whose KV was there. */
   readonly prefixHitRate: number
   readonly ttftMs: Quantiles | null
@@ -102,6 +104,7 @@ export function measure (kind: LoadKind, { answered, errors, seconds, generatorC
     generatedTokensPerSecond: sum(({ usage }) => usage.alignment_details.generated_tokens) / seconds,
     candidatesPerSecond: answered.length * fanout.candidates / seconds,
     rewardsPerSecond: sum(({ usage }) => fanout.rewards(usage.completion_tokens)) / seconds,
+    promptTokens: answered.length === 0 ? 0 : promptTokens / answered.length,
     prefixHitRate: promptTokens === 0 ? 0 : sum(({ usage }) => usage.prompt_tokens_details.cached_tokens) / promptTokens,
     ttftMs: quantiles(answered.flatMap(({ firstText }) => firstText ?? [])),
     tpotMs: quantiles(answered.flatMap(sample => tpotOf(sample) ?? [])),

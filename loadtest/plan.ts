@@ -7,6 +7,8 @@ export interface Configuration {
   readonly name: string
   readonly flags: readonly string[]
   readonly loads: readonly PlannedLoad[]
+  /** Whether the server is then measured beside its engine alone. */
+  readonly besideEngine: boolean
 }
 
 /** A load; the level of an open one is a share of the requests/s that the closed loop reached. */
@@ -34,11 +36,15 @@ export function planOf ({ scenarios, concurrencies, openShares, ablations }: Pla
     ...has('streaming') ? closed('streaming', 'websocket', concurrencies) : [],
     ...has('streaming') ? (['http', 'websocket'] as const).flatMap(transport => openShares.map((level): PlannedLoad => ({ scenario: 'streaming', transport, loop: 'open', level }))) : []
   ]
-  const off: Configuration[] = [
+  const off: Array<Omit<Configuration, 'besideEngine'>> = [
     { name: 'batching off', flags: ['--max-sequences', '1'], loads: has('streaming') ? closed('streaming', 'http', [ablationLevel]) : [] },
+    { name: 'shared prompts off', flags: ['--shared-prompts', 'off'], loads: has('long_best_of_n') ? closed('long_best_of_n', 'http', [hitLevel]) : [] },
     { name: 'prefix cache off', flags: ['--prefix-cache-bytes', '0'], loads: has('shared_system') ? closed('shared_system', 'http', [hitLevel]) : [] }
   ]
-  return [{ name: defaultConfiguration, flags: [], loads }, ...ablations ? off.filter(one => one.loads.length > 0) : []]
+  return [
+    { name: defaultConfiguration, flags: [], loads, besideEngine: ablations && has('streaming') },
+    ...ablations ? off.filter(one => one.loads.length > 0).map(one => ({ ...one, besideEngine: false })) : []
+  ]
 }
 
 /** Requests a second of an open load, from what the closed loop reached over the same transport; null where it was not measured. */

@@ -5,11 +5,10 @@ import Table from 'cli-table3'
 import { describeEnvironment, type Environment } from '../src/reporting/environment.js'
 import { markdownTable } from '../src/reporting/markdown.js'
 import { writePlot, type Plot, type PlotSeries } from '../src/reporting/plot.js'
+import { ratiosOf, type EngineTurn } from './beside-engine.js'
 import { type Measurement, type Objectives, type Quantiles } from './measurement.js'
+import { spreadOf, type Spread } from './peers/statistics.js'
 import type { Scenario } from './scenarios.js'
-
-/** What `fairlead bench` says of the engine alone, in the same run. */
-export interface EngineRow { readonly scenario: string, readonly what: string, readonly batch: number, readonly unit: string, readonly value: { readonly median: number } }
 
 export interface LoadReport {
   readonly environment: Environment
@@ -18,7 +17,7 @@ export interface LoadReport {
   /** False where it was interrupted before its end. */
   readonly finished: boolean
   readonly measurements: readonly Measurement[]
-  readonly engine: readonly EngineRow[]
+  readonly engineTurns: readonly EngineTurn[]
 }
 
 export const defaultConfiguration = 'default'
@@ -84,23 +83,28 @@ function plotsOf ({ measurements }: LoadReport, scenarios: readonly Scenario[]):
   }
 }
 
-function engineSection ({ engine, measurements }: LoadReport): string {
-  if (engine.length === 0) return ''
-  const decode = engine.filter(({ scenario }) => scenario === 'decode')
-  const rows = decode.flatMap(({ batch, value }) => (['http', 'websocket'] as const).flatMap(transport => {
-    const one = closed(measurements, 'streaming', transport).find(({ level }) => level === batch)
-    return one ? [[`${batch}, ${transport}`, value.median.toFixed(0), one.outputTokensPerSecond.toFixed(0), (one.outputTokensPerSecond / value.median).toFixed(2), one.generatorCpu.toFixed(2)]] : []
-  }))
-  const fanOut = engine.filter(({ scenario, unit }) => scenario === 'fan-out' && unit === 'tokens/s').map(({ what, batch, value }) => [what, String(batch), value.median.toFixed(0)])
+const range = ({ median, least, most }: Spread): string => `${median.toFixed(2)} (${least.toFixed(2)}–${most.toFixed(2)})`
+
+/** What HTTP, SSE and WebSockets cost: a row for each transport. Nothing where there were no turns. */
+export function engineRows (engineTurns: readonly EngineTurn[]): string[][] {
+  return (['http', 'websocket'] as const).flatMap(transport => {
+    const ratios = ratiosOf(engineTurns, transport)
+    if (!ratios) return []
+    const served = engineTurns.flatMap(turn => turn.served.filter(one => one.transport === transport))
+    return [[`${engineTurns[0]!.level} by ${transport}`, spreadOf(engineTurns.map(({ engine }) => engine)).median.toFixed(0), spreadOf(served.map(one => one.tokensPerSecond)).median.toFixed(0), range(ratios.plain), range(ratios.generatorCpu), range(ratios.beside)]]
+  })
+}
+
+const engineHead = ['streams at once', 'engine tokens/s', 'server tokens/s', 'server ÷ engine', 'generator CPU', 'server ÷ engine, beside the generator']
+
+function engineSection ({ engineTurns }: LoadReport): string {
+  if (engineTurns.length === 0) return ''
   return `## Beside the engine alone
 
-\`fairlead bench\` in the same run, without HTTP: streams read their prompts within the time that is counted, the engine's decoding is counted after that; and the load generator takes its share of the same cores.
+In turns: \`fairlead bench --scenario requests\` with as many requests in flight, prompts as long and as much of them cached, then the same requests to the server. Medians, least and most of ${engineTurns.length} turns. The load generator takes its CPU time from the cores that both compute on; the
+last column is the ratio to what the engine would reach on the cores that are left.
 
-${markdownTable(['streams at once', 'engine tokens/s', 'server tokens/s', 'ratio', 'generator CPU'], rows)}
-
-Candidates of one prompt, its KV stored once and apart (the server has no setting for it):
-
-${markdownTable(['fan-out', 'candidates', 'tokens/s'], fanOut)}
+${markdownTable(engineHead, engineRows(engineTurns))}
 
 `
 }

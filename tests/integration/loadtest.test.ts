@@ -57,6 +57,17 @@ test('every load is answered without errors and reported; an earlier report is c
   assert.match(partial, /\| chat by http, 1 at once \| \d/)
 })
 
+test('servers with something off are compared with, and the engine alone', async () => {
+  const out = join(folder, 'ablations')
+  const { code, out: said, err } = await loadtest(['--scenarios', 'streaming', '--concurrency', '2', '--requests', '2', '--max-tokens', '4', '--open', '90', '--out', out])
+  assert.equal(code, 0, err)
+  const { measurements, engineTurns } = reportIn(out)
+  assert.deepEqual([...new Set(measurements.map((one: any) => one.configuration))], ['default', 'batching off'])
+  assert.deepEqual(engineTurns.map((turn: any) => [turn.level, turn.engine > 0, turn.served.map((one: any) => one.transport)]), Array.from({ length: 3 }, () => [2, true, ['http', 'websocket']]))
+  assert.match(said, /^2 by websocket: engine \d+ tokens\/s/m)
+  assert.match(readFileSync(join(out, 'REPORT.md'), 'utf8'), /\| 2 by http \|/)
+})
+
 test('what cannot be driven is refused by option', async () => {
   for (const [args, message] of [
     [['--url', 'http://example.org'], /--url must be of this machine/],

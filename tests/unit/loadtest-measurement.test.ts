@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AnswerReader, usageOf } from '../../loadtest/answer-reader.js'
+import { ratiosOf, type EngineTurn } from '../../loadtest/beside-engine.js'
 import { arrivals, closedLoop, openLoop } from '../../loadtest/loops.js'
 import { measure, meets, quantiles, tpotOf, type Measurement, type RequestSample } from '../../loadtest/measurement.js'
 import { planOf, rateOf } from '../../loadtest/plan.js'
@@ -78,12 +79,23 @@ test('loops send what they are told to; what fails is counted and the others go 
 test('the plan sends each scenario at each concurrency, streams over both transports, and servers with something off', () => {
   const scenarios = scenariosOf({ model: 'm', maxTokens: 8 }).map(({ name }) => name)
   const plan = planOf({ scenarios, concurrencies: [1, 8], openShares: [0.5], ablations: true })
-  assert.deepEqual(plan.map(({ name }) => name), ['default', 'batching off', 'prefix cache off'])
+  assert.deepEqual(plan.map(({ name }) => name), ['default', 'batching off', 'shared prompts off', 'prefix cache off'])
   const loads = plan[0]!.loads.map(({ scenario, transport, loop, level }) => `${scenario} ${transport} ${loop} ${level}`)
   for (const load of ['chat http closed 1', 'beam_search http closed 8', 'streaming http closed 16', 'streaming websocket closed 8', 'streaming http open 0.5', 'streaming websocket open 0.5']) assert.ok(loads.includes(load), load)
+  assert.deepEqual(plan.map(({ besideEngine }) => besideEngine), [true, false, false, false])
   assert.deepEqual(planOf({ scenarios: ['chat'], concurrencies: [1], openShares: [0.5], ablations: true }).length, 1)
   assert.equal(rateOf(plan[0]!.loads.at(-1)!, [measured({ transport: 'websocket', requestsPerSecond: 6 })]), 3)
   assert.equal(rateOf(plan[0]!.loads.at(-1)!, []), null)
+})
+
+test('the server is held against its engine turn by turn, and against what the load generator leaves of the cores', () => {
+  const turn = (engine: number, tokensPerSecond: number, generatorCpu: number): EngineTurn => ({ level: 32, engine, served: [{ transport: 'http', tokensPerSecond, generatorCpu }] })
+  const { plain, beside, generatorCpu } = ratiosOf([turn(1000, 800, 0.4), turn(500, 400, 0.2), turn(1000, 900, 0.2)], 'http', 2)!
+  assert.deepEqual(plain, { median: 0.8, least: 0.8, most: 0.9 })
+  assert.equal(generatorCpu.median, 0.2)
+  // 800 of 1000 · (1 − 0.4 / 2), 400 of 500 · 0.9, 900 of 1000 · 0.9.
+  for (const [name, expected] of [['least', 8 / 9], ['median', 1], ['most', 1]] as const) assert.ok(Math.abs(beside[name] - expected) < 1e-9, name)
+  assert.equal(ratiosOf([turn(1000, 800, 0.4)], 'websocket', 2), null)
 })
 
 test('bodies differ by index and are the same each time; long prompts begin differently', () => {
