@@ -5,7 +5,7 @@
 import type { DecoderConfig } from '../models/decoder-config.js'
 import type { EngineSequence } from './engine-sequence.js'
 import { coveredLength, type History } from './history.js'
-import { kvBytesPerToken, KvCache, slotsPerSlab, type KvViews, type SharedPrompt } from './kv-cache.js'
+import { kvBytesPerToken, KvCache, type KvViews, type SharedPrompt } from './kv-cache.js'
 import { PrefixCache, type CachedPrefix } from './prefix-cache.js'
 import { SlotTable } from './slots.js'
 
@@ -46,7 +46,7 @@ export class Seating {
 
   constructor (config: DecoderConfig, { contextLength, maxSequences, kvCacheBytes, prefixCacheBytes }: SeatingOptions) {
     this.#mostLeft = Math.floor(leftShare * kvCacheBytes / kvBytesPerToken(config))
-    this.count = Math.ceil(maxSequences / slotsPerSlab) * slotsPerSlab
+    this.count = maxSequences
     this.#kv = new KvCache(config, contextLength)
     this.#slots = new SlotTable(this.count)
     this.#prefixCache = new PrefixCache(prefixCacheBytes)

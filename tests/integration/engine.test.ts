@@ -361,6 +361,24 @@ for (const format of weightFormats) {
       await small.close()
     })
 
+    test('an engine with room for one sequence runs one row after the other, with the same bits', async () => {
+      const narrow = new Engine(model, { ...options, maxSequences: 1, prefixCacheBytes: 0 })
+      const requests = async (on: Engine): Promise<unknown> => Promise.all([...Array.from({ length: 3 }, async (_, index) => trace(on, promptOf(20 + index, index), 4, { salt: 'narrow' })), (async () => {
+        const root = on.open(promptOf(12), { salt: 'narrow' })
+        await root.output()
+        const forks = [root, root.fork(), root.fork()]
+        const rows = await Promise.all(forks.map(async (fork, index) => { fork.append(5 + index); return rowOf(await fork.output()) }))
+        for (const fork of forks) fork.close()
+        return rows
+      })()])
+      assert.deepEqual(await requests(narrow), await requests(engine))
+      assert.equal(narrow.counters.ridingRows, 0)
+      // 3 · (1 chunk + 4 rows), 1 chunk and 3 rows.
+      assert.deepEqual([narrow.counters.runs, narrow.counters.decodeRows], [19, 15])
+      narrow.checkIntegrity()
+      await narrow.close()
+    })
+
     test('an abort while a run is in flight frees the sequence within that step', async () => {
       const controller = new AbortController()
       const sequence = engine.open(promptOf(40, 10), { signal: controller.signal, salt: 'abort' })
