@@ -1,12 +1,22 @@
-/** `npm run bench:health`: how fast `GET /health` answers while 32 candidates decode, one best-of-32 after the other. Starts its own server. */
+/**
+ * `npm run bench:health`: how fast `GET /health` answers while 32 candidates decode, one best-of-32 after the other. Starts its own server. On Linux it
+ * tells, too, whether the server's main thread, which answers, was busy, or was ready to answer and waited for a core.
+ */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { httpClient } from './clients.js'
 import { quantiles } from './measurement.js'
-import { modelOf, startTarget } from './server-process.js'
+import { mainThreadTimes, modelOf, startTarget, type ThreadTimes } from './server-process.js'
 
 const seconds = 10
 /** Between two questions, ms. */
 const pauseMs = 10
+
+/** Shares of the time between two readings. */
+function sharesOf (name: string, before: ThreadTimes | null, after: ThreadTimes | null, ms: number): string {
+  if (!before || !after) return ''
+  const percent = (part: number): string => `${(100 * part / ms).toFixed(1)} %`
+  return `; ${name} computed ${percent(after.ran - before.ran)} of the time and waited for a core ${percent(after.waited - before.waited)}`
+}
 
 const target = await startTarget([])
 const client = httpClient(target.url)
@@ -15,6 +25,7 @@ try {
   const until = AbortSignal.timeout(seconds * 1000)
   const load = (async () => { while (!until.aborted) await client.send(body, until) })().catch((error: unknown) => { if (!until.aborted) throw error })
   const times: number[] = []
+  const [started, server, own] = [performance.now(), target.mainThread(), mainThreadTimes(process.pid)]
   while (!until.aborted) {
     const asked = performance.now()
     const response = await fetch(`${target.url}/health`)
@@ -23,9 +34,11 @@ try {
     times.push(performance.now() - asked)
     await sleep(pauseMs)
   }
+  const took = performance.now() - started
+  const shares = sharesOf('the server’s main thread', server, target.mainThread(), took) + sharesOf('the one that asks', own, mainThreadTimes(process.pid), took)
   await load
   const { p50, p90, p99 } = quantiles(times)!
-  console.log(`GET /health beside best of 32, ${times.length} times: p50 ${p50.toFixed(1)} ms, p90 ${p90.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, longest ${Math.max(...times).toFixed(1)} ms`)
+  console.log(`GET /health beside best of 32, ${times.length} times: p50 ${p50.toFixed(1)} ms, p90 ${p90.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, longest ${Math.max(...times).toFixed(1)} ms${shares}`)
 } finally {
   await client.close()
   await target.stop()

@@ -12,9 +12,24 @@ export function checkLoopback (url: string): string {
   return url
 }
 
+/** What a thread did since it began, ms: computed, and was ready to but waited for a core. */
+export interface ThreadTimes { readonly ran: number, readonly waited: number }
+
+/** Of the main thread of a process; null where the system does not say. */
+export function mainThreadTimes (pid: number): ThreadTimes | null {
+  try {
+    const [ran, waited] = readFileSync(`/proc/${pid}/task/${pid}/schedstat`, 'utf8').split(' ').map(Number)
+    return { ran: ran! / 1e6, waited: waited! / 1e6 }
+  } catch {
+    return null
+  }
+}
+
 /** A server to drive. */
 export interface Target {
   readonly url: string
+  /** Of the thread that answers; null where the server is not ours or the system does not say. */
+  mainThread (): ThreadTimes | null
   /** Bytes of memory it holds; null where it is not ours or the system does not say. */
   residentBytes (): number | null
   /** Stops it (SIGSTOP) so that no thread of it takes time from others, until `goOn`. */
@@ -40,7 +55,7 @@ export async function modelOf (url: string): Promise<string> {
 }
 
 /** A server that runs already. */
-export const runningTarget = (url: string): Target => ({ url, residentBytes: () => null, pause: () => {}, goOn: () => {}, stop: async () => {} })
+export const runningTarget = (url: string): Target => ({ url, mainThread: () => null, residentBytes: () => null, pause: () => {}, goOn: () => {}, stop: async () => {} })
 
 /** Starts one and waits until it is ready. @throws Error with what it said, if it ends instead */
 export async function startTarget (flags: readonly string[]): Promise<Target> {
@@ -63,6 +78,7 @@ export async function startTarget (flags: readonly string[]): Promise<Target> {
   })
   return {
     url,
+    mainThread: () => mainThreadTimes(server.pid!),
     residentBytes () {
       try {
         const kilobytes = /^VmRSS:\s+(\d+)/m.exec(readFileSync(`/proc/${String(server.pid)}/status`, 'utf8'))?.[1]
