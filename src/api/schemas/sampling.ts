@@ -35,8 +35,9 @@ export const samplingFields = {
   n: Type.Integer({ minimum: 1, maximum: 128, default: 1, description: 'choices returned' }),
   stream_options: nullable(Type.Object({
     include_usage: Type.Boolean({ default: false }),
-    include_obfuscation: Type.Boolean({ default: false })
-  }, { additionalProperties: false }), { default: null, description: 'include_usage: the usage comes last; needs stream' }),
+    include_obfuscation: Type.Boolean({ default: false }),
+    continuous_usage_stats: Type.Boolean({ default: false })
+  }, { additionalProperties: false }), { default: null, description: 'include_usage: the usage comes last; needs stream. The others, of OpenAI and vLLM, have no effect' }),
   return_token_ids: Type.Boolean({ default: false, description: 'add prompt_token_ids and token_ids, end token included' }),
   response_format: nullable(responseFormatSchema, { default: null, description: 'what the answer is: text, json_object, or JSON of a schema; see Structured output' })
 }
