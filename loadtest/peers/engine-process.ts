@@ -49,10 +49,13 @@ export class EngineProcess {
   get pid (): number | undefined { return this.#child.pid }
 
   /** Lets the process go on for one task. @throws Error with what the engine says went wrong, or said before it ended */
-  async measure (task: Task): Promise<Measured> {
+  measure (task: Task): Promise<Measured> { return this.ask<Measured>(task) }
+
+  /** The same for a process that is asked something else. */
+  async ask <Answer extends object> (task: object): Promise<Answer> {
     this.#child.kill('SIGCONT')
     this.#child.stdin!.write(`${JSON.stringify(task)}\n`)
-    const answer = await this.#next<Measured | Failed>()
+    const answer = await this.#next<Answer | Failed>()
     this.#stop()
     if ('error' in answer) throw new Error(answer.error)
     return answer

@@ -1,7 +1,8 @@
 /**
  * `npm run bench:guided`: best of 16 answers as a user gets it from Fairlead in one request, beside what a user would do today: another engine that draws
- * 16 answers and a scoring pass over them, or 16 requests and a scoring call. In turns, with the same model, prompts and cores. All scoring
- * passes are Fairlead's /v1/rewards/score, which reads a prompt once for all its answers.
+ * 16 answers and a scoring pass over them, or 16 requests and a scoring call; and, told apart, libraries that drive a server of one request at a time. In
+ * turns, with the same model, prompts and cores. All scoring passes are Fairlead's /v1/rewards/score, which reads a prompt once for all its answers; optillm
+ * alone has the model rate answers in words, as it does.
  */
 import { writeFileSync } from 'node:fs'
 import { request } from 'undici'
@@ -17,6 +18,7 @@ import { EngineProcess } from './engine-process.js'
 import { engines } from './engines.js'
 import { prepare, readVocabulary, type Vocabulary } from './places.js'
 import { checkMeasured, type Task } from './protocol.js'
+import { proxyNames, Proxies, type ProxyName } from './proxies.js'
 import { messageOf } from './scenarios.js'
 import { ratioOf, spreadOf, type Spread } from './statistics.js'
 
@@ -28,9 +30,13 @@ interface GuidedTask extends Task { readonly message: string, readonly warmUpMes
 /** Best of 16 in one of the ways. */
 interface Contestant {
   readonly name: string
-  /** @returns ms from handing over the prompt until the best answer is known */
-  run (task: GuidedTask): Promise<number>
+  /** Told in a table of its own. */
+  readonly apart: boolean
+  run (task: GuidedTask): Promise<Taken>
 }
+
+/** What it took: ms from handing over the prompt until the best answer is known, and tokens drawn. */
+interface Taken { readonly ms: number, readonly tokens: number }
 
 const defaultEngines = ['openvino', 'openvino-q4_0', 'node-llama-cpp-q4_0', 'llama.cpp-q4_0']
 
@@ -38,6 +44,7 @@ const options: Options = {
   engines: { type: 'string', help: `engines beside Fairlead, by commas: ${engines.filter(({ family }) => family !== 'fairlead').map(({ name }) => name).join(', ')}`, default: defaultEngines.join() },
   'prompt-tokens': { type: 'string', help: 'tokens of the prompt, about', default: '128' },
   'new-tokens': { type: 'string', help: 'tokens of each answer', default: '64' },
+  proxies: { type: 'string', help: `libraries that drive llama-cpp-python's server, by commas, or none: ${proxyNames.join(', ')}`, default: proxyNames.join() },
   alternations: { type: 'string', help: 'turns of each; medians are reported', default: '5' },
   reward: { type: 'string', help: 'reward that answers are scored by', default: 'positive' },
   json: { type: 'string', help: 'file to write all figures to' },
@@ -69,6 +76,15 @@ async function timed (work: () => Promise<unknown>): Promise<number> {
   return performance.now() - started
 }
 
+/** Wakes a server for a warm-up and then for what is timed. */
+async function timedAwake (target: Target, ask: (message: string, maxTokens: number) => Promise<void>, task: GuidedTask): Promise<Taken> {
+  const ms = await awake(target, async () => {
+    await ask(task.warmUpMessage, task.warmUpTokens)
+    return timed(() => ask(task.message, task.newTokens))
+  })
+  return { ms, tokens: candidates * task.newTokens }
+}
+
 const chat = (model: string, message: string, maxTokens: number, seed: number, more: object = {}): object => ({ model, messages: [{ role: 'user', content: message }], max_tokens: maxTokens, ignore_eos: true, seed, ...more })
 
 async function scoreAll (target: Target, reward: string, message: string, answers: readonly string[]): Promise<void> {
@@ -82,7 +98,7 @@ function oneRequest (target: Target, model: string, reward: string): Contestant 
     const { usage } = await post(target, '/v1/chat/completions', chat(model, message, maxTokens, 1, { alignment: { strategy: 'best_of_n', num_candidates: candidates, reward } }))
     if (usage.alignment_details.generated_tokens !== candidates * maxTokens) throw new Error(`${String(usage.alignment_details.generated_tokens)} tokens were drawn; ${candidates * maxTokens} were asked for`)
   }
-  return { name: 'Fairlead, one request', run: task => awake(target, async () => { await ask(task.warmUpMessage, task.warmUpTokens); return timed(() => ask(task.message, task.newTokens)) }) }
+  return { name: 'Fairlead, one request', apart: false, run: task => timedAwake(target, ask, task) }
 }
 
 /** What a client does with a server that knows no rewards, but for the scoring: 16 requests at once, then a scoring call. */
@@ -91,23 +107,46 @@ function manyRequests (target: Target, model: string, reward: string): Contestan
     const answers = await Promise.all(Array.from({ length: candidates }, (_, seed) => post(target, '/v1/chat/completions', chat(model, message, maxTokens, seed))))
     await scoreAll(target, reward, message, answers.map(({ choices }) => choices[0].message.content as string))
   }
-  return { name: `Fairlead, ${candidates} requests and a scoring call`, run: task => awake(target, async () => { await ask(task.warmUpMessage, task.warmUpTokens); return timed(() => ask(task.message, task.newTokens)) }) }
+  return { name: `Fairlead, ${candidates} requests and a scoring call`, apart: false, run: task => timedAwake(target, ask, task) }
 }
 
 /** Another engine that draws, in its own process, then the scoring pass. Turning tokens into text is not counted. */
 function engineAndScore (name: string, engine: EngineProcess, target: Target, reward: string, { size, decode }: Vocabulary): Contestant {
   return {
     name: `${name} and a scoring pass`,
+    apart: false,
     async run (task) {
       const measured = await engine.measure(task)
       checkMeasured(task, measured, size)
       const answers = measured.drawn.map(decode)
-      return measured.totalMs + await awake(target, async () => {
+      const scoring = await awake(target, async () => {
         await scoreAll(target, reward, task.warmUpMessage, answers)
         return timed(() => scoreAll(target, reward, task.message, answers))
       })
+      return { ms: measured.totalMs + scoring, tokens: candidates * task.newTokens }
     }
   }
+}
+
+/** A library that asks another server for answers, one after the other there. */
+function library (name: ProxyName, proxies: Proxies, target: Target): Contestant {
+  return {
+    name: `${name} on llama-cpp-python’s server`,
+    apart: true,
+    run: task => awake(target, async () => {
+      await proxies.ask(name, { message: task.warmUpMessage, candidates: 1, newTokens: task.warmUpTokens })
+      return proxies.ask(name, { message: task.message, candidates, newTokens: task.newTokens })
+    })
+  }
+}
+
+/** The libraries asked for. @throws RequestError naming those there are */
+function proxiesOf (values: Values): ProxyName[] {
+  const given = String(values['proxies'] ?? proxyNames.join())
+  const names = given === 'none' ? [] : given.split(',')
+  const unknown = names.find(name => !proxyNames.some(one => one === name))
+  if (unknown !== undefined) throw new RequestError('invalid_request', `--proxies must be none or some of ${proxyNames.join()}; got ${JSON.stringify(unknown)}`, { param: 'proxies' })
+  return names as ProxyName[]
 }
 
 function taskOf ({ encodeChat }: Vocabulary, promptTokens: number, newTokens: number, index: number): GuidedTask {
@@ -127,30 +166,46 @@ async function bench (values: Values): Promise<void> {
     if (!engine) throw new RequestError('invalid_request', `--engines must be some of ${engines.filter(({ family }) => family !== 'fairlead').map(one => one.name).join()}; got ${JSON.stringify(name)}`, { param: 'engines' })
     return engine
   })
+  const libraries = proxiesOf(values)
   const model = await resolveModel(config.model, { cacheDir: config.cacheDir, onProgress: say })
   const vocabulary = await readVocabulary(model.path)
   const environment = { ...environmentOf('npm run bench:guided --', process.argv.slice(2)), model: model.id, sha256: model.sha256, threads: config.threads }
-  const places = await prepare(config, model, wanted, say)
+  const places = await prepare(config, model, wanted, say, libraries.length > 0)
 
   const processes: EngineProcess[] = []
-  const stop = (): void => { for (const one of processes) one.kill() }
+  let proxies: Proxies | null = null
+  const stop = (): void => {
+    for (const one of processes) one.kill()
+    proxies?.kill()
+  }
   const interrupted = new AbortController()
   process.once('SIGINT', () => { interrupted.abort(); stop() })
   const target = await startTarget((['model', 'format', 'threads', 'cacheDir'] as const).flatMap(name => [`--${flagName(name)}`, String(config[name])]))
   const progress = new Progress()
-  const found = new Map<string, number[]>()
+  const contestants: Contestant[] = []
+  const found = new Map<string, Taken[]>()
+  /** Its times over those of one request to Fairlead, turn by turn. */
+  const ratioTo = (taken: readonly Taken[]): Spread => {
+    const ours = [...found.values()][0]!
+    return ratioOf(taken.map(({ ms }) => ms), ours.slice(0, taken.length).map(({ ms }) => ms))
+  }
   const results = (): object => {
-    const ours = found.get([...found.keys()][0]!) ?? []
-    return { environment, promptTokens, newTokens, candidates, alternations, finished: !interrupted.signal.aborted, ways: [...found].map(([name, ms]) => ({ name, ms, ratio: ms.length > 0 ? ratioOf(ms, ours.slice(0, ms.length)) : null })) }
+    return { environment, promptTokens, newTokens, candidates, alternations, finished: !interrupted.signal.aborted, ways: [...found].map(([name, taken]) => ({ name, taken, ratio: taken.length > 0 ? ratioTo(taken) : null })) }
   }
   try {
-    const contestants = [oneRequest(target, model.id, reward), manyRequests(target, model.id, reward)]
+    contestants.push(oneRequest(target, model.id, reward), manyRequests(target, model.id, reward))
     target.pause()
     for (const engine of wanted) {
       say(`loading ${engine.name}`)
       const started = await EngineProcess.start(engine.command(places))
       processes.push(started.engine)
       contestants.push(engineAndScore(engine.name, started.engine, target, reward, vocabulary))
+    }
+    if (libraries.length > 0) {
+      say(`loading llama-cpp-python's server, for ${libraries.join(', ')}`)
+      // What optillm has rated is the prompt, an answer and what it says around them; its ratings take 256 tokens.
+      proxies = await Proxies.start(libraries, { python: places.python, model: places.models.Q4_0, threads: config.threads, contextLength: promptTokens + newTokens + 512, scoreUrl: `${target.url}/v1/rewards/score`, reward })
+      for (const name of libraries) contestants.push(library(name, proxies, target))
     }
     for (const { name } of contestants) found.set(name, [])
     for (let turn = 0; turn < alternations; turn++) {
@@ -168,9 +223,16 @@ async function bench (values: Values): Promise<void> {
     stop()
     await target.stop()
   }
-  const rows = [...found].filter(([, ms]) => ms.length > 0)
-  const ours = rows[0]?.[1] ?? []
-  console.log(markdownTable(['best of 16', 'ms', 'tokens/s', 'its time ÷ Fairlead’s'], rows.map(([name, ms]) => [name, range(spreadOf(ms), 0), (candidates * newTokens / spreadOf(ms).median * 1e3).toFixed(0), range(ratioOf(ms, ours.slice(0, ms.length)), 2)])))
+  const tableOf = (title: string, some: readonly Contestant[]): void => {
+    const rows = some.flatMap(({ name }) => {
+      const taken = found.get(name) ?? []
+      if (taken.length === 0) return []
+      return [[name, range(spreadOf(taken.map(({ ms }) => ms)), 0), spreadOf(taken.map(({ tokens }) => tokens)).median.toFixed(0), (1e3 * spreadOf(taken.map(({ ms, tokens }) => tokens / ms)).median).toFixed(0), range(ratioTo(taken), 2)]]
+    })
+    if (rows.length > 0) console.log(`${markdownTable([title, 'ms', 'tokens drawn', 'tokens/s', 'its time ÷ Fairlead’s'], rows)}\n`)
+  }
+  tableOf(`best of ${candidates}`, contestants.filter(({ apart }) => !apart))
+  tableOf('on a server that takes one request at a time', contestants.filter(({ apart }) => apart))
   if (typeof values['json'] === 'string') writeFileSync(values['json'], `${JSON.stringify(results(), null, 2)}\n`)
 }
 

@@ -67,6 +67,23 @@ export async function installPython (folder: string, say: Say): Promise<string> 
   return python
 }
 
+/** Best-of-n libraries, their own dependencies and those of llama-cpp-python's server. */
+const proxyRequirements = join(scripts, 'proxy-requirements.txt')
+/** Without its dependencies: they are those of every provider and plugin it has, some gigabytes, and its best-of-n needs none of them. */
+const optillm = 'optillm==0.4.0'
+
+/** Adds what drives llama-cpp-python's server to the virtual environment. */
+export async function installProxies (folder: string, python: string, say: Say): Promise<void> {
+  const wanted = `${readFileSync(proxyRequirements, 'utf8')}${optillm}\n`
+  const file = join(folder, 'venv', 'proxies.txt')
+  if (existsSync(file) && readFileSync(file, 'utf8') === wanted) return
+  say(`installing ${wanted.trim().split('\n').join(', ')}`)
+  const pip = [python, '-m', 'pip', 'install', '--disable-pip-version-check'] as const
+  await run(pip[0], [...pip.slice(1), '--requirement', proxyRequirements])
+  await run(pip[0], [...pip.slice(1), '--no-deps', optillm])
+  writeFileSync(file, wanted)
+}
+
 /** The packages with node-llama-cpp's compiled code for a CPU, by platform. */
 const nodeLlamaCppBinaries = new Map([['linux-x64', 'linux-x64'], ['linux-arm64', 'linux-arm64'], ['darwin-x64', 'mac-x64'], ['darwin-arm64', 'mac-arm64-metal']])
 

@@ -7,7 +7,7 @@ import { openCheckpoint } from '../../src/models/checkpoint.js'
 import { IncrementalDetokenizer } from '../../src/models/detokenizer.js'
 import { packageRoot } from '../../src/package-root.js'
 import type { Engine, Places } from './engines.js'
-import { installNodeLlamaCpp, installPython, requantise, type Say } from './install.js'
+import { installNodeLlamaCpp, installProxies, installPython, requantise, type Say } from './install.js'
 import type { EncodeChat } from './scenarios.js'
 
 /** The folder the peers are kept in. @throws RequestError if it lies inside the repository */
@@ -17,12 +17,13 @@ function peersFolder (config: Config): string {
   return folder
 }
 
-/** Installs what the engines need. */
-export async function prepare (config: Config, model: { readonly path: string, readonly sha256: string }, wanted: readonly Engine[], say: Say): Promise<Places> {
+/** Installs what the engines need. @param proxies whether libraries that drive llama-cpp-python's server are wanted, too; its model is in Q4_0, its fastest */
+export async function prepare (config: Config, model: { readonly path: string, readonly sha256: string }, wanted: readonly Engine[], say: Say, proxies = false): Promise<Places> {
   const folder = peersFolder(config)
-  const encodings = new Set(wanted.map(engine => engine.weights))
-  const inPython = encodings.size > 1 || wanted.some(engine => engine.family === 'llama.cpp' || engine.family === 'openvino')
+  const encodings = new Set([...wanted.map(engine => engine.weights), ...proxies ? ['Q4_0' as const] : []])
+  const inPython = proxies || encodings.size > 1 || wanted.some(engine => engine.family === 'llama.cpp' || engine.family === 'openvino')
   const python = inPython ? await installPython(folder, say) : ''
+  if (proxies) await installProxies(folder, python, say)
   const nodeFolder = wanted.some(engine => engine.family === 'node-llama-cpp') ? await installNodeLlamaCpp(folder, say) : ''
   const models = { file: model.path, Q8_0: '', Q4_0: '' }
   for (const encoding of ['Q8_0', 'Q4_0'] as const) if (encodings.has(encoding)) models[encoding] = await requantise(folder, python, model, encoding, say)
