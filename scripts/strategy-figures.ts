@@ -1,164 +1,121 @@
 /**
  * Figures about strategies on a real model, with a reward weighed −1 unless told otherwise (plain reviews are mostly positive: steering to critical ones shows).
  *
- *   node dist/scripts/strategy-figures.js --part order|replay|cost [--count 4] [--max-tokens 48] [--reward positive] [--weight -1]
+ *   node dist/scripts/strategy-figures.js --part order|replay|guidance|cost [--count 20] [--max-tokens 48] [--reward positive] [--weight -1] [--records DIR] [--out DIR]
  *
- * order   the reward of best-of-n for n of 1 to 64, drawn, against its estimate from one pool of 64 of another seed
- * replay  speculative rejection on pools of 16 recorded with their rewards at every checkpoint: share of best-of-16's gain kept, and of its tokens
- * cost    time and tokens of each strategy against plain sampling, in turns; run it on an idle machine
+ * order     the reward of best-of-n for n of 1 to 64, drawn, against its estimate from one pool of 64 of another seed
+ * replay    speculative rejection on pools of 16 recorded with their rewards at every checkpoint: share of best-of-16's gain kept, and of its tokens
+ * guidance  token guidance over strengths, by look-ahead, Q-head and contrast: reward, judge, KL, fluency, against best-of-n at equal KL
+ * cost      time and tokens of each strategy against plain sampling, in turns; run it on an idle machine
+ *
+ * Prints a report; with --out it is written there, as PART.md, with its figures as PART.json. With --records what each prompt gave is kept in that folder, and a run that was
+ * interrupted goes on; a report is then of the prompts that are there.
  */
+import { mkdirSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
 import { parseArgs } from 'node:util'
-import Table from 'cli-table3'
 import { loadConfig } from '../src/config.js'
-import { parseAlignment } from '../src/decoding/parameters.js'
-import type { DecodeResult } from '../src/decoding/runtime.js'
 import { loadPrompts } from '../src/evaluation/prompt-sets.js'
-import { mean, meanOverPrompts, overPrompts, type Estimate } from '../src/evaluation/statistics.js'
-import { generate } from '../src/inference/generation.js'
+import { Records } from '../src/evaluation/records.js'
+import type { Estimate } from '../src/evaluation/statistics.js'
 import { createHost, type Host } from '../src/inference/host.js'
+import { score } from '../src/inference/scoring.js'
+import { describeEnvironment, environmentOf } from '../src/reporting/environment.js'
+import { markdownTable } from '../src/reporting/markdown.js'
+import { Progress } from '../src/reporting/progress.js'
+import { asker } from './strategy-figures/asking.js'
+import { cost } from './strategy-figures/cost.js'
+import { guidance } from './strategy-figures/guidance.js'
+import { order } from './strategy-figures/order.js'
+import type { Figures, Line, Measured, Part } from './strategy-figures/part.js'
+import { replay } from './strategy-figures/replay.js'
 
 const { values: options } = parseArgs({
   options: {
     part: { type: 'string' },
     prompts: { type: 'string', default: 'reviews' },
-    count: { type: 'string', default: '4' },
+    count: { type: 'string', default: '20' },
     'max-tokens': { type: 'string', default: '48' },
     reward: { type: 'string', default: 'positive' },
-    weight: { type: 'string', default: '-1' }
+    weight: { type: 'string', default: '-1' },
+    records: { type: 'string' },
+    out: { type: 'string' }
   }
 })
-const maxTokens = Number(options['max-tokens'])
-const rewards = [{ name: options.reward, weight: Number(options.weight) }]
-const interval = ({ value, low, high }: Estimate): string => `${value.toFixed(3)} [${low.toFixed(3)}, ${high.toFixed(3)}]`
 
-interface Answered { readonly result: DecodeResult, readonly forwardPasses: number, readonly ms: number }
+type Recorded = object & { readonly prompt: string }
 
-async function ask (host: Host, prompt: string, seed: number, alignment: Record<string, unknown> | null): Promise<Answered> {
-  const started = performance.now()
-  let result: DecodeResult | undefined
-  let forwardPasses = 0
-  const events = generate(host, {
-    model: host.model.id,
-    prompt: { messages: [{ role: 'user', content: prompt }], addGenerationPrompt: true, continueFinalMessage: false, truncate: false },
-    promptLogprobs: null,
-    bestOf: null,
-    skipSpecialTokens: true,
-    n: 1,
-    seed,
-    cacheSalt: '',
-    grammar: null,
-    alignment: alignment && parseAlignment(alignment),
-    sampling: { temperature: 1, topP: 1, topK: 0, minP: 0, frequencyPenalty: 0, presencePenalty: 0, repetitionPenalty: 1, logitBias: {}, maxTokens, minTokens: 0, stop: [], stopTokenIds: [], ignoreEos: false, includeStop: false, topLogprobs: null }
-  }, new AbortController().signal)
-  for await (const event of events) {
-    if (event.type === 'end') result = event.result
-    else if (event.type === 'usage') forwardPasses = event.usage.forwardPasses
-  }
-  return { result: result!, forwardPasses, ms: performance.now() - started }
-}
-
-/** Reward of best-of-n, drawn and estimated. */
-async function order (host: Host, prompts: readonly string[]): Promise<Table.Table> {
-  const sizes = [1, 2, 4, 8, 16, 32, 64]
-  const bestOf = (prompt: string, seed: number, n: number): Promise<Answered> => ask(host, prompt, seed, { strategy: 'best_of_n', num_candidates: n, rewards })
-  const estimated: number[][] = []
-  const drawn: number[][] = []
-  for (const prompt of prompts) {
-    const { result } = await bestOf(prompt, 1, 64)
-    estimated.push((result.details['reward_by_n'] as Array<{ reward: number }>).map(one => one.reward))
-    const own: number[] = []
-    for (const n of sizes) own.push((await bestOf(prompt, 100 + n, n)).result.choices[0]!.score!.value)
-    drawn.push(own)
-  }
-  const table = new Table({ style: { head: [], border: [] }, head: ['n', 'drawn', 'estimated from a pool of 64', 'drawn − estimated'] })
-  for (const [index, n] of sizes.entries()) {
-    table.push([n, interval(meanOverPrompts(drawn.map(one => one[index]!))), interval(meanOverPrompts(estimated.map(one => one[index]!))), interval(meanOverPrompts(drawn.map((one, prompt) => one[index]! - estimated[prompt]![index]!)))])
-  }
-  return table
-}
-
-/** One answer of a recorded pool. */
-interface Recorded { readonly tokens: number, readonly reward: number, readonly at: ReadonlyMap<number, number> }
-
-const poolSize = 16
-/** Tokens after which pools are scored. */
-const recordedAt = [4, 8, 12, 16, 24, 32]
-
-async function record (host: Host, prompt: string): Promise<Recorded[]> {
-  const { result } = await ask(host, prompt, 1, { strategy: 'speculative_rejection', num_candidates: poolSize, reject_fraction: 0, checkpoints: recordedAt, rewards, return_trace: true })
-  const rewardsAt = recordedAt.map((_, round) => new Map(result.trace![Math.min(round, result.trace!.length - 1)]!.kept))
-  return result.candidates.map(({ index, tokens, score }) => ({ tokens, reward: score!.value, at: new Map(recordedAt.map((checkpoint, round) => [checkpoint, rewardsAt[round]!.get(index)!])) }))
-}
-
-/** What speculative rejection of a pool returns, and the tokens that it draws. */
-function replay (pool: readonly Recorded[], checkpoints: readonly number[], rejected: number): { reward: number, tokens: number } {
-  let left = pool.map((one, index) => ({ one, index }))
-  let tokens = 0
-  for (const checkpoint of checkpoints) {
-    const ranked = [...left].sort((a, b) => b.one.at.get(checkpoint)! - a.one.at.get(checkpoint)! || a.index - b.index)
-    left = ranked.slice(0, Math.max(1, Math.round((1 - rejected) * ranked.length)))
-    for (const { one } of ranked.slice(left.length)) tokens += Math.min(one.tokens, checkpoint)
-  }
-  return { reward: Math.max(...left.map(({ one }) => one.reward)), tokens: tokens + left.reduce((sum, { one }) => sum + one.tokens, 0) }
-}
-
-async function replays (host: Host, prompts: readonly string[]): Promise<Table.Table> {
-  const pools: Recorded[][] = []
-  for (const prompt of prompts) pools.push(await record(host, prompt))
-  const table = new Table({ style: { head: [], border: [] }, head: ['checkpoints', 'rejected', `share of best-of-${poolSize}’s gain`, 'share of its tokens'] })
-  for (const [checkpoints, rejected] of [[[8], 0.5], [[16], 0.5], [[8, 16], 0.5], [[8, 16, 32], 0.5], [[12, 24], 0.5], [[16, 32], 0.5], [[24], 0.5], [[24], 0.75], [[16], 0.75], [[16, 32], 0.75]] as const) {
-    if (checkpoints.some(tokens => tokens >= maxTokens)) continue
-    const perPrompt = pools.map(pool => {
-      const { reward, tokens } = replay(pool, checkpoints, rejected)
-      const plain = mean(pool.map(one => one.reward))
-      return { kept: reward - plain, gain: Math.max(...pool.map(one => one.reward)) - plain, tokens, all: pool.reduce((sum, one) => sum + one.tokens, 0) }
-    })
-    const share = (part: 'kept' | 'tokens', whole: 'gain' | 'all'): string => interval(overPrompts(perPrompt, some => mean(some.map(one => one[part])) / mean(some.map(one => one[whole]))))
-    table.push([checkpoints.join(', '), rejected, share('kept', 'gain'), share('tokens', 'all')])
-  }
-  return table
-}
-
-const costed: Readonly<Record<string, Record<string, unknown> | null>> = {
-  plain: null,
-  'best_of_n 16': { strategy: 'best_of_n', num_candidates: 16, rewards },
-  'speculative_rejection 16': { strategy: 'speculative_rejection', checkpoints: [8, 16, 32], rewards },
-  'beam_search 4×4': { strategy: 'beam_search', rewards },
-  'dvts 4×4': { strategy: 'dvts', rewards },
-  'rebase 16': { strategy: 'rebase', rewards },
-  'particle_filter 16': { strategy: 'particle_filter', num_particles: 16, strength: 5, rewards },
-  segment_rejection: { strategy: 'segment_rejection', segment: { tokens: 16 }, strength: 5, rewards },
-  'token_guidance, read': { strategy: 'token_guidance', strength: 20, rewards },
-  'token_guidance, q_head': { strategy: 'token_guidance', method: 'q_head', strength: 20, rewards },
-  'token_guidance, contrast': { strategy: 'token_guidance', contrast: { toward: { system: 'You found it bad, and say so.' }, away: {} } }
-}
-
-async function cost (host: Host, prompts: readonly string[]): Promise<Table.Table> {
-  const rounds: Array<Record<string, Answered>> = []
-  for (const prompt of prompts) {
-    const round: Record<string, Answered> = {}
-    for (const [name, alignment] of Object.entries(costed)) round[name] = await ask(host, prompt, 1, alignment)
-    rounds.push(round)
-  }
-  const table = new Table({ style: { head: [], border: [] }, head: ['strategy', 'tokens drawn', 'returned', 'reward tokens', 'forward passes', 'ms per token drawn, against plain', 'ms per token returned, against plain', 'KL, nats'] })
-  const perToken = ({ ms, result }: Answered, returned: boolean): number => ms / (returned ? result.choices[0]!.completionTokens : result.generatedTokens)
-  for (const name of Object.keys(costed)) {
-    const own = rounds.map(round => round[name]!)
-    const against = (returned: boolean): string => interval(meanOverPrompts(rounds.map(round => perToken(round[name]!, returned) / perToken(round['plain']!, returned))))
-    const kl = own.map(one => one.result.kl.value)
-    table.push([name, mean(own.map(one => one.result.generatedTokens)).toFixed(0), mean(own.map(one => one.result.choices[0]!.completionTokens)).toFixed(0), mean(own.map(one => one.result.rewardTokens)).toFixed(0), mean(own.map(one => one.forwardPasses)).toFixed(0), against(false), against(true), kl.every(value => value !== null) ? mean(kl).toFixed(2) : '–'])
-  }
-  return table
-}
-
-const parts: Readonly<Record<string, (host: Host, prompts: readonly string[]) => Promise<Table.Table>>> = { order, replay: replays, cost }
+const parts: Readonly<Record<string, Part<any>>> = { order, replay, guidance, cost }
 const part = parts[options.part ?? '']
 if (!part) throw new Error(`--part must be one of ${Object.keys(parts).join(', ')}; got ${JSON.stringify(options.part)}`)
+
+function measuredOn (host: Host): Measured {
+  const rewards = [{ name: options.reward, weight: Number(options.weight) }]
+  return {
+    rewards,
+    maxTokens: Number(options['max-tokens']),
+    ask: asker(host, Number(options['max-tokens'])),
+    score: async (prompt, answer) => {
+      const { items } = await score(host, { model: host.model.id, rewards, scale: 'standardized', member: 'outcome', items: [{ messages: [{ role: 'user', content: prompt }], answer }], every: null, cacheSalt: '', fields: { rewards: '--reward', items: '--prompts' } }, new AbortController().signal)
+      return items[0]!.score.value
+    }
+  }
+}
+
+/** What each prompt gave, those of earlier runs included. */
+async function recorded (host: Host, measured: Measured, prompts: readonly string[]): Promise<Recorded[]> {
+  const conditions = { part: options.part, model: host.model.fingerprint, rewards: measured.rewards, version: host.rewards.find(({ name }) => name === options.reward)?.version, maxTokens: measured.maxTokens }
+  const records = options.records === undefined ? null : Records.open<Recorded>(join(options.records, `${options.part}.jsonl`), conditions)
+  const rows: Recorded[] = []
+  const progress = new Progress()
+  // The first answer compiles and warms what the others use.
+  await measured.ask('Say hello.', 1, null)
+  for (const [index, prompt] of prompts.entries()) {
+    progress.tell('prompts', index, prompts.length)
+    const known = records?.rows.find(row => row.prompt === prompt)
+    const row = known ?? { prompt, ...await part!.record(measured, prompt) as object }
+    if (!known) records?.append(row)
+    rows.push(row)
+  }
+  progress.tell('prompts', prompts.length, prompts.length)
+  progress.end()
+  return rows
+}
+
+function cell (value: string | number | Estimate | undefined): string {
+  if (typeof value === 'number') return Number.isInteger(value) ? String(value) : value.toFixed(3)
+  if (typeof value !== 'object') return value ?? ''
+  return Number.isNaN(value.value) ? '–' : `${value.value.toFixed(3)} [${value.low.toFixed(3)}, ${value.high.toFixed(3)}]`
+}
+
+const tableOf = (lines: readonly Line[]): string => markdownTable(Object.keys(lines[0]!), lines.map(line => Object.keys(lines[0]!).map(name => cell(line[name]))))
+
+function pageOf ({ title, text, tables }: Figures, count: number, environment: string): string {
+  return `# ${title}
+
+${environment}
+
+${count} prompts of ${options.prompts}, answers of at most ${options['max-tokens']} tokens at temperature 1; reward ${options.reward}, weight ${options.weight}. In brackets: 95 % intervals over prompts (bootstrap).
+
+${text}
+
+${tables.map(({ lines }) => tableOf(lines)).join('\n\n')}
+`
+}
+
+const environment = environmentOf('node dist/scripts/strategy-figures.js', process.argv.slice(2))
 const host = await createHost(loadConfig(), message => { console.error(message) })
 try {
-  // The first answer compiles and warms what the others use.
-  await ask(host, 'Say hello.', 1, null)
-  console.log((await part(host, loadPrompts(options.prompts).slice(0, Number(options.count)))).toString())
+  const measured = measuredOn(host)
+  const rows = await recorded(host, measured, loadPrompts(options.prompts).slice(0, Number(options.count)))
+  const figures = part.report(rows, measured)
+  const page = pageOf(figures, rows.length, describeEnvironment(environment))
+  console.log(page)
+  if (options.out !== undefined) {
+    mkdirSync(options.out, { recursive: true })
+    writeFileSync(join(options.out, `${options.part}.md`), page)
+    writeFileSync(join(options.out, `${options.part}.json`), `${JSON.stringify({ environment, model: host.model.fingerprint, prompts: rows.length, ...figures }, null, 1)}\n`)
+  }
 } finally {
   await host.close()
 }

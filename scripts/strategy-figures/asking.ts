@@ -1,0 +1,36 @@
+/** Asks a host for one answer, as a request would. Knows requests, not what is measured. */
+import { parseAlignment } from '../../src/decoding/parameters.js'
+import type { DecodeResult } from '../../src/decoding/runtime.js'
+import { generate } from '../../src/inference/generation.js'
+import type { Host } from '../../src/inference/host.js'
+
+export interface Answered { readonly result: DecodeResult, readonly forwardPasses: number, readonly ms: number }
+
+/** @param alignment as a request has it; null draws plainly */
+export type Ask = (prompt: string, seed: number, alignment: Readonly<Record<string, unknown>> | null) => Promise<Answered>
+
+const plainSampling = { temperature: 1, topP: 1, topK: 0, minP: 0, frequencyPenalty: 0, presencePenalty: 0, repetitionPenalty: 1, logitBias: {}, minTokens: 0, stop: [], stopTokenIds: [], ignoreEos: false, includeStop: false, topLogprobs: null }
+
+export const asker = (host: Host, maxTokens: number): Ask => async (prompt, seed, alignment) => {
+  const started = performance.now()
+  let result: DecodeResult | undefined
+  let forwardPasses = 0
+  const events = generate(host, {
+    model: host.model.id,
+    prompt: { messages: [{ role: 'user', content: prompt }], addGenerationPrompt: true, continueFinalMessage: false, truncate: false },
+    promptLogprobs: null,
+    bestOf: null,
+    skipSpecialTokens: true,
+    n: 1,
+    seed,
+    cacheSalt: '',
+    grammar: null,
+    alignment: alignment && parseAlignment(alignment),
+    sampling: { ...plainSampling, maxTokens }
+  }, new AbortController().signal)
+  for await (const event of events) {
+    if (event.type === 'end') result = event.result
+    else if (event.type === 'usage') forwardPasses = event.usage.forwardPasses
+  }
+  return { result: result!, forwardPasses, ms: performance.now() - started }
+}

@@ -1,0 +1,29 @@
+/** What one part of the figures is: what is recorded of a prompt, and the tables that all prompts make. Types only. */
+import type { Estimate } from '../../src/evaluation/statistics.js'
+import type { Ask } from './asking.js'
+
+export interface Measured {
+  readonly ask: Ask
+  /** The reward of a whole answer, by the same rewards. */
+  readonly score: (prompt: string, answer: string) => Promise<number>
+  /** The rewards that steer, as a request has them. */
+  readonly rewards: ReadonlyArray<{ readonly name: string, readonly weight: number }>
+  readonly maxTokens: number
+}
+
+/** A line of a table by the names of its columns. */
+export type Line = Readonly<Record<string, string | number | Estimate>>
+
+export interface Figures {
+  readonly title: string
+  /** What was done, and how to read it: paragraphs of Markdown. */
+  readonly text: string
+  readonly tables: ReadonlyArray<{ readonly name: string, readonly lines: readonly Line[] }>
+}
+
+export interface Part<Row> {
+  /** Asks for what is recorded of one prompt: plain data. */
+  readonly record: (measured: Measured, prompt: string) => Promise<Row>
+  /** @param rows of at least one prompt */
+  readonly report: (rows: readonly Row[], measured: Pick<Measured, 'rewards' | 'maxTokens'>) => Figures
+}
