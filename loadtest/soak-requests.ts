@@ -23,6 +23,8 @@ const searches: ReadonlyArray<readonly [SoakKind, object]> = [
   ['dvts', { num_trees: 2, num_children: 3, step: { tokens: 6 } }],
   ['rebase', { width: 6, step: { tokens: 6 } }],
   ['particle_filter', { num_particles: 6, step: { tokens: 6 } }],
+  ['best_of_n', { poisson_mean: 4 }],
+  ['particle_filter', { num_particles: 3, num_iterations: 2, step: { tokens: 6 } }],
   ['segment_rejection', { segment: { tokens: 6 }, max_tries: 4 }],
   ['token_guidance', { candidates: { top_k: 8 } }]
 ]

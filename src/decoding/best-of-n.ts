@@ -1,7 +1,7 @@
 /**
  * Best-of-N: draw N answers, return the one the reward ranks first (Stiennon et al. 2020, arXiv 2009.01325), or choose among them otherwise.
  * With `stop_when` they are drawn a few at a time, until more are not worth it; eagerly, an answer is given up as soon as it
- * cannot be the one (`eager.ts`).
+ * cannot be the one (`eager.ts`). With `poisson_mean` N itself is drawn.
  */
 import { isEnough } from './adaptive.js'
 import type { Candidate, Generation } from './candidate.js'
@@ -10,6 +10,7 @@ import { growEagerly, roundSize } from './eager.js'
 import { EventQueue } from './event-queue.js'
 import { candidatesFrom, embed, endEvent, finishChoice, openPrompt, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
 import type { DecodeEvent, DecodeResult, KlReport, Strategy } from './runtime.js'
+import { drawNumber, poissonKl } from './poisson.js'
 import { expectedBest } from './selection.js'
 import { shareOut } from './shares.js'
 import type { ParametersOf } from './strategy-schemas.js'
@@ -63,10 +64,17 @@ function rewardByN ({ stop_when: stop }: Params, candidates: readonly Candidate[
   return { reward_by_n: [...sizes, rewards.length].map(size => ({ n: size, reward: expectedBest(rewards, size) })) }
 }
 
+function klOf ({ stop_when: stop, poisson_mean: mean, num_candidates: most }: Params, ofChoice: KlReport): KlReport {
+  if (mean !== null) return { value: poissonKl(mean), kind: 'upper_bound' }
+  // How many were drawn depends on what was drawn.
+  return stop ? { value: Math.log(most), kind: 'upper_bound' } : ofChoice
+}
+
 /** Draws at most `num_candidates` answers from a prompt read once, selects n. */
 export const bestOfN: Strategy<Params> = async function * (runtime, prompt, sampling, params, n) {
   const generation = startGeneration(runtime, prompt, sampling)
-  const most = params.num_candidates
+  const { poisson_mean: mean } = params
+  const most = mean === null ? params.num_candidates : drawNumber(mean, runtime.random('number'))
   const atOnce = Math.min(params.stop_when?.every ?? most, most)
   const open = await openPrompt(generation)
   const candidates: Candidate[] = []
@@ -83,7 +91,6 @@ export const bestOfN: Strategy<Params> = async function * (runtime, prompt, samp
   const choices = chosen.positions.map(position => whole[position]!.choice())
   yield { type: 'selection', candidateIndices: choices.map(({ candidateIndex }) => candidateIndex) }
   for (const [index, choice] of choices.entries()) yield * finishChoice(new TextStream(index), index, choice)
-  // How many were drawn depends on what was drawn.
-  const kl: KlReport = params.stop_when ? { value: Math.log(most), kind: 'upper_bound' } : chosen.kl
+  const kl = klOf(params, chosen.kl)
   yield endEvent(generation, candidates.map(candidate => candidate.report()), choices, n === 1 ? kl : { value: null, kind: null }, { ...chosen, details: { ...rewardByN(params, candidates), ...chosen.details } })
 }

@@ -62,6 +62,7 @@ export class Candidate {
   #logprob: number
   #drawn: number
   #endToken: number | null = null
+  #script: readonly number[] = []
   #fed = true
 
   constructor (generation: Generation, index: number, path: string, random: Random, sequence: Sequence, output: Output, state?: CandidateState) {
@@ -92,6 +93,8 @@ export class Candidate {
   /** Whether a stop string ended the answer and its tokens are not part of it. */
   get #isCut (): boolean { return this.#text.stopped && !this.#generation.sampling.includeStop }
 
+  /** All tokens drawn, end token included. */
+  get tokenIds (): readonly number[] { return this.#endToken === null ? this.#tokens : [...this.#tokens, this.#endToken] }
   get text (): string { return this.#text.text }
   /** Text that is certain to be part of the answer. */
   get certainText (): string { return this.finishReason ? this.#text.text : this.#text.text.slice(0, this.#text.certainLength) }
@@ -110,8 +113,15 @@ export class Candidate {
     return new SamplingDistribution(this.output.distribution, touchedLogits(this.output.distribution, sampling, this.#counts, masked), sampling, this.#constraint?.allowed)
   }
 
+  /** Has it take these tokens in place of drawing any, as another answer to the same prompt did. Forks draw. */
+  follow (tokens: readonly number[]): void { this.#script = tokens }
+
   /** Draws the next token by the request's own rules. */
   async draw (): Promise<number> {
+    if (this.#drawn < this.#script.length) {
+      await this.#constraint?.ready()
+      return this.#script[this.#drawn]!
+    }
     const distribution = await this.distribution()
     return this.#generation.sampling.temperature === 0 ? distribution.argmax() : distribution.draw(this.random.next())
   }
@@ -246,8 +256,7 @@ export class Candidate {
   }
 
   choice (): Choice {
-    const tokenIds = this.#endToken === null ? this.#tokens : [...this.#tokens, this.#endToken]
-    return { candidateIndex: this.index, text: this.text, finishReason: this.finishReason ?? 'length', completionTokens: this.#drawn, logprob: this.#logprob, score: this.score, logprobs: this.#logprobs, tokenIds }
+    return { candidateIndex: this.index, text: this.text, finishReason: this.finishReason ?? 'length', completionTokens: this.#drawn, logprob: this.#logprob, score: this.score, logprobs: this.#logprobs, tokenIds: this.tokenIds }
   }
 }
 

@@ -1,8 +1,9 @@
 /** From an `alignment` object to a checked request: which strategy, defaults, and the rules between fields. Also what a request will take. */
 import { RequestError } from '../errors.js'
 import { checkFields, refuse } from '../validation.js'
+import { mostOfPoisson } from './poisson.js'
 import { strategyFacts } from './strategy-facts.js'
-import { methodPresets, schemaOf, strategyNames, strategySchemas, type AlignmentRequest, type StrategyName } from './strategy-schemas.js'
+import { methodPresets, mostPoissonMean, schemaOf, strategyNames, strategySchemas, type AlignmentRequest, type StrategyName } from './strategy-schemas.js'
 
 type Fields = Record<string, unknown>
 
@@ -65,6 +66,7 @@ function checkTogether (request: AlignmentRequest, given: Fields): void {
     case 'best_of_n':
       if (request.max_kl !== null && request.selection !== 'softmax') throw refuse('alignment.max_kl', `can be enforced with selection softmax only; the selection is ${request.selection as string}`, request.max_kl)
       if (request.max_kl !== null && request.stop_when) throw refuse('alignment.max_kl', 'cannot be enforced with stop_when: how many answers are drawn depends on what they are', request.max_kl)
+      if (request.poisson_mean !== null) checkPoisson(request, request.poisson_mean)
       if (request.stop_when) checkStop(request, request.stop_when)
       break
     case 'speculative_rejection': {
@@ -74,6 +76,9 @@ function checkTogether (request: AlignmentRequest, given: Fields): void {
     }
     case 'beam_search':
       if (isGiven(given['strength']) && request.keep === 'top') throw refuse('alignment.strength', 'is read with keep: sample only', given['strength'])
+      break
+    case 'particle_filter':
+      if (request.num_iterations > 1 && request.num_particles === 1) throw refuse('alignment.num_iterations', 'must be 1 with one particle: it would be retained for ever', request.num_iterations)
       break
     case 'segment_rejection':
       checkOneOf('alignment.segment', request.segment, ['entropy', 'tokens'])
@@ -102,6 +107,12 @@ function checkContrast ({ source, method, contrast, candidates }: Extract<Alignm
   if (method === 'proxy_tuning' && !(contrast.toward && contrast.away)) throw refuse('alignment.contrast', 'must have toward and away with method proxy_tuning', contrast)
 }
 
+function checkPoisson ({ selection, stop_when: stop, num_candidates: most }: Extract<AlignmentRequest, { strategy: 'best_of_n' }>, mean: number): void {
+  if (selection !== 'argmax') throw refuse('alignment.poisson_mean', `needs selection argmax; the selection is ${selection as string}`, mean)
+  if (stop) throw refuse('alignment.poisson_mean', 'cannot be given with stop_when: both say how many answers are drawn', mean)
+  if (most < mostOfPoisson(mean)) throw refuse('alignment.num_candidates', `must be at least ${mostOfPoisson(mean)} with poisson_mean ${mean}, which may draw so many answers, or be left out`, most)
+}
+
 function checkStop ({ selection }: { readonly selection: unknown }, stop: object): void {
   checkOneOf('alignment.stop_when', stop, ['min_reward', 'leader_probability', 'majority_probability'])
   if ('eager' in stop && stop.eager === true && !('min_reward' in stop)) throw refuse('alignment.stop_when.eager', 'needs min_reward: only of a reward that is enough can it be told before the end whether it is had', true)
@@ -124,10 +135,15 @@ function checkRewards (strategy: StrategyName, rewards: ReadonlyArray<{ readonly
   if (twice !== undefined) throw refuse('alignment.rewards', 'may name each reward once', twice)
 }
 
+/** How many answers a Poisson may draw, where it is one. */
+function impliedByPoisson (mean: unknown): Fields {
+  return typeof mean === 'number' && mean >= 0 && mean <= mostPoissonMean ? { num_candidates: mostOfPoisson(mean) } : {}
+}
+
 /** Fields with those filled in that a method of token guidance sets, or that others imply. */
 function withPreset (fields: Fields): Fields {
   const method = typeof fields['method'] === 'string' && Object.hasOwn(methodPresets, fields['method']) ? methodPresets[fields['method'] as keyof typeof methodPresets] : {}
-  const preset: Fields = { ...(isGiven(fields['contrast']) ? { source: 'contrast' } : {}), ...method }
+  const preset: Fields = { ...impliedByPoisson(fields['poisson_mean']), ...(isGiven(fields['contrast']) ? { source: 'contrast' } : {}), ...method }
   return { ...preset, ...Object.fromEntries(Object.entries(fields).filter(([name, value]) => !(name in preset) || isGiven(value))) }
 }
 
@@ -176,4 +192,5 @@ export function checkChoices (alignment: AlignmentRequest | null, n: number): vo
   if (n > alignment.num_candidates) throw refuse('n', `must be at most alignment.num_candidates = ${alignment.num_candidates}`, n)
   if (alignment.selection !== 'argmax' && alignment.selection !== 'softmax') throw refuse('n', `must be 1 with selection ${alignment.selection as string}`, n)
   if (alignment.stop_when) throw refuse('n', 'must be 1 with stop_when', n)
+  if (alignment.poisson_mean !== null) throw refuse('n', 'must be 1 with poisson_mean: one answer may be all that is drawn', n)
 }

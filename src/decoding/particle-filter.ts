@@ -4,10 +4,13 @@
  * - twisted (Zhao et al. 2024, arXiv 2404.17546): a step multiplies the weight by ψ_t / ψ_t−1, which telescopes: the target is π(y) · exp(strength · r(y)).
  * - product: a step multiplies it by ψ_t: the target is π(y) · Π ψ_t.
  * An answer that has ended is weighted no more, or its last factor would depend on how long the others go on.
+ *
+ * Particle Gibbs (Andrieu, Doucet and Holenstein 2010): one particle of a pass, drawn by weight, is retained in the next, which all others are drawn anew for, given that it
+ * lives. Each pass leaves the target as it is, so that with more passes few particles come as close to it as many.
  */
-import type { Candidate } from './candidate.js'
-import { byScore, endEvent, finishChoice, openCandidates, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
-import { effectiveSize, logMeanExp, offspring } from './particles.js'
+import type { Candidate, Generation } from './candidate.js'
+import { byScore, candidatesFrom, endEvent, finishChoice, openPrompt, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
+import { conditionalOffspring, effectiveSize, logMeanExp, offspring } from './particles.js'
 import type { Random, Strategy } from './runtime.js'
 import { agreedText, growSteps, Population } from './search.js'
 import { selectSoftmax, softmaxWeights } from './selection.js'
@@ -38,6 +41,13 @@ function weigh (grown: readonly Particle[], { strength, weighting }: Params): vo
   }
 }
 
+/** Copies at the front that go on from the retained particle, some of them moved to the end: where among its copies it stands is drawn, as systematic resampling asks. */
+function shifted (next: readonly Particle[], copies: number, random: Random): Particle[] {
+  const [retained, ...others] = next
+  const moved = Math.floor(random.next() * copies)
+  return [retained!, ...others.slice(moved), ...others.slice(0, moved)]
+}
+
 /** Draws the next generation. The dead are dropped before the living fork. */
 function resample (particles: readonly Particle[], counts: readonly number[], population: Population, step: number): { next: Particle[], dropped: Candidate[] } {
   const alive = new Set(particles.filter((_, index) => counts[index]! > 0).map(particle => particle.candidate))
@@ -51,50 +61,116 @@ function resample (particles: readonly Particle[], counts: readonly number[], po
   return { next, dropped }
 }
 
-function finalChoice (particles: readonly Particle[], weights: readonly number[], params: Params, random: Random): Candidate {
-  if (params.final_choice === 'argmax') return particles.map(particle => particle.candidate).reduce((best, one) => byScore(one, best) < 0 ? one : best)
-  return particles[selectSoftmax(weights, 1, random)[0]!]!.candidate
+const candidatesOf = (particles: readonly Particle[]): Candidate[] => [...new Set(particles.map(particle => particle.candidate))]
+
+function finalChoice (particles: readonly Particle[], params: Params, random: Random): Candidate {
+  if (params.final_choice === 'argmax') return candidatesOf(particles).reduce((best, one) => byScore(one, best) < 0 ? one : best)
+  return drawByWeight(particles, random)
 }
 
-/** Runs `num_particles` particles; returns one drawn by weight, or the best. Reports log Ẑ = ln of the mean of exp(strength · r) under the policy, unbiased before the logarithm. */
+const drawByWeight = (particles: readonly Particle[], random: Random): Candidate => particles[selectSoftmax(weightsOf(particles), 1, random)[0]!]!.candidate
+
+/** A run of all particles from the prompt to the end of their answers. */
+class Pass {
+  readonly #generation: Generation
+  readonly #population: Population
+  readonly #params: Params
+  readonly #random: Random
+  readonly #isConditional: boolean
+  particles: Particle[]
+  logZ = 0
+  resamplings = 0
+
+  /**
+   * @param candidates one per particle
+   * @param retained an answer that the first of them follows, and that is never lost; null for none
+   */
+  constructor (generation: Generation, population: Population, params: Params, random: Random, candidates: readonly Candidate[], retained: Candidate | null) {
+    this.#generation = generation
+    this.#population = population
+    this.#params = params
+    this.#random = random
+    this.#isConditional = retained !== null
+    if (retained) candidates[0]!.follow(retained.tokenIds)
+    this.particles = candidates.map(candidate => ({ candidate, ancestor: candidate.index, logWeight: 0, logPotential: 0 }))
+  }
+
+  get isDone (): boolean { return this.particles.every(({ candidate }) => candidate.isFinished) }
+
+  /** One step of all particles that go on. @param number of the step @returns the candidates that were dropped */
+  async step (number: number): Promise<Candidate[]> {
+    const grown = this.particles.filter(({ candidate }) => !candidate.isFinished)
+    const candidates = grown.map(particle => particle.candidate)
+    await growSteps(this.#generation, candidates, this.#params.step)
+    await scoreAll(this.#generation, candidates)
+    for (const candidate of candidates) if (candidate.isFinished) retire(candidate)
+    weigh(grown, this.#params)
+    return this.isDone ? [] : this.#resample(number)
+  }
+
+  #resample (step: number): Candidate[] {
+    const weights = weightsOf(this.particles)
+    const { ess_threshold: threshold, resampling } = this.#params
+    if (effectiveSize(weights) >= threshold * weights.length) return []
+    this.logZ += logMeanExp(this.particles.map(particle => particle.logWeight))
+    this.resamplings++
+    const counts = (this.#isConditional ? conditionalOffspring : offspring)(weights, resampling, this.#random)
+    const { next, dropped } = resample(this.particles, counts, this.#population, step)
+    this.particles = this.#isConditional ? shifted(next, counts[0]!, this.#random) : next
+    return dropped
+  }
+
+  /** ln of an estimate of the mean of the target's factor under the policy, unbiased before the logarithm where nothing was retained. */
+  get evidence (): number { return this.logZ + logMeanExp(this.particles.map(particle => particle.logWeight)) }
+}
+
+/**
+ * Runs `num_particles` particles; returns one drawn by weight, or the best. With `num_iterations` above 1 the one drawn is retained while the others are drawn anew, again
+ * and again. A pass that a budget cuts short is left out where an answer was retained. Reports log Ẑ = ln of the mean of exp(strength · r) under the policy, of the first pass.
+ */
 export const particleFilter: Strategy<Params> = async function * (runtime, prompt, sampling, params) {
   const generation = startGeneration(runtime, prompt, sampling)
-  const count = params.num_particles
-  const population = new Population(generation, count)
+  const { num_particles: count, num_iterations: iterations } = params
+  const population = new Population(generation, 0)
   const stream = new TextStream(0)
-  const random = runtime.random('resampling')
-  let particles: Particle[] = (await openCandidates(generation, count)).map(candidate => ({ candidate, ancestor: candidate.index, logWeight: 0, logPotential: 0 }))
-  let [logZ, resamplings] = [0, 0]
-  for (let steps = 1; particles.some(({ candidate }) => !candidate.isFinished); steps++) {
-    const grown = particles.filter(({ candidate }) => !candidate.isFinished)
-    const candidates = grown.map(particle => particle.candidate)
-    await growSteps(generation, candidates, params.step)
-    await scoreAll(generation, candidates)
-    for (const candidate of candidates) if (candidate.isFinished) retire(candidate)
-    weigh(grown, params)
-    const weights = weightsOf(particles)
-    let dropped: Candidate[] = []
-    if (effectiveSize(weights) < params.ess_threshold * count && candidates.some(candidate => !candidate.isFinished)) {
-      logZ += logMeanExp(particles.map(particle => particle.logWeight))
-      resamplings++
-      ;({ next: particles, dropped } = resample(particles, offspring(weights, params.resampling, random), population, steps))
+  const [resampling, selection] = [runtime.random('resampling'), runtime.random('selection')]
+  const open = await openPrompt(generation)
+  const ended: Candidate[] = []
+  let chosen: Candidate | null = null
+  let [steps, resamplings, moves, logZ] = [0, 0, 0, 0]
+  let pass: Pass
+  for (let iteration = 1; ; iteration++) {
+    const last = iteration === iterations
+    pass = new Pass(generation, population, params, resampling, candidatesFrom(generation, open, population.take(count), count, last), chosen)
+    while (!pass.isDone) {
+      const dropped = await pass.step(++steps)
       for (const candidate of dropped) yield { type: 'candidate', candidate: candidate.report() }
+      if (params.return_progress) yield progress(steps, candidatesOf(pass.particles), dropped)
+      const agreed = last ? stream.next(agreedText(candidatesOf(pass.particles)), []) : null
+      if (agreed) yield agreed
     }
-    if (params.return_progress) yield progress(steps, [...new Set(particles.map(particle => particle.candidate))], dropped)
-    const agreed = stream.next(agreedText(particles.map(particle => particle.candidate)), [])
-    if (agreed) yield agreed
+    resamplings += pass.resamplings
+    if (iteration === 1) logZ = pass.evidence
+    for (const candidate of candidatesOf(pass.particles)) yield { type: 'candidate', candidate: candidate.report() }
+    ended.push(...candidatesOf(pass.particles))
+    const isCut = generation.budget.stoppedBy !== null
+    if (!chosen || !isCut) {
+      const next: Candidate = last || isCut ? finalChoice(pass.particles, params, selection) : drawByWeight(pass.particles, selection)
+      if (chosen && next !== pass.particles[0]!.candidate) moves++
+      chosen = next
+    }
+    if (last || isCut) break
   }
-  const kept = [...new Set(particles.map(particle => particle.candidate))]
-  for (const candidate of kept) yield { type: 'candidate', candidate: candidate.report() }
-  const weights = weightsOf(particles)
-  const choice = finalChoice(particles, weights, params, runtime.random('selection')).choice()
+  open.root.close()
+  const choice = chosen.choice()
   yield { type: 'selection', candidateIndices: [choice.candidateIndex] }
   yield * finishChoice(stream, 0, choice)
   const details = {
-    log_z: logZ + logMeanExp(particles.map(particle => particle.logWeight)),
-    effective_particles: effectiveSize(weights),
-    unique_ancestors: new Set(particles.map(particle => particle.ancestor)).size,
-    resamplings
+    log_z: logZ,
+    effective_particles: effectiveSize(weightsOf(pass.particles)),
+    unique_ancestors: new Set(pass.particles.map(particle => particle.ancestor)).size,
+    resamplings,
+    ...(iterations > 1 ? { moves } : {})
   }
-  yield endEvent(generation, population.reports(kept), [choice], { value: null, kind: null }, { details })
+  yield endEvent(generation, population.reports(ended), [choice], { value: null, kind: null }, { details })
 }

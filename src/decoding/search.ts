@@ -47,10 +47,16 @@ export class Population {
     this.#stride = stride
   }
 
+  /** Takes the next indices, for candidates that are opened anew. @returns the first */
+  take (count: number): number {
+    const first = this.#next
+    this.#next += count * this.#stride
+    return first
+  }
+
   /** A copy with its own random stream. */
   fork (parent: Candidate): Candidate {
-    const index = this.#next
-    this.#next += this.#stride
+    const index = this.take(1)
     const path = `${parent.path}.${++this.#forks}`
     return parent.fork(index, path, this.#generation.runtime.random(path))
   }

@@ -32,7 +32,7 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
   best_of_n: {
     summary: 'draws answers, returns the one the reward ranks first',
     formula: 'argmax r(y_i), or another selection',
-    source: 'Stiennon et al. 2020 (arXiv 2009.01325)',
+    source: 'Stiennon et al. 2020 (arXiv 2009.01325); Best-of-Poisson: Khalaf et al. 2025 (arXiv 2506.19248)',
     use: 'the first to try; any reward',
     cost: 'num_candidates answers',
     member: () => 'outcome',
@@ -87,12 +87,13 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
   particle_filter: {
     summary: 'resamples particles in proportion to how their reward grows',
     formula: 'w ← w · exp(strength · (r(y≤t) − r(y≤t−1))); targets π(y) · exp(strength · r(y))',
-    source: 'Puri et al. 2025 (arXiv 2502.01618); twisted: Zhao et al. 2024 (arXiv 2404.17546)',
+    source: 'Puri et al. 2025 (arXiv 2502.01618); twisted: Zhao et al. 2024 (arXiv 2404.17546); particle Gibbs: Andrieu, Doucet and Holenstein 2010',
     use: 'samples of the tilted policy rather than its mode',
-    cost: 'num_particles answers',
+    cost: 'num_particles answers, num_iterations times',
     member: () => 'prefix',
-    fanOut: params => params.num_particles,
-    grown: params => params.num_particles,
+    // The prompt stays open for the passes to come.
+    fanOut: params => params.num_particles + (params.num_iterations > 1 ? 1 : 0),
+    grown: params => params.num_particles * params.num_iterations,
     sharesChoices: true
   },
   segment_rejection: {

@@ -23,6 +23,9 @@ const common = {
   return_trace: Type.Boolean({ default: false, description: 'list every candidate, and after each step of the search who was kept and who dropped, with their rewards' })
 }
 
+/** With it, `mostOfPoisson` is 128 at most. */
+export const mostPoissonMean = 64
+
 const strength = number(-1000, 1000, 1, 'how hard to steer: the target is policy · exp(strength · standardised reward); 0 is the policy')
 const onPrefixes = { allow_scope_mismatch: Type.Boolean({ default: false, description: 'score prefixes with a reward made for whole answers, with a warning' }) }
 
@@ -68,7 +71,8 @@ const contrastSchema = nullable(Type.Object({
 export const strategySchemas = {
   best_of_n: Type.Object({
     ...common,
-    num_candidates: integer(1, 128, 8, 'answers drawn'),
+    num_candidates: integer(1, 128, 8, 'answers drawn; with poisson_mean at most'),
+    poisson_mean: nullable(Type.Number({ minimum: 0, maximum: mostPoissonMean }), 'draws 1 + Poisson(poisson_mean) answers (Best-of-Poisson); num_candidates then follows from it'),
     ...choosing,
     max_kl: nullable(Type.Number({ minimum: 0, maximum: 1e6 }), 'nats, with selection softmax: the strength is lowered until the choice among these answers costs no more'),
     stop_when: stopSchema
@@ -118,6 +122,7 @@ export const strategySchemas = {
     ess_threshold: number(0, 1, 0.5, 'resamples where the effective share of particles is below'),
     resampling: Type.Enum(['systematic', 'multinomial'], { default: 'systematic', description: 'how offspring are drawn' }),
     final_choice: Type.Enum(['weight', 'argmax'], { default: 'weight', description: 'a particle drawn by weight, or the one with the best reward' }),
+    num_iterations: integer(1, 64, 1, 'passes of all particles; in each but the first the particle that was drawn last is retained and the others are drawn anew (particle Gibbs)'),
     step: stepSchema
   }, closed),
   segment_rejection: Type.Object({

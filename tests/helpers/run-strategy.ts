@@ -28,6 +28,7 @@ export const everyStrategy: ReadonlyArray<Record<string, unknown>> = [
   { strategy: 'best_of_n', num_candidates: 5, selection: 'weighted_majority' },
   { strategy: 'best_of_n', num_candidates: 7, stop_when: { min_reward: 3, every: 2 } },
   { strategy: 'best_of_n', num_candidates: 7, stop_when: { min_reward: 3, every: 2, eager: true } },
+  { strategy: 'best_of_n', poisson_mean: 2 },
   { strategy: 'speculative_rejection', num_candidates: 6, checkpoints: [1, 3] },
   { strategy: 'beam_search', num_beams: 2, num_children: 3, step: { tokens: 2 } },
   { strategy: 'beam_search', num_beams: 2, num_children: 2, step: { delimiter: 'b' }, keep: 'sample', score_every: 2 },
@@ -37,6 +38,7 @@ export const everyStrategy: ReadonlyArray<Record<string, unknown>> = [
   { strategy: 'rebase', width: 5, step: { tokens: 1 }, selection: 'mbr' },
   { strategy: 'particle_filter', num_particles: 4, step: { tokens: 1 } },
   { strategy: 'particle_filter', num_particles: 4, step: { tokens: 2 }, weighting: 'product', resampling: 'multinomial', ess_threshold: 1, final_choice: 'argmax' },
+  { strategy: 'particle_filter', num_particles: 3, step: { tokens: 1 }, num_iterations: 3 },
   { strategy: 'segment_rejection', segment: { tokens: 2 }, target_reward: 2, max_tries: 3 },
   { strategy: 'segment_rejection', segment: { entropy: 0.5 }, target_reward: 2 },
   { strategy: 'token_guidance', candidates: { top_k: 4 } },
@@ -46,8 +48,8 @@ export const everyStrategy: ReadonlyArray<Record<string, unknown>> = [
 ]
 
 /** Whether a request of `everyStrategy` can return two choices. */
-export const canReturnTwo = ({ strategy, selection, stop_when: stop }: Record<string, unknown>): boolean =>
-  strategy === 'segment_rejection' || strategy === 'token_guidance' || (strategy === 'best_of_n' && (selection === undefined || selection === 'softmax') && stop === undefined)
+export const canReturnTwo = ({ strategy, selection, stop_when: stop, poisson_mean: mean }: Record<string, unknown>): boolean =>
+  strategy === 'segment_rejection' || strategy === 'token_guidance' || (strategy === 'best_of_n' && (selection === undefined || selection === 'softmax') && stop === undefined && mean === undefined)
 
 export interface ToyRun {
   readonly result: DecodeResult

@@ -49,6 +49,12 @@ const refused: ReadonlyArray<readonly [unknown, string, RegExp]> = [
   [{ strategy: 'beam_search', reward: 'x', max_kl: 1 }, 'alignment.max_kl', /is a field of best_of_n and token_guidance, not of beam_search/],
   [{ reward: 'x', max_kl: 1 }, 'alignment.max_kl', /can be enforced with selection softmax only; the selection is argmax; got 1/],
   [{ reward: 'x', selection: 'softmax', max_kl: 1, stop_when: { min_reward: 2 } }, 'alignment.max_kl', /cannot be enforced with stop_when/],
+  [{ reward: 'x', poisson_mean: 65 }, 'alignment.poisson_mean', /a number from 0 to 64 or null; got 65/],
+  [{ reward: 'x', poisson_mean: 3, selection: 'softmax' }, 'alignment.poisson_mean', /needs selection argmax; the selection is softmax; got 3/],
+  [{ reward: 'x', poisson_mean: 3, stop_when: { min_reward: 1 } }, 'alignment.poisson_mean', /cannot be given with stop_when/],
+  [{ reward: 'x', poisson_mean: 7, num_candidates: 8 }, 'alignment.num_candidates', /must be at least 29 with poisson_mean 7, .* or be left out; got 8/],
+  [{ strategy: 'particle_filter', reward: 'x', num_particles: 1, num_iterations: 2 }, 'alignment.num_iterations', /must be 1 with one particle.*; got 2/],
+  [{ strategy: 'particle_filter', reward: 'x', num_iterations: 65 }, 'alignment.num_iterations', /an integer from 1 to 64; got 65/],
   [{ strategy: 'particle_filter', reward: 'x', ess_threshold: 1.5 }, 'alignment.ess_threshold', /a number from 0 to 1; got 1.5/],
   [{ strategy: 'segment_rejection', reward: 'x', segment: { entropy: 3, tokens: 8 } }, 'alignment.segment', /must have exactly one of entropy, tokens/],
   [{ strategy: 'segment_rejection', reward: 'x', strength: -1 }, 'alignment.strength', /a number from 0 to 1000; got -1/],
@@ -93,7 +99,7 @@ for (const [value, param, message] of refused) {
 
 test('a reward alone is best_of_n with its defaults', () => {
   assert.deepEqual(parseAlignment({ reward: 'x' }), {
-    strategy: 'best_of_n', rewards: [{ name: 'x', weight: 1 }], reward_scale: 'standardized', max_generated_tokens: null, deadline_ms: null, return_candidates: false, return_progress: false, return_trace: false, num_candidates: 8, selection: 'argmax', strength: 1, min_reward: null, fallback: 'best', logprob_weight: 0.1, similarity_weight: 1, extract: 'text', max_kl: null, stop_when: null
+    strategy: 'best_of_n', rewards: [{ name: 'x', weight: 1 }], reward_scale: 'standardized', max_generated_tokens: null, deadline_ms: null, return_candidates: false, return_progress: false, return_trace: false, num_candidates: 8, poisson_mean: null, selection: 'argmax', strength: 1, min_reward: null, fallback: 'best', logprob_weight: 0.1, similarity_weight: 1, extract: 'text', max_kl: null, stop_when: null
   })
 })
 
@@ -119,6 +125,8 @@ test('fan-out counts sequences, and answers grown count tokens', () => {
   assert.deepEqual([fanOut(ahead, 1), answersGrown(ahead, 1)], [30, 45])
   const few = of({ num_candidates: 16, stop_when: { min_reward: 1 } })
   assert.deepEqual([fanOut(few, 1), answersGrown(few, 1)], [5, 16])
+  const passes = of({ strategy: 'particle_filter', num_particles: 6, num_iterations: 3 })
+  assert.deepEqual([fanOut(passes, 1), answersGrown(passes, 1)], [7, 18])
   const segments = of({ strategy: 'segment_rejection', max_tries: 5 })
   assert.deepEqual([fanOut(segments, 2), answersGrown(segments, 2)], [6, 10])
 })
@@ -128,6 +136,7 @@ test('a strategy refuses more choices than it can return', () => {
   assert.throws(() => checkChoices(parseAlignment({ strategy: 'beam_search', reward: 'x' }), 2), /n must be 1 with beam_search/)
   assert.throws(() => checkChoices(parseAlignment({ reward: 'x', selection: 'pessimistic' }), 2), /n must be 1 with selection pessimistic/)
   assert.throws(() => checkChoices(parseAlignment({ reward: 'x', stop_when: { min_reward: 1 } }), 2), /n must be 1 with stop_when/)
+  assert.throws(() => checkChoices(parseAlignment({ reward: 'x', poisson_mean: 9 }), 2), /n must be 1 with poisson_mean/)
   checkChoices(parseAlignment({ strategy: 'segment_rejection', reward: 'x' }), 8)
   checkChoices(parseAlignment({ reward: 'x' }), 8)
 })
