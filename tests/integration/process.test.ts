@@ -68,12 +68,16 @@ for (const name of Object.keys(stepFormats) as StepFormatName[]) {
     model.dispose()
     assert.equal(expected.length, steps.length)
     const growing = await opened(descriptor(name, modelOf[name], { aggregation: 'last' }))
+    const products = await opened(descriptor(name, modelOf[name], { aggregation: 'prod' }))
     for (let count = 1; count <= steps.length; count++) {
       const text = steps.slice(0, count).join(separator)
+      const [product] = await products.score(prompt, [answerOf(text, count === steps.length)])
+      assert.ok(Math.abs(product! - expected.slice(0, count).reduce((sum, one) => sum * one, 1)) <= 1e-4)
       const [score] = await growing.score(prompt, [answerOf(text, count === steps.length)])
       assert.ok(Math.abs(score! - expected[count - 1]!) <= 1e-4, `step ${count}: ${score}, expected ${expected[count - 1]}`)
     }
     assert.equal(await growing.end(), 0)
+    assert.equal(await products.end(), 0)
     for (const [aggregation, value] of [['min', Math.min(...expected)], ['prod', expected.reduce((product, one) => product * one, 1)], ['mean', expected.reduce((sum, one) => sum + one, 0) / 4]] as const) {
       const whole = await opened(descriptor(name, modelOf[name], { aggregation }))
       const [score] = await whole.score(prompt, [answerOf(steps.join(separator), true)])
@@ -123,7 +127,10 @@ test('over HTTP each step’s probability is told, and a search grows by steps',
     assert.ok(Math.abs(raw - steps[0]! * steps[1]!) < 1e-5)
     const { status, json: guided } = await server.post('/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'say' }], max_tokens: 16, seed: 3, alignment: { strategy: 'beam_search', num_beams: 2, num_children: 2, step: { delimiter: 'a' }, reward: 'sound' } })
     assert.equal(status, 200, JSON.stringify(guided))
-    assert.ok(guided['choices'][0].alignment.rewards.sound.steps.length >= 1)
+    // What the search went by is the aggregation that was asked for, not the last step.
+    const { raw: chosen, steps: grown } = guided['choices'][0].alignment.rewards.sound as { raw: number, steps: number[] }
+    assert.ok(grown.length >= 1)
+    assert.ok(Math.abs(chosen - grown.reduce((product, one) => product * one, 1)) < 1e-5)
   } finally {
     await server.close()
   }

@@ -77,6 +77,36 @@ test('soft best-of-n comes closer to policy · exp(strength · reward) with n', 
   for (let i = 1; i < distances.length; i++) assert.ok(distances[i]! < 0.75 * distances[i - 1]!, distances.join())
 })
 
+/** ∫ from 0 to ∞ by Simpson's rule over ln t. */
+function integral (of: (t: number) => number): number {
+  const [low, high, intervals] = [-40, 8, 1200]
+  const width = (high - low) / intervals
+  const at = (index: number): number => { const t = Math.exp(low + index * width); return of(t) * t }
+  return Array.from({ length: intervals + 1 }, (_, index) => at(index) * (index === 0 || index === intervals ? 1 : index % 2 === 1 ? 4 : 2)).reduce((sum, one) => sum + one, 0) * width / 3
+}
+
+/** The exact distribution of soft best-of-n for any n: n · p · e^r · E[1 / (e^r + Σ of the others' e^r)], with 1 / s = ∫ e^(−ts) dt. */
+function softBestOf (n: number, all: ReadonlyArray<{ readonly probability: number, readonly reward: number }>): number[] {
+  const sizes = all.map(one => Math.exp(one.reward))
+  const transform = (t: number): number => all.reduce((sum, one, index) => sum + one.probability * Math.exp(-t * sizes[index]!), 0)
+  return all.map(({ probability }, index) => n * probability * sizes[index]! * integral(t => Math.exp(-t * sizes[index]!) * transform(t) ** (n - 1)))
+}
+
+test('the distance of soft best-of-n to policy · exp(reward) falls as 1 / n, on a toy of 121 answers', () => {
+  const few = answers.map(({ tokens, probability }) => ({ probability, reward: oddity(tokens) }))
+  const expected = chosenAmong(3, rewards => softmaxWeights(rewards, 1), oddity)
+  const byIntegral = tally(answers.map(({ tokens }, index) => ({ text: textOf(tokens), probability: softBestOf(3, few)[index]! })), one => one.text, one => one.probability)
+  for (const [answer, p] of expected) assert.ok(Math.abs(byIntegral.get(answer)! - p) < 1e-6, answer)
+
+  const all = enumerate(new ToyPolicy({ size: 4, seed: 4 }), 4).map(({ tokens, probability }) => ({ probability, reward: oddity(tokens) / 2 }))
+  assert.equal(all.length, 121)
+  const normalizer = all.reduce((sum, one) => sum + one.probability * Math.exp(one.reward), 0)
+  const distance = (n: number): number => softBestOf(n, all).reduce((sum, p, index) => sum + Math.abs(p - all[index]!.probability * Math.exp(all[index]!.reward) / normalizer) / 2, 0)
+  const [at4, at16, at64] = [4, 16, 64].map(distance) as [number, number, number]
+  for (const ratio of [at4 / at16, at16 / at64]) assert.ok(ratio > 3 && ratio < 5, [at4, at16, at64].join())
+  assert.ok(at64 < 0.02)
+})
+
 test('best-of-n wins against the policy at most n of n + 1 times, and its KL stays below the bound', () => {
   // Rewards without ties: the win rate is then exactly n / (n + 1) in the limit of many answers; here it is below.
   const reward = (tokens: readonly number[]): number => byText.size - [...byText.keys()].indexOf(textOf(tokens))

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { fanOut, parseAlignment } from '../../src/decoding/parameters.js'
 import { randomStream } from '../../src/decoding/random.js'
+import { decode } from '../../src/decoding/strategies.js'
 import { canReturnTwo, everyStrategy, indifferent, oddities, oddity, run, tokensOf } from '../helpers/run-strategy.js'
-import { enumerate, ToyPolicy, toyPrompt, toyScorer } from '../helpers/toy-policy.js'
+import { enumerate, plainSampling, ToyPolicy, toyPrompt, toyRuntime, toyScorer } from '../helpers/toy-policy.js'
 
 test('one candidate, one beam, a constant reward, or strength 0 give the very tokens of plain sampling', async () => {
   for (let seed = 1; seed <= 20; seed++) {
@@ -165,6 +166,23 @@ test('what a request draws does not depend on when its outputs come', async () =
     const among = await Promise.all(Array.from({ length: 32 }, (_, index) => run(alignment, { policy: crowd, scorer: oddities, seed: 5 + index, n, sampling: { maxTokens: 6 } })))
     assert.deepEqual(among[0]!.result.choices, alone.result.choices, JSON.stringify(alignment))
     assert.deepEqual(among[0]!.result.candidates, alone.result.candidates, JSON.stringify(alignment))
+  }
+})
+
+/** The same, and nothing in it can be changed. */
+function frozen<T> (value: T): T {
+  if (typeof value === 'object' && value !== null) Object.values(Object.freeze(value)).forEach(frozen)
+  return value
+}
+
+test('a request is not changed by being run: the same one gives the same again', async () => {
+  for (const alignment of everyStrategy) {
+    const request = frozen(parseAlignment({ ...(alignment['contrast'] === undefined ? { reward: 'toy' } : {}), ...alignment }))
+    const results = []
+    for (let round = 0; round < 2; round++) {
+      for await (const event of decode(toyRuntime(new ToyPolicy(), { scorer: oddities, seed: 9 }), toyPrompt, { ...plainSampling, maxTokens: 6 }, request, 1)) if (event.type === 'end') results.push(event.result)
+    }
+    assert.deepEqual(results[1], results[0], JSON.stringify(alignment))
   }
 })
 
