@@ -1,12 +1,13 @@
 /**
  * Values tokens by how much more probable they are in one context than in another: ln π(v | toward) − ln π(v | away), where a context is the prompt with
- * another system message or more text before it, and the answer so far follows in each. With contexts in the place of models this is DExperts (arXiv 2105.03023) and
- * proxy-tuning (2401.08565); with `toward` alone GenARM (2410.08193). Away from the request's own prompt and with strength above 1 it is
+ * another system message or more text before it, read by the policy or by another model, and the answer so far follows in each. With two sides this is DExperts
+ * (arXiv 2105.03023) and proxy-tuning (2401.08565); with `toward` alone GenARM (2410.08193). Away from the request's own prompt and with strength above 1 it is
  * classifier-free guidance (Sanchez et al. 2023, arXiv 2306.17806). All tokens are valued by one pass in each context.
  */
 import type { Distribution, Output, Sequence } from '../engine/sequence.js'
 import type { Candidate, Generation } from './candidate.js'
 import type { RankedToken } from './distribution.js'
+import type { ContrastContext } from './runtime.js'
 import type { TokenValues } from './token-values.js'
 
 /** A context that the answer is read in. */
@@ -52,13 +53,12 @@ export class ContrastValues implements TokenValues {
 const sameTokens = (one: readonly number[], other: readonly number[]): boolean => one.length === other.length && one.every((token, index) => token === other[index])
 
 /** Reads a context once and forks it for each answer. */
-async function openReadings (generation: Generation, tokens: readonly number[] | null, sign: Side['sign'], count: number): Promise<Side[] | null> {
-  if (!tokens) return null
-  const { runtime, prompt } = generation
-  if (sameTokens(tokens, prompt.tokens)) return Array.from({ length: count }, () => ({ sign, reading: null }))
-  const root = runtime.open(tokens, { poolFrom: tokens.length, fanOut: count })
+async function openReadings (generation: Generation, context: ContrastContext | null, sign: Side['sign'], count: number): Promise<Side[] | null> {
+  if (!context) return null
+  if (!context.isForeign && sameTokens(context.tokens, generation.prompt.tokens)) return Array.from({ length: count }, () => ({ sign, reading: null }))
+  const root = context.open(count)
   const output = await root.output()
-  generation.rewardTokens += tokens.length
+  generation.rewardTokens += context.tokens.length
   return Array.from({ length: count }, (_, index) => ({ sign, reading: { sequence: index === count - 1 ? root : root.fork(), output } }))
 }
 

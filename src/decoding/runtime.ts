@@ -160,12 +160,21 @@ export type DecodeEvent =
   | { readonly type: 'choice-end', readonly choice: number, readonly result: Choice }
   | { readonly type: 'end', readonly result: DecodeResult }
 
+/** The prompt as one side of a contrast reads it. */
+export interface ContrastContext {
+  readonly tokens: readonly number[]
+  /** Whether another model than the policy reads it. */
+  readonly isForeign: boolean
+  /** Opens it, for so many answers to go on from. */
+  open (fanOut: number): Sequence
+}
+
 /** A request's own view of the engine. Everything opened through it is closed when the request ends, however it ends. */
 export interface Runtime {
   /** Opens a sequence of the policy, with the request's temperature, salt and the reward's layers. */
-  open (tokens: readonly number[], options?: Pick<SequenceOptions, 'poolFrom' | 'fanOut'>): Sequence
+  open (tokens: readonly number[], options?: Pick<SequenceOptions, 'poolFrom'>): Sequence
   /** The prompt in the contexts that token guidance contrasts; null for one that does not count. */
-  readonly contrast: { readonly toward: readonly number[] | null, readonly away: readonly number[] | null }
+  readonly contrast: { readonly toward: ContrastContext | null, readonly away: ContrastContext | null }
   /** The request's reward, or null for plain sampling. */
   readonly scorer: Scorer | null
   /** Layer whose mean hidden state says what an answer is like; null where the request does not compare answers. */

@@ -25,8 +25,10 @@ const lookAheadFactor = ({ step, lookahead_tokens: ahead }: { step: StepParams, 
 /** A look-ahead forks what it reads. */
 const lookAheadForks = (tokens: number): number => tokens > 0 ? 2 : 1
 
-/** Contexts that an answer is also read in. */
-const contexts = (contrast: ParametersOf<'token_guidance'>['contrast']): number => Object.values(contrast ?? {}).filter(context => context !== null).length
+/** Contexts that an answer is also read in, by the policy or by any model. */
+function contexts (contrast: ParametersOf<'token_guidance'>['contrast'], by: 'policy' | 'any'): number {
+  return Object.values(contrast ?? {}).filter(context => context !== null && (by === 'any' || context.model === undefined)).length
+}
 
 export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } = {
   best_of_n: {
@@ -114,8 +116,8 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     use: 'one stream of text, steered at every token; exact KL and max_kl',
     cost: 'one answer, of which each token is read with top_k − 1 others; with source next_token not more than a plain answer; with contrast once more in each other context',
     member: ({ source }) => source === 'next_token' ? 'next_token' : 'prefix',
-    fanOut: ({ source, contrast, candidates }) => 1 + (source === 'prefix' ? candidates.top_k : contexts(contrast)),
-    grown: ({ contrast }) => 1 + contexts(contrast),
+    fanOut: ({ source, contrast, candidates }) => 1 + (source === 'prefix' ? candidates.top_k : contexts(contrast, 'policy')),
+    grown: ({ contrast }) => 1 + contexts(contrast, 'any'),
     sharesChoices: false
   }
 }
@@ -141,6 +143,6 @@ export const methodFacts: Readonly<Record<keyof typeof methodPresets, string>> =
   cd: 'controlled decoding, token by token',
   vas: 'VAS: values centred over the candidates, the other tokens kept',
   q_head: 'a Q-head: what each of the 64 most probable tokens would do to the reward, at the speed of plain sampling; needs a reward with a next_token member',
-  genarm: 'GenARM: ln π + strength · ln π in the context toward, over all tokens; the contexts stand in for models',
-  proxy_tuning: 'proxy-tuning and DExperts: ln π + strength · (ln π toward − ln π away), over the tokens that have 0.9 of the probability; the contexts stand in for models'
+  genarm: 'GenARM: ln π + strength · ln π in the context toward, over all tokens; a context is another model, or stands in for one',
+  proxy_tuning: 'proxy-tuning and DExperts: ln π + strength · (ln π toward − ln π away), over the tokens that have 0.9 of the probability; contexts are other models, or stand in for them'
 }

@@ -59,6 +59,7 @@ const stopSchema = nullable(Type.Object({
 }, closed), 'draws answers `every` at a time, and no more once one has min_reward, or the best (or most frequent) is likely enough to stay it. With eager, for min_reward, the first to have it ends the others, answers that can no longer have it (by rules such as a word limit) are dropped where they are, but for the first, and rounds grow to half of what was drawn: fewer tokens, and shorter answers')
 
 const contextSchema = Type.Object({
+  model: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
   system: Type.Optional(Type.String({ maxLength: 65536 })),
   prefix: Type.Optional(Type.String({ minLength: 1, maxLength: 65536 }))
 }, closed)
@@ -66,7 +67,7 @@ const contextSchema = Type.Object({
 const contrastSchema = nullable(Type.Object({
   toward: nullable(contextSchema, 'where a probable token is worth more'),
   away: nullable(contextSchema, 'where a probable token is worth less')
-}, closed), 'the request’s prompt in two other contexts, in which the model reads along: a token is worth ln π(v | toward) − ln π(v | away). A context has another system message (system), a text before the last user message (prefix), both, or, as {}, neither; one that is left out counts nothing')
+}, closed), 'the request’s prompt in two other contexts, in which the answer is read along: a token is worth ln π(v | toward) − ln π(v | away). A context has another system message (system), a text before the last user message (prefix), another model of the server (model, see contrast-models), or, as {}, nothing else; one that is left out counts nothing')
 
 export const strategySchemas = {
   best_of_n: Type.Object({
@@ -160,7 +161,7 @@ export type StrategyName = keyof typeof strategySchemas
 export type ParametersOf<N extends StrategyName> = Static<(typeof strategySchemas)[N]>
 export type StepParams = Static<typeof stepSchema>
 export type Extract = Static<typeof extractSchema>
-/** How a prompt is changed for another context; neither is the prompt as it is. */
+/** How a prompt is changed for another context, and who reads it; without fields it is the prompt as it is, read by the policy. */
 export type Context = Static<typeof contextSchema>
 export type StopWhen = NonNullable<ParametersOf<'best_of_n'>['stop_when']>
 /** What choosing among finished answers goes by. */

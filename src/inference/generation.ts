@@ -2,14 +2,14 @@
 import type { Constraint } from '../decoding/constraint.js'
 import { comparesAnswers } from '../decoding/parameters.js'
 import { randomStream } from '../decoding/random.js'
-import type { Choice, DecodeEvent, DecodeResult, Runtime } from '../decoding/runtime.js'
+import type { Choice, ContrastContext, DecodeEvent, DecodeResult, Runtime } from '../decoding/runtime.js'
 import { decode } from '../decoding/strategies.js'
 import type { Reservation } from '../engine/reservation.js'
 import type { ComputeLedger } from '../engine/sequence.js'
 import { IncrementalDetokenizer } from '../models/detokenizer.js'
 import { keepBest } from './best-of.js'
 import type { Host } from './host.js'
-import { prepare, type PreparedRequest } from './prepare.js'
+import { prepare, type ContrastPrompt, type PreparedRequest } from './prepare.js'
 import { promptLogprobs } from './prompt-logprobs.js'
 import type { GenerateRequest, GenerationEvent, GenerationStart, Spent, Usage } from './protocol.js'
 import { requestScope, reserveAll } from './request-scope.js'
@@ -30,13 +30,18 @@ function runtimeOf (host: Host, { alignment, contrast, reward, sampling, skipSpe
   const embeddingLayer = comparesAnswers(alignment) ? Math.round(model.config.layers / 2) : null
   const layers = [...new Set([...reward?.scorer.layers ?? [], ...embeddingLayer === null ? [] : [embeddingLayer]])]
   const tokenBytes = (token: number): Uint8Array => skipSpecialTokens ? model.tokenizer.tokenBytes(token) : model.tokenizer.writtenBytes(token)
+  const contextOf = (context: ContrastPrompt | null): ContrastContext | null => context && {
+    tokens: context.tokens,
+    isForeign: context.reader !== null,
+    open: fanOut => (context.reader?.engine ?? engine).open(context.tokens, { salt: cacheSalt, signal, ledger: ledgers.reward, fanOut })
+  }
   return {
     open: (tokens, options) => {
-      // What is opened with a pool of its own is read only to score: an answer once more, or the prompt in another context.
+      // What is opened with a pool of its own is an answer that is read once more, to score it.
       const purpose = options?.poolFrom === undefined ? { ledger: ledgers.policy, fanOut } : { ledger: ledgers.reward }
       return engine.open(tokens, { temperature: sampling.temperature, layers, salt: cacheSalt, signal, ...purpose, ...options })
     },
-    contrast,
+    contrast: { toward: contextOf(contrast.toward), away: contextOf(contrast.away) },
     scorer: reward?.scorer ?? null,
     embeddingLayer,
     constraint,
@@ -92,7 +97,7 @@ export async function * generate (host: Host, request: GenerateRequest, signal: 
     const prepared = prepare(host, request, scope.signal)
     spent.rewardSeconds = prepared.reward?.seconds ?? {}
     const constraint = prepared.grammar && await host.grammars.open(prepared.grammar.text, prepared.grammar.param, scope.signal)
-    reserving = reserveAll(host.engine, prepared.need, prepared.reward?.rooms ?? [], signal)
+    reserving = reserveAll(host.engine, prepared.need, prepared.rooms, signal)
     yield { type: 'accepted' }
     await reserving
     yield { type: 'start', start: startOf(prepared) }

@@ -15,6 +15,7 @@ import { parseOrigins } from '../rewards/remote.js'
 import { misfit } from '../rewards/resolve.js'
 import { RewardModels } from '../rewards/reward-models.js'
 import { RewardStore } from '../rewards/store.js'
+import { loadContrastModels, type ContrastModels } from './contrast-models.js'
 
 export interface Host {
   readonly config: Config
@@ -24,6 +25,8 @@ export interface Host {
   readonly grammars: Grammars
   /** The model as texts are read through it. */
   readonly policy: ReadablePolicy
+  /** Models that guidance can set beside the policy. */
+  readonly contrastModels: ContrastModels
   readonly store: RewardStore
   readonly rewardModels: RewardModels
   /** All there are at this moment, those too that do not fit the model: naming one gives an error that says why. */
@@ -71,8 +74,10 @@ export async function createHost (config: Config, onProgress: (message: string) 
     await rewardModels.close()
     model.dispose()
   }
+  let contrastModels: ContrastModels
   try {
     await loadRewardModels(store.families, rewardModels)
+    contrastModels = await loadContrastModels(config.contrastModels, rewardModels, model, config.format as WeightFormat)
   } catch (error) {
     await close()
     throw error
@@ -87,6 +92,7 @@ export async function createHost (config: Config, onProgress: (message: string) 
     engine,
     grammars,
     policy: readablePolicy(model, engine),
+    contrastModels,
     store,
     rewardModels,
     get rewards () { return store.families },

@@ -4,25 +4,36 @@
  */
 import { randomInt } from 'node:crypto'
 import { answersGrown, checkChoices, fanOut } from '../decoding/parameters.js'
-import type { Runtime, SamplingParams } from '../decoding/runtime.js'
+import type { SamplingParams } from '../decoding/runtime.js'
 import { strategyFacts } from '../decoding/strategy-facts.js'
-import type { AlignmentRequest } from '../decoding/strategy-schemas.js'
+import type { AlignmentRequest, Context } from '../decoding/strategy-schemas.js'
 import type { Need } from '../engine/reservation.js'
 import { RequestError } from '../errors.js'
-import type { RequestScope } from '../rewards/kind.js'
+import type { RequestScope, Room } from '../rewards/kind.js'
 import { policyInfo } from '../rewards/policy.js'
 import { resolveScorer, type ResolvedScorer } from '../rewards/resolve.js'
+import type { RewardModel } from '../rewards/reward-models.js'
 import { scoresShare } from '../rewards/rules/rules.js'
 import type { Prompt } from '../rewards/scorer.js'
+import { refuse } from '../validation.js'
 import type { Host } from './host.js'
 import { checkModel, checkTokens, inContext, readPrompt, tokensOf } from './prompt.js'
 import type { GenerateRequest, GrammarRequest } from './protocol.js'
 import { truncated } from './truncation.js'
 
+/** The prompt as one side of a contrast reads it. */
+export interface ContrastPrompt {
+  readonly tokens: readonly number[]
+  /** Who reads it; null is the policy. */
+  readonly reader: RewardModel | null
+}
+
+export interface Contrast { readonly toward: ContrastPrompt | null, readonly away: ContrastPrompt | null }
+
 export interface PreparedRequest {
   readonly prompt: Prompt
-  /** The prompt in the contexts that guidance contrasts. */
-  readonly contrast: Runtime['contrast']
+  /** The prompt in the contexts that guidance contrasts; null for one that does not count. */
+  readonly contrast: Contrast
   readonly sampling: SamplingParams
   readonly alignment: AlignmentRequest | null
   readonly reward: ResolvedScorer | null
@@ -37,6 +48,8 @@ export interface PreparedRequest {
   /** Sequences that go on from the prompt at the same time, at most: decides whether they share its KV. */
   readonly fanOut: number
   readonly need: Need
+  /** What it takes in other models' engines. */
+  readonly rooms: readonly Room[]
   readonly droppedMessages: number
   readonly grammar: GrammarRequest | null
 }
@@ -62,53 +75,86 @@ function resolveReward (host: Host, alignment: AlignmentRequest | null, scope: R
   return resolved
 }
 
+/** The model that reads a context; null is the policy. @throws RequestError naming those there are */
+function readerOf ({ contrastModels }: Host, { model: name }: Context, param: string): RewardModel | null {
+  if (name === undefined) return null
+  const found = contrastModels.get(name)
+  if (found) return found
+  const names = [...contrastModels.keys()]
+  throw refuse(`${param}.model`, names.length === 0 ? 'needs a server with contrast-models; this one has none' : `must be one of ${names.join(', ')} (contrast-models)`, name)
+}
+
 /** The prompt in the contexts that a request contrasts. @throws RequestError for one that has no room for an answer */
-function readContrast (host: Host, { alignment, prompt }: GenerateRequest): Runtime['contrast'] {
-  const read = (side: 'toward' | 'away'): readonly number[] | null => {
+function readContrast (host: Host, { alignment, prompt }: GenerateRequest): Contrast {
+  const read = (side: 'toward' | 'away'): ContrastPrompt | null => {
     const context = alignment?.strategy === 'token_guidance' ? alignment.contrast?.[side] : null
     if (!context) return null
     const param = `alignment.contrast.${side}`
-    const tokens = tokensOf(host, inContext(host, prompt, context, param))
-    const limit = host.model.contextLength
-    if (tokens.length >= limit) throw new RequestError('context_length_exceeded', `This model's context length is ${limit} tokens; the prompt in the context ${param} has ${tokens.length}`, { param })
-    return tokens
+    const reader = readerOf(host, context, param)
+    const { model } = reader ?? host
+    const tokens = tokensOf({ model }, inContext(host, prompt, context, param))
+    if (tokens.length >= model.contextLength) throw new RequestError('context_length_exceeded', `${reader ? `${context.model}'s` : "This model's"} context length is ${model.contextLength} tokens; the prompt in the context ${param} has ${tokens.length}`, { param })
+    return { tokens, reader }
   }
   return { toward: read('toward'), away: read('away') }
 }
 
-/** What a request reads before it answers: the longest of its prompts. */
-interface Reading {
+/** A prompt that is read before the answer. */
+interface OnePrompt {
   /** What holds it, for errors. */
   readonly source: string
+  readonly tokens: number
+  /** Whose context length bounds it, for errors, and how much that is. */
+  readonly reader: string
+  readonly limit: number
+}
+
+/** What a request reads before it answers. */
+interface Reading {
+  /** The prompt that leaves the answer least room. */
+  readonly tightest: OnePrompt
+  /** Of the longest of those that the policy reads. */
   readonly tokens: number
   /** Whether its KV is stored once for all sequences. Reserved for as if it were not where there are several prompts. */
   readonly shared: boolean
 }
 
-function readingOf ({ engine }: Host, { prompt: input }: GenerateRequest, wide: number, prompt: Prompt, { toward, away }: Runtime['contrast']): Reading {
-  const own = { source: 'messages' in input ? 'the messages have' : 'the prompt has', tokens: prompt.tokens.length }
-  const contexts = [['toward', toward], ['away', away]] as const
-  const longest = contexts.reduce((most, [side, tokens]) => tokens && tokens.length > most.tokens ? { source: `the prompt in the context alignment.contrast.${side} has`, tokens: tokens.length } : most, own)
-  return { ...longest, shared: !toward && !away && engine.sharesPrompt(wide, longest.tokens) }
+function readingOf ({ engine, model }: Host, { prompt: input, alignment }: GenerateRequest, wide: number, prompt: Prompt, contrast: Contrast): Reading {
+  const own = { source: 'messages' in input ? 'the messages have' : 'the prompt has', tokens: prompt.tokens.length, reader: "This model's", limit: model.contextLength, isPolicys: true }
+  const contexts = (['toward', 'away'] as const).flatMap(side => {
+    const context = contrast[side]
+    if (!context) return []
+    const name = alignment?.strategy === 'token_guidance' ? alignment.contrast?.[side]?.model : undefined
+    return [{ source: `the prompt in the context alignment.contrast.${side} has`, tokens: context.tokens.length, reader: name === undefined ? own.reader : `${name}'s`, limit: (context.reader?.model ?? model).contextLength, isPolicys: name === undefined }]
+  })
+  const all = [own, ...contexts]
+  const tokens = Math.max(...all.filter(one => one.isPolicys).map(one => one.tokens))
+  return { tightest: all.reduce((least, one) => one.limit - one.tokens < least.limit - least.tokens ? one : least), tokens, shared: contexts.length === 0 && engine.sharesPrompt(wide, tokens) }
 }
 
 /** Answer length: what was asked for, or as much as context, the operator's ceiling and KV allow. */
 function answerLength (host: Host, request: GenerateRequest, n: number, reading: Reading): number {
   const { alignment } = request
   const { maxTokens: asked } = request.sampling
+  const { tightest } = reading
   const ceiling = host.config.maxTokensPerRequest
   const grown = answersGrown(alignment, n)
   // A reward may read an end token after the last one.
-  const room = host.model.contextLength - reading.tokens - (alignment ? 1 : 0)
+  const room = tightest.limit - tightest.tokens - (alignment ? 1 : 0)
   const kvRoom = host.engine.roomPerSequence(fanOut(alignment, n), reading.tokens, reading.shared) - (alignment ? 1 : 0)
   if (asked === null) {
     const most = Math.min(room, Math.floor(ceiling / grown), kvRoom)
     if (most >= 1) return most
     throw new RequestError('budget_exceeded', `${fanOut(alignment, n)} sequences with a prompt of ${reading.tokens} tokens leave no room for an answer: requests may reserve ${host.config.kvCacheBytes} bytes of KV (kv-cache-bytes) and generate ${ceiling} (max-tokens-per-request)`, { param: 'alignment' })
   }
-  if (asked > room) throw new RequestError('context_length_exceeded', `This model's context length is ${host.model.contextLength} tokens; ${reading.source} ${reading.tokens} and max_tokens asks for ${asked}`, { param: 'max_tokens' })
+  if (asked > room) throw new RequestError('context_length_exceeded', `${tightest.reader} context length is ${tightest.limit} tokens; ${tightest.source} ${tightest.tokens} and max_tokens asks for ${asked}`, { param: 'max_tokens' })
   if (grown * asked > ceiling) throw new RequestError('budget_exceeded', `a request may generate ${ceiling} tokens (max-tokens-per-request); this one asks for ${grown} × ${asked} = ${grown * asked}`, { param: 'max_tokens' })
   return asked
+}
+
+/** What contexts take in the engines of the models that read them. */
+function contrastRooms ({ toward, away }: Contrast, n: number, maxTokens: number): Room[] {
+  return [toward, away].flatMap(side => side?.reader ? [{ model: side.reader, sequences: n, tokens: side.tokens.length + maxTokens }] : [])
 }
 
 /** Heads that read an end token fork what they score, and one more token is fed to score than is returned. */
@@ -158,6 +204,7 @@ export function prepare (host: Host, asked: GenerateRequest, signal: AbortSignal
     skipSpecialTokens: request.skipSpecialTokens,
     fanOut: wide,
     need: needOf(host, wide, reward, reading, maxTokens),
+    rooms: [...reward?.rooms ?? [], ...contrastRooms(contrast, n, maxTokens)],
     droppedMessages: messagesOf(asked) - messagesOf(request),
     grammar: request.grammar
   }

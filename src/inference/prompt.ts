@@ -27,9 +27,8 @@ export function renderPrompt (host: Host, messages: readonly ChatMessage[], endi
   return { messages, text, tokens }
 }
 
-/** Tokens of anything a caller may give, of any length. */
-export function tokensOf (host: Host, input: PromptInput): number[] {
-  const { chatTemplate, tokenizer } = host.model
+/** Tokens of anything a caller may give, of any length, as a model reads it. */
+export function tokensOf ({ model: { chatTemplate, tokenizer } }: Pick<Host, 'model'>, input: PromptInput): number[] {
   if ('messages' in input) return encodeChat(chatTemplate, tokenizer, input.messages, input).tokens
   if ('tokens' in input) return [...input.tokens]
   return [...(input.addSpecialTokens ? tokenizer.startTokens : []), ...tokenizer.encodeTemplate([{ text: input.text, trusted: true }])]

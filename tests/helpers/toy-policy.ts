@@ -113,7 +113,7 @@ export const toyPrompt: Prompt = { messages: [], text: '', tokens: [0] }
 export interface ToyRuntimeOptions {
   readonly scorer?: Scorer | null
   /** The prompt in other contexts: toward two tokens, away from the prompt itself, unless given. */
-  readonly contrast?: Partial<Runtime['contrast']>
+  readonly contrast?: Readonly<Partial<Record<'toward' | 'away', readonly number[] | null>>>
   readonly seed?: number
   readonly temperature?: number
   readonly signal?: AbortSignal
@@ -129,10 +129,12 @@ export function toyRuntime (policy: ToyPolicy, { scorer = null, contrast = {}, s
   // Every sequence listens, as in a request's own scope.
   setMaxListeners(0, signal)
   const letter = (token: number): string => letters[token]!
+  const context = (tokens: readonly number[] | null): Runtime['contrast']['toward'] => tokens && { tokens, isForeign: false, open: () => policy.sequence(tokens, { signal }) }
+  const { toward = [1, 2], away = toyPrompt.tokens } = contrast
   const detokenizer = (): ReturnType<Runtime['detokenizer']> => ({ push: letter, flush: () => '', fork: detokenizer })
   return {
     open: tokens => policy.sequence(tokens, { temperature, signal }),
-    contrast: { toward: [1, 2], away: toyPrompt.tokens, ...contrast },
+    contrast: { toward: context(toward), away: context(away) },
     scorer,
     embeddingLayer: 0,
     constraint,

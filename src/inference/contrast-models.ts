@@ -1,0 +1,44 @@
+/**
+ * The language models that guidance can set beside the policy: loaded when the server starts, each with an engine of its own, and asked for by name. They
+ * must have the policy's vocabulary, since they say what its tokens are worth. Knows no requests.
+ */
+import { RequestError } from '../errors.js'
+import type { LoadedModel } from '../models/model.js'
+import type { WeightFormat } from '../models/weight-format.js'
+import type { RewardModel, RewardModels } from '../rewards/reward-models.js'
+
+/** By name. */
+export type ContrastModels = ReadonlyMap<string, RewardModel>
+
+const refuse = (message: string): RequestError => new RequestError('invalid_request', `contrast-models: ${message}`, { param: 'contrast-models' })
+
+function parse (entry: string): readonly [name: string, path: string] {
+  const found = /^([\w.-]+)=(.+)$/.exec(entry)
+  if (!found) throw refuse(`must hold models as name=path, with letters, digits, _, . and - in names; got ${JSON.stringify(entry)}`)
+  return [found[1]!, found[2]!]
+}
+
+/** @throws RequestError for a model that scores in place of writing, or whose tokens are not the policy's, naming the first that differs */
+function check (name: string, model: LoadedModel, policy: LoadedModel): void {
+  if (model.config.scoreHead) throw refuse(`${name} scores texts and says nothing of next tokens`)
+  const [own, wanted] = [model.tokenizer.vocabularySize, policy.tokenizer.vocabularySize]
+  if (own !== wanted) throw refuse(`${name} has ${own} tokens, ${policy.id} has ${wanted}; they must have the same`)
+  for (let token = 0; token < own; token++) {
+    if (Buffer.compare(model.tokenizer.writtenBytes(token), policy.tokenizer.writtenBytes(token)) !== 0) throw refuse(`token ${token} of ${name} is another than that of ${policy.id}; they must have the same`)
+  }
+}
+
+/**
+ * @param entries name=path, as the setting has them
+ * @throws RequestError naming the entry and what is wrong with it
+ */
+export async function loadContrastModels (entries: readonly string[], models: RewardModels, policy: LoadedModel, format: WeightFormat): Promise<ContrastModels> {
+  const loaded = new Map<string, RewardModel>()
+  for (const [name, path] of entries.map(parse)) {
+    if (loaded.has(name)) throw refuse(`${name} is there twice`)
+    const one = await models.load(path, format)
+    check(name, one.model, policy)
+    loaded.set(name, one)
+  }
+  return loaded
+}
