@@ -37,6 +37,7 @@ export const errorCodes = {
   storage_failed: { status: 507, type: 'server_error' }
 } as const
 
+/** What can go wrong, by the name that clients are told. */
 export type ErrorCode = keyof typeof errorCodes
 
 /** A RequestError as plain data, for a message between threads. */

@@ -5,6 +5,7 @@ import { Services } from './api/services.js'
 import type { Config } from './config.js'
 import { InferenceClient } from './inference/client.js'
 
+/** A server that listens, its model loaded or being loaded. */
 export interface Server {
   /** Base URL, http://host:port. */
   readonly address: string

@@ -17,6 +17,7 @@ declare module 'fastify' {
 
 const loopbackNames = ['localhost', '127.0.0.1', '[::1]']
 
+/** Whether an address can be reached from this machine only. */
 export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.')
 
 /** A Host header's name, without the port. */
@@ -45,6 +46,7 @@ function checkRole (request: FastifyRequest, keys: Keys): void {
   if (access === 'admin' && request.caller.role !== 'admin') throw new RequestError('permission_denied', `${request.method} ${request.routeOptions.url} needs an API key with the role admin`)
 }
 
+/** Asks every request for its host name, and for a key where its route wants one; then `request.caller` is there. */
 export function installAccess (app: FastifyInstance, config: Config, keys: Keys): void {
   app.decorateRequest('caller', null as unknown as Caller)
   app.addHook('onRequest', async request => {

@@ -7,6 +7,7 @@ import type { Formatter } from './openai-format.js'
 import type { Services } from './services.js'
 import { EventStream } from './sse.js'
 
+/** An answer that is about to be sent, whole or as a stream. */
 export interface Answering<E> {
   readonly services: Services
   readonly stream: boolean

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import cors from '@fastify/cors'
 import websocket from '@fastify/websocket'
-import { fastify, type FastifyInstance } from 'fastify'
+import { fastify, LogController, type FastifyInstance } from 'fastify'
 import { installAccess } from './access.js'
 import { installErrorHandlers } from './error-handler.js'
 import { refuseDeep } from './nesting.js'
@@ -55,11 +55,12 @@ function closeRefusedUpgrades (app: FastifyInstance): void {
   })
 }
 
+/** All routes of the server, not yet listening. */
 export async function buildApp (services: Services): Promise<FastifyInstance> {
   const { config } = services
   const app = fastify({
     logger: { level: config.logLevel },
-    disableRequestLogging: true,
+    logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: config.bodyLimitBytes,
     exposeHeadRoutes: false,
     forceCloseConnections: 'idle',

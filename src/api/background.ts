@@ -8,6 +8,7 @@ import type { KeptResponse } from './response-store.js'
 import type { ResponseRequest } from './schemas/response-create.js'
 import type { ResponseEvent } from './wire-types.js'
 
+/** One response that is written by itself. `run` is called once. */
 export class BackgroundResponse {
   readonly #request: ResponseRequest
   readonly #formatter: ResponseFormatter

@@ -63,6 +63,7 @@ function notFound ({ url, method }: FastifyRequest, reply: FastifyReply, known: 
   return new RequestError('method_not_allowed', `${path} takes ${methods.join(' or ')}; got ${method}`)
 }
 
+/** Sends what routes throw, and paths that are not there, in the API's form of an error. */
 export function installErrorHandlers (app: FastifyInstance): void {
   const paths = recordPaths(app)
   app.setErrorHandler((error, request: FastifyRequest, reply) => {

@@ -7,6 +7,7 @@ import type { Formatter } from './openai-format.js'
 import { rewardCard } from './score-format.js'
 import type { Inference } from './services.js'
 
+/** What a fit says: how far it is, and at last the reward. */
 export type FitEvent =
   | { readonly type: 'progress', readonly progress: FittingProgress }
   | { readonly type: 'reward', readonly reward: RewardInfo }
@@ -19,6 +20,7 @@ export async function * fitEvents (inference: Inference, request: FitRequest, si
   yield * events
 }
 
+/** Turns a fit's events into what is sent: chunks as they come, or the reward alone. */
 export class FitFormatter implements Formatter<FitEvent> {
   readonly closing = ['[DONE]']
   #reward: RewardInfo | null = null

@@ -15,6 +15,7 @@ const mostBufferedBytes = 1 << 20
 /** WebSocket close code "policy violation". */
 const policy = 1008
 
+/** A message that came: any JSON object. */
 export type Message = Readonly<Record<string, unknown>>
 
 /** What the message of a request is told if it fails. */
@@ -24,6 +25,7 @@ export interface RunOptions {
   readonly onError: (error: unknown) => void
 }
 
+/** One open socket. */
 export class JsonSocket {
   readonly #socket: WebSocket
   readonly #services: Services

@@ -10,6 +10,7 @@ import { RequestError } from '../errors.js'
 import { checkFields, refuse } from '../validation.js'
 import { durationText, RateLimit, rateHeaders } from './rate-limit.js'
 
+/** `admin` may change what the server has; `inference` may not. */
 export type Role = 'inference' | 'admin'
 
 const limit = (maximum: number): TUnion<[TInteger, TNull]> => Type.Union([Type.Integer({ minimum: 1, maximum }), Type.Null()], { default: null })
@@ -34,6 +35,7 @@ interface Limits {
   readonly tokensPerMinute: number | null
 }
 
+/** Who sends a request: a key's holder, or anyone where there are no keys. */
 export class Caller {
   readonly name: string
   readonly role: Role
@@ -115,6 +117,7 @@ function keysOfSetting (keys: readonly string[], setting: string, role: Role, mo
   })
 }
 
+/** The keys that the settings name; with none of them, anyone is let in as admin. */
 export class Keys {
   readonly #keys: readonly Key[]
   readonly #anyone = new Caller('anyone', 'admin', '', { requests: null, requestsPerMinute: null, tokensPerMinute: null })

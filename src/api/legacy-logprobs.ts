@@ -2,6 +2,7 @@
 import type { RatedToken, TokenLogprob } from '../decoding/runtime.js'
 import type { PromptLogprobs } from '../inference/protocol.js'
 
+/** Token by token: texts, ln π in nats (null for a prompt's first), the most probable tokens, and where each begins in the text, in UTF-16 units. */
 export interface LegacyLogprobs {
   readonly tokens: readonly string[]
   readonly token_logprobs: ReadonlyArray<number | null>

@@ -35,6 +35,7 @@ function publishedBody (schema: TSchema): Schema {
   return body
 }
 
+/** What a route says of itself: schemas, who may call it. */
 export interface Documentation {
   readonly body?: TSchema
   readonly params?: TSchema

@@ -9,6 +9,7 @@ import { schemaOf } from '../decoding/strategy-schemas.js'
 import { RequestError } from '../errors.js'
 import { checkFields, refuse } from '../validation.js'
 
+/** A named `alignment` object of the settings file. */
 export interface Profile {
   readonly name: string
   readonly description: string
@@ -51,6 +52,7 @@ function readProfile (name: string, value: unknown): Profile & { readonly isDefa
   return { name, description, alignment, overridable, isDefault }
 }
 
+/** The profiles of a settings file, checked. */
 export class Profiles {
   readonly #profiles: ReadonlyMap<string, Profile>
   readonly #default: Profile | null

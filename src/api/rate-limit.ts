@@ -2,6 +2,7 @@
 
 const minuteMs = 60_000
 
+/** A bucket that holds a minute's worth and fills evenly. */
 export class RateLimit {
   /** What may be had a minute, and at once. */
   readonly limit: number

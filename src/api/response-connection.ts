@@ -24,6 +24,7 @@ interface Lane {
   last: KeptResponse | null
 }
 
+/** One socket that speaks it. */
 export class ResponseConnection {
   readonly #socket: JsonSocket
   readonly #services: Services

@@ -4,6 +4,7 @@ import type { WebSocket } from '@fastify/websocket'
 /** WebSocket close code "try again later". */
 const tryLater = 1013
 
+/** The sockets of one server. */
 export class SocketCount {
   readonly #most: number
   #open = 0

@@ -5,6 +5,7 @@ import type { FastifyReply } from 'fastify'
 /** How long a stream may be silent, ms: proxies close what says nothing. */
 const keepAliveMs = 10_000
 
+/** One reply that is sent as events. */
 export class EventStream {
   readonly #reply: FastifyReply
   readonly #slowReaderTimeoutMs: number

@@ -11,6 +11,7 @@ import { parseChatCompletion } from './schemas/chat-completion.js'
 import type { Services } from './services.js'
 import { chatEvents } from './stored-completions.js'
 
+/** One socket that speaks it. */
 export class StreamConnection {
   readonly #socket: JsonSocket
   readonly #services: Services

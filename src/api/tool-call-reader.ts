@@ -36,6 +36,7 @@ class ObjectEnd {
   }
 }
 
+/** Reads one answer, piece by piece. */
 export class ToolCallReader {
   #state: 'content' | 'name' | 'arguments' | 'end' = 'content'
   #rest = ''

@@ -7,6 +7,7 @@ import type { Distribution } from '../engine/sequence.js'
 import type { TouchedLogits } from './logits-processors.js'
 import type { SamplingParams } from './runtime.js'
 
+/** A token and its ln probability, nats, in the distribution that it is listed in. */
 export interface RankedToken { readonly token: number, readonly logProbability: number }
 
 /** Below this rest of probability, what touched tokens leave is too small to get by subtraction. */
@@ -42,6 +43,7 @@ function countBits (words: Int32Array): number {
 /** Marks the tokens that were walked already; one for the thread, cleared after use. */
 let seen = new Uint8Array(0)
 
+/** The distribution that the next token of one candidate is drawn from. */
 export class SamplingDistribution {
   readonly #base: Distribution
   readonly #touched: TouchedLogits

@@ -5,6 +5,7 @@ import { Budget } from './budget.js'
 import { Candidate, type Generation } from './candidate.js'
 import type { CandidateReport, Choice, DecodeEvent, DecodeResult, KlReport, Runtime, SamplingParams } from './runtime.js'
 
+/** A generation that has drawn nothing yet. */
 export function startGeneration (runtime: Runtime, prompt: Prompt, sampling: SamplingParams): Generation {
   return { runtime, prompt, sampling, budget: new Budget(runtime), rewardTokens: 0 }
 }

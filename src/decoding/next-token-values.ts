@@ -7,6 +7,7 @@ import type { RankedToken } from './distribution.js'
 import { scoreAll } from './generation.js'
 import type { TokenValues } from './token-values.js'
 
+/** Values of one candidate's next tokens. */
 export class NextTokenValues implements TokenValues {
   readonly #generation: Generation
   readonly #candidate: Candidate

@@ -10,6 +10,7 @@ import type { TokenValues } from './token-values.js'
 
 interface Probe { readonly sequence: Sequence, readonly output: Output }
 
+/** Values of one candidate's next tokens. */
 export class PrefixValues implements TokenValues {
   readonly #generation: Generation
   readonly #candidate: Candidate

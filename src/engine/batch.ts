@@ -27,6 +27,7 @@ export interface RunInputs {
   readonly inverseTemperatures: readonly number[]
 }
 
+/** The inputs of one engine's runs. Run after run uses the same memory. */
 export class RunFeeds {
   readonly #tensors = new Map<string, Tensor>()
   readonly #config: DecoderConfig

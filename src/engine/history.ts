@@ -3,10 +3,12 @@
  * as a decode row or inside a chunk; so KV may stand in for a computation exactly where both are equal.
  */
 
-/** How a position was run. */
+/** How a position was run: with others of its sequence, as part of a chunk. */
 export const chunkRun = 0
+/** How a position was run: by itself, as a decode row. */
 export const decodeRun = 1
 
+/** What the KV of a slot or of a block belongs to. */
 export interface History {
   /** What the positions follow; null where they begin the sequence. Compared by identity. */
   readonly prefix?: object | null

@@ -44,6 +44,7 @@ type Slab = readonly Tensor[]
 /** Views are kept, since a step would otherwise make 2 · layers of them for each part; past this many the one unused longest goes. */
 const largestViewCount = 256
 
+/** The KV memory of one engine, by slot. */
 export class KvCache {
   readonly capacity: number
   readonly #config: DecoderConfig

@@ -16,21 +16,25 @@ export interface DecodePart {
   /** Offsets in the part of the rows wanted, ascending. */
   readonly rows: readonly number[]
 }
+/** Rows of one waiting token each, run together. */
 export interface DecodeRun {
   readonly kind: 'decode'
   /** One or more; at most one is private, and it comes first. */
   readonly parts: readonly DecodePart[]
 }
+/** Waiting tokens of one sequence that are run together. */
 export interface Chunk {
   readonly slot: number
   /** Positions to run, ≥ 2. */
   readonly count: number
 }
+/** Chunks that are run together. */
 export interface ChunkRun {
   readonly kind: 'chunk'
   /** One or more, of different sequences. */
   readonly chunks: readonly Chunk[]
 }
+/** One pass through the model. */
 export type Run = DecodeRun | ChunkRun
 
 /** Shared parts of one run, at most: more gain little, and each number is a graph to compile. */

@@ -20,6 +20,7 @@ export interface CachedPrefix {
 
 const keyOf = (before: string | number, tokens: readonly number[], start: number): string => `${before}:${tokens.slice(start, start + blockTokens).join()}`
 
+/** Cached blocks of one engine, least recently used given up first. */
 export class PrefixCache {
   readonly #blocks: LRUCache<string, Block> | null
   #nextId = 0

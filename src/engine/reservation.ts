@@ -4,6 +4,7 @@
  */
 import { RequestError } from '../errors.js'
 
+/** What a request can come to hold, in sequences and tokens. */
 export interface Need {
   /** Sequences open at the same time, at most. */
   readonly sequences: number
@@ -16,6 +17,7 @@ export interface Need {
   readonly besideTokens?: number
 }
 
+/** What can be reserved in one engine. */
 export interface Limits {
   /** Tokens of KV that may be reserved together. */
   readonly maxTokens: number
@@ -26,6 +28,7 @@ export interface Limits {
   readonly setting: string
 }
 
+/** Room that was granted. */
 export interface Reservation {
   /** Gives it back. Idempotent. */
   release (): void
@@ -41,6 +44,7 @@ function abortError (signal: AbortSignal | undefined): Error {
 
 interface Waiting { readonly need: Need, readonly grant: () => void }
 
+/** Grants room in the order in which it is asked for. */
 export class ReservationQueue {
   readonly #limits: Limits
   readonly #waiting: Waiting[] = []

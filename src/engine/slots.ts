@@ -9,6 +9,7 @@ const leastKept = 0.75
 
 const nothing: History = { tokens: [], runs: [] }
 
+/** Which slots are taken, and what free ones still hold. */
 export class SlotTable {
   /** Per slot what a free one was left with, or null while it is taken. */
   readonly #residue: Array<History | null>

@@ -60,6 +60,7 @@ export interface RunOutputs {
   dispose (): void
 }
 
+/** Memory for the outputs of one engine's runs, lent row by row. */
 export class StepOutputs {
   readonly #config: DecoderConfig
   readonly #top: number

@@ -6,6 +6,7 @@ import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } fr
 import { dirname } from 'node:path'
 import { RequestError } from '../errors.js'
 
+/** One file of JSON lines, read whole and added to. */
 export class Records<Row> {
   readonly #file: string
   readonly #rows: Row[]

@@ -27,6 +27,7 @@ export type Verdict =
   | { readonly kind: 'labels', readonly answer: string, readonly label: 0 | 1 }
   | { readonly kind: 'scores', readonly answer: string, readonly score: number }
 
+/** What was said once of a stored chat. */
 export interface FeedbackEntry {
   readonly id: string
   readonly completionId: string
@@ -67,6 +68,7 @@ const entryOf = (row: Row): FeedbackEntry => ({
   verdict: JSON.parse(row['verdict'] as string) as Verdict
 })
 
+/** The chats and verdicts of one folder. The database is opened when it is first used. */
 export class FeedbackStore {
   readonly #directory: string
   readonly #mostCompletions: number

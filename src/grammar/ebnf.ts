@@ -14,11 +14,17 @@ export type Expression =
   | { readonly kind: 'repeat', readonly of: Expression, readonly least: number, readonly most: number | null }
   | { readonly kind: 'rule', readonly name: string }
 
+/** A text as it stands. */
 export const text = (literal: string): Expression => ({ kind: 'text', text: literal })
+/** One character of a class. @param characters as between brackets: `a-z`, `^"\\` */
 export const oneOf = (characters: string): Expression => ({ kind: 'class', characters })
+/** One after the other; of nothing, the empty text. */
 export const sequence = (...parts: readonly Expression[]): Expression => ({ kind: 'sequence', parts })
+/** Any one of several; of none, nothing at all. */
 export const choice = (...options: readonly Expression[]): Expression => options.length === 1 ? options[0]! : { kind: 'choice', options }
+/** So many times. @param most null is no limit */
 export const repeat = (of: Expression, least: number, most: number | null): Expression => ({ kind: 'repeat', of, least, most })
+/** Once or not at all. */
 export const optional = (of: Expression): Expression => choice(text(''), of)
 
 const codeOf = (character: string): number => character.codePointAt(0)!

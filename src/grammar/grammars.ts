@@ -103,6 +103,7 @@ interface Opened {
   readonly signal: AbortSignal
 }
 
+/** The grammars of one vocabulary, and the thread that compiles them. */
 export class Grammars {
   readonly #vocabulary: Vocabulary
   readonly #longestTaskMs: number

@@ -23,6 +23,7 @@ function typesAccepted (schema: Schema): readonly TypeName[] | null {
 
 const pointer = (reference: string): string[] => reference.slice(1).split('/').slice(1).map(segment => decodeURIComponent(segment).replaceAll('~1', '/').replaceAll('~0', '~'))
 
+/** One schema, with all the schemas inside it. */
 export class SchemaDocument {
   readonly root: unknown
   readonly path: string

@@ -5,9 +5,11 @@
 import { nearestName, refuse } from '../validation.js'
 import { isWritable, type Bound } from './numbers.js'
 
+/** A schema that is an object, its keywords not yet checked. */
 export type Schema = Readonly<Record<string, unknown>>
 
 const typeNames = ['object', 'array', 'string', 'number', 'integer', 'boolean', 'null'] as const
+/** What `type` may say. */
 export type TypeName = (typeof typeNames)[number]
 
 /** The keywords that are about one type. */
@@ -29,6 +31,7 @@ const annotations: ReadonlySet<string> = new Set(['title', 'description', 'defau
 
 const known = [...Object.keys(keywordTypes), ...alone, 'type', 'enum', 'const']
 
+/** Whether a value is an object, not a list. */
 export const isObject = (value: unknown): value is Schema => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** The narrowest type of a value. */

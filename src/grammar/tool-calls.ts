@@ -6,7 +6,9 @@ import { choice, oneOf, repeat, Rules, sequence, text, type Expression } from '.
 import { anyObject, beyondAscii } from './json-text.js'
 import { schemaExpression } from './json-schema.js'
 
+/** What stands before a call. */
 export const callBegins = '<tool_call>'
+/** What stands behind it. */
 export const callEnds = '</tool_call>'
 
 /** A function that may be called. */

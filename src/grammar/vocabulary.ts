@@ -2,6 +2,7 @@
 import type { Tokenizer } from '../models/tokenizer.js'
 import type { Vocabulary } from './protocol.js'
 
+/** The bytes of every token, one after the other, as the matcher takes them. */
 export function vocabularyOf (tokenizer: Pick<Tokenizer, 'vocabularySize' | 'tokenBytes' | 'endTokens'>): Vocabulary {
   const texts = Array.from({ length: tokenizer.vocabularySize }, (_, token) => tokenizer.tokenBytes(token))
   const ends = new Uint32Array(texts.length)

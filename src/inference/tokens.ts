@@ -17,6 +17,7 @@ export function detokenize (host: Host, { model, tokens }: DetokenizeRequest): s
   return writtenText(host, tokens)
 }
 
+/** The model's chat template, in vLLM's shape. */
 export function tokenizerInfo ({ model: { chatTemplate: { source, constants } } }: Host): TokenizerInfo {
   return { beginToken: constants.bos_token, endToken: constants.eos_token, chatTemplate: source }
 }

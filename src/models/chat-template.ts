@@ -8,8 +8,10 @@ import { RequestError } from '../errors.js'
 import type { GgufFile } from './gguf.js'
 import type { TemplatePiece, Tokenizer } from './tokenizer.js'
 
+/** A message as a template reads it. */
 export interface TemplateMessage { readonly role: string, readonly content: string, readonly name?: string }
 
+/** A model's own way to write a conversation. */
 export interface ChatTemplate {
   /** The template itself, in Jinja. */
   readonly source: string

@@ -2,6 +2,7 @@
 
 /** Families that the graph computes, by GGUF's and Hugging Face's name. Qwen 2 adds biases to query, key and value; Qwen 3 normalises each query and key. */
 export const families = ['llama', 'qwen2', 'qwen3'] as const
+/** Architectures that are computed. */
 export type Family = (typeof families)[number]
 
 /** What scores a sequence in place of an LM head: a matrix, after a layer of its own width and a ReLU in some models. */
@@ -10,6 +11,7 @@ export interface ScoreHead {
   readonly bias: boolean
 }
 
+/** The shape of a decoder. Sizes are numbers of values. */
 export interface DecoderConfig {
   readonly family: Family
   readonly layers: number

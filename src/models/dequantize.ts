@@ -16,6 +16,7 @@ export interface Groups {
   readonly offsets: Float32Array
 }
 
+/** How an encoding stores a block as integers and scales. */
 export interface Grouping {
   /** Bits of a level. */
   readonly bits: 4 | 5 | 8
@@ -24,6 +25,7 @@ export interface Grouping {
   split (blocks: DataView, out: Groups): void
 }
 
+/** One of ggml's tensor types. */
 export interface Encoding {
   readonly name: string
   /** Values per block. */

@@ -9,12 +9,14 @@ import { encodings, newGroups, type Encoding } from './dequantize.js'
 import { readExactly } from './read-bytes.js'
 import type { StoredTensor, TensorFile } from './tensor-file.js'
 
+/** Where a tensor lies in the file. */
 export interface GgufTensor extends StoredTensor {
   /** From the start of the file, bytes. */
   readonly offset: number
   readonly sizeBytes: number
 }
 
+/** An open file: its metadata and its tensors. */
 export interface GgufFile extends TensorFile {
   readonly metadata: Readonly<Record<string, unknown>>
 }

@@ -3,8 +3,10 @@ import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { refuseModel } from './decoder-tensors.js'
 
+/** An object of a JSON file, not yet checked. */
 export type Fields = Readonly<Record<string, unknown>>
 
+/** Whether there is something at a path. */
 export const exists = (path: string): Promise<boolean> => stat(path).then(() => true, () => false)
 
 /** @throws RequestError if it is missing or holds no object */

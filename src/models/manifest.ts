@@ -22,7 +22,9 @@ const manifestSchema = Type.Object({
   sources: Type.Array(sourceSchema, { minItems: 1 })
 }, { additionalProperties: false })
 
+/** A model that can be fetched by name: where from, how large, its SHA-256. */
 export type Manifest = Static<typeof manifestSchema>
+/** One place that a model can be fetched from. */
 export type ModelSource = Static<typeof sourceSchema>
 
 function parse (text: string, name: string): unknown {

@@ -8,12 +8,14 @@ import { encodings, type Encoding } from './dequantize.js'
 import { readExactly } from './read-bytes.js'
 import type { StoredTensor } from './tensor-file.js'
 
+/** Where a tensor lies in the file. */
 export interface SafetensorsTensor extends StoredTensor {
   /** From the start of the file, bytes. */
   readonly offset: number
   readonly sizeBytes: number
 }
 
+/** An open file. */
 export interface SafetensorsFile {
   readonly path: string
   readonly tensors: ReadonlyMap<string, SafetensorsTensor>

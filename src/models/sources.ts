@@ -12,6 +12,7 @@ import { promisify } from 'node:util'
 import { downloadFile } from '@huggingface/hub'
 import type { ModelSource } from './manifest.js'
 
+/** How a file is fetched. */
 export interface FetchOptions {
   /** Bytes written so far. */
   readonly onBytes: (done: number) => void

@@ -4,12 +4,14 @@
  */
 import type { Encoding, Groups } from './dequantize.js'
 
+/** A tensor as a file describes it. */
 export interface StoredTensor {
   /** Slowest axis first: a matrix is [rows, columns]. */
   readonly shape: readonly number[]
   readonly encoding: Encoding
 }
 
+/** Weights on disk, whatever their format. */
 export interface TensorFile {
   /** Of the file, or of the folder it is in: for messages. */
   readonly path: string

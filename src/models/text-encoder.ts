@@ -8,6 +8,7 @@ import { refuseModel } from './decoder-tensors.js'
 /** Tokens of one text or pair, and for each which of the two it belongs to. */
 export interface EncodedText { readonly ids: readonly number[], readonly types: readonly number[] }
 
+/** A tokenizer that makes a model's whole input of a text, or of a pair of texts. */
 export interface TextEncoder {
   /** What rows of a batch are filled up with. */
   readonly padToken: number

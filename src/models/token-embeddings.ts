@@ -5,6 +5,7 @@ import { groupSize } from './dequantize.js'
 /** What 8-bit values stand around. */
 const centre = 128
 
+/** The embeddings of one model. */
 export class TokenEmbeddings {
   readonly #tensors: ReadonlyMap<string, Tensor>
   readonly #width: number

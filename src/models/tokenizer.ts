@@ -6,6 +6,7 @@ import { Tokenizer as BytePairEncoder } from '@huggingface/tokenizers'
 import { refuseModel } from './decoder-tensors.js'
 import type { GgufFile } from './gguf.js'
 
+/** Texts to tokens and back, for one model. */
 export interface Tokenizer {
   readonly vocabularySize: number
   /** Tokens that end an answer. */
@@ -163,6 +164,7 @@ interface TokenizerJson {
   readonly added_tokens?: ReadonlyArray<{ readonly id: number, readonly content: string, readonly special?: boolean }>
 }
 
+/** The files that a tokenizer is made of, read. */
 export interface TokenizerFiles {
   /** Where they are, for messages. */
   readonly path: string

@@ -9,6 +9,7 @@ import { Tensor, type DataType, type TensorData } from '../runtime/tensor.js'
 const alignment = 64
 const headerBytes = 1 << 20
 
+/** One tensor of a converted model, row-major. */
 export interface Weight { readonly name: string, readonly type: DataType, readonly dims: readonly number[], readonly data: TensorData }
 interface Entry { readonly name: string, readonly type: DataType, readonly dims: readonly number[], readonly offset: number, readonly sizeBytes: number }
 

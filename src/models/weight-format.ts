@@ -14,6 +14,7 @@ import { rotationSize } from './rotation.js'
  * integers and scales of the file. `f32`: float32.
  */
 export const weightFormats = ['i8', 'q8', 'q4', 'exact', 'f32'] as const
+/** A setting's value: see `weightFormats`. */
 export type WeightFormat = (typeof weightFormats)[number]
 
 /** Integers with a scale per block along the input, multiplied with activations rounded to 8 bits in the same blocks (MatMulNBits, accuracy level 4). */

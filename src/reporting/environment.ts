@@ -3,6 +3,7 @@ import { execFileSync } from 'node:child_process'
 import { cpus, loadavg, totalmem } from 'node:os'
 import { packageRoot, packageVersion } from '../package-root.js'
 
+/** What figures depend on beside the code. */
 export interface Environment {
   /** The command line, as it was typed. */
   readonly command: string

@@ -9,6 +9,7 @@ import type { CustomSeriesOption, EChartsOption, LineSeriesOption, ScatterSeries
 /** A point, with the ends of its confidence interval where it has one. */
 export interface PlotPoint { readonly x: number, readonly y: number, readonly low?: number, readonly high?: number }
 
+/** Points of one name and colour. */
 export interface PlotSeries {
   readonly name: string
   /** Joined in order by a line, or single points. */
@@ -16,6 +17,7 @@ export interface PlotSeries {
   readonly points: readonly PlotPoint[]
 }
 
+/** A picture of series over two axes. */
 export interface Plot {
   readonly title: string
   readonly x: { readonly label: string, readonly scale?: 'linear' | 'log' }

@@ -11,6 +11,7 @@ function clock (seconds: number): string {
   return `${Math.floor(whole / 60)}:${String(whole % 60).padStart(2, '0')}`
 }
 
+/** The progress of one command, phase after phase. */
 export class Progress {
   readonly #terminal: Terminal
   #phase = ''

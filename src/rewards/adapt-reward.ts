@@ -14,6 +14,7 @@ import { linearScore } from './head.js'
 import type { ReadablePolicy } from './policy.js'
 import { poolDescription, referencePool } from './pool.js'
 
+/** How answers are read. */
 export interface ReadOptions {
   readonly policy: ReadablePolicy
   /** Folder of the feature cache; null keeps no features. */
@@ -42,6 +43,7 @@ async function readPairs (head: HeadDescriptor, pairs: readonly Pair[], options:
   return pairs.map((_, index) => ({ chosen: states[2 * index]!, rejected: states[2 * index + 1]! }))
 }
 
+/** A reward of one user, as it is asked for. */
 export interface AdaptChoices {
   readonly name: string
   readonly description: string

@@ -26,6 +26,7 @@ export const confidenceFields = {
   members: membersSchema
 }
 
+/** Such a descriptor, read and checked. */
 export type ConfidenceDescriptor = Static<TObject<typeof confidenceFields>>
 
 /** The policy's confidence as a source of scores. An answer without tokens has 0. */

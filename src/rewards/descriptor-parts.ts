@@ -1,6 +1,7 @@
 /** What descriptors of several kinds have in common: name, members with their statistics, where a fit came from and how good it is. Schemas only. */
 import { Type, type Static } from 'typebox'
 
+/** Objects of a descriptor have no other fields. */
 export const closed = { additionalProperties: false } as const
 const fraction = Type.Number({ minimum: 0, maximum: 1 })
 
@@ -62,8 +63,13 @@ export const adaptationSchema = Type.Object({
   leaveOneOut: Type.Optional(Type.Object({ adapted: fraction, single: fraction, randomHeads: fraction }, closed))
 }, closed)
 
+/** Directions that a head can be turned along. */
 export type Adaptation = Static<typeof adaptationSchema>
+/** Mean and standard deviation of raw scores over a pool of the policy's own answers. */
 export type Normalization = Static<typeof normalizationSchema>
+/** The members that a reward has, each with its statistics. */
 export type Members = Static<typeof membersSchema>
+/** How well a fit does on held-out examples. */
 export type RewardMetrics = Static<typeof metricsSchema>
+/** Where a fitted reward comes from. */
 export type RewardFit = Static<typeof fitSchema>

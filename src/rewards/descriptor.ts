@@ -23,8 +23,10 @@ import type { RewardMember } from './scorer.js'
 
 /** What a family is called and means. */
 export interface Naming { readonly name: string, readonly description: string }
+/** A head with its name. */
 export type HeadDescriptor = Naming & Head
 type Kinds = Head | RuleDescriptor | EnsembleDescriptor | RemoteDescriptor | ClassifierDescriptor | ProcessDescriptor | LogRatioDescriptor | ConfidenceDescriptor | OnnxDescriptor
+/** A reward of any kind with its name. */
 export type RewardDescriptor = Naming & Kinds
 
 /** A reward family as the server holds it. */

@@ -27,6 +27,7 @@ export interface Position {
   readonly added: readonly number[]
 }
 
+/** How many answers are drawn, and which states are kept of them. */
 export interface DrawOptions {
   /** Layer of the states. */
   readonly layer: number

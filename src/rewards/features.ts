@@ -10,6 +10,7 @@ import type { ReadablePolicy } from './policy.js'
 /** Shares of an answer at which states are read, ascending. */
 export const fractions = [0.25, 0.5, 0.75, 1] as const
 
+/** An answer whose states are wanted, in the policy's tokens. */
 export interface FeatureItem {
   readonly promptTokens: readonly number[]
   /** At least one. */
@@ -19,6 +20,7 @@ export interface FeatureItem {
 /** One state of length D per entry of `fractions`. */
 export type PrefixStates = readonly Float32Array[]
 
+/** Which states are wanted. */
 export interface FeatureOptions {
   /** Indices of hidden states, 0..L. */
   readonly layers: readonly number[]

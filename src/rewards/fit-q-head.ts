@@ -13,6 +13,7 @@ import { uniform } from './random.js'
 import { encodeFloats, TokenForm, type QHead } from './q-head.js'
 import type { ChatMessage } from './scorer.js'
 
+/** What a Q-head is fitted for and on. */
 export interface QHeadRequest {
   readonly policy: ReadablePolicy
   /** Mean-pooled, with a prefix member. */

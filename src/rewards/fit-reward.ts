@@ -15,6 +15,7 @@ import { runFitTask } from './fit-thread.js'
 import type { ReadablePolicy } from './policy.js'
 import { pool, poolDescription, poolPrompts, referencePool } from './pool.js'
 
+/** A fit and what it is done with. */
 export interface FitRequest extends FitChoices {
   readonly policy: ReadablePolicy
   /** Folder of the feature cache; null keeps no features. */

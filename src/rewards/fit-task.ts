@@ -19,6 +19,7 @@ export type FittedDescriptor = HeadDescriptor | Naming & EnsembleDescriptor
 /** States of many answers in one array, which moves to another thread without being copied: answer by answer, at each of `fractions`, D numbers. */
 export interface PackedStates { readonly values: Float32Array, readonly width: number }
 
+/** All that a fit is computed from. */
 export interface FitTask extends Pick<FitChoices, 'name' | 'description' | 'data' | 'pooling' | 'prefixes' | 'directions'> {
   readonly ensemble: EnsembleOptions | null
   readonly policy: Head['policy']
@@ -43,6 +44,7 @@ export interface FittedStates {
   readonly fit: RewardFit
 }
 
+/** States of answers in one array. */
 export function packStates (answers: readonly PrefixStates[]): PackedStates {
   const width = answers[0]?.[0]?.length ?? 0
   const values = new Float32Array(answers.length * fractions.length * width)

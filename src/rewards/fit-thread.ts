@@ -11,6 +11,7 @@ export type FromFitWorker =
   | { readonly type: 'progress', readonly progress: FitProgress }
   | { readonly type: 'fitted', readonly descriptor: FittedDescriptor }
 
+/** How a fit is watched and ended. */
 export interface FitThreadOptions {
   readonly signal?: AbortSignal
   readonly onProgress?: (progress: FitProgress) => void

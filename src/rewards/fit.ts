@@ -31,6 +31,7 @@ export function denseRows (values: Float32Array | Float64Array, width: number): 
   }
 }
 
+/** What is minimised, and over which rows. */
 export interface LinearOptions {
   /** λ of (λ/2)‖w‖², ≥ 0. */
   readonly lambda: number
@@ -46,6 +47,7 @@ export interface LinearOptions {
   readonly start?: LinearFit
 }
 
+/** The minimum that was found. */
 export interface LinearFit {
   readonly weights: Float64Array
   /** 0 where none was fitted. */

@@ -33,6 +33,7 @@ export const headFields = {
   metrics: Type.Optional(metricsSchema)
 }
 
+/** A head's descriptor, its family's fields left out. */
 export type Head = Static<TObject<typeof headFields>>
 
 /** weights · state + bias, in float64. */

@@ -4,6 +4,7 @@ import type { RewardFamily } from './descriptor.js'
 import type { QHead } from './q-head.js'
 import type { RewardMember } from './scorer.js'
 
+/** A reward as `GET /v1/rewards` shows it. */
 export interface RewardInfo {
   readonly name: string
   readonly description: string

@@ -4,6 +4,7 @@
  */
 import type { LinearFit, Loss, Rows } from './fit.js'
 
+/** The fit that the distribution is about: what it minimised. */
 export interface LaplaceOptions {
   readonly lambda: number
   /** Per weight, a factor on λ. */

@@ -3,6 +3,7 @@
 /** Value of a function at `x`; writes its gradient into `gradient`. */
 export type Objective = (x: Float64Array, gradient: Float64Array) => number
 
+/** When it is done. */
 export interface MinimizeOptions {
   /** Stop when no entry of the gradient exceeds this. Default 1e-6. */
   readonly tolerance?: number

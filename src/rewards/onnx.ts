@@ -30,6 +30,7 @@ export const onnxFields = {
   members: membersSchema
 }
 
+/** Such a descriptor, read and checked. */
 export type OnnxDescriptor = Static<TObject<typeof onnxFields>>
 
 function itemOf ({ reads }: OnnxDescriptor, { messages }: Prompt, answer: string): TextItem {

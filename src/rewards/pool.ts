@@ -14,6 +14,7 @@ import { meanAndStd } from './metrics.js'
 import type { PolicyInfo, ReadablePolicy } from './policy.js'
 import { uniform } from './random.js'
 
+/** How the pool is drawn: so many answers to each prompt, of so many tokens at most, from this seed. */
 export const pool = { answersPerPrompt: 3, maxTokens: 96, seed: 1 } as const
 
 /** The prompts in the box, one user message each. */

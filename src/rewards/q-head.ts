@@ -36,6 +36,7 @@ export const qHeadSchema = Type.Object({
   }, closed)
 }, closed)
 
+/** The next-token part of a head's descriptor. */
 export type QHead = Static<typeof qHeadSchema>
 
 /** Numbers as a descriptor holds them. */

@@ -7,6 +7,7 @@ import type { ChatMessage } from './scorer.js'
 /** A conversation and an answer to it. */
 export interface RemoteItem { readonly messages: readonly ChatMessage[], readonly answer: string }
 
+/** How a server of one kind is asked. */
 export interface Protocol {
   /** How many items one request may carry. */
   readonly mostItems: number
@@ -22,6 +23,7 @@ function promptText (messages: readonly ChatMessage[]): string {
   return messages.map(({ role, content }) => `${role}: ${content}`).join('\n\n')
 }
 
+/** vLLM's endpoints that score, by name. */
 export const protocols = {
   /** Cross-encoders: text_1 holds the prompts, text_2 their answers. */
   score: {
@@ -43,6 +45,7 @@ export const protocols = {
   }
 } as const satisfies Record<string, Protocol>
 
+/** What a descriptor may say. */
 export type ProtocolName = keyof typeof protocols
 
 const shown = (value: unknown): string => (JSON.stringify(value) ?? 'nothing').slice(0, 80)

@@ -30,6 +30,7 @@ export const remoteFields = {
   members: membersSchema
 }
 
+/** Such a descriptor, read and checked. */
 export type RemoteDescriptor = Static<TObject<typeof remoteFields>>
 
 /** What the operator lets descriptors reach. */
@@ -40,6 +41,7 @@ export interface Remotes {
   readonly secret: (variable: string) => string | null
 }
 
+/** Where no remote scorer is allowed. */
 export const noRemotes: Remotes = { origins: [], secret: () => null }
 
 /** Requests in flight to a server for one generation. */

@@ -9,6 +9,7 @@ import { storageError, writeAtomically } from './atomic-file.js'
 import { loadRewards, parseRewardFamily, type RewardDescriptor, type RewardFamily } from './descriptor.js'
 import type { Remotes } from './remote.js'
 
+/** Where rewards lie, and what they may reach. */
 export interface RewardFolders {
   /** Read only. */
   readonly fixed: readonly string[]
@@ -20,6 +21,7 @@ export interface RewardFolders {
 
 const exists = async (path: string): Promise<boolean> => await access(path).then(() => true, () => false)
 
+/** The rewards of one server: those of fixed folders, and those that it was given. */
 export class RewardStore {
   readonly #folders: RewardFolders
   readonly #families: Map<string, RewardFamily>

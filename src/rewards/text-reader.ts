@@ -12,6 +12,7 @@ export type TokenMeasure = (said: Distribution, token: number) => number
 /** ln probability of the token, nats. */
 export const tokenLogprob: TokenMeasure = ({ logits, logNormalizer }, token) => logits[token]! - logNormalizer
 
+/** What texts are read through, and in how much room. */
 export interface TextReaderOptions {
   readonly source: SequenceSource
   readonly ledger: RewardLedger
@@ -46,6 +47,7 @@ function commonLength ([first, ...others]: ReadonlyArray<readonly number[]>): nu
   return length
 }
 
+/** What one request reads through one model. */
 export class TextReader {
   readonly #options: TextReaderOptions
   readonly #measure: TokenMeasure

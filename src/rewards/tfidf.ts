@@ -132,6 +132,7 @@ export class TextClassifier {
   }
 }
 
+/** A classifier as a file holds it. */
 export interface TextClassifierData {
   readonly intercept: number
   /** Term, idf, weight. */

@@ -8,6 +8,7 @@ const onnxTypes: Record<DataType, number> = { float32: 1, uint8: 2, int8: 3, int
 
 /** A size, or a name for one that is known at run time. */
 export type Dim = number | string
+/** An operator's attribute; a number is an integer unless it is given as a float. */
 export type Attribute = number | string | readonly number[] | { readonly float: number }
 
 type Bytes = readonly Uint8Array[]

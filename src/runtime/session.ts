@@ -29,6 +29,7 @@ export class SharedWeights {
   }
 }
 
+/** How a graph is run. */
 export interface SessionOptions {
   /** The graph's external initializers. */
   readonly weights?: SharedWeights

@@ -3,8 +3,11 @@ import koffi from 'koffi'
 import { check, created, loadOnnxRuntime, type Pointer } from './library.js'
 import { copyMemory, discardPages } from './memory.js'
 
+/** Types of values, by ONNX's names. */
 export type DataType = 'float32' | 'uint8' | 'int8' | 'int32' | 'int64'
+/** Where a tensor's values lie. */
 export type MemoryKind = 'cpu' | 'cuda' | 'webgpu'
+/** The views that hold values of these types. */
 export type TensorData = Float32Array | Uint8Array | Int8Array | Int32Array | BigInt64Array
 
 /** Element size in bytes, ONNX's type number and the view that shows it. */
