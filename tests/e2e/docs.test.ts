@@ -61,15 +61,19 @@ async function runExample (example: string): Promise<string> {
   }
 }
 
-test('the openai example streams an answer', async () => {
-  assert.ok((await runExample(blocks('README.md', 'ts')[0]!)).length > 0)
-})
-
-test('the library example answers, streams and scores', async () => {
-  const example = blocks('docs/library.md', 'ts')[0]!
-  const [fine, dull] = JSON.parse((await runExample(example)).trim().match(/\[[^[]*\]$/)![0]) as [number, number]
-  assert.ok(fine > dull, `${fine} > ${dull}`)
-})
+for (const path of ['README.md', 'docs/api.md', 'docs/structured-output.md', 'docs/library.md']) {
+  test(`the TypeScript examples of ${path} run`, async () => {
+    for (const example of blocks(path, 'ts')) {
+      // Other pages go on from the README's client.
+      const isWhole = /^import /m.test(example)
+      const printed = await runExample(isWhole ? example : `${blocks('README.md', 'ts')[0]!.split('const stream')[0]}${example}`)
+      assert.ok(!/console.log|stdout/.test(example) || printed.trim().length > 0, example)
+      if (path !== 'docs/library.md') continue
+      const [fine, dull] = JSON.parse(printed.trim().match(/\[[^[]*\]$/)![0]) as [number, number]
+      assert.ok(fine > dull, `${fine} > ${dull}`)
+    }
+  })
+}
 
 test('the Python example answers, or its body does where the package is not installed', async () => {
   const [example] = blocks('README.md', 'python')
