@@ -31,8 +31,8 @@ export const interval = ({ value, low, high }: Estimate): string => Number.isFin
 /** `1.42 [1.30, 1.55]` */
 export const range = ({ value, low, high }: Estimate): string => `${value.toFixed(2)}${Number.isFinite(low) ? ` [${low.toFixed(2)}, ${high.toFixed(2)}]` : ''}`
 
-/** `92 % [80, 101]` */
-export const percent = ({ value, low, high }: Estimate): string => `${(100 * value).toFixed(0)} %${Number.isFinite(low) ? ` [${(100 * low).toFixed(0)}, ${(100 * high).toFixed(0)}]` : ''}`
+/** `92 % [80, 101]`; – for a share of nothing. */
+export const percent = ({ value, low, high }: Estimate): string => !Number.isFinite(value) ? '–' : `${(100 * value).toFixed(0)} %${Number.isFinite(low) ? ` [${(100 * low).toFixed(0)}, ${(100 * high).toFixed(0)}]` : ''}`
 
 const maybe = (estimate: Estimate | null, show = interval): string => estimate === null ? '–' : show(estimate)
 
@@ -42,7 +42,7 @@ const clear = ({ low, high }: Estimate): string => low > 0 ? 'clear of zero' : h
 export function turningSentence ({ turning: { bestN, after }, bestOfN }: Evaluation['analysis']): string {
   const largest = bestOfN.at(-1)!.n
   if (bestN === largest) return `The judge’s gain is largest at the largest n, ${largest}: no over-optimisation is seen here.`
-  const verdict = after.high < 0 ? `from there to n = ${largest} it falls: over-optimisation` : `from there to n = ${largest} the difference is within its interval`
+  const verdict = after.high < -1e-9 ? `from there to n = ${largest} it falls: over-optimisation` : `from there to n = ${largest} the difference is within its interval`
   return `The judge’s gain is largest at n = ${bestN}; ${verdict} (${interval(after)}).`
 }
 
@@ -74,9 +74,12 @@ ${tables.join('\n\n')}
 function judgeSection ({ agreement }: Analysis, { reward, judge, rewardFacts }: Evaluated): string {
   const facts = judgeFacts[judge]
   const table = facts && rewardFacts ? `\n\n${markdownTable(['', 'fitted on', 'reads'], [[`reward ${reward}`, rewardFacts.data, rewardFacts.reads], [`judge ${judge}`, facts.data, facts.reads]])}` : ''
+  const apart = table === ''
+    ? 'That it was made from other data than the reward, and reads something else, is for whoever names it to see to.'
+    : `What steers is not what judges: the two share no training answers and no features.${table}`
   return `## The judge
 
-What steers is never what judges: the two share no training answers and no features.${table}
+${apart}
 
 Over the plain answers to one prompt their correlation is ${interval(agreement)}: that much, and no more, of what the reward likes the judge likes too.`
 }
