@@ -4,7 +4,7 @@ import { RequestError } from '../errors.js'
 import type { GenerationEvent } from '../inference/protocol.js'
 import { toRequestError } from './error-handler.js'
 import type { ResponseFormatter } from './response-format.js'
-import type { KeptResponse } from './response-store.js'
+import type { KeptResponse } from './kept-response.js'
 import type { ResponseRequest } from './schemas/response-create.js'
 import type { ResponseEvent } from './wire-types.js'
 

@@ -10,7 +10,7 @@ import { toRequestError } from './error-handler.js'
 import { JsonSocket, type Message } from './json-socket.js'
 import type { Caller } from './keys.js'
 import { keptFormatter, readResponseCreate } from './responses.js'
-import type { KeptResponse } from './response-store.js'
+import type { KeptResponse } from './kept-response.js'
 import { readingOnly } from './schemas/response-create.js'
 import type { Services } from './services.js'
 

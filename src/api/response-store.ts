@@ -5,18 +5,8 @@
 import { LRUCache } from 'lru-cache'
 import type { Config } from '../config.js'
 import type { BackgroundResponse } from './background.js'
+import type { KeptResponse } from './kept-response.js'
 import type { Caller } from './keys.js'
-import type { ResponseEvent, ResponseItem, ResponseObject } from './wire-types.js'
-
-/** What is known of a response at one moment. */
-export interface KeptResponse {
-  /** What it read, instructions apart. */
-  readonly input: readonly ResponseItem[]
-  readonly response: ResponseObject
-  readonly isBackground: boolean
-  /** Its events so far, by sequence number, if it was asked for as a stream in the background. */
-  readonly events: readonly ResponseEvent[] | null
-}
 
 /** An API key's part of the store: callers cannot guess each other's keys. */
 const keyOf = (caller: Caller, id: string): string => caller.saltOf(id)

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Keys } from '../../src/api/keys.js'
-import { ResponseStore, type KeptResponse } from '../../src/api/response-store.js'
+import type { KeptResponse } from '../../src/api/kept-response.js'
+import { ResponseStore } from '../../src/api/response-store.js'
 
 const keys = new Keys({ apiKeys: ['a-key-long-enough', 'another-long-key-'], adminKeys: [], apiKeysFile: '', maxRequestsPerKey: 0, requestsPerMinutePerKey: 0, tokensPerMinutePerKey: 0 })
 const [one, other] = [keys.find('Bearer a-key-long-enough'), keys.find('Bearer another-long-key-')]
