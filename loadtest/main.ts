@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describeOptions, integerOption, integersOption, parseOptions, type Options, type Values } from '../src/cli/options.js'
+import { loadConfig } from '../src/config.js'
 import { RequestError } from '../src/errors.js'
 import { packageRoot } from '../src/package-root.js'
 import { environmentOf } from '../src/reporting/environment.js'
@@ -13,8 +14,10 @@ import { refuse } from '../src/validation.js'
 import { engineAlone, servedLoads, servedOf, turns, type EngineTurn } from './beside-engine.js'
 import { httpClient, websocketClient } from './clients.js'
 import { closedHttp } from './closed-http.js'
+import { agreement, runGuidellm, type CrossCheck } from './guidellm.js'
 import { closedLoop, openLoop } from './loops.js'
 import { measure, type LoadSamples, type Measurement, type Objectives } from './measurement.js'
+import { installGuidellm } from './peers/install.js'
 import { planOf, rateOf, type Configuration, type PlannedLoad } from './plan.js'
 import { capacityOf, compare, comparisonHead, defaultConfiguration, engineRows, tableOf, writeFigures, writeReport, type LoadReport } from './report.js'
 import { scenariosOf, type LoadLimits, type Scenario } from './scenarios.js'
@@ -32,6 +35,7 @@ const options: Options = {
   open: { type: 'string', help: 'open loop: shares of the capacity that the closed loop found, in percent, by commas', default: '50,80' },
   slo: { type: 'string', help: 'objectives that goodput counts, ms: ttft=…,tpot=…,latency=…', default: 'ttft=2000,tpot=100,latency=30000' },
   'skip-ablations': { type: 'boolean', help: 'leave out the servers with batching, the prefix cache or shared prompts off, and the turns with the engine alone' },
+  guidellm: { type: 'boolean', help: 'check tokens/s against guidellm (PyPI), which is installed into the cache folder on first use: some gigabytes' },
   compare: { type: 'string', help: 'report.json of an earlier run: prints ratios' },
   out: { type: 'string', help: 'folder of the report', default: 'loadtest/out/TIME' }
 }
@@ -105,6 +109,7 @@ class LoadTest {
   #loads = 0
   readonly measurements: Measurement[] = []
   readonly engineTurns: EngineTurn[] = []
+  crossCheck: CrossCheck | null = null
 
   constructor (values: Values, signal: AbortSignal) {
     this.#values = values
@@ -152,11 +157,25 @@ class LoadTest {
     }
   }
 
+  /** guidellm between two loads of ours, of the same kind. */
+  async #besideGuidellm (target: Target, model: string, streaming: Scenario): Promise<void> {
+    const program = await installGuidellm(join(loadConfig().cacheDir, 'peers'), say)
+    const planned = servedLoads(Math.max(...integersOption(this.#values, 'concurrency', '1,8,32')))[0]!
+    const ours = async (): Promise<number> => (await this.#measure(target, defaultConfiguration, planned, streaming))?.outputTokensPerSecond ?? 0
+    this.#progress.tell('guidellm', 0, 1)
+    const before = await ours()
+    const prompts = Array.from({ length: this.#requests(planned.level, streaming.weight) }, (_, index) => (streaming.body(this.#loads * 10_000 + index)['messages'] as Array<{ content: string }>)[0]!.content)
+    this.#loads++
+    const guidellm = await runGuidellm(program, { url: target.url, model, prompts, level: planned.level, maxTokens: this.#maxTokens, signal: this.#signal })
+    this.crossCheck = { level: planned.level, ours: [before, await ours()], guidellm }
+  }
+
   async #configuration ({ name, flags, loads, besideEngine }: Configuration, done: { loads: number }, total: number, onLoad: () => void): Promise<void> {
     const url = this.#values['url']
     const target = url === undefined ? await startTarget(flags) : runningTarget(checkLoopback(String(url)))
     try {
-      const scenarios = scenariosOf({ model: await modelOf(target.url), maxTokens: this.#maxTokens })
+      const model = await modelOf(target.url)
+      const scenarios = scenariosOf({ model, maxTokens: this.#maxTokens })
       for (const planned of loads) {
         if (this.#signal.aborted) return
         this.#progress.tell('loads', done.loads++, total)
@@ -166,6 +185,7 @@ class LoadTest {
       }
       const streaming = scenarios.find(one => one.name === 'streaming')!
       if (besideEngine) await this.#besideEngine(target, streaming)
+      if (name === defaultConfiguration && this.#values['guidellm'] === true && !this.#signal.aborted) await this.#besideGuidellm(target, model, streaming).catch((error: unknown) => { if (!this.#signal.aborted) throw error })
     } finally {
       await target.stop()
     }
@@ -179,7 +199,7 @@ class LoadTest {
   }
 
   report (environment: LoadReport['environment'], finished: boolean): LoadReport {
-    return { environment, objectives: this.#objectives, maxTokens: this.#maxTokens, finished, measurements: this.measurements, engineTurns: this.engineTurns }
+    return { environment, objectives: this.#objectives, maxTokens: this.#maxTokens, finished, measurements: this.measurements, engineTurns: this.engineTurns, crossCheck: this.crossCheck }
   }
 }
 
@@ -200,6 +220,7 @@ async function run (values: Values, args: readonly string[]): Promise<void> {
   console.log(tableOf(report.measurements))
   for (const line of comparison.length > 0 ? [comparisonHead, ...comparison] : []) console.log(line.join('\t'))
   for (const [streams, engine, server, ratio, generator, beside] of engineRows(report.engineTurns)) console.log(`${streams!}: engine ${engine!} tokens/s, server ${server!}, ratio ${ratio!}; generator CPU ${generator!}; ratio beside the generator ${beside!}`)
+  if (report.crossCheck) console.log(`guidellm ÷ this load generator, output tokens/s of ${report.crossCheck.level} streams: ${agreement(report.crossCheck).toFixed(2)}`)
   console.log(capacityOf(report) ?? '')
   if (!report.finished) say('interrupted: the report is of what was measured')
   console.log(file)

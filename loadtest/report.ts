@@ -6,6 +6,7 @@ import { describeEnvironment, type Environment } from '../src/reporting/environm
 import { markdownTable } from '../src/reporting/markdown.js'
 import { writePlot, type Plot, type PlotSeries } from '../src/reporting/plot.js'
 import { ratiosOf, type EngineTurn } from './beside-engine.js'
+import { agreement, type CrossCheck } from './guidellm.js'
 import { type Measurement, type Objectives, type Quantiles } from './measurement.js'
 import { spreadOf, type Spread } from './peers/statistics.js'
 import type { Scenario } from './scenarios.js'
@@ -18,6 +19,8 @@ export interface LoadReport {
   readonly finished: boolean
   readonly measurements: readonly Measurement[]
   readonly engineTurns: readonly EngineTurn[]
+  /** Null where it was not asked for. */
+  readonly crossCheck: CrossCheck | null
 }
 
 export const defaultConfiguration = 'default'
@@ -109,6 +112,12 @@ ${markdownTable(engineHead, engineRows(engineTurns))}
 `
 }
 
+function crossCheckSection ({ crossCheck }: LoadReport): string {
+  if (!crossCheck) return ''
+  const [before, after] = crossCheck.ours
+  return `## By another load generator\n\nOutput tokens/s of ${crossCheck.level} streams at once: ${before!.toFixed(0)} by this load generator, ${crossCheck.guidellm.toFixed(0)} by guidellm, ${after!.toFixed(0)} by this one again; guidellm ÷ mean ${agreement(crossCheck).toFixed(2)}.\n\n`
+}
+
 /** The report as Markdown. @param comparison lines of an earlier report's ratios, if one was given */
 export function describeLoad (report: LoadReport, scenarios: readonly Scenario[], comparison: ReadonlyArray<readonly string[]>): string {
   const { environment, objectives, maxTokens, finished, measurements } = report
@@ -143,11 +152,11 @@ ${markdownTable(head, measurements.filter(one => one.loop === 'open').map(rowOf)
 ## What is switched off
 
 ${markdownTable(['off', 'scenario', 'load', 'generated tokens/s, on', 'off', 'on ÷ off', 'TTFT p50 ms, on', 'off'], ablations.map(one => [
-  one.what, one.with.scenario, levelOf(one.with), one.with.generatedTokensPerSecond.toFixed(0), one.without.generatedTokensPerSecond.toFixed(0), (one.with.generatedTokensPerSecond / one.without.generatedTokensPerSecond).toFixed(2),
+  one.what, one.with.scenario, levelOf(one.with), one.with.generatedTokensPerSecond.toFixed(0), one.without.generatedTokensPerSecond.toFixed(0), one.without.requests === 0 ? '–' : (one.with.generatedTokensPerSecond / one.without.generatedTokensPerSecond).toFixed(2),
   one.with.ttftMs?.p50.toFixed(0) ?? '–', one.without.ttftMs?.p50.toFixed(0) ?? '–'
 ]))}
 
-${engineSection(report)}${comparison.length > 0 ? `## Beside an earlier report\n\nNew over old; above 1 is more.\n\n${markdownTable(comparisonHead, comparison)}\n\n` : ''}All figures: report.json.
+${engineSection(report)}${crossCheckSection(report)}${comparison.length > 0 ? `## Beside an earlier report\n\nNew over old; above 1 is more.\n\n${markdownTable(comparisonHead, comparison)}\n\n` : ''}All figures: report.json.
 `
 }
 

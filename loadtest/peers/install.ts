@@ -48,23 +48,28 @@ function buildProgress (say: Say): (line: string) => void {
   }
 }
 
-/**
- * A virtual environment with what requirements.txt pins. llama-cpp-python is compiled for this machine, which takes minutes.
- * @returns its interpreter
- */
-export async function installPython (folder: string, say: Say): Promise<string> {
-  const requirements = join(scripts, 'requirements.txt')
+/** A virtual environment with what a file pins. @returns its interpreter */
+async function installEnvironment (environment: string, requirements: string, say: Say, { build = {}, onLine = () => {} }: { build?: Record<string, string>, onLine?: (line: string) => void } = {}): Promise<string> {
   const wanted = readFileSync(requirements, 'utf8')
-  const environment = join(folder, 'venv')
   const python = join(environment, 'bin', 'python')
   if (isInstalled(environment, wanted)) return python
   say(`installing ${wanted.trim().split('\n').join(', ')} into ${environment}`)
   await run('python3', ['-m', 'venv', environment])
-  // Without its part for images, which takes half of the time.
-  const build = { CMAKE_BUILD_PARALLEL_LEVEL: String(availableParallelism()), CMAKE_ARGS: '-DLLAVA_BUILD=OFF' }
-  await run(python, ['-m', 'pip', 'install', '--disable-pip-version-check', '--verbose', '--requirement', requirements], { environment: build, onLine: buildProgress(say) })
+  await run(python, ['-m', 'pip', 'install', '--disable-pip-version-check', '--verbose', '--requirement', requirements], { environment: build, onLine })
   writeFileSync(join(environment, marker), wanted)
   return python
+}
+
+/** What requirements.txt pins. llama-cpp-python is compiled for this machine, which takes minutes. @returns the interpreter */
+export async function installPython (folder: string, say: Say): Promise<string> {
+  // Without its part for images, which takes half of the time.
+  const build = { CMAKE_BUILD_PARALLEL_LEVEL: String(availableParallelism()), CMAKE_ARGS: '-DLLAVA_BUILD=OFF' }
+  return installEnvironment(join(folder, 'venv'), join(scripts, 'requirements.txt'), say, { build, onLine: buildProgress(say) })
+}
+
+/** guidellm, with PyTorch, which it loads its prompts by: some gigabytes. @returns the program */
+export async function installGuidellm (folder: string, say: Say): Promise<string> {
+  return join(await installEnvironment(join(folder, 'guidellm'), join(packageRoot, 'loadtest', 'guidellm-requirements.txt'), say), '..', 'guidellm')
 }
 
 /** Best-of-n libraries, their own dependencies and those of llama-cpp-python's server. */

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { AnswerReader, usageOf } from '../../loadtest/answer-reader.js'
 import { ratiosOf, type EngineTurn } from '../../loadtest/beside-engine.js'
+import { agreement, rateIn } from '../../loadtest/guidellm.js'
 import { arrivals, closedLoop, openLoop } from '../../loadtest/loops.js'
 import { measure, meets, quantiles, tpotOf, type Measurement, type RequestSample } from '../../loadtest/measurement.js'
 import { planOf, rateOf } from '../../loadtest/plan.js'
@@ -96,6 +97,14 @@ test('the server is held against its engine turn by turn, and against what the l
   // 800 of 1000 · (1 − 0.4 / 2), 400 of 500 · 0.9, 900 of 1000 · 0.9.
   for (const [name, expected] of [['least', 8 / 9], ['median', 1], ['most', 1]] as const) assert.ok(Math.abs(beside[name] - expected) < 1e-9, name)
   assert.equal(ratiosOf([turn(1000, 800, 0.4)], 'websocket', 2), null)
+})
+
+test('guidellm’s rate is counted as ours is, over the whole load, and not of a load in which requests failed', () => {
+  const answered = (start: number, end: number) => ({ info: { timings: { request_start: start, request_end: end } }, output_metrics: { text_tokens: 32 } })
+  const successful = [answered(10, 12), answered(10.5, 14)]
+  assert.equal(rateIn({ benchmarks: [{ requests: { successful, errored: [] } }] }), 16)
+  assert.throws(() => rateIn({ benchmarks: [{ requests: { successful, errored: [{}] } }] }), /1 requests failed, 2 were answered/)
+  assert.equal(agreement({ level: 32, ours: [15, 17], guidellm: 16 }), 1)
 })
 
 test('bodies differ by index and are the same each time; long prompts begin differently', () => {
