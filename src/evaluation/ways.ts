@@ -83,8 +83,8 @@ function guided ({ qHead, outcomeOnly }: Steering): Array<Pick<ComparedWay, 'lab
   ]
 }
 
-/** Strength of the way that is held to `frontierNats`. */
-const frontierStrength = 2
+/** Strength of the way that is held to `frontierNats`: one that spends about as much by itself, since a larger one spends all of it on the first tokens. */
+const frontierStrength = 1.5
 
 /** A label as part of a file's name. */
 const fileName = (label: string): string => label.replaceAll('×', 'x').replaceAll('→', '-').replaceAll(/[^\w.-]+/g, '-')
