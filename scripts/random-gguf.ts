@@ -6,10 +6,12 @@
  *   node dist/scripts/random-gguf.js --shape 0.5b --out FILE.gguf [--tokenizer smollm2-135m]
  */
 import { open } from 'node:fs/promises'
-import { parseArgs } from 'node:util'
+import { describeOptions, parseOptions, requiredOption, type Options } from '../src/cli/options.js'
 import { loadConfig } from '../src/config.js'
+import { RequestError } from '../src/errors.js'
 import { openGguf } from '../src/models/gguf.js'
 import { resolveModel } from '../src/models/store.js'
+import { refuse } from '../src/validation.js'
 import { ggufEncodings, ggufHeader, tensorBytes, tensorPadding, type Metadata, type TensorShape } from './gguf-writer.js'
 
 interface Shape { readonly layers: number, readonly hiddenSize: number, readonly queryHeads: number, readonly kvHeads: number, readonly feedForwardSize: number }
@@ -124,10 +126,24 @@ export async function writeRandomGguf (path: string, shape: Shape, name: string,
   }
 }
 
+const options: Options = {
+  shape: { type: 'string', help: `one of ${Object.keys(shapes).join(', ')}` },
+  out: { type: 'string', help: 'path of the .gguf file to write' },
+  tokenizer: { type: 'string', help: 'model whose tokenizer it has: a name in models/, or a GGUF file', default: 'smollm2-135m' }
+}
+
+async function main (args: readonly string[]): Promise<void> {
+  const { values } = parseOptions({ options, mostPositionals: 0 }, args)
+  if (values['help'] === true) return console.log(`node dist/scripts/random-gguf.js --shape SHAPE --out FILE\n\nwrites a model of random weights\n\n${describeOptions(options)}`)
+  const [shape, out] = [requiredOption(values, 'shape'), requiredOption(values, 'out')]
+  if (!Object.hasOwn(shapes, shape)) throw refuse('--shape', `must be one of ${Object.keys(shapes).join(', ')}`, shape)
+  if (!out.endsWith('.gguf')) throw refuse('--out', 'must be the path of a .gguf file', out)
+  await writeRandomGguf(out, shapes[shape]!, `random ${shape}`, String(values['tokenizer'] ?? options['tokenizer']!.default))
+}
+
 if (import.meta.filename === process.argv[1]) {
-  const { values } = parseArgs({ options: { shape: { type: 'string' }, out: { type: 'string' }, tokenizer: { type: 'string', default: 'smollm2-135m' } } })
-  const shape = shapes[values.shape ?? '']
-  if (!shape) throw new Error(`--shape must be one of ${Object.keys(shapes).join(', ')}; got ${JSON.stringify(values.shape)}`)
-  if (!values.out?.endsWith('.gguf')) throw new Error(`--out must be the path of a .gguf file; got ${JSON.stringify(values.out)}`)
-  await writeRandomGguf(values.out, shape, `random ${values.shape}`, values.tokenizer)
+  main(process.argv.slice(2)).catch((error: unknown) => {
+    console.error(error instanceof RequestError ? error.message : error)
+    process.exitCode = 1
+  })
 }
