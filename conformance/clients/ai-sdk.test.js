@@ -1,8 +1,8 @@
-/** Vercel's AI SDK over @ai-sdk/openai-compatible: text, streams, embeddings, errors. */
+/** Vercel's AI SDK over @ai-sdk/openai-compatible: text, streams, objects, tools, embeddings, errors. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
-import { APICallError, embedMany, generateObject, generateText, streamObject, streamText } from 'ai'
+import { APICallError, embedMany, generateObject, generateText, stepCountIs, streamObject, streamText, tool } from 'ai'
 import { z } from 'zod'
 
 const fairlead = createOpenAICompatible({ name: 'fairlead', baseURL: `${process.env.FAIRLEAD_URL}/v1`, includeUsage: true, supportsStructuredOutputs: true })
@@ -51,6 +51,43 @@ test('generateObject and streamObject give what the schema says, guided or not',
     for await (const one of stream.partialObjectStream) partial = one
     assert.deepEqual([partial, await stream.object], [object, object])
   }
+})
+
+const inputSchema = z.object({ city: z.string().max(12), unit: z.enum(['celsius', 'fahrenheit']) })
+const weather = tool({ description: 'The weather of a city', inputSchema, execute: ({ city, unit }) => `12 degrees ${unit} in ${city}` })
+
+test('generateText calls a tool, and goes on from what it returned', async () => {
+  for (const params of [plain, guided({ strategy: 'best_of_n', num_candidates: 4 })]) {
+    const { steps } = await generateText({
+      ...params,
+      tools: { weather },
+      toolChoice: { type: 'tool', toolName: 'weather' },
+      maxOutputTokens: 96,
+      stopWhen: stepCountIs(2),
+      prepareStep: ({ stepNumber }) => stepNumber === 0 ? {} : { toolChoice: 'none', maxOutputTokens: 8 }
+    })
+    assert.equal(steps.length, 2)
+    const [{ toolCalls: [call], toolResults: [result], finishReason }, answer] = steps
+    assert.equal(finishReason, 'tool-calls')
+    assert.deepEqual(inputSchema.parse(call.input), call.input)
+    assert.equal(result.output, `12 degrees ${call.input.unit} in ${call.input.city}`)
+    assert.equal(answer.toolCalls.length, 0)
+    assert.ok(answer.text.length > 0)
+  }
+})
+
+test('streamText streams the input of the call that generateText makes', async () => {
+  const params = { ...plain, tools: { weather: { ...weather, execute: undefined } }, toolChoice: 'required', maxOutputTokens: 120, providerOptions: { fairlead: { parallel_tool_calls: false } } }
+  const whole = await generateText(params)
+  const [pieces, calls] = [[], []]
+  for await (const part of streamText(params).fullStream) {
+    assert.notEqual(part.type, 'error', JSON.stringify(part))
+    if (part.type === 'tool-input-delta') pieces.push(part.delta)
+    if (part.type === 'tool-call') calls.push(part)
+  }
+  assert.ok(pieces.length > 1)
+  assert.deepEqual(JSON.parse(pieces.join('')), calls[0].input)
+  assert.deepEqual(calls.map(({ toolName, input }) => [toolName, input]), whole.toolCalls.map(({ toolName, input }) => [toolName, input]))
 })
 
 test('embedMany gives a vector for each text', async () => {

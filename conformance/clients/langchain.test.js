@@ -1,6 +1,7 @@
-/** LangChain's @langchain/openai: chat, streams, batches, legacy completions, embeddings, errors. */
+/** LangChain's @langchain/openai: chat, streams, batches, structured output, tools, responses, legacy completions, embeddings, errors. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { HumanMessage, ToolMessage } from '@langchain/core/messages'
 import { ChatOpenAI, OpenAI, OpenAIEmbeddings } from '@langchain/openai'
 import { z } from 'zod'
 
@@ -29,11 +30,42 @@ test('batch answers every prompt', async () => {
   assert.ok(answers.every(({ content }) => content.length > 0))
 })
 
-test('withStructuredOutput gives what the schema says', async () => {
-  const schema = z.object({ title: z.string().max(30), stars: z.number().int().min(1).max(5) })
-  const review = await new ChatOpenAI({ ...common, maxTokens: 120, modelKwargs: { seed: 3 } }).withStructuredOutput(schema, { method: 'jsonSchema', name: 'review', strict: true }).invoke(prompt)
-  assert.deepEqual(schema.parse(review), review)
+const schema = z.object({ title: z.string().max(30), stars: z.number().int().min(1).max(5) })
+const long = fields => new ChatOpenAI({ ...common, maxTokens: 120, ...fields })
+
+for (const method of ['jsonSchema', 'functionCalling']) {
+  for (const [what, kwargs] of Object.entries({ plain: {}, guided: { alignment } })) {
+    test(`withStructuredOutput by ${method} gives what the schema says: ${what}`, async () => {
+      const review = await long({ modelKwargs: { seed: 3, ...kwargs } }).withStructuredOutput(schema, { method, name: 'review', strict: true }).invoke(prompt)
+      assert.deepEqual(schema.parse(review), review)
+    })
+  }
+}
+
+test('withStructuredOutput by jsonMode gives an object', async () => {
+  // Nothing says which: greedy, so that it does not go on for ever.
+  const { parsed, raw } = await long({ temperature: 0 }).withStructuredOutput(z.record(z.string(), z.unknown()), { method: 'jsonMode', includeRaw: true }).invoke('Answer with {"title": "Rain"} in JSON.')
+  if (raw.response_metadata.finish_reason === 'stop') assert.equal(typeof parsed, 'object')
+  assert.match(raw.content, /^\{/)
 })
+
+const weather = { type: 'function', function: { name: 'get_weather', description: 'The weather of a city', strict: true, parameters: { type: 'object', properties: { city: { type: 'string', maxLength: 12 } }, required: ['city'], additionalProperties: false } } }
+
+for (const useResponsesApi of [false, true]) {
+  test(`a bound tool is called, streamed alike, and its result is read: ${useResponsesApi ? 'responses' : 'chats'}`, async () => {
+    const bound = (tools, limit = 96) => new ChatOpenAI({ ...common, maxTokens: limit, useResponsesApi, modelKwargs: { seed: 3 } }).bindTools([weather], tools)
+    const forced = bound({ tool_choice: 'get_weather' })
+    const asked = await forced.invoke('What is the weather in Oslo?')
+    assert.deepEqual(asked.tool_calls.map(({ name }) => name), ['get_weather'])
+    assert.equal(typeof asked.tool_calls[0].args.city, 'string')
+    let streamed
+    for await (const chunk of await forced.stream('What is the weather in Oslo?')) streamed = streamed ? streamed.concat(chunk) : chunk
+    assert.deepEqual(streamed.tool_calls.map(({ name, args }) => [name, args]), asked.tool_calls.map(({ name, args }) => [name, args]))
+    const answer = await bound({ tool_choice: 'none' }, 8).invoke([new HumanMessage('What is the weather in Oslo?'), asked, new ToolMessage({ tool_call_id: asked.tool_calls[0].id, content: 'Rain.' })])
+    assert.equal(answer.tool_calls.length, 0)
+    assert.ok(answer.text.length > 0)
+  })
+}
 
 test('legacy completions go on from a text, whole and streamed', async () => {
   const legacy = new OpenAI({ ...common, maxTokens: 4, temperature: 0 })
