@@ -20,7 +20,7 @@ export type { EngineSettings } from './config.js'
 export type { FinishReason, KlReport, ProgressCandidate, StoppedBy, Warning } from './decoding/runtime.js'
 export type { StrategyName } from './decoding/strategy-schemas.js'
 export { RequestError, type ErrorBody, type ErrorCode, type RequestErrorData } from './errors.js'
-export type { FittingProgress, ModelInfo } from './inference/protocol.js'
+export type { CallForm, FittingProgress, ModelInfo } from './inference/protocol.js'
 export type { RewardInfo } from './rewards/info.js'
 export type { RewardMember } from './rewards/scorer.js'
 
@@ -123,7 +123,7 @@ export class Fairlead {
   /** Here no header could name fields that nobody knows: they are refused. */
   #parse (params: GenerateParams | StreamParams, stream: boolean): ChatCompletionRequest {
     if ('stream' in params) throw refuse('stream', 'cannot be given: call stream() or generate()', params.stream)
-    const request = parseChatCompletion({ model: this.model.id, ...params, stream }, this.#profiles)
+    const request = parseChatCompletion({ model: this.model.id, ...params, stream }, this.#profiles, this.model)
     if (request.store) throw refuse('store', 'needs a server: here nothing is kept', true)
     const [unknown] = request.ignored
     if (unknown !== undefined) throw refuse(unknown, 'is not a field', (params as Record<string, unknown>)[unknown])

@@ -7,6 +7,7 @@ import type { Metrics } from '../metrics/metrics.js'
 /** Seconds since a moment of `performance.now()`. */
 const since = (moment: number): number => (performance.now() - moment) / 1000
 
+/** One generation, watched. */
 export class Watch {
   readonly #metrics: Metrics
   readonly #arrived = performance.now()

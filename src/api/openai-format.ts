@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Choice, DecodeResult, RatedToken, TokenLogprob } from '../decoding/runtime.js'
 import type { RequestError } from '../errors.js'
-import type { GenerationEvent, GenerationStart, ModelInfo, Usage } from '../inference/protocol.js'
+import type { CallForm, GenerationEvent, GenerationStart, ModelInfo, Usage } from '../inference/protocol.js'
 import { alignmentObject, choiceAlignment, usageObject } from './alignment-format.js'
 import { readToolCalls, ToolCallReader, type Piece } from './tool-call-reader.js'
 import type { ChatCompletionRequest } from './schemas/chat-completion.js'
@@ -41,6 +41,7 @@ function deltaOf (piece: Piece, call: number, id: string): ChunkChoice['delta'] 
 /** Makes one completion's objects. */
 export class ChatFormatter implements Formatter<GenerationEvent> {
   readonly #request: ChatCompletionRequest
+  readonly #callForm: CallForm
   readonly #head: Pick<ChatCompletion, 'id' | 'created' | 'model' | 'system_fingerprint'>
   #start: GenerationStart | null = null
   #result: DecodeResult | null = null
@@ -48,8 +49,9 @@ export class ChatFormatter implements Formatter<GenerationEvent> {
   /** Per choice, of streams in which functions may be called. */
   readonly #readers = new Map<number, ToolCallReader>()
 
-  constructor (request: ChatCompletionRequest, { fingerprint }: ModelInfo) {
+  constructor (request: ChatCompletionRequest, { fingerprint, callForm }: ModelInfo) {
     this.#request = request
+    this.#callForm = callForm
     this.#head = { id: `chatcmpl-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model: request.modelName, system_fingerprint: fingerprint }
   }
 
@@ -82,7 +84,7 @@ export class ChatFormatter implements Formatter<GenerationEvent> {
 
   /** The message of a whole answer, and why it ended. */
   #messageOf ({ text, finishReason }: Choice, index: number): Pick<ChatChoice, 'message' | 'finish_reason'> {
-    const { content, calls } = this.#request.hasTools ? readToolCalls(text) : { content: text, calls: [] }
+    const { content, calls } = this.#request.hasTools ? readToolCalls(text, this.#callForm) : { content: text, calls: [] }
     if (calls.length === 0) return { message: { role: 'assistant', content: this.#request.echoed + content, refusal: null }, finish_reason: finishReason }
     return {
       message: { role: 'assistant', content: content === '' ? null : content, refusal: null, tool_calls: calls.map(({ name, arguments: given }, call) => ({ id: this.#callId(index, call), type: 'function', function: { name, arguments: given } })) },
@@ -137,7 +139,7 @@ export class ChatFormatter implements Formatter<GenerationEvent> {
   }
 
   #readerOf (index: number): ToolCallReader {
-    const reader = this.#readers.get(index) ?? new ToolCallReader()
+    const reader = this.#readers.get(index) ?? new ToolCallReader(this.#callForm)
     this.#readers.set(index, reader)
     return reader
   }

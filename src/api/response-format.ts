@@ -65,12 +65,12 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
   #usage: Usage | null = null
 
   /** @param onEnd called once the response has its last status, before anybody is told */
-  constructor (request: ResponseRequest, { fingerprint }: ModelInfo, onEnd: () => void = () => {}) {
+  constructor (request: ResponseRequest, { fingerprint, callForm }: ModelInfo, onEnd: () => void = () => {}) {
     this.#request = request
     this.#onEnd = onEnd
     this.#status = request.body.background ? 'queued' : 'in_progress'
     const { hasTools, generate } = request
-    this.#output = new ResponseOutput({ hasTools, hasLogprobs: generate.sampling.topLogprobs !== null, isGuided: this.#isGuided }, (type, fields) => this.#event(type, fields))
+    this.#output = new ResponseOutput({ callForm, hasTools, hasLogprobs: generate.sampling.topLogprobs !== null, isGuided: this.#isGuided }, (type, fields) => this.#event(type, fields))
     this.#head = { id: this.id, object: 'response', created_at: seconds(), model: request.body.model, system_fingerprint: fingerprint, ...echoOf(request) }
   }
 

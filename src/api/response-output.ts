@@ -1,5 +1,6 @@
 /** What a response writes: a message, calls of functions behind it, or both; whole, or as typed events while it comes. Knows nothing of the response around it. */
 import type { Choice, TokenLogprob } from '../decoding/runtime.js'
+import type { CallForm } from '../inference/protocol.js'
 import { choiceAlignment } from './alignment-format.js'
 import { logprobObjects } from './openai-format.js'
 import { newId } from './schemas/items.js'
@@ -8,7 +9,10 @@ import type { ResponseCall, ResponseEvent, ResponseMessage, ResponseOutputItem, 
 
 type Status = ResponseMessage['status']
 
+/** What decides which items and fields there are. */
 export interface OutputOptions {
+  /** How the model calls functions. */
+  readonly callForm: CallForm
   /** Whether the answer may call functions. */
   readonly hasTools: boolean
   readonly hasLogprobs: boolean
@@ -24,12 +28,13 @@ type OpenItem =
 /** Bytes of some tokens. */
 const bytesOf = (logprobs: readonly TokenLogprob[]): number => logprobs.reduce((sum, { bytes }) => sum + bytes.length, 0)
 
+/** One answer of a response, item by item. */
 export class ResponseOutput {
   readonly #options: OutputOptions
   readonly #event: (type: string, fields: object) => ResponseEvent
   readonly #messageId = newId('msg')
   readonly #callIds: Array<{ readonly id: string, readonly call_id: string }> = []
-  readonly #reader = new ToolCallReader()
+  readonly #reader: ToolCallReader
   /** Of a stream: items that are whole, the one that is not, and tokens whose text is not told yet. */
   #closed = 0
   #open: OpenItem | null = null
@@ -38,6 +43,7 @@ export class ResponseOutput {
   /** @param event numbers an event */
   constructor (options: OutputOptions, event: (type: string, fields: object) => ResponseEvent) {
     this.#options = options
+    this.#reader = new ToolCallReader(options.callForm)
     this.#event = event
   }
 
@@ -60,7 +66,7 @@ export class ResponseOutput {
 
   /** All items of a whole answer. */
   items (choice: Choice): ResponseOutputItem[] {
-    const { content, calls } = this.#options.hasTools ? readToolCalls(choice.text) : { content: choice.text, calls: [] }
+    const { content, calls } = this.#options.hasTools ? readToolCalls(choice.text, this.#options.callForm) : { content: choice.text, calls: [] }
     const logprobs = calls.length === 0 ? choice.logprobs : withinText(choice.logprobs, content)
     const items: ResponseOutputItem[] = [
       ...(content !== '' || calls.length === 0 ? [this.#message('completed', [this.#part(content, logprobs)])] : []),

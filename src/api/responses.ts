@@ -22,8 +22,8 @@ function conversationOf ({ input, response: { id, status, output } }: KeptRespon
  * @param find how a response is found that this one goes on from
  * @throws RequestError naming the field, the rule and the value; previous_response_not_found
  */
-export function readResponseCreate (body: unknown, { profiles }: Services, find: (id: string) => KeptResponse | null): ResponseRequest {
-  return parseResponseCreate(body, profiles, id => {
+export function readResponseCreate (body: unknown, { profiles, inference }: Services, find: (id: string) => KeptResponse | null): ResponseRequest {
+  return parseResponseCreate(body, profiles, inference.model, id => {
     const kept = find(id)
     if (!kept) throw new RequestError('previous_response_not_found', `Previous response with id ${JSON.stringify(id)} not found: it was not stored, was deleted or made room for others (stored-responses)`, { param: 'previous_response_id' })
     return conversationOf(kept)

@@ -2,6 +2,7 @@
 import { RequestError } from '../errors.js'
 import type { StoredCompletion } from '../feedback/feedback-store.js'
 import type { GenerationEvent } from '../inference/protocol.js'
+import { writtenMessages } from '../inference/written-messages.js'
 import type { Caller } from './keys.js'
 import type { ChatFormatter } from './openai-format.js'
 import type { ChatCompletionRequest } from './schemas/chat-completion.js'
@@ -17,7 +18,7 @@ export async function * chatEvents (services: Services, request: ChatCompletionR
   yield * services.generate(generate, caller, signal)
   if (!request.store || !('messages' in generate.prompt)) return
   const completion = formatter.completion()
-  services.feedback.storeCompletion({ id: completion.id, caller: caller.name, messages: generate.prompt.messages, completion })
+  services.feedback.storeCompletion({ id: completion.id, caller: caller.name, messages: writtenMessages(generate.prompt.messages), completion })
 }
 
 /** A stored completion, if the caller may see it: its own, or any where the role is admin. @throws RequestError not_found */

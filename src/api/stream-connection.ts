@@ -52,8 +52,9 @@ export class StreamConnection {
   }
 
   async #run (id: string, body: unknown, signal: AbortSignal): Promise<void> {
-    const request = parseChatCompletion(body, this.#services.profiles)
-    const formatter = new ChatFormatter(request, this.#services.inference.model)
+    const { profiles, inference: { model } } = this.#services
+    const request = parseChatCompletion(body, profiles, model)
+    const formatter = new ChatFormatter(request, model)
     for await (const event of chatEvents(this.#services, request, formatter, this.#caller, signal)) {
       if (event.type === 'start') await this.#socket.send({ type: 'created', id, seed: event.start.seed, strategy: event.start.strategy, ignored: request.ignored })
       for (const chunk of formatter.chunks(event)) await this.#socket.send({ type: 'chunk', id, chunk })

@@ -1,14 +1,11 @@
 /** Tells text and calls of functions apart in an answer as it comes. The grammar that the answer is held to says what calls look like. */
-import { callBegins, callEnds } from '../grammar/tool-calls.js'
+import type { CallForm } from '../inference/protocol.js'
 
 /** A piece of an answer. `call` begins one; `arguments` belong to the call begun last. */
 export type Piece =
   | { readonly type: 'content', readonly text: string }
   | { readonly type: 'call', readonly name: string }
   | { readonly type: 'arguments', readonly text: string }
-
-const nameBegins = '\n{"name": "'
-const nameEnds = '", "arguments": '
 
 /** Length of the longest end of a text that a marker begins with. */
 function heldBack (text: string, marker: string): number {
@@ -38,11 +35,16 @@ class ObjectEnd {
 
 /** Reads one answer, piece by piece. */
 export class ToolCallReader {
+  readonly #form: CallForm
+  /** Whether a call may still begin in what follows. */
+  #mayCall = true
   #state: 'content' | 'name' | 'arguments' | 'end' = 'content'
   #rest = ''
   #object = new ObjectEnd()
   /** Calls begun so far. */
   calls = 0
+
+  constructor (form: CallForm) { this.#form = form }
 
   /** The pieces that some more text completes. */
   push (text: string): Piece[] {
@@ -74,26 +76,34 @@ export class ToolCallReader {
     return text
   }
 
+  /** Text up to where a call begins, or may begin. */
+  #text (): Piece[] {
+    const { begins, isAnywhere } = this.#form
+    // A form that stands alone begins the answer or does not come.
+    if (!isAnywhere && this.#rest !== '' && !this.#rest.startsWith(begins)) this.#mayCall = false
+    const whole = this.#mayCall ? this.#upTo(begins) : null
+    if (whole !== null) {
+      this.#state = 'name'
+      return this.#content(whole)
+    }
+    const sure = this.#rest.length - (this.#mayCall ? heldBack(this.#rest, begins) : 0)
+    const text = this.#rest.slice(0, sure)
+    this.#rest = this.#rest.slice(sure)
+    return this.#content(text)
+  }
+
   #next (): Piece[] {
+    const { beforeName, afterName, ends, isAnywhere } = this.#form
     switch (this.#state) {
-      case 'content': {
-        const whole = this.#upTo(callBegins)
-        if (whole !== null) {
-          this.#state = 'name'
-          return this.#content(whole)
-        }
-        const sure = this.#rest.length - heldBack(this.#rest, callBegins)
-        const text = this.#rest.slice(0, sure)
-        this.#rest = this.#rest.slice(sure)
-        return this.#content(text)
-      }
+      case 'content':
+        return this.#text()
       case 'name': {
-        const name = this.#upTo(nameEnds)
+        const name = this.#upTo(afterName)
         if (name === null) return []
         this.#state = 'arguments'
         this.#object = new ObjectEnd()
         this.calls++
-        return [{ type: 'call', name: name.slice(nameBegins.length) }]
+        return [{ type: 'call', name: name.slice(beforeName.length) }]
       }
       case 'arguments': {
         const end = this.#object.read(this.#rest)
@@ -103,15 +113,18 @@ export class ToolCallReader {
         return text === '' ? [] : [{ type: 'arguments', text }]
       }
       case 'end':
-        if (this.#upTo(callEnds) !== null) this.#state = 'content'
+        if (this.#upTo(ends) !== null) {
+          this.#state = 'content'
+          this.#mayCall = isAnywhere
+        }
         return []
     }
   }
 }
 
 /** The text and the calls of a whole answer. */
-export function readToolCalls (text: string): { readonly content: string, readonly calls: ReadonlyArray<{ readonly name: string, readonly arguments: string }> } {
-  const reader = new ToolCallReader()
+export function readToolCalls (text: string, form: CallForm): { readonly content: string, readonly calls: ReadonlyArray<{ readonly name: string, readonly arguments: string }> } {
+  const reader = new ToolCallReader(form)
   let content = ''
   const calls: Array<{ name: string, arguments: string }> = []
   for (const piece of [...reader.push(text), ...reader.flush()]) {

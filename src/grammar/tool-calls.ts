@@ -1,15 +1,8 @@
-/**
- * Grammars of calls of functions in an answer's text. The form is that of Hermes, Qwen and SmolLM models:
- * `<tool_call>\n{"name": NAME, "arguments": OBJECT}\n</tool_call>`. Knows no requests.
- */
+/** Grammars of calls of functions in an answer's text, in the form that the model writes them in. Knows no requests. */
+import type { CallForm } from '../models/call-form.js'
 import { choice, oneOf, repeat, Rules, sequence, text, type Expression } from './ebnf.js'
 import { anyObject, beyondAscii } from './json-text.js'
 import { schemaExpression } from './json-schema.js'
-
-/** What stands before a call. */
-export const callBegins = '<tool_call>'
-/** What stands behind it. */
-export const callEnds = '</tool_call>'
 
 /** A function that may be called. */
 export interface CallableFunction {
@@ -27,7 +20,7 @@ export interface CallRules {
   readonly functions: readonly CallableFunction[]
   /** Whether it may be text, or begin with text. */
   readonly mayBeText: boolean
-  /** Whether there may be several calls. */
+  /** Whether there may be several calls, if the form has room for them. */
   readonly mayRepeat: boolean
 }
 
@@ -43,21 +36,29 @@ function argumentsOf (rules: Rules, { parameters, strict, path }: CallableFuncti
   return schemaExpression(rules, parameters, path, `function_${index}`)
 }
 
-/** Text without `callBegins`, then perhaps what follows it: a rule for each number of its characters that were just read. */
-function textThen (rules: Rules, after: Expression, read = 0): Expression {
+/**
+ * Text without a marker, then perhaps what follows it: a rule for each number of its characters that were just read.
+ * @param marker whose first character it has at its beginning only
+ */
+function textThen (rules: Rules, marker: string, after: Expression, read = 0): Expression {
   return rules.rule(`text_${read}`, () => {
-    const next = callBegins[read]!
-    const others = next === '<' ? '\\x00-\\x3b\\x3d-\\x7f' : exceptAscii(['<', next])
-    const matched = read + 1 === callBegins.length ? sequence(text(next), after) : sequence(text(next), textThen(rules, after, read + 1))
+    const [first, next] = [marker[0]!, marker[read]!]
+    const matched = read + 1 === marker.length ? sequence(text(next), after) : sequence(text(next), textThen(rules, marker, after, read + 1))
     return choice(
       text(''),
       matched,
-      // It has "<" at its beginning only: where another comes, it may begin anew there.
-      ...(next === '<' ? [] : [sequence(text('<'), textThen(rules, after, 1))]),
-      sequence(oneOf(others), textThen(rules, after)),
-      sequence(beyondAscii(rules), textThen(rules, after))
+      // Where the first character comes again, it may begin anew there.
+      ...(read === 0 ? [] : [sequence(text(first), textThen(rules, marker, after, 1))]),
+      sequence(oneOf(exceptAscii([first, next])), textThen(rules, marker, after)),
+      sequence(beyondAscii(rules), textThen(rules, marker, after))
     )
   })
+}
+
+/** Text that does not begin with a character, or what begins with it. */
+function textOr (rules: Rules, first: string, after: Expression): Expression {
+  const anything: Expression = rules.rule('text', () => choice(text(''), sequence(choice(oneOf('\\x00-\\x7f'), beyondAscii(rules)), { kind: 'rule', name: 'text' })))
+  return choice(text(''), sequence(text(first), after), sequence(oneOf(exceptAscii([first])), anything), sequence(beyondAscii(rules), anything))
 }
 
 /** ASCII without some characters. */
@@ -70,11 +71,12 @@ function exceptAscii (characters: readonly string[]): string {
  * The grammar of an answer that may, or must, call functions.
  * @throws RequestError for parameters of a strict function that cannot be enforced
  */
-export function callGrammar ({ functions, mayBeText, mayRepeat }: CallRules): string {
+export function callGrammar ({ functions, mayBeText, mayRepeat }: CallRules, { begins, isAnywhere, beforeName, afterName, ends }: CallForm): string {
   const rules = new Rules()
-  const calls = functions.map((one, index) => rules.separate(sequence(text(`${one.name}", "arguments": `), argumentsOf(rules, one, index))))
-  const rest = rules.rule('call', () => sequence(text('\n{"name": "'), choice(...calls), text(`}\n${callEnds}`)))
-  const more = mayRepeat ? repeat(sequence(text(`\n${callBegins}`), rest), 0, null) : text('')
+  const calls = functions.map((one, index) => rules.separate(sequence(text(`${one.name}${afterName}`), argumentsOf(rules, one, index))))
+  const rest = rules.rule('call', () => sequence(text(beforeName), choice(...calls), text(ends)))
+  const more = mayRepeat && isAnywhere ? repeat(sequence(text(`\n${begins}`), rest), 0, null) : text('')
   const after = sequence(rest, more)
-  return rules.print(mayBeText ? textThen(rules, after) : sequence(text(callBegins), after))
+  if (!mayBeText) return rules.print(sequence(text(begins), after))
+  return rules.print(isAnywhere ? textThen(rules, begins, after) : textOr(rules, begins, after))
 }

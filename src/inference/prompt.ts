@@ -2,6 +2,7 @@
 import type { Context } from '../decoding/strategy-schemas.js'
 import { RequestError } from '../errors.js'
 import { encodeChat, type ChatOptions } from '../models/chat-template.js'
+import { writtenMessages } from '../models/tool-messages.js'
 import { refuse } from '../validation.js'
 import type { ChatMessage, Prompt } from '../rewards/scorer.js'
 import type { Host } from './host.js'
@@ -24,7 +25,8 @@ export function renderPrompt (host: Host, messages: readonly ChatMessage[], endi
   const { text, tokens } = encodeChat(host.model.chatTemplate, host.model.tokenizer, messages, ending)
   const limit = host.model.contextLength
   if (tokens.length >= limit) throw new RequestError('context_length_exceeded', `This model's context length is ${limit} tokens; the messages have ${tokens.length}`, { param: 'messages' })
-  return { messages, text, tokens }
+  // Scorers render messages themselves, by templates that may not know calls.
+  return { messages: writtenMessages(messages), text, tokens }
 }
 
 /** Tokens of anything a caller may give, of any length, as a model reads it. */

@@ -5,12 +5,15 @@
 import type { DecodeEvent, SamplingParams, TokenLogprob, Warning } from '../decoding/runtime.js'
 import type { AlignmentRequest } from '../decoding/strategy-schemas.js'
 import type { RequestErrorData } from '../errors.js'
+import type { CallForm } from '../models/call-form.js'
 import type { Suggestion } from '../rewards/active.js'
 import type { AdaptChoices, OpenPair } from '../rewards/adapt-reward.js'
 import type { Pair } from '../rewards/examples.js'
 import type { FitChoices, FitProgress } from '../rewards/fit-choices.js'
 import type { RewardInfo } from '../rewards/info.js'
 import type { AnswerMember, ChatMessage, RewardMember, Score } from '../rewards/scorer.js'
+
+export type { CallForm } from '../models/call-form.js'
 
 /** Messages, rendered by the model's template. */
 export interface ChatPrompt {
@@ -180,6 +183,8 @@ export interface ModelInfo {
   readonly fingerprint: string
   /** Seconds since the epoch. */
   readonly created: number
+  /** How its answers call functions. */
+  readonly callForm: CallForm
 }
 
 export interface TokenizeRequest { readonly model: string | null, readonly prompt: PromptInput }

@@ -9,10 +9,18 @@ const shareOfAnswer = 1 / 8
 /** Whether a message may be left out. */
 const mayGo = ({ messages }: ChatPrompt, index: number): boolean => messages[index]!.role !== 'system' && index < messages.length - 1
 
-/** The conversation without the first messages that may be left out. @param dropped how many */
+/** The conversation without the first messages that may be left out, and without results whose calls are among them. @param dropped how many */
 function without (chat: ChatPrompt, dropped: number): ChatPrompt {
   let left = dropped
-  return { ...chat, messages: chat.messages.filter((_, index) => !mayGo(chat, index) || left-- <= 0) }
+  let wasDropped = false
+  return {
+    ...chat,
+    messages: chat.messages.filter(({ role }, index) => {
+      if (!mayGo(chat, index)) return true
+      wasDropped = left-- > 0 || (wasDropped && role === 'tool')
+      return !wasDropped
+    })
+  }
 }
 
 /**

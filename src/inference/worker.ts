@@ -75,11 +75,11 @@ function handle (host: Host, message: ToWorker): void {
 
 try {
   const host = await createHost(workerData as Config, message => { send({ type: 'loading', message }) })
-  const { id, contextLength, tokenizer, fingerprint, created } = host.model
+  const { id, contextLength, tokenizer, fingerprint, created, chatTemplate: { callForm } } = host.model
   port.on('message', (message: ToWorker) => { handle(host, message) })
   send({
     type: 'ready',
-    model: { id, contextLength, vocabularySize: tokenizer.vocabularySize, fingerprint, created },
+    model: { id, contextLength, vocabularySize: tokenizer.vocabularySize, fingerprint, created, callForm },
     rewards: usableRewards(host)
   })
 } catch (error) {

@@ -5,11 +5,12 @@
 import { randomBytes } from 'node:crypto'
 import { Template } from '@huggingface/jinja'
 import { RequestError } from '../errors.js'
+import { hermesForm, taughtForm, type CallForm } from './call-form.js'
 import type { GgufFile } from './gguf.js'
 import type { TemplatePiece, Tokenizer } from './tokenizer.js'
+import { nativeMessage, writtenMessages, type TemplateMessage } from './tool-messages.js'
 
-/** A message as a template reads it. */
-export interface TemplateMessage { readonly role: string, readonly content: string, readonly name?: string }
+export type { TemplateMessage } from './tool-messages.js'
 
 /** A model's own way to write a conversation. */
 export interface ChatTemplate {
@@ -19,13 +20,16 @@ export interface ChatTemplate {
   readonly constants: { readonly bos_token: string, readonly eos_token: string }
   /**
    * The prompt text.
+   * @param messages as the template takes them
    * @param addGenerationPrompt whether it ends with the opening of the assistant's turn
    * @param tools functions that may be called, where the template tells of them
    * @throws RequestError where the template refuses the messages
    */
-  render (messages: readonly TemplateMessage[], addGenerationPrompt: boolean, tools?: readonly object[]): string
-  /** Whether it tells the model of tools, to be called in the form `<tool_call>…</tool_call>`. */
+  render (messages: readonly object[], addGenerationPrompt: boolean, tools?: readonly object[]): string
+  /** Whether it tells the model of tools, and writes calls and their results. */
   readonly tellsTools: boolean
+  /** How the model is taught to write calls: by the template, or by what it is told in the template's place. */
+  readonly callForm: CallForm
 }
 
 /** How a chat ends: with the opening of an answer unless told otherwise, or, to be continued, with the last message's text. */
@@ -45,13 +49,17 @@ export function chatTemplate (path: string, source: string, constants: TemplateC
   } catch (cause) {
     throw new RequestError('invalid_request', `${path}: its chat template cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { param: 'model', cause })
   }
+  const rendered = (messages: readonly object[], addGenerationPrompt: boolean, tools?: readonly object[]): string =>
+    template.render({ ...constants, messages, add_generation_prompt: addGenerationPrompt, ...(tools ? { tools } : {}) })
+  const taught = taughtForm((messages, tools) => rendered(messages, false, tools))
   return {
     source,
     constants,
-    tellsTools: /\btools\b/.test(source) && source.includes('<tool_call>'),
+    tellsTools: taught !== null,
+    callForm: taught ?? hermesForm,
     render (messages, addGenerationPrompt, tools) {
       try {
-        return template.render({ ...constants, messages, add_generation_prompt: addGenerationPrompt, ...(tools ? { tools } : {}) })
+        return rendered(messages, addGenerationPrompt, tools)
       } catch (cause) {
         throw new RequestError('invalid_request', `the model's chat template refuses these messages: ${cause instanceof Error ? cause.message : String(cause)}`, { param: 'messages', cause })
       }
@@ -98,7 +106,8 @@ function withTools ([first, ...rest]: readonly TemplateMessage[], tools: readonl
  * them in its system message.
  */
 export function encodeChat (template: ChatTemplate, tokenizer: Tokenizer, given: readonly TemplateMessage[], { addGenerationPrompt = true, continueFinalMessage = false, tools = [] }: ChatOptions = {}): { text: string, tokens: number[] } {
-  const messages = tools.length > 0 && !template.tellsTools ? withTools(given, tools) : given
+  const plain = template.tellsTools ? given : writtenMessages(given)
+  const messages = tools.length > 0 && !template.tellsTools ? withTools(plain, tools) : plain
   const nonce = randomBytes(8).toString('hex')
   const hidden: string[] = []
   const hide = (text: string): string => {
@@ -109,12 +118,12 @@ export function encodeChat (template: ChatTemplate, tokenizer: Tokenizer, given:
     return shown
   }
   const end = `\u{F0000}${nonce}.end\u{F0001}`
-  const hiddenMessages = messages.map(({ role, content, name }, index) => ({
-    role: hide(role),
-    content: hide(content) + (continueFinalMessage && index === messages.length - 1 ? end : ''),
-    ...(name === undefined ? {} : { name: hide(name) })
-  }))
-  const hiddenTools = tools.length > 0 && template.tellsTools ? JSON.parse(hide(JSON.stringify(tools))) as object[] : undefined
+  const hideIn = <T extends object>(value: T): T => JSON.parse(hide(JSON.stringify(value))) as T
+  const hiddenMessages = messages.map((message, index) => {
+    const ended = continueFinalMessage && index === messages.length - 1 ? end : ''
+    return nativeMessage({ ...hideIn(message), content: hide(message.content) + ended })
+  })
+  const hiddenTools = tools.length > 0 && template.tellsTools ? hideIn(tools) : undefined
   const [rendered] = template.render(hiddenMessages, addGenerationPrompt && !continueFinalMessage, hiddenTools).split(end) as [string]
   const pieces: TemplatePiece[] = rendered.split(new RegExp(`\u{F0000}${nonce}\\.(\\d+)\u{F0001}`, 'u'))
     .map((part, index) => index % 2 === 0 ? { text: part, trusted: true } : { text: hidden[Number(part)]!, trusted: false })

@@ -3,6 +3,7 @@
  * (outcome, prefix, next token) share a meaning; whoever needs a score asks for the member it needs.
  */
 import type { Output, Sequence } from '../engine/sequence.js'
+import type { TemplateMessage } from '../models/tool-messages.js'
 
 /** What a member that scores answers was made for: whole ones, or any prefix of one. */
 export type AnswerMember = 'outcome' | 'prefix'
@@ -10,12 +11,8 @@ export type AnswerMember = 'outcome' | 'prefix'
 /** What a member was made to score: answers, or every next token of one. */
 export type RewardMember = AnswerMember | 'next_token'
 
-/** One chat message as the model's template takes it. */
-export interface ChatMessage {
-  readonly role: string
-  readonly content: string
-  readonly name?: string
-}
+/** One chat message. Where calls and results matter to nobody, as in prompts that are scored, it is text alone. */
+export type ChatMessage = TemplateMessage
 
 /** A rendered prompt. */
 export interface Prompt {

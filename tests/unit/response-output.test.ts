@@ -4,6 +4,7 @@ import { test } from 'node:test'
 import { ResponseOutput } from '../../src/api/response-output.js'
 import { randomStream } from '../../src/decoding/random.js'
 import type { Choice, TokenLogprob } from '../../src/decoding/runtime.js'
+import { hermesForm } from '../../src/models/call-form.js'
 
 type Json = Record<string, any>
 
@@ -42,7 +43,7 @@ test('events add up to the items of the whole answer, each opened and closed onc
     for (const isGuided of [false, true]) {
       for (let seed = 1; seed <= 10; seed++) {
         const events: Json[] = []
-        const options = { hasTools: true, hasLogprobs: true, isGuided }
+        const options = { callForm: hermesForm, hasTools: true, hasLogprobs: true, isGuided }
         const output = new ResponseOutput(options, (type, fields) => {
           const event = { type, sequence_number: events.length, ...structuredClone(fields) }
           events.push(event)
@@ -84,7 +85,7 @@ test('events add up to the items of the whole answer, each opened and closed onc
 
 test('without tools, what looks like a call is text', () => {
   const text = call('get', '{}')
-  const output = new ResponseOutput({ hasTools: false, hasLogprobs: false, isGuided: false }, (type, fields) => ({ type, sequence_number: 0, ...fields }))
+  const output = new ResponseOutput({ callForm: hermesForm, hasTools: false, hasLogprobs: false, isGuided: false }, (type, fields) => ({ type, sequence_number: 0, ...fields }))
   assert.equal((output.items(choiceOf(text, [], 'stop'))[0] as Json)['content'][0].text, text)
   assert.deepEqual(output.text(text, []).map(({ type }) => type), ['response.output_item.added', 'response.content_part.added', 'response.output_text.delta'])
 })

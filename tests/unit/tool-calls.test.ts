@@ -1,13 +1,19 @@
 /** Calls of functions in text: the grammar that answers are held to, and reading them back piece by piece. */
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
-import { ToolCallReader, readToolCalls, type Piece } from '../../src/api/tool-call-reader.js'
+import { ToolCallReader, readToolCalls as read, type Piece } from '../../src/api/tool-call-reader.js'
 import { chatMessagesOf } from '../../src/api/schemas/messages.js'
-import { toolsOf } from '../../src/api/schemas/tools.js'
+import { toolsOf as use } from '../../src/api/schemas/tools.js'
 import { randomStream } from '../../src/decoding/random.js'
 import { Grammars } from '../../src/grammar/grammars.js'
-import { callGrammar } from '../../src/grammar/tool-calls.js'
+import { callGrammar as grammarOf, type CallRules } from '../../src/grammar/tool-calls.js'
+import { hermesForm, llamaForm } from '../../src/models/call-form.js'
+import { writtenMessages } from '../../src/models/tool-messages.js'
 import { accepts, randomText, walkVocabulary } from '../helpers/grammar-walk.js'
+
+const callGrammar = (rules: CallRules, form = hermesForm): string => grammarOf(rules, form)
+const readToolCalls = (text: string, form = hermesForm): ReturnType<typeof read> => read(text, form)
+const toolsOf = (body: Parameters<typeof use>[0]): ReturnType<typeof use> => use(body, hermesForm)
 
 const grammars = new Grammars(walkVocabulary)
 after(() => grammars.close())
@@ -16,6 +22,7 @@ const weather = { name: 'get_weather', parameters: { type: 'object', properties:
 const clock = { name: 'get', parameters: null, strict: false, path: '' }
 const loose = { name: 'loose', parameters: { type: 'object', properties: { at: { type: 'string', pattern: 'x' } } }, strict: false, path: '' }
 const call = (name: string, given: string): string => `<tool_call>\n{"name": "${name}", "arguments": ${given}}\n</tool_call>`
+const llama = (name: string, given: string): string => `{"name": "${name}", "parameters": ${given}}`
 const oslo = call('get_weather', '{"city": "Oslo"}')
 
 test('calls have the form and the arguments that they must have', async () => {
@@ -54,23 +61,36 @@ test('answers are read alike however they are cut', async () => {
   assert.deepEqual(readToolCalls(`${oslo}\n<tool_`).content, '')
   assert.deepEqual(readToolCalls(oslo.slice(0, -14)).calls, [{ name: 'get_weather', arguments: '{"city": "Oslo"}' }])
   const random = randomStream(3, 'calls')
-  const free = callGrammar({ functions: [weather, clock], mayBeText: true, mayRepeat: true })
-  const texts = [`Well. ${tricky}\n${oslo}`, 'a <', ...await Promise.all(Array.from({ length: 10 }, () => randomText(grammars, free, random, 200)))]
-  for (const text of texts) {
-    if (text === null) continue
-    const reader = new ToolCallReader()
-    const pieces: Piece[] = []
-    for (let at = 0; at < text.length;) {
-      const size = 1 + Math.floor(random.next() * 6)
-      pieces.push(...reader.push(text.slice(at, at += size)))
+  for (const form of [hermesForm, llamaForm]) {
+    const free = callGrammar({ functions: [weather, clock], mayBeText: true, mayRepeat: true }, form)
+    const own = form === hermesForm ? [`Well. ${tricky}\n${oslo}`, 'a <'] : [llama('get', '{}'), 'a {"name": "get']
+    const texts = [...own, ...await Promise.all(Array.from({ length: 10 }, () => randomText(grammars, free, random, 200)))]
+    for (const text of texts) {
+      if (text === null) continue
+      const reader = new ToolCallReader(form)
+      const pieces: Piece[] = []
+      for (let at = 0; at < text.length;) {
+        const size = 1 + Math.floor(random.next() * 6)
+        pieces.push(...reader.push(text.slice(at, at += size)))
+      }
+      assert.deepEqual(sum([...pieces, ...reader.flush()]), readToolCalls(text, form))
     }
-    assert.deepEqual(sum([...pieces, ...reader.flush()]), readToolCalls(text))
   }
 })
 
-test('messages of calls and results are written as the model writes and reads them', () => {
+test('Llama’s form is a call alone, or text that does not begin like one', async () => {
+  const rules = { functions: [weather, clock], mayRepeat: true }
+  const [forced, free] = [false, true].map(mayBeText => callGrammar({ ...rules, mayBeText }, llamaForm)) as [string, string]
+  for (const text of [llama('get_weather', '{"city": "Oslo"}'), llama('get', '{}')]) for (const grammar of [forced, free]) assert.ok(await accepts(grammars, grammar, text), text)
+  for (const text of ['', 'Hello {"name": "get"', ' {', 'é{', '<tool_call>']) assert.deepEqual([await accepts(grammars, forced, text), await accepts(grammars, free, text)], [false, true], text)
+  for (const text of ['{', '{"a": 1}', llama('other', '{}'), `${llama('get', '{}')}\n${llama('get', '{}')}`, `${llama('get', '{}')}; `]) assert.ok(!await accepts(grammars, free, text), text)
+  assert.deepEqual(readToolCalls(llama('get_weather', '{"city": "}{"}'), llamaForm), { content: '', calls: [{ name: 'get_weather', arguments: '{"city": "}{"}' }] })
+  assert.deepEqual(readToolCalls('So: {"name": "get", "parameters": {}}', llamaForm), { content: 'So: {"name": "get", "parameters": {}}', calls: [] })
+})
+
+test('where the template does not know them, messages of calls and results are written as the model writes and reads them', () => {
   const calls = [{ id: 'a', type: 'function' as const, function: { name: 'get_weather', arguments: '{"city":"Oslo"}' } }, { id: 'b', type: 'function' as const, function: { name: 'get', arguments: '{}' } }]
-  assert.deepEqual(chatMessagesOf([{ role: 'user', content: 'hi' }, { role: 'assistant', content: null, tool_calls: calls }, { role: 'tool', content: 'rain', tool_call_id: 'a' }, { role: 'tool', content: [{ type: 'text', text: 'noon' }], tool_call_id: 'b' }, { role: 'user', content: 'so?' }]), [
+  assert.deepEqual(writtenMessages(chatMessagesOf([{ role: 'user', content: 'hi' }, { role: 'assistant', content: null, tool_calls: calls }, { role: 'tool', content: 'rain', tool_call_id: 'a' }, { role: 'tool', content: [{ type: 'text', text: 'noon' }], tool_call_id: 'b' }, { role: 'user', content: 'so?' }])), [
     { role: 'user', content: 'hi' },
     { role: 'assistant', content: `${call('get_weather', '{"city":"Oslo"}')}\n${call('get', '{}')}` },
     { role: 'user', content: '<tool_response>\nrain\n</tool_response>\n<tool_response>\nnoon\n</tool_response>' },

@@ -12,8 +12,9 @@ export function chatCompletions (app: FastifyInstance, services: Services): void
   const { profiles } = services
   app.post('/v1/chat/completions', documented('Answers a chat', { body: chatCompletionSchema, response: chatCompletionObject, streams: true }), async (request, reply) => {
     services.refuseIfDraining()
-    const parsed = parseChatCompletion(request.body, profiles)
-    const formatter = new ChatFormatter(parsed, services.inference.model)
+    const { model } = services.inference
+    const parsed = parseChatCompletion(request.body, profiles, model)
+    const formatter = new ChatFormatter(parsed, model)
     return await answer(request, reply, { ...parsed, services, formatter, events: signal => chatEvents(services, parsed, formatter, request.caller, signal) })
   })
 }

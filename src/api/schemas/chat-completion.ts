@@ -1,7 +1,7 @@
 /** The body of `POST /v1/chat/completions`, and how it becomes a request to the inference thread. */
 import { Type, type Static, type TObject } from 'typebox'
 import { parseAlignment } from '../../decoding/parameters.js'
-import type { GenerateRequest } from '../../inference/protocol.js'
+import type { GenerateRequest, ModelInfo } from '../../inference/protocol.js'
 import { refuse } from '../../validation.js'
 import type { Profiles } from '../profiles.js'
 import { readBody } from './body.js'
@@ -66,14 +66,15 @@ export interface ChatCompletionRequest {
  * Checks a body.
  * @throws RequestError naming the field, the rule and the value
  */
-export function parseChatCompletion (value: unknown, profiles: Profiles): ChatCompletionRequest {
+export function parseChatCompletion (value: unknown, profiles: Profiles, { callForm }: Pick<ModelInfo, 'callForm'>): ChatCompletionRequest {
   const { body, ignored } = readBody(chatCompletionSchema, value)
   if (body.top_logprobs !== null && !body.logprobs) throw refuse('top_logprobs', 'needs logprobs: true', body.top_logprobs)
   const prompt = chatPromptOf(body)
   const last = prompt.messages.at(-1)!
   if (body.echo && last.role !== 'assistant') throw refuse('echo', 'needs a last message of the assistant', last.role)
+  for (const field of ['echo', 'continue_final_message'] as const) if (body[field] && last.calls) throw refuse(field, 'needs a last message without tool_calls', true)
   if (body.store && body.continue_final_message) throw refuse('store', 'and continue_final_message cannot both be true: feedback is on whole answers', true)
-  const [format, { tools, grammar: calls }] = [formatOf(body), toolsOf(body)]
+  const [format, { tools, grammar: calls }] = [formatOf(body), toolsOf(body, callForm)]
   if (format && calls) throw refuse('tools', 'cannot be given with response_format, unless tool_choice is none', body.tools)
   if (body.store && calls) throw refuse('store', 'and tools cannot both be given: feedback is on answers of text', true)
   const grammar = format ?? calls

@@ -1,7 +1,7 @@
 /** The body of `POST /v1/responses`, and of `response.create` over a WebSocket: what it asks of the inference thread and what is kept of it. */
 import { Type, type Static } from 'typebox'
 import { parseAlignment } from '../../decoding/parameters.js'
-import type { GenerateRequest } from '../../inference/protocol.js'
+import type { GenerateRequest, ModelInfo } from '../../inference/protocol.js'
 import { refuse } from '../../validation.js'
 import type { Profiles } from '../profiles.js'
 import type { ResponseItem } from '../wire-types.js'
@@ -97,14 +97,14 @@ function topLogprobsOf ({ include, top_logprobs: top }: ResponseBody): number | 
  * @param before what a response read and answered @throws RequestError if there is no such response
  * @throws RequestError naming the field, the rule and the value
  */
-export function parseResponseCreate (value: unknown, profiles: Profiles, before: (id: string) => readonly ResponseItem[]): ResponseRequest {
+export function parseResponseCreate (value: unknown, profiles: Profiles, { callForm }: Pick<ModelInfo, 'callForm'>, before: (id: string) => readonly ResponseItem[]): ResponseRequest {
   const { body, ignored } = readBody(responseCreateSchema, value, ofChat)
   checkMetadata(body.metadata ?? {})
   if (body.background && !body.store) throw refuse('background', 'needs store: true', true)
   const input = [...(body.previous_response_id === null ? [] : before(body.previous_response_id)), ...inputOf(body)]
   if (input.length === 0) throw refuse('input', 'must hold at least one item', body.input)
   const { format, grammar: held } = textFormatOf(body.text)
-  const { tools, grammar: calls } = toolsOf(body, 'flat')
+  const { tools, grammar: calls } = toolsOf(body, callForm, 'flat')
   if (held && calls) throw refuse('tools', 'cannot be given with text.format, unless tool_choice is none', body.tools)
   const grammar = held ?? calls
   checkHeld(body, grammar)

@@ -6,6 +6,7 @@ import { readBody } from './body.js'
 import { chatFields, chatPromptOf } from './chat-completion.js'
 import { promptSchema, promptsOf } from './prompt.js'
 import { nullable } from './sampling.js'
+import { toldTools, toolsSchema } from './tools.js'
 
 const { messages, ...ending } = chatFields
 const optionalModel = nullable(Type.String({ minLength: 1 }), { default: null, description: 'id of a model in GET /v1/models' })
@@ -16,6 +17,7 @@ export const tokenizeSchema = Type.Object({
   messages: Type.Optional(messages),
   add_special_tokens: Type.Boolean({ default: true, description: 'begin text with the model’s beginning token, where it has one' }),
   ...ending,
+  tools: nullable(toolsSchema, { default: null, description: 'functions that the model is told of beside messages' }),
   return_token_strs: Type.Boolean({ default: false, description: 'add the text that each token is written with' })
 }, { additionalProperties: false })
 
@@ -35,7 +37,7 @@ export const embeddingsSchema = Type.Object({
 export function parseTokenize (value: unknown): TokenizeRequest & { readonly withTexts: boolean } {
   const { body } = readBody(tokenizeSchema, value)
   if ((body.prompt === undefined) === (body.messages === undefined)) throw refuse('prompt', 'or messages must be given, and not both', body.prompt ?? null)
-  const prompt = body.messages === undefined ? { text: body.prompt!, addSpecialTokens: body.add_special_tokens } : chatPromptOf({ ...body, messages: body.messages })
+  const prompt = body.messages === undefined ? { text: body.prompt!, addSpecialTokens: body.add_special_tokens } : { ...chatPromptOf({ ...body, messages: body.messages }), tools: toldTools(body.tools) }
   return { model: body.model, prompt, withTexts: body.return_token_strs }
 }
 

@@ -1,7 +1,7 @@
 /** `tools`, `tool_choice` and `parallel_tool_calls`: which functions an answer may or must call, and the messages of calls and their results. */
-import { Type, type Static } from 'typebox'
-import { callBegins, callEnds, callGrammar, type CallableFunction } from '../../grammar/tool-calls.js'
-import type { GrammarRequest } from '../../inference/protocol.js'
+import { Type } from 'typebox'
+import { callGrammar, type CallableFunction } from '../../grammar/tool-calls.js'
+import type { CallForm, GrammarRequest } from '../../inference/protocol.js'
 import { refuse } from '../../validation.js'
 
 type Fields = Readonly<Record<string, unknown>>
@@ -102,22 +102,21 @@ function nestedTool (tool: Fields): object {
   return { type, function: fields }
 }
 
+/** Tools as a model is told of them that may call any. @throws RequestError naming the field, the rule and the value */
+export function toldTools (tools: unknown): readonly object[] {
+  functionsOf(tools, 'nested')
+  return (tools ?? []) as object[]
+}
+
 /**
  * What a body says of tools.
+ * @param form how the model writes calls
  * @throws RequestError naming the field, the rule and the value
  */
-export function toolsOf ({ tools, tool_choice: choice, parallel_tool_calls: parallel }: { readonly tools: unknown, readonly tool_choice: unknown, readonly parallel_tool_calls: boolean }, shape: ToolShape = 'nested'): ToolUse {
+export function toolsOf ({ tools, tool_choice: choice, parallel_tool_calls: parallel }: { readonly tools: unknown, readonly tool_choice: unknown, readonly parallel_tool_calls: boolean }, form: CallForm, shape: ToolShape = 'nested'): ToolUse {
   const { functions, isForced } = choiceOf(choice, functionsOf(tools, shape), shape)
   if (functions.length === 0) return { tools: [], grammar: null }
   // One function that is named is called once.
   const mayRepeat = parallel && !isObject(choice)
-  return { tools: shape === 'nested' ? tools as object[] : (tools as Fields[]).map(nestedTool), grammar: { text: callGrammar({ functions, mayBeText: !isForced, mayRepeat }), param: 'tools' } }
+  return { tools: shape === 'nested' ? tools as object[] : (tools as Fields[]).map(nestedTool), grammar: { text: callGrammar({ functions, mayBeText: !isForced, mayRepeat }, form), param: 'tools' } }
 }
-
-/** A call as the model writes it, or wrote it. */
-export function writtenCall ({ function: { name, arguments: given } }: Static<typeof toolCallSchema>): string {
-  return `${callBegins}\n{"name": ${JSON.stringify(name)}, "arguments": ${given}}\n${callEnds}`
-}
-
-/** The result of a call as the model reads it, in a turn of the user. */
-export const writtenResult = (content: string): string => `<tool_response>\n${content}\n</tool_response>`
