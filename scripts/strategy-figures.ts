@@ -1,7 +1,7 @@
 /**
  * Figures about strategies on a real model, with a reward weighed −1 unless told otherwise (plain reviews are mostly positive: steering to critical ones shows).
  *
- *   node dist/scripts/strategy-figures.js --part order|replay|guidance|cost [--count 20] [--max-tokens 48] [--reward positive] [--weight -1] [--records DIR] [--out DIR]
+ *   node dist/scripts/strategy-figures.js --part order|replay|guidance|cost [--count 20] [--max-tokens 48] [--reward positive] [--weight -1] [--seed 1] [--records DIR] [--out DIR]
  *
  * order     the reward of best-of-n for n of 1 to 64, drawn, against its estimate from one pool of 64 of another seed
  * replay    speculative rejection on pools of 16 recorded with their rewards at every checkpoint: share of best-of-16's gain kept, and of its tokens
@@ -38,6 +38,7 @@ const { values: options } = parseArgs({
     'max-tokens': { type: 'string', default: '48' },
     reward: { type: 'string', default: 'positive' },
     weight: { type: 'string', default: '-1' },
+    seed: { type: 'string', default: '1' },
     records: { type: 'string' },
     out: { type: 'string' }
   }
@@ -54,6 +55,7 @@ function measuredOn (host: Host): Measured {
   return {
     rewards,
     maxTokens: Number(options['max-tokens']),
+    seed: Number(options.seed),
     ask: asker(host, Number(options['max-tokens'])),
     score: async (prompt, answer) => {
       const { items } = await score(host, { model: host.model.id, rewards, scale: 'standardized', member: 'outcome', items: [{ messages: [{ role: 'user', content: prompt }], answer }], every: null, cacheSalt: '', fields: { rewards: '--reward', items: '--prompts' } }, new AbortController().signal)
@@ -64,7 +66,7 @@ function measuredOn (host: Host): Measured {
 
 /** What each prompt gave, those of earlier runs included. */
 async function recorded (host: Host, measured: Measured, prompts: readonly string[]): Promise<Recorded[]> {
-  const conditions = { part: options.part, model: host.model.fingerprint, rewards: measured.rewards, version: host.rewards.find(({ name }) => name === options.reward)?.version, maxTokens: measured.maxTokens }
+  const conditions = { part: options.part, model: host.model.fingerprint, rewards: measured.rewards, version: host.rewards.find(({ name }) => name === options.reward)?.version, maxTokens: measured.maxTokens, seed: measured.seed }
   const records = options.records === undefined ? null : Records.open<Recorded>(join(options.records, `${options.part}.jsonl`), conditions)
   const rows: Recorded[] = []
   const progress = new Progress()
@@ -95,7 +97,7 @@ function pageOf ({ title, text, tables }: Figures, count: number, environment: s
 
 ${environment}
 
-${count} prompts of ${options.prompts}, answers of at most ${options['max-tokens']} tokens at temperature 1; reward ${options.reward}, weight ${options.weight}. In brackets: 95 % intervals over prompts (bootstrap).
+${count} prompts of ${options.prompts}, answers of at most ${options['max-tokens']} tokens at temperature 1; reward ${options.reward}, weight ${options.weight}, seed ${options.seed}. In brackets: 95 % intervals over prompts (bootstrap).
 
 ${text}
 

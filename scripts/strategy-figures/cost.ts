@@ -25,9 +25,9 @@ const costOf = ({ result, forwardPasses, ms }: Answered): Cost =>
   ({ drawn: result.generatedTokens, returned: result.choices[0]!.completionTokens, rewardTokens: result.rewardTokens, forwardPasses, ms, kl: result.kl.value })
 
 export const cost: Part<Row> = {
-  async record ({ ask, rewards }, prompt) {
+  async record ({ ask, rewards, seed }, prompt) {
     const row: Record<string, Cost> = {}
-    for (const [name, alignment] of Object.entries(costed(rewards))) row[name] = costOf(await ask(prompt, 1, alignment))
+    for (const [name, alignment] of Object.entries(costed(rewards))) row[name] = costOf(await ask(prompt, seed, alignment))
     return row
   },
   report: rows => ({

@@ -57,14 +57,14 @@ const drawnOf = (judge: (text: string) => number, { text, tokens, logprob }: Pic
   ({ reward, judge: judge(text), nll: -logprob / tokens, distinct: distinctPairs(text), kl })
 
 export const guidance: Part<Row> = {
-  async record ({ ask, score, rewards }, prompt) {
+  async record ({ ask, score, rewards, seed }, prompt) {
     const judge = reader({ rewards })
-    const { result } = await ask(prompt, 1, { strategy: 'best_of_n', num_candidates: poolSize, rewards })
+    const { result } = await ask(prompt, seed, { strategy: 'best_of_n', num_candidates: poolSize, rewards })
     const guided: Record<string, Drawn[]> = {}
     for (const { name, fields, answers } of ways) {
       // Side by side they ride in the same steps.
       guided[name] = await Promise.all(Array.from({ length: answers }, async (_, index) => {
-        const { result: { candidates: [candidate], kl } } = await ask(prompt, 2 + index, { strategy: 'token_guidance', ...fields, ...('contrast' in fields ? {} : { rewards }) })
+        const { result: { candidates: [candidate], kl } } = await ask(prompt, seed + 1 + index, { strategy: 'token_guidance', ...fields, ...('contrast' in fields ? {} : { rewards }) })
         return drawnOf(judge, candidate!, candidate!.score?.value ?? await score(prompt, candidate!.text), kl.value!)
       }))
     }
@@ -135,7 +135,7 @@ function report (rows: readonly Row[], { rewards }: Pick<Measured, 'rewards'>): 
 
 *reward* is standardised and weighed; *judge* is the judge in the box that shares neither data nor features with it, in standard deviations of plain answers, in the direction of the weight. KL of guidance is measured, exact in each step along the answers drawn; that of best-of-n is its bound ln n − (n − 1)/n, which is close where rewards do not tie. Best-of-n comes from one pool of ${poolSize} a prompt by order statistics.
 
-The second table compares curves at equal KL, those of ${['best-of-4', `best-of-${poolSize}`].join(' and ')}: between two strengths a curve is a line, and it begins with plain answers.`,
+The second table compares curves at equal KL, those of ${['best-of-4', `best-of-${poolSize}`].join(' and ')}: between two strengths a curve is a line, and it begins with plain answers. Below the first strength that understates guidance, whose gain grows more like the square root of KL.`,
     tables: [{ name: 'strengths', lines }, { name: 'at equal KL', lines: compared }, { name: 'max_kl', lines: held }]
   }
 }

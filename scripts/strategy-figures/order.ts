@@ -12,11 +12,11 @@ interface Row {
 }
 
 export const order: Part<Row> = {
-  async record ({ ask, rewards }, prompt) {
+  async record ({ ask, rewards, seed }, prompt) {
     const bestOf = (seed: number, n: number): ReturnType<typeof ask> => ask(prompt, seed, { strategy: 'best_of_n', num_candidates: n, rewards })
-    const { result } = await bestOf(1, pool)
+    const { result } = await bestOf(seed, pool)
     const drawn: number[] = []
-    for (const n of sizes) drawn.push((await bestOf(100 + n, n)).result.choices[0]!.score!.value)
+    for (const n of sizes) drawn.push((await bestOf(seed + 99 + n, n)).result.choices[0]!.score!.value)
     return { estimated: (result.details['reward_by_n'] as Array<{ reward: number }>).map(one => one.reward), drawn }
   },
   report: rows => ({

@@ -9,6 +9,8 @@ export interface Measured {
   /** The rewards that steer, as a request has them. */
   readonly rewards: ReadonlyArray<{ readonly name: string, readonly weight: number }>
   readonly maxTokens: number
+  /** Of the first request to a prompt; others follow it. */
+  readonly seed: number
 }
 
 /** A line of a table by the names of its columns. */

@@ -13,10 +13,15 @@ interface Row { readonly pool: readonly Recorded[] }
 
 export interface Schedule { readonly checkpoints: readonly number[], readonly rejected: number }
 
+/** The strategy's default, as far as answers of 48 tokens go. */
+const byDefault: Schedule = { checkpoints: [8, 12, 16, 24, 32], rejected: 0.25 }
+
 const schedules: readonly Schedule[] = [
+  byDefault,
+  ...[[8, 12, 16, 24], [12, 16, 24, 32]].map(checkpoints => ({ checkpoints, rejected: 0.25 })),
+  ...[[8, 12, 16, 24, 32], [8, 16, 24, 32], [12, 16, 24, 32]].map(checkpoints => ({ checkpoints, rejected: 0.34 })),
   ...[[8], [16], [24], [8, 16], [12, 24], [16, 32], [8, 16, 32]].map(checkpoints => ({ checkpoints, rejected: 0.5 })),
-  ...[[8], [12], [16], [24], [8, 16], [12, 24], [16, 32], [8, 24], [24, 32]].map(checkpoints => ({ checkpoints, rejected: 0.75 })),
-  ...[[12], [16], [24], [16, 32]].map(checkpoints => ({ checkpoints, rejected: 0.875 }))
+  ...[[8], [12], [16], [24], [8, 16], [12, 24], [16, 32]].map(checkpoints => ({ checkpoints, rejected: 0.75 }))
 ]
 
 /** What speculative rejection of a pool returns, and the tokens that it draws. */
@@ -43,21 +48,23 @@ function shares (rows: readonly Row[], schedule: Schedule): { gain: Estimate, to
   return { gain: share('kept', 'gain'), tokens: share('tokens', 'all') }
 }
 
+function lineOf (rows: readonly Row[], schedule: Schedule): Line {
+  const { gain, tokens } = shares(rows, schedule)
+  return { checkpoints: schedule.checkpoints.join(', '), rejected: schedule.rejected, gain, tokens }
+}
+
 export const replay: Part<Row> = {
-  async record ({ ask, rewards }, prompt) {
-    const { result } = await ask(prompt, 1, { strategy: 'speculative_rejection', num_candidates: size, reject_fraction: 0, checkpoints: recordedAt, rewards, return_trace: true })
+  async record ({ ask, rewards, seed }, prompt) {
+    const { result } = await ask(prompt, seed, { strategy: 'speculative_rejection', num_candidates: size, reject_fraction: 0, checkpoints: recordedAt, rewards, return_trace: true })
     const rewardsAt = recordedAt.map((_, round) => new Map(result.trace![Math.min(round, result.trace!.length - 1)]!.kept))
     return { pool: result.candidates.map(({ index, tokens, score }) => ({ tokens, reward: score!.value, at: rewardsAt.map(at => at.get(index)!) })) }
   },
   report: (rows, { maxTokens }) => ({
     title: `Speculative rejection, replayed on pools of ${size}`,
-    text: `Each pool of ${size} plain answers was drawn once, without rejection, and scored after ${recordedAt.join(', ')} tokens; schedules were then replayed on it: at each checkpoint the share *rejected* of those left is dropped, and the best of the rest is returned. *gain* is the reward above the pool’s mean, as a share of that of best-of-${size}; *tokens* are what the schedule draws, as a share of all that the pool has. Answers have ${maxTokens} tokens at most: the longer they are, the smaller the share that the same schedule draws. The schedules were fixed before the pools were drawn.`,
-    tables: [{
-      name: 'schedules',
-      lines: schedules.filter(({ checkpoints }) => checkpoints.every(tokens => tokens < maxTokens)).map((schedule): Line => {
-        const { gain, tokens } = shares(rows, schedule)
-        return { checkpoints: schedule.checkpoints.join(', '), rejected: schedule.rejected, gain, tokens }
-      })
-    }]
+    text: `Each pool of ${size} plain answers was drawn once, without rejection, and scored after ${recordedAt.join(', ')} tokens; schedules were then replayed on it: at each checkpoint the share *rejected* of those left is dropped, and the best of the rest is returned. *gain* is the reward above the pool’s mean, as a share of that of best-of-${size}; *tokens* are what the schedule draws, as a share of all that the pool has. Answers have ${maxTokens} tokens at most: the longer they are, the smaller the share that the same schedule draws. The first schedule is the default. It was chosen on such pools; the second table has it on every other prompt alone.`,
+    tables: [
+      { name: 'schedules', lines: schedules.filter(({ checkpoints }) => checkpoints.every(tokens => tokens < maxTokens)).map(schedule => lineOf(rows, schedule)) },
+      { name: 'halves', lines: [0, 1].map(half => ({ prompts: half === 0 ? '1st, 3rd, …' : '2nd, 4th, …', ...lineOf(rows.filter((_, index) => index % 2 === half), byDefault) })) }
+    ]
   })
 }

@@ -47,7 +47,7 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     formula: 'after t₁ < t₂ < … tokens keeps the best 1 − reject_fraction by r(y≤t)',
     source: 'Sun et al. 2024 (arXiv 2410.20290), at fixed checkpoints',
     use: 'most of best_of_n’s gain for fewer tokens; a reward that ranks prefixes',
-    cost: 'num_candidates · (t₁ + (t₂ − t₁)/2 + (t₃ − t₂)/4 + …) tokens at one half',
+    cost: 'num_candidates · (t₁ + q (t₂ − t₁) + q² (t₃ − t₂) + …) tokens, q = 1 − reject_fraction: half of best_of_n’s where answers have 48, a quarter where they have 128',
     member: () => 'prefix',
     fanOut: params => params.num_candidates,
     grown: params => params.num_candidates,

@@ -82,8 +82,8 @@ export const strategySchemas = {
     ...common,
     ...onPrefixes,
     num_candidates: integer(1, 128, 16, 'answers begun'),
-    reject_fraction: Type.Number({ minimum: 0, exclusiveMaximum: 1, default: 0.5, description: 'share of the candidates left that a checkpoint rejects' }),
-    checkpoints: Type.Array(Type.Integer({ minimum: 1, maximum: 1 << 20 }), { minItems: 1, maxItems: 64, default: [16, 32, 64, 128], description: 'tokens after which all are scored, ascending' })
+    reject_fraction: Type.Number({ minimum: 0, exclusiveMaximum: 1, default: 0.25, description: 'share of the candidates left that a checkpoint rejects' }),
+    checkpoints: Type.Array(Type.Integer({ minimum: 1, maximum: 1 << 20 }), { minItems: 1, maxItems: 64, default: [8, 12, 16, 24, 32, 48, 64, 96, 128], description: 'tokens after which all are scored, ascending' })
   }, closed),
   beam_search: Type.Object({
     ...common,

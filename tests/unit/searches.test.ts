@@ -170,12 +170,12 @@ test('speculative rejection draws from the distribution that enumeration of all 
     return { kept, probability: one.probability * other.probability }
   })
   const expected = tally(outcomes, one => textOf(one.kept.tokens), one => one.probability)
-  assertDrawnFrom(expected, await draw({ strategy: 'speculative_rejection', num_candidates: 2, checkpoints: [1] }, 1000), 'pairs')
+  assertDrawnFrom(expected, await draw({ strategy: 'speculative_rejection', num_candidates: 2, reject_fraction: 0.5, checkpoints: [1] }, 1000), 'pairs')
 })
 
 test('speculative rejection draws N·t₁ + N/2·(t₂ − t₁) + … tokens, rejects the worst half, and without rejection is best-of-n', async () => {
   const given = { scorer: oddities, seed: 4, sampling: { maxTokens: 9, ignoreEos: true } }
-  const { result } = await run({ strategy: 'speculative_rejection', num_candidates: 8, checkpoints: [2, 4] }, given)
+  const { result } = await run({ strategy: 'speculative_rejection', num_candidates: 8, reject_fraction: 0.5, checkpoints: [2, 4] }, given)
   assert.equal(result.generatedTokens, 8 * 2 + 4 * 2 + 2 * 5)
   const at = (checkpoint: number): number[] => result.candidates.filter(one => one.prunedAt === checkpoint).map(one => one.score!.value)
   assert.deepEqual([at(2).length, at(4).length], [4, 2])
