@@ -1,6 +1,6 @@
 /** The objects that guidance adds to OpenAI's: per choice, per response, per candidate, and the ledger in `usage`. */
 import type { CandidateReport, Choice, DecodeResult, TraceStep } from '../decoding/runtime.js'
-import type { GenerationStart, Usage } from '../inference/protocol.js'
+import type { GenerateRequest, GenerationStart, ModelInfo, Usage } from '../inference/protocol.js'
 import type { Score } from '../rewards/scorer.js'
 import type { AlignmentDetails, AlignmentReport, Candidate, ChoiceAlignment, RewardValue, ScoreFields, Usage as WireUsage } from './wire-types.js'
 
@@ -52,9 +52,13 @@ export function usageObject (usage: Usage): WireUsage {
     completion_tokens: usage.completionTokens,
     total_tokens: usage.promptTokens + usage.completionTokens,
     prompt_tokens_details: { cached_tokens: usage.cachedTokens },
+    ...(usage.acceptedDrafts + usage.rejectedDrafts === 0 ? {} : { completion_tokens_details: { accepted_prediction_tokens: usage.acceptedDrafts, rejected_prediction_tokens: usage.rejectedDrafts } }),
     alignment_details: ledgerObject(usage)
   }
 }
+
+/** What an answer's bits depend on beside the request. With guesses they depend on whether others were being answered, too. */
+export const fingerprintOf = ({ fingerprint }: Pick<ModelInfo, 'fingerprint'>, { drafts }: Pick<GenerateRequest, 'drafts'>): string => drafts ? `${fingerprint}-drafts` : fingerprint
 
 export function alignmentObject (start: GenerationStart, result: DecodeResult): AlignmentReport {
   return {

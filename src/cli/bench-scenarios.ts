@@ -1,17 +1,11 @@
 /**
- * What `fairlead bench` measures, each scenario on its own: the engine with sampling at temperature 1, no HTTP. Every repetition reads another
- * stretch of text, so that nothing is cached that should not be. Knows no tables.
+ * What `fairlead bench` measures, each scenario on its own: the engine with sampling, no HTTP. Knows no tables.
  */
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { SamplingDistribution } from '../decoding/distribution.js'
-import { randomStream } from '../decoding/random.js'
-import type { Sequence, SequenceOptions } from '../engine/sequence.js'
+import { DraftingSequence } from '../engine/drafting-sequence.js'
+import { PromptLookup } from '../engine/prompt-lookup.js'
+import type { Sequence } from '../engine/sequence.js'
 import type { Host } from '../inference/host.js'
-import { packageRoot } from '../package-root.js'
-
-/** Least, median and largest of several repetitions. */
-export interface Measured { readonly median: number, readonly least: number, readonly most: number }
+import { Bench, closeAll, quantile, summarize, type Measured, type Timing } from './bench-harness.js'
 
 export interface Row {
   readonly scenario: ScenarioName
@@ -36,63 +30,6 @@ export interface BenchOptions {
   readonly tokens: number
   readonly repeat: number
 }
-
-export function summarize (values: readonly number[]): Measured {
-  const sorted = [...values].sort((a, b) => a - b)
-  return { median: sorted[sorted.length >> 1]!, least: sorted[0]!, most: sorted.at(-1)! }
-}
-
-/** The value that a share of some values do not exceed. */
-const quantile = (values: readonly number[], share: number): number => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(share * values.length))]!
-
-/** What a measurement took: wall-clock and forward passes, ms. */
-interface Timing { readonly totalMs: number, readonly forwardMs: number }
-
-class Bench {
-  readonly host: Host
-  readonly #text: readonly number[]
-  #drawn = 0
-
-  constructor (host: Host) {
-    this.host = host
-    const chats = JSON.parse(readFileSync(join(packageRoot, 'models', 'calibration', 'chats.json'), 'utf8')) as string[][]
-    this.#text = host.model.tokenizer.encode(chats.flat().join('\n\n'))
-  }
-
-  /** A prompt of text that no prompt before began with. */
-  prompt (length: number): number[] {
-    const first = this.#drawn++ * 37
-    return Array.from({ length }, (_, index) => this.#text[(first + index) % this.#text.length]!)
-  }
-
-  /** Sequences that go on from one prompt. */
-  async open (length: number, count: number, options: SequenceOptions = {}): Promise<Sequence[]> {
-    const root = this.host.engine.open(this.prompt(length), { salt: `bench ${this.#drawn}`, ...options })
-    await root.output()
-    return Array.from({ length: count }, (_, index) => index === count - 1 ? root : root.fork())
-  }
-
-  /** Each sequence draws and feeds tokens on its own, as candidates do. @param onToken called at each */
-  async grow (sequences: readonly Sequence[], tokens: number, onToken: () => void = () => {}): Promise<void> {
-    await Promise.all(sequences.map(async (sequence, index) => {
-      const random = randomStream(this.#drawn, String(index))
-      for (let count = 0; count < tokens; count++) {
-        const { distribution } = await sequence.output()
-        sequence.append(new SamplingDistribution(distribution, new Map(), { temperature: 1, minP: 0, topK: 0, topP: 1 }).draw(random.next()))
-        onToken()
-      }
-    }))
-  }
-
-  async time (work: () => Promise<unknown>): Promise<Timing> {
-    const { counters } = this.host.engine
-    const [forward, started] = [counters.forwardMs, performance.now()]
-    await work()
-    return { totalMs: performance.now() - started, forwardMs: counters.forwardMs - forward }
-  }
-}
-
-const closeAll = (sequences: readonly Sequence[]): void => { for (const sequence of sequences) sequence.close() }
 
 /** Sequences of one prompt that store its KV apart, at several batch sizes. */
 async function decode (bench: Bench, { batches, context, tokens, repeat }: BenchOptions): Promise<Row[]> {
@@ -182,10 +119,11 @@ async function mixed (bench: Bench, { context, candidates, tokens, repeat }: Ben
   const gapsOf = async (stream: readonly Sequence[], count: number): Promise<number[]> => {
     const gaps: number[] = []
     let last = performance.now()
-    await bench.grow(stream, count, () => {
+    const onToken = (): void => {
       gaps.push(performance.now() - last)
       last = performance.now()
-    })
+    }
+    await bench.grow(stream, count, { onToken })
     return gaps
   }
   const search = async (): Promise<Timing> => {
@@ -242,7 +180,38 @@ async function prefixHit (bench: Bench, { prompts, repeat }: BenchOptions): Prom
   ]
 }
 
-const scenarios = { decode, prefill, requests, 'fan-out': fanOut, mixed, 'prefix-hit': prefixHit } as const
+/** One greedy answer that repeats its prompt, and one that does not, with tokens guessed and without. */
+async function drafts (bench: Bench, { context, tokens, repeat }: BenchOptions): Promise<Row[]> {
+  const { engine } = bench.host
+  const write = async (prompt: readonly number[], drafting: boolean): Promise<Timing> => {
+    const inner = engine.open(prompt, { temperature: 0 })
+    const sequence = drafting ? new DraftingSequence(inner, { lookup: new PromptLookup(prompt), until: prompt.length + tokens, pays: () => true, counts: { accepted: 0, rejected: 0 } }) : inner
+    await sequence.output()
+    const timing = await bench.time(() => bench.grow([sequence], tokens, { temperature: 0 }))
+    sequence.close()
+    return timing
+  }
+  const rows: Row[] = []
+  for (const [what, promptOf] of [
+    ['an answer that repeats its prompt', (text: number[]) => [...text, ...text.slice(0, 16)]],
+    ['an answer of its own', (text: number[]) => text]
+  ] as const) {
+    const [apart, together]: [Timing[], Timing[]] = [[], []]
+    for (let run = 0; run < repeat; run++) {
+      const prompt = promptOf(bench.prompt(context))
+      apart.push(await write(prompt, false))
+      together.push(await write(prompt, true))
+    }
+    rows.push(
+      { scenario: 'drafts', what, batch: 1, ...ratesOf(apart, tokens) },
+      { scenario: 'drafts', what: 'the same with tokens guessed', batch: 1, ...ratesOf(together, tokens) },
+      { scenario: 'drafts', what: 'the same over that without', batch: 1, unit: 'times', value: summarize(apart.map(({ totalMs }, run) => totalMs / together[run]!.totalMs)) }
+    )
+  }
+  return rows
+}
+
+const scenarios = { decode, prefill, requests, 'fan-out': fanOut, mixed, 'prefix-hit': prefixHit, drafts } as const
 export type ScenarioName = keyof typeof scenarios
 export const scenarioNames = Object.keys(scenarios) as ScenarioName[]
 

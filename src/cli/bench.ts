@@ -12,7 +12,7 @@ import { engineOptions, integerOption, integersOption, settingFlags, type Option
 const options: Options = {
   scenario: { type: 'string', help: `what to measure, by commas: ${scenarioNames.join(', ')}`, default: 'all' },
   batch: { type: 'string', help: 'decode: sequences that decode together; requests: in flight; by commas', default: '1,8,16,32' },
-  context: { type: 'string', help: 'decode, mixed: tokens before the first that is measured; requests: tokens of a prompt', default: '128' },
+  context: { type: 'string', help: 'decode, mixed, drafts: tokens before the first that is measured; requests: tokens of a prompt', default: '128' },
   common: { type: 'string', help: 'requests: tokens that all prompts begin with, and that are cached', default: '0' },
   prompts: { type: 'string', help: 'prefill, fan-out, prefix-hit (the longest): tokens of the prompt, by commas', default: '128,512,1024' },
   candidates: { type: 'string', help: 'fan-out: candidates of one prompt; mixed: half of them', default: '32' },
@@ -35,7 +35,7 @@ function chosenScenarios (values: Values): ScenarioName[] {
 export const bench: Command = {
   name: 'bench',
   usage: '[OPTIONS]',
-  summary: 'measures decoding, prefill, requests in flight, fan-out, mixed load and prefix hits',
+  summary: 'measures decoding, prefill, requests in flight, fan-out, mixed load, prefix hits and drafts',
   options,
   mostPositionals: 0,
   async run (values) {

@@ -9,7 +9,7 @@ import { schemaOf, strategyNames, type AlignmentRequest } from '../decoding/stra
 import { RequestError } from '../errors.js'
 import { schemaGrammar } from '../grammar/json-schema.js'
 import { InferenceClient } from '../inference/client.js'
-import type { GenerateRequest, GenerationEvent, Usage } from '../inference/protocol.js'
+import type { DraftRequest, GenerateRequest, GenerationEvent, Usage } from '../inference/protocol.js'
 import { describeRule, refuse, type Rules } from '../validation.js'
 import { say, type Command } from './command.js'
 import { engineOptions, integerOption, settingFlags, type Options, type Values } from './options.js'
@@ -38,6 +38,7 @@ const options: Options = {
   seed: { type: 'string', help: 'same seed, same tokens' },
   stop: { type: 'string', help: 'text that ends the answer; may be repeated', multiple: true },
   'json-schema': { type: 'string', help: 'file with a JSON Schema: the answer is JSON that it accepts' },
+  'prompt-lookup': { type: 'boolean', help: 'guess tokens from the prompt and the answer so far, and check several in one pass' },
   trace: { type: 'boolean', help: 'draw the search: its steps, and the tree of candidates' },
   json: { type: 'boolean', help: 'print the result as JSON' },
   ...engineOptions
@@ -92,6 +93,12 @@ function numberOption (values: Values, name: string, fallback: number, least: nu
   return value
 }
 
+function draftsOf (values: Values, alignment: AlignmentRequest | null): DraftRequest | null {
+  if (values['prompt-lookup'] !== true) return null
+  if (alignment || integerOption(values, 'n', 1) > 1) throw new RequestError('invalid_request', '--prompt-lookup is for one plain answer: it cannot be given with --n above 1 or a strategy')
+  return { prediction: '' }
+}
+
 function requestOf (values: Values, prompt: string, model: string, trace: boolean): GenerateRequest {
   const alignment = alignmentOf(values)
   const system = typeof values['system'] === 'string' ? [{ role: 'system', content: values['system'] }] : []
@@ -105,6 +112,7 @@ function requestOf (values: Values, prompt: string, model: string, trace: boolea
     seed: values['seed'] === undefined ? null : integerOption(values, 'seed', 0, 0),
     alignment: alignment && { ...alignment, return_progress: trace },
     cacheSalt: '',
+    drafts: draftsOf(values, alignment),
     grammar: values['json-schema'] === undefined ? null : { text: schemaGrammar(readSchema(values['json-schema'] as string), '--json-schema'), param: '--json-schema' },
     sampling: {
       temperature: numberOption(values, 'temperature', 1, 0, 2),

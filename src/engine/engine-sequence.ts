@@ -4,7 +4,7 @@
  */
 import { chunkRun, decodeRun, type History } from './history.js'
 import type { SharedPrompt } from './kv-cache.js'
-import type { Output, Sequence, SequenceOptions } from './sequence.js'
+import type { DraftableSequence, Output, Sequence, SequenceOptions } from './sequence.js'
 import type { HiddenState, OutputRow } from './step-outputs.js'
 import { isStream } from './turns.js'
 
@@ -19,9 +19,9 @@ export interface SequenceHost {
   readonly hiddenSize: number
 }
 
-interface Waiter { readonly resolve: (output: Output) => void, readonly reject: (reason: Error) => void }
+interface Waiter { readonly resolve: (outputs: readonly Output[]) => void, readonly reject: (reason: Error) => void }
 
-export class EngineSequence implements Sequence, History {
+export class EngineSequence implements DraftableSequence, History {
   readonly tokens: number[]
   /** How each position that has KV was run. */
   readonly runs: number[]
@@ -40,10 +40,14 @@ export class EngineSequence implements Sequence, History {
   /** Whether it was opened with a prompt rather than forked. */
   readonly opened: boolean
   #shared: SharedPrompt | null
-  #output: OutputRow | null = null
+  /** Outputs after the last tokens, the last one's last: one, or as many as were asked for. */
+  #outputs: readonly OutputRow[] = []
   #waiter: Waiter | null = null
-  #promise: Promise<Output> | null = null
+  #promise: Promise<readonly Output[]> | null = null
   #closed = false
+  #wasForked = false
+  /** Whether the outputs in waiting are those after every position. */
+  #wantsAll = false
   /** Whether the output in waiting needs one position, run alone as a decode row, rather than chunks. */
   #alone = false
 
@@ -56,8 +60,8 @@ export class EngineSequence implements Sequence, History {
     this.runs = parent ? parent.runs.slice() : []
     this.#layers = options.layers ?? []
     this.#sums = new Map(this.#layers.map(layer => [layer, parent ? parent.#sums.get(layer)!.slice() : new Float64Array(host.hiddenSize)]))
-    this.#output = parent ? parent.#output : null
-    if (this.#output) this.#output.holders++
+    this.#outputs = parent ? parent.#outputs.slice(-1) : []
+    for (const output of this.#outputs) output.holders++
     this.#onAbort = () => { this.close() }
     options.signal?.addEventListener('abort', this.#onAbort, { once: true })
   }
@@ -78,6 +82,8 @@ export class EngineSequence implements Sequence, History {
   get pending (): number { return this.tokens.length - this.runs.length }
   /** Whether the awaited position runs alone, as a decode row. */
   get runsAlone (): boolean { return this.#alone }
+  /** Whether it waits for the outputs after every position, not only the last. */
+  get wantsAll (): boolean { return this.#wantsAll }
   get isWaiting (): boolean { return this.#waiter !== null }
   get layers (): readonly number[] { return this.#layers }
   get poolFrom (): number { return this.options.poolFrom! }
@@ -94,22 +100,40 @@ export class EngineSequence implements Sequence, History {
     this.tokens.push(...tokens)
   }
 
-  output (): Promise<Output> {
+  async output (): Promise<Output> { return (await this.#ask(false)).at(-1)! }
+
+  async outputs (): Promise<readonly Output[]> { return await this.#ask(true) }
+
+  #ask (all: boolean): Promise<readonly Output[]> {
     this.#mustBeOpen()
     if (this.#waiter) return this.#promise!
-    if (this.pending === 0 && this.#output) return Promise.resolve(this.#output)
+    if (all && this.#layers.length > 0) throw new Error('hidden states are given after the last token only')
+    if (this.pending === 0 && this.#outputs.length > 0) return Promise.resolve(this.#outputs)
+    if (this.pending === 0) throw new Error('a sequence that was cut needs a token before its next output')
     this.#letGo()
+    this.#wantsAll = all
     // After a shared prompt every position runs alone, one after the other.
     this.#alone = this.#shared !== null || this.pending === 1
-    const promise = new Promise<Output>((resolve, reject) => { this.#waiter = { resolve, reject } })
+    const promise = new Promise<readonly Output[]>((resolve, reject) => { this.#waiter = { resolve, reject } })
     this.#promise = promise
     this.#host.enqueue(this)
     return promise
   }
 
+  truncate (length: number): void {
+    this.#mustBeOpen()
+    if (this.#waiter) throw new Error('a sequence cannot be cut while an output is awaited')
+    if (length < 1 || length > this.tokens.length) throw new Error(`a sequence of ${this.tokens.length} tokens can be cut to 1 to as many; got ${length}`)
+    if (this.#wasForked || !this.opened || this.#layers.length > 0) throw new Error('a sequence that was forked, is a fork or pools hidden states cannot be cut')
+    this.#letGo()
+    this.tokens.length = length
+    this.runs.length = Math.min(this.runs.length, length)
+  }
+
   fork (options: Pick<SequenceOptions, 'onPosition'> = {}): Sequence {
     this.#mustBeOpen()
     if (this.#waiter) throw new Error('a sequence cannot be forked while an output is awaited')
+    this.#wasForked = true
     const child = new EngineSequence(this.#host, this.tokens.slice(), { ...this.options, ...options }, this)
     this.#host.forked(this, child)
     return child
@@ -161,13 +185,17 @@ export class EngineSequence implements Sequence, History {
   /** Positions that the pooled mean covers. */
   get pooledTokens (): number { return Math.max(0, this.runs.length - this.poolFrom) }
 
-  /** Hands the awaited output over. */
-  resolve (row: OutputRow): void {
+  /** Adds to the outputs awaited. */
+  give (row: OutputRow): void {
     row.holders++
-    this.#output = row
+    this.#outputs = [...this.#outputs, row]
+  }
+
+  /** Hands the awaited outputs over. */
+  resolve (): void {
     const waiter = this.#waiter
     this.#waiter = null
-    waiter?.resolve(row)
+    waiter?.resolve(this.#outputs)
   }
 
   /** Rejects the awaited output, if one is. The sequence stays as it was. */
@@ -178,8 +206,8 @@ export class EngineSequence implements Sequence, History {
   }
 
   #letGo (): void {
-    if (this.#output) this.#output.holders--
-    this.#output = null
+    for (const output of this.#outputs) output.holders--
+    this.#outputs = []
   }
 
   #mustBeOpen (): void {

@@ -12,8 +12,8 @@ import { kvBytesPerToken, type SharedPrompt } from './kv-cache.js'
 import { mostRowsPerRun, nextChunks, nextRun, planChunks, planParts, type Chunk, type DecodePart, type DecodeRun, type Run } from './plan.js'
 import { ReservationQueue, type Need, type Reservation } from './reservation.js'
 import { Seating, type SeatingOptions } from './seating.js'
-import type { Sequence, SequenceOptions, SequenceSource } from './sequence.js'
-import { OutputRow, StepOutputs, type RunOutputs } from './step-outputs.js'
+import type { DraftableSequence, SequenceOptions, SequenceSource } from './sequence.js'
+import { OutputRow, StepOutputs, type HiddenState, type RunOutputs } from './step-outputs.js'
 import { chunkBudget, takeTurns } from './turns.js'
 
 export interface EngineOptions extends SeatingOptions {
@@ -107,7 +107,7 @@ export class Engine implements SequenceSource, SequenceHost {
    * Opens a sequence. Nothing runs before its first `output()`.
    * @param tokens the prompt, 1 to contextLength tokens
    */
-  open (tokens: readonly number[], options: SequenceOptions = {}): Sequence {
+  open (tokens: readonly number[], options: SequenceOptions = {}): DraftableSequence {
     if (this.#closed) throw new Error('the engine has been closed')
     if (tokens.length === 0 || tokens.length > this.contextLength) throw new Error(`a prompt has 1 to ${this.contextLength} tokens; got ${tokens.length}`)
     options.signal?.throwIfAborted()
@@ -123,6 +123,9 @@ export class Engine implements SequenceSource, SequenceHost {
   sharesPrompt (fanOut: number, promptTokens: number): boolean {
     return this.#model.canSharePrefix && fanOut >= leastShared.fanOut && promptTokens >= leastShared.promptTokens && fanOut * promptTokens >= leastShared.product
   }
+
+  /** Whether no sequence waits for an output. */
+  get isIdle (): boolean { return this.#waiting.size === 0 }
 
   /** What a request's sequences can grow by, tokens each, if it is alone: at least 0. */
   roomPerSequence (sequences: number, promptTokens: number, sharesPrompt: boolean): number {
@@ -278,10 +281,13 @@ export class Engine implements SequenceSource, SequenceHost {
     const hidden = new Map(owner.layers.map(layer =>
       [layer, (outputs.tensors.get(`hidden_${layer}`)!.data as Float32Array).subarray(first * this.hiddenSize, (first + positions) * this.hiddenSize)]))
     owner.advance(positions, hidden)
+    const lend = (row: number, states: ReadonlyMap<number, HiddenState>): void => { owner.give(this.#outputs.lend(new OutputRow(outputs.row(row, owner.inverseTemperature), states, owner.pooledTokens))) }
+    if (owner.wantsAll) for (let row = lastRow - positions + 1; row < lastRow; row++) lend(row, new Map())
+    if (owner.wantsAll || owner.pending === 0) lend(lastRow, owner.hiddenStates(positions, hidden))
     if (owner.pending > 0) return
     if (owner.opened && !owner.shared && !owner.runsAlone && this.sharesPrompt(owner.fanOut, owner.computed)) this.#seating.share(owner)
     this.#waiting.delete(owner)
-    owner.resolve(this.#outputs.lend(new OutputRow(outputs.row(lastRow, owner.inverseTemperature), owner.hiddenStates(positions, hidden), owner.pooledTokens)))
+    owner.resolve()
   }
 
   #decodeInputs ({ parts }: DecodeRun): Planned {
@@ -307,7 +313,7 @@ export class Engine implements SequenceSource, SequenceHost {
     const places = owners.map((owner, index): Place => {
       const [first, { count }] = [ids.length, chunks[index]!]
       ids.push(...owner.tokens.slice(owner.computed, owner.computed + count))
-      const wanted = owner.options.onPosition ? Array.from({ length: count }, (_, row) => first + row) : [first + count - 1]
+      const wanted = owner.options.onPosition || owner.wantsAll ? Array.from({ length: count }, (_, row) => first + row) : [first + count - 1]
       rows.push(...wanted)
       inverseTemperatures.push(...wanted.map(() => owner.inverseTemperature))
       return { positions: count, first, lastRow: rows.length - 1 }

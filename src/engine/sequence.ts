@@ -84,6 +84,21 @@ export interface Sequence {
   close (): void
 }
 
+/** A sequence whose last tokens may be guesses: the model checks all in one pass, and those that did not come true are taken back. */
+export interface DraftableSequence extends Sequence {
+  /**
+   * The outputs after each token that waits, in order: what the model says to tokens that were only guessed. All are lent until the next call of
+   * `output` or `outputs`. Not for a sequence whose hidden states were asked for.
+   */
+  outputs (): Promise<readonly Output[]>
+  /**
+   * Takes tokens from the end back, as if they had never been appended; one must follow before the next output. Not for a sequence that was forked, is
+   * a fork or pools hidden states.
+   * @param length tokens that stay, at least one
+   */
+  truncate (length: number): void
+}
+
 /** What opens sequences: an Engine, or a toy in tests. */
 export interface SequenceSource {
   /** @param tokens the prompt, at least one token. */

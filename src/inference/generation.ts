@@ -4,6 +4,8 @@ import { comparesAnswers } from '../decoding/parameters.js'
 import { randomStream } from '../decoding/random.js'
 import type { Choice, ContrastContext, DecodeEvent, DecodeResult, Runtime } from '../decoding/runtime.js'
 import { decode } from '../decoding/strategies.js'
+import { DraftingSequence, type DraftCounts } from '../engine/drafting-sequence.js'
+import { PromptLookup } from '../engine/prompt-lookup.js'
 import type { Reservation } from '../engine/reservation.js'
 import type { ComputeLedger } from '../engine/sequence.js'
 import { IncrementalDetokenizer } from '../models/detokenizer.js'
@@ -17,14 +19,14 @@ import { requestScope, reserveAll } from './request-scope.js'
 const emptyLedger = (): ComputeLedger => ({ computedTokens: 0, cachedTokens: 0, forwardPasses: 0 })
 
 /** What the answer itself took, and what was read again to score it. */
-interface Ledgers { readonly policy: ComputeLedger, readonly reward: ComputeLedger }
+interface Ledgers { readonly policy: ComputeLedger, readonly reward: ComputeLedger, readonly drafts: DraftCounts }
 
 function startOf ({ alignment, reward, sampling, seed, prompt, droppedMessages }: PreparedRequest): GenerationStart {
   const { strategy, ...params } = alignment ?? { strategy: 'sample' }
   return { seed, strategy, resolved: { ...params, max_tokens: sampling.maxTokens }, rewardsUsed: reward?.scorer.used ?? [], promptText: prompt.text, promptTokenIds: prompt.tokens, droppedMessages }
 }
 
-function runtimeOf (host: Host, { alignment, contrast, reward, sampling, skipSpecialTokens, seed, cacheSalt, fanOut }: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers, drawn: Runtime['drawn']): Runtime {
+function runtimeOf (host: Host, { alignment, contrast, reward, sampling, skipSpecialTokens, seed, cacheSalt, fanOut, drafts }: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers, drawn: Runtime['drawn']): Runtime {
   const { engine, model } = host
   const started = performance.now()
   const embeddingLayer = comparesAnswers(alignment) ? Math.round(model.config.layers / 2) : null
@@ -39,7 +41,11 @@ function runtimeOf (host: Host, { alignment, contrast, reward, sampling, skipSpe
     open: (tokens, options) => {
       // What is opened with a pool of its own is an answer that is read once more, to score it.
       const purpose = options?.poolFrom === undefined ? { ledger: ledgers.policy, fanOut } : { ledger: ledgers.reward }
-      return engine.open(tokens, { temperature: sampling.temperature, layers, salt: cacheSalt, signal, ...purpose, ...options })
+      const sequence = engine.open(tokens, { temperature: sampling.temperature, layers, salt: cacheSalt, signal, ...purpose, ...options })
+      if (!drafts) return sequence
+      // The last token of the answer is not run, nor the one before it for a guess of the last.
+      const until = tokens.length + sampling.maxTokens - 1
+      return new DraftingSequence(sequence, { lookup: new PromptLookup([...drafts, ...tokens]), until, pays: () => engine.isIdle, counts: ledgers.drafts })
     },
     contrast: { toward: contextOf(contrast.toward), away: contextOf(contrast.away) },
     scorer: reward?.scorer ?? null,
@@ -57,7 +63,7 @@ function runtimeOf (host: Host, { alignment, contrast, reward, sampling, skipSpe
   }
 }
 
-function usageOf ({ prompt, promptLogprobs, reward }: PreparedRequest, result: DecodeResult, { policy, reward: scoring }: Ledgers): Usage {
+function usageOf ({ prompt, promptLogprobs, reward }: PreparedRequest, result: DecodeResult, { policy, reward: scoring, drafts }: Ledgers): Usage {
   // Read for its logprobs, a prompt is computed whole; the answer finds it cached.
   const cachedTokens = promptLogprobs === null ? policy.cachedTokens : 0
   const returned = result.choices.reduce((sum, choice) => sum + choice.completionTokens, 0)
@@ -71,7 +77,9 @@ function usageOf ({ prompt, promptLogprobs, reward }: PreparedRequest, result: D
     discardedTokens: result.generatedTokens - returned,
     rewardTokens: result.rewardTokens + (reward?.ledger.rewardTokens ?? 0),
     rewardCachedTokens: scoring.cachedTokens,
-    forwardPasses: policy.forwardPasses + scoring.forwardPasses
+    forwardPasses: policy.forwardPasses + scoring.forwardPasses,
+    acceptedDrafts: drafts.accepted,
+    rejectedDrafts: drafts.rejected
   }
 }
 
@@ -91,7 +99,7 @@ function * nothingDrawn (n: number): Generator<DecodeEvent> {
  */
 export async function * generate (host: Host, request: GenerateRequest, signal: AbortSignal, spent: Spent = { generatedTokens: 0, rewardSeconds: {} }): AsyncGenerator<GenerationEvent, void, undefined> {
   const scope = requestScope(signal)
-  const ledgers = { policy: emptyLedger(), reward: emptyLedger() }
+  const ledgers = { policy: emptyLedger(), reward: emptyLedger(), drafts: { accepted: 0, rejected: 0 } }
   let reserving: Promise<Reservation> | null = null
   try {
     const prepared = prepare(host, request, scope.signal)

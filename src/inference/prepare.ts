@@ -52,6 +52,8 @@ export interface PreparedRequest {
   readonly rooms: readonly Room[]
   readonly droppedMessages: number
   readonly grammar: GrammarRequest | null
+  /** Tokens that the answer may repeat, the prompt's not among them; null where nothing is guessed. */
+  readonly drafts: readonly number[] | null
 }
 
 /** RAD adds a probability: whatever lies outside [0, 1] it would cut off. */
@@ -206,6 +208,7 @@ export function prepare (host: Host, asked: GenerateRequest, signal: AbortSignal
     need: needOf(host, wide, reward, reading, maxTokens),
     rooms: [...reward?.rooms ?? [], ...contrastRooms(contrast, n, maxTokens)],
     droppedMessages: messagesOf(asked) - messagesOf(request),
-    grammar: request.grammar
+    grammar: request.grammar,
+    drafts: request.drafts ? host.model.tokenizer.encode(request.drafts.prediction) : null
   }
 }

@@ -59,6 +59,14 @@ export interface GenerateRequest {
   readonly cacheSalt: string
   /** What answers are held to; null where anything may be written. */
   readonly grammar: GrammarRequest | null
+  /** Guess tokens ahead, where that pays. Default null: each is run on its own. */
+  readonly drafts?: DraftRequest | null
+}
+
+/** Where guesses come from beside the prompt and the answer itself. */
+export interface DraftRequest {
+  /** Text that much of the answer may be; '' for none. */
+  readonly prediction: string
 }
 
 /** A grammar's text, and what the caller calls the field that asks for it. */
@@ -79,6 +87,9 @@ export interface Usage {
   readonly rewardTokens: number
   readonly rewardCachedTokens: number
   readonly forwardPasses: number
+  /** Guesses that came true, and that did not; 0 where none were asked for. */
+  readonly acceptedDrafts: number
+  readonly rejectedDrafts: number
 }
 
 /** What a request took, however it ended. */

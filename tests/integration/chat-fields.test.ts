@@ -54,6 +54,41 @@ test('skip_special_tokens: false shows control tokens that do not end the answer
   assert.equal(textOf(await ask({ ...body, skip_special_tokens: false })), '<|im_end|><|im_end|>')
 })
 
+test('prompt_lookup and prediction guess tokens: the usage counts them, the fingerprint names them, the text is the model’s', async () => {
+  const greedy = { temperature: 0, max_tokens: 60, ignore_eos: true }
+  const plain = await ask(greedy)
+  assert.equal(plain['usage'].completion_tokens_details, undefined)
+  for (const content of [textOf(plain), [{ type: 'text', text: textOf(plain) }]]) {
+    const drafted = await ask({ ...greedy, prediction: { type: 'content', content } })
+    assert.equal(textOf(drafted), textOf(plain))
+    const { completion_tokens: tokens, completion_tokens_details: { accepted_prediction_tokens: accepted, rejected_prediction_tokens: rejected }, alignment_details: details } = drafted['usage']
+    assert.ok(accepted > 0 && rejected >= 0, JSON.stringify(drafted['usage']))
+    assert.equal(tokens, 60)
+    assert.ok(details.forward_passes <= plain['usage'].alignment_details.forward_passes - accepted)
+    assert.equal(drafted['system_fingerprint'], `${plain['system_fingerprint']}-drafts`)
+  }
+  const { json: { tokens: [the] } } = await server.post('/tokenize', { prompt: 'the' })
+  const completion = await server.post('/v1/completions', { model: 'tiny', prompt: 'the the the the', logit_bias: { [the]: 100 }, max_tokens: 40, prompt_lookup: true })
+
+  assert.ok(completion.json.usage.completion_tokens_details.accepted_prediction_tokens > 0)
+})
+
+test('guessing is refused where several answers are drawn, or a guided one', async () => {
+  for (const [body, message] of [
+    [{ prompt_lookup: true, n: 2 }, /prompt_lookup needs one answer/],
+    [{ prediction: { type: 'content', content: 'a' }, n: 2 }, /prediction needs one answer/],
+    [{ prompt_lookup: true, alignment: { strategy: 'best_of_n', reward: 'length', num_candidates: 2 } }, /prompt_lookup cannot be given with alignment/],
+    [{ prediction: { type: 'text', content: 'a' } }, /prediction/]
+  ] as const) {
+    const { status, json } = await server.post('/v1/chat/completions', { ...base, ...body })
+    assert.equal(status, 400)
+    assert.match(json.error.message, message)
+  }
+  const { status, json } = await server.post('/v1/completions', { model: 'tiny', prompt: ['a', 'b'], prompt_lookup: true })
+  assert.equal(status, 400)
+  assert.match(json.error.message, /prompt_lookup needs one answer/)
+})
+
 test('stop_token_ids end the answer, min_tokens puts that off', async () => {
   const { json: { tokens: [the] } } = await server.post('/tokenize', { prompt: 'the' })
   const body = { stop_token_ids: [the], logit_bias: { [the]: 100 }, return_token_ids: true }

@@ -96,7 +96,7 @@ test('bench prints JSON of every scenario and batch size, and of operators if as
   assert.equal(code, 0, err)
   const { rows, operators } = JSON.parse(out) as { rows: Array<{ scenario: string, what: string, batch: number, value: { median: number } }>, operators: Array<{ graph: string, operator: string, share: number }> }
   assert.deepEqual(rows.filter(row => row.scenario === 'decode').map(row => row.batch), [1, 2])
-  assert.deepEqual([...new Set(rows.map(row => row.scenario))], ['decode', 'prefill', 'requests', 'fan-out', 'mixed', 'prefix-hit'])
+  assert.deepEqual([...new Set(rows.map(row => row.scenario))], ['decode', 'prefill', 'requests', 'fan-out', 'mixed', 'prefix-hit', 'drafts'])
   assert.ok(rows.every(({ value }) => value.median > 0))
   assert.deepEqual(rows.filter(row => row.scenario === 'fan-out').map(row => row.what.replace(/, .*/, '')), ['prompt 64 stored once', 'prompt 64 stored apart', 'prompt 64: KV of a candidate beside the prompt'])
   assert.ok(operators.some(({ graph, operator, share }) => graph === '0 private, 1 shared' && operator === 'GroupQueryAttention' && share > 0))
@@ -147,7 +147,7 @@ const mistakes: ReadonlyArray<{ args: string[], code: number, message: RegExp }>
   { args: ['generate', '--rewrd', 'x'], code: 2, message: /there is no option --rewrd; did you mean --reward\?/ },
   { args: ['generate', '--max-tokens'], code: 2, message: /max-tokens/ },
   { args: ['bench', 'extra'], code: 2, message: /there is no use for "extra"/ },
-  { args: ['bench', '--scenario', 'decode,sleep'], code: 1, message: /--scenario must be some of decode, prefill, requests, fan-out, mixed, prefix-hit; got "sleep"/ },
+  { args: ['bench', '--scenario', 'decode,sleep'], code: 1, message: /--scenario must be some of decode, prefill, requests, fan-out, mixed, prefix-hit, drafts; got "sleep"/ },
   { args: ['bench', '--context', '16', '--common', '15'], code: 1, message: /--common must be at most --context less 2, 14; got 15/ },
   { args: ['bench', '--batch', '0'], code: 1, message: /--batch must be integers of at least 1 by commas; got "0"/ },
   { args: ['generate', 'hi', '--strategy', 'beam_search', '--reward', 'length', '--step', '{tokens: 2}'], code: 1, message: /--step must be JSON/ },

@@ -89,6 +89,36 @@ for (const format of weightFormats) {
       for (const end of [1, 2, 62, 63, 64, 65, 127, 148]) assert.deepEqual(rows[end], (await trace(engine, prompt.slice(0, end + 1), 0, { salt: `cold ${end}` }))[0])
     })
 
+    test('guessed tokens are checked in one pass, bitwise as prompt tokens, and taken back without a trace', async () => {
+      const [prompt, guesses] = [promptOf(40), promptOf(6, 7)]
+      const used = ledger()
+      const sequence = engine.open(prompt, { ledger: used })
+      await sequence.output()
+      sequence.append(...guesses)
+      const passes = used.forwardPasses
+      const rows = (await sequence.outputs()).map(rowOf)
+      assert.equal(used.forwardPasses, passes + 1)
+      for (const count of [2, 3, 6]) assert.deepEqual(rows[count - 1], (await trace(engine, [...prompt, ...guesses.slice(0, count)], 0, { salt: `cold ${count}` }))[0])
+      const [fork, pooling] = [sequence.fork(), engine.open(prompt, { layers: [1] })]
+      assert.throws(() => { sequence.truncate(42) }, /forked/)
+      await assert.rejects(pooling.outputs(), /after the last token only/)
+      for (const open of [sequence, fork, pooling]) open.close()
+      const cut = engine.open(prompt)
+      await cut.output()
+      cut.append(...guesses)
+      await cut.outputs()
+      cut.truncate(42)
+      await assert.rejects(cut.output(), /needs a token/)
+      const more = []
+      for (const token of [3, 40, 77]) {
+        cut.append(token)
+        more.push(rowOf(await cut.output()))
+      }
+      cut.close()
+      assert.deepEqual(more, (await trace(engine, [...prompt, ...guesses.slice(0, 2)], 3, { salt: 'cold' })).slice(1))
+      engine.checkIntegrity()
+    })
+
     test('short chunks of several sequences run together, bitwise as each alone, with their hidden states and what is said of every position', async () => {
       const joining = new Engine(model, { ...options, prefixCacheBytes: 0, joinsChunks: true })
       for (const count of [2, 4, 8]) await model.sessions.prepare(chunksShape(count))
@@ -311,7 +341,7 @@ for (const format of weightFormats) {
         const others = Array.from({ length: 40 }, async (_, index) => {
           while (!leaving.signal.aborted) {
             const controller = new AbortController()
-            const open = [crowded.open(promptOf(2 + roll(60), roll(6)), { fanOut: roll(2) === 0 ? 1 : 128, signal: controller.signal })]
+            const open: Sequence[] = [crowded.open(promptOf(2 + roll(60), roll(6)), { fanOut: roll(2) === 0 ? 1 : 128, signal: controller.signal })]
             for (let step = roll(6); step >= 0 && !leaving.signal.aborted; step--) {
               await Promise.all(open.map(sequence => sequence.output()))
               if (roll(3) === 0) open.push(open[roll(open.length)]!.fork())

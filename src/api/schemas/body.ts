@@ -18,7 +18,6 @@ const neutral: Readonly<Record<string, (value: unknown) => boolean>> = {
   modalities: value => Array.isArray(value) && value.length === 1 && value[0] === 'text',
   store: value => value === false,
   audio: never,
-  prediction: never,
   functions: emptyList,
   function_call: value => value === 'none',
   web_search_options: never,

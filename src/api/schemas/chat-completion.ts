@@ -6,7 +6,7 @@ import { refuse } from '../../validation.js'
 import type { Profiles } from '../profiles.js'
 import { readBody } from './body.js'
 import { chatMessageSchema, chatMessagesOf } from './messages.js'
-import { checkHeld, formatOf, nullable, samplingFields, samplingOf } from './sampling.js'
+import { checkHeld, draftsOf, formatOf, nullable, samplingFields, samplingOf } from './sampling.js'
 import { toolChoiceSchema, toolsOf, toolsSchema } from './tools.js'
 
 /** Messages and how the prompt made of them ends. */
@@ -15,6 +15,11 @@ export const chatFields = {
   add_generation_prompt: nullable(Type.Boolean(), { default: null, description: 'open the assistant’s turn; true unless continue_final_message is' }),
   continue_final_message: Type.Boolean({ default: false, description: 'the answer goes on from the last message' })
 }
+
+const predictionSchema = Type.Object({
+  type: Type.Literal('content'),
+  content: Type.Union([Type.String(), Type.Array(Type.Object({ type: Type.Literal('text'), text: Type.String() }), { minItems: 1 })])
+}, { additionalProperties: false })
 
 /** OpenAI's fields and vLLM's usual ones that are honoured. */
 export const chatCompletionSchema = Type.Object({
@@ -25,11 +30,17 @@ export const chatCompletionSchema = Type.Object({
   logprobs: Type.Boolean({ default: false, description: 'report how probable the model held each token' }),
   top_logprobs: nullable(Type.Integer({ minimum: 0, maximum: 20 }), { default: null, description: 'alternatives per token; needs logprobs' }),
   echo: Type.Boolean({ default: false, description: 'put the last message, the assistant’s, before the answer' }),
+  prediction: nullable(predictionSchema, { default: null, description: 'text that much of the answer may be: tokens are guessed from it; see Drafts' }),
   store: Type.Boolean({ default: false, description: 'keep the conversation and the answer, so that it can be given feedback on: see Feedback' }),
   tools: nullable(toolsSchema, { default: null, description: 'functions that the answer may call, at most 128; see Tools' }),
   tool_choice: nullable(toolChoiceSchema, { default: null, description: 'none, auto, required, or the function that is called; auto where there are tools' }),
   parallel_tool_calls: Type.Boolean({ default: true, description: 'whether an answer may have several calls' })
 }, { additionalProperties: false })
+
+function predictionOf (prediction: Static<typeof predictionSchema> | null): string {
+  if (!prediction) return ''
+  return typeof prediction.content === 'string' ? prediction.content : prediction.content.map(part => part.text).join('')
+}
 
 type ChatBody = Static<TObject<typeof chatFields>>
 
@@ -93,7 +104,8 @@ export function parseChatCompletion (value: unknown, profiles: Profiles, { callF
       seed: body.seed,
       alignment: alignment === null ? null : parseAlignment(alignment),
       cacheSalt: body.cache_salt,
-      grammar
+      grammar,
+      drafts: draftsOf({ ...body, alignment }, body.n, predictionOf(body.prediction))
     },
     modelName: body.model,
     stream: body.stream,

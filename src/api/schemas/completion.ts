@@ -7,7 +7,7 @@ import { refuse } from '../../validation.js'
 import type { Profiles } from '../profiles.js'
 import { readBody } from './body.js'
 import { promptSchema, promptsOf } from './prompt.js'
-import { checkHeld, formatOf, nullable, samplingFields, samplingOf } from './sampling.js'
+import { checkHeld, draftsOf, formatOf, nullable, samplingFields, samplingOf } from './sampling.js'
 
 export const completionSchema = Type.Object({
   prompt: promptSchema,
@@ -74,7 +74,8 @@ export function parseCompletion (value: unknown, profiles: Profiles, maxTokensPe
     seed: body.seed,
     alignment,
     cacheSalt: body.cache_salt,
-    grammar
+    grammar,
+    drafts: draftsOf({ ...body, alignment }, drawn * prompts.length)
   }))
   checkCeiling(generations[0]!, { prompts: prompts.length, drawn, maxTokens }, maxTokensPerRequest)
   return {

@@ -6,6 +6,7 @@ const usage = Type.Object({
   completion_tokens: Type.Integer(),
   total_tokens: Type.Integer(),
   prompt_tokens_details: Type.Object({ cached_tokens: Type.Integer() }),
+  completion_tokens_details: Type.Optional(Type.Object({ accepted_prediction_tokens: Type.Integer(), rejected_prediction_tokens: Type.Integer() })),
   alignment_details: Type.Record(Type.String(), Type.Integer())
 })
 

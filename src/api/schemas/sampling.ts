@@ -1,6 +1,6 @@
 /** The fields that generating endpoints have in common: how tokens are drawn, how the answer is sent, who shares cached prompts. */
 import { Type, type Static, type TNull, type TObject, type TSchema, type TSchemaOptions, type TUnion } from 'typebox'
-import type { GenerateRequest } from '../../inference/protocol.js'
+import type { DraftRequest, GenerateRequest } from '../../inference/protocol.js'
 import { refuse } from '../../validation.js'
 import { grammarOf, responseFormatSchema } from './response-format.js'
 
@@ -38,6 +38,7 @@ export const samplingFields = {
     include_obfuscation: Type.Boolean({ default: false }),
     continuous_usage_stats: Type.Boolean({ default: false })
   }, { additionalProperties: false }), { default: null, description: 'include_usage: the usage comes last; needs stream. The others, of OpenAI and vLLM, have no effect' }),
+  prompt_lookup: Type.Boolean({ default: false, description: 'guess tokens from the prompt and the answer so far, and check several in one pass; see Drafts' }),
   return_token_ids: Type.Boolean({ default: false, description: 'add prompt_token_ids and token_ids, end token included' }),
   response_format: nullable(responseFormatSchema, { default: null, description: 'what the answer is: text, json_object, or JSON of a schema; see Structured output' })
 }
@@ -52,6 +53,20 @@ export const formatOf = ({ response_format: format }: { readonly response_format
 export function checkHeld (body: Pick<SamplingBody, 'ignore_eos' | 'min_tokens'>, grammar: GenerateRequest['grammar']): void {
   if (grammar && body.ignore_eos) throw refuse('ignore_eos', `cannot be true with ${grammar.param}: where the answer is complete only an end token may follow`, true)
   if (grammar && body.min_tokens > 0) throw refuse('min_tokens', `must be 0 with ${grammar.param}: the answer ends where it is complete`, body.min_tokens)
+}
+
+/**
+ * Whether tokens are guessed ahead.
+ * @param prediction text that much of the answer may be; '' for none
+ * @param drawn answers drawn at the same time
+ * @throws RequestError where guessing cannot pay
+ */
+export function draftsOf (body: { readonly prompt_lookup: boolean, readonly alignment: unknown }, drawn: number, prediction = ''): DraftRequest | null {
+  if (!body.prompt_lookup && prediction === '') return null
+  const field = body.prompt_lookup ? 'prompt_lookup' : 'prediction'
+  if (drawn > 1) throw refuse(field, `needs one answer: with several at once each pass is worth its while, and guesses are not; ${drawn} are drawn`, body.prompt_lookup || prediction)
+  if (body.alignment) throw refuse(field, 'cannot be given with alignment: a guided answer is not the one that the prompt suggests', body.prompt_lookup || prediction)
+  return { prediction }
 }
 
 function biasOf (bias: unknown): Record<number, number> {

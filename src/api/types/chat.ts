@@ -44,6 +44,11 @@ export interface Usage {
     /** Prompt tokens whose KV was there. */
     readonly cached_tokens: number
   }
+  /** Of answers whose tokens were guessed ahead. */
+  readonly completion_tokens_details?: {
+    readonly accepted_prediction_tokens: number
+    readonly rejected_prediction_tokens: number
+  }
   readonly alignment_details: AlignmentDetails
 }
 

@@ -1,0 +1,72 @@
+/**
+ * What every scenario of `fairlead bench` is made of: prompts that nothing is cached of, sequences that draw and feed tokens, the time that takes. Knows no
+ * scenario.
+ */
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { SamplingDistribution } from '../decoding/distribution.js'
+import { randomStream } from '../decoding/random.js'
+import type { Sequence, SequenceOptions } from '../engine/sequence.js'
+import type { Host } from '../inference/host.js'
+import { packageRoot } from '../package-root.js'
+
+/** Least, median and largest of several repetitions. */
+export interface Measured { readonly median: number, readonly least: number, readonly most: number }
+
+export function summarize (values: readonly number[]): Measured {
+  const sorted = [...values].sort((a, b) => a - b)
+  return { median: sorted[sorted.length >> 1]!, least: sorted[0]!, most: sorted.at(-1)! }
+}
+
+/** The value that a share of some values do not exceed. */
+export const quantile = (values: readonly number[], share: number): number => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(share * values.length))]!
+
+/** What a measurement took: wall-clock and forward passes, ms. */
+export interface Timing { readonly totalMs: number, readonly forwardMs: number }
+
+export class Bench {
+  readonly host: Host
+  readonly #text: readonly number[]
+  #drawn = 0
+
+  constructor (host: Host) {
+    this.host = host
+    const chats = JSON.parse(readFileSync(join(packageRoot, 'models', 'calibration', 'chats.json'), 'utf8')) as string[][]
+    this.#text = host.model.tokenizer.encode(chats.flat().join('\n\n'))
+  }
+
+  /** A prompt of text that no prompt before began with. */
+  prompt (length: number): number[] {
+    const first = this.#drawn++ * 37
+    return Array.from({ length }, (_, index) => this.#text[(first + index) % this.#text.length]!)
+  }
+
+  /** Sequences that go on from one prompt. */
+  async open (length: number, count: number, options: SequenceOptions = {}): Promise<Sequence[]> {
+    const root = this.host.engine.open(this.prompt(length), { salt: `bench ${this.#drawn}`, ...options })
+    await root.output()
+    return Array.from({ length: count }, (_, index) => index === count - 1 ? root : root.fork())
+  }
+
+  /** Each sequence draws and feeds tokens on its own, as candidates do. @param onToken called at each */
+  async grow (sequences: readonly Sequence[], tokens: number, { temperature = 1, onToken = () => {} }: { temperature?: number, onToken?: () => void } = {}): Promise<void> {
+    await Promise.all(sequences.map(async (sequence, index) => {
+      const random = randomStream(this.#drawn, String(index))
+      for (let count = 0; count < tokens; count++) {
+        const { distribution } = await sequence.output()
+        const sampling = new SamplingDistribution(distribution, new Map(), { temperature, minP: 0, topK: 0, topP: 1 })
+        sequence.append(temperature === 0 ? sampling.argmax() : sampling.draw(random.next()))
+        onToken()
+      }
+    }))
+  }
+
+  async time (work: () => Promise<unknown>): Promise<Timing> {
+    const { counters } = this.host.engine
+    const [forward, started] = [counters.forwardMs, performance.now()]
+    await work()
+    return { totalMs: performance.now() - started, forwardMs: counters.forwardMs - forward }
+  }
+}
+
+export const closeAll = (sequences: readonly Sequence[]): void => { for (const sequence of sequences) sequence.close() }

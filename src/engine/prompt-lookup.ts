@@ -1,0 +1,30 @@
+/**
+ * Guesses how a text goes on: as it did where its last tokens stood before. Answers repeat their prompt, and themselves, wherever they quote,
+ * correct or list. Pure. Prompt lookup decoding (Saxena 2023, github.com/apoorvumang/prompt-lookup-decoding).
+ */
+
+/** Tokens that must stand there as they do at the end. Fewer guess more often and more often wrong. */
+const matched = 2
+
+export class PromptLookup {
+  readonly #tokens: number[] = []
+  /** Where what follows the last occurrence of some tokens begins, that at the very end apart. */
+  readonly #next = new Map<string, number>()
+
+  /** @param tokens what was written so far, and before it anything that the text may repeat */
+  constructor (tokens: readonly number[]) { for (const token of tokens) this.push(token) }
+
+  push (token: number): void {
+    const end = this.#tokens.length
+    if (end >= matched) this.#next.set(this.#end(), end)
+    this.#tokens.push(token)
+  }
+
+  /** At most so many tokens that may follow; none where nothing like the end stands elsewhere. */
+  guess (most: number): number[] {
+    const from = this.#next.get(this.#end())
+    return from === undefined ? [] : this.#tokens.slice(from, from + most)
+  }
+
+  #end (): string { return this.#tokens.slice(-matched).join() }
+}
