@@ -3,7 +3,7 @@
  * sequence; the engine plans and runs.
  */
 import { chunkRun, decodeRun, type History } from './history.js'
-import type { SharedPrompt } from './kv-cache.js'
+import { slabOf, type SharedPrompt } from './kv-cache.js'
 import type { DraftableSequence, Output, Sequence, SequenceOptions } from './sequence.js'
 import type { HiddenState, OutputRow } from './step-outputs.js'
 import { isStream } from './turns.js'
@@ -90,6 +90,11 @@ export class EngineSequence implements DraftableSequence, History {
   get fanOut (): number { return this.options.fanOut ?? 1 }
   /** Whether somebody reads along: see turns.ts. */
   get isStream (): boolean { return isStream(this.fanOut) }
+  /** Whether both can be in one part of a run: neighbours with a prompt in common and as many positions of their own, or with none. */
+  joins (other: EngineSequence): boolean {
+    return this.#shared === other.#shared && (this.#shared === null || this.heldLength === other.heldLength) && slabOf(this.slot) === slabOf(other.slot)
+  }
+
   get salt (): string { return this.options.salt ?? '' }
   get inverseTemperature (): number { return this.options.temperature ? 1 / this.options.temperature : 1 }
 

@@ -10,6 +10,9 @@ import { Tensor } from '../runtime/tensor.js'
 /** Slots per slab: also the largest decode batch. */
 export const slotsPerSlab = 32
 
+/** Which slab a slot is in. */
+export const slabOf = (slot: number): number => Math.floor(slot / slotsPerSlab)
+
 /** Bytes of keys and values of one position. */
 export const kvBytesPerToken = ({ layers, kvHeads, headSize }: DecoderConfig): number => 2 * layers * kvHeads * headSize * Float32Array.BYTES_PER_ELEMENT
 
@@ -67,7 +70,7 @@ export class KvCache {
   }
 
   /** The buffers of a slot's slab. */
-  #buffers (slot: number): Slab { return this.#slab(Math.floor(slot / slotsPerSlab)) }
+  #buffers (slot: number): Slab { return this.#slab(slabOf(slot)) }
 
   /** Tensors over `count` slots from `slot` on, for a part of a run; they must lie in one slab. */
   views (slot: number, count: number, part: number): KvViews {

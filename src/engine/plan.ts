@@ -3,7 +3,7 @@
  * chunks. Knows slots and counts, no tokens.
  */
 import { chunksShape, type RunShape } from '../models/run-shape.js'
-import { slotsPerSlab, type SharedPrompt } from './kv-cache.js'
+import { slabOf, slotsPerSlab, type SharedPrompt } from './kv-cache.js'
 
 /** Rows of a decode run in neighbouring slots. */
 export interface DecodePart {
@@ -64,7 +64,7 @@ export function planParts (slots: readonly number[], canRide: (slot: number) => 
 }
 
 function joins (previous: number, next: number, canRide: (slot: number) => boolean): boolean {
-  if (Math.floor(previous / slotsPerSlab) !== Math.floor(next / slotsPerSlab)) return false
+  if (slabOf(previous) !== slabOf(next)) return false
   if (next - previous - 1 > runCostInRows) return false
   for (let slot = previous + 1; slot < next; slot++) if (!canRide(slot)) return false
   return true

@@ -8,22 +8,31 @@ const mostStreamRows = 4
 /** Rows of searches in a step that a stream waits for: measured as the most that keep its gaps near 2.5 times those it has alone. */
 const rowsBesideStreams = 8
 /** Prompt tokens in such a step, at least: about as long as those rows. */
-const chunkTokensBesideStreams = 32
+const chunkTokensBesideStreams = 16
 /** Prompt tokens per row of it: a step of many rows is long already. */
 const chunkTokensPerRow = 2
 
 /** Whether a request of this fan-out is a stream. */
 export const isStream = (fanOut: number): boolean => fanOut <= mostStreamRows
 
+/** A row as turns are taken. */
+export interface TurnRow {
+  readonly isStream: boolean
+  /** Whether it can be in the same part of a run as another row. */
+  joins (other: this): boolean
+}
+
 /**
- * The rows to run now.
+ * The rows to run now. Of searches beside a stream they are rows of one part, that of the row that waited longest: a second part would take as long again as
+ * several rows more of the first.
  * @param rows all that wait, those that have waited longest first
  * @returns rows in their order, and whether a stream's is among them
  */
-export function takeTurns<Row extends { readonly isStream: boolean }> (rows: readonly Row[]): { rows: readonly Row[], beside: boolean } {
-  const beside = rows.some(row => row.isStream)
-  let left = beside ? rowsBesideStreams : Infinity
-  return { rows: rows.filter(row => row.isStream || left-- > 0), beside }
+export function takeTurns<Row extends TurnRow> (rows: readonly Row[]): { rows: readonly Row[], beside: boolean } {
+  if (!rows.some(row => row.isStream)) return { rows, beside: false }
+  const first = rows.find(row => !row.isStream)
+  let left = rowsBesideStreams
+  return { rows: rows.filter(row => row.isStream || (row.joins(first!) && left-- > 0)), beside: true }
 }
 
 /** Prompt tokens for a step in which streams decode. @param usual where none does */

@@ -34,8 +34,9 @@ test('a run takes a private part and as many shared ones as there is a graph for
   assert.equal(nextRun(Array.from({ length: 9 }, (_, slot) => part(slot, prompt)), () => true).parts.length, 4)
 })
 
-test('beside a stream a search runs some of its rows, those that waited longest', () => {
-  const rowsOf = (fanOut: number, count: number): Array<{ fanOut: number, index: number, isStream: boolean }> => Array.from({ length: count }, (_, index) => ({ fanOut, index, isStream: isStream(fanOut) }))
+test('beside a stream a search runs some rows of one part, that of the row that waited longest', () => {
+  interface Row { part: number, index: number, isStream: boolean, joins: (other: Row) => boolean }
+  const rowsOf = (fanOut: number, count: number, part = 0): Row[] => Array.from({ length: count }, (_, index) => ({ part, index, isStream: isStream(fanOut), joins: other => other.part === part }))
   const [search, stream] = [rowsOf(64, 20), rowsOf(1, 1)]
   assert.deepEqual(takeTurns(search), { rows: search, beside: false })
   const { rows, beside } = takeTurns([...search.slice(0, 3), ...stream, ...search.slice(3)])
@@ -44,7 +45,10 @@ test('beside a stream a search runs some of its rows, those that waited longest'
   // However many streams there are, none is held back; and the last candidates of one search hold up no other.
   assert.equal(takeTurns([...rowsOf(1, 40), ...search]).rows.length, 48)
   assert.equal(takeTurns([...rowsOf(16, 2), ...search]).rows.length, 22)
-  assert.deepEqual([chunkBudget(1, 128), chunkBudget(40, 128), chunkBudget(100, 128)], [32, 80, 128])
+  const [other, more] = [rowsOf(64, 3, 1), rowsOf(64, 20, 2)]
+  assert.deepEqual(takeTurns([...stream, ...other, ...more]).rows, [...stream, ...other])
+  assert.deepEqual(takeTurns([...more.slice(0, 1), ...other, ...stream, ...more.slice(1)]).rows, [...more.slice(0, 1), ...stream, ...more.slice(1, 8)])
+  assert.deepEqual([chunkBudget(1, 128), chunkBudget(40, 128), chunkBudget(100, 128)], [16, 80, 128])
 })
 
 test('chunks share a budget, oldest first, and never leave one position, nor one alone in a block of attention', () => {
