@@ -36,7 +36,7 @@ export async function loadContrastModels (entries: readonly string[], models: Re
   const loaded = new Map<string, RewardModel>()
   for (const [name, path] of entries.map(parse)) {
     if (loaded.has(name)) throw refuse(`${name} is there twice`)
-    const one = await models.load(path, format)
+    const one = await models.load({ model: path, format })
     check(name, one.model, policy)
     loaded.set(name, one)
   }

@@ -1,5 +1,6 @@
 /** Opens a model, a GGUF file or a folder in Hugging Face's layout, as what a model is loaded from. Knows no graph and no weight formats. */
 import { RequestError } from '../errors.js'
+import { adaptModel, type Variant } from './adapter.js'
 import { chatTemplate, templateOfGguf, type ChatTemplate } from './chat-template.js'
 import type { DecoderConfig } from './decoder-config.js'
 import { decoderConfigFromGguf } from './gguf-config.js'
@@ -29,14 +30,16 @@ async function openGgufCheckpoint (path: string): Promise<OpenedModel> {
  * Opens a model. Its file must be closed.
  * @param path of a file that ends in .gguf, or of a folder
  * @param template Jinja source of a chat template that takes the place of the model's own
+ * @param variant what the model is made into: default what it is
  * @throws RequestError naming the file and what is wrong with it
  */
-export async function openCheckpoint (path: string, template?: string): Promise<Checkpoint> {
+export async function openCheckpoint (path: string, template?: string, variant?: Variant): Promise<Checkpoint> {
   const opened = await (path.endsWith('.gguf') ? openGgufCheckpoint(path) : openHuggingFace(path))
   try {
     const source = template ?? opened.template.source
     if (source === null) throw new RequestError('invalid_request', `${path}: it holds no chat template`, { param: 'model' })
-    return { ...opened, chatTemplate: chatTemplate(path, source, opened.template.constants) }
+    const { tokenizer, template: { constants } } = opened
+    return { ...variant ? await adaptModel(opened, variant) : opened, tokenizer, chatTemplate: chatTemplate(path, source, constants) }
   } catch (error) {
     await opened.file.close()
     throw error

@@ -6,13 +6,14 @@ import { join } from 'node:path'
 import { RequestError } from '../errors.js'
 import { packageRoot, packageVersion } from '../package-root.js'
 import { Session, SharedWeights } from '../runtime/session.js'
+import type { Variant } from './adapter.js'
 import { encodeChat, type ChatTemplate } from './chat-template.js'
 import { openCheckpoint } from './checkpoint.js'
 import type { DecoderConfig } from './decoder-config.js'
 import { buildDecoderGraph } from './decoder-graph.js'
 import { DecoderSessions } from './decoder-sessions.js'
 import { loadDecoderWeights } from './decoder-weights.js'
-import { resolveModel } from './store.js'
+import { resolveModel, resolveVariant } from './store.js'
 import type { RunShape } from './run-shape.js'
 import { canSharePrefix } from './shared-prefix-attention.js'
 import { TokenEmbeddings } from './token-embeddings.js'
@@ -24,6 +25,8 @@ export interface ModelOptions {
   readonly model: string
   /** Jinja source of a chat template that takes the place of the model's own. */
   readonly template?: string
+  /** What the model is made into: fewer layers, an adapter. Default what it is. */
+  readonly variant?: Variant
   readonly format: WeightFormat
   readonly threads: number
   readonly cacheDir: string
@@ -77,8 +80,9 @@ function calibrationTexts (template: ChatTemplate, tokenizer: Tokenizer): number
 /** Loads a model, fetching and converting it on first use. @throws RequestError for what the user can mend */
 export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
   const { format, threads, cacheDir, onProgress = () => {}, sharesPrompts = true, profilePrefix } = options
-  const { id, path, sha256, created } = await resolveModel(options.model, { cacheDir, onProgress })
-  const { file, config, tokenizer, chatTemplate } = await openCheckpoint(path, options.template)
+  const base = await resolveModel(options.model, { cacheDir, onProgress })
+  const { id, path, sha256, created } = options.variant ? await resolveVariant(base, options.variant) : base
+  const { file, config, tokenizer, chatTemplate } = await openCheckpoint(path, options.template, options.variant)
   try {
     const contextLength = sequenceLimit(config, options.contextLength)
     const layout = weightLayout(config, format, file.tensors)

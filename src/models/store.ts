@@ -7,6 +7,7 @@ import { createReadStream, existsSync } from 'node:fs'
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import { RequestError } from '../errors.js'
+import { adapterFiles, type Variant } from './adapter.js'
 import { checkpointFiles } from './hugging-face.js'
 import { listManifests, type Manifest } from './manifest.js'
 import { describeSource, fetchSource, type SourceFetcher } from './sources.js'
@@ -98,10 +99,10 @@ export function findManifest (name: string): Manifest {
   return manifest
 }
 
-/** SHA-256 of a checkpoint: of the names and sums of its files. */
-async function sha256OfFolder (folder: string): Promise<string> {
+/** SHA-256 of a folder's files: of their names and sums. */
+async function sha256OfFolder (folder: string, files: readonly string[]): Promise<string> {
   const hash = createHash('sha256')
-  for (const name of await checkpointFiles(folder)) {
+  for (const name of files) {
     const path = join(folder, name)
     if (!existsSync(path)) throw new RequestError('model_not_found', `there is no file ${path}`, { param: 'model' })
     hash.update(`${name} ${await sha256OfFile(path)}\n`)
@@ -122,9 +123,16 @@ export async function resolveModel (nameOrPath: string, options: StoreOptions): 
     if (!existsSync(nameOrPath) || !(await stat(nameOrPath)).isFile()) throw new RequestError('model_not_found', `there is no file ${nameOrPath}`, { param: 'model' })
     return describe(nameOrPath, basename(nameOrPath, '.gguf'), await sha256OfFile(nameOrPath))
   }
-  if (existsSync(nameOrPath) && (await stat(nameOrPath)).isDirectory()) return describe(nameOrPath, basename(nameOrPath), await sha256OfFolder(nameOrPath))
+  if (existsSync(nameOrPath) && (await stat(nameOrPath)).isDirectory()) return describe(nameOrPath, basename(nameOrPath), await sha256OfFolder(nameOrPath, await checkpointFiles(nameOrPath)))
   const manifest = findManifest(nameOrPath)
   const cached = cachedPath(options.cacheDir, manifest)
   const whole = existsSync(cached) && (await stat(cached)).size === manifest.sizeBytes
   return describe(whole ? cached : await pullModel(manifest, options), manifest.id, manifest.sha256)
+}
+
+/** A model made into a variant: the file is the base's, name and SHA-256 are of its own. @throws RequestError for an adapter that is not there */
+export async function resolveVariant (base: ResolvedModel, { layers, adapter }: Variant): Promise<ResolvedModel> {
+  const id = [base.id, ...(layers === undefined ? [] : [`${layers} layers`]), ...(adapter === undefined ? [] : [basename(adapter)])].join(' + ')
+  const sums = [base.sha256, layers ?? '', adapter === undefined ? '' : await sha256OfFolder(adapter, adapterFiles)]
+  return { ...base, id, sha256: createHash('sha256').update(sums.join(' ')).digest('hex') }
 }

@@ -2,11 +2,12 @@
  * Reads chats through a model of a reward's own, in that model's template and tokens. Knows what a chat looks like to the model and how much room
  * it needs, not what is made of its outputs.
  */
-import { isAbsolute, resolve } from 'node:path'
+import { resolve } from 'node:path'
 import { Type, type Static } from 'typebox'
 import type { Output } from '../engine/sequence.js'
 import { RequestError } from '../errors.js'
 import { encodeChat } from '../models/chat-template.js'
+import { listManifests } from '../models/manifest.js'
 import { weightFormats } from '../models/weight-format.js'
 import type { OpenContext, Room } from './kind.js'
 import type { RewardModel, RewardModels } from './reward-models.js'
@@ -15,8 +16,12 @@ import { TextReader, type TokenMeasure } from './text-reader.js'
 
 /** Fields of the descriptors that name a model of their own. */
 export const modelFields = {
-  /** A GGUF file or a folder in Hugging Face's layout, absolute or relative to the descriptor's folder. */
+  /** A model of the box, by name, or a GGUF file or a folder in Hugging Face's layout, absolute or relative to the descriptor's folder. */
   model: Type.String({ minLength: 1, maxLength: 4096 }),
+  /** How many of its layers are run, from the first. Default all. */
+  layers: Type.Optional(Type.Integer({ minimum: 1 })),
+  /** A folder with low-rank differences to it and perhaps a score head, as peft saves them; absolute or relative like `model`. */
+  adapter: Type.Optional(Type.String({ minLength: 1, maxLength: 4096 })),
   /** How its matrices are held. Default q8. */
   format: Type.Optional(Type.Enum([...weightFormats])),
   /** Jinja source of a chat template that takes the place of the model's own. */
@@ -26,8 +31,14 @@ export const modelFields = {
 type ModelFields = { readonly [K in keyof typeof modelFields]: Static<(typeof modelFields)[K]> }
 
 /** Loads what a descriptor names. @param folder of the descriptor */
-export function loadRewardModel (models: RewardModels, { model, format = 'q8', template }: Partial<ModelFields> & Pick<ModelFields, 'model'>, folder: string): Promise<RewardModel> {
-  return models.load(isAbsolute(model) ? model : resolve(folder, model), format, template)
+export function loadRewardModel (models: RewardModels, { model, format = 'q8', template, layers, adapter }: Partial<ModelFields> & Pick<ModelFields, 'model'>, folder: string): Promise<RewardModel> {
+  const variant = { ...(layers === undefined ? {} : { layers }), ...(adapter === undefined ? {} : { adapter: resolve(folder, adapter) }) }
+  return models.load({
+    model: listManifests().some(({ id }) => id === model) ? model : resolve(folder, model),
+    format,
+    ...(template === undefined ? {} : { template }),
+    ...(Object.keys(variant).length === 0 ? {} : { variant })
+  })
 }
 
 /** Texts of another tokenizer may have more tokens than the policy's: this much is allowed for, and a reader that is given less room holds fewer stems. */

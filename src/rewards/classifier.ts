@@ -13,6 +13,8 @@ import { textSource, type TextScorer } from './text-source.js'
 
 const scoreFields = {
   ...modelFields,
+  /** SHA-256 that the model must have: it is then part of what the reward is before it is loaded, too. */
+  sha256: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$' })),
   /** Which of the model's scores counts, where it has several: the log-odds of that one. */
   label: Type.Optional(Type.Integer({ minimum: 0 })),
   members: membersSchema
@@ -45,7 +47,8 @@ function openClassifier ({ kind, label }: ClassifierDescriptor, model: RewardMod
 }
 
 /** @throws RequestError for a model without scores, and for a label that it does not have */
-function checkModel ({ label }: ClassifierDescriptor, { model: { id, config: { scoreHead, outputSize } } }: RewardModel): void {
+function checkModel ({ label, sha256: pinned }: ClassifierDescriptor, { model: { id, sha256, config: { scoreHead, outputSize } } }: RewardModel): void {
+  if (pinned !== undefined && pinned !== sha256) throw new RequestError('invalid_request', `sha256 says ${pinned}; model ${id} has ${sha256}`)
   if (!scoreHead) throw new RequestError('invalid_request', `model ${id} has no score head: it writes texts and does not score them`)
   if (outputSize > 1 && label === undefined) throw new RequestError('invalid_request', `label must say which of the ${outputSize} scores of ${id} counts`)
   if (label !== undefined && label >= outputSize) throw new RequestError('invalid_request', `label must be below ${outputSize}, the number of scores of ${id}; got ${label}`)
@@ -56,6 +59,6 @@ export function classifierSource (descriptor: ClassifierDescriptor, folder: stri
   return textSource(descriptor.members, async models => {
     const model = await loadRewardModel(models, descriptor, folder)
     checkModel(descriptor, model)
-    return { hashes: [model.model.sha256], open: (member, context) => openClassifier(descriptor, model, member, context) }
+    return { hashes: descriptor.sha256 === undefined ? [model.model.sha256] : [], open: (member, context) => openClassifier(descriptor, model, member, context) }
   })
 }

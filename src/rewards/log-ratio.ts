@@ -15,6 +15,8 @@ import { textSource, type TextScorer } from './text-source.js'
 const sideSchema = Type.Object({
   /** A language model; without it, the policy. */
   model: Type.Optional(modelFields.model),
+  layers: modelFields.layers,
+  adapter: modelFields.adapter,
   format: modelFields.format,
   template: modelFields.template,
   /** A system message in place of the conversation's own. */
@@ -76,8 +78,8 @@ function openLogRatio ({ beta = 1, per }: LogRatioDescriptor, sides: readonly [S
 
 /** @throws RequestError for a model that scores in place of writing, and for fields that say nothing without a model */
 async function loadSide (models: RewardModels, fields: SideFields, name: string, folder: string): Promise<Side> {
-  const { model: path, format, template } = fields
-  if (path === undefined && (format !== undefined || template !== undefined)) throw new RequestError('invalid_request', `${name}: format and template belong to a model of the side's own; without one it is the policy`)
+  const { model: path, system, ...own } = fields
+  if (path === undefined && Object.keys(own).length > 0) throw new RequestError('invalid_request', `${name}: ${Object.keys(own).join(' and ')} must stand beside a model of the side's own; without one it is the policy`)
   const model = path === undefined ? models.policy : await loadRewardModel(models, { ...fields, model: path }, folder)
   if (model.model.config.scoreHead) throw new RequestError('invalid_request', `${name}: ${model.model.id} has a score head in place of a language model's`)
   return { fields, model }
@@ -86,7 +88,7 @@ async function loadSide (models: RewardModels, fields: SideFields, name: string,
 /** A ratio as a source of scores. @param folder of the descriptor. @throws RequestError for two sides that are the same */
 export function logRatioSource (descriptor: LogRatioDescriptor, folder: string): RewardSource {
   const { toward, away } = descriptor
-  if (toward.model === away.model && toward.system === away.system) throw new RequestError('invalid_request', 'toward and away must differ in their model or their system message: the ratio of one to itself is nothing')
+  if (toward.model === away.model && toward.system === away.system && toward.adapter === away.adapter && toward.layers === away.layers) throw new RequestError('invalid_request', 'toward and away must differ in their model, its adapter or layers, or their system message: the ratio of one to itself is nothing')
   return textSource(descriptor.members, async models => {
     const sides = [await loadSide(models, toward, 'toward', folder), await loadSide(models, away, 'away', folder)] as const
     return { hashes: sides.map(({ model }) => model.model.sha256), open: (_member, context) => openLogRatio(descriptor, sides, context) }

@@ -6,7 +6,6 @@ import type { Cores } from '../engine/cores.js'
 import { Engine } from '../engine/engine.js'
 import { loadModel, type LoadedModel, type ModelOptions } from '../models/model.js'
 import { loadOnnxClassifier, type OnnxClassifier, type OnnxClassifierOptions } from '../models/onnx-classifier.js'
-import type { WeightFormat } from '../models/weight-format.js'
 
 /** A model and what reads through it. */
 export interface RewardModel {
@@ -29,6 +28,9 @@ export interface RewardModelsOptions extends Pick<ModelOptions, 'threads' | 'cac
   readonly maxQueued: number
 }
 
+/** A decoder that a reward brings: a name of a model in the box or a path, how it is held, and what it is made into. */
+export type AskedModel = Pick<ModelOptions, 'model' | 'format' | 'template' | 'variant'>
+
 /** Sequences that run at the same time: more may be open. */
 const maxSequences = 160
 /** Of the KV that may be reserved, what is kept beside it for later prompts that begin alike. */
@@ -47,23 +49,22 @@ export class RewardModels {
   }
 
   /**
-   * @param path of a GGUF file or a folder in Hugging Face's layout
-   * @param template Jinja source of a chat template that takes the place of the model's own
    * @throws RequestError naming the file and what is wrong with it
    */
-  load (path: string, format: WeightFormat, template?: string): Promise<RewardModel> {
-    const key = JSON.stringify([path, format, template])
+  load (asked: AskedModel): Promise<RewardModel> {
+    const { model, format, template, variant: { layers, adapter } = {} } = asked
+    const key = JSON.stringify([model, format, template, layers, adapter])
     const known = this.#loaded.get(key)
     if (known) return known
-    const loading = this.#load(path, format, template)
+    const loading = this.#load(asked)
     this.#loaded.set(key, loading)
     return loading
   }
 
-  async #load (path: string, format: WeightFormat, template?: string): Promise<RewardModel> {
+  async #load (asked: AskedModel): Promise<RewardModel> {
     const order = 1 + this.#loaded.size
     const { cores, threads, cacheDir, onProgress, kvCacheBytes, prefillTokensPerStep, maxQueued } = this.#options
-    const model = await loadModel({ threads, cacheDir, ...(onProgress ? { onProgress } : {}), model: path, format, contextLength: 0, ...(template === undefined ? {} : { template }) })
+    const model = await loadModel({ threads, cacheDir, ...(onProgress ? { onProgress } : {}), ...asked, contextLength: 0 })
     const engine = new Engine(model, { cores, joinsChunks: true, contextLength: model.contextLength, maxSequences, kvCacheBytes, prefixCacheBytes: Math.floor(kvCacheBytes * cachedShare), prefillTokensPerStep, maxQueued, kvSetting: 'reward-kv-cache-bytes' })
     return { model, engine, order }
   }

@@ -12,9 +12,8 @@ import { openCheckpoint } from '../../src/models/checkpoint.js'
 import { loadModel, type LoadedModel } from '../../src/models/model.js'
 import { weightFormats, type WeightFormat } from '../../src/models/weight-format.js'
 import { packageRoot } from '../../src/package-root.js'
-import { ggufHeader, tensorPadding, type TensorShape } from '../../scripts/gguf-writer.js'
+import { asGguf } from '../helpers/checkpoint-as-gguf.js'
 import { safetensors, tinyCheckpoints, writeTinyCheckpoint, type TinyCheckpointOptions } from '../helpers/tiny-checkpoint.js'
-import { tinyMetadata } from '../helpers/tiny-gguf.js'
 import { tinyServer } from '../helpers/tiny-server.js'
 
 /** Written by scripts/expected-families.py. */
@@ -58,32 +57,9 @@ for (const [name, { logits, scores }] of Object.entries(fixture.checkpoints)) {
   })
 }
 
-/** The same weights in a GGUF file, as llama.cpp's converter writes them: rows of queries and keys in pairs in Llama's. */
-async function asGguf (name: string): Promise<string> {
-  const { file, config } = await openCheckpoint(join(folder, name))
-  const { family, headSize, hiddenSize, layers, queryHeads, kvHeads, feedForwardSize, contextLength } = config
-  const tensors: Array<TensorShape & { readonly data: Buffer }> = []
-  for (const [tensor, { shape }] of file.tensors) {
-    const values = await file.read(tensor)
-    const paired = family === 'llama' && /attn_[qk]\.weight$/.test(tensor)
-    const sourceOf = (at: number): number => {
-      const [row, column] = [Math.floor(at / hiddenSize), at % hiddenSize]
-      const [head, within] = [Math.floor(row / headSize), row % headSize]
-      return (head * headSize + (within % 2) * headSize / 2 + (within >> 1)) * hiddenSize + column
-    }
-    const data = paired ? values.map((_, at) => values[sourceOf(at)]!) : values
-    tensors.push({ name: tensor, shape, encoding: 'F32', data: Buffer.from(data.buffer) })
-  }
-  await file.close()
-  const metadata = tinyMetadata(family, { layers, hiddenSize, queryHeads, kvHeads, feedForwardSize, contextLength })
-  const path = join(folder, `${name}.gguf`)
-  writeFileSync(path, Buffer.concat([ggufHeader({ ...metadata, [`${family}.attention.key_length`]: headSize, [`${family}.attention.value_length`]: headSize }, tensors), ...tensors.flatMap(tensor => [tensor.data, tensorPadding(tensor)])]))
-  return path
-}
-
 for (const name of ['llama', 'qwen2', 'qwen3', 'llama-score', 'qwen3-score']) {
   test(`${name} in a GGUF file computes the same`, async () => {
-    const [given, expected] = [await loadModel({ model: await asGguf(name), format: 'f32', threads: 1, cacheDir: folder, contextLength: 0 }), await load(name)]
+    const [given, expected] = [await loadModel({ model: await asGguf(join(folder, name)), format: 'f32', threads: 1, cacheDir: folder, contextLength: 0 }), await load(name)]
     const rows = await outputs(given, fixture.tokens, 3)
     const difference = largestDifference(rows, await outputs(expected, fixture.tokens, 3))
     // Llama's queries and keys are rotated by another kernel.

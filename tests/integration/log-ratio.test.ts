@@ -88,11 +88,11 @@ test('the policy against itself: no other model is loaded, and a mean is one per
 test('ratios that say nothing, and models that write nothing, are refused', async () => {
   writeTinyCheckpoint(join(folder, 'judge'), { family: 'llama', head: 'score' })
   const parse = (descriptor: object): unknown => parseRewardFamily(JSON.stringify({ name: 'r', description: 'x', ...descriptor }), join(folder, 'r.json'))
-  assert.throws(() => parse(ratio({}, {})), /toward and away must differ in their model or their system message/)
+  assert.throws(() => parse(ratio({}, {})), /toward and away must differ in their model, its adapter or layers, or their system message/)
   assert.throws(() => parse(ratio({ model: 'base', temperature: 2 }, {})), /unknown field temperature/)
   assert.throws(() => parse(ratio({ model: 'base' }, {}, { beta: 0 })), /\/beta/)
   await assert.rejects(openReward(join(folder, 'r.json'), ratio({ model: 'judge' }, {}), 'outcome'), /toward: judge has a score head in place of a language model's/)
-  await assert.rejects(openReward(join(folder, 'r.json'), ratio({ system: 'a', format: 'q8' }, {}), 'outcome'), /toward: format and template belong to a model of the side's own/)
+  await assert.rejects(openReward(join(folder, 'r.json'), ratio({ system: 'a', format: 'q8' }, {}), 'outcome'), /toward: format must stand beside a model of the side's own/)
 })
 
 let server: TinyServer

@@ -9,7 +9,7 @@ const path = 'docs/own-rewards.md'
 
 test('the descriptors that the docs show are valid', () => {
   const shown = examples(path, 'json').map(text => parseRewardFamily(text, path, { origins: ['http://127.0.0.1:8001'], secret: () => null }))
-  assert.deepEqual(shown.map(({ name }) => name), ['asks_back', 'brief_list', 'preference', 'sound_steps', 'like_a_sailor', 'certain', 'calm', 'judge'])
+  assert.deepEqual(shown.map(({ name }) => name), ['asks_back', 'brief_list', 'preference', 'tone', 'sound_steps', 'like_a_sailor', 'certain', 'calm', 'judge'])
 })
 
 test('the docs’ table holds every rule with its fields, and whether it judges prefixes', () => {

@@ -1,0 +1,45 @@
+"""Writes what peft computes with an adapter: the fixture of tests/integration/adapter.test.ts.
+
+    npm run build && node dist/tests/helpers/tiny-checkpoint.js DIR
+    python scripts/expected-adapter.py DIR/llama tests/fixtures/tiny-adapter
+
+Needs torch, transformers and peft (PyPI). The tiny adapter is random, for the first layer of a tiny random checkpoint, with a score head of two labels and ranks and
+scales that differ between modules; fixture and adapter are written together. All in float32 with eager attention; scores are those after every position.
+"""
+import json
+import pathlib
+import sys
+
+import torch
+from peft import LoraConfig, get_peft_model
+from tokenizers import Tokenizer
+from transformers import LlamaForSequenceClassification
+
+TEXT = "then in 1789 the 🙂 said: 数字, naïve tea\n\n  and the rest of it, in the end"
+
+
+def scores_of(model, tokens):
+    with torch.no_grad():
+        scores = torch.cat([model(torch.tensor([tokens[: end + 1]])).logits for end in range(len(tokens))])
+    return [[float(f"{value:.7g}") for value in row] for row in scores.tolist()]
+
+
+def tiny(base, out):
+    torch.manual_seed(1)
+    model = LlamaForSequenceClassification.from_pretrained(base, num_labels=2, num_hidden_layers=1, dtype=torch.float32, attn_implementation="eager")
+    modules = ["q_proj", "k_proj", "v_proj", "o_proj", "gate_proj", "up_proj", "down_proj"]
+    adapted = get_peft_model(model, LoraConfig(
+        task_type="SEQ_CLS", r=4, lora_alpha=6, use_rslora=True, rank_pattern={"q_proj": 2}, alpha_pattern={"layers.0.mlp.down_proj": 3}, target_modules=modules, modules_to_save=["score"]))
+    for name, parameter in adapted.named_parameters():
+        if parameter.requires_grad:
+            torch.nn.init.normal_(parameter, std=0.3)
+    adapted.peft_config["default"].base_model_name_or_path = "tiny"
+    folder = pathlib.Path(out)
+    adapted.save_pretrained(folder)
+    (folder / "README.md").unlink(missing_ok=True)
+    tokens = [1, *Tokenizer.from_file(str(pathlib.Path(base) / "tokenizer.json")).encode(TEXT, add_special_tokens=False).ids, 2]
+    (folder / "expected.json").write_text(json.dumps({"tokens": tokens, "scores": scores_of(adapted.eval(), tokens)}) + "\n")
+    print(len(tokens), "positions")
+
+
+tiny(*sys.argv[1:])
