@@ -72,7 +72,7 @@ function settingsTable (): string {
   return table(['flag', 'environment', 'default', 'meaning'], settingNames.map(name => {
     const setting = settings[name]
     // These depend on the machine.
-    const value = { threads: 'the cores', cacheDir: '`~/.cache/fairlead`', dataDir: '`~/.local/share/fairlead`', kvCacheBytes: 'a quarter of the memory', prefixCacheBytes: 'a sixteenth of it' }[name as string] ?? (String(setting.default) === '' ? '' : `\`${setting.default}\``)
+    const value = { threads: 'the cores', cacheDir: '`~/.cache/fairlead`', dataDir: '`~/.local/share/fairlead`', kvCacheBytes: 'a quarter of the memory', rewardKvCacheBytes: 'an eighth of it', prefixCacheBytes: 'a sixteenth of it' }[name as string] ?? (String(setting.default) === '' ? '' : `\`${setting.default}\``)
     return [`\`--${flagName(name)}\``, `\`${environmentName(name)}\``, value, setting.help]
   }))
 }
