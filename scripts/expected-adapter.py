@@ -1,21 +1,28 @@
-"""Writes what peft computes with an adapter: the fixture of tests/integration/adapter.test.ts.
+"""Writes what peft computes with adapters: the fixtures of tests/integration/adapter.test.ts and, for the reward model in the box, of tests/e2e/reader.test.ts.
 
     npm run build && node dist/tests/helpers/tiny-checkpoint.js DIR
-    python scripts/expected-adapter.py DIR/llama tests/fixtures/tiny-adapter
+    python scripts/expected-adapter.py tiny DIR/llama tests/fixtures/tiny-adapter
+    python scripts/expected-adapter.py box MODEL.gguf models/rewards/positive_reader tests/fixtures/expected-reader.json
 
-Needs torch, transformers and peft (PyPI). The tiny adapter is random, for the first layer of a tiny random checkpoint, with a score head of two labels and ranks and
+Needs torch, transformers, peft, gguf and accelerate (PyPI). The tiny adapter is random, for the first layer of a tiny random checkpoint, with a score head of two labels and ranks and
 scales that differ between modules; fixture and adapter are written together. All in float32 with eager attention; scores are those after every position.
 """
 import json
+import os
 import pathlib
 import sys
 
 import torch
-from peft import LoraConfig, get_peft_model
+from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer
-from transformers import LlamaForSequenceClassification
+from transformers import AutoTokenizer, LlamaForSequenceClassification
 
 TEXT = "then in 1789 the 🙂 said: 数字, naïve tea\n\n  and the rest of it, in the end"
+ANSWERS = [
+    "A quiet, moving film: every scene earns its place, and the last one stayed with me for days.",
+    "Two hours of noise. The jokes are old, the plot is older, and nobody on screen seems to care.",
+    "It isn't good, but I didn't mind it … 😐 数字 naïve café.",
+]
 
 
 def scores_of(model, tokens):
@@ -42,4 +49,20 @@ def tiny(base, out):
     print(len(tokens), "positions")
 
 
-tiny(*sys.argv[1:])
+def box(path, adapter, target):
+    folder, name = os.path.split(path)
+    layers = json.loads(pathlib.Path(f"{adapter}.json").read_text())["layers"]
+    tokenizer = AutoTokenizer.from_pretrained(folder, gguf_file=name)
+    model = LlamaForSequenceClassification.from_pretrained(folder, gguf_file=name, num_labels=1, num_hidden_layers=layers, dtype=torch.float32, attn_implementation="eager")
+    # The token that ends a turn is also the file's padding, whose score transformers would not give.
+    model.config.pad_token_id = None
+    model = PeftModel.from_pretrained(model, adapter).float().eval()
+    cases = []
+    for text in ANSWERS:
+        tokens = tokenizer.encode(f"<|im_start|>assistant\n{text}<|im_end|>", add_special_tokens=False)
+        cases.append({"text": text, "tokens": tokens, "scores": [score for score, in scores_of(model, tokens)]})
+    pathlib.Path(target).write_text(json.dumps(cases, ensure_ascii=False) + "\n")
+    print(sum(len(case["tokens"]) for case in cases), "positions")
+
+
+{"tiny": tiny, "box": box}[sys.argv[1]](*sys.argv[2:])

@@ -102,6 +102,7 @@ export async function * generate (host: Host, request: GenerateRequest, signal: 
   const ledgers = { policy: emptyLedger(), reward: emptyLedger(), drafts: { accepted: 0, rejected: 0 } }
   let reserving: Promise<Reservation> | null = null
   try {
+    await host.readyRewards(request.alignment?.rewards ?? [])
     const prepared = prepare(host, request, scope.signal)
     spent.rewardSeconds = prepared.reward?.seconds ?? {}
     const constraint = prepared.grammar && await host.grammars.open(prepared.grammar.text, prepared.grammar.param, scope.signal)

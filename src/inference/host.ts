@@ -1,5 +1,5 @@
 /** Everything that runs requests, in one thread: model, engine, rewards. In the server it lives in a Worker; commands that fit or measure use it directly. */
-import { join } from 'node:path'
+import { dirname, join } from 'node:path'
 import { secret, type Config } from '../config.js'
 import { Cores } from '../engine/cores.js'
 import { Engine } from '../engine/engine.js'
@@ -31,15 +31,23 @@ export interface Host {
   readonly rewardModels: RewardModels
   /** All there are at this moment, those too that do not fit the model: naming one gives an error that says why. */
   readonly rewards: readonly RewardFamily[]
+  /**
+   * Loads the models that some rewards bring and that were not loaded yet. Names of none are passed over.
+   * @throws RequestError naming the descriptor's file
+   */
+  readyRewards (named: ReadonlyArray<{ readonly name: string }>): Promise<void>
   /** Ends every sequence and frees all memory, after the step in flight. */
   close (): Promise<void>
 }
+
+/** Rewards in the box. */
+const boxFolder = join(packageRoot, 'models', 'rewards')
 
 /** Loads the models that rewards bring. @throws RequestError naming the descriptor's file */
 async function loadRewardModels (rewards: readonly RewardFamily[], models: RewardModels): Promise<void> {
   for (const { file, source } of rewards) {
     await source.load?.(models).catch((error: unknown) => {
-      throw error instanceof RequestError ? new RequestError('invalid_request', `reward ${file}: ${error.message}`, { cause: error }) : error
+      throw error instanceof RequestError ? new RequestError(error.code === 'unavailable' ? error.code : 'invalid_request', `reward ${file}: ${error.message}`, { cause: error }) : error
     })
   }
 }
@@ -47,7 +55,7 @@ async function loadRewardModels (rewards: readonly RewardFamily[], models: Rewar
 /** Loads what the settings name. @param onProgress told what is happening, in words */
 export async function createHost (config: Config, onProgress: (message: string) => void, more: Pick<ModelOptions, 'profilePrefix'> = {}): Promise<Host> {
   const store = await RewardStore.open({
-    fixed: [join(packageRoot, 'models', 'rewards'), ...(config.rewardsDir === '' ? [] : [config.rewardsDir])],
+    fixed: [boxFolder, ...(config.rewardsDir === '' ? [] : [config.rewardsDir])],
     kept: join(config.dataDir, 'rewards'),
     remotes: { origins: parseOrigins(config.remoteScorers), secret }
   })
@@ -76,7 +84,8 @@ export async function createHost (config: Config, onProgress: (message: string) 
   }
   let contrastModels: ContrastModels
   try {
-    await loadRewardModels(store.families, rewardModels)
+    // Those in the box may never be asked for: they are loaded when they are.
+    await loadRewardModels(store.families.filter(({ file }) => dirname(file) !== boxFolder), rewardModels)
     contrastModels = await loadContrastModels(config.contrastModels, rewardModels, model, config.format as WeightFormat)
   } catch (error) {
     await close()
@@ -96,6 +105,7 @@ export async function createHost (config: Config, onProgress: (message: string) 
     store,
     rewardModels,
     get rewards () { return store.families },
+    readyRewards: named => loadRewardModels(store.families.filter(({ name }) => named.some(one => one.name === name)), rewardModels),
     close
   }
 }

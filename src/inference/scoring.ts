@@ -190,6 +190,7 @@ export async function score (host: Host, request: ScoreRequest, signal: AbortSig
 async function scoreItems (host: Host, request: ScoreRequest, signal: AbortSignal, spent: Pick<Spent, 'rewardSeconds'>): Promise<Scored> {
   checkModel(host, request.model)
   const { rewards, member, scale, fields, cacheSalt: salt } = request
+  await host.readyRewards(rewards)
   const items = prepareItems(host, request)
   const tokens = Math.max(...items.map(item => item.prompt.tokens.length + item.tokens.length))
   const resolved = resolveScorer(host.rewards, { rewards, member, scale, field: fields.rewards }, policyInfo(host.model), { width: Math.min(items.length, mostAbreast), tokens, salt, signal })

@@ -4,5 +4,5 @@ import type { EngineStats } from './protocol.js'
 
 export async function stats ({ engine, rewardModels }: Host): Promise<EngineStats> {
   const { steps, runs, decodeRows, ridingRows, chunkTokens } = engine.counters
-  return { ...engine.stats(), steps, runs, decodeRows: decodeRows - ridingRows, prefillRows: chunkTokens, rewardModels: await rewardModels.stats() }
+  return { ...engine.stats(), steps, runs, decodeRows: decodeRows - ridingRows, prefillRows: chunkTokens, rewardModels: rewardModels.stats() }
 }

@@ -5,7 +5,7 @@
 import { Type, type Static, type TObject } from 'typebox'
 import { RequestError } from '../errors.js'
 import { ChatReader, loadRewardModel, modelFields, withAnswer } from './chat-reader.js'
-import { membersSchema } from './descriptor-parts.js'
+import { fitSchema, membersSchema, metricsSchema } from './descriptor-parts.js'
 import type { OpenContext, RewardSource } from './kind.js'
 import type { RewardModel } from './reward-models.js'
 import type { AnswerMember } from './scorer.js'
@@ -17,7 +17,9 @@ const scoreFields = {
   sha256: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$' })),
   /** Which of the model's scores counts, where it has several: the log-odds of that one. */
   label: Type.Optional(Type.Integer({ minimum: 0 })),
-  members: membersSchema
+  members: membersSchema,
+  fit: Type.Optional(fitSchema),
+  metrics: Type.Optional(metricsSchema)
 }
 
 /** Fields of a classifier's descriptor beside the family's. */

@@ -40,7 +40,10 @@ export class RewardModels {
   readonly #options: RewardModelsOptions
   readonly #loaded = new Map<string, Promise<RewardModel>>()
   readonly #classifiers = new Map<string, Promise<OnnxClassifier>>()
-
+  /** Those that can be used by now. */
+  readonly #ready: Array<RewardModel | OnnxClassifier> = []
+  /** How many were asked for. */
+  #asked = 0
   readonly policy: RewardModel
 
   constructor (options: RewardModelsOptions) {
@@ -56,41 +59,43 @@ export class RewardModels {
     const key = JSON.stringify([model, format, template, layers, adapter])
     const known = this.#loaded.get(key)
     if (known) return known
-    const loading = this.#load(asked)
+    const loading = this.#load(asked, ++this.#asked)
     this.#loaded.set(key, loading)
+    // What failed may be tried again: a file may come, and a network.
+    loading.catch(() => { this.#loaded.delete(key) })
     return loading
   }
 
-  async #load (asked: AskedModel): Promise<RewardModel> {
-    const order = 1 + this.#loaded.size
+  async #load (asked: AskedModel, order: number): Promise<RewardModel> {
     const { cores, threads, cacheDir, onProgress, kvCacheBytes, prefillTokensPerStep, maxQueued } = this.#options
     const model = await loadModel({ threads, cacheDir, ...(onProgress ? { onProgress } : {}), ...asked, contextLength: 0 })
     const engine = new Engine(model, { cores, joinsChunks: true, contextLength: model.contextLength, maxSequences, kvCacheBytes, prefixCacheBytes: Math.floor(kvCacheBytes * cachedShare), prefillTokensPerStep, maxQueued, kvSetting: 'reward-kv-cache-bytes' })
-    return { model, engine, order }
+    const loaded = { model, engine, order }
+    this.#ready.push(loaded)
+    return loaded
   }
 
   /** @throws RequestError naming the file and what is wrong with it */
   loadOnnx (path: string, sizes: Pick<OnnxClassifierOptions, 'labels' | 'mostTokens'>): Promise<OnnxClassifier> {
     const key = JSON.stringify([path, sizes])
     const { cores, threads } = this.#options
-    const loading = this.#classifiers.get(key) ?? loadOnnxClassifier(path, { ...sizes, threads, inTurn: run => cores.inTurn(run) })
+    const known = this.#classifiers.get(key)
+    if (known) return known
+    const loading = loadOnnxClassifier(path, { ...sizes, threads, inTurn: run => cores.inTurn(run) })
     this.#classifiers.set(key, loading)
+    loading.then(classifier => { this.#ready.push(classifier) }, () => { this.#classifiers.delete(key) })
     return loading
   }
 
-  /** What there is at this moment: bytes of weights, bytes of KV that are held, tokens run since it was loaded; in the order they were asked for. */
-  async stats (): Promise<Array<{ id: string, weightBytes: number, kvBytes: number, tokens: number }>> {
-    const decoders = await Promise.all([...this.#loaded.values()].map(async loading => {
-      const { model, engine } = await loading
+  /** What there is at this moment: bytes of weights, bytes of KV that are held, tokens run since it was loaded; in the order in which they were loaded. */
+  stats (): Array<{ id: string, weightBytes: number, kvBytes: number, tokens: number }> {
+    return this.#ready.map(loaded => {
+      if (!('engine' in loaded)) return { id: loaded.id, weightBytes: loaded.weightBytes, kvBytes: 0, tokens: loaded.tokens }
+      const { model, engine } = loaded
       const { kvTokens, kvBytesPerToken, prefixCacheBytes } = engine.stats()
       const { decodeRows, ridingRows, chunkTokens } = engine.counters
       return { id: model.id, weightBytes: model.weightBytes, kvBytes: kvTokens * kvBytesPerToken + prefixCacheBytes, tokens: decodeRows - ridingRows + chunkTokens }
-    }))
-    const classifiers = await Promise.all([...this.#classifiers.values()].map(async loading => {
-      const { id, weightBytes, tokens } = await loading
-      return { id, weightBytes, kvBytes: 0, tokens }
-    }))
-    return [...decoders, ...classifiers]
+    })
   }
 
   /** Ends every sequence and frees all memory, after the steps in flight. */

@@ -9,8 +9,8 @@ import type { FittedDescriptor } from '../../src/rewards/fit-task.js'
 const directory = join(packageRoot, 'models/rewards')
 const families = await loadRewards([directory])
 
-test('the box holds helpful, an ensemble of it, length and positive, each with both members, fitted heads with a Q-head, too', () => {
-  assert.deepEqual(families.map(family => family.name), ['helpful', 'helpful_ensemble', 'length', 'positive'])
+test('the box holds helpful, an ensemble of it, length, positive and a reader of tone, each with both members, fitted heads with a Q-head, too', () => {
+  assert.deepEqual(families.map(family => family.name), ['helpful', 'helpful_ensemble', 'length', 'positive', 'positive_reader'])
   for (const family of families) assert.deepEqual(family.members, ['outcome', 'prefix', ...(family.descriptor.kind === 'head' ? ['next_token'] : [])], family.name)
 })
 

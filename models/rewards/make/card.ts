@@ -1,4 +1,5 @@
 /** A fitted reward's card, in Markdown: what it was made from, how good it is, and what it is not good for. */
+import type { Members, RewardMetrics } from '../../../src/rewards/descriptor-parts.js'
 import type { EnsembleDescriptor } from '../../../src/rewards/ensemble.js'
 import type { FittedDescriptor } from '../../../src/rewards/fit-task.js'
 import type { Head } from '../../../src/rewards/head.js'
@@ -30,27 +31,28 @@ function ensembleRows ({ scorers, combine, penalty, warnAboveStd, fit }: Ensembl
 `
 }
 
-/** The card of a reward that has `fit` and `metrics`. */
-export function rewardCard (reward: FittedDescriptor, { command, preparation, limits, measured = [] }: CardNotes): string {
-  const { fit, metrics } = reward
-  const head = (reward.kind === 'head' ? reward : reward.scorers[0]) as Head
-  if (!fit || !metrics) throw new Error(`${reward.name} has no figures to print`)
+/** What a card says whatever kind of reward it is of. */
+interface CardParts {
+  readonly name: string
+  readonly description: string
+  /** Rows of the table at the top, each ending in a line break. */
+  readonly rows: string
+  readonly metrics: RewardMetrics
+  readonly members: Members
+  readonly notes: CardNotes
+}
+
+export function cardOf ({ name, description, rows, metrics, members, notes: { preparation, limits, measured = [] } }: CardParts): string {
   const paired = metrics.measure === 'pair_accuracy'
   const table = metrics.byPrefix.map(({ fraction, accuracy, standardError, auc }) => `| ${100 * fraction} % | ${percent(accuracy)} ± ${percent(standardError)} |${auc === undefined ? '' : ` ${auc.toFixed(3)} |`}`)
-  const members = Object.entries(reward.members ?? {}).map(([member, { normalization: { mean, std, pool } }]) => `| ${member} | ${mean.toFixed(3)} | ${std.toFixed(3)} | ${pool} |`)
-  return `# ${reward.name}
+  const statistics = Object.entries(members).map(([member, { normalization: { mean, std, pool } }]) => `| ${member} | ${mean.toFixed(3)} | ${std.toFixed(3)} | ${pool} |`)
+  return `# ${name}
 
-${reward.description}
+${description}
 
 | | |
 | --- | --- |
-| reads | layer ${head.layer}, ${head.pooling === 'mean' ? 'running mean over the answer’s tokens' : 'last token'}, of ${head.policy.id} (${head.policy.format}, sha256 ${head.policy.weightsSha256.slice(0, 12)}…) |
-${reward.kind === 'ensemble' ? ensembleRows(reward) : ''}| fitted by | ${objectives[fit.objective]}, λ = ${fit.regularization} by 5-fold cross-validation, ${fit.examples} examples, log-length as a nuisance column that scoring drops |
-| data | ${fit.data} |
-| licence of the data | ${fit.licence} |
-| answers cut | at ${fit.maxAnswerTokens} tokens; ${fit.cutAnswers} were longer |
-| made by | \`${command}\` |
-
+${rows}
 ${preparation}
 
 ## Held-out ${paired ? 'pair accuracy' : 'accuracy'}
@@ -71,10 +73,25 @@ ${metrics.calibrationError === undefined ? '' : `\nExpected calibration error of
 
 | member | mean | standard deviation | pool |
 | --- | --- | --- | --- |
-${members.join('\n')}
+${statistics.join('\n')}
 
 ## Limits
 
 ${limits.map(line => `- ${line}`).join('\n')}
 `
+}
+
+/** The card of a fitted reward that has `fit` and `metrics`. */
+export function rewardCard (reward: FittedDescriptor, notes: CardNotes): string {
+  const { fit, metrics } = reward
+  const head = (reward.kind === 'head' ? reward : reward.scorers[0]) as Head
+  if (!fit || !metrics) throw new Error(`${reward.name} has no figures to print`)
+  const rows = `| reads | layer ${head.layer}, ${head.pooling === 'mean' ? 'running mean over the answer’s tokens' : 'last token'}, of ${head.policy.id} (${head.policy.format}, sha256 ${head.policy.weightsSha256.slice(0, 12)}…) |
+${reward.kind === 'ensemble' ? ensembleRows(reward) : ''}| fitted by | ${objectives[fit.objective]}, λ = ${fit.regularization} by 5-fold cross-validation, ${fit.examples} examples, log-length as a nuisance column that scoring drops |
+| data | ${fit.data} |
+| licence of the data | ${fit.licence} |
+| answers cut | at ${fit.maxAnswerTokens} tokens; ${fit.cutAnswers} were longer |
+| made by | \`${notes.command}\` |
+`
+  return cardOf({ name: reward.name, description: reward.description, rows, metrics, members: reward.members ?? {}, notes })
 }
