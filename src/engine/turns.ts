@@ -6,7 +6,7 @@
 /** A request with at most this fan-out is a stream. What it asked for counts, not what is left of it: the last candidates of a search hold up no other search. */
 const mostStreamRows = 4
 /** Rows of searches in a step that a stream waits for: measured as the most that keep its gaps near 2.5 times those it has alone. */
-const rowsBesideStreams = 8
+const rowsBesideStreams = 12
 /** Prompt tokens in such a step, at least: about as long as those rows. */
 const chunkTokensBesideStreams = 16
 /** Prompt tokens per row of it: a step of many rows is long already. */

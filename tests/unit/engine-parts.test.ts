@@ -40,14 +40,14 @@ test('beside a stream a search runs some rows of one part, that of the row that 
   const [search, stream] = [rowsOf(64, 20), rowsOf(1, 1)]
   assert.deepEqual(takeTurns(search), { rows: search, beside: false })
   const { rows, beside } = takeTurns([...search.slice(0, 3), ...stream, ...search.slice(3)])
-  assert.deepEqual(rows, [...search.slice(0, 3), ...stream, ...search.slice(3, 8)])
+  assert.deepEqual(rows, [...search.slice(0, 3), ...stream, ...search.slice(3, 12)])
   assert.equal(beside, true)
   // However many streams there are, none is held back; and the last candidates of one search hold up no other.
-  assert.equal(takeTurns([...rowsOf(1, 40), ...search]).rows.length, 48)
+  assert.equal(takeTurns([...rowsOf(1, 40), ...search]).rows.length, 52)
   assert.equal(takeTurns([...rowsOf(16, 2), ...search]).rows.length, 22)
   const [other, more] = [rowsOf(64, 3, 1), rowsOf(64, 20, 2)]
   assert.deepEqual(takeTurns([...stream, ...other, ...more]).rows, [...stream, ...other])
-  assert.deepEqual(takeTurns([...more.slice(0, 1), ...other, ...stream, ...more.slice(1)]).rows, [...more.slice(0, 1), ...stream, ...more.slice(1, 8)])
+  assert.deepEqual(takeTurns([...more.slice(0, 1), ...other, ...stream, ...more.slice(1)]).rows, [...more.slice(0, 1), ...stream, ...more.slice(1, 12)])
   assert.deepEqual([chunkBudget(1, 128), chunkBudget(40, 128), chunkBudget(100, 128)], [16, 80, 128])
 })
 
