@@ -41,6 +41,9 @@ export interface Draw {
   readonly ms: number
 }
 
+/** @param done of `total` in a phase */
+export type OnProgress = (phase: string, done: number, total: number) => void
+
 export const messagesOf = (prompt: string, system: string | null = null): ChatMessage[] =>
   [...system === null ? [] : [{ role: 'system', content: system }], { role: 'user', content: prompt }]
 

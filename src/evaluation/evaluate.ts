@@ -12,7 +12,7 @@ import { fewestExamples } from '../rewards/fit-reward.js'
 import { analyse, type Analysis, type DonePrompt, type ScoredAnswer, type TimedTurn, type WayAnswers } from './analysis.js'
 import { AnswerStore, type Scoring } from './answer-store.js'
 import { criteria, judgeNames, loadJudge, loadOutcomeOnly } from './criteria.js'
-import type { Draw, Way } from './drawing.js'
+import type { Draw, OnProgress, Way } from './drawing.js'
 import { analysePanel, type PanelCurve, type PanelScores } from './panel-analysis.js'
 import { noisyPairs, smallFits, trainingAnswers, trainingPrompts, variantsOf, type Variant } from './panel.js'
 import { sideBySide } from './side-by-side.js'
@@ -51,8 +51,15 @@ export interface Evaluation {
   readonly finished: boolean
 }
 
-/** @param done of `total` in a phase */
-export type OnProgress = (phase: string, done: number, total: number) => void
+/** What was evaluated, for the report's head. */
+export interface Evaluated extends Omit<EvaluationOptions, 'prompts' | 'folder' | 'retime'> {
+  /** Name or file of the prompt set. */
+  readonly promptSet: string
+  readonly fingerprint: string
+  readonly rewardVersion: string
+  /** What the reward was fitted on and reads; null where its descriptor does not say. */
+  readonly rewardFacts: { readonly data: string, readonly reads: string } | null
+}
 
 /** Scores a draw's answers; larger is what is wished for. */
 type Judge = (way: Way, draw: Draw) => Promise<readonly number[]>

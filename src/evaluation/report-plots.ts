@@ -1,8 +1,7 @@
 /** The plots of an evaluation. Each has the prompted baseline: as a point, or as a level where there is no axis for it. */
 import type { Plot, PlotPoint, PlotSeries } from '../reporting/plot.js'
 import type { WayFigures } from './analysis.js'
-import type { Evaluation } from './evaluate.js'
-import type { Evaluated } from './report.js'
+import type { Evaluated, Evaluation } from './evaluate.js'
 import type { Estimate } from './statistics.js'
 import { curves } from './ways.js'
 

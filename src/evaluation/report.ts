@@ -6,22 +6,12 @@ import { markdownTable } from '../reporting/markdown.js'
 import { writePlot } from '../reporting/plot.js'
 import type { Analysis, WayFigures } from './analysis.js'
 import { judgeFacts } from './criteria.js'
-import type { Evaluation, EvaluationOptions } from './evaluate.js'
+import type { Evaluated, Evaluation } from './evaluate.js'
 import type { PanelCurve } from './panel-analysis.js'
 import { flipped, trainingAnswers, trainingPrompts } from './panel.js'
 import { plotsOf } from './report-plots.js'
 import type { Estimate } from './statistics.js'
 import { cheapDraws, curves, plainLabel } from './ways.js'
-
-/** What was evaluated, for the report's head. */
-export interface Evaluated extends Omit<EvaluationOptions, 'prompts' | 'folder' | 'retime'> {
-  /** Name or file of the prompt set. */
-  readonly promptSet: string
-  readonly fingerprint: string
-  readonly rewardVersion: string
-  /** What the reward was fitted on and reads; null where its descriptor does not say. */
-  readonly rewardFacts: { readonly data: string, readonly reads: string } | null
-}
 
 const signed = (value: number): string => `${value < 0 && value.toFixed(2) !== '-0.00' ? '−' : '+'}${Math.abs(value).toFixed(2)}`
 

@@ -6,8 +6,7 @@ import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Host } from '../inference/host.js'
 import type { TimedTurn } from './analysis.js'
-import { draw, type Way } from './drawing.js'
-import type { OnProgress } from './evaluate.js'
+import { draw, type OnProgress, type Way } from './drawing.js'
 import { Records } from './records.js'
 
 /** One way on one prompt. */

@@ -63,11 +63,37 @@ function violations (file: string, text: string): string[] {
   return found
 }
 
+const src = join(packageRoot, 'src')
+const sources = new Map(readdirSync(src, { recursive: true, encoding: 'utf8' }).map(file => file.replaceAll('\\', '/')).filter(file => file.endsWith('.ts')).map(file => [file, readFileSync(join(src, file), 'utf8')]))
+
+/** A circle of files, each of which imports the next, types too; null where there is none. */
+function circle (sources: ReadonlyMap<string, string>): string[] | null {
+  const clear = new Set<string>()
+  const search = (file: string, path: readonly string[]): string[] | null => {
+    if (path.includes(file)) return [...path.slice(path.indexOf(file)), file]
+    if (clear.has(file)) return null
+    for (const [, specifier] of (sources.get(file) ?? '').matchAll(/^(?:import|export) [^'"\n]*?(?:from )?'(\.[^']+)'/gm)) {
+      const found = search(posix.join(posix.dirname(file), specifier!).replace(/\.js$/, '.ts'), [...path, file])
+      if (found) return found
+    }
+    clear.add(file)
+    return null
+  }
+  for (const file of sources.keys()) {
+    const found = search(file, [])
+    if (found) return found
+  }
+  return null
+}
+
+test('no files import each other in a circle', () => {
+  assert.equal(circle(sources), null)
+  assert.deepEqual(circle(new Map([['a/x.ts', "import { y } from '../b/y.js'"], ['b/y.ts', "import type { X } from '../a/x.js'"]])), ['a/x.ts', 'b/y.ts', 'a/x.ts'])
+})
+
 test('imports run one way, packages have one home, the environment is read in one place', () => {
-  const src = join(packageRoot, 'src')
-  const files = readdirSync(src, { recursive: true, encoding: 'utf8' }).filter(file => file.endsWith('.ts')).map(file => file.replaceAll('\\', '/'))
-  assert.ok(files.length > 50)
-  assert.deepEqual(files.flatMap(file => violations(file, readFileSync(join(src, file), 'utf8'))), [])
+  assert.ok(sources.size > 50)
+  assert.deepEqual([...sources].flatMap(([file, text]) => violations(file, text)), [])
 })
 
 test('the check sees what it is there to see', () => {
