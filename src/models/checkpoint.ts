@@ -3,11 +3,15 @@ import { RequestError } from '../errors.js'
 import { adaptModel, type Variant } from './adapter.js'
 import { chatTemplate, templateOfGguf, type ChatTemplate } from './chat-template.js'
 import type { DecoderConfig } from './decoder-config.js'
+import { refuseModel } from './decoder-tensors.js'
 import { decoderConfigFromGguf } from './gguf-config.js'
 import { openGguf } from './gguf.js'
 import { openHuggingFace, type OpenedModel } from './hugging-face.js'
 import type { TensorFile } from './tensor-file.js'
 import { tokenizerFromGguf, type Tokenizer } from './tokenizer.js'
+
+/** ONNX Runtime's GroupQueryAttention rotates heads of multiples of this. */
+const headSizeStep = 16
 
 export interface Checkpoint {
   readonly file: TensorFile
@@ -36,6 +40,7 @@ async function openGgufCheckpoint (path: string): Promise<OpenedModel> {
 export async function openCheckpoint (path: string, template?: string, variant?: Variant): Promise<Checkpoint> {
   const opened = await (path.endsWith('.gguf') ? openGgufCheckpoint(path) : openHuggingFace(path))
   try {
+    if (opened.config.headSize % headSizeStep !== 0) throw refuseModel(opened.file, `heads of ${opened.config.headSize} channels are not supported: rotary attention is computed for multiples of ${headSizeStep}`)
     const source = template ?? opened.template.source
     if (source === null) throw new RequestError('invalid_request', `${path}: it holds no chat template`, { param: 'model' })
     const { tokenizer, template: { constants } } = opened

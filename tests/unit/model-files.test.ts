@@ -68,6 +68,8 @@ test('what the graph cannot run is refused, and says why', async () => {
   await assert.rejects(config({ metadata: { 'llama.block_count': 3 } }), /tensor blk.2.* must have shape \[.*\]; got none/)
   await assert.rejects(config({ without: ['blk.1.ffn_up.weight'] }), /blk.1.ffn_up.weight must have shape \[128, 64\]; got none/)
   await assert.rejects(config({ metadata: { 'llama.rope.dimension_count': 8 } }), /rope.dimension_count must be the head size 16; got 8/)
+  writeTinyGguf(join(directory, 'narrow.gguf'), { queryHeads: 8, kvHeads: 2 })
+  await assert.rejects(openCheckpoint(join(directory, 'narrow.gguf')), /narrow.gguf: heads of 8 channels are not supported/)
   await assert.rejects(config({ queryHeads: 4, kvHeads: 3 }), /multiple of the 3 key and value heads; got 4/)
   assert.deepEqual(await config({}), {
     family: 'llama',
