@@ -1,6 +1,6 @@
 /**
  * Who may start: requests reserve their whole fan-out before they open anything, so that none is stuck half-way. First come, first
- * served.
+ * served, among those of one priority.
  */
 import { RequestError } from '../errors.js'
 
@@ -15,6 +15,8 @@ export interface Need {
   readonly sharesPrompt: boolean
   /** Tokens of other sequences that the request holds beside these. Default 0. */
   readonly besideTokens?: number
+  /** Who waits with a lower one starts earlier. Default 0. */
+  readonly priority?: number
 }
 
 /** What can be reserved in one engine. */
@@ -44,7 +46,7 @@ function abortError (signal: AbortSignal | undefined): Error {
 
 interface Waiting { readonly need: Need, readonly grant: () => void }
 
-/** Grants room in the order in which it is asked for. */
+/** Grants room by priority, and in the order in which it is asked for. */
 export class ReservationQueue {
   readonly #limits: Limits
   readonly #waiting: Waiting[] = []
@@ -129,8 +131,10 @@ export class ReservationQueue {
         reject(abortError(signal))
       }
       const entry = { need, grant: () => { signal?.removeEventListener('abort', leave); resolve() } }
-      this.#waiting.push(entry)
+      const later = this.#waiting.findIndex(other => (other.need.priority ?? 0) > (need.priority ?? 0))
+      this.#waiting.splice(later < 0 ? this.#waiting.length : later, 0, entry)
       signal?.addEventListener('abort', leave, { once: true })
+      this.#grantNext()
     })
   }
 }

@@ -160,12 +160,13 @@ function contrastRooms ({ toward, away }: Contrast, n: number, maxTokens: number
 }
 
 /** Heads that read an end token fork what they score, and one more token is fed to score than is returned. */
-function needOf ({ model }: Host, wide: number, reward: ResolvedScorer | null, reading: Reading, maxTokens: number): Need {
+function needOf ({ model }: Host, wide: number, reward: ResolvedScorer | null, reading: Reading, maxTokens: number, priority: number): Need {
   return {
     sequences: wide * (reward?.forks === true ? 2 : 1),
     promptTokens: reading.tokens,
     answerTokens: Math.min(model.contextLength - reading.tokens, maxTokens + 1),
-    sharesPrompt: reading.shared
+    sharesPrompt: reading.shared,
+    priority
   }
 }
 
@@ -205,7 +206,7 @@ export function prepare (host: Host, asked: GenerateRequest, signal: AbortSignal
     promptLogprobs: request.promptLogprobs,
     skipSpecialTokens: request.skipSpecialTokens,
     fanOut: wide,
-    need: needOf(host, wide, reward, reading, maxTokens),
+    need: needOf(host, wide, reward, reading, maxTokens, request.priority ?? 0),
     rooms: [...reward?.rooms ?? [], ...contrastRooms(contrast, n, maxTokens)],
     droppedMessages: messagesOf(asked) - messagesOf(request),
     grammar: request.grammar,

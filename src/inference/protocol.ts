@@ -59,6 +59,8 @@ export interface GenerateRequest {
   readonly cacheSalt: string
   /** What answers are held to; null where anything may be written. */
   readonly grammar: GrammarRequest | null
+  /** Who waits for memory with a lower one starts earlier. Default 0. */
+  readonly priority?: number
   /** Guess tokens ahead, where that pays. Default null: each is run on its own. */
   readonly drafts?: DraftRequest | null
 }

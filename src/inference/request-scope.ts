@@ -23,16 +23,16 @@ export function requestScope (signal: AbortSignal): { signal: AbortSignal, end: 
 }
 
 /** What a request needs in one model: rooms of several rewards side by side, all of the longest one's length, as far as there is KV at all. */
-function needIn ({ engine }: RewardModel, rooms: readonly Room[]): Need {
+function needIn ({ engine }: RewardModel, rooms: readonly Room[], priority: number): Need {
   const tokens = Math.max(...rooms.map(room => room.tokens))
   const sequences = rooms.reduce((sum, room) => sum + room.sequences, 0)
-  return { sequences: Math.max(1, Math.min(sequences, Math.floor(engine.mostKvTokens / tokens))), promptTokens: 0, answerTokens: tokens, sharesPrompt: false }
+  return { sequences: Math.max(1, Math.min(sequences, Math.floor(engine.mostKvTokens / tokens))), promptTokens: 0, answerTokens: tokens, sharesPrompt: false, priority }
 }
 
 /** Adds those in the models of rewards to what is held, always in one order, so that no two requests wait for each other. */
-async function reserveRooms (held: Reservation[], rooms: readonly Room[], signal: AbortSignal): Promise<void> {
+async function reserveRooms (held: Reservation[], rooms: readonly Room[], priority: number, signal: AbortSignal): Promise<void> {
   const models = [...new Set(rooms.map(({ model }) => model))].sort((a, b) => a.order - b.order)
-  for (const model of models) held.push(await model.engine.reserve(needIn(model, rooms.filter(room => room.model === model)), signal))
+  for (const model of models) held.push(await model.engine.reserve(needIn(model, rooms.filter(room => room.model === model), priority), signal))
 }
 
 /** What a request needs of the policy, with the rooms of rewards that read through it once more; null if nothing. */
@@ -52,7 +52,7 @@ export function reserveAll (policy: Engine, need: Need | null, rooms: readonly R
   const isPolicys = ({ model }: Room): boolean => model.engine === policy
   const needed = needOfPolicy(need, rooms.filter(isPolicys))
   const first = needed ? policy.reserve(needed, signal).then(reservation => { held.push(reservation) }) : Promise.resolve()
-  return first.then(() => reserveRooms(held, rooms.filter(room => !isPolicys(room)), signal)).then(() => ({ release }), (error: unknown) => {
+  return first.then(() => reserveRooms(held, rooms.filter(room => !isPolicys(room)), need?.priority ?? 0, signal)).then(() => ({ release }), (error: unknown) => {
     release()
     throw error
   })

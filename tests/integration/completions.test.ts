@@ -129,7 +129,7 @@ const refused: ReadonlyArray<readonly [string, object, string, RegExp]> = [
   ['more logprobs than an answer can hold', { echo: true, logprobs: 20, prompt: Array.from({ length: 16 }, () => 'a') }, 'logprobs', /must, with echo and 16 prompts, be at most 15; got 20/],
   ['a suffix', { suffix: 'end' }, 'suffix', /is not supported/],
   ['min_tokens above max_tokens', { min_tokens: 7 }, 'min_tokens', /must be at most max_tokens = 6; got 7/],
-  ['another priority than none', { priority: 2 }, 'priority', /is not supported/],
+  ['no such priority', { priority: 1001 }, 'priority', /an integer from -1000 to 1000; got 1001/],
   ['messages', { prompt: undefined, messages: [] }, 'prompt', /got nothing/]
 ]
 

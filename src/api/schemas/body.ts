@@ -22,7 +22,6 @@ const neutral: Readonly<Record<string, (value: unknown) => boolean>> = {
   function_call: value => value === 'none',
   web_search_options: never,
   suffix: value => value === '',
-  priority: value => value === 0,
   length_penalty: value => value === 1,
   bad_words: emptyList,
   allowed_token_ids: never,

@@ -104,6 +104,7 @@ export function parseChatCompletion (value: unknown, profiles: Profiles, { callF
       seed: body.seed,
       alignment: alignment === null ? null : parseAlignment(alignment),
       cacheSalt: body.cache_salt,
+      priority: body.priority,
       grammar,
       drafts: draftsOf({ ...body, alignment }, body.n, predictionOf(body.prediction))
     },

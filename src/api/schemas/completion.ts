@@ -74,6 +74,7 @@ export function parseCompletion (value: unknown, profiles: Profiles, maxTokensPe
     seed: body.seed,
     alignment,
     cacheSalt: body.cache_salt,
+    priority: body.priority,
     grammar,
     drafts: draftsOf({ ...body, alignment }, drawn * prompts.length)
   }))

@@ -123,6 +123,7 @@ export function parseResponseCreate (value: unknown, profiles: Profiles, { callF
       seed: body.seed,
       alignment: alignment === null ? null : parseAlignment(alignment),
       cacheSalt: body.cache_salt,
+      priority: body.priority,
       grammar
     },
     format,

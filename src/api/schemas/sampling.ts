@@ -26,6 +26,7 @@ export const drawingFields = {
   seed: nullable(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }), { default: null, description: 'same seed and system_fingerprint, same tokens' }),
   stream: Type.Boolean({ default: false, description: 'send the answer as server-sent events' }),
   cache_salt: Type.String({ default: '', maxLength: 256, description: 'cached prompts are shared only among equal salts' }),
+  priority: Type.Integer({ minimum: -1000, maximum: 1000, default: 0, description: 'where requests wait for memory, those with a lower one start first' }),
   alignment: nullable(Type.Object({}), { default: null, description: 'guidance: see the table of strategies' })
 }
 
