@@ -210,7 +210,7 @@ export class Engine implements SequenceSource, SequenceHost {
     const { rows, beside } = takeTurns(seated.filter(sequence => sequence.runsAlone))
     const chunks = seated.filter(sequence => !sequence.runsAlone).map(sequence => ({ slot: sequence.slot, count: sequence.pending }))
     const usual = this.#options.prefillTokensPerStep
-    return { decode: this.#planParts(rows), chunks: planChunks(chunks, beside || this.#cores.isWanted ? chunkBudget(rows.length, usual) : usual) }
+    return { decode: this.#planParts(rows), chunks: planChunks(chunks, beside || this.#cores.isWanted ? chunkBudget(rows.length, chunks.length, usual) : usual) }
   }
 
   /** Rows that hold all their KV themselves run together; those that share a prompt, with the ones that have as many positions of their own. */

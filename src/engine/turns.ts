@@ -7,7 +7,7 @@
 const mostStreamRows = 4
 /** Rows of searches in a step that a stream waits for: measured as the most that keep its gaps near 2.5 times those it has alone. */
 const rowsBesideStreams = 12
-/** Prompt tokens in such a step, at least: about as long as those rows. */
+/** Prompt tokens in such a step for each prompt that is being read: about as long as those rows. */
 const chunkTokensBesideStreams = 16
 /** Prompt tokens per row of it: a step of many rows is long already. */
 const chunkTokensPerRow = 2
@@ -35,7 +35,11 @@ export function takeTurns<Row extends TurnRow> (rows: readonly Row[]): { rows: r
   return { rows: rows.filter(row => row.isStream || (row.joins(first!) && left-- > 0)), beside: true }
 }
 
-/** Prompt tokens for a step in which streams decode. @param usual where none does */
-export function chunkBudget (rows: number, usual: number): number {
-  return Math.min(usual, Math.max(chunkTokensBesideStreams, chunkTokensPerRow * rows))
+/**
+ * Prompt tokens for a step in which streams decode. The more prompts wait, the more of a step is theirs: else many would wait for the sake of one.
+ * @param prompts that wait to be read
+ * @param usual where no stream decodes
+ */
+export function chunkBudget (rows: number, prompts: number, usual: number): number {
+  return Math.min(usual, Math.max(chunkTokensBesideStreams * prompts, chunkTokensPerRow * rows))
 }

@@ -48,7 +48,7 @@ test('beside a stream a search runs some rows of one part, that of the row that 
   const [other, more] = [rowsOf(64, 3, 1), rowsOf(64, 20, 2)]
   assert.deepEqual(takeTurns([...stream, ...other, ...more]).rows, [...stream, ...other])
   assert.deepEqual(takeTurns([...more.slice(0, 1), ...other, ...stream, ...more.slice(1)]).rows, [...more.slice(0, 1), ...stream, ...more.slice(1, 12)])
-  assert.deepEqual([chunkBudget(1, 128), chunkBudget(40, 128), chunkBudget(100, 128)], [16, 80, 128])
+  assert.deepEqual([chunkBudget(1, 1, 128), chunkBudget(40, 1, 128), chunkBudget(100, 1, 128), chunkBudget(1, 5, 128), chunkBudget(1, 20, 128)], [16, 80, 128, 80, 128])
 })
 
 test('chunks share a budget, oldest first, and never leave one position, nor one alone in a block of attention', () => {
@@ -155,6 +155,24 @@ test('reservations are served in order; what never fits is refused, a full queue
   first.release()
   ;(await large).release()
   assert.deepEqual([queue.waiting, queue.running, order.length], [0, 0, 1])
+})
+
+test('who waits with a lower priority starts first, and at once where there is room for it', async () => {
+  const queue = new ReservationQueue({ maxTokens: 10, bytesPerToken: 4, contextLength: 50, maxQueued: 8, setting: 'kv-cache-bytes' })
+  const order: string[] = []
+  const ask = async (name: string, tokens: number, priority: number): Promise<void> => {
+    const reservation = await queue.reserve({ sequences: 1, promptTokens: tokens, answerTokens: 0, sharesPrompt: false, priority })
+    order.push(name)
+    await new Promise(resolve => { setImmediate(resolve) })
+    reservation.release()
+  }
+  const first = await queue.reserve({ sequences: 1, promptTokens: 6, answerTokens: 0, sharesPrompt: false })
+  const asked = [ask('last', 8, 1), ask('usual', 8, 0), ask('usual too', 8, 0), ask('urgent', 8, -1), ask('urgent and small', 3, -2)]
+  await asked[4]
+  assert.deepEqual(order, ['urgent and small'])
+  first.release()
+  await Promise.all(asked)
+  assert.deepEqual(order, ['urgent and small', 'urgent', 'usual', 'usual too', 'last'])
 })
 
 test('short chunks run together, as many as there is a graph for; long ones alone', () => {
