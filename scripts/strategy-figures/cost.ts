@@ -35,7 +35,8 @@ export const cost: Part<Row> = {
     text: 'Strategies take turns on every prompt, one request at a time. Times are ratios to the plain answer to the same prompt, per token drawn and per token returned; other columns are means.',
     tables: [{
       name: 'cost',
-      lines: Object.keys(rows[0]!).map(name => {
+      // What is kept of a prompt names it, too.
+      lines: Object.keys(rows[0]!).filter(name => name !== 'prompt').map(name => {
         const own = rows.map(row => row[name]!)
         const of = (field: 'drawn' | 'returned' | 'rewardTokens' | 'forwardPasses'): number => Math.round(mean(own.map(one => one[field])))
         const time = (per: 'drawn' | 'returned'): Estimate => meanOverPrompts(rows.map(row => row[name]!.ms / row[name]![per] / (row['plain']!.ms / row['plain']![per])))
