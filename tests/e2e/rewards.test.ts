@@ -47,7 +47,8 @@ async function score (name: string, text: string): Promise<number> {
 test('the rewards in the box were fitted on the default model’s very weights', () => {
   for (const family of families) {
     assert.equal(misfit(family, policy), null)
-    assert.deepEqual(scorerOf(family.name).warnings, [])
+    // One with a model of its own reads no states of this one: reader.test.ts.
+    if (!family.source.load) assert.deepEqual(scorerOf(family.name).warnings, [])
   }
 })
 
