@@ -178,7 +178,7 @@ test('/v1/rerank speaks Jina’s shape, best first', async () => {
 
 test('rewards are listed and told with what is known of them, without weights and addresses', async () => {
   const list = (await get('/v1/rewards')).json['data'] as Array<{ id: string, kind: string }>
-  assert.deepEqual(list.map(({ id, kind }) => `${id}: ${kind}`), ['far: remote', 'far-lenient: remote', 'late: head', 'length: rule', 'otter: rule', 'wave: head', 'waves: ensemble'])
+  assert.deepEqual(list.map(({ id, kind }) => `${id}: ${kind}`), ['far: remote', 'far-lenient: remote', 'late: head', 'length: rule', 'otter: rule', 'positive_reader: classifier', 'wave: head', 'waves: ensemble'])
   const { status, json } = await get('/v1/rewards/length')
   assert.equal(status, 200)
   assert.deepEqual(json['members'], ['outcome', 'prefix'])
