@@ -4,13 +4,14 @@
  */
 import type { DecoderConfig } from '../models/decoder-config.js'
 import type { Session } from '../runtime/session.js'
-import { chunksShape, privateShape, type RunShape } from '../models/run-shape.js'
-import { RunFeeds, type PartInputs, type RunInputs } from './batch.js'
+import type { RunShape } from '../models/run-shape.js'
+import { RunFeeds, type RunInputs } from './batch.js'
 import { Cores } from './cores.js'
 import { EngineSequence, type SequenceHost } from './engine-sequence.js'
 import { kvBytesPerToken, type SharedPrompt } from './kv-cache.js'
-import { mostRowsPerRun, nextChunks, nextRun, planChunks, planParts, type Chunk, type DecodePart, type DecodeRun, type Run } from './plan.js'
+import { mostRowsPerRun, nextChunks, nextRun, planChunks, planParts, runShape, type Chunk, type DecodePart, type Run } from './plan.js'
 import { ReservationQueue, type Need, type Reservation } from './reservation.js'
+import { chunkInputs, decodeInputs, type Place } from './run-inputs.js'
 import { Seating, type SeatingOptions } from './seating.js'
 import type { DraftableSequence, SequenceOptions, SequenceSource } from './sequence.js'
 import { OutputRow, StepOutputs, type HiddenState, type RunOutputs } from './step-outputs.js'
@@ -56,19 +57,6 @@ export interface EngineCounters {
  * Where each has 8 rows, one batch of private KV is as fast up to 512 tokens.
  */
 const leastShared = { fanOut: 8, promptTokens: 32, product: 4096 } as const
-
-/** Where a sequence is in a run: its positions, the first of them among all, and the row of logits of the last. */
-interface Place { readonly positions: number, readonly first: number, readonly lastRow: number }
-
-/** A run as numbers, and the place of each of its sequences. */
-interface Planned { readonly inputs: RunInputs, readonly places: readonly Place[] }
-
-/** The shape of a run. A single chunk is a private part. */
-function shapeOf (run: Run): RunShape {
-  if (run.kind === 'chunk') return run.chunks.length === 1 ? privateShape : chunksShape(run.chunks.length)
-  const shared = run.parts.filter(part => part.shared !== null).length
-  return { private: run.parts.length - shared, shared }
-}
 
 const nextTurn = (): Promise<void> => new Promise(resolve => { setImmediate(resolve) })
 
@@ -240,7 +228,7 @@ export class Engine implements SequenceSource, SequenceHost {
   async #execute (run: Run): Promise<void> {
     const parts: ReadonlyArray<Pick<DecodePart, 'slot' | 'count' | 'shared'>> = run.kind === 'decode' ? run.parts : run.chunks.map(({ slot }) => ({ slot, count: 1, shared: null }))
     const owners = run.kind === 'decode' ? run.parts.flatMap(part => part.rows.map(row => this.#seating.owner(part.slot + row)!)) : run.chunks.map(({ slot }) => this.#seating.owner(slot)!)
-    const { inputs, places } = run.kind === 'decode' ? this.#decodeInputs(run) : this.#chunkInputs(owners, run.chunks)
+    const { inputs, places } = run.kind === 'decode' ? decodeInputs(run, this.#seating) : chunkInputs(owners, run.chunks)
     const batch = run.kind === 'chunk' && run.chunks.length === 1 ? 1 : inputs.ids.length
     const outputs = this.#outputs.forRun(inputs.rows.length, batch, inputs.ids.length / batch, new Set(owners.flatMap(owner => owner.layers)))
     const views = parts.map(({ slot, count }, part) => this.#seating.views(slot, count, part))
@@ -250,7 +238,7 @@ export class Engine implements SequenceSource, SequenceHost {
     for (const { shared } of parts) shared?.hold()
     const started = performance.now()
     try {
-      await this.#model.sessions.find(shapeOf(run))!.run(feeds, fetches)
+      await this.#model.sessions.find(runShape(run))!.run(feeds, fetches)
       this.counters.forwardMs += performance.now() - started
       this.#count(run, inputs)
       for (const ledger of new Set(owners.map(owner => owner.options.ledger))) if (ledger) ledger.forwardPasses++
@@ -288,41 +276,6 @@ export class Engine implements SequenceSource, SequenceHost {
     if (owner.opened && !owner.shared && !owner.runsAlone && this.sharesPrompt(owner.fanOut, owner.computed)) this.#seating.share(owner)
     this.#waiting.delete(owner)
     owner.resolve()
-  }
-
-  #decodeInputs ({ parts }: DecodeRun): Planned {
-    const ids: number[] = []
-    const [rows, inverseTemperatures]: [number[], number[]] = [[], []]
-    const partInputs = parts.map((part): PartInputs => {
-      const first = ids.length
-      // A row that rides along may hold any token.
-      ids.push(...new Array<number>(part.count).fill(0))
-      for (const row of part.rows) {
-        const owner = this.#seating.owner(part.slot + row)!
-        ids[first + row] = owner.tokens[owner.computed]!
-        rows.push(first + row)
-        inverseTemperatures.push(owner.inverseTemperature)
-      }
-      return { lengths: Array.from({ length: part.count }, (_, row) => this.#seating.nextPosition(part.slot + row) + 1), prompt: part.shared }
-    })
-    return { inputs: { ids, parts: partInputs, rows, inverseTemperatures }, places: rows.map((first, lastRow) => ({ positions: 1, first, lastRow })) }
-  }
-
-  #chunkInputs (owners: readonly EngineSequence[], chunks: readonly Chunk[]): Planned {
-    const [ids, rows, inverseTemperatures]: [number[], number[], number[]] = [[], [], []]
-    const places = owners.map((owner, index): Place => {
-      const [first, { count }] = [ids.length, chunks[index]!]
-      ids.push(...owner.tokens.slice(owner.computed, owner.computed + count))
-      const wanted = owner.options.onPosition || owner.wantsAll ? Array.from({ length: count }, (_, row) => first + row) : [first + count - 1]
-      rows.push(...wanted)
-      inverseTemperatures.push(...wanted.map(() => owner.inverseTemperature))
-      return { positions: count, first, lastRow: rows.length - 1 }
-    })
-    const parts = owners.map((owner, index): PartInputs => {
-      const { count } = chunks[index]!
-      return { lengths: [owner.computed + count], prompt: null, ...(chunks.length > 1 ? { positions: count } : {}) }
-    })
-    return { inputs: { ids, parts, rows, inverseTemperatures }, places }
   }
 
   #count (run: Run, { ids, rows }: RunInputs): void {

@@ -2,7 +2,7 @@
  * The plan of a step: which rows run together. Pure. A step is a list of runs: decode batches over parts of contiguous slots, then prompt
  * chunks. Knows slots and counts, no tokens.
  */
-import { chunksShape, type RunShape } from '../models/run-shape.js'
+import { chunksShape, privateShape, type RunShape } from '../models/run-shape.js'
 import { slabOf, slotsPerSlab, type SharedPrompt } from './kv-cache.js'
 
 /** Rows of a decode run in neighbouring slots. */
@@ -36,6 +36,13 @@ export interface ChunkRun {
 }
 /** One pass through the model. */
 export type Run = DecodeRun | ChunkRun
+
+/** The shape of a run. A single chunk is a private part. */
+export function runShape (run: Run): RunShape {
+  if (run.kind === 'chunk') return run.chunks.length === 1 ? privateShape : chunksShape(run.chunks.length)
+  const shared = run.parts.filter(part => part.shared !== null).length
+  return { private: run.parts.length - shared, shared }
+}
 
 /** Shared parts of one run, at most: more gain little, and each number is a graph to compile. */
 export const mostSharedParts = 4

@@ -6,6 +6,7 @@
 /** Tokens that must stand there as they do at the end. Fewer guess more often and more often wrong. */
 const matched = 2
 
+/** What was written, by its pairs of neighbours. */
 export class PromptLookup {
   readonly #tokens: number[] = []
   /** Where what follows the last occurrence of some tokens begins, that at the very end apart. */

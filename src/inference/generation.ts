@@ -43,7 +43,7 @@ function runtimeOf (host: Host, { alignment, contrast, reward, sampling, skipSpe
       const purpose = options?.poolFrom === undefined ? { ledger: ledgers.policy, fanOut } : { ledger: ledgers.reward }
       const sequence = engine.open(tokens, { temperature: sampling.temperature, layers, salt: cacheSalt, signal, ...purpose, ...options })
       if (!drafts) return sequence
-      // The last token of the answer is not run, nor the one before it for a guess of the last.
+      // What follows the answer's last token nobody asks, so that a guess of it would be checked in vain.
       const until = tokens.length + sampling.maxTokens - 1
       return new DraftingSequence(sequence, { lookup: new PromptLookup([...drafts, ...tokens]), until, pays: () => engine.isIdle, counts: ledgers.drafts })
     },
