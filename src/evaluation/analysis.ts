@@ -1,23 +1,12 @@
 /**
- * What an evaluation found, from answers, scores and times to figures with intervals over prompts. Rewards and judges are put on one scale: gains over
- * plain answers, in standard deviations of plain answers. Pure.
+ * What an evaluation found, from answers, scores and times to figures with intervals over prompts; gains are on the scale of `pools.ts`. Pure.
  */
+import { bestOfNKl } from '../decoding/selection.js'
 import { uniform } from '../rewards/random.js'
 import { curveGain, softBest, type CurvePoint } from './equal-kl.js'
-import { correlation, distinctPairs, expectedAtBest, mean, meanOverPrompts, overPrompts, pooledKl, sizeAtKl, type Estimate } from './statistics.js'
+import { gains, nllOf, Pools, sizesUpTo, turningOf, type PlainPool, type ScoredAnswer, type Turning } from './pools.js'
+import { correlation, distinctPairs, mean, meanOverPrompts, overPrompts, pooledKl, sizeAtKl, type Estimate } from './statistics.js'
 import { curves, frontierNats, plainLabel, type ComparedWay } from './ways.js'
-
-/** An answer with its scores; both point the way that is wished for. */
-export interface ScoredAnswer {
-  readonly text: string
-  readonly tokens: number
-  readonly logprob: number
-  readonly proxy: number
-  readonly judge: number
-}
-
-/** The plain answers to one prompt. */
-export type PlainPool = readonly ScoredAnswer[]
 
 /** One way's answers to one prompt, over seeds. */
 export interface WayAnswers {
@@ -83,13 +72,6 @@ export interface Frontier {
 /** A control: what choosing by something else than the reward is worth to the judge. */
 export interface Control { readonly label: string, readonly judge: ReadonlyArray<{ readonly n: number, readonly gain: Estimate }> }
 
-export interface Turning {
-  /** Where the judge's gain is largest. */
-  readonly bestN: number
-  /** The judge's gain at the largest n less that at bestN. */
-  readonly after: Estimate
-}
-
 export interface Analysis {
   readonly prompts: number
   /** Prompts on which ways were timed. */
@@ -103,37 +85,6 @@ export interface Analysis {
   readonly controls: readonly Control[]
 }
 
-/** Mean and spread of plain answers, by which scores are put on one scale. */
-export interface Scale { readonly mean: number, readonly std: number }
-
-export function scaleOf (values: readonly number[]): Scale {
-  const centre = mean(values)
-  return { mean: centre, std: Math.sqrt(mean(values.map(value => (value - centre) ** 2))) || 1 }
-}
-
-/** 1, 2, 4, … up to a number, and the number. */
-export function sizesUpTo (most: number): number[] {
-  const sizes = Array.from({ length: Math.floor(Math.log2(most)) + 1 }, (_, power) => 2 ** power)
-  return sizes.includes(most) ? sizes : [...sizes, most]
-}
-
-const nllOf = ({ logprob, tokens }: ScoredAnswer): number => -logprob / Math.max(1, tokens)
-
-/**
- * What best-of-n by some keys gains over plain answers, prompt by prompt.
- * @param keys what it goes by @param values what is asked of the answers chosen, of the same shape
- */
-export function gains (keys: ReadonlyArray<readonly number[]>, values: ReadonlyArray<readonly number[]>, n: number): number[] {
-  return keys.map((own, index) => expectedAtBest(own, values[index]!, n) - mean(values[index]!))
-}
-
-/** The largest gain of a curve, and what became of it. @param perPrompt gains by size, one list of prompts each */
-export function turningOf (sizes: readonly number[], perPrompt: ReadonlyArray<readonly number[]>): Turning {
-  const means = perPrompt.map(mean)
-  const best = means.indexOf(Math.max(...means))
-  return { bestN: sizes[best]!, after: meanOverPrompts(perPrompt.at(-1)!.map((gain, index) => gain - perPrompt[best]![index]!)) }
-}
-
 /** The n whose best-of-n takes a time, in plain answers: between the sizes that were timed on a straight line; null beyond them. */
 function sizeAtTime (timed: ReadonlyArray<{ readonly n: number, readonly time: number }>, time: number): number | null {
   if (timed.length === 0 || time <= timed[0]!.time) return 1
@@ -141,43 +92,6 @@ function sizeAtTime (timed: ReadonlyArray<{ readonly n: number, readonly time: n
   if (after < 0) return null
   const [a, b] = [timed[after - 1]!, timed[after]!]
   return a.n + (b.n - a.n) * (time - a.time) / (b.time - a.time)
-}
-
-/** Everything of plain answers that is asked for, one list a prompt; scores on the scale of plain answers. */
-class Pools {
-  readonly proxy: ReadonlyArray<readonly number[]>
-  readonly judge: ReadonlyArray<readonly number[]>
-  readonly nll: ReadonlyArray<readonly number[]>
-  readonly pairs: ReadonlyArray<readonly number[]>
-  readonly lengths: ReadonlyArray<readonly number[]>
-  /** Answers of the smallest pool. */
-  readonly size: number
-  readonly scaledProxy: (answer: ScoredAnswer) => number
-  readonly scaledJudge: (answer: ScoredAnswer) => number
-
-  constructor (done: readonly DonePrompt[]) {
-    const column = (pick: (answer: ScoredAnswer) => number): number[][] => done.map(({ plain }) => plain.map(pick))
-    const scaled = (pick: (answer: ScoredAnswer) => number): (answer: ScoredAnswer) => number => {
-      const { mean: centre, std } = scaleOf(column(pick).flat())
-      return answer => (pick(answer) - centre) / std
-    }
-    this.scaledProxy = scaled(({ proxy }) => proxy)
-    this.scaledJudge = scaled(({ judge }) => judge)
-    this.proxy = column(this.scaledProxy)
-    this.judge = column(this.scaledJudge)
-    this.nll = column(nllOf)
-    this.pairs = column(({ text }) => distinctPairs(text))
-    this.lengths = column(({ tokens }) => tokens)
-    this.size = Math.min(...done.map(({ plain }) => plain.length))
-  }
-
-  /** The mean of values at what best-of-n by the reward chooses. */
-  atBest (values: ReadonlyArray<readonly number[]>, n: number): number {
-    return mean(this.proxy.map((keys, index) => expectedAtBest(keys, values[index]!, n)))
-  }
-
-  /** The judge's gain of best-of-n, prompt by prompt. */
-  judged (n: number): number[] { return gains(this.proxy, this.judge, n) }
 }
 
 /** A way's figures before it is compared with others. */
@@ -194,11 +108,9 @@ interface Measured {
   readonly klKind: string | null
 }
 
-const klBound = (n: number): number => Math.log(n) - (n - 1) / n
-
 /** Best-of-n as a way: the pool tells all but its time. */
 function measurePooled (way: ComparedWay, n: number, pools: Pools, time: Estimate | null): Measured {
-  return { way, proxy: gains(pools.proxy, pools.proxy, n), judge: pools.judged(n), nll: pools.atBest(pools.nll, n), distinctPairs: pools.atBest(pools.pairs, n), tokens: n, time, kl: klBound(n), klKind: n === 1 ? 'exact' : 'upper_bound' }
+  return { way, proxy: gains(pools.proxy, pools.proxy, n), judge: pools.judged(n), nll: pools.atBest(pools.nll, n), distinctPairs: pools.atBest(pools.pairs, n), tokens: n, time, kl: bestOfNKl(n), klKind: n === 1 ? 'exact' : 'upper_bound' }
 }
 
 function measureDrawn (way: ComparedWay, answered: readonly WayAnswers[], pools: Pools, time: Estimate | null): Measured {
@@ -237,7 +149,7 @@ function compare (measured: readonly Measured[], pools: Pools): WayFigures[] {
       overBestOfN: {
         tokens: overBest(Math.max(1, tokens)),
         time: time && timed.length > 1 ? overBest(sizeAtTime(timed, time.value)) : null,
-        kl: kl === null || kl > klBound(pools.size) ? null : overBest(sizeAtKl(Math.max(0, kl), pools.size))
+        kl: kl === null || kl > bestOfNKl(pools.size) ? null : overBest(sizeAtKl(Math.max(0, kl), pools.size))
       },
       overLookAhead: kl === null || curve === null || curve.name === curves.prefix ? null : over(curveGain(lookAhead, kl)),
       shareOf16: pools.size < 16 ? null : shareOf(judge, pools.judged(16))
@@ -288,7 +200,7 @@ export function analyse (ways: readonly ComparedWay[], done: readonly DonePrompt
       proxy: meanOverPrompts(gains(pools.proxy, pools.proxy, n)),
       judge: meanOverPrompts(pools.judged(n)),
       kl: mean(pools.proxy.map(keys => pooledKl(keys, n))),
-      klBound: klBound(n),
+      klBound: bestOfNKl(n),
       nll: pools.atBest(pools.nll, n),
       distinctPairs: pools.atBest(pools.pairs, n)
     })),

@@ -1,4 +1,5 @@
 /** What others gain at a given KL: a curve of guidance between its strengths, soft best-of-n at the strength that has it. Gains prompt by prompt. Pure. */
+import { largestShare } from '../decoding/bisection.js'
 import { mean } from './statistics.js'
 
 /** One strength of a curve. */
@@ -29,20 +30,18 @@ function tilted (keys: readonly number[], strength: number): { readonly chances:
   return { chances, kl: chances.reduce((sum, chance) => sum + (chance > 0 ? chance * Math.log(chance * keys.length) : 0), 0) }
 }
 
+/** Strengths that `softBest` looks among end here, where it is as good as best-of-n. */
+const strongest = 100
+
 /**
  * Soft best-of-n over whole pools (Verdun et al. 2025, arXiv 2505.03156), at the one strength whose KL, pooled and on average over prompts, is `nats`: the same for all prompts.
  * A pool of N answers can have no more than ln N.
  * @param keys what it goes by @param values whose gain over the pool's mean is asked for
  */
 export function softBest (keys: ReadonlyArray<readonly number[]>, values: ReadonlyArray<readonly number[]>, nats: number): { readonly strength: number, readonly gains: number[] } {
-  let [low, high] = [0, 100]
-  for (let step = 0; step < 40; step++) {
-    const middle = (low + high) / 2
-    if (mean(keys.map(own => tilted(own, middle).kl)) < nats) low = middle
-    else high = middle
-  }
+  const strength = strongest * largestShare(share => mean(keys.map(own => tilted(own, strongest * share).kl)) <= nats)
   return {
-    strength: low,
-    gains: keys.map((own, index) => tilted(own, low).chances.reduce((sum, chance, at) => sum + chance * values[index]![at]!, 0) - mean(values[index]!))
+    strength,
+    gains: keys.map((own, index) => tilted(own, strength).chances.reduce((sum, chance, at) => sum + chance * values[index]![at]!, 0) - mean(values[index]!))
   }
 }

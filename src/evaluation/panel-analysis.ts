@@ -1,5 +1,5 @@
 /** What proxies of the over-optimisation panel gain by their own account and by the judge's, as best-of-n presses them. Pure. */
-import { gains, scaleOf, sizesUpTo, turningOf, type Turning } from './analysis.js'
+import { gains, scaleOf, sizesUpTo, turningOf, type Turning } from './pools.js'
 import { mean, meanOverPrompts, overPrompts, type Estimate } from './statistics.js'
 
 /** A proxy of the over-optimisation panel: its scores of the plain pools. */

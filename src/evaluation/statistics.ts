@@ -1,4 +1,6 @@
 /** The statistics of evaluations: what best-of-n would have chosen, how far it is from the policy, intervals over prompts. Numbers in, numbers out. */
+import { largestShare } from '../decoding/bisection.js'
+import { bestOfNKl } from '../decoding/selection.js'
 import { uniform } from '../rewards/random.js'
 
 /** A figure with the ends of its 95 % confidence interval. */
@@ -59,13 +61,8 @@ export function pooledKl (keys: readonly number[], n: number): number {
 
 /** The n whose best-of-n has a KL bound of so many nats, at most `most`. */
 export function sizeAtKl (nats: number, most: number): number {
-  let [low, high] = [1, most]
-  for (let step = 0; step < 50; step++) {
-    const middle = (low + high) / 2
-    if (Math.log(middle) - (middle - 1) / middle < nats) low = middle
-    else high = middle
-  }
-  return (low + high) / 2
+  const sizeAt = (share: number): number => 1 + share * (most - 1)
+  return sizeAt(largestShare(share => bestOfNKl(sizeAt(share)) <= nats))
 }
 
 /** Resamples of an interval. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { analyse, sizesUpTo, turningOf, type DonePrompt, type ScoredAnswer } from '../../src/evaluation/analysis.js'
+import { analyse, type DonePrompt } from '../../src/evaluation/analysis.js'
+import { sizesUpTo, turningOf, type ScoredAnswer } from '../../src/evaluation/pools.js'
 import { curveGain, softBest } from '../../src/evaluation/equal-kl.js'
 import { analysePanel } from '../../src/evaluation/panel-analysis.js'
 import { curves, type ComparedWay } from '../../src/evaluation/ways.js'
