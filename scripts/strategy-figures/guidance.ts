@@ -27,8 +27,8 @@ const contrast = { toward: { system: 'You found it dull and badly made, and say 
 const maxKl = 2
 
 const ways: readonly Way[] = [
-  ...[1.5, 8].map((strength): Way => ({ name: `look-ahead ${strength}`, curve: 'look-ahead', fields: { ...open, strength }, answers: 1 })),
-  ...[2, 8, 16].map((strength): Way => ({ name: `Q-head ${strength}`, curve: 'Q-head', fields: { ...qHead, strength }, answers: 4 })),
+  ...[0.6, 1.1, 8].map((strength): Way => ({ name: `look-ahead ${strength}`, curve: 'look-ahead', fields: { ...open, strength }, answers: 1 })),
+  ...[0.8, 1.4, 4, 16].map((strength): Way => ({ name: `Q-head ${strength}`, curve: 'Q-head', fields: { ...qHead, strength }, answers: 4 })),
   ...[0.5, 1].map((strength): Way => ({ name: `contrast ${strength}`, curve: 'contrast', fields: { contrast, candidates: { top_k: 0 }, strength }, answers: 1 })),
   { name: `Q-head 16, max_kl ${maxKl}`, curve: null, fields: { ...qHead, strength: 16, max_kl: maxKl }, answers: 1, maxKl }
 ]
