@@ -8,7 +8,7 @@ import { RequestError } from '../errors.js'
 import { hermesForm, taughtForm, type CallForm } from './call-form.js'
 import type { GgufFile } from './gguf.js'
 import type { TemplatePiece, Tokenizer } from './tokenizer.js'
-import { nativeMessage, writtenMessages, type TemplateMessage } from './tool-messages.js'
+import { mapTexts, nativeMessage, writtenMessages, type TemplateMessage } from './tool-messages.js'
 
 export type { TemplateMessage } from './tool-messages.js'
 
@@ -100,7 +100,7 @@ function withTools ([first, ...rest]: readonly TemplateMessage[], tools: readonl
 }
 
 /**
- * Renders and tokenises a chat. Control tokens come from the template only: where a message's text looks like one, it is
+ * Renders and tokenises a chat. Control tokens come from the template only: where a text of a message, a call or a tool looks like one, it is
  * carried through the template under a random name and tokenised as plain text, so that no message can end its turn or
  * open another's. Where the last message is to be continued, its end is found in the same way. A template that does not tell of tools has
  * them in its system message.
@@ -118,12 +118,11 @@ export function encodeChat (template: ChatTemplate, tokenizer: Tokenizer, given:
     return shown
   }
   const end = `\u{F0000}${nonce}.end\u{F0001}`
-  const hideIn = <T extends object>(value: T): T => JSON.parse(hide(JSON.stringify(value))) as T
   const hiddenMessages = messages.map((message, index) => {
-    const ended = continueFinalMessage && index === messages.length - 1 ? end : ''
-    return nativeMessage({ ...hideIn(message), content: hide(message.content) + ended })
+    const native = nativeMessage(message, hide)
+    return continueFinalMessage && index === messages.length - 1 ? { ...native, content: native.content + end } : native
   })
-  const hiddenTools = tools.length > 0 && template.tellsTools ? hideIn(tools) : undefined
+  const hiddenTools = tools.length > 0 && template.tellsTools ? mapTexts(tools, hide) as object[] : undefined
   const [rendered] = template.render(hiddenMessages, addGenerationPrompt && !continueFinalMessage, hiddenTools).split(end) as [string]
   const pieces: TemplatePiece[] = rendered.split(new RegExp(`\u{F0000}${nonce}\\.(\\d+)\u{F0001}`, 'u'))
     .map((part, index) => index % 2 === 0 ? { text: part, trusted: true } : { text: hidden[Number(part)]!, trusted: false })

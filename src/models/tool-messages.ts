@@ -42,21 +42,33 @@ export function writtenMessages (given: readonly TemplateMessage[]): TemplateMes
   return messages
 }
 
-/** Arguments as templates write them: an object where they are one; what was cut off stays as it is. */
-function argumentsOf (given: string): unknown {
-  try {
-    const value: unknown = JSON.parse(given)
-    return typeof value === 'object' && value !== null ? value : given
-  } catch {
-    return given
-  }
+/** A value with every text in it changed, names of fields included. */
+export function mapTexts (value: unknown, change: (text: string) => string): unknown {
+  if (typeof value === 'string') return change(value)
+  if (Array.isArray(value)) return value.map(inner => mapTexts(inner, change))
+  if (typeof value !== 'object' || value === null) return value
+  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [change(name), mapTexts(inner, change)]))
 }
 
-/** A message as templates that know calls take it, in OpenAI's shape. */
-export function nativeMessage ({ calls, callId, ...message }: TemplateMessage): object {
+/** Arguments as templates write them: an object where they are one; what was cut off, or is nested too deep to be walked, stays as it is. */
+function argumentsOf (given: string, shown: (text: string) => string): unknown {
+  try {
+    const value: unknown = JSON.parse(given)
+    if (typeof value === 'object' && value !== null) return mapTexts(value, shown)
+  } catch {}
+  return shown(given)
+}
+
+/**
+ * A message as templates that know calls take it, in OpenAI's shape.
+ * @param shown every text of the message as the template is to see it; of arguments, once they are read: an escaped letter is a letter then
+ */
+export function nativeMessage ({ role, content, name, calls, callId }: TemplateMessage, shown: (text: string) => string): { readonly role: string, readonly content: string } {
   return {
-    ...message,
-    ...(calls ? { tool_calls: calls.map(({ id, name, arguments: given }) => ({ id, type: 'function', function: { name, arguments: argumentsOf(given) } })) } : {}),
-    ...(callId === undefined ? {} : { tool_call_id: callId })
+    role: shown(role),
+    content: shown(content),
+    ...(name === undefined ? {} : { name: shown(name) }),
+    ...(calls ? { tool_calls: calls.map(({ id, name: called, arguments: given }) => ({ id: shown(id), type: 'function', function: { name: shown(called), arguments: argumentsOf(given, shown) } })) } : {}),
+    ...(callId === undefined ? {} : { tool_call_id: shown(callId) })
   }
 }
