@@ -16,6 +16,7 @@ export interface TextEncoder {
 }
 
 interface TokenizerJson {
+  readonly model?: { readonly vocab?: Readonly<Record<string, number>> | ReadonlyArray<readonly [text: string, score: number]>, readonly unk_token?: string | null, readonly unk_id?: number | null }
   readonly added_tokens?: ReadonlyArray<{ readonly id: number, readonly content: string, readonly special?: boolean }>
   readonly padding?: { readonly pad_id?: number } | null
 }
@@ -29,6 +30,14 @@ function indexOf (whole: readonly number[], part: readonly number[], from: numbe
   return -1
 }
 
+/** The model of a tokenizer.json whose special tokens no text has: a vocabulary of whole words or pieces gives them to whoever writes them, else. */
+function withoutSpecial ({ model = {} }: TokenizerJson, special: ReadonlySet<string>): TokenizerJson['model'] {
+  const { vocab = {}, unk_token: unknown, unk_id: unknownId } = model
+  const shown = (text: string, id: number): string => special.has(text) && text !== unknown && id !== unknownId ? `\u{F0000}${id}` : text
+  if (Array.isArray(vocab)) return { ...model, vocab: vocab.map(([text, score], id) => [shown(text, id), score] as const) }
+  return { ...model, vocab: Object.fromEntries(Object.entries(vocab as Readonly<Record<string, number>>).map(([text, id]) => [shown(text, id), id])) }
+}
+
 /**
  * @param path where the files are, for messages
  * @param json tokenizer.json, parsed
@@ -37,9 +46,10 @@ function indexOf (whole: readonly number[], part: readonly number[], from: numbe
  */
 export function textEncoder (path: string, json: TokenizerJson, config: { readonly pad_token?: unknown }): TextEncoder {
   const added = json.added_tokens ?? []
+  const special = new Set(added.flatMap(({ content, special }) => special ? [content] : []))
   let plain: Tokenizer, whole: Tokenizer
   try {
-    plain = new Tokenizer({ ...json, truncation: null, padding: null, added_tokens: added.filter(({ special }) => !special), post_processor: null }, config)
+    plain = new Tokenizer({ ...json, model: withoutSpecial(json, special), truncation: null, padding: null, added_tokens: added.filter(({ content }) => !special.has(content)), post_processor: null }, config)
     whole = new Tokenizer({ ...json, truncation: null, padding: null }, config)
   } catch (error) {
     throw refuseModel({ path }, `tokenizer.json cannot be read (${(error as Error).message})`)
