@@ -26,12 +26,15 @@ export const adapterFiles = ['adapter_config.json', 'adapter_model.safetensors']
 /** Low-rank difference of a matrix: scale · up · down, up [rows, rank], down [rank, columns], both row-major. */
 interface Difference { readonly rank: number, readonly scale: number, readonly up: Float32Array, readonly down: Float32Array, readonly shape: readonly [rows: number, columns: number] }
 
+/** A tensor that takes the place of a model's. */
+interface Replacement { readonly shape: readonly number[], readonly values: Float32Array }
+
 interface Adapter {
   readonly path: string
   /** By GGUF's names of the matrices. */
   readonly differences: ReadonlyMap<string, Difference>
   /** By GGUF's names of the tensors whose place they take. */
-  readonly replaced: ReadonlyMap<string, { readonly shape: readonly number[], readonly values: Float32Array }>
+  readonly replaced: ReadonlyMap<string, Replacement>
 }
 
 /** Fields of adapter_config.json that change what is computed, with the values under which they do not. */
@@ -91,7 +94,7 @@ async function readAdapter (path: string): Promise<Adapter> {
   const file = await openSafetensors(join(path, adapterFiles[1]))
   try {
     const differences = new Map<string, Difference>()
-    const replaced = new Map<string, { shape: readonly number[], values: Float32Array }>()
+    const replaced = new Map<string, Replacement>()
     for (const [stored, { shape }] of file.tensors) {
       const name = stored.replace(/^base_model\.model\./, '')
       const [, module, side] = /^(.*)\.lora_([AB])\.weight$/.exec(name) ?? []
@@ -124,6 +127,15 @@ function addDifference (matrix: Float32Array, { rank, scale, up, down, shape: [r
   }
 }
 
+/** A copy of a tensor's values, its rows in another order. @param rowOf which of its rows comes in a place */
+function inRows ({ shape, values }: Replacement, rowOf: (row: number) => number): Float32Array {
+  const rows = shape[0] ?? 1
+  const columns = values.length / rows
+  const copy = new Float32Array(values.length)
+  for (let row = 0; row < rows; row++) copy.set(values.subarray(rowOf(row) * columns, (rowOf(row) + 1) * columns), row * columns)
+  return copy
+}
+
 const float32 = encodings.get(0)!
 
 /** A base model's tensors with an adapter's differences in them; read as float32 where it has some. */
@@ -152,16 +164,18 @@ class AdaptedTensors implements TensorFile {
     return (layer !== null && Number(layer[1]) >= this.#config.layers) || (name === 'output.weight' && this.#config.scoreHead !== null)
   }
 
+  /** Which of an adapter's rows belongs to a row of a tensor. */
+  #rowOf (name: string): (row: number) => number {
+    const { ropeInterleaved, headSize } = this.#config
+    return ropeInterleaved && /\.attn_[qk]\.weight$/.test(name) ? row => halvesRow(row, headSize) : row => row
+  }
+
   async read (name: string): Promise<Float32Array> {
     const replaced = this.#adapter?.replaced.get(name)
-    if (replaced) return replaced.values.slice()
+    if (replaced) return inRows(replaced, this.#rowOf(name))
     const values = await this.#base.read(name)
     const difference = this.#adapter?.differences.get(name)
-    if (difference) {
-      const { ropeInterleaved, headSize } = this.#config
-      const isPaired = ropeInterleaved && /\.attn_[qk]\.weight$/.test(name)
-      addDifference(values, difference, isPaired ? row => halvesRow(row, headSize) : row => row)
-    }
+    if (difference) addDifference(values, difference, this.#rowOf(name))
     return values
   }
 

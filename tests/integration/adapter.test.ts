@@ -1,6 +1,6 @@
 /** Adapters on tiny models: scores equal peft's, whatever the base's file; a reward uses one; what cannot be merged is refused. */
 import assert from 'node:assert/strict'
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
@@ -13,7 +13,8 @@ import { packageRoot } from '../../src/package-root.js'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
 import { asGguf } from '../helpers/checkpoint-as-gguf.js'
 import { answerOf, openReward, promptOf } from '../helpers/open-reward.js'
-import { tinyCheckpoints, writeTinyCheckpoint } from '../helpers/tiny-checkpoint.js'
+import { safetensors, tinyCheckpoints, writeTinyCheckpoint } from '../helpers/tiny-checkpoint.js'
+import { noise } from '../helpers/tiny-vocabulary.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'fairlead-adapter-'))
 after(() => { rmSync(folder, { recursive: true }) })
@@ -52,6 +53,21 @@ test('an adapter on the first layer of a checkpoint scores as in peft: ranks and
 
 test('so it does on the same weights in a GGUF file, where rows of queries and keys stand in pairs', async () => {
   const difference = largestDifference(await scoresOf(await load(await asGguf(base), { layers: 1, adapter })), scores)
+  assert.ok(difference <= 1e-4, `the largest difference is ${difference}`)
+})
+
+test('matrices of queries and keys that the adapter replaces whole compute in a GGUF file what they do in a checkpoint', async () => {
+  const whole = join(folder, 'whole')
+  mkdirSync(whole)
+  writeFileSync(join(whole, 'adapter_config.json'), JSON.stringify({ peft_type: 'LORA', r: 1, lora_alpha: 1, modules_to_save: ['q_proj', 'k_proj', 'score'] }))
+  const random = noise(5)
+  const tensors = ([['model.layers.0.self_attn.q_proj', 64], ['model.layers.0.self_attn.k_proj', 32], ['score', 2]] as const).map(([module, rows]) => ({
+    name: `base_model.model.${module}.weight`, shape: [rows, 64], dtype: 'F32', data: Buffer.from(Float32Array.from({ length: rows * 64 }, random).buffer)
+  }))
+  writeFileSync(join(whole, 'adapter_model.safetensors'), safetensors(tensors))
+  const expected = await scoresOf(await load(base, { layers: 1, adapter: whole }))
+  assert.ok(largestDifference(expected, scores) > 0.1, 'another adapter scores otherwise')
+  const difference = largestDifference(await scoresOf(await load(await asGguf(base), { layers: 1, adapter: whole })), expected)
   assert.ok(difference <= 1e-4, `the largest difference is ${difference}`)
 })
 
