@@ -19,6 +19,10 @@ export class Watch {
   #result: DecodeResult | null = null
   #pruned = 0
   #hasEnded = false
+  /** Tokens it drew, once that is told. */
+  #drawn: number | null = null
+  /** Whether its events are read no more. */
+  #isLeft = false
 
   constructor (metrics: Metrics) { this.#metrics = metrics }
 
@@ -57,10 +61,16 @@ export class Watch {
     })
   }
 
-  /** Told what it took. Tokens of a generation that did not come to its end were drawn all the same. */
+  /** Told what it took: perhaps before a slow reader has read of its end. */
   spent ({ generatedTokens, rewardSeconds }: Spent): void {
     this.#metrics.scored(rewardSeconds)
-    if (!this.#hasEnded) this.#metrics.abandoned(generatedTokens)
+    this.#drawn = generatedTokens
+    this.#countAbandoned()
+  }
+
+  /** Tokens of a generation whose end nobody read were drawn all the same. */
+  #countAbandoned (): void {
+    if (this.#drawn !== null && this.#isLeft && !this.#hasEnded) this.#metrics.abandoned(this.#drawn)
   }
 
   /** The same events, watched. */
@@ -73,6 +83,9 @@ export class Watch {
     } catch (error) {
       this.#metrics.failed(error instanceof RequestError ? error.code : 'internal_error')
       throw error
+    } finally {
+      this.#isLeft = true
+      this.#countAbandoned()
     }
   }
 }
