@@ -3,6 +3,7 @@
  * very objects that the API does, from the same readers and formatters.
  */
 import { ChatFormatter } from './api/openai-format.js'
+import { Catalog } from './api/catalog.js'
 import { Profiles } from './api/profiles.js'
 import { parseChatCompletion, type ChatCompletionRequest } from './api/schemas/chat-completion.js'
 import { parseRewardFit } from './api/schemas/reward-fit.js'
@@ -79,7 +80,7 @@ export class Fairlead {
    */
   async generate (params: GenerateParams, { signal }: CallOptions = {}): Promise<ChatCompletion> {
     const { generate, ...request } = this.#parse(params, false)
-    const formatter = new ChatFormatter({ generate, ...request }, this.model)
+    const formatter = new ChatFormatter({ generate, ...request })
     for await (const event of this.#client.generate(generate, signal ? { signal } : {})) formatter.see(event)
     return formatter.completion()
   }
@@ -90,7 +91,7 @@ export class Fairlead {
    */
   async * stream (params: StreamParams, { signal }: CallOptions = {}): AsyncGenerator<ChatCompletionChunk, void, undefined> {
     const { generate, ...request } = this.#parse(params, true)
-    const formatter = new ChatFormatter({ generate, ...request }, this.model)
+    const formatter = new ChatFormatter({ generate, ...request })
     for await (const event of this.#client.generate(generate, signal ? { signal } : {})) yield * formatter.chunks(event)
   }
 
@@ -123,7 +124,7 @@ export class Fairlead {
   /** Here no header could name fields that nobody knows: they are refused. */
   #parse (params: GenerateParams | StreamParams, stream: boolean): ChatCompletionRequest {
     if ('stream' in params) throw refuse('stream', 'cannot be given: call stream() or generate()', params.stream)
-    const request = parseChatCompletion({ model: this.model.id, ...params, stream }, this.#profiles, this.model)
+    const request = parseChatCompletion({ model: this.model.id, ...params, stream }, new Catalog(this.#client.models, this.#profiles))
     if (request.store) throw refuse('store', 'needs a server: here nothing is kept', true)
     const [unknown] = request.ignored
     if (unknown !== undefined) throw refuse(unknown, 'is not a field', (params as Record<string, unknown>)[unknown])

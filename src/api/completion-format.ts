@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Choice, DecodeResult, TokenLogprob } from '../decoding/runtime.js'
 import type { RequestError } from '../errors.js'
-import type { GenerationEvent, GenerationStart, ModelInfo, PromptLogprobs, Usage } from '../inference/protocol.js'
+import type { GenerationEvent, GenerationStart, PromptLogprobs, Usage } from '../inference/protocol.js'
 import { alignmentObject, choiceAlignment, fingerprintOf, usageObject, type Json } from './alignment-format.js'
 import { joinLogprobs, LegacyLogprobsWriter, type LegacyLogprobs } from './legacy-logprobs.js'
 import type { Formatter } from './openai-format.js'
@@ -32,9 +32,9 @@ export class CompletionFormatter implements Formatter<PromptEvent> {
   readonly #head: Json
   readonly #progress: readonly Progress[]
 
-  constructor (request: CompletionRequest, model: ModelInfo) {
+  constructor (request: CompletionRequest) {
     this.#request = request
-    this.#head = { id: `cmpl-${randomUUID()}`, object: 'text_completion', created: Math.floor(Date.now() / 1000), model: request.modelName, system_fingerprint: fingerprintOf(model, request.generations[0]!) }
+    this.#head = { id: `cmpl-${randomUUID()}`, object: 'text_completion', created: Math.floor(Date.now() / 1000), model: request.modelName, system_fingerprint: fingerprintOf(request.model, request.generations[0]!) }
     this.#progress = request.generations.map(() => ({ writers: new Map() }))
   }
 

@@ -5,7 +5,7 @@ import type { FitRequest, FittingProgress } from '../inference/protocol.js'
 import type { RewardInfo } from '../rewards/info.js'
 import type { Formatter } from './openai-format.js'
 import { rewardCard } from './score-format.js'
-import type { Inference } from './services.js'
+import type { Inference } from '../inference/client.js'
 
 /** What a fit says: how far it is, and at last the reward. */
 export type FitEvent =

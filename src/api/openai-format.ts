@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto'
 import type { Choice, DecodeResult, RatedToken, TokenLogprob } from '../decoding/runtime.js'
 import type { RequestError } from '../errors.js'
-import type { CallForm, GenerationEvent, GenerationStart, ModelInfo, Usage } from '../inference/protocol.js'
+import type { CallForm, GenerationEvent, GenerationStart, Usage } from '../inference/protocol.js'
 import { alignmentObject, choiceAlignment, fingerprintOf, usageObject } from './alignment-format.js'
 import { readToolCalls, ToolCallReader, type Piece } from './tool-call-reader.js'
 import type { ChatCompletionRequest } from './schemas/chat-completion.js'
@@ -49,7 +49,8 @@ export class ChatFormatter implements Formatter<GenerationEvent> {
   /** Per choice, of streams in which functions may be called. */
   readonly #readers = new Map<number, ToolCallReader>()
 
-  constructor (request: ChatCompletionRequest, model: ModelInfo) {
+  constructor (request: ChatCompletionRequest) {
+    const { model } = request
     this.#request = request
     this.#callForm = model.callForm
     this.#head = { id: `chatcmpl-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model: request.modelName, system_fingerprint: fingerprintOf(model, request.generate) }

@@ -74,19 +74,18 @@ export class Profiles {
   get default (): Profile | null { return this.#default }
 
   /**
-   * What a request means by its model and its alignment.
-   * @param model `model` or `model:profile`
+   * What a request to a model means by its alignment.
+   * @param name of a profile; null is the default, if there is one
    * @throws RequestError model_not_found for an unknown profile, field_locked for a field that the profile keeps
    */
-  apply (model: string, alignment: object | null): { readonly model: string, readonly alignment: object | null } {
-    const colon = model.lastIndexOf(':')
-    if (colon < 0) return { model, alignment: this.#default ? merge(this.#default, alignment) : alignment }
-    const profile = this.#profiles.get(model.slice(colon + 1))
+  apply (model: string, name: string | null, alignment: object | null): object | null {
+    if (name === null) return this.#default ? merge(this.#default, alignment) : alignment
+    const profile = this.#profiles.get(name)
     if (!profile) {
       const names = [...this.#profiles.keys()]
-      throw new RequestError('model_not_found', `The model ${JSON.stringify(model)} does not exist: ${names.length > 0 ? `there are the profiles ${names.join(', ')}` : 'this server has no profiles'}`, { param: 'model' })
+      throw new RequestError('model_not_found', `The model ${JSON.stringify(`${model}:${name}`)} does not exist: ${names.length > 0 ? `there are the profiles ${names.join(', ')}` : 'this server has no profiles'}`, { param: 'model' })
     }
-    return { model: model.slice(0, colon), alignment: merge(profile, alignment) }
+    return merge(profile, alignment)
   }
 }
 

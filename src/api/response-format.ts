@@ -1,7 +1,7 @@
 /** From Fairlead's events to OpenAI's response objects: whole, or as typed events while they come. */
 import type { RequestError } from '../errors.js'
 import type { Choice, DecodeResult } from '../decoding/runtime.js'
-import type { GenerationEvent, GenerationStart, ModelInfo, Usage } from '../inference/protocol.js'
+import type { GenerationEvent, GenerationStart, Usage } from '../inference/protocol.js'
 import { alignmentObject, ledgerObject, type Json } from './alignment-format.js'
 import type { Formatter } from './openai-format.js'
 import { ResponseOutput } from './response-output.js'
@@ -65,11 +65,11 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
   #usage: Usage | null = null
 
   /** @param onEnd called once the response has its last status, before anybody is told */
-  constructor (request: ResponseRequest, { fingerprint, callForm }: ModelInfo, onEnd: () => void = () => {}) {
+  constructor (request: ResponseRequest, onEnd: () => void = () => {}) {
     this.#request = request
     this.#onEnd = onEnd
     this.#status = request.body.background ? 'queued' : 'in_progress'
-    const { hasTools, generate } = request
+    const { hasTools, generate, model: { fingerprint, callForm } } = request
     this.#output = new ResponseOutput({ callForm, hasTools, hasLogprobs: generate.sampling.topLogprobs !== null, isGuided: this.#isGuided }, (type, fields) => this.#event(type, fields))
     this.#head = { id: this.id, object: 'response', created_at: seconds(), model: request.body.model, system_fingerprint: fingerprint, ...echoOf(request) }
   }

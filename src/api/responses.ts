@@ -22,8 +22,8 @@ function conversationOf ({ input, response: { id, status, output } }: KeptRespon
  * @param find how a response is found that this one goes on from
  * @throws RequestError naming the field, the rule and the value; previous_response_not_found
  */
-export function readResponseCreate (body: unknown, { profiles, inference }: Services, find: (id: string) => KeptResponse | null): ResponseRequest {
-  return parseResponseCreate(body, profiles, inference.model, id => {
+export function readResponseCreate (body: unknown, { catalog }: Services, find: (id: string) => KeptResponse | null): ResponseRequest {
+  return parseResponseCreate(body, catalog, id => {
     const kept = find(id)
     if (!kept) throw new RequestError('previous_response_not_found', `Previous response with id ${JSON.stringify(id)} not found: it was not stored, was deleted or made room for others (stored-responses)`, { param: 'previous_response_id' })
     return conversationOf(kept)
@@ -31,8 +31,8 @@ export function readResponseCreate (body: unknown, { profiles, inference }: Serv
 }
 
 /** A formatter whose response is kept once it has ended. @param keep what keeps it; default the store, if the request wishes it */
-export function keptFormatter (request: ResponseRequest, { inference, responses }: Services, caller: Caller, keep?: (kept: KeptResponse) => void): ResponseFormatter {
-  const formatter: ResponseFormatter = new ResponseFormatter(request, inference.model, () => {
+export function keptFormatter (request: ResponseRequest, { responses }: Services, caller: Caller, keep?: (kept: KeptResponse) => void): ResponseFormatter {
+  const formatter: ResponseFormatter = new ResponseFormatter(request, () => {
     const kept = { input: request.input, response: formatter.completion(), isBackground: false, events: null }
     keep?.(kept)
     if (request.body.store) responses.keep(caller, formatter.id, kept)
@@ -42,7 +42,7 @@ export function keptFormatter (request: ResponseRequest, { inference, responses 
 
 /** Starts a response that goes on when its caller leaves. It counts among the caller's requests until it has ended. */
 export function startInBackground (request: ResponseRequest, services: Services, caller: Caller, reply: FastifyReply): BackgroundResponse {
-  const formatter = new ResponseFormatter(request, services.inference.model)
+  const formatter = new ResponseFormatter(request)
   const release = services.begin(caller, reply)
   const background = new BackgroundResponse(request, formatter)
   services.responses.begin(caller, formatter.id, background)

@@ -3,17 +3,15 @@ import type { FastifyReply } from 'fastify'
 import type { Config } from '../config.js'
 import { RequestError } from '../errors.js'
 import { FeedbackStore } from '../feedback/feedback-store.js'
-import type { InferenceClient } from '../inference/client.js'
+import type { Inference } from '../inference/client.js'
 import type { GenerateRequest, GenerationEvent } from '../inference/protocol.js'
 import { Metrics } from '../metrics/metrics.js'
+import { Catalog } from './catalog.js'
 import { Keys, type Caller } from './keys.js'
 import { Watch } from './observe.js'
 import { Profiles } from './profiles.js'
 import { ResponseStore } from './response-store.js'
 import { SocketCount } from './socket-count.js'
-
-/** The part of the inference client that routes use. */
-export type Inference = Pick<InferenceClient, 'model' | 'rewards' | 'isReady' | 'generate' | 'call' | 'stats'>
 
 export class Services {
   readonly config: Config
@@ -44,12 +42,15 @@ export class Services {
     this.#inference = inference
   }
 
-  /** @throws RequestError unavailable while the model is loading */
+  /** @throws RequestError unavailable while the models are loading */
   get inference (): Inference {
     const inference = this.#inference()
     if (!inference?.isReady) throw new RequestError('unavailable', 'The model is still loading', { retryAfterMs: 1000 })
     return inference
   }
+
+  /** What requests may name as their model. @throws RequestError unavailable while the models are loading */
+  get catalog (): Catalog { return new Catalog(this.inference.models, this.profiles) }
 
   get isReady (): boolean { return this.#inference()?.isReady ?? false }
   get isDraining (): boolean { return this.#draining }

@@ -52,9 +52,8 @@ export class StreamConnection {
   }
 
   async #run (id: string, body: unknown, signal: AbortSignal): Promise<void> {
-    const { profiles, inference: { model } } = this.#services
-    const request = parseChatCompletion(body, profiles, model)
-    const formatter = new ChatFormatter(request, model)
+    const request = parseChatCompletion(body, this.#services.catalog)
+    const formatter = new ChatFormatter(request)
     for await (const event of chatEvents(this.#services, request, formatter, this.#caller, signal)) {
       if (event.type === 'start') await this.#socket.send({ type: 'created', id, seed: event.start.seed, strategy: event.start.strategy, ignored: request.ignored })
       for (const chunk of formatter.chunks(event)) await this.#socket.send({ type: 'chunk', id, chunk })

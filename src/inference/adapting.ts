@@ -2,7 +2,6 @@
 import { join } from 'node:path'
 import { adaptReward, suggestFor } from '../rewards/adapt-reward.js'
 import { findFamily } from '../rewards/resolve.js'
-import { rewardInfo, type RewardInfo } from '../rewards/info.js'
 import type { RewardFamily } from '../rewards/descriptor.js'
 import type { Host } from './host.js'
 import type { AdaptRequest, Suggested, SuggestRequest } from './protocol.js'
@@ -13,11 +12,11 @@ const familyOf = (host: Host, name: string): RewardFamily => findFamily(host.rew
 const readOptions = (host: Host, signal: AbortSignal) => ({ policy: host.policy, cacheDirectory: join(host.config.cacheDir, 'features'), signal })
 
 /** @throws RequestError; storage_failed */
-export async function adapt (host: Host, { reward, replace, ...choices }: AdaptRequest, signal: AbortSignal): Promise<RewardInfo> {
+export async function adapt (host: Host, { model: _model, reward, replace, ...choices }: AdaptRequest, signal: AbortSignal): Promise<RewardFamily> {
   host.store.checkFree(choices.name, replace)
   const descriptor = await adaptReward(familyOf(host, reward), choices, readOptions(host, signal))
   signal.throwIfAborted()
-  return rewardInfo(await host.store.save(descriptor), true)
+  return await host.store.save(descriptor)
 }
 
 /** @throws RequestError */

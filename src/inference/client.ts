@@ -4,7 +4,7 @@ import type { Config } from '../config.js'
 import { EventQueue } from '../decoding/event-queue.js'
 import { RequestError } from '../errors.js'
 import type { RewardInfo } from '../rewards/info.js'
-import type { CallName, Calls, EngineStats, FittingProgress, FromWorker, GenerateRequest, GenerationEvent, ModelInfo, Spent, ToWorker } from './protocol.js'
+import type { CallName, Calls, FittingProgress, FromWorker, GenerateRequest, GenerationEvent, ModelInfo, Spent, Stats, ToWorker } from './protocol.js'
 
 interface Pending {
   readonly onMessage: (message: FromWorker) => void
@@ -18,7 +18,7 @@ export interface CallOptions {
 }
 
 /** What the API and the commands need of the inference thread. */
-export type Inference = Pick<InferenceClient, 'model' | 'rewards' | 'isReady' | 'generate' | 'call' | 'stats'>
+export type Inference = Pick<InferenceClient, 'models' | 'rewards' | 'isReady' | 'generate' | 'call' | 'stats'>
 
 /** A thread that dies this often in a row is not started again. */
 const mostRestarts = 5
@@ -30,7 +30,7 @@ export class InferenceClient {
   /** Who is told what a request took, by the request's id. */
   readonly #accounts = new Map<number, (spent: Spent) => void>()
   #worker: Worker | null = null
-  #info: { model: ModelInfo, rewards: readonly RewardInfo[] } | null = null
+  #info: { models: readonly ModelInfo[], rewards: readonly RewardInfo[] } | null = null
   #nextId = 0
   #restarts = 0
   #closing = false
@@ -41,8 +41,8 @@ export class InferenceClient {
   }
 
   /**
-   * Starts the thread and loads the model.
-   * @throws RequestError if the model cannot be loaded
+   * Starts the thread and loads the models.
+   * @throws RequestError if one cannot be loaded
    */
   static async start (config: Config, onProgress: (message: string) => void = () => {}): Promise<InferenceClient> {
     const client = new InferenceClient(config, onProgress)
@@ -51,7 +51,10 @@ export class InferenceClient {
   }
 
   get isReady (): boolean { return this.#info !== null && !this.#closing }
-  get model (): ModelInfo { return this.#ready().model }
+  /** The default first. */
+  get models (): readonly ModelInfo[] { return this.#ready().models }
+  /** The default. */
+  get model (): ModelInfo { return this.models[0]! }
   get rewards (): readonly RewardInfo[] { return this.#ready().rewards }
 
   /**
@@ -85,9 +88,9 @@ export class InferenceClient {
     return answer!
   }
 
-  stats (): Promise<EngineStats> { return this.call('stats', null) }
+  stats (): Promise<Stats> { return this.call('stats', null) }
 
-  /** Aborts what runs, frees the model, ends the thread. */
+  /** Aborts what runs, frees the models, ends the thread. */
   async close (): Promise<void> {
     this.#closing = true
     const worker = this.#worker
@@ -97,7 +100,7 @@ export class InferenceClient {
     await exited
   }
 
-  #ready (): { model: ModelInfo, rewards: readonly RewardInfo[] } {
+  #ready (): { models: readonly ModelInfo[], rewards: readonly RewardInfo[] } {
     if (!this.#info) throw new RequestError('unavailable', 'The model is not loaded yet', { retryAfterMs: 1000 })
     return this.#info
   }

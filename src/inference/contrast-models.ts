@@ -1,5 +1,5 @@
 /**
- * The language models that guidance can set beside the policy: loaded when the server starts, each with an engine of its own, and asked for by name. They
+ * The language models that guidance can set beside a policy: loaded when the server starts, each with an engine of its own, and asked for by name. They
  * must have the policy's vocabulary, since they say what its tokens are worth. Knows no requests.
  */
 import { RequestError } from '../errors.js'
@@ -18,27 +18,39 @@ function parse (entry: string): readonly [name: string, path: string] {
   return [found[1]!, found[2]!]
 }
 
-/** @throws RequestError for a model that scores in place of writing, or whose tokens are not the policy's, naming the first that differs */
-function check (name: string, model: LoadedModel, policy: LoadedModel): void {
-  if (model.config.scoreHead) throw refuse(`${name} scores texts and says nothing of next tokens`)
-  const [own, wanted] = [model.tokenizer.vocabularySize, policy.tokenizer.vocabularySize]
-  if (own !== wanted) throw refuse(`${name} has ${own} tokens, ${policy.id} has ${wanted}; they must have the same`)
+/** Why a model's tokens are not the policy's, naming the first that differs; null if they are. */
+function otherTokens (name: string, { tokenizer }: LoadedModel, policy: LoadedModel): string | null {
+  const [own, wanted] = [tokenizer.vocabularySize, policy.tokenizer.vocabularySize]
+  if (own !== wanted) return `${name} has ${own} tokens, ${policy.id} has ${wanted}; they must have the same`
   for (let token = 0; token < own; token++) {
-    if (Buffer.compare(model.tokenizer.writtenBytes(token), policy.tokenizer.writtenBytes(token)) !== 0) throw refuse(`token ${token} of ${name} is another than that of ${policy.id}; they must have the same`)
+    if (Buffer.compare(tokenizer.writtenBytes(token), policy.tokenizer.writtenBytes(token)) !== 0) return `token ${token} of ${name} is another than that of ${policy.id}; they must have the same`
   }
+  return null
+}
+
+/** @throws RequestError for a model that scores in place of writing, or that has the tokens of none of the policies */
+function check (name: string, model: LoadedModel, policies: readonly LoadedModel[]): void {
+  if (model.config.scoreHead) throw refuse(`${name} scores texts and says nothing of next tokens`)
+  const problems = policies.map(policy => otherTokens(name, model, policy))
+  if (!problems.includes(null)) throw refuse(problems.join('; '))
 }
 
 /**
  * @param entries name=path, as the setting has them
  * @throws RequestError naming the entry and what is wrong with it
  */
-export async function loadContrastModels (entries: readonly string[], models: RewardModels, policy: LoadedModel, format: WeightFormat): Promise<ContrastModels> {
+export async function loadContrastModels (entries: readonly string[], models: RewardModels, policies: readonly LoadedModel[], format: WeightFormat): Promise<ContrastModels> {
   const loaded = new Map<string, RewardModel>()
   for (const [name, path] of entries.map(parse)) {
     if (loaded.has(name)) throw refuse(`${name} is there twice`)
     const one = await models.load({ model: path, format })
-    check(name, one.model, policy)
+    check(name, one.model, policies)
     loaded.set(name, one)
   }
   return loaded
+}
+
+/** Those among them that have a policy's tokens. */
+export function ofVocabulary (models: ContrastModels, policy: LoadedModel): ContrastModels {
+  return new Map([...models].filter(([name, { model }]) => otherTokens(name, model, policy) === null))
 }

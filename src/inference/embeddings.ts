@@ -1,7 +1,7 @@
 /** Embeddings of texts: the mean of the last layer's hidden states over the tokens, scaled to length one. A by-product of a policy, not a model trained for it. */
 import { RequestError } from '../errors.js'
 import type { Host } from './host.js'
-import { checkModel, checkTokens, tokensOf } from './prompt.js'
+import { checkTokens, tokensOf } from './prompt.js'
 import type { Embedded, EmbedRequest } from './protocol.js'
 
 /** Inputs read at the same time: enough for the engine to fill its steps. */
@@ -12,9 +12,8 @@ function unitLength (vector: Float32Array): Float32Array {
   return vector.map(value => value / length)
 }
 
-/** @throws RequestError for an unknown model, or an input that is empty or longer than the context */
-export async function embed (host: Host, { model, inputs, cacheSalt }: EmbedRequest, signal: AbortSignal): Promise<Embedded> {
-  checkModel(host, model)
+/** @throws RequestError for an input that is empty or longer than the context */
+export async function embed (host: Host, { inputs, cacheSalt }: EmbedRequest, signal: AbortSignal): Promise<Embedded> {
   const tokens = inputs.map((input, index) => {
     const param = inputs.length === 1 ? 'input' : `input[${index}]`
     if ('tokens' in input) checkTokens(host, input.tokens, param)

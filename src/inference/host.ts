@@ -1,4 +1,7 @@
-/** Everything that runs requests, in one thread: model, engine, rewards. In the server it lives in a Worker; commands that fit or measure use it directly. */
+/**
+ * Everything that runs requests, in one thread: the models that are served, each with an engine of its own, and the rewards that they share. In the server it
+ * lives in a Worker; commands that fit or measure use it directly.
+ */
 import { dirname, join } from 'node:path'
 import { secret, type Config } from '../config.js'
 import { Cores } from '../engine/cores.js'
@@ -13,22 +16,33 @@ import type { RewardFamily } from '../rewards/descriptor.js'
 import { policyInfo, readablePolicy, type ReadablePolicy } from '../rewards/policy.js'
 import { parseOrigins } from '../rewards/remote.js'
 import { misfit } from '../rewards/resolve.js'
-import { RewardModels } from '../rewards/reward-models.js'
+import { RewardModels, type RewardModel } from '../rewards/reward-models.js'
 import { RewardStore } from '../rewards/store.js'
-import { loadContrastModels, type ContrastModels } from './contrast-models.js'
+import { loadContrastModels, ofVocabulary, type ContrastModels } from './contrast-models.js'
+import { unknownModel } from './unknown-model.js'
 
-export interface Host {
+/** What all models have in common. */
+interface Shared {
   readonly config: Config
-  readonly model: LoadedModel
-  readonly engine: Engine
-  /** What answers can be held to. */
-  readonly grammars: Grammars
-  /** The model as texts are read through it. */
-  readonly policy: ReadablePolicy
-  /** Models that guidance can set beside the policy. */
-  readonly contrastModels: ContrastModels
   readonly store: RewardStore
   readonly rewardModels: RewardModels
+}
+
+/** A model, what runs it, and what its answers can be held to. */
+interface Running {
+  readonly model: LoadedModel
+  readonly engine: Engine
+  readonly grammars: Grammars
+}
+
+/** What runs the requests to one model. */
+export interface Host extends Shared, Running {
+  /** The model as texts are read through it. */
+  readonly policy: ReadablePolicy
+  /** The model as rewards read answers through it once more. */
+  readonly reader: RewardModel
+  /** Models that guidance can set beside this one. */
+  readonly contrastModels: ContrastModels
   /** All there are at this moment, those too that do not fit the model: naming one gives an error that says why. */
   readonly rewards: readonly RewardFamily[]
   /**
@@ -36,9 +50,26 @@ export interface Host {
    * @throws RequestError naming the descriptor's file
    */
   readyRewards (named: ReadonlyArray<{ readonly name: string }>): Promise<void>
-  /** Ends every sequence and frees all memory, after the step in flight. */
+  /** Ends every sequence and frees all memory, that of other models too, after the steps in flight. */
   close (): Promise<void>
 }
+
+/** What runs the requests to all models of a thread. */
+export interface Hosts extends Shared {
+  /** The default first. */
+  readonly all: readonly Host[]
+  /**
+   * The one of a model.
+   * @param name null is the default
+   * @throws RequestError model_not_found, listing what there is
+   */
+  find (name: string | null): Host
+  /** Ends every sequence and frees all memory, after the steps in flight. */
+  close (): Promise<void>
+}
+
+/** Told what is happening, in words. */
+type OnProgress = (message: string) => void
 
 /** Rewards in the box. */
 const boxFolder = join(packageRoot, 'models', 'rewards')
@@ -52,19 +83,13 @@ async function loadRewardModels (rewards: readonly RewardFamily[], models: Rewar
   }
 }
 
-/** Loads what the settings name. @param onProgress told what is happening, in words */
-export async function createHost (config: Config, onProgress: (message: string) => void, more: Pick<ModelOptions, 'profilePrefix'> = {}): Promise<Host> {
-  const store = await RewardStore.open({
-    fixed: [boxFolder, ...(config.rewardsDir === '' ? [] : [config.rewardsDir])],
-    kept: join(config.dataDir, 'rewards'),
-    remotes: { origins: parseOrigins(config.remoteScorers), secret }
-  })
-  const model = await loadModel({ model: config.model, format: config.format as WeightFormat, threads: config.threads, cacheDir: config.cacheDir, contextLength: config.contextLength, sharesPrompts: config.sharedPrompts === 'on', onProgress, ...more })
+/** Loads a model and sets an engine up for it. @throws RequestError for one that scores in place of writing */
+async function runModel (config: Config, cores: Cores, options: Pick<ModelOptions, 'model' | 'onProgress' | 'profilePrefix'>): Promise<Running> {
+  const model = await loadModel({ format: config.format as WeightFormat, threads: config.threads, cacheDir: config.cacheDir, contextLength: config.contextLength, sharesPrompts: config.sharedPrompts === 'on', ...options })
   if (model.config.scoreHead) {
     model.dispose()
     throw new RequestError('invalid_request', `model ${model.id} scores texts and cannot write them: it has a score head in place of a language model's`, { param: 'model' })
   }
-  const cores = new Cores()
   const engine = new Engine(model, {
     cores,
     contextLength: model.contextLength,
@@ -74,38 +99,73 @@ export async function createHost (config: Config, onProgress: (message: string) 
     prefillTokensPerStep: config.prefillTokensPerStep,
     maxQueued: config.maxQueuedRequests
   })
-  const rewardModels = new RewardModels({ policy: { model, engine }, cores, threads: config.threads, cacheDir: config.cacheDir, kvCacheBytes: config.rewardKvCacheBytes, prefillTokensPerStep: config.prefillTokensPerStep, maxQueued: config.maxQueuedRequests, onProgress })
-  const grammars = new Grammars(vocabularyOf(model.tokenizer))
-  const close = async (): Promise<void> => {
-    await grammars.close()
-    await engine.close()
-    await rewardModels.close()
-    model.dispose()
+  return { model, engine, grammars: new Grammars(vocabularyOf(model.tokenizer)) }
+}
+
+/** Says which rewards fit none of the models. */
+function tellMisfits (rewards: readonly RewardFamily[], running: readonly Running[], onProgress: OnProgress): void {
+  for (const family of rewards) {
+    const problems = running.map(({ model }) => misfit(family, policyInfo(model)))
+    if (!problems.includes(null)) for (const problem of problems) onProgress(problem!)
   }
-  let contrastModels: ContrastModels
-  try {
-    // Those in the box may never be asked for: they are loaded when they are.
-    await loadRewardModels(store.families.filter(({ file }) => dirname(file) !== boxFolder), rewardModels)
-    contrastModels = await loadContrastModels(config.contrastModels, rewardModels, model, config.format as WeightFormat)
-  } catch (error) {
-    await close()
-    throw error
-  }
-  for (const family of store.families) {
-    const problem = misfit(family, policyInfo(model))
-    if (problem !== null) onProgress(problem)
-  }
+}
+
+function hostOf ({ config, store, rewardModels }: Shared, { model, engine, grammars }: Running, contrastModels: ContrastModels, close: () => Promise<void>): Host {
   return {
     config,
+    store,
+    rewardModels,
     model,
     engine,
     grammars,
     policy: readablePolicy(model, engine),
+    reader: { model, engine, order: 0 },
     contrastModels,
-    store,
-    rewardModels,
     get rewards () { return store.families },
     readyRewards: named => loadRewardModels(store.families.filter(({ name }) => named.some(one => one.name === name)), rewardModels),
     close
   }
+}
+
+/** Loads all models that the settings name. @param onProgress told what is happening */
+export async function createHosts (config: Config, onProgress: OnProgress, more: Pick<ModelOptions, 'profilePrefix'> = {}): Promise<Hosts> {
+  const store = await RewardStore.open({
+    fixed: [boxFolder, ...(config.rewardsDir === '' ? [] : [config.rewardsDir])],
+    kept: join(config.dataDir, 'rewards'),
+    remotes: { origins: parseOrigins(config.remoteScorers), secret }
+  })
+  const cores = new Cores()
+  const rewardModels = new RewardModels({ cores, threads: config.threads, cacheDir: config.cacheDir, kvCacheBytes: config.rewardKvCacheBytes, prefillTokensPerStep: config.prefillTokensPerStep, maxQueued: config.maxQueuedRequests, onProgress })
+  const running: Running[] = []
+  const close = async (): Promise<void> => {
+    for (const { grammars, engine } of running) {
+      await grammars.close()
+      await engine.close()
+    }
+    await rewardModels.close()
+    for (const { model } of running) model.dispose()
+  }
+  let contrastModels: ContrastModels
+  try {
+    running.push(await runModel(config, cores, { model: config.model, onProgress, ...more }))
+    // Those in the box may never be asked for: they are loaded when they are.
+    await loadRewardModels(store.families.filter(({ file }) => dirname(file) !== boxFolder), rewardModels)
+    contrastModels = await loadContrastModels(config.contrastModels, rewardModels, running.map(({ model }) => model), config.format as WeightFormat)
+  } catch (error) {
+    await close()
+    throw error
+  }
+  tellMisfits(store.families, running, onProgress)
+  const all = running.map(one => hostOf({ config, store, rewardModels }, one, ofVocabulary(contrastModels, one.model), close))
+  const find = (name: string | null): Host => {
+    const found = name === null ? all[0] : all.find(({ model }) => model.id === name)
+    if (!found) throw unknownModel(name!, all.map(({ model }) => model.id))
+    return found
+  }
+  return { config, store, rewardModels, all, find, close }
+}
+
+/** Loads one model, for those who need one. */
+export async function createHost (config: Config, onProgress: OnProgress, more: Pick<ModelOptions, 'profilePrefix'> = {}): Promise<Host> {
+  return (await createHosts(config, onProgress, more)).find(null)
 }

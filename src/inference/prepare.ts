@@ -17,7 +17,7 @@ import { scoresShare } from '../rewards/rules/rules.js'
 import type { Prompt } from '../rewards/scorer.js'
 import { refuse } from '../validation.js'
 import type { Host } from './host.js'
-import { checkModel, checkTokens, inContext, readPrompt, tokensOf } from './prompt.js'
+import { checkTokens, inContext, readPrompt, tokensOf } from './prompt.js'
 import type { GenerateRequest, GrammarRequest } from './protocol.js'
 import { truncated } from './truncation.js'
 
@@ -83,7 +83,7 @@ function readerOf ({ contrastModels }: Host, { model: name }: Context, param: st
   const found = contrastModels.get(name)
   if (found) return found
   const names = [...contrastModels.keys()]
-  throw refuse(`${param}.model`, names.length === 0 ? 'needs a server with contrast-models; this one has none' : `must be one of ${names.join(', ')} (contrast-models)`, name)
+  throw refuse(`${param}.model`, names.length === 0 ? 'needs a server with contrast-models; this one has none for the model' : `must be one of ${names.join(', ')} (contrast-models)`, name)
 }
 
 /** The prompt in the contexts that a request contrasts. @throws RequestError for one that has no room for an answer */
@@ -182,7 +182,6 @@ function withRoom (host: Host, request: GenerateRequest): GenerateRequest {
 export function prepare (host: Host, asked: GenerateRequest, signal: AbortSignal): PreparedRequest {
   const { alignment, sampling } = asked
   const n = asked.bestOf ?? asked.n
-  checkModel(host, asked.model)
   checkTokens(host, Object.keys(sampling.logitBias).map(Number), 'logit_bias')
   checkTokens(host, sampling.stopTokenIds, 'stop_token_ids')
   checkChoices(alignment, n)
@@ -192,7 +191,7 @@ export function prepare (host: Host, asked: GenerateRequest, signal: AbortSignal
   const wide = fanOut(alignment, n)
   const reading = readingOf(host, request, wide, prompt, contrast)
   const maxTokens = answerLength(host, request, n, reading)
-  const reward = resolveReward(host, alignment, { width: wide, tokens: prompt.tokens.length + maxTokens, salt: request.cacheSalt, signal })
+  const reward = resolveReward(host, alignment, { width: wide, tokens: prompt.tokens.length + maxTokens, reader: host.reader, salt: request.cacheSalt, signal })
   return {
     prompt,
     contrast,

@@ -8,11 +8,6 @@ import type { ChatMessage, Prompt } from '../rewards/scorer.js'
 import type { Host } from './host.js'
 import type { PromptInput } from './protocol.js'
 
-/** @throws RequestError model_not_found, listing what there is */
-export function checkModel (host: Host, name: string): void {
-  if (name !== host.model.id) throw new RequestError('model_not_found', `The model ${JSON.stringify(name)} does not exist; this server has ${host.model.id}`, { param: 'model' })
-}
-
 /** @throws RequestError for a number that is no token of the model */
 export function checkTokens (host: Host, tokens: readonly number[], param: string): void {
   const size = host.model.tokenizer.vocabularySize

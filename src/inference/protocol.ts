@@ -39,7 +39,7 @@ export type PromptInput = ChatPrompt | TextPrompt | { readonly tokens: readonly 
 
 /** A request as the inference thread takes it: checked for shape, not yet for length, names of rewards or budget. */
 export interface GenerateRequest {
-  /** Model name as the caller wrote it. */
+  /** Its name, without a profile's. */
   readonly model: string
   readonly prompt: PromptInput
   /** Alternatives to report per token of the prompt, 0–20, or null for no logprobs of the prompt. */
@@ -170,12 +170,14 @@ export interface FitRequest extends FitChoices {
 
 /** A reward to be made from another one and a user's pairs, and kept. */
 export interface AdaptRequest extends AdaptChoices {
+  readonly model: string
   readonly reward: string
   /** Whether a kept reward of the name may be replaced. */
   readonly replace: boolean
 }
 
 export interface SuggestRequest {
+  readonly model: string
   readonly reward: string
   readonly candidates: readonly OpenPair[]
   readonly labelled: readonly Pair[]
@@ -200,12 +202,12 @@ export interface ModelInfo {
   readonly callForm: CallForm
 }
 
-export interface TokenizeRequest { readonly model: string | null, readonly prompt: PromptInput }
+export interface TokenizeRequest { readonly model: string, readonly prompt: PromptInput }
 
 /** Tokens, and the text each is written with; part of a character, maybe. */
 export interface Tokenized { readonly tokens: readonly number[], readonly texts: readonly string[] }
 
-export interface DetokenizeRequest { readonly model: string | null, readonly tokens: readonly number[] }
+export interface DetokenizeRequest { readonly model: string, readonly tokens: readonly number[] }
 
 /** What programs that render and count prompts themselves ask of a tokenizer; '' for a token that the model does not name. */
 export interface TokenizerInfo { readonly beginToken: string, readonly endToken: string, readonly chatTemplate: string }
@@ -215,8 +217,9 @@ export interface EmbedRequest { readonly model: string, readonly inputs: readonl
 /** Mean hidden states of the last layer over each input's tokens, of length one, in the order of the inputs. */
 export interface Embedded { readonly embeddings: readonly Float32Array[], readonly promptTokens: number }
 
-/** The engine at this moment. */
+/** The engine of a model at this moment. */
 export interface EngineStats {
+  readonly model: string
   readonly sequences: number
   readonly waitingRequests: number
   readonly runningRequests: number
@@ -230,7 +233,6 @@ export interface EngineStats {
   readonly runs: number
   readonly decodeRows: number
   readonly prefillRows: number
-  readonly rewardModels: readonly RewardModelStats[]
 }
 
 /** A model that rewards brought, at this moment. */
@@ -245,11 +247,14 @@ export interface RewardModelStats {
   readonly tokens: number
 }
 
+/** All engines at this moment, the default model's first. */
+export interface Stats { readonly engines: readonly EngineStats[], readonly rewardModels: readonly RewardModelStats[] }
+
 /** What has one answer: name → request and answer. */
 export interface Calls {
   readonly score: { readonly request: ScoreRequest, readonly answer: Scored }
   readonly tokenize: { readonly request: TokenizeRequest, readonly answer: Tokenized }
-  readonly tokenizerInfo: { readonly request: null, readonly answer: TokenizerInfo }
+  readonly tokenizerInfo: { readonly request: { readonly model: string }, readonly answer: TokenizerInfo }
   readonly detokenize: { readonly request: DetokenizeRequest, readonly answer: string }
   /** The reward, once it is kept and can be used. Tells its progress. */
   readonly fit: { readonly request: FitRequest, readonly answer: RewardInfo }
@@ -257,7 +262,7 @@ export interface Calls {
   readonly suggest: { readonly request: SuggestRequest, readonly answer: Suggested }
   readonly deleteReward: { readonly request: { readonly name: string }, readonly answer: null }
   readonly embed: { readonly request: EmbedRequest, readonly answer: Embedded }
-  readonly stats: { readonly request: null, readonly answer: EngineStats }
+  readonly stats: { readonly request: null, readonly answer: Stats }
 }
 
 export type CallName = keyof Calls
@@ -272,10 +277,11 @@ export type ToWorker =
 /** Inference thread → main thread. */
 export type FromWorker =
   | { readonly type: 'loading', readonly message: string }
-  | { readonly type: 'ready', readonly model: ModelInfo, readonly rewards: readonly RewardInfo[] }
+  /** The default model is the first. */
+  | { readonly type: 'ready', readonly models: readonly ModelInfo[], readonly rewards: readonly RewardInfo[] }
   | { readonly type: 'event', readonly id: number, readonly event: GenerationEvent }
   | { readonly type: 'progress', readonly id: number, readonly progress: FittingProgress }
-  /** All rewards that fit the model, whenever that changes. */
+  /** All rewards that fit a model, whenever that changes. */
   | { readonly type: 'rewards', readonly rewards: readonly RewardInfo[] }
   | { readonly type: 'answer', readonly id: number, readonly answer: Calls[CallName]['answer'] }
   | { readonly type: 'done', readonly id: number, readonly spent: Spent }

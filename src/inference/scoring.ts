@@ -9,7 +9,7 @@ import { policyInfo } from '../rewards/policy.js'
 import { resolveScorer, type ResolvedScorer } from '../rewards/resolve.js'
 import type { Answer, Prompt } from '../rewards/scorer.js'
 import type { Host } from './host.js'
-import { checkModel, renderPrompt } from './prompt.js'
+import { renderPrompt } from './prompt.js'
 import { requestScope, reserveAll } from './request-scope.js'
 import type { Scored, ScoredItem, ScoredPrefix, ScoreRequest, Spent } from './protocol.js'
 
@@ -176,7 +176,7 @@ class Scoring {
 
 /**
  * @param spent told how long the rewards took
- * @throws RequestError for unknown names and answers that do not fit the context or the operator's ceiling
+ * @throws RequestError for rewards that are not there and answers that do not fit the context or the operator's ceiling
  */
 export async function score (host: Host, request: ScoreRequest, signal: AbortSignal, spent: Pick<Spent, 'rewardSeconds'> = { rewardSeconds: {} }): Promise<Scored> {
   const scope = requestScope(signal)
@@ -188,12 +188,11 @@ export async function score (host: Host, request: ScoreRequest, signal: AbortSig
 }
 
 async function scoreItems (host: Host, request: ScoreRequest, signal: AbortSignal, spent: Pick<Spent, 'rewardSeconds'>): Promise<Scored> {
-  checkModel(host, request.model)
   const { rewards, member, scale, fields, cacheSalt: salt } = request
   await host.readyRewards(rewards)
   const items = prepareItems(host, request)
   const tokens = Math.max(...items.map(item => item.prompt.tokens.length + item.tokens.length))
-  const resolved = resolveScorer(host.rewards, { rewards, member, scale, field: fields.rewards }, policyInfo(host.model), { width: Math.min(items.length, mostAbreast), tokens, salt, signal })
+  const resolved = resolveScorer(host.rewards, { rewards, member, scale, field: fields.rewards }, policyInfo(host.model), { width: Math.min(items.length, mostAbreast), tokens, reader: host.reader, salt, signal })
   spent.rewardSeconds = resolved.seconds
   const scoring = new Scoring(host, request, resolved, signal)
   const scored = await scoring.run(items)

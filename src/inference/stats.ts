@@ -1,8 +1,12 @@
-/** The engine's state, as operators see it. */
-import type { Host } from './host.js'
-import type { EngineStats } from './protocol.js'
+/** The engines' state, as operators see it. */
+import type { Host, Hosts } from './host.js'
+import type { EngineStats, Stats } from './protocol.js'
 
-export async function stats ({ engine, rewardModels }: Host): Promise<EngineStats> {
+function engineStats ({ engine, model: { id } }: Host): EngineStats {
   const { steps, runs, decodeRows, ridingRows, chunkTokens } = engine.counters
-  return { ...engine.stats(), steps, runs, decodeRows: decodeRows - ridingRows, prefillRows: chunkTokens, rewardModels: rewardModels.stats() }
+  return { model: id, ...engine.stats(), steps, runs, decodeRows: decodeRows - ridingRows, prefillRows: chunkTokens }
+}
+
+export function stats ({ all, rewardModels }: Hosts): Stats {
+  return { engines: all.map(engineStats), rewardModels: rewardModels.stats() }
 }

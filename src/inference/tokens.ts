@@ -1,18 +1,16 @@
 /** Text ↔ tokens for callers. */
 import type { Host } from './host.js'
-import { checkModel, checkTokens, tokensOf, writtenText } from './prompt.js'
+import { checkTokens, tokensOf, writtenText } from './prompt.js'
 import type { DetokenizeRequest, Tokenized, TokenizeRequest, TokenizerInfo } from './protocol.js'
 
-/** @throws RequestError for an unknown model, or messages that the template refuses */
-export function tokenize (host: Host, { model, prompt }: TokenizeRequest): Tokenized {
-  if (model !== null) checkModel(host, model)
+/** @throws RequestError for messages that the template refuses */
+export function tokenize (host: Host, { prompt }: TokenizeRequest): Tokenized {
   const tokens = tokensOf(host, prompt)
   return { tokens, texts: tokens.map(token => writtenText(host, [token])) }
 }
 
-/** The text that tokens are written with, control tokens' included. @throws RequestError for an unknown model or token */
-export function detokenize (host: Host, { model, tokens }: DetokenizeRequest): string {
-  if (model !== null) checkModel(host, model)
+/** The text that tokens are written with, control tokens' included. @throws RequestError for an unknown token */
+export function detokenize (host: Host, { tokens }: DetokenizeRequest): string {
   checkTokens(host, tokens, 'tokens')
   return writtenText(host, tokens)
 }

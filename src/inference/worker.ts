@@ -4,10 +4,11 @@ import type { Config } from '../config.js'
 import { RequestError } from '../errors.js'
 import { adapt, suggest } from './adapting.js'
 import { embed } from './embeddings.js'
-import { deleteReward, fit, usableRewards } from './fitting.js'
+import { fit } from './fitting.js'
 import { generate } from './generation.js'
-import { createHost, type Host } from './host.js'
-import type { CallName, Calls, FittingProgress, FromWorker, Spent, ToWorker } from './protocol.js'
+import { createHosts, type Host, type Hosts } from './host.js'
+import { infoOf, usableRewards } from './known-rewards.js'
+import type { CallName, Calls, FittingProgress, FromWorker, ModelInfo, Spent, ToWorker } from './protocol.js'
 import { score } from './scoring.js'
 import { stats } from './stats.js'
 import { detokenize, tokenize, tokenizerInfo } from './tokens.js'
@@ -41,47 +42,62 @@ async function run (id: number, work: (signal: AbortSignal, spent: Spent) => Pro
   }
 }
 
-type Answerer<N extends CallName> = (host: Host, request: Calls[N]['request'], signal: AbortSignal, onProgress: (progress: FittingProgress) => void, spent: Spent) => Calls[N]['answer'] | Promise<Calls[N]['answer']>
+interface CallScope { readonly signal: AbortSignal, readonly onProgress: (progress: FittingProgress) => void, readonly spent: Spent }
 
-const answerers: { readonly [N in CallName]: Answerer<N> } = { score: (host, request, signal, _, spent) => score(host, request, signal, spent), tokenize, tokenizerInfo, detokenize, embed, stats, fit, adapt, suggest, deleteReward }
+type Answerer<N extends CallName> = (hosts: Hosts, request: Calls[N]['request'], scope: CallScope) => Calls[N]['answer'] | Promise<Calls[N]['answer']>
+
+const answerers: { readonly [N in CallName]: Answerer<N> } = {
+  score: (hosts, request, { signal, spent }) => score(hosts.find(request.model), request, signal, spent),
+  tokenize: (hosts, request) => tokenize(hosts.find(request.model), request),
+  tokenizerInfo: (hosts, request) => tokenizerInfo(hosts.find(request.model)),
+  detokenize: (hosts, request) => detokenize(hosts.find(request.model), request),
+  embed: (hosts, request, { signal }) => embed(hosts.find(request.model), request, signal),
+  fit: async (hosts, request, { signal, onProgress }) => infoOf(hosts, await fit(hosts.find(request.model), request, signal, onProgress)),
+  adapt: async (hosts, request, { signal }) => infoOf(hosts, await adapt(hosts.find(request.model), request, signal)),
+  suggest: (hosts, request, { signal }) => suggest(hosts.find(request.model), request, signal),
+  async deleteReward ({ store }, { name }) {
+    await store.delete(name)
+    return null
+  },
+  stats
+}
 
 /** Answers that change the rewards: the main thread hears of it before it has the answer. */
 const changing: readonly CallName[] = ['fit', 'adapt', 'deleteReward']
 
-async function answerCall<N extends CallName> (host: Host, id: number, name: N, request: Calls[N]['request'], signal: AbortSignal, spent: Spent): Promise<void> {
-  const answer = await (answerers[name] as Answerer<N>)(host, request, signal, progress => { send({ type: 'progress', id, progress }) }, spent)
-  if (changing.includes(name)) send({ type: 'rewards', rewards: usableRewards(host) })
+async function answerCall<N extends CallName> (hosts: Hosts, id: number, name: N, request: Calls[N]['request'], signal: AbortSignal, spent: Spent): Promise<void> {
+  const answer = await (answerers[name] as Answerer<N>)(hosts, request, { signal, onProgress: progress => { send({ type: 'progress', id, progress }) }, spent })
+  if (changing.includes(name)) send({ type: 'rewards', rewards: usableRewards(hosts) })
   send({ type: 'answer', id, answer })
 }
 
-function handle (host: Host, message: ToWorker): void {
+function handle (hosts: Hosts, message: ToWorker): void {
   switch (message.type) {
     case 'generate':
       run(message.id, async (signal, spent) => {
-        for await (const event of generate(host, message.request, signal, spent)) send({ type: 'event', id: message.id, event })
+        for await (const event of generate(hosts.find(message.request.model), message.request, signal, spent)) send({ type: 'event', id: message.id, event })
       })
       break
     case 'call':
-      run(message.id, (signal, spent) => answerCall(host, message.id, message.name, message.request, signal, spent))
+      run(message.id, (signal, spent) => answerCall(hosts, message.id, message.name, message.request, signal, spent))
       break
     case 'abort':
       running.get(message.id)?.abort(new Error('aborted'))
       break
     case 'close':
       for (const controller of running.values()) controller.abort(new Error('the server is closing'))
-      host.close().then(() => { port.close() }, (error: unknown) => { throw error })
+      hosts.close().then(() => { port.close() }, (error: unknown) => { throw error })
   }
 }
 
+function modelInfo ({ model: { id, contextLength, tokenizer, fingerprint, created, chatTemplate: { callForm } } }: Host): ModelInfo {
+  return { id, contextLength, vocabularySize: tokenizer.vocabularySize, fingerprint, created, callForm }
+}
+
 try {
-  const host = await createHost(workerData as Config, message => { send({ type: 'loading', message }) })
-  const { id, contextLength, tokenizer, fingerprint, created, chatTemplate: { callForm } } = host.model
-  port.on('message', (message: ToWorker) => { handle(host, message) })
-  send({
-    type: 'ready',
-    model: { id, contextLength, vocabularySize: tokenizer.vocabularySize, fingerprint, created, callForm },
-    rewards: usableRewards(host)
-  })
+  const hosts = await createHosts(workerData as Config, message => { send({ type: 'loading', message }) })
+  port.on('message', (message: ToWorker) => { handle(hosts, message) })
+  send({ type: 'ready', models: hosts.all.map(modelInfo), rewards: usableRewards(hosts) })
 } catch (error) {
   send({ type: 'fatal', error: toRequestError(error).toData() })
 }

@@ -31,10 +31,10 @@ export type ConfidenceDescriptor = Static<TObject<typeof confidenceFields>>
 
 /** The policy's confidence as a source of scores. An answer without tokens has 0. */
 export function confidenceSource ({ measure, members }: ConfidenceDescriptor): RewardSource {
-  return textSource(members, async ({ policy }) => ({
+  return textSource(members, async () => ({
     hashes: [],
     open (_member, context) {
-      const reader = new ChatReader(policy, context, measures[measure as keyof typeof measures])
+      const reader = new ChatReader(context.request.reader, context, measures[measure as keyof typeof measures])
       return {
         rooms: [reader.room],
         async score ({ messages }, answers) {

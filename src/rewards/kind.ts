@@ -16,6 +16,8 @@ export interface RequestScope {
   readonly width: number
   /** Longest prompt and answer together, the policy's tokens. */
   readonly tokens: number
+  /** The policy, for those who read answers through it once more. */
+  readonly reader: RewardModel
   /** Cached prompts are shared only among equal salts. */
   readonly salt: string
   /** Aborted when the request ends, however it ends. */

@@ -39,7 +39,8 @@ export const logRatioFields = {
 
 export type LogRatioDescriptor = Static<TObject<typeof logRatioFields>>
 
-interface Side { readonly fields: SideFields, readonly model: RewardModel }
+/** A side with its model; null is the policy. */
+interface Side { readonly fields: SideFields, readonly model: RewardModel | null }
 
 /** ln probability of an answer, and its tokens. */
 interface Reading { readonly logprob: number, readonly tokens: number }
@@ -50,7 +51,7 @@ class SideReader {
   readonly #side: Side
 
   constructor (side: Side, context: OpenContext) {
-    this.reader = new ChatReader(side.model, context)
+    this.reader = new ChatReader(side.model ?? context.request.reader, context)
     this.#side = side
   }
 
@@ -80,7 +81,8 @@ function openLogRatio ({ beta = 1, per }: LogRatioDescriptor, sides: readonly [S
 async function loadSide (models: RewardModels, fields: SideFields, name: string, folder: string): Promise<Side> {
   const { model: path, system, ...own } = fields
   if (path === undefined && Object.keys(own).length > 0) throw new RequestError('invalid_request', `${name}: ${Object.keys(own).join(' and ')} must stand beside a model of the side's own; without one it is the policy`)
-  const model = path === undefined ? models.policy : await loadRewardModel(models, { ...fields, model: path }, folder)
+  if (path === undefined) return { fields, model: null }
+  const model = await loadRewardModel(models, { ...fields, model: path }, folder)
   if (model.model.config.scoreHead) throw new RequestError('invalid_request', `${name}: ${model.model.id} has a score head in place of a language model's`)
   return { fields, model }
 }
@@ -91,6 +93,6 @@ export function logRatioSource (descriptor: LogRatioDescriptor, folder: string):
   if (toward.model === away.model && toward.system === away.system && toward.adapter === away.adapter && toward.layers === away.layers) throw new RequestError('invalid_request', 'toward and away must differ in their model, its adapter or layers, or their system message: the ratio of one to itself is nothing')
   return textSource(descriptor.members, async models => {
     const sides = [await loadSide(models, toward, 'toward', folder), await loadSide(models, away, 'away', folder)] as const
-    return { hashes: sides.map(({ model }) => model.model.sha256), open: (_member, context) => openLogRatio(descriptor, sides, context) }
+    return { hashes: sides.flatMap(({ model }) => model ? [model.model.sha256] : []), open: (_member, context) => openLogRatio(descriptor, sides, context) }
   })
 }

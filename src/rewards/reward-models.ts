@@ -1,6 +1,6 @@
 /**
  * The models that rewards bring: decoders, each with an engine of its own, and ONNX graphs; loaded once for all rewards that name the same one. Their
- * steps take turns with the policy's. Knows no kinds of rewards.
+ * steps take turns with the policy's. Knows no policy and no kinds of rewards.
  */
 import type { Cores } from '../engine/cores.js'
 import { Engine } from '../engine/engine.js'
@@ -11,13 +11,11 @@ import { loadOnnxClassifier, type OnnxClassifier, type OnnxClassifierOptions } f
 export interface RewardModel {
   readonly model: LoadedModel
   readonly engine: Engine
-  /** Its place among the models: who needs several takes them in this order, the policy first. */
+  /** Its place among the models: who needs several takes them in this order, the policy, which has 0, first. */
   readonly order: number
 }
 
 export interface RewardModelsOptions extends Pick<ModelOptions, 'threads' | 'cacheDir' | 'onProgress'> {
-  /** The model whose answers are scored, for rewards that read them through it once more. */
-  readonly policy: Pick<RewardModel, 'model' | 'engine'>
   /** Turns with the policy. */
   readonly cores: Cores
   /** Bytes of KV that requests may reserve in each model. */
@@ -44,12 +42,8 @@ export class RewardModels {
   readonly #ready: Array<RewardModel | OnnxClassifier> = []
   /** How many were asked for. */
   #asked = 0
-  readonly policy: RewardModel
 
-  constructor (options: RewardModelsOptions) {
-    this.#options = options
-    this.policy = { ...options.policy, order: 0 }
-  }
+  constructor (options: RewardModelsOptions) { this.#options = options }
 
   /**
    * @throws RequestError naming the file and what is wrong with it

@@ -4,7 +4,7 @@ import type { RequestScope } from '../../src/rewards/kind.js'
 import type { PolicyInfo } from '../../src/rewards/policy.js'
 import { resolveScorer, type ResolvedScorer, type ScorerRequest } from '../../src/rewards/resolve.js'
 
-/** A request that never ends. */
-export const oneAnswer: RequestScope = { width: 1, tokens: 256, salt: '', signal: new AbortController().signal }
+/** A request that never ends, of a policy that nobody reads through. */
+export const oneAnswer: RequestScope = { width: 1, tokens: 256, reader: null as never, salt: '', signal: new AbortController().signal }
 
 export const resolveAlone = (families: readonly RewardFamily[], request: ScorerRequest, policy: PolicyInfo): ResolvedScorer => resolveScorer(families, request, policy, oneAnswer)

@@ -84,7 +84,7 @@ test('a model that is not there, and an answer that does not fit into one, are r
     assert.match(json['error'].message, message)
   }
   const { json } = await expert.post('/v1/chat/completions', { ...base, model: 'expert', ...guided({ toward: { model: 'x' } }) })
-  assert.match(json['error'].message, /alignment\.contrast\.toward\.model needs a server with contrast-models; this one has none; got "x"/)
+  assert.match(json['error'].message, /alignment\.contrast\.toward\.model needs a server with contrast-models; this one has none for the model; got "x"/)
 })
 
 test('a model that cannot be set beside the policy stops the start, and says why', async () => {

@@ -8,8 +8,9 @@ import { after, before, test } from 'node:test'
 import { WebSocket } from 'ws'
 import { loadConfig } from '../../src/config.js'
 import { InferenceClient } from '../../src/inference/client.js'
-import type { GenerateRequest } from '../../src/inference/protocol.js'
+import type { EngineStats, GenerateRequest } from '../../src/inference/protocol.js'
 import { parseChatCompletion } from '../../src/api/schemas/chat-completion.js'
+import { Catalog } from '../../src/api/catalog.js'
 import { Profiles } from '../../src/api/profiles.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
@@ -135,6 +136,8 @@ for (const [what, start] of Object.entries({
   })
 }
 
+const engineOf = async (client: InferenceClient): Promise<EngineStats> => (await client.stats()).engines[0]!
+
 test('within one step of an abort the KV is free', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'fairlead-abort-'))
   const model = join(folder, 'tiny.gguf')
@@ -143,18 +146,18 @@ test('within one step of an abort the KV is free', async () => {
   const prefixScored = { reward: 'length', allow_scope_mismatch: true }
   try {
     for (const alignment of [null, { reward: 'length', num_candidates: 32 }, { strategy: 'beam_search', ...prefixScored }, { strategy: 'token_guidance', ...prefixScored }, { strategy: 'particle_filter', ...prefixScored }]) {
-      const request: GenerateRequest = parseChatCompletion({ ...long, alignment }, new Profiles(), client.model).generate
+      const request: GenerateRequest = parseChatCompletion({ ...long, alignment }, new Catalog(client.models, new Profiles())).generate
       const controller = new AbortController()
       const events = client.generate(request, { signal: controller.signal })
       while ((await events.next()).value?.type !== 'start');
-      while ((await client.stats()).kvTokens < 40);
+      while ((await engineOf(client)).kvTokens < 40);
       controller.abort(new Error('left'))
       // Messages come in order: this is what the abort left at once.
-      const left = await client.stats()
+      const left = await engineOf(client)
       assert.equal(left.sequences, 0, JSON.stringify(alignment))
       await events.next().catch(() => {})
       let now = left
-      while (now.kvTokens > 0 || now.runningRequests > 0) now = await client.stats()
+      while (now.kvTokens > 0 || now.runningRequests > 0) now = await engineOf(client)
       assert.ok(now.steps - left.steps <= 1, `${now.steps - left.steps} steps after the abort of ${JSON.stringify(alignment)}`)
     }
   } finally {

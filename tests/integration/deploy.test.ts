@@ -41,7 +41,7 @@ const expressions = (dashboard['panels'] as Json[]).flatMap(panel => (panel['tar
 
 test('every figure on the dashboard is in /metrics, with the labels it is asked for by', async () => {
   await server.post('/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'a' }], max_tokens: 4, alignment: { reward: 'judge', num_candidates: 2 } })
-  await server.post('/v1/chat/completions', { model: 'other', messages: [{ role: 'user', content: 'a' }] })
+  await server.post('/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'a' }], max_tokens: 5000 })
   const known = await series()
   const text = await (await fetch(`${server.address}/metrics`)).text()
   assert.ok(expressions.length > 20)

@@ -170,13 +170,14 @@ test('metrics agree with the usage of what was served', async () => {
   const guided = (await server.post('/v1/chat/completions', { ...chat, alignment: { reward: 'length', num_candidates: 3 } })).json['usage']
   const plain = (await server.post('/v1/completions', { model: 'tiny', prompt: ['the', 'an'], best_of: 2, max_tokens: 5, ignore_eos: true })).json['usage']
   await server.post('/v1/chat/completions', { ...chat, model: 'other' })
+  await server.post('/v1/chat/completions', { ...chat, max_tokens: 5000 })
   const figures = await scrape(server)
   const of = (name: string, labels = ''): number | undefined => figures.get(`fairlead_${name}{${labels}model_name="tiny"}`)
   assert.equal(of('prompt_tokens_total'), guided.prompt_tokens + plain.prompt_tokens)
   for (const outcome of ['returned', 'discarded']) assert.equal(of('generation_tokens_total', `outcome="${outcome}",`), [guided, plain].reduce((sum, { alignment_details: details }) => sum + details[`${outcome}_tokens`], 0), outcome)
   assert.equal(of('candidates_total', 'outcome="discarded",'), 2 + 2)
   assert.equal(of('candidates_total', 'outcome="returned",'), 1 + 2)
-  assert.equal(of('request_failure_total', 'code="model_not_found",'), 1)
+  assert.equal(of('request_failure_total', 'code="context_length_exceeded",'), 1)
   assert.equal(of('time_to_first_token_seconds_count'), 3)
   assert.equal(of('guidance_kl_nats_count'), 1)
   assert.equal(figures.get('fairlead_reward_latency_seconds_count{model_name="tiny",reward="length"}'), 3)

@@ -188,11 +188,12 @@ test('a background response can be cancelled, twice too; others cannot', async (
 })
 
 test('a background request that fails says so', async () => {
-  const asked = await ask({ input: 'hi', background: true, model: 'other' })
+  const asked = await ask({ input: 'hi', background: true, max_output_tokens: 5000 })
   let now = asked as OpenAI.Responses.Response
   while (now.status === 'queued') now = await client.responses.retrieve(asked.id)
   assert.equal(now.status, 'failed')
-  assert.equal(now.error!.code, 'model_not_found')
+  assert.equal(now.error!.code, 'context_length_exceeded')
+  await assert.rejects(ask({ input: 'hi', background: true, model: 'other' }), /404 The model "other" does not exist; this server has tiny/)
 })
 
 test('truncation leaves out the oldest messages, and says how many', async () => {

@@ -1,30 +1,51 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { Catalog } from '../../src/api/catalog.js'
 import { Profiles } from '../../src/api/profiles.js'
 import { RequestError } from '../../src/errors.js'
+import { hermesForm } from '../../src/models/call-form.js'
+import type { ModelInfo } from '../../src/inference/protocol.js'
 
 const helpful = { alignment: { strategy: 'best_of_n', num_candidates: 16, reward: 'helpful' } }
 
+/** Models as requests see them. */
+const models = (...ids: string[]): ModelInfo[] => ids.map(id => ({ id, contextLength: 8, vocabularySize: 8, fingerprint: 'fl', created: 0, callForm: hermesForm }))
+
+/** What a request means by its model's name and its alignment. */
+const choose = (profiles: Profiles, name: string, alignment: object | null, served = models('m')): unknown => {
+  const chosen = new Catalog(served, profiles).choose(name, alignment)
+  return [chosen.model.id, chosen.alignment]
+}
+
+const failure = (code: string, param: string) => (error: unknown): boolean => error instanceof RequestError && error.code === code && error.param === param
+
 test('a profile is picked by the model’s name, and a request changes what it may', () => {
   const profiles = new Profiles({ open: helpful, shut: { ...helpful, overridable: ['num_candidates', 'reward'] } })
-  assert.deepEqual(profiles.apply('m', null), { model: 'm', alignment: null })
-  assert.deepEqual(profiles.apply('m:open', null), { model: 'm', alignment: helpful.alignment })
-  assert.deepEqual(profiles.apply('m:open', { num_candidates: 4, selection: null }).alignment, { ...helpful.alignment, num_candidates: 4 })
-  assert.deepEqual(profiles.apply('m:shut', { reward: 'length', strategy: 'best_of_n' }).alignment, { ...helpful.alignment, reward: 'length' })
-  const failure = (code: string, param: string) => (error: unknown): boolean => error instanceof RequestError && error.code === code && error.param === param
-  assert.throws(() => profiles.apply('m:shut', { strength: 2 }), failure('field_locked', 'alignment.strength'))
-  assert.throws(() => profiles.apply('m:open', { strategy: 'beam_search' }), failure('invalid_request', 'alignment.strategy'))
-  assert.throws(() => profiles.apply('m:none', null), failure('model_not_found', 'model'))
+  assert.deepEqual(choose(profiles, 'm', null), ['m', null])
+  assert.deepEqual(choose(profiles, 'm:open', null), ['m', helpful.alignment])
+  assert.deepEqual(choose(profiles, 'm:open', { num_candidates: 4, selection: null }), ['m', { ...helpful.alignment, num_candidates: 4 }])
+  assert.deepEqual(choose(profiles, 'm:shut', { reward: 'length', strategy: 'best_of_n' }), ['m', { ...helpful.alignment, reward: 'length' }])
+  assert.throws(() => choose(profiles, 'm:shut', { strength: 2 }), failure('field_locked', 'alignment.strength'))
+  assert.throws(() => choose(profiles, 'm:open', { strategy: 'beam_search' }), failure('invalid_request', 'alignment.strategy'))
+  assert.throws(() => choose(profiles, 'm:none', null), failure('model_not_found', 'model'))
+})
+
+test('a model is picked by its whole name, though it has a colon in it, and one that is not there is answered with those there are', () => {
+  const profiles = new Profiles({ open: helpful })
+  const served = models('m', 'other:7b')
+  assert.deepEqual(choose(profiles, 'other:7b', null, served), ['other:7b', null])
+  assert.deepEqual(choose(profiles, 'other:7b:open', null, served), ['other:7b', helpful.alignment])
+  for (const name of ['x', 'x:open', 'other']) assert.throws(() => choose(profiles, name, null, served), /this server has m, other:7b/)
 })
 
 test('a request’s rewards replace a profile’s reward', () => {
   const rewards = [{ name: 'length', weight: -1 }]
-  assert.deepEqual(new Profiles({ open: helpful }).apply('m:open', { rewards }).alignment, { strategy: 'best_of_n', num_candidates: 16, rewards })
+  assert.deepEqual(new Profiles({ open: helpful }).apply('m', 'open', { rewards }), { strategy: 'best_of_n', num_candidates: 16, rewards })
 })
 
 test('a default profile is what the model’s own name gets', () => {
   const profiles = new Profiles({ usual: { ...helpful, default: true } })
-  assert.deepEqual(profiles.apply('m', null).alignment, helpful.alignment)
+  assert.deepEqual(profiles.apply('m', null, null), helpful.alignment)
   assert.equal(profiles.default?.name, 'usual')
 })
 

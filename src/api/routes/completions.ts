@@ -35,14 +35,14 @@ async function * merged (start: (prompt: number, signal: AbortSignal) => AsyncIt
 }
 
 export function completions (app: FastifyInstance, services: Services): void {
-  const { config, profiles } = services
+  const { config } = services
   app.post('/v1/completions', documented('Goes on from a text', { body: completionSchema, response: completionObject, streams: true }), async (request, reply) => {
     services.refuseIfDraining()
-    const parsed = parseCompletion(request.body, profiles, config.maxTokensPerRequest)
+    const parsed = parseCompletion(request.body, services.catalog, config.maxTokensPerRequest)
     return await answer(request, reply, {
       ...parsed,
       services,
-      formatter: new CompletionFormatter(parsed, services.inference.model),
+      formatter: new CompletionFormatter(parsed),
       events: signal => merged((prompt, either) => services.generate(parsed.generations[prompt]!, request.caller, either), parsed.generations.length, signal)
     })
   })

@@ -15,7 +15,8 @@ export function health (app: FastifyInstance, services: Services): void {
   app.get('/version', documented('The server’s version', { access: 'public', response: versionObject }), () => ({ version: packageVersion }))
   app.get('/ready', documented('Whether the server takes requests', open), async () => {
     services.refuseIfDraining()
-    const { model } = services.inference
-    return { status: 'ready', model: model.id, engine: await services.inference.stats() }
+    const { engines, rewardModels } = await services.inference.stats()
+    const { model, ...engine } = engines[0]!
+    return { status: 'ready', model, engine: { ...engine, rewardModels } }
   })
 }

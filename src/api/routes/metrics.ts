@@ -11,8 +11,8 @@ export function metrics (app: FastifyInstance, services: Services): void {
   app.get('/metrics', documented('What operators watch', { contentType: 'text/plain' }), async (_, reply) => {
     reply.type(metrics.contentType)
     if (!services.isReady) return await metrics.text('', null)
-    const { model } = services.inference
-    const stats = await services.inference.stats()
-    return await metrics.text(model.id, { ...stats, kvUsage: stats.kvTokens * stats.kvBytesPerToken / config.kvCacheBytes })
+    const { engines, rewardModels } = await services.inference.stats()
+    const engine = engines[0]!
+    return await metrics.text(engine.model, { ...engine, rewardModels, kvUsage: engine.kvTokens * engine.kvBytesPerToken / config.kvCacheBytes })
   })
 }

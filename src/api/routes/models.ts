@@ -1,22 +1,21 @@
 /** `GET /v1/models` and `/v1/models/:id`. Profiles are listed as models, for clients that can send a model's name only. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import { RequestError } from '../../errors.js'
+import { unknownModel } from '../../inference/unknown-model.js'
 import { documented } from '../openapi.js'
 import { modelList, modelObject } from '../schemas/responses.js'
 import type { Services } from '../services.js'
 
 export function models (app: FastifyInstance, services: Services): void {
-  const all = (): Array<{ id: string }> => {
-    const { id, created, contextLength } = services.inference.model
+  const all = (): Array<{ id: string }> => services.inference.models.flatMap(({ id, created, contextLength }) => {
     const model = { id, object: 'model', created, owned_by: 'fairlead', max_model_len: contextLength }
     const profiles = services.profiles.all.map(({ name, description, alignment, overridable }) => ({ ...model, id: `${id}:${name}`, parent: id, description, alignment, overridable, default: services.profiles.default?.name === name }))
     return [model, ...profiles]
-  }
+  })
   app.get('/v1/models', documented('Lists the models and profiles', { response: modelList }), () => ({ object: 'list', data: all() }))
   app.get<{ Params: { id: string } }>('/v1/models/:id', documented('One model or profile', { response: modelObject, params: Type.Object({ id: Type.String() }) }), request => {
     const found = all().find(({ id }) => id === request.params.id)
-    if (!found) throw new RequestError('model_not_found', `The model ${JSON.stringify(request.params.id)} does not exist; this server has ${all().map(({ id }) => id).join(', ')}`, { param: 'model' })
+    if (!found) throw unknownModel(request.params.id, all().map(({ id }) => id))
     return found
   })
 }

@@ -7,15 +7,16 @@ import type { Services } from '../services.js'
 
 export function tokens (app: FastifyInstance, services: Services): void {
   app.post('/tokenize', documented('Text or messages to tokens', { body: tokenizeSchema, response: tokenizeObject }), async request => {
-    const { withTexts, ...asked } = parseTokenize(request.body)
-    const { tokens, texts } = await services.inference.call('tokenize', asked)
-    return { count: tokens.length, max_model_len: services.inference.model.contextLength, tokens, ...(withTexts ? { token_strs: texts } : {}) }
+    const { model, prompt, withTexts } = parseTokenize(request.body, services.catalog)
+    const { tokens, texts } = await services.inference.call('tokenize', { model: model.id, prompt })
+    return { count: tokens.length, max_model_len: model.contextLength, tokens, ...(withTexts ? { token_strs: texts } : {}) }
   })
   app.get('/tokenizer_info', documented('What programs that render prompts themselves need', { response: tokenizerInfoObject }), async () => {
-    const { beginToken, endToken, chatTemplate } = await services.inference.call('tokenizerInfo', null)
-    return { bos_token: beginToken || null, eos_token: endToken || null, pad_token: null, model_max_length: services.inference.model.contextLength, chat_template: chatTemplate }
+    const model = services.catalog.default
+    const { beginToken, endToken, chatTemplate } = await services.inference.call('tokenizerInfo', { model: model.id })
+    return { bos_token: beginToken || null, eos_token: endToken || null, pad_token: null, model_max_length: model.contextLength, chat_template: chatTemplate }
   })
   app.post('/detokenize', documented('Tokens to text', { body: detokenizeSchema, response: detokenizeObject }), async request => ({
-    prompt: await services.inference.call('detokenize', parseDetokenize(request.body))
+    prompt: await services.inference.call('detokenize', parseDetokenize(request.body, services.catalog))
   }))
 }

@@ -3,7 +3,7 @@ import { Type, type Static, type TObject } from 'typebox'
 import { parseAlignment } from '../../decoding/parameters.js'
 import type { GenerateRequest, ModelInfo } from '../../inference/protocol.js'
 import { refuse } from '../../validation.js'
-import type { Profiles } from '../profiles.js'
+import type { Catalog } from '../catalog.js'
 import { readBody } from './body.js'
 import { chatMessageSchema, chatMessagesOf } from './messages.js'
 import { checkHeld, draftsOf, formatOf, nullable, samplingFields, samplingOf } from './sampling.js'
@@ -58,6 +58,8 @@ export function chatPromptOf (body: ChatBody): Extract<GenerateRequest['prompt']
 /** A checked body and what it asks of the inference thread. */
 export interface ChatCompletionRequest {
   readonly generate: GenerateRequest
+  /** The model that answers. */
+  readonly model: ModelInfo
   /** Name of the model as the caller wrote it, profile included. */
   readonly modelName: string
   readonly stream: boolean
@@ -77,24 +79,24 @@ export interface ChatCompletionRequest {
  * Checks a body.
  * @throws RequestError naming the field, the rule and the value
  */
-export function parseChatCompletion (value: unknown, profiles: Profiles, { callForm }: Pick<ModelInfo, 'callForm'>): ChatCompletionRequest {
+export function parseChatCompletion (value: unknown, catalog: Catalog): ChatCompletionRequest {
   const { body, ignored } = readBody(chatCompletionSchema, value)
+  const { model, alignment } = catalog.choose(body.model, body.alignment)
   if (body.top_logprobs !== null && !body.logprobs) throw refuse('top_logprobs', 'needs logprobs: true', body.top_logprobs)
   const prompt = chatPromptOf(body)
   const last = prompt.messages.at(-1)!
   if (body.echo && last.role !== 'assistant') throw refuse('echo', 'needs a last message of the assistant', last.role)
   for (const field of ['echo', 'continue_final_message'] as const) if (body[field] && last.calls) throw refuse(field, 'needs a last message without tool_calls', true)
   if (body.store && body.continue_final_message) throw refuse('store', 'and continue_final_message cannot both be true: feedback is on whole answers', true)
-  const [format, { tools, grammar: calls }] = [formatOf(body), toolsOf(body, callForm)]
+  const [format, { tools, grammar: calls }] = [formatOf(body), toolsOf(body, model.callForm)]
   if (format && calls) throw refuse('tools', 'cannot be given with response_format, unless tool_choice is none', body.tools)
   if (body.store && calls) throw refuse('store', 'and tools cannot both be given: feedback is on answers of text', true)
   const grammar = format ?? calls
   checkHeld(body, grammar)
   if (grammar && body.continue_final_message) throw refuse('continue_final_message', `cannot be true with ${grammar.param}: what the whole answer is like is said there`, true)
-  const { model, alignment } = profiles.apply(body.model, body.alignment)
   return {
     generate: {
-      model,
+      model: model.id,
       prompt: { ...prompt, tools },
       promptLogprobs: null,
       bestOf: null,
@@ -108,6 +110,7 @@ export function parseChatCompletion (value: unknown, profiles: Profiles, { callF
       grammar,
       drafts: draftsOf({ ...body, alignment }, body.n, predictionOf(body.prediction))
     },
+    model,
     modelName: body.model,
     stream: body.stream,
     includeUsage: body.stream_options?.include_usage ?? false,

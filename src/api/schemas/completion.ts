@@ -2,9 +2,9 @@
 import { Type } from 'typebox'
 import { answersGrown, parseAlignment } from '../../decoding/parameters.js'
 import { RequestError } from '../../errors.js'
-import type { GenerateRequest } from '../../inference/protocol.js'
+import type { GenerateRequest, ModelInfo } from '../../inference/protocol.js'
 import { refuse } from '../../validation.js'
-import type { Profiles } from '../profiles.js'
+import type { Catalog } from '../catalog.js'
 import { readBody } from './body.js'
 import { promptSchema, promptsOf } from './prompt.js'
 import { checkHeld, draftsOf, formatOf, nullable, samplingFields, samplingOf } from './sampling.js'
@@ -22,6 +22,8 @@ export const completionSchema = Type.Object({
 /** A checked body and what it asks of the inference thread: a generation per prompt. */
 export interface CompletionRequest {
   readonly generations: readonly GenerateRequest[]
+  /** The model that answers. */
+  readonly model: ModelInfo
   readonly modelName: string
   /** Choices per prompt. */
   readonly n: number
@@ -48,10 +50,10 @@ function checkCeiling (generation: GenerateRequest, { prompts, drawn, maxTokens 
  * @param maxTokensPerRequest the operator's ceiling
  * @throws RequestError naming the field, the rule and the value
  */
-export function parseCompletion (value: unknown, profiles: Profiles, maxTokensPerRequest: number): CompletionRequest {
+export function parseCompletion (value: unknown, catalog: Catalog, maxTokensPerRequest: number): CompletionRequest {
   const { body, ignored } = readBody(completionSchema, value)
   const prompts = promptsOf(body.prompt, body.add_special_tokens)
-  const { model, alignment: asked } = profiles.apply(body.model, body.alignment)
+  const { model, alignment: asked } = catalog.choose(body.model, body.alignment)
   const alignment = asked === null ? null : parseAlignment(asked)
   const grammar = formatOf(body)
   checkHeld(body, grammar)
@@ -64,7 +66,7 @@ export function parseCompletion (value: unknown, profiles: Profiles, maxTokensPe
   if (maxTokens === 0 && !body.echo) throw refuse('max_tokens', 'must be at least 1 without echo', 0)
   if (maxTokens === 0 && alignment) throw refuse('max_tokens', 'must be at least 1 with alignment', 0)
   const generations = prompts.map((prompt): GenerateRequest => ({
-    model,
+    model: model.id,
     prompt,
     promptLogprobs: body.echo ? body.logprobs : null,
     n: body.n,
@@ -81,6 +83,7 @@ export function parseCompletion (value: unknown, profiles: Profiles, maxTokensPe
   checkCeiling(generations[0]!, { prompts: prompts.length, drawn, maxTokens }, maxTokensPerRequest)
   return {
     generations,
+    model,
     modelName: body.model,
     n: body.n,
     stream: body.stream,

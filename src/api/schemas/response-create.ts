@@ -3,7 +3,7 @@ import { Type, type Static } from 'typebox'
 import { parseAlignment } from '../../decoding/parameters.js'
 import type { GenerateRequest, ModelInfo } from '../../inference/protocol.js'
 import { refuse } from '../../validation.js'
-import type { Profiles } from '../profiles.js'
+import type { Catalog } from '../catalog.js'
 import type { ResponseItem } from '../wire-types.js'
 import { readBody } from './body.js'
 import { itemOf, itemSchema, messagesOfItems } from './items.js'
@@ -44,6 +44,8 @@ export type ResponseBody = Static<typeof responseCreateSchema>
 export interface ResponseRequest {
   readonly body: ResponseBody
   readonly generate: GenerateRequest
+  /** The model that answers. */
+  readonly model: ModelInfo
   /** What the answer is, as the response tells it. */
   readonly format: object
   /** The whole conversation before the answer, instructions apart. */
@@ -97,23 +99,23 @@ function topLogprobsOf ({ include, top_logprobs: top }: ResponseBody): number | 
  * @param before what a response read and answered @throws RequestError if there is no such response
  * @throws RequestError naming the field, the rule and the value
  */
-export function parseResponseCreate (value: unknown, profiles: Profiles, { callForm }: Pick<ModelInfo, 'callForm'>, before: (id: string) => readonly ResponseItem[]): ResponseRequest {
+export function parseResponseCreate (value: unknown, catalog: Catalog, before: (id: string) => readonly ResponseItem[]): ResponseRequest {
   const { body, ignored } = readBody(responseCreateSchema, value, ofChat)
+  const { model, alignment } = catalog.choose(body.model, body.alignment)
   checkMetadata(body.metadata ?? {})
   if (body.background && !body.store) throw refuse('background', 'needs store: true', true)
   const input = [...(body.previous_response_id === null ? [] : before(body.previous_response_id)), ...inputOf(body)]
   if (input.length === 0) throw refuse('input', 'must hold at least one item', body.input)
   const { format, grammar: held } = textFormatOf(body.text)
-  const { tools, grammar: calls } = toolsOf(body, callForm, 'flat')
+  const { tools, grammar: calls } = toolsOf(body, model.callForm, 'flat')
   if (held && calls) throw refuse('tools', 'cannot be given with text.format, unless tool_choice is none', body.tools)
   const grammar = held ?? calls
   checkHeld(body, grammar)
-  const { model, alignment } = profiles.apply(body.model, body.alignment)
   const instructions = body.instructions ? [{ role: 'system', content: body.instructions }] : []
   return {
     body,
     generate: {
-      model,
+      model: model.id,
       prompt: { messages: [...instructions, ...messagesOfItems(input)], tools, addGenerationPrompt: true, continueFinalMessage: false, truncate: body.truncation === 'auto' },
       promptLogprobs: null,
       bestOf: null,
@@ -126,6 +128,7 @@ export function parseResponseCreate (value: unknown, profiles: Profiles, { callF
       priority: body.priority,
       grammar
     },
+    model,
     format,
     input,
     hasTools: calls !== null,

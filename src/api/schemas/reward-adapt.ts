@@ -41,11 +41,11 @@ function readPairs (value: unknown, field: string, most: number): readonly Pair[
   return examples.pairs
 }
 
-/** @param reward the one to adapt @throws RequestError */
-export function parseAdapt (value: unknown, reward: string): AdaptRequest {
+/** @param reward the one to adapt @param model its id @throws RequestError */
+export function parseAdapt (value: unknown, reward: string, model: string): AdaptRequest {
   const { examples, ...rest } = objectOf(value)
   const { name, description, replace } = checkFields(adaptChoicesSchema, rest, '')
-  return { reward, name, description, replace, pairs: readPairs(examples, 'examples', 100) }
+  return { model, reward, name, description, replace, pairs: readPairs(examples, 'examples', 100) }
 }
 
 function messagesOf ({ prompt, messages }: Static<typeof candidateSchema>, path: string): Pair['messages'] {
@@ -53,11 +53,12 @@ function messagesOf ({ prompt, messages }: Static<typeof candidateSchema>, path:
   return messages === undefined ? [{ role: 'user', content: prompt! }] : messages.map(messageOf)
 }
 
-/** @param reward the one to be taught @throws RequestError */
-export function parseSuggest (value: unknown, reward: string): SuggestRequest {
+/** @param reward the one to be taught @param model its id @throws RequestError */
+export function parseSuggest (value: unknown, reward: string, model: string): SuggestRequest {
   const { labelled, ...rest } = objectOf(value)
   const { candidates, count } = checkFields(suggestChoicesSchema, rest, '')
   return {
+    model,
     reward,
     count,
     candidates: candidates.map((candidate, index) => ({ messages: messagesOf(candidate, `candidates[${index}]`), answers: candidate.answers as [string, string] })),

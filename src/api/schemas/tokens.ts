@@ -1,7 +1,8 @@
 /** The bodies of `POST /tokenize` and `/detokenize`, in vLLM's shapes, and of `POST /v1/embeddings`, in OpenAI's. */
 import { Type } from 'typebox'
-import type { DetokenizeRequest, EmbedRequest, TokenizeRequest } from '../../inference/protocol.js'
+import type { DetokenizeRequest, EmbedRequest, ModelInfo, PromptInput } from '../../inference/protocol.js'
 import { refuse } from '../../validation.js'
+import type { Catalog } from '../catalog.js'
 import { readBody } from './body.js'
 import { chatFields, chatPromptOf } from './chat-completion.js'
 import { promptSchema, promptsOf } from './prompt.js'
@@ -9,7 +10,7 @@ import { nullable } from './sampling.js'
 import { toldTools, toolsSchema } from './tools.js'
 
 const { messages, ...ending } = chatFields
-const optionalModel = nullable(Type.String({ minLength: 1 }), { default: null, description: 'id of a model in GET /v1/models' })
+const optionalModel = nullable(Type.String({ minLength: 1 }), { default: null, description: 'id of a model in GET /v1/models; default the first' })
 
 export const tokenizeSchema = Type.Object({
   model: optionalModel,
@@ -33,17 +34,23 @@ export const embeddingsSchema = Type.Object({
   cache_salt: Type.String({ default: '', maxLength: 256 })
 }, { additionalProperties: false })
 
+/** A checked body of `/tokenize`. */
+export interface TokenizeBody { readonly model: ModelInfo, readonly prompt: PromptInput, readonly withTexts: boolean }
+
+const modelOf = (catalog: Catalog, name: string | null): ModelInfo => name === null ? catalog.default : catalog.find(name)
+
 /** @throws RequestError naming the field, the rule and the value */
-export function parseTokenize (value: unknown): TokenizeRequest & { readonly withTexts: boolean } {
+export function parseTokenize (value: unknown, catalog: Catalog): TokenizeBody {
   const { body } = readBody(tokenizeSchema, value)
   if ((body.prompt === undefined) === (body.messages === undefined)) throw refuse('prompt', 'or messages must be given, and not both', body.prompt ?? null)
   const prompt = body.messages === undefined ? { text: body.prompt!, addSpecialTokens: body.add_special_tokens } : { ...chatPromptOf({ ...body, messages: body.messages }), tools: toldTools(body.tools) }
-  return { model: body.model, prompt, withTexts: body.return_token_strs }
+  return { model: modelOf(catalog, body.model), prompt, withTexts: body.return_token_strs }
 }
 
 /** @throws RequestError naming the field, the rule and the value */
-export function parseDetokenize (value: unknown): DetokenizeRequest {
-  return readBody(detokenizeSchema, value).body
+export function parseDetokenize (value: unknown, catalog: Catalog): DetokenizeRequest {
+  const { body } = readBody(detokenizeSchema, value)
+  return { model: modelOf(catalog, body.model).id, tokens: body.tokens }
 }
 
 /** @throws RequestError naming the field, the rule and the value */
