@@ -22,7 +22,8 @@ export interface OutputOptions {
 
 /** The item that is being written in a stream. */
 type OpenItem =
-  | { readonly type: 'message', text: string, readonly logprobs: TokenLogprob[] }
+  /** `ahead`: bytes of its text that have come before the tokens they are of. */
+  | { readonly type: 'message', text: string, readonly logprobs: TokenLogprob[], ahead: number }
   | { readonly type: 'function_call', readonly call: number, readonly name: string, given: string }
 
 /** Bytes of some tokens. */
@@ -53,10 +54,11 @@ export class ResponseOutput {
 
   #message (status: Status, content: readonly ResponseText[]): ResponseMessage { return { id: this.#messageId, type: 'message', status, role: 'assistant', content } }
 
+  #idsOf (call: number): { readonly id: string, readonly call_id: string } { return (this.#callIds[call] ??= { id: newId('fc'), call_id: newId('call') }) }
+
   /** @param call its number in the answer */
   #call (status: Status, call: number, name: string, given: string): ResponseCall {
-    const ids = (this.#callIds[call] ??= { id: newId('fc'), call_id: newId('call') })
-    return { ...ids, type: 'function_call', status, name, arguments: given }
+    return { ...this.#idsOf(call), type: 'function_call', status, name, arguments: given }
   }
 
   /** The last item, which says how the answer ended. */
@@ -80,12 +82,16 @@ export class ResponseOutput {
     return open.type === 'message' ? this.#message(status, [this.#part(open.text, open.logprobs)]) : this.#call(status, open.call, open.name, open.given)
   }
 
-  #place (): { item_id: string, output_index: number } { return { item_id: this.#opened(this.#open!, 'in_progress').id, output_index: this.#closed } }
+  /** Where the open item is. Asked for every delta: what it holds so far is not gone through. */
+  #place (): { item_id: string, output_index: number } {
+    const open = this.#open!
+    return { item_id: open.type === 'message' ? this.#messageId : this.#idsOf(open.call).id, output_index: this.#closed }
+  }
 
   #textPlace (): object { return { ...this.#place(), content_index: 0 } }
 
   #openMessage (): ResponseEvent[] {
-    this.#open = { type: 'message', text: '', logprobs: [] }
+    this.#open = { type: 'message', text: '', logprobs: [], ahead: 0 }
     return [
       this.#event('response.output_item.added', { output_index: this.#closed, item: this.#message('in_progress', []) }),
       this.#event('response.content_part.added', { ...this.#textPlace(), part: this.#part('', []) })
@@ -120,6 +126,7 @@ export class ResponseOutput {
     const open = this.#open as OpenItem & { type: 'message' }
     open.text += text
     open.logprobs.push(...logprobs)
+    open.ahead += Buffer.byteLength(text) - bytesOf(logprobs)
     return [...opening, this.#event('response.output_text.delta', { ...this.#textPlace(), delta: text, logprobs: this.#logprobs(logprobs) })]
   }
 
@@ -137,9 +144,8 @@ export class ResponseOutput {
 
   /** Takes away the tokens that some more text of the message completes. */
   #told (text: string): TokenLogprob[] {
-    const open = this.#open?.type === 'message' ? this.#open : null
-    const told = open ? Buffer.byteLength(open.text) - bytesOf(open.logprobs) : 0
-    return this.#untold.splice(0, countWithin(this.#untold, told + Buffer.byteLength(text)))
+    const ahead = this.#open?.type === 'message' ? this.#open.ahead : 0
+    return this.#untold.splice(0, countWithin(this.#untold, ahead + Buffer.byteLength(text)))
   }
 
   /** The events of some more text. */

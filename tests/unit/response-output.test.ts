@@ -89,3 +89,15 @@ test('without tools, what looks like a call is text', () => {
   assert.equal((output.items(choiceOf(text, [], 'stop'))[0] as Json)['content'][0].text, text)
   assert.deepEqual(output.text(text, []).map(({ type }) => type), ['response.output_item.added', 'response.content_part.added', 'response.output_text.delta'])
 })
+
+test('a stream goes through each of its tokens a few times, however long it is', () => {
+  for (const hasTools of [false, true]) {
+    let looks = 0
+    const token = (bytes: Buffer): TokenLogprob => ({ get bytes () { looks++; return bytes }, logprob: -1, top: [] }) as unknown as TokenLogprob
+    const output = new ResponseOutput({ callForm: hermesForm, hasTools, hasLogprobs: true, isGuided: false }, (type, fields) => ({ type, sequence_number: 0, ...fields }))
+    const tokens = Array.from({ length: 500 }, () => token(Buffer.from('word ')))
+    for (const one of tokens) output.text('word ', [one])
+    output.end(choiceOf('word '.repeat(500), tokens, 'stop'))
+    assert.ok(looks <= 20 * tokens.length, `${looks} looks at ${tokens.length} tokens, ${hasTools ? 'with' : 'without'} tools`)
+  }
+})
