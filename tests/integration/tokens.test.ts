@@ -65,6 +65,7 @@ const refused: ReadonlyArray<readonly [string, object, number, string, RegExp]> 
   ['/tokenize', {}, 400, 'prompt', /or messages must be given, and not both/],
   ['/tokenize', { prompt: 'a', messages: [{ role: 'user', content: 'a' }] }, 400, 'prompt', /and not both/],
   ['/tokenize', { prompt: 5 }, 400, 'prompt', /must be a text; got 5/],
+  ['/tokenize', { prompt: 'a', tools: [{ type: 'function', function: { name: 'f' } }] }, 400, 'tools', /needs messages/],
   ['/tokenize', { model: 'other', prompt: 'a' }, 404, 'model', /"other" does not exist/],
   ['/detokenize', { tokens: [264] }, 400, 'tokens', /from 0 to 263; got 264/],
   ['/detokenize', { tokens: 'a' }, 400, 'tokens', /must be a list, each an integer from 0 up; got "a"/],
