@@ -128,7 +128,8 @@ test('tools that cannot be used are a 400 that names the field', async () => {
     [{ ignore_eos: true }, 'ignore_eos'],
     [{ store: true }, 'store'],
     [{ parallel_tool_calls: 'no' }, 'parallel_tool_calls'],
-    [{ messages: [{ role: 'tool', content: 'x' }] }, 'messages[0].tool_call_id']
+    [{ messages: [{ role: 'tool', content: 'x' }] }, 'messages[0].tool_call_id'],
+    [{ messages: [...base.messages, { role: 'tool', content: 'x', tool_call_id: 'call_1' }] }, 'messages[1].tool_call_id']
   ] as const) {
     const { status, json } = await server.post('/v1/chat/completions', { ...base, ...fields })
     assert.equal(status, 400, JSON.stringify(fields))

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { ToolCallReader, readToolCalls as read, type Piece } from '../../src/api/tool-call-reader.js'
-import { chatMessagesOf } from '../../src/api/schemas/messages.js'
+import { chatMessagesOf, checkResults } from '../../src/api/schemas/messages.js'
 import { toolsOf as use } from '../../src/api/schemas/tools.js'
 import { randomStream } from '../../src/decoding/random.js'
 import { Grammars } from '../../src/grammar/grammars.js'
@@ -119,4 +119,20 @@ test('what tools and messages cannot be is refused by its place', () => {
   assert.throws(() => chatMessagesOf([{ role: 'user', content: 'x', tool_call_id: 'a' }]), { param: 'messages[0].tool_call_id' })
   assert.equal(toolsOf({ tools: [tool], tool_choice: 'none', parallel_tool_calls: true }).grammar, null)
   assert.equal(toolsOf({ tools: [], tool_choice: 'auto', parallel_tool_calls: true }).grammar, null)
+})
+
+test('a result is of a call in the message that it and its neighbours stand behind', () => {
+  const user = { role: 'user' as const, content: 'hi' }
+  const calling = (...ids: string[]) => ({ role: 'assistant' as const, content: null, tool_calls: ids.map(id => ({ id, type: 'function' as const, function: { name: 'get', arguments: '{}' } })) })
+  const result = (id: string) => ({ role: 'tool' as const, content: 'x', tool_call_id: id })
+  const check = (messages: Parameters<typeof chatMessagesOf>[0]): void => { checkResults(chatMessagesOf(messages)) }
+  check([user, calling('a', 'b'), result('b'), result('a'), user, calling('a'), result('a'), user])
+  for (const [messages, index] of [
+    [[result('a')], 0],
+    [[user, result('a')], 1],
+    [[user, calling('a'), result('b')], 2],
+    [[user, calling('a', 'b'), result('a'), result('c')], 3],
+    [[user, calling('a'), result('a'), user, result('a')], 4],
+    [[user, calling('a'), result('a'), user, calling('b'), result('a')], 5]
+  ] as const) assert.throws(() => { check(messages) }, { param: `messages[${index}].tool_call_id`, message: /must be the id of a call that the assistant’s message before the results makes in tool_calls; got "/ })
 })

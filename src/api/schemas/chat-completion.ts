@@ -5,7 +5,7 @@ import type { GenerateRequest, ModelInfo } from '../../inference/protocol.js'
 import { refuse } from '../../validation.js'
 import type { Catalog } from '../catalog.js'
 import { readBody } from './body.js'
-import { chatMessageSchema, chatMessagesOf } from './messages.js'
+import { chatMessageSchema, chatMessagesOf, checkResults } from './messages.js'
 import { checkHeld, draftsOf, formatOf, nullable, samplingFields, samplingOf } from './sampling.js'
 import { toolChoiceSchema, toolsOf, toolsSchema } from './tools.js'
 
@@ -44,11 +44,13 @@ function predictionOf (prediction: Static<typeof predictionSchema> | null): stri
 
 type ChatBody = Static<TObject<typeof chatFields>>
 
-/** @throws RequestError where the prompt is to be ended in two ways */
+/** @throws RequestError where a message cannot be what it is, or the prompt is to be ended in two ways */
 export function chatPromptOf (body: ChatBody): Extract<GenerateRequest['prompt'], { messages: unknown }> {
   if (body.continue_final_message && body.add_generation_prompt === true) throw refuse('continue_final_message', 'and add_generation_prompt cannot both be true', true)
+  const messages = chatMessagesOf(body.messages)
+  checkResults(messages)
   return {
-    messages: chatMessagesOf(body.messages),
+    messages,
     addGenerationPrompt: body.add_generation_prompt ?? !body.continue_final_message,
     continueFinalMessage: body.continue_final_message,
     truncate: false

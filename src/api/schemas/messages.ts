@@ -55,3 +55,15 @@ function chatMessageOf ({ role, content, name, tool_calls: calls, tool_call_id: 
  * @throws RequestError naming the message and the rule
  */
 export const chatMessagesOf = (given: readonly ChatMessageBody[]): ChatMessage[] => given.map((one, index) => chatMessageOf(one, `messages[${index}]`))
+
+/**
+ * Checks that each result is of a call in the message of the assistant that it and its neighbours stand behind, as OpenAI does.
+ * @throws RequestError naming the first that is not
+ */
+export function checkResults (messages: readonly ChatMessage[]): void {
+  let calls: readonly string[] = []
+  for (const [index, { role, calls: made = [], callId }] of messages.entries()) {
+    if (role !== 'tool') calls = made.map(({ id }) => id)
+    else if (!calls.includes(callId!)) throw refuse(`messages[${index}].tool_call_id`, 'must be the id of a call that the assistant’s message before the results makes in tool_calls', callId)
+  }
+}

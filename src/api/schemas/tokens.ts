@@ -43,7 +43,7 @@ const modelOf = (catalog: Catalog, name: string | null): ModelInfo => name === n
 export function parseTokenize (value: unknown, catalog: Catalog): TokenizeBody {
   const { body } = readBody(tokenizeSchema, value)
   if ((body.prompt === undefined) === (body.messages === undefined)) throw refuse('prompt', 'or messages must be given, and not both', body.prompt ?? null)
-  if (body.prompt !== undefined && body.tools) throw refuse('tools', 'needs messages: a prompt that is text tells of them itself', body.tools)
+  if (body.prompt !== undefined && body.tools !== null) throw refuse('tools', 'needs messages: a prompt that is text tells of them itself', body.tools)
   const prompt = body.messages === undefined ? { text: body.prompt!, addSpecialTokens: body.add_special_tokens } : { ...chatPromptOf({ ...body, messages: body.messages }), tools: toldTools(body.tools) }
   return { model: modelOf(catalog, body.model), prompt, withTexts: body.return_token_strs }
 }
