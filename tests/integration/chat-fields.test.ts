@@ -165,3 +165,11 @@ test('neutral values of fields that are not supported are no mistake', async () 
   const { headers } = await server.post('/v1/chat/completions', { ...base, priority: 0, length_penalty: 1, chat_template_kwargs: {}, response_format: { type: 'text' }, store: false, suffix: null })
   assert.equal(headers.get('x-fairlead-ignored'), null)
 })
+
+test('prediction is of chats; elsewhere the answer says that it is ignored', async () => {
+  const prediction = { type: 'content', content: 'the' }
+  for (const [path, body] of [['/v1/chat/completions', { messages }], ['/v1/completions', { prompt: 'hi' }], ['/v1/responses', { input: 'hi', max_tokens: undefined, max_output_tokens: 2 }]] as const) {
+    const { status, headers } = await server.post(path, { model: 'tiny', max_tokens: 2, ...body, prediction })
+    assert.deepEqual([status, headers.get('x-fairlead-ignored')], [200, path === '/v1/chat/completions' ? null : 'prediction'])
+  }
+})
