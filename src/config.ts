@@ -6,7 +6,7 @@ import { availableParallelism, homedir, totalmem } from 'node:os'
 import { join } from 'node:path'
 import { readDataFile } from './config-file.js'
 import { RequestError } from './errors.js'
-import { nearestName, refuse } from './validation.js'
+import { isObject, nearestName, refuse } from './validation.js'
 
 interface SettingBase {
   readonly help: string
@@ -125,8 +125,8 @@ function parse (name: SettingName, text: string, source: string): Value {
 /** The settings file: values by flag name, and profiles. @throws RequestError naming the file and what is wrong in it */
 function readFile (path: string): { readonly values: ReadonlyMap<SettingName, Value>, readonly profiles?: unknown } {
   const given = readDataFile(path) ?? {}
-  if (typeof given !== 'object' || Array.isArray(given)) throw refuse(path, 'must hold settings by name', given)
-  const { profiles, ...rest } = given as Record<string, unknown>
+  if (!isObject(given)) throw refuse(path, 'must hold settings by name', given)
+  const { profiles, ...rest } = given
   const names = new Map(settingNames.filter(name => name !== 'config').map(name => [flagName(name), name]))
   const values = new Map(Object.entries(rest).map(([key, value]) => {
     const name = names.get(key)

@@ -33,6 +33,15 @@ export function refuse (path: string, rule: string, value: unknown): RequestErro
   return new RequestError('invalid_request', `${path} ${rule}; got ${shown.length > 200 ? `${shown.slice(0, 200)}…` : shown}`, { param: path })
 }
 
+/** Whether a value is an object, not a list. */
+export const isObject = (value: unknown): value is Record<string, unknown> => typeof value === 'object' && value !== null && !Array.isArray(value)
+
+/** A request's body by its fields. @throws RequestError for anything but an object */
+export function objectBody (value: unknown): Record<string, unknown> {
+  if (!isObject(value)) throw refuse('body', 'must be a JSON object', value)
+  return value
+}
+
 /** The nearest of some names, if it is near enough to be meant. */
 export function nearestName (name: string, names: Iterable<string>): string | null {
   let best: string | null = null
@@ -86,7 +95,7 @@ function fits (rules: Rules, value: unknown): boolean {
     case 'boolean': return typeof value === 'boolean'
     case 'string': return typeof value === 'string' && within(value.length, rules.minLength, rules.maxLength)
     case 'array': return Array.isArray(value) && within(value.length, rules.minItems, rules.maxItems) && (!isScalar(rules.items) || value.every(item => fits(rules.items!, item)))
-    case 'object': return typeof value === 'object' && value !== null && !Array.isArray(value)
+    case 'object': return isObject(value)
     default: return typeof value === 'number' && Number.isFinite(value) && (rules.type !== 'integer' || Number.isSafeInteger(value)) &&
       within(value, rules.minimum, rules.maximum) && value > (rules.exclusiveMinimum ?? -Infinity) && value < (rules.exclusiveMaximum ?? Infinity)
   }
@@ -101,8 +110,8 @@ function kindField (options: readonly Rules[]): string | undefined {
 function kindOf (options: readonly Rules[], value: unknown, path: string): Rules | undefined {
   const objects = options.filter(({ type }) => type === 'object')
   const name = kindField(objects)
-  if (name === undefined || typeof value !== 'object' || value === null || Array.isArray(value)) return undefined
-  const given = (value as Record<string, unknown>)[name] ?? undefined
+  if (name === undefined || !isObject(value)) return undefined
+  const given = value[name] ?? undefined
   const kind = objects.find(one => one.properties![name]!.const === (given ?? one.properties![name]!.default))
   if (!kind) throw refuse(`${path}.${name}`, `must be one of ${objects.map(one => String(one.properties![name]!.const)).join(', ')}`, given)
   return kind

@@ -4,6 +4,7 @@
  */
 import type { WebSocket } from '@fastify/websocket'
 import { RequestError } from '../errors.js'
+import { isObject } from '../validation.js'
 import { toRequestError } from './error-handler.js'
 import type { Caller } from './keys.js'
 import { refuseDeep } from './nesting.js'
@@ -113,7 +114,7 @@ function parseMessage (text: string): Message {
   } catch (cause) {
     throw new RequestError('invalid_request', `a message must be JSON (${cause instanceof Error ? cause.message : 'it cannot be parsed'})`, { cause })
   }
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new RequestError('invalid_request', 'a message must be a JSON object')
+  if (!isObject(value)) throw new RequestError('invalid_request', 'a message must be a JSON object')
   refuseDeep(value)
-  return value as Message
+  return value
 }

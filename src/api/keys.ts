@@ -7,7 +7,7 @@ import { Type, type TInteger, type TNull, type TUnion } from 'typebox'
 import type { Config } from '../config.js'
 import { readDataFile } from '../config-file.js'
 import { RequestError } from '../errors.js'
-import { checkFields, refuse } from '../validation.js'
+import { checkFields, isObject, refuse } from '../validation.js'
 import { durationText, RateLimit, rateHeaders } from './rate-limit.js'
 
 /** `admin` may change what the server has; `inference` may not. */
@@ -100,8 +100,8 @@ function keysOfFile (path: string, most: Limits): Key[] {
   if (!Array.isArray(list)) throw refuse(path, 'must hold a list of keys', list)
   return list.map((entry: unknown, index) => {
     const where = `${path}[${index}]`
-    if (typeof entry !== 'object' || entry === null || Array.isArray(entry)) throw refuse(where, 'must be an object with name and sha256', typeof entry)
-    const { name, sha256: hash, role, ...own } = checkFields(keySchema, entry as Record<string, unknown>, where)
+    if (!isObject(entry)) throw refuse(where, 'must be an object with name and sha256', typeof entry)
+    const { name, sha256: hash, role, ...own } = checkFields(keySchema, entry, where)
     if (!/^[\da-f]{64}$/.test(hash)) throw new RequestError('invalid_request', `${where}.sha256 must be 64 lower-case hex digits`, { param: `${where}.sha256` })
     return keyOf(name, Buffer.from(hash, 'hex'), role as Role, { requests: own.max_requests ?? most.requests, requestsPerMinute: own.requests_per_minute ?? most.requestsPerMinute, tokensPerMinute: own.tokens_per_minute ?? most.tokensPerMinute })
   })

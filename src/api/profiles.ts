@@ -7,7 +7,7 @@ import { Type } from 'typebox'
 import { parseAlignment } from '../decoding/parameters.js'
 import { schemaOf } from '../decoding/strategy-schemas.js'
 import { RequestError } from '../errors.js'
-import { checkFields, refuse } from '../validation.js'
+import { checkFields, isObject, refuse } from '../validation.js'
 
 /** A named `alignment` object of the settings file. */
 export interface Profile {
@@ -29,10 +29,6 @@ const plainName = /^[\w.-]{1,64}$/
 
 /** A request's field where a profile says the same under another name. */
 const aliases: Readonly<Record<string, string>> = { reward: 'rewards', rewards: 'reward' }
-
-function isObject (value: unknown): value is Record<string, unknown> {
-  return typeof value === 'object' && value !== null && !Array.isArray(value)
-}
 
 function readProfile (name: string, value: unknown): Profile & { readonly isDefault: boolean } {
   const path = `profiles.${name}`

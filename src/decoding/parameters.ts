@@ -1,6 +1,6 @@
 /** From an `alignment` object to a checked request: which strategy, defaults, and the rules between fields. Also what a request will take. */
 import { RequestError } from '../errors.js'
-import { checkFields, refuse } from '../validation.js'
+import { checkFields, isObject, refuse } from '../validation.js'
 import { mostOfPoisson } from './poisson.js'
 import { strategyFacts } from './strategy-facts.js'
 import { methodPresets, mostPoissonMean, schemaOf, strategyNames, strategySchemas, type AlignmentRequest, type StrategyName } from './strategy-schemas.js'
@@ -152,15 +152,15 @@ function withPreset (fields: Fields): Fields {
  * @throws RequestError naming the field, the rule and the value; for an unknown field the nearest known one
  */
 export function parseAlignment (value: unknown): AlignmentRequest {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('alignment', 'must be an object', value)
-  const { strategy: _, reward: __, ...fields } = value as Fields
-  const strategy = strategyOf(value as Fields)
-  const rewards = rewardsOf(value as Fields)
+  if (!isObject(value)) throw refuse('alignment', 'must be an object', value)
+  const { strategy: _, reward: __, ...fields } = value
+  const strategy = strategyOf(value)
+  const rewards = rewardsOf(value)
   checkOwnership(strategy, fields)
   const params = checkFields(schemaOf(strategy), { ...withPreset(fields), rewards }, 'alignment')
   checkRewards(strategy, params['rewards'] as Array<{ name: string }>, { ...params, strategy })
   const request = { strategy, ...params } as unknown as AlignmentRequest
-  checkTogether(request, value as Fields)
+  checkTogether(request, value)
   return request
 }
 

@@ -2,13 +2,13 @@
  * From a JSON Schema (2020-12) to a grammar whose every text is JSON that the schema accepts. Of an object's properties the order is that of the
  * schema. Knows no tokens; what a schema says is read by `schema-keywords.ts`.
  */
-import { refuse } from '../validation.js'
+import { isObject, refuse } from '../validation.js'
 import { choice, oneText, Rules, sequence, text, type Expression } from './ebnf.js'
 import { arrayOf, objectOf } from './json-containers.js'
 import { anyArray, anyObject, anyValue, formats, mostCounted, property, propertyExcept, string } from './json-text.js'
 import { anyInteger, anyNumber, integersBetween, largestInteger, numbersBetween } from './numbers.js'
 import { SchemaDocument } from './schema-document.js'
-import { bounds, checkKeywords, isObject, itemsOf, keywordAlone, listedValues, propertiesOf, sizes, typesOf, type Schema, type TypeName } from './schema-keywords.js'
+import { bounds, checkKeywords, itemsOf, keywordAlone, listedValues, propertiesOf, sizes, typesOf, type Schema, type TypeName } from './schema-keywords.js'
 
 /** Limits of one schema, all places in it together. */
 const limits = { depth: 64, schemas: 4096, values: 4096, names: 120_000, items: 4096 } as const

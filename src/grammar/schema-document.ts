@@ -1,8 +1,8 @@
 /**
  * A JSON Schema as a document: finds what its references point to, and tells whether two places in it can accept the same value. Knows no grammars.
  */
-import { refuse } from '../validation.js'
-import { isObject, typeOf, typesOf, type Schema, type TypeName } from './schema-keywords.js'
+import { isObject, refuse } from '../validation.js'
+import { typeOf, typesOf, type Schema, type TypeName } from './schema-keywords.js'
 
 /** References that one may lead through. */
 const mostSteps = 64

@@ -2,7 +2,7 @@
  * Reads one JSON Schema (2020-12), none of those inside it: which keywords it has and what they say, as plain data. What cannot be enforced is
  * refused by name, never passed over. Knows no grammars.
  */
-import { nearestName, refuse } from '../validation.js'
+import { isObject, nearestName, refuse } from '../validation.js'
 import { isWritable, type Bound } from './numbers.js'
 
 /** A schema that is an object, its keywords not yet checked. */
@@ -30,9 +30,6 @@ const alone = ['$ref', 'anyOf', 'oneOf', 'allOf'] as const
 const annotations: ReadonlySet<string> = new Set(['title', 'description', 'default', 'examples', 'example', 'deprecated', 'readOnly', 'writeOnly', '$comment', '$schema', '$id', '$defs', 'definitions'])
 
 const known = [...Object.keys(keywordTypes), ...alone, 'type', 'enum', 'const']
-
-/** Whether a value is an object, not a list. */
-export const isObject = (value: unknown): value is Schema => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** The narrowest type of a value. */
 export function typeOf (value: unknown): TypeName {

@@ -1,6 +1,7 @@
 /** JSON files of a model's folder. */
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { isObject } from '../validation.js'
 import { refuseModel } from './decoder-tensors.js'
 
 /** An object of a JSON file, not yet checked. */
@@ -14,7 +15,7 @@ export async function readJson (folder: string, name: string): Promise<Fields> {
   const text = await readFile(join(folder, name), 'utf8').catch(() => { throw refuseModel({ path: folder }, `it has no ${name}`) })
   try {
     const value: unknown = JSON.parse(text)
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as Fields
+    if (isObject(value)) return value
   } catch {}
   throw refuseModel({ path: folder }, `${name} must hold a JSON object`)
 }

@@ -4,6 +4,7 @@
  */
 import { open, type FileHandle } from 'node:fs/promises'
 import { RequestError } from '../errors.js'
+import { isObject } from '../validation.js'
 import { encodings, type Encoding } from './dequantize.js'
 import { readExactly } from './read-bytes.js'
 import type { StoredTensor } from './tensor-file.js'
@@ -59,8 +60,8 @@ async function readHeader (file: FileHandle, path: string, sizeBytes: number): P
   const bytes = await readExactly(file, 8, length)
   try {
     const header: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-    if (typeof header !== 'object' || header === null || Array.isArray(header)) throw new Error('it is no object')
-    return { header: header as Record<string, unknown>, dataStart: 8 + length }
+    if (!isObject(header)) throw new Error('it is no object')
+    return { header, dataStart: 8 + length }
   } catch (error) {
     throw broken(path, `its header is not JSON (${(error as Error).message})`, error)
   }

@@ -8,6 +8,7 @@ import { dirname, join } from 'node:path'
 import { Type, type TObject, type TProperties } from 'typebox'
 import { Value } from 'typebox/value'
 import { RequestError } from '../errors.js'
+import { isObject } from '../validation.js'
 import { closed, naming } from './descriptor-parts.js'
 import { classifierFields, classifierSource, valueFields, type ClassifierDescriptor } from './classifier.js'
 import { confidenceFields, confidenceSource, type ConfidenceDescriptor } from './confidence.js'
@@ -79,8 +80,8 @@ function checkShape (schema: TObject, value: unknown): void {
 }
 
 function objectOf (value: unknown): Readonly<Record<string, unknown>> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw new Violation('must hold one JSON object')
-  return value as Readonly<Record<string, unknown>>
+  if (!isObject(value)) throw new Violation('must hold one JSON object')
+  return value
 }
 
 /** Where a descriptor stands: origins that remote scorers may have, and the folder that paths are relative to. */

@@ -4,6 +4,7 @@
  */
 import { createHash } from 'node:crypto'
 import { RequestError } from '../errors.js'
+import { isObject } from '../validation.js'
 import type { ChatMessage } from './scorer.js'
 
 /** `chosen` was preferred to `rejected` as an answer to `messages`. */
@@ -105,8 +106,8 @@ function parseLine (line: string, where: string): Row {
 }
 
 function objectRow (value: unknown, where: string, what: string): Row {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse(where, `${what} must be a JSON object`, value)
-  return value as Row
+  if (!isObject(value)) throw refuse(where, `${what} must be a JSON object`, value)
+  return value
 }
 
 function parsePair (row: Row, where: string): Pair {

@@ -3,7 +3,7 @@
  * what is meant refused, unknown ones named.
  */
 import type { Static, TObject, TProperties } from 'typebox'
-import { checkFields, nearestName, refuse } from '../../validation.js'
+import { checkFields, nearestName, objectBody, refuse } from '../../validation.js'
 
 /** Accepted, without effect by OpenAI's own specification. */
 export const withoutEffect: ReadonlySet<string> = new Set(['service_tier', 'prompt_cache_key', 'safety_identifier', 'verbosity', 'reasoning_effort', 'reasoning', 'user', 'metadata', 'parallel_tool_calls', 'max_tool_calls', 'prompt_cache_retention', 'prompt_cache_options'])
@@ -94,8 +94,7 @@ const freeFields = [...freeObjects, 'tools', 'tool_choice']
  * @throws RequestError naming the field, the rule and the value
  */
 export function readBody<P extends TProperties> (schema: TObject<P>, value: unknown, elsewhere: Readonly<Record<string, string>> = {}): { body: Static<TObject<P>>, ignored: readonly string[] } {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('body', 'must be a JSON object', value)
-  const given = value as Record<string, unknown>
+  const given = objectBody(value)
   const ignored = unknownFields(given, schema.properties, elsewhere)
   const isFree = (name: string): boolean => freeFields.includes(name)
   const known = Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(schema.properties, name) && !isFree(name)))

@@ -1,7 +1,7 @@
 /** The body of `POST /v1/feedback`, the query of `GET /v1/feedback`, and how a body becomes a verdict on a stored completion. */
 import { Type, type Static } from 'typebox'
 import type { FeedbackEntry, StoredCompletion, Verdict } from '../../feedback/feedback-store.js'
-import { checkFields, refuse } from '../../validation.js'
+import { checkFields, objectBody, refuse } from '../../validation.js'
 import type { ChatCompletion } from '../wire-types.js'
 
 const closed = { additionalProperties: false } as const
@@ -27,8 +27,7 @@ const plainName = /^[\w.-]+$/
 
 /** @throws RequestError */
 export function parseFeedback (value: unknown): Static<typeof feedbackSchema> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('body', 'must be a JSON object', value)
-  const body = checkFields(feedbackSchema, value as Record<string, unknown>, '')
+  const body = checkFields(feedbackSchema, objectBody(value), '')
   if (!plainName.test(body.dataset)) throw refuse('dataset', 'must be letters, digits, points, hyphens and underscores', body.dataset)
   const { label, score, chosen, rejected, choice } = body
   const kinds = [label !== undefined, score !== undefined, chosen !== undefined || rejected !== undefined].filter(Boolean).length

@@ -2,7 +2,7 @@
 import { Type } from 'typebox'
 import { objectGrammar, schemaGrammar } from '../../grammar/json-schema.js'
 import type { GrammarRequest } from '../../inference/protocol.js'
-import { refuse } from '../../validation.js'
+import { isObject, refuse } from '../../validation.js'
 
 const jsonSchema = Type.Object({
   name: Type.String({ pattern: '^[\\w-]{1,64}$', description: '1 to 64 letters, digits, _ or -' }),
@@ -34,9 +34,9 @@ function checkNames (fields: Fields, names: readonly string[], path: string): vo
  * @throws RequestError naming the field, the rule and the value
  */
 export function namedSchemaGrammar (fields: unknown, path: string): string {
-  if (typeof fields !== 'object' || fields === null || Array.isArray(fields)) throw refuse(path, 'must be an object with name and schema', fields)
-  checkNames(fields as Fields, ['name', 'description', 'schema', 'strict'], path)
-  const { name, description, schema, strict } = fields as Fields
+  if (!isObject(fields)) throw refuse(path, 'must be an object with name and schema', fields)
+  checkNames(fields, ['name', 'description', 'schema', 'strict'], path)
+  const { name, description, schema, strict } = fields
   if (typeof name !== 'string' || !/^[\w-]{1,64}$/.test(name)) throw refuse(`${path}.name`, 'must be 1 to 64 letters, digits, _ or -', name)
   if (description !== undefined && description !== null && typeof description !== 'string') throw refuse(`${path}.description`, 'must be a text', description)
   if (strict !== undefined && strict !== null && typeof strict !== 'boolean') throw refuse(`${path}.strict`, 'must be true or false', strict)
@@ -58,8 +58,8 @@ export function textFormatOf (text: unknown): { readonly format: object, readonl
   const { format = { type: 'text' }, verbosity, ...others } = (text ?? {}) as Fields
   checkNames({ ...others }, ['format', 'verbosity'], 'text')
   if (verbosity !== undefined && verbosity !== null && !['low', 'medium', 'high'].includes(verbosity as string)) throw refuse('text.verbosity', 'must be one of low, medium, high', verbosity)
-  if (typeof format !== 'object' || format === null || Array.isArray(format)) throw refuse('text.format', 'must be an object with type', format)
-  const { type, ...schema } = format as Fields
+  if (!isObject(format)) throw refuse('text.format', 'must be an object with type', format)
+  const { type, ...schema } = format
   const nested = type === 'json_schema' ? { type, json_schema: schema } : format
   return { format, grammar: grammarOf(nested, 'text.format', 'text.format') }
 }

@@ -2,7 +2,7 @@
 import { Type, type Static } from 'typebox'
 import type { AdaptRequest, SuggestRequest } from '../../inference/protocol.js'
 import { readExamples, type Pair } from '../../rewards/examples.js'
-import { checkFields, refuse } from '../../validation.js'
+import { checkFields, objectBody, refuse } from '../../validation.js'
 import { messageOf, messageSchema } from './messages.js'
 
 const closed = { additionalProperties: false } as const
@@ -28,11 +28,6 @@ const suggestChoices = {
 const suggestChoicesSchema = Type.Object(suggestChoices, closed)
 export const suggestSchema = Type.Object({ ...suggestChoices, labelled: Type.Optional(pairsSchema(200, 'pairs that have their label already')) }, closed)
 
-function objectOf (value: unknown): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('body', 'must be a JSON object', value)
-  return value as Record<string, unknown>
-}
-
 /** @throws RequestError naming the field, the rule and the value */
 function readPairs (value: unknown, field: string, most: number): readonly Pair[] {
   const examples = readExamples(value, field)
@@ -43,7 +38,7 @@ function readPairs (value: unknown, field: string, most: number): readonly Pair[
 
 /** @param reward the one to adapt @param model its id @throws RequestError */
 export function parseAdapt (value: unknown, reward: string, model: string): AdaptRequest {
-  const { examples, ...rest } = objectOf(value)
+  const { examples, ...rest } = objectBody(value)
   const { name, description, replace } = checkFields(adaptChoicesSchema, rest, '')
   return { model, reward, name, description, replace, pairs: readPairs(examples, 'examples', 100) }
 }
@@ -55,7 +50,7 @@ function messagesOf ({ prompt, messages }: Static<typeof candidateSchema>, path:
 
 /** @param reward the one to be taught @param model its id @throws RequestError */
 export function parseSuggest (value: unknown, reward: string, model: string): SuggestRequest {
-  const { labelled, ...rest } = objectOf(value)
+  const { labelled, ...rest } = objectBody(value)
   const { candidates, count } = checkFields(suggestChoicesSchema, rest, '')
   return {
     model,

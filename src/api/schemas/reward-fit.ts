@@ -3,7 +3,7 @@ import { Type, type Static } from 'typebox'
 import type { FitRequest } from '../../inference/protocol.js'
 import { readExamples, type Examples } from '../../rewards/examples.js'
 import type { EnsembleOptions } from '../../rewards/fit-choices.js'
-import { checkFields, refuse } from '../../validation.js'
+import { checkFields, objectBody, refuse } from '../../validation.js'
 import { messageSchema } from './messages.js'
 import { nullable } from './sampling.js'
 
@@ -76,8 +76,7 @@ function trainingData ({ feedback }: Static<typeof choicesSchema>, examples: unk
  * @throws RequestError naming the field, the rule and the value
  */
 export function parseRewardFit (value: unknown, model: string, feedbackExamples: FeedbackExamples): RewardFitRequest {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('body', 'must be a JSON object', value)
-  const { examples, test, ...rest } = value as Record<string, unknown>
+  const { examples, test, ...rest } = objectBody(value)
   const body = checkFields(choicesSchema, rest, '')
   const ensemble = ensembleOf(body)
   const { train, name } = trainingData(body, examples, feedbackExamples)

@@ -2,7 +2,7 @@
 import { Type, type Static } from 'typebox'
 import type { ScoreRequest } from '../../inference/protocol.js'
 import type { ChatMessage } from '../../rewards/scorer.js'
-import { checkFields, refuse } from '../../validation.js'
+import { checkFields, objectBody, refuse } from '../../validation.js'
 import { messageOf, messageSchema } from './messages.js'
 
 /** Texts scored by one request, at most. */
@@ -43,11 +43,6 @@ export const rerankSchema = Type.Object({
 type Item = ScoreRequest['items'][number]
 const asked = (content: string): ChatMessage[] => [{ role: 'user', content }]
 
-function objectOf (value: unknown): Record<string, unknown> {
-  if (typeof value !== 'object' || value === null || Array.isArray(value)) throw refuse('body', 'must be a JSON object', value)
-  return value as Record<string, unknown>
-}
-
 /** A pair of prompt and answer, or a conversation with an answer beside it or at its end. */
 function itemOf ({ prompt, messages, answer }: Static<typeof itemSchema>, path: string): Item {
   if ((prompt === undefined) === (messages === undefined)) throw refuse(path, 'must have either prompt or messages', { prompt, messages })
@@ -66,7 +61,7 @@ function rewardsOf ({ reward, rewards }: Static<typeof rewardScoreSchema>): Scor
 
 /** @param model id of the model served @throws RequestError naming the field, the rule and the value */
 export function parseRewardScore (value: unknown, model: string): ScoreRequest {
-  const body = checkFields(rewardScoreSchema, objectOf(value), '')
+  const body = checkFields(rewardScoreSchema, objectBody(value), '')
   const { every = null, member = every === null ? 'outcome' : 'prefix' } = body
   if (every !== null && member === 'outcome') throw refuse('every', 'needs the prefix member', every)
   return {
@@ -87,7 +82,7 @@ function whole (model: string, reward: string, items: readonly Item[], field: st
 
 /** vLLM's: one text_1 for all text_2, or one each. @throws RequestError */
 export function parseScore (value: unknown, model: string): ScoreRequest {
-  const body = checkFields(scoreSchema, objectOf(value), '')
+  const body = checkFields(scoreSchema, objectBody(value), '')
   const [first, second] = [body.text_1, body.text_2].map(one => typeof one === 'string' ? [one] : one) as [string[], string[]]
   if (first.length !== 1 && first.length !== second.length) throw refuse('text_1', `must be one text, or as many as text_2, ${second.length}`, first.length)
   return whole(model, body.model, second.map((answer, index) => ({ messages: asked(first.length === 1 ? first[0]! : first[index]!), answer })), 'text_2')
@@ -102,7 +97,7 @@ export interface RerankRequest {
 
 /** Jina's and vLLM's: documents as answers to the query. @throws RequestError */
 export function parseRerank (value: unknown, model: string): RerankRequest {
-  const body = checkFields(rerankSchema, objectOf(value), '')
+  const body = checkFields(rerankSchema, objectBody(value), '')
   const items = body.documents.map(document => ({ messages: asked(body.query), answer: typeof document === 'string' ? document : document.text }))
   return { score: whole(model, body.model, items, 'documents'), top: body.top_n === 0 ? items.length : body.top_n, returnDocuments: body.return_documents }
 }

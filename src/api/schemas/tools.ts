@@ -2,7 +2,7 @@
 import { Type } from 'typebox'
 import { callGrammar, type CallableFunction } from '../../grammar/tool-calls.js'
 import type { CallForm, GrammarRequest } from '../../inference/protocol.js'
-import { refuse } from '../../validation.js'
+import { isObject, refuse } from '../../validation.js'
 
 type Fields = Readonly<Record<string, unknown>>
 
@@ -44,8 +44,6 @@ export interface ToolUse {
   /** What holds the answer to them; null where none can be called. */
   readonly grammar: GrammarRequest | null
 }
-
-const isObject = (value: unknown): value is Fields => typeof value === 'object' && value !== null && !Array.isArray(value)
 
 /** A function by its fields. @param path what the caller calls them */
 function functionOf (given: Fields, path: string): CallableFunction {
