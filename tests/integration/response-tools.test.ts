@@ -1,39 +1,24 @@
 /** Tools of responses on a tiny random model, through the openai client and its helpers: whole, streamed, over a WebSocket, continued with results. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type {} from 'fairlead/openai'
 import OpenAI from 'openai'
 import { ResponsesWS } from 'openai/resources/responses/ws'
-import { writeTinyGguf } from '../helpers/tiny-gguf.js'
-import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
+import { checkArguments, functions, tools as nested, toolsServer, type ToolsServer } from '../helpers/tools-server.js'
 
-/** A context in which the tools have room: this vocabulary has a token for each letter. */
-const folder = mkdtempSync(join(tmpdir(), 'fairlead-response-tools-'))
-let server: TinyServer
+let server: ToolsServer
 let client: OpenAI
 before(async () => {
-  const model = join(folder, 'tiny.gguf')
-  writeTinyGguf(model, { contextLength: 2048 })
-  server = await tinyServer({ model })
-  client = new OpenAI({ baseURL: `${server.address}/v1`, apiKey: 'none', maxRetries: 0 })
+  server = await toolsServer()
+  client = server.client
 })
-after(async () => {
-  await server.close()
-  rmSync(folder, { recursive: true })
-})
+after(() => server.close())
 
 type Json = Record<string, any>
 type Call = OpenAI.Responses.ResponseFunctionToolCall
 type Params = OpenAI.Responses.ResponseCreateParamsNonStreaming
 
-const parameters = { type: 'object', properties: { city: { enum: ['Oslo', 'Rome'] }, days: { type: 'integer', minimum: 1, maximum: 9 } }, required: ['city', 'days'], additionalProperties: false }
-const tools: OpenAI.Responses.FunctionTool[] = [
-  { type: 'function', name: 'get_weather', description: 'the weather of a city', strict: true, parameters },
-  { type: 'function', name: 'get_time', strict: null, parameters: null }
-]
+const tools: OpenAI.Responses.FunctionTool[] = functions.map(one => ({ type: 'function', ...one }))
 const base = { model: 'tiny', input: 'hi', tools, max_output_tokens: 120 }
 const forced = { ...base, tool_choice: 'required' as const, parallel_tool_calls: false }
 const ask = async (body: object): Promise<OpenAI.Responses.Response> => await client.responses.create({ seed: 1, ...body } as Params)
@@ -42,9 +27,7 @@ const callsOf = (output: readonly object[]): Call[] => (output as OpenAI.Respons
 function checkCall (call: Call): void {
   assert.match(call.call_id, /^call_[\da-f]{32}$/)
   assert.match(call.id!, /^fc_[\da-f]{32}$/)
-  const given = JSON.parse(call.arguments)
-  if (call.name === 'get_time') assert.deepEqual(given, {})
-  else assert.ok(['Oslo', 'Rome'].includes(given.city) && given.days >= 1 && given.days <= 9, call.arguments)
+  checkArguments(call.name, call.arguments)
 }
 
 /** What the model read, as text. */
@@ -63,7 +46,6 @@ test('a forced call is one item, with arguments that fit, the same as in a chat'
     checkCall(call!)
     assert.equal(call!.status, 'completed')
     if (seed % 2 === 0) assert.equal(typeof (call as Json)['alignment'].reward, 'number')
-    const nested = tools.map(({ type, ...one }) => ({ type, function: one }))
     const { json } = await server.post('/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'hi' }], tools: nested, tool_choice: 'required', parallel_tool_calls: false, max_tokens: 120, seed, ...guided })
     assert.deepEqual(json['choices'][0].message.tool_calls.map((one: Json) => one['function']), [{ name: call!.name, arguments: call!.arguments }])
     assert.equal(json['usage'].prompt_tokens, response.usage!.input_tokens)

@@ -1,18 +1,11 @@
 /** Tools on tiny models whose chat templates know them: told, called, answered and read back in the form that each template teaches. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { hermesForm, llamaForm } from '../../src/models/call-form.js'
 import { chatTemplate } from '../../src/models/chat-template.js'
 import { chatTemplate as plainTemplate } from '../helpers/tiny-vocabulary.js'
-import { writeTinyGguf } from '../helpers/tiny-gguf.js'
-import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
+import { toolsServer, type ToolsServer } from '../helpers/tools-server.js'
 import { bareTemplate, taggedTemplate, xmlTemplate } from '../helpers/tool-templates.js'
-
-const folder = mkdtempSync(join(tmpdir(), 'fairlead-templates-'))
-after(() => { rmSync(folder, { recursive: true }) })
 
 const constants = { bos_token: '', eos_token: '' }
 
@@ -33,10 +26,8 @@ const call = { id: 'call_1', type: 'function', function: { name: 'get_weather', 
 const chat = [user, { role: 'assistant', content: null, tool_calls: [call] }, { role: 'tool', tool_call_id: 'call_1', content: 'rain' }]
 
 /** A server of a model with a template, and the prompt that a chat becomes. */
-async function withTemplate (source: string, work: (server: TinyServer, promptOf: (body: object) => Promise<{ text: string, controls: number }>) => Promise<void>): Promise<void> {
-  const model = join(folder, 'tiny.gguf')
-  writeTinyGguf(model, { contextLength: 2048, metadata: { 'tokenizer.chat_template': source } })
-  const server = await tinyServer({ model, cacheDir: join(folder, 'cache') })
+async function withTemplate (source: string, work: (server: ToolsServer, promptOf: (body: object) => Promise<{ text: string, controls: number }>) => Promise<void>): Promise<void> {
+  const server = await toolsServer({ template: source })
   try {
     await work(server, async body => {
       const { status, json } = await server.post('/v1/chat/completions', { model: 'tiny', max_tokens: 1, return_token_ids: true, ...body })
@@ -53,7 +44,7 @@ async function withTemplate (source: string, work: (server: TinyServer, promptOf
 }
 
 /** Forced calls, whole and streamed. */
-async function checkCalls (server: TinyServer): Promise<void> {
+async function checkCalls (server: ToolsServer): Promise<void> {
   for (let seed = 1; seed <= 3; seed++) {
     const body = { model: 'tiny', messages: [user], tools, tool_choice: 'required', max_tokens: 120, seed }
     const { json } = await server.post('/v1/chat/completions', body)

@@ -1,46 +1,28 @@
 /** Tools on a tiny random model, through the openai client and its helpers: forced and free calls, streams, results, what every strategy makes of them. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { AlignmentParams } from 'fairlead'
 import type {} from 'fairlead/openai'
 import OpenAI from 'openai'
 import { zodResponseFormat } from 'openai/helpers/zod'
 import { z } from 'zod'
-import { writeTinyGguf } from '../helpers/tiny-gguf.js'
-import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
+import { checkArguments, parameters, tools, toolsServer, type ToolsServer } from '../helpers/tools-server.js'
 
-/** A context in which the tools have room: this vocabulary has a token for each letter. */
-const folder = mkdtempSync(join(tmpdir(), 'fairlead-tools-'))
-let server: TinyServer
+let server: ToolsServer
 let client: OpenAI
 before(async () => {
-  const model = join(folder, 'tiny.gguf')
-  writeTinyGguf(model, { contextLength: 2048 })
-  server = await tinyServer({ model })
-  client = new OpenAI({ baseURL: `${server.address}/v1`, apiKey: 'none', maxRetries: 0 })
+  server = await toolsServer()
+  client = server.client
 })
-after(async () => {
-  await server.close()
-  rmSync(folder, { recursive: true })
-})
+after(() => server.close())
 
-const parameters = { type: 'object', properties: { city: { enum: ['Oslo', 'Rome'] }, days: { type: 'integer', minimum: 1, maximum: 9 } }, required: ['city', 'days'], additionalProperties: false }
-const tools: OpenAI.ChatCompletionTool[] = [
-  { type: 'function', function: { name: 'get_weather', description: 'the weather of a city', strict: true, parameters } },
-  { type: 'function', function: { name: 'get_time' } }
-]
 const base = { model: 'tiny', messages: [{ role: 'user', content: 'hi' }] as OpenAI.ChatCompletionMessageParam[], tools, max_tokens: 120 }
 
 /** Checks calls of a message. */
 function checkCalls (calls: readonly OpenAI.ChatCompletionMessageToolCall[]): void {
   for (const call of calls) {
     assert.ok(call.type === 'function' && call.id.startsWith('call_'))
-    const given = JSON.parse(call.function.arguments)
-    if (call.function.name === 'get_time') assert.deepEqual(given, {})
-    else assert.ok(['Oslo', 'Rome'].includes(given.city) && given.days >= 1 && given.days <= 9, call.function.arguments)
+    checkArguments(call.function.name, call.function.arguments)
   }
 }
 
