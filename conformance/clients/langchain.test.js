@@ -43,10 +43,15 @@ for (const method of ['jsonSchema', 'functionCalling']) {
 }
 
 test('withStructuredOutput by jsonMode gives an object', async () => {
-  // Nothing says which: greedy, so that it does not go on for ever.
-  const { parsed, raw } = await long({ temperature: 0 }).withStructuredOutput(z.record(z.string(), z.unknown()), { method: 'jsonMode', includeRaw: true }).invoke('Answer with {"title": "Rain"} in JSON.')
-  if (raw.response_metadata.finish_reason === 'stop') assert.equal(typeof parsed, 'object')
-  assert.match(raw.content, /^\{/)
+  // Nothing says which, so that it may go on for long: greedy, and asked for a short one.
+  const json = long({ temperature: 0 }).withStructuredOutput(z.record(z.string(), z.unknown()), { method: 'jsonMode', includeRaw: true })
+  const { parsed, raw } = await json.invoke('Answer with {"title": "Rain"} in JSON.')
+  assert.equal(raw.response_metadata.finish_reason, 'stop')
+  assert.deepEqual(parsed, { title: 'Rain' })
+  // What is no JSON otherwise is some now, whole or cut off.
+  const [plain, held] = [await long({ temperature: 0 }).invoke(prompt), await json.invoke(prompt)]
+  assert.doesNotMatch(plain.content, /^\s*\{/)
+  assert.match(held.raw.content, /^\s*\{\s*("|\}$)/)
 })
 
 const weather = { type: 'function', function: { name: 'get_weather', description: 'The weather of a city', strict: true, parameters: { type: 'object', properties: { city: { type: 'string', maxLength: 12 } }, required: ['city'], additionalProperties: false } } }
