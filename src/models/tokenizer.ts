@@ -33,6 +33,7 @@ export interface TemplatePiece { readonly text: string, readonly trusted: boolea
 /** GGUF's `tokenizer.ggml.token_type`. */
 const normalToken = 1
 const controlToken = 3
+const addedToken = 4
 
 const gpt2Pattern = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true }
 const split = (pattern: string): object => ({ type: 'Sequence', pretokenizers: [{ type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false }, { ...gpt2Pattern, use_regex: false }] })
@@ -74,12 +75,14 @@ function encoder (file: GgufFile, texts: readonly string[]): BytePairEncoder {
     throw refuseModel(file, `tokenizer ${JSON.stringify(kind)} with pre-tokenizer ${JSON.stringify(pre)} is not supported; supported is gpt2 with ${Object.keys(preTokenizers).join(', ')}`)
   }
   const vocabulary = Object.fromEntries(texts.map((text, id) => [text, id]))
+  const kinds = file.metadata['tokenizer.ggml.token_type'] as number[] | undefined
   const merges = strings(file, 'tokenizer.ggml.merges').map(merge => {
     const space = merge.indexOf(' ', 1)
     return [merge.slice(0, space), merge.slice(space + 1)]
   })
   return new BytePairEncoder({
-    added_tokens: [],
+    // Words such as <tool_call>, which texts are cut at: no merge makes them.
+    added_tokens: texts.flatMap((content, id) => kinds?.[id] === addedToken ? [{ id, content, special: false, single_word: false, lstrip: false, rstrip: false, normalized: false }] : []),
     normalizer: null,
     pre_tokenizer: preTokenizer,
     post_processor: null,

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { RequestError } from '../../src/errors.js'
-import { encodeChat } from '../../src/models/chat-template.js'
+import { chatTemplate, encodeChat } from '../../src/models/chat-template.js'
 import { openCheckpoint } from '../../src/models/checkpoint.js'
 import { IncrementalDetokenizer } from '../../src/models/detokenizer.js'
 import { decoderConfigFromGguf } from '../../src/models/gguf-config.js'
@@ -12,7 +12,7 @@ import { openGguf } from '../../src/models/gguf.js'
 import { loadModel } from '../../src/models/model.js'
 import { tokenizerFromGguf, type Tokenizer } from '../../src/models/tokenizer.js'
 import { tinyGguf, writeTinyGguf, type TinyOptions } from '../helpers/tiny-gguf.js'
-import { tinyVocabulary } from '../helpers/tiny-vocabulary.js'
+import { controlTokens, merges, tinyVocabulary } from '../helpers/tiny-vocabulary.js'
 
 const directory = mkdtempSync(join(tmpdir(), 'fairlead-files-'))
 after(() => { rmSync(directory, { recursive: true }) })
@@ -90,8 +90,8 @@ test('what the graph cannot run is refused, and says why', async () => {
   })
 })
 
-async function tokenizer (): Promise<Tokenizer> {
-  const gguf = await openGguf(path)
+async function tokenizer (from = path): Promise<Tokenizer> {
+  const gguf = await openGguf(from)
   try { return tokenizerFromGguf(gguf) } finally { await gguf.close() }
 }
 
@@ -99,6 +99,23 @@ test('text survives encoding and decoding, whatever is in it', async () => {
   const { encode, decode } = await tokenizer()
   for (const text of ['then the tin', ' spaces   and\n\n\ttabs ', 'emoji 🙂👩‍👩‍👧', '数字 12345', 'naïve café', '<|im_end|>', '']) assert.equal(decode(encode(text)), text)
   assert.deepEqual(encode('the').map(id => tinyVocabulary[id]), ['the'])
+})
+
+test('a word that was added to the vocabulary is one token wherever it stands', async () => {
+  const [word, id] = ['<tool_call>', tinyVocabulary.length - 1]
+  const changedPath = join(directory, 'added.gguf')
+  writeTinyGguf(changedPath, {
+    metadata: {
+      'tokenizer.ggml.tokens': [...tinyVocabulary.slice(0, id), word],
+      'tokenizer.ggml.token_type': tinyVocabulary.map((_, at) => at < controlTokens.length ? 3 : at === id ? 4 : 1),
+      'tokenizer.ggml.merges': merges.slice(0, -1)
+    }
+  })
+  const changed = await tokenizer(changedPath)
+  assert.deepEqual(changed.encode(`the${word}${word}an`), [...changed.encode('the'), id, id, ...changed.encode('an')])
+  assert.equal(changed.decode(changed.encode(`x ${word} y`)), `x ${word} y`)
+  const { tokens } = encodeChat(chatTemplate('x', `{{ '<|im_start|>' + messages[0].content + '${word}' }}`, { bos_token: '', eos_token: '' }), changed, [{ role: 'user', content: 'x' }])
+  assert.deepEqual(tokens, [1, ...changed.encode('x'), id])
 })
 
 test('control tokens come from the template only, never from a message', async () => {
