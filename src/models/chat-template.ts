@@ -110,13 +110,7 @@ export function encodeChat (template: ChatTemplate, tokenizer: Tokenizer, given:
   const messages = tools.length > 0 && !template.tellsTools ? withTools(plain, tools) : plain
   const nonce = randomBytes(8).toString('hex')
   const hidden: string[] = []
-  const hide = (text: string): string => {
-    let shown = text
-    for (const control of tokenizer.controlTexts) {
-      shown = shown.replaceAll(control, found => `\u{F0000}${nonce}.${hidden.push(found) - 1}\u{F0001}`)
-    }
-    return shown
-  }
+  const hide = (text: string): string => text.replaceAll(tokenizer.controlText, found => `\u{F0000}${nonce}.${hidden.push(found) - 1}\u{F0001}`)
   const end = `\u{F0000}${nonce}.end\u{F0001}`
   const hiddenMessages = messages.map((message, index) => {
     const native = nativeMessage(message, hide)

@@ -13,8 +13,8 @@ export interface Tokenizer {
   readonly endTokens: readonly number[]
   /** Tokens that a text begins with where no template writes them: the model's own beginning token, if its file asks for one. */
   readonly startTokens: readonly number[]
-  /** Texts of the control tokens. */
-  readonly controlTexts: readonly string[]
+  /** A control token's text, the longest that begins at a place; global. */
+  readonly controlText: RegExp
   /** Tokens of plain text; control-token look-alikes are encoded as text. */
   encode (text: string): number[]
   /** Tokens of text in which control-token texts stand for control tokens. */
@@ -119,19 +119,20 @@ function tokenizerOf ({ texts, control, bytePairs, ends, startTokens }: Vocabula
   const bytes = bytesByToken(texts, control)
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   const encode = (text: string): number[] => text === '' ? [] : bytePairs.encode(text, { add_special_tokens: false }).ids
-  const splitter = new RegExp(`(${[...controlIds.keys()].sort((a, b) => b.length - a.length).map(escape).join('|')})`)
+  const anyControl = controlIds.size === 0 ? '(?!)' : [...controlIds.keys()].sort((a, b) => b.length - a.length).map(escape).join('|')
+  const splitter = new RegExp(`(${anyControl})`)
   return {
     vocabularySize: texts.length,
     endTokens: [...new Set([...ends, ...usualEnds.flatMap(text => controlIds.get(text) ?? [])])],
     startTokens,
-    controlTexts: [...controlIds.keys()],
+    controlText: new RegExp(anyControl, 'g'),
     encode,
     encodeTemplate (pieces) {
       const tokens: number[] = []
       // Neighbouring text is encoded together, whoever wrote it, as the model saw it in training.
       let run = ''
       for (const { text, trusted } of pieces) {
-        for (const part of trusted && controlIds.size > 0 ? text.split(splitter) : [text]) {
+        for (const part of trusted ? text.split(splitter) : [text]) {
           const id = trusted ? controlIds.get(part) : undefined
           if (id === undefined) { run += part; continue }
           tokens.push(...encode(run), id)
