@@ -42,7 +42,7 @@ const defaultEngines = ['openvino', 'openvino-q4_0', 'node-llama-cpp-q4_0', 'lla
 
 const options: Options = {
   engines: { type: 'string', help: `engines beside Fairlead, by commas: ${engines.filter(({ family }) => family !== 'fairlead').map(({ name }) => name).join(', ')}`, default: defaultEngines.join() },
-  'prompt-tokens': { type: 'string', help: 'tokens of the prompt, about', default: '128' },
+  'prompt-tokens': { type: 'string', help: 'tokens of the prompt', default: '128' },
   'new-tokens': { type: 'string', help: 'tokens of each answer', default: '64' },
   proxies: { type: 'string', help: `libraries that drive llama-cpp-python's server, by commas, or none: ${proxyNames.join(', ')}`, default: proxyNames.join() },
   alternations: { type: 'string', help: 'turns of each; medians are reported', default: '5' },
@@ -159,7 +159,7 @@ const range = ({ median, least, most }: Spread, digits: number): string => `${me
 async function bench (values: Values): Promise<void> {
   const config = loadConfig(settingFlags(values))
   const reward = String(values['reward'] ?? 'positive')
-  const [promptTokens, newTokens, alternations] = [integerOption(values, 'prompt-tokens', 128, 32), integerOption(values, 'new-tokens', 64, 2), integerOption(values, 'alternations', 5)]
+  const [promptTokens, newTokens, alternations] = [integerOption(values, 'prompt-tokens', 128, 64), integerOption(values, 'new-tokens', 64, 2), integerOption(values, 'alternations', 5)]
   const names = values['engines'] === undefined ? defaultEngines : String(values['engines']).split(',').filter(name => name !== '')
   const wanted = names.map(name => {
     const engine = engines.find(one => one.name === name && one.family !== 'fairlead')

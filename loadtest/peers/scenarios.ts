@@ -1,6 +1,7 @@
 /** What the engines are asked to do, and the tokens they are given: the same for all of them in one alternation, others in the next. */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
+import { RequestError } from '../../src/errors.js'
 import { packageRoot } from '../../src/package-root.js'
 import { promptOf } from '../prompts.js'
 import type { Task } from './protocol.js'
@@ -32,15 +33,22 @@ const warmUpPrompts = 1_000_003
 
 const chats = JSON.parse(readFileSync(join(packageRoot, 'models', 'calibration', 'chats.json'), 'utf8')) as ReadonlyArray<readonly [question: string, answer: string]>
 
-/** A message whose chat has `length` tokens, or a few more: a word is not cut. It begins with the index, so that those of different indices have nothing in common. */
+/** Between the numbers that are tried for one message; beyond every index. */
+const nextNumber = 10_000_019
+
+/**
+ * A message whose chat has `length` tokens. It begins with a number, so that those of different indices have nothing in common.
+ * @throws RequestError where an empty message has more
+ */
 export function messageOf (encodeChat: EncodeChat, length: number, index: number): string {
-  let text = promptOf(index)
-  for (let chat = index; encodeChat(`${index}: ${text}`).length < length; chat++) text = `${chats[chat % chats.length]!.join('\n')}\n\n${text}`
-  for (let words = text.split(' '); ;) {
-    words = words.slice(1)
-    const shorter = words.join(' ')
-    if (words.length === 0 || encodeChat(`${index}: ${shorter}`).length < length) return `${index}: ${text}`
-    text = shorter
+  // Words go from the front until the length is met; where a word skips it, another number is tried.
+  for (let number = index; ; number += nextNumber) {
+    const lengthWith = (text: string): number => encodeChat(`${number}: ${text}`).length
+    if (lengthWith('') > length) throw new RequestError('invalid_request', `a prompt has at least ${lengthWith('')} tokens with this model's chat template; got ${length}`)
+    let text = promptOf(number)
+    for (let chat = number; lengthWith(text) < length; chat++) text = `${chats[chat % chats.length]!.join('\n')}\n\n${text}`
+    while (lengthWith(text) > length) text = text.replace(/^\S+\s*/, '')
+    if (lengthWith(text) === length) return `${number}: ${text}`
   }
 }
 

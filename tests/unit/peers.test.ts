@@ -57,12 +57,14 @@ test('every task has a prompt of the length asked for, another one each time', (
   assert.equal(one.newTokens, 128)
 })
 
-test('messages have the length asked for, to a word, and begin differently', () => {
+test('messages have just the length asked for, and begin differently', () => {
   const bytes = (text: string): number[] => [...Buffer.from(text)]
   const [one, two] = [messageOf(bytes, 400, 1), messageOf(bytes, 400, 15)]
-  for (const message of [one, two]) assert.ok(message.length >= 400 && message.length < 430)
-  assert.notEqual(one.slice(0, 3), two.slice(0, 3))
+  for (let index = 0; index < 20; index++) assert.equal(bytes(messageOf(bytes, 400, index)).length, 400)
+  assert.notEqual(one.split(':')[0], two.split(':')[0])
   assert.equal(one, messageOf(bytes, 400, 1))
+  const template = (text: string): number[] => bytes(`Be as helpful as you can. ${text}`)
+  assert.throws(() => messageOf(template, 20, 1), /a prompt has at least 29 tokens with this model's chat template; got 20/)
 })
 
 const contestants: Contestant[] = ['fairlead', 'llama.cpp', 'llama.cpp-q4_0'].map(name => ({ engine: engines.find(engine => engine.name === name)!, about: { version: '1', configuration: '' } }))
