@@ -27,6 +27,10 @@ export class EngineProcess {
     // Writing to a process that has ended; its end is what is told.
     this.#child.stdin!.on('error', () => {})
     this.#answers = createInterface(this.#child.stdio[3] as Readable)[Symbol.asyncIterator]()
+    // A stopped process would outlive this one.
+    const kill = (): void => { this.kill() }
+    process.once('exit', kill)
+    this.#child.once('close', () => { process.off('exit', kill) })
     this.#ended = new Promise(resolve => {
       this.#child.once('error', error => { resolve(error.message) })
       this.#child.once('close', (code, signal) => { resolve(`it ended with ${signal ?? `code ${String(code)}`}: ${this.#log.trim()}`) })

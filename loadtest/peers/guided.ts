@@ -2,7 +2,7 @@
  * `npm run bench:guided`: best of 16 answers as a user gets it from Fairlead in one request, beside what a user would do today: another engine that draws
  * 16 answers and a scoring pass over them, or 16 requests and a scoring call; and, told apart, libraries that drive a server of one request at a time. In
  * turns, with the same model, prompts and cores. All scoring passes are Fairlead's /v1/rewards/score, which reads a prompt once for all its answers; optillm
- * alone has the model rate answers in words, as it does.
+ * alone has the model rate answers in words, as it does. Ctrl-C leaves what was measured so far, what fails what the others did.
  */
 import { writeFileSync } from 'node:fs'
 import { request } from 'undici'
@@ -21,6 +21,7 @@ import { checkMeasured, type Task } from './protocol.js'
 import { proxyNames, Proxies, type ProxyName } from './proxies.js'
 import { messageOf } from './scenarios.js'
 import { ratioOf, spreadOf, type Spread } from './statistics.js'
+import { inTurns } from './turns.js'
 
 const candidates = 16
 
@@ -182,58 +183,85 @@ async function bench (values: Values): Promise<void> {
   process.once('SIGINT', () => { interrupted.abort(); stop() })
   const target = await startTarget((['model', 'format', 'threads', 'cacheDir'] as const).flatMap(name => [`--${flagName(name)}`, String(config[name])]))
   const progress = new Progress()
-  const contestants: Contestant[] = []
+  const contestants: Contestant[] = [oneRequest(target, model.id, reward), manyRequests(target, model.id, reward)]
   const found = new Map<string, Taken[]>()
-  /** Its times over those of one request to Fairlead, turn by turn. */
-  const ratioTo = (taken: readonly Taken[]): Spread => {
-    const ours = [...found.values()][0]!
-    return ratioOf(taken.map(({ ms }) => ms), ours.slice(0, taken.length).map(({ ms }) => ms))
+  const failures = new Map<string, string>()
+  /** What fails is left out; the others go on. */
+  const failed = (name: string, error: unknown): void => {
+    interrupted.signal.throwIfAborted()
+    failures.set(name, error instanceof Error ? error.message : String(error))
+    process.exitCode = 1
+    progress.end()
+    say(`${name} failed: ${failures.get(name)!}`)
   }
-  const results = (): object => {
-    return { environment, promptTokens, newTokens, candidates, alternations, finished: !interrupted.signal.aborted, ways: [...found].map(([name, taken]) => ({ name, taken, ratio: taken.length > 0 ? ratioTo(taken) : null })) }
+  /** Its times over those of one request to Fairlead, turn by turn; null without a turn that both had. */
+  const ratioTo = (taken: readonly Taken[]): Spread | null => {
+    const ours = found.get(contestants[0]!.name) ?? []
+    const turns = Math.min(taken.length, ours.length)
+    return turns === 0 ? null : ratioOf(taken.slice(0, turns).map(({ ms }) => ms), ours.slice(0, turns).map(({ ms }) => ms))
+  }
+  let finished = false
+  const write = (): void => {
+    if (typeof values['json'] !== 'string') return
+    const ways = [...found].map(([name, taken]) => ({ name, taken, ratio: ratioTo(taken) }))
+    writeFileSync(values['json'], `${JSON.stringify({ environment, promptTokens, newTokens, candidates, alternations, finished, failures: Object.fromEntries(failures), ways }, null, 2)}\n`)
   }
   try {
-    contestants.push(oneRequest(target, model.id, reward), manyRequests(target, model.id, reward))
     target.pause()
     for (const engine of wanted) {
+      interrupted.signal.throwIfAborted()
       say(`loading ${engine.name}`)
-      const started = await EngineProcess.start(engine.command(places))
-      processes.push(started.engine)
-      contestants.push(engineAndScore(engine.name, started.engine, target, reward, vocabulary))
+      try {
+        const started = await EngineProcess.start(engine.command(places))
+        processes.push(started.engine)
+        contestants.push(engineAndScore(engine.name, started.engine, target, reward, vocabulary))
+      } catch (error) {
+        failed(engine.name, error)
+      }
     }
     if (libraries.length > 0) {
+      interrupted.signal.throwIfAborted()
       say(`loading llama-cpp-python's server, for ${libraries.join(', ')}`)
-      // What optillm has rated is the prompt, an answer and what it says around them; its ratings take 256 tokens.
-      proxies = await Proxies.start(libraries, { python: places.python, model: places.models.Q4_0, threads: config.threads, contextLength: promptTokens + newTokens + 512, scoreUrl: `${target.url}/v1/rewards/score`, reward })
-      for (const name of libraries) contestants.push(library(name, proxies, target))
+      try {
+        // What optillm has rated is the prompt, an answer and what it says around them; its ratings take 256 tokens.
+        const started = proxies = await Proxies.start(libraries, { python: places.python, model: places.models.Q4_0, threads: config.threads, contextLength: promptTokens + newTokens + 512, scoreUrl: `${target.url}/v1/rewards/score`, reward })
+        contestants.push(...libraries.map(name => library(name, started, target)))
+      } catch (error) {
+        failed(libraries.join(', '), error)
+      }
     }
     for (const { name } of contestants) found.set(name, [])
-    for (let turn = 0; turn < alternations; turn++) {
-      for (const [index, contestant] of contestants.entries()) {
+    await inTurns(contestants, alternations, {
+      async take (contestant, turn) {
+        const index = contestants.indexOf(contestant)
         progress.tell('turns', turn * contestants.length + index, alternations * contestants.length)
         // Each has prompts of its own, of the same length: none finds another's in a cache.
         found.get(contestant.name)!.push(await contestant.run(taskOf(vocabulary, promptTokens, newTokens, 1000 * turn + 37 * index)))
-      }
-      if (typeof values['json'] === 'string') writeFileSync(values['json'], `${JSON.stringify(results(), null, 2)}\n`)
-    }
+      },
+      failed ({ name }, error) { failed(name, error) },
+      ended () { write() }
+    })
+    finished = true
   } catch (error) {
     if (!interrupted.signal.aborted) throw error
   } finally {
     progress.end()
     stop()
     await target.stop()
+    write()
   }
   const tableOf = (title: string, some: readonly Contestant[]): void => {
     const rows = some.flatMap(({ name }) => {
       const taken = found.get(name) ?? []
       if (taken.length === 0) return []
-      return [[name, range(spreadOf(taken.map(({ ms }) => ms)), 0), spreadOf(taken.map(({ tokens }) => tokens)).median.toFixed(0), (1e3 * spreadOf(taken.map(({ ms, tokens }) => tokens / ms)).median).toFixed(0), range(ratioTo(taken), 2)]]
+      const ratio = ratioTo(taken)
+      return [[failures.has(name) ? `${name}, failed` : name, range(spreadOf(taken.map(({ ms }) => ms)), 0), spreadOf(taken.map(({ tokens }) => tokens)).median.toFixed(0), (1e3 * spreadOf(taken.map(({ ms, tokens }) => tokens / ms)).median).toFixed(0), ratio ? range(ratio, 2) : '']]
     })
     if (rows.length > 0) console.log(`${markdownTable([title, 'ms', 'tokens drawn', 'tokens/s', 'its time ÷ Fairlead’s'], rows)}\n`)
   }
   tableOf(`best of ${candidates}`, contestants.filter(({ apart }) => !apart))
   tableOf('on a server that takes one request at a time', contestants.filter(({ apart }) => apart))
-  if (typeof values['json'] === 'string') writeFileSync(values['json'], `${JSON.stringify(results(), null, 2)}\n`)
+  for (const [name, message] of failures) console.log(`${name} failed: ${message}`)
 }
 
 try {

@@ -1,6 +1,6 @@
 /**
  * `npm run bench:peers`: Fairlead beside other engines, with the same model file, prompts and cores, in turns. Installs the peers on first use, outside
- * the repository. Prints a table, and writes JSON on request; Ctrl-C leaves what was measured so far.
+ * the repository. Prints a table, and writes JSON on request; Ctrl-C leaves what was measured so far, an engine that fails what the others did.
  */
 import { writeFileSync } from 'node:fs'
 import { describeOptions, integerOption, parseOptions, settingFlags, settingOptions, type Options, type Values } from '../../src/cli/options.js'
@@ -9,12 +9,13 @@ import { RequestError } from '../../src/errors.js'
 import { resolveModel } from '../../src/models/store.js'
 import { environmentOf } from '../../src/reporting/environment.js'
 import { EngineProcess } from './engine-process.js'
-import { engines, type Engine, type Places } from './engines.js'
+import { engines, type Engine } from './engines.js'
 import { prepare, readVocabulary, type Vocabulary } from './places.js'
 import { checkMeasured } from './protocol.js'
 import { resultsOf, tableOf, type Contestant, type ScenarioTimes } from './report.js'
 import { scenariosOf, taskOf, type Scenario } from './scenarios.js'
 import type { Times } from './statistics.js'
+import { inTurns } from './turns.js'
 
 const say = (message: string): void => { process.stderr.write(`${message}\n`) }
 
@@ -39,25 +40,14 @@ function chosen <T extends { readonly name: string }> (values: Values, option: s
 
 interface Running extends Contestant { readonly process: EngineProcess }
 
-async function start (wanted: readonly Engine[], places: Places, running: Running[], interrupted: AbortSignal): Promise<void> {
-  for (const engine of wanted) {
-    interrupted.throwIfAborted()
-    say(`loading ${engine.name}`)
-    const { engine: process, about } = await EngineProcess.start(engine.command(places)).catch((cause: unknown) => { throw new Error(`${engine.name} did not start: ${String(cause)}`, { cause }) })
-    running.push({ engine, about, process })
-  }
-}
+const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 /** One engine's turn. */
-async function turn ({ engine, process }: Running, scenario: Scenario, vocabulary: Vocabulary, index: number): Promise<Times> {
+async function turn ({ process }: Running, scenario: Scenario, vocabulary: Vocabulary, index: number): Promise<Times> {
   const task = taskOf(scenario, vocabulary.encodeChat, index)
-  try {
-    const measured = await process.measure(task)
-    checkMeasured(task, measured, vocabulary.size)
-    return { firstMs: measured.firstMs, totalMs: measured.totalMs }
-  } catch (cause) {
-    throw new Error(`${engine.name} failed at ${scenario.name}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
-  }
+  const measured = await process.measure(task)
+  checkMeasured(task, measured, vocabulary.size)
+  return { firstMs: measured.firstMs, totalMs: measured.totalMs }
 }
 
 async function bench (values: Values): Promise<void> {
@@ -71,34 +61,59 @@ async function bench (values: Values): Promise<void> {
   say(`load average before: ${environment.loadAverage[0]!.toFixed(2)}`)
 
   const running: Running[] = []
-  const found: Array<ScenarioTimes & { readonly times: Map<string, Times[]> }> = []
-  const write = (finished: boolean): void => {
+  const found: Array<ScenarioTimes & { readonly times: Map<string, Times[]>, readonly failures: Map<string, string> }> = []
+  const notLoaded = new Map<string, string>()
+  let finished = false
+  const write = (): void => {
     if (typeof values['json'] !== 'string') return
+    const loaded = running.map(({ engine: { name, family, weights }, about }) => ({ name, family, weights, ...about }))
     const scenarioResults = found.map(one => ({ ...one.scenario, results: resultsOf(one, running) }))
-    writeFileSync(values['json'], `${JSON.stringify({ environment, alternations, finished, engines: running.map(({ engine: { name, family, weights }, about }) => ({ name, family, weights, ...about })), scenarios: scenarioResults }, null, 2)}\n`)
+    writeFileSync(values['json'], `${JSON.stringify({ environment, alternations, finished, engines: loaded, notLoaded: Object.fromEntries(notLoaded), scenarios: scenarioResults }, null, 2)}\n`)
   }
   const stop = (): void => { for (const one of running) one.process.kill() }
   const interrupted = new AbortController()
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { interrupted.abort(); stop() })
+  /** An engine that fails is left out of what it failed at; the others go on. @param failures where it is kept, by the engine's name */
+  const failed = (failures: Map<string, string>, { name }: Engine, at: string, error: unknown): void => {
+    interrupted.signal.throwIfAborted()
+    failures.set(name, messageOf(error))
+    process.exitCode = 1
+    say(`${name} failed at ${at}: ${messageOf(error)}`)
+  }
   try {
-    write(false)
-    await start(wanted, places, running, interrupted.signal)
-    for (const scenario of scenarios) {
-      const times = new Map(wanted.map(engine => [engine.name, [] as Times[]]))
-      found.push({ scenario, times })
-      for (let alternation = 0; alternation < alternations; alternation++) {
-        for (const one of running) times.get(one.engine.name)!.push(await turn(one, scenario, vocabulary, found.length * 1000 + alternation))
-        say(`${scenario.name}: ${alternation + 1} of ${alternations}`)
-        write(false)
+    write()
+    for (const engine of wanted) {
+      interrupted.signal.throwIfAborted()
+      say(`loading ${engine.name}`)
+      try {
+        const { engine: process, about } = await EngineProcess.start(engine.command(places))
+        running.push({ engine, about, process })
+      } catch (error) {
+        failed(notLoaded, engine, 'loading', error)
       }
     }
-    write(true)
+    for (const scenario of scenarios) {
+      const [times, failures] = [new Map(running.map(({ engine }) => [engine.name, [] as Times[]])), new Map<string, string>()]
+      found.push({ scenario, times, failures })
+      await inTurns(running, alternations, {
+        async take (one, alternation) { times.get(one.engine.name)!.push(await turn(one, scenario, vocabulary, found.length * 1000 + alternation)) },
+        failed ({ engine }, error) { failed(failures, engine, scenario.name, error) },
+        ended (done) {
+          say(`${scenario.name}: ${done} of ${alternations}`)
+          write()
+        }
+      })
+    }
+    finished = true
   } catch (error) {
     if (!interrupted.signal.aborted) throw error
   } finally {
     stop()
+    write()
     if (found.length > 0) console.log(tableOf(found, running))
     for (const { engine, about } of running) console.log(`${engine.name}: ${about.version}, ${about.configuration}`)
+    for (const [name, message] of notLoaded) console.log(`${name} failed at loading: ${message}`)
+    for (const { scenario, failures } of found) for (const [name, message] of failures) console.log(`${name} failed at ${scenario.name}: ${message}`)
   }
 }
 
@@ -107,6 +122,6 @@ try {
   if (values['help'] === true) console.log(`npm run bench:peers -- [OPTIONS]\n\nFairlead beside other engines, in turns\n\n${describeOptions(options)}`)
   else await bench(values)
 } catch (error) {
-  say(`bench:peers: ${error instanceof Error ? error.message : String(error)}`)
+  say(`bench:peers: ${messageOf(error)}`)
   process.exitCode = error instanceof RequestError ? 2 : 1
 }

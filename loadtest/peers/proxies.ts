@@ -59,7 +59,7 @@ class LlamaServer {
   static async start (options: ProxyOptions): Promise<LlamaServer> {
     const server = new LlamaServer(await freePort(), options)
     while (!(await fetch(`${server.url}/models`).then(({ ok }) => ok, () => false))) {
-      if (server.#child.exitCode !== null) throw new Error(`llama-cpp-python's server ended: ${server.#log.trim()}`)
+      if ((server.#child.exitCode ?? server.#child.signalCode) !== null) throw new Error(`llama-cpp-python's server ended: ${server.#log.trim()}`)
       await sleep(100)
     }
     server.pause()

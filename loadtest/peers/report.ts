@@ -8,8 +8,12 @@ import { ratesOf, ratioOf, spreadOf, type Rates, type Spread, type Times } from 
 /** An engine that took part. */
 export interface Contestant { readonly engine: Engine, readonly about: About }
 
-/** A scenario's times by engine name, one per alternation. */
-export interface ScenarioTimes { readonly scenario: Scenario, readonly times: ReadonlyMap<string, readonly Times[]> }
+/** A scenario's times by engine name, one per alternation; and what went wrong with those that failed at it. */
+export interface ScenarioTimes {
+  readonly scenario: Scenario
+  readonly times: ReadonlyMap<string, readonly Times[]>
+  readonly failures: ReadonlyMap<string, string>
+}
 
 /** One engine in one scenario. */
 export interface Result {
@@ -20,6 +24,8 @@ export interface Result {
   /** Fairlead's rate over this engine's, alternation by alternation; null for Fairlead itself and where Fairlead did not take part. */
   readonly ratios: { readonly [Rate in keyof Rates]: Spread | null }
   readonly times: readonly Times[]
+  /** Why it had no more turns; null where it had them all. */
+  readonly failure: string | null
 }
 
 const rateNames = ['request', 'decode', 'prefill'] as const satisfies ReadonlyArray<keyof Rates>
@@ -29,7 +35,7 @@ const byRate = (of: (rate: keyof Rates) => Spread | null): Result['rates'] => Ob
 export const mainRate = ({ newTokens }: Scenario): 'request' | 'prefill' => newTokens > 1 ? 'request' : 'prefill'
 
 /** What a scenario's times say of each engine. */
-export function resultsOf ({ scenario, times }: ScenarioTimes, contestants: readonly Contestant[]): Result[] {
+export function resultsOf ({ scenario, times, failures }: ScenarioTimes, contestants: readonly Contestant[]): Result[] {
   const rates = (name: string, rate: keyof Rates): number[] => (times.get(name) ?? []).map(one => ratesOf(scenario, one)[rate]).filter(value => value !== null)
   return contestants.map(({ engine: { name, family } }) => ({
     engine: name,
@@ -41,7 +47,8 @@ export function resultsOf ({ scenario, times }: ScenarioTimes, contestants: read
       const turns = Math.min(ours.length, theirs.length)
       return family === 'fairlead' || turns === 0 ? null : ratioOf(ours.slice(0, turns), theirs.slice(0, turns))
     }),
-    times: times.get(name) ?? []
+    times: times.get(name) ?? [],
+    failure: failures.get(name) ?? null
   }))
 }
 
@@ -55,15 +62,15 @@ export function fastest (scenario: Scenario, results: readonly Result[]): Readon
 
 const range = (spread: Spread | null, digits: number): string => spread ? `${spread.median.toFixed(digits)} (${spread.least.toFixed(digits)}–${spread.most.toFixed(digits)})` : ''
 
-/** A row per scenario and engine; `*` marks the fastest of its family. */
+/** A row per scenario and engine; `*` marks the fastest of its family, `failed` one that had not all its turns. */
 export function tableOf (scenarioTimes: readonly ScenarioTimes[], contestants: readonly Contestant[]): string {
   const table = new Table({ head: ['scenario', 'engine', 'tokens/s', 'Fairlead ÷ it', 'decode tokens/s', 'Fairlead ÷ it'], style: { head: [], border: [] } })
   for (const one of scenarioTimes) {
     const results = resultsOf(one, contestants)
     const best = fastest(one.scenario, results)
     const main = mainRate(one.scenario)
-    for (const { engine, rates, ratios } of results) {
-      table.push([one.scenario.name, `${engine}${best.has(engine) ? ' *' : ''}`, range(rates[main], 0), range(ratios[main], 2), range(rates.decode, 0), range(ratios.decode, 2)])
+    for (const { engine, rates, ratios, failure } of results) {
+      table.push([one.scenario.name, `${engine}${best.has(engine) ? ' *' : ''}${failure === null ? '' : ' failed'}`, range(rates[main], 0), range(ratios[main], 2), range(rates.decode, 0), range(ratios.decode, 2)])
     }
   }
   return table.toString()

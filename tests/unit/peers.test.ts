@@ -7,6 +7,7 @@ import { checkMeasured, type Measured, type Task } from '../../loadtest/peers/pr
 import { fastest, resultsOf, tableOf, type Contestant } from '../../loadtest/peers/report.js'
 import { messageOf, scenariosOf, taskOf, type Scenario } from '../../loadtest/peers/scenarios.js'
 import { ratesOf, ratioOf, spreadOf } from '../../loadtest/peers/statistics.js'
+import { inTurns } from '../../loadtest/peers/turns.js'
 
 const task: Task = { warmUpPrompt: [4], warmUpTokens: 1, prompt: [5, 6, 7], candidates: 2, newTokens: 2 }
 const measured: Measured = { firstMs: 10, totalMs: 30, promptTokens: 3, drawn: [[1, 2], [1, 3]] }
@@ -67,26 +68,48 @@ test('messages have just the length asked for, and begin differently', () => {
   assert.throws(() => messageOf(template, 20, 1), /a prompt has at least 29 tokens with this model's chat template; got 20/)
 })
 
+const none: ReadonlyMap<string, string> = new Map()
 const contestants: Contestant[] = ['fairlead', 'llama.cpp', 'llama.cpp-q4_0'].map(name => ({ engine: engines.find(engine => engine.name === name)!, about: { version: '1', configuration: '' } }))
 const scenario: Scenario = { name: 'n2-p10', candidates: 2, promptTokens: 10, newTokens: 5 }
 const turns = (...seconds: number[]): Array<{ firstMs: number, totalMs: number }> => seconds.map(one => ({ firstMs: 200 * one, totalMs: 1000 * one }))
 const times = new Map([['fairlead', turns(1, 2, 1)], ['llama.cpp', turns(4, 8, 4)], ['llama.cpp-q4_0', turns(2, 6, 2)]])
 
 test('results give each peer its ratio to Fairlead, and mark the fastest of each family', () => {
-  const results = resultsOf({ scenario, times }, contestants)
+  const results = resultsOf({ scenario, times, failures: none }, contestants)
   assert.deepEqual(results.map(result => result.rates.request?.median), [10, 2.5, 5])
   assert.deepEqual(results.map(result => result.ratios.request?.median ?? null), [null, 4, 2])
   assert.equal(results[2]!.ratios.request!.most, 3)
   assert.deepEqual([...fastest(scenario, results)].sort(), ['fairlead', 'llama.cpp-q4_0'])
-  const row = tableOf([{ scenario, times }], contestants).split('\n').find(line => line.includes('llama.cpp-q4_0 *'))!
+  const row = tableOf([{ scenario, times, failures: none }], contestants).split('\n').find(line => line.includes('llama.cpp-q4_0 *'))!
   assert.match(row, /5 \(2–5\).*2\.00 \(2\.00–3\.00\)/)
 })
 
 test('a run that was cut short has ratios of the turns that both had, and none without any', () => {
   const cut = new Map([['fairlead', turns(1, 2)], ['llama.cpp', turns(4)]])
-  const results = resultsOf({ scenario, times: cut }, contestants)
+  const results = resultsOf({ scenario, times: cut, failures: new Map([['llama.cpp', 'no memory']]) }, contestants)
   assert.deepEqual(results.map(result => result.ratios.request?.median ?? null), [null, 4, null])
   assert.equal(results[2]!.rates.request, null)
+  assert.deepEqual(results.map(({ failure }) => failure), [null, 'no memory', null])
+  assert.match(tableOf([{ scenario, times: cut, failures: new Map([['llama.cpp', 'no memory']]) }], contestants), /llama\.cpp \* failed/)
+})
+
+test('who fails has no more turns, the others have all of theirs', async () => {
+  const taken: string[] = []
+  const failures: string[] = []
+  const rounds: number[] = []
+  await inTurns(['a', 'b', 'c'], 3, {
+    async take (name, turn) {
+      if (name === 'b' && turn === 1) throw new Error('no memory')
+      taken.push(name + String(turn))
+    },
+    failed: (name, error) => { failures.push(`${name}: ${(error as Error).message}`) },
+    ended: done => { rounds.push(done) }
+  })
+  assert.deepEqual(taken, ['a0', 'b0', 'c0', 'a1', 'c1', 'a2', 'c2'])
+  assert.deepEqual(failures, ['b: no memory'])
+  assert.deepEqual(rounds, [1, 2, 3])
+  const ended = inTurns(['a'], 2, { take: () => Promise.reject(new Error('cut short')), failed: (_, error) => { throw error }, ended: () => {} })
+  await assert.rejects(ended, /cut short/)
 })
 
 /** An engine that says it is there and answers with what `answer`, an expression of the task, gives. */
@@ -119,7 +142,8 @@ test('what an engine says went wrong, or said before it ended, is told', { skip:
   await assert.rejects(engine.measure(task), /^Error: no memory$/)
   engine.kill()
   const { engine: ends } = await EngineProcess.start(scripted("(console.error('broken'), process.exit(3))"))
-  await assert.rejects(ends.measure(task), /it ended with code 3: [^]*broken/)
+  // Told again where it is asked again.
+  for (let asked = 0; asked < 2; asked++) await assert.rejects(ends.measure(task), /it ended with code 3: [^]*broken/)
   await assert.rejects(EngineProcess.start([process.execPath, '-e', "console.error('no such model'); process.exit(1)"]), /it ended with code 1: no such model/)
   await assert.rejects(EngineProcess.start(['/nonexistent/engine']), /ENOENT/)
 })
