@@ -112,8 +112,8 @@ const checks = ['not_a_server_error', 'status_code_conformance', 'content_type_c
 async function schemathesis ({ scratch, cacheDir }: Place): Promise<void> {
   const programs = await installPython(cacheDir)
   const key = 'key-of-the-conformance-suite'
-  // A short context, since most bodies leave out how long the answer may be.
-  await withServer({ adminKeys: key, contextLength: '256', dataDir: join(scratch, 'data') }, address => run(join(programs, 'schemathesis'), [
+  // A short context, since most bodies leave out how long the answer may be; room for lists that are longer than they may be.
+  await withServer({ adminKeys: key, contextLength: '256', bodyLimitBytes: String(64 << 20), dataDir: join(scratch, 'data') }, address => run(join(programs, 'schemathesis'), [
     'run', `${address}/openapi.json`, '--header', `Authorization: Bearer ${key}`, '--checks', checks.join(','), '--phases', 'examples,coverage,fuzzing',
     '--max-examples', '20', '--continue-on-failure', '--seed', '1', '--request-timeout', '120', '--suppress-health-check', 'all'
   ], { cwd: scratch, environment: { SCHEMATHESIS_HOOKS: 'schemathesis_hooks', PYTHONPATH: folder, PYTHONDONTWRITEBYTECODE: '1' } }))

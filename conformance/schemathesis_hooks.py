@@ -21,7 +21,8 @@ def map_body(context, body):
         body["model"] = named(body["model"], REWARD if path in ("/v1/score", "/v1/rerank") else MODEL)
     for field, enough in ENOUGH.items():
         value = body.get(field)
-        if isinstance(value, int) and enough < value <= (128 if field in ("n", "best_of") else 1 << 20):
+        # 103.0 is an integer, too.
+        if isinstance(value, (int, float)) and enough < value <= (128 if field in ("n", "best_of") else 1 << 20):
             body[field] = enough
     for owner in (body, body.get("alignment")):
         if not isinstance(owner, dict):
