@@ -4,6 +4,7 @@
  */
 import type { Distribution, Output, Sequence } from '../engine/sequence.js'
 import type { Answer, Prompt, Score } from '../rewards/scorer.js'
+import { readAnswer, unreadAnswer } from './answers.js'
 import type { Budget } from './budget.js'
 import type { ConstraintState } from './constraint.js'
 import { SamplingDistribution } from './distribution.js'
@@ -215,23 +216,19 @@ export class Candidate {
       await this.feed()
       this.#generation.rewardTokens++
     }
-    return { text: this.text, tokens: this.tokens, final: this.isFinished, sequence: this.sequence, output: this.output }
+    return readAnswer({ text: this.text, tokens: this.tokens, final: this.isFinished }, this.sequence, this.output)
   }
 
-  /** The answer with one more token, as a scorer sees it: fed by a probe, or an end token, which is not fed. */
-  extended (token: number, probe: { sequence: Sequence, output: Output }): Answer {
-    if (this.isEnd(token)) return { text: this.text, tokens: this.tokens, final: true, sequence: this.sequence, output: this.output }
+  /** The answer with one more token, as the request's scorer sees it: probed, where it looks at states. An end token is not fed: it makes the answer final. */
+  async extended (token: number): Promise<Answer> {
+    const { sequence } = this
+    if (this.isEnd(token)) return readAnswer({ text: this.text, tokens: this.tokens, final: true }, sequence, this.output)
     const text = this.#text.fork()
     text.push(this.#detokenizer.fork().push(token))
-    return { text: text.text, tokens: [...this.#tokens, token], final: false, ...probe }
-  }
-
-  /** Takes over a probe that has fed the token accepted last. */
-  adopt (probe: { sequence: Sequence, output: Output }): void {
-    this.sequence.close()
-    this.sequence = probe.sequence
-    this.output = probe.output
-    this.#fed = true
+    const answer = { text: text.text, tokens: [...this.#tokens, token], final: false }
+    if (this.#generation.runtime.scorer!.layers.length === 0) return unreadAnswer(answer)
+    this.#generation.rewardTokens++
+    return { ...answer, states: await sequence.probe(token), after: next => sequence.probe(token, next) }
   }
 
   /**

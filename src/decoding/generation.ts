@@ -72,8 +72,8 @@ export async function embed ({ runtime }: Generation, candidates: readonly Candi
   if (layer === null) return
   await Promise.all(candidates.map(async candidate => {
     // What was scored has been read to its end.
-    const { output } = candidate.score ? candidate : await candidate.answer()
-    candidate.embedding = Float32Array.from(output.pooled(layer))
+    if (!candidate.score) await candidate.answer()
+    candidate.embedding = Float32Array.from(candidate.output.pooled(layer))
   }))
 }
 

@@ -179,6 +179,9 @@ function times (alignment: AlignmentRequest | null, n: number, count: 'fanOut' |
 /** Sequences that a request holds at the same time, at most. @param n choices */
 export const fanOut = (alignment: AlignmentRequest | null, n: number): number => times(alignment, n, 'fanOut')
 
+/** Tokens that may come next in a sequence and are looked at together, at most. */
+export const probed = (alignment: AlignmentRequest | null): number => alignment ? strategyFacts[alignment.strategy].probed?.(alignment as never) ?? 0 : 0
+
 /** Answers that a request lets grow to full length, at most: what the operator's ceiling counts. @param n choices */
 export const answersGrown = (alignment: AlignmentRequest | null, n: number): number => times(alignment, n, 'grown')
 

@@ -14,6 +14,8 @@ interface StrategyFacts<N extends StrategyName> {
   readonly member: (params: ParametersOf<N>) => RewardMember
   /** Sequences open at the same time, at most: for one choice, or for all where they share candidates. */
   readonly fanOut: (params: ParametersOf<N>) => number
+  /** Tokens that may come next in a sequence and are looked at together, at most. Default none. */
+  readonly probed?: (params: ParametersOf<N>) => number
   /** Answers of full length that it may draw or read to score, at most, counted as fanOut is: what the operator's ceiling counts. */
   readonly grown: (params: ParametersOf<N>) => number
   /** Whether all choices come from the same candidates, rather than each from its own. */
@@ -114,9 +116,10 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     formula: 'log π(v) + strength · g(value of v) over the candidates v; the value is r(y≤t v), read or foretold, or ln π(v | toward) − ln π(v | away)',
     source: 'ARGS: Khanov et al. 2024 (arXiv 2402.01694); RAD: Deng and Raffel 2023 (arXiv 2310.09520); FUDGE: Yang and Klein 2021 (arXiv 2104.05218); CD: Mudgal et al. 2023; VAS: Han et al. 2024 (arXiv 2405.06639); contrast: DExperts (Liu et al. 2021, arXiv 2105.03023), proxy-tuning (Liu et al. 2024, arXiv 2401.08565), GenARM (Xu et al. 2024, arXiv 2410.08193)',
     use: 'one stream of text, steered at every token; exact KL and max_kl',
-    cost: 'one answer, of which each token is read with top_k − 1 others; with source next_token not more than a plain answer; with contrast once more in each other context',
+    cost: 'one answer, before each token of which top_k are read, no further through the model than the reward looks; with source next_token not more than a plain answer; with contrast once more in each other context',
     member: ({ source }) => source === 'next_token' ? 'next_token' : 'prefix',
-    fanOut: ({ source, contrast, candidates }) => 1 + (source === 'prefix' ? candidates.top_k : contexts(contrast, 'policy')),
+    fanOut: ({ contrast }) => 1 + contexts(contrast, 'policy'),
+    probed: ({ source, candidates }) => source === 'prefix' ? candidates.top_k : 0,
     grown: ({ contrast }) => 1 + contexts(contrast, 'any'),
     sharesChoices: false
   }

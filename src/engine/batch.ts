@@ -27,6 +27,17 @@ export interface RunInputs {
   readonly inverseTemperatures: readonly number[]
 }
 
+/** Probes of one sequence as numbers. */
+export interface ProbeInputs {
+  readonly ids: readonly number[]
+  /** Place of each id's token in the whole sequence: branches all begin where it ends. */
+  readonly positions: readonly number[]
+  /** [ids, ids], row-major: 0 where the one of the row sees the other, −∞ where it does not. */
+  readonly branches: readonly number[]
+  /** Tokens of the sequence that all of them follow. */
+  readonly length: number
+}
+
 /** The inputs of one engine's runs. Run after run uses the same memory. */
 export class RunFeeds {
   readonly #tensors = new Map<string, Tensor>()
@@ -71,6 +82,19 @@ export class RunFeeds {
     ])
     if (parts.length > 1) feeds.set('rows_by_part', this.#numbers('rows_by_part', 'int64', [parts.length], rowsByPart))
     for (const [part, inputs] of parts.entries()) this.#fillPart(feeds, part, inputs)
+    return feeds
+  }
+
+  /** Tensors for a run of probes, as `fill`. */
+  fillProbes ({ ids, positions, branches, length }: ProbeInputs): Map<string, Tensor> {
+    const count = ids.length
+    const feeds = new Map([
+      ['input_ids', this.#numbers('input_ids', 'int64', [1, count], ids)],
+      ['positions', this.#numbers('positions', 'int64', [1, count], positions)],
+      ['branches', this.#numbers('branches', 'float32', [1, 1, count, count], branches)],
+      ['branch_pads', this.#numbers('branch_pads', 'int64', [8], [0, 0, 0, length, 0, 0, 0, 0])]
+    ])
+    this.#fillPart(feeds, 0, { lengths: [length + count], prompt: null })
     return feeds
   }
 

@@ -85,6 +85,8 @@ export class DraftingSequence implements Sequence {
     return output!
   }
 
+  probe (): never { throw new Error('a sequence that runs ahead cannot be probed') }
+
   fork (): Sequence { throw new Error('a sequence that runs ahead cannot be forked') }
 
   close (): void {

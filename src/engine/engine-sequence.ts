@@ -4,8 +4,10 @@
  */
 import { chunkRun, decodeRun, type History } from './history.js'
 import { slabOf, type SharedPrompt } from './kv-cache.js'
-import type { DraftableSequence, Output, Sequence, SequenceOptions } from './sequence.js'
-import type { HiddenState, OutputRow } from './step-outputs.js'
+import { HiddenSums, LayerStates, type HiddenState } from './hidden-states.js'
+import { mostProbed } from './plan.js'
+import type { DraftableSequence, Output, Sequence, SequenceOptions, States } from './sequence.js'
+import type { OutputRow } from './step-outputs.js'
 import { isStream } from './turns.js'
 
 /** What a sequence needs of its engine. */
@@ -14,9 +16,18 @@ export interface SequenceHost {
   enqueue (sequence: EngineSequence): void
   forked (parent: EngineSequence, child: EngineSequence): void
   closed (sequence: EngineSequence): void
+  /** Waits until sequences can be probed up to a layer. */
+  readyToProbe (layer: number): Promise<void>
   readonly contextLength: number
   /** Width D of a hidden state. */
   readonly hiddenSize: number
+}
+
+/** Tokens that may come next, and who waits for the states after them. */
+export interface Probe {
+  readonly tokens: readonly number[]
+  readonly resolve: (states: States) => void
+  readonly reject: (reason: Error) => void
 }
 
 interface Waiter { readonly resolve: (outputs: readonly Output[]) => void, readonly reject: (reason: Error) => void }
@@ -28,8 +39,8 @@ export class EngineSequence implements DraftableSequence, History {
   readonly options: SequenceOptions
   readonly #host: SequenceHost
   readonly #layers: readonly number[]
-  /** Running sums of hidden states over the pooled positions, by layer. */
-  readonly #sums: Map<number, Float64Array>
+  /** Of hidden states over the pooled positions. */
+  readonly #sums: HiddenSums
   readonly #onAbort: () => void
   /** Slot that holds its KV; −1 before its first run. */
   slot = -1
@@ -44,6 +55,8 @@ export class EngineSequence implements DraftableSequence, History {
   #outputs: readonly OutputRow[] = []
   #waiter: Waiter | null = null
   #promise: Promise<readonly Output[]> | null = null
+  /** Waiting, oldest first. */
+  #probes: readonly Probe[] = []
   #closed = false
   #wasForked = false
   /** Whether the outputs in waiting are those after every position. */
@@ -59,7 +72,7 @@ export class EngineSequence implements DraftableSequence, History {
     this.#shared = parent?.shared?.hold() ?? null
     this.runs = parent ? parent.runs.slice() : []
     this.#layers = options.layers ?? []
-    this.#sums = new Map(this.#layers.map(layer => [layer, parent ? parent.#sums.get(layer)!.slice() : new Float64Array(host.hiddenSize)]))
+    this.#sums = parent ? parent.#sums.fork() : HiddenSums.of(this.#layers, host.hiddenSize)
     this.#outputs = parent ? parent.#outputs.slice(-1) : []
     for (const output of this.#outputs) output.holders++
     this.#onAbort = () => { this.close() }
@@ -85,6 +98,10 @@ export class EngineSequence implements DraftableSequence, History {
   /** Whether it waits for the outputs after every position, not only the last. */
   get wantsAll (): boolean { return this.#wantsAll }
   get isWaiting (): boolean { return this.#waiter !== null }
+  /** Whether it waits for probes, and so for no output. */
+  get isProbed (): boolean { return this.#probes.length > 0 }
+  /** Layers that a probe runs: at least one, beside the embedding. */
+  get probedLayers (): number { return Math.max(1, ...this.#layers) }
   get layers (): readonly number[] { return this.#layers }
   get poolFrom (): number { return this.options.poolFrom! }
   get fanOut (): number { return this.options.fanOut ?? 1 }
@@ -100,7 +117,7 @@ export class EngineSequence implements DraftableSequence, History {
 
   append (...tokens: number[]): void {
     this.#mustBeOpen()
-    if (this.#waiter) throw new Error('a sequence cannot be appended to while an output is awaited')
+    if (this.#waiter || this.isProbed) throw new Error(`a sequence cannot be appended to while ${this.#waiter ? 'an output' : 'a probe'} is awaited`)
     if (this.tokens.length + tokens.length > this.#host.contextLength) throw new Error(`a sequence may have ${this.#host.contextLength} tokens; ${this.tokens.length + tokens.length} were given`)
     this.tokens.push(...tokens)
   }
@@ -123,6 +140,44 @@ export class EngineSequence implements DraftableSequence, History {
     this.#promise = promise
     this.#host.enqueue(this)
     return promise
+  }
+
+  async probe (...tokens: number[]): Promise<States> {
+    this.#mustBeOpen()
+    if (this.#shared) throw new Error('a sequence that shares its prompt cannot be probed')
+    if (this.pending > 0) throw new Error('a sequence can be probed when its output is there')
+    if (tokens.length === 0 || tokens.length > this.#roomToProbe) throw new Error(`a probe after ${this.tokens.length} tokens has 1 to ${this.#roomToProbe}; got ${tokens.length}`)
+    const states = new Promise<States>((resolve, reject) => { this.#probes = [...this.#probes, { tokens, resolve, reject }] })
+    this.#host.readyToProbe(this.probedLayers).then(() => { if (this.isProbed) this.#host.enqueue(this) }, (error: unknown) => { this.fail(error) })
+    return await states
+  }
+
+  get #roomToProbe (): number { return Math.min(mostProbed, this.#host.contextLength - this.tokens.length) }
+
+  /** The probes that run next: those that waited longest, as many as there is room for beyond its tokens. */
+  get nextProbes (): readonly Probe[] {
+    let room = this.#roomToProbe
+    const end = this.#probes.findIndex(({ tokens: { length } }) => (room -= length) < 0)
+    return end < 0 ? this.#probes : this.#probes.slice(0, end)
+  }
+
+  /**
+   * Hands the states over that it would end with.
+   * @param probes that have run, the oldest
+   * @param hidden of their positions, one after the other, [count, D] by layer
+   */
+  resolveProbes (probes: readonly Probe[], hidden: ReadonlyMap<number, Float32Array>): void {
+    this.#probes = this.#probes.slice(probes.length)
+    const size = this.#host.hiddenSize
+    let first = 0
+    for (const { tokens: { length }, resolve } of probes) {
+      const own = new Map([...hidden].map(([layer, values]) => [layer, values.subarray(first * size, (first + length) * size)]))
+      const sums = this.#sums.fork()
+      sums.add(length, Math.max(0, this.poolFrom - this.tokens.length), own)
+      resolve(new LayerStates(sums.states(length, own), sums.count))
+      first += length
+    }
+    if (this.options.ledger) this.options.ledger.computedTokens += first
   }
 
   truncate (length: number): void {
@@ -160,11 +215,7 @@ export class EngineSequence implements DraftableSequence, History {
   advance (count: number, hidden: ReadonlyMap<number, Float32Array>): void {
     const first = this.runs.length
     for (let i = 0; i < count; i++) this.runs.push(this.#alone ? decodeRun : chunkRun)
-    const skip = Math.max(0, this.poolFrom - first)
-    for (const [layer, values] of hidden) {
-      const sum = this.#sums.get(layer)
-      if (sum) for (let i = skip * sum.length; i < count * sum.length; i++) sum[i % sum.length]! += values[i]!
-    }
+    this.#sums.add(count, Math.max(0, this.poolFrom - first), hidden)
     if (this.options.ledger) this.options.ledger.computedTokens += count
   }
 
@@ -179,12 +230,7 @@ export class EngineSequence implements DraftableSequence, History {
 
   /** Hidden states at the end, by layer. @param hidden as for `advance` */
   hiddenStates (count: number, hidden: ReadonlyMap<number, Float32Array>): Map<number, HiddenState> {
-    return new Map(this.#layers.map(layer => {
-      const sum = this.#sums.get(layer)!
-      const pooled = new Float32Array(sum.length)
-      if (this.pooledTokens > 0) for (let i = 0; i < sum.length; i++) pooled[i] = sum[i]! / this.pooledTokens
-      return [layer, { last: hidden.get(layer)!.slice((count - 1) * sum.length, count * sum.length), pooled }]
-    }))
+    return this.#sums.states(count, hidden)
   }
 
   /** Positions that the pooled mean covers. */
@@ -203,11 +249,12 @@ export class EngineSequence implements DraftableSequence, History {
     waiter?.resolve(this.#outputs)
   }
 
-  /** Rejects the awaited output, if one is. The sequence stays as it was. */
+  /** Rejects what is awaited. The sequence stays as it was. */
   fail (reason: unknown): void {
-    const waiter = this.#waiter
+    const rejected = [...this.#probes, ...this.#waiter ? [this.#waiter] : []]
     this.#waiter = null
-    waiter?.reject(reason instanceof Error ? reason : new Error(String(reason)))
+    this.#probes = []
+    for (const { reject } of rejected) reject(reason instanceof Error ? reason : new Error(String(reason)))
   }
 
   #letGo (): void {

@@ -4,17 +4,18 @@
  */
 import type { DecoderConfig } from '../models/decoder-config.js'
 import type { Session } from '../runtime/session.js'
-import type { RunShape } from '../models/run-shape.js'
 import { RunFeeds, type RunInputs } from './batch.js'
 import { Cores } from './cores.js'
 import { EngineSequence, type SequenceHost } from './engine-sequence.js'
+import type { HiddenState } from './hidden-states.js'
 import { kvBytesPerToken, type SharedPrompt } from './kv-cache.js'
 import { mostRowsPerRun, nextChunks, nextRun, planChunks, planParts, runShape, type Chunk, type DecodePart, type Run } from './plan.js'
 import { ReservationQueue, type Need, type Reservation } from './reservation.js'
-import { chunkInputs, decodeInputs, type Place } from './run-inputs.js'
+import { describeShape, probeShape, type RunShape } from '../models/run-shape.js'
+import { chunkInputs, decodeInputs, probeInputs, type Place } from './run-inputs.js'
 import { Seating, type SeatingOptions } from './seating.js'
 import type { DraftableSequence, SequenceOptions, SequenceSource } from './sequence.js'
-import { OutputRow, StepOutputs, type HiddenState, type RunOutputs } from './step-outputs.js'
+import { OutputRow, StepOutputs, type RunOutputs } from './step-outputs.js'
 import { chunkBudget, takeTurns } from './turns.js'
 
 export interface EngineOptions extends SeatingOptions {
@@ -36,7 +37,11 @@ export interface CausalModel {
   /** Whether rows can share their prompt's KV, with bits that do not depend on each other. */
   readonly canSharePrefix: boolean
   /** The simple shapes are always there; for others it may give null. */
-  readonly sessions: { find (shape: RunShape): Pick<Session, 'run'> | null }
+  readonly sessions: {
+    find (shape: RunShape): Pick<Session, 'run'> | null
+    /** Waits until a shape is there, if it can be. */
+    prepare (shape: RunShape): Promise<void>
+  }
 }
 
 /** Counters since the engine was made. */
@@ -47,6 +52,7 @@ export interface EngineCounters {
   decodeRows: number
   ridingRows: number
   chunkTokens: number
+  probedTokens: number
   /** Milliseconds spent in forward passes, and in steps altogether. */
   forwardMs: number
   stepMs: number
@@ -65,7 +71,7 @@ export class Engine implements SequenceSource, SequenceHost {
   readonly hiddenSize: number
   /** Tokens of KV that requests may reserve together. */
   readonly mostKvTokens: number
-  readonly counters: EngineCounters = { steps: 0, runs: 0, decodeRows: 0, ridingRows: 0, chunkTokens: 0, forwardMs: 0, stepMs: 0 }
+  readonly counters: EngineCounters = { steps: 0, runs: 0, decodeRows: 0, ridingRows: 0, chunkTokens: 0, probedTokens: 0, forwardMs: 0, stepMs: 0 }
   readonly #model: CausalModel
   readonly #options: EngineOptions
   readonly #seating: Seating
@@ -149,6 +155,12 @@ export class Engine implements SequenceSource, SequenceHost {
     this.#seating.leave(sequence)
   }
 
+  async readyToProbe (layer: number): Promise<void> {
+    const shape = probeShape(layer)
+    await this.#model.sessions.prepare(shape)
+    if (!this.#model.sessions.find(shape)) throw new Error(`the model cannot be run for a ${describeShape(shape)}`)
+  }
+
   /** Ends every sequence and frees all memory, after the step in flight. */
   async close (): Promise<void> {
     this.#closed = true
@@ -170,7 +182,7 @@ export class Engine implements SequenceSource, SequenceHost {
     this.#outputs.begin()
     this.#seat()
     // A sequence may be closed while a run of the step is in flight: each run looks at what is still wanted.
-    const { decode, chunks } = this.#plan()
+    const { decode, chunks, probed, mostProbeRuns } = this.#plan()
     for (let parts = this.#stillWanted(decode); parts.length > 0;) {
       const run = nextRun(parts, shape => this.#model.sessions.find(shape) !== null)
       await this.#execute(run)
@@ -181,6 +193,8 @@ export class Engine implements SequenceSource, SequenceHost {
       await this.#execute(run)
       left = this.#stillOwned(left.filter(chunk => !run.chunks.includes(chunk)))
     }
+    let probeRuns = 0
+    for (const sequence of probed) while (sequence.isProbed && probeRuns++ < mostProbeRuns) await this.#probe(sequence)
     this.counters.steps++
     this.counters.stepMs += performance.now() - started
   }
@@ -193,12 +207,19 @@ export class Engine implements SequenceSource, SequenceHost {
     }
   }
 
-  #plan (): { decode: DecodePart[], chunks: Chunk[] } {
+  #plan (): { decode: DecodePart[], chunks: Chunk[], probed: EngineSequence[], mostProbeRuns: number } {
     const seated = [...this.#waiting].filter(sequence => sequence.slot >= 0)
-    const { rows, beside } = takeTurns(seated.filter(sequence => sequence.runsAlone))
-    const chunks = seated.filter(sequence => !sequence.runsAlone).map(sequence => ({ slot: sequence.slot, count: sequence.pending }))
+    const probed = seated.filter(sequence => sequence.isProbed)
+    const asked = seated.filter(sequence => !sequence.isProbed)
+    const { rows, beside } = takeTurns(asked.filter(sequence => sequence.runsAlone), probed.some(sequence => sequence.isStream))
+    const chunks = asked.filter(sequence => !sequence.runsAlone).map(sequence => ({ slot: sequence.slot, count: sequence.pending }))
     const usual = this.#options.prefillTokensPerStep
-    return { decode: this.#planParts(rows), chunks: planChunks(chunks, beside || this.#cores.isWanted ? chunkBudget(rows.length, chunks.length, usual) : usual) }
+    return {
+      decode: this.#planParts(rows),
+      chunks: planChunks(chunks, beside || this.#cores.isWanted ? chunkBudget(rows.length, chunks.length, usual) : usual),
+      probed,
+      mostProbeRuns: this.#cores.isWanted || rows.some(row => row.isStream) ? 1 : Infinity
+    }
   }
 
   /** Rows that hold all their KV themselves run together; those that share a prompt, with the ones that have as many positions of their own. */
@@ -260,6 +281,30 @@ export class Engine implements SequenceSource, SequenceHost {
     }
   }
 
+  /** One run of what may come next in one sequence, written where the next tokens' KV will be. */
+  async #probe (sequence: EngineSequence): Promise<void> {
+    const { probedLayers, layers, options: { ledger } } = sequence
+    const probes = sequence.nextProbes
+    const inputs = probeInputs(sequence, probes)
+    const count = inputs.ids.length
+    const { past, present } = this.#seating.views(sequence.slot, 1, 0, probedLayers)
+    const hidden = this.#outputs.hiddenViews(1, count, new Set(layers))
+    const started = performance.now()
+    try {
+      await this.#model.sessions.find(probeShape(probedLayers))!.run(new Map([...this.#feeds.fillProbes(inputs), ...past]), new Map([...hidden, ...present]))
+      this.counters.forwardMs += performance.now() - started
+      this.counters.runs++
+      this.counters.probedTokens += count
+      if (ledger) ledger.forwardPasses++
+      if (!sequence.isClosed) sequence.resolveProbes(probes, new Map([...layers].map(layer => [layer, hidden.get(`hidden_${layer}`)!.data as Float32Array])))
+    } catch (error) {
+      sequence.fail(error)
+    } finally {
+      for (const view of hidden.values()) view.dispose()
+    }
+    if (!sequence.isProbed) this.#waiting.delete(sequence)
+  }
+
   #tellPositions ({ computed, inverseTemperature, options: { onPosition } }: EngineSequence, { positions, lastRow }: Place, outputs: RunOutputs): void {
     const first = lastRow - positions + 1
     if (onPosition) for (let row = 0; row < positions; row++) onPosition(computed + row, new OutputRow(outputs.row(first + row, inverseTemperature), new Map(), 0))
@@ -273,7 +318,7 @@ export class Engine implements SequenceSource, SequenceHost {
     if (owner.wantsAll) for (let row = lastRow - positions + 1; row < lastRow; row++) lend(row, new Map())
     if (owner.wantsAll || owner.pending === 0) lend(lastRow, owner.hiddenStates(positions, hidden))
     if (owner.pending > 0) return
-    if (owner.opened && !owner.shared && !owner.runsAlone && this.sharesPrompt(owner.fanOut, owner.computed)) this.#seating.share(owner)
+    if (owner.opened && !owner.options.probed && !owner.shared && !owner.runsAlone && this.sharesPrompt(owner.fanOut, owner.computed)) this.#seating.share(owner)
     this.#waiting.delete(owner)
     owner.resolve()
   }

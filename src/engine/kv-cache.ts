@@ -72,9 +72,12 @@ export class KvCache {
   /** The buffers of a slot's slab. */
   #buffers (slot: number): Slab { return this.#slab(slabOf(slot)) }
 
-  /** Tensors over `count` slots from `slot` on, for a part of a run; they must lie in one slab. */
-  views (slot: number, count: number, part: number): KvViews {
-    const key = `${slot},${count},${part}`
+  /**
+   * Tensors over `count` slots from `slot` on, for a part of a run; they must lie in one slab.
+   * @param most layers that are run, from the first on
+   */
+  views (slot: number, count: number, part: number, most = this.#config.layers): KvViews {
+    const key = `${slot},${count},${part},${most}`
     const known = this.#views.get(key)
     if (known) {
       this.#views.delete(key)
@@ -85,6 +88,7 @@ export class KvCache {
     const { kvHeads, headSize, layers } = this.#config
     const [past, present] = [new Map<string, Tensor>(), new Map<string, Tensor>()]
     for (const [index, buffer] of this.#buffers(slot).entries()) {
+      if (index % layers >= most) continue
       const view = buffer.view(slot % slotsPerSlab * this.#slotSize, [count, kvHeads, this.capacity, headSize])
       const name = `${index < layers ? 'key' : 'value'}_${index % layers}`
       past.set(partName(part, `past_${name}`), view)

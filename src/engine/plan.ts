@@ -49,6 +49,9 @@ export const mostSharedParts = 4
 /** Rows of one decode run, at most. */
 export const mostRowsPerRun = (1 + mostSharedParts) * slotsPerSlab
 
+/** Positions of a run of probes, at most. */
+export const mostProbed = 32
+
 /** Starting a run costs about as much as this many rows, measured at B = 1 to 32. */
 const runCostInRows = 4
 

@@ -1,6 +1,6 @@
 /** A planned run as numbers: which tokens it computes, of which sequence each is, and whose logits are wanted. Knows no tensors. */
-import type { PartInputs, RunInputs } from './batch.js'
-import type { EngineSequence } from './engine-sequence.js'
+import type { PartInputs, ProbeInputs, RunInputs } from './batch.js'
+import type { EngineSequence, Probe } from './engine-sequence.js'
 import type { Chunk, DecodeRun } from './plan.js'
 import type { Seating } from './seating.js'
 
@@ -45,4 +45,16 @@ export function chunkInputs (owners: readonly EngineSequence[], chunks: readonly
     return { lengths: [owner.computed + count], prompt: null, ...(chunks.length > 1 ? { positions: count } : {}) }
   })
   return { inputs: { ids, parts, rows, inverseTemperatures }, places }
+}
+
+/** Branches that begin where a sequence ends. Each token sees those before it in its own branch. */
+export function probeInputs ({ tokens: { length } }: EngineSequence, probes: readonly Probe[]): ProbeInputs {
+  const places = probes.flatMap(({ tokens }, branch) => tokens.map((token, at) => ({ token, branch, at })))
+  const sees = (one: typeof places[number], other: typeof places[number]): boolean => one.branch === other.branch && one.at >= other.at
+  return {
+    ids: places.map(({ token }) => token),
+    positions: places.map(({ at }) => length + at),
+    branches: places.flatMap(one => places.map(other => sees(one, other) ? 0 : -Infinity)),
+    length
+  }
 }

@@ -26,7 +26,7 @@ interface Found { readonly from: number | Float32Array | CachedPrefix, readonly 
 /** A match must leave two positions of the prompt to run, for the last one's logits in a chunk. */
 const leastLeft = 2
 
-/** Slots together keep this share of the KV memory of former owners, for whoever comes next: a look-ahead forks the same sequence at every token. */
+/** Slots together keep this share of the KV memory of former owners, for whoever comes next: a search with look-aheads forks the same sequences again and again. */
 const leftShare = 1 / 8
 
 /** Seats changed in a step only to bring rows together, at most: copies are short, but a step waits for them. */
@@ -76,7 +76,7 @@ export class Seating {
     return owner ? owner.heldLength : this.#slots.leftLength(slot)!
   }
 
-  views (slot: number, count: number, part: number): KvViews { return this.#kv.views(slot, count, part) }
+  views (slot: number, count: number, part: number, layers?: number): KvViews { return this.#kv.views(slot, count, part, layers) }
 
   add (sequence: EngineSequence): void { this.#open.add(sequence) }
 

@@ -19,15 +19,19 @@ export interface Distribution {
   readonly logits: Float32Array
 }
 
-/** What the model says after a sequence's last token. Values are lent until the sequence's next `output()`. */
-export interface Output {
-  readonly distribution: Distribution
+/** The model's hidden states after a token. */
+export interface States {
   /** Hidden state (transformers' `hidden_states[layer]`, 0 = embedding) of the last token, length D. Only layers asked for at `open`. */
   hidden (layer: number): Float32Array
   /** Mean hidden state over the fed tokens at positions ≥ `poolFrom`, length D; zeros while there are none. Only layers asked for. */
   pooled (layer: number): Float32Array
   /** How many tokens `pooled` covers. */
   readonly pooledTokens: number
+}
+
+/** What the model says after a sequence's last token. Values are lent until the sequence's next `output()`. */
+export interface Output extends States {
+  readonly distribution: Distribution
 }
 
 /** Counts what a request made the engine do. The engine adds to it; its owner reads it. */
@@ -56,6 +60,8 @@ export interface SequenceOptions {
    * is a search, whose rows do not hold up those of others.
    */
   readonly fanOut?: number
+  /** Whether it or its forks will be probed, for which they must hold all their KV themselves. Default no. */
+  readonly probed?: boolean
   /** Called for each position that a chunk runs, in order, with the distribution after it, lent for the call. Costs logits of every position. */
   readonly onPosition?: (position: number, distribution: Distribution) => void
   /** Aborting closes the sequence; a pending `output()` rejects with the signal's reason. */
@@ -74,6 +80,13 @@ export interface Sequence {
    * Asking again without new tokens returns the same outputs and costs nothing.
    */
   output (): Promise<Output>
+  /**
+   * The hidden states that the sequence would end with if some tokens came next, which stay out of it: nothing above the layers that were asked for is run.
+   * Its last output must be there; tokens are appended only when the probe is. All that is asked for in one turn of the event loop runs together, and
+   * beside other sequences' rows alone, so that its bits are a function of this sequence's own calls.
+   * @param tokens at least one
+   */
+  probe (...tokens: number[]): Promise<States>
   /**
    * A copy that shares everything computed, the last outputs and the pooled sums included. Costs no forward pass.
    * Tokens not run yet are copied too. Child and parent go on independently.

@@ -1,5 +1,5 @@
 /**
- * Which slots are taken. A free slot remembers what its last owner left, so that a sequence forked again and again, as a look-ahead does,
+ * Which slots are taken. A free slot remembers what its last owner left, so that a sequence forked again and again, as for look-aheads,
  * copies only the positions that differ. Slots are taken only between runs: a run in flight may write into free ones.
  */
 import { commonLength, type History } from './history.js'

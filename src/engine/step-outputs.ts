@@ -5,25 +5,22 @@
 import { topCount } from '../models/decoder-graph.js'
 import type { DecoderConfig } from '../models/decoder-config.js'
 import { Tensor } from '../runtime/tensor.js'
+import { LayerStates, type HiddenState } from './hidden-states.js'
 import type { Distribution, Output } from './sequence.js'
 
-/** Hidden states of one layer at a sequence's end: of the last token, and the mean over the pooled positions. */
-export interface HiddenState { readonly last: Float32Array, readonly pooled: Float32Array }
-
 /** One row of a step. Shared by a sequence and its forks until each asks for its next output. */
-export class OutputRow implements Output, Distribution {
+export class OutputRow extends LayerStates implements Output, Distribution {
   readonly size: number
   readonly logNormalizer: number
   readonly temperedLogNormalizer: number
   readonly topIds: Int32Array
   readonly topLogits: Float32Array
-  readonly pooledTokens: number
-  readonly #hidden: ReadonlyMap<number, HiddenState>
   #logits: Float32Array
   /** Sequences whose current output this is. */
   holders = 0
 
   constructor (row: { logits: Float32Array, topIds: Int32Array, topLogits: Float32Array, peak: readonly [number, number], inverseTemperature: number }, hidden: ReadonlyMap<number, HiddenState>, pooledTokens: number) {
+    super(hidden, pooledTokens)
     this.size = row.logits.length
     this.topIds = row.topIds
     this.topLogits = row.topLogits
@@ -31,25 +28,14 @@ export class OutputRow implements Output, Distribution {
     // The largest probability is e^(largest logit − log-normaliser).
     this.logNormalizer = largest - Math.log(row.peak[0])
     this.temperedLogNormalizer = largest * row.inverseTemperature - Math.log(row.peak[1])
-    this.pooledTokens = pooledTokens
     this.#logits = row.logits
-    this.#hidden = hidden
   }
 
   get distribution (): Distribution { return this }
   get logits (): Float32Array { return this.#logits }
 
-  hidden (layer: number): Float32Array { return this.#layer(layer).last }
-  pooled (layer: number): Float32Array { return this.#layer(layer).pooled }
-
   /** Copies the lent row, so that the buffer can be written over. */
   detach (): void { this.#logits = this.#logits.slice() }
-
-  #layer (layer: number): HiddenState {
-    const state = this.#hidden.get(layer)
-    if (!state) throw new Error(`hidden states of layer ${layer} were not asked for when the sequence was opened`)
-    return state
-  }
 }
 
 /** Views for one run, and what they need to be fetched. */
@@ -102,7 +88,7 @@ export class StepOutputs {
       const width = buffer.dims[1]!
       return [name, buffer.view(first * width, [rows, width])]
     }))
-    for (const layer of layers) views.set(`hidden_${layer}`, this.#hiddenBuffer(layer).view(0, [batch, positions, this.#config.hiddenSize]))
+    for (const [name, view] of this.hiddenViews(batch, positions, layers)) views.set(name, view)
     const data = (name: string): Float32Array => views.get(name)!.data as Float32Array
     const ids = new Int32Array(views.get('top_ids')!.data.buffer, views.get('top_ids')!.data.byteOffset, 2 * rows * this.#top)
     return {
@@ -117,6 +103,11 @@ export class StepOutputs {
       }),
       dispose: () => { for (const view of views.values()) view.dispose() }
     }
+  }
+
+  /** Views for the hidden states of a run, by name, valid until the next; the caller disposes of them. */
+  hiddenViews (batch: number, positions: number, layers: Iterable<number>): Map<string, Tensor> {
+    return new Map([...layers].map(layer => [`hidden_${layer}`, this.#hiddenBuffer(layer).view(0, [batch, positions, this.#config.hiddenSize])]))
   }
 
   /** Remembers that a row points into the buffers. */

@@ -26,10 +26,11 @@ export interface TurnRow {
  * The rows to run now. Of searches beside a stream they are rows of one part, that of the row that waited longest: a second part would take as long again as
  * several rows more of the first.
  * @param rows all that wait, those that have waited longest first
- * @returns rows in their order, and whether a stream's is among them
+ * @param streamProbes whether a stream waits for probes
+ * @returns rows in their order, and whether a stream waits for the step
  */
-export function takeTurns<Row extends TurnRow> (rows: readonly Row[]): { rows: readonly Row[], beside: boolean } {
-  if (!rows.some(row => row.isStream)) return { rows, beside: false }
+export function takeTurns<Row extends TurnRow> (rows: readonly Row[], streamProbes = false): { rows: readonly Row[], beside: boolean } {
+  if (!streamProbes && !rows.some(row => row.isStream)) return { rows, beside: false }
   const first = rows.find(row => !row.isStream)
   let left = rowsBesideStreams
   return { rows: rows.filter(row => row.isStream || (row.joins(first!) && left-- > 0)), beside: true }

@@ -26,7 +26,7 @@ function startOf ({ alignment, reward, sampling, seed, prompt, droppedMessages }
   return { seed, strategy, resolved: { ...params, max_tokens: sampling.maxTokens }, rewardsUsed: reward?.scorer.used ?? [], promptText: prompt.text, promptTokenIds: prompt.tokens, droppedMessages }
 }
 
-function runtimeOf (host: Host, { alignment, contrast, reward, sampling, skipSpecialTokens, seed, cacheSalt, fanOut, drafts }: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers, drawn: Runtime['drawn']): Runtime {
+function runtimeOf (host: Host, { alignment, contrast, reward, sampling, skipSpecialTokens, seed, cacheSalt, fanOut, probed, drafts }: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers, drawn: Runtime['drawn']): Runtime {
   const { engine, model } = host
   const started = performance.now()
   const embeddingLayer = comparesAnswers(alignment) ? Math.round(model.config.layers / 2) : null
@@ -40,7 +40,7 @@ function runtimeOf (host: Host, { alignment, contrast, reward, sampling, skipSpe
   return {
     open: (tokens, options) => {
       // What is opened with a pool of its own is an answer that is read once more, to score it.
-      const purpose = options?.poolFrom === undefined ? { ledger: ledgers.policy, fanOut } : { ledger: ledgers.reward }
+      const purpose = options?.poolFrom === undefined ? { ledger: ledgers.policy, fanOut, probed } : { ledger: ledgers.reward }
       const sequence = engine.open(tokens, { temperature: sampling.temperature, layers, salt: cacheSalt, signal, ...purpose, ...options })
       if (!drafts) return sequence
       // What follows the answer's last token nobody asks, so that a guess of it would be checked in vain.

@@ -3,10 +3,11 @@
  * with a RequestError, or never again.
  */
 import { randomInt } from 'node:crypto'
-import { answersGrown, checkChoices, fanOut } from '../decoding/parameters.js'
+import { answersGrown, checkChoices, fanOut, probed } from '../decoding/parameters.js'
 import type { SamplingParams } from '../decoding/runtime.js'
 import { strategyFacts } from '../decoding/strategy-facts.js'
 import type { AlignmentRequest, Context } from '../decoding/strategy-schemas.js'
+import { mostProbed } from '../engine/plan.js'
 import type { Need } from '../engine/reservation.js'
 import { RequestError } from '../errors.js'
 import type { RequestScope, Room } from '../rewards/kind.js'
@@ -47,6 +48,8 @@ export interface PreparedRequest {
   readonly skipSpecialTokens: boolean
   /** Sequences that go on from the prompt at the same time, at most: decides whether they share its KV. */
   readonly fanOut: number
+  /** Whether sequences are probed, for which each must hold its prompt's KV itself. */
+  readonly probed: boolean
   readonly need: Need
   /** What it takes in other models' engines. */
   readonly rooms: readonly Room[]
@@ -131,8 +134,11 @@ function readingOf ({ engine, model }: Host, { prompt: input, alignment }: Gener
   })
   const all = [own, ...contexts]
   const tokens = Math.max(...all.filter(one => one.isPolicys).map(one => one.tokens))
-  return { tightest: all.reduce((least, one) => one.limit - one.tokens < least.limit - least.tokens ? one : least), tokens, shared: contexts.length === 0 && engine.sharesPrompt(wide, tokens) }
+  return { tightest: all.reduce((least, one) => one.limit - one.tokens < least.limit - least.tokens ? one : least), tokens, shared: contexts.length === 0 && probed(alignment) === 0 && engine.sharesPrompt(wide, tokens) }
 }
+
+/** Positions of a sequence beyond the answer's last: one token is fed to score that is not returned, or some are probed. */
+const beyondAnswer = (alignment: AlignmentRequest | null): number => probed(alignment) > 0 ? mostProbed : 1
 
 /** Answer length: what was asked for, or as much as context, the operator's ceiling and KV allow. */
 function answerLength (host: Host, request: GenerateRequest, n: number, reading: Reading): number {
@@ -143,7 +149,7 @@ function answerLength (host: Host, request: GenerateRequest, n: number, reading:
   const grown = answersGrown(alignment, n)
   // A reward may read an end token after the last one.
   const room = tightest.limit - tightest.tokens - (alignment ? 1 : 0)
-  const kvRoom = host.engine.roomPerSequence(fanOut(alignment, n), reading.tokens, reading.shared) - (alignment ? 1 : 0)
+  const kvRoom = host.engine.roomPerSequence(fanOut(alignment, n), reading.tokens, reading.shared) - (alignment ? beyondAnswer(alignment) : 0)
   if (asked === null) {
     const most = Math.min(room, Math.floor(ceiling / grown), kvRoom)
     if (most >= 1) return most
@@ -159,12 +165,12 @@ function contrastRooms ({ toward, away }: Contrast, n: number, maxTokens: number
   return [toward, away].flatMap(side => side?.reader ? [{ model: side.reader, sequences: n, tokens: side.tokens.length + maxTokens }] : [])
 }
 
-/** Heads that read an end token fork what they score, and one more token is fed to score than is returned. */
-function needOf ({ model }: Host, wide: number, reward: ResolvedScorer | null, reading: Reading, maxTokens: number, priority: number): Need {
+/** Heads that read an end token fork what they score. */
+function needOf ({ model }: Host, { alignment, priority = 0 }: GenerateRequest, wide: number, reward: ResolvedScorer | null, reading: Reading, maxTokens: number): Need {
   return {
     sequences: wide * (reward?.forks === true ? 2 : 1),
     promptTokens: reading.tokens,
-    answerTokens: Math.min(model.contextLength - reading.tokens, maxTokens + 1),
+    answerTokens: Math.min(model.contextLength - reading.tokens, maxTokens + beyondAnswer(alignment)),
     sharesPrompt: reading.shared,
     priority
   }
@@ -191,7 +197,7 @@ export function prepare (host: Host, asked: GenerateRequest, signal: AbortSignal
   const wide = fanOut(alignment, n)
   const reading = readingOf(host, request, wide, prompt, contrast)
   const maxTokens = answerLength(host, request, n, reading)
-  const reward = resolveReward(host, alignment, { width: wide, tokens: prompt.tokens.length + maxTokens, reader: host.reader, salt: request.cacheSalt, signal })
+  const reward = resolveReward(host, alignment, { width: wide * (1 + probed(alignment)), tokens: prompt.tokens.length + maxTokens, reader: host.reader, salt: request.cacheSalt, signal })
   return {
     prompt,
     contrast,
@@ -205,7 +211,8 @@ export function prepare (host: Host, asked: GenerateRequest, signal: AbortSignal
     promptLogprobs: request.promptLogprobs,
     skipSpecialTokens: request.skipSpecialTokens,
     fanOut: wide,
-    need: needOf(host, wide, reward, reading, maxTokens, request.priority ?? 0),
+    probed: probed(alignment) > 0,
+    need: needOf(host, request, wide, reward, reading, maxTokens),
     rooms: [...reward?.rooms ?? [], ...contrastRooms(contrast, n, maxTokens)],
     droppedMessages: messagesOf(asked) - messagesOf(request),
     grammar: request.grammar,

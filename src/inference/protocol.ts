@@ -233,6 +233,8 @@ export interface EngineStats {
   readonly runs: number
   readonly decodeRows: number
   readonly prefillRows: number
+  /** Of tokens that might come next, run up to some layer. */
+  readonly probedRows: number
 }
 
 /** A model that rewards brought, at this moment. */

@@ -2,12 +2,13 @@
  * Scores given answers: each is read once, as many side by side as KV allows, a prompt once for all its answers. Where no reward looks at
  * the model's states, the model is not asked at all.
  */
+import { readAnswer, unreadAnswer } from '../decoding/answers.js'
 import type { ComputeLedger, Output, Sequence } from '../engine/sequence.js'
 import { RequestError } from '../errors.js'
 import { IncrementalDetokenizer } from '../models/detokenizer.js'
 import { policyInfo } from '../rewards/policy.js'
 import { resolveScorer, type ResolvedScorer } from '../rewards/resolve.js'
-import type { Answer, Prompt } from '../rewards/scorer.js'
+import type { Prompt } from '../rewards/scorer.js'
 import type { Host } from './host.js'
 import { renderPrompt } from './prompt.js'
 import { requestScope, reserveAll } from './request-scope.js'
@@ -24,22 +25,6 @@ interface Item {
 
 /** Sequences side by side, at most: enough to fill the engine's steps. */
 const mostAbreast = 32
-
-/** An answer that no model reads: rules and remote scorers look at its text and tokens only. */
-class UnreadAnswer implements Answer {
-  readonly text: string
-  readonly tokens: readonly number[]
-  readonly final: boolean
-
-  constructor (text: string, tokens: readonly number[], final: boolean) {
-    this.text = text
-    this.tokens = tokens
-    this.final = final
-  }
-
-  get sequence (): Sequence { throw new Error('the answer was not read: the reward declared no layers') }
-  get output (): Output { throw new Error('the answer was not read: the reward declared no layers') }
-}
 
 function stopsOf (length: number, every: number | null): number[] {
   const stops: number[] = []
@@ -107,9 +92,8 @@ class Scoring {
 
   async #scoreOne (item: Item, text: string, stop: number, read: { sequence: Sequence, output: Output } | null): Promise<ScoredPrefix> {
     const final = this.#request.member === 'outcome' || (this.#request.every !== null && stop === item.tokens.length)
-    const tokens = item.tokens.slice(0, stop)
-    const answer = read ? { text, tokens, final, ...read } : new UnreadAnswer(text, tokens, final)
-    const [score] = await this.#resolved.scorer.score(item.prompt, [answer])
+    const answer = { text, tokens: item.tokens.slice(0, stop), final }
+    const [score] = await this.#resolved.scorer.score(item.prompt, [read ? readAnswer(answer, read.sequence, read.output) : unreadAnswer(answer)])
     return { tokens: stop, text, score: score! }
   }
 

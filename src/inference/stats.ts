@@ -3,8 +3,8 @@ import type { Host, Hosts } from './host.js'
 import type { EngineStats, Stats } from './protocol.js'
 
 function engineStats ({ engine, model: { id } }: Host): EngineStats {
-  const { steps, runs, decodeRows, ridingRows, chunkTokens } = engine.counters
-  return { model: id, ...engine.stats(), steps, runs, decodeRows: decodeRows - ridingRows, prefillRows: chunkTokens }
+  const { steps, runs, decodeRows, ridingRows, chunkTokens, probedTokens } = engine.counters
+  return { model: id, ...engine.stats(), steps, runs, decodeRows: decodeRows - ridingRows, prefillRows: chunkTokens, probedRows: probedTokens }
 }
 
 export function stats ({ all, rewardModels }: Hosts): Stats {

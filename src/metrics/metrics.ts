@@ -13,6 +13,7 @@ export interface EngineFigures {
   readonly steps: number
   readonly decodeRows: number
   readonly prefillRows: number
+  readonly probedRows: number
   /** Models that rewards brought: bytes of weights and of KV held, tokens run since they were loaded. */
   readonly rewardModels: ReadonlyArray<{ readonly id: string, readonly weightBytes: number, readonly kvBytes: number, readonly tokens: number }>
 }
@@ -158,6 +159,7 @@ export class Metrics {
     this.#engineSteps.inc(engine?.steps ?? 0)
     this.#engineRows.inc({ role: 'decode' }, engine?.decodeRows ?? 0)
     this.#engineRows.inc({ role: 'prefill' }, engine?.prefillRows ?? 0)
+    this.#engineRows.inc({ role: 'probe' }, engine?.probedRows ?? 0)
     this.#rewardModels.set(engine?.rewardModels.length ?? 0)
     this.#rewardModelBytes.reset()
     this.#rewardModelTokens.reset()

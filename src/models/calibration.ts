@@ -19,7 +19,7 @@ import type { WeightLayout } from './weight-format.js'
 export async function activationPeaks (config: DecoderConfig, layout: WeightLayout, weights: ReadonlyMap<string, Tensor>, texts: ReadonlyArray<readonly number[]>, threads: number): Promise<Map<string, Float32Array>> {
   const longest = Math.max(...texts.map(text => text.length))
   const shared = new SharedWeights(weights)
-  const session = await Session.create(buildDecoderGraph(config, layout, longest, { peaks: true }), { weights: shared, threads })
+  const session = await Session.create(buildDecoderGraph(config, layout, longest, { peaks: true }).model, { weights: shared, threads })
   const matrices = decoderMatrices(config)
   const kv = Array.from({ length: 2 * config.layers }, () => Tensor.allocate('float32', [1, config.kvHeads, longest, config.headSize]))
   const peaks = new Map([...matrices].map(([name, [, columns]]) => [name, new Float32Array(columns)]))

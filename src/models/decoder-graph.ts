@@ -24,6 +24,9 @@ export interface DecoderGraphOptions {
   readonly shape?: RunShape
 }
 
+/** A model file, and the names of the weights that it is run with. */
+export interface WrittenGraph { readonly model: Uint8Array, readonly weights: ReadonlySet<string> }
+
 class DecoderGraph {
   readonly graph = new GraphWriter()
   readonly config: DecoderConfig
@@ -155,7 +158,8 @@ class DecoderGraph {
     for (const name of present) graph.output(name, 'float32', shape)
     if (part >= this.shape.private) return sharedPrefixAttention(graph, config, qkv, layer, part)
     const rows = this.shape.chunks ? graph.node('Reshape', [qkv, 'as_one_sequence'], [graph.fresh('sequence')]) : qkv
-    const attended = graph.node('GroupQueryAttention', [rows, '', '', ...past, partName(part, 'seqlens_k'), partName(part, 'total_sequence_length'), 'rope_cos', 'rope_sin'],
+    const branches = this.shape.probedLayers === undefined ? [] : ['positions', 'branch_bias']
+    const attended = graph.node('GroupQueryAttention', [rows, '', '', ...past, partName(part, 'seqlens_k'), partName(part, 'total_sequence_length'), 'rope_cos', 'rope_sin', ...branches],
       [graph.fresh('attention'), ...present],
       { num_heads: config.queryHeads, kv_num_heads: config.kvHeads, do_rotary: 1, rotary_interleaved: config.ropeInterleaved ? 1 : 0 }, microsoft)
     return this.shape.chunks ? graph.node('Reshape', [attended, 'as_rows'], [graph.fresh('rows')]) : attended
@@ -177,20 +181,25 @@ class DecoderGraph {
     return graph.node('GatherBlockQuantized', [values, 'input_ids', scales], [result], { bits: 8, block_size: groupSize, gather_axis: 0, quantize_axis: 1 }, microsoft)
   }
 
-  /** The decoder up to the final norm. @returns normalised hidden states [batch, steps, D] */
-  body (): string {
+  /** The decoder up to the final norm, or as far as it is probed. @returns normalised hidden states [batch, steps, D]; null where the final norm is not reached */
+  body (): string | null {
     const { graph, config } = this
+    const depth = this.shape.probedLayers ?? config.layers
     const hidden = (layer: number): string => {
       graph.output(`hidden_${layer}`, 'float32', ['batch', 'steps', config.hiddenSize])
       return `hidden_${layer}`
     }
     let residual = this.embedded(hidden(0))
     let x = graph.node('SimplifiedLayerNormalization', [residual, graph.external('layer0.attention_norm', 'float32', [config.hiddenSize])], [graph.fresh('norm')], { axis: -1, epsilon: this.epsilon })
-    for (let layer = 0; layer < config.layers; layer++) {
+    for (let layer = 0; layer < depth; layer++) {
       const attended = this.linear(this.attention(x, layer), `layer${layer}.attention_output`)
       ;[x, residual] = this.addAndNorm(attended, residual, `layer${layer}.feed_forward_norm`, graph.fresh('residual'))
       const last = layer + 1 === config.layers
       const transformed = this.feedForward(x, layer)
+      if (layer + 1 === depth && !last) {
+        graph.node('Add', [transformed, residual], [hidden(depth)])
+        return null
+      }
       ;[x, residual] = this.addAndNorm(transformed, residual, last ? 'final_norm' : `layer${layer + 1}.attention_norm`, last ? graph.fresh('residual') : hidden(layer + 1))
     }
     return graph.node('Identity', [x], [hidden(config.layers)])
@@ -228,7 +237,16 @@ class DecoderGraph {
     graph.output('peak', 'float32', ['rows', 2])
   }
 
-  write (ropePositions: number): Uint8Array {
+  /** Which positions of a probe see which: all see the whole sequence, and of each other what `branches` says. */
+  declareBranches (): void {
+    const { graph } = this
+    graph.input('positions', 'int64', ['batch', 'steps'])
+    graph.input('branches', 'float32', [1, 1, 'steps', 'steps'])
+    graph.input('branch_pads', 'int64', [8])
+    graph.node('Pad', ['branches', 'branch_pads'], ['branch_bias'])
+  }
+
+  write (ropePositions: number): WrittenGraph {
     const { graph, config } = this
     graph.input('input_ids', 'int64', ['batch', 'steps'])
     if (this.partCount > 1) graph.input('rows_by_part', 'int64', [this.partCount])
@@ -237,8 +255,10 @@ class DecoderGraph {
       graph.input(partName(part, 'total_sequence_length'), 'int32', [1])
       if (part >= this.shape.private) declareSharedPart(graph, config, part)
     }
-    graph.input('rows', 'int64', ['rows'])
-    graph.input('inverse_temperature', 'float32', ['rows', 1])
+    if (this.shape.probedLayers === undefined) {
+      graph.input('rows', 'int64', ['rows'])
+      graph.input('inverse_temperature', 'float32', ['rows', 1])
+    } else this.declareBranches()
     graph.external('rope_cos', 'float32', [ropePositions, config.headSize / 2])
     graph.external('rope_sin', 'float32', [ropePositions, config.headSize / 2])
     graph.constant('flat', 'int64', [2], [-1, config.hiddenSize])
@@ -257,8 +277,9 @@ class DecoderGraph {
     graph.constant('rotation', 'float32', [rotationSize, rotationSize], [...rotationMatrix()])
     graph.constant('top_count', 'int64', [1], [Math.min(topCount, config.outputSize)])
     if (this.shape.shared > 0) declareSharedPrefix(graph, config)
-    this.head(this.body())
-    return graph.finish()
+    const x = this.body()
+    if (this.shape.probedLayers === undefined) this.head(x!)
+    return { model: graph.finish(), weights: graph.externals }
   }
 }
 
@@ -267,10 +288,12 @@ class DecoderGraph {
  * `rows` int64 [r ≥ 1], flat indices into b·s whose logits are wanted; `inverse_temperature` float32 [r, 1]. For each part p (`partName`), with b_p rows: `seqlens_k` int32 [b_p],
  * tokens in the sequence after the run − 1; `total_sequence_length` int32 [1], the largest of them + 1; `past_key_l`, `past_value_l` float32 [b_p, kv heads, capacity, head size]; a shared
  * part's others are in shared-prefix-attention.ts.
+ * A probe's graph has, in place of `rows` and `inverse_temperature`, `positions` int64 [1, s], the place of each token in the sequence; `branches` float32 [1, 1, s, s], 0 where a token sees another of them and −∞
+ * where not; `branch_pads` int64 [8], zeros but for the fourth: how many tokens come before, which all see. Its outputs are hidden states and KV of the layers that are run.
  * Outputs: `logits` [r, V]; `top_logits`, `top_ids` [r, min(128, V)]; `peak` [r, 2], the largest probability at temperature 1 and
  * at the row's; `hidden_k` [b, s, D], transformers' hidden_states[k]; for each part `present_key_l`, `present_value_l`, to be the same memory as the past.
  * @param ropePositions rows of the rotary tables: the longest sequence
  */
-export function buildDecoderGraph (config: DecoderConfig, layout: WeightLayout, ropePositions: number, options: DecoderGraphOptions = {}): Uint8Array {
+export function buildDecoderGraph (config: DecoderConfig, layout: WeightLayout, ropePositions: number, options: DecoderGraphOptions = {}): WrittenGraph {
   return new DecoderGraph(config, layout, options).write(ropePositions)
 }

@@ -1,6 +1,6 @@
 /**
  * The compiled graphs of one model, a session for each shape of run over the same weights. The two simple shapes are there from the start and the next
- * is begun; others are compiled off the event loop when they are first asked for. Until then their parts run apart, with the same bits. Knows no runs.
+ * is begun; others are compiled off the event loop when they are first asked for. Until then their parts run apart, with the same bits; probes wait. Knows no runs.
  */
 import type { Session, SharedWeights } from '../runtime/session.js'
 import { describeShape, privateShape, sharedShape, type RunShape } from './run-shape.js'
@@ -57,7 +57,7 @@ export class DecoderSessions {
       else this.#sessions.set(keyOf(shape), { shape, session })
     } catch (error) {
       this.#sessions.set(keyOf(shape), null)
-      this.#options.onProblem(`the graph for runs of ${describeShape(shape)} parts cannot be compiled, so they run apart: ${(error as Error).message}`)
+      this.#options.onProblem(`the graph for runs of ${describeShape(shape)} cannot be compiled${shape.probedLayers === undefined ? ', so they run apart' : ''}: ${(error as Error).message}`)
     } finally {
       this.#compiling = null
     }

@@ -14,7 +14,7 @@ import { buildDecoderGraph } from './decoder-graph.js'
 import { DecoderSessions } from './decoder-sessions.js'
 import { loadDecoderWeights } from './decoder-weights.js'
 import { resolveModel, resolveVariant } from './store.js'
-import type { RunShape } from './run-shape.js'
+import { describeShape, type RunShape } from './run-shape.js'
 import { canSharePrefix } from './shared-prefix-attention.js'
 import { TokenEmbeddings } from './token-embeddings.js'
 import type { Tokenizer } from './tokenizer.js'
@@ -87,9 +87,10 @@ export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
     const contextLength = sequenceLimit(config, options.contextLength)
     const layout = weightLayout(config, format, file.tensors)
     const weights = new SharedWeights(await loadDecoderWeights(file, config, { format, layout, cacheDir, sha256, ropePositions: contextLength, threads, calibration: () => calibrationTexts(chatTemplate, tokenizer), onProgress }))
-    const compile = (shape: RunShape): Promise<Session> => Session.create(buildDecoderGraph(config, layout, contextLength, { shape }), {
-      weights, threads, ...(profilePrefix === undefined ? {} : { profilePrefix: `${profilePrefix}-${shape.private}+${shape.shared}${shape.chunks ? '-chunks' : ''}` })
-    })
+    const compile = (shape: RunShape): Promise<Session> => {
+      const graph = buildDecoderGraph(config, layout, contextLength, { shape })
+      return Session.create(graph.model, { weights: weights.only(graph.weights), threads, ...(profilePrefix === undefined ? {} : { profilePrefix: `${profilePrefix}-${describeShape(shape)}` }) })
+    }
     const sessions = await DecoderSessions.create({ weights, compile, onProblem: onProgress })
     const weightBytes = [...weights.tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0)
     return { id, sha256, format, config, contextLength, weightBytes, sessions, canSharePrefix: sharesPrompts && canSharePrefix(config, threads), embeddings: new TokenEmbeddings(weights.tensors, config.hiddenSize), tokenizer, chatTemplate, fingerprint: fingerprintOf(sha256, options), created, dispose: () => { sessions.dispose() } }

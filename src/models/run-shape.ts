@@ -9,6 +9,8 @@ export interface RunShape {
   readonly shared: number
   /** Whether each part is a chunk: its rows are positions of one sequence. Such a shape has private parts only. */
   readonly chunks?: true
+  /** Of a probe the layers that are run: its one part is positions that come next in one sequence, in branches, and of which only hidden states are wanted. */
+  readonly probedLayers?: number
 }
 
 /** One private part: it also takes several positions of a sequence, without being a shape of chunks. */
@@ -19,8 +21,14 @@ export const sharedShape: RunShape = { private: 0, shared: 1 }
 /** Chunks of several sequences. */
 export const chunksShape = (count: number): RunShape => ({ private: count, shared: 0, chunks: true })
 
+/** Branches of what may come next in one sequence. @param layers that are run */
+export const probeShape = (layers: number): RunShape => ({ private: 1, shared: 0, probedLayers: layers })
+
 /** A shape as text, e.g. "1 private, 2 shared". */
-export const describeShape = (shape: RunShape): string => shape.chunks ? `${shape.private} chunks` : `${shape.private} private, ${shape.shared} shared`
+export function describeShape ({ private: alone, shared, chunks, probedLayers }: RunShape): string {
+  if (probedLayers !== undefined) return `probe of ${probedLayers} layers`
+  return chunks ? `${alone} chunks` : `${alone} private, ${shared} shared`
+}
 
 /** Name of a part's own input or output in the graph. */
 export const partName = (part: number, name: string): string => `part${part}.${name}`

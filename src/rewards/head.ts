@@ -45,24 +45,17 @@ export function linearScore (weights: ArrayLike<number>, bias: number, state: Fl
 
 /**
  * The state after the end token, as end-token heads are fitted on it: read at a raw token such a head is worthless.
- * Runs one token on a fork, so the answer's own sequence stays as it is.
  */
 async function scoreAtEndToken (weights: Float64Array, { layer, bias }: Head, answer: Answer, endToken: number, ledger: RewardLedger): Promise<number> {
-  const fork = answer.sequence.fork()
-  try {
-    fork.append(endToken)
-    const output = await fork.output()
-    ledger.rewardTokens++
-    return linearScore(weights, bias, output.hidden(layer))
-  } finally {
-    fork.close()
-  }
+  const states = await answer.after(endToken)
+  ledger.rewardTokens++
+  return linearScore(weights, bias, states.hidden(layer))
 }
 
 /**
  * Raw scores of a head.
  *
- * `mean` reads the running mean over the answer's tokens. `last` reads the end token, appended to a fork, for whole
+ * `mean` reads the running mean over the answer's tokens. `last` reads the end token for whole
  * answers and wherever the outcome member is used; the prefix member reads a prefix at its last token, as it was fitted.
  * An answer of zero tokens has no state of its own: its score is the member's reference mean, standardised 0.
  * @param member which of the descriptor's members is used; it must have it
@@ -73,8 +66,8 @@ export function headScorer (head: Head, member: AnswerMember, endToken: number, 
   const emptyScore = head.members[member]!.normalization.mean
   return answer => {
     if (answer.tokens.length === 0) return emptyScore
-    if (pooling === 'mean') return linearScore(weights, bias, answer.output.pooled(layer))
-    if (member === 'prefix' && !answer.final) return linearScore(weights, bias, answer.output.hidden(layer))
+    if (pooling === 'mean') return linearScore(weights, bias, answer.states.pooled(layer))
+    if (member === 'prefix' && !answer.final) return linearScore(weights, bias, answer.states.hidden(layer))
     return scoreAtEndToken(weights, head, answer, endToken, ledger)
   }
 }
@@ -104,9 +97,9 @@ function formOf ({ pooling, members, weights }: Head, nextToken: QHead): TokenFo
 function scoreNext ({ weights, bias, layer }: Head, { layer: stateLayer }: QHead, form: TokenForm, { policy }: OpenContext): NextTokenScorer['scoreNext'] {
   const own = Float64Array.from(weights)
   const row = new Float32Array(weights.length)
-  return ({ tokens: { length }, output }, tokens) => {
-    const before = length === 0 ? 0 : linearScore(own, bias, output.pooled(layer)) * length
-    return form.contributions(output.hidden(stateLayer), tokens, token => policy.embedding(token, row)).map(added => (before + added) / (length + 1))
+  return ({ tokens: { length }, states }, tokens) => {
+    const before = length === 0 ? 0 : linearScore(own, bias, states.pooled(layer)) * length
+    return form.contributions(states.hidden(stateLayer), tokens, token => policy.embedding(token, row)).map(added => (before + added) / (length + 1))
   }
 }
 

@@ -2,7 +2,7 @@
  * The seam between rewards and everything that uses them. Types only. A reward's public name is a family whose members
  * (outcome, prefix, next token) share a meaning; whoever needs a score asks for the member it needs.
  */
-import type { Output, Sequence } from '../engine/sequence.js'
+import type { States } from '../engine/sequence.js'
 import type { TemplateMessage } from '../models/tool-messages.js'
 
 /** What a member that scores answers was made for: whole ones, or any prefix of one. */
@@ -30,9 +30,10 @@ export interface Answer {
   readonly tokens: readonly number[]
   /** True when the answer is finished: nothing will be added. */
   readonly final: boolean
-  /** The policy's sequence of prompt and answer; heads read its hidden states. Every token of `tokens` has been fed and `output` is its current output. */
-  readonly sequence: Sequence
-  readonly output: Output
+  /** The policy's hidden states after prompt and answer, of the layers that the scorer asked for: what heads read. */
+  readonly states: States
+  /** Those after one token more, which is read to score and stays out of the answer. */
+  after (token: number): Promise<States>
 }
 
 /** One member's score of one answer. */
@@ -55,7 +56,7 @@ export interface Score {
   readonly rewards: Readonly<Record<string, MemberScore>>
 }
 
-/** A scorer of answers to one prompt. Stateless per answer for heads and rules; kinds with their own KV keep it behind `Answer.sequence`. */
+/** A scorer of answers to one prompt. Stateless per answer for heads and rules; kinds with their own KV read the answer's text. */
 export interface Scorer {
   /** Which members are used, for the response. */
   readonly used: ReadonlyArray<{ readonly name: string, readonly member: RewardMember, readonly version: string, readonly weight: number }>

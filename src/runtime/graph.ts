@@ -45,7 +45,11 @@ export class GraphWriter {
   readonly #initializers: Uint8Array[] = []
   readonly #inputs: Uint8Array[] = []
   readonly #outputs: Uint8Array[] = []
+  readonly #externals = new Set<string>()
   #count = 0
+
+  /** Names of the weights that a session must be given. */
+  get externals (): ReadonlySet<string> { return this.#externals }
 
   /** A value name not used before. */
   fresh (stem: string): string { return `${stem}.${this.#count++}` }
@@ -69,6 +73,7 @@ export class GraphWriter {
 
   /** A weight that the session is given by name. */
   external (name: string, type: DataType, dims: readonly number[]): string {
+    this.#externals.add(name)
     const location = message(13, [...string(1, 'location'), ...string(2, 'shared')])
     const tensor = [...dims.flatMap(dim => integer(1, dim)), ...integer(2, onnxTypes[type]), ...string(8, name), ...location, ...integer(14, 1)]
     this.#initializers.push(...message(5, tensor))

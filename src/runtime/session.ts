@@ -7,8 +7,15 @@ import { check, created, createdAsync, loadOnnxRuntime, type OnnxRuntime, type P
 import { returnFreedMemory } from './memory.js'
 import type { Tensor } from './tensor.js'
 
-/** Weights outside the graph, by initializer name, held once for every session that uses them. */
-export class SharedWeights {
+/** Weights outside a graph, by initializer name. */
+export interface Weights {
+  readonly tensors: ReadonlyMap<string, Tensor>
+  /** Where sessions keep weights in the layout of their kernels, once for all. For this folder only. */
+  readonly prepacked: Pointer
+}
+
+/** Weights outside the graph, held once for every session that uses them. */
+export class SharedWeights implements Weights {
   readonly tensors: ReadonlyMap<string, Tensor>
   #prepacked: Pointer
 
@@ -17,8 +24,12 @@ export class SharedWeights {
     this.#prepacked = created(loadOnnxRuntime().api, 'createPrepackedWeightsContainer')
   }
 
-  /** Where sessions keep weights in the layout of their kernels, once for all. For this folder only. */
   get prepacked (): Pointer { return this.#prepacked }
+
+  /** Those of a graph that does not have all. */
+  only (names: ReadonlySet<string>): Weights {
+    return { tensors: new Map([...this.tensors].filter(([name]) => names.has(name))), prepacked: this.#prepacked }
+  }
 
   /** Frees the weights. Sessions that use them must be disposed first. Idempotent. */
   dispose (): void {
@@ -31,8 +42,8 @@ export class SharedWeights {
 
 /** How a graph is run. */
 export interface SessionOptions {
-  /** The graph's external initializers. */
-  readonly weights?: SharedWeights
+  /** The graph's external initializers, all of them and no others. */
+  readonly weights?: Weights
   /** Threads of one operator. Set it: in containers ONNX Runtime counts the host's cores. */
   readonly threads: number
   /** Where the graph runs. Only the CPU so far. */

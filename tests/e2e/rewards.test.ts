@@ -3,7 +3,9 @@ import assert from 'node:assert/strict'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { loadConfig } from '../../src/config.js'
+import { readAnswer } from '../../src/decoding/answers.js'
 import { Engine } from '../../src/engine/engine.js'
+import type { Output, Sequence } from '../../src/engine/sequence.js'
 import { loadModel } from '../../src/models/model.js'
 import { packageRoot } from '../../src/package-root.js'
 import { loadRewards } from '../../src/rewards/descriptor.js'
@@ -27,11 +29,12 @@ const promptTokens = policy.promptTokens([{ role: 'user', content: 'Write a shor
 const scorerOf = (name: string, member: RewardMember = 'outcome') => resolveAlone(families, { rewards: [{ name, weight: 1 }], member, scale: 'standardized' }, policy)
 
 /** The text as an answer, fed in one chunk. */
-async function answerOf (text: string, layers: readonly number[]): Promise<Answer> {
+async function answerOf (text: string, layers: readonly number[]): Promise<Answer & { sequence: Sequence, output: Output }> {
   const sequence = engine.open(promptTokens, { layers })
   const tokens = policy.answerTokens(text)
   sequence.append(...tokens)
-  return { text, tokens, final: true, sequence, output: await sequence.output() }
+  const output = await sequence.output()
+  return { ...readAnswer({ text, tokens, final: true }, sequence, output), sequence, output }
 }
 
 async function score (name: string, text: string): Promise<number> {
@@ -75,7 +78,7 @@ async function scoreInChunks (tokens: readonly number[], size: number): Promise<
     sequence.append(...tokens.slice(start, start + size))
     await sequence.output()
   }
-  const answer = { text: '', tokens, final: false, sequence, output: await sequence.output() }
+  const answer = readAnswer({ text: '', tokens, final: false }, sequence, await sequence.output())
   const [score] = await scorer.score({ messages: [], text: '', tokens: promptTokens }, [answer])
   sequence.close()
   return score!.value
@@ -96,6 +99,25 @@ test('a score read token by token, as answers are written, is that of the whole 
   assert.ok(Math.abs(difference) < 0.1, `${difference}`)
 })
 
+test('a token that is probed scores as when it is read, in half the layers', async () => {
+  const { scorer } = scorerOf('positive', 'prefix')
+  const read = await answerOf('The plot is thin, but the two leads carry', scorer.layers)
+  const tokens = [...read.output.distribution.topIds.slice(0, 20)]
+  const { runs } = engine.counters
+  const probed = await Promise.all(tokens.map(async token => ({ ...read, tokens: [...read.tokens, token], final: false, states: await read.sequence.probe(token) })))
+  assert.equal(engine.counters.runs - runs, 1)
+  const forked = await Promise.all(tokens.map(async token => {
+    const fork = read.sequence.fork()
+    fork.append(token)
+    return { ...read, tokens: [...read.tokens, token], final: false, states: await fork.output(), close: () => { fork.close() } }
+  }))
+  const prompt = { messages: [], text: '', tokens: promptTokens }
+  const [own, other] = [await scorer.score(prompt, probed), await scorer.score(prompt, forked)]
+  for (const [index, { value }] of own.entries()) assert.ok(Math.abs(value - other[index]!.value) < 0.1, `${value}, read ${other[index]!.value}`)
+  for (const { close } of forked) close()
+  read.sequence.close()
+})
+
 for (const name of ['positive', 'helpful']) {
   test(`the Q-head of ${name} foretells how the likely next tokens rank, and runs nothing`, async () => {
     const { scorer } = scorerOf(name, 'next_token')
@@ -110,7 +132,7 @@ for (const name of ['positive', 'helpful']) {
       for (const token of tokens) {
         const sequence = answer.sequence.fork()
         sequence.append(token)
-        const prefix = { text: '', tokens: [...answer.tokens, token], final: false, sequence, output: await sequence.output() }
+        const prefix = readAnswer({ text: '', tokens: [...answer.tokens, token], final: false }, sequence, await sequence.output())
         read.push((await scorer.score({ messages: [], text: '', tokens: promptTokens }, [prefix]))[0]!.value)
         sequence.close()
       }

@@ -1,7 +1,7 @@
 /** A reward with a model of its own as one request opens it, on toy answers that no policy wrote. */
 import { dirname } from 'node:path'
+import { unreadAnswer } from '../../src/decoding/answers.js'
 import { Cores } from '../../src/engine/cores.js'
-import type { Output, Sequence } from '../../src/engine/sequence.js'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
 import type { RewardLedger } from '../../src/rewards/kind.js'
 import type { PolicyInfo } from '../../src/rewards/policy.js'
@@ -11,7 +11,7 @@ import type { Answer, Prompt, RewardMember } from '../../src/rewards/scorer.js'
 
 const policy: PolicyInfo = { id: 'toy', weightsSha256: '0'.repeat(64), format: 'f32', hiddenSize: 64, layers: 2, endTokens: [2], embedding: () => new Float32Array(64) }
 
-export const answerOf = (text: string, final: boolean): Answer => ({ text, tokens: [3], final, sequence: null as unknown as Sequence, output: null as unknown as Output })
+export const answerOf = (text: string, final: boolean): Answer => unreadAnswer({ text, tokens: [3], final })
 export const promptOf = (content: string): Prompt => ({ messages: [{ role: 'user', content }], text: '', tokens: [1] })
 
 export interface OpenReward {

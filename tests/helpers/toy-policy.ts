@@ -6,7 +6,7 @@ import { setMaxListeners } from 'node:events'
 import type { Constraint } from '../../src/decoding/constraint.js'
 import { randomStream } from '../../src/decoding/random.js'
 import type { Runtime, SamplingParams } from '../../src/decoding/runtime.js'
-import type { Distribution, Output, Sequence, SequenceOptions } from '../../src/engine/sequence.js'
+import type { Distribution, Output, Sequence, SequenceOptions, States } from '../../src/engine/sequence.js'
 import type { Answer, Prompt, Score, Scorer } from '../../src/rewards/scorer.js'
 
 export interface ToyOptions {
@@ -75,6 +75,16 @@ export class ToyPolicy {
     }
     const close = (): void => { if (open) { open = false; this.open-- } }
     options.signal?.addEventListener('abort', close)
+    // The hidden state of a token is which one it is, at every layer.
+    const state = (counted: readonly number[]): Float32Array => Float32Array.from({ length: this.size }, (_, token) => counted.length === 0 ? 0 : counted.filter(one => one === token).length / counted.length)
+    const statesOf = (tokens: readonly number[]): States => {
+      const answer = tokens.slice(toyPrompt.tokens.length)
+      return { hidden: () => state(tokens.slice(-1)), pooled: () => state(answer), pooledTokens: answer.length }
+    }
+    const wait = async (): Promise<void> => {
+      for (let turn = this.#turns(); turn > 0; turn--) await Promise.resolve()
+      check()
+    }
     return {
       tokens: own,
       append: (...more) => { check(); own.push(...more) },
@@ -82,12 +92,14 @@ export class ToyPolicy {
         check()
         this.asked.push(own.length)
         const distribution = distributionOf(this.logits(own), options.temperature, this.#listed)
-        for (let turn = this.#turns(); turn > 0; turn--) await Promise.resolve()
+        await wait()
+        return { distribution, ...statesOf(own) }
+      },
+      probe: async (...more): Promise<States> => {
         check()
-        // The hidden state of a token is which one it is, at every layer.
-        const state = (counted: readonly number[]): Float32Array => Float32Array.from({ length: this.size }, (_, token) => counted.length === 0 ? 0 : counted.filter(one => one === token).length / counted.length)
-        const answer = own.slice(toyPrompt.tokens.length)
-        return { distribution, hidden: () => state(own.slice(-1)), pooled: () => state(answer), pooledTokens: answer.length }
+        const states = statesOf([...own, ...more])
+        await wait()
+        return states
       },
       fork: () => { check(); return this.sequence(own, options) },
       close
@@ -99,7 +111,7 @@ export class ToyPolicy {
 export function toyScorer (score: (tokens: readonly number[], answer: Answer) => number): Scorer {
   return {
     used: [],
-    layers: [],
+    layers: [0],
     score: async (_prompt: Prompt, answers: readonly Answer[]): Promise<Score[]> => answers.map(answer => {
       const value = score(answer.tokens, answer)
       return { value, rewards: { toy: { raw: value, standardized: value } } }

@@ -2,7 +2,8 @@
  * A policy without a model, for tests of rewards: the hidden state of token t at layer l is [t, l, 1], the distribution
  * over four tokens is always the same. Counts what was run.
  */
-import type { Distribution, Output, Sequence, SequenceOptions, SequenceSource } from '../../src/engine/sequence.js'
+import { readAnswer } from '../../src/decoding/answers.js'
+import type { Distribution, Output, Sequence, SequenceOptions, SequenceSource, States } from '../../src/engine/sequence.js'
 import type { ReadablePolicy } from '../../src/rewards/policy.js'
 import type { Answer } from '../../src/rewards/scorer.js'
 
@@ -11,7 +12,7 @@ const logits = Float32Array.from(probabilities, Math.log)
 const distribution: Distribution = { size: 4, logNormalizer: 0, temperedLogNormalizer: 0, topIds: Int32Array.of(1, 2, 3, 0), topLogits: logits.slice().sort().reverse(), logits }
 
 /** What a `ToyStates` did. */
-export interface ToyCounts { opened: number, closed: number, forks: number, outputs: number }
+export interface ToyCounts { opened: number, closed: number, forks: number, outputs: number, probes: number }
 
 class ToySequence implements Sequence {
   readonly tokens: number[]
@@ -28,11 +29,19 @@ class ToySequence implements Sequence {
 
   async output (): Promise<Output> {
     this.#counts.outputs++
-    const pooled = this.tokens.slice(this.#poolFrom)
-    const last = this.tokens.at(-1)!
+    return { distribution, ...this.#states(this.tokens) }
+  }
+
+  async probe (...tokens: number[]): Promise<States> {
+    this.#counts.probes++
+    return this.#states([...this.tokens, ...tokens])
+  }
+
+  #states (tokens: readonly number[]): States {
+    const pooled = tokens.slice(this.#poolFrom)
+    const last = tokens.at(-1)!
     const mean = pooled.length === 0 ? 0 : pooled.reduce((sum, token) => sum + token, 0) / pooled.length
     return {
-      distribution,
       hidden: layer => Float32Array.of(last, layer, 1),
       pooled: layer => pooled.length === 0 ? new Float32Array(3) : Float32Array.of(mean, layer, 1),
       pooledTokens: pooled.length
@@ -50,7 +59,7 @@ class ToySequence implements Sequence {
 
 /** Opens toy sequences. */
 export class ToyStates implements SequenceSource {
-  readonly counts: ToyCounts = { opened: 0, closed: 0, forks: 0, outputs: 0 }
+  readonly counts: ToyCounts = { opened: 0, closed: 0, forks: 0, outputs: 0, probes: 0 }
 
   open (tokens: readonly number[], options: SequenceOptions = {}): Sequence {
     this.counts.opened++
@@ -80,5 +89,5 @@ export function toyPolicy (source: SequenceSource = new ToyStates()): ReadablePo
 export async function toyAnswer (tokens: readonly number[], { final = true, text = tokens.join(' '), source = new ToyStates() }: { final?: boolean, text?: string, source?: SequenceSource } = {}): Promise<Answer> {
   const sequence = source.open([9])
   sequence.append(...tokens)
-  return { text, tokens, final, sequence, output: await sequence.output() }
+  return readAnswer({ text, tokens, final }, sequence, await sequence.output())
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
 import { Engine, type EngineOptions } from '../../src/engine/engine.js'
-import type { ComputeLedger, Output, Sequence, SequenceOptions } from '../../src/engine/sequence.js'
+import type { ComputeLedger, Output, Sequence, SequenceOptions, States } from '../../src/engine/sequence.js'
 import { loadModel, type LoadedModel } from '../../src/models/model.js'
 import { chunksShape } from '../../src/models/run-shape.js'
 import { weightFormats } from '../../src/models/weight-format.js'
@@ -213,6 +213,44 @@ for (const format of weightFormats) {
       const pooled = (await sequence.output()).pooled(2)
       for (const [index, value] of pooled.entries()) assert.ok(Math.abs(value - states.reduce((sum, state) => sum + state[index]!, 0) / 3) < 1e-5)
       sequence.close()
+    })
+
+    test('a probe’s states are bitwise the same alone and beside others, and the sequence goes on as if it had not been probed', async () => {
+      const layers = [0, 1]
+      const statesOf = async (sequence: Sequence): Promise<number[][]> =>
+        (await Promise.all(Array.from({ length: 40 }, (_, index) => sequence.probe(10 + index, ...index % 3 === 0 ? [7] : [])))).map(states => layers.flatMap(layer => [...states.hidden(layer), ...states.pooled(layer)]))
+      const walk = async (sequence: Sequence): Promise<number[][]> => {
+        const rows = [rowOf(await sequence.output())]
+        for (const token of [20, 30, 40]) {
+          rows.push(...await statesOf(sequence))
+          sequence.append(token)
+          rows.push(rowOf(await sequence.output()))
+        }
+        return rows
+      }
+      const alone = engine.open(promptOf(30, 50), { layers, probed: true, salt: 'alone' })
+      const expected = await walk(alone)
+      // Beside a stream, a search of rows and others that are probed, from a fork.
+      const root = engine.open(promptOf(30, 50), { layers, probed: true, fanOut: 64, salt: 'beside' })
+      await root.output()
+      const fork = root.fork()
+      const others = Array.from({ length: 3 }, (_, index) => engine.open(promptOf(20 + index, 60 + index), { layers }))
+      const traces = [trace(engine, promptOf(12, 51), 20), ...Array.from({ length: 6 }, (_, index) => trace(engine, promptOf(9, 70 + index), 12, { fanOut: 16 }))]
+      const [rows] = await Promise.all([walk(fork), ...others.map(walk), ...traces])
+      assert.deepEqual(rows, expected)
+      for (const sequence of [alone, root, fork, ...others]) sequence.close()
+      const unprobed = await (async () => {
+        const sequence = engine.open(promptOf(30, 50), { layers, salt: 'unprobed' })
+        const rows = [rowOf(await sequence.output())]
+        for (const token of [20, 30, 40]) {
+          sequence.append(token)
+          rows.push(rowOf(await sequence.output()))
+        }
+        sequence.close()
+        return rows
+      })()
+      assert.deepEqual(expected.filter((_, index) => index % 41 === 0), unprobed)
+      engine.checkIntegrity()
     })
 
     test('the log-normalisers are those of the row, at temperature 1 and at the sequence’s own', async () => {
@@ -433,14 +471,14 @@ for (const format of weightFormats) {
       const open: Sequence[] = []
       const waiting = new Set<Promise<unknown>>()
       const busy = new Set<Sequence>()
-      const ask = (sequence: Sequence): void => {
+      const ask = (sequence: Sequence, question: () => Promise<unknown> = () => sequence.output()): void => {
         busy.add(sequence)
-        const asked: Promise<unknown> = sequence.output().catch(() => {}).finally(() => { busy.delete(sequence); waiting.delete(asked) })
+        const asked: Promise<unknown> = question().catch(() => {}).finally(() => { busy.delete(sequence); waiting.delete(asked) })
         waiting.add(asked)
       }
       for (let step = 0; step < 500; step++) {
         const sequence = open[roll(open.length)]
-        const action = roll(6)
+        const action = roll(7)
         const fanOut = roll(2) === 0 ? 1 : 128
         if (!sequence || (action === 0 && open.length < 40)) {
           const opened = engine.open(promptOf(1 + roll(60), roll(5)), { fanOut })
@@ -451,6 +489,7 @@ for (const format of weightFormats) {
           open.splice(open.indexOf(sequence), 1)
         } else if (!busy.has(sequence)) {
           if (action === 2 && open.length < 40) open.push(sequence.fork())
+          else if (action === 6) ask(sequence, () => sequence.probe(...promptOf(1 + roll(3), step)))
           else if (sequence.tokens.length < 300) {
             sequence.append(...promptOf(1 + roll(3), step))
             ask(sequence)
@@ -469,6 +508,81 @@ for (const format of weightFormats) {
     })
   })
 }
+
+test('a probe gives the states that the sequence would have, up to rounding, up to the end of the context', async () => {
+  const model = await loadModel({ model: path, format: 'f32', threads: 2, cacheDir: directory, contextLength: 0 })
+  const engine = new Engine(model, options)
+  const assertClose = (one: States, other: States, layer: number): void => {
+    for (const kind of ['hidden', 'pooled'] as const) {
+      const [a, b] = [one[kind](layer), other[kind](layer)]
+      assert.ok(a.every((value, index) => Math.abs(value - b[index]!) < 1e-5), `${kind} ${layer}`)
+    }
+    assert.equal(one.pooledTokens, other.pooledTokens)
+  }
+  // Of no layer of the model, of one and of all; with room for all branches at once, and for less.
+  for (const [layer, length] of [[0, 40], [1, 40], [2, 40], [1, 506], [2, 509]] as const) {
+    const sequence = engine.open(promptOf(length - 2, 80), { layers: [layer], salt: `${layer} ${length}` })
+    await sequence.output()
+    sequence.append(5, 6)
+    await sequence.output()
+    const { probedTokens, runs } = engine.counters
+    const branches = Array.from({ length: 21 }, (_, index) => index % 2 === 0 ? [10 + index] : [10 + index, 3, 4].slice(0, Math.min(3, 512 - length)))
+    const probed = await Promise.all(branches.map(branch => sequence.probe(...branch)))
+    assert.equal(engine.counters.probedTokens - probedTokens, branches.flat().length)
+    assert.ok(engine.counters.runs - runs >= branches.flat().length / Math.min(32, 512 - length))
+    for (const [index, branch] of branches.entries()) {
+      const fork = sequence.fork()
+      for (const token of branch) {
+        fork.append(token)
+        await fork.output()
+      }
+      assertClose(probed[index]!, await fork.output(), layer)
+      fork.close()
+    }
+    sequence.close()
+  }
+  engine.checkIntegrity()
+  await engine.close()
+  model.dispose()
+})
+
+test('a probe is refused where there is no output yet, no room or a shared prompt, and ends with its sequence or a run that fails', async () => {
+  const model = await loadModel({ model: path, format: 'f32', threads: 1, cacheDir: directory, contextLength: 0 })
+  let fail = false
+  const engine = new Engine({
+    config: model.config,
+    canSharePrefix: true,
+    sessions: { find: shape => ({ run: (inputs, outputs) => fail ? Promise.reject(new Error('out of luck')) : model.sessions.find(shape)!.run(inputs, outputs) }), prepare: shape => model.sessions.prepare(shape) }
+  }, options)
+  const controller = new AbortController()
+  const sequence = engine.open(promptOf(10), { layers: [1], signal: controller.signal })
+  await assert.rejects(sequence.probe(5), /its output is there/)
+  await sequence.output()
+  await assert.rejects(sequence.probe(), /1 to 32; got 0/)
+  await assert.rejects(sequence.probe(...promptOf(33)), /1 to 32; got 33/)
+  const [shared, whole, full] = [engine.open(promptOf(90), { fanOut: 64 }), engine.open(promptOf(90), { fanOut: 64, probed: true }), engine.open(promptOf(512))]
+  await Promise.all([shared, whole, full].map(one => one.output()))
+  await assert.rejects(shared.probe(5), /shares its prompt/)
+  await whole.probe(5)
+  await assert.rejects(full.probe(5), /after 512 tokens has 1 to 0; got 1/)
+  const probe = sequence.probe(5)
+  assert.throws(() => { sequence.append(5) }, /while a probe is awaited/)
+  await probe
+  fail = true
+  await assert.rejects(sequence.probe(5), /out of luck/)
+  fail = false
+  const states = await sequence.probe(5)
+  assert.throws(() => states.hidden(2), /layer 2 were not asked for/)
+  const last = sequence.probe(6)
+  await turn()
+  controller.abort(new Error('the caller left'))
+  await assert.rejects(last, /the caller left/)
+  for (const one of [shared, whole, full]) one.close()
+  assert.deepEqual([engine.stats().sequences, engine.stats().kvTokens], [0, 0])
+  engine.checkIntegrity()
+  await engine.close()
+  model.dispose()
+})
 
 test('a shared prompt gives the logits of private KV, up to rounding', async () => {
   const model = await loadModel({ model: path, format: 'f32', threads: 2, cacheDir: directory, contextLength: 0 })
@@ -511,7 +625,7 @@ test('a failing run fails its own rows, and the engine goes on', async () => {
   const engine = new Engine({
     config: model.config,
     canSharePrefix: true,
-    sessions: { find: shape => ({ run: (inputs, outputs) => fail ? Promise.reject(new Error('out of luck')) : model.sessions.find(shape)!.run(inputs, outputs) }) }
+    sessions: { find: shape => ({ run: (inputs, outputs) => fail ? Promise.reject(new Error('out of luck')) : model.sessions.find(shape)!.run(inputs, outputs) }), prepare: shape => model.sessions.prepare(shape) }
   }, options)
   const sequence = engine.open(promptOf(10))
   const expected = rowOf(await sequence.output())

@@ -41,6 +41,7 @@ class Recorder implements DraftableSequence {
     this.#run = Math.min(this.#run, length)
   }
 
+  probe (): never { throw new Error('not asked for') }
   fork (): Sequence { throw new Error('not asked for') }
   close (): void { this.isClosed = true }
 }

@@ -42,6 +42,8 @@ test('beside a stream a search runs some rows of one part, that of the row that 
   const { rows, beside } = takeTurns([...search.slice(0, 3), ...stream, ...search.slice(3)])
   assert.deepEqual(rows, [...search.slice(0, 3), ...stream, ...search.slice(3, 12)])
   assert.equal(beside, true)
+  // A stream that is probed waits for the step as one that decodes does.
+  assert.deepEqual(takeTurns(search, true), { rows: search.slice(0, 12), beside: true })
   // However many streams there are, none is held back; and the last candidates of one search hold up no other.
   assert.equal(takeTurns([...rowsOf(1, 40), ...search]).rows.length, 52)
   assert.equal(takeTurns([...rowsOf(16, 2), ...search]).rows.length, 22)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { answersGrown, checkChoices, fanOut, parseAlignment } from '../../src/decoding/parameters.js'
+import { answersGrown, checkChoices, fanOut, parseAlignment, probed } from '../../src/decoding/parameters.js'
 import { RequestError } from '../../src/errors.js'
 
 /** [value, param, what the message says] */
@@ -113,14 +113,14 @@ test('defaults are filled in at every depth, and null means absent', () => {
 
 test('fan-out counts sequences, and answers grown count tokens', () => {
   const of = (value: object): ReturnType<typeof parseAlignment> => parseAlignment({ reward: 'x', ...value })
-  assert.deepEqual([fanOut(null, 3), answersGrown(null, 3)], [3, 3])
+  assert.deepEqual([fanOut(null, 3), answersGrown(null, 3), probed(null)], [3, 3, 0])
   assert.deepEqual([fanOut(of({ num_candidates: 16 }), 2), answersGrown(of({ num_candidates: 16 }), 2)], [16, 16])
   const beams = of({ strategy: 'beam_search', num_beams: 3, num_children: 5 })
   assert.deepEqual([fanOut(beams, 1), answersGrown(beams, 1)], [15, 15])
   const guided = of({ strategy: 'token_guidance', candidates: { top_k: 10 } })
-  assert.deepEqual([fanOut(guided, 2), answersGrown(guided, 2)], [22, 2])
+  assert.deepEqual([fanOut(guided, 2), answersGrown(guided, 2), probed(guided)], [2, 2, 10])
   const contrast = parseAlignment({ strategy: 'token_guidance', contrast: { toward: { system: 's' }, away: {} } })
-  assert.deepEqual([fanOut(contrast, 2), answersGrown(contrast, 2)], [6, 6])
+  assert.deepEqual([fanOut(contrast, 2), answersGrown(contrast, 2), probed(contrast)], [6, 6, 0])
   const ahead = of({ strategy: 'beam_search', num_beams: 3, num_children: 5, step: { tokens: 4 }, lookahead_tokens: 6 })
   assert.deepEqual([fanOut(ahead, 1), answersGrown(ahead, 1)], [30, 45])
   const few = of({ num_candidates: 16, stop_when: { min_reward: 1 } })
