@@ -16,7 +16,7 @@ interface SettingBase {
 type Setting =
   | SettingBase & { readonly type: 'string', readonly default: string, readonly choices?: readonly string[] }
   | SettingBase & { readonly type: 'list', readonly default: readonly string[] }
-  | SettingBase & { readonly type: 'integer', readonly default: number, readonly min: number, readonly max: number }
+  | SettingBase & { readonly type: 'integer', readonly default: number, readonly min: number, readonly max: number, /** Whether each model has as much, so that the default is divided among them. */ readonly perModel?: true }
 
 /** Memory of the machine, or of the container where that is less, bytes. */
 const memory = Math.min(totalmem(), process.constrainedMemory() || Infinity)
@@ -27,22 +27,23 @@ export const settings = {
   host: { type: 'string', serverOnly: true, default: '127.0.0.1', help: 'address to listen on' },
   port: { type: 'integer', serverOnly: true, default: 8000, min: 0, max: 65535, help: 'port to listen on; 0 takes a free one' },
   model: { type: 'string', default: 'smollm2-135m', help: 'name of a model in models/, or path of a GGUF file or of a folder with a Hugging Face checkpoint' },
+  moreModels: { type: 'list', default: [], help: 'models to serve beside it, as name=model (a path, or a name in models/), separated by commas; requests choose by name, and model is the default' },
   cacheDir: { type: 'string', default: join(homedir(), '.cache', 'fairlead'), help: 'folder for downloaded and converted models and for features' },
   dataDir: { type: 'string', default: join(homedir(), '.local', 'share', 'fairlead'), help: 'folder for what the server is given to keep: fitted rewards, stored completions and feedback' },
   rewardsDir: { type: 'string', default: '', help: 'folder with more rewards (*.json) beside those in the box' },
-  contrastModels: { type: 'list', default: [], help: 'language models that token guidance can contrast, as name=path (a GGUF file or a checkpoint’s folder), separated by commas; they must have the vocabulary of model' },
+  contrastModels: { type: 'list', default: [], help: 'language models that token guidance can contrast, as name=path (a GGUF file or a checkpoint’s folder), separated by commas; each must have the vocabulary of a model that is served' },
   remoteScorers: { type: 'list', default: [], help: 'origins that remote rewards may have, such as http://127.0.0.1:8001; none by default' },
   format: { type: 'string', default: 'i8', choices: ['i8', 'q8', 'q4', 'exact', 'f32'], help: 'weight format: i8 is the fastest, exact keeps the file’s own blocks, f32 is the reference; see Weight formats' },
   threads: { type: 'integer', default: availableParallelism(), min: 1, max: 256, help: 'threads of a forward pass; default: the cores' },
   contextLength: { type: 'integer', default: 0, min: 0, max: 1 << 20, help: 'longest prompt and answer together, tokens; 0 is the model’s own' },
-  maxSequences: { type: 'integer', default: 160, min: 1, max: 4096, help: 'sequences that can run at the same time; more may be open' },
-  kvCacheBytes: { type: 'integer', default: Math.floor(memory / 4), min: 1 << 20, max: 2 ** 50, help: 'bytes of KV that running requests may reserve together; default: a quarter of the memory' },
+  maxSequences: { type: 'integer', default: 160, min: 1, max: 4096, help: 'sequences that can run at the same time, for each model; more may be open' },
+  kvCacheBytes: { type: 'integer', perModel: true, default: Math.floor(memory / 4), min: 1 << 20, max: 2 ** 50, help: 'bytes of KV that running requests may reserve together, for each model; default: a quarter of the memory, divided among the models' },
   rewardKvCacheBytes: { type: 'integer', default: Math.floor(memory / 8), min: 1 << 20, max: 2 ** 50, help: 'bytes of KV that running requests may reserve in each model of a reward or of contrast-models; default: an eighth of the memory' },
-  prefixCacheBytes: { type: 'integer', default: Math.floor(memory / 16), min: 0, max: 2 ** 50, help: 'bytes of KV kept for later prompts that begin alike; 0 turns the prefix cache off; default: a sixteenth of the memory' },
+  prefixCacheBytes: { type: 'integer', perModel: true, default: Math.floor(memory / 16), min: 0, max: 2 ** 50, help: 'bytes of KV kept for later prompts that begin alike, for each model; 0 turns the prefix cache off; default: a sixteenth of the memory, divided among the models' },
   sharedPrompts: { type: 'string', default: 'on', choices: ['on', 'off'], help: 'whether the KV of a prompt is stored once for all its candidates where that pays; off stores it with each of them' },
   prefillTokensPerStep: { type: 'integer', default: 256, min: 2, max: 8192, help: 'prompt tokens read in one step, so that others wait no longer' },
   maxTokensPerRequest: { type: 'integer', default: 65536, min: 1, max: 1 << 30, help: 'ceiling of one request: fan-out × max_tokens, or the tokens it has scored' },
-  maxQueuedRequests: { type: 'integer', serverOnly: true, default: 256, min: 0, max: 1 << 20, help: 'requests that wait for KV before others get 429' },
+  maxQueuedRequests: { type: 'integer', serverOnly: true, default: 256, min: 0, max: 1 << 20, help: 'requests that wait for KV, for each model, before others get 429' },
   bodyLimitBytes: { type: 'integer', serverOnly: true, default: 2 << 20, min: 1024, max: 1 << 30, help: 'largest request body, bytes' },
   maxWebSockets: { type: 'integer', serverOnly: true, default: 1024, min: 1, max: 1 << 20, help: 'open WebSocket connections' },
   maxRequestsPerSocket: { type: 'integer', serverOnly: true, default: 32, min: 1, max: 4096, help: 'requests in flight on one WebSocket' },
@@ -137,6 +138,12 @@ function readFile (path: string): { readonly values: ReadonlyMap<SettingName, Va
   return { values, ...(profiles === undefined ? {} : { profiles }) }
 }
 
+/** What a setting is where it was not given. @param models how many are served */
+function defaultOf (name: SettingName, models: number): Value {
+  const setting: Setting = settings[name]
+  return setting.type === 'integer' && setting.perModel ? Math.floor(setting.default / models) : setting.default
+}
+
 /** A value where one was given, and what it was given as. */
 type Given = (name: SettingName) => Value | undefined
 
@@ -148,7 +155,9 @@ function settle (given: Given, environment: NodeJS.ProcessEnv): Config {
   }
   const path = (given('config') ?? inEnvironment('config')) as string | undefined
   const file = path ? readFile(path) : null
-  const config = Object.fromEntries(settingNames.map(name => [name, given(name) ?? inEnvironment(name) ?? file?.values.get(name) ?? settings[name].default]))
+  const chosen: Given = name => given(name) ?? inEnvironment(name) ?? file?.values.get(name)
+  const { length: more } = (chosen('moreModels') ?? settings.moreModels.default) as readonly string[]
+  const config = Object.fromEntries(settingNames.map(name => [name, chosen(name) ?? defaultOf(name, 1 + more)]))
   return Object.freeze({ ...config, profiles: file?.profiles }) as Config
 }
 

@@ -13,6 +13,7 @@ import type { ChatCompletion, ChatCompletionChunk, ChatRequest, FitBody, RewardS
 import { engineConfig, settings, type EngineSettings } from './config.js'
 import { InferenceClient } from './inference/client.js'
 import type { FittingProgress, ModelInfo } from './inference/protocol.js'
+import { servedModels } from './inference/served-models.js'
 import type { RewardInfo } from './rewards/info.js'
 import { refuse } from './validation.js'
 
@@ -31,7 +32,7 @@ export interface FairleadOptions extends Partial<EngineSettings> {
   readonly onProgress?: (message: string) => void
 }
 
-/** A request, for which the model that was loaded need not be named. */
+/** A request, for which a model need not be named. */
 type Unnamed<T> = Omit<T, 'model'> & { readonly model?: string }
 
 /** A request for a whole answer. @interface */
@@ -46,7 +47,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal
 }
 
-/** A model that is loaded, its rewards and what runs them. It keeps the process alive until it is closed. */
+/** One or several models, their rewards and what runs them. It keeps the process alive until it is closed. */
 export class Fairlead {
   readonly #client: InferenceClient
   readonly #profiles: Profiles
@@ -64,14 +65,17 @@ export class Fairlead {
   static async start ({ onProgress = () => {}, ...values }: FairleadOptions = {}): Promise<Fairlead> {
     // Here nobody is turned away: a program that asks for more than runs at a time waits for its own requests.
     const config = { ...engineConfig(values), maxQueuedRequests: settings.maxQueuedRequests.max }
-    const profiles = new Profiles(config.profiles)
+    const profiles = new Profiles(config.profiles ?? {}, servedModels(config).map(({ name }) => name))
     return new Fairlead(await InferenceClient.start(config, onProgress), profiles)
   }
 
-  /** The model that is loaded. */
+  /** The model of requests that name none. */
   get model (): ModelInfo { return this.#client.model }
 
-  /** The rewards that fit it, those fitted since included. */
+  /** The models that requests may name, that one first. */
+  get models (): readonly ModelInfo[] { return this.#client.models }
+
+  /** The rewards that fit a model, those fitted since included. */
   get rewards (): readonly RewardInfo[] { return this.#client.rewards }
 
   /**
@@ -100,7 +104,7 @@ export class Fairlead {
    * @throws RequestError naming the field, the rule and the value
    */
   async score (params: ScoreBody, { signal }: CallOptions = {}): Promise<RewardScores> {
-    const request = parseRewardScore(params, this.model.id)
+    const request = parseRewardScore(params, this.#catalog)
     return rewardScores(request, await this.#client.call('score', request, signal ? { signal } : {}))
   }
 
@@ -111,7 +115,7 @@ export class Fairlead {
    */
   async fit (params: FitBody, { signal, onProgress }: CallOptions & { readonly onProgress?: (progress: FittingProgress) => void } = {}): Promise<RewardInfo> {
     if ('stream' in params) throw refuse('stream', 'cannot be given: onProgress tells how far it is', params.stream)
-    const { fit } = parseRewardFit({ description: 'fitted by a program', data: 'examples of a program', ...params }, this.model.id, dataset => { throw refuse('feedback', 'is kept by a server: give examples', dataset) })
+    const { fit } = parseRewardFit({ description: 'fitted by a program', data: 'examples of a program', ...params }, this.#catalog, dataset => { throw refuse('feedback', 'is kept by a server: give examples', dataset) })
     return await this.#client.call('fit', fit, { ...(signal && { signal }), ...(onProgress && { onProgress }) })
   }
 
@@ -121,10 +125,12 @@ export class Fairlead {
   /** Aborts what runs, frees the model and ends the thread. Idempotent. */
   close (): Promise<void> { return (this.#closed ??= this.#client.close()) }
 
+  get #catalog (): Catalog { return new Catalog(this.#client, this.#profiles) }
+
   /** Here no header could name fields that nobody knows: they are refused. */
   #parse (params: GenerateParams | StreamParams, stream: boolean): ChatCompletionRequest {
     if ('stream' in params) throw refuse('stream', 'cannot be given: call stream() or generate()', params.stream)
-    const request = parseChatCompletion({ model: this.model.id, ...params, stream }, new Catalog(this.#client.models, this.#profiles))
+    const request = parseChatCompletion({ model: this.model.id, ...params, stream }, this.#catalog)
     if (request.store) throw refuse('store', 'needs a server: here nothing is kept', true)
     const [unknown] = request.ignored
     if (unknown !== undefined) throw refuse(unknown, 'is not a field', (params as Record<string, unknown>)[unknown])

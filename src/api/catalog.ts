@@ -1,4 +1,5 @@
 /** What a request's `model` may be: a model, or a model with one of its profiles, `model:profile`. Knows names, not what runs behind them. */
+import type { Inference } from '../inference/client.js'
 import type { ModelInfo } from '../inference/protocol.js'
 import { unknownModel } from '../inference/unknown-model.js'
 import type { Profiles } from './profiles.js'
@@ -8,16 +9,29 @@ export interface ChosenModel { readonly model: ModelInfo, readonly alignment: ob
 
 export class Catalog {
   readonly #models: readonly ModelInfo[]
+  readonly #rewards: Inference['rewards']
   readonly #profiles: Profiles
 
-  /** @param models the default first */
-  constructor (models: readonly ModelInfo[], profiles: Profiles) {
+  constructor ({ models, rewards }: Pick<Inference, 'models' | 'rewards'>, profiles: Profiles) {
     this.#models = models
+    this.#rewards = rewards
     this.#profiles = profiles
   }
 
   /** The model of requests that name none. */
   get default (): ModelInfo { return this.#models[0]! }
+
+  /**
+   * The model that a request about rewards means.
+   * @param name null where it names none: then the first model is meant that has all the rewards, or the default if there is none
+   * @param rewards their names
+   * @throws RequestError model_not_found, listing what there is
+   */
+  forRewards (name: string | null, rewards: readonly string[]): ModelInfo {
+    if (name !== null) return this.find(name)
+    const fits = ({ id }: ModelInfo): boolean => rewards.every(reward => this.#rewards.some(one => one.name === reward && one.models.includes(id)))
+    return this.#models.find(fits) ?? this.default
+  }
 
   /** @throws RequestError model_not_found, listing what there is */
   find (name: string): ModelInfo {

@@ -2,14 +2,14 @@
 import type { DecodeResult } from '../decoding/runtime.js'
 import { RequestError } from '../errors.js'
 import type { GenerationEvent, Spent, Usage } from '../inference/protocol.js'
-import type { Metrics } from '../metrics/metrics.js'
+import type { ModelMetrics } from '../metrics/model-metrics.js'
 
 /** Seconds since a moment of `performance.now()`. */
 const since = (moment: number): number => (performance.now() - moment) / 1000
 
 /** One generation, watched. */
 export class Watch {
-  readonly #metrics: Metrics
+  readonly #metrics: ModelMetrics
   readonly #arrived = performance.now()
   #admitted = 0
   #isGuided = false
@@ -24,7 +24,7 @@ export class Watch {
   /** Whether its events are read no more. */
   #isLeft = false
 
-  constructor (metrics: Metrics) { this.#metrics = metrics }
+  constructor (metrics: ModelMetrics) { this.#metrics = metrics }
 
   #see (event: GenerationEvent): void {
     if (event.type === 'start') {

@@ -55,8 +55,8 @@ function snakeCase (plain: unknown): unknown {
 }
 
 /** A reward in a list. */
-export function rewardObject ({ name, kind, members, description, version, deletable }: RewardInfo): Json {
-  return { id: name, object: 'reward', kind, members, description, version, deletable }
+export function rewardObject ({ name, kind, members, description, version, models, deletable }: RewardInfo): Json {
+  return { id: name, object: 'reward', kind, members, description, version, models, deletable }
 }
 
 /** A reward with its card: statistics, what it was fitted on, how good it is. */

@@ -1,16 +1,19 @@
 /** Questions to the inference thread over HTTP: counted for their caller, with the caller's own part of the prefix cache, ended when the caller leaves. */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RequestError } from '../errors.js'
-import type { CallName, Calls, Scored, ScoreRequest } from '../inference/protocol.js'
+import type { Calls, Scored, ScoreRequest } from '../inference/protocol.js'
 import { disconnectSignal } from './disconnect.js'
 import type { Services } from './services.js'
 
+/** Questions that rewards answer. */
+type RewardCall = 'score' | 'adapt' | 'suggest'
+
 /** @throws RequestError */
-export async function callFor<N extends CallName> (services: Services, name: N, asked: Calls[N]['request'], { caller }: Pick<FastifyRequest, 'caller'>, reply: FastifyReply): Promise<Calls[N]['answer']> {
+export async function callFor<N extends RewardCall> (services: Services, name: N, asked: Calls[N]['request'], { caller }: Pick<FastifyRequest, 'caller'>, reply: FastifyReply): Promise<Calls[N]['answer']> {
   const release = services.begin(caller, reply)
   const signal = disconnectSignal(reply)
   try {
-    return await services.inference.call(name, asked, { signal, onSpent: ({ rewardSeconds }) => { services.metrics.scored(rewardSeconds) } })
+    return await services.inference.call(name, asked, { signal, onSpent: ({ rewardSeconds }) => { services.metrics.of(asked.model).scored(rewardSeconds) } })
   } catch (error) {
     throw signal.aborted ? new RequestError('request_cancelled', 'the caller left') : error
   } finally {

@@ -5,7 +5,9 @@ import { RequestError } from '../errors.js'
 import { FeedbackStore } from '../feedback/feedback-store.js'
 import type { Inference } from '../inference/client.js'
 import type { GenerateRequest, GenerationEvent } from '../inference/protocol.js'
+import { servedModels } from '../inference/served-models.js'
 import { Metrics } from '../metrics/metrics.js'
+import type { MetricsNames } from '../metrics/model-metrics.js'
 import { Catalog } from './catalog.js'
 import { Keys, type Caller } from './keys.js'
 import { Watch } from './observe.js'
@@ -29,13 +31,13 @@ export class Services {
 
   /**
    * @param inference the client, or null while it is being started
-   * @throws RequestError for profiles and keys that cannot be used
+   * @throws RequestError for names of models, profiles and keys that cannot be used
    */
   constructor (config: Config, inference: () => Inference | null) {
     this.config = config
-    this.profiles = new Profiles(config.profiles)
+    this.profiles = new Profiles(config.profiles ?? {}, servedModels(config).map(({ name }) => name))
     this.keys = new Keys(config)
-    this.metrics = new Metrics(config.metricsNames as 'fairlead' | 'vllm')
+    this.metrics = new Metrics(config.metricsNames as MetricsNames)
     this.responses = new ResponseStore(config)
     this.feedback = new FeedbackStore(config.dataDir, config.storedCompletions)
     this.sockets = new SocketCount(config.maxWebSockets)
@@ -50,7 +52,7 @@ export class Services {
   }
 
   /** What requests may name as their model. @throws RequestError unavailable while the models are loading */
-  get catalog (): Catalog { return new Catalog(this.inference.models, this.profiles) }
+  get catalog (): Catalog { return new Catalog(this.inference, this.profiles) }
 
   get isReady (): boolean { return this.#inference()?.isReady ?? false }
   get isDraining (): boolean { return this.#draining }
@@ -91,7 +93,7 @@ export class Services {
   /** The events of a caller's generation, counted. Leaving the loop, or aborting the signal, ends the work. What was drawn is the caller's, however it ends. */
   generate (request: GenerateRequest, caller: Caller, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
     const own = { ...request, cacheSalt: caller.saltOf(request.cacheSalt) }
-    const watch = new Watch(this.metrics)
+    const watch = new Watch(this.metrics.of(request.model))
     return watch.events(this.inference.generate(own, {
       signal,
       onSpent: spent => {

@@ -1,13 +1,12 @@
 /** `fairlead adapt`: a user's own reward from a decomposed one and a few pairs. */
 import { basename, join } from 'node:path'
-import { loadConfig } from '../config.js'
 import { createHost } from '../inference/host.js'
 import { adaptReward } from '../rewards/adapt-reward.js'
 import { parseExamples } from '../rewards/examples.js'
 import { findFamily } from '../rewards/resolve.js'
 import { refuse } from '../validation.js'
 import { readText, say, type Command } from './command.js'
-import { engineOptions, requiredOption, settingFlags, type Options } from './options.js'
+import { engineConfigOf, engineOptions, requiredOption, type Options } from './options.js'
 
 const options: Options = {
   reward: { type: 'string', help: 'name of a reward that was fitted with --directions' },
@@ -25,7 +24,7 @@ export const adapt: Command = {
   mostPositionals: 0,
   async run (values) {
     const [reward, name, file] = [requiredOption(values, 'reward'), requiredOption(values, 'name'), requiredOption(values, 'train')]
-    const config = loadConfig(settingFlags(values))
+    const config = engineConfigOf(values)
     const examples = parseExamples(await readText(file), basename(file))
     if (examples.kind !== 'pairs') throw refuse('--train', 'must hold pairs, with chosen and rejected', examples.kind)
     const description = typeof values['description'] === 'string' ? values['description'] : `${reward} adapted to ${basename(file)}`

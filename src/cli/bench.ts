@@ -1,13 +1,12 @@
 /** `fairlead bench`: what the engine does on this machine, sampling included. */
 import { cpus, loadavg } from 'node:os'
 import Table from 'cli-table3'
-import { loadConfig } from '../config.js'
 import { RequestError } from '../errors.js'
 import { createHost } from '../inference/host.js'
 import { runScenarios, scenarioNames, type Row, type ScenarioName } from './bench-scenarios.js'
 import { profileOperators, type OperatorTime } from './bench-operators.js'
 import { say, type Command } from './command.js'
-import { engineOptions, integerOption, integersOption, settingFlags, type Options, type Values } from './options.js'
+import { engineConfigOf, engineOptions, integerOption, integersOption, type Options, type Values } from './options.js'
 
 const options: Options = {
   scenario: { type: 'string', help: `what to measure, by commas: ${scenarioNames.join(', ')}`, default: 'all' },
@@ -39,7 +38,7 @@ export const bench: Command = {
   options,
   mostPositionals: 0,
   async run (values) {
-    const config = loadConfig(settingFlags(values))
+    const config = engineConfigOf(values)
     const names = chosenScenarios(values)
     const context = integerOption(values, 'context', 128, 2)
     const common = integerOption(values, 'common', 0, 0)

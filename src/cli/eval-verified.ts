@@ -1,5 +1,4 @@
 /** `fairlead eval-verified`: how often answers pass a program's checks, and what that costs in the server and in a client that asks again. */
-import { loadConfig } from '../config.js'
 import { evaluateVerified, loadConstraints, type VerifiedOptions } from '../evaluation/verified.js'
 import { writeVerified } from '../evaluation/verified-report.js'
 import { createHost } from '../inference/host.js'
@@ -7,7 +6,7 @@ import { environmentOf } from '../reporting/environment.js'
 import { refuse } from '../validation.js'
 import { say, type Command } from './command.js'
 import { interruptible, partly } from './interruptible.js'
-import { engineOptions, integerOption, settingFlags, type Options } from './options.js'
+import { engineConfigOf, engineOptions, integerOption, type Options } from './options.js'
 
 const options: Options = {
   limit: { type: 'string', help: 'prompts, of 300 the first ones; six kinds in turn', default: '60' },
@@ -37,7 +36,7 @@ export const verifiedEvaluation: Command = {
     const out = String(values['out'] ?? 'fairlead-eval-verified')
     const given: VerifiedOptions = { limit, candidates, maxTokens: integerOption(values, 'max-tokens', 48), timed, retime: values['retime'] === true, folder: out }
     const environment = environmentOf('fairlead eval-verified', process.argv.slice(3))
-    const host = await createHost(loadConfig(settingFlags(values)), say)
+    const host = await createHost(engineConfigOf(values), say)
     try {
       const result = await interruptible((signal, onProgress) => evaluateVerified(host, given, signal, onProgress))
       const { folder: _, retime: __, ...setting } = given

@@ -1,6 +1,5 @@
 /** `fairlead eval`: what steering by a reward is worth, as an independent judge sees it. */
 import { join } from 'node:path'
-import { loadConfig } from '../config.js'
 import { RequestError } from '../errors.js'
 import { criteria, judgeNames } from '../evaluation/criteria.js'
 import { evaluate, type EvaluationOptions } from '../evaluation/evaluate.js'
@@ -11,7 +10,7 @@ import { environmentOf } from '../reporting/environment.js'
 import { refuse } from '../validation.js'
 import { say, type Command } from './command.js'
 import { interruptible, partly } from './interruptible.js'
-import { engineOptions, integerOption, settingFlags, type Options, type Values } from './options.js'
+import { engineConfigOf, engineOptions, integerOption, type Options, type Values } from './options.js'
 
 const options: Options = {
   reward: { type: 'string', help: 'reward that steers', default: 'positive' },
@@ -100,7 +99,7 @@ export const evaluation: Command = {
   mostPositionals: 0,
   async run (values) {
     const given = optionsOf(values)
-    const host = await createHost(loadConfig(settingFlags(values)), say)
+    const host = await createHost(engineConfigOf(values), say)
     try {
       await run(host, given, process.argv.slice(3))
     } finally {

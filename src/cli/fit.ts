@@ -1,7 +1,6 @@
 /** `fairlead fit`: a reward from a person's own examples. */
 import { basename, join } from 'node:path'
 import Table from 'cli-table3'
-import { loadConfig } from '../config.js'
 import { FeedbackStore } from '../feedback/feedback-store.js'
 import { createHost, type Host } from '../inference/host.js'
 import { writeAtomically } from '../rewards/atomic-file.js'
@@ -12,7 +11,7 @@ import { fitReward } from '../rewards/fit-reward.js'
 import type { FittedDescriptor } from '../rewards/fit-task.js'
 import { refuse } from '../validation.js'
 import { readText, say, type Command } from './command.js'
-import { engineOptions, integerOption, requiredOption, settingFlags, type Options, type Values } from './options.js'
+import { engineConfigOf, engineOptions, integerOption, requiredOption, type Options, type Values } from './options.js'
 
 const options: Options = {
   name: { type: 'string', help: 'name of the reward' },
@@ -145,7 +144,7 @@ export const fit: Command = {
   mostPositionals: 0,
   async run (values) {
     const name = requiredOption(values, 'name')
-    const config = loadConfig(settingFlags(values))
+    const config = engineConfigOf(values)
     const out = typeof values['out'] === 'string' ? values['out'] : undefined
     const pooling = poolingOf(values)
     const ensemble = ensembleOf(values)

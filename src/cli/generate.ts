@@ -1,7 +1,6 @@
 /** `fairlead generate`: one prompt from the terminal, with its candidates and rewards as they finish. */
 import { readFileSync } from 'node:fs'
 import Table from 'cli-table3'
-import { loadConfig } from '../config.js'
 import { parseAlignment } from '../decoding/parameters.js'
 import type { DecodeEvent, DecodeResult } from '../decoding/runtime.js'
 import { strategyFacts } from '../decoding/strategy-facts.js'
@@ -12,7 +11,7 @@ import { InferenceClient } from '../inference/client.js'
 import type { DraftRequest, GenerateRequest, GenerationEvent, Usage } from '../inference/protocol.js'
 import { describeRule, refuse, type Rules } from '../validation.js'
 import { say, type Command } from './command.js'
-import { engineOptions, integerOption, settingFlags, type Options, type Values } from './options.js'
+import { engineConfigOf, engineOptions, integerOption, type Options, type Values } from './options.js'
 import { drawTree, figure, oneLine, stepLine } from './trace.js'
 
 /** The parameters of all strategies, once each. */
@@ -185,7 +184,7 @@ export const generate: Command = {
   async run (values, positionals) {
     const prompt = positionals.join(' ')
     if (prompt === '') throw new RequestError('invalid_request', 'a prompt is needed: fairlead generate "Write a short review of a film."')
-    const config = loadConfig(settingFlags(values))
+    const config = engineConfigOf(values)
     const [json, trace] = [values['json'] === true, values['trace'] === true]
     if (json && trace) throw new RequestError('invalid_request', '--trace cannot be given with --json, which has every candidate', { param: 'trace' })
     const request = requestOf(values, prompt, '', trace)

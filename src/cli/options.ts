@@ -1,6 +1,6 @@
 /** Command lines: one table of options per command, from which parsing, errors and help follow. Knows no command. */
 import { parseArgs } from 'node:util'
-import { engineSettingNames, flagName, settingNames, settings, type SettingName } from '../config.js'
+import { engineSettingNames, flagName, loadConfig, settingNames, settings, type Config, type SettingName } from '../config.js'
 import { RequestError } from '../errors.js'
 import { nearestName } from '../validation.js'
 
@@ -26,8 +26,8 @@ export function settingOptions (names: readonly SettingName[]): Options {
   return Object.fromEntries(names.map(name => [flagName(name), settingOption(name)]))
 }
 
-/** The settings of a command that loads the model and serves nobody. */
-export const engineOptions: Options = settingOptions(engineSettingNames)
+/** The settings of a command that loads one model and serves nobody. */
+export const engineOptions: Options = settingOptions(engineSettingNames.filter(name => name !== 'moreModels'))
 
 /** The settings among parsed values, by setting name. */
 export function settingFlags (values: Values): Partial<Record<SettingName, string>> {
@@ -35,6 +35,11 @@ export function settingFlags (values: Values): Partial<Record<SettingName, strin
     const value = values[flagName(name)]
     return typeof value === 'string' ? [[name, value]] : []
   }))
+}
+
+/** The settings in force for a command that loads one model, whatever more the settings file and the environment have served. */
+export function engineConfigOf (values: Values): Config {
+  return loadConfig({ ...settingFlags(values), moreModels: '' })
 }
 
 /**

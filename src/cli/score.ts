@@ -1,13 +1,12 @@
 /** `fairlead score`: what a reward says of given answers. */
 import Table from 'cli-table3'
-import { loadConfig } from '../config.js'
 import { RequestError } from '../errors.js'
 import { InferenceClient } from '../inference/client.js'
 import type { ScoreRequest } from '../inference/protocol.js'
 import type { Score } from '../rewards/scorer.js'
 import { refuse } from '../validation.js'
 import { readText, say, type Command } from './command.js'
-import { engineOptions, integerOption, requiredOption, settingFlags, type Options, type Values } from './options.js'
+import { engineConfigOf, engineOptions, integerOption, requiredOption, type Options, type Values } from './options.js'
 
 interface Job { readonly prompt: string, readonly answers: readonly string[] }
 
@@ -64,7 +63,7 @@ export const score: Command = {
     const reward = requiredOption(values, 'reward')
     const how = howOf(values)
     const work = await jobs(values)
-    const client = await InferenceClient.start(loadConfig(settingFlags(values)), say)
+    const client = await InferenceClient.start(engineConfigOf(values), say)
     const said = new Set<string>()
     const table = new Table({ head: ['raw', 'standardized', 'answer'], style: { head: [], border: [] } })
     const tell = (prompt: string, answer: string, score: Score): void => {

@@ -1,7 +1,6 @@
 /** `fairlead standardize`: measures what a reward of one's own scores on the policy's answers, and writes it into the reward's file. */
 import { readFile } from 'node:fs/promises'
 import { join, sep } from 'node:path'
-import { loadConfig } from '../config.js'
 import { RequestError } from '../errors.js'
 import { createHost } from '../inference/host.js'
 import { measureStatistics } from '../inference/standardize.js'
@@ -9,7 +8,7 @@ import { packageRoot } from '../package-root.js'
 import { writeAtomically } from '../rewards/atomic-file.js'
 import type { RewardFamily } from '../rewards/descriptor.js'
 import { say, type Command } from './command.js'
-import { engineOptions, requiredOption, settingFlags, type Options } from './options.js'
+import { engineConfigOf, engineOptions, requiredOption, type Options } from './options.js'
 
 const options: Options = {
   reward: { type: 'string', help: 'name of a reward in --rewards-dir or --data-dir' },
@@ -32,7 +31,7 @@ export const standardize: Command = {
   mostPositionals: 0,
   async run (values) {
     const name = requiredOption(values, 'reward')
-    const host = await createHost(loadConfig(settingFlags(values)), say)
+    const host = await createHost(engineConfigOf(values), say)
     try {
       const family = findOwn(host.rewards, name)
       const members = await measureStatistics(host, family, say, new AbortController().signal)

@@ -2,21 +2,17 @@
  * The language models that guidance can set beside a policy: loaded when the server starts, each with an engine of its own, and asked for by name. They
  * must have the policy's vocabulary, since they say what its tokens are worth. Knows no requests.
  */
-import { RequestError } from '../errors.js'
+import type { RequestError } from '../errors.js'
 import type { LoadedModel } from '../models/model.js'
 import type { WeightFormat } from '../models/weight-format.js'
 import type { RewardModel, RewardModels } from '../rewards/reward-models.js'
+import { readNamedModels, refuseModels } from './named-models.js'
 
 /** By name. */
 export type ContrastModels = ReadonlyMap<string, RewardModel>
 
-const refuse = (message: string): RequestError => new RequestError('invalid_request', `contrast-models: ${message}`, { param: 'contrast-models' })
-
-function parse (entry: string): readonly [name: string, path: string] {
-  const found = /^([\w.-]+)=(.+)$/.exec(entry)
-  if (!found) throw refuse(`must hold models as name=path, with letters, digits, _, . and - in names; got ${JSON.stringify(entry)}`)
-  return [found[1]!, found[2]!]
-}
+const setting = 'contrast-models'
+const refuse = (problem: string): RequestError => refuseModels(setting, problem)
 
 /** Why a model's tokens are not the policy's, naming the first that differs; null if they are. */
 function otherTokens (name: string, { tokenizer }: LoadedModel, policy: LoadedModel): string | null {
@@ -41,9 +37,8 @@ function check (name: string, model: LoadedModel, policies: readonly LoadedModel
  */
 export async function loadContrastModels (entries: readonly string[], models: RewardModels, policies: readonly LoadedModel[], format: WeightFormat): Promise<ContrastModels> {
   const loaded = new Map<string, RewardModel>()
-  for (const [name, path] of entries.map(parse)) {
-    if (loaded.has(name)) throw refuse(`${name} is there twice`)
-    const one = await models.load({ model: path, format })
+  for (const { name, model } of readNamedModels(setting, entries)) {
+    const one = await models.load({ model, format })
     check(name, one.model, policies)
     loaded.set(name, one)
   }

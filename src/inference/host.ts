@@ -19,6 +19,7 @@ import { misfit } from '../rewards/resolve.js'
 import { RewardModels, type RewardModel } from '../rewards/reward-models.js'
 import { RewardStore } from '../rewards/store.js'
 import { loadContrastModels, ofVocabulary, type ContrastModels } from './contrast-models.js'
+import { moreModels, servedModels } from './served-models.js'
 import { unknownModel } from './unknown-model.js'
 
 /** What all models have in common. */
@@ -58,12 +59,8 @@ export interface Host extends Shared, Running {
 export interface Hosts extends Shared {
   /** The default first. */
   readonly all: readonly Host[]
-  /**
-   * The one of a model.
-   * @param name null is the default
-   * @throws RequestError model_not_found, listing what there is
-   */
-  find (name: string | null): Host
+  /** The one of a model. @throws RequestError model_not_found, listing what there is */
+  find (name: string): Host
   /** Ends every sequence and frees all memory, after the steps in flight. */
   close (): Promise<void>
 }
@@ -84,7 +81,7 @@ async function loadRewardModels (rewards: readonly RewardFamily[], models: Rewar
 }
 
 /** Loads a model and sets an engine up for it. @throws RequestError for one that scores in place of writing */
-async function runModel (config: Config, cores: Cores, options: Pick<ModelOptions, 'model' | 'onProgress' | 'profilePrefix'>): Promise<Running> {
+async function runModel (config: Config, cores: Cores, options: Pick<ModelOptions, 'id' | 'model' | 'onProgress' | 'profilePrefix'>): Promise<Running> {
   const model = await loadModel({ format: config.format as WeightFormat, threads: config.threads, cacheDir: config.cacheDir, contextLength: config.contextLength, sharesPrompts: config.sharedPrompts === 'on', ...options })
   if (model.config.scoreHead) {
     model.dispose()
@@ -100,6 +97,11 @@ async function runModel (config: Config, cores: Cores, options: Pick<ModelOption
     maxQueued: config.maxQueuedRequests
   })
   return { model, engine, grammars: new Grammars(vocabularyOf(model.tokenizer)) }
+}
+
+/** What is wrong with a model of the setting that names several, with its name. */
+function namingModel (name: string, error: unknown): unknown {
+  return error instanceof RequestError ? new RequestError(error.code, `${moreModels}: ${name}: ${error.message}`, { param: moreModels, cause: error }) : error
 }
 
 /** Says which rewards fit none of the models. */
@@ -147,7 +149,9 @@ export async function createHosts (config: Config, onProgress: OnProgress, more:
   }
   let contrastModels: ContrastModels
   try {
-    running.push(await runModel(config, cores, { model: config.model, onProgress, ...more }))
+    for (const [index, { name, model }] of servedModels(config).entries()) {
+      running.push(await runModel(config, cores, { id: name, model, onProgress, ...more }).catch((error: unknown) => { throw index === 0 ? error : namingModel(name, error) }))
+    }
     // Those in the box may never be asked for: they are loaded when they are.
     await loadRewardModels(store.families.filter(({ file }) => dirname(file) !== boxFolder), rewardModels)
     contrastModels = await loadContrastModels(config.contrastModels, rewardModels, running.map(({ model }) => model), config.format as WeightFormat)
@@ -157,15 +161,15 @@ export async function createHosts (config: Config, onProgress: OnProgress, more:
   }
   tellMisfits(store.families, running, onProgress)
   const all = running.map(one => hostOf({ config, store, rewardModels }, one, ofVocabulary(contrastModels, one.model), close))
-  const find = (name: string | null): Host => {
-    const found = name === null ? all[0] : all.find(({ model }) => model.id === name)
-    if (!found) throw unknownModel(name!, all.map(({ model }) => model.id))
+  const find = (name: string): Host => {
+    const found = all.find(({ model }) => model.id === name)
+    if (!found) throw unknownModel(name, all.map(({ model }) => model.id))
     return found
   }
   return { config, store, rewardModels, all, find, close }
 }
 
-/** Loads one model, for those who need one. */
+/** Loads the default model alone. */
 export async function createHost (config: Config, onProgress: OnProgress, more: Pick<ModelOptions, 'profilePrefix'> = {}): Promise<Host> {
-  return (await createHosts(config, onProgress, more)).find(null)
+  return (await createHosts({ ...config, moreModels: [] }, onProgress, more)).all[0]!
 }

@@ -5,11 +5,12 @@ import { misfit } from '../rewards/resolve.js'
 import type { Hosts } from './host.js'
 
 /** What is told of one. */
-export function infoOf ({ store }: Hosts, family: RewardFamily): RewardInfo {
-  return rewardInfo(family, store.isKept(family))
+export function infoOf ({ all, store }: Hosts, family: RewardFamily): RewardInfo {
+  const models = all.filter(({ policy }) => misfit(family, policy) === null).map(({ model }) => model.id)
+  return rewardInfo(family, { models, deletable: store.isKept(family) })
 }
 
 /** What is told of those that fit a model. */
 export function usableRewards (hosts: Hosts): RewardInfo[] {
-  return hosts.store.families.filter(family => hosts.all.some(({ policy }) => misfit(family, policy) === null)).map(family => infoOf(hosts, family))
+  return hosts.store.families.map(family => infoOf(hosts, family)).filter(({ models }) => models.length > 0)
 }

@@ -23,6 +23,8 @@ import { weightLayout, type WeightFormat } from './weight-format.js'
 export interface ModelOptions {
   /** Name of a model in the box, or path of a GGUF file or of a folder in Hugging Face's layout. */
   readonly model: string
+  /** What it is called. Default its name in the box, or its file's or folder's. */
+  readonly id?: string
   /** Jinja source of a chat template that takes the place of the model's own. */
   readonly template?: string
   /** What the model is made into: fewer layers, an adapter. Default what it is. */
@@ -81,7 +83,7 @@ function calibrationTexts (template: ChatTemplate, tokenizer: Tokenizer): number
 export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
   const { format, threads, cacheDir, onProgress = () => {}, sharesPrompts = true, profilePrefix } = options
   const base = await resolveModel(options.model, { cacheDir, onProgress })
-  const { id, path, sha256, created } = options.variant ? await resolveVariant(base, options.variant) : base
+  const { path, sha256, created, id: ownId } = options.variant ? await resolveVariant(base, options.variant) : base
   const { file, config, tokenizer, chatTemplate } = await openCheckpoint(path, options.template, options.variant)
   try {
     const contextLength = sequenceLimit(config, options.contextLength)
@@ -93,7 +95,7 @@ export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
     }
     const sessions = await DecoderSessions.create({ weights, compile, onProblem: onProgress })
     const weightBytes = [...weights.tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0)
-    return { id, sha256, format, config, contextLength, weightBytes, sessions, canSharePrefix: sharesPrompts && canSharePrefix(config, threads), embeddings: new TokenEmbeddings(weights.tensors, config.hiddenSize), tokenizer, chatTemplate, fingerprint: fingerprintOf(sha256, options), created, dispose: () => { sessions.dispose() } }
+    return { id: options.id ?? ownId, sha256, format, config, contextLength, weightBytes, sessions, canSharePrefix: sharesPrompts && canSharePrefix(config, threads), embeddings: new TokenEmbeddings(weights.tensors, config.hiddenSize), tokenizer, chatTemplate, fingerprint: fingerprintOf(sha256, options), created, dispose: () => { sessions.dispose() } }
   } finally {
     await file.close()
   }

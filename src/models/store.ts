@@ -91,6 +91,9 @@ export async function pullModel (manifest: Manifest, { cacheDir, onProgress = ()
   throw new RequestError('unavailable', `model ${manifest.id} could not be fetched. Tried ${failures.join('; ')}. A GGUF file or a checkpoint of your own can be given as the model's path.`, { param: 'model' })
 }
 
+/** What a model is called that is given by a name in the box or a path: by its file's or folder's own name. */
+export const modelName = (nameOrPath: string): string => basename(nameOrPath, '.gguf')
+
 /** The manifest of a model in the box. @throws RequestError naming those there are */
 export function findManifest (name: string): Manifest {
   const manifests = listManifests()
@@ -121,9 +124,9 @@ async function describe (path: string, id: string, sha256: string): Promise<Reso
 export async function resolveModel (nameOrPath: string, options: StoreOptions): Promise<ResolvedModel> {
   if (nameOrPath.endsWith('.gguf')) {
     if (!existsSync(nameOrPath) || !(await stat(nameOrPath)).isFile()) throw new RequestError('model_not_found', `there is no file ${nameOrPath}`, { param: 'model' })
-    return describe(nameOrPath, basename(nameOrPath, '.gguf'), await sha256OfFile(nameOrPath))
+    return describe(nameOrPath, modelName(nameOrPath), await sha256OfFile(nameOrPath))
   }
-  if (existsSync(nameOrPath) && (await stat(nameOrPath)).isDirectory()) return describe(nameOrPath, basename(nameOrPath), await sha256OfFolder(nameOrPath, await checkpointFiles(nameOrPath)))
+  if (existsSync(nameOrPath) && (await stat(nameOrPath)).isDirectory()) return describe(nameOrPath, modelName(nameOrPath), await sha256OfFolder(nameOrPath, await checkpointFiles(nameOrPath)))
   const manifest = findManifest(nameOrPath)
   const cached = cachedPath(options.cacheDir, manifest)
   const whole = existsSync(cached) && (await stat(cached)).size === manifest.sizeBytes

@@ -11,6 +11,8 @@ export interface RewardInfo {
   readonly kind: string
   readonly members: readonly RewardMember[]
   readonly version: string
+  /** Names of the models whose answers it can score: a head fits those with hidden states like its own model's. */
+  readonly models: readonly string[]
   /** Whether the server keeps it and may be told to delete it. */
   readonly deletable: boolean
   /** Statistics that its members are standardised with, where the descriptor brings them. */
@@ -30,13 +32,14 @@ function nextTokenInfo (descriptor: RewardFamily['descriptor']): RewardInfo['nex
 }
 
 /** What is told of a family. */
-export function rewardInfo ({ name, description, members, version, descriptor }: RewardFamily, deletable: boolean): RewardInfo {
+export function rewardInfo ({ name, description, members, version, descriptor }: RewardFamily, { models, deletable }: Pick<RewardInfo, 'models' | 'deletable'>): RewardInfo {
   return {
     name,
     description,
     kind: descriptor.kind,
     members,
     version,
+    models,
     deletable,
     statistics: descriptor.members ?? null,
     fit: ('fit' in descriptor && descriptor.fit) || null,

@@ -146,7 +146,7 @@ test('within one step of an abort the KV is free', async () => {
   const prefixScored = { reward: 'length', allow_scope_mismatch: true }
   try {
     for (const alignment of [null, { reward: 'length', num_candidates: 32 }, { strategy: 'beam_search', ...prefixScored }, { strategy: 'token_guidance', ...prefixScored }, { strategy: 'particle_filter', ...prefixScored }]) {
-      const request: GenerateRequest = parseChatCompletion({ ...long, alignment }, new Catalog(client.models, new Profiles())).generate
+      const request: GenerateRequest = parseChatCompletion({ ...long, alignment }, new Catalog(client, new Profiles({}, []))).generate
       const controller = new AbortController()
       const events = client.generate(request, { signal: controller.signal })
       while ((await events.next()).value?.type !== 'start');

@@ -3,6 +3,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import { engineConfigOf } from '../../src/cli/options.js'
 import { engineConfig, environmentName, flagName, loadConfig, settingNames, settings } from '../../src/config.js'
 import { weightFormats } from '../../src/models/weight-format.js'
 
@@ -21,6 +22,14 @@ test('a setting out of range is refused with its name, rule and value', () => {
   assert.throws(() => loadConfig({}, { FAIRLEAD_PORT: '' }), /FAIRLEAD_PORT must be an integer/)
 })
 
+test('what each model has by default is its part of what one alone would have', () => {
+  const [one, three] = [loadConfig({}, {}), loadConfig({}, { FAIRLEAD_MORE_MODELS: 'a=x.gguf, b=y.gguf' })]
+  assert.deepEqual(three.moreModels, ['a=x.gguf', 'b=y.gguf'])
+  for (const name of ['kvCacheBytes', 'prefixCacheBytes'] as const) assert.equal(three[name], Math.floor(one[name] / 3))
+  assert.equal(three.rewardKvCacheBytes, one.rewardKvCacheBytes)
+  assert.equal(loadConfig({ kvCacheBytes: '5000000' }, { FAIRLEAD_MORE_MODELS: 'a=x.gguf' }).kvCacheBytes, 5000000)
+})
+
 test('flags and environment names follow from the setting name', () => {
   assert.equal(flagName('maxSequences'), 'max-sequences')
   assert.equal(environmentName('maxSequences'), 'FAIRLEAD_MAX_SEQUENCES')
@@ -29,6 +38,14 @@ test('flags and environment names follow from the setting name', () => {
 
 const folder = mkdtempSync(join(tmpdir(), 'fairlead-config-'))
 after(() => { rmSync(folder, { recursive: true }) })
+
+test('a command that needs one model takes no more of a settings file', () => {
+  const file = join(folder, 'more.yaml')
+  writeFileSync(file, 'more-models: [a=x.gguf]\nmax-sequences: 7\n')
+  const { moreModels, maxSequences, kvCacheBytes } = engineConfigOf({ config: file })
+  assert.deepEqual([moreModels, maxSequences, kvCacheBytes], [[], 7, loadConfig({}, {}).kvCacheBytes])
+  assert.deepEqual(loadConfig({ config: file }, {}).moreModels, ['a=x.gguf'])
+})
 
 function file (text: string): string {
   const path = join(folder, 'settings')

@@ -6,6 +6,7 @@ import { after, test } from 'node:test'
 import { Keys } from '../../src/api/keys.js'
 import { Profiles } from '../../src/api/profiles.js'
 import { loadConfig } from '../../src/config.js'
+import { servedModels } from '../../src/inference/served-models.js'
 import { examples } from '../helpers/docs.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'fairlead-docs-'))
@@ -16,6 +17,6 @@ test('the docs’ settings file and keys can be used as they are', () => {
   writeFileSync(join(folder, 'settings.yaml'), settings!)
   writeFileSync(join(folder, 'keys.yaml'), keys!)
   const config = loadConfig({ config: join(folder, 'settings.yaml') }, {})
-  assert.deepEqual(new Profiles(config.profiles).all.map(({ name }) => name), ['helpful-16'])
+  assert.deepEqual(new Profiles(config.profiles, servedModels(config).map(({ name }) => name)).of('smollm2-135m').map(({ name }) => name), ['helpful-16'])
   assert.ok(new Keys({ ...config, apiKeysFile: join(folder, config.apiKeysFile) }).areNeeded)
 })

@@ -4,7 +4,7 @@ import { test } from 'node:test'
 import { Watch } from '../../src/api/observe.js'
 import { RequestError } from '../../src/errors.js'
 import type { GenerationEvent } from '../../src/inference/protocol.js'
-import type { Metrics } from '../../src/metrics/metrics.js'
+import type { ModelMetrics } from '../../src/metrics/model-metrics.js'
 
 const spent = { generatedTokens: 12, rewardSeconds: {} }
 const text: GenerationEvent = { type: 'text', choice: 0, text: 'a', logprobs: [], tokens: [] } as unknown as GenerationEvent
@@ -16,14 +16,14 @@ const ending = [
 /** A watch and the tokens that its metrics were told of. */
 function watched (): { watch: Watch, counted: { returned: number, abandoned: number, failed: string[] } } {
   const counted = { returned: 0, abandoned: 0, failed: [] as string[] }
-  const metrics: Pick<Metrics, 'observe' | 'scored' | 'succeeded' | 'abandoned' | 'failed'> = {
+  const metrics: Pick<ModelMetrics, 'observe' | 'scored' | 'succeeded' | 'abandoned' | 'failed'> = {
     observe () {},
     scored () {},
     succeeded ({ returnedTokens, discardedTokens }) { counted.returned += returnedTokens + discardedTokens },
     abandoned (tokens) { counted.abandoned += tokens },
     failed (code) { counted.failed.push(code) }
   }
-  return { watch: new Watch(metrics as Metrics), counted }
+  return { watch: new Watch(metrics as ModelMetrics), counted }
 }
 
 async function * given (events: readonly GenerationEvent[], error?: Error): AsyncGenerator<GenerationEvent, void, undefined> {

@@ -7,6 +7,9 @@ import type { Services } from '../services.js'
 
 const alive = { status: 'ok' }
 
+/** A model and what its engine does. */
+interface Engine { readonly model: string, readonly engine: object }
+
 export function health (app: FastifyInstance, services: Services): void {
   const open = { access: 'public', response: statusObject } as const
   app.get('/health', documented('Whether the process answers', open), () => alive)
@@ -16,7 +19,7 @@ export function health (app: FastifyInstance, services: Services): void {
   app.get('/ready', documented('Whether the server takes requests', open), async () => {
     services.refuseIfDraining()
     const { engines, rewardModels } = await services.inference.stats()
-    const { model, ...engine } = engines[0]!
-    return { status: 'ready', model, engine: { ...engine, rewardModels } }
+    const [{ model, engine }, ...more] = engines.map(({ model, ...engine }) => ({ model, engine })) as [Engine, ...Engine[]]
+    return { status: 'ready', model, engine: { ...engine, rewardModels }, ...(more.length === 0 ? {} : { more_models: more }) }
   })
 }

@@ -10,9 +10,9 @@ export function metrics (app: FastifyInstance, services: Services): void {
   })
   app.get('/metrics', documented('What operators watch', { contentType: 'text/plain' }), async (_, reply) => {
     reply.type(metrics.contentType)
-    if (!services.isReady) return await metrics.text('', null)
+    if (!services.isReady) return await metrics.text(null)
     const { engines, rewardModels } = await services.inference.stats()
-    const engine = engines[0]!
-    return await metrics.text(engine.model, { ...engine, rewardModels, kvUsage: engine.kvTokens * engine.kvBytesPerToken / config.kvCacheBytes })
+    const figures = engines.map(engine => [engine.model, { ...engine, kvUsage: engine.kvTokens * engine.kvBytesPerToken / config.kvCacheBytes }] as const)
+    return await metrics.text({ engines: new Map(figures), rewardModels })
   })
 }

@@ -9,7 +9,7 @@ import type { Services } from '../services.js'
 export function models (app: FastifyInstance, services: Services): void {
   const all = (): Array<{ id: string }> => services.inference.models.flatMap(({ id, created, contextLength }) => {
     const model = { id, object: 'model', created, owned_by: 'fairlead', max_model_len: contextLength }
-    const profiles = services.profiles.all.map(({ name, description, alignment, overridable }) => ({ ...model, id: `${id}:${name}`, parent: id, description, alignment, overridable, default: services.profiles.default?.name === name }))
+    const profiles = services.profiles.of(id).map(({ name, description, alignment, overridable, isDefault }) => ({ ...model, id: `${id}:${name}`, parent: id, description, alignment, overridable, default: isDefault }))
     return [model, ...profiles]
   })
   app.get('/v1/models', documented('Lists the models and profiles', { response: modelList }), () => ({ object: 'list', data: all() }))

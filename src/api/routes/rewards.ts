@@ -26,12 +26,12 @@ export function rewards (app: FastifyInstance, services: Services): void {
   })
   app.post('/v1/rewards/score', documented('Scores given answers', { body: rewardScoreSchema, response: rewardScoreList }), async (httpRequest, reply) => {
     services.refuseIfDraining()
-    const request = parseRewardScore(httpRequest.body, services.catalog.default.id)
+    const request = parseRewardScore(httpRequest.body, services.catalog)
     return rewardScores(request, await scoreFor(services, request, httpRequest, reply))
   })
   app.post('/v1/rewards/fit', documented('Fits a reward on examples and keeps it', { body: rewardFitSchema, response: describedReward, streams: true, access: 'admin' }), async (httpRequest, reply) => {
     services.refuseIfDraining()
-    const { fit, stream } = parseRewardFit(httpRequest.body, services.catalog.default.id, (dataset, kind) => services.feedback.examples(dataset, kind))
+    const { fit, stream } = parseRewardFit(httpRequest.body, services.catalog, (dataset, kind) => services.feedback.examples(dataset, kind))
     return await answer(httpRequest, reply, {
       stream,
       ignored: [],
@@ -42,12 +42,12 @@ export function rewards (app: FastifyInstance, services: Services): void {
   })
   app.post<WithId>('/v1/rewards/:id/adapt', documented('Makes a user’s own reward from a few pairs and keeps it', { params, body: adaptSchema, response: describedReward, access: 'admin' }), async (httpRequest, reply) => {
     services.refuseIfDraining()
-    const request = parseAdapt(httpRequest.body, httpRequest.params.id, services.catalog.default.id)
+    const request = parseAdapt(httpRequest.body, httpRequest.params.id, services.catalog)
     return rewardCard(await callFor(services, 'adapt', request, httpRequest, reply))
   })
   app.post<WithId>('/v1/rewards/:id/suggest', documented('Says which pairs to label next', { params, body: suggestSchema, response: suggestionList, access: 'admin' }), async (httpRequest, reply) => {
     services.refuseIfDraining()
-    const request = parseSuggest(httpRequest.body, httpRequest.params.id, services.catalog.default.id)
+    const request = parseSuggest(httpRequest.body, httpRequest.params.id, services.catalog)
     return { object: 'list', data: await callFor(services, 'suggest', request, httpRequest, reply) }
   })
   app.delete<WithId>('/v1/rewards/:id', documented('Deletes a reward that was fitted', { params, response: deletedObject, access: 'admin' }), async ({ params: { id } }) => {

@@ -10,12 +10,12 @@ import type { Services } from '../services.js'
 export function score (app: FastifyInstance, services: Services): void {
   app.post('/v1/score', documented('Scores texts, in vLLM’s shape', { body: scoreSchema, response: scoredList }), async (httpRequest, reply) => {
     services.refuseIfDraining()
-    const request = parseScore(httpRequest.body, services.catalog.default.id)
+    const request = parseScore(httpRequest.body, services.catalog)
     return scoreList(request, await scoreFor(services, request, httpRequest, reply))
   })
   app.post('/v1/rerank', documented('Ranks documents, in Jina’s shape', { body: rerankSchema, response: rerankedList }), async (httpRequest, reply) => {
     services.refuseIfDraining()
-    const request = parseRerank(httpRequest.body, services.catalog.default.id)
+    const request = parseRerank(httpRequest.body, services.catalog)
     return rerankList(request, await scoreFor(services, request.score, httpRequest, reply))
   })
 }

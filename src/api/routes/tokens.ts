@@ -2,7 +2,7 @@
 import type { FastifyInstance } from 'fastify'
 import { documented } from '../openapi.js'
 import { detokenizeObject, tokenizeObject, tokenizerInfoObject } from '../schemas/responses.js'
-import { detokenizeSchema, parseDetokenize, parseTokenize, tokenizeSchema } from '../schemas/tokens.js'
+import { detokenizeSchema, parseDetokenize, parseTokenize, parseTokenizerQuery, tokenizerQuerySchema, tokenizeSchema } from '../schemas/tokens.js'
 import type { Services } from '../services.js'
 
 export function tokens (app: FastifyInstance, services: Services): void {
@@ -11,8 +11,8 @@ export function tokens (app: FastifyInstance, services: Services): void {
     const { tokens, texts } = await services.inference.call('tokenize', { model: model.id, prompt })
     return { count: tokens.length, max_model_len: model.contextLength, tokens, ...(withTexts ? { token_strs: texts } : {}) }
   })
-  app.get('/tokenizer_info', documented('What programs that render prompts themselves need', { response: tokenizerInfoObject }), async () => {
-    const model = services.catalog.default
+  app.get('/tokenizer_info', documented('What programs that render prompts themselves need', { query: tokenizerQuerySchema, response: tokenizerInfoObject }), async ({ query }) => {
+    const model = parseTokenizerQuery(query, services.catalog)
     const { beginToken, endToken, chatTemplate } = await services.inference.call('tokenizerInfo', { model: model.id })
     return { bos_token: beginToken || null, eos_token: endToken || null, pad_token: null, model_max_length: model.contextLength, chat_template: chatTemplate }
   })

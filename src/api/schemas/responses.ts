@@ -89,7 +89,7 @@ export const itemList = Type.Object({ object: Type.Literal('list'), data: Type.A
 export const modelObject = Type.Object({ id: Type.String(), object: Type.Literal('model'), created: Type.Integer(), owned_by: Type.String(), max_model_len: Type.Integer() })
 export const modelList = listOf(modelObject)
 
-const rewardFields = { id: Type.String(), object: Type.Literal('reward'), kind: Type.String(), members: Type.Array(Type.String()), description: Type.String(), version: Type.String(), deletable: Type.Boolean() }
+const rewardFields = { id: Type.String(), object: Type.Literal('reward'), kind: Type.String(), members: Type.Array(Type.String()), description: Type.String(), version: Type.String(), models: Type.Array(Type.String()), deletable: Type.Boolean() }
 const known = (): TSchema => Type.Union([Type.Object({}), Type.Null()])
 export const rewardList = listOf(Type.Object(rewardFields))
 export const rewardObject = Type.Object({ ...rewardFields, statistics: known(), fit: known(), metrics: known(), next_token: known(), adaptation: known() })

@@ -3,6 +3,7 @@ import { Type, type Static } from 'typebox'
 import type { AdaptRequest, SuggestRequest } from '../../inference/protocol.js'
 import { readExamples, type Pair } from '../../rewards/examples.js'
 import { checkFields, objectBody, refuse } from '../../validation.js'
+import type { Catalog } from '../catalog.js'
 import { messageOf, messageSchema } from './messages.js'
 
 const closed = { additionalProperties: false } as const
@@ -12,7 +13,10 @@ const asked = { prompt: Type.Optional(Type.String({ description: 'what was asked
 /** Read by `readExamples`; other fields may stand beside these and are not read. */
 const pairsSchema = (most: number, description: string) => Type.Array(Type.Object({ ...asked, chosen: text, rejected: text }), { minItems: 1, maxItems: most, description })
 
+const model = Type.Optional(Type.String({ minLength: 1, description: 'id of a model in GET /v1/models; default the first that has the reward' }))
+
 const adaptChoices = {
+  model,
   name: Type.String({ minLength: 1, maxLength: 64, description: 'what requests call the new reward: lower-case letters, digits, _ and -' }),
   description: Type.String({ minLength: 1, maxLength: 1000, default: 'adapted to a user' }),
   replace: Type.Boolean({ default: false, description: 'put it in the place of one fitted or adapted before' })
@@ -22,6 +26,7 @@ export const adaptSchema = Type.Object({ ...adaptChoices, examples: pairsSchema(
 
 const candidateSchema = Type.Object({ ...asked, answers: Type.Array(text, { minItems: 2, maxItems: 2, description: 'two answers that nobody has compared' }) }, closed)
 const suggestChoices = {
+  model,
   candidates: Type.Array(candidateSchema, { minItems: 1, maxItems: 500 }),
   count: Type.Integer({ minimum: 1, maximum: 100, default: 10, description: 'how many are suggested, at most' })
 }
@@ -36,11 +41,11 @@ function readPairs (value: unknown, field: string, most: number): readonly Pair[
   return examples.pairs
 }
 
-/** @param reward the one to adapt @param model its id @throws RequestError */
-export function parseAdapt (value: unknown, reward: string, model: string): AdaptRequest {
+/** @param reward the one to adapt @throws RequestError */
+export function parseAdapt (value: unknown, reward: string, catalog: Catalog): AdaptRequest {
   const { examples, ...rest } = objectBody(value)
-  const { name, description, replace } = checkFields(adaptChoicesSchema, rest, '')
-  return { model, reward, name, description, replace, pairs: readPairs(examples, 'examples', 100) }
+  const { model = null, name, description, replace } = checkFields(adaptChoicesSchema, rest, '')
+  return { model: catalog.forRewards(model, [reward]).id, reward, name, description, replace, pairs: readPairs(examples, 'examples', 100) }
 }
 
 function messagesOf ({ prompt, messages }: Static<typeof candidateSchema>, path: string): Pair['messages'] {
@@ -48,12 +53,12 @@ function messagesOf ({ prompt, messages }: Static<typeof candidateSchema>, path:
   return messages === undefined ? [{ role: 'user', content: prompt! }] : messages.map(messageOf)
 }
 
-/** @param reward the one to be taught @param model its id @throws RequestError */
-export function parseSuggest (value: unknown, reward: string, model: string): SuggestRequest {
+/** @param reward the one to be taught @throws RequestError */
+export function parseSuggest (value: unknown, reward: string, catalog: Catalog): SuggestRequest {
   const { labelled, ...rest } = objectBody(value)
-  const { candidates, count } = checkFields(suggestChoicesSchema, rest, '')
+  const { model = null, candidates, count } = checkFields(suggestChoicesSchema, rest, '')
   return {
-    model,
+    model: catalog.forRewards(model, [reward]).id,
     reward,
     count,
     candidates: candidates.map((candidate, index) => ({ messages: messagesOf(candidate, `candidates[${index}]`), answers: candidate.answers as [string, string] })),

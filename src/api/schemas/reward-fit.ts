@@ -4,6 +4,7 @@ import type { FitRequest } from '../../inference/protocol.js'
 import { readExamples, type Examples } from '../../rewards/examples.js'
 import type { EnsembleOptions } from '../../rewards/fit-choices.js'
 import { checkFields, objectBody, refuse } from '../../validation.js'
+import type { Catalog } from '../catalog.js'
 import { messageSchema } from './messages.js'
 import { nullable } from './sampling.js'
 
@@ -26,7 +27,7 @@ const ensembleSchema = Type.Object({
 }, closed)
 
 const choices = {
-  model: Type.Optional(Type.String({ minLength: 1, description: 'id of the model; default the one served' })),
+  model: Type.Optional(Type.String({ minLength: 1, description: 'id of the model to be steered; default the first in GET /v1/models' })),
   feedback: nullable(Type.Object({
     dataset: Type.String({ minLength: 1, maxLength: 64, default: 'default' }),
     kind: nullable(Type.Enum(['pairs', 'labels', 'scores']), { default: null, description: 'needed where the data set has several' })
@@ -71,18 +72,15 @@ function trainingData ({ feedback }: Static<typeof choicesSchema>, examples: unk
   return { train: feedbackExamples(feedback.dataset, feedback.kind as Examples['kind'] | null), name: `feedback: ${feedback.dataset}` }
 }
 
-/**
- * @param model id of the model served
- * @throws RequestError naming the field, the rule and the value
- */
-export function parseRewardFit (value: unknown, model: string, feedbackExamples: FeedbackExamples): RewardFitRequest {
+/** @throws RequestError naming the field, the rule and the value; model_not_found */
+export function parseRewardFit (value: unknown, catalog: Catalog, feedbackExamples: FeedbackExamples): RewardFitRequest {
   const { examples, test, ...rest } = objectBody(value)
   const body = checkFields(choicesSchema, rest, '')
   const ensemble = ensembleOf(body)
   const { train, name } = trainingData(body, examples, feedbackExamples)
   return {
     fit: {
-      model: body.model ?? model,
+      model: (body.model === undefined ? catalog.default : catalog.find(body.model)).id,
       name: body.name,
       description: body.description,
       replace: body.replace,

@@ -3,6 +3,7 @@ import { Type, type Static } from 'typebox'
 import type { ScoreRequest } from '../../inference/protocol.js'
 import type { ChatMessage } from '../../rewards/scorer.js'
 import { checkFields, objectBody, refuse } from '../../validation.js'
+import type { Catalog } from '../catalog.js'
 import { messageOf, messageSchema } from './messages.js'
 
 /** Texts scored by one request, at most. */
@@ -17,7 +18,7 @@ const itemSchema = Type.Object({
 }, closed)
 
 export const rewardScoreSchema = Type.Object({
-  model: Type.Optional(Type.String({ minLength: 1, description: 'id of the model; default the one served' })),
+  model: Type.Optional(Type.String({ minLength: 1, description: 'id of a model in GET /v1/models; default the first that has the rewards' })),
   reward: Type.Optional(Type.String({ minLength: 1, description: 'short for rewards: one of weight 1' })),
   rewards: Type.Optional(Type.Array(Type.Object({ name: Type.String({ minLength: 1 }), weight: Type.Number({ minimum: -1000, maximum: 1000, default: 1 }) }, closed), { minItems: 1, maxItems: 16 })),
   reward_scale: Type.Enum(['standardized', 'raw'], { default: 'standardized' }),
@@ -59,14 +60,15 @@ function rewardsOf ({ reward, rewards }: Static<typeof rewardScoreSchema>): Scor
   return rewards ?? [{ name: reward!, weight: 1 }]
 }
 
-/** @param model id of the model served @throws RequestError naming the field, the rule and the value */
-export function parseRewardScore (value: unknown, model: string): ScoreRequest {
+/** @throws RequestError naming the field, the rule and the value; model_not_found */
+export function parseRewardScore (value: unknown, catalog: Catalog): ScoreRequest {
   const body = checkFields(rewardScoreSchema, objectBody(value), '')
   const { every = null, member = every === null ? 'outcome' : 'prefix' } = body
   if (every !== null && member === 'outcome') throw refuse('every', 'needs the prefix member', every)
+  const rewards = rewardsOf(body)
   return {
-    model: body.model ?? model,
-    rewards: rewardsOf(body),
+    model: catalog.forRewards(body.model ?? null, rewards.map(({ name }) => name)).id,
+    rewards,
     scale: body.reward_scale as ScoreRequest['scale'],
     member: member as ScoreRequest['member'],
     items: body.input.map((item, index) => itemOf(item, `input[${index}]`)),
@@ -76,16 +78,17 @@ export function parseRewardScore (value: unknown, model: string): ScoreRequest {
   }
 }
 
-function whole (model: string, reward: string, items: readonly Item[], field: string): ScoreRequest {
-  return { model, rewards: [{ name: reward, weight: 1 }], scale: 'standardized', member: 'outcome', items, every: null, cacheSalt: '', fields: { rewards: 'model', items: field } }
+/** Answers as they are, read by the first model that has the reward. */
+function whole (catalog: Catalog, reward: string, items: readonly Item[], field: string): ScoreRequest {
+  return { model: catalog.forRewards(null, [reward]).id, rewards: [{ name: reward, weight: 1 }], scale: 'standardized', member: 'outcome', items, every: null, cacheSalt: '', fields: { rewards: 'model', items: field } }
 }
 
 /** vLLM's: one text_1 for all text_2, or one each. @throws RequestError */
-export function parseScore (value: unknown, model: string): ScoreRequest {
+export function parseScore (value: unknown, catalog: Catalog): ScoreRequest {
   const body = checkFields(scoreSchema, objectBody(value), '')
   const [first, second] = [body.text_1, body.text_2].map(one => typeof one === 'string' ? [one] : one) as [string[], string[]]
   if (first.length !== 1 && first.length !== second.length) throw refuse('text_1', `must be one text, or as many as text_2, ${second.length}`, first.length)
-  return whole(model, body.model, second.map((answer, index) => ({ messages: asked(first.length === 1 ? first[0]! : first[index]!), answer })), 'text_2')
+  return whole(catalog, body.model, second.map((answer, index) => ({ messages: asked(first.length === 1 ? first[0]! : first[index]!), answer })), 'text_2')
 }
 
 export interface RerankRequest {
@@ -96,8 +99,8 @@ export interface RerankRequest {
 }
 
 /** Jina's and vLLM's: documents as answers to the query. @throws RequestError */
-export function parseRerank (value: unknown, model: string): RerankRequest {
+export function parseRerank (value: unknown, catalog: Catalog): RerankRequest {
   const body = checkFields(rerankSchema, objectBody(value), '')
   const items = body.documents.map(document => ({ messages: asked(body.query), answer: typeof document === 'string' ? document : document.text }))
-  return { score: whole(model, body.model, items, 'documents'), top: body.top_n === 0 ? items.length : body.top_n, returnDocuments: body.return_documents }
+  return { score: whole(catalog, body.model, items, 'documents'), top: body.top_n === 0 ? items.length : body.top_n, returnDocuments: body.return_documents }
 }

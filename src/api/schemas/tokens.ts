@@ -1,7 +1,7 @@
 /** The bodies of `POST /tokenize` and `/detokenize`, in vLLM's shapes, and of `POST /v1/embeddings`, in OpenAI's. */
 import { Type } from 'typebox'
 import type { DetokenizeRequest, EmbedRequest, ModelInfo, PromptInput } from '../../inference/protocol.js'
-import { refuse } from '../../validation.js'
+import { checkFields, refuse } from '../../validation.js'
 import type { Catalog } from '../catalog.js'
 import { readBody } from './body.js'
 import { chatFields, chatPromptOf } from './chat-completion.js'
@@ -26,6 +26,9 @@ export const detokenizeSchema = Type.Object({
   model: optionalModel,
   tokens: Type.Array(Type.Integer({ minimum: 0 }), { description: 'token ids' })
 }, { additionalProperties: false })
+
+/** The query string of `/tokenizer_info`. */
+export const tokenizerQuerySchema = Type.Object({ model: optionalModel }, { additionalProperties: false })
 
 export const embeddingsSchema = Type.Object({
   model: Type.String({ minLength: 1, description: 'id of a model in GET /v1/models' }),
@@ -52,6 +55,12 @@ export function parseTokenize (value: unknown, catalog: Catalog): TokenizeBody {
 export function parseDetokenize (value: unknown, catalog: Catalog): DetokenizeRequest {
   const { body } = readBody(detokenizeSchema, value)
   return { model: modelOf(catalog, body.model).id, tokens: body.tokens }
+}
+
+/** The model that a query is about. @throws RequestError for one that is not there */
+export function parseTokenizerQuery (query: unknown, catalog: Catalog): ModelInfo {
+  const { model } = query as { readonly model?: unknown }
+  return modelOf(catalog, checkFields(tokenizerQuerySchema, { model }, '').model)
 }
 
 /** @throws RequestError naming the field, the rule and the value */
