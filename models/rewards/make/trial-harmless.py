@@ -54,7 +54,7 @@ def extract(model_path, data, work):
                     begin, length = len(items[index][0]), len(items[index][0]) + len(items[index][1])
                     for place, layer in enumerate(LAYERS):
                         own = states[layer][row].float()
-                        features[index, place] = torch.stack([own[begin:length - 1].mean(0), own[length - 1], own[begin - 1]]).clamp(-6e4, 6e4).numpy()
+                        features[index, place] = torch.stack([own[begin:max(length - 1, begin + 1)].mean(0), own[length - 1], own[begin - 1]]).clamp(-6e4, 6e4).numpy()
             np.save(target, features)
             print(split, start + len(items) // 2, flush=True)
 
