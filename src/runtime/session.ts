@@ -70,6 +70,8 @@ async function create (runtime: OnnxRuntime, model: Uint8Array, { weights, threa
   const options = created(api, 'createSessionOptions')
   try {
     check(api, api.setIntraOpNumThreads(options, threads))
+    // Each session has threads of its own, and those of one that has just run would spin on the cores of the one that runs next.
+    check(api, api.addSessionConfigEntry(options, 'session.force_spinning_stop', '1'))
     if (profilePrefix !== undefined) check(api, api.enableProfiling(options, profilePrefix))
     if (!weights) return await createdAsync(api, 'createSessionFromArray', environment, model, model.byteLength, options)
     // Both calls are needed: the first shares the values between sessions, the second satisfies the external references.
