@@ -37,7 +37,7 @@ const missing = 'not measured'
 
 function frontierAim (report: EvalReport | null): Aim {
   const frontier = report?.analysis.frontier ?? null
-  const best = frontier?.ways.toSorted((a, b) => b.share.value - a.share.value)[0]
+  const best = frontier?.ways.flatMap(({ share, ...way }) => share ? [{ ...way, share }] : []).toSorted((a, b) => b.share.value - a.share.value)[0]
   return {
     name: 'frontier',
     goal: 'at 2 nats or fewer an answer, Q-head guidance gets 80 % of soft best-of-64’s gain, at 1.15 × the time of a plain answer or less',

@@ -55,7 +55,7 @@ export interface WayFigures extends Pick<ComparedWay, 'label' | 'curve'> {
   readonly overBestOfN: { readonly tokens: Estimate | null, readonly time: Estimate | null, readonly kl: Estimate | null }
   /** Judge's gain less that of guidance by look-ahead with the prefix-trained reward, at the same KL; null where that has no such KL. */
   readonly overLookAhead: Estimate | null
-  /** The judge's gain over that of best-of-16; null where the pool is smaller. */
+  /** The judge's gain over that of best-of-16; null where the pool is smaller, or best-of-16's gain is not clear. */
   readonly shareOf16: Estimate | null
 }
 
@@ -66,7 +66,7 @@ export interface Frontier {
   /** λ of P(i) ∝ exp(λ · reward_i) that has this KL, pooled. */
   readonly strength: number
   readonly judge: Estimate
-  readonly ways: ReadonlyArray<Pick<WayFigures, 'label' | 'kl' | 'judge' | 'time'> & { readonly share: Estimate }>
+  readonly ways: ReadonlyArray<Pick<WayFigures, 'label' | 'kl' | 'judge' | 'time'> & { /** Null where soft best-of-n gains nothing clear. */ readonly share: Estimate | null }>
 }
 
 /** A control: what choosing by something else than the reward is worth to the judge. */
@@ -129,9 +129,11 @@ function measureDrawn (way: ComparedWay, answered: readonly WayAnswers[], pools:
   }
 }
 
-/** Share of a gain, with an interval over prompts. */
-const shareOf = (part: readonly number[], whole: readonly number[]): Estimate =>
-  overPrompts(part.map((own, index) => ({ own, all: whole[index]! })), items => mean(items.map(({ own }) => own)) / mean(items.map(({ all }) => all)))
+/** Share of a gain, with an interval over prompts; null where that gain is not clearly above 0, and there is nothing to share. */
+function shareOf (part: readonly number[], whole: readonly number[]): Estimate | null {
+  if (!(meanOverPrompts(whole).low > 0)) return null
+  return overPrompts(part.map((own, index) => ({ own, all: whole[index]! })), items => mean(items.map(({ own }) => own)) / mean(items.map(({ all }) => all)))
+}
 
 function compare (measured: readonly Measured[], pools: Pools): WayFigures[] {
   const timed = measured.flatMap(({ way: { pooled }, time }) => pooled === null || time === null ? [] : [{ n: pooled, time: time.value }]).sort((a, b) => a.n - b.n)

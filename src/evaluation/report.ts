@@ -94,7 +94,7 @@ function frontierSection ({ frontier }: Analysis): string {
   const { nats, n, judge, strength, ways } = frontier
   return `At ${nats} nats soft best-of-${n} (chances ∝ exp(${strength.toFixed(2)} · reward) among the ${n} answers of the pool) gains ${interval(judge)} by the judge. Of that, Q-head guidance of at most ${nats} nats gets:
 
-${markdownTable(['way', 'KL, nats', 'judge', 'share', 'time, in plain answers'], ways.map(way => [way.label, way.kl!.toFixed(2), interval(way.judge), percent(way.share), maybe(way.time, range)]))}
+${markdownTable(['way', 'KL, nats', 'judge', 'share', 'time, in plain answers'], ways.map(way => [way.label, way.kl!.toFixed(2), interval(way.judge), maybe(way.share, percent), maybe(way.time, range)]))}
 
 `
 }

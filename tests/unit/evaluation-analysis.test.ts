@@ -60,9 +60,12 @@ test('a way is compared with best-of-n of as many tokens and as much time', () =
   assert.equal(analyse(ways, prompts(5, 1, 2), noTurns).ways[2]!.time, null)
 })
 
-test('shares of best-of-16 are ratios of gains', () => {
+test('shares of best-of-16 are ratios of gains, where it gains anything clear', () => {
   const { ways: [, four], bestOfN } = analyse(ways, prompts(100, 1, 2), noTurns)
   assert.ok(Math.abs(four!.shareOf16!.value - bestOfN[2]!.judge.value / bestOfN[4]!.judge.value) < 1e-9)
+  // A judge that goes against the reward: a share of its loss would be a large number for a small loss.
+  const against = prompts(100, 1, 2).map(one => ({ ...one, plain: one.plain.map(each => ({ ...each, judge: -each.judge })) }))
+  assert.equal(analyse(ways, against, noTurns).ways[1]!.shareOf16, null)
 })
 
 test('guidance is compared with look-ahead at its own KL, and a Q-head of few nats with soft best-of-n', () => {
@@ -79,7 +82,7 @@ test('guidance is compared with look-ahead at its own KL, and a Q-head of few na
   assert.ok(Math.abs(found[3]!.overLookAhead!.value - 0.3 / std) < 1e-9)
   assert.equal(found[1]!.overLookAhead, null)
   assert.equal(frontier!.ways.length, 1)
-  assert.ok(Math.abs(frontier!.ways[0]!.share.value - 1 / std / frontier!.judge.value) < 1e-9)
+  assert.ok(Math.abs(frontier!.ways[0]!.share!.value - 1 / std / frontier!.judge.value) < 1e-9)
 })
 
 test('a curve is read between its points, and not beyond them', () => {
