@@ -7,9 +7,10 @@ import type { Session } from '../runtime/session.js'
 import { RunFeeds, type RunInputs } from './batch.js'
 import { Cores } from './cores.js'
 import { EngineSequence, type SequenceHost } from './engine-sequence.js'
+import { gatherParts } from './gather.js'
 import type { HiddenState } from './hidden-states.js'
-import { kvBytesPerToken, type SharedPrompt } from './kv-cache.js'
-import { mostRowsPerRun, nextChunks, nextRun, planChunks, planParts, runShape, type Chunk, type DecodePart, type Run } from './plan.js'
+import { kvBytesPerToken } from './kv-cache.js'
+import { mostRowsPerRun, nextChunks, nextRun, planChunks, runShape, type Chunk, type DecodePart, type Run } from './plan.js'
 import { ReservationQueue, type Need, type Reservation } from './reservation.js'
 import { describeShape, probeShape, type RunShape } from '../models/run-shape.js'
 import { chunkInputs, decodeInputs, probeInputs, type Place } from './run-inputs.js'
@@ -215,29 +216,11 @@ export class Engine implements SequenceSource, SequenceHost {
     const chunks = asked.filter(sequence => !sequence.runsAlone).map(sequence => ({ slot: sequence.slot, count: sequence.pending }))
     const usual = this.#options.prefillTokensPerStep
     return {
-      decode: this.#planParts(rows),
+      decode: gatherParts(rows, this.#seating, this.contextLength),
       chunks: planChunks(chunks, beside || this.#cores.isWanted ? chunkBudget(rows.length, chunks.length, usual) : usual),
       probed,
       mostProbeRuns: this.#cores.isWanted || rows.some(row => row.isStream) ? 1 : Infinity
     }
-  }
-
-  /** Rows that hold all their KV themselves run together; those that share a prompt, with the ones that have as many positions of their own. */
-  #planParts (rows: readonly EngineSequence[]): DecodePart[] {
-    const groups = new Map<SharedPrompt | null, Map<number, EngineSequence[]>>()
-    for (const row of rows) {
-      const lengths = groups.get(row.shared) ?? new Map<number, EngineSequence[]>()
-      groups.set(row.shared, lengths)
-      const length = row.shared ? row.heldLength : 0
-      lengths.set(length, [...lengths.get(length) ?? [], row])
-    }
-    for (const lengths of groups.values()) for (const group of lengths.values()) this.#seating.gather(group)
-    // A slot that is wanted in one part must not be written in another.
-    const wanted = new Set(rows.map(row => row.slot))
-    return [...groups].flatMap(([shared, lengths]) => [...lengths].flatMap(([length, group]) => {
-      const canRide = (slot: number): boolean => !wanted.has(slot) && (shared ? this.#seating.nextPosition(slot) <= length : this.#seating.nextPosition(slot) < this.contextLength)
-      return planParts(group.map(row => row.slot).sort((a, b) => a - b), canRide, shared)
-    }))
   }
 
   #stillWanted (parts: readonly DecodePart[]): DecodePart[] {

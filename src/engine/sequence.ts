@@ -83,8 +83,9 @@ export interface Sequence {
   /**
    * The hidden states that the sequence would end with if some tokens came next, which stay out of it: nothing above the layers that were asked for is run.
    * Its last output must be there; tokens are appended only when the probe is. All that is asked for in one turn of the event loop runs together, and
-   * beside other sequences' rows alone, so that its bits are a function of this sequence's own calls.
-   * @param tokens at least one
+   * apart from other sequences' rows, so that its bits are a function of this sequence's own calls.
+   * @param tokens 1 to 32, as many as the context has room for
+   * @throws Error while no output is there, and for a sequence that shares its prompt; closed or failed sequences reject as `output()` does
    */
   probe (...tokens: number[]): Promise<States>
   /**

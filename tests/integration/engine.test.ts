@@ -3,7 +3,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, describe, test } from 'node:test'
-import { Engine, type EngineOptions } from '../../src/engine/engine.js'
+import { Engine, type CausalModel, type EngineOptions } from '../../src/engine/engine.js'
 import type { ComputeLedger, Output, Sequence, SequenceOptions, States } from '../../src/engine/sequence.js'
 import { loadModel, type LoadedModel } from '../../src/models/model.js'
 import { chunksShape } from '../../src/models/run-shape.js'
@@ -36,6 +36,13 @@ const promptOf = (length: number, seed = 1): number[] => {
   return Array.from({ length }, () => 3 + roll(tinyVocabulary.length - 3))
 }
 const turn = (): Promise<void> => new Promise(resolve => { setImmediate(resolve) })
+
+/** A model whose runs fail while luck is out. */
+const runsOutOf = (luck: { readonly isOut: boolean }, { config, sessions }: LoadedModel): CausalModel => ({
+  config,
+  canSharePrefix: true,
+  sessions: { find: shape => ({ run: (inputs, outputs) => luck.isOut ? Promise.reject(new Error('out of luck')) : sessions.find(shape)!.run(inputs, outputs) }), prepare: shape => sessions.prepare(shape) }
+})
 const rowOf = ({ distribution }: Output): number[] => [...distribution.logits, distribution.logNormalizer]
 
 /** Logits of every step of a request: a prompt, then tokens fed one by one. */
@@ -548,12 +555,8 @@ test('a probe gives the states that the sequence would have, up to rounding, up 
 
 test('a probe is refused where there is no output yet, no room or a shared prompt, and ends with its sequence or a run that fails', async () => {
   const model = await loadModel({ model: path, format: 'f32', threads: 1, cacheDir: directory, contextLength: 0 })
-  let fail = false
-  const engine = new Engine({
-    config: model.config,
-    canSharePrefix: true,
-    sessions: { find: shape => ({ run: (inputs, outputs) => fail ? Promise.reject(new Error('out of luck')) : model.sessions.find(shape)!.run(inputs, outputs) }), prepare: shape => model.sessions.prepare(shape) }
-  }, options)
+  const luck = { isOut: false }
+  const engine = new Engine(runsOutOf(luck, model), options)
   const controller = new AbortController()
   const sequence = engine.open(promptOf(10), { layers: [1], signal: controller.signal })
   await assert.rejects(sequence.probe(5), /its output is there/)
@@ -568,9 +571,9 @@ test('a probe is refused where there is no output yet, no room or a shared promp
   const probe = sequence.probe(5)
   assert.throws(() => { sequence.append(5) }, /while a probe is awaited/)
   await probe
-  fail = true
+  luck.isOut = true
   await assert.rejects(sequence.probe(5), /out of luck/)
-  fail = false
+  luck.isOut = false
   const states = await sequence.probe(5)
   assert.throws(() => states.hidden(2), /layer 2 were not asked for/)
   const last = sequence.probe(6)
@@ -621,19 +624,15 @@ test('a long answer to a long shared prompt: its bits are the same alone and bes
 
 test('a failing run fails its own rows, and the engine goes on', async () => {
   const model = await loadModel({ model: path, format: 'f32', threads: 1, cacheDir: directory, contextLength: 0 })
-  let fail = false
-  const engine = new Engine({
-    config: model.config,
-    canSharePrefix: true,
-    sessions: { find: shape => ({ run: (inputs, outputs) => fail ? Promise.reject(new Error('out of luck')) : model.sessions.find(shape)!.run(inputs, outputs) }), prepare: shape => model.sessions.prepare(shape) }
-  }, options)
+  const luck = { isOut: false }
+  const engine = new Engine(runsOutOf(luck, model), options)
   const sequence = engine.open(promptOf(10))
   const expected = rowOf(await sequence.output())
-  fail = true
+  luck.isOut = true
   sequence.append(5)
   await assert.rejects(sequence.output(), /out of luck/)
   engine.checkIntegrity()
-  fail = false
+  luck.isOut = false
   await sequence.output()
   assert.deepEqual((await trace(engine, promptOf(10), 0, { salt: 'x' }))[0], expected)
   sequence.close()
