@@ -300,7 +300,11 @@ export class Engine implements SequenceSource, SequenceHost {
     const lend = (row: number, states: ReadonlyMap<number, HiddenState>): void => { owner.give(this.#outputs.lend(new OutputRow(outputs.row(row, owner.inverseTemperature), states, owner.pooledTokens))) }
     if (owner.wantsAll) for (let row = lastRow - positions + 1; row < lastRow; row++) lend(row, new Map())
     if (owner.wantsAll || owner.pending === 0) lend(lastRow, owner.hiddenStates(positions, hidden))
-    if (owner.pending > 0) return
+    if (owner.pending > 0) {
+      // Piece by piece, so that no step waits until the whole of a long prompt is copied.
+      if (owner.opened && !owner.shared) this.#seating.keepPrompt(owner)
+      return
+    }
     if (owner.opened && !owner.options.probed && !owner.shared && !owner.runsAlone && this.sharesPrompt(owner.fanOut, owner.computed)) this.#seating.share(owner)
     this.#waiting.delete(owner)
     owner.resolve()

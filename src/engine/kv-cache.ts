@@ -119,28 +119,42 @@ export class KvCache {
     }))
   }
 
-  /** Positions [start, end) of a slot, packed: [2 · layers, kv heads, end − start, head size]. */
-  read (slot: number, start: number, end: number): Float32Array {
-    const { kvHeads, layers } = this.#config
-    const size = (end - start) * this.#width
-    const packed = new Float32Array(2 * layers * kvHeads * size)
-    const target = Tensor.from('float32', [packed.length], packed)
+  /** The shape of packed positions: [2 · layers, kv heads, count, head size]. */
+  packedDims (count: number): readonly [number, number, number, number] { return [2 * this.#config.layers, this.#config.kvHeads, count, this.#width] }
+
+  /** Packs positions of a slot from `start` on, as many as there is room for. */
+  read (slot: number, start: number, packed: Tensor): void {
+    const size = packed.dims[2]! * this.#width
     for (const [index, buffer] of this.#buffers(slot).entries()) {
-      for (const [head, row] of this.#rows(slot).entries()) target.copy((index * kvHeads + head) * size, buffer, row + start * this.#width, size)
+      for (const [head, row] of this.#rows(slot).entries()) packed.copy((index * this.#config.kvHeads + head) * size, buffer, row + start * this.#width, size)
     }
-    target.dispose()
-    return packed
   }
 
-  /** Writes the first `count` positions of what `read` gave to a slot, from position `start` on. */
-  write (slot: number, start: number, packed: Float32Array, count: number): void {
-    const { kvHeads, layers } = this.#config
-    const size = packed.length / (2 * layers * kvHeads)
-    const source = Tensor.from('float32', [packed.length], packed)
+  /** Writes the first `count` of packed positions to a slot, from position `start` on. */
+  write (slot: number, start: number, packed: Tensor, count: number): void {
+    const size = packed.dims[2]! * this.#width
     for (const [index, buffer] of this.#buffers(slot).entries()) {
-      for (const [head, row] of this.#rows(slot).entries()) buffer.copy(row + start * this.#width, source, (index * kvHeads + head) * size, count * this.#width)
+      for (const [head, row] of this.#rows(slot).entries()) buffer.copy(row + start * this.#width, packed, (index * this.#config.kvHeads + head) * size, count * this.#width)
     }
-    source.dispose()
+  }
+
+  /** A slot's first positions, packed, in memory that goes with the last who refers to it. */
+  setAside (slot: number, count: number): Float32Array {
+    const aside = new Float32Array(this.packedDims(count).reduce((product, dim) => product * dim))
+    this.#borrow(aside, packed => { this.read(slot, 0, packed) })
+    return aside
+  }
+
+  /** Writes the first `count` positions of what was set aside to a slot. */
+  putBack (slot: number, aside: Float32Array, count: number): void {
+    this.#borrow(aside, packed => { this.write(slot, 0, packed, count) })
+  }
+
+  #borrow (aside: Float32Array, use: (packed: Tensor) => void): void {
+    const [buffers, heads,, width] = this.packedDims(0)
+    const packed = Tensor.from('float32', [buffers, heads, aside.length / (buffers * heads * width), width], aside)
+    use(packed)
+    packed.dispose()
   }
 
   /** Gives the memory of a free slot back to the system, where the system takes it. */

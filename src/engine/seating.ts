@@ -6,7 +6,7 @@ import type { DecoderConfig } from '../models/decoder-config.js'
 import type { EngineSequence } from './engine-sequence.js'
 import { coveredLength, type History } from './history.js'
 import { kvBytesPerToken, KvCache, type KvViews, type SharedPrompt } from './kv-cache.js'
-import { PrefixCache, type CachedPrefix } from './prefix-cache.js'
+import { blockTokens, PrefixCache, type CachedPrefix } from './prefix-cache.js'
 import { SlotTable } from './slots.js'
 
 export interface SeatingOptions {
@@ -49,7 +49,7 @@ export class Seating {
     this.count = maxSequences
     this.#kv = new KvCache(config, contextLength)
     this.#slots = new SlotTable(this.count)
-    this.#prefixCache = new PrefixCache(prefixCacheBytes)
+    this.#prefixCache = new PrefixCache(prefixCacheBytes, this.#kv.packedDims(blockTokens))
     this.#owners = new Array<EngineSequence | null>(this.count).fill(null)
   }
 
@@ -109,9 +109,15 @@ export class Seating {
     return true
   }
 
+  /** Caches what there is of a sequence's prompt. */
+  keepPrompt (sequence: EngineSequence): void {
+    const { slot } = sequence
+    this.#prefixCache.keep(sequence, sequence.salt, (start, kv) => { this.#kv.read(slot, start, kv) })
+  }
+
   /** Moves a prompt out of its slot to where candidates share it; the slot goes on with what follows. */
   share (sequence: EngineSequence): void {
-    this.#keepPrompt(sequence)
+    this.keepPrompt(sequence)
     sequence.share(this.#kv.sharedPrompt(sequence.slot, sequence.computed))
     this.#kv.discard(sequence.slot)
   }
@@ -139,7 +145,7 @@ export class Seating {
     this.#dropSource(sequence)
     const { slot, held, shared } = sequence
     if (slot >= 0) {
-      if (sequence.opened && !shared) this.#keepPrompt(sequence)
+      if (sequence.opened && !shared) this.keepPrompt(sequence)
       this.#vacate(sequence, held)
       if (this.#slots.touchedTokens > this.#mostLeft && this.#slots.pins(slot) === 0) this.#empty(slot)
     }
@@ -163,9 +169,8 @@ export class Seating {
   /** Writes positions [start, length) of what is known into a slot. */
   #fill (slot: number, { from, length }: Found, start: number): void {
     if (typeof from === 'number') this.#kv.copy(from, slot, start, length)
-    else if (from instanceof Float32Array) this.#kv.write(slot, 0, from, length)
+    else if (from instanceof Float32Array) this.#kv.putBack(slot, from, length)
     else {
-      const blockTokens = from.length / from.blocks.length
       for (const [index, block] of from.blocks.entries()) {
         const first = index * blockTokens
         if (first + blockTokens > start && first < length) this.#kv.write(slot, first, block, Math.min(blockTokens, length - first))
@@ -179,7 +184,7 @@ export class Seating {
     if (slot < 0) return false
     const owner = this.#owners[slot]
     const forks = [...this.#open].filter(sequence => sequence.source === slot)
-    const aside = this.#kv.read(slot, 0, Math.max(owner?.heldLength ?? 0, ...forks.map(fork => fork.heldLength)))
+    const aside = this.#kv.setAside(slot, Math.max(owner?.heldLength ?? 0, ...forks.map(fork => fork.heldLength)))
     for (const fork of forks) {
       this.#dropSource(fork)
       fork.aside = aside
@@ -196,11 +201,6 @@ export class Seating {
   #empty (slot: number): void {
     this.#slots.empty(slot)
     this.#kv.discard(slot)
-  }
-
-  #keepPrompt (sequence: EngineSequence): void {
-    const { slot } = sequence
-    this.#prefixCache.keep(sequence, sequence.salt, (start, end) => this.#kv.read(slot, start, end))
   }
 
   #dropSource (sequence: EngineSequence): void {
@@ -238,7 +238,7 @@ export class Seating {
   }
 
   dispose (): void {
-    this.#prefixCache.clear()
+    this.#prefixCache.dispose()
     this.#kv.dispose()
   }
 }

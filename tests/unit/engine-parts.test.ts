@@ -100,39 +100,41 @@ test('what a slot was left with counts until its memory is gone, whoever has the
 })
 
 test('the prefix cache keeps what prompts begin with once, by whole blocks of a salt', () => {
-  const cache = new PrefixCache(10 * 4)
+  const cache = new PrefixCache(10 * 4, [1])
   const prompt = (length: number, from = 0, common = 0): ReturnType<typeof chunks> => chunks(...Array.from({ length }, (_, index) => index < common ? index : from + index))
-  const reads: Array<readonly [number, number]> = []
-  const keep = (history: ReturnType<typeof chunks>, salt = 'a'): void => { cache.keep(history, salt, (start, end) => { reads.push([start, end]); return Float32Array.of(start) }) }
+  const reads: number[] = []
+  const keep = (history: ReturnType<typeof chunks>, salt = 'a'): void => { cache.keep(history, salt, (start, kv) => { reads.push(start); kv.data[0] = start }) }
   const found = (history: ReturnType<typeof chunks>, salt = 'a'): number => cache.find(history.tokens, salt)?.length ?? 0
   keep(prompt(40))
-  assert.deepEqual(reads, [[0, 16], [16, 32]])
+  assert.deepEqual(reads, [0, 16])
   // Another with the same first block adds only what differs.
   keep(prompt(40, 500, 20))
-  assert.deepEqual(reads.slice(2), [[16, 32]])
+  assert.deepEqual(reads.slice(2), [16])
   assert.equal(cache.sizeBytes, 3 * 4)
   assert.deepEqual([found(prompt(50)), found(prompt(31)), found(prompt(15)), found(prompt(50), 'b'), found(prompt(50, 500, 20))], [32, 16, 0, 0, 32])
-  assert.deepEqual(cache.find(prompt(50).tokens, 'a')!.blocks, [Float32Array.of(0), Float32Array.of(16)])
+  assert.deepEqual(cache.find(prompt(50).tokens, 'a')!.blocks.map(({ data }) => data[0]), [0, 16])
   // Positions run alone are not those of a prompt.
   keep({ tokens: prompt(40, 900).tokens, runs: [...new Array<number>(20).fill(chunkRun), ...new Array<number>(20).fill(decodeRun)] })
   assert.equal(found(prompt(40, 900)), 16)
 })
 
 test('the prefix cache lets go of what was used longest ago, ends of prompts before their beginnings', () => {
-  const cache = new PrefixCache(4 * 4)
+  const cache = new PrefixCache(4 * 4, [1])
   const prompt = (length: number, from = 0): ReturnType<typeof chunks> => chunks(...Array.from({ length }, (_, index) => from + index))
-  const keep = (history: ReturnType<typeof chunks>): void => { cache.keep(history, '', start => Float32Array.of(start)) }
+  const keep = (history: ReturnType<typeof chunks>): void => { cache.keep(history, '', (start, kv) => { kv.data[0] = start }) }
   const found = (history: ReturnType<typeof chunks>): number => cache.find(history.tokens, '')?.length ?? 0
   keep(prompt(48))
   keep(prompt(16, 100))
   assert.deepEqual([found(prompt(16, 100)), found(prompt(48))], [16, 48])
   keep(prompt(32, 200))
+  // In memory of those that went, but none that are there.
+  assert.deepEqual(cache.find(prompt(32, 200).tokens, '')!.blocks.concat(cache.find(prompt(32).tokens, '')!.blocks).map(({ data }) => data[0]), [0, 16, 0, 16])
   assert.deepEqual([found(prompt(32, 200)), found(prompt(48)), found(prompt(16, 100))], [32, 32, 0])
   // One that is larger than the cache is kept as far as it fits.
   keep(prompt(160, 300))
   assert.equal(found(prompt(160, 300)), 64)
   assert.equal(cache.sizeBytes, 16)
-  const off = new PrefixCache(0)
+  const off = new PrefixCache(0, [1])
   off.keep(prompt(20), 'a', () => { throw new Error('kept') })
   assert.equal(off.find(prompt(20).tokens, 'a'), null)
 })
