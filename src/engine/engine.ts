@@ -2,21 +2,16 @@
  * Continuous batching over one model. All that is asked for in one turn of the event loop rides in the next step: sequences are
  * seated, runs planned, run, committed, promises resolved. Knows token ids only; no text, no requests, no rewards.
  */
-import type { DecoderConfig } from '../models/decoder-config.js'
-import type { Session } from '../runtime/session.js'
-import { RunFeeds, type RunInputs } from './batch.js'
+import { describeShape, probeShape } from '../models/run-shape.js'
 import { Cores } from './cores.js'
 import { EngineSequence, type SequenceHost } from './engine-sequence.js'
 import { gatherParts } from './gather.js'
-import type { HiddenState } from './hidden-states.js'
 import { kvBytesPerToken } from './kv-cache.js'
-import { mostRowsPerRun, nextChunks, nextRun, planChunks, runShape, type Chunk, type DecodePart, type Run } from './plan.js'
+import { nextChunks, nextRun, planChunks, type Chunk, type DecodePart } from './plan.js'
 import { ReservationQueue, type Need, type Reservation } from './reservation.js'
-import { describeShape, probeShape, type RunShape } from '../models/run-shape.js'
-import { chunkInputs, decodeInputs, probeInputs, type Place } from './run-inputs.js'
+import { Runner, type CausalModel, type EngineCounters, type RunnerHost } from './runner.js'
 import { Seating, type SeatingOptions } from './seating.js'
 import type { DraftableSequence, SequenceOptions, SequenceSource } from './sequence.js'
-import { OutputRow, StepOutputs, type RunOutputs } from './step-outputs.js'
 import { chunkBudget, takeTurns } from './turns.js'
 
 export interface EngineOptions extends SeatingOptions {
@@ -32,33 +27,6 @@ export interface EngineOptions extends SeatingOptions {
   readonly kvSetting?: string
 }
 
-/** What an engine runs. */
-export interface CausalModel {
-  readonly config: DecoderConfig
-  /** Whether rows can share their prompt's KV, with bits that do not depend on each other. */
-  readonly canSharePrefix: boolean
-  /** The simple shapes are always there; for others it may give null. */
-  readonly sessions: {
-    find (shape: RunShape): Pick<Session, 'run'> | null
-    /** Waits until a shape is there, if it can be. */
-    prepare (shape: RunShape): Promise<void>
-  }
-}
-
-/** Counters since the engine was made. */
-export interface EngineCounters {
-  steps: number
-  runs: number
-  /** Rows run by decode batches, wanted or riding along. */
-  decodeRows: number
-  ridingRows: number
-  chunkTokens: number
-  probedTokens: number
-  /** Milliseconds spent in forward passes, and in steps altogether. */
-  forwardMs: number
-  stepMs: number
-}
-
 /**
  * Sharing a prompt pays from here on: measured for one family of 32 and for several of 8, 16 and 32 beside each other, on prompts of 64 to 512 tokens.
  * Where each has 8 rows, one batch of private KV is as fast up to 512 tokens.
@@ -67,17 +35,15 @@ const leastShared = { fanOut: 8, promptTokens: 32, product: 4096 } as const
 
 const nextTurn = (): Promise<void> => new Promise(resolve => { setImmediate(resolve) })
 
-export class Engine implements SequenceSource, SequenceHost {
+export class Engine implements SequenceSource, SequenceHost, RunnerHost {
   readonly contextLength: number
   readonly hiddenSize: number
   /** Tokens of KV that requests may reserve together. */
   readonly mostKvTokens: number
-  readonly counters: EngineCounters = { steps: 0, runs: 0, decodeRows: 0, ridingRows: 0, chunkTokens: 0, probedTokens: 0, forwardMs: 0, stepMs: 0 }
   readonly #model: CausalModel
   readonly #options: EngineOptions
   readonly #seating: Seating
-  readonly #outputs: StepOutputs
-  readonly #feeds: RunFeeds
+  readonly #runner: Runner
   readonly #reservations: ReservationQueue
   readonly #cores: Cores
   /** Sequences that wait for an output, oldest first. */
@@ -92,8 +58,7 @@ export class Engine implements SequenceSource, SequenceHost {
     this.contextLength = options.contextLength
     this.hiddenSize = model.config.hiddenSize
     this.#seating = new Seating(model.config, options)
-    this.#feeds = new RunFeeds(model.config, options.contextLength)
-    this.#outputs = new StepOutputs(model.config, this.#seating.count + options.prefillTokensPerStep, Math.max(mostRowsPerRun, options.prefillTokensPerStep + 1))
+    this.#runner = new Runner(model, this.#seating, this, options.contextLength, options.prefillTokensPerStep)
     this.mostKvTokens = Math.floor(options.kvCacheBytes / kvBytesPerToken(model.config))
     this.#reservations = new ReservationQueue({ contextLength: options.contextLength, maxQueued: options.maxQueued, maxTokens: this.mostKvTokens, bytesPerToken: kvBytesPerToken(model.config), setting: options.kvSetting ?? 'kv-cache-bytes' })
   }
@@ -118,6 +83,8 @@ export class Engine implements SequenceSource, SequenceHost {
   sharesPrompt (fanOut: number, promptTokens: number): boolean {
     return this.#model.canSharePrefix && fanOut >= leastShared.fanOut && promptTokens >= leastShared.promptTokens && fanOut * promptTokens >= leastShared.product
   }
+
+  get counters (): EngineCounters { return this.#runner.counters }
 
   /** Whether no sequence waits for an output. */
   get isIdle (): boolean { return this.#waiting.size === 0 }
@@ -151,8 +118,10 @@ export class Engine implements SequenceSource, SequenceHost {
 
   forked (parent: EngineSequence, child: EngineSequence): void { this.#seating.addFork(parent, child) }
 
+  settled (sequence: EngineSequence): void { this.#waiting.delete(sequence) }
+
   closed (sequence: EngineSequence): void {
-    this.#waiting.delete(sequence)
+    this.settled(sequence)
     this.#seating.leave(sequence)
   }
 
@@ -167,8 +136,7 @@ export class Engine implements SequenceSource, SequenceHost {
     this.#closed = true
     for (const sequence of [...this.#seating.open]) sequence.close()
     await this.#loop
-    this.#outputs.dispose()
-    this.#feeds.dispose()
+    this.#runner.dispose()
     this.#seating.dispose()
   }
 
@@ -180,24 +148,25 @@ export class Engine implements SequenceSource, SequenceHost {
 
   async #step (): Promise<void> {
     const started = performance.now()
-    this.#outputs.begin()
+    const { counters } = this.#runner
+    this.#runner.beginStep()
     this.#seat()
     // A sequence may be closed while a run of the step is in flight: each run looks at what is still wanted.
     const { decode, chunks, probed, mostProbeRuns } = this.#plan()
     for (let parts = this.#stillWanted(decode); parts.length > 0;) {
       const run = nextRun(parts, shape => this.#model.sessions.find(shape) !== null)
-      await this.#execute(run)
+      await this.#runner.execute(run)
       parts = this.#stillWanted(parts.filter(part => !run.parts.includes(part)))
     }
     for (let left = this.#stillOwned(chunks); left.length > 0;) {
       const run = nextChunks(left, shape => this.#options.joinsChunks === true && this.#model.sessions.find(shape) !== null)
-      await this.#execute(run)
+      await this.#runner.execute(run)
       left = this.#stillOwned(left.filter(chunk => !run.chunks.includes(chunk)))
     }
     let probeRuns = 0
-    for (const sequence of probed) while (sequence.isProbed && probeRuns++ < mostProbeRuns) await this.#probe(sequence)
-    this.counters.steps++
-    this.counters.stepMs += performance.now() - started
+    for (const sequence of probed) while (sequence.isProbed && probeRuns++ < mostProbeRuns) await this.#runner.probe(sequence)
+    counters.steps++
+    counters.stepMs += performance.now() - started
   }
 
   /** Seats who waits, as far as there are slots: idle sequences yield theirs, and searches to streams. The others wait on. */
@@ -228,97 +197,6 @@ export class Engine implements SequenceSource, SequenceHost {
   }
 
   #stillOwned (chunks: readonly Chunk[]): Chunk[] { return chunks.filter(({ slot }) => this.#seating.owner(slot)) }
-
-  async #execute (run: Run): Promise<void> {
-    const parts: ReadonlyArray<Pick<DecodePart, 'slot' | 'count' | 'shared'>> = run.kind === 'decode' ? run.parts : run.chunks.map(({ slot }) => ({ slot, count: 1, shared: null }))
-    const owners = run.kind === 'decode' ? run.parts.flatMap(part => part.rows.map(row => this.#seating.owner(part.slot + row)!)) : run.chunks.map(({ slot }) => this.#seating.owner(slot)!)
-    const { inputs, places } = run.kind === 'decode' ? decodeInputs(run, this.#seating) : chunkInputs(owners, run.chunks)
-    const batch = run.kind === 'chunk' && run.chunks.length === 1 ? 1 : inputs.ids.length
-    const outputs = this.#outputs.forRun(inputs.rows.length, batch, inputs.ids.length / batch, new Set(owners.flatMap(owner => owner.layers)))
-    const views = parts.map(({ slot, count }, part) => this.#seating.views(slot, count, part))
-    const feeds = new Map([...this.#feeds.fill(inputs), ...views.flatMap(({ past }) => [...past])])
-    const fetches = new Map([...outputs.tensors, ...views.flatMap(({ present }) => [...present])])
-    // Its sequences may be closed while it runs; what it reads stays.
-    for (const { shared } of parts) shared?.hold()
-    const started = performance.now()
-    try {
-      await this.#model.sessions.find(runShape(run))!.run(feeds, fetches)
-      this.counters.forwardMs += performance.now() - started
-      this.#count(run, inputs)
-      for (const ledger of new Set(owners.map(owner => owner.options.ledger))) if (ledger) ledger.forwardPasses++
-      for (const [index, owner] of owners.entries()) {
-        if (owner.isClosed) continue
-        const place = places[index]!
-        if (run.kind === 'chunk') this.#tellPositions(owner, place, outputs)
-        this.#commit(owner, place, outputs)
-      }
-    } catch (error) {
-      // A failing run fails its own rows and changes nothing else.
-      for (const owner of owners) {
-        this.#waiting.delete(owner)
-        owner.fail(error)
-      }
-    } finally {
-      for (const { shared } of parts) shared?.release()
-      outputs.dispose()
-    }
-  }
-
-  /** One run of what may come next in one sequence, written where the next tokens' KV will be. */
-  async #probe (sequence: EngineSequence): Promise<void> {
-    const { probedLayers, layers, options: { ledger } } = sequence
-    const probes = sequence.nextProbes
-    const inputs = probeInputs(sequence, probes)
-    const count = inputs.ids.length
-    const { past, present } = this.#seating.views(sequence.slot, 1, 0, probedLayers)
-    const hidden = this.#outputs.hiddenViews(1, count, new Set(layers))
-    const started = performance.now()
-    try {
-      await this.#model.sessions.find(probeShape(probedLayers))!.run(new Map([...this.#feeds.fillProbes(inputs), ...past]), new Map([...hidden, ...present]))
-      this.counters.forwardMs += performance.now() - started
-      this.counters.runs++
-      this.counters.probedTokens += count
-      if (ledger) ledger.forwardPasses++
-      if (!sequence.isClosed) sequence.resolveProbes(probes, new Map([...layers].map(layer => [layer, hidden.get(`hidden_${layer}`)!.data as Float32Array])))
-    } catch (error) {
-      sequence.fail(error)
-    } finally {
-      for (const view of hidden.values()) view.dispose()
-    }
-    if (!sequence.isProbed) this.#waiting.delete(sequence)
-  }
-
-  #tellPositions ({ computed, inverseTemperature, options: { onPosition } }: EngineSequence, { positions, lastRow }: Place, outputs: RunOutputs): void {
-    const first = lastRow - positions + 1
-    if (onPosition) for (let row = 0; row < positions; row++) onPosition(computed + row, new OutputRow(outputs.row(first + row, inverseTemperature), new Map(), 0))
-  }
-
-  #commit (owner: EngineSequence, { positions, first, lastRow }: Place, outputs: RunOutputs): void {
-    const hidden = new Map(owner.layers.map(layer =>
-      [layer, (outputs.tensors.get(`hidden_${layer}`)!.data as Float32Array).subarray(first * this.hiddenSize, (first + positions) * this.hiddenSize)]))
-    owner.advance(positions, hidden)
-    const lend = (row: number, states: ReadonlyMap<number, HiddenState>): void => { owner.give(this.#outputs.lend(new OutputRow(outputs.row(row, owner.inverseTemperature), states, owner.pooledTokens))) }
-    if (owner.wantsAll) for (let row = lastRow - positions + 1; row < lastRow; row++) lend(row, new Map())
-    if (owner.wantsAll || owner.pending === 0) lend(lastRow, owner.hiddenStates(positions, hidden))
-    if (owner.pending > 0) {
-      // Piece by piece, so that no step waits until the whole of a long prompt is copied.
-      if (owner.opened && !owner.shared) this.#seating.keepPrompt(owner)
-      return
-    }
-    if (owner.opened && !owner.options.probed && !owner.shared && !owner.runsAlone && this.sharesPrompt(owner.fanOut, owner.computed)) this.#seating.share(owner)
-    this.#waiting.delete(owner)
-    owner.resolve()
-  }
-
-  #count (run: Run, { ids, rows }: RunInputs): void {
-    this.counters.runs++
-    if (run.kind === 'chunk') {
-      this.counters.chunkTokens += ids.length
-      return
-    }
-    this.counters.decodeRows += ids.length
-    this.counters.ridingRows += ids.length - rows.length
-  }
 
   /** Throws if the books of slots disagree. For tests, between steps. */
   checkIntegrity (): void { this.#seating.checkIntegrity() }
