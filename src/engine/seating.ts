@@ -5,7 +5,7 @@
 import type { DecoderConfig } from '../models/decoder-config.js'
 import type { EngineSequence } from './engine-sequence.js'
 import { coveredLength, type History } from './history.js'
-import { kvBytesPerToken, KvCache, type KvViews, type SharedPrompt } from './kv-cache.js'
+import { kvBytesPerToken, KvCache, slotsPerSlab, type KvViews, type SharedPrompt } from './kv-cache.js'
 import { blockTokens, PrefixCache, type CachedPrefix } from './prefix-cache.js'
 import { SlotTable } from './slots.js'
 
@@ -31,6 +31,8 @@ const leftShare = 1 / 8
 
 /** Seats changed in a step only to bring rows together, at most: copies are short, but a step waits for them. */
 const mostMoves = 4
+/** More seats are changed for candidates that have hardly begun: together they hold this many tokens, at most. */
+const mostMovedTokens = 256
 
 export class Seating {
   /** Slots there are. */
@@ -122,21 +124,42 @@ export class Seating {
     this.#kv.discard(sequence.slot)
   }
 
-  /** Brings sequences that run together closer together: while there are free slots between theirs, the last one moves there. */
+  /** Brings sequences that run together into neighbouring slots, as far as there are free ones and copies are short. */
   gather (sequences: readonly EngineSequence[]): void {
     const bySlot = [...sequences].sort((a, b) => a.slot - b.slot)
-    for (let moves = 0; moves < mostMoves; moves++) {
-      const last = bySlot.pop()
-      if (!last || bySlot.length === 0) return
-      const { slot } = last
-      const gap = this.#slots.firstFree(bySlot[0]!.slot, slot)
-      if (gap === null || this.#slots.pins(slot) > 0) return
-      this.#kv.copy(slot, gap, 0, last.heldLength)
-      this.#slots.takeSlot(gap)
-      this.#vacate(last, last.held)
-      last.slot = gap
-      this.#owners[gap] = last
+    for (let first = 0; first < bySlot.length; first += slotsPerSlab) {
+      const group = bySlot.slice(first, first + slotsPerSlab)
+      if (!this.#moveTogether(group)) this.#closeGaps(group)
     }
+  }
+
+  /** Moves all into the window of slots where most of them sit. @returns whether they are neighbours now */
+  #moveTogether (group: readonly EngineSequence[]): boolean {
+    const start = this.#slots.window(group.length, slotsPerSlab, new Set(group.map(({ slot }) => slot)))
+    if (start === null) return false
+    const end = start + group.length
+    const movers = group.filter(({ slot }) => slot < start || slot >= end)
+    const tokens = movers.reduce((sum, { heldLength }) => sum + heldLength, 0)
+    if ((movers.length > mostMoves && tokens > mostMovedTokens) || movers.some(({ slot }) => this.#slots.pins(slot) > 0)) return false
+    for (const mover of movers) this.#move(mover, this.#slots.firstFree(start, end)!)
+    return true
+  }
+
+  /** While there are free slots between theirs, the last one moves there. */
+  #closeGaps (bySlot: readonly EngineSequence[]): void {
+    for (const last of bySlot.slice(1).slice(-mostMoves).reverse()) {
+      const gap = this.#slots.firstFree(bySlot[0]!.slot, last.slot)
+      if (gap === null || this.#slots.pins(last.slot) > 0) return
+      this.#move(last, gap)
+    }
+  }
+
+  #move (sequence: EngineSequence, slot: number): void {
+    this.#kv.copy(sequence.slot, slot, 0, sequence.heldLength)
+    this.#slots.takeSlot(slot)
+    this.#vacate(sequence, sequence.held)
+    sequence.slot = slot
+    this.#owners[slot] = sequence
   }
 
   /** Takes a closed sequence's seat away; its prompt stays cached. */

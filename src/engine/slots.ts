@@ -43,6 +43,28 @@ export class SlotTable {
     return null
   }
 
+  /**
+   * Neighbouring slots that are some sequences' own or can be taken: those with the most of their own, the lowest of them.
+   * @param size how many, within one slab of `slab` slots
+   * @param own slots of those who would sit there
+   * @returns the first one; null where there are none
+   */
+  window (size: number, slab: number, own: ReadonlySet<number>): number | null {
+    let best: { start: number, owned: number } | null = null
+    for (let [slot, run, owned] = [0, 0, 0]; slot < this.count; slot++) {
+      if (slot % slab === 0) [run, owned] = [0, 0]
+      if (!own.has(slot) && (this.#residue[slot] === null || this.#pins[slot]! > 0)) {
+        [run, owned] = [0, 0]
+        continue
+      }
+      run++
+      if (own.has(slot)) owned++
+      if (run > size && own.has(slot - size)) owned--
+      if (run >= size && owned > (best?.owned ?? -1)) best = { start: slot - size + 1, owned }
+    }
+    return best && best.start
+  }
+
   pin (slot: number): void { this.#pins[slot]!++ }
   unpin (slot: number): void { this.#pins[slot]!-- }
   pins (slot: number): number { return this.#pins[slot]! }

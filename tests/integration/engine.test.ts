@@ -623,6 +623,33 @@ test('a long answer to a long shared prompt: its bits are the same alone and bes
   model.dispose()
 })
 
+test('families whose candidates came in turns sit together, each a part of a run', async () => {
+  const model = await loadModel({ model: path, format: 'f32', threads: 2, cacheDir: directory, contextLength: 0 })
+  const apart: CausalModel = { config: model.config, canSharePrefix: true, sessions: { find: shape => shape.private + shape.shared > 1 ? null : model.sessions.find(shape), prepare: shape => model.sessions.prepare(shape) } }
+  const engine = new Engine(apart, options)
+  const roots = [40, 41, 42].map(seed => engine.open(promptOf(70, seed), { fanOut: 64, salt: String(seed) }))
+  await Promise.all(roots.map(root => root.output()))
+  const rows = [...Array.from({ length: 11 }, () => roots.map(root => root.fork())).flat(), ...roots]
+  const step = async (token: number, rows: readonly Sequence[]): Promise<number> => {
+    const { runs } = engine.counters
+    for (const row of rows) row.append(token)
+    await Promise.all(rows.map(row => row.output()))
+    engine.checkIntegrity()
+    return engine.counters.runs - runs
+  }
+  assert.deepEqual([await step(5, rows), await step(6, rows)], [3, 3])
+  // Of each family only some go on.
+  const left = rows.filter((_, index) => Math.floor(index / roots.length) % 2 === 1)
+  for (const row of rows) if (!left.includes(row)) row.close()
+  assert.deepEqual([await step(7, left), await step(8, left)], [3, 3])
+  const alone = engine.open(promptOf(70, 42), { fanOut: 64, salt: 'alone' })
+  await alone.output()
+  for (const token of [5, 6, 7, 8]) await step(token, [alone])
+  assert.deepEqual(rowOf(await roots[2]!.output()), rowOf(await alone.output()))
+  await engine.close()
+  model.dispose()
+})
+
 test('a failing run fails its own rows, and the engine goes on', async () => {
   const model = await loadModel({ model: path, format: 'f32', threads: 1, cacheDir: directory, contextLength: 0 })
   const luck = { isOut: false }

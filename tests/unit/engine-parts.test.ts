@@ -87,6 +87,18 @@ test('a slot is taken for what it holds if that is most of what is wanted, else 
   assert.equal(slots.take(chunks())?.slot, 3)
 })
 
+test('a window is neighbouring slots of one slab, free or one’s own, where most are one’s own', () => {
+  const slots = new SlotTable(12)
+  for (let slot = 0; slot < 12; slot++) slots.take(chunks())
+  for (const slot of [2, 3, 5, 6, 7, 8, 9]) slots.free(slot, chunks(1))
+  const window = (size: number, ...own: number[]): number | null => slots.window(size, 6, new Set(own))
+  assert.deepEqual([window(2), window(3), window(4), window(5)], [2, 6, 6, null])
+  assert.deepEqual([window(3, 4), window(3, 10), window(4, 10, 11), window(5, 4), window(3, 2, 8)], [2, 8, 8, null, 6])
+  assert.deepEqual([window(4, 1, 4), window(5, 0, 1, 4)], [1, 0])
+  slots.pin(8)
+  assert.deepEqual([window(3), window(2), window(3, 8)], [null, 2, 6])
+})
+
 test('what a slot was left with counts until its memory is gone, whoever has the slot', () => {
   const slots = new SlotTable(4)
   slots.take(chunks())
