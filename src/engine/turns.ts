@@ -11,6 +11,8 @@ const rowsBesideStreams = 12
 const chunkTokensBesideStreams = 16
 /** Prompt tokens per row of it: a step of many rows is long already. */
 const chunkTokensPerRow = 2
+/** Prompt tokens in such a step, at most, whoever waits: larger chunks are hardly read faster, and streams would feel them. */
+const mostChunkTokensBesideStreams = 128
 
 /** Whether a request of this fan-out is a stream. */
 export const isStream = (fanOut: number): boolean => fanOut <= mostStreamRows
@@ -42,5 +44,5 @@ export function takeTurns<Row extends TurnRow> (rows: readonly Row[], streamProb
  * @param usual where no stream decodes
  */
 export function chunkBudget (rows: number, prompts: number, usual: number): number {
-  return Math.min(usual, Math.max(chunkTokensBesideStreams * prompts, chunkTokensPerRow * rows))
+  return Math.min(usual, mostChunkTokensBesideStreams, Math.max(chunkTokensBesideStreams * prompts, chunkTokensPerRow * rows))
 }

@@ -50,7 +50,7 @@ test('beside a stream a search runs some rows of one part, that of the row that 
   const [other, more] = [rowsOf(64, 3, 1), rowsOf(64, 20, 2)]
   assert.deepEqual(takeTurns([...stream, ...other, ...more]).rows, [...stream, ...other])
   assert.deepEqual(takeTurns([...more.slice(0, 1), ...other, ...stream, ...more.slice(1)]).rows, [...more.slice(0, 1), ...stream, ...more.slice(1, 12)])
-  assert.deepEqual([chunkBudget(1, 1, 128), chunkBudget(40, 1, 128), chunkBudget(100, 1, 128), chunkBudget(1, 5, 128), chunkBudget(1, 20, 128)], [16, 80, 128, 80, 128])
+  assert.deepEqual([chunkBudget(1, 1, 128), chunkBudget(40, 1, 128), chunkBudget(100, 1, 128), chunkBudget(1, 5, 128), chunkBudget(1, 20, 256), chunkBudget(100, 1, 64)], [16, 80, 128, 80, 128, 64])
 })
 
 test('chunks share a budget, oldest first, and never leave one position, nor one alone in a block of attention', () => {
