@@ -133,7 +133,7 @@ test('a remote scorer steers best-of-n, in as few requests as the candidates end
 })
 
 test('a remote scorer that fails ends its own request, or leaves the choice to the policy and says so; the next one is served', async () => {
-  const ask = (reward: string): ReturnType<typeof post> => post('/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'say' }], max_tokens: 4, alignment: { strategy: 'best_of_n', num_candidates: 3, reward } })
+  const ask = (reward: string): ReturnType<typeof post> => post('/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'say' }], max_tokens: 4, ignore_eos: true, alignment: { strategy: 'best_of_n', num_candidates: 3, reward } })
   const faults: ReadonlyArray<readonly [NonNullable<typeof fault>, RegExp]> = [
     [(_body, response) => { response.statusCode = 500; return 'traceback' }, /answered with status 500/],
     [() => '{"data":[{"score":NaN},{"score":NaN},{"score":NaN}]}', /must answer with JSON/],
