@@ -48,6 +48,7 @@ export interface RunnerHost {
   settled (sequence: EngineSequence): void
 }
 
+/** Runs what one engine planned, one run after the other. */
 export class Runner {
   readonly counters: EngineCounters = { steps: 0, runs: 0, decodeRows: 0, ridingRows: 0, chunkTokens: 0, probedTokens: 0, forwardMs: 0, stepMs: 0 }
   readonly #model: CausalModel
@@ -71,7 +72,7 @@ export class Runner {
   /** Outputs of the step before that are still lent are copied: their memory is written anew. */
   beginStep (): void { this.#outputs.begin() }
 
-  /** One run of decode rows or of chunks. */
+  /** One run of decode rows or of chunks, and what follows for their sequences. An error of the run is told to its sequences, not thrown. */
   async execute (run: Run): Promise<void> {
     const parts: ReadonlyArray<Pick<DecodePart, 'slot' | 'count' | 'shared'>> = run.kind === 'decode' ? run.parts : run.chunks.map(({ slot }) => ({ slot, count: 1, shared: null }))
     const owners = run.kind === 'decode' ? run.parts.flatMap(part => part.rows.map(row => this.#seating.owner(part.slot + row)!)) : run.chunks.map(({ slot }) => this.#seating.owner(slot)!)

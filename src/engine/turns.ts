@@ -39,7 +39,7 @@ export function takeTurns<Row extends TurnRow> (rows: readonly Row[], streamProb
 }
 
 /**
- * Prompt tokens for a step in which streams decode. The more prompts wait, the more of a step is theirs: else many would wait for the sake of one.
+ * Prompt tokens for a step in which streams decode, 128 at most. The more prompts wait, the more of a step is theirs: else many would wait for the sake of one.
  * @param prompts that wait to be read
  * @param usual where no stream decodes
  */
