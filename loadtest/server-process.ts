@@ -57,10 +57,14 @@ export async function modelOf (url: string): Promise<string> {
 /** A server that runs already. */
 export const runningTarget = (url: string): Target => ({ url, mainThread: () => null, residentBytes: () => null, pause: () => {}, goOn: () => {}, stop: async () => {} })
 
-/** Starts one and waits until it is ready. @throws Error with what it said, if it ends instead */
-export async function startTarget (flags: readonly string[]): Promise<Target> {
+/**
+ * Starts one and waits until it is ready.
+ * @param nodeOptions of Node itself
+ * @throws Error with what it said, if it ends instead
+ */
+export async function startTarget (flags: readonly string[], nodeOptions: readonly string[] = []): Promise<Target> {
   // In a group of its own: Ctrl-C at the terminal is for the load generator, which stops it.
-  const server = spawn(process.execPath, [join(packageRoot, 'dist/src/cli/main.js'), 'serve', '--port', '0', '--log-level', 'warn', ...flags], { stdio: ['ignore', 'inherit', 'pipe'], detached: true })
+  const server = spawn(process.execPath, [...nodeOptions, join(packageRoot, 'dist/src/cli/main.js'), 'serve', '--port', '0', '--log-level', 'warn', ...flags], { stdio: ['ignore', 'inherit', 'pipe'], detached: true })
   const killed = (): void => { server.kill('SIGKILL') }
   process.once('exit', killed)
   // Without a listener a SIGTERM would end this process and leave the server.

@@ -48,6 +48,10 @@ const kvCacheBytes = 2 ** 33
 /** More sequences than there are slots, in requests too narrow to store their prompt once, and longer than any that follows. */
 const crowd = { requests: 3, choices: 64, moreTokens: 16 } as const
 
+/** The server collects its garbage so often, seconds: what it holds is then what it needs. Left to itself, V8's heap grows for minutes by tens of MB before it shrinks. */
+const collectEvery = 5
+const collectGarbage = ['--expose-gc', '--import', `data:text/javascript,setInterval(gc, ${collectEvery * 1000}).unref()`] as const
+
 /** Takes as much KV as the load ever can, at once: without it every rare coincidence of long answers would leave a little more memory taken, and look like a leak. */
 async function fillSlots (send: Send, model: string, maxTokens: number, signal: AbortSignal): Promise<void> {
   const content = 'Write down all that comes to your mind about lighthouses, in one go.'
@@ -116,7 +120,7 @@ ${describeEnvironment(soak.environment)}
 
 ${markdownTable(['kind', 'answered', 'aborted', 'refused, as asked for'], [...soak.tallies].sort(([a], [b]) => a < b ? -1 : 1).map(([kind, tally]) => [kind, String(tally.answered), String(tally.aborted), String(tally.refused)]))}
 
-Errors that were not asked for: ${soak.unasked.length}. What the server may keep is full from the start: its prefix cache is limited to ${prefixCacheBytes >> 20} MiB, and ${crowd.requests * crowd.choices} answers at once took KV before the clock ran. Memory${growth ? `, second half: ${growth.megabytesPerMinute.toFixed(2)} ± ${growth.standardError.toFixed(2)} MB a minute (slope and its standard error; more than ${tolerated} beyond two standard errors is a leak)` : ' was not watched long enough to tell'}. After the load: ${soak.left ? `${soak.left.sequences} sequences, ${soak.left.kvTokens} tokens of KV held by them` : 'no answer'}.
+Errors that were not asked for: ${soak.unasked.length}. What the server may keep is full from the start: its prefix cache is limited to ${prefixCacheBytes >> 20} MiB, and ${crowd.requests * crowd.choices} answers at once took KV before the clock ran. It collects its garbage every ${collectEvery} seconds. Memory${growth ? `, second half: ${growth.megabytesPerMinute.toFixed(2)} ± ${growth.standardError.toFixed(2)} MB a minute (slope and its standard error; more than ${tolerated} beyond two standard errors is a leak)` : ' was not watched long enough to tell'}. After the load: ${soak.left ? `${soak.left.sequences} sequences, ${soak.left.kvTokens} tokens of KV held by them` : 'no answer'}.
 
 ![memory](plots/memory.svg)
 `)
@@ -129,7 +133,7 @@ async function run (values: Values, args: readonly string[]): Promise<void> {
   const [seconds, inFlight] = [integerOption(values, 'seconds', 600), integerOption(values, 'in-flight', 16, 2)]
   const over = new AbortController()
   process.once('SIGINT', () => { over.abort() })
-  const target = await startTarget(['--prefix-cache-bytes', String(prefixCacheBytes), '--kv-cache-bytes', String(kvCacheBytes)])
+  const target = await startTarget(['--prefix-cache-bytes', String(prefixCacheBytes), '--kv-cache-bytes', String(kvCacheBytes)], collectGarbage)
   const [tallies, unasked, memory] = [new Map<SoakKind, Tally>(), [] as string[], [] as MemorySample[]]
   const progress = new Progress()
   try {
