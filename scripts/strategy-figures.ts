@@ -56,7 +56,7 @@ function measuredOn (host: Host): Measured {
     rewards,
     maxTokens: Number(options['max-tokens']),
     seed: Number(options.seed),
-    ask: asker(host, Number(options['max-tokens'])),
+    ask: asker(host, Number(options['max-tokens']), part!.ignoreEos),
     score: async (prompt, answer) => {
       const { items } = await score(host, { model: host.model.id, rewards, scale: 'standardized', member: 'outcome', items: [{ messages: [{ role: 'user', content: prompt }], answer }], every: null, cacheSalt: '', fields: { rewards: '--reward', items: '--prompts' } }, new AbortController().signal)
       return items[0]!.score.value

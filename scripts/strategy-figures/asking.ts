@@ -9,9 +9,10 @@ export interface Answered { readonly result: DecodeResult, readonly forwardPasse
 /** @param alignment as a request has it; null draws plainly */
 export type Ask = (prompt: string, seed: number, alignment: Readonly<Record<string, unknown>> | null) => Promise<Answered>
 
-const plainSampling = { temperature: 1, topP: 1, topK: 0, minP: 0, frequencyPenalty: 0, presencePenalty: 0, repetitionPenalty: 1, logitBias: {}, minTokens: 0, stop: [], stopTokenIds: [], ignoreEos: false, includeStop: false, topLogprobs: null }
+const plainSampling = { temperature: 1, topP: 1, topK: 0, minP: 0, frequencyPenalty: 0, presencePenalty: 0, repetitionPenalty: 1, logitBias: {}, minTokens: 0, stop: [], stopTokenIds: [], includeStop: false, topLogprobs: null }
 
-export const asker = (host: Host, maxTokens: number): Ask => async (prompt, seed, alignment) => {
+/** @param ignoreEos whether answers go on past end tokens, to `maxTokens` */
+export const asker = (host: Host, maxTokens: number, ignoreEos: boolean): Ask => async (prompt, seed, alignment) => {
   const started = performance.now()
   let result: DecodeResult | undefined
   let forwardPasses = 0
@@ -26,7 +27,7 @@ export const asker = (host: Host, maxTokens: number): Ask => async (prompt, seed
     cacheSalt: '',
     grammar: null,
     alignment: alignment && parseAlignment(alignment),
-    sampling: { ...plainSampling, maxTokens }
+    sampling: { ...plainSampling, maxTokens, ignoreEos }
   }, new AbortController().signal)
   for await (const event of events) {
     if (event.type === 'end') result = event.result

@@ -25,6 +25,7 @@ const costOf = ({ result, forwardPasses, ms }: Answered): Cost =>
   ({ drawn: result.generatedTokens, returned: result.choices[0]!.completionTokens, rewardTokens: result.rewardTokens, forwardPasses, ms, kl: result.kl.value })
 
 export const cost: Part<Row> = {
+  ignoreEos: true,
   async record ({ ask, rewards, seed }, prompt) {
     const row: Record<string, Cost> = {}
     for (const [name, alignment] of Object.entries(costed(rewards))) row[name] = costOf(await ask(prompt, seed, alignment))
@@ -32,7 +33,7 @@ export const cost: Part<Row> = {
   },
   report: rows => ({
     title: 'What each strategy costs',
-    text: 'Strategies take turns on every prompt, one request at a time. Times are ratios to the plain answer to the same prompt, per token drawn and per token returned; other columns are means.',
+    text: 'Strategies take turns on every prompt, one request at a time; end tokens are ignored, so that every answer has all its tokens. Times are ratios to the plain answer to the same prompt, per token drawn and per token returned; other columns are means.',
     tables: [{
       name: 'cost',
       // What is kept of a prompt names it, too.

@@ -52,11 +52,12 @@ function reader ({ rewards }: Pick<Measured, 'rewards'>): (text: string) => numb
   return text => Math.sign(weight) * judge.score(text)
 }
 
-/** @param judge of a text @param steered the reward, where the strategy did not read it itself */
+/** @param judge of a text @param reward of the whole answer */
 const drawnOf = (judge: (text: string) => number, { text, tokens, logprob }: Pick<CandidateReport, 'text' | 'tokens' | 'logprob'>, reward: number, kl: number): Drawn =>
   ({ reward, judge: judge(text), nll: -logprob / tokens, distinct: distinctPairs(text), kl })
 
 export const guidance: Part<Row> = {
+  ignoreEos: false,
   async record ({ ask, score, rewards, seed }, prompt) {
     const judge = reader({ rewards })
     const { result } = await ask(prompt, seed, { strategy: 'best_of_n', num_candidates: poolSize, rewards })
@@ -65,7 +66,8 @@ export const guidance: Part<Row> = {
       // Side by side they ride in the same steps.
       guided[name] = await Promise.all(Array.from({ length: answers }, async (_, index) => {
         const { result: { candidates: [candidate], kl } } = await ask(prompt, seed + 1 + index, { strategy: 'token_guidance', ...fields, ...('contrast' in fields ? {} : { rewards }) })
-        return drawnOf(judge, candidate!, candidate!.score?.value ?? await score(prompt, candidate!.text), kl.value!)
+        // Read anew by the member that best-of-n goes by: guidance itself reports the prefix member's score, on another scale.
+        return drawnOf(judge, candidate!, await score(prompt, candidate!.text), kl.value!)
       }))
     }
     return { pool: result.candidates.map(candidate => drawnOf(judge, candidate, candidate.score!.value, 0)), guided }

@@ -12,6 +12,7 @@ interface Row {
 }
 
 export const order: Part<Row> = {
+  ignoreEos: false,
   async record ({ ask, rewards, seed }, prompt) {
     const bestOf = (seed: number, n: number): ReturnType<typeof ask> => ask(prompt, seed, { strategy: 'best_of_n', num_candidates: n, rewards })
     const { result } = await bestOf(seed, pool)

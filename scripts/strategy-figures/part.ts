@@ -24,6 +24,8 @@ export interface Figures {
 }
 
 export interface Part<Row> {
+  /** Whether answers go on past end tokens, so that all are of the same length. */
+  readonly ignoreEos: boolean
   /** Asks for what is recorded of one prompt: plain data. */
   readonly record: (measured: Measured, prompt: string) => Promise<Row>
   /** @param rows of at least one prompt */

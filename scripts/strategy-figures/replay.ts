@@ -54,6 +54,7 @@ function lineOf (rows: readonly Row[], schedule: Schedule): Line {
 }
 
 export const replay: Part<Row> = {
+  ignoreEos: false,
   async record ({ ask, rewards, seed }, prompt) {
     const { result } = await ask(prompt, seed, { strategy: 'speculative_rejection', num_candidates: size, reject_fraction: 0, checkpoints: recordedAt, rewards, return_trace: true })
     const rewardsAt = recordedAt.map((_, round) => new Map(result.trace![Math.min(round, result.trace!.length - 1)]!.kept))
