@@ -174,7 +174,7 @@ class Evaluator {
 
   /** None where the judge likes too many answers equally to tell pairs apart. */
   async #smallFits (onProgress: OnProgress): Promise<Variant[]> {
-    const { prompts, limit, folder, judge } = this.#options
+    const { prompts, limit, folder } = this.#options
     const way: Way = { name: 'training', system: null, alignment: null, answers: trainingAnswers }
     const unseen = prompts.slice(limit, limit + trainingPrompts)
     const draws: Draw[] = []
@@ -186,7 +186,7 @@ class Evaluator {
     }
     const pairs = noisyPairs(draws, judged)
     if (pairs.length < fewestExamples) return []
-    const fits = await smallFits(this.#host, pairs, join(folder, this.#name, `small-fits-${judge}.json`), this.#signal, ({ phase, done, total }) => { onProgress(`panel: fitting, ${phase}`, done, total) })
+    const fits = await smallFits(this.#host, pairs, join(folder, this.#name), this.#signal, ({ phase, done, total }) => { onProgress(`panel: fitting, ${phase}`, done, total) })
     return variantsOf(fits, 'small-fits')
   }
 

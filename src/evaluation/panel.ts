@@ -2,6 +2,7 @@
  * The over-optimisation panel: one head against the ways of combining five (Coste et al. 2024, arXiv 2310.02743), each pressed by best-of-n. Two
  * groups: the ensemble in the box, and small noisy fits, whose pairs the judge labels, some wrongly (Gao et al. 2023, arXiv 2210.10760).
  */
+import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Host } from '../inference/host.js'
@@ -56,8 +57,9 @@ export function noisyPairs (draws: readonly Draw[], judge: ReadonlyArray<readonl
   }).flat())
 }
 
-/** An ensemble fitted on pairs; kept in a file, and taken from there the next time. */
-export async function smallFits ({ model, policy, config }: Host, pairs: readonly Pair[], file: string, signal: AbortSignal, onProgress: (progress: FitProgress) => void): Promise<Naming & EnsembleDescriptor> {
+/** An ensemble fitted on pairs; kept in a file of a folder that goes by the pairs, and taken from there the next time. */
+export async function smallFits ({ model, policy, config }: Host, pairs: readonly Pair[], folder: string, signal: AbortSignal, onProgress: (progress: FitProgress) => void): Promise<Naming & EnsembleDescriptor> {
+  const file = join(folder, `small-fits-${createHash('sha256').update(JSON.stringify(pairs)).digest('hex').slice(0, 12)}.json`)
   if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as Naming & EnsembleDescriptor
   const { layers } = model.config
   const descriptor = await fitReward({

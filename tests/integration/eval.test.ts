@@ -47,7 +47,8 @@ test('a reward is evaluated, with plots, figures and the panel; what was drawn i
   assert.deepEqual(figures.panel.map(({ label }: { label: string }) => label), ['single', 'mean', 'min', 'uwo', 'lcb'])
 
   // Times are kept apart from answers.
-  const times = (): string => readFileSync(join(out, readdirSync(out).find(name => name.startsWith('length_1-'))!, 'timings.jsonl'), 'utf8')
+  const kept = join(out, readdirSync(out).find(name => name.startsWith('length_1-'))!)
+  const times = (): string => readFileSync(join(kept, 'timings.jsonl'), 'utf8')
   const timed = times()
   assert.equal(figures.analysis.timedPrompts, 1)
   assert.equal(timed.split('\n').length, figures.analysis.ways.length + 2)
@@ -61,9 +62,11 @@ test('a reward is evaluated, with plots, figures and the panel; what was drawn i
   assert.equal(grown.split('\n').length, pool.split('\n').length + 1)
   assert.equal(times(), timed)
   assert.equal(more.out.trim(), join(out, 'elsewhere', 'REPORT.md'))
-  assert.equal(run(...length, '--limit', '3', '--timed', '1', '--retime', '--wish', 'Say much.', '--skip-panel', '--out', out).code, 0)
+  assert.equal(run(...length, '--limit', '3', '--timed', '1', '--retime', '--wish', 'Say much.', '--out', out).code, 0)
   assert.notEqual(times(), timed)
   assert.equal(times().split('\n').length, timed.split('\n').length)
+  // One prompt more moved those that small fits are trained on: they are fitted anew.
+  assert.equal(readdirSync(kept).filter(name => name.startsWith('small-fits-')).length, 2)
 
   // Other conditions are not mixed with what is there.
   const other = run(...length.slice(0, -1), '5', '--limit', '2', '--out', out)
