@@ -19,7 +19,7 @@ export interface TimedWay { readonly way: Way, readonly host: Host, readonly sch
 export interface Turn { readonly prompt: string, readonly ways: readonly TimedWay[] }
 
 /** The seed of what is timed. */
-const seed = 1
+export const timedSeed = 1
 
 export class Timings {
   readonly #records: Records<Timed>
@@ -45,7 +45,7 @@ export class Timings {
     const total = unseen.length + missing.length
     for (const [index, { host, way, prompt, schema = null }] of [...unseen, ...missing].entries()) {
       onProgress('times', index, total)
-      const { ms } = await draw(host, way, prompt, seed, this.#maxTokens, signal, schema)
+      const { ms } = await draw(host, way, prompt, timedSeed, this.#maxTokens, signal, schema)
       if (index < unseen.length) continue
       const { name, system, alignment, answers } = way
       this.#records.append({ name, prompt, system, alignment, answers, ms })

@@ -13,7 +13,7 @@ import { AnswerStore } from './answer-store.js'
 import type { Draw, OnProgress, Way } from './drawing.js'
 import { sideBySide } from './side-by-side.js'
 import { expectedAtBest, mean, meanOverPrompts, overPrompts, type Estimate } from './statistics.js'
-import { Timings, type TimedWay } from './timings.js'
+import { timedSeed, Timings, type TimedWay } from './timings.js'
 
 /** A prompt, what kind of wish it states, and the rules that all must hold. */
 export interface Constraint { readonly kind: string, readonly prompt: string, readonly checks: ReadonlyArray<Readonly<Record<string, unknown>>> }
@@ -107,7 +107,7 @@ class Verifier {
 
   async #checked (way: Way, constraint: Constraint, schema: object | null = null): Promise<{ draw: Draw, passes: boolean[] }> {
     const host = withChecks(this.#host, constraint)
-    const draw = await this.#store.draw(way, constraint.prompt, 1, this.#signal, host, schema)
+    const draw = await this.#store.draw(way, constraint.prompt, timedSeed, this.#signal, host, schema)
     const [scores] = await this.#store.score(way, draw, [{ name: rewardName, weight: 1 }], this.#signal, host)
     // Standardised, all checks holding is 1 and none −1.
     return { draw, passes: scores!.map(score => score > 0.999) }
@@ -163,11 +163,11 @@ export interface VerifiedResult {
 
 const passAt = ({ passes }: VerifiedPrompt, n: number): number => expectedAtBest(passes.map(Number), passes.map(Number), n)
 
-/** One prompt's times, ms: a plain answer, the retry loop, the ways. The retry loop's are its tokens at the speed of that plain answer. */
+/** One prompt's times, ms: a plain answer, the retry loop, the ways. The retry loop's are its tokens at the speed of that plain answer, which is the pool's first. */
 interface Timed { readonly plain: number, readonly all: readonly number[] }
 
 function timedOf (prompt: VerifiedPrompt, [plain, ...ways]: readonly number[]): Timed {
-  return { plain: plain!, all: [retryOf(prompt).tokens * plain! / mean(prompt.lengths), ...ways] }
+  return { plain: plain!, all: [retryOf(prompt).tokens * plain! / prompt.lengths[0]!, ...ways] }
 }
 
 /**
