@@ -1,7 +1,7 @@
 /**
  * What a few labels are worth, on the default model's hidden states of the answers that `helpful` is fitted on.
  *
- * Adapting: five made-up users, each with random weights on five things that can be counted in a text; the reward is fitted on pairs that
+ * Adapting: twenty made-up users, each with random weights on five things that can be counted in a text; the reward is fitted on pairs that
  * forty others of their kind labelled. Five pairs each, twenty times; accuracy on the user's labels of the test pairs.
  * Suggesting: a head from 20 random pairs, then 20, 40 or 80 more of 500, suggested or at random (the mean of five choices), over ten seeds; accuracy on
  * the test pairs.
@@ -22,7 +22,7 @@ import type { ReadablePolicy } from '../src/rewards/policy.js'
 import { normal, uniform } from '../src/rewards/random.js'
 
 const layer = 15
-const [directionCount, lambda] = [16, 0.1]
+const [directionCount, lambda, users] = [16, 0.1, 20]
 
 /** A pair of answers with their states; the first is the one that the judge preferred. */
 interface Read { readonly texts: readonly [string, string], readonly states: readonly [Float32Array, Float32Array] }
@@ -63,7 +63,7 @@ function fitPairs (pairs: readonly StatePair[], std: Float64Array): LinearHead {
 
 const figure = (values: readonly number[]): string => {
   const { mean, std } = meanAndStd(values)
-  return `${mean.toFixed(3)} ± ${(std / Math.sqrt(values.length)).toFixed(3)}`
+  return `${mean.toFixed(3)} ± ${(std / Math.sqrt(values.length - 1)).toFixed(3)}`
 }
 
 /** `count` of some things, drawn without replacement. */
@@ -87,15 +87,17 @@ function adapting (train: readonly Read[], test: readonly Read[], std: Float64Ar
   const everybody = train.flatMap((pair, index) => labelled([pair], values, others[index % others.length]!))
   const single = fitPairs(everybody, std)
   const heads = [single, ...bothWays(principalDirections(differences(everybody, std), directionCount).map(one => one.map((value, i) => value / std[i]!)))]
-  const rows = Array.from({ length: 5 }, taste).flatMap((own, user) => {
+  // Draws of one user share its taste and its test pairs: a user is one observation.
+  const rows = Array.from({ length: users }, taste).map((own, user) => {
     const [known, held] = [labelled(train, values, own), labelled(test, values, own)]
-    return Array.from({ length: 20 }, (_, trial) => {
+    const trials = Array.from({ length: 20 }, (_, trial) => {
       const few = drawn(known, 5, random)
       const guesses = randomHeads(heads.length, few, 100 * user + trial)
-      return [pairAccuracy(mixHeads(heads, few).head, held), pairAccuracy(single, held), pairAccuracy(mixHeads(guesses, few).head, held)] as const
+      return { adapted: pairAccuracy(mixHeads(heads, few).head, held), guessed: pairAccuracy(mixHeads(guesses, few).head, held) }
     })
+    return { adapted: meanAndStd(trials.map(({ adapted }) => adapted)).mean, guessed: meanAndStd(trials.map(({ guessed }) => guessed)).mean, single: pairAccuracy(single, held) }
   })
-  console.log(`adapted ${figure(rows.map(row => row[0]))}; single head ${figure(rows.map(row => row[1]))}; random heads adapted ${figure(rows.map(row => row[2]))} (five users × 20 draws of 5 pairs, ${heads.length} heads)`)
+  console.log(`adapted ${figure(rows.map(({ adapted }) => adapted))}; single head ${figure(rows.map(row => row.single))}; random heads adapted ${figure(rows.map(({ guessed }) => guessed))}; adapted − single ${figure(rows.map(row => row.adapted - row.single))}; adapted − random ${figure(rows.map(({ adapted, guessed }) => adapted - guessed))} (${users} users × 20 draws of 5 pairs, ${heads.length} heads)`)
 }
 
 const [startPairs, candidatePairs, choices] = [20, 500, 5]
