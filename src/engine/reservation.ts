@@ -60,15 +60,23 @@ export class ReservationQueue {
 
   /**
    * Takes its place in the queue, or refuses, at once.
-   * @returns resolves when there is room; rejects with the signal's reason if it is aborted while it waits
+   * @returns resolves when there is room; rejects with the signal's reason if it is aborted before that
    * @throws RequestError `context_length_exceeded` or `budget_exceeded` for what never fits, `rate_limit_exceeded` for a full queue
    */
   reserve (need: Need, signal?: AbortSignal): Promise<Reservation> {
     this.#refuse(need)
     signal?.throwIfAborted()
-    if (this.#waiting.length > 0 || !this.#fits(need)) return this.#wait(need, signal).then(() => this.#reservation(need))
+    if (this.#waiting.length > 0 || !this.#fits(need)) return this.#wait(need, signal).then(() => this.#granted(need, signal))
     this.#take(need)
     return Promise.resolve(this.#reservation(need))
+  }
+
+  /** What was granted after a wait. An abort can grant it: what left the queue before it, with the same signal, made room. */
+  #granted (need: Need, signal: AbortSignal | undefined): Reservation {
+    const reservation = this.#reservation(need)
+    if (!signal?.aborted) return reservation
+    reservation.release()
+    throw abortError(signal)
   }
 
   /** What has been taken, to be given back once. */

@@ -33,11 +33,14 @@ export async function embed (host: Host, { inputs, cacheSalt }: EmbedRequest, si
 async function embedOne ({ engine, model }: Host, tokens: readonly number[], salt: string, signal: AbortSignal): Promise<Float32Array> {
   const layer = model.config.layers
   const reservation = await engine.reserve({ sequences: 1, promptTokens: tokens.length, answerTokens: 0, sharesPrompt: false }, signal)
-  const sequence = engine.open(tokens, { layers: [layer], poolFrom: 0, salt, signal })
   try {
-    return unitLength((await sequence.output()).pooled(layer))
+    const sequence = engine.open(tokens, { layers: [layer], poolFrom: 0, salt, signal })
+    try {
+      return unitLength((await sequence.output()).pooled(layer))
+    } finally {
+      sequence.close()
+    }
   } finally {
-    sequence.close()
     reservation.release()
   }
 }

@@ -173,6 +173,22 @@ test('reservations are served in order; what never fits is refused, a full queue
   assert.deepEqual([queue.waiting, queue.running, order.length], [0, 0, 1])
 })
 
+test('one abort that takes several out of the queue leaves nothing reserved', async () => {
+  const queue = new ReservationQueue({ maxTokens: 100, bytesPerToken: 4, contextLength: 100, maxQueued: 8, setting: 'kv-cache-bytes' })
+  const need = (promptTokens: number): Need => ({ sequences: 1, promptTokens, answerTokens: 0, sharesPrompt: false })
+  const first = await queue.reserve(need(60))
+  const leaving = new AbortController()
+  // The first is too large for the room that is left; without it the others fit, and would be granted as it leaves.
+  const asked = [50, 5, 5].map(tokens => queue.reserve(need(tokens), leaving.signal))
+  leaving.abort(new Error('gone'))
+  for (const one of asked) await assert.rejects(one, /gone/)
+  assert.deepEqual([queue.waiting, queue.running], [0, 1])
+  first.release()
+  const all = await queue.reserve(need(100))
+  assert.deepEqual([queue.waiting, queue.running], [0, 1])
+  all.release()
+})
+
 test('who waits with a lower priority starts first, and at once where there is room for it', async () => {
   const queue = new ReservationQueue({ maxTokens: 10, bytesPerToken: 4, contextLength: 50, maxQueued: 8, setting: 'kv-cache-bytes' })
   const order: string[] = []
