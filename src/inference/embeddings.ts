@@ -3,6 +3,7 @@ import { RequestError } from '../errors.js'
 import type { Host } from './host.js'
 import { checkTokens, tokensOf } from './prompt.js'
 import type { Embedded, EmbedRequest } from './protocol.js'
+import { requestScope } from './request-scope.js'
 
 /** Inputs read at the same time: enough for the engine to fill its steps. */
 const inFlight = 8
@@ -24,9 +25,15 @@ export async function embed (host: Host, { inputs, cacheSalt }: EmbedRequest, si
   })
   const embeddings = new Array<Float32Array>(inputs.length)
   const queue = [...tokens.entries()]
-  await Promise.all(Array.from({ length: inFlight }, async () => {
-    for (let next = queue.shift(); next; next = queue.shift()) embeddings[next[0]] = await embedOne(host, next[1], cacheSalt, signal)
-  }))
+  const scope = requestScope(signal)
+  try {
+    await Promise.all(Array.from({ length: inFlight }, async () => {
+      for (let next = queue.shift(); next; next = queue.shift()) embeddings[next[0]] = await embedOne(host, next[1], cacheSalt, scope.signal)
+    }))
+  } finally {
+    // Where one failed, the others still read.
+    scope.end()
+  }
   return { embeddings, promptTokens: tokens.reduce((sum, one) => sum + one.length, 0) }
 }
 

@@ -87,3 +87,36 @@ for (const [path, body, status, param, message] of refused) {
     assert.match(json['error'].message, message)
   })
 }
+
+const engineOf = async ({ address }: TinyServer): Promise<Record<string, number>> => (await (await fetch(`${address}/ready`)).json() as { engine: Record<string, number> }).engine
+
+async function until (holds: () => Promise<boolean>): Promise<void> {
+  while (!await holds()) await new Promise(resolve => { setTimeout(resolve, 1) })
+}
+
+/** A chat that takes nearly all the KV of a server with 1 MiB of it, until it is let go. */
+async function holdKv (server: TinyServer): Promise<() => Promise<void>> {
+  const leaving = new AbortController()
+  const body = { model: 'tiny', messages: [{ role: 'user', content: 'hi' }], n: 4, max_tokens: 480, ignore_eos: true }
+  const answer = fetch(`${server.address}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, signal: leaving.signal, body: JSON.stringify(body) }).catch(() => {})
+  await until(async () => (await engineOf(server))['runningRequests'] === 1)
+  return async () => {
+    leaving.abort()
+    await answer
+  }
+}
+
+test('embeddings that are refused, for the queue holds no more, leave it and read nothing', async () => {
+  const small = await tinyServer({ kvCacheBytes: String(2 ** 20), maxQueuedRequests: '4' })
+  try {
+    const letGo = await holdKv(small)
+    const { status, json } = await small.post('/v1/embeddings', { model: 'tiny', input: Array.from({ length: 32 }, (_, index) => 'an in '.repeat(40 + index)) })
+    assert.equal(status, 429, JSON.stringify(json))
+    const { waitingRequests, runningRequests } = await engineOf(small)
+    assert.deepEqual([waitingRequests, runningRequests], [0, 1])
+    await letGo()
+    await until(async () => (await engineOf(small))['runningRequests'] === 0)
+  } finally {
+    await small.close()
+  }
+})
