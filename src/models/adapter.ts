@@ -41,6 +41,8 @@ interface Adapter {
 const onlyAs: ReadonlyArray<readonly [field: string, values: readonly unknown[]]> = [
   ['peft_type', ['LORA']],
   ['bias', ['none', undefined]],
+  // By pissa, olora, corda, loftq and lora_ga peft changes the base's weights, too, before it trains.
+  ['init_lora_weights', [true, false, undefined, 'gaussian', 'eva', 'orthogonal']],
   ['fan_in_fan_out', [false, undefined]],
   ['use_dora', [false, undefined]],
   ['lora_bias', [false, undefined]],

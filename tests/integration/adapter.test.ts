@@ -133,6 +133,7 @@ test('what cannot be merged is refused with the adapter’s folder and the reaso
   await refused({ layers: 3 }, /layers must be at most the 2 of .*llama; got 3/)
   await refused({ adapter: join(folder, 'nowhere') }, /there is no file .*nowhere/)
   await refused({ adapter: changed({ use_dora: true }) }, /changed-.*use_dora = true is not supported/)
+  await refused({ adapter: changed({ init_lora_weights: 'pissa_niter_16' }) }, /init_lora_weights = "pissa_niter_16" is not supported/)
   await refused({ adapter: changed({ peft_type: 'IA3' }) }, /peft_type = "IA3" is not supported/)
   await refused({ adapter: changed({ r: 3 }) }, /lora_A.* must be matrices that share the rank of adapter_config\.json; got \[\d+, \d+\]/)
   await refused({ adapter: changed({ lora_alpha: 0 }) }, /lora_alpha must be a positive number; got 0/)
