@@ -112,7 +112,7 @@ interface Vocabulary {
 }
 
 /** Control tokens that end an answer in the families served, whatever their files say. */
-const usualEnds = ['<|im_end|>', '<|endoftext|>', '<|eot_id|>', '<|end_of_text|>']
+const usualEnds = ['<|im_end|>', '<|endoftext|>', '<|eot_id|>', '<|eom_id|>', '<|end_of_text|>']
 
 function tokenizerOf ({ texts, control, bytePairs, ends, startTokens }: Vocabulary): Tokenizer {
   const controlIds = new Map([...control].map(id => [texts[id]!, id]))
@@ -151,13 +151,15 @@ function tokenizerOf ({ texts, control, bytePairs, ends, startTokens }: Vocabula
 export function tokenizerFromGguf (file: GgufFile): Tokenizer {
   const texts = strings(file, 'tokenizer.ggml.tokens')
   const kinds = file.metadata['tokenizer.ggml.token_type'] as number[] | undefined
+  // As in llama.cpp, Llama 3's texts have a beginning token unless the file says otherwise; its converter did not always write the key.
+  const begins = file.metadata['tokenizer.ggml.add_bos_token'] ?? file.metadata['tokenizer.ggml.pre'] === 'llama-bpe'
   const idOf = (key: string): number[] => typeof file.metadata[`tokenizer.ggml.${key}`] === 'number' ? [file.metadata[`tokenizer.ggml.${key}`] as number] : []
   return tokenizerOf({
     texts,
     control: new Set(texts.flatMap((_, id) => (kinds?.[id] ?? normalToken) === controlToken ? [id] : [])),
     bytePairs: encoder(file, texts),
     ends: [...idOf('eos_token_id'), ...idOf('eot_token_id')],
-    startTokens: file.metadata['tokenizer.ggml.add_bos_token'] === true ? idOf('bos_token_id') : []
+    startTokens: begins === true ? idOf('bos_token_id') : []
   })
 }
 

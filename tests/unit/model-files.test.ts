@@ -118,6 +118,34 @@ test('a word that was added to the vocabulary is one token wherever it stands', 
   assert.deepEqual(tokens, [1, ...changed.encode('x'), id])
 })
 
+test('a text begins with the beginning token where the file asks for it, and of Llama 3 where it does not say', async () => {
+  const startTokens = async (metadata: NonNullable<TinyOptions['metadata']>): Promise<readonly number[]> => {
+    writeTinyGguf(join(directory, 'begins.gguf'), { metadata })
+    return (await tokenizer(join(directory, 'begins.gguf'))).startTokens
+  }
+  assert.deepEqual(await startTokens({}), [])
+  assert.deepEqual(await startTokens({ 'tokenizer.ggml.add_bos_token': true }), [1])
+  assert.deepEqual(await startTokens({ 'tokenizer.ggml.pre': 'llama-bpe' }), [1])
+  assert.deepEqual(await startTokens({ 'tokenizer.ggml.pre': 'llama-bpe', 'tokenizer.ggml.add_bos_token': false }), [])
+  // A chat has the one that its template writes, and no other.
+  const template = chatTemplate('x', '{{ bos_token + messages[0].content }}', { bos_token: controlTokens[1]!, eos_token: '' })
+  const llama = await tokenizer(join(directory, 'begins.gguf'))
+  assert.deepEqual(encodeChat(template, llama, [{ role: 'user', content: 'the' }]).tokens, [1, ...llama.encode('the')])
+})
+
+test('the usual end tokens end an answer, whatever the file says', async () => {
+  const usual = ['<|eot_id|>', '<|eom_id|>', '<|end_of_text|>']
+  const ids = usual.map((_, at) => tinyVocabulary.length + at)
+  writeTinyGguf(join(directory, 'ends.gguf'), {
+    metadata: {
+      'tokenizer.ggml.tokens': [...tinyVocabulary, ...usual],
+      'tokenizer.ggml.token_type': [...tinyVocabulary, ...usual].map((_, id) => id < controlTokens.length || ids.includes(id) ? 3 : 1)
+    }
+  })
+  const { endTokens } = await tokenizer(join(directory, 'ends.gguf'))
+  assert.deepEqual([...endTokens].sort((a, b) => a - b), [0, 2, ...ids])
+})
+
 test('control tokens come from the template only, never from a message', async () => {
   const { file, tokenizer: tokens, chatTemplate: template } = await openCheckpoint(path)
   await file.close()
