@@ -1,6 +1,7 @@
 /** `fairlead generate`: one prompt from the terminal, with its candidates and rewards as they finish. */
 import { readFileSync } from 'node:fs'
 import Table from 'cli-table3'
+import { leastTemperature } from '../decoding/distribution.js'
 import { parseAlignment } from '../decoding/parameters.js'
 import type { DecodeEvent, DecodeResult } from '../decoding/runtime.js'
 import { strategyFacts } from '../decoding/strategy-facts.js'
@@ -32,7 +33,7 @@ const options: Options = {
   alignment: { type: 'string', help: 'the whole alignment object as JSON, in place of the flags above' },
   n: { type: 'string', help: 'choices returned', default: '1' },
   'max-tokens': { type: 'string', help: 'tokens of the answer, at most', default: '128' },
-  temperature: { type: 'string', help: '0 to 2', default: '1' },
+  temperature: { type: 'string', help: `0 to 2; 0 is greedy, below ${leastTemperature} is 0`, default: '1' },
   'top-p-sampling': { type: 'string', help: 'nucleus, above 0 to 1', default: '1' },
   seed: { type: 'string', help: 'same seed, same tokens' },
   stop: { type: 'string', help: 'text that ends the answer; may be repeated', multiple: true },

@@ -16,6 +16,12 @@ const leastRest = 1e-3
 /** Descending logit, ties by lower id. */
 const byRank = (a: RankedToken, b: RankedToken): number => b.logProbability - a.logProbability || a.token - b.token
 
+/**
+ * Temperatures below it are read as 0, their limit: the engine sums tempered probabilities in float32, and with logits about 100 those of near ties are off by
+ * 0.4 % here, by 5 % at a tenth of it. Far below, logits over the temperature overflow.
+ */
+export const leastTemperature = 0.001
+
 /** A temperature above 0 is one; 0 means the arg max, whose distribution is looked at with temperature 1. */
 const inverse = (temperature: number): number => temperature === 0 ? 1 : 1 / temperature
 

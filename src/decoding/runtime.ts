@@ -23,7 +23,7 @@ export interface Detokenizer {
 
 /** How tokens are drawn; the request's own fields, defaults filled in. */
 export interface SamplingParams {
-  /** [0, 2]; 0 is greedy. */
+  /** 0, greedy, or [leastTemperature, 2]. */
   readonly temperature: number
   /** (0, 1]; 1 is off. */
   readonly topP: number

@@ -3,6 +3,7 @@
  * with a RequestError, or never again.
  */
 import { randomInt } from 'node:crypto'
+import { leastTemperature } from '../decoding/distribution.js'
 import { answersGrown, checkChoices, fanOut, probed } from '../decoding/parameters.js'
 import type { SamplingParams } from '../decoding/runtime.js'
 import { strategyFacts } from '../decoding/strategy-facts.js'
@@ -205,7 +206,7 @@ export function prepare (host: Host, asked: GenerateRequest, signal: AbortSignal
     reward,
     n,
     returned: request.n,
-    sampling: { ...sampling, maxTokens },
+    sampling: { ...sampling, maxTokens, temperature: sampling.temperature < leastTemperature ? 0 : sampling.temperature },
     seed: request.seed ?? randomInt(2 ** 48 - 1),
     cacheSalt: request.cacheSalt,
     promptLogprobs: request.promptLogprobs,

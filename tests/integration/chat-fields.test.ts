@@ -89,6 +89,24 @@ test('guessing is refused where several answers are drawn, or a guided one', asy
   assert.match(json.error.message, /prompt_lookup needs one answer/)
 })
 
+test('a temperature below 0.001 is 0, wherever one is given', async () => {
+  const drawn = async (path: string, body: object): Promise<unknown> => {
+    const { status, json } = await server.post(path, { model: 'tiny', ignore_eos: true, seed: 1, ...body })
+    assert.equal(status, 200, JSON.stringify(json))
+    return json['choices']?.[0].token_ids ?? json['output'][0].content[0].text
+  }
+  for (const [path, body] of [
+    ['/v1/chat/completions', { messages, max_tokens: 8, return_token_ids: true }],
+    ['/v1/chat/completions', { messages, max_tokens: 8, return_token_ids: true, alignment: { strategy: 'best_of_n', num_candidates: 2, reward: 'length' } }],
+    ['/v1/completions', { prompt: 'the', max_tokens: 8, return_token_ids: true }],
+    ['/v1/responses', { input: 'hi', max_output_tokens: 8 }]
+  ] as const) {
+    const greedy = await drawn(path, { ...body, temperature: 0 })
+    for (const temperature of [9e-4, 1e-30, 1e-38, 1e-40, 5e-324]) assert.deepEqual(await drawn(path, { ...body, temperature }), greedy, `${path} at ${temperature}`)
+    assert.notDeepEqual(await drawn(path, { ...body, temperature: 1 }), greedy)
+  }
+})
+
 test('stop_token_ids end the answer, min_tokens puts that off', async () => {
   const { json: { tokens: [the] } } = await server.post('/tokenize', { prompt: 'the' })
   const body = { stop_token_ids: [the], logit_bias: { [the]: 100 }, return_token_ids: true }

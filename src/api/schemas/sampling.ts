@@ -1,5 +1,6 @@
 /** The fields that generating endpoints have in common: how tokens are drawn, how the answer is sent, who shares cached prompts. */
 import { Type, type Static, type TNull, type TObject, type TSchema, type TSchemaOptions, type TUnion } from 'typebox'
+import { leastTemperature } from '../../decoding/distribution.js'
 import type { DraftRequest, GenerateRequest } from '../../inference/protocol.js'
 import { refuse } from '../../validation.js'
 import { grammarOf, responseFormatSchema } from './response-format.js'
@@ -9,7 +10,7 @@ export const nullable = <T extends TSchema> (schema: T, options: TSchemaOptions)
 /** Fields of every generating endpoint. */
 export const drawingFields = {
   model: Type.String({ minLength: 1, description: 'id of a model in GET /v1/models; model:profile picks a profile' }),
-  temperature: Type.Number({ minimum: 0, maximum: 2, default: 1, description: '0 is greedy' }),
+  temperature: Type.Number({ minimum: 0, maximum: 2, default: 1, description: `0 is greedy; below ${leastTemperature} is 0` }),
   top_p: Type.Number({ exclusiveMinimum: 0, maximum: 1, default: 1, description: 'nucleus; 1 is off' }),
   top_k: Type.Integer({ minimum: -1, maximum: 1 << 20, default: 0, description: '0 or −1 is off' }),
   min_p: Type.Number({ minimum: 0, maximum: 1, default: 0, description: 'of the most probable token’s probability; 0 is off' }),
