@@ -22,7 +22,7 @@ export interface Answering<E> {
 const mostNames = 32
 
 /** Names that a caller made up, as a header can hold them: percent-encoded, the first few and how many more. */
-function headerList (names: readonly string[]): string {
+export function headerList (names: readonly string[]): string {
   // Through UTF-8 first: half of a surrogate pair cannot be encoded.
   const shown = names.slice(0, mostNames).map(name => encodeURIComponent(Buffer.from(name.slice(0, 64)).toString()))
   return [...shown, ...(names.length > mostNames ? [`and ${names.length - mostNames} more`] : [])].join(', ')
@@ -49,10 +49,13 @@ export interface Sending {
  * @throws what the chunks throw before the first one
  */
 export async function sendStream (reply: FastifyReply, chunks: AsyncIterable<object>, { services, signal, formatter }: Sending): Promise<void> {
+  const open = (): EventStream => new EventStream(reply, services.config.slowReaderTimeoutMs)
   let frames: EventStream | null = null
   try {
-    for await (const chunk of chunks) await (frames ??= new EventStream(reply, services.config.slowReaderTimeoutMs)).send(chunk, signal)
-    for (const frame of formatter.closing) await frames?.send(frame, signal)
+    for await (const chunk of chunks) await (frames ??= open()).send(chunk, signal)
+    // Of a response that is read on from its end there is none.
+    frames ??= open()
+    for (const frame of formatter.closing) await frames.send(frame, signal)
   } catch (error) {
     if (!frames) throw error
     const told = toRequestError(error)

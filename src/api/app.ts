@@ -71,6 +71,12 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
   })
   // Fastify reads text bodies too; a body that is not JSON is a mistake here.
   app.removeContentTypeParser('text/plain')
+  // Clients name the content type of requests without a body, too.
+  const parseJson = app.getDefaultJsonParser('error', 'error')
+  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
+    if (body === '') done(null)
+    else parseJson(request, body, done)
+  })
   installErrorHandlers(app)
   installHeaders(app)
   installLog(app)

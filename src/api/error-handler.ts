@@ -4,7 +4,6 @@ import { RequestError, type ErrorCode } from '../errors.js'
 
 const fastifyCodes: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   FST_ERR_CTP_INVALID_JSON_BODY: ['invalid_request', 'The body must be JSON; it cannot be parsed'],
-  FST_ERR_CTP_EMPTY_JSON_BODY: ['invalid_request', 'The body must be a JSON object; got nothing'],
   FST_ERR_CTP_BODY_TOO_LARGE: ['body_too_large', 'The body is larger than body-limit-bytes allows'],
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported_media_type', 'The body must have content-type application/json']
 }

@@ -161,6 +161,8 @@ test('a background response is queued at once, goes on by itself, and can be rea
   const later: Json[] = []
   for await (const event of await client.responses.retrieve(id, { stream: true, starting_after: 4 })) later.push(event)
   assert.deepEqual(later, all.slice(5))
+  // Read on from its end there is nothing more, and that is said at once.
+  for await (const event of await client.responses.retrieve(id, { stream: true, starting_after: all.at(-1)!['sequence_number'] })) assert.fail(JSON.stringify(event))
 })
 
 test('a reader that leaves a background stream does not end it', async () => {
@@ -185,6 +187,26 @@ test('a background response can be cancelled, twice too; others cannot', async (
   const engine = (await (await fetch(`${server.address}/ready`)).json() as Json)['engine']
   assert.deepEqual([engine.runningRequests, engine.sequences], [0, 0])
   assert.match((await refusal(client.responses.cancel((await ask({ input: 'hi' })).id))).message, /background: true/)
+})
+
+test('a reader that waits beyond the last event of a cancelled response is not left waiting', async () => {
+  const { value } = await (await client.responses.create({ ...base, input: 'hi', stream: true, background: true, max_output_tokens: 400, ignore_eos: true } as never) as unknown as AsyncIterable<Json>)[Symbol.asyncIterator]().next()
+  const reading = client.responses.retrieve(value.response.id, { stream: true, starting_after: 100_000 })
+  await client.responses.cancel(value.response.id)
+  for await (const event of await reading) assert.fail(JSON.stringify(event))
+})
+
+test('requests without a body may name its content type, as some clients do', async () => {
+  const headers = { 'content-type': 'application/json' }
+  const asked = await ask({ input: 'hi', background: true })
+  for (const [path, method] of [[`${asked.id}/cancel`, 'POST'], [asked.id, 'DELETE']] as const) assert.equal((await fetch(`${server.address}/v1/responses/${path}`, { method, headers })).status, 200, path)
+  const refused = await fetch(`${server.address}/v1/responses`, { method: 'POST', headers })
+  assert.deepEqual([refused.status, (await refused.json() as Json)['error'].message], [400, 'body must be a JSON object; got nothing'])
+})
+
+test('fields of any name are ignored in a background response, too', async () => {
+  const { status, headers, json } = await server.post('/v1/responses', { ...base, input: 'hi', background: true, ключ: 1 })
+  assert.deepEqual([status, headers.get('x-fairlead-ignored'), json['status']], [200, '%D0%BA%D0%BB%D1%8E%D1%87', 'queued'])
 })
 
 test('a background request that fails says so', async () => {

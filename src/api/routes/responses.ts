@@ -3,7 +3,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { RequestError } from '../../errors.js'
 import { refuse } from '../../validation.js'
-import { answer, sendStream, type Sending } from '../answer.js'
+import { answer, headerList, sendStream, type Sending } from '../answer.js'
 import { disconnectSignal } from '../disconnect.js'
 import { documented } from '../openapi.js'
 import { keptFormatter, readResponseCreate, startInBackground } from '../responses.js'
@@ -54,8 +54,8 @@ function create (app: FastifyInstance, services: Services): void {
         events: signal => services.generate(parsed.generate, caller, signal)
       })
     }
+    if (parsed.ignored.length > 0) reply.header('x-fairlead-ignored', headerList(parsed.ignored))
     const background = startInBackground(parsed, services, caller, reply)
-    if (parsed.ignored.length > 0) reply.header('x-fairlead-ignored', parsed.ignored.join(', '))
     if (!parsed.stream) return background.kept.response
     const how = sending(reply, services)
     await sendStream(reply, background.read(-1, how.signal), how)
