@@ -1,5 +1,6 @@
 /** Embeddings of texts: the mean of the last layer's hidden states over the tokens, scaled to length one. A by-product of a policy, not a model trained for it. */
 import { RequestError } from '../errors.js'
+import { readablePolicy, type ReadablePolicy } from '../rewards/policy.js'
 import type { Host } from './host.js'
 import { checkTokens, tokensOf } from './prompt.js'
 import type { Embedded, EmbedRequest } from './protocol.js'
@@ -23,12 +24,14 @@ export async function embed (host: Host, { inputs, cacheSalt }: EmbedRequest, si
     if (read.length >= host.model.contextLength) throw new RequestError('context_length_exceeded', `This model's context length is ${host.model.contextLength} tokens; ${param} has ${read.length}`, { param })
     return read
   })
+  // Of its own: a request takes one place in the engine's queue, however many inputs it has.
+  const policy = readablePolicy(host.model, host.engine)
   const embeddings = new Array<Float32Array>(inputs.length)
   const queue = [...tokens.entries()]
   const scope = requestScope(signal)
   try {
     await Promise.all(Array.from({ length: inFlight }, async () => {
-      for (let next = queue.shift(); next; next = queue.shift()) embeddings[next[0]] = await embedOne(host, next[1], cacheSalt, scope.signal)
+      for (let next = queue.shift(); next; next = queue.shift()) embeddings[next[0]] = await embedOne(policy, next[1], cacheSalt, scope.signal)
     }))
   } finally {
     // Where one failed, the others still read.
@@ -37,11 +40,10 @@ export async function embed (host: Host, { inputs, cacheSalt }: EmbedRequest, si
   return { embeddings, promptTokens: tokens.reduce((sum, one) => sum + one.length, 0) }
 }
 
-async function embedOne ({ engine, model }: Host, tokens: readonly number[], salt: string, signal: AbortSignal): Promise<Float32Array> {
-  const layer = model.config.layers
-  const reservation = await engine.reserve({ sequences: 1, promptTokens: tokens.length, answerTokens: 0, sharesPrompt: false }, signal)
+async function embedOne ({ source, layers: layer, reserve }: ReadablePolicy, tokens: readonly number[], salt: string, signal: AbortSignal): Promise<Float32Array> {
+  const reservation = await reserve(1, tokens.length, signal)
   try {
-    const sequence = engine.open(tokens, { layers: [layer], poolFrom: 0, salt, signal })
+    const sequence = source.open(tokens, { layers: [layer], poolFrom: 0, salt, signal })
     try {
       return unitLength((await sequence.output()).pooled(layer))
     } finally {

@@ -106,16 +106,32 @@ async function holdKv (server: TinyServer): Promise<() => Promise<void>> {
   }
 }
 
+const many = Array.from({ length: 32 }, (_, index) => 'an in '.repeat(40 + index))
+
 test('embeddings that are refused, for the queue holds no more, leave it and read nothing', async () => {
-  const small = await tinyServer({ kvCacheBytes: String(2 ** 20), maxQueuedRequests: '4' })
+  const small = await tinyServer({ kvCacheBytes: String(2 ** 20), maxQueuedRequests: '0' })
   try {
     const letGo = await holdKv(small)
-    const { status, json } = await small.post('/v1/embeddings', { model: 'tiny', input: Array.from({ length: 32 }, (_, index) => 'an in '.repeat(40 + index)) })
+    const { status, json } = await small.post('/v1/embeddings', { model: 'tiny', input: many })
     assert.equal(status, 429, JSON.stringify(json))
     const { waitingRequests, runningRequests } = await engineOf(small)
     assert.deepEqual([waitingRequests, runningRequests], [0, 1])
     await letGo()
     await until(async () => (await engineOf(small))['runningRequests'] === 0)
+  } finally {
+    await small.close()
+  }
+})
+
+test('embeddings of many inputs wait in one place of the queue', async () => {
+  const small = await tinyServer({ kvCacheBytes: String(2 ** 20), maxQueuedRequests: '1' })
+  try {
+    const letGo = await holdKv(small)
+    const asked = small.post('/v1/embeddings', { model: 'tiny', input: many })
+    await until(async () => (await engineOf(small))['waitingRequests'] === 1)
+    await letGo()
+    const { status, json } = await asked
+    assert.deepEqual([status, json['data']?.length], [200, many.length], JSON.stringify(json).slice(0, 200))
   } finally {
     await small.close()
   }
