@@ -78,7 +78,7 @@ export const bestOfN: Strategy<Params> = async function * (runtime, prompt, samp
   const atOnce = Math.min(params.stop_when?.every ?? most, most)
   const open = await openPrompt(generation)
   const candidates: Candidate[] = []
-  while (candidates.length < most && !stops(params, candidates) && generation.budget.stoppedBy === null) {
+  while (candidates.length === 0 || (candidates.length < most && !stops(params, candidates) && !generation.budget.isSpent())) {
     const count = Math.min(params.stop_when?.eager ? roundSize(atOnce, candidates.length) : atOnce, most - candidates.length)
     const next = candidatesFrom(generation, open, candidates.length, count, candidates.length + count === most)
     yield * drawAll(generation, next, params)

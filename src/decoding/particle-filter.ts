@@ -154,12 +154,13 @@ export const particleFilter: Strategy<Params> = async function * (runtime, promp
     for (const candidate of candidatesOf(pass.particles)) yield { type: 'candidate', candidate: candidate.report() }
     ended.push(...candidatesOf(pass.particles))
     const isCut = generation.budget.stoppedBy !== null
+    const ends = last || generation.budget.isSpent()
     if (!chosen || !isCut) {
-      const next: Candidate = last || isCut ? finalChoice(pass.particles, params, selection) : drawByWeight(pass.particles, selection)
+      const next: Candidate = ends ? finalChoice(pass.particles, params, selection) : drawByWeight(pass.particles, selection)
       if (chosen && next !== pass.particles[0]!.candidate) moves++
       chosen = next
     }
-    if (last || isCut) break
+    if (ends) break
   }
   open.root.close()
   const choice = chosen.choice()

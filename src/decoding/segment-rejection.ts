@@ -74,9 +74,9 @@ class SegmentedAnswer {
       const better: Candidate = accepted || !best || byScore(attempt, best) < 0 ? attempt : best
       if (best) rejected.push(this.#population.drop(better === attempt ? best : attempt, this.segments))
       best = better
-      const last = tried === this.#params.max_tries || this.#generation.budget.stoppedBy !== null
+      const last = accepted || tried === this.#params.max_tries || this.#generation.budget.isSpent()
       if (!accepted && last) this.fallbacks++
-      if (accepted || last) break
+      if (last) break
     }
     retire(base)
     this.answer = best
@@ -104,7 +104,7 @@ export const segmentRejection: Strategy<Params> = async function * (runtime, pro
   events.endWith(Promise.all(answers.map(async (segmented, index) => {
     const stream = new TextStream(index)
     const part = parts[index]!
-    while (!segmented.answer.isFinished && part.budget.stoppedBy === null) {
+    while (!segmented.answer.isFinished && !part.budget.isSpent()) {
       for (const candidate of await segmented.extend()) events.push({ type: 'candidate', candidate })
       if (params.return_progress) events.push(progress(segmented.segments, [segmented.answer], []))
       const event = stream.next(segmented.answer.certainText, segmented.answer.logprobs)

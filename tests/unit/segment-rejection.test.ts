@@ -99,3 +99,9 @@ test('two choices are two answers, each of its own stream', async () => {
   assert.deepEqual(texts, result.choices.map(choice => choice.text))
   assert.deepEqual((await run(alignment, { scorer: oddities, seed: 6, sampling: { maxTokens: 6 } })).result.choices[0]!.text, texts[0])
 })
+
+test('a budget that ends with a segment ends the answer there: no other is tried', async () => {
+  const { result } = await run({ strategy: 'segment_rejection', segment: { tokens: 2 }, target_reward: -100 }, { scorer: oddities, budget: { maxGeneratedTokens: 4 }, sampling: { maxTokens: 8, ignoreEos: true } })
+  assert.deepEqual([result.details['segments'], result.details['tries'], result.generatedTokens, result.stoppedBy], [2, 2, 4, 'max_generated_tokens'])
+  assert.equal(result.choices[0]!.score!.value, oddity(tokensOf(result.choices[0]!.text)))
+})

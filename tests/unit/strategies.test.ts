@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { fanOut, parseAlignment } from '../../src/decoding/parameters.js'
 import { randomStream } from '../../src/decoding/random.js'
 import { decode } from '../../src/decoding/strategies.js'
+import type { Scorer } from '../../src/rewards/scorer.js'
 import { canReturnTwo, everyStrategy, indifferent, oddities, oddity, run, tokensOf } from '../helpers/run-strategy.js'
 import { enumerate, plainSampling, ToyPolicy, toyPrompt, toyRuntime, toyScorer } from '../helpers/toy-policy.js'
 
@@ -253,3 +254,27 @@ test('KL is what the formulas say', async () => {
     assert.ok(bounded.result.kl.value! <= 0.5 + 1e-9)
   }
 })
+
+/** An empty answer is worth more than any other: what was never begun must not be had for that. */
+const emptiness = toyScorer(tokens => tokens.length === 0 ? 0 : -1)
+
+for (const [alignment, maxGeneratedTokens, opened] of [
+  [{ strategy: 'best_of_n', num_candidates: 8, stop_when: { min_reward: 5, every: 2 } }, 8, 2],
+  [{ strategy: 'best_of_n', num_candidates: 8, stop_when: { min_reward: 5, every: 2, eager: true } }, 8, 2],
+  [{ strategy: 'segment_rejection', segment: { tokens: 2 }, target_reward: 1, strength: 100 }, 2, 1],
+  [{ strategy: 'particle_filter', num_particles: 2, num_iterations: 3 }, 8, 2]
+] as const) {
+  test(`a budget that is used up exactly, or a deadline that passes while answers are scored, opens nothing more: ${JSON.stringify(alignment)}`, async () => {
+    const sampling = { maxTokens: 4, ignoreEos: true }
+    const spent = await run(alignment, { scorer: emptiness, budget: { maxGeneratedTokens }, sampling })
+    assert.deepEqual([spent.result.candidates.length, spent.result.generatedTokens, spent.result.stoppedBy], [opened, maxGeneratedTokens, 'max_generated_tokens'])
+    let now = 0
+    const slow: Scorer = { ...emptiness, score: (...given) => { now += 100; return emptiness.score(...given) } }
+    const late = await run(alignment, { scorer: slow, budget: { deadlineMs: 150 }, elapsedMs: () => now, sampling })
+    assert.equal(late.result.stoppedBy, 'deadline')
+    for (const { result, policy } of [spent, late]) {
+      assert.ok(result.candidates.every(({ tokens }) => tokens > 0))
+      assert.equal(policy.open, 0)
+    }
+  })
+}
