@@ -4,7 +4,7 @@
  * best-of-N with N = num_beams · num_children. Several steps between scorings, the last of which branches: VG-Search (Chen et al. 2025, arXiv 2505.11730).
  */
 import type { Candidate, Generation } from './candidate.js'
-import { byScore, endEvent, finishChoice, openCandidates, progress, retire, startGeneration, TextStream } from './generation.js'
+import { byScore, eligible, endEvent, finishChoice, openCandidates, progress, retire, startGeneration, TextStream } from './generation.js'
 import { scoreAhead } from './look-ahead.js'
 import type { KlReport, Random, Strategy } from './runtime.js'
 import { agreedText, growSteps, Population } from './search.js'
@@ -56,8 +56,9 @@ export const beamSearch: Strategy<Params> = async function * (runtime, prompt, s
     if (steps === params.max_steps) for (const candidate of grown) candidate.end()
     await scoreAhead(generation, grown, params.lookahead_tokens)
     const rivals = [...beams.filter(beam => !grown.includes(beam)), ...grown]
-    beams = keep(rivals, params, random)
-    kl += stepKl(rivals, params)
+    const able = eligible(rivals)
+    beams = keep(able, params, random)
+    kl += stepKl(able, params)
     const dropped = rivals.filter(candidate => !beams.includes(candidate))
     for (const candidate of dropped) yield { type: 'candidate', candidate: population.drop(candidate, steps) }
     for (const beam of beams) if (beam.isFinished) retire(beam)

@@ -8,7 +8,7 @@ import type { Candidate, Generation } from './candidate.js'
 import { choose } from './choose.js'
 import { growEagerly, roundSize } from './eager.js'
 import { EventQueue } from './event-queue.js'
-import { candidatesFrom, embed, endEvent, finishChoice, openPrompt, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
+import { candidatesFrom, eligible, embed, endEvent, finishChoice, openPrompt, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
 import type { DecodeEvent, DecodeResult, KlReport, Strategy } from './runtime.js'
 import { drawNumber, poissonKl } from './poisson.js'
 import { expectedBest } from './selection.js'
@@ -86,11 +86,11 @@ export const bestOfN: Strategy<Params> = async function * (runtime, prompt, samp
   }
   open.root.close()
 
-  const whole = candidates.filter(candidate => candidate.prunedAt === null)
+  const whole = eligible(candidates.filter(candidate => candidate.prunedAt === null), n)
   const chosen = choose(whole, params, n, runtime.random('selection'))
-  const choices = chosen.positions.map(position => whole[position]!.choice())
+  const choices = chosen.positions.map(position => whole[position]!).sort((a, b) => Number(a.isUnbegun) - Number(b.isUnbegun)).map(candidate => candidate.choice())
   yield { type: 'selection', candidateIndices: choices.map(({ candidateIndex }) => candidateIndex) }
   for (const [index, choice] of choices.entries()) yield * finishChoice(new TextStream(index), index, choice)
   const kl = klOf(params, chosen.kl)
-  yield endEvent(generation, candidates.map(candidate => candidate.report()), choices, n === 1 ? kl : { value: null, kind: null }, { ...chosen, details: { ...rewardByN(params, candidates), ...chosen.details } })
+  yield endEvent(generation, candidates.map(candidate => candidate.report()), choices, n === 1 ? kl : { value: null, kind: null }, { ...chosen, details: { ...rewardByN(params, whole), ...chosen.details } })
 }

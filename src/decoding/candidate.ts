@@ -105,6 +105,8 @@ export class Candidate {
   get drawn (): number { return this.#drawn }
   get logprobs (): readonly TokenLogprob[] { return this.#logprobs }
   get isFinished (): boolean { return this.finishReason !== null }
+  /** Whether it was ended before its first token, as a spent budget does: it is empty, and not because the model would have it so. */
+  get isUnbegun (): boolean { return this.isFinished && this.#drawn === 0 }
 
   /** What the next token is drawn from. */
   async distribution (): Promise<SamplingDistribution> {

@@ -4,7 +4,7 @@
  */
 import type { Candidate } from './candidate.js'
 import { choose } from './choose.js'
-import { byScore, embed, endEvent, finishChoice, openCandidates, progress, retire, startGeneration, TextStream } from './generation.js'
+import { byScore, eligible, embed, endEvent, finishChoice, openCandidates, progress, retire, startGeneration, TextStream } from './generation.js'
 import { scoreAhead } from './look-ahead.js'
 import type { CandidateReport, Strategy } from './runtime.js'
 import { agreedText, growSteps, Population } from './search.js'
@@ -67,8 +67,9 @@ export const dvts: Strategy<ParametersOf<'dvts'>> = async function * (runtime, p
   }
   const candidates = trees.flatMap(tree => tree.answers).sort((a, b) => a.index - b.index)
   for (const candidate of candidates) yield { type: 'candidate', candidate: candidate.report() }
-  const chosen = choose(candidates, params, 1, runtime.random('selection'))
-  const choice = candidates[chosen.positions[0]!]!.choice()
+  const rivals = eligible(candidates)
+  const chosen = choose(rivals, params, 1, runtime.random('selection'))
+  const choice = rivals[chosen.positions[0]!]!.choice()
   yield { type: 'selection', candidateIndices: [choice.candidateIndex] }
   yield * finishChoice(stream, 0, choice)
   yield endEvent(generation, population.reports(candidates), [choice], { value: null, kind: null }, chosen)

@@ -111,5 +111,12 @@ export function endEvent (generation: Generation, candidates: readonly Candidate
   return { type: 'end', result }
 }
 
-/** Descending score, ties by lower index. */
-export const byScore = (a: Candidate, b: Candidate): number => b.score!.value - a.score!.value || a.index - b.index
+/** Descending score, ties by lower index; after all others those that were never begun. */
+export const byScore = (a: Candidate, b: Candidate): number => Number(a.isUnbegun) - Number(b.isUnbegun) || b.score!.value - a.score!.value || a.index - b.index
+
+/** Candidates that may be chosen: of those that were never begun only as many as it takes to have `least`. */
+export function eligible (candidates: readonly Candidate[], least = 1): Candidate[] {
+  const begun = candidates.filter(candidate => !candidate.isUnbegun)
+  const unbegun = candidates.filter(candidate => candidate.isUnbegun)
+  return [...begun, ...unbegun.slice(0, Math.max(0, least - begun.length))]
+}

@@ -9,7 +9,7 @@
  * lives. Each pass leaves the target as it is, so that with more passes few particles come as close to it as many.
  */
 import type { Candidate, Generation } from './candidate.js'
-import { byScore, candidatesFrom, endEvent, finishChoice, openPrompt, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
+import { byScore, candidatesFrom, eligible, endEvent, finishChoice, openPrompt, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
 import { conditionalOffspring, effectiveSize, logMeanExp, offspring } from './particles.js'
 import type { Random, Strategy } from './runtime.js'
 import { agreedText, growSteps, Population } from './search.js'
@@ -105,7 +105,18 @@ class Pass {
     await scoreAll(this.#generation, candidates)
     for (const candidate of candidates) if (candidate.isFinished) retire(candidate)
     weigh(grown, this.#params)
-    return this.isDone ? [] : this.#resample(number)
+    const unbegun = this.#dropUnbegun(number)
+    return this.isDone ? unbegun : [...unbegun, ...this.#resample(number)]
+  }
+
+  /** Particles that were never begun stand for nothing. */
+  #dropUnbegun (step: number): Candidate[] {
+    const candidates = candidatesOf(this.particles)
+    const able = eligible(candidates)
+    this.particles = this.particles.filter(({ candidate }) => able.includes(candidate))
+    const dropped = candidates.filter(candidate => !able.includes(candidate))
+    for (const candidate of dropped) this.#population.drop(candidate, step)
+    return dropped
   }
 
   #resample (step: number): Candidate[] {

@@ -1,7 +1,7 @@
 /** Reward-balanced search (Wu et al. 2024, arXiv 2408.00724): a tree of fixed width in which better prefixes get more children. */
 import type { Candidate } from './candidate.js'
 import { choose } from './choose.js'
-import { embed, endEvent, finishChoice, openCandidates, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
+import { eligible, embed, endEvent, finishChoice, openCandidates, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
 import type { Strategy } from './runtime.js'
 import { agreedText, growSteps, Population } from './search.js'
 import type { ParametersOf } from './strategy-schemas.js'
@@ -55,8 +55,9 @@ export const rebase: Strategy<ParametersOf<'rebase'>> = async function * (runtim
     grown = live.flatMap((candidate, index) => children[index]! > 0 ? population.expand(candidate, children[index]!) : [])
   }
   answers.sort((a, b) => a.index - b.index)
-  const chosen = choose(answers, params, 1, runtime.random('selection'))
-  const choice = answers[chosen.positions[0]!]!.choice()
+  const rivals = eligible(answers)
+  const chosen = choose(rivals, params, 1, runtime.random('selection'))
+  const choice = rivals[chosen.positions[0]!]!.choice()
   yield { type: 'selection', candidateIndices: [choice.candidateIndex] }
   yield * finishChoice(stream, 0, choice)
   yield endEvent(generation, population.reports(answers), [choice], { value: null, kind: null }, chosen)

@@ -70,8 +70,10 @@ class SegmentedAnswer {
       await growSegment(attempt, this.#params.segment)
       await scoreAll(this.#generation, [attempt])
       this.tries++
-      const accepted = this.#accepts(attempt)
-      const better: Candidate = accepted || !best || byScore(attempt, best) < 0 ? attempt : best
+      // A deadline that passes before its first token leaves it what all tries begin with.
+      const isRival = !best || attempt.drawn > base.drawn
+      const accepted = isRival && this.#accepts(attempt)
+      const better: Candidate = accepted || !best || (isRival && byScore(attempt, best) < 0) ? attempt : best
       if (best) rejected.push(this.#population.drop(better === attempt ? best : attempt, this.segments))
       best = better
       const last = accepted || tried === this.#params.max_tries || this.#generation.budget.isSpent()

@@ -1,7 +1,8 @@
 /** OpenAI's legacy `best_of`: of the answers drawn, the n with the highest mean token logprob. */
 import type { Choice } from '../decoding/runtime.js'
 
-const meanLogprob = ({ logprob, completionTokens }: Choice): number => logprob / Math.max(1, completionTokens)
+/** Of an answer that a spent budget left no token, below any other's. */
+const meanLogprob = ({ logprob, completionTokens }: Choice): number => completionTokens === 0 ? -Infinity : logprob / completionTokens
 
 /** The n best choices, best first, ties by lower candidate index; all of them, as they are, where there are no more. */
 export function keepBest (choices: readonly Choice[], n: number): readonly Choice[] {

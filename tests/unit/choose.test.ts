@@ -1,9 +1,11 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { isEnough, leaderProbability, majorityProbability, studentCdf } from '../../src/decoding/adaptive.js'
+import type { Choice } from '../../src/decoding/runtime.js'
 import { expectedBest, pessimisticWeights, selectByRejection, softmaxKl, softmaxWeights, softmaxWeightsWithin } from '../../src/decoding/selection.js'
 import { canonical, parties, winner } from '../../src/decoding/votes.js'
 import { RequestError } from '../../src/errors.js'
+import { keepBest } from '../../src/inference/best-of.js'
 import { indifferent, oddities, oddity, run, textOf } from '../helpers/run-strategy.js'
 import { assertDrawnFrom, tally, tuples } from '../helpers/statistics.js'
 import { enumerate, ToyPolicy, toyScorer } from '../helpers/toy-policy.js'
@@ -284,4 +286,11 @@ test('stop_when draws answers a few at a time, the very ones that all at once wo
   }
   const never = await run({ strategy: 'best_of_n', num_candidates: 5, stop_when: { leader_probability: 1 } }, { scorer: indifferent })
   assert.equal(never.result.candidates.length, 5)
+})
+
+test('best_of keeps the answers with the highest mean logprob, and one that a budget left no token last', () => {
+  const choice = (candidateIndex: number, logprob: number, completionTokens: number): Choice =>
+    ({ candidateIndex, text: '', finishReason: 'length', completionTokens, logprob, score: null, logprobs: [], tokenIds: [] })
+  const kept = keepBest([choice(0, 0, 0), choice(1, -6, 2), choice(2, -4, 2), choice(3, 0, 0)], 3)
+  assert.deepEqual(kept.map(one => one.candidateIndex), [2, 1, 0])
 })

@@ -278,3 +278,31 @@ for (const [alignment, maxGeneratedTokens, opened] of [
     }
   })
 }
+
+for (const alignment of everyStrategy) {
+  test(`what a budget ended before its first token is not chosen where there is anything else: ${JSON.stringify(alignment)}`, async () => {
+    const begun = async (budget: object): Promise<void> => {
+      let now = 0
+      const { result, policy } = await run(alignment, { scorer: emptiness, budget, elapsedMs: () => now++, sampling: { maxTokens: 6, ignoreEos: true } })
+      if (result.candidates.some(({ tokens }) => tokens > 0)) assert.ok(result.choices[0]!.completionTokens > 0, JSON.stringify(budget))
+      assert.ok(result.choices[0]!.score)
+      assert.equal(policy.open, 0)
+    }
+    for (let maxGeneratedTokens = 1; maxGeneratedTokens <= 8; maxGeneratedTokens++) await begun({ maxGeneratedTokens })
+    for (let deadlineMs = 0; deadlineMs <= 40; deadlineMs++) await begun({ deadlineMs })
+  })
+}
+
+test('an answer that the model ends at once is an answer; what a budget did not begin counts neither as one nor in their KL', async () => {
+  const ended = await run({ strategy: 'best_of_n', num_candidates: 32 }, { scorer: emptiness })
+  assert.deepEqual([ended.result.choices[0]!.text, ended.result.choices[0]!.finishReason], ['', 'stop'])
+  const given = { scorer: emptiness, budget: { maxGeneratedTokens: 3 }, sampling: { ignoreEos: true } }
+  const { result } = await run({ strategy: 'best_of_n', num_candidates: 8 }, given)
+  assert.equal(result.candidates.length, 8)
+  assert.deepEqual(result.details['reward_by_n'], [{ n: 1, reward: -1 }, { n: 2, reward: -1 }, { n: 3, reward: -1 }])
+  assert.ok(Math.abs(result.kl.value! - (Math.log(3) - 2 / 3)) < 1e-12)
+  const filtered = await run({ strategy: 'particle_filter', num_particles: 8 }, given)
+  assert.ok(Math.abs((filtered.result.details['log_z'] as number) + 1) < 1e-12)
+  const five = await run({ strategy: 'best_of_n', num_candidates: 8 }, { ...given, n: 5 })
+  assert.deepEqual(five.result.choices.map(choice => choice.completionTokens), [1, 1, 1, 0, 0])
+})
