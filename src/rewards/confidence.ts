@@ -29,11 +29,12 @@ export const confidenceFields = {
 /** Such a descriptor, read and checked. */
 export type ConfidenceDescriptor = Static<TObject<typeof confidenceFields>>
 
-/** The policy's confidence as a source of scores. An answer without tokens has 0. */
+/** The policy's confidence as a source of scores. An answer without tokens has the member's reference mean, as with heads: 0 would be the surest of all. */
 export function confidenceSource ({ measure, members }: ConfidenceDescriptor): RewardSource {
   return textSource(members, async () => ({
     hashes: [],
-    open (_member, context) {
+    open (member, context) {
+      const { mean } = members[member]!.normalization
       const reader = new ChatReader(context.request.reader, context, measures[measure as keyof typeof measures])
       return {
         rooms: [reader.room],
@@ -41,7 +42,10 @@ export function confidenceSource ({ measure, members }: ConfidenceDescriptor): R
           const prompt = reader.promptTokens(messages)
           const tokens = answers.map(({ text }) => reader.answerTokens(prompt, text))
           const sums = await reader.sums(prompt, tokens)
-          return sums.map((sum, index) => ({ raw: sum / Math.max(1, tokens[index]!.length) }))
+          return sums.map((sum, index) => {
+            const { length } = tokens[index]!
+            return { raw: length === 0 ? mean : sum / length }
+          })
         }
       }
     }

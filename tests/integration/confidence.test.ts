@@ -17,7 +17,7 @@ const folder = mkdtempSync(join(tmpdir(), 'fairlead-confidence-'))
 after(() => { rmSync(folder, { recursive: true }) })
 writeTinyCheckpoint(join(folder, 'policy'), { family: 'llama', seed: 4 })
 
-const normalization = { mean: 0, std: 1, pool: 'none' }
+const normalization = { mean: -2, std: 1, pool: 'none' }
 const confidence = (measure: string): object => ({ kind: 'confidence', measure, members: { outcome: { normalization }, prefix: { normalization } } })
 const text = 'then in the end 🙂 the wind 数字 rests…'
 
@@ -43,7 +43,8 @@ for (const [measure, definition] of definitions) {
     await reward.score(promptOf('say'), [answerOf(text.slice(0, 9), false)])
     const [score, nothing] = await reward.score(promptOf('say'), [answerOf(text, false), answerOf('', false)])
     assert.ok(Math.abs(score! - sum / tokens.length) <= 1e-4, `${score}, token by token ${sum / tokens.length}`)
-    assert.equal(nothing, 0)
+    // Neither the surest nor the least sure: what answers have on average.
+    assert.equal(nothing, normalization.mean)
     assert.equal(await reward.end(), 0)
     await engine.close()
     model.dispose()
