@@ -86,6 +86,7 @@ function checkTogether (request: AlignmentRequest, given: Fields): void {
       break
     case 'token_guidance':
       checkContrast(request, given)
+      if (request.max_kl !== null && request.draw !== 'sample') throw refuse('alignment.max_kl', `can be enforced with draw sample only; the draw is ${request.draw as string}`, request.max_kl)
       if (request.outside === 'keep' && request.candidates.top_k === 0) throw refuse('alignment.outside', 'must be mask with candidates.top_k 0: none of the tokens is outside', request.outside)
       if (request.outside === 'keep' && request.transform !== 'centered') throw refuse('alignment.transform', 'must be centered with outside: keep: a constant added to some tokens only is not neutral', request.transform)
   }
@@ -162,6 +163,14 @@ export function parseAlignment (value: unknown): AlignmentRequest {
   const request = { strategy, ...params } as unknown as AlignmentRequest
   checkTogether(request, value)
   return request
+}
+
+/**
+ * Checks whether a strategy can do at a temperature what it is asked to.
+ * @throws RequestError naming the rule and the value
+ */
+export function checkTemperature (alignment: AlignmentRequest | null, temperature: number): void {
+  if (alignment?.strategy === 'token_guidance' && alignment.max_kl !== null && temperature === 0) throw refuse('alignment.max_kl', 'can be enforced with a temperature above 0 only; the temperature is 0', alignment.max_kl)
 }
 
 /** Whether candidates are compared by their hidden states. */

@@ -115,7 +115,7 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     summary: 'draws each token with the reward of the prefix it would make',
     formula: 'log π(v) + strength · g(value of v) over the candidates v; the value is r(y≤t v), read or foretold, or ln π(v | toward) − ln π(v | away)',
     source: 'ARGS: Khanov et al. 2024 (arXiv 2402.01694); RAD: Deng and Raffel 2023 (arXiv 2310.09520); FUDGE: Yang and Klein 2021 (arXiv 2104.05218); CD: Mudgal et al. 2023; VAS: Han et al. 2024 (arXiv 2405.06639); contrast: DExperts (Liu et al. 2021, arXiv 2105.03023), proxy-tuning (Liu et al. 2024, arXiv 2401.08565), GenARM (Xu et al. 2024, arXiv 2410.08193)',
-    use: 'one stream of text, steered at every token; exact KL and max_kl',
+    use: 'one stream of text, steered at every token; exact KL and max_kl where tokens are drawn',
     cost: 'one answer, before each token of which top_k are read, no further through the model than the reward looks; with source next_token not more than a plain answer; with contrast once more in each other context',
     member: ({ source }) => source === 'next_token' ? 'next_token' : 'prefix',
     fanOut: ({ contrast }) => 1 + contexts(contrast, 'policy'),

@@ -151,9 +151,9 @@ export const strategySchemas = {
     }, { ...closed, default: { top_k: 20, top_p: 1 }, description: 'next tokens that are looked at; top_k 0 is all of them, which source prefix cannot' }),
     transform: Type.Enum(['identity', 'centered', 'minmax', 'log_sigmoid', 'clip01'], { default: 'identity', description: 'applied to the values of the candidates' }),
     outside: Type.Enum(['mask', 'keep'], { default: 'mask', description: 'other tokens: never drawn, or kept with value 0, which needs transform centered' }),
-    draw: Type.Enum(['sample', 'argmax'], { default: 'sample', description: 'the token is drawn, or the most probable under guidance; temperature 0 is argmax' }),
+    draw: Type.Enum(['sample', 'argmax'], { default: 'sample', description: 'the token is drawn, or the most probable under guidance, whose KL is not known; temperature 0 is argmax' }),
     guidance_before_temperature: Type.Boolean({ default: false, description: 'the temperature divides the guidance, too, as in some papers' }),
-    max_kl: nullable(Type.Number({ minimum: 0, maximum: 1e6 }), 'nats per answer: guidance weakens as they are spent')
+    max_kl: nullable(Type.Number({ minimum: 0, maximum: 1e6 }), 'nats per answer: guidance weakens as they are spent; with draw sample and a temperature above 0')
   }, closed)
 }
 

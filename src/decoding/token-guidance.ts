@@ -9,10 +9,10 @@ import { contrastValues } from './contrast-values.js'
 import type { RankedToken, SamplingDistribution } from './distribution.js'
 import { EventQueue } from './event-queue.js'
 import { endEvent, finishChoice, openCandidates, progress, retire, scoreAll, startGeneration, TextStream } from './generation.js'
-import { guideWithin, nucleus, stepKl, transforms, type Guided } from './guidance.js'
+import { guide, guideWithin, nucleus, stepKl, transforms, type Guided } from './guidance.js'
 import { NextTokenValues } from './next-token-values.js'
 import { PrefixValues } from './prefix-values.js'
-import type { DecodeEvent, Strategy, Warning } from './runtime.js'
+import type { DecodeEvent, KlReport, SamplingParams, Strategy, Warning } from './runtime.js'
 import { shareOut } from './shares.js'
 import type { ParametersOf } from './strategy-schemas.js'
 import type { TokenValues } from './token-values.js'
@@ -37,12 +37,15 @@ function probabilityOutside (distribution: SamplingDistribution, candidates: rea
   return outside > 1e-12 ? outside : 0
 }
 
+/** Whether the most probable token is taken rather than one drawn. */
+const isGreedy = ({ temperature }: SamplingParams, { draw }: Params): boolean => temperature === 0 || draw === 'argmax'
+
 class GuidedAnswer {
   readonly #generation: Generation
   readonly #candidate: Candidate
   readonly #params: Params
   readonly #values: TokenValues
-  /** Nats spent along the path. */
+  /** Nats spent along the path, where tokens are drawn. */
   kl = 0
   /** Whether the budget of KL ended guidance. */
   spent = false
@@ -66,19 +69,20 @@ class GuidedAnswer {
   close (): void { this.#values.close() }
 
   #choose (distribution: SamplingDistribution, policy: readonly RankedToken[], values: readonly number[]): number {
-    const { strength, max_kl: maxKl, guidance_before_temperature: before, draw } = this.#params
-    const { temperature } = this.#generation.sampling
-    const greedy = temperature === 0 || draw === 'argmax'
+    const { strength, max_kl: maxKl, guidance_before_temperature: before } = this.#params
+    const { sampling } = this.#generation
+    const { temperature } = sampling
     // (ln π + strength · g) / temperature is guidance of the tempered policy with strength / temperature.
     const scaled = before && temperature > 0 ? strength / temperature : strength
     const outside = this.#params.outside === 'keep' ? probabilityOutside(distribution, policy) : 0
+    if (isGreedy(sampling, this.#params)) return mostProbable(guide(policy, values, scaled, outside))
     const guided = guideWithin(policy, values, scaled, maxKl === null ? Infinity : maxKl - this.kl, outside)
     if (!guided) {
       this.spent = true
-      return greedy ? distribution.argmax() : distribution.draw(this.#candidate.random.next())
+      return distribution.draw(this.#candidate.random.next())
     }
     this.kl += stepKl(guided, policy, outside)
-    return greedy ? mostProbable(guided) : this.#draw(guided, distribution, outside)
+    return this.#draw(guided, distribution, outside)
   }
 
   /** @param outside what the policy gives to other tokens that may be drawn */
@@ -136,5 +140,7 @@ export const tokenGuidance: Strategy<Params> = async function * (runtime, prompt
   }, finish).finally(() => { for (const answer of answers) answer.close() }))
   yield * events
   const warnings: Warning[] = answers.some(answer => answer.spent) ? [{ code: 'kl_budget_spent', message: `max_kl of ${params.max_kl} nats was spent; the rest was drawn from the policy` }] : []
-  yield endEvent(generation, candidates.map(candidate => candidate.report()), candidates.map(candidate => candidate.choice()), { value: answers.reduce((sum, answer) => sum + answer.kl, 0) / n, kind: 'exact_sampled' }, { warnings })
+  // The KL of a step is the guided distribution's, of which the most probable token is no draw.
+  const kl: KlReport = isGreedy(sampling, params) ? { value: null, kind: null } : { value: answers.reduce((sum, answer) => sum + answer.kl, 0) / n, kind: 'exact_sampled' }
+  yield endEvent(generation, candidates.map(candidate => candidate.report()), candidates.map(candidate => candidate.choice()), kl, { warnings })
 }

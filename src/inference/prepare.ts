@@ -4,7 +4,7 @@
  */
 import { randomInt } from 'node:crypto'
 import { leastTemperature } from '../decoding/distribution.js'
-import { answersGrown, checkChoices, fanOut, probed } from '../decoding/parameters.js'
+import { answersGrown, checkChoices, checkTemperature, fanOut, probed } from '../decoding/parameters.js'
 import type { SamplingParams } from '../decoding/runtime.js'
 import { strategyFacts } from '../decoding/strategy-facts.js'
 import type { AlignmentRequest, Context } from '../decoding/strategy-schemas.js'
@@ -188,10 +188,12 @@ function withRoom (host: Host, request: GenerateRequest): GenerateRequest {
 /** Checks and prepares a request. @param signal aborted when the request ends. @throws RequestError for whatever the caller can mend */
 export function prepare (host: Host, asked: GenerateRequest, signal: AbortSignal): PreparedRequest {
   const { alignment, sampling } = asked
+  const temperature = sampling.temperature < leastTemperature ? 0 : sampling.temperature
   const n = asked.bestOf ?? asked.n
   checkTokens(host, Object.keys(sampling.logitBias).map(Number), 'logit_bias')
   checkTokens(host, sampling.stopTokenIds, 'stop_token_ids')
   checkChoices(alignment, n)
+  checkTemperature(alignment, temperature)
   const request = withRoom(host, asked)
   const prompt = readPrompt(host, request.prompt)
   const contrast = readContrast(host, request)
@@ -206,7 +208,7 @@ export function prepare (host: Host, asked: GenerateRequest, signal: AbortSignal
     reward,
     n,
     returned: request.n,
-    sampling: { ...sampling, maxTokens, temperature: sampling.temperature < leastTemperature ? 0 : sampling.temperature },
+    sampling: { ...sampling, maxTokens, temperature },
     seed: request.seed ?? randomInt(2 ** 48 - 1),
     cacheSalt: request.cacheSalt,
     promptLogprobs: request.promptLogprobs,

@@ -59,6 +59,12 @@ test('a stream is the whole answer, and the same seed gives the same tokens', as
   assert.equal(chunks.map(chunk => chunk['choices'][0]?.delta.content ?? '').join(''), textOf(whole))
 })
 
+test('a bound of KL is refused at temperature 0, where nothing is drawn', async () => {
+  const { status, json } = await server.post('/v1/chat/completions', { ...base, messages: [user], temperature: 0, ...contrast({ toward: {} }, { max_kl: 1 }) })
+  assert.deepEqual([status, json['error'].param], [400, 'alignment.max_kl'])
+  assert.match(json['error'].message, /can be enforced with a temperature above 0 only; the temperature is 0; got 1/)
+})
+
 test('contexts that cannot be are refused by name', async () => {
   const refused: ReadonlyArray<readonly [path: string, body: object, param: string, message: RegExp]> = [
     ['/v1/completions', { prompt: 'an', ...contrast({ toward: { system: 'in' } }) }, 'alignment.contrast.toward.system', /needs messages/],

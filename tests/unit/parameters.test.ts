@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { answersGrown, checkChoices, fanOut, parseAlignment, probed } from '../../src/decoding/parameters.js'
+import { answersGrown, checkChoices, checkTemperature, fanOut, parseAlignment, probed } from '../../src/decoding/parameters.js'
 import { RequestError } from '../../src/errors.js'
 
 /** [value, param, what the message says] */
@@ -82,6 +82,8 @@ const refused: ReadonlyArray<readonly [unknown, string, RegExp]> = [
   [{ strategy: 'beam_search', reward: 'x', step: { tokens: 0 } }, 'alignment.step.tokens', /an integer from 1 to 4096; got 0/],
   [{ strategy: 'token_guidance', reward: 'x', candidates: { top_p: 0 } }, 'alignment.candidates.top_p', /a number above 0 to 1; got 0/],
   [{ strategy: 'token_guidance', reward: 'x', max_kl: -1 }, 'alignment.max_kl', /a number from 0 to 1000000 or null; got -1/],
+  [{ strategy: 'token_guidance', reward: 'x', max_kl: 1, draw: 'argmax' }, 'alignment.max_kl', /can be enforced with draw sample only; the draw is argmax; got 1/],
+  [{ strategy: 'token_guidance', reward: 'x', max_kl: 0, method: 'args' }, 'alignment.max_kl', /can be enforced with draw sample only; the draw is argmax; got 0/],
   [JSON.parse('{"reward": "x", "__proto__": {"a": 1}}'), 'alignment.__proto__', /is not a field/]
 ]
 
@@ -139,4 +141,13 @@ test('a strategy refuses more choices than it can return', () => {
   assert.throws(() => checkChoices(parseAlignment({ reward: 'x', poisson_mean: 9 }), 2), /n must be 1 with poisson_mean/)
   checkChoices(parseAlignment({ strategy: 'segment_rejection', reward: 'x' }), 8)
   checkChoices(parseAlignment({ reward: 'x' }), 8)
+})
+
+test('KL is bounded where tokens are drawn, so not at temperature 0', () => {
+  const bounded = parseAlignment({ strategy: 'token_guidance', reward: 'x', max_kl: 2 })
+  assert.throws(() => checkTemperature(bounded, 0), /alignment.max_kl can be enforced with a temperature above 0 only; the temperature is 0; got 2/)
+  checkTemperature(bounded, 0.1)
+  checkTemperature(parseAlignment({ strategy: 'token_guidance', reward: 'x', method: 'args' }), 0)
+  checkTemperature(parseAlignment({ reward: 'x', selection: 'softmax', max_kl: 2 }), 0)
+  checkTemperature(null, 0)
 })

@@ -119,6 +119,9 @@ test('argmax takes the most probable token under guidance, as temperature 0 does
     const drawn = await run({ strategy: 'token_guidance', draw: 'argmax' }, { scorer: oddities, seed, sampling: { maxTokens: 5 } })
     const greedy = await run({ strategy: 'token_guidance' }, { scorer: oddities, seed, sampling: { maxTokens: 5, temperature: 0 } })
     assert.equal(drawn.result.choices[0]!.text, greedy.result.choices[0]!.text)
+    const args = await run({ strategy: 'token_guidance', method: 'args', candidates: { top_k: 4 } }, { scorer: oddities, seed, sampling: { maxTokens: 5 } })
+    // The KL of the distribution whose most probable token is taken is not the answer's.
+    for (const { result } of [drawn, greedy, args]) assert.deepEqual(result.kl, { value: null, kind: null })
   }
 })
 
