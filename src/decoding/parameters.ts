@@ -141,11 +141,17 @@ function impliedByPoisson (mean: unknown): Fields {
   return typeof mean === 'number' && mean >= 0 && mean <= mostPoissonMean ? { num_candidates: mostOfPoisson(mean) } : {}
 }
 
+/** What is given over a preset, field by field at every depth. */
+function over (preset: Fields, fields: Fields): Fields {
+  const given = Object.entries(fields).filter(([name, value]) => !(name in preset) || isGiven(value))
+  return { ...preset, ...Object.fromEntries(given.map(([name, value]) => [name, isObject(preset[name]) && isObject(value) ? over(preset[name], value) : value])) }
+}
+
 /** Fields with those filled in that a method of token guidance sets, or that others imply. */
 function withPreset (fields: Fields): Fields {
   const method = typeof fields['method'] === 'string' && Object.hasOwn(methodPresets, fields['method']) ? methodPresets[fields['method'] as keyof typeof methodPresets] : {}
   const preset: Fields = { ...impliedByPoisson(fields['poisson_mean']), ...(isGiven(fields['contrast']) ? { source: 'contrast' } : {}), ...method }
-  return { ...preset, ...Object.fromEntries(Object.entries(fields).filter(([name, value]) => !(name in preset) || isGiven(value))) }
+  return over(preset, fields)
 }
 
 /**

@@ -147,6 +147,12 @@ test('a method fills in what its paper says; fields that are given win', () => {
   const proxy = of({ method: 'proxy_tuning', reward: undefined, contrast: { toward: {}, away: {} } })
   assert.deepEqual([proxy['strength'], proxy['candidates'], proxy['source']], [1, { top_k: 0, top_p: 0.9 }, 'contrast'])
   assert.equal(of({})['reward_scale'], 'standardized')
+  const candidates = (fields: object): unknown => of(fields)['candidates']
+  assert.deepEqual(candidates({ method: 'q_head', candidates: { top_p: 0.95 } }), { top_k: 64, top_p: 0.95 })
+  assert.deepEqual(candidates({ method: 'args', candidates: { top_p: 0.95, top_k: null } }), { top_k: 10, top_p: 0.95 })
+  assert.deepEqual(candidates({ method: 'genarm', reward: undefined, contrast: { toward: {} }, candidates: { top_p: 0.95 } }), { top_k: 0, top_p: 0.95 })
+  assert.deepEqual(candidates({ method: 'proxy_tuning', reward: undefined, contrast: { toward: {}, away: {} }, candidates: { top_k: 0 } }), { top_k: 0, top_p: 0.9 })
+  assert.deepEqual(candidates({ method: 'rad', candidates: { top_k: 5 } }), { top_k: 5, top_p: 1 })
 })
 
 test('a next-token reward that foretells rightly guides as reading each token does, token for token, and reads nothing', async () => {
