@@ -2,7 +2,8 @@
  * Values tokens by how much more probable they are in one context than in another: ln π(v | toward) − ln π(v | away), where a context is the prompt with
  * another system message or more text before it, read by the policy or by another model, and the answer so far follows in each. With two sides this is DExperts
  * (arXiv 2105.03023) and proxy-tuning (2401.08565); with `toward` alone GenARM (2410.08193). Away from the request's own prompt and with strength above 1 it is
- * classifier-free guidance (Sanchez et al. 2023, arXiv 2306.17806). All tokens are valued by one pass in each context.
+ * classifier-free guidance (Sanchez et al. 2023, arXiv 2306.17806). All tokens are valued by one pass in each context, whatever the temperature by
+ * their probabilities at temperature 1.
  */
 import type { Distribution, Output, Sequence } from '../engine/sequence.js'
 import type { Candidate, Generation } from './candidate.js'

@@ -146,6 +146,6 @@ export const methodFacts: Readonly<Record<keyof typeof methodPresets, string>> =
   cd: 'controlled decoding, token by token',
   vas: 'VAS: values centred over the candidates, the other tokens kept',
   q_head: 'a Q-head: what each of the 64 most probable tokens would do to the reward, at the speed of plain sampling; needs a reward with a next_token member',
-  genarm: 'GenARM: ln π + strength · ln π in the context toward, over all tokens; a context is another model, or stands in for one',
-  proxy_tuning: 'proxy-tuning and DExperts: ln π + strength · (ln π toward − ln π away), over the tokens that have 0.9 of the probability; contexts are other models, or stand in for them'
+  genarm: 'GenARM: ln π + strength · ln π in the context toward, over all tokens, the sum divided by the temperature; a context is another model, or stands in for one',
+  proxy_tuning: 'proxy-tuning and DExperts: ln π + strength · (ln π toward − ln π away), over the tokens that have 0.9 of the probability, the sum divided by the temperature; contexts are other models, or stand in for them'
 }

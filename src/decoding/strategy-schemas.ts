@@ -183,8 +183,8 @@ export const methodPresets = {
   cd: { reward_scale: 'raw' },
   vas: { strength: 3, transform: 'centered', outside: 'keep', reward_scale: 'raw' },
   q_head: { source: 'next_token', candidates: { top_k: 64, top_p: 1 } },
-  genarm: { source: 'contrast', candidates: { top_k: 0, top_p: 1 } },
-  proxy_tuning: { source: 'contrast', candidates: { top_k: 0, top_p: 0.9 } }
+  genarm: { source: 'contrast', candidates: { top_k: 0, top_p: 1 }, guidance_before_temperature: true },
+  proxy_tuning: { source: 'contrast', candidates: { top_k: 0, top_p: 0.9 }, guidance_before_temperature: true }
 } as const satisfies Record<string, Partial<ParametersOf<'token_guidance'>>>
 
 /** The whole `alignment` object as JSON Schema. */

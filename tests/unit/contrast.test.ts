@@ -66,6 +66,33 @@ for (const [name, alignment, contrast, draw] of cases) {
   })
 }
 
+const temperature = 0.5
+const tempered = (weights: readonly number[]): number[] => normalized(weights.map(weight => weight ** (1 / temperature)))
+
+const temperedCases: typeof cases = [
+  ['before the temperature, toward a context and away from the prompt itself: the policy in that context',
+    { contrast: { toward: { system: 's' }, away: {} }, candidates: { top_k: 0 }, guidance_before_temperature: true }, { toward, away: toyPrompt.tokens },
+    tokens => tempered(next(toward, tokens))],
+  ['GenARM: the product of both, tempered',
+    { method: 'genarm', contrast: { toward: { system: 's' } }, strength: 0.7 }, { toward, away: null },
+    tokens => tempered(next(toyPrompt.tokens, tokens).map((p, token) => p * next(toward, tokens)[token]! ** 0.7))],
+  ['proxy-tuning: tempered over the nucleus of the tempered policy',
+    { method: 'proxy_tuning', contrast: { toward: { system: 's' }, away: { prefix: 'p' } }, strength: 1.5 }, { toward, away },
+    tokens => {
+      const plain = next(toyPrompt.tokens, tokens)
+      const inside = nucleus(tempered(plain))
+      return tempered(plain.map((p, token) => inside.has(token) ? p * (next(toward, tokens)[token]! / next(away, tokens)[token]!) ** 1.5 : 0))
+    }]
+]
+
+for (const [name, alignment, contrast, draw] of temperedCases) {
+  test(`at temperature ${temperature}, ${name}`, async () => {
+    const drawn: string[] = []
+    for (let seed = 0; seed < 800; seed++) drawn.push((await run({ strategy: 'token_guidance', ...alignment }, { policy, contrast, seed, sampling: { maxTokens, temperature } })).result.choices[0]!.text)
+    assertDrawnFrom(tally(answers(draw), one => one.text, one => one.probability), drawn, name)
+  })
+}
+
 test('at temperature 0 it is the greedy answer in the other context', async () => {
   const greedy = (tokens: readonly number[]): number => next(toward, tokens).reduce((best, p, token, all) => p > all[best]! ? token : best, 0)
   const expected: number[] = []
