@@ -16,7 +16,7 @@ import type { Draw, OnProgress, Way } from './drawing.js'
 import { analysePanel, type PanelCurve, type PanelScores } from './panel-analysis.js'
 import { noisyPairs, smallFits, trainingAnswers, trainingPrompts, variantsOf, type Variant } from './panel.js'
 import type { ScoredAnswer } from './pools.js'
-import { sideBySide } from './side-by-side.js'
+import { sideBySide } from '../side-by-side.js'
 import { Timings } from './timings.js'
 import { comparedWays, plainPool, type ComparedWay } from './ways.js'
 

@@ -11,7 +11,7 @@ import { packageRoot } from '../package-root.js'
 import { parseRewardFamily } from '../rewards/descriptor.js'
 import { AnswerStore } from './answer-store.js'
 import type { Draw, OnProgress, Way } from './drawing.js'
-import { sideBySide } from './side-by-side.js'
+import { sideBySide } from '../side-by-side.js'
 import { expectedAtBest, mean, meanOverPrompts, overPrompts, type Estimate } from './statistics.js'
 import { timedSeed, Timings, type TimedWay } from './timings.js'
 

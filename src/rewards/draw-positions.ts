@@ -3,6 +3,7 @@
  * them to forks. Answers are drawn as the policy draws them, and pulled up or down by those values now and then, so that steered text is known too.
  */
 import type { Sequence } from '../engine/sequence.js'
+import { sideBySide } from '../side-by-side.js'
 import { linearScore, type Head } from './head.js'
 import { meanAndStd } from './metrics.js'
 import type { ReadablePolicy } from './policy.js'
@@ -40,17 +41,12 @@ export interface DrawOptions {
 export async function drawPositions (policy: ReadablePolicy, head: Head, prompts: ReadonlyArray<readonly ChatMessage[]>, { layer, answersPerPrompt, onProgress = () => {}, signal }: DrawOptions): Promise<Position[]> {
   const jobs = prompts.flatMap((messages, prompt) => Array.from({ length: answersPerPrompt }, (_, copy) => ({ messages, prompt, seed: 1 + 1000 * prompt + copy })))
   const positions = jobs.map((): Position[] => [])
-  const queue = [...jobs.entries()]
   let done = 0
-  async function work (): Promise<void> {
-    for (let next = queue.shift(); next; next = queue.shift()) {
-      signal?.throwIfAborted()
-      const [index, { messages, prompt, seed }] = next
-      positions[index] = await drawAnswer(policy, head, policy.promptTokens(messages), { prompt, layer, random: uniform(seed), ...(signal && { signal }) })
-      onProgress(++done, jobs.length)
-    }
-  }
-  await Promise.all(Array.from({ length: abreast }, work))
+  await sideBySide([...jobs.entries()], abreast, async ([index, { messages, prompt, seed }]) => {
+    signal?.throwIfAborted()
+    positions[index] = await drawAnswer(policy, head, policy.promptTokens(messages), { prompt, layer, random: uniform(seed), ...(signal && { signal }) })
+    onProgress(++done, jobs.length)
+  })
   return positions.flat()
 }
 

@@ -4,6 +4,7 @@
  * part of a fit. Knows tokens and states, not what they are used for.
  */
 import type { Sequence } from '../engine/sequence.js'
+import { sideBySide } from '../side-by-side.js'
 import { FeatureCache, featureKey } from './feature-cache.js'
 import type { ReadablePolicy } from './policy.js'
 
@@ -54,32 +55,21 @@ export async function extractFeatures (policy: ReadablePolicy, items: readonly F
   const keys = items.map(item => featureKey(item.promptTokens, item.answerTokens))
   const missing = new Map<string, FeatureItem>()
   for (const [index, key] of keys.entries()) if (caches.some(cache => !cache.has(key))) missing.set(key, items[index]!)
-  const queue = [...missing]
   const total = new Set(keys).size
   let done = total - missing.size
   onProgress(done, total)
-  async function work (): Promise<void> {
-    for (let next = queue.shift(); next; next = queue.shift()) {
-      signal?.throwIfAborted()
-      const states = await readStates(policy, next[1], options)
-      for (const [index, cache] of caches.entries()) cache.add(next[0], states[index]!)
-      onProgress(++done, total)
-    }
-  }
   try {
-    await abreastOf(abreast, work, () => { queue.length = 0 })
+    await sideBySide([...missing], abreast, async ([key, item]) => {
+      signal?.throwIfAborted()
+      const states = await readStates(policy, item, options)
+      for (const [index, cache] of caches.entries()) cache.add(key, states[index]!)
+      onProgress(++done, total)
+    })
     const read = await Promise.all(caches.map(cache => cache.read(keys)))
     return new Map(layers.map((layer, index) => [layer, read[index]!]))
   } finally {
     for (const cache of caches) await cache.close()
   }
-}
-
-/** Does the same work several times side by side. Where one fails, the others are told to stop and waited for. */
-async function abreastOf (count: number, work: () => Promise<void>, stop: () => void): Promise<void> {
-  const done = await Promise.allSettled(Array.from({ length: count }, () => work().catch((error: unknown) => { stop(); throw error })))
-  const failed = done.find(one => one.status === 'rejected')
-  if (failed) throw failed.reason
 }
 
 /** States of one answer: [layer][fraction]. The answer is fed in as many chunks as there are fractions. */

@@ -5,9 +5,10 @@ import { test } from 'node:test'
 import { packageRoot } from '../../src/package-root.js'
 
 /** Folder (or root file) → what it may import beside itself. Files at the root that everything may import are `anywhere`. */
-const anywhere = ['errors', 'package-root', 'validation']
+const anywhere = ['errors', 'package-root', 'side-by-side', 'validation']
 const below = {
   errors: [],
+  'side-by-side': [],
   'package-root': [],
   validation: [],
   'config-file': [],

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { test } from 'node:test'
-import { sideBySide } from '../../src/evaluation/side-by-side.js'
+import { sideBySide } from '../../src/side-by-side.js'
 
 test('everything is done, in order, no more than so many at once', async () => {
   const begun: number[] = []
