@@ -33,10 +33,10 @@ export class DecoderSessions {
     return sessions
   }
 
-  /** The session for a shape; null where there is none yet. */
+  /** The session for a shape; null where there is none yet. Once disposed, none is compiled: the weights go. */
   find (shape: RunShape): Session | null {
     const known = this.#sessions.get(keyOf(shape))
-    if (known === undefined) this.#compiling ??= this.#compile(shape)
+    if (known === undefined && !this.#disposed) this.#compiling ??= this.#compile(shape)
     return known?.session ?? null
   }
 
@@ -45,9 +45,9 @@ export class DecoderSessions {
     while (this.#compiling) await this.#compiling
   }
 
-  /** Waits until a shape is there. */
+  /** Waits until a shape is there, or all is disposed. */
   async prepare (shape: RunShape): Promise<void> {
-    while (!this.#sessions.has(keyOf(shape))) await (this.#compiling ??= this.#compile(shape))
+    while (!this.#disposed && !this.#sessions.has(keyOf(shape))) await (this.#compiling ??= this.#compile(shape))
   }
 
   async #compile (shape: RunShape): Promise<void> {

@@ -7,6 +7,9 @@ import { PrefixCache } from '../../src/engine/prefix-cache.js'
 import { ReservationQueue, type Need } from '../../src/engine/reservation.js'
 import { SlotTable } from '../../src/engine/slots.js'
 import { chunkBudget, isStream, takeTurns } from '../../src/engine/turns.js'
+import { DecoderSessions } from '../../src/models/decoder-sessions.js'
+import { probeShape } from '../../src/models/run-shape.js'
+import type { Session, SharedWeights } from '../../src/runtime/session.js'
 
 const always = (): boolean => true
 const chunks = (...tokens: number[]): { tokens: number[], runs: number[] } => ({ tokens, runs: tokens.map(() => chunkRun) })
@@ -213,4 +216,24 @@ test('short chunks run together, as many as there is a graph for; long ones alon
   assert.deepEqual(slots(8), [1, 2, 4, 5])
   assert.deepEqual(slots(2), [1, 2])
   assert.deepEqual(slots(1), [0])
+})
+
+test('once disposed no graph is compiled, whoever waits for one, and the weights go after that under way', async () => {
+  const said: string[] = []
+  let compiled = (): void => {}
+  const sessions = await DecoderSessions.create({
+    weights: { dispose () { said.push('weights freed') } } as SharedWeights,
+    async compile ({ private: alone, shared, probedLayers }) {
+      said.push('compiled')
+      if (probedLayers !== undefined || alone + shared > 1) await new Promise<void>(resolve => { compiled = resolve })
+      return { dispose () { said.push('freed') } } as Session
+    },
+    onProblem: message => { said.push(message) }
+  })
+  const waiting = [sessions.prepare(probeShape(1)), sessions.prepare(probeShape(2))]
+  sessions.dispose()
+  compiled()
+  await Promise.all(waiting)
+  assert.equal(sessions.find(probeShape(1)), null)
+  assert.deepEqual(said, ['compiled', 'compiled', 'compiled', 'freed', 'freed', 'freed', 'weights freed'])
 })
