@@ -51,6 +51,7 @@ export class Engine implements SequenceSource, SequenceHost, RunnerHost {
   #loop: Promise<void> | null = null
   #closed = false
 
+  /** @throws RequestError where there is no memory for the KV of sequences this long */
   constructor (model: CausalModel, options: EngineOptions) {
     this.#model = model
     this.#options = options

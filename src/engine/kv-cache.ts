@@ -1,8 +1,9 @@
 /**
  * Keys and values of every sequence, in slots: per layer a buffer [slots, kv heads, capacity, head size] for keys and one for
- * values, written in place by the attention operator. Slots come in slabs, so that memory is reserved as it is needed; a
- * contiguous range of slots of one slab is one batch. Knows who owns a slot not at all.
+ * values, written in place by the attention operator. Slots come in slabs, the first from the start and others so that memory is reserved as it is
+ * needed; a contiguous range of slots of one slab is one batch. Knows who owns a slot not at all.
  */
+import { RequestError } from '../errors.js'
 import type { DecoderConfig } from '../models/decoder-config.js'
 import { partName } from '../models/run-shape.js'
 import { Tensor } from '../runtime/tensor.js'
@@ -53,24 +54,57 @@ export class KvCache {
   readonly #config: DecoderConfig
   readonly #slabs: Slab[] = []
   readonly #views = new Map<string, KvViews>()
+  readonly #onProblem: (message: string) => void
+  /** Whether the system refused a slab: it is not asked again. */
+  #isRefused = false
 
-  /** @param capacity tokens a slot can hold */
-  constructor (config: DecoderConfig, capacity: number) {
+  /**
+   * @param capacity tokens a slot can hold
+   * @param onProblem told when there is no memory for more slots than there are
+   * @throws RequestError where there is none for the first slab
+   */
+  constructor (config: DecoderConfig, capacity: number, onProblem: (message: string) => void) {
     this.#config = config
     this.capacity = capacity
+    this.#onProblem = onProblem
+    if (!this.reserve(0)) throw new RequestError('invalid_request', this.#refusal)
   }
 
   /** Elements of one slot in one buffer. */
   get #slotSize (): number { return this.#config.kvHeads * this.capacity * this.#config.headSize }
 
-  #slab (index: number): Slab {
-    const { kvHeads, headSize, layers } = this.#config
-    while (this.#slabs.length <= index) this.#slabs.push(Array.from({ length: 2 * layers }, () => Tensor.allocate('float32', [slotsPerSlab, kvHeads, this.capacity, headSize])))
-    return this.#slabs[index]!
+  /** Reserves what a slot needs, if that has not been done. @returns whether the slot can be used */
+  reserve (slot: number): boolean {
+    while (!this.#isRefused && this.#slabs.length <= slabOf(slot)) {
+      const slab = this.#allocate()
+      if (slab) {
+        this.#slabs.push(slab)
+        continue
+      }
+      this.#isRefused = true
+      if (this.#slabs.length > 0) this.#onProblem(`no more than ${this.#slabs.length * slotsPerSlab} sequences run at the same time: ${this.#refusal}`)
+    }
+    return slabOf(slot) < this.#slabs.length
+  }
+
+  /** Memory for a slab; null where the system refuses it. */
+  #allocate (): Slab | null {
+    const buffers: Tensor[] = []
+    try {
+      while (buffers.length < 2 * this.#config.layers) buffers.push(Tensor.allocate('float32', [slotsPerSlab, this.#config.kvHeads, this.capacity, this.#width]))
+      return buffers
+    } catch {
+      for (const buffer of buffers) buffer.dispose()
+      return null
+    }
+  }
+
+  get #refusal (): string {
+    return `the KV of ${slotsPerSlab} sequences of ${this.capacity} tokens needs ${2 * this.#config.layers} buffers of ${slotsPerSlab * this.#slotSize * Float32Array.BYTES_PER_ELEMENT} bytes, and the system refuses to reserve them`
   }
 
   /** The buffers of a slot's slab. */
-  #buffers (slot: number): Slab { return this.#slab(slabOf(slot)) }
+  #buffers (slot: number): Slab { return this.#slabs[slabOf(slot)]! }
 
   /**
    * Tensors over `count` slots from `slot` on, for a part of a run; they must lie in one slab.

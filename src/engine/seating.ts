@@ -18,6 +18,8 @@ export interface SeatingOptions {
   readonly kvCacheBytes: number
   /** Bytes of KV kept for later prompts; 0 turns the prefix cache off. */
   readonly prefixCacheBytes: number
+  /** Told when there is no memory for as many sequences as can run at the same time. */
+  readonly onProblem?: (message: string) => void
 }
 
 /** KV of a sequence's first positions, and where it is: a slot, or packed outside of them. */
@@ -46,10 +48,11 @@ export class Seating {
   /** Positions whose memory former owners may leave. */
   readonly #mostLeft: number
 
-  constructor (config: DecoderConfig, { contextLength, maxSequences, kvCacheBytes, prefixCacheBytes }: SeatingOptions) {
+  /** @throws RequestError where there is no memory for a slab of slots */
+  constructor (config: DecoderConfig, { contextLength, maxSequences, kvCacheBytes, prefixCacheBytes, onProblem = () => {} }: SeatingOptions) {
     this.#mostLeft = Math.floor(leftShare * kvCacheBytes / kvBytesPerToken(config))
     this.count = maxSequences
-    this.#kv = new KvCache(config, contextLength)
+    this.#kv = new KvCache(config, contextLength, onProblem)
     this.#slots = new SlotTable(this.count)
     this.#prefixCache = new PrefixCache(prefixCacheBytes, this.#kv.packedDims(blockTokens))
     this.#owners = new Array<EngineSequence | null>(this.count).fill(null)
@@ -98,7 +101,7 @@ export class Seating {
    * @returns whether there was one
    */
   seat (sequence: EngineSequence, mayYield: (seated: EngineSequence) => boolean): boolean {
-    if (!this.#slots.hasFree && !this.#moveOut(mayYield)) return false
+    if (!this.#hasFree && !this.#moveOut(mayYield)) return false
     const known = this.#known(sequence)
     const seat = this.#slots.take(sequence.held)!
     sequence.slot = seat.slot
@@ -109,6 +112,12 @@ export class Seating {
     this.#dropSource(sequence)
     sequence.aside = null
     return true
+  }
+
+  /** Whether there is a slot to take that has memory. */
+  get #hasFree (): boolean {
+    const free = this.#slots.firstFree(0, this.count)
+    return free !== null && this.#kv.reserve(free)
   }
 
   /** Caches what there is of a sequence's prompt. */
@@ -136,7 +145,7 @@ export class Seating {
   /** Moves all into the window of slots where most of them sit. @returns whether they are neighbours now */
   #moveTogether (group: readonly EngineSequence[]): boolean {
     const start = this.#slots.window(group.length, slotsPerSlab, new Set(group.map(({ slot }) => slot)))
-    if (start === null) return false
+    if (start === null || !this.#kv.reserve(start)) return false
     const end = start + group.length
     const movers = group.filter(({ slot }) => slot < start || slot >= end)
     const tokens = movers.reduce((sum, { heldLength }) => sum + heldLength, 0)

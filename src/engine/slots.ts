@@ -34,9 +34,6 @@ export class SlotTable {
   /** Positions whose memory former owners left in slots, all together. */
   get touchedTokens (): number { return this.#touched.reduce((sum, touched) => sum + touched, 0) }
 
-  /** Whether `take` would give one. */
-  get hasFree (): boolean { return this.firstFree(0, this.count) !== null }
-
   /** The lowest slot in [start, end) that can be taken; null where there is none. */
   firstFree (start: number, end: number): number | null {
     for (let slot = start; slot < end; slot++) if (this.#residue[slot] !== null && this.#pins[slot] === 0) return slot

@@ -80,23 +80,29 @@ async function loadRewardModels (rewards: readonly RewardFamily[], models: Rewar
   }
 }
 
-/** Loads a model and sets an engine up for it. @throws RequestError for one that scores in place of writing */
+/** Loads a model and sets an engine up for it. @throws RequestError for one that scores in place of writing, and for a context that there is no memory for */
 async function runModel (config: Config, cores: Cores, options: Pick<ModelOptions, 'id' | 'model' | 'onProgress' | 'profilePrefix'>): Promise<Running> {
   const model = await loadModel({ format: config.format as WeightFormat, threads: config.threads, cacheDir: config.cacheDir, contextLength: config.contextLength, sharesPrompts: config.sharedPrompts === 'on', ...options })
   if (model.config.scoreHead) {
     model.dispose()
     throw new RequestError('invalid_request', `model ${model.id} scores texts and cannot write them: it has a score head in place of a language model's`, { param: 'model' })
   }
-  const engine = new Engine(model, {
-    cores,
-    contextLength: model.contextLength,
-    maxSequences: config.maxSequences,
-    kvCacheBytes: config.kvCacheBytes,
-    prefixCacheBytes: config.prefixCacheBytes,
-    prefillTokensPerStep: config.prefillTokensPerStep,
-    maxQueued: config.maxQueuedRequests
-  })
-  return { model, engine, grammars: new Grammars(vocabularyOf(model.tokenizer)) }
+  try {
+    const engine = new Engine(model, {
+      cores,
+      contextLength: model.contextLength,
+      maxSequences: config.maxSequences,
+      kvCacheBytes: config.kvCacheBytes,
+      prefixCacheBytes: config.prefixCacheBytes,
+      prefillTokensPerStep: config.prefillTokensPerStep,
+      maxQueued: config.maxQueuedRequests,
+      ...(options.onProgress ? { onProblem: options.onProgress } : {})
+    })
+    return { model, engine, grammars: new Grammars(vocabularyOf(model.tokenizer)) }
+  } catch (error) {
+    model.dispose()
+    throw error instanceof RequestError ? new RequestError(error.code, `context-length must be one that there is memory for; got ${model.contextLength}: ${error.message}`, { param: 'contextLength', cause: error }) : error
+  }
 }
 
 /** What is wrong with a model of the setting that names several, with its name. */

@@ -4,6 +4,7 @@
  */
 import type { Cores } from '../engine/cores.js'
 import { Engine } from '../engine/engine.js'
+import { RequestError } from '../errors.js'
 import { loadModel, type LoadedModel, type ModelOptions } from '../models/model.js'
 import { loadOnnxClassifier, type OnnxClassifier, type OnnxClassifierOptions } from '../models/onnx-classifier.js'
 
@@ -46,7 +47,7 @@ export class RewardModels {
   constructor (options: RewardModelsOptions) { this.#options = options }
 
   /**
-   * @throws RequestError naming the file and what is wrong with it
+   * @throws RequestError naming the file or model and what is wrong with it
    */
   load (asked: AskedModel): Promise<RewardModel> {
     const { model, format, template, variant: { layers, adapter } = {} } = asked
@@ -63,10 +64,15 @@ export class RewardModels {
   async #load (asked: AskedModel, order: number): Promise<RewardModel> {
     const { cores, threads, cacheDir, onProgress, kvCacheBytes, prefillTokensPerStep, maxQueued } = this.#options
     const model = await loadModel({ threads, cacheDir, ...(onProgress ? { onProgress } : {}), ...asked, contextLength: 0 })
-    const engine = new Engine(model, { cores, joinsChunks: true, contextLength: model.contextLength, maxSequences, kvCacheBytes, prefixCacheBytes: Math.floor(kvCacheBytes * cachedShare), prefillTokensPerStep, maxQueued, kvSetting: 'reward-kv-cache-bytes' })
-    const loaded = { model, engine, order }
-    this.#ready.push(loaded)
-    return loaded
+    try {
+      const engine = new Engine(model, { cores, joinsChunks: true, contextLength: model.contextLength, maxSequences, kvCacheBytes, prefixCacheBytes: Math.floor(kvCacheBytes * cachedShare), prefillTokensPerStep, maxQueued, kvSetting: 'reward-kv-cache-bytes', ...(onProgress ? { onProblem: onProgress } : {}) })
+      const loaded = { model, engine, order }
+      this.#ready.push(loaded)
+      return loaded
+    } catch (error) {
+      model.dispose()
+      throw error instanceof RequestError ? new RequestError(error.code, `${model.id} reads texts of up to ${model.contextLength} tokens, and there is no memory for that: ${error.message}`, { cause: error }) : error
+    }
   }
 
   /** @throws RequestError naming the file and what is wrong with it */

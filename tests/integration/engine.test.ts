@@ -2,13 +2,14 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, describe, test } from 'node:test'
+import { after, before, describe, mock, test } from 'node:test'
 import { Engine, type EngineOptions } from '../../src/engine/engine.js'
 import type { CausalModel } from '../../src/engine/runner.js'
 import type { ComputeLedger, Output, Sequence, SequenceOptions, States } from '../../src/engine/sequence.js'
 import { loadModel, type LoadedModel } from '../../src/models/model.js'
 import { chunksShape } from '../../src/models/run-shape.js'
 import { weightFormats } from '../../src/models/weight-format.js'
+import { Tensor } from '../../src/runtime/tensor.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 import { tinyVocabulary } from '../helpers/tiny-vocabulary.js'
 
@@ -664,6 +665,35 @@ test('a failing run fails its own rows, and the engine goes on', async () => {
   await sequence.output()
   assert.deepEqual((await trace(engine, promptOf(10), 0, { salt: 'x' }))[0], expected)
   sequence.close()
+  await engine.close()
+  model.dispose()
+})
+
+test('where no KV can be reserved no engine is made; where it is not enough for all, the others wait', async () => {
+  const model = await loadModel({ model: path, format: 'f32', threads: 1, cacheDir: directory, contextLength: 0 })
+  const { allocate } = Tensor
+  let left = 3
+  const refusing = mock.method(Tensor, 'allocate', (...[type, dims]: Parameters<typeof allocate>) => {
+    if (dims.length === 4 && dims[0] === 32 && left-- <= 0) throw new Error('std::bad_alloc')
+    return allocate.call(Tensor, type, dims)
+  })
+  assert.throws(() => new Engine(model, options), /^RequestError: the KV of 32 sequences of 512 tokens needs 4 buffers of 2097152 bytes, and the system refuses to reserve them$/)
+  left = 5
+  const problems: string[] = []
+  const engine = new Engine(model, { ...options, onProblem: problem => { problems.push(problem) } })
+  // Families whose rows came in turns, so that they would sit together in slots of their own.
+  const roots = [40, 41].map(seed => engine.open(promptOf(70, seed), { fanOut: 64, salt: String(seed) }))
+  await Promise.all(roots.map(root => root.output()))
+  const rows = [...roots, ...Array.from({ length: 19 }, () => roots.map(root => root.fork())).flat()]
+  for (const token of [5, 6]) {
+    for (const row of rows) row.append(token)
+    await Promise.all(rows.map(row => row.output()))
+    engine.checkIntegrity()
+  }
+  for (const row of rows) assert.deepEqual(rowOf(await row.output()), rowOf(await roots[rows.indexOf(row) % 2]!.output()))
+  assert.equal(problems.length, 1)
+  assert.match(problems[0]!, /^no more than 32 sequences run at the same time: the KV of 32 sequences of 512 tokens needs/)
+  refusing.mock.restore()
   await engine.close()
   model.dispose()
 })

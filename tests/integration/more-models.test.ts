@@ -4,13 +4,14 @@ import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, before, mock, test } from 'node:test'
 import type { Worker } from 'node:worker_threads'
 import { Fairlead } from 'fairlead'
 import OpenAI from 'openai'
 import { WebSocket } from 'ws'
 import { loadConfig } from '../../src/config.js'
 import { createHosts } from '../../src/inference/host.js'
+import { Tensor } from '../../src/runtime/tensor.js'
 import { writeTinyCheckpoint } from '../helpers/tiny-checkpoint.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
@@ -251,6 +252,19 @@ test('in a program, a request says which model answers', async () => {
   } finally {
     await fairlead.close()
   }
+})
+
+test('a context that there is no memory for stops the start, whoever has it', async () => {
+  const { allocate } = Tensor
+  const start = (refusedLength: number): Promise<unknown> => {
+    const refusing = mock.method(Tensor, 'allocate', (...[type, dims]: Parameters<typeof allocate>) => {
+      if (dims.length === 4 && dims[2] === refusedLength) throw new Error('std::bad_alloc')
+      return allocate.call(Tensor, type, dims)
+    })
+    return createHosts(loadConfig({ model: file('tiny'), format: 'f32', cacheDir: folder, dataDir: join(folder, 'none'), contextLength: '128', contrastModels: `expert=${file('small')}` }, {}), () => {}).finally(() => { refusing.mock.restore() })
+  }
+  await assert.rejects(start(128), /^RequestError: context-length must be one that there is memory for; got 128: the KV of 32 sequences of 128 tokens needs 4 buffers of \d+ bytes, and the system refuses to reserve them$/)
+  await assert.rejects(start(256), /^RequestError: small reads texts of up to 256 tokens, and there is no memory for that: the KV of 32 sequences of 256 tokens/)
 })
 
 test('models that cannot be served stop the start, and say which and why', async () => {
