@@ -143,8 +143,16 @@ export class Engine implements SequenceSource, SequenceHost, RunnerHost {
 
   async #run (): Promise<void> {
     // One turn later, so that all that is asked for in this one is in the step.
-    for (await nextTurn(); this.#waiting.size > 0; await nextTurn()) await this.#cores.inTurn(() => this.#step())
+    for (await nextTurn(); this.#waiting.size > 0; await nextTurn()) await this.#cores.inTurn(() => this.#step()).catch((error: unknown) => { this.#failAll(error) })
     this.#loop = null
+  }
+
+  /** What fails outside of a run, such as memory that is refused, fails all that wait: nobody else could be told. The next step begins anew. */
+  #failAll (error: unknown): void {
+    for (const sequence of [...this.#waiting]) {
+      this.settled(sequence)
+      sequence.fail(error)
+    }
   }
 
   async #step (): Promise<void> {

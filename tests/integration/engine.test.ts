@@ -697,3 +697,18 @@ test('where no KV can be reserved no engine is made; where it is not enough for 
   await engine.close()
   model.dispose()
 })
+
+test('a step that fails outside of a run fails who waits, and the engine goes on', async () => {
+  const model = await loadModel({ model: path, format: 'f32', threads: 1, cacheDir: directory, contextLength: 0 })
+  const engine = new Engine(model, options)
+  const refusing = mock.method(Tensor, 'allocate', () => { throw new Error('std::bad_alloc') })
+  const sequences = [engine.open(promptOf(10), { layers: [1] }), engine.open(promptOf(10, 2))]
+  for (const result of await Promise.allSettled(sequences.map(sequence => sequence.output()))) assert.match(String((result as PromiseRejectedResult).reason), /std::bad_alloc/)
+  refusing.mock.restore()
+  assert.ok(engine.isIdle)
+  engine.checkIntegrity()
+  await Promise.all(sequences.map(sequence => sequence.output()))
+  for (const sequence of sequences) sequence.close()
+  await engine.close()
+  model.dispose()
+})
