@@ -44,10 +44,10 @@ export class Services {
     this.#inference = inference
   }
 
-  /** @throws RequestError unavailable while the models are loading */
+  /** @throws RequestError unavailable while the models are loading, or where they could not be loaded again */
   get inference (): Inference {
     const inference = this.#inference()
-    if (!inference?.isReady) throw new RequestError('unavailable', 'The model is still loading', { retryAfterMs: 1000 })
+    if (!inference?.isReady) throw this.problem ?? new RequestError('unavailable', 'The model is still loading', { retryAfterMs: 1000 })
     return inference
   }
 
@@ -55,6 +55,8 @@ export class Services {
   get catalog (): Catalog { return new Catalog(this.inference, this.profiles) }
 
   get isReady (): boolean { return this.#inference()?.isReady ?? false }
+  /** Why the inference thread, once lost, could not be started again; null where all is well, or may be. */
+  get problem (): RequestError | null { return this.#inference()?.problem ?? null }
   get isDraining (): boolean { return this.#draining }
 
   /**

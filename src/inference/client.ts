@@ -18,10 +18,12 @@ export interface CallOptions {
 }
 
 /** What the API and the commands need of the inference thread. */
-export type Inference = Pick<InferenceClient, 'models' | 'rewards' | 'isReady' | 'generate' | 'call' | 'stats'>
+export type Inference = Pick<InferenceClient, 'models' | 'rewards' | 'isReady' | 'problem' | 'generate' | 'call' | 'stats'>
 
 /** A thread that dies this often in a row is not started again. */
 const mostRestarts = 5
+/** Before the second try to start it, ms, and twice as long before each further one: what is missing, such as a file or memory, may come back. */
+const restartDelayMs = 1000
 
 export class InferenceClient {
   readonly #config: Config
@@ -33,6 +35,10 @@ export class InferenceClient {
   #info: { models: readonly ModelInfo[], rewards: readonly RewardInfo[] } | null = null
   #nextId = 0
   #restarts = 0
+  #restart: NodeJS.Timeout | undefined
+  #problem: RequestError | null = null
+  /** Whether the thread was ever ready: one that never was is not started again. */
+  #hasServed = false
   #closing = false
 
   private constructor (config: Config, onProgress: (message: string) => void) {
@@ -51,6 +57,8 @@ export class InferenceClient {
   }
 
   get isReady (): boolean { return this.#info !== null && !this.#closing }
+  /** Why the thread, once lost, could not be started again; null where it could, or is still being started for the first time since. */
+  get problem (): RequestError | null { return this.#problem }
   /** The default first. */
   get models (): readonly ModelInfo[] { return this.#ready().models }
   /** The default. */
@@ -93,6 +101,7 @@ export class InferenceClient {
   /** Aborts what runs, frees the models, ends the thread. */
   async close (): Promise<void> {
     this.#closing = true
+    clearTimeout(this.#restart)
     const worker = this.#worker
     if (!worker) return
     const exited = new Promise(resolve => { worker.once('exit', resolve) })
@@ -101,7 +110,7 @@ export class InferenceClient {
   }
 
   #ready (): { models: readonly ModelInfo[], rewards: readonly RewardInfo[] } {
-    if (!this.#info) throw new RequestError('unavailable', 'The model is not loaded yet', { retryAfterMs: 1000 })
+    if (!this.#info) throw this.#problem ?? new RequestError('unavailable', 'The model is not loaded yet', { retryAfterMs: 1000 })
     return this.#info
   }
 
@@ -155,12 +164,13 @@ export class InferenceClient {
         else if (message.type === 'ready') {
           this.#info = message
           this.#restarts = 0
+          this.#problem = null
+          this.#hasServed = true
           resolve()
         } else if (message.type === 'rewards') {
           if (this.#info) this.#info = { ...this.#info, rewards: message.rewards }
         } else if (message.type === 'fatal') {
           reject(RequestError.fromData(message.error))
-          this.#closing = true
           worker.terminate().catch(reject)
         } else {
           if (message.type === 'done' || message.type === 'failed') this.#account(message)
@@ -175,15 +185,26 @@ export class InferenceClient {
     })
   }
 
-  /** The thread is gone: what it was doing fails, and it is started again. */
+  /** The thread is gone: what it was doing fails, and it is started again, at once the first time. */
   #lost (): void {
     this.#worker = null
     this.#info = null
     const lost = new RequestError('unavailable', 'The inference thread ended; the request was lost', { retryAfterMs: 5000 })
     for (const { fail } of [...this.#pending.values()]) fail(lost)
     this.#accounts.clear()
-    if (this.#closing || this.#restarts++ >= mostRestarts) return
-    this.#onProgress('the inference thread ended; starting it again')
-    this.#start().catch((error: unknown) => { console.error(error) })
+    if (this.#closing || !this.#hasServed) return
+    if (this.#restarts >= mostRestarts) {
+      this.#onProgress(`the inference thread could not be started again, ${mostRestarts} times; the server must be restarted`)
+      return
+    }
+    const delayMs = this.#restarts === 0 ? 0 : restartDelayMs * 2 ** (this.#restarts - 1)
+    this.#restarts++
+    this.#onProgress(`the inference thread ended; starting it again${delayMs === 0 ? '' : ` in ${delayMs / 1000} s`}`)
+    this.#restart = setTimeout(() => {
+      this.#start().catch(({ message }: Error) => {
+        this.#problem = new RequestError('unavailable', `The inference thread ended and could not be started again: ${message}`, { retryAfterMs: 5000 })
+        this.#onProgress(this.#problem.message)
+      })
+    }, delayMs)
   }
 }

@@ -1,7 +1,7 @@
-/** The inference thread dies: what ran fails with a retry hint, the thread starts again, the next request works. */
+/** The inference thread dies: what ran fails with a retry hint, the thread starts again, the next request works; where it cannot be started, all say why. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, rmSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -12,12 +12,12 @@ import { startServer, type Server } from '../../src/server.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'fairlead-loss-'))
+const model = join(folder, 'tiny.gguf')
 let server: Server
 let thread: Worker
 process.on('worker', started => { thread = started })
 
 before(async () => {
-  const model = join(folder, 'tiny.gguf')
   writeTinyGguf(model)
   server = await startServer(loadConfig({ model, cacheDir: folder, dataDir: join(folder, 'data'), port: '0', logLevel: 'silent' }), () => {})
   await server.ready
@@ -31,6 +31,18 @@ const post = (path: string, body: object): Promise<Response> => fetch(`${server.
 const messages = [{ role: 'user', content: 'hi' }]
 const ask = (body: object): Promise<Response> => post('/v1/chat/completions', { messages, ...body })
 const respond = (body: object): Promise<Response> => post('/v1/responses', { input: 'hi', ...body })
+
+/** Asks until a path answers with a status. @returns what it said */
+async function until (path: string, status: number): Promise<string> {
+  const deadline = Date.now() + 20000
+  for (;;) {
+    const response = await fetch(`${server.address}${path}`)
+    const text = await response.text()
+    if (response.status === status) return text
+    assert.ok(Date.now() < deadline, `${path} is ${response.status}: ${text}`)
+    await new Promise(resolve => { setTimeout(resolve, 50) })
+  }
+}
 
 interface Talk { send: (message: object) => void, until: (type: string) => Promise<Record<string, any>> }
 
@@ -79,15 +91,28 @@ test('a lost thread fails what it was doing, every way in its own words, and com
   assert.deepEqual([kept.status, kept.error.code], ['failed', 'unavailable'])
 
   // While it loads, the server says so; then it serves.
-  const deadline = Date.now() + 20000
-  while ((await fetch(`${server.address}/ready`)).status !== 200) {
-    assert.ok(Date.now() < deadline, 'the thread did not come back')
-    await new Promise(resolve => { setTimeout(resolve, 50) })
-  }
+  await until('/ready', 200)
   const again = await ask({ max_tokens: 4 })
   assert.equal(again.status, 200)
   assert.equal((await again.json() as { usage: { completion_tokens: number } }).usage.completion_tokens, 4)
   // The sockets are still there: their callers need not connect anew.
   responses.send({ type: 'response.create', ...long, input: 'hi', max_output_tokens: 4 })
   assert.equal((await responses.until('response.incomplete'))['response'].usage.output_tokens, 4)
+})
+
+test('a thread that cannot be started again is a problem that all are told of, until it can', async () => {
+  const aside = join(folder, 'aside.gguf')
+  renameSync(model, aside)
+  assert.equal((await fetch(`${server.address}/health`)).status, 200)
+  await thread.terminate()
+  const why = /could not be started again: .*tiny\.gguf/
+  assert.match(await until('/health', 503), why)
+  assert.match(await (await fetch(`${server.address}/ready`)).text(), why)
+  const refused = await ask({ max_tokens: 4 })
+  assert.equal(refused.status, 503)
+  assert.match(await refused.text(), why)
+  renameSync(aside, model)
+  await until('/ready', 200)
+  assert.equal((await fetch(`${server.address}/health`)).status, 200)
+  assert.equal((await ask({ max_tokens: 4 })).status, 200)
 })

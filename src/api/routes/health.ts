@@ -1,20 +1,23 @@
-/** What operators ask: `GET /health` and `/ping` (the process answers), `/ready` (it takes requests), `/version`, `/metrics`. */
+/** What operators ask: `GET /health` and `/ping` (the process answers, and need not be restarted), `/ready` (it takes requests), `/version`, `/metrics`. */
 import type { FastifyInstance } from 'fastify'
 import { packageVersion } from '../../package-root.js'
 import { documented } from '../openapi.js'
 import { statusObject, versionObject } from '../schemas/responses.js'
 import type { Services } from '../services.js'
 
-const alive = { status: 'ok' }
-
 /** A model and what its engine does. */
 interface Engine { readonly model: string, readonly engine: object }
 
 export function health (app: FastifyInstance, services: Services): void {
   const open = { access: 'public', response: statusObject } as const
-  app.get('/health', documented('Whether the process answers', open), () => alive)
-  app.get('/ping', documented('Whether the process answers', open), () => alive)
-  app.post('/ping', documented('Whether the process answers', open), () => alive)
+  const alive = (): object => {
+    if (services.problem) throw services.problem
+    return { status: 'ok' }
+  }
+  const summary = 'Whether the process answers and has not lost its models for good'
+  app.get('/health', documented(summary, open), alive)
+  app.get('/ping', documented(summary, open), alive)
+  app.post('/ping', documented(summary, open), alive)
   app.get('/version', documented('The server’s version', { access: 'public', response: versionObject }), () => ({ version: packageVersion }))
   app.get('/ready', documented('Whether the server takes requests', open), async () => {
     services.refuseIfDraining()
