@@ -71,6 +71,12 @@ async function answerCall<N extends CallName> (hosts: Hosts, id: number, name: N
   send({ type: 'answer', id, answer })
 }
 
+/** Aborts what runs and frees all memory. */
+async function close (hosts: Hosts): Promise<void> {
+  for (const controller of running.values()) controller.abort(new Error('the server is closing'))
+  await hosts.close()
+}
+
 function handle (hosts: Hosts, message: ToWorker): void {
   switch (message.type) {
     case 'generate':
@@ -85,9 +91,22 @@ function handle (hosts: Hosts, message: ToWorker): void {
       running.get(message.id)?.abort(new Error('aborted'))
       break
     case 'close':
-      for (const controller of running.values()) controller.abort(new Error('the server is closing'))
-      hosts.close().then(() => { port.close() }, (error: unknown) => { throw error })
+      close(hosts).then(() => { port.close() }, (error: unknown) => { throw error })
   }
+}
+
+/** A thread that an error ends has this long to give its memory back, ms. */
+const longestEndMs = 5000
+
+/**
+ * Ends the thread for an error that nobody caught: the main thread tells callers that their requests are lost. Closed first, since memory outside of
+ * JavaScript, of models and KV, would stay with the process; then nothing keeps the thread.
+ */
+function endWith (hosts: Hosts, error: unknown): void {
+  console.error(error)
+  port.close()
+  setTimeout(() => { process.exit(1) }, longestEndMs).unref()
+  close(hosts).catch(console.error)
 }
 
 function modelInfo ({ model: { id, contextLength, tokenizer, fingerprint, created, chatTemplate: { callForm } } }: Host): ModelInfo {
@@ -96,6 +115,7 @@ function modelInfo ({ model: { id, contextLength, tokenizer, fingerprint, create
 
 try {
   const hosts = await createHosts(workerData as Config, message => { send({ type: 'loading', message }) })
+  process.once('uncaughtException', error => { endWith(hosts, error) })
   port.on('message', (message: ToWorker) => { handle(hosts, message) })
   send({ type: 'ready', models: hosts.all.map(modelInfo), rewards: usableRewards(hosts) })
 } catch (error) {

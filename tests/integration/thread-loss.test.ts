@@ -1,13 +1,14 @@
 /** The inference thread dies: what ran fails with a retry hint, the thread starts again, the next request works; where it cannot be started, all say why. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
-import { mkdtempSync, renameSync, rmSync } from 'node:fs'
+import { mkdtempSync, renameSync, rmSync, statSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Worker } from 'node:worker_threads'
 import { WebSocket } from 'ws'
 import { loadConfig } from '../../src/config.js'
+import { InferenceClient } from '../../src/inference/client.js'
 import { startServer, type Server } from '../../src/server.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 
@@ -32,6 +33,8 @@ const messages = [{ role: 'user', content: 'hi' }]
 const ask = (body: object): Promise<Response> => post('/v1/chat/completions', { messages, ...body })
 const respond = (body: object): Promise<Response> => post('/v1/responses', { input: 'hi', ...body })
 
+const pause = (): Promise<void> => new Promise(resolve => { setTimeout(resolve, 20) })
+
 /** Asks until a path answers with a status. @returns what it said */
 async function until (path: string, status: number): Promise<string> {
   const deadline = Date.now() + 20000
@@ -40,7 +43,7 @@ async function until (path: string, status: number): Promise<string> {
     const text = await response.text()
     if (response.status === status) return text
     assert.ok(Date.now() < deadline, `${path} is ${response.status}: ${text}`)
-    await new Promise(resolve => { setTimeout(resolve, 50) })
+    await pause()
   }
 }
 
@@ -115,4 +118,26 @@ test('a thread that cannot be started again is a problem that all are told of, u
   await until('/ready', 200)
   assert.equal((await fetch(`${server.address}/health`)).status, 200)
   assert.equal((await ask({ max_tokens: 4 })).status, 200)
+})
+
+test('a thread that ends for an error loses its requests and gives its memory back', async () => {
+  // No message: reading it is an error that nobody catches.
+  const fail = (): void => { thread.postMessage(null) }
+  const stream = await ask({ max_tokens: 400, n: 32, stream: true })
+  fail()
+  assert.match(await stream.text(), /"error":.*the request was lost/)
+  await until('/ready', 200)
+
+  const large = join(folder, 'large.gguf')
+  writeTinyGguf(large, { hiddenSize: 512, queryHeads: 8, kvHeads: 2, layers: 4, feedForwardSize: 2048 })
+  const client = await InferenceClient.start(loadConfig({ model: large, format: 'f32', cacheDir: folder, dataDir: join(folder, 'none') }, {}))
+  const resident: number[] = []
+  for (let losses = 0; losses <= 4; losses++) {
+    resident.push(process.memoryUsage.rss())
+    fail()
+    while (client.isReady) await pause()
+    while (!client.isReady) await pause()
+  }
+  await client.close()
+  assert.ok(resident.at(-1)! - resident[0]! < 3 * statSync(large).size, `bytes resident after each loss: ${resident.join(', ')}`)
 })
