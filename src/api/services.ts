@@ -55,7 +55,7 @@ export class Services {
   get catalog (): Catalog { return new Catalog(this.inference, this.profiles) }
 
   get isReady (): boolean { return this.#inference()?.isReady ?? false }
-  /** Why the inference thread, once lost, could not be started again; null where all is well, or may be. */
+  /** That the inference thread, once lost, could not be started again; null where all is well, or may be. */
   get problem (): RequestError | null { return this.#inference()?.problem ?? null }
   get isDraining (): boolean { return this.#draining }
 

@@ -57,7 +57,7 @@ export class InferenceClient {
   }
 
   get isReady (): boolean { return this.#info !== null && !this.#closing }
-  /** Why the thread, once lost, could not be started again; null where it could, or is still being started for the first time since. */
+  /** That the thread, once lost, could not be started again, as callers are told; null where it could, or is still being started for the first time since. */
   get problem (): RequestError | null { return this.#problem }
   /** The default first. */
   get models (): readonly ModelInfo[] { return this.#ready().models }
@@ -202,8 +202,8 @@ export class InferenceClient {
     this.#onProgress(`the inference thread ended; starting it again${delayMs === 0 ? '' : ` in ${delayMs / 1000} s`}`)
     this.#restart = setTimeout(() => {
       this.#start().catch(({ message }: Error) => {
-        this.#problem = new RequestError('unavailable', `The inference thread ended and could not be started again: ${message}`, { retryAfterMs: 5000 })
-        this.#onProgress(this.#problem.message)
+        this.#problem = new RequestError('unavailable', 'The inference thread ended and could not be started again; the log says why', { retryAfterMs: 5000 })
+        this.#onProgress(`the inference thread could not be started again: ${message}`)
       })
     }, delayMs)
   }

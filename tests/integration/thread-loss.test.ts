@@ -1,4 +1,4 @@
-/** The inference thread dies: what ran fails with a retry hint, the thread starts again, the next request works; where it cannot be started, all say why. */
+/** The inference thread dies: what ran fails with a retry hint, the thread starts again, the next request works; where it cannot be started, all say so and the log says why. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtempSync, renameSync, rmSync, statSync } from 'node:fs'
@@ -16,11 +16,13 @@ const folder = mkdtempSync(join(tmpdir(), 'fairlead-loss-'))
 const model = join(folder, 'tiny.gguf')
 let server: Server
 let thread: Worker
+/** What the operator is told. */
+const said: string[] = []
 process.on('worker', started => { thread = started })
 
 before(async () => {
   writeTinyGguf(model)
-  server = await startServer(loadConfig({ model, cacheDir: folder, dataDir: join(folder, 'data'), port: '0', logLevel: 'silent' }), () => {})
+  server = await startServer(loadConfig({ model, cacheDir: folder, dataDir: join(folder, 'data'), port: '0', logLevel: 'silent' }), message => { said.push(message) })
   await server.ready
 })
 after(async () => {
@@ -108,12 +110,13 @@ test('a thread that cannot be started again is a problem that all are told of, u
   renameSync(model, aside)
   assert.equal((await fetch(`${server.address}/health`)).status, 200)
   await thread.terminate()
-  const why = /could not be started again: .*tiny\.gguf/
+  const why = /could not be started again; the log says why/
   assert.match(await until('/health', 503), why)
   assert.match(await (await fetch(`${server.address}/ready`)).text(), why)
   const refused = await ask({ max_tokens: 4 })
   assert.equal(refused.status, 503)
   assert.match(await refused.text(), why)
+  assert.ok(said.some(message => /could not be started again: .*tiny\.gguf/.test(message)), said.join('\n'))
   renameSync(aside, model)
   await until('/ready', 200)
   assert.equal((await fetch(`${server.address}/health`)).status, 200)
