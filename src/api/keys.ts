@@ -37,6 +37,7 @@ interface Limits {
 
 /** Who sends a request: a key's holder, or anyone where there are no keys. */
 export class Caller {
+  /** The same for as long as the key is, wherever it stands among others: what is stored is kept under it. */
   readonly name: string
   readonly role: Role
   readonly #salt: string
@@ -110,10 +111,14 @@ function keysOfFile (path: string, most: Limits): Key[] {
 /** Shortest key taken from the environment, characters: hashes of shorter ones could be guessed. */
 const leastKeyLength = 16
 
+/** Hex digits of a key's hash that name it where nobody gave it a name. */
+const nameDigits = 16
+
 function keysOfSetting (keys: readonly string[], setting: string, role: Role, most: Limits): Key[] {
   return keys.map((key, index) => {
     if (key.length < leastKeyLength) throw new RequestError('invalid_request', `${setting} must hold keys of at least ${leastKeyLength} characters; number ${index + 1} has ${key.length}`)
-    return keyOf(`${setting} ${index + 1}`, sha256(key), role, most)
+    const hash = sha256(key)
+    return keyOf(`${setting} ${hash.toString('hex').slice(0, nameDigits)}`, hash, role, most)
   })
 }
 

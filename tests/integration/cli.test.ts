@@ -122,7 +122,7 @@ test('serve writes one line for a request, with its id, and ends when told to', 
   child.kill('SIGTERM')
   assert.deepEqual(await ended, [0, null], said)
   const lines = log.trim().split('\n').map(line => JSON.parse(line) as Record<string, unknown>).filter(line => 'method' in line)
-  assert.deepEqual(lines.map(({ method, url, status, caller }) => [method, url, status, caller]), [['POST', '/v1/chat/completions', 200, 'api-keys 1'], ['GET', '/nowhere', 404, undefined]])
+  assert.deepEqual(lines.map(({ method, url, status, caller }) => [method, url, status, caller]), [['POST', '/v1/chat/completions', 200, 'api-keys 7602afe257e4bd46'], ['GET', '/nowhere', 404, undefined]])
   assert.deepEqual([lines[0]!['reqId'], typeof lines[0]!['ms']], ['mine', 'number'])
 })
 

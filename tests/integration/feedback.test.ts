@@ -105,9 +105,10 @@ test('feedback and completions survive a restart, and are gone when deleted', as
   assert.ok(!readFileSync(join(dataDir, 'feedback.sqlite')).includes('zzz zz zzzz 0'))
 })
 
+const bearer = (key: string): Record<string, string> => ({ authorization: `Bearer ${key}` })
+
 test('callers see their own stored chats; feedback needs the role admin', async () => {
   const [one, two, owner] = ['key-of-the-first-', 'key-of-the-second', 'key-of-the-owner-']
-  const bearer = (key: string): Record<string, string> => ({ authorization: `Bearer ${key}` })
   const guarded = await tinyServer({ dataDir: join(root, 'guarded'), apiKeys: `${one},${two}`, adminKeys: owner })
   try {
     const { json: { id } } = await guarded.post('/v1/chat/completions', chat('mine', { store: true }), bearer(one))
@@ -120,6 +121,22 @@ test('callers see their own stored chats; feedback needs the role admin', async 
     assert.equal((await call(`/v1/chat/completions/${id as string}`, 'DELETE', bearer(one), guarded)).status, 200)
   } finally {
     await guarded.close()
+  }
+})
+
+test('a stored chat stays its key’s own when keys change their places', async () => {
+  const [one, two] = ['key-of-the-first-', 'key-of-the-second']
+  const keyed = (apiKeys: string): Promise<TinyServer> => tinyServer({ dataDir: join(root, 'moved'), apiKeys })
+  const first = await keyed(`${one},${two}`)
+  const { json: { id } } = await first.post('/v1/chat/completions', chat('mine', { store: true }), bearer(one)).finally(() => first.close())
+  for (const apiKeys of [`${two},${one}`, two]) {
+    const moved = await keyed(apiKeys)
+    try {
+      assert.equal((await call(`/v1/chat/completions/${id as string}`, 'GET', bearer(two), moved)).status, 404)
+      if (apiKeys.includes(one)) assert.equal((await call(`/v1/chat/completions/${id as string}`, 'GET', bearer(one), moved)).status, 200)
+    } finally {
+      await moved.close()
+    }
   }
 })
 

@@ -35,6 +35,14 @@ test('a key finds its caller; its hash, not itself, is in the file', () => {
   }
 })
 
+test('a key of a setting has a name of its own, whatever stands before it', () => {
+  const keys = new Keys({ ...none, apiKeys: [other, long] })
+  const name = keys.find(`Bearer ${long}`).name
+  assert.equal(name, `api-keys ${sha256.slice(0, 16)}`)
+  assert.equal(new Keys({ ...none, apiKeys: [long] }).find(`Bearer ${long}`).name, name)
+  assert.notEqual(keys.find(`Bearer ${other}`).name, name)
+})
+
 test('salts of callers and requests never meet', () => {
   const keys = new Keys({ ...none, apiKeys: [long, other] })
   const salts = [long, other].flatMap(key => ['', 'a'].map(salt => keys.find(`Bearer ${key}`).saltOf(salt)))
