@@ -1,6 +1,7 @@
 /** The server process: settings → listen → inference thread → ready; graceful end. */
 import { isLoopback } from './api/access.js'
 import { buildApp } from './api/app.js'
+import { cutOff } from './api/cut-off.js'
 import { Services } from './api/services.js'
 import type { Config } from './config.js'
 import { InferenceClient } from './inference/client.js'
@@ -11,9 +12,12 @@ export interface Server {
   readonly address: string
   /** Resolves when the model takes requests; rejects if it cannot be loaded. */
   readonly ready: Promise<void>
-  /** Refuses new work, lets what runs end until drainTimeoutMs, then closes everything. Idempotent. */
+  /** Refuses new work, lets what runs end until drainTimeoutMs, ends what runs then, closes everything. Idempotent. */
   close (): Promise<void>
 }
+
+/** How long callers may take to read why their requests were ended, ms. */
+const lastWordsMs = 2000
 
 /** Listens at once, so that /health answers while the model loads; /ready answers when it has. */
 export async function startServer (config: Config, onProgress: (message: string) => void): Promise<Server> {
@@ -27,10 +31,17 @@ export async function startServer (config: Config, onProgress: (message: string)
   const close = async (): Promise<void> => {
     services.drain()
     const started = await loading.catch(() => null)
-    await services.idle(config.drainTimeoutMs)
+    let ended: Promise<void> | undefined
+    const endInference = (): Promise<void> | undefined => (ended ??= started?.close())
+    const timers = [
+      setTimeout(endInference, config.drainTimeoutMs),
+      setTimeout(() => { cutOff(app) }, config.drainTimeoutMs + lastWordsMs)
+    ]
+    await services.idle()
     await app.close()
+    for (const timer of timers) clearTimeout(timer)
     services.feedback.close()
-    await started?.close()
+    await endInference()
   }
   let closing: Promise<void> | null = null
   return { address, ready, close: () => (closing ??= close()) }

@@ -44,11 +44,12 @@ export class Services {
     this.#inference = inference
   }
 
-  /** @throws RequestError unavailable while the models are loading, or where they could not be loaded again */
+  /** @throws RequestError unavailable while the models are loading, where they could not be loaded again, or once they have been closed */
   get inference (): Inference {
     const inference = this.#inference()
-    if (!inference?.isReady) throw this.problem ?? new RequestError('unavailable', 'The model is still loading', { retryAfterMs: 1000 })
-    return inference
+    if (inference?.isReady) return inference
+    this.refuseIfDraining()
+    throw this.problem ?? new RequestError('unavailable', 'The model is still loading', { retryAfterMs: 1000 })
   }
 
   /** What requests may name as their model. @throws RequestError unavailable while the models are loading */
@@ -81,15 +82,9 @@ export class Services {
     }
   }
 
-  /** Waits until no request runs, at most `timeoutMs`. */
-  async idle (timeoutMs: number): Promise<void> {
-    if (this.#running === 0) return
-    let timer: NodeJS.Timeout | undefined
-    await Promise.race([
-      new Promise<void>(resolve => { this.#onIdle.push(resolve) }),
-      new Promise<void>(resolve => { timer = setTimeout(resolve, timeoutMs) })
-    ])
-    clearTimeout(timer)
+  /** Waits until no request runs. */
+  async idle (): Promise<void> {
+    if (this.#running > 0) await new Promise<void>(resolve => { this.#onIdle.push(resolve) })
   }
 
   /** The events of a caller's generation, counted. Leaving the loop, or aborting the signal, ends the work. What was drawn is the caller's, however it ends. */

@@ -35,8 +35,8 @@ async function run (id: number, work: (signal: AbortSignal, spent: Spent) => Pro
     await work(controller.signal, spent)
     send({ type: 'done', id, spent })
   } catch (error) {
-    const reason = controller.signal.aborted ? new RequestError('request_cancelled', 'the request was cancelled') : toRequestError(error)
-    send({ type: 'failed', id, error: reason.toData(), spent })
+    const told = toRequestError(controller.signal.aborted ? controller.signal.reason : error)
+    send({ type: 'failed', id, error: told.toData(), spent })
   } finally {
     running.delete(id)
   }
@@ -73,7 +73,7 @@ async function answerCall<N extends CallName> (hosts: Hosts, id: number, name: N
 
 /** Aborts what runs and frees all memory. */
 async function close (hosts: Hosts): Promise<void> {
-  for (const controller of running.values()) controller.abort(new Error('the server is closing'))
+  for (const controller of running.values()) controller.abort(new RequestError('unavailable', 'The server is shutting down', { retryAfterMs: 5000 }))
   await hosts.close()
 }
 
@@ -88,7 +88,7 @@ function handle (hosts: Hosts, message: ToWorker): void {
       run(message.id, (signal, spent) => answerCall(hosts, message.id, message.name, message.request, signal, spent))
       break
     case 'abort':
-      running.get(message.id)?.abort(new Error('aborted'))
+      running.get(message.id)?.abort(new RequestError('request_cancelled', 'the request was cancelled'))
       break
     case 'close':
       close(hosts).then(() => { port.close() }, (error: unknown) => { throw error })

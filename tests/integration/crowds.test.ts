@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
+import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
@@ -190,4 +191,47 @@ test('a server that drains loses no accepted request, running or waiting for roo
   assert.equal((await answered)['completion'].usage.completion_tokens, 100)
   assert.equal((await once(socket.socket, 'close'))[0], 1001)
   await closed
+})
+
+test('when the time to drain is over, what runs or waits for room fails and is told so', async () => {
+  // Room for one of the first two at a time: the other waits.
+  const leaving = await tinyServer({ kvCacheBytes: String(1 << 22), drainTimeoutMs: '0' })
+  const send = (path: string, body: object): Promise<Response> => fetch(`${leaving.address}${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+  const [socket, responses] = [await Talk.open(leaving), await Talk.open(leaving, '/v1/responses')]
+  const closes = [socket, responses].map(async one => (await once(one.socket, 'close'))[0] as number)
+  const stream = await send('/v1/chat/completions', { ...long, n: 16, stream: true })
+  const whole = [send('/v1/chat/completions', { ...long, n: 16 }), send('/v1/completions', { model: 'tiny', prompt: ['a', 'b'], max_tokens: 400, ignore_eos: true }), send('/v1/responses', input)]
+  socket.send({ type: 'create', id: 'a', request: long })
+  // The second waits for the first: they share a lane.
+  for (let turn = 0; turn < 2; turn++) responses.send({ type: 'response.create', ...input })
+  for (let accepted = 0; accepted < 7;) {
+    const { runningRequests, waitingRequests } = await engine(leaving)
+    accepted = runningRequests! + waitingRequests!
+  }
+  await leaving.close()
+  assert.match(await stream.text(), /data: \{"error":\{"message":"The server is shutting down".*\}\n\ndata: \[DONE\]\n\n$/)
+  for (const answer of await Promise.all(whole)) {
+    assert.equal(answer.status, 503)
+    assert.ok(Number(answer.headers.get('retry-after')) >= 1)
+    assert.equal((await answer.json() as Json)['error'].message, 'The server is shutting down')
+  }
+  assert.deepEqual(socket.events.filter(({ type }) => type === 'error').map(({ id, status }) => [id, status]), [['a', 503]])
+  const failures = responses.events.flatMap(({ type, error, response }) => type === 'error' ? [error] : type === 'response.failed' ? [response.error] : [])
+  assert.deepEqual(failures.map(({ code }) => code), ['unavailable', 'unavailable'])
+  assert.deepEqual(await Promise.all(closes), [1001, 1001])
+})
+
+test('a server that ends waits for nobody who neither reads nor writes', { timeout: 60_000 }, async () => {
+  const leaving = await tinyServer({ drainTimeoutMs: '0' })
+  const silent = connect(Number(new URL(leaving.address).port))
+  silent.write('POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 10\r\nexpect: 100-continue\r\n\r\n')
+  await once(silent, 'data')
+  const slow = await Talk.open(leaving)
+  slow.send({ type: 'create', id: 'slow', request: { ...long, n: 32, logprobs: true, top_logprobs: 20 } })
+  await slow.until(({ type }) => type === 'created')
+  slow.socket.pause()
+  while ((await engine(leaving))['runningRequests']! > 0);
+  await leaving.close()
+  assert.ok(!slow.events.some(completed))
+  slow.socket.terminate()
 })
