@@ -14,7 +14,7 @@ import { writePlot } from '../src/reporting/plot.js'
 import { Progress } from '../src/reporting/progress.js'
 import { uniform } from '../src/rewards/random.js'
 import { httpClient, websocketClient, type Send } from './clients.js'
-import { engineState, modelOf, startTarget, type EngineState } from './server-process.js'
+import { engineState, modelOf, startTarget, type EngineState, type Target } from './server-process.js'
 import { aborted, drawRequest, type SoakKind } from './soak-requests.js'
 import { memoryGrowth, tolerated, type MemorySample } from './soak-memory.js'
 
@@ -48,7 +48,7 @@ const kvCacheBytes = 2 ** 33
 /** More sequences than there are slots, in requests too narrow to store their prompt once, and longer than any that follows. */
 const crowd = { requests: 3, choices: 64, moreTokens: 16 } as const
 
-/** The server collects its garbage so often, seconds: what it holds is then what it needs. Left to itself, V8's heap grows for minutes by tens of MB before it shrinks. */
+/** The server collects its garbage so often, seconds: what is used of V8's heap is then what is needed. */
 const collectEvery = 5
 const collectGarbage = ['--expose-gc', '--import', `data:text/javascript,setInterval(gc, ${collectEvery * 1000}).unref()`] as const
 
@@ -84,6 +84,15 @@ async function lane (send: Send, streams: boolean, model: string, values: Values
   }
 }
 
+/** Bytes that the server holds, less what V8 has reserved and does not use: that grows for minutes by tens of MB before it shrinks. Null where the system does not say. */
+async function heldBytes ({ url, residentBytes }: Target): Promise<number | null> {
+  const resident = residentBytes()
+  if (resident === null) return null
+  const metrics = await (await fetch(`${url}/metrics`)).text()
+  const heap = (which: string): number => Number(new RegExp(`^nodejs_heap_size_${which}_bytes (\\d+)$`, 'm').exec(metrics)![1])
+  return resident - heap('total') + heap('used')
+}
+
 /** The engine once it has nothing to do, or as it is after half a minute. */
 async function settled (url: string): Promise<EngineState | null> {
   for (let tries = 0; ; tries++) {
@@ -109,7 +118,7 @@ function failuresOf ({ unasked, memory, left, tallies }: Soak): string[] {
 async function writeSoak (folder: string, soak: Soak): Promise<string> {
   const failures = failuresOf(soak)
   const growth = memoryGrowth(soak.memory)
-  await writePlot(join(folder, 'plots', 'memory.svg'), { title: 'Memory of the server', x: { label: 'minutes' }, y: { label: 'MB' }, series: [{ name: 'resident', kind: 'line', points: soak.memory.map(({ seconds, bytes }) => ({ x: seconds / 60, y: bytes / 1e6 })) }] })
+  await writePlot(join(folder, 'plots', 'memory.svg'), { title: 'Memory of the server', x: { label: 'minutes' }, y: { label: 'MB' }, series: [{ name: 'resident, less what V8 does not use', kind: 'line', points: soak.memory.map(({ seconds, bytes }) => ({ x: seconds / 60, y: bytes / 1e6 })) }] })
   writeFileSync(join(folder, 'report.json'), `${JSON.stringify({ ...soak, tallies: Object.fromEntries(soak.tallies), growth, failures }, null, 1)}\n`)
   const file = join(folder, 'REPORT.md')
   writeFileSync(file, `# Soak: ${(soak.seconds / 60).toFixed(1)} minutes of mixed load with random aborts
@@ -120,7 +129,7 @@ ${describeEnvironment(soak.environment)}
 
 ${markdownTable(['kind', 'answered', 'aborted', 'refused, as asked for'], [...soak.tallies].sort(([a], [b]) => a < b ? -1 : 1).map(([kind, tally]) => [kind, String(tally.answered), String(tally.aborted), String(tally.refused)]))}
 
-Errors that were not asked for: ${soak.unasked.length}. What the server may keep is full from the start: its prefix cache is limited to ${prefixCacheBytes >> 20} MiB, and ${crowd.requests * crowd.choices} answers at once took KV before the clock ran. It collects its garbage every ${collectEvery} seconds. Memory${growth ? `, second half: ${growth.megabytesPerMinute.toFixed(2)} ± ${growth.standardError.toFixed(2)} MB a minute (slope and its standard error; more than ${tolerated} beyond two standard errors is a leak)` : ' was not watched long enough to tell'}. After the load: ${soak.left ? `${soak.left.sequences} sequences, ${soak.left.kvTokens} tokens of KV held by them` : 'no answer'}.
+Errors that were not asked for: ${soak.unasked.length}. What the server may keep is full from the start: its prefix cache is limited to ${prefixCacheBytes >> 20} MiB, and ${crowd.requests * crowd.choices} answers at once took KV before the clock ran. It collects its garbage every ${collectEvery} seconds. Memory, less what V8 has reserved and does not use${growth ? `, second half: ${growth.megabytesPerMinute.toFixed(2)} ± ${growth.standardError.toFixed(2)} MB a minute (slope and its standard error; more than ${tolerated} beyond two standard errors is a leak)` : ' was not watched long enough to tell'}. After the load: ${soak.left ? `${soak.left.sequences} sequences, ${soak.left.kvTokens} tokens of KV held by them` : 'no answer'}.
 
 ![memory](plots/memory.svg)
 `)
@@ -145,8 +154,8 @@ async function run (values: Values, args: readonly string[]): Promise<void> {
     const started = performance.now()
     const elapsed = (): number => (performance.now() - started) / 1000
     const watch = setInterval(() => {
-      const bytes = target.residentBytes()
-      if (bytes !== null) memory.push({ seconds: elapsed(), bytes })
+      // A server that does not answer is seen by those who send requests.
+      heldBytes(target).then(bytes => { if (bytes !== null) memory.push({ seconds: elapsed(), bytes }) }, () => {})
       progress.tell('seconds', Math.min(seconds, Math.floor(elapsed())), seconds)
     }, 1000)
     const timer = setTimeout(() => { over.abort() }, seconds * 1000)
