@@ -1,6 +1,7 @@
 /** Asks a host for one answer, as a request would. Knows requests, not what is measured. */
 import { parseAlignment } from '../../src/decoding/parameters.js'
 import type { DecodeResult } from '../../src/decoding/runtime.js'
+import { plainSampling } from '../../src/evaluation/drawing.js'
 import { generate } from '../../src/inference/generation.js'
 import type { Host } from '../../src/inference/host.js'
 
@@ -8,8 +9,6 @@ export interface Answered { readonly result: DecodeResult, readonly forwardPasse
 
 /** @param alignment as a request has it; null draws plainly */
 export type Ask = (prompt: string, seed: number, alignment: Readonly<Record<string, unknown>> | null) => Promise<Answered>
-
-const plainSampling = { temperature: 1, topP: 1, topK: 0, minP: 0, frequencyPenalty: 0, presencePenalty: 0, repetitionPenalty: 1, logitBias: {}, minTokens: 0, stop: [], stopTokenIds: [], includeStop: false, topLogprobs: null }
 
 /** @param ignoreEos whether answers go on past end tokens, to `maxTokens` */
 export const asker = (host: Host, maxTokens: number, ignoreEos: boolean): Ask => async (prompt, seed, alignment) => {

@@ -1,7 +1,7 @@
 /**
  * Keys and values of every sequence, in slots: per layer a buffer [slots, kv heads, capacity, head size] for keys and one for
- * values, written in place by the attention operator. Slots come in slabs, the first from the start and others so that memory is reserved as it is
- * needed; a contiguous range of slots of one slab is one batch. Knows who owns a slot not at all.
+ * values, written in place by the attention operator. Slots come in slabs: the first is reserved at once, the others when
+ * they are needed; a contiguous range of slots of one slab is one batch. Knows who owns a slot not at all.
  */
 import { RequestError } from '../errors.js'
 import type { DecoderConfig } from '../models/decoder-config.js'

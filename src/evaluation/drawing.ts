@@ -47,7 +47,8 @@ export type OnProgress = (phase: string, done: number, total: number) => void
 export const messagesOf = (prompt: string, system: string | null = null): ChatMessage[] =>
   [...system === null ? [] : [{ role: 'system', content: system }], { role: 'user', content: prompt }]
 
-const plainSampling = { temperature: 1, topP: 1, topK: 0, minP: 0, frequencyPenalty: 0, presencePenalty: 0, repetitionPenalty: 1, logitBias: {}, minTokens: 0, stop: [], stopTokenIds: [], ignoreEos: false, includeStop: false, topLogprobs: null }
+/** What is drawn is the policy's own: temperature 1, nothing filtered, up to an end token. */
+export const plainSampling = { temperature: 1, topP: 1, topK: 0, minP: 0, frequencyPenalty: 0, presencePenalty: 0, repetitionPenalty: 1, logitBias: {}, minTokens: 0, stop: [], stopTokenIds: [], ignoreEos: false, includeStop: false, topLogprobs: null }
 
 async function run (host: Host, { system, alignment, answers }: Way, prompt: string, seed: number, maxTokens: number, signal: AbortSignal, schema: object | null): Promise<{ result: DecodeResult, usage: Usage }> {
   let [result, usage]: [DecodeResult?, Usage?] = []
