@@ -10,6 +10,7 @@ import { loadModel, type LoadedModel } from '../../src/models/model.js'
 import { chunksShape } from '../../src/models/run-shape.js'
 import { weightFormats } from '../../src/models/weight-format.js'
 import { Tensor } from '../../src/runtime/tensor.js'
+import { sameBits } from '../helpers/same-bits.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 import { tinyVocabulary } from '../helpers/tiny-vocabulary.js'
 
@@ -76,14 +77,14 @@ for (const format of weightFormats) {
       const [prompt, count] = [promptOf(40), 12]
       const alone = await trace(engine, prompt, count)
       const used = ledger()
-      assert.deepEqual(await trace(engine, prompt, count, { ledger: used }), alone)
+      sameBits(await trace(engine, prompt, count, { ledger: used }), alone)
       assert.equal(used.cachedTokens, 32)
       const others = Array.from({ length: 31 }, async (_, index) => {
         for (let turns = 0; turns < index % 9; turns++) await turn()
         return trace(engine, promptOf(2 + 5 * index, 100 + index), 3 + index)
       })
       const [crowded] = await Promise.all([trace(engine, prompt, count, { salt: 'cold' }), ...others])
-      assert.deepEqual(crowded, alone)
+      sameBits(crowded, alone)
       engine.checkIntegrity()
     })
 
@@ -94,8 +95,11 @@ for (const format of weightFormats) {
       const last = rowOf(await sequence.output())
       sequence.close()
       assert.equal(rows.length, 150)
-      assert.deepEqual(rows[149], last)
-      for (const end of [1, 2, 62, 63, 64, 65, 127, 148]) assert.deepEqual(rows[end], (await trace(engine, prompt.slice(0, end + 1), 0, { salt: `cold ${end}` }))[0])
+      sameBits(rows[149], last)
+      for (const end of [1, 2, 62, 63, 64, 65, 127, 148]) {
+        const [expected] = await trace(engine, prompt.slice(0, end + 1), 0, { salt: `cold ${end}` })
+        sameBits(rows[end], expected, `position ${end}`)
+      }
     })
 
     test('guessed tokens are checked in one pass, bitwise as prompt tokens, and taken back without a trace', async () => {
@@ -107,7 +111,10 @@ for (const format of weightFormats) {
       const passes = used.forwardPasses
       const rows = (await sequence.outputs()).map(rowOf)
       assert.equal(used.forwardPasses, passes + 1)
-      for (const count of [2, 3, 6]) assert.deepEqual(rows[count - 1], (await trace(engine, [...prompt, ...guesses.slice(0, count)], 0, { salt: `cold ${count}` }))[0])
+      for (const count of [2, 3, 6]) {
+        const [expected] = await trace(engine, [...prompt, ...guesses.slice(0, count)], 0, { salt: `cold ${count}` })
+        sameBits(rows[count - 1], expected, `after ${count}`)
+      }
       const [fork, pooling] = [sequence.fork(), engine.open(prompt, { layers: [1] })]
       assert.throws(() => { sequence.truncate(42) }, /forked/)
       await assert.rejects(pooling.outputs(), /after the last token only/)
@@ -124,7 +131,7 @@ for (const format of weightFormats) {
         more.push(rowOf(await cut.output()))
       }
       cut.close()
-      assert.deepEqual(more, (await trace(engine, [...prompt, ...guesses.slice(0, 2)], 3, { salt: 'cold' })).slice(1))
+      sameBits(more, (await trace(engine, [...prompt, ...guesses.slice(0, 2)], 3, { salt: 'cold' })).slice(1))
       engine.checkIntegrity()
     })
 
@@ -148,7 +155,7 @@ for (const format of weightFormats) {
         return { rows: [...rows, ...said.sort((a, b) => a[0]! - b[0]! || a[1]! - b[1]!)], runs: engine.counters.runs - runs }
       }
       const [together, apart] = [await read(joining), await read(engine)]
-      assert.deepEqual(together.rows, apart.rows)
+      sameBits(together.rows, apart.rows)
       assert.ok(together.runs < apart.runs / 2, `${together.runs} runs, apart ${apart.runs}`)
       joining.checkIntegrity()
       await joining.close()
@@ -161,12 +168,12 @@ for (const format of weightFormats) {
         const sequence = engine.open(prompt.slice(0, first), { salt: `cut ${first}` })
         await sequence.output()
         sequence.append(...prompt.slice(first))
-        assert.deepEqual(rowOf(await sequence.output()), whole, `cut after ${first}`)
+        sameBits(rowOf(await sequence.output()), whole, `cut after ${first}`)
         sequence.close()
       }
       for (const prefillTokensPerStep of [2, 3, 7, 33, 128]) {
         const cut = new Engine(model, { ...options, prefillTokensPerStep, prefixCacheBytes: 0 })
-        assert.deepEqual((await trace(cut, prompt, 0))[0], whole, `${prefillTokensPerStep} tokens a step`)
+        sameBits((await trace(cut, prompt, 0))[0], whole, `${prefillTokensPerStep} tokens a step`)
         await cut.close()
       }
     })
@@ -186,11 +193,11 @@ for (const format of weightFormats) {
       await fresh.output()
       for (const token of [50, 60, 70, 80]) { fresh.append(token); await fresh.output() }
       const expected = await fresh.output()
-      assert.deepEqual(rowOf(forked), rowOf(expected))
-      assert.deepEqual(forked.pooled(1), expected.pooled(1))
-      assert.deepEqual(forked.hidden(1), expected.hidden(1))
+      sameBits(rowOf(forked), rowOf(expected))
+      sameBits(forked.pooled(1), expected.pooled(1))
+      sameBits(forked.hidden(1), expected.hidden(1))
       assert.equal(forked.pooledTokens, 4)
-      assert.deepEqual(rootRow, (await trace(engine, prompt, 0, { salt: 'again' }).then(async () => {
+      sameBits(rootRow, (await trace(engine, prompt, 0, { salt: 'again' }).then(async () => {
         const again = engine.open(prompt, { salt: 'third' })
         await again.output()
         again.append(90)
@@ -207,7 +214,7 @@ for (const format of weightFormats) {
       const output = await kept.output()
       const before = rowOf(output)
       await Promise.all(Array.from({ length: 20 }, (_, index) => trace(engine, promptOf(9, 200 + index), 5)))
-      assert.deepEqual(rowOf(output), before)
+      sameBits(rowOf(output), before)
       kept.close()
     })
 
@@ -246,7 +253,7 @@ for (const format of weightFormats) {
       const others = Array.from({ length: 3 }, (_, index) => engine.open(promptOf(20 + index, 60 + index), { layers }))
       const traces = [trace(engine, promptOf(12, 51), 20), ...Array.from({ length: 6 }, (_, index) => trace(engine, promptOf(9, 70 + index), 12, { fanOut: 16 }))]
       const [rows] = await Promise.all([walk(fork), ...others.map(walk), ...traces])
-      assert.deepEqual(rows, expected)
+      sameBits(rows, expected)
       for (const sequence of [alone, root, fork, ...others]) sequence.close()
       const unprobed = await (async () => {
         const sequence = engine.open(promptOf(30, 50), { layers, salt: 'unprobed' })
@@ -258,7 +265,7 @@ for (const format of weightFormats) {
         sequence.close()
         return rows
       })()
-      assert.deepEqual(expected.filter((_, index) => index % 41 === 0), unprobed)
+      sameBits(expected.filter((_, index) => index % 41 === 0), unprobed)
       engine.checkIntegrity()
     })
 
@@ -318,18 +325,18 @@ for (const format of weightFormats) {
         engine.checkIntegrity()
       }
       await Promise.all(others)
-      assert.deepEqual(rows, alone)
+      sameBits(rows, alone)
       assert.equal(cold.computedTokens, 70 + 20 + siblings.reduce((sum, sibling, index) => sum + (sibling === followed ? 0 : 4 + index), 0))
 
       // Once the prompt is cached, too, and with several tokens at once.
       const warm = ledger()
       const again = engine.open(prompt, { ...more, ledger: warm })
-      assert.deepEqual(rowOf(await again.output()), alone[0])
+      sameBits(rowOf(await again.output()), alone[0])
       assert.equal(warm.cachedTokens, 64)
       again.append(...Array.from({ length: 20 }, (_, step) => 3 + (step * 37) % 256))
-      assert.deepEqual(rowOf(await again.output()), alone[20])
+      sameBits(rowOf(await again.output()), alone[20])
       const [one, other] = [await followed.output(), await again.output()]
-      assert.deepEqual(one.pooled(1), other.pooled(1))
+      sameBits(one.pooled(1), other.pooled(1))
       for (const sequence of [root, followed, again]) sequence.close()
       engine.checkIntegrity()
     })
@@ -356,7 +363,7 @@ for (const format of weightFormats) {
         for (const [index, sequence] of sequences.entries()) rows[index]!.push(rowOf(await sequence.output()))
         engine.checkIntegrity()
       }
-      assert.deepEqual(rows, alone)
+      sameBits(rows, alone)
       assert.ok(engine.counters.runs - runs < 1.6 * (engine.counters.steps - steps), 'the parts of a step ran apart')
       for (const sequence of [...sequences, ...forks.flat()]) sequence.close()
     })
@@ -404,7 +411,7 @@ for (const format of weightFormats) {
         const checked = await followed.finally(() => { leaving.abort() })
         await Promise.all(others)
         crowded.checkIntegrity()
-        assert.deepEqual(checked, expected, `seed ${seed}`)
+        sameBits(checked, expected, `seed ${seed}`)
         assert.deepEqual([crowded.stats().sequences, crowded.stats().kvTokens], [0, 0])
         await crowded.close()
       }
@@ -427,9 +434,9 @@ for (const format of weightFormats) {
         }
         rows.push(rowOf(await sequences[7]!.output()))
       }
-      assert.deepEqual(rows, expected)
+      sameBits(rows, expected)
       forks[0]!.append(3)
-      assert.deepEqual(rowOf(await forks[0]!.output()), expected[1])
+      sameBits(rowOf(await forks[0]!.output()), expected[1])
       forks[1]!.append(3)
       await forks[1]!.output()
       for (const sequence of [...sequences, ...forks]) sequence.close()
@@ -440,7 +447,7 @@ for (const format of weightFormats) {
 
     test('an engine with room for one sequence runs one row after the other, with the same bits', async () => {
       const narrow = new Engine(model, { ...options, maxSequences: 1, prefixCacheBytes: 0 })
-      const requests = async (on: Engine): Promise<unknown> => Promise.all([...Array.from({ length: 3 }, async (_, index) => trace(on, promptOf(20 + index, index), 4, { salt: 'narrow' })), (async () => {
+      const requests = async (on: Engine): Promise<number[][][]> => Promise.all([...Array.from({ length: 3 }, async (_, index) => trace(on, promptOf(20 + index, index), 4, { salt: 'narrow' })), (async () => {
         const root = on.open(promptOf(12), { salt: 'narrow' })
         await root.output()
         const forks = [root, root.fork(), root.fork()]
@@ -448,7 +455,7 @@ for (const format of weightFormats) {
         for (const fork of forks) fork.close()
         return rows
       })()])
-      assert.deepEqual(await requests(narrow), await requests(engine))
+      sameBits(await requests(narrow), await requests(engine))
       assert.equal(narrow.counters.ridingRows, 0)
       // 3 · (1 chunk + 4 rows), 1 chunk and 3 rows.
       assert.deepEqual([narrow.counters.runs, narrow.counters.decodeRows], [19, 15])
@@ -512,7 +519,7 @@ for (const format of weightFormats) {
       engine.checkIntegrity()
       assert.equal(engine.stats().sequences, 0)
       const other = new Engine(model, options)
-      assert.deepEqual(await trace(engine, promptOf(40), 2, { salt: 'after' }), await trace(other, promptOf(40), 2))
+      sameBits(await trace(engine, promptOf(40), 2, { salt: 'after' }), await trace(other, promptOf(40), 2))
       await other.close()
     })
   })
@@ -594,7 +601,7 @@ test('a shared prompt gives the logits of private KV, up to rounding', async () 
   const engine = new Engine(model, options)
   for (const length of [64, 65, 200]) {
     const [own, shared] = [await trace(engine, promptOf(length, 16), 40), await trace(engine, promptOf(length, 16), 40, { fanOut: 128 })]
-    assert.deepEqual(shared[0], own[0])
+    sameBits(shared[0], own[0])
     let largest = 0
     for (const [step, row] of own.entries()) for (const [at, logit] of row.entries()) largest = Math.max(largest, Math.abs(logit - shared[step]![at]!))
     assert.ok(largest > 0 && largest <= 1e-4, `largest difference ${largest}`)
@@ -618,7 +625,7 @@ test('a long answer to a long shared prompt: its bits are the same alone and bes
     root.append(3 + (step * 37) % 256)
     for (const fork of forks) fork.append(3 + (step * 5) % 256)
     const [output] = await Promise.all([root, ...forks].map(sequence => sequence.output()))
-    if (step % 10 === 9) assert.deepEqual(rowOf(output!), alone[step + 1], `token ${step}`)
+    if (step % 10 === 9) sameBits(rowOf(output!), alone[step + 1], `token ${step}`)
   }
   await engine.close()
   model.dispose()
@@ -646,7 +653,7 @@ test('families whose candidates came in turns sit together, each a part of a run
   const alone = engine.open(promptOf(70, 42), { fanOut: 64, salt: 'alone' })
   await alone.output()
   for (const token of [5, 6, 7, 8]) await step(token, [alone])
-  assert.deepEqual(rowOf(await roots[2]!.output()), rowOf(await alone.output()))
+  sameBits(rowOf(await roots[2]!.output()), rowOf(await alone.output()))
   await engine.close()
   model.dispose()
 })
@@ -663,7 +670,7 @@ test('a failing run fails its own rows, and the engine goes on', async () => {
   engine.checkIntegrity()
   luck.isOut = false
   await sequence.output()
-  assert.deepEqual((await trace(engine, promptOf(10), 0, { salt: 'x' }))[0], expected)
+  sameBits((await trace(engine, promptOf(10), 0, { salt: 'x' }))[0], expected)
   sequence.close()
   await engine.close()
   model.dispose()
@@ -690,7 +697,9 @@ test('where no KV can be reserved no engine is made; where it is not enough for 
     await Promise.all(rows.map(row => row.output()))
     engine.checkIntegrity()
   }
-  for (const row of rows) assert.deepEqual(rowOf(await row.output()), rowOf(await roots[rows.indexOf(row) % 2]!.output()))
+  for (const [index, row] of rows.entries()) {
+    sameBits(rowOf(await row.output()), rowOf(await roots[index % 2]!.output()))
+  }
   assert.equal(problems.length, 1)
   assert.match(problems[0]!, /^no more than 32 sequences run at the same time: the KV of 32 sequences of 512 tokens needs/)
   refusing.mock.restore()

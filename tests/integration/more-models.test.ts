@@ -13,6 +13,7 @@ import { loadConfig } from '../../src/config.js'
 import { createHosts } from '../../src/inference/host.js'
 import { Tensor } from '../../src/runtime/tensor.js'
 import { writeTinyCheckpoint } from '../helpers/tiny-checkpoint.js'
+import { sameBits } from '../helpers/same-bits.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
 import { chatTemplate, tinyVocabulary } from '../helpers/tiny-vocabulary.js'
@@ -138,7 +139,7 @@ test('texts are tokenised, embedded and measured by the model that is named, or 
   assert.deepEqual(await count(both), await count(alone['tiny']!))
   assert.notDeepEqual((await count(both))['tokens'], (await count(both, 'other'))['tokens'])
   const embed = async (server: TinyServer, model: string): Promise<number[]> => (await server.post('/v1/embeddings', { model, input: 'the an' })).json['data'][0].embedding as number[]
-  assert.deepEqual(await embed(both, 'other'), await embed(alone['other']!, 'small'))
+  sameBits(await embed(both, 'other'), await embed(alone['other']!, 'small'))
   assert.equal((await embed(both, 'tiny')).length, 64)
   assert.match((await get('/tokenizer_info?model=other'))['chat_template'], / the<\|im_end\|>/)
   assert.equal((await get('/tokenizer_info'))['chat_template'], chatTemplate)

@@ -7,6 +7,7 @@ import { Engine } from '../../src/engine/engine.js'
 import { openGguf } from '../../src/models/gguf.js'
 import { loadModel } from '../../src/models/model.js'
 import { weightFormats, type WeightFormat } from '../../src/models/weight-format.js'
+import { sameBits } from '../helpers/same-bits.js'
 import { writeTinyGguf, type TinyEncoding } from '../helpers/tiny-gguf.js'
 
 const directory = mkdtempSync(join(tmpdir(), 'fairlead-formats-'))
@@ -51,8 +52,8 @@ for (const [index, [description, encode]] of Object.entries(files).entries()) {
     const most: Record<WeightFormat, number> = { f32: 0, exact: 0.04, q8: 0.05, i8: 0.08, q4: 0.5 }
     for (const format of weightFormats) {
       const given = await compute(path, format)
-      assert.deepEqual(given.embedding, embedding, `${format} looks embeddings up as the file has them`)
-      assert.deepEqual(given.row, embedding, `${format} shows embeddings as the file has them`)
+      sameBits(given.embedding, embedding, `${format} looks embeddings up as the file has them`)
+      sameBits(given.row, embedding, `${format} shows embeddings as the file has them`)
       const error = relativeError(given.logits, logits)
 
       assert.ok(error <= most[format], `${format}: ${error}`)

@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { extractFeatures } from '../../src/rewards/features.js'
+import { sameBits } from '../helpers/same-bits.js'
 import { toyPolicy, ToyStates } from '../helpers/toy-states.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'fairlead-full-'))
@@ -40,5 +41,6 @@ test('features are kept up to the last that the disk took whole, and are used ag
   const source = new ToyStates()
   const read = await extractFeatures(toyPolicy(source), items, { layers: [1], pooling: 'mean', cacheDirectory: cache })
   assert.equal(source.counts.opened, items.length - kept)
-  assert.deepEqual(read, await extractFeatures(toyPolicy(), items, { layers: [1], pooling: 'mean', cacheDirectory: null }))
+  const computed = await extractFeatures(toyPolicy(), items, { layers: [1], pooling: 'mean', cacheDirectory: null })
+  sameBits([...read], [...computed])
 })

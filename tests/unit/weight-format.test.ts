@@ -10,6 +10,7 @@ import { rotate, rotationMatrix, rotationSize } from '../../src/models/rotation.
 import { divide, smoothingFactors, smoothMatrix } from '../../src/models/smoothing.js'
 import { weightLayout, type WeightLayout } from '../../src/models/weight-format.js'
 import { packageRoot } from '../../src/package-root.js'
+import { sameBits } from '../helpers/same-bits.js'
 
 const wave = (length: number, seed: number): Float32Array => Float32Array.from({ length }, (_, at) => Math.sin(at * 1.7 + seed) * (1 + at % 5))
 
@@ -81,7 +82,7 @@ test('8-bit blocks are within half a step of the block’s largest', () => {
     const scale = scales[index >> 6]!
     assert.ok(Math.abs((values[index]! - 128) * scale - value) <= scale / 2 + 1e-6)
   }
-  assert.deepEqual([...quantizeBlocks(new Float32Array(64), { bits: 8, size: 64 }).values], new Array(64).fill(128))
+  sameBits([...quantizeBlocks(new Float32Array(64), { bits: 8, size: 64 }).values], new Array<number>(64).fill(128))
 })
 
 /** Written by scripts/expected-dequantized.py. */
