@@ -41,11 +41,14 @@ type Look = (position: number, output: Awaited<ReturnType<ReturnType<Engine['ope
 /** Calls back with the output after every position from `first` on: the prompt up to it runs in chunks, the rest alone. */
 async function walk (tokens: readonly number[], first: number, layers: readonly number[], look: Look): Promise<void> {
   const sequence = engine.open(tokens.slice(0, first + 1), { layers })
-  for (let position = first; position < tokens.length; position++) {
-    if (position > first) sequence.append(tokens[position]!)
-    look(position, await sequence.output())
+  try {
+    for (let position = first; position < tokens.length; position++) {
+      if (position > first) sequence.append(tokens[position]!)
+      look(position, await sequence.output())
+    }
+  } finally {
+    sequence.close()
   }
-  sequence.close()
 }
 
 /** Collects the largest difference to what a chat's fixture says. */

@@ -13,6 +13,7 @@ import { rankCorrelation } from '../../src/rewards/metrics.js'
 import { readablePolicy } from '../../src/rewards/policy.js'
 import { misfit } from '../../src/rewards/resolve.js'
 import type { Answer, RewardMember } from '../../src/rewards/scorer.js'
+import { closedAfter } from '../helpers/closed-after.js'
 import { resolveAlone } from '../helpers/resolve-alone.js'
 
 const { cacheDir } = loadConfig({}, {})
@@ -73,15 +74,18 @@ for (const name of ['helpful', 'helpful_ensemble']) {
 async function scoreInChunks (tokens: readonly number[], size: number): Promise<number> {
   const { scorer } = scorerOf('positive', 'prefix')
   const sequence = engine.open(promptTokens, { layers: scorer.layers })
-  await sequence.output()
-  for (let start = 0; start < tokens.length; start += size) {
-    sequence.append(...tokens.slice(start, start + size))
+  try {
     await sequence.output()
+    for (let start = 0; start < tokens.length; start += size) {
+      sequence.append(...tokens.slice(start, start + size))
+      await sequence.output()
+    }
+    const answer = readAnswer({ text: '', tokens, final: false }, sequence, await sequence.output())
+    const [score] = await scorer.score({ messages: [], text: '', tokens: promptTokens }, [answer])
+    return score!.value
+  } finally {
+    sequence.close()
   }
-  const answer = readAnswer({ text: '', tokens, final: false }, sequence, await sequence.output())
-  const [score] = await scorer.score({ messages: [], text: '', tokens: promptTokens }, [answer])
-  sequence.close()
-  return score!.value
 }
 
 test('a score does not depend on how the answer was cut into chunks', async () => {
@@ -99,38 +103,38 @@ test('a score read token by token, as answers are written, is that of the whole 
   assert.ok(Math.abs(difference) < 0.1, `${difference}`)
 })
 
-test('a token that is probed scores as when it is read, in half the layers', async () => {
+test('a token that is probed scores as when it is read, in half the layers', async t => {
   const { scorer } = scorerOf('positive', 'prefix')
   const read = await answerOf('The plot is thin, but the two leads carry', scorer.layers)
+  closedAfter(t, read.sequence)
   const tokens = [...read.output.distribution.topIds.slice(0, 20)]
   const { runs } = engine.counters
   const probed = await Promise.all(tokens.map(async token => ({ ...read, tokens: [...read.tokens, token], final: false, states: await read.sequence.probe(token) })))
   assert.equal(engine.counters.runs - runs, 1)
   const forked = await Promise.all(tokens.map(async token => {
-    const fork = read.sequence.fork()
+    const fork = closedAfter(t, read.sequence.fork())
     fork.append(token)
-    return { ...read, tokens: [...read.tokens, token], final: false, states: await fork.output(), close: () => { fork.close() } }
+    return { ...read, tokens: [...read.tokens, token], final: false, states: await fork.output() }
   }))
   const prompt = { messages: [], text: '', tokens: promptTokens }
   const [own, other] = [await scorer.score(prompt, probed), await scorer.score(prompt, forked)]
   for (const [index, { value }] of own.entries()) assert.ok(Math.abs(value - other[index]!.value) < 0.1, `${value}, read ${other[index]!.value}`)
-  for (const { close } of forked) close()
-  read.sequence.close()
 })
 
 for (const name of ['positive', 'helpful']) {
-  test(`the Q-head of ${name} foretells how the likely next tokens rank, and runs nothing`, async () => {
+  test(`the Q-head of ${name} foretells how the likely next tokens rank, and runs nothing`, async t => {
     const { scorer } = scorerOf(name, 'next_token')
     const correlations: number[] = []
     for (const text of ['The film is', 'I was not', 'The plot of this film, in which two brothers fight over', 'It is a']) {
       const answer = { ...await answerOf(text, scorer.layers), final: false }
+      closedAfter(t, answer.sequence)
       const tokens = [...answer.output.distribution.topIds.slice(0, 20)].filter(token => !policy.endTokens.includes(token))
       const { runs } = engine.counters
       const foretold = scorer.scoreNext(answer, tokens)
       assert.equal(engine.counters.runs, runs)
       const read = []
       for (const token of tokens) {
-        const sequence = answer.sequence.fork()
+        const sequence = closedAfter(t, answer.sequence.fork())
         sequence.append(token)
         const prefix = readAnswer({ text: '', tokens: [...answer.tokens, token], final: false }, sequence, await sequence.output())
         read.push((await scorer.score({ messages: [], text: '', tokens: promptTokens }, [prefix]))[0]!.value)
@@ -144,11 +148,11 @@ for (const name of ['positive', 'helpful']) {
   })
 }
 
-test('scoring runs nothing', async () => {
+test('scoring runs nothing', async t => {
   const { scorer, ledger } = scorerOf('positive')
   const answer = await answerOf('A fine film.', scorer.layers)
+  closedAfter(t, answer.sequence)
   const { runs } = engine.counters
   await scorer.score({ messages: [], text: '', tokens: promptTokens }, [answer])
   assert.deepEqual([engine.counters.runs, ledger.rewardTokens], [runs, 0])
-  answer.sequence.close()
 })

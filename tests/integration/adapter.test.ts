@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { after, test, type TestContext } from 'node:test'
 import { Engine } from '../../src/engine/engine.js'
 import { RequestError } from '../../src/errors.js'
 import type { Variant } from '../../src/models/adapter.js'
@@ -12,6 +12,7 @@ import type { WeightFormat } from '../../src/models/weight-format.js'
 import { packageRoot } from '../../src/package-root.js'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
 import { asGguf } from '../helpers/checkpoint-as-gguf.js'
+import { closedAfter } from '../helpers/closed-after.js'
 import { answerOf, openReward, promptOf } from '../helpers/open-reward.js'
 import { safetensors, tinyCheckpoints, writeTinyCheckpoint } from '../helpers/tiny-checkpoint.js'
 import { noise } from '../helpers/tiny-vocabulary.js'
@@ -24,11 +25,18 @@ writeTinyCheckpoint(base, tinyCheckpoints['llama']!)
 const adapter = join(packageRoot, 'tests/fixtures/tiny-adapter')
 const { tokens, scores } = JSON.parse(readFileSync(join(adapter, 'expected.json'), 'utf8')) as { tokens: number[], scores: number[][] }
 
-const load = (model: string, variant: Variant, format: WeightFormat = 'f32'): Promise<LoadedModel> => loadModel({ model, variant, format, threads: 1, cacheDir: folder, contextLength: 0 })
+/** A model that is given back when the test ends. */
+async function load (
+  t: TestContext, model: string, variant: Variant, format: WeightFormat = 'f32'
+): Promise<LoadedModel> {
+  return closedAfter(t, await loadModel({ model, variant, format, threads: 1, cacheDir: folder, contextLength: 0 }))
+}
+
+const room = { contextLength: 512, maxSequences: 4, kvCacheBytes: 2 ** 26, prefixCacheBytes: 0, maxQueued: 0 }
 
 /** Scores after every position. */
-async function scoresOf (model: LoadedModel): Promise<number[][]> {
-  const engine = new Engine(model, { contextLength: 512, maxSequences: 4, kvCacheBytes: 2 ** 26, prefixCacheBytes: 0, prefillTokensPerStep: 7, maxQueued: 0 })
+async function scoresOf (t: TestContext, model: LoadedModel): Promise<number[][]> {
+  const engine = closedAfter(t, new Engine(model, { ...room, prefillTokensPerStep: 7 }))
   const rows: number[][] = []
   const sequence = engine.open(tokens.slice(0, -9), { onPosition: (position, { logits }) => { rows[position] = [...logits] } })
   await sequence.output()
@@ -36,27 +44,26 @@ async function scoresOf (model: LoadedModel): Promise<number[][]> {
     sequence.append(token)
     rows.push([...(await sequence.output()).distribution.logits])
   }
-  await engine.close()
-  model.dispose()
   return rows
 }
 
 const largestDifference = (given: readonly number[][], expected: readonly number[][]): number => Math.max(...expected.flatMap((row, at) => row.map((value, label) => Math.abs(value - given[at]![label]!))))
 
-test('an adapter on the first layer of a checkpoint scores as in peft: ranks and scales by module, rank-stabilised', async () => {
-  const given = await scoresOf(await load(base, { layers: 1, adapter }))
+test('an adapter on the first layer of a checkpoint scores as in peft: ranks and scales by module, rank-stabilised', async t => {
+  const given = await scoresOf(t, await load(t, base, { layers: 1, adapter }))
   assert.equal(given.length, scores.length)
   const difference = largestDifference(given, scores)
   assert.ok(difference <= 1e-4, `the largest difference is ${difference}`)
   assert.ok(new Set(scores.map(([score]) => score!.toFixed(3))).size > 20, 'scores differ')
 })
 
-test('so it does on the same weights in a GGUF file, where rows of queries and keys stand in pairs', async () => {
-  const difference = largestDifference(await scoresOf(await load(await asGguf(base), { layers: 1, adapter })), scores)
+test('so it does on the same weights in a GGUF file, where rows of queries and keys stand in pairs', async t => {
+  const model = await load(t, await asGguf(base), { layers: 1, adapter })
+  const difference = largestDifference(await scoresOf(t, model), scores)
   assert.ok(difference <= 1e-4, `the largest difference is ${difference}`)
 })
 
-test('matrices of queries and keys that the adapter replaces whole compute in a GGUF file what they do in a checkpoint', async () => {
+test('matrices of queries and keys that the adapter replaces whole compute in a GGUF file what they do in a checkpoint', async t => {
   const whole = join(folder, 'whole')
   mkdirSync(whole)
   writeFileSync(join(whole, 'adapter_config.json'), JSON.stringify({ peft_type: 'LORA', r: 1, lora_alpha: 1, modules_to_save: ['q_proj', 'k_proj', 'score'] }))
@@ -65,25 +72,27 @@ test('matrices of queries and keys that the adapter replaces whole compute in a 
     name: `base_model.model.${module}.weight`, shape: [rows, 64], dtype: 'F32', data: Buffer.from(Float32Array.from({ length: rows * 64 }, random).buffer)
   }))
   writeFileSync(join(whole, 'adapter_model.safetensors'), safetensors(tensors))
-  const expected = await scoresOf(await load(base, { layers: 1, adapter: whole }))
+  const expected = await scoresOf(t, await load(t, base, { layers: 1, adapter: whole }))
   assert.ok(largestDifference(expected, scores) > 0.1, 'another adapter scores otherwise')
-  const difference = largestDifference(await scoresOf(await load(await asGguf(base), { layers: 1, adapter: whole })), expected)
+  const given = await load(t, await asGguf(base), { layers: 1, adapter: whole })
+  const difference = largestDifference(await scoresOf(t, given), expected)
   assert.ok(difference <= 1e-4, `the largest difference is ${difference}`)
 })
 
-test('in every format an adapted model computes about what float32 does', async () => {
+test('in every format an adapted model computes about what float32 does', async t => {
   const spread = Math.max(...scores.flat()) - Math.min(...scores.flat())
   for (const format of ['i8', 'q8', 'exact'] as const) {
-    const difference = largestDifference(await scoresOf(await load(base, { layers: 1, adapter }, format)), scores)
+    const model = await load(t, base, { layers: 1, adapter }, format)
+    const difference = largestDifference(await scoresOf(t, model), scores)
     assert.ok(difference <= 0.1 * spread, `${format}: ${difference} of ${spread}`)
   }
 })
 
-test('an adapted model is another model than its base, with another number of layers another again', async () => {
-  const models = await Promise.all([load(base, {}), load(base, { layers: 1 }), load(base, { adapter }), load(base, { layers: 1, adapter })])
+test('an adapted model is another model than its base, with another number of layers another again', async t => {
+  const variants: Variant[] = [{}, { layers: 1 }, { adapter }, { layers: 1, adapter }]
+  const models = await Promise.all(variants.map(variant => load(t, base, variant)))
   assert.equal(new Set(models.map(({ sha256 }) => sha256)).size, 4)
   assert.equal(models[3]!.id, 'llama + 1 layers + tiny-adapter')
-  for (const model of models) model.dispose()
 })
 
 const normalization = { mean: 0, std: 1, pool: 'none' }
@@ -106,10 +115,9 @@ test('a reward reads through an adapted model: a growing answer scores as it doe
   assert.ok(new Set(grown.map(score => score.toFixed(3))).size > 5, 'scores differ')
 })
 
-test('a reward may pin its model’s SHA-256: its version then does not wait for the model', async () => {
+test('a reward may pin its model’s SHA-256: its version then does not wait for the model', async t => {
   await assert.rejects(open({ sha256: '0'.repeat(64) }), /sha256 says 0{64}; model llama \+ 1 layers \+ tiny-adapter has [0-9a-f]{64}/)
-  const { sha256, dispose } = await load(base, { layers: 1, adapter })
-  dispose()
+  const { sha256 } = await load(t, base, { layers: 1, adapter })
   const pinned = { ...descriptor, sha256 }
   const unloaded = parseRewardFamily(JSON.stringify({ name: 'judge', description: 'x', ...pinned }), join(folder, 'reward.json'))
   const reward = await open({ sha256 })
@@ -126,9 +134,10 @@ function changed (fields: object): string {
   return copy
 }
 
-test('what cannot be merged is refused with the adapter’s folder and the reason', async () => {
+test('what cannot be merged is refused with the adapter’s folder and the reason', async t => {
   const refused = async (variant: Variant, reason: RegExp, model = base): Promise<void> => {
-    await assert.rejects(load(model, variant), (error: unknown) => error instanceof RequestError && reason.test(error.message), String(reason))
+    const isExpected = (error: unknown): boolean => error instanceof RequestError && reason.test(error.message)
+    await assert.rejects(load(t, model, variant), isExpected, String(reason))
   }
   await refused({ layers: 3 }, /layers must be at most the 2 of .*llama; got 3/)
   await refused({ adapter: join(folder, 'nowhere') }, /there is no file .*nowhere/)

@@ -9,6 +9,7 @@ import type { Distribution } from '../../src/engine/sequence.js'
 import { encodeChat } from '../../src/models/chat-template.js'
 import { loadModel } from '../../src/models/model.js'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
+import { closedAfter } from '../helpers/closed-after.js'
 import { answerOf, openReward, promptOf } from '../helpers/open-reward.js'
 import { writeTinyCheckpoint } from '../helpers/tiny-checkpoint.js'
 import { tinyServer } from '../helpers/tiny-server.js'
@@ -27,10 +28,13 @@ const definitions: ReadonlyArray<readonly [string, (said: Distribution, token: n
   ['self_certainty', ({ logits, logNormalizer }) => -logits.reduce((sum, logit) => sum + Math.log(logits.length * Math.exp(logit - logNormalizer)), 0) / logits.length]
 ]
 
+const room = { contextLength: 512, maxSequences: 32, kvCacheBytes: 2 ** 24, prefixCacheBytes: 0, maxQueued: 0 }
+
 for (const [measure, definition] of definitions) {
-  test(`${measure} is the mean over the answer's tokens, however the answer grew`, async () => {
-    const model = await loadModel({ model: join(folder, 'policy'), format: 'f32', threads: 1, cacheDir: folder, contextLength: 0 })
-    const engine = new Engine(model, { contextLength: 512, maxSequences: 32, kvCacheBytes: 2 ** 24, prefixCacheBytes: 0, prefillTokensPerStep: 512, maxQueued: 0 })
+  test(`${measure} is the mean over the answer's tokens, however the answer grew`, async t => {
+    const policy = { model: join(folder, 'policy'), format: 'f32', contextLength: 0 } as const
+    const model = closedAfter(t, await loadModel({ ...policy, threads: 1, cacheDir: folder }))
+    const engine = closedAfter(t, new Engine(model, { ...room, prefillTokensPerStep: 512 }))
     const reward = await openReward(join(folder, 'r.json'), confidence(measure), 'prefix', 2, { model, engine })
     const sequence = engine.open(encodeChat(model.chatTemplate, model.tokenizer, promptOf('say').messages).tokens)
     const tokens = model.tokenizer.encode(text)
@@ -46,21 +50,18 @@ for (const [measure, definition] of definitions) {
     // Neither the surest nor the least sure: what answers have on average.
     assert.equal(nothing, normalization.mean)
     assert.equal(await reward.end(), 0)
-    await engine.close()
-    model.dispose()
   })
 }
 
-test('a chat is answered by the candidate that the policy is surest of', async () => {
+test('a chat is answered by the candidate that the policy is surest of', async t => {
   writeFileSync(join(folder, 'sure.json'), JSON.stringify({ name: 'sure', description: 'x', ...confidence('mean_logprob') }))
-  const server = await tinyServer({ rewardsDir: folder, format: 'f32' })
+  const server = closedAfter(t, await tinyServer({ rewardsDir: folder, format: 'f32' }))
   const { json } = await server.post('/v1/chat/completions', {
     model: 'tiny', messages: [{ role: 'user', content: 'say' }], max_tokens: 8, seed: 1, ignore_eos: true, alignment: { num_candidates: 4, reward: 'sure', reward_scale: 'raw', return_candidates: true }
   })
   // Every candidate has as many tokens, so the surest is the most probable.
   const candidates = json['alignment'].candidates as Array<{ reward: number, logprob: number }>
   assert.equal(json['choices'][0].alignment.logprob, Math.max(...candidates.map(({ logprob }) => logprob)))
-  await server.close()
 })
 
 test('a measure that there is not is refused', () => {

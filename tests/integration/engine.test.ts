@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, describe, mock, test } from 'node:test'
+import { after, afterEach, before, beforeEach, describe, test, type TestContext } from 'node:test'
 import { Engine, type EngineOptions } from '../../src/engine/engine.js'
 import type { CausalModel } from '../../src/engine/runner.js'
 import type { ComputeLedger, Output, Sequence, SequenceOptions, States } from '../../src/engine/sequence.js'
@@ -10,6 +10,7 @@ import { loadModel, type LoadedModel } from '../../src/models/model.js'
 import { chunksShape } from '../../src/models/run-shape.js'
 import { weightFormats } from '../../src/models/weight-format.js'
 import { Tensor } from '../../src/runtime/tensor.js'
+import { closedAfter } from '../helpers/closed-after.js'
 import { sameBits } from '../helpers/same-bits.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 import { tinyVocabulary } from '../helpers/tiny-vocabulary.js'
@@ -48,6 +49,11 @@ const runsOutOf = (luck: { readonly isOut: boolean }, { config, sessions }: Load
 })
 const rowOf = ({ distribution }: Output): number[] => [...distribution.logits, distribution.logNormalizer]
 
+/** A model in float32, given back when the test ends. */
+async function loadTiny (t: TestContext, threads: number, model = path): Promise<LoadedModel> {
+  return closedAfter(t, await loadModel({ model, format: 'f32', threads, cacheDir: directory, contextLength: 0 }))
+}
+
 /** Logits of every step of a request: a prompt, then tokens fed one by one. */
 async function trace (engine: Engine, prompt: readonly number[], count: number, more: SequenceOptions = {}): Promise<number[][]> {
   const sequence = engine.open(prompt, more)
@@ -63,15 +69,14 @@ async function trace (engine: Engine, prompt: readonly number[], count: number, 
 for (const format of weightFormats) {
   describe(`an engine on a tiny model, ${format}`, () => {
     let model: LoadedModel
+    /** Of one test: closed when it ends, however it ends, and with it every sequence. */
     let engine: Engine
     before(async () => {
       model = await loadModel({ model: encodedPath, format, threads: 2, cacheDir: directory, contextLength: 0 })
-      engine = new Engine(model, options)
     })
-    after(async () => {
-      await engine.close()
-      model.dispose()
-    })
+    beforeEach(() => { engine = new Engine(model, options) })
+    afterEach(() => engine.close())
+    after(() => { model.dispose() })
 
     test('a request’s logits are bitwise the same alone, among 31 others, and with a warm prefix cache', async () => {
       const [prompt, count] = [promptOf(40), 12]
@@ -79,9 +84,11 @@ for (const format of weightFormats) {
       const used = ledger()
       sameBits(await trace(engine, prompt, count, { ledger: used }), alone)
       assert.equal(used.cachedTokens, 32)
+      // Who starts turns later starts on this engine, even if the test has ended by then.
+      const own = engine
       const others = Array.from({ length: 31 }, async (_, index) => {
         for (let turns = 0; turns < index % 9; turns++) await turn()
-        return trace(engine, promptOf(2 + 5 * index, 100 + index), 3 + index)
+        return trace(own, promptOf(2 + 5 * index, 100 + index), 3 + index)
       })
       const [crowded] = await Promise.all([trace(engine, prompt, count, { salt: 'cold' }), ...others])
       sameBits(crowded, alone)
@@ -135,8 +142,8 @@ for (const format of weightFormats) {
       engine.checkIntegrity()
     })
 
-    test('short chunks of several sequences run together, bitwise as each alone, with their hidden states and what is said of every position', async () => {
-      const joining = new Engine(model, { ...options, prefixCacheBytes: 0, joinsChunks: true })
+    test('short chunks of several sequences run together, bitwise as each alone, with their hidden states and what is said of every position', async t => {
+      const joining = closedAfter(t, new Engine(model, { ...options, prefixCacheBytes: 0, joinsChunks: true }))
       for (const count of [2, 4, 8]) await model.sessions.prepare(chunksShape(count))
       /** Forks of one prompt that go on for 2 to 40 positions, and what was said of theirs. */
       const read = async (engine: Engine): Promise<{ rows: number[][], runs: number }> => {
@@ -158,10 +165,9 @@ for (const format of weightFormats) {
       sameBits(together.rows, apart.rows)
       assert.ok(together.runs < apart.runs / 2, `${together.runs} runs, apart ${apart.runs}`)
       joining.checkIntegrity()
-      await joining.close()
     })
 
-    test('however a prompt is cut into chunks, its logits are bitwise the same', async () => {
+    test('however a prompt is cut into chunks, its logits are bitwise the same', async t => {
       const prompt = promptOf(101, 7)
       const whole = (await trace(engine, prompt, 0))[0]
       for (let first = 2; first < prompt.length - 1; first++) {
@@ -172,9 +178,8 @@ for (const format of weightFormats) {
         sequence.close()
       }
       for (const prefillTokensPerStep of [2, 3, 7, 33, 128]) {
-        const cut = new Engine(model, { ...options, prefillTokensPerStep, prefixCacheBytes: 0 })
+        const cut = closedAfter(t, new Engine(model, { ...options, prefillTokensPerStep, prefixCacheBytes: 0 }))
         sameBits((await trace(cut, prompt, 0))[0], whole, `${prefillTokensPerStep} tokens a step`)
-        await cut.close()
       }
     })
 
@@ -379,17 +384,16 @@ for (const format of weightFormats) {
       assert.equal(engine.stats().kvTokens, before)
     })
 
-    test('a request’s bits are the same alone and under 40 others that come, fork and leave, with too few slots for all', async () => {
-      const alone = new Engine(model, options)
+    test('a request’s bits are the same alone and under 40 others that come, fork and leave, with too few slots for all', async t => {
       const traces = [
         { prompt: promptOf(45, 30), more: {} },
         { prompt: promptOf(75, 31), more: { fanOut: 64 } }
       ]
-      const expected = await Promise.all(traces.map(({ prompt, more }) => trace(alone, prompt, 10, more)))
-      await alone.close()
+      const expected = await Promise.all(traces.map(({ prompt, more }) => trace(engine, prompt, 10, more)))
       for (let seed = 1; seed <= 10; seed++) {
         // So little memory that slots are emptied when they are left.
-        const crowded = new Engine(model, { ...options, maxSequences: 32, kvCacheBytes: 2 ** 18, prefixCacheBytes: 2 ** 18 })
+        const little = { maxSequences: 32, kvCacheBytes: 2 ** 18, prefixCacheBytes: 2 ** 18 }
+        const crowded = closedAfter(t, new Engine(model, { ...options, ...little }))
         const roll = dice(seed)
         const leaving = new AbortController()
         const others = Array.from({ length: 40 }, async (_, index) => {
@@ -413,12 +417,11 @@ for (const format of weightFormats) {
         crowded.checkIntegrity()
         sameBits(checked, expected, `seed ${seed}`)
         assert.deepEqual([crowded.stats().sequences, crowded.stats().kvTokens], [0, 0])
-        await crowded.close()
       }
     })
 
-    test('more sequences than slots: idle ones are moved out and come back with their bits', async () => {
-      const small = new Engine(model, { ...options, maxSequences: 32, prefixCacheBytes: 0 })
+    test('more sequences than slots: idle ones are moved out and come back with their bits', async t => {
+      const small = closedAfter(t, new Engine(model, { ...options, maxSequences: 32, prefixCacheBytes: 0 }))
       const prompts = Array.from({ length: 50 }, (_, index) => promptOf(20 + index, 40 + index))
       const expected = await trace(small, prompts[7]!, 3)
       const sequences = prompts.map(prompt => small.open(prompt))
@@ -442,25 +445,27 @@ for (const format of weightFormats) {
       for (const sequence of [...sequences, ...forks]) sequence.close()
       assert.equal(small.stats().kvTokens, 0)
       small.checkIntegrity()
-      await small.close()
     })
 
-    test('an engine with room for one sequence runs one row after the other, with the same bits', async () => {
-      const narrow = new Engine(model, { ...options, maxSequences: 1, prefixCacheBytes: 0 })
-      const requests = async (on: Engine): Promise<number[][][]> => Promise.all([...Array.from({ length: 3 }, async (_, index) => trace(on, promptOf(20 + index, index), 4, { salt: 'narrow' })), (async () => {
+    test('an engine with room for one sequence runs one row after the other, with the same bits', async t => {
+      const narrow = closedAfter(t, new Engine(model, { ...options, maxSequences: 1, prefixCacheBytes: 0 }))
+      const forked = async (on: Engine): Promise<number[][]> => {
         const root = on.open(promptOf(12), { salt: 'narrow' })
         await root.output()
         const forks = [root, root.fork(), root.fork()]
         const rows = await Promise.all(forks.map(async (fork, index) => { fork.append(5 + index); return rowOf(await fork.output()) }))
         for (const fork of forks) fork.close()
         return rows
-      })()])
+      }
+      const traced = (on: Engine, index: number): Promise<number[][]> =>
+        trace(on, promptOf(20 + index, index), 4, { salt: 'narrow' })
+      const requests = (on: Engine): Promise<number[][][]> =>
+        Promise.all([...[0, 1, 2].map(index => traced(on, index)), forked(on)])
       sameBits(await requests(narrow), await requests(engine))
       assert.equal(narrow.counters.ridingRows, 0)
       // 3 · (1 chunk + 4 rows), 1 chunk and 3 rows.
       assert.deepEqual([narrow.counters.runs, narrow.counters.decodeRows], [19, 15])
       narrow.checkIntegrity()
-      await narrow.close()
     })
 
     test('an abort while a run is in flight frees the sequence within that step', async () => {
@@ -482,7 +487,7 @@ for (const format of weightFormats) {
       engine.checkIntegrity()
     })
 
-    test('after 500 random operations nothing is lost or held twice', async () => {
+    test('after 500 random operations nothing is lost or held twice', async t => {
       const roll = dice(42)
       const open: Sequence[] = []
       const waiting = new Set<Promise<unknown>>()
@@ -518,16 +523,15 @@ for (const format of weightFormats) {
       for (const sequence of open) sequence.close()
       engine.checkIntegrity()
       assert.equal(engine.stats().sequences, 0)
-      const other = new Engine(model, options)
+      const other = closedAfter(t, new Engine(model, options))
       sameBits(await trace(engine, promptOf(40), 2, { salt: 'after' }), await trace(other, promptOf(40), 2))
-      await other.close()
     })
   })
 }
 
-test('a probe gives the states that the sequence would have, up to rounding, up to the end of the context', async () => {
-  const model = await loadModel({ model: path, format: 'f32', threads: 2, cacheDir: directory, contextLength: 0 })
-  const engine = new Engine(model, options)
+test('a probe gives the states that the sequence would have, up to rounding, up to the end of the context', async t => {
+  const model = await loadTiny(t, 2)
+  const engine = closedAfter(t, new Engine(model, options))
   const assertClose = (one: States, other: States, layer: number): void => {
     for (const kind of ['hidden', 'pooled'] as const) {
       const [a, b] = [one[kind](layer), other[kind](layer)]
@@ -558,14 +562,12 @@ test('a probe gives the states that the sequence would have, up to rounding, up 
     sequence.close()
   }
   engine.checkIntegrity()
-  await engine.close()
-  model.dispose()
 })
 
-test('a probe is refused where there is no output yet, no room or a shared prompt, and ends with its sequence or a run that fails', async () => {
-  const model = await loadModel({ model: path, format: 'f32', threads: 1, cacheDir: directory, contextLength: 0 })
+test('a probe is refused where there is no output yet, no room or a shared prompt, and ends with its sequence or a run that fails', async t => {
+  const model = await loadTiny(t, 1)
   const luck = { isOut: false }
-  const engine = new Engine(runsOutOf(luck, model), options)
+  const engine = closedAfter(t, new Engine(runsOutOf(luck, model), options))
   const controller = new AbortController()
   const sequence = engine.open(promptOf(10), { layers: [1], signal: controller.signal })
   await assert.rejects(sequence.probe(5), /its output is there/)
@@ -592,13 +594,11 @@ test('a probe is refused where there is no output yet, no room or a shared promp
   for (const one of [shared, whole, full]) one.close()
   assert.deepEqual([engine.stats().sequences, engine.stats().kvTokens], [0, 0])
   engine.checkIntegrity()
-  await engine.close()
-  model.dispose()
 })
 
-test('a shared prompt gives the logits of private KV, up to rounding', async () => {
-  const model = await loadModel({ model: path, format: 'f32', threads: 2, cacheDir: directory, contextLength: 0 })
-  const engine = new Engine(model, options)
+test('a shared prompt gives the logits of private KV, up to rounding', async t => {
+  const model = await loadTiny(t, 2)
+  const engine = closedAfter(t, new Engine(model, options))
   for (const length of [64, 65, 200]) {
     const [own, shared] = [await trace(engine, promptOf(length, 16), 40), await trace(engine, promptOf(length, 16), 40, { fanOut: 128 })]
     sameBits(shared[0], own[0])
@@ -606,16 +606,14 @@ test('a shared prompt gives the logits of private KV, up to rounding', async () 
     for (const [step, row] of own.entries()) for (const [at, logit] of row.entries()) largest = Math.max(largest, Math.abs(logit - shared[step]![at]!))
     assert.ok(largest > 0 && largest <= 1e-4, `largest difference ${largest}`)
   }
-  await engine.close()
-  model.dispose()
 })
 
-test('a long answer to a long shared prompt: its bits are the same alone and beside 31 others', async () => {
+test('a long answer to a long shared prompt: its bits are the same alone and beside 31 others', async t => {
   const widePath = join(directory, 'wide.gguf')
   // Heads as wide as usual: the order of long sums goes with the width of a product, and the threads.
   writeTinyGguf(widePath, { hiddenSize: 256, feedForwardSize: 64 })
-  const model = await loadModel({ model: widePath, format: 'f32', threads: 2, cacheDir: directory, contextLength: 0 })
-  const engine = new Engine(model, options)
+  const model = await loadTiny(t, 2, widePath)
+  const engine = closedAfter(t, new Engine(model, options))
   const prompt = promptOf(230, 24)
   const alone = await trace(engine, prompt, 280, { fanOut: 64, salt: 'alone' })
   const root = engine.open(prompt, { fanOut: 64, salt: 'beside' })
@@ -627,14 +625,12 @@ test('a long answer to a long shared prompt: its bits are the same alone and bes
     const [output] = await Promise.all([root, ...forks].map(sequence => sequence.output()))
     if (step % 10 === 9) sameBits(rowOf(output!), alone[step + 1], `token ${step}`)
   }
-  await engine.close()
-  model.dispose()
 })
 
-test('families whose candidates came in turns sit together, each a part of a run', async () => {
-  const model = await loadModel({ model: path, format: 'f32', threads: 2, cacheDir: directory, contextLength: 0 })
+test('families whose candidates came in turns sit together, each a part of a run', async t => {
+  const model = await loadTiny(t, 2)
   const apart: CausalModel = { config: model.config, canSharePrefix: true, sessions: { find: shape => shape.private + shape.shared > 1 ? null : model.sessions.find(shape), prepare: shape => model.sessions.prepare(shape) } }
-  const engine = new Engine(apart, options)
+  const engine = closedAfter(t, new Engine(apart, options))
   const roots = [40, 41, 42].map(seed => engine.open(promptOf(70, seed), { fanOut: 64, salt: String(seed) }))
   await Promise.all(roots.map(root => root.output()))
   const rows = [...Array.from({ length: 11 }, () => roots.map(root => root.fork())).flat(), ...roots]
@@ -654,14 +650,12 @@ test('families whose candidates came in turns sit together, each a part of a run
   await alone.output()
   for (const token of [5, 6, 7, 8]) await step(token, [alone])
   sameBits(rowOf(await roots[2]!.output()), rowOf(await alone.output()))
-  await engine.close()
-  model.dispose()
 })
 
-test('a failing run fails its own rows, and the engine goes on', async () => {
-  const model = await loadModel({ model: path, format: 'f32', threads: 1, cacheDir: directory, contextLength: 0 })
+test('a failing run fails its own rows, and the engine goes on', async t => {
+  const model = await loadTiny(t, 1)
   const luck = { isOut: false }
-  const engine = new Engine(runsOutOf(luck, model), options)
+  const engine = closedAfter(t, new Engine(runsOutOf(luck, model), options))
   const sequence = engine.open(promptOf(10))
   const expected = rowOf(await sequence.output())
   luck.isOut = true
@@ -672,22 +666,20 @@ test('a failing run fails its own rows, and the engine goes on', async () => {
   await sequence.output()
   sameBits((await trace(engine, promptOf(10), 0, { salt: 'x' }))[0], expected)
   sequence.close()
-  await engine.close()
-  model.dispose()
 })
 
-test('where no KV can be reserved no engine is made; where it is not enough for all, the others wait', async () => {
-  const model = await loadModel({ model: path, format: 'f32', threads: 1, cacheDir: directory, contextLength: 0 })
+test('where no KV can be reserved no engine is made; where it is not enough for all, the others wait', async t => {
+  const model = await loadTiny(t, 1)
   const { allocate } = Tensor
   let left = 3
-  const refusing = mock.method(Tensor, 'allocate', (...[type, dims]: Parameters<typeof allocate>) => {
+  t.mock.method(Tensor, 'allocate', (...[type, dims]: Parameters<typeof allocate>) => {
     if (dims.length === 4 && dims[0] === 32 && left-- <= 0) throw new Error('std::bad_alloc')
     return allocate.call(Tensor, type, dims)
   })
   assert.throws(() => new Engine(model, options), /^RequestError: the KV of 32 sequences of 512 tokens needs 4 buffers of 2097152 bytes, and the system refuses to reserve them$/)
   left = 5
   const problems: string[] = []
-  const engine = new Engine(model, { ...options, onProblem: problem => { problems.push(problem) } })
+  const engine = closedAfter(t, new Engine(model, { ...options, onProblem: problem => { problems.push(problem) } }))
   // Families whose rows came in turns, so that they would sit together in slots of their own.
   const roots = [40, 41].map(seed => engine.open(promptOf(70, seed), { fanOut: 64, salt: String(seed) }))
   await Promise.all(roots.map(root => root.output()))
@@ -702,15 +694,12 @@ test('where no KV can be reserved no engine is made; where it is not enough for 
   }
   assert.equal(problems.length, 1)
   assert.match(problems[0]!, /^no more than 32 sequences run at the same time: the KV of 32 sequences of 512 tokens needs/)
-  refusing.mock.restore()
-  await engine.close()
-  model.dispose()
 })
 
-test('a step that fails outside of a run fails who waits, and the engine goes on', async () => {
-  const model = await loadModel({ model: path, format: 'f32', threads: 1, cacheDir: directory, contextLength: 0 })
-  const engine = new Engine(model, options)
-  const refusing = mock.method(Tensor, 'allocate', () => { throw new Error('std::bad_alloc') })
+test('a step that fails outside of a run fails who waits, and the engine goes on', async t => {
+  const model = await loadTiny(t, 1)
+  const engine = closedAfter(t, new Engine(model, options))
+  const refusing = t.mock.method(Tensor, 'allocate', () => { throw new Error('std::bad_alloc') })
   const sequences = [engine.open(promptOf(10), { layers: [1] }), engine.open(promptOf(10, 2))]
   for (const result of await Promise.allSettled(sequences.map(sequence => sequence.output()))) assert.match(String((result as PromiseRejectedResult).reason), /std::bad_alloc/)
   refusing.mock.restore()
@@ -718,6 +707,4 @@ test('a step that fails outside of a run fails who waits, and the engine goes on
   engine.checkIntegrity()
   await Promise.all(sequences.map(sequence => sequence.output()))
   for (const sequence of sequences) sequence.close()
-  await engine.close()
-  model.dispose()
 })

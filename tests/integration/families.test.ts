@@ -2,8 +2,8 @@
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { join, resolve } from 'node:path'
+import { after, test, type TestContext } from 'node:test'
 import { loadConfig } from '../../src/config.js'
 import { Engine } from '../../src/engine/engine.js'
 import { RequestError } from '../../src/errors.js'
@@ -13,6 +13,7 @@ import { loadModel, type LoadedModel } from '../../src/models/model.js'
 import { weightFormats, type WeightFormat } from '../../src/models/weight-format.js'
 import { packageRoot } from '../../src/package-root.js'
 import { asGguf } from '../helpers/checkpoint-as-gguf.js'
+import { closedAfter } from '../helpers/closed-after.js'
 import { safetensors, tinyCheckpoints, writeTinyCheckpoint, type TinyCheckpointOptions } from '../helpers/tiny-checkpoint.js'
 import { tinyServer } from '../helpers/tiny-server.js'
 
@@ -24,11 +25,22 @@ const folder = mkdtempSync(join(tmpdir(), 'fairlead-families-'))
 after(() => { rmSync(folder, { recursive: true }) })
 for (const [name, options] of Object.entries(tinyCheckpoints)) writeTinyCheckpoint(join(folder, name), options)
 
-const load = (name: string, format: WeightFormat = 'f32'): Promise<LoadedModel> => loadModel({ model: join(folder, name), format, threads: 1, cacheDir: folder, contextLength: 0 })
+/** A model that is given back when the test ends. @param name of a folder, or the path of a file */
+async function load (t: TestContext, name: string, format: WeightFormat = 'f32'): Promise<LoadedModel> {
+  const model = resolve(folder, name)
+  return closedAfter(t, await loadModel({ model, format, threads: 1, cacheDir: folder, contextLength: 0 }))
+}
+
+/** An engine that is closed when the test ends. */
+function engineOf (t: TestContext, model: LoadedModel, prefillTokensPerStep: number): Engine {
+  const room = { contextLength: 512, maxSequences: 32, kvCacheBytes: 2 ** 26, prefixCacheBytes: 0, maxQueued: 0 }
+  return closedAfter(t, new Engine(model, { ...room, prefillTokensPerStep }))
+}
 
 /** What a model says after every position: all but the last few read in chunks cut at every place, the rest one by one. */
-async function outputs (model: LoadedModel, tokens: readonly number[], alone: number): Promise<number[][]> {
-  const engine = new Engine(model, { contextLength: 512, maxSequences: 32, kvCacheBytes: 2 ** 26, prefixCacheBytes: 0, prefillTokensPerStep: 7, maxQueued: 0 })
+async function outputs (t: TestContext, model: LoadedModel, alone: number): Promise<number[][]> {
+  const { tokens } = fixture
+  const engine = engineOf(t, model, 7)
   const rows: number[][] = []
   const sequence = engine.open(tokens.slice(0, -alone), { onPosition: (position, { logits, logNormalizer }) => { rows[position] = [logNormalizer, ...logits] } })
   await sequence.output()
@@ -37,7 +49,6 @@ async function outputs (model: LoadedModel, tokens: readonly number[], alone: nu
     const { distribution: { logits, logNormalizer } } = await sequence.output()
     rows.push([logNormalizer, ...logits])
   }
-  await engine.close()
   return rows
 }
 
@@ -47,10 +58,8 @@ function largestDifference (given: readonly number[][], expected: readonly numbe
 }
 
 for (const [name, { logits, scores }] of Object.entries(fixture.checkpoints)) {
-  test(`${name}: transformers' ${logits ? 'logits' : 'scores'} after every position, in chunks and one by one`, async () => {
-    const model = await load(name)
-    const rows = await outputs(model, fixture.tokens, 9)
-    model.dispose()
+  test(`${name}: transformers' ${logits ? 'logits' : 'scores'} after every position, in chunks and one by one`, async t => {
+    const rows = await outputs(t, await load(t, name), 9)
     const shown = logits ? rows.map(([normalizer, ...values]) => [normalizer!, ...fixture.ids.map(id => values[id]!)]) : rows.map(row => row.slice(1))
     const difference = largestDifference(shown, (logits ?? scores)!)
     assert.ok(difference <= 1e-4, `the largest difference is ${difference}`)
@@ -58,21 +67,18 @@ for (const [name, { logits, scores }] of Object.entries(fixture.checkpoints)) {
 }
 
 for (const name of ['llama', 'qwen2', 'qwen3', 'llama-score', 'qwen3-score']) {
-  test(`${name} in a GGUF file computes the same`, async () => {
-    const [given, expected] = [await loadModel({ model: await asGguf(join(folder, name)), format: 'f32', threads: 1, cacheDir: folder, contextLength: 0 }), await load(name)]
-    const rows = await outputs(given, fixture.tokens, 3)
-    const difference = largestDifference(rows, await outputs(expected, fixture.tokens, 3))
+  test(`${name} in a GGUF file computes the same`, async t => {
+    const [given, expected] = [await load(t, await asGguf(join(folder, name))), await load(t, name)]
+    const rows = await outputs(t, given, 3)
+    const difference = largestDifference(rows, await outputs(t, expected, 3))
     // Llama's queries and keys are rotated by another kernel.
     assert.ok(difference <= (name.startsWith('llama') ? 1e-5 : 0), `the largest difference is ${difference}`)
-    given.dispose()
-    expected.dispose()
   })
 }
 
-test('behind a shared prompt, biases and norms of heads compute the same', async () => {
+test('behind a shared prompt, biases and norms of heads compute the same', async t => {
   for (const name of ['qwen2', 'qwen3']) {
-    const model = await load(name)
-    const engine = new Engine(model, { contextLength: 512, maxSequences: 32, kvCacheBytes: 2 ** 26, prefixCacheBytes: 0, prefillTokensPerStep: 256, maxQueued: 0 })
+    const engine = engineOf(t, await load(t, name), 256)
     const prompt = Array.from({ length: 260 }, (_, index) => 3 + index * 37 % 256)
     const [shared, apart] = [engine.open(prompt, { fanOut: 16 }), engine.open(prompt)]
     assert.ok(engine.sharesPrompt(16, prompt.length))
@@ -84,8 +90,6 @@ test('behind a shared prompt, biases and norms of heads compute the same', async
       const difference = Math.max(...one.distribution.logits.map((logit, id) => Math.abs(logit - other.distribution.logits[id]!)))
       assert.ok(difference <= 1e-4, `${name}: ${difference}`)
     }
-    await engine.close()
-    model.dispose()
   }
 })
 
@@ -99,13 +103,11 @@ test('the tokenizer.json gives transformers’ tokens, and control tokens come f
   assert.deepEqual([tokenizer.endTokens, tokenizer.vocabularySize], [[2, 0], config.vocabularySize])
 })
 
-test('every format computes about what float32 does, biases, norms and smoothed values included', async () => {
+test('every format computes about what float32 does, biases, norms and smoothed values included', async t => {
   for (const name of ['qwen2', 'qwen3', 'qwen2-process']) {
     const { logits, scores } = fixture.checkpoints[name]!
     for (const format of weightFormats) {
-      const model = await load(name, format)
-      const rows = await outputs(model, fixture.tokens, 1)
-      model.dispose()
+      const rows = await outputs(t, await load(t, name, format), 1)
       const expected = (logits ?? scores)!
       const shown = logits ? rows.map(([normalizer, ...values]) => [normalizer!, ...fixture.ids.map(id => values[id]!)]) : rows.map(row => row.slice(1))
       const spread = Math.sqrt(expected.flat().reduce((sum, value) => sum + value ** 2, 0) / expected.flat().length)
@@ -158,10 +160,9 @@ test('a classifier cannot be served', async () => {
   await assert.rejects(createHost(loadConfig({ model: join(folder, 'qwen2-score'), cacheDir: folder }, {}), () => {}), /qwen2-score scores texts and cannot write them/)
 })
 
-test('a folder is served like a file', async () => {
-  const server = await tinyServer({ model: join(folder, 'qwen3'), format: 'f32' })
+test('a folder is served like a file', async t => {
+  const server = closedAfter(t, await tinyServer({ model: join(folder, 'qwen3'), format: 'f32' }))
   const { status, json } = await server.post('/v1/chat/completions', { model: 'qwen3', messages: [{ role: 'user', content: 'say' }], max_tokens: 8, seed: 1 })
-  await server.close()
   assert.equal(status, 200)
   assert.ok(json['usage'].completion_tokens > 0)
 })

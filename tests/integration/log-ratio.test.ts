@@ -3,11 +3,12 @@ import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, before, test } from 'node:test'
+import { after, before, test, type TestContext } from 'node:test'
 import { Engine } from '../../src/engine/engine.js'
 import { encodeChat } from '../../src/models/chat-template.js'
 import { loadModel, type LoadedModel } from '../../src/models/model.js'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
+import { closedAfter } from '../helpers/closed-after.js'
 import { answerOf, openReward, promptOf } from '../helpers/open-reward.js'
 import { tinyTokenizerJson, writeTinyCheckpoint } from '../helpers/tiny-checkpoint.js'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
@@ -23,8 +24,17 @@ const ratio = (toward: object, away: object, more: object = {}): object => ({ ki
 const two = ratio({ model: 'tuned', format: 'f32' }, { model: 'base', format: 'f32', system: 'be brief' })
 const question = 'tell me of the sea and the wind'
 const prompt = promptOf(question)
-const load = (name: string): Promise<LoadedModel> => loadModel({ model: join(folder, name), format: 'f32', threads: 1, cacheDir: folder, contextLength: 0 })
-const engineOf = (model: LoadedModel): Engine => new Engine(model, { contextLength: 512, maxSequences: 32, kvCacheBytes: 2 ** 24, prefixCacheBytes: 0, prefillTokensPerStep: 512, maxQueued: 0 })
+/** A model that is given back when the test ends. */
+async function load (t: TestContext, name: string): Promise<LoadedModel> {
+  const model = join(folder, name)
+  return closedAfter(t, await loadModel({ model, format: 'f32', threads: 1, cacheDir: folder, contextLength: 0 }))
+}
+
+/** An engine that is closed when the test ends. */
+function engineOf (t: TestContext, model: LoadedModel): Engine {
+  const room = { contextLength: 512, maxSequences: 32, kvCacheBytes: 2 ** 24, prefixCacheBytes: 0, maxQueued: 0 }
+  return closedAfter(t, new Engine(model, { ...room, prefillTokensPerStep: 512 }))
+}
 
 /** ln probability of an answer, one token after the other. */
 async function tokenByToken (model: LoadedModel, engine: Engine, system: string | null, text: string): Promise<number> {
@@ -45,9 +55,9 @@ const characters = [...text]
 const growing = Array.from({ length: 10 }, (_, step) => characters.slice(0, (step + 1) * 5).join(''))
 const pairs = growing.map(prefix => [prefix, `${prefix}in`] as const)
 
-test('two models: a growing, forking answer scores as the sum over its tokens, for the tokens that are new', async () => {
-  const [tuned, base] = [await load('tuned'), await load('base')]
-  const [up, down] = [engineOf(tuned), engineOf(base)]
+test('two models: a growing, forking answer scores as the sum over its tokens, for the tokens that are new', async t => {
+  const [tuned, base] = [await load(t, 'tuned'), await load(t, 'base')]
+  const [up, down] = [engineOf(t, tuned), engineOf(t, base)]
   const reward = await openReward(join(folder, 'r.json'), two, 'prefix')
   let whole = 0
   for (const pair of pairs) {
@@ -61,15 +71,11 @@ test('two models: a growing, forking answer scores as the sum over its tokens, f
   assert.ok(reward.ledger.rewardTokens < whole / 2, `${reward.ledger.rewardTokens} tokens of ${whole}`)
   assert.deepEqual(await reward.score(prompt, [answerOf('', false)]), [0])
   assert.equal(await reward.end(), 0)
-  await up.close()
-  await down.close()
-  tuned.dispose()
-  base.dispose()
 })
 
-test('the policy against itself: no other model is loaded, and a mean is one per token', async () => {
-  const model = await load('base')
-  const engine = engineOf(model)
+test('the policy against itself: no other model is loaded, and a mean is one per token', async t => {
+  const model = await load(t, 'base')
+  const engine = engineOf(t, model)
   const itself = ratio({ system: 'the sea is all' }, {}, { beta: 0.5 })
   const reward = await openReward(join(folder, 'r.json'), itself, 'outcome', 2, { model, engine })
   const mean = await openReward(join(folder, 'r.json'), { ...itself, per: 'token' }, 'outcome', 2, { model, engine })
@@ -81,8 +87,6 @@ test('the policy against itself: no other model is loaded, and a mean is one per
   assert.ok(reward.resolved.rooms.every(room => room.model.engine === engine))
   await reward.end()
   assert.equal(await mean.end(), 0)
-  await engine.close()
-  model.dispose()
 })
 
 test('ratios that say nothing, and models that write nothing, are refused', async () => {

@@ -7,6 +7,7 @@ import { after, before, test } from 'node:test'
 import { loadOnnxClassifier, type OnnxClassifier, type OnnxClassifierOptions } from '../../src/models/onnx-classifier.js'
 import { packageRoot } from '../../src/package-root.js'
 import { GraphWriter } from '../../src/runtime/graph.js'
+import { closedAfter } from '../helpers/closed-after.js'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'fairlead-onnx-'))
@@ -67,8 +68,8 @@ const load = (path: string, options: Partial<OnnxClassifierOptions> = {}): Promi
 const expected = (ids: readonly number[], types: readonly number[] = ids.map(() => 0)): number[] => [0, 1].map(label => ids.reduce((sum, id, index) => sum + weight(id, label) * (1 + types[index]!), 0) / ids.length)
 const near = (given: ArrayLike<number>, wanted: readonly number[]): void => { for (const [index, value] of wanted.entries()) assert.ok(Math.abs(given[index]! - value) < 1e-5, `${given[index]} for ${value}`) }
 
-test('texts of every length give in a padded batch what they give alone, in their order', async () => {
-  const classifier = await load(write('mean', { at: 'onnx' }))
+test('texts of every length give in a padded batch what they give alone, in their order', async t => {
+  const classifier = closedAfter(t, await load(write('mean', { at: 'onnx' })))
   const texts = ['The winds', 'sea', 'the the the the sea rest rest.', '', '数 🙂 the', 'qqq']
   const ids = [[2, 4, 5, 8, 3], [2, 6, 3], [2, 4, 4, 4, 4, 6, 7, 7, 12, 3], [2, 3], [2, 9, 10, 4, 3], [2, 1, 3]]
   const items = texts.map(text => classifier.encode({ text }))
@@ -79,23 +80,21 @@ test('texts of every length give in a padded batch what they give alone, in thei
     near((await classifier.classify([items[index]!]))[0]!, expected(one))
   }
   near(together.at(-1)!, expected(ids[2]!))
-  classifier.dispose()
 })
 
-test('a pair is read with its types, and text that looks like a special token is text', async () => {
-  const classifier = await load(join(folder, 'mean'))
+test('a pair is read with its types, and text that looks like a special token is text', async t => {
+  const classifier = closedAfter(t, await load(join(folder, 'mean')))
   const pair = classifier.encode({ text: 'the wind', pair: 'sea' })
   assert.deepEqual(pair, { ids: [2, 4, 5, 3, 6, 3], types: [0, 0, 0, 0, 1, 1] })
   near((await classifier.classify([pair]))[0]!, expected(pair.ids, pair.types))
   assert.deepEqual(classifier.encode({ text: '[SEP]' }).ids.filter(id => id === 3).length, 1)
-  classifier.dispose()
 })
 
-test('a BERT as torch.onnx exports it gives transformers’ tokens and logits, alone and in a batch', async () => {
+test('a BERT as torch.onnx exports it gives transformers’ tokens and logits, alone and in a batch', async t => {
   // Written by scripts/expected-onnx.py.
   const fixture = join(packageRoot, 'tests/fixtures/tiny-bert')
   const expected = JSON.parse(readFileSync(join(fixture, 'expected.json'), 'utf8')) as Array<{ text: string, pair: string | null, ids: number[], logits: number[] }>
-  const classifier = await load(fixture)
+  const classifier = closedAfter(t, await load(fixture))
   assert.deepEqual([classifier.labels, classifier.mostTokens], [3, 32])
   const items = expected.map(({ text, pair }) => classifier.encode({ text, ...(pair === null ? {} : { pair }) }))
   assert.deepEqual(items.map(item => item.ids), expected.map(({ ids }) => ids))
@@ -105,7 +104,6 @@ test('a BERT as torch.onnx exports it gives transformers’ tokens and logits, a
       for (const [label, logit] of logits.entries()) assert.ok(Math.abs(given[label]! - logit) <= 1e-4, `${index}: ${given[label]}, transformers ${logit}`)
     }
   }
-  classifier.dispose()
 })
 
 test('what cannot be run is refused when it is loaded, by file and reason', async () => {

@@ -3,10 +3,11 @@ import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { after, test, type TestContext } from 'node:test'
 import { Engine } from '../../src/engine/engine.js'
 import { loadModel, type LoadedModel } from '../../src/models/model.js'
 import { stepFormats, type StepFormatName } from '../../src/rewards/step-formats.js'
+import { closedAfter } from '../helpers/closed-after.js'
 import { answerOf, openReward, promptOf, type OpenReward } from '../helpers/open-reward.js'
 import { tinyTokenizerJson, writeTinyCheckpoint } from '../helpers/tiny-checkpoint.js'
 import { tinyServer } from '../helpers/tiny-server.js'
@@ -38,10 +39,23 @@ const asked: Readonly<Record<StepFormatName, (question: string, steps: readonly 
   qwen: (question, steps) => ({ text: `<|im_start|>system\nPlease reason step by step, and put your final answer within \\boxed{}.<|im_end|>\n<|im_start|>user\n${question}<|im_end|>\n<|im_start|>assistant\n${steps.map(step => `${step}<extra_0>`).join('')}`, read: 'marker' })
 }
 
+/** A model that is given back when the test ends. */
+async function load (t: TestContext, name: StepFormatName): Promise<LoadedModel> {
+  const model = join(folder, modelOf[name])
+  return closedAfter(t, await loadModel({ model, format: 'f32', threads: 1, cacheDir: folder, contextLength: 0 }))
+}
+
+/** An engine that is closed when the test ends. */
+function engineOf (t: TestContext, model: LoadedModel): Engine {
+  const room = { contextLength: 512, maxSequences: 32, kvCacheBytes: 2 ** 26, prefixCacheBytes: 0, maxQueued: 0 }
+  return closedAfter(t, new Engine(model, { ...room, prefillTokensPerStep: 512 }))
+}
+
 const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x))
 
-async function byItsOwnCode (name: StepFormatName, model: LoadedModel, question: string, steps: readonly string[]): Promise<number[]> {
-  const { text, read } = asked[name](question, steps)
+async function byItsOwnCode (t: TestContext, name: StepFormatName, steps: readonly string[]): Promise<number[]> {
+  const { text, read } = asked[name]('what is 7 + 8?', steps)
+  const model = await load(t, name)
   const { tokenizer } = model
   const encode = (part: string): number[] => tokenizer.encodeTemplate([{ text: part, trusted: true }])
   const tokens = encode(text)
@@ -49,23 +63,20 @@ async function byItsOwnCode (name: StepFormatName, model: LoadedModel, question:
   const closing = { math_shepherd: ' ки', rlhflow: '+<|im_end|>\n', skywork: '\n', qwen: '<extra_0>' }[name]
   const places: number[] = []
   for (let at = name === 'skywork' ? text.indexOf('\n') + 1 : 0; (at = text.indexOf(closing, at)) >= 0; at += closing.length) places.push(encode(text.slice(0, read === 'before' ? at : at + closing.length)).length - 1)
-  const engine = new Engine(model, { contextLength: 512, maxSequences: 32, kvCacheBytes: 2 ** 26, prefixCacheBytes: 0, prefillTokensPerStep: 512, maxQueued: 0 })
   const scores = new Map<number, number>()
   const [plus, minus] = (name === 'math_shepherd' ? [' +', ' -'] : ['+', '-']).map(one => tokenizer.encode(one)[0]!) as [number, number]
   const scoreOf = (logits: Float32Array): number => sigmoid(logits.length === 1 ? logits[0]! : logits.length === 2 ? logits[1]! - logits[0]! : logits[plus]! - logits[minus]!)
+  const engine = engineOf(t, model)
   const sequence = engine.open(tokens, { onPosition: (position, { logits }) => { scores.set(position, scoreOf(logits)) } })
   await sequence.output()
-  await engine.close()
   return places.map(place => scores.get(place)!)
 }
 
 for (const name of Object.keys(stepFormats) as StepFormatName[]) {
-  test(`${name}: the steps' scores are those of the format's own code, growing or whole`, async () => {
+  test(`${name}: the steps' scores are those of the format's own code, growing or whole`, async t => {
     const { separator } = stepFormats[name]
     const steps = ['then 7 🙂 in', 'then 数字 8', 'so the answer', 'is 15']
-    const model = await loadModel({ model: join(folder, modelOf[name]), format: 'f32', threads: 1, cacheDir: folder, contextLength: 0 })
-    const expected = await byItsOwnCode(name, model, 'what is 7 + 8?', steps)
-    model.dispose()
+    const expected = await byItsOwnCode(t, name, steps)
     assert.equal(expected.length, steps.length)
     const growing = await opened(descriptor(name, modelOf[name], { aggregation: 'last' }))
     const products = await opened(descriptor(name, modelOf[name], { aggregation: 'prod' }))
@@ -87,14 +98,12 @@ for (const name of Object.keys(stepFormats) as StepFormatName[]) {
   })
 }
 
-test('an answer of twenty steps, scored after each, costs its tokens once', async () => {
+test('an answer of twenty steps, scored after each, costs its tokens once', async t => {
   for (const name of ['math_shepherd', 'qwen'] as const) {
     const { separator, marker } = stepFormats[name]
-    const model = await loadModel({ model: join(folder, modelOf[name]), format: 'f32', threads: 1, cacheDir: folder, contextLength: 0 })
-    const { tokenizer } = model
+    const { tokenizer } = await load(t, name)
     const steps = Array.from({ length: 20 }, (_, index) => `the step ${index}`)
     const whole = tokenizer.encodeTemplate([{ text: asked[name]('what is 7 + 8?', steps).text, trusted: true }]).length
-    model.dispose()
     const one = await opened(descriptor(name, modelOf[name]))
     for (let count = 1; count <= steps.length; count++) await one.score(prompt, [answerOf(steps.slice(0, count).join(separator), false)])
     assert.equal(one.ledger.rewardTokens, whole, marker)
