@@ -22,7 +22,7 @@ export type { EngineSettings } from './config.js'
 export type { FinishReason, KlReport, ProgressCandidate, StoppedBy, Warning } from './decoding/runtime.js'
 export type { StrategyName } from './decoding/strategy-schemas.js'
 export { RequestError, type ErrorBody, type ErrorCode, type RequestErrorData } from './errors.js'
-export type { CallForm, FittingProgress, ModelInfo } from './inference/protocol.js'
+export type { CallForm, FittingProgress, ModelInfo, OperatorReport } from './inference/protocol.js'
 export type { RewardInfo } from './rewards/info.js'
 export type { RewardMember } from './rewards/scorer.js'
 

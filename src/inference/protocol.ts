@@ -6,6 +6,7 @@ import type { DecodeEvent, SamplingParams, TokenLogprob, Warning } from '../deco
 import type { AlignmentRequest } from '../decoding/strategy-schemas.js'
 import type { RequestErrorData } from '../errors.js'
 import type { CallForm } from '../models/call-form.js'
+import type { OperatorReport } from '../models/self-test/choose-operators.js'
 import type { Suggestion } from '../rewards/active.js'
 import type { AdaptChoices, OpenPair } from '../rewards/adapt-reward.js'
 import type { Pair } from '../rewards/examples.js'
@@ -14,6 +15,7 @@ import type { RewardInfo } from '../rewards/info.js'
 import type { AnswerMember, ChatMessage, RewardMember, Score } from '../rewards/scorer.js'
 
 export type { CallForm } from '../models/call-form.js'
+export type { OperatorReport } from '../models/self-test/choose-operators.js'
 
 /** Messages, rendered by the model's template. */
 export interface ChatPrompt {
@@ -194,8 +196,10 @@ export interface ModelInfo {
   readonly id: string
   readonly contextLength: number
   readonly vocabularySize: number
-  /** Names build, model, format, instruction set and thread count: same fingerprint and seed, same tokens. */
+  /** Names build, model, format, operators, rounding of the processor's kernels and thread count: same fingerprint and seed, same tokens. */
   readonly fingerprint: string
+  /** What it is run with on this processor. */
+  readonly operators: OperatorReport
   /** Seconds since the epoch. */
   readonly created: number
   /** How its answers call functions. */

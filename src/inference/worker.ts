@@ -109,8 +109,8 @@ function endWith (hosts: Hosts, error: unknown): void {
   close(hosts).catch(console.error)
 }
 
-function modelInfo ({ model: { id, contextLength, tokenizer, fingerprint, created, chatTemplate: { callForm } } }: Host): ModelInfo {
-  return { id, contextLength, vocabularySize: tokenizer.vocabularySize, fingerprint, created, callForm }
+function modelInfo ({ model: { id, contextLength, tokenizer, fingerprint, operators, created, chatTemplate: { callForm } } }: Host): ModelInfo {
+  return { id, contextLength, vocabularySize: tokenizer.vocabularySize, fingerprint, operators, created, callForm }
 }
 
 try {

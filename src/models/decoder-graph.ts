@@ -7,10 +7,10 @@ import { GraphWriter } from '../runtime/graph.js'
 import type { DecoderConfig, ScoreHead } from './decoder-config.js'
 import { decoderMatrices } from './decoder-matrices.js'
 import { groupSize } from './dequantize.js'
-import { rotationMatrix, rotationSize } from './rotation.js'
+import { MatrixProducts, needsPaddingRow } from './matrix-products.js'
 import { partName, privateShape, type RunShape } from './run-shape.js'
 import { declareSharedPart, declareSharedPrefix, sharedPrefixAttention } from './shared-prefix-attention.js'
-import { isSmoothed, type Blocks, type WeightLayout } from './weight-format.js'
+import { isSmoothed, type MatrixKind, type WeightLayout } from './weight-format.js'
 
 /** How many of the most probable tokens the graph lists. */
 export const topCount = 128
@@ -22,6 +22,8 @@ export interface DecoderGraphOptions {
   readonly peaks?: boolean
   /** The parts of the batch. Default: one private part. With others a row has one position. */
   readonly shape?: RunShape
+  /** Whether a shared prompt is read in pieces of fixed length; see `sharesInPieces`. Default no. */
+  readonly pieces?: boolean
 }
 
 /** A model file, and the names of the weights that it is run with. */
@@ -29,77 +31,35 @@ export interface WrittenGraph { readonly model: Uint8Array, readonly weights: Re
 
 class DecoderGraph {
   readonly graph = new GraphWriter()
+  readonly products = new MatrixProducts(this.graph)
   readonly config: DecoderConfig
   readonly layout: WeightLayout
   readonly matrices: ReadonlyMap<string, readonly [number, number]>
   readonly epsilon: { readonly float: number }
   readonly peaks: boolean
   readonly shape: RunShape
-  /** Names of the matrices of `blockSums` so far. */
-  readonly #summed = new Set<string>()
+  readonly pieces: boolean
+  /** Whether a row of zeros goes through the layers behind the rows of the batch, since some of their products need one. */
+  readonly padded: boolean
 
-  constructor (config: DecoderConfig, layout: WeightLayout, { peaks = false, shape = privateShape }: DecoderGraphOptions) {
+  constructor (config: DecoderConfig, layout: WeightLayout, { peaks = false, shape = privateShape, pieces = false }: DecoderGraphOptions) {
     this.peaks = peaks
     this.shape = shape
+    this.pieces = pieces
+    this.padded = [...layout.matrices].some(([name, kind]) => name.startsWith('layer') && needsPaddingRow(kind))
     this.config = config
     this.layout = layout
     this.matrices = decoderMatrices(config)
     this.epsilon = { float: config.normEpsilon }
   }
 
+  kindOf (name: string): MatrixKind { return this.layout.matrices.get(name)! }
+
   /** x · Wᵀ for a named matrix, as a value named `result`. */
   linear (x: string, name: string, result = this.graph.fresh(name)): string {
-    const { graph } = this
-    const [rows, columns] = this.matrices.get(name)!
-    const kind = this.layout.matrices.get(name)!
-    if (this.peaks) this.peakOf(x, name, columns)
-    if (kind.operator === 'float') return graph.node('MatMul', [x, graph.external(name, 'float32', [columns, rows])], [result])
-    return kind.operator === 'rows' ? this.rowScaled(kind.rotated ? this.rotated(x) : x, name, result) : this.blockScaled(x, name, kind, result)
-  }
-
-  /** A product with blocks of integers; what their offsets add is a product of the sums of x over each block. */
-  blockScaled (x: string, name: string, { bits, size, offsets }: Blocks, result: string): string {
-    const { graph } = this
-    const [rows, columns] = this.matrices.get(name)!
-    const blocks = columns / size
-    const multiply = (to: string): string => graph.node('MatMulNBits',
-      [x, graph.external(`${name}.values`, 'uint8', [rows, blocks, size * bits / 8]), graph.external(`${name}.scales`, 'float32', [rows, blocks])],
-      [to], { K: columns, N: rows, bits, block_size: size, accuracy_level: 4 }, microsoft)
-    if (!offsets) return multiply(result)
-    // Not ReduceSum: the order in which it adds depends on where in memory a row begins.
-    const sums = graph.node('MatMul', [x, this.blockSums(columns, size)], [graph.fresh('block_sums')])
-    const added = graph.node('MatMul', [sums, graph.external(`${name}.offsets`, 'float32', [blocks, rows])], [graph.fresh('of_offsets')])
-    return graph.node('Add', [multiply(graph.fresh('product')), added], [result])
-  }
-
-  /** The matrix [K, K / size] that sums every block of a row. */
-  blockSums (columns: number, size: number): string {
-    const name = `block_sums_${columns}`
-    if (this.#summed.has(name)) return name
-    this.#summed.add(name)
-    const blocks = columns / size
-    return this.graph.constant(name, 'float32', [columns, blocks], Array.from({ length: columns * blocks }, (_, at) => Math.floor(at / blocks / size) === at % blocks ? 1 : 0))
-  }
-
-  /**
-   * Rows of x divided by their largest magnitude and rounded to 8 bits, then a product of integers: exact, whatever the other rows. A row of
-   * zeros, divided by zero, becomes some integers, and zero again when the product is multiplied with its scale.
-   */
-  rowScaled (x: string, name: string, result: string): string {
-    const { graph } = this
-    const [rows, columns] = this.matrices.get(name)!
-    const peak = graph.node('ReduceMax', [graph.node('Abs', [x], [graph.fresh('size')]), 'last_axis'], [graph.fresh('row_peak')], { keepdims: 1 })
-    const levels = graph.node('QuantizeLinear', [graph.node('Div', [x, peak], [graph.fresh('scaled')]), 'level', 'level_zero'], [graph.fresh('levels')])
-    const product = graph.node('MatMulIntegerToFloat',
-      [levels, graph.external(`${name}.values`, 'int8', [columns, rows]), 'level', graph.external(`${name}.scales`, 'float32', [rows]), 'level_zero'], [graph.fresh('product')], {}, microsoft)
-    return graph.node('Mul', [product, peak], [result])
-  }
-
-  /** Turns every 64 channels of x by a Hadamard matrix, as the weights were. */
-  rotated (x: string): string {
-    const { graph } = this
-    const turned = graph.node('MatMul', [graph.node('Reshape', [x, 'in_blocks'], [graph.fresh('blocks')]), 'rotation'], [graph.fresh('turned')])
-    return graph.node('Reshape', [turned, 'joined_blocks'], [graph.fresh('rotated')])
+    const shape = this.matrices.get(name)!
+    if (this.peaks) this.peakOf(x, name, shape[1])
+    return this.products.multiply(x, name, this.kindOf(name), shape, result)
   }
 
   /** Makes the largest magnitude of each channel of x an output, for calibration. */
@@ -122,7 +82,7 @@ class DecoderGraph {
   /** Queries, keys and values side by side, before rotation. */
   queryKeyValue (x: string, layer: number): string {
     const { graph, config: { family, queryHeads, kvHeads, headSize } } = this
-    const product = this.linear(x, `layer${layer}.qkv`)
+    const product = this.unpadded(this.linear(x, `layer${layer}.qkv`), (queryHeads + 2 * kvHeads) * headSize)
     if (family === 'qwen2') return graph.node('Add', [product, graph.external(`layer${layer}.qkv.bias`, 'float32', [(queryHeads + 2 * kvHeads) * headSize])], [graph.fresh('qkv')])
     if (family !== 'qwen3') return product
     const [query, key, value] = ['query', 'key', 'value'].map(stem => graph.fresh(stem)) as [string, string, string]
@@ -138,16 +98,33 @@ class DecoderGraph {
     return graph.node('Reshape', [normalised, graph.constant(graph.fresh('heads_joined'), 'int64', [3], [0, 0, heads * headSize])], [graph.fresh('joined')])
   }
 
+  /** [batch, steps, columns] as what goes through the layers: itself, or [batch · steps + 1, columns] with a row of zeros. */
+  padRows (x: string, columns: number): string {
+    if (!this.padded) return x
+    const shape = this.graph.constant(this.graph.fresh('flat'), 'int64', [2], [-1, columns])
+    return this.products.appendRow(this.graph.node('Reshape', [x, shape], [this.graph.fresh('flat')]), columns)
+  }
+
+  /** What goes through the layers as [batch, steps, columns]. */
+  unpadded (x: string, columns: number, result = this.graph.fresh('unpadded')): string {
+    if (!this.padded) return x
+    const { graph } = this
+    const shape = graph.node('Concat', ['batch_and_steps', graph.constant(graph.fresh('columns'), 'int64', [1], [columns])], [graph.fresh('shape')], { axis: 0 })
+    return graph.node('Reshape', [this.products.dropRow(x), shape], [result])
+  }
+
   get partCount (): number { return this.shape.private + this.shape.shared }
 
   /** Everything but attention is computed over the rows of all parts at once. */
   attention (x: string, layer: number): string {
-    const { graph, partCount } = this
+    const { graph, config, partCount } = this
     const qkv = this.queryKeyValue(x, layer)
-    if (partCount === 1) return this.partAttention(qkv, layer, 0)
+    const columns = config.queryHeads * config.headSize
+    if (partCount === 1) return this.padRows(this.partAttention(qkv, layer, 0), columns)
     const parts = Array.from({ length: partCount }, () => graph.fresh('part'))
     graph.node('Split', [qkv, 'rows_by_part'], parts, { axis: 0 })
-    return graph.node('Concat', parts.map((rows, part) => this.partAttention(rows, layer, part)), [graph.fresh('attention')], { axis: 0 })
+    const attended = parts.map((rows, part) => this.partAttention(rows, layer, part))
+    return this.padRows(graph.node('Concat', attended, [graph.fresh('attention')], { axis: 0 }), columns)
   }
 
   partAttention (qkv: string, layer: number, part: number): string {
@@ -156,7 +133,7 @@ class DecoderGraph {
     const past = ['key', 'value'].map(kind => graph.input(partName(part, `past_${kind}_${layer}`), 'float32', shape))
     const present = ['key', 'value'].map(kind => partName(part, `present_${kind}_${layer}`))
     for (const name of present) graph.output(name, 'float32', shape)
-    if (part >= this.shape.private) return sharedPrefixAttention(graph, config, qkv, layer, part)
+    if (part >= this.shape.private) return sharedPrefixAttention(graph, config, qkv, { layer, part, pieces: this.pieces })
     const rows = this.shape.chunks ? graph.node('Reshape', [qkv, 'as_one_sequence'], [graph.fresh('sequence')]) : qkv
     const branches = this.shape.probedLayers === undefined ? [] : ['positions', 'branch_bias']
     const attended = graph.node('GroupQueryAttention', [rows, '', '', ...past, partName(part, 'seqlens_k'), partName(part, 'total_sequence_length'), 'rope_cos', 'rope_sin', ...branches],
@@ -185,24 +162,39 @@ class DecoderGraph {
   body (): string | null {
     const { graph, config } = this
     const depth = this.shape.probedLayers ?? config.layers
-    const hidden = (layer: number): string => {
-      graph.output(`hidden_${layer}`, 'float32', ['batch', 'steps', config.hiddenSize])
-      return `hidden_${layer}`
-    }
-    let residual = this.embedded(hidden(0))
-    let x = graph.node('SimplifiedLayerNormalization', [residual, graph.external('layer0.attention_norm', 'float32', [config.hiddenSize])], [graph.fresh('norm')], { axis: -1, epsilon: this.epsilon })
+    let residual = this.padRows(this.embedded(this.hiddenOutput(0)), config.hiddenSize)
+    let x = graph.node('SimplifiedLayerNormalization', [residual, graph.external('layer0.attention_norm', 'float32', [config.hiddenSize])],
+      [graph.fresh('norm')], { axis: -1, epsilon: this.epsilon })
     for (let layer = 0; layer < depth; layer++) {
       const attended = this.linear(this.attention(x, layer), `layer${layer}.attention_output`)
       ;[x, residual] = this.addAndNorm(attended, residual, `layer${layer}.feed_forward_norm`, graph.fresh('residual'))
       const last = layer + 1 === config.layers
       const transformed = this.feedForward(x, layer)
       if (layer + 1 === depth && !last) {
-        graph.node('Add', [transformed, residual], [hidden(depth)])
+        this.asHidden(depth, name => graph.node('Add', [transformed, residual], [name]))
         return null
       }
-      ;[x, residual] = this.addAndNorm(transformed, residual, last ? 'final_norm' : `layer${layer + 1}.attention_norm`, last ? graph.fresh('residual') : hidden(layer + 1))
+      const before = residual
+      const norm = last ? 'final_norm' : `layer${layer + 1}.attention_norm`
+      const add = (sum: string): string => { [x, residual] = this.addAndNorm(transformed, before, norm, sum); return sum }
+      if (last) add(graph.fresh('residual'))
+      else this.asHidden(layer + 1, add)
     }
-    return graph.node('Identity', [x], [hidden(config.layers)])
+    return this.asHidden(config.layers, name => graph.node('Identity', [x], [name]))
+  }
+
+  hiddenOutput (layer: number): string {
+    this.graph.output(`hidden_${layer}`, 'float32', ['batch', 'steps', this.config.hiddenSize])
+    return `hidden_${layer}`
+  }
+
+  /** Has a hidden state written and makes it an output. @param write under the name it is given, as it goes through the layers @returns that name */
+  asHidden (layer: number, write: (name: string) => string): string {
+    const output = this.hiddenOutput(layer)
+    if (!this.padded) return write(output)
+    const state = write(this.graph.fresh('state'))
+    this.unpadded(state, this.config.hiddenSize, output)
+    return state
   }
 
   /** Scores of a classifier for some rows. */
@@ -215,9 +207,10 @@ class DecoderGraph {
 
   /** Logits of the vocabulary for some rows. */
   vocabularyLogits (rows: string): string {
-    const { graph, config } = this
-    const smoothed = isSmoothed(this.layout.matrices.get('head')!) ? graph.node('Mul', [rows, graph.external('head.smoothing', 'float32', [config.hiddenSize])], [graph.fresh('smoothed')]) : rows
-    return this.linear(smoothed, 'head', 'logits')
+    const { graph, config: { hiddenSize }, products } = this
+    const kind = this.kindOf('head')
+    const smoothed = isSmoothed(kind) ? graph.node('Mul', [rows, graph.external('head.smoothing', 'float32', [hiddenSize])], [graph.fresh('smoothed')]) : rows
+    return needsPaddingRow(kind) ? products.dropRow(this.linear(products.appendRow(smoothed, hiddenSize), 'head'), 'logits') : this.linear(smoothed, 'head', 'logits')
   }
 
   /** Logits, their largest, and the largest probabilities at temperature 1 and at the row's own. */
@@ -253,7 +246,7 @@ class DecoderGraph {
     for (let part = 0; part < this.partCount; part++) {
       graph.input(partName(part, 'seqlens_k'), 'int32', [partName(part, 'batch')])
       graph.input(partName(part, 'total_sequence_length'), 'int32', [1])
-      if (part >= this.shape.private) declareSharedPart(graph, config, part)
+      if (part >= this.shape.private) declareSharedPart(graph, config, part, this.pieces)
     }
     if (this.shape.probedLayers === undefined) {
       graph.input('rows', 'int64', ['rows'])
@@ -270,13 +263,9 @@ class DecoderGraph {
     graph.constant('halves', 'int64', [2], [config.feedForwardSize, config.feedForwardSize])
     graph.constant('last_axis', 'int64', [1], [-1])
     if (this.peaks) graph.constant('first_axis', 'int64', [1], [0])
-    graph.constant('level', 'float32', [], [1 / 127])
-    graph.constant('level_zero', 'uint8', [], [128])
-    graph.constant('in_blocks', 'int64', [4], [0, 0, -1, rotationSize])
-    graph.constant('joined_blocks', 'int64', [3], [0, 0, -1])
-    graph.constant('rotation', 'float32', [rotationSize, rotationSize], [...rotationMatrix()])
+    if (this.padded) graph.node('Shape', ['input_ids'], ['batch_and_steps'])
     graph.constant('top_count', 'int64', [1], [Math.min(topCount, config.outputSize)])
-    if (this.shape.shared > 0) declareSharedPrefix(graph, config)
+    if (this.shape.shared > 0) declareSharedPrefix(graph, config, this.pieces)
     const x = this.body()
     if (this.shape.probedLayers === undefined) this.head(x!)
     return { model: graph.finish(), weights: graph.externals }

@@ -82,6 +82,16 @@ function embeddingInHead ({ vocabularySize, hiddenSize }: DecoderConfig, tensors
   return new Map([view('values', hiddenSize), view('scales', hiddenSize / groupSize)])
 }
 
+/** Levels of signed rows with the zero point 128, in place: the cache holds them signed, for every processor. */
+function withZeroPoint (tensor: Tensor): Tensor {
+  const { buffer, byteOffset, length } = tensor.data
+  const words = new Int32Array(buffer as ArrayBuffer, byteOffset, length >> 2)
+  for (let at = 0; at < words.length; at++) words[at]! ^= 0x80808080
+  const bytes = new Uint8Array(buffer as ArrayBuffer, byteOffset, length)
+  for (let at = 4 * words.length; at < length; at++) bytes[at]! ^= 0x80
+  return tensor.as('uint8')
+}
+
 /** Every external initializer of the decoder graph, by name. A cache that is missing, of another size, or whose index is damaged is made anew. */
 export async function loadDecoderWeights (file: TensorFile, config: DecoderConfig, options: WeightOptions): Promise<Map<string, Tensor>> {
   const { format, layout, cacheDir, sha256, ropePositions, onProgress } = options
@@ -95,6 +105,10 @@ export async function loadDecoderWeights (file: TensorFile, config: DecoderConfi
     await writeCache(path, convertWeights({ file, config, layout, smoothing: await smoothingOf(file, config, options) }))
     tensors = await readCache(path)
     if (!tensors) throw new Error(`the weight cache ${path} cannot be read back`)
+  }
+  for (const [name, kind] of layout.matrices) {
+    const values = `${name}.values`
+    if (kind.operator === 'rows' && kind.levels === 'uint8') tensors.set(values, withZeroPoint(tensors.get(values)!))
   }
   const parts = [await rotaryTables(file, config, ropePositions), ...(headHoldsEmbedding(config, layout) ? [embeddingInHead(config, tensors)] : [])]
   for (const part of parts) for (const [name, tensor] of part) tensors.set(name, tensor)

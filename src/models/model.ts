@@ -1,7 +1,6 @@
 /** Loads a model: file → weights, graph, session, tokenizer, chat template. Knows no sequences and no requests. */
 import { createHash } from 'node:crypto'
 import { readFileSync } from 'node:fs'
-import { cpus } from 'node:os'
 import { join } from 'node:path'
 import { RequestError } from '../errors.js'
 import { packageRoot, packageVersion } from '../package-root.js'
@@ -15,10 +14,13 @@ import { DecoderSessions } from './decoder-sessions.js'
 import { loadDecoderWeights } from './decoder-weights.js'
 import { resolveModel, resolveVariant } from './store.js'
 import { describeShape, type RunShape } from './run-shape.js'
-import { canSharePrefix } from './shared-prefix-attention.js'
+import { chooseOperators, type ChosenOperators, type OperatorReport } from './self-test/choose-operators.js'
+import { SelfTest } from './self-test/self-test.js'
+import { sharesInPieces } from './shared-prefix-attention.js'
+import type { TensorFile } from './tensor-file.js'
 import { TokenEmbeddings } from './token-embeddings.js'
 import type { Tokenizer } from './tokenizer.js'
-import { weightLayout, type WeightFormat } from './weight-format.js'
+import type { WeightFormat } from './weight-format.js'
 
 export interface ModelOptions {
   /** Name of a model in the box, or path of a GGUF file or of a folder in Hugging Face's layout. */
@@ -44,7 +46,8 @@ export interface ModelOptions {
 export interface LoadedModel {
   readonly id: string
   readonly sha256: string
-  readonly format: WeightFormat
+  /** What it is run with on this processor. */
+  readonly operators: OperatorReport
   readonly config: DecoderConfig
   /** Longest sequence the graph takes, tokens. */
   readonly contextLength: number
@@ -56,15 +59,15 @@ export interface LoadedModel {
   readonly embeddings: TokenEmbeddings
   readonly tokenizer: Tokenizer
   readonly chatTemplate: ChatTemplate
-  /** Same fingerprint and seed, same tokens: build, model, format, processor, threads, whether prompts are shared. */
+  /** Same fingerprint and seed, same tokens: build, model, format, operators and how the processor's kernels round, threads, whether prompts are shared. */
   readonly fingerprint: string
   /** Seconds since the epoch. */
   readonly created: number
   dispose (): void
 }
 
-function fingerprintOf (sha256: string, { format, threads, sharesPrompts = true }: ModelOptions): string {
-  const parts = [packageVersion, sha256, format, process.arch, cpus()[0]?.model, threads, ...sharesPrompts ? [] : ['prompts apart']]
+function fingerprintOf (sha256: string, { format, threads, operators, sharesPrompts, onnxruntime, kernels }: OperatorReport): string {
+  const parts = [packageVersion, onnxruntime, sha256, format, process.arch, kernels, ...operators, threads, ...sharesPrompts ? [] : ['prompts apart']]
   return `fl_${createHash('sha256').update(parts.join('|')).digest('hex').slice(0, 12)}`
 }
 
@@ -79,23 +82,48 @@ function calibrationTexts (template: ChatTemplate, tokenizer: Tokenizer): number
   return chats.map(([prompt, answer]) => [...encodeChat(template, tokenizer, [{ role: 'user', content: prompt }]).tokens, ...tokenizer.encode(answer)])
 }
 
+/** The operators that pass the self-test; what it found wrong is told. */
+async function operatorsOf (config: DecoderConfig, tensors: TensorFile['tensors'], options: ModelOptions): Promise<ChosenOperators> {
+  const { format, threads, cacheDir, sharesPrompts = true, onProgress = () => {} } = options
+  const selfTest = (count: number): SelfTest => new SelfTest({ threads: count, cacheDir })
+  const chosen = await chooseOperators({ config, tensors, format, threads, sharesPrompts, selfTest })
+  for (const note of chosen.report.notes) onProgress(`self-test: ${note}`)
+  return chosen
+}
+
 /** Loads a model, fetching and converting it on first use. @throws RequestError for what the user can mend */
 export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
-  const { format, threads, cacheDir, onProgress = () => {}, sharesPrompts = true, profilePrefix } = options
+  const { cacheDir, onProgress = () => {}, profilePrefix } = options
   const base = await resolveModel(options.model, { cacheDir, onProgress })
   const { path, sha256, created, id: ownId } = options.variant ? await resolveVariant(base, options.variant) : base
   const { file, config, tokenizer, chatTemplate } = await openCheckpoint(path, options.template, options.variant)
   try {
     const contextLength = sequenceLimit(config, options.contextLength)
-    const layout = weightLayout(config, format, file.tensors)
-    const weights = new SharedWeights(await loadDecoderWeights(file, config, { format, layout, cacheDir, sha256, ropePositions: contextLength, threads, calibration: () => calibrationTexts(chatTemplate, tokenizer), onProgress }))
+    const { layout, report } = await operatorsOf(config, file.tensors, options)
+    const { format, threads } = report
+    const calibration = (): number[][] => calibrationTexts(chatTemplate, tokenizer)
+    const weights = new SharedWeights(await loadDecoderWeights(file, config, { format, layout, cacheDir, sha256, ropePositions: contextLength, threads, calibration, onProgress }))
     const compile = (shape: RunShape): Promise<Session> => {
-      const graph = buildDecoderGraph(config, layout, contextLength, { shape })
+      const graph = buildDecoderGraph(config, layout, contextLength, { shape, pieces: sharesInPieces(config, threads) })
       return Session.create(graph.model, { weights: weights.only(graph.weights), threads, ...(profilePrefix === undefined ? {} : { profilePrefix: `${profilePrefix}-${describeShape(shape)}` }) })
     }
     const sessions = await DecoderSessions.create({ weights, compile, onProblem: onProgress })
-    const weightBytes = [...weights.tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0)
-    return { id: options.id ?? ownId, sha256, format, config, contextLength, weightBytes, sessions, canSharePrefix: sharesPrompts && canSharePrefix(config, threads), embeddings: new TokenEmbeddings(weights.tensors, config.hiddenSize), tokenizer, chatTemplate, fingerprint: fingerprintOf(sha256, options), created, dispose: () => { sessions.dispose() } }
+    return {
+      id: options.id ?? ownId,
+      sha256,
+      operators: report,
+      config,
+      contextLength,
+      weightBytes: [...weights.tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0),
+      sessions,
+      canSharePrefix: report.sharesPrompts,
+      embeddings: new TokenEmbeddings(weights.tensors, config.hiddenSize),
+      tokenizer,
+      chatTemplate,
+      fingerprint: fingerprintOf(sha256, report),
+      created,
+      dispose: () => { sessions.dispose() }
+    }
   } finally {
     await file.close()
   }

@@ -21,18 +21,26 @@ export type WeightFormat = (typeof weightFormats)[number]
 export interface Blocks {
   readonly operator: 'blocks'
   readonly bits: 4 | 8
-  /** Values along the input that share a scale. Rows are computed alike in any batch with 8 bits in 32 and 64 and with 4 bits in 32; not with others. */
+  /** Values along the input that share a scale. */
   readonly size: 32 | 64
   /** `file`: the file's own integers; `rounded`: ours; `smoothed`: ours, with factors moved from the activations to the weights. */
   readonly values: 'file' | 'rounded' | 'smoothed'
   /** Each block also has an offset, which multiplies the sum of its activations in float32. */
   readonly offsets: boolean
+  /** Whether a row of zeros is multiplied behind the others: where a row alone is computed by another kernel than one among others. */
+  readonly paddingRow: boolean
 }
 
-/** 8-bit integers with a scale per output, multiplied with whole rows of activations rounded to 8 bits (MatMulIntegerToFloat). Smoothed; `rotated` says after a rotation, too. */
-export interface Rows { readonly operator: 'rows', readonly rotated: boolean }
+/** 8-bit integers with a scale per output, multiplied with whole rows of activations rounded to 8 bits (MatMulIntegerToFloat). Smoothed. */
+export interface Rows {
+  readonly operator: 'rows'
+  /** Whether after a rotation, too. */
+  readonly rotated: boolean
+  /** How levels are held: signed, or with the zero point 128 where a processor adds products of signed ones up in 16 bits. */
+  readonly levels: 'int8' | 'uint8'
+}
 
-/** With each kind a row's result has the same bits whatever rows it is computed with. */
+/** Kinds differ in their forms, too: the self-test finds one in which a row's result has the same bits whatever rows it is computed with. */
 export type MatrixKind = { readonly operator: 'float' } | Blocks | Rows
 
 /** How a model's matrices are held. */
@@ -43,7 +51,19 @@ export interface WeightLayout {
   readonly embedding: 'groups' | 'float'
 }
 
-const float = { operator: 'float' } as const
+const float: MatrixKind = { operator: 'float' }
+const rows = (rotated: boolean): MatrixKind => ({ operator: 'rows', rotated, levels: 'int8' })
+const blocks = (bits: Blocks['bits'], size: Blocks['size'], values: Blocks['values'], offsets = false): MatrixKind =>
+  ({ operator: 'blocks', bits, size, values, offsets, paddingRow: false })
+
+/** Every kind that a matrix can be of in a format. */
+export const kindsOfFormat: Readonly<Record<WeightFormat, readonly MatrixKind[]>> = {
+  i8: [rows(false), rows(true)],
+  q8: [blocks(8, 64, 'rounded')],
+  q4: [blocks(4, 32, 'smoothed')],
+  exact: [...[false, true].flatMap(offsets => [blocks(4, groupSize, 'file', offsets), blocks(8, groupSize, 'file', offsets)]), float],
+  f32: [float]
+}
 
 /** What a down projection multiplies has a few large values in each row, other ones every time: 8 bits hold a row only after a rotation. */
 const unevenRows = /\.down$/
@@ -51,7 +71,7 @@ const unevenRows = /\.down$/
 /** The file's own blocks; float32 for a matrix with a tensor of another encoding. Tensors of fewer and of more bits share 8. */
 function exactKind (groupings: ReadonlyArray<Grouping | undefined>): MatrixKind {
   if (!groupings.every(grouping => grouping !== undefined)) return float
-  return { operator: 'blocks', bits: groupings.every(({ bits }) => bits === 4) ? 4 : 8, size: groupSize, values: 'file', offsets: groupings.some(({ centred }) => !centred) }
+  return blocks(groupings.every(({ bits }) => bits === 4) ? 4 : 8, groupSize, 'file', groupings.some(({ centred }) => !centred))
 }
 
 /** The layout of a model in a format. @param tensors of a file that `decoderConfigFromGguf` accepts */
@@ -61,9 +81,9 @@ export function weightLayout (config: DecoderConfig, format: WeightFormat, tenso
     // A few scores cost nothing and are all that comes out.
     if (config.scoreHead && (name === 'head' || name === 'score_hidden')) return float
     switch (format) {
-      case 'i8': return { operator: 'rows', rotated: unevenRows.test(name) }
-      case 'q8': return { operator: 'blocks', bits: 8, size: 64, values: 'rounded', offsets: false }
-      case 'q4': return { operator: 'blocks', bits: 4, size: 32, values: 'smoothed', offsets: false }
+      case 'i8': return rows(unevenRows.test(name))
+      case 'q8': return blocks(8, 64, 'rounded')
+      case 'q4': return blocks(4, 32, 'smoothed')
       case 'exact': return exactKind(matrixTensors(config, name).map(groupingOf))
       case 'f32': return float
     }
@@ -72,6 +92,12 @@ export function weightLayout (config: DecoderConfig, format: WeightFormat, tenso
     matrices: new Map([...decoderMatrices(config).keys()].map(name => [name, kindOf(name)])),
     embedding: groupingOf(embeddingTensor)?.centred === true ? 'groups' : 'float'
   }
+}
+
+/** Forms of a kind with the same numbers, the fastest first. */
+export function formsOf (kind: MatrixKind): MatrixKind[] {
+  if (kind.operator === 'rows') return [kind, { ...kind, levels: 'uint8' }]
+  return kind.operator === 'blocks' ? [kind, { ...kind, paddingRow: true }] : [kind]
 }
 
 /** Whether factors are moved from the activations to the weights of a kind. */

@@ -1,5 +1,5 @@
 /**
- * Features on disk: one file per (weights, format, layer, pooling), fixed-size records of a 16-byte key and float32
+ * Features on disk: one file per (weights, format, kernels, layer, pooling), fixed-size records of a 16-byte key and float32
  * states. Appended to, so an interrupted extraction loses at most the record being written. Deleting the folder is safe.
  * In memory are the keys, and the states of this run only.
  */
@@ -51,7 +51,7 @@ export class FeatureCache {
     if (directory === null) return new FeatureCache(null, null, states, policy.hiddenSize)
     try {
       await mkdir(directory, { recursive: true })
-      const file = await open(join(directory, `${policy.weightsSha256.slice(0, 16)}-${policy.format}-layer${layer}-${pooling}.f32`), 'a+')
+      const file = await open(join(directory, `${policy.weightsSha256.slice(0, 16)}-${policy.format}-${policy.kernels}-layer${layer}-${pooling}.f32`), 'a+')
       const cache = new FeatureCache(directory, file, states, policy.hiddenSize)
       await cache.#collectKeys(file)
       return cache

@@ -10,8 +10,10 @@ export interface PolicyInfo {
   readonly id: string
   /** Of the weights as downloaded: 64 lower-case hex digits. */
   readonly weightsSha256: string
-  /** Weight format the engine runs: q8 or f32. */
+  /** Weight format the engine runs. */
   readonly format: string
+  /** Tells the processor's kernels apart from those that round differently. */
+  readonly kernels: string
   /** Width D of a hidden state. */
   readonly hiddenSize: number
   /** Number of layers L; hidden states have indices 0..L. */
@@ -40,8 +42,8 @@ export interface ReadablePolicy extends PolicyInfo {
 
 /** A loaded model as rewards see it. */
 export function policyInfo (model: LoadedModel): PolicyInfo {
-  const { id, sha256, format, config, tokenizer, embeddings } = model
-  return { id, weightsSha256: sha256, format, hiddenSize: config.hiddenSize, layers: config.layers, endTokens: tokenizer.endTokens, embedding: (token, row) => embeddings.row(token, row) }
+  const { id, sha256, operators: { format, kernels }, config, tokenizer, embeddings } = model
+  return { id, weightsSha256: sha256, format, kernels, hiddenSize: config.hiddenSize, layers: config.layers, endTokens: tokenizer.endTokens, embedding: (token, row) => embeddings.row(token, row) }
 }
 
 /** An engine: opens sequences, once there is room for them. */

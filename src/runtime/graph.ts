@@ -71,8 +71,9 @@ export class GraphWriter {
     return name
   }
 
-  /** A weight that the session is given by name. */
+  /** A weight that the session is given by name. It may be asked for more than once. */
   external (name: string, type: DataType, dims: readonly number[]): string {
+    if (this.#externals.has(name)) return name
     this.#externals.add(name)
     const location = message(13, [...string(1, 'location'), ...string(2, 'shared')])
     const tensor = [...dims.flatMap(dim => integer(1, dim)), ...integer(2, onnxTypes[type]), ...string(8, name), ...location, ...integer(14, 1)]

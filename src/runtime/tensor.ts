@@ -83,6 +83,14 @@ export class Tensor {
     return new Tensor(this.type, dims, this.#at(elementOffset), () => this.data.subarray(elementOffset, elementOffset + elements(dims)))
   }
 
+  /** The same memory with elements of another type of the same size. This tensor must not be disposed before it. */
+  as (type: DataType): Tensor {
+    if (types[type].size !== types[this.type].size) throw new Error(`elements of ${this.type} cannot be shown as ${type}`)
+    const View = types[type].view
+    const shown = (): TensorData => new View(this.data.buffer as ArrayBuffer, this.data.byteOffset, this.data.length)
+    return new Tensor(type, this.dims, this.#start, shown)
+  }
+
   /** Copies elements of a tensor of the same type here. Offsets and count are in elements. */
   copy (offset: number, source: Tensor, sourceOffset: number, count: number): void {
     copyMemory(this.#at(offset), source.#at(sourceOffset), count * types[this.type].size)

@@ -73,6 +73,7 @@ export function toyPolicy (source: SequenceSource = new ToyStates()): ReadablePo
     id: 'toy',
     weightsSha256: '0'.repeat(64),
     format: 'f32',
+    kernels: 'toy',
     hiddenSize: 3,
     layers: 4,
     endTokens: [0],

@@ -5,15 +5,15 @@ import { join } from 'node:path'
 import { after, afterEach, before, beforeEach, describe, test, type TestContext } from 'node:test'
 import { Engine, type EngineOptions } from '../../src/engine/engine.js'
 import type { CausalModel } from '../../src/engine/runner.js'
-import type { ComputeLedger, Output, Sequence, SequenceOptions, States } from '../../src/engine/sequence.js'
+import type { ComputeLedger, Sequence, SequenceOptions, States } from '../../src/engine/sequence.js'
 import { loadModel, type LoadedModel } from '../../src/models/model.js'
 import { chunksShape } from '../../src/models/run-shape.js'
 import { weightFormats } from '../../src/models/weight-format.js'
 import { Tensor } from '../../src/runtime/tensor.js'
 import { closedAfter } from '../helpers/closed-after.js'
+import { dice, promptOf, rowOf, trace, turn } from '../helpers/engine-traces.js'
 import { sameBits } from '../helpers/same-bits.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
-import { tinyVocabulary } from '../helpers/tiny-vocabulary.js'
 
 const directory = mkdtempSync(join(tmpdir(), 'fairlead-engine-'))
 const path = join(directory, 'tiny.gguf')
@@ -26,44 +26,16 @@ after(() => { rmSync(directory, { recursive: true }) })
 const options: EngineOptions = { contextLength: 512, maxSequences: 64, kvCacheBytes: 2 ** 28, prefixCacheBytes: 2 ** 22, prefillTokensPerStep: 64, maxQueued: 4 }
 const ledger = (): ComputeLedger => ({ computedTokens: 0, cachedTokens: 0, forwardPasses: 0 })
 
-/** A seeded choice below a bound. */
-function dice (seed: number): (bound: number) => number {
-  let state = seed >>> 0
-  return bound => {
-    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
-    return Math.floor(state / 2 ** 32 * bound)
-  }
-}
-
-const promptOf = (length: number, seed = 1): number[] => {
-  const roll = dice(seed)
-  return Array.from({ length }, () => 3 + roll(tinyVocabulary.length - 3))
-}
-const turn = (): Promise<void> => new Promise(resolve => { setImmediate(resolve) })
-
 /** A model whose runs fail while luck is out. */
 const runsOutOf = (luck: { readonly isOut: boolean }, { config, sessions }: LoadedModel): CausalModel => ({
   config,
   canSharePrefix: true,
   sessions: { find: shape => ({ run: (inputs, outputs) => luck.isOut ? Promise.reject(new Error('out of luck')) : sessions.find(shape)!.run(inputs, outputs) }), prepare: shape => sessions.prepare(shape) }
 })
-const rowOf = ({ distribution }: Output): number[] => [...distribution.logits, distribution.logNormalizer]
 
 /** A model in float32, given back when the test ends. */
 async function loadTiny (t: TestContext, threads: number, model = path): Promise<LoadedModel> {
   return closedAfter(t, await loadModel({ model, format: 'f32', threads, cacheDir: directory, contextLength: 0 }))
-}
-
-/** Logits of every step of a request: a prompt, then tokens fed one by one. */
-async function trace (engine: Engine, prompt: readonly number[], count: number, more: SequenceOptions = {}): Promise<number[][]> {
-  const sequence = engine.open(prompt, more)
-  const rows = [rowOf(await sequence.output())]
-  for (let step = 0; step < count; step++) {
-    sequence.append(3 + (step * 37) % 256)
-    rows.push(rowOf(await sequence.output()))
-  }
-  sequence.close()
-  return rows
 }
 
 for (const format of weightFormats) {

@@ -1,5 +1,6 @@
 /** What operators ask: `GET /health` and `/ping` (the process answers, and need not be restarted), `/ready` (it takes requests), `/version`, `/metrics`. */
 import type { FastifyInstance } from 'fastify'
+import type { ModelInfo } from '../../inference/protocol.js'
 import { packageVersion } from '../../package-root.js'
 import { documented } from '../openapi.js'
 import { statusObject, versionObject } from '../schemas/responses.js'
@@ -7,6 +8,12 @@ import type { Services } from '../services.js'
 
 /** A model and what its engine does. */
 interface Engine { readonly model: string, readonly engine: object }
+
+function runningModel ({ id, fingerprint, operators }: ModelInfo): object {
+  const { format, threads, operators: names, sharesPrompts, onnxruntime, instructionSet, kernels, notes } = operators
+  const numbers = { format, threads, operators: names, shared_prompts: sharesPrompts, onnxruntime, instruction_set: instructionSet, kernels, self_test: notes }
+  return { id, system_fingerprint: fingerprint, ...numbers }
+}
 
 export function health (app: FastifyInstance, services: Services): void {
   const open = { access: 'public', response: statusObject } as const
@@ -18,7 +25,9 @@ export function health (app: FastifyInstance, services: Services): void {
   app.get('/health', documented(summary, open), alive)
   app.get('/ping', documented(summary, open), alive)
   app.post('/ping', documented(summary, open), alive)
-  app.get('/version', documented('The server’s version', { access: 'public', response: versionObject }), () => ({ version: packageVersion }))
+  app.get('/version', documented('The server’s version, and what its models are run with on this processor', { access: 'public', response: versionObject }), () => {
+    return { version: packageVersion, models: services.isReady ? services.inference.models.map(runningModel) : [] }
+  })
   app.get('/ready', documented('Whether the server takes requests', open), async () => {
     services.refuseIfDraining()
     const { engines, rewardModels } = await services.inference.stats()

@@ -160,5 +160,17 @@ export const embeddingList = Type.Object({
   usage: Type.Object({ prompt_tokens: Type.Integer(), total_tokens: Type.Integer() })
 })
 
-export const versionObject = Type.Object({ version: Type.String() })
+const runningModelObject = Type.Object({
+  id: Type.String(),
+  system_fingerprint: Type.String(),
+  format: Type.String({ description: 'weight format in use' }),
+  threads: Type.Integer(),
+  operators: Type.Array(Type.String(), { description: 'what its matrices are multiplied with, as the self-test chose it' }),
+  shared_prompts: Type.Boolean({ description: 'whether candidates share the KV of their prompt where that pays' }),
+  onnxruntime: Type.String({ description: 'version of ONNX Runtime' }),
+  instruction_set: Type.String({ description: 'what the processor says it has, of what kernels are chosen by' }),
+  kernels: Type.String({ description: 'tells kernels apart that round differently' }),
+  self_test: Type.Array(Type.String(), { description: 'what the self-test found wrong on this processor, and what is done in its place' })
+})
+export const versionObject = Type.Object({ version: Type.String(), models: Type.Array(runningModelObject, { description: 'none while they are loading' }) })
 export const statusObject = Type.Object({ status: Type.String() })

@@ -1,0 +1,128 @@
+/**
+ * Which operators a model runs with on this processor: those of its weight format, in the first form that the self-test passes; where none passes, those of
+ * another format; and no more threads than attention gives the same bits with. Nothing is served on numbers that failed.
+ */
+import { RequestError } from '../../errors.js'
+import { describeInstructionSet } from '../../runtime/instruction-set.js'
+import { loadOnnxRuntime } from '../../runtime/library.js'
+import type { DecoderConfig } from '../decoder-config.js'
+import { decoderMatrices } from '../decoder-matrices.js'
+import type { TensorFile } from '../tensor-file.js'
+import { formsOf, granularity, weightFormats, weightLayout, type MatrixKind, type WeightFormat, type WeightLayout } from '../weight-format.js'
+import { passes, problemOf } from './finding.js'
+import { kernelSignature } from './kernel-signature.js'
+import { operatorName } from './product-test.js'
+import type { SelfTest } from './self-test.js'
+
+/** What a model is run with on this processor, for people to read. */
+export interface OperatorReport {
+  /** The one asked for, or another where that one's operators compute wrongly here. */
+  readonly format: WeightFormat
+  /** Threads of a forward pass: as many as asked for, or fewer where its bits would depend on them. */
+  readonly threads: number
+  /** Names of what its matrices are multiplied with. */
+  readonly operators: readonly string[]
+  /** Whether candidates share the KV of their prompt where that pays: only where a row's bits do not depend on the others. */
+  readonly sharesPrompts: boolean
+  /** Version of ONNX Runtime. */
+  readonly onnxruntime: string
+  /** What the processor says it has, of what kernels are chosen by. */
+  readonly instructionSet: string
+  /** Tells kernels apart that round differently. */
+  readonly kernels: string
+  /** What the self-test found wrong, and what is done in its place. */
+  readonly notes: readonly string[]
+}
+
+export interface ChosenOperators {
+  readonly report: OperatorReport
+  /** With the operators that passed. */
+  readonly layout: WeightLayout
+}
+
+export interface OperatorsWanted {
+  readonly config: DecoderConfig
+  readonly tensors: TensorFile['tensors']
+  readonly format: WeightFormat
+  readonly threads: number
+  /** Whether candidates may share their prompt's KV, where the model can. */
+  readonly sharesPrompts: boolean
+  /** The self-test at a thread count. */
+  readonly selfTest: (threads: number) => SelfTest
+}
+
+/** The first form of a kind that passes; null where none does. Says in `notes` what does not. */
+async function formThatPasses (kind: MatrixKind, test: SelfTest, notes: string[]): Promise<MatrixKind | null> {
+  const problems: string[] = []
+  for (const form of formsOf(kind)) {
+    const finding = await test.product(form)
+    if (passes(finding)) {
+      if (form !== kind) notes.push(`${problems.join('; ')}: ${finding.operator} are used`)
+      return form
+    }
+    problems.push(problemOf(finding)!)
+  }
+  notes.push(...problems)
+  return null
+}
+
+/** A layout with each kind in a form that passes; null where a kind has none. */
+async function layoutThatPasses (layout: WeightLayout, test: SelfTest, notes: string[]): Promise<WeightLayout | null> {
+  const forms = new Map<string, MatrixKind>()
+  for (const kind of layout.matrices.values()) {
+    if (forms.has(operatorName(kind))) continue
+    const form = await formThatPasses(kind, test, notes)
+    if (!form) return null
+    forms.set(operatorName(kind), form)
+  }
+  const adapt = (kind: MatrixKind): MatrixKind => {
+    const form = forms.get(operatorName(kind))!
+    return kind.operator === 'blocks' && form.operator === 'blocks' ? { ...kind, paddingRow: form.paddingRow } : form
+  }
+  return { ...layout, matrices: new Map([...layout.matrices].map(([name, kind]) => [name, adapt(kind)])) }
+}
+
+/** The most threads, up to those wanted, with which attention passes. @throws RequestError where it does not with one either */
+async function threadsThatPass ({ config, threads, selfTest }: OperatorsWanted, notes: string[]): Promise<number> {
+  for (const count of new Set([threads, Math.min(threads, config.queryHeads), 1])) {
+    const finding = await selfTest(count).attention(config)
+    if (passes(finding)) {
+      if (count < threads) notes.push(`${count} threads are used in place of ${threads}`)
+      return count
+    }
+    notes.push(`with ${count} threads ${problemOf(finding)!}`)
+  }
+  throw new RequestError('internal_error', `this processor fails the self-test: ${notes.join('; ')}`)
+}
+
+async function sharedPromptsPass (config: DecoderConfig, test: SelfTest, notes: string[]): Promise<boolean> {
+  const finding = await test.sharedPrefix(config)
+  if (finding === null || passes(finding)) return finding !== null
+  notes.push(`${problemOf(finding)!}: none are shared`)
+  return false
+}
+
+/** Whether a layout's operators can take all of a model's matrices. */
+const holds = (layout: WeightLayout, config: DecoderConfig): boolean =>
+  [...decoderMatrices(config)].every(([name, [, columns]]) => columns % granularity(layout.matrices.get(name)!) === 0)
+
+/** @throws RequestError where no operators compute rightly here */
+export async function chooseOperators (wanted: OperatorsWanted): Promise<ChosenOperators> {
+  const { config, tensors, format: asked, selfTest } = wanted
+  const notes: string[] = []
+  const threads = await threadsThatPass(wanted, notes)
+  const test = selfTest(threads)
+  // Not q4: rounding to 4 bits is for who asks for it.
+  for (const format of new Set([asked, ...weightFormats.filter(one => one !== 'q4')])) {
+    const plain = weightLayout(config, format, tensors)
+    if (format !== asked && !holds(plain, config)) continue
+    const layout = await layoutThatPasses(plain, test, notes)
+    if (!layout) continue
+    if (format !== asked) notes.push(`format ${format} is used in place of ${asked}`)
+    const operators = [...new Set([...layout.matrices.values()].map(operatorName))]
+    const shares = wanted.sharesPrompts && await sharedPromptsPass(config, test, notes)
+    const here = { onnxruntime: loadOnnxRuntime().version, instructionSet: describeInstructionSet(), kernels: await kernelSignature() }
+    return { layout, report: { format, threads, operators, sharesPrompts: shares, ...here, notes } }
+  }
+  throw new RequestError('internal_error', `this processor fails the self-test in every weight format: ${notes.join('; ')}`)
+}

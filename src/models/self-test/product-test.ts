@@ -1,0 +1,87 @@
+/**
+ * Tests the product of one kind of matrix on this processor, in the graph that the decoder uses: its numbers against exact arithmetic with integers at the
+ * ends of their range, and the bits of a row alone, in twos, and among so many rows that one is left over where an operator cuts them in 128s.
+ */
+import { GraphWriter } from '../../runtime/graph.js'
+import { SharedWeights } from '../../runtime/session.js'
+import { Tensor } from '../../runtime/tensor.js'
+import { MatrixProducts, needsPaddingRow } from '../matrix-products.js'
+import { rotate } from '../rotation.js'
+import type { MatrixKind } from '../weight-format.js'
+import { exampleMatrix, inputs, levels, outputs } from './example-matrix.js'
+import { randomNumbers, relativeError, sameBits, type Compile, type Finding } from './finding.js'
+
+/** Rows of x: the last is left over by 128. */
+const rows = 129
+
+/** Activations that are rounded lose less than this; what is exact stays far below. */
+const tolerances = { float: 1e-5, rows: 1e-5, blocks: 0.01 } as const
+
+/** e.g. "rotated int8 rows" or "4-bit blocks of 32 with a padding row". */
+export function operatorName (kind: MatrixKind): string {
+  if (kind.operator === 'float') return 'float32'
+  if (kind.operator === 'rows') return `${kind.rotated ? 'rotated ' : ''}${kind.levels} rows`
+  const parts = [...kind.offsets ? ['offsets'] : [], ...kind.paddingRow ? ['a padding row'] : []]
+  return `${kind.bits}-bit blocks of ${kind.size}${parts.length === 0 ? '' : ` with ${parts.join(' and ')}`}`
+}
+
+function graphOf (kind: MatrixKind): Uint8Array {
+  const graph = new GraphWriter()
+  const products = new MatrixProducts(graph)
+  const x = graph.input('x', 'float32', ['rows', 1, inputs])
+  if (needsPaddingRow(kind)) {
+    const flat = graph.node('Reshape', [x, graph.constant('flat', 'int64', [2], [-1, inputs])], ['flat_x'])
+    products.dropRow(products.multiply(products.appendRow(flat, inputs), 'w', kind, [outputs, inputs]), 'flat_y')
+    graph.node('Reshape', ['flat_y', graph.constant('apart', 'int64', [3], [-1, 1, outputs])], ['y'])
+  } else products.multiply(x, 'w', kind, [outputs, inputs], 'y')
+  graph.output('y', 'float32', ['rows', 1, outputs])
+  return graph.finish()
+}
+
+/** Integers that rounding to 8 bits leaves as they are: every 32 have one at the end of the range. */
+function activations (random: () => number): Float32Array {
+  const x = Float32Array.from(levels(rows * inputs, 127, random))
+  for (let block = 0; block < x.length; block += 32) x[block + Math.floor(32 * random())] = 127
+  return x
+}
+
+/** @param compile makes the session: numbers and bits are those of its thread count */
+export async function testProduct (kind: MatrixKind, threads: number, compile: Compile): Promise<Finding> {
+  const random = randomNumbers(7)
+  const { weights, value } = exampleMatrix('w', kind, random)
+  const integers = activations(random)
+  // What a rotation turns into the integers: it is its own inverse.
+  const x = kind.operator === 'rows' && kind.rotated ? rotate(integers.slice()) : integers
+  const shared = new SharedWeights(weights)
+  const session = await compile(graphOf(kind), { weights: shared, threads })
+  const run = async (first: number, count: number): Promise<Float32Array[]> => {
+    const from = Tensor.from('float32', [count, 1, inputs], x.slice(first * inputs, (first + count) * inputs))
+    const y = new Float32Array(count * outputs)
+    const to = Tensor.from('float32', [count, 1, outputs], y)
+    await session.run(new Map([['x', from]]), new Map([['y', to]]))
+    const result = (to.data as Float32Array).slice()
+    for (const tensor of [from, to]) tensor.dispose()
+    return Array.from({ length: count }, (_, row) => result.subarray(row * outputs, (row + 1) * outputs))
+  }
+  try {
+    const all = await run(0, rows)
+    const sampled = [0, 1, rows - 1]
+    const exact = sampled.map(row => Float64Array.from({ length: outputs }, (_, output) => {
+      let sum = 0
+      for (let input = 0; input < inputs; input++) sum += integers[row * inputs + input]! * value(output, input)
+      return sum
+    }))
+    let [error, rowsAlike] = [0, true]
+    for (const [index, row] of sampled.entries()) {
+      const [alone] = await run(row, 1)
+      const first = Math.min(row, rows - 2)
+      const two = await run(first, 2)
+      error = Math.max(error, ...[all[row]!, alone!].map(result => relativeError(result, exact[index]!)))
+      rowsAlike &&= sameBits(alone!, all[row]!) && two.every((result, at) => sameBits(result, all[first + at]!))
+    }
+    return { operator: operatorName(kind), error, tolerance: tolerances[kind.operator], rowsAlike }
+  } finally {
+    session.dispose()
+    shared.dispose()
+  }
+}

@@ -1,0 +1,90 @@
+/**
+ * The self-test of a processor at one thread count: each operator is tested when a model is loaded that needs it, and what was found is kept on disk for the
+ * kernels, the library and the thread count that it was found with. Knows no models.
+ */
+import { createHash } from 'node:crypto'
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { join } from 'node:path'
+import { packageVersion } from '../../package-root.js'
+import { loadOnnxRuntime } from '../../runtime/library.js'
+import { Session } from '../../runtime/session.js'
+import { canSharePrefix, type AttentionHeads } from '../shared-prefix-attention.js'
+import type { MatrixKind } from '../weight-format.js'
+import { testAttention, testSharedPrefix } from './attention-test.js'
+import type { Compile, Finding } from './finding.js'
+import { kernelSignature } from './kernel-signature.js'
+import { operatorName, testProduct } from './product-test.js'
+
+export interface SelfTestOptions {
+  readonly threads: number
+  /** Folder of what was found before; null tests anew. */
+  readonly cacheDir: string | null
+  /** Default: ONNX Runtime's sessions. */
+  readonly compile?: Compile
+}
+
+export class SelfTest {
+  readonly threads: number
+  readonly #compile: Compile
+  readonly #cacheDir: string | null
+  /** What was found, by operator. */
+  #found: Promise<{ readonly path: string | null, readonly findings: Record<string, Finding> }> | null = null
+
+  constructor ({ threads, cacheDir, compile = Session.create }: SelfTestOptions) {
+    this.threads = threads
+    this.#compile = compile
+    this.#cacheDir = cacheDir
+  }
+
+  /** Products with one kind of matrix. */
+  product (kind: MatrixKind): Promise<Finding> {
+    return this.#find(operatorName(kind), () => testProduct(kind, this.threads, this.#compile))
+  }
+
+  /** Decoding behind many keys. */
+  attention (heads: AttentionHeads): Promise<Finding> {
+    return this.#find(`attention of ${describeHeads(heads)}`, () => testAttention(heads, this.threads, this.#compile))
+  }
+
+  /** Decoding of rows that share a prompt; null where a model with these heads cannot do so. */
+  async sharedPrefix (heads: AttentionHeads): Promise<Finding | null> {
+    if (!canSharePrefix(heads)) return null
+    return this.#find(`shared prompts of ${describeHeads(heads)}`, () => testSharedPrefix(heads, this.threads, this.#compile))
+  }
+
+  async #find (name: string, test: () => Promise<Finding>): Promise<Finding> {
+    const { path, findings } = await (this.#found ??= this.#read())
+    if (findings[name]) return findings[name]
+    const finding = await test()
+    findings[name] = finding
+    if (path !== null) await write(path, findings)
+    return finding
+  }
+
+  async #read (): Promise<{ path: string | null, findings: Record<string, Finding> }> {
+    if (this.#cacheDir === null) return { path: null, findings: {} }
+    const key = [packageVersion, loadOnnxRuntime().version, process.platform, process.arch, await kernelSignature(), this.threads].join('|')
+    const path = join(this.#cacheDir, 'self-test', `${createHash('sha256').update(key).digest('hex').slice(0, 16)}.json`)
+    const text = await readFile(path, 'utf8').catch(() => '{}')
+    return { path, findings: parse(text) }
+  }
+}
+
+const describeHeads = ({ queryHeads, kvHeads, headSize }: AttentionHeads): string => `${queryHeads} heads, ${kvHeads} key heads, ${headSize} channels`
+
+/** A damaged file is as good as none. */
+function parse (text: string): Record<string, Finding> {
+  try {
+    return JSON.parse(text) as Record<string, Finding>
+  } catch {
+    return {}
+  }
+}
+
+/** The file is whole at any moment; of two processes that write it the last one's findings stay. */
+async function write (path: string, findings: Record<string, Finding>): Promise<void> {
+  const partial = `${path}.${process.pid}.part`
+  await mkdir(join(path, '..'), { recursive: true })
+  await writeFile(partial, JSON.stringify(findings))
+  await rename(partial, path)
+}

@@ -1,0 +1,171 @@
+import assert from 'node:assert/strict'
+import { mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { after, test } from 'node:test'
+import { openCheckpoint } from '../../src/models/checkpoint.js'
+import { chooseOperators, type ChosenOperators } from '../../src/models/self-test/choose-operators.js'
+import { passes, type Compile } from '../../src/models/self-test/finding.js'
+import { kernelSignature } from '../../src/models/self-test/kernel-signature.js'
+import { SelfTest } from '../../src/models/self-test/self-test.js'
+import { surveyOperators } from '../../src/models/self-test/survey.js'
+import { formsOf, kindsOfFormat, weightFormats, type WeightFormat } from '../../src/models/weight-format.js'
+import { Session } from '../../src/runtime/session.js'
+import type { Tensor } from '../../src/runtime/tensor.js'
+import { writeTinyGguf } from '../helpers/tiny-gguf.js'
+
+const directory = mkdtempSync(join(tmpdir(), 'fairlead-self-test-'))
+const path = join(directory, 'tiny.gguf')
+writeTinyGguf(path)
+after(() => { rmSync(directory, { recursive: true }) })
+
+/** A kernel with a fault: what it makes of a run's outputs. */
+type Fault = (run: { readonly y: Float32Array, readonly inputs: ReadonlyMap<string, Tensor>, readonly weights: ReadonlyMap<string, Tensor>, readonly graph: string, readonly threads: number }) => void
+
+/** Sessions whose outputs have a fault. */
+const faulty = (fault: Fault): Compile => async (model, options) => {
+  const session = await Session.create(model, options)
+  return {
+    async run (inputs, outputs) {
+      await session.run(inputs, outputs)
+      const graph = Buffer.from(model).toString('latin1')
+      fault({ y: outputs.get('y')!.data as Float32Array, inputs, weights: options.weights?.tensors ?? new Map(), graph, threads: options.threads })
+    },
+    dispose: () => { session.dispose() }
+  }
+}
+
+const clamp = (value: number): number => Math.max(-32768, Math.min(32767, value))
+
+/** What vpmaddubsw does: products of neighbours are added up in 16 bits, ends of the range taken for what is beyond them. */
+const saturating: Fault = ({ y, inputs, weights, graph }) => {
+  const values = weights.get('w.values')
+  if (values?.type !== 'int8' || graph.includes('in_blocks')) return
+  const [x, scales] = [inputs.get('x')!.data, weights.get('w.scales')!.data] as [Float32Array, Float32Array]
+  const [size, count] = values.dims as [number, number]
+  for (let row = 0; row < y.length / count; row++) {
+    for (let output = 0; output < count; output++) {
+      let sum = 0
+      const product = (at: number): number => (x[row * size + at]! + 128) * Number(values.data[at * count + output])
+      for (let at = 0; at < size; at += 2) sum += clamp(product(at) + product(at + 1)) - 128 * (Number(values.data[at * count + output]) + Number(values.data[(at + 1) * count + output]))
+      y[row * count + output] = sum * scales[output]!
+    }
+  }
+}
+
+/** Changes the last bit of a number. */
+function nudge (values: Float32Array): void { new Int32Array(values.buffer, values.byteOffset, values.length)[3]! ^= 1 }
+
+const isAlone = (inputs: ReadonlyMap<string, Tensor>): boolean => [...inputs.values()].some(({ dims }) => dims.length === 3 && dims[0] === 1)
+
+/** Another kernel for a row alone, in products with 4-bit blocks. */
+const rowDependent: Fault = ({ y, inputs, weights, graph }) => {
+  const values = weights.get('w.values')
+  if (values?.type === 'uint8' && values.dims[2] === 16 && isAlone(inputs) && !graph.includes('zero_row')) nudge(y)
+}
+
+/** Keys divided among threads where there are more of them than rows times heads. */
+const threadDependent: Fault = ({ y, inputs, graph, threads }) => {
+  const isDecode = graph.includes('GroupQueryAttention') && !graph.includes('by_kv_head')
+  if (isDecode && isAlone(inputs) && threads > 4) nudge(y)
+}
+
+const operatorsWith = async (fault: Fault | null, format: WeightFormat, threads = 2): Promise<ChosenOperators> => {
+  const { file, config } = await openCheckpoint(path)
+  const selfTest = (count: number): SelfTest => new SelfTest({ threads: count, cacheDir: null, ...fault && { compile: faulty(fault) } })
+  try {
+    return await chooseOperators({ config, tensors: file.tensors, format, threads, sharesPrompts: true, selfTest })
+  } finally {
+    await file.close()
+  }
+}
+
+test('every format has operators here whose numbers are right and whose rows are alike, with 1, 2 and 16 threads', async () => {
+  for (const threads of [1, 2, 16]) {
+    const { operators, formats, attentionPassed } = await surveyOperators(threads, { queryHeads: 9, kvHeads: 3, headSize: 64, ropeInterleaved: false })
+    for (const format of weightFormats) assert.ok(formats[format], `${format}: ${JSON.stringify(operators.filter(({ passed }) => !passed))}`)
+    assert.ok(attentionPassed)
+    assert.ok(operators.at(-1)!.passed)
+  }
+})
+
+test('a kernel that saturates is found; weights are held with a zero point in its place, which is said', async () => {
+  const { report, layout } = await operatorsWith(saturating, 'i8')
+  assert.equal(report.format, 'i8')
+  assert.ok([...layout.matrices].every(([name, kind]) => kind.operator === 'rows' && (kind.levels === 'uint8' || name.endsWith('down'))))
+  assert.equal(report.notes.filter(note => note.includes('int8 rows') && note.includes('uint8 rows are used')).length >= 1, true)
+})
+
+test('a kernel that computes a row alone otherwise is found; a padding row is put behind the others', async () => {
+  const { report, layout } = await operatorsWith(rowDependent, 'q4')
+  assert.deepEqual(report.operators, ['4-bit blocks of 32 with a padding row'])
+  assert.ok([...layout.matrices.values()].every(kind => kind.operator === 'blocks' && kind.paddingRow && kind.values === 'smoothed'))
+  assert.equal(report.notes.length, 1)
+})
+
+test('attention that depends on the number of threads is found; fewer are used', async () => {
+  const { report } = await operatorsWith(threadDependent, 'f32', 8)
+  assert.equal(report.threads, 4)
+  assert.equal(report.notes.length, 2)
+})
+
+test('a wrong scale is found, whatever the operator; another format is used', async () => {
+  for (const format of weightFormats) {
+    const scaled: Fault = ({ y, weights, graph }) => {
+      const isOf: Record<WeightFormat, boolean> = {
+        i8: graph.includes('MatMulIntegerToFloat'),
+        q8: weights.get('w.values')?.dims[2] === 64,
+        q4: weights.get('w.values')?.dims[2] === 16,
+        // The tiny file is float32: so are its own blocks.
+        exact: weights.has('w'),
+        f32: weights.has('w')
+      }
+      if (isOf[format]) y.forEach((value, at) => { y[at] = 1.02 * value })
+    }
+    const { report } = await operatorsWith(scaled, format)
+    assert.notEqual(report.format, format)
+    assert.ok(report.notes.at(-1)!.includes(`in place of ${format}`), report.notes.join('\n'))
+  }
+})
+
+test('where shared prompts depend on each other none are shared', async () => {
+  const { report } = await operatorsWith(({ y, inputs, graph }) => { if (graph.includes('by_kv_head') && isAlone(inputs)) nudge(y) }, 'f32')
+  assert.equal(report.sharesPrompts, false)
+  assert.equal(report.notes.length, 1)
+})
+
+test('nothing is served where no operator is right', async () => {
+  await assert.rejects(operatorsWith(({ y }) => { y.fill(NaN) }, 'i8'), { code: 'internal_error' })
+  await assert.rejects(operatorsWith(({ y, graph }) => { if (!graph.includes('GroupQueryAttention')) y.fill(NaN) }, 'i8'), { code: 'internal_error' })
+})
+
+test('every form of a kind computes the same numbers', async () => {
+  const selfTest = new SelfTest({ threads: 2, cacheDir: null })
+  for (const kind of Object.values(kindsOfFormat).flat()) {
+    const findings = await Promise.all(formsOf(kind).map(form => selfTest.product(form)))
+    assert.ok(findings.some(passes), JSON.stringify(findings))
+    // Where a signed row saturates, it is the only one.
+    assert.ok(findings.every(({ operator, error, tolerance }) => error <= tolerance || operator.endsWith(' int8 rows') || operator === 'int8 rows'))
+  }
+})
+
+test('what was found is kept for the thread count, and found anew where the file is damaged', async () => {
+  let compiled = 0
+  const counting: Compile = async (model, options) => { compiled++; return Session.create(model, options) }
+  const cacheDir = join(directory, 'cache')
+  const find = (threads: number): Promise<unknown> => new SelfTest({ threads, cacheDir, compile: counting }).product({ operator: 'float' })
+  const found = await find(2)
+  assert.deepEqual(await find(2), found)
+  assert.equal(compiled, 1)
+  await find(1)
+  assert.equal(compiled, 2)
+  const files = readdirSync(join(cacheDir, 'self-test'))
+  assert.equal(files.length, 2)
+  for (const file of files) writeFileSync(join(cacheDir, 'self-test', file), '{')
+  assert.deepEqual(await find(2), found)
+  assert.equal(compiled, 3)
+})
+
+test('the signature of the kernels is that of every process of the machine', async () => {
+  assert.match(await kernelSignature(), /^[0-9a-f]{16}$/)
+})
