@@ -48,6 +48,11 @@ export interface SessionOptions {
   readonly threads: number
   /** Where the graph runs. Only the CPU so far. */
   readonly provider?: { readonly name: 'cpu' }
+  /**
+   * For a graph that others wrote: its products of 8-bit integers are made exact where the processor would add them up in 16 bits, with copies of the weights
+   * for this session alone. Default no: the graphs of this project use operators that were tested.
+   */
+  readonly foreignIntegers?: boolean
   /** Path prefix of a profile that `endProfiling` closes. */
   readonly profilePrefix?: string
 }
@@ -65,13 +70,14 @@ function names (runtime: OnnxRuntime, session: Pointer, kind: 'Input' | 'Output'
   return Array.from({ length: Number(count[0]) }, (_, index) => ownedString(api, allocator, created(api, `sessionGet${kind}Name`, session, index, allocator)))
 }
 
-async function create (runtime: OnnxRuntime, model: Uint8Array, { weights, threads, profilePrefix }: SessionOptions): Promise<Pointer> {
+async function create (runtime: OnnxRuntime, model: Uint8Array, { weights, threads, foreignIntegers = false, profilePrefix }: SessionOptions): Promise<Pointer> {
   const { api, environment } = runtime
   const options = created(api, 'createSessionOptions')
   try {
     check(api, api.setIntraOpNumThreads(options, threads))
     // Each session has threads of its own, and those of one that has just run would spin on the cores of the one that runs next.
     check(api, api.addSessionConfigEntry(options, 'session.force_spinning_stop', '1'))
+    if (foreignIntegers) check(api, api.addSessionConfigEntry(options, 'session.x64quantprecision', '1'))
     if (profilePrefix !== undefined) check(api, api.enableProfiling(options, profilePrefix))
     if (!weights) return await createdAsync(api, 'createSessionFromArray', environment, model, model.byteLength, options)
     // Both calls are needed: the first shares the values between sessions, the second satisfies the external references.

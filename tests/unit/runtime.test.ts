@@ -106,3 +106,25 @@ test('the library loads in a Worker beside the main thread', async () => {
   assert.equal(version, '1.30.0')
   await worker.terminate()
 })
+
+test('a graph that others wrote has exact products of integers, also where the processor would add them up in 16 bits', async () => {
+  const [inputs, outputs] = [64, 32]
+  const weights = Int8Array.from({ length: inputs * outputs }, (_, at) => at % 3 === 0 ? -127 : 127)
+  const graph = new GraphWriter()
+  graph.input('x', 'float32', ['rows', inputs])
+  graph.output('y', 'int32', ['rows', outputs])
+  // As ONNX Runtime's tool for dynamic quantisation writes it.
+  graph.node('DynamicQuantizeLinear', ['x'], ['levels', 'scale', 'zero'])
+  graph.node('MatMulInteger', ['levels', graph.external('w', 'int8', [inputs, outputs]), 'zero'], ['y'])
+  const shared = new SharedWeights(new Map([['w', Tensor.from('int8', [inputs, outputs], weights)]]))
+  const session = await Session.create(graph.finish(), { weights: shared, threads: 1, foreignIntegers: true })
+  // Levels of 0 and 255 around the zero point 128, as the largest of x is 127 / 128 of the least.
+  const levels = Array.from({ length: inputs }, (_, at) => at % 4 === 0 ? -128 : 127)
+  const y = Tensor.allocate('int32', [1, outputs])
+  await session.run(new Map([['x', Tensor.from('float32', [1, inputs], Float32Array.from(levels))]]), new Map([['y', y]]))
+  const exact = Array.from({ length: outputs }, (_, output) => levels.reduce((sum, level, input) => sum + level * weights[input * outputs + output]!, 0))
+  assert.deepEqual([...y.data], exact)
+  session.dispose()
+  shared.dispose()
+  y.dispose()
+})
