@@ -54,16 +54,26 @@ export const bench: Command = {
     }
     const host = await createHost(config, say)
     let rows: Row[]
-    const environment = { cpu: cpus()[0]?.model, cores: cpus().length, threads: config.threads, node: process.version, model: host.model.id, format: config.format, loadAverage: loadavg()[0]!.toFixed(2) }
+    const { id, operators: { format, threads, operators, instructionSet } } = host.model
+    const environment = {
+      cpu: cpus()[0]?.model,
+      instructionSet,
+      cores: cpus().length,
+      threads,
+      node: process.version,
+      model: id,
+      format: `${format}: ${operators.join(', ')}`,
+      loadAverage: loadavg()[0]!.toFixed(2)
+    }
     try {
       rows = await runScenarios(host, names, benchOptions, name => { say(`${name} done`) })
     } finally {
       await host.close()
     }
     const memory = process.resourceUsage().maxRSS * 1024
-    const operators = values['operators'] === true ? await profileOperators(config, names, benchOptions) : []
-    if (values['json'] === true) console.log(JSON.stringify({ environment, rows, peakResidentBytes: memory, ...(operators.length > 0 ? { operators } : {}) }, null, 2))
-    else print(environment, rows, memory, operators)
+    const profiled = values['operators'] === true ? await profileOperators(config, names, benchOptions) : []
+    if (values['json'] === true) console.log(JSON.stringify({ environment, rows, peakResidentBytes: memory, ...(profiled.length > 0 ? { operators: profiled } : {}) }, null, 2))
+    else print(environment, rows, memory, profiled)
   }
 }
 

@@ -6,6 +6,7 @@ import { nearestName } from '../validation.js'
 import { adapt } from './adapt.js'
 import { bench } from './bench.js'
 import { say, type Command } from './command.js'
+import { doctor } from './doctor.js'
 import { evaluation } from './eval.js'
 import { verifiedEvaluation } from './eval-verified.js'
 import { fit } from './fit.js'
@@ -16,7 +17,7 @@ import { score } from './score.js'
 import { serve } from './serve.js'
 import { standardize } from './standardize.js'
 
-const commands: readonly Command[] = [serve, generate, score, fit, adapt, standardize, evaluation, verifiedEvaluation, pull, bench]
+const commands: readonly Command[] = [serve, generate, score, fit, adapt, standardize, evaluation, verifiedEvaluation, pull, bench, doctor]
 
 function overview (): string {
   const lines = commands.map(({ name, summary }) => `  ${name.padEnd(15)}${summary}`)

@@ -2,6 +2,7 @@
 import { execFileSync } from 'node:child_process'
 import { cpus, loadavg, totalmem } from 'node:os'
 import { packageRoot, packageVersion } from '../package-root.js'
+import { describeInstructionSet } from '../runtime/instruction-set.js'
 
 /** What figures depend on beside the code. */
 export interface Environment {
@@ -10,6 +11,7 @@ export interface Environment {
   readonly version: string
   /** Of the checkout; null where there is none. */
   readonly commit: string | null
+  /** Its name and the instructions it has. */
   readonly cpu: string
   readonly cores: number
   readonly memoryBytes: number
@@ -34,7 +36,7 @@ export function environmentOf (program: string, args: readonly string[]): Enviro
     command: [program, ...args].join(' '),
     version: packageVersion,
     commit: commit(),
-    cpu: cpus()[0]?.model ?? 'unknown',
+    cpu: `${cpus()[0]?.model ?? 'unknown'} (${describeInstructionSet()})`,
     cores: cpus().length,
     memoryBytes: totalmem(),
     node: process.version,

@@ -26,9 +26,9 @@ const below = {
   library: ['config', 'inference', 'api', 'decoding', 'rewards'],
   'openai-client': ['api'],
   server: ['config', 'inference', 'api'],
-  reporting: [],
+  reporting: ['runtime'],
   evaluation: ['reporting', 'config', 'inference', 'grammar', 'decoding', 'rewards', 'engine', 'models'],
-  cli: ['config', 'server', 'feedback', 'evaluation', 'reporting', 'inference', 'decoding', 'rewards', 'engine', 'models', 'grammar']
+  cli: ['config', 'server', 'feedback', 'evaluation', 'reporting', 'inference', 'decoding', 'rewards', 'engine', 'models', 'grammar', 'runtime']
 } as const satisfies Record<string, readonly string[]>
 
 /** Folders that see each other only through types. */

@@ -1,0 +1,78 @@
+/** `fairlead doctor` */
+import { availableParallelism, cpus } from 'node:os'
+import Table from 'cli-table3'
+import { settings } from '../config.js'
+import { RequestError } from '../errors.js'
+import { kernelSignature } from '../models/self-test/kernel-signature.js'
+import { surveyOperators, type Survey } from '../models/self-test/survey.js'
+import type { WeightFormat } from '../models/weight-format.js'
+import { packageVersion } from '../package-root.js'
+import { describeInstructionSet } from '../runtime/instruction-set.js'
+import { loadOnnxRuntime } from '../runtime/library.js'
+import type { Command } from './command.js'
+import { integerOption, type Options } from './options.js'
+
+const options: Options = {
+  threads: { type: 'string', help: 'threads of a forward pass', default: String(availableParallelism()) },
+  json: { type: 'boolean', help: 'print JSON' }
+}
+
+/** Those of the default model. */
+const heads = { queryHeads: 9, kvHeads: 3, headSize: 64, ropeInterleaved: false }
+
+interface Machine {
+  readonly version: string
+  readonly node: string
+  readonly platform: string
+  readonly onnxruntime: string
+  readonly processor: string
+  readonly instructionSet: string
+  readonly kernels: string
+  readonly cores: number
+  readonly threads: number
+}
+
+async function describeMachine (threads: number): Promise<Machine> {
+  return {
+    version: packageVersion,
+    node: process.version,
+    platform: `${process.platform} ${process.arch}`,
+    onnxruntime: loadOnnxRuntime().version,
+    processor: cpus()[0]?.model ?? 'unknown',
+    instructionSet: describeInstructionSet(),
+    kernels: await kernelSignature(),
+    cores: availableParallelism(),
+    threads
+  }
+}
+
+function print (machine: Machine, { operators, formats }: Survey): void {
+  const { version, node, platform, onnxruntime, processor, instructionSet, kernels, cores, threads } = machine
+  console.log(`Fairlead ${version}, ONNX Runtime ${onnxruntime}, Node ${node}, ${platform}`)
+  console.log(`${processor}, ${cores} cores, ${instructionSet}; kernels ${kernels}\n`)
+  const table = new Table({ head: [`with ${threads} threads`, 'numbers', 'relative error', 'rows', 'ms'], style: { head: [], border: [], compact: true } })
+  for (const { operator, error, tolerance, rowsAlike, ms } of operators) {
+    table.push([operator, error <= tolerance ? 'right' : 'WRONG', error.toExponential(1), rowsAlike ? 'alike' : 'DIFFER', ms.toFixed(0)])
+  }
+  console.log(table.toString())
+  const used = Object.entries(formats).map(([format, names]) => `  ${format.padEnd(6)} ${names?.join(', ') ?? 'cannot be used: none of its forms pass'}`)
+  console.log(`\nWeight formats and the operators they use here\n${used.join('\n')}`)
+}
+
+export const doctor: Command = {
+  name: 'doctor',
+  usage: '[OPTIONS]',
+  summary: 'tests what this processor computes: numbers and bits of every operator, and which the weight formats use',
+  options,
+  mostPositionals: 0,
+  async run (values) {
+    const threads = integerOption(values, 'threads', availableParallelism())
+    const [machine, survey] = [await describeMachine(threads), await surveyOperators(threads, heads)]
+    if (values['json'] === true) console.log(JSON.stringify({ ...machine, ...survey }, null, 2))
+    else print(machine, survey)
+    const format = settings.format.default as WeightFormat
+    if (survey.formats[format] === null) throw new RequestError('internal_error', `the default format ${format} cannot be used on this processor`)
+    if (!survey.attentionPassed) throw new RequestError('internal_error', `attention fails with ${threads} threads: models run with fewer`)
+  },
+  notes: () => 'A model is loaded with the first form of its format’s operators that passes the same test; see Weight formats in docs/engine.md. Where the default format or attention fails, the exit code is 1.'
+}
