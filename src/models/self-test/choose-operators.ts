@@ -51,30 +51,29 @@ export interface OperatorsWanted {
   readonly selfTest: (threads: number) => SelfTest
 }
 
-/** The first form of a kind that passes; null where none does. Says in `notes` what does not. */
-async function formThatPasses (kind: MatrixKind, test: SelfTest, notes: string[]): Promise<MatrixKind | null> {
-  const problems: string[] = []
-  for (const form of formsOf(kind)) {
-    const finding = await test.product(form)
-    if (passes(finding)) {
-      if (form !== kind) notes.push(`${problems.join('; ')}: ${finding.operator} are used`)
-      return form
-    }
-    problems.push(problemOf(finding)!)
-  }
-  notes.push(...problems)
-  return null
-}
-
-/** A layout with each kind in a form that passes; null where a kind has none. */
+/** A layout with each kind in the first form that passes; null where a kind has none. Says in `notes` what does not pass. */
 async function layoutThatPasses (layout: WeightLayout, test: SelfTest, notes: string[]): Promise<WeightLayout | null> {
   const forms = new Map<string, MatrixKind>()
+  const [problems, replacements]: [string[], string[]] = [[], []]
+  const firstThatPasses = async (kind: MatrixKind): Promise<MatrixKind | null> => {
+    for (const form of formsOf(kind)) {
+      const finding = await test.product(form)
+      if (passes(finding)) return form
+      problems.push(problemOf(finding)!)
+    }
+    return null
+  }
   for (const kind of layout.matrices.values()) {
     if (forms.has(operatorName(kind))) continue
-    const form = await formThatPasses(kind, test, notes)
-    if (!form) return null
+    const form = await firstThatPasses(kind)
+    if (!form) {
+      notes.push(...problems)
+      return null
+    }
     forms.set(operatorName(kind), form)
+    if (form !== kind) replacements.push(operatorName(form))
   }
+  if (replacements.length > 0) notes.push(`${problems.join('; ')}; used in their place: ${replacements.join(', ')}`)
   const adapt = (kind: MatrixKind): MatrixKind => {
     const form = forms.get(operatorName(kind))!
     return kind.operator === 'blocks' && form.operator === 'blocks' ? { ...kind, paddingRow: form.paddingRow } : form
@@ -87,10 +86,10 @@ async function threadsThatPass ({ config, threads, selfTest }: OperatorsWanted, 
   for (const count of new Set([threads, Math.min(threads, config.queryHeads), 1])) {
     const finding = await selfTest(count).attention(config)
     if (passes(finding)) {
-      if (count < threads) notes.push(`${count} threads are used in place of ${threads}`)
+      if (count < threads) notes.push(`used in place of ${threads} threads: ${count}`)
       return count
     }
-    notes.push(`with ${count} threads ${problemOf(finding)!}`)
+    notes.push(`with ${count} threads, ${problemOf(finding)!}`)
   }
   throw new RequestError('internal_error', `this processor fails the self-test: ${notes.join('; ')}`)
 }
@@ -98,7 +97,7 @@ async function threadsThatPass ({ config, threads, selfTest }: OperatorsWanted, 
 async function sharedPromptsPass (config: DecoderConfig, test: SelfTest, notes: string[]): Promise<boolean> {
   const finding = await test.sharedPrefix(config)
   if (finding === null || passes(finding)) return finding !== null
-  notes.push(`${problemOf(finding)!}: none are shared`)
+  notes.push(`${problemOf(finding)!}; no prompt is shared`)
   return false
 }
 
@@ -118,7 +117,7 @@ export async function chooseOperators (wanted: OperatorsWanted): Promise<ChosenO
     if (format !== asked && !holds(plain, config)) continue
     const layout = await layoutThatPasses(plain, test, notes)
     if (!layout) continue
-    if (format !== asked) notes.push(`format ${format} is used in place of ${asked}`)
+    if (format !== asked) notes.push(`used in place of format ${asked}: ${format}`)
     const operators = [...new Set([...layout.matrices.values()].map(operatorName))]
     const shares = wanted.sharesPrompts && await sharedPromptsPass(config, test, notes)
     const here = { onnxruntime: loadOnnxRuntime().version, instructionSet: describeInstructionSet(), kernels: await kernelSignature() }

@@ -23,8 +23,8 @@ export function problemOf (finding: Finding): string | null {
   const { operator, error, tolerance } = finding
   if (passes(finding)) return null
   // Not a comparison that NaN would pass.
-  if (!(error <= tolerance)) return `the numbers of ${operator} are wrong here, off by ${error.toPrecision(2)} of their size`
-  return `the bits of a row of ${operator} depend here on how many rows there are`
+  if (!(error <= tolerance)) return `${operator}: numbers off by ${error.toPrecision(2)} of their size`
+  return `${operator}: the bits of a row depend on how many rows there are`
 }
 
 /** Root mean square of the differences over that of the expected numbers. */
