@@ -37,7 +37,9 @@ test('several prompts give n choices each, in order, and one usage', async () =>
   assert.deepEqual(both['choices'].map((choice: { index: number }) => choice.index), [0, 1, 2, 3])
   assert.deepEqual(both['choices'].map((choice: { text: string }) => choice.text), [...first['choices'], ...second['choices']].map(choice => choice.text))
   assert.equal(both['usage'].prompt_tokens, first['usage'].prompt_tokens + second['usage'].prompt_tokens)
-  assert.equal(both['usage'].completion_tokens, 24)
+  // Which answers end before max_tokens follows from how the processor's kernels round.
+  assert.equal(both['usage'].completion_tokens, first['usage'].completion_tokens + second['usage'].completion_tokens)
+  assert.ok(first['usage'].completion_tokens > 0 && second['usage'].completion_tokens > 0)
 })
 
 test('echo gives the prompt, with the logprobs that reading it token by token gives', async () => {
