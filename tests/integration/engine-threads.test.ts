@@ -17,6 +17,7 @@ const path = join(directory, 'tiny.gguf')
 writeTinyGguf(path, { encode: name => name.startsWith('token_embd') ? 'Q8_0' : name.includes('attn_output') ? 'Q4_0' : 'Q4_1' })
 after(() => { rmSync(directory, { recursive: true }) })
 
+const fingerprints = new Set<string>()
 const options = { contextLength: 512, maxSequences: 64, kvCacheBytes: 2 ** 28, prefixCacheBytes: 0, prefillTokensPerStep: 64, maxQueued: 4 }
 
 for (const format of weightFormats) {
@@ -37,6 +38,8 @@ for (const format of weightFormats) {
         assert.equal(model.operators.format, format)
         assert.equal(model.operators.threads, threads)
         assert.ok(engine.sharesPrompt(16, 320))
+        assert.ok(!fingerprints.has(model.fingerprint))
+        fingerprints.add(model.fingerprint)
       })
 
       test('a long context has the same bits alone and among others', async () => {

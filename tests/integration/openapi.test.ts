@@ -57,6 +57,9 @@ test('what the server accepts fits its schema, and so does what it answers', asy
     check(bodyOf(path), body, `body of ${path}`)
     check(answerOf(path), json, `answer of ${path}`)
   }
+  const { models: [running] } = await (await fetch(`${server.address}/version`)).json() as { models: Array<{ format: string, operators: string[], system_fingerprint: string }> }
+  assert.match(running!.system_fingerprint, /^fl_[0-9a-f]{12}$/)
+  assert.ok(running!.operators.length > 0)
   for (const path of ['/v1/models', '/v1/rewards', '/health', '/ready', '/version', '/tokenizer_info']) check(answerOf(path, 'get'), await (await fetch(`${server.address}${path}`)).json(), path)
   const { json } = await server.post('/v1/responses', { model: 'tiny', input: 'a', max_output_tokens: 4 })
   check(answerOf('/v1/responses/{id}', 'get'), await (await fetch(`${server.address}/v1/responses/${json['id']}`)).json(), 'a kept response')
