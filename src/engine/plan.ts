@@ -93,16 +93,11 @@ export function nextRun (parts: readonly DecodePart[], isReady: (shape: RunShape
   return { kind: 'decode', parts: [...alone, ...shared] }
 }
 
-/**
- * Attention takes the positions of a chunk in blocks, of twice the head size: a multiple of this. A position alone in the last block would be multiplied by
- * another kernel than one beside others, and have other bits.
- */
-const attentionBlock = 32
-
-/** Positions of a chunk: as many as the budget allows where none is alone in its block and none is left behind alone. */
+/** Positions of a chunk: as many as the budget allows where none is left behind alone. */
 function chunkSize (count: number, budget: number): number {
-  for (let size = Math.min(count, budget); size >= 2; size--) if (size % attentionBlock !== 1 && count - size !== 1) return size
-  return count
+  if (count <= budget) return count
+  const size = count - budget === 1 ? budget - 1 : budget
+  return size >= 2 ? size : count
 }
 
 /**

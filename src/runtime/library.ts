@@ -110,7 +110,7 @@ function libraryPath (): string {
   return path
 }
 
-/** Sets an environment variable where native code reads it: `process.env` of a worker thread is a copy. */
+/** Sets an environment variable where native code reads it: what Node shows of the environment in a worker thread is a copy. */
 function setNativeEnvironment (name: string, value: string): void {
   if (process.platform === 'win32') koffi.load('kernel32.dll').func('int SetEnvironmentVariableA(str name, str value)')(name, value)
   else koffi.load(null).func('int setenv(str name, str value, int overwrite)')(name, value, 1)
