@@ -48,6 +48,7 @@ function readTexts (encode: (prompt: string, answer: string) => [number[], numbe
 /** Every position's distribution under a format, and its most probable token: position by position, all texts of each. */
 async function * distributions (format: WeightFormat): AsyncGenerator<{ row: Row, top: number }> {
   const model = await loadModel({ model: 'smollm2-135m', format, threads, cacheDir, contextLength: 1024 })
+  console.log(`${format}: ${model.operators.operators.join(', ')}; kernels ${model.operators.kernels}`)
   const engine = new Engine(model, { contextLength: 1024, maxSequences: abreast, kvCacheBytes: 2 ** 32, prefixCacheBytes: 0, prefillTokensPerStep: 128, maxQueued: 0 })
   const texts = readTexts((prompt, answer) => [encodeChat(model.chatTemplate, model.tokenizer, [{ role: 'user', content: prompt }]).tokens, model.tokenizer.encode(answer)], options.data!)
   const sequences = texts.map(({ given }) => engine.open(given))
