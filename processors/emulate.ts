@@ -13,7 +13,7 @@ import { installArmModules, installPackages } from './install.js'
 import { makeRoots, nodeOn, open, type Places } from './machines.js'
 
 /** What all programs may take together, on a machine that has other work, too. */
-const limitSeconds = 600
+const limitSeconds = 450
 
 /** @returns whether it passed, which is printed, too */
 async function perform (check: Check, places: Places, limit: number): Promise<boolean> {

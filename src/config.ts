@@ -34,13 +34,25 @@ export const settings = {
   contrastModels: { type: 'list', default: [], help: 'language models that token guidance can contrast, as name=path (a GGUF file or a checkpoint’s folder), separated by commas; each must have the vocabulary of a model that is served' },
   remoteScorers: { type: 'list', default: [], help: 'origins that remote rewards may have, such as http://127.0.0.1:8001; none by default' },
   format: { type: 'string', default: 'i8', choices: ['i8', 'q8', 'q4', 'exact', 'f32'], help: 'weight format: i8 is the fastest, exact keeps the file’s own blocks, f32 is the reference; see Weight formats' },
-  threads: { type: 'integer', default: availableParallelism(), min: 1, max: 256, help: 'threads of a forward pass; default: the cores' },
+  threads: {
+    type: 'integer',
+    default: availableParallelism(),
+    min: 1,
+    max: 256,
+    help: 'threads of a forward pass; default: the cores'
+  },
   contextLength: { type: 'integer', default: 0, min: 0, max: 1 << 20, help: 'longest prompt and answer together, tokens; 0 is the model’s own' },
   maxSequences: { type: 'integer', default: 160, min: 1, max: 4096, help: 'sequences that can run at the same time, for each model; more may be open' },
   kvCacheBytes: { type: 'integer', perModel: true, default: Math.floor(memory / 4), min: 1 << 20, max: 2 ** 50, help: 'bytes of KV that running requests may reserve together, for each model; default: a quarter of the memory, divided among the models' },
   rewardKvCacheBytes: { type: 'integer', default: Math.floor(memory / 8), min: 1 << 20, max: 2 ** 50, help: 'bytes of KV that running requests may reserve in each model of a reward or of contrast-models; default: an eighth of the memory' },
   prefixCacheBytes: { type: 'integer', perModel: true, default: Math.floor(memory / 16), min: 0, max: 2 ** 50, help: 'bytes of KV kept for later prompts that begin alike, for each model; 0 turns the prefix cache off; default: a sixteenth of the memory, divided among the models' },
-  sharedPrompts: { type: 'string', default: 'on', choices: ['on', 'off'], help: 'whether the KV of a prompt is stored once for all its candidates where that pays; off stores it with each of them' },
+  sharedPrompts: {
+    type: 'string',
+    default: 'on',
+    choices: ['on', 'off'],
+    help: 'whether the KV of a prompt is stored once for all its candidates where that pays; off stores it with each ' +
+      'of them'
+  },
   prefillTokensPerStep: { type: 'integer', default: 256, min: 2, max: 8192, help: 'prompt tokens read in one step, so that others wait no longer' },
   maxTokensPerRequest: { type: 'integer', default: 65536, min: 1, max: 1 << 30, help: 'ceiling of one request: fan-out × max_tokens, or the tokens it has scored' },
   maxQueuedRequests: { type: 'integer', serverOnly: true, default: 256, min: 0, max: 1 << 20, help: 'requests that wait for KV, for each model, before others get 429' },

@@ -72,8 +72,10 @@ export const bench: Command = {
     }
     const memory = process.resourceUsage().maxRSS * 1024
     const profiled = values['operators'] === true ? await profileOperators(config, names, benchOptions) : []
-    if (values['json'] === true) console.log(JSON.stringify({ environment, rows, peakResidentBytes: memory, ...(profiled.length > 0 ? { operators: profiled } : {}) }, null, 2))
-    else print(environment, rows, memory, profiled)
+    if (values['json'] === true) {
+      const operators = profiled.length > 0 ? { operators: profiled } : {}
+      console.log(JSON.stringify({ environment, rows, peakResidentBytes: memory, ...operators }, null, 2))
+    } else print(environment, rows, memory, profiled)
   }
 }
 

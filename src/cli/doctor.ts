@@ -50,12 +50,17 @@ function print (machine: Machine, { operators, formats }: Survey): void {
   const { version, node, platform, onnxruntime, processor, instructionSet, kernels, cores, threads } = machine
   console.log(`Fairlead ${version}, ONNX Runtime ${onnxruntime}, Node ${node}, ${platform}`)
   console.log(`${processor}, ${cores} cores, ${instructionSet}; kernels ${kernels}\n`)
-  const table = new Table({ head: [`with ${threads} threads`, 'numbers', 'relative error', 'rows', 'ms'], style: { head: [], border: [], compact: true } })
+  const table = new Table({
+    head: [`with ${threads} threads`, 'numbers', 'relative error', 'rows', 'ms'],
+    style: { head: [], border: [], compact: true }
+  })
   for (const { operator, error, tolerance, rowsAlike, ms } of operators) {
-    table.push([operator, error <= tolerance ? 'right' : 'WRONG', error.toExponential(1), rowsAlike ? 'alike' : 'DIFFER', ms.toFixed(0)])
+    const [numbers, rows] = [error <= tolerance ? 'right' : 'WRONG', rowsAlike ? 'alike' : 'DIFFER']
+    table.push([operator, numbers, error.toExponential(1), rows, ms.toFixed(0)])
   }
   console.log(table.toString())
-  const used = Object.entries(formats).map(([format, names]) => `  ${format.padEnd(6)} ${names?.join(', ') ?? 'cannot be used: none of its forms pass'}`)
+  const used = Object.entries(formats).map(([format, names]) =>
+    `  ${format.padEnd(6)} ${names?.join(', ') ?? 'cannot be used: none of its forms pass'}`)
   console.log(`\nWeight formats and the operators they use here\n${used.join('\n')}`)
 }
 
@@ -71,8 +76,13 @@ export const doctor: Command = {
     if (values['json'] === true) console.log(JSON.stringify({ ...machine, ...survey }, null, 2))
     else print(machine, survey)
     const format = settings.format.default as WeightFormat
-    if (survey.formats[format] === null) throw new RequestError('internal_error', `the default format ${format} cannot be used on this processor`)
-    if (!survey.attentionPassed) throw new RequestError('internal_error', `attention fails with ${threads} threads: models run with fewer`)
+    if (survey.formats[format] === null) {
+      throw new RequestError('internal_error', `the default format ${format} cannot be used on this processor`)
+    }
+    if (!survey.attentionPassed) {
+      throw new RequestError('internal_error', `attention fails with ${threads} threads: models run with fewer`)
+    }
   },
-  notes: () => 'A model is loaded with the first form of its format’s operators that passes the same test; see Weight formats in docs/engine.md. Where the default format or attention fails, the exit code is 1.'
+  notes: () => 'A model is loaded with the first form of its format’s operators that passes the same test; see ' +
+    'Weight formats in docs/engine.md. Where the default format or attention fails, the exit code is 1.'
 }

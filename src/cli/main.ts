@@ -17,7 +17,9 @@ import { score } from './score.js'
 import { serve } from './serve.js'
 import { standardize } from './standardize.js'
 
-const commands: readonly Command[] = [serve, generate, score, fit, adapt, standardize, evaluation, verifiedEvaluation, pull, bench, doctor]
+const commands: readonly Command[] = [
+  serve, generate, score, fit, adapt, standardize, evaluation, verifiedEvaluation, pull, bench, doctor
+]
 
 function overview (): string {
   const lines = commands.map(({ name, summary }) => `  ${name.padEnd(15)}${summary}`)

@@ -196,7 +196,10 @@ export interface ModelInfo {
   readonly id: string
   readonly contextLength: number
   readonly vocabularySize: number
-  /** Names build, model, format, operators, rounding of the processor's kernels and thread count: same fingerprint and seed, same tokens. */
+  /**
+   * Names build, model, format, operators, rounding of the processor's kernels and thread count: same fingerprint and
+   * seed, same tokens.
+   */
   readonly fingerprint: string
   /** What it is run with on this processor. */
   readonly operators: OperatorReport

@@ -109,7 +109,8 @@ function endWith (hosts: Hosts, error: unknown): void {
   close(hosts).catch(console.error)
 }
 
-function modelInfo ({ model: { id, contextLength, tokenizer, fingerprint, operators, created, chatTemplate: { callForm } } }: Host): ModelInfo {
+function modelInfo ({ model }: Host): ModelInfo {
+  const { id, contextLength, tokenizer, fingerprint, operators, created, chatTemplate: { callForm } } = model
   return { id, contextLength, vocabularySize: tokenizer.vocabularySize, fingerprint, operators, created, callForm }
 }
 

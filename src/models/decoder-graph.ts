@@ -39,10 +39,13 @@ class DecoderGraph {
   readonly peaks: boolean
   readonly shape: RunShape
   readonly pieces: boolean
-  /** Whether a row of zeros goes through the layers behind the rows of the batch, since some of their products need one. */
+  /** Whether a row of zeros goes through the layers after the batch's rows, since some of their products need one. */
   readonly padded: boolean
 
-  constructor (config: DecoderConfig, layout: WeightLayout, { peaks = false, shape = privateShape, pieces = false }: DecoderGraphOptions) {
+  constructor (
+    config: DecoderConfig, layout: WeightLayout,
+    { peaks = false, shape = privateShape, pieces = false }: DecoderGraphOptions
+  ) {
     this.peaks = peaks
     this.shape = shape
     this.pieces = pieces
@@ -98,7 +101,10 @@ class DecoderGraph {
     return graph.node('Reshape', [normalised, graph.constant(graph.fresh('heads_joined'), 'int64', [3], [0, 0, heads * headSize])], [graph.fresh('joined')])
   }
 
-  /** [batch, steps, columns] as what goes through the layers: itself, or [batch · steps + 1, columns] with a row of zeros. */
+  /**
+   * [batch, steps, columns] as what goes through the layers: itself, or [batch · steps + 1, columns] with a row of
+   * zeros.
+   */
   padRows (x: string, columns: number): string {
     if (!this.padded) return x
     const shape = this.graph.constant(this.graph.fresh('flat'), 'int64', [2], [-1, columns])
@@ -109,7 +115,8 @@ class DecoderGraph {
   unpadded (x: string, columns: number, result = this.graph.fresh('unpadded')): string {
     if (!this.padded) return x
     const { graph } = this
-    const shape = graph.node('Concat', ['batch_and_steps', graph.constant(graph.fresh('columns'), 'int64', [1], [columns])], [graph.fresh('shape')], { axis: 0 })
+    const width = graph.constant(graph.fresh('columns'), 'int64', [1], [columns])
+    const shape = graph.node('Concat', ['batch_and_steps', width], [graph.fresh('shape')], { axis: 0 })
     return graph.node('Reshape', [this.products.dropRow(x), shape], [result])
   }
 
@@ -133,7 +140,9 @@ class DecoderGraph {
     const past = ['key', 'value'].map(kind => graph.input(partName(part, `past_${kind}_${layer}`), 'float32', shape))
     const present = ['key', 'value'].map(kind => partName(part, `present_${kind}_${layer}`))
     for (const name of present) graph.output(name, 'float32', shape)
-    if (part >= this.shape.private) return sharedPrefixAttention(graph, config, qkv, { layer, part, pieces: this.pieces })
+    if (part >= this.shape.private) {
+      return sharedPrefixAttention(graph, config, qkv, { layer, part, pieces: this.pieces })
+    }
     const rows = this.shape.chunks ? graph.node('Reshape', [qkv, 'as_one_sequence'], [graph.fresh('sequence')]) : qkv
     const branches = this.shape.probedLayers === undefined ? [] : ['positions', 'branch_bias']
     const attended = graph.node('GroupQueryAttention', [rows, '', '', ...past, partName(part, 'seqlens_k'), partName(part, 'total_sequence_length'), 'rope_cos', 'rope_sin', ...branches],
@@ -163,8 +172,9 @@ class DecoderGraph {
     const { graph, config } = this
     const depth = this.shape.probedLayers ?? config.layers
     let residual = this.padRows(this.embedded(this.hiddenOutput(0)), config.hiddenSize)
-    let x = graph.node('SimplifiedLayerNormalization', [residual, graph.external('layer0.attention_norm', 'float32', [config.hiddenSize])],
-      [graph.fresh('norm')], { axis: -1, epsilon: this.epsilon })
+    const firstNorm = graph.external('layer0.attention_norm', 'float32', [config.hiddenSize])
+    let x = graph.node('SimplifiedLayerNormalization', [residual, firstNorm], [graph.fresh('norm')],
+      { axis: -1, epsilon: this.epsilon })
     for (let layer = 0; layer < depth; layer++) {
       const attended = this.linear(this.attention(x, layer), `layer${layer}.attention_output`)
       ;[x, residual] = this.addAndNorm(attended, residual, `layer${layer}.feed_forward_norm`, graph.fresh('residual'))
@@ -176,7 +186,10 @@ class DecoderGraph {
       }
       const before = residual
       const norm = last ? 'final_norm' : `layer${layer + 1}.attention_norm`
-      const add = (sum: string): string => { [x, residual] = this.addAndNorm(transformed, before, norm, sum); return sum }
+      const add = (sum: string): string => {
+        [x, residual] = this.addAndNorm(transformed, before, norm, sum)
+        return sum
+      }
       if (last) add(graph.fresh('residual'))
       else this.asHidden(layer + 1, add)
     }
@@ -188,7 +201,11 @@ class DecoderGraph {
     return `hidden_${layer}`
   }
 
-  /** Has a hidden state written and makes it an output. @param write under the name it is given, as it goes through the layers @returns that name */
+  /**
+   * Has a hidden state written and makes it an output.
+   * @param write under the name it is given, as it goes through the layers
+   * @returns that name
+   */
   asHidden (layer: number, write: (name: string) => string): string {
     const output = this.hiddenOutput(layer)
     if (!this.padded) return write(output)
@@ -209,8 +226,10 @@ class DecoderGraph {
   vocabularyLogits (rows: string): string {
     const { graph, config: { hiddenSize }, products } = this
     const kind = this.kindOf('head')
-    const smoothed = isSmoothed(kind) ? graph.node('Mul', [rows, graph.external('head.smoothing', 'float32', [hiddenSize])], [graph.fresh('smoothed')]) : rows
-    return needsPaddingRow(kind) ? products.dropRow(this.linear(products.appendRow(smoothed, hiddenSize), 'head'), 'logits') : this.linear(smoothed, 'head', 'logits')
+    const smoothing = (): string => graph.external('head.smoothing', 'float32', [hiddenSize])
+    const smoothed = isSmoothed(kind) ? graph.node('Mul', [rows, smoothing()], [graph.fresh('smoothed')]) : rows
+    if (!needsPaddingRow(kind)) return this.linear(smoothed, 'head', 'logits')
+    return products.dropRow(this.linear(products.appendRow(smoothed, hiddenSize), 'head'), 'logits')
   }
 
   /** Logits, their largest, and the largest probabilities at temperature 1 and at the row's own. */

@@ -59,15 +59,20 @@ export interface LoadedModel {
   readonly embeddings: TokenEmbeddings
   readonly tokenizer: Tokenizer
   readonly chatTemplate: ChatTemplate
-  /** Same fingerprint and seed, same tokens: build, model, format, operators and how the processor's kernels round, threads, whether prompts are shared. */
+  /**
+   * Same fingerprint and seed, same tokens: build, model, format, operators and how the processor's kernels round,
+   * threads, whether prompts are shared.
+   */
   readonly fingerprint: string
   /** Seconds since the epoch. */
   readonly created: number
   dispose (): void
 }
 
-function fingerprintOf (sha256: string, { format, threads, operators, sharesPrompts, onnxruntime, kernels }: OperatorReport): string {
-  const parts = [packageVersion, onnxruntime, sha256, format, process.arch, kernels, ...operators, threads, ...sharesPrompts ? [] : ['prompts apart']]
+function fingerprintOf (sha256: string, report: OperatorReport): string {
+  const { format, threads, operators, sharesPrompts, onnxruntime, kernels } = report
+  const sharing = sharesPrompts ? [] : ['prompts apart']
+  const parts = [packageVersion, onnxruntime, sha256, format, process.arch, kernels, ...operators, threads, ...sharing]
   return `fl_${createHash('sha256').update(parts.join('|')).digest('hex').slice(0, 12)}`
 }
 
@@ -83,7 +88,9 @@ function calibrationTexts (template: ChatTemplate, tokenizer: Tokenizer): number
 }
 
 /** The operators that pass the self-test; what it found wrong is told. */
-async function operatorsOf (config: DecoderConfig, tensors: TensorFile['tensors'], options: ModelOptions): Promise<ChosenOperators> {
+async function operatorsOf (
+  config: DecoderConfig, tensors: TensorFile['tensors'], options: ModelOptions
+): Promise<ChosenOperators> {
   const { format, threads, cacheDir, sharesPrompts = true, onProgress = () => {} } = options
   const selfTest = (count: number): SelfTest => new SelfTest({ threads: count, cacheDir })
   const chosen = await chooseOperators({ config, tensors, format, threads, sharesPrompts, selfTest })
@@ -102,7 +109,9 @@ export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
     const { layout, report } = await operatorsOf(config, file.tensors, options)
     const { format, threads } = report
     const calibration = (): number[][] => calibrationTexts(chatTemplate, tokenizer)
-    const weights = new SharedWeights(await loadDecoderWeights(file, config, { format, layout, cacheDir, sha256, ropePositions: contextLength, threads, calibration, onProgress }))
+    const weights = new SharedWeights(await loadDecoderWeights(file, config, {
+      format, layout, cacheDir, sha256, ropePositions: contextLength, threads, calibration, onProgress
+    }))
     const compile = (shape: RunShape): Promise<Session> => {
       const graph = buildDecoderGraph(config, layout, contextLength, { shape, pieces: sharesInPieces(config, threads) })
       return Session.create(graph.model, { weights: weights.only(graph.weights), threads, ...(profilePrefix === undefined ? {} : { profilePrefix: `${profilePrefix}-${describeShape(shape)}` }) })

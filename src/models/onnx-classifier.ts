@@ -167,7 +167,10 @@ export async function loadOnnxClassifier (path: string, options: OnnxClassifierO
   const encoder = textEncoder(folder, tokenizer, tokenizerConfig)
   const sizes = { labels: options.labels ?? labelsOf(folder, config), mostTokens: options.mostTokens ?? mostTokensOf(config, tokenizerConfig) }
   const bytes = await readFile(graph).catch(() => { throw refuseModel({ path: graph }, 'it cannot be read') })
-  const session = await Session.create(bytes, { threads: options.threads, foreignIntegers: true }).catch((error: unknown) => { throw refuseModel({ path: graph }, `its graph cannot be compiled: ${(error as Error).message}`) })
+  const sessionOptions = { threads: options.threads, foreignIntegers: true }
+  const session = await Session.create(bytes, sessionOptions).catch((error: unknown) => {
+    throw refuseModel({ path: graph }, `its graph cannot be compiled: ${(error as Error).message}`)
+  })
   try {
     const classifier = new Classifier(session, outputOf(graph, session), encoder, { ...sizes, id: basename(path), weightBytes: bytes.byteLength, sha256: createHash('sha256').update(bytes).update(JSON.stringify(tokenizer)).digest('hex') }, options.inTurn)
     await classifier.classify([classifier.encode({ text: 'a' })]).catch((error: unknown) => { throw refuseModel({ path: graph }, `it cannot read a word and give ${sizes.labels} numbers: ${(error as Error).message}`) })

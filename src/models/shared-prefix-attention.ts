@@ -18,11 +18,13 @@ export type AttentionHeads = Pick<DecoderConfig, 'queryHeads' | 'kvHeads' | 'hea
  * Whether rows of a part have the same bits however many they are. Not where every query head has a key head of its own: a lone row would be multiplied by
  * another kernel than two.
  */
-export const canSharePrefix = ({ queryHeads, kvHeads, headSize }: AttentionHeads): boolean => queryHeads > kvHeads && headSize <= 128
+export const canSharePrefix = ({ queryHeads, kvHeads, headSize }: AttentionHeads): boolean =>
+  queryHeads > kvHeads && headSize <= 128
 
 /**
- * Whether sums over positions are taken in pieces of fixed length. Products of two inputs are computed one head a thread, as long as there are no more threads than heads; else
- * the columns of one may be divided among threads or not, by the number of rows, and the order of the sum over more than 256 positions goes with it.
+ * Whether sums over positions are taken in pieces of fixed length. Products of two inputs are computed one head a
+ * thread, as long as there are no more threads than heads; else the columns of one may be divided among threads or not,
+ * by the number of rows, and the order of the sum over more than 256 positions goes with it.
  */
 export const sharesInPieces = ({ kvHeads }: AttentionHeads, threads: number): boolean => threads > kvHeads
 
@@ -30,7 +32,9 @@ export const sharesInPieces = ({ kvHeads }: AttentionHeads, threads: number): bo
 const pieceLength = 128
 
 /** Constants of all shared parts. */
-export function declareSharedPrefix (graph: GraphWriter, { kvHeads, queryHeads, headSize }: AttentionHeads, pieces: boolean): void {
+export function declareSharedPrefix (
+  graph: GraphWriter, { kvHeads, queryHeads, headSize }: AttentionHeads, pieces: boolean
+): void {
   const group = queryHeads / kvHeads
   graph.constant('by_group', 'int64', [4], [-1, kvHeads, group, headSize])
   graph.constant('scores_by_group', 'int64', [4], [0, kvHeads, group, -1])
@@ -56,11 +60,14 @@ function declareCuts (graph: GraphWriter, part: number): void {
   const fresh = (): string => graph.fresh('cut')
   const whole = graph.node('Mul', [graph.node('Div', [lengths, 'piece_length'], [fresh()]), 'piece_length'], [fresh()])
   const cuts = graph.node('Concat', [whole, graph.node('Sub', [lengths, whole], [fresh()])], [fresh()], { axis: 0 })
-  for (const kind of ['prefix', 'rest']) graph.node('Gather', [cuts, `of_${kind}`], [partName(part, `${kind}_cut`)], { axis: 0 })
+  for (const kind of ['prefix', 'rest']) {
+    graph.node('Gather', [cuts, `of_${kind}`], [partName(part, `${kind}_cut`)], { axis: 0 })
+  }
 }
 
 /**
- * A product over positions, piece by piece, then the sum of the pieces: its order does not depend on how an operator cuts it among threads.
+ * A product over positions, piece by piece, then the sum of the pieces: its order does not depend on how an operator
+ * cuts it among threads.
  * @param weights [kv heads, rows, L]
  * @param values [kv heads, L, head size]
  * @param cut of L
@@ -70,8 +77,10 @@ function sumInPieces (graph: GraphWriter, weights: string, values: string, cut: 
   const [wholeWeights, restWeights, wholeValues, restValues] = [fresh(), fresh(), fresh(), fresh()]
   graph.node('Split', [weights, cut], [wholeWeights, restWeights], { axis: 2 })
   graph.node('Split', [values, cut], [wholeValues, restValues], { axis: 1 })
-  const weightPieces = graph.node('Transpose', [graph.node('Reshape', [wholeWeights, 'weights_by_piece'], [fresh()])], [fresh()], { perm: [0, 2, 1, 3] })
-  const products = graph.node('MatMul', [weightPieces, graph.node('Reshape', [wholeValues, 'values_by_piece'], [fresh()])], [fresh()])
+  const apart = graph.node('Reshape', [wholeWeights, 'weights_by_piece'], [fresh()])
+  const weightPieces = graph.node('Transpose', [apart], [fresh()], { perm: [0, 2, 1, 3] })
+  const valuePieces = graph.node('Reshape', [wholeValues, 'values_by_piece'], [fresh()])
+  const products = graph.node('MatMul', [weightPieces, valuePieces], [fresh()])
   const sum = graph.node('ReduceSum', [products, 'piece_axis'], [fresh()], { keepdims: 0 })
   return graph.node('Add', [sum, graph.node('MatMul', [restWeights, restValues], [fresh()])], [fresh()])
 }
@@ -81,7 +90,9 @@ function sumInPieces (graph: GraphWriter, weights: string, values: string, cut: 
  * the rows' own T, the new token included; `rest_shape` int64 [3]: kv heads, −1, T; `ones` float32 [kv heads, T, head size]; `prefix_key_l`, `prefix_value_l` float32
  * [kv heads, P, head size]. `seqlens_k` is T − 1 and `total_sequence_length` T here.
  */
-export function declareSharedPart (graph: GraphWriter, { kvHeads, headSize }: AttentionHeads, part: number, pieces: boolean): void {
+export function declareSharedPart (
+  graph: GraphWriter, { kvHeads, headSize }: AttentionHeads, part: number, pieces: boolean
+): void {
   graph.input(partName(part, 'positions'), 'int64', [partName(part, 'batch'), 1])
   graph.input(partName(part, 'lengths'), 'int64', [2])
   graph.input(partName(part, 'rest_shape'), 'int64', [3])
@@ -93,7 +104,9 @@ export function declareSharedPart (graph: GraphWriter, { kvHeads, headSize }: At
 export interface SharedAttention { readonly layer: number, readonly part: number, readonly pieces: boolean }
 
 /** @returns attention's output, [b, 1, query heads · head size] */
-export function sharedPrefixAttention (graph: GraphWriter, config: AttentionHeads, qkv: string, { layer, part, pieces }: SharedAttention): string {
+export function sharedPrefixAttention (
+  graph: GraphWriter, config: AttentionHeads, qkv: string, { layer, part, pieces }: SharedAttention
+): string {
   const { queryHeads, kvHeads, headSize } = config
   const fresh = (stem: string): string => graph.fresh(stem)
   const own = (name: string): string => partName(part, name)
@@ -117,8 +130,10 @@ export function sharedPrefixAttention (graph: GraphWriter, config: AttentionHead
   graph.node('Split', [graph.node('Softmax', [scores], [fresh('probabilities')], { axis: -1 }), own('lengths')], [onPrefix, onRest], { axis: -1 })
   // A sum, once per channel. Not ReduceSum: the order in which it adds depends on where in memory a row begins, and so on the other rows. The ones are there
   // for each head, since one matrix for all would make one product of them, whose rows are divided among threads.
-  const sum = (weights: string, values: string, kind: 'prefix' | 'rest'): string =>
-    pieces ? sumInPieces(graph, weights, values, own(`${kind}_cut`)) : graph.node('MatMul', [weights, values], [fresh(`of_${kind}`)])
+  const sum = (weights: string, values: string, kind: 'prefix' | 'rest'): string => {
+    if (pieces) return sumInPieces(graph, weights, values, own(`${kind}_cut`))
+    return graph.node('MatMul', [weights, values], [fresh(`of_${kind}`)])
+  }
   const share = sum(onRest, own('ones'), 'rest')
   const ofRest = graph.node('Mul', [byKvHead(rest, 'by_group', 'by_kv_head'), share], [fresh('of_rest')])
   const joined = graph.node('Add', [sum(onPrefix, prefix[1]!, 'prefix'), ofRest], [fresh('joined')])

@@ -27,20 +27,32 @@ export interface Blocks {
   readonly values: 'file' | 'rounded' | 'smoothed'
   /** Each block also has an offset, which multiplies the sum of its activations in float32. */
   readonly offsets: boolean
-  /** Whether a row of zeros is multiplied behind the others: where a row alone is computed by another kernel than one among others. */
+  /**
+   * Whether a row of zeros is multiplied behind the others: where a row alone is computed by another kernel than one
+   * among others.
+   */
   readonly paddingRow: boolean
 }
 
-/** 8-bit integers with a scale per output, multiplied with whole rows of activations rounded to 8 bits (MatMulIntegerToFloat). Smoothed. */
+/**
+ * 8-bit integers with a scale per output, multiplied with whole rows of activations rounded to 8 bits
+ * (MatMulIntegerToFloat). Smoothed.
+ */
 export interface Rows {
   readonly operator: 'rows'
   /** Whether after a rotation, too. */
   readonly rotated: boolean
-  /** How levels are held: signed, or with the zero point 128 where a processor adds products of signed ones up in 16 bits. */
+  /**
+   * How levels are held: signed, or with the zero point 128 where a processor adds products of signed ones up in 16
+   * bits.
+   */
   readonly levels: 'int8' | 'uint8'
 }
 
-/** Kinds differ in their forms, too: the self-test finds one in which a row's result has the same bits whatever rows it is computed with. */
+/**
+ * Kinds differ in their forms, too: the self-test finds one in which a row's result has the same bits whatever rows it
+ * is computed with.
+ */
 export type MatrixKind = { readonly operator: 'float' } | Blocks | Rows
 
 /** How a model's matrices are held. */
@@ -61,7 +73,12 @@ export const kindsOfFormat: Readonly<Record<WeightFormat, readonly MatrixKind[]>
   i8: [rows(false), rows(true)],
   q8: [blocks(8, 64, 'rounded')],
   q4: [blocks(4, 32, 'smoothed')],
-  exact: [...[false, true].flatMap(offsets => [blocks(4, groupSize, 'file', offsets), blocks(8, groupSize, 'file', offsets)]), float],
+  exact: [
+    ...[false, true].flatMap(offsets => [
+      blocks(4, groupSize, 'file', offsets), blocks(8, groupSize, 'file', offsets)
+    ]),
+    float
+  ],
   f32: [float]
 }
 
@@ -71,7 +88,8 @@ const unevenRows = /\.down$/
 /** The file's own blocks; float32 for a matrix with a tensor of another encoding. Tensors of fewer and of more bits share 8. */
 function exactKind (groupings: ReadonlyArray<Grouping | undefined>): MatrixKind {
   if (!groupings.every(grouping => grouping !== undefined)) return float
-  return blocks(groupings.every(({ bits }) => bits === 4) ? 4 : 8, groupSize, 'file', groupings.some(({ centred }) => !centred))
+  const bits = groupings.every(grouping => grouping.bits === 4) ? 4 : 8
+  return blocks(bits, groupSize, 'file', groupings.some(({ centred }) => !centred))
 }
 
 /** The layout of a model in a format. @param tensors of a file that `decoderConfigFromGguf` accepts */

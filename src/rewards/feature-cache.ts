@@ -1,7 +1,7 @@
 /**
- * Features on disk: one file per (weights, format, kernels, layer, pooling), fixed-size records of a 16-byte key and float32
- * states. Appended to, so an interrupted extraction loses at most the record being written. Deleting the folder is safe.
- * In memory are the keys, and the states of this run only.
+ * Features on disk: one file per (weights, format, kernels, layer, pooling), fixed-size records of a 16-byte key and
+ * float32 states. Appended to, so an interrupted extraction loses at most the record being written. Deleting the folder
+ * is safe. In memory are the keys, and the states of this run only.
  */
 import { createHash } from 'node:crypto'
 import { ftruncateSync, writeSync } from 'node:fs'
@@ -51,7 +51,9 @@ export class FeatureCache {
     if (directory === null) return new FeatureCache(null, null, states, policy.hiddenSize)
     try {
       await mkdir(directory, { recursive: true })
-      const file = await open(join(directory, `${policy.weightsSha256.slice(0, 16)}-${policy.format}-${policy.kernels}-layer${layer}-${pooling}.f32`), 'a+')
+      const { weightsSha256, format, kernels } = policy
+      const name = `${weightsSha256.slice(0, 16)}-${format}-${kernels}-layer${layer}-${pooling}.f32`
+      const file = await open(join(directory, name), 'a+')
       const cache = new FeatureCache(directory, file, states, policy.hiddenSize)
       await cache.#collectKeys(file)
       return cache

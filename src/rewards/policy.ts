@@ -43,7 +43,16 @@ export interface ReadablePolicy extends PolicyInfo {
 /** A loaded model as rewards see it. */
 export function policyInfo (model: LoadedModel): PolicyInfo {
   const { id, sha256, operators: { format, kernels }, config, tokenizer, embeddings } = model
-  return { id, weightsSha256: sha256, format, kernels, hiddenSize: config.hiddenSize, layers: config.layers, endTokens: tokenizer.endTokens, embedding: (token, row) => embeddings.row(token, row) }
+  return {
+    id,
+    weightsSha256: sha256,
+    format,
+    kernels,
+    hiddenSize: config.hiddenSize,
+    layers: config.layers,
+    endTokens: tokenizer.endTokens,
+    embedding: (token, row) => embeddings.row(token, row)
+  }
 }
 
 /** An engine: opens sequences, once there is room for them. */

@@ -46,7 +46,8 @@ export async function referencePool (policy: ReadablePolicy, directory: string |
   const prompts = poolPrompts()
   if (directory === null) return await samplePool(policy, prompts, signal)
   const kind = createHash('sha256').update(JSON.stringify([pool, prompts])).digest('hex').slice(0, 8)
-  const file = join(directory, `${policy.weightsSha256.slice(0, 16)}-${policy.format}-${policy.kernels}-pool-${kind}.json`)
+  const { weightsSha256, format, kernels } = policy
+  const file = join(directory, `${weightsSha256.slice(0, 16)}-${format}-${kernels}-pool-${kind}.json`)
   const kept = await readFile(file, 'utf8').catch(() => null)
   if (kept !== null) return JSON.parse(kept) as FeatureItem[]
   const items = await samplePool(policy, prompts, signal)

@@ -1,6 +1,7 @@
 /**
- * Which instructions the processor says it has, of those that matrix kernels are chosen by. For people to read: what the kernels compute is found by the
- * self-test (`models/self-test/`), since what a system says need not be what a library sees, in a container, a virtual machine or an emulator.
+ * Which instructions the processor says it has, of those that matrix kernels are chosen by. For people to read: what
+ * the kernels compute is found by the self-test (`models/self-test/`), since what a system says need not be what a
+ * library sees, in a container, a virtual machine or an emulator.
  */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -13,19 +14,26 @@ const telling: Readonly<Record<string, readonly string[]>> = {
 }
 
 /** Numbers of IsProcessorFeaturePresent (winnt.h). */
-const windowsFeatures: Readonly<Record<string, number>> = { avx512f: 41, avx2: 40, avx: 39, sse4_1: 37, asimddp: 43, asimd: 19 }
+const windowsFeatures: Readonly<Record<string, number>> = {
+  avx512f: 41, avx2: 40, avx: 39, sse4_1: 37, asimddp: 43, asimd: 19
+}
 
 /** Names of `sysctl hw.optional.arm` (Apple's documentation of instruction set characteristics). */
 const appleFeatures: Readonly<Record<string, string>> = { i8mm: 'FEAT_I8MM', asimddp: 'FEAT_DotProd', asimd: 'AdvSIMD' }
 
 function featuresHere (): ReadonlySet<string> {
-  if (process.platform === 'linux') return new Set(/^(?:flags|Features)\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))?.[1]?.split(/\s+/) ?? [])
+  if (process.platform === 'linux') {
+    const flags = /^(?:flags|Features)\s*:(.*)$/m.exec(readFileSync('/proc/cpuinfo', 'utf8'))
+    return new Set(flags?.[1]?.split(/\s+/) ?? [])
+  }
   if (process.platform === 'darwin') {
     const text = execFileSync('/usr/sbin/sysctl', ['hw.optional'], { encoding: 'utf8' })
-    return new Set(Object.entries(appleFeatures).filter(([, name]) => new RegExp(`${name}: 1$`, 'm').test(text)).map(([name]) => name))
+    const isListed = (name: string): boolean => new RegExp(`${name}: 1$`, 'm').test(text)
+    return new Set(Object.entries(appleFeatures).filter(([, name]) => isListed(name)).map(([name]) => name))
   }
   const isPresent = koffi.load('kernel32.dll').func('int IsProcessorFeaturePresent(uint32_t feature)')
-  return new Set(Object.entries(windowsFeatures).filter(([, feature]) => isPresent(feature) !== 0).map(([name]) => name))
+  const present = Object.entries(windowsFeatures).filter(([, feature]) => isPresent(feature) !== 0)
+  return new Set(present.map(([name]) => name))
 }
 
 /** e.g. "x64: avx512_vnni, avx512f, avx2, avx, sse4_1"; the architecture alone where the system does not say more. */

@@ -110,10 +110,14 @@ function libraryPath (): string {
   return path
 }
 
-/** Sets an environment variable where native code reads it: what Node shows of the environment in a worker thread is a copy. */
+/**
+ * Sets an environment variable where native code reads it: what Node shows of the environment in a worker thread is a
+ * copy.
+ */
 function setNativeEnvironment (name: string, value: string): void {
-  if (process.platform === 'win32') koffi.load('kernel32.dll').func('int SetEnvironmentVariableA(str name, str value)')(name, value)
-  else koffi.load(null).func('int setenv(str name, str value, int overwrite)')(name, value, 1)
+  if (process.platform === 'win32') {
+    koffi.load('kernel32.dll').func('int SetEnvironmentVariableA(str name, str value)')(name, value)
+  } else koffi.load(null).func('int setenv(str name, str value, int overwrite)')(name, value, 1)
 }
 
 /** Loads the library on first use; the same object afterwards. One per thread; ONNX Runtime itself is shared by the process. */
@@ -121,8 +125,8 @@ export function loadOnnxRuntime (): OnnxRuntime {
   if (loaded) return loaded
   // Graph compilation needs more than koffi's default stack of 128 KiB.
   koffi.config({ ...koffi.config(), async_stack_size: 8 << 20, sync_stack_size: 8 << 20 })
-  // The other kernel of attention divides more than 256 keys among threads where these are more than rows times heads, so that a row's bits depend on how many
-  // rows there are. Read whenever a session is made.
+  // The other kernel of attention divides more than 256 keys among threads where these are more than rows times heads,
+  // so that a row's bits depend on how many rows there are. Read whenever a session is made.
   setNativeEnvironment('ORT_GQA_DISABLE_FLASH_ATTENTION', '1')
   const library = koffi.load(libraryPath())
   const base = library.func('void *OrtGetApiBase()')() as Pointer

@@ -49,8 +49,9 @@ export interface SessionOptions {
   /** Where the graph runs. Only the CPU so far. */
   readonly provider?: { readonly name: 'cpu' }
   /**
-   * For a graph that others wrote: its products of 8-bit integers are made exact where the processor would add them up in 16 bits, with copies of the weights
-   * for this session alone. Default no: the graphs of this project use operators that were tested.
+   * For a graph that others wrote: its products of 8-bit integers are made exact where the processor would add them up
+   * in 16 bits, with copies of the weights for this session alone. Default no: the graphs of this project use operators
+   * that were tested.
    */
   readonly foreignIntegers?: boolean
   /** Path prefix of a profile that `endProfiling` closes. */
@@ -70,7 +71,9 @@ function names (runtime: OnnxRuntime, session: Pointer, kind: 'Input' | 'Output'
   return Array.from({ length: Number(count[0]) }, (_, index) => ownedString(api, allocator, created(api, `sessionGet${kind}Name`, session, index, allocator)))
 }
 
-async function create (runtime: OnnxRuntime, model: Uint8Array, { weights, threads, foreignIntegers = false, profilePrefix }: SessionOptions): Promise<Pointer> {
+async function create (
+  runtime: OnnxRuntime, model: Uint8Array, { weights, threads, foreignIntegers = false, profilePrefix }: SessionOptions
+): Promise<Pointer> {
   const { api, environment } = runtime
   const options = created(api, 'createSessionOptions')
   try {

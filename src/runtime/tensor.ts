@@ -85,7 +85,9 @@ export class Tensor {
 
   /** The same memory with elements of another type of the same size. This tensor must not be disposed before it. */
   as (type: DataType): Tensor {
-    if (types[type].size !== types[this.type].size) throw new Error(`elements of ${this.type} cannot be shown as ${type}`)
+    if (types[type].size !== types[this.type].size) {
+      throw new Error(`elements of ${this.type} cannot be shown as ${type}`)
+    }
     const View = types[type].view
     const shown = (): TensorData => new View(this.data.buffer as ArrayBuffer, this.data.byteOffset, this.data.length)
     return new Tensor(type, this.dims, this.#start, shown)

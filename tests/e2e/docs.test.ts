@@ -99,7 +99,8 @@ test('the command-line example shows its candidates and answers', async () => {
   assert.ok(stdout.trim().length > 0)
   assert.match(stderr, /chosen: \d/)
   // Which answers end early follows from how the processor's kernels round.
-  const [generated, returned, discarded] = /discarded\s*│\s*(\d+) \/ (\d+) \/ (\d+)/.exec(stderr)!.slice(1).map(Number) as [number, number, number]
+  const counts = /discarded\s*│\s*(\d+) \/ (\d+) \/ (\d+)/.exec(stderr)!.slice(1).map(Number)
+  const [generated, returned, discarded] = counts as [number, number, number]
   assert.ok(returned >= 1 && returned <= 12 && generated > 7 && generated <= 8 * 12, stderr)
   assert.equal(generated, returned + discarded)
 })

@@ -94,7 +94,9 @@ const mean = (values: readonly number[]): number => values.reduce((sum, value) =
 
 test('every strategy raises the reward it is given', async () => {
   // Means, since what one seed draws differs between processors.
-  const { alignment: drawn } = await guided({ strategy: 'best_of_n', num_candidates: 16, reward: 'positive', return_candidates: true })
+  const { alignment: drawn } = await guided({
+    strategy: 'best_of_n', num_candidates: 16, reward: 'positive', return_candidates: true
+  })
   const plain = mean(drawn!.candidates!.map(one => one.reward!))
   for (const alignment of [
     { strategy: 'best_of_n', num_candidates: 16 },

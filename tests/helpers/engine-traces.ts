@@ -34,7 +34,9 @@ export async function follow (sequence: Sequence, count: number): Promise<number
 }
 
 /** Logits of every step of a request: a prompt, then tokens fed one by one. */
-export async function trace (engine: Engine, prompt: readonly number[], count: number, more: SequenceOptions = {}): Promise<number[][]> {
+export async function trace (
+  engine: Engine, prompt: readonly number[], count: number, more: SequenceOptions = {}
+): Promise<number[][]> {
   const sequence = engine.open(prompt, more)
   try {
     return await follow(sequence, count)

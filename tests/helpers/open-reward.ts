@@ -9,7 +9,16 @@ import { resolveScorer, type ResolvedScorer } from '../../src/rewards/resolve.js
 import { RewardModels, type RewardModel } from '../../src/rewards/reward-models.js'
 import type { Answer, Prompt, RewardMember } from '../../src/rewards/scorer.js'
 
-const policy: PolicyInfo = { id: 'toy', weightsSha256: '0'.repeat(64), format: 'f32', kernels: 'toy', hiddenSize: 64, layers: 2, endTokens: [2], embedding: () => new Float32Array(64) }
+const policy: PolicyInfo = {
+  id: 'toy',
+  weightsSha256: '0'.repeat(64),
+  format: 'f32',
+  kernels: 'toy',
+  hiddenSize: 64,
+  layers: 2,
+  endTokens: [2],
+  embedding: () => new Float32Array(64)
+}
 
 export const answerOf = (text: string, final: boolean): Answer => unreadAnswer({ text, tokens: [3], final })
 export const promptOf = (content: string): Prompt => ({ messages: [{ role: 'user', content }], text: '', tokens: [1] })

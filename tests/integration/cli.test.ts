@@ -22,15 +22,27 @@ function fairlead (...args: string[]): { code: number | null, out: string, err: 
 test('doctor tests every operator, and says which each format uses', () => {
   const plain = fairlead('doctor')
   assert.equal(plain.code, 0, plain.err)
-  for (const line of [/rotated u?int8 rows .* right .* alike/, /attention .* right .* alike/, /^ {2}i8 +u?int8 rows, rotated u?int8 rows$/m]) assert.match(plain.out, line)
+  const lines = [
+    /rotated u?int8 rows .* right .* alike/,
+    /attention .* right .* alike/,
+    /^ {2}i8 +u?int8 rows, rotated u?int8 rows$/m
+  ]
+  for (const line of lines) assert.match(plain.out, line)
 
   const { code, out } = fairlead('doctor', '--json', '--threads', '3')
   assert.equal(code, 0)
-  const { threads, operators, formats, attentionPassed } = JSON.parse(out) as { threads: number, operators: Array<{ operator: string, error: number }>, formats: Record<string, string[] | null>, attentionPassed: boolean }
+  const { threads, operators, formats, attentionPassed } = JSON.parse(out) as {
+    threads: number
+    operators: Array<{ operator: string, error: number }>
+    formats: Record<string, string[] | null>
+    attentionPassed: boolean
+  }
   assert.equal(threads, 3)
   assert.ok(attentionPassed)
   assert.deepEqual(Object.keys(formats), ['i8', 'q8', 'q4', 'exact', 'f32'])
-  for (const name of Object.values(formats).flatMap(names => names!)) assert.ok(operators.find(({ operator }) => operator === name)!.error < 0.01, name)
+  for (const name of Object.values(formats).flatMap(names => names!)) {
+    assert.ok(operators.find(({ operator }) => operator === name)!.error < 0.01, name)
+  }
 
   const refused = fairlead('doctor', '--threads', 'many')
   assert.equal(refused.code, 1)

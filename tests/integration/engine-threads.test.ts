@@ -10,15 +10,24 @@ import { follow, promptOf, trace, turn } from '../helpers/engine-traces.js'
 import { sameBits } from '../helpers/same-bits.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 
-// More threads than this machine may have cores, than the model has heads (4, and 2 for keys), and contexts beyond one piece of a sum.
+// More threads than this machine may have cores, than the model has heads (4, and 2 for keys), and contexts beyond one
+// piece of a sum.
 const threadCounts = [1, 2, 4, 8, 16]
 const directory = mkdtempSync(join(tmpdir(), 'fairlead-threads-'))
 const path = join(directory, 'tiny.gguf')
-writeTinyGguf(path, { encode: name => name.startsWith('token_embd') ? 'Q8_0' : name.includes('attn_output') ? 'Q4_0' : 'Q4_1' })
+const kindOf = (name: string): 'Q4_0' | 'Q4_1' => name.includes('attn_output') ? 'Q4_0' : 'Q4_1'
+writeTinyGguf(path, { encode: name => name.startsWith('token_embd') ? 'Q8_0' : kindOf(name) })
 after(() => { rmSync(directory, { recursive: true }) })
 
 const fingerprints = new Set<string>()
-const options = { contextLength: 512, maxSequences: 64, kvCacheBytes: 2 ** 28, prefixCacheBytes: 0, prefillTokensPerStep: 64, maxQueued: 4 }
+const options = {
+  contextLength: 512,
+  maxSequences: 64,
+  kvCacheBytes: 2 ** 28,
+  prefixCacheBytes: 0,
+  prefillTokensPerStep: 64,
+  maxQueued: 4
+}
 
 for (const format of weightFormats) {
   for (const threads of threadCounts) {
@@ -59,7 +68,11 @@ for (const format of weightFormats) {
         await root.output()
         const siblings = Array.from({ length: 15 }, () => root.fork())
         try {
-          const [crowded] = await Promise.all([follow(root, 8), ...siblings.map((sibling, index) => follow(sibling, 3 + index % 4)), trace(engine, promptOf(40, 3), 6)])
+          const [crowded] = await Promise.all([
+            follow(root, 8),
+            ...siblings.map((sibling, index) => follow(sibling, 3 + index % 4)),
+            trace(engine, promptOf(40, 3), 6)
+          ])
           sameBits(crowded, alone)
         } finally {
           for (const sequence of [root, ...siblings]) sequence.close()
@@ -77,7 +90,9 @@ test('a long answer to a long shared prompt: sums over its own positions, too, h
     const root = engine.open(promptOf(160, 4), { fanOut: 32 })
     await root.output()
     const siblings = Array.from({ length: 5 }, () => root.fork())
-    const [crowded] = await Promise.all([follow(root, 300), ...siblings.map((sibling, index) => follow(sibling, 290 - 7 * index))])
+    const [crowded] = await Promise.all([
+      follow(root, 300), ...siblings.map((sibling, index) => follow(sibling, 290 - 7 * index))
+    ])
     sameBits(crowded, alone)
   } finally {
     await engine.close()

@@ -57,7 +57,10 @@ test('what the server accepts fits its schema, and so does what it answers', asy
     check(bodyOf(path), body, `body of ${path}`)
     check(answerOf(path), json, `answer of ${path}`)
   }
-  const { models: [running] } = await (await fetch(`${server.address}/version`)).json() as { models: Array<{ format: string, operators: string[], system_fingerprint: string }> }
+  const version = await (await fetch(`${server.address}/version`)).json()
+  const { models: [running] } = version as {
+    models: Array<{ format: string, operators: string[], system_fingerprint: string }>
+  }
   assert.match(running!.system_fingerprint, /^fl_[0-9a-f]{12}$/)
   assert.ok(running!.operators.length > 0)
   for (const path of ['/v1/models', '/v1/rewards', '/health', '/ready', '/version', '/tokenizer_info']) check(answerOf(path, 'get'), await (await fetch(`${server.address}${path}`)).json(), path)

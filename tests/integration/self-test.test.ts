@@ -20,7 +20,13 @@ writeTinyGguf(path)
 after(() => { rmSync(directory, { recursive: true }) })
 
 /** A kernel with a fault: what it makes of a run's outputs. */
-type Fault = (run: { readonly y: Float32Array, readonly inputs: ReadonlyMap<string, Tensor>, readonly weights: ReadonlyMap<string, Tensor>, readonly graph: string, readonly threads: number }) => void
+type Fault = (run: {
+  readonly y: Float32Array
+  readonly inputs: ReadonlyMap<string, Tensor>
+  readonly weights: ReadonlyMap<string, Tensor>
+  readonly graph: string
+  readonly threads: number
+}) => void
 
 /** Sessions whose outputs have a fault. */
 const faulty = (fault: Fault): Compile => async (model, options) => {
@@ -29,7 +35,8 @@ const faulty = (fault: Fault): Compile => async (model, options) => {
     async run (inputs, outputs) {
       await session.run(inputs, outputs)
       const graph = Buffer.from(model).toString('latin1')
-      fault({ y: outputs.get('y')!.data as Float32Array, inputs, weights: options.weights?.tensors ?? new Map(), graph, threads: options.threads })
+      const y = outputs.get('y')!.data as Float32Array
+      fault({ y, inputs, weights: options.weights?.tensors ?? new Map(), graph, threads: options.threads })
     },
     dispose: () => { session.dispose() }
   }
@@ -37,7 +44,7 @@ const faulty = (fault: Fault): Compile => async (model, options) => {
 
 const clamp = (value: number): number => Math.max(-32768, Math.min(32767, value))
 
-/** What vpmaddubsw does: products of neighbours are added up in 16 bits, ends of the range taken for what is beyond them. */
+/** What vpmaddubsw does: adds products of neighbours up in 16 bits; what is beyond the range becomes its end. */
 const saturating: Fault = ({ y, inputs, weights, graph }) => {
   const values = weights.get('w.values')
   if (values?.type !== 'int8' || graph.includes('in_blocks')) return
@@ -46,8 +53,11 @@ const saturating: Fault = ({ y, inputs, weights, graph }) => {
   for (let row = 0; row < y.length / count; row++) {
     for (let output = 0; output < count; output++) {
       let sum = 0
-      const product = (at: number): number => (x[row * size + at]! + 128) * Number(values.data[at * count + output])
-      for (let at = 0; at < size; at += 2) sum += clamp(product(at) + product(at + 1)) - 128 * (Number(values.data[at * count + output]) + Number(values.data[(at + 1) * count + output]))
+      const weight = (at: number): number => Number(values.data[at * count + output])
+      const product = (at: number): number => (x[row * size + at]! + 128) * weight(at)
+      for (let at = 0; at < size; at += 2) {
+        sum += clamp(product(at) + product(at + 1)) - 128 * (weight(at) + weight(at + 1))
+      }
       y[row * count + output] = sum * scales[output]!
     }
   }
@@ -56,7 +66,8 @@ const saturating: Fault = ({ y, inputs, weights, graph }) => {
 /** Changes the last bit of a number. */
 function nudge (values: Float32Array): void { new Int32Array(values.buffer, values.byteOffset, values.length)[3]! ^= 1 }
 
-const isAlone = (inputs: ReadonlyMap<string, Tensor>): boolean => [...inputs.values()].some(({ dims }) => dims.length === 3 && dims[0] === 1)
+const isAlone = (inputs: ReadonlyMap<string, Tensor>): boolean =>
+  [...inputs.values()].some(({ dims }) => dims.length === 3 && dims[0] === 1)
 
 /** Another kernel for a row alone, in products with 4-bit blocks. */
 const rowDependent: Fault = ({ y, inputs, weights, graph }) => {
@@ -72,7 +83,8 @@ const threadDependent: Fault = ({ y, inputs, graph, threads }) => {
 
 const operatorsWith = async (fault: Fault | null, format: WeightFormat, threads = 2): Promise<ChosenOperators> => {
   const { file, config } = await openCheckpoint(path)
-  const selfTest = (count: number): SelfTest => new SelfTest({ threads: count, cacheDir: null, ...fault && { compile: faulty(fault) } })
+  const compile = fault && { compile: faulty(fault) }
+  const selfTest = (count: number): SelfTest => new SelfTest({ threads: count, cacheDir: null, ...compile })
   try {
     return await chooseOperators({ config, tensors: file.tensors, format, threads, sharesPrompts: true, selfTest })
   } finally {
@@ -82,8 +94,10 @@ const operatorsWith = async (fault: Fault | null, format: WeightFormat, threads 
 
 test('every format has operators here whose numbers are right and whose rows are alike, with 1, 2 and 16 threads', async () => {
   for (const threads of [1, 2, 16]) {
-    const { operators, formats, attentionPassed } = await surveyOperators(threads, { queryHeads: 9, kvHeads: 3, headSize: 64, ropeInterleaved: false })
-    for (const format of weightFormats) assert.ok(formats[format], `${format}: ${JSON.stringify(operators.filter(({ passed }) => !passed))}`)
+    const heads = { queryHeads: 9, kvHeads: 3, headSize: 64, ropeInterleaved: false }
+    const { operators, formats, attentionPassed } = await surveyOperators(threads, heads)
+    const failed = JSON.stringify(operators.filter(({ passed }) => !passed))
+    for (const format of weightFormats) assert.ok(formats[format], `${format}: ${failed}`)
     assert.ok(attentionPassed)
     assert.ok(operators.at(-1)!.passed)
   }
@@ -92,7 +106,8 @@ test('every format has operators here whose numbers are right and whose rows are
 test('a kernel that saturates is found; weights are held with a zero point in its place, which is said', async () => {
   const { report, layout } = await operatorsWith(saturating, 'i8')
   assert.equal(report.format, 'i8')
-  assert.ok([...layout.matrices].every(([name, kind]) => kind.operator === 'rows' && (kind.levels === 'uint8' || name.endsWith('down'))))
+  assert.ok([...layout.matrices].every(([name, kind]) =>
+    kind.operator === 'rows' && (kind.levels === 'uint8' || name.endsWith('down'))))
   assert.equal(report.notes.length, 1)
   assert.match(report.notes[0]!, /^int8 rows: numbers off by 0\.\d+ of their size;.* used in their place: uint8 rows/)
 })
@@ -100,7 +115,8 @@ test('a kernel that saturates is found; weights are held with a zero point in it
 test('a kernel that computes a row alone otherwise is found; a padding row is put behind the others', async () => {
   const { report, layout } = await operatorsWith(rowDependent, 'q4')
   assert.deepEqual(report.operators, ['4-bit blocks of 32 with a padding row'])
-  assert.ok([...layout.matrices.values()].every(kind => kind.operator === 'blocks' && kind.paddingRow && kind.values === 'smoothed'))
+  assert.ok([...layout.matrices.values()].every(kind =>
+    kind.operator === 'blocks' && kind.paddingRow && kind.values === 'smoothed'))
   assert.equal(report.notes.length, 1)
 })
 
@@ -130,14 +146,17 @@ test('a wrong scale is found, whatever the operator; another format is used', as
 })
 
 test('where shared prompts depend on each other none are shared', async () => {
-  const { report } = await operatorsWith(({ y, inputs, graph }) => { if (graph.includes('by_kv_head') && isAlone(inputs)) nudge(y) }, 'f32')
+  const { report } = await operatorsWith(({ y, inputs, graph }) => {
+    if (graph.includes('by_kv_head') && isAlone(inputs)) nudge(y)
+  }, 'f32')
   assert.equal(report.sharesPrompts, false)
   assert.equal(report.notes.length, 1)
 })
 
 test('nothing is served where no operator is right', async () => {
   await assert.rejects(operatorsWith(({ y }) => { y.fill(NaN) }, 'i8'), { code: 'internal_error' })
-  await assert.rejects(operatorsWith(({ y, graph }) => { if (!graph.includes('GroupQueryAttention')) y.fill(NaN) }, 'i8'), { code: 'internal_error' })
+  const spoilt: Fault = ({ y, graph }) => { if (!graph.includes('GroupQueryAttention')) y.fill(NaN) }
+  await assert.rejects(operatorsWith(spoilt, 'i8'), { code: 'internal_error' })
 })
 
 test('every form of a kind computes the same numbers', async () => {
@@ -146,7 +165,8 @@ test('every form of a kind computes the same numbers', async () => {
     const findings = await Promise.all(formsOf(kind).map(form => selfTest.product(form)))
     assert.ok(findings.some(passes), JSON.stringify(findings))
     // Where a signed row saturates, it is the only one.
-    assert.ok(findings.every(({ operator, error, tolerance }) => error <= tolerance || operator.endsWith(' int8 rows') || operator === 'int8 rows'))
+    assert.ok(findings.every(({ operator, error, tolerance }) =>
+      error <= tolerance || operator.endsWith(' int8 rows') || operator === 'int8 rows'))
   }
 })
 
@@ -154,7 +174,8 @@ test('what was found is kept for the thread count, and found anew where the file
   let compiled = 0
   const counting: Compile = async (model, options) => { compiled++; return Session.create(model, options) }
   const cacheDir = join(directory, 'cache')
-  const find = (threads: number): Promise<unknown> => new SelfTest({ threads, cacheDir, compile: counting }).product({ operator: 'float' })
+  const find = (threads: number): Promise<unknown> =>
+    new SelfTest({ threads, cacheDir, compile: counting }).product({ operator: 'float' })
   const found = await find(2)
   assert.deepEqual(await find(2), found)
   assert.equal(compiled, 1)

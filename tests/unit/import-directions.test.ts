@@ -28,7 +28,10 @@ const below = {
   server: ['config', 'inference', 'api'],
   reporting: ['runtime'],
   evaluation: ['reporting', 'config', 'inference', 'grammar', 'decoding', 'rewards', 'engine', 'models'],
-  cli: ['config', 'server', 'feedback', 'evaluation', 'reporting', 'inference', 'decoding', 'rewards', 'engine', 'models', 'grammar', 'runtime']
+  cli: [
+    'config', 'server', 'feedback', 'evaluation', 'reporting', 'inference', 'decoding', 'rewards', 'engine', 'models',
+    'grammar', 'runtime'
+  ]
 } as const satisfies Record<string, readonly string[]>
 
 /** Folders that see each other only through types. */

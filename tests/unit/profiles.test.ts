@@ -9,8 +9,19 @@ import type { ModelInfo } from '../../src/inference/protocol.js'
 const helpful = { alignment: { strategy: 'best_of_n', num_candidates: 16, reward: 'helpful' } }
 
 /** Models as requests see them. */
-const operators = { format: 'i8', threads: 1, operators: [], sharesPrompts: true, onnxruntime: '', instructionSet: '', kernels: '', notes: [] } as const
-const models = (...ids: string[]): ModelInfo[] => ids.map(id => ({ id, contextLength: 8, vocabularySize: 8, fingerprint: 'fl', operators, created: 0, callForm: hermesForm }))
+const operators = {
+  format: 'i8',
+  threads: 1,
+  operators: [],
+  sharesPrompts: true,
+  onnxruntime: '',
+  instructionSet: '',
+  kernels: '',
+  notes: []
+} as const
+const models = (...ids: string[]): ModelInfo[] => ids.map(id => ({
+  id, contextLength: 8, vocabularySize: 8, fingerprint: 'fl', operators, created: 0, callForm: hermesForm
+}))
 
 /** What a request means by its model's name and its alignment. */
 const choose = (profiles: Profiles, name: string, alignment: object | null, served = models('m')): unknown => {

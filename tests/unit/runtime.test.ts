@@ -121,8 +121,10 @@ test('a graph that others wrote has exact products of integers, also where the p
   // Levels of 0 and 255 around the zero point 128, as the largest of x is 127 / 128 of the least.
   const levels = Array.from({ length: inputs }, (_, at) => at % 4 === 0 ? -128 : 127)
   const y = Tensor.allocate('int32', [1, outputs])
-  await session.run(new Map([['x', Tensor.from('float32', [1, inputs], Float32Array.from(levels))]]), new Map([['y', y]]))
-  const exact = Array.from({ length: outputs }, (_, output) => levels.reduce((sum, level, input) => sum + level * weights[input * outputs + output]!, 0))
+  const x = Tensor.from('float32', [1, inputs], Float32Array.from(levels))
+  await session.run(new Map([['x', x]]), new Map([['y', y]]))
+  const exact = Array.from({ length: outputs }, (_, output) =>
+    levels.reduce((sum, level, input) => sum + level * weights[input * outputs + output]!, 0))
   assert.deepEqual([...y.data], exact)
   session.dispose()
   shared.dispose()

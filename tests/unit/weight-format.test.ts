@@ -131,7 +131,8 @@ test('the exact format keeps the file’s blocks, and float32 where the file has
     const tensor = (name: string): GgufTensor => ({ encoding: encodingOf(names[name] ?? rest) } as GgufTensor)
     return weightLayout(config, 'exact', { get: tensor } as unknown as ReadonlyMap<string, GgufTensor>)
   }
-  const blocks = (bits: 4 | 8, offsets: boolean): object => ({ operator: 'blocks', bits, size: 32, values: 'file', offsets, paddingRow: false })
+  const blocks = (bits: 4 | 8, offsets: boolean): object =>
+    ({ operator: 'blocks', bits, size: 32, values: 'file', offsets, paddingRow: false })
   const { matrices, embedding } = layout({ 'token_embd.weight': 'Q8_0', 'blk.0.attn_output.weight': 'Q4_0', 'blk.0.attn_v.weight': 'Q5_1', 'blk.0.ffn_up.weight': 'Q6_K' }, 'Q4_1')
   assert.equal(embedding, 'groups')
   assert.deepEqual(Object.fromEntries(matrices), {

@@ -11,8 +11,18 @@ interface Engine { readonly model: string, readonly engine: object }
 
 function runningModel ({ id, fingerprint, operators }: ModelInfo): object {
   const { format, threads, operators: names, sharesPrompts, onnxruntime, instructionSet, kernels, notes } = operators
-  const numbers = { format, threads, operators: names, shared_prompts: sharesPrompts, onnxruntime, instruction_set: instructionSet, kernels, self_test: notes }
-  return { id, system_fingerprint: fingerprint, ...numbers }
+  return {
+    id,
+    system_fingerprint: fingerprint,
+    format,
+    threads,
+    operators: names,
+    shared_prompts: sharesPrompts,
+    onnxruntime,
+    instruction_set: instructionSet,
+    kernels,
+    self_test: notes
+  }
 }
 
 export function health (app: FastifyInstance, services: Services): void {
@@ -25,7 +35,8 @@ export function health (app: FastifyInstance, services: Services): void {
   app.get('/health', documented(summary, open), alive)
   app.get('/ping', documented(summary, open), alive)
   app.post('/ping', documented(summary, open), alive)
-  app.get('/version', documented('The server’s version, and what its models are run with on this processor', { access: 'public', response: versionObject }), () => {
+  const about = 'The server’s version, and what its models are run with on this processor'
+  app.get('/version', documented(about, { access: 'public', response: versionObject }), () => {
     return { version: packageVersion, models: services.isReady ? services.inference.models.map(runningModel) : [] }
   })
   app.get('/ready', documented('Whether the server takes requests', open), async () => {

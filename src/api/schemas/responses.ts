@@ -165,12 +165,19 @@ const runningModelObject = Type.Object({
   system_fingerprint: Type.String(),
   format: Type.String({ description: 'weight format in use' }),
   threads: Type.Integer(),
-  operators: Type.Array(Type.String(), { description: 'what its matrices are multiplied with, as the self-test chose it' }),
+  operators: Type.Array(Type.String(), {
+    description: 'what its matrices are multiplied with, as the self-test chose it'
+  }),
   shared_prompts: Type.Boolean({ description: 'whether candidates share the KV of their prompt where that pays' }),
   onnxruntime: Type.String({ description: 'version of ONNX Runtime' }),
   instruction_set: Type.String({ description: 'what the processor says it has, of what kernels are chosen by' }),
   kernels: Type.String({ description: 'tells kernels apart that round differently' }),
-  self_test: Type.Array(Type.String(), { description: 'what the self-test found wrong on this processor, and what is done in its place' })
+  self_test: Type.Array(Type.String(), {
+    description: 'what the self-test found wrong on this processor, and what is done in its place'
+  })
 })
-export const versionObject = Type.Object({ version: Type.String(), models: Type.Array(runningModelObject, { description: 'none while they are loading' }) })
+export const versionObject = Type.Object({
+  version: Type.String(),
+  models: Type.Array(runningModelObject, { description: 'none while they are loading' })
+})
 export const statusObject = Type.Object({ status: Type.String() })

@@ -1,6 +1,7 @@
 /**
- * Tests attention on this processor with the heads of a model: decoding behind more keys than one thread keeps to itself, and rows that share a prompt. Numbers
- * are compared with exact arithmetic, and the bits of a row alone with those among so many rows that each thread has whole ones.
+ * Tests attention on this processor with a model's heads: decoding behind more keys than one thread keeps to itself,
+ * and rows that share a prompt. Results are compared with exact arithmetic, and the bits of a row computed alone with
+ * its bits among so many rows that each thread has whole ones.
  */
 import { GraphWriter } from '../../runtime/graph.js'
 import type { Session } from '../../runtime/session.js'
@@ -15,31 +16,38 @@ type Compiled = Pick<Session, 'run' | 'dispose'>
 
 const tolerance = 1e-4
 /**
- * ONNX Runtime's flash attention takes keys in blocks that fit the second-level cache, of cache bytes / (32 · head size) keys, and divides what is more than one
- * block among threads: 256 keys of 64 channels with a cache of 512 KiB, 1,024 with one of 2 MiB. More keys than blocks of the largest caches have.
+ * How many keys to decode behind: more than a block of the largest caches has. ONNX Runtime's flash attention takes
+ * keys in blocks that fit the second-level cache, of cache bytes / (32 · head size) keys (256 keys of 64 channels with
+ * a cache of 512 KiB, 1,024 with one of 2 MiB), and divides more than one block among threads.
  */
 const decodeKeys = ({ headSize }: AttentionHeads): number => 2 ** 18 / headSize + 45
-/** Keys of each row, and positions of the prompt, where one is shared: in more than one piece, and no whole number of them. */
+/** Keys of each row, and positions of a prompt that is shared: more than one piece, and not a whole number of them. */
 const [restKeys, promptLength] = [301, 301] as const
 /** Rows that share a prompt, in the runs that are compared. */
 const sharedRows = [1, 2, 8] as const
-/** Rows of the runs that are compared: one, two, and so many that there are no more threads than rows times heads, up to a bound on time. */
-const decodeRows = ({ queryHeads }: AttentionHeads, threads: number): number[] => [...new Set([1, 2, Math.min(8, Math.max(2, Math.ceil(threads / queryHeads)))])]
+/** Row counts to compare: one, two, and enough that threads do not outnumber rows times heads, within a time bound. */
+function decodeRows ({ queryHeads }: AttentionHeads, threads: number): number[] {
+  return [...new Set([1, 2, Math.min(8, Math.max(2, Math.ceil(threads / queryHeads)))])]
+}
 
-/** Numbers from −1 to 1, the same for the same seed. They repeat after a while, which costs a tenth of drawing all. */
+/** Numbers from −1 to 1, the same for one seed. They repeat after a while: a tenth of the cost of drawing all. */
 function noise (count: number, seed: number): Float32Array {
   const random = randomNumbers(seed)
   const period = Float32Array.from({ length: Math.min(count, 8191) }, () => 2 * random() - 1)
   const values = new Float32Array(count)
-  for (let at = 0; at < count; at += period.length) values.set(period.subarray(0, Math.min(period.length, count - at)), at)
+  for (let at = 0; at < count; at += period.length) {
+    values.set(period.subarray(0, Math.min(period.length, count - at)), at)
+  }
   return values
 }
 
-/** Keys and values of a run's first row, by key head, as they are read. */
+/** Reads the keys and values of a run's first row, by key head. */
 type Read = (kind: 'key' | 'value', kvHead: number, position: number) => Float32Array
 
 /** Attention of one row by one head, in float64. @returns [head size] */
-function exactHead ({ queryHeads, kvHeads, headSize }: AttentionHeads, query: Float32Array, head: number, positions: number, read: Read): Float64Array {
+function exactHead (
+  { queryHeads, kvHeads, headSize }: AttentionHeads, query: Float32Array, head: number, positions: number, read: Read
+): Float64Array {
   const kvHead = Math.floor(head * kvHeads / queryHeads)
   const scores = new Float64Array(positions)
   for (let position = 0; position < positions; position++) {
@@ -59,13 +67,14 @@ function exactHead ({ queryHeads, kvHeads, headSize }: AttentionHeads, query: Fl
   return result
 }
 
-const integers = (type: 'int32' | 'int64', values: readonly number[], dims: readonly number[] = [values.length]): Tensor =>
-  Tensor.from(type, dims, type === 'int32' ? Int32Array.from(values) : BigInt64Array.from(values, BigInt))
+const integers = (
+  type: 'int32' | 'int64', values: readonly number[], dims: readonly number[] = [values.length]
+): Tensor => Tensor.from(type, dims, type === 'int32' ? Int32Array.from(values) : BigInt64Array.from(values, BigInt))
 
-/** Memory of rows' own keys and values, [rows, kv heads, keys, head size], and the queries, keys and values of a step. */
+/** The rows' own keys and values, [rows, kv heads, keys, head size], and the queries, keys and values of a step. */
 class Rows {
   readonly heads: AttentionHeads
-  /** Keys of a row with the step's. */
+  /** Keys of a row, the step's included. */
   readonly keys: number
   readonly width: number
   readonly steps: Float32Array
@@ -84,11 +93,14 @@ class Rows {
     })
   }
 
-  /** A step of the first rows. @returns what the first of them reads, [query heads · head size] */
-  async run (session: Compiled, count: number, more: (count: number) => ReadonlyMap<string, Tensor>, shared: boolean): Promise<Float32Array> {
+  /** Runs a step of the first `count` rows. @returns the output of the first, [query heads · head size] */
+  async run (
+    session: Compiled, count: number, more: (count: number) => ReadonlyMap<string, Tensor>, shared: boolean
+  ): Promise<Float32Array> {
     const { kvHeads, queryHeads, headSize } = this.heads
     const name = (text: string): string => shared ? partName(0, text) : text
-    const views = this.cache.map(({ kind, tensor }) => ({ kind, view: tensor.view(0, [count, kvHeads, this.keys, headSize]) }))
+    const size = [count, kvHeads, this.keys, headSize]
+    const views = this.cache.map(({ kind, tensor }) => ({ kind, view: tensor.view(0, size) }))
     const y = Tensor.allocate('float32', [count, 1, queryHeads * headSize])
     const own = new Map([
       ['qkv', Tensor.from('float32', [count, 1, this.width], this.steps.slice(0, count * this.width))],
@@ -97,7 +109,8 @@ class Rows {
       ...more(count)
     ])
     const inputs = new Map([...own, ...views.map(({ kind, view }) => [name(`past_${kind}_0`), view] as const)])
-    await session.run(inputs, new Map([['y', y], ...views.map(({ kind, view }) => [name(`present_${kind}_0`), view] as const)]))
+    const present = views.map(({ kind, view }) => [name(`present_${kind}_0`), view] as const)
+    await session.run(inputs, new Map([['y', y], ...present]))
     const first = (y.data as Float32Array).slice(0, queryHeads * headSize)
     for (const tensor of [y, ...inputs.values()]) tensor.dispose()
     return first
@@ -116,18 +129,26 @@ class Rows {
   dispose (): void { for (const { tensor } of this.cache) tensor.dispose() }
 }
 
-/** Runs with different numbers of rows, compared with each other and, for the first and the last head, with exact arithmetic. */
-async function compare (operator: string, { heads, steps }: Rows, counts: readonly number[], run: (count: number) => Promise<Float32Array>, positions: number, read: Read): Promise<Finding> {
+/** Compares runs of different numbers of rows with each other and, for the first and last head, exact arithmetic. */
+async function compare (
+  operator: string, { heads, steps }: Rows, counts: readonly number[], run: (count: number) => Promise<Float32Array>,
+  positions: number, read: Read
+): Promise<Finding> {
   const results: Float32Array[] = []
   for (const count of counts) results.push(await run(count))
   const [alone] = results as [Float32Array]
-  const errors = [0, heads.queryHeads - 1].map(head =>
-    relativeError(alone.subarray(head * heads.headSize, (head + 1) * heads.headSize), exactHead(heads, steps, head, positions, read)))
-  return { operator, error: Math.max(...errors), tolerance, rowsAlike: results.every(result => sameBits(result, alone)) }
+  const errors = [0, heads.queryHeads - 1].map(head => {
+    const given = alone.subarray(head * heads.headSize, (head + 1) * heads.headSize)
+    return relativeError(given, exactHead(heads, steps, head, positions, read))
+  })
+  const rowsAlike = results.every(result => sameBits(result, alone))
+  return { operator, error: Math.max(...errors), tolerance, rowsAlike }
 }
 
-/** Inputs and outputs of the rows' own keys and values. */
-function declareRows (graph: GraphWriter, { queryHeads, kvHeads, headSize }: AttentionHeads, name: (text: string) => string): string {
+/** Declares the inputs and outputs of the rows' own keys and values. */
+function declareRows (
+  graph: GraphWriter, { queryHeads, kvHeads, headSize }: AttentionHeads, name: (text: string) => string
+): string {
   graph.input('qkv', 'float32', ['batch', 1, (queryHeads + 2 * kvHeads) * headSize])
   graph.input(name('seqlens_k'), 'int32', ['batch'])
   graph.input(name('total_sequence_length'), 'int32', [1])
@@ -139,18 +160,22 @@ function declareRows (graph: GraphWriter, { queryHeads, kvHeads, headSize }: Att
   return 'qkv'
 }
 
-/** Decoding: one position of each row behind its own keys. One key head is enough to see how they are divided. */
-export async function testAttention (modelHeads: AttentionHeads, threads: number, compile: Compile): Promise<Finding> {
+/** Decoding: one position of each row behind its own keys. One key head is enough to see how keys are divided. */
+export async function testAttention (
+  modelHeads: AttentionHeads, threads: number, compile: Compile
+): Promise<Finding> {
   const heads = { ...modelHeads, kvHeads: 1 }
   const graph = new GraphWriter()
   const qkv = declareRows(graph, heads, text => text)
-  graph.node('GroupQueryAttention', [qkv, '', '', 'past_key_0', 'past_value_0', 'seqlens_k', 'total_sequence_length'], ['y', 'present_key_0', 'present_value_0'],
+  const caches = ['past_key_0', 'past_value_0', 'seqlens_k', 'total_sequence_length']
+  graph.node('GroupQueryAttention', [qkv, '', '', ...caches], ['y', 'present_key_0', 'present_value_0'],
     { num_heads: heads.queryHeads, kv_num_heads: heads.kvHeads }, 'com.microsoft')
   const counts = decodeRows(heads, threads)
   const session = await compile(graph.finish(), { threads })
   const rows = new Rows(heads, Math.max(...counts), decodeKeys(heads))
   try {
-    return await compare('attention', rows, counts, count => rows.run(session, count, () => new Map(), false), rows.keys, (...place) => rows.read(...place))
+    const run = (count: number): Promise<Float32Array> => rows.run(session, count, () => new Map(), false)
+    return await compare('attention', rows, counts, run, rows.keys, (...place) => rows.read(...place))
   } finally {
     session.dispose()
     rows.dispose()
@@ -173,23 +198,28 @@ export async function testSharedPrefix (heads: AttentionHeads, threads: number, 
   const size = kvHeads * promptLength * headSize
   const prompt = { key: noise(size, 11), value: noise(size, 12) }
   const places = promptLength + restKeys
-  /** No turn at any position. */
-  const still = (value: number): Tensor => Tensor.from('float32', [places, headSize / 2], new Float32Array(places * headSize / 2).fill(value))
+  const filled = (dims: readonly [number, ...number[]], value: number): Tensor =>
+    Tensor.from('float32', dims, new Float32Array(dims.reduce((product, dim) => product * dim)).fill(value))
+  const prefix = (kind: 'key' | 'value'): Tensor =>
+    Tensor.from('float32', [kvHeads, promptLength, headSize], prompt[kind])
   const more = (count: number): Map<string, Tensor> => new Map([
-    ['rope_cos', still(1)],
-    ['rope_sin', still(0)],
+    // Tables that turn no position.
+    ['rope_cos', filled([places, headSize / 2], 1)],
+    ['rope_sin', filled([places, headSize / 2], 0)],
     [partName(0, 'positions'), integers('int64', new Array<number>(count).fill(places - 1), [count, 1])],
     [partName(0, 'lengths'), integers('int64', [promptLength, restKeys])],
     [partName(0, 'rest_shape'), integers('int64', [kvHeads, -1, restKeys])],
-    [partName(0, 'ones'), Tensor.from('float32', [kvHeads, restKeys, headSize], new Float32Array(kvHeads * restKeys * headSize).fill(1))],
-    ...(['key', 'value'] as const).map(kind => [partName(0, `prefix_${kind}_0`), Tensor.from('float32', [kvHeads, promptLength, headSize], prompt[kind])] as const)
+    [partName(0, 'ones'), filled([kvHeads, restKeys, headSize], 1)],
+    ...(['key', 'value'] as const).map(kind => [partName(0, `prefix_${kind}_0`), prefix(kind)] as const)
   ])
   const read: Read = (kind, kvHead, position) => {
     const start = (kvHead * promptLength + position) * headSize
-    return position < promptLength ? prompt[kind].subarray(start, start + headSize) : rows.read(kind, kvHead, position - promptLength)
+    if (position >= promptLength) return rows.read(kind, kvHead, position - promptLength)
+    return prompt[kind].subarray(start, start + headSize)
   }
   try {
-    return await compare('attention to shared prompts', rows, sharedRows, count => rows.run(session, count, more, true), places, read)
+    const run = (count: number): Promise<Float32Array> => rows.run(session, count, more, true)
+    return await compare('attention to shared prompts', rows, sharedRows, run, places, read)
   } finally {
     session.dispose()
     rows.dispose()

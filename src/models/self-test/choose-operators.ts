@@ -1,6 +1,7 @@
 /**
- * Which operators a model runs with on this processor: those of its weight format, in the first form that the self-test passes; where none passes, those of
- * another format; and no more threads than attention gives the same bits with. Nothing is served on numbers that failed.
+ * Chooses the operators that a model runs with on this processor: those of its weight format, each in the first form
+ * that passes the self-test; where none passes, those of another format; and no more threads than attention gives the
+ * same bits with. Nothing is served on numbers that failed.
  */
 import { RequestError } from '../../errors.js'
 import { describeInstructionSet } from '../../runtime/instruction-set.js'
@@ -8,7 +9,9 @@ import { loadOnnxRuntime } from '../../runtime/library.js'
 import type { DecoderConfig } from '../decoder-config.js'
 import { decoderMatrices } from '../decoder-matrices.js'
 import type { TensorFile } from '../tensor-file.js'
-import { formsOf, granularity, weightFormats, weightLayout, type MatrixKind, type WeightFormat, type WeightLayout } from '../weight-format.js'
+import {
+  formsOf, granularity, weightFormats, weightLayout, type MatrixKind, type WeightFormat, type WeightLayout
+} from '../weight-format.js'
 import { passes, problemOf } from './finding.js'
 import { kernelSignature } from './kernel-signature.js'
 import { operatorName } from './product-test.js'
@@ -16,21 +19,21 @@ import type { SelfTest } from './self-test.js'
 
 /** What a model is run with on this processor, for people to read. */
 export interface OperatorReport {
-  /** The one asked for, or another where that one's operators compute wrongly here. */
+  /** The format asked for, or another where that one's operators compute wrongly here. */
   readonly format: WeightFormat
-  /** Threads of a forward pass: as many as asked for, or fewer where its bits would depend on them. */
+  /** Threads of a forward pass: as many as asked for, or fewer where its bits would depend on their number. */
   readonly threads: number
-  /** Names of what its matrices are multiplied with. */
+  /** Names of the operators that its matrices are multiplied with. */
   readonly operators: readonly string[]
-  /** Whether candidates share the KV of their prompt where that pays: only where a row's bits do not depend on the others. */
+  /** Whether candidates share their prompt's KV where it pays: only where a row's bits do not depend on the others. */
   readonly sharesPrompts: boolean
   /** Version of ONNX Runtime. */
   readonly onnxruntime: string
-  /** What the processor says it has, of what kernels are chosen by. */
+  /** What the processor says it has, among the features that kernels are chosen by. */
   readonly instructionSet: string
-  /** Tells kernels apart that round differently. */
+  /** Tells apart kernels that round differently. */
   readonly kernels: string
-  /** What the self-test found wrong, and what is done in its place. */
+  /** What the self-test found wrong, and what is done instead. */
   readonly notes: readonly string[]
 }
 
@@ -51,8 +54,10 @@ export interface OperatorsWanted {
   readonly selfTest: (threads: number) => SelfTest
 }
 
-/** A layout with each kind in the first form that passes; null where a kind has none. Says in `notes` what does not pass. */
-async function layoutThatPasses (layout: WeightLayout, test: SelfTest, notes: string[]): Promise<WeightLayout | null> {
+/** A layout with each kind in the first form that passes; null where a kind has none. Adds what fails to `notes`. */
+async function layoutThatPasses (
+  layout: WeightLayout, test: SelfTest, notes: string[]
+): Promise<WeightLayout | null> {
   const forms = new Map<string, MatrixKind>()
   const [problems, replacements]: [string[], string[]] = [[], []]
   const firstThatPasses = async (kind: MatrixKind): Promise<MatrixKind | null> => {
@@ -81,7 +86,7 @@ async function layoutThatPasses (layout: WeightLayout, test: SelfTest, notes: st
   return { ...layout, matrices: new Map([...layout.matrices].map(([name, kind]) => [name, adapt(kind)])) }
 }
 
-/** The most threads, up to those wanted, with which attention passes. @throws RequestError where it does not with one either */
+/** The most threads, up to those wanted, with which attention passes. @throws RequestError where even one fails */
 async function threadsThatPass ({ config, threads, selfTest }: OperatorsWanted, notes: string[]): Promise<number> {
   for (const count of new Set([threads, Math.min(threads, config.queryHeads), 1])) {
     const finding = await selfTest(count).attention(config)
@@ -105,13 +110,13 @@ async function sharedPromptsPass (config: DecoderConfig, test: SelfTest, notes: 
 const holds = (layout: WeightLayout, config: DecoderConfig): boolean =>
   [...decoderMatrices(config)].every(([name, [, columns]]) => columns % granularity(layout.matrices.get(name)!) === 0)
 
-/** @throws RequestError where no operators compute rightly here */
+/** @throws RequestError where no operators compute correctly here */
 export async function chooseOperators (wanted: OperatorsWanted): Promise<ChosenOperators> {
   const { config, tensors, format: asked, selfTest } = wanted
   const notes: string[] = []
   const threads = await threadsThatPass(wanted, notes)
   const test = selfTest(threads)
-  // Not q4: rounding to 4 bits is for who asks for it.
+  // Not q4: rounding to 4 bits is for those who ask for it.
   for (const format of new Set([asked, ...weightFormats.filter(one => one !== 'q4')])) {
     const plain = weightLayout(config, format, tensors)
     if (format !== asked && !holds(plain, config)) continue
@@ -120,8 +125,10 @@ export async function chooseOperators (wanted: OperatorsWanted): Promise<ChosenO
     if (format !== asked) notes.push(`used in place of format ${asked}: ${format}`)
     const operators = [...new Set([...layout.matrices.values()].map(operatorName))]
     const shares = wanted.sharesPrompts && await sharedPromptsPass(config, test, notes)
-    const here = { onnxruntime: loadOnnxRuntime().version, instructionSet: describeInstructionSet(), kernels: await kernelSignature() }
+    const [{ version: onnxruntime }, instructionSet] = [loadOnnxRuntime(), describeInstructionSet()]
+    const here = { onnxruntime, instructionSet, kernels: await kernelSignature() }
     return { layout, report: { format, threads, operators, sharesPrompts: shares, ...here, notes } }
   }
-  throw new RequestError('internal_error', `this processor fails the self-test in every weight format: ${notes.join('; ')}`)
+  const problems = notes.join('; ')
+  throw new RequestError('internal_error', `this processor fails the self-test in every weight format: ${problems}`)
 }

@@ -1,4 +1,4 @@
-/** Matrices of every kind, with integers at the ends of their range: what the self-test multiplies with. */
+/** Matrices of every kind for the self-test to multiply with, with integers at the ends of their range. */
 import { Tensor } from '../../runtime/tensor.js'
 import type { Blocks, MatrixKind, Rows } from '../weight-format.js'
 
@@ -6,9 +6,12 @@ import type { Blocks, MatrixKind, Rows } from '../weight-format.js'
 export const [outputs, inputs] = [64, 192] as const
 
 /** A matrix as its operator takes it, and as numbers. */
-export interface ExampleMatrix { readonly weights: Map<string, Tensor>, readonly value: (output: number, input: number) => number }
+export interface ExampleMatrix {
+  readonly weights: Map<string, Tensor>
+  readonly value: (output: number, input: number) => number
+}
 
-/** Integers up to a largest magnitude, every other one at an end of the range. */
+/** Integers up to a largest magnitude, about half of them at an end of the range. */
 export function levels (count: number, most: number, random: () => number): number[] {
   const sign = (): number => random() < 0.5 ? -1 : 1
   return Array.from({ length: count }, () => random() < 0.5 ? sign() * most : Math.round((2 * random() - 1) * most))
@@ -18,31 +21,41 @@ function rowMatrix (name: string, { levels: held }: Rows, random: () => number):
   const [values, zero] = [levels(inputs * outputs, 127, random), held === 'uint8' ? 128 : 0]
   const scales = Float32Array.from({ length: outputs }, () => 0.5 + random())
   const data = held === 'uint8' ? Uint8Array.from(values, value => value + zero) : Int8Array.from(values)
-  const weights = new Map([[`${name}.values`, Tensor.from(held, [inputs, outputs], data)], [`${name}.scales`, Tensor.from('float32', [outputs], scales)]])
+  const weights = new Map([
+    [`${name}.values`, Tensor.from(held, [inputs, outputs], data)],
+    [`${name}.scales`, Tensor.from('float32', [outputs], scales)]
+  ])
   return { weights, value: (output, input) => values[input * outputs + output]! * scales[output]! }
 }
 
 function blockMatrix (name: string, { bits, size, offsets }: Blocks, random: () => number): ExampleMatrix {
   const [count, centre] = [inputs / size, 2 ** (bits - 1)]
   const values = levels(outputs * inputs, centre - 0.5, random).map(value => Math.floor(value + centre))
-  const bytes = bits === 8 ? Uint8Array.from(values) : Uint8Array.from({ length: values.length / 2 }, (_, at) => values[2 * at]! | values[2 * at + 1]! << 4)
+  const pairs = (): Uint8Array =>
+    Uint8Array.from({ length: values.length / 2 }, (_, at) => values[2 * at]! | values[2 * at + 1]! << 4)
+  const bytes = bits === 8 ? Uint8Array.from(values) : pairs()
   const scales = Float32Array.from({ length: outputs * count }, () => 0.5 + random())
   const added = Float32Array.from({ length: count * outputs }, () => offsets ? random() - 0.5 : 0)
-  const weights = new Map([[`${name}.values`, Tensor.from('uint8', [outputs, count, size * bits / 8], bytes)], [`${name}.scales`, Tensor.from('float32', [outputs, count], scales)]])
+  const weights = new Map([
+    [`${name}.values`, Tensor.from('uint8', [outputs, count, size * bits / 8], bytes)],
+    [`${name}.scales`, Tensor.from('float32', [outputs, count], scales)]
+  ])
   if (offsets) weights.set(`${name}.offsets`, Tensor.from('float32', [count, outputs], added))
   const value = (output: number, input: number): number => {
     const block = Math.floor(input / size)
-    return (values[output * inputs + input]! - centre) * scales[output * count + block]! + added[block * outputs + output]!
+    const level = values[output * inputs + input]! - centre
+    return level * scales[output * count + block]! + added[block * outputs + output]!
   }
   return { weights, value }
 }
 
 function floatMatrix (name: string, random: () => number): ExampleMatrix {
   const values = Float32Array.from({ length: inputs * outputs }, () => 2 * random() - 1)
-  return { weights: new Map([[name, Tensor.from('float32', [inputs, outputs], values)]]), value: (output, input) => values[input * outputs + output]! }
+  const weights = new Map([[name, Tensor.from('float32', [inputs, outputs], values)]])
+  return { weights, value: (output, input) => values[input * outputs + output]! }
 }
 
-/** @param name the weights' names begin with it */
+/** @param name what the weights' names begin with */
 export function exampleMatrix (name: string, kind: MatrixKind, random: () => number): ExampleMatrix {
   if (kind.operator === 'float') return floatMatrix(name, random)
   return kind.operator === 'rows' ? rowMatrix(name, kind, random) : blockMatrix(name, kind, random)

@@ -5,9 +5,9 @@ import type { Session, SessionOptions } from '../../runtime/session.js'
 export interface Finding {
   /** The operator, e.g. "int8 rows". */
   readonly operator: string
-  /** Root mean square of the differences to exact arithmetic, over that of the exact numbers. */
+  /** Root mean square of the differences from exact arithmetic, over that of the exact numbers. */
   readonly error: number
-  /** The largest error of an operator that is right. */
+  /** The largest error of a correct operator. */
   readonly tolerance: number
   /** Whether a row's bits are the same alone, beside another and among many. */
   readonly rowsAlike: boolean
@@ -22,7 +22,7 @@ export const passes = ({ error, tolerance, rowsAlike }: Finding): boolean => err
 export function problemOf (finding: Finding): string | null {
   const { operator, error, tolerance } = finding
   if (passes(finding)) return null
-  // Not a comparison that NaN would pass.
+  // Not `error > tolerance`, which would let NaN pass.
   if (!(error <= tolerance)) return `${operator}: numbers off by ${error.toPrecision(2)} of their size`
   return `${operator}: the bits of a row depend on how many rows there are`
 }
@@ -38,7 +38,9 @@ export function relativeError (values: ArrayLike<number>, expected: ArrayLike<nu
 }
 
 /** Whether two rows have the same bits. */
-export const sameBits = (a: Float32Array, b: Float32Array): boolean => a.length === b.length && a.every((value, index) => Object.is(value, b[index]))
+export function sameBits (a: Float32Array, b: Float32Array): boolean {
+  return a.length === b.length && a.every((value, index) => Object.is(value, b[index]))
+}
 
 /** A seeded source of numbers from 0 up to 1. */
 export function randomNumbers (seed: number): () => number {

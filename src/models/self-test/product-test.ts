@@ -1,6 +1,7 @@
 /**
- * Tests the product of one kind of matrix on this processor, in the graph that the decoder uses: its numbers against exact arithmetic with integers at the
- * ends of their range, and the bits of a row alone, in twos, and among so many rows that one is left over where an operator cuts them in 128s.
+ * Tests the product with one kind of matrix on this processor, in the graph that the decoder uses: its results against
+ * exact arithmetic with integers at the ends of their range, and the bits of a row alone, in pairs, and among so many
+ * rows that one is left over where an operator cuts them into 128s.
  */
 import { GraphWriter } from '../../runtime/graph.js'
 import { SharedWeights } from '../../runtime/session.js'
@@ -11,10 +12,10 @@ import type { MatrixKind } from '../weight-format.js'
 import { exampleMatrix, inputs, levels, outputs } from './example-matrix.js'
 import { randomNumbers, relativeError, sameBits, type Compile, type Finding } from './finding.js'
 
-/** Rows of x: the last is left over by 128. */
+/** Rows of x: the last is left over after 128. */
 const rows = 129
 
-/** Activations that are rounded lose less than this; what is exact stays far below. */
+/** Operators that round activations lose less than this; exact ones stay far below. */
 const tolerances = { float: 1e-5, rows: 1e-5, blocks: 0.01 } as const
 
 /** e.g. "rotated int8 rows" or "4-bit blocks of 32 with a padding row". */
@@ -38,7 +39,7 @@ function graphOf (kind: MatrixKind): Uint8Array {
   return graph.finish()
 }
 
-/** Integers that rounding to 8 bits leaves as they are: every 32 have one at the end of the range. */
+/** Integers that rounding to 8 bits leaves as they are: of every 32, one is at the end of the range. */
 function activations (random: () => number): Float32Array {
   const x = Float32Array.from(levels(rows * inputs, 127, random))
   for (let block = 0; block < x.length; block += 32) x[block + Math.floor(32 * random())] = 127
@@ -50,7 +51,7 @@ export async function testProduct (kind: MatrixKind, threads: number, compile: C
   const random = randomNumbers(7)
   const { weights, value } = exampleMatrix('w', kind, random)
   const integers = activations(random)
-  // What a rotation turns into the integers: it is its own inverse.
+  // What the rotation turns into the integers, since it is its own inverse.
   const x = kind.operator === 'rows' && kind.rotated ? rotate(integers.slice()) : integers
   const shared = new SharedWeights(weights)
   const session = await compile(graphOf(kind), { weights: shared, threads })

@@ -1,6 +1,6 @@
 /**
- * The self-test of a processor at one thread count: each operator is tested when a model is loaded that needs it, and what was found is kept on disk for the
- * kernels, the library and the thread count that it was found with. Knows no models.
+ * The self-test of a processor at one thread count. An operator is tested when a model that needs it is loaded, and the
+ * finding is kept on disk for the kernels, library and thread count that it was made with. Knows no models.
  */
 import { createHash } from 'node:crypto'
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
@@ -17,7 +17,7 @@ import { operatorName, testProduct } from './product-test.js'
 
 export interface SelfTestOptions {
   readonly threads: number
-  /** Folder of what was found before; null tests anew. */
+  /** Folder of earlier findings; null tests anew. */
   readonly cacheDir: string | null
   /** Default: ONNX Runtime's sessions. */
   readonly compile?: Compile
@@ -27,7 +27,7 @@ export class SelfTest {
   readonly threads: number
   readonly #compile: Compile
   readonly #cacheDir: string | null
-  /** What was found, by operator. */
+  /** Findings by operator. */
   #found: Promise<{ readonly path: string | null, readonly findings: Record<string, Finding> }> | null = null
 
   constructor ({ threads, cacheDir, compile = Session.create }: SelfTestOptions) {
@@ -46,10 +46,11 @@ export class SelfTest {
     return this.#find(`attention of ${describeHeads(heads)}`, () => testAttention(heads, this.threads, this.#compile))
   }
 
-  /** Decoding of rows that share a prompt; null where a model with these heads cannot do so. */
+  /** Decoding of rows that share a prompt; null where a model with these heads cannot share one. */
   async sharedPrefix (heads: AttentionHeads): Promise<Finding | null> {
     if (!canSharePrefix(heads)) return null
-    return this.#find(`shared prompts of ${describeHeads(heads)}`, () => testSharedPrefix(heads, this.threads, this.#compile))
+    const test = (): Promise<Finding> => testSharedPrefix(heads, this.threads, this.#compile)
+    return this.#find(`shared prompts of ${describeHeads(heads)}`, test)
   }
 
   async #find (name: string, test: () => Promise<Finding>): Promise<Finding> {
@@ -63,14 +64,17 @@ export class SelfTest {
 
   async #read (): Promise<{ path: string | null, findings: Record<string, Finding> }> {
     if (this.#cacheDir === null) return { path: null, findings: {} }
-    const key = [packageVersion, loadOnnxRuntime().version, process.platform, process.arch, await kernelSignature(), this.threads].join('|')
-    const path = join(this.#cacheDir, 'self-test', `${createHash('sha256').update(key).digest('hex').slice(0, 16)}.json`)
+    const { platform, arch } = process
+    const key = [packageVersion, loadOnnxRuntime().version, platform, arch, await kernelSignature(), this.threads]
+    const digest = createHash('sha256').update(key.join('|')).digest('hex').slice(0, 16)
+    const path = join(this.#cacheDir, 'self-test', `${digest}.json`)
     const text = await readFile(path, 'utf8').catch(() => '{}')
     return { path, findings: parse(text) }
   }
 }
 
-const describeHeads = ({ queryHeads, kvHeads, headSize }: AttentionHeads): string => `${queryHeads} heads, ${kvHeads} key heads, ${headSize} channels`
+const describeHeads = ({ queryHeads, kvHeads, headSize }: AttentionHeads): string =>
+  `${queryHeads} heads, ${kvHeads} key heads, ${headSize} channels`
 
 /** A damaged file is as good as none. */
 function parse (text: string): Record<string, Finding> {
@@ -81,7 +85,7 @@ function parse (text: string): Record<string, Finding> {
   }
 }
 
-/** The file is whole at any moment; of two processes that write it the last one's findings stay. */
+/** The file is whole at any moment; of two processes that write it, the later one's findings stay. */
 async function write (path: string, findings: Record<string, Finding>): Promise<void> {
   const partial = `${path}.${process.pid}.part`
   await mkdir(join(path, '..'), { recursive: true })

@@ -11,7 +11,10 @@ export interface Surveyed extends Finding { readonly passed: boolean, readonly m
 export interface Survey {
   /** Every form of every product, then attention. */
   readonly operators: readonly Surveyed[]
-  /** For each format the operators that a model of it can need, in the form that is used; null where one has no form that passes. */
+  /**
+   * For each format, the operators that a model of it can need, in the forms that are used; null where one has no form
+   * that passes.
+   */
   readonly formats: Readonly<Record<WeightFormat, readonly string[] | null>>
   /** Whether decoding gives a row the same bits alone and among others. */
   readonly attentionPassed: boolean
@@ -29,11 +32,13 @@ export async function surveyOperators (threads: number, heads: AttentionHeads): 
   const products = new Map<string, Surveyed>()
   for (const [name, form] of forms) products.set(name, await timed(() => test.product(form)))
   const usable = (format: WeightFormat): readonly string[] | null => {
-    const used = kindsOfFormat[format].map(kind => formsOf(kind).map(operatorName).find(name => products.get(name)!.passed))
+    const used = kindsOfFormat[format].map(kind =>
+      formsOf(kind).map(operatorName).find(name => products.get(name)!.passed))
     return used.every(name => name !== undefined) ? used : null
   }
   const attention = await timed(() => test.attention(heads))
   const shared = await timed(async () => (await test.sharedPrefix(heads))!)
-  const formats = Object.fromEntries(weightFormats.map(format => [format, usable(format)])) as unknown as Survey['formats']
+  const ofFormats = weightFormats.map(format => [format, usable(format)])
+  const formats = Object.fromEntries(ofFormats) as unknown as Survey['formats']
   return { operators: [...products.values(), attention, shared], formats, attentionPassed: attention.passed }
 }
