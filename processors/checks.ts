@@ -18,7 +18,8 @@ export interface Check {
 
 /** Whether ONNX Runtime's operators are right on a processor, and formats usable. */
 function probe (processor: Processor): Check {
-  const args = ['dist/src/cli/main.js', 'doctor', '--json']
+  // More threads than key heads, so that shared prompts are read in pieces.
+  const args = ['dist/src/cli/main.js', 'doctor', '--json', '--threads', '4']
   return { processor, title: 'doctor', args, limitSeconds: 150, read: readFormats }
 }
 
@@ -39,8 +40,12 @@ export const checks: readonly Check[] = [
 
 /** From what `doctor --json` prints. */
 function readFormats (output: string): string | null {
-  const { formats } = JSON.parse(output) as Pick<Survey, 'formats'>
-  const lines = Object.entries(formats).map(([format, used]) => `\n    ${format}: ${used?.join(', ') ?? 'UNUSABLE'}`)
+  const { formats, operators } = JSON.parse(output) as Survey
+  const unusable = Object.entries(formats).filter(([, used]) => used === null).map(([format]) => format)
+  if (unusable.length > 0) throw new Error(`formats that cannot be used: ${unusable.join(', ')}`)
+  const failing = operators.filter(({ operator, passed }) => operator.startsWith('attention') && !passed)
+  if (failing.length > 0) throw new Error(`fails: ${failing.map(({ operator }) => operator).join(', ')}`)
+  const lines = Object.entries(formats).map(([format, used]) => `\n    ${format}: ${used!.join(', ')}`)
   return lines.length === 0 ? null : `${lines.length} formats${lines.join('')}`
 }
 

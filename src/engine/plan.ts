@@ -93,11 +93,19 @@ export function nextRun (parts: readonly DecodePart[], isReady: (shape: RunShape
   return { kind: 'decode', parts: [...alone, ...shared] }
 }
 
-/** Positions of a chunk: as many as the budget allows where none is left behind alone. */
+/**
+ * Flash attention takes the positions of a chunk in blocks, of twice the head size: a multiple of this. A position
+ * alone in the last block would be multiplied by another kernel than one beside others, and have other bits. It is
+ * switched off (`runtime/library.ts`), but the self-test sees that of decoding only.
+ */
+const attentionBlock = 32
+
+/** Positions of a chunk: as many as the budget allows where none is alone in its block and none is left behind alone. */
 function chunkSize (count: number, budget: number): number {
-  if (count <= budget) return count
-  const size = count - budget === 1 ? budget - 1 : budget
-  return size >= 2 ? size : count
+  for (let size = Math.min(count, budget); size >= 2; size--) {
+    if (size % attentionBlock !== 1 && count - size !== 1) return size
+  }
+  return count
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
  * DecoderConfig → ONNX graph of a Llama-like decoder: KV cache in place, logits only of the rows asked for, every layer's
- * hidden state an output that costs nothing if it is not fetched. Weights are external; `decoder-weights.ts` makes them under
+ * hidden state an output that costs nothing, or with a padding row a copy, if it is not fetched. Weights are external; `decoder-weights.ts` makes them under
  * the names used here. Knows no files and no requests.
  */
 import { GraphWriter } from '../runtime/graph.js'
@@ -114,10 +114,16 @@ class DecoderGraph {
   /** What goes through the layers as [batch, steps, columns]. */
   unpadded (x: string, columns: number, result = this.graph.fresh('unpadded')): string {
     if (!this.padded) return x
-    const { graph } = this
+    return this.graph.node('Reshape', [this.products.dropRow(x), this.batchShape(columns)], [result])
+  }
+
+  /** The shape [batch, steps, columns], as a value. */
+  batchShape (columns: number): string {
+    const { graph, partCount, shape: { shared } } = this
+    // Of several parts each row is one position; a width that is known when the graph is compiled lets them be joined.
+    if (partCount > 1 || shared > 0) return graph.constant(graph.fresh('shape'), 'int64', [3], [-1, 1, columns])
     const width = graph.constant(graph.fresh('columns'), 'int64', [1], [columns])
-    const shape = graph.node('Concat', ['batch_and_steps', width], [graph.fresh('shape')], { axis: 0 })
-    return graph.node('Reshape', [this.products.dropRow(x), shape], [result])
+    return graph.node('Concat', ['batch_and_steps', width], [graph.fresh('shape')], { axis: 0 })
   }
 
   get partCount (): number { return this.shape.private + this.shape.shared }

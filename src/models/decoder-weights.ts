@@ -42,6 +42,8 @@ export interface WeightOptions {
   readonly sha256: string
   /** Rows of the rotary tables. */
   readonly ropePositions: number
+  /** Tells the processor's kernels apart: what is calibrated with them is kept for them. */
+  readonly kernels: string
   /** Threads of the calibration. */
   readonly threads: number
   /** Tokens of ordinary texts, asked for only if the format is calibrated. */
@@ -94,10 +96,11 @@ function withZeroPoint (tensor: Tensor): Tensor {
 
 /** Every external initializer of the decoder graph, by name. A cache that is missing, of another size, or whose index is damaged is made anew. */
 export async function loadDecoderWeights (file: TensorFile, config: DecoderConfig, options: WeightOptions): Promise<Map<string, Tensor>> {
-  const { format, layout, cacheDir, sha256, ropePositions, onProgress } = options
+  const { format, layout, cacheDir, sha256, ropePositions, kernels, onProgress } = options
   checkFormat(config, options)
   const directory = join(cacheDir, 'weights')
-  const path = join(directory, `${sha256.slice(0, 16)}-${format}-v${cacheVersion}.bin`)
+  const calibrated = [...layout.matrices.values()].some(isSmoothed) ? `-${kernels}` : ''
+  const path = join(directory, `${sha256.slice(0, 16)}-${format}${calibrated}-v${cacheVersion}.bin`)
   let tensors = await readCache(path)
   if (!tensors) {
     onProgress(`converting weights to ${format}`)

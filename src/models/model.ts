@@ -39,6 +39,8 @@ export interface ModelOptions {
   readonly onProgress?: (message: string) => void
   /** Whether candidates may share their prompt's KV, where the model can. Default yes. */
   readonly sharesPrompts?: boolean
+  /** The self-test at a thread count. Default: of this processor. */
+  readonly selfTest?: (threads: number) => SelfTest
   /** Path prefix of ONNX Runtime's profile, if one is wanted. */
   readonly profilePrefix?: string
 }
@@ -72,7 +74,7 @@ export interface LoadedModel {
 function fingerprintOf (sha256: string, report: OperatorReport): string {
   const { format, threads, operators, sharesPrompts, onnxruntime, kernels } = report
   const sharing = sharesPrompts ? [] : ['prompts apart']
-  const parts = [packageVersion, onnxruntime, sha256, format, process.arch, kernels, ...operators, threads, ...sharing]
+  const parts = [packageVersion, onnxruntime, sha256, format, process.platform, process.arch, kernels, ...operators, threads, ...sharing]
   return `fl_${createHash('sha256').update(parts.join('|')).digest('hex').slice(0, 12)}`
 }
 
@@ -91,10 +93,10 @@ function calibrationTexts (template: ChatTemplate, tokenizer: Tokenizer): number
 async function operatorsOf (
   config: DecoderConfig, tensors: TensorFile['tensors'], options: ModelOptions
 ): Promise<ChosenOperators> {
-  const { format, threads, cacheDir, sharesPrompts = true, onProgress = () => {} } = options
-  const selfTest = (count: number): SelfTest => new SelfTest({ threads: count, cacheDir })
+  const { model, id = model, format, threads, cacheDir, sharesPrompts = true, onProgress = () => {} } = options
+  const { selfTest = count => new SelfTest({ threads: count, cacheDir }) } = options
   const chosen = await chooseOperators({ config, tensors, format, threads, sharesPrompts, selfTest })
-  for (const note of chosen.report.notes) onProgress(`self-test: ${note}`)
+  for (const note of chosen.report.notes) onProgress(`self-test for ${id}: ${note}`)
   return chosen
 }
 
@@ -110,7 +112,15 @@ export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
     const { format, threads } = report
     const calibration = (): number[][] => calibrationTexts(chatTemplate, tokenizer)
     const weights = new SharedWeights(await loadDecoderWeights(file, config, {
-      format, layout, cacheDir, sha256, ropePositions: contextLength, threads, calibration, onProgress
+      format,
+      layout,
+      cacheDir,
+      sha256,
+      ropePositions: contextLength,
+      kernels: report.kernels,
+      threads,
+      calibration,
+      onProgress
     }))
     const compile = (shape: RunShape): Promise<Session> => {
       const graph = buildDecoderGraph(config, layout, contextLength, { shape, pieces: sharesInPieces(config, threads) })

@@ -115,9 +115,10 @@ function libraryPath (): string {
  * copy.
  */
 function setNativeEnvironment (name: string, value: string): void {
-  if (process.platform === 'win32') {
-    koffi.load('kernel32.dll').func('int SetEnvironmentVariableA(str name, str value)')(name, value)
-  } else koffi.load(null).func('int setenv(str name, str value, int overwrite)')(name, value, 1)
+  const isSet = process.platform === 'win32'
+    ? koffi.load('kernel32.dll').func('int SetEnvironmentVariableA(str name, str value)')(name, value) !== 0
+    : koffi.load(null).func('int setenv(str name, str value, int overwrite)')(name, value, 1) === 0
+  if (!isSet) throw new Error(`the environment variable ${name} cannot be set`)
 }
 
 /** Loads the library on first use; the same object afterwards. One per thread; ONNX Runtime itself is shared by the process. */

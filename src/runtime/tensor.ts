@@ -83,14 +83,16 @@ export class Tensor {
     return new Tensor(this.type, dims, this.#at(elementOffset), () => this.data.subarray(elementOffset, elementOffset + elements(dims)))
   }
 
-  /** The same memory with elements of another type of the same size. This tensor must not be disposed before it. */
+  /** The same memory with elements of another type of the same size: the new tensor's, while this one is disposed of. */
   as (type: DataType): Tensor {
-    if (types[type].size !== types[this.type].size) {
-      throw new Error(`elements of ${this.type} cannot be shown as ${type}`)
-    }
-    const View = types[type].view
-    const shown = (): TensorData => new View(this.data.buffer as ArrayBuffer, this.data.byteOffset, this.data.length)
-    return new Tensor(type, this.dims, this.#start, shown)
+    const { size, view: View } = types[type]
+    if (size !== types[this.type].size) throw new Error(`elements of ${this.type} cannot be shown as ${type}`)
+    const { buffer, byteOffset, length } = this.data
+    const shown = (): TensorData => new View(buffer as ArrayBuffer, byteOffset, length)
+    const moved = new Tensor(type, this.dims, this.#start, shown, this.#allocation)
+    this.#allocation = null
+    this.dispose()
+    return moved
   }
 
   /** Copies elements of a tensor of the same type here. Offsets and count are in elements. */

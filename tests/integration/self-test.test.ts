@@ -103,6 +103,16 @@ test('every format has operators here whose numbers are right and whose rows are
   }
 })
 
+test('attention passes with the heads of other models, too', async () => {
+  const selfTest = new SelfTest({ threads: 2, cacheDir: null })
+  for (const [queryHeads, kvHeads, headSize] of [[14, 2, 64], [12, 12, 96], [8, 2, 80], [1, 1, 256]] as const) {
+    const heads = { queryHeads, kvHeads, headSize, ropeInterleaved: true }
+    assert.ok(passes(await selfTest.attention(heads)), JSON.stringify(heads))
+    const shared = await selfTest.sharedPrefix(heads)
+    assert.ok(shared ? passes(shared) : queryHeads === kvHeads, JSON.stringify(heads))
+  }
+})
+
 test('a kernel that saturates is found; weights are held with a zero point in its place, which is said', async () => {
   const { report, layout } = await operatorsWith(saturating, 'i8')
   assert.equal(report.format, 'i8')
@@ -186,6 +196,38 @@ test('what was found is kept for the thread count, and found anew where the file
   for (const file of files) writeFileSync(join(cacheDir, 'self-test', file), '{')
   assert.deepEqual(await find(2), found)
   assert.equal(compiled, 3)
+})
+
+test('what is no number, or cannot be run, fails the next time, too, and takes no other finding along', async () => {
+  const cacheDir = join(directory, 'failing')
+  const find = async (compile: Compile): Promise<boolean> =>
+    passes(await new SelfTest({ threads: 1, cacheDir, compile }).product({ operator: 'float' }))
+  const broken: Compile = () => Promise.reject(new Error('not implemented'))
+  for (const compile of [faulty(({ y }) => { y.fill(NaN) }), broken]) {
+    assert.equal(await find(compile), false)
+    assert.equal(await find(compile), false)
+  }
+  assert.equal(await find(Session.create), true)
+  // Of one that cannot be run another form, or another format, takes the place.
+  const { file, config } = await openCheckpoint(path)
+  const selfTest = (threads: number): SelfTest => new SelfTest({
+    threads,
+    cacheDir: null,
+    compile: (model, options) => options.weights?.tensors.get('w.values')?.type === 'int8' ? broken(model, options) : Session.create(model, options)
+  })
+  const { report } = await chooseOperators({ config, tensors: file.tensors, format: 'i8', threads: 1, sharesPrompts: true, selfTest })
+  await file.close()
+  assert.deepEqual(report.operators, ['uint8 rows', 'rotated uint8 rows'])
+  assert.match(report.notes[0]!, /int8 rows: not implemented/)
+})
+
+test('several models may be tested at the same time, and where nothing can be kept', async () => {
+  const kinds = Object.values(kindsOfFormat).flat()
+  for (const cacheDir of [join(directory, 'at-once'), path]) {
+    const findings = await Promise.all(kinds.map(kind => new SelfTest({ threads: 1, cacheDir }).product(kind)))
+    assert.equal(findings.length, kinds.length)
+  }
+  assert.equal(readdirSync(join(directory, 'at-once', 'self-test')).length, 1)
 })
 
 test('the signature of the kernels is that of every process of the machine', async () => {

@@ -20,7 +20,7 @@ const tolerance = 1e-4
  * keys in blocks that fit the second-level cache, of cache bytes / (32 · head size) keys (256 keys of 64 channels with
  * a cache of 512 KiB, 1,024 with one of 2 MiB), and divides more than one block among threads.
  */
-const decodeKeys = ({ headSize }: AttentionHeads): number => 2 ** 18 / headSize + 45
+const decodeKeys = ({ headSize }: AttentionHeads): number => Math.ceil(2 ** 18 / headSize) + 45
 /** Keys of each row, and positions of a prompt that is shared: more than one piece, and not a whole number of them. */
 const [restKeys, promptLength] = [301, 301] as const
 /** Rows that share a prompt, in the runs that are compared. */

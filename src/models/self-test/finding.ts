@@ -11,6 +11,8 @@ export interface Finding {
   readonly tolerance: number
   /** Whether a row's bits are the same alone, beside another and among many. */
   readonly rowsAlike: boolean
+  /** Why it could not be run; the error is infinite then. */
+  readonly failure?: string
 }
 
 /** How a graph is made ready to run. Tests put one in its place that computes wrongly. */
@@ -20,8 +22,9 @@ export const passes = ({ error, tolerance, rowsAlike }: Finding): boolean => err
 
 /** What is wrong, in words; null where nothing is. */
 export function problemOf (finding: Finding): string | null {
-  const { operator, error, tolerance } = finding
+  const { operator, error, tolerance, failure } = finding
   if (passes(finding)) return null
+  if (failure !== undefined) return `${operator}: ${failure}`
   // Not `error > tolerance`, which would let NaN pass.
   if (!(error <= tolerance)) return `${operator}: numbers off by ${error.toPrecision(2)} of their size`
   return `${operator}: the bits of a row depend on how many rows there are`

@@ -17,6 +17,15 @@ const rows = 5
 /** Every kind of product, by the name of its weights. */
 const kinds = new Map(Object.values(kindsOfFormat).flat().map(kind => [operatorName(kind), kind]))
 
+/** Products of two values, as in attention: of many rows and of one. @param first where the first row begins and ends */
+function unpackedProducts (graph: GraphWriter, x: string, first: readonly string[]): string[] {
+  const flat = graph.node('Reshape', [x, graph.constant('flat', 'int64', [2], [-1, outputs])], ['flat_x'])
+  const turned = graph.node('Transpose', [flat], ['turned'], { perm: [1, 0] })
+  const apart = graph.constant('apart', 'int64', [3], [-1, 1, outputs])
+  return [turned, graph.node('Slice', [turned, ...first], ['turned_first'])].map((rows, index) =>
+    graph.node('Reshape', [graph.node('MatMul', [rows, flat], [`product_${index}`]), apart], [`unpacked_${index}`]))
+}
+
 function graphOf (): Uint8Array {
   const graph = new GraphWriter()
   const products = new MatrixProducts(graph)
@@ -27,10 +36,14 @@ function graphOf (): Uint8Array {
     [x, first].map(value => products.multiply(value, name, kind, [outputs, inputs])))
   const joined = graph.node('Concat', results, ['joined'], { axis: 0 })
   const small = graph.node('Mul', [joined, graph.constant('scale', 'float32', [], [1e-3])], ['small'])
-  const activated = [
-    graph.node('Softmax', [small], ['probabilities'], { axis: -1 }), graph.node('Sigmoid', [small], ['gates'])
+  const ones = graph.constant('ones', 'float32', [outputs], new Array<number>(outputs).fill(1))
+  const others = [
+    graph.node('Softmax', [small], ['probabilities'], { axis: -1 }),
+    graph.node('Sigmoid', [small], ['gates']),
+    graph.node('SimplifiedLayerNormalization', [small, ones], ['norms'], { axis: -1, epsilon: { float: 1e-5 } }),
+    ...unpackedProducts(graph, small, from)
   ]
-  graph.node('Concat', [joined, ...activated], ['y'], { axis: 0 })
+  graph.node('Concat', [joined, ...others], ['y'], { axis: 0 })
   graph.output('y', 'float32', ['all', 1, outputs])
   return graph.finish()
 }
@@ -40,7 +53,7 @@ async function measure (): Promise<string> {
   const matrices = [...kinds].flatMap(([name, kind]) => [...exampleMatrix(name, kind, random).weights])
   const weights = new SharedWeights(new Map(matrices))
   const session = await Session.create(graphOf(), { weights, threads: 1 })
-  const count = 3 * (rows + 1) * kinds.size
+  const count = 4 * (rows + 1) * kinds.size + outputs + 1
   const values = Float32Array.from({ length: rows * inputs }, () => 2 * random() - 1)
   const x = Tensor.from('float32', [rows, 1, inputs], values)
   const y = Tensor.allocate('float32', [count, 1, outputs])

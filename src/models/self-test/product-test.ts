@@ -54,7 +54,10 @@ export async function testProduct (kind: MatrixKind, threads: number, compile: C
   // What the rotation turns into the integers, since it is its own inverse.
   const x = kind.operator === 'rows' && kind.rotated ? rotate(integers.slice()) : integers
   const shared = new SharedWeights(weights)
-  const session = await compile(graphOf(kind), { weights: shared, threads })
+  const session = await compile(graphOf(kind), { weights: shared, threads }).catch((error: unknown) => {
+    shared.dispose()
+    throw error
+  })
   const run = async (first: number, count: number): Promise<Float32Array[]> => {
     const from = Tensor.from('float32', [count, 1, inputs], x.slice(first * inputs, (first + count) * inputs))
     const y = new Float32Array(count * outputs)

@@ -2,8 +2,8 @@
  * The self-test of a processor at one thread count. An operator is tested when a model that needs it is loaded, and the
  * finding is kept on disk for the kernels, library and thread count that it was made with. Knows no models.
  */
-import { createHash } from 'node:crypto'
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises'
+import { createHash, randomBytes } from 'node:crypto'
+import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { packageVersion } from '../../package-root.js'
 import { loadOnnxRuntime } from '../../runtime/library.js'
@@ -14,6 +14,9 @@ import { testAttention, testSharedPrefix } from './attention-test.js'
 import type { Compile, Finding } from './finding.js'
 import { kernelSignature } from './kernel-signature.js'
 import { operatorName, testProduct } from './product-test.js'
+
+/** Raise it when what is tested, or what is allowed, changes. */
+const selfTestVersion = 1
 
 export interface SelfTestOptions {
   readonly threads: number
@@ -56,7 +59,8 @@ export class SelfTest {
   async #find (name: string, test: () => Promise<Finding>): Promise<Finding> {
     const { path, findings } = await (this.#found ??= this.#read())
     if (findings[name]) return findings[name]
-    const finding = await test()
+    const finding = await test().catch((error: unknown) => failed(name, error))
+    if (!Number.isFinite(finding.error)) return finding
     findings[name] = finding
     if (path !== null) await write(path, findings)
     return finding
@@ -65,7 +69,7 @@ export class SelfTest {
   async #read (): Promise<{ path: string | null, findings: Record<string, Finding> }> {
     if (this.#cacheDir === null) return { path: null, findings: {} }
     const { platform, arch } = process
-    const key = [packageVersion, loadOnnxRuntime().version, platform, arch, await kernelSignature(), this.threads]
+    const key = [selfTestVersion, packageVersion, loadOnnxRuntime().version, platform, arch, await kernelSignature(), this.threads]
     const digest = createHash('sha256').update(key.join('|')).digest('hex').slice(0, 16)
     const path = join(this.#cacheDir, 'self-test', `${digest}.json`)
     const text = await readFile(path, 'utf8').catch(() => '{}')
@@ -76,19 +80,31 @@ export class SelfTest {
 const describeHeads = ({ queryHeads, kvHeads, headSize }: AttentionHeads): string =>
   `${queryHeads} heads, ${kvHeads} key heads, ${headSize} channels`
 
+/** An operator that cannot be run at all: another may take its place. */
+const failed = (operator: string, error: unknown): Finding =>
+  ({ operator, error: Infinity, tolerance: 0, rowsAlike: false, failure: (error as Error).message })
+
 /** A damaged file is as good as none. */
 function parse (text: string): Record<string, Finding> {
   try {
-    return JSON.parse(text) as Record<string, Finding>
+    const entries = Object.entries(JSON.parse(text) as Record<string, Finding>)
+    return Object.fromEntries(entries.filter(([, { error, tolerance }]) => [error, tolerance].every(Number.isFinite)))
   } catch {
     return {}
   }
 }
 
-/** The file is whole at any moment; of two processes that write it, the later one's findings stay. */
+/**
+ * The file is whole at any moment; of two processes that write it, the later one's findings stay. Where it cannot be
+ * written, the next load tests anew.
+ */
 async function write (path: string, findings: Record<string, Finding>): Promise<void> {
-  const partial = `${path}.${process.pid}.part`
-  await mkdir(join(path, '..'), { recursive: true })
-  await writeFile(partial, JSON.stringify(findings))
-  await rename(partial, path)
+  const partial = `${path}.${randomBytes(4).toString('hex')}.part`
+  try {
+    await mkdir(join(path, '..'), { recursive: true })
+    await writeFile(partial, JSON.stringify(findings))
+    await rename(partial, path)
+  } catch {
+    await rm(partial, { force: true }).catch(() => {})
+  }
 }
