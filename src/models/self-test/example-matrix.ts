@@ -3,7 +3,7 @@ import { Tensor } from '../../runtime/tensor.js'
 import type { Blocks, MatrixKind, Rows } from '../weight-format.js'
 
 /** N and K of each matrix. */
-export const [outputs, inputs] = [64, 192] as const
+export const [outputs, inputs] = [32, 192] as const
 
 /** A matrix as its operator takes it, and as numbers. */
 export interface ExampleMatrix {

@@ -70,7 +70,7 @@ async function measure (): Promise<string> {
 
 let measured: Promise<string> | undefined
 
-/** 16 hexadecimal digits, the same in every process of a machine. Measured once per process, in about 10 ms. */
+/** 16 hexadecimal digits, the same in every process of a machine. Measured once per process, in about 50 ms. */
 export function kernelSignature (): Promise<string> {
   measured ??= measure()
   return measured
