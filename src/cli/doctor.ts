@@ -1,7 +1,7 @@
 /** `fairlead doctor` */
 import { availableParallelism, cpus } from 'node:os'
 import Table from 'cli-table3'
-import { settings } from '../config.js'
+import { loadConfig, settings } from '../config.js'
 import { RequestError } from '../errors.js'
 import { kernelSignature } from '../models/self-test/kernel-signature.js'
 import { surveyOperators, type Survey } from '../models/self-test/survey.js'
@@ -10,12 +10,9 @@ import { packageVersion } from '../package-root.js'
 import { describeInstructionSet } from '../runtime/instruction-set.js'
 import { loadOnnxRuntime } from '../runtime/library.js'
 import type { Command } from './command.js'
-import { integerOption, type Options } from './options.js'
+import { settingFlags, settingOptions, type Options } from './options.js'
 
-const options: Options = {
-  threads: { type: 'string', help: 'threads of a forward pass', default: String(availableParallelism()) },
-  json: { type: 'boolean', help: 'print JSON' }
-}
+const options: Options = { json: { type: 'boolean', help: 'print JSON' }, ...settingOptions(['threads']) }
 
 /** Those of the default model. */
 const heads = { queryHeads: 9, kvHeads: 3, headSize: 64, ropeInterleaved: false }
@@ -71,7 +68,7 @@ export const doctor: Command = {
   options,
   mostPositionals: 0,
   async run (values) {
-    const threads = integerOption(values, 'threads', availableParallelism())
+    const { threads } = loadConfig(settingFlags(values))
     const [machine, survey] = [await describeMachine(threads), await surveyOperators(threads, heads)]
     if (values['json'] === true) console.log(JSON.stringify({ ...machine, ...survey }, null, 2))
     else print(machine, survey)

@@ -74,7 +74,8 @@ export interface LoadedModel {
 function fingerprintOf (sha256: string, report: OperatorReport): string {
   const { format, threads, operators, sharesPrompts, onnxruntime, kernels } = report
   const sharing = sharesPrompts ? [] : ['prompts apart']
-  const parts = [packageVersion, onnxruntime, sha256, format, process.platform, process.arch, kernels, ...operators, threads, ...sharing]
+  const { platform, arch } = process
+  const parts = [packageVersion, onnxruntime, sha256, format, platform, arch, kernels, ...operators, threads, ...sharing]
   return `fl_${createHash('sha256').update(parts.join('|')).digest('hex').slice(0, 12)}`
 }
 

@@ -46,7 +46,7 @@ test('doctor tests every operator, and says which each format uses', () => {
 
   const refused = fairlead('doctor', '--threads', 'many')
   assert.equal(refused.code, 1)
-  assert.match(refused.err, /--threads must be an integer of at least 1; got "many"/)
+  assert.match(refused.err, /--threads must be an integer from 1 to 256; got "many"/)
 })
 
 test('a reward is fitted from pairs, scores answers and steers', () => {

@@ -68,8 +68,8 @@ export class SelfTest {
 
   async #read (): Promise<{ path: string | null, findings: Record<string, Finding> }> {
     if (this.#cacheDir === null) return { path: null, findings: {} }
-    const { platform, arch } = process
-    const key = [selfTestVersion, packageVersion, loadOnnxRuntime().version, platform, arch, await kernelSignature(), this.threads]
+    const [{ platform, arch }, { version }] = [process, loadOnnxRuntime()]
+    const key = [selfTestVersion, packageVersion, version, platform, arch, await kernelSignature(), this.threads]
     const digest = createHash('sha256').update(key.join('|')).digest('hex').slice(0, 16)
     const path = join(this.#cacheDir, 'self-test', `${digest}.json`)
     const text = await readFile(path, 'utf8').catch(() => '{}')
