@@ -1,7 +1,7 @@
 /** Loads made of single requests: closed, so many in flight; and open, so many a second at random (Poisson), as users come who do not know of each other. */
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
-import { uniform } from '../src/rewards/random.js'
+import { uniform } from '../src/statistics/random.js'
 import type { Send } from './clients.js'
 import { CpuClock, type LoadSamples, type RequestSample } from './measurement.js'
 import type { LoadLimits } from './scenarios.js'

@@ -12,7 +12,7 @@ import { describeEnvironment, environmentOf, type Environment } from '../src/rep
 import { markdownTable } from '../src/reporting/markdown.js'
 import { writePlot } from '../src/reporting/plot.js'
 import { Progress } from '../src/reporting/progress.js'
-import { uniform } from '../src/rewards/random.js'
+import { uniform } from '../src/statistics/random.js'
 import { httpClient, websocketClient, type Send } from './clients.js'
 import { engineState, modelOf, startTarget, type EngineState, type Target } from './server-process.js'
 import { aborted, drawRequest, type SoakKind } from './soak-requests.js'

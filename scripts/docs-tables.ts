@@ -4,12 +4,12 @@
  */
 import { readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { chatCompletionSchema } from '../src/api/schemas/chat-completion.js'
-import { completionSchema } from '../src/api/schemas/completion.js'
-import { responseCreateSchema } from '../src/api/schemas/response-create.js'
+import { chatCompletionSchema } from '../src/api/chat/chat-completion-schema.js'
+import { completionSchema } from '../src/api/completions/completion-schema.js'
+import { responseCreateSchema } from '../src/api/responses/response-create-schema.js'
 import { environmentName, flagName, settingNames, settings } from '../src/config.js'
-import { methodFacts, selectionFacts, strategyFacts } from '../src/decoding/strategy-facts.js'
-import { choosing, methodPresets, schemaOf, strategyNames, type StrategyName } from '../src/decoding/strategy-schemas.js'
+import { methodFacts, selectionFacts, strategyFacts } from '../src/decoding/strategies/strategy-facts.js'
+import { choosing, methodPresets, schemaOf, strategyNames, type StrategyName } from '../src/decoding/strategies/strategy-schemas.js'
 import { packageRoot } from '../src/package-root.js'
 import { describeRule, type Rules } from '../src/validation.js'
 

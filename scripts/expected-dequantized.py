@@ -1,4 +1,4 @@
-"""Writes random blocks of every GGUF encoding and what the gguf package makes of them: the fixture of tests/unit/dequantize.test.ts.
+"""Writes random blocks of every GGUF encoding and what the gguf package makes of them: the fixture of tests/unit/models/formats/dequantize.test.ts.
 
     python scripts/expected-dequantized.py tests/fixtures/dequantized.json
 """

@@ -10,16 +10,16 @@
  */
 import { helpfulFit } from '../models/rewards/make/helpful-data.js'
 import { makeArguments, withPolicy } from '../models/rewards/make/setup.js'
-import { suggestPairs, type Candidate } from '../src/rewards/active.js'
-import { bothWays, mixHeads, pairAccuracy, randomHeads, type LinearHead, type StatePair } from '../src/rewards/adapt.js'
-import type { Examples } from '../src/rewards/examples.js'
-import { extractFeatures } from '../src/rewards/features.js'
-import { columnScale, denseRows, fitBradleyTerry } from '../src/rewards/fit.js'
-import { linearScore } from '../src/rewards/head.js'
-import { meanAndStd } from '../src/rewards/metrics.js'
-import { principalDirections } from '../src/rewards/pca.js'
-import type { ReadablePolicy } from '../src/rewards/policy.js'
-import { normal, uniform } from '../src/rewards/random.js'
+import { suggestPairs, type Candidate } from '../src/fitting/active-learning.js'
+import { bothWays, mixHeads, pairAccuracy, randomHeads, type LinearHead, type StatePair } from '../src/fitting/adapt-weights.js'
+import type { Examples } from '../src/fitting/examples.js'
+import { extractFeatures } from '../src/fitting/features.js'
+import { columnScale, denseRows, fitBradleyTerry } from '../src/statistics/linear-fit.js'
+import { linearScore } from '../src/rewards/kinds/head.js'
+import { meanAndStd } from '../src/statistics/metrics.js'
+import { principalDirections } from '../src/statistics/pca.js'
+import type { ReadablePolicy } from '../src/rewards/readable-policy.js'
+import { normal, uniform } from '../src/statistics/random.js'
 
 const layer = 15
 const [directionCount, lambda, users] = [16, 0.1, 20]

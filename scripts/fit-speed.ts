@@ -4,10 +4,10 @@
  *   node dist/scripts/fit-speed.js [--pairs 5000] [--width 576] [--prefixes] [--heads 16]
  */
 import { parseArgs } from 'node:util'
-import type { StateSet } from '../src/rewards/evaluate.js'
-import { drawHeads, fitHead } from '../src/rewards/fit-head.js'
-import { linearScore } from '../src/rewards/head.js'
-import { normal, uniform } from '../src/rewards/random.js'
+import type { StateSet } from '../src/fitting/held-out-figures.js'
+import { drawHeads, fitHead } from '../src/fitting/fit-head.js'
+import { linearScore } from '../src/rewards/kinds/head.js'
+import { normal, uniform } from '../src/statistics/random.js'
 
 const { values } = parseArgs({ options: { pairs: { type: 'string', default: '5000' }, width: { type: 'string', default: '576' }, prefixes: { type: 'boolean', default: false }, heads: { type: 'string', default: '16' } } })
 const [pairs, width] = [Number(values.pairs), Number(values.width)]

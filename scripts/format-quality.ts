@@ -11,9 +11,9 @@ import { parseArgs } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import { loadConfig } from '../src/config.js'
 import { Engine } from '../src/engine/engine.js'
-import { encodeChat } from '../src/models/chat-template.js'
+import { encodeChat } from '../src/models/tokenizer/chat-template.js'
 import { loadModel } from '../src/models/model.js'
-import { weightFormats, type WeightFormat } from '../src/models/weight-format.js'
+import { weightFormats, type WeightFormat } from '../src/models/quantization/weight-format.js'
 
 const { values: options } = parseArgs({ options: { data: { type: 'string' }, formats: { type: 'string', default: 'i8,q8,q4,exact' }, positions: { type: 'string', default: '1600' }, whole: { type: 'boolean', default: false } } })
 if (options.data === undefined) throw new Error('--data DIR must name the folder of helpfulness_pairs.test.jsonl.gz')

@@ -1,10 +1,10 @@
 /** The server process: settings → listen → inference thread → ready; graceful end. */
-import { isLoopback } from './api/access.js'
+import { isLoopback } from './api/plugins/access.js'
 import { buildApp } from './api/app.js'
-import { cutOff } from './api/cut-off.js'
+import { cutOff } from './api/transport/close-connections.js'
 import { Services } from './api/services.js'
 import type { Config } from './config.js'
-import { InferenceClient } from './inference/client.js'
+import { InferenceClient } from './serving/inference-client.js'
 
 /** A server that listens, its model loaded or being loaded. */
 export interface Server {

@@ -1,10 +1,10 @@
 /** Fairlead as one of the engines measured: engine and sampler in this process, without HTTP, as the peers are. Takes the settings of `fairlead bench`. */
 import { loadConfig } from '../../src/config.js'
 import { engineOptions, parseOptions, settingFlags } from '../../src/cli/options.js'
-import { SamplingDistribution } from '../../src/decoding/distribution.js'
-import { randomStream } from '../../src/decoding/random.js'
+import { SamplingDistribution } from '../../src/decoding/sampling/distribution.js'
+import { randomStream } from '../../src/decoding/sampling/random-stream.js'
 import type { ComputeLedger } from '../../src/engine/sequence.js'
-import { createHost, type Host } from '../../src/inference/host.js'
+import { createHost, type Host } from '../../src/serving/model-runtime.js'
 import { packageVersion } from '../../src/package-root.js'
 import { answerTasks } from './answering.js'
 import type { Measured } from './protocol.js'

@@ -1,9 +1,9 @@
 /** Asks a host for one answer, as a request would. Knows requests, not what is measured. */
-import { parseAlignment } from '../../src/decoding/parameters.js'
+import { parseAlignment } from '../../src/decoding/strategies/parameters.js'
 import type { DecodeResult } from '../../src/decoding/runtime.js'
 import { plainSampling } from '../../src/evaluation/drawing.js'
-import { generate } from '../../src/inference/generation.js'
-import type { Host } from '../../src/inference/host.js'
+import { generate } from '../../src/serving/run-request.js'
+import type { Host } from '../../src/serving/model-runtime.js'
 
 export interface Answered { readonly result: DecodeResult, readonly forwardPasses: number, readonly ms: number }
 

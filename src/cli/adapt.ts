@@ -1,9 +1,9 @@
 /** `fairlead adapt`: a user's own reward from a decomposed one and a few pairs. */
 import { basename, join } from 'node:path'
-import { createHost } from '../inference/host.js'
-import { adaptReward } from '../rewards/adapt-reward.js'
-import { parseExamples } from '../rewards/examples.js'
-import { findFamily } from '../rewards/resolve.js'
+import { createHost } from '../serving/model-runtime.js'
+import { adaptReward } from '../fitting/adapt-reward.js'
+import { parseExamples } from '../fitting/examples.js'
+import { findFamily } from '../rewards/resolve-scorer.js'
 import { refuse } from '../validation.js'
 import { readText, say, type Command } from './command.js'
 import { engineConfigOf, engineOptions, requiredOption, type Options } from './options.js'

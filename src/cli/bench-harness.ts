@@ -4,10 +4,10 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { SamplingDistribution } from '../decoding/distribution.js'
-import { randomStream } from '../decoding/random.js'
+import { SamplingDistribution } from '../decoding/sampling/distribution.js'
+import { randomStream } from '../decoding/sampling/random-stream.js'
 import type { Sequence, SequenceOptions } from '../engine/sequence.js'
-import type { Host } from '../inference/host.js'
+import type { Host } from '../serving/model-runtime.js'
 import { packageRoot } from '../package-root.js'
 
 /** Least, median and largest of several repetitions. */

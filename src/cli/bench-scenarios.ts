@@ -4,7 +4,7 @@
 import { DraftingSequence } from '../engine/drafting-sequence.js'
 import { PromptLookup } from '../engine/prompt-lookup.js'
 import type { Sequence } from '../engine/sequence.js'
-import type { Host } from '../inference/host.js'
+import type { Host } from '../serving/model-runtime.js'
 import { Bench, closeAll, quantile, summarize, type Measured, type Timing } from './bench-harness.js'
 
 export interface Row {

@@ -2,7 +2,7 @@
 import { cpus, loadavg } from 'node:os'
 import Table from 'cli-table3'
 import { RequestError } from '../errors.js'
-import { createHost } from '../inference/host.js'
+import { createHost } from '../serving/model-runtime.js'
 import { runScenarios, scenarioNames, type Row, type ScenarioName } from './bench-scenarios.js'
 import { profileOperators, type OperatorTime } from './bench-operators.js'
 import { say, type Command } from './command.js'

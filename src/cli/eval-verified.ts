@@ -1,7 +1,7 @@
 /** `fairlead eval-verified`: how often answers pass a program's checks, and what that costs in the server and in a client that asks again. */
 import { evaluateVerified, loadConstraints, type VerifiedOptions } from '../evaluation/verified.js'
 import { writeVerified } from '../evaluation/verified-report.js'
-import { createHost } from '../inference/host.js'
+import { createHost } from '../serving/model-runtime.js'
 import { environmentOf } from '../reporting/environment.js'
 import { refuse } from '../validation.js'
 import { say, type Command } from './command.js'

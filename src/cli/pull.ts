@@ -1,6 +1,6 @@
 /** `fairlead pull` */
 import { loadConfig } from '../config.js'
-import { findManifest, pullModel, resolveModel } from '../models/store.js'
+import { findManifest, pullModel, resolveModel } from '../models/store/model-store.js'
 import { say, type Command } from './command.js'
 import { settingFlags, settingOptions, type Options } from './options.js'
 

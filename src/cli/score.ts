@@ -1,8 +1,8 @@
 /** `fairlead score`: what a reward says of given answers. */
 import Table from 'cli-table3'
 import { RequestError } from '../errors.js'
-import { InferenceClient } from '../inference/client.js'
-import type { ScoreRequest } from '../inference/protocol.js'
+import { InferenceClient } from '../serving/inference-client.js'
+import type { ScoreRequest } from '../serving/protocol.js'
 import type { Score } from '../rewards/scorer.js'
 import { refuse } from '../validation.js'
 import { readText, say, type Command } from './command.js'

@@ -1,4 +1,4 @@
-/** The soft limits of one request: tokens over all candidates, and time. Who may draw how many of the tokens is `shares.ts`. */
+/** The soft limits of one request: tokens over all candidates, and time. Who may draw how many of the tokens is `budget-split.ts`. */
 import type { Runtime, StoppedBy } from './runtime.js'
 
 export class Budget {

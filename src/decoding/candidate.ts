@@ -6,11 +6,11 @@ import type { Distribution, Output, Sequence } from '../engine/sequence.js'
 import type { Answer, Prompt, Score } from '../rewards/scorer.js'
 import { readAnswer, unreadAnswer } from './answers.js'
 import type { Budget } from './budget.js'
-import type { ConstraintState } from './constraint.js'
-import { SamplingDistribution } from './distribution.js'
-import { TokenCounts, touchedLogits } from './logits-processors.js'
+import type { ConstraintState } from './sampling/constraint.js'
+import { SamplingDistribution } from './sampling/distribution.js'
+import { TokenCounts, touchedLogits } from './sampling/logits-processors.js'
 import type { CandidateReport, Choice, Detokenizer, FinishReason, Random, RatedToken, Runtime, SamplingParams, TokenLogprob } from './runtime.js'
-import { StopText } from './stopping.js'
+import { StopText } from './sampling/stop-sequences.js'
 
 /** What all candidates of a request share. */
 export interface Generation {

@@ -4,7 +4,7 @@
  */
 import type { Sequence, SequenceOptions } from '../engine/sequence.js'
 import type { Prompt, Score, Scorer } from '../rewards/scorer.js'
-import type { Constraint } from './constraint.js'
+import type { Constraint } from './sampling/constraint.js'
 
 /** A stream of random numbers. */
 export interface Random {

@@ -2,13 +2,13 @@
  * One open sequence: its tokens, what of them has KV and where, and the output that its owner waits for. Knows no other
  * sequence; the engine plans and runs.
  */
-import { chunkRun, decodeRun, type History } from './history.js'
-import { slabOf, type SharedPrompt } from './kv-cache.js'
-import { HiddenSums, LayerStates, type HiddenState } from './hidden-states.js'
-import { mostProbed } from './plan.js'
+import { chunkRun, decodeRun, type History } from './kv/history.js'
+import { slabOf, type SharedPrompt } from './kv/slots/kv-cache.js'
+import { HiddenSums, LayerStates, type HiddenState } from './executor/hidden-states.js'
+import { mostProbed } from './scheduler/plan.js'
 import type { DraftableSequence, Output, Sequence, SequenceOptions, States } from './sequence.js'
-import type { OutputRow } from './step-outputs.js'
-import { isStream } from './turns.js'
+import type { OutputRow } from './executor/step-outputs.js'
+import { isStream } from './scheduler/turns.js'
 
 /** What a sequence needs of its engine. */
 export interface SequenceHost {

@@ -2,17 +2,17 @@
  * Continuous batching over one model. All that is asked for in one turn of the event loop rides in the next step: sequences are
  * seated, runs planned, run, committed, promises resolved. Knows token ids only; no text, no requests, no rewards.
  */
-import { describeShape, probeShape } from '../models/run-shape.js'
-import { Cores } from './cores.js'
+import { describeShape, probeShape } from '../models/graph/run-shape.js'
+import { Cores } from './compute-lock.js'
 import { EngineSequence, type SequenceHost } from './engine-sequence.js'
-import { gatherParts } from './gather.js'
-import { kvBytesPerToken } from './kv-cache.js'
-import { nextChunks, nextRun, planChunks, type Chunk, type DecodePart } from './plan.js'
-import { ReservationQueue, type Need, type Reservation } from './reservation.js'
-import { Runner, type CausalModel, type EngineCounters, type RunnerHost } from './runner.js'
-import { Seating, type SeatingOptions } from './seating.js'
+import { gatherParts } from './scheduler/gather.js'
+import { kvBytesPerToken } from './kv/slots/kv-cache.js'
+import { nextChunks, nextRun, planChunks, type Chunk, type DecodePart } from './scheduler/plan.js'
+import { ReservationQueue, type Need, type Reservation } from './kv/reservation.js'
+import { Runner, type CausalModel, type EngineCounters, type RunnerHost } from './executor/runner.js'
+import { Seating, type SeatingOptions } from './kv/slots/seating.js'
 import type { DraftableSequence, SequenceOptions, SequenceSource } from './sequence.js'
-import { chunkBudget, takeTurns } from './turns.js'
+import { chunkBudget, takeTurns } from './scheduler/turns.js'
 
 export interface EngineOptions extends SeatingOptions {
   /** Prompt tokens read in one step. */

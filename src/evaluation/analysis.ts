@@ -1,8 +1,8 @@
 /**
  * What an evaluation found, from answers, scores and times to figures with intervals over prompts; gains are on the scale of `pools.ts`. Pure.
  */
-import { bestOfNKl } from '../decoding/selection.js'
-import { uniform } from '../rewards/random.js'
+import { bestOfNKl } from '../decoding/selection/selection-rules.js'
+import { uniform } from '../statistics/random.js'
 import { curveGain, softBest, type CurvePoint } from './equal-kl.js'
 import { gains, nllOf, Pools, sizesUpTo, turningOf, type PlainPool, type ScoredAnswer, type Turning } from './pools.js'
 import { correlation, distinctPairs, mean, meanOverPrompts, overPrompts, pooledKl, sizeAtKl, type Estimate } from './statistics.js'

@@ -3,8 +3,8 @@
  * scored again; a reward that has changed scores anew, since its version is part of the key. Knows files and requests, no statistics.
  */
 import { join } from 'node:path'
-import type { Host } from '../inference/host.js'
-import { score } from '../inference/scoring.js'
+import type { Host } from '../serving/model-runtime.js'
+import { score } from '../serving/score-answers.js'
 import { draw, messagesOf, type Draw, type Way } from './drawing.js'
 import { Records } from './records.js'
 

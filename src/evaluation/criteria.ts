@@ -6,7 +6,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { packageRoot } from '../package-root.js'
 import { parseRewardFamily, type RewardFamily } from '../rewards/descriptor.js'
-import { TextClassifier, type TextClassifierData } from '../rewards/tfidf.js'
+import { TextClassifier, type TextClassifierData } from '../statistics/tfidf.js'
 
 export const judgesFolder = join(packageRoot, 'models/evaluation/judges')
 

@@ -1,12 +1,12 @@
 /** Draws answers from the policy, plainly or steered, and reads what the policy holds of given ones. Knows requests, not what they are for. */
-import { parseAlignment } from '../decoding/parameters.js'
+import { parseAlignment } from '../decoding/strategies/parameters.js'
 import type { DecodeResult } from '../decoding/runtime.js'
-import { schemaGrammar } from '../grammar/json-schema.js'
-import { generate } from '../inference/generation.js'
-import type { Host } from '../inference/host.js'
-import { promptLogprobs } from '../inference/prompt-logprobs.js'
-import { renderPrompt } from '../inference/prompt.js'
-import type { Usage } from '../inference/protocol.js'
+import { schemaGrammar } from '../grammar/json-schema-grammar.js'
+import { generate } from '../serving/run-request.js'
+import type { Host } from '../serving/model-runtime.js'
+import { promptLogprobs } from '../serving/prompt-logprobs.js'
+import { renderPrompt } from '../serving/prompt-reader.js'
+import type { Usage } from '../serving/protocol.js'
 import type { ChatMessage } from '../rewards/scorer.js'
 
 /** How answers are drawn: each way is a source of answers. */

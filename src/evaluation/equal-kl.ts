@@ -1,5 +1,5 @@
 /** What others gain at a given KL: a curve of guidance between its strengths, soft best-of-n at the strength that has it. Gains prompt by prompt. Pure. */
-import { largestShare } from '../decoding/bisection.js'
+import { largestShare } from '../decoding/selection/bisection.js'
 import { mean } from './statistics.js'
 
 /** One strength of a curve. */

@@ -1,7 +1,7 @@
 /** The statistics of evaluations: what best-of-n would have chosen, how far it is from the policy, intervals over prompts. Numbers in, numbers out. */
-import { largestShare } from '../decoding/bisection.js'
-import { bestOfNKl } from '../decoding/selection.js'
-import { uniform } from '../rewards/random.js'
+import { largestShare } from '../decoding/selection/bisection.js'
+import { bestOfNKl } from '../decoding/selection/selection-rules.js'
+import { uniform } from '../statistics/random.js'
 
 /** A figure with the ends of its 95 % confidence interval. */
 export interface Estimate { readonly value: number, readonly low: number, readonly high: number }

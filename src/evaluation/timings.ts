@@ -4,7 +4,7 @@
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Host } from '../inference/host.js'
+import type { Host } from '../serving/model-runtime.js'
 import type { TimedTurn } from './analysis.js'
 import { draw, type OnProgress, type Way } from './drawing.js'
 import { Records } from './records.js'

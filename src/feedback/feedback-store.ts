@@ -9,7 +9,7 @@ import { join } from 'node:path'
 import { DatabaseSync } from '@photostructure/sqlite'
 import { RequestError } from '../errors.js'
 import { storageError } from '../rewards/atomic-file.js'
-import type { Examples } from '../rewards/examples.js'
+import type { Examples } from '../fitting/examples.js'
 import type { ChatMessage } from '../rewards/scorer.js'
 
 /** A stored completion: the response as it was sent, and what it answered. */

@@ -3,9 +3,9 @@
  * by the first grammar. If one of its tasks takes too long or breaks it, that task fails, and a new thread goes on with all others.
  */
 import { Worker } from 'node:worker_threads'
-import type { Constraint, ConstraintState } from '../decoding/constraint.js'
+import type { Constraint, ConstraintState } from '../decoding/sampling/constraint.js'
 import { RequestError } from '../errors.js'
-import type { Operation, Reply, Vocabulary } from './protocol.js'
+import type { Operation, Reply, Vocabulary } from './grammar-protocol.js'
 
 /** Compiled grammars that nobody uses and that are kept for the next request, at most. */
 const mostIdle = 64
@@ -213,7 +213,7 @@ export class Grammars {
   }
 
   #startThread (): Worker {
-    const worker = new Worker(new URL('./worker.js', import.meta.url), { workerData: this.#vocabulary })
+    const worker = new Worker(new URL('./grammar-worker.js', import.meta.url), { workerData: this.#vocabulary })
     const whileItIs = <A> (handle: (argument: A) => void) => (argument: A) => { if (this.#worker === worker) handle(argument) }
     worker.on('message', whileItIs((reply: Reply) => { this.#receive(reply) }))
     worker.on('error', whileItIs((error: Error) => { this.#lose(error) }))

@@ -1,8 +1,8 @@
 /** Grammars of calls of functions in an answer's text, in the form that the model writes them in. Knows no requests. */
-import type { CallForm } from '../models/call-form.js'
+import type { CallForm } from '../models/tokenizer/call-form.js'
 import { choice, oneOf, repeat, Rules, sequence, text, type Expression } from './ebnf.js'
 import { anyObject, beyondAscii } from './json-text.js'
-import { schemaExpression } from './json-schema.js'
+import { schemaExpression } from './json-schema-grammar.js'
 
 /** A function that may be called. */
 export interface CallableFunction {

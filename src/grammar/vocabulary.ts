@@ -1,6 +1,6 @@
 /** A tokenizer's tokens as the grammar thread takes them. */
-import type { Tokenizer } from '../models/tokenizer.js'
-import type { Vocabulary } from './protocol.js'
+import type { Tokenizer } from '../models/tokenizer/tokenizer.js'
+import type { Vocabulary } from './grammar-protocol.js'
 
 /** The bytes of every token, one after the other, as the matcher takes them. */
 export function vocabularyOf (tokenizer: Pick<Tokenizer, 'vocabularySize' | 'tokenBytes' | 'endTokens'>): Vocabulary {

@@ -7,9 +7,9 @@ import { readFile } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { Session } from '../runtime/session.js'
 import { Tensor } from '../runtime/tensor.js'
-import { refuseModel } from './decoder-tensors.js'
-import { exists, readJson, readJsonIfThere, type Fields } from './json-files.js'
-import { textEncoder, type EncodedText, type TextEncoder } from './text-encoder.js'
+import { refuseModel } from './formats/decoder-tensors.js'
+import { exists, readJson, readJsonIfThere, type Fields } from './formats/json-files.js'
+import { textEncoder, type EncodedText, type TextEncoder } from './tokenizer/text-encoder.js'
 
 /** A text, or a pair: what a cross-encoder reads together. */
 export interface TextItem { readonly text: string, readonly pair?: string }

@@ -1,6 +1,6 @@
 /** The rows of a model's token embedding, read from its weights in memory as the graph reads them. Knows no graph. */
 import type { Tensor } from '../runtime/tensor.js'
-import { groupSize } from './dequantize.js'
+import { groupSize } from './formats/dequantize.js'
 
 /** What 8-bit values stand around. */
 const centre = 128

@@ -1,6 +1,6 @@
 /**
  * What a reward family is on disk: one JSON file per family, one format for all kinds, and the reading of it. Knows files and which kind
- * reads which fields, not how a score is computed or asked for (`resolve.ts`).
+ * reads which fields, not how a score is computed or asked for (`resolve-scorer.ts`).
  */
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
@@ -10,16 +10,16 @@ import { Value } from 'typebox/value'
 import { RequestError } from '../errors.js'
 import { isObject } from '../validation.js'
 import { closed, naming } from './descriptor-parts.js'
-import { classifierFields, classifierSource, valueFields, type ClassifierDescriptor } from './classifier.js'
-import { confidenceFields, confidenceSource, type ConfidenceDescriptor } from './confidence.js'
-import { combineRules, ensembleFields, ensembleSource, type CombineRule, type EnsembleDescriptor } from './ensemble.js'
-import { headFields, headSource, type Head } from './head.js'
-import type { RewardSource } from './kind.js'
-import { logRatioFields, logRatioSource, type LogRatioDescriptor } from './log-ratio.js'
-import { onnxFields, onnxSource, type OnnxDescriptor } from './onnx.js'
-import { processFields, processSource, type ProcessDescriptor } from './process.js'
-import { noRemotes, remoteFields, remoteSource, type RemoteDescriptor, type Remotes } from './remote.js'
-import { ruleFields, rules, ruleSource, type RuleDescriptor, type RuleName } from './rules/rules.js'
+import { classifierFields, classifierSource, valueFields, type ClassifierDescriptor } from './kinds/classifier.js'
+import { confidenceFields, confidenceSource, type ConfidenceDescriptor } from './kinds/confidence.js'
+import { combineRules, ensembleFields, ensembleSource, type CombineRule, type EnsembleDescriptor } from './kinds/ensemble.js'
+import { headFields, headSource, type Head } from './kinds/head.js'
+import type { RewardSource } from './reward-kind.js'
+import { logRatioFields, logRatioSource, type LogRatioDescriptor } from './kinds/log-ratio.js'
+import { onnxFields, onnxSource, type OnnxDescriptor } from './kinds/onnx.js'
+import { processFields, processSource, type ProcessDescriptor } from './kinds/process.js'
+import { noRemotes, remoteFields, remoteSource, type RemoteDescriptor, type Remotes } from './kinds/remote.js'
+import { ruleFields, rules, ruleSource, type RuleDescriptor, type RuleName } from './kinds/rules/rules.js'
 import type { RewardMember } from './scorer.js'
 
 /** What a family is called and means. */

@@ -2,7 +2,7 @@
  * The models that rewards bring: decoders, each with an engine of its own, and ONNX graphs; loaded once for all rewards that name the same one. Their
  * steps take turns with the policy's. Knows no policy and no kinds of rewards.
  */
-import type { Cores } from '../engine/cores.js'
+import type { Cores } from '../engine/compute-lock.js'
 import { Engine } from '../engine/engine.js'
 import { RequestError } from '../errors.js'
 import { loadModel, type LoadedModel, type ModelOptions } from '../models/model.js'

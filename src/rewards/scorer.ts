@@ -3,7 +3,7 @@
  * (outcome, prefix, next token) share a meaning; whoever needs a score asks for the member it needs.
  */
 import type { States } from '../engine/sequence.js'
-import type { TemplateMessage } from '../models/tool-messages.js'
+import type { TemplateMessage } from '../models/tokenizer/tool-messages.js'
 
 /** What a member that scores answers was made for: whole ones, or any prefix of one. */
 export type AnswerMember = 'outcome' | 'prefix'

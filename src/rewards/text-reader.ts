@@ -4,7 +4,7 @@
  * a result is that of reading anew. Knows tokens and a model, no texts and no scores.
  */
 import type { ComputeLedger, Distribution, Output, Sequence, SequenceSource } from '../engine/sequence.js'
-import type { RewardLedger } from './kind.js'
+import type { RewardLedger } from './reward-kind.js'
 
 /** What a token counts, given what the model says before it. */
 export type TokenMeasure = (said: Distribution, token: number) => number

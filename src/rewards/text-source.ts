@@ -3,7 +3,7 @@
  * the policy's hidden states. Knows neither what is loaded nor how it scores.
  */
 import type { Members } from './descriptor-parts.js'
-import type { MemberScorer, OpenContext, RewardSource } from './kind.js'
+import type { MemberScorer, OpenContext, RewardSource } from './reward-kind.js'
 import type { RewardModels } from './reward-models.js'
 import type { AnswerMember } from './scorer.js'
 

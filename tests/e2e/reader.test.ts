@@ -5,12 +5,12 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { loadConfig } from '../../src/config.js'
 import { Engine } from '../../src/engine/engine.js'
-import { createHost, type Host } from '../../src/inference/host.js'
-import { score } from '../../src/inference/scoring.js'
-import { encodeChat } from '../../src/models/chat-template.js'
+import { createHost, type Host } from '../../src/serving/model-runtime.js'
+import { score } from '../../src/serving/score-answers.js'
+import { encodeChat } from '../../src/models/tokenizer/chat-template.js'
 import { loadModel } from '../../src/models/model.js'
 import { packageRoot } from '../../src/package-root.js'
-import type { ClassifierDescriptor } from '../../src/rewards/classifier.js'
+import type { ClassifierDescriptor } from '../../src/rewards/kinds/classifier.js'
 
 /** Written by scripts/expected-adapter.py: float32, the scores after every position. */
 const cases = JSON.parse(readFileSync(join(packageRoot, 'tests/fixtures/expected-reader.json'), 'utf8')) as Array<{ text: string, tokens: number[], scores: number[] }>

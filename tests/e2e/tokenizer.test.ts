@@ -3,9 +3,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { before, test } from 'node:test'
 import { loadConfig } from '../../src/config.js'
-import { openGguf } from '../../src/models/gguf.js'
-import { resolveModel } from '../../src/models/store.js'
-import { tokenizerFromGguf, type Tokenizer } from '../../src/models/tokenizer.js'
+import { openGguf } from '../../src/models/formats/gguf.js'
+import { resolveModel } from '../../src/models/store/model-store.js'
+import { tokenizerFromGguf, type Tokenizer } from '../../src/models/tokenizer/tokenizer.js'
 import { packageRoot } from '../../src/package-root.js'
 
 /** Written by scripts/expected-tokens.py: llama.cpp's tokens. */

@@ -1,7 +1,7 @@
 /** A tiny checkpoint in Hugging Face's layout as a GGUF file. */
 import { writeFileSync } from 'node:fs'
 import { ggufHeader, tensorPadding, type TensorShape } from '../../scripts/gguf-writer.js'
-import { openCheckpoint } from '../../src/models/checkpoint.js'
+import { openCheckpoint } from '../../src/models/formats/checkpoint.js'
 import { tinyMetadata } from './tiny-gguf.js'
 
 /** Writes the weights of a tiny checkpoint to a GGUF file beside its folder, as llama.cpp's converter does: rows of queries and keys in pairs in Llama's. @returns its path */

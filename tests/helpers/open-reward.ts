@@ -1,11 +1,11 @@
 /** A reward with a model of its own as one request opens it, on toy answers that no policy wrote. */
 import { dirname } from 'node:path'
 import { unreadAnswer } from '../../src/decoding/answers.js'
-import { Cores } from '../../src/engine/cores.js'
+import { Cores } from '../../src/engine/compute-lock.js'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
-import type { RewardLedger } from '../../src/rewards/kind.js'
-import type { PolicyInfo } from '../../src/rewards/policy.js'
-import { resolveScorer, type ResolvedScorer } from '../../src/rewards/resolve.js'
+import type { RewardLedger } from '../../src/rewards/reward-kind.js'
+import type { PolicyInfo } from '../../src/rewards/readable-policy.js'
+import { resolveScorer, type ResolvedScorer } from '../../src/rewards/resolve-scorer.js'
 import { RewardModels, type RewardModel } from '../../src/rewards/reward-models.js'
 import type { Answer, Prompt, RewardMember } from '../../src/rewards/scorer.js'
 

@@ -1,8 +1,8 @@
 /** Runs a request on a toy to its end, and what all tests of strategies use: rewards, one request for every strategy. */
 import assert from 'node:assert/strict'
-import { parseAlignment } from '../../src/decoding/parameters.js'
+import { parseAlignment } from '../../src/decoding/strategies/parameters.js'
 import type { DecodeEvent, DecodeResult, SamplingParams } from '../../src/decoding/runtime.js'
-import { decode } from '../../src/decoding/strategies.js'
+import { decode } from '../../src/decoding/strategies/strategies.js'
 import type { Scorer } from '../../src/rewards/scorer.js'
 import { plainSampling, ToyPolicy, toyPrompt, toyRuntime, toyScorer, type ToyRuntimeOptions } from './toy-policy.js'
 

@@ -3,8 +3,8 @@
  * answer. With it strategies are compared with brute force.
  */
 import { setMaxListeners } from 'node:events'
-import type { Constraint } from '../../src/decoding/constraint.js'
-import { randomStream } from '../../src/decoding/random.js'
+import type { Constraint } from '../../src/decoding/sampling/constraint.js'
+import { randomStream } from '../../src/decoding/sampling/random-stream.js'
 import type { Runtime, SamplingParams } from '../../src/decoding/runtime.js'
 import type { Distribution, Output, Sequence, SequenceOptions, States } from '../../src/engine/sequence.js'
 import type { Answer, Prompt, Score, Scorer } from '../../src/rewards/scorer.js'

@@ -4,7 +4,7 @@
  */
 import { readAnswer } from '../../src/decoding/answers.js'
 import type { Distribution, Output, Sequence, SequenceOptions, SequenceSource, States } from '../../src/engine/sequence.js'
-import type { ReadablePolicy } from '../../src/rewards/policy.js'
+import type { ReadablePolicy } from '../../src/rewards/readable-policy.js'
 import type { Answer } from '../../src/rewards/scorer.js'
 
 const probabilities = [0.1, 0.4, 0.3, 0.2]

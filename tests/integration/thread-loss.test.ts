@@ -8,7 +8,7 @@ import { after, before, test } from 'node:test'
 import type { Worker } from 'node:worker_threads'
 import { WebSocket } from 'ws'
 import { loadConfig } from '../../src/config.js'
-import { InferenceClient } from '../../src/inference/client.js'
+import { InferenceClient } from '../../src/serving/inference-client.js'
 import { startServer, type Server } from '../../src/server.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 

@@ -1,8 +1,8 @@
 /** Tools on tiny models whose chat templates know them: told, called, answered and read back in the form that each template teaches. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hermesForm, llamaForm } from '../../src/models/call-form.js'
-import { chatTemplate } from '../../src/models/chat-template.js'
+import { hermesForm, llamaForm } from '../../src/models/tokenizer/call-form.js'
+import { chatTemplate } from '../../src/models/tokenizer/chat-template.js'
 import { chatTemplate as plainTemplate } from '../helpers/tiny-vocabulary.js'
 import { toolsServer, type ToolsServer } from '../helpers/tools-server.js'
 import { bareTemplate, taggedTemplate, xmlTemplate } from '../helpers/tool-templates.js'

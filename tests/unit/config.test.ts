@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { engineConfigOf } from '../../src/cli/options.js'
 import { engineConfig, environmentName, flagName, loadConfig, settingNames, settings } from '../../src/config.js'
-import { weightFormats } from '../../src/models/weight-format.js'
+import { weightFormats } from '../../src/models/quantization/weight-format.js'
 
 test('a flag wins over the environment, the environment over the default', () => {
   const environment = { FAIRLEAD_PORT: '9000', FAIRLEAD_MAX_SEQUENCES: '12' }

@@ -5,44 +5,52 @@ import { test } from 'node:test'
 import { packageRoot } from '../../src/package-root.js'
 
 /** Folder (or root file) → what it may import beside itself. Files at the root that everything may import are `anywhere`. */
-const anywhere = ['errors', 'package-root', 'side-by-side', 'validation']
+const anywhere = ['errors', 'package-root', 'bounded-concurrency', 'validation']
 const below = {
   errors: [],
-  'side-by-side': [],
+  'bounded-concurrency': [],
   'package-root': [],
   validation: [],
   'config-file': [],
   config: ['config-file'],
   metrics: [],
+  statistics: [],
   runtime: [],
   models: ['runtime'],
   engine: ['runtime', 'models'],
-  rewards: ['runtime', 'models', 'engine'],
+  rewards: ['statistics', 'runtime', 'models', 'engine'],
+  fitting: ['statistics', 'engine', 'rewards'],
   decoding: ['runtime', 'models', 'engine'],
-  feedback: ['rewards'],
+  feedback: ['rewards', 'fitting'],
   grammar: ['models'],
-  inference: ['config', 'runtime', 'models', 'engine', 'rewards', 'decoding', 'grammar'],
-  api: ['config', 'config-file', 'metrics', 'feedback', 'inference', 'decoding', 'rewards', 'grammar'],
-  library: ['config', 'inference', 'api', 'decoding', 'rewards'],
+  serving: ['config', 'runtime', 'models', 'engine', 'rewards', 'fitting', 'decoding', 'grammar'],
+  api: ['config', 'config-file', 'metrics', 'feedback', 'serving', 'decoding', 'rewards', 'fitting', 'grammar'],
+  library: ['config', 'serving', 'api', 'decoding', 'rewards'],
   'openai-client': ['api'],
-  server: ['config', 'inference', 'api'],
+  server: ['config', 'serving', 'api'],
   reporting: ['runtime'],
-  evaluation: ['reporting', 'config', 'inference', 'grammar', 'decoding', 'rewards', 'engine', 'models'],
+  evaluation: [
+    'reporting', 'config', 'serving', 'grammar', 'decoding', 'rewards', 'fitting', 'statistics', 'engine', 'models'
+  ],
   cli: [
-    'config', 'server', 'feedback', 'evaluation', 'reporting', 'inference', 'decoding', 'rewards', 'engine', 'models',
-    'grammar', 'runtime'
+    'config', 'server', 'feedback', 'evaluation', 'reporting', 'serving', 'decoding', 'rewards', 'fitting', 'engine',
+    'models', 'grammar', 'runtime'
   ]
 } as const satisfies Record<string, readonly string[]>
 
 /** Folders that see each other only through types. */
-const typesOnly: ReadonlyArray<readonly [string, string]> = [['rewards', 'decoding'], ['decoding', 'rewards'], ['grammar', 'decoding']]
+const typesOnly: ReadonlyArray<readonly [string, string]> = [
+  ['rewards', 'decoding'], ['decoding', 'rewards'], ['grammar', 'decoding']
+]
 
 /** Package → the only places that import it. */
 const homes: ReadonlyArray<readonly [RegExp, ...string[]]> = [
-  [/^koffi$|^onnxruntime-node/, 'runtime/'], [/^@huggingface\//, 'models/'], [/^lru-cache$/, 'engine/prefix-cache.ts', 'api/response-store.ts'],
-  [/^fastify$|^@fastify\//, 'api/'], [/^cli-table3$/, 'cli/'],
-  [/^@mlc-ai\//, 'grammar/'], [/^echarts/, 'reporting/plot.ts'], [/^@photostructure\/sqlite$/, 'feedback/'], [/^prom-client$/, 'metrics/'], [/^yaml$/, 'config-file.ts'],
-  [/^ajv/, 'rewards/rules/json-schema.ts'], [/^eld/, 'rewards/rules/language.ts']
+  [/^koffi$|^onnxruntime-node/, 'runtime/'], [/^@huggingface\//, 'models/'],
+  [/^lru-cache$/, 'engine/kv/prefix-cache.ts', 'api/responses/response-store.ts'],
+  [/^fastify$|^@fastify\//, 'api/'], [/^cli-table3$/, 'cli/'], [/^@mlc-ai\//, 'grammar/'],
+  [/^echarts/, 'reporting/plot.ts'], [/^@photostructure\/sqlite$/, 'feedback/'], [/^prom-client$/, 'metrics/'],
+  [/^yaml$/, 'config-file.ts'], [/^ajv/, 'rewards/kinds/rules/json-schema-rule.ts'],
+  [/^eld/, 'rewards/kinds/rules/language.ts']
 ]
 
 const placeOf = (file: string): string => file.split('/')[0]!.replace(/\.ts$/, '')

@@ -1,8 +1,8 @@
 /** A fitted reward's card, in Markdown: what it was made from, how good it is, and what it is not good for. */
 import type { Members, RewardMetrics } from '../../../src/rewards/descriptor-parts.js'
-import type { EnsembleDescriptor } from '../../../src/rewards/ensemble.js'
-import type { FittedDescriptor } from '../../../src/rewards/fit-task.js'
-import type { Head } from '../../../src/rewards/head.js'
+import type { EnsembleDescriptor } from '../../../src/rewards/kinds/ensemble.js'
+import type { FittedDescriptor } from '../../../src/fitting/fit-task.js'
+import type { Head } from '../../../src/rewards/kinds/head.js'
 
 /** What a descriptor cannot know. */
 export interface CardNotes {

@@ -1,5 +1,5 @@
 /** What the rewards called helpful are fitted and tested on. */
-import type { Examples, Pair } from '../../../src/rewards/examples.js'
+import type { Examples, Pair } from '../../../src/fitting/examples.js'
 import { readRows } from './setup.js'
 
 interface Row { readonly prompt: string, readonly chosen: string, readonly rejected: string }

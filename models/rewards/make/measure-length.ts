@@ -3,8 +3,8 @@
  *
  *   node dist/models/rewards/make/measure-length.js [--model NAME|PATH] [--threads N]
  */
-import { prefixLengths } from '../../../src/rewards/features.js'
-import { poolDescription, poolPrompts, referenceStatistics, samplePool } from '../../../src/rewards/pool.js'
+import { prefixLengths } from '../../../src/fitting/features.js'
+import { poolDescription, poolPrompts, referenceStatistics, samplePool } from '../../../src/fitting/reference-pool.js'
 import { makeArguments, withPolicy, writeDescriptor } from './setup.js'
 
 await withPolicy(makeArguments(), async policy => {

@@ -2,7 +2,7 @@
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { packageRoot } from '../../../src/package-root.js'
-import type { Examples, Labelled } from '../../../src/rewards/examples.js'
+import type { Examples, Labelled } from '../../../src/fitting/examples.js'
 import { readRows } from './setup.js'
 import { tidy } from './tidy.js'
 

@@ -6,9 +6,9 @@
 import { writeFile } from 'node:fs/promises'
 import { parseArgs } from 'node:util'
 import { loadConfig } from '../../../src/config.js'
-import { encodeChat } from '../../../src/models/chat-template.js'
-import { openCheckpoint } from '../../../src/models/checkpoint.js'
-import { resolveModel } from '../../../src/models/store.js'
+import { encodeChat } from '../../../src/models/tokenizer/chat-template.js'
+import { openCheckpoint } from '../../../src/models/formats/checkpoint.js'
+import { resolveModel } from '../../../src/models/store/model-store.js'
 import { answerTemplate, toneData, type Text } from './reader-data.js'
 import { log } from './setup.js'
 

@@ -1,7 +1,7 @@
 /** The card of a small reward model of our own: what only it has to tell. */
-import type { ClassifierDescriptor } from '../../../src/rewards/classifier.js'
+import type { ClassifierDescriptor } from '../../../src/rewards/kinds/classifier.js'
 import type { Naming } from '../../../src/rewards/descriptor.js'
-import type { Share } from '../../../src/rewards/metrics.js'
+import type { Share } from '../../../src/statistics/metrics.js'
 import { cardOf } from './card.js'
 
 /** What the descriptor cannot know. */

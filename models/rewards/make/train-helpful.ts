@@ -3,7 +3,7 @@
  *
  *   node dist/models/rewards/make/train-helpful.js --data DIR [--model NAME|PATH] [--threads N]
  */
-import { fitReward } from '../../../src/rewards/fit-reward.js'
+import { fitReward } from '../../../src/fitting/fit-reward.js'
 import { helpfulFit, limits, preparation } from './helpful-data.js'
 import { logProgress, makeArguments, withPolicy, writeReward } from './setup.js'
 

@@ -7,8 +7,8 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { judgesFolder } from '../../../src/evaluation/criteria.js'
-import { clusteredMean, rightness } from '../../../src/rewards/metrics.js'
-import { TextClassifier, type TextSample } from '../../../src/rewards/tfidf.js'
+import { clusteredMean, rightness } from '../../../src/statistics/metrics.js'
+import { TextClassifier, type TextSample } from '../../../src/statistics/tfidf.js'
 import { helpfulFit } from './helpful-data.js'
 import { log, makeArguments, readRows } from './setup.js'
 

@@ -3,10 +3,10 @@
  *
  *   node dist/models/rewards/make/train-positive.js --data DIR [--model NAME|PATH] [--threads N]
  */
-import { extractFeatures } from '../../../src/rewards/features.js'
-import { fitReward } from '../../../src/rewards/fit-reward.js'
-import { linearScore } from '../../../src/rewards/head.js'
-import { areaUnderCurve, clusteredMean, rightness } from '../../../src/rewards/metrics.js'
+import { extractFeatures } from '../../../src/fitting/features.js'
+import { fitReward } from '../../../src/fitting/fit-reward.js'
+import { linearScore } from '../../../src/rewards/kinds/head.js'
+import { areaUnderCurve, clusteredMean, rightness } from '../../../src/statistics/metrics.js'
 import { positiveFit, sentimentPrompts, sentimentTexts } from './positive-data.js'
 import { logProgress, makeArguments, withPolicy, writeReward } from './setup.js'
 

@@ -7,9 +7,9 @@ import { readFile, writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { packageRoot } from '../../../src/package-root.js'
 import type { HeadDescriptor } from '../../../src/rewards/descriptor.js'
-import { drawing } from '../../../src/rewards/draw-positions.js'
-import { fitQHead } from '../../../src/rewards/fit-q-head.js'
-import type { QHead } from '../../../src/rewards/q-head.js'
+import { drawing } from '../../../src/fitting/draw-positions.js'
+import { fitQHead } from '../../../src/fitting/fit-q-head.js'
+import type { QHead } from '../../../src/rewards/kinds/q-head.js'
 import { log, makeArguments, withPolicy, writeDescriptor } from './setup.js'
 
 interface Prompts { readonly train: readonly string[], readonly test: readonly string[], readonly answersPerPrompt: number, readonly trainName: string, readonly testName: string }

@@ -1,9 +1,9 @@
 /** The fields that generating endpoints have in common: how tokens are drawn, how the answer is sent, who shares cached prompts. */
 import { Type, type Static, type TNull, type TObject, type TSchema, type TSchemaOptions, type TUnion } from 'typebox'
-import { leastTemperature } from '../../decoding/distribution.js'
-import type { DraftRequest, GenerateRequest } from '../../inference/protocol.js'
+import { leastTemperature } from '../../decoding/sampling/distribution.js'
+import type { DraftRequest, GenerateRequest } from '../../serving/protocol.js'
 import { refuse } from '../../validation.js'
-import { grammarOf, responseFormatSchema } from './response-format.js'
+import { grammarOf, responseFormatSchema } from '../chat/response-format-schema.js'
 
 export const nullable = <T extends TSchema> (schema: T, options: TSchemaOptions): TUnion<[T, TNull]> => Type.Union([schema, Type.Null()], options)
 

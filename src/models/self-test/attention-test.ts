@@ -6,10 +6,10 @@
 import { GraphWriter } from '../../runtime/graph.js'
 import type { Session } from '../../runtime/session.js'
 import { Tensor } from '../../runtime/tensor.js'
-import { partName } from '../run-shape.js'
+import { partName } from '../graph/run-shape.js'
 import {
   declareSharedPart, declareSharedPrefix, sharedPrefixAttention, sharesInPieces, type AttentionHeads
-} from '../shared-prefix-attention.js'
+} from '../graph/shared-prefix-attention.js'
 import { randomNumbers, relativeError, sameBits, type Compile, type Finding } from './finding.js'
 
 type Compiled = Pick<Session, 'run' | 'dispose'>

@@ -1,6 +1,6 @@
 /** Matrices of every kind for the self-test to multiply with, with integers at the ends of their range. */
 import { Tensor } from '../../runtime/tensor.js'
-import type { Blocks, MatrixKind, Rows } from '../weight-format.js'
+import type { Blocks, MatrixKind, Rows } from '../quantization/weight-format.js'
 
 /** N and K of each matrix. */
 export const [outputs, inputs] = [32, 192] as const

@@ -6,9 +6,9 @@
 import { GraphWriter } from '../../runtime/graph.js'
 import { SharedWeights } from '../../runtime/session.js'
 import { Tensor } from '../../runtime/tensor.js'
-import { MatrixProducts, needsPaddingRow } from '../matrix-products.js'
-import { rotate } from '../rotation.js'
-import type { MatrixKind } from '../weight-format.js'
+import { MatrixProducts, needsPaddingRow } from '../graph/matrix-products.js'
+import { rotate } from '../quantization/rotation.js'
+import type { MatrixKind } from '../quantization/weight-format.js'
 import { exampleMatrix, inputs, levels, outputs } from './example-matrix.js'
 import { randomNumbers, relativeError, sameBits, type Compile, type Finding } from './finding.js'
 

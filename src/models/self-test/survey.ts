@@ -1,6 +1,6 @@
 /** What every operator does on this processor, without a model: what `fairlead doctor` prints. */
-import type { AttentionHeads } from '../shared-prefix-attention.js'
-import { formsOf, kindsOfFormat, weightFormats, type WeightFormat } from '../weight-format.js'
+import type { AttentionHeads } from '../graph/shared-prefix-attention.js'
+import { formsOf, kindsOfFormat, weightFormats, type WeightFormat } from '../quantization/weight-format.js'
 import { passes, type Finding } from './finding.js'
 import { operatorName } from './product-test.js'
 import { SelfTest } from './self-test.js'

@@ -1,0 +1,18 @@
+/** `POST /v1/chat/completions`, whole or as a stream. */
+import type { FastifyInstance } from 'fastify'
+import { answer } from '../transport/answer.js'
+import { documented } from '../plugins/openapi.js'
+import { ChatFormatter } from './chat-formatter.js'
+import { chatCompletionSchema, parseChatCompletion } from './chat-completion-schema.js'
+import { chatCompletionObject } from '../schemas/answer-schemas.js'
+import type { Services } from '../services.js'
+import { chatEvents } from './stored-completions.js'
+
+export function chatCompletions (app: FastifyInstance, services: Services): void {
+  app.post('/v1/chat/completions', documented('Answers a chat', { body: chatCompletionSchema, response: chatCompletionObject, streams: true }), async (request, reply) => {
+    services.refuseIfDraining()
+    const parsed = parseChatCompletion(request.body, services.catalog)
+    const formatter = new ChatFormatter(parsed)
+    return await answer(request, reply, { ...parsed, services, formatter, events: signal => chatEvents(services, parsed, formatter, request.caller, signal) })
+  })
+}

@@ -1,0 +1,49 @@
+/** `POST /v1/completions`, OpenAI's legacy endpoint: prompts that no template touches, whole or as a stream. */
+import { setMaxListeners } from 'node:events'
+import type { FastifyInstance } from 'fastify'
+import { EventQueue } from '../../decoding/event-queue.js'
+import { RequestError } from '../../errors.js'
+import type { GenerationEvent } from '../../serving/protocol.js'
+import { answer } from '../transport/answer.js'
+import { CompletionFormatter, type PromptEvent } from './completion-formatter.js'
+import { documented } from '../plugins/openapi.js'
+import { completionSchema, parseCompletion } from './completion-schema.js'
+import { completionObject } from '../schemas/answer-schemas.js'
+import type { Services } from '../services.js'
+
+/** The events of several prompts as they come, the first once all are accepted. If one fails, the others end. */
+async function * merged (start: (prompt: number, signal: AbortSignal) => AsyncIterable<GenerationEvent>, prompts: number, signal: AbortSignal): AsyncGenerator<PromptEvent, void, undefined> {
+  const controller = new AbortController()
+  const events = new EventQueue<PromptEvent>()
+  const either = AbortSignal.any([signal, controller.signal])
+  // Every prompt listens.
+  setMaxListeners(0, either)
+  events.endWith(Promise.all(Array.from({ length: prompts }, async (_, prompt) => {
+    for await (const event of start(prompt, either)) events.push({ prompt, event })
+  })))
+  let accepted = 0
+  const held: PromptEvent[] = []
+  try {
+    for await (const event of events) {
+      if (event.event.type === 'accepted') accepted++
+      held.push(event)
+      if (accepted === prompts) yield * held.splice(0)
+    }
+  } finally {
+    controller.abort(new RequestError('request_cancelled', 'the request has ended'))
+  }
+}
+
+export function completions (app: FastifyInstance, services: Services): void {
+  const { config } = services
+  app.post('/v1/completions', documented('Goes on from a text', { body: completionSchema, response: completionObject, streams: true }), async (request, reply) => {
+    services.refuseIfDraining()
+    const parsed = parseCompletion(request.body, services.catalog, config.maxTokensPerRequest)
+    return await answer(request, reply, {
+      ...parsed,
+      services,
+      formatter: new CompletionFormatter(parsed),
+      events: signal => merged((prompt, either) => services.generate(parsed.generations[prompt]!, request.caller, either), parsed.generations.length, signal)
+    })
+  })
+}

@@ -1,0 +1,59 @@
+/** Logprobs in the shape of OpenAI's legacy completions: parallel lists of tokens, logprobs, alternatives and where each token begins in the text. */
+import type { RatedToken, TokenLogprob } from '../../decoding/runtime.js'
+import type { PromptLogprobs } from '../../serving/protocol.js'
+
+/** Token by token: texts, ln π in nats (null for a prompt's first), the most probable tokens, and where each begins in the text, in UTF-16 units. */
+export interface LegacyLogprobs {
+  readonly tokens: readonly string[]
+  readonly token_logprobs: ReadonlyArray<number | null>
+  readonly top_logprobs: ReadonlyArray<Readonly<Record<string, number>> | null>
+  readonly text_offset: readonly number[]
+}
+
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** A token's text; bytes that are no text by themselves as `bytes:\xe2\x80`. */
+function nameOf (bytes: readonly number[]): string {
+  try {
+    return strict.decode(Uint8Array.from(bytes))
+  } catch {
+    return `bytes:${bytes.map(byte => `\\x${byte.toString(16).padStart(2, '0')}`).join('')}`
+  }
+}
+
+/** The alternatives, most probable first, and the token itself, which need not be among them. */
+function alternatives (token: TokenLogprob): Record<string, number> {
+  return Object.fromEntries([...token.top, token].map(({ bytes, logprob }: RatedToken) => [nameOf(bytes), logprob]))
+}
+
+/** Follows one choice's text as its tokens come. */
+export class LegacyLogprobsWriter {
+  readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true })
+  #offset: number
+
+  /** @param offset where the first token begins, UTF-16 code units of the choice's text */
+  constructor (offset: number) { this.#offset = offset }
+
+  next (tokens: PromptLogprobs): LegacyLogprobs {
+    return {
+      tokens: tokens.map(({ bytes }) => nameOf(bytes)),
+      token_logprobs: tokens.map(({ logprob }) => logprob),
+      top_logprobs: tokens.map(token => token.logprob === null ? null : alternatives(token)),
+      text_offset: tokens.map(({ bytes }) => {
+        const offset = this.#offset
+        this.#offset += this.#decoder.decode(Uint8Array.from(bytes), { stream: true }).length
+        return offset
+      })
+    }
+  }
+}
+
+/** Two runs of tokens as one. */
+export function joinLogprobs (a: LegacyLogprobs, b: LegacyLogprobs): LegacyLogprobs {
+  return {
+    tokens: [...a.tokens, ...b.tokens],
+    token_logprobs: [...a.token_logprobs, ...b.token_logprobs],
+    top_logprobs: [...a.top_logprobs, ...b.top_logprobs],
+    text_offset: [...a.text_offset, ...b.text_offset]
+  }
+}

@@ -1,0 +1,76 @@
+/** Every error as OpenAI's body: ours as they are, Fastify's translated, the rest a plain 500 whose cause is in the log. */
+import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import { RequestError, type ErrorCode } from '../../errors.js'
+
+const fastifyCodes: Readonly<Record<string, readonly [ErrorCode, string]>> = {
+  FST_ERR_CTP_INVALID_JSON_BODY: ['invalid_request', 'The body must be JSON; it cannot be parsed'],
+  FST_ERR_CTP_BODY_TOO_LARGE: ['body_too_large', 'The body is larger than body-limit-bytes allows'],
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported_media_type', 'The body must have content-type application/json']
+}
+
+/** What the caller is told of an error. */
+export function toRequestError (error: unknown): RequestError {
+  if (error instanceof RequestError) return error
+  const { code, statusCode, message } = error as Partial<FastifyError>
+  const known = fastifyCodes[code ?? '']
+  if (known) return new RequestError(known[0], code === 'FST_ERR_CTP_INVALID_JSON_BODY' ? `${known[1]} (${message})` : known[1])
+  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return new RequestError('invalid_request', message ?? 'the request cannot be read')
+  return new RequestError('internal_error', 'The server had an error while processing the request', { cause: error })
+}
+
+/** Sends an error with its status and, where waiting helps, when to try again. */
+export function sendError (reply: FastifyReply, error: RequestError): void {
+  if (error.retryAfterMs !== null) reply.header('retry-after', Math.ceil(error.retryAfterMs / 1000)).header('retry-after-ms', error.retryAfterMs)
+  if (error.code === 'invalid_api_key') reply.header('www-authenticate', 'Bearer')
+  const body = error.toBody()
+  // Of a bug the caller learns what to ask the operator for: the line in the log has the same id.
+  const message = error.code === 'internal_error' ? `${body.error.message} (request ${reply.request.id})` : body.error.message
+  reply.code(error.status).send({ error: { ...body.error, message } })
+}
+
+/** What is known of a path: which methods it takes. */
+interface KnownPath {
+  readonly pattern: RegExp
+  /** Whether it has no parameters. */
+  readonly isFixed: boolean
+  readonly methods: Set<string>
+}
+
+/** Remembers every route from now on, to tell a wrong method from a wrong path. */
+function recordPaths (app: FastifyInstance): ReadonlyMap<string, KnownPath> {
+  const paths = new Map<string, KnownPath>()
+  app.addHook('onRoute', ({ url, method }) => {
+    // A route for all paths, as preflight requests have, makes none of them known.
+    if (url === '*') return
+    const pattern = new RegExp(`^${url.replaceAll('.', '\\.').replaceAll(/:\w+/g, '[^/]+').replace('*', '.*')}$`)
+    const known = paths.get(url) ?? { pattern, isFixed: !/[:*]/.test(url), methods: new Set() }
+    paths.set(url, known)
+    for (const one of [method].flat()) known.methods.add(one)
+  })
+  return paths
+}
+
+/** Says that a path or a method leads nowhere. */
+function notFound ({ url, method }: FastifyRequest, reply: FastifyReply, known: readonly KnownPath[]): RequestError {
+  const path = url.split('?')[0]!
+  const matching = known.filter(({ pattern }) => pattern.test(path))
+  // A path that is one route's own is not counted as a parameter of another's.
+  const own = matching.filter(({ isFixed }) => isFixed)
+  const methods = [...new Set((own.length > 0 ? own : matching).flatMap(one => [...one.methods]))]
+  if (methods.length === 0) return new RequestError('not_found', `There is nothing at ${method} ${path}`)
+  reply.header('allow', methods.join(', '))
+  return new RequestError('method_not_allowed', `${path} takes ${methods.join(' or ')}; got ${method}`)
+}
+
+/** Sends what routes throw, and paths that are not there, in the API's form of an error. */
+export function installErrorHandlers (app: FastifyInstance): void {
+  const paths = recordPaths(app)
+  app.setErrorHandler((error, request: FastifyRequest, reply) => {
+    // A body that cannot be read matters less than that nothing reads it.
+    if (request.is404 && !(error instanceof RequestError)) return sendError(reply, notFound(request, reply, [...paths.values()]))
+    const told = toRequestError(error)
+    if (told.code === 'internal_error') request.log.error(error)
+    sendError(reply, told)
+  })
+  app.setNotFoundHandler((request, reply) => { sendError(reply, notFound(request, reply, [...paths.values()])) })
+}

@@ -1,0 +1,161 @@
+/**
+ * Who calls: API keys, kept as SHA-256 hashes, with a role, a part of the prefix cache of their own and limits: requests at a time, requests and
+ * generated tokens a minute. Without keys everybody is the same caller, without limits.
+ */
+import { createHash, timingSafeEqual } from 'node:crypto'
+import { Type, type TInteger, type TNull, type TUnion } from 'typebox'
+import type { Config } from '../../config.js'
+import { readDataFile } from '../../config-file.js'
+import { RequestError } from '../../errors.js'
+import { checkFields, isObject, refuse } from '../../validation.js'
+import { durationText, RateLimit, rateHeaders } from './rate-limit.js'
+
+/** `admin` may change what the server has; `inference` may not. */
+export type Role = 'inference' | 'admin'
+
+const limit = (maximum: number): TUnion<[TInteger, TNull]> => Type.Union([Type.Integer({ minimum: 1, maximum }), Type.Null()], { default: null })
+
+const keySchema = Type.Object({
+  name: Type.String({ minLength: 1, maxLength: 64 }),
+  sha256: Type.String({ minLength: 64, maxLength: 64 }),
+  role: Type.Enum(['inference', 'admin'], { default: 'inference' }),
+  max_requests: limit(1 << 20),
+  requests_per_minute: limit(1 << 30),
+  tokens_per_minute: limit(1 << 30)
+}, { additionalProperties: false })
+
+const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest()
+
+/** What a caller may have; null is no limit. */
+interface Limits {
+  /** Requests at a time. */
+  readonly requests: number | null
+  readonly requestsPerMinute: number | null
+  /** Generated ones, discarded candidates too. */
+  readonly tokensPerMinute: number | null
+}
+
+/** Who sends a request: a key's holder, or anyone where there are no keys. */
+export class Caller {
+  /** The same for as long as the key is, wherever it stands among others: what is stored is kept under it. */
+  readonly name: string
+  readonly role: Role
+  readonly #salt: string
+  readonly #mostRequests: number | null
+  readonly #rates: { readonly requests: RateLimit | null, readonly tokens: RateLimit | null }
+  #running = 0
+
+  /** @param salt what its cached prompts are kept under, beside the salt of a request */
+  constructor (name: string, role: Role, salt: string, { requests, requestsPerMinute, tokensPerMinute }: Limits) {
+    this.name = name
+    this.role = role
+    this.#salt = salt
+    this.#mostRequests = requests
+    this.#rates = { requests: requestsPerMinute === null ? null : new RateLimit(requestsPerMinute), tokens: tokensPerMinute === null ? null : new RateLimit(tokensPerMinute) }
+  }
+
+  /** What is left of its rates, as headers. */
+  get rateHeaders (): Record<string, string> { return rateHeaders(this.#rates) }
+
+  /** Counts tokens that were generated for it. */
+  spend (tokens: number): void { this.#rates.tokens?.spend(tokens) }
+
+  /** Salt of a request's cached prompts: no two callers share any. */
+  saltOf (requestSalt: string): string { return this.#salt === '' ? requestSalt : `${this.#salt}:${requestSalt}` }
+
+  /** @throws RequestError rate_limit_exceeded where a rate is used up */
+  #checkRates (): void {
+    for (const [what, rate] of Object.entries(this.#rates)) {
+      const wait = rate?.waitMs ?? 0
+      if (wait > 0) throw new RequestError('rate_limit_exceeded', `the API key ${this.name} may have ${rate!.limit} ${what === 'tokens' ? 'generated tokens' : what} a minute; try again in ${durationText(wait)}`, { retryAfterMs: wait })
+    }
+  }
+
+  /**
+   * Begins a request. @returns what ends it; may be called more than once
+   * @throws RequestError rate_limit_exceeded at a limit
+   */
+  take (): () => void {
+    if (this.#mostRequests !== null && this.#running >= this.#mostRequests) {
+      throw new RequestError('rate_limit_exceeded', `the API key ${this.name} may run ${this.#mostRequests} requests at a time`, { retryAfterMs: 1000 })
+    }
+    this.#checkRates()
+    this.#rates.requests?.spend(1)
+    this.#running++
+    let held = true
+    return () => {
+      if (held) this.#running--
+      held = false
+    }
+  }
+}
+
+interface Key { readonly hash: Buffer, readonly caller: Caller }
+
+function keyOf (name: string, hash: Buffer, role: Role, limits: Limits): Key {
+  return { hash, caller: new Caller(name, role, hash.toString('hex').slice(0, 32), limits) }
+}
+
+function keysOfFile (path: string, most: Limits): Key[] {
+  const list = readDataFile(path)
+  if (!Array.isArray(list)) throw refuse(path, 'must hold a list of keys', list)
+  return list.map((entry: unknown, index) => {
+    const where = `${path}[${index}]`
+    if (!isObject(entry)) throw refuse(where, 'must be an object with name and sha256', typeof entry)
+    const { name, sha256: hash, role, ...own } = checkFields(keySchema, entry, where)
+    if (!/^[\da-f]{64}$/.test(hash)) throw new RequestError('invalid_request', `${where}.sha256 must be 64 lower-case hex digits`, { param: `${where}.sha256` })
+    return keyOf(name, Buffer.from(hash, 'hex'), role as Role, { requests: own.max_requests ?? most.requests, requestsPerMinute: own.requests_per_minute ?? most.requestsPerMinute, tokensPerMinute: own.tokens_per_minute ?? most.tokensPerMinute })
+  })
+}
+
+/** Shortest key taken from the environment, characters: hashes of shorter ones could be guessed. */
+const leastKeyLength = 16
+
+/** Hex digits of a key's hash that name it where nobody gave it a name. */
+const nameDigits = 16
+
+function keysOfSetting (keys: readonly string[], setting: string, role: Role, most: Limits): Key[] {
+  return keys.map((key, index) => {
+    if (key.length < leastKeyLength) throw new RequestError('invalid_request', `${setting} must hold keys of at least ${leastKeyLength} characters; number ${index + 1} has ${key.length}`)
+    const hash = sha256(key)
+    return keyOf(`${setting} ${hash.toString('hex').slice(0, nameDigits)}`, hash, role, most)
+  })
+}
+
+/** The keys that the settings name; with none of them, anyone is let in as admin. */
+export class Keys {
+  readonly #keys: readonly Key[]
+  readonly #anyone = new Caller('anyone', 'admin', '', { requests: null, requestsPerMinute: null, tokensPerMinute: null })
+
+  /** @throws RequestError for a file that cannot be read, short keys, names or keys that are given twice */
+  constructor (config: Pick<Config, 'apiKeys' | 'adminKeys' | 'apiKeysFile' | 'maxRequestsPerKey' | 'requestsPerMinutePerKey' | 'tokensPerMinutePerKey'>) {
+    const [requests, requestsPerMinute, tokensPerMinute] = [config.maxRequestsPerKey, config.requestsPerMinutePerKey, config.tokensPerMinutePerKey].map(most => most === 0 ? null : most) as [number | null, number | null, number | null]
+    const most = { requests, requestsPerMinute, tokensPerMinute }
+    this.#keys = [
+      ...keysOfSetting(config.apiKeys, 'api-keys', 'inference', most),
+      ...keysOfSetting(config.adminKeys, 'admin-keys', 'admin', most),
+      ...config.apiKeysFile === '' ? [] : keysOfFile(config.apiKeysFile, most)
+    ]
+    const names = this.#keys.map(({ caller }) => caller.name)
+    const hashes = this.#keys.map(({ hash }) => hash.toString('hex'))
+    const twice = this.#keys.findIndex((_, index) => names.indexOf(names[index]!) !== index || hashes.indexOf(hashes[index]!) !== index)
+    if (twice >= 0) throw new RequestError('invalid_request', `the API key ${names[twice]} has a name or a key that another one has`)
+  }
+
+  /** Whether callers need a key. */
+  get areNeeded (): boolean { return this.#keys.length > 0 }
+
+  /**
+   * The caller that an Authorization header names. Every key is compared, in constant time.
+   * @throws RequestError invalid_api_key
+   */
+  find (authorization: string | undefined): Caller {
+    if (!this.areNeeded) return this.#anyone
+    const given = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
+    if (given === undefined) throw new RequestError('invalid_api_key', 'An API key is needed: send the header Authorization: Bearer KEY')
+    const hash = sha256(given)
+    const found = this.#keys.filter(key => timingSafeEqual(key.hash, hash))
+    if (found.length === 0) throw new RequestError('invalid_api_key', 'The API key is not known to this server')
+    return found[0]!.caller
+  }
+}

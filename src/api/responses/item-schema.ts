@@ -1,0 +1,115 @@
+/** Items of `POST /v1/responses`: what a caller gives, what is kept of it, and the messages that a model reads. */
+import { randomUUID } from 'node:crypto'
+import { Type, type Static } from 'typebox'
+import type { ChatMessage } from '../../rewards/scorer.js'
+import { refuse } from '../../validation.js'
+import type { ResponseItem, ResponseMessage } from '../wire-types.js'
+import { chatMessagesOf, type ChatMessageBody } from '../chat/message-schema.js'
+
+/** An id as OpenAI's have it. */
+export const newId = (prefix: 'resp' | 'msg' | 'fc' | 'fco' | 'call'): string => `${prefix}_${randomUUID().replaceAll('-', '')}`
+
+/** An object that is passed over. */
+const open = Type.Record(Type.String(), Type.Unknown())
+
+const part = Type.Object({
+  type: Type.Enum(['input_text', 'output_text']),
+  text: Type.String(),
+  // As in answers that clients send back.
+  annotations: Type.Optional(Type.Array(open)),
+  logprobs: Type.Optional(Type.Array(open)),
+  // As the openai client adds it.
+  parsed: Type.Optional(Type.Unknown())
+}, { additionalProperties: false })
+
+/** What items of every type have, answers that clients send back included. */
+const common = {
+  id: Type.Optional(Type.Union([Type.String({ maxLength: 128 }), Type.Null()])),
+  status: Type.Optional(Type.Union([Type.Enum(['in_progress', 'completed', 'incomplete']), Type.Null()])),
+  alignment: Type.Optional(open)
+}
+const callId = Type.String({ minLength: 1, maxLength: 128 })
+
+const messageItem = Type.Object({
+  type: Type.Literal('message', { default: 'message' }),
+  role: Type.Enum(['system', 'developer', 'user', 'assistant']),
+  content: Type.Union([Type.String(), Type.Array(part, { minItems: 1 })]),
+  phase: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  ...common
+}, { additionalProperties: false })
+
+const callItem = Type.Object({
+  type: Type.Literal('function_call'),
+  call_id: callId,
+  name: Type.String({ minLength: 1, maxLength: 128 }),
+  arguments: Type.String(),
+  // As the openai client adds it.
+  parsed_arguments: Type.Optional(Type.Unknown()),
+  ...common
+}, { additionalProperties: false })
+
+const resultItem = Type.Object({
+  type: Type.Literal('function_call_output'),
+  call_id: callId,
+  output: Type.Union([Type.String(), Type.Array(part, { minItems: 1 })]),
+  ...common
+}, { additionalProperties: false })
+
+export const itemSchema = Type.Union([messageItem, callItem, resultItem])
+
+type Given = Static<typeof messageItem> | Static<typeof callItem> | Static<typeof resultItem>
+
+const textOf = (given: string | ReadonlyArray<{ readonly text: string }>): string => typeof given === 'string' ? given : given.map(({ text }) => text).join('')
+
+/** A checked item as responses list it; what it lacks is filled in. */
+export function itemOf (given: Given): ResponseItem {
+  const status = (given.status ?? 'completed') as ResponseItem['status']
+  switch (given.type) {
+    case 'function_call': return { id: given.id ?? newId('fc'), type: 'function_call', status, call_id: given.call_id, name: given.name, arguments: given.arguments }
+    case 'function_call_output': return { id: given.id ?? newId('fco'), type: 'function_call_output', status, call_id: given.call_id, output: textOf(given.output) }
+    default: {
+      const role = given.role as ResponseMessage['role']
+      const texts = typeof given.content === 'string' ? [given.content] : given.content.map(({ text }) => text)
+      return { id: given.id ?? newId('msg'), type: 'message', role, status, content: texts.map(text => role === 'assistant' ? { type: 'output_text', text, annotations: [] } : { type: 'input_text', text }) }
+    }
+  }
+}
+
+/** A part of an answer as one of the items before the next: without its logprobs and scores. */
+export function withoutScores (item: ResponseItem): ResponseItem {
+  const { alignment, ...rest } = item
+  return rest.type === 'message' ? { ...rest, content: rest.content.map(({ type, text }) => ({ type, text, annotations: [] })) } : rest
+}
+
+/** An item as a message of a chat. A call has a message of its own, unless it follows the text or the call of the same turn. */
+function addMessage (messages: ChatMessageBody[], item: ResponseItem): void {
+  switch (item.type) {
+    case 'message':
+      messages.push({ role: item.role, content: textOf(item.content) })
+      break
+    case 'function_call': {
+      const call = { id: item.call_id, type: 'function' as const, function: { name: item.name, arguments: item.arguments } }
+      const last = messages.at(-1)
+      if (last?.role === 'assistant') messages[messages.length - 1] = { ...last, tool_calls: [...last.tool_calls ?? [], call] }
+      else messages.push({ role: 'assistant', content: null, tool_calls: [call] })
+      break
+    }
+    case 'function_call_output':
+      messages.push({ role: 'tool', tool_call_id: item.call_id, content: item.output })
+  }
+}
+
+/**
+ * Items as the model's template takes them.
+ * @throws RequestError for the result of a call that is not there
+ */
+export function messagesOfItems (items: readonly ResponseItem[]): ChatMessage[] {
+  const messages: ChatMessageBody[] = []
+  const calls = new Set<string>()
+  for (const item of items) {
+    if (item.type === 'function_call') calls.add(item.call_id)
+    if (item.type === 'function_call_output' && !calls.has(item.call_id)) throw refuse('input', 'must hold the function_call that a function_call_output answers, before it, unless previous_response_id does', item.call_id)
+    addMessage(messages, item)
+  }
+  return chatMessagesOf(messages)
+}

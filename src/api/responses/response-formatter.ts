@@ -1,0 +1,163 @@
+/** From Fairlead's events to OpenAI's response objects: whole, or as typed events while they come. */
+import type { RequestError } from '../../errors.js'
+import type { Choice, DecodeResult } from '../../decoding/runtime.js'
+import type { GenerationEvent, GenerationStart, Usage } from '../../serving/protocol.js'
+import { alignmentObject, ledgerObject, type Json } from '../alignment/alignment-formatter.js'
+import type { Formatter } from '../chat/chat-formatter.js'
+import { ResponseOutput } from './output-formatter.js'
+import { newId } from './item-schema.js'
+import type { ResponseRequest } from './response-create-schema.js'
+import type { ResponseEvent, ResponseObject, ResponseStatus, ResponseUsage } from '../wire-types.js'
+
+const seconds = (): number => Math.floor(Date.now() / 1000)
+
+function usageObject (usage: Usage): ResponseUsage {
+  return {
+    input_tokens: usage.promptTokens,
+    input_tokens_details: { cached_tokens: usage.cachedTokens },
+    output_tokens: usage.completionTokens,
+    output_tokens_details: { reasoning_tokens: 0 },
+    total_tokens: usage.promptTokens + usage.completionTokens,
+    alignment_details: ledgerObject(usage)
+  }
+}
+
+/** What of a request is given back as it was, or as it is understood. */
+function echoOf ({ body, format }: ResponseRequest): Json {
+  return {
+    background: body.background,
+    instructions: body.instructions,
+    max_output_tokens: body.max_output_tokens,
+    max_tool_calls: null,
+    metadata: body.metadata,
+    parallel_tool_calls: body.parallel_tool_calls,
+    previous_response_id: body.previous_response_id,
+    prompt_cache_key: body.prompt_cache_key,
+    reasoning: { effort: null, summary: null },
+    safety_identifier: body.safety_identifier,
+    service_tier: 'default',
+    store: body.store,
+    temperature: body.temperature,
+    text: { format },
+    tool_choice: body.tool_choice ?? 'auto',
+    tools: body.tools ?? [],
+    top_logprobs: body.top_logprobs ?? 0,
+    top_p: body.top_p,
+    truncation: body.truncation,
+    user: body.user
+  }
+}
+
+/** Makes one response's objects and follows what becomes of it. */
+export class ResponseFormatter implements Formatter<GenerationEvent> {
+  readonly id = newId('resp')
+  readonly #request: ResponseRequest
+  readonly #head: Pick<ResponseObject, 'id' | 'object' | 'created_at' | 'model' | 'system_fingerprint'>
+  readonly #output: ResponseOutput
+  readonly #onEnd: () => void
+  #sequenceNumber = 0
+  #status: ResponseStatus
+  #wasCreated = false
+  #completedAt: number | null = null
+  #error: ResponseObject['error'] = null
+  #start: GenerationStart | null = null
+  #result: DecodeResult | null = null
+  #usage: Usage | null = null
+
+  /** @param onEnd called once the response has its last status, before anybody is told */
+  constructor (request: ResponseRequest, onEnd: () => void = () => {}) {
+    this.#request = request
+    this.#onEnd = onEnd
+    this.#status = request.body.background ? 'queued' : 'in_progress'
+    const { hasTools, generate, model: { fingerprint, callForm } } = request
+    this.#output = new ResponseOutput({ callForm, hasTools, hasLogprobs: generate.sampling.topLogprobs !== null, isGuided: this.#isGuided }, (type, fields) => this.#event(type, fields))
+    this.#head = { id: this.id, object: 'response', created_at: seconds(), model: request.body.model, system_fingerprint: fingerprint, ...echoOf(request) }
+  }
+
+  get status (): ResponseStatus { return this.#status }
+  get hasEnded (): boolean { return this.#status !== 'queued' && this.#status !== 'in_progress' }
+
+  #end (status: ResponseStatus): void {
+    this.#status = status
+    if (status === 'completed') this.#completedAt = seconds()
+    this.#onEnd()
+  }
+
+  see (event: GenerationEvent): void {
+    if (event.type === 'start') {
+      this.#start = event.start
+      this.#status = 'in_progress'
+    } else if (event.type === 'end') this.#result = event.result
+    else if (event.type === 'usage') {
+      this.#usage = event.usage
+      this.#end(this.#choice?.finishReason === 'length' ? 'incomplete' : 'completed')
+    }
+  }
+
+  /** The answer; undefined before it is known and where none was asked for. */
+  get #choice (): Choice | undefined { return this.#request.generate.sampling.maxTokens === 0 ? undefined : this.#result?.choices[0] }
+  get #isGuided (): boolean { return this.#request.generate.alignment !== null }
+
+  /** The response as it is now. */
+  completion (): ResponseObject {
+    const choice = this.#choice
+    const start = this.#start
+    return {
+      ...this.#head,
+      status: this.#status,
+      completed_at: this.#completedAt,
+      error: this.#error,
+      incomplete_details: this.#status === 'incomplete' ? { reason: 'max_output_tokens' } : null,
+      output: choice ? this.#output.items(choice) : [],
+      usage: this.#usage ? usageObject(this.#usage) : null,
+      ...(start && start.droppedMessages > 0 ? { dropped_messages: start.droppedMessages } : {}),
+      ...(this.#isGuided && start && this.#result ? { alignment: alignmentObject(start, this.#result) } : {})
+    }
+  }
+
+  readonly closing: readonly string[] = []
+
+  #event (type: string, fields: object): ResponseEvent { return { type, sequence_number: this.#sequenceNumber++, ...fields } }
+
+  #statusEvent (type: string): ResponseEvent { return this.#event(`response.${type}`, { response: this.completion() }) }
+
+  #created (): ResponseEvent[] {
+    if (this.#wasCreated) return []
+    this.#wasCreated = true
+    return [this.#statusEvent('created')]
+  }
+
+  /** The events of a response that waits in the background. */
+  queued (): ResponseEvent[] { return [...this.#created(), this.#statusEvent('queued')] }
+
+  /** Ends it before its time, if it has not ended. */
+  failure (error: RequestError): ResponseEvent[] {
+    if (this.hasEnded) return []
+    this.#error = { code: error.code, message: error.message }
+    this.#end('failed')
+    return [this.#statusEvent('failed')]
+  }
+
+  /** Ends it as its caller wishes. OpenAI has no event for it: a stream just ends. */
+  cancel (): void { if (!this.hasEnded) this.#end('cancelled') }
+
+  chunks (event: GenerationEvent): ResponseEvent[] {
+    this.see(event)
+    switch (event.type) {
+      case 'accepted':
+        return this.#created()
+      case 'start':
+        return [this.#statusEvent('in_progress')]
+      case 'text':
+        return this.#output.text(event.text, event.logprobs)
+      case 'progress':
+        return [this.#event('response.alignment.progress', { step: event.step, candidates: event.candidates })]
+      case 'end':
+        return this.#choice ? this.#output.end(this.#choice) : []
+      case 'usage':
+        return [this.#statusEvent(this.#status)]
+      default:
+        return []
+    }
+  }
+}

@@ -1,0 +1,71 @@
+/** One WebSocket of `/v1/stream`: any number of requests by id, their events, cancel. */
+import type { WebSocket } from '@fastify/websocket'
+import { refuse } from '../../validation.js'
+import type { GenerationEvent } from '../../serving/protocol.js'
+import { RequestError } from '../../errors.js'
+import { candidateObject } from '../alignment/alignment-formatter.js'
+import { JsonSocket, type Message } from '../transport/json-socket.js'
+import type { Caller } from '../plugins/keys.js'
+import { ChatFormatter } from '../chat/chat-formatter.js'
+import { parseChatCompletion } from '../chat/chat-completion-schema.js'
+import type { Services } from '../services.js'
+import { chatEvents } from '../chat/stored-completions.js'
+
+/** One socket that speaks it. */
+export class StreamConnection {
+  readonly #socket: JsonSocket
+  readonly #services: Services
+  readonly #caller: Caller
+  readonly #running = new Map<string, AbortController>()
+
+  constructor (socket: WebSocket, services: Services, caller: Caller) {
+    this.#services = services
+    this.#caller = caller
+    this.#socket = new JsonSocket(socket, services, message => { this.#receive(message) })
+  }
+
+  #receive (message: Message): void {
+    const { id, type, request } = message
+    if (typeof id !== 'string' || id === '') return this.#socket.sendError(refuse('id', 'must be a text', id), { id: null })
+    try {
+      if (type === 'cancel') this.#cancel(id)
+      else if (type === 'create') this.#create(id, request)
+      else throw refuse('type', 'must be one of create, cancel', type)
+    } catch (error) {
+      this.#socket.sendError(error, { id })
+    }
+  }
+
+  #cancel (id: string): void {
+    const controller = this.#running.get(id)
+    if (!controller) throw new RequestError('invalid_request', `no request with id ${JSON.stringify(id)} is running`, { param: 'id' })
+    controller.abort(new RequestError('request_cancelled', 'the request was cancelled'))
+  }
+
+  #create (id: string, body: unknown): void {
+    if (this.#running.has(id)) throw new RequestError('invalid_request', `a request with id ${JSON.stringify(id)} is running already`, { param: 'id' })
+    this.#running.set(id, this.#socket.run({
+      caller: this.#caller,
+      work: signal => this.#run(id, body, signal).finally(() => { this.#running.delete(id) }),
+      onError: error => { this.#socket.sendError(error, { id }) }
+    }))
+  }
+
+  async #run (id: string, body: unknown, signal: AbortSignal): Promise<void> {
+    const request = parseChatCompletion(body, this.#services.catalog)
+    const formatter = new ChatFormatter(request)
+    for await (const event of chatEvents(this.#services, request, formatter, this.#caller, signal)) {
+      if (event.type === 'start') await this.#socket.send({ type: 'created', id, seed: event.start.seed, strategy: event.start.strategy, ignored: request.ignored })
+      for (const chunk of formatter.chunks(event)) await this.#socket.send({ type: 'chunk', id, chunk })
+      const own = ownEvent(event)
+      if (own) await this.#socket.send({ id, ...own })
+    }
+    await this.#socket.send({ type: 'completed', id, completion: formatter.completion() })
+  }
+}
+
+/** Events that OpenAI's chunks have no place for. */
+function ownEvent (event: GenerationEvent): object | null {
+  if (event.type === 'candidate') return { type: event.candidate.prunedAt === null ? 'candidate' : 'pruned', candidate: candidateObject(event.candidate) }
+  return event.type === 'selection' ? { type: 'selection', candidate_indices: event.candidateIndices } : null
+}

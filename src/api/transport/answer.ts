@@ -1,0 +1,85 @@
+/** Answers a request from the events of its generation: as one object, or as a stream that begins with the first chunk. */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import { RequestError } from '../../errors.js'
+import { disconnectSignal } from './disconnect.js'
+import { toRequestError } from '../plugins/error-handler.js'
+import type { Formatter } from '../chat/chat-formatter.js'
+import type { Services } from '../services.js'
+import { EventStream } from './sse.js'
+
+/** An answer that is about to be sent, whole or as a stream. */
+export interface Answering<E> {
+  readonly services: Services
+  readonly stream: boolean
+  /** Top-level fields of the body that nobody knows. */
+  readonly ignored: readonly string[]
+  readonly formatter: Formatter<E>
+  /** Starts the work. */
+  readonly events: (signal: AbortSignal) => AsyncIterable<E>
+}
+
+/** Names a header has room for. */
+const mostNames = 32
+
+/** Names that a caller made up, as a header can hold them: percent-encoded, the first few and how many more. */
+export function headerList (names: readonly string[]): string {
+  // Through UTF-8 first: half of a surrogate pair cannot be encoded.
+  const shown = names.slice(0, mostNames).map(name => encodeURIComponent(Buffer.from(name.slice(0, 64)).toString()))
+  return [...shown, ...(names.length > mostNames ? [`and ${names.length - mostNames} more`] : [])].join(', ')
+}
+
+async function whole<E> ({ events, formatter }: Answering<E>, signal: AbortSignal): Promise<object> {
+  for await (const event of events(signal)) formatter.see(event)
+  return formatter.completion()
+}
+
+async function * chunksOf<E> ({ events, formatter }: Answering<E>, signal: AbortSignal): AsyncGenerator<object, void, undefined> {
+  for await (const event of events(signal)) yield * formatter.chunks(event)
+}
+
+/** How a stream is sent and how it ends. */
+export interface Sending {
+  readonly services: Services
+  readonly signal: AbortSignal
+  readonly formatter: Pick<Formatter<never>, 'failure' | 'closing'>
+}
+
+/**
+ * Sends chunks as they come. Nothing is sent before the first, so that refusals have their status.
+ * @throws what the chunks throw before the first one
+ */
+export async function sendStream (reply: FastifyReply, chunks: AsyncIterable<object>, { services, signal, formatter }: Sending): Promise<void> {
+  const open = (): EventStream => new EventStream(reply, services.config.slowReaderTimeoutMs)
+  let frames: EventStream | null = null
+  try {
+    for await (const chunk of chunks) await (frames ??= open()).send(chunk, signal)
+    // Of a response that is read on from its end there is none.
+    frames ??= open()
+    for (const frame of formatter.closing) await frames.send(frame, signal)
+  } catch (error) {
+    if (!frames) throw error
+    const told = toRequestError(error)
+    if (told.code === 'internal_error' && !signal.aborted) reply.log.error(error)
+    if (!signal.aborted) for (const frame of [...formatter.failure(told), ...formatter.closing]) await frames.send(frame, signal)
+  } finally {
+    frames?.end()
+  }
+}
+
+/** @throws RequestError as the generation does, before anything is sent */
+export async function answer<E> (request: FastifyRequest, reply: FastifyReply, answering: Answering<E>): Promise<unknown> {
+  const release = answering.services.begin(request.caller, reply)
+  reply.raw.once('close', release)
+  const signal = disconnectSignal(reply)
+  if (answering.ignored.length > 0) reply.header('x-fairlead-ignored', headerList(answering.ignored))
+  try {
+    if (!answering.stream) return await whole(answering, signal)
+    await sendStream(reply, chunksOf(answering, signal), { ...answering, signal })
+    return reply
+  } catch (error) {
+    if (signal.aborted) throw new RequestError('request_cancelled', 'the caller left')
+    throw error
+  } finally {
+    release()
+  }
+}

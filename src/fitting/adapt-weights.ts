@@ -1,0 +1,70 @@
+/**
+ * From a decomposed reward to one user's: a head and the directions its training pairs differ along, weighed by how well each tells a
+ * few pairs of the user apart (Luo et al. 2025, arXiv 2502.13131, whose rule for weights is HyRe's: Lee et al. 2024, arXiv 2412.08812). Knows states, not how they are read.
+ */
+import { columnScale } from '../statistics/linear-fit.js'
+import { linearScore } from '../rewards/kinds/head.js'
+import { meanAndStd } from '../statistics/metrics.js'
+import { normal, uniform } from '../statistics/random.js'
+
+/** A linear score of a raw state. */
+export interface LinearHead { readonly weights: Float64Array, readonly bias: number }
+
+/** States of whole answers, the better one first. */
+export interface StatePair { readonly chosen: Float32Array, readonly rejected: Float32Array }
+
+/** Each direction both ways round: which way is good is for the user to say. */
+export function bothWays (directions: readonly Float64Array[]): LinearHead[] {
+  return directions.flatMap(weights => [{ weights, bias: 0 }, { weights: weights.map(weight => -weight), bias: 0 }])
+}
+
+/** ln(1 + e^x) without overflow. */
+const softplus = (x: number): number => x > 0 ? x + Math.log1p(Math.exp(-x)) : Math.log1p(Math.exp(x))
+
+/**
+ * Σ share · (head − mean)/std, the shares a softmax of −Σ −ln σ(standardised margin), mean and spread over the pairs' own answers.
+ * @param pairs at least one
+ */
+export function mixHeads (heads: readonly LinearHead[], pairs: readonly StatePair[]): { readonly head: LinearHead, readonly shares: readonly number[] } {
+  const figures = heads.map(({ weights, bias }) => {
+    const scores = pairs.flatMap(({ chosen, rejected }) => [linearScore(weights, bias, chosen), linearScore(weights, bias, rejected)])
+    const { mean, std } = meanAndStd(scores)
+    const scale = std > 0 ? std : 1
+    const loss = pairs.reduce((sum, _pair, index) => sum + softplus((scores[2 * index + 1]! - scores[2 * index]!) / scale), 0)
+    return { mean, scale, loss }
+  })
+  const least = Math.min(...figures.map(({ loss }) => loss))
+  const raw = figures.map(({ loss }) => Math.exp(least - loss))
+  const total = raw.reduce((sum, one) => sum + one, 0)
+  const shares = raw.map(one => one / total)
+  const weights = new Float64Array(heads[0]!.weights.length)
+  let bias = 0
+  for (const [index, head] of heads.entries()) {
+    const { mean, scale } = figures[index]!
+    const share = shares[index]! / scale
+    for (let i = 0; i < weights.length; i++) weights[i]! += share * head.weights[i]!
+    bias += share * (head.bias - mean)
+  }
+  return { head: { weights, bias }, shares }
+}
+
+/** As many heads as given ones, of random weights on the pairs' standardised states: what adapting is worth without knowing anything. */
+export function randomHeads (count: number, pairs: readonly StatePair[], seed: number): LinearHead[] {
+  const random = uniform(seed)
+  const { std } = columnScale(pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]))
+  return Array.from({ length: count }, () => ({ weights: std.map(one => normal(random) / one), bias: 0 }))
+}
+
+/** Share of pairs that a head tells right, ties ½. @param pairs at least one */
+export function pairAccuracy ({ weights, bias }: LinearHead, pairs: readonly StatePair[]): number {
+  const right = pairs.map(({ chosen, rejected }) => {
+    const margin = linearScore(weights, bias, chosen) - linearScore(weights, bias, rejected)
+    return margin === 0 ? 0.5 : Number(margin > 0)
+  })
+  return right.reduce((sum, one) => sum + one, 0) / pairs.length
+}
+
+/** Each pair told by what the others adapt to. @param pairs at least two */
+export function leaveOneOut (heads: readonly LinearHead[], pairs: readonly StatePair[]): number {
+  return pairs.reduce((sum, pair, index) => sum + pairAccuracy(mixHeads(heads, pairs.filter((_, other) => other !== index)).head, [pair]), 0) / pairs.length
+}

@@ -1,0 +1,214 @@
+/**
+ * Training data of rewards: lines of JSON, read and checked, and the form a fit works on. A pair is an answer against
+ * another, a labelled text an answer against zero, a scored one an answer with a number to predict. Knows texts, not features.
+ */
+import { createHash } from 'node:crypto'
+import { RequestError } from '../errors.js'
+import { isObject } from '../validation.js'
+import type { ChatMessage } from '../rewards/scorer.js'
+
+/** `chosen` was preferred to `rejected` as an answer to `messages`. */
+export interface Pair { readonly messages: readonly ChatMessage[], readonly chosen: string, readonly rejected: string }
+
+/** An answer with a verdict: 1 is good, 0 is bad. */
+export interface Labelled { readonly messages: readonly ChatMessage[], readonly answer: string, readonly label: 0 | 1 }
+
+/** An answer and a number that says how good it is, on any scale. */
+export interface Scored { readonly messages: readonly ChatMessage[], readonly answer: string, readonly score: number }
+
+/** All of one kind. */
+export type Examples =
+  | { readonly kind: 'pairs', readonly pairs: readonly Pair[] }
+  | { readonly kind: 'labels', readonly labelled: readonly Labelled[] }
+  | { readonly kind: 'scores', readonly scored: readonly Scored[] }
+
+function messagesOf (examples: Examples): Array<readonly ChatMessage[]> {
+  switch (examples.kind) {
+    case 'pairs': return examples.pairs.map(({ messages }) => messages)
+    case 'labels': return examples.labelled.map(({ messages }) => messages)
+    case 'scores': return examples.scored.map(({ messages }) => messages)
+  }
+}
+
+/** What examples are answers to, each once, in order. */
+export function distinctPrompts (examples: Examples): Array<readonly ChatMessage[]> {
+  return [...new Map(messagesOf(examples).map(messages => [JSON.stringify(messages), messages])).values()]
+}
+
+/** What a labelled text without a prompt of its own is read as an answer to. */
+export const defaultPrompt = 'Write a short text.'
+
+/** One answer of a sample set. */
+export interface SampleAnswer { readonly messages: readonly ChatMessage[], readonly text: string }
+
+/** score(answer) − score(against, or 0) should have the sign of `label`, or be `label` where the set is scored. Both are indices into the set's answers. */
+export interface Sample {
+  readonly answer: number
+  readonly against: number | null
+  /** +1 or −1; in a scored set any number. */
+  readonly label: number
+  /** What belongs together when data is split: the prompt. */
+  readonly group: string
+}
+
+/** Samples over distinct answers. */
+export interface SampleSet {
+  readonly kind: Examples['kind']
+  readonly answers: readonly SampleAnswer[]
+  readonly samples: readonly Sample[]
+}
+
+/**
+ * Reads JSONL. Pairs: `{"prompt" | "messages", "chosen", "rejected"}`. Labels: `{"text" | "answer", "label": 0 | 1}` with an
+ * optional `prompt` or `messages`. Scores: the same with `"score": number`. Other fields may stand beside them and are not read; blank
+ * lines are skipped. The first line decides which of the three the file holds.
+ * @param file name for messages
+ * @throws RequestError naming line, field, rule and value
+ */
+export function parseExamples (text: string, file: string): Examples {
+  const lines = text.split('\n').map((line, index) => ({ line, where: `${file}:${index + 1}` })).filter(({ line }) => line.trim() !== '')
+  if (lines.length === 0) throw new RequestError('invalid_request', `${file}: must hold at least one line of JSON; it is empty`)
+  return examplesOf(lines.map(({ line, where }) => ({ row: parseLine(line, where), where })))
+}
+
+/**
+ * Reads a list of objects with the same fields as lines of a file have.
+ * @param field name of the list, for messages
+ * @throws RequestError naming item, field, rule and value
+ */
+export function readExamples (value: unknown, field: string): Examples {
+  if (!Array.isArray(value) || value.length === 0) throw refuse(field, 'must be a list that is not empty', value)
+  return examplesOf(value.map((row: unknown, index) => ({ row: objectRow(row, `${field}[${index}]`, 'example'), where: `${field}[${index}]` })))
+}
+
+/** @param rows at least one */
+function examplesOf (rows: ReadonlyArray<{ readonly row: Row, readonly where: string }>): Examples {
+  const first = rows[0]!
+  if ('chosen' in first.row) return { kind: 'pairs', pairs: rows.map(({ row, where }) => parsePair(row, where)) }
+  if ('score' in first.row && !('label' in first.row)) return { kind: 'scores', scored: rows.map(({ row, where }) => parseScored(row, where)) }
+  return { kind: 'labels', labelled: rows.map(({ row, where }) => parseLabelled(row, where)) }
+}
+
+type Row = Readonly<Record<string, unknown>>
+
+function refuse (where: string, problem: string, value: unknown): RequestError {
+  return new RequestError('invalid_request', `${where}: ${problem}; got ${value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 80)}`, { param: where })
+}
+
+function parseLine (line: string, where: string): Row {
+  let value: unknown
+  try {
+    value = JSON.parse(line)
+  } catch (error) {
+    throw refuse(where, `line must be JSON (${(error as Error).message})`, line)
+  }
+  return objectRow(value, where, 'line')
+}
+
+function objectRow (value: unknown, where: string, what: string): Row {
+  if (!isObject(value)) throw refuse(where, `${what} must be a JSON object`, value)
+  return value
+}
+
+function parsePair (row: Row, where: string): Pair {
+  if (row.prompt === undefined && row.messages === undefined) throw refuse(where, 'prompt (or messages) must be given', undefined)
+  return { messages: parseMessages(row, where), chosen: answerText(row, 'chosen', where), rejected: answerText(row, 'rejected', where) }
+}
+
+function parseScored (row: Row, where: string): Scored {
+  const { score } = row
+  if (typeof score !== 'number' || !Number.isFinite(score)) throw refuse(where, 'score must be a number', score)
+  return { messages: parseMessages(row, where), answer: answerText(row, row.answer === undefined ? 'text' : 'answer', where), score }
+}
+
+function parseLabelled (row: Row, where: string): Labelled {
+  const answer = answerText(row, row.answer === undefined ? 'text' : 'answer', where)
+  const label = typeof row.label === 'boolean' ? Number(row.label) : row.label
+  if (label !== 0 && label !== 1) throw refuse(where, 'label must be 0 or 1', row.label)
+  return { messages: parseMessages(row, where), answer, label }
+}
+
+function answerText (row: Row, field: string, where: string): string {
+  const value = row[field]
+  if (typeof value !== 'string' || value === '') throw refuse(where, `${field} must be a string that is not empty`, value)
+  return value
+}
+
+function parseMessages (row: Row, where: string): ChatMessage[] {
+  const { prompt, messages } = row
+  if (prompt !== undefined && messages !== undefined) throw refuse(where, 'prompt and messages exclude each other', prompt)
+  if (messages === undefined) {
+    if (prompt !== undefined && typeof prompt !== 'string') throw refuse(where, 'prompt must be a string', prompt)
+    return [{ role: 'user', content: prompt ?? defaultPrompt }]
+  }
+  if (!Array.isArray(messages) || messages.length === 0) throw refuse(where, 'messages must be an array that is not empty', messages)
+  return messages.map((message: Partial<ChatMessage> | null, index) => {
+    if (typeof message?.role !== 'string' || typeof message.content !== 'string') throw refuse(where, `messages[${index}] must have the strings role and content`, message)
+    return { role: message.role, content: message.content }
+  })
+}
+
+/** Fewer prompts than this, and answers are told apart instead when data is split. */
+const fewestPrompts = 10
+
+/** Examples as samples: equal answers once, grouped by prompt, or by answer where there are fewer than ten prompts. */
+export function toSamples (examples: Examples): SampleSet {
+  const answers: SampleAnswer[] = []
+  const indices = new Map<string, number>()
+  function indexOf (messages: readonly ChatMessage[], text: string): number {
+    const key = JSON.stringify([messages, text])
+    const known = indices.get(key)
+    if (known !== undefined) return known
+    indices.set(key, answers.length)
+    return answers.push({ messages, text }) - 1
+  }
+  const rows = rowsOf(examples, indexOf)
+  const prompts = rows.map(({ messages }) => JSON.stringify(messages))
+  const byPrompt = new Set(prompts).size >= fewestPrompts
+  const samples = rows.map(({ answer, against, label }, index) => ({ answer, against, label, group: byPrompt ? prompts[index]! : `answer ${answer}` }))
+  return { kind: examples.kind, answers, samples }
+}
+
+type SampleRow = Omit<Sample, 'group'> & { readonly messages: readonly ChatMessage[] }
+
+function rowsOf (examples: Examples, indexOf: (messages: readonly ChatMessage[], text: string) => number): SampleRow[] {
+  switch (examples.kind) {
+    case 'pairs': return examples.pairs.map(({ messages, chosen, rejected }) => ({ messages, answer: indexOf(messages, chosen), against: indexOf(messages, rejected), label: 1 }))
+    case 'labels': return examples.labelled.map(({ messages, answer, label }) => ({ messages, answer: indexOf(messages, answer), against: null, label: label === 1 ? 1 : -1 }))
+    case 'scores': return examples.scored.map(({ messages, answer, score }) => ({ messages, answer: indexOf(messages, answer), against: null, label: score }))
+  }
+}
+
+/** Share of the groups held out where no test data is given. */
+const heldOutShare = 0.2
+
+/** Two sets without a group in common, over the same answers; which group goes where depends on the group alone. */
+export function splitSamples ({ kind, answers, samples }: SampleSet): { train: SampleSet, test: SampleSet } {
+  const order = (group: string): string => createHash('sha256').update(group).digest('hex')
+  const groups = [...new Set(samples.map(sample => sample.group))].sort((a, b) => order(a) < order(b) ? -1 : 1)
+  const held = new Set(groups.slice(0, Math.ceil(groups.length * heldOutShare)))
+  return {
+    train: { kind, answers, samples: samples.filter(sample => !held.has(sample.group)) },
+    test: { kind, answers, samples: samples.filter(sample => held.has(sample.group)) }
+  }
+}
+
+/** Answers that one answer is paired with, at most, so that a prompt of many answers does not make their square. */
+const mostPartners = 8
+
+/**
+ * A scored set as pairs, better against worse: each answer with the next eight of its prompt whose scores differ; where prompts have one
+ * answer each, every answer with the next. What ranks answers is judged by them. Other sets are what they are.
+ */
+export function asPairs<S extends SampleSet> (set: S): S {
+  if (set.kind !== 'scores') return set
+  const groups = new Map<string, Sample[]>()
+  for (const sample of set.samples) groups.set(sample.group, [...groups.get(sample.group) ?? [], sample])
+  const within = [...groups.values()].flatMap(own => own.flatMap((one, index) => own.slice(index + 1, index + 1 + mostPartners).map(other => [one, other] as const)))
+  const pairs = within.length > 0 ? within : set.samples.slice(1).map((sample, index) => [set.samples[index]!, sample] as const)
+  const samples = pairs.filter(([one, other]) => one.label !== other.label).map(([one, other]): Sample => {
+    const [better, worse] = one.label > other.label ? [one, other] : [other, one]
+    return { answer: better.answer, against: worse.answer, label: 1, group: one.group }
+  })
+  return { ...set, kind: 'pairs', samples }
+}

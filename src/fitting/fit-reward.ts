@@ -1,0 +1,151 @@
+/**
+ * From examples to a reward: checks them, reads the states of their answers and of the reference pool through the policy, and hands all
+ * that to a thread of its own that fits and measures (`fit-task.ts`). `fairlead fit`, `POST /v1/rewards/fit` and the rewards in the box are
+ * made here. Knows neither where examples come from nor where the descriptor goes.
+ */
+import { setImmediate as nextTurn } from 'node:timers/promises'
+import { RequestError } from '../errors.js'
+import { checkRewardName, type HeadDescriptor, type Naming } from '../rewards/descriptor.js'
+import type { EnsembleDescriptor } from '../rewards/kinds/ensemble.js'
+import { asPairs, splitSamples, toSamples, type Examples, type SampleAnswer, type SampleSet } from './examples.js'
+import { extractFeatures, type FeatureItem } from './features.js'
+import type { EnsembleOptions, FitChoices, FitProgress } from './fit-choices.js'
+import { packStates, type FitTask, type FittedDescriptor } from './fit-task.js'
+import { runFitTask } from './fit-thread.js'
+import type { ReadablePolicy } from '../rewards/readable-policy.js'
+import { pool, poolDescription, poolPrompts, referencePool } from './reference-pool.js'
+
+/** A fit and what it is done with. */
+export interface FitRequest extends FitChoices {
+  readonly policy: ReadablePolicy
+  /** Folder of the feature cache; null keeps no features. */
+  readonly cacheDirectory: string | null
+  readonly onProgress?: (progress: FitProgress) => void
+  readonly signal?: AbortSignal
+}
+
+/** Fewer examples than this cannot be cross-validated and held out with any meaning. */
+export const fewestExamples = 20
+
+/**
+ * Fits a head, or an ensemble of them. Bradley–Terry for pairs, logistic for labels, least squares for scores, on standardised states with
+ * log-length as a weakly penalised nuisance column that scoring leaves out.
+ * @throws RequestError for a name, layer or data set that cannot work, before anything is read; storage_failed; the signal's reason when aborted
+ */
+export async function fitReward (request: FitRequest & { readonly ensemble: EnsembleOptions }): Promise<Naming & EnsembleDescriptor>
+export async function fitReward (request: FitRequest & { readonly ensemble?: never }): Promise<HeadDescriptor>
+export async function fitReward (request: FitRequest): Promise<FittedDescriptor>
+export async function fitReward (request: FitRequest): Promise<FittedDescriptor> {
+  const { policy, maxAnswerTokens = 256, layers = layersToTry(policy.layers), signal, onProgress } = request
+  check(request, layers)
+  const { train, test } = sampleSets(request)
+  const encoded = await encodeAll(policy, [...train.answers, ...test.answers], maxAnswerTokens, signal)
+  const items = encoded.map(({ promptTokens, answerTokens }) => ({ promptTokens, answerTokens: answerTokens.slice(0, maxAnswerTokens) }))
+  const features = await extract(request, 'features', items, layers)
+  onProgress?.({ phase: 'pool', done: 0, total: poolPrompts().length * pool.answersPerPrompt })
+  const poolItems = await referencePool(policy, request.cacheDirectory, signal)
+  const poolFeatures = await extract(request, 'pool', poolItems, layers)
+  const lengths = encoded.map(item => item.answerTokens.length)
+  const { name, description, data, pooling, prefixes, directions, ensemble } = request
+  const task: FitTask = {
+    name,
+    description,
+    data,
+    pooling,
+    prefixes,
+    ...(directions === undefined ? {} : { directions }),
+    ensemble: ensemble ?? null,
+    policy: { id: policy.id, weightsSha256: policy.weightsSha256, format: policy.format },
+    train: textsOnly(train),
+    test: textsOnly(test),
+    lengths,
+    split: request.test ? 'a separate test set' : 'a fifth of the data, by prompt',
+    maxAnswerTokens,
+    layers: layers.map(layer => ({ layer, states: packStates(features.get(layer)!), pool: packStates(poolFeatures.get(layer)!) })),
+    poolDescription: poolDescription(policy, poolItems.length)
+  }
+  return await runFitTask(task, { ...(signal && { signal }), ...(onProgress && { onProgress }) })
+}
+
+function layersToTry (count: number): number[] {
+  return [...new Set([Math.round(count / 3), Math.round(count / 2), Math.round(2 * count / 3)])]
+}
+
+/** Directions kept beside a head, at most. */
+export const mostDirections = 64
+
+/** What can be refused before hours of reading. */
+function check ({ name, policy, train, test, ensemble, directions }: FitRequest, layers: readonly number[]): void {
+  checkRewardName(name)
+  if (layers.length === 0) throw new RequestError('invalid_request', 'layers must name at least one layer; got none', { param: 'layers' })
+  for (const layer of layers) {
+    if (!Number.isInteger(layer) || layer < 0 || layer > policy.layers) throw new RequestError('invalid_request', `layers must be from 0 to ${policy.layers}; got ${layer}`, { param: 'layers' })
+  }
+  const count = countOf(train)
+  if (count < fewestExamples) throw new RequestError('invalid_request', `a fit needs at least ${fewestExamples} examples; got ${count}`, { param: 'examples' })
+  if (test && test.kind !== train.kind) throw new RequestError('invalid_request', `test data must be ${train.kind} as the training data are; got ${test.kind}`, { param: 'test' })
+  if (directions !== undefined) {
+    if (!(Number.isInteger(directions) && directions >= 1 && directions <= mostDirections)) throw new RequestError('invalid_request', `directions must be from 1 to ${mostDirections}; got ${directions}`, { param: 'directions' })
+    if (train.kind !== 'pairs' || ensemble) throw new RequestError('invalid_request', `directions are taken from pairs, beside one head; got ${ensemble ? 'an ensemble' : train.kind}`, { param: 'directions' })
+  }
+  if (ensemble && !(Number.isInteger(ensemble.heads) && ensemble.heads >= 2 && ensemble.heads <= 32)) {
+    throw new RequestError('invalid_request', `an ensemble has 2 to 32 heads; got ${ensemble.heads}`, { param: 'ensemble' })
+  }
+}
+
+function countOf (examples: Examples): number {
+  switch (examples.kind) {
+    case 'pairs': return examples.pairs.length
+    case 'labels': return examples.labelled.length
+    case 'scores': return examples.scored.length
+  }
+}
+
+function sampleSets ({ train, test }: FitRequest): { train: SampleSet, test: SampleSet } {
+  const sets = test ? { train: toSamples(train), test: toSamples(test) } : splitSamples(toSamples(train))
+  for (const [name, set] of Object.entries(sets)) {
+    const { samples } = set
+    const param = name === 'test' && test ? 'test' : 'examples'
+    if (samples.length === 0) throw new RequestError('invalid_request', `the ${name} data must hold at least one example; got none`, { param })
+    if (train.kind === 'labels' && new Set(samples.map(sample => sample.label)).size < 2) {
+      throw new RequestError('invalid_request', `the ${name} data must hold both labels; got only ${samples[0]!.label === 1 ? 1 : 0}`, { param })
+    }
+    if (train.kind === 'scores' && asPairs(set).samples.length === 0) throw new RequestError('invalid_request', `the ${name} data must hold answers to one prompt with different scores; there are none`, { param })
+  }
+  return sets
+}
+
+/** Fitting looks at the texts of answers, for a control, and never at their prompts. */
+function textsOnly ({ kind, answers, samples }: SampleSet): SampleSet {
+  return { kind, answers: answers.map(({ text }) => ({ messages: [], text })), samples }
+}
+
+/** Answers tokenised in one turn of the event loop, at most: others share the thread. */
+const encodedAtOnce = 8
+
+async function encodeAll (policy: ReadablePolicy, answers: readonly SampleAnswer[], maxAnswerTokens: number, signal: AbortSignal | undefined): Promise<FeatureItem[]> {
+  const encoded: FeatureItem[] = []
+  for (const answer of answers) {
+    if (encoded.length % encodedAtOnce === 0) {
+      await nextTurn()
+      signal?.throwIfAborted()
+    }
+    encoded.push(encode(policy, answer, maxAnswerTokens))
+  }
+  return encoded
+}
+
+function encode (policy: ReadablePolicy, { messages, text }: SampleAnswer, maxAnswerTokens: number): FeatureItem {
+  const [promptTokens, answerTokens] = [policy.promptTokens(messages), policy.answerTokens(text)]
+  const needed = promptTokens.length + Math.min(answerTokens.length, maxAnswerTokens) + 1
+  if (needed > policy.contextLength) {
+    throw new RequestError('context_length_exceeded', `prompt, answer and end token must fit ${policy.contextLength} tokens; got ${needed} for the answer ${JSON.stringify(text.slice(0, 60))}…`, { param: 'examples' })
+  }
+  return { promptTokens, answerTokens }
+}
+
+function extract ({ policy, pooling, cacheDirectory, onProgress, signal }: FitRequest, phase: FitProgress['phase'], items: readonly FeatureItem[], layers: readonly number[]): ReturnType<typeof extractFeatures> {
+  return extractFeatures(policy, items, {
+    layers, pooling, cacheDirectory, ...(signal && { signal }), ...(onProgress && { onProgress: (done: number, total: number) => { onProgress({ phase, done, total }) } })
+  })
+}

@@ -1,0 +1,66 @@
+/**
+ * The arithmetic of a fit: a head at each layer, the best by cross-validation taken, measured on held-out data. Runs in a thread of its own
+ * (`fit-thread.ts`); knows no policy and no thread.
+ */
+import { evaluateScore, type StateSet } from './held-out-figures.js'
+import { ensembleOf } from './fit-ensemble.js'
+import { columnScale } from '../statistics/linear-fit.js'
+import { fitHead } from './fit-head.js'
+import type { FitProgress } from './fit-choices.js'
+import { headOf, significant, unpackStates, type FittedDescriptor, type FittedStates, type FitTask, type PackedStates } from './fit-task.js'
+import { linearScore } from '../rewards/kinds/head.js'
+import { principalDirections } from '../statistics/pca.js'
+
+const objectives = { pairs: 'bradley_terry', labels: 'logistic', scores: 'regression' } as const
+
+/** Fits a head at each layer; the best by cross-validation is taken. */
+function chooseLayer (task: FitTask, onProgress: (progress: FitProgress) => void): FittedStates {
+  const { train, test, lengths, layers, maxAnswerTokens } = task
+  const count = train.answers.length
+  const setsAt = (packed: PackedStates): { train: StateSet, test: StateSet } => {
+    const states = unpackStates(packed)
+    return {
+      train: { ...train, states: states.slice(0, count), lengths: lengths.slice(0, count) },
+      test: { ...test, states: states.slice(count), lengths: lengths.slice(count) }
+    }
+  }
+  const candidates = layers.map(({ layer, states, pool }, index) => {
+    onProgress({ phase: 'fit', done: index, total: layers.length })
+    return { layer, states, pool, ...fitHead(setsAt(states).train, task.prefixes) }
+  })
+  const best = candidates.reduce((a, b) => b.gain! > a.gain! ? b : a)
+  return {
+    ...setsAt(best.states),
+    best,
+    pool: { states: unpackStates(best.pool), description: task.poolDescription },
+    fit: {
+      objective: objectives[train.kind],
+      data: task.data.name,
+      licence: task.data.licence,
+      examples: train.samples.length,
+      regularization: best.lambda,
+      maxAnswerTokens,
+      cutAnswers: lengths.filter(length => length > maxAnswerTokens).length
+    }
+  }
+}
+
+/** Directions along which the better answers' states differ from the worse ones', standardised by how states vary, as weights on raw states. */
+function directionsOf ({ samples, states }: StateSet, count: number): number[][] {
+  const whole = states.map(answer => answer.at(-1)!)
+  const { std } = columnScale(whole)
+  const differences = samples.map(({ answer, against }) => whole[answer]!.map((value, i) => (value - whole[against!]![i]!) / std[i]!))
+  return principalDirections(differences, count).map(direction => Array.from(direction, (value, i) => significant(value / std[i]!)))
+}
+
+/** The fitted reward. */
+export function runTask (task: FitTask, onProgress: (progress: FitProgress) => void): FittedDescriptor {
+  const fitted = chooseLayer(task, onProgress)
+  const { name, description } = task
+  if (task.ensemble) return { name, description, ...ensembleOf(task, fitted, task.ensemble, onProgress) }
+  const { best: { head }, train, test } = fitted
+  const metrics = evaluateScore(state => linearScore(head.weights, head.bias, state), train, test, task.split, train.kind !== 'scores')
+  const { weights, ...fields } = headOf(task, fitted, head)
+  const directions = task.directions === undefined ? {} : { directions: directionsOf(train, task.directions) }
+  return { name, description, ...fields, fit: fitted.fit, metrics, ...directions, weights }
+}

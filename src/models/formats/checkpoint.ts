@@ -1,0 +1,52 @@
+/** Opens a model, a GGUF file or a folder in Hugging Face's layout, as what a model is loaded from. Knows no graph and no weight formats. */
+import { RequestError } from '../../errors.js'
+import { adaptModel, type Variant } from './adapter.js'
+import { chatTemplate, templateOfGguf, type ChatTemplate } from '../tokenizer/chat-template.js'
+import type { DecoderConfig } from '../decoder-config.js'
+import { refuseModel } from './decoder-tensors.js'
+import { decoderConfigFromGguf } from './gguf-config.js'
+import { openGguf } from './gguf.js'
+import { openHuggingFace, type OpenedModel } from './hugging-face.js'
+import type { TensorFile } from './tensor-file.js'
+import { tokenizerFromGguf, type Tokenizer } from '../tokenizer/tokenizer.js'
+
+/** ONNX Runtime's GroupQueryAttention rotates heads of multiples of this. */
+const headSizeStep = 16
+
+export interface Checkpoint {
+  readonly file: TensorFile
+  readonly config: DecoderConfig
+  readonly tokenizer: Tokenizer
+  readonly chatTemplate: ChatTemplate
+}
+
+async function openGgufCheckpoint (path: string): Promise<OpenedModel> {
+  const file = await openGguf(path)
+  try {
+    return { file, config: decoderConfigFromGguf(file), tokenizer: tokenizerFromGguf(file), template: templateOfGguf(file) }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}
+
+/**
+ * Opens a model. Its file must be closed.
+ * @param path of a file that ends in .gguf, or of a folder
+ * @param template Jinja source of a chat template that takes the place of the model's own
+ * @param variant what the model is made into: default what it is
+ * @throws RequestError naming the file and what is wrong with it
+ */
+export async function openCheckpoint (path: string, template?: string, variant?: Variant): Promise<Checkpoint> {
+  const opened = await (path.endsWith('.gguf') ? openGgufCheckpoint(path) : openHuggingFace(path))
+  try {
+    if (opened.config.headSize % headSizeStep !== 0) throw refuseModel(opened.file, `heads of ${opened.config.headSize} channels are not supported: rotary attention is computed for multiples of ${headSizeStep}`)
+    const source = template ?? opened.template.source
+    if (source === null) throw new RequestError('invalid_request', `${path}: it holds no chat template`, { param: 'model' })
+    const { tokenizer, template: { constants } } = opened
+    return { ...variant ? await adaptModel(opened, variant) : opened, tokenizer, chatTemplate: chatTemplate(path, source, constants) }
+  } catch (error) {
+    await opened.file.close()
+    throw error
+  }
+}

@@ -1,0 +1,106 @@
+/**
+ * Reads GGUF files: metadata, and tensors by name as float32 or as the integers they are stored in. Knows no architecture. The header is parsed by
+ * @huggingface/gguf; what it says is checked against the file before anything is allocated.
+ */
+import { open, type FileHandle } from 'node:fs/promises'
+import { gguf } from '@huggingface/gguf'
+import { RequestError } from '../../errors.js'
+import { encodings, newGroups, type Encoding } from './dequantize.js'
+import { readExactly } from './read-bytes.js'
+import type { StoredTensor, TensorFile } from './tensor-file.js'
+
+/** Where a tensor lies in the file. */
+export interface GgufTensor extends StoredTensor {
+  /** From the start of the file, bytes. */
+  readonly offset: number
+  readonly sizeBytes: number
+}
+
+/** An open file: its metadata and its tensors. */
+export interface GgufFile extends TensorFile {
+  readonly metadata: Readonly<Record<string, unknown>>
+}
+
+const largestCount = 1 << 20
+
+const broken = (path: string, why: string, cause?: unknown): RequestError =>
+  new RequestError('invalid_request', `${path} is not a usable GGUF file: ${why}`, { param: 'model', cause })
+
+/** The fixed part of the header, before the parser walks counts that may be nonsense. */
+async function checkStart (file: FileHandle, path: string, sizeBytes: number): Promise<void> {
+  if (sizeBytes < 24) throw broken(path, `it has ${sizeBytes} bytes, fewer than a header`)
+  const start = await readExactly(file, 0, 24)
+  if (start.getUint32(0, false) !== 0x47475546) throw broken(path, 'it does not begin with the letters GGUF')
+  const version = start.getUint32(4, true)
+  if (version !== 2 && version !== 3) throw broken(path, `its version is ${version}; versions 2 and 3 are read`)
+  for (const [what, count] of [['tensors', start.getBigUint64(8, true)], ['metadata entries', start.getBigUint64(16, true)]] as const) {
+    if (count > largestCount) throw broken(path, `it claims ${count} ${what}`)
+  }
+}
+
+function checkedTensor (path: string, sizeBytes: number, dataOffset: number, info: { name: string, shape: bigint[], dtype: number, offset: bigint }): GgufTensor {
+  // The parser reads zeros past the end of a file.
+  if (info.name === '' || info.shape.length === 0) throw broken(path, 'its header is cut short or damaged: it names a tensor without name or shape')
+  const encoding = encodings.get(info.dtype)
+  if (!encoding) throw broken(path, `tensor ${info.name} has type ${info.dtype}; read are ${[...encodings.values()].map(one => one.name).join(', ')}`)
+  const shape = info.shape.map(Number).reverse()
+  const elements = shape.reduce((product, dim) => product * dim, 1)
+  if (!Number.isSafeInteger(elements) || elements < 1 || shape.at(-1)! % encoding.blockSize !== 0) throw broken(path, `tensor ${info.name} has shape [${shape.join(', ')}], which ${encoding.name} cannot hold`)
+  const offset = dataOffset + Number(info.offset)
+  const tensorBytes = elements / encoding.blockSize * encoding.blockBytes
+  if (offset + tensorBytes > sizeBytes) throw broken(path, `tensor ${info.name} ends at byte ${offset + tensorBytes}, but the file has ${sizeBytes}: it is truncated`)
+  return { shape, encoding, offset, sizeBytes: tensorBytes }
+}
+
+/** 64-bit integers as numbers, where they are exact. */
+function plainNumbers (metadata: object): Record<string, unknown> {
+  return Object.fromEntries(Object.entries(metadata).map(([key, value]: [string, unknown]) =>
+    [key, typeof value === 'bigint' ? Number.isSafeInteger(Number(value)) ? Number(value) : String(value) : value]))
+}
+
+async function parse (path: string, file: FileHandle): Promise<GgufFile> {
+  const { size } = await file.stat()
+  await checkStart(file, path, size)
+  const { metadata, tensorInfos, tensorDataOffset } = await gguf(path, { allowLocalFile: true }).catch((error: unknown) => {
+    throw broken(path, `its header cannot be read (${error instanceof Error ? error.message : String(error)})`, error)
+  })
+  const tensors = new Map(tensorInfos.map(info => [info.name, checkedTensor(path, size, Number(tensorDataOffset), info)]))
+  const blocksOf = async (name: string): Promise<{ encoding: Encoding, blocks: DataView, count: number }> => {
+    const tensor = tensors.get(name)
+    if (!tensor) throw broken(path, `it has no tensor ${name}`)
+    return { encoding: tensor.encoding, blocks: await readExactly(file, tensor.offset, tensor.sizeBytes), count: tensor.shape.reduce((product, dim) => product * dim, 1) }
+  }
+  return {
+    path,
+    metadata: plainNumbers(metadata),
+    tensors,
+    async read (name) {
+      const { encoding, blocks, count } = await blocksOf(name)
+      const values = new Float32Array(count)
+      encoding.decode(blocks, values)
+      return values
+    },
+    async readGroups (name) {
+      const { encoding, blocks, count } = await blocksOf(name)
+      if (!encoding.grouping) throw new Error(`tensor ${name} has no groups: it is ${encoding.name}`)
+      const groups = newGroups(count)
+      encoding.grouping.split(blocks, groups)
+      return groups
+    },
+    close: () => file.close()
+  }
+}
+
+/**
+ * Opens a GGUF file, versions 2 and 3.
+ * @throws RequestError naming the file and what is wrong with it
+ */
+export async function openGguf (path: string): Promise<GgufFile> {
+  const file = await open(path).catch((error: unknown) => { throw broken(path, 'it cannot be opened', error) })
+  try {
+    return await parse(path, file)
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}

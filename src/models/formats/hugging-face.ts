@@ -1,0 +1,140 @@
+/**
+ * A Hugging Face checkpoint: a folder with config.json, tokenizer.json and model.safetensors, or its shards beside model.safetensors.index.json.
+ * Its tensors go by GGUF's names. Knows files, not what is computed with them.
+ */
+import { readFile } from 'node:fs/promises'
+import { basename, join } from 'node:path'
+import type { TemplateConstants } from '../tokenizer/chat-template.js'
+import type { DecoderConfig } from '../decoder-config.js'
+import { checkDecoder, refuseModel, ropeFactorsTensor, scoreTensors } from './decoder-tensors.js'
+import { encodings } from './dequantize.js'
+import { decoderConfigFromHuggingFace, ggufName, ropeFactors } from './hugging-face-config.js'
+import { exists, readJson, readJsonIfThere, type Fields } from './json-files.js'
+import { openSafetensors, type SafetensorsFile, type SafetensorsTensor } from './safetensors.js'
+import type { StoredTensor, TensorFile } from './tensor-file.js'
+import { tokenizerFromJson, type Tokenizer } from '../tokenizer/tokenizer.js'
+
+const indexName = 'model.safetensors.index.json'
+
+/** Names of the files that hold weights. @throws RequestError for an index that is none, or names files elsewhere */
+export async function weightFiles (folder: string): Promise<string[]> {
+  if (!await exists(join(folder, indexName))) return ['model.safetensors']
+  const { weight_map: map } = await readJson(folder, indexName)
+  const names = [...new Set(Object.values((map ?? {}) as Fields))]
+  if (names.length > 0 && names.every((name): name is string => typeof name === 'string' && basename(name) === name && name.endsWith('.safetensors'))) return names
+  throw refuseModel({ path: folder }, `${indexName} must have a weight_map of tensor names to *.safetensors files beside it`)
+}
+
+/** Every file of a checkpoint that decides what it computes. */
+export async function checkpointFiles (folder: string): Promise<string[]> {
+  const small = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'generation_config.json']
+  const there = await Promise.all(small.map(name => exists(join(folder, name))))
+  return [...small.filter((_, index) => there[index]), ...await weightFiles(folder)]
+}
+
+/** Tensors of several files as one, by GGUF's names. A language model's head is left out beside a score head, and where it is the embedding. */
+class CheckpointTensors implements TensorFile {
+  readonly path: string
+  readonly tensors = new Map<string, StoredTensor>()
+  readonly #sources = new Map<string, { readonly file: SafetensorsFile, readonly name: string }>()
+  readonly #computed = new Map<string, Float32Array>()
+  readonly #files: readonly SafetensorsFile[]
+
+  constructor (path: string, files: readonly SafetensorsFile[], isTied: boolean) {
+    this.path = path
+    this.#files = files
+    for (const file of files) for (const [name, tensor] of file.tensors) this.#add(file, name, tensor)
+    if (isTied || this.tensors.has(`${scoreTensors.output}.weight`)) this.tensors.delete('output.weight')
+  }
+
+  #add (file: SafetensorsFile, name: string, tensor: SafetensorsTensor): void {
+    const known = ggufName(name)
+    if (known === null) return
+    if (this.tensors.has(known)) throw refuseModel(this, `tensor ${known} is there twice: as ${this.#sources.get(known)!.name} and as ${name}`)
+    this.tensors.set(known, tensor)
+    this.#sources.set(known, { file, name })
+  }
+
+  /** Adds a tensor that follows from the configuration. */
+  addComputed (name: string, values: Float32Array): void {
+    this.tensors.set(name, { shape: [values.length], encoding: encodings.get(0)! })
+    this.#computed.set(name, values)
+  }
+
+  async read (name: string): Promise<Float32Array> {
+    const computed = this.#computed.get(name)
+    if (computed) return computed.slice()
+    const source = this.#sources.get(name)
+    if (!source) throw refuseModel(this, `it has no tensor ${name}`)
+    return source.file.read(source.name)
+  }
+
+  readGroups (name: string): Promise<never> {
+    return Promise.reject(new Error(`tensor ${name} has no groups: safetensors hold none`))
+  }
+
+  async close (): Promise<void> {
+    await Promise.all(this.#files.map(file => file.close()))
+  }
+}
+
+/** Opens all of a checkpoint's files, or none. */
+async function openTensors (folder: string, isTied: boolean): Promise<CheckpointTensors> {
+  const files: SafetensorsFile[] = []
+  try {
+    for (const name of await weightFiles(folder)) files.push(await openSafetensors(join(folder, name)))
+    return new CheckpointTensors(folder, files, isTied)
+  } catch (error) {
+    await Promise.all(files.map(file => file.close()))
+    throw error
+  }
+}
+
+/** Numbers of the tokens that end an answer, as generation_config.json or config.json says. */
+function endsOf (config: Fields, generation: Fields): number[] {
+  return [generation['eos_token_id'] ?? config['eos_token_id'] ?? []].flat().filter((id): id is number => typeof id === 'number')
+}
+
+/** Text of a special token of tokenizer_config.json: a text, or an object with it. */
+function specialText (value: unknown): string {
+  return typeof value === 'string' ? value : typeof value === 'object' && value !== null && 'content' in value ? String(value.content) : ''
+}
+
+/** The source of the chat template: chat_template.jinja, or chat_template of tokenizer_config.json, of several the one called default. */
+async function templateSource (folder: string, { chat_template: given }: Fields): Promise<string | null> {
+  const path = join(folder, 'chat_template.jinja')
+  if (await exists(path)) return readFile(path, 'utf8')
+  if (typeof given === 'string') return given
+  const named = Array.isArray(given) ? given as Array<{ name?: unknown, template?: unknown }> : []
+  const source = named.find(({ name }) => name === 'default')?.template
+  return typeof source === 'string' ? source : null
+}
+
+/** A model as its files describe it. */
+export interface OpenedModel {
+  readonly file: TensorFile
+  readonly config: DecoderConfig
+  readonly tokenizer: Tokenizer
+  readonly template: { readonly source: string | null, readonly constants: TemplateConstants }
+}
+
+/**
+ * Opens a checkpoint. Its file must be closed.
+ * @throws RequestError naming the folder, the file and what is wrong with it
+ */
+export async function openHuggingFace (folder: string): Promise<OpenedModel> {
+  const [fields, generation, tokenizerConfig] = [await readJson(folder, 'config.json'), await readJsonIfThere(folder, 'generation_config.json'), await readJsonIfThere(folder, 'tokenizer_config.json')]
+  const file = await openTensors(folder, fields['tie_word_embeddings'] === true)
+  try {
+    const config = decoderConfigFromHuggingFace(folder, fields, file.tensors)
+    const factors = ropeFactors(folder, fields, config)
+    if (factors) file.addComputed(ropeFactorsTensor, factors)
+    checkDecoder(file, config)
+    const tokenizer = tokenizerFromJson({ path: folder, tokenizer: await readJson(folder, 'tokenizer.json') as never, config: tokenizerConfig, vocabularySize: config.vocabularySize, ends: endsOf(fields, generation) })
+    const constants = { bos_token: specialText(tokenizerConfig['bos_token']), eos_token: specialText(tokenizerConfig['eos_token']) }
+    return { file, config, tokenizer, template: { source: await templateSource(folder, tokenizerConfig), constants } }
+  } catch (error) {
+    await file.close()
+    throw error
+  }
+}

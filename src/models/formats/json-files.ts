@@ -1,0 +1,24 @@
+/** JSON files of a model's folder. */
+import { readFile, stat } from 'node:fs/promises'
+import { join } from 'node:path'
+import { isObject } from '../../validation.js'
+import { refuseModel } from './decoder-tensors.js'
+
+/** An object of a JSON file, not yet checked. */
+export type Fields = Readonly<Record<string, unknown>>
+
+/** Whether there is something at a path. */
+export const exists = (path: string): Promise<boolean> => stat(path).then(() => true, () => false)
+
+/** @throws RequestError if it is missing or holds no object */
+export async function readJson (folder: string, name: string): Promise<Fields> {
+  const text = await readFile(join(folder, name), 'utf8').catch(() => { throw refuseModel({ path: folder }, `it has no ${name}`) })
+  try {
+    const value: unknown = JSON.parse(text)
+    if (isObject(value)) return value
+  } catch {}
+  throw refuseModel({ path: folder }, `${name} must hold a JSON object`)
+}
+
+/** {} where there is none. @throws RequestError if it holds no object */
+export const readJsonIfThere = async (folder: string, name: string): Promise<Fields> => await exists(join(folder, name)) ? readJson(folder, name) : {}

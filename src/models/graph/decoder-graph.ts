@@ -1,0 +1,313 @@
+/**
+ * DecoderConfig → ONNX graph of a Llama-like decoder: KV cache in place, logits only of the rows asked for, every layer's
+ * hidden state an output that costs nothing, or with a padding row a copy, if it is not fetched. Weights are external; `decoder-weights.ts` makes them under
+ * the names used here. Knows no files and no requests.
+ */
+import { GraphWriter } from '../../runtime/graph.js'
+import type { DecoderConfig, ScoreHead } from '../decoder-config.js'
+import { decoderMatrices } from './decoder-matrices.js'
+import { groupSize } from '../formats/dequantize.js'
+import { MatrixProducts, needsPaddingRow } from './matrix-products.js'
+import { partName, privateShape, type RunShape } from './run-shape.js'
+import { declareSharedPart, declareSharedPrefix, sharedPrefixAttention } from './shared-prefix-attention.js'
+import { isSmoothed, type MatrixKind, type WeightLayout } from '../quantization/weight-format.js'
+
+/** How many of the most probable tokens the graph lists. */
+export const topCount = 128
+
+const microsoft = 'com.microsoft'
+
+export interface DecoderGraphOptions {
+  /** Also give `peak_<matrix>` [K]: the largest magnitude of each channel of what the matrix multiplies, over all positions. */
+  readonly peaks?: boolean
+  /** The parts of the batch. Default: one private part. With others a row has one position. */
+  readonly shape?: RunShape
+  /** Whether a shared prompt is read in pieces of fixed length; see `sharesInPieces`. Default no. */
+  readonly pieces?: boolean
+}
+
+/** A model file, and the names of the weights that it is run with. */
+export interface WrittenGraph { readonly model: Uint8Array, readonly weights: ReadonlySet<string> }
+
+class DecoderGraph {
+  readonly graph = new GraphWriter()
+  readonly products = new MatrixProducts(this.graph)
+  readonly config: DecoderConfig
+  readonly layout: WeightLayout
+  readonly matrices: ReadonlyMap<string, readonly [number, number]>
+  readonly epsilon: { readonly float: number }
+  readonly peaks: boolean
+  readonly shape: RunShape
+  readonly pieces: boolean
+  /** Whether a row of zeros goes through the layers after the batch's rows, since some of their products need one. */
+  readonly padded: boolean
+
+  constructor (
+    config: DecoderConfig, layout: WeightLayout,
+    { peaks = false, shape = privateShape, pieces = false }: DecoderGraphOptions
+  ) {
+    this.peaks = peaks
+    this.shape = shape
+    this.pieces = pieces
+    this.padded = [...layout.matrices].some(([name, kind]) => name.startsWith('layer') && needsPaddingRow(kind))
+    this.config = config
+    this.layout = layout
+    this.matrices = decoderMatrices(config)
+    this.epsilon = { float: config.normEpsilon }
+  }
+
+  kindOf (name: string): MatrixKind { return this.layout.matrices.get(name)! }
+
+  /** x · Wᵀ for a named matrix, as a value named `result`. */
+  linear (x: string, name: string, result = this.graph.fresh(name)): string {
+    const shape = this.matrices.get(name)!
+    if (this.peaks) this.peakOf(x, name, shape[1])
+    return this.products.multiply(x, name, this.kindOf(name), shape, result)
+  }
+
+  /** Makes the largest magnitude of each channel of x an output, for calibration. */
+  peakOf (x: string, name: string, columns: number): void {
+    const { graph } = this
+    const shape = graph.constant(graph.fresh('columns'), 'int64', [2], [-1, columns])
+    const sizes = graph.node('Abs', [graph.node('Reshape', [x, shape], [graph.fresh('channels')])], [graph.fresh('sizes')])
+    graph.node('ReduceMax', [sizes, 'first_axis'], [`peak_${name}`], { keepdims: 0 })
+    graph.output(`peak_${name}`, 'float32', [columns])
+  }
+
+  /** Adds to the residual and normalises the sum. @returns [normalised, new residual] */
+  addAndNorm (x: string, residual: string, weight: string, sum: string): [string, string] {
+    const { graph } = this
+    const normalised = graph.fresh('norm')
+    graph.node('SkipSimplifiedLayerNormalization', [x, residual, graph.external(weight, 'float32', [this.config.hiddenSize])], [normalised, '', '', sum], { epsilon: this.epsilon }, microsoft)
+    return [normalised, sum]
+  }
+
+  /** Queries, keys and values side by side, before rotation. */
+  queryKeyValue (x: string, layer: number): string {
+    const { graph, config: { family, queryHeads, kvHeads, headSize } } = this
+    const product = this.unpadded(this.linear(x, `layer${layer}.qkv`), (queryHeads + 2 * kvHeads) * headSize)
+    if (family === 'qwen2') return graph.node('Add', [product, graph.external(`layer${layer}.qkv.bias`, 'float32', [(queryHeads + 2 * kvHeads) * headSize])], [graph.fresh('qkv')])
+    if (family !== 'qwen3') return product
+    const [query, key, value] = ['query', 'key', 'value'].map(stem => graph.fresh(stem)) as [string, string, string]
+    graph.node('Split', [product, 'qkv_parts'], [query, key, value], { axis: -1 })
+    return graph.node('Concat', [this.headNorm(query, `layer${layer}.query_norm`, queryHeads), this.headNorm(key, `layer${layer}.key_norm`, kvHeads), value], [graph.fresh('qkv')], { axis: -1 })
+  }
+
+  /** Normalises each head of x alone. */
+  headNorm (x: string, weight: string, heads: number): string {
+    const { graph, config: { headSize } } = this
+    const apart = graph.node('Reshape', [x, graph.constant(graph.fresh('heads_apart'), 'int64', [4], [0, 0, heads, headSize])], [graph.fresh('heads')])
+    const normalised = graph.node('SimplifiedLayerNormalization', [apart, graph.external(weight, 'float32', [headSize])], [graph.fresh('head_norm')], { axis: -1, epsilon: this.epsilon })
+    return graph.node('Reshape', [normalised, graph.constant(graph.fresh('heads_joined'), 'int64', [3], [0, 0, heads * headSize])], [graph.fresh('joined')])
+  }
+
+  /**
+   * [batch, steps, columns] as what goes through the layers: itself, or [batch · steps + 1, columns] with a row of
+   * zeros.
+   */
+  padRows (x: string, columns: number): string {
+    if (!this.padded) return x
+    const shape = this.graph.constant(this.graph.fresh('flat'), 'int64', [2], [-1, columns])
+    return this.products.appendRow(this.graph.node('Reshape', [x, shape], [this.graph.fresh('flat')]), columns)
+  }
+
+  /** What goes through the layers as [batch, steps, columns]. */
+  unpadded (x: string, columns: number, result = this.graph.fresh('unpadded')): string {
+    if (!this.padded) return x
+    return this.graph.node('Reshape', [this.products.dropRow(x), this.batchShape(columns)], [result])
+  }
+
+  /** The shape [batch, steps, columns], as a value. */
+  batchShape (columns: number): string {
+    const { graph, partCount, shape: { shared } } = this
+    // Of several parts each row is one position; a width that is known when the graph is compiled lets them be joined.
+    if (partCount > 1 || shared > 0) return graph.constant(graph.fresh('shape'), 'int64', [3], [-1, 1, columns])
+    const width = graph.constant(graph.fresh('columns'), 'int64', [1], [columns])
+    return graph.node('Concat', ['batch_and_steps', width], [graph.fresh('shape')], { axis: 0 })
+  }
+
+  get partCount (): number { return this.shape.private + this.shape.shared }
+
+  /** Everything but attention is computed over the rows of all parts at once. */
+  attention (x: string, layer: number): string {
+    const { graph, config, partCount } = this
+    const qkv = this.queryKeyValue(x, layer)
+    const columns = config.queryHeads * config.headSize
+    if (partCount === 1) return this.padRows(this.partAttention(qkv, layer, 0), columns)
+    const parts = Array.from({ length: partCount }, () => graph.fresh('part'))
+    graph.node('Split', [qkv, 'rows_by_part'], parts, { axis: 0 })
+    const attended = parts.map((rows, part) => this.partAttention(rows, layer, part))
+    return this.padRows(graph.node('Concat', attended, [graph.fresh('attention')], { axis: 0 }), columns)
+  }
+
+  partAttention (qkv: string, layer: number, part: number): string {
+    const { graph, config } = this
+    const shape = ['batch', config.kvHeads, 'capacity', config.headSize].map(dim => typeof dim === 'string' ? partName(part, dim) : dim)
+    const past = ['key', 'value'].map(kind => graph.input(partName(part, `past_${kind}_${layer}`), 'float32', shape))
+    const present = ['key', 'value'].map(kind => partName(part, `present_${kind}_${layer}`))
+    for (const name of present) graph.output(name, 'float32', shape)
+    if (part >= this.shape.private) {
+      return sharedPrefixAttention(graph, config, qkv, { layer, part, pieces: this.pieces })
+    }
+    const rows = this.shape.chunks ? graph.node('Reshape', [qkv, 'as_one_sequence'], [graph.fresh('sequence')]) : qkv
+    const branches = this.shape.probedLayers === undefined ? [] : ['positions', 'branch_bias']
+    const attended = graph.node('GroupQueryAttention', [rows, '', '', ...past, partName(part, 'seqlens_k'), partName(part, 'total_sequence_length'), 'rope_cos', 'rope_sin', ...branches],
+      [graph.fresh('attention'), ...present],
+      { num_heads: config.queryHeads, kv_num_heads: config.kvHeads, do_rotary: 1, rotary_interleaved: config.ropeInterleaved ? 1 : 0 }, microsoft)
+    return this.shape.chunks ? graph.node('Reshape', [attended, 'as_rows'], [graph.fresh('rows')]) : attended
+  }
+
+  feedForward (x: string, layer: number): string {
+    const { graph } = this
+    const [gate, up] = [graph.fresh('gate'), graph.fresh('up')]
+    graph.node('Split', [this.linear(x, `layer${layer}.gate_up`), 'halves'], [gate, up], { axis: -1 })
+    const activated = graph.node('Mul', [gate, graph.node('Sigmoid', [gate], [graph.fresh('sigmoid')])], [graph.fresh('silu')])
+    return this.linear(graph.node('Mul', [activated, up], [graph.fresh('gated')]), `layer${layer}.down`)
+  }
+
+  /** Rows of the embedding, [batch, steps, D]. */
+  embedded (result: string): string {
+    const { graph, config: { vocabularySize, hiddenSize } } = this
+    if (this.layout.embedding === 'float') return graph.node('Gather', [graph.external('embedding', 'float32', [vocabularySize, hiddenSize]), 'input_ids'], [result])
+    const [values, scales] = [graph.external('embedding.values', 'uint8', [vocabularySize, hiddenSize]), graph.external('embedding.scales', 'float32', [vocabularySize, hiddenSize / groupSize])]
+    return graph.node('GatherBlockQuantized', [values, 'input_ids', scales], [result], { bits: 8, block_size: groupSize, gather_axis: 0, quantize_axis: 1 }, microsoft)
+  }
+
+  /** The decoder up to the final norm, or as far as it is probed. @returns normalised hidden states [batch, steps, D]; null where the final norm is not reached */
+  body (): string | null {
+    const { graph, config } = this
+    const depth = this.shape.probedLayers ?? config.layers
+    let residual = this.padRows(this.embedded(this.hiddenOutput(0)), config.hiddenSize)
+    const firstNorm = graph.external('layer0.attention_norm', 'float32', [config.hiddenSize])
+    let x = graph.node('SimplifiedLayerNormalization', [residual, firstNorm], [graph.fresh('norm')],
+      { axis: -1, epsilon: this.epsilon })
+    for (let layer = 0; layer < depth; layer++) {
+      const attended = this.linear(this.attention(x, layer), `layer${layer}.attention_output`)
+      ;[x, residual] = this.addAndNorm(attended, residual, `layer${layer}.feed_forward_norm`, graph.fresh('residual'))
+      const last = layer + 1 === config.layers
+      const transformed = this.feedForward(x, layer)
+      if (layer + 1 === depth && !last) {
+        this.asHidden(depth, name => graph.node('Add', [transformed, residual], [name]))
+        return null
+      }
+      const before = residual
+      const norm = last ? 'final_norm' : `layer${layer + 1}.attention_norm`
+      const add = (sum: string): string => {
+        [x, residual] = this.addAndNorm(transformed, before, norm, sum)
+        return sum
+      }
+      if (last) add(graph.fresh('residual'))
+      else this.asHidden(layer + 1, add)
+    }
+    return this.asHidden(config.layers, name => graph.node('Identity', [x], [name]))
+  }
+
+  hiddenOutput (layer: number): string {
+    this.graph.output(`hidden_${layer}`, 'float32', ['batch', 'steps', this.config.hiddenSize])
+    return `hidden_${layer}`
+  }
+
+  /**
+   * Has a hidden state written and makes it an output.
+   * @param write under the name it is given, as it goes through the layers
+   * @returns that name
+   */
+  asHidden (layer: number, write: (name: string) => string): string {
+    const output = this.hiddenOutput(layer)
+    if (!this.padded) return write(output)
+    const state = write(this.graph.fresh('state'))
+    this.unpadded(state, this.config.hiddenSize, output)
+    return state
+  }
+
+  /** Scores of a classifier for some rows. */
+  scores (rows: string, { hiddenLayer, bias }: ScoreHead): string {
+    const { graph, config } = this
+    const added = (x: string, name: string, size: number, result: string): string => graph.node('Add', [x, graph.external(name, 'float32', [size])], [result])
+    const before = hiddenLayer ? graph.node('Relu', [added(this.linear(rows, 'score_hidden'), 'score_hidden.bias', config.hiddenSize, graph.fresh('added'))], [graph.fresh('relu')]) : rows
+    return bias ? added(this.linear(before, 'head'), 'head.bias', config.outputSize, 'logits') : this.linear(before, 'head', 'logits')
+  }
+
+  /** Logits of the vocabulary for some rows. */
+  vocabularyLogits (rows: string): string {
+    const { graph, config: { hiddenSize }, products } = this
+    const kind = this.kindOf('head')
+    const smoothing = (): string => graph.external('head.smoothing', 'float32', [hiddenSize])
+    const smoothed = isSmoothed(kind) ? graph.node('Mul', [rows, smoothing()], [graph.fresh('smoothed')]) : rows
+    if (!needsPaddingRow(kind)) return this.linear(smoothed, 'head', 'logits')
+    return products.dropRow(this.linear(products.appendRow(smoothed, hiddenSize), 'head'), 'logits')
+  }
+
+  /** Logits, their largest, and the largest probabilities at temperature 1 and at the row's own. */
+  head (x: string): void {
+    const { graph, config } = this
+    const rows = graph.node('Gather', [graph.node('Reshape', [x, 'flat'], [graph.fresh('flat')]), 'rows'], [graph.fresh('rows')], { axis: 0 })
+    const logits = config.scoreHead ? this.scores(rows, config.scoreHead) : this.vocabularyLogits(rows)
+    graph.node('TopK', [logits, 'top_count'], ['top_logits', 'top_ids'], { axis: -1 })
+    const peak = (scaled: string): string =>
+      graph.node('ReduceMax', [graph.node('Softmax', [scaled], [graph.fresh('probabilities')], { axis: -1 }), 'last_axis'], [graph.fresh('peak')], { keepdims: 1 })
+    const tempered = graph.node('Mul', [logits, 'inverse_temperature'], [graph.fresh('tempered')])
+    graph.node('Concat', [peak(logits), peak(tempered)], ['peak'], { axis: -1 })
+    const top = Math.min(topCount, config.outputSize)
+    graph.output('logits', 'float32', ['rows', config.outputSize])
+    graph.output('top_logits', 'float32', ['rows', top])
+    graph.output('top_ids', 'int64', ['rows', top])
+    graph.output('peak', 'float32', ['rows', 2])
+  }
+
+  /** Which positions of a probe see which: all see the whole sequence, and of each other what `branches` says. */
+  declareBranches (): void {
+    const { graph } = this
+    graph.input('positions', 'int64', ['batch', 'steps'])
+    graph.input('branches', 'float32', [1, 1, 'steps', 'steps'])
+    graph.input('branch_pads', 'int64', [8])
+    graph.node('Pad', ['branches', 'branch_pads'], ['branch_bias'])
+  }
+
+  write (ropePositions: number): WrittenGraph {
+    const { graph, config } = this
+    graph.input('input_ids', 'int64', ['batch', 'steps'])
+    if (this.partCount > 1) graph.input('rows_by_part', 'int64', [this.partCount])
+    for (let part = 0; part < this.partCount; part++) {
+      graph.input(partName(part, 'seqlens_k'), 'int32', [partName(part, 'batch')])
+      graph.input(partName(part, 'total_sequence_length'), 'int32', [1])
+      if (part >= this.shape.private) declareSharedPart(graph, config, part, this.pieces)
+    }
+    if (this.shape.probedLayers === undefined) {
+      graph.input('rows', 'int64', ['rows'])
+      graph.input('inverse_temperature', 'float32', ['rows', 1])
+    } else this.declareBranches()
+    graph.external('rope_cos', 'float32', [ropePositions, config.headSize / 2])
+    graph.external('rope_sin', 'float32', [ropePositions, config.headSize / 2])
+    graph.constant('flat', 'int64', [2], [-1, config.hiddenSize])
+    graph.constant('qkv_parts', 'int64', [3], [config.queryHeads, config.kvHeads, config.kvHeads].map(heads => heads * config.headSize))
+    if (this.shape.chunks) {
+      graph.constant('as_one_sequence', 'int64', [3], [1, -1, (config.queryHeads + 2 * config.kvHeads) * config.headSize])
+      graph.constant('as_rows', 'int64', [3], [-1, 1, config.queryHeads * config.headSize])
+    }
+    graph.constant('halves', 'int64', [2], [config.feedForwardSize, config.feedForwardSize])
+    graph.constant('last_axis', 'int64', [1], [-1])
+    if (this.peaks) graph.constant('first_axis', 'int64', [1], [0])
+    if (this.padded) graph.node('Shape', ['input_ids'], ['batch_and_steps'])
+    graph.constant('top_count', 'int64', [1], [Math.min(topCount, config.outputSize)])
+    if (this.shape.shared > 0) declareSharedPrefix(graph, config, this.pieces)
+    const x = this.body()
+    if (this.shape.probedLayers === undefined) this.head(x!)
+    return { model: graph.finish(), weights: graph.externals }
+  }
+}
+
+/**
+ * The decoder's graph. Inputs: `input_ids` int64 [b, s], the rows of the parts one after the other, in a shape of chunks [positions of all, 1]; `rows_by_part` int64 [parts], where there are several;
+ * `rows` int64 [r ≥ 1], flat indices into b·s whose logits are wanted; `inverse_temperature` float32 [r, 1]. For each part p (`partName`), with b_p rows: `seqlens_k` int32 [b_p],
+ * tokens in the sequence after the run − 1; `total_sequence_length` int32 [1], the largest of them + 1; `past_key_l`, `past_value_l` float32 [b_p, kv heads, capacity, head size]; a shared
+ * part's others are in shared-prefix-attention.ts.
+ * A probe's graph has, in place of `rows` and `inverse_temperature`, `positions` int64 [1, s], the place of each token in the sequence; `branches` float32 [1, 1, s, s], 0 where a token sees another of them and −∞
+ * where not; `branch_pads` int64 [8], zeros but for the fourth: how many tokens come before, which all see. Its outputs are hidden states and KV of the layers that are run.
+ * Outputs: `logits` [r, V]; `top_logits`, `top_ids` [r, min(128, V)]; `peak` [r, 2], the largest probability at temperature 1 and
+ * at the row's; `hidden_k` [b, s, D], transformers' hidden_states[k]; for each part `present_key_l`, `present_value_l`, to be the same memory as the past.
+ * @param ropePositions rows of the rotary tables: the longest sequence
+ */
+export function buildDecoderGraph (config: DecoderConfig, layout: WeightLayout, ropePositions: number, options: DecoderGraphOptions = {}): WrittenGraph {
+  return new DecoderGraph(config, layout, options).write(ropePositions)
+}

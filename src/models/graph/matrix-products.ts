@@ -1,0 +1,119 @@
+/**
+ * Products with a decoder's matrices, in the operators of each kind of matrix (`weight-format.ts`). Used by both the
+ * decoder's graph and the self-test, so that what is tested is what is served. Knows no layers.
+ */
+import type { GraphWriter } from '../../runtime/graph.js'
+import { rotationMatrix, rotationSize } from '../quantization/rotation.js'
+import type { Blocks, MatrixKind, Rows } from '../quantization/weight-format.js'
+
+const microsoft = 'com.microsoft'
+
+/** Whether products with a kind of matrix need a row of zeros after the rows of x. */
+export const needsPaddingRow = (kind: MatrixKind): boolean => kind.operator === 'blocks' && kind.paddingRow
+
+export class MatrixProducts {
+  readonly #graph: GraphWriter
+  /** Names of the constants so far. */
+  readonly #constants = new Set<string>()
+
+  constructor (graph: GraphWriter) { this.#graph = graph }
+
+  /**
+   * x · Wᵀ for x [batch, steps, K] or, with blocks and floats, [rows, K].
+   * @param name of the matrix: the names of its weights, which are externals, begin with it
+   * @param shape of the matrix, [N, K]
+   * @returns the name of the product, [batch, steps, N] or [rows, N]
+   */
+  multiply (
+    x: string, name: string, kind: MatrixKind, shape: readonly [number, number], result = this.#graph.fresh(name)
+  ): string {
+    if (kind.operator === 'rows') return this.#rows(kind.rotated ? this.#rotated(x) : x, name, kind, shape, result)
+    if (kind.operator === 'blocks') return this.#blocks(x, name, kind, shape, result)
+    return this.#graph.node('MatMul', [x, this.#graph.external(name, 'float32', [shape[1], shape[0]])], [result])
+  }
+
+  /** [n, columns] and a row of zeros: no row of x is then computed alone, wherever an operator cuts the rows. */
+  appendRow (x: string, columns: number): string {
+    const zero = (): number[] => new Array<number>(columns).fill(0)
+    const zeros = this.#constant(`zero_row_${columns}`, 'float32', [1, columns], zero)
+    return this.#graph.node('Concat', [x, zeros], [this.#graph.fresh('padded')], { axis: 0 })
+  }
+
+  /** [n + 1, columns] without its last row. */
+  dropRow (x: string, result = this.#graph.fresh('rows')): string {
+    const bounds = Object.entries({ from: 0, to: -1, axis: 0 }).map(([name, value]) =>
+      this.#constant(`drop_${name}`, 'int64', [1], () => [value]))
+    return this.#graph.node('Slice', [x, ...bounds], [result])
+  }
+
+  #constant (
+    name: string, type: 'int64' | 'float32' | 'uint8', dims: readonly number[], values: () => readonly number[]
+  ): string {
+    if (this.#constants.has(name)) return name
+    this.#constants.add(name)
+    return this.#graph.constant(name, type, dims, values())
+  }
+
+  /** A product with blocks of integers; what their offsets add is a product with the sums of x over each block. */
+  #blocks (
+    x: string, name: string, { bits, size, offsets }: Blocks, [rows, columns]: readonly [number, number], result: string
+  ): string {
+    const graph = this.#graph
+    const blocks = columns / size
+    const weights = [
+      graph.external(`${name}.values`, 'uint8', [rows, blocks, size * bits / 8]),
+      graph.external(`${name}.scales`, 'float32', [rows, blocks])
+    ]
+    const attributes = { K: columns, N: rows, bits, block_size: size, accuracy_level: 4 }
+    const multiply = (to: string): string => graph.node('MatMulNBits', [x, ...weights], [to], attributes, microsoft)
+    if (!offsets) return multiply(result)
+    // Not ReduceSum: the order in which it adds depends on where in memory a row begins.
+    const sums = graph.node('MatMul', [x, this.#blockSums(columns, size)], [graph.fresh('block_sums')])
+    const perBlock = graph.external(`${name}.offsets`, 'float32', [blocks, rows])
+    const added = graph.node('MatMul', [sums, perBlock], [graph.fresh('of_offsets')])
+    return graph.node('Add', [multiply(graph.fresh('product')), added], [result])
+  }
+
+  /** The matrix [K, K / size] that sums every block of a row. */
+  #blockSums (columns: number, size: number): string {
+    const blocks = columns / size
+    const isIn = (at: number): boolean => Math.floor(at / blocks / size) === at % blocks
+    const values = (): number[] => Array.from({ length: columns * blocks }, (_, at) => isIn(at) ? 1 : 0)
+    return this.#constant(`block_sums_${columns}`, 'float32', [columns, blocks], values)
+  }
+
+  /**
+   * Rows of x divided by their largest magnitude and rounded to 8 bits, then a product of integers: exact, whatever the
+   * other rows. A row of zeros, divided by zero, becomes some integers, and zero again when the product is multiplied
+   * by its scale.
+   */
+  #rows (
+    x: string, name: string, { levels }: Rows, [rows, columns]: readonly [number, number], result: string
+  ): string {
+    const graph = this.#graph
+    const step = this.#constant('level', 'float32', [], () => [1 / 127])
+    const zero = this.#constant('level_zero', 'uint8', [], () => [128])
+    const lastAxis = this.#constant('level_axis', 'int64', [1], () => [-1])
+    const size = graph.node('Abs', [x], [graph.fresh('size')])
+    const peak = graph.node('ReduceMax', [size, lastAxis], [graph.fresh('row_peak')], { keepdims: 1 })
+    const scaled = graph.node('Div', [x, peak], [graph.fresh('scaled')])
+    const rounded = graph.node('QuantizeLinear', [scaled, step, zero], [graph.fresh('levels')])
+    const values = graph.external(`${name}.values`, levels, [columns, rows])
+    const scales = graph.external(`${name}.scales`, 'float32', [rows])
+    const zeros = levels === 'uint8' ? [zero, zero] : [zero]
+    const factors = [rounded, values, step, scales, ...zeros]
+    const product = graph.node('MatMulIntegerToFloat', factors, [graph.fresh('product')], {}, microsoft)
+    return graph.node('Mul', [product, peak], [result])
+  }
+
+  /** Turns every 64 channels of x by a Hadamard matrix, as the weights were turned. */
+  #rotated (x: string): string {
+    const graph = this.#graph
+    const apart = this.#constant('in_blocks', 'int64', [4], () => [0, 0, -1, rotationSize])
+    const joined = this.#constant('joined_blocks', 'int64', [3], () => [0, 0, -1])
+    const matrix = this.#constant('rotation', 'float32', [rotationSize, rotationSize], () => [...rotationMatrix()])
+    const blocks = graph.node('Reshape', [x, apart], [graph.fresh('blocks')])
+    const turned = graph.node('MatMul', [blocks, matrix], [graph.fresh('turned')])
+    return graph.node('Reshape', [turned, joined], [graph.fresh('rotated')])
+  }
+}

@@ -1,0 +1,119 @@
+/** Every weight of a decoder, as tensors: calibrated and converted once, then read from the cache. */
+import { mkdir } from 'node:fs/promises'
+import { join } from 'node:path'
+import { RequestError } from '../../errors.js'
+import { Tensor } from '../../runtime/tensor.js'
+import { activationPeaks } from './calibration.js'
+import { convertWeights, headHoldsEmbedding, readMatrix } from './convert-weights.js'
+import type { DecoderConfig } from '../decoder-config.js'
+import { decoderMatrices } from '../graph/decoder-matrices.js'
+import { ropeFactorsTensor } from '../formats/decoder-tensors.js'
+import { groupSize } from '../formats/dequantize.js'
+import type { TensorFile } from '../formats/tensor-file.js'
+import { smoothingFactors, type Smoothing } from './smoothing.js'
+import { readCache, writeCache } from './weight-cache.js'
+import { granularity, isSmoothed, weightLayout, type WeightFormat, type WeightLayout } from './weight-format.js'
+
+/** Raise it when names, formats or layouts change. */
+const cacheVersion = 3
+
+/** Rotary tables: cos and sin of position · base^(−2i / head size) / factor_i, [positions, head size / 2]. */
+async function rotaryTables (file: TensorFile, { headSize, ropeBase }: DecoderConfig, positions: number): Promise<Map<string, Tensor>> {
+  const factors = file.tensors.has(ropeFactorsTensor) ? await file.read(ropeFactorsTensor) : null
+  const half = headSize / 2
+  const cos = Tensor.allocate('float32', [positions, half])
+  const sin = Tensor.allocate('float32', [positions, half])
+  for (let i = 0; i < half; i++) {
+    const frequency = ropeBase ** (-2 * i / headSize) / (factors?.[i] ?? 1)
+    for (let position = 0; position < positions; position++) {
+      cos.data[position * half + i] = Math.cos(position * frequency)
+      sin.data[position * half + i] = Math.sin(position * frequency)
+    }
+  }
+  return new Map([['rope_cos', cos], ['rope_sin', sin]])
+}
+
+export interface WeightOptions {
+  readonly format: WeightFormat
+  /** Of the format. */
+  readonly layout: WeightLayout
+  readonly cacheDir: string
+  /** SHA-256 of the model file: what the cache is keyed by. */
+  readonly sha256: string
+  /** Rows of the rotary tables. */
+  readonly ropePositions: number
+  /** Tells the processor's kernels apart: what is calibrated with them is kept for them. */
+  readonly kernels: string
+  /** Threads of the calibration. */
+  readonly threads: number
+  /** Tokens of ordinary texts, asked for only if the format is calibrated. */
+  readonly calibration: () => ReadonlyArray<readonly number[]>
+  readonly onProgress: (message: string) => void
+}
+
+/** @throws RequestError for a matrix that the format cannot hold */
+function checkFormat (config: DecoderConfig, { format, layout }: WeightOptions): void {
+  for (const [name, [, columns]] of decoderMatrices(config)) {
+    const multiple = granularity(layout.matrices.get(name)!)
+    if (columns % multiple !== 0) throw new RequestError('invalid_request', `format ${format} needs matrices whose inputs are a multiple of ${multiple}; ${name} has ${columns}: f32 can hold it`, { param: 'format' })
+  }
+}
+
+/** Factors of every matrix that a format smooths, from what the float32 model computes on the calibration texts. */
+async function smoothingOf (file: TensorFile, config: DecoderConfig, { layout, threads, calibration, onProgress }: WeightOptions): Promise<Smoothing> {
+  const names = [...layout.matrices].filter(([, kind]) => isSmoothed(kind)).map(([name]) => name)
+  if (names.length === 0) return new Map()
+  onProgress('calibrating')
+  const texts = calibration()
+  const exact = weightLayout(config, 'f32', file.tensors)
+  const weights = await rotaryTables(file, config, Math.max(...texts.map(text => text.length)))
+  for await (const { name, type, dims, data } of convertWeights({ file, config, layout: exact, smoothing: new Map() })) {
+    const tensor = Tensor.allocate(type, dims)
+    tensor.data.set(data as never)
+    weights.set(name, tensor)
+  }
+  const peaks = await activationPeaks(config, exact, weights, texts, threads)
+  const smoothing = new Map<string, Float32Array>()
+  for (const name of names) smoothing.set(name, smoothingFactors(peaks.get(name)!, await readMatrix(file, config, name)))
+  return smoothing
+}
+
+/** The embedding as the head's memory shows it. */
+function embeddingInHead ({ vocabularySize, hiddenSize }: DecoderConfig, tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
+  const view = (part: string, columns: number): [string, Tensor] => [`embedding.${part}`, tensors.get(`head.${part}`)!.view(0, [vocabularySize, columns])]
+  return new Map([view('values', hiddenSize), view('scales', hiddenSize / groupSize)])
+}
+
+/** Levels of signed rows with the zero point 128, in place: the cache holds them signed, for every processor. */
+function withZeroPoint (tensor: Tensor): Tensor {
+  const { buffer, byteOffset, length } = tensor.data
+  const words = new Int32Array(buffer as ArrayBuffer, byteOffset, length >> 2)
+  for (let at = 0; at < words.length; at++) words[at]! ^= 0x80808080
+  const bytes = new Uint8Array(buffer as ArrayBuffer, byteOffset, length)
+  for (let at = 4 * words.length; at < length; at++) bytes[at]! ^= 0x80
+  return tensor.as('uint8')
+}
+
+/** Every external initializer of the decoder graph, by name. A cache that is missing, of another size, or whose index is damaged is made anew. */
+export async function loadDecoderWeights (file: TensorFile, config: DecoderConfig, options: WeightOptions): Promise<Map<string, Tensor>> {
+  const { format, layout, cacheDir, sha256, ropePositions, kernels, onProgress } = options
+  checkFormat(config, options)
+  const directory = join(cacheDir, 'weights')
+  const calibrated = [...layout.matrices.values()].some(isSmoothed) ? `-${kernels}` : ''
+  const path = join(directory, `${sha256.slice(0, 16)}-${format}${calibrated}-v${cacheVersion}.bin`)
+  let tensors = await readCache(path)
+  if (!tensors) {
+    onProgress(`converting weights to ${format}`)
+    await mkdir(directory, { recursive: true })
+    await writeCache(path, convertWeights({ file, config, layout, smoothing: await smoothingOf(file, config, options) }))
+    tensors = await readCache(path)
+    if (!tensors) throw new Error(`the weight cache ${path} cannot be read back`)
+  }
+  for (const [name, kind] of layout.matrices) {
+    const values = `${name}.values`
+    if (kind.operator === 'rows' && kind.levels === 'uint8') tensors.set(values, withZeroPoint(tensors.get(values)!))
+  }
+  const parts = [await rotaryTables(file, config, ropePositions), ...(headHoldsEmbedding(config, layout) ? [embeddingInHead(config, tensors)] : [])]
+  for (const part of parts) for (const [name, tensor] of part) tensors.set(name, tensor)
+  return tensors
+}

@@ -1,0 +1,39 @@
+/** The rule that an answer ends in the right number, for prompts whose right number is known: a verifier of sums. */
+import { Type } from 'typebox'
+import { RequestError } from '../../../errors.js'
+import type { Prompt } from '../../scorer.js'
+import { defineRule } from './rule.js'
+
+const number = /[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+−]?\.\d+/g
+
+/**
+ * The number an answer ends in: after the last `####` (as GSM8K marks it) or inside the last `\boxed{…}` if there is one, else the last
+ * number of the text. Commas between thousands are read over; null where there is no number.
+ */
+export function finalNumber (text: string): number | null {
+  const marked = Math.max(text.lastIndexOf('####'), text.lastIndexOf('\\boxed{'))
+  const found = marked >= 0 ? text.slice(marked).match(number)?.[0] : text.match(number)?.at(-1)
+  return found === undefined ? null : Number(found.replaceAll(',', '').replace('−', '-'))
+}
+
+/** What was asked last. */
+const question = ({ messages }: Prompt): string => messages.findLast(({ role }) => role === 'user')?.content ?? ''
+
+/** 1 where the final number is the one that `answers` gives for the last user message, within `tolerance`; else 0. */
+export const numericAnswer = defineRule({
+  fields: {
+    answers: Type.Record(Type.String(), Type.Number(), { minProperties: 1 }),
+    /** Largest difference that still counts as right, absolute. Default 1e-6. */
+    tolerance: Type.Optional(Type.Number({ minimum: 0 }))
+  },
+  members: ['outcome'],
+  compile ({ answers, tolerance = 1e-6 }) {
+    const known = new Map(Object.entries(answers))
+    return ({ text }, prompt) => {
+      const right = known.get(question(prompt))
+      if (right === undefined) throw new RequestError('invalid_request', `the reward's answers hold no number for this prompt; got ${JSON.stringify(question(prompt).slice(0, 80))}`, { param: 'messages' })
+      const given = finalNumber(text)
+      return given !== null && Math.abs(given - right) <= tolerance ? 1 : 0
+    }
+  }
+})

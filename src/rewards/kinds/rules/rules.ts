@@ -1,0 +1,64 @@
+/** Every rule by name, and a rule's descriptor as a source of scores. A new rule is one entry here. */
+import { Type, type Static, type TProperties } from 'typebox'
+import { RequestError } from '../../../errors.js'
+import { membersSchema, type Normalization } from '../../descriptor-parts.js'
+import type { RewardSource } from '../../reward-kind.js'
+import type { AnswerMember } from '../../scorer.js'
+import { bulletCount, length, wordCount } from './counts.js'
+import { jsonSchema } from './json-schema-rule.js'
+import { language } from './language.js'
+import { numericAnswer } from './numeric-answer.js'
+import { regex } from './regex.js'
+import type { Rule } from './rule.js'
+import { bannedWords, mustMention } from './words.js'
+
+export const rules = {
+  length,
+  regex,
+  json_schema: jsonSchema,
+  banned_words: bannedWords,
+  must_mention: mustMention,
+  word_count: wordCount,
+  bullet_count: bulletCount,
+  numeric_answer: numericAnswer,
+  language
+} as const satisfies Record<string, Rule>
+
+export type RuleName = keyof typeof rules
+
+/** Whether a rule scores from 0 to 1. */
+export const scoresShare = (name: RuleName): boolean => !(rules[name] as Rule).unscaled
+
+/** A rule's descriptor beside the family's fields; its own fields go by the rule. */
+export interface RuleDescriptor { readonly kind: 'rule', readonly rule: RuleName, readonly members?: Static<typeof membersSchema> }
+
+/** What a share is standardised with where the descriptor says nothing: all holds is +1, nothing holds −1. */
+const shareNormalization: Normalization = { mean: 0.5, std: 0.5, pool: 'none: 1 is +1, 0 is −1' }
+
+/** Fields of a rule's descriptor beside the family's. */
+export function ruleFields (name: RuleName): TProperties {
+  const { fields, unscaled }: Rule = rules[name]
+  return { kind: Type.Literal('rule'), rule: Type.Literal(name), members: unscaled ? membersSchema : Type.Optional(membersSchema), ...fields }
+}
+
+/** @throws RequestError for fields that no rule can follow, and statistics of a member that the rule does not have */
+export function ruleSource (descriptor: RuleDescriptor): RewardSource {
+  const rule: Rule = rules[descriptor.rule]
+  const fields = descriptor as unknown as Readonly<Record<string, unknown>>
+  const score = rule.compile(fields)
+  const ceiling = rule.compileCeiling?.(fields)
+  const stated = Object.keys(descriptor.members ?? {}) as AnswerMember[]
+  const foreign = stated.find(member => !rule.members.includes(member))
+  if (foreign) throw new RequestError('invalid_request', `members.${foreign} must not be there: ${descriptor.rule} judges ${rule.members.join(' and ')} only`)
+  return {
+    members: rule.unscaled ? stated : rule.members,
+    misfit: () => null,
+    open: member => ({
+      normalization: descriptor.members?.[member]?.normalization ?? shareNormalization,
+      layers: [],
+      forks: false,
+      score: (prompt, answers) => Promise.all(answers.map(async answer => ({ raw: await score(answer, prompt) }))),
+      ...(ceiling && { ceiling })
+    })
+  }
+}

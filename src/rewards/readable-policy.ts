@@ -1,0 +1,76 @@
+/** What rewards must know of the policy whose answers they score, and how texts are read through it. */
+import type { Need, Reservation } from '../engine/kv/reservation.js'
+import type { SequenceSource } from '../engine/sequence.js'
+import { encodeChat } from '../models/tokenizer/chat-template.js'
+import type { LoadedModel } from '../models/model.js'
+import type { ChatMessage } from './scorer.js'
+
+/** The policy as a fitted head names it, and what its hidden states look like. */
+export interface PolicyInfo {
+  readonly id: string
+  /** Of the weights as downloaded: 64 lower-case hex digits. */
+  readonly weightsSha256: string
+  /** Weight format the engine runs. */
+  readonly format: string
+  /** Tells the processor's kernels apart from those that round differently. */
+  readonly kernels: string
+  /** Width D of a hidden state. */
+  readonly hiddenSize: number
+  /** Number of layers L; hidden states have indices 0..L. */
+  readonly layers: number
+  /** Tokens that end an answer, the template's own first. */
+  readonly endTokens: readonly number[]
+  /**
+   * A token's embedding, its hidden state at layer 0, length D.
+   * @param row where to write it; default memory of its own
+   */
+  embedding (token: number, row?: Float32Array): Float32Array
+}
+
+/** A policy that texts can be read through: what features are extracted with. */
+export interface ReadablePolicy extends PolicyInfo {
+  readonly source: SequenceSource
+  /** Waits for room for sequences of so many tokens each. Who asks waits for those who asked before, so that a fit takes one place in the engine's queue. */
+  reserve (sequences: number, tokens: number, signal?: AbortSignal): Promise<Reservation>
+  /** Longest prompt and answer together, tokens. */
+  readonly contextLength: number
+  /** Tokens of the rendered prompt, up to where the answer starts. At least one. */
+  promptTokens (messages: readonly ChatMessage[]): readonly number[]
+  /** Tokens of an answer alone: no template, no end token. */
+  answerTokens (text: string): readonly number[]
+}
+
+/** A loaded model as rewards see it. */
+export function policyInfo (model: LoadedModel): PolicyInfo {
+  const { id, sha256, operators: { format, kernels }, config, tokenizer, embeddings } = model
+  return {
+    id,
+    weightsSha256: sha256,
+    format,
+    kernels,
+    hiddenSize: config.hiddenSize,
+    layers: config.layers,
+    endTokens: tokenizer.endTokens,
+    embedding: (token, row) => embeddings.row(token, row)
+  }
+}
+
+/** An engine: opens sequences, once there is room for them. */
+interface Engine extends SequenceSource { reserve (need: Need, signal?: AbortSignal): Promise<Reservation> }
+
+/** A loaded model and the engine over it as something that texts can be read through. */
+export function readablePolicy (model: LoadedModel, engine: Engine): ReadablePolicy {
+  let last: Promise<unknown> = Promise.resolve()
+  return {
+    ...policyInfo(model),
+    source: engine,
+    reserve (sequences, tokens, signal) {
+      const granted = last.then(() => engine.reserve({ sequences, promptTokens: 0, answerTokens: tokens, sharesPrompt: false }, signal))
+      last = granted.catch(() => {})
+      return granted
+    },
+    contextLength: model.contextLength,
+    promptTokens: messages => encodeChat(model.chatTemplate, model.tokenizer, messages).tokens,
+    answerTokens: text => model.tokenizer.encode(text)
+  }
+}

@@ -1,0 +1,51 @@
+/**
+ * The language models that guidance can set beside a policy: loaded when the server starts, each with an engine of its own, and asked for by name. They
+ * must have the policy's vocabulary, since they say what its tokens are worth. Knows no requests.
+ */
+import type { RequestError } from '../errors.js'
+import type { LoadedModel } from '../models/model.js'
+import type { WeightFormat } from '../models/quantization/weight-format.js'
+import type { RewardModel, RewardModels } from '../rewards/reward-models.js'
+import { readNamedModels, refuseModels } from './named-models.js'
+
+/** By name. */
+export type ContrastModels = ReadonlyMap<string, RewardModel>
+
+const setting = 'contrast-models'
+const refuse = (problem: string): RequestError => refuseModels(setting, problem)
+
+/** Why a model's tokens are not the policy's, naming the first that differs; null if they are. */
+function otherTokens (name: string, { tokenizer }: LoadedModel, policy: LoadedModel): string | null {
+  const [own, wanted] = [tokenizer.vocabularySize, policy.tokenizer.vocabularySize]
+  if (own !== wanted) return `${name} has ${own} tokens, ${policy.id} has ${wanted}; they must have the same`
+  for (let token = 0; token < own; token++) {
+    if (Buffer.compare(tokenizer.writtenBytes(token), policy.tokenizer.writtenBytes(token)) !== 0) return `token ${token} of ${name} is another than that of ${policy.id}; they must have the same`
+  }
+  return null
+}
+
+/** @throws RequestError for a model that scores in place of writing, or that has the tokens of none of the policies */
+function check (name: string, model: LoadedModel, policies: readonly LoadedModel[]): void {
+  if (model.config.scoreHead) throw refuse(`${name} scores texts and says nothing of next tokens`)
+  const problems = policies.map(policy => otherTokens(name, model, policy))
+  if (!problems.includes(null)) throw refuse(problems.join('; '))
+}
+
+/**
+ * @param entries name=path, as the setting has them
+ * @throws RequestError naming the entry and what is wrong with it
+ */
+export async function loadContrastModels (entries: readonly string[], models: RewardModels, policies: readonly LoadedModel[], format: WeightFormat): Promise<ContrastModels> {
+  const loaded = new Map<string, RewardModel>()
+  for (const { name, model } of readNamedModels(setting, entries)) {
+    const one = await models.load({ model, format })
+    check(name, one.model, policies)
+    loaded.set(name, one)
+  }
+  return loaded
+}
+
+/** Those among them that have a policy's tokens. */
+export function ofVocabulary (models: ContrastModels, policy: LoadedModel): ContrastModels {
+  return new Map([...models].filter(([name, { model }]) => otherTokens(name, model, policy) === null))
+}

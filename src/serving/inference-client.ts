@@ -1,0 +1,210 @@
+/** The main thread's side of the inference thread: requests in, events out, abort. Restarts the thread if it dies. */
+import { Worker } from 'node:worker_threads'
+import type { Config } from '../config.js'
+import { EventQueue } from '../decoding/event-queue.js'
+import { RequestError } from '../errors.js'
+import type { RewardInfo } from '../rewards/reward-info.js'
+import type { CallName, Calls, FittingProgress, FromWorker, GenerateRequest, GenerationEvent, ModelInfo, Spent, Stats, ToWorker } from './protocol.js'
+
+interface Pending {
+  readonly onMessage: (message: FromWorker) => void
+  readonly fail: (error: Error) => void
+}
+
+export interface CallOptions {
+  readonly signal?: AbortSignal
+  /** Told what the request took, once, however it ended: before its caller knows that it has ended or, where its caller left, when the thread has heard of it. Not told where the thread was lost. */
+  readonly onSpent?: (spent: Spent) => void
+}
+
+/** What the API and the commands need of the inference thread. */
+export type Inference = Pick<InferenceClient, 'models' | 'rewards' | 'isReady' | 'problem' | 'generate' | 'call' | 'stats'>
+
+/** A thread that dies this often in a row is not started again. */
+const mostRestarts = 5
+/** Before the second try to start it, ms, and twice as long before each further one: what is missing, such as a file or memory, may come back. */
+const restartDelayMs = 1000
+
+export class InferenceClient {
+  readonly #config: Config
+  readonly #onProgress: (message: string) => void
+  readonly #pending = new Map<number, Pending>()
+  /** Who is told what a request took, by the request's id. */
+  readonly #accounts = new Map<number, (spent: Spent) => void>()
+  #worker: Worker | null = null
+  #info: { models: readonly ModelInfo[], rewards: readonly RewardInfo[] } | null = null
+  #nextId = 0
+  #restarts = 0
+  #restart: NodeJS.Timeout | undefined
+  #problem: RequestError | null = null
+  /** Whether the thread was ever ready: one that never was is not started again. */
+  #hasServed = false
+  #closing = false
+
+  private constructor (config: Config, onProgress: (message: string) => void) {
+    this.#config = config
+    this.#onProgress = onProgress
+  }
+
+  /**
+   * Starts the thread and loads the models.
+   * @throws RequestError if one cannot be loaded
+   */
+  static async start (config: Config, onProgress: (message: string) => void = () => {}): Promise<InferenceClient> {
+    const client = new InferenceClient(config, onProgress)
+    await client.#start()
+    return client
+  }
+
+  get isReady (): boolean { return this.#info !== null && !this.#closing }
+  /** That the thread, once lost, could not be started again, as callers are told; null where it could, or is still being started for the first time since. */
+  get problem (): RequestError | null { return this.#problem }
+  /** The default first. */
+  get models (): readonly ModelInfo[] { return this.#ready().models }
+  /** The default. */
+  get model (): ModelInfo { return this.models[0]! }
+  get rewards (): readonly RewardInfo[] { return this.#ready().rewards }
+
+  /**
+   * The events of one generation. Leaving the loop, or aborting the signal, ends the work.
+   * @throws RequestError
+   */
+  async * generate (request: GenerateRequest, { signal, onSpent }: CallOptions = {}): AsyncGenerator<GenerationEvent, void, undefined> {
+    const events = new EventQueue<GenerationEvent>()
+    const { id, done } = this.#send(newId => ({ type: 'generate', id: newId, request }), message => {
+      if (message.type === 'event') events.push(message.event)
+    }, { ...(signal && { signal }), ...(onSpent && { onSpent }) })
+    events.endWith(done)
+    try {
+      yield * events
+    } finally {
+      this.#abort(id)
+    }
+  }
+
+  /**
+   * One question, one answer.
+   * @param onProgress told how far it is, where the question is one that takes long
+   * @throws RequestError
+   */
+  async call<N extends CallName> (name: N, request: Calls[N]['request'], { onProgress, ...options }: CallOptions & { onProgress?: (progress: FittingProgress) => void } = {}): Promise<Calls[N]['answer']> {
+    let answer: Calls[N]['answer'] | undefined
+    await this.#send(id => ({ type: 'call', id, name, request }), message => {
+      if (message.type === 'answer') answer = message.answer
+      else if (message.type === 'progress') onProgress?.(message.progress)
+    }, options).done
+    return answer!
+  }
+
+  stats (): Promise<Stats> { return this.call('stats', null) }
+
+  /** Aborts what runs, frees the models, ends the thread. */
+  async close (): Promise<void> {
+    this.#closing = true
+    clearTimeout(this.#restart)
+    const worker = this.#worker
+    if (!worker) return
+    const exited = new Promise(resolve => { worker.once('exit', resolve) })
+    this.#post({ type: 'close' })
+    await exited
+  }
+
+  #ready (): { models: readonly ModelInfo[], rewards: readonly RewardInfo[] } {
+    if (!this.#info) throw this.#problem ?? new RequestError('unavailable', 'The model is not loaded yet', { retryAfterMs: 1000 })
+    return this.#info
+  }
+
+  #post (message: ToWorker): void { this.#worker?.postMessage(message) }
+
+  #account ({ id, spent }: { readonly id: number, readonly spent: Spent }): void {
+    this.#accounts.get(id)?.(spent)
+    this.#accounts.delete(id)
+  }
+
+  #abort (id: number): void {
+    if (this.#pending.delete(id)) this.#post({ type: 'abort', id })
+  }
+
+  /** Sends a request; `done` settles when it has ended. */
+  #send (message: (id: number) => ToWorker, onMessage: (message: FromWorker) => void, { signal, onSpent }: CallOptions): { id: number, done: Promise<void> } {
+    this.#ready()
+    signal?.throwIfAborted()
+    const id = this.#nextId++
+    if (onSpent) this.#accounts.set(id, onSpent)
+    const done = new Promise<void>((resolve, reject) => {
+      const leave = (): void => {
+        this.#abort(id)
+        fail(signal?.reason instanceof Error ? signal.reason : new Error('aborted'))
+      }
+      const settle = (): void => {
+        this.#pending.delete(id)
+        signal?.removeEventListener('abort', leave)
+      }
+      const fail = (error: Error): void => { settle(); reject(error) }
+      signal?.addEventListener('abort', leave, { once: true })
+      this.#pending.set(id, {
+        fail,
+        onMessage: received => {
+          onMessage(received)
+          if (received.type === 'failed') fail(RequestError.fromData(received.error))
+          else if (received.type === 'done') { settle(); resolve() }
+        }
+      })
+    })
+    this.#post(message(id))
+    return { id, done }
+  }
+
+  #start (): Promise<void> {
+    const worker = new Worker(new URL('./inference-worker.js', import.meta.url), { workerData: this.#config })
+    this.#worker = worker
+    return new Promise((resolve, reject) => {
+      worker.on('message', (message: FromWorker) => {
+        if (message.type === 'loading') this.#onProgress(message.message)
+        else if (message.type === 'ready') {
+          this.#info = message
+          this.#restarts = 0
+          this.#problem = null
+          this.#hasServed = true
+          resolve()
+        } else if (message.type === 'rewards') {
+          if (this.#info) this.#info = { ...this.#info, rewards: message.rewards }
+        } else if (message.type === 'fatal') {
+          reject(RequestError.fromData(message.error))
+          worker.terminate().catch(reject)
+        } else {
+          if (message.type === 'done' || message.type === 'failed') this.#account(message)
+          this.#pending.get(message.id)?.onMessage(message)
+        }
+      })
+      worker.on('error', error => { console.error(error) })
+      worker.on('exit', () => {
+        this.#lost()
+        reject(new RequestError('unavailable', 'The inference thread ended while it was starting'))
+      })
+    })
+  }
+
+  /** The thread is gone: what it was doing fails, and it is started again, at once the first time. */
+  #lost (): void {
+    this.#worker = null
+    this.#info = null
+    const lost = new RequestError('unavailable', 'The inference thread ended; the request was lost', { retryAfterMs: 5000 })
+    for (const { fail } of [...this.#pending.values()]) fail(lost)
+    this.#accounts.clear()
+    if (this.#closing || !this.#hasServed) return
+    if (this.#restarts >= mostRestarts) {
+      this.#onProgress(`the inference thread could not be started again, ${mostRestarts} times; the server must be restarted`)
+      return
+    }
+    const delayMs = this.#restarts === 0 ? 0 : restartDelayMs * 2 ** (this.#restarts - 1)
+    this.#restarts++
+    this.#onProgress(`the inference thread ended; starting it again${delayMs === 0 ? '' : ` in ${delayMs / 1000} s`}`)
+    this.#restart = setTimeout(() => {
+      this.#start().catch(({ message }: Error) => {
+        this.#problem = new RequestError('unavailable', 'The inference thread ended and could not be started again; the log says why', { retryAfterMs: 5000 })
+        this.#onProgress(`the inference thread could not be started again: ${message}`)
+      })
+    }, delayMs)
+  }
+}
