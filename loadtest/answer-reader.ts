@@ -1,4 +1,7 @@
-/** Reads one answer as its pieces arrive, over any transport, and times it. Knows what the server sends, not how it is sent. */
+/**
+ * Reads one answer as its pieces arrive, over any transport, and times it. Knows what the server sends, not how it is
+ * sent.
+ */
 import type { RequestSample, WireUsage } from './measurement.js'
 
 /** A piece of an answer with text in it; the role comes first, without text. */

@@ -1,11 +1,17 @@
-/** Single requests over HTTP (undici) and over WebSockets, several at a time on each socket. A request gives a sample or fails. */
+/**
+ * Single requests over HTTP (undici) and over WebSockets, several at a time on each socket. A request gives a sample or
+ * fails.
+ */
 import { once } from 'node:events'
 import { Agent, request } from 'undici'
 import { WebSocket } from 'ws'
 import { AnswerReader, usageOf } from './answer-reader.js'
 import type { RequestSample, WireUsage } from './measurement.js'
 
-/** Sends one request and waits for its end. @throws Error for any answer but a whole one, and when the signal is aborted */
+/**
+ * Sends one request and waits for its end.
+ * @throws Error for any answer but a whole one, and when the signal is aborted
+ */
 export type Send = (body: object, signal: AbortSignal) => Promise<RequestSample>
 
 export interface Client {
@@ -19,7 +25,9 @@ export function httpClient (url: string): Client {
   return {
     async send (body, signal) {
       const reader = new AnswerReader()
-      const response = await request(`${url}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), dispatcher, signal })
+      const response = await request(`${url}/v1/chat/completions`, {
+        method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), dispatcher, signal
+      })
       let text = ''
       for await (const chunk of response.body) {
         const piece = String(chunk)

@@ -31,7 +31,9 @@ function follow (client: LoadClient, next: () => string, answered: RequestSample
  * Sends requests, `connections` at a time.
  * @param body the body of the i-th request
  */
-export async function closedHttp (url: string, body: (index: number) => object, connections: number, { requests, maxSeconds, signal }: LoadLimits): Promise<LoadSamples> {
+export async function closedHttp (
+  url: string, body: (index: number) => object, connections: number, { requests, maxSeconds, signal }: LoadLimits
+): Promise<LoadSamples> {
   const answered: RequestSample[] = []
   let [index, errors] = [0, 0]
   const next = (): string => JSON.stringify(body(index++))

@@ -1,6 +1,7 @@
 /**
- * `npm run bench:health`: how fast `GET /health` answers while 32 candidates decode, one best-of-32 after the other. Starts its own server. On Linux it
- * tells, too, whether the server's main thread, which answers, was busy, or was ready to answer and waited for a core.
+ * `npm run bench:health`: how fast `GET /health` answers while 32 candidates decode, one best-of-32 after the other.
+ * Starts its own server. On Linux it tells, too, whether the server's main thread, which answers, was busy, or was
+ * ready to answer and waited for a core.
  */
 import { setTimeout as sleep } from 'node:timers/promises'
 import { httpClient } from './clients.js'
@@ -15,15 +16,23 @@ const pauseMs = 10
 function sharesOf (name: string, before: ThreadTimes | null, after: ThreadTimes | null, ms: number): string {
   if (!before || !after) return ''
   const percent = (part: number): string => `${(100 * part / ms).toFixed(1)} %`
-  return `; ${name} computed ${percent(after.ran - before.ran)} of the time and waited for a core ${percent(after.waited - before.waited)}`
+  return `; ${name} computed ${percent(after.ran - before.ran)} of the time and waited for a core ` +
+    `${percent(after.waited - before.waited)}`
 }
 
 const target = await startTarget([])
 const client = httpClient(target.url)
 try {
-  const body = { model: await modelOf(target.url), messages: [{ role: 'user', content: 'Write a short review of a film.' }], max_tokens: 64, ignore_eos: true, alignment: { strategy: 'best_of_n', num_candidates: 32, reward: 'positive' } }
+  const body = {
+    model: await modelOf(target.url),
+    messages: [{ role: 'user', content: 'Write a short review of a film.' }],
+    max_tokens: 64,
+    ignore_eos: true,
+    alignment: { strategy: 'best_of_n', num_candidates: 32, reward: 'positive' }
+  }
   const until = AbortSignal.timeout(seconds * 1000)
-  const load = (async () => { while (!until.aborted) await client.send(body, until) })().catch((error: unknown) => { if (!until.aborted) throw error })
+  const load = (async () => { while (!until.aborted) await client.send(body, until) })()
+    .catch((error: unknown) => { if (!until.aborted) throw error })
   const times: number[] = []
   const [started, server, own] = [performance.now(), target.mainThread(), mainThreadTimes(process.pid)]
   while (!until.aborted) {
@@ -35,10 +44,12 @@ try {
     await sleep(pauseMs)
   }
   const took = performance.now() - started
-  const shares = sharesOf('the server’s main thread', server, target.mainThread(), took) + sharesOf('the one that asks', own, mainThreadTimes(process.pid), took)
+  const shares = sharesOf('the server’s main thread', server, target.mainThread(), took) +
+    sharesOf('the one that asks', own, mainThreadTimes(process.pid), took)
   await load
   const { p50, p90, p99 } = quantiles(times)!
-  console.log(`GET /health beside best of 32, ${times.length} times: p50 ${p50.toFixed(1)} ms, p90 ${p90.toFixed(1)} ms, p99 ${p99.toFixed(1)} ms, longest ${Math.max(...times).toFixed(1)} ms${shares}`)
+  console.log(`GET /health beside best of 32, ${times.length} times: p50 ${p50.toFixed(1)} ms, p90 ${p90.toFixed(1)} ` +
+    `ms, p99 ${p99.toFixed(1)} ms, longest ${Math.max(...times).toFixed(1)} ms${shares}`)
 } finally {
   await client.close()
   await target.stop()

@@ -1,4 +1,7 @@
-/** Loads made of single requests: closed, so many in flight; and open, so many a second at random (Poisson), as users come who do not know of each other. */
+/**
+ * Loads made of single requests: closed, so many in flight; and open, so many a second at random (Poisson), as users
+ * come who do not know of each other.
+ */
 import { setMaxListeners } from 'node:events'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { uniform } from '../src/statistics/random.js'
@@ -6,7 +9,10 @@ import type { Send } from './clients.js'
 import { CpuClock, type LoadSamples, type RequestSample } from './measurement.js'
 import type { LoadLimits } from './scenarios.js'
 
-/** Moments at which requests are sent, seconds after the first: gaps are exponential with mean 1/rate. Same seed, same moments. */
+/**
+ * Moments at which requests are sent, seconds after the first: gaps are exponential with mean 1/rate. Same seed, same
+ * moments.
+ */
 export function arrivals (rate: number, count: number, seed = 1): number[] {
   const random = uniform(seed)
   let at = 0
@@ -35,7 +41,12 @@ class Collector {
   }
 
   samples (): LoadSamples {
-    return { answered: this.answered, errors: this.#errors, seconds: Math.max(1e-3, (this.#ended - this.#started) / 1000), generatorCpu: this.#cpu.share() }
+    return {
+      answered: this.answered,
+      errors: this.#errors,
+      seconds: Math.max(1e-3, (this.#ended - this.#started) / 1000),
+      generatorCpu: this.#cpu.share()
+    }
   }
 }
 
@@ -46,7 +57,9 @@ function withLimit ({ maxSeconds, signal }: LoadLimits): AbortSignal {
   return limited
 }
 
-export async function closedLoop (send: Send, body: (index: number) => object, inFlight: number, limits: LoadLimits): Promise<LoadSamples> {
+export async function closedLoop (
+  send: Send, body: (index: number) => object, inFlight: number, limits: LoadLimits
+): Promise<LoadSamples> {
   const [collector, signal] = [new Collector(), withLimit(limits)]
   let index = 0
   await Promise.all(Array.from({ length: inFlight }, async () => {
@@ -56,7 +69,9 @@ export async function closedLoop (send: Send, body: (index: number) => object, i
 }
 
 /** @param rate requests a second */
-export async function openLoop (send: Send, body: (index: number) => object, rate: number, limits: LoadLimits): Promise<LoadSamples> {
+export async function openLoop (
+  send: Send, body: (index: number) => object, rate: number, limits: LoadLimits
+): Promise<LoadSamples> {
   const [collector, signal] = [new Collector(), withLimit(limits)]
   const started = performance.now()
   const sent: Array<Promise<void>> = []

@@ -1,8 +1,9 @@
 /**
- * What a load says, with the definitions of vLLM's benchmark. TTFT: from sending a request to its first piece of text. ITL: time between two pieces
- * of one answer (one token each where the server is not behind). TPOT: (latency − TTFT) / (output tokens − 1). Latency: from sending to the last byte.
- * Goodput: requests/s that met every objective that applies to them. Output tokens: of the returned answers, by the server's `usage`; generated
- * tokens: discarded candidates too. Rates are over the whole load. Pure.
+ * What a load says, with the definitions of vLLM's benchmark. TTFT: from sending a request to its first piece of text.
+ * ITL: time between two pieces of one answer (one token each where the server is not behind). TPOT: (latency − TTFT) /
+ * (output tokens − 1). Latency: from sending to the last byte. Goodput: requests/s that met every objective that
+ * applies to them. Output tokens: of the returned answers, by the server's `usage`; generated tokens: discarded
+ * candidates too. Rates are over the whole load. Pure.
  */
 
 export interface Quantiles { readonly p50: number, readonly p90: number, readonly p99: number }
@@ -79,19 +80,26 @@ export function quantiles (values: readonly number[]): Quantiles | null {
 
 /** Time per output token after the first; null for whole answers and for those of one token. */
 export function tpotOf ({ latency, firstText, usage }: RequestSample): number | null {
-  return firstText === null || usage.completion_tokens < 2 ? null : (latency - firstText) / (usage.completion_tokens - 1)
+  return firstText === null || usage.completion_tokens < 2
+    ? null
+    : (latency - firstText) / (usage.completion_tokens - 1)
 }
 
 /** Whether a request met what applies to it. */
 export function meets (sample: RequestSample, { ttft, tpot, latency }: Objectives): boolean {
-  return sample.firstText === null ? sample.latency <= latency : sample.firstText <= ttft && (tpotOf(sample) ?? 0) <= tpot
+  return sample.firstText === null
+    ? sample.latency <= latency
+    : sample.firstText <= ttft && (tpotOf(sample) ?? 0) <= tpot
 }
 
 /** What a request of a scenario takes beside tokens: candidates, and scores for an answer of so many tokens. */
 export interface Fanout { readonly candidates: number, readonly rewards: (outputTokens: number) => number }
 
-export function measure (kind: LoadKind, { answered, errors, seconds, generatorCpu }: LoadSamples, fanout: Fanout, objectives: Objectives): Measurement {
-  const sum = (of: (sample: RequestSample) => number): number => answered.reduce((total, sample) => total + of(sample), 0)
+export function measure (
+  kind: LoadKind, { answered, errors, seconds, generatorCpu }: LoadSamples, fanout: Fanout, objectives: Objectives
+): Measurement {
+  const sum = (of: (sample: RequestSample) => number): number =>
+    answered.reduce((total, sample) => total + of(sample), 0)
   const promptTokens = sum(({ usage }) => usage.prompt_tokens)
   return {
     ...kind,
@@ -105,7 +113,9 @@ export function measure (kind: LoadKind, { answered, errors, seconds, generatorC
     candidatesPerSecond: answered.length * fanout.candidates / seconds,
     rewardsPerSecond: sum(({ usage }) => fanout.rewards(usage.completion_tokens)) / seconds,
     promptTokens: answered.length === 0 ? 0 : promptTokens / answered.length,
-    prefixHitRate: promptTokens === 0 ? 0 : sum(({ usage }) => usage.prompt_tokens_details.cached_tokens) / promptTokens,
+    prefixHitRate: promptTokens === 0
+      ? 0
+      : sum(({ usage }) => usage.prompt_tokens_details.cached_tokens) / promptTokens,
     ttftMs: quantiles(answered.flatMap(({ firstText }) => firstText ?? [])),
     tpotMs: quantiles(answered.flatMap(sample => tpotOf(sample) ?? [])),
     itlMs: quantiles(answered.flatMap(({ gaps }) => gaps)),

@@ -12,7 +12,12 @@ export interface Configuration {
 }
 
 /** A load; the level of an open one is a share of the requests/s that the closed loop reached. */
-export interface PlannedLoad { readonly scenario: string, readonly transport: 'http' | 'websocket', readonly loop: 'closed' | 'open', readonly level: number }
+export interface PlannedLoad {
+  readonly scenario: string,
+  readonly transport: 'http' | 'websocket',
+  readonly loop: 'closed' | 'open',
+  readonly level: number
+}
 
 export interface PlanOptions {
   readonly scenarios: readonly string[]
@@ -25,21 +30,40 @@ export interface PlanOptions {
 /** Streams at once at which batching and its absence are compared. */
 const ablationLevel = 16
 
-/** Each scenario at each concurrency; streams over WebSockets, too, and as they come at random; then the servers with something switched off. */
+/**
+ * Each scenario at each concurrency; streams over WebSockets, too, and as they come at random; then the servers with
+ * something switched off.
+ */
 export function planOf ({ scenarios, concurrencies, openShares, ablations }: PlanOptions): Configuration[] {
   const has = (scenario: string): boolean => scenarios.includes(scenario)
-  const closed = (scenario: string, transport: 'http' | 'websocket', levels: readonly number[]): PlannedLoad[] => levels.map(level => ({ scenario, transport, loop: 'closed', level }))
+  const closed = (scenario: string, transport: 'http' | 'websocket', levels: readonly number[]): PlannedLoad[] =>
+    levels.map(level => ({ scenario, transport, loop: 'closed', level }))
   const streamLevels = [...new Set([...concurrencies, ...ablations ? [ablationLevel] : []])].sort((a, b) => a - b)
   const hitLevel = concurrencies[concurrencies.length >> 1]!
   const loads = [
     ...scenarios.flatMap(scenario => closed(scenario, 'http', scenario === 'streaming' ? streamLevels : concurrencies)),
     ...has('streaming') ? closed('streaming', 'websocket', concurrencies) : [],
-    ...has('streaming') ? (['http', 'websocket'] as const).flatMap(transport => openShares.map((level): PlannedLoad => ({ scenario: 'streaming', transport, loop: 'open', level }))) : []
+    ...has('streaming')
+      ? (['http', 'websocket'] as const).flatMap(transport =>
+          openShares.map((level): PlannedLoad => ({ scenario: 'streaming', transport, loop: 'open', level })))
+      : []
   ]
   const off: Array<Omit<Configuration, 'besideEngine'>> = [
-    { name: 'batching off', flags: ['--max-sequences', '1'], loads: has('streaming') ? closed('streaming', 'http', [ablationLevel]) : [] },
-    { name: 'shared prompts off', flags: ['--shared-prompts', 'off'], loads: has('long_best_of_n') ? closed('long_best_of_n', 'http', [hitLevel]) : [] },
-    { name: 'prefix cache off', flags: ['--prefix-cache-bytes', '0'], loads: has('shared_system') ? closed('shared_system', 'http', [hitLevel]) : [] }
+    {
+      name: 'batching off',
+      flags: ['--max-sequences', '1'],
+      loads: has('streaming') ? closed('streaming', 'http', [ablationLevel]) : []
+    },
+    {
+      name: 'shared prompts off',
+      flags: ['--shared-prompts', 'off'],
+      loads: has('long_best_of_n') ? closed('long_best_of_n', 'http', [hitLevel]) : []
+    },
+    {
+      name: 'prefix cache off',
+      flags: ['--prefix-cache-bytes', '0'],
+      loads: has('shared_system') ? closed('shared_system', 'http', [hitLevel]) : []
+    }
   ]
   return [
     { name: defaultConfiguration, flags: [], loads, besideEngine: ablations && has('streaming') },
@@ -47,8 +71,13 @@ export function planOf ({ scenarios, concurrencies, openShares, ablations }: Pla
   ]
 }
 
-/** Requests a second of an open load, from what the closed loop reached over the same transport; null where it was not measured. */
-export function rateOf ({ scenario, transport, level }: PlannedLoad, measurements: readonly Measurement[]): number | null {
-  const reached = measurements.filter(one => one.scenario === scenario && one.transport === transport && one.loop === 'closed' && one.configuration === defaultConfiguration).map(one => one.requestsPerSecond)
+/**
+ * Requests a second of an open load, from what the closed loop reached over the same transport; null where it was not
+ * measured.
+ */
+export function rateOf ({ scenario, transport, level }: PlannedLoad, measurements: readonly Measurement[]): number
+  | null {
+  const reached = measurements.filter(one => one.scenario === scenario && one.transport === transport &&
+    one.loop === 'closed' && one.configuration === defaultConfiguration).map(one => one.requestsPerSecond)
   return reached.length === 0 ? null : level * Math.max(...reached)
 }

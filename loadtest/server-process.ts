@@ -1,4 +1,7 @@
-/** The compiled server as a process of its own on a free loopback port, and the check that a given address is of this machine. */
+/**
+ * The compiled server as a process of its own on a free loopback port, and the check that a given address is of this
+ * machine.
+ */
 import { spawn } from 'node:child_process'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -8,7 +11,10 @@ import { packageRoot } from '../src/package-root.js'
 /** Only this machine is a target. @throws RequestError for any other */
 export function checkLoopback (url: string): string {
   const hostname = URL.canParse(url) ? new URL(url).hostname : ''
-  if (hostname !== 'localhost' && hostname !== '[::1]' && !hostname.startsWith('127.')) throw new RequestError('invalid_request', `--url must be of this machine, such as http://127.0.0.1:8000; got ${JSON.stringify(url)}`, { param: 'url' })
+  if (hostname !== 'localhost' && hostname !== '[::1]' && !hostname.startsWith('127.')) {
+    throw new RequestError('invalid_request',
+      `--url must be of this machine, such as http://127.0.0.1:8000; got ${JSON.stringify(url)}`, { param: 'url' })
+  }
   return url
 }
 
@@ -39,7 +45,12 @@ export interface Target {
 }
 
 /** The engine's state, as /ready tells it. */
-export interface EngineState { readonly sequences: number, readonly runningRequests: number, readonly waitingRequests: number, readonly kvTokens: number }
+export interface EngineState {
+  readonly sequences: number,
+  readonly runningRequests: number,
+  readonly waitingRequests: number,
+  readonly kvTokens: number
+}
 
 export async function engineState (url: string): Promise<EngineState> {
   const response = await fetch(`${url}/ready`)
@@ -55,7 +66,9 @@ export async function modelOf (url: string): Promise<string> {
 }
 
 /** A server that runs already. */
-export const runningTarget = (url: string): Target => ({ url, mainThread: () => null, residentBytes: () => null, pause: () => {}, goOn: () => {}, stop: async () => {} })
+export const runningTarget = (url: string): Target => ({
+  url, mainThread: () => null, residentBytes: () => null, pause: () => {}, goOn: () => {}, stop: async () => {}
+})
 
 /**
  * Starts one and waits until it is ready.
@@ -64,7 +77,8 @@ export const runningTarget = (url: string): Target => ({ url, mainThread: () => 
  */
 export async function startTarget (flags: readonly string[], nodeOptions: readonly string[] = []): Promise<Target> {
   // In a group of its own: Ctrl-C at the terminal is for the load generator, which stops it.
-  const server = spawn(process.execPath, [...nodeOptions, join(packageRoot, 'dist/src/cli/main.js'), 'serve', '--port', '0', '--log-level', 'warn', ...flags], { stdio: ['ignore', 'inherit', 'pipe'], detached: true })
+  const server = spawn(process.execPath, [...nodeOptions, join(packageRoot, 'dist/src/cli/main.js'), 'serve', '--port',
+    '0', '--log-level', 'warn', ...flags], { stdio: ['ignore', 'inherit', 'pipe'], detached: true })
   const killed = (): void => { server.kill('SIGKILL') }
   process.once('exit', killed)
   // Without a listener a SIGTERM would end this process and leave the server.

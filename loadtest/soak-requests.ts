@@ -1,7 +1,11 @@
-/** The requests of a soak, drawn at random: every strategy, plain ones, some that must be refused; some are aborted at any moment. Pure. */
+/**
+ * The requests of a soak, drawn at random: every strategy, plain ones, some that must be refused; some are aborted at
+ * any moment. Pure.
+ */
 import { promptOf } from './prompts.js'
 
-export type SoakKind = 'plain' | 'choices' | 'best_of_n' | 'speculative_rejection' | 'beam_search' | 'dvts' | 'rebase' | 'particle_filter' | 'segment_rejection' | 'token_guidance' | 'bad'
+export type SoakKind = 'plain' | 'choices' | 'best_of_n' | 'speculative_rejection' | 'beam_search' | 'dvts' | 'rebase'
+  | 'particle_filter' | 'segment_rejection' | 'token_guidance' | 'bad'
 
 export interface SoakRequest {
   readonly kind: SoakKind
@@ -35,20 +39,33 @@ const shares = { aborted: 0.25, bad: 0.05, plain: 0.4 } as const
 const longestMs = 2000
 
 /** The bad ones: a field out of range, an unknown strategy, an unknown reward, an answer longer than the context. */
-const mistakes: readonly object[] = [{ temperature: 9 }, { alignment: { strategy: 'magic' } }, { alignment: { reward: 'no-such-reward' } }, { max_tokens: 1 << 20 }]
+const mistakes: readonly object[] = [{ temperature: 9 }, { alignment: { strategy: 'magic' } },
+  { alignment: { reward: 'no-such-reward' } }, { max_tokens: 1 << 20 }]
 
 /**
  * @param random uniform in [0, 1)
  * @param streams whether half of the requests ask for a stream, as HTTP has it
  */
-export function drawRequest (random: () => number, { model, maxTokens, reward, streams }: { readonly model: string, readonly maxTokens: number, readonly reward: string, readonly streams: boolean }): SoakRequest {
+export function drawRequest (random: () => number, { model, maxTokens, reward, streams }: {
+  readonly model: string, readonly maxTokens: number, readonly reward: string, readonly streams: boolean
+}): SoakRequest {
   const pick = <T>(list: readonly T[]): T => list[Math.floor(random() * list.length)]!
   const index = Math.floor(random() * 1e6)
-  const body = { model, messages: [{ role: 'user', content: `${index}: ${promptOf(index)}` }], max_tokens: 1 + Math.floor(random() * maxTokens), seed: index, ...streams && random() < 0.5 ? { stream: true, stream_options: { include_usage: true } } : {} }
+  const body = {
+    model,
+    messages: [{ role: 'user', content: `${index}: ${promptOf(index)}` }],
+    max_tokens: 1 + Math.floor(random() * maxTokens),
+    seed: index,
+    ...streams && random() < 0.5 ? { stream: true, stream_options: { include_usage: true } } : {}
+  }
   const abortAfterMs = random() < shares.aborted ? Math.floor(random() * longestMs) : null
   const u = random()
   if (u < shares.bad) return { kind: 'bad', body: { ...body, ...pick(mistakes) }, abortAfterMs: null, refusal: true }
-  if (u < shares.bad + shares.plain) return random() < 0.8 ? { kind: 'plain', body, abortAfterMs, refusal: false } : { kind: 'choices', body: { ...body, n: 3 }, abortAfterMs, refusal: false }
+  if (u < shares.bad + shares.plain) {
+    return random() < 0.8
+      ? { kind: 'plain', body, abortAfterMs, refusal: false }
+      : { kind: 'choices', body: { ...body, n: 3 }, abortAfterMs, refusal: false }
+  }
   const [kind, fields] = pick(searches)
   return { kind, body: { ...body, alignment: { strategy: kind, reward, ...fields } }, abortAfterMs, refusal: false }
 }

@@ -1,6 +1,6 @@
 /**
- * `npm run soak`: ten minutes of mixed load with random aborts. Passes if nobody got an error that was not asked for, memory did not grow beyond noise and
- * all KV came back. Starts its own server, since it watches its memory.
+ * `npm run soak`: ten minutes of mixed load with random aborts. Passes if nobody got an error that was not asked for,
+ * memory did not grow beyond noise and all KV came back. Starts its own server, since it watches its memory.
  */
 import { join } from 'node:path'
 import { writeFileSync } from 'node:fs'
@@ -45,23 +45,40 @@ interface Soak {
 const prefixCacheBytes = 32 << 20
 /** Slots of KV keep the memory that their largest user took, up to an eighth of this: enough for what `crowd` takes. */
 const kvCacheBytes = 2 ** 33
-/** More sequences than there are slots, in requests too narrow to store their prompt once, and longer than any that follows. */
+/**
+ * More sequences than there are slots, in requests too narrow to store their prompt once, and longer than any that
+ * follows.
+ */
 const crowd = { requests: 3, choices: 64, moreTokens: 16 } as const
 
 /** The server collects its garbage so often, seconds: what is used of V8's heap is then what is needed. */
 const collectEvery = 5
-const collectGarbage = ['--expose-gc', '--import', `data:text/javascript,setInterval(gc, ${collectEvery * 1000}).unref()`] as const
+const collectGarbage = ['--expose-gc', '--import',
+  `data:text/javascript,setInterval(gc, ${collectEvery * 1000}).unref()`] as const
 
-/** Takes as much KV as the load ever can, at once: without it every rare coincidence of long answers would leave a little more memory taken, and look like a leak. */
+/**
+ * Takes as much KV as the load ever can, at once: without it every rare coincidence of long answers would leave a
+ * little more memory taken, and look like a leak.
+ */
 async function fillSlots (send: Send, model: string, maxTokens: number, signal: AbortSignal): Promise<void> {
   const content = 'Write down all that comes to your mind about lighthouses, in one go.'
-  await Promise.all(Array.from({ length: crowd.requests }, (_, seed) => send({ model, messages: [{ role: 'user', content }], n: crowd.choices, max_tokens: maxTokens + crowd.moreTokens, ignore_eos: true, seed }, signal)))
+  await Promise.all(Array.from({ length: crowd.requests }, (_, seed) => send({
+    model,
+    messages: [{ role: 'user', content }],
+    n: crowd.choices,
+    max_tokens: maxTokens + crowd.moreTokens,
+    ignore_eos: true,
+    seed
+  }, signal)))
 }
 
 const message = (error: unknown): string => error instanceof Error ? error.message : String(error)
 
 /** Sends requests one after the other until the time is over, and tells what became of each. */
-async function lane (send: Send, streams: boolean, model: string, values: Values, index: number, until: AbortSignal, tallies: Map<SoakKind, Tally>, unasked: string[]): Promise<void> {
+async function lane (
+  send: Send, streams: boolean, model: string, values: Values, index: number, until: AbortSignal,
+  tallies: Map<SoakKind, Tally>, unasked: string[]
+): Promise<void> {
   const random = uniform(integerOption(values, 'seed', 1, 0) * 1000 + index)
   const [maxTokens, reward] = [integerOption(values, 'max-tokens', 48), String(values['reward'] ?? 'positive')]
   while (!until.aborted) {
@@ -69,7 +86,8 @@ async function lane (send: Send, streams: boolean, model: string, values: Values
     const tally = tallies.get(kind) ?? { answered: 0, aborted: 0, refused: 0 }
     tallies.set(kind, tally)
     const controller = new AbortController()
-    const timer = abortAfterMs === null ? undefined : setTimeout(() => { controller.abort(new Error(aborted)) }, abortAfterMs)
+    const timer =
+      abortAfterMs === null ? undefined : setTimeout(() => { controller.abort(new Error(aborted)) }, abortAfterMs)
     try {
       await send(body, controller.signal)
       if (refusal) unasked.push(`${kind}: was answered, and should have been refused`)
@@ -84,12 +102,16 @@ async function lane (send: Send, streams: boolean, model: string, values: Values
   }
 }
 
-/** Bytes that the server holds, less what V8 has reserved and does not use: that grows for minutes by tens of MB before it shrinks. Null where the system does not say. */
+/**
+ * Bytes that the server holds, less what V8 has reserved and does not use: that grows for minutes by tens of MB before
+ * it shrinks. Null where the system does not say.
+ */
 async function heldBytes ({ url, residentBytes }: Target): Promise<number | null> {
   const resident = residentBytes()
   if (resident === null) return null
   const metrics = await (await fetch(`${url}/metrics`)).text()
-  const heap = (which: string): number => Number(new RegExp(`^nodejs_heap_size_${which}_bytes (\\d+)$`, 'm').exec(metrics)![1])
+  const heap = (which: string): number =>
+    Number(new RegExp(`^nodejs_heap_size_${which}_bytes (\\d+)$`, 'm').exec(metrics)![1])
   return resident - heap('total') + heap('used')
 }
 
@@ -109,17 +131,32 @@ function failuresOf ({ unasked, memory, left, tallies }: Soak): string[] {
   return [
     ...answered === 0 ? ['nobody was answered'] : [],
     ...unasked.length > 0 ? [`${unasked.length} errors that were not asked for, such as ${unasked[0]!}`] : [],
-    ...growth && growth.leaks ? [`memory grew by ${growth.megabytesPerMinute.toFixed(1)} ± ${growth.standardError.toFixed(1)} MB a minute`] : [],
+    ...growth && growth.leaks
+      ? [`memory grew by ${growth.megabytesPerMinute.toFixed(1)} ± ${growth.standardError.toFixed(1)} MB a minute`]
+      : [],
     ...left === null ? ['the server did not answer after the load'] : [],
-    ...left && (left.sequences > 0 || left.kvTokens > 0 || left.runningRequests > 0) ? [`after the load ${left.runningRequests} requests, ${left.sequences} sequences and ${left.kvTokens} tokens of KV were left`] : []
+    ...left && (left.sequences > 0 || left.kvTokens > 0 || left.runningRequests > 0)
+      ? [`after the load ${left.runningRequests} requests, ${left.sequences} sequences and ${left.kvTokens} tokens ` +
+        'of KV were left']
+      : []
   ]
 }
 
 async function writeSoak (folder: string, soak: Soak): Promise<string> {
   const failures = failuresOf(soak)
   const growth = memoryGrowth(soak.memory)
-  await writePlot(join(folder, 'plots', 'memory.svg'), { title: 'Memory of the server', x: { label: 'minutes' }, y: { label: 'MB' }, series: [{ name: 'resident, less what V8 does not use', kind: 'line', points: soak.memory.map(({ seconds, bytes }) => ({ x: seconds / 60, y: bytes / 1e6 })) }] })
-  writeFileSync(join(folder, 'report.json'), `${JSON.stringify({ ...soak, tallies: Object.fromEntries(soak.tallies), growth, failures }, null, 1)}\n`)
+  await writePlot(join(folder, 'plots', 'memory.svg'), {
+    title: 'Memory of the server',
+    x: { label: 'minutes' },
+    y: { label: 'MB' },
+    series: [{
+      name: 'resident, less what V8 does not use',
+      kind: 'line',
+      points: soak.memory.map(({ seconds, bytes }) => ({ x: seconds / 60, y: bytes / 1e6 }))
+    }]
+  })
+  writeFileSync(join(folder, 'report.json'),
+    `${JSON.stringify({ ...soak, tallies: Object.fromEntries(soak.tallies), growth, failures }, null, 1)}\n`)
   const file = join(folder, 'REPORT.md')
   writeFileSync(file, `# Soak: ${(soak.seconds / 60).toFixed(1)} minutes of mixed load with random aborts
 
@@ -138,11 +175,14 @@ Errors that were not asked for: ${soak.unasked.length}. What the server may keep
 
 async function run (values: Values, args: readonly string[]): Promise<void> {
   const environment = environmentOf('npm run soak --', args)
-  const out = String(values['out'] ?? join(packageRoot, 'loadtest', 'out', `soak-${environment.date.replaceAll(':', '-')}`))
+  const out =
+    String(values['out'] ?? join(packageRoot, 'loadtest', 'out', `soak-${environment.date.replaceAll(':', '-')}`))
   const [seconds, inFlight] = [integerOption(values, 'seconds', 600), integerOption(values, 'in-flight', 16, 2)]
   const over = new AbortController()
   process.once('SIGINT', () => { over.abort() })
-  const target = await startTarget(['--prefix-cache-bytes', String(prefixCacheBytes), '--kv-cache-bytes', String(kvCacheBytes)], collectGarbage)
+  const target = await startTarget(
+    ['--prefix-cache-bytes', String(prefixCacheBytes), '--kv-cache-bytes', String(kvCacheBytes)], collectGarbage
+  )
   const [tallies, unasked, memory] = [new Map<SoakKind, Tally>(), [] as string[], [] as MemorySample[]]
   const progress = new Progress()
   try {
@@ -159,7 +199,8 @@ async function run (values: Values, args: readonly string[]): Promise<void> {
       progress.tell('seconds', Math.min(seconds, Math.floor(elapsed())), seconds)
     }, 1000)
     const timer = setTimeout(() => { over.abort() }, seconds * 1000)
-    await Promise.all(Array.from({ length: inFlight }, (_, index) => lane(index < sockets ? websocket.send : http.send, index >= sockets, model, values, index, over.signal, tallies, unasked)))
+    await Promise.all(Array.from({ length: inFlight }, (_, index) => lane(index < sockets ? websocket.send : http.send,
+      index >= sockets, model, values, index, over.signal, tallies, unasked)))
     clearTimeout(timer)
     clearInterval(watch)
     progress.end()
@@ -178,8 +219,10 @@ async function run (values: Values, args: readonly string[]): Promise<void> {
 try {
   const args = process.argv.slice(2)
   const { values } = parseOptions({ options, mostPositionals: 0 }, args)
-  if (values['help'] === true) console.log(`npm run soak -- [OPTIONS]\n\nMixed load with random aborts: errors, memory and KV that does not come back\n\n${describeOptions(options)}`)
-  else await run(values, args)
+  if (values['help'] === true) {
+    console.log('npm run soak -- [OPTIONS]\n\nMixed load with random aborts: errors, memory and KV that does not ' +
+      `come back\n\n${describeOptions(options)}`)
+  } else await run(values, args)
 } catch (error) {
   process.stderr.write(`soak: ${message(error)}\n`)
   process.exitCode = error instanceof RequestError ? 2 : 1

@@ -9,7 +9,9 @@ import { completionSchema } from '../src/api/completions/completion-schema.js'
 import { responseCreateSchema } from '../src/api/responses/response-create-schema.js'
 import { environmentName, flagName, settingNames, settings } from '../src/config.js'
 import { methodFacts, selectionFacts, strategyFacts } from '../src/decoding/strategies/strategy-facts.js'
-import { choosing, methodPresets, schemaOf, strategyNames, type StrategyName } from '../src/decoding/strategies/strategy-schemas.js'
+import {
+  choosing, methodPresets, schemaOf, strategyNames, type StrategyName
+} from '../src/decoding/strategies/strategy-schemas.js'
 import { packageRoot } from '../src/package-root.js'
 import { describeRule, type Rules } from '../src/validation.js'
 
@@ -20,18 +22,24 @@ function table (head: readonly string[], rows: ReadonlyArray<readonly string[]>)
 }
 
 /** The parameters that all strategies have. */
-const common = Object.keys(schemaOf(strategyNames[0]!).properties).filter(name => strategyNames.every(strategy => name in schemaOf(strategy).properties))
+const common = Object.keys(schemaOf(strategyNames[0]!).properties)
+  .filter(name => strategyNames.every(strategy => name in schemaOf(strategy).properties))
 
 /** A rule in words, objects with their fields. */
 function describeValues (rules: Rules): string {
   if (rules.anyOf) return rules.anyOf.map(describeValues).join(' or ')
-  return rules.properties ? Object.entries(rules.properties).map(([key, one]) => `${key}: ${describeRule(one)}`).join('; ') : describeRule(rules)
+  return rules.properties
+    ? Object.entries(rules.properties).map(([key, one]) => `${key}: ${describeRule(one)}`).join('; ')
+    : describeRule(rules)
 }
 
-function parameterRows (names: readonly string[], properties: Readonly<Record<string, Rules & { readonly description?: string }>>): string[][] {
+function parameterRows (
+  names: readonly string[], properties: Readonly<Record<string, Rules & { readonly description?: string }>>
+): string[][] {
   return names.map(name => {
     const rules = properties[name]!
-    return [`\`${name}\``, describeValues(rules), rules.default === undefined ? '' : `\`${JSON.stringify(rules.default)}\``, rules.description ?? '']
+    return [`\`${name}\``, describeValues(rules),
+      rules.default === undefined ? '' : `\`${JSON.stringify(rules.default)}\``, rules.description ?? '']
   })
 }
 
@@ -40,8 +48,10 @@ const head = ['field', 'values', 'default', 'meaning']
 /** What strategies there are, and when each is the one to use. */
 function strategiesTable (): string {
   const link = (name: StrategyName): string => `[\`${name}\`](#${name})`
-  const overview = table(['strategy', 'what it does', 'rule', 'source'], strategyNames.map(name => [link(name), strategyFacts[name].summary, strategyFacts[name].formula, strategyFacts[name].source]))
-  const choice = table(['strategy', 'when to use it', 'what it draws'], strategyNames.map(name => [`\`${name}\``, strategyFacts[name].use, strategyFacts[name].cost]))
+  const overview = table(['strategy', 'what it does', 'rule', 'source'], strategyNames.map(name =>
+    [link(name), strategyFacts[name].summary, strategyFacts[name].formula, strategyFacts[name].source]))
+  const choice = table(['strategy', 'when to use it', 'what it draws'],
+    strategyNames.map(name => [`\`${name}\``, strategyFacts[name].use, strategyFacts[name].cost]))
   return `${overview}\n\n${choice}`
 }
 
@@ -49,36 +59,50 @@ function strategiesTable (): string {
 function parametersTable (): string {
   const parts = strategyNames.map(name => {
     const { properties } = schemaOf(name)
-    const own = Object.keys(properties).filter(one => !common.includes(one) && !('selection' in properties && one in choosing))
+    const own =
+      Object.keys(properties).filter(one => !common.includes(one) && !('selection' in properties && one in choosing))
     return `### \`${name}\`\n\n${table(head, parameterRows(own, properties as never))}`
   })
-  const shared = `### Every strategy\n\n${table(head, parameterRows(common, schemaOf(strategyNames[0]!).properties as never))}`
+  const shared = '### Every strategy\n\n' +
+    `${table(head, parameterRows(common, schemaOf(strategyNames[0]!).properties as never))}`
   return [...parts, shared].join('\n\n')
 }
 
 /** The fields by which strategies choose among finished answers, once for all. */
 function selectionTable (): string {
   const users = strategyNames.filter(name => 'selection' in schemaOf(name).properties).map(name => `\`${name}\``)
-  const rules = table(['selection', 'rule', 'source'], Object.entries(selectionFacts).map(([name, [rule, source]]) => [`\`${name}\``, rule, source]))
-  return `How ${users.join(', ')} choose among their answers:\n\n${rules}\n\n${table(head, parameterRows(Object.keys(choosing), choosing as never))}`
+  const rules = table(['selection', 'rule', 'source'],
+    Object.entries(selectionFacts).map(([name, [rule, source]]) => [`\`${name}\``, rule, source]))
+  return `How ${users.join(', ')} choose among their ` +
+    `answers:\n\n${rules}\n\n${table(head, parameterRows(Object.keys(choosing), choosing as never))}`
 }
 
 /** The published methods of token guidance, and the fields that each stands for. */
 function methodsTable (): string {
-  return table(['method', 'sets', 'what it is'], Object.entries(methodFacts).map(([name, fact]) => [`\`${name}\``, `\`${JSON.stringify(methodPresets[name as keyof typeof methodPresets])}\``, fact]))
+  return table(['method', 'sets', 'what it is'], Object.entries(methodFacts).map(([name, fact]) =>
+    [`\`${name}\``, `\`${JSON.stringify(methodPresets[name as keyof typeof methodPresets])}\``, fact]))
 }
 
 function settingsTable (): string {
   return table(['flag', 'environment', 'default', 'meaning'], settingNames.map(name => {
     const setting = settings[name]
     // These depend on the machine.
-    const value = { threads: 'the cores', cacheDir: '`~/.cache/fairlead`', dataDir: '`~/.local/share/fairlead`', kvCacheBytes: 'a quarter of the memory', rewardKvCacheBytes: 'an eighth of it', prefixCacheBytes: 'a sixteenth of it' }[name as string] ?? (String(setting.default) === '' ? '' : `\`${setting.default}\``)
+    const value = {
+      threads: 'the cores',
+      cacheDir: '`~/.cache/fairlead`',
+      dataDir: '`~/.local/share/fairlead`',
+      kvCacheBytes: 'a quarter of the memory',
+      rewardKvCacheBytes: 'an eighth of it',
+      prefixCacheBytes: 'a sixteenth of it'
+    }[name as string] ?? (String(setting.default) === '' ? '' : `\`${setting.default}\``)
     return [`\`--${flagName(name)}\``, `\`${environmentName(name)}\``, value, setting.help]
   }))
 }
 
 /** Endpoints that generate, by what the table calls them. */
-const generating: Readonly<Record<string, Readonly<Record<string, object>>>> = { chat: chatCompletionSchema.properties, legacy: completionSchema.properties, responses: responseCreateSchema.properties }
+const generating: Readonly<Record<string, Readonly<Record<string, object>>>> = {
+  chat: chatCompletionSchema.properties, legacy: completionSchema.properties, responses: responseCreateSchema.properties
+}
 
 /** Fields of the generating endpoints, each with those that have it: one schema is one row. */
 function fieldsTable (): string {
@@ -99,7 +123,9 @@ function fieldsTable (): string {
 
 /** The pages that have tables, each with what is written between its markers. */
 const tables: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
-  'docs/strategies.md': { strategies: strategiesTable, parameters: parametersTable, selection: selectionTable, methods: methodsTable },
+  'docs/strategies.md': {
+    strategies: strategiesTable, parameters: parametersTable, selection: selectionTable, methods: methodsTable
+  },
   'docs/api.md': { fields: fieldsTable },
   'docs/operations.md': { settings: settingsTable }
 }

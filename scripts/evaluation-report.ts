@@ -1,6 +1,6 @@
 /**
- * Writes models/EVALUATION.md from the results in models/evaluation/results: the aims that the project set itself, met or not, and what the reports say in brief.
- * It measures nothing. What is not there is said not to be measured.
+ * Writes models/EVALUATION.md from the results in models/evaluation/results: the aims that the project set itself, met
+ * or not, and what the reports say in brief. It measures nothing. What is not there is said not to be measured.
  *
  *   node dist/scripts/evaluation-report.js
  *
@@ -21,9 +21,24 @@ import { markdownTable } from '../src/reporting/markdown.js'
 
 const folder = join(packageRoot, 'models/evaluation/results')
 
-interface EvalReport { readonly environment: Environment, readonly reward: string, readonly weight: number, readonly judge: string, readonly candidates: number, readonly analysis: Analysis, readonly panel: readonly PanelCurve[] }
+interface EvalReport {
+  readonly environment: Environment,
+  readonly reward: string,
+  readonly weight: number,
+  readonly judge: string,
+  readonly candidates: number,
+  readonly analysis: Analysis,
+  readonly panel: readonly PanelCurve[]
+}
 interface VerifiedReport extends VerifiedResult { readonly environment: Environment, readonly candidates: number }
-interface BenchReport { readonly rows: ReadonlyArray<{ readonly scenario: string, readonly what: string, readonly batch: number, readonly value: { readonly median: number } }> }
+interface BenchReport {
+  readonly rows: ReadonlyArray<{
+    readonly scenario: string,
+    readonly what: string,
+    readonly batch: number,
+    readonly value: { readonly median: number }
+  }>
+}
 
 function read<T> (file: string): T | null {
   const path = join(folder, file)
@@ -31,26 +46,40 @@ function read<T> (file: string): T | null {
 }
 
 /** An aim: what was wanted, what came out, whether that is it. */
-interface Aim { readonly name: string, readonly goal: string, readonly measured: string, readonly met: boolean | null, readonly command: string }
+interface Aim {
+  readonly name: string,
+  readonly goal: string,
+  readonly measured: string,
+  readonly met: boolean | null,
+  readonly command: string
+}
 
 const missing = 'not measured'
 
 function frontierAim (report: EvalReport | null): Aim {
   const frontier = report?.analysis.frontier ?? null
-  const best = frontier?.ways.flatMap(({ share, ...way }) => share ? [{ ...way, share }] : []).toSorted((a, b) => b.share.value - a.share.value)[0]
+  const best = frontier?.ways.flatMap(({ share, ...way }) => share ? [{ ...way, share }] : [])
+    .toSorted((a, b) => b.share.value - a.share.value)[0]
   return {
     name: 'frontier',
-    goal: 'at 2 nats or fewer an answer, Q-head guidance gets 80 % of soft best-of-64’s gain, at 1.15 × the time of a plain answer or less',
-    measured: best ? `${best.label}: ${percent(best.share)} at ${best.kl!.toFixed(2)} nats, ${best.time ? `${range(best.time)} × the time` : 'time not taken'} (soft best-of-${frontier!.n}: ${interval(frontier!.judge)})` : missing,
+    goal: 'at 2 nats or fewer an answer, Q-head guidance gets 80 % of soft best-of-64’s gain, at 1.15 × the time of ' +
+      'a plain answer or less',
+    measured: best
+      ? `${best.label}: ${percent(best.share)} at ${best.kl!.toFixed(2)} nats, ` +
+        `${best.time ? `${range(best.time)} × the time` : 'time not taken'} (soft best-of-${frontier!.n}: ` +
+        `${interval(frontier!.judge)})`
+      : missing,
     met: best?.time ? best.share.value >= 0.8 && best.time.value <= 1.15 : null,
     command: report?.environment.command ?? 'fairlead eval'
   }
 }
 
 function sixteenAim (report: EvalReport | null): Aim {
-  const fast = report?.analysis.ways.filter(({ time, shareOf16, label }) => time && time.value <= 1.8 && shareOf16 && label !== 'plain') ?? []
+  const fast = report?.analysis.ways.filter(({ time, shareOf16, label }) =>
+    time && time.value <= 1.8 && shareOf16 && label !== 'plain') ?? []
   const best = fast.toSorted((a, b) => b.shareOf16!.low - a.shareOf16!.low).slice(0, 3)
-  const show = ({ label, shareOf16, time, kl }: WayFigures): string => `${label}: ${percent(shareOf16!)} at ${time!.value.toFixed(2)} × the time${kl === null ? '' : `, ${kl.toFixed(1)} nats`}`
+  const show = ({ label, shareOf16, time, kl }: WayFigures): string => `${label}: ${percent(shareOf16!)} at ` +
+    `${time!.value.toFixed(2)} × the time${kl === null ? '' : `, ${kl.toFixed(1)} nats`}`
   return {
     name: 'sixteen for less than two',
     goal: '95 % (lower limit) of best-of-16’s gain by the judge, at 1.8 × the latency of a plain answer or less',
@@ -65,8 +94,13 @@ function verifiedAim (report: VerifiedReport | null): Aim {
   return {
     name: 'verified answers',
     goal: '90 % of pass@32 for 6 plain answers’ tokens or fewer, 3 × faster than a client’s retry loop',
-    measured: way ? `${way.label}: ${percent(way.shareOfBest)} of pass@${report!.candidates}, ${range(way.tokens)} × the tokens, ${way.fasterThanRetry ? `${range(way.fasterThanRetry)} × faster` : 'time not taken'}` : missing,
-    met: way?.fasterThanRetry ? way.shareOfBest.value >= 0.9 && way.tokens.value <= 6 && way.fasterThanRetry.value >= 3 : null,
+    measured: way
+      ? `${way.label}: ${percent(way.shareOfBest)} of pass@${report!.candidates}, ${range(way.tokens)} × the tokens, ` +
+        `${way.fasterThanRetry ? `${range(way.fasterThanRetry)} × faster` : 'time not taken'}`
+      : missing,
+    met: way?.fasterThanRetry
+      ? way.shareOfBest.value >= 0.9 && way.tokens.value <= 6 && way.fasterThanRetry.value >= 3
+      : null,
     command: report?.environment.command ?? 'fairlead eval-verified'
   }
 }
@@ -75,8 +109,12 @@ function neighbourAim (report: BenchReport | null): Aim {
   const [gap, rate] = report?.rows.filter(({ what }) => what === 'the same over that alone') ?? []
   return {
     name: 'good neighbour',
-    goal: 'beside a search of 64 a stream’s p99 gap is 2.5 × that alone or less, and the search keeps 60 % of its speed',
-    measured: gap && rate ? `gap ${gap.value.median.toFixed(2)} × that alone, search ${(100 * rate.value.median).toFixed(0)} % of its speed (a search of ${rate.batch})` : missing,
+    goal: 'beside a search of 64 a stream’s p99 gap is 2.5 × that alone or less, and the search keeps 60 % of ' +
+      'its speed',
+    measured: gap && rate
+      ? `gap ${gap.value.median.toFixed(2)} × that alone, search ${(100 * rate.value.median).toFixed(0)} % of its ` +
+        `speed (a search of ${rate.batch})`
+      : missing,
     met: gap && rate ? gap.value.median <= 2.5 && rate.value.median >= 0.6 : null,
     command: 'fairlead bench --scenario mixed --json'
   }
@@ -87,12 +125,18 @@ function stopAim (): Aim {
   const file = join(folder, 'noisy-pairs.md')
   const text = existsSync(file) ? readFileSync(file, 'utf8') : ''
   const [, section = ''] = text.split('## When to stop')
-  const rows = section.split('\n').filter(line => line.startsWith('| ')).slice(1).map(line => line.split('|').map(cell => cell.trim()).slice(1, -1)).filter(cells => !cells[0]!.startsWith('---'))
-  const best = rows.filter(cells => cells.at(-1) === '0').toSorted((a, b) => Number.parseInt(b[2]!, 10) - Number.parseInt(a[2]!, 10))[0]
+  const rows = section.split('\n').filter(line => line.startsWith('| ')).slice(1)
+    .map(line => line.split('|').map(cell => cell.trim()).slice(1, -1)).filter(cells => !cells[0]!.startsWith('---'))
+  const best = rows.filter(cells => cells.at(-1) === '0')
+    .toSorted((a, b) => Number.parseInt(b[2]!, 10) - Number.parseInt(a[2]!, 10))[0]
   return {
     name: 'knows when to stop',
-    goal: 'from 200 pairs, a quarter labelled wrongly, the server chooses N and strength itself: 95 % of the best choice, never clearly below plain in 20 draws',
-    measured: best ? `${best[0]!}: ${best[2]!} of the best choice, no draw clearly below plain ([table](evaluation/results/noisy-pairs.md))` : missing,
+    goal: 'from 200 pairs, a quarter labelled wrongly, the server chooses N and strength itself: 95 % of the best ' +
+      'choice, never clearly below plain in 20 draws',
+    measured: best
+      ? `${best[0]!}: ${best[2]!} of the best choice, no draw clearly below plain ` +
+        '([table](evaluation/results/noisy-pairs.md))'
+      : missing,
     met: best ? Number.parseInt(best[2]!, 10) >= 95 : null,
     command: /`(node dist\/scripts\/noisy-pairs[^`]*)`/.exec(text)?.[1] ?? 'node dist/scripts/noisy-pairs.js'
   }
@@ -104,10 +148,17 @@ const verdict = (met: boolean | null): string => met === null ? '–' : met ? 'm
 function brief (report: EvalReport | null, name: string): string {
   if (!report) return `## ${name}\n\nNot measured.\n`
   const { analysis, reward, weight, judge, environment, panel } = report
-  const of = (n: number): string => { const found = analysis.bestOfN.find(one => one.n === n); return found ? interval(found.judge) : '–' }
-  const way = (label: string): string => { const found = analysis.ways.find(one => one.label === label); return found ? interval(found.judge) : '–' }
+  const of = (n: number): string => {
+    const found = analysis.bestOfN.find(one => one.n === n)
+    return found ? interval(found.judge) : '–'
+  }
+  const way = (label: string): string => {
+    const found = analysis.ways.find(one => one.label === label)
+    return found ? interval(found.judge) : '–'
+  }
   const largest = analysis.bestOfN.at(-1)!.n
-  const outcome = analysis.ways.filter(({ curve, overLookAhead }) => curve?.name.includes('whole answers') && overLookAhead)
+  const outcome = analysis.ways.filter(({ curve, overLookAhead }) =>
+    curve?.name.includes('whole answers') && overLookAhead)
   const turned = panel.filter(({ group, turning }) => group === 'small fits' && turning.after.high < 0)
   return `## ${reward}, weight ${weight}
 
@@ -128,7 +179,8 @@ The whole report, with every strategy at equal tokens, time and KL, controls and
 
 const [positive, helpful] = [read<EvalReport>('positive/report.json'), read<EvalReport>('helpful/report.json')]
 const verified = read<VerifiedReport>('verified/report.json')
-const aims = [frontierAim(positive), sixteenAim(positive), verifiedAim(verified), neighbourAim(read<BenchReport>('neighbour.json')), stopAim()]
+const aims = [frontierAim(positive), sixteenAim(positive), verifiedAim(verified),
+  neighbourAim(read<BenchReport>('neighbour.json')), stopAim()]
 
 writeFileSync(join(packageRoot, 'models/EVALUATION.md'), `# What steering is worth, measured
 

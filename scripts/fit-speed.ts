@@ -1,6 +1,7 @@
 /**
- * How long a linear fit takes once features are read: 5,000 pairs of random states as wide as the default model's, whole answers, λ among
- * seven by five-fold cross-validation. Seconds of CPU time, which other work on the machine changes less than the clock's.
+ * How long a linear fit takes once features are read: 5,000 pairs of random states as wide as the default model's,
+ * whole answers, λ among seven by five-fold cross-validation. Seconds of CPU time, which other work on the machine
+ * changes less than the clock's.
  *   node dist/scripts/fit-speed.js [--pairs 5000] [--width 576] [--prefixes] [--heads 16]
  */
 import { parseArgs } from 'node:util'
@@ -9,7 +10,14 @@ import { drawHeads, fitHead } from '../src/fitting/fit-head.js'
 import { linearScore } from '../src/rewards/kinds/head.js'
 import { normal, uniform } from '../src/statistics/random.js'
 
-const { values } = parseArgs({ options: { pairs: { type: 'string', default: '5000' }, width: { type: 'string', default: '576' }, prefixes: { type: 'boolean', default: false }, heads: { type: 'string', default: '16' } } })
+const { values } = parseArgs({
+  options: {
+    pairs: { type: 'string', default: '5000' },
+    width: { type: 'string', default: '576' },
+    prefixes: { type: 'boolean', default: false },
+    heads: { type: 'string', default: '16' }
+  }
+})
 const [pairs, width] = [Number(values.pairs), Number(values.width)]
 const random = uniform(1)
 const draw = (): number => normal(random)
@@ -35,6 +43,7 @@ function timed<T> (what: string, work: () => T): T {
   return result
 }
 
-const { lambda, gain } = timed(`Bradley–Terry, ${pairs} pairs × ${width}${values.prefixes ? ', with prefixes' : ''}`, () => fitHead(set, values.prefixes))
+const { lambda, gain } = timed(`Bradley–Terry, ${pairs} pairs × ${width}${values.prefixes ? ', with prefixes' : ''}`,
+  () => fitHead(set, values.prefixes))
 console.log(`λ ${lambda}, cross-validated accuracy ${gain!.toFixed(3)}`)
 timed(`${values.heads} heads by Laplace`, () => drawHeads(set, values.prefixes, lambda, 0, Number(values.heads), draw))

@@ -1,11 +1,14 @@
 /**
- * What a reward fitted on 200 pairs, of which a quarter is labelled wrongly, is worth when it is pressed: one head against five combined, by best-of-n
- * over pools of the policy's own answers, and whether the server can tell how hard to press. The judge of the evaluations labels the pairs and says what
- * answers are worth. Twenty draws of pairs, errors and bootstraps. Prints Markdown.
+ * What a reward fitted on 200 pairs, of which a quarter is labelled wrongly, is worth when it is pressed: one head
+ * against five combined, by best-of-n over pools of the policy's own answers, and whether the server can tell how hard
+ * to press. The judge of the evaluations labels the pairs and says what answers are worth. Twenty draws of pairs,
+ * errors and bootstraps. Prints Markdown.
  *
- *   node dist/scripts/noisy-pairs.js [--prompts reviews] [--judge sentiment] [--weight -1] [--limit 24] [--candidates 64] [--out fairlead-eval]
+ *   node dist/scripts/noisy-pairs.js [--prompts reviews] [--judge sentiment] [--weight -1] [--limit 24] \
+ *     [--candidates 64] [--out fairlead-eval]
  *
- * Pools are those of `fairlead eval` with the same folder, limit and candidates, and are drawn where they are not there.
+ * Pools are those of `fairlead eval` with the same folder, limit and candidates, and are drawn where they are not
+ * there.
  */
 import { join } from 'node:path'
 import { parseArgs } from 'node:util'
@@ -49,10 +52,17 @@ const [draws, pairsWanted, heads] = [20, 200, 5]
 const [maxTokens, penalty] = [48, 1]
 
 /** Answers to one prompt: what the judge says of each, and its state. */
-interface Pool { readonly prompt: string, readonly judge: readonly number[], readonly states: readonly PrefixStates[], readonly lengths: readonly number[], readonly texts: readonly string[] }
+interface Pool {
+  readonly prompt: string,
+  readonly judge: readonly number[],
+  readonly states: readonly PrefixStates[],
+  readonly lengths: readonly number[],
+  readonly texts: readonly string[]
+}
 
 async function readPools (): Promise<{ pools: Pool[], training: Pool[] }> {
-  const host = await createHost(loadConfig({ model: options.model, threads: options.threads }), text => { console.error(text) })
+  const host = await createHost(loadConfig({ model: options.model, threads: options.threads }),
+    text => { console.error(text) })
   try {
     const never = new AbortController().signal
     const store = new AnswerStore(host, options.out, maxTokens)
@@ -71,9 +81,18 @@ async function readPools (): Promise<{ pools: Pool[], training: Pool[] }> {
     const layer = Math.round(host.model.config.layers / 2)
     const withStates = async ({ prompt, answers }: Draw): Promise<Pool> => {
       const texts = answers.map(({ text }) => text).filter(text => text.trim() !== '')
-      const items = texts.map(text => ({ promptTokens: host.policy.promptTokens(messagesOf(prompt)), answerTokens: host.policy.answerTokens(text) }))
-      const states = (await extractFeatures(host.policy, items, { layers: [layer], pooling: 'mean', cacheDirectory: join(host.config.cacheDir, 'features') })).get(layer)!
-      return { prompt, judge: texts.map(text => sign * judge.score(text)), states, lengths: items.map(({ answerTokens }) => answerTokens.length), texts }
+      const items = texts.map(text => ({
+        promptTokens: host.policy.promptTokens(messagesOf(prompt)), answerTokens: host.policy.answerTokens(text)
+      }))
+      const states = (await extractFeatures(host.policy, items,
+        { layers: [layer], pooling: 'mean', cacheDirectory: join(host.config.cacheDir, 'features') })).get(layer)!
+      return {
+        prompt,
+        judge: texts.map(text => sign * judge.score(text)),
+        states,
+        lengths: items.map(({ answerTokens }) => answerTokens.length),
+        texts
+      }
     }
     const read = async (drawn: readonly Draw[]): Promise<Pool[]> => {
       const pools: Pool[] = []
@@ -81,26 +100,42 @@ async function readPools (): Promise<{ pools: Pool[], training: Pool[] }> {
       return pools
     }
     const plain = await drawAll(prompts.slice(0, limit), plainPool(Number(options.candidates)))
-    const unseen = await drawAll(prompts.slice(limit, limit + trainingPrompts), { name: 'training', system: null, alignment: null, answers: trainingAnswers })
+    const unseen = await drawAll(prompts.slice(limit, limit + trainingPrompts),
+      { name: 'training', system: null, alignment: null, answers: trainingAnswers })
     return { pools: await read(plain), training: await read(unseen) }
   } finally {
     await host.close()
   }
 }
 
-/** A draw's pairs: as many of each prompt, at random, the better one by the judge first but for those that are turned round. */
+/**
+ * A draw's pairs: as many of each prompt, at random, the better one by the judge first but for those that are turned
+ * round.
+ */
 function noisySet (training: readonly Pool[], random: () => number): StateSet {
   const samples: Sample[] = []
   let first = 0
   for (const { prompt, judge } of training) {
-    const left = judge.flatMap((one, a) => judge.slice(0, a).flatMap((other, b) => one === other ? [] : [[a, b] as const]))
+    const left =
+      judge.flatMap((one, a) => judge.slice(0, a).flatMap((other, b) => one === other ? [] : [[a, b] as const]))
     for (let taken = 0; taken < pairsWanted / training.length && left.length > 0; taken++) {
       const [a, b] = left.splice(Math.floor(random() * left.length), 1)[0]!
-      samples.push({ answer: first + a, against: first + b, label: (judge[a]! > judge[b]!) === (random() >= flipped) ? 1 : -1, group: prompt })
+      samples.push({
+        answer: first + a,
+        against: first + b,
+        label: (judge[a]! > judge[b]!) === (random() >= flipped) ? 1 : -1,
+        group: prompt
+      })
     }
     first += judge.length
   }
-  return { kind: 'pairs', answers: training.flatMap(({ texts }) => texts.map(text => ({ messages: [], text }))), samples, states: training.flatMap(({ states }) => states), lengths: training.flatMap(({ lengths }) => lengths) }
+  return {
+    kind: 'pairs',
+    answers: training.flatMap(({ texts }) => texts.map(text => ({ messages: [], text }))),
+    samples,
+    states: training.flatMap(({ states }) => states),
+    lengths: training.flatMap(({ lengths }) => lengths)
+  }
 }
 
 /** Scores of the pools by a head, standardised over them all. */
@@ -110,20 +145,25 @@ function scored ({ weights, bias }: HeadFit['head'], pools: readonly Pool[]): nu
   return raw.map(own => own.map(value => (value - centre) / std))
 }
 
-/** How the judge's gain of one draw comes out under a way of choosing, prompt by prompt, and the answers that it draws. */
+/**
+ * How the judge's gain of one draw comes out under a way of choosing, prompt by prompt, and the answers that it draws.
+ */
 interface Chosen { readonly gain: readonly number[], readonly drawn: number }
 
 const stop = { leader_probability: 0.9, every: 4 }
 const orders = 20
 
 /** Best-of-n that stops as `stop_when` does, over random orders of each pool. */
-function adaptive (keys: ReadonlyArray<readonly number[]>, judge: ReadonlyArray<readonly number[]>, random: () => number): Chosen {
+function adaptive (
+  keys: ReadonlyArray<readonly number[]>, judge: ReadonlyArray<readonly number[]>, random: () => number
+): Chosen {
   const counts: number[] = []
   const gain = keys.map((own, prompt) => mean(Array.from({ length: orders }, () => {
     const left = own.map((_, index) => index)
     const order = own.map(() => left.splice(Math.floor(random() * left.length), 1)[0]!)
     let count = stop.every
-    while (count < order.length && !isEnough(stop, order.slice(0, count).map(index => own[index]!), [], order.length - count)) count = Math.min(order.length, count + stop.every)
+    while (count < order.length && !isEnough(stop, order.slice(0, count).map(index => own[index]!), [],
+      order.length - count)) count = Math.min(order.length, count + stop.every)
     counts.push(count)
     const best = order.slice(0, count).reduce((a, b) => own[b]! > own[a]! ? b : a)
     return judge[prompt]![best]!
@@ -151,14 +191,22 @@ for (let draw = 0; draw < draws; draw++) {
   const random = uniform(100 + draw)
   const set = noisySet(training, random)
   const { head, lambda, gain: accuracy } = fitHead(set, false)
-  const members = Array.from({ length: heads }, () => scored(fitHead({ ...set, samples: resample(set.samples, random) }, false, lambda).head, pools))
+  const members = Array.from({ length: heads }, () =>
+    scored(fitHead({ ...set, samples: resample(set.samples, random) }, false, lambda).head, pools))
   const proxies = new Map<string, number[][]>(rules.map(rule => [rule, rule === 'single'
     ? scored(head, pools)
-    : judge.map((own, prompt) => own.map((_, answer) => combine({ combine: rule as CombineRule, penalty }, members.map(one => one[prompt]![answer]!), 1).value))]))
-  for (const rule of rules) for (const [index, n] of sizes.entries()) curves.get(rule)![index]!.push(mean(gains(proxies.get(rule)!, judge, n)))
+    : judge.map((own, prompt) => own.map((_, answer) =>
+      combine({ combine: rule as CombineRule, penalty }, members.map(one => one[prompt]![answer]!), 1).value))]))
+  for (const rule of rules) {
+    for (const [index, n] of sizes.entries()) curves.get(rule)![index]!.push(mean(gains(proxies.get(rule)!, judge, n)))
+  }
 
   const single = proxies.get('single')!
-  const weighed = (weigh: (own: readonly number[]) => readonly number[]): Chosen => ({ gain: single.map((own, prompt) => weigh(own).reduce((sum, weight, index) => sum + weight * judge[prompt]![index]!, 0) - mean(judge[prompt]!)), drawn: size })
+  const weighed = (weigh: (own: readonly number[]) => readonly number[]): Chosen => ({
+    gain: single.map((own, prompt) =>
+      weigh(own).reduce((sum, weight, index) => sum + weight * judge[prompt]![index]!, 0) - mean(judge[prompt]!)),
+    drawn: size
+  })
   const best = (n: number, rule = 'single'): Chosen => ({ gain: gains(proxies.get(rule)!, judge, n), drawn: n })
   const plain: Chosen = { gain: pools.map(() => 0), drawn: 1 }
   const hard = [plain, ...sizes.slice(1).map(n => best(n))]
@@ -176,7 +224,8 @@ for (let draw = 0; draw < draws; draw++) {
 
 /** Three decimals, without a sign before 0. */
 const rounded = (value: number): string => (Number(value.toFixed(3)) + 0).toFixed(3)
-const figure = (values: readonly number[]): string => `${rounded(mean(values))} ± ${rounded(meanAndStd(values).std / Math.sqrt(values.length - 1))}`
+const figure = (values: readonly number[]): string =>
+  `${rounded(mean(values))} ± ${rounded(meanAndStd(values).std / Math.sqrt(values.length - 1))}`
 const judged = sizes.map(n => mean(gains(judge, judge, n)))
 const single = curves.get('single')!
 console.log(`# Rewards from 200 pairs, a quarter of them labelled wrongly
@@ -189,7 +238,8 @@ bootstraps. A fit's cross-validated accuracy on its own wrong labels is ${figure
 ## One head against five
 
 ${markdownTable(['best of', ...sizes.map(String), `at ${size} over single`], [
-  ...rules.map(rule => [rule, ...curves.get(rule)!.map(figure), rule === 'single' ? '–' : figure(curves.get(rule)!.at(-1)!.map((value, index) => value - single.at(-1)![index]!))]),
+  ...rules.map(rule => [rule, ...curves.get(rule)!.map(figure),
+    rule === 'single' ? '–' : figure(curves.get(rule)!.at(-1)!.map((value, index) => value - single.at(-1)![index]!))]),
   ['oracle: the judge itself', ...judged.map(rounded), '–']
 ])}
 
@@ -200,7 +250,9 @@ The oracle knows the judge's mean over all prompts: for each draw it takes the b
 ${markdownTable(['choice', 'gain', 'share of the oracle’s', 'answers drawn', 'draws clearly above plain', 'draws clearly below plain'], [...ways].map(([name, chosen]) => {
   const estimates = chosen.map(({ gain }) => meanOverPrompts(gain))
   const means = estimates.map(({ value }) => value)
-  return [name, figure(means), `${(100 * mean(means) / mean(oracle)).toFixed(0)} %`, mean(chosen.map(({ drawn }) => drawn)).toFixed(1), String(estimates.filter(({ low }) => low > 0).length), String(estimates.filter(({ high }) => high < 0).length)]
+  return [name, figure(means), `${(100 * mean(means) / mean(oracle)).toFixed(0)} %`,
+    mean(chosen.map(({ drawn }) => drawn)).toFixed(1), String(estimates.filter(({ low }) => low > 0).length),
+    String(estimates.filter(({ high }) => high < 0).length)]
 }))}
 
 Clearly: the 95 % interval over prompts does not hold 0.`)

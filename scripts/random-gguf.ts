@@ -1,7 +1,8 @@
 /**
- * Writes a Llama-family GGUF file with random weights at the shape of a larger model: what `npm run bench:peers -- --model FILE` compares engines on
- * where no such model is at hand. A forward pass is as fast as with any weights; draws are from a nearly flat distribution, the worst case of sampling.
- * Tokenizer and chat template are those of another file.
+ * Writes a Llama-family GGUF file with random weights at the shape of a larger model: what `npm run bench:peers --
+ * --model FILE` compares engines on where no such model is at hand. A forward pass is as fast as with any weights;
+ * draws are from a nearly flat distribution, the worst case of sampling. Tokenizer and chat template are those of
+ * another file.
  *
  *   node dist/scripts/random-gguf.js --shape 0.5b --out FILE.gguf [--tokenizer smollm2-135m]
  */
@@ -12,9 +13,17 @@ import { RequestError } from '../src/errors.js'
 import { openGguf } from '../src/models/formats/gguf.js'
 import { resolveModel } from '../src/models/store/model-store.js'
 import { refuse } from '../src/validation.js'
-import { ggufEncodings, ggufHeader, tensorBytes, tensorPadding, type Metadata, type TensorShape } from './gguf-writer.js'
+import {
+  ggufEncodings, ggufHeader, tensorBytes, tensorPadding, type Metadata, type TensorShape
+} from './gguf-writer.js'
 
-interface Shape { readonly layers: number, readonly hiddenSize: number, readonly queryHeads: number, readonly kvHeads: number, readonly feedForwardSize: number }
+interface Shape {
+  readonly layers: number,
+  readonly hiddenSize: number,
+  readonly queryHeads: number,
+  readonly kvHeads: number,
+  readonly feedForwardSize: number
+}
 
 /** With tied embeddings and a vocabulary of 49,152: 491 million weights, and Llama 3.2 1B's layers: 1,074 million. */
 export const shapes: Readonly<Record<string, Shape>> = {
@@ -29,9 +38,13 @@ const deviation = 0.02
 const chunk = 1 << 22
 
 /** A llama's tensors, in the order of the file: matrices in Q8_0, norms in F32. */
-export function tensorsOf ({ layers, hiddenSize, queryHeads, kvHeads, feedForwardSize }: Shape, vocabularySize: number): TensorShape[] {
+export function tensorsOf (
+  { layers, hiddenSize, queryHeads, kvHeads, feedForwardSize }: Shape, vocabularySize: number
+): TensorShape[] {
   const kv = kvHeads * hiddenSize / queryHeads
-  const matrix = (name: string, rows: number, columns: number): TensorShape => ({ name: `${name}.weight`, shape: [rows, columns], encoding: 'Q8_0' })
+  const matrix = (name: string, rows: number, columns: number): TensorShape => ({
+    name: `${name}.weight`, shape: [rows, columns], encoding: 'Q8_0'
+  })
   const norm = (name: string): TensorShape => ({ name: `${name}.weight`, shape: [hiddenSize], encoding: 'F32' })
   const blocks = Array.from({ length: layers }, (_, layer) => `blk.${layer}`).flatMap(block => [
     norm(`${block}.attn_norm`),
@@ -48,7 +61,10 @@ export function tensorsOf ({ layers, hiddenSize, queryHeads, kvHeads, feedForwar
 }
 
 /** A llama's metadata, and all that another file says of its tokenizer. */
-export function metadataOf ({ layers, hiddenSize, queryHeads, kvHeads, feedForwardSize }: Shape, name: string, other: Readonly<Record<string, unknown>>): Record<string, Metadata> {
+export function metadataOf (
+  { layers, hiddenSize, queryHeads, kvHeads, feedForwardSize }: Shape, name: string,
+  other: Readonly<Record<string, unknown>>
+): Record<string, Metadata> {
   return {
     'general.architecture': 'llama',
     'general.name': name,
@@ -63,7 +79,8 @@ export function metadataOf ({ layers, hiddenSize, queryHeads, kvHeads, feedForwa
     'llama.rope.freq_base': { float: 100000 },
     'llama.rope.dimension_count': hiddenSize / queryHeads,
     'llama.vocab_size': (other['tokenizer.ggml.tokens'] as readonly string[]).length,
-    ...Object.fromEntries(Object.entries(other).filter(([key]) => key.startsWith('tokenizer.'))) as Record<string, Metadata>
+    ...Object.fromEntries(Object.entries(other).filter(([key]) =>
+      key.startsWith('tokenizer.'))) as Record<string, Metadata>
   }
 }
 
@@ -78,7 +95,10 @@ function randomBits (): () => number {
   }
 }
 
-/** The scale, in half precision, that gives bytes spread evenly over −127…127 the deviation. 2^−12.8 lies among the normal numbers. */
+/**
+ * The scale, in half precision, that gives bytes spread evenly over −127…127 the deviation. 2^−12.8 lies among the
+ * normal numbers.
+ */
 function halfScale (): number {
   const scale = deviation / Math.sqrt((255 ** 2 - 1) / 12)
   const exponent = Math.floor(Math.log2(scale))
@@ -129,16 +149,22 @@ export async function writeRandomGguf (path: string, shape: Shape, name: string,
 const options: Options = {
   shape: { type: 'string', help: `one of ${Object.keys(shapes).join(', ')}` },
   out: { type: 'string', help: 'path of the .gguf file to write' },
-  tokenizer: { type: 'string', help: 'model whose tokenizer it has: a name in models/, or a GGUF file', default: 'smollm2-135m' }
+  tokenizer: {
+    type: 'string', help: 'model whose tokenizer it has: a name in models/, or a GGUF file', default: 'smollm2-135m'
+  }
 }
 
 async function main (args: readonly string[]): Promise<void> {
   const { values } = parseOptions({ options, mostPositionals: 0 }, args)
-  if (values['help'] === true) return console.log(`node dist/scripts/random-gguf.js --shape SHAPE --out FILE\n\nwrites a model of random weights\n\n${describeOptions(options)}`)
+  if (values['help'] === true) {
+    return console.log('node dist/scripts/random-gguf.js --shape SHAPE --out FILE\n\nwrites a model of random ' +
+      `weights\n\n${describeOptions(options)}`)
+  }
   const [shape, out] = [requiredOption(values, 'shape'), requiredOption(values, 'out')]
   if (!Object.hasOwn(shapes, shape)) throw refuse('--shape', `must be one of ${Object.keys(shapes).join(', ')}`, shape)
   if (!out.endsWith('.gguf')) throw refuse('--out', 'must be the path of a .gguf file', out)
-  await writeRandomGguf(out, shapes[shape]!, `random ${shape}`, String(values['tokenizer'] ?? options['tokenizer']!.default))
+  await writeRandomGguf(out, shapes[shape]!, `random ${shape}`,
+    String(values['tokenizer'] ?? options['tokenizer']!.default))
 }
 
 if (import.meta.filename === process.argv[1]) {

@@ -1,15 +1,19 @@
 /**
- * Figures about strategies on a real model, with a reward weighed −1 unless told otherwise (plain reviews are mostly positive: steering to critical ones shows).
+ * Figures about strategies on a real model, with a reward weighed −1 unless told otherwise (plain reviews are mostly
+ * positive: steering to critical ones shows).
  *
- *   node dist/scripts/strategy-figures.js --part order|replay|guidance|cost [--count 20] [--max-tokens 48] [--reward positive] [--weight -1] [--seed 1] [--records DIR] [--out DIR]
+ *   node dist/scripts/strategy-figures.js --part order|replay|guidance|cost [--count 20] [--max-tokens 48] \
+ *     [--reward positive] [--weight -1] [--seed 1] [--records DIR] [--out DIR]
  *
  * order     the reward of best-of-n for n of 1 to 64, drawn, against its estimate from one pool of 64 of another seed
- * replay    speculative rejection on pools of 16 recorded with their rewards at every checkpoint: share of best-of-16's gain kept, and of its tokens
- * guidance  token guidance over strengths, by look-ahead, Q-head and contrast: reward, judge, KL, fluency, against best-of-n at equal KL
- * cost      time and tokens of each strategy against plain sampling, in turns; run it on an idle machine
+ * replay speculative rejection on pools of 16 recorded with their rewards at every checkpoint: share of best-of-16's
+ * gain kept, and of its tokens guidance token guidance over strengths, by look-ahead, Q-head and contrast: reward,
+ * judge, KL, fluency, against best-of-n at equal KL cost time and tokens of each strategy against plain sampling, in
+ * turns; run it on an idle machine
  *
- * Prints a report; with --out it is written there, as PART.md, with its figures as PART.json. With --records what each prompt gave is kept in that folder, and a run that was
- * interrupted goes on; a report is then of the prompts that are there.
+ * Prints a report; with --out it is written there, as PART.md, with its figures as PART.json. With --records what each
+ * prompt gave is kept in that folder, and a run that was interrupted goes on; a report is then of the prompts that are
+ * there.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -48,7 +52,9 @@ type Recorded = object & { readonly prompt: string }
 
 const parts: Readonly<Record<string, Part<any>>> = { order, replay, guidance, cost }
 const part = parts[options.part ?? '']
-if (!part) throw new Error(`--part must be one of ${Object.keys(parts).join(', ')}; got ${JSON.stringify(options.part)}`)
+if (!part) {
+  throw new Error(`--part must be one of ${Object.keys(parts).join(', ')}; got ${JSON.stringify(options.part)}`)
+}
 
 function measuredOn (host: Host): Measured {
   const rewards = [{ name: options.reward, weight: Number(options.weight) }]
@@ -58,7 +64,16 @@ function measuredOn (host: Host): Measured {
     seed: Number(options.seed),
     ask: asker(host, Number(options['max-tokens']), part!.ignoreEos),
     score: async (prompt, answer) => {
-      const { items } = await score(host, { model: host.model.id, rewards, scale: 'standardized', member: 'outcome', items: [{ messages: [{ role: 'user', content: prompt }], answer }], every: null, cacheSalt: '', fields: { rewards: '--reward', items: '--prompts' } }, new AbortController().signal)
+      const { items } = await score(host, {
+        model: host.model.id,
+        rewards,
+        scale: 'standardized',
+        member: 'outcome',
+        items: [{ messages: [{ role: 'user', content: prompt }], answer }],
+        every: null,
+        cacheSalt: '',
+        fields: { rewards: '--reward', items: '--prompts' }
+      }, new AbortController().signal)
       return items[0]!.score.value
     }
   }
@@ -66,8 +81,17 @@ function measuredOn (host: Host): Measured {
 
 /** What each prompt gave, those of earlier runs included. */
 async function recorded (host: Host, measured: Measured, prompts: readonly string[]): Promise<Recorded[]> {
-  const conditions = { part: options.part, model: host.model.fingerprint, rewards: measured.rewards, version: host.rewards.find(({ name }) => name === options.reward)?.version, maxTokens: measured.maxTokens, seed: measured.seed }
-  const records = options.records === undefined ? null : Records.open<Recorded>(join(options.records, `${options.part}.jsonl`), conditions)
+  const conditions = {
+    part: options.part,
+    model: host.model.fingerprint,
+    rewards: measured.rewards,
+    version: host.rewards.find(({ name }) => name === options.reward)?.version,
+    maxTokens: measured.maxTokens,
+    seed: measured.seed
+  }
+  const records = options.records === undefined
+    ? null
+    : Records.open<Recorded>(join(options.records, `${options.part}.jsonl`), conditions)
   const rows: Recorded[] = []
   const progress = new Progress()
   // The first answer compiles and warms what the others use.
@@ -87,10 +111,13 @@ async function recorded (host: Host, measured: Measured, prompts: readonly strin
 function cell (value: string | number | Estimate | undefined): string {
   if (typeof value === 'number') return Number.isInteger(value) ? String(value) : value.toFixed(3)
   if (typeof value !== 'object') return value ?? ''
-  return Number.isNaN(value.value) ? '–' : `${value.value.toFixed(3)} [${value.low.toFixed(3)}, ${value.high.toFixed(3)}]`
+  return Number.isNaN(value.value)
+    ? '–'
+    : `${value.value.toFixed(3)} [${value.low.toFixed(3)}, ${value.high.toFixed(3)}]`
 }
 
-const tableOf = (lines: readonly Line[]): string => markdownTable(Object.keys(lines[0]!), lines.map(line => Object.keys(lines[0]!).map(name => cell(line[name]))))
+const tableOf = (lines: readonly Line[]): string =>
+  markdownTable(Object.keys(lines[0]!), lines.map(line => Object.keys(lines[0]!).map(name => cell(line[name]))))
 
 function pageOf ({ title, text, tables }: Figures, count: number, environment: string): string {
   return `# ${title}
@@ -116,7 +143,8 @@ try {
   if (options.out !== undefined) {
     mkdirSync(options.out, { recursive: true })
     writeFileSync(join(options.out, `${options.part}.md`), page)
-    writeFileSync(join(options.out, `${options.part}.json`), `${JSON.stringify({ environment, model: host.model.fingerprint, prompts: rows.length, ...figures }, null, 1)}\n`)
+    writeFileSync(join(options.out, `${options.part}.json`),
+      `${JSON.stringify({ environment, model: host.model.fingerprint, prompts: rows.length, ...figures }, null, 1)}\n`)
   }
 } finally {
   await host.close()

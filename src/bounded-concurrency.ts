@@ -4,7 +4,9 @@
  * Works on the items in their order, at most `width` at once; after one has failed none is begun.
  * @throws what the first failed with, when all that were begun have ended
  */
-export async function sideBySide<T> (items: readonly T[], width: number, work: (item: T) => Promise<void>): Promise<void> {
+export async function sideBySide<T> (
+  items: readonly T[], width: number, work: (item: T) => Promise<void>
+): Promise<void> {
   let next = 0
   let failed = false
   const worker = async (): Promise<void> => {

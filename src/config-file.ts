@@ -8,6 +8,7 @@ export function readDataFile (path: string): unknown {
   try {
     return parse(readFileSync(path, 'utf8'), { maxAliasCount: 0 })
   } catch (cause) {
-    throw new RequestError('invalid_request', `${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    throw new RequestError('invalid_request',
+      `${path} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
 }

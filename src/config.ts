@@ -1,6 +1,6 @@
 /**
- * Every setting, once: default, unit, range, environment name and help line. `--help`, the docs' table, the environment and the
- * settings file are read from this schema. The only place that reads `process.env`.
+ * Every setting, once: default, unit, range, environment name and help line. `--help`, the docs' table, the environment
+ * and the settings file are read from this schema. The only place that reads `process.env`.
  */
 import { availableParallelism, homedir, totalmem } from 'node:os'
 import { join } from 'node:path'
@@ -16,24 +16,70 @@ interface SettingBase {
 type Setting =
   | SettingBase & { readonly type: 'string', readonly default: string, readonly choices?: readonly string[] }
   | SettingBase & { readonly type: 'list', readonly default: readonly string[] }
-  | SettingBase & { readonly type: 'integer', readonly default: number, readonly min: number, readonly max: number, /** Whether each model has as much, so that the default is divided among them. */ readonly perModel?: true }
+  | SettingBase & {
+    readonly type: 'integer',
+    readonly default: number,
+    readonly min: number,
+    readonly max: number,
+    /** Whether each model has as much, so that the default is divided among them. */
+    readonly perModel?: true
+  }
 
 /** Memory of the machine, or of the container where that is less, bytes. */
 const memory = Math.min(totalmem(), process.constrainedMemory() || Infinity)
 
-/** The settings in the order they are printed. A flag is the name in kebab-case, an environment name FAIRLEAD_ and the name in upper case. */
+/**
+ * The settings in the order they are printed. A flag is the name in kebab-case, an environment name FAIRLEAD_ and the
+ * name in upper case.
+ */
 export const settings = {
-  config: { type: 'string', default: '', help: 'file with settings by their flag names, YAML or JSON, and with profiles' },
+  config: {
+    type: 'string', default: '', help: 'file with settings by their flag names, YAML or JSON, and with profiles'
+  },
   host: { type: 'string', serverOnly: true, default: '127.0.0.1', help: 'address to listen on' },
-  port: { type: 'integer', serverOnly: true, default: 8000, min: 0, max: 65535, help: 'port to listen on; 0 takes a free one' },
-  model: { type: 'string', default: 'smollm2-135m', help: 'name of a model in models/, or path of a GGUF file or of a folder with a Hugging Face checkpoint' },
-  moreModels: { type: 'list', default: [], help: 'models to serve beside it, as name=model (a path, or a name in models/), separated by commas; requests choose by name, and model is the default' },
-  cacheDir: { type: 'string', default: join(homedir(), '.cache', 'fairlead'), help: 'folder for downloaded and converted models and for features' },
-  dataDir: { type: 'string', default: join(homedir(), '.local', 'share', 'fairlead'), help: 'folder for what the server is given to keep: fitted rewards, stored completions and feedback' },
+  port: {
+    type: 'integer', serverOnly: true, default: 8000, min: 0, max: 65535, help: 'port to listen on; 0 takes a free one'
+  },
+  model: {
+    type: 'string',
+    default: 'smollm2-135m',
+    help: 'name of a model in models/, or path of a GGUF file or of a folder with a Hugging Face checkpoint'
+  },
+  moreModels: {
+    type: 'list',
+    default: [],
+    help: 'models to serve beside it, as name=model (a path, or a name in models/), separated by commas; requests ' +
+      'choose by name, and model is the default'
+  },
+  cacheDir: {
+    type: 'string',
+    default: join(homedir(), '.cache', 'fairlead'),
+    help: 'folder for downloaded and converted models and for features'
+  },
+  dataDir: {
+    type: 'string',
+    default: join(homedir(), '.local', 'share', 'fairlead'),
+    help: 'folder for what the server is given to keep: fitted rewards, stored completions and feedback'
+  },
   rewardsDir: { type: 'string', default: '', help: 'folder with more rewards (*.json) beside those in the box' },
-  contrastModels: { type: 'list', default: [], help: 'language models that token guidance can contrast, as name=path (a GGUF file or a checkpoint’s folder), separated by commas; each must have the vocabulary of a model that is served' },
-  remoteScorers: { type: 'list', default: [], help: 'origins that remote rewards may have, such as http://127.0.0.1:8001; none by default' },
-  format: { type: 'string', default: 'i8', choices: ['i8', 'q8', 'q4', 'exact', 'f32'], help: 'weight format: i8 is the fastest, exact keeps the file’s own blocks, f32 is the reference; see Weight formats' },
+  contrastModels: {
+    type: 'list',
+    default: [],
+    help: 'language models that token guidance can contrast, as name=path (a GGUF file or a checkpoint’s folder), ' +
+      'separated by commas; each must have the vocabulary of a model that is served'
+  },
+  remoteScorers: {
+    type: 'list',
+    default: [],
+    help: 'origins that remote rewards may have, such as http://127.0.0.1:8001; none by default'
+  },
+  format: {
+    type: 'string',
+    default: 'i8',
+    choices: ['i8', 'q8', 'q4', 'exact', 'f32'],
+    help: 'weight format: i8 is the fastest, exact keeps the file’s own blocks, f32 is the reference; see ' +
+      'Weight formats'
+  },
   threads: {
     type: 'integer',
     default: availableParallelism(),
@@ -41,11 +87,46 @@ export const settings = {
     max: 256,
     help: 'threads of a forward pass; default: the cores'
   },
-  contextLength: { type: 'integer', default: 0, min: 0, max: 1 << 20, help: 'longest prompt and answer together, tokens; 0 is the model’s own' },
-  maxSequences: { type: 'integer', default: 160, min: 1, max: 4096, help: 'sequences that can run at the same time, for each model; more may be open' },
-  kvCacheBytes: { type: 'integer', perModel: true, default: Math.floor(memory / 4), min: 1 << 20, max: 2 ** 50, help: 'bytes of KV that running requests may reserve together, for each model; default: a quarter of the memory, divided among the models' },
-  rewardKvCacheBytes: { type: 'integer', default: Math.floor(memory / 8), min: 1 << 20, max: 2 ** 50, help: 'bytes of KV that running requests may reserve in each model of a reward or of contrast-models; default: an eighth of the memory' },
-  prefixCacheBytes: { type: 'integer', perModel: true, default: Math.floor(memory / 16), min: 0, max: 2 ** 50, help: 'bytes of KV kept for later prompts that begin alike, for each model; 0 turns the prefix cache off; default: a sixteenth of the memory, divided among the models' },
+  contextLength: {
+    type: 'integer',
+    default: 0,
+    min: 0,
+    max: 1 << 20,
+    help: 'longest prompt and answer together, tokens; 0 is the model’s own'
+  },
+  maxSequences: {
+    type: 'integer',
+    default: 160,
+    min: 1,
+    max: 4096,
+    help: 'sequences that can run at the same time, for each model; more may be open'
+  },
+  kvCacheBytes: {
+    type: 'integer',
+    perModel: true,
+    default: Math.floor(memory / 4),
+    min: 1 << 20,
+    max: 2 ** 50,
+    help: 'bytes of KV that running requests may reserve together, for each model; default: a quarter of the memory, ' +
+      'divided among the models'
+  },
+  rewardKvCacheBytes: {
+    type: 'integer',
+    default: Math.floor(memory / 8),
+    min: 1 << 20,
+    max: 2 ** 50,
+    help: 'bytes of KV that running requests may reserve in each model of a reward or of contrast-models; default: ' +
+      'an eighth of the memory'
+  },
+  prefixCacheBytes: {
+    type: 'integer',
+    perModel: true,
+    default: Math.floor(memory / 16),
+    min: 0,
+    max: 2 ** 50,
+    help: 'bytes of KV kept for later prompts that begin alike, for each model; 0 turns the prefix cache off; ' +
+      'default: a sixteenth of the memory, divided among the models'
+  },
   sharedPrompts: {
     type: 'string',
     default: 'on',
@@ -53,28 +134,145 @@ export const settings = {
     help: 'whether the KV of a prompt is stored once for all its candidates where that pays; off stores it with each ' +
       'of them'
   },
-  prefillTokensPerStep: { type: 'integer', default: 256, min: 2, max: 8192, help: 'prompt tokens read in one step, so that others wait no longer' },
-  maxTokensPerRequest: { type: 'integer', default: 65536, min: 1, max: 1 << 30, help: 'ceiling of one request: fan-out × max_tokens, or the tokens it has scored' },
-  maxQueuedRequests: { type: 'integer', serverOnly: true, default: 256, min: 0, max: 1 << 20, help: 'requests that wait for KV, for each model, before others get 429' },
-  bodyLimitBytes: { type: 'integer', serverOnly: true, default: 2 << 20, min: 1024, max: 1 << 30, help: 'largest request body, bytes' },
-  maxWebSockets: { type: 'integer', serverOnly: true, default: 1024, min: 1, max: 1 << 20, help: 'open WebSocket connections' },
-  maxRequestsPerSocket: { type: 'integer', serverOnly: true, default: 32, min: 1, max: 4096, help: 'requests in flight on one WebSocket' },
-  drainTimeoutMs: { type: 'integer', serverOnly: true, default: 30000, min: 0, max: 3600000, help: 'how long running requests may go on after SIGTERM, ms' },
-  apiKeys: { type: 'list', serverOnly: true, default: [], help: 'API keys for inference, separated by commas; better in the environment or a file than on a command line' },
+  prefillTokensPerStep: {
+    type: 'integer',
+    default: 256,
+    min: 2,
+    max: 8192,
+    help: 'prompt tokens read in one step, so that others wait no longer'
+  },
+  maxTokensPerRequest: {
+    type: 'integer',
+    default: 65536,
+    min: 1,
+    max: 1 << 30,
+    help: 'ceiling of one request: fan-out × max_tokens, or the tokens it has scored'
+  },
+  maxQueuedRequests: {
+    type: 'integer',
+    serverOnly: true,
+    default: 256,
+    min: 0,
+    max: 1 << 20,
+    help: 'requests that wait for KV, for each model, before others get 429'
+  },
+  bodyLimitBytes: {
+    type: 'integer', serverOnly: true, default: 2 << 20, min: 1024, max: 1 << 30, help: 'largest request body, bytes'
+  },
+  maxWebSockets: {
+    type: 'integer', serverOnly: true, default: 1024, min: 1, max: 1 << 20, help: 'open WebSocket connections'
+  },
+  maxRequestsPerSocket: {
+    type: 'integer', serverOnly: true, default: 32, min: 1, max: 4096, help: 'requests in flight on one WebSocket'
+  },
+  drainTimeoutMs: {
+    type: 'integer',
+    serverOnly: true,
+    default: 30000,
+    min: 0,
+    max: 3600000,
+    help: 'how long running requests may go on after SIGTERM, ms'
+  },
+  apiKeys: {
+    type: 'list',
+    serverOnly: true,
+    default: [],
+    help: 'API keys for inference, separated by commas; better in the environment or a file than on a command line'
+  },
   adminKeys: { type: 'list', serverOnly: true, default: [], help: 'API keys that may change what the server has, too' },
-  apiKeysFile: { type: 'string', serverOnly: true, default: '', help: 'file with a list of API keys: name, sha256, role, max_requests, requests_per_minute, tokens_per_minute' },
-  maxRequestsPerKey: { type: 'integer', serverOnly: true, default: 0, min: 0, max: 1 << 20, help: 'requests of one API key at a time; 0 is no limit' },
-  requestsPerMinutePerKey: { type: 'integer', serverOnly: true, default: 0, min: 0, max: 1 << 30, help: 'requests of one API key a minute; 0 is no limit' },
-  tokensPerMinutePerKey: { type: 'integer', serverOnly: true, default: 0, min: 0, max: 1 << 30, help: 'tokens generated for one API key a minute, discarded candidates too; 0 is no limit' },
-  storedCompletions: { type: 'integer', serverOnly: true, default: 10000, min: 1, max: 1 << 24, help: 'chat completions asked for with store: true that are kept in data-dir; the oldest without feedback go first' },
-  storedResponses: { type: 'integer', serverOnly: true, default: 1024, min: 1, max: 1 << 24, help: 'responses of /v1/responses that are kept for later requests, in memory; the oldest unused go first' },
-  storedResponseBytes: { type: 'integer', serverOnly: true, default: 64 << 20, min: 1024, max: 2 ** 40, help: 'bytes they may take together; a larger one is not kept' },
-  corsOrigins: { type: 'list', serverOnly: true, default: [], help: 'origins whose web pages may call the server; * is any' },
-  allowedHosts: { type: 'list', serverOnly: true, default: [], help: 'names the server answers to, beside those of loopback; on loopback, or with any, it answers to no others' },
-  metricsNames: { type: 'string', serverOnly: true, default: 'fairlead', choices: ['fairlead', 'vllm'], help: 'whose names figures carry that vLLM has too' },
-  slowReaderTimeoutMs: { type: 'integer', serverOnly: true, default: 60000, min: 10, max: 3600000, help: 'how long a reader of a stream may take nothing before it is cut off, ms' },
-  webSocketPingMs: { type: 'integer', serverOnly: true, default: 30000, min: 10, max: 3600000, help: 'between pings; a WebSocket that missed one is closed, ms' },
-  logLevel: { type: 'string', serverOnly: true, default: 'info', choices: ['silent', 'fatal', 'error', 'warn', 'info', 'debug'], help: 'least severe log line written' }
+  apiKeysFile: {
+    type: 'string',
+    serverOnly: true,
+    default: '',
+    help: 'file with a list of API keys: name, sha256, role, max_requests, requests_per_minute, tokens_per_minute'
+  },
+  maxRequestsPerKey: {
+    type: 'integer',
+    serverOnly: true,
+    default: 0,
+    min: 0,
+    max: 1 << 20,
+    help: 'requests of one API key at a time; 0 is no limit'
+  },
+  requestsPerMinutePerKey: {
+    type: 'integer',
+    serverOnly: true,
+    default: 0,
+    min: 0,
+    max: 1 << 30,
+    help: 'requests of one API key a minute; 0 is no limit'
+  },
+  tokensPerMinutePerKey: {
+    type: 'integer',
+    serverOnly: true,
+    default: 0,
+    min: 0,
+    max: 1 << 30,
+    help: 'tokens generated for one API key a minute, discarded candidates too; 0 is no limit'
+  },
+  storedCompletions: {
+    type: 'integer',
+    serverOnly: true,
+    default: 10000,
+    min: 1,
+    max: 1 << 24,
+    help: 'chat completions asked for with store: true that are kept in data-dir; the oldest without feedback go first'
+  },
+  storedResponses: {
+    type: 'integer',
+    serverOnly: true,
+    default: 1024,
+    min: 1,
+    max: 1 << 24,
+    help: 'responses of /v1/responses that are kept for later requests, in memory; the oldest unused go first'
+  },
+  storedResponseBytes: {
+    type: 'integer',
+    serverOnly: true,
+    default: 64 << 20,
+    min: 1024,
+    max: 2 ** 40,
+    help: 'bytes they may take together; a larger one is not kept'
+  },
+  corsOrigins: {
+    type: 'list', serverOnly: true, default: [], help: 'origins whose web pages may call the server; * is any'
+  },
+  allowedHosts: {
+    type: 'list',
+    serverOnly: true,
+    default: [],
+    help: 'names the server answers to, beside those of loopback; on loopback, or with any, it answers to no others'
+  },
+  metricsNames: {
+    type: 'string',
+    serverOnly: true,
+    default: 'fairlead',
+    choices: ['fairlead', 'vllm'],
+    help: 'whose names figures carry that vLLM has too'
+  },
+  slowReaderTimeoutMs: {
+    type: 'integer',
+    serverOnly: true,
+    default: 60000,
+    min: 10,
+    max: 3600000,
+    help: 'how long a reader of a stream may take nothing before it is cut off, ms'
+  },
+  webSocketPingMs: {
+    type: 'integer',
+    serverOnly: true,
+    default: 30000,
+    min: 10,
+    max: 3600000,
+    help: 'between pings; a WebSocket that missed one is closed, ms'
+  },
+  logLevel: {
+    type: 'string',
+    serverOnly: true,
+    default: 'info',
+    choices: ['silent', 'fatal', 'error', 'warn', 'info', 'debug'],
+    help: 'least severe log line written'
+  }
 } as const satisfies Record<string, Setting>
 
 export type SettingName = keyof typeof settings
@@ -90,9 +288,11 @@ type Value = string | number | readonly string[]
 export const settingNames = Object.keys(settings) as SettingName[]
 
 /** Settings of what runs the model, not of the server around it. */
-export type EngineSettingName = { [K in SettingName]: (typeof settings)[K] extends { serverOnly: true } ? never : K }[SettingName]
+export type EngineSettingName =
+  { [K in SettingName]: (typeof settings)[K] extends { serverOnly: true } ? never : K }[SettingName]
 
-export const engineSettingNames = settingNames.filter((name): name is EngineSettingName => !('serverOnly' in settings[name]))
+export const engineSettingNames = settingNames.filter((name): name is EngineSettingName =>
+  !('serverOnly' in settings[name]))
 
 /** Settings of what runs the model, as values. @interface */
 export type EngineSettings = Pick<Config, EngineSettingName>
@@ -113,7 +313,8 @@ export function environmentName (name: SettingName): string {
  */
 function check (name: SettingName, value: unknown, source: string, shown = value): Value {
   const setting: Setting = settings[name]
-  const fail = (rule: string): RequestError => new RequestError('invalid_request', `${source} must be ${rule}; got ${JSON.stringify(shown)}`, { param: name })
+  const fail = (rule: string): RequestError =>
+    new RequestError('invalid_request', `${source} must be ${rule}; got ${JSON.stringify(shown)}`, { param: name })
   if (setting.type === 'integer') {
     const { min, max } = setting
     if (typeof value === 'number' && Number.isInteger(value) && value >= min && value <= max) return value
@@ -132,10 +333,14 @@ function check (name: SettingName, value: unknown, source: string, shown = value
 function parse (name: SettingName, text: string, source: string): Value {
   const { type } = settings[name]
   if (type === 'list') return check(name, text === '' ? [] : text.split(',').map(one => one.trim()), source)
-  return check(name, type === 'integer' && text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text, source, text)
+  return check(name, type === 'integer' && text.trim() !== '' && Number.isFinite(Number(text)) ? Number(text) : text,
+    source, text)
 }
 
-/** The settings file: values by flag name, and profiles. @throws RequestError naming the file and what is wrong in it */
+/**
+ * The settings file: values by flag name, and profiles.
+ * @throws RequestError naming the file and what is wrong in it
+ */
 function readFile (path: string): { readonly values: ReadonlyMap<SettingName, Value>, readonly profiles?: unknown } {
   const given = readDataFile(path) ?? {}
   if (!isObject(given)) throw refuse(path, 'must hold settings by name', given)
@@ -145,7 +350,8 @@ function readFile (path: string): { readonly values: ReadonlyMap<SettingName, Va
     const name = names.get(key)
     if (name) return [name, check(name, value, `${path}: ${key}`)]
     const nearest = nearestName(key, [...names.keys(), 'profiles'])
-    throw new RequestError('invalid_request', `${path}: ${key} is not a setting${nearest === null ? '' : `; did you mean ${nearest}?`}`, { param: key })
+    throw new RequestError('invalid_request',
+      `${path}: ${key} is not a setting${nearest === null ? '' : `; did you mean ${nearest}?`}`, { param: key })
   }))
   return { values, ...(profiles === undefined ? {} : { profiles }) }
 }
@@ -178,8 +384,11 @@ function settle (given: Given, environment: NodeJS.ProcessEnv): Config {
  * @param flags values by setting name, as text, as a command line gives them
  * @throws RequestError naming the flag, the variable or the file, the rule and the value
  */
-export function loadConfig (flags: Partial<Record<SettingName, string>> = {}, environment: NodeJS.ProcessEnv = process.env): Config {
-  return settle(name => flags[name] === undefined ? undefined : parse(name, flags[name], `--${flagName(name)}`), environment)
+export function loadConfig (
+  flags: Partial<Record<SettingName, string>> = {}, environment: NodeJS.ProcessEnv = process.env
+): Config {
+  return settle(name => flags[name] === undefined ? undefined : parse(name, flags[name], `--${flagName(name)}`),
+    environment)
 }
 
 /** A secret that a settings or data file names rather than holds; null where the variable is not set, or empty. */
@@ -187,14 +396,17 @@ export function secret (variable: string): string | null { return process.env[va
 
 /**
  * The settings in force for a program that runs the model itself: as `loadConfig`, with values in place of flags.
- * @throws RequestError naming the setting, the variable or the file, the rule and the value; for an unknown setting the nearest
+ * @throws RequestError naming the setting, the variable or the file, the rule and the value; for an unknown setting the
+ * nearest
  */
 export function engineConfig (values: Partial<EngineSettings>, environment: NodeJS.ProcessEnv = process.env): Config {
   const names: readonly string[] = engineSettingNames
   const unknown = Object.keys(values).find(name => !names.includes(name))
   if (unknown !== undefined) {
     const nearest = nearestName(unknown, names)
-    throw new RequestError('invalid_request', `${unknown} is not a setting${nearest === null ? `; there are ${names.join(', ')}` : `; did you mean ${nearest}?`}`, { param: unknown })
+    throw new RequestError('invalid_request', `${unknown} is not a ` +
+      `setting${nearest === null ? `; there are ${names.join(', ')}` : `; did you mean ${nearest}?`}`,
+    { param: unknown })
   }
   const given = values as Partial<Record<SettingName, Value>>
   return settle(name => given[name] === undefined ? undefined : check(name, given[name], name), environment)

@@ -55,7 +55,9 @@ export class RequestError extends Error {
   /** How long to wait before a new try is worth it, in milliseconds; null where waiting does not help. */
   readonly retryAfterMs: number | null
 
-  constructor (code: ErrorCode, message: string, { param = null, retryAfterMs = null, cause }: { param?: string | null, retryAfterMs?: number | null, cause?: unknown } = {}) {
+  constructor (code: ErrorCode, message: string, { param = null, retryAfterMs = null, cause }: {
+    param?: string | null, retryAfterMs?: number | null, cause?: unknown
+  } = {}) {
     super(message, cause === undefined ? undefined : { cause })
     this.name = 'RequestError'
     this.code = code

@@ -1,6 +1,6 @@
 /**
- * `import { Fairlead } from 'fairlead'`: the server's engine inside another program, in a Worker of its own, without HTTP. Takes and gives the
- * very objects that the API does, from the same readers and formatters.
+ * `import { Fairlead } from 'fairlead'`: the server's engine inside another program, in a Worker of its own, without
+ * HTTP. Takes and gives the very objects that the API does, from the same readers and formatters.
  */
 import { ChatFormatter } from './api/chat/chat-formatter.js'
 import { Catalog } from './api/models/model-catalog.js'
@@ -9,7 +9,9 @@ import { parseChatCompletion, type ChatCompletionRequest } from './api/chat/chat
 import { parseRewardFit } from './api/rewards/reward-fit-schema.js'
 import { parseRewardScore } from './api/rewards/reward-score-schema.js'
 import { rewardScores } from './api/rewards/score-formatter.js'
-import type { ChatCompletion, ChatCompletionChunk, ChatRequest, FitBody, RewardScores, ScoreBody } from './api/wire-types.js'
+import type {
+  ChatCompletion, ChatCompletionChunk, ChatRequest, FitBody, RewardScores, ScoreBody
+} from './api/wire-types.js'
 import { engineConfig, settings, type EngineSettings } from './config.js'
 import { InferenceClient } from './serving/inference-client.js'
 import type { FittingProgress, ModelInfo } from './serving/protocol.js'
@@ -26,7 +28,10 @@ export type { CallForm, FittingProgress, ModelInfo, OperatorReport } from './ser
 export type { RewardInfo } from './rewards/reward-info.js'
 export type { RewardMember } from './rewards/scorer.js'
 
-/** Settings by name, as the command line has them (`--max-sequences` is `maxSequences`). What is not given comes from the environment, then the settings file, then the defaults. */
+/**
+ * Settings by name, as the command line has them (`--max-sequences` is `maxSequences`). What is not given comes from
+ * the environment, then the settings file, then the defaults.
+ */
 export interface FairleadOptions extends Partial<EngineSettings> {
   /** Told what happens while the model is fetched and loaded, in words. */
   readonly onProgress?: (message: string) => void
@@ -93,7 +98,9 @@ export class Fairlead {
    * Answers a conversation in pieces, as text is certain: it is never taken back. Leaving the loop ends the work.
    * @throws RequestError naming the field, the rule and the value
    */
-  async * stream (params: StreamParams, { signal }: CallOptions = {}): AsyncGenerator<ChatCompletionChunk, void, undefined> {
+  async * stream (
+    params: StreamParams, { signal }: CallOptions = {}
+  ): AsyncGenerator<ChatCompletionChunk, void, undefined> {
     const { generate, ...request } = this.#parse(params, true)
     const formatter = new ChatFormatter({ generate, ...request })
     for await (const event of this.#client.generate(generate, signal ? { signal } : {})) yield * formatter.chunks(event)
@@ -109,13 +116,18 @@ export class Fairlead {
   }
 
   /**
-   * Fits a reward on examples and keeps it in `dataDir`: it can be used at once, and by whatever starts with that folder later.
+   * Fits a reward on examples and keeps it in `dataDir`: it can be used at once, and by whatever starts with that
+   * folder later.
    * @param options.onProgress told how far it is
    * @throws RequestError naming the field or the example, the rule and the value
    */
-  async fit (params: FitBody, { signal, onProgress }: CallOptions & { readonly onProgress?: (progress: FittingProgress) => void } = {}): Promise<RewardInfo> {
+  async fit (
+    params: FitBody,
+    { signal, onProgress }: CallOptions & { readonly onProgress?: (progress: FittingProgress) => void } = {}
+  ): Promise<RewardInfo> {
     if ('stream' in params) throw refuse('stream', 'cannot be given: onProgress tells how far it is', params.stream)
-    const { fit } = parseRewardFit({ description: 'fitted by a program', data: 'examples of a program', ...params }, this.#catalog, dataset => { throw refuse('feedback', 'is kept by a server: give examples', dataset) })
+    const { fit } = parseRewardFit({ description: 'fitted by a program', data: 'examples of a program', ...params },
+      this.#catalog, dataset => { throw refuse('feedback', 'is kept by a server: give examples', dataset) })
     return await this.#client.call('fit', fit, { ...(signal && { signal }), ...(onProgress && { onProgress }) })
   }
 

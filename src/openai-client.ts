@@ -1,11 +1,13 @@
 /**
- * `import 'fairlead/openai'`: lets the types of the `openai` package know `alignment`, in requests and in answers. Types only: at run time the
- * package sends and keeps the field as it is.
+ * `import 'fairlead/openai'`: lets the types of the `openai` package know `alignment`, in requests and in answers.
+ * Types only: at run time the package sends and keeps the field as it is.
  */
 import type {} from 'openai/resources/chat/completions/completions'
 import type {} from 'openai/resources/completions'
 import type {} from 'openai/resources/responses/responses'
-import type { AlignmentDetails, AlignmentParams, AlignmentProgress, AlignmentReport, ChoiceAlignment } from './api/wire-types.js'
+import type {
+  AlignmentDetails, AlignmentParams, AlignmentProgress, AlignmentReport, ChoiceAlignment
+} from './api/wire-types.js'
 
 declare module 'openai/resources/chat/completions/completions' {
   interface ChatCompletionCreateParamsBase { alignment?: AlignmentParams | null }

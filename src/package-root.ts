@@ -1,4 +1,7 @@
-/** The package itself: its version, and where it lies, whether it runs from `dist/` or from an installed copy: the folder of its package.json. */
+/**
+ * The package itself: its version, and where it lies, whether it runs from `dist/` or from an installed copy: the
+ * folder of its package.json.
+ */
 import { existsSync, readFileSync } from 'node:fs'
 import { dirname, join } from 'node:path'
 
@@ -13,4 +16,5 @@ function find (directory: string): string {
 export const packageRoot = find(import.meta.dirname)
 
 /** The version in package.json. */
-export const packageVersion = (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf8')) as { version: string }).version
+export const packageVersion = (JSON.parse(readFileSync(join(packageRoot, 'package.json'),
+  'utf8')) as { version: string }).version

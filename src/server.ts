@@ -23,7 +23,10 @@ const lastWordsMs = 2000
 export async function startServer (config: Config, onProgress: (message: string) => void): Promise<Server> {
   let client: InferenceClient | null = null
   const services = new Services(config, () => client)
-  if (!isLoopback(config.host) && !services.keys.areNeeded) onProgress(`warning: whoever reaches ${config.host} may use the server, since there are no API keys (api-keys, api-keys-file)`)
+  if (!isLoopback(config.host) && !services.keys.areNeeded) {
+    onProgress(`warning: whoever reaches ${config.host} may use the server, since there are no API keys (api-keys, ` +
+      'api-keys-file)')
+  }
   const app = await buildApp(services)
   const address = await app.listen({ host: config.host, port: config.port })
   const loading = InferenceClient.start(config, onProgress)

@@ -5,11 +5,15 @@ import { createOpenAICompatible } from '@ai-sdk/openai-compatible'
 import { APICallError, embedMany, generateObject, generateText, stepCountIs, streamObject, streamText, tool } from 'ai'
 import { z } from 'zod'
 
-const fairlead = createOpenAICompatible({ name: 'fairlead', baseURL: `${process.env.FAIRLEAD_URL}/v1`, includeUsage: true, supportsStructuredOutputs: true })
+const fairlead = createOpenAICompatible({
+  name: 'fairlead', baseURL: `${process.env.FAIRLEAD_URL}/v1`, includeUsage: true, supportsStructuredOutputs: true
+})
 const model = fairlead('smollm2-135m')
 const plain = { model, prompt: 'Write a short review of a film.', maxOutputTokens: 16, seed: 3, maxRetries: 0 }
 /** @param {object} alignment what steers the answer */
-const guided = alignment => ({ ...plain, providerOptions: { fairlead: { alignment: { reward: 'positive', ...alignment } } } })
+const guided = alignment => ({
+  ...plain, providerOptions: { fairlead: { alignment: { reward: 'positive', ...alignment } } }
+})
 
 for (const [what, params] of Object.entries({
   plain,
@@ -33,15 +37,21 @@ for (const [what, params] of Object.entries({
 }
 
 test('guidance changes the answer, and its ledger is in the usage', async () => {
-  const [one, other] = [await generateText(plain), await generateText(guided({ strategy: 'best_of_n', num_candidates: 8 }))]
+  const [one, other] = [await generateText(plain),
+    await generateText(guided({ strategy: 'best_of_n', num_candidates: 8 }))]
   assert.notEqual(one.text, other.text)
-  const { generated_tokens: generated, returned_tokens: returned, discarded_tokens: discarded } = other.usage.raw.alignment_details
+  const { generated_tokens: generated, returned_tokens: returned, discarded_tokens: discarded } =
+    other.usage.raw.alignment_details
   assert.equal(generated, returned + discarded)
   assert.ok(discarded > returned)
 })
 
 test('generateObject and streamObject give what the schema says, guided or not', async () => {
-  const schema = z.object({ title: z.string().max(30), stars: z.number().int().min(1).max(5), tags: z.array(z.enum(['dark', 'funny', 'slow'])).max(3) })
+  const schema = z.object({
+    title: z.string().max(30),
+    stars: z.number().int().min(1).max(5),
+    tags: z.array(z.enum(['dark', 'funny', 'slow'])).max(3)
+  })
   for (const params of [plain, guided({ strategy: 'best_of_n', num_candidates: 4 })]) {
     const { object, finishReason } = await generateObject({ ...params, schema, maxOutputTokens: 120 })
     assert.equal(finishReason, 'stop')
@@ -54,7 +64,9 @@ test('generateObject and streamObject give what the schema says, guided or not',
 })
 
 const inputSchema = z.object({ city: z.string().max(12), unit: z.enum(['celsius', 'fahrenheit']) })
-const weather = tool({ description: 'The weather of a city', inputSchema, execute: ({ city, unit }) => `12 degrees ${unit} in ${city}` })
+const weather = tool({
+  description: 'The weather of a city', inputSchema, execute: ({ city, unit }) => `12 degrees ${unit} in ${city}`
+})
 
 test('generateText calls a tool, and goes on from what it returned', async () => {
   for (const params of [plain, guided({ strategy: 'best_of_n', num_candidates: 4 })]) {
@@ -77,7 +89,13 @@ test('generateText calls a tool, and goes on from what it returned', async () =>
 })
 
 test('streamText streams the input of the call that generateText makes', async () => {
-  const params = { ...plain, tools: { weather: { ...weather, execute: undefined } }, toolChoice: 'required', maxOutputTokens: 120, providerOptions: { fairlead: { parallel_tool_calls: false } } }
+  const params = {
+    ...plain,
+    tools: { weather: { ...weather, execute: undefined } },
+    toolChoice: 'required',
+    maxOutputTokens: 120,
+    providerOptions: { fairlead: { parallel_tool_calls: false } }
+  }
   const whole = await generateText(params)
   const [pieces, calls] = [[], []]
   for await (const part of streamText(params).fullStream) {
@@ -87,15 +105,19 @@ test('streamText streams the input of the call that generateText makes', async (
   }
   assert.ok(pieces.length > 1)
   assert.deepEqual(JSON.parse(pieces.join('')), calls[0].input)
-  assert.deepEqual(calls.map(({ toolName, input }) => [toolName, input]), whole.toolCalls.map(({ toolName, input }) => [toolName, input]))
+  assert.deepEqual(calls.map(({ toolName, input }) => [toolName, input]),
+    whole.toolCalls.map(({ toolName, input }) => [toolName, input]))
 })
 
 test('embedMany gives a vector for each text', async () => {
-  const { embeddings, usage } = await embedMany({ model: fairlead.textEmbeddingModel('smollm2-135m'), values: ['one', 'two words'] })
+  const { embeddings, usage } =
+    await embedMany({ model: fairlead.textEmbeddingModel('smollm2-135m'), values: ['one', 'two words'] })
   assert.deepEqual(embeddings.map(one => one.length), [576, 576])
   assert.ok(usage.tokens > 0)
 })
 
 test('an error is not tried again and says what is wrong', async () => {
-  await assert.rejects(generateText({ ...plain, temperature: 9 }), error => APICallError.isInstance(error) && error.statusCode === 400 && !error.isRetryable && /temperature must be a number from 0 to 2; got 9/.test(error.message))
+  await assert.rejects(generateText({ ...plain, temperature: 9 }),
+    error => APICallError.isInstance(error) && error.statusCode === 400 && !error.isRetryable &&
+      /temperature must be a number from 0 to 2; got 9/.test(error.message))
 })

@@ -1,6 +1,6 @@
 /**
- * An engine in a process of its own that runs only while it is measured: in between it is stopped (SIGSTOP), so that no thread of it spins and
- * takes time from the others. Knows no engine.
+ * An engine in a process of its own that runs only while it is measured: in between it is stopped (SIGSTOP), so that no
+ * thread of it spins and takes time from the others. Knows no engine.
  */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { createInterface } from 'node:readline'
@@ -33,7 +33,8 @@ export class EngineProcess {
     this.#child.once('close', () => { process.off('exit', kill) })
     this.#ended = new Promise(resolve => {
       this.#child.once('error', error => { resolve(error.message) })
-      this.#child.once('close', (code, signal) => { resolve(`it ended with ${signal ?? `code ${String(code)}`}: ${this.#log.trim()}`) })
+      this.#child.once('close',
+        (code, signal) => { resolve(`it ended with ${signal ?? `code ${String(code)}`}: ${this.#log.trim()}`) })
     })
   }
 
@@ -52,7 +53,10 @@ export class EngineProcess {
 
   get pid (): number | undefined { return this.#child.pid }
 
-  /** Lets the process go on for one task. @throws Error with what the engine says went wrong, or said before it ended */
+  /**
+   * Lets the process go on for one task.
+   * @throws Error with what the engine says went wrong, or said before it ended
+   */
   measure (task: Task): Promise<Measured> { return this.ask<Measured>(task) }
 
   /** The same for a process that is asked something else. */

@@ -1,4 +1,7 @@
-/** The engines that are measured: what each needs and how it is started. Each entry is one engine with one encoding of the model's weights. */
+/**
+ * The engines that are measured: what each needs and how it is started. Each entry is one engine with one encoding of
+ * the model's weights.
+ */
 import { join } from 'node:path'
 import type { Config } from '../../src/config.js'
 import { packageRoot } from '../../src/package-root.js'
@@ -32,31 +35,37 @@ const fairlead: Engine = {
   name: 'fairlead',
   family: 'fairlead',
   weights: 'file',
-  command: ({ config }) => [process.execPath, compiled('fairlead-engine.js'), '--model', config.model, '--format', config.format, '--threads', String(config.threads), '--cache-dir', config.cacheDir]
+  command: ({ config }) => [process.execPath, compiled('fairlead-engine.js'), '--model', config.model, '--format',
+    config.format, '--threads', String(config.threads), '--cache-dir', config.cacheDir]
 }
 
-const named = (family: string, weights: Encoding): string => weights === 'file' ? family : `${family}-${weights.toLowerCase()}`
+const named = (family: string, weights: Encoding): string =>
+  weights === 'file' ? family : `${family}-${weights.toLowerCase()}`
 
 const llamaCpp = (weights: Encoding): Engine => ({
   name: named('llama.cpp', weights),
   family: 'llama.cpp',
   weights,
-  command: ({ python, models, config }) => [python, '-B', peer('llama_cpp_engine.py'), models[weights], String(config.threads)]
+  command: ({ python, models, config }) =>
+    [python, '-B', peer('llama_cpp_engine.py'), models[weights], String(config.threads)]
 })
 
 const openvino = (weights: Encoding): Engine => ({
   name: named('openvino', weights),
   family: 'openvino',
   weights,
-  command: ({ python, models, config }) => [python, '-B', peer('openvino_engine.py'), models[weights], String(config.threads)]
+  command: ({ python, models, config }) =>
+    [python, '-B', peer('openvino_engine.py'), models[weights], String(config.threads)]
 })
 
 const nodeLlamaCpp = (weights: Encoding): Engine => ({
   name: named('node-llama-cpp', weights),
   family: 'node-llama-cpp',
   weights,
-  command: ({ nodeFolder, models, config }) => [process.execPath, compiled('node-llama-cpp-engine.js'), nodeFolder, models[weights], String(config.threads)]
+  command: ({ nodeFolder, models, config }) =>
+    [process.execPath, compiled('node-llama-cpp-engine.js'), nodeFolder, models[weights], String(config.threads)]
 })
 
 /** In the order they take turns. */
-export const engines: readonly Engine[] = [fairlead, llamaCpp('file'), llamaCpp('Q8_0'), llamaCpp('Q4_0'), openvino('file'), openvino('Q4_0'), nodeLlamaCpp('Q4_0')]
+export const engines: readonly Engine[] = [fairlead, llamaCpp('file'), llamaCpp('Q8_0'), llamaCpp('Q4_0'),
+  openvino('file'), openvino('Q4_0'), nodeLlamaCpp('Q4_0')]

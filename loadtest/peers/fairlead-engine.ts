@@ -1,4 +1,7 @@
-/** Fairlead as one of the engines measured: engine and sampler in this process, without HTTP, as the peers are. Takes the settings of `fairlead bench`. */
+/**
+ * Fairlead as one of the engines measured: engine and sampler in this process, without HTTP, as the peers are. Takes
+ * the settings of `fairlead bench`.
+ */
 import { loadConfig } from '../../src/config.js'
 import { engineOptions, parseOptions, settingFlags } from '../../src/cli/options.js'
 import { SamplingDistribution } from '../../src/decoding/sampling/distribution.js'
@@ -12,8 +15,13 @@ import type { Measured } from './protocol.js'
 const plainSampling = { temperature: 1, minP: 0, topK: 0, topP: 1 }
 let runs = 0
 
-/** As a request with that fan-out is served: the prompt is read once and forked, every candidate goes on in its own loop. */
-async function run ({ engine }: Host, candidates: number, prompt: readonly number[], newTokens: number): Promise<Measured> {
+/**
+ * As a request with that fan-out is served: the prompt is read once and forked, every candidate goes on in its own
+ * loop.
+ */
+async function run (
+  { engine }: Host, candidates: number, prompt: readonly number[], newTokens: number
+): Promise<Measured> {
   const seed = ++runs
   const ledger: ComputeLedger = { computedTokens: 0, cachedTokens: 0, forwardPasses: 0 }
   const started = performance.now()
@@ -39,7 +47,8 @@ async function run ({ engine }: Host, candidates: number, prompt: readonly numbe
   return { firstMs: first - started, totalMs: performance.now() - started, promptTokens, drawn }
 }
 
-const config = loadConfig(settingFlags(parseOptions({ options: engineOptions, mostPositionals: 0 }, process.argv.slice(2)).values))
+const config =
+  loadConfig(settingFlags(parseOptions({ options: engineOptions, mostPositionals: 0 }, process.argv.slice(2)).values))
 const host = await createHost(config, message => { process.stderr.write(`${message}\n`) })
 await host.model.sessions.settled()
 await answerTasks({

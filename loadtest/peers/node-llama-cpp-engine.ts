@@ -1,5 +1,6 @@
 /**
- * node-llama-cpp as one of the engines measured. Lies outside this package, so its types are written out as far as they are used.
+ * node-llama-cpp as one of the engines measured. Lies outside this package, so its types are written out as far as they
+ * are used.
  *   node node-llama-cpp-engine.js FOLDER MODEL.gguf THREADS
  */
 import { readFileSync } from 'node:fs'
@@ -10,21 +11,30 @@ import type { Measured } from './protocol.js'
 
 interface Sequence {
   readonly nextTokenIndex: number
-  evaluate (tokens: readonly number[], options: { temperature: number, minP: number, topK: number, topP: number, seed: number, yieldEogToken: boolean }): AsyncGenerator<number>
+  evaluate (tokens: readonly number[], options: {
+    temperature: number, minP: number, topK: number, topP: number, seed: number, yieldEogToken: boolean
+  }): AsyncGenerator<number>
   clearHistory (): Promise<void>
   evaluateWithoutGeneratingNewTokens (tokens: readonly number[]): Promise<void>
   /** Internal; what is public goes through a file. */
   _copyStateFromOtherSequence (other: Sequence, upToTokenIndex: number): Promise<boolean>
 }
 interface Context { getSequence (): Sequence, dispose (): Promise<void> }
-interface Model { createContext (options: { sequences: number, contextSize: number, batchSize: number, threads: number, flashAttention: boolean }): Promise<Context> }
+interface Model {
+  createContext (options: {
+    sequences: number, contextSize: number, batchSize: number, threads: number, flashAttention: boolean
+  }): Promise<Context>
+}
 interface Llama { loadModel (options: { modelPath: string }): Promise<Model> }
 interface Library { getLlama (options: { gpu: false, build: 'never', maxThreads: number }): Promise<Llama> }
 
 const plainSampling = { temperature: 1, minP: 0, topK: 0, topP: 1, yieldEogToken: true }
 let runs = 0
 
-/** The prompt is read once, all but its last token, and copied to every sequence; the library batches what they ask for together. */
+/**
+ * The prompt is read once, all but its last token, and copied to every sequence; the library batches what they ask for
+ * together.
+ */
 async function run (sequences: readonly Sequence[], prompt: readonly number[], newTokens: number): Promise<Measured> {
   const seed = ++runs
   const root = sequences[0]!
@@ -41,7 +51,12 @@ async function run (sequences: readonly Sequence[], prompt: readonly number[], n
     }
     return tokens
   }))
-  return { firstMs: first - started, totalMs: performance.now() - started, promptTokens: root.nextTokenIndex - (newTokens - 1), drawn }
+  return {
+    firstMs: first - started,
+    totalMs: performance.now() - started,
+    promptTokens: root.nextTokenIndex - (newTokens - 1),
+    drawn
+  }
 }
 
 const [folder, modelPath, threads] = process.argv.slice(2) as [string, string, string]
@@ -54,7 +69,13 @@ await answerTasks({
   about: { version, configuration: 'a sequence per candidate, prompt state copied' },
   withRun: async ({ candidates, prompt: { length }, newTokens: limit }, use) => {
     const lengthLimit = length + limit
-    const context = await model.createContext({ sequences: candidates, contextSize: lengthLimit, batchSize: Math.max(512, lengthLimit), threads: Number(threads), flashAttention: true })
+    const context = await model.createContext({
+      sequences: candidates,
+      contextSize: lengthLimit,
+      batchSize: Math.max(512, lengthLimit),
+      threads: Number(threads),
+      flashAttention: true
+    })
     try {
       const sequences = Array.from({ length: candidates }, () => context.getSequence())
       return await use((prompt, newTokens) => run(sequences, prompt, newTokens))

@@ -1,6 +1,7 @@
 /**
- * Best of n by the libraries that do it on the client's side, its_hub and optillm, each driving llama-cpp-python's server, which takes one request at a
- * time. Each library runs in a process of its own (proxy_driver.py); the server is stopped (SIGSTOP) while others are measured.
+ * Best of n by the libraries that do it on the client's side, its_hub and optillm, each driving llama-cpp-python's
+ * server, which takes one request at a time. Each library runs in a process of its own (proxy_driver.py); the server is
+ * stopped (SIGSTOP) while others are measured.
  */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
@@ -50,16 +51,30 @@ class LlamaServer {
 
   private constructor (port: number, { python, model, threads, contextLength }: ProxyOptions) {
     this.url = `http://127.0.0.1:${port}/v1`
-    const flags = { model, host: '127.0.0.1', port, n_ctx: contextLength, n_threads: threads, n_threads_batch: threads, flash_attn: true, interrupt_requests: false }
-    this.#child = spawn(python, ['-B', '-m', 'llama_cpp.server', ...Object.entries(flags).flatMap(([name, value]) => [`--${name}`, String(value)])], { stdio: ['ignore', 'pipe', 'pipe'] })
-    for (const stream of [this.#child.stdout, this.#child.stderr]) stream.on('data', (chunk: Buffer) => { this.#log = (this.#log + String(chunk)).slice(-2000) })
+    const flags = {
+      model,
+      host: '127.0.0.1',
+      port,
+      n_ctx: contextLength,
+      n_threads: threads,
+      n_threads_batch: threads,
+      flash_attn: true,
+      interrupt_requests: false
+    }
+    this.#child = spawn(python, ['-B', '-m', 'llama_cpp.server', ...Object.entries(flags).flatMap(([name, value]) =>
+      [`--${name}`, String(value)])], { stdio: ['ignore', 'pipe', 'pipe'] })
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream.on('data', (chunk: Buffer) => { this.#log = (this.#log + String(chunk)).slice(-2000) })
+    }
   }
 
   /** Waits until it answers. @throws Error with what it said, if it ends instead */
   static async start (options: ProxyOptions): Promise<LlamaServer> {
     const server = new LlamaServer(await freePort(), options)
     while (!(await fetch(`${server.url}/models`).then(({ ok }) => ok, () => false))) {
-      if ((server.#child.exitCode ?? server.#child.signalCode) !== null) throw new Error(`llama-cpp-python's server ended: ${server.#log.trim()}`)
+      if ((server.#child.exitCode ?? server.#child.signalCode) !== null) {
+        throw new Error(`llama-cpp-python's server ended: ${server.#log.trim()}`)
+      }
       await sleep(100)
     }
     server.pause()
@@ -82,7 +97,8 @@ export class Proxies {
     const proxies = new Proxies(await LlamaServer.start(options))
     try {
       for (const name of names) {
-        const command = [options.python, '-B', join(packageRoot, 'loadtest', 'peers', 'proxy_driver.py'), name, proxies.#server.url, options.scoreUrl, options.reward] as const
+        const command = [options.python, '-B', join(packageRoot, 'loadtest', 'peers', 'proxy_driver.py'), name,
+          proxies.#server.url, options.scoreUrl, options.reward] as const
         proxies.#drivers.set(name, (await EngineProcess.start(command)).engine)
       }
       return proxies

@@ -21,7 +21,10 @@ export interface Result {
   readonly family: Engine['family']
   /** Tokens/s; `decode` is null where a scenario draws one token each. */
   readonly rates: { readonly [Rate in keyof Rates]: Spread | null }
-  /** Fairlead's rate over this engine's, alternation by alternation; null for Fairlead itself and where Fairlead did not take part. */
+  /**
+   * Fairlead's rate over this engine's, alternation by alternation; null for Fairlead itself and where Fairlead did not
+   * take part.
+   */
   readonly ratios: { readonly [Rate in keyof Rates]: Spread | null }
   readonly times: readonly Times[]
   /** Why it had no more turns; null where it had them all. */
@@ -29,14 +32,16 @@ export interface Result {
 }
 
 const rateNames = ['request', 'decode', 'prefill'] as const satisfies ReadonlyArray<keyof Rates>
-const byRate = (of: (rate: keyof Rates) => Spread | null): Result['rates'] => Object.fromEntries(rateNames.map(name => [name, of(name)])) as unknown as Result['rates']
+const byRate = (of: (rate: keyof Rates) => Spread | null): Result['rates'] =>
+  Object.fromEntries(rateNames.map(name => [name, of(name)])) as unknown as Result['rates']
 
 /** The rate a scenario is about. */
 export const mainRate = ({ newTokens }: Scenario): 'request' | 'prefill' => newTokens > 1 ? 'request' : 'prefill'
 
 /** What a scenario's times say of each engine. */
 export function resultsOf ({ scenario, times, failures }: ScenarioTimes, contestants: readonly Contestant[]): Result[] {
-  const rates = (name: string, rate: keyof Rates): number[] => (times.get(name) ?? []).map(one => ratesOf(scenario, one)[rate]).filter(value => value !== null)
+  const rates = (name: string, rate: keyof Rates): number[] =>
+    (times.get(name) ?? []).map(one => ratesOf(scenario, one)[rate]).filter(value => value !== null)
   return contestants.map(({ engine: { name, family } }) => ({
     engine: name,
     family,
@@ -56,21 +61,28 @@ export function resultsOf ({ scenario, times, failures }: ScenarioTimes, contest
 export function fastest (scenario: Scenario, results: readonly Result[]): ReadonlySet<string> {
   const rate = (result: Result): number => result.rates[mainRate(scenario)]?.median ?? 0
   const best = new Map<string, Result>()
-  for (const result of results) if (rate(result) > (best.has(result.family) ? rate(best.get(result.family)!) : 0)) best.set(result.family, result)
+  for (const result of results) {
+    if (rate(result) > (best.has(result.family) ? rate(best.get(result.family)!) : 0)) best.set(result.family, result)
+  }
   return new Set([...best.values()].map(result => result.engine))
 }
 
-const range = (spread: Spread | null, digits: number): string => spread ? `${spread.median.toFixed(digits)} (${spread.least.toFixed(digits)}–${spread.most.toFixed(digits)})` : ''
+const range = (spread: Spread | null, digits: number): string =>
+  spread ? `${spread.median.toFixed(digits)} (${spread.least.toFixed(digits)}–${spread.most.toFixed(digits)})` : ''
 
 /** A row per scenario and engine; `*` marks the fastest of its family, `failed` one that had not all its turns. */
 export function tableOf (scenarioTimes: readonly ScenarioTimes[], contestants: readonly Contestant[]): string {
-  const table = new Table({ head: ['scenario', 'engine', 'tokens/s', 'Fairlead ÷ it', 'decode tokens/s', 'Fairlead ÷ it'], style: { head: [], border: [] } })
+  const table = new Table({
+    head: ['scenario', 'engine', 'tokens/s', 'Fairlead ÷ it', 'decode tokens/s', 'Fairlead ÷ it'],
+    style: { head: [], border: [] }
+  })
   for (const one of scenarioTimes) {
     const results = resultsOf(one, contestants)
     const best = fastest(one.scenario, results)
     const main = mainRate(one.scenario)
     for (const { engine, rates, ratios, failure } of results) {
-      table.push([one.scenario.name, `${engine}${best.has(engine) ? ' *' : ''}${failure === null ? '' : ' failed'}`, range(rates[main], 0), range(ratios[main], 2), range(rates.decode, 0), range(ratios.decode, 2)])
+      table.push([one.scenario.name, `${engine}${best.has(engine) ? ' *' : ''}${failure === null ? '' : ' failed'}`,
+        range(rates[main], 0), range(ratios[main], 2), range(rates.decode, 0), range(ratios.decode, 2)])
     }
   }
   return table.toString()

@@ -35,6 +35,8 @@ export function spreadOf (values: readonly number[]): Spread {
 
 /** Ours over theirs, alternation by alternation: what slows both down for a while leaves a ratio alone. */
 export function ratioOf (ours: readonly number[], theirs: readonly number[]): Spread {
-  if (ours.length !== theirs.length) throw new Error(`ratios are of the same alternations; got ${ours.length} and ${theirs.length}`)
+  if (ours.length !== theirs.length) {
+    throw new Error(`ratios are of the same alternations; got ${ours.length} and ${theirs.length}`)
+  }
   return spreadOf(ours.map((rate, index) => rate / theirs[index]!))
 }

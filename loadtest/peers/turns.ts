@@ -10,7 +10,9 @@ export interface Turns<Contestant> {
 }
 
 /** A B C A B C …: so many rounds. */
-export async function inTurns <Contestant> (contestants: readonly Contestant[], rounds: number, { take, failed, ended }: Turns<Contestant>): Promise<void> {
+export async function inTurns <Contestant> (
+  contestants: readonly Contestant[], rounds: number, { take, failed, ended }: Turns<Contestant>
+): Promise<void> {
   const left = new Set(contestants)
   for (let turn = 0; turn < rounds; turn++) {
     for (const contestant of left) {

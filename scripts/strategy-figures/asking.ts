@@ -8,7 +8,8 @@ import type { Host } from '../../src/serving/model-runtime.js'
 export interface Answered { readonly result: DecodeResult, readonly forwardPasses: number, readonly ms: number }
 
 /** @param alignment as a request has it; null draws plainly */
-export type Ask = (prompt: string, seed: number, alignment: Readonly<Record<string, unknown>> | null) => Promise<Answered>
+export type Ask =
+  (prompt: string, seed: number, alignment: Readonly<Record<string, unknown>> | null) => Promise<Answered>
 
 /** @param ignoreEos whether answers go on past end tokens, to `maxTokens` */
 export const asker = (host: Host, maxTokens: number, ignoreEos: boolean): Ask => async (prompt, seed, alignment) => {
@@ -17,7 +18,12 @@ export const asker = (host: Host, maxTokens: number, ignoreEos: boolean): Ask =>
   let forwardPasses = 0
   const events = generate(host, {
     model: host.model.id,
-    prompt: { messages: [{ role: 'user', content: prompt }], addGenerationPrompt: true, continueFinalMessage: false, truncate: false },
+    prompt: {
+      messages: [{ role: 'user', content: prompt }],
+      addGenerationPrompt: true,
+      continueFinalMessage: false,
+      truncate: false
+    },
     promptLogprobs: null,
     bestOf: null,
     skipSpecialTokens: true,

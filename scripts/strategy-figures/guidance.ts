@@ -1,6 +1,7 @@
 /**
- * Token guidance over strengths, by three sources of values, beside best-of-n: reward, an independent judge, measured KL, fluency; and what each is worth at equal KL.
- * Every token may be drawn (values centred, tokens outside the candidates kept), so that strength 0 is the policy and KL is what guidance alone costs.
+ * Token guidance over strengths, by three sources of values, beside best-of-n: reward, an independent judge, measured
+ * KL, fluency; and what each is worth at equal KL. Every token may be drawn (values centred, tokens outside the
+ * candidates kept), so that strength 0 is the policy and KL is what guidance alone costs.
  */
 import { criteria, loadJudge } from '../../src/evaluation/criteria.js'
 import { distinctPairs, expectedAtBest, mean, meanOverPrompts, overPrompts } from '../../src/evaluation/statistics.js'
@@ -27,14 +28,31 @@ const contrast = { toward: { system: 'You found it dull and badly made, and say 
 const maxKl = 2
 
 const ways: readonly Way[] = [
-  ...[0.6, 1.1, 8].map((strength): Way => ({ name: `look-ahead ${strength}`, curve: 'look-ahead', fields: { ...open, strength }, answers: 1 })),
-  ...[0.8, 1.4, 4, 16].map((strength): Way => ({ name: `Q-head ${strength}`, curve: 'Q-head', fields: { ...qHead, strength }, answers: 4 })),
-  ...[0.5, 1].map((strength): Way => ({ name: `contrast ${strength}`, curve: 'contrast', fields: { contrast, candidates: { top_k: 0 }, strength }, answers: 1 })),
-  { name: `Q-head 16, max_kl ${maxKl}`, curve: null, fields: { ...qHead, strength: 16, max_kl: maxKl }, answers: 1, maxKl }
+  ...[0.6, 1.1, 8].map((strength): Way => ({
+    name: `look-ahead ${strength}`, curve: 'look-ahead', fields: { ...open, strength }, answers: 1
+  })),
+  ...[0.8, 1.4, 4, 16].map((strength): Way => ({
+    name: `Q-head ${strength}`, curve: 'Q-head', fields: { ...qHead, strength }, answers: 4
+  })),
+  ...[0.5, 1].map((strength): Way => ({
+    name: `contrast ${strength}`,
+    curve: 'contrast',
+    fields: { contrast, candidates: { top_k: 0 }, strength },
+    answers: 1
+  })),
+  {
+    name: `Q-head 16, max_kl ${maxKl}`,
+    curve: null,
+    fields: { ...qHead, strength: 16, max_kl: maxKl },
+    answers: 1,
+    maxKl
+  }
 ]
 
 /** One answer: its reward, the judge's score with the weight's sign, fluency, and KL, nats; of a plain answer 0. */
-interface Drawn { readonly reward: number, readonly judge: number, readonly nll: number, readonly distinct: number, readonly kl: number }
+interface Drawn {
+  readonly reward: number, readonly judge: number, readonly nll: number, readonly distinct: number, readonly kl: number
+}
 
 const measures = ['reward', 'judge', 'nll', 'distinct'] as const
 type Measure = typeof measures[number]
@@ -53,7 +71,10 @@ function reader ({ rewards }: Pick<Measured, 'rewards'>): (text: string) => numb
 }
 
 /** @param judge of a text @param reward of the whole answer */
-const drawnOf = (judge: (text: string) => number, { text, tokens, logprob }: Pick<CandidateReport, 'text' | 'tokens' | 'logprob'>, reward: number, kl: number): Drawn =>
+const drawnOf = (
+  judge: (text: string) => number, { text, tokens, logprob }: Pick<CandidateReport, 'text' | 'tokens' | 'logprob'>,
+  reward: number, kl: number
+): Drawn =>
   ({ reward, judge: judge(text), nll: -logprob / tokens, distinct: distinctPairs(text), kl })
 
 export const guidance: Part<Row> = {
@@ -65,8 +86,10 @@ export const guidance: Part<Row> = {
     for (const { name, fields, answers } of ways) {
       // Side by side they ride in the same steps.
       guided[name] = await Promise.all(Array.from({ length: answers }, async (_, index) => {
-        const { result: { candidates: [candidate], kl } } = await ask(prompt, seed + 1 + index, { strategy: 'token_guidance', ...fields, ...('contrast' in fields ? {} : { rewards }) })
-        // Read anew by the member that best-of-n goes by: guidance itself reports the prefix member's score, on another scale.
+        const { result: { candidates: [candidate], kl } } = await ask(prompt, seed + 1 + index,
+          { strategy: 'token_guidance', ...fields, ...('contrast' in fields ? {} : { rewards }) })
+        // Read anew by the member that best-of-n goes by: guidance itself reports the prefix member's score, on another
+        // scale.
         return drawnOf(judge, candidate!, await score(prompt, candidate!.text), kl.value!)
       }))
     }
@@ -96,20 +119,31 @@ function meansOf ({ pool, guided }: Row, judgeScale: { mean: number, std: number
   const [plain, keys] = [pool.map(scaled), pool.map(one => one.reward)]
   const means: Record<string, Record<Measure | 'kl', number>> = {}
   for (const n of [1, 2, 4, 8, poolSize]) {
-    means[`best_of_n ${n}`] = { kl: bestOfNKl(n), ...Object.fromEntries(measures.map(measure => [measure, expectedAtBest(keys, plain.map(one => one[measure]), n)])) as Record<Measure, number> }
+    means[`best_of_n ${n}`] = {
+      kl: bestOfNKl(n),
+      ...Object.fromEntries(measures.map(measure =>
+        [measure, expectedAtBest(keys, plain.map(one => one[measure]), n)])) as Record<Measure, number>
+    }
   }
   for (const [name, answers] of Object.entries(guided)) {
-    means[name] = Object.fromEntries([...measures, 'kl' as const].map(measure => [measure, mean(answers.map(scaled).map(one => one[measure]))])) as Record<Measure | 'kl', number>
+    means[name] = Object.fromEntries([...measures, 'kl' as const].map(measure =>
+      [measure, mean(answers.map(scaled).map(one => one[measure]))])) as Record<Measure | 'kl', number>
   }
   return means
 }
 
 function curveAt (rows: readonly Means[], curve: string, measure: Measure, kl: number): number {
-  const names = ['best_of_n 1', ...curve === 'best_of_n' ? [2, 4, 8, poolSize].map(n => `best_of_n ${n}`) : ways.filter(way => way.curve === curve).map(way => way.name)]
-  return atKl(names.map(name => ({ kl: mean(rows.map(row => row[name]!.kl)), value: mean(rows.map(row => row[name]![measure])) })), kl) ?? NaN
+  const names = ['best_of_n 1', ...curve === 'best_of_n'
+    ? [2, 4, 8, poolSize].map(n => `best_of_n ${n}`)
+    : ways.filter(way => way.curve === curve).map(way => way.name)]
+  return atKl(names.map(name => ({
+    kl: mean(rows.map(row => row[name]!.kl)), value: mean(rows.map(row => row[name]![measure]))
+  })), kl) ?? NaN
 }
 
-const labels: Readonly<Record<Measure, string>> = { reward: 'reward', judge: 'judge', nll: 'NLL per token', distinct: 'distinct-2' }
+const labels: Readonly<Record<Measure, string>> = {
+  reward: 'reward', judge: 'judge', nll: 'NLL per token', distinct: 'distinct-2'
+}
 
 function report (rows: readonly Row[], { rewards }: Pick<Measured, 'rewards'>): ReturnType<Part<Row>['report']> {
   const judged = rows.flatMap(({ pool }) => pool.map(one => one.judge))
@@ -118,22 +152,36 @@ function report (rows: readonly Row[], { rewards }: Pick<Measured, 'rewards'>): 
   const means = rows.map(row => meansOf(row, scale))
   const lines = Object.keys(means[0]!).map((name): Line => ({
     way: name === 'best_of_n 1' ? 'plain' : name,
-    answers: name === 'best_of_n 1' ? poolSize * rows.length : (ways.find(way => way.name === name)?.answers ?? 1) * rows.length,
+    answers: name === 'best_of_n 1'
+      ? poolSize * rows.length
+      : (ways.find(way => way.name === name)?.answers ?? 1) * rows.length,
     'KL, nats': name.startsWith('best_of_n') ? means[0]![name]!.kl : meanOverPrompts(means.map(row => row[name]!.kl)),
-    ...Object.fromEntries(measures.map(measure => [labels[measure], meanOverPrompts(means.map(row => row[name]![measure]))]))
+    ...Object.fromEntries(measures.map(measure =>
+      [labels[measure], meanOverPrompts(means.map(row => row[name]![measure]))]))
   }))
-  const compared = ([['Q-head', 'best_of_n'], ['look-ahead', 'best_of_n'], ['contrast', 'best_of_n'], ['Q-head', 'look-ahead']] as const).flatMap(([one, other]) => [4, poolSize].map((n): Line => {
+  const compared = ([['Q-head', 'best_of_n'], ['look-ahead', 'best_of_n'], ['contrast', 'best_of_n'],
+    ['Q-head', 'look-ahead']] as const).flatMap(([one, other]) => [4, poolSize].map((n): Line => {
     const kl = bestOfNKl(n)
     return {
       'at equal KL': `${one} less ${other}`,
       'KL, nats': kl,
-      ...Object.fromEntries(measures.map(measure => [labels[measure], overPrompts(means, some => curveAt(some, one, measure, kl) - curveAt(some, other, measure, kl))]))
+      ...Object.fromEntries(measures.map(measure => [labels[measure], overPrompts(means, some =>
+        curveAt(some, one, measure, kl) - curveAt(some, other, measure, kl))]))
     }
   }))
-  const held = ways.flatMap(({ name, maxKl: bound }) => bound === undefined ? [] : [{ way: name, answers: rows.flatMap(row => row.guided[name]!).length, bound, 'largest KL of an answer': Math.max(...rows.flatMap(row => row.guided[name]!.map(one => one.kl))) }])
+  const held = ways.flatMap(({ name, maxKl: bound }) => bound === undefined
+    ? []
+    : [{
+        way: name,
+        answers: rows.flatMap(row => row.guided[name]!).length,
+        bound,
+        'largest KL of an answer': Math.max(...rows.flatMap(row => row.guided[name]!.map(one => one.kl)))
+      }])
   return {
     title: 'Token guidance beside best-of-n',
-    text: `Guidance by ${rewards.map(({ name, weight }) => `${name} × ${weight}`).join(', ')} over strengths: *look-ahead* reads the answer with each of the 20 most probable tokens, *Q-head* values the 64 most probable at once, *contrast* is a system message against none (“${contrast.toward.system}”) and knows no reward. Values are centred and the other tokens kept (\`transform: centered\`, \`outside: keep\`; contrast looks at all tokens), so that no KL is spent on leaving tokens out.
+    text: `Guidance by ${rewards.map(({ name, weight }) => `${name} × ${weight}`).join(
+      ', '
+    )} over strengths: *look-ahead* reads the answer with each of the 20 most probable tokens, *Q-head* values the 64 most probable at once, *contrast* is a system message against none (“${contrast.toward.system}”) and knows no reward. Values are centred and the other tokens kept (\`transform: centered\`, \`outside: keep\`; contrast looks at all tokens), so that no KL is spent on leaving tokens out.
 
 *reward* is standardised and weighed; *judge* is the judge in the box that shares neither data nor features with it, in standard deviations of plain answers, in the direction of the weight. KL of guidance is measured, exact in each step along the answers drawn; that of best-of-n is its bound ln n − (n − 1)/n, which is close where rewards do not tie. Best-of-n comes from one pool of ${poolSize} a prompt by order statistics.
 

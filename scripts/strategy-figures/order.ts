@@ -14,7 +14,8 @@ interface Row {
 export const order: Part<Row> = {
   ignoreEos: false,
   async record ({ ask, rewards, seed }, prompt) {
-    const bestOf = (seed: number, n: number): ReturnType<typeof ask> => ask(prompt, seed, { strategy: 'best_of_n', num_candidates: n, rewards })
+    const bestOf = (seed: number, n: number): ReturnType<typeof ask> =>
+      ask(prompt, seed, { strategy: 'best_of_n', num_candidates: n, rewards })
     const { result } = await bestOf(seed, pool)
     const drawn: number[] = []
     for (const n of sizes) drawn.push((await bestOf(seed + 99 + n, n)).result.choices[0]!.score!.value)
@@ -22,7 +23,9 @@ export const order: Part<Row> = {
   },
   report: rows => ({
     title: 'Best-of-n against its estimate from one pool',
-    text: `For each prompt best-of-n was drawn for every n, each with a seed of its own, and beside it one pool of ${pool} answers was drawn with another seed. *estimated* is the \`reward_by_n\` of that pool: the mean reward of the best of n of its answers, without bias. The two agree where the interval of their difference holds 0.`,
+    text: 'For each prompt best-of-n was drawn for every n, each with a seed of its own, and beside it one pool of ' +
+      `${pool} answers was drawn with another seed. *estimated* is the \`reward_by_n\` of that pool: the mean reward ` +
+      'of the best of n of its answers, without bias. The two agree where the interval of their difference holds 0.',
     tables: [{
       name: 'reward by n',
       lines: sizes.map((n, index) => ({

@@ -27,13 +27,21 @@ const goingAway = 1001
 /** Ids that callers give are taken if they are short and plain. */
 const plainId = /^[\w.-]{1,128}$/
 
-const ownHeaders = ['x-request-id', 'openai-processing-ms', 'x-fairlead-ignored', 'retry-after', 'retry-after-ms', ...['limit', 'remaining', 'reset'].flatMap(figure => ['requests', 'tokens'].map(what => `x-ratelimit-${figure}-${what}`))]
+const ownHeaders = ['x-request-id', 'openai-processing-ms', 'x-fairlead-ignored', 'retry-after', 'retry-after-ms', ...[
+  'limit', 'remaining', 'reset'
+].flatMap(figure => ['requests', 'tokens'].map(what => `x-ratelimit-${figure}-${what}`))]
 
 /** One line for a request, when it has been answered or its caller has left. */
 function installLog (app: FastifyInstance): void {
   app.addHook('onResponse', async (request, reply) => {
     const { method, url, caller } = request
-    request.log.info({ method, url, status: reply.statusCode, ms: Math.round(reply.elapsedTime), ...(caller ? { caller: caller.name } : {}) }, 'answered')
+    request.log.info({
+      method,
+      url,
+      status: reply.statusCode,
+      ms: Math.round(reply.elapsedTime),
+      ...(caller ? { caller: caller.name } : {})
+    }, 'answered')
   })
 }
 
@@ -46,7 +54,10 @@ function installHeaders (app: FastifyInstance): void {
   })
 }
 
-/** Node takes its hands off the connection of a request for an upgrade: one that is answered with a refusal would stay open for ever. */
+/**
+ * Node takes its hands off the connection of a request for an upgrade: one that is answered with a refusal would stay
+ * open for ever.
+ */
 function closeRefusedUpgrades (app: FastifyInstance): void {
   app.addHook('onRequest', async (request, reply) => {
     if (request.headers.upgrade === undefined) return
@@ -81,7 +92,14 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
   installHeaders(app)
   installLog(app)
   // Before keys are asked for: a browser's preflight request has none.
-  if (config.corsOrigins.length > 0) await app.register(cors, { origin: config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins], methods: ['GET', 'POST', 'DELETE'], exposedHeaders: ownHeaders, maxAge: 600 })
+  if (config.corsOrigins.length > 0) {
+    await app.register(cors, {
+      origin: config.corsOrigins.includes('*') ? '*' : [...config.corsOrigins],
+      methods: ['GET', 'POST', 'DELETE'],
+      exposedHeaders: ownHeaders,
+      maxAge: 600
+    })
+  }
   app.addHook('preHandler', async ({ body }) => { refuseDeep(body) })
   closeRefusedUpgrades(app)
   installAccess(app, config, services.keys)
@@ -93,7 +111,8 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
     }
   })
   await installOpenApi(app, services.keys.areNeeded)
-  for (const route of [metrics, health, chatCompletions, completions, responses, embeddings, tokens, models, rewards, score, feedback]) route(app, services)
+  for (const route of [metrics, health, chatCompletions, completions, responses, embeddings, tokens, models, rewards,
+    score, feedback]) route(app, services)
   await app.register(async scope => { sockets(scope, services) })
   return app
 }

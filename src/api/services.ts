@@ -1,4 +1,7 @@
-/** What routes are given: the inference thread, the settings, profiles, keys and metrics, whether the server still takes requests. */
+/**
+ * What routes are given: the inference thread, the settings, profiles, keys and metrics, whether the server still takes
+ * requests.
+ */
 import type { FastifyReply } from 'fastify'
 import type { Config } from '../config.js'
 import { RequestError } from '../errors.js'
@@ -44,7 +47,10 @@ export class Services {
     this.#inference = inference
   }
 
-  /** @throws RequestError unavailable while the models are loading, where they could not be loaded again, or once they have been closed */
+  /**
+   * @throws RequestError unavailable while the models are loading, where they could not be loaded again, or once they
+   * have been closed
+   */
   get inference (): Inference {
     const inference = this.#inference()
     if (inference?.isReady) return inference
@@ -87,8 +93,13 @@ export class Services {
     if (this.#running > 0) await new Promise<void>(resolve => { this.#onIdle.push(resolve) })
   }
 
-  /** The events of a caller's generation, counted. Leaving the loop, or aborting the signal, ends the work. What was drawn is the caller's, however it ends. */
-  generate (request: GenerateRequest, caller: Caller, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
+  /**
+   * The events of a caller's generation, counted. Leaving the loop, or aborting the signal, ends the work. What was
+   * drawn is the caller's, however it ends.
+   */
+  generate (
+    request: GenerateRequest, caller: Caller, signal: AbortSignal
+  ): AsyncGenerator<GenerationEvent, void, undefined> {
     const own = { ...request, cacheSalt: caller.saltOf(request.cacheSalt) }
     const watch = new Watch(this.metrics.of(request.model))
     return watch.events(this.inference.generate(own, {

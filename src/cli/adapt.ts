@@ -11,7 +11,9 @@ import { engineConfigOf, engineOptions, requiredOption, type Options } from './o
 const options: Options = {
   reward: { type: 'string', help: 'name of a reward that was fitted with --directions' },
   name: { type: 'string', help: 'name of the new reward' },
-  train: { type: 'string', help: 'the user’s pairs, JSON lines {"prompt", "chosen", "rejected"}: 1 to 100, 3 to 15 are enough' },
+  train: {
+    type: 'string', help: 'the user’s pairs, JSON lines {"prompt", "chosen", "rejected"}: 1 to 100, 3 to 15 are enough'
+  },
   description: { type: 'string', help: 'whose it is, in a sentence' },
   ...engineOptions
 }
@@ -23,18 +25,24 @@ export const adapt: Command = {
   options,
   mostPositionals: 0,
   async run (values) {
-    const [reward, name, file] = [requiredOption(values, 'reward'), requiredOption(values, 'name'), requiredOption(values, 'train')]
+    const [reward, name, file] = [requiredOption(values, 'reward'), requiredOption(values, 'name'),
+      requiredOption(values, 'train')]
     const config = engineConfigOf(values)
     const examples = parseExamples(await readText(file), basename(file))
     if (examples.kind !== 'pairs') throw refuse('--train', 'must hold pairs, with chosen and rejected', examples.kind)
-    const description = typeof values['description'] === 'string' ? values['description'] : `${reward} adapted to ${basename(file)}`
+    const description =
+      typeof values['description'] === 'string' ? values['description'] : `${reward} adapted to ${basename(file)}`
     const host = await createHost(config, say)
     try {
       host.store.checkFree(name, true)
       const family = findFamily(host.rewards, reward, host.policy, 'reward')
-      const descriptor = await adaptReward(family, { name, description, pairs: examples.pairs }, { policy: host.policy, cacheDirectory: join(config.cacheDir, 'features') })
+      const descriptor = await adaptReward(family, { name, description, pairs: examples.pairs },
+        { policy: host.policy, cacheDirectory: join(config.cacheDir, 'features') })
       const { leaveOneOut } = descriptor.adaptation!
-      if (leaveOneOut) say(`each pair told from the others: ${leaveOneOut.adapted.toFixed(2)}; by ${reward} itself ${leaveOneOut.single.toFixed(2)}, by adapting random heads ${leaveOneOut.randomHeads.toFixed(2)}`)
+      if (leaveOneOut) {
+        say(`each pair told from the others: ${leaveOneOut.adapted.toFixed(2)}; by ${reward} itself ` +
+          `${leaveOneOut.single.toFixed(2)}, by adapting random heads ${leaveOneOut.randomHeads.toFixed(2)}`)
+      }
       console.log((await host.store.save(descriptor)).file)
     } finally {
       await host.close()

@@ -1,6 +1,6 @@
 /**
- * What every scenario of `fairlead bench` is made of: prompts that nothing is cached of, sequences that draw and feed tokens, the time that takes. Knows no
- * scenario.
+ * What every scenario of `fairlead bench` is made of: prompts that nothing is cached of, sequences that draw and feed
+ * tokens, the time that takes. Knows no scenario.
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -19,7 +19,8 @@ export function summarize (values: readonly number[]): Measured {
 }
 
 /** The value that a share of some values do not exceed. */
-export const quantile = (values: readonly number[], share: number): number => [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(share * values.length))]!
+export const quantile = (values: readonly number[], share: number): number =>
+  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(share * values.length))]!
 
 /** What a measurement took: wall-clock and forward passes, ms. */
 export interface Timing { readonly totalMs: number, readonly forwardMs: number }
@@ -31,7 +32,8 @@ export class Bench {
 
   constructor (host: Host) {
     this.host = host
-    const chats = JSON.parse(readFileSync(join(packageRoot, 'models', 'calibration', 'chats.json'), 'utf8')) as string[][]
+    const chats =
+      JSON.parse(readFileSync(join(packageRoot, 'models', 'calibration', 'chats.json'), 'utf8')) as string[][]
     this.#text = host.model.tokenizer.encode(chats.flat().join('\n\n'))
   }
 
@@ -49,7 +51,10 @@ export class Bench {
   }
 
   /** Each sequence draws and feeds tokens on its own, as candidates do. @param onToken called at each */
-  async grow (sequences: readonly Sequence[], tokens: number, { temperature = 1, onToken = () => {} }: { temperature?: number, onToken?: () => void } = {}): Promise<void> {
+  async grow (
+    sequences: readonly Sequence[], tokens: number,
+    { temperature = 1, onToken = () => {} }: { temperature?: number, onToken?: () => void } = {}
+  ): Promise<void> {
     await Promise.all(sequences.map(async (sequence, index) => {
       const random = randomStream(this.#drawn, String(index))
       for (let count = 0; count < tokens; count++) {

@@ -1,4 +1,7 @@
-/** Where the time of forward passes goes: runs scenarios once more with ONNX Runtime's profiler on and sums its records by operator. */
+/**
+ * Where the time of forward passes goes: runs scenarios once more with ONNX Runtime's profiler on and sums its records
+ * by operator.
+ */
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -18,7 +21,9 @@ export interface OperatorTime {
 }
 
 /** A record of ONNX Runtime's profile: durations in microseconds. */
-interface ProfileEvent { readonly cat: string, readonly name: string, readonly dur: number, readonly args?: { readonly op_name?: string } }
+interface ProfileEvent {
+  readonly cat: string, readonly name: string, readonly dur: number, readonly args?: { readonly op_name?: string }
+}
 
 /** Operators that take less are left out. */
 const leastShare = 0.01
@@ -33,18 +38,24 @@ export function operatorTimes (graph: string, events: readonly ProfileEvent[]): 
     sums.set(args.op_name, { calls: sum.calls + 1, us: sum.us + dur })
   }
   const total = [...sums.values()].reduce((all, { us }) => all + us, 0)
-  return [...sums].map(([operator, { calls, us }]) => ({ graph, operator, callsPerRun: calls / runs, msPerRun: us / runs / 1e3, share: us / total }))
+  return [...sums].map(([operator, { calls, us }]) => ({
+    graph, operator, callsPerRun: calls / runs, msPerRun: us / runs / 1e3, share: us / total
+  }))
     .filter(({ share }) => share >= leastShare).sort((a, b) => b.msPerRun - a.msPerRun)
 }
 
-export async function profileOperators (config: Config, names: readonly ScenarioName[], options: BenchOptions): Promise<OperatorTime[]> {
+export async function profileOperators (
+  config: Config, names: readonly ScenarioName[], options: BenchOptions
+): Promise<OperatorTime[]> {
   const directory = await mkdtemp(join(tmpdir(), 'fairlead-profile-'))
   try {
     const host = await createHost(config, () => {}, { profilePrefix: join(directory, 'run') })
     try {
       await runScenarios(host, names, { ...options, repeat: 1 }, name => { say(`${name} profiled`) })
       const times: OperatorTime[] = []
-      for (const { graph, path } of host.model.sessions.endProfiling()) times.push(...operatorTimes(graph, JSON.parse(await readFile(path, 'utf8')) as ProfileEvent[]))
+      for (const { graph, path } of host.model.sessions.endProfiling()) {
+        times.push(...operatorTimes(graph, JSON.parse(await readFile(path, 'utf8')) as ProfileEvent[]))
+      }
       return times
     } finally {
       await host.close()

@@ -49,7 +49,11 @@ async function decode (bench: Bench, { batches, context, tokens, repeat }: Bench
 }
 
 function ratesOf (timings: readonly Timing[], tokens: number): Pick<Row, 'unit' | 'value' | 'hostShare'> {
-  return { unit: 'tokens/s', value: summarize(timings.map(({ totalMs }) => tokens / totalMs * 1e3)), hostShare: summarize(timings.map(({ totalMs, forwardMs }) => 1 - forwardMs / totalMs)).median }
+  return {
+    unit: 'tokens/s',
+    value: summarize(timings.map(({ totalMs }) => tokens / totalMs * 1e3)),
+    hostShare: summarize(timings.map(({ totalMs, forwardMs }) => 1 - forwardMs / totalMs)).median
+  }
 }
 
 /** Prompts of which nothing is cached. */
@@ -57,7 +61,9 @@ async function prefill (bench: Bench, { prompts, repeat }: BenchOptions): Promis
   const rows: Row[] = []
   for (const length of prompts) {
     const timings: Timing[] = []
-    for (let run = 0; run < repeat; run++) timings.push(await bench.time(async () => { closeAll(await bench.open(length, 1)) }))
+    for (let run = 0; run < repeat; run++) {
+      timings.push(await bench.time(async () => { closeAll(await bench.open(length, 1)) }))
+    }
     rows.push({ scenario: 'prefill', what: `prompt ${length}`, batch: 1, ...ratesOf(timings, length) })
   }
   return rows
@@ -66,7 +72,10 @@ async function prefill (bench: Bench, { prompts, repeat }: BenchOptions): Promis
 /** Requests of a repetition, one after the other in each place. */
 const rounds = 4
 
-/** Plain requests as a server has them, so many in flight: each reads a prompt of its own, of which the beginning is cached, draws its tokens and is followed by the next. */
+/**
+ * Plain requests as a server has them, so many in flight: each reads a prompt of its own, of which the beginning is
+ * cached, draws its tokens and is followed by the next.
+ */
 async function requests (bench: Bench, { batches, context, common, tokens, repeat }: BenchOptions): Promise<Row[]> {
   const { engine } = bench.host
   const beginning = bench.prompt(common)
@@ -76,7 +85,8 @@ async function requests (bench: Bench, { batches, context, common, tokens, repea
     sequence.close()
   }
   const inFlight = async (batch: number, count: number, rounds: number): Promise<void> => {
-    await Promise.all(Array.from({ length: batch }, async () => { for (let round = 0; round < rounds; round++) await one(count) }))
+    await Promise.all(Array.from({ length: batch },
+      async () => { for (let round = 0; round < rounds; round++) await one(count) }))
   }
   const rows: Row[] = []
   for (const batch of batches) {
@@ -84,12 +94,20 @@ async function requests (bench: Bench, { batches, context, common, tokens, repea
     await inFlight(batch, 2, 1)
     const timings: Timing[] = []
     for (let run = 0; run < repeat; run++) timings.push(await bench.time(() => inFlight(batch, tokens, rounds)))
-    rows.push({ scenario: 'requests', what: `prompt ${context}, ${common} in common, ${tokens} tokens each`, batch, ...ratesOf(timings, batch * rounds * tokens) })
+    rows.push({
+      scenario: 'requests',
+      what: `prompt ${context}, ${common} in common, ${tokens} tokens each`,
+      batch,
+      ...ratesOf(timings, batch * rounds * tokens)
+    })
   }
   return rows
 }
 
-/** Candidates of one prompt, reading it included: with the prompt stored once where the engine does so for this fan-out, and stored apart. */
+/**
+ * Candidates of one prompt, reading it included: with the prompt stored once where the engine does so for this fan-out,
+ * and stored apart.
+ */
 async function fanOut (bench: Bench, { prompts, candidates, tokens, repeat }: BenchOptions): Promise<Row[]> {
   const rows: Row[] = []
   for (const length of prompts) {
@@ -107,8 +125,21 @@ async function fanOut (bench: Bench, { prompts, candidates, tokens, repeat }: Be
         }))
       }
     }
-    for (const way of ways) rows.push({ scenario: 'fan-out', what: `prompt ${length} stored ${way === 1 ? 'apart' : 'once'}, read and ${tokens} tokens each`, batch: candidates, ...ratesOf(timings.get(way)!, candidates * tokens) })
-    rows.push({ scenario: 'fan-out', what: `prompt ${length}: KV of a candidate beside the prompt`, batch: candidates, unit: 'bytes', value: summarize(bytes) })
+    for (const way of ways) {
+      rows.push({
+        scenario: 'fan-out',
+        what: `prompt ${length} stored ${way === 1 ? 'apart' : 'once'}, read and ${tokens} tokens each`,
+        batch: candidates,
+        ...ratesOf(timings.get(way)!, candidates * tokens)
+      })
+    }
+    rows.push({
+      scenario: 'fan-out',
+      what: `prompt ${length}: KV of a candidate beside the prompt`,
+      batch: candidates,
+      unit: 'bytes',
+      value: summarize(bytes)
+    })
   }
   return rows
 }
@@ -145,7 +176,9 @@ async function mixed (bench: Bench, { context, candidates, tokens, repeat }: Ben
     beside.push(await searched)
     closeAll(stream)
   }
-  const row = (what: string, batch: number, unit: Row['unit'], value: number): Row => ({ scenario: 'mixed', what, batch, unit, value: { median: value, least: value, most: value } })
+  const row = (what: string, batch: number, unit: Row['unit'], value: number): Row => ({
+    scenario: 'mixed', what, batch, unit, value: { median: value, least: value, most: value }
+  })
   const [aloneRates, besideRates] = [ratesOf(alone, width * tokens), ratesOf(beside, width * tokens)]
   return [
     row('stream alone, gap between tokens, p99', 1, 'ms', quantile(gapsAlone, 0.99)),
@@ -174,9 +207,21 @@ async function prefixHit (bench: Bench, { prompts, repeat }: BenchOptions): Prom
     }
   }
   return [
-    { scenario: 'prefix-hit', what: `first output of a prompt of ${length}`, batch: 1, unit: 'ms', value: summarize(cold) },
+    {
+      scenario: 'prefix-hit',
+      what: `first output of a prompt of ${length}`,
+      batch: 1,
+      unit: 'ms',
+      value: summarize(cold)
+    },
     { scenario: 'prefix-hit', what: 'the same, cached', batch: 1, unit: 'ms', value: summarize(warm) },
-    { scenario: 'prefix-hit', what: 'cached over not', batch: 1, unit: 'times', value: summarize(warm.map((value, run) => value / cold[run]!)) }
+    {
+      scenario: 'prefix-hit',
+      what: 'cached over not',
+      batch: 1,
+      unit: 'times',
+      value: summarize(warm.map((value, run) => value / cold[run]!))
+    }
   ]
 }
 
@@ -185,7 +230,14 @@ async function drafts (bench: Bench, { context, tokens, repeat }: BenchOptions):
   const { engine } = bench.host
   const write = async (prompt: readonly number[], drafting: boolean): Promise<Timing> => {
     const inner = engine.open(prompt, { temperature: 0 })
-    const sequence = drafting ? new DraftingSequence(inner, { lookup: new PromptLookup(prompt), until: prompt.length + tokens, pays: () => true, counts: { accepted: 0, rejected: 0 } }) : inner
+    const sequence = drafting
+      ? new DraftingSequence(inner, {
+        lookup: new PromptLookup(prompt),
+        until: prompt.length + tokens,
+        pays: () => true,
+        counts: { accepted: 0, rejected: 0 }
+      })
+      : inner
     await sequence.output()
     const timing = await bench.time(() => bench.grow([sequence], tokens, { temperature: 0 }))
     sequence.close()
@@ -205,7 +257,13 @@ async function drafts (bench: Bench, { context, tokens, repeat }: BenchOptions):
     rows.push(
       { scenario: 'drafts', what, batch: 1, ...ratesOf(apart, tokens) },
       { scenario: 'drafts', what: 'the same with tokens guessed', batch: 1, ...ratesOf(together, tokens) },
-      { scenario: 'drafts', what: 'the same over that without', batch: 1, unit: 'times', value: summarize(apart.map(({ totalMs }, run) => totalMs / together[run]!.totalMs)) }
+      {
+        scenario: 'drafts',
+        what: 'the same over that without',
+        batch: 1,
+        unit: 'times',
+        value: summarize(apart.map(({ totalMs }, run) => totalMs / together[run]!.totalMs))
+      }
     )
   }
   return rows
@@ -216,7 +274,10 @@ export type ScenarioName = keyof typeof scenarios
 export const scenarioNames = Object.keys(scenarios) as ScenarioName[]
 
 /** Runs scenarios one after the other. @param onRows called with the rows of each as it ends */
-export async function runScenarios (host: Host, names: readonly ScenarioName[], options: BenchOptions, onRows: (name: ScenarioName, rows: readonly Row[]) => void): Promise<Row[]> {
+export async function runScenarios (
+  host: Host, names: readonly ScenarioName[], options: BenchOptions,
+  onRows: (name: ScenarioName, rows: readonly Row[]) => void
+): Promise<Row[]> {
   const bench = new Bench(host)
   await host.model.sessions.settled()
   const all: Row[] = []

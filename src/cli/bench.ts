@@ -10,10 +10,20 @@ import { engineConfigOf, engineOptions, integerOption, integersOption, type Opti
 
 const options: Options = {
   scenario: { type: 'string', help: `what to measure, by commas: ${scenarioNames.join(', ')}`, default: 'all' },
-  batch: { type: 'string', help: 'decode: sequences that decode together; requests: in flight; by commas', default: '1,8,16,32' },
-  context: { type: 'string', help: 'decode, mixed, drafts: tokens before the first that is measured; requests: tokens of a prompt', default: '128' },
+  batch: {
+    type: 'string', help: 'decode: sequences that decode together; requests: in flight; by commas', default: '1,8,16,32'
+  },
+  context: {
+    type: 'string',
+    help: 'decode, mixed, drafts: tokens before the first that is measured; requests: tokens of a prompt',
+    default: '128'
+  },
   common: { type: 'string', help: 'requests: tokens that all prompts begin with, and that are cached', default: '0' },
-  prompts: { type: 'string', help: 'prefill, fan-out, prefix-hit (the longest): tokens of the prompt, by commas', default: '128,512,1024' },
+  prompts: {
+    type: 'string',
+    help: 'prefill, fan-out, prefix-hit (the longest): tokens of the prompt, by commas',
+    default: '128,512,1024'
+  },
   candidates: { type: 'string', help: 'fan-out: candidates of one prompt; mixed: half of them', default: '32' },
   tokens: { type: 'string', help: 'tokens decoded per sequence and repetition', default: '32' },
   repeat: { type: 'string', help: 'repetitions; the median is reported', default: '5' },
@@ -27,7 +37,10 @@ function chosenScenarios (values: Values): ScenarioName[] {
   if (given === undefined || given === 'all') return scenarioNames
   const names = String(given).split(',')
   const unknown = names.find(name => !scenarioNames.includes(name as ScenarioName))
-  if (unknown !== undefined) throw new RequestError('invalid_request', `--scenario must be some of ${scenarioNames.join(', ')}; got ${JSON.stringify(unknown)}`, { param: 'scenario' })
+  if (unknown !== undefined) {
+    throw new RequestError('invalid_request',
+      `--scenario must be some of ${scenarioNames.join(', ')}; got ${JSON.stringify(unknown)}`, { param: 'scenario' })
+  }
   return names as ScenarioName[]
 }
 
@@ -42,7 +55,10 @@ export const bench: Command = {
     const names = chosenScenarios(values)
     const context = integerOption(values, 'context', 128, 2)
     const common = integerOption(values, 'common', 0, 0)
-    if (common > context - 2) throw new RequestError('invalid_request', `--common must be at most --context less 2, ${context - 2}; got ${common}`, { param: 'common' })
+    if (common > context - 2) {
+      throw new RequestError('invalid_request',
+        `--common must be at most --context less 2, ${context - 2}; got ${common}`, { param: 'common' })
+    }
     const benchOptions = {
       batches: integersOption(values, 'batch', '1,8,16,32'),
       context,
@@ -90,12 +106,16 @@ function print (environment: object, rows: readonly Row[], memory: number, opera
   const style = { head: [], border: [] }
   const table = new Table({ head: ['scenario', 'what', 'B', 'unit', 'median', 'least–most', 'host share'], style })
   for (const { scenario, what, batch, unit, value, hostShare } of rows) {
-    table.push([scenario, what, batch, unit === 'bytes' ? '' : unit, format(value.median, unit), value.least === value.most ? '' : `${format(value.least, unit)}–${format(value.most, unit)}`, hostShare === undefined ? '' : `${(100 * hostShare).toFixed(1)} %`])
+    table.push([scenario, what, batch, unit === 'bytes' ? '' : unit, format(value.median, unit),
+      value.least === value.most ? '' : `${format(value.least, unit)}–${format(value.most, unit)}`,
+      hostShare === undefined ? '' : `${(100 * hostShare).toFixed(1)} %`])
   }
   console.log(table.toString())
   if (operators.length > 0) {
     const spent = new Table({ head: ['graph', 'operator', 'calls a run', 'ms a run', 'share'], style })
-    for (const { graph, operator, callsPerRun, msPerRun, share } of operators) spent.push([graph, operator, callsPerRun.toFixed(1), msPerRun.toFixed(3), `${(100 * share).toFixed(1)} %`])
+    for (const { graph, operator, callsPerRun, msPerRun, share } of operators) {
+      spent.push([graph, operator, callsPerRun.toFixed(1), msPerRun.toFixed(3), `${(100 * share).toFixed(1)} %`])
+    }
     console.log(spent.toString())
   }
   const figures = { ...environment, 'peak memory': `${(memory / 1e6).toFixed(0)} MB` }

@@ -27,6 +27,7 @@ export async function readText (file: string): Promise<string> {
   try {
     return await readFile(file, 'utf8')
   } catch (cause) {
-    throw new RequestError('invalid_request', `${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    throw new RequestError('invalid_request',
+      `${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
 }

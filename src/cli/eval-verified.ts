@@ -1,4 +1,7 @@
-/** `fairlead eval-verified`: how often answers pass a program's checks, and what that costs in the server and in a client that asks again. */
+/**
+ * `fairlead eval-verified`: how often answers pass a program's checks, and what that costs in the server and in a
+ * client that asks again.
+ */
 import { evaluateVerified, loadConstraints, type VerifiedOptions } from '../evaluation/verified.js'
 import { writeVerified } from '../evaluation/verified-report.js'
 import { createHost } from '../serving/model-runtime.js'
@@ -12,7 +15,11 @@ const options: Options = {
   limit: { type: 'string', help: 'prompts, of 300 the first ones; six kinds in turn', default: '60' },
   candidates: { type: 'string', help: 'answers to each prompt at most, 2 to 128', default: '32' },
   'max-tokens': { type: 'string', help: 'tokens of an answer, at most', default: '48' },
-  timed: { type: 'string', help: 'prompts, the first ones, on which every way is timed after all else, alone and in turns; 0 for none', default: '30' },
+  timed: {
+    type: 'string',
+    help: 'prompts, the first ones, on which every way is timed after all else, alone and in turns; 0 for none',
+    default: '30'
+  },
   retime: { type: 'boolean', help: 'take times anew, as on a machine that is idle now' },
   out: { type: 'string', help: 'folder of what was drawn, which is used again', default: 'fairlead-eval-verified' },
   report: { type: 'string', help: 'folder of the report', default: 'the same' },
@@ -22,7 +29,8 @@ const options: Options = {
 export const verifiedEvaluation: Command = {
   name: 'eval-verified',
   usage: '[OPTIONS]',
-  summary: 'measures how often answers pass a program’s checks: plain, adaptive best-of-n, beams, a client’s retry loop',
+  summary: 'measures how often answers pass a program’s checks: plain, adaptive best-of-n, beams, a client’s ' +
+    'retry loop',
   options,
   mostPositionals: 0,
   async run (values) {
@@ -34,13 +42,21 @@ export const verifiedEvaluation: Command = {
     const timed = integerOption(values, 'timed', Math.min(30, limit), 0)
     if (timed > limit) throw refuse('--timed', `must be at most --limit, ${limit}`, values['timed'])
     const out = String(values['out'] ?? 'fairlead-eval-verified')
-    const given: VerifiedOptions = { limit, candidates, maxTokens: integerOption(values, 'max-tokens', 48), timed, retime: values['retime'] === true, folder: out }
+    const given: VerifiedOptions = {
+      limit,
+      candidates,
+      maxTokens: integerOption(values, 'max-tokens', 48),
+      timed,
+      retime: values['retime'] === true,
+      folder: out
+    }
     const environment = environmentOf('fairlead eval-verified', process.argv.slice(3))
     const host = await createHost(engineConfigOf(values), say)
     try {
       const result = await interruptible((signal, onProgress) => evaluateVerified(host, given, signal, onProgress))
       const { folder: _, retime: __, ...setting } = given
-      console.log(await writeVerified(String(values['report'] ?? out), result, { ...setting, fingerprint: host.model.fingerprint }, environment))
+      console.log(await writeVerified(String(values['report'] ?? out), result,
+        { ...setting, fingerprint: host.model.fingerprint }, environment))
       if (!result.finished) say(partly)
     } finally {
       await host.close()

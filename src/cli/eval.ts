@@ -15,17 +15,35 @@ import { engineConfigOf, engineOptions, integerOption, type Options, type Values
 const options: Options = {
   reward: { type: 'string', help: 'reward that steers', default: 'positive' },
   weight: { type: 'string', help: 'its weight; negative asks for less of it', default: '-1 for positive, else 1' },
-  prompts: { type: 'string', help: `${promptSetNames.join(', ')}, or a file: a JSON list or JSON lines of texts or {"prompt"}`, default: 'the set that belongs to the reward' },
-  limit: { type: 'string', help: 'prompts that are evaluated, the first ones; 25 later ones train the panel', default: '24' },
+  prompts: {
+    type: 'string',
+    help: `${promptSetNames.join(', ')}, or a file: a JSON list or JSON lines of texts or {"prompt"}`,
+    default: 'the set that belongs to the reward'
+  },
+  limit: {
+    type: 'string', help: 'prompts that are evaluated, the first ones; 25 later ones train the panel', default: '24'
+  },
   candidates: { type: 'string', help: 'plain answers to each prompt, 2 to 128: best-of-n up to it', default: '64' },
   seeds: { type: 'string', help: 'answers of every strategy to each prompt', default: '1' },
   'max-tokens': { type: 'string', help: 'tokens of an answer, at most', default: '48' },
-  judge: { type: 'string', help: `${judgeNames.join(', ')}, or another reward, made from other data`, default: 'the one that belongs to the reward' },
-  wish: { type: 'string', help: 'system message of the prompted baseline', default: 'one in the box for positive, helpful' },
-  timed: { type: 'string', help: 'prompts, the first ones, on which every way is timed after all else, alone and in turns; 0 for none', default: '8' },
+  judge: {
+    type: 'string',
+    help: `${judgeNames.join(', ')}, or another reward, made from other data`,
+    default: 'the one that belongs to the reward'
+  },
+  wish: {
+    type: 'string', help: 'system message of the prompted baseline', default: 'one in the box for positive, helpful'
+  },
+  timed: {
+    type: 'string',
+    help: 'prompts, the first ones, on which every way is timed after all else, alone and in turns; 0 for none',
+    default: '8'
+  },
   retime: { type: 'boolean', help: 'take times anew, as on a machine that is idle now' },
   'skip-panel': { type: 'boolean', help: 'leave the over-optimisation panel out' },
-  out: { type: 'string', help: 'folder of pools and runs, which are used again, and of the report', default: 'fairlead-eval' },
+  out: {
+    type: 'string', help: 'folder of pools and runs, which are used again, and of the report', default: 'fairlead-eval'
+  },
   report: { type: 'string', help: 'folder of the report', default: 'REWARD_WEIGHT in --out' },
   ...engineOptions
 }
@@ -34,13 +52,15 @@ function weightOf (values: Values, reward: string): number {
   const given = values['weight']
   if (given === undefined) return reward === 'positive' ? -1 : 1
   const weight = Number(given)
-  if (given === '' || !Number.isFinite(weight) || weight === 0) throw refuse('--weight', 'must be a number other than 0', given)
+  if (given === '' || !Number.isFinite(weight) ||
+      weight === 0) throw refuse('--weight', 'must be a number other than 0', given)
   return weight
 }
 
 function textOption (values: Values, name: string, fallback: string | undefined, missing: string): string {
   const text = values[name] ?? fallback
-  if (typeof text !== 'string' || text === '') throw new RequestError('invalid_request', `--${name} is needed: ${missing}`, { param: name })
+  if (typeof text !== 'string' ||
+      text === '') throw new RequestError('invalid_request', `--${name} is needed: ${missing}`, { param: name })
   return text
 }
 
@@ -48,15 +68,19 @@ function optionsOf (values: Values): EvaluationOptions & { readonly promptSet: s
   const reward = String(values['reward'] ?? 'positive')
   const weight = weightOf(values, reward)
   const own = criteria[reward]
-  const promptSet = textOption(values, 'prompts', own?.prompts, `no prompt set belongs to ${reward}; there are ${promptSetNames.join(', ')}`)
-  const judge = textOption(values, 'judge', own?.judge, `no judge belongs to ${reward}; name one (${judgeNames.join(', ')}) or another reward`)
+  const promptSet = textOption(values, 'prompts', own?.prompts,
+    `no prompt set belongs to ${reward}; there are ${promptSetNames.join(', ')}`)
+  const judge = textOption(values, 'judge', own?.judge,
+    `no judge belongs to ${reward}; name one (${judgeNames.join(', ')}) or another reward`)
   if (judge === reward) throw refuse('--judge', 'must be another than the reward it judges', judge)
   const wish = values['wish'] ?? (weight < 0 ? own?.wish.less : own?.wish.more) ?? null
   const candidates = integerOption(values, 'candidates', 64, 2)
   if (candidates > 128) throw refuse('--candidates', 'must be an integer from 2 to 128', values['candidates'])
   const prompts = loadPrompts(promptSet)
   const limit = integerOption(values, 'limit', Math.min(24, prompts.length))
-  if (limit > prompts.length) throw refuse('--limit', `must be at most the prompts of ${promptSet}, ${prompts.length}`, values['limit'])
+  if (limit > prompts.length) {
+    throw refuse('--limit', `must be at most the prompts of ${promptSet}, ${prompts.length}`, values['limit'])
+  }
   const timed = integerOption(values, 'timed', Math.min(8, limit), 0)
   if (timed > limit) throw refuse('--timed', `must be at most --limit, ${limit}`, values['timed'])
   const folder = String(values['out'] ?? 'fairlead-eval')
@@ -85,8 +109,14 @@ async function run (host: Host, given: ReturnType<typeof optionsOf>, args: reado
   const evaluation = await interruptible((signal, onProgress) => evaluate(host, given, signal, onProgress))
   const { prompts: _, folder: __, report, retime: ___, ...evaluated } = given
   const { version: rewardVersion, descriptor } = host.rewards.find(({ name }) => name === given.reward)!
-  const rewardFacts = descriptor.kind === 'head' && descriptor.fit ? { data: descriptor.fit.data, reads: `the policy’s hidden states at layer ${descriptor.layer}, their running mean over the answer` } : null
-  const file = await writeEvaluation(report, evaluation, { ...evaluated, fingerprint: host.model.fingerprint, rewardVersion, rewardFacts }, environment)
+  const rewardFacts = descriptor.kind === 'head' && descriptor.fit
+    ? {
+        data: descriptor.fit.data,
+        reads: `the policy’s hidden states at layer ${descriptor.layer}, their running mean over the answer`
+      }
+    : null
+  const file = await writeEvaluation(report, evaluation,
+    { ...evaluated, fingerprint: host.model.fingerprint, rewardVersion, rewardFacts }, environment)
   if (!evaluation.finished) say(partly)
   console.log(file)
 }

@@ -16,22 +16,51 @@ import { engineConfigOf, engineOptions, integerOption, requiredOption, type Opti
 const options: Options = {
   name: { type: 'string', help: 'name of the reward' },
   description: { type: 'string', help: 'what it rewards, in a sentence' },
-  train: { type: 'string', help: 'JSON lines: {"prompt", "chosen", "rejected"} (Bradley–Terry), {"prompt", "answer", "label": 0 | 1} (logistic) or {"prompt", "answer", "score": number} (least squares)' },
+  train: {
+    type: 'string',
+    help: 'JSON lines: {"prompt", "chosen", "rejected"} (Bradley–Terry), {"prompt", "answer", "label": 0 | 1} ' +
+      '(logistic) or {"prompt", "answer", "score": number} (least squares)'
+  },
   feedback: { type: 'string', help: 'data set of feedback in --data-dir, in place of --train' },
   kind: { type: 'string', help: 'of the feedback: pairs, labels or scores; needed where the data set has several' },
   test: { type: 'string', help: 'held-out examples of the same kind', default: 'a fifth of the prompts' },
   licence: { type: 'string', help: 'licence of the data, for the card', default: 'unknown' },
-  layers: { type: 'string', help: 'layers to try, by commas; the best by cross-validation is taken', default: 'a third, half, two thirds of the model’s' },
+  layers: {
+    type: 'string',
+    help: 'layers to try, by commas; the best by cross-validation is taken',
+    default: 'a third, half, two thirds of the model’s'
+  },
   pooling: { type: 'string', help: 'mean (over the answer’s tokens) or last', default: 'mean' },
   'outcome-only': { type: 'boolean', help: 'fit on whole answers only, not on prefixes too' },
   'max-answer-tokens': { type: 'string', help: 'longer answers are cut', default: '256' },
-  directions: { type: 'string', help: 'keep so many directions that pairs differ along, so that the reward can be adapted to users (fairlead adapt)' },
+  directions: {
+    type: 'string',
+    help: 'keep so many directions that pairs differ along, so that the reward can be adapted to users (fairlead adapt)'
+  },
   ensemble: { type: 'string', help: 'fit so many heads, which tell where they disagree' },
-  uncertainty: { type: 'string', help: 'what makes the heads of an ensemble differ: bootstrap (each is fitted on prompts drawn anew) or laplace (they are drawn around one fit)', default: 'bootstrap' },
-  combine: { type: 'string', help: 'how an ensemble combines: mean, min, uwo (mean − penalty · variance) or lcb (mean − penalty · standard deviation)', default: 'lcb' },
+  uncertainty: {
+    type: 'string',
+    help: 'what makes the heads of an ensemble differ: bootstrap (each is fitted on prompts drawn anew) or laplace ' +
+      '(they are drawn around one fit)',
+    default: 'bootstrap'
+  },
+  combine: {
+    type: 'string',
+    help: 'how an ensemble combines: mean, min, uwo (mean − penalty · variance) or lcb (mean − penalty · standard ' +
+      'deviation)',
+    default: 'lcb'
+  },
   penalty: { type: 'string', help: 'of uwo and lcb', default: '1' },
-  'q-head': { type: 'boolean', help: 'fit a next-token member, too, on answers that the model writes to the training prompts: token_guidance with method q_head needs it' },
-  out: { type: 'string', help: 'folder for the descriptor, to be given to serve as --rewards-dir', default: 'rewards in --data-dir, which serve reads' },
+  'q-head': {
+    type: 'boolean',
+    help: 'fit a next-token member, too, on answers that the model writes to the training prompts: token_guidance ' +
+      'with method q_head needs it'
+  },
+  out: {
+    type: 'string',
+    help: 'folder for the descriptor, to be given to serve as --rewards-dir',
+    default: 'rewards in --data-dir, which serve reads'
+  },
   ...engineOptions
 }
 
@@ -46,7 +75,9 @@ function poolingOf (values: Values): 'mean' | 'last' {
 }
 
 /** Says how far a fit is, ten times a phase. */
-function progressReporter (): (progress: Omit<FitProgress, 'phase'> & { readonly phase: FitProgress['phase'] | 'next tokens' }) => void {
+function progressReporter (): (
+progress: Omit<FitProgress, 'phase'> & { readonly phase: FitProgress['phase'] | 'next tokens' }
+) => void {
   let last = ''
   return ({ phase, done, total }) => {
     const line = `${phase} ${Math.floor(done / total * 10) * 10} %`
@@ -56,19 +87,28 @@ function progressReporter (): (progress: Omit<FitProgress, 'phase'> & { readonly
 }
 
 const kindOf = (descriptor: FittedDescriptor): string =>
-  descriptor.kind === 'head' ? `layer ${descriptor.layer}, ${descriptor.pooling}` : `${descriptor.scorers.length} heads, ${descriptor.combine}`
+  descriptor.kind === 'head'
+    ? `layer ${descriptor.layer}, ${descriptor.pooling}`
+    : `${descriptor.scorers.length} heads, ${descriptor.combine}`
 
 /** Options of an ensemble; null for one head. */
 function ensembleOf (values: Values): EnsembleOptions | null {
   const { combine = 'lcb', penalty = '1', uncertainty = 'bootstrap' } = values
   if (values['ensemble'] === undefined) {
-    for (const name of ['uncertainty', 'combine', 'penalty']) if (values[name] !== undefined) throw refuse(`--${name}`, 'needs --ensemble', values[name])
+    for (const name of ['uncertainty', 'combine', 'penalty']) {
+      if (values[name] !== undefined) throw refuse(`--${name}`, 'needs --ensemble', values[name])
+    }
     return null
   }
-  if (uncertainty !== 'bootstrap' && uncertainty !== 'laplace') throw refuse('--uncertainty', 'must be one of bootstrap, laplace', uncertainty)
-  if (combine !== 'mean' && combine !== 'min' && combine !== 'uwo' && combine !== 'lcb') throw refuse('--combine', 'must be one of mean, min, uwo, lcb', combine)
-  if (values['penalty'] !== undefined && (combine === 'mean' || combine === 'min')) throw refuse('--penalty', 'belongs to uwo and lcb', penalty)
-  if (penalty === '' || !(Number(penalty) >= 0 && Number(penalty) <= 1000)) throw refuse('--penalty', 'must be a number from 0 to 1000', penalty)
+  if (uncertainty !== 'bootstrap' &&
+      uncertainty !== 'laplace') throw refuse('--uncertainty', 'must be one of bootstrap, laplace', uncertainty)
+  if (combine !== 'mean' && combine !== 'min' && combine !== 'uwo' &&
+      combine !== 'lcb') throw refuse('--combine', 'must be one of mean, min, uwo, lcb', combine)
+  if (values['penalty'] !== undefined &&
+      (combine === 'mean' || combine === 'min')) throw refuse('--penalty', 'belongs to uwo and lcb', penalty)
+  if (penalty === '' || !(Number(penalty) >= 0 && Number(penalty) <= 1000)) {
+    throw refuse('--penalty', 'must be a number from 0 to 1000', penalty)
+  }
   return { heads: integerOption(values, 'ensemble', 2, 2), uncertainty, combine, penalty: Number(penalty) }
 }
 
@@ -77,12 +117,17 @@ function checkQHead (values: Values, isEnsemble: boolean): void {
   if (values['q-head'] !== true) return
   if (isEnsemble) throw refuse('--q-head', 'needs one head; it cannot be given with --ensemble', true)
   if (poolingOf(values) !== 'mean') throw refuse('--q-head', 'needs --pooling mean', values['pooling'])
-  if (values['outcome-only'] === true) throw refuse('--q-head', 'needs prefixes; it cannot be given with --outcome-only', true)
+  if (values['outcome-only'] === true) {
+    throw refuse('--q-head', 'needs prefixes; it cannot be given with --outcome-only', true)
+  }
 }
 
 function checkPrompts (train: Examples): void {
   const { length } = distinctPrompts(train)
-  if (length < fewestPrompts) throw refuse('--q-head', `needs training data with at least ${fewestPrompts} different prompts, which it draws answers to`, length)
+  if (length < fewestPrompts) {
+    throw refuse('--q-head',
+      `needs training data with at least ${fewestPrompts} different prompts, which it draws answers to`, length)
+  }
 }
 
 function describe (descriptor: FittedDescriptor): string {
@@ -90,8 +135,12 @@ function describe (descriptor: FittedDescriptor): string {
   if (!metrics || !how) return ''
   const table = new Table({ head: ['', 'held out'], style: { head: [], border: [] } })
   table.push(['fit', `${how.objective} on ${how.examples} examples, ${kindOf(descriptor)}`])
-  for (const { fraction, accuracy, standardError } of metrics.byPrefix) table.push([`${metrics.measure} at ${fraction * 100} % of the answer`, `${accuracy.toFixed(3)} ± ${standardError.toFixed(3)}`])
-  table.push(['control: length only', metrics.controls.lengthOnly.toFixed(3)], ['control: random head', metrics.controls.randomHead.toFixed(3)], ['control: TF-IDF', metrics.controls.tfidf.toFixed(3)])
+  for (const { fraction, accuracy, standardError } of metrics.byPrefix) {
+    table.push([`${metrics.measure} at ${fraction * 100} % of the answer`,
+      `${accuracy.toFixed(3)} ± ${standardError.toFixed(3)}`])
+  }
+  table.push(['control: length only', metrics.controls.lengthOnly.toFixed(3)], ['control: random head',
+    metrics.controls.randomHead.toFixed(3)], ['control: TF-IDF', metrics.controls.tfidf.toFixed(3)])
   return table.toString()
 }
 
@@ -103,9 +152,16 @@ async function withQHead (descriptor: FittedDescriptor, { policy }: Host, train:
   if (descriptor.kind !== 'head') throw new Error('a Q-head belongs to one head')
   const prompts = distinctPrompts(train).slice(0, qHeadSize.prompts)
   const report = progressReporter()
-  const nextToken = await fitQHead({ policy, head: descriptor, prompts, answersPerPrompt: Math.ceil(qHeadSize.answers / prompts.length), onProgress: (done, total) => { report({ phase: 'next tokens', done, total }) } })
+  const nextToken = await fitQHead({
+    policy,
+    head: descriptor,
+    prompts,
+    answersPerPrompt: Math.ceil(qHeadSize.answers / prompts.length),
+    onProgress: (done, total) => { report({ phase: 'next tokens', done, total }) }
+  })
   const { metrics: { rankCorrelation, standardError } } = nextToken
-  say(`next tokens: rank correlation with reading them ${rankCorrelation.toFixed(3)} ± ${standardError.toFixed(3)}, held out`)
+  say(`next tokens: rank correlation with reading them ${rankCorrelation.toFixed(3)} ± ${standardError.toFixed(3)}, ` +
+    'held out')
   const { weights, ...fields } = descriptor
   return { ...fields, nextToken, weights }
 }
@@ -119,7 +175,9 @@ async function keep (host: Host, descriptor: FittedDescriptor, out: string | und
 }
 
 /** What is fitted on, and what it is called. */
-async function trainingData (values: Values, dataDir: string): Promise<{ readonly train: Examples, readonly data: string }> {
+async function trainingData (
+  values: Values, dataDir: string
+): Promise<{ readonly train: Examples, readonly data: string }> {
   const { feedback, kind = null } = values
   if (typeof feedback !== 'string') {
     if (kind !== null) throw refuse('--kind', 'needs --feedback', kind)
@@ -127,7 +185,8 @@ async function trainingData (values: Values, dataDir: string): Promise<{ readonl
     return { train: await readExamples(file), data: basename(file) }
   }
   if (values['train'] !== undefined) throw refuse('--feedback', 'and --train exclude each other', feedback)
-  if (kind !== null && kind !== 'pairs' && kind !== 'labels' && kind !== 'scores') throw refuse('--kind', 'must be one of pairs, labels, scores', kind)
+  if (kind !== null && kind !== 'pairs' && kind !== 'labels' &&
+      kind !== 'scores') throw refuse('--kind', 'must be one of pairs, labels, scores', kind)
   const store = new FeedbackStore(dataDir, Infinity)
   try {
     return { train: store.examples(feedback, kind), data: `feedback: ${feedback}` }
@@ -168,7 +227,12 @@ export const fit: Command = {
     const host = await createHost(config, say)
     try {
       if (out === undefined) host.store.checkFree(name, true)
-      const fitted = await fitReward({ ...choices, policy: host.policy, cacheDirectory: join(config.cacheDir, 'features'), onProgress: progressReporter() })
+      const fitted = await fitReward({
+        ...choices,
+        policy: host.policy,
+        cacheDirectory: join(config.cacheDir, 'features'),
+        onProgress: progressReporter()
+      })
       const descriptor = values['q-head'] === true ? await withQHead(fitted, host, train) : fitted
       const path = await keep(host, descriptor, out)
       say(describe(descriptor))

@@ -16,19 +16,23 @@ import { engineConfigOf, engineOptions, integerOption, type Options, type Values
 import { drawTree, figure, oneLine, stepLine } from './trace.js'
 
 /** The parameters of all strategies, once each. */
-const parameters: Readonly<Record<string, Rules & { readonly description?: string }>> = Object.assign({}, ...strategyNames.map(name => schemaOf(name).properties))
+const parameters: Readonly<Record<string, Rules & { readonly description?: string }>> = Object.assign({},
+  ...strategyNames.map(name => schemaOf(name).properties))
 
 const flag = (parameter: string): string => parameter.replaceAll('_', '-')
 
 /** A flag for every parameter; lists and objects are given as JSON. */
 const parameterOptions: Options = Object.fromEntries(Object.entries(parameters)
   .filter(([name]) => name !== 'rewards' && !name.startsWith('return_'))
-  .map(([name, rules]) => [flag(name), { type: rules.type === 'boolean' ? 'boolean' : 'string', help: `${rules.description}: ${describeRule(rules)}` }]))
+  .map(([name, rules]) => [flag(name),
+    { type: rules.type === 'boolean' ? 'boolean' : 'string', help: `${rules.description}: ${describeRule(rules)}` }]))
 
 const options: Options = {
   system: { type: 'string', help: 'system message' },
   strategy: { type: 'string', help: `one of ${strategyNames.join(', ')}; plain sampling without one` },
-  reward: { type: 'string', help: 'name of the reward that steers; name:-1 gives a weight; may be repeated', multiple: true },
+  reward: {
+    type: 'string', help: 'name of the reward that steers; name:-1 gives a weight; may be repeated', multiple: true
+  },
   ...parameterOptions,
   alignment: { type: 'string', help: 'the whole alignment object as JSON, in place of the flags above' },
   n: { type: 'string', help: 'choices returned', default: '1' },
@@ -38,7 +42,9 @@ const options: Options = {
   seed: { type: 'string', help: 'same seed, same tokens' },
   stop: { type: 'string', help: 'text that ends the answer; may be repeated', multiple: true },
   'json-schema': { type: 'string', help: 'file with a JSON Schema: the answer is JSON that it accepts' },
-  'prompt-lookup': { type: 'boolean', help: 'guess tokens from the prompt and the answer so far, and check several in one pass' },
+  'prompt-lookup': {
+    type: 'boolean', help: 'guess tokens from the prompt and the answer so far, and check several in one pass'
+  },
   trace: { type: 'boolean', help: 'draw the search: its steps, and the tree of candidates' },
   json: { type: 'boolean', help: 'print the result as JSON' },
   ...engineOptions
@@ -47,8 +53,11 @@ const options: Options = {
 /** A flag's text as JSON would have it. */
 function valueOf (name: string, rules: Rules, value: unknown): unknown {
   if (typeof value === 'string' && /^\s*[[{]/.test(value)) return parseJson(name, value)
-  const numeric = rules.type === 'integer' || rules.type === 'number' || rules.anyOf?.some(one => one.type === 'integer' || one.type === 'number')
-  return numeric && typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value)) ? Number(value) : value
+  const numeric = rules.type === 'integer' || rules.type === 'number' ||
+    rules.anyOf?.some(one => one.type === 'integer' || one.type === 'number')
+  return numeric && typeof value === 'string' && value.trim() !== '' && Number.isFinite(Number(value))
+    ? Number(value)
+    : value
 }
 
 function rewardOf (text: string): { name: string, weight: number } {
@@ -60,19 +69,28 @@ function alignmentOf (values: Values): AlignmentRequest | null {
   const given = Object.keys(parameterOptions).filter(name => values[name] !== undefined)
   const rewards = (values['reward'] as string[] | undefined)?.map(rewardOf)
   if (typeof values['alignment'] === 'string') {
-    if (given.length > 0 || rewards || values['strategy'] !== undefined) throw new RequestError('invalid_request', '--alignment cannot be given with --strategy, --reward or their parameters')
+    if (given.length > 0 || rewards || values['strategy'] !== undefined) {
+      throw new RequestError('invalid_request',
+        '--alignment cannot be given with --strategy, --reward or their parameters')
+    }
     return parseAlignment(parseJson('--alignment', values['alignment']))
   }
   if (given.length === 0 && !rewards && values['strategy'] === undefined) return null
-  const fields = given.map(name => [name.replaceAll('-', '_'), valueOf(`--${name}`, parameters[name.replaceAll('-', '_')]!, values[name])])
-  return parseAlignment({ ...Object.fromEntries(fields), ...(values['strategy'] === undefined ? {} : { strategy: values['strategy'] }), ...(rewards ? { rewards } : {}) })
+  const fields = given.map(name =>
+    [name.replaceAll('-', '_'), valueOf(`--${name}`, parameters[name.replaceAll('-', '_')]!, values[name])])
+  return parseAlignment({
+    ...Object.fromEntries(fields),
+    ...(values['strategy'] === undefined ? {} : { strategy: values['strategy'] }),
+    ...(rewards ? { rewards } : {})
+  })
 }
 
 function parseJson (option: string, text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (cause) {
-    throw new RequestError('invalid_request', `${option} must be JSON: ${cause instanceof Error ? cause.message : 'it cannot be parsed'}`, { cause })
+    throw new RequestError('invalid_request',
+      `${option} must be JSON: ${cause instanceof Error ? cause.message : 'it cannot be parsed'}`, { cause })
   }
 }
 
@@ -89,13 +107,17 @@ function readSchema (path: string): unknown {
 function numberOption (values: Values, name: string, fallback: number, least: number, most: number): number {
   if (values[name] === undefined) return fallback
   const value = Number(values[name])
-  if (!(value >= least && value <= most)) throw refuse(`--${name}`, `must be a number from ${least} to ${most}`, values[name])
+  if (!(value >= least &&
+    value <= most)) throw refuse(`--${name}`, `must be a number from ${least} to ${most}`, values[name])
   return value
 }
 
 function draftsOf (values: Values, alignment: AlignmentRequest | null): DraftRequest | null {
   if (values['prompt-lookup'] !== true) return null
-  if (alignment || integerOption(values, 'n', 1) > 1) throw new RequestError('invalid_request', '--prompt-lookup is for one plain answer: it cannot be given with --n above 1 or a strategy')
+  if (alignment || integerOption(values, 'n', 1) > 1) {
+    throw new RequestError('invalid_request',
+      '--prompt-lookup is for one plain answer: it cannot be given with --n above 1 or a strategy')
+  }
   return { prediction: '' }
 }
 
@@ -104,7 +126,12 @@ function requestOf (values: Values, prompt: string, model: string, trace: boolea
   const system = typeof values['system'] === 'string' ? [{ role: 'system', content: values['system'] }] : []
   return {
     model,
-    prompt: { messages: [...system, { role: 'user', content: prompt }], addGenerationPrompt: true, continueFinalMessage: false, truncate: false },
+    prompt: {
+      messages: [...system, { role: 'user', content: prompt }],
+      addGenerationPrompt: true,
+      continueFinalMessage: false,
+      truncate: false
+    },
     promptLogprobs: null,
     bestOf: null,
     skipSpecialTokens: true,
@@ -113,7 +140,9 @@ function requestOf (values: Values, prompt: string, model: string, trace: boolea
     alignment: alignment && { ...alignment, return_progress: trace },
     cacheSalt: '',
     drafts: draftsOf(values, alignment),
-    grammar: values['json-schema'] === undefined ? null : { text: schemaGrammar(readSchema(values['json-schema'] as string), '--json-schema'), param: '--json-schema' },
+    grammar: values['json-schema'] === undefined
+      ? null
+      : { text: schemaGrammar(readSchema(values['json-schema'] as string), '--json-schema'), param: '--json-schema' },
     sampling: {
       temperature: numberOption(values, 'temperature', 1, 0, 2),
       topP: numberOption(values, 'top-p-sampling', 1, 1e-9, 1),
@@ -138,7 +167,8 @@ function requestOf (values: Values, prompt: string, model: string, trace: boolea
 function show (event: DecodeEvent, choices: number): void {
   if (event.type === 'candidate') {
     const { index, text, score, prunedAt } = event.candidate
-    say(`${String(index).padStart(3)}  ${figure(score?.value)}  ${prunedAt === null ? '' : `(dropped at ${prunedAt}) `}${oneLine(text, 100)}`)
+    say(`${String(index).padStart(3)}  ${figure(score?.value)}  ` +
+      `${prunedAt === null ? '' : `(dropped at ${prunedAt}) `}${oneLine(text, 100)}`)
   } else if (event.type === 'selection') say(`chosen: ${event.candidateIndices.join(', ')}\n`)
   else if (event.type === 'text') process.stdout.write(choices > 1 ? `[${event.choice}] ${event.text}\n` : event.text)
 }
@@ -147,15 +177,19 @@ function show (event: DecodeEvent, choices: number): void {
 function showTrace (event: DecodeEvent): void {
   if (event.type === 'progress') say(stepLine(event))
   else if (event.type === 'choice-end') process.stdout.write(event.result.text)
-  else if (event.type === 'end') say(`\n\n${drawTree(event.result.candidates, event.result.choices.map(choice => choice.candidateIndex))}`)
+  else if (event.type === 'end') {
+    say(`\n\n${drawTree(event.result.candidates, event.result.choices.map(choice => choice.candidateIndex))}`)
+  }
 }
 
 function ledger (result: DecodeResult, usage: Usage): string {
   const table = new Table({ style: { head: [], border: [] } })
   table.push(
     ['reward', result.choices.map(choice => choice.score?.value.toFixed(3) ?? '–').join(', ')],
-    ['tokens generated / returned / discarded', `${usage.generatedTokens} / ${usage.returnedTokens} / ${usage.discardedTokens}`],
-    ['prompt tokens / computed / cached', `${usage.promptTokens} / ${usage.computedPromptTokens} / ${usage.cachedTokens}`],
+    ['tokens generated / returned / discarded',
+      `${usage.generatedTokens} / ${usage.returnedTokens} / ${usage.discardedTokens}`],
+    ['prompt tokens / computed / cached',
+      `${usage.promptTokens} / ${usage.computedPromptTokens} / ${usage.cachedTokens}`],
     ['reward tokens', usage.rewardTokens],
     ['forward passes', usage.forwardPasses],
     ['KL to the policy, nats', result.kl.value === null ? '–' : `${result.kl.value.toFixed(3)} (${result.kl.kind})`],
@@ -164,7 +198,9 @@ function ledger (result: DecodeResult, usage: Usage): string {
   return table.toString()
 }
 
-async function follow (events: AsyncIterable<GenerationEvent>, watch: (event: DecodeEvent) => void): Promise<{ result: DecodeResult, usage: Usage }> {
+async function follow (
+  events: AsyncIterable<GenerationEvent>, watch: (event: DecodeEvent) => void
+): Promise<{ result: DecodeResult, usage: Usage }> {
   let result: DecodeResult | undefined
   let usage: Usage | undefined
   for await (const event of events) {
@@ -181,17 +217,25 @@ export const generate: Command = {
   summary: 'answers one prompt, showing candidates and rewards as they finish',
   options,
   mostPositionals: Infinity,
-  notes: () => strategyNames.map(name => `  ${name}: ${strategyFacts[name].summary}\n    ${strategyFacts[name].formula}\n    ${strategyFacts[name].source}`).join('\n'),
+  notes: () => strategyNames.map(name => `  ${name}: ${strategyFacts[name].summary}\n    ` +
+    `${strategyFacts[name].formula}\n    ${strategyFacts[name].source}`).join('\n'),
   async run (values, positionals) {
     const prompt = positionals.join(' ')
-    if (prompt === '') throw new RequestError('invalid_request', 'a prompt is needed: fairlead generate "Write a short review of a film."')
+    if (prompt === '') {
+      throw new RequestError('invalid_request',
+        'a prompt is needed: fairlead generate "Write a short review of a film."')
+    }
     const config = engineConfigOf(values)
     const [json, trace] = [values['json'] === true, values['trace'] === true]
-    if (json && trace) throw new RequestError('invalid_request', '--trace cannot be given with --json, which has every candidate', { param: 'trace' })
+    if (json && trace) {
+      throw new RequestError('invalid_request', '--trace cannot be given with --json, which has every candidate',
+        { param: 'trace' })
+    }
     const request = requestOf(values, prompt, '', trace)
     const client = await InferenceClient.start(config, say)
     try {
-      const { result, usage } = await follow(client.generate({ ...request, model: client.model.id }), json ? () => {} : trace ? showTrace : event => { show(event, request.n) })
+      const { result, usage } = await follow(client.generate({ ...request, model: client.model.id }),
+        json ? () => {} : trace ? showTrace : event => { show(event, request.n) })
       if (json) console.log(JSON.stringify({ result, usage }, null, 2))
       else {
         process.stdout.write('\n')

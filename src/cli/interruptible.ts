@@ -3,9 +3,14 @@ import { RequestError } from '../errors.js'
 import { Progress } from '../reporting/progress.js'
 
 /** @param work is given a signal that Ctrl-C aborts, and what to tell of its progress */
-export async function interruptible<T> (work: (signal: AbortSignal, onProgress: (phase: string, done: number, total: number) => void) => Promise<T>): Promise<T> {
+export async function interruptible<T> (
+  work: (signal: AbortSignal, onProgress: (phase: string, done: number, total: number) => void) => Promise<T>
+): Promise<T> {
   const interrupted = new AbortController()
-  const stop = (): void => { interrupted.abort(new RequestError('request_cancelled', 'interrupted before the first prompt was done; the same command goes on from there')) }
+  const stop = (): void => {
+    interrupted.abort(new RequestError('request_cancelled',
+      'interrupted before the first prompt was done; the same command goes on from there'))
+  }
   process.once('SIGINT', stop)
   const progress = new Progress()
   try {

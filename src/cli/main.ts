@@ -23,7 +23,9 @@ const commands: readonly Command[] = [
 
 function overview (): string {
   const lines = commands.map(({ name, summary }) => `  ${name.padEnd(15)}${summary}`)
-  return `fairlead ${packageVersion}: steers a language model while it writes\n\nfairlead COMMAND [OPTIONS]\n\n${lines.join('\n')}\n\nfairlead COMMAND --help tells more. Every setting is also an environment variable: --max-sequences is FAIRLEAD_MAX_SEQUENCES.`
+  return `fairlead ${packageVersion}: steers a language model while it writes\n\nfairlead COMMAND ` +
+    `[OPTIONS]\n\n${lines.join('\n')}\n\nfairlead COMMAND --help tells more. Every setting is also an environment ` +
+    'variable: --max-sequences is FAIRLEAD_MAX_SEQUENCES.'
 }
 
 function help ({ name, usage, summary, options, notes }: Command): string {

@@ -1,6 +1,8 @@
 /** Command lines: one table of options per command, from which parsing, errors and help follow. Knows no command. */
 import { parseArgs } from 'node:util'
-import { engineSettingNames, flagName, loadConfig, settingNames, settings, type Config, type SettingName } from '../config.js'
+import {
+  engineSettingNames, flagName, loadConfig, settingNames, settings, type Config, type SettingName
+} from '../config.js'
 import { RequestError } from '../errors.js'
 import { nearestName } from '../validation.js'
 
@@ -37,32 +39,47 @@ export function settingFlags (values: Values): Partial<Record<SettingName, strin
   }))
 }
 
-/** The settings in force for a command that loads one model, whatever more the settings file and the environment have served. */
+/**
+ * The settings in force for a command that loads one model, whatever more the settings file and the environment have
+ * served.
+ */
 export function engineConfigOf (values: Values): Config {
   return loadConfig({ ...settingFlags(values), moreModels: '' })
 }
 
 /**
  * Parses a command's arguments.
- * @throws RequestError for an option it does not have, naming the nearest, one without its value, or an argument too many
+ * @throws RequestError for an option it does not have, naming the nearest, one without its value, or an argument too
+ * many
  */
-export function parseOptions ({ options, mostPositionals }: { readonly options: Options, readonly mostPositionals: number }, args: readonly string[]): { values: Values, positionals: string[] } {
+export function parseOptions (
+  { options, mostPositionals }: { readonly options: Options, readonly mostPositionals: number }, args: readonly string[]
+): { values: Values, positionals: string[] } {
   const known = { ...options, help: { type: 'boolean', help: '' } } satisfies Options
   for (const arg of args) {
     const name = /^--(?:no-)?([^=]+)/.exec(arg)?.[1]
     if (arg === '--') break
     if (name === undefined || name in known) continue
     const nearest = nearestName(name, Object.keys(known))
-    throw new RequestError('invalid_request', `there is no option --${name}${nearest === null ? '' : `; did you mean --${nearest}?`}`, { param: name })
+    throw new RequestError('invalid_request',
+      `there is no option --${name}${nearest === null ? '' : `; did you mean --${nearest}?`}`, { param: name })
   }
   let parsed
   try {
-    parsed = parseArgs({ args: [...args], options: Object.fromEntries(Object.entries(known).map(([name, { type, multiple = false }]: [string, Option]) => [name, { type, multiple }])), allowPositionals: true })
+    parsed = parseArgs({
+      args: [...args],
+      options: Object.fromEntries(Object.entries(known).map(([name, { type, multiple = false }]: [string, Option]) =>
+        [name, { type, multiple }])),
+      allowPositionals: true
+    })
   } catch (cause) {
     throw new RequestError('invalid_request', cause instanceof Error ? cause.message : String(cause), { cause })
   }
   const { values, positionals } = parsed
-  if (positionals.length > mostPositionals) throw new RequestError('invalid_request', `there is no use for ${JSON.stringify(positionals[mostPositionals])}; options begin with --`)
+  if (positionals.length > mostPositionals) {
+    throw new RequestError('invalid_request',
+      `there is no use for ${JSON.stringify(positionals[mostPositionals])}; options begin with --`)
+  }
   return { values, positionals }
 }
 
@@ -71,27 +88,36 @@ export function integerOption (values: Values, name: string, fallback: number, l
   const text = values[name]
   if (text === undefined) return fallback
   const value = Number(text)
-  if (!Number.isInteger(value) || value < least) throw new RequestError('invalid_request', `--${name} must be an integer of at least ${least}; got ${JSON.stringify(text)}`, { param: name })
+  if (!Number.isInteger(value) || value < least) {
+    throw new RequestError('invalid_request',
+      `--${name} must be an integer of at least ${least}; got ${JSON.stringify(text)}`, { param: name })
+  }
   return value
 }
 
 /** Whole numbers given as an option, by commas. @throws RequestError naming the option, the rule and the value */
 export function integersOption (values: Values, name: string, fallback: string, least = 1): number[] {
   const given = String(values[name] ?? fallback).split(',').map(Number)
-  if (given.some(one => !Number.isInteger(one) || one < least)) throw new RequestError('invalid_request', `--${name} must be integers of at least ${least} by commas; got ${JSON.stringify(values[name])}`, { param: name })
+  if (given.some(one => !Number.isInteger(one) || one < least)) {
+    throw new RequestError('invalid_request',
+      `--${name} must be integers of at least ${least} by commas; got ${JSON.stringify(values[name])}`, { param: name })
+  }
   return given
 }
 
 /** An option that must be there. @throws RequestError naming it */
 export function requiredOption (values: Values, name: string): string {
   const value = values[name]
-  if (typeof value !== 'string' || value === '') throw new RequestError('invalid_request', `--${name} is needed`, { param: name })
+  if (typeof value !== 'string' ||
+      value === '') throw new RequestError('invalid_request', `--${name} is needed`, { param: name })
   return value
 }
 
 /** Options as lines of help. */
 export function describeOptions (options: Options): string {
-  const rows = Object.entries(options).map(([name, { type, help, default: value }]) => [`--${name}${type === 'boolean' ? '' : ' …'}`, value === undefined || value === '' ? help : `${help} [${value}]`] as const)
+  const rows = Object.entries(options).map(([name, { type, help, default: value }]) => [
+    `--${name}${type === 'boolean' ? '' : ' …'}`, value === undefined || value === '' ? help : `${help} [${value}]`
+  ] as const)
   const width = Math.max(...rows.map(([left]) => left.length))
   return rows.map(([left, right]) => `  ${left.padEnd(width)}  ${right}`).join('\n')
 }

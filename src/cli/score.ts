@@ -14,7 +14,10 @@ const options: Options = {
   reward: { type: 'string', help: 'name of the reward' },
   prompt: { type: 'string', help: 'what was asked' },
   answer: { type: 'string', help: 'what was answered; may be repeated', multiple: true },
-  file: { type: 'string', help: 'JSON lines {"prompt", "answer"} or {"prompt", "chosen", "rejected"}, in place of --prompt and --answer' },
+  file: {
+    type: 'string',
+    help: 'JSON lines {"prompt", "answer"} or {"prompt", "chosen", "rejected"}, in place of --prompt and --answer'
+  },
   member: { type: 'string', help: 'outcome (whole answers) or prefix', default: 'outcome' },
   every: { type: 'string', help: 'score each answer after every so many tokens too, with the prefix member' },
   json: { type: 'boolean', help: 'print JSON lines' },
@@ -26,18 +29,22 @@ function jobOf (line: string, where: string): Job {
   try {
     value = JSON.parse(line) as Record<string, unknown>
   } catch (cause) {
-    throw new RequestError('invalid_request', `${where} is not JSON: ${cause instanceof Error ? cause.message : ''}`, { cause })
+    throw new RequestError('invalid_request', `${where} is not JSON: ${cause instanceof Error ? cause.message : ''}`,
+      { cause })
   }
   const { prompt, answer, chosen, rejected } = value
   const answers = answer !== undefined ? [answer] : [chosen, rejected]
-  if (typeof prompt !== 'string' || !answers.every(one => typeof one === 'string')) throw refuse(where, 'must have prompt with answer, or with chosen and rejected, as texts', value)
+  if (typeof prompt !== 'string' || !answers.every(one => typeof one === 'string')) {
+    throw refuse(where, 'must have prompt with answer, or with chosen and rejected, as texts', value)
+  }
   return { prompt, answers }
 }
 
 async function jobs (values: Values): Promise<Job[]> {
   if (typeof values['file'] === 'string') {
     const file = values['file']
-    return (await readText(file)).split('\n').flatMap((line, index) => line.trim() === '' ? [] : [jobOf(line, `${file}:${index + 1}`)])
+    return (await readText(file)).split('\n').flatMap((line, index) =>
+      line.trim() === '' ? [] : [jobOf(line, `${file}:${index + 1}`)])
   }
   const answers = values['answer'] as string[] | undefined
   if (!answers) throw new RequestError('invalid_request', '--answer or --file is needed', { param: 'answer' })
@@ -69,12 +76,23 @@ export const score: Command = {
     const tell = (prompt: string, answer: string, score: Score): void => {
       const { raw, standardized } = score.rewards[reward]!
       if (values['json'] === true) console.log(JSON.stringify({ prompt, answer, raw, standardized }))
-      else table.push([raw.toFixed(4), standardized.toFixed(4), answer.length > 80 ? `${answer.slice(0, 79)}…` : answer])
+      else {
+        table.push([raw.toFixed(4), standardized.toFixed(4),
+          answer.length > 80 ? `${answer.slice(0, 79)}…` : answer])
+      }
     }
     try {
       for (const { prompt, answers } of work) {
         const items = answers.map(answer => ({ messages: [{ role: 'user', content: prompt }], answer }))
-        const scored = await client.call('score', { model: client.model.id, rewards: [{ name: reward, weight: 1 }], scale: 'standardized', ...how, items, cacheSalt: '', fields: { rewards: '--reward', items: '--answer' } })
+        const scored = await client.call('score', {
+          model: client.model.id,
+          rewards: [{ name: reward, weight: 1 }],
+          scale: 'standardized',
+          ...how,
+          items,
+          cacheSalt: '',
+          fields: { rewards: '--reward', items: '--answer' }
+        })
         for (const { message } of scored.warnings) said.add(message)
         for (const [index, answer] of answers.entries()) {
           const { prefixes, score } = scored.items[index]!

@@ -1,4 +1,7 @@
-/** `fairlead standardize`: measures what a reward of one's own scores on the policy's answers, and writes it into the reward's file. */
+/**
+ * `fairlead standardize`: measures what a reward of one's own scores on the policy's answers, and writes it into the
+ * reward's file.
+ */
 import { readFile } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { RequestError } from '../errors.js'
@@ -18,8 +21,14 @@ const options: Options = {
 /** @throws RequestError for a name that no reward has, or one of a reward in the box */
 function findOwn (rewards: readonly RewardFamily[], name: string): RewardFamily {
   const family = rewards.find(one => one.name === name)
-  if (!family) throw new RequestError('reward_not_found', `reward "${name}" does not exist; there are: ${rewards.map(one => one.name).join(', ')}`, { param: 'reward' })
-  if (family.file.startsWith(join(packageRoot, 'models') + sep)) throw new RequestError('invalid_request', `reward "${name}" comes with Fairlead and was standardised when it was made`, { param: 'reward' })
+  if (!family) {
+    throw new RequestError('reward_not_found',
+      `reward "${name}" does not exist; there are: ${rewards.map(one => one.name).join(', ')}`, { param: 'reward' })
+  }
+  if (family.file.startsWith(join(packageRoot, 'models') + sep)) {
+    throw new RequestError('invalid_request',
+      `reward "${name}" comes with Fairlead and was standardised when it was made`, { param: 'reward' })
+  }
   return family
 }
 
@@ -37,7 +46,9 @@ export const standardize: Command = {
       const members = await measureStatistics(host, family, say, new AbortController().signal)
       const descriptor = JSON.parse(await readFile(family.file, 'utf8')) as object
       await writeAtomically(family.file, `${JSON.stringify({ ...descriptor, members }, null, 2)}\n`, 'rewards')
-      for (const [member, statistics] of Object.entries(members)) say(`${member}: mean ${statistics.normalization.mean}, standard deviation ${statistics.normalization.std}`)
+      for (const [member, statistics] of Object.entries(members)) {
+        say(`${member}: mean ${statistics.normalization.mean}, standard deviation ${statistics.normalization.std}`)
+      }
       console.log(family.file)
     } finally {
       await host.close()

@@ -1,4 +1,7 @@
-/** Draws a search in the terminal: a line per step while it runs, the tree of candidates when it has ended. Pure text; knows no terminal. */
+/**
+ * Draws a search in the terminal: a line per step while it runs, the tree of candidates when it has ended. Pure text;
+ * knows no terminal.
+ */
 import type { CandidateReport, DecodeEvent } from '../decoding/runtime.js'
 
 /** Columns of text shown of a candidate. */
@@ -11,11 +14,13 @@ export function oneLine (text: string, length: number): string {
 }
 
 /** A reward in six columns. */
-export const figure = (reward: number | null | undefined): string => (reward === null || reward === undefined ? '–' : reward.toFixed(2)).padStart(6)
+export const figure = (reward: number | null | undefined): string =>
+  (reward === null || reward === undefined ? '–' : reward.toFixed(2)).padStart(6)
 
 /** A step in a line: who was kept and who dropped, with their rewards. */
 export function stepLine ({ step, candidates }: Extract<DecodeEvent, { type: 'progress' }>): string {
-  const list = (kept: boolean): string => candidates.filter(one => one.kept === kept).map(one => `${one.index}${one.finished ? '.' : ''} (${figure(one.reward).trim()})`).join(', ')
+  const list = (kept: boolean): string => candidates.filter(one => one.kept === kept)
+    .map(one => `${one.index}${one.finished ? '.' : ''} (${figure(one.reward).trim()})`).join(', ')
   const dropped = list(false)
   return `step ${step}: kept ${list(true)}${dropped === '' ? '' : `; dropped ${dropped}`}`
 }
@@ -27,20 +32,31 @@ function sharedLength (text: string, other: string): number {
   return at
 }
 
-function label ({ index, score, tokens, prunedAt, text }: CandidateReport, parent: CandidateReport | undefined, chosen: readonly number[]): string {
+function label (
+  { index, score, tokens, prunedAt, text }: CandidateReport, parent: CandidateReport | undefined,
+  chosen: readonly number[]
+): string {
   const shared = parent ? sharedLength(text, parent.text) : 0
   const own = `${shared > 0 ? '…' : ''}${oneLine(text.slice(shared), width)}`
   const fate = prunedAt === null ? '' : ` dropped at ${prunedAt}`
-  return `${index} ${figure(score?.value)} ${String(tokens).padStart(4)} tokens${fate}${chosen.includes(index) ? ' ◀ chosen' : ''}  ${own}`
+  return `${index} ${figure(score?.value)} ${String(tokens).padStart(4)} ` +
+    `tokens${fate}${chosen.includes(index) ? ' ◀ chosen' : ''}  ${own}`
 }
 
-/** The tree of candidates: children below the candidate they were forked from, each with its reward, length, fate and the text that is its own. */
+/**
+ * The tree of candidates: children below the candidate they were forked from, each with its reward, length, fate and
+ * the text that is its own.
+ */
 export function drawTree (candidates: readonly CandidateReport[], chosen: readonly number[]): string {
   const byIndex = new Map(candidates.map(one => [one.index, one]))
-  const childrenOf = (index: number | null): CandidateReport[] => candidates.filter(one => one.parent === index || (index === null && one.parent !== null && !byIndex.has(one.parent)))
+  const childrenOf = (index: number | null): CandidateReport[] => candidates.filter(one => one.parent === index ||
+    (index === null && one.parent !== null && !byIndex.has(one.parent)))
   const lines = (index: number | null, indent: string): string[] => childrenOf(index).flatMap((one, place, all) => {
     const last = place === all.length - 1
-    return [`${indent}${last ? '└─' : '├─'} ${label(one, one.parent === null ? undefined : byIndex.get(one.parent), chosen)}`, ...lines(one.index, `${indent}${last ? '   ' : '│  '}`)]
+    return [
+      `${indent}${last ? '└─' : '├─'} ${label(one, one.parent === null ? undefined : byIndex.get(one.parent), chosen)}`,
+      ...lines(one.index, `${indent}${last ? '   ' : '│  '}`)
+    ]
   })
   return ['prompt', ...lines(null, '')].join('\n')
 }

@@ -19,9 +19,13 @@ async function statesAfter (sequence: Sequence, token: number): Promise<States> 
  * @param sequence of the policy: prompt and answer, all of it fed
  * @param states its own
  */
-export const readAnswer = (answer: AnswerText, sequence: Sequence, states: States): Answer => ({ ...answer, states, after: token => statesAfter(sequence, token) })
+export const readAnswer = (
+  answer: AnswerText, sequence: Sequence, states: States
+): Answer => ({ ...answer, states, after: token => statesAfter(sequence, token) })
 
 const unread = (): never => { throw new Error('the answer was not read: the reward declared no layers') }
 
 /** An answer that no model reads: rules, readers of texts and remote scorers look at its text and tokens only. */
-export const unreadAnswer = (answer: AnswerText): Answer => ({ ...answer, get states () { return unread() }, after: unread })
+export const unreadAnswer = (
+  answer: AnswerText
+): Answer => ({ ...answer, get states () { return unread() }, after: unread })

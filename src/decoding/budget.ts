@@ -1,4 +1,7 @@
-/** The soft limits of one request: tokens over all candidates, and time. Who may draw how many of the tokens is `budget-split.ts`. */
+/**
+ * The soft limits of one request: tokens over all candidates, and time. Who may draw how many of the tokens is
+ * `budget-split.ts`.
+ */
 import type { Runtime, StoppedBy } from './runtime.js'
 
 export class Budget {
@@ -9,7 +12,10 @@ export class Budget {
   #generated = 0
   #stoppedBy: StoppedBy = null
 
-  constructor (runtime: Pick<Runtime, 'budget' | 'elapsedMs' | 'drawn'>, most = runtime.budget.maxGeneratedTokens ?? Infinity, whole: Budget | null = null) {
+  constructor (
+    runtime: Pick<Runtime, 'budget' | 'elapsedMs' | 'drawn'>, most = runtime.budget.maxGeneratedTokens ?? Infinity,
+    whole: Budget | null = null
+  ) {
     this.#runtime = runtime
     this.#most = most
     this.#whole = whole
@@ -19,7 +25,10 @@ export class Budget {
   get generatedTokens (): number { return this.#generated }
   get stoppedBy (): StoppedBy { return this.#stoppedBy }
 
-  /** The tokens left, shared out evenly, the first getting one more where they do not divide. Infinity where nothing limits them. */
+  /**
+   * The tokens left, shared out evenly, the first getting one more where they do not divide. Infinity where nothing
+   * limits them.
+   */
   shares (count: number): number[] {
     const left = this.#most - this.#generated
     if (left === Infinity) return new Array<number>(count).fill(Infinity)

@@ -1,6 +1,6 @@
 /**
- * One answer in the making: its sequence, tokens, text and random stream. Draws tokens, honours stop rules, gives what a scorer
- * needs. Knows no strategy.
+ * One answer in the making: its sequence, tokens, text and random stream. Draws tokens, honours stop rules, gives what
+ * a scorer needs. Knows no strategy.
  */
 import type { Distribution, Output, Sequence } from '../engine/sequence.js'
 import type { Answer, Prompt, Score } from '../rewards/scorer.js'
@@ -9,7 +9,9 @@ import type { Budget } from './budget.js'
 import type { ConstraintState } from './sampling/constraint.js'
 import { SamplingDistribution } from './sampling/distribution.js'
 import { TokenCounts, touchedLogits } from './sampling/logits-processors.js'
-import type { CandidateReport, Choice, Detokenizer, FinishReason, Random, RatedToken, Runtime, SamplingParams, TokenLogprob } from './runtime.js'
+import type {
+  CandidateReport, Choice, Detokenizer, FinishReason, Random, RatedToken, Runtime, SamplingParams, TokenLogprob
+} from './runtime.js'
 import { StopText } from './sampling/stop-sequences.js'
 
 /** What all candidates of a request share. */
@@ -66,7 +68,10 @@ export class Candidate {
   #script: readonly number[] = []
   #fed = true
 
-  constructor (generation: Generation, index: number, path: string, random: Random, sequence: Sequence, output: Output, state?: CandidateState) {
+  constructor (
+    generation: Generation, index: number, path: string, random: Random, sequence: Sequence, output: Output,
+    state?: CandidateState
+  ) {
     this.#generation = generation
     this.index = index
     this.path = path
@@ -76,7 +81,9 @@ export class Candidate {
     this.output = output
     this.#detokenizer = state ? state.detokenizer.fork() : generation.runtime.detokenizer()
     this.#text = state ? state.text.fork() : new StopText(generation.sampling.stop, generation.sampling.includeStop)
-    this.#counts = state ? state.counts.fork() : new TokenCounts(new Set(generation.sampling.repetitionPenalty === 1 ? [] : generation.prompt.tokens))
+    this.#counts = state
+      ? state.counts.fork()
+      : new TokenCounts(new Set(generation.sampling.repetitionPenalty === 1 ? [] : generation.prompt.tokens))
     this.#constraint = (state ? state.constraint?.fork() : generation.runtime.constraint?.start()) ?? null
     this.#tokens = state ? [...state.tokens] : []
     this.#textEnds = state ? [...state.textEnds] : []
@@ -85,7 +92,10 @@ export class Candidate {
     this.#drawn = state?.drawn ?? 0
   }
 
-  /** The answer's tokens, end token left out; after a stop string those whose text lies before it, unless it is included. */
+  /**
+   * The answer's tokens, end token left out; after a stop string those whose text lies before it, unless it is
+   * included.
+   */
   get tokens (): readonly number[] {
     const cut = this.#text.text.length
     return this.#isCut ? this.#tokens.filter((_, index) => this.#textEnds[index]! <= cut) : this.#tokens
@@ -95,17 +105,26 @@ export class Candidate {
   get #isCut (): boolean { return this.#text.stopped && !this.#generation.sampling.includeStop }
 
   /** All tokens drawn, end token included. */
-  get tokenIds (): readonly number[] { return this.#endToken === null ? this.#tokens : [...this.#tokens, this.#endToken] }
+  get tokenIds (): readonly number[] {
+    return this.#endToken === null ? this.#tokens : [...this.#tokens, this.#endToken]
+  }
+
   get text (): string { return this.#text.text }
   /** Text that is certain to be part of the answer. */
-  get certainText (): string { return this.finishReason ? this.#text.text : this.#text.text.slice(0, this.#text.certainLength) }
+  get certainText (): string {
+    return this.finishReason ? this.#text.text : this.#text.text.slice(0, this.#text.certainLength)
+  }
+
   /** Sum of the drawn tokens' raw logprobs, end token included, nats. */
   get logprob (): number { return this.#logprob }
   /** Tokens drawn, end token included. */
   get drawn (): number { return this.#drawn }
   get logprobs (): readonly TokenLogprob[] { return this.#logprobs }
   get isFinished (): boolean { return this.finishReason !== null }
-  /** Whether it was ended before its first token, as a spent budget does: it is empty, and not because the model would have it so. */
+  /**
+   * Whether it was ended before its first token, as a spent budget does: it is empty, and not because the model would
+   * have it so.
+   */
   get isUnbegun (): boolean { return this.isFinished && this.#drawn === 0 }
 
   /** What the next token is drawn from. */
@@ -113,7 +132,8 @@ export class Candidate {
     const { sampling, runtime } = this.#generation
     await this.#constraint?.ready()
     const masked = this.#tokens.length < sampling.minTokens ? [...runtime.endTokens, ...sampling.stopTokenIds] : []
-    return new SamplingDistribution(this.output.distribution, touchedLogits(this.output.distribution, sampling, this.#counts, masked), sampling, this.#constraint?.allowed)
+    return new SamplingDistribution(this.output.distribution,
+      touchedLogits(this.output.distribution, sampling, this.#counts, masked), sampling, this.#constraint?.allowed)
   }
 
   /** Has it take these tokens in place of drawing any, as another answer to the same prompt did. Forks draw. */
@@ -145,7 +165,8 @@ export class Candidate {
     this.#logprob += distribution.logits[token]! - distribution.logNormalizer
     const isEnd = this.isEnd(token)
     const isText = !isEnd || sampling.includeStop
-    if (sampling.topLogprobs !== null && isText) this.#logprobs.push(tokenLogprob(runtime, distribution, token, sampling.topLogprobs))
+    if (sampling.topLogprobs !== null &&
+        isText) this.#logprobs.push(tokenLogprob(runtime, distribution, token, sampling.topLogprobs))
     if (isEnd) {
       this.#endToken = token
       if (isText) this.#text.push(this.#detokenizer.push(token))
@@ -204,8 +225,8 @@ export class Candidate {
   }
 
   /**
-   * The answer as scorers take it, every kept token fed. After `length` the last token is fed for that; after a stop string the
-   * kept text is read anew, since the tokens that were fed go beyond it.
+   * The answer as scorers take it, every kept token fed. After `length` the last token is fed for that; after a stop
+   * string the kept text is read anew, since the tokens that were fed go beyond it.
    */
   async answer (): Promise<Answer> {
     const { runtime, prompt } = this.#generation
@@ -221,10 +242,15 @@ export class Candidate {
     return readAnswer({ text: this.text, tokens: this.tokens, final: this.isFinished }, this.sequence, this.output)
   }
 
-  /** The answer with one more token, as the request's scorer sees it: probed, where it looks at states. An end token is not fed: it makes the answer final. */
+  /**
+   * The answer with one more token, as the request's scorer sees it: probed, where it looks at states. An end token is
+   * not fed: it makes the answer final.
+   */
   async extended (token: number): Promise<Answer> {
     const { sequence } = this
-    if (this.isEnd(token)) return readAnswer({ text: this.text, tokens: this.tokens, final: true }, sequence, this.output)
+    if (this.isEnd(token)) {
+      return readAnswer({ text: this.text, tokens: this.tokens, final: true }, sequence, this.output)
+    }
     const text = this.#text.fork()
     text.push(this.#detokenizer.fork().push(token))
     const answer = { text: text.text, tokens: [...this.#tokens, token], final: false }
@@ -240,7 +266,16 @@ export class Candidate {
    */
   fork (index: number, path: string, random: Random, generation = this.#generation): Candidate {
     return new Candidate(generation, index, path, random, this.sequence.fork(), this.output, {
-      detokenizer: this.#detokenizer, text: this.#text, counts: this.#counts, constraint: this.#constraint, tokens: this.#tokens, textEnds: this.#textEnds, logprobs: this.#logprobs, logprob: this.#logprob, drawn: this.#drawn, parent: index === this.index ? this.parent : this.index
+      detokenizer: this.#detokenizer,
+      text: this.#text,
+      counts: this.#counts,
+      constraint: this.#constraint,
+      tokens: this.#tokens,
+      textEnds: this.#textEnds,
+      logprobs: this.#logprobs,
+      logprob: this.#logprob,
+      drawn: this.#drawn,
+      parent: index === this.index ? this.parent : this.index
     })
   }
 
@@ -251,17 +286,41 @@ export class Candidate {
   }
 
   report (): CandidateReport {
-    return { index: this.index, parent: this.parent, text: this.text, tokens: this.#drawn, finishReason: this.finishReason, prunedAt: this.prunedAt, score: this.score, logprob: this.#logprob }
+    return {
+      index: this.index,
+      parent: this.parent,
+      text: this.text,
+      tokens: this.#drawn,
+      finishReason: this.finishReason,
+      prunedAt: this.prunedAt,
+      score: this.score,
+      logprob: this.#logprob
+    }
   }
 
   choice (): Choice {
-    return { candidateIndex: this.index, text: this.text, finishReason: this.finishReason ?? 'length', completionTokens: this.#drawn, logprob: this.#logprob, score: this.score, logprobs: this.#logprobs, tokenIds: this.tokenIds }
+    return {
+      candidateIndex: this.index,
+      text: this.text,
+      finishReason: this.finishReason ?? 'length',
+      completionTokens: this.#drawn,
+      logprob: this.#logprob,
+      score: this.score,
+      logprobs: this.#logprobs,
+      tokenIds: this.tokenIds
+    }
   }
 }
 
 /** A token's raw logprob with the most probable alternatives. @param count 0–20 */
-export function tokenLogprob (runtime: Pick<Runtime, 'tokenBytes'>, { logits, logNormalizer, topIds, topLogits }: Distribution, token: number, count: number): TokenLogprob {
-  const rated = (one: number, logit: number): RatedToken => ({ token: one, bytes: [...runtime.tokenBytes(one)], logprob: logit - logNormalizer })
-  const top = Array.from({ length: Math.min(count, topIds.length) }, (_, rank) => rated(topIds[rank]!, topLogits[rank]!))
+export function tokenLogprob (
+  runtime: Pick<Runtime, 'tokenBytes'>, { logits, logNormalizer, topIds, topLogits }: Distribution, token: number,
+  count: number
+): TokenLogprob {
+  const rated = (one: number, logit: number): RatedToken => ({
+    token: one, bytes: [...runtime.tokenBytes(one)], logprob: logit - logNormalizer
+  })
+  const top = Array.from({ length: Math.min(count, topIds.length) }, (_, rank) =>
+    rated(topIds[rank]!, topLogits[rank]!))
   return { ...rated(token, logits[token]!), top }
 }

@@ -3,7 +3,9 @@ import type { Output, Sequence } from '../engine/sequence.js'
 import type { Prompt } from '../rewards/scorer.js'
 import { Budget } from './budget.js'
 import { Candidate, type Generation } from './candidate.js'
-import type { CandidateReport, Choice, DecodeEvent, DecodeResult, KlReport, Runtime, SamplingParams } from './runtime.js'
+import type {
+  CandidateReport, Choice, DecodeEvent, DecodeResult, KlReport, Runtime, SamplingParams
+} from './runtime.js'
 
 /** A generation that has drawn nothing yet. */
 export function startGeneration (runtime: Runtime, prompt: Prompt, sampling: SamplingParams): Generation {
@@ -23,10 +25,13 @@ export async function openPrompt ({ runtime, prompt }: Generation): Promise<Open
  * Candidates that go on from the prompt; candidate i draws from the stream of path i.
  * @param takeRoot the last one takes the prompt's own sequence, which saves a copy and ends the prompt
  */
-export function candidatesFrom (generation: Generation, { root, output }: OpenPrompt, first: number, count: number, takeRoot: boolean): Candidate[] {
+export function candidatesFrom (
+  generation: Generation, { root, output }: OpenPrompt, first: number, count: number, takeRoot: boolean
+): Candidate[] {
   return Array.from({ length: count }, (_, offset) => {
     const path = String(first + offset)
-    return new Candidate(generation, first + offset, path, generation.runtime.random(path), takeRoot && offset === count - 1 ? root : root.fork(), output)
+    return new Candidate(generation, first + offset, path, generation.runtime.random(path),
+      takeRoot && offset === count - 1 ? root : root.fork(), output)
   })
 }
 
@@ -44,12 +49,15 @@ export class TextStream {
   constructor (choice: number) { this.#choice = choice }
 
   /**
-   * The event for what is new in `text`, the certain text so far; null if nothing is. Logprobs of tokens without text wait for the next text.
+   * The event for what is new in `text`, the certain text so far; null if nothing is. Logprobs of tokens without text
+   * wait for the next text.
    * @param isLast whether nothing follows, so that such logprobs are sent too
    */
   next (text: string, logprobs: Choice['logprobs'], isLast = false): DecodeEvent | null {
     if (text.length <= this.#sent && !(isLast && logprobs.length > this.#sentLogprobs)) return null
-    const event: DecodeEvent = { type: 'text', choice: this.#choice, text: text.slice(this.#sent), logprobs: logprobs.slice(this.#sentLogprobs) }
+    const event: DecodeEvent = {
+      type: 'text', choice: this.#choice, text: text.slice(this.#sent), logprobs: logprobs.slice(this.#sentLogprobs)
+    }
     this.#sent = text.length
     this.#sentLogprobs = logprobs.length
     return event
@@ -88,7 +96,9 @@ export async function scoreAll ({ runtime, prompt }: Generation, candidates: rea
 /** How far candidates are. @param dropped those that this step dropped */
 export function progress (step: number, kept: readonly Candidate[], dropped: readonly Candidate[]): DecodeEvent {
   const of = (candidates: readonly Candidate[], isKept: boolean) =>
-    candidates.map(({ index, parent, text, score, isFinished }) => ({ index, parent, text, reward: score?.value ?? null, kept: isKept, finished: isFinished }))
+    candidates.map(({ index, parent, text, score, isFinished }) => ({
+      index, parent, text, reward: score?.value ?? null, kept: isKept, finished: isFinished
+    }))
   return { type: 'progress', step, candidates: [...of(kept, true), ...of(dropped, false)] }
 }
 
@@ -96,7 +106,10 @@ export function progress (step: number, kept: readonly Candidate[], dropped: rea
  * The end of a generation.
  * @param candidates every one, chosen or not, in index order
  */
-export function endEvent (generation: Generation, candidates: readonly CandidateReport[], choices: readonly Choice[], kl: KlReport, { warnings = [], details = {} }: Partial<Pick<DecodeResult, 'warnings' | 'details'>> = {}): DecodeEvent {
+export function endEvent (
+  generation: Generation, candidates: readonly CandidateReport[], choices: readonly Choice[], kl: KlReport,
+  { warnings = [], details = {} }: Partial<Pick<DecodeResult, 'warnings' | 'details'>> = {}
+): DecodeEvent {
   const result: DecodeResult = {
     choices,
     kl,
@@ -112,7 +125,8 @@ export function endEvent (generation: Generation, candidates: readonly Candidate
 }
 
 /** Descending score, ties by lower index; after all others those that were never begun. */
-export const byScore = (a: Candidate, b: Candidate): number => Number(a.isUnbegun) - Number(b.isUnbegun) || b.score!.value - a.score!.value || a.index - b.index
+export const byScore = (a: Candidate, b: Candidate): number => Number(a.isUnbegun) - Number(b.isUnbegun) ||
+  b.score!.value - a.score!.value || a.index - b.index
 
 /** Candidates that may be chosen: of those that were never begun only as many as it takes to have `least`. */
 export function eligible (candidates: readonly Candidate[], least = 1): Candidate[] {

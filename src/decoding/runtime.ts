@@ -153,7 +153,9 @@ export interface ProgressCandidate {
 
 /** What a strategy yields while it works. `text` is committed: it is never taken back. The last event is `end`. */
 export type DecodeEvent =
-  | { readonly type: 'text', readonly choice: number, readonly text: string, readonly logprobs: readonly TokenLogprob[] }
+  | {
+    readonly type: 'text', readonly choice: number, readonly text: string, readonly logprobs: readonly TokenLogprob[]
+  }
   | { readonly type: 'progress', readonly step: number, readonly candidates: readonly ProgressCandidate[] }
   | { readonly type: 'candidate', readonly candidate: CandidateReport }
   | { readonly type: 'selection', readonly candidateIndices: readonly number[] }
@@ -169,7 +171,9 @@ export interface ContrastContext {
   open (fanOut: number): Sequence
 }
 
-/** A request's own view of the engine. Everything opened through it is closed when the request ends, however it ends. */
+/**
+ * A request's own view of the engine. Everything opened through it is closed when the request ends, however it ends.
+ */
 export interface Runtime {
   /** Opens a sequence of the policy, with the request's temperature, salt and the reward's layers. */
   open (tokens: readonly number[], options?: Pick<SequenceOptions, 'poolFrom'>): Sequence
@@ -187,7 +191,10 @@ export interface Runtime {
   detokenizer (): Detokenizer
   /** The UTF-8 bytes a token stands for, for logprobs. */
   tokenBytes (token: number): Uint8Array
-  /** The random stream at a path, derived from the request's seed: candidate 3 is `random('3')`, its second fork `random('3.2')`, selection `random('selection')`. */
+  /**
+   * The random stream at a path, derived from the request's seed: candidate 3 is `random('3')`, its second fork
+   * `random('3.2')`, selection `random('selection')`.
+   */
   random (path: string): Random
   readonly signal: AbortSignal
   /** Counts the tokens drawn for candidates, as they are drawn. */
@@ -199,4 +206,6 @@ export interface Runtime {
 }
 
 /** A decoding strategy. */
-export type Strategy<P> = (runtime: Runtime, prompt: Prompt, sampling: SamplingParams, params: P, n: number) => AsyncGenerator<DecodeEvent, void, undefined>
+export type Strategy<P> = (
+  runtime: Runtime, prompt: Prompt, sampling: SamplingParams, params: P, n: number
+) => AsyncGenerator<DecodeEvent, void, undefined>

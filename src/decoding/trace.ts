@@ -7,12 +7,18 @@ const traced = ({ index, reward }: ProgressCandidate): readonly [number, number 
  * The same events, the last one with the trace.
  * @param shown whether steps are passed on as they happen, too
  */
-export async function * withTrace (events: AsyncIterable<DecodeEvent>, shown: boolean): AsyncGenerator<DecodeEvent, void, undefined> {
+export async function * withTrace (
+  events: AsyncIterable<DecodeEvent>, shown: boolean
+): AsyncGenerator<DecodeEvent, void, undefined> {
   const trace: TraceStep[] = []
   for await (const event of events) {
     if (event.type === 'progress') {
       const { step, candidates } = event
-      trace.push({ step, kept: candidates.filter(one => one.kept).map(traced), dropped: candidates.filter(one => !one.kept).map(traced) })
+      trace.push({
+        step,
+        kept: candidates.filter(one => one.kept).map(traced),
+        dropped: candidates.filter(one => !one.kept).map(traced)
+      })
       if (!shown) continue
     }
     yield event.type === 'end' ? { ...event, result: { ...event.result, trace } } : event

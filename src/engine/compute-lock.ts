@@ -1,6 +1,6 @@
 /**
- * Takes turns on the processor's cores: engines of one process step one after the other, each step with all threads, in the order in which
- * they asked. Two at once would have twice the threads that there are cores. Knows no engines.
+ * Takes turns on the processor's cores: engines of one process step one after the other, each step with all threads, in
+ * the order in which they asked. Two at once would have twice the threads that there are cores. Knows no engines.
  */
 export class Cores {
   readonly #waiting: Array<() => void> = []

@@ -1,8 +1,10 @@
 /**
- * A sequence that runs ahead: with a token it is given, the model checks some that are guessed to come next, in one pass, which costs little more than
- * a pass over one where the processor waits for memory. A guess that comes true needs no pass of its own; the others are taken back. Its owner draws every
- * token from the model's own distribution and notices nothing but the last bits: a position that runs beside others is rounded otherwise than one alone.
- * This is speculative decoding (Leviathan et al. 2023, arXiv 2211.17192) whose draft is certain of its tokens: one is accepted when it is drawn.
+ * A sequence that runs ahead: with a token it is given, the model checks some that are guessed to come next, in one
+ * pass, which costs little more than a pass over one where the processor waits for memory. A guess that comes true
+ * needs no pass of its own; the others are taken back. Its owner draws every token from the model's own distribution
+ * and notices nothing but the last bits: a position that runs beside others is rounded otherwise than one alone. This
+ * is speculative decoding (Leviathan et al. 2023, arXiv 2211.17192) whose draft is certain of its tokens: one is
+ * accepted when it is drawn.
  */
 import type { PromptLookup } from './prompt-lookup.js'
 import type { DraftableSequence, Output, Sequence } from './sequence.js'
@@ -75,7 +77,9 @@ export class DraftingSequence implements Sequence {
   async #run (): Promise<Output> {
     const { lookup, until, pays } = this.#options
     // The prompt is read alone: guesses beside it would want logits of all its positions.
-    const guesses = this.#known > 0 && this.#length === this.#known + 1 && pays() ? lookup.guess(Math.max(0, Math.min(this.#reach, until - this.#length))) : []
+    const guesses = this.#known > 0 && this.#length === this.#known + 1 && pays()
+      ? lookup.guess(Math.max(0, Math.min(this.#reach, until - this.#length)))
+      : []
     this.#known = this.#length
     if (guesses.length === 0) return await this.#sequence.output()
     this.#sequence.append(...guesses)

@@ -107,9 +107,13 @@ export class EngineSequence implements DraftableSequence, History {
   get fanOut (): number { return this.options.fanOut ?? 1 }
   /** Whether somebody reads along: see turns.ts. */
   get isStream (): boolean { return isStream(this.fanOut) }
-  /** Whether both can be in one part of a run: neighbours with a prompt in common and as many positions of their own, or with none. */
+  /**
+   * Whether both can be in one part of a run: neighbours with a prompt in common and as many positions of their own, or
+   * with none.
+   */
   joins (other: EngineSequence): boolean {
-    return this.#shared === other.#shared && (this.#shared === null || this.heldLength === other.heldLength) && slabOf(this.slot) === slabOf(other.slot)
+    return this.#shared === other.#shared && (this.#shared === null || this.heldLength === other.heldLength) &&
+      slabOf(this.slot) === slabOf(other.slot)
   }
 
   get salt (): string { return this.options.salt ?? '' }
@@ -117,8 +121,13 @@ export class EngineSequence implements DraftableSequence, History {
 
   append (...tokens: number[]): void {
     this.#mustBeOpen()
-    if (this.#waiter || this.isProbed) throw new Error(`a sequence cannot be appended to while ${this.#waiter ? 'an output' : 'a probe'} is awaited`)
-    if (this.tokens.length + tokens.length > this.#host.contextLength) throw new Error(`a sequence may have ${this.#host.contextLength} tokens; ${this.tokens.length + tokens.length} were given`)
+    if (this.#waiter || this.isProbed) {
+      throw new Error(`a sequence cannot be appended to while ${this.#waiter ? 'an output' : 'a probe'} is awaited`)
+    }
+    if (this.tokens.length + tokens.length > this.#host.contextLength) {
+      throw new Error(`a sequence may have ${this.#host.contextLength} tokens; ${this.tokens.length + tokens.length} ` +
+        'were given')
+    }
     this.tokens.push(...tokens)
   }
 
@@ -146,9 +155,13 @@ export class EngineSequence implements DraftableSequence, History {
     this.#mustBeOpen()
     if (this.#shared) throw new Error('a sequence that shares its prompt cannot be probed')
     if (this.pending > 0) throw new Error('a sequence can be probed when its output is there')
-    if (tokens.length === 0 || tokens.length > this.#roomToProbe) throw new Error(`a probe after ${this.tokens.length} tokens has 1 to ${this.#roomToProbe}; got ${tokens.length}`)
-    const states = new Promise<States>((resolve, reject) => { this.#probes = [...this.#probes, { tokens, resolve, reject }] })
-    this.#host.readyToProbe(this.probedLayers).then(() => { if (this.isProbed) this.#host.enqueue(this) }, (error: unknown) => { this.fail(error) })
+    if (tokens.length === 0 || tokens.length > this.#roomToProbe) {
+      throw new Error(`a probe after ${this.tokens.length} tokens has 1 to ${this.#roomToProbe}; got ${tokens.length}`)
+    }
+    const states =
+      new Promise<States>((resolve, reject) => { this.#probes = [...this.#probes, { tokens, resolve, reject }] })
+    this.#host.readyToProbe(this.probedLayers)
+      .then(() => { if (this.isProbed) this.#host.enqueue(this) }, (error: unknown) => { this.fail(error) })
     return await states
   }
 
@@ -171,7 +184,8 @@ export class EngineSequence implements DraftableSequence, History {
     const size = this.#host.hiddenSize
     let first = 0
     for (const { tokens: { length }, resolve } of probes) {
-      const own = new Map([...hidden].map(([layer, values]) => [layer, values.subarray(first * size, (first + length) * size)]))
+      const own =
+        new Map([...hidden].map(([layer, values]) => [layer, values.subarray(first * size, (first + length) * size)]))
       const sums = this.#sums.fork()
       sums.add(length, Math.max(0, this.poolFrom - this.tokens.length), own)
       resolve(new LayerStates(sums.states(length, own), sums.count))
@@ -183,8 +197,12 @@ export class EngineSequence implements DraftableSequence, History {
   truncate (length: number): void {
     this.#mustBeOpen()
     if (this.#waiter) throw new Error('a sequence cannot be cut while an output is awaited')
-    if (length < 1 || length > this.tokens.length) throw new Error(`a sequence of ${this.tokens.length} tokens can be cut to 1 to as many; got ${length}`)
-    if (this.#wasForked || !this.opened || this.#layers.length > 0) throw new Error('a sequence that was forked, is a fork or pools hidden states cannot be cut')
+    if (length < 1 || length > this.tokens.length) {
+      throw new Error(`a sequence of ${this.tokens.length} tokens can be cut to 1 to as many; got ${length}`)
+    }
+    if (this.#wasForked || !this.opened || this.#layers.length > 0) {
+      throw new Error('a sequence that was forked, is a fork or pools hidden states cannot be cut')
+    }
     this.#letGo()
     this.tokens.length = length
     this.runs.length = Math.min(this.runs.length, length)
@@ -219,7 +237,10 @@ export class EngineSequence implements DraftableSequence, History {
     if (this.options.ledger) this.options.ledger.computedTokens += count
   }
 
-  /** Goes on after a prompt whose KV is elsewhere. @param prompt all positions so far; held for this sequence already */
+  /**
+   * Goes on after a prompt whose KV is elsewhere.
+   * @param prompt all positions so far; held for this sequence already
+   */
   share (prompt: SharedPrompt): void { this.#shared = prompt }
 
   /** Takes over KV that was computed elsewhere: the first `length` positions of a prompt, all run in chunks. */

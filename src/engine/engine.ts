@@ -1,6 +1,7 @@
 /**
- * Continuous batching over one model. All that is asked for in one turn of the event loop rides in the next step: sequences are
- * seated, runs planned, run, committed, promises resolved. Knows token ids only; no text, no requests, no rewards.
+ * Continuous batching over one model. All that is asked for in one turn of the event loop rides in the next step:
+ * sequences are seated, runs planned, run, committed, promises resolved. Knows token ids only; no text, no requests, no
+ * rewards.
  */
 import { describeShape, probeShape } from '../models/graph/run-shape.js'
 import { Cores } from './compute-lock.js'
@@ -28,8 +29,8 @@ export interface EngineOptions extends SeatingOptions {
 }
 
 /**
- * Sharing a prompt pays from here on: measured for one family of 32 and for several of 8, 16 and 32 beside each other, on prompts of 64 to 512 tokens.
- * Where each has 8 rows, one batch of private KV is as fast up to 512 tokens.
+ * Sharing a prompt pays from here on: measured for one family of 32 and for several of 8, 16 and 32 beside each other,
+ * on prompts of 64 to 512 tokens. Where each has 8 rows, one batch of private KV is as fast up to 512 tokens.
  */
 const leastShared = { fanOut: 8, promptTokens: 32, product: 4096 } as const
 
@@ -61,7 +62,13 @@ export class Engine implements SequenceSource, SequenceHost, RunnerHost {
     this.#seating = new Seating(model.config, options)
     this.#runner = new Runner(model, this.#seating, this, options.contextLength, options.prefillTokensPerStep)
     this.mostKvTokens = Math.floor(options.kvCacheBytes / kvBytesPerToken(model.config))
-    this.#reservations = new ReservationQueue({ contextLength: options.contextLength, maxQueued: options.maxQueued, maxTokens: this.mostKvTokens, bytesPerToken: kvBytesPerToken(model.config), setting: options.kvSetting ?? 'kv-cache-bytes' })
+    this.#reservations = new ReservationQueue({
+      contextLength: options.contextLength,
+      maxQueued: options.maxQueued,
+      maxTokens: this.mostKvTokens,
+      bytesPerToken: kvBytesPerToken(model.config),
+      setting: options.kvSetting ?? 'kv-cache-bytes'
+    })
   }
 
   /**
@@ -70,7 +77,9 @@ export class Engine implements SequenceSource, SequenceHost, RunnerHost {
    */
   open (tokens: readonly number[], options: SequenceOptions = {}): DraftableSequence {
     if (this.#closed) throw new Error('the engine has been closed')
-    if (tokens.length === 0 || tokens.length > this.contextLength) throw new Error(`a prompt has 1 to ${this.contextLength} tokens; got ${tokens.length}`)
+    if (tokens.length === 0 || tokens.length > this.contextLength) {
+      throw new Error(`a prompt has 1 to ${this.contextLength} tokens; got ${tokens.length}`)
+    }
     options.signal?.throwIfAborted()
     const sequence = new EngineSequence(this, [...tokens], { ...options, poolFrom: options.poolFrom ?? tokens.length })
     this.#seating.add(sequence)
@@ -78,11 +87,12 @@ export class Engine implements SequenceSource, SequenceHost, RunnerHost {
   }
 
   /**
-   * Whether the candidates of a request share its prompt's KV: a function of the request and the model alone, never of the load, since it changes
-   * bits.
+   * Whether the candidates of a request share its prompt's KV: a function of the request and the model alone, never of
+   * the load, since it changes bits.
    */
   sharesPrompt (fanOut: number, promptTokens: number): boolean {
-    return this.#model.canSharePrefix && fanOut >= leastShared.fanOut && promptTokens >= leastShared.promptTokens && fanOut * promptTokens >= leastShared.product
+    return this.#model.canSharePrefix && fanOut >= leastShared.fanOut && promptTokens >= leastShared.promptTokens &&
+      fanOut * promptTokens >= leastShared.product
   }
 
   get counters (): EngineCounters { return this.#runner.counters }
@@ -101,7 +111,14 @@ export class Engine implements SequenceSource, SequenceHost, RunnerHost {
   }
 
   /** The engine at this moment. */
-  stats (): { sequences: number, waitingRequests: number, runningRequests: number, kvTokens: number, kvBytesPerToken: number, prefixCacheBytes: number } {
+  stats (): {
+    sequences: number,
+    waitingRequests: number,
+    runningRequests: number,
+    kvTokens: number,
+    kvBytesPerToken: number,
+    prefixCacheBytes: number
+  } {
     return {
       sequences: this.#seating.open.size,
       waitingRequests: this.#reservations.waiting,
@@ -143,11 +160,16 @@ export class Engine implements SequenceSource, SequenceHost, RunnerHost {
 
   async #run (): Promise<void> {
     // One turn later, so that all that is asked for in this one is in the step.
-    for (await nextTurn(); this.#waiting.size > 0; await nextTurn()) await this.#cores.inTurn(() => this.#step()).catch((error: unknown) => { this.#failAll(error) })
+    for (await nextTurn(); this.#waiting.size > 0; await nextTurn()) {
+      await this.#cores.inTurn(() => this.#step()).catch((error: unknown) => { this.#failAll(error) })
+    }
     this.#loop = null
   }
 
-  /** What fails outside of a run, such as memory that is refused, fails all that wait: nobody else could be told. The next step begins anew. */
+  /**
+   * What fails outside of a run, such as memory that is refused, fails all that wait: nobody else could be told. The
+   * next step begins anew.
+   */
   #failAll (error: unknown): void {
     for (const sequence of [...this.#waiting]) {
       this.settled(sequence)
@@ -168,17 +190,23 @@ export class Engine implements SequenceSource, SequenceHost, RunnerHost {
       parts = this.#stillWanted(parts.filter(part => !run.parts.includes(part)))
     }
     for (let left = this.#stillOwned(chunks); left.length > 0;) {
-      const run = nextChunks(left, shape => this.#options.joinsChunks === true && this.#model.sessions.find(shape) !== null)
+      const run =
+        nextChunks(left, shape => this.#options.joinsChunks === true && this.#model.sessions.find(shape) !== null)
       await this.#runner.execute(run)
       left = this.#stillOwned(left.filter(chunk => !run.chunks.includes(chunk)))
     }
     let probeRuns = 0
-    for (const sequence of probed) while (sequence.isProbed && probeRuns++ < mostProbeRuns) await this.#runner.probe(sequence)
+    for (const sequence of probed) {
+      while (sequence.isProbed && probeRuns++ < mostProbeRuns) await this.#runner.probe(sequence)
+    }
     counters.steps++
     counters.stepMs += performance.now() - started
   }
 
-  /** Seats who waits, as far as there are slots: idle sequences yield theirs, and searches to streams. The others wait on. */
+  /**
+   * Seats who waits, as far as there are slots: idle sequences yield theirs, and searches to streams. The others wait
+   * on.
+   */
   #seat (): void {
     for (const sequence of this.#waiting) {
       if (sequence.slot >= 0 || this.#seating.seat(sequence, seated => !this.#waiting.has(seated))) continue
@@ -190,19 +218,23 @@ export class Engine implements SequenceSource, SequenceHost, RunnerHost {
     const seated = [...this.#waiting].filter(sequence => sequence.slot >= 0)
     const probed = seated.filter(sequence => sequence.isProbed)
     const asked = seated.filter(sequence => !sequence.isProbed)
-    const { rows, beside } = takeTurns(asked.filter(sequence => sequence.runsAlone), probed.some(sequence => sequence.isStream))
-    const chunks = asked.filter(sequence => !sequence.runsAlone).map(sequence => ({ slot: sequence.slot, count: sequence.pending }))
+    const { rows, beside } = takeTurns(asked.filter(sequence => sequence.runsAlone),
+      probed.some(sequence => sequence.isStream))
+    const chunks = asked.filter(sequence => !sequence.runsAlone)
+      .map(sequence => ({ slot: sequence.slot, count: sequence.pending }))
     const usual = this.#options.prefillTokensPerStep
     return {
       decode: gatherParts(rows, this.#seating, this.contextLength),
-      chunks: planChunks(chunks, beside || this.#cores.isWanted ? chunkBudget(rows.length, chunks.length, usual) : usual),
+      chunks: planChunks(chunks,
+        beside || this.#cores.isWanted ? chunkBudget(rows.length, chunks.length, usual) : usual),
       probed,
       mostProbeRuns: this.#cores.isWanted || rows.some(row => row.isStream) ? 1 : Infinity
     }
   }
 
   #stillWanted (parts: readonly DecodePart[]): DecodePart[] {
-    return parts.map(part => ({ ...part, rows: part.rows.filter(row => this.#seating.owner(part.slot + row)) })).filter(part => part.rows.length > 0)
+    return parts.map(part => ({ ...part, rows: part.rows.filter(row => this.#seating.owner(part.slot + row)) }))
+      .filter(part => part.rows.length > 0)
   }
 
   #stillOwned (chunks: readonly Chunk[]): Chunk[] { return chunks.filter(({ slot }) => this.#seating.owner(slot)) }

@@ -1,6 +1,7 @@
 /**
- * Guesses how a text goes on: as it did where its last tokens stood before. Answers repeat their prompt, and themselves, wherever they quote,
- * correct or list. Pure. Prompt lookup decoding (Saxena 2023, github.com/apoorvumang/prompt-lookup-decoding).
+ * Guesses how a text goes on: as it did where its last tokens stood before. Answers repeat their prompt, and
+ * themselves, wherever they quote, correct or list. Pure. Prompt lookup decoding (Saxena 2023,
+ * github.com/apoorvumang/prompt-lookup-decoding).
  */
 
 /** Tokens that must stand there as they do at the end. Fewer guess more often and more often wrong. */

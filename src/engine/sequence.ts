@@ -1,6 +1,6 @@
 /**
- * The engine's seam: a sequence of tokens and the model's outputs after its last one. Types only; strategies are written,
- * and tested on toy models, against these. Knows no text, no requests, no rewards.
+ * The engine's seam: a sequence of tokens and the model's outputs after its last one. Types only; strategies are
+ * written, and tested on toy models, against these. Knows no text, no requests, no rewards.
  */
 
 /** Next-token distribution of a policy after one token, raw: before temperature, penalties and bias. */
@@ -21,9 +21,15 @@ export interface Distribution {
 
 /** The model's hidden states after a token. */
 export interface States {
-  /** Hidden state (transformers' `hidden_states[layer]`, 0 = embedding) of the last token, length D. Only layers asked for at `open`. */
+  /**
+   * Hidden state (transformers' `hidden_states[layer]`, 0 = embedding) of the last token, length D. Only layers asked
+   * for at `open`.
+   */
   hidden (layer: number): Float32Array
-  /** Mean hidden state over the fed tokens at positions ≥ `poolFrom`, length D; zeros while there are none. Only layers asked for. */
+  /**
+   * Mean hidden state over the fed tokens at positions ≥ `poolFrom`, length D; zeros while there are none. Only layers
+   * asked for.
+   */
   pooled (layer: number): Float32Array
   /** How many tokens `pooled` covers. */
   readonly pooledTokens: number
@@ -49,20 +55,25 @@ export interface SequenceOptions {
   readonly temperature?: number
   /** Layers whose hidden states are wanted, 0..L. Default none. */
   readonly layers?: readonly number[]
-  /** First position that `pooled` covers. Default: the length of the first tokens. A prefix-cache match ends before it. */
+  /**
+   * First position that `pooled` covers. Default: the length of the first tokens. A prefix-cache match ends before it.
+   */
   readonly poolFrom?: number
   /** Sequences share cached KV only with sequences of the same salt. Default ''. */
   readonly salt?: string
   readonly ledger?: ComputeLedger
   /**
-   * How many forks will go on from the first tokens, this sequence included. Default 1. With many of a long prompt its KV is stored once and
-   * read once a step for all (`Engine.sharesPrompt`); logits then differ from those of private KV by rounding, 1e-4 at most. With more than 4 the request
-   * is a search, whose rows do not hold up those of others.
+   * How many forks will go on from the first tokens, this sequence included. Default 1. With many of a long prompt its
+   * KV is stored once and read once a step for all (`Engine.sharesPrompt`); logits then differ from those of private KV
+   * by rounding, 1e-4 at most. With more than 4 the request is a search, whose rows do not hold up those of others.
    */
   readonly fanOut?: number
   /** Whether it or its forks will be probed, for which they must hold all their KV themselves. Default no. */
   readonly probed?: boolean
-  /** Called for each position that a chunk runs, in order, with the distribution after it, lent for the call. Costs logits of every position. */
+  /**
+   * Called for each position that a chunk runs, in order, with the distribution after it, lent for the call. Costs
+   * logits of every position.
+   */
   readonly onPosition?: (position: number, distribution: Distribution) => void
   /** Aborting closes the sequence; a pending `output()` rejects with the signal's reason. */
   readonly signal?: AbortSignal
@@ -75,17 +86,19 @@ export interface Sequence {
   append (...tokens: number[]): void
   /**
    * The outputs after the last token. All that is asked in one turn of the event loop rides in the next step.
-   * One waiting token runs as a decode row, two or more as a chunk (after a shared prompt, as rows one by one); which one is a function of
-   * this sequence's own calls, never of the load.
+   * One waiting token runs as a decode row, two or more as a chunk (after a shared prompt, as rows one by one); which
+   * one is a function of this sequence's own calls, never of the load.
    * Asking again without new tokens returns the same outputs and costs nothing.
    */
   output (): Promise<Output>
   /**
-   * The hidden states that the sequence would end with if some tokens came next, which stay out of it: nothing above the layers that were asked for is run.
-   * Its last output must be there; tokens are appended only when the probe is. All that is asked for in one turn of the event loop runs together, and
-   * apart from other sequences' rows, so that its bits are a function of this sequence's own calls.
+   * The hidden states that the sequence would end with if some tokens came next, which stay out of it: nothing above
+   * the layers that were asked for is run. Its last output must be there; tokens are appended only when the probe is.
+   * All that is asked for in one turn of the event loop runs together, and apart from other sequences' rows, so that
+   * its bits are a function of this sequence's own calls.
    * @param tokens 1 to 32, as many as the context has room for
-   * @throws Error while no output is there, and for a sequence that shares its prompt; closed or failed sequences reject as `output()` does
+   * @throws Error while no output is there, and for a sequence that shares its prompt; closed or failed sequences
+   * reject as `output()` does
    */
   probe (...tokens: number[]): Promise<States>
   /**
@@ -98,16 +111,19 @@ export interface Sequence {
   close (): void
 }
 
-/** A sequence whose last tokens may be guesses: the model checks all in one pass, and those that did not come true are taken back. */
+/**
+ * A sequence whose last tokens may be guesses: the model checks all in one pass, and those that did not come true are
+ * taken back.
+ */
 export interface DraftableSequence extends Sequence {
   /**
-   * The outputs after each token that waits, in order: what the model says to tokens that were only guessed. All are lent until the next call of
-   * `output` or `outputs`. Not for a sequence whose hidden states were asked for.
+   * The outputs after each token that waits, in order: what the model says to tokens that were only guessed. All are
+   * lent until the next call of `output` or `outputs`. Not for a sequence whose hidden states were asked for.
    */
   outputs (): Promise<readonly Output[]>
   /**
-   * Takes tokens from the end back, as if they had never been appended; one must follow before the next output. Not for a sequence that was forked, is
-   * a fork or pools hidden states.
+   * Takes tokens from the end back, as if they had never been appended; one must follow before the next output. Not for
+   * a sequence that was forked, is a fork or pools hidden states.
    * @param length tokens that stay, at least one
    */
   truncate (length: number): void

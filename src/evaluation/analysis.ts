@@ -1,11 +1,14 @@
 /**
- * What an evaluation found, from answers, scores and times to figures with intervals over prompts; gains are on the scale of `pools.ts`. Pure.
+ * What an evaluation found, from answers, scores and times to figures with intervals over prompts; gains are on the
+ * scale of `pools.ts`. Pure.
  */
 import { bestOfNKl } from '../decoding/selection/selection-rules.js'
 import { uniform } from '../statistics/random.js'
 import { curveGain, softBest, type CurvePoint } from './equal-kl.js'
 import { gains, nllOf, Pools, sizesUpTo, turningOf, type PlainPool, type ScoredAnswer, type Turning } from './pools.js'
-import { correlation, distinctPairs, mean, meanOverPrompts, overPrompts, pooledKl, sizeAtKl, type Estimate } from './statistics.js'
+import {
+  correlation, distinctPairs, mean, meanOverPrompts, overPrompts, pooledKl, sizeAtKl, type Estimate
+} from './statistics.js'
 import { curves, frontierNats, plainLabel, type ComparedWay } from './ways.js'
 
 /** One way's answers to one prompt, over seeds. */
@@ -51,9 +54,17 @@ export interface WayFigures extends Pick<ComparedWay, 'label' | 'curve'> {
   readonly time: Estimate | null
   readonly kl: number | null
   readonly klKind: string | null
-  /** Judge's gain less that of best-of-n with as many tokens, with as much time, and at the same KL; null where n would be out of the pool. */
-  readonly overBestOfN: { readonly tokens: Estimate | null, readonly time: Estimate | null, readonly kl: Estimate | null }
-  /** Judge's gain less that of guidance by look-ahead with the prefix-trained reward, at the same KL; null where that has no such KL. */
+  /**
+   * Judge's gain less that of best-of-n with as many tokens, with as much time, and at the same KL; null where n would
+   * be out of the pool.
+   */
+  readonly overBestOfN: {
+    readonly tokens: Estimate | null, readonly time: Estimate | null, readonly kl: Estimate | null
+  }
+  /**
+   * Judge's gain less that of guidance by look-ahead with the prefix-trained reward, at the same KL; null where that
+   * has no such KL.
+   */
   readonly overLookAhead: Estimate | null
   /** The judge's gain over that of best-of-16; null where the pool is smaller, or best-of-16's gain is not clear. */
   readonly shareOf16: Estimate | null
@@ -66,11 +77,16 @@ export interface Frontier {
   /** λ of P(i) ∝ exp(λ · reward_i) that has this KL, pooled. */
   readonly strength: number
   readonly judge: Estimate
-  readonly ways: ReadonlyArray<Pick<WayFigures, 'label' | 'kl' | 'judge' | 'time'> & { /** Null where soft best-of-n gains nothing clear. */ readonly share: Estimate | null }>
+  readonly ways: ReadonlyArray<Pick<WayFigures, 'label' | 'kl' | 'judge' | 'time'> & {
+    /** Null where soft best-of-n gains nothing clear. */
+    readonly share: Estimate | null
+  }>
 }
 
 /** A control: what choosing by something else than the reward is worth to the judge. */
-export interface Control { readonly label: string, readonly judge: ReadonlyArray<{ readonly n: number, readonly gain: Estimate }> }
+export interface Control {
+  readonly label: string, readonly judge: ReadonlyArray<{ readonly n: number, readonly gain: Estimate }>
+}
 
 export interface Analysis {
   readonly prompts: number
@@ -85,7 +101,10 @@ export interface Analysis {
   readonly controls: readonly Control[]
 }
 
-/** The n whose best-of-n takes a time, in plain answers: between the sizes that were timed on a straight line; null beyond them. */
+/**
+ * The n whose best-of-n takes a time, in plain answers: between the sizes that were timed on a straight line; null
+ * beyond them.
+ */
 function sizeAtTime (timed: ReadonlyArray<{ readonly n: number, readonly time: number }>, time: number): number | null {
   if (timed.length === 0 || time <= timed[0]!.time) return 1
   const after = timed.findIndex(one => one.time >= time)
@@ -110,11 +129,24 @@ interface Measured {
 
 /** Best-of-n as a way: the pool tells all but its time. */
 function measurePooled (way: ComparedWay, n: number, pools: Pools, time: Estimate | null): Measured {
-  return { way, proxy: gains(pools.proxy, pools.proxy, n), judge: pools.judged(n), nll: pools.atBest(pools.nll, n), distinctPairs: pools.atBest(pools.pairs, n), tokens: n, time, kl: bestOfNKl(n), klKind: n === 1 ? 'exact' : 'upper_bound' }
+  return {
+    way,
+    proxy: gains(pools.proxy, pools.proxy, n),
+    judge: pools.judged(n),
+    nll: pools.atBest(pools.nll, n),
+    distinctPairs: pools.atBest(pools.pairs, n),
+    tokens: n,
+    time,
+    kl: bestOfNKl(n),
+    klKind: n === 1 ? 'exact' : 'upper_bound'
+  }
 }
 
-function measureDrawn (way: ComparedWay, answered: readonly WayAnswers[], pools: Pools, time: Estimate | null): Measured {
-  const gain = (pick: (answer: ScoredAnswer) => number, plain: ReadonlyArray<readonly number[]>): number[] => answered.map(({ answers }, at) => mean(answers.map(pick)) - mean(plain[at]!))
+function measureDrawn (
+  way: ComparedWay, answered: readonly WayAnswers[], pools: Pools, time: Estimate | null
+): Measured {
+  const gain = (pick: (answer: ScoredAnswer) => number, plain: ReadonlyArray<readonly number[]>): number[] =>
+    answered.map(({ answers }, at) => mean(answers.map(pick)) - mean(plain[at]!))
   const known = answered.flatMap(({ kl }) => kl ?? [])
   return {
     way,
@@ -129,18 +161,25 @@ function measureDrawn (way: ComparedWay, answered: readonly WayAnswers[], pools:
   }
 }
 
-/** Share of a gain, with an interval over prompts; null where that gain is not clearly above 0, and there is nothing to share. */
+/**
+ * Share of a gain, with an interval over prompts; null where that gain is not clearly above 0, and there is nothing to
+ * share.
+ */
 function shareOf (part: readonly number[], whole: readonly number[]): Estimate | null {
   if (!(meanOverPrompts(whole).low > 0)) return null
-  return overPrompts(part.map((own, index) => ({ own, all: whole[index]! })), items => mean(items.map(({ own }) => own)) / mean(items.map(({ all }) => all)))
+  return overPrompts(part.map((own, index) => ({ own, all: whole[index]! })), items =>
+    mean(items.map(({ own }) => own)) / mean(items.map(({ all }) => all)))
 }
 
 function compare (measured: readonly Measured[], pools: Pools): WayFigures[] {
-  const timed = measured.flatMap(({ way: { pooled }, time }) => pooled === null || time === null ? [] : [{ n: pooled, time: time.value }]).sort((a, b) => a.n - b.n)
-  const lookAhead = measured.flatMap(({ way: { curve }, kl, judge }): CurvePoint[] => curve?.name === curves.prefix && kl !== null ? [{ kl, gains: judge }] : [])
+  const timed = measured.flatMap(({ way: { pooled }, time }) =>
+    pooled === null || time === null ? [] : [{ n: pooled, time: time.value }]).sort((a, b) => a.n - b.n)
+  const lookAhead = measured.flatMap(({ way: { curve }, kl, judge }): CurvePoint[] =>
+    curve?.name === curves.prefix && kl !== null ? [{ kl, gains: judge }] : [])
   return measured.map(({ way: { label, curve }, proxy, judge, ...figures }) => {
     const { tokens, time, kl } = figures
-    const over = (other: readonly number[] | null): Estimate | null => other && label !== plainLabel ? meanOverPrompts(judge.map((value, at) => value - other[at]!)) : null
+    const over = (other: readonly number[] | null): Estimate | null =>
+      other && label !== plainLabel ? meanOverPrompts(judge.map((value, at) => value - other[at]!)) : null
     const overBest = (n: number | null): Estimate | null => n === null || n > pools.size ? null : over(pools.judged(n))
     return {
       label,
@@ -153,7 +192,9 @@ function compare (measured: readonly Measured[], pools: Pools): WayFigures[] {
         time: time && timed.length > 1 ? overBest(sizeAtTime(timed, time.value)) : null,
         kl: kl === null || kl > bestOfNKl(pools.size) ? null : overBest(sizeAtKl(Math.max(0, kl), pools.size))
       },
-      overLookAhead: kl === null || curve === null || curve.name === curves.prefix ? null : over(curveGain(lookAhead, kl)),
+      overLookAhead: kl === null || curve === null || curve.name === curves.prefix
+        ? null
+        : over(curveGain(lookAhead, kl)),
       shareOf16: pools.size < 16 ? null : shareOf(judge, pools.judged(16))
     }
   })
@@ -162,14 +203,17 @@ function compare (measured: readonly Measured[], pools: Pools): WayFigures[] {
 /** Q-head guidance at few nats against the best that any choice among as many answers as the pool has can do there. */
 function frontierOf (measured: readonly Measured[], pools: Pools): Frontier | null {
   const { strength, gains: soft } = softBest(pools.proxy, pools.judge, frontierNats)
-  const near = measured.filter(({ way: { label }, kl }) => label.startsWith(curves.qHead) && kl !== null && kl <= frontierNats)
+  const near = measured.filter(({ way: { label }, kl }) =>
+    label.startsWith(curves.qHead) && kl !== null && kl <= frontierNats)
   if (near.length === 0) return null
   return {
     nats: frontierNats,
     n: pools.size,
     strength,
     judge: meanOverPrompts(soft),
-    ways: near.map(({ way: { label }, judge, kl, time }) => ({ label, kl, judge: meanOverPrompts(judge), time, share: shareOf(judge, soft) }))
+    ways: near.map(({ way: { label }, judge, kl, time }) => ({
+      label, kl, judge: meanOverPrompts(judge), time, share: shareOf(judge, soft)
+    }))
   }
 }
 
@@ -178,7 +222,9 @@ function frontierOf (measured: readonly Measured[], pools: Pools): Frontier | nu
  * @param done at least one prompt
  * @param turns in which ways were timed; none where nothing was
  */
-export function analyse (ways: readonly ComparedWay[], done: readonly DonePrompt[], turns: readonly TimedTurn[]): Analysis {
+export function analyse (
+  ways: readonly ComparedWay[], done: readonly DonePrompt[], turns: readonly TimedTurn[]
+): Analysis {
   const pools = new Pools(done)
   const sizes = sizesUpTo(pools.size)
   const random = uniform(7)
@@ -189,7 +235,9 @@ export function analyse (ways: readonly ComparedWay[], done: readonly DonePrompt
     ['oracle: the judge itself', pools.judge]
   ]
   const plainIndex = ways.findIndex(({ label }) => label === plainLabel)
-  const timeOf = (index: number): Estimate | null => turns.length === 0 ? null : overPrompts(turns, items => mean(items.map(turn => turn[index]!)) / mean(items.map(turn => turn[plainIndex]!)))
+  const timeOf = (index: number): Estimate | null => turns.length === 0
+    ? null
+    : overPrompts(turns, items => mean(items.map(turn => turn[index]!)) / mean(items.map(turn => turn[plainIndex]!)))
   const measured = ways.map((way, index) => way.pooled === null
     ? measureDrawn(way, done.map(one => one.ways[index]!), pools, timeOf(index))
     : measurePooled(way, way.pooled, pools, timeOf(index)))
@@ -209,6 +257,8 @@ export function analyse (ways: readonly ComparedWay[], done: readonly DonePrompt
     turning: turningOf(sizes, sizes.map(n => pools.judged(n))),
     ways: compare(measured, pools),
     frontier: frontierOf(measured, pools),
-    controls: controls.map(([label, keys]) => ({ label, judge: sizes.map(n => ({ n, gain: meanOverPrompts(gains(keys, pools.judge, n)) })) }))
+    controls: controls.map(([label, keys]) => ({
+      label, judge: sizes.map(n => ({ n, gain: meanOverPrompts(gains(keys, pools.judge, n)) }))
+    }))
   }
 }

@@ -1,6 +1,7 @@
 /**
- * The answers of an evaluation and their scores, in a folder: each way of drawing has a file, scores have one. What is there is not drawn or
- * scored again; a reward that has changed scores anew, since its version is part of the key. Knows files and requests, no statistics.
+ * The answers of an evaluation and their scores, in a folder: each way of drawing has a file, scores have one. What is
+ * there is not drawn or scored again; a reward that has changed scores anew, since its version is part of the key.
+ * Knows files and requests, no statistics.
  */
 import { join } from 'node:path'
 import type { Host } from '../serving/model-runtime.js'
@@ -11,7 +12,13 @@ import { Records } from './records.js'
 /** A reward that scores, and the sign of the weight it steers with: doubt counts against an answer either way. */
 export interface Scoring { readonly name: string, readonly weight: 1 | -1 }
 
-interface ScoreRow { readonly way: string, readonly prompt: string, readonly seed: number, readonly reward: string, readonly scores: readonly number[] }
+interface ScoreRow {
+  readonly way: string,
+  readonly prompt: string,
+  readonly seed: number,
+  readonly reward: string,
+  readonly scores: readonly number[]
+}
 
 /** Answers of one request to be scored: enough for the engine to fill its steps, few enough for its ceiling. */
 const scoredAtOnce = 32
@@ -30,20 +37,28 @@ export class AnswerStore {
     this.#folder = folder
     this.#maxTokens = maxTokens
     this.#scores = Records.open<ScoreRow>(join(folder, 'scores.jsonl'), this.#conditions)
-    this.#scored = new Map(this.#scores.rows.map(({ way, prompt, seed, reward, scores }) => [JSON.stringify([way, prompt, seed, reward]), scores]))
+    this.#scored = new Map(this.#scores.rows.map(({ way, prompt, seed, reward, scores }) =>
+      [JSON.stringify([way, prompt, seed, reward]), scores]))
   }
 
-  get #conditions (): Record<string, unknown> { return { model: this.#host.model.fingerprint, maxTokens: this.#maxTokens } }
+  get #conditions (): Record<string, unknown> {
+    return { model: this.#host.model.fingerprint, maxTokens: this.#maxTokens }
+  }
 
   /**
    * The answers to one prompt with one seed, drawn if they are not there.
    * @param host whose rewards steer; default the store's
    * @param schema that answers are held to as JSON; null for none. It belongs to the prompt
    */
-  async draw (way: Way, prompt: string, seed: number, signal: AbortSignal, host = this.#host, schema: object | null = null): Promise<Draw> {
+  async draw (
+    way: Way, prompt: string, seed: number, signal: AbortSignal, host = this.#host, schema: object | null = null
+  ): Promise<Draw> {
     const { name, ...how } = way
     let records = this.#draws.get(name)
-    if (!records) this.#draws.set(name, records = Records.open<Draw>(join(this.#folder, `${name}.jsonl`), { ...this.#conditions, ...how }))
+    if (!records) {
+      this.#draws.set(name,
+        records = Records.open<Draw>(join(this.#folder, `${name}.jsonl`), { ...this.#conditions, ...how }))
+    }
     const known = records.rows.find(row => row.prompt === prompt && row.seed === seed)
     if (known) return known
     const drawn = await draw(host, way, prompt, seed, this.#maxTokens, signal, schema)
@@ -52,25 +67,47 @@ export class AnswerStore {
   }
 
   /**
-   * Standardised outcome scores of answers as answers to the plain prompt, times the sign of the weight: one list a reward.
+   * Standardised outcome scores of answers as answers to the plain prompt, times the sign of the weight: one list a
+   * reward.
    * @param host whose rewards are named; default the store's
    */
-  async score (way: Way, { prompt, seed, answers }: Draw, rewards: readonly Scoring[], signal: AbortSignal, host = this.#host): Promise<Array<readonly number[]>> {
+  async score (
+    way: Way, { prompt, seed, answers }: Draw, rewards: readonly Scoring[], signal: AbortSignal, host = this.#host
+  ): Promise<Array<readonly number[]>> {
     const keys = rewards.map(({ name, weight }) => {
       const version = host.rewards.find(family => family.name === name)?.version
       return JSON.stringify([way.name, prompt, seed, `${name}@${version}${weight < 0 ? ' less' : ''}`])
     })
     const missing = rewards.filter((_, index) => this.#scored.get(keys[index]!)?.length !== answers.length)
-    if (missing.length > 0) await this.#scoreNow(prompt, answers.map(({ text }) => text), missing, signal, host, missing.map(reward => keys[rewards.indexOf(reward)]!))
+    if (missing.length > 0) {
+      await this.#scoreNow(prompt, answers.map(({ text }) => text), missing, signal, host,
+        missing.map(reward => keys[rewards.indexOf(reward)]!))
+    }
     return keys.map(key => this.#scored.get(key)!)
   }
 
-  async #scoreNow (prompt: string, texts: readonly string[], rewards: readonly Scoring[], signal: AbortSignal, host: Host, keys: readonly string[]): Promise<void> {
+  async #scoreNow (
+    prompt: string, texts: readonly string[], rewards: readonly Scoring[], signal: AbortSignal, host: Host,
+    keys: readonly string[]
+  ): Promise<void> {
     const scores: number[][] = rewards.map(() => [])
     for (let start = 0; start < texts.length; start += scoredAtOnce) {
       const items = texts.slice(start, start + scoredAtOnce).map(answer => ({ messages: messagesOf(prompt), answer }))
-      const scored = await score(host, { model: host.model.id, rewards, scale: 'standardized', member: 'outcome', items, every: null, cacheSalt: '', fields: { rewards: '--reward', items: '--prompts' } }, signal)
-      for (const item of scored.items) for (const [index, { name, weight }] of rewards.entries()) scores[index]!.push(weight * item.score.rewards[name]!.standardized)
+      const scored = await score(host, {
+        model: host.model.id,
+        rewards,
+        scale: 'standardized',
+        member: 'outcome',
+        items,
+        every: null,
+        cacheSalt: '',
+        fields: { rewards: '--reward', items: '--prompts' }
+      }, signal)
+      for (const item of scored.items) {
+        for (const [index, { name, weight }] of rewards.entries()) {
+          scores[index]!.push(weight * item.score.rewards[name]!.standardized)
+        }
+      }
     }
     for (const [index, key] of keys.entries()) {
       const [way, , seed, reward] = JSON.parse(key) as [string, string, number, string]

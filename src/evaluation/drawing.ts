@@ -1,4 +1,7 @@
-/** Draws answers from the policy, plainly or steered, and reads what the policy holds of given ones. Knows requests, not what they are for. */
+/**
+ * Draws answers from the policy, plainly or steered, and reads what the policy holds of given ones. Knows requests, not
+ * what they are for.
+ */
 import { parseAlignment } from '../decoding/strategies/parameters.js'
 import type { DecodeResult } from '../decoding/runtime.js'
 import { schemaGrammar } from '../grammar/json-schema-grammar.js'
@@ -48,13 +51,33 @@ export const messagesOf = (prompt: string, system: string | null = null): ChatMe
   [...system === null ? [] : [{ role: 'system', content: system }], { role: 'user', content: prompt }]
 
 /** What is drawn is the policy's own: temperature 1, nothing filtered, up to an end token. */
-export const plainSampling = { temperature: 1, topP: 1, topK: 0, minP: 0, frequencyPenalty: 0, presencePenalty: 0, repetitionPenalty: 1, logitBias: {}, minTokens: 0, stop: [], stopTokenIds: [], ignoreEos: false, includeStop: false, topLogprobs: null }
+export const plainSampling = {
+  temperature: 1,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  frequencyPenalty: 0,
+  presencePenalty: 0,
+  repetitionPenalty: 1,
+  logitBias: {},
+  minTokens: 0,
+  stop: [],
+  stopTokenIds: [],
+  ignoreEos: false,
+  includeStop: false,
+  topLogprobs: null
+}
 
-async function run (host: Host, { system, alignment, answers }: Way, prompt: string, seed: number, maxTokens: number, signal: AbortSignal, schema: object | null): Promise<{ result: DecodeResult, usage: Usage }> {
+async function run (
+  host: Host, { system, alignment, answers }: Way, prompt: string, seed: number, maxTokens: number, signal: AbortSignal,
+  schema: object | null
+): Promise<{ result: DecodeResult, usage: Usage }> {
   let [result, usage]: [DecodeResult?, Usage?] = []
   for await (const event of generate(host, {
     model: host.model.id,
-    prompt: { messages: messagesOf(prompt, system), addGenerationPrompt: true, continueFinalMessage: false, truncate: false },
+    prompt: {
+      messages: messagesOf(prompt, system), addGenerationPrompt: true, continueFinalMessage: false, truncate: false
+    },
     promptLogprobs: null,
     bestOf: null,
     skipSpecialTokens: true,
@@ -72,25 +95,41 @@ async function run (host: Host, { system, alignment, answers }: Way, prompt: str
 }
 
 /** ln π(answer's tokens | messages), nats, read through the policy; without an end token. */
-async function readLogprob ({ engine, model, ...host }: Host, messages: readonly ChatMessage[], answer: string, signal: AbortSignal): Promise<number> {
+async function readLogprob (
+  { engine, model, ...host }: Host, messages: readonly ChatMessage[], answer: string, signal: AbortSignal
+): Promise<number> {
   const prompt = renderPrompt({ engine, model, ...host }, messages).tokens
   const tokens = [...prompt, ...model.tokenizer.encode(answer)]
   if (tokens.length === prompt.length) return 0
-  const reservation = await engine.reserve({ sequences: 1, promptTokens: 0, answerTokens: tokens.length + 1, sharesPrompt: false }, signal)
+  const reservation = await engine.reserve(
+    { sequences: 1, promptTokens: 0, answerTokens: tokens.length + 1, sharesPrompt: false }, signal
+  )
   try {
-    const rated = await promptLogprobs({ engine, model, ...host }, tokens, 0, { salt: '', signal, ledger: { computedTokens: 0, cachedTokens: 0, forwardPasses: 0 } })
+    const rated = await promptLogprobs({ engine, model, ...host }, tokens, 0,
+      { salt: '', signal, ledger: { computedTokens: 0, cachedTokens: 0, forwardPasses: 0 } })
     return rated.slice(prompt.length).reduce((sum, { logprob }) => sum + logprob!, 0)
   } finally {
     reservation.release()
   }
 }
 
-/** Answers drawn under a system message: what the policy without it holds of them, and the KL to it, as their mean log-ratio. */
-async function asPolicySees (host: Host, { prompt, answers, ...draw }: Draw, system: string, signal: AbortSignal): Promise<Draw> {
-  const read = (messages: readonly ChatMessage[]): Promise<number[]> => Promise.all(answers.map(({ text }) => readLogprob(host, messages, text, signal)))
+/**
+ * Answers drawn under a system message: what the policy without it holds of them, and the KL to it, as their mean
+ * log-ratio.
+ */
+async function asPolicySees (
+  host: Host, { prompt, answers, ...draw }: Draw, system: string, signal: AbortSignal
+): Promise<Draw> {
+  const read = (messages: readonly ChatMessage[]): Promise<number[]> =>
+    Promise.all(answers.map(({ text }) => readLogprob(host, messages, text, signal)))
   const [own, policy] = [await read(messagesOf(prompt, system)), await read(messagesOf(prompt))]
   const value = own.reduce((sum, logprob, index) => sum + logprob - policy[index]!, 0) / answers.length
-  return { ...draw, prompt, answers: answers.map((answer, index) => ({ ...answer, logprob: policy[index]! })), kl: { value, kind: 'mean_log_ratio' } }
+  return {
+    ...draw,
+    prompt,
+    answers: answers.map((answer, index) => ({ ...answer, logprob: policy[index]! })),
+    kl: { value, kind: 'mean_log_ratio' }
+  }
 }
 
 /**
@@ -98,7 +137,10 @@ async function asPolicySees (host: Host, { prompt, answers, ...draw }: Draw, sys
  * @param schema that answers are held to as JSON; null for none
  * @throws RequestError as a request does; the signal's reason when it is aborted
  */
-export async function draw (host: Host, way: Way, prompt: string, seed: number, maxTokens: number, signal: AbortSignal, schema: object | null = null): Promise<Draw> {
+export async function draw (
+  host: Host, way: Way, prompt: string, seed: number, maxTokens: number, signal: AbortSignal,
+  schema: object | null = null
+): Promise<Draw> {
   const started = performance.now()
   const { result, usage } = await run(host, way, prompt, seed, maxTokens, signal, schema)
   const drawn: Draw = {

@@ -1,6 +1,7 @@
 /**
- * Runs an evaluation: prompt by prompt it draws and scores the plain pool and every way beside it, several prompts side by side; presses the panel's rewards on
- * the same pools; then times every way, alone. Interrupted, it analyses the prompts that are done. Knows no report.
+ * Runs an evaluation: prompt by prompt it draws and scores the plain pool and every way beside it, several prompts side
+ * by side; presses the panel's rewards on the same pools; then times every way, alone. Interrupted, it analyses the
+ * prompts that are done. Knows no report.
  */
 import { setMaxListeners } from 'node:events'
 import { join } from 'node:path'
@@ -67,7 +68,11 @@ type Judge = (way: Way, draw: Draw) => Promise<readonly number[]>
 
 function findReward (host: Host, name: string): RewardFamily {
   const family = host.rewards.find(one => one.name === name)
-  if (!family) throw new RequestError('reward_not_found', `reward "${name}" does not exist; there are: ${host.rewards.map(one => one.name).join(', ')}`, { param: 'reward' })
+  if (!family) {
+    throw new RequestError('reward_not_found',
+      `reward "${name}" does not exist; there are: ${host.rewards.map(one => one.name).join(', ')}`,
+      { param: 'reward' })
+  }
   return family
 }
 
@@ -100,7 +105,9 @@ class Evaluator {
     this.#name = `${reward}_${weight}-${family.version}`
     const outcomeOnly = loadOutcomeOnly(reward)
     this.#withOutcomeOnly = outcomeOnly ? { ...host, rewards: [...host.rewards, outcomeOnly] } : host
-    this.#ways = comparedWays(this.#name, { name: reward, weight, outcomeOnly: outcomeOnly?.name ?? null, qHead: family.members.includes('next_token') }, wish, maxTokens, candidates)
+    this.#ways = comparedWays(this.#name,
+      { name: reward, weight, outcomeOnly: outcomeOnly?.name ?? null, qHead: family.members.includes('next_token') },
+      wish, maxTokens, candidates)
     this.#pool = plainPool(candidates)
   }
 
@@ -119,17 +126,23 @@ class Evaluator {
   }
 
   /** A draw with its scores. */
-  async #scored (way: Way, prompt: string, seed: number, host = this.#host): Promise<{ draw: Draw, answers: ScoredAnswer[] }> {
+  async #scored (
+    way: Way, prompt: string, seed: number, host = this.#host
+  ): Promise<{ draw: Draw, answers: ScoredAnswer[] }> {
     const draw = await this.#store.draw(way, prompt, seed, this.#signal, host)
-    const [[proxy], judge] = [await this.#store.score(way, draw, [this.#proxy], this.#signal), await this.#judge(way, draw)]
-    return { draw, answers: draw.answers.map((answer, index) => ({ ...answer, proxy: proxy![index]!, judge: judge[index]! })) }
+    const [[proxy], judge] = [await this.#store.score(way, draw, [this.#proxy], this.#signal),
+      await this.#judge(way, draw)]
+    return {
+      draw, answers: draw.answers.map((answer, index) => ({ ...answer, proxy: proxy![index]!, judge: judge[index]! }))
+    }
   }
 
   async #way (compared: ComparedWay, prompt: string): Promise<WayAnswers | null> {
     if (compared.pooled !== null) return null
     const seeds = Array.from({ length: this.#options.seeds * compared.draws }, (_, index) => index + 1)
     const runs = await Promise.all(seeds.map(seed => this.#scored(compared.way, prompt, seed, this.#hostOf(compared))))
-    const average = (pick: (draw: Draw) => number): number => runs.reduce((sum, { draw }) => sum + pick(draw), 0) / runs.length
+    const average = (pick: (draw: Draw) => number): number =>
+      runs.reduce((sum, { draw }) => sum + pick(draw), 0) / runs.length
     const known = runs.every(({ draw }) => draw.kl.value !== null)
     return {
       answers: runs.flatMap(({ answers }) => answers),
@@ -154,13 +167,16 @@ class Evaluator {
     return await timings.take(prompts.slice(0, timed).map(prompt => ({ prompt, ways })), this.#signal, onProgress)
   }
 
-  async #panelScores (group: string, variants: readonly Variant[], weight: 1 | -1, done: readonly DonePrompt[], onProgress: OnProgress): Promise<PanelScores[]> {
+  async #panelScores (
+    group: string, variants: readonly Variant[], weight: 1 | -1, done: readonly DonePrompt[], onProgress: OnProgress
+  ): Promise<PanelScores[]> {
     const host = { ...this.#host, rewards: [...this.#host.rewards, ...variants.map(({ family }) => family)] }
     const rewards = variants.map(({ family: { name } }) => ({ name, weight }))
     const columns: Array<Array<readonly number[]>> = []
     for (const [index, { prompt }] of done.entries()) {
       onProgress(`panel: ${group}`, index, done.length)
-      columns.push(await this.#store.score(this.#pool, await this.#store.draw(this.#pool, prompt, 0, this.#signal), rewards, this.#signal, host))
+      columns.push(await this.#store.score(this.#pool, await this.#store.draw(this.#pool, prompt, 0, this.#signal),
+        rewards, this.#signal, host))
     }
     return variants.map(({ label }, index) => ({ group, label, scores: columns.map(scores => scores[index]!) }))
   }
@@ -186,7 +202,8 @@ class Evaluator {
     }
     const pairs = noisyPairs(draws, judged)
     if (pairs.length < fewestExamples) return []
-    const fits = await smallFits(this.#host, pairs, join(folder, this.#name), this.#signal, ({ phase, done, total }) => { onProgress(`panel: fitting, ${phase}`, done, total) })
+    const fits = await smallFits(this.#host, pairs, join(folder, this.#name), this.#signal,
+      ({ phase, done, total }) => { onProgress(`panel: fitting, ${phase}`, done, total) })
     return variantsOf(fits, 'small-fits')
   }
 
@@ -194,8 +211,13 @@ class Evaluator {
   async panel (done: readonly DonePrompt[], onProgress: OnProgress): Promise<PanelCurve[]> {
     const scores: PanelScores[] = []
     const ensemble = this.#ensemble()
-    if (ensemble) scores.push(...await this.#panelScores(ensemble.name, variantsOf(ensemble, ensemble.name.slice(0, 40)), this.#proxy.weight, done, onProgress))
-    if (this.#options.prompts.length >= this.#options.limit + trainingPrompts) scores.push(...await this.#panelScores('small fits', await this.#smallFits(onProgress), 1, done, onProgress))
+    if (ensemble) {
+      scores.push(...await this.#panelScores(ensemble.name, variantsOf(ensemble, ensemble.name.slice(0, 40)),
+        this.#proxy.weight, done, onProgress))
+    }
+    if (this.#options.prompts.length >= this.#options.limit + trainingPrompts) {
+      scores.push(...await this.#panelScores('small fits', await this.#smallFits(onProgress), 1, done, onProgress))
+    }
     return analysePanel(scores, done.map(({ plain }) => plain.map(({ judge }) => judge)))
   }
 }
@@ -203,9 +225,12 @@ class Evaluator {
 /**
  * Evaluates a reward.
  * @param signal aborting it ends the evaluation with what is done
- * @throws RequestError for names that do not exist and a folder of other records; the signal's reason where no prompt was done
+ * @throws RequestError for names that do not exist and a folder of other records; the signal's reason where no prompt
+ * was done
  */
-export async function evaluate (host: Host, options: EvaluationOptions, signal: AbortSignal, onProgress: OnProgress): Promise<Evaluation> {
+export async function evaluate (
+  host: Host, options: EvaluationOptions, signal: AbortSignal, onProgress: OnProgress
+): Promise<Evaluation> {
   setMaxListeners(0, signal)
   const evaluator = new Evaluator(host, options, signal)
   const prompts = options.prompts.slice(0, options.limit)

@@ -1,9 +1,14 @@
-/** What proxies of the over-optimisation panel gain by their own account and by the judge's, as best-of-n presses them. Pure. */
+/**
+ * What proxies of the over-optimisation panel gain by their own account and by the judge's, as best-of-n presses them.
+ * Pure.
+ */
 import { gains, scaleOf, sizesUpTo, turningOf, type Turning } from './pools.js'
 import { mean, meanOverPrompts, overPrompts, type Estimate } from './statistics.js'
 
 /** A proxy of the over-optimisation panel: its scores of the plain pools. */
-export interface PanelScores { readonly group: string, readonly label: string, readonly scores: ReadonlyArray<readonly number[]> }
+export interface PanelScores {
+  readonly group: string, readonly label: string, readonly scores: ReadonlyArray<readonly number[]>
+}
 
 /** What one proxy of the panel gains by its own account and by the judge's. */
 export interface PanelCurve {
@@ -30,9 +35,12 @@ export function analysePanel (panel: readonly PanelScores[], judge: ReadonlyArra
     return {
       group,
       label,
-      curve: sizes.map((n, index) => ({ n, proxy: meanOverPrompts(gains(own, own, n)), judge: meanOverPrompts(judged[index]!) })),
+      curve: sizes.map((n, index) => ({
+        n, proxy: meanOverPrompts(gains(own, own, n)), judge: meanOverPrompts(judged[index]!)
+      })),
       turning: turningOf(sizes, judged),
-      shareOfOracle: overPrompts(pairs, items => mean(items.map(({ gain }) => gain)) / mean(items.map(one => one.oracle)))
+      shareOfOracle: overPrompts(pairs, items =>
+        mean(items.map(({ gain }) => gain)) / mean(items.map(one => one.oracle)))
     }
   })
 }

@@ -1,6 +1,7 @@
 /**
- * The over-optimisation panel: one head against the ways of combining five (Coste et al. 2024, arXiv 2310.02743), each pressed by best-of-n. Two
- * groups: the ensemble in the box, and small noisy fits, whose pairs the judge labels, some wrongly (Gao et al. 2023, arXiv 2210.10760).
+ * The over-optimisation panel: one head against the ways of combining five (Coste et al. 2024, arXiv 2310.02743), each
+ * pressed by best-of-n. Two groups: the ensemble in the box, and small noisy fits, whose pairs the judge labels, some
+ * wrongly (Gao et al. 2023, arXiv 2210.10760).
  */
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
@@ -33,7 +34,9 @@ export function variantsOf (ensemble: EnsembleDescriptor, prefix: string): Varia
   ]
   return variants.map(([label, fields]) => {
     const name = `${prefix}-${label}`
-    return { label, family: parseRewardFamily(JSON.stringify({ name, description: `${label} of the panel`, ...fields }), name) }
+    return {
+      label, family: parseRewardFamily(JSON.stringify({ name, description: `${label} of the panel`, ...fields }), name)
+    }
   })
 }
 
@@ -44,27 +47,41 @@ export const trainingPrompts = 25
 /** Share of the pairs whose label is turned round. */
 export const flipped = 0.25
 
-/** Pairs of neighbouring answers, labelled by the judge, some of them wrongly; equal and empty answers make none. @param judge scores of each draw's answers */
+/**
+ * Pairs of neighbouring answers, labelled by the judge, some of them wrongly; equal and empty answers make none.
+ * @param judge scores of each draw's answers
+ */
 export function noisyPairs (draws: readonly Draw[], judge: ReadonlyArray<readonly number[]>): Pair[] {
   const random = uniform(11)
-  return draws.flatMap(({ prompt, answers }, index) => Array.from({ length: answers.length >> 1 }, (_, pair): Pair[] => {
+  return draws.flatMap((
+    { prompt, answers }, index
+  ) => Array.from({ length: answers.length >> 1 }, (_, pair): Pair[] => {
     const [a, b] = [2 * pair, 2 * pair + 1]
     const wrong = random() < flipped
     const [first, second, scores] = [answers[a]!.text, answers[b]!.text, judge[index]!]
     if (scores[a] === scores[b] || first.trim() === '' || second.trim() === '') return []
     const firstChosen = (scores[a]! > scores[b]!) !== wrong
-    return [{ messages: messagesOf(prompt), chosen: firstChosen ? first : second, rejected: firstChosen ? second : first }]
+    return [
+      { messages: messagesOf(prompt), chosen: firstChosen ? first : second, rejected: firstChosen ? second : first }
+    ]
   }).flat())
 }
 
-/** An ensemble fitted on pairs; kept in a file of a folder that goes by the pairs, and taken from there the next time. */
-export async function smallFits ({ model, policy, config }: Host, pairs: readonly Pair[], folder: string, signal: AbortSignal, onProgress: (progress: FitProgress) => void): Promise<Naming & EnsembleDescriptor> {
-  const file = join(folder, `small-fits-${createHash('sha256').update(JSON.stringify(pairs)).digest('hex').slice(0, 12)}.json`)
+/**
+ * An ensemble fitted on pairs; kept in a file of a folder that goes by the pairs, and taken from there the next time.
+ */
+export async function smallFits (
+  { model, policy, config }: Host, pairs: readonly Pair[], folder: string, signal: AbortSignal,
+  onProgress: (progress: FitProgress) => void
+): Promise<Naming & EnsembleDescriptor> {
+  const file = join(folder,
+    `small-fits-${createHash('sha256').update(JSON.stringify(pairs)).digest('hex').slice(0, 12)}.json`)
   if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as Naming & EnsembleDescriptor
   const { layers } = model.config
   const descriptor = await fitReward({
     name: 'small-fits',
-    description: `Heads of the over-optimisation panel: ${pairs.length} pairs that the judge labelled, ${100 * flipped} % of them wrongly`,
+    description: `Heads of the over-optimisation panel: ${pairs.length} pairs that the judge labelled, ` +
+      `${100 * flipped} % of them wrongly`,
     policy,
     train: { kind: 'pairs', pairs },
     data: { name: 'the policy’s own answers, labelled by the judge', licence: 'none' },

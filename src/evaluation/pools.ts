@@ -1,6 +1,6 @@
 /**
- * Pools of plain answers: scores on one scale, and what best-of-n by the reward or by something else would gain, by order statistics. Gains are over plain
- * answers, in standard deviations of plain answers. Pure.
+ * Pools of plain answers: scores on one scale, and what best-of-n by the reward or by something else would gain, by
+ * order statistics. Gains are over plain answers, in standard deviations of plain answers. Pure.
  */
 import { distinctPairs, expectedAtBest, mean, meanOverPrompts, type Estimate } from './statistics.js'
 
@@ -44,7 +44,9 @@ export const nllOf = ({ logprob, tokens }: ScoredAnswer): number => -logprob / M
  * What best-of-n by some keys gains over plain answers, prompt by prompt.
  * @param keys what it goes by @param values what is asked of the answers chosen, of the same shape
  */
-export function gains (keys: ReadonlyArray<readonly number[]>, values: ReadonlyArray<readonly number[]>, n: number): number[] {
+export function gains (
+  keys: ReadonlyArray<readonly number[]>, values: ReadonlyArray<readonly number[]>, n: number
+): number[] {
   return keys.map((own, index) => expectedAtBest(own, values[index]!, n) - mean(values[index]!))
 }
 
@@ -52,7 +54,9 @@ export function gains (keys: ReadonlyArray<readonly number[]>, values: ReadonlyA
 export function turningOf (sizes: readonly number[], perPrompt: ReadonlyArray<readonly number[]>): Turning {
   const means = perPrompt.map(mean)
   const best = means.indexOf(Math.max(...means))
-  return { bestN: sizes[best]!, after: meanOverPrompts(perPrompt.at(-1)!.map((gain, index) => gain - perPrompt[best]![index]!)) }
+  return {
+    bestN: sizes[best]!, after: meanOverPrompts(perPrompt.at(-1)!.map((gain, index) => gain - perPrompt[best]![index]!))
+  }
 }
 
 /** Everything of plain answers that is asked for, one list a prompt; scores on the scale of plain answers. */

@@ -13,7 +13,8 @@ export const promptSetNames: readonly string[] = readdirSync(folder).map(file =>
 /** A line of a file: a text, or an object with one. */
 function promptOf (value: unknown, where: string): string {
   const prompt = typeof value === 'object' && value !== null && 'prompt' in value ? value.prompt : value
-  if (typeof prompt !== 'string' || prompt.trim() === '') throw refuse(where, 'must be a prompt, or an object with one as prompt', value)
+  if (typeof prompt !== 'string' ||
+      prompt.trim() === '') throw refuse(where, 'must be a prompt, or an object with one as prompt', value)
   return prompt
 }
 
@@ -22,11 +23,15 @@ function parse (text: string, file: string): string[] {
     try {
       return JSON.parse(source)
     } catch (cause) {
-      throw new RequestError('invalid_request', `${where} is not JSON: ${cause instanceof Error ? cause.message : ''}`, { cause })
+      throw new RequestError('invalid_request', `${where} is not JSON: ${cause instanceof Error ? cause.message : ''}`,
+        { cause })
     }
   }
-  if (text.trimStart().startsWith('[')) return (values(text, file) as unknown[]).map((value, index) => promptOf(value, `${file}: [${index}]`))
-  return text.split('\n').flatMap((line, index) => line.trim() === '' ? [] : [promptOf(values(line, `${file}:${index + 1}`), `${file}:${index + 1}`)])
+  if (text.trimStart().startsWith('[')) {
+    return (values(text, file) as unknown[]).map((value, index) => promptOf(value, `${file}: [${index}]`))
+  }
+  return text.split('\n').flatMap((line, index) =>
+    line.trim() === '' ? [] : [promptOf(values(line, `${file}:${index + 1}`), `${file}:${index + 1}`)])
 }
 
 /**

@@ -1,6 +1,6 @@
 /**
- * Records on disk: a file of JSON lines whose first line says under which conditions the others were made. Appended to, so that a run that
- * was interrupted goes on where it was. Knows nothing of what is recorded.
+ * Records on disk: a file of JSON lines whose first line says under which conditions the others were made. Appended to,
+ * so that a run that was interrupted goes on where it was. Knows nothing of what is recorded.
  */
 import { appendFileSync, existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -18,7 +18,8 @@ export class Records<Row> {
 
   /**
    * Opens a file, or begins it.
-   * @throws RequestError for a file made under other conditions, naming the first that differs, and for one that is not of this kind
+   * @throws RequestError for a file made under other conditions, naming the first that differs, and for one that is not
+   * of this kind
    */
   static open<Row> (file: string, conditions: Readonly<Record<string, unknown>>): Records<Row> {
     if (!existsSync(file)) {
@@ -47,13 +48,19 @@ function parse (line: string, where: string): unknown {
   try {
     return JSON.parse(line)
   } catch (cause) {
-    throw new RequestError('invalid_request', `${where} is not JSON: ${cause instanceof Error ? cause.message : ''}`, { cause })
+    throw new RequestError('invalid_request', `${where} is not JSON: ${cause instanceof Error ? cause.message : ''}`,
+      { cause })
   }
 }
 
-function checkConditions (file: string, wanted: Readonly<Record<string, unknown>>, found: Readonly<Record<string, unknown>>): void {
+function checkConditions (
+  file: string, wanted: Readonly<Record<string, unknown>>, found: Readonly<Record<string, unknown>>
+): void {
   for (const name of new Set([...Object.keys(wanted), ...Object.keys(found)])) {
     const [here, there] = [JSON.stringify(wanted[name]), JSON.stringify(found[name])]
-    if (here !== there) throw new RequestError('invalid_request', `${file} was recorded with another ${name}: ${there ?? 'none'}, now ${here ?? 'none'}; name another folder with --out, or delete it`, { param: 'out' })
+    if (here !== there) {
+      throw new RequestError('invalid_request', `${file} was recorded with another ${name}: ${there ?? 'none'}, now ` +
+        `${here ?? 'none'}; name another folder with --out, or delete it`, { param: 'out' })
+    }
   }
 }

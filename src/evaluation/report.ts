@@ -1,4 +1,7 @@
-/** An evaluation as a report: Markdown with plots, and all figures as JSON beside it. Knows figures, not how they were found. */
+/**
+ * An evaluation as a report: Markdown with plots, and all figures as JSON beside it. Knows figures, not how they were
+ * found.
+ */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { describeEnvironment, type Environment } from '../reporting/environment.js'
@@ -13,26 +16,37 @@ import { plotsOf } from './report-plots.js'
 import type { Estimate } from './statistics.js'
 import { cheapDraws, curves, plainLabel } from './ways.js'
 
-const signed = (value: number): string => `${value < 0 && value.toFixed(2) !== '-0.00' ? '−' : '+'}${Math.abs(value).toFixed(2)}`
+const signed = (value: number): string =>
+  `${value < 0 && value.toFixed(2) !== '-0.00' ? '−' : '+'}${Math.abs(value).toFixed(2)}`
 
 /** `+0.42 [+0.30, +0.55]` */
-export const interval = ({ value, low, high }: Estimate): string => Number.isFinite(low) ? `${signed(value)} [${signed(low)}, ${signed(high)}]` : signed(value)
+export const interval = ({ value, low, high }: Estimate): string =>
+  Number.isFinite(low) ? `${signed(value)} [${signed(low)}, ${signed(high)}]` : signed(value)
 
 /** `1.42 [1.30, 1.55]` */
-export const range = ({ value, low, high }: Estimate): string => `${value.toFixed(2)}${Number.isFinite(low) ? ` [${low.toFixed(2)}, ${high.toFixed(2)}]` : ''}`
+export const range = ({ value, low, high }: Estimate): string =>
+  `${value.toFixed(2)}${Number.isFinite(low) ? ` [${low.toFixed(2)}, ${high.toFixed(2)}]` : ''}`
 
 /** `92 % [80, 101]`; – for a share of nothing. */
-export const percent = ({ value, low, high }: Estimate): string => !Number.isFinite(value) ? '–' : `${(100 * value).toFixed(0)} %${Number.isFinite(low) ? ` [${(100 * low).toFixed(0)}, ${(100 * high).toFixed(0)}]` : ''}`
+export const percent = ({ value, low, high }: Estimate): string => !Number.isFinite(value)
+  ? '–'
+  : `${(100 * value).toFixed(0)} ` +
+    `%${Number.isFinite(low) ? ` [${(100 * low).toFixed(0)}, ${(100 * high).toFixed(0)}]` : ''}`
 
 const maybe = (estimate: Estimate | null, show = interval): string => estimate === null ? '–' : show(estimate)
 
-const clear = ({ low, high }: Estimate): string => low > 0 ? 'clear of zero' : high < 0 ? 'clearly below zero' : 'not clear of zero'
+const clear = ({ low, high }: Estimate): string =>
+  low > 0 ? 'clear of zero' : high < 0 ? 'clearly below zero' : 'not clear of zero'
 
 /** What became of the judge’s gain as n grew, in words. */
 export function turningSentence ({ turning: { bestN, after }, bestOfN }: Evaluation['analysis']): string {
   const largest = bestOfN.at(-1)!.n
-  if (bestN === largest) return `The judge’s gain is largest at the largest n, ${largest}: no over-optimisation is seen here.`
-  const verdict = after.high < -1e-9 ? `from there to n = ${largest} it falls: over-optimisation` : `from there to n = ${largest} the difference is within its interval`
+  if (bestN === largest) {
+    return `The judge’s gain is largest at the largest n, ${largest}: no over-optimisation is seen here.`
+  }
+  const verdict = after.high < -1e-9
+    ? `from there to n = ${largest} it falls: over-optimisation`
+    : `from there to n = ${largest} the difference is within its interval`
   return `The judge’s gain is largest at n = ${bestN}; ${verdict} (${interval(after)}).`
 }
 
@@ -63,7 +77,9 @@ ${tables.join('\n\n')}
 /** What sets the judge apart from the reward, and how much they agree. */
 function judgeSection ({ agreement }: Analysis, { reward, judge, rewardFacts }: Evaluated): string {
   const facts = judgeFacts[judge]
-  const table = facts && rewardFacts ? `\n\n${markdownTable(['', 'fitted on', 'reads'], [[`reward ${reward}`, rewardFacts.data, rewardFacts.reads], [`judge ${judge}`, facts.data, facts.reads]])}` : ''
+  const table = facts && rewardFacts
+    ? `\n\n${markdownTable(['', 'fitted on', 'reads'], [[`reward ${reward}`, rewardFacts.data, rewardFacts.reads], [`judge ${judge}`, facts.data, facts.reads]])}`
+    : ''
   const apart = table === ''
     ? 'That it was made from other data than the reward, and reads something else, is for whoever names it to see to.'
     : `What steers is not what judges: the two share no training answers and no features.${table}`
@@ -75,7 +91,11 @@ Over the plain answers to one prompt their correlation is ${interval(agreement)}
 }
 
 function guidanceSection ({ ways }: Analysis): string {
-  const rows = ways.flatMap(({ label, curve, kl, judge, nll, distinctPairs, overLookAhead, overBestOfN }) => curve === null || kl === null ? [] : [[label, kl.toFixed(2), interval(judge), nll.toFixed(3), distinctPairs.toFixed(3), maybe(overLookAhead), maybe(overBestOfN.kl)]])
+  const rows = ways.flatMap(({ label, curve, kl, judge, nll, distinctPairs, overLookAhead, overBestOfN }) =>
+    curve === null || kl === null
+      ? []
+      : [[label, kl.toFixed(2), interval(judge), nll.toFixed(3), distinctPairs.toFixed(3), maybe(overLookAhead),
+          maybe(overBestOfN.kl)]])
   if (rows.length === 0) return ''
   return `## Guidance at equal KL
 
@@ -92,7 +112,11 @@ KL is what guidance measures along the path, exactly for what was drawn. The loo
 function frontierSection ({ frontier }: Analysis): string {
   if (!frontier) return ''
   const { nats, n, judge, strength, ways } = frontier
-  return `At ${nats} nats soft best-of-${n} (chances ∝ exp(${strength.toFixed(2)} · reward) among the ${n} answers of the pool) gains ${interval(judge)} by the judge. Of that, Q-head guidance of at most ${nats} nats gets:
+  return `At ${nats} nats soft best-of-${n} (chances ∝ exp(${strength.toFixed(
+    2
+  )} · reward) among the ${n} answers of the pool) gains ${interval(
+    judge
+  )} by the judge. Of that, Q-head guidance of at most ${nats} nats gets:
 
 ${markdownTable(['way', 'KL, nats', 'judge', 'share', 'time, in plain answers'], ways.map(way => [way.label, way.kl!.toFixed(2), interval(way.judge), maybe(way.share, percent), maybe(way.time, range)]))}
 
@@ -107,16 +131,21 @@ export function describeEvaluation (evaluation: Evaluation, evaluated: Evaluated
   const { bestOfN, ways, controls, timedPrompts } = analysis
   const { reward, weight, judge, promptSet, candidates, seeds, maxTokens, wish, fingerprint, rewardVersion } = evaluated
   const at16 = bestOfN.find(({ n }) => n === 16)
-  const byN = bestOfN.map(({ n, proxy, judge: judged, kl, klBound, nll, distinctPairs }) => [String(n), interval(proxy), interval(judged), kl.toFixed(2), klBound.toFixed(2), nll.toFixed(3), distinctPairs.toFixed(3)])
+  const byN = bestOfN.map(({ n, proxy, judge: judged, kl, klBound, nll, distinctPairs }) => [String(n), interval(proxy),
+    interval(judged), kl.toFixed(2), klBound.toFixed(2), nll.toFixed(3), distinctPairs.toFixed(3)])
   const wayRows = ways.map(way => [
-    way.label, interval(way.proxy), interval(way.judge), maybe(way.label === plainLabel ? null : way.shareOf16, percent), way.tokens.toFixed(1), maybe(way.time, range), klOf(way), way.nll.toFixed(3), way.distinctPairs.toFixed(3),
+    way.label, interval(way.proxy), interval(way.judge),
+    maybe(way.label === plainLabel ? null : way.shareOf16, percent), way.tokens.toFixed(1), maybe(way.time, range),
+    klOf(way), way.nll.toFixed(3), way.distinctPairs.toFixed(3),
     maybe(way.overBestOfN.tokens), maybe(way.overBestOfN.time), maybe(way.overBestOfN.kl)
   ])
   const shownSizes = bestOfN.map(({ n }) => n).filter(n => [4, 16].includes(n) || n === bestOfN.at(-1)!.n)
-  const controlRows = controls.map(({ label, judge: gains }) => [label, ...shownSizes.map(n => interval(gains.find(one => one.n === n)!.gain))])
+  const controlRows = controls.map(({ label, judge: gains }) =>
+    [label, ...shownSizes.map(n => interval(gains.find(one => one.n === n)!.gain))])
   const isTimed = ways.some(({ time }) => time !== null)
   const timesSection = isTimed
-    ? `![guidance against best-of-n](plots/guidance-time.svg)\n\nTimes are of one request alone, in plain answers, over ${timedPrompts} prompts on which all ways took turns.`
+    ? '![guidance against best-of-n](plots/guidance-time.svg)\n\nTimes are of one request alone, in plain answers, ' +
+      `over ${timedPrompts} prompts on which all ways took turns.`
     : 'Nothing was timed: the same command with `--timed 8` times every way, on an idle machine.'
   return `# What steering by ${reward} is worth (weight ${weight})
 
@@ -165,10 +194,15 @@ ${panelSection(panel)}All figures: report.json.
 }
 
 /** Writes REPORT.md, report.json and plots/ into a folder. @returns the report's path */
-export async function writeEvaluation (folder: string, evaluation: Evaluation, evaluated: Evaluated, environment: Environment): Promise<string> {
+export async function writeEvaluation (
+  folder: string, evaluation: Evaluation, evaluated: Evaluated, environment: Environment
+): Promise<string> {
   mkdirSync(folder, { recursive: true })
-  for (const [name, plot] of Object.entries(plotsOf(evaluation, evaluated))) await writePlot(join(folder, 'plots', `${name}.svg`), plot)
-  writeFileSync(join(folder, 'report.json'), `${JSON.stringify({ environment, ...evaluated, ...evaluation }, null, 1)}\n`)
+  for (const [name, plot] of Object.entries(plotsOf(evaluation, evaluated))) {
+    await writePlot(join(folder, 'plots', `${name}.svg`), plot)
+  }
+  writeFileSync(join(folder, 'report.json'),
+    `${JSON.stringify({ environment, ...evaluated, ...evaluation }, null, 1)}\n`)
   const file = join(folder, 'REPORT.md')
   writeFileSync(file, describeEvaluation(evaluation, evaluated, environment))
   return file

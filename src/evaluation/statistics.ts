@@ -1,4 +1,7 @@
-/** The statistics of evaluations: what best-of-n would have chosen, how far it is from the policy, intervals over prompts. Numbers in, numbers out. */
+/**
+ * The statistics of evaluations: what best-of-n would have chosen, how far it is from the policy, intervals over
+ * prompts. Numbers in, numbers out.
+ */
 import { largestShare } from '../decoding/selection/bisection.js'
 import { bestOfNKl } from '../decoding/selection/selection-rules.js'
 import { uniform } from '../statistics/random.js'
@@ -24,8 +27,9 @@ function tiers (keys: readonly number[]): number[][] {
 }
 
 /**
- * The mean of `values` at the answer with the largest key among n drawn from the pool without replacement: an unbiased estimate, from one pool,
- * of what best-of-n returns. Σ over ranks i ≥ n of C(i − 1, n − 1) / C(N, n) · value at rank i. Among equal keys each is as likely.
+ * The mean of `values` at the answer with the largest key among n drawn from the pool without replacement: an unbiased
+ * estimate, from one pool, of what best-of-n returns. Σ over ranks i ≥ n of C(i − 1, n − 1) / C(N, n) · value at rank
+ * i. Among equal keys each is as likely.
  * @param keys what best-of-n goes by, one per answer
  * @param values what is asked of the answer chosen, one per answer
  * @param n from 1 to the number of answers, whole or not: in between it is interpolated
@@ -45,8 +49,9 @@ export function expectedAtBest (keys: readonly number[], values: readonly number
 }
 
 /**
- * KL of best-of-n to the policy, nats, as the pool tells it: exact for a policy that gives the pool's answers with equal chances, where answers
- * of equal keys are not told apart. Its upper bound ln n − (n − 1)/n is reached where no two keys are equal; near n = N the pool is too coarse to tell.
+ * KL of best-of-n to the policy, nats, as the pool tells it: exact for a policy that gives the pool's answers with
+ * equal chances, where answers of equal keys are not told apart. Its upper bound ln n − (n − 1)/n is reached where no
+ * two keys are equal; near n = N the pool is too coarse to tell.
  */
 export function pooledKl (keys: readonly number[], n: number): number {
   let [below, kl] = [0, 0]
@@ -69,15 +74,17 @@ export function sizeAtKl (nats: number, most: number): number {
 const resamples = 2000
 
 /**
- * A statistic over prompts with its percentile bootstrap interval: prompts are drawn anew with replacement, what belongs to one prompt stays together.
- * The same items give the same interval. One prompt has no interval: its ends are infinite.
+ * A statistic over prompts with its percentile bootstrap interval: prompts are drawn anew with replacement, what
+ * belongs to one prompt stays together. The same items give the same interval. One prompt has no interval: its ends are
+ * infinite.
  * @param items one per prompt, at least one
  */
 export function overPrompts<T> (items: readonly T[], statistic: (items: readonly T[]) => number): Estimate {
   const value = statistic(items)
   if (items.length < 2) return { value, low: -Infinity, high: Infinity }
   const random = uniform(20)
-  const drawn = Array.from({ length: resamples }, () => statistic(items.map(() => items[Math.floor(random() * items.length)]!))).sort((a, b) => a - b)
+  const drawn = Array.from({ length: resamples }, () =>
+    statistic(items.map(() => items[Math.floor(random() * items.length)]!))).sort((a, b) => a - b)
   return { value, low: drawn[Math.floor(0.025 * resamples)]!, high: drawn[Math.ceil(0.975 * resamples) - 1]! }
 }
 

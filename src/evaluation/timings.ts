@@ -1,6 +1,6 @@
 /**
- * Times of ways, in a file of their own beside the answers: quality can be drawn on a busy machine, many requests at once, times are taken alone and in turns, and
- * again whenever the machine is idle.
+ * Times of ways, in a file of their own beside the answers: quality can be drawn on a busy machine, many requests at
+ * once, times are taken alone and in turns, and again whenever the machine is idle.
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -36,11 +36,13 @@ export class Timings {
   }
 
   /**
-   * Takes the times that are missing: turn by turn every way once, in their order, one request at a time. A first turn, which compiles graphs, does not count.
+   * Takes the times that are missing: turn by turn every way once, in their order, one request at a time. A first turn,
+   * which compiles graphs, does not count.
    * @returns for each turn the ways' times in their order, ms
    */
   async take (turns: readonly Turn[], signal: AbortSignal, onProgress: OnProgress): Promise<TimedTurn[]> {
-    const missing = turns.flatMap(({ prompt, ways }) => ways.map(timed => ({ ...timed, prompt }))).filter(({ way, prompt }) => !this.#known.has(keyOf(way, prompt)))
+    const missing = turns.flatMap(({ prompt, ways }) => ways.map(timed => ({ ...timed, prompt })))
+      .filter(({ way, prompt }) => !this.#known.has(keyOf(way, prompt)))
     const unseen = missing.filter(({ way }, index) => missing.findIndex(other => other.way.name === way.name) === index)
     const total = unseen.length + missing.length
     for (const [index, { host, way, prompt, schema = null }] of [...unseen, ...missing].entries()) {

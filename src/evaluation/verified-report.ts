@@ -14,7 +14,10 @@ export interface VerifiedSetting extends Omit<VerifiedOptions, 'folder' | 'retim
 const maybe = (estimate: Estimate | null): string => estimate === null ? '–' : range(estimate)
 
 /** The report as Markdown. */
-export function describeVerified ({ prompts, timedPrompts, finished, passAt, ways, kinds }: VerifiedResult, { candidates, maxTokens, fingerprint }: VerifiedSetting, environment: Environment): string {
+export function describeVerified (
+  { prompts, timedPrompts, finished, passAt, ways, kinds }: VerifiedResult,
+  { candidates, maxTokens, fingerprint }: VerifiedSetting, environment: Environment
+): string {
   const rate = (value: number): string => `${(100 * value).toFixed(0)} %`
   return `# Verified answers
 
@@ -39,15 +42,25 @@ All figures: report.json.
 }
 
 /** Writes REPORT.md, report.json and plots/ into a folder. @returns the report's path */
-export async function writeVerified (folder: string, result: VerifiedResult, setting: VerifiedSetting, environment: Environment): Promise<string> {
+export async function writeVerified (
+  folder: string, result: VerifiedResult, setting: VerifiedSetting, environment: Environment
+): Promise<string> {
   mkdirSync(folder, { recursive: true })
   await writePlot(join(folder, 'plots', 'pass.svg'), {
     title: 'Answers that pass, against tokens drawn',
     x: { label: 'tokens drawn, in plain answers', scale: 'log' },
     y: { label: 'share of prompts' },
     series: [
-      { name: 'plain: pass@n with all n drawn', kind: 'line', points: result.passAt.map(({ n, rate }) => ({ x: n, y: rate.value, low: rate.low, high: rate.high })) },
-      ...result.ways.map(({ label, tokens, passed }) => ({ name: label, kind: 'points' as const, points: [{ x: tokens.value, y: passed.value, low: passed.low, high: passed.high }] }))
+      {
+        name: 'plain: pass@n with all n drawn',
+        kind: 'line',
+        points: result.passAt.map(({ n, rate }) => ({ x: n, y: rate.value, low: rate.low, high: rate.high }))
+      },
+      ...result.ways.map(({ label, tokens, passed }) => ({
+        name: label,
+        kind: 'points' as const,
+        points: [{ x: tokens.value, y: passed.value, low: passed.low, high: passed.high }]
+      }))
     ]
   })
   writeFileSync(join(folder, 'report.json'), `${JSON.stringify({ environment, ...setting, ...result }, null, 1)}\n`)

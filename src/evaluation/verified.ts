@@ -1,7 +1,8 @@
 /**
- * Verified answers: prompts whose answers a program checks. How often plain answers pass, what drawing until one passes costs in the server (adaptive
- * best-of-n with the checks as reward, held to a grammar where the wish is JSON), by beams, and in a client that asks again and again. Answers are drawn several prompts
- * at a time; times are taken after that, alone. Knows no report.
+ * Verified answers: prompts whose answers a program checks. How often plain answers pass, what drawing until one passes
+ * costs in the server (adaptive best-of-n with the checks as reward, held to a grammar where the wish is JSON), by
+ * beams, and in a client that asks again and again. Answers are drawn several prompts at a time; times are taken after
+ * that, alone. Knows no report.
  */
 import { setMaxListeners } from 'node:events'
 import { readFileSync } from 'node:fs'
@@ -16,7 +17,9 @@ import { expectedAtBest, mean, meanOverPrompts, overPrompts, type Estimate } fro
 import { timedSeed, Timings, type TimedWay } from './timings.js'
 
 /** A prompt, what kind of wish it states, and the rules that all must hold. */
-export interface Constraint { readonly kind: string, readonly prompt: string, readonly checks: ReadonlyArray<Readonly<Record<string, unknown>>> }
+export interface Constraint {
+  readonly kind: string, readonly prompt: string, readonly checks: ReadonlyArray<Readonly<Record<string, unknown>>>
+}
 
 /** The prompts in the box: 300, six kinds in turn. */
 export function loadConstraints (): Constraint[] {
@@ -30,7 +33,11 @@ const rewardName = 'checks'
 export function withChecks (host: Host, { checks }: Constraint): Host {
   const rules = checks.map(check => ({ kind: 'rule', ...check }))
   const fields = rules.length === 1 ? rules[0]! : { kind: 'ensemble', combine: 'min', scorers: rules }
-  return { ...host, rewards: [...host.rewards, parseRewardFamily(JSON.stringify({ name: rewardName, description: 'all checks hold', ...fields }), rewardName)] }
+  return {
+    ...host,
+    rewards: [...host.rewards,
+      parseRewardFamily(JSON.stringify({ name: rewardName, description: 'all checks hold', ...fields }), rewardName)]
+  }
 }
 
 export interface VerifiedOptions {
@@ -57,17 +64,37 @@ interface CheckedWay {
 }
 
 function waysOf (candidates: number): CheckedWay[] {
-  const bestOf = (name: string, stop: object): Way => ({ name, system: null, alignment: { strategy: 'best_of_n', num_candidates: candidates, stop_when: { min_reward: 1, every: Math.min(4, candidates), ...stop }, ...checked }, answers: 1 })
+  const bestOf = (name: string, stop: object): Way => ({
+    name,
+    system: null,
+    alignment: {
+      strategy: 'best_of_n',
+      num_candidates: candidates,
+      stop_when: { min_reward: 1, every: Math.min(4, candidates), ...stop },
+      ...checked
+    },
+    answers: 1
+  })
   return [
     { label: 'best_of_n, 4 at a time', way: bestOf('adaptive-4', {}), byGrammar: false },
     { label: 'eagerly', way: bestOf('eager', { eager: true }), byGrammar: false },
     { label: 'eagerly, JSON by grammar', way: bestOf('eager-grammar', { eager: true }), byGrammar: true },
-    { label: 'beam_search 4×4', way: { name: 'beam', system: null, alignment: { strategy: 'beam_search', num_beams: 4, num_children: 4, allow_scope_mismatch: true, ...checked }, answers: 1 }, byGrammar: false }
+    {
+      label: 'beam_search 4×4',
+      way: {
+        name: 'beam',
+        system: null,
+        alignment: { strategy: 'beam_search', num_beams: 4, num_children: 4, allow_scope_mismatch: true, ...checked },
+        answers: 1
+      },
+      byGrammar: false
+    }
   ]
 }
 
 /** The schema that a prompt's answers must have as JSON; null where it wants none. */
-const schemaOf = ({ checks }: Constraint): object | null => checks.flatMap(({ rule, schema }) => rule === 'json_schema' ? [schema as object] : [])[0] ?? null
+const schemaOf = ({ checks }: Constraint): object | null =>
+  checks.flatMap(({ rule, schema }) => rule === 'json_schema' ? [schema as object] : [])[0] ?? null
 
 /** One plain answer, asked for alone. */
 const plainAlone: Way = { name: 'plain-alone', system: null, alignment: null, answers: 1 }
@@ -105,7 +132,9 @@ class Verifier {
     this.#store = new AnswerStore(host, options.folder, options.maxTokens)
   }
 
-  async #checked (way: Way, constraint: Constraint, schema: object | null = null): Promise<{ draw: Draw, passes: boolean[] }> {
+  async #checked (
+    way: Way, constraint: Constraint, schema: object | null = null
+  ): Promise<{ draw: Draw, passes: boolean[] }> {
     const host = withChecks(this.#host, constraint)
     const draw = await this.#store.draw(way, constraint.prompt, timedSeed, this.#signal, host, schema)
     const [scores] = await this.#store.score(way, draw, [{ name: rewardName, weight: 1 }], this.#signal, host)
@@ -115,10 +144,12 @@ class Verifier {
 
   async prompt (constraint: Constraint): Promise<VerifiedPrompt> {
     const { candidates } = this.#options
-    const { draw, passes } = await this.#checked({ name: 'plain', system: null, alignment: null, answers: candidates }, constraint)
+    const { draw, passes } = await this.#checked({ name: 'plain', system: null, alignment: null, answers: candidates },
+      constraint)
     const ways = []
     for (const { way, byGrammar } of waysOf(candidates)) {
-      const { draw: { generatedTokens: tokens }, passes: [passed] } = await this.#checked(way, constraint, byGrammar ? schemaOf(constraint) : null)
+      const { draw: { generatedTokens: tokens }, passes: [passed] } =
+        await this.#checked(way, constraint, byGrammar ? schemaOf(constraint) : null)
       ways.push({ passed: passed!, tokens })
     }
     return { kind: constraint.kind, passes, lengths: draw.answers.map(({ tokens }) => tokens), ways }
@@ -130,7 +161,8 @@ class Verifier {
     const timings = new Timings(this.#host.model.fingerprint, folder, maxTokens, retime)
     const turns = constraints.map(constraint => {
       const host = withChecks(this.#host, constraint)
-      const ways = waysOf(candidates).map(({ way, byGrammar }): TimedWay => ({ way, host, schema: byGrammar ? schemaOf(constraint) : null }))
+      const ways = waysOf(candidates)
+        .map(({ way, byGrammar }): TimedWay => ({ way, host, schema: byGrammar ? schemaOf(constraint) : null }))
       return { prompt: constraint.prompt, ways: [{ way: plainAlone, host }, ...ways] }
     })
     return await timings.take(turns, this.#signal, onProgress)
@@ -158,12 +190,22 @@ export interface VerifiedResult {
   readonly passAt: ReadonlyArray<{ readonly n: number, readonly rate: Estimate }>
   readonly ways: readonly WayResult[]
   /** By kind: prompts, pass@1, pass@candidates, and what each way passes and draws, in plain answers. */
-  readonly kinds: ReadonlyArray<{ readonly kind: string, readonly prompts: number, readonly passAt1: number, readonly passAtMost: number, readonly ways: ReadonlyArray<{ readonly passed: number, readonly tokens: number }> }>
+  readonly kinds: ReadonlyArray<{
+    readonly kind: string,
+    readonly prompts: number,
+    readonly passAt1: number,
+    readonly passAtMost: number,
+    readonly ways: ReadonlyArray<{ readonly passed: number, readonly tokens: number }>
+  }>
 }
 
-const passAt = ({ passes }: VerifiedPrompt, n: number): number => expectedAtBest(passes.map(Number), passes.map(Number), n)
+const passAt = ({ passes }: VerifiedPrompt, n: number): number =>
+  expectedAtBest(passes.map(Number), passes.map(Number), n)
 
-/** One prompt's times, ms: a plain answer, the retry loop, the ways. The retry loop's are its tokens at the speed of that plain answer, which is the pool's first. */
+/**
+ * One prompt's times, ms: a plain answer, the retry loop, the ways. The retry loop's are its tokens at the speed of
+ * that plain answer, which is the pool's first.
+ */
 interface Timed { readonly plain: number, readonly all: readonly number[] }
 
 function timedOf (prompt: VerifiedPrompt, [plain, ...ways]: readonly number[]): Timed {
@@ -174,13 +216,18 @@ function timedOf (prompt: VerifiedPrompt, [plain, ...ways]: readonly number[]): 
  * @param done at least one prompt
  * @param turns times of the first of them: a plain answer, then the ways, ms
  */
-export function analyseVerified (done: readonly VerifiedPrompt[], turns: ReadonlyArray<readonly number[]>, candidates: number, finished: boolean): VerifiedResult {
+export function analyseVerified (
+  done: readonly VerifiedPrompt[], turns: ReadonlyArray<readonly number[]>, candidates: number, finished: boolean
+): VerifiedResult {
   const sizes = [1, 2, 4, 8, 16, 32, 64, 128].filter(n => n < candidates).concat(candidates)
   const labels = ['retry loop', ...waysOf(candidates).map(({ label }) => label)]
-  const attempt = (prompt: VerifiedPrompt, index: number): Attempt => index === 0 ? retryOf(prompt) : prompt.ways[index - 1]!
-  const ratio = <T> (items: readonly T[], above: (item: T) => number, below: (item: T) => number): Estimate => overPrompts(items, some => mean(some.map(above)) / mean(some.map(below)))
+  const attempt = (prompt: VerifiedPrompt, index: number): Attempt =>
+    index === 0 ? retryOf(prompt) : prompt.ways[index - 1]!
+  const ratio = <T> (items: readonly T[], above: (item: T) => number, below: (item: T) => number): Estimate =>
+    overPrompts(items, some => mean(some.map(above)) / mean(some.map(below)))
   const times = turns.map((turn, index) => timedOf(done[index]!, turn))
-  const timeRatio = (above: (times: Timed) => number, below: (times: Timed) => number): Estimate | null => times.length === 0 ? null : ratio(times, above, below)
+  const timeRatio = (above: (times: Timed) => number, below: (times: Timed) => number): Estimate | null =>
+    times.length === 0 ? null : ratio(times, above, below)
   const plainTokens = ({ lengths }: VerifiedPrompt): number => mean(lengths)
   return {
     prompts: done.length,
@@ -202,7 +249,10 @@ export function analyseVerified (done: readonly VerifiedPrompt[], turns: Readonl
         prompts: own.length,
         passAt1: mean(own.map(prompt => passAt(prompt, 1))),
         passAtMost: mean(own.map(prompt => passAt(prompt, candidates))),
-        ways: labels.map((_, index) => ({ passed: mean(own.map(prompt => Number(attempt(prompt, index).passed))), tokens: mean(own.map(prompt => attempt(prompt, index).tokens)) / mean(own.map(plainTokens)) }))
+        ways: labels.map((_, index) => ({
+          passed: mean(own.map(prompt => Number(attempt(prompt, index).passed))),
+          tokens: mean(own.map(prompt => attempt(prompt, index).tokens)) / mean(own.map(plainTokens))
+        }))
       }
     })
   }
@@ -215,7 +265,9 @@ const promptsAtOnce = 6
  * @param signal aborting it ends the run with what is done
  * @throws RequestError for a folder of other records; the signal's reason where no prompt was done
  */
-export async function evaluateVerified (host: Host, options: VerifiedOptions, signal: AbortSignal, onProgress: OnProgress): Promise<VerifiedResult> {
+export async function evaluateVerified (
+  host: Host, options: VerifiedOptions, signal: AbortSignal, onProgress: OnProgress
+): Promise<VerifiedResult> {
   setMaxListeners(0, signal)
   const verifier = new Verifier(host, options, signal)
   const constraints = loadConstraints().slice(0, options.limit)
@@ -231,5 +283,6 @@ export async function evaluateVerified (host: Host, options: VerifiedOptions, si
   } catch (error) {
     if (!signal.aborted || done.size === 0) throw error
   }
-  return analyseVerified(constraints.flatMap(constraint => done.get(constraint) ?? []), turns, options.candidates, !signal.aborted)
+  return analyseVerified(constraints.flatMap(constraint => done.get(constraint) ?? []), turns, options.candidates,
+    !signal.aborted)
 }

@@ -1,4 +1,7 @@
-/** The ways of answering that an evaluation compares: plainly, by every strategy, by guidance at several strengths, and asked for in words. */
+/**
+ * The ways of answering that an evaluation compares: plainly, by every strategy, by guidance at several strengths, and
+ * asked for in words.
+ */
 import type { Way } from './drawing.js'
 
 /** The tokens that searches are given, in answers of full length. */
@@ -18,7 +21,10 @@ export interface ComparedWay {
   readonly way: Way
   /** n of best-of-n, whose answers the plain pool tells; 1 is plain. Null where answers are drawn. */
   readonly pooled: number | null
-  /** Answers drawn for each seed that is asked for: ways that draw one answer can be drawn more often for the same tokens. */
+  /**
+   * Answers drawn for each seed that is asked for: ways that draw one answer can be drawn more often for the same
+   * tokens.
+   */
   readonly draws: number
   /** Guidance of one kind at several strengths: points that are joined in plots. */
   readonly curve: { readonly name: string, readonly strength: number } | null
@@ -38,20 +44,32 @@ export const frontierNats = 2
 export const plainLabel = 'plain'
 
 /** Curves of token guidance, by what values the tokens. */
-export const curves = { qHead: 'Q-head', prefix: 'look-ahead, fitted on prefixes', outcome: 'look-ahead, fitted on whole answers' } as const
+export const curves =
+  { qHead: 'Q-head', prefix: 'look-ahead, fitted on prefixes', outcome: 'look-ahead, fitted on whole answers' } as const
 
 /** Searches with about `budget` answers' worth of tokens, and cheaper ones. */
 function searches (maxTokens: number): Array<readonly [string, Alignment]> {
   const step = { tokens: Math.max(1, Math.round(maxTokens / 3)) }
-  const sooner = (...shares: number[]): number[] => [...new Set(shares.map(share => Math.max(1, Math.round(share * maxTokens))))]
+  const sooner = (...shares: number[]): number[] =>
+    [...new Set(shares.map(share => Math.max(1, Math.round(share * maxTokens))))]
   const checkpoints = sooner(1 / 6, 1 / 3, 2 / 3)
   // What a candidate costs on average, in answers: all to the first checkpoint, half of them to the second, …
-  const perCandidate = [...checkpoints, maxTokens].reduce((sum, tokens, index) => sum + (tokens - (checkpoints[index - 1] ?? 0)) / 2 ** index, 0) / maxTokens
+  const perCandidate = [...checkpoints, maxTokens].reduce(
+    (sum, tokens, index) => sum + (tokens - (checkpoints[index - 1] ?? 0)) / 2 ** index, 0
+  ) / maxTokens
   return [
-    ['speculative_rejection', { strategy: 'speculative_rejection', num_candidates: Math.round(budget / perCandidate), checkpoints }],
-    ['speculative_rejection 16→4→1', { strategy: 'speculative_rejection', num_candidates: budget, reject_fraction: 0.75, checkpoints: sooner(1 / 4, 1 / 2) }],
+    ['speculative_rejection',
+      { strategy: 'speculative_rejection', num_candidates: Math.round(budget / perCandidate), checkpoints }],
+    ['speculative_rejection 16→4→1', {
+      strategy: 'speculative_rejection',
+      num_candidates: budget,
+      reject_fraction: 0.75,
+      checkpoints: sooner(1 / 4, 1 / 2)
+    }],
     ['beam_search 4×4', { strategy: 'beam_search', num_beams: 4, num_children: 4, step }],
-    ['beam_search 2×2', { strategy: 'beam_search', num_beams: 2, num_children: 2, step: { tokens: Math.max(1, Math.round(maxTokens / 6)) } }],
+    ['beam_search 2×2', {
+      strategy: 'beam_search', num_beams: 2, num_children: 2, step: { tokens: Math.max(1, Math.round(maxTokens / 6)) }
+    }],
     ['dvts 4×4', { strategy: 'dvts', num_trees: 4, num_children: 4, step }],
     ['rebase 16', { strategy: 'rebase', width: budget, step }],
     ['particle_filter 16', { strategy: 'particle_filter', num_particles: budget, strength: 5, step }],
@@ -70,20 +88,39 @@ export interface Steering {
 }
 
 /** Guidance at several strengths, by each source of values that there is. */
-function guided ({ qHead, outcomeOnly }: Steering): Array<Pick<ComparedWay, 'label' | 'curve' | 'outcomeOnly' | 'draws'> & { readonly alignment: Alignment }> {
+function guided ({ qHead, outcomeOnly }: Steering): Array<Pick<ComparedWay, 'label' | 'curve' | 'outcomeOnly' | 'draws'>
+  & { readonly alignment: Alignment }> {
   const of = (name: string, strength: number, draws: number, fields: Alignment) =>
-    ({ label: `${name} ${strength}`, curve: { name, strength }, draws, outcomeOnly: name === curves.outcome, alignment: { strategy: 'token_guidance', strength, ...fields } })
-  // Tokens beyond the 64 that are valued stay as probable as they were: masking them alone would cost several nats an answer.
+    ({
+      label: `${name} ${strength}`,
+      curve: { name, strength },
+      draws,
+      outcomeOnly: name === curves.outcome,
+      alignment: { strategy: 'token_guidance', strength, ...fields }
+    })
+  // Tokens beyond the 64 that are valued stay as probable as they were: masking them alone would cost several nats an
+  // answer.
   const byQHead = { method: 'q_head', transform: 'centered', outside: 'keep' }
   return [
     ...qHead ? [1, 2, 5, 20].map(strength => of(curves.qHead, strength, cheapDraws, byQHead)) : [],
-    ...qHead ? [{ ...of(curves.qHead, frontierStrength, cheapDraws, { ...byQHead, max_kl: frontierNats }), label: `${curves.qHead} ${frontierStrength}, max_kl ${frontierNats}`, curve: null }] : [],
+    ...qHead
+      ? [{
+          ...of(curves.qHead, frontierStrength, cheapDraws, { ...byQHead, max_kl: frontierNats }),
+          label: `${curves.qHead} ${frontierStrength}, max_kl ${frontierNats}`,
+          curve: null
+        }]
+      : [],
     ...[2, 5, 20].map(strength => of(curves.prefix, strength, 1, {})),
-    ...outcomeOnly !== null ? [5, 20].map(strength => of(curves.outcome, strength, 1, { allow_scope_mismatch: true })) : []
+    ...outcomeOnly !== null
+      ? [5, 20].map(strength => of(curves.outcome, strength, 1, { allow_scope_mismatch: true }))
+      : []
   ]
 }
 
-/** Strength of the way that is held to `frontierNats`: one that spends about as much by itself, since a larger one spends all of it on the first tokens. */
+/**
+ * Strength of the way that is held to `frontierNats`: one that spends about as much by itself, since a larger one
+ * spends all of it on the first tokens.
+ */
 const frontierStrength = 1.5
 
 /** A label as part of a file's name. */
@@ -95,14 +132,37 @@ const fileName = (label: string): string => label.replaceAll('×', 'x').replaceA
  * @param wish what a system message asks for in place of the reward; null for no prompted baseline
  * @param candidates size of the plain pool
  */
-export function comparedWays (folder: string, steering: Steering, wish: string | null, maxTokens: number, candidates: number): ComparedWay[] {
-  const wayOf = (label: string, alignment: Alignment, name = steering.name): Way => ({ name: `${folder}/${fileName(label)}`, system: null, alignment: { ...alignment, rewards: [{ name, weight: steering.weight }] }, answers: 1 })
+export function comparedWays (
+  folder: string, steering: Steering, wish: string | null, maxTokens: number, candidates: number
+): ComparedWay[] {
+  const wayOf = (label: string, alignment: Alignment, name = steering.name): Way => ({
+    name: `${folder}/${fileName(label)}`,
+    system: null,
+    alignment: { ...alignment, rewards: [{ name, weight: steering.weight }] },
+    answers: 1
+  })
   const plain = { curve: null, outcomeOnly: false, draws: 1 }
   return [
     { ...plain, label: plainLabel, way: { name: 'plain-alone', system: null, alignment: null, answers: 1 }, pooled: 1 },
-    ...[4, 16, 64].filter(n => n <= candidates).map(n => ({ ...plain, label: `best_of_n ${n}`, way: wayOf(`best_of_n ${n}`, { strategy: 'best_of_n', num_candidates: n }), pooled: n })),
-    ...searches(maxTokens).map(([label, alignment]) => ({ ...plain, label, way: wayOf(label, alignment), pooled: null })),
-    ...guided(steering).map(({ alignment, ...one }) => ({ ...one, way: wayOf(one.label, alignment, one.outcomeOnly ? steering.outcomeOnly! : steering.name), pooled: null })),
-    ...wish === null ? [] : [{ ...plain, label: 'prompted', draws: cheapDraws, way: { name: `${folder}/prompted`, system: wish, alignment: null, answers: 1 }, pooled: null }]
+    ...[4, 16, 64].filter(n => n <= candidates).map(n => ({
+      ...plain,
+      label: `best_of_n ${n}`,
+      way: wayOf(`best_of_n ${n}`, { strategy: 'best_of_n', num_candidates: n }),
+      pooled: n
+    })),
+    ...searches(maxTokens)
+      .map(([label, alignment]) => ({ ...plain, label, way: wayOf(label, alignment), pooled: null })),
+    ...guided(steering).map(({ alignment, ...one }) => ({
+      ...one, way: wayOf(one.label, alignment, one.outcomeOnly ? steering.outcomeOnly! : steering.name), pooled: null
+    })),
+    ...wish === null
+      ? []
+      : [{
+          ...plain,
+          label: 'prompted',
+          draws: cheapDraws,
+          way: { name: `${folder}/prompted`, system: wish, alignment: null, answers: 1 },
+          pooled: null
+        }]
   ]
 }

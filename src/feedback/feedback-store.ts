@@ -1,7 +1,7 @@
 /**
- * Completions that their callers had stored, and what was said of them, in one SQLite file: training data of rewards. What is deleted is
- * overwritten in the file. Knows texts and verdicts, no HTTP and no fit. SQLite comes with a binding that has Node's own interface
- * (`node:sqlite`, from Node 22 on) and brings its binaries along.
+ * Completions that their callers had stored, and what was said of them, in one SQLite file: training data of rewards.
+ * What is deleted is overwritten in the file. Knows texts and verdicts, no HTTP and no fit. SQLite comes with a binding
+ * that has Node's own interface (`node:sqlite`, from Node 22 on) and brings its binaries along.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
@@ -21,7 +21,10 @@ export interface StoredCompletion {
   readonly completion: object
 }
 
-/** What is said of a completion: that one answer is better than another, that one is good (1) or bad (0), or how good it is. */
+/**
+ * What is said of a completion: that one answer is better than another, that one is good (1) or bad (0), or how good it
+ * is.
+ */
 export type Verdict =
   | { readonly kind: 'pairs', readonly chosen: string, readonly rejected: string }
   | { readonly kind: 'labels', readonly answer: string, readonly label: 0 | 1 }
@@ -99,23 +102,41 @@ export class FeedbackStore {
     }
   }
 
-  #rows (sql: string, ...values: Value[]): Row[] { return this.#use(database => database.prepare(sql).all(...values) as unknown as Row[]) }
-  #run (sql: string, ...values: Value[]): number { return this.#use(database => Number(database.prepare(sql).run(...values).changes)) }
+  #rows (
+    sql: string, ...values: Value[]
+  ): Row[] { return this.#use(database => database.prepare(sql).all(...values) as unknown as Row[]) }
 
-  /** Makes sure that something can be stored, before work is done that would be lost. @throws RequestError storage_failed */
+  #run (
+    sql: string, ...values: Value[]
+  ): number { return this.#use(database => Number(database.prepare(sql).run(...values).changes)) }
+
+  /**
+   * Makes sure that something can be stored, before work is done that would be lost.
+   * @throws RequestError storage_failed
+   */
   check (): void { this.#use(database => { database.exec('BEGIN IMMEDIATE; ROLLBACK') }) }
 
   /** @throws RequestError storage_failed */
   storeCompletion ({ id, caller, messages, completion }: StoredCompletion): void {
-    this.#run('INSERT INTO completions (id, caller, messages, completion) VALUES (?, ?, ?, ?)', id, caller, JSON.stringify(messages), JSON.stringify(completion))
-    this.#run('DELETE FROM completions WHERE sequence IN (SELECT sequence FROM completions WHERE id NOT IN (SELECT completion_id FROM feedback) ORDER BY sequence DESC LIMIT -1 OFFSET ?)', this.#mostCompletions)
+    this.#run('INSERT INTO completions (id, caller, messages, completion) VALUES (?, ?, ?, ?)', id, caller,
+      JSON.stringify(messages), JSON.stringify(completion))
+    this.#run('DELETE FROM completions WHERE sequence IN (SELECT sequence FROM completions WHERE id NOT IN (SELECT ' +
+      'completion_id FROM feedback) ORDER BY sequence DESC LIMIT -1 OFFSET ?)', this.#mostCompletions)
   }
 
   /** @throws RequestError not_found; storage_failed */
   completion (id: string): StoredCompletion {
     const [row] = this.#rows('SELECT * FROM completions WHERE id = ?', id)
-    if (!row) throw new RequestError('not_found', `Chat completion with id ${JSON.stringify(id)} not found: it was not stored (store: true), was deleted or made room for others (stored-completions)`, { param: 'id' })
-    return { id, caller: row['caller'] as string, messages: JSON.parse(row['messages'] as string) as ChatMessage[], completion: JSON.parse(row['completion'] as string) as object }
+    if (!row) {
+      throw new RequestError('not_found', `Chat completion with id ${JSON.stringify(id)} not found: it was not ` +
+        'stored (store: true), was deleted or made room for others (stored-completions)', { param: 'id' })
+    }
+    return {
+      id,
+      caller: row['caller'] as string,
+      messages: JSON.parse(row['messages'] as string) as ChatMessage[],
+      completion: JSON.parse(row['completion'] as string) as object
+    }
   }
 
   /** Deletes a completion with all that was said of it. @throws RequestError storage_failed */
@@ -125,7 +146,8 @@ export class FeedbackStore {
   add (completionId: string, dataset: string, verdict: Verdict): FeedbackEntry {
     const { messages } = this.completion(completionId)
     const [id, created] = [`fb-${randomUUID()}`, Math.floor(Date.now() / 1000)]
-    this.#run('INSERT INTO feedback (id, completion_id, dataset, kind, created, verdict) VALUES (?, ?, ?, ?, ?, ?)', id, completionId, dataset, verdict.kind, created, JSON.stringify(verdict))
+    this.#run('INSERT INTO feedback (id, completion_id, dataset, kind, created, verdict) VALUES (?, ?, ?, ?, ?, ?)', id,
+      completionId, dataset, verdict.kind, created, JSON.stringify(verdict))
     return { id, completionId, dataset, created, messages, verdict }
   }
 
@@ -134,15 +156,24 @@ export class FeedbackStore {
    * @param after id of the entry before the first
    * @throws RequestError not_found for `after`; storage_failed
    */
-  list ({ dataset, limit, after }: { readonly dataset?: string | undefined, readonly limit: number, readonly after?: string | undefined }): FeedbackEntry[] {
-    const from = after === undefined ? 0 : this.#rows('SELECT sequence FROM feedback WHERE id = ?', after)[0]?.['sequence']
-    if (from === undefined) throw new RequestError('not_found', `Feedback with id ${JSON.stringify(after)} not found`, { param: 'after' })
-    return this.#rows('SELECT f.*, c.messages FROM feedback f JOIN completions c ON c.id = f.completion_id WHERE f.sequence > ? AND (? IS NULL OR f.dataset = ?) ORDER BY f.sequence LIMIT ?', from, dataset ?? null, dataset ?? null, limit).map(entryOf)
+  list ({ dataset, limit, after }: {
+    readonly dataset?: string | undefined, readonly limit: number, readonly after?: string | undefined
+  }): FeedbackEntry[] {
+    const from =
+      after === undefined ? 0 : this.#rows('SELECT sequence FROM feedback WHERE id = ?', after)[0]?.['sequence']
+    if (from === undefined) {
+      throw new RequestError('not_found', `Feedback with id ${JSON.stringify(after)} not found`, { param: 'after' })
+    }
+    return this.#rows('SELECT f.*, c.messages FROM feedback f JOIN completions c ON c.id = f.completion_id WHERE ' +
+      'f.sequence > ? AND (? IS NULL OR f.dataset = ?) ORDER BY f.sequence LIMIT ?', from, dataset ?? null,
+    dataset ?? null, limit).map(entryOf)
   }
 
   /** @throws RequestError not_found; storage_failed */
   delete (id: string): void {
-    if (this.#run('DELETE FROM feedback WHERE id = ?', id) === 0) throw new RequestError('not_found', `Feedback with id ${JSON.stringify(id)} not found`, { param: 'id' })
+    if (this.#run('DELETE FROM feedback WHERE id = ?', id) === 0) {
+      throw new RequestError('not_found', `Feedback with id ${JSON.stringify(id)} not found`, { param: 'id' })
+    }
   }
 
   /**
@@ -154,8 +185,14 @@ export class FeedbackStore {
     const entries = this.list({ dataset, limit: -1 })
     const kinds = [...new Set(entries.map(({ verdict }) => verdict.kind))]
     const chosen = kind ?? (kinds.length === 1 ? kinds[0]! : null)
-    if (entries.length === 0) throw new RequestError('invalid_request', `feedback.dataset must name feedback that there is; "${dataset}" has none`, { param: 'feedback.dataset' })
-    if (chosen === null || !kinds.includes(chosen)) throw new RequestError('invalid_request', `feedback.kind must be one of those in "${dataset}", ${kinds.join(', ')}; got ${chosen === null ? 'nothing' : `"${chosen}"`}`, { param: 'feedback.kind' })
+    if (entries.length === 0) {
+      throw new RequestError('invalid_request',
+        `feedback.dataset must name feedback that there is; "${dataset}" has none`, { param: 'feedback.dataset' })
+    }
+    if (chosen === null || !kinds.includes(chosen)) {
+      throw new RequestError('invalid_request', `feedback.kind must be one of those in "${dataset}", ` +
+        `${kinds.join(', ')}; got ${chosen === null ? 'nothing' : `"${chosen}"`}`, { param: 'feedback.kind' })
+    }
     return examplesOf(entries, chosen)
   }
 
@@ -166,11 +203,19 @@ export class FeedbackStore {
 }
 
 function examplesOf (entries: readonly FeedbackEntry[], kind: Examples['kind']): Examples {
-  const of = <K extends Verdict['kind']>(one: K): Array<FeedbackEntry & { readonly verdict: Extract<Verdict, { kind: K }> }> =>
-    entries.filter((entry): entry is FeedbackEntry & { readonly verdict: Extract<Verdict, { kind: K }> } => entry.verdict.kind === one)
+  const of = <K extends Verdict['kind']>(one: K): Array<FeedbackEntry
+    & { readonly verdict: Extract<Verdict, { kind: K }> }> =>
+      entries.filter((entry): entry is FeedbackEntry & { readonly verdict: Extract<Verdict, { kind: K }> } =>
+        entry.verdict.kind === one)
   switch (kind) {
-    case 'pairs': return { kind, pairs: of(kind).map(({ messages, verdict: { chosen, rejected } }) => ({ messages, chosen, rejected })) }
-    case 'labels': return { kind, labelled: of(kind).map(({ messages, verdict: { answer, label } }) => ({ messages, answer, label })) }
-    case 'scores': return { kind, scored: of(kind).map(({ messages, verdict: { answer, score } }) => ({ messages, answer, score })) }
+    case 'pairs': return {
+      kind, pairs: of(kind).map(({ messages, verdict: { chosen, rejected } }) => ({ messages, chosen, rejected }))
+    }
+    case 'labels': return {
+      kind, labelled: of(kind).map(({ messages, verdict: { answer, label } }) => ({ messages, answer, label }))
+    }
+    case 'scores': return {
+      kind, scored: of(kind).map(({ messages, verdict: { answer, score } }) => ({ messages, answer, score }))
+    }
   }
 }

@@ -1,7 +1,8 @@
 /**
- * Which pairs to label next: those whose labels leave least open about all the candidates' preferences (V-optimal or transductive design: Yu, Bi and
- * Tresp 2006), taken one by one so that no two say the same. What is open is the variance that a Bradley–Terry head's weights, and with them its
- * margins, have beside what is known. Knows numbers only.
+ * Which pairs to label next: those whose labels leave least open about all the candidates' preferences (V-optimal or
+ * transductive design: Yu, Bi and Tresp 2006), taken one by one so that no two say the same. What is open is the
+ * variance that a Bradley–Terry head's weights, and with them its margins, have beside what is known. Knows numbers
+ * only.
  */
 import { sigmoid } from '../statistics/linear-fit.js'
 
@@ -17,10 +18,16 @@ const dot = (a: Float64Array, b: Float64Array): number => {
 /** p(1 − p): how much a label says, most where it is least foreseen. */
 const informationOf = ({ margin }: Candidate): number => sigmoid(margin) * sigmoid(-margin)
 
-/** What a label takes from variances that it covaries with by `covariance`, its own being `variance`: scale · covariance². */
+/**
+ * What a label takes from variances that it covaries with by `covariance`, its own being `variance`: scale ·
+ * covariance².
+ */
 const scaleOf = (information: number, variance: number): number => information / (1 + information * variance)
 
-/** The inverse of prior·I + Σ p(1 − p) z zᵀ over known pairs as 1/prior·I − Σ u uᵀ, so that a product costs as many dot products as pairs. */
+/**
+ * The inverse of prior·I + Σ p(1 − p) z zᵀ over known pairs as 1/prior·I − Σ u uᵀ, so that a product costs as many dot
+ * products as pairs.
+ */
 class InverseInformation {
   readonly #prior: number
   readonly #updates: Float64Array[] = []
@@ -48,7 +55,9 @@ class InverseInformation {
 export interface Suggestion {
   /** Index of the candidate. */
   readonly index: number
-  /** The share of the variance of all candidates' margins, as it is after those before it, that its label takes away. */
+  /**
+   * The share of the variance of all candidates' margins, as it is after those before it, that its label takes away.
+   */
   readonly gain: number
 }
 
@@ -56,11 +65,13 @@ export interface Suggestion {
 const priorShare = 0.1
 
 /**
- * What counts as known beforehand, in every direction. With much less, the pairs that differ most in anything at all are taken first, and they
- * are odd ones.
+ * What counts as known beforehand, in every direction. With much less, the pairs that differ most in anything at all
+ * are taken first, and they are odd ones.
  */
 function priorOf (candidates: readonly Candidate[]): number {
-  return priorShare * candidates.reduce((sum, candidate) => sum + informationOf(candidate) * dot(candidate.difference, candidate.difference), 0) / candidates.length || 1
+  return priorShare * candidates.reduce(
+    (sum, candidate) => sum + informationOf(candidate) * dot(candidate.difference, candidate.difference), 0
+  ) / candidates.length || 1
 }
 
 /**
@@ -68,7 +79,9 @@ function priorOf (candidates: readonly Candidate[]): number {
  * @param known pairs that have been labelled
  * @param count at most as many
  */
-export function suggestPairs (candidates: readonly Candidate[], known: readonly Candidate[], count: number): Suggestion[] {
+export function suggestPairs (
+  candidates: readonly Candidate[], known: readonly Candidate[], count: number
+): Suggestion[] {
   const inverse = new InverseInformation(priorOf(candidates), known)
   // Covariances of the candidates' margins.
   const rows = candidates.map(({ difference }) => {

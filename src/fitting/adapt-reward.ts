@@ -1,10 +1,13 @@
 /**
- * A user's own reward from a decomposed one and a few pairs, and which pairs to label next. Reads the answers through the policy; how they
- * are weighed is `adapt.ts` and `active-learning.ts`. Knows neither where pairs come from nor where the descriptor goes.
+ * A user's own reward from a decomposed one and a few pairs, and which pairs to label next. Reads the answers through
+ * the policy; how they are weighed is `adapt.ts` and `active-learning.ts`. Knows neither where pairs come from nor
+ * where the descriptor goes.
  */
 import { RequestError } from '../errors.js'
 import { suggestPairs, type Candidate, type Suggestion } from './active-learning.js'
-import { bothWays, leaveOneOut, mixHeads, pairAccuracy, randomHeads, type LinearHead, type StatePair } from './adapt-weights.js'
+import {
+  bothWays, leaveOneOut, mixHeads, pairAccuracy, randomHeads, type LinearHead, type StatePair
+} from './adapt-weights.js'
 import { checkRewardName, type HeadDescriptor, type RewardFamily } from '../rewards/descriptor.js'
 import type { Pair, SampleAnswer } from './examples.js'
 import { extractFeatures } from './features.js'
@@ -24,22 +27,35 @@ export interface ReadOptions {
 
 /** The family's descriptor, if it is a head. @throws RequestError */
 function headOf ({ name, descriptor }: RewardFamily): HeadDescriptor {
-  if (descriptor.kind !== 'head') throw new RequestError('invalid_request', `reward "${name}" must be a head; it is of kind ${descriptor.kind}`, { param: 'id' })
+  if (descriptor.kind !== 'head') {
+    throw new RequestError('invalid_request', `reward "${name}" must be a head; it is of kind ${descriptor.kind}`,
+      { param: 'id' })
+  }
   return descriptor
 }
 
 /** States of whole answers, in their order, where the head reads them. */
-async function readStates ({ layer, pooling, fit }: HeadDescriptor, answers: readonly SampleAnswer[], { policy, signal }: ReadOptions): Promise<Float32Array[]> {
+async function readStates (
+  { layer, pooling, fit }: HeadDescriptor, answers: readonly SampleAnswer[], { policy, signal }: ReadOptions
+): Promise<Float32Array[]> {
   const most = fit?.maxAnswerTokens ?? 256
-  const items = answers.map(({ messages, text }) => ({ promptTokens: policy.promptTokens(messages), answerTokens: policy.answerTokens(text).slice(0, most) }))
-  const long = items.findIndex(({ promptTokens, answerTokens }) => promptTokens.length + answerTokens.length + 1 > policy.contextLength)
-  if (long >= 0) throw new RequestError('context_length_exceeded', `prompt, answer and end token must fit ${policy.contextLength} tokens; they do not for the answer ${JSON.stringify(answers[long]!.text.slice(0, 60))}…`)
-  const read = await extractFeatures(policy, items, { layers: [layer], pooling, cacheDirectory: null, ...(signal && { signal }) })
+  const items = answers.map(({ messages, text }) => ({
+    promptTokens: policy.promptTokens(messages), answerTokens: policy.answerTokens(text).slice(0, most)
+  }))
+  const long = items.findIndex(({ promptTokens, answerTokens }) =>
+    promptTokens.length + answerTokens.length + 1 > policy.contextLength)
+  if (long >= 0) {
+    throw new RequestError('context_length_exceeded', `prompt, answer and end token must fit ${policy.contextLength} ` +
+      `tokens; they do not for the answer ${JSON.stringify(answers[long]!.text.slice(0, 60))}…`)
+  }
+  const read = await extractFeatures(policy, items,
+    { layers: [layer], pooling, cacheDirectory: null, ...(signal && { signal }) })
   return read.get(layer)!.map(states => states.at(-1)!)
 }
 
 async function readPairs (head: HeadDescriptor, pairs: readonly Pair[], options: ReadOptions): Promise<StatePair[]> {
-  const states = await readStates(head, pairs.flatMap(({ messages, chosen, rejected }) => [{ messages, text: chosen }, { messages, text: rejected }]), options)
+  const states = await readStates(head, pairs.flatMap(({ messages, chosen, rejected }) =>
+    [{ messages, text: chosen }, { messages, text: rejected }]), options)
   return pairs.map((_, index) => ({ chosen: states[2 * index]!, rejected: states[2 * index + 1]! }))
 }
 
@@ -59,9 +75,15 @@ const randomDraws = 20
 
 const linear = (weights: ArrayLike<number>, bias: number): LinearHead => ({ weights: Float64Array.from(weights), bias })
 
-/** How well each of the user's pairs is told from the others, beside the head as it was and heads that know nothing. @param pairs at least two */
-function leftOut (heads: readonly LinearHead[], pairs: readonly StatePair[]): { adapted: number, single: number, randomHeads: number } {
-  const random = Array.from({ length: randomDraws }, (_, seed) => leaveOneOut(randomHeads(heads.length, pairs, seed), pairs))
+/**
+ * How well each of the user's pairs is told from the others, beside the head as it was and heads that know nothing.
+ * @param pairs at least two
+ */
+function leftOut (
+  heads: readonly LinearHead[], pairs: readonly StatePair[]
+): { adapted: number, single: number, randomHeads: number } {
+  const random = Array.from({ length: randomDraws }, (_, seed) =>
+    leaveOneOut(randomHeads(heads.length, pairs, seed), pairs))
   const rounded = (value: number): number => Number(value.toFixed(4))
   return {
     adapted: rounded(leaveOneOut(heads, pairs)),
@@ -72,30 +94,46 @@ function leftOut (heads: readonly LinearHead[], pairs: readonly StatePair[]): { 
 
 /**
  * A head for one user, standardised on the pool like any other.
- * @throws RequestError for a reward without directions, a name, or a number of pairs that cannot work; the signal's reason when aborted
+ * @throws RequestError for a reward without directions, a name, or a number of pairs that cannot work; the signal's
+ * reason when aborted
  */
-export async function adaptReward (family: RewardFamily, { name, description, pairs }: AdaptChoices, options: ReadOptions): Promise<HeadDescriptor> {
+export async function adaptReward (
+  family: RewardFamily, { name, description, pairs }: AdaptChoices, options: ReadOptions
+): Promise<HeadDescriptor> {
   const head = headOf(family)
   const { directions, layer, pooling, members } = head
   checkRewardName(name)
-  if (!directions) throw new RequestError('invalid_request', `reward "${family.name}" has no directions to adapt; fit it with some`, { param: 'id' })
-  if (pairs.length === 0 || pairs.length > mostAdaptPairs) throw new RequestError('invalid_request', `a reward is adapted to 1 to ${mostAdaptPairs} pairs; got ${pairs.length}`, { param: 'examples' })
+  if (!directions) {
+    throw new RequestError('invalid_request', `reward "${family.name}" has no directions to adapt; fit it with some`,
+      { param: 'id' })
+  }
+  if (pairs.length === 0 || pairs.length > mostAdaptPairs) {
+    throw new RequestError('invalid_request',
+      `a reward is adapted to 1 to ${mostAdaptPairs} pairs; got ${pairs.length}`, { param: 'examples' })
+  }
   const { policy, cacheDirectory, signal } = options
   const states = await readPairs(head, pairs, options)
   const heads = [linear(head.weights, head.bias), ...bothWays(directions.map(one => Float64Array.from(one)))]
   const { weights, bias } = mixHeads(heads, states).head
   const poolItems = await referencePool(policy, cacheDirectory, signal)
-  const pool = (await extractFeatures(policy, poolItems, { layers: [layer], pooling, cacheDirectory, ...(signal && { signal }) })).get(layer)!
+  const pool = (await extractFeatures(policy, poolItems,
+    { layers: [layer], pooling, cacheDirectory, ...(signal && { signal }) })).get(layer)!
   return {
     name,
     description,
     kind: 'head',
-    members: referenceMembers({ states: pool, description: poolDescription(policy, poolItems.length) }, members.prefix !== undefined, state => linearScore(weights, bias, state)),
+    members: referenceMembers({ states: pool, description: poolDescription(policy, poolItems.length) },
+      members.prefix !== undefined, state => linearScore(weights, bias, state)),
     policy: { id: policy.id, weightsSha256: policy.weightsSha256, format: policy.format },
     layer,
     pooling,
     bias: significant(bias),
-    adaptation: { from: family.name, version: family.version, pairs: pairs.length, ...(pairs.length > 1 ? { leaveOneOut: leftOut(heads, states) } : {}) },
+    adaptation: {
+      from: family.name,
+      version: family.version,
+      pairs: pairs.length,
+      ...(pairs.length > 1 ? { leaveOneOut: leftOut(heads, states) } : {})
+    },
     weights: Array.from(weights, significant)
   }
 }
@@ -108,7 +146,9 @@ export interface OpenPair { readonly messages: Pair['messages'], readonly answer
  * @param labelled pairs whose label is known, none of them among the candidates
  * @throws RequestError for a reward that is no head; the signal's reason when aborted
  */
-export async function suggestFor (family: RewardFamily, candidates: readonly OpenPair[], labelled: readonly Pair[], count: number, options: ReadOptions): Promise<Suggestion[]> {
+export async function suggestFor (
+  family: RewardFamily, candidates: readonly OpenPair[], labelled: readonly Pair[], count: number, options: ReadOptions
+): Promise<Suggestion[]> {
   const head = headOf(family)
   const open = candidates.map(({ messages, answers: [chosen, rejected] }) => ({ messages, chosen, rejected }))
   const pairs = await readPairs(head, [...open, ...labelled], options)

@@ -1,6 +1,7 @@
 /**
- * From a decomposed reward to one user's: a head and the directions its training pairs differ along, weighed by how well each tells a
- * few pairs of the user apart (Luo et al. 2025, arXiv 2502.13131, whose rule for weights is HyRe's: Lee et al. 2024, arXiv 2412.08812). Knows states, not how they are read.
+ * From a decomposed reward to one user's: a head and the directions its training pairs differ along, weighed by how
+ * well each tells a few pairs of the user apart (Luo et al. 2025, arXiv 2502.13131, whose rule for weights is HyRe's:
+ * Lee et al. 2024, arXiv 2412.08812). Knows states, not how they are read.
  */
 import { columnScale } from '../statistics/linear-fit.js'
 import { linearScore } from '../rewards/kinds/head.js'
@@ -22,15 +23,20 @@ export function bothWays (directions: readonly Float64Array[]): LinearHead[] {
 const softplus = (x: number): number => x > 0 ? x + Math.log1p(Math.exp(-x)) : Math.log1p(Math.exp(x))
 
 /**
- * Σ share · (head − mean)/std, the shares a softmax of −Σ −ln σ(standardised margin), mean and spread over the pairs' own answers.
+ * Σ share · (head − mean)/std, the shares a softmax of −Σ −ln σ(standardised margin), mean and spread over the pairs'
+ * own answers.
  * @param pairs at least one
  */
-export function mixHeads (heads: readonly LinearHead[], pairs: readonly StatePair[]): { readonly head: LinearHead, readonly shares: readonly number[] } {
+export function mixHeads (
+  heads: readonly LinearHead[], pairs: readonly StatePair[]
+): { readonly head: LinearHead, readonly shares: readonly number[] } {
   const figures = heads.map(({ weights, bias }) => {
-    const scores = pairs.flatMap(({ chosen, rejected }) => [linearScore(weights, bias, chosen), linearScore(weights, bias, rejected)])
+    const scores = pairs.flatMap(({ chosen, rejected }) =>
+      [linearScore(weights, bias, chosen), linearScore(weights, bias, rejected)])
     const { mean, std } = meanAndStd(scores)
     const scale = std > 0 ? std : 1
-    const loss = pairs.reduce((sum, _pair, index) => sum + softplus((scores[2 * index + 1]! - scores[2 * index]!) / scale), 0)
+    const loss =
+      pairs.reduce((sum, _pair, index) => sum + softplus((scores[2 * index + 1]! - scores[2 * index]!) / scale), 0)
     return { mean, scale, loss }
   })
   const least = Math.min(...figures.map(({ loss }) => loss))
@@ -48,7 +54,10 @@ export function mixHeads (heads: readonly LinearHead[], pairs: readonly StatePai
   return { head: { weights, bias }, shares }
 }
 
-/** As many heads as given ones, of random weights on the pairs' standardised states: what adapting is worth without knowing anything. */
+/**
+ * As many heads as given ones, of random weights on the pairs' standardised states: what adapting is worth without
+ * knowing anything.
+ */
 export function randomHeads (count: number, pairs: readonly StatePair[], seed: number): LinearHead[] {
   const random = uniform(seed)
   const { std } = columnScale(pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]))
@@ -66,5 +75,6 @@ export function pairAccuracy ({ weights, bias }: LinearHead, pairs: readonly Sta
 
 /** Each pair told by what the others adapt to. @param pairs at least two */
 export function leaveOneOut (heads: readonly LinearHead[], pairs: readonly StatePair[]): number {
-  return pairs.reduce((sum, pair, index) => sum + pairAccuracy(mixHeads(heads, pairs.filter((_, other) => other !== index)).head, [pair]), 0) / pairs.length
+  return pairs.reduce((sum, pair, index) =>
+    sum + pairAccuracy(mixHeads(heads, pairs.filter((_, other) => other !== index)).head, [pair]), 0) / pairs.length
 }

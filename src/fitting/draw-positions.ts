@@ -1,6 +1,7 @@
 /**
- * What Q-heads are fitted on: positions in answers that the policy itself writes, each with what its most probable next tokens add to a head's score, read by feeding
- * them to forks. Answers are drawn as the policy draws them, and pulled up or down by those values now and then, so that steered text is known too.
+ * What Q-heads are fitted on: positions in answers that the policy itself writes, each with what its most probable next
+ * tokens add to a head's score, read by feeding them to forks. Answers are drawn as the policy draws them, and pulled
+ * up or down by those values now and then, so that steered text is known too.
  */
 import type { Sequence } from '../engine/sequence.js'
 import { sideBySide } from '../bounded-concurrency.js'
@@ -38,20 +39,29 @@ export interface DrawOptions {
 }
 
 /** Positions of answers to prompts; same policy, head and prompts, same positions. */
-export async function drawPositions (policy: ReadablePolicy, head: Head, prompts: ReadonlyArray<readonly ChatMessage[]>, { layer, answersPerPrompt, onProgress = () => {}, signal }: DrawOptions): Promise<Position[]> {
-  const jobs = prompts.flatMap((messages, prompt) => Array.from({ length: answersPerPrompt }, (_, copy) => ({ messages, prompt, seed: 1 + 1000 * prompt + copy })))
+export async function drawPositions (
+  policy: ReadablePolicy, head: Head, prompts: ReadonlyArray<readonly ChatMessage[]>,
+  { layer, answersPerPrompt, onProgress = () => {}, signal }: DrawOptions
+): Promise<Position[]> {
+  const jobs = prompts.flatMap((messages, prompt) =>
+    Array.from({ length: answersPerPrompt }, (_, copy) => ({ messages, prompt, seed: 1 + 1000 * prompt + copy })))
   const positions = jobs.map((): Position[] => [])
   let done = 0
   await sideBySide([...jobs.entries()], abreast, async ([index, { messages, prompt, seed }]) => {
     signal?.throwIfAborted()
-    positions[index] = await drawAnswer(policy, head, policy.promptTokens(messages), { prompt, layer, random: uniform(seed), ...(signal && { signal }) })
+    positions[index] = await drawAnswer(policy, head, policy.promptTokens(messages),
+      { prompt, layer, random: uniform(seed), ...(signal && { signal }) })
     onProgress(++done, jobs.length)
   })
   return positions.flat()
 }
 
-async function drawAnswer (policy: ReadablePolicy, head: Head, promptTokens: readonly number[], { prompt, layer, random, signal }: { prompt: number, layer: number, random: () => number, signal?: AbortSignal }): Promise<Position[]> {
-  const sequence = policy.source.open(promptTokens, { layers: [...new Set([layer, head.layer])], ...(signal && { signal }) })
+async function drawAnswer (
+  policy: ReadablePolicy, head: Head, promptTokens: readonly number[],
+  { prompt, layer, random, signal }: { prompt: number, layer: number, random: () => number, signal?: AbortSignal }
+): Promise<Position[]> {
+  const sequence = policy.source.open(promptTokens,
+    { layers: [...new Set([layer, head.layer])], ...(signal && { signal }) })
   const pull = drawing.pulls[Math.floor(random() * drawing.pulls.length)]!
   const offset = Math.floor(random() * drawing.stride)
   const positions: Position[] = []
@@ -64,7 +74,9 @@ async function drawAnswer (policy: ReadablePolicy, head: Head, promptTokens: rea
         const added = await Promise.all(tokens.map(token => contribution(sequence, head, token)))
         positions.push({ prompt, state, tokens, added })
         const { mean, std } = meanAndStd(added)
-        for (const [index, token] of tokens.entries()) weights[topIds.indexOf(token)]! += pull * (added[index]! - mean) / (std || 1)
+        for (const [index, token] of tokens.entries()) {
+          weights[topIds.indexOf(token)]! += pull * (added[index]! - mean) / (std || 1)
+        }
       }
       const token = topIds[draw(weights, random())]!
       if (policy.endTokens.includes(token)) break
@@ -77,9 +89,15 @@ async function drawAnswer (policy: ReadablePolicy, head: Head, promptTokens: rea
 }
 
 /** The output after the last token, as far as it is needed, in memory of its own: forks go on while it is used. */
-async function read (sequence: Sequence, layer: number): Promise<{ topIds: number[], topLogits: number[], state: Float32Array }> {
+async function read (
+  sequence: Sequence, layer: number
+): Promise<{ topIds: number[], topLogits: number[], state: Float32Array }> {
   const output = await sequence.output()
-  return { topIds: [...output.distribution.topIds], topLogits: [...output.distribution.topLogits], state: output.hidden(layer).slice() }
+  return {
+    topIds: [...output.distribution.topIds],
+    topLogits: [...output.distribution.topLogits],
+    state: output.hidden(layer).slice()
+  }
 }
 
 /** What reading a token adds. */

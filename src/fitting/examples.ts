@@ -1,6 +1,7 @@
 /**
  * Training data of rewards: lines of JSON, read and checked, and the form a fit works on. A pair is an answer against
- * another, a labelled text an answer against zero, a scored one an answer with a number to predict. Knows texts, not features.
+ * another, a labelled text an answer against zero, a scored one an answer with a number to predict. Knows texts, not
+ * features.
  */
 import { createHash } from 'node:crypto'
 import { RequestError } from '../errors.js'
@@ -41,7 +42,10 @@ export const defaultPrompt = 'Write a short text.'
 /** One answer of a sample set. */
 export interface SampleAnswer { readonly messages: readonly ChatMessage[], readonly text: string }
 
-/** score(answer) − score(against, or 0) should have the sign of `label`, or be `label` where the set is scored. Both are indices into the set's answers. */
+/**
+ * score(answer) − score(against, or 0) should have the sign of `label`, or be `label` where the set is scored. Both are
+ * indices into the set's answers.
+ */
 export interface Sample {
   readonly answer: number
   readonly against: number | null
@@ -59,15 +63,18 @@ export interface SampleSet {
 }
 
 /**
- * Reads JSONL. Pairs: `{"prompt" | "messages", "chosen", "rejected"}`. Labels: `{"text" | "answer", "label": 0 | 1}` with an
- * optional `prompt` or `messages`. Scores: the same with `"score": number`. Other fields may stand beside them and are not read; blank
- * lines are skipped. The first line decides which of the three the file holds.
+ * Reads JSONL. Pairs: `{"prompt" | "messages", "chosen", "rejected"}`. Labels: `{"text" | "answer", "label": 0 | 1}`
+ * with an optional `prompt` or `messages`. Scores: the same with `"score": number`. Other fields may stand beside them
+ * and are not read; blank lines are skipped. The first line decides which of the three the file holds.
  * @param file name for messages
  * @throws RequestError naming line, field, rule and value
  */
 export function parseExamples (text: string, file: string): Examples {
-  const lines = text.split('\n').map((line, index) => ({ line, where: `${file}:${index + 1}` })).filter(({ line }) => line.trim() !== '')
-  if (lines.length === 0) throw new RequestError('invalid_request', `${file}: must hold at least one line of JSON; it is empty`)
+  const lines = text.split('\n').map((line, index) => ({ line, where: `${file}:${index + 1}` }))
+    .filter(({ line }) => line.trim() !== '')
+  if (lines.length === 0) {
+    throw new RequestError('invalid_request', `${file}: must hold at least one line of JSON; it is empty`)
+  }
   return examplesOf(lines.map(({ line, where }) => ({ row: parseLine(line, where), where })))
 }
 
@@ -78,21 +85,25 @@ export function parseExamples (text: string, file: string): Examples {
  */
 export function readExamples (value: unknown, field: string): Examples {
   if (!Array.isArray(value) || value.length === 0) throw refuse(field, 'must be a list that is not empty', value)
-  return examplesOf(value.map((row: unknown, index) => ({ row: objectRow(row, `${field}[${index}]`, 'example'), where: `${field}[${index}]` })))
+  return examplesOf(value.map((row: unknown, index) => ({
+    row: objectRow(row, `${field}[${index}]`, 'example'), where: `${field}[${index}]`
+  })))
 }
 
 /** @param rows at least one */
 function examplesOf (rows: ReadonlyArray<{ readonly row: Row, readonly where: string }>): Examples {
   const first = rows[0]!
   if ('chosen' in first.row) return { kind: 'pairs', pairs: rows.map(({ row, where }) => parsePair(row, where)) }
-  if ('score' in first.row && !('label' in first.row)) return { kind: 'scores', scored: rows.map(({ row, where }) => parseScored(row, where)) }
+  if ('score' in first.row &&
+      !('label' in first.row)) return { kind: 'scores', scored: rows.map(({ row, where }) => parseScored(row, where)) }
   return { kind: 'labels', labelled: rows.map(({ row, where }) => parseLabelled(row, where)) }
 }
 
 type Row = Readonly<Record<string, unknown>>
 
 function refuse (where: string, problem: string, value: unknown): RequestError {
-  return new RequestError('invalid_request', `${where}: ${problem}; got ${value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 80)}`, { param: where })
+  return new RequestError('invalid_request', `${where}: ${problem}; got ` +
+    `${value === undefined ? 'nothing' : JSON.stringify(value).slice(0, 80)}`, { param: where })
 }
 
 function parseLine (line: string, where: string): Row {
@@ -111,14 +122,23 @@ function objectRow (value: unknown, where: string, what: string): Row {
 }
 
 function parsePair (row: Row, where: string): Pair {
-  if (row.prompt === undefined && row.messages === undefined) throw refuse(where, 'prompt (or messages) must be given', undefined)
-  return { messages: parseMessages(row, where), chosen: answerText(row, 'chosen', where), rejected: answerText(row, 'rejected', where) }
+  if (row.prompt === undefined &&
+      row.messages === undefined) throw refuse(where, 'prompt (or messages) must be given', undefined)
+  return {
+    messages: parseMessages(row, where),
+    chosen: answerText(row, 'chosen', where),
+    rejected: answerText(row, 'rejected', where)
+  }
 }
 
 function parseScored (row: Row, where: string): Scored {
   const { score } = row
   if (typeof score !== 'number' || !Number.isFinite(score)) throw refuse(where, 'score must be a number', score)
-  return { messages: parseMessages(row, where), answer: answerText(row, row.answer === undefined ? 'text' : 'answer', where), score }
+  return {
+    messages: parseMessages(row, where),
+    answer: answerText(row, row.answer === undefined ? 'text' : 'answer', where),
+    score
+  }
 }
 
 function parseLabelled (row: Row, where: string): Labelled {
@@ -130,20 +150,25 @@ function parseLabelled (row: Row, where: string): Labelled {
 
 function answerText (row: Row, field: string, where: string): string {
   const value = row[field]
-  if (typeof value !== 'string' || value === '') throw refuse(where, `${field} must be a string that is not empty`, value)
+  if (typeof value !== 'string' ||
+      value === '') throw refuse(where, `${field} must be a string that is not empty`, value)
   return value
 }
 
 function parseMessages (row: Row, where: string): ChatMessage[] {
   const { prompt, messages } = row
-  if (prompt !== undefined && messages !== undefined) throw refuse(where, 'prompt and messages exclude each other', prompt)
+  if (prompt !== undefined &&
+      messages !== undefined) throw refuse(where, 'prompt and messages exclude each other', prompt)
   if (messages === undefined) {
     if (prompt !== undefined && typeof prompt !== 'string') throw refuse(where, 'prompt must be a string', prompt)
     return [{ role: 'user', content: prompt ?? defaultPrompt }]
   }
-  if (!Array.isArray(messages) || messages.length === 0) throw refuse(where, 'messages must be an array that is not empty', messages)
+  if (!Array.isArray(messages) ||
+      messages.length === 0) throw refuse(where, 'messages must be an array that is not empty', messages)
   return messages.map((message: Partial<ChatMessage> | null, index) => {
-    if (typeof message?.role !== 'string' || typeof message.content !== 'string') throw refuse(where, `messages[${index}] must have the strings role and content`, message)
+    if (typeof message?.role !== 'string' || typeof message.content !== 'string') {
+      throw refuse(where, `messages[${index}] must have the strings role and content`, message)
+    }
     return { role: message.role, content: message.content }
   })
 }
@@ -165,7 +190,9 @@ export function toSamples (examples: Examples): SampleSet {
   const rows = rowsOf(examples, indexOf)
   const prompts = rows.map(({ messages }) => JSON.stringify(messages))
   const byPrompt = new Set(prompts).size >= fewestPrompts
-  const samples = rows.map(({ answer, against, label }, index) => ({ answer, against, label, group: byPrompt ? prompts[index]! : `answer ${answer}` }))
+  const samples = rows.map(({ answer, against, label }, index) => ({
+    answer, against, label, group: byPrompt ? prompts[index]! : `answer ${answer}`
+  }))
   return { kind: examples.kind, answers, samples }
 }
 
@@ -173,9 +200,15 @@ type SampleRow = Omit<Sample, 'group'> & { readonly messages: readonly ChatMessa
 
 function rowsOf (examples: Examples, indexOf: (messages: readonly ChatMessage[], text: string) => number): SampleRow[] {
   switch (examples.kind) {
-    case 'pairs': return examples.pairs.map(({ messages, chosen, rejected }) => ({ messages, answer: indexOf(messages, chosen), against: indexOf(messages, rejected), label: 1 }))
-    case 'labels': return examples.labelled.map(({ messages, answer, label }) => ({ messages, answer: indexOf(messages, answer), against: null, label: label === 1 ? 1 : -1 }))
-    case 'scores': return examples.scored.map(({ messages, answer, score }) => ({ messages, answer: indexOf(messages, answer), against: null, label: score }))
+    case 'pairs': return examples.pairs.map(({ messages, chosen, rejected }) => ({
+      messages, answer: indexOf(messages, chosen), against: indexOf(messages, rejected), label: 1
+    }))
+    case 'labels': return examples.labelled.map(({ messages, answer, label }) => ({
+      messages, answer: indexOf(messages, answer), against: null, label: label === 1 ? 1 : -1
+    }))
+    case 'scores': return examples.scored.map(({ messages, answer, score }) => ({
+      messages, answer: indexOf(messages, answer), against: null, label: score
+    }))
   }
 }
 
@@ -197,15 +230,18 @@ export function splitSamples ({ kind, answers, samples }: SampleSet): { train: S
 const mostPartners = 8
 
 /**
- * A scored set as pairs, better against worse: each answer with the next eight of its prompt whose scores differ; where prompts have one
- * answer each, every answer with the next. What ranks answers is judged by them. Other sets are what they are.
+ * A scored set as pairs, better against worse: each answer with the next eight of its prompt whose scores differ; where
+ * prompts have one answer each, every answer with the next. What ranks answers is judged by them. Other sets are what
+ * they are.
  */
 export function asPairs<S extends SampleSet> (set: S): S {
   if (set.kind !== 'scores') return set
   const groups = new Map<string, Sample[]>()
   for (const sample of set.samples) groups.set(sample.group, [...groups.get(sample.group) ?? [], sample])
-  const within = [...groups.values()].flatMap(own => own.flatMap((one, index) => own.slice(index + 1, index + 1 + mostPartners).map(other => [one, other] as const)))
-  const pairs = within.length > 0 ? within : set.samples.slice(1).map((sample, index) => [set.samples[index]!, sample] as const)
+  const within = [...groups.values()].flatMap(own =>
+    own.flatMap((one, index) => own.slice(index + 1, index + 1 + mostPartners).map(other => [one, other] as const)))
+  const pairs =
+    within.length > 0 ? within : set.samples.slice(1).map((sample, index) => [set.samples[index]!, sample] as const)
   const samples = pairs.filter(([one, other]) => one.label !== other.label).map(([one, other]): Sample => {
     const [better, worse] = one.label > other.label ? [one, other] : [other, one]
     return { answer: better.answer, against: worse.answer, label: 1, group: one.group }

@@ -47,7 +47,10 @@ export class FeatureCache {
    * @param directory null keeps everything in memory only
    * @throws RequestError storage_failed
    */
-  static async open (directory: string | null, policy: PolicyInfo, { layer, pooling, states }: { layer: number, pooling: string, states: number }): Promise<FeatureCache> {
+  static async open (
+    directory: string | null, policy: PolicyInfo,
+    { layer, pooling, states }: { layer: number, pooling: string, states: number }
+  ): Promise<FeatureCache> {
     if (directory === null) return new FeatureCache(null, null, states, policy.hiddenSize)
     try {
       await mkdir(directory, { recursive: true })
@@ -72,7 +75,9 @@ export class FeatureCache {
     const chunk = Buffer.alloc(recordsAtOnce * this.#recordBytes)
     for (let at = 0; at < this.#size; at += chunk.length) {
       const { bytesRead } = await file.read(chunk, 0, Math.min(chunk.length, this.#size - at), at)
-      for (let record = 0; record < bytesRead; record += this.#recordBytes) this.#offsets.set(chunk.toString('hex', record, record + keyBytes), at + record)
+      for (let record = 0; record < bytesRead; record += this.#recordBytes) {
+        this.#offsets.set(chunk.toString('hex', record, record + keyBytes), at + record)
+      }
     }
   }
 
@@ -88,7 +93,8 @@ export class FeatureCache {
     if (this.has(key)) return
     this.#added.set(key, states)
     if (!this.#file) return
-    const record = Buffer.concat([Buffer.from(key, 'hex'), ...states.map(state => new Uint8Array(state.buffer, state.byteOffset, state.byteLength))])
+    const record = Buffer.concat([Buffer.from(key, 'hex'),
+      ...states.map(state => new Uint8Array(state.buffer, state.byteOffset, state.byteLength))])
     try {
       for (let done = 0; done < record.length;) done += writeSync(this.#file.fd, record, done)
       this.#size += record.length
@@ -110,7 +116,8 @@ export class FeatureCache {
     if (offset === undefined) throw new Error(`no features of key ${key}`)
     const values = new Float32Array(this.#statesPerRecord * this.#width)
     await this.#file!.read(new Uint8Array(values.buffer), 0, values.byteLength, offset + keyBytes)
-    return Array.from({ length: this.#statesPerRecord }, (_, index) => values.subarray(index * this.#width, (index + 1) * this.#width))
+    return Array.from({ length: this.#statesPerRecord }, (_, index) =>
+      values.subarray(index * this.#width, (index + 1) * this.#width))
   }
 
   async close (): Promise<void> { await this.#file?.close() }

@@ -37,7 +37,9 @@ export interface FeatureOptions {
 /** Answers read side by side: enough for the engine to fill its steps. */
 const abreast = 12
 
-/** By the engine's rule a search: it does not hold up streams. Too few to share a prompt's KV, which would change bits. */
+/**
+ * By the engine's rule a search: it does not hold up streams. Too few to share a prompt's KV, which would change bits.
+ */
 export const patient = { fanOut: 5 } as const
 
 /** Tokens of an answer of `length` tokens that each entry of `fractions` covers: at least one, rounded. */
@@ -47,11 +49,15 @@ export function prefixLengths (length: number): number[] {
 
 /**
  * The states of every item, per layer, in the items' order. Equal items are computed once.
- * @throws the signal's reason when aborted, RequestError storage_failed where the cache cannot be written; what was computed by then stays in it
+ * @throws the signal's reason when aborted, RequestError storage_failed where the cache cannot be written; what was
+ * computed by then stays in it
  */
-export async function extractFeatures (policy: ReadablePolicy, items: readonly FeatureItem[], options: FeatureOptions): Promise<Map<number, PrefixStates[]>> {
+export async function extractFeatures (
+  policy: ReadablePolicy, items: readonly FeatureItem[], options: FeatureOptions
+): Promise<Map<number, PrefixStates[]>> {
   const { layers, pooling, cacheDirectory, onProgress = () => {}, signal } = options
-  const caches = await Promise.all(layers.map(layer => FeatureCache.open(cacheDirectory, policy, { layer, pooling, states: fractions.length })))
+  const caches = await Promise.all(layers.map(layer =>
+    FeatureCache.open(cacheDirectory, policy, { layer, pooling, states: fractions.length })))
   const keys = items.map(item => featureKey(item.promptTokens, item.answerTokens))
   const missing = new Map<string, FeatureItem>()
   for (const [index, key] of keys.entries()) if (caches.some(cache => !cache.has(key))) missing.set(key, items[index]!)
@@ -73,8 +79,11 @@ export async function extractFeatures (policy: ReadablePolicy, items: readonly F
 }
 
 /** States of one answer: [layer][fraction]. The answer is fed in as many chunks as there are fractions. */
-async function readStates (policy: ReadablePolicy, { promptTokens, answerTokens }: FeatureItem, { layers, pooling, signal }: FeatureOptions): Promise<Float32Array[][]> {
-  const reservation = await policy.reserve(pooling === 'mean' ? 1 : 2, promptTokens.length + answerTokens.length + 1, signal)
+async function readStates (
+  policy: ReadablePolicy, { promptTokens, answerTokens }: FeatureItem, { layers, pooling, signal }: FeatureOptions
+): Promise<Float32Array[][]> {
+  const reservation = await policy.reserve(pooling === 'mean' ? 1 : 2, promptTokens.length + answerTokens.length + 1,
+    signal)
   const sequence = policy.source.open(promptTokens, { layers, ...patient, ...(signal && { signal }) })
   try {
     const states = layers.map((): Float32Array[] => [])
@@ -94,7 +103,9 @@ async function readStates (policy: ReadablePolicy, { promptTokens, answerTokens 
 }
 
 /** Copies of the states after what was fed so far; an end token is fed to a fork. */
-async function readOnce (sequence: Sequence, layers: readonly number[], pooling: 'mean' | 'last', endToken: number | null): Promise<Float32Array[]> {
+async function readOnce (
+  sequence: Sequence, layers: readonly number[], pooling: 'mean' | 'last', endToken: number | null
+): Promise<Float32Array[]> {
   if (pooling === 'mean') {
     const output = await sequence.output()
     return layers.map(layer => output.pooled(layer).slice())

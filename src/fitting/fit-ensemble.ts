@@ -1,7 +1,7 @@
 /**
- * Ensembles of K heads that differ where the data did not settle the matter: bootstrap, each fitted on prompts drawn anew with replacement;
- * or Laplace, drawn from the distribution that the data leave of one head's weights, which needs one fit. Layer and λ are those that suit
- * all the data. Knows states and samples, not how they were read.
+ * Ensembles of K heads that differ where the data did not settle the matter: bootstrap, each fitted on prompts drawn
+ * anew with replacement; or Laplace, drawn from the distribution that the data leave of one head's weights, which needs
+ * one fit. Layer and λ are those that suit all the data. Knows states and samples, not how they were read.
  */
 import { combine, type EnsembleDescriptor } from '../rewards/kinds/ensemble.js'
 import { evaluateScore, type StateScore, type StateSet } from './held-out-figures.js'
@@ -24,7 +24,9 @@ export function resample (samples: readonly Sample[], random: () => number): Sam
   return all.flatMap(() => all[Math.floor(random() * all.length)]!)
 }
 
-function bootstrapHeads (task: FitTask, { train, best }: FittedStates, count: number, onProgress: (progress: FitProgress) => void): Array<HeadFit['head']> {
+function bootstrapHeads (
+  task: FitTask, { train, best }: FittedStates, count: number, onProgress: (progress: FitProgress) => void
+): Array<HeadFit['head']> {
   return Array.from({ length: count }, (_, index) => {
     onProgress({ phase: 'fit', done: index, total: count })
     const own: StateSet = { ...train, samples: resample(train.samples, uniform(1000 + index)) }
@@ -52,8 +54,12 @@ function quantile (values: readonly number[], share: number): number {
 }
 
 /** An ensemble of heads, without its name. */
-export function ensembleOf (task: FitTask, fitted: FittedStates, { heads: count, uncertainty, combine: rule, penalty }: EnsembleOptions, onProgress: (progress: FitProgress) => void): EnsembleDescriptor {
-  const fits = uncertainty === 'laplace' ? laplaceHeads(task, fitted, count) : bootstrapHeads(task, fitted, count, onProgress)
+export function ensembleOf (
+  task: FitTask, fitted: FittedStates, { heads: count, uncertainty, combine: rule, penalty }: EnsembleOptions,
+  onProgress: (progress: FitProgress) => void
+): EnsembleDescriptor {
+  const fits =
+    uncertainty === 'laplace' ? laplaceHeads(task, fitted, count) : bootstrapHeads(task, fitted, count, onProgress)
   const heads = fits.map(fit => headOf(task, fitted, fit))
   const scores = headScores(heads, task.prefixes)
   const how = { combine: rule, ...(rule === 'uwo' || rule === 'lcb' ? { penalty } : {}) }

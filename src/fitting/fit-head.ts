@@ -1,11 +1,19 @@
-/** A linear head from samples and states: the design matrix, λ, the fit, and the fit as weights on raw states; and heads drawn around it. */
+/**
+ * A linear head from samples and states: the design matrix, λ, the fit, and the fit as weights on raw states; and heads
+ * drawn around it.
+ */
 import type { StateSet } from './held-out-figures.js'
 import { fractions } from './features.js'
-import { chooseLambda, columnScale, denseRows, fitLinear, logisticLoss, squaredLoss, unscale, type ColumnScale, type LinearFit, type Loss, type Rows } from '../statistics/linear-fit.js'
+import {
+  chooseLambda, columnScale, denseRows, fitLinear, logisticLoss, squaredLoss, unscale, type ColumnScale, type LinearFit,
+  type Loss, type Rows
+} from '../statistics/linear-fit.js'
 import { drawFits } from '../statistics/laplace.js'
 import { meanAndStd } from '../statistics/metrics.js'
 
-/** Penalty of the log-length column against the states': small, so that it takes what length explains before they do. */
+/**
+ * Penalty of the log-length column against the states': small, so that it takes what length explains before they do.
+ */
 const lengthPenalty = 0.01
 
 /** A head on raw states, with its λ and, where that was chosen here, the cross-validated gain that spoke for it. */
@@ -15,7 +23,10 @@ export interface HeadFit {
   readonly gain: number | null
 }
 
-/** What a head is fitted on: the design matrix of a set, on standardised states, with log-length as a weakly penalised nuisance column that the head leaves out. */
+/**
+ * What a head is fitted on: the design matrix of a set, on standardised states, with log-length as a weakly penalised
+ * nuisance column that the head leaves out.
+ */
 class HeadProblem {
   readonly rows: Rows
   readonly targets: Float64Array
@@ -50,7 +61,8 @@ class HeadProblem {
   /** A fit as weights on raw states. */
   headOf (fit: LinearFit): HeadFit['head'] {
     const [width, { mean, std }, unit] = [this.rows.width - 1, this.#scale, this.#unit]
-    const { weights, bias } = unscale({ weights: fit.weights.subarray(0, width), intercept: fit.intercept }, { mean: mean.subarray(0, width), std: std.subarray(0, width) })
+    const { weights, bias } = unscale({ weights: fit.weights.subarray(0, width), intercept: fit.intercept },
+      { mean: mean.subarray(0, width), std: std.subarray(0, width) })
     return { weights: weights.map(weight => weight * unit.std), bias: bias * unit.std + unit.mean }
   }
 }
@@ -63,7 +75,8 @@ class HeadProblem {
 export function fitHead (set: StateSet, prefixes: boolean, given?: number): HeadFit {
   const problem = new HeadProblem(set, prefixes)
   const { rows, targets, groups, loss, options } = problem
-  const { lambda, gain } = given === undefined ? chooseLambda(rows, targets, groups, loss, options) : { lambda: given, gain: null }
+  const { lambda, gain } =
+    given === undefined ? chooseLambda(rows, targets, groups, loss, options) : { lambda: given, gain: null }
   return { lambda, gain, head: problem.headOf(fitLinear(rows, targets, loss, { ...options, lambda })) }
 }
 
@@ -71,12 +84,15 @@ export function fitHead (set: StateSet, prefixes: boolean, given?: number): Head
  * Heads drawn from what the data leave open about one head's weights, around that head.
  * @param error of the head on held-out scores, mean square in their variance; only scores need it
  */
-export function drawHeads (set: StateSet, prefixes: boolean, lambda: number, error: number, count: number, normal: () => number): Array<HeadFit['head']> {
+export function drawHeads (
+  set: StateSet, prefixes: boolean, lambda: number, error: number, count: number, normal: () => number
+): Array<HeadFit['head']> {
   const problem = new HeadProblem(set, prefixes)
   const { rows, targets, loss, options, rowsPerSample } = problem
   const fit = fitLinear(rows, targets, loss, { ...options, lambda })
   const noise = set.kind === 'scores' ? error : 1
-  return drawFits(rows, targets, loss, fit, { ...options, lambda, rowsPerSample, noise }, count, normal).map(draw => problem.headOf(draw))
+  return drawFits(rows, targets, loss, fit, { ...options, lambda, rowsPerSample, noise }, count, normal).map(draw =>
+    problem.headOf(draw))
 }
 
 /** A state with log-length as one more column. */
@@ -87,14 +103,20 @@ function withLength (state: Float32Array, logLength: number): Float32Array {
   return row
 }
 
-/** Standardised features of every sample at every fraction used; for pairs the difference of the two answers. Scores are standardised too, in `unit`, so that one grid of λ suits all. */
-function design (set: StateSet, used: readonly number[], scale: { mean: Float64Array, std: Float64Array }): { rows: Rows, targets: Float64Array, groups: string[], unit: { mean: number, std: number } } {
+/**
+ * Standardised features of every sample at every fraction used; for pairs the difference of the two answers. Scores are
+ * standardised too, in `unit`, so that one grid of λ suits all.
+ */
+function design (
+  set: StateSet, used: readonly number[], scale: { mean: Float64Array, std: Float64Array }
+): { rows: Rows, targets: Float64Array, groups: string[], unit: { mean: number, std: number } } {
   const width = scale.mean.length
   const values = new Float32Array(set.samples.length * used.length * width)
   const targets = new Float64Array(set.samples.length * used.length)
   const unit = set.kind === 'scores' ? meanAndStd(set.samples.map(({ label }) => label)) : { mean: 0, std: 1 }
   const groups: string[] = []
-  const read = (answer: number, index: number): Float32Array => withLength(set.states[answer]![index]!, Math.log(set.lengths[answer]!))
+  const read = (answer: number, index: number): Float32Array =>
+    withLength(set.states[answer]![index]!, Math.log(set.lengths[answer]!))
   for (const { answer, against, label, group } of set.samples) {
     for (const index of used) {
       const row = groups.length

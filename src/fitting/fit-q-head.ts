@@ -1,6 +1,7 @@
 /**
- * Fits a Q-head to what the policy's most probable tokens add to a head's score in answers of its own, and measures how it ranks them in answers to prompts that it
- * was not fitted on. Least squares over a low-rank bilinear form with linear terms, on standardised states and embeddings.
+ * Fits a Q-head to what the policy's most probable tokens add to a head's score in answers of its own, and measures how
+ * it ranks them in answers to prompts that it was not fitted on. Least squares over a low-rank bilinear form with
+ * linear terms, on standardised states and embeddings.
  */
 import { RequestError } from '../errors.js'
 import { drawing, drawPositions, type DrawOptions, type Position } from './draw-positions.js'
@@ -28,7 +29,10 @@ export interface QHeadRequest {
   readonly signal?: AbortSignal
 }
 
-/** Products of the bilinear form beside the two linear ones, its penalty (λ/2)‖·‖² and the most steps of the fit: chosen on the reward `positive`. */
+/**
+ * Products of the bilinear form beside the two linear ones, its penalty (λ/2)‖·‖² and the most steps of the fit: chosen
+ * on the reward `positive`.
+ */
 const settings = { terms: 8, regularization: 0.1, iterations: 60 } as const
 
 /** Prompts to draw answers to. */
@@ -52,26 +56,51 @@ interface Inputs {
  */
 export async function fitQHead (request: QHeadRequest): Promise<QHead> {
   const { policy, head, answersPerPrompt, onProgress, signal } = request
-  if (head.pooling !== 'mean' || !head.members.prefix) throw new RequestError('invalid_request', 'a Q-head needs a head with pooling mean that was fitted on prefixes')
+  if (head.pooling !== 'mean' || !head.members.prefix) {
+    throw new RequestError('invalid_request', 'a Q-head needs a head with pooling mean that was fitted on prefixes')
+  }
   const { train, test, split } = splitPrompts(request)
   const layer = head.layer
   const [drawn, heldOut] = [train.length * answersPerPrompt, test.length * heldOutAnswers]
-  const options = (answers: number, from: number): DrawOptions => ({ layer, answersPerPrompt: answers, ...(signal && { signal }), ...(onProgress && { onProgress: (done: number) => { onProgress(from + done, drawn + heldOut) } }) })
+  const options = (answers: number, from: number): DrawOptions => ({
+    layer,
+    answersPerPrompt: answers,
+    ...(signal && { signal }),
+    ...(onProgress && { onProgress: (done: number) => { onProgress(from + done, drawn + heldOut) } })
+  })
   const positions = await drawPositions(policy, head, train, options(answersPerPrompt, 0))
   const held = await drawPositions(policy, head, test, options(heldOutAnswers, drawn))
   const form = fitForm(positions, token => policy.embedding(token))
   return {
     layer,
     ...form,
-    fit: { prompts: train.length, positions: positions.length, values: positions.reduce((sum, { tokens }) => sum + tokens.length, 0), regularization: settings.regularization },
-    metrics: { ...rankMetrics(new TokenForm(form, head.weights.length), held, token => policy.embedding(token)), candidates: drawing.candidates, split }
+    fit: {
+      prompts: train.length,
+      positions: positions.length,
+      values: positions.reduce((sum, { tokens }) => sum + tokens.length, 0),
+      regularization: settings.regularization
+    },
+    metrics: {
+      ...rankMetrics(new TokenForm(form, head.weights.length), held, token => policy.embedding(token)),
+      candidates: drawing.candidates,
+      split
+    }
   }
 }
 
-function splitPrompts ({ prompts, test, split = 'a separate set of prompts' }: QHeadRequest): { train: QHeadRequest['prompts'], test: QHeadRequest['prompts'], split: string } {
-  if (prompts.length < fewestPrompts) throw new RequestError('invalid_request', `a Q-head needs at least ${fewestPrompts} prompts to draw answers to; got ${prompts.length}`)
+function splitPrompts (
+  { prompts, test, split = 'a separate set of prompts' }: QHeadRequest
+): { train: QHeadRequest['prompts'], test: QHeadRequest['prompts'], split: string } {
+  if (prompts.length < fewestPrompts) {
+    throw new RequestError('invalid_request',
+      `a Q-head needs at least ${fewestPrompts} prompts to draw answers to; got ${prompts.length}`)
+  }
   if (test) return { train: prompts, test, split }
-  return { train: prompts.filter((_, index) => index % 5 !== 4), test: prompts.filter((_, index) => index % 5 === 4), split: 'a fifth of the prompts' }
+  return {
+    train: prompts.filter((_, index) => index % 5 !== 4),
+    test: prompts.filter((_, index) => index % 5 === 4),
+    split: 'a fifth of the prompts'
+  }
 }
 
 function standardized (values: Float32Array, { mean, std }: ColumnScale): Float32Array {
@@ -79,9 +108,12 @@ function standardized (values: Float32Array, { mean, std }: ColumnScale): Float3
 }
 
 /** A form on raw states and embeddings. */
-export function fitForm (positions: readonly Position[], embedding: (token: number) => Float32Array): Pick<QHead, 'rank' | 'state' | 'token'> {
+export function fitForm (positions: readonly Position[], embedding: (token: number) => Float32Array): Pick<QHead, 'rank'
+  | 'state' | 'token'> {
   const rows = new Map<number, Float32Array>()
-  for (const { tokens } of positions) for (const token of tokens) if (!rows.has(token)) rows.set(token, embedding(token))
+  for (const { tokens } of positions) {
+    for (const token of tokens) if (!rows.has(token)) rows.set(token, embedding(token))
+  }
   const stateScale = columnScale(positions.map(position => position.state))
   const tokenScale = columnScale([...rows.values()])
   const inputs: Inputs = {
@@ -95,11 +127,23 @@ export function fitForm (positions: readonly Position[], embedding: (token: numb
 }
 
 /** The parameters of a form on standardised inputs: Σ_k (A_k·h)(B_k·e) + d·e + c·h + b. A, B: [terms, D]. */
-interface Form { readonly a: Float64Array, readonly b: Float64Array, readonly d: Float64Array, readonly c: Float64Array, readonly constant: number }
+interface Form {
+  readonly a: Float64Array,
+  readonly b: Float64Array,
+  readonly d: Float64Array,
+  readonly c: Float64Array,
+  readonly constant: number
+}
 
 const viewForm = (x: Float64Array, width: number): Form => {
   const size = settings.terms * width
-  return { a: x.subarray(0, size), b: x.subarray(size, 2 * size), d: x.subarray(2 * size, 2 * size + width), c: x.subarray(2 * size + width, 2 * size + 2 * width), constant: x.at(-1)! }
+  return {
+    a: x.subarray(0, size),
+    b: x.subarray(size, 2 * size),
+    d: x.subarray(2 * size, 2 * size + width),
+    c: x.subarray(2 * size + width, 2 * size + 2 * width),
+    constant: x.at(-1)!
+  }
 }
 
 function dot (row: Float64Array, from: number, vector: Float32Array | Float64Array): number {
@@ -112,7 +156,10 @@ function addScaled (row: Float64Array, from: number, scale: number, vector: Floa
   for (let i = 0; i < vector.length; i++) row[from + i]! += scale * vector[i]!
 }
 
-/** Minimises the mean of ½(form − value)² plus the penalty. Not convex; from small random numbers, the same each time, it ends in about the same place. */
+/**
+ * Minimises the mean of ½(form − value)² plus the penalty. Not convex; from small random numbers, the same each time,
+ * it ends in about the same place.
+ */
 function minimizeForm (inputs: Inputs): Form {
   const { width, positions } = inputs
   const random = uniform(1)
@@ -132,7 +179,9 @@ function minimizeForm (inputs: Inputs): Form {
 }
 
 /** Half the mean squared error; adds its gradient. */
-function addErrors (form: Form, into: Form, gradient: Float64Array, { width, states, embeddings, positions, unit }: Inputs, count: number): number {
+function addErrors (
+  form: Form, into: Form, gradient: Float64Array, { width, states, embeddings, positions, unit }: Inputs, count: number
+): number {
   const factors = new Float64Array(settings.terms)
   const shared = new Float64Array(width)
   const pulled = new Float64Array(width)
@@ -171,20 +220,35 @@ function rawRow (row: Float64Array, { mean, std }: ColumnScale, scale = 1): numb
   return [...weights, -weights.reduce((sum, weight, index) => sum + weight * mean[index]!, 0)]
 }
 
-function rawForm ({ a, b, d, c, constant }: Form, { width, unit }: Inputs, stateScale: ColumnScale, tokenScale: ColumnScale): Pick<QHead, 'rank' | 'state' | 'token'> {
+function rawForm (
+  { a, b, d, c, constant }: Form, { width, unit }: Inputs, stateScale: ColumnScale, tokenScale: ColumnScale
+): Pick<QHead, 'rank' | 'state' | 'token'> {
   const rowOf = (matrix: Float64Array, k: number): Float64Array => matrix.subarray(k * width, (k + 1) * width)
   const terms = Array.from({ length: settings.terms }, (_, k) => k)
   const one = [...new Array<number>(width).fill(0), 1]
   const linear = rawRow(d, tokenScale, unit.std)
   linear[width]! += unit.std * constant + unit.mean
   const state = [...terms.map(k => rawRow(rowOf(a, k), stateScale)), one, rawRow(c, stateScale)]
-  const token = [...terms.map(k => rawRow(rowOf(b, k), tokenScale, unit.std)), linear, one.map(value => value * unit.std)]
-  return { rank: state.length, state: encodeFloats(Float32Array.from(state.flat())), token: encodeFloats(Float32Array.from(token.flat())) }
+  const token = [...terms.map(k => rawRow(rowOf(b, k), tokenScale, unit.std)), linear,
+    one.map(value => value * unit.std)]
+  return {
+    rank: state.length,
+    state: encodeFloats(Float32Array.from(state.flat())),
+    token: encodeFloats(Float32Array.from(token.flat()))
+  }
 }
 
-function rankMetrics (form: TokenForm, held: readonly Position[], embedding: (token: number) => Float32Array): Pick<QHead['metrics'], 'rankCorrelation' | 'standardError' | 'positions' | 'prompts'> {
+function rankMetrics (
+  form: TokenForm, held: readonly Position[], embedding: (token: number) => Float32Array
+): Pick<QHead['metrics'], 'rankCorrelation' | 'standardError' | 'positions' | 'prompts'> {
   const told = held.filter(({ tokens }) => tokens.length > 1)
-  const correlations = told.map(({ state, tokens, added }) => rankCorrelation(form.contributions(state, tokens, embedding), added))
+  const correlations = told.map(({ state, tokens, added }) =>
+    rankCorrelation(form.contributions(state, tokens, embedding), added))
   const { value, standardError } = clusteredMean(correlations, told.map(({ prompt }) => String(prompt)))
-  return { rankCorrelation: Number(value.toFixed(4)), standardError: Number(standardError.toFixed(4)), positions: told.length, prompts: new Set(told.map(({ prompt }) => prompt)).size }
+  return {
+    rankCorrelation: Number(value.toFixed(4)),
+    standardError: Number(standardError.toFixed(4)),
+    positions: told.length,
+    prompts: new Set(told.map(({ prompt }) => prompt)).size
+  }
 }

@@ -1,7 +1,8 @@
 /**
- * From examples to a reward: checks them, reads the states of their answers and of the reference pool through the policy, and hands all
- * that to a thread of its own that fits and measures (`fit-task.ts`). `fairlead fit`, `POST /v1/rewards/fit` and the rewards in the box are
- * made here. Knows neither where examples come from nor where the descriptor goes.
+ * From examples to a reward: checks them, reads the states of their answers and of the reference pool through the
+ * policy, and hands all that to a thread of its own that fits and measures (`fit-task.ts`). `fairlead fit`, `POST
+ * /v1/rewards/fit` and the rewards in the box are made here. Knows neither where examples come from nor where the
+ * descriptor goes.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
 import { RequestError } from '../errors.js'
@@ -28,11 +29,13 @@ export interface FitRequest extends FitChoices {
 export const fewestExamples = 20
 
 /**
- * Fits a head, or an ensemble of them. Bradley–Terry for pairs, logistic for labels, least squares for scores, on standardised states with
- * log-length as a weakly penalised nuisance column that scoring leaves out.
- * @throws RequestError for a name, layer or data set that cannot work, before anything is read; storage_failed; the signal's reason when aborted
+ * Fits a head, or an ensemble of them. Bradley–Terry for pairs, logistic for labels, least squares for scores, on
+ * standardised states with log-length as a weakly penalised nuisance column that scoring leaves out.
+ * @throws RequestError for a name, layer or data set that cannot work, before anything is read; storage_failed; the
+ * signal's reason when aborted
  */
-export async function fitReward (request: FitRequest & { readonly ensemble: EnsembleOptions }): Promise<Naming & EnsembleDescriptor>
+export async function fitReward (request: FitRequest & { readonly ensemble: EnsembleOptions }): Promise<Naming
+  & EnsembleDescriptor>
 export async function fitReward (request: FitRequest & { readonly ensemble?: never }): Promise<HeadDescriptor>
 export async function fitReward (request: FitRequest): Promise<FittedDescriptor>
 export async function fitReward (request: FitRequest): Promise<FittedDescriptor> {
@@ -40,7 +43,9 @@ export async function fitReward (request: FitRequest): Promise<FittedDescriptor>
   check(request, layers)
   const { train, test } = sampleSets(request)
   const encoded = await encodeAll(policy, [...train.answers, ...test.answers], maxAnswerTokens, signal)
-  const items = encoded.map(({ promptTokens, answerTokens }) => ({ promptTokens, answerTokens: answerTokens.slice(0, maxAnswerTokens) }))
+  const items = encoded.map(({ promptTokens, answerTokens }) => ({
+    promptTokens, answerTokens: answerTokens.slice(0, maxAnswerTokens)
+  }))
   const features = await extract(request, 'features', items, layers)
   onProgress?.({ phase: 'pool', done: 0, total: poolPrompts().length * pool.answersPerPrompt })
   const poolItems = await referencePool(policy, request.cacheDirectory, signal)
@@ -61,7 +66,9 @@ export async function fitReward (request: FitRequest): Promise<FittedDescriptor>
     lengths,
     split: request.test ? 'a separate test set' : 'a fifth of the data, by prompt',
     maxAnswerTokens,
-    layers: layers.map(layer => ({ layer, states: packStates(features.get(layer)!), pool: packStates(poolFeatures.get(layer)!) })),
+    layers: layers.map(layer => ({
+      layer, states: packStates(features.get(layer)!), pool: packStates(poolFeatures.get(layer)!)
+    })),
     poolDescription: poolDescription(policy, poolItems.length)
   }
   return await runFitTask(task, { ...(signal && { signal }), ...(onProgress && { onProgress }) })
@@ -77,19 +84,38 @@ export const mostDirections = 64
 /** What can be refused before hours of reading. */
 function check ({ name, policy, train, test, ensemble, directions }: FitRequest, layers: readonly number[]): void {
   checkRewardName(name)
-  if (layers.length === 0) throw new RequestError('invalid_request', 'layers must name at least one layer; got none', { param: 'layers' })
+  if (layers.length === 0) {
+    throw new RequestError('invalid_request', 'layers must name at least one layer; got none', { param: 'layers' })
+  }
   for (const layer of layers) {
-    if (!Number.isInteger(layer) || layer < 0 || layer > policy.layers) throw new RequestError('invalid_request', `layers must be from 0 to ${policy.layers}; got ${layer}`, { param: 'layers' })
+    if (!Number.isInteger(layer) || layer < 0 || layer > policy.layers) {
+      throw new RequestError('invalid_request', `layers must be from 0 to ${policy.layers}; got ${layer}`,
+        { param: 'layers' })
+    }
   }
   const count = countOf(train)
-  if (count < fewestExamples) throw new RequestError('invalid_request', `a fit needs at least ${fewestExamples} examples; got ${count}`, { param: 'examples' })
-  if (test && test.kind !== train.kind) throw new RequestError('invalid_request', `test data must be ${train.kind} as the training data are; got ${test.kind}`, { param: 'test' })
+  if (count < fewestExamples) {
+    throw new RequestError('invalid_request', `a fit needs at least ${fewestExamples} examples; got ${count}`,
+      { param: 'examples' })
+  }
+  if (test && test.kind !== train.kind) {
+    throw new RequestError('invalid_request',
+      `test data must be ${train.kind} as the training data are; got ${test.kind}`, { param: 'test' })
+  }
   if (directions !== undefined) {
-    if (!(Number.isInteger(directions) && directions >= 1 && directions <= mostDirections)) throw new RequestError('invalid_request', `directions must be from 1 to ${mostDirections}; got ${directions}`, { param: 'directions' })
-    if (train.kind !== 'pairs' || ensemble) throw new RequestError('invalid_request', `directions are taken from pairs, beside one head; got ${ensemble ? 'an ensemble' : train.kind}`, { param: 'directions' })
+    if (!(Number.isInteger(directions) && directions >= 1 && directions <= mostDirections)) {
+      throw new RequestError('invalid_request', `directions must be from 1 to ${mostDirections}; got ${directions}`,
+        { param: 'directions' })
+    }
+    if (train.kind !== 'pairs' || ensemble) {
+      throw new RequestError('invalid_request',
+        `directions are taken from pairs, beside one head; got ${ensemble ? 'an ensemble' : train.kind}`,
+        { param: 'directions' })
+    }
   }
   if (ensemble && !(Number.isInteger(ensemble.heads) && ensemble.heads >= 2 && ensemble.heads <= 32)) {
-    throw new RequestError('invalid_request', `an ensemble has 2 to 32 heads; got ${ensemble.heads}`, { param: 'ensemble' })
+    throw new RequestError('invalid_request', `an ensemble has 2 to 32 heads; got ${ensemble.heads}`,
+      { param: 'ensemble' })
   }
 }
 
@@ -106,11 +132,17 @@ function sampleSets ({ train, test }: FitRequest): { train: SampleSet, test: Sam
   for (const [name, set] of Object.entries(sets)) {
     const { samples } = set
     const param = name === 'test' && test ? 'test' : 'examples'
-    if (samples.length === 0) throw new RequestError('invalid_request', `the ${name} data must hold at least one example; got none`, { param })
-    if (train.kind === 'labels' && new Set(samples.map(sample => sample.label)).size < 2) {
-      throw new RequestError('invalid_request', `the ${name} data must hold both labels; got only ${samples[0]!.label === 1 ? 1 : 0}`, { param })
+    if (samples.length === 0) {
+      throw new RequestError('invalid_request', `the ${name} data must hold at least one example; got none`, { param })
     }
-    if (train.kind === 'scores' && asPairs(set).samples.length === 0) throw new RequestError('invalid_request', `the ${name} data must hold answers to one prompt with different scores; there are none`, { param })
+    if (train.kind === 'labels' && new Set(samples.map(sample => sample.label)).size < 2) {
+      throw new RequestError('invalid_request',
+        `the ${name} data must hold both labels; got only ${samples[0]!.label === 1 ? 1 : 0}`, { param })
+    }
+    if (train.kind === 'scores' && asPairs(set).samples.length === 0) {
+      throw new RequestError('invalid_request',
+        `the ${name} data must hold answers to one prompt with different scores; there are none`, { param })
+    }
   }
   return sets
 }
@@ -123,7 +155,9 @@ function textsOnly ({ kind, answers, samples }: SampleSet): SampleSet {
 /** Answers tokenised in one turn of the event loop, at most: others share the thread. */
 const encodedAtOnce = 8
 
-async function encodeAll (policy: ReadablePolicy, answers: readonly SampleAnswer[], maxAnswerTokens: number, signal: AbortSignal | undefined): Promise<FeatureItem[]> {
+async function encodeAll (
+  policy: ReadablePolicy, answers: readonly SampleAnswer[], maxAnswerTokens: number, signal: AbortSignal | undefined
+): Promise<FeatureItem[]> {
   const encoded: FeatureItem[] = []
   for (const answer of answers) {
     if (encoded.length % encodedAtOnce === 0) {
@@ -139,13 +173,21 @@ function encode (policy: ReadablePolicy, { messages, text }: SampleAnswer, maxAn
   const [promptTokens, answerTokens] = [policy.promptTokens(messages), policy.answerTokens(text)]
   const needed = promptTokens.length + Math.min(answerTokens.length, maxAnswerTokens) + 1
   if (needed > policy.contextLength) {
-    throw new RequestError('context_length_exceeded', `prompt, answer and end token must fit ${policy.contextLength} tokens; got ${needed} for the answer ${JSON.stringify(text.slice(0, 60))}…`, { param: 'examples' })
+    throw new RequestError('context_length_exceeded', `prompt, answer and end token must fit ${policy.contextLength} ` +
+      `tokens; got ${needed} for the answer ${JSON.stringify(text.slice(0, 60))}…`, { param: 'examples' })
   }
   return { promptTokens, answerTokens }
 }
 
-function extract ({ policy, pooling, cacheDirectory, onProgress, signal }: FitRequest, phase: FitProgress['phase'], items: readonly FeatureItem[], layers: readonly number[]): ReturnType<typeof extractFeatures> {
+function extract (
+  { policy, pooling, cacheDirectory, onProgress, signal }: FitRequest, phase: FitProgress['phase'],
+  items: readonly FeatureItem[], layers: readonly number[]
+): ReturnType<typeof extractFeatures> {
   return extractFeatures(policy, items, {
-    layers, pooling, cacheDirectory, ...(signal && { signal }), ...(onProgress && { onProgress: (done: number, total: number) => { onProgress({ phase, done, total }) } })
+    layers,
+    pooling,
+    cacheDirectory,
+    ...(signal && { signal }),
+    ...(onProgress && { onProgress: (done: number, total: number) => { onProgress({ phase, done, total }) } })
   })
 }

@@ -1,13 +1,15 @@
 /**
- * The arithmetic of a fit: a head at each layer, the best by cross-validation taken, measured on held-out data. Runs in a thread of its own
- * (`fit-thread.ts`); knows no policy and no thread.
+ * The arithmetic of a fit: a head at each layer, the best by cross-validation taken, measured on held-out data. Runs in
+ * a thread of its own (`fit-thread.ts`); knows no policy and no thread.
  */
 import { evaluateScore, type StateSet } from './held-out-figures.js'
 import { ensembleOf } from './fit-ensemble.js'
 import { columnScale } from '../statistics/linear-fit.js'
 import { fitHead } from './fit-head.js'
 import type { FitProgress } from './fit-choices.js'
-import { headOf, significant, unpackStates, type FittedDescriptor, type FittedStates, type FitTask, type PackedStates } from './fit-task.js'
+import {
+  headOf, significant, unpackStates, type FittedDescriptor, type FittedStates, type FitTask, type PackedStates
+} from './fit-task.js'
 import { linearScore } from '../rewards/kinds/head.js'
 import { principalDirections } from '../statistics/pca.js'
 
@@ -45,12 +47,17 @@ function chooseLayer (task: FitTask, onProgress: (progress: FitProgress) => void
   }
 }
 
-/** Directions along which the better answers' states differ from the worse ones', standardised by how states vary, as weights on raw states. */
+/**
+ * Directions along which the better answers' states differ from the worse ones', standardised by how states vary, as
+ * weights on raw states.
+ */
 function directionsOf ({ samples, states }: StateSet, count: number): number[][] {
   const whole = states.map(answer => answer.at(-1)!)
   const { std } = columnScale(whole)
-  const differences = samples.map(({ answer, against }) => whole[answer]!.map((value, i) => (value - whole[against!]![i]!) / std[i]!))
-  return principalDirections(differences, count).map(direction => Array.from(direction, (value, i) => significant(value / std[i]!)))
+  const differences = samples.map(({ answer, against }) =>
+    whole[answer]!.map((value, i) => (value - whole[against!]![i]!) / std[i]!))
+  return principalDirections(differences, count).map(direction =>
+    Array.from(direction, (value, i) => significant(value / std[i]!)))
 }
 
 /** The fitted reward. */
@@ -59,7 +66,8 @@ export function runTask (task: FitTask, onProgress: (progress: FitProgress) => v
   const { name, description } = task
   if (task.ensemble) return { name, description, ...ensembleOf(task, fitted, task.ensemble, onProgress) }
   const { best: { head }, train, test } = fitted
-  const metrics = evaluateScore(state => linearScore(head.weights, head.bias, state), train, test, task.split, train.kind !== 'scores')
+  const metrics = evaluateScore(state => linearScore(head.weights, head.bias, state), train, test, task.split,
+    train.kind !== 'scores')
   const { weights, ...fields } = headOf(task, fitted, head)
   const directions = task.directions === undefined ? {} : { directions: directionsOf(train, task.directions) }
   return { name, description, ...fields, fit: fitted.fit, metrics, ...directions, weights }

@@ -1,6 +1,6 @@
 /**
- * A fit once everything is read, as plain data that can move to another thread, and what its parts are made into: heads that the server
- * can use, standardised on the policy's own answers. How it is fitted is `fit-run.ts`.
+ * A fit once everything is read, as plain data that can move to another thread, and what its parts are made into: heads
+ * that the server can use, standardised on the policy's own answers. How it is fitted is `fit-run.ts`.
  */
 import type { Members, RewardFit } from '../rewards/descriptor-parts.js'
 import type { HeadDescriptor, Naming } from '../rewards/descriptor.js'
@@ -16,11 +16,15 @@ import { referenceStatistics } from './reference-pool.js'
 /** What a fit makes. */
 export type FittedDescriptor = HeadDescriptor | Naming & EnsembleDescriptor
 
-/** States of many answers in one array, which moves to another thread without being copied: answer by answer, at each of `fractions`, D numbers. */
+/**
+ * States of many answers in one array, which moves to another thread without being copied: answer by answer, at each of
+ * `fractions`, D numbers.
+ */
 export interface PackedStates { readonly values: Float32Array, readonly width: number }
 
 /** All that a fit is computed from. */
-export interface FitTask extends Pick<FitChoices, 'name' | 'description' | 'data' | 'pooling' | 'prefixes' | 'directions'> {
+export interface FitTask extends Pick<FitChoices, 'name' | 'description' | 'data' | 'pooling' | 'prefixes'
+  | 'directions'> {
   readonly ensemble: EnsembleOptions | null
   readonly policy: Head['policy']
   readonly train: SampleSet
@@ -48,7 +52,9 @@ export interface FittedStates {
 export function packStates (answers: readonly PrefixStates[]): PackedStates {
   const width = answers[0]?.[0]?.length ?? 0
   const values = new Float32Array(answers.length * fractions.length * width)
-  for (const [row, states] of answers.entries()) for (const [column, state] of states.entries()) values.set(state, (row * fractions.length + column) * width)
+  for (const [row, states] of answers.entries()) {
+    for (const [column, state] of states.entries()) values.set(state, (row * fractions.length + column) * width)
+  }
   return { values, width }
 }
 
@@ -62,7 +68,9 @@ export function unpackStates ({ values, width }: PackedStates): PrefixStates[] {
 }
 
 /** Weights on raw states as a head that the server can use, standardised on the pool. */
-export function headOf ({ policy, pooling, prefixes }: FitTask, { best, pool }: FittedStates, { weights, bias }: HeadFit['head']): Head {
+export function headOf (
+  { policy, pooling, prefixes }: FitTask, { best, pool }: FittedStates, { weights, bias }: HeadFit['head']
+): Head {
   return {
     kind: 'head',
     members: referenceMembers(pool, prefixes, state => linearScore(weights, bias, state)),
@@ -75,7 +83,9 @@ export function headOf ({ policy, pooling, prefixes }: FitTask, { best, pool }: 
 }
 
 /** Members with the statistics of a score on the pool: whole answers, and (for the prefix member) all four prefixes. */
-export function referenceMembers ({ states, description }: FittedStates['pool'], prefixes: boolean, score: StateScore): Members {
+export function referenceMembers (
+  { states, description }: FittedStates['pool'], prefixes: boolean, score: StateScore
+): Members {
   const whole = states.map(answer => score(answer.at(-1)!, true))
   const outcome = { normalization: referenceStatistics(whole, description) }
   if (!prefixes) return { outcome }

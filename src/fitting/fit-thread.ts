@@ -1,6 +1,6 @@
 /**
- * Runs a fit in a thread of its own, so that whoever asks for one goes on with other work: a fit is seconds of arithmetic. Ending the
- * thread is how a fit is cancelled. The thread's own side is `fit-worker.ts`.
+ * Runs a fit in a thread of its own, so that whoever asks for one goes on with other work: a fit is seconds of
+ * arithmetic. Ending the thread is how a fit is cancelled. The thread's own side is `fit-worker.ts`.
  */
 import { Worker } from 'node:worker_threads'
 import type { FitProgress } from './fit-choices.js'
@@ -24,7 +24,9 @@ export interface FitThreadOptions {
 export async function runFitTask (task: FitTask, { signal, onProgress }: FitThreadOptions): Promise<FittedDescriptor> {
   signal?.throwIfAborted()
   const worker = new Worker(new URL('./fit-worker.js', import.meta.url), {
-    workerData: task, transferList: task.layers.flatMap(({ states, pool }) => [states.values.buffer as ArrayBuffer, pool.values.buffer as ArrayBuffer])
+    workerData: task,
+    transferList: task.layers.flatMap(({ states, pool }) =>
+      [states.values.buffer as ArrayBuffer, pool.values.buffer as ArrayBuffer])
   })
   let leave: (() => void) | undefined
   try {

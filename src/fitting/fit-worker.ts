@@ -8,4 +8,6 @@ if (!parentPort) throw new Error('this file runs in a Worker')
 const port = parentPort
 const send = (message: FromFitWorker): void => { port.postMessage(message) }
 
-send({ type: 'fitted', descriptor: runTask(workerData as FitTask, progress => { send({ type: 'progress', progress }) }) })
+send({
+  type: 'fitted', descriptor: runTask(workerData as FitTask, progress => { send({ type: 'progress', progress }) })
+})

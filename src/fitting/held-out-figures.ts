@@ -1,6 +1,6 @@
 /**
- * A fitted reward's held-out figures and the controls beside them: what accuracy is worth more than length, chance or words give.
- * Knows samples and scores, not how states are made.
+ * A fitted reward's held-out figures and the controls beside them: what accuracy is worth more than length, chance or
+ * words give. Knows samples and scores, not how states are made.
  */
 import type { RewardMetrics } from '../rewards/descriptor-parts.js'
 import { asPairs, type SampleSet } from './examples.js'
@@ -32,17 +32,21 @@ function accuracy (set: SampleSet, scoreOf: (answer: number) => number): number 
 export type StateScore = (state: Float32Array, whole: boolean) => number
 
 /**
- * Accuracy by share of the answer read, calibration, and controls fitted on the training set. Scored sets are judged by their pairs.
+ * Accuracy by share of the answer read, calibration, and controls fitted on the training set. Scored sets are judged by
+ * their pairs.
  * @param split what the test set is, for the card
  * @param isLogit whether σ(score) claims to be a probability
  */
-export function evaluateScore (score: StateScore, trainSet: StateSet, testSet: StateSet, split: string, isLogit: boolean): RewardMetrics {
+export function evaluateScore (
+  score: StateScore, trainSet: StateSet, testSet: StateSet, split: string, isLogit: boolean
+): RewardMetrics {
   const [train, test] = [asPairs(trainSet), asPairs(testSet)]
   const labels = test.samples.map(sample => sample.label)
   const clusters = test.samples.map(sample => sample.group)
   const paired = test.kind === 'pairs'
   const last = fractions.length - 1
-  const perFraction = fractions.map((_fraction, index) => margins(test, answer => score(test.states[answer]![index]!, index === last)))
+  const perFraction = fractions.map((_fraction, index) =>
+    margins(test, answer => score(test.states[answer]![index]!, index === last)))
   const byPrefix = perFraction.map((values, index) => {
     const { value, standardError } = clusteredMean(rightness(values, labels), clusters)
     const auc = paired ? {} : { auc: rounded(areaUnderCurve(values, labels)) }
@@ -55,21 +59,29 @@ export function evaluateScore (score: StateScore, trainSet: StateSet, testSet: S
     clusters: new Set(clusters).size,
     byPrefix,
     ...(isLogit ? { calibrationError: rounded(calibration(perFraction[last]!, labels, paired)) } : {}),
-    controls: { lengthOnly: rounded(lengthControl(train, test)), ...randomControl(train, test), tfidf: rounded(textControl(train, test)) }
+    controls: {
+      lengthOnly: rounded(lengthControl(train, test)),
+      ...randomControl(train, test),
+      tfidf: rounded(textControl(train, test))
+    }
   }
 }
 
 /** A pair can be told either way round; only both ways together have labels of both kinds. */
 function calibration (whole: readonly number[], labels: readonly number[], paired: boolean): number {
-  return paired ? calibrationError([...whole, ...whole.map(value => -value)], [...labels, ...labels.map(label => -label)]) : calibrationError(whole, labels)
+  return paired
+    ? calibrationError([...whole, ...whole.map(value => -value)], [...labels, ...labels.map(label => -label)])
+    : calibrationError(whole, labels)
 }
 
 /** A logistic fit on log-length alone. */
 function lengthControl (train: StateSet, test: StateSet): number {
   const scale = columnScale(train.lengths.map(length => Float32Array.of(Math.log(length))))
-  const feature = (set: StateSet) => (answer: number): number => (Math.log(set.lengths[answer]!) - scale.mean[0]!) / scale.std[0]!
+  const feature = (set: StateSet) => (answer: number): number =>
+    (Math.log(set.lengths[answer]!) - scale.mean[0]!) / scale.std[0]!
   const rows = denseRows(Float64Array.from(margins(train, feature(train))), 1)
-  const fit = fitLogistic(rows, train.samples.map(sample => sample.label), { lambda: 0, intercept: train.kind !== 'pairs' })
+  const fit = fitLogistic(rows, train.samples.map(sample => sample.label),
+    { lambda: 0, intercept: train.kind !== 'pairs' })
   return accuracy(test, answer => fit.weights[0]! * feature(test)(answer) + fit.intercept)
 }
 
@@ -78,7 +90,8 @@ function randomControl (train: StateSet, test: StateSet): { randomHead: number, 
   const random = uniform(7)
   const scale = columnScale(train.states.map(states => states.at(-1)!))
   const accuracies = Array.from({ length: 20 }, () => {
-    const { weights, bias } = unscale({ weights: Float64Array.from(scale.mean, () => normal(random)), intercept: 0 }, scale)
+    const { weights, bias } =
+      unscale({ weights: Float64Array.from(scale.mean, () => normal(random)), intercept: 0 }, scale)
     return accuracy(test, answer => linearScore(weights, bias, test.states[answer]!.at(-1)!))
   })
   const { mean, std } = meanAndStd(accuracies)

@@ -27,12 +27,16 @@ export function poolPrompts (): string[] {
  * same answers. Answers that end at once are left out.
  * @returns answers without end tokens, with their prompts
  */
-export async function samplePool (policy: ReadablePolicy, prompts: readonly string[], signal?: AbortSignal): Promise<FeatureItem[]> {
-  const jobs = prompts.flatMap((prompt, index) => Array.from({ length: pool.answersPerPrompt }, (_, copy) => ({ prompt, seed: pool.seed + 1000 * index + copy })))
+export async function samplePool (
+  policy: ReadablePolicy, prompts: readonly string[], signal?: AbortSignal
+): Promise<FeatureItem[]> {
+  const jobs = prompts.flatMap((prompt, index) =>
+    Array.from({ length: pool.answersPerPrompt }, (_, copy) => ({ prompt, seed: pool.seed + 1000 * index + copy })))
   const items: FeatureItem[] = []
   const abreast = 24
   for (let start = 0; start < jobs.length; start += abreast) {
-    items.push(...await Promise.all(jobs.slice(start, start + abreast).map(job => sampleAnswer(policy, job.prompt, uniform(job.seed), signal))))
+    items.push(...await Promise.all(jobs.slice(start, start + abreast).map(job =>
+      sampleAnswer(policy, job.prompt, uniform(job.seed), signal))))
   }
   return items.filter(item => item.answerTokens.length > 0)
 }
@@ -42,7 +46,9 @@ export async function samplePool (policy: ReadablePolicy, prompts: readonly stri
  * @param directory null keeps nothing
  * @throws RequestError storage_failed; the signal's reason when aborted
  */
-export async function referencePool (policy: ReadablePolicy, directory: string | null, signal?: AbortSignal): Promise<FeatureItem[]> {
+export async function referencePool (
+  policy: ReadablePolicy, directory: string | null, signal?: AbortSignal
+): Promise<FeatureItem[]> {
   const prompts = poolPrompts()
   if (directory === null) return await samplePool(policy, prompts, signal)
   const kind = createHash('sha256').update(JSON.stringify([pool, prompts])).digest('hex').slice(0, 8)
@@ -55,7 +61,9 @@ export async function referencePool (policy: ReadablePolicy, directory: string |
   return items
 }
 
-async function sampleAnswer (policy: ReadablePolicy, prompt: string, random: () => number, signal?: AbortSignal): Promise<FeatureItem> {
+async function sampleAnswer (
+  policy: ReadablePolicy, prompt: string, random: () => number, signal?: AbortSignal
+): Promise<FeatureItem> {
   const promptTokens = policy.promptTokens([{ role: 'user', content: prompt }])
   const reservation = await policy.reserve(1, promptTokens.length + pool.maxTokens, signal)
   const sequence = policy.source.open(promptTokens, { ...patient, ...(signal && { signal }) })
@@ -87,10 +95,14 @@ function draw (logits: Float32Array, logNormalizer: number, u: number): number {
 
 /** What a pool is, for descriptors and cards. */
 export function poolDescription ({ id, format }: PolicyInfo, answers: number): string {
-  return `${answers} answers of ${id} (${format}) to the ${poolPrompts().length} pool prompts, temperature 1, at most ${pool.maxTokens} tokens`
+  return `${answers} answers of ${id} (${format}) to the ${poolPrompts().length} pool prompts, temperature 1, at ` +
+    `most ${pool.maxTokens} tokens`
 }
 
-/** Reference statistics of the raw scores of a pool, to seven digits; scores that are all equal get 1 as standard deviation. */
+/**
+ * Reference statistics of the raw scores of a pool, to seven digits; scores that are all equal get 1 as standard
+ * deviation.
+ */
 export function referenceStatistics (scores: readonly number[], description: string): Normalization {
   const { mean, std } = meanAndStd(scores)
   return { mean: Number(mean.toPrecision(7)), std: Number(std.toPrecision(7)) || 1, pool: description }

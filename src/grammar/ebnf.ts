@@ -1,6 +1,7 @@
 /**
- * Grammars as rules over characters, in the notation the matcher reads. Knows no JSON and no tokens. Within a rule, options must differ in their
- * first character, or be rules themselves: where they do not, the matcher (0.1.27) at times takes texts that none of them accepts.
+ * Grammars as rules over characters, in the notation the matcher reads. Knows no JSON and no tokens. Within a rule,
+ * options must differ in their first character, or be rules themselves: where they do not, the matcher (0.1.27) at
+ * times takes texts that none of them accepts.
  */
 
 export type Expression =
@@ -21,9 +22,12 @@ export const oneOf = (characters: string): Expression => ({ kind: 'class', chara
 /** One after the other; of nothing, the empty text. */
 export const sequence = (...parts: readonly Expression[]): Expression => ({ kind: 'sequence', parts })
 /** Any one of several; of none, nothing at all. */
-export const choice = (...options: readonly Expression[]): Expression => options.length === 1 ? options[0]! : { kind: 'choice', options }
+export const choice = (...options: readonly Expression[]): Expression =>
+  options.length === 1 ? options[0]! : { kind: 'choice', options }
 /** So many times. @param most null is no limit */
-export const repeat = (of: Expression, least: number, most: number | null): Expression => ({ kind: 'repeat', of, least, most })
+export const repeat = (
+  of: Expression, least: number, most: number | null
+): Expression => ({ kind: 'repeat', of, least, most })
 /** Once or not at all. */
 export const optional = (of: Expression): Expression => choice(text(''), of)
 
@@ -63,7 +67,9 @@ function print (expression: Expression): string {
     case 'text': return quoted(expression.text)
     case 'class': return `[${expression.characters}]`
     case 'rule': return expression.name
-    case 'sequence': return expression.parts.length === 0 ? '""' : expression.parts.map(part => part.kind === 'choice' ? `(${print(part)})` : print(part)).join(' ')
+    case 'sequence': return expression.parts.length === 0
+      ? '""'
+      : expression.parts.map(part => part.kind === 'choice' ? `(${print(part)})` : print(part)).join(' ')
     case 'choice': return expression.options.map(print).join(' | ')
     case 'repeat': {
       const { least, most } = expression
@@ -89,7 +95,10 @@ export class Rules {
     return { kind: 'rule', name }
   }
 
-  /** An expression as a rule of its own, so that it may begin like others, or stands for all the places where it is used. */
+  /**
+   * An expression as a rule of its own, so that it may begin like others, or stands for all the places where it is
+   * used.
+   */
   separate (expression: Expression): Expression { return this.rule(`part_${this.#rules.size}`, () => expression) }
 
   /** Whether some finite text matches. */
@@ -113,6 +122,7 @@ export class Rules {
 
   /** The grammar's text, which begins at `root`. */
   print (root: Expression): string {
-    return [`root ::= ${print(root)}`, ...[...this.#rules].map(([name, rule]) => `${name} ::= ${print(rule)}`)].join('\n')
+    return [`root ::= ${print(root)}`, ...[...this.#rules].map(([name, rule]) => `${name} ::= ${print(rule)}`)]
+      .join('\n')
   }
 }

@@ -1,4 +1,7 @@
-/** The grammar thread: compiles grammars, follows answers through them, says which tokens may come next. Slow and broken grammars hold up nobody but each other. */
+/**
+ * The grammar thread: compiles grammars, follows answers through them, says which tokens may come next. Slow and broken
+ * grammars hold up nobody but each other.
+ */
 import { parentPort, workerData } from 'node:worker_threads'
 import type { CompiledGrammar, GrammarMatcher as Matcher } from '@mlc-ai/web-xgrammar'
 import type { Operation, Reply, Vocabulary } from './grammar-protocol.js'
@@ -9,7 +12,8 @@ const port = parentPort
 const { bytes, ends, endTokens } = workerData as Vocabulary
 const texts = Array.from(ends, (end, token) => bytes.subarray(token === 0 ? 0 : ends[token - 1]!, end))
 // The binding takes bytes where its types say text.
-const tokenizer = await TokenizerInfo.createTokenizerInfo(texts as unknown as string[], 'raw', false, texts.length, [...endTokens])
+const tokenizer = await TokenizerInfo.createTokenizerInfo(texts as unknown as string[], 'raw', false, texts.length,
+  [...endTokens])
 const compiler = await GrammarCompiler.createGrammarCompiler(tokenizer, false)
 const grammars = new Map<number, CompiledGrammar>()
 const answers = new Map<number, Matcher>()
@@ -36,7 +40,9 @@ async function perform (operation: Operation): Promise<Reply | null> {
     }
     case 'advance': {
       const matcher = await matcherOf(operation.answer, operation.grammar)
-      for (const token of operation.tokens) if (!matcher.acceptToken(token)) return { failed: `token ${token} is not what the grammar allows` }
+      for (const token of operation.tokens) {
+        if (!matcher.acceptToken(token)) return { failed: `token ${token} is not what the grammar allows` }
+      }
       return { allowed: await matcher.getNextTokenBitmask() }
     }
     case 'close':
@@ -50,7 +56,9 @@ async function perform (operation: Operation): Promise<Reply | null> {
   }
 }
 
-const send = (reply: Reply): void => { port.postMessage(reply, 'allowed' in reply ? [reply.allowed.buffer as ArrayBuffer] : []) }
+const send = (
+  reply: Reply
+): void => { port.postMessage(reply, 'allowed' in reply ? [reply.allowed.buffer as ArrayBuffer] : []) }
 
 /** Operations of earlier messages come first. */
 let before = Promise.resolve()

@@ -1,6 +1,7 @@
 /**
- * The inference thread's side of the grammar thread: compiled grammars, kept by their text, and the answers that follow them. The thread is started
- * by the first grammar. If one of its tasks takes too long or breaks it, that task fails, and a new thread goes on with all others.
+ * The inference thread's side of the grammar thread: compiled grammars, kept by their text, and the answers that follow
+ * them. The thread is started by the first grammar. If one of its tasks takes too long or breaks it, that task fails,
+ * and a new thread goes on with all others.
  */
 import { Worker } from 'node:worker_threads'
 import type { Constraint, ConstraintState } from '../decoding/sampling/constraint.js'
@@ -10,7 +11,10 @@ import type { Operation, Reply, Vocabulary } from './grammar-protocol.js'
 /** Compiled grammars that nobody uses and that are kept for the next request, at most. */
 const mostIdle = 64
 
-/** How long the thread may work at one task, ms: beyond what the longest grammar that is accepted takes on a busy machine. */
+/**
+ * How long the thread may work at one task, ms: beyond what the longest grammar that is accepted takes on a busy
+ * machine.
+ */
 const longestTaskMs = 30_000
 
 class Grammar {
@@ -124,7 +128,8 @@ export class Grammars {
   }
 
   /**
-   * What answers are held to that follow a grammar; compiled, unless it is already. Aborting the signal closes all of them.
+   * What answers are held to that follow a grammar; compiled, unless it is already. Aborting the signal closes all of
+   * them.
    * @param param the field that asks for it, for errors
    * @throws RequestError if it cannot be compiled in time
    */
@@ -148,7 +153,9 @@ export class Grammars {
       if (signal.aborted) throw error
       // It may have been the load: another request may try again.
       if (this.#grammars.get(text) === grammar) this.#grammars.delete(text)
-      throw error instanceof TookTooLong ? new RequestError('invalid_request', `${param} ${error.message}`, { param }) : error
+      throw error instanceof TookTooLong
+        ? new RequestError('invalid_request', `${param} ${error.message}`, { param })
+        : error
     }
   }
 
@@ -192,10 +199,14 @@ export class Grammars {
       this.#send({ type: 'compile', grammar: grammar.id, text: grammar.text })
     } else {
       // A new thread has to compile what an old one had.
-      if (grammar.sentTo !== worker) this.#add({ grammar, answer: null, length: 0, resolve: () => {}, reject: () => {} })
+      if (grammar.sentTo !== worker) {
+        this.#add({ grammar, answer: null, length: 0, resolve: () => {}, reject: () => {} })
+      }
       if (answer.sentTo !== worker) answer.sent = 0
       answer.sentTo = worker
-      this.#send({ type: 'advance', answer: answer.id, grammar: grammar.id, tokens: answer.tokens.slice(answer.sent, length) })
+      this.#send({
+        type: 'advance', answer: answer.id, grammar: grammar.id, tokens: answer.tokens.slice(answer.sent, length)
+      })
       answer.sent = length
     }
     this.#tasks.push(task)
@@ -214,7 +225,8 @@ export class Grammars {
 
   #startThread (): Worker {
     const worker = new Worker(new URL('./grammar-worker.js', import.meta.url), { workerData: this.#vocabulary })
-    const whileItIs = <A> (handle: (argument: A) => void) => (argument: A) => { if (this.#worker === worker) handle(argument) }
+    const whileItIs = <A> (handle: (argument: A) => void) =>
+      (argument: A) => { if (this.#worker === worker) handle(argument) }
     worker.on('message', whileItIs((reply: Reply) => { this.#receive(reply) }))
     worker.on('error', whileItIs((error: Error) => { this.#lose(error) }))
     worker.on('exit', whileItIs(() => { this.#lose(new Error('it ended')) }))
@@ -231,7 +243,9 @@ export class Grammars {
   /** Gives the task that the thread is at its time. */
   #watch (): void {
     clearTimeout(this.#timer)
-    if (this.#isReady && this.#tasks.length > 0) this.#timer = setTimeout(() => { this.#lose(new TookTooLong(this.#longestTaskMs)) }, this.#longestTaskMs)
+    if (this.#isReady && this.#tasks.length > 0) {
+      this.#timer = setTimeout(() => { this.#lose(new TookTooLong(this.#longestTaskMs)) }, this.#longestTaskMs)
+    }
   }
 
   #abandon (): Worker | null {
@@ -243,14 +257,18 @@ export class Grammars {
     return worker
   }
 
-  /** The task that the thread was at fails, with whatever else needs its grammar compiled; a new thread does the others. */
+  /**
+   * The task that the thread was at fails, with whatever else needs its grammar compiled; a new thread does the others.
+   */
   #lose (error: Error): void {
     const wasReady = this.#isReady
     this.#abandon()?.terminate().catch(console.error)
     const tasks = this.#tasks.splice(0)
     const culprit = tasks[0]
-    const failed = tasks.filter((task, index) => index === 0 || !wasReady || (culprit?.answer === null && task.grammar === culprit.grammar))
-    const reason = error instanceof TookTooLong ? error : new Error(`the grammar thread failed: ${error.message}`, { cause: error })
+    const failed = tasks.filter((task, index) => index === 0 || !wasReady ||
+      (culprit?.answer === null && task.grammar === culprit.grammar))
+    const reason =
+      error instanceof TookTooLong ? error : new Error(`the grammar thread failed: ${error.message}`, { cause: error })
     for (const { reject } of failed) reject(reason)
     for (const task of tasks) if (!failed.includes(task)) this.#add(task)
     this.#watch()

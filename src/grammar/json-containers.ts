@@ -1,4 +1,7 @@
-/** Grammars of arrays and objects from those of their parts: which may be left out, how many there are, where commas go. Knows no schemas. */
+/**
+ * Grammars of arrays and objects from those of their parts: which may be left out, how many there are, where commas go.
+ * Knows no schemas.
+ */
 import { choice, repeat, sequence, text, type Expression, type Rules } from './ebnf.js'
 import { between, following } from './json-text.js'
 
@@ -9,10 +12,14 @@ import { between, following } from './json-text.js'
  * @param least how many there must be
  * @param most at least one; Infinity is no limit
  */
-export function arrayOf (rules: Rules, first: readonly Expression[], rest: Expression | null, least: number, most: number): Expression {
+export function arrayOf (
+  rules: Rules, first: readonly Expression[], rest: Expression | null, least: number, most: number
+): Expression {
   const after = (count: number): Expression => {
     if (count >= most) return text('')
-    if (count >= first.length) return repeat(following(rules, rest!), Math.max(0, least - count), most === Infinity ? null : most - count)
+    if (count >= first.length) {
+      return repeat(following(rules, rest!), Math.max(0, least - count), most === Infinity ? null : most - count)
+    }
     const next = sequence(following(rules, first[count]!), after(count + 1))
     return count >= least ? choice(text(''), next) : next
   }
@@ -24,13 +31,17 @@ export function arrayOf (rules: Rules, first: readonly Expression[], rest: Expre
  * @param members its properties in order, with their names
  * @param other a property of another name, of which there may be many at the end; null where there are none
  */
-export function objectOf (rules: Rules, members: ReadonlyArray<{ readonly isRequired: boolean, readonly value: Expression }>, other: Expression | null): Expression {
+export function objectOf (
+  rules: Rules, members: ReadonlyArray<{ readonly isRequired: boolean, readonly value: Expression }>,
+  other: Expression | null
+): Expression {
   const more = other ? repeat(following(rules, other), 0, null) : text('')
   if (members.length > 0 && members.every(member => member.isRequired)) {
     const [first, ...others] = members.map(member => member.value)
     return between(rules, '{', sequence(first!, ...others.map(value => following(rules, value)), more), '}', false)
   }
-  // From the last property on: what may follow where something stands before it, and where nothing does; null is nothing at all.
+  // From the last property on: what may follow where something stands before it, and where nothing does; null is
+  // nothing at all.
   let after: Expression = more
   let begin: Expression | null = other ? sequence(other, more) : null
   let mayBeEmpty = true
@@ -39,7 +50,9 @@ export function objectOf (rules: Rules, members: ReadonlyArray<{ readonly isRequ
     const here = sequence(value, after)
     begin = isRequired || !begin ? here : choice(here, begin)
     mayBeEmpty &&= !isRequired
-    after = rules.separate(isRequired ? sequence(following(rules, value), after) : choice(sequence(following(rules, value), after), after))
+    after = rules.separate(
+      isRequired ? sequence(following(rules, value), after) : choice(sequence(following(rules, value), after), after)
+    )
   }
   return begin ? between(rules, '{', begin, '}', mayBeEmpty) : text('{}')
 }

@@ -1,6 +1,6 @@
 /**
- * From a JSON Schema (2020-12) to a grammar whose every text is JSON that the schema accepts. Of an object's properties the order is that of the
- * schema. Knows no tokens; what a schema says is read by `schema-keywords.ts`.
+ * From a JSON Schema (2020-12) to a grammar whose every text is JSON that the schema accepts. Of an object's properties
+ * the order is that of the schema. Knows no tokens; what a schema says is read by `schema-keywords.ts`.
  */
 import { isObject, refuse } from '../validation.js'
 import { choice, oneText, Rules, sequence, text, type Expression } from './ebnf.js'
@@ -8,7 +8,9 @@ import { arrayOf, objectOf } from './json-containers.js'
 import { anyArray, anyObject, anyValue, formats, mostCounted, property, propertyExcept, string } from './json-text.js'
 import { anyInteger, anyNumber, integersBetween, largestInteger, numbersBetween } from './numbers.js'
 import { SchemaDocument } from './schema-document.js'
-import { bounds, checkKeywords, itemsOf, keywordAlone, listedValues, propertiesOf, sizes, typesOf, type Schema, type TypeName } from './schema-keywords.js'
+import {
+  bounds, checkKeywords, itemsOf, keywordAlone, listedValues, propertiesOf, sizes, typesOf, type Schema, type TypeName
+} from './schema-keywords.js'
 
 /** Limits of one schema, all places in it together. */
 const limits = { depth: 64, schemas: 4096, values: 4096, names: 120_000, items: 4096 } as const
@@ -34,18 +36,25 @@ class GrammarWriter {
     const { root: schema, path } = this.#document
     const root = this.#expression(schema, path, 0, new Set())
     this.#checkFinite(root, path, schema)
-    for (const reference of this.#references.keys()) this.#checkFinite({ kind: 'rule', name: this.#referenceRule(reference) }, this.#document.placeOf(reference), reference)
+    for (const reference of this.#references.keys()) {
+      this.#checkFinite({ kind: 'rule', name: this.#referenceRule(reference) }, this.#document.placeOf(reference),
+        reference)
+    }
     return root
   }
 
   #checkFinite (expression: Expression, path: string, value: unknown): void {
-    if (!this.#rules.matchesSomething(expression)) throw refuse(path, 'must accept some finite value: it refers to itself without end', value)
+    if (!this.#rules.matchesSomething(expression)) {
+      throw refuse(path, 'must accept some finite value: it refers to itself without end', value)
+    }
   }
 
   #count (what: Counted, more: number, path: string): void {
     this.#counts[what] += more
     const noun = { schemas: 'schemas', values: 'values of enum', names: 'characters of names and values' }[what]
-    if (this.#counts[what] > limits[what]) throw refuse(path, `goes beyond ${limits[what]} ${noun}, the most that a schema may have`, this.#counts[what])
+    if (this.#counts[what] > limits[what]) {
+      throw refuse(path, `goes beyond ${limits[what]} ${noun}, the most that a schema may have`, this.#counts[what])
+    }
   }
 
   /**
@@ -67,12 +76,17 @@ class GrammarWriter {
     return choice(...types.map(type => this.#ofType(type, schema, path, depth)))
   }
 
-  #alone (keyword: NonNullable<ReturnType<typeof keywordAlone>>, schema: Schema, path: string, depth: number, open: ReadonlySet<string>): Expression {
+  #alone (
+    keyword: NonNullable<ReturnType<typeof keywordAlone>>, schema: Schema, path: string, depth: number,
+    open: ReadonlySet<string>
+  ): Expression {
     const value = schema[keyword]
     const place = `${path}.${keyword}`
     if (keyword === '$ref') return this.#reference(value, place, depth, open)
     if (!Array.isArray(value) || value.length === 0) throw refuse(place, 'must be a list of at least one schema', value)
-    if (keyword === 'allOf' && value.length > 1) throw refuse(place, 'can be enforced with one schema only: write their keywords into one', value)
+    if (keyword === 'allOf' && value.length > 1) {
+      throw refuse(place, 'can be enforced with one schema only: write their keywords into one', value)
+    }
     if (keyword === 'oneOf') this.#document.checkDisjoint(value, place)
     const options = value.map((one, index) => this.#expression(one, `${place}[${index}]`, depth + 1, open))
     return options.length === 1 ? options[0]! : choice(...options.map(option => this.#rules.separate(option)))
@@ -88,7 +102,8 @@ class GrammarWriter {
     const target = this.#document.resolve(reference, path)
     const name = reference as string
     if (open.has(name)) throw refuse(path, 'refers to itself with nothing in between', reference)
-    return this.#rules.rule(this.#referenceRule(name), () => this.#expression(target, this.#document.placeOf(name), depth + 1, new Set([...open, name])))
+    return this.#rules.rule(this.#referenceRule(name), () =>
+      this.#expression(target, this.#document.placeOf(name), depth + 1, new Set([...open, name])))
   }
 
   #values (schema: Schema, path: string): Expression {
@@ -115,23 +130,33 @@ class GrammarWriter {
     const [least, most] = sizes(schema, ['minLength', 'maxLength'], path, mostCounted)
     const { format } = schema
     if (format === undefined) return string(this.#rules, least, most)
-    if (typeof format !== 'string' || !Object.hasOwn(formats, format)) throw refuse(`${path}.format`, `must be one that can be enforced: ${Object.keys(formats).join(', ')}`, format)
-    if (schema['minLength'] !== undefined || schema['maxLength'] !== undefined) throw refuse(`${path}.format`, 'cannot stand beside minLength and maxLength', format)
-    return this.#rules.rule(`format_${format.replace('-', '_')}`, () => sequence(text('"'), formats[format]!(this.#rules), text('"')))
+    if (typeof format !== 'string' || !Object.hasOwn(formats, format)) {
+      throw refuse(`${path}.format`, `must be one that can be enforced: ${Object.keys(formats).join(', ')}`, format)
+    }
+    if (schema['minLength'] !== undefined || schema['maxLength'] !== undefined) {
+      throw refuse(`${path}.format`, 'cannot stand beside minLength and maxLength', format)
+    }
+    return this.#rules.rule(`format_${format.replace('-', '_')}`, () =>
+      sequence(text('"'), formats[format]!(this.#rules), text('"')))
   }
 
   #integer (schema: Schema, path: string): Expression {
     const { low, high } = bounds(schema, path)
     if (!low && !high) return anyInteger(this.#rules)
-    const least = low ? BigInt(Math.ceil(low.value)) + (low.exclusive && Number.isInteger(low.value) ? 1n : 0n) : -largestInteger
-    const most = high ? BigInt(Math.floor(high.value)) - (high.exclusive && Number.isInteger(high.value) ? 1n : 0n) : largestInteger
+    const least =
+      low ? BigInt(Math.ceil(low.value)) + (low.exclusive && Number.isInteger(low.value) ? 1n : 0n) : -largestInteger
+    const most = high
+      ? BigInt(Math.floor(high.value)) - (high.exclusive && Number.isInteger(high.value) ? 1n : 0n)
+      : largestInteger
     return this.#rules.separate(integersBetween(this.#rules, least, most) ?? this.#noneBetween(schema, path))
   }
 
   #number (schema: Schema, path: string): Expression {
     const { low, high } = bounds(schema, path)
     if (!low && !high) return anyNumber(this.#rules)
-    return this.#rules.separate((low && high && low.value > high.value ? null : numbersBetween(this.#rules, low, high)) ?? this.#noneBetween(schema, path))
+    return this.#rules.separate((low && high && low.value > high.value
+      ? null
+      : numbersBetween(this.#rules, low, high)) ?? this.#noneBetween(schema, path))
   }
 
   #noneBetween (schema: Schema, path: string): never {
@@ -142,9 +167,12 @@ class GrammarWriter {
   #array (schema: Schema, path: string, depth: number): Expression {
     const [least, most] = sizes(schema, ['minItems', 'maxItems'], path, limits.items)
     const { first, items, isClosed } = itemsOf(schema, path)
-    const described = first.map((one, index) => this.#expression(one, `${path}.prefixItems[${index}]`, depth + 1, new Set()))
+    const described = first.map((one, index) =>
+      this.#expression(one, `${path}.prefixItems[${index}]`, depth + 1, new Set()))
     const largest = isClosed ? Math.min(most ?? Infinity, first.length) : most ?? Infinity
-    if (least > largest) throw refuse(`${path}.minItems`, `must be at most ${largest}, the number of items that are described`, least)
+    if (least > largest) {
+      throw refuse(`${path}.minItems`, `must be at most ${largest}, the number of items that are described`, least)
+    }
     if (largest === 0) return text('[]')
     if (first.length === 0 && items === undefined && least === 0 && largest === Infinity) return anyArray(this.#rules)
     const rest = isClosed ? null : this.#expression(items ?? true, `${path}.items`, depth + 1, new Set())
@@ -155,9 +183,12 @@ class GrammarWriter {
     const { names, properties, required, others } = propertiesOf(schema, path)
     this.#count('names', names.reduce((sum, name) => sum + name.length, 0), `${path}.properties`)
     if (others === true && names.length === 0) return anyObject(this.#rules)
-    const rest = others === false ? null : this.#expression(others, `${path}.additionalProperties`, depth + 1, new Set())
+    const rest =
+      others === false ? null : this.#expression(others, `${path}.additionalProperties`, depth + 1, new Set())
     const members = names.map(name => {
-      const value = Object.hasOwn(properties, name) ? this.#expression(properties[name], `${path}.properties.${name}`, depth + 1, new Set()) : rest ?? anyValue(this.#rules)
+      const value = Object.hasOwn(properties, name)
+        ? this.#expression(properties[name], `${path}.properties.${name}`, depth + 1, new Set())
+        : rest ?? anyValue(this.#rules)
       return { isRequired: required.includes(name), value: property(this.#rules, name, value) }
     })
     return objectOf(this.#rules, members, rest === null ? null : propertyExcept(this.#rules, names, rest))
@@ -177,7 +208,8 @@ export function schemaExpression (rules: Rules, schema: unknown, path: string, p
 /**
  * The grammar of a schema's JSON.
  * @param path what the caller calls the schema, for errors
- * @throws RequestError naming the place, the rule and the value for what cannot be enforced, is contradictory, endless or too large
+ * @throws RequestError naming the place, the rule and the value for what cannot be enforced, is contradictory, endless
+ * or too large
  */
 export function schemaGrammar (schema: unknown, path: string): string {
   const rules = new Rules()

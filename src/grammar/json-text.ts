@@ -11,7 +11,10 @@ const plainAscii = '\\x20-\\x21\\x23-\\x5b\\x5d-\\x7f'
 const bytes = (...ranges: readonly string[]): Expression => sequence(...ranges.map(oneOf))
 const continuation = '\\x80-\\xbf'
 
-/** A character beyond ASCII, as the bytes of valid UTF-8 (RFC 3629): the matcher's own classes of such characters take other bytes, too. */
+/**
+ * A character beyond ASCII, as the bytes of valid UTF-8 (RFC 3629): the matcher's own classes of such characters take
+ * other bytes, too.
+ */
 export const beyondAscii = (rules: Rules): Expression => rules.rule('beyond_ascii', () => choice(
   bytes('\\xc2-\\xdf', continuation),
   // A byte alone would be read as a character; twice it is a class.
@@ -23,7 +26,10 @@ export const beyondAscii = (rules: Rules): Expression => rules.rule('beyond_asci
   bytes('\\xf4\\xf4', '\\x80-\\x8f', continuation, continuation)
 ))
 
-/** What follows a backslash. Halves of surrogate pairs are not written: characters beyond the first plane stand as they are. */
+/**
+ * What follows a backslash. Halves of surrogate pairs are not written: characters beyond the first plane stand as they
+ * are.
+ */
 function escape (rules: Rules): Expression {
   const hex = oneOf('0-9a-fA-F')
   return rules.rule('escape', () => choice(
@@ -32,34 +38,43 @@ function escape (rules: Rules): Expression {
   ))
 }
 
-/** The rest of a string, with its closing quote. A rule for each number of characters that are left, so that all strings share them. */
+/**
+ * The rest of a string, with its closing quote. A rule for each number of characters that are left, so that all strings
+ * share them.
+ */
 function restOfString (rules: Rules, least: number, most: number | null): Expression {
   if (most === 0) return text('"')
   return rules.rule(`string_${least}_${most ?? 'any'}`, () => {
     const next = restOfString(rules, Math.max(0, least - 1), most === null ? null : most - 1)
-    return choice(...(least === 0 ? [text('"')] : []), sequence(oneOf(plainAscii), next), sequence(beyondAscii(rules), next), sequence(text('\\'), escape(rules), next))
+    return choice(...(least === 0 ? [text('"')] : []), sequence(oneOf(plainAscii), next),
+      sequence(beyondAscii(rules), next), sequence(text('\\'), escape(rules), next))
   })
 }
 
 /** A string of so many characters. @param most null is no limit */
-export const string = (rules: Rules, least = 0, most: number | null = null): Expression => sequence(text('"'), restOfString(rules, least, most))
+export const string = (rules: Rules, least = 0, most: number | null = null): Expression =>
+  sequence(text('"'), restOfString(rules, least, most))
 
 /**
- * A name that is none of some others, as an object's. Where there are others it has no escapes, in which the same name can be written twice; and where
- * one of them has a character beyond ASCII it has none in that place.
+ * A name that is none of some others, as an object's. Where there are others it has no escapes, in which the same name
+ * can be written twice; and where one of them has a character beyond ASCII it has none in that place.
  */
 export function nameExcept (rules: Rules, names: readonly string[]): Expression {
   if (names.length === 0) return string(rules)
-  const anything: Expression = rules.rule('plain_rest', () => choice(text('"'), sequence(choice(oneOf(plainAscii), beyondAscii(rules)), { kind: 'rule', name: 'plain_rest' })))
+  const anything: Expression = rules.rule('plain_rest', () =>
+    choice(text('"'), sequence(choice(oneOf(plainAscii), beyondAscii(rules)), { kind: 'rule', name: 'plain_rest' })))
   const after = (prefix: string): Expression => {
-    const next = [...new Set(names.filter(name => name.length > prefix.length && name.startsWith(prefix)).map(name => String.fromCodePoint(name.codePointAt(prefix.length)!)))]
+    const next = [...new Set(names.filter(name => name.length > prefix.length && name.startsWith(prefix)).map(name =>
+      String.fromCodePoint(name.codePointAt(prefix.length)!)))]
     if (next.length === 0 && !names.includes(prefix)) return anything
     // What is written with an escape needs no exception.
     const plain = next.filter(character => JSON.stringify(character).length === character.length + 2)
     const isAscii = plain.every(character => character <= '\x7f')
     return choice(
       ...(names.includes(prefix) ? [] : [text('"')]),
-      ...plain.map(character => character <= '\x7f' ? sequence(text(character), after(prefix + character)) : rules.separate(sequence(text(character), after(prefix + character)))),
+      ...plain.map(character => character <= '\x7f'
+        ? sequence(text(character), after(prefix + character))
+        : rules.separate(sequence(text(character), after(prefix + character)))),
       sequence(oneOf(asciiWithout(plain)), anything),
       ...(isAscii ? [sequence(beyondAscii(rules), anything)] : [])
     )
@@ -69,20 +84,28 @@ export function nameExcept (rules: Rules, names: readonly string[]): Expression 
 
 /** The class of ASCII that a string holds as it is, some of it left out. */
 function asciiWithout (characters: readonly string[]): string {
-  const kept = Array.from({ length: 0x60 }, (_, index) => String.fromCharCode(0x20 + index)).filter(one => one !== '"' && one !== '\\' && !characters.includes(one))
+  const kept = Array.from({ length: 0x60 }, (_, index) => String.fromCharCode(0x20 + index))
+    .filter(one => one !== '"' && one !== '\\' && !characters.includes(one))
   return kept.map(one => `\\x${one.charCodeAt(0).toString(16)}`).join('')
 }
 
-/** Spaces that a line begins with, at most: without an end to them a model that likes nothing that may follow would write them for ever. */
+/**
+ * Spaces that a line begins with, at most: without an end to them a model that likes nothing that may follow would
+ * write them for ever.
+ */
 const mostIndent = 24
 
-const indent = (rules: Rules, most = mostIndent): Expression => most === 0 ? text('') : rules.rule(`indent_${most}`, () => optional(sequence(text(' '), indent(rules, most - 1))))
+const indent = (rules: Rules, most = mostIndent): Expression =>
+  most === 0 ? text('') : rules.rule(`indent_${most}`, () => optional(sequence(text(' '), indent(rules, most - 1))))
 
 /** Between the parts of a value: nothing, a space, or a new line, indented. */
-export const space = (rules: Rules): Expression => rules.rule('space', () => choice(text(''), text(' '), sequence(text('\n'), indent(rules))))
+export const space = (rules: Rules): Expression =>
+  rules.rule('space', () => choice(text(''), text(' '), sequence(text('\n'), indent(rules))))
 
 /** Items between brackets; or nothing, where that may be. @param items with their commas */
-export function between (rules: Rules, open: string, items: Expression, close: string, mayBeEmpty: boolean): Expression {
+export function between (
+  rules: Rules, open: string, items: Expression, close: string, mayBeEmpty: boolean
+): Expression {
   const full = sequence(space(rules), items, space(rules), text(close))
   return sequence(text(open), mayBeEmpty ? choice(text(close), full) : full)
 }
@@ -90,13 +113,16 @@ export function between (rules: Rules, open: string, items: Expression, close: s
 /** One more after others. */
 export const following = (rules: Rules, item: Expression): Expression => sequence(text(','), space(rules), item)
 
-const named = (rules: Rules, name: Expression, value: Expression): Expression => sequence(name, text(':'), space(rules), value)
+const named = (rules: Rules, name: Expression, value: Expression): Expression =>
+  sequence(name, text(':'), space(rules), value)
 
 /** A property. */
-export const property = (rules: Rules, name: string, value: Expression): Expression => named(rules, text(JSON.stringify(name)), value)
+export const property = (rules: Rules, name: string, value: Expression): Expression =>
+  named(rules, text(JSON.stringify(name)), value)
 
 /** Properties of other names. */
-export const propertyExcept = (rules: Rules, names: readonly string[], value: Expression): Expression => rules.separate(named(rules, nameExcept(rules, names), value))
+export const propertyExcept = (rules: Rules, names: readonly string[], value: Expression): Expression =>
+  rules.separate(named(rules, nameExcept(rules, names), value))
 
 /** Any object. */
 export const anyObject = (rules: Rules): Expression => rules.rule('any_object', () => {
@@ -109,38 +135,48 @@ export const anyArray = (rules: Rules): Expression => rules.rule('any_array', ()
   between(rules, '[', sequence(anyValue(rules), repeat(following(rules, anyValue(rules)), 0, null)), ']', true))
 
 /** Any value. */
-export const anyValue = (rules: Rules): Expression => rules.rule('any', () => choice(anyObject(rules), anyArray(rules), string(rules), anyNumber(rules), text('true'), text('false'), text('null')))
+export const anyValue = (rules: Rules): Expression => rules.rule('any', () =>
+  choice(anyObject(rules), anyArray(rules), string(rules), anyNumber(rules), text('true'), text('false'), text('null')))
 
 const digits = (count: number): Expression => repeat(oneOf('0-9'), count, count)
 const hex = (count: number): Expression => repeat(oneOf('0-9a-f'), count, count)
 
 /** Years of four digits that have a 29th of February. */
 const leapYear = (rules: Rules): Expression => choice(
-  rules.separate(sequence(digits(2), choice(sequence(text('0'), oneOf('48')), sequence(oneOf('2468'), oneOf('048')), sequence(oneOf('13579'), oneOf('26'))))),
-  rules.separate(sequence(choice(sequence(oneOf('02468'), oneOf('048')), sequence(oneOf('13579'), oneOf('26'))), text('00')))
+  rules.separate(sequence(digits(2), choice(sequence(text('0'), oneOf('48')), sequence(oneOf('2468'), oneOf('048')),
+    sequence(oneOf('13579'), oneOf('26'))))),
+  rules.separate(sequence(choice(sequence(oneOf('02468'), oneOf('048')), sequence(oneOf('13579'), oneOf('26'))),
+    text('00')))
 )
 
 /** Days of a month that all months of some length have. */
 const day = (last: 28 | 30 | 31): Expression => choice(
   sequence(text('0'), oneOf('1-9')),
-  ...(last === 28 ? [sequence(text('1'), oneOf('0-9')), sequence(text('2'), oneOf('0-8'))] : [sequence(oneOf('12'), oneOf('0-9')), sequence(text('3'), oneOf(last === 30 ? '00' : '01'))])
+  ...(last === 28
+    ? [sequence(text('1'), oneOf('0-9')), sequence(text('2'), oneOf('0-8'))]
+    : [sequence(oneOf('12'), oneOf('0-9')), sequence(text('3'), oneOf(last === 30 ? '00' : '01'))])
 )
 
-const month = (first: string, second: string, last: 30 | 31): Expression => sequence(choice(sequence(text('0'), oneOf(first)), sequence(text('1'), oneOf(second))), text('-'), day(last))
+const month = (first: string, second: string, last: 30 | 31): Expression =>
+  sequence(choice(sequence(text('0'), oneOf(first)), sequence(text('1'), oneOf(second))), text('-'), day(last))
 
 const date = (rules: Rules): Expression => choice(
-  ...[month('13578', '02', 31), month('469', '11', 30), sequence(text('02-'), day(28))].map(rest => rules.separate(sequence(digits(4), text('-'), rest))),
+  ...[month('13578', '02', 31), month('469', '11', 30), sequence(text('02-'), day(28))].map(rest =>
+    rules.separate(sequence(digits(4), text('-'), rest))),
   rules.separate(sequence(leapYear(rules), text('-02-29')))
 )
 
 const sixtieth = sequence(oneOf('0-5'), oneOf('0-9'))
 const hour = choice(sequence(oneOf('01'), oneOf('0-9')), sequence(text('2'), oneOf('0-3')))
-const time = sequence(hour, text(':'), sixtieth, text(':'), sixtieth, optional(sequence(text('.'), repeat(oneOf('0-9'), 1, 9))), choice(text('Z'), sequence(oneOf('+\\-'), hour, text(':'), sixtieth)))
+const time = sequence(hour, text(':'), sixtieth, text(':'), sixtieth,
+  optional(sequence(text('.'), repeat(oneOf('0-9'), 1, 9))),
+  choice(text('Z'), sequence(oneOf('+\\-'), hour, text(':'), sixtieth)))
 
 const octet = choice(
   text('0'),
   sequence(text('1'), repeat(oneOf('0-9'), 0, 2)),
-  sequence(text('2'), choice(text(''), sequence(oneOf('0-4'), repeat(oneOf('0-9'), 0, 1)), sequence(text('5'), repeat(oneOf('0-5'), 0, 1)), oneOf('6-9'))),
+  sequence(text('2'), choice(text(''), sequence(oneOf('0-4'), repeat(oneOf('0-9'), 0, 1)),
+    sequence(text('5'), repeat(oneOf('0-5'), 0, 1)), oneOf('6-9'))),
   sequence(oneOf('3-9'), repeat(oneOf('0-9'), 0, 1))
 )
 
@@ -148,7 +184,10 @@ const label = sequence(oneOf('a-zA-Z0-9'), repeat(sequence(optional(text('-')), 
 const host = sequence(label, repeat(sequence(text('.'), label), 1, 3))
 const word = repeat(oneOf('a-zA-Z0-9_+\\-'), 1, null)
 
-/** Formats of strings that are enforced: name → grammar, quotes left out. Sources: RFC 3339, 4122, 2673; email is the common part of RFC 5321. */
+/**
+ * Formats of strings that are enforced: name → grammar, quotes left out. Sources: RFC 3339, 4122, 2673; email is the
+ * common part of RFC 5321.
+ */
 export const formats: Readonly<Record<string, (rules: Rules) => Expression>> = {
   date,
   time: () => time,

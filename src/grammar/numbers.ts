@@ -1,5 +1,6 @@
 /**
- * Grammars of decimal numbers between two bounds. Digits are limited, so that what is written is always a finite number. Knows no schemas.
+ * Grammars of decimal numbers between two bounds. Digits are limited, so that what is written is always a finite
+ * number. Knows no schemas.
  */
 import { choice, oneOf, optional, repeat, sequence, text, type Expression, type Rules } from './ebnf.js'
 
@@ -16,10 +17,12 @@ export const largestInteger = 10n ** BigInt(mostDigits) - 1n
 
 const digit = oneOf('0-9')
 const digitsFrom = (low: number, high: number): Expression => low === high ? text(String(low)) : oneOf(`${low}-${high}`)
-const oneDigit = (some: readonly number[]): Expression => some.length === 1 ? text(String(some[0])) : oneOf(some.join(''))
+const oneDigit = (some: readonly number[]): Expression =>
+  some.length === 1 ? text(String(some[0])) : oneOf(some.join(''))
 
 /** At most so many digits. Written once for all numbers. */
-const someDigits = (rules: Rules, most: number): Expression => most <= 0 ? text('') : rules.rule(`digits_${most}`, () => optional(sequence(digit, someDigits(rules, most - 1))))
+const someDigits = (rules: Rules, most: number): Expression =>
+  most <= 0 ? text('') : rules.rule(`digits_${most}`, () => optional(sequence(digit, someDigits(rules, most - 1))))
 
 /** Which bounds a number's digits are those of. */
 interface Tight { readonly low: boolean, readonly high: boolean }
@@ -27,7 +30,10 @@ interface Tight { readonly low: boolean, readonly high: boolean }
 /** What may follow the whole part of a number, by the bounds that it is equal to; null where it may not be so. */
 type After = (tight: Tight) => Expression | null
 
-/** Digits that are still to come: any number of them between two counts, and those that keep to a bound whose first digits were read. */
+/**
+ * Digits that are still to come: any number of them between two counts, and those that keep to a bound whose first
+ * digits were read.
+ */
 interface Remaining {
   readonly counts: { readonly least: number, readonly most: number } | null
   readonly low: string | null
@@ -60,8 +66,11 @@ function afterDigit (remaining: Remaining, next: number): Remaining {
 function digits (rules: Rules, remaining: Remaining, from: number, after: After): Expression | null {
   const { counts, low, high } = remaining
   const free = after({ low: false, high: false })!
-  if (counts && low === null && high === null) return sequence(repeat(digit, counts.least, counts.least), someDigits(rules, counts.most - counts.least), free)
-  const ends = low === '' || high === '' ? after({ low: low === '', high: high === '' }) : counts?.least === 0 ? free : null
+  if (counts && low === null && high === null) {
+    return sequence(repeat(digit, counts.least, counts.least), someDigits(rules, counts.most - counts.least), free)
+  }
+  const ends =
+    low === '' || high === '' ? after({ low: low === '', high: high === '' }) : counts?.least === 0 ? free : null
   const groups = new Map<string, { readonly digits: number[], readonly rest: Remaining }>()
   for (let next = from; next <= 9; next++) {
     const rest = afterDigit(remaining, next)
@@ -120,9 +129,12 @@ function fractionOf (value: number): string {
 }
 
 /** Whether a bound has no more digits after the point than numbers are written with. */
-export const isWritable = (value: number): boolean => Number.isInteger(value) || fractionOf(Math.abs(value)).length <= mostFraction
+export const isWritable = (value: number): boolean => Number.isInteger(value) ||
+  fractionOf(Math.abs(value)).length <= mostFraction
 
-const digitsOf = ({ value, exclusive }: Bound): Digits => ({ whole: BigInt(Math.trunc(value)), fraction: fractionOf(value), exclusive })
+const digitsOf = (
+  { value, exclusive }: Bound
+): Digits => ({ whole: BigInt(Math.trunc(value)), fraction: fractionOf(value), exclusive })
 
 /** Fractions between bounds; null is no bound. */
 class Fractions {
@@ -136,7 +148,10 @@ class Fractions {
     this.#high = high
   }
 
-  /** Whether a fraction may end before a digit. @param low whether its digits are so far those of the lower bound; `high` alike */
+  /**
+   * Whether a fraction may end before a digit.
+   * @param low whether its digits are so far those of the lower bound; `high` alike
+   */
   #mayEnd (at: number, low: boolean, high: boolean): boolean {
     if (low && (at < this.#low!.fraction.length || this.#low!.exclusive)) return false
     return !(high && at >= this.#high!.fraction.length && this.#high!.exclusive)
@@ -155,12 +170,14 @@ class Fractions {
     const least = low ? Number(this.#low!.fraction[at] ?? '0') : 0
     const most = high ? Number(this.#high!.fraction[at]) : 9
     const free = { from: low ? least + 1 : least, to: high ? most - 1 : most }
-    const tight = [...new Set([...(low ? [least] : []), ...(high ? [most] : [])])].filter(one => one >= least && one <= most)
+    const tight = [...new Set([...(low ? [least] : []), ...(high ? [most] : [])])].filter(one =>
+      one >= least && one <= most)
     return [
       ...(free.from <= free.to ? [sequence(digitsFrom(free.from, free.to), this.#more(at + 1))] : []),
       ...tight.flatMap(one => {
         const [stillLow, stillHigh] = [low && one === least, high && one === most]
-        const rest = [...(this.#mayEnd(at + 1, stillLow, stillHigh) ? [text('')] : []), ...this.#digits(at + 1, stillLow, stillHigh)]
+        const rest = [...(this.#mayEnd(at + 1, stillLow, stillHigh) ? [text('')] : []),
+          ...this.#digits(at + 1, stillLow, stillHigh)]
         return rest.length === 0 ? [] : [sequence(text(String(one)), choice(...rest))]
       })
     ]
@@ -170,7 +187,8 @@ class Fractions {
   expression (): Expression | null {
     const [low, high] = [this.#low !== null, this.#high !== null]
     const written = this.#digits(0, low, high)
-    const options = [...(this.#mayEnd(0, low, high) ? [text('')] : []), ...(written.length === 0 ? [] : [sequence(text('.'), choice(...written))])]
+    const options = [...(this.#mayEnd(0, low, high) ? [text('')] : []),
+      ...(written.length === 0 ? [] : [sequence(text('.'), choice(...written))])]
     return options.length === 0 ? null : choice(...options)
   }
 }
@@ -178,26 +196,35 @@ class Fractions {
 const outermost: Digits = { whole: largestInteger, fraction: '', exclusive: false }
 const zero: Digits = { whole: 0n, fraction: '', exclusive: false }
 
-/** Numbers between two bounds, without exponents; null where there is none. @param lower or @param upper null: no bound but that of digits */
+/**
+ * Numbers between two bounds, without exponents; null where there is none.
+ * @param lower or
+ * @param upper null: no bound but that of digits
+ */
 export function numbersBetween (rules: Rules, lower: Bound | null, upper: Bound | null): Expression | null {
   const most = Number(largestInteger)
   if ((lower && lower.value > most) || (upper && upper.value < -most)) return null
   const [low, high] = [lower && lower.value < -most ? null : lower, upper && upper.value > most ? null : upper]
   const magnitudes = (from: Digits, to: Digits): Expression[] => from.whole > to.whole
     ? []
-    : wholeBetween(rules, from.whole, to.whole, tight => new Fractions(rules, tight.low ? from : null, tight.high && to !== outermost ? to : null).expression())
+    : wholeBetween(rules, from.whole, to.whole, tight =>
+      new Fractions(rules, tight.low ? from : null, tight.high && to !== outermost ? to : null).expression())
   const negated = ({ value, exclusive }: Bound): Digits => digitsOf({ value: -value, exclusive })
   const [isPositive, isNegative] = [low !== null && low.value >= 0, high !== null && high.value < 0]
   const options = [
     // Zero is not written with a minus.
-    ...minus(isPositive ? [] : magnitudes(isNegative ? negated(high!) : { ...zero, exclusive: true }, low === null ? outermost : negated(low))),
+    ...minus(isPositive
+      ? []
+      : magnitudes(isNegative ? negated(high!) : { ...zero, exclusive: true },
+        low === null ? outermost : negated(low))),
     ...(isNegative ? [] : magnitudes(isPositive ? digitsOf(low!) : zero, high === null ? outermost : digitsOf(high)))
   ]
   return options.length === 0 ? null : choice(...options)
 }
 
 /** Any whole number. */
-export const anyInteger = (rules: Rules): Expression => rules.rule('integer', () => choice(text('0'), sequence(optional(text('-')), oneOf('1-9'), someDigits(rules, mostDigits - 1))))
+export const anyInteger = (rules: Rules): Expression => rules.rule('integer', () =>
+  choice(text('0'), sequence(optional(text('-')), oneOf('1-9'), someDigits(rules, mostDigits - 1))))
 
 /** Any number that JSON can write. */
 export const anyNumber = (rules: Rules): Expression => rules.rule('number', () => sequence(

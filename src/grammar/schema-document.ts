@@ -1,5 +1,6 @@
 /**
- * A JSON Schema as a document: finds what its references point to, and tells whether two places in it can accept the same value. Knows no grammars.
+ * A JSON Schema as a document: finds what its references point to, and tells whether two places in it can accept the
+ * same value. Knows no grammars.
  */
 import { isObject, refuse } from '../validation.js'
 import { typeOf, typesOf, type Schema, type TypeName } from './schema-keywords.js'
@@ -21,7 +22,8 @@ function typesAccepted (schema: Schema): readonly TypeName[] | null {
   return Array.isArray(values) ? [...new Set(values.map(typeOf))] : typesOf(schema, '')
 }
 
-const pointer = (reference: string): string[] => reference.slice(1).split('/').slice(1).map(segment => decodeURIComponent(segment).replaceAll('~1', '/').replaceAll('~0', '~'))
+const pointer = (reference: string): string[] => reference.slice(1).split('/').slice(1)
+  .map(segment => decodeURIComponent(segment).replaceAll('~1', '/').replaceAll('~0', '~'))
 
 /** One schema, with all the schemas inside it. */
 export class SchemaDocument {
@@ -39,11 +41,15 @@ export class SchemaDocument {
 
   /** What `$ref` points to. @param path where it stands. @throws RequestError where that is nothing, or lies outside */
   resolve (reference: unknown, path: string): unknown {
-    if (typeof reference !== 'string' || !/^#(\/|$)/.test(reference)) throw refuse(path, 'must refer into the schema itself: # or #/$defs/NAME', reference)
+    if (typeof reference !== 'string' || !/^#(\/|$)/.test(reference)) {
+      throw refuse(path, 'must refer into the schema itself: # or #/$defs/NAME', reference)
+    }
     let found: unknown = this.root
     try {
       for (const segment of pointer(reference)) {
-        found = typeof found === 'object' && found !== null && Object.hasOwn(found, segment) ? (found as Schema)[segment] : undefined
+        found = typeof found === 'object' && found !== null && Object.hasOwn(found, segment)
+          ? (found as Schema)[segment]
+          : undefined
       }
     } catch {
       // A broken percent encoding names nothing.
@@ -57,20 +63,25 @@ export class SchemaDocument {
   checkDisjoint (schemas: readonly unknown[], path: string): void {
     for (const [index, one] of schemas.entries()) {
       const other = schemas.slice(0, index).findIndex(before => !this.#areDisjoint(one, before, path))
-      if (other >= 0) throw refuse(`${path}[${index}]`, `must differ from ${path}[${other}] in type, or in a required property with const or enum; where it does not, say anyOf`, one)
+      if (other >= 0) {
+        throw refuse(`${path}[${index}]`, `must differ from ${path}[${other}] in type, or in a required property ` +
+          'with const or enum; where it does not, say anyOf', one)
+      }
     }
   }
 
   #areDisjoint (a: unknown, b: unknown, path: string): boolean {
     const [one, other] = [this.#followed(a, path), this.#followed(b, path)]
     const [types, otherTypes] = [one, other].map(schema => typesAccepted(schema))
-    if (types && otherTypes && !types.some(type => otherTypes.includes(type) || (type === 'integer' && otherTypes.includes('number')) || (type === 'number' && otherTypes.includes('integer')))) return true
+    if (types && otherTypes && !types.some(type => otherTypes.includes(type) || (type === 'integer' &&
+      otherTypes.includes('number')) || (type === 'number' && otherTypes.includes('integer')))) return true
     const [values, otherValues] = [valuesOf(one), valuesOf(other)]
     if (values && otherValues) return !values.some(value => otherValues.includes(value))
     if (types?.join() !== 'object' || otherTypes?.join() !== 'object') return false
     const both = requiredOf(one).filter(name => requiredOf(other).includes(name))
     return both.some(name => {
-      const [tags, otherTags] = [one, other].map(schema => valuesOf(this.#followed((schema['properties'] as Schema)?.[name], path)))
+      const [tags, otherTags] =
+        [one, other].map(schema => valuesOf(this.#followed((schema['properties'] as Schema)?.[name], path)))
       return tags && otherTags && !tags.some(tag => otherTags.includes(tag))
     })
   }
@@ -78,7 +89,9 @@ export class SchemaDocument {
   /** A schema behind its references. */
   #followed (schema: unknown, path: string): Schema {
     let followed = schema
-    for (let steps = 0; isObject(followed) && '$ref' in followed && steps < mostSteps; steps++) followed = this.resolve(followed['$ref'], path)
+    for (let steps = 0; isObject(followed) && '$ref' in followed && steps < mostSteps; steps++) {
+      followed = this.resolve(followed['$ref'], path)
+    }
     return isObject(followed) ? followed : {}
   }
 }

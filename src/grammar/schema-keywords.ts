@@ -1,6 +1,6 @@
 /**
- * Reads one JSON Schema (2020-12), none of those inside it: which keywords it has and what they say, as plain data. What cannot be enforced is
- * refused by name, never passed over. Knows no grammars.
+ * Reads one JSON Schema (2020-12), none of those inside it: which keywords it has and what they say, as plain data.
+ * What cannot be enforced is refused by name, never passed over. Knows no grammars.
  */
 import { isObject, nearestName, refuse } from '../validation.js'
 import { isWritable, type Bound } from './numbers.js'
@@ -21,13 +21,15 @@ const typeKeywords = {
 } as const
 
 /** Keyword → the type it is about. */
-const keywordTypes = Object.fromEntries(Object.entries(typeKeywords).flatMap(([type, keywords]) => keywords.map(keyword => [keyword, type]))) as Readonly<Record<string, TypeName>>
+const keywordTypes = Object.fromEntries(Object.entries(typeKeywords)
+  .flatMap(([type, keywords]) => keywords.map(keyword => [keyword, type]))) as Readonly<Record<string, TypeName>>
 
 /** Keywords that say all about a value, so that no other may stand beside them. */
 const alone = ['$ref', 'anyOf', 'oneOf', 'allOf'] as const
 
 /** Keywords that restrict nothing. */
-const annotations: ReadonlySet<string> = new Set(['title', 'description', 'default', 'examples', 'example', 'deprecated', 'readOnly', 'writeOnly', '$comment', '$schema', '$id', '$defs', 'definitions'])
+const annotations: ReadonlySet<string> = new Set(['title', 'description', 'default', 'examples', 'example',
+  'deprecated', 'readOnly', 'writeOnly', '$comment', '$schema', '$id', '$defs', 'definitions'])
 
 const known = [...Object.keys(keywordTypes), ...alone, 'type', 'enum', 'const']
 
@@ -50,15 +52,19 @@ export function checkKeywords (schema: Schema, path: string): void {
   for (const keyword of keywords) {
     if (known.includes(keyword)) continue
     const nearest = nearestName(keyword, known)
-    throw refuse(`${path}.${keyword}`, `is a keyword that cannot be enforced${nearest === null ? `; there are ${known.join(', ')}` : `; did you mean ${nearest}?`}`, schema[keyword])
+    throw refuse(`${path}.${keyword}`, 'is a keyword that cannot be ' +
+      `enforced${nearest === null ? `; there are ${known.join(', ')}` : `; did you mean ${nearest}?`}`, schema[keyword])
   }
-  const only = keywords.find(keyword => (alone as readonly string[]).includes(keyword) || keyword === 'enum' || keyword === 'const')
-  const beside = only && keywords.find(keyword => keyword !== only && !(keyword === 'type' && (only === 'enum' || only === 'const')))
+  const only = keywords.find(keyword => (alone as readonly string[]).includes(keyword) || keyword === 'enum' ||
+    keyword === 'const')
+  const beside = only &&
+    keywords.find(keyword => keyword !== only && !(keyword === 'type' && (only === 'enum' || only === 'const')))
   if (beside) throw refuse(`${path}.${beside}`, `cannot stand beside ${only}`, schema[beside])
 }
 
 /** The keyword of a schema that says all about its values; undefined where it has none. */
-export const keywordAlone = (schema: Schema): (typeof alone)[number] | undefined => alone.find(keyword => keyword in schema)
+export const keywordAlone = (schema: Schema): (typeof alone)[number] | undefined =>
+  alone.find(keyword => keyword in schema)
 
 /** The types that a schema is about; null is any. */
 export function typesOf (schema: Schema, path: string): readonly TypeName[] | null {
@@ -66,10 +72,14 @@ export function typesOf (schema: Schema, path: string): readonly TypeName[] | nu
   const about = Object.keys(schema).flatMap(keyword => keywordTypes[keyword] ?? [])
   if (type === undefined) return about.length === 0 ? null : [...new Set(about)]
   const types = (Array.isArray(type) ? type : [type]) as TypeName[]
-  if (types.length === 0 || types.some(one => !typeNames.includes(one))) throw refuse(`${path}.type`, `must be one of ${typeNames.join(', ')}, or a list of them`, type)
+  if (types.length === 0 || types.some(one => !typeNames.includes(one))) {
+    throw refuse(`${path}.type`, `must be one of ${typeNames.join(', ')}, or a list of them`, type)
+  }
   for (const keyword of Object.keys(schema)) {
     const owner = keywordTypes[keyword]
-    if (owner && !types.includes(owner) && !(owner === 'number' && types.includes('integer'))) throw refuse(`${path}.${keyword}`, `says nothing about type ${types.join(', ')}`, schema[keyword])
+    if (owner && !types.includes(owner) && !(owner === 'number' && types.includes('integer'))) {
+      throw refuse(`${path}.${keyword}`, `says nothing about type ${types.join(', ')}`, schema[keyword])
+    }
   }
   return [...new Set(types)].filter(one => one !== 'integer' || !types.includes('number'))
 }
@@ -78,7 +88,9 @@ export function typesOf (schema: Schema, path: string): readonly TypeName[] | nu
 export function listedValues (schema: Schema, path: string): string[] {
   const keyword = 'const' in schema ? 'const' : 'enum'
   const given = schema[keyword]
-  if (keyword === 'enum' && (!Array.isArray(given) || given.length === 0)) throw refuse(`${path}.enum`, 'must be a list of at least one value', given)
+  if (keyword === 'enum' && (!Array.isArray(given) || given.length === 0)) {
+    throw refuse(`${path}.enum`, 'must be a list of at least one value', given)
+  }
   const values = keyword === 'const' ? [given] : given as readonly unknown[]
   const types = schema['type'] === undefined ? null : typesOf(schema, path)
   const odd = types ? values.findIndex(value => !isOfType(value, types)) : -1
@@ -90,14 +102,17 @@ export function listedValues (schema: Schema, path: string): string[] {
 function size (schema: Schema, keyword: string, path: string, most: number): number | null {
   const value = schema[keyword]
   if (value === undefined) return null
-  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 || value > most) throw refuse(`${path}.${keyword}`, `must be an integer from 0 to ${most}`, value)
+  if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 ||
+      value > most) throw refuse(`${path}.${keyword}`, `must be an integer from 0 to ${most}`, value)
   return value
 }
 
 /** Bounds of a size, which must leave room; at least 0, null is no limit. */
-export function sizes (schema: Schema, [low, high]: readonly [string, string], path: string, most: number): [number, number | null] {
+export function sizes (schema: Schema, [low, high]: readonly [string, string], path: string, most: number): [number,
+  number | null] {
   const [least, largest] = [size(schema, low, path, most) ?? 0, size(schema, high, path, most)]
-  if (largest !== null && largest < least) throw refuse(`${path}.${high}`, `must be at least ${low} = ${least}`, largest)
+  if (largest !== null &&
+      largest < least) throw refuse(`${path}.${high}`, `must be at least ${low} = ${least}`, largest)
   return [least, largest]
 }
 
@@ -105,34 +120,51 @@ export function sizes (schema: Schema, [low, high]: readonly [string, string], p
 function bound (schema: Schema, side: 'inimum' | 'aximum', path: string): Bound | null {
   const [inclusive, exclusive] = [schema[`m${side}`], schema[`exclusiveM${side}`]]
   for (const [keyword, value] of [[`m${side}`, inclusive], [`exclusiveM${side}`, exclusive]] as const) {
-    if (value !== undefined && (typeof value !== 'number' || !isWritable(value))) throw refuse(`${path}.${keyword}`, 'must be a number of at most 20 digits after the point', value)
+    if (value !== undefined && (typeof value !== 'number' || !isWritable(value))) {
+      throw refuse(`${path}.${keyword}`, 'must be a number of at most 20 digits after the point', value)
+    }
   }
   if (inclusive === undefined && exclusive === undefined) return null
   if (exclusive === undefined) return { value: inclusive as number, exclusive: false }
   if (inclusive === undefined) return { value: exclusive as number, exclusive: true }
   // Both are given: the narrower one counts.
-  const isNarrower = side === 'inimum' ? (exclusive as number) >= (inclusive as number) : (exclusive as number) <= (inclusive as number)
+  const isNarrower =
+    side === 'inimum' ? (exclusive as number) >= (inclusive as number) : (exclusive as number) <= (inclusive as number)
   return isNarrower ? { value: exclusive as number, exclusive: true } : { value: inclusive as number, exclusive: false }
 }
 
 /** What numbers lie between; null is no bound. */
-export const bounds = (schema: Schema, path: string): { readonly low: Bound | null, readonly high: Bound | null } => ({ low: bound(schema, 'inimum', path), high: bound(schema, 'aximum', path) })
+export const bounds = (schema: Schema, path: string): { readonly low: Bound | null, readonly high: Bound | null } => ({
+  low: bound(schema, 'inimum', path), high: bound(schema, 'aximum', path)
+})
 
 /** An array's first items, what all others are, and whether there are any. */
-export function itemsOf (schema: Schema, path: string): { readonly first: readonly unknown[], readonly items: unknown, readonly isClosed: boolean } {
+export function itemsOf (
+  schema: Schema, path: string
+): { readonly first: readonly unknown[], readonly items: unknown, readonly isClosed: boolean } {
   const { items, prefixItems = [], uniqueItems } = schema
-  if (uniqueItems !== undefined && uniqueItems !== false) throw refuse(`${path}.uniqueItems`, 'cannot be enforced unless it is false', uniqueItems)
-  if (Array.isArray(items)) throw refuse(`${path}.items`, 'must be one schema; lists of them are called prefixItems', items)
+  if (uniqueItems !== undefined &&
+      uniqueItems !== false) throw refuse(`${path}.uniqueItems`, 'cannot be enforced unless it is false', uniqueItems)
+  if (Array.isArray(items)) {
+    throw refuse(`${path}.items`, 'must be one schema; lists of them are called prefixItems', items)
+  }
   if (!Array.isArray(prefixItems)) throw refuse(`${path}.prefixItems`, 'must be a list of schemas', prefixItems)
   // Where only the first items are described there are no others.
   return { first: prefixItems, items, isClosed: items === false || (items === undefined && prefixItems.length > 0) }
 }
 
 /** An object's properties in order, those that are only required at the end, and what all others are; false is none. */
-export function propertiesOf (schema: Schema, path: string): { readonly names: readonly string[], readonly properties: Schema, readonly required: readonly string[], readonly others: unknown } {
+export function propertiesOf (schema: Schema, path: string): {
+  readonly names: readonly string[],
+  readonly properties: Schema,
+  readonly required: readonly string[],
+  readonly others: unknown
+} {
   const { properties = {}, required = [], additionalProperties } = schema
   if (!isObject(properties)) throw refuse(`${path}.properties`, 'must be an object of schemas', properties)
-  if (!Array.isArray(required) || required.some(name => typeof name !== 'string')) throw refuse(`${path}.required`, 'must be a list of names', required)
+  if (!Array.isArray(required) || required.some(name => typeof name !== 'string')) {
+    throw refuse(`${path}.required`, 'must be a list of names', required)
+  }
   const names = [...new Set([...Object.keys(properties), ...required as string[]])]
   // Where properties are described there are no others unless that is said.
   const others = additionalProperties ?? (names.length === 0)

@@ -43,7 +43,9 @@ function argumentsOf (rules: Rules, { parameters, strict, path }: CallableFuncti
 function textThen (rules: Rules, marker: string, after: Expression, read = 0): Expression {
   return rules.rule(`text_${read}`, () => {
     const [first, next] = [marker[0]!, marker[read]!]
-    const matched = read + 1 === marker.length ? sequence(text(next), after) : sequence(text(next), textThen(rules, marker, after, read + 1))
+    const matched = read + 1 === marker.length
+      ? sequence(text(next), after)
+      : sequence(text(next), textThen(rules, marker, after, read + 1))
     return choice(
       text(''),
       matched,
@@ -57,13 +59,16 @@ function textThen (rules: Rules, marker: string, after: Expression, read = 0): E
 
 /** Text that does not begin with a character, or what begins with it. */
 function textOr (rules: Rules, first: string, after: Expression): Expression {
-  const anything: Expression = rules.rule('text', () => choice(text(''), sequence(choice(oneOf('\\x00-\\x7f'), beyondAscii(rules)), { kind: 'rule', name: 'text' })))
-  return choice(text(''), sequence(text(first), after), sequence(oneOf(exceptAscii([first])), anything), sequence(beyondAscii(rules), anything))
+  const anything: Expression = rules.rule('text', () =>
+    choice(text(''), sequence(choice(oneOf('\\x00-\\x7f'), beyondAscii(rules)), { kind: 'rule', name: 'text' })))
+  return choice(text(''), sequence(text(first), after), sequence(oneOf(exceptAscii([first])), anything),
+    sequence(beyondAscii(rules), anything))
 }
 
 /** ASCII without some characters. */
 function exceptAscii (characters: readonly string[]): string {
-  const kept = Array.from({ length: 128 }, (_, code) => code).filter(code => !characters.includes(String.fromCharCode(code)))
+  const kept = Array.from({ length: 128 }, (_, code) => code)
+    .filter(code => !characters.includes(String.fromCharCode(code)))
   return kept.map(code => `\\x${code.toString(16).padStart(2, '0')}`).join('')
 }
 
@@ -71,9 +76,12 @@ function exceptAscii (characters: readonly string[]): string {
  * The grammar of an answer that may, or must, call functions.
  * @throws RequestError for parameters of a strict function that cannot be enforced
  */
-export function callGrammar ({ functions, mayBeText, mayRepeat }: CallRules, { begins, isAnywhere, beforeName, afterName, ends }: CallForm): string {
+export function callGrammar (
+  { functions, mayBeText, mayRepeat }: CallRules, { begins, isAnywhere, beforeName, afterName, ends }: CallForm
+): string {
   const rules = new Rules()
-  const calls = functions.map((one, index) => rules.separate(sequence(text(`${one.name}${afterName}`), argumentsOf(rules, one, index))))
+  const calls = functions.map((one, index) =>
+    rules.separate(sequence(text(`${one.name}${afterName}`), argumentsOf(rules, one, index))))
   const rest = rules.rule('call', () => sequence(text(beforeName), choice(...calls), text(ends)))
   const more = mayRepeat && isAnywhere ? repeat(sequence(text(`\n${begins}`), rest), 0, null) : text('')
   const after = sequence(rest, more)

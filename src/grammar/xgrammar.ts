@@ -1,4 +1,7 @@
-/** The grammar matcher, compiled to WebAssembly. The package is CommonJS that calls itself an ES module, so it is loaded by hand. */
+/**
+ * The grammar matcher, compiled to WebAssembly. The package is CommonJS that calls itself an ES module, so it is loaded
+ * by hand.
+ */
 import { readFileSync } from 'node:fs'
 import Module, { createRequire } from 'node:module'
 import type * as XGrammar from '@mlc-ai/web-xgrammar'

@@ -1,9 +1,14 @@
-/** What operators watch, in Prometheus' text format: each model's figures, and those that all have together. Knows numbers, not requests. */
+/**
+ * What operators watch, in Prometheus' text format: each model's figures, and those that all have together. Knows
+ * numbers, not requests.
+ */
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import { ModelFigures, ModelMetrics, type EngineFigures, type MetricsNames } from './model-metrics.js'
 
 /** A model that rewards brought: bytes of weights and of KV held, tokens run since it was loaded. */
-export interface RewardModelFigures { readonly id: string, readonly weightBytes: number, readonly kvBytes: number, readonly tokens: number }
+export interface RewardModelFigures {
+  readonly id: string, readonly weightBytes: number, readonly kvBytes: number, readonly tokens: number
+}
 
 /** What is shown of what runs at one moment. */
 export interface Moment {
@@ -25,10 +30,26 @@ export class Metrics {
   constructor (names: MetricsNames) {
     const registers = [this.#registry]
     this.#figures = new ModelFigures(this.#registry, names)
-    this.#rewardModels = new Gauge({ name: 'fairlead_reward_models', help: 'Models that rewards brought, loaded', registers })
-    this.#rewardModelBytes = new Gauge({ name: 'fairlead_reward_model_bytes', help: 'Bytes that such a model takes: its weights, and KV that is held', labelNames: ['reward_model', 'of'], registers })
-    this.#rewardModelTokens = new Counter({ name: 'fairlead_reward_model_tokens_total', help: 'Tokens run through such a model', labelNames: ['reward_model'], registers })
-    this.#http = new Counter({ name: 'http_requests_total', help: 'HTTP requests answered', labelNames: ['handler', 'method', 'status'], registers })
+    this.#rewardModels =
+      new Gauge({ name: 'fairlead_reward_models', help: 'Models that rewards brought, loaded', registers })
+    this.#rewardModelBytes = new Gauge({
+      name: 'fairlead_reward_model_bytes',
+      help: 'Bytes that such a model takes: its weights, and KV that is held',
+      labelNames: ['reward_model', 'of'],
+      registers
+    })
+    this.#rewardModelTokens = new Counter({
+      name: 'fairlead_reward_model_tokens_total',
+      help: 'Tokens run through such a model',
+      labelNames: ['reward_model'],
+      registers
+    })
+    this.#http = new Counter({
+      name: 'http_requests_total',
+      help: 'HTTP requests answered',
+      labelNames: ['handler', 'method', 'status'],
+      registers
+    })
     collectDefaultMetrics({ register: this.#registry })
   }
 

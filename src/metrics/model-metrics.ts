@@ -1,6 +1,7 @@
 /**
- * What operators watch of each model: figures that carry its name in the label `model_name`, as vLLM's do. Figures that vLLM has with the same meaning can carry
- * its names, so that dashboards and autoscalers made for it work; guidance has names of its own. Knows numbers, not requests.
+ * What operators watch of each model: figures that carry its name in the label `model_name`, as vLLM's do. Figures that
+ * vLLM has with the same meaning can carry its names, so that dashboards and autoscalers made for it work; guidance has
+ * names of its own. Knows numbers, not requests.
  */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client'
 
@@ -38,7 +39,8 @@ export type MetricsNames = 'fairlead' | 'vllm'
 /** Where an observation in seconds goes. */
 export type Latency = 'queue' | 'prefill' | 'firstToken' | 'interToken' | 'decode' | 'whole'
 
-const seconds = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160, 640]
+const seconds = [0.001, 0.005, 0.01, 0.02, 0.04, 0.06, 0.08, 0.1, 0.25, 0.5, 0.75, 1, 2.5, 5, 7.5, 10, 20, 40, 80, 160,
+  640]
 const tokenCounts = [1, 4, 16, 64, 256, 1024, 4096, 16384, 65536]
 const choiceCounts = [1, 2, 5, 10, 20, 50, 128]
 const nats = [0.01, 0.03, 0.1, 0.3, 1, 2, 3, 5, 10, 30, 100]
@@ -65,13 +67,19 @@ export class ModelFigures {
     const registers = [registry]
     const shared = (name: string): string => `${names === 'vllm' ? 'vllm:' : 'fairlead_'}${name}`
     const own = (name: string): string => `fairlead_${name}`
-    const histogram = <L extends string = never> (name: string, help: string, buckets: number[], ...labels: L[]): Histogram<OfModel<L>> => new Histogram({ name, help, buckets, labelNames: ['model_name', ...labels], registers })
-    const counter = <L extends string = never> (name: string, help: string, ...labels: L[]): Counter<OfModel<L>> => new Counter({ name, help, labelNames: ['model_name', ...labels], registers })
-    const gauge = (name: string, help: string): Gauge<OfModel> => new Gauge({ name, help, labelNames: ['model_name'], registers })
+    const histogram = <L extends string = never> (
+      name: string, help: string, buckets: number[], ...labels: L[]
+    ): Histogram<OfModel<L>> => new Histogram({ name, help, buckets, labelNames: ['model_name', ...labels], registers })
+    const counter = <L extends string = never> (name: string, help: string, ...labels: L[]): Counter<OfModel<L>> =>
+      new Counter({ name, help, labelNames: ['model_name', ...labels], registers })
+    const gauge = (name: string, help: string): Gauge<OfModel> =>
+      new Gauge({ name, help, labelNames: ['model_name'], registers })
     this.latencies = {
-      queue: histogram(shared('request_queue_time_seconds'), 'From the request’s arrival until it was admitted', seconds),
+      queue: histogram(shared('request_queue_time_seconds'), 'From the request’s arrival until it was admitted',
+        seconds),
       prefill: histogram(shared('request_prefill_time_seconds'), 'From admission to the first text', seconds),
-      firstToken: histogram(shared('time_to_first_token_seconds'), 'From the request’s arrival to its first text', seconds),
+      firstToken: histogram(shared('time_to_first_token_seconds'), 'From the request’s arrival to its first text',
+        seconds),
       interToken: histogram(shared('inter_token_latency_seconds'), 'Between two pieces of text of one choice', seconds),
       decode: histogram(shared('request_decode_time_seconds'), 'From the first text to the end', seconds),
       whole: histogram(shared('e2e_request_latency_seconds'), 'From the request’s arrival to its end', seconds)
@@ -79,7 +87,8 @@ export class ModelFigures {
     this.gauges = {
       running: gauge(shared('num_requests_running'), 'Requests that hold KV'),
       waiting: gauge(shared('num_requests_waiting'), 'Requests that wait for KV'),
-      kv: gauge(names === 'vllm' ? 'vllm:kv_cache_usage_perc' : own('kv_cache_usage_ratio'), 'Share of the KV that requests may reserve that is held, 0 to 1')
+      kv: gauge(names === 'vllm' ? 'vllm:kv_cache_usage_perc' : own('kv_cache_usage_ratio'),
+        'Share of the KV that requests may reserve that is held, 0 to 1')
     }
     this.tokens = {
       prompt: counter(shared('prompt_tokens_total'), 'Tokens of prompts'),
@@ -91,12 +100,14 @@ export class ModelFigures {
       generation: histogram(shared('request_generation_tokens'), 'Tokens of a request’s returned choices', tokenCounts),
       choices: histogram(shared('request_params_n'), 'Choices of a request', choiceCounts)
     }
-    this.generated = counter(shared('generation_tokens_total'), 'Tokens drawn, by whether they were returned; abandoned are those of generations that did not come to their end', 'outcome')
+    this.generated = counter(shared('generation_tokens_total'), 'Tokens drawn, by whether they were returned; ' +
+      'abandoned are those of generations that did not come to their end', 'outcome')
     this.succeeded = counter(shared('request_success_total'), 'Choices returned, by why they ended', 'finished_reason')
     this.failed = counter(own('request_failure_total'), 'Generations that failed, by error code', 'code')
     this.candidates = counter(own('candidates_total'), 'Candidates by what became of them', 'outcome')
     this.rewardTokens = counter(own('reward_tokens_total'), 'Tokens read only to score', 'source')
-    this.rewardLatency = histogram(own('reward_latency_seconds'), 'One call of a reward’s scorer, for one or more answers', seconds, 'reward')
+    this.rewardLatency = histogram(own('reward_latency_seconds'),
+      'One call of a reward’s scorer, for one or more answers', seconds, 'reward')
     this.kl = histogram(own('guidance_kl_nats'), 'KL of guided answers to the policy, where it is known', nats)
     this.engineSteps = counter(own('engine_steps_total'), 'Steps of the engine')
     this.engineRows = counter(own('engine_rows_total'), 'Rows run by those steps', 'role')
@@ -105,7 +116,9 @@ export class ModelFigures {
   /** Engines count themselves; what is shown is their count. @param engines by model; of others nothing is shown */
   showEngines (engines: ReadonlyMap<string, EngineFigures>): void {
     for (const figure of [...Object.values(this.gauges), this.engineSteps, this.engineRows]) figure.reset()
-    for (const [name, { runningRequests, waitingRequests, kvUsage, steps, decodeRows, prefillRows, probedRows }] of engines) {
+    for (const [
+      name, { runningRequests, waitingRequests, kvUsage, steps, decodeRows, prefillRows, probedRows }
+    ] of engines) {
       const model = { model_name: name }
       this.gauges.running.set(model, runningRequests)
       this.gauges.waiting.set(model, waitingRequests)
@@ -127,7 +140,9 @@ export class ModelMetrics {
     this.#figures = figures
     this.#model = { model_name: model }
     // What has not been counted yet is shown as 0.
-    for (const histogram of [...Object.values(figures.latencies), ...Object.values(figures.sizes), figures.kl]) histogram.zero(this.#model)
+    for (const histogram of [...Object.values(figures.latencies), ...Object.values(figures.sizes), figures.kl]) {
+      histogram.zero(this.#model)
+    }
     for (const counter of Object.values(figures.tokens)) counter.inc(this.#model, 0)
   }
 
@@ -157,7 +172,9 @@ export class ModelMetrics {
 
   /** How long scorers took, seconds, by reward. */
   scored (seconds: Readonly<Record<string, readonly number[]>>): void {
-    for (const [reward, times] of Object.entries(seconds)) for (const time of times) this.#figures.rewardLatency.observe({ ...this.#model, reward }, time)
+    for (const [reward, times] of Object.entries(seconds)) {
+      for (const time of times) this.#figures.rewardLatency.observe({ ...this.#model, reward }, time)
+    }
   }
 
   failed (code: string): void { this.#figures.failed.inc({ code, ...this.#model }) }

@@ -1,11 +1,16 @@
 /** What a decoder-only transformer is, whatever file it came from. */
 
-/** Families that the graph computes, by GGUF's and Hugging Face's name. Qwen 2 adds biases to query, key and value; Qwen 3 normalises each query and key. */
+/**
+ * Families that the graph computes, by GGUF's and Hugging Face's name. Qwen 2 adds biases to query, key and value; Qwen
+ * 3 normalises each query and key.
+ */
 export const families = ['llama', 'qwen2', 'qwen3'] as const
 /** Architectures that are computed. */
 export type Family = (typeof families)[number]
 
-/** What scores a sequence in place of an LM head: a matrix, after a layer of its own width and a ReLU in some models. */
+/**
+ * What scores a sequence in place of an LM head: a matrix, after a layer of its own width and a ReLU in some models.
+ */
 export interface ScoreHead {
   readonly hiddenLayer: boolean
   readonly bias: boolean

@@ -75,19 +75,26 @@ function fingerprintOf (sha256: string, report: OperatorReport): string {
   const { format, threads, operators, sharesPrompts, onnxruntime, kernels } = report
   const sharing = sharesPrompts ? [] : ['prompts apart']
   const { platform, arch } = process
-  const parts = [packageVersion, onnxruntime, sha256, format, platform, arch, kernels, ...operators, threads, ...sharing]
+  const parts = [packageVersion, onnxruntime, sha256, format, platform, arch, kernels, ...operators, threads,
+    ...sharing]
   return `fl_${createHash('sha256').update(parts.join('|')).digest('hex').slice(0, 12)}`
 }
 
 function sequenceLimit (config: DecoderConfig, asked: number): number {
-  if (asked > config.contextLength) throw new RequestError('invalid_request', `context-length must be at most the model's own ${config.contextLength}; got ${asked}`, { param: 'contextLength' })
+  if (asked > config.contextLength) {
+    throw new RequestError('invalid_request',
+      `context-length must be at most the model's own ${config.contextLength}; got ${asked}`,
+      { param: 'contextLength' })
+  }
   return asked === 0 ? config.contextLength : asked
 }
 
 /** The chats in the box that formats are calibrated on, as the model reads them. */
 function calibrationTexts (template: ChatTemplate, tokenizer: Tokenizer): number[][] {
-  const chats = JSON.parse(readFileSync(join(packageRoot, 'models', 'calibration', 'chats.json'), 'utf8')) as Array<[prompt: string, answer: string]>
-  return chats.map(([prompt, answer]) => [...encodeChat(template, tokenizer, [{ role: 'user', content: prompt }]).tokens, ...tokenizer.encode(answer)])
+  const chats = JSON.parse(readFileSync(join(packageRoot, 'models', 'calibration', 'chats.json'),
+    'utf8')) as Array<[prompt: string, answer: string]>
+  return chats.map(([prompt, answer]) =>
+    [...encodeChat(template, tokenizer, [{ role: 'user', content: prompt }]).tokens, ...tokenizer.encode(answer)])
 }
 
 /** The operators that pass the self-test; what it found wrong is told. */
@@ -125,7 +132,11 @@ export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
     }))
     const compile = (shape: RunShape): Promise<Session> => {
       const graph = buildDecoderGraph(config, layout, contextLength, { shape, pieces: sharesInPieces(config, threads) })
-      return Session.create(graph.model, { weights: weights.only(graph.weights), threads, ...(profilePrefix === undefined ? {} : { profilePrefix: `${profilePrefix}-${describeShape(shape)}` }) })
+      return Session.create(graph.model, {
+        weights: weights.only(graph.weights),
+        threads,
+        ...(profilePrefix === undefined ? {} : { profilePrefix: `${profilePrefix}-${describeShape(shape)}` })
+      })
     }
     const sessions = await DecoderSessions.create({ weights, compile, onProblem: onProgress })
     return {

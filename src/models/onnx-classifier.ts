@@ -1,6 +1,6 @@
 /**
- * An ONNX text classifier or cross-encoder as exporters write them: a graph, tokenizer.json and config.json. Reads whole texts, padded to batches; knows no
- * rewards and keeps nothing between calls.
+ * An ONNX text classifier or cross-encoder as exporters write them: a graph, tokenizer.json and config.json. Reads
+ * whole texts, padded to batches; knows no rewards and keeps nothing between calls.
  */
 import { createHash } from 'node:crypto'
 import { readFile } from 'node:fs/promises'
@@ -51,7 +51,9 @@ const usualMostTokens = 512
 
 /** The folder's graph, where exporters put it. @throws RequestError if there is none */
 async function graphIn (folder: string): Promise<string> {
-  for (const name of ['model.onnx', join('onnx', 'model.onnx')]) if (await exists(join(folder, name))) return join(folder, name)
+  for (const name of ['model.onnx', join('onnx', 'model.onnx')]) {
+    if (await exists(join(folder, name))) return join(folder, name)
+  }
   throw refuseModel({ path: folder }, 'it has no model.onnx and no onnx/model.onnx')
 }
 
@@ -65,7 +67,9 @@ function labelsOf (path: string, { id2label, num_labels: count }: Fields): numbe
 /** The least of what the files say a text may have. A tokenizer without a limit says 10³⁰. */
 function mostTokensOf (config: Fields, tokenizerConfig: Fields): number {
   // RoBERTa and its kin begin to count positions after the padding token's number.
-  const positions = typeof config['max_position_embeddings'] === 'number' ? config['max_position_embeddings'] - (/roberta|camembert/.test(String(config['model_type'])) ? 2 : 0) : Infinity
+  const positions = typeof config['max_position_embeddings'] === 'number'
+    ? config['max_position_embeddings'] - (/roberta|camembert/.test(String(config['model_type'])) ? 2 : 0)
+    : Infinity
   const limit = typeof tokenizerConfig['model_max_length'] === 'number' ? tokenizerConfig['model_max_length'] : Infinity
   const most = Math.min(positions, limit)
   return Number.isSafeInteger(most) && most < 1e9 ? most : usualMostTokens
@@ -73,7 +77,8 @@ function mostTokensOf (config: Fields, tokenizerConfig: Fields): number {
 
 /** Items in batches of about the same length, each with its place. */
 function batches (items: readonly EncodedText[]): Array<Array<{ readonly item: EncodedText, readonly place: number }>> {
-  const sorted = items.map((item, place) => ({ item, place })).sort((a, b) => a.item.ids.length - b.item.ids.length || a.place - b.place)
+  const sorted = items.map((item, place) => ({ item, place }))
+    .sort((a, b) => a.item.ids.length - b.item.ids.length || a.place - b.place)
   const groups: Array<typeof sorted> = []
   for (const one of sorted) {
     const group = groups.at(-1)
@@ -86,10 +91,16 @@ function batches (items: readonly EncodedText[]): Array<Array<{ readonly item: E
 
 const knownInputs = ['input_ids', 'attention_mask', 'token_type_ids', 'position_ids']
 
-/** What a graph takes and gives. @throws RequestError for inputs that are not known, or no output that could be the scores */
+/**
+ * What a graph takes and gives.
+ * @throws RequestError for inputs that are not known, or no output that could be the scores
+ */
 function outputOf (path: string, { inputNames, outputNames }: Session): string {
   const foreign = inputNames.filter(name => !knownInputs.includes(name))
-  if (foreign.length > 0 || !inputNames.includes('input_ids')) throw refuseModel({ path }, `its graph must have the input input_ids, and of others only ${knownInputs.slice(1).join(', ')}; it has ${inputNames.join(', ')}`)
+  if (foreign.length > 0 || !inputNames.includes('input_ids')) {
+    throw refuseModel({ path }, 'its graph must have the input input_ids, and of others only ' +
+      `${knownInputs.slice(1).join(', ')}; it has ${inputNames.join(', ')}`)
+  }
   if (outputNames.includes('logits')) return 'logits'
   if (outputNames.length === 1) return outputNames[0]!
   throw refuseModel({ path }, `its graph must have one output, or one named logits; it has ${outputNames.join(', ')}`)
@@ -107,7 +118,13 @@ class Classifier implements OnnxClassifier {
   readonly #encoder: TextEncoder
   readonly #inTurn: OnnxClassifierOptions['inTurn']
 
-  constructor (session: Session, output: string, encoder: TextEncoder, facts: { readonly id: string, readonly weightBytes: number, readonly sha256: string, readonly labels: number, readonly mostTokens: number }, inTurn: OnnxClassifierOptions['inTurn']) {
+  constructor (session: Session, output: string, encoder: TextEncoder, facts: {
+    readonly id: string,
+    readonly weightBytes: number,
+    readonly sha256: string,
+    readonly labels: number,
+    readonly mostTokens: number
+  }, inTurn: OnnxClassifierOptions['inTurn']) {
     this.id = facts.id
     this.weightBytes = facts.weightBytes
     this.sha256 = facts.sha256
@@ -133,7 +150,8 @@ class Classifier implements OnnxClassifier {
   async #run (rows: readonly EncodedText[]): Promise<Float32Array[]> {
     const length = Math.max(...rows.map(({ ids }) => ids.length))
     const filled = (value: (row: EncodedText, position: number) => number): Tensor =>
-      Tensor.from('int64', [rows.length, length], BigInt64Array.from(rows.flatMap(row => Array.from({ length }, (_, position) => BigInt(value(row, position))))))
+      Tensor.from('int64', [rows.length, length],
+        BigInt64Array.from(rows.flatMap(row => Array.from({ length }, (_, position) => BigInt(value(row, position))))))
     const inputs: Readonly<Record<string, () => Tensor>> = {
       input_ids: () => filled(({ ids }, position) => ids[position] ?? this.#encoder.padToken),
       attention_mask: () => filled(({ ids }, position) => position < ids.length ? 1 : 0),
@@ -156,24 +174,37 @@ class Classifier implements OnnxClassifier {
 
 /**
  * Loads a classifier and has it read a word, so that a graph that gives something else than it should is refused now.
- * @param path of a folder with a graph, or of the graph; tokenizer.json and config.json lie beside it or in the folder above
+ * @param path of a folder with a graph, or of the graph; tokenizer.json and config.json lie beside it or in the folder
+ * above
  * @throws RequestError naming the file and what is wrong with it
  */
 export async function loadOnnxClassifier (path: string, options: OnnxClassifierOptions): Promise<OnnxClassifier> {
   const graph = path.endsWith('.onnx') ? path : await graphIn(path)
   const beside = dirname(graph)
   const folder = await exists(join(beside, 'tokenizer.json')) ? beside : dirname(beside)
-  const [config, tokenizerConfig, tokenizer] = [await readJsonIfThere(folder, 'config.json'), await readJsonIfThere(folder, 'tokenizer_config.json'), await readJson(folder, 'tokenizer.json')]
+  const [config, tokenizerConfig, tokenizer] = [await readJsonIfThere(folder, 'config.json'),
+    await readJsonIfThere(folder, 'tokenizer_config.json'), await readJson(folder, 'tokenizer.json')]
   const encoder = textEncoder(folder, tokenizer, tokenizerConfig)
-  const sizes = { labels: options.labels ?? labelsOf(folder, config), mostTokens: options.mostTokens ?? mostTokensOf(config, tokenizerConfig) }
+  const sizes = {
+    labels: options.labels ?? labelsOf(folder, config),
+    mostTokens: options.mostTokens ?? mostTokensOf(config, tokenizerConfig)
+  }
   const bytes = await readFile(graph).catch(() => { throw refuseModel({ path: graph }, 'it cannot be read') })
   const sessionOptions = { threads: options.threads, foreignIntegers: true }
   const session = await Session.create(bytes, sessionOptions).catch((error: unknown) => {
     throw refuseModel({ path: graph }, `its graph cannot be compiled: ${(error as Error).message}`)
   })
   try {
-    const classifier = new Classifier(session, outputOf(graph, session), encoder, { ...sizes, id: basename(path), weightBytes: bytes.byteLength, sha256: createHash('sha256').update(bytes).update(JSON.stringify(tokenizer)).digest('hex') }, options.inTurn)
-    await classifier.classify([classifier.encode({ text: 'a' })]).catch((error: unknown) => { throw refuseModel({ path: graph }, `it cannot read a word and give ${sizes.labels} numbers: ${(error as Error).message}`) })
+    const classifier = new Classifier(session, outputOf(graph, session), encoder, {
+      ...sizes,
+      id: basename(path),
+      weightBytes: bytes.byteLength,
+      sha256: createHash('sha256').update(bytes).update(JSON.stringify(tokenizer)).digest('hex')
+    }, options.inTurn)
+    await classifier.classify([classifier.encode({ text: 'a' })]).catch((error: unknown) => {
+      throw refuseModel({ path: graph },
+        `it cannot read a word and give ${sizes.labels} numbers: ${(error as Error).message}`)
+    })
     return classifier
   } catch (error) {
     session.dispose()

@@ -24,7 +24,8 @@ export interface Environment {
 
 function commit (): string | null {
   try {
-    return execFileSync('git', ['rev-parse', 'HEAD'], { cwd: packageRoot, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
+    return execFileSync('git', ['rev-parse', 'HEAD'],
+      { cwd: packageRoot, encoding: 'utf8', stdio: ['ignore', 'pipe', 'ignore'] }).trim()
   } catch {
     return null
   }
@@ -47,7 +48,9 @@ export function environmentOf (program: string, args: readonly string[]): Enviro
 }
 
 /** The environment as lines of Markdown. */
-export function describeEnvironment ({ command, version, commit, cpu, cores, memoryBytes, node, platform, loadAverage, date }: Environment): string {
+export function describeEnvironment (
+  { command, version, commit, cpu, cores, memoryBytes, node, platform, loadAverage, date }: Environment
+): string {
   return `\`${command}\`
 
 Fairlead ${version}${commit === null ? '' : ` (${commit.slice(0, 12)})`}, ${cores} × ${cpu}, ${(memoryBytes / 2 ** 30).toFixed(0)} GB, ${platform}, Node ${node}; load average when it began ${loadAverage.map(load => load.toFixed(2)).join(', ')}; ${date}.`

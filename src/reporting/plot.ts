@@ -1,6 +1,6 @@
 /**
- * Plots as SVG files: lines or points with confidence intervals, drawn by ECharts without a browser. Knows numbers and labels, not what
- * they mean.
+ * Plots as SVG files: lines or points with confidence intervals, drawn by ECharts without a browser. Knows numbers and
+ * labels, not what they mean.
  */
 import { mkdirSync, writeFileSync } from 'node:fs'
 import { dirname } from 'node:path'
@@ -28,7 +28,8 @@ export interface Plot {
 const fontFamily = 'Arial, Helvetica, sans-serif'
 const size = { width: 760, height: 440 } as const
 /** Paul Tol's bright scheme, which colour-blind readers can tell apart, and darker shades of it. */
-const colours = ['#4477aa', '#ee6677', '#228833', '#aa3377', '#ccbb44', '#66ccee', '#777777', '#1b3a57', '#8f2b39', '#0f4d1b', '#5e1745', '#7a6f1b', '#2b7a94', '#333333']
+const colours = ['#4477aa', '#ee6677', '#228833', '#aa3377', '#ccbb44', '#66ccee', '#777777', '#1b3a57', '#8f2b39',
+  '#0f4d1b', '#5e1745', '#7a6f1b', '#2b7a94', '#333333']
 
 type RenderItem = NonNullable<CustomSeriesOption['renderItem']>
 
@@ -36,20 +37,44 @@ type RenderItem = NonNullable<CustomSeriesOption['renderItem']>
 const interval = (colour: string): RenderItem => (_params, api) => {
   const [x, low] = api.coord([api.value(0), api.value(1)]) as [number, number]
   const [, high] = api.coord([api.value(0), api.value(2)]) as [number, number]
-  return { type: 'line', shape: { x1: x, y1: low, x2: x, y2: high }, style: { stroke: colour, lineWidth: 1.5, opacity: 0.55 } }
+  return {
+    type: 'line', shape: { x1: x, y1: low, x2: x, y2: high }, style: { stroke: colour, lineWidth: 1.5, opacity: 0.55 }
+  }
 }
 
-function seriesOf ({ name, kind, points }: PlotSeries, colour: string): Array<LineSeriesOption | ScatterSeriesOption | CustomSeriesOption> {
+function seriesOf ({ name, kind, points }: PlotSeries, colour: string): Array<LineSeriesOption | ScatterSeriesOption
+  | CustomSeriesOption> {
   const bounded = points.filter(point => point.low !== undefined && point.high !== undefined)
   const data = points.map(({ x, y }) => [x, y])
   return [
-    kind === 'line' ? { name, type: 'line', data, color: colour, symbolSize: 5, animation: false } : { name, type: 'scatter', data, color: colour, symbolSize: 9, animation: false },
-    ...bounded.length > 0 ? [{ name, type: 'custom' as const, data: bounded.map(({ x, low, high }) => [x, low!, high!]), renderItem: interval(colour), encode: { x: 0, y: [1, 2] }, color: colour, silent: true, animation: false }] : []
+    kind === 'line'
+      ? { name, type: 'line', data, color: colour, symbolSize: 5, animation: false }
+      : { name, type: 'scatter', data, color: colour, symbolSize: 9, animation: false },
+    ...bounded.length > 0
+      ? [{
+          name,
+          type: 'custom' as const,
+          data: bounded.map(({ x, low, high }) => [x, low!, high!]),
+          renderItem: interval(colour),
+          encode: { x: 0, y: [1, 2] },
+          color: colour,
+          silent: true,
+          animation: false
+        }]
+      : []
   ]
 }
 
 function optionOf ({ title, x, y, series }: Plot): EChartsOption {
-  const axis = ({ label, scale = 'linear' }: Plot['x'], gap: number): object => ({ type: scale === 'log' ? 'log' : 'value', name: label, nameLocation: 'middle', nameGap: gap, scale: true, axisLine: { onZero: false }, ...(scale === 'log' ? { logBase: 2 } : {}) })
+  const axis = ({ label, scale = 'linear' }: Plot['x'], gap: number): object => ({
+    type: scale === 'log' ? 'log' : 'value',
+    name: label,
+    nameLocation: 'middle',
+    nameGap: gap,
+    scale: true,
+    axisLine: { onZero: false },
+    ...(scale === 'log' ? { logBase: 2 } : {})
+  })
   // A row of names holds about 110 characters.
   const rows = Math.ceil(series.reduce((sum, one) => sum + one.name.length + 6, 0) / 105)
   return {
@@ -57,7 +82,15 @@ function optionOf ({ title, x, y, series }: Plot): EChartsOption {
     backgroundColor: '#ffffff',
     textStyle: { fontFamily },
     title: { text: title, left: 'center', top: 8, textStyle: { fontSize: 15, fontFamily } },
-    legend: { bottom: 6, left: 20, right: 20, itemWidth: 14, itemGap: 16, textStyle: { fontSize: 11, fontFamily }, data: series.map(one => one.name) },
+    legend: {
+      bottom: 6,
+      left: 20,
+      right: 20,
+      itemWidth: 14,
+      itemGap: 16,
+      textStyle: { fontSize: 11, fontFamily },
+      data: series.map(one => one.name)
+    },
     grid: { left: 74, right: 30, top: 44, bottom: 54 + 18 * rows },
     xAxis: axis(x, 28),
     yAxis: axis(y, 50),

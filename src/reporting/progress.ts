@@ -21,7 +21,9 @@ export class Progress {
 
   constructor (terminal: Terminal = process.stderr) { this.#terminal = terminal }
 
-  /** @param done of `total` in this phase; the time left is guessed from what was done since the phase was first told of */
+  /**
+   * @param done of `total` in this phase; the time left is guessed from what was done since the phase was first told of
+   */
   tell (phase: string, done: number, total: number): void {
     if (phase !== this.#phase) {
       this.end()
@@ -43,7 +45,9 @@ export class Progress {
 
   #line (done: number, total: number): string {
     const filled = Math.round(width * done / total)
-    const left = done > this.#from ? (performance.now() - this.#started) / 1000 / (done - this.#from) * (total - done) : null
-    return `${this.#phase} ${'█'.repeat(filled)}${'░'.repeat(width - filled)} ${done}/${total}${left === null ? '' : `, ${clock(left)} left`}`
+    const left =
+      done > this.#from ? (performance.now() - this.#started) / 1000 / (done - this.#from) * (total - done) : null
+    return `${this.#phase} ${'█'.repeat(filled)}${'░'.repeat(width - filled)} ` +
+      `${done}/${total}${left === null ? '' : `, ${clock(left)} left`}`
   }
 }

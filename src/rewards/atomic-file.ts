@@ -6,11 +6,13 @@ import { RequestError } from '../errors.js'
 
 /** Something could not be kept: the disk is full, the folder is not writable. @param what in the plural */
 export function storageError (what: string, directory: string, cause: unknown): RequestError {
-  return new RequestError('storage_failed', `${what} cannot be kept in ${directory}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+  return new RequestError('storage_failed',
+    `${what} cannot be kept in ${directory}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
 }
 
 /**
- * Writes a file beside its place, then puts it there: a file of the same name stays as it was until then, and where anything fails.
+ * Writes a file beside its place, then puts it there: a file of the same name stays as it was until then, and where
+ * anything fails.
  * @param what it is, in the plural, for errors
  * @throws RequestError storage_failed
  */

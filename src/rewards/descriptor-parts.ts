@@ -1,4 +1,7 @@
-/** What descriptors of several kinds have in common: name, members with their statistics, where a fit came from and how good it is. Schemas only. */
+/**
+ * What descriptors of several kinds have in common: name, members with their statistics, where a fit came from and how
+ * good it is. Schemas only.
+ */
 import { Type, type Static } from 'typebox'
 
 /** Objects of a descriptor have no other fields. */
@@ -12,17 +15,19 @@ export const naming = {
 }
 
 /** Mean and standard deviation of a member's raw score over a fixed pool of the policy's own answers. */
-const normalizationSchema = Type.Object({ mean: Type.Number(), std: Type.Number({ exclusiveMinimum: 0 }), pool: Type.String() }, closed)
+const normalizationSchema =
+  Type.Object({ mean: Type.Number(), std: Type.Number({ exclusiveMinimum: 0 }), pool: Type.String() }, closed)
 const memberSchema = Type.Object({ normalization: normalizationSchema }, closed)
 
 /** At least one member with its statistics. */
-export const membersSchema = Type.Object({ outcome: Type.Optional(memberSchema), prefix: Type.Optional(memberSchema) }, { ...closed, minProperties: 1 })
+export const membersSchema = Type.Object({ outcome: Type.Optional(memberSchema), prefix: Type.Optional(memberSchema) },
+  { ...closed, minProperties: 1 })
 
 /** Held-out figures of a fitted reward; the card is printed from them. */
 export const metricsSchema = Type.Object({
   /**
-   * `pair_accuracy`: share of pairs whose better answer scores higher, ties ½ (for scored answers: of pairs of one prompt whose
-   * scores differ). `accuracy`: share of labels whose side of 0 is right.
+   * `pair_accuracy`: share of pairs whose better answer scores higher, ties ½ (for scored answers: of pairs of one
+   * prompt whose scores differ). `accuracy`: share of labels whose side of 0 is right.
    */
   measure: Type.Union([Type.Literal('pair_accuracy'), Type.Literal('accuracy')]),
   /** What the figures were measured on. */
@@ -31,11 +36,17 @@ export const metricsSchema = Type.Object({
   /** Prompts (or texts, where all share a prompt): the unit of the standard errors. */
   clusters: Type.Integer({ minimum: 1 }),
   /** One entry per share of the answer read, ascending; the last is the whole answer. `auc` for labels only. */
-  byPrefix: Type.Array(Type.Object({ fraction, accuracy: fraction, standardError: Type.Number({ minimum: 0 }), auc: Type.Optional(fraction) }, closed), { minItems: 1 }),
-  /** Expected calibration error of σ(score), of whole answers, ten equal-width bins. Absent where a score is no logit. */
+  byPrefix: Type.Array(Type.Object(
+    { fraction, accuracy: fraction, standardError: Type.Number({ minimum: 0 }), auc: Type.Optional(fraction) }, closed
+  ), { minItems: 1 }),
+  /**
+   * Expected calibration error of σ(score), of whole answers, ten equal-width bins. Absent where a score is no logit.
+   */
   calibrationError: Type.Optional(fraction),
   /** Whole-answer accuracy of rewards that know nothing, or no hidden states. */
-  controls: Type.Object({ lengthOnly: fraction, randomHead: fraction, randomHeadStd: Type.Number({ minimum: 0 }), tfidf: fraction }, closed)
+  controls: Type.Object(
+    { lengthOnly: fraction, randomHead: fraction, randomHeadStd: Type.Number({ minimum: 0 }), tfidf: fraction }, closed
+  )
 }, closed)
 
 /** What a reward was fitted on, and how. */
@@ -59,7 +70,10 @@ export const adaptationSchema = Type.Object({
   from: Type.String(),
   version: Type.String(),
   pairs: Type.Integer({ minimum: 1 }),
-  /** Share of the pairs told right by what the others adapt to; by the reward as it was; and by adapting as many random heads. */
+  /**
+   * Share of the pairs told right by what the others adapt to; by the reward as it was; and by adapting as many random
+   * heads.
+   */
   leaveOneOut: Type.Optional(Type.Object({ adapted: fraction, single: fraction, randomHeads: fraction }, closed))
 }, closed)
 

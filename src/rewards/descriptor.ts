@@ -1,6 +1,6 @@
 /**
- * What a reward family is on disk: one JSON file per family, one format for all kinds, and the reading of it. Knows files and which kind
- * reads which fields, not how a score is computed or asked for (`resolve-scorer.ts`).
+ * What a reward family is on disk: one JSON file per family, one format for all kinds, and the reading of it. Knows
+ * files and which kind reads which fields, not how a score is computed or asked for (`resolve-scorer.ts`).
  */
 import { createHash } from 'node:crypto'
 import { readdir, readFile } from 'node:fs/promises'
@@ -12,7 +12,9 @@ import { isObject } from '../validation.js'
 import { closed, naming } from './descriptor-parts.js'
 import { classifierFields, classifierSource, valueFields, type ClassifierDescriptor } from './kinds/classifier.js'
 import { confidenceFields, confidenceSource, type ConfidenceDescriptor } from './kinds/confidence.js'
-import { combineRules, ensembleFields, ensembleSource, type CombineRule, type EnsembleDescriptor } from './kinds/ensemble.js'
+import {
+  combineRules, ensembleFields, ensembleSource, type CombineRule, type EnsembleDescriptor
+} from './kinds/ensemble.js'
 import { headFields, headSource, type Head } from './kinds/head.js'
 import type { RewardSource } from './reward-kind.js'
 import { logRatioFields, logRatioSource, type LogRatioDescriptor } from './kinds/log-ratio.js'
@@ -26,14 +28,18 @@ import type { RewardMember } from './scorer.js'
 export interface Naming { readonly name: string, readonly description: string }
 /** A head with its name. */
 export type HeadDescriptor = Naming & Head
-type Kinds = Head | RuleDescriptor | EnsembleDescriptor | RemoteDescriptor | ClassifierDescriptor | ProcessDescriptor | LogRatioDescriptor | ConfidenceDescriptor | OnnxDescriptor
+type Kinds = Head | RuleDescriptor | EnsembleDescriptor | RemoteDescriptor | ClassifierDescriptor | ProcessDescriptor
+  | LogRatioDescriptor | ConfidenceDescriptor | OnnxDescriptor
 /** A reward of any kind with its name. */
 export type RewardDescriptor = Naming & Kinds
 
 /** A reward family as the server holds it. */
 export interface RewardFamily extends Naming {
   readonly members: readonly RewardMember[]
-  /** First 12 hex digits of the sha256 of the file, and of those of the models it has loaded: changes whenever the reward does. */
+  /**
+   * First 12 hex digits of the sha256 of the file, and of those of the models it has loaded: changes whenever the
+   * reward does.
+   */
   readonly version: string
   readonly file: string
   readonly descriptor: RewardDescriptor
@@ -58,12 +64,17 @@ function fieldsFor (value: Readonly<Record<string, unknown>>): TProperties {
     case 'onnx': return onnxFields
     case 'confidence': return confidenceFields
     case 'rule':
-      if (typeof rule !== 'string' || !Object.hasOwn(rules, rule)) throw new Violation(`rule must be one of ${oneOf(Object.keys(rules))}; got ${JSON.stringify(rule)}`)
+      if (typeof rule !== 'string' || !Object.hasOwn(rules, rule)) {
+        throw new Violation(`rule must be one of ${oneOf(Object.keys(rules))}; got ${JSON.stringify(rule)}`)
+      }
       return ruleFields(rule as RuleName)
     case 'ensemble':
-      if (!combineRules.includes(combine as CombineRule)) throw new Violation(`combine must be one of ${oneOf(combineRules)}; got ${JSON.stringify(combine)}`)
+      if (!combineRules.includes(combine as CombineRule)) {
+        throw new Violation(`combine must be one of ${oneOf(combineRules)}; got ${JSON.stringify(combine)}`)
+      }
       return ensembleFields(combine as CombineRule)
-    default: throw new Violation(`kind must be one of "head", "rule", "ensemble", "remote", "classifier", "value", "process", "log_ratio", "confidence", "onnx"; got ${JSON.stringify(kind)}`)
+    default: throw new Violation('kind must be one of "head", "rule", "ensemble", "remote", "classifier", "value", ' +
+      `"process", "log_ratio", "confidence", "onnx"; got ${JSON.stringify(kind)}`)
   }
 }
 
@@ -72,7 +83,10 @@ function checkShape (schema: TObject, value: unknown): void {
   if (Value.Check(schema, value)) return
   const errors = Value.Errors(schema, value)
   const extra = errors.find(error => error.keyword === 'additionalProperties')
-  if (extra?.keyword === 'additionalProperties') throw new Violation(`unknown field ${extra.params.additionalProperties.join(', ')}${extra.instancePath === '' ? '' : ` in ${extra.instancePath}`}`)
+  if (extra?.keyword === 'additionalProperties') {
+    throw new Violation('unknown field ' +
+      `${extra.params.additionalProperties.join(', ')}${extra.instancePath === '' ? '' : ` in ${extra.instancePath}`}`)
+  }
   const error = errors[0]!
   const found = error.instancePath === '' ? undefined : Value.Pointer.Get(value, error.instancePath)
   const shown = found === undefined ? '' : `; got ${JSON.stringify(found).slice(0, 80)}`
@@ -99,7 +113,8 @@ function sourceOf (descriptor: Kinds, around: Surroundings): RewardSource {
     case 'log_ratio': return logRatioSource(descriptor, around.folder)
     case 'onnx': return onnxSource(descriptor, around.folder)
     case 'confidence': return confidenceSource(descriptor)
-    case 'ensemble': return ensembleSource(descriptor, descriptor.scorers.map((scorer, index) => nestedSource(scorer, index, around)))
+    case 'ensemble': return ensembleSource(descriptor,
+      descriptor.scorers.map((scorer, index) => nestedSource(scorer, index, around)))
   }
 }
 
@@ -111,7 +126,9 @@ function nestedSource (value: object, index: number, around: Surroundings): Rewa
     checkShape(Type.Object(fieldsFor(fields), closed), fields)
     return sourceOf(fields as unknown as Head, around)
   } catch (error) {
-    if (error instanceof Violation || error instanceof RequestError) throw new Violation(`scorers[${index}]: ${error.message}`, { cause: error })
+    if (error instanceof Violation || error instanceof RequestError) {
+      throw new Violation(`scorers[${index}]: ${error.message}`, { cause: error })
+    }
     throw error
   }
 }
@@ -136,7 +153,11 @@ function broken (file: string, problem: string, cause?: unknown): RequestError {
 
 /** @throws RequestError for a name that a descriptor could not have */
 export function checkRewardName (name: string): void {
-  if (!Value.Check(naming.name, name)) throw new RequestError('invalid_request', `name must be lower-case letters, digits, _ and -, a letter first, 64 at most; got ${JSON.stringify(name)}`, { param: 'name' })
+  if (!Value.Check(naming.name, name)) {
+    throw new RequestError('invalid_request',
+      `name must be lower-case letters, digits, _ and -, a letter first, 64 at most; got ${JSON.stringify(name)}`,
+      { param: 'name' })
+  }
 }
 
 /**
@@ -170,12 +191,16 @@ export function parseRewardFamily (text: string, file: string, remotes: Remotes 
 /**
  * Every reward family in some folders (`*.json`, not deeper), sorted by name.
  * @param remotes what remote scorers may reach; default nothing
- * @throws RequestError for a folder that cannot be read, a file that is not a valid descriptor, or two files of one name
+ * @throws RequestError for a folder that cannot be read, a file that is not a valid descriptor, or two files of one
+ * name
  */
-export async function loadRewards (directories: readonly string[], remotes: Remotes = noRemotes): Promise<RewardFamily[]> {
+export async function loadRewards (
+  directories: readonly string[], remotes: Remotes = noRemotes
+): Promise<RewardFamily[]> {
   const families = new Map<string, RewardFamily>()
   for (const directory of directories) {
-    const entries = await readdir(directory).catch((error: Error) => { throw broken(directory, `folder cannot be read: ${error.message}`, error) })
+    const entries = await readdir(directory)
+      .catch((error: Error) => { throw broken(directory, `folder cannot be read: ${error.message}`, error) })
     for (const entry of entries.filter(name => name.endsWith('.json')).sort()) {
       const file = join(directory, entry)
       const family = parseRewardFamily(await readFile(file, 'utf8'), file, remotes)

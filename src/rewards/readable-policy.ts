@@ -30,7 +30,10 @@ export interface PolicyInfo {
 /** A policy that texts can be read through: what features are extracted with. */
 export interface ReadablePolicy extends PolicyInfo {
   readonly source: SequenceSource
-  /** Waits for room for sequences of so many tokens each. Who asks waits for those who asked before, so that a fit takes one place in the engine's queue. */
+  /**
+   * Waits for room for sequences of so many tokens each. Who asks waits for those who asked before, so that a fit takes
+   * one place in the engine's queue.
+   */
   reserve (sequences: number, tokens: number, signal?: AbortSignal): Promise<Reservation>
   /** Longest prompt and answer together, tokens. */
   readonly contextLength: number
@@ -65,7 +68,8 @@ export function readablePolicy (model: LoadedModel, engine: Engine): ReadablePol
     ...policyInfo(model),
     source: engine,
     reserve (sequences, tokens, signal) {
-      const granted = last.then(() => engine.reserve({ sequences, promptTokens: 0, answerTokens: tokens, sharesPrompt: false }, signal))
+      const granted = last.then(() =>
+        engine.reserve({ sequences, promptTokens: 0, answerTokens: tokens, sharesPrompt: false }, signal))
       last = granted.catch(() => {})
       return granted
     },

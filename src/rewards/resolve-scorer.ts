@@ -1,11 +1,13 @@
 /**
- * From the rewards a request names to one scorer: looks families up, picks members, standardises and sums. The last gate
- * for what a reward may be used for. Knows no kind of reward.
+ * From the rewards a request names to one scorer: looks families up, picks members, standardises and sums. The last
+ * gate for what a reward may be used for. Knows no kind of reward.
  */
 import type { Warning } from '../decoding/runtime.js'
 import { RequestError } from '../errors.js'
 import type { RewardFamily } from './descriptor.js'
-import type { MemberScorer, NextTokenScorer, OpenContext, RawScore, RequestScope, RewardLedger, Room } from './reward-kind.js'
+import type {
+  MemberScorer, NextTokenScorer, OpenContext, RawScore, RequestScope, RewardLedger, Room
+} from './reward-kind.js'
 import type { PolicyInfo } from './readable-policy.js'
 import type { Answer, MemberScore, Prompt, RewardMember, Score, Scorer } from './scorer.js'
 import { standardize } from './standardization.js'
@@ -17,7 +19,10 @@ export interface ScorerRequest {
   readonly member: RewardMember
   /** What `Score.value` sums. */
   readonly scale: 'standardized' | 'raw'
-  /** Take another member that scores answers where a family lacks the one asked for, with a warning. Absent: it never is, and errors do not offer it. */
+  /**
+   * Take another member that scores answers where a family lacks the one asked for, with a warning. Absent: it never
+   * is, and errors do not offer it.
+   */
   readonly allowScopeMismatch?: boolean
   /** The caller's field that names the rewards, for errors. Default `alignment.rewards`. */
   readonly field?: string
@@ -25,9 +30,15 @@ export interface ScorerRequest {
 
 export interface ResolvedScorer {
   readonly scorer: Scorer
-  /** What the caller should know: at first about the choice of rewards, later also about what happened while they scored. */
+  /**
+   * What the caller should know: at first about the choice of rewards, later also about what happened while they
+   * scored.
+   */
   readonly warnings: readonly Warning[]
-  /** Counts, while the scorer works, tokens run only to score (end-token heads, models of their own; 0 for mean-pooled heads, rules and remote scorers). */
+  /**
+   * Counts, while the scorer works, tokens run only to score (end-token heads, models of their own; 0 for mean-pooled
+   * heads, rules and remote scorers).
+   */
   readonly ledger: Readonly<RewardLedger>
   /** How long each call of a scorer took, seconds, by the reward's name, while the scorer works. */
   readonly seconds: Readonly<Record<string, readonly number[]>>
@@ -66,17 +77,28 @@ export function misfit ({ name, source }: RewardFamily, policy: PolicyInfo): str
  * @throws RequestError `reward_not_found` with the names there are; `reward_scope_mismatch` where a family lacks the
  *   member; `invalid_request` for a reward that does not fit the policy or a name given twice
  */
-export function resolveScorer (families: readonly RewardFamily[], request: ScorerRequest, policy: PolicyInfo, scope: RequestScope): ResolvedScorer {
+export function resolveScorer (
+  families: readonly RewardFamily[], request: ScorerRequest, policy: PolicyInfo, scope: RequestScope
+): ResolvedScorer {
   const ledger: RewardLedger = { rewardTokens: 0 }
   const warnings = new Warnings()
   const terms: Term[] = []
   const seconds: Record<string, number[]> = {}
   const { field: param = 'alignment.rewards' } = request
   for (const { name, weight } of request.rewards) {
-    if (terms.some(term => term.name === name)) throw new RequestError('invalid_request', `rewards must name each reward once; got "${name}" twice`, { param })
+    if (terms.some(term => term.name === name)) {
+      throw new RequestError('invalid_request', `rewards must name each reward once; got "${name}" twice`, { param })
+    }
     const family = findFamily(families, name, policy, param)
     const member = pickMember(family, request, param, warnings)
-    const scorer = openMember(family.source, member, { name, policy, ledger, request: scope, direction: weight < 0 ? -1 : 1, warn: (code, message) => { warnings.warn(name, code, message) } })
+    const scorer = openMember(family.source, member, {
+      name,
+      policy,
+      ledger,
+      request: scope,
+      direction: weight < 0 ? -1 : 1,
+      warn: (code, message) => { warnings.warn(name, code, message) }
+    })
     terms.push({ name, weight, member, version: family.version, scorer, seconds: seconds[name] = [] })
   }
   return {
@@ -98,25 +120,37 @@ export function resolveScorer (families: readonly RewardFamily[], request: Score
 /**
  * The family of a name that can score this policy's answers.
  * @param param the caller's field that names it
- * @throws RequestError `reward_not_found` with the names there are; `invalid_request` for one that does not fit the policy
+ * @throws RequestError `reward_not_found` with the names there are; `invalid_request` for one that does not fit the
+ * policy
  */
-export function findFamily (families: readonly RewardFamily[], name: string, policy: PolicyInfo, param: string): RewardFamily {
+export function findFamily (
+  families: readonly RewardFamily[], name: string, policy: PolicyInfo, param: string
+): RewardFamily {
   const family = families.find(one => one.name === name)
-  if (!family) throw new RequestError('reward_not_found', `reward "${name}" does not exist; there are: ${families.map(one => one.name).join(', ') || 'none'}`, { param })
+  if (!family) {
+    throw new RequestError('reward_not_found',
+      `reward "${name}" does not exist; there are: ${families.map(one => one.name).join(', ') || 'none'}`, { param })
+  }
   const problem = misfit(family, policy)
   if (problem !== null) throw new RequestError('invalid_request', problem, { param })
   return family
 }
 
-function pickMember (family: RewardFamily, { member, allowScopeMismatch }: ScorerRequest, param: string, warnings: Warnings): RewardMember {
+function pickMember (
+  family: RewardFamily, { member, allowScopeMismatch }: ScorerRequest, param: string, warnings: Warnings
+): RewardMember {
   if (family.members.includes(member)) return member
   const other = family.members[0]!
   // No score of answers stands in for scores of tokens.
   if (!allowScopeMismatch || member === 'next_token') {
-    const remedy = allowScopeMismatch === undefined || member === 'next_token' ? '' : '; allow_scope_mismatch: true uses it all the same'
-    throw new RequestError('reward_scope_mismatch', `reward "${family.name}" has no ${member} member (it has: ${family.members.join(', ')})${remedy}`, { param })
+    const remedy = allowScopeMismatch === undefined || member === 'next_token'
+      ? ''
+      : '; allow_scope_mismatch: true uses it all the same'
+    throw new RequestError('reward_scope_mismatch',
+      `reward "${family.name}" has no ${member} member (it has: ${family.members.join(', ')})${remedy}`, { param })
   }
-  warnings.warn(family.name, 'reward_scope_mismatch', `reward "${family.name}" scores with its ${other} member where a ${member} member is needed; ${measuredAccuracy(family)}`)
+  warnings.warn(family.name, 'reward_scope_mismatch', `reward "${family.name}" scores with its ${other} member where ` +
+    `a ${member} member is needed; ${measuredAccuracy(family)}`)
   return other
 }
 
@@ -124,16 +158,20 @@ function pickMember (family: RewardFamily, { member, allowScopeMismatch }: Score
 function measuredAccuracy ({ descriptor }: RewardFamily): string {
   const metrics = 'metrics' in descriptor ? descriptor.metrics : undefined
   if (!metrics) return 'its accuracy there was not measured'
-  const figures = metrics.byPrefix.map(({ fraction, accuracy }) => `${accuracy.toFixed(2)} at ${Math.round(fraction * 100)} %`)
+  const figures = metrics.byPrefix.map(({ fraction, accuracy }) =>
+    `${accuracy.toFixed(2)} at ${Math.round(fraction * 100)} %`)
   return `measured ${metrics.measure.replace('_', ' ')} by share of the answer read: ${figures.join(', ')}`
 }
 
-function openMember (source: RewardFamily['source'], member: RewardMember, context: OpenContext): MemberScorer | NextTokenScorer {
+function openMember (source: RewardFamily['source'], member: RewardMember, context: OpenContext): MemberScorer
+  | NextTokenScorer {
   return member === 'next_token' ? source.openNextToken!(context) : source.open(member, context)
 }
 
 /** What an answer would score with each of some tokens more. */
-function scoreNext (terms: readonly Term[], scale: ScorerRequest['scale'], answer: Answer, tokens: readonly number[]): number[] {
+function scoreNext (
+  terms: readonly Term[], scale: ScorerRequest['scale'], answer: Answer, tokens: readonly number[]
+): number[] {
   const raw = terms.map(({ name, scorer, seconds }) => {
     if (!('scoreNext' in scorer)) throw new Error(`reward "${name}" was opened for answers, not for next tokens`)
     const started = performance.now()
@@ -150,7 +188,9 @@ function ceilingOf (terms: readonly Term[], scale: ScorerRequest['scale'], text:
   return sumScores(terms, scale, terms.map(({ scorer }) => ({ raw: scorer.ceiling!(text) }))).value
 }
 
-async function scoreAll (terms: readonly Term[], scale: ScorerRequest['scale'], prompt: Prompt, answers: readonly Answer[]): Promise<Score[]> {
+async function scoreAll (
+  terms: readonly Term[], scale: ScorerRequest['scale'], prompt: Prompt, answers: readonly Answer[]
+): Promise<Score[]> {
   const raw = await Promise.all(terms.map(async ({ scorer, seconds }) => {
     const started = performance.now()
     const scores = await scorer.score(prompt, answers)
@@ -168,6 +208,8 @@ function sumScores (terms: readonly Term[], scale: ScorerRequest['scale'], raw: 
     rewards[name] = score
     value += weight * score[scale]
   }
-  if (!Number.isFinite(value)) throw new RequestError('scorer_failed', `the weighted sum of the rewards must be a finite number; got ${value}`)
+  if (!Number.isFinite(value)) {
+    throw new RequestError('scorer_failed', `the weighted sum of the rewards must be a finite number; got ${value}`)
+  }
   return { value, rewards }
 }

@@ -32,7 +32,10 @@ function nextTokenInfo (descriptor: RewardFamily['descriptor']): RewardInfo['nex
 }
 
 /** What is told of a family. */
-export function rewardInfo ({ name, description, members, version, descriptor }: RewardFamily, { models, deletable }: Pick<RewardInfo, 'models' | 'deletable'>): RewardInfo {
+export function rewardInfo (
+  { name, description, members, version, descriptor }: RewardFamily,
+  { models, deletable }: Pick<RewardInfo, 'models' | 'deletable'>
+): RewardInfo {
   return {
     name,
     description,

@@ -1,6 +1,6 @@
 /**
- * The seam between a family and the kinds of rewards: what a descriptor becomes when it is read, and what a member of it becomes when a
- * request uses it. Types only.
+ * The seam between a family and the kinds of rewards: what a descriptor becomes when it is read, and what a member of
+ * it becomes when a request uses it. Types only.
  */
 import type { Normalization } from './descriptor-parts.js'
 import type { PolicyInfo } from './readable-policy.js'
@@ -24,7 +24,10 @@ export interface RequestScope {
   readonly signal: AbortSignal
 }
 
-/** Room for KV that a request takes in the engine of a reward's model before it begins: so many sequences of so many tokens. */
+/**
+ * Room for KV that a request takes in the engine of a reward's model before it begins: so many sequences of so many
+ * tokens.
+ */
 export interface Room { readonly model: RewardModel, readonly sequences: number, readonly tokens: number }
 
 /** What a kind is given when a request opens a member. */
@@ -36,11 +39,17 @@ export interface OpenContext {
   readonly request: RequestScope
   /** −1 where the request weighs the reward negatively, and low scores are wanted. */
   readonly direction: 1 | -1
-  /** Tells the request's caller something, while it is opened or while it scores; what is said later under the same code replaces what was said before. */
+  /**
+   * Tells the request's caller something, while it is opened or while it scores; what is said later under the same code
+   * replaces what was said before.
+   */
   warn (code: string, message: string): void
 }
 
-/** A raw score; of an ensemble also how far its scorers are apart, as the standard deviation of their standardised scores; of a judge of steps how probably each is right. */
+/**
+ * A raw score; of an ensemble also how far its scorers are apart, as the standard deviation of their standardised
+ * scores; of a judge of steps how probably each is right.
+ */
 export interface RawScore { readonly raw: number, readonly std?: number, readonly steps?: readonly number[] }
 
 /** One member of one family, open for one request. */
@@ -54,7 +63,10 @@ export interface MemberScorer {
   readonly rooms?: readonly Room[]
   /** Raw scores of answers, in order. They need not be finite: whoever standardises them checks. */
   score (prompt: Prompt, answers: readonly Answer[]): Promise<RawScore[]>
-  /** The most that the raw score of an answer can still become that begins with a text. Absent where nothing is known before the end. */
+  /**
+   * The most that the raw score of an answer can still become that begins with a text. Absent where nothing is known
+   * before the end.
+   */
   ceiling? (text: string): number
 }
 
@@ -69,7 +81,10 @@ export interface RewardSource {
   readonly members: readonly AnswerMember[]
   /** Why it cannot score this policy's answers, in words that follow the family's name; null if it can. */
   misfit (policy: PolicyInfo): string | null
-  /** Loads the models that it brings, before it is opened. @throws RequestError for one that cannot be loaded, or does not score as the descriptor says */
+  /**
+   * Loads the models that it brings, before it is opened.
+   * @throws RequestError for one that cannot be loaded, or does not score as the descriptor says
+   */
   load? (models: RewardModels): Promise<void>
   /** SHA-256 of each model it has loaded: what they are is part of what the reward is. Default none. */
   readonly modelHashes?: readonly string[]

@@ -1,6 +1,6 @@
 /**
- * The models that rewards bring: decoders, each with an engine of its own, and ONNX graphs; loaded once for all rewards that name the same one. Their
- * steps take turns with the policy's. Knows no policy and no kinds of rewards.
+ * The models that rewards bring: decoders, each with an engine of its own, and ONNX graphs; loaded once for all rewards
+ * that name the same one. Their steps take turns with the policy's. Knows no policy and no kinds of rewards.
  */
 import type { Cores } from '../engine/compute-lock.js'
 import { Engine } from '../engine/engine.js'
@@ -63,15 +63,30 @@ export class RewardModels {
 
   async #load (asked: AskedModel, order: number): Promise<RewardModel> {
     const { cores, threads, cacheDir, onProgress, kvCacheBytes, prefillTokensPerStep, maxQueued } = this.#options
-    const model = await loadModel({ threads, cacheDir, ...(onProgress ? { onProgress } : {}), ...asked, contextLength: 0 })
+    const model =
+      await loadModel({ threads, cacheDir, ...(onProgress ? { onProgress } : {}), ...asked, contextLength: 0 })
     try {
-      const engine = new Engine(model, { cores, joinsChunks: true, contextLength: model.contextLength, maxSequences, kvCacheBytes, prefixCacheBytes: Math.floor(kvCacheBytes * cachedShare), prefillTokensPerStep, maxQueued, kvSetting: 'reward-kv-cache-bytes', ...(onProgress ? { onProblem: onProgress } : {}) })
+      const engine = new Engine(model, {
+        cores,
+        joinsChunks: true,
+        contextLength: model.contextLength,
+        maxSequences,
+        kvCacheBytes,
+        prefixCacheBytes: Math.floor(kvCacheBytes * cachedShare),
+        prefillTokensPerStep,
+        maxQueued,
+        kvSetting: 'reward-kv-cache-bytes',
+        ...(onProgress ? { onProblem: onProgress } : {})
+      })
       const loaded = { model, engine, order }
       this.#ready.push(loaded)
       return loaded
     } catch (error) {
       model.dispose()
-      throw error instanceof RequestError ? new RequestError(error.code, `${model.id} reads texts of up to ${model.contextLength} tokens, and there is no memory for that: ${error.message}`, { cause: error }) : error
+      throw error instanceof RequestError
+        ? new RequestError(error.code, `${model.id} reads texts of up to ${model.contextLength} tokens, and there is ` +
+          `no memory for that: ${error.message}`, { cause: error })
+        : error
     }
   }
 
@@ -87,14 +102,24 @@ export class RewardModels {
     return loading
   }
 
-  /** What there is at this moment: bytes of weights, bytes of KV that are held, tokens run since it was loaded; in the order in which they were loaded. */
+  /**
+   * What there is at this moment: bytes of weights, bytes of KV that are held, tokens run since it was loaded; in the
+   * order in which they were loaded.
+   */
   stats (): Array<{ id: string, weightBytes: number, kvBytes: number, tokens: number }> {
     return this.#ready.map(loaded => {
-      if (!('engine' in loaded)) return { id: loaded.id, weightBytes: loaded.weightBytes, kvBytes: 0, tokens: loaded.tokens }
+      if (!('engine' in loaded)) {
+        return { id: loaded.id, weightBytes: loaded.weightBytes, kvBytes: 0, tokens: loaded.tokens }
+      }
       const { model, engine } = loaded
       const { kvTokens, kvBytesPerToken, prefixCacheBytes } = engine.stats()
       const { decodeRows, ridingRows, chunkTokens } = engine.counters
-      return { id: model.id, weightBytes: model.weightBytes, kvBytes: kvTokens * kvBytesPerToken + prefixCacheBytes, tokens: decodeRows - ridingRows + chunkTokens }
+      return {
+        id: model.id,
+        weightBytes: model.weightBytes,
+        kvBytes: kvTokens * kvBytesPerToken + prefixCacheBytes,
+        tokens: decodeRows - ridingRows + chunkTokens
+      }
     })
   }
 

@@ -1,6 +1,6 @@
 /**
- * The rewards a server has: those of fixed folders, read once, and those it was given to keep, in a folder that it writes. Every change
- * is on disk before it counts.
+ * The rewards a server has: those of fixed folders, read once, and those it was given to keep, in a folder that it
+ * writes. Every change is on disk before it counts.
  */
 import { access, rm } from 'node:fs/promises'
 import { join } from 'node:path'
@@ -53,8 +53,14 @@ export class RewardStore {
   checkFree (name: string, replace: boolean): void {
     const family = this.#families.get(name)
     if (!family) return
-    if (!this.isKept(family)) throw new RequestError('invalid_request', `name "${name}" belongs to a reward that comes with the server`, { param: 'name' })
-    if (!replace) throw new RequestError('invalid_request', `name "${name}" is taken; replace: true puts the new reward in its place`, { param: 'name' })
+    if (!this.isKept(family)) {
+      throw new RequestError('invalid_request', `name "${name}" belongs to a reward that comes with the server`,
+        { param: 'name' })
+    }
+    if (!replace) {
+      throw new RequestError('invalid_request',
+        `name "${name}" is taken; replace: true puts the new reward in its place`, { param: 'name' })
+    }
   }
 
   /**
@@ -74,9 +80,17 @@ export class RewardStore {
   /** @throws RequestError for a name that no reward has or that comes with the server; storage_failed */
   async delete (name: string): Promise<void> {
     const family = this.#families.get(name)
-    if (!family) throw new RequestError('reward_not_found', `reward "${name}" does not exist; there are: ${this.families.map(one => one.name).join(', ') || 'none'}`, { param: 'id' })
-    if (!this.isKept(family)) throw new RequestError('permission_denied', `reward "${name}" comes with the server and cannot be deleted here`, { param: 'id' })
-    await rm(family.file, { force: true }).catch((error: unknown) => { throw storageError('changes', this.#folders.kept, error) })
+    if (!family) {
+      throw new RequestError('reward_not_found',
+        `reward "${name}" does not exist; there are: ${this.families.map(one => one.name).join(', ') || 'none'}`,
+        { param: 'id' })
+    }
+    if (!this.isKept(family)) {
+      throw new RequestError('permission_denied', `reward "${name}" comes with the server and cannot be deleted here`,
+        { param: 'id' })
+    }
+    await rm(family.file, { force: true })
+      .catch((error: unknown) => { throw storageError('changes', this.#folders.kept, error) })
     this.#families.delete(name)
   }
 }

@@ -38,7 +38,10 @@ export interface Answer {
 
 /** One member's score of one answer. */
 export interface MemberScore {
-  /** As the member computes it: a logit for heads, a count or a share for rules, the combination of standardised scores for ensembles. */
+  /**
+   * As the member computes it: a logit for heads, a count or a share for rules, the combination of standardised scores
+   * for ensembles.
+   */
   readonly raw: number
   /** (raw − mean) / standard deviation over the member's stored reference pool of the policy's own answers. */
   readonly standardized: number
@@ -56,16 +59,27 @@ export interface Score {
   readonly rewards: Readonly<Record<string, MemberScore>>
 }
 
-/** A scorer of answers to one prompt. Stateless per answer for heads and rules; kinds with their own KV read the answer's text. */
+/**
+ * A scorer of answers to one prompt. Stateless per answer for heads and rules; kinds with their own KV read the
+ * answer's text.
+ */
 export interface Scorer {
   /** Which members are used, for the response. */
-  readonly used: ReadonlyArray<{ readonly name: string, readonly member: RewardMember, readonly version: string, readonly weight: number }>
+  readonly used: ReadonlyArray<{
+    readonly name: string, readonly member: RewardMember, readonly version: string, readonly weight: number
+  }>
   /** Layers of the policy's hidden states that must be asked for when the sequence is opened. */
   readonly layers: readonly number[]
   /** Scores answers, in order. Fails with `scorer_failed` where a score is not a finite number. */
   score (prompt: Prompt, answers: readonly Answer[]): Promise<Score[]>
-  /** What an answer would score with each of some tokens more, in order, on the same scale. Of next-token members only. Fails as `score` does. */
+  /**
+   * What an answer would score with each of some tokens more, in order, on the same scale. Of next-token members only.
+   * Fails as `score` does.
+   */
   scoreNext (answer: Answer, tokens: readonly number[]): number[]
-  /** The most that the value of an answer can still become that begins with a text; infinite, as where this is absent, where nothing is known before the end. */
+  /**
+   * The most that the value of an answer can still become that begins with a text; infinite, as where this is absent,
+   * where nothing is known before the end.
+   */
   ceiling? (text: string): number
 }

@@ -1,7 +1,8 @@
 /**
- * Reads token sequences that grow, fork and change their ends, each only as far as it is new: sequences read before stay open as stems, and what goes on
- * from one is a fork of it. Whatever a tokenizer does to the end of a growing text, a stem is used only where all its tokens are the beginning, so that
- * a result is that of reading anew. Knows tokens and a model, no texts and no scores.
+ * Reads token sequences that grow, fork and change their ends, each only as far as it is new: sequences read before
+ * stay open as stems, and what goes on from one is a fork of it. Whatever a tokenizer does to the end of a growing
+ * text, a stem is used only where all its tokens are the beginning, so that a result is that of reading anew. Knows
+ * tokens and a model, no texts and no scores.
  */
 import type { ComputeLedger, Distribution, Output, Sequence, SequenceSource } from '../engine/sequence.js'
 import type { RewardLedger } from './reward-kind.js'
@@ -16,7 +17,10 @@ export const tokenLogprob: TokenMeasure = ({ logits, logNormalizer }, token) => 
 export interface TextReaderOptions {
   readonly source: SequenceSource
   readonly ledger: RewardLedger
-  /** Tokens of KV that may be held: stems make room for what is read, and what does not fit waits. One sequence is always read. */
+  /**
+   * Tokens of KV that may be held: stems make room for what is read, and what does not fit waits. One sequence is
+   * always read.
+   */
   readonly mostTokens: number
   readonly salt: string
   /** Aborting it closes all that is open. */
@@ -34,7 +38,8 @@ interface Stem {
   lastUsed: number
 }
 
-const isPrefix = (stem: readonly number[], tokens: readonly number[]): boolean => stem.length <= tokens.length && stem.every((token, index) => token === tokens[index])
+const isPrefix = (stem: readonly number[], tokens: readonly number[]): boolean =>
+  stem.length <= tokens.length && stem.every((token, index) => token === tokens[index])
 
 /** How many tokens all begin with. */
 function commonLength ([first, ...others]: ReadonlyArray<readonly number[]>): number {
@@ -82,15 +87,20 @@ export class TextReader {
    */
   async sums (context: readonly number[], answers: ReadonlyArray<readonly number[]>): Promise<number[]> {
     await this.#readOne(context, context.length, () => {})
-    return Promise.all(answers.map(answer => this.#readOne([...context, ...answer], context.length, (_, stem) => stem.sum)))
+    return Promise.all(answers.map(answer =>
+      this.#readOne([...context, ...answer], context.length, (_, stem) => stem.sum)))
   }
 
-  async #readOne<T> (tokens: readonly number[], from: number | null, look: (output: Output, stem: Stem) => T): Promise<T> {
+  async #readOne<T> (
+    tokens: readonly number[], from: number | null, look: (output: Output, stem: Stem) => T
+  ): Promise<T> {
     await this.#makeRoom(tokens.length)
     try {
       const known = this.#longestStem(tokens, from)
       if (known) known.lastUsed = this.#clock++
-      const stem = known?.sequence.tokens.length === tokens.length ? known : await (from === null ? this.#goOn(tokens, known) : this.#goOnSumming(tokens, from, known))
+      const stem = known?.sequence.tokens.length === tokens.length
+        ? known
+        : await (from === null ? this.#goOn(tokens, known) : this.#goOnSumming(tokens, from, known))
       this.#stems.add(stem)
       return look(await stem.sequence.output(), stem)
     } finally {
@@ -107,14 +117,21 @@ export class TextReader {
     return this.#read(sequence, () => ({ sequence, from: null, sum: 0, lastUsed: this.#clock++ }))
   }
 
-  /** The same, with the measure of every token: of the first by what the stem says, of the others by what is said at the positions before them. */
+  /**
+   * The same, with the measure of every token: of the first by what the stem says, of the others by what is said at the
+   * positions before them.
+   */
   async #goOnSumming (tokens: readonly number[], from: number, stem: Stem | null): Promise<Stem> {
     const start = stem ?? await this.#openContext(tokens.slice(0, from))
     const length = start.sequence.tokens.length
     if (length === tokens.length) return start
     let { sum } = start
     // Forked before anything is waited for: the stem may have to make room meanwhile.
-    const sequence = start.sequence.fork({ onPosition: (position, said) => { if (position + 1 < tokens.length) sum += this.#measure(said, tokens[position + 1]!) } })
+    const sequence = start.sequence.fork({
+      onPosition: (position, said) => {
+        if (position + 1 < tokens.length) sum += this.#measure(said, tokens[position + 1]!)
+      }
+    })
     if (start !== stem) start.sequence.close()
     sum += this.#measure((await sequence.output()).distribution, tokens[length]!)
     sequence.append(...tokens.slice(length))
@@ -127,7 +144,8 @@ export class TextReader {
   }
 
   #open (tokens: readonly number[]): Sequence {
-    return this.#options.source.open(tokens, { salt: this.#options.salt, signal: this.#options.signal, ledger: this.#compute })
+    return this.#options.source.open(tokens,
+      { salt: this.#options.salt, signal: this.#options.signal, ledger: this.#compute })
   }
 
   /** What becomes of a sequence that has been read; one that could not be is closed. */
@@ -149,7 +167,10 @@ export class TextReader {
 
   #longestStem (tokens: readonly number[], from: number | null): Stem | null {
     let longest: Stem | null = null
-    for (const stem of this.#stems) if (stem.from === from && stem.sequence.tokens.length > (longest?.sequence.tokens.length ?? 0) && isPrefix(stem.sequence.tokens, tokens)) longest = stem
+    for (const stem of this.#stems) {
+      if (stem.from === from && stem.sequence.tokens.length > (longest?.sequence.tokens.length ?? 0) &&
+          isPrefix(stem.sequence.tokens, tokens)) longest = stem
+    }
     return longest
   }
 
@@ -160,9 +181,14 @@ export class TextReader {
     return held
   }
 
-  /** Takes room for a sequence: the stems unused longest give theirs up; where none is left, it waits for what is being read. */
+  /**
+   * Takes room for a sequence: the stems unused longest give theirs up; where none is left, it waits for what is being
+   * read.
+   */
   async #makeRoom (length: number): Promise<void> {
-    while (this.#reading > 0 && this.#reading + length > this.#options.mostTokens) await new Promise<void>(resolve => { this.#waiting.push(resolve) })
+    while (this.#reading > 0 && this.#reading + length > this.#options.mostTokens) {
+      await new Promise<void>(resolve => { this.#waiting.push(resolve) })
+    }
     this.#reading += length
     const byAge = [...this.#stems].sort((a, b) => a.lastUsed - b.lastUsed)
     for (let held = this.#held; held + this.#reading > this.#options.mostTokens && byAge.length > 0;) {

@@ -1,6 +1,6 @@
 /**
- * What rewards have in common that read texts through models: a source whose models are loaded before it is opened, and whose members ask nothing of
- * the policy's hidden states. Knows neither what is loaded nor how it scores.
+ * What rewards have in common that read texts through models: a source whose models are loaded before it is opened, and
+ * whose members ask nothing of the policy's hidden states. Knows neither what is loaded nor how it scores.
  */
 import type { Members } from './descriptor-parts.js'
 import type { MemberScorer, OpenContext, RewardSource } from './reward-kind.js'
@@ -17,7 +17,10 @@ export interface LoadedSource {
   open (member: AnswerMember, context: OpenContext): TextScorer
 }
 
-/** @param load loads the models. Throws RequestError for one that cannot be loaded, or does not score as the descriptor says */
+/**
+ * @param load loads the models. Throws RequestError for one that cannot be loaded, or does not score as the descriptor
+ * says
+ */
 export function textSource (members: Members, load: (models: RewardModels) => Promise<LoadedSource>): RewardSource {
   let loaded: LoadedSource | null = null
   return {
@@ -27,7 +30,9 @@ export function textSource (members: Members, load: (models: RewardModels) => Pr
     async load (models) { loaded = await load(models) },
     open (member, context) {
       if (!loaded) throw new Error(`the model of reward ${context.name} was not loaded`)
-      return { normalization: members[member]!.normalization, layers: [], forks: false, ...loaded.open(member, context) }
+      return {
+        normalization: members[member]!.normalization, layers: [], forks: false, ...loaded.open(member, context)
+      }
     }
   }
 }

@@ -22,7 +22,8 @@ function varint (value: number | bigint): Uint8Array {
 }
 
 const integer = (field: number, value: number | bigint): Bytes => [varint(field << 3), varint(value)]
-const float = (field: number, value: number): Bytes => [varint((field << 3) | 5), new Uint8Array(Float32Array.of(value).buffer)]
+const float = (field: number, value: number): Bytes =>
+  [varint((field << 3) | 5), new Uint8Array(Float32Array.of(value).buffer)]
 const length = (parts: Bytes): number => parts.reduce((sum, part) => sum + part.byteLength, 0)
 const message = (field: number, parts: Bytes): Bytes => [varint((field << 3) | 2), varint(length(parts)), ...parts]
 const string = (field: number, text: string): Bytes => message(field, [Buffer.from(text)])
@@ -64,9 +65,14 @@ export class GraphWriter {
   }
 
   /** A small constant, stored in the graph. */
-  constant (name: string, type: 'int64' | 'float32' | 'uint8', dims: readonly number[], values: readonly number[]): string {
-    const data = type === 'int64' ? BigInt64Array.from(values, BigInt) : type === 'float32' ? Float32Array.from(values) : Uint8Array.from(values)
-    const tensor = [...dims.flatMap(dim => integer(1, dim)), ...integer(2, onnxTypes[type]), ...string(8, name), ...message(9, [new Uint8Array(data.buffer)])]
+  constant (
+    name: string, type: 'int64' | 'float32' | 'uint8', dims: readonly number[], values: readonly number[]
+  ): string {
+    const data = type === 'int64'
+      ? BigInt64Array.from(values, BigInt)
+      : type === 'float32' ? Float32Array.from(values) : Uint8Array.from(values)
+    const tensor = [...dims.flatMap(dim => integer(1, dim)), ...integer(2, onnxTypes[type]), ...string(8, name),
+      ...message(9, [new Uint8Array(data.buffer)])]
     this.#initializers.push(...message(5, tensor))
     return name
   }
@@ -76,13 +82,17 @@ export class GraphWriter {
     if (this.#externals.has(name)) return name
     this.#externals.add(name)
     const location = message(13, [...string(1, 'location'), ...string(2, 'shared')])
-    const tensor = [...dims.flatMap(dim => integer(1, dim)), ...integer(2, onnxTypes[type]), ...string(8, name), ...location, ...integer(14, 1)]
+    const tensor = [...dims.flatMap(dim => integer(1, dim)), ...integer(2, onnxTypes[type]), ...string(8, name),
+      ...location, ...integer(14, 1)]
     this.#initializers.push(...message(5, tensor))
     return name
   }
 
   /** One operator. Empty input or output names are left out ones. @returns the first output's name */
-  node (operator: string, inputs: readonly string[], outputs: readonly string[], attributes: Readonly<Record<string, Attribute>> = {}, domain = ''): string {
+  node (
+    operator: string, inputs: readonly string[], outputs: readonly string[],
+    attributes: Readonly<Record<string, Attribute>> = {}, domain = ''
+  ): string {
     const parts = [
       ...inputs.flatMap(name => string(1, name)),
       ...outputs.flatMap(name => string(2, name)),

@@ -1,6 +1,6 @@
 /**
- * ONNX Runtime's C API, called through koffi over the shared library that onnxruntime-node ships. Only what this folder uses
- * is declared. Knows no tensors, sessions or models. Source: onnxruntime_c_api.h, API version 30 (slots of the
+ * ONNX Runtime's C API, called through koffi over the shared library that onnxruntime-node ships. Only what this folder
+ * uses is declared. Knows no tensors, sessions or models. Source: onnxruntime_c_api.h, API version 30 (slots of the
  * OrtApi struct never move).
  */
 import { existsSync } from 'node:fs'
@@ -20,7 +20,10 @@ const libraryNames: Partial<Record<NodeJS.Platform, string>> = {
   win32: 'onnxruntime.dll'
 }
 
-/** Slot in OrtApi and C prototype of each function used. Functions that return `void *` return a status, null for success. */
+/**
+ * Slot in OrtApi and C prototype of each function used. Functions that return `void *` return a status, null for
+ * success.
+ */
 const functions = {
   getErrorMessage: [2, 'str (void *)'],
   createEnv: [3, 'void *(int, str, _Out_ void **)'],
@@ -48,7 +51,8 @@ const functions = {
   addInitializer: [150, 'void *(void *, str, void *)'],
   createPrepackedWeightsContainer: [166, 'void *(_Out_ void **)'],
   releasePrepackedWeightsContainer: [167, 'void (void *)'],
-  createSessionFromArrayWithPrepackedWeightsContainer: [169, 'void *(void *, void *, size_t, void *, void *, _Out_ void **)'],
+  createSessionFromArrayWithPrepackedWeightsContainer: [169,
+    'void *(void *, void *, size_t, void *, void *, _Out_ void **)'],
   addExternalInitializers: [210, 'void *(void *, str *, void *, size_t)']
 } as const
 
@@ -105,7 +109,8 @@ function libraryPath (): string {
   const root = dirname(require.resolve('onnxruntime-node/package.json'))
   const path = name === undefined ? undefined : join(root, 'bin', 'napi-v6', process.platform, process.arch, name)
   if (path === undefined || !existsSync(path)) {
-    throw new Error(`onnxruntime-node ships no library for ${process.platform} ${process.arch}; supported are linux x64 and arm64, macOS arm64, Windows x64 and arm64`)
+    throw new Error(`onnxruntime-node ships no library for ${process.platform} ${process.arch}; supported are linux ` +
+      'x64 and arm64, macOS arm64, Windows x64 and arm64')
   }
   return path
 }
@@ -121,7 +126,10 @@ function setNativeEnvironment (name: string, value: string): void {
   if (!isSet) throw new Error(`the environment variable ${name} cannot be set`)
 }
 
-/** Loads the library on first use; the same object afterwards. One per thread; ONNX Runtime itself is shared by the process. */
+/**
+ * Loads the library on first use; the same object afterwards. One per thread; ONNX Runtime itself is shared by the
+ * process.
+ */
 export function loadOnnxRuntime (): OnnxRuntime {
   if (loaded) return loaded
   // Graph compilation needs more than koffi's default stack of 128 KiB.
@@ -136,10 +144,17 @@ export function loadOnnxRuntime (): OnnxRuntime {
   const table = getApi(apiVersion) as Pointer
   if (!table) throw new Error(`onnxruntime-node ${getVersion()} does not offer C API version ${apiVersion}`)
   const api = Object.fromEntries(Object.entries(functions).map(([name, [slot, prototype]]) =>
-    [name, koffi.decode(koffi.decode(table, slot * 8, 'void *'), koffi.proto(prototype))])) as Record<FunctionName, NativeFunction>
+    [name, koffi.decode(koffi.decode(table, slot * 8, 'void *'),
+      koffi.proto(prototype))])) as Record<FunctionName, NativeFunction>
   const environment = created(api, 'createEnv', 3, 'fairlead')
   check(api, api.disableTelemetryEvents(environment))
   held.push(library, base, table)
-  loaded = { api, environment, cpuMemory: created(api, 'createCpuMemoryInfo', 0, 0), allocator: created(api, 'getAllocator'), version: getVersion() as string }
+  loaded = {
+    api,
+    environment,
+    cpuMemory: created(api, 'createCpuMemoryInfo', 0, 0),
+    allocator: created(api, 'getAllocator'),
+    version: getVersion() as string
+  }
   return loaded
 }

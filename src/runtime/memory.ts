@@ -1,4 +1,7 @@
-/** Native memory by address: copying, and giving it back to the system. What lies there, and that it is there, is the caller's to know. */
+/**
+ * Native memory by address: copying, and giving it back to the system. What lies there, and that it is there, is the
+ * caller's to know.
+ */
 import koffi from 'koffi'
 
 /** The C library, by platform; elsewhere the process has it loaded. */
@@ -24,18 +27,22 @@ function functions (): Functions {
   const library = koffi.load(libraries[process.platform] ?? null)
   loaded = {
     memmove: library.func('void *memmove(uintptr_t target, uintptr_t source, size_t bytes)'),
-    madvise: process.platform in advice ? library.func('int madvise(uintptr_t address, size_t bytes, int advice)') : null,
+    madvise: process.platform in advice
+      ? library.func('int madvise(uintptr_t address, size_t bytes, int advice)')
+      : null,
     trim: process.platform === 'linux' ? library.func('int malloc_trim(size_t pad)') : null
   }
   return loaded
 }
 
 /** Copies bytes; the ranges may overlap. */
-export function copyMemory (target: bigint, source: bigint, bytes: number): void { functions().memmove(target, source, bytes) }
+export function copyMemory (
+  target: bigint, source: bigint, bytes: number
+): void { functions().memmove(target, source, bytes) }
 
 /**
- * Gives the whole pages of a range of bytes back to the system while their addresses stay valid: what was there is lost, pages come again when they
- * are written. On Linux and macOS; elsewhere the memory stays with the process.
+ * Gives the whole pages of a range of bytes back to the system while their addresses stay valid: what was there is
+ * lost, pages come again when they are written. On Linux and macOS; elsewhere the memory stays with the process.
  */
 export function discardPages (address: bigint, bytes: number): void {
   const first = (address + granularity - 1n) / granularity * granularity
@@ -44,10 +51,14 @@ export function discardPages (address: bigint, bytes: number): void {
 }
 
 /**
- * Gives memory that was freed back to the system, off the event loop. On Linux, whose C library keeps what was used to compile sessions: about as
- * much as a model's weights.
+ * Gives memory that was freed back to the system, off the event loop. On Linux, whose C library keeps what was used to
+ * compile sessions: about as much as a model's weights.
  */
 export async function returnFreedMemory (): Promise<void> {
   const { trim } = functions()
-  if (trim) await new Promise<void>((resolve, reject) => { trim.async(0, error => { if (error) reject(error); else resolve() }) })
+  if (trim) {
+    await new Promise<void>((resolve, reject) => {
+      trim.async(0, error => { if (error) reject(error); else resolve() })
+    })
+  }
 }

@@ -68,7 +68,8 @@ function names (runtime: OnnxRuntime, session: Pointer, kind: 'Input' | 'Output'
   const { api, allocator } = runtime
   const count = [0]
   check(api, api[`sessionGet${kind}Count`](session, count))
-  return Array.from({ length: Number(count[0]) }, (_, index) => ownedString(api, allocator, created(api, `sessionGet${kind}Name`, session, index, allocator)))
+  return Array.from({ length: Number(count[0]) }, (_, index) =>
+    ownedString(api, allocator, created(api, `sessionGet${kind}Name`, session, index, allocator)))
 }
 
 async function create (
@@ -78,24 +79,31 @@ async function create (
   const options = created(api, 'createSessionOptions')
   try {
     check(api, api.setIntraOpNumThreads(options, threads))
-    // Each session has threads of its own, and those of one that has just run would spin on the cores of the one that runs next.
+    // Each session has threads of its own, and those of one that has just run would spin on the cores of the one that
+    // runs next.
     check(api, api.addSessionConfigEntry(options, 'session.force_spinning_stop', '1'))
     if (foreignIntegers) check(api, api.addSessionConfigEntry(options, 'session.x64quantprecision', '1'))
     if (profilePrefix !== undefined) check(api, api.enableProfiling(options, profilePrefix))
-    if (!weights) return await createdAsync(api, 'createSessionFromArray', environment, model, model.byteLength, options)
-    // Both calls are needed: the first shares the values between sessions, the second satisfies the external references.
+    if (!weights) {
+      return await createdAsync(api, 'createSessionFromArray', environment, model, model.byteLength, options)
+    }
+    // Both calls are needed: the first shares the values between sessions, the second satisfies the external
+    // references.
     for (const [name, tensor] of weights.tensors) check(api, api.addInitializer(options, name, tensor.handle))
     const initializers = [...weights.tensors.keys()]
     const values = BigUint64Array.from(weights.tensors.values(), tensor => tensor.address)
     check(api, api.addExternalInitializers(options, initializers, values, initializers.length))
-    return await createdAsync(api, 'createSessionFromArrayWithPrepackedWeightsContainer', environment, model, model.byteLength, options, weights.prepacked)
+    return await createdAsync(api, 'createSessionFromArrayWithPrepackedWeightsContainer', environment, model,
+      model.byteLength, options, weights.prepacked)
   } finally {
     api.releaseSessionOptions(options)
   }
 }
 
 /** Tensors by name, as C arrays of name and value pointers. */
-function pointers (tensors: ReadonlyMap<string, Tensor>, addresses: ReadonlyMap<string, bigint>): { names: BigUint64Array, values: BigUint64Array } {
+function pointers (
+  tensors: ReadonlyMap<string, Tensor>, addresses: ReadonlyMap<string, bigint>
+): { names: BigUint64Array, values: BigUint64Array } {
   const names = new BigUint64Array(new ArrayBuffer(8 * tensors.size))
   const values = new BigUint64Array(new ArrayBuffer(8 * tensors.size))
   let index = 0
@@ -144,8 +152,8 @@ export class Session {
   }
 
   /**
-   * One forward pass. Only the outputs named are fetched, written into the tensors given; the same tensor may be an input
-   * and an output. The tensors must stay alive until the promise settles.
+   * One forward pass. Only the outputs named are fetched, written into the tensors given; the same tensor may be an
+   * input and an output. The tensors must stay alive until the promise settles.
    */
   run (inputs: ReadonlyMap<string, Tensor>, outputs: ReadonlyMap<string, Tensor>): Promise<void> {
     if (this.#disposed) return Promise.reject(new Error('the session has been disposed'))
@@ -155,7 +163,9 @@ export class Session {
     this.#inFlight.add(flight)
     const { api } = this.#runtime
     return new Promise((resolve, reject) => {
-      api.run.async(this.#session, null, from.names, from.values, inputs.size, to.names, outputs.size, to.values, (error: Error | null, status: unknown) => {
+      api.run.async(this.#session, null, from.names, from.values, inputs.size, to.names, outputs.size, to.values, (
+        error: Error | null, status: unknown
+      ) => {
         this.#inFlight.delete(flight)
         if (this.#disposed && this.#inFlight.size === 0) this.#release()
         try {

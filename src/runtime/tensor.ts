@@ -41,9 +41,12 @@ export class Tensor {
 
   /**
    * @param start address of the first element
-   * @param view makes the typed array over the elements; called when it is first asked for, since each large one costs a run of the collector
+   * @param view makes the typed array over the elements; called when it is first asked for, since each large one costs
+   * a run of the collector
    */
-  private constructor (type: DataType, dims: readonly number[], start: bigint, view: () => TensorData, allocation: Pointer = null) {
+  private constructor (
+    type: DataType, dims: readonly number[], start: bigint, view: () => TensorData, allocation: Pointer = null
+  ) {
     const { api, cpuMemory } = loadOnnxRuntime()
     this.type = type
     this.dims = dims
@@ -51,7 +54,8 @@ export class Tensor {
     this.#start = start
     this.#view = view
     this.#allocation = allocation
-    this.#value = created(api, 'createTensorWithData', cpuMemory, start, this.sizeBytes, BigInt64Array.from(dims, BigInt), dims.length, types[type].onnx)
+    this.#value = created(api, 'createTensorWithData', cpuMemory, start, this.sizeBytes,
+      BigInt64Array.from(dims, BigInt), dims.length, types[type].onnx)
     this.#address = koffi.address(this.#value as never)
   }
 
@@ -61,12 +65,15 @@ export class Tensor {
     const sizeBytes = elements(dims) * types[type].size
     const allocation = created(api, 'allocatorAlloc', allocator, Math.max(sizeBytes, 1))
     const View = types[type].view
-    return new Tensor(type, dims, koffi.address(allocation as never), () => new View(koffi.view(allocation, sizeBytes)), allocation)
+    return new Tensor(type, dims, koffi.address(allocation as never), () => new View(koffi.view(allocation, sizeBytes)),
+      allocation)
   }
 
   /** Borrows a typed array of the type's own kind. */
   static from (type: DataType, dims: readonly number[], data: TensorData): Tensor {
-    if (data.length !== elements(dims)) throw new Error(`a tensor of shape [${dims.join(', ')}] holds ${elements(dims)} elements; got ${data.length}`)
+    if (data.length !== elements(dims)) {
+      throw new Error(`a tensor of shape [${dims.join(', ')}] holds ${elements(dims)} elements; got ${data.length}`)
+    }
     const stable = offHeap(data)
     return new Tensor(type, dims, koffi.address(stable), () => stable)
   }
@@ -79,11 +86,17 @@ export class Tensor {
 
   /** A tensor over part of this one's memory, from an element offset on. This tensor must not be disposed before it. */
   view (elementOffset: number, dims: readonly number[]): Tensor {
-    if (elementOffset + elements(dims) > elements(this.dims)) throw new Error(`a view of ${elements(dims)} elements from ${elementOffset} on goes beyond the ${elements(this.dims)} there are`)
-    return new Tensor(this.type, dims, this.#at(elementOffset), () => this.data.subarray(elementOffset, elementOffset + elements(dims)))
+    if (elementOffset + elements(dims) > elements(this.dims)) {
+      throw new Error(`a view of ${elements(dims)} elements from ${elementOffset} on goes beyond the ` +
+        `${elements(this.dims)} there are`)
+    }
+    return new Tensor(this.type, dims, this.#at(elementOffset), () =>
+      this.data.subarray(elementOffset, elementOffset + elements(dims)))
   }
 
-  /** The same memory with elements of another type of the same size: the new tensor's, while this one is disposed of. */
+  /**
+   * The same memory with elements of another type of the same size: the new tensor's, while this one is disposed of.
+   */
   as (type: DataType): Tensor {
     const { size, view: View } = types[type]
     if (size !== types[this.type].size) throw new Error(`elements of ${this.type} cannot be shown as ${type}`)
@@ -100,7 +113,10 @@ export class Tensor {
     copyMemory(this.#at(offset), source.#at(sourceOffset), count * types[this.type].size)
   }
 
-  /** Gives the memory of some elements back to the system, as far as whole pages of it hold no others. Their values are undefined afterwards. */
+  /**
+   * Gives the memory of some elements back to the system, as far as whole pages of it hold no others. Their values are
+   * undefined afterwards.
+   */
   discard (elementOffset: number, count: number): void {
     discardPages(this.#at(elementOffset), count * types[this.type].size)
   }

@@ -2,7 +2,8 @@
 import type { Choice } from '../decoding/runtime.js'
 
 /** Of an answer that a spent budget left no token, below any other's. */
-const meanLogprob = ({ logprob, completionTokens }: Choice): number => completionTokens === 0 ? -Infinity : logprob / completionTokens
+const meanLogprob = ({ logprob, completionTokens }: Choice): number =>
+  completionTokens === 0 ? -Infinity : logprob / completionTokens
 
 /** The n best choices, best first, ties by lower candidate index; all of them, as they are, where there are no more. */
 export function keepBest (choices: readonly Choice[], n: number): readonly Choice[] {

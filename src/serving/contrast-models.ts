@@ -1,6 +1,7 @@
 /**
- * The language models that guidance can set beside a policy: loaded when the server starts, each with an engine of its own, and asked for by name. They
- * must have the policy's vocabulary, since they say what its tokens are worth. Knows no requests.
+ * The language models that guidance can set beside a policy: loaded when the server starts, each with an engine of its
+ * own, and asked for by name. They must have the policy's vocabulary, since they say what its tokens are worth. Knows
+ * no requests.
  */
 import type { RequestError } from '../errors.js'
 import type { LoadedModel } from '../models/model.js'
@@ -19,7 +20,9 @@ function otherTokens (name: string, { tokenizer }: LoadedModel, policy: LoadedMo
   const [own, wanted] = [tokenizer.vocabularySize, policy.tokenizer.vocabularySize]
   if (own !== wanted) return `${name} has ${own} tokens, ${policy.id} has ${wanted}; they must have the same`
   for (let token = 0; token < own; token++) {
-    if (Buffer.compare(tokenizer.writtenBytes(token), policy.tokenizer.writtenBytes(token)) !== 0) return `token ${token} of ${name} is another than that of ${policy.id}; they must have the same`
+    if (Buffer.compare(tokenizer.writtenBytes(token), policy.tokenizer.writtenBytes(token)) !== 0) {
+      return `token ${token} of ${name} is another than that of ${policy.id}; they must have the same`
+    }
   }
   return null
 }
@@ -35,7 +38,9 @@ function check (name: string, model: LoadedModel, policies: readonly LoadedModel
  * @param entries name=path, as the setting has them
  * @throws RequestError naming the entry and what is wrong with it
  */
-export async function loadContrastModels (entries: readonly string[], models: RewardModels, policies: readonly LoadedModel[], format: WeightFormat): Promise<ContrastModels> {
+export async function loadContrastModels (
+  entries: readonly string[], models: RewardModels, policies: readonly LoadedModel[], format: WeightFormat
+): Promise<ContrastModels> {
   const loaded = new Map<string, RewardModel>()
   for (const { name, model } of readNamedModels(setting, entries)) {
     const one = await models.load({ model, format })

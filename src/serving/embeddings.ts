@@ -1,4 +1,7 @@
-/** Embeddings of texts: the mean of the last layer's hidden states over the tokens, scaled to length one. A by-product of a policy, not a model trained for it. */
+/**
+ * Embeddings of texts: the mean of the last layer's hidden states over the tokens, scaled to length one. A by-product
+ * of a policy, not a model trained for it.
+ */
 import { RequestError } from '../errors.js'
 import { readablePolicy, type ReadablePolicy } from '../rewards/readable-policy.js'
 import type { Host } from './model-runtime.js'
@@ -21,7 +24,10 @@ export async function embed (host: Host, { inputs, cacheSalt }: EmbedRequest, si
     if ('tokens' in input) checkTokens(host, input.tokens, param)
     const read = tokensOf(host, input)
     if (read.length === 0) throw new RequestError('invalid_request', `${param} must hold at least one token`, { param })
-    if (read.length >= host.model.contextLength) throw new RequestError('context_length_exceeded', `This model's context length is ${host.model.contextLength} tokens; ${param} has ${read.length}`, { param })
+    if (read.length >= host.model.contextLength) {
+      throw new RequestError('context_length_exceeded',
+        `This model's context length is ${host.model.contextLength} tokens; ${param} has ${read.length}`, { param })
+    }
     return read
   })
   // Of its own: a request takes one place in the engine's queue, however many inputs it has.
@@ -31,7 +37,9 @@ export async function embed (host: Host, { inputs, cacheSalt }: EmbedRequest, si
   const scope = requestScope(signal)
   try {
     await Promise.all(Array.from({ length: inFlight }, async () => {
-      for (let next = queue.shift(); next; next = queue.shift()) embeddings[next[0]] = await embedOne(policy, next[1], cacheSalt, scope.signal)
+      for (let next = queue.shift(); next; next = queue.shift()) {
+        embeddings[next[0]] = await embedOne(policy, next[1], cacheSalt, scope.signal)
+      }
     }))
   } finally {
     // Where one failed, the others still read.
@@ -40,7 +48,9 @@ export async function embed (host: Host, { inputs, cacheSalt }: EmbedRequest, si
   return { embeddings, promptTokens: tokens.reduce((sum, one) => sum + one.length, 0) }
 }
 
-async function embedOne ({ source, layers: layer, reserve }: ReadablePolicy, tokens: readonly number[], salt: string, signal: AbortSignal): Promise<Float32Array> {
+async function embedOne (
+  { source, layers: layer, reserve }: ReadablePolicy, tokens: readonly number[], salt: string, signal: AbortSignal
+): Promise<Float32Array> {
   const reservation = await reserve(1, tokens.length, signal)
   try {
     const sequence = source.open(tokens, { layers: [layer], poolFrom: 0, salt, signal })

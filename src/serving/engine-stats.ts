@@ -4,7 +4,15 @@ import type { EngineStats, Stats } from './protocol.js'
 
 function engineStats ({ engine, model: { id } }: Host): EngineStats {
   const { steps, runs, decodeRows, ridingRows, chunkTokens, probedTokens } = engine.counters
-  return { model: id, ...engine.stats(), steps, runs, decodeRows: decodeRows - ridingRows, prefillRows: chunkTokens, probedRows: probedTokens }
+  return {
+    model: id,
+    ...engine.stats(),
+    steps,
+    runs,
+    decodeRows: decodeRows - ridingRows,
+    prefillRows: chunkTokens,
+    probedRows: probedTokens
+  }
 }
 
 export function stats ({ all, rewardModels }: Hosts): Stats {

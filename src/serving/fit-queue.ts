@@ -1,4 +1,7 @@
-/** Fits rewards while the engine serves: one after the other, each read by the engine beside other requests and fitted in a thread of its own. */
+/**
+ * Fits rewards while the engine serves: one after the other, each read by the engine beside other requests and fitted
+ * in a thread of its own.
+ */
 import { setMaxListeners } from 'node:events'
 import { join } from 'node:path'
 import type { RewardFamily } from '../rewards/descriptor.js'
@@ -12,13 +15,20 @@ const last = new WeakMap<RewardStore, Promise<unknown>>()
 
 /** The signal's reason, as soon as it is aborted. */
 function aborted (signal: AbortSignal): Promise<never> {
-  return new Promise((_resolve, reject) => { signal.addEventListener('abort', () => { reject(signal.reason) }, { once: true }) })
+  return new Promise((_resolve, reject) => {
+    signal.addEventListener('abort', () => { reject(signal.reason) }, { once: true })
+  })
 }
 
-async function fitNow (host: Host, { model: _model, replace, ...choices }: FitRequest, signal: AbortSignal, onProgress: (progress: FittingProgress) => void): Promise<RewardFamily> {
+async function fitNow (
+  host: Host, { model: _model, replace, ...choices }: FitRequest, signal: AbortSignal,
+  onProgress: (progress: FittingProgress) => void
+): Promise<RewardFamily> {
   signal.throwIfAborted()
   host.store.checkFree(choices.name, replace)
-  const descriptor = await fitReward({ ...choices, policy: host.policy, cacheDirectory: join(host.config.cacheDir, 'features'), onProgress, signal })
+  const descriptor = await fitReward({
+    ...choices, policy: host.policy, cacheDirectory: join(host.config.cacheDir, 'features'), onProgress, signal
+  })
   signal.throwIfAborted()
   return await host.store.save(descriptor)
 }
@@ -27,7 +37,9 @@ async function fitNow (host: Host, { model: _model, replace, ...choices }: FitRe
  * Fits a reward and keeps it. It can be used as soon as this is answered.
  * @throws RequestError for examples, names and layers that cannot work; storage_failed
  */
-export async function fit (host: Host, request: FitRequest, signal: AbortSignal, onProgress: (progress: FittingProgress) => void): Promise<RewardFamily> {
+export async function fit (
+  host: Host, request: FitRequest, signal: AbortSignal, onProgress: (progress: FittingProgress) => void
+): Promise<RewardFamily> {
   host.store.checkFree(request.name, request.replace)
   const before = last.get(host.store) ?? Promise.resolve()
   // Every sequence of the fit listens.

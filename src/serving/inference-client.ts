@@ -4,7 +4,9 @@ import type { Config } from '../config.js'
 import { EventQueue } from '../decoding/event-queue.js'
 import { RequestError } from '../errors.js'
 import type { RewardInfo } from '../rewards/reward-info.js'
-import type { CallName, Calls, FittingProgress, FromWorker, GenerateRequest, GenerationEvent, ModelInfo, Spent, Stats, ToWorker } from './protocol.js'
+import type {
+  CallName, Calls, FittingProgress, FromWorker, GenerateRequest, GenerationEvent, ModelInfo, Spent, Stats, ToWorker
+} from './protocol.js'
 
 interface Pending {
   readonly onMessage: (message: FromWorker) => void
@@ -13,16 +15,23 @@ interface Pending {
 
 export interface CallOptions {
   readonly signal?: AbortSignal
-  /** Told what the request took, once, however it ended: before its caller knows that it has ended or, where its caller left, when the thread has heard of it. Not told where the thread was lost. */
+  /**
+   * Told what the request took, once, however it ended: before its caller knows that it has ended or, where its caller
+   * left, when the thread has heard of it. Not told where the thread was lost.
+   */
   readonly onSpent?: (spent: Spent) => void
 }
 
 /** What the API and the commands need of the inference thread. */
-export type Inference = Pick<InferenceClient, 'models' | 'rewards' | 'isReady' | 'problem' | 'generate' | 'call' | 'stats'>
+export type Inference =
+  Pick<InferenceClient, 'models' | 'rewards' | 'isReady' | 'problem' | 'generate' | 'call' | 'stats'>
 
 /** A thread that dies this often in a row is not started again. */
 const mostRestarts = 5
-/** Before the second try to start it, ms, and twice as long before each further one: what is missing, such as a file or memory, may come back. */
+/**
+ * Before the second try to start it, ms, and twice as long before each further one: what is missing, such as a file or
+ * memory, may come back.
+ */
 const restartDelayMs = 1000
 
 export class InferenceClient {
@@ -57,7 +66,10 @@ export class InferenceClient {
   }
 
   get isReady (): boolean { return this.#info !== null && !this.#closing }
-  /** That the thread, once lost, could not be started again, as callers are told; null where it could, or is still being started for the first time since. */
+  /**
+   * That the thread, once lost, could not be started again, as callers are told; null where it could, or is still being
+   * started for the first time since.
+   */
   get problem (): RequestError | null { return this.#problem }
   /** The default first. */
   get models (): readonly ModelInfo[] { return this.#ready().models }
@@ -69,7 +81,9 @@ export class InferenceClient {
    * The events of one generation. Leaving the loop, or aborting the signal, ends the work.
    * @throws RequestError
    */
-  async * generate (request: GenerateRequest, { signal, onSpent }: CallOptions = {}): AsyncGenerator<GenerationEvent, void, undefined> {
+  async * generate (
+    request: GenerateRequest, { signal, onSpent }: CallOptions = {}
+  ): AsyncGenerator<GenerationEvent, void, undefined> {
     const events = new EventQueue<GenerationEvent>()
     const { id, done } = this.#send(newId => ({ type: 'generate', id: newId, request }), message => {
       if (message.type === 'event') events.push(message.event)
@@ -87,7 +101,10 @@ export class InferenceClient {
    * @param onProgress told how far it is, where the question is one that takes long
    * @throws RequestError
    */
-  async call<N extends CallName> (name: N, request: Calls[N]['request'], { onProgress, ...options }: CallOptions & { onProgress?: (progress: FittingProgress) => void } = {}): Promise<Calls[N]['answer']> {
+  async call<N extends CallName> (
+    name: N, request: Calls[N]['request'],
+    { onProgress, ...options }: CallOptions & { onProgress?: (progress: FittingProgress) => void } = {}
+  ): Promise<Calls[N]['answer']> {
     let answer: Calls[N]['answer'] | undefined
     await this.#send(id => ({ type: 'call', id, name, request }), message => {
       if (message.type === 'answer') answer = message.answer
@@ -110,7 +127,9 @@ export class InferenceClient {
   }
 
   #ready (): { models: readonly ModelInfo[], rewards: readonly RewardInfo[] } {
-    if (!this.#info) throw this.#problem ?? new RequestError('unavailable', 'The model is not loaded yet', { retryAfterMs: 1000 })
+    if (!this.#info) {
+      throw this.#problem ?? new RequestError('unavailable', 'The model is not loaded yet', { retryAfterMs: 1000 })
+    }
     return this.#info
   }
 
@@ -126,7 +145,9 @@ export class InferenceClient {
   }
 
   /** Sends a request; `done` settles when it has ended. */
-  #send (message: (id: number) => ToWorker, onMessage: (message: FromWorker) => void, { signal, onSpent }: CallOptions): { id: number, done: Promise<void> } {
+  #send (
+    message: (id: number) => ToWorker, onMessage: (message: FromWorker) => void, { signal, onSpent }: CallOptions
+  ): { id: number, done: Promise<void> } {
     this.#ready()
     signal?.throwIfAborted()
     const id = this.#nextId++
@@ -189,12 +210,14 @@ export class InferenceClient {
   #lost (): void {
     this.#worker = null
     this.#info = null
-    const lost = new RequestError('unavailable', 'The inference thread ended; the request was lost', { retryAfterMs: 5000 })
+    const lost = new RequestError('unavailable', 'The inference thread ended; the request was lost',
+      { retryAfterMs: 5000 })
     for (const { fail } of [...this.#pending.values()]) fail(lost)
     this.#accounts.clear()
     if (this.#closing || !this.#hasServed) return
     if (this.#restarts >= mostRestarts) {
-      this.#onProgress(`the inference thread could not be started again, ${mostRestarts} times; the server must be restarted`)
+      this.#onProgress(`the inference thread could not be started again, ${mostRestarts} times; the server must be ` +
+        'restarted')
       return
     }
     const delayMs = this.#restarts === 0 ? 0 : restartDelayMs * 2 ** (this.#restarts - 1)
@@ -202,7 +225,8 @@ export class InferenceClient {
     this.#onProgress(`the inference thread ended; starting it again${delayMs === 0 ? '' : ` in ${delayMs / 1000} s`}`)
     this.#restart = setTimeout(() => {
       this.#start().catch(({ message }: Error) => {
-        this.#problem = new RequestError('unavailable', 'The inference thread ended and could not be started again; the log says why', { retryAfterMs: 5000 })
+        this.#problem = new RequestError('unavailable',
+          'The inference thread ended and could not be started again; the log says why', { retryAfterMs: 5000 })
         this.#onProgress(`the inference thread could not be started again: ${message}`)
       })
     }, delayMs)

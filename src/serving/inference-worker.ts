@@ -42,9 +42,12 @@ async function run (id: number, work: (signal: AbortSignal, spent: Spent) => Pro
   }
 }
 
-interface CallScope { readonly signal: AbortSignal, readonly onProgress: (progress: FittingProgress) => void, readonly spent: Spent }
+interface CallScope {
+  readonly signal: AbortSignal, readonly onProgress: (progress: FittingProgress) => void, readonly spent: Spent
+}
 
-type Answerer<N extends CallName> = (hosts: Hosts, request: Calls[N]['request'], scope: CallScope) => Calls[N]['answer'] | Promise<Calls[N]['answer']>
+type Answerer<N extends CallName> =
+  (hosts: Hosts, request: Calls[N]['request'], scope: CallScope) => Calls[N]['answer'] | Promise<Calls[N]['answer']>
 
 const answerers: { readonly [N in CallName]: Answerer<N> } = {
   score: (hosts, request, { signal, spent }) => score(hosts.find(request.model), request, signal, spent),
@@ -52,7 +55,8 @@ const answerers: { readonly [N in CallName]: Answerer<N> } = {
   tokenizerInfo: (hosts, request) => tokenizerInfo(hosts.find(request.model)),
   detokenize: (hosts, request) => detokenize(hosts.find(request.model), request),
   embed: (hosts, request, { signal }) => embed(hosts.find(request.model), request, signal),
-  fit: async (hosts, request, { signal, onProgress }) => infoOf(hosts, await fit(hosts.find(request.model), request, signal, onProgress)),
+  fit: async (hosts, request, { signal, onProgress }) =>
+    infoOf(hosts, await fit(hosts.find(request.model), request, signal, onProgress)),
   adapt: async (hosts, request, { signal }) => infoOf(hosts, await adapt(hosts.find(request.model), request, signal)),
   suggest: (hosts, request, { signal }) => suggest(hosts.find(request.model), request, signal),
   async deleteReward ({ store }, { name }) {
@@ -65,15 +69,20 @@ const answerers: { readonly [N in CallName]: Answerer<N> } = {
 /** Answers that change the rewards: the main thread hears of it before it has the answer. */
 const changing: readonly CallName[] = ['fit', 'adapt', 'deleteReward']
 
-async function answerCall<N extends CallName> (hosts: Hosts, id: number, name: N, request: Calls[N]['request'], signal: AbortSignal, spent: Spent): Promise<void> {
-  const answer = await (answerers[name] as Answerer<N>)(hosts, request, { signal, onProgress: progress => { send({ type: 'progress', id, progress }) }, spent })
+async function answerCall<N extends CallName> (
+  hosts: Hosts, id: number, name: N, request: Calls[N]['request'], signal: AbortSignal, spent: Spent
+): Promise<void> {
+  const answer = await (answerers[name] as Answerer<N>)(hosts, request,
+    { signal, onProgress: progress => { send({ type: 'progress', id, progress }) }, spent })
   if (changing.includes(name)) send({ type: 'rewards', rewards: usableRewards(hosts) })
   send({ type: 'answer', id, answer })
 }
 
 /** Aborts what runs and frees all memory. */
 async function close (hosts: Hosts): Promise<void> {
-  for (const controller of running.values()) controller.abort(new RequestError('unavailable', 'The server is shutting down', { retryAfterMs: 5000 }))
+  for (const controller of running.values()) {
+    controller.abort(new RequestError('unavailable', 'The server is shutting down', { retryAfterMs: 5000 }))
+  }
   await hosts.close()
 }
 
@@ -81,7 +90,9 @@ function handle (hosts: Hosts, message: ToWorker): void {
   switch (message.type) {
     case 'generate':
       run(message.id, async (signal, spent) => {
-        for await (const event of generate(hosts.find(message.request.model), message.request, signal, spent)) send({ type: 'event', id: message.id, event })
+        for await (const event of generate(hosts.find(message.request.model), message.request, signal, spent)) {
+          send({ type: 'event', id: message.id, event })
+        }
       })
       break
     case 'call':
@@ -99,8 +110,9 @@ function handle (hosts: Hosts, message: ToWorker): void {
 const longestEndMs = 5000
 
 /**
- * Ends the thread for an error that nobody caught: the main thread tells callers that their requests are lost. Closed first, since memory outside of
- * JavaScript, of models and KV, would stay with the process; then nothing keeps the thread.
+ * Ends the thread for an error that nobody caught: the main thread tells callers that their requests are lost. Closed
+ * first, since memory outside of JavaScript, of models and KV, would stay with the process; then nothing keeps the
+ * thread.
  */
 function endWith (hosts: Hosts, error: unknown): void {
   console.error(error)

@@ -1,6 +1,6 @@
 /**
- * Everything that runs requests, in one thread: the models that are served, each with an engine of its own, and the rewards that they share. In the server it
- * lives in a Worker; commands that fit or measure use it directly.
+ * Everything that runs requests, in one thread: the models that are served, each with an engine of its own, and the
+ * rewards that they share. In the server it lives in a Worker; commands that fit or measure use it directly.
  */
 import { dirname, join } from 'node:path'
 import { secret, type Config } from '../config.js'
@@ -75,17 +75,33 @@ const boxFolder = join(packageRoot, 'models', 'rewards')
 async function loadRewardModels (rewards: readonly RewardFamily[], models: RewardModels): Promise<void> {
   for (const { file, source } of rewards) {
     await source.load?.(models).catch((error: unknown) => {
-      throw error instanceof RequestError ? new RequestError(error.code === 'unavailable' ? error.code : 'invalid_request', `reward ${file}: ${error.message}`, { cause: error }) : error
+      throw error instanceof RequestError
+        ? new RequestError(error.code === 'unavailable' ? error.code : 'invalid_request',
+          `reward ${file}: ${error.message}`, { cause: error })
+        : error
     })
   }
 }
 
-/** Loads a model and sets an engine up for it. @throws RequestError for one that scores in place of writing, and for a context that there is no memory for */
-async function runModel (config: Config, cores: Cores, options: Pick<ModelOptions, 'id' | 'model' | 'onProgress' | 'profilePrefix'>): Promise<Running> {
-  const model = await loadModel({ format: config.format as WeightFormat, threads: config.threads, cacheDir: config.cacheDir, contextLength: config.contextLength, sharesPrompts: config.sharedPrompts === 'on', ...options })
+/**
+ * Loads a model and sets an engine up for it.
+ * @throws RequestError for one that scores in place of writing, and for a context that there is no memory for
+ */
+async function runModel (
+  config: Config, cores: Cores, options: Pick<ModelOptions, 'id' | 'model' | 'onProgress' | 'profilePrefix'>
+): Promise<Running> {
+  const model = await loadModel({
+    format: config.format as WeightFormat,
+    threads: config.threads,
+    cacheDir: config.cacheDir,
+    contextLength: config.contextLength,
+    sharesPrompts: config.sharedPrompts === 'on',
+    ...options
+  })
   if (model.config.scoreHead) {
     model.dispose()
-    throw new RequestError('invalid_request', `model ${model.id} scores texts and cannot write them: it has a score head in place of a language model's`, { param: 'model' })
+    throw new RequestError('invalid_request', `model ${model.id} scores texts and cannot write them: it has a score ` +
+      "head in place of a language model's", { param: 'model' })
   }
   try {
     const engine = new Engine(model, {
@@ -101,13 +117,18 @@ async function runModel (config: Config, cores: Cores, options: Pick<ModelOption
     return { model, engine, grammars: new Grammars(vocabularyOf(model.tokenizer)) }
   } catch (error) {
     model.dispose()
-    throw error instanceof RequestError ? new RequestError(error.code, `context-length must be one that there is memory for; got ${model.contextLength}: ${error.message}`, { param: 'contextLength', cause: error }) : error
+    throw error instanceof RequestError
+      ? new RequestError(error.code, 'context-length must be one that there is memory for; got ' +
+        `${model.contextLength}: ${error.message}`, { param: 'contextLength', cause: error })
+      : error
   }
 }
 
 /** What is wrong with a model of the setting that names several, with its name. */
 function namingModel (name: string, error: unknown): unknown {
-  return error instanceof RequestError ? new RequestError(error.code, `${moreModels}: ${name}: ${error.message}`, { param: moreModels, cause: error }) : error
+  return error instanceof RequestError
+    ? new RequestError(error.code, `${moreModels}: ${name}: ${error.message}`, { param: moreModels, cause: error })
+    : error
 }
 
 /** Says which rewards fit none of the models. */
@@ -118,7 +139,10 @@ function tellMisfits (rewards: readonly RewardFamily[], running: readonly Runnin
   }
 }
 
-function hostOf ({ config, store, rewardModels }: Shared, { model, engine, grammars }: Running, contrastModels: ContrastModels, close: () => Promise<void>): Host {
+function hostOf (
+  { config, store, rewardModels }: Shared, { model, engine, grammars }: Running, contrastModels: ContrastModels,
+  close: () => Promise<void>
+): Host {
   return {
     config,
     store,
@@ -130,20 +154,31 @@ function hostOf ({ config, store, rewardModels }: Shared, { model, engine, gramm
     reader: { model, engine, order: 0 },
     contrastModels,
     get rewards () { return store.families },
-    readyRewards: named => loadRewardModels(store.families.filter(({ name }) => named.some(one => one.name === name)), rewardModels),
+    readyRewards: named =>
+      loadRewardModels(store.families.filter(({ name }) => named.some(one => one.name === name)), rewardModels),
     close
   }
 }
 
 /** Loads all models that the settings name. @param onProgress told what is happening */
-export async function createHosts (config: Config, onProgress: OnProgress, more: Pick<ModelOptions, 'profilePrefix'> = {}): Promise<Hosts> {
+export async function createHosts (
+  config: Config, onProgress: OnProgress, more: Pick<ModelOptions, 'profilePrefix'> = {}
+): Promise<Hosts> {
   const store = await RewardStore.open({
     fixed: [boxFolder, ...(config.rewardsDir === '' ? [] : [config.rewardsDir])],
     kept: join(config.dataDir, 'rewards'),
     remotes: { origins: parseOrigins(config.remoteScorers), secret }
   })
   const cores = new Cores()
-  const rewardModels = new RewardModels({ cores, threads: config.threads, cacheDir: config.cacheDir, kvCacheBytes: config.rewardKvCacheBytes, prefillTokensPerStep: config.prefillTokensPerStep, maxQueued: config.maxQueuedRequests, onProgress })
+  const rewardModels = new RewardModels({
+    cores,
+    threads: config.threads,
+    cacheDir: config.cacheDir,
+    kvCacheBytes: config.rewardKvCacheBytes,
+    prefillTokensPerStep: config.prefillTokensPerStep,
+    maxQueued: config.maxQueuedRequests,
+    onProgress
+  })
   const running: Running[] = []
   const close = async (): Promise<void> => {
     for (const { grammars, engine } of running) {
@@ -156,17 +191,20 @@ export async function createHosts (config: Config, onProgress: OnProgress, more:
   let contrastModels: ContrastModels
   try {
     for (const [index, { name, model }] of servedModels(config).entries()) {
-      running.push(await runModel(config, cores, { id: name, model, onProgress, ...more }).catch((error: unknown) => { throw index === 0 ? error : namingModel(name, error) }))
+      running.push(await runModel(config, cores, { id: name, model, onProgress, ...more })
+        .catch((error: unknown) => { throw index === 0 ? error : namingModel(name, error) }))
     }
     // Those in the box may never be asked for: they are loaded when they are.
     await loadRewardModels(store.families.filter(({ file }) => dirname(file) !== boxFolder), rewardModels)
-    contrastModels = await loadContrastModels(config.contrastModels, rewardModels, running.map(({ model }) => model), config.format as WeightFormat)
+    contrastModels = await loadContrastModels(config.contrastModels, rewardModels, running.map(({ model }) => model),
+      config.format as WeightFormat)
   } catch (error) {
     await close()
     throw error
   }
   tellMisfits(store.families, running, onProgress)
-  const all = running.map(one => hostOf({ config, store, rewardModels }, one, ofVocabulary(contrastModels, one.model), close))
+  const all = running.map(one =>
+    hostOf({ config, store, rewardModels }, one, ofVocabulary(contrastModels, one.model), close))
   const find = (name: string): Host => {
     const found = all.find(({ model }) => model.id === name)
     if (!found) throw unknownModel(name, all.map(({ model }) => model.id))
@@ -176,6 +214,8 @@ export async function createHosts (config: Config, onProgress: OnProgress, more:
 }
 
 /** Loads the default model alone. */
-export async function createHost (config: Config, onProgress: OnProgress, more: Pick<ModelOptions, 'profilePrefix'> = {}): Promise<Host> {
+export async function createHost (
+  config: Config, onProgress: OnProgress, more: Pick<ModelOptions, 'profilePrefix'> = {}
+): Promise<Host> {
   return (await createHosts({ ...config, moreModels: [] }, onProgress, more)).all[0]!
 }

@@ -1,6 +1,6 @@
 /**
- * From a request to what runs: renders and tokenises the prompt, resolves rewards, checks everything that needs the model. Refuses
- * with a RequestError, or never again.
+ * From a request to what runs: renders and tokenises the prompt, resolves rewards, checks everything that needs the
+ * model. Refuses with a RequestError, or never again.
  */
 import { randomInt } from 'node:crypto'
 import { leastTemperature } from '../decoding/sampling/distribution.js'
@@ -65,8 +65,13 @@ function checkMethod (host: Host, alignment: AlignmentRequest): void {
   if (alignment.strategy !== 'token_guidance' || alignment.method !== 'rad') return
   const { rewards, reward_scale: scale } = alignment
   const isProbability = rewards.length === 1 && rewards[0]!.weight >= 0 && rewards[0]!.weight <= 1 && scale === 'raw' &&
-    host.rewards.some(({ name, descriptor }) => name === rewards[0]!.name && descriptor.kind === 'rule' && scoresShare(descriptor.rule))
-  if (!isProbability) throw new RequestError('invalid_request', `alignment.method rad needs one reward from 0 to 1 (a rule other than length, raw, weight at most 1): it would cut off any other; got ${JSON.stringify(rewards)}, ${scale as string}`, { param: 'alignment.method' })
+    host.rewards.some(({ name, descriptor }) =>
+      name === rewards[0]!.name && descriptor.kind === 'rule' && scoresShare(descriptor.rule))
+  if (!isProbability) {
+    throw new RequestError('invalid_request', 'alignment.method rad needs one reward from 0 to 1 (a rule other than ' +
+      `length, raw, weight at most 1): it would cut off any other; got ${JSON.stringify(rewards)}, ${scale as string}`,
+    { param: 'alignment.method' })
+  }
 }
 
 function resolveReward (host: Host, alignment: AlignmentRequest | null, scope: RequestScope): ResolvedScorer | null {
@@ -87,7 +92,9 @@ function readerOf ({ contrastModels }: Host, { model: name }: Context, param: st
   const found = contrastModels.get(name)
   if (found) return found
   const names = [...contrastModels.keys()]
-  throw refuse(`${param}.model`, names.length === 0 ? 'needs a server with contrast-models; this one has none for the model' : `must be one of ${names.join(', ')} (contrast-models)`, name)
+  throw refuse(`${param}.model`, names.length === 0
+    ? 'needs a server with contrast-models; this one has none for the model'
+    : `must be one of ${names.join(', ')} (contrast-models)`, name)
 }
 
 /** The prompt in the contexts that a request contrasts. @throws RequestError for one that has no room for an answer */
@@ -99,7 +106,10 @@ function readContrast (host: Host, { alignment, prompt }: GenerateRequest): Cont
     const reader = readerOf(host, context, param)
     const { model } = reader ?? host
     const tokens = tokensOf({ model }, inContext(host, prompt, context, param))
-    if (tokens.length >= model.contextLength) throw new RequestError('context_length_exceeded', `${reader ? `${context.model}'s` : "This model's"} context length is ${model.contextLength} tokens; the prompt in the context ${param} has ${tokens.length}`, { param })
+    if (tokens.length >= model.contextLength) {
+      throw new RequestError('context_length_exceeded', `${reader ? `${context.model}'s` : "This model's"} context ` +
+        `length is ${model.contextLength} tokens; the prompt in the context ${param} has ${tokens.length}`, { param })
+    }
     return { tokens, reader }
   }
   return { toward: read('toward'), away: read('away') }
@@ -121,24 +131,47 @@ interface Reading {
   readonly tightest: OnePrompt
   /** Of the longest of those that the policy reads. */
   readonly tokens: number
-  /** Whether its KV is stored once for all sequences. Reserved for as if it were not where there are several prompts. */
+  /**
+   * Whether its KV is stored once for all sequences. Reserved for as if it were not where there are several prompts.
+   */
   readonly shared: boolean
 }
 
-function readingOf ({ engine, model }: Host, { prompt: input, alignment }: GenerateRequest, wide: number, prompt: Prompt, contrast: Contrast): Reading {
-  const own = { source: 'messages' in input ? 'the messages have' : 'the prompt has', tokens: prompt.tokens.length, reader: "This model's", limit: model.contextLength, isPolicys: true }
+function readingOf (
+  { engine, model }: Host, { prompt: input, alignment }: GenerateRequest, wide: number, prompt: Prompt,
+  contrast: Contrast
+): Reading {
+  const own = {
+    source: 'messages' in input ? 'the messages have' : 'the prompt has',
+    tokens: prompt.tokens.length,
+    reader: "This model's",
+    limit: model.contextLength,
+    isPolicys: true
+  }
   const contexts = (['toward', 'away'] as const).flatMap(side => {
     const context = contrast[side]
     if (!context) return []
     const name = alignment?.strategy === 'token_guidance' ? alignment.contrast?.[side]?.model : undefined
-    return [{ source: `the prompt in the context alignment.contrast.${side} has`, tokens: context.tokens.length, reader: name === undefined ? own.reader : `${name}'s`, limit: (context.reader?.model ?? model).contextLength, isPolicys: name === undefined }]
+    return [{
+      source: `the prompt in the context alignment.contrast.${side} has`,
+      tokens: context.tokens.length,
+      reader: name === undefined ? own.reader : `${name}'s`,
+      limit: (context.reader?.model ?? model).contextLength,
+      isPolicys: name === undefined
+    }]
   })
   const all = [own, ...contexts]
   const tokens = Math.max(...all.filter(one => one.isPolicys).map(one => one.tokens))
-  return { tightest: all.reduce((least, one) => one.limit - one.tokens < least.limit - least.tokens ? one : least), tokens, shared: contexts.length === 0 && probed(alignment) === 0 && engine.sharesPrompt(wide, tokens) }
+  return {
+    tightest: all.reduce((least, one) => one.limit - one.tokens < least.limit - least.tokens ? one : least),
+    tokens,
+    shared: contexts.length === 0 && probed(alignment) === 0 && engine.sharesPrompt(wide, tokens)
+  }
 }
 
-/** Positions of a sequence beyond the answer's last: one token is fed to score that is not returned, or some are probed. */
+/**
+ * Positions of a sequence beyond the answer's last: one token is fed to score that is not returned, or some are probed.
+ */
 const beyondAnswer = (alignment: AlignmentRequest | null): number => probed(alignment) > 0 ? mostProbed : 1
 
 /** Answer length: what was asked for, or as much as context, the operator's ceiling and KV allow. */
@@ -150,24 +183,37 @@ function answerLength (host: Host, request: GenerateRequest, n: number, reading:
   const grown = answersGrown(alignment, n)
   // A reward may read an end token after the last one.
   const room = tightest.limit - tightest.tokens - (alignment ? 1 : 0)
-  const kvRoom = host.engine.roomPerSequence(fanOut(alignment, n), reading.tokens, reading.shared) - (alignment ? beyondAnswer(alignment) : 0)
+  const kvRoom = host.engine.roomPerSequence(fanOut(alignment, n), reading.tokens, reading.shared) -
+    (alignment ? beyondAnswer(alignment) : 0)
   if (asked === null) {
     const most = Math.min(room, Math.floor(ceiling / grown), kvRoom)
     if (most >= 1) return most
-    throw new RequestError('budget_exceeded', `${fanOut(alignment, n)} sequences with a prompt of ${reading.tokens} tokens leave no room for an answer: requests may reserve ${host.config.kvCacheBytes} bytes of KV (kv-cache-bytes) and generate ${ceiling} (max-tokens-per-request)`, { param: 'alignment' })
+    throw new RequestError('budget_exceeded', `${fanOut(alignment, n)} sequences with a prompt of ${reading.tokens} ` +
+      `tokens leave no room for an answer: requests may reserve ${host.config.kvCacheBytes} bytes of KV ` +
+      `(kv-cache-bytes) and generate ${ceiling} (max-tokens-per-request)`, { param: 'alignment' })
   }
-  if (asked > room) throw new RequestError('context_length_exceeded', `${tightest.reader} context length is ${tightest.limit} tokens; ${tightest.source} ${tightest.tokens} and max_tokens asks for ${asked}`, { param: 'max_tokens' })
-  if (grown * asked > ceiling) throw new RequestError('budget_exceeded', `a request may generate ${ceiling} tokens (max-tokens-per-request); this one asks for ${grown} × ${asked} = ${grown * asked}`, { param: 'max_tokens' })
+  if (asked > room) {
+    throw new RequestError('context_length_exceeded', `${tightest.reader} context length is ${tightest.limit} ` +
+      `tokens; ${tightest.source} ${tightest.tokens} and max_tokens asks for ${asked}`, { param: 'max_tokens' })
+  }
+  if (grown * asked > ceiling) {
+    throw new RequestError('budget_exceeded', `a request may generate ${ceiling} tokens (max-tokens-per-request); ` +
+      `this one asks for ${grown} × ${asked} = ${grown * asked}`, { param: 'max_tokens' })
+  }
   return asked
 }
 
 /** What contexts take in the engines of the models that read them. */
 function contrastRooms ({ toward, away }: Contrast, n: number, maxTokens: number): Room[] {
-  return [toward, away].flatMap(side => side?.reader ? [{ model: side.reader, sequences: n, tokens: side.tokens.length + maxTokens }] : [])
+  return [toward, away].flatMap(side =>
+    side?.reader ? [{ model: side.reader, sequences: n, tokens: side.tokens.length + maxTokens }] : [])
 }
 
 /** Heads that read an end token fork what they score. */
-function needOf ({ model }: Host, { alignment, priority = 0 }: GenerateRequest, wide: number, reward: ResolvedScorer | null, reading: Reading, maxTokens: number): Need {
+function needOf (
+  { model }: Host, { alignment, priority = 0 }: GenerateRequest, wide: number, reward: ResolvedScorer | null,
+  reading: Reading, maxTokens: number
+): Need {
   return {
     sequences: wide * (reward?.forks === true ? 2 : 1),
     promptTokens: reading.tokens,
@@ -182,10 +228,16 @@ const messagesOf = ({ prompt }: GenerateRequest): number => 'messages' in prompt
 /** The request with a conversation that leaves room for the answer, where its caller wishes that. */
 function withRoom (host: Host, request: GenerateRequest): GenerateRequest {
   const { prompt, sampling } = request
-  return 'messages' in prompt && prompt.truncate ? { ...request, prompt: truncated(host, prompt, sampling.maxTokens) } : request
+  return 'messages' in prompt && prompt.truncate
+    ? { ...request, prompt: truncated(host, prompt, sampling.maxTokens) }
+    : request
 }
 
-/** Checks and prepares a request. @param signal aborted when the request ends. @throws RequestError for whatever the caller can mend */
+/**
+ * Checks and prepares a request.
+ * @param signal aborted when the request ends.
+ * @throws RequestError for whatever the caller can mend
+ */
 export function prepare (host: Host, asked: GenerateRequest, signal: AbortSignal): PreparedRequest {
   const { alignment, sampling } = asked
   const temperature = sampling.temperature < leastTemperature ? 0 : sampling.temperature
@@ -200,7 +252,13 @@ export function prepare (host: Host, asked: GenerateRequest, signal: AbortSignal
   const wide = fanOut(alignment, n)
   const reading = readingOf(host, request, wide, prompt, contrast)
   const maxTokens = answerLength(host, request, n, reading)
-  const reward = resolveReward(host, alignment, { width: wide * (1 + probed(alignment)), tokens: prompt.tokens.length + maxTokens, reader: host.reader, salt: request.cacheSalt, signal })
+  const reward = resolveReward(host, alignment, {
+    width: wide * (1 + probed(alignment)),
+    tokens: prompt.tokens.length + maxTokens,
+    reader: host.reader,
+    salt: request.cacheSalt,
+    signal
+  })
   return {
     prompt,
     contrast,

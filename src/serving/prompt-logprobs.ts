@@ -1,4 +1,7 @@
-/** Logprobs of a prompt's own tokens: it is read once more, whole, with the logits of every position; what is read stays for the answer. */
+/**
+ * Logprobs of a prompt's own tokens: it is read once more, whole, with the logits of every position; what is read stays
+ * for the answer.
+ */
 import { tokenLogprob } from '../decoding/candidate.js'
 import type { TokenLogprob } from '../decoding/runtime.js'
 import type { ComputeLedger } from '../engine/sequence.js'
@@ -10,7 +13,10 @@ import type { PromptLogprobs } from './protocol.js'
  * @param top alternatives per token, 0–20
  * @param ledger what the reading took
  */
-export async function promptLogprobs ({ engine, model }: Host, tokens: readonly number[], top: number, options: { readonly salt: string, readonly signal: AbortSignal, readonly ledger: ComputeLedger }): Promise<PromptLogprobs> {
+export async function promptLogprobs (
+  { engine, model }: Host, tokens: readonly number[], top: number,
+  options: { readonly salt: string, readonly signal: AbortSignal, readonly ledger: ComputeLedger }
+): Promise<PromptLogprobs> {
   const { tokenizer } = model
   const rated: TokenLogprob[] = []
   const sequence = engine.open(tokens, {
@@ -19,7 +25,9 @@ export async function promptLogprobs ({ engine, model }: Host, tokens: readonly 
     poolFrom: 0,
     onPosition: (position, distribution) => {
       const next = tokens[position + 1]
-      if (next !== undefined) rated.push(tokenLogprob({ tokenBytes: token => tokenizer.writtenBytes(token) }, distribution, next, top))
+      if (next !== undefined) {
+        rated.push(tokenLogprob({ tokenBytes: token => tokenizer.writtenBytes(token) }, distribution, next, top))
+      }
     }
   })
   try {

@@ -1,6 +1,6 @@
 /**
- * What crosses between the main thread and the inference thread: plain data only. The client side is `inference-client.ts`, the
- * thread's side is `worker.ts`.
+ * What crosses between the main thread and the inference thread: plain data only. The client side is
+ * `inference-client.ts`, the thread's side is `worker.ts`.
  */
 import type { DecodeEvent, SamplingParams, TokenLogprob, Warning } from '../decoding/runtime.js'
 import type { AlignmentRequest } from '../decoding/strategies/strategy-schemas.js'
@@ -110,7 +110,9 @@ export interface GenerationStart {
   readonly strategy: string
   /** All parameters of the strategy, defaults filled in, snake_case. */
   readonly resolved: Readonly<Record<string, unknown>>
-  readonly rewardsUsed: ReadonlyArray<{ readonly name: string, readonly member: RewardMember, readonly version: string, readonly weight: number }>
+  readonly rewardsUsed: ReadonlyArray<{
+    readonly name: string, readonly member: RewardMember, readonly version: string, readonly weight: number
+  }>
   /** Text of the prompt as the model reads it. */
   readonly promptText: string
   readonly promptTokenIds: readonly number[]
@@ -122,8 +124,8 @@ export interface GenerationStart {
 export type PromptLogprobs = ReadonlyArray<TokenLogprob | { readonly bytes: readonly number[], readonly logprob: null }>
 
 /**
- * Events of one generation, in order: `accepted` once the request is checked and will not be refused any more, `start` once there is room for it, `prompt` if its
- * logprobs were asked for, the strategy's own, `usage` last.
+ * Events of one generation, in order: `accepted` once the request is checked and will not be refused any more, `start`
+ * once there is room for it, `prompt` if its logprobs were asked for, the strategy's own, `usage` last.
  */
 export type GenerationEvent =
   | { readonly type: 'accepted' }
@@ -141,7 +143,9 @@ export interface ScoreRequest {
   /** With `outcome` answers count as finished, with `prefix` as unfinished. */
   readonly member: AnswerMember
   readonly items: ReadonlyArray<{ readonly messages: readonly ChatMessage[], readonly answer: string }>
-  /** Score each answer after every so many of its tokens, and whole at last; null scores it whole only. Needs `prefix`. */
+  /**
+   * Score each answer after every so many of its tokens, and whole at last; null scores it whole only. Needs `prefix`.
+   */
   readonly every: number | null
   readonly cacheSalt: string
   /** What the caller calls these fields, for errors. */
@@ -152,14 +156,19 @@ export interface ScoreRequest {
 export interface ScoredPrefix { readonly tokens: number, readonly text: string, readonly score: Score }
 
 /** The score of one answer as it was given, and of its prefixes where they were asked for, shortest first. */
-export interface ScoredItem { readonly score: Score, readonly tokens: number, readonly prefixes: readonly ScoredPrefix[] }
+export interface ScoredItem {
+  readonly score: Score, readonly tokens: number, readonly prefixes: readonly ScoredPrefix[]
+}
 
 /** Scores in the order of the items, and what should be known about them. */
 export interface Scored {
   readonly items: readonly ScoredItem[]
   readonly rewardsUsed: GenerationStart['rewardsUsed']
   readonly warnings: readonly Warning[]
-  /** Tokens of all prompts and answers; those of them that were read from the prefix cache, and those run through the model. */
+  /**
+   * Tokens of all prompts and answers; those of them that were read from the prefix cache, and those run through the
+   * model.
+   */
   readonly usage: { readonly tokens: number, readonly cachedTokens: number, readonly computedTokens: number }
 }
 
@@ -216,10 +225,15 @@ export interface Tokenized { readonly tokens: readonly number[], readonly texts:
 
 export interface DetokenizeRequest { readonly model: string, readonly tokens: readonly number[] }
 
-/** What programs that render and count prompts themselves ask of a tokenizer; '' for a token that the model does not name. */
+/**
+ * What programs that render and count prompts themselves ask of a tokenizer; '' for a token that the model does not
+ * name.
+ */
 export interface TokenizerInfo { readonly beginToken: string, readonly endToken: string, readonly chatTemplate: string }
 
-export interface EmbedRequest { readonly model: string, readonly inputs: readonly PromptInput[], readonly cacheSalt: string }
+export interface EmbedRequest {
+  readonly model: string, readonly inputs: readonly PromptInput[], readonly cacheSalt: string
+}
 
 /** Mean hidden states of the last layer over each input's tokens, of length one, in the order of the inputs. */
 export interface Embedded { readonly embeddings: readonly Float32Array[], readonly promptTokens: number }
@@ -279,7 +293,9 @@ export type CallName = keyof Calls
 /** Main thread → inference thread. */
 export type ToWorker =
   | { readonly type: 'generate', readonly id: number, readonly request: GenerateRequest }
-  | { readonly type: 'call', readonly id: number, readonly name: CallName, readonly request: Calls[CallName]['request'] }
+  | {
+    readonly type: 'call', readonly id: number, readonly name: CallName, readonly request: Calls[CallName]['request']
+  }
   | { readonly type: 'abort', readonly id: number }
   | { readonly type: 'close' }
 

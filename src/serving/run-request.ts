@@ -1,4 +1,7 @@
-/** Runs one prepared request: admits it, gives the strategy its runtime, passes its events on, counts. Whatever happens, every sequence is closed. */
+/**
+ * Runs one prepared request: admits it, gives the strategy its runtime, passes its events on, counts. Whatever happens,
+ * every sequence is closed.
+ */
 import type { Constraint } from '../decoding/sampling/constraint.js'
 import { comparesAnswers } from '../decoding/strategies/parameters.js'
 import { randomStream } from '../decoding/sampling/random-stream.js'
@@ -23,29 +26,46 @@ interface Ledgers { readonly policy: ComputeLedger, readonly reward: ComputeLedg
 
 function startOf ({ alignment, reward, sampling, seed, prompt, droppedMessages }: PreparedRequest): GenerationStart {
   const { strategy, ...params } = alignment ?? { strategy: 'sample' }
-  return { seed, strategy, resolved: { ...params, max_tokens: sampling.maxTokens }, rewardsUsed: reward?.scorer.used ?? [], promptText: prompt.text, promptTokenIds: prompt.tokens, droppedMessages }
+  return {
+    seed,
+    strategy,
+    resolved: { ...params, max_tokens: sampling.maxTokens },
+    rewardsUsed: reward?.scorer.used ?? [],
+    promptText: prompt.text,
+    promptTokenIds: prompt.tokens,
+    droppedMessages
+  }
 }
 
-function runtimeOf (host: Host, { alignment, contrast, reward, sampling, skipSpecialTokens, seed, cacheSalt, fanOut, probed, drafts }: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers, drawn: Runtime['drawn']): Runtime {
+function runtimeOf (
+  host: Host, {
+    alignment, contrast, reward, sampling, skipSpecialTokens, seed, cacheSalt, fanOut, probed, drafts
+  }: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers, drawn: Runtime['drawn']
+): Runtime {
   const { engine, model } = host
   const started = performance.now()
   const embeddingLayer = comparesAnswers(alignment) ? Math.round(model.config.layers / 2) : null
   const layers = [...new Set([...reward?.scorer.layers ?? [], ...embeddingLayer === null ? [] : [embeddingLayer]])]
-  const tokenBytes = (token: number): Uint8Array => skipSpecialTokens ? model.tokenizer.tokenBytes(token) : model.tokenizer.writtenBytes(token)
+  const tokenBytes = (token: number): Uint8Array =>
+    skipSpecialTokens ? model.tokenizer.tokenBytes(token) : model.tokenizer.writtenBytes(token)
   const contextOf = (context: ContrastPrompt | null): ContrastContext | null => context && {
     tokens: context.tokens,
     isForeign: context.reader !== null,
-    open: fanOut => (context.reader?.engine ?? engine).open(context.tokens, { salt: cacheSalt, signal, ledger: ledgers.reward, fanOut })
+    open: fanOut => (context.reader?.engine ?? engine).open(context.tokens,
+      { salt: cacheSalt, signal, ledger: ledgers.reward, fanOut })
   }
   return {
     open: (tokens, options) => {
       // What is opened with a pool of its own is an answer that is read once more, to score it.
-      const purpose = options?.poolFrom === undefined ? { ledger: ledgers.policy, fanOut, probed } : { ledger: ledgers.reward }
-      const sequence = engine.open(tokens, { temperature: sampling.temperature, layers, salt: cacheSalt, signal, ...purpose, ...options })
+      const purpose =
+        options?.poolFrom === undefined ? { ledger: ledgers.policy, fanOut, probed } : { ledger: ledgers.reward }
+      const sequence = engine.open(tokens,
+        { temperature: sampling.temperature, layers, salt: cacheSalt, signal, ...purpose, ...options })
       if (!drafts) return sequence
       // What follows the answer's last token nobody asks, so that a guess of it would be checked in vain.
       const until = tokens.length + sampling.maxTokens - 1
-      return new DraftingSequence(sequence, { lookup: new PromptLookup([...drafts, ...tokens]), until, pays: () => engine.isIdle, counts: ledgers.drafts })
+      return new DraftingSequence(sequence,
+        { lookup: new PromptLookup([...drafts, ...tokens]), until, pays: () => engine.isIdle, counts: ledgers.drafts })
     },
     contrast: { toward: contextOf(contrast.toward), away: contextOf(contrast.away) },
     scorer: reward?.scorer ?? null,
@@ -63,7 +83,10 @@ function runtimeOf (host: Host, { alignment, contrast, reward, sampling, skipSpe
   }
 }
 
-function usageOf ({ prompt, promptLogprobs, reward }: PreparedRequest, result: DecodeResult, { policy, reward: scoring, drafts }: Ledgers): Usage {
+function usageOf (
+  { prompt, promptLogprobs, reward }: PreparedRequest, result: DecodeResult,
+  { policy, reward: scoring, drafts }: Ledgers
+): Usage {
   // Read for its logprobs, a prompt is computed whole; the answer finds it cached.
   const cachedTokens = promptLogprobs === null ? policy.cachedTokens : 0
   const returned = result.choices.reduce((sum, choice) => sum + choice.completionTokens, 0)
@@ -86,9 +109,25 @@ function usageOf ({ prompt, promptLogprobs, reward }: PreparedRequest, result: D
 /** The events of a request that only reads its prompt. */
 function * nothingDrawn (n: number): Generator<DecodeEvent> {
   const empty = { text: '', finishReason: 'length', logprob: 0, score: null } as const
-  const choices = Array.from({ length: n }, (_, index): Choice => ({ ...empty, candidateIndex: index, completionTokens: 0, logprobs: [], tokenIds: [] }))
+  const choices = Array.from({ length: n },
+    (_, index): Choice => ({ ...empty, candidateIndex: index, completionTokens: 0, logprobs: [], tokenIds: [] }))
   for (const [index, result] of choices.entries()) yield { type: 'choice-end', choice: index, result }
-  yield { type: 'end', result: { choices, kl: { value: null, kind: null }, numUnique: 1, stoppedBy: null, warnings: [], details: {}, candidates: choices.map(({ candidateIndex }) => ({ ...empty, index: candidateIndex, parent: null, tokens: 0, prunedAt: null })), generatedTokens: 0, rewardTokens: 0 } }
+  yield {
+    type: 'end',
+    result: {
+      choices,
+      kl: { value: null, kind: null },
+      numUnique: 1,
+      stoppedBy: null,
+      warnings: [],
+      details: {},
+      candidates: choices.map(({ candidateIndex }) => ({
+        ...empty, index: candidateIndex, parent: null, tokens: 0, prunedAt: null
+      })),
+      generatedTokens: 0,
+      rewardTokens: 0
+    }
+  }
 }
 
 /**
@@ -97,7 +136,9 @@ function * nothingDrawn (n: number): Generator<DecodeEvent> {
  * @param spent counts what it takes as it takes it, for requests that do not come to their end
  * @throws RequestError for what the caller can mend; the signal's reason if it is aborted
  */
-export async function * generate (host: Host, request: GenerateRequest, signal: AbortSignal, spent: Spent = { generatedTokens: 0, rewardSeconds: {} }): AsyncGenerator<GenerationEvent, void, undefined> {
+export async function * generate (
+  host: Host, request: GenerateRequest, signal: AbortSignal, spent: Spent = { generatedTokens: 0, rewardSeconds: {} }
+): AsyncGenerator<GenerationEvent, void, undefined> {
   const scope = requestScope(signal)
   const ledgers = { policy: emptyLedger(), reward: emptyLedger(), drafts: { accepted: 0, rejected: 0 } }
   let reserving: Promise<Reservation> | null = null
@@ -105,22 +146,33 @@ export async function * generate (host: Host, request: GenerateRequest, signal: 
     await host.readyRewards(request.alignment?.rewards ?? [])
     const prepared = prepare(host, request, scope.signal)
     spent.rewardSeconds = prepared.reward?.seconds ?? {}
-    const constraint = prepared.grammar && await host.grammars.open(prepared.grammar.text, prepared.grammar.param, scope.signal)
+    const constraint =
+      prepared.grammar && await host.grammars.open(prepared.grammar.text, prepared.grammar.param, scope.signal)
     reserving = reserveAll(host.engine, prepared.need, prepared.rooms, signal)
     yield { type: 'accepted' }
     await reserving
     yield { type: 'start', start: startOf(prepared) }
     if (prepared.promptLogprobs !== null) {
-      yield { type: 'prompt', logprobs: await promptLogprobs(host, prepared.prompt.tokens, prepared.promptLogprobs, { salt: prepared.cacheSalt, signal: scope.signal, ledger: ledgers.policy }) }
+      yield {
+        type: 'prompt',
+        logprobs: await promptLogprobs(host, prepared.prompt.tokens, prepared.promptLogprobs,
+          { salt: prepared.cacheSalt, signal: scope.signal, ledger: ledgers.policy })
+      }
     }
     const runtime = runtimeOf(host, prepared, constraint, scope.signal, ledgers, spent)
-    const events = prepared.sampling.maxTokens === 0 ? nothingDrawn(prepared.n) : decode(runtime, prepared.prompt, prepared.sampling, prepared.alignment, prepared.n)
+    const events = prepared.sampling.maxTokens === 0
+      ? nothingDrawn(prepared.n)
+      : decode(runtime, prepared.prompt, prepared.sampling, prepared.alignment, prepared.n)
     for await (const event of events) {
       if (event.type !== 'end') {
         yield event
         continue
       }
-      const result = { ...event.result, choices: keepBest(event.result.choices, prepared.returned), warnings: [...prepared.reward?.warnings ?? [], ...event.result.warnings] }
+      const result = {
+        ...event.result,
+        choices: keepBest(event.result.choices, prepared.returned),
+        warnings: [...prepared.reward?.warnings ?? [], ...event.result.warnings]
+      }
       yield { type: 'end', result }
       yield { type: 'usage', usage: usageOf(prepared, result, ledgers) }
     }

@@ -1,6 +1,6 @@
 /**
- * Scores given answers: each is read once, as many side by side as KV allows, a prompt once for all its answers. Where no reward looks at
- * the model's states, the model is not asked at all.
+ * Scores given answers: each is read once, as many side by side as KV allows, a prompt once for all its answers. Where
+ * no reward looks at the model's states, the model is not asked at all.
  */
 import { readAnswer, unreadAnswer } from '../decoding/answers.js'
 import type { ComputeLedger, Output, Sequence } from '../engine/sequence.js'
@@ -38,16 +38,22 @@ function prepareItems (host: Host, { items, every, fields }: ScoreRequest): Item
     const prompt = renderPrompt(host, messages)
     const tokens = model.tokenizer.encode(answer)
     if (prompt.tokens.length + tokens.length >= model.contextLength) {
-      throw new RequestError('context_length_exceeded', `This model's context length is ${model.contextLength} tokens; messages and answer of item ${index} have ${prompt.tokens.length} and ${tokens.length}`, { param: `${fields.items}[${index}]` })
+      throw new RequestError('context_length_exceeded', `This model's context length is ${model.contextLength} ` +
+        `tokens; messages and answer of item ${index} have ${prompt.tokens.length} and ${tokens.length}`,
+      { param: `${fields.items}[${index}]` })
     }
     return { prompt, text: answer, tokens, stops: stopsOf(tokens.length, every) }
   })
   const total = tokensOf(prepared)
-  if (total > config.maxTokensPerRequest) throw new RequestError('budget_exceeded', `a request may have ${config.maxTokensPerRequest} tokens scored (max-tokens-per-request); prompts and answers of this one have ${total}`, { param: fields.items })
+  if (total > config.maxTokensPerRequest) {
+    throw new RequestError('budget_exceeded', `a request may have ${config.maxTokensPerRequest} tokens scored ` +
+      `(max-tokens-per-request); prompts and answers of this one have ${total}`, { param: fields.items })
+  }
   return prepared
 }
 
-const tokensOf = (items: readonly Item[]): number => items.reduce((sum, { prompt, tokens }) => sum + prompt.tokens.length + tokens.length, 0)
+const tokensOf = (items: readonly Item[]): number =>
+  items.reduce((sum, { prompt, tokens }) => sum + prompt.tokens.length + tokens.length, 0)
 
 /** Texts of the first tokens, for each stop; the bytes of an unfinished character are left out. */
 function prefixTexts (host: Host, { tokens, stops, text }: Item): string[] {
@@ -90,25 +96,38 @@ class Scoring {
     return wave
   }
 
-  async #scoreOne (item: Item, text: string, stop: number, read: { sequence: Sequence, output: Output } | null): Promise<ScoredPrefix> {
+  async #scoreOne (
+    item: Item, text: string, stop: number, read: { sequence: Sequence, output: Output } | null
+  ): Promise<ScoredPrefix> {
     const final = this.#request.member === 'outcome' || (this.#request.every !== null && stop === item.tokens.length)
     const answer = { text, tokens: item.tokens.slice(0, stop), final }
-    const [score] = await this.#resolved.scorer.score(item.prompt, [read ? readAnswer(answer, read.sequence, read.output) : unreadAnswer(answer)])
+    const [score] = await this.#resolved.scorer.score(item.prompt,
+      [read ? readAnswer(answer, read.sequence, read.output) : unreadAnswer(answer)])
     return { tokens: stop, text, score: score! }
   }
 
-  /** Scores one item at each of its stops. @param sequence of its prompt and what comes before the first stop; null where no model reads it */
+  /**
+   * Scores one item at each of its stops.
+   * @param sequence of its prompt and what comes before the first stop; null where no model reads it
+   */
   async #score (item: Item, sequence: Sequence | null): Promise<ScoredItem> {
     const texts = prefixTexts(this.#host, item)
     const scored: ScoredPrefix[] = []
     for (const [index, stop] of item.stops.entries()) {
       if (index > 0) sequence?.append(...item.tokens.slice(item.stops[index - 1], stop))
-      scored.push(await this.#scoreOne(item, texts[index]!, stop, sequence && { sequence, output: await sequence.output() }))
+      scored.push(await this.#scoreOne(item, texts[index]!, stop,
+        sequence && { sequence, output: await sequence.output() }))
     }
-    return { score: scored.at(-1)!.score, tokens: item.tokens.length, prefixes: this.#request.every === null ? [] : scored }
+    return {
+      score: scored.at(-1)!.score, tokens: item.tokens.length, prefixes: this.#request.every === null ? [] : scored
+    }
   }
 
-  /** A sequence for each item, of its prompt and what comes before its first stop. A prompt that several have is read once. @param opened takes them */
+  /**
+   * A sequence for each item, of its prompt and what comes before its first stop. A prompt that several have is read
+   * once.
+   * @param opened takes them
+   */
   async #open (wave: readonly Item[], opened: Map<Item, Sequence>): Promise<void> {
     const { engine } = this.#host
     const byPrompt = new Map<string, Item[]>()
@@ -118,7 +137,13 @@ class Scoring {
     }
     await Promise.all([...byPrompt.values()].map(async items => {
       const { prompt } = items[0]!
-      const root = engine.open(prompt.tokens, { layers: this.#resolved.scorer.layers, poolFrom: prompt.tokens.length, salt: this.#request.cacheSalt, signal: this.#signal, ledger: this.ledger })
+      const root = engine.open(prompt.tokens, {
+        layers: this.#resolved.scorer.layers,
+        poolFrom: prompt.tokens.length,
+        salt: this.#request.cacheSalt,
+        signal: this.#signal,
+        ledger: this.ledger
+      })
       opened.set(items.at(-1)!, root)
       if (items.length > 1) await root.output()
       for (const item of items.slice(0, -1)) opened.set(item, root.fork())
@@ -129,7 +154,9 @@ class Scoring {
   async #read (wave: readonly Item[]): Promise<ScoredItem[]> {
     const { engine } = this.#host
     const longest = Math.max(...wave.map(({ prompt, tokens }) => prompt.tokens.length + tokens.length))
-    const reservation = await reserveAll(engine, { sequences: wave.length * this.#width, promptTokens: 0, answerTokens: longest + 1, sharesPrompt: false }, this.#resolved.rooms, this.#signal)
+    const reservation = await reserveAll(engine,
+      { sequences: wave.length * this.#width, promptTokens: 0, answerTokens: longest + 1, sharesPrompt: false },
+      this.#resolved.rooms, this.#signal)
     const opened = new Map<Item, Sequence>()
     try {
       await this.#open(wave, opened)
@@ -162,7 +189,9 @@ class Scoring {
  * @param spent told how long the rewards took
  * @throws RequestError for rewards that are not there and answers that do not fit the context or the operator's ceiling
  */
-export async function score (host: Host, request: ScoreRequest, signal: AbortSignal, spent: Pick<Spent, 'rewardSeconds'> = { rewardSeconds: {} }): Promise<Scored> {
+export async function score (
+  host: Host, request: ScoreRequest, signal: AbortSignal, spent: Pick<Spent, 'rewardSeconds'> = { rewardSeconds: {} }
+): Promise<Scored> {
   const scope = requestScope(signal)
   try {
     return await scoreItems(host, request, scope.signal, spent)
@@ -171,12 +200,15 @@ export async function score (host: Host, request: ScoreRequest, signal: AbortSig
   }
 }
 
-async function scoreItems (host: Host, request: ScoreRequest, signal: AbortSignal, spent: Pick<Spent, 'rewardSeconds'>): Promise<Scored> {
+async function scoreItems (
+  host: Host, request: ScoreRequest, signal: AbortSignal, spent: Pick<Spent, 'rewardSeconds'>
+): Promise<Scored> {
   const { rewards, member, scale, fields, cacheSalt: salt } = request
   await host.readyRewards(rewards)
   const items = prepareItems(host, request)
   const tokens = Math.max(...items.map(item => item.prompt.tokens.length + item.tokens.length))
-  const resolved = resolveScorer(host.rewards, { rewards, member, scale, field: fields.rewards }, policyInfo(host.model), { width: Math.min(items.length, mostAbreast), tokens, reader: host.reader, salt, signal })
+  const resolved = resolveScorer(host.rewards, { rewards, member, scale, field: fields.rewards },
+    policyInfo(host.model), { width: Math.min(items.length, mostAbreast), tokens, reader: host.reader, salt, signal })
   spent.rewardSeconds = resolved.seconds
   const scoring = new Scoring(host, request, resolved, signal)
   const scored = await scoring.run(items)
@@ -184,6 +216,10 @@ async function scoreItems (host: Host, request: ScoreRequest, signal: AbortSigna
     items: scored,
     rewardsUsed: resolved.scorer.used,
     warnings: resolved.warnings,
-    usage: { tokens: tokensOf(items), cachedTokens: scoring.ledger.cachedTokens, computedTokens: scoring.ledger.computedTokens + resolved.ledger.rewardTokens }
+    usage: {
+      tokens: tokensOf(items),
+      cachedTokens: scoring.ledger.cachedTokens,
+      computedTokens: scoring.ledger.computedTokens + resolved.ledger.rewardTokens
+    }
   }
 }

@@ -10,6 +10,8 @@ export const moreModels = 'more-models'
 export function servedModels (config: Pick<Config, 'model' | 'moreModels'>): readonly NamedModel[] {
   const name = modelName(config.model)
   const more = readNamedModels(moreModels, config.moreModels)
-  if (more.some(one => one.name === name)) throw refuseModels(moreModels, `${name} is what the default model is called; another must have another name`)
+  if (more.some(one => one.name === name)) {
+    throw refuseModels(moreModels, `${name} is what the default model is called; another must have another name`)
+  }
   return [{ name, model: config.model }, ...more]
 }

@@ -1,6 +1,6 @@
 /**
- * Statistics that a reward's members are standardised with: mean and spread of its raw scores of the reference pool, answers of the policy itself; prefix members'
- * over prefixes of them. Knows no files.
+ * Statistics that a reward's members are standardised with: mean and spread of its raw scores of the reference pool,
+ * answers of the policy itself; prefix members' over prefixes of them. Knows no files.
  */
 import { join } from 'node:path'
 import type { Members } from '../rewards/descriptor-parts.js'
@@ -14,11 +14,13 @@ import { score } from './score-answers.js'
 /** Answers scored at a time: what is done is told between. */
 const together = 24
 
-type Item = { readonly messages: ReadonlyArray<{ readonly role: string, readonly content: string }>, readonly answer: string }
+type Item =
+  { readonly messages: ReadonlyArray<{ readonly role: string, readonly content: string }>, readonly answer: string }
 
 /** Answers of the pool, or their prefixes, as texts to be scored. */
 function itemsOf ({ policy, model }: Host, pool: readonly FeatureItem[], member: AnswerMember): Item[] {
-  const prompts = new Map(poolPrompts().map(prompt => [policy.promptTokens([{ role: 'user', content: prompt }]).join(), prompt]))
+  const prompts =
+    new Map(poolPrompts().map(prompt => [policy.promptTokens([{ role: 'user', content: prompt }]).join(), prompt]))
   return pool.flatMap(({ promptTokens, answerTokens }) => {
     const messages = [{ role: 'user', content: prompts.get(promptTokens.join())! }]
     const lengths = member === 'outcome' ? [answerTokens.length] : prefixLengths(answerTokens.length)
@@ -30,7 +32,9 @@ function itemsOf ({ policy, model }: Host, pool: readonly FeatureItem[], member:
  * Measures them. The pool is drawn once for a policy and kept.
  * @throws what scoring throws; storage_failed
  */
-export async function measureStatistics (host: Host, { name, source: { members } }: RewardFamily, onProgress: (message: string) => void, signal: AbortSignal): Promise<Members> {
+export async function measureStatistics (
+  host: Host, { name, source: { members } }: RewardFamily, onProgress: (message: string) => void, signal: AbortSignal
+): Promise<Members> {
   onProgress('reference pool')
   const pool = await referencePool(host.policy, join(host.config.cacheDir, 'features'), signal)
   const description = poolDescription(host.policy, pool.length)
@@ -40,10 +44,23 @@ export async function measureStatistics (host: Host, { name, source: { members }
     const raw: number[] = []
     for (let start = 0; start < items.length; start += together) {
       onProgress(`${member} ${Math.floor(start / items.length * 100)} %`)
-      const { items: scored } = await score(host, { model: host.model.id, rewards: [{ name, weight: 1 }], scale: 'raw', member, every: null, items: items.slice(start, start + together), cacheSalt: '', fields: { rewards: '--reward', items: 'pool' } }, signal)
+      const { items: scored } = await score(host, {
+        model: host.model.id,
+        rewards: [{ name, weight: 1 }],
+        scale: 'raw',
+        member,
+        every: null,
+        items: items.slice(start, start + together),
+        cacheSalt: '',
+        fields: { rewards: '--reward', items: 'pool' }
+      }, signal)
       raw.push(...scored.map(({ score: { rewards } }) => rewards[name]!.raw))
     }
-    measured[member] = { normalization: referenceStatistics(raw, member === 'outcome' ? description : `${fractions.map(fraction => fraction * 100).join(', ')} % of ${description}`) }
+    measured[member] = {
+      normalization: referenceStatistics(raw, member === 'outcome'
+        ? description
+        : `${fractions.map(fraction => fraction * 100).join(', ')} % of ${description}`)
+    }
   }
   return measured
 }

@@ -1,4 +1,7 @@
-/** Leaves out the oldest messages of a conversation that is longer than the context. System messages and the last message stay. */
+/**
+ * Leaves out the oldest messages of a conversation that is longer than the context. System messages and the last
+ * message stay.
+ */
 import type { Host } from './model-runtime.js'
 import { tokensOf } from './prompt-reader.js'
 import type { ChatPrompt } from './protocol.js'
@@ -7,9 +10,13 @@ import type { ChatPrompt } from './protocol.js'
 const shareOfAnswer = 1 / 8
 
 /** Whether a message may be left out. */
-const mayGo = ({ messages }: ChatPrompt, index: number): boolean => messages[index]!.role !== 'system' && index < messages.length - 1
+const mayGo = ({ messages }: ChatPrompt, index: number): boolean =>
+  messages[index]!.role !== 'system' && index < messages.length - 1
 
-/** The conversation without the first messages that may be left out, and without results whose calls are among them. @param dropped how many */
+/**
+ * The conversation without the first messages that may be left out, and without results whose calls are among them.
+ * @param dropped how many
+ */
 function without (chat: ChatPrompt, dropped: number): ChatPrompt {
   let left = dropped
   let wasDropped = false

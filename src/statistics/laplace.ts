@@ -1,6 +1,7 @@
 /**
- * How sure a linear fit is of its weights: Laplace's approximation, a normal distribution around the fit whose precision is the curvature
- * of what was minimised, A = N·λ·diag(penalties) + Σ curvature · z zᵀ (for Bradley–Terry curvature is p(1 − p)). Knows numbers, not states.
+ * How sure a linear fit is of its weights: Laplace's approximation, a normal distribution around the fit whose
+ * precision is the curvature of what was minimised, A = N·λ·diag(penalties) + Σ curvature · z zᵀ (for Bradley–Terry
+ * curvature is p(1 − p)). Knows numbers, not states.
  */
 import type { LinearFit, Loss, Rows } from './linear-fit.js'
 
@@ -11,9 +12,14 @@ export interface LaplaceOptions {
   readonly penalties: Float64Array
   /** Whether the fit has a constant; it is then drawn too. */
   readonly intercept: boolean
-  /** Rows that stand for one observation together, such as the prefixes of one answer: each counts as so much of one. */
+  /**
+   * Rows that stand for one observation together, such as the prefixes of one answer: each counts as so much of one.
+   */
   readonly rowsPerSample: number
-  /** Variance of what the fit cannot explain: 1 for logistic losses, whose curvature has it; the error's for least squares. */
+  /**
+   * Variance of what the fit cannot explain: 1 for logistic losses, whose curvature has it; the error's for least
+   * squares.
+   */
   readonly noise: number
 }
 
@@ -21,7 +27,10 @@ export interface LaplaceOptions {
 const leastPrecision = 1e-6
 
 /** Precision of weights and constant (last), row-major, (D + 1)². */
-function precision (design: Rows, targets: ArrayLike<number>, loss: Loss, fit: LinearFit, { lambda, penalties, intercept, rowsPerSample, noise }: LaplaceOptions): Float64Array {
+function precision (
+  design: Rows, targets: ArrayLike<number>, loss: Loss, fit: LinearFit,
+  { lambda, penalties, intercept, rowsPerSample, noise }: LaplaceOptions
+): Float64Array {
   const size = design.width + 1
   const matrix = new Float64Array(size * size)
   const row = new Float64Array(size)
@@ -68,19 +77,26 @@ function solveTransposed (lower: Float64Array, size: number, b: Float64Array): F
 }
 
 /**
- * Fits drawn from the distribution around a fit, moved and stretched so that their mean is the fit itself and their spread, as
- * Σ(…)²/K, is right on average for any number of them.
+ * Fits drawn from the distribution around a fit, moved and stretched so that their mean is the fit itself and their
+ * spread, as Σ(…)²/K, is right on average for any number of them.
  * @param normal standard normal numbers
  */
-export function drawFits (design: Rows, targets: ArrayLike<number>, loss: Loss, fit: LinearFit, options: LaplaceOptions, count: number, normal: () => number): LinearFit[] {
+export function drawFits (
+  design: Rows, targets: ArrayLike<number>, loss: Loss, fit: LinearFit, options: LaplaceOptions, count: number,
+  normal: () => number
+): LinearFit[] {
   const size = design.width + 1
   const lower = cholesky(precision(design, targets, loss, fit, options), size)
-  const draws = Array.from({ length: count }, () => solveTransposed(lower, size, Float64Array.from({ length: size }, normal)))
+  const draws = Array.from({ length: count }, () =>
+    solveTransposed(lower, size, Float64Array.from({ length: size }, normal)))
   const mean = new Float64Array(size)
   for (const draw of draws) for (let i = 0; i < size; i++) mean[i]! += draw[i]! / count
   const stretch = Math.sqrt(count / (count - 1))
   return draws.map(draw => {
     const moved = draw.map((value, i) => (value - mean[i]!) * stretch)
-    return { weights: fit.weights.map((weight, i) => weight + moved[i]!), intercept: options.intercept ? fit.intercept + moved[size - 1]! : 0 }
+    return {
+      weights: fit.weights.map((weight, i) => weight + moved[i]!),
+      intercept: options.intercept ? fit.intercept + moved[size - 1]! : 0
+    }
   })
 }

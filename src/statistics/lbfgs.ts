@@ -1,4 +1,7 @@
-/** Limited-memory BFGS (Nocedal and Wright, Numerical Optimization, algorithm 7.5) for smooth convex functions. Knows nothing of rewards. */
+/**
+ * Limited-memory BFGS (Nocedal and Wright, Numerical Optimization, algorithm 7.5) for smooth convex functions. Knows
+ * nothing of rewards.
+ */
 
 /** Value of a function at `x`; writes its gradient into `gradient`. */
 export type Objective = (x: Float64Array, gradient: Float64Array) => number
@@ -18,7 +21,9 @@ const memory = 10
  * Minimises a convex function from `start` (left as it is).
  * @returns the minimiser found; where the iterations run out, the best so far
  */
-export function minimize (objective: Objective, start: Float64Array, { tolerance = 1e-6, maxIterations = 300 }: MinimizeOptions = {}): Float64Array {
+export function minimize (
+  objective: Objective, start: Float64Array, { tolerance = 1e-6, maxIterations = 300 }: MinimizeOptions = {}
+): Float64Array {
   let x: Float64Array = start.slice()
   let gradient: Float64Array = new Float64Array(x.length)
   let value = objective(x, gradient)
@@ -26,7 +31,8 @@ export function minimize (objective: Objective, start: Float64Array, { tolerance
   for (let iteration = 0; iteration < maxIterations && largest(gradient) > tolerance; iteration++) {
     const direction = descentDirection(gradient, history)
     const slope = dot(direction, gradient)
-    const next = lineSearch(objective, x, value, direction, slope, history.length === 0 ? 1 / Math.max(1, norm(gradient)) : 1)
+    const next =
+      lineSearch(objective, x, value, direction, slope, history.length === 0 ? 1 / Math.max(1, norm(gradient)) : 1)
     if (!next) break
     const step = difference(next.x, x)
     const change = difference(next.gradient, gradient)
@@ -41,7 +47,9 @@ export function minimize (objective: Objective, start: Float64Array, { tolerance
 }
 
 /** −H·gradient with the inverse Hessian that the history implies (two-loop recursion). */
-function descentDirection (gradient: Float64Array, history: ReadonlyArray<{ step: Float64Array, change: Float64Array, curvature: number }>): Float64Array {
+function descentDirection (
+  gradient: Float64Array, history: ReadonlyArray<{ step: Float64Array, change: Float64Array, curvature: number }>
+): Float64Array {
   const q = gradient.slice()
   const alphas = new Float64Array(history.length)
   for (let i = history.length - 1; i >= 0; i--) {
@@ -52,13 +60,17 @@ function descentDirection (gradient: Float64Array, history: ReadonlyArray<{ step
   const last = history.at(-1)
   const scale = last ? last.curvature / dot(last.change, last.change) : 1
   for (let i = 0; i < q.length; i++) q[i]! *= scale
-  for (const [i, { step, change, curvature }] of history.entries()) addScaled(q, step, alphas[i]! - dot(change, q) / curvature)
+  for (const [i, { step, change, curvature }] of history.entries()) {
+    addScaled(q, step, alphas[i]! - dot(change, q) / curvature)
+  }
   for (let i = 0; i < q.length; i++) q[i] = -q[i]!
   return q
 }
 
 /** Halves the step until the function falls enough (Armijo); null where it no longer falls within rounding. */
-function lineSearch (objective: Objective, x: Float64Array, value: number, direction: Float64Array, slope: number, firstStep: number): { x: Float64Array, value: number, gradient: Float64Array } | null {
+function lineSearch (
+  objective: Objective, x: Float64Array, value: number, direction: Float64Array, slope: number, firstStep: number
+): { x: Float64Array, value: number, gradient: Float64Array } | null {
   const gradient = new Float64Array(x.length)
   for (let step = firstStep; step > 1e-12; step /= 2) {
     const candidate = x.slice()

@@ -1,7 +1,7 @@
 /**
  * Linear fits, in plain arithmetic: logistic for labels, Bradley–Terry for pairs (logistic on differences, all of label
- * 1, without intercept), least squares for numbers, and the choice of λ by cross-validation. Knows numbers and groups; where features come from is
- * `features.ts`.
+ * 1, without intercept), least squares for numbers, and the choice of λ by cross-validation. Knows numbers and groups;
+ * where features come from is `features.ts`.
  */
 import { minimize } from './lbfgs.js'
 
@@ -92,7 +92,10 @@ export const squaredLoss: Loss = {
 }
 
 /** Minimises (1/N) Σ loss(w·x + b, target) + (λ/2) Σ penalty·w². @param targets per row of the design */
-export function fitLinear (design: Rows, targets: ArrayLike<number>, loss: Loss, { lambda, intercept, penalties, rows = range(design.count), tolerance = 1e-6, start }: LinearOptions): LinearFit {
+export function fitLinear (
+  design: Rows, targets: ArrayLike<number>, loss: Loss,
+  { lambda, intercept, penalties, rows = range(design.count), tolerance = 1e-6, start }: LinearOptions
+): LinearFit {
   const { width } = design
   const initial = new Float64Array(width + 1)
   if (start) {
@@ -146,7 +149,10 @@ export interface LambdaChoice { readonly lambda: number, readonly gain: number }
  * @param groups per row, any key
  * @param folds default 5
  */
-export function chooseLambda (design: Rows, targets: ArrayLike<number>, groups: readonly string[], loss: Loss, options: Omit<LinearOptions, 'lambda' | 'rows' | 'start' | 'tolerance'>, folds = 5): LambdaChoice {
+export function chooseLambda (
+  design: Rows, targets: ArrayLike<number>, groups: readonly string[], loss: Loss,
+  options: Omit<LinearOptions, 'lambda' | 'rows' | 'start' | 'tolerance'>, folds = 5
+): LambdaChoice {
   const fold = foldOfRows(groups, folds)
   const gains = new Float64Array(lambdaGrid.length)
   for (let held = 0; held < folds; held++) {
@@ -174,7 +180,10 @@ function range (count: number): number[] {
   return Array.from({ length: count }, (_, index) => index)
 }
 
-/** Mean and standard deviation per column; a column that is constant within rounding gets 1, so that dividing by it is safe. */
+/**
+ * Mean and standard deviation per column; a column that is constant within rounding gets 1, so that dividing by it is
+ * safe.
+ */
 export interface ColumnScale { readonly mean: Float64Array, readonly std: Float64Array }
 
 /** A spread below this share of the mean is float32's rounding. */
@@ -187,7 +196,9 @@ export function columnScale (rows: readonly Float32Array[]): ColumnScale {
   const std = new Float64Array(width)
   for (const row of rows) for (let i = 0; i < width; i++) mean[i]! += row[i]! / rows.length
   for (const row of rows) for (let i = 0; i < width; i++) std[i]! += (row[i]! - mean[i]!) ** 2 / rows.length
-  for (let i = 0; i < width; i++) std[i] = Math.sqrt(std[i]!) > constantShare * Math.abs(mean[i]!) ? Math.sqrt(std[i]!) : 1
+  for (let i = 0; i < width; i++) {
+    std[i] = Math.sqrt(std[i]!) > constantShare * Math.abs(mean[i]!) ? Math.sqrt(std[i]!) : 1
+  }
   return { mean, std }
 }
 

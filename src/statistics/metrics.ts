@@ -4,7 +4,10 @@ import { sigmoid } from './linear-fit.js'
 /** A share with its standard error over clusters. */
 export interface Share { readonly value: number, readonly standardError: number }
 
-/** Per sample: 1 where margin and label (+1 or −1) agree in sign, 0 where not, ½ where the margin is 0. For a pair the margin is score(chosen) − score(rejected) and the label +1. */
+/**
+ * Per sample: 1 where margin and label (+1 or −1) agree in sign, 0 where not, ½ where the margin is 0. For a pair the
+ * margin is score(chosen) − score(rejected) and the label +1.
+ */
 export function rightness (margins: readonly number[], labels: readonly number[]): number[] {
   return margins.map((margin, index) => margin === 0 ? 0.5 : Number(margin * labels[index]! > 0))
 }
@@ -16,7 +19,9 @@ export function rightness (margins: readonly number[], labels: readonly number[]
 export function clusteredMean (values: readonly number[], clusters: readonly string[]): Share {
   const value = values.reduce((sum, one) => sum + one, 0) / values.length
   const sums = new Map<string, number>()
-  for (const [index, one] of values.entries()) sums.set(clusters[index]!, (sums.get(clusters[index]!) ?? 0) + one - value)
+  for (const [index, one] of values.entries()) {
+    sums.set(clusters[index]!, (sums.get(clusters[index]!) ?? 0) + one - value)
+  }
   const count = sums.size
   if (count < 2) return { value, standardError: Infinity }
   let squares = 0
@@ -24,7 +29,10 @@ export function clusteredMean (values: readonly number[], clusters: readonly str
   return { value, standardError: Math.sqrt(count / (count - 1) * squares) / values.length }
 }
 
-/** Area under the ROC curve: the chance that an item of label +1 scores above one of label −1, ties ½. NaN where a label is absent. */
+/**
+ * Area under the ROC curve: the chance that an item of label +1 scores above one of label −1, ties ½. NaN where a label
+ * is absent.
+ */
 export function areaUnderCurve (scores: readonly number[], labels: readonly number[]): number {
   const order = scores.map((_score, index) => index).sort((a, b) => scores[a]! - scores[b]!)
   let rankSum = 0
@@ -39,7 +47,10 @@ export function areaUnderCurve (scores: readonly number[], labels: readonly numb
   return (rankSum - positives * (positives + 1) / 2) / (positives * (labels.length - positives))
 }
 
-/** Expected calibration error of σ(logit) against labels +1 and −1: Σ_bins share · |mean probability − share of label +1|, ten equal-width bins. */
+/**
+ * Expected calibration error of σ(logit) against labels +1 and −1: Σ_bins share · |mean probability − share of label
+ * +1|, ten equal-width bins.
+ */
 export function calibrationError (logits: readonly number[], labels: readonly number[]): number {
   const bins = Array.from({ length: 10 }, () => ({ probability: 0, label: 0 }))
   for (const [index, logit] of logits.entries()) {

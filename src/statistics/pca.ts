@@ -1,4 +1,7 @@
-/** Principal directions of rows of numbers: the leading eigenvectors of their covariance, by orthogonal iteration. Knows numbers only. */
+/**
+ * Principal directions of rows of numbers: the leading eigenvectors of their covariance, by orthogonal iteration. Knows
+ * numbers only.
+ */
 import { normal, uniform } from './random.js'
 
 /** More columns than asked for are iterated, so that those asked for settle sooner. */
@@ -57,7 +60,8 @@ export function principalDirections (rows: readonly Float32Array[], count: numbe
   const width = rows[0]!.length
   const matrix = covariance(rows)
   const random = uniform(1)
-  let vectors: Float64Array[] = Array.from({ length: Math.min(count + spare, width) }, () => Float64Array.from({ length: width }, () => normal(random)))
+  let vectors: Float64Array[] = Array.from({ length: Math.min(count + spare, width) }, () =>
+    Float64Array.from({ length: width }, () => normal(random)))
   orthonormalize(vectors)
   for (let iteration = 0; iteration < iterations; iteration++) {
     vectors = vectors.map(vector => multiply(matrix, vector))

@@ -1,4 +1,7 @@
-/** Random numbers for fitting and its controls: the same from the same seed. Requests have streams of their own (`decoding/random.ts`). */
+/**
+ * Random numbers for fitting and its controls: the same from the same seed. Requests have streams of their own
+ * (`decoding/random.ts`).
+ */
 
 /** Uniform numbers in [0, 1) from a 32-bit seed (mulberry32): enough for pools and bootstraps. */
 export function uniform (seed: number): () => number {

@@ -27,7 +27,9 @@ export class TfidfVectorizer {
   /** Learns the terms that at least `minDocuments` (default 2) of the texts hold. */
   static fit (texts: readonly string[], minDocuments = 2): TfidfVectorizer {
     const documents = new Map<string, number>()
-    for (const text of texts) for (const term of new Set(terms(text))) documents.set(term, (documents.get(term) ?? 0) + 1)
+    for (const text of texts) {
+      for (const term of new Set(terms(text))) documents.set(term, (documents.get(term) ?? 0) + 1)
+    }
     const kept = [...documents].filter(([, count]) => count >= minDocuments)
     const idf = Float64Array.from(kept, ([, count]) => Math.log((1 + texts.length) / (1 + count)) + 1)
     return new TfidfVectorizer(new Map(kept.map(([term], index) => [term, index])), idf)
@@ -99,10 +101,13 @@ export class TextClassifier {
   static fit (samples: readonly TextSample[]): TextClassifier {
     const texts = new Set(samples.flatMap(({ text, against }) => against === null ? [text] : [text, against]))
     const vectorizer = TfidfVectorizer.fit([...texts])
-    const vectors = samples.map(({ text, against }) => against === null ? vectorizer.transform(text) : subtract(vectorizer.transform(text), vectorizer.transform(against)))
+    const vectors = samples.map(({ text, against }) => against === null
+      ? vectorizer.transform(text)
+      : subtract(vectorizer.transform(text), vectorizer.transform(against)))
     const rows = sparseRows(vectors, vectorizer.vocabulary.size)
     const intercept = samples.every(sample => sample.against === null)
-    return new TextClassifier(vectorizer, fitLogistic(rows, samples.map(sample => sample.label), { lambda: textLambda, intercept }))
+    return new TextClassifier(vectorizer,
+      fitLogistic(rows, samples.map(sample => sample.label), { lambda: textLambda, intercept }))
   }
 
   /** The logit. */
@@ -116,18 +121,20 @@ export class TextClassifier {
   }
 
   /**
-   * The classifier cut to the terms whose weight · idf is largest, as plain data: [term, idf, weight] each. Cutting changes the
-   * length that vectors are scaled to, so check its accuracy, not the full one's.
+   * The classifier cut to the terms whose weight · idf is largest, as plain data: [term, idf, weight] each. Cutting
+   * changes the length that vectors are scaled to, so check its accuracy, not the full one's.
    */
   toData (maxTerms: number): TextClassifierData {
     const { vocabulary, idf } = this.#vectorizer
-    const all = [...vocabulary].map(([term, index]) => [term, round(idf[index]!), round(this.#fit.weights[index]!)] as const)
+    const all = [...vocabulary].map(([term, index]) =>
+      [term, round(idf[index]!), round(this.#fit.weights[index]!)] as const)
     const kept = all.sort((a, b) => Math.abs(b[1] * b[2]) - Math.abs(a[1] * a[2])).slice(0, maxTerms)
     return { intercept: round(this.#fit.intercept), terms: kept }
   }
 
   static fromData ({ intercept, terms: entries }: TextClassifierData): TextClassifier {
-    const vectorizer = new TfidfVectorizer(new Map(entries.map(([term], index) => [term, index])), Float64Array.from(entries, ([, idf]) => idf))
+    const vectorizer = new TfidfVectorizer(new Map(entries.map(([term], index) => [term, index])),
+      Float64Array.from(entries, ([, idf]) => idf))
     return new TextClassifier(vectorizer, { weights: Float64Array.from(entries, ([, , weight]) => weight), intercept })
   }
 }

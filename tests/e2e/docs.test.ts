@@ -10,14 +10,17 @@ import { examples } from '../helpers/docs.js'
 import { postChat, readyServer } from '../helpers/server.js'
 
 /** The examples of a page, the server's address put in. */
-const blocks = (path: string, language: string): string[] => examples(path, language).map(example => example.replaceAll('http://127.0.0.1:8000', server.address))
+const blocks = (path: string, language: string): string[] =>
+  examples(path, language).map(example => example.replaceAll('http://127.0.0.1:8000', server.address))
 
 let server: Server
 before(async () => { server = await readyServer() })
 after(() => server.close())
 
 /** Runs a command while the server, in this process, answers it. */
-function run (command: string, args: readonly string[]): Promise<{ code: number | null, stdout: string, stderr: string }> {
+function run (
+  command: string, args: readonly string[]
+): Promise<{ code: number | null, stdout: string, stderr: string }> {
   const child = spawn(command, args, { cwd: packageRoot })
   let [stdout, stderr] = ['', '']
   child.stdout.on('data', chunk => { stdout += String(chunk) })
@@ -28,7 +31,9 @@ function run (command: string, args: readonly string[]): Promise<{ code: number 
   })
 }
 
-test('the curl example answers', { skip: spawnSync('curl', ['--version']).error ? 'curl is not installed' : false }, async () => {
+test('the curl example answers', {
+  skip: spawnSync('curl', ['--version']).error ? 'curl is not installed' : false
+}, async () => {
   const example = blocks('README.md', 'sh').find(block => block.startsWith('curl'))!
   const { code, stdout, stderr } = await run('sh', ['-c', example])
   assert.equal(code, 0, stderr)
@@ -37,7 +42,8 @@ test('the curl example answers', { skip: spawnSync('curl', ['--version']).error 
   assert.ok(completion.choices[0].message.content.length > 0)
 })
 
-test('the scoring example tells scores of whole and prefixes', { skip: spawnSync('curl', ['--version']).error ? 'curl is not installed' : false }, async () => {
+test('the scoring example tells scores of whole and ' +
+  'prefixes', { skip: spawnSync('curl', ['--version']).error ? 'curl is not installed' : false }, async () => {
   const example = blocks('docs/rewards.md', 'sh').find(block => block.includes('/v1/rewards/score'))!
   const { code, stdout, stderr } = await run('sh', ['-c', example.slice(example.indexOf('curl'))])
   assert.equal(code, 0, stderr)
@@ -66,7 +72,8 @@ for (const path of ['README.md', 'docs/api.md', 'docs/structured-output.md', 'do
     for (const example of blocks(path, 'ts')) {
       // Other pages go on from the README's client.
       const isWhole = /^import /m.test(example)
-      const printed = await runExample(isWhole ? example : `${blocks('README.md', 'ts')[0]!.split('const stream')[0]}${example}`)
+      const printed =
+        await runExample(isWhole ? example : `${blocks('README.md', 'ts')[0]!.split('const stream')[0]}${example}`)
       assert.ok(!/console.log|stdout/.test(example) || printed.trim().length > 0, example)
       if (path !== 'docs/library.md') continue
       const [fine, dull] = JSON.parse(printed.trim().match(/\[[^[]*\]$/)![0]) as [number, number]
@@ -86,7 +93,12 @@ test('the Python example answers, or its body does where the package is not inst
   // What the package sends: its arguments as JSON, extra_body at the top level.
   const messages = JSON.parse(/messages=(\[.*\]),/.exec(example!)![1]!)
   const extra = JSON.parse(/extra_body=(\{.*\}),/.exec(example!)![1]!)
-  const { status, json } = await postChat(server, { model: /model="(.*)"/.exec(example!)![1], messages, max_tokens: Number(/max_tokens=(\d+)/.exec(example!)![1]), ...extra })
+  const { status, json } = await postChat(server, {
+    model: /model="(.*)"/.exec(example!)![1],
+    messages,
+    max_tokens: Number(/max_tokens=(\d+)/.exec(example!)![1]),
+    ...extra
+  })
   assert.equal(status, 200)
   assert.equal(json['alignment'].strategy, 'token_guidance')
   assert.ok(json['choices'][0].message.content.length > 0)
@@ -94,7 +106,8 @@ test('the Python example answers, or its body does where the package is not inst
 
 test('the command-line example shows its candidates and answers', async () => {
   const example = blocks('README.md', 'sh').find(block => block.startsWith('npx fairlead generate'))!
-  const { code, stdout, stderr } = await run('sh', ['-c', `${example.trim().replace('npx fairlead', `"${process.execPath}" dist/src/cli/main.js`)} --max-tokens 12 --seed 1`])
+  const { code, stdout, stderr } = await run('sh', ['-c',
+    `${example.trim().replace('npx fairlead', `"${process.execPath}" dist/src/cli/main.js`)} --max-tokens 12 --seed 1`])
   assert.equal(code, 0, stderr)
   assert.ok(stdout.trim().length > 0)
   assert.match(stderr, /chosen: \d/)

@@ -12,11 +12,14 @@ interface Chat {
   readonly tokens: readonly number[]
   readonly logNormalizers: string
   readonly logits: string
-  readonly hidden: Readonly<Record<string, ReadonlyArray<{ readonly position: number, readonly dims: readonly number[], readonly values: string }>>>
+  readonly hidden: Readonly<Record<string, ReadonlyArray<{
+    readonly position: number, readonly dims: readonly number[], readonly values: string
+  }>>>
 }
 
 /** Written by scripts/expected-logits.py: transformers, float32, the same weights. */
-const fixture = JSON.parse(gunzipSync(readFileSync(join(packageRoot, 'tests/fixtures/expected-logits.json.gz'))).toString()) as { ids: number[], chats: Chat[] }
+const fixture = JSON.parse(gunzipSync(readFileSync(join(packageRoot, 'tests/fixtures/expected-logits.json.gz')))
+  .toString()) as { ids: number[], chats: Chat[] }
 
 function floats (base64: string): Float32Array {
   const bytes = Buffer.from(base64, 'base64')
@@ -29,7 +32,14 @@ let engine: Engine
 before(async () => {
   const { cacheDir, threads } = loadConfig()
   model = await loadModel({ model: 'smollm2-135m', format: 'f32', threads, cacheDir, contextLength: 256 })
-  engine = new Engine(model, { contextLength: 256, maxSequences: 4, kvCacheBytes: 2 ** 28, prefixCacheBytes: 0, prefillTokensPerStep: 128, maxQueued: 0 })
+  engine = new Engine(model, {
+    contextLength: 256,
+    maxSequences: 4,
+    kvCacheBytes: 2 ** 28,
+    prefixCacheBytes: 0,
+    prefillTokensPerStep: 128,
+    maxQueued: 0
+  })
 })
 after(async () => {
   await engine.close()
@@ -38,7 +48,9 @@ after(async () => {
 
 type Look = (position: number, output: Awaited<ReturnType<ReturnType<Engine['open']>['output']>>) => void
 
-/** Calls back with the output after every position from `first` on: the prompt up to it runs in chunks, the rest alone. */
+/**
+ * Calls back with the output after every position from `first` on: the prompt up to it runs in chunks, the rest alone.
+ */
 async function walk (tokens: readonly number[], first: number, layers: readonly number[], look: Look): Promise<void> {
   const sequence = engine.open(tokens.slice(0, first + 1), { layers })
   try {
@@ -61,7 +73,10 @@ class Comparison {
     return (position, { distribution }) => {
       this.positions++
       this.worst = Math.max(this.worst, Math.abs(distribution.logNormalizer - normalizers[position]!))
-      for (const [index, id] of fixture.ids.entries()) this.worst = Math.max(this.worst, Math.abs(distribution.logits[id]! - expected[position * fixture.ids.length + index]!))
+      for (const [index, id] of fixture.ids.entries()) {
+        this.worst = Math.max(this.worst,
+          Math.abs(distribution.logits[id]! - expected[position * fixture.ids.length + index]!))
+      }
     }
   }
 
@@ -82,7 +97,9 @@ test('prompts read in chunks give them too', async () => {
   const comparison = new Comparison()
   // Each sequence gives the end of one prompt.
   for (const chat of fixture.chats) {
-    for (const end of [1, 2, 25, 40, 60, chat.tokens.length - 1]) await walk(chat.tokens.slice(0, end + 1), end, [], comparison.look(chat))
+    for (const end of [1, 2, 25, 40, 60, chat.tokens.length - 1]) {
+      await walk(chat.tokens.slice(0, end + 1), end, [], comparison.look(chat))
+    }
   }
   comparison.check(24)
 })
@@ -101,7 +118,8 @@ test('layer k is transformers’ hidden_states[k]', async () => {
       for (const [index, value] of values.entries()) {
         compared++
         const given = output.hidden(layer)[expected.dims[index]!]!
-        assert.ok(Math.abs(given - value) <= 1e-5 * scale + 1e-4 * Math.abs(value) + 1e-5, `layer ${layer}, position ${position}: ${given} for ${value}`)
+        assert.ok(Math.abs(given - value) <= 1e-5 * scale + 1e-4 * Math.abs(value) + 1e-5,
+          `layer ${layer}, position ${position}: ${given} for ${value}`)
       }
     }
   })

@@ -13,7 +13,8 @@ const threads = 16
 const tokens = (length: number, seed: number): number[] =>
   Array.from({ length }, (_, at) => 100 + (at * 7919 + seed * 131) % 40000)
 
-test('with 16 threads a request of the default model has the same bits alone and among 31 others, behind 1,100 tokens', async t => {
+test('with 16 threads a request of the default model has the same bits alone and among 31 others, behind ' +
+  '1,100 tokens', async t => {
   const { cacheDir } = loadConfig()
   const loaded = await loadModel({ model: 'smollm2-135m', format: 'i8', threads, cacheDir, contextLength: 2048 })
   const model = closedAfter(t, loaded)

@@ -18,7 +18,14 @@ import { resolveAlone } from '../helpers/resolve-alone.js'
 
 const { cacheDir } = loadConfig({}, {})
 const model = await loadModel({ model: 'smollm2-135m', format: 'q8', threads: 2, cacheDir, contextLength: 512 })
-const engine = new Engine(model, { contextLength: 512, maxSequences: 16, kvCacheBytes: 2 ** 30, prefixCacheBytes: 0, prefillTokensPerStep: 128, maxQueued: 0 })
+const engine = new Engine(model, {
+  contextLength: 512,
+  maxSequences: 16,
+  kvCacheBytes: 2 ** 30,
+  prefixCacheBytes: 0,
+  prefillTokensPerStep: 128,
+  maxQueued: 0
+})
 const policy = readablePolicy(model, engine)
 const families = await loadRewards([join(packageRoot, 'models/rewards')])
 after(async () => {
@@ -27,10 +34,12 @@ after(async () => {
 })
 
 const promptTokens = policy.promptTokens([{ role: 'user', content: 'Write a short review of a film.' }])
-const scorerOf = (name: string, member: RewardMember = 'outcome') => resolveAlone(families, { rewards: [{ name, weight: 1 }], member, scale: 'standardized' }, policy)
+const scorerOf = (name: string, member: RewardMember = 'outcome') =>
+  resolveAlone(families, { rewards: [{ name, weight: 1 }], member, scale: 'standardized' }, policy)
 
 /** The text as an answer, fed in one chunk. */
-async function answerOf (text: string, layers: readonly number[]): Promise<Answer & { sequence: Sequence, output: Output }> {
+async function answerOf (text: string, layers: readonly number[]): Promise<Answer
+  & { sequence: Sequence, output: Output }> {
   const sequence = engine.open(promptTokens, { layers })
   const tokens = policy.answerTokens(text)
   sequence.append(...tokens)
@@ -58,13 +67,16 @@ test('the rewards in the box were fitted on the default model’s very weights',
 
 test('positive puts praise above criticism', async () => {
   const praise = await score('positive', 'A moving, beautifully acted film with a script that never puts a foot wrong.')
-  const criticism = await score('positive', 'A dull, badly acted film with a script that falls apart after ten minutes.')
+  const criticism =
+    await score('positive', 'A dull, badly acted film with a script that falls apart after ten minutes.')
   assert.ok(praise > criticism + 1, `${praise} against ${criticism}`)
 })
 
 for (const name of ['helpful', 'helpful_ensemble']) {
   test(`${name} puts an answer above a refusal to give one`, async () => {
-    const answer = await score(name, 'This film follows two sisters who inherit a bakery. The acting is warm, the pace is calm, and the final scene is worth the wait. I would recommend it to anyone who likes quiet family stories.')
+    const answer = await score(name,
+      'This film follows two sisters who inherit a bakery. The acting is warm, the pace is calm, and the final scene ' +
+        'is worth the wait. I would recommend it to anyone who likes quiet family stories.')
     const refusal = await score(name, 'film film I do not know what you want, ok, review it is a film I think so yes')
     assert.ok(answer > refusal + 1, `${answer} against ${refusal}`)
   })
@@ -109,7 +121,9 @@ test('a token that is probed scores as when it is read, in half the layers', asy
   closedAfter(t, read.sequence)
   const tokens = [...read.output.distribution.topIds.slice(0, 20)]
   const { runs } = engine.counters
-  const probed = await Promise.all(tokens.map(async token => ({ ...read, tokens: [...read.tokens, token], final: false, states: await read.sequence.probe(token) })))
+  const probed = await Promise.all(tokens.map(async token => ({
+    ...read, tokens: [...read.tokens, token], final: false, states: await read.sequence.probe(token)
+  })))
   assert.equal(engine.counters.runs - runs, 1)
   const forked = await Promise.all(tokens.map(async token => {
     const fork = closedAfter(t, read.sequence.fork())
@@ -118,17 +132,21 @@ test('a token that is probed scores as when it is read, in half the layers', asy
   }))
   const prompt = { messages: [], text: '', tokens: promptTokens }
   const [own, other] = [await scorer.score(prompt, probed), await scorer.score(prompt, forked)]
-  for (const [index, { value }] of own.entries()) assert.ok(Math.abs(value - other[index]!.value) < 0.1, `${value}, read ${other[index]!.value}`)
+  for (const [index, { value }] of own.entries()) {
+    assert.ok(Math.abs(value - other[index]!.value) < 0.1, `${value}, read ${other[index]!.value}`)
+  }
 })
 
 for (const name of ['positive', 'helpful']) {
   test(`the Q-head of ${name} foretells how the likely next tokens rank, and runs nothing`, async t => {
     const { scorer } = scorerOf(name, 'next_token')
     const correlations: number[] = []
-    for (const text of ['The film is', 'I was not', 'The plot of this film, in which two brothers fight over', 'It is a']) {
+    for (const text of ['The film is', 'I was not', 'The plot of this film, in which two brothers fight over',
+      'It is a']) {
       const answer = { ...await answerOf(text, scorer.layers), final: false }
       closedAfter(t, answer.sequence)
-      const tokens = [...answer.output.distribution.topIds.slice(0, 20)].filter(token => !policy.endTokens.includes(token))
+      const tokens =
+        [...answer.output.distribution.topIds.slice(0, 20)].filter(token => !policy.endTokens.includes(token))
       const { runs } = engine.counters
       const foretold = scorer.scoreNext(answer, tokens)
       assert.equal(engine.counters.runs, runs)
@@ -136,7 +154,8 @@ for (const name of ['positive', 'helpful']) {
       for (const token of tokens) {
         const sequence = closedAfter(t, answer.sequence.fork())
         sequence.append(token)
-        const prefix = readAnswer({ text: '', tokens: [...answer.tokens, token], final: false }, sequence, await sequence.output())
+        const prefix =
+          readAnswer({ text: '', tokens: [...answer.tokens, token], final: false }, sequence, await sequence.output())
         read.push((await scorer.score({ messages: [], text: '', tokens: promptTokens }, [prefix]))[0]!.value)
         sequence.close()
       }

@@ -9,7 +9,8 @@ import { tokenizerFromGguf, type Tokenizer } from '../../src/models/tokenizer/to
 import { packageRoot } from '../../src/package-root.js'
 
 /** Written by scripts/expected-tokens.py: llama.cpp's tokens. */
-const fixture = JSON.parse(readFileSync(join(packageRoot, 'tests/fixtures/expected-tokens.json'), 'utf8')) as Array<{ text: string, tokens: number[] }>
+const fixture = JSON.parse(readFileSync(join(packageRoot, 'tests/fixtures/expected-tokens.json'),
+  'utf8')) as Array<{ text: string, tokens: number[] }>
 
 let tokenizer: Tokenizer
 before(async () => {
@@ -21,7 +22,8 @@ before(async () => {
 
 test('the default model’s tokens are those of llama.cpp', () => {
   assert.ok(fixture.length > 300)
-  const different = fixture.filter(({ text, tokens }) => tokenizer.encode(text).join() !== tokens.join()).map(({ text, tokens }) => ({ text, tokens, ours: tokenizer.encode(text) }))
+  const different = fixture.filter(({ text, tokens }) => tokenizer.encode(text).join() !== tokens.join())
+    .map(({ text, tokens }) => ({ text, tokens, ours: tokenizer.encode(text) }))
   assert.deepEqual(different, [])
 })
 

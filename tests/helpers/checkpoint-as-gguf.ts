@@ -4,7 +4,11 @@ import { ggufHeader, tensorPadding, type TensorShape } from '../../scripts/gguf-
 import { openCheckpoint } from '../../src/models/formats/checkpoint.js'
 import { tinyMetadata } from './tiny-gguf.js'
 
-/** Writes the weights of a tiny checkpoint to a GGUF file beside its folder, as llama.cpp's converter does: rows of queries and keys in pairs in Llama's. @returns its path */
+/**
+ * Writes the weights of a tiny checkpoint to a GGUF file beside its folder, as llama.cpp's converter does: rows of
+ * queries and keys in pairs in Llama's.
+ * @returns its path
+ */
 export async function asGguf (folder: string): Promise<string> {
   const { file, config } = await openCheckpoint(folder)
   const { family, headSize, hiddenSize, layers, queryHeads, kvHeads, feedForwardSize, contextLength } = config
@@ -23,6 +27,8 @@ export async function asGguf (folder: string): Promise<string> {
   await file.close()
   const metadata = tinyMetadata(family, { layers, hiddenSize, queryHeads, kvHeads, feedForwardSize, contextLength })
   const path = `${folder}.gguf`
-  writeFileSync(path, Buffer.concat([ggufHeader({ ...metadata, [`${family}.attention.key_length`]: headSize, [`${family}.attention.value_length`]: headSize }, tensors), ...tensors.flatMap(tensor => [tensor.data, tensorPadding(tensor)])]))
+  writeFileSync(path, Buffer.concat([ggufHeader({
+    ...metadata, [`${family}.attention.key_length`]: headSize, [`${family}.attention.value_length`]: headSize
+  }, tensors), ...tensors.flatMap(tensor => [tensor.data, tensorPadding(tensor)])]))
   return path
 }

@@ -7,4 +7,5 @@ import { packageRoot } from '../../src/package-root.js'
 export const page = (path: string): string => readFileSync(join(packageRoot, path), 'utf8')
 
 /** The fenced blocks of a language in a page, in their order. */
-export const examples = (path: string, language: string): string[] => [...page(path).matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(match => match[1]!)
+export const examples = (path: string, language: string): string[] =>
+  [...page(path).matchAll(new RegExp(`^\`\`\`${language}\\n(.*?)^\`\`\``, 'gms'))].map(match => match[1]!)

@@ -10,7 +10,9 @@ export interface FakeScorer {
 }
 
 /** @param answer what to send for a body: an object as JSON, a text as it is, or whatever it writes itself */
-export async function fakeScorer (answer: (body: Record<string, any>, response: ServerResponse, request: IncomingMessage) => object | string | undefined): Promise<FakeScorer> {
+export async function fakeScorer (
+  answer: (body: Record<string, any>, response: ServerResponse, request: IncomingMessage) => object | string | undefined
+): Promise<FakeScorer> {
   const asked: Array<Record<string, any>> = []
   const server = createServer(async (request, response) => {
     let text = ''

@@ -4,13 +4,18 @@ import { Grammars } from '../../src/grammar/grammars.js'
 import { vocabularyOf } from '../../src/grammar/vocabulary.js'
 
 /** Every byte, some longer tokens, an end token. */
-const longer = ['{"', '":', '", "', '"}', 'true', 'null', ' the', '12', '\\"', '\\u', '00', '},{', '\n  ', 'é', '😀', '"]']
-const tokens: Uint8Array[] = [...Array.from({ length: 256 }, (_, byte) => Uint8Array.of(byte)), ...longer.map(text => Buffer.from(text))]
+const longer = ['{"', '":', '", "', '"}', 'true', 'null', ' the', '12', '\\"', '\\u', '00', '},{', '\n  ', 'é', '😀',
+  '"]']
+const tokens: Uint8Array[] = [...Array.from({ length: 256 }, (_, byte) => Uint8Array.of(byte)),
+  ...longer.map(text => Buffer.from(text))]
 const endToken = tokens.length
 /** What ends something, so that random texts end. */
-const closing = new Set(['"', ']', '}', '"}', '"]'].map(text => tokens.findIndex(token => Buffer.from(token).toString() === text)))
+const closing = new Set(['"', ']', '}', '"}', '"]'].map(text =>
+  tokens.findIndex(token => Buffer.from(token).toString() === text)))
 
-export const walkVocabulary = vocabularyOf({ vocabularySize: tokens.length + 1, tokenBytes: token => tokens[token] ?? new Uint8Array(), endTokens: [endToken] })
+export const walkVocabulary = vocabularyOf({
+  vocabularySize: tokens.length + 1, tokenBytes: token => tokens[token] ?? new Uint8Array(), endTokens: [endToken]
+})
 
 const isAllowed = (allowed: Int32Array, token: number): boolean => (allowed[token >> 5]! >>> (token & 31) & 1) === 1
 
@@ -32,14 +37,17 @@ export async function accepts (grammars: Grammars, grammar: string, text: string
 }
 
 /** A random text that the grammar allows to end, or null if it has not ended after so many tokens. */
-export async function randomText (grammars: Grammars, grammar: string, random: Random, mostTokens: number): Promise<string | null> {
+export async function randomText (
+  grammars: Grammars, grammar: string, random: Random, mostTokens: number
+): Promise<string | null> {
   const controller = new AbortController()
   const drawn: Uint8Array[] = []
   try {
     const answer = (await grammars.open(grammar, 'test', controller.signal)).start()
     while (drawn.length < mostTokens) {
       await answer.ready()
-      const allowed = Array.from({ length: endToken + 1 }, (_, token) => token).filter(token => isAllowed(answer.allowed, token))
+      const allowed =
+        Array.from({ length: endToken + 1 }, (_, token) => token).filter(token => isAllowed(answer.allowed, token))
       const ends = allowed.filter(token => token === endToken || closing.has(token))
       const among = ends.length > 0 && random.next() < 0.5 ? ends : allowed
       const token = among[Math.floor(random.next() * among.length)]!

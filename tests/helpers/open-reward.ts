@@ -36,8 +36,18 @@ export interface OpenReward {
  * @param file of the descriptor; its folder also keeps converted weights
  * @param written the policy, for rewards that read through it
  */
-export async function openReward (file: string, descriptor: object, member: RewardMember, width = 4, written: Pick<RewardModel, 'model' | 'engine'> = null as never): Promise<OpenReward> {
-  const models = new RewardModels({ cores: new Cores(), threads: 1, cacheDir: dirname(file), kvCacheBytes: 2 ** 24, prefillTokensPerStep: 64, maxQueued: 8 })
+export async function openReward (
+  file: string, descriptor: object, member: RewardMember, width = 4,
+  written: Pick<RewardModel, 'model' | 'engine'> = null as never
+): Promise<OpenReward> {
+  const models = new RewardModels({
+    cores: new Cores(),
+    threads: 1,
+    cacheDir: dirname(file),
+    kvCacheBytes: 2 ** 24,
+    prefillTokensPerStep: 64,
+    maxQueued: 8
+  })
   const family = parseRewardFamily(JSON.stringify({ name: 'judge', description: 'x', ...descriptor }), file)
   try {
     await family.source.load!(models)
@@ -46,7 +56,8 @@ export async function openReward (file: string, descriptor: object, member: Rewa
     throw error
   }
   const controller = new AbortController()
-  const resolved = resolveScorer([family], { rewards: [{ name: 'judge', weight: 1 }], member, scale: 'raw' }, policy, { width, tokens: 256, reader: { ...written, order: 0 }, salt: '', signal: controller.signal })
+  const resolved = resolveScorer([family], { rewards: [{ name: 'judge', weight: 1 }], member, scale: 'raw' }, policy,
+    { width, tokens: 256, reader: { ...written, order: 0 }, salt: '', signal: controller.signal })
   return {
     resolved,
     ledger: resolved.ledger,

@@ -1,4 +1,6 @@
-/** Runs a request on a toy to its end, and what all tests of strategies use: rewards, one request for every strategy. */
+/**
+ * Runs a request on a toy to its end, and what all tests of strategies use: rewards, one request for every strategy.
+ */
 import assert from 'node:assert/strict'
 import { parseAlignment } from '../../src/decoding/strategies/parameters.js'
 import type { DecodeEvent, DecodeResult, SamplingParams } from '../../src/decoding/runtime.js'
@@ -7,12 +9,14 @@ import type { Scorer } from '../../src/rewards/scorer.js'
 import { plainSampling, ToyPolicy, toyPrompt, toyRuntime, toyScorer, type ToyRuntimeOptions } from './toy-policy.js'
 
 /** Any reward of an answer: letters at odd places count for, others against. */
-export const oddity = (tokens: readonly number[]): number => tokens.reduce((sum, token, index) => sum + (index % 2 === 1 ? token : -0.5 * token), 0)
+export const oddity = (tokens: readonly number[]): number =>
+  tokens.reduce((sum, token, index) => sum + (index % 2 === 1 ? token : -0.5 * token), 0)
 export const oddities: Scorer = toyScorer(oddity)
 export const indifferent: Scorer = toyScorer(() => 0)
 
 /** A toy's text of some tokens. */
-export const textOf = (tokens: readonly number[]): string => tokens.map(token => String.fromCharCode(97 + token)).join('')
+export const textOf = (tokens: readonly number[]): string =>
+  tokens.map(token => String.fromCharCode(97 + token)).join('')
 
 /** The tokens of a toy's text. */
 export const tokensOf = (text: string): number[] => Array.from(text, letter => letter.charCodeAt(0) - 97)
@@ -37,7 +41,15 @@ export const everyStrategy: ReadonlyArray<Record<string, unknown>> = [
   { strategy: 'dvts', num_trees: 2, num_children: 2, step: { tokens: 1 }, lookahead_tokens: 1, selection: 'majority' },
   { strategy: 'rebase', width: 5, step: { tokens: 1 }, selection: 'mbr' },
   { strategy: 'particle_filter', num_particles: 4, step: { tokens: 1 } },
-  { strategy: 'particle_filter', num_particles: 4, step: { tokens: 2 }, weighting: 'product', resampling: 'multinomial', ess_threshold: 1, final_choice: 'argmax' },
+  {
+    strategy: 'particle_filter',
+    num_particles: 4,
+    step: { tokens: 2 },
+    weighting: 'product',
+    resampling: 'multinomial',
+    ess_threshold: 1,
+    final_choice: 'argmax'
+  },
   { strategy: 'particle_filter', num_particles: 3, step: { tokens: 1 }, num_iterations: 3 },
   { strategy: 'segment_rejection', segment: { tokens: 2 }, target_reward: 2, max_tries: 3 },
   { strategy: 'segment_rejection', segment: { entropy: 0.5 }, target_reward: 2 },
@@ -48,8 +60,11 @@ export const everyStrategy: ReadonlyArray<Record<string, unknown>> = [
 ]
 
 /** Whether a request of `everyStrategy` can return two choices. */
-export const canReturnTwo = ({ strategy, selection, stop_when: stop, poisson_mean: mean }: Record<string, unknown>): boolean =>
-  strategy === 'segment_rejection' || strategy === 'token_guidance' || (strategy === 'best_of_n' && (selection === undefined || selection === 'softmax') && stop === undefined && mean === undefined)
+export const canReturnTwo = (
+  { strategy, selection, stop_when: stop, poisson_mean: mean }: Record<string, unknown>
+): boolean =>
+  strategy === 'segment_rejection' || strategy === 'token_guidance' || (strategy === 'best_of_n' &&
+    (selection === undefined || selection === 'softmax') && stop === undefined && mean === undefined)
 
 export interface ToyRun {
   readonly result: DecodeResult
@@ -60,14 +75,19 @@ export interface ToyRun {
 }
 
 /** @param alignment null is plain sampling; a reward is filled in where one is read */
-export async function run (alignment: Record<string, unknown> | null, { policy = new ToyPolicy(), n = 1, sampling = {}, ...given }: ToyRuntimeOptions & { policy?: ToyPolicy, n?: number, sampling?: Partial<SamplingParams> } = {}): Promise<ToyRun> {
+export async function run (alignment: Record<string, unknown> | null, {
+  policy = new ToyPolicy(), n = 1, sampling = {}, ...given
+}: ToyRuntimeOptions & { policy?: ToyPolicy, n?: number, sampling?: Partial<SamplingParams> } = {}): Promise<ToyRun> {
   const params = { ...plainSampling, ...sampling }
   const runtime = toyRuntime(policy, { temperature: params.temperature, ...given })
   const events: DecodeEvent[] = []
-  for await (const event of decode(runtime, toyPrompt, params, alignment && parseAlignment({ ...(alignment['contrast'] === undefined ? { reward: 'toy' } : {}), ...alignment }), n)) events.push(event)
+  for await (const event of decode(runtime, toyPrompt, params,
+    alignment && parseAlignment({ ...(alignment['contrast'] === undefined ? { reward: 'toy' } : {}), ...alignment }),
+    n)) events.push(event)
   const last = events.at(-1)!
   assert.ok(last.type === 'end')
   assert.equal(runtime.drawn.generatedTokens, last.result.generatedTokens)
-  const texts = Array.from({ length: n }, (_, choice) => events.map(event => event.type === 'text' && event.choice === choice ? event.text : '').join(''))
+  const texts = Array.from({ length: n }, (_, choice) =>
+    events.map(event => event.type === 'text' && event.choice === choice ? event.text : '').join(''))
   return { result: last.result, events, policy, texts }
 }

@@ -1,4 +1,7 @@
-/** A server with the default model on a free port, for end-to-end tests. It keeps its data in a folder that is gone when the tests are. */
+/**
+ * A server with the default model on a free port, for end-to-end tests. It keeps its data in a folder that is gone when
+ * the tests are.
+ */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -17,13 +20,21 @@ export async function readyServer (settings: Partial<Record<SettingName, string>
 }
 
 /** Posts a body to /v1/chat/completions. */
-export async function postChat (server: Server, body: unknown): Promise<{ status: number, headers: Headers, json: Record<string, any> }> {
-  const response = await fetch(`${server.address}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: typeof body === 'string' ? body : JSON.stringify(body) })
+export async function postChat (
+  server: Server, body: unknown
+): Promise<{ status: number, headers: Headers, json: Record<string, any> }> {
+  const response = await fetch(`${server.address}/v1/chat/completions`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: typeof body === 'string' ? body : JSON.stringify(body)
+  })
   return { status: response.status, headers: response.headers, json: await response.json() as Record<string, any> }
 }
 
 /** The engine's state, as /ready tells it. */
-export async function engineStats (server: Server): Promise<{ sequences: number, runningRequests: number, kvTokens: number }> {
+export async function engineStats (
+  server: Server
+): Promise<{ sequences: number, runningRequests: number, kvTokens: number }> {
   const response = await fetch(`${server.address}/ready`)
   return (await response.json() as { engine: { sequences: number, runningRequests: number, kvTokens: number } }).engine
 }

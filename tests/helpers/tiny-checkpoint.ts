@@ -1,6 +1,7 @@
 /**
- * Writes small random checkpoints in Hugging Face's layout, the same every time: the fixtures of everything that reads safetensors. What transformers
- * computes with them is in tests/fixtures/expected-families.json, written by scripts/expected-families.py.
+ * Writes small random checkpoints in Hugging Face's layout, the same every time: the fixtures of everything that reads
+ * safetensors. What transformers computes with them is in tests/fixtures/expected-families.json, written by
+ * scripts/expected-families.py.
  *
  *   node dist/tests/helpers/tiny-checkpoint.js DIR
  */
@@ -12,7 +13,10 @@ export type TinyFamily = 'llama' | 'qwen2' | 'qwen3'
 
 export interface TinyCheckpointOptions {
   readonly family: TinyFamily
-  /** A language model's head unless told otherwise; `score`: …ForSequenceClassification; `process`: Qwen's process reward model; `value`: trl's value head. */
+  /**
+   * A language model's head unless told otherwise; `score`: …ForSequenceClassification; `process`: Qwen's process
+   * reward model; `value`: trl's value head.
+   */
   readonly head?: 'tied' | 'untied' | 'score' | 'process' | 'value'
   /** Numbers that a score head gives. */
   readonly labels?: number
@@ -35,14 +39,25 @@ function headShapes (head: NonNullable<TinyCheckpointOptions['head']>, labels: n
     case 'tied': return {}
     case 'untied': return { 'lm_head.weight': [tinyVocabulary.length, hiddenSize] }
     case 'score': return { 'score.weight': [labels, hiddenSize] }
-    case 'process': return { 'score.0.weight': [hiddenSize, hiddenSize], 'score.0.bias': [hiddenSize], 'score.2.weight': [labels, hiddenSize], 'score.2.bias': [labels] }
-    case 'value': return { 'lm_head.weight': [tinyVocabulary.length, hiddenSize], 'v_head.summary.weight': [labels, hiddenSize], 'v_head.summary.bias': [labels] }
+    case 'process': return {
+      'score.0.weight': [hiddenSize, hiddenSize],
+      'score.0.bias': [hiddenSize],
+      'score.2.weight': [labels, hiddenSize],
+      'score.2.bias': [labels]
+    }
+    case 'value': return {
+      'lm_head.weight': [tinyVocabulary.length, hiddenSize],
+      'v_head.summary.weight': [labels, hiddenSize],
+      'v_head.summary.bias': [labels]
+    }
   }
 }
 
 function shapesOf (family: TinyFamily, headSize: number): Shapes {
   const [query, kv] = [queryHeads * headSize, kvHeads * headSize]
-  const shapes: Shapes = { 'model.embed_tokens.weight': [tinyVocabulary.length, hiddenSize], 'model.norm.weight': [hiddenSize] }
+  const shapes: Shapes = {
+    'model.embed_tokens.weight': [tinyVocabulary.length, hiddenSize], 'model.norm.weight': [hiddenSize]
+  }
   for (let layer = 0; layer < layers; layer++) {
     const inLayer: Shapes = {
       'input_layernorm.weight': [hiddenSize],
@@ -54,7 +69,9 @@ function shapesOf (family: TinyFamily, headSize: number): Shapes {
       'mlp.gate_proj.weight': [feedForwardSize, hiddenSize],
       'mlp.up_proj.weight': [feedForwardSize, hiddenSize],
       'mlp.down_proj.weight': [hiddenSize, feedForwardSize],
-      ...(family === 'qwen2' ? { 'self_attn.q_proj.bias': [query], 'self_attn.k_proj.bias': [kv], 'self_attn.v_proj.bias': [kv] } : {}),
+      ...(family === 'qwen2'
+        ? { 'self_attn.q_proj.bias': [query], 'self_attn.k_proj.bias': [kv], 'self_attn.v_proj.bias': [kv] }
+        : {}),
       ...(family === 'qwen3' ? { 'self_attn.q_norm.weight': [headSize], 'self_attn.k_norm.weight': [headSize] } : {})
     }
     for (const [name, shape] of Object.entries(inLayer)) shapes[`model.layers.${layer}.${name}`] = shape
@@ -71,12 +88,15 @@ function halfBits (value: number): number {
 
 function encode (values: Float32Array, dtype: 'F32' | 'F16' | 'BF16'): Buffer {
   if (dtype === 'F32') return Buffer.from(values.buffer)
-  const bits = Uint16Array.from(values, value => dtype === 'F16' ? halfBits(value) : new Uint32Array(Float32Array.of(value).buffer)[0]! >>> 16)
+  const bits = Uint16Array.from(values, value =>
+    dtype === 'F16' ? halfBits(value) : new Uint32Array(Float32Array.of(value).buffer)[0]! >>> 16)
   return Buffer.from(bits.buffer)
 }
 
 /** A safetensors file's bytes. */
-export function safetensors (tensors: ReadonlyArray<{ readonly name: string, readonly shape: readonly number[], readonly dtype: string, readonly data: Buffer }>): Buffer {
+export function safetensors (tensors: ReadonlyArray<{
+  readonly name: string, readonly shape: readonly number[], readonly dtype: string, readonly data: Buffer
+}>): Buffer {
   let offset = 0
   const header = Object.fromEntries(tensors.map(({ name, shape, dtype, data }) => {
     const info = { dtype, shape, data_offsets: [offset, offset + data.length] }
@@ -96,30 +116,59 @@ export const tinyTokenizerJson = {
   version: '1.0',
   truncation: null,
   padding: null,
-  added_tokens: controlTokens.map((content, id) => ({ id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true })),
+  added_tokens: controlTokens.map((content, id) => ({
+    id, content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true
+  })),
   normalizer: null,
   pre_tokenizer: { type: 'Sequence', pretokenizers: [{ type: 'Digits', individual_digits: true }, byteLevel] },
   post_processor: null,
   decoder: byteLevel,
-  model: { type: 'BPE', dropout: null, unk_token: null, continuing_subword_prefix: null, end_of_word_suffix: null, fuse_unk: false, byte_fallback: false, ignore_merges: false, vocab: Object.fromEntries(tinyVocabulary.map((text, id) => [text, id])), merges }
+  model: {
+    type: 'BPE',
+    dropout: null,
+    unk_token: null,
+    continuing_subword_prefix: null,
+    end_of_word_suffix: null,
+    fuse_unk: false,
+    byte_fallback: false,
+    ignore_merges: false,
+    vocab: Object.fromEntries(tinyVocabulary.map((text, id) => [text, id])),
+    merges
+  }
 }
 
-/** Writes a checkpoint's folder: 2 layers, hidden 64, 4 query and 2 kv heads of 16 (32 in qwen3), feed-forward 128, the tiny vocabulary. */
-export function writeTinyCheckpoint (folder: string, { family, head = 'tied', labels = 1, dtype = 'F32', shards = 1, seed = 1, config = {}, tokenizer = {}, template = chatTemplate }: TinyCheckpointOptions): void {
+/**
+ * Writes a checkpoint's folder: 2 layers, hidden 64, 4 query and 2 kv heads of 16 (32 in qwen3), feed-forward 128, the
+ * tiny vocabulary.
+ */
+export function writeTinyCheckpoint (folder: string, {
+  family, head = 'tied', labels = 1, dtype = 'F32', shards = 1, seed = 1, config = {}, tokenizer = {},
+  template = chatTemplate
+}: TinyCheckpointOptions): void {
   mkdirSync(folder, { recursive: true })
   const headSize = family === 'qwen3' ? 32 : 16
   const isScored = head !== 'tied' && head !== 'untied'
   const random = noise(seed)
-  const tensors = Object.entries({ ...shapesOf(family, headSize), ...headShapes(head, labels) }).map(([name, shape]) => {
+  const tensors = Object.entries({
+    ...shapesOf(family, headSize), ...headShapes(head, labels)
+  }).map(([name, shape]) => {
     const count = shape.reduce((product, size) => product * size, 1)
     // Eighths of a 1/128: every format holds them exactly.
-    const values = Float32Array.from({ length: count }, () => name.includes('norm') ? 1 + Math.round(32 * random()) / 64 : Math.round(80 * random()) / 128)
+    const values = Float32Array.from({ length: count }, () =>
+      name.includes('norm') ? 1 + Math.round(32 * random()) / 64 : Math.round(80 * random()) / 128)
     return { name, shape, dtype, data: encode(values, dtype) }
   })
   const write = (name: string, value: unknown): void => { writeFileSync(join(folder, name), JSON.stringify(value)) }
-  const fileOf = (index: number): string => shards === 1 ? 'model.safetensors' : `model-${String(index % shards + 1).padStart(5, '0')}-of-${String(shards).padStart(5, '0')}.safetensors`
-  for (let shard = 0; shard < shards; shard++) writeFileSync(join(folder, fileOf(shard)), safetensors(tensors.filter((_, index) => index % shards === shard)))
-  if (shards > 1) write('model.safetensors.index.json', { metadata: {}, weight_map: Object.fromEntries(tensors.map(({ name }, index) => [name, fileOf(index)])) })
+  const fileOf = (index: number): string => shards === 1
+    ? 'model.safetensors'
+    : `model-${String(index % shards + 1).padStart(5, '0')}-of-${String(shards).padStart(5, '0')}.safetensors`
+  for (let shard = 0; shard < shards; shard++) {
+    writeFileSync(join(folder, fileOf(shard)), safetensors(tensors.filter((_, index) => index % shards === shard)))
+  }
+  if (shards > 1) {
+    write('model.safetensors.index.json',
+      { metadata: {}, weight_map: Object.fromEntries(tensors.map(({ name }, index) => [name, fileOf(index)])) })
+  }
   const architecture = { llama: 'Llama', qwen2: 'Qwen2', qwen3: 'Qwen3' }[family]
   write('config.json', {
     architectures: [`${architecture}${isScored ? 'ForSequenceClassification' : 'ForCausalLM'}`],
@@ -139,16 +188,32 @@ export function writeTinyCheckpoint (folder: string, { family, head = 'tied', la
     bos_token_id: 1,
     eos_token_id: 2,
     pad_token_id: 0,
-    ...(isScored ? { id2label: Object.fromEntries(Array.from({ length: labels }, (_, label) => [label, `LABEL_${label}`])) } : {}),
+    ...(isScored
+      ? { id2label: Object.fromEntries(Array.from({ length: labels }, (_, label) => [label, `LABEL_${label}`])) }
+      : {}),
     ...config
   })
   write('tokenizer.json', { ...tinyTokenizerJson, ...tokenizer })
-  write('tokenizer_config.json', { bos_token: '<|im_start|>', eos_token: '<|im_end|>', tokenizer_class: 'PreTrainedTokenizerFast', ...(template === null ? {} : { chat_template: template }) })
+  write('tokenizer_config.json', {
+    bos_token: '<|im_start|>',
+    eos_token: '<|im_end|>',
+    tokenizer_class: 'PreTrainedTokenizerFast',
+    ...(template === null ? {} : { chat_template: template })
+  })
 }
 
 /** The checkpoints that transformers was asked about. */
 export const tinyCheckpoints: Readonly<Record<string, TinyCheckpointOptions>> = {
-  llama: { family: 'llama', head: 'untied', shards: 3, config: { rope_scaling: { rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 64 } } },
+  llama: {
+    family: 'llama',
+    head: 'untied',
+    shards: 3,
+    config: {
+      rope_scaling: {
+        rope_type: 'llama3', factor: 8, low_freq_factor: 1, high_freq_factor: 4, original_max_position_embeddings: 64
+      }
+    }
+  },
   qwen2: { family: 'qwen2', dtype: 'BF16' },
   qwen3: { family: 'qwen3', dtype: 'F16' },
   'llama-score': { family: 'llama', head: 'score' },
@@ -159,4 +224,6 @@ export const tinyCheckpoints: Readonly<Record<string, TinyCheckpointOptions>> = 
 }
 
 const [, script, target] = process.argv
-if (script === import.meta.filename && target !== undefined) for (const [name, options] of Object.entries(tinyCheckpoints)) writeTinyCheckpoint(join(target, name), options)
+if (script === import.meta.filename && target !== undefined) {
+  for (const [name, options] of Object.entries(tinyCheckpoints)) writeTinyCheckpoint(join(target, name), options)
+}

@@ -1,6 +1,8 @@
 /** Writes a small random Llama-family GGUF file: the fixture of everything that needs a model but not a good one. */
 import { writeFileSync } from 'node:fs'
-import { ggufEncodings, ggufHeader, tensorBytes, tensorPadding, type Metadata, type TensorShape } from '../../scripts/gguf-writer.js'
+import {
+  ggufEncodings, ggufHeader, tensorBytes, tensorPadding, type Metadata, type TensorShape
+} from '../../scripts/gguf-writer.js'
 import { chatTemplate, controlTokens, merges, noise, tinyVocabulary } from './tiny-vocabulary.js'
 
 export interface TinyOptions {
@@ -28,16 +30,23 @@ const blockBegins = { Q4_0: [0x28CD], Q4_1: [0x291F, 0xB4CD], Q8_0: [0x18D5] } a
 function tensorData (tensor: TensorShape, random: () => number): Buffer {
   const { name, encoding } = tensor
   if (encoding === 'F32') {
-    const values = Float32Array.from({ length: tensorBytes(tensor) / 4 }, () => name.includes('norm') ? 1 + 0.2 * random() : 0.6 * random())
+    const values = Float32Array.from({ length: tensorBytes(tensor) / 4 }, () =>
+      name.includes('norm') ? 1 + 0.2 * random() : 0.6 * random())
     return Buffer.from(values.buffer)
   }
   const data = Buffer.from(Uint8Array.from({ length: tensorBytes(tensor) }, () => Math.floor((random() + 0.5) * 256)))
-  for (let at = 0; at < data.length; at += ggufEncodings[encoding].blockBytes) for (const [index, bits] of blockBegins[encoding].entries()) data.writeUInt16LE(bits, at + 2 * index)
+  for (let at = 0; at < data.length; at += ggufEncodings[encoding].blockBytes) {
+    for (const [index, bits] of blockBegins[encoding].entries()) data.writeUInt16LE(bits, at + 2 * index)
+  }
   return data
 }
 
 /** A decoder's metadata and the tiny vocabulary's. */
-export function tinyMetadata (family: string, { layers, hiddenSize, queryHeads, kvHeads, feedForwardSize, contextLength }: Required<Pick<TinyOptions, 'layers' | 'hiddenSize' | 'queryHeads' | 'kvHeads' | 'feedForwardSize' | 'contextLength'>>): Record<string, Metadata> {
+export function tinyMetadata (
+  family: string,
+  { layers, hiddenSize, queryHeads, kvHeads, feedForwardSize, contextLength }: Required<Pick<TinyOptions, 'layers'
+    | 'hiddenSize' | 'queryHeads' | 'kvHeads' | 'feedForwardSize' | 'contextLength'>>
+): Record<string, Metadata> {
   return {
     'general.architecture': family,
     [`${family}.block_count`]: layers,
@@ -59,11 +68,21 @@ export function tinyMetadata (family: string, { layers, hiddenSize, queryHeads, 
   }
 }
 
-/** The file's bytes: 2 layers, hidden 64, 4 query and 2 kv heads of 16, feed-forward 128, context 512 unless told otherwise. */
-export function tinyGguf ({ layers = 2, hiddenSize = 64, queryHeads = 4, kvHeads = 2, feedForwardSize = 128, contextLength = 512, seed = 1, metadata = {}, without = [], encode = () => 'F32' }: TinyOptions = {}): Buffer {
+/**
+ * The file's bytes: 2 layers, hidden 64, 4 query and 2 kv heads of 16, feed-forward 128, context 512 unless told
+ * otherwise.
+ */
+export function tinyGguf ({
+  layers = 2, hiddenSize = 64, queryHeads = 4, kvHeads = 2, feedForwardSize = 128, contextLength = 512, seed = 1,
+  metadata = {}, without = [], encode = () => 'F32'
+}: TinyOptions = {}): Buffer {
   const headSize = hiddenSize / queryHeads
-  const entries: Record<string, Metadata> = { ...tinyMetadata('llama', { layers, hiddenSize, queryHeads, kvHeads, feedForwardSize, contextLength }), ...metadata }
-  const shapes: Record<string, readonly number[]> = { 'token_embd.weight': [tinyVocabulary.length, hiddenSize], 'output_norm.weight': [hiddenSize] }
+  const entries: Record<string, Metadata> = {
+    ...tinyMetadata('llama', { layers, hiddenSize, queryHeads, kvHeads, feedForwardSize, contextLength }), ...metadata
+  }
+  const shapes: Record<string, readonly number[]> = {
+    'token_embd.weight': [tinyVocabulary.length, hiddenSize], 'output_norm.weight': [hiddenSize]
+  }
   for (let layer = 0; layer < layers; layer++) {
     Object.assign(shapes, Object.fromEntries(Object.entries({
       attn_norm: [hiddenSize],
@@ -77,9 +96,11 @@ export function tinyGguf ({ layers = 2, hiddenSize = 64, queryHeads = 4, kvHeads
       ffn_down: [hiddenSize, feedForwardSize]
     }).map(([name, shape]) => [`blk.${layer}.${name}.weight`, shape])))
   }
-  const tensors = Object.entries(shapes).filter(([name]) => !without.includes(name)).map(([name, shape]): TensorShape => ({ name, shape, encoding: name.includes('norm') ? 'F32' : encode(name) }))
+  const tensors = Object.entries(shapes).filter(([name]) => !without.includes(name))
+    .map(([name, shape]): TensorShape => ({ name, shape, encoding: name.includes('norm') ? 'F32' : encode(name) }))
   const random = noise(seed)
-  return Buffer.concat([ggufHeader(entries, tensors), ...tensors.flatMap(tensor => [tensorData(tensor, random), tensorPadding(tensor)])])
+  return Buffer.concat([ggufHeader(entries, tensors),
+    ...tensors.flatMap(tensor => [tensorData(tensor, random), tensorPadding(tensor)])])
 }
 
 /** Writes the file. */

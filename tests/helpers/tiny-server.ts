@@ -20,7 +20,9 @@ export interface TinyServer {
   /** What it said while it started. */
   readonly said: readonly string[]
   /** Posts a body. */
-  post (path: string, body: unknown, headers?: Record<string, string>): Promise<{ status: number, headers: Headers, json: Json }>
+  post (path: string, body: unknown, headers?: Record<string, string>): Promise<{
+    status: number, headers: Headers, json: Json
+  }>
   /** Posts a body with `stream: true`; gives the frames' data, `[DONE]` left out. */
   stream (path: string, body: object): Promise<Json[]>
   close (): Promise<void>
@@ -30,14 +32,20 @@ export interface TinyServer {
  * Starts it and waits until it is ready.
  * @param files text files by name, for settings that name files: `FOLDER` in a setting stands for where they lie
  */
-export async function tinyServer (settings: Partial<Record<SettingName, string>> = {}, files: Readonly<Record<string, string>> = {}): Promise<TinyServer> {
+export async function tinyServer (
+  settings: Partial<Record<SettingName, string>> = {}, files: Readonly<Record<string, string>> = {}
+): Promise<TinyServer> {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
-  const flags = Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, value.replace('FOLDER', folder)]))
+  const flags =
+    Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, value.replace('FOLDER', folder)]))
   const said: string[] = []
-  const server = await startServer(loadConfig({ model, cacheDir: folder, dataDir: join(folder, 'data'), port: '0', maxSequences: '64', logLevel: 'silent', ...flags }, {}), message => { said.push(message) })
+  const server = await startServer(loadConfig({
+    model, cacheDir: folder, dataDir: join(folder, 'data'), port: '0', maxSequences: '64', logLevel: 'silent', ...flags
+  }, {}), message => { said.push(message) })
   await server.ready
   const send = (path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> =>
-    fetch(`${server.address}${path}`, { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) })
+    fetch(`${server.address}${path}`,
+      { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) })
   return {
     address: server.address,
     said,

@@ -1,4 +1,7 @@
-/** A constraint on a toy's tokens: never the same twice in a row, an end after an even number only. Counts the places that are open. */
+/**
+ * A constraint on a toy's tokens: never the same twice in a row, an end after an even number only. Counts the places
+ * that are open.
+ */
 import type { Constraint, ConstraintState } from '../../src/decoding/sampling/constraint.js'
 
 export const mayFollow = (tokens: readonly number[], next: number, endToken: number): boolean =>
@@ -15,7 +18,8 @@ export class ToyConstraint implements Constraint {
   #state (tokens: number[]): ConstraintState {
     let isOpen = true
     this.open++
-    const allowed = (): Int32Array => Int32Array.of(Array.from({ length: this.#endToken + 1 }, (_, token) => token).reduce((word, token) => mayFollow(tokens, token, this.#endToken) ? word | 1 << token : word, 0))
+    const allowed = (): Int32Array => Int32Array.of(Array.from({ length: this.#endToken + 1 }, (_, token) => token)
+      .reduce((word, token) => mayFollow(tokens, token, this.#endToken) ? word | 1 << token : word, 0))
     let known: Int32Array | null = null
     return {
       ready: async () => { await Promise.resolve(); known = allowed() },

@@ -1,6 +1,6 @@
 /**
- * A policy small enough to enumerate: next-token distributions from a seeded table, behind the engine's own seam. Its last token ends an
- * answer. With it strategies are compared with brute force.
+ * A policy small enough to enumerate: next-token distributions from a seeded table, behind the engine's own seam. Its
+ * last token ends an answer. With it strategies are compared with brute force.
  */
 import { setMaxListeners } from 'node:events'
 import type { Constraint } from '../../src/decoding/sampling/constraint.js'
@@ -33,7 +33,14 @@ export function distributionOf (logits: readonly number[], temperature = 1, list
   const inverse = temperature === 0 ? 1 : 1 / temperature
   const normalizer = (scale: number): number => Math.log(row.reduce((sum, logit) => sum + Math.exp(logit * scale), 0))
   const order = [...row.keys()].sort((a, b) => row[b]! - row[a]! || a - b).slice(0, Math.min(listed, row.length))
-  return { size: row.length, logits: row, logNormalizer: normalizer(1), temperedLogNormalizer: normalizer(inverse), topIds: Int32Array.from(order), topLogits: Float32Array.from(order, id => row[id]!) }
+  return {
+    size: row.length,
+    logits: row,
+    logNormalizer: normalizer(1),
+    temperedLogNormalizer: normalizer(inverse),
+    topIds: Int32Array.from(order),
+    topLogits: Float32Array.from(order, id => row[id]!)
+  }
 }
 
 export class ToyPolicy {
@@ -76,7 +83,8 @@ export class ToyPolicy {
     const close = (): void => { if (open) { open = false; this.open-- } }
     options.signal?.addEventListener('abort', close)
     // The hidden state of a token is which one it is, at every layer.
-    const state = (counted: readonly number[]): Float32Array => Float32Array.from({ length: this.size }, (_, token) => counted.length === 0 ? 0 : counted.filter(one => one === token).length / counted.length)
+    const state = (counted: readonly number[]): Float32Array => Float32Array.from({ length: this.size }, (_, token) =>
+      counted.length === 0 ? 0 : counted.filter(one => one === token).length / counted.length)
     const statesOf = (tokens: readonly number[]): States => {
       const answer = tokens.slice(toyPrompt.tokens.length)
       return { hidden: () => state(tokens.slice(-1)), pooled: () => state(answer), pooledTokens: answer.length }
@@ -137,11 +145,15 @@ export interface ToyRuntimeOptions {
 }
 
 /** A request's view of a toy. */
-export function toyRuntime (policy: ToyPolicy, { scorer = null, contrast = {}, seed = 1, temperature = 1, signal = new AbortController().signal, budget = {}, elapsedMs = () => 0, letters = 'abcdefgh', constraint = null }: ToyRuntimeOptions = {}): Runtime {
+export function toyRuntime (policy: ToyPolicy, {
+  scorer = null, contrast = {}, seed = 1, temperature = 1, signal = new AbortController().signal, budget = {},
+  elapsedMs = () => 0, letters = 'abcdefgh', constraint = null
+}: ToyRuntimeOptions = {}): Runtime {
   // Every sequence listens, as in a request's own scope.
   setMaxListeners(0, signal)
   const letter = (token: number): string => letters[token]!
-  const context = (tokens: readonly number[] | null): Runtime['contrast']['toward'] => tokens && { tokens, isForeign: false, open: () => policy.sequence(tokens, { signal }) }
+  const context = (tokens: readonly number[] | null): Runtime['contrast']['toward'] =>
+    tokens && { tokens, isForeign: false, open: () => policy.sequence(tokens, { signal }) }
   const { toward = [1, 2], away = toyPrompt.tokens } = contrast
   const detokenizer = (): ReturnType<Runtime['detokenizer']> => ({ push: letter, flush: () => '', fork: detokenizer })
   return {
@@ -163,14 +175,32 @@ export function toyRuntime (policy: ToyPolicy, { scorer = null, contrast = {}, s
 }
 
 export const plainSampling: SamplingParams = {
-  temperature: 1, topP: 1, topK: 0, minP: 0, frequencyPenalty: 0, presencePenalty: 0, repetitionPenalty: 1, logitBias: {}, maxTokens: 4, minTokens: 0, stop: [], stopTokenIds: [], ignoreEos: false, includeStop: false, topLogprobs: null
+  temperature: 1,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  frequencyPenalty: 0,
+  presencePenalty: 0,
+  repetitionPenalty: 1,
+  logitBias: {},
+  maxTokens: 4,
+  minTokens: 0,
+  stop: [],
+  stopTokenIds: [],
+  ignoreEos: false,
+  includeStop: false,
+  topLogprobs: null
 }
 
 /** Every answer of at most `maxTokens` tokens with its exact probability at temperature 1. */
-export function enumerate (policy: ToyPolicy, maxTokens: number, tokens: readonly number[] = [], probability = 1): Array<{ readonly tokens: readonly number[], readonly probability: number }> {
+export function enumerate (
+  policy: ToyPolicy, maxTokens: number, tokens: readonly number[] = [], probability = 1
+): Array<{ readonly tokens: readonly number[], readonly probability: number }> {
   if (tokens.length === maxTokens) return [{ tokens, probability }]
   return Array.from({ length: policy.size }, (_, token) => {
     const next = probability * Math.exp(policy.logProbability([...toyPrompt.tokens, ...tokens], token))
-    return token === policy.endToken ? [{ tokens, probability: next }] : enumerate(policy, maxTokens, [...tokens, token], next)
+    return token === policy.endToken
+      ? [{ tokens, probability: next }]
+      : enumerate(policy, maxTokens, [...tokens, token], next)
   }).flat()
 }

@@ -3,13 +3,22 @@
  * over four tokens is always the same. Counts what was run.
  */
 import { readAnswer } from '../../src/decoding/answers.js'
-import type { Distribution, Output, Sequence, SequenceOptions, SequenceSource, States } from '../../src/engine/sequence.js'
+import type {
+  Distribution, Output, Sequence, SequenceOptions, SequenceSource, States
+} from '../../src/engine/sequence.js'
 import type { ReadablePolicy } from '../../src/rewards/readable-policy.js'
 import type { Answer } from '../../src/rewards/scorer.js'
 
 const probabilities = [0.1, 0.4, 0.3, 0.2]
 const logits = Float32Array.from(probabilities, Math.log)
-const distribution: Distribution = { size: 4, logNormalizer: 0, temperedLogNormalizer: 0, topIds: Int32Array.of(1, 2, 3, 0), topLogits: logits.slice().sort().reverse(), logits }
+const distribution: Distribution = {
+  size: 4,
+  logNormalizer: 0,
+  temperedLogNormalizer: 0,
+  topIds: Int32Array.of(1, 2, 3, 0),
+  topLogits: logits.slice().sort().reverse(),
+  logits
+}
 
 /** What a `ToyStates` did. */
 export interface ToyCounts { opened: number, closed: number, forks: number, outputs: number, probes: number }
@@ -87,7 +96,9 @@ export function toyPolicy (source: SequenceSource = new ToyStates()): ReadablePo
 }
 
 /** An answer of some tokens to the prompt [9], with its sequence. */
-export async function toyAnswer (tokens: readonly number[], { final = true, text = tokens.join(' '), source = new ToyStates() }: { final?: boolean, text?: string, source?: SequenceSource } = {}): Promise<Answer> {
+export async function toyAnswer (tokens: readonly number[], {
+  final = true, text = tokens.join(' '), source = new ToyStates()
+}: { final?: boolean, text?: string, source?: SequenceSource } = {}): Promise<Answer> {
   const sequence = source.open([9])
   sequence.append(...tokens)
   return readAnswer({ text, tokens, final }, sequence, await sequence.output())

@@ -1,4 +1,7 @@
-/** Adapters on tiny models: scores equal peft's, whatever the base's file; a reward uses one; what cannot be merged is refused. */
+/**
+ * Adapters on tiny models: scores equal peft's, whatever the base's file; a reward uses one; what cannot be merged is
+ * refused.
+ */
 import assert from 'node:assert/strict'
 import { cpSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -23,7 +26,8 @@ const base = join(folder, 'llama')
 writeTinyCheckpoint(base, tinyCheckpoints['llama']!)
 /** Written by scripts/expected-adapter.py, like what peft computes with it: one layer of the base, two labels. */
 const adapter = join(packageRoot, 'tests/fixtures/tiny-adapter')
-const { tokens, scores } = JSON.parse(readFileSync(join(adapter, 'expected.json'), 'utf8')) as { tokens: number[], scores: number[][] }
+const { tokens, scores } = JSON.parse(readFileSync(join(adapter, 'expected.json'),
+  'utf8')) as { tokens: number[], scores: number[][] }
 
 /** A model that is given back when the test ends. */
 async function load (
@@ -38,7 +42,8 @@ const room = { contextLength: 512, maxSequences: 4, kvCacheBytes: 2 ** 26, prefi
 async function scoresOf (t: TestContext, model: LoadedModel): Promise<number[][]> {
   const engine = closedAfter(t, new Engine(model, { ...room, prefillTokensPerStep: 7 }))
   const rows: number[][] = []
-  const sequence = engine.open(tokens.slice(0, -9), { onPosition: (position, { logits }) => { rows[position] = [...logits] } })
+  const sequence = engine.open(tokens.slice(0, -9),
+    { onPosition: (position, { logits }) => { rows[position] = [...logits] } })
   await sequence.output()
   for (const token of tokens.slice(-9)) {
     sequence.append(token)
@@ -47,9 +52,11 @@ async function scoresOf (t: TestContext, model: LoadedModel): Promise<number[][]
   return rows
 }
 
-const largestDifference = (given: readonly number[][], expected: readonly number[][]): number => Math.max(...expected.flatMap((row, at) => row.map((value, label) => Math.abs(value - given[at]![label]!))))
+const largestDifference = (given: readonly number[][], expected: readonly number[][]): number =>
+  Math.max(...expected.flatMap((row, at) => row.map((value, label) => Math.abs(value - given[at]![label]!))))
 
-test('an adapter on the first layer of a checkpoint scores as in peft: ranks and scales by module, rank-stabilised', async t => {
+test('an adapter on the first layer of a checkpoint scores as in peft: ranks and scales by module, ' +
+  'rank-stabilised', async t => {
   const given = await scoresOf(t, await load(t, base, { layers: 1, adapter }))
   assert.equal(given.length, scores.length)
   const difference = largestDifference(given, scores)
@@ -63,13 +70,19 @@ test('so it does on the same weights in a GGUF file, where rows of queries and k
   assert.ok(difference <= 1e-4, `the largest difference is ${difference}`)
 })
 
-test('matrices of queries and keys that the adapter replaces whole compute in a GGUF file what they do in a checkpoint', async t => {
+test('matrices of queries and keys that the adapter replaces whole compute in a GGUF file what they do in a ' +
+  'checkpoint', async t => {
   const whole = join(folder, 'whole')
   mkdirSync(whole)
-  writeFileSync(join(whole, 'adapter_config.json'), JSON.stringify({ peft_type: 'LORA', r: 1, lora_alpha: 1, modules_to_save: ['q_proj', 'k_proj', 'score'] }))
+  writeFileSync(join(whole, 'adapter_config.json'),
+    JSON.stringify({ peft_type: 'LORA', r: 1, lora_alpha: 1, modules_to_save: ['q_proj', 'k_proj', 'score'] }))
   const random = noise(5)
-  const tensors = ([['model.layers.0.self_attn.q_proj', 64], ['model.layers.0.self_attn.k_proj', 32], ['score', 2]] as const).map(([module, rows]) => ({
-    name: `base_model.model.${module}.weight`, shape: [rows, 64], dtype: 'F32', data: Buffer.from(Float32Array.from({ length: rows * 64 }, random).buffer)
+  const tensors = ([['model.layers.0.self_attn.q_proj', 64], ['model.layers.0.self_attn.k_proj', 32],
+    ['score', 2]] as const).map(([module, rows]) => ({
+    name: `base_model.model.${module}.weight`,
+    shape: [rows, 64],
+    dtype: 'F32',
+    data: Buffer.from(Float32Array.from({ length: rows * 64 }, random).buffer)
   }))
   writeFileSync(join(whole, 'adapter_model.safetensors'), safetensors(tensors))
   const expected = await scoresOf(t, await load(t, base, { layers: 1, adapter: whole }))
@@ -96,8 +109,18 @@ test('an adapted model is another model than its base, with another number of la
 })
 
 const normalization = { mean: 0, std: 1, pool: 'none' }
-const descriptor = { kind: 'classifier', model: 'llama', layers: 1, adapter, label: 1, format: 'f32', template: '{% for message in messages %}{{ message[\'content\'] }}{% endfor %}', members: { outcome: { normalization }, prefix: { normalization } } }
-const open = (more: object = {}): ReturnType<typeof openReward> => openReward(join(folder, 'reward.json'), { ...descriptor, ...more }, 'prefix')
+const descriptor = {
+  kind: 'classifier',
+  model: 'llama',
+  layers: 1,
+  adapter,
+  label: 1,
+  format: 'f32',
+  template: '{% for message in messages %}{{ message[\'content\'] }}{% endfor %}',
+  members: { outcome: { normalization }, prefix: { normalization } }
+}
+const open = (more: object = {}): ReturnType<typeof openReward> =>
+  openReward(join(folder, 'reward.json'), { ...descriptor, ...more }, 'prefix')
 
 test('a reward reads through an adapted model: a growing answer scores as it does read anew', async () => {
   const text = 'then in the end 🙂 the wind 数字 rests… naïve, in 1789'
@@ -116,10 +139,12 @@ test('a reward reads through an adapted model: a growing answer scores as it doe
 })
 
 test('a reward may pin its model’s SHA-256: its version then does not wait for the model', async t => {
-  await assert.rejects(open({ sha256: '0'.repeat(64) }), /sha256 says 0{64}; model llama \+ 1 layers \+ tiny-adapter has [0-9a-f]{64}/)
+  await assert.rejects(open({ sha256: '0'.repeat(64) }),
+    /sha256 says 0{64}; model llama \+ 1 layers \+ tiny-adapter has [0-9a-f]{64}/)
   const { sha256 } = await load(t, base, { layers: 1, adapter })
   const pinned = { ...descriptor, sha256 }
-  const unloaded = parseRewardFamily(JSON.stringify({ name: 'judge', description: 'x', ...pinned }), join(folder, 'reward.json'))
+  const unloaded =
+    parseRewardFamily(JSON.stringify({ name: 'judge', description: 'x', ...pinned }), join(folder, 'reward.json'))
   const reward = await open({ sha256 })
   assert.equal(reward.resolved.scorer.used[0]!.version, unloaded.version)
   await reward.end()
@@ -142,9 +167,11 @@ test('what cannot be merged is refused with the adapter’s folder and the reaso
   await refused({ layers: 3 }, /layers must be at most the 2 of .*llama; got 3/)
   await refused({ adapter: join(folder, 'nowhere') }, /there is no file .*nowhere/)
   await refused({ adapter: changed({ use_dora: true }) }, /changed-.*use_dora = true is not supported/)
-  await refused({ adapter: changed({ init_lora_weights: 'pissa_niter_16' }) }, /init_lora_weights = "pissa_niter_16" is not supported/)
+  await refused({ adapter: changed({ init_lora_weights: 'pissa_niter_16' }) },
+    /init_lora_weights = "pissa_niter_16" is not supported/)
   await refused({ adapter: changed({ peft_type: 'IA3' }) }, /peft_type = "IA3" is not supported/)
-  await refused({ adapter: changed({ r: 3 }) }, /lora_A.* must be matrices that share the rank of adapter_config\.json; got \[\d+, \d+\]/)
+  await refused({ adapter: changed({ r: 3 }) },
+    /lora_A.* must be matrices that share the rank of adapter_config\.json; got \[\d+, \d+\]/)
   await refused({ adapter: changed({ lora_alpha: 0 }) }, /lora_alpha must be a positive number; got 0/)
   await refused({ adapter: changed({ alpha_pattern: { '(': 1 } }) }, /"\(" is not a pattern of module names/)
   const broken = changed({})

@@ -24,7 +24,8 @@ test('return_token_ids gives the prompt’s tokens and all that were drawn, the 
   assert.equal(whole['choices'][0].finish_reason, 'stop')
   assert.equal(whole['choices'][0].token_ids.length, whole['usage'].completion_tokens)
   assert.equal(whole['choices'][0].token_ids.at(-1), endOfTurn)
-  const chunks = await server.stream('/v1/chat/completions', { ...base, return_token_ids: true, logit_bias: { [endOfTurn]: 5 }, max_tokens: 200 })
+  const chunks = await server.stream('/v1/chat/completions',
+    { ...base, return_token_ids: true, logit_bias: { [endOfTurn]: 5 }, max_tokens: 200 })
   assert.deepEqual(chunks[0]!['prompt_token_ids'], tokens)
   assert.deepEqual(chunks.flatMap(chunk => chunk['choices'][0]?.token_ids ?? []), whole['choices'][0].token_ids)
 })
@@ -54,21 +55,27 @@ test('skip_special_tokens: false shows control tokens that do not end the answer
   assert.equal(textOf(await ask({ ...body, skip_special_tokens: false })), '<|im_end|><|im_end|>')
 })
 
-test('prompt_lookup and prediction guess tokens: the usage counts them, the fingerprint names them, the text is the model’s', async () => {
+test('prompt_lookup and prediction guess tokens: the usage counts them, the fingerprint names them, the text is ' +
+  'the model’s', async () => {
   const greedy = { temperature: 0, max_tokens: 60, ignore_eos: true }
   const plain = await ask(greedy)
   assert.equal(plain['usage'].completion_tokens_details, undefined)
   for (const content of [textOf(plain), [{ type: 'text', text: textOf(plain) }]]) {
     const drafted = await ask({ ...greedy, prediction: { type: 'content', content } })
     assert.equal(textOf(drafted), textOf(plain))
-    const { completion_tokens: tokens, completion_tokens_details: { accepted_prediction_tokens: accepted, rejected_prediction_tokens: rejected }, alignment_details: details } = drafted['usage']
+    const {
+      completion_tokens: tokens,
+      completion_tokens_details: { accepted_prediction_tokens: accepted, rejected_prediction_tokens: rejected },
+      alignment_details: details
+    } = drafted['usage']
     assert.ok(accepted > 0 && rejected >= 0, JSON.stringify(drafted['usage']))
     assert.equal(tokens, 60)
     assert.ok(details.forward_passes <= plain['usage'].alignment_details.forward_passes - accepted)
     assert.equal(drafted['system_fingerprint'], `${plain['system_fingerprint']}-drafts`)
   }
   const { json: { tokens: [the] } } = await server.post('/tokenize', { prompt: 'the' })
-  const completion = await server.post('/v1/completions', { model: 'tiny', prompt: 'the the the the', logit_bias: { [the]: 100 }, max_tokens: 40, prompt_lookup: true })
+  const completion = await server.post('/v1/completions',
+    { model: 'tiny', prompt: 'the the the the', logit_bias: { [the]: 100 }, max_tokens: 40, prompt_lookup: true })
 
   assert.ok(completion.json.usage.completion_tokens_details.accepted_prediction_tokens > 0)
 })
@@ -77,14 +84,16 @@ test('guessing is refused where several answers are drawn, or a guided one', asy
   for (const [body, message] of [
     [{ prompt_lookup: true, n: 2 }, /prompt_lookup needs one answer/],
     [{ prediction: { type: 'content', content: 'a' }, n: 2 }, /prediction needs one answer/],
-    [{ prompt_lookup: true, alignment: { strategy: 'best_of_n', reward: 'length', num_candidates: 2 } }, /prompt_lookup cannot be given with alignment/],
+    [{ prompt_lookup: true, alignment: { strategy: 'best_of_n', reward: 'length', num_candidates: 2 } },
+      /prompt_lookup cannot be given with alignment/],
     [{ prediction: { type: 'text', content: 'a' } }, /prediction/]
   ] as const) {
     const { status, json } = await server.post('/v1/chat/completions', { ...base, ...body })
     assert.equal(status, 400)
     assert.match(json.error.message, message)
   }
-  const { status, json } = await server.post('/v1/completions', { model: 'tiny', prompt: ['a', 'b'], prompt_lookup: true })
+  const { status, json } =
+    await server.post('/v1/completions', { model: 'tiny', prompt: ['a', 'b'], prompt_lookup: true })
   assert.equal(status, 400)
   assert.match(json.error.message, /prompt_lookup needs one answer/)
 })
@@ -97,12 +106,19 @@ test('a temperature below 0.001 is 0, wherever one is given', async () => {
   }
   for (const [path, body] of [
     ['/v1/chat/completions', { messages, max_tokens: 8, return_token_ids: true }],
-    ['/v1/chat/completions', { messages, max_tokens: 8, return_token_ids: true, alignment: { strategy: 'best_of_n', num_candidates: 2, reward: 'length' } }],
+    ['/v1/chat/completions', {
+      messages,
+      max_tokens: 8,
+      return_token_ids: true,
+      alignment: { strategy: 'best_of_n', num_candidates: 2, reward: 'length' }
+    }],
     ['/v1/completions', { prompt: 'the', max_tokens: 8, return_token_ids: true }],
     ['/v1/responses', { input: 'hi', max_output_tokens: 8 }]
   ] as const) {
     const greedy = await drawn(path, { ...body, temperature: 0 })
-    for (const temperature of [9e-4, 1e-30, 1e-38, 1e-40, 5e-324]) assert.deepEqual(await drawn(path, { ...body, temperature }), greedy, `${path} at ${temperature}`)
+    for (const temperature of [9e-4, 1e-30, 1e-38, 1e-40, 5e-324]) {
+      assert.deepEqual(await drawn(path, { ...body, temperature }), greedy, `${path} at ${temperature}`)
+    }
     assert.notDeepEqual(await drawn(path, { ...body, temperature: 1 }), greedy)
   }
 })
@@ -121,7 +137,8 @@ test('continue_final_message goes on from the last message; echo puts it before 
   assert.ok(prompt.endsWith('<|im_start|>assistant\nthe an '), prompt)
   const echoed = await ask({ messages: started, continue_final_message: true, echo: true })
   assert.equal(textOf(echoed), `the an ${textOf(open)}`)
-  const chunks = await server.stream('/v1/chat/completions', { ...base, messages: started, continue_final_message: true, echo: true })
+  const chunks = await server.stream('/v1/chat/completions',
+    { ...base, messages: started, continue_final_message: true, echo: true })
   assert.equal(chunks.map(chunk => chunk['choices'][0]?.delta.content ?? '').join(''), textOf(echoed))
 })
 
@@ -132,7 +149,9 @@ test('add_generation_prompt: false opens no turn', async () => {
 })
 
 test('cache_salt keeps cached prompts apart', async () => {
-  const cached = async (salt: string): Promise<number> => (await ask({ cache_salt: salt, messages: [{ role: 'user', content: 'the same prompt' }] }))['usage'].prompt_tokens_details.cached_tokens
+  const cached = async (salt: string): Promise<number> => (await ask({
+    cache_salt: salt, messages: [{ role: 'user', content: 'the same prompt' }]
+  }))['usage'].prompt_tokens_details.cached_tokens
   assert.equal(await cached('a'), 0)
   assert.ok(await cached('a') > 0)
   assert.equal(await cached('b'), 0)
@@ -180,14 +199,24 @@ for (const [body, param, message] of refused) {
 }
 
 test('neutral values of fields that are not supported are no mistake', async () => {
-  const { headers } = await server.post('/v1/chat/completions', { ...base, priority: 0, length_penalty: 1, chat_template_kwargs: {}, response_format: { type: 'text' }, store: false, suffix: null })
+  const { headers } = await server.post('/v1/chat/completions', {
+    ...base,
+    priority: 0,
+    length_penalty: 1,
+    chat_template_kwargs: {},
+    response_format: { type: 'text' },
+    store: false,
+    suffix: null
+  })
   assert.equal(headers.get('x-fairlead-ignored'), null)
 })
 
 test('prediction is of chats; elsewhere the answer says that it is ignored', async () => {
   const prediction = { type: 'content', content: 'the' }
-  for (const [path, body] of [['/v1/chat/completions', { messages }], ['/v1/completions', { prompt: 'hi' }], ['/v1/responses', { input: 'hi', max_tokens: undefined, max_output_tokens: 2 }]] as const) {
+  for (const [path, body] of [['/v1/chat/completions', { messages }], ['/v1/completions', { prompt: 'hi' }],
+    ['/v1/responses', { input: 'hi', max_tokens: undefined, max_output_tokens: 2 }]] as const) {
     const { status, headers } = await server.post(path, { model: 'tiny', max_tokens: 2, ...body, prediction })
-    assert.deepEqual([status, headers.get('x-fairlead-ignored')], [200, path === '/v1/chat/completions' ? null : 'prediction'])
+    assert.deepEqual([status, headers.get('x-fairlead-ignored')],
+      [200, path === '/v1/chat/completions' ? null : 'prediction'])
   }
 })

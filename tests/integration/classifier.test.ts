@@ -1,4 +1,7 @@
-/** Rewards with a model of their own, on tiny models: incremental scores equal reading anew, prompts are read once, requests are guided, mistakes are named. */
+/**
+ * Rewards with a model of their own, on tiny models: incremental scores equal reading anew, prompts are read once,
+ * requests are guided, mistakes are named.
+ */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -24,11 +27,14 @@ const base = { description: 'x', model: 'judge', format: 'f32', members }
 
 const prompt = promptOf('tell me of the sea and the wind, in a few words')
 const answer = answerOf
-const opened = (descriptor: object, member: RewardMember, width = 4): Promise<OpenReward> => openReward(join(folder, 'judge.json'), descriptor, member, width)
+const opened = (descriptor: object, member: RewardMember, width = 4): Promise<OpenReward> =>
+  openReward(join(folder, 'judge.json'), descriptor, member, width)
 const values = (reward: OpenReward, answers: readonly Answer[]): Promise<number[]> => reward.score(prompt, answers)
 
 /** Scores of each text as a request scores it that has read nothing before, and the tokens that takes. */
-async function anew (descriptor: object, member: RewardMember, answers: readonly Answer[]): Promise<{ scores: number[], tokens: number }> {
+async function anew (
+  descriptor: object, member: RewardMember, answers: readonly Answer[]
+): Promise<{ scores: number[], tokens: number }> {
   const scores: number[] = []
   let tokens = 0
   for (const one of answers) {
@@ -44,23 +50,30 @@ const text = 'then in the end 🙂 the wind 数字 rests… naïve\n\n  in 1789,
 const characters = [...text]
 
 for (const kind of ['classifier', 'value']) {
-  test(`${kind}: a growing, forking answer scores as it does read anew, in another tokenizer, for the tokens that are new`, async () => {
+  test(`${kind}: a growing, forking answer scores as it does read anew, in another tokenizer, for the tokens ` +
+    'that are new', async () => {
     const descriptor = { ...base, kind }
     const growing = Array.from({ length: 14 }, (_, step) => characters.slice(0, (step + 1) * 5).join(''))
     // Every prefix, and beside it a fork that ends otherwise.
-    const answers = growing.flatMap((prefix, step) => [answer(prefix, step === growing.length - 1), answer(`${prefix}in`, false)])
+    const answers =
+      growing.flatMap((prefix, step) => [answer(prefix, step === growing.length - 1), answer(`${prefix}in`, false)])
     const one = await opened(descriptor, 'prefix')
     const scores: number[] = []
     for (let at = 0; at < answers.length; at += 2) scores.push(...await values(one, answers.slice(at, at + 2)))
     const expected = await anew(descriptor, 'prefix', answers)
-    for (const [index, score] of scores.entries()) assert.ok(Math.abs(score - expected.scores[index]!) <= 1e-4, `${JSON.stringify(answers[index]!.text)}: ${score}, anew ${expected.scores[index]}`)
+    for (const [index, score] of scores.entries()) {
+      assert.ok(Math.abs(score - expected.scores[index]!) <= 1e-4,
+        `${JSON.stringify(answers[index]!.text)}: ${score}, anew ${expected.scores[index]}`)
+    }
     assert.ok(new Set(expected.scores.map(score => score.toFixed(4))).size > 20, 'scores differ')
-    assert.ok(one.ledger.rewardTokens < expected.tokens / 3, `${one.ledger.rewardTokens} tokens, anew ${expected.tokens}`)
+    assert.ok(one.ledger.rewardTokens < expected.tokens / 3,
+      `${one.ledger.rewardTokens} tokens, anew ${expected.tokens}`)
     assert.equal(await one.end(), 0)
   })
 }
 
-test('candidates of one prompt are read side by side, the prompt once; a score does not depend on the others', async () => {
+test('candidates of one prompt are read side by side, the prompt once; a score does not depend on ' +
+  'the others', async () => {
   const descriptor = { ...base, kind: 'classifier' }
   const answers = ['the wind', 'rest', 'in the end', 'then', '', '🙂'].map(one => answer(one, true))
   const together = await opened(descriptor, 'outcome', answers.length)
@@ -111,14 +124,20 @@ test('a reward is another version with other weights', async () => {
 })
 
 test('mistakes are named: no score head, labels, a text that is too long, a folder that is not there', async () => {
-  const load = (descriptor: object): Promise<unknown> => opened({ ...base, kind: 'classifier', ...descriptor }, 'outcome')
-  await assert.rejects(load({ model: 'writer' }), /model writer has no score head: it writes texts and does not score them/)
+  const load = (descriptor: object): Promise<unknown> =>
+    opened({ ...base, kind: 'classifier', ...descriptor }, 'outcome')
+  await assert.rejects(load({ model: 'writer' }),
+    /model writer has no score head: it writes texts and does not score them/)
   await assert.rejects(load({ model: 'classes' }), /label must say which of the 3 scores of classes counts/)
-  await assert.rejects(load({ model: 'classes', label: 3 }), /label must be below 3, the number of scores of classes; got 3/)
+  await assert.rejects(load({ model: 'classes', label: 3 }),
+    /label must be below 3, the number of scores of classes; got 3/)
   await assert.rejects(load({ model: 'nowhere' }), /no model is called ".*nowhere"/)
-  assert.throws(() => parseRewardFamily(JSON.stringify({ name: 'a', ...base, kind: 'classifier', format: 'int3' }), 'a.json'), /\/format/)
+  assert.throws(() =>
+    parseRewardFamily(JSON.stringify({ name: 'a', ...base, kind: 'classifier', format: 'int3' }), 'a.json'), /\/format/)
   const one = await opened({ ...base, kind: 'classifier' }, 'outcome')
-  await assert.rejects(values(one, [answer('x'.repeat(600), true)]), (error: Error & { code?: string }) => error.code === 'context_length_exceeded' && /reads at most 512 tokens; prompt and answer have 6\d\d/.test(error.message))
+  await assert.rejects(values(one, [answer('x'.repeat(600), true)]),
+    (error: Error & { code?: string }) => error.code === 'context_length_exceeded' &&
+      /reads at most 512 tokens; prompt and answer have 6\d\d/.test(error.message))
   await one.end()
 })
 
@@ -126,18 +145,30 @@ let server: TinyServer
 before(async () => {
   const rewards = join(folder, 'rewards')
   mkdirSync(rewards)
-  const write = (name: string, descriptor: object): void => { writeFileSync(join(rewards, `${name}.json`), JSON.stringify({ name, ...base, model: '../judge', ...descriptor })) }
+  const write = (name: string, descriptor: object): void => {
+    writeFileSync(join(rewards, `${name}.json`), JSON.stringify({ name, ...base, model: '../judge', ...descriptor }))
+  }
   write('judge', { kind: 'classifier' })
   write('worth', { kind: 'value' })
-  write('both', { kind: 'ensemble', combine: 'mean', model: undefined, format: undefined, members: undefined, scorers: [{ kind: 'classifier', model: '../judge', format: 'f32', members }, { kind: 'value', model: '../judge', format: 'f32', members }] })
+  write('both', {
+    kind: 'ensemble',
+    combine: 'mean',
+    model: undefined,
+    format: undefined,
+    members: undefined,
+    scorers: [{ kind: 'classifier', model: '../judge', format: 'f32', members },
+      { kind: 'value', model: '../judge', format: 'f32', members }]
+  })
   server = await tinyServer({ rewardsDir: rewards, format: 'f32' })
 })
 after(async () => { await server.close() })
 
 const chat = (alignment: object, more: object = {}): Promise<{ status: number, json: Record<string, any> }> =>
-  server.post('/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'say' }], max_tokens: 12, seed: 5, alignment, ...more })
+  server.post('/v1/chat/completions',
+    { model: 'tiny', messages: [{ role: 'user', content: 'say' }], max_tokens: 12, seed: 5, alignment, ...more })
 
-test('every way of guiding takes them, counts their tokens, and gives the same tokens beside other requests', async () => {
+test('every way of guiding takes them, counts their tokens, and gives the same tokens beside other ' +
+  'requests', async () => {
   const alignments = [
     { strategy: 'best_of_n', num_candidates: 6, reward: 'judge' },
     { strategy: 'best_of_n', num_candidates: 4, reward: 'both' },
@@ -152,8 +183,12 @@ test('every way of guiding takes them, counts their tokens, and gives the same t
     assert.ok(json['usage'].alignment_details.reward_tokens > 20, JSON.stringify(json['usage']))
     alone.push(json)
   }
-  const together = await Promise.all([...alignments.map(alignment => chat(alignment)), chat({}, { alignment: null, seed: 9, max_tokens: 64 }), ...Array.from({ length: 4 }, (_, seed) => chat({ strategy: 'best_of_n', num_candidates: 8, reward: 'judge' }, { seed }))])
-  for (const [index, before] of alone.entries()) assert.equal(together[index]!.json['choices'][0].message.content, before['choices'][0].message.content)
+  const together = await Promise.all([...alignments.map(alignment => chat(alignment)),
+    chat({}, { alignment: null, seed: 9, max_tokens: 64 }), ...Array.from({ length: 4 }, (_, seed) =>
+      chat({ strategy: 'best_of_n', num_candidates: 8, reward: 'judge' }, { seed }))])
+  for (const [index, before] of alone.entries()) {
+    assert.equal(together[index]!.json['choices'][0].message.content, before['choices'][0].message.content)
+  }
 })
 
 test('given answers are scored, whole and as they grow, and a caller who leaves is forgotten', async () => {
@@ -164,10 +199,17 @@ test('given answers are scored, whole and as they grow, and a caller who leaves 
     assert.equal(item.prefixes.at(-1).reward, item.reward)
   }
   const { json: whole } = await server.post('/v1/rewards/score', { reward: 'judge', input })
-  for (const [index, item] of whole['data'].entries()) assert.ok(Math.abs(item.reward - json['data'][index].reward) <= 1e-4)
+  for (const [index, item] of whole['data'].entries()) {
+    assert.ok(Math.abs(item.reward - json['data'][index].reward) <= 1e-4)
+  }
   assert.ok(whole['usage'].computed_tokens > 20)
   const controller = new AbortController()
-  const left = fetch(`${server.address}/v1/rewards/score`, { method: 'POST', signal: controller.signal, headers: { 'content-type': 'application/json' }, body: JSON.stringify({ reward: 'judge', input: Array.from({ length: 60 }, () => input[1]), every: 1 }) })
+  const left = fetch(`${server.address}/v1/rewards/score`, {
+    method: 'POST',
+    signal: controller.signal,
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({ reward: 'judge', input: Array.from({ length: 60 }, () => input[1]), every: 1 })
+  })
   setImmediate(() => { controller.abort() })
   await assert.rejects(left)
   const { status } = await server.post('/v1/rewards/score', { reward: 'judge', input })

@@ -15,7 +15,10 @@ const model = join(folder, 'tiny.gguf')
 writeTinyGguf(model)
 
 function fairlead (...args: string[]): { code: number | null, out: string, err: string } {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(packageRoot, 'dist/src/cli/main.js'), ...args], { encoding: 'utf8', env: { ...process.env, FAIRLEAD_MODEL: model, FAIRLEAD_CACHE_DIR: folder, FAIRLEAD_DATA_DIR: join(folder, 'data') } })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(packageRoot, 'dist/src/cli/main.js'), ...args], {
+    encoding: 'utf8',
+    env: { ...process.env, FAIRLEAD_MODEL: model, FAIRLEAD_CACHE_DIR: folder, FAIRLEAD_DATA_DIR: join(folder, 'data') }
+  })
   return { code: status, out: stdout, err: stderr }
 }
 
@@ -50,7 +53,8 @@ test('doctor tests every operator, and says which each format uses', () => {
 })
 
 test('a reward is fitted from pairs, scores answers and steers', () => {
-  const pairs = Array.from({ length: 20 }, (_, index) => JSON.stringify({ prompt: `say ${index}`, chosen: `good ${index} the`, rejected: `bad ${index}` }))
+  const pairs = Array.from({ length: 20 }, (_, index) =>
+    JSON.stringify({ prompt: `say ${index}`, chosen: `good ${index} the`, rejected: `bad ${index}` }))
   const train = join(folder, 'pairs.jsonl')
   writeFileSync(train, pairs.join('\n'))
   const rewards = join(folder, 'rewards')
@@ -62,29 +66,40 @@ test('a reward is fitted from pairs, scores answers and steers', () => {
   const descriptor = JSON.parse(readFileSync(join(rewards, 'mine.json'), 'utf8')) as { name: string, kind: string }
   assert.deepEqual([descriptor.name, descriptor.kind], ['mine', 'head'])
 
-  const score = fairlead('score', '--reward', 'mine', '--rewards-dir', rewards, '--prompt', 'say 3', '--answer', 'good 3 the', '--answer', 'bad 3', '--json')
+  const score = fairlead('score', '--reward', 'mine', '--rewards-dir', rewards, '--prompt', 'say 3', '--answer',
+    'good 3 the', '--answer', 'bad 3', '--json')
   assert.equal(score.code, 0, score.err)
-  const [good, bad] = score.out.trim().split('\n').map(line => JSON.parse(line) as { answer: string, raw: number, standardized: number })
+  const [good, bad] =
+    score.out.trim().split('\n').map(line => JSON.parse(line) as { answer: string, raw: number, standardized: number })
   assert.deepEqual([good!.answer, bad!.answer], ['good 3 the', 'bad 3'])
   assert.ok(good!.raw > bad!.raw, `the pair was learnt: ${good!.raw} > ${bad!.raw}`)
 
-  const growing = fairlead('score', '--reward', 'mine', '--rewards-dir', rewards, '--prompt', 'say 3', '--answer', 'good 3 the', '--every', '4', '--json')
+  const growing = fairlead('score', '--reward', 'mine', '--rewards-dir', rewards, '--prompt', 'say 3', '--answer',
+    'good 3 the', '--every', '4', '--json')
   assert.equal(growing.code, 0, growing.err)
-  assert.deepEqual(growing.out.trim().split('\n').map(line => (JSON.parse(line) as { answer: string }).answer), ['good', 'good 3 the'])
+  assert.deepEqual(growing.out.trim().split('\n').map(line => (JSON.parse(line) as { answer: string }).answer),
+    ['good', 'good 3 the'])
 
-  const ensemble = fairlead('fit', '--name', 'panel', '--train', train, '--layers', '1', '--out', rewards, '--ensemble', '2', '--combine', 'uwo', '--penalty', '0.5')
+  const ensemble = fairlead('fit', '--name', 'panel', '--train', train, '--layers', '1', '--out', rewards, '--ensemble',
+    '2', '--combine', 'uwo', '--penalty', '0.5')
   assert.equal(ensemble.code, 0, ensemble.err)
   assert.match(ensemble.err, /bradley_terry on 16 examples, 2 heads, uwo/)
-  const { kind, combine, penalty, scorers } = JSON.parse(readFileSync(join(rewards, 'panel.json'), 'utf8')) as { kind: string, combine: string, penalty: number, scorers: object[] }
+  const { kind, combine, penalty, scorers } = JSON.parse(readFileSync(join(rewards, 'panel.json'),
+    'utf8')) as { kind: string, combine: string, penalty: number, scorers: object[] }
   assert.deepEqual([kind, combine, penalty, scorers.length], ['ensemble', 'uwo', 0.5, 2])
 
-  const foretelling = fairlead('fit', '--name', 'foretelling', '--train', train, '--layers', '1', '--out', rewards, '--q-head')
+  const foretelling =
+    fairlead('fit', '--name', 'foretelling', '--train', train, '--layers', '1', '--out', rewards, '--q-head')
   assert.equal(foretelling.code, 0, foretelling.err)
   assert.match(foretelling.err, /next tokens: rank correlation with reading them \S+ ± \S+, held out/)
-  const guided = fairlead('generate', 'say 3', '--strategy', 'token_guidance', '--method', 'q_head', '--reward', 'foretelling', '--rewards-dir', rewards, '--max-tokens', '8', '--seed', '1', '--json')
+  const guided = fairlead('generate', 'say 3', '--strategy', 'token_guidance', '--method', 'q_head', '--reward',
+    'foretelling', '--rewards-dir', rewards, '--max-tokens', '8', '--seed', '1', '--json')
   assert.equal(guided.code, 0, guided.err)
-  assert.ok(Number.isFinite((JSON.parse(guided.out) as { result: { choices: Array<{ score: { value: number } }> } }).result.choices[0]!.score.value))
-  const without = fairlead('generate', 'say 3', '--strategy', 'token_guidance', '--method', 'q_head', '--reward', 'mine', '--rewards-dir', rewards)
+  assert.ok(Number.isFinite((JSON.parse(guided.out) as {
+    result: { choices: Array<{ score: { value: number } }> }
+  }).result.choices[0]!.score.value))
+  const without = fairlead('generate', 'say 3', '--strategy', 'token_guidance', '--method', 'q_head', '--reward',
+    'mine', '--rewards-dir', rewards)
   assert.match(without.err, /reward "mine" has no next_token member \(it has: outcome, prefix\)/)
 
   assert.equal(fairlead('fit', '--name', 'broad', '--train', train, '--layers', '1', '--directions', '3').code, 0)
@@ -95,16 +110,20 @@ test('a reward is fitted from pairs, scores answers and steers', () => {
   assert.match(adapted.err, /each pair told from the others: [01]\.\d\d; by broad itself/)
   assert.equal(fairlead('score', '--reward', 'own', '--prompt', 'say 3', '--answer', 'good 3 the').code, 0)
 
-  const generated = fairlead('generate', 'say 3', '--strategy', 'best_of_n', '--num-candidates', '4', '--reward', 'mine', '--rewards-dir', rewards, '--max-tokens', '8', '--seed', '1', '--json')
+  const generated = fairlead('generate', 'say 3', '--strategy', 'best_of_n', '--num-candidates', '4', '--reward',
+    'mine', '--rewards-dir', rewards, '--max-tokens', '8', '--seed', '1', '--json')
   assert.equal(generated.code, 0, generated.err)
-  const { result, usage } = JSON.parse(generated.out) as { result: { choices: Array<{ score: { value: number } }> }, usage: { generatedTokens: number } }
+  const { result, usage } = JSON.parse(generated.out) as {
+    result: { choices: Array<{ score: { value: number } }> }, usage: { generatedTokens: number }
+  }
   assert.equal(result.choices.length, 1)
   assert.ok(Number.isFinite(result.choices[0]!.score.value))
   assert.ok(usage.generatedTokens > 8)
 })
 
 test('generate shows every candidate, the choice and what it cost', () => {
-  const { code, out, err } = fairlead('generate', 'say 3', '--strategy', 'best_of_n', '--num-candidates', '3', '--reward', 'length', '--max-tokens', '4', '--seed', '1')
+  const { code, out, err } = fairlead('generate', 'say 3', '--strategy', 'best_of_n', '--num-candidates', '3',
+    '--reward', 'length', '--max-tokens', '4', '--seed', '1')
   assert.equal(code, 0, err)
   assert.ok(out.trim().length > 0)
   assert.equal(err.match(/^ +[012] +-?\d+\.\d\d/gm)?.length, 3)
@@ -113,7 +132,8 @@ test('generate shows every candidate, the choice and what it cost', () => {
 })
 
 test('generate --trace draws the steps of a search and its tree; lists and objects are given as JSON', () => {
-  const { code, out, err } = fairlead('generate', 'say 3', '--strategy', 'beam_search', '--reward', 'length', '--step', '{"tokens": 2}', '--num-beams', '2', '--num-children', '2', '--max-tokens', '4', '--seed', '1', '--trace')
+  const { code, out, err } = fairlead('generate', 'say 3', '--strategy', 'beam_search', '--reward', 'length', '--step',
+    '{"tokens": 2}', '--num-beams', '2', '--num-children', '2', '--max-tokens', '4', '--seed', '1', '--trace')
   assert.equal(code, 0, err)
   assert.ok(out.trim().length > 0)
   assert.match(err, /^step 1: kept \d+\.? \(.*\), \d+\.? \(.*\); dropped /m)
@@ -122,18 +142,27 @@ test('generate --trace draws the steps of a search and its tree; lists and objec
 })
 
 test('bench prints JSON of every scenario and batch size, and of operators if asked', () => {
-  const { code, out, err } = fairlead('bench', '--batch', '1,2', '--context', '16', '--prompts', '64', '--candidates', '64', '--tokens', '4', '--repeat', '1', '--operators', '--json')
+  const { code, out, err } = fairlead('bench', '--batch', '1,2', '--context', '16', '--prompts', '64', '--candidates',
+    '64', '--tokens', '4', '--repeat', '1', '--operators', '--json')
   assert.equal(code, 0, err)
-  const { rows, operators } = JSON.parse(out) as { rows: Array<{ scenario: string, what: string, batch: number, value: { median: number } }>, operators: Array<{ graph: string, operator: string, share: number }> }
+  const { rows, operators } = JSON.parse(out) as {
+    rows: Array<{ scenario: string, what: string, batch: number, value: { median: number } }>,
+    operators: Array<{ graph: string, operator: string, share: number }>
+  }
   assert.deepEqual(rows.filter(row => row.scenario === 'decode').map(row => row.batch), [1, 2])
-  assert.deepEqual([...new Set(rows.map(row => row.scenario))], ['decode', 'prefill', 'requests', 'fan-out', 'mixed', 'prefix-hit', 'drafts'])
+  assert.deepEqual([...new Set(rows.map(row => row.scenario))],
+    ['decode', 'prefill', 'requests', 'fan-out', 'mixed', 'prefix-hit', 'drafts'])
   assert.ok(rows.every(({ value }) => value.median > 0))
-  assert.deepEqual(rows.filter(row => row.scenario === 'fan-out').map(row => row.what.replace(/, .*/, '')), ['prompt 64 stored once', 'prompt 64 stored apart', 'prompt 64: KV of a candidate beside the prompt'])
-  assert.ok(operators.some(({ graph, operator, share }) => graph === '0 private, 1 shared' && operator === 'GroupQueryAttention' && share > 0))
+  assert.deepEqual(rows.filter(row => row.scenario === 'fan-out').map(row => row.what.replace(/, .*/, '')),
+    ['prompt 64 stored once', 'prompt 64 stored apart', 'prompt 64: KV of a candidate beside the prompt'])
+  assert.ok(operators.some(({ graph, operator, share }) =>
+    graph === '0 private, 1 shared' && operator === 'GroupQueryAttention' && share > 0))
 })
 
 test('serve writes one line for a request, with its id, and ends when told to', async () => {
-  const child = spawn(process.execPath, [join(packageRoot, 'dist/src/cli/main.js'), 'serve', '--port', '0', '--api-keys', 'a-key-of-some-length'], { env: { ...process.env, FAIRLEAD_MODEL: model, FAIRLEAD_CACHE_DIR: folder, FAIRLEAD_DATA_DIR: folder } })
+  const child = spawn(process.execPath,
+    [join(packageRoot, 'dist/src/cli/main.js'), 'serve', '--port', '0', '--api-keys', 'a-key-of-some-length'],
+    { env: { ...process.env, FAIRLEAD_MODEL: model, FAIRLEAD_CACHE_DIR: folder, FAIRLEAD_DATA_DIR: folder } })
   const ended = once(child, 'exit')
   let [log, said] = ['', '']
   child.stdout.on('data', data => { log += String(data) })
@@ -145,14 +174,19 @@ test('serve writes one line for a request, with its id, and ends when told to', 
   })
   await Promise.race([ready, ended.then(() => { throw new Error(said) })])
   const address = /listening on (\S+)/.exec(said)![1]!
-  const headers = { 'content-type': 'application/json', authorization: 'Bearer a-key-of-some-length', 'x-request-id': 'mine' }
-  const body = JSON.stringify({ model: 'tiny', messages: [{ role: 'user', content: 'hi' }], max_tokens: 2, stream: true })
+  const headers = {
+    'content-type': 'application/json', authorization: 'Bearer a-key-of-some-length', 'x-request-id': 'mine'
+  }
+  const body =
+    JSON.stringify({ model: 'tiny', messages: [{ role: 'user', content: 'hi' }], max_tokens: 2, stream: true })
   await (await fetch(`${address}/v1/chat/completions`, { method: 'POST', headers, body })).text()
   await fetch(`${address}/nowhere`)
   child.kill('SIGTERM')
   assert.deepEqual(await ended, [0, null], said)
-  const lines = log.trim().split('\n').map(line => JSON.parse(line) as Record<string, unknown>).filter(line => 'method' in line)
-  assert.deepEqual(lines.map(({ method, url, status, caller }) => [method, url, status, caller]), [['POST', '/v1/chat/completions', 200, 'api-keys 7602afe257e4bd46'], ['GET', '/nowhere', 404, undefined]])
+  const lines =
+    log.trim().split('\n').map(line => JSON.parse(line) as Record<string, unknown>).filter(line => 'method' in line)
+  assert.deepEqual(lines.map(({ method, url, status, caller }) => [method, url, status, caller]),
+    [['POST', '/v1/chat/completions', 200, 'api-keys 7602afe257e4bd46'], ['GET', '/nowhere', 404, undefined]])
   assert.deepEqual([lines[0]!['reqId'], typeof lines[0]!['ms']], ['mine', 'number'])
 })
 
@@ -177,28 +211,98 @@ const mistakes: ReadonlyArray<{ args: string[], code: number, message: RegExp }>
   { args: ['generate', '--rewrd', 'x'], code: 2, message: /there is no option --rewrd; did you mean --reward\?/ },
   { args: ['generate', '--max-tokens'], code: 2, message: /max-tokens/ },
   { args: ['bench', 'extra'], code: 2, message: /there is no use for "extra"/ },
-  { args: ['bench', '--scenario', 'decode,sleep'], code: 1, message: /--scenario must be some of decode, prefill, requests, fan-out, mixed, prefix-hit, drafts; got "sleep"/ },
-  { args: ['bench', '--context', '16', '--common', '15'], code: 1, message: /--common must be at most --context less 2, 14; got 15/ },
+  {
+    args: ['bench', '--scenario', 'decode,sleep'],
+    code: 1,
+    message: /--scenario must be some of decode, prefill, requests, fan-out, mixed, prefix-hit, drafts; got "sleep"/
+  },
+  {
+    args: ['bench', '--context', '16', '--common', '15'],
+    code: 1,
+    message: /--common must be at most --context less 2, 14; got 15/
+  },
   { args: ['bench', '--batch', '0'], code: 1, message: /--batch must be integers of at least 1 by commas; got "0"/ },
-  { args: ['generate', 'hi', '--strategy', 'beam_search', '--reward', 'length', '--step', '{tokens: 2}'], code: 1, message: /--step must be JSON/ },
+  {
+    args: ['generate', 'hi', '--strategy', 'beam_search', '--reward', 'length', '--step', '{tokens: 2}'],
+    code: 1,
+    message: /--step must be JSON/
+  },
   { args: ['generate', 'hi', '--trace', '--json'], code: 1, message: /--trace cannot be given with --json/ },
   { args: ['generate'], code: 1, message: /a prompt is needed/ },
-  { args: ['generate', 'hi', '--max-tokens', '0'], code: 1, message: /--max-tokens must be an integer of at least 1; got "0"/ },
-  { args: ['generate', 'hi', '--strategy', 'best_of_n', '--reward', 'length', '--num-candidates', '129'], code: 1, message: /alignment\.num_candidates must be an integer from 1 to 128; got 129/ },
-  { args: ['generate', 'hi', '--strategy', 'best_of_n', '--reward', 'nope'], code: 1, message: /reward "nope" does not exist; there are: .*length/ },
+  {
+    args: ['generate', 'hi', '--max-tokens', '0'],
+    code: 1,
+    message: /--max-tokens must be an integer of at least 1; got "0"/
+  },
+  {
+    args: ['generate', 'hi', '--strategy', 'best_of_n', '--reward', 'length', '--num-candidates', '129'],
+    code: 1,
+    message: /alignment\.num_candidates must be an integer from 1 to 128; got 129/
+  },
+  {
+    args: ['generate', 'hi', '--strategy', 'best_of_n', '--reward', 'nope'],
+    code: 1,
+    message: /reward "nope" does not exist; there are: .*length/
+  },
   { args: ['score', '--prompt', 'hi', '--answer', 'ho'], code: 1, message: /--reward is needed/ },
-  { args: ['score', '--reward', 'length', '--file', 'nothing.jsonl'], code: 1, message: /nothing\.jsonl cannot be read/ },
-  { args: ['score', '--reward', 'helpful', '--prompt', 'hi', '--answer', 'ho'], code: 1, message: /reward helpful was fitted on .* width 576; the model tiny has width/ },
-  { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x'], code: 1, message: /nothing\.jsonl cannot be read/ },
-  { args: ['score', '--reward', 'length', '--prompt', 'hi', '--answer', 'ho', '--every', '2', '--member', 'outcome'], code: 1, message: /--every needs the prefix member; got 2/ },
-  { args: ['fit', '--name', 'x', '--feedback', 'none'], code: 1, message: /feedback\.dataset must name feedback that there is; "none" has none/ },
-  { args: ['adapt', '--reward', 'length', '--train', 'nothing.jsonl', '--name', 'x'], code: 1, message: /nothing\.jsonl cannot be read/ },
-  { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--kind', 'pairs'], code: 1, message: /--kind needs --feedback; got "pairs"/ },
-  { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x', '--combine', 'mean'], code: 1, message: /--combine needs --ensemble; got "mean"/ },
-  { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x', '--ensemble', '5', '--combine', 'median'], code: 1, message: /--combine must be one of mean, min, uwo, lcb; got "median"/ },
-  { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--q-head', '--ensemble', '5'], code: 1, message: /--q-head needs one head; it cannot be given with --ensemble/ },
-  { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--q-head', '--pooling', 'last'], code: 1, message: /--q-head needs --pooling mean; got "last"/ },
-  { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--q-head', '--outcome-only'], code: 1, message: /--q-head needs prefixes; it cannot be given with --outcome-only/ },
+  {
+    args: ['score', '--reward', 'length', '--file', 'nothing.jsonl'], code: 1, message: /nothing\.jsonl cannot be read/
+  },
+  {
+    args: ['score', '--reward', 'helpful', '--prompt', 'hi', '--answer', 'ho'],
+    code: 1,
+    message: /reward helpful was fitted on .* width 576; the model tiny has width/
+  },
+  {
+    args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x'],
+    code: 1,
+    message: /nothing\.jsonl cannot be read/
+  },
+  {
+    args: ['score', '--reward', 'length', '--prompt', 'hi', '--answer', 'ho', '--every', '2', '--member', 'outcome'],
+    code: 1,
+    message: /--every needs the prefix member; got 2/
+  },
+  {
+    args: ['fit', '--name', 'x', '--feedback', 'none'],
+    code: 1,
+    message: /feedback\.dataset must name feedback that there is; "none" has none/
+  },
+  {
+    args: ['adapt', '--reward', 'length', '--train', 'nothing.jsonl', '--name', 'x'],
+    code: 1,
+    message: /nothing\.jsonl cannot be read/
+  },
+  {
+    args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--kind', 'pairs'],
+    code: 1,
+    message: /--kind needs --feedback; got "pairs"/
+  },
+  {
+    args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x', '--combine', 'mean'],
+    code: 1,
+    message: /--combine needs --ensemble; got "mean"/
+  },
+  {
+    args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x', '--ensemble', '5', '--combine', 'median'],
+    code: 1,
+    message: /--combine must be one of mean, min, uwo, lcb; got "median"/
+  },
+  {
+    args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--q-head', '--ensemble', '5'],
+    code: 1,
+    message: /--q-head needs one head; it cannot be given with --ensemble/
+  },
+  {
+    args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--q-head', '--pooling', 'last'],
+    code: 1,
+    message: /--q-head needs --pooling mean; got "last"/
+  },
+  {
+    args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--q-head', '--outcome-only'],
+    code: 1,
+    message: /--q-head needs prefixes; it cannot be given with --outcome-only/
+  },
   { args: ['pull', 'gpt-9'], code: 1, message: /no model is called "gpt-9"; there are smollm2-135m/ },
   { args: ['serve', '--port', '70000'], code: 1, message: /--port must be an integer from 0 to 65535; got "70000"/ }
 ]

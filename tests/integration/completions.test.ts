@@ -20,7 +20,9 @@ test('a text, its token ids, and a list with it give the same answer', async () 
   assert.equal(text['choices'].length, 1)
   assert.equal(text['usage'].completion_tokens, 6)
   const { json: { tokens } } = await server.post('/tokenize', { prompt: base.prompt })
-  for (const prompt of [tokens, [base.prompt], [tokens]]) assert.equal((await ask({ prompt }))['choices'][0].text, text['choices'][0].text)
+  for (const prompt of [tokens, [base.prompt], [tokens]]) {
+    assert.equal((await ask({ prompt }))['choices'][0].text, text['choices'][0].text)
+  }
 })
 
 test('without max_tokens an answer has at most 16 tokens', async () => {
@@ -35,7 +37,8 @@ test('several prompts give n choices each, in order, and one usage', async () =>
   const both = await ask({ prompt: ['the an', 'in'], n: 2 })
   const [first, second] = [await ask({ n: 2 }), await ask({ prompt: 'in', n: 2 })]
   assert.deepEqual(both['choices'].map((choice: { index: number }) => choice.index), [0, 1, 2, 3])
-  assert.deepEqual(both['choices'].map((choice: { text: string }) => choice.text), [...first['choices'], ...second['choices']].map(choice => choice.text))
+  assert.deepEqual(both['choices'].map((choice: { text: string }) => choice.text),
+    [...first['choices'], ...second['choices']].map(choice => choice.text))
   assert.equal(both['usage'].prompt_tokens, first['usage'].prompt_tokens + second['usage'].prompt_tokens)
   // Which answers end before max_tokens follows from how the processor's kernels round.
   assert.equal(both['usage'].completion_tokens, first['usage'].completion_tokens + second['usage'].completion_tokens)
@@ -74,7 +77,8 @@ test('a prompt of token ids is echoed as it is written, control tokens included'
 
 test('best_of returns the answers whose tokens are the most probable on average', async () => {
   const all = await ask({ n: 6, logprobs: 0, ignore_eos: true })
-  const mean = (choice: { logprobs: { token_logprobs: number[] } }): number => choice.logprobs.token_logprobs.reduce((sum, one) => sum + one, 0) / choice.logprobs.token_logprobs.length
+  const mean = (choice: { logprobs: { token_logprobs: number[] } }): number =>
+    choice.logprobs.token_logprobs.reduce((sum, one) => sum + one, 0) / choice.logprobs.token_logprobs.length
   const ranked = [...all['choices']].sort((a, b) => mean(b) - mean(a)).map(choice => choice.text)
   const best = await ask({ n: 2, best_of: 6, ignore_eos: true })
   assert.deepEqual(best['choices'].map((choice: { text: string }) => choice.text), ranked.slice(0, 2))
@@ -90,7 +94,9 @@ test('a stream joins to the whole answer: text, logprobs and usage', async () =>
   for (const choice of whole['choices']) {
     const own = chunks.flatMap(chunk => chunk['choices']).filter(one => one.index === choice.index)
     assert.equal(own.map(one => one.text).join(''), choice.text)
-    for (const list of ['tokens', 'token_logprobs', 'top_logprobs', 'text_offset']) assert.deepEqual(own.flatMap(one => one.logprobs?.[list] ?? []), choice.logprobs[list], list)
+    for (const list of ['tokens', 'token_logprobs', 'top_logprobs', 'text_offset']) {
+      assert.deepEqual(own.flatMap(one => one.logprobs?.[list] ?? []), choice.logprobs[list], list)
+    }
     assert.deepEqual(own.flatMap(one => one.finish_reason ?? []), [choice.finish_reason])
   }
   const { choices, usage } = chunks.at(-1)!
@@ -100,9 +106,12 @@ test('a stream joins to the whole answer: text, logprobs and usage', async () =>
 })
 
 test('alignment guides each prompt, and each is told of', async () => {
-  const alignment = { strategy: 'best_of_n', num_candidates: 4, rewards: [{ name: 'length', weight: -1 }], return_candidates: true }
+  const alignment = {
+    strategy: 'best_of_n', num_candidates: 4, rewards: [{ name: 'length', weight: -1 }], return_candidates: true
+  }
   const one = await ask({ alignment })
-  assert.equal(one['choices'][0].alignment.reward, Math.max(...one['alignment'].candidates.map((candidate: { reward: number }) => candidate.reward)))
+  assert.equal(one['choices'][0].alignment.reward,
+    Math.max(...one['alignment'].candidates.map((candidate: { reward: number }) => candidate.reward)))
   const two = await ask({ alignment, prompt: ['the an', 'in'] })
   assert.equal(two['alignment'].length, 2)
   assert.deepEqual(two['alignment'][0].candidates, one['alignment'].candidates)
@@ -120,15 +129,19 @@ const refused: ReadonlyArray<readonly [string, object, string, RegExp]> = [
   ['a negative token', { prompt: [-1] }, 'prompt', /got \[-1\]/],
   ['a token outside the vocabulary', { prompt: [264] }, 'prompt', /must hold token ids from 0 to 263; got 264/],
   ['too many prompts', { prompt: Array.from({ length: 129 }, () => 'a') }, 'prompt', /list of 1 to 128/],
-  ['a prompt beyond the context', { prompt: 'a'.repeat(600) }, 'prompt', /context length is 512 tokens; the prompt has 600/],
+  ['a prompt beyond the context', { prompt: 'a'.repeat(600) }, 'prompt',
+    /context length is 512 tokens; the prompt has 600/],
   ['an answer beyond the context', { max_tokens: 512 }, 'max_tokens', /the prompt has 3 and max_tokens asks for 512/],
-  ['more than the ceiling over all prompts', { prompt: ['a', 'b', 'c'], n: 3, max_tokens: 300 }, 'max_tokens', /may generate 2000 tokens .* asks for 2700 over 3 prompts/],
+  ['more than the ceiling over all prompts', { prompt: ['a', 'b', 'c'], n: 3, max_tokens: 300 }, 'max_tokens',
+    /may generate 2000 tokens .* asks for 2700 over 3 prompts/],
   ['best_of below n', { n: 3, best_of: 2 }, 'best_of', /must be at least n = 3; got 2/],
   ['best_of in a stream', { best_of: 2, stream: true }, 'best_of', /cannot be streamed/],
-  ['best_of with alignment', { best_of: 2, alignment: { reward: 'length' } }, 'best_of', /cannot be given with alignment/],
+  ['best_of with alignment', { best_of: 2, alignment: { reward: 'length' } }, 'best_of',
+    /cannot be given with alignment/],
   ['no tokens without echo', { max_tokens: 0 }, 'max_tokens', /must be at least 1 without echo; got 0/],
   ['too many logprobs', { logprobs: 21 }, 'logprobs', /an integer from 0 to 20 or null; got 21/],
-  ['more logprobs than an answer can hold', { echo: true, logprobs: 20, prompt: Array.from({ length: 16 }, () => 'a') }, 'logprobs', /must, with echo and 16 prompts, be at most 15; got 20/],
+  ['more logprobs than an answer can hold', { echo: true, logprobs: 20, prompt: Array.from({ length: 16 }, () => 'a') },
+    'logprobs', /must, with echo and 16 prompts, be at most 15; got 20/],
   ['a suffix', { suffix: 'end' }, 'suffix', /is not supported/],
   ['min_tokens above max_tokens', { min_tokens: 7 }, 'min_tokens', /must be at most max_tokens = 6; got 7/],
   ['no such priority', { priority: 1001 }, 'priority', /an integer from -1000 to 1000; got 1001/],
@@ -146,7 +159,8 @@ for (const [what, body, param, message] of refused) {
 
 test('one bad prompt among good ones refuses the request, streamed or not', async () => {
   for (const stream of [false, true]) {
-    const { status, json } = await server.post('/v1/completions', { ...base, prompt: [...new Array<string>(40).fill('the an'), 'a'.repeat(600)], stream })
+    const { status, json } = await server.post('/v1/completions',
+      { ...base, prompt: [...new Array<string>(40).fill('the an'), 'a'.repeat(600)], stream })
     assert.deepEqual([status, json['error'].code], [400, 'context_length_exceeded'])
   }
   const ready = await (await fetch(`${server.address}/ready`)).json() as { engine: { sequences: number } }

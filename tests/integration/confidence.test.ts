@@ -1,4 +1,7 @@
-/** The policy's confidence in an answer, on a tiny model: equal to what it says token by token, whole or growing, and reachable by name. */
+/**
+ * The policy's confidence in an answer, on a tiny model: equal to what it says token by token, whole or growing, and
+ * reachable by name.
+ */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -19,13 +22,16 @@ after(() => { rmSync(folder, { recursive: true }) })
 writeTinyCheckpoint(join(folder, 'policy'), { family: 'llama', seed: 4 })
 
 const normalization = { mean: -2, std: 1, pool: 'none' }
-const confidence = (measure: string): object => ({ kind: 'confidence', measure, members: { outcome: { normalization }, prefix: { normalization } } })
+const confidence = (
+  measure: string
+): object => ({ kind: 'confidence', measure, members: { outcome: { normalization }, prefix: { normalization } } })
 const text = 'then in the end 🙂 the wind 数字 rests…'
 
 /** Each measure as its definition says, over all of the vocabulary. */
 const definitions: ReadonlyArray<readonly [string, (said: Distribution, token: number) => number]> = [
   ['mean_logprob', ({ logits, logNormalizer }, token) => logits[token]! - logNormalizer],
-  ['self_certainty', ({ logits, logNormalizer }) => -logits.reduce((sum, logit) => sum + Math.log(logits.length * Math.exp(logit - logNormalizer)), 0) / logits.length]
+  ['self_certainty', ({ logits, logNormalizer }) =>
+    -logits.reduce((sum, logit) => sum + Math.log(logits.length * Math.exp(logit - logNormalizer)), 0) / logits.length]
 ]
 
 const room = { contextLength: 512, maxSequences: 32, kvCacheBytes: 2 ** 24, prefixCacheBytes: 0, maxQueued: 0 }
@@ -54,10 +60,16 @@ for (const [measure, definition] of definitions) {
 }
 
 test('a chat is answered by the candidate that the policy is surest of', async t => {
-  writeFileSync(join(folder, 'sure.json'), JSON.stringify({ name: 'sure', description: 'x', ...confidence('mean_logprob') }))
+  writeFileSync(join(folder, 'sure.json'),
+    JSON.stringify({ name: 'sure', description: 'x', ...confidence('mean_logprob') }))
   const server = closedAfter(t, await tinyServer({ rewardsDir: folder, format: 'f32' }))
   const { json } = await server.post('/v1/chat/completions', {
-    model: 'tiny', messages: [{ role: 'user', content: 'say' }], max_tokens: 8, seed: 1, ignore_eos: true, alignment: { num_candidates: 4, reward: 'sure', reward_scale: 'raw', return_candidates: true }
+    model: 'tiny',
+    messages: [{ role: 'user', content: 'say' }],
+    max_tokens: 8,
+    seed: 1,
+    ignore_eos: true,
+    alignment: { num_candidates: 4, reward: 'sure', reward_scale: 'raw', return_candidates: true }
   })
   // Every candidate has as many tokens, so the surest is the most probable.
   const candidates = json['alignment'].candidates as Array<{ reward: number, logprob: number }>
@@ -65,5 +77,6 @@ test('a chat is answered by the candidate that the policy is surest of', async t
 })
 
 test('a measure that there is not is refused', () => {
-  assert.throws(() => parseRewardFamily(JSON.stringify({ name: 'r', description: 'x', ...confidence('entropy') }), 'r.json'), /reward r\.json: \/measure .*"entropy"/)
+  assert.throws(() => parseRewardFamily(JSON.stringify({ name: 'r', description: 'x', ...confidence('entropy') }),
+    'r.json'), /reward r\.json: \/measure .*"entropy"/)
 })

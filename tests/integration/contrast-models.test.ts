@@ -1,4 +1,7 @@
-/** Guidance by contrast with other models, on tiny ones: who reads what, what it takes, and models that cannot be set beside the policy. */
+/**
+ * Guidance by contrast with other models, on tiny ones: who reads what, what it takes, and models that cannot be set
+ * beside the policy.
+ */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,7 +18,11 @@ const file = (name: string): string => join(folder, `${name}.gguf`)
 writeTinyGguf(file('policy'))
 writeTinyGguf(file('expert'), { seed: 7, layers: 3, hiddenSize: 32, queryHeads: 2, kvHeads: 1, contextLength: 64 })
 writeTinyGguf(file('anti'), { seed: 8 })
-writeTinyGguf(file('strange'), { metadata: { 'tokenizer.ggml.tokens': tinyVocabulary.map((token, id) => id === tinyVocabulary.length - 1 ? 'zzz' : token) } })
+writeTinyGguf(file('strange'), {
+  metadata: {
+    'tokenizer.ggml.tokens': tinyVocabulary.map((token, id) => id === tinyVocabulary.length - 1 ? 'zzz' : token)
+  }
+})
 
 let server: TinyServer
 let expert: TinyServer
@@ -40,33 +47,45 @@ async function ask (more: object, of = server): Promise<Json> {
 }
 
 const textOf = (answer: Json): string => answer['choices'][0].message.content
-const guided = (contrast: object, more: object = {}): object => ({ alignment: { strategy: 'token_guidance', contrast, candidates: { top_k: 0 }, ...more } })
+const guided = (
+  contrast: object, more: object = {}
+): object => ({ alignment: { strategy: 'token_guidance', contrast, candidates: { top_k: 0 }, ...more } })
 
-test('toward a model and away from the policy at strength 1, greedily, is the greedy answer of that model', async () => {
+test('toward a model and away from the policy at strength 1, greedily, is the greedy answer of ' +
+  'that model', async () => {
   const greedy = { temperature: 0 }
   const alone = textOf(await ask({ ...greedy, model: 'expert' }, expert))
   assert.equal(textOf(await ask({ ...greedy, ...guided({ toward: { model: 'expert' }, away: {} }) })), alone)
   assert.notEqual(textOf(await ask(greedy)), alone)
-  const inContext = textOf(await ask({ ...greedy, model: 'expert', messages: [{ role: 'system', content: 'in on' }, ...base.messages] }, expert))
-  assert.equal(textOf(await ask({ ...greedy, ...guided({ toward: { model: 'expert', system: 'in on' }, away: {} }) })), inContext)
+  const inContext = textOf(await ask(
+    { ...greedy, model: 'expert', messages: [{ role: 'system', content: 'in on' }, ...base.messages] }, expert
+  ))
+  assert.equal(textOf(await ask({ ...greedy, ...guided({ toward: { model: 'expert', system: 'in on' }, away: {} }) })),
+    inContext)
 })
 
-test('proxy-tuning with two models: at strength 0 plain sampling, otherwise not; what they read is counted, and streamed text is the same', async () => {
+test('proxy-tuning with two models: at strength 0 plain sampling, otherwise not; what they read is counted, and ' +
+  'streamed text is the same', async () => {
   const plain = textOf(await ask({}))
   const contrast = { toward: { model: 'expert' }, away: { model: 'anti' } }
   assert.equal(textOf(await ask(guided(contrast, { strength: 0 }))), plain)
-  const body = { ignore_eos: true, n: 2, ...guided(contrast, { method: 'proxy_tuning', candidates: null, strength: 2 }) }
+  const body = {
+    ignore_eos: true, n: 2, ...guided(contrast, { method: 'proxy_tuning', candidates: null, strength: 2 })
+  }
   const { usage, alignment, choices } = await ask(body)
   assert.notEqual(choices[0].message.content, plain)
   assert.ok(alignment.kl.value > 0)
   // Both models read the prompt, and all but the last token of two answers.
   assert.ok(usage.alignment_details.reward_tokens > 2 * 2 * 11)
   const chunks = await server.stream('/v1/chat/completions', { ...base, ...body, n: 1, seed: 4 })
-  assert.equal(chunks.map(chunk => chunk['choices'][0]?.delta.content ?? '').join(''), textOf(await ask({ ...body, n: 1, seed: 4 })))
+  assert.equal(chunks.map(chunk => chunk['choices'][0]?.delta.content ?? '').join(''),
+    textOf(await ask({ ...body, n: 1, seed: 4 })))
 })
 
 test('among other requests the same tokens are drawn', async () => {
-  const body = (seed: number): object => ({ seed, ...guided({ toward: { model: 'expert' } }, { method: 'genarm', candidates: null, strength: 0.7 }) })
+  const body = (seed: number): object => ({
+    seed, ...guided({ toward: { model: 'expert' } }, { method: 'genarm', candidates: null, strength: 0.7 })
+  })
   const alone = textOf(await ask(body(3)))
   const among = await Promise.all([3, 4, 5, 6, 7, 8].map(seed => ask(body(seed))))
   assert.equal(textOf(among[0]!), alone)
@@ -74,21 +93,30 @@ test('among other requests the same tokens are drawn', async () => {
 
 test('a model that is not there, and an answer that does not fit into one, are refused by name', async () => {
   const refused: ReadonlyArray<readonly [body: object, param: string, message: RegExp]> = [
-    [guided({ toward: { model: 'experts' } }), 'alignment.contrast.toward.model', /must be one of expert, anti \(contrast-models\); got "experts"/],
-    [{ ...guided({ toward: { model: 'expert' } }), max_tokens: 100 }, 'max_tokens', /expert's context length is 64 tokens; the prompt in the context alignment\.contrast\.toward has \d+ and max_tokens asks for 100/],
-    [guided({ away: { model: 'expert', system: 'in on the an '.repeat(20) } }), 'alignment.contrast.away', /expert's context length is 64 tokens/]
+    [guided({ toward: { model: 'experts' } }), 'alignment.contrast.toward.model',
+      /must be one of expert, anti \(contrast-models\); got "experts"/],
+    [
+      { ...guided({ toward: { model: 'expert' } }), max_tokens: 100 }, 'max_tokens',
+      /expert's context length is 64 tokens; the prompt in the context alignment\.contrast\.toward has \d+ and max_tokens asks for 100/
+    ],
+    [guided({ away: { model: 'expert', system: 'in on the an '.repeat(20) } }), 'alignment.contrast.away',
+      /expert's context length is 64 tokens/]
   ]
   for (const [body, param, message] of refused) {
     const { status, json } = await server.post('/v1/chat/completions', { ...base, ...body })
     assert.deepEqual([status, json['error'].param], [400, param], JSON.stringify(json))
     assert.match(json['error'].message, message)
   }
-  const { json } = await expert.post('/v1/chat/completions', { ...base, model: 'expert', ...guided({ toward: { model: 'x' } }) })
-  assert.match(json['error'].message, /alignment\.contrast\.toward\.model needs a server with contrast-models; this one has none for the model; got "x"/)
+  const { json } =
+    await expert.post('/v1/chat/completions', { ...base, model: 'expert', ...guided({ toward: { model: 'x' } }) })
+  assert.match(json['error'].message,
+    /alignment\.contrast\.toward\.model needs a server with contrast-models; this one has none for the model; got "x"/)
 })
 
 test('a model that cannot be set beside the policy stops the start, and says why', async () => {
-  const start = (contrastModels: string): Promise<unknown> => createHost(loadConfig({ model: file('policy'), cacheDir: folder, dataDir: join(folder, 'data'), contrastModels }, {}), () => {})
+  const start = (contrastModels: string): Promise<unknown> => createHost(
+    loadConfig({ model: file('policy'), cacheDir: folder, dataDir: join(folder, 'data'), contrastModels }, {}), () => {}
+  )
   await assert.rejects(start(file('expert')), /contrast-models: must hold models as name=path/)
   await assert.rejects(start(`a=${file('expert')},a=${file('anti')}`), /contrast-models: a is there twice/)
   await assert.rejects(start(`a=${file('strange')}`), /contrast-models: token \d+ of a is another than that of policy/)

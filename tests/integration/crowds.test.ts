@@ -1,4 +1,6 @@
-/** Many at once, on a tiny model: idle and active WebSockets, slow readers, callers that leave, a server that drains. */
+/**
+ * Many at once, on a tiny model: idle and active WebSockets, slow readers, callers that leave, a server that drains.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -63,8 +65,11 @@ const completed = ({ type }: Json): boolean => type === 'completed'
 
 test('500 sockets are idle, 64 active: every answer is what it is alone, and the idle ones are there', async () => {
   const alone = new Map<number, string>()
-  for (const seed of [0, 63]) alone.set(seed, (await server.post('/v1/chat/completions', { ...chat, seed })).json['choices'][0].message.content)
-  const idle = await Promise.all(Array.from({ length: 500 }, (_, index) => Talk.open(server, index % 2 === 0 ? '/v1/stream' : '/v1/responses')))
+  for (const seed of [0, 63]) {
+    alone.set(seed, (await server.post('/v1/chat/completions', { ...chat, seed })).json['choices'][0].message.content)
+  }
+  const idle = await Promise.all(Array.from({ length: 500 }, (_, index) =>
+    Talk.open(server, index % 2 === 0 ? '/v1/stream' : '/v1/responses')))
   const active = await Promise.all(Array.from({ length: 64 }, () => Talk.open(server)))
   for (const [seed, talk] of active.entries()) talk.send({ type: 'create', id: 'a', request: { ...chat, seed } })
   const answers = await Promise.all(active.map(talk => talk.until(completed)))
@@ -79,7 +84,9 @@ test('500 sockets are idle, 64 active: every answer is what it is alone, and the
 test('a reader that takes nothing for a while slows only itself, and gets all of it', async () => {
   const slow = await Talk.open(server)
   // Logprobs make events large: more than the buffers between.
-  slow.send({ type: 'create', id: 'slow', request: { ...chat, max_tokens: 400, n: 32, logprobs: true, top_logprobs: 20 } })
+  slow.send({
+    type: 'create', id: 'slow', request: { ...chat, max_tokens: 400, n: 32, logprobs: true, top_logprobs: 20 }
+  })
   await slow.until(({ type }) => type === 'created')
   slow.socket.pause()
   const quick = await Talk.open(server)
@@ -93,7 +100,8 @@ test('a reader that takes nothing for a while slows only itself, and gets all of
   slow.socket.resume()
   const { completion } = await slow.until(completed)
   for (const { index, message } of completion.choices) {
-    const text = slow.events.filter(({ chunk }) => chunk?.choices[0]?.index === index).map(({ chunk }) => chunk.choices[0].delta.content ?? '').join('')
+    const text = slow.events.filter(({ chunk }) => chunk?.choices[0]?.index === index)
+      .map(({ chunk }) => chunk.choices[0].delta.content ?? '').join('')
     assert.equal(text, message.content)
   }
   for (const talk of [slow, quick]) talk.socket.close()
@@ -101,7 +109,8 @@ test('a reader that takes nothing for a while slows only itself, and gets all of
 
 const long = { ...chat, max_tokens: 400 }
 const post = (path: string, body: object) => async (signal: AbortSignal): Promise<void> => {
-  const response = await fetch(`${server.address}${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), signal })
+  const response = await fetch(`${server.address}${path}`,
+    { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body), signal })
   await response.text()
 }
 const talk = (path: string, message: object) => async (signal: AbortSignal): Promise<void> => {
@@ -116,7 +125,8 @@ for (const [what, start] of Object.entries({
   'chat, whole': post('/v1/chat/completions', long),
   'chat, streamed': post('/v1/chat/completions', { ...long, stream: true }),
   'chat, guided': post('/v1/chat/completions', { ...long, alignment: { reward: 'length', num_candidates: 8 } }),
-  'legacy, several prompts': post('/v1/completions', { model: 'tiny', prompt: ['a', 'b', 'c'], max_tokens: 400, ignore_eos: true }),
+  'legacy, several prompts': post('/v1/completions',
+    { model: 'tiny', prompt: ['a', 'b', 'c'], max_tokens: 400, ignore_eos: true }),
   'responses, whole': post('/v1/responses', input),
   'responses, streamed': post('/v1/responses', { ...input, stream: true }),
   '/v1/stream': talk('/v1/stream', { type: 'create', id: 'a', request: long }),
@@ -146,8 +156,11 @@ test('within one step of an abort the KV is free', async () => {
   const client = await InferenceClient.start(loadConfig({ model, cacheDir: folder, maxSequences: '64' }, {}))
   const prefixScored = { reward: 'length', allow_scope_mismatch: true }
   try {
-    for (const alignment of [null, { reward: 'length', num_candidates: 32 }, { strategy: 'beam_search', ...prefixScored }, { strategy: 'token_guidance', ...prefixScored }, { strategy: 'particle_filter', ...prefixScored }]) {
-      const request: GenerateRequest = parseChatCompletion({ ...long, alignment }, new Catalog(client, new Profiles({}, []))).generate
+    for (const alignment of [null, { reward: 'length', num_candidates: 32 },
+      { strategy: 'beam_search', ...prefixScored }, { strategy: 'token_guidance', ...prefixScored },
+      { strategy: 'particle_filter', ...prefixScored }]) {
+      const request: GenerateRequest =
+        parseChatCompletion({ ...long, alignment }, new Catalog(client, new Profiles({}, []))).generate
       const controller = new AbortController()
       const events = client.generate(request, { signal: controller.signal })
       while ((await events.next()).value?.type !== 'start');
@@ -159,7 +172,8 @@ test('within one step of an abort the KV is free', async () => {
       await events.next().catch(() => {})
       let now = left
       while (now.kvTokens > 0 || now.runningRequests > 0) now = await engineOf(client)
-      assert.ok(now.steps - left.steps <= 1, `${now.steps - left.steps} steps after the abort of ${JSON.stringify(alignment)}`)
+      assert.ok(now.steps - left.steps <= 1,
+        `${now.steps - left.steps} steps after the abort of ${JSON.stringify(alignment)}`)
     }
   } finally {
     await client.close()
@@ -175,8 +189,10 @@ test('a server that drains loses no accepted request, running or waiting for roo
   socket.send({ type: 'create', id: 'a', request: body })
   let ended = 0
   const answered = socket.until(completed).finally(() => { ended++ })
-  const requests = Array.from({ length: 24 }, (_, seed) => leaving.post('/v1/chat/completions', { ...body, seed }).finally(() => { ended++ }))
-  const streams = Array.from({ length: 4 }, (_, seed) => leaving.stream('/v1/chat/completions', { ...body, seed }).finally(() => { ended++ }))
+  const requests = Array.from({ length: 24 }, (_, seed) =>
+    leaving.post('/v1/chat/completions', { ...body, seed }).finally(() => { ended++ }))
+  const streams = Array.from({ length: 4 }, (_, seed) =>
+    leaving.stream('/v1/chat/completions', { ...body, seed }).finally(() => { ended++ }))
   const accepted = async (): Promise<number> => {
     const { runningRequests, waitingRequests } = await engine(leaving)
     return runningRequests! + waitingRequests! + ended
@@ -186,7 +202,8 @@ test('a server that drains loses no accepted request, running or waiting for roo
   const late = await leaving.post('/v1/chat/completions', body).catch(() => null)
   assert.ok(late === null || late.status === 503)
   const answers = await Promise.all(requests)
-  assert.deepEqual(answers.map(({ status, json }) => [status, json['usage']?.completion_tokens]), answers.map(() => [200, 100]))
+  assert.deepEqual(answers.map(({ status, json }) => [status, json['usage']?.completion_tokens]),
+    answers.map(() => [200, 100]))
   for (const chunks of await Promise.all(streams)) assert.equal(chunks.at(-1)!['choices'][0].finish_reason, 'length')
   assert.equal((await answered)['completion'].usage.completion_tokens, 100)
   assert.equal((await once(socket.socket, 'close'))[0], 1001)
@@ -196,11 +213,13 @@ test('a server that drains loses no accepted request, running or waiting for roo
 test('when the time to drain is over, what runs or waits for room fails and is told so', async () => {
   // Room for one of the first two at a time: the other waits.
   const leaving = await tinyServer({ kvCacheBytes: String(1 << 22), drainTimeoutMs: '0' })
-  const send = (path: string, body: object): Promise<Response> => fetch(`${leaving.address}${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+  const send = (path: string, body: object): Promise<Response> => fetch(`${leaving.address}${path}`,
+    { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
   const [socket, responses] = [await Talk.open(leaving), await Talk.open(leaving, '/v1/responses')]
   const closes = [socket, responses].map(async one => (await once(one.socket, 'close'))[0] as number)
   const stream = await send('/v1/chat/completions', { ...long, n: 16, stream: true })
-  const whole = [send('/v1/chat/completions', { ...long, n: 16 }), send('/v1/completions', { model: 'tiny', prompt: ['a', 'b'], max_tokens: 400, ignore_eos: true }), send('/v1/responses', input)]
+  const whole = [send('/v1/chat/completions', { ...long, n: 16 }), send('/v1/completions',
+    { model: 'tiny', prompt: ['a', 'b'], max_tokens: 400, ignore_eos: true }), send('/v1/responses', input)]
   socket.send({ type: 'create', id: 'a', request: long })
   // The second waits for the first: they share a lane.
   for (let turn = 0; turn < 2; turn++) responses.send({ type: 'response.create', ...input })
@@ -209,14 +228,17 @@ test('when the time to drain is over, what runs or waits for room fails and is t
     accepted = runningRequests! + waitingRequests!
   }
   await leaving.close()
-  assert.match(await stream.text(), /data: \{"error":\{"message":"The server is shutting down".*\}\n\ndata: \[DONE\]\n\n$/)
+  assert.match(await stream.text(),
+    /data: \{"error":\{"message":"The server is shutting down".*\}\n\ndata: \[DONE\]\n\n$/)
   for (const answer of await Promise.all(whole)) {
     assert.equal(answer.status, 503)
     assert.ok(Number(answer.headers.get('retry-after')) >= 1)
     assert.equal((await answer.json() as Json)['error'].message, 'The server is shutting down')
   }
-  assert.deepEqual(socket.events.filter(({ type }) => type === 'error').map(({ id, status }) => [id, status]), [['a', 503]])
-  const failures = responses.events.flatMap(({ type, error, response }) => type === 'error' ? [error] : type === 'response.failed' ? [response.error] : [])
+  assert.deepEqual(socket.events.filter(({ type }) => type === 'error').map(({ id, status }) => [id, status]),
+    [['a', 503]])
+  const failures = responses.events.flatMap(({ type, error, response }) =>
+    type === 'error' ? [error] : type === 'response.failed' ? [response.error] : [])
   assert.deepEqual(failures.map(({ code }) => code), ['unavailable', 'unavailable'])
   assert.deepEqual(await Promise.all(closes), [1001, 1001])
 })
@@ -224,7 +246,8 @@ test('when the time to drain is over, what runs or waits for room fails and is t
 test('a server that ends waits for nobody who neither reads nor writes', { timeout: 60_000 }, async () => {
   const leaving = await tinyServer({ drainTimeoutMs: '0' })
   const silent = connect(Number(new URL(leaving.address).port))
-  silent.write('POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\ncontent-length: 10\r\nexpect: 100-continue\r\n\r\n')
+  silent.write('POST /v1/chat/completions HTTP/1.1\r\nhost: localhost\r\ncontent-type: ' +
+    'application/json\r\ncontent-length: 10\r\nexpect: 100-continue\r\n\r\n')
   await once(silent, 'data')
   const slow = await Talk.open(leaving)
   slow.send({ type: 'create', id: 'slow', request: { ...long, n: 32, logprobs: true, top_logprobs: 20 } })

@@ -82,7 +82,8 @@ for (const format of weightFormats) {
   }
 }
 
-test('a long answer to a long shared prompt: sums over its own positions, too, have the same bits alone and among others', async () => {
+test('a long answer to a long shared prompt: sums over its own positions, too, have the same bits alone and ' +
+  'among others', async () => {
   const model = await loadModel({ model: path, format: 'f32', threads: 16, cacheDir: directory, contextLength: 0 })
   const engine = new Engine(model, options)
   try {

@@ -18,19 +18,35 @@ import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 const directory = mkdtempSync(join(tmpdir(), 'fairlead-engine-'))
 const path = join(directory, 'tiny.gguf')
 writeTinyGguf(path)
-/** With the encodings of ordinary files, so that `exact` has blocks to keep and the embedding is looked up in integers. */
+/**
+ * With the encodings of ordinary files, so that `exact` has blocks to keep and the embedding is looked up in integers.
+ */
 const encodedPath = join(directory, 'encoded.gguf')
-writeTinyGguf(encodedPath, { encode: name => name.startsWith('token_embd') ? 'Q8_0' : name.includes('attn_output') ? 'Q4_0' : 'Q4_1' })
+writeTinyGguf(encodedPath,
+  { encode: name => name.startsWith('token_embd') ? 'Q8_0' : name.includes('attn_output') ? 'Q4_0' : 'Q4_1' })
 after(() => { rmSync(directory, { recursive: true }) })
 
-const options: EngineOptions = { contextLength: 512, maxSequences: 64, kvCacheBytes: 2 ** 28, prefixCacheBytes: 2 ** 22, prefillTokensPerStep: 64, maxQueued: 4 }
+const options: EngineOptions = {
+  contextLength: 512,
+  maxSequences: 64,
+  kvCacheBytes: 2 ** 28,
+  prefixCacheBytes: 2 ** 22,
+  prefillTokensPerStep: 64,
+  maxQueued: 4
+}
 const ledger = (): ComputeLedger => ({ computedTokens: 0, cachedTokens: 0, forwardPasses: 0 })
 
 /** A model whose runs fail while luck is out. */
 const runsOutOf = (luck: { readonly isOut: boolean }, { config, sessions }: LoadedModel): CausalModel => ({
   config,
   canSharePrefix: true,
-  sessions: { find: shape => ({ run: (inputs, outputs) => luck.isOut ? Promise.reject(new Error('out of luck')) : sessions.find(shape)!.run(inputs, outputs) }), prepare: shape => sessions.prepare(shape) }
+  sessions: {
+    find: shape => ({
+      run: (inputs, outputs) =>
+        luck.isOut ? Promise.reject(new Error('out of luck')) : sessions.find(shape)!.run(inputs, outputs)
+    }),
+    prepare: shape => sessions.prepare(shape)
+  }
 })
 
 /** A model in float32, given back when the test ends. */
@@ -67,10 +83,16 @@ for (const format of weightFormats) {
       engine.checkIntegrity()
     })
 
-    test('the distribution after every position of a prompt is bitwise that of the prompt that ends there', async () => {
+    test('the distribution after every position of a prompt is bitwise that of the prompt that ' +
+      'ends there', async () => {
       const prompt = promptOf(150)
       const rows: number[][] = []
-      const sequence = engine.open(prompt, { poolFrom: 0, onPosition: (position, distribution) => { rows[position] = [...distribution.logits, distribution.logNormalizer] } })
+      const sequence = engine.open(prompt, {
+        poolFrom: 0,
+        onPosition: (position, distribution) => {
+          rows[position] = [...distribution.logits, distribution.logNormalizer]
+        }
+      })
       const last = rowOf(await sequence.output())
       sequence.close()
       assert.equal(rows.length, 150)
@@ -81,7 +103,8 @@ for (const format of weightFormats) {
       }
     })
 
-    test('guessed tokens are checked in one pass, bitwise as prompt tokens, and taken back without a trace', async () => {
+    test('guessed tokens are checked in one pass, bitwise as prompt tokens, and taken back ' +
+      'without a trace', async () => {
       const [prompt, guesses] = [promptOf(40), promptOf(6, 7)]
       const used = ledger()
       const sequence = engine.open(prompt, { ledger: used })
@@ -114,7 +137,8 @@ for (const format of weightFormats) {
       engine.checkIntegrity()
     })
 
-    test('short chunks of several sequences run together, bitwise as each alone, with their hidden states and what is said of every position', async t => {
+    test('short chunks of several sequences run together, bitwise as each alone, with their hidden states and what ' +
+      'is said of every position', async t => {
       const joining = closedAfter(t, new Engine(model, { ...options, prefixCacheBytes: 0, joinsChunks: true }))
       for (const count of [2, 4, 8]) await model.sessions.prepare(chunksShape(count))
       /** Forks of one prompt that go on for 2 to 40 positions, and what was said of theirs. */
@@ -124,14 +148,18 @@ for (const format of weightFormats) {
         const { runs } = engine.counters
         const said: number[][] = []
         const forks = Array.from({ length: 15 }, (_, index) => {
-          const fork = root.fork(index % 3 === 0 ? { onPosition: (position, { logNormalizer }) => { said.push([index, position, logNormalizer]) } } : {})
+          const fork = root.fork(index % 3 === 0
+            ? { onPosition: (position, { logNormalizer }) => { said.push([index, position, logNormalizer]) } }
+            : {})
           fork.append(...promptOf(index === 7 ? 100 : 2 + 13 * index % 39, 200 + index))
           return fork
         })
         const outputs = await Promise.all(forks.map(async fork => fork.output()))
         const rows = outputs.map(output => [...rowOf(output), ...output.hidden(1), ...output.pooled(1)])
         for (const sequence of [root, ...forks]) sequence.close()
-        return { rows: [...rows, ...said.sort((a, b) => a[0]! - b[0]! || a[1]! - b[1]!)], runs: engine.counters.runs - runs }
+        return {
+          rows: [...rows, ...said.sort((a, b) => a[0]! - b[0]! || a[1]! - b[1]!)], runs: engine.counters.runs - runs
+        }
       }
       const [together, apart] = [await read(joining), await read(engine)]
       sameBits(together.rows, apart.rows)
@@ -204,14 +232,19 @@ for (const format of weightFormats) {
         states.push([...(await sequence.output()).hidden(2)])
       }
       const pooled = (await sequence.output()).pooled(2)
-      for (const [index, value] of pooled.entries()) assert.ok(Math.abs(value - states.reduce((sum, state) => sum + state[index]!, 0) / 3) < 1e-5)
+      for (const [index, value] of pooled.entries()) {
+        assert.ok(Math.abs(value - states.reduce((sum, state) => sum + state[index]!, 0) / 3) < 1e-5)
+      }
       sequence.close()
     })
 
-    test('a probe’s states are bitwise the same alone and beside others, and the sequence goes on as if it had not been probed', async () => {
+    test('a probe’s states are bitwise the same alone and beside others, and the sequence goes on as if it had not ' +
+      'been probed', async () => {
       const layers = [0, 1]
       const statesOf = async (sequence: Sequence): Promise<number[][]> =>
-        (await Promise.all(Array.from({ length: 40 }, (_, index) => sequence.probe(10 + index, ...index % 3 === 0 ? [7] : [])))).map(states => layers.flatMap(layer => [...states.hidden(layer), ...states.pooled(layer)]))
+        (await Promise.all(Array.from(
+          { length: 40 }, (_, index) => sequence.probe(10 + index, ...index % 3 === 0 ? [7] : [])
+        ))).map(states => layers.flatMap(layer => [...states.hidden(layer), ...states.pooled(layer)]))
       const walk = async (sequence: Sequence): Promise<number[][]> => {
         const rows = [rowOf(await sequence.output())]
         for (const token of [20, 30, 40]) {
@@ -228,7 +261,8 @@ for (const format of weightFormats) {
       await root.output()
       const fork = root.fork()
       const others = Array.from({ length: 3 }, (_, index) => engine.open(promptOf(20 + index, 60 + index), { layers }))
-      const traces = [trace(engine, promptOf(12, 51), 20), ...Array.from({ length: 6 }, (_, index) => trace(engine, promptOf(9, 70 + index), 12, { fanOut: 16 }))]
+      const traces = [trace(engine, promptOf(12, 51), 20),
+        ...Array.from({ length: 6 }, (_, index) => trace(engine, promptOf(9, 70 + index), 12, { fanOut: 16 }))]
       const [rows] = await Promise.all([walk(fork), ...others.map(walk), ...traces])
       sameBits(rows, expected)
       for (const sequence of [alone, root, fork, ...others]) sequence.close()
@@ -249,7 +283,8 @@ for (const format of weightFormats) {
     test('the log-normalisers are those of the row, at temperature 1 and at the sequence’s own', async () => {
       const sequence = engine.open(promptOf(5, 6), { temperature: 0.5 })
       const { distribution } = await sequence.output()
-      const sum = (inverse: number): number => Math.log(distribution.logits.reduce((total, logit) => total + Math.exp(logit * inverse), 0))
+      const sum = (inverse: number): number =>
+        Math.log(distribution.logits.reduce((total, logit) => total + Math.exp(logit * inverse), 0))
       assert.ok(Math.abs(distribution.logNormalizer - sum(1)) < 1e-5)
       assert.ok(Math.abs(distribution.temperedLogNormalizer - sum(2)) < 1e-5)
       assert.equal(distribution.logits[distribution.topIds[0]!], Math.max(...distribution.logits))
@@ -261,7 +296,9 @@ for (const format of weightFormats) {
       const root = engine.open(promptOf(50, 8), { ledger: used, salt: 'once' })
       await root.output()
       const candidates = Array.from({ length: 16 }, () => root.fork())
-      await Promise.all(candidates.map((candidate, index) => { candidate.append(10 + index); return candidate.output() }))
+      await Promise.all(
+        candidates.map((candidate, index) => { candidate.append(10 + index); return candidate.output() })
+      )
       assert.equal(used.computedTokens, 50 + 16)
       for (const sequence of [root, ...candidates]) sequence.close()
     })
@@ -276,7 +313,8 @@ for (const format of weightFormats) {
       assert.equal(other.cachedTokens, 0)
     })
 
-    test('candidates that share a prompt: same bits alone, among siblings that come and go, and beside other families', async () => {
+    test('candidates that share a prompt: same bits alone, among siblings that come and go, and beside other ' +
+      'families', async () => {
       const prompt = promptOf(70, 12)
       const more: SequenceOptions = { fanOut: 64, layers: [1], salt: 'family' }
       const alone = await trace(engine, prompt, 20, { ...more, salt: 'alone' })
@@ -303,7 +341,8 @@ for (const format of weightFormats) {
       }
       await Promise.all(others)
       sameBits(rows, alone)
-      assert.equal(cold.computedTokens, 70 + 20 + siblings.reduce((sum, sibling, index) => sum + (sibling === followed ? 0 : 4 + index), 0))
+      assert.equal(cold.computedTokens,
+        70 + 20 + siblings.reduce((sum, sibling, index) => sum + (sibling === followed ? 0 : 4 + index), 0))
 
       // Once the prompt is cached, too, and with several tokens at once.
       const warm = ledger()
@@ -319,11 +358,14 @@ for (const format of weightFormats) {
     })
 
     test('families and single rows in one run: the bits that each has alone', async () => {
-      const shapes = [{ private: 1, shared: 1 }, { private: 1, shared: 2 }, { private: 1, shared: 3 }, { private: 0, shared: 2 }]
+      const shapes = [{ private: 1, shared: 1 }, { private: 1, shared: 2 }, { private: 1, shared: 3 },
+        { private: 0, shared: 2 }]
       for (const shape of shapes) await model.sessions.prepare(shape)
       const families = [promptOf(66, 20), promptOf(90, 21), promptOf(200, 22)]
-      const alone = [...await Promise.all(families.map((prompt, index) => trace(engine, prompt, 12, { fanOut: 64, layers: [1], salt: `family ${index}` }))), await trace(engine, promptOf(50, 23), 12)]
-      const roots = families.map((prompt, index) => engine.open(prompt, { fanOut: 64, layers: [1], salt: `beside ${index}` }))
+      const alone = [...await Promise.all(families.map((prompt, index) => trace(engine, prompt, 12,
+        { fanOut: 64, layers: [1], salt: `family ${index}` }))), await trace(engine, promptOf(50, 23), 12)]
+      const roots =
+        families.map((prompt, index) => engine.open(prompt, { fanOut: 64, layers: [1], salt: `beside ${index}` }))
       await Promise.all(roots.map(root => root.output()))
       const forks = roots.map(root => Array.from({ length: 3 }, () => root.fork()))
       const single = engine.open(promptOf(50, 23), { salt: 'beside' })
@@ -336,7 +378,8 @@ for (const format of weightFormats) {
         for (const sequence of sequences) sequence.append(3 + (step * 37) % 256)
         // Some families leave for a while, so that runs have other shapes.
         const present = sequences.map((_, index) => index === 3 || (step + index) % 4 !== 0)
-        await Promise.all([...forks.flat(), ...sequences.filter((_, index) => present[index])].map(sequence => sequence.output()))
+        await Promise.all([...forks.flat(), ...sequences.filter((_, index) => present[index])].map(sequence =>
+          sequence.output()))
         for (const [index, sequence] of sequences.entries()) rows[index]!.push(rowOf(await sequence.output()))
         engine.checkIntegrity()
       }
@@ -356,7 +399,8 @@ for (const format of weightFormats) {
       assert.equal(engine.stats().kvTokens, before)
     })
 
-    test('a request’s bits are the same alone and under 40 others that come, fork and leave, with too few slots for all', async t => {
+    test('a request’s bits are the same alone and under 40 others that come, fork and leave, with too few ' +
+      'slots for all', async t => {
       const traces = [
         { prompt: promptOf(45, 30), more: {} },
         { prompt: promptOf(75, 31), more: { fanOut: 64 } }
@@ -371,12 +415,15 @@ for (const format of weightFormats) {
         const others = Array.from({ length: 40 }, async (_, index) => {
           while (!leaving.signal.aborted) {
             const controller = new AbortController()
-            const open: Sequence[] = [crowded.open(promptOf(2 + roll(60), roll(6)), { fanOut: roll(2) === 0 ? 1 : 128, signal: controller.signal })]
+            const open: Sequence[] = [crowded.open(promptOf(2 + roll(60), roll(6)),
+              { fanOut: roll(2) === 0 ? 1 : 128, signal: controller.signal })]
             for (let step = roll(6); step >= 0 && !leaving.signal.aborted; step--) {
               await Promise.all(open.map(sequence => sequence.output()))
               if (roll(3) === 0) open.push(open[roll(open.length)]!.fork())
               if (roll(4) === 0) await turn()
-              for (const sequence of open) sequence.append(...Array.from({ length: 1 + (roll(5) === 0 ? roll(4) : 0) }, () => 3 + roll(250)))
+              for (const sequence of open) {
+                sequence.append(...Array.from({ length: 1 + (roll(5) === 0 ? roll(4) : 0) }, () => 3 + roll(250)))
+              }
             }
             if (roll(2) === 0) controller.abort(new Error(`other ${index} left`))
             for (const sequence of open) sequence.close()
@@ -425,7 +472,9 @@ for (const format of weightFormats) {
         const root = on.open(promptOf(12), { salt: 'narrow' })
         await root.output()
         const forks = [root, root.fork(), root.fork()]
-        const rows = await Promise.all(forks.map(async (fork, index) => { fork.append(5 + index); return rowOf(await fork.output()) }))
+        const rows = await Promise.all(
+          forks.map(async (fork, index) => { fork.append(5 + index); return rowOf(await fork.output()) })
+        )
         for (const fork of forks) fork.close()
         return rows
       }
@@ -466,7 +515,8 @@ for (const format of weightFormats) {
       const busy = new Set<Sequence>()
       const ask = (sequence: Sequence, question: () => Promise<unknown> = () => sequence.output()): void => {
         busy.add(sequence)
-        const asked: Promise<unknown> = question().catch(() => {}).finally(() => { busy.delete(sequence); waiting.delete(asked) })
+        const asked: Promise<unknown> =
+          question().catch(() => {}).finally(() => { busy.delete(sequence); waiting.delete(asked) })
         waiting.add(asked)
       }
       for (let step = 0; step < 500; step++) {
@@ -518,7 +568,8 @@ test('a probe gives the states that the sequence would have, up to rounding, up 
     sequence.append(5, 6)
     await sequence.output()
     const { probedTokens, runs } = engine.counters
-    const branches = Array.from({ length: 21 }, (_, index) => index % 2 === 0 ? [10 + index] : [10 + index, 3, 4].slice(0, Math.min(3, 512 - length)))
+    const branches = Array.from({ length: 21 }, (_, index) =>
+      index % 2 === 0 ? [10 + index] : [10 + index, 3, 4].slice(0, Math.min(3, 512 - length)))
     const probed = await Promise.all(branches.map(branch => sequence.probe(...branch)))
     assert.equal(engine.counters.probedTokens - probedTokens, branches.flat().length)
     assert.ok(engine.counters.runs - runs >= branches.flat().length / Math.min(32, 512 - length))
@@ -536,7 +587,8 @@ test('a probe gives the states that the sequence would have, up to rounding, up 
   engine.checkIntegrity()
 })
 
-test('a probe is refused where there is no output yet, no room or a shared prompt, and ends with its sequence or a run that fails', async t => {
+test('a probe is refused where there is no output yet, no room or a shared prompt, and ends with its sequence or a ' +
+  'run that fails', async t => {
   const model = await loadTiny(t, 1)
   const luck = { isOut: false }
   const engine = closedAfter(t, new Engine(runsOutOf(luck, model), options))
@@ -546,7 +598,8 @@ test('a probe is refused where there is no output yet, no room or a shared promp
   await sequence.output()
   await assert.rejects(sequence.probe(), /1 to 32; got 0/)
   await assert.rejects(sequence.probe(...promptOf(33)), /1 to 32; got 33/)
-  const [shared, whole, full] = [engine.open(promptOf(90), { fanOut: 64 }), engine.open(promptOf(90), { fanOut: 64, probed: true }), engine.open(promptOf(512))]
+  const [shared, whole, full] = [engine.open(promptOf(90), { fanOut: 64 }),
+    engine.open(promptOf(90), { fanOut: 64, probed: true }), engine.open(promptOf(512))]
   await Promise.all([shared, whole, full].map(one => one.output()))
   await assert.rejects(shared.probe(5), /shares its prompt/)
   await whole.probe(5)
@@ -572,10 +625,13 @@ test('a shared prompt gives the logits of private KV, up to rounding', async t =
   const model = await loadTiny(t, 2)
   const engine = closedAfter(t, new Engine(model, options))
   for (const length of [64, 65, 200]) {
-    const [own, shared] = [await trace(engine, promptOf(length, 16), 40), await trace(engine, promptOf(length, 16), 40, { fanOut: 128 })]
+    const [own, shared] = [await trace(engine, promptOf(length, 16), 40),
+      await trace(engine, promptOf(length, 16), 40, { fanOut: 128 })]
     sameBits(shared[0], own[0])
     let largest = 0
-    for (const [step, row] of own.entries()) for (const [at, logit] of row.entries()) largest = Math.max(largest, Math.abs(logit - shared[step]![at]!))
+    for (const [step, row] of own.entries()) {
+      for (const [at, logit] of row.entries()) largest = Math.max(largest, Math.abs(logit - shared[step]![at]!))
+    }
     assert.ok(largest > 0 && largest <= 1e-4, `largest difference ${largest}`)
   }
 })
@@ -601,7 +657,14 @@ test('a long answer to a long shared prompt: its bits are the same alone and bes
 
 test('families whose candidates came in turns sit together, each a part of a run', async t => {
   const model = await loadTiny(t, 2)
-  const apart: CausalModel = { config: model.config, canSharePrefix: true, sessions: { find: shape => shape.private + shape.shared > 1 ? null : model.sessions.find(shape), prepare: shape => model.sessions.prepare(shape) } }
+  const apart: CausalModel = {
+    config: model.config,
+    canSharePrefix: true,
+    sessions: {
+      find: shape => shape.private + shape.shared > 1 ? null : model.sessions.find(shape),
+      prepare: shape => model.sessions.prepare(shape)
+    }
+  }
   const engine = closedAfter(t, new Engine(apart, options))
   const roots = [40, 41, 42].map(seed => engine.open(promptOf(70, seed), { fanOut: 64, salt: String(seed) }))
   await Promise.all(roots.map(root => root.output()))
@@ -648,7 +711,8 @@ test('where no KV can be reserved no engine is made; where it is not enough for 
     if (dims.length === 4 && dims[0] === 32 && left-- <= 0) throw new Error('std::bad_alloc')
     return allocate.call(Tensor, type, dims)
   })
-  assert.throws(() => new Engine(model, options), /^RequestError: the KV of 32 sequences of 512 tokens needs 4 buffers of 2097152 bytes, and the system refuses to reserve them$/)
+  assert.throws(() => new Engine(model, options),
+    /^RequestError: the KV of 32 sequences of 512 tokens needs 4 buffers of 2097152 bytes, and the system refuses to reserve them$/)
   left = 5
   const problems: string[] = []
   const engine = closedAfter(t, new Engine(model, { ...options, onProblem: problem => { problems.push(problem) } }))
@@ -665,7 +729,8 @@ test('where no KV can be reserved no engine is made; where it is not enough for 
     sameBits(rowOf(await row.output()), rowOf(await roots[index % 2]!.output()))
   }
   assert.equal(problems.length, 1)
-  assert.match(problems[0]!, /^no more than 32 sequences run at the same time: the KV of 32 sequences of 512 tokens needs/)
+  assert.match(problems[0]!,
+    /^no more than 32 sequences run at the same time: the KV of 32 sequences of 512 tokens needs/)
 })
 
 test('a step that fails outside of a run fails who waits, and the engine goes on', async t => {
@@ -673,7 +738,9 @@ test('a step that fails outside of a run fails who waits, and the engine goes on
   const engine = closedAfter(t, new Engine(model, options))
   const refusing = t.mock.method(Tensor, 'allocate', () => { throw new Error('std::bad_alloc') })
   const sequences = [engine.open(promptOf(10), { layers: [1] }), engine.open(promptOf(10, 2))]
-  for (const result of await Promise.allSettled(sequences.map(sequence => sequence.output()))) assert.match(String((result as PromiseRejectedResult).reason), /std::bad_alloc/)
+  for (const result of await Promise.allSettled(sequences.map(sequence => sequence.output()))) {
+    assert.match(String((result as PromiseRejectedResult).reason), /std::bad_alloc/)
+  }
   refusing.mock.restore()
   assert.ok(engine.isIdle)
   engine.checkIntegrity()

@@ -1,4 +1,7 @@
-/** `fairlead eval` on a tiny model: pools and runs that are recorded once, a report, and what is left when it is interrupted. */
+/**
+ * `fairlead eval` on a tiny model: pools and runs that are recorded once, a report, and what is left when it is
+ * interrupted.
+ */
 import assert from 'node:assert/strict'
 import { spawn, spawnSync } from 'node:child_process'
 import { once } from 'node:events'
@@ -20,11 +23,19 @@ writeFileSync(prompts, Array.from({ length: 60 }, (_, index) => JSON.stringify({
 const rewards = join(folder, 'rewards')
 mkdirSync(rewards)
 const letters = [...'abcdefghijklmnop'].map(letter => ({ kind: 'rule', rule: 'regex', pattern: letter }))
-writeFileSync(join(rewards, 'letters.json'), JSON.stringify({ name: 'letters', description: 'has letters', kind: 'ensemble', combine: 'weighted', weights: letters.map((_, index) => 1 + index / 7), scorers: letters }))
+writeFileSync(join(rewards, 'letters.json'), JSON.stringify({
+  name: 'letters',
+  description: 'has letters',
+  kind: 'ensemble',
+  combine: 'weighted',
+  weights: letters.map((_, index) => 1 + index / 7),
+  scorers: letters
+}))
 
 const env = { ...process.env, FAIRLEAD_MODEL: model, FAIRLEAD_CACHE_DIR: folder, FAIRLEAD_REWARDS_DIR: rewards }
 const program = [join(packageRoot, 'dist/src/cli/main.js'), 'eval']
-const length = ['--reward', 'length', '--weight', '1', '--judge', 'letters', '--prompts', prompts, '--candidates', '6', '--max-tokens', '6']
+const length = ['--reward', 'length', '--weight', '1', '--judge', 'letters', '--prompts', prompts, '--candidates', '6',
+  '--max-tokens', '6']
 
 function run (...args: string[]): { code: number | null, out: string, err: string } {
   const { status, stdout, stderr } = spawnSync(process.execPath, [...program, ...args], { encoding: 'utf8', env })
@@ -37,8 +48,12 @@ test('a reward is evaluated, with plots, figures and the panel; what was drawn i
   assert.equal(first.code, 0, first.err)
   const report = readFileSync(join(out, 'length_1', 'REPORT.md'), 'utf8')
   assert.equal(first.out.trim(), join(out, 'length_1', 'REPORT.md'))
-  for (const text of ['## The judge', '## Guidance against best-of-n at equal time', '## Best-of-n', '## Guidance at equal KL', 'look-ahead, fitted on prefixes 20', '## Every strategy', 'beam_search 4×4', '“Say much.”', 'oracle', '### small fits', 'lcb']) assert.ok(report.includes(text), text)
-  for (const [, plot] of report.matchAll(/\]\((plots\/[^)]+)\)/g)) assert.ok(readFileSync(join(out, 'length_1', plot!), 'utf8').startsWith('<svg'), plot)
+  for (const text of ['## The judge', '## Guidance against best-of-n at equal time', '## Best-of-n',
+    '## Guidance at equal KL', 'look-ahead, fitted on prefixes 20', '## Every strategy', 'beam_search 4×4',
+    '“Say much.”', 'oracle', '### small fits', 'lcb']) assert.ok(report.includes(text), text)
+  for (const [, plot] of report.matchAll(/\]\((plots\/[^)]+)\)/g)) {
+    assert.ok(readFileSync(join(out, 'length_1', plot!), 'utf8').startsWith('<svg'), plot)
+  }
   const figures = JSON.parse(readFileSync(join(out, 'length_1', 'report.json'), 'utf8'))
   assert.equal(figures.finished, true)
   assert.deepEqual(figures.analysis.bestOfN.map(({ n }: { n: number }) => n), [1, 2, 4, 6])
@@ -55,7 +70,8 @@ test('a reward is evaluated, with plots, figures and the panel; what was drawn i
   assert.ok(figures.analysis.ways.every(({ time }: { time: { value: number } }) => time.value > 0))
 
   const pool = readFileSync(join(out, 'plain.jsonl'), 'utf8')
-  const more = run(...length, '--limit', '3', '--timed', '1', '--wish', 'Say much.', '--skip-panel', '--report', join(out, 'elsewhere'), '--out', out)
+  const more = run(...length, '--limit', '3', '--timed', '1', '--wish', 'Say much.', '--skip-panel', '--report',
+    join(out, 'elsewhere'), '--out', out)
   assert.equal(more.code, 0, more.err)
   const grown = readFileSync(join(out, 'plain.jsonl'), 'utf8')
   assert.ok(grown.startsWith(pool))
@@ -76,12 +92,15 @@ test('a reward is evaluated, with plots, figures and the panel; what was drawn i
 
 test('verified answers are drawn until one passes, and reported beside a retry loop', () => {
   const out = join(folder, 'verified')
-  const { status, stdout, stderr } = spawnSync(process.execPath, [join(packageRoot, 'dist/src/cli/main.js'), 'eval-verified', '--limit', '6', '--candidates', '4', '--max-tokens', '8', '--timed', '2', '--out', out], { encoding: 'utf8', env })
+  const { status, stdout, stderr } = spawnSync(process.execPath, [join(packageRoot, 'dist/src/cli/main.js'),
+    'eval-verified', '--limit', '6', '--candidates', '4', '--max-tokens', '8', '--timed', '2', '--out', out],
+  { encoding: 'utf8', env })
   assert.equal(status, 0, stderr)
   assert.equal(stdout.trim(), join(out, 'REPORT.md'))
   const { passAt, ways, kinds } = JSON.parse(readFileSync(join(out, 'report.json'), 'utf8'))
   assert.deepEqual(passAt.map(({ n }: { n: number }) => n), [1, 2, 4])
-  assert.deepEqual(ways.map(({ label }: { label: string }) => label), ['retry loop', 'best_of_n, 4 at a time', 'eagerly', 'eagerly, JSON by grammar', 'beam_search 4×4'])
+  assert.deepEqual(ways.map(({ label }: { label: string }) => label),
+    ['retry loop', 'best_of_n, 4 at a time', 'eagerly', 'eagerly, JSON by grammar', 'beam_search 4×4'])
   assert.equal(kinds.length, 6)
   // Seeds and order are the pool's: it passes where one of the pool's answers does.
   assert.equal(ways[1].passed.value, passAt.at(-1).rate.value)
@@ -90,7 +109,8 @@ test('verified answers are drawn until one passes, and reported beside a retry l
 
 test('interrupted, it leaves a report of the prompts that were done', async () => {
   const out = join(folder, 'part')
-  const child = spawn(process.execPath, [...program, ...length, '--limit', '60', '--skip-panel', '--out', out], { env, stdio: ['ignore', 'pipe', 'pipe'] })
+  const child = spawn(process.execPath, [...program, ...length, '--limit', '60', '--skip-panel', '--out', out],
+    { env, stdio: ['ignore', 'pipe', 'pipe'] })
   let [said, printed, told] = ['', '', false]
   child.stdout.on('data', chunk => { printed += String(chunk) })
   child.stderr.on('data', chunk => {
@@ -108,13 +128,16 @@ test('interrupted, it leaves a report of the prompts that were done', async () =
 test('what cannot be evaluated is refused by option', () => {
   for (const [args, message] of [
     [['--reward', 'length'], /--prompts is needed: no prompt set belongs to length/],
-    [['--reward', 'length', '--prompts', 'reviews'], /--judge is needed: no judge belongs to length; name one \(instructions, sentiment\)/],
-    [['--reward', 'positive', '--judge', 'positive'], /--judge must be another than the reward it judges; got "positive"/],
+    [['--reward', 'length', '--prompts', 'reviews'],
+      /--judge is needed: no judge belongs to length; name one \(instructions, sentiment\)/],
+    [['--reward', 'positive', '--judge', 'positive'],
+      /--judge must be another than the reward it judges; got "positive"/],
     [['--weight', '0'], /--weight must be a number other than 0; got "0"/],
     [['--limit', '201'], /--limit must be at most the prompts of reviews, 200; got "201"/],
     [['--timed', '41', '--limit', '40'], /--timed must be at most --limit, 40; got "41"/],
     [['--candidates', '1'], /--candidates must be an integer of at least 2; got "1"/],
-    [['--reward', 'length', '--prompts', prompts, '--judge', 'nobody', '--limit', '1', '--out', join(folder, 'none')], /reward "nobody" does not exist; there are: .*length/]
+    [['--reward', 'length', '--prompts', prompts, '--judge', 'nobody', '--limit', '1', '--out', join(folder, 'none')],
+      /reward "nobody" does not exist; there are: .*length/]
   ] as const) {
     const { code, err } = run(...args)
     assert.equal(code, 1, err)

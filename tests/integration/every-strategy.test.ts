@@ -1,4 +1,7 @@
-/** Every strategy, and every way that one works, on a tiny model through every door: the openai client whole and streamed, /v1/stream, the library. */
+/**
+ * Every strategy, and every way that one works, on a tiny model through every door: the openai client whole and
+ * streamed, /v1/stream, the library.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
@@ -96,7 +99,9 @@ test('every strategy is among them', () => {
 for (const [index, given] of everyStrategy.entries()) {
   test(`${JSON.stringify(given)} is the same through every door`, async () => {
     const alignment = { ...rewardFor(given), ...given } as AlignmentParams
-    const request = { model: 'tiny', messages: [{ role: 'user' as const, content: 'say the' }], max_tokens: 8, seed: index, alignment }
+    const request = {
+      model: 'tiny', messages: [{ role: 'user' as const, content: 'say the' }], max_tokens: 8, seed: index, alignment
+    }
     const whole = await client.chat.completions.create(request)
     const { content } = whole.choices[0]!.message
     const { alignment: chosen } = whole.choices[0]!
@@ -114,10 +119,12 @@ for (const [index, given] of everyStrategy.entries()) {
     const events = await ask(`r${index}`, request)
     assert.equal(events.map(event => event['chunk']?.choices[0]?.delta.content ?? '').join(''), content)
     const { completion } = events.at(-1)!
-    assert.deepEqual([completion.choices[0].message.content, completion.alignment, completion.choices[0].alignment], [content, whole.alignment, chosen])
+    assert.deepEqual([completion.choices[0].message.content, completion.alignment, completion.choices[0].alignment],
+      [content, whole.alignment, chosen])
     assert.equal(completion.usage.completion_tokens, whole.usage!.completion_tokens)
 
     const own = await fairlead.generate(request)
-    assert.deepEqual([own.choices[0]!.message.content, own.alignment, own.choices[0]!.alignment], [content, whole.alignment, chosen])
+    assert.deepEqual([own.choices[0]!.message.content, own.alignment, own.choices[0]!.alignment],
+      [content, whole.alignment, chosen])
   })
 }

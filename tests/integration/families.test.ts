@@ -1,4 +1,6 @@
-/** Tiny random checkpoints of every family against what transformers computes with them; damaged ones; and a served one. */
+/**
+ * Tiny random checkpoints of every family against what transformers computes with them; damaged ones; and a served one.
+ */
 import assert from 'node:assert/strict'
 import { mkdtempSync, readFileSync, rmSync, truncateSync, unlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,12 +16,17 @@ import { weightFormats, type WeightFormat } from '../../src/models/quantization/
 import { packageRoot } from '../../src/package-root.js'
 import { asGguf } from '../helpers/checkpoint-as-gguf.js'
 import { closedAfter } from '../helpers/closed-after.js'
-import { safetensors, tinyCheckpoints, writeTinyCheckpoint, type TinyCheckpointOptions } from '../helpers/tiny-checkpoint.js'
+import {
+  safetensors, tinyCheckpoints, writeTinyCheckpoint, type TinyCheckpointOptions
+} from '../helpers/tiny-checkpoint.js'
 import { tinyServer } from '../helpers/tiny-server.js'
 
 /** Written by scripts/expected-families.py. */
 const fixture = JSON.parse(readFileSync(join(packageRoot, 'tests/fixtures/expected-families.json'), 'utf8')) as {
-  text: string, ids: number[], tokens: number[], checkpoints: Record<string, { logits?: number[][], scores?: number[][] }>
+  text: string,
+  ids: number[],
+  tokens: number[],
+  checkpoints: Record<string, { logits?: number[][], scores?: number[][] }>
 }
 const folder = mkdtempSync(join(tmpdir(), 'fairlead-families-'))
 after(() => { rmSync(folder, { recursive: true }) })
@@ -37,12 +44,15 @@ function engineOf (t: TestContext, model: LoadedModel, prefillTokensPerStep: num
   return closedAfter(t, new Engine(model, { ...room, prefillTokensPerStep }))
 }
 
-/** What a model says after every position: all but the last few read in chunks cut at every place, the rest one by one. */
+/**
+ * What a model says after every position: all but the last few read in chunks cut at every place, the rest one by one.
+ */
 async function outputs (t: TestContext, model: LoadedModel, alone: number): Promise<number[][]> {
   const { tokens } = fixture
   const engine = engineOf(t, model, 7)
   const rows: number[][] = []
-  const sequence = engine.open(tokens.slice(0, -alone), { onPosition: (position, { logits, logNormalizer }) => { rows[position] = [logNormalizer, ...logits] } })
+  const sequence = engine.open(tokens.slice(0, -alone),
+    { onPosition: (position, { logits, logNormalizer }) => { rows[position] = [logNormalizer, ...logits] } })
   await sequence.output()
   for (const token of tokens.slice(-alone)) {
     sequence.append(token)
@@ -54,13 +64,17 @@ async function outputs (t: TestContext, model: LoadedModel, alone: number): Prom
 
 function largestDifference (given: readonly number[][], expected: readonly number[][]): number {
   assert.deepEqual([given.length, given[0]!.length], [expected.length, expected[0]!.length])
-  return Math.max(...expected.map((row, index) => Math.max(...row.map((value, column) => Math.abs(value - given[index]![column]!)))))
+  return Math.max(...expected.map((row, index) =>
+    Math.max(...row.map((value, column) => Math.abs(value - given[index]![column]!)))))
 }
 
 for (const [name, { logits, scores }] of Object.entries(fixture.checkpoints)) {
-  test(`${name}: transformers' ${logits ? 'logits' : 'scores'} after every position, in chunks and one by one`, async t => {
+  test(`${name}: transformers' ${logits ? 'logits' : 'scores'} after every position, in chunks and ` +
+    'one by one', async t => {
     const rows = await outputs(t, await load(t, name), 9)
-    const shown = logits ? rows.map(([normalizer, ...values]) => [normalizer!, ...fixture.ids.map(id => values[id]!)]) : rows.map(row => row.slice(1))
+    const shown = logits
+      ? rows.map(([normalizer, ...values]) => [normalizer!, ...fixture.ids.map(id => values[id]!)])
+      : rows.map(row => row.slice(1))
     const difference = largestDifference(shown, (logits ?? scores)!)
     assert.ok(difference <= 1e-4, `the largest difference is ${difference}`)
   })
@@ -87,7 +101,8 @@ test('behind a shared prompt, biases and norms of heads compute the same', async
       shared.append(token)
       apart.append(token)
       const [one, other] = await Promise.all([shared.output(), apart.output()])
-      const difference = Math.max(...one.distribution.logits.map((logit, id) => Math.abs(logit - other.distribution.logits[id]!)))
+      const difference =
+        Math.max(...one.distribution.logits.map((logit, id) => Math.abs(logit - other.distribution.logits[id]!)))
       assert.ok(difference <= 1e-4, `${name}: ${difference}`)
     }
   }
@@ -109,60 +124,82 @@ test('every format computes about what float32 does, biases, norms and smoothed 
     for (const format of weightFormats) {
       const rows = await outputs(t, await load(t, name, format), 1)
       const expected = (logits ?? scores)!
-      const shown = logits ? rows.map(([normalizer, ...values]) => [normalizer!, ...fixture.ids.map(id => values[id]!)]) : rows.map(row => row.slice(1))
+      const shown = logits
+        ? rows.map(([normalizer, ...values]) => [normalizer!, ...fixture.ids.map(id => values[id]!)])
+        : rows.map(row => row.slice(1))
       const spread = Math.sqrt(expected.flat().reduce((sum, value) => sum + value ** 2, 0) / expected.flat().length)
-      const error = Math.sqrt(expected.flatMap((row, index) => row.map((value, column) => (value - shown[index]![column]!) ** 2)).reduce((sum, value) => sum + value, 0) / expected.flat().length)
-      assert.ok(error <= (format === 'q4' ? 0.5 : 0.1) * spread, `${name} in ${format}: root mean square ${error} of ${spread}`)
+      const error = Math.sqrt(expected.flatMap((row, index) => row.map((value, column) =>
+        (value - shown[index]![column]!) ** 2)).reduce((sum, value) => sum + value, 0) / expected.flat().length)
+      assert.ok(error <= (format === 'q4' ? 0.5 : 0.1) * spread,
+        `${name} in ${format}: root mean square ${error} of ${spread}`)
     }
   }
 })
 
-test('a checkpoint that is damaged, or computes what the graph does not, is refused with its file and the reason', async () => {
+test('a checkpoint that is damaged, or computes what the graph does not, is refused with its file and ' +
+  'the reason', async () => {
   let count = 0
-  const broken = async (options: Partial<TinyCheckpointOptions>, reason: RegExp, damage: (path: string) => void = () => {}): Promise<void> => {
+  const broken = async (
+    options: Partial<TinyCheckpointOptions>, reason: RegExp, damage: (path: string) => void = () => {}
+  ): Promise<void> => {
     const path = join(folder, `broken-${count++}`)
     writeTinyCheckpoint(path, { family: 'llama', ...options })
     damage(path)
-    await assert.rejects(loadModel({ model: path, format: 'f32', threads: 1, cacheDir: folder, contextLength: 0 }), (error: unknown) =>
+    await assert.rejects(loadModel({ model: path, format: 'f32', threads: 1, cacheDir: folder, contextLength: 0 }), (
+      error: unknown
+    ) =>
       error instanceof RequestError && error.message.includes(path) && reason.test(error.message), String(reason))
   }
-  await broken({ config: { model_type: 'gpt2' } }, /model_type "gpt2" is not supported; supported are llama, qwen2, qwen3/)
+  await broken({ config: { model_type: 'gpt2' } },
+    /model_type "gpt2" is not supported; supported are llama, qwen2, qwen3/)
   await broken({ config: { hidden_act: 'gelu' } }, /hidden_act = "gelu" is not supported/)
   await broken({ config: { attention_bias: true } }, /attention_bias = true is not supported for llama/)
-  await broken({ config: { rope_scaling: { rope_type: 'yarn', factor: 4 } } }, /rotary scaling "yarn" is not supported; supported are default, linear, llama3/)
-  await broken({ config: { rope_scaling: { rope_type: 'llama3', factor: 8 } } }, /low_freq_factor of the rotary scaling "llama3" must be a positive number; got undefined/)
-  await broken({ config: { quantization_config: { quant_method: 'gptq' } } }, /quantization_config = .* is not supported/)
-  await broken({ config: { layer_types: ['full_attention', 'sliding_attention'] } }, /layer_types other than full_attention/)
+  await broken({ config: { rope_scaling: { rope_type: 'yarn', factor: 4 } } },
+    /rotary scaling "yarn" is not supported; supported are default, linear, llama3/)
+  await broken({ config: { rope_scaling: { rope_type: 'llama3', factor: 8 } } },
+    /low_freq_factor of the rotary scaling "llama3" must be a positive number; got undefined/)
+  await broken({ config: { quantization_config: { quant_method: 'gptq' } } },
+    /quantization_config = .* is not supported/)
+  await broken({ config: { layer_types: ['full_attention', 'sliding_attention'] } },
+    /layer_types other than full_attention/)
   await broken({ config: { num_hidden_layers: 3 } }, /tensor blk.2.attn_norm.weight must have shape \[64\]; got none/)
   await broken({ config: { num_hidden_layers: 1 } }, /tensors blk.1.attn_norm.weight.* are not part of a llama decoder/)
   await broken({ config: { hidden_size: '64' } }, /hidden_size must be a positive number; got "64"/)
   await broken({ family: 'qwen2', config: { model_type: 'llama' } }, /attn_q.bias.* are not part of a llama decoder/)
-  await broken({ tokenizer: { model: { type: 'Unigram', vocab: [] } } }, /tokenizer.json of type "Unigram" .* is not supported; supported is BPE with ByteLevel/)
+  await broken({ tokenizer: { model: { type: 'Unigram', vocab: [] } } },
+    /tokenizer.json of type "Unigram" .* is not supported; supported is BPE with ByteLevel/)
   await broken({ config: { vocab_size: 100 } }, /token_embd.weight must have shape \[100, 64\]; got \[264, 64\]/)
   await broken({ template: null }, /holds no chat template/)
   await broken({ template: '{% for %}' }, /chat template cannot be read/)
   await broken({}, /config.json must hold a JSON object/, path => { writeFileSync(join(path, 'config.json'), '[') })
   await broken({}, /it has no tokenizer.json/, path => { unlinkSync(join(path, 'tokenizer.json')) })
-  await broken({ shards: 2 }, /there is no file .*model-00002-of-00002.safetensors/, path => { unlinkSync(join(path, 'model-00002-of-00002.safetensors')) })
-  await broken({ shards: 2 }, /must have a weight_map of tensor names to \*.safetensors files beside it/, path => { writeFileSync(join(path, 'model.safetensors.index.json'), '{"weight_map": {"a": "../b.safetensors"}}') })
+  await broken({ shards: 2 }, /there is no file .*model-00002-of-00002.safetensors/,
+    path => { unlinkSync(join(path, 'model-00002-of-00002.safetensors')) })
+  await broken({ shards: 2 }, /must have a weight_map of tensor names to \*.safetensors files beside it/,
+    path => { writeFileSync(join(path, 'model.safetensors.index.json'), '{"weight_map": {"a": "../b.safetensors"}}') })
   const weights = (path: string): string => join(path, 'model.safetensors')
   await broken({}, /it is truncated/, path => { truncateSync(weights(path), 100_000) })
   await broken({}, /it has 3 bytes/, path => { truncateSync(weights(path), 3) })
   await broken({}, /it claims a header of \d+ bytes/, path => { writeFileSync(weights(path), Buffer.alloc(64, 255)) })
-  await broken({}, /its header is not JSON/, path => { writeFileSync(weights(path), Buffer.concat([Buffer.of(2, 0, 0, 0, 0, 0, 0, 0), Buffer.from('{x')])) })
-  const one = (name: string, dtype: string, shape: readonly number[], bytes: number) => (path: string): void => { writeFileSync(weights(path), safetensors([{ name, shape, dtype, data: Buffer.alloc(bytes) }])) }
+  await broken({}, /its header is not JSON/,
+    path => { writeFileSync(weights(path), Buffer.concat([Buffer.of(2, 0, 0, 0, 0, 0, 0, 0), Buffer.from('{x')])) })
+  const one = (name: string, dtype: string, shape: readonly number[], bytes: number) => (path: string): void => {
+    writeFileSync(weights(path), safetensors([{ name, shape, dtype, data: Buffer.alloc(bytes) }]))
+  }
   await broken({}, /tensor a has type "I64"; read are F32, F16, BF16/, one('a', 'I64', [1], 8))
   await broken({}, /tensor a of shape \[2\] in F32 needs 8 bytes; its data_offsets span 4/, one('a', 'F32', [2], 4))
   await broken({}, /tensor a must have a shape of sizes; got \[-1\]/, one('a', 'F32', [-1], 4))
 })
 
 test('a classifier cannot be served', async () => {
-  await assert.rejects(createHost(loadConfig({ model: join(folder, 'qwen2-score'), cacheDir: folder }, {}), () => {}), /qwen2-score scores texts and cannot write them/)
+  await assert.rejects(createHost(loadConfig({ model: join(folder, 'qwen2-score'), cacheDir: folder }, {}), () => {}),
+    /qwen2-score scores texts and cannot write them/)
 })
 
 test('a folder is served like a file', async t => {
   const server = closedAfter(t, await tinyServer({ model: join(folder, 'qwen3'), format: 'f32' }))
-  const { status, json } = await server.post('/v1/chat/completions', { model: 'qwen3', messages: [{ role: 'user', content: 'say' }], max_tokens: 8, seed: 1 })
+  const { status, json } = await server.post('/v1/chat/completions',
+    { model: 'qwen3', messages: [{ role: 'user', content: 'say' }], max_tokens: 8, seed: 1 })
   assert.equal(status, 200)
   assert.ok(json['usage'].completion_tokens > 0)
 })

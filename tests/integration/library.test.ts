@@ -17,8 +17,16 @@ let fairlead: Fairlead
 let server: TinyServer
 const said: string[] = []
 before(async () => {
-  writeFileSync(join(folder, 'settings.yaml'), 'profiles: {short-2: {alignment: {strategy: best_of_n, num_candidates: 2, rewards: [{name: length, weight: -1}]}}}')
-  fairlead = await Fairlead.start({ model, cacheDir: folder, dataDir: join(folder, 'data'), maxSequences: 64, config: join(folder, 'settings.yaml'), onProgress: message => { said.push(message) } })
+  writeFileSync(join(folder, 'settings.yaml'),
+    'profiles: {short-2: {alignment: {strategy: best_of_n, num_candidates: 2, rewards: [{name: length, weight: -1}]}}}')
+  fairlead = await Fairlead.start({
+    model,
+    cacheDir: folder,
+    dataDir: join(folder, 'data'),
+    maxSequences: 64,
+    config: join(folder, 'settings.yaml'),
+    onProgress: message => { said.push(message) }
+  })
   server = await tinyServer()
 })
 after(async () => {
@@ -29,7 +37,17 @@ after(async () => {
 
 const messages = [{ role: 'user', content: 'say the' }] as const
 const plain = { messages, max_tokens: 12, seed: 5 } satisfies GenerateParams
-const guided = { ...plain, alignment: { strategy: 'beam_search', num_beams: 2, num_children: 2, step: { tokens: 4 }, reward: 'length', return_candidates: true } } satisfies GenerateParams
+const guided = {
+  ...plain,
+  alignment: {
+    strategy: 'beam_search',
+    num_beams: 2,
+    num_children: 2,
+    step: { tokens: 4 },
+    reward: 'length',
+    return_candidates: true
+  }
+} satisfies GenerateParams
 
 test('it knows its model and rewards, and told what it did', () => {
   assert.equal(fairlead.model.id, 'tiny')
@@ -62,21 +80,28 @@ test('stream gives the same text in pieces, and what guidance did on the last', 
 })
 
 test('score gives what the server answers', async () => {
-  const params = { reward: 'length', every: 2, input: [{ prompt: 'a', answer: 'the bad the' }, { prompt: 'a', answer: 'the' }] }
+  const params = {
+    reward: 'length', every: 2, input: [{ prompt: 'a', answer: 'the bad the' }, { prompt: 'a', answer: 'the' }]
+  }
   const { json } = await server.post('/v1/rewards/score', params)
   assert.deepEqual(await fairlead.score(params), json)
 })
 
 test('a reward is fitted, can be used at once and by the next that starts, and is deleted', async () => {
-  const examples = Array.from({ length: 30 }, (_, index) => ({ prompt: `say ${index}`, chosen: `zzz ${index}`, rejected: `aaa ${index}` }))
+  const examples = Array.from({ length: 30 },
+    (_, index) => ({ prompt: `say ${index}`, chosen: `zzz ${index}`, rejected: `aaa ${index}` }))
   const phases = new Set<string>()
-  const reward = await fairlead.fit({ name: 'zeal', examples, layers: [1] }, { onProgress: ({ phase }) => { phases.add(phase) } })
+  const reward =
+    await fairlead.fit({ name: 'zeal', examples, layers: [1] }, { onProgress: ({ phase }) => { phases.add(phase) } })
   assert.deepEqual([reward.name, reward.kind, [...phases]], ['zeal', 'head', ['queued', 'features', 'pool', 'fit']])
   assert.ok(fairlead.rewards.some(({ name }) => name === 'zeal'))
-  const { data } = await fairlead.score({ reward: 'zeal', input: [{ prompt: 'say 3', answer: 'zzz 3' }, { prompt: 'say 3', answer: 'aaa 3' }] })
+  const { data } = await fairlead.score({
+    reward: 'zeal', input: [{ prompt: 'say 3', answer: 'zzz 3' }, { prompt: 'say 3', answer: 'aaa 3' }]
+  })
   assert.ok(data[0]!.reward > data[1]!.reward)
   const later = await Fairlead.start({ model, cacheDir: folder, dataDir: join(folder, 'data') })
-  assert.equal((await later.generate({ ...plain, alignment: { reward: 'zeal' } })).alignment!.rewards_used[0]!.version, reward.version)
+  assert.equal((await later.generate({ ...plain, alignment: { reward: 'zeal' } })).alignment!.rewards_used[0]!.version,
+    reward.version)
   await later.close()
   await fairlead.deleteReward('zeal')
   assert.ok(!fairlead.rewards.some(({ name }) => name === 'zeal'))
@@ -90,7 +115,8 @@ test('profiles of the settings file are models', async () => {
 })
 
 test('more requests than run at a time wait', async () => {
-  const answers = await Promise.all(Array.from({ length: 300 }, (_, seed) => fairlead.generate({ ...plain, max_tokens: 2, seed })))
+  const answers =
+    await Promise.all(Array.from({ length: 300 }, (_, seed) => fairlead.generate({ ...plain, max_tokens: 2, seed })))
   assert.ok(answers.every(({ choices }) => choices.length === 1))
 })
 
@@ -115,7 +141,8 @@ const refused: ReadonlyArray<readonly [object, RegExp]> = [
 ]
 for (const [fields, message] of refused) {
   test(`${JSON.stringify(fields)} is refused`, async () => {
-    await assert.rejects(fairlead.generate({ ...plain, ...fields }), (error: unknown) => error instanceof RequestError && message.test(error.message))
+    await assert.rejects(fairlead.generate({ ...plain, ...fields }), (error: unknown) =>
+      error instanceof RequestError && message.test(error.message))
   })
 }
 

@@ -1,10 +1,15 @@
-/** ONNX classifiers on a tiny generated graph: the mean of its tokens' embeddings, so that every number can be worked out by hand. */
+/**
+ * ONNX classifiers on a tiny generated graph: the mean of its tokens' embeddings, so that every number can be worked
+ * out by hand.
+ */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { loadOnnxClassifier, type OnnxClassifier, type OnnxClassifierOptions } from '../../src/models/onnx-classifier.js'
+import {
+  loadOnnxClassifier, type OnnxClassifier, type OnnxClassifierOptions
+} from '../../src/models/onnx-classifier.js'
 import { packageRoot } from '../../src/package-root.js'
 import { GraphWriter } from '../../src/runtime/graph.js'
 import { closedAfter } from '../helpers/closed-after.js'
@@ -17,43 +22,72 @@ const vocabulary = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', 'the', 'wind', 'sea', 'r
 /** What each token adds to each of two labels. The padding token's would be seen at once. */
 const weight = (token: number, label: number): number => token === 0 ? 1000 : Math.sin(7 * token + label)
 
-/** input_ids, attention_mask, token_type_ids → mean embedding over what the mask shows; tokens of the second text count twice. */
+/**
+ * input_ids, attention_mask, token_type_ids → mean embedding over what the mask shows; tokens of the second text count
+ * twice.
+ */
 function meanGraph ({ labels = 2, output = 'logits', extra = [] as string[] } = {}): Uint8Array {
   const graph = new GraphWriter()
-  for (const name of ['input_ids', 'attention_mask', 'token_type_ids', ...extra]) graph.input(name, 'int64', ['batch', 'length'])
-  graph.constant('table', 'float32', [vocabulary.length, labels], vocabulary.flatMap((_, token) => Array.from({ length: labels }, (_, label) => weight(token, label))))
+  for (const name of ['input_ids', 'attention_mask', 'token_type_ids', ...extra]) {
+    graph.input(name, 'int64', ['batch', 'length'])
+  }
+  graph.constant('table', 'float32', [vocabulary.length, labels],
+    vocabulary.flatMap((_, token) => Array.from({ length: labels }, (_, label) => weight(token, label))))
   graph.constant('one', 'float32', [], [1])
   graph.constant('last', 'int64', [1], [-1])
   graph.constant('middle', 'int64', [1], [1])
   graph.node('Cast', ['attention_mask'], ['mask'], { to: 1 })
   graph.node('Cast', ['token_type_ids'], ['types'], { to: 1 })
   graph.node('Mul', ['mask', graph.node('Add', ['types', 'one'], ['doubled'])], ['counts'])
-  graph.node('Mul', [graph.node('Gather', ['table', 'input_ids'], ['embedded'], { axis: 0 }), graph.node('Unsqueeze', ['counts', 'last'], ['column'])], ['weighted'])
-  graph.node('Div', [graph.node('ReduceSum', ['weighted', 'middle'], ['sum'], { keepdims: 0 }), graph.node('ReduceSum', ['mask', 'middle'], ['length_'], { keepdims: 1 })], [output])
+  graph.node('Mul', [graph.node('Gather', ['table', 'input_ids'], ['embedded'], { axis: 0 }),
+    graph.node('Unsqueeze', ['counts', 'last'], ['column'])], ['weighted'])
+  graph.node('Div', [graph.node('ReduceSum', ['weighted', 'middle'], ['sum'], { keepdims: 0 }),
+    graph.node('ReduceSum', ['mask', 'middle'], ['length_'], { keepdims: 1 })], [output])
   graph.output(output, 'float32', ['batch', labels])
   return graph.finish()
 }
 
-const special = (content: string) => ({ id: vocabulary.indexOf(content), content, single_word: false, lstrip: false, rstrip: false, normalized: false, special: true })
+const special = (content: string) => ({
+  id: vocabulary.indexOf(content),
+  content,
+  single_word: false,
+  lstrip: false,
+  rstrip: false,
+  normalized: false,
+  special: true
+})
 const token = (content: string, type: number) => ({ SpecialToken: { id: content, type_id: type } })
 const sequence = (id: string, type: number) => ({ Sequence: { id, type_id: type } })
 const tokenizerJson = {
   version: '1.0',
   added_tokens: ['[PAD]', '[UNK]', '[CLS]', '[SEP]'].map(special),
-  normalizer: { type: 'BertNormalizer', clean_text: true, handle_chinese_chars: true, strip_accents: null, lowercase: true },
+  normalizer: {
+    type: 'BertNormalizer', clean_text: true, handle_chinese_chars: true, strip_accents: null, lowercase: true
+  },
   pre_tokenizer: { type: 'BertPreTokenizer' },
   post_processor: {
     type: 'TemplateProcessing',
     single: [token('[CLS]', 0), sequence('A', 0), token('[SEP]', 0)],
     pair: [token('[CLS]', 0), sequence('A', 0), token('[SEP]', 0), sequence('B', 1), token('[SEP]', 1)],
-    special_tokens: { '[CLS]': { id: '[CLS]', ids: [2], tokens: ['[CLS]'] }, '[SEP]': { id: '[SEP]', ids: [3], tokens: ['[SEP]'] } }
+    special_tokens: {
+      '[CLS]': { id: '[CLS]', ids: [2], tokens: ['[CLS]'] }, '[SEP]': { id: '[SEP]', ids: [3], tokens: ['[SEP]'] }
+    }
   },
   decoder: { type: 'WordPiece', prefix: '##', cleanup: true },
-  model: { type: 'WordPiece', unk_token: '[UNK]', continuing_subword_prefix: '##', max_input_chars_per_word: 100, vocab: Object.fromEntries(vocabulary.map((text, id) => [text, id])) }
+  model: {
+    type: 'WordPiece',
+    unk_token: '[UNK]',
+    continuing_subword_prefix: '##',
+    max_input_chars_per_word: 100,
+    vocab: Object.fromEntries(vocabulary.map((text, id) => [text, id]))
+  }
 }
 
 /** Writes a classifier's folder. */
-function write (name: string, { graph = meanGraph(), config = { id2label: { 0: 'calm', 1: 'storm' } } as object, tokenizer = tokenizerJson as object, at = '' } = {}): string {
+function write (name: string, {
+  graph = meanGraph(), config = { id2label: { 0: 'calm', 1: 'storm' } } as object, tokenizer = tokenizerJson as object,
+  at = ''
+} = {}): string {
   const path = join(folder, name)
   mkdirSync(join(path, at), { recursive: true })
   writeFileSync(join(path, at, 'model.onnx'), graph)
@@ -63,10 +97,16 @@ function write (name: string, { graph = meanGraph(), config = { id2label: { 0: '
   return path
 }
 
-const load = (path: string, options: Partial<OnnxClassifierOptions> = {}): Promise<OnnxClassifier> => loadOnnxClassifier(path, { threads: 1, inTurn: run => run(), ...options })
+const load = (path: string, options: Partial<OnnxClassifierOptions> = {}): Promise<OnnxClassifier> =>
+  loadOnnxClassifier(path, { threads: 1, inTurn: run => run(), ...options })
 /** What the graph gives for tokens, by hand. */
-const expected = (ids: readonly number[], types: readonly number[] = ids.map(() => 0)): number[] => [0, 1].map(label => ids.reduce((sum, id, index) => sum + weight(id, label) * (1 + types[index]!), 0) / ids.length)
-const near = (given: ArrayLike<number>, wanted: readonly number[]): void => { for (const [index, value] of wanted.entries()) assert.ok(Math.abs(given[index]! - value) < 1e-5, `${given[index]} for ${value}`) }
+const expected = (ids: readonly number[], types: readonly number[] = ids.map(() => 0)): number[] =>
+  [0, 1].map(label => ids.reduce((sum, id, index) => sum + weight(id, label) * (1 + types[index]!), 0) / ids.length)
+const near = (given: ArrayLike<number>, wanted: readonly number[]): void => {
+  for (const [index, value] of wanted.entries()) {
+    assert.ok(Math.abs(given[index]! - value) < 1e-5, `${given[index]} for ${value}`)
+  }
+}
 
 test('texts of every length give in a padded batch what they give alone, in their order', async t => {
   const classifier = closedAfter(t, await load(write('mean', { at: 'onnx' })))
@@ -93,7 +133,8 @@ test('a pair is read with its types, and text that looks like a special token is
 test('a BERT as torch.onnx exports it gives transformers’ tokens and logits, alone and in a batch', async t => {
   // Written by scripts/expected-onnx.py.
   const fixture = join(packageRoot, 'tests/fixtures/tiny-bert')
-  const expected = JSON.parse(readFileSync(join(fixture, 'expected.json'), 'utf8')) as Array<{ text: string, pair: string | null, ids: number[], logits: number[] }>
+  const expected = JSON.parse(readFileSync(join(fixture, 'expected.json'),
+    'utf8')) as Array<{ text: string, pair: string | null, ids: number[], logits: number[] }>
   const classifier = closedAfter(t, await load(fixture))
   assert.deepEqual([classifier.labels, classifier.mostTokens], [3, 32])
   const items = expected.map(({ text, pair }) => classifier.encode({ text, ...(pair === null ? {} : { pair }) }))
@@ -101,18 +142,24 @@ test('a BERT as torch.onnx exports it gives transformers’ tokens and logits, a
   const together = await classifier.classify(items)
   for (const [index, { logits }] of expected.entries()) {
     for (const given of [together[index]!, (await classifier.classify([items[index]!]))[0]!]) {
-      for (const [label, logit] of logits.entries()) assert.ok(Math.abs(given[label]! - logit) <= 1e-4, `${index}: ${given[label]}, transformers ${logit}`)
+      for (const [label, logit] of logits.entries()) {
+        assert.ok(Math.abs(given[label]! - logit) <= 1e-4, `${index}: ${given[label]}, transformers ${logit}`)
+      }
     }
   }
 })
 
 test('what cannot be run is refused when it is loaded, by file and reason', async () => {
-  await assert.rejects(load(write('inputs', { graph: meanGraph({ extra: ['pixels'] }) })), /inputs.*model.onnx: its graph must have the input input_ids, and of others only .*; it has .*pixels/)
-  await assert.rejects(load(write('labels', { config: { id2label: { 0: 'a', 1: 'b', 2: 'c' } } })), /cannot read a word and give 3 numbers/)
-  await assert.rejects(load(write('silent', { config: {} })), /config.json must say in id2label how many labels there are/)
+  await assert.rejects(load(write('inputs', { graph: meanGraph({ extra: ['pixels'] }) })),
+    /inputs.*model.onnx: its graph must have the input input_ids, and of others only .*; it has .*pixels/)
+  await assert.rejects(load(write('labels', { config: { id2label: { 0: 'a', 1: 'b', 2: 'c' } } })),
+    /cannot read a word and give 3 numbers/)
+  await assert.rejects(load(write('silent', { config: {} })),
+    /config.json must say in id2label how many labels there are/)
   ;(await load(join(folder, 'silent'), { labels: 2 })).dispose()
   await assert.rejects(load(write('damaged', { graph: Buffer.from('nonsense') })), /its graph cannot be compiled/)
-  await assert.rejects(load(write('tokens', { tokenizer: { model: { type: 'Nothing' } } })), /tokenizer.json cannot be read/)
+  await assert.rejects(load(write('tokens', { tokenizer: { model: { type: 'Nothing' } } })),
+    /tokenizer.json cannot be read/)
   mkdirSync(join(folder, 'empty'))
   await assert.rejects(load(join(folder, 'empty')), /it has no model.onnx and no onnx\/model.onnx/)
   await assert.rejects(load(join(folder, 'empty', 'model.onnx')), /it has no tokenizer.json/)
@@ -124,13 +171,22 @@ before(async () => {
   const rewards = join(folder, 'rewards')
   mkdirSync(rewards)
   const normalization = { mean: 0, std: 1, pool: 'none' }
-  const base = { kind: 'onnx', description: 'x', model: '../mean', label: 1, members: { outcome: { normalization }, prefix: { normalization } } }
-  for (const [name, more] of Object.entries({ storm: {}, gale: { classes: 'independent' }, relevance: { reads: 'pair', classes: 'independent' } })) writeFileSync(join(rewards, `${name}.json`), JSON.stringify({ name, ...base, ...more }))
+  const base = {
+    kind: 'onnx',
+    description: 'x',
+    model: '../mean',
+    label: 1,
+    members: { outcome: { normalization }, prefix: { normalization } }
+  }
+  for (const [name, more] of Object.entries({
+    storm: {}, gale: { classes: 'independent' }, relevance: { reads: 'pair', classes: 'independent' }
+  })) writeFileSync(join(rewards, `${name}.json`), JSON.stringify({ name, ...base, ...more }))
   server = await tinyServer({ rewardsDir: rewards, format: 'f32' })
 })
 after(async () => { await server.close() })
 
-const score = async (reward: string, answer: string): Promise<{ status: number, json: Record<string, any> }> => server.post('/v1/rewards/score', { reward, input: [{ prompt: 'sea', answer }] })
+const score = async (reward: string, answer: string): Promise<{ status: number, json: Record<string, any> }> =>
+  server.post('/v1/rewards/score', { reward, input: [{ prompt: 'sea', answer }] })
 
 test('answers are scored and guided by it, its tokens are counted, and nothing is cut off', async () => {
   const ids = [2, 4, 5, 3]
@@ -139,12 +195,19 @@ test('answers are scored and guided by it, its tokens are counted, and nothing i
   near([json['data'][0].rewards.storm.raw], [storm - calm])
   assert.equal(json['usage'].computed_tokens, 4)
   near([(await score('gale', 'the wind')).json['data'][0].rewards.gale.raw], [storm])
-  near([(await score('relevance', 'wind')).json['data'][0].rewards.relevance.raw], [expected([2, 6, 3, 5, 3], [0, 0, 0, 1, 1])[1]!])
+  near([(await score('relevance', 'wind')).json['data'][0].rewards.relevance.raw],
+    [expected([2, 6, 3, 5, 3], [0, 0, 0, 1, 1])[1]!])
   const long = await score('storm', 'the wind '.repeat(10))
   assert.equal(long.status, 400)
   assert.equal(long.json['error'].code, 'context_length_exceeded')
   assert.match(long.json['error'].message, /reads at most 16 tokens; this text has 22/)
-  const { status, json: guided } = await server.post('/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'say' }], max_tokens: 4, seed: 1, alignment: { strategy: 'best_of_n', num_candidates: 4, reward: 'storm' } })
+  const { status, json: guided } = await server.post('/v1/chat/completions', {
+    model: 'tiny',
+    messages: [{ role: 'user', content: 'say' }],
+    max_tokens: 4,
+    seed: 1,
+    alignment: { strategy: 'best_of_n', num_candidates: 4, reward: 'storm' }
+  })
   assert.equal(status, 200)
   assert.ok(guided['usage'].alignment_details.reward_tokens >= 8)
 })

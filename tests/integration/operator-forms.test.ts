@@ -75,7 +75,8 @@ async function rowsOf ({ engine }: Loaded): Promise<number[][]> {
 }
 
 for (const format of ['i8', 'q8', 'q4', 'exact'] as const) {
-  test(`${format} in the forms of another processor: every graph compiles, bits alone and in a crowd, same numbers`, async t => {
+  test(`${format} in the forms of another processor: every graph compiles, bits alone and in a crowd, ` +
+    'same numbers', async t => {
     const [here, other] = [await load(t, path, format, false), await load(t, path, format, true)]
     assert.equal(other.model.operators.format, format)
     assert.ok(other.model.operators.operators.every(name => /uint8|padding row/.test(name)), other.told.join())
@@ -102,7 +103,9 @@ for (const family of ['qwen2', 'qwen3'] as const) {
       const [here, other] = [await load(t, folder, format, false), await load(t, folder, format, true)]
       const [expected, rows] = [await trace(here.engine, promptOf(40), 3), await trace(other.engine, promptOf(40), 3)]
       for (const [step, row] of rows.entries()) {
-        for (const [at, logit] of row.entries()) assert.ok(Math.abs(logit - expected[step]![at]!) < 1e-3, `${step} ${at}`)
+        for (const [at, logit] of row.entries()) {
+          assert.ok(Math.abs(logit - expected[step]![at]!) < 1e-3, `${step} ${at}`)
+        }
       }
     }
   })

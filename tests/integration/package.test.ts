@@ -1,6 +1,6 @@
 /**
- * The package as `npm pack` makes it, in a project of its own: what it needs at run time is in it, its declared dependencies suffice, and its
- * types can be used. Dependencies are linked from here, so that no registry is asked.
+ * The package as `npm pack` makes it, in a project of its own: what it needs at run time is in it, its declared
+ * dependencies suffice, and its types can be used. Dependencies are linked from here, so that no registry is asked.
  */
 import assert from 'node:assert/strict'
 import { spawnSync } from 'node:child_process'
@@ -34,8 +34,10 @@ before(() => {
   const pack = ['pack', '--ignore-scripts', '--silent', '--pack-destination', project]
   run(npm ? process.execPath : 'npm', npm ? [npm, ...pack] : pack, packageRoot)
   mkdirSync(installed, { recursive: true })
-  run('tar', ['-xzf', join(project, readdirSync(project).find(name => name.endsWith('.tgz'))!), '--strip-components=1', '-C', installed], project)
-  const { dependencies } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as { dependencies: Record<string, string> }
+  run('tar', ['-xzf', join(project, readdirSync(project).find(name => name.endsWith('.tgz'))!), '--strip-components=1',
+    '-C', installed], project)
+  const { dependencies } =
+    JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as { dependencies: Record<string, string> }
   for (const name of Object.keys(dependencies)) link(name)
   writeFileSync(join(project, 'package.json'), '{"type": "module"}')
   writeTinyGguf(join(project, 'tiny.gguf'))
@@ -58,7 +60,8 @@ test('generates, streams and scores from nothing but what was installed', () => 
 })
 
 test('the command is there', () => {
-  const { bin, version } = JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as { bin: { fairlead: string }, version: string }
+  const { bin, version } =
+    JSON.parse(readFileSync(join(installed, 'package.json'), 'utf8')) as { bin: { fairlead: string }, version: string }
   assert.equal(run(process.execPath, [join(installed, bin.fairlead), '--version'], project).trim(), version)
 })
 
@@ -83,7 +86,17 @@ test('its types are those of a user’s program, and let the openai client’s k
     await Fairlead.start({ port: 1 })
     export { reward, discarded }
   `)
-  const program = ts.createProgram([file], { target: ts.ScriptTarget.ES2022, module: ts.ModuleKind.NodeNext, moduleResolution: ts.ModuleResolutionKind.NodeNext, strict: true, noEmit: true, skipLibCheck: true, types: ['node'], typeRoots: [join(project, 'node_modules', '@types')] })
-  const said = ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))
+  const program = ts.createProgram([file], {
+    target: ts.ScriptTarget.ES2022,
+    module: ts.ModuleKind.NodeNext,
+    moduleResolution: ts.ModuleResolutionKind.NodeNext,
+    strict: true,
+    noEmit: true,
+    skipLibCheck: true,
+    types: ['node'],
+    typeRoots: [join(project, 'node_modules', '@types')]
+  })
+  const said =
+    ts.getPreEmitDiagnostics(program).map(({ messageText }) => ts.flattenDiagnosticMessageText(messageText, '\n'))
   assert.deepEqual(said, [])
 })

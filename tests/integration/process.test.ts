@@ -1,4 +1,7 @@
-/** Judges of steps, on tiny models: each published format asks what its paper asks, every step is read once, growing equals anew. */
+/**
+ * Judges of steps, on tiny models: each published format asks what its paper asks, every step is read once, growing
+ * equals anew.
+ */
 import assert from 'node:assert/strict'
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,28 +18,52 @@ import { tinyServer } from '../helpers/tiny-server.js'
 const folder = mkdtempSync(join(tmpdir(), 'fairlead-process-'))
 after(() => { rmSync(folder, { recursive: true }) })
 /** Qwen's marker takes the place of the last byte's token. */
-const marker = { id: 263, content: '<extra_0>', single_word: false, lstrip: false, rstrip: false, normalized: false, special: true }
-const withMarker = { added_tokens: [...tinyTokenizerJson.added_tokens, marker], model: { ...tinyTokenizerJson.model, merges: ['i n', 'a n'] } }
+const marker = {
+  id: 263, content: '<extra_0>', single_word: false, lstrip: false, rstrip: false, normalized: false, special: true
+}
+const withMarker = {
+  added_tokens: [...tinyTokenizerJson.added_tokens, marker],
+  model: { ...tinyTokenizerJson.model, merges: ['i n', 'a n'] }
+}
 /** Math-Shepherd's verdicts are tokens with a space before them; they take the places of two merged ones. */
 const verdicts = [['an', 'Ġ+'], ['in', 'Ġ-']] as const
-const vocab = Object.fromEntries(Object.entries(tinyTokenizerJson.model.vocab).map(([text, id]) => [verdicts.find(([replaced]) => replaced === text)?.[1] ?? text, id]))
-writeTinyCheckpoint(join(folder, 'writer'), { family: 'llama', tokenizer: { model: { ...tinyTokenizerJson.model, vocab, merges: ['Ġ t', 'Ġ +', 'Ġ -'] } } })
+const vocab = Object.fromEntries(Object.entries(tinyTokenizerJson.model.vocab)
+  .map(([text, id]) => [verdicts.find(([replaced]) => replaced === text)?.[1] ?? text, id]))
+writeTinyCheckpoint(join(folder, 'writer'),
+  { family: 'llama', tokenizer: { model: { ...tinyTokenizerJson.model, vocab, merges: ['Ġ t', 'Ġ +', 'Ġ -'] } } })
 writeTinyCheckpoint(join(folder, 'process'), { family: 'qwen2', head: 'process', labels: 2, tokenizer: withMarker })
 writeTinyCheckpoint(join(folder, 'value'), { family: 'qwen2', head: 'value' })
 
-const modelOf: Readonly<Record<StepFormatName, string>> = { math_shepherd: 'writer', rlhflow: 'writer', skywork: 'value', qwen: 'process' }
+const modelOf: Readonly<Record<StepFormatName, string>> = {
+  math_shepherd: 'writer', rlhflow: 'writer', skywork: 'value', qwen: 'process'
+}
 const normalization = { mean: 0.25, std: 1, pool: 'none' }
 const members = { outcome: { normalization }, prefix: { normalization } }
-const descriptor = (steps: unknown, model: string, more: object = {}): object => ({ kind: 'process', model, format: 'f32', steps, members, ...more })
+const descriptor = (
+  steps: unknown, model: string, more: object = {}
+): object => ({ kind: 'process', model, format: 'f32', steps, members, ...more })
 const opened = (reward: object): Promise<OpenReward> => openReward(join(folder, 'judge.json'), reward, 'prefix')
 const prompt = promptOf('what is 7 + 8?')
 
 /** Step scores as each format's own code computes them: the whole conversation in one text, read at every marker. */
-const asked: Readonly<Record<StepFormatName, (question: string, steps: readonly string[]) => { text: string, read: 'marker' | 'before' }>> = {
-  math_shepherd: (question, steps) => ({ text: `${question} ${steps.map(step => `${step} ки`).join('\n')}`, read: 'marker' }),
-  rlhflow: (question, steps) => ({ text: steps.map((step, index) => `<|im_start|>user\n${index === 0 ? `${question} ` : ''}${step}<|im_end|>\n<|im_start|>assistant\n+<|im_end|>\n`).join(''), read: 'before' }),
-  skywork: (question, steps) => ({ text: `<|im_start|>${question}\n${steps.map(step => `${step}\n`).join('')}`, read: 'marker' }),
-  qwen: (question, steps) => ({ text: `<|im_start|>system\nPlease reason step by step, and put your final answer within \\boxed{}.<|im_end|>\n<|im_start|>user\n${question}<|im_end|>\n<|im_start|>assistant\n${steps.map(step => `${step}<extra_0>`).join('')}`, read: 'marker' })
+const asked: Readonly<Record<StepFormatName, (
+  question: string, steps: readonly string[]
+) => { text: string, read: 'marker' | 'before' }>> = {
+  math_shepherd: (question, steps) => ({
+    text: `${question} ${steps.map(step => `${step} ки`).join('\n')}`, read: 'marker'
+  }),
+  rlhflow: (question, steps) => ({
+    text: steps.map((step, index) => `<|im_start|>user\n${index === 0 ? `${question} ` : ''}` +
+      `${step}<|im_end|>\n<|im_start|>assistant\n+<|im_end|>\n`).join(''),
+    read: 'before'
+  }),
+  skywork: (question, steps) => ({
+    text: `<|im_start|>${question}\n${steps.map(step => `${step}\n`).join('')}`, read: 'marker'
+  }),
+  qwen: (question, steps) => ({
+    text: `<|im_start|>system\nPlease reason step by step, and put your final answer within \\boxed{}.<|im_end|>\n<|im_start|>user\n${question}<|im_end|>\n<|im_start|>assistant\n${steps.map(step => `${step}<extra_0>`).join('')}`,
+    read: 'marker'
+  })
 }
 
 /** A model that is given back when the test ends. */
@@ -62,12 +89,17 @@ async function byItsOwnCode (t: TestContext, name: StepFormatName, steps: readon
   // A step's place is where the text up to its marker ends; in turns, where the assistant's turn is opened.
   const closing = { math_shepherd: ' ки', rlhflow: '+<|im_end|>\n', skywork: '\n', qwen: '<extra_0>' }[name]
   const places: number[] = []
-  for (let at = name === 'skywork' ? text.indexOf('\n') + 1 : 0; (at = text.indexOf(closing, at)) >= 0; at += closing.length) places.push(encode(text.slice(0, read === 'before' ? at : at + closing.length)).length - 1)
+  for (let at = name === 'skywork' ? text.indexOf('\n') + 1 : 0; (at = text.indexOf(closing, at)) >= 0; at +=
+    closing.length) places.push(encode(text.slice(0, read === 'before' ? at : at + closing.length)).length - 1)
   const scores = new Map<number, number>()
-  const [plus, minus] = (name === 'math_shepherd' ? [' +', ' -'] : ['+', '-']).map(one => tokenizer.encode(one)[0]!) as [number, number]
-  const scoreOf = (logits: Float32Array): number => sigmoid(logits.length === 1 ? logits[0]! : logits.length === 2 ? logits[1]! - logits[0]! : logits[plus]! - logits[minus]!)
+  const [plus, minus] = (name === 'math_shepherd' ? [' +', ' -'] : ['+', '-']).map(one =>
+    tokenizer.encode(one)[0]!) as [number, number]
+  const scoreOf = (logits: Float32Array): number => sigmoid(
+    logits.length === 1 ? logits[0]! : logits.length === 2 ? logits[1]! - logits[0]! : logits[plus]! - logits[minus]!
+  )
   const engine = engineOf(t, model)
-  const sequence = engine.open(tokens, { onPosition: (position, { logits }) => { scores.set(position, scoreOf(logits)) } })
+  const sequence = engine.open(tokens,
+    { onPosition: (position, { logits }) => { scores.set(position, scoreOf(logits)) } })
   await sequence.output()
   return places.map(place => scores.get(place)!)
 }
@@ -85,11 +117,14 @@ for (const name of Object.keys(stepFormats) as StepFormatName[]) {
       const [product] = await products.score(prompt, [answerOf(text, count === steps.length)])
       assert.ok(Math.abs(product! - expected.slice(0, count).reduce((sum, one) => sum * one, 1)) <= 1e-4)
       const [score] = await growing.score(prompt, [answerOf(text, count === steps.length)])
-      assert.ok(Math.abs(score! - expected[count - 1]!) <= 1e-4, `step ${count}: ${score}, expected ${expected[count - 1]}`)
+      assert.ok(Math.abs(score! - expected[count - 1]!) <= 1e-4,
+        `step ${count}: ${score}, expected ${expected[count - 1]}`)
     }
     assert.equal(await growing.end(), 0)
     assert.equal(await products.end(), 0)
-    for (const [aggregation, value] of [['min', Math.min(...expected)], ['prod', expected.reduce((product, one) => product * one, 1)], ['mean', expected.reduce((sum, one) => sum + one, 0) / 4]] as const) {
+    for (const [aggregation, value] of [['min', Math.min(...expected)],
+      ['prod', expected.reduce((product, one) => product * one, 1)],
+      ['mean', expected.reduce((sum, one) => sum + one, 0) / 4]] as const) {
       const whole = await opened(descriptor(name, modelOf[name], { aggregation }))
       const [score] = await whole.score(prompt, [answerOf(steps.join(separator), true)])
       assert.ok(Math.abs(score! - value) <= 1e-4, `${aggregation}: ${score}, expected ${value}`)
@@ -105,11 +140,14 @@ test('an answer of twenty steps, scored after each, costs its tokens once', asyn
     const steps = Array.from({ length: 20 }, (_, index) => `the step ${index}`)
     const whole = tokenizer.encodeTemplate([{ text: asked[name]('what is 7 + 8?', steps).text, trusted: true }]).length
     const one = await opened(descriptor(name, modelOf[name]))
-    for (let count = 1; count <= steps.length; count++) await one.score(prompt, [answerOf(steps.slice(0, count).join(separator), false)])
+    for (let count = 1; count <= steps.length; count++) {
+      await one.score(prompt, [answerOf(steps.slice(0, count).join(separator), false)])
+    }
     assert.equal(one.ledger.rewardTokens, whole, marker)
     // Two answers that go on from it, and one that was scored before: only what is new.
     const before = one.ledger.rewardTokens
-    await one.score(prompt, [answerOf([...steps, 'a'].join(separator), true), answerOf([...steps, 'b'].join(separator), true), answerOf(steps.join(separator), true)])
+    await one.score(prompt, [answerOf([...steps, 'a'].join(separator), true),
+      answerOf([...steps, 'b'].join(separator), true), answerOf(steps.join(separator), true)])
     assert.ok(one.ledger.rewardTokens - before < 20, `${one.ledger.rewardTokens - before}`)
     await one.end()
   }
@@ -118,7 +156,8 @@ test('an answer of twenty steps, scored after each, costs its tokens once', asyn
 test('a format of one’s own, a window, an answer without steps', async () => {
   const own = { separator: ';', layout: 'text', marker: ' ok?', afterQuestion: ': ', verdicts: { good: 'a', bad: 'b' } }
   const one = await opened(descriptor(own, 'writer', { aggregation: 'max', window: 1 }))
-  const [last, whole, blank] = [await one.score(prompt, [answerOf('x;y', true)]), await one.score(prompt, [answerOf('x;y;', true)]), await one.score(prompt, [answerOf(' ; ', true)])]
+  const [last, whole, blank] = [await one.score(prompt, [answerOf('x;y', true)]),
+    await one.score(prompt, [answerOf('x;y;', true)]), await one.score(prompt, [answerOf(' ; ', true)])]
   assert.deepEqual(last, whole)
   assert.deepEqual(blank, [0.25])
   await one.end()
@@ -127,17 +166,26 @@ test('a format of one’s own, a window, an answer without steps', async () => {
 test('over HTTP each step’s probability is told, and a search grows by steps', async () => {
   const rewards = join(folder, 'rewards')
   mkdirSync(rewards)
-  writeFileSync(join(rewards, 'sound.json'), JSON.stringify({ name: 'sound', description: 'x', ...descriptor('qwen', '../process', { aggregation: 'prod' }) }))
+  writeFileSync(join(rewards, 'sound.json'),
+    JSON.stringify({ name: 'sound', description: 'x', ...descriptor('qwen', '../process', { aggregation: 'prod' }) }))
   const server = await tinyServer({ rewardsDir: rewards, format: 'f32' })
   try {
-    const { json } = await server.post('/v1/rewards/score', { reward: 'sound', input: [{ prompt: 'what is 7 + 8?', answer: 'it is 15\n\nsurely' }] })
+    const { json } = await server.post('/v1/rewards/score',
+      { reward: 'sound', input: [{ prompt: 'what is 7 + 8?', answer: 'it is 15\n\nsurely' }] })
     const { raw, steps } = json['data'][0].rewards.sound as { raw: number, steps: number[] }
     assert.equal(steps.length, 2)
     assert.ok(Math.abs(raw - steps[0]! * steps[1]!) < 1e-5)
-    const { status, json: guided } = await server.post('/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'say' }], max_tokens: 16, seed: 3, alignment: { strategy: 'beam_search', num_beams: 2, num_children: 2, step: { delimiter: 'a' }, reward: 'sound' } })
+    const { status, json: guided } = await server.post('/v1/chat/completions', {
+      model: 'tiny',
+      messages: [{ role: 'user', content: 'say' }],
+      max_tokens: 16,
+      seed: 3,
+      alignment: { strategy: 'beam_search', num_beams: 2, num_children: 2, step: { delimiter: 'a' }, reward: 'sound' }
+    })
     assert.equal(status, 200, JSON.stringify(guided))
     // What the search went by is the aggregation that was asked for, not the last step.
-    const { raw: chosen, steps: grown } = guided['choices'][0].alignment.rewards.sound as { raw: number, steps: number[] }
+    const { raw: chosen, steps: grown } =
+      guided['choices'][0].alignment.rewards.sound as { raw: number, steps: number[] }
     assert.ok(grown.length >= 1)
     assert.ok(Math.abs(chosen - grown.reduce((product, one) => product * one, 1)) < 1e-5)
   } finally {
@@ -146,10 +194,14 @@ test('over HTTP each step’s probability is told, and a search grows by steps',
 })
 
 test('a format that does not fit its model is refused, and says why', async () => {
-  await assert.rejects(opened(descriptor('rlhflow', 'process')), /steps: verdicts are tokens of a language model; process has a score head/)
-  await assert.rejects(opened(descriptor('skywork', 'writer')), /steps: writer has no score head, so that verdicts must name the tokens to compare/)
-  await assert.rejects(opened(descriptor({ ...stepFormats.math_shepherd, verdicts: { good: 'good', bad: 'b' } }, 'writer')), /verdicts must be one token each; "good" has 4 in writer/)
-  await assert.rejects(opened(descriptor({ ...stepFormats.qwen, label: 2 }, 'process')), /label must be below 2, the number of scores of process; got 2/)
+  await assert.rejects(opened(descriptor('rlhflow', 'process')),
+    /steps: verdicts are tokens of a language model; process has a score head/)
+  await assert.rejects(opened(descriptor('skywork', 'writer')),
+    /steps: writer has no score head, so that verdicts must name the tokens to compare/)
+  await assert.rejects(opened(descriptor({ ...stepFormats.math_shepherd, verdicts: { good: 'good', bad: 'b' } },
+    'writer')), /verdicts must be one token each; "good" has 4 in writer/)
+  await assert.rejects(opened(descriptor({ ...stepFormats.qwen, label: 2 }, 'process')),
+    /label must be below 2, the number of scores of process; got 2/)
   await assert.rejects(opened(descriptor('deepseek', 'writer')), /\/steps/)
   await assert.rejects(opened(descriptor({ ...stepFormats.qwen, head: 3 }, 'process')), /steps/)
 })

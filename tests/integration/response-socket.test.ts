@@ -17,7 +17,8 @@ after(() => server.close())
 
 type Json = Record<string, any>
 const base = { model: 'tiny', max_output_tokens: 8, seed: 1, ignore_eos: true }
-const hasEnded = ({ type }: Json): boolean => type === 'error' || ['completed', 'incomplete', 'failed'].some(status => type === `response.${status}`)
+const hasEnded = ({ type }: Json): boolean => type === 'error' ||
+  ['completed', 'incomplete', 'failed'].some(status => type === `response.${status}`)
 
 /** A socket of the client whose events are kept and can be waited for. */
 class Talk {
@@ -62,22 +63,29 @@ test('events are those of the HTTP stream, and the text that of the whole', asyn
   const talk = new Talk()
   const { response } = await talk.ask({ input: 'hi' })
   const over: Json[] = []
-  for await (const event of await client.responses.create({ ...base, input: 'hi', stream: true } as never) as unknown as AsyncIterable<Json>) over.push(event)
-  assert.deepEqual(talk.events.map(event => [event['type'], event['sequence_number'], event['delta']]), over.map(event => [event['type'], event['sequence_number'], event['delta']]))
+  for await (const event of await client.responses.create(
+    { ...base, input: 'hi', stream: true } as never
+  ) as unknown as AsyncIterable<Json>) over.push(event)
+  assert.deepEqual(talk.events.map(event => [event['type'], event['sequence_number'], event['delta']]),
+    over.map(event => [event['type'], event['sequence_number'], event['delta']]))
   const whole = await post({ input: 'hi' })
   assert.equal(textOf(response), textOf(whole))
-  assert.deepEqual([response.usage.input_tokens, response.usage.output_tokens], [whole['usage'].input_tokens, whole['usage'].output_tokens])
+  assert.deepEqual([response.usage.input_tokens, response.usage.output_tokens],
+    [whole['usage'].input_tokens, whole['usage'].output_tokens])
   assert.equal((await client.responses.retrieve(response.id)).output_text, textOf(whole))
   talk.close()
 })
 
 test('a turn goes on from the last, stored or not; another socket finds what is stored only', async () => {
   const talk = new Talk()
-  const [stored, unstored] = [(await talk.ask({ input: 'hi' })).response, (await talk.ask({ input: 'hi', store: false })).response]
+  const [stored, unstored] = [(await talk.ask({ input: 'hi' })).response,
+    (await talk.ask({ input: 'hi', store: false })).response]
   const expected = textOf(await post({ input: 'more', previous_response_id: stored.id }))
-  assert.equal(textOf((await talk.ask({ input: 'more', previous_response_id: unstored.id, store: false })).response), expected)
+  assert.equal(textOf((await talk.ask({ input: 'more', previous_response_id: unstored.id, store: false })).response),
+    expected)
   const forgotten = await talk.ask({ input: 'more', previous_response_id: unstored.id })
-  assert.deepEqual([forgotten['type'], forgotten['status'], forgotten['error'].code, forgotten['error'].param], ['error', 400, 'previous_response_not_found', 'previous_response_id'])
+  assert.deepEqual([forgotten['type'], forgotten['status'], forgotten['error'].code, forgotten['error'].param],
+    ['error', 400, 'previous_response_not_found', 'previous_response_id'])
   const other = new Talk()
   assert.equal(textOf((await other.ask({ input: 'more', previous_response_id: stored.id })).response), expected)
   talk.close()
@@ -86,31 +94,46 @@ test('a turn goes on from the last, stored or not; another socket finds what is 
 
 test('requests of one lane run one after the other, lanes side by side; events name their lane', async () => {
   const talk = new Talk()
-  for (const [lane, input] of [['a', 'one'], ['a', 'two'], ['b', 'three']]) talk.send({ stream_id: lane, input, max_output_tokens: 40 })
+  for (const [lane, input] of [['a', 'one'], ['a', 'two'], ['b', 'three']]) {
+    talk.send({ stream_id: lane, input, max_output_tokens: 40 })
+  }
   await talk.nth(2, hasEnded)
-  const order = (lane: string): string[] => talk.events.filter(event => event['stream_id'] === lane && 'response' in event).map(event => event['type'])
+  const order = (lane: string): string[] =>
+    talk.events.filter(event => event['stream_id'] === lane && 'response' in event).map(event => event['type'])
   const one = ['response.created', 'response.in_progress', 'response.incomplete']
   assert.deepEqual(order('a'), [...one, ...one])
   assert.deepEqual(order('b'), one)
-  const at = (lane: string, type: string): number => talk.events.findIndex(event => event['stream_id'] === lane && event['type'] === type)
+  const at = (lane: string, type: string): number =>
+    talk.events.findIndex(event => event['stream_id'] === lane && event['type'] === type)
   assert.ok(at('b', 'response.created') < at('a', 'response.incomplete'))
   talk.close()
 })
 
 test('generate: false reads the conversation, so that the next turn finds it cached', async () => {
   const talk = new Talk()
-  const { response } = await talk.ask({ input: 'a conversation that is read first', generate: false, store: false, cache_salt: 'warm' })
+  const { response } =
+    await talk.ask({ input: 'a conversation that is read first', generate: false, store: false, cache_salt: 'warm' })
   assert.deepEqual([response.status, response.output, response.usage.output_tokens], ['completed', [], 0])
   const next = (await talk.ask({ input: 'more', previous_response_id: response.id, cache_salt: 'warm' })).response
   assert.ok(next.usage.input_tokens_details.cached_tokens > 0)
-  const byHand = await post({ input: [{ role: 'user', content: 'a conversation that is read first' }, { role: 'user', content: 'more' }] })
+  const byHand = await post({
+    input: [{ role: 'user', content: 'a conversation that is read first' }, { role: 'user', content: 'more' }]
+  })
   assert.equal(textOf(next), textOf(byHand))
   talk.close()
 })
 
 test('guidance and its progress come over the socket', async () => {
   const talk = new Talk()
-  const alignment = { strategy: 'beam_search', num_beams: 2, num_children: 2, step: { tokens: 2 }, reward: 'length', allow_scope_mismatch: true, return_progress: true }
+  const alignment = {
+    strategy: 'beam_search',
+    num_beams: 2,
+    num_children: 2,
+    step: { tokens: 2 },
+    reward: 'length',
+    allow_scope_mismatch: true,
+    return_progress: true
+  }
   const { response } = await talk.ask({ input: 'hi', alignment })
   assert.equal(textOf(response), textOf(await post({ input: 'hi', alignment })))
   assert.equal(response.alignment.strategy, 'beam_search')
@@ -125,7 +148,8 @@ test('a bad message is an error event, and the socket stays', async () => {
     ['[]', null, /must be a JSON object/],
     [{ type: 'response.steer' }, 'type', /must be response\.create; got "response\.steer"/],
     [{ type: 'response.create', ...base, input: 'x', stream_id: '' }, 'stream_id', /a text of 1 to 128/],
-    [{ type: 'response.create', ...base, input: 'x', background: true }, 'background', /cannot be had over a WebSocket/],
+    [{ type: 'response.create', ...base, input: 'x', background: true }, 'background',
+      /cannot be had over a WebSocket/],
     [{ type: 'response.create', ...base, input: 'x', generate: 0 }, 'generate', /must be true or false; got 0/],
     [{ type: 'response.create', ...base, input: 'x', temperature: 9 }, 'temperature', /from 0 to 2; got 9/],
     [{ type: 'response.create', ...base, input: 'x', model: 'other' }, 'model', /does not exist/]
@@ -146,7 +170,8 @@ test('a socket has so many requests in flight, and no more', async () => {
   const talk = new Talk()
   for (let index = 0; index < 5; index++) talk.send({ input: 'hi', max_output_tokens: 60, stream_id: String(index) })
   const refused = await talk.nth(0, ({ type }) => type === 'error')
-  assert.deepEqual([refused['status'], refused['error'].code, refused['stream_id'], refused['retry_after_ms'] > 0], [429, 'rate_limit_exceeded', '4', true])
+  assert.deepEqual([refused['status'], refused['error'].code, refused['stream_id'], refused['retry_after_ms'] > 0],
+    [429, 'rate_limit_exceeded', '4', true])
   await talk.nth(3, ({ type }) => type === 'response.incomplete')
   talk.close()
 })
@@ -176,10 +201,12 @@ test('beyond max-web-sockets, of both kinds together, a socket is closed with 10
     const socket = new WebSocket(`${small.address.replace('http', 'ws')}${path}`)
     sockets.push(socket)
     socket.on('open', () => { socket.send('{}') })
-    return await Promise.race([once(socket, 'close').then(([code]) => code as number), once(socket, 'message').then(() => 0)])
+    return await Promise.race([once(socket, 'close').then(([code]) => code as number),
+      once(socket, 'message').then(() => 0)])
   }
   try {
-    assert.deepEqual([await open('/v1/responses'), await open('/v1/stream'), await open('/v1/responses'), await open('/v1/stream')], [0, 0, 1013, 1013])
+    assert.deepEqual([await open('/v1/responses'), await open('/v1/stream'), await open('/v1/responses'),
+      await open('/v1/stream')], [0, 0, 1013, 1013])
     sockets[0]!.close()
     // The server learns of it in its own time.
     while (await open('/v1/stream') !== 0);

@@ -1,4 +1,7 @@
-/** Scoring over HTTP on a tiny model: shapes, prefixes, budgets, rules that need no model, ensembles, a remote scorer, guided answers under each. */
+/**
+ * Scoring over HTTP on a tiny model: shapes, prefixes, budgets, rules that need no model, ensembles, a remote scorer,
+ * guided answers under each.
+ */
 import assert from 'node:assert/strict'
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,15 +17,36 @@ const normalization = { mean: 0, std: 1, pool: 'none' }
 const members = { outcome: { normalization }, prefix: { normalization } }
 /** A head on layer 1 of the tiny model, 64 wide. */
 const head = (turn: number) => ({
-  kind: 'head', members, policy: { id: 'tiny', weightsSha256: '0'.repeat(64), format: 'f32' }, layer: 1, pooling: 'mean', weights: Array.from({ length: 64 }, (_, i) => Math.sin(turn + i)), bias: 0
+  kind: 'head',
+  members,
+  policy: { id: 'tiny', weightsSha256: '0'.repeat(64), format: 'f32' },
+  layer: 1,
+  pooling: 'mean',
+  weights: Array.from({ length: 64 }, (_, i) => Math.sin(turn + i)),
+  bias: 0
 })
 const descriptors = (origin: string): object[] => [
   { name: 'wave', ...head(1) },
-  { name: 'waves', kind: 'ensemble', combine: 'lcb', penalty: 1, warnAboveStd: 1e-9, scorers: [head(1), head(2), head(3)] },
+  {
+    name: 'waves',
+    kind: 'ensemble',
+    combine: 'lcb',
+    penalty: 1,
+    warnAboveStd: 1e-9,
+    scorers: [head(1), head(2), head(3)]
+  },
   { name: 'late', ...head(4), pooling: 'last', members: { outcome: { normalization } } },
   { name: 'otter', kind: 'rule', rule: 'must_mention', phrases: ['otter'] },
   { name: 'far', kind: 'remote', url: `${origin}/score`, protocol: 'score', timeoutMs: 2000, members },
-  { name: 'far-lenient', kind: 'remote', url: `${origin}/score`, protocol: 'score', timeoutMs: 2000, onFailure: 'policy_only', members }
+  {
+    name: 'far-lenient',
+    kind: 'remote',
+    url: `${origin}/score`,
+    protocol: 'score',
+    timeoutMs: 2000,
+    onFailure: 'policy_only',
+    members
+  }
 ]
 let server: Server
 let remote: FakeScorer
@@ -34,8 +58,19 @@ before(async () => {
     : { data: (body['text_2'] as string[]).map((text, index) => ({ index, score: text.length })) })
   const model = join(folder, 'tiny.gguf')
   writeTinyGguf(model)
-  for (const descriptor of descriptors(remote.origin)) writeFileSync(join(folder, `${(descriptor as { name: string }).name}.json`), JSON.stringify({ description: 'x', ...descriptor }))
-  server = await readyServer({ model, cacheDir: folder, rewardsDir: folder, remoteScorers: remote.origin, format: 'f32', maxTokensPerRequest: '4096', kvCacheBytes: String(1 << 20) })
+  for (const descriptor of descriptors(remote.origin)) {
+    writeFileSync(join(folder, `${(descriptor as { name: string }).name}.json`),
+      JSON.stringify({ description: 'x', ...descriptor }))
+  }
+  server = await readyServer({
+    model,
+    cacheDir: folder,
+    rewardsDir: folder,
+    remoteScorers: remote.origin,
+    format: 'f32',
+    maxTokensPerRequest: '4096',
+    kvCacheBytes: String(1 << 20)
+  })
 })
 after(async () => {
   await server.close()
@@ -44,7 +79,8 @@ after(async () => {
 })
 
 async function post (path: string, body: unknown): Promise<{ status: number, json: Record<string, any> }> {
-  const response = await fetch(server.address + path, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
+  const response = await fetch(server.address + path,
+    { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify(body) })
   return { status: response.status, json: await response.json() as Record<string, any> }
 }
 async function get (path: string): Promise<{ status: number, json: Record<string, any> }> {
@@ -57,7 +93,8 @@ test('a prompt is read once for all its answers, and each scores as it does alon
   const prompt = 'tell me of the sea, '.repeat(12)
   const answers = ['an otter swims', 'a seal', 'x', '']
   const { json: { count } } = await post('/tokenize', { model: 'tiny', messages: [{ role: 'user', content: prompt }] })
-  const { json: together } = await post('/v1/rewards/score', { reward: 'wave', input: answers.map(answer => ({ prompt, answer })) })
+  const { json: together } =
+    await post('/v1/rewards/score', { reward: 'wave', input: answers.map(answer => ({ prompt, answer })) })
   assert.equal(together['usage'].computed_tokens, together['usage'].total_tokens - 3 * count)
   for (const [index, answer] of answers.entries()) {
     const { json: alone } = await post('/v1/rewards/score', { reward: 'wave', input: [{ prompt, answer }] })
@@ -68,7 +105,9 @@ test('a prompt is read once for all its answers, and each scores as it does alon
 test('pairs and conversations are scored alike, with every reward and their sum', async () => {
   const { status, json } = await post('/v1/rewards/score', {
     rewards: [{ name: 'wave', weight: 2 }, { name: 'otter' }],
-    input: [pair('an otter'), { messages: [{ role: 'user', content: 'say' }, { role: 'assistant', content: 'an otter' }] }, { messages: [{ role: 'user', content: 'say' }], answer: 'a seal' }]
+    input: [pair('an otter'), {
+      messages: [{ role: 'user', content: 'say' }, { role: 'assistant', content: 'an otter' }]
+    }, { messages: [{ role: 'user', content: 'say' }], answer: 'a seal' }]
   })
   assert.equal(status, 200)
   const [one, same, other] = json['data']
@@ -76,7 +115,8 @@ test('pairs and conversations are scored alike, with every reward and their sum'
   assert.ok(Math.abs(one.reward - (2 * one.rewards.wave.standardized + 1)) < 1e-5)
   assert.deepEqual([one.rewards.otter.raw, other.rewards.otter.raw], [1, 0])
   assert.notEqual(one.rewards.wave.raw, other.rewards.wave.raw)
-  assert.deepEqual(json['rewards_used'].map((used: { name: string, member: string, weight: number }) => [used.name, used.member, used.weight]), [['wave', 'outcome', 2], ['otter', 'outcome', 1]])
+  assert.deepEqual(json['rewards_used'].map((used: { name: string, member: string, weight: number }) =>
+    [used.name, used.member, used.weight]), [['wave', 'outcome', 2], ['otter', 'outcome', 1]])
   assert.equal(json['model'], 'tiny')
   assert.equal(json['usage'].prompt_tokens, json['usage'].total_tokens)
 })
@@ -91,7 +131,9 @@ test('an answer scored every three tokens gives what its prefixes give when each
   for (const prefix of prefixes) {
     const whole = await post('/v1/rewards/score', { reward: 'wave', member: 'prefix', input: [pair(prefix.text)] })
     const [anew] = whole.json['data']
-    if (anew.tokens === prefix.tokens) assert.ok(Math.abs(anew.reward - prefix.reward) < 1e-4, `${anew.reward} is ${prefix.reward}`)
+    if (anew.tokens === prefix.tokens) {
+      assert.ok(Math.abs(anew.reward - prefix.reward) < 1e-4, `${anew.reward} is ${prefix.reward}`)
+    }
   }
 })
 
@@ -115,16 +157,29 @@ test('rules ask the model nothing', async () => {
 test('an ensemble tells its spread and warns of disagreement, in scores and in answers', async () => {
   const { json } = await post('/v1/rewards/score', { reward: 'waves', input: [pair('a'), pair('b')] })
   assert.ok(json['data'].every((one: any) => one.rewards.waves.std > 0))
-  assert.deepEqual(json['warnings'].map((warning: { code: string }) => warning.code), ['reward_policy_mismatch', 'ensemble_disagreement'])
+  assert.deepEqual(json['warnings'].map((warning: { code: string }) => warning.code),
+    ['reward_policy_mismatch', 'ensemble_disagreement'])
   assert.match(json['warnings'][1].message, /on 2 of 2 answers/)
-  const chat = await post('/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'say' }], max_tokens: 6, alignment: { strategy: 'best_of_n', num_candidates: 3, reward: 'waves' } })
+  const chat = await post('/v1/chat/completions', {
+    model: 'tiny',
+    messages: [{ role: 'user', content: 'say' }],
+    max_tokens: 6,
+    alignment: { strategy: 'best_of_n', num_candidates: 3, reward: 'waves' }
+  })
   assert.ok(chat.json['choices'][0].alignment.rewards.waves.std > 0)
-  assert.ok(chat.json['alignment'].warnings.some((warning: { code: string, message: string }) => warning.code === 'ensemble_disagreement' && /on 3 of 3 answers/.test(warning.message)))
+  assert.ok(chat.json['alignment'].warnings.some((warning: { code: string, message: string }) =>
+    warning.code === 'ensemble_disagreement' && /on 3 of 3 answers/.test(warning.message)))
 })
 
 test('a remote scorer steers best-of-n, in as few requests as the candidates end together', async () => {
   remote.asked.length = 0
-  const { status, json } = await post('/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'say' }], max_tokens: 6, ignore_eos: true, alignment: { strategy: 'best_of_n', num_candidates: 4, reward: 'far', return_candidates: true } })
+  const { status, json } = await post('/v1/chat/completions', {
+    model: 'tiny',
+    messages: [{ role: 'user', content: 'say' }],
+    max_tokens: 6,
+    ignore_eos: true,
+    alignment: { strategy: 'best_of_n', num_candidates: 4, reward: 'far', return_candidates: true }
+  })
   assert.equal(status, 200, JSON.stringify(json))
   const lengths = json['alignment'].candidates.map(({ text }: { text: string }) => text.length)
   assert.equal(json['choices'][0].alignment.reward, Math.max(...lengths))
@@ -132,8 +187,15 @@ test('a remote scorer steers best-of-n, in as few requests as the candidates end
   assert.equal(remote.asked[0]!['text_2'].length, 4)
 })
 
-test('a remote scorer that fails ends its own request, or leaves the choice to the policy and says so; the next one is served', async () => {
-  const ask = (reward: string): ReturnType<typeof post> => post('/v1/chat/completions', { model: 'tiny', messages: [{ role: 'user', content: 'say' }], max_tokens: 4, ignore_eos: true, alignment: { strategy: 'best_of_n', num_candidates: 3, reward } })
+test('a remote scorer that fails ends its own request, or leaves the choice to the policy and says so; the next one ' +
+  'is served', async () => {
+  const ask = (reward: string): ReturnType<typeof post> => post('/v1/chat/completions', {
+    model: 'tiny',
+    messages: [{ role: 'user', content: 'say' }],
+    max_tokens: 4,
+    ignore_eos: true,
+    alignment: { strategy: 'best_of_n', num_candidates: 3, reward }
+  })
   const faults: ReadonlyArray<readonly [NonNullable<typeof fault>, RegExp]> = [
     [(_body, response) => { response.statusCode = 500; return 'traceback' }, /answered with status 500/],
     [() => '{"data":[{"score":NaN},{"score":NaN},{"score":NaN}]}', /must answer with JSON/],
@@ -160,7 +222,8 @@ test('a remote scorer that fails ends its own request, or leaves the choice to t
 
 test('/v1/score speaks vLLM’s shape', async () => {
   const one = await post('/v1/score', { model: 'otter', text_1: 'say', text_2: ['an otter', 'a seal'] })
-  assert.deepEqual(one.json['data'], [{ index: 0, object: 'score', score: 1 }, { index: 1, object: 'score', score: -1 }])
+  assert.deepEqual(one.json['data'],
+    [{ index: 0, object: 'score', score: 1 }, { index: 1, object: 'score', score: -1 }])
   assert.match(one.json['id'], /^score-/)
   assert.deepEqual([one.json['object'], one.json['model']], ['list', 'otter'])
   assert.ok(one.json['usage'].total_tokens > 0 && one.json['created'] > 0)
@@ -171,41 +234,68 @@ test('/v1/score speaks vLLM’s shape', async () => {
 test('/v1/rerank speaks Jina’s shape, best first', async () => {
   const documents = ['a seal', 'an otter', { text: 'two otter' }]
   const { json } = await post('/v1/rerank', { model: 'otter', query: 'animals', documents, top_n: 2 })
-  assert.deepEqual(json['results'], [{ index: 1, document: { text: 'an otter' }, relevance_score: 1 }, { index: 2, document: { text: 'two otter' }, relevance_score: 1 }])
+  assert.deepEqual(json['results'], [{ index: 1, document: { text: 'an otter' }, relevance_score: 1 },
+    { index: 2, document: { text: 'two otter' }, relevance_score: 1 }])
   const bare = await post('/v1/rerank', { model: 'otter', query: 'animals', documents, return_documents: false })
-  assert.deepEqual(bare.json['results'].map((result: object) => Object.keys(result)), [['index', 'relevance_score'], ['index', 'relevance_score'], ['index', 'relevance_score']])
+  assert.deepEqual(bare.json['results'].map((result: object) => Object.keys(result)),
+    [['index', 'relevance_score'], ['index', 'relevance_score'], ['index', 'relevance_score']])
 })
 
 test('rewards are listed and told with what is known of them, without weights and addresses', async () => {
   const list = (await get('/v1/rewards')).json['data'] as Array<{ id: string, kind: string }>
-  assert.deepEqual(list.map(({ id, kind }) => `${id}: ${kind}`), ['far: remote', 'far-lenient: remote', 'late: head', 'length: rule', 'otter: rule', 'positive_reader: classifier', 'wave: head', 'waves: ensemble'])
+  assert.deepEqual(list.map(({ id, kind }) => `${id}: ${kind}`), ['far: remote', 'far-lenient: remote', 'late: head',
+    'length: rule', 'otter: rule', 'positive_reader: classifier', 'wave: head', 'waves: ensemble'])
   const { status, json } = await get('/v1/rewards/length')
   assert.equal(status, 200)
   assert.deepEqual(json['members'], ['outcome', 'prefix'])
   assert.ok(json['statistics'].outcome.normalization.std > 0)
-  for (const name of ['wave', 'far']) assert.ok(!JSON.stringify((await get(`/v1/rewards/${name}`)).json).match(/http|weights/))
+  for (const name of ['wave', 'far']) {
+    assert.ok(!JSON.stringify((await get(`/v1/rewards/${name}`)).json).match(/http|weights/))
+  }
   const missing = await get('/v1/rewards/none')
   assert.deepEqual([missing.status, missing.json['error'].code], [404, 'reward_not_found'])
 })
 
 /** [what, path, body, status, code, param, what the message says] */
 const refused: ReadonlyArray<readonly [string, string, unknown, number, string, string, RegExp]> = [
-  ['no reward', '/v1/rewards/score', { input: [pair('a')] }, 400, 'invalid_request', 'reward', /or rewards must be given, not both; got nothing/],
-  ['an unknown reward', '/v1/rewards/score', { reward: 'nice', input: [pair('a')] }, 404, 'reward_not_found', 'rewards', /"nice" does not exist; there are: .*otter/],
-  ['an unknown model', '/v1/rewards/score', { model: 'x', reward: 'otter', input: [pair('a')] }, 404, 'model_not_found', 'model', /"x" does not exist/],
-  ['no input', '/v1/rewards/score', { reward: 'otter', input: [] }, 400, 'invalid_request', 'input', /a list of 1 to 1024; got \[\]/],
-  ['a prompt without answer', '/v1/rewards/score', { reward: 'otter', input: [{ prompt: 'a' }] }, 400, 'invalid_request', 'input[0].answer', /must be given with prompt/],
-  ['prompt and messages', '/v1/rewards/score', { reward: 'otter', input: [{ prompt: 'a', messages: [{ role: 'user', content: 'a' }], answer: 'b' }] }, 400, 'invalid_request', 'input[0]', /either prompt or messages/],
-  ['a conversation that ends in a question', '/v1/rewards/score', { reward: 'otter', input: [{ messages: [{ role: 'user', content: 'a' }] }] }, 400, 'invalid_request', 'input[0].messages', /must end in an answer of the assistant/],
-  ['prefixes of the outcome member', '/v1/rewards/score', { reward: 'otter', member: 'outcome', every: 2, input: [pair('a')] }, 400, 'invalid_request', 'every', /needs the prefix member; got 2/],
-  ['prefixes by a reward without prefix member', '/v1/rewards/score', { reward: 'late', every: 2, input: [pair('a')] }, 400, 'reward_scope_mismatch', 'rewards', /has no prefix member \(it has: outcome\)$/],
-  ['an answer longer than the context', '/v1/rewards/score', { reward: 'wave', input: [pair('a'), pair('x'.repeat(600))] }, 400, 'context_length_exceeded', 'input[1]', /answer of item 1 have \d+ and 600/],
-  ['more than the operator allows', '/v1/rewards/score', { reward: 'wave', input: Array.from({ length: 20 }, () => pair('x'.repeat(300))) }, 400, 'budget_exceeded', 'input', /4096 tokens scored \(max-tokens-per-request\)/],
-  ['an unknown field', '/v1/rewards/score', { reward: 'otter', inputs: [] }, 400, 'invalid_request', 'inputs', /did you mean input\?/],
-  ['texts that do not pair', '/v1/score', { model: 'otter', text_1: ['a', 'b'], text_2: ['a', 'b', 'c'] }, 400, 'invalid_request', 'text_1', /one text, or as many as text_2, 3; got 2/],
-  ['a model that is no reward', '/v1/score', { model: 'tiny', text_1: 'a', text_2: 'b' }, 404, 'reward_not_found', 'model', /"tiny" does not exist; there are: /],
-  ['no documents', '/v1/rerank', { model: 'otter', query: 'a', documents: [] }, 400, 'invalid_request', 'documents', /a list of 1 to 1024; got \[\]/],
-  ['a field of vLLM that is not honoured', '/v1/score', { model: 'otter', text_1: 'a', text_2: 'b', truncate_prompt_tokens: 5 }, 400, 'invalid_request', 'truncate_prompt_tokens', /is not a field/]
+  ['no reward', '/v1/rewards/score', { input: [pair('a')] }, 400, 'invalid_request', 'reward',
+    /or rewards must be given, not both; got nothing/],
+  ['an unknown reward', '/v1/rewards/score', { reward: 'nice', input: [pair('a')] }, 404, 'reward_not_found', 'rewards',
+    /"nice" does not exist; there are: .*otter/],
+  ['an unknown model', '/v1/rewards/score', { model: 'x', reward: 'otter', input: [pair('a')] }, 404, 'model_not_found',
+    'model', /"x" does not exist/],
+  ['no input', '/v1/rewards/score', { reward: 'otter', input: [] }, 400, 'invalid_request', 'input',
+    /a list of 1 to 1024; got \[\]/],
+  ['a prompt without answer', '/v1/rewards/score', { reward: 'otter', input: [{ prompt: 'a' }] }, 400,
+    'invalid_request', 'input[0].answer', /must be given with prompt/],
+  ['prompt and messages', '/v1/rewards/score',
+    { reward: 'otter', input: [{ prompt: 'a', messages: [{ role: 'user', content: 'a' }], answer: 'b' }] }, 400,
+    'invalid_request', 'input[0]', /either prompt or messages/],
+  ['a conversation that ends in a question', '/v1/rewards/score',
+    { reward: 'otter', input: [{ messages: [{ role: 'user', content: 'a' }] }] }, 400, 'invalid_request',
+    'input[0].messages', /must end in an answer of the assistant/],
+  ['prefixes of the outcome member', '/v1/rewards/score',
+    { reward: 'otter', member: 'outcome', every: 2, input: [pair('a')] }, 400, 'invalid_request', 'every',
+    /needs the prefix member; got 2/],
+  ['prefixes by a reward without prefix member', '/v1/rewards/score', { reward: 'late', every: 2, input: [pair('a')] },
+    400, 'reward_scope_mismatch', 'rewards', /has no prefix member \(it has: outcome\)$/],
+  ['an answer longer than the context', '/v1/rewards/score',
+    { reward: 'wave', input: [pair('a'), pair('x'.repeat(600))] }, 400, 'context_length_exceeded', 'input[1]',
+    /answer of item 1 have \d+ and 600/],
+  ['more than the operator allows', '/v1/rewards/score',
+    { reward: 'wave', input: Array.from({ length: 20 }, () => pair('x'.repeat(300))) }, 400, 'budget_exceeded', 'input',
+    /4096 tokens scored \(max-tokens-per-request\)/],
+  ['an unknown field', '/v1/rewards/score', { reward: 'otter', inputs: [] }, 400, 'invalid_request', 'inputs',
+    /did you mean input\?/],
+  ['texts that do not pair', '/v1/score', { model: 'otter', text_1: ['a', 'b'], text_2: ['a', 'b', 'c'] }, 400,
+    'invalid_request', 'text_1', /one text, or as many as text_2, 3; got 2/],
+  ['a model that is no reward', '/v1/score', { model: 'tiny', text_1: 'a', text_2: 'b' }, 404, 'reward_not_found',
+    'model', /"tiny" does not exist; there are: /],
+  ['no documents', '/v1/rerank', { model: 'otter', query: 'a', documents: [] }, 400, 'invalid_request', 'documents',
+    /a list of 1 to 1024; got \[\]/],
+  ['a field of vLLM that is not honoured', '/v1/score',
+    { model: 'otter', text_1: 'a', text_2: 'b', truncate_prompt_tokens: 5 }, 400, 'invalid_request',
+    'truncate_prompt_tokens', /is not a field/]
 ]
 
 for (const [what, path, body, status, code, param, message] of refused) {

@@ -9,7 +9,9 @@ import { passes, type Compile } from '../../src/models/self-test/finding.js'
 import { kernelSignature } from '../../src/models/self-test/kernel-signature.js'
 import { SelfTest } from '../../src/models/self-test/self-test.js'
 import { surveyOperators } from '../../src/models/self-test/survey.js'
-import { formsOf, kindsOfFormat, weightFormats, type WeightFormat } from '../../src/models/quantization/weight-format.js'
+import {
+  formsOf, kindsOfFormat, weightFormats, type WeightFormat
+} from '../../src/models/quantization/weight-format.js'
 import { Session } from '../../src/runtime/session.js'
 import type { Tensor } from '../../src/runtime/tensor.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
@@ -92,7 +94,8 @@ const operatorsWith = async (fault: Fault | null, format: WeightFormat, threads 
   }
 }
 
-test('every format has operators here whose numbers are right and whose rows are alike, with 1, 2 and 16 threads', async () => {
+test('every format has operators here whose numbers are right and whose rows are alike, with 1, 2 and ' +
+  '16 threads', async () => {
   for (const threads of [1, 2, 16]) {
     const heads = { queryHeads: 9, kvHeads: 3, headSize: 64, ropeInterleaved: false }
     const { operators, formats, attentionPassed } = await surveyOperators(threads, heads)
@@ -213,9 +216,12 @@ test('what is no number, or cannot be run, fails the next time, too, and takes n
   const selfTest = (threads: number): SelfTest => new SelfTest({
     threads,
     cacheDir: null,
-    compile: (model, options) => options.weights?.tensors.get('w.values')?.type === 'int8' ? broken(model, options) : Session.create(model, options)
+    compile: (model, options) => options.weights?.tensors.get('w.values')?.type === 'int8'
+      ? broken(model, options)
+      : Session.create(model, options)
   })
-  const { report } = await chooseOperators({ config, tensors: file.tensors, format: 'i8', threads: 1, sharesPrompts: true, selfTest })
+  const { report } =
+    await chooseOperators({ config, tensors: file.tensors, format: 'i8', threads: 1, sharesPrompts: true, selfTest })
   await file.close()
   assert.deepEqual(report.operators, ['uint8 rows', 'rotated uint8 rows'])
   assert.match(report.notes[0]!, /int8 rows: not implemented/)

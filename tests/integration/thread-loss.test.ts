@@ -1,4 +1,7 @@
-/** The inference thread dies: what ran fails with a retry hint, the thread starts again, the next request works; where it cannot be started, all say so and the log says why. */
+/**
+ * The inference thread dies: what ran fails with a retry hint, the thread starts again, the next request works; where
+ * it cannot be started, all say so and the log says why.
+ */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { mkdtempSync, renameSync, rmSync, statSync } from 'node:fs'
@@ -22,7 +25,10 @@ process.on('worker', started => { thread = started })
 
 before(async () => {
   writeTinyGguf(model)
-  server = await startServer(loadConfig({ model, cacheDir: folder, dataDir: join(folder, 'data'), port: '0', logLevel: 'silent' }), message => { said.push(message) })
+  server = await startServer(
+    loadConfig({ model, cacheDir: folder, dataDir: join(folder, 'data'), port: '0', logLevel: 'silent' }),
+    message => { said.push(message) }
+  )
   await server.ready
 })
 after(async () => {
@@ -30,7 +36,11 @@ after(async () => {
   rmSync(folder, { recursive: true })
 })
 
-const post = (path: string, body: object): Promise<Response> => fetch(`${server.address}${path}`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ model: 'tiny', ignore_eos: true, ...body }) })
+const post = (path: string, body: object): Promise<Response> => fetch(`${server.address}${path}`, {
+  method: 'POST',
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify({ model: 'tiny', ignore_eos: true, ...body })
+})
 const messages = [{ role: 'user', content: 'hi' }]
 const ask = (body: object): Promise<Response> => post('/v1/chat/completions', { messages, ...body })
 const respond = (body: object): Promise<Response> => post('/v1/responses', { input: 'hi', ...body })
@@ -90,9 +100,11 @@ test('a lost thread fails what it was doing, every way in its own words, and com
   assert.match(await stream.text(), /"error":.*the request was lost/)
   assert.match(await events.text(), /event: response\.failed\ndata: .*the request was lost/)
   const error = await ours.until('error')
-  assert.deepEqual([error['id'], error['status'], error['error'].code, error['retry_after_ms'] > 0], ['a', 503, 'unavailable', true])
+  assert.deepEqual([error['id'], error['status'], error['error'].code, error['retry_after_ms'] > 0],
+    ['a', 503, 'unavailable', true])
   assert.equal((await responses.until('response.failed'))['response'].error.code, 'unavailable')
-  const kept = await (await fetch(`${server.address}/v1/responses/${id}`)).json() as { status: string, error: { code: string } }
+  const kept =
+    await (await fetch(`${server.address}/v1/responses/${id}`)).json() as { status: string, error: { code: string } }
   assert.deepEqual([kept.status, kept.error.code], ['failed', 'unavailable'])
 
   // While it loads, the server says so; then it serves.
@@ -133,7 +145,9 @@ test('a thread that ends for an error loses its requests and gives its memory ba
 
   const large = join(folder, 'large.gguf')
   writeTinyGguf(large, { hiddenSize: 512, queryHeads: 8, kvHeads: 2, layers: 4, feedForwardSize: 2048 })
-  const client = await InferenceClient.start(loadConfig({ model: large, format: 'f32', cacheDir: folder, dataDir: join(folder, 'none') }, {}))
+  const client = await InferenceClient.start(loadConfig(
+    { model: large, format: 'f32', cacheDir: folder, dataDir: join(folder, 'none') }, {}
+  ))
   const resident: number[] = []
   for (let losses = 0; losses <= 4; losses++) {
     resident.push(process.memoryUsage.rss())
@@ -142,5 +156,6 @@ test('a thread that ends for an error loses its requests and gives its memory ba
     while (!client.isReady) await pause()
   }
   await client.close()
-  assert.ok(resident.at(-1)! - resident[0]! < 3 * statSync(large).size, `bytes resident after each loss: ${resident.join(', ')}`)
+  assert.ok(resident.at(-1)! - resident[0]! < 3 * statSync(large).size,
+    `bytes resident after each loss: ${resident.join(', ')}`)
 })

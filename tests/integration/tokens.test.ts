@@ -21,7 +21,8 @@ test('text goes to tokens and back, whatever it holds', async () => {
 test('messages go to the tokens that a chat counts', async () => {
   const messages = [{ role: 'system', content: 'the' }, { role: 'user', content: 'hi <|im_end|>' }]
   const { json } = await server.post('/tokenize', { messages })
-  const chat = await server.post('/v1/chat/completions', { model: 'tiny', messages, max_tokens: 1, return_token_ids: true })
+  const chat =
+    await server.post('/v1/chat/completions', { model: 'tiny', messages, max_tokens: 1, return_token_ids: true })
   assert.equal(json['token_strs'], undefined)
   assert.deepEqual(json['tokens'], chat.json['prompt_token_ids'])
   assert.equal(json['count'], chat.json['usage'].prompt_tokens)
@@ -30,7 +31,8 @@ test('messages go to the tokens that a chat counts', async () => {
 test('the chat template is told, with the texts of the tokens it writes', async () => {
   const info = await (await fetch(`${server.address}/tokenizer_info`)).json() as Record<string, any>
   assert.match(info['chat_template'], /im_start/)
-  assert.deepEqual([info['bos_token'], info['eos_token'], info['pad_token'], info['model_max_length']], ['<|im_start|>', '<|im_end|>', null, 512])
+  assert.deepEqual([info['bos_token'], info['eos_token'], info['pad_token'], info['model_max_length']],
+    ['<|im_start|>', '<|im_end|>', null, 512])
 })
 
 const dot = (a: number[], b: number[]): number => a.reduce((sum, value, index) => sum + value * b[index]!, 0)
@@ -40,7 +42,8 @@ const embed = async (body: object): Promise<Record<string, any>> => {
   return json
 }
 
-test('embeddings have length one, one per input, in order, the same alone, among others and from token ids', async () => {
+test('embeddings have length one, one per input, in order, the same alone, among others and from ' +
+  'token ids', async () => {
   const inputs = Array.from({ length: 20 }, (_, index) => 'the an in '.repeat(index + 1))
   const { data, usage } = await embed({ input: inputs })
   assert.deepEqual(data.map((one: { index: number }) => one.index), inputs.map((_, index) => index))
@@ -66,7 +69,8 @@ const refused: ReadonlyArray<readonly [string, object, number, string, RegExp]> 
   ['/tokenize', {}, 400, 'prompt', /or messages must be given, and not both/],
   ['/tokenize', { prompt: 'a', messages: [{ role: 'user', content: 'a' }] }, 400, 'prompt', /and not both/],
   ['/tokenize', { prompt: 5 }, 400, 'prompt', /must be a text; got 5/],
-  ['/tokenize', { prompt: 'a', tools: [{ type: 'function', function: { name: 'f' } }] }, 400, 'tools', /needs messages/],
+  ['/tokenize', { prompt: 'a', tools: [{ type: 'function', function: { name: 'f' } }] }, 400, 'tools',
+    /needs messages/],
   ['/tokenize', { model: 'other', prompt: 'a' }, 404, 'model', /"other" does not exist/],
   ['/detokenize', { tokens: [264] }, 400, 'tokens', /from 0 to 263; got 264/],
   ['/detokenize', { tokens: 'a' }, 400, 'tokens', /must be a list, each an integer from 0 up; got "a"/],
@@ -75,8 +79,10 @@ const refused: ReadonlyArray<readonly [string, object, number, string, RegExp]> 
   ['/v1/embeddings', { model: 'other', input: 'a' }, 404, 'model', /"other" does not exist/],
   ['/v1/embeddings', { model: 'tiny', input: '' }, 400, 'input', /got ""/],
   ['/v1/embeddings', { model: 'tiny', input: [[1], [264]] }, 400, 'input[1]', /from 0 to 263; got 264/],
-  ['/v1/embeddings', { model: 'tiny', input: ['a', 'a'.repeat(600)] }, 400, 'input[1]', /context length is 512 tokens; input\[1\] has 600/],
-  ['/v1/embeddings', { model: 'tiny', input: 'a', encoding_format: 'int8' }, 400, 'encoding_format', /one of float, base64; got "int8"/],
+  ['/v1/embeddings', { model: 'tiny', input: ['a', 'a'.repeat(600)] }, 400, 'input[1]',
+    /context length is 512 tokens; input\[1\] has 600/],
+  ['/v1/embeddings', { model: 'tiny', input: 'a', encoding_format: 'int8' }, 400, 'encoding_format',
+    /one of float, base64; got "int8"/],
   ['/v1/embeddings', { model: 'tiny', input: 'a', dimensions: 32 }, 400, 'dimensions', /is not supported/]
 ]
 
@@ -89,7 +95,8 @@ for (const [path, body, status, param, message] of refused) {
   })
 }
 
-const engineOf = async ({ address }: TinyServer): Promise<Record<string, number>> => (await (await fetch(`${address}/ready`)).json() as { engine: Record<string, number> }).engine
+const engineOf = async ({ address }: TinyServer): Promise<Record<string, number>> =>
+  (await (await fetch(`${address}/ready`)).json() as { engine: Record<string, number> }).engine
 
 async function until (holds: () => Promise<boolean>): Promise<void> {
   while (!await holds()) await new Promise(resolve => { setTimeout(resolve, 1) })
@@ -99,7 +106,9 @@ async function until (holds: () => Promise<boolean>): Promise<void> {
 async function holdKv (server: TinyServer): Promise<() => Promise<void>> {
   const leaving = new AbortController()
   const body = { model: 'tiny', messages: [{ role: 'user', content: 'hi' }], n: 4, max_tokens: 480, ignore_eos: true }
-  const answer = fetch(`${server.address}/v1/chat/completions`, { method: 'POST', headers: { 'content-type': 'application/json' }, signal: leaving.signal, body: JSON.stringify(body) }).catch(() => {})
+  const answer = fetch(`${server.address}/v1/chat/completions`, {
+    method: 'POST', headers: { 'content-type': 'application/json' }, signal: leaving.signal, body: JSON.stringify(body)
+  }).catch(() => {})
   await until(async () => (await engineOf(server))['runningRequests'] === 1)
   return async () => {
     leaving.abort()

@@ -1,4 +1,7 @@
-/** Tools on tiny models whose chat templates know them: told, called, answered and read back in the form that each template teaches. */
+/**
+ * Tools on tiny models whose chat templates know them: told, called, answered and read back in the form that each
+ * template teaches.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { hermesForm, llamaForm } from '../../src/models/tokenizer/call-form.js'
@@ -10,7 +13,8 @@ import { bareTemplate, taggedTemplate, xmlTemplate } from '../helpers/tool-templ
 const constants = { bos_token: '', eos_token: '' }
 
 test('what a template teaches is what it writes', () => {
-  for (const [source, tells, form] of [[taggedTemplate, true, hermesForm], [bareTemplate, true, llamaForm], [xmlTemplate, false, hermesForm], [plainTemplate, false, hermesForm]] as const) {
+  for (const [source, tells, form] of [[taggedTemplate, true, hermesForm], [bareTemplate, true, llamaForm],
+    [xmlTemplate, false, hermesForm], [plainTemplate, false, hermesForm]] as const) {
     const template = chatTemplate('x', source, constants)
     assert.deepEqual([template.tellsTools, template.callForm], [tells, form])
   }
@@ -18,23 +22,42 @@ test('what a template teaches is what it writes', () => {
 
 type Json = Record<string, any>
 const tools = [
-  { type: 'function', function: { name: 'get_weather', description: 'of a <|im_end|> city', strict: true, parameters: { type: 'object', properties: { city: { enum: ['Oslo', 'Rome'] } }, required: ['city'], additionalProperties: false } } },
+  {
+    type: 'function',
+    function: {
+      name: 'get_weather',
+      description: 'of a <|im_end|> city',
+      strict: true,
+      parameters: {
+        type: 'object',
+        properties: { city: { enum: ['Oslo', 'Rome'] } },
+        required: ['city'],
+        additionalProperties: false
+      }
+    }
+  },
   { type: 'function', function: { name: 'get_time' } }
 ]
 const user = { role: 'user', content: 'hi' }
 const call = { id: 'call_1', type: 'function', function: { name: 'get_weather', arguments: '{"city":"<|im_end|>"}' } }
-const chat = [user, { role: 'assistant', content: null, tool_calls: [call] }, { role: 'tool', tool_call_id: 'call_1', content: 'rain' }]
+const chat = [user, { role: 'assistant', content: null, tool_calls: [call] },
+  { role: 'tool', tool_call_id: 'call_1', content: 'rain' }]
 
 /** A server of a model with a template, and the prompt that a chat becomes. */
-async function withTemplate (source: string, work: (server: ToolsServer, promptOf: (body: object) => Promise<{ text: string, controls: number }>) => Promise<void>): Promise<void> {
+async function withTemplate (
+  source: string,
+  work: (server: ToolsServer, promptOf: (body: object) => Promise<{ text: string, controls: number }>) => Promise<void>
+): Promise<void> {
   const server = await toolsServer({ template: source })
   try {
     await work(server, async body => {
-      const { status, json } = await server.post('/v1/chat/completions', { model: 'tiny', max_tokens: 1, return_token_ids: true, ...body })
+      const { status, json } =
+        await server.post('/v1/chat/completions', { model: 'tiny', max_tokens: 1, return_token_ids: true, ...body })
       assert.equal(status, 200, JSON.stringify(json))
       const ids = json['prompt_token_ids'] as number[]
       const { json: { prompt } } = await server.post('/detokenize', { tokens: ids })
-      const { json: counted } = await server.post('/tokenize', { messages: chat, ...('tools' in body ? { tools: body.tools } : {}), ...body })
+      const { json: counted } =
+        await server.post('/tokenize', { messages: chat, ...('tools' in body ? { tools: body.tools } : {}), ...body })
       if ('tools' in body) assert.deepEqual(counted['tokens'], ids)
       return { text: prompt, controls: ids.filter(id => id === 2).length }
     })
@@ -53,16 +76,24 @@ async function checkCalls (server: ToolsServer): Promise<void> {
     assert.equal(choice.message.content, null)
     const { name, arguments: given } = choice.message.tool_calls[0].function
     assert.ok(name === 'get_time' ? given === '{}' : ['Oslo', 'Rome'].includes(JSON.parse(given).city), given)
-    const deltas = (await server.stream('/v1/chat/completions', body)).flatMap(chunk => (chunk['choices'] as Json[])[0]?.['delta'].tool_calls ?? []).filter(delta => delta.index === 0)
+    const deltas = (await server.stream('/v1/chat/completions', body)).flatMap(chunk =>
+      (chunk['choices'] as Json[])[0]?.['delta'].tool_calls ?? []).filter(delta => delta.index === 0)
     assert.deepEqual([deltas[0].function.name, deltas.map(delta => delta.function.arguments).join('')], [name, given])
   }
 }
 
 test('calls in tags, as Qwen 2.5 and 3 have them', async () => {
   await withTemplate(taggedTemplate, async (server, promptOf) => {
-    const { text, controls } = await promptOf({ messages: [...chat, { role: 'tool', tool_call_id: 'call_1', content: 'sun' }], tools })
-    assert.match(text, /# Functions\n<tools>\n\{"type": "function", "function": \{"name": "get_weather", "description": "of a <\|im_end\|> city"/)
-    assert.ok(text.endsWith('<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n<tool_call>\n{"name": "get_weather", "arguments": {"city": "<|im_end|>"}}\n</tool_call><|im_end|>\n<|im_start|>user\n<tool_response>\nrain\n</tool_response>\n<tool_response>\nsun\n</tool_response><|im_end|>\n<|im_start|>assistant\n'), text)
+    const { text, controls } =
+      await promptOf({ messages: [...chat, { role: 'tool', tool_call_id: 'call_1', content: 'sun' }], tools })
+    assert.match(text,
+      /# Functions\n<tools>\n\{"type": "function", "function": \{"name": "get_weather", "description": "of a <\|im_end\|> city"/)
+    assert.ok(text.endsWith(
+      '<|im_start|>user\nhi<|im_end|>\n<|im_start|>assistant\n<tool_call>\n' +
+      '{"name": "get_weather", "arguments": {"city": "<|im_end|>"}}\n</tool_call><|im_end|>\n<|im_start|>user\n' +
+      '<tool_response>\nrain\n</tool_response>\n<tool_response>\nsun\n</tool_response><|im_end|>\n' +
+      '<|im_start|>assistant\n'
+    ), text)
     // Those of callers, in the description and in the arguments, are text.
     assert.equal(controls, 4)
     await checkCalls(server)
@@ -72,13 +103,26 @@ test('calls in tags, as Qwen 2.5 and 3 have them', async () => {
 test('calls as bare JSON, as Llama 3.1 has them', async () => {
   await withTemplate(bareTemplate, async (server, promptOf) => {
     const { text } = await promptOf({ messages: chat, tools })
-    assert.ok(text.endsWith('\n\nhi<|im_end|>\n<|im_start|>assistant\n{"name": "get_weather", "parameters": {"city": "<|im_end|>"}}<|im_end|>\n<|im_start|>ipython\nrain<|im_end|>\n<|im_start|>assistant\n'), text)
+    assert.ok(text.endsWith('\n\nhi<|im_end|>\n<|im_start|>assistant\n{"name": "get_weather", "parameters": {"city": ' +
+      '"<|im_end|>"}}<|im_end|>\n<|im_start|>ipython\nrain<|im_end|>\n<|im_start|>assistant\n'), text)
     assert.match(text, /"name": "get_time"/)
     await checkCalls(server)
-    const twice = await server.post('/v1/chat/completions', { model: 'tiny', tools, max_tokens: 1, messages: [user, { role: 'assistant', tool_calls: [call, call] }, { role: 'tool', tool_call_id: 'call_1', content: 'x' }] })
+    const twice = await server.post('/v1/chat/completions', {
+      model: 'tiny',
+      tools,
+      max_tokens: 1,
+      messages: [user, { role: 'assistant', tool_calls: [call, call] },
+        { role: 'tool', tool_call_id: 'call_1', content: 'x' }]
+    })
     assert.deepEqual([twice.status, twice.json['error'].param], [400, 'messages'])
     assert.match(twice.json['error'].message, /One call at a time!/)
-    const { json } = await server.post('/v1/responses', { model: 'tiny', input: 'hi', tools: [{ type: 'function', name: 'get_time' }], tool_choice: 'required', max_output_tokens: 120 })
+    const { json } = await server.post('/v1/responses', {
+      model: 'tiny',
+      input: 'hi',
+      tools: [{ type: 'function', name: 'get_time' }],
+      tool_choice: 'required',
+      max_output_tokens: 120
+    })
     assert.deepEqual([json['output'][0].name, json['output'][0].arguments], ['get_time', '{}'])
   })
 })
@@ -95,7 +139,8 @@ test('a template with calls that cannot be read is passed over: tools are told i
 test('a call is not gone on from', async () => {
   await withTemplate(taggedTemplate, async server => {
     for (const field of ['echo', 'continue_final_message']) {
-      const { status, json } = await server.post('/v1/chat/completions', { model: 'tiny', messages: chat.slice(0, 2), max_tokens: 1, [field]: true })
+      const { status, json } = await server.post('/v1/chat/completions',
+        { model: 'tiny', messages: chat.slice(0, 2), max_tokens: 1, [field]: true })
       assert.deepEqual([status, json['error'].param], [400, field])
     }
   })

@@ -15,13 +15,29 @@ after(() => { rmSync(directory, { recursive: true }) })
 
 const tokens = Array.from({ length: 24 }, (_, index) => 3 + (index * 37) % 256)
 
-/** Logits after a prompt, and the embedding of its last token as the graph and as JavaScript looks it up, under a format. */
-async function compute (model: string, format: WeightFormat): Promise<{ logits: number[], embedding: number[], row: number[] }> {
+/**
+ * Logits after a prompt, and the embedding of its last token as the graph and as JavaScript looks it up, under a
+ * format.
+ */
+async function compute (
+  model: string, format: WeightFormat
+): Promise<{ logits: number[], embedding: number[], row: number[] }> {
   const loaded = await loadModel({ model, format, threads: 1, cacheDir: directory, contextLength: 0 })
-  const engine = new Engine(loaded, { contextLength: 64, maxSequences: 2, kvCacheBytes: 2 ** 22, prefixCacheBytes: 0, prefillTokensPerStep: 64, maxQueued: 0 })
+  const engine = new Engine(loaded, {
+    contextLength: 64,
+    maxSequences: 2,
+    kvCacheBytes: 2 ** 22,
+    prefixCacheBytes: 0,
+    prefillTokensPerStep: 64,
+    maxQueued: 0
+  })
   try {
     const output = await engine.open(tokens, { layers: [0] }).output()
-    return { logits: [...output.distribution.logits], embedding: [...output.hidden(0)], row: [...loaded.embeddings.row(tokens.at(-1)!)] }
+    return {
+      logits: [...output.distribution.logits],
+      embedding: [...output.hidden(0)],
+      row: [...loaded.embeddings.row(tokens.at(-1)!)]
+    }
   } finally {
     await engine.close()
     loaded.dispose()
@@ -46,7 +62,8 @@ for (const [index, [description, encode]] of Object.entries(files).entries()) {
     const path = join(directory, `${index}.gguf`)
     writeTinyGguf(path, { encode })
     const file = await openGguf(path)
-    const embedding = [...(await file.read('token_embd.weight')).subarray(tokens.at(-1)! * 64, (tokens.at(-1)! + 1) * 64)]
+    const embedding = [...(await file.read('token_embd.weight')).subarray(tokens.at(-1)! * 64,
+      (tokens.at(-1)! + 1) * 64)]
     await file.close()
     const { logits } = await compute(path, 'f32')
     const most: Record<WeightFormat, number> = { f32: 0, exact: 0.04, q8: 0.05, i8: 0.08, q4: 0.5 }

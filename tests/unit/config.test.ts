@@ -18,7 +18,8 @@ test('a flag wins over the environment, the environment over the default', () =>
 
 test('a setting out of range is refused with its name, rule and value', () => {
   assert.throws(() => loadConfig({ port: '70000' }, {}), /--port must be an integer from 0 to 65535; got "70000"/)
-  assert.throws(() => loadConfig({}, { FAIRLEAD_FORMAT: 'q3' }), /FAIRLEAD_FORMAT must be one of i8, q8, q4, exact, f32; got "q3"/)
+  assert.throws(() => loadConfig({}, { FAIRLEAD_FORMAT: 'q3' }),
+    /FAIRLEAD_FORMAT must be one of i8, q8, q4, exact, f32; got "q3"/)
   assert.throws(() => loadConfig({}, { FAIRLEAD_PORT: '' }), /FAIRLEAD_PORT must be an integer/)
 })
 
@@ -54,9 +55,11 @@ function file (text: string): string {
 }
 
 test('the settings file, YAML or JSON, wins over defaults and loses to the rest', () => {
-  for (const text of ['port: 9000\nhost: "::1"\ncors-origins: [a, b]\nprofiles: {p: {}}\n', '{"port": 9000, "host": "::1", "cors-origins": ["a", "b"], "profiles": {"p": {}}}']) {
+  for (const text of ['port: 9000\nhost: "::1"\ncors-origins: [a, b]\nprofiles: {p: {}}\n',
+    '{"port": 9000, "host": "::1", "cors-origins": ["a", "b"], "profiles": {"p": {}}}']) {
     const config = loadConfig({ config: file(text) }, { FAIRLEAD_HOST: 'localhost' })
-    assert.deepEqual([config.port, config.host, config.corsOrigins, config.profiles, config.format], [9000, 'localhost', ['a', 'b'], { p: {} }, 'i8'])
+    assert.deepEqual([config.port, config.host, config.corsOrigins, config.profiles, config.format],
+      [9000, 'localhost', ['a', 'b'], { p: {} }, 'i8'])
     assert.equal(loadConfig({ port: '9001' }, { FAIRLEAD_CONFIG: file(text) }).port, 9001)
   }
   assert.equal(loadConfig({ config: file('') }, {}).port, 8000)
@@ -77,7 +80,10 @@ const refused: ReadonlyArray<readonly [string, RegExp]> = [
   ['a: &x [1]\nb: *x', /cannot be read/]
 ]
 
-for (const [text, message] of refused) test(`the settings file ${JSON.stringify(text)} is refused`, () => { assert.throws(() => loadConfig({ config: file(text) }, {}), message) })
+for (const [text, message] of refused) {
+  test(`the settings file ${JSON.stringify(text)} is refused`,
+    () => { assert.throws(() => loadConfig({ config: file(text) }, {}), message) })
+}
 
 test('lists are given by commas', () => {
   assert.deepEqual(loadConfig({ corsOrigins: 'https://a, https://b' }, {}).corsOrigins, ['https://a', 'https://b'])
@@ -86,7 +92,8 @@ test('lists are given by commas', () => {
 })
 
 test('a program’s settings are values; they win over the environment, which wins over the file', () => {
-  const config = engineConfig({ threads: 3, config: file('format: q8\ncontext-length: 512\nport: 9000\n') }, { FAIRLEAD_THREADS: '2', FAIRLEAD_FORMAT: 'f32' })
+  const config = engineConfig({ threads: 3, config: file('format: q8\ncontext-length: 512\nport: 9000\n') },
+    { FAIRLEAD_THREADS: '2', FAIRLEAD_FORMAT: 'f32' })
   assert.deepEqual([config.threads, config.format, config.contextLength, config.model], [3, 'f32', 512, 'smollm2-135m'])
   assert.throws(() => engineConfig({ threads: '3' } as object, {}), /threads must be an integer from 1 to 256; got "3"/)
   assert.throws(() => engineConfig({ port: 1 } as object, {}), /port is not a setting; there are config, model,/)

@@ -4,7 +4,10 @@ import { join, posix } from 'node:path'
 import { test } from 'node:test'
 import { packageRoot } from '../../src/package-root.js'
 
-/** Folder (or root file) → what it may import beside itself. Files at the root that everything may import are `anywhere`. */
+/**
+ * Folder (or root file) → what it may import beside itself. Files at the root that everything may import are
+ * `anywhere`.
+ */
 const anywhere = ['errors', 'package-root', 'bounded-concurrency', 'validation']
 const below = {
   errors: [],
@@ -64,19 +67,24 @@ function violations (file: string, text: string): string[] {
     if (specifier!.startsWith('node:')) continue
     if (!specifier!.startsWith('.')) {
       const [, ...places] = homes.find(([name]) => name.test(specifier!)) ?? []
-      if (places.length > 0 && !places.some(place => file.startsWith(place))) found.push(`${file} imports ${specifier}, whose home is ${places.join(' and ')}`)
+      if (places.length > 0 && !places.some(place => file.startsWith(place))) {
+        found.push(`${file} imports ${specifier}, whose home is ${places.join(' and ')}`)
+      }
       continue
     }
     const to = placeOf(posix.join(posix.dirname(file), specifier!).replace(/\.js$/, '.ts'))
     const allowed: readonly string[] = below[from as keyof typeof below] ?? []
     const asType = isType !== undefined && typesOnly.some(([a, b]) => a === from && b === to)
-    if (to !== from && !anywhere.includes(to) && !allowed.includes(to) && !asType) found.push(`${file} imports ${specifier}`)
+    if (to !== from && !anywhere.includes(to) && !allowed.includes(to) && !asType) {
+      found.push(`${file} imports ${specifier}`)
+    }
   }
   return found
 }
 
 const src = join(packageRoot, 'src')
-const sources = new Map(readdirSync(src, { recursive: true, encoding: 'utf8' }).map(file => file.replaceAll('\\', '/')).filter(file => file.endsWith('.ts')).map(file => [file, readFileSync(join(src, file), 'utf8')]))
+const sources = new Map(readdirSync(src, { recursive: true, encoding: 'utf8' }).map(file => file.replaceAll('\\', '/'))
+  .filter(file => file.endsWith('.ts')).map(file => [file, readFileSync(join(src, file), 'utf8')]))
 
 /** A circle of files, each of which imports the next, types too; null where there is none. */
 function circle (sources: ReadonlyMap<string, string>): string[] | null {
@@ -84,7 +92,8 @@ function circle (sources: ReadonlyMap<string, string>): string[] | null {
   const search = (file: string, path: readonly string[]): string[] | null => {
     if (path.includes(file)) return [...path.slice(path.indexOf(file)), file]
     if (clear.has(file)) return null
-    for (const [, specifier] of (sources.get(file) ?? '').matchAll(/^(?:import|export) [^'"\n]*?(?:from )?'(\.[^']+)'/gm)) {
+    for (const [, specifier] of (sources.get(file) ??
+      '').matchAll(/^(?:import|export) [^'"\n]*?(?:from )?'(\.[^']+)'/gm)) {
       const found = search(posix.join(posix.dirname(file), specifier!).replace(/\.js$/, '.ts'), [...path, file])
       if (found) return found
     }
@@ -100,7 +109,8 @@ function circle (sources: ReadonlyMap<string, string>): string[] | null {
 
 test('no files import each other in a circle', () => {
   assert.equal(circle(sources), null)
-  assert.deepEqual(circle(new Map([['a/x.ts', "import { y } from '../b/y.js'"], ['b/y.ts', "import type { X } from '../a/x.js'"]])), ['a/x.ts', 'b/y.ts', 'a/x.ts'])
+  assert.deepEqual(circle(new Map([['a/x.ts', "import { y } from '../b/y.js'"],
+    ['b/y.ts', "import type { X } from '../a/x.js'"]])), ['a/x.ts', 'b/y.ts', 'a/x.ts'])
 })
 
 test('imports run one way, packages have one home, the environment is read in one place', () => {

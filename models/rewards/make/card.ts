@@ -18,13 +18,25 @@ export interface CardNotes {
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
-const objectives = { bradley_terry: 'Bradley–Terry on pairs', logistic: 'logistic regression on labels', regression: 'least squares on scores' }
+const objectives = {
+  bradley_terry: 'Bradley–Terry on pairs',
+  logistic: 'logistic regression on labels',
+  regression: 'least squares on scores'
+}
 
-const combinations = { mean: 'mean', min: 'least score', uwo: 'mean − penalty · variance', lcb: 'mean − penalty · standard deviation', weighted: 'weighted sum' }
+const combinations = {
+  mean: 'mean',
+  min: 'least score',
+  uwo: 'mean − penalty · variance',
+  lcb: 'mean − penalty · standard deviation',
+  weighted: 'weighted sum'
+}
 
 /** How an ensemble comes to one score, as rows of the table. */
 function ensembleRows ({ scorers, combine, penalty, warnAboveStd, fit }: EnsembleDescriptor): string {
-  const heads = fit?.uncertainty === 'laplace' ? 'drawn around one fit by Laplace’s approximation' : 'each fitted on as many prompts drawn with replacement, layer and λ as for all of them'
+  const heads = fit?.uncertainty === 'laplace'
+    ? 'drawn around one fit by Laplace’s approximation'
+    : 'each fitted on as many prompts drawn with replacement, layer and λ as for all of them'
   return `| is | ${scorers.length} heads, ${heads} |
 | combines | ${combinations[combine]} of their standardised scores${penalty === undefined ? '' : `, penalty ${penalty}`}; with a negative weight doubt counts the other way |
 | warns | where their standard deviation is above ${warnAboveStd}, as on one in twenty of the pool’s answers |
@@ -42,10 +54,14 @@ interface CardParts {
   readonly notes: CardNotes
 }
 
-export function cardOf ({ name, description, rows, metrics, members, notes: { preparation, limits, measured = [] } }: CardParts): string {
+export function cardOf (
+  { name, description, rows, metrics, members, notes: { preparation, limits, measured = [] } }: CardParts
+): string {
   const paired = metrics.measure === 'pair_accuracy'
-  const table = metrics.byPrefix.map(({ fraction, accuracy, standardError, auc }) => `| ${100 * fraction} % | ${percent(accuracy)} ± ${percent(standardError)} |${auc === undefined ? '' : ` ${auc.toFixed(3)} |`}`)
-  const statistics = Object.entries(members).map(([member, { normalization: { mean, std, pool } }]) => `| ${member} | ${mean.toFixed(3)} | ${std.toFixed(3)} | ${pool} |`)
+  const table = metrics.byPrefix.map(({ fraction, accuracy, standardError, auc }) => `| ${100 * fraction} % | ` +
+    `${percent(accuracy)} ± ${percent(standardError)} |${auc === undefined ? '' : ` ${auc.toFixed(3)} |`}`)
+  const statistics = Object.entries(members).map(([member, { normalization: { mean, std, pool } }]) =>
+    `| ${member} | ${mean.toFixed(3)} | ${std.toFixed(3)} | ${pool} |`)
   return `# ${name}
 
 ${description}
@@ -86,12 +102,16 @@ export function rewardCard (reward: FittedDescriptor, notes: CardNotes): string 
   const { fit, metrics } = reward
   const head = (reward.kind === 'head' ? reward : reward.scorers[0]) as Head
   if (!fit || !metrics) throw new Error(`${reward.name} has no figures to print`)
-  const rows = `| reads | layer ${head.layer}, ${head.pooling === 'mean' ? 'running mean over the answer’s tokens' : 'last token'}, of ${head.policy.id} (${head.policy.format}, sha256 ${head.policy.weightsSha256.slice(0, 12)}…) |
+  const rows = `| reads | layer ${head.layer}, ${head.pooling === 'mean'
+    ? 'running mean over the answer’s tokens'
+    : 'last token'}, of ${head.policy.id} (${head.policy.format}, sha256 ${head.policy.weightsSha256.slice(0, 12)}…) |
 ${reward.kind === 'ensemble' ? ensembleRows(reward) : ''}| fitted by | ${objectives[fit.objective]}, λ = ${fit.regularization} by 5-fold cross-validation, ${fit.examples} examples, log-length as a nuisance column that scoring drops |
 | data | ${fit.data} |
 | licence of the data | ${fit.licence} |
 | answers cut | at ${fit.maxAnswerTokens} tokens; ${fit.cutAnswers} were longer |
 | made by | \`${notes.command}\` |
 `
-  return cardOf({ name: reward.name, description: reward.description, rows, metrics, members: reward.members ?? {}, notes })
+  return cardOf({
+    name: reward.name, description: reward.description, rows, metrics, members: reward.members ?? {}, notes
+  })
 }

@@ -1,6 +1,7 @@
 /**
- * Measures helpful and positive as they lie in the box anew, on their test sets, and says whether the figures of their cards still hold: accuracy by share of the answer read, and the
- * controls. Writes nothing; ends with 1 where a figure is further from the card's than its standard error.
+ * Measures helpful and positive as they lie in the box anew, on their test sets, and says whether the figures of their
+ * cards still hold: accuracy by share of the answer read, and the controls. Writes nothing; ends with 1 where a figure
+ * is further from the card's than its standard error.
  *
  *   node dist/models/rewards/make/check-cards.js --data DIR [--threads N]
  */
@@ -20,30 +21,48 @@ import { log, logProgress, makeArguments, withPolicy } from './setup.js'
 const args = makeArguments()
 
 /** Examples with the states that a head reads of them. */
-async function statesOf (policy: ReadablePolicy, examples: Examples, { layer, pooling, fit }: HeadDescriptor, cacheDirectory: string): Promise<StateSet> {
+async function statesOf (
+  policy: ReadablePolicy, examples: Examples, { layer, pooling, fit }: HeadDescriptor, cacheDirectory: string
+): Promise<StateSet> {
   const set = toSamples(examples)
   const tokens = set.answers.map(({ text }) => policy.answerTokens(text))
-  const items = set.answers.map(({ messages }, index) => ({ promptTokens: policy.promptTokens(messages), answerTokens: tokens[index]!.slice(0, fit!.maxAnswerTokens) }))
-  const features = await extractFeatures(policy, items, { layers: [layer], pooling, cacheDirectory, onProgress: (done, total) => { logProgress({ phase: 'features', done, total }) } })
+  const items = set.answers.map(({ messages }, index) => ({
+    promptTokens: policy.promptTokens(messages), answerTokens: tokens[index]!.slice(0, fit!.maxAnswerTokens)
+  }))
+  const features = await extractFeatures(policy, items, {
+    layers: [layer],
+    pooling,
+    cacheDirectory,
+    onProgress: (done, total) => { logProgress({ phase: 'features', done, total }) }
+  })
   return { ...set, states: features.get(layer)!, lengths: tokens.map(({ length }) => length) }
 }
 
 const percent = (share: number): string => `${(100 * share).toFixed(1)} %`
 
-async function check (policy: ReadablePolicy, cacheDirectory: string, name: string, train: Examples, test: Examples): Promise<boolean> {
-  const reward = JSON.parse(await readFile(join(packageRoot, 'models/rewards', `${name}.json`), 'utf8')) as HeadDescriptor
+async function check (
+  policy: ReadablePolicy, cacheDirectory: string, name: string, train: Examples, test: Examples
+): Promise<boolean> {
+  const reward =
+    JSON.parse(await readFile(join(packageRoot, 'models/rewards', `${name}.json`), 'utf8')) as HeadDescriptor
   const { weights, bias, metrics: told } = reward
-  const sets = [await statesOf(policy, train, reward, cacheDirectory), await statesOf(policy, test, reward, cacheDirectory)] as const
+  const sets = [await statesOf(policy, train, reward, cacheDirectory),
+    await statesOf(policy, test, reward, cacheDirectory)] as const
   const found = evaluateScore(state => linearScore(weights, bias, state), ...sets, told!.split, true)
   let holds = true
   const compare = (what: string, given: number, card: number, error: number): void => {
     const isNear = Math.abs(given - card) <= error
     holds &&= isNear
-    console.log(`${name} (${policy.format}), ${what}: ${percent(given)}, in the card ${percent(card)} ± ${percent(error)}${isNear ? '' : ': no longer true'}`)
+    console.log(`${name} (${policy.format}), ${what}: ${percent(given)}, in the card ${percent(card)} ± ` +
+      `${percent(error)}${isNear ? '' : ': no longer true'}`)
   }
-  for (const [index, { fraction, accuracy, standardError }] of found.byPrefix.entries()) compare(`${100 * fraction} % of the answer`, accuracy, told!.byPrefix[index]!.accuracy, standardError)
+  for (const [index, { fraction, accuracy, standardError }] of found.byPrefix.entries()) {
+    compare(`${100 * fraction} % of the answer`, accuracy, told!.byPrefix[index]!.accuracy, standardError)
+  }
   const { standardError } = found.byPrefix.at(-1)!
-  for (const control of ['lengthOnly', 'tfidf'] as const) compare(control, found.controls[control], told!.controls[control], standardError)
+  for (const control of ['lengthOnly', 'tfidf'] as const) {
+    compare(control, found.controls[control], told!.controls[control], standardError)
+  }
   compare('randomHead', found.controls.randomHead, told!.controls.randomHead, told!.controls.randomHeadStd)
   compare('calibrationError', found.calibrationError!, told!.calibrationError!, standardError)
   return holds

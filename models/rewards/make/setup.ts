@@ -26,7 +26,14 @@ export interface MakeArguments {
 
 /** `[--data DIR] [--model NAME|PATH] [--threads N] [--reward NAME]`. */
 export function makeArguments (): MakeArguments {
-  const { values } = parseArgs({ options: { data: { type: 'string', default: '' }, model: { type: 'string', default: 'smollm2-135m' }, threads: { type: 'string', default: '2' }, reward: { type: 'string', default: '' } } })
+  const { values } = parseArgs({
+    options: {
+      data: { type: 'string', default: '' },
+      model: { type: 'string', default: 'smollm2-135m' },
+      threads: { type: 'string', default: '2' },
+      reward: { type: 'string', default: '' }
+    }
+  })
   return values
 }
 
@@ -38,10 +45,26 @@ export async function readRows<T> (data: string, name: string): Promise<T[]> {
 }
 
 /** Loads the policy, calls `use`, and gives everything back. Features are cached in `cacheDirectory`. */
-export async function withPolicy (args: MakeArguments, use: (policy: ReadablePolicy, cacheDirectory: string) => Promise<void>): Promise<void> {
+export async function withPolicy (
+  args: MakeArguments, use: (policy: ReadablePolicy, cacheDirectory: string) => Promise<void>
+): Promise<void> {
   const config = loadConfig({ model: args.model, threads: args.threads })
-  const model = await loadModel({ model: config.model, format: config.format as WeightFormat, threads: config.threads, cacheDir: config.cacheDir, contextLength: 1024, onProgress: log })
-  const engine = new Engine(model, { contextLength: model.contextLength, maxSequences: 64, kvCacheBytes: 2 ** 31, prefixCacheBytes: 2 ** 28, prefillTokensPerStep: 256, maxQueued: 0 })
+  const model = await loadModel({
+    model: config.model,
+    format: config.format as WeightFormat,
+    threads: config.threads,
+    cacheDir: config.cacheDir,
+    contextLength: 1024,
+    onProgress: log
+  })
+  const engine = new Engine(model, {
+    contextLength: model.contextLength,
+    maxSequences: 64,
+    kvCacheBytes: 2 ** 31,
+    prefixCacheBytes: 2 ** 28,
+    prefillTokensPerStep: 256,
+    maxQueued: 0
+  })
   try {
     await use(readablePolicy(model, engine), join(config.cacheDir, 'features'))
   } finally {
@@ -65,8 +88,13 @@ export async function writeReward (descriptor: FittedDescriptor, notes: CardNote
   await writeFile(file.replace(/json$/, 'md'), rewardCard(descriptor, notes))
 }
 
-/** Writes a descriptor, one field a line, after checking that it can be read. @param file default among the rewards in the box */
-export async function writeDescriptor (descriptor: RewardDescriptor, file = join(packageRoot, 'models/rewards', `${descriptor.name}.json`)): Promise<string> {
+/**
+ * Writes a descriptor, one field a line, after checking that it can be read.
+ * @param file default among the rewards in the box
+ */
+export async function writeDescriptor (
+  descriptor: RewardDescriptor, file = join(packageRoot, 'models/rewards', `${descriptor.name}.json`)
+): Promise<string> {
   const fields = Object.entries(descriptor).map(([key, value]) => `  ${JSON.stringify(key)}: ${JSON.stringify(value)}`)
   const text = `{\n${fields.join(',\n')}\n}\n`
   parseRewardFamily(text, file)

@@ -11,5 +11,6 @@ export function tidy (text: string): string {
     .replaceAll(/ ([,.;:!?)\]…]|'s\b|n't\b)/g, '$1')
     .replaceAll(/([([]) /g, '$1')
     .replaceAll(/\bi\b(?!\.)/g, 'I')
-    .replaceAll(/(^|[.!?] )(["'(]*)(\p{Ll})/gu, (_all, before: string, quotes: string, letter: string) => `${before}${quotes}${letter.toUpperCase()}`)
+    .replaceAll(/(^|[.!?] )(["'(]*)(\p{Ll})/gu, (_all, before: string, quotes: string, letter: string) =>
+      `${before}${quotes}${letter.toUpperCase()}`)
 }

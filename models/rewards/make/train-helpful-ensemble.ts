@@ -13,7 +13,8 @@ await withPolicy(args, async (policy, cacheDirectory) => {
   const descriptor = await fitReward({
     ...fit,
     name: 'helpful_ensemble',
-    description: 'What helpful rewards, as five heads see it: doubt counts against an answer, and answers they disagree on are told.',
+    description: 'What helpful rewards, as five heads see it: doubt counts against an answer, and answers they ' +
+      'disagree on are told.',
     policy,
     layers: [15],
     ensemble: { heads: 5, uncertainty: 'bootstrap', combine: 'lcb', penalty: 1 },
@@ -23,6 +24,7 @@ await withPolicy(args, async (policy, cacheDirectory) => {
   await writeReward(descriptor, {
     command: 'node dist/models/rewards/make/train-helpful-ensemble.js --data DIR',
     preparation,
-    limits: [...limits, 'The heads share their data’s blind spots: that they agree does not make them right. Pressed hard it can be over-optimised too: watch an independent judge.']
+    limits: [...limits, 'The heads share their data’s blind spots: that they agree does not make them right. Pressed ' +
+      'hard it can be over-optimised too: watch an independent judge.']
   })
 })

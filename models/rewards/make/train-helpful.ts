@@ -22,6 +22,7 @@ await withPolicy(args, async (policy, cacheDirectory) => {
   await writeReward(descriptor, {
     command: 'node dist/models/rewards/make/train-helpful.js --data DIR',
     preparation,
-    limits: [...limits, 'Pressed hard (large fan-out or strength) a reward of this accuracy is over-optimised: watch an independent judge.']
+    limits: [...limits, 'Pressed hard (large fan-out or strength) a reward of this accuracy is over-optimised: watch ' +
+      'an independent judge.']
   })
 })

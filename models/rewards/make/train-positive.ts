@@ -26,19 +26,32 @@ await withPolicy(args, async (policy, cacheDirectory) => {
     cacheDirectory,
     onProgress: logProgress
   })
-  const items = reviews.map(({ messages, answer }) => ({ promptTokens: policy.promptTokens(messages), answerTokens: policy.answerTokens(answer).slice(0, maxReviewTokens) }))
-  const states = (await extractFeatures(policy, items, { layers: [descriptor.layer], pooling: 'mean', cacheDirectory, onProgress: (done, total) => { logProgress({ phase: 'features', done, total }) } })).get(descriptor.layer)!
+  const items = reviews.map(({ messages, answer }) => ({
+    promptTokens: policy.promptTokens(messages), answerTokens: policy.answerTokens(answer).slice(0, maxReviewTokens)
+  }))
+  const states = (await extractFeatures(policy, items, {
+    layers: [descriptor.layer],
+    pooling: 'mean',
+    cacheDirectory,
+    onProgress: (done, total) => { logProgress({ phase: 'features', done, total }) }
+  })).get(descriptor.layer)!
   const scores = states.map(answer => linearScore(descriptor.weights, descriptor.bias, answer.at(-1)!))
   const labels = reviews.map(review => review.label === 1 ? 1 : -1)
   const right = clusteredMean(rightness(scores, labels), reviews.map(review => review.answer))
   await writeReward(descriptor, {
     command: 'node dist/models/rewards/make/train-positive.js --data DIR',
-    preparation: `Sentences as answers to ${sentimentPrompts.length} review prompts in turn (sentiment-prompts.json); the data set’s lower-case, spaced-out text is put into ordinary spelling first (tidy.ts), as the policy writes it.`,
-    measured: [`Other texts, never seen: the first ${maxReviewTokens} tokens of ${reviews.length} film reviews (sentiment_reviews.test), accuracy ${(100 * right.value).toFixed(1)} % ± ${(100 * right.standardError).toFixed(1)} %, AUC ${areaUnderCurve(scores, labels).toFixed(3)}.`],
+    preparation: `Sentences as answers to ${sentimentPrompts.length} review prompts in turn ` +
+      '(sentiment-prompts.json); the data set’s lower-case, spaced-out text is put into ordinary spelling first ' +
+      '(tidy.ts), as the policy writes it.',
+    measured: [`Other texts, never seen: the first ${maxReviewTokens} tokens of ${reviews.length} film reviews ` +
+      `(sentiment_reviews.test), accuracy ${(100 * right.value).toFixed(1)} % ± ` +
+      `${(100 * right.standardError).toFixed(1)} %, AUC ${areaUnderCurve(scores, labels).toFixed(3)}.`],
     limits: [
-      'Fitted on single sentences about films in English; other subjects and long texts are further from what it knows.',
+      'Fitted on single sentences about films in English; other subjects and long texts are further from what ' +
+        'it knows.',
       'Irony, and praise of one thing inside criticism of another, mislead it.',
-      'The policy’s plain answers to review prompts are mostly positive already: a weight of 1 has little room, a weight of −1 much.',
+      'The policy’s plain answers to review prompts are mostly positive already: a weight of 1 has little room, a ' +
+        'weight of −1 much.',
       'Its scores are comparable between answers to one prompt; between prompts they also carry the subject.'
     ]
   })

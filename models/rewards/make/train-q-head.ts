@@ -1,5 +1,6 @@
 /**
- * Adds a next-token member to a reward in the box, a Q-head fitted on the policy's own answers, and a section to its card. Run it after the script that makes the reward.
+ * Adds a next-token member to a reward in the box, a Q-head fitted on the policy's own answers, and a section to its
+ * card. Run it after the script that makes the reward.
  *
  *   node dist/models/rewards/make/train-q-head.js --reward positive|helpful [--model NAME|PATH] [--threads N]
  */
@@ -12,14 +13,22 @@ import { fitQHead } from '../../../src/fitting/fit-q-head.js'
 import type { QHead } from '../../../src/rewards/kinds/q-head.js'
 import { log, makeArguments, withPolicy, writeDescriptor } from './setup.js'
 
-interface Prompts { readonly train: readonly string[], readonly test: readonly string[], readonly answersPerPrompt: number, readonly trainName: string, readonly testName: string }
+interface Prompts {
+  readonly train: readonly string[],
+  readonly test: readonly string[],
+  readonly answersPerPrompt: number,
+  readonly trainName: string,
+  readonly testName: string
+}
 
-const readJson = async (file: string): Promise<string[]> => JSON.parse(await readFile(join(packageRoot, 'models', file), 'utf8')) as string[]
+const readJson = async (file: string): Promise<string[]> =>
+  JSON.parse(await readFile(join(packageRoot, 'models', file), 'utf8')) as string[]
 
 /** What each reward's answers are drawn to: texts of the kind that it is used on. */
 const promptsOf: Readonly<Record<string, () => Promise<Prompts>>> = {
   positive: async () => ({
-    train: [...await readJson('rewards/make/sentiment-prompts.json'), ...(await readJson('rewards/make/pool-prompts.json')).slice(0, 10)],
+    train: [...await readJson('rewards/make/sentiment-prompts.json'),
+      ...(await readJson('rewards/make/pool-prompts.json')).slice(0, 10)],
     test: (await readJson('evaluation/prompts/reviews.json')).slice(0, 20),
     answersPerPrompt: 10,
     trainName: 'the 8 review prompts and the first 10 pool prompts',
@@ -36,7 +45,9 @@ const promptsOf: Readonly<Record<string, () => Promise<Prompts>>> = {
 
 const title = '## Next tokens'
 
-function section ({ fit, metrics, rank, layer }: QHead, { trainName, testName, answersPerPrompt }: Prompts, command: string): string {
+function section (
+  { fit, metrics, rank, layer }: QHead, { trainName, testName, answersPerPrompt }: Prompts, command: string
+): string {
   return `${title}
 
 A Q-head (${rank - 2} products and two linear terms of the state at layer ${layer} and the token’s embedding) foretells what each next token would do to the score, without reading it: the next_token member, on the prefix member’s scale.
@@ -48,7 +59,9 @@ Rank correlation (Spearman) with what reading gives, over the ${metrics.candidat
 
 const args = makeArguments()
 const choose = promptsOf[args.reward]
-if (!choose) throw new Error(`--reward must be one of ${Object.keys(promptsOf).join(', ')}; got ${JSON.stringify(args.reward)}`)
+if (!choose) {
+  throw new Error(`--reward must be one of ${Object.keys(promptsOf).join(', ')}; got ${JSON.stringify(args.reward)}`)
+}
 const prompts = await choose()
 await withPolicy(args, async policy => {
   const file = join(packageRoot, 'models/rewards', `${args.reward}.json`)
@@ -66,5 +79,6 @@ await withPolicy(args, async policy => {
   await writeDescriptor({ ...descriptor, nextToken, weights })
   const card = file.replace(/json$/, 'md')
   const [before] = (await readFile(card, 'utf8')).split(`\n${title}`)
-  await writeFile(card, `${before!.trimEnd()}\n\n${section(nextToken, prompts, `node dist/models/rewards/make/train-q-head.js --reward ${args.reward}`)}`)
+  await writeFile(card, `${before!.trimEnd()}\n\n` +
+    `${section(nextToken, prompts, `node dist/models/rewards/make/train-q-head.js --reward ${args.reward}`)}`)
 })

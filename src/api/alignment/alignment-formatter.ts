@@ -2,7 +2,9 @@
 import type { CandidateReport, Choice, DecodeResult, TraceStep } from '../../decoding/runtime.js'
 import type { GenerateRequest, GenerationStart, ModelInfo, Usage } from '../../serving/protocol.js'
 import type { Score } from '../../rewards/scorer.js'
-import type { AlignmentDetails, AlignmentReport, Candidate, ChoiceAlignment, RewardValue, ScoreFields, Usage as WireUsage } from '../wire-types.js'
+import type {
+  AlignmentDetails, AlignmentReport, Candidate, ChoiceAlignment, RewardValue, ScoreFields, Usage as WireUsage
+} from '../wire-types.js'
 
 export type Json = Record<string, unknown>
 
@@ -10,7 +12,12 @@ export type Json = Record<string, unknown>
 const rounded = (value: number): number => Number(value.toFixed(6))
 
 function rewardsOf (score: Score): Record<string, RewardValue> {
-  return Object.fromEntries(Object.entries(score.rewards).map(([name, { raw, standardized, std, steps }]) => [name, { raw: rounded(raw), standardized: rounded(standardized), ...(std === undefined ? {} : { std: rounded(std) }), ...(steps === undefined ? {} : { steps: steps.map(rounded) }) }]))
+  return Object.fromEntries(Object.entries(score.rewards).map(([name, { raw, standardized, std, steps }]) => [name, {
+    raw: rounded(raw),
+    standardized: rounded(standardized),
+    ...(std === undefined ? {} : { std: rounded(std) }),
+    ...(steps === undefined ? {} : { steps: steps.map(rounded) })
+  }]))
 }
 
 /** A score as every response tells it. */
@@ -20,11 +27,21 @@ export function scoreFields (score: Score): Required<ScoreFields> {
 
 export function candidateObject (candidate: CandidateReport): Candidate {
   const { index, parent, text, tokens, finishReason, prunedAt, score, logprob } = candidate
-  return { index, ...(parent === null ? {} : { parent }), text, tokens, finish_reason: finishReason, ...(prunedAt === null ? {} : { pruned_at: prunedAt }), ...(score ? scoreFields(score) : {}), logprob: rounded(logprob) }
+  return {
+    index,
+    ...(parent === null ? {} : { parent }),
+    text,
+    tokens,
+    finish_reason: finishReason,
+    ...(prunedAt === null ? {} : { pruned_at: prunedAt }),
+    ...(score ? scoreFields(score) : {}),
+    logprob: rounded(logprob)
+  }
 }
 
 function traceStep ({ step, kept, dropped }: TraceStep): TraceStep {
-  const short = (candidates: TraceStep['kept']): TraceStep['kept'] => candidates.map(([index, reward]) => [index, reward === null ? null : rounded(reward)])
+  const short = (candidates: TraceStep['kept']): TraceStep['kept'] =>
+    candidates.map(([index, reward]) => [index, reward === null ? null : rounded(reward)])
   return { step, kept: short(kept), dropped: short(dropped) }
 }
 
@@ -52,13 +69,24 @@ export function usageObject (usage: Usage): WireUsage {
     completion_tokens: usage.completionTokens,
     total_tokens: usage.promptTokens + usage.completionTokens,
     prompt_tokens_details: { cached_tokens: usage.cachedTokens },
-    ...(usage.acceptedDrafts + usage.rejectedDrafts === 0 ? {} : { completion_tokens_details: { accepted_prediction_tokens: usage.acceptedDrafts, rejected_prediction_tokens: usage.rejectedDrafts } }),
+    ...(usage.acceptedDrafts + usage.rejectedDrafts === 0
+      ? {}
+      : {
+          completion_tokens_details: {
+            accepted_prediction_tokens: usage.acceptedDrafts, rejected_prediction_tokens: usage.rejectedDrafts
+          }
+        }),
     alignment_details: ledgerObject(usage)
   }
 }
 
-/** What an answer's bits depend on beside the request. With guesses they depend on whether others were being answered, too. */
-export const fingerprintOf = ({ fingerprint }: Pick<ModelInfo, 'fingerprint'>, { drafts }: Pick<GenerateRequest, 'drafts'>): string => drafts ? `${fingerprint}-drafts` : fingerprint
+/**
+ * What an answer's bits depend on beside the request. With guesses they depend on whether others were being answered,
+ * too.
+ */
+export const fingerprintOf = (
+  { fingerprint }: Pick<ModelInfo, 'fingerprint'>, { drafts }: Pick<GenerateRequest, 'drafts'>
+): string => drafts ? `${fingerprint}-drafts` : fingerprint
 
 export function alignmentObject (start: GenerationStart, result: DecodeResult): AlignmentReport {
   return {
@@ -71,7 +99,9 @@ export function alignmentObject (start: GenerationStart, result: DecodeResult): 
     stopped_by: result.stoppedBy,
     warnings: result.warnings,
     ...(Object.keys(result.details).length === 0 ? {} : { details: result.details }),
-    ...(start.resolved['return_candidates'] === true || result.trace ? { candidates: result.candidates.map(candidateObject) } : {}),
+    ...(start.resolved['return_candidates'] === true || result.trace
+      ? { candidates: result.candidates.map(candidateObject) }
+      : {}),
     ...(result.trace ? { trace: result.trace.map(traceStep) } : {})
   }
 }

@@ -9,10 +9,13 @@ import type { Services } from '../services.js'
 import { chatEvents } from './stored-completions.js'
 
 export function chatCompletions (app: FastifyInstance, services: Services): void {
-  app.post('/v1/chat/completions', documented('Answers a chat', { body: chatCompletionSchema, response: chatCompletionObject, streams: true }), async (request, reply) => {
+  app.post('/v1/chat/completions', documented('Answers a chat',
+    { body: chatCompletionSchema, response: chatCompletionObject, streams: true }), async (request, reply) => {
     services.refuseIfDraining()
     const parsed = parseChatCompletion(request.body, services.catalog)
     const formatter = new ChatFormatter(parsed)
-    return await answer(request, reply, { ...parsed, services, formatter, events: signal => chatEvents(services, parsed, formatter, request.caller, signal) })
+    return await answer(request, reply, {
+      ...parsed, services, formatter, events: signal => chatEvents(services, parsed, formatter, request.caller, signal)
+    })
   })
 }

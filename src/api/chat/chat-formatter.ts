@@ -6,7 +6,9 @@ import type { CallForm, GenerationEvent, GenerationStart, Usage } from '../../se
 import { alignmentObject, choiceAlignment, fingerprintOf, usageObject } from '../alignment/alignment-formatter.js'
 import { readToolCalls, ToolCallReader, type Piece } from './tool-call-parser.js'
 import type { ChatCompletionRequest } from './chat-completion-schema.js'
-import type { ChatChoice, ChatCompletion, ChatCompletionChunk, ChoiceLogprobs, ChunkChoice, RatedToken as WireToken, ToolCallDelta } from '../wire-types.js'
+import type {
+  ChatChoice, ChatCompletion, ChatCompletionChunk, ChoiceLogprobs, ChunkChoice, RatedToken as WireToken, ToolCallDelta
+} from '../wire-types.js'
 
 /** What turns a request's events into the objects of an endpoint. */
 export interface Formatter<E> {
@@ -24,13 +26,17 @@ export interface Formatter<E> {
 
 /** Tokens with their alternatives, as chat completions and responses tell them. */
 export function logprobObjects (logprobs: readonly TokenLogprob[]): ChoiceLogprobs['content'] {
-  const token = ({ bytes, logprob }: RatedToken): WireToken => ({ token: Buffer.from(bytes).toString(), logprob, bytes: [...bytes] })
+  const token = ({ bytes, logprob }: RatedToken): WireToken => ({
+    token: Buffer.from(bytes).toString(), logprob, bytes: [...bytes]
+  })
   return logprobs.map(one => ({ ...token(one), top_logprobs: one.top.map(token) }))
 }
 
 /** A piece of an answer as chunks tell it. @param call number of the call it belongs to @param id of that call */
 function deltaOf (piece: Piece, call: number, id: string): ChunkChoice['delta'] {
-  const calls = (delta: Omit<ToolCallDelta, 'index'>): ChunkChoice['delta'] => ({ tool_calls: [{ index: call, ...delta }] })
+  const calls = (delta: Omit<ToolCallDelta, 'index'>): ChunkChoice['delta'] => ({
+    tool_calls: [{ index: call, ...delta }]
+  })
   switch (piece.type) {
     case 'content': return { content: piece.text }
     case 'call': return calls({ id, type: 'function', function: { name: piece.name, arguments: '' } })
@@ -53,7 +59,12 @@ export class ChatFormatter implements Formatter<GenerationEvent> {
     const { model } = request
     this.#request = request
     this.#callForm = model.callForm
-    this.#head = { id: `chatcmpl-${randomUUID()}`, created: Math.floor(Date.now() / 1000), model: request.modelName, system_fingerprint: fingerprintOf(model, request.generate) }
+    this.#head = {
+      id: `chatcmpl-${randomUUID()}`,
+      created: Math.floor(Date.now() / 1000),
+      model: request.modelName,
+      system_fingerprint: fingerprintOf(model, request.generate)
+    }
   }
 
   get #isGuided (): boolean { return this.#request.generate.alignment !== null }
@@ -65,30 +76,52 @@ export class ChatFormatter implements Formatter<GenerationEvent> {
   }
 
   #logprobs (logprobs: readonly TokenLogprob[]): ChoiceLogprobs | null {
-    return this.#request.generate.sampling.topLogprobs === null ? null : { content: logprobObjects(logprobs), refusal: null }
+    return this.#request.generate.sampling.topLogprobs === null
+      ? null
+      : { content: logprobObjects(logprobs), refusal: null }
   }
 
   /** The response's own fields: `alignment`, the prompt's tokens. */
   #more (): Pick<ChatCompletion, 'alignment' | 'prompt_token_ids'> {
     return {
-      ...(this.#isGuided && this.#start && this.#result ? { alignment: alignmentObject(this.#start, this.#result) } : {}),
+      ...(this.#isGuided && this.#start && this.#result
+        ? { alignment: alignmentObject(this.#start, this.#result) }
+        : {}),
       ...(this.#request.returnTokenIds ? { prompt_token_ids: this.#start!.promptTokenIds } : {})
     }
   }
 
   #choiceMore (choice: Choice): Pick<ChatChoice, 'alignment' | 'token_ids'> {
-    return { ...(this.#isGuided ? { alignment: choiceAlignment(choice) } : {}), ...(this.#request.returnTokenIds ? { token_ids: choice.tokenIds } : {}) }
+    return {
+      ...(this.#isGuided ? { alignment: choiceAlignment(choice) } : {}),
+      ...(this.#request.returnTokenIds ? { token_ids: choice.tokenIds } : {})
+    }
   }
 
   /** The same in chunks and in the whole object. */
-  #callId (choice: number, call: number): string { return `call_${this.#head.id.replace('chatcmpl-', '').replaceAll('-', '').slice(0, 20)}${choice}_${call}` }
+  #callId (choice: number, call: number): string {
+    return `call_${this.#head.id.replace('chatcmpl-', '').replaceAll('-', '').slice(0, 20)}${choice}_${call}`
+  }
 
   /** The message of a whole answer, and why it ended. */
   #messageOf ({ text, finishReason }: Choice, index: number): Pick<ChatChoice, 'message' | 'finish_reason'> {
-    const { content, calls } = this.#request.hasTools ? readToolCalls(text, this.#callForm) : { content: text, calls: [] }
-    if (calls.length === 0) return { message: { role: 'assistant', content: this.#request.echoed + content, refusal: null }, finish_reason: finishReason }
+    const { content, calls } =
+      this.#request.hasTools ? readToolCalls(text, this.#callForm) : { content: text, calls: [] }
+    if (calls.length === 0) {
+      return {
+        message: { role: 'assistant', content: this.#request.echoed + content, refusal: null },
+        finish_reason: finishReason
+      }
+    }
     return {
-      message: { role: 'assistant', content: content === '' ? null : content, refusal: null, tool_calls: calls.map(({ name, arguments: given }, call) => ({ id: this.#callId(index, call), type: 'function', function: { name, arguments: given } })) },
+      message: {
+        role: 'assistant',
+        content: content === '' ? null : content,
+        refusal: null,
+        tool_calls: calls.map(({ name, arguments: given }, call) => ({
+          id: this.#callId(index, call), type: 'function', function: { name, arguments: given }
+        }))
+      },
       finish_reason: finishReason === 'stop' ? 'tool_calls' : finishReason
     }
   }
@@ -103,15 +136,25 @@ export class ChatFormatter implements Formatter<GenerationEvent> {
     return { ...this.#head, object: 'chat.completion', choices, usage: usageObject(this.#usage!), ...this.#more() }
   }
 
-  #chunk (choices: ChunkChoice[], more: Pick<ChatCompletionChunk, 'alignment' | 'prompt_token_ids'> = {}): ChatCompletionChunk {
-    return { ...this.#head, object: 'chat.completion.chunk', choices, ...(this.#request.includeUsage ? { usage: null } : {}), ...more }
+  #chunk (
+    choices: ChunkChoice[], more: Pick<ChatCompletionChunk, 'alignment' | 'prompt_token_ids'> = {}
+  ): ChatCompletionChunk {
+    return {
+      ...this.#head,
+      object: 'chat.completion.chunk',
+      choices,
+      ...(this.#request.includeUsage ? { usage: null } : {}),
+      ...more
+    }
   }
 
   /** The chunks that open a stream: the role of every choice, and what it begins with. */
   #opening (): ChatCompletionChunk[] {
     const { returnTokenIds, echoed, generate } = this.#request
     const more = returnTokenIds ? { prompt_token_ids: this.#start!.promptTokenIds } : {}
-    return Array.from({ length: generate.n }, (_, index) => this.#chunk([{ index, delta: { role: 'assistant', content: echoed }, logprobs: null, finish_reason: null }], index === 0 ? more : {}))
+    return Array.from({ length: generate.n }, (_, index) =>
+      this.#chunk([{ index, delta: { role: 'assistant', content: echoed }, logprobs: null, finish_reason: null }],
+        index === 0 ? more : {}))
   }
 
   readonly closing = ['[DONE]']
@@ -125,7 +168,9 @@ export class ChatFormatter implements Formatter<GenerationEvent> {
       case 'start':
         return this.#opening()
       case 'text':
-        return this.#deltas(event.choice, event.text).map((delta, index) => this.#chunk([{ index: event.choice, delta, logprobs: index === 0 ? this.#logprobs(event.logprobs) : null, finish_reason: null }]))
+        return this.#deltas(event.choice, event.text).map((delta, index) => this.#chunk([{
+          index: event.choice, delta, logprobs: index === 0 ? this.#logprobs(event.logprobs) : null, finish_reason: null
+        }]))
       case 'progress':
         return [this.#chunk([], { alignment: { progress: { step: event.step, candidates: event.candidates } } })]
       case 'choice-end':
@@ -145,7 +190,10 @@ export class ChatFormatter implements Formatter<GenerationEvent> {
     return reader
   }
 
-  /** What some text adds to a choice; at least one delta, which carries the logprobs, though it may be empty while a call may be beginning. */
+  /**
+   * What some text adds to a choice; at least one delta, which carries the logprobs, though it may be empty while a
+   * call may be beginning.
+   */
   #deltas (index: number, text: string): Array<ChunkChoice['delta']> {
     if (!this.#request.hasTools) return [{ content: text }]
     const reader = this.#readerOf(index)
@@ -162,6 +210,12 @@ export class ChatFormatter implements Formatter<GenerationEvent> {
     const reader = this.#request.hasTools ? this.#readerOf(index) : null
     const [held] = reader?.flush() ?? []
     const reason = reader && reader.calls > 0 && choice.finishReason === 'stop' ? 'tool_calls' : choice.finishReason
-    return this.#chunk([{ index, delta: held?.type === 'content' ? { content: held.text } : {}, logprobs: null, finish_reason: reason, ...this.#choiceMore(choice) }], guided ? { alignment: alignmentObject(this.#start!, this.#result!) } : {})
+    return this.#chunk([{
+      index,
+      delta: held?.type === 'content' ? { content: held.text } : {},
+      logprobs: null,
+      finish_reason: reason,
+      ...this.#choiceMore(choice)
+    }], guided ? { alignment: alignmentObject(this.#start!, this.#result!) } : {})
   }
 }

@@ -2,7 +2,9 @@
 import type { Static } from 'typebox'
 import type { FinishReason } from '../../decoding/runtime.js'
 import type { chatCompletionSchema } from './chat-completion-schema.js'
-import type { AlignmentDetails, AlignmentParams, AlignmentProgress, AlignmentReport, ChoiceAlignment } from '../alignment/alignment-types.js'
+import type {
+  AlignmentDetails, AlignmentParams, AlignmentProgress, AlignmentReport, ChoiceAlignment
+} from '../alignment/alignment-types.js'
 import type { Loose } from '../schemas/loose.js'
 
 type ChatFields = Static<typeof chatCompletionSchema>
@@ -10,30 +12,42 @@ type ChatFields = Static<typeof chatCompletionSchema>
 /** `response_format`: what an answer is held to. */
 export type ResponseFormat =
   | { readonly type: 'text' | 'json_object' }
-  | { readonly type: 'json_schema', readonly json_schema: { readonly name: string, readonly description?: string, readonly schema?: object, readonly strict?: boolean | null } }
+  | {
+    readonly type: 'json_schema',
+    readonly json_schema: {
+      readonly name: string, readonly description?: string, readonly schema?: object, readonly strict?: boolean | null
+    }
+  }
 
 /** A function that an answer may call. */
 export interface FunctionTool {
   readonly type: 'function'
-  readonly function: { readonly name: string, readonly description?: string, readonly parameters?: object, readonly strict?: boolean | null }
+  readonly function: {
+    readonly name: string, readonly description?: string, readonly parameters?: object, readonly strict?: boolean | null
+  }
 }
 
-/** A request for an answer: the body of `POST /v1/chat/completions`. docs/api.md says what each field means. @interface */
-export type ChatRequest = Omit<Loose<ChatFields>, 'messages' | 'model' | 'alignment' | 'logit_bias' | 'stop' | 'tools' | 'tool_choice' | 'response_format'> & {
-  readonly messages: ReadonlyArray<Readonly<ChatFields['messages'][number]>>
-  /** Id of the model, or `model:profile`. */
-  readonly model: string
-  /** At most 4 texts that end the answer. */
-  readonly stop?: string | readonly string[] | null
-  /** What the answer is: docs/structured-output.md. */
-  readonly response_format?: ResponseFormat | null
-  /** Functions that the answer may call: docs/structured-output.md. */
-  readonly tools?: readonly FunctionTool[] | null
-  readonly tool_choice?: 'none' | 'auto' | 'required' | { readonly type: 'function', readonly function: { readonly name: string } } | null
-  /** Token id → −100 to 100. */
-  readonly logit_bias?: Readonly<Record<string, number>> | null
-  readonly alignment?: AlignmentParams | null
-}
+/**
+ * A request for an answer: the body of `POST /v1/chat/completions`. docs/api.md says what each field means.
+ * @interface
+ */
+export type ChatRequest = Omit<Loose<ChatFields>, 'messages' | 'model' | 'alignment' | 'logit_bias' | 'stop' | 'tools'
+  | 'tool_choice' | 'response_format'> & {
+    readonly messages: ReadonlyArray<Readonly<ChatFields['messages'][number]>>
+    /** Id of the model, or `model:profile`. */
+    readonly model: string
+    /** At most 4 texts that end the answer. */
+    readonly stop?: string | readonly string[] | null
+    /** What the answer is: docs/structured-output.md. */
+    readonly response_format?: ResponseFormat | null
+    /** Functions that the answer may call: docs/structured-output.md. */
+    readonly tools?: readonly FunctionTool[] | null
+    readonly tool_choice?: 'none' | 'auto' | 'required'
+    | { readonly type: 'function', readonly function: { readonly name: string } } | null
+    /** Token id → −100 to 100. */
+    readonly logit_bias?: Readonly<Record<string, number>> | null
+    readonly alignment?: AlignmentParams | null
+  }
 
 /** OpenAI's `usage` with the ledger of guidance. */
 export interface Usage {
@@ -85,7 +99,12 @@ export interface ToolCallDelta {
 /** One returned answer. */
 export interface ChatChoice {
   readonly index: number
-  readonly message: { readonly role: 'assistant', readonly content: string | null, readonly refusal: null, readonly tool_calls?: ToolCall[] }
+  readonly message: {
+    readonly role: 'assistant',
+    readonly content: string | null,
+    readonly refusal: null,
+    readonly tool_calls?: ToolCall[]
+  }
   readonly logprobs: ChoiceLogprobs | null
   readonly finish_reason: FinishReason | 'tool_calls'
   /** Of guided requests. */
@@ -125,7 +144,9 @@ export interface ChunkChoice {
   readonly token_ids?: readonly number[]
 }
 
-/** A piece of an answer, as OpenAI has it. Guided requests carry their `alignment` on the chunks with a finish_reason. */
+/**
+ * A piece of an answer, as OpenAI has it. Guided requests carry their `alignment` on the chunks with a finish_reason.
+ */
 export interface ChatCompletionChunk extends ChatHead {
   readonly object: 'chat.completion.chunk'
   readonly choices: ChunkChoice[]

@@ -9,19 +9,27 @@ import type { ChatCompletionRequest } from './chat-completion-schema.js'
 import type { Services } from '../services.js'
 
 /**
- * The events of a chat. Kept before the last of them is answered, so that whoever has the answer can say something of it.
+ * The events of a chat. Kept before the last of them is answered, so that whoever has the answer can say something of
+ * it.
  * @throws RequestError storage_failed before anything is generated, where nothing could be kept
  */
-export async function * chatEvents (services: Services, request: ChatCompletionRequest, formatter: ChatFormatter, caller: Caller, signal: AbortSignal): AsyncGenerator<GenerationEvent, void, undefined> {
+export async function * chatEvents (
+  services: Services, request: ChatCompletionRequest, formatter: ChatFormatter, caller: Caller, signal: AbortSignal
+): AsyncGenerator<GenerationEvent, void, undefined> {
   const { generate } = request
   if (request.store) services.feedback.check()
   yield * services.generate(generate, caller, signal)
   if (!request.store || !('messages' in generate.prompt)) return
   const completion = formatter.completion()
-  services.feedback.storeCompletion({ id: completion.id, caller: caller.name, messages: writtenMessages(generate.prompt.messages), completion })
+  services.feedback.storeCompletion({
+    id: completion.id, caller: caller.name, messages: writtenMessages(generate.prompt.messages), completion
+  })
 }
 
-/** A stored completion, if the caller may see it: its own, or any where the role is admin. @throws RequestError not_found */
+/**
+ * A stored completion, if the caller may see it: its own, or any where the role is admin.
+ * @throws RequestError not_found
+ */
 export function storedFor ({ feedback }: Services, caller: Caller, id: string): StoredCompletion {
   const stored = feedback.completion(id)
   if (stored.caller === caller.name || caller.role === 'admin') return stored

@@ -1,4 +1,7 @@
-/** Tells text and calls of functions apart in an answer as it comes. The grammar that the answer is held to says what calls look like. */
+/**
+ * Tells text and calls of functions apart in an answer as it comes. The grammar that the answer is held to says what
+ * calls look like.
+ */
 import type { CallForm } from '../../serving/protocol.js'
 
 /** A piece of an answer. `call` begins one; `arguments` belong to the call begun last. */
@@ -9,7 +12,9 @@ export type Piece =
 
 /** Length of the longest end of a text that a marker begins with. */
 function heldBack (text: string, marker: string): number {
-  for (let length = Math.min(marker.length - 1, text.length); length > 0; length--) if (marker.startsWith(text.slice(-length))) return length
+  for (let length = Math.min(marker.length - 1, text.length); length > 0; length--) {
+    if (marker.startsWith(text.slice(-length))) return length
+  }
   return 0
 }
 
@@ -123,7 +128,9 @@ export class ToolCallReader {
 }
 
 /** The text and the calls of a whole answer. */
-export function readToolCalls (text: string, form: CallForm): { readonly content: string, readonly calls: ReadonlyArray<{ readonly name: string, readonly arguments: string }> } {
+export function readToolCalls (
+  text: string, form: CallForm
+): { readonly content: string, readonly calls: ReadonlyArray<{ readonly name: string, readonly arguments: string }> } {
   const reader = new ToolCallReader(form)
   let content = ''
   const calls: Array<{ name: string, arguments: string }> = []

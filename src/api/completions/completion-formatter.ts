@@ -1,9 +1,14 @@
-/** From the events of one or several prompts to OpenAI's legacy text_completion objects: whole, or as chunks while events come. */
+/**
+ * From the events of one or several prompts to OpenAI's legacy text_completion objects: whole, or as chunks while
+ * events come.
+ */
 import { randomUUID } from 'node:crypto'
 import type { Choice, DecodeResult, TokenLogprob } from '../../decoding/runtime.js'
 import type { RequestError } from '../../errors.js'
 import type { GenerationEvent, GenerationStart, PromptLogprobs, Usage } from '../../serving/protocol.js'
-import { alignmentObject, choiceAlignment, fingerprintOf, usageObject, type Json } from '../alignment/alignment-formatter.js'
+import {
+  alignmentObject, choiceAlignment, fingerprintOf, usageObject, type Json
+} from '../alignment/alignment-formatter.js'
 import { joinLogprobs, LegacyLogprobsWriter, type LegacyLogprobs } from './legacy-logprobs.js'
 import type { Formatter } from '../chat/chat-formatter.js'
 import type { CompletionRequest } from './completion-schema.js'
@@ -24,7 +29,8 @@ interface Progress {
 
 /** The usage of several generations together. */
 function sumUsage (usages: readonly Usage[]): Usage {
-  return usages.reduce((sum, usage) => Object.fromEntries(Object.entries(sum).map(([name, value]) => [name, (value as number) + usage[name as keyof Usage]])) as unknown as Usage)
+  return usages.reduce((sum, usage) => Object.fromEntries(Object.entries(sum).map(([name, value]) =>
+    [name, (value as number) + usage[name as keyof Usage]])) as unknown as Usage)
 }
 
 export class CompletionFormatter implements Formatter<PromptEvent> {
@@ -34,7 +40,13 @@ export class CompletionFormatter implements Formatter<PromptEvent> {
 
   constructor (request: CompletionRequest) {
     this.#request = request
-    this.#head = { id: `cmpl-${randomUUID()}`, object: 'text_completion', created: Math.floor(Date.now() / 1000), model: request.modelName, system_fingerprint: fingerprintOf(request.model, request.generations[0]!) }
+    this.#head = {
+      id: `cmpl-${randomUUID()}`,
+      object: 'text_completion',
+      created: Math.floor(Date.now() / 1000),
+      model: request.modelName,
+      system_fingerprint: fingerprintOf(request.model, request.generations[0]!)
+    }
     this.#progress = request.generations.map(() => ({ writers: new Map() }))
   }
 
@@ -67,7 +79,9 @@ export class CompletionFormatter implements Formatter<PromptEvent> {
   #choiceMore (prompt: number, choice: Choice): Json {
     return {
       ...(this.#isGuided ? { alignment: choiceAlignment(choice) } : {}),
-      ...(this.#request.returnTokenIds ? { prompt_token_ids: this.#progress[prompt]!.start?.promptTokenIds, token_ids: choice.tokenIds } : {})
+      ...(this.#request.returnTokenIds
+        ? { prompt_token_ids: this.#progress[prompt]!.start?.promptTokenIds, token_ids: choice.tokenIds }
+        : {})
     }
   }
 
@@ -112,7 +126,8 @@ export class CompletionFormatter implements Formatter<PromptEvent> {
   #opening (prompt: number): Json[] {
     const { promptLogprobs } = this.#progress[prompt]!
     return Array.from({ length: this.#request.n }, (_, choice) =>
-      this.#textChunk(prompt, choice, this.#echoed(prompt), promptLogprobs ? new LegacyLogprobsWriter(0).next(promptLogprobs) : null))
+      this.#textChunk(prompt, choice, this.#echoed(prompt),
+        promptLogprobs ? new LegacyLogprobsWriter(0).next(promptLogprobs) : null))
   }
 
   readonly closing = ['[DONE]']
@@ -125,19 +140,26 @@ export class CompletionFormatter implements Formatter<PromptEvent> {
     switch (event.type) {
       case 'start':
         // With logprobs asked for, they come first.
-        return this.#request.echo && this.#request.generations[prompt]!.promptLogprobs === null ? this.#opening(prompt) : []
+        return this.#request.echo && this.#request.generations[prompt]!.promptLogprobs === null
+          ? this.#opening(prompt)
+          : []
       case 'prompt':
         return this.#opening(prompt)
       case 'text':
-        return [this.#textChunk(prompt, event.choice, event.text, this.#logprobs(this.#writer(prompt, event.choice), event.logprobs))]
+        return [this.#textChunk(prompt, event.choice, event.text,
+          this.#logprobs(this.#writer(prompt, event.choice), event.logprobs))]
       case 'progress':
         return [this.#chunk([], { alignment: { prompt, progress: { candidates: event.candidates } } })]
       case 'choice-end':
         return this.#isGuided ? [] : [this.#finishChunk(prompt, event.choice, event.result)]
       case 'end':
-        return this.#isGuided ? event.result.choices.map((choice, index) => this.#finishChunk(prompt, index, choice)) : []
+        return this.#isGuided
+          ? event.result.choices.map((choice, index) => this.#finishChunk(prompt, index, choice))
+          : []
       case 'usage':
-        return this.#request.includeUsage && this.#progress.every(({ usage }) => usage) ? [{ ...this.#chunk([]), usage: this.#usage() }] : []
+        return this.#request.includeUsage && this.#progress.every(({ usage }) => usage)
+          ? [{ ...this.#chunk([]), usage: this.#usage() }]
+          : []
       default:
         return []
     }
@@ -146,6 +168,12 @@ export class CompletionFormatter implements Formatter<PromptEvent> {
   #finishChunk (prompt: number, index: number, choice: Choice): Json {
     const { start, result } = this.#progress[prompt]!
     const more = this.#isGuided && start && result ? { alignment: alignmentObject(start, result) } : {}
-    return this.#chunk([{ index: prompt * this.#request.n + index, text: '', logprobs: null, finish_reason: choice.finishReason, ...this.#choiceMore(prompt, choice) }], more)
+    return this.#chunk([{
+      index: prompt * this.#request.n + index,
+      text: '',
+      logprobs: null,
+      finish_reason: choice.finishReason,
+      ...this.#choiceMore(prompt, choice)
+    }], more)
   }
 }

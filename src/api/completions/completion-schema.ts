@@ -1,4 +1,7 @@
-/** The body of `POST /v1/completions`: OpenAI's legacy endpoint, one or several prompts of text or token ids, and what it asks of the inference thread. */
+/**
+ * The body of `POST /v1/completions`: OpenAI's legacy endpoint, one or several prompts of text or token ids, and what
+ * it asks of the inference thread.
+ */
 import { Type } from 'typebox'
 import { answersGrown, parseAlignment } from '../../decoding/strategies/parameters.js'
 import { RequestError } from '../../errors.js'
@@ -12,11 +15,16 @@ import { checkHeld, draftsOf, formatOf, nullable, samplingFields, samplingOf } f
 export const completionSchema = Type.Object({
   prompt: promptSchema,
   ...samplingFields,
-  add_special_tokens: Type.Boolean({ default: true, description: 'begin text with the model’s beginning token, where it has one' }),
-  max_tokens: nullable(Type.Integer({ minimum: 0, maximum: 1 << 20 }), { default: 16, description: 'longest answer; 0, with echo, reads the prompt only' }),
-  logprobs: nullable(Type.Integer({ minimum: 0, maximum: 20 }), { default: null, description: 'alternatives per token' }),
+  add_special_tokens: Type.Boolean({
+    default: true, description: 'begin text with the model’s beginning token, where it has one'
+  }),
+  max_tokens: nullable(Type.Integer({ minimum: 0, maximum: 1 << 20 }),
+    { default: 16, description: 'longest answer; 0, with echo, reads the prompt only' }),
+  logprobs: nullable(Type.Integer({ minimum: 0, maximum: 20 }),
+    { default: null, description: 'alternatives per token' }),
   echo: Type.Boolean({ default: false, description: 'put the prompt, with its logprobs, before the answer' }),
-  best_of: nullable(Type.Integer({ minimum: 1, maximum: 128 }), { default: null, description: 'answers drawn; the n with the highest mean token logprob are returned' })
+  best_of: nullable(Type.Integer({ minimum: 1, maximum: 128 }),
+    { default: null, description: 'answers drawn; the n with the highest mean token logprob are returned' })
 }, { additionalProperties: false })
 
 /** A checked body and what it asks of the inference thread: a generation per prompt. */
@@ -34,7 +42,10 @@ export interface CompletionRequest {
   readonly ignored: readonly string[]
 }
 
-/** Logprobs per position over all echoed prompts, at most: a prompt may be as long as the context, and an answer must fit memory. */
+/**
+ * Logprobs per position over all echoed prompts, at most: a prompt may be as long as the context, and an answer must
+ * fit memory.
+ */
 const mostEchoedLogprobs = 256
 
 interface Counts { readonly prompts: number, readonly drawn: number, readonly maxTokens: number }
@@ -42,7 +53,10 @@ interface Counts { readonly prompts: number, readonly drawn: number, readonly ma
 /** The operator's ceiling holds for all prompts of a request together. */
 function checkCeiling (generation: GenerateRequest, { prompts, drawn, maxTokens }: Counts, ceiling: number): void {
   const asked = prompts * answersGrown(generation.alignment, drawn) * maxTokens
-  if (asked > ceiling) throw new RequestError('budget_exceeded', `a request may generate ${ceiling} tokens (max-tokens-per-request); this one asks for ${asked} over ${prompts} prompts`, { param: 'max_tokens' })
+  if (asked > ceiling) {
+    throw new RequestError('budget_exceeded', `a request may generate ${ceiling} tokens (max-tokens-per-request); ` +
+      `this one asks for ${asked} over ${prompts} prompts`, { param: 'max_tokens' })
+  }
 }
 
 /**
@@ -60,9 +74,14 @@ export function parseCompletion (value: unknown, catalog: Catalog, maxTokensPerR
   const drawn = body.best_of ?? body.n
   const maxTokens = body.max_tokens ?? 16
   if (drawn < body.n) throw refuse('best_of', `must be at least n = ${body.n}`, drawn)
-  if (drawn > body.n && body.stream) throw refuse('best_of', 'cannot be streamed: the best is known when all have ended', drawn)
-  if (drawn > body.n && alignment) throw refuse('best_of', 'cannot be given with alignment, which has num_candidates', drawn)
-  if (body.echo && body.logprobs !== null && prompts.length * (body.logprobs + 1) > mostEchoedLogprobs) throw refuse('logprobs', `must, with echo and ${prompts.length} prompts, be at most ${Math.floor(mostEchoedLogprobs / prompts.length) - 1}`, body.logprobs)
+  if (drawn > body.n &&
+      body.stream) throw refuse('best_of', 'cannot be streamed: the best is known when all have ended', drawn)
+  if (drawn > body.n &&
+      alignment) throw refuse('best_of', 'cannot be given with alignment, which has num_candidates', drawn)
+  if (body.echo && body.logprobs !== null && prompts.length * (body.logprobs + 1) > mostEchoedLogprobs) {
+    throw refuse('logprobs', `must, with echo and ${prompts.length} prompts, be at most ` +
+      `${Math.floor(mostEchoedLogprobs / prompts.length) - 1}`, body.logprobs)
+  }
   if (maxTokens === 0 && !body.echo) throw refuse('max_tokens', 'must be at least 1 without echo', 0)
   if (maxTokens === 0 && alignment) throw refuse('max_tokens', 'must be at least 1 with alignment', 0)
   const generations = prompts.map((prompt): GenerateRequest => ({

@@ -12,7 +12,9 @@ import { completionObject } from '../schemas/answer-schemas.js'
 import type { Services } from '../services.js'
 
 /** The events of several prompts as they come, the first once all are accepted. If one fails, the others end. */
-async function * merged (start: (prompt: number, signal: AbortSignal) => AsyncIterable<GenerationEvent>, prompts: number, signal: AbortSignal): AsyncGenerator<PromptEvent, void, undefined> {
+async function * merged (
+  start: (prompt: number, signal: AbortSignal) => AsyncIterable<GenerationEvent>, prompts: number, signal: AbortSignal
+): AsyncGenerator<PromptEvent, void, undefined> {
   const controller = new AbortController()
   const events = new EventQueue<PromptEvent>()
   const either = AbortSignal.any([signal, controller.signal])
@@ -36,14 +38,16 @@ async function * merged (start: (prompt: number, signal: AbortSignal) => AsyncIt
 
 export function completions (app: FastifyInstance, services: Services): void {
   const { config } = services
-  app.post('/v1/completions', documented('Goes on from a text', { body: completionSchema, response: completionObject, streams: true }), async (request, reply) => {
+  app.post('/v1/completions', documented('Goes on from a text',
+    { body: completionSchema, response: completionObject, streams: true }), async (request, reply) => {
     services.refuseIfDraining()
     const parsed = parseCompletion(request.body, services.catalog, config.maxTokensPerRequest)
     return await answer(request, reply, {
       ...parsed,
       services,
       formatter: new CompletionFormatter(parsed),
-      events: signal => merged((prompt, either) => services.generate(parsed.generations[prompt]!, request.caller, either), parsed.generations.length, signal)
+      events: signal => merged((prompt, either) =>
+        services.generate(parsed.generations[prompt]!, request.caller, either), parsed.generations.length, signal)
     })
   })
 }

@@ -1,8 +1,14 @@
-/** Logprobs in the shape of OpenAI's legacy completions: parallel lists of tokens, logprobs, alternatives and where each token begins in the text. */
+/**
+ * Logprobs in the shape of OpenAI's legacy completions: parallel lists of tokens, logprobs, alternatives and where each
+ * token begins in the text.
+ */
 import type { RatedToken, TokenLogprob } from '../../decoding/runtime.js'
 import type { PromptLogprobs } from '../../serving/protocol.js'
 
-/** Token by token: texts, ln π in nats (null for a prompt's first), the most probable tokens, and where each begins in the text, in UTF-16 units. */
+/**
+ * Token by token: texts, ln π in nats (null for a prompt's first), the most probable tokens, and where each begins in
+ * the text, in UTF-16 units.
+ */
 export interface LegacyLogprobs {
   readonly tokens: readonly string[]
   readonly token_logprobs: ReadonlyArray<number | null>

@@ -7,19 +7,24 @@ import { embeddingList } from '../schemas/answer-schemas.js'
 import { embeddingsSchema, parseEmbeddings } from '../tokens/token-schema.js'
 import type { Services } from '../services.js'
 
-const base64 = (vector: Float32Array): string => Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString('base64')
+const base64 = (vector: Float32Array): string =>
+  Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString('base64')
 
 export function embeddings (app: FastifyInstance, services: Services): void {
-  app.post('/v1/embeddings', documented('Embeds texts', { body: embeddingsSchema, response: embeddingList }), async (request, reply) => {
+  app.post('/v1/embeddings', documented('Embeds texts',
+    { body: embeddingsSchema, response: embeddingList }), async (request, reply) => {
     services.refuseIfDraining()
     const { asBase64, ...asked } = parseEmbeddings(request.body)
     const release = services.begin(request.caller, reply)
     const signal = disconnectSignal(reply)
     try {
-      const { embeddings, promptTokens } = await services.inference.call('embed', { ...asked, cacheSalt: request.caller.saltOf(asked.cacheSalt) }, { signal })
+      const { embeddings, promptTokens } = await services.inference.call('embed',
+        { ...asked, cacheSalt: request.caller.saltOf(asked.cacheSalt) }, { signal })
       return {
         object: 'list',
-        data: embeddings.map((vector, index) => ({ object: 'embedding', index, embedding: asBase64 ? base64(vector) : [...vector] })),
+        data: embeddings.map((vector, index) => ({
+          object: 'embedding', index, embedding: asBase64 ? base64(vector) : [...vector]
+        })),
         model: asked.model,
         usage: { prompt_tokens: promptTokens, total_tokens: promptTokens }
       }

@@ -1,16 +1,30 @@
-/** The body of `POST /v1/feedback`, the query of `GET /v1/feedback`, and how a body becomes a verdict on a stored completion. */
+/**
+ * The body of `POST /v1/feedback`, the query of `GET /v1/feedback`, and how a body becomes a verdict on a stored
+ * completion.
+ */
 import { Type, type Static } from 'typebox'
 import type { FeedbackEntry, StoredCompletion, Verdict } from '../../feedback/feedback-store.js'
 import { checkFields, objectBody, refuse } from '../../validation.js'
 import type { ChatCompletion } from '../wire-types.js'
 
 const closed = { additionalProperties: false } as const
-const answer = (description: string) => Type.Optional(Type.Union([Type.Integer({ minimum: 0, maximum: 127 }), Type.String({ minLength: 1, maxLength: 1 << 20 })], { description }))
+const answer = (description: string) => Type.Optional(Type.Union(
+  [Type.Integer({ minimum: 0, maximum: 127 }), Type.String({ minLength: 1, maxLength: 1 << 20 })], { description }
+))
 
 export const feedbackSchema = Type.Object({
-  completion_id: Type.String({ minLength: 1, maxLength: 128, description: 'id of a chat completion that was asked for with store: true' }),
-  dataset: Type.String({ minLength: 1, maxLength: 64, default: 'default', description: 'what the feedback is collected under: letters, digits, points, hyphens and underscores' }),
-  choice: Type.Optional(Type.Integer({ minimum: 0, maximum: 127, description: 'index of the choice that label or score is about; default 0' })),
+  completion_id: Type.String({
+    minLength: 1, maxLength: 128, description: 'id of a chat completion that was asked for with store: true'
+  }),
+  dataset: Type.String({
+    minLength: 1,
+    maxLength: 64,
+    default: 'default',
+    description: 'what the feedback is collected under: letters, digits, points, hyphens and underscores'
+  }),
+  choice: Type.Optional(Type.Integer({
+    minimum: 0, maximum: 127, description: 'index of the choice that label or score is about; default 0'
+  })),
   label: Type.Optional(Type.Enum([0, 1], { description: '1 good, 0 bad' })),
   score: Type.Optional(Type.Number({ description: 'how good it is, on any scale' })),
   chosen: answer('the better answer: index of a choice, or a text'),
@@ -28,11 +42,19 @@ const plainName = /^[\w.-]+$/
 /** @throws RequestError */
 export function parseFeedback (value: unknown): Static<typeof feedbackSchema> {
   const body = checkFields(feedbackSchema, objectBody(value), '')
-  if (!plainName.test(body.dataset)) throw refuse('dataset', 'must be letters, digits, points, hyphens and underscores', body.dataset)
+  if (!plainName.test(body.dataset)) {
+    throw refuse('dataset', 'must be letters, digits, points, hyphens and underscores', body.dataset)
+  }
   const { label, score, chosen, rejected, choice } = body
-  const kinds = [label !== undefined, score !== undefined, chosen !== undefined || rejected !== undefined].filter(Boolean).length
-  if (kinds !== 1) throw refuse('label', 'or score, or chosen and rejected, must be given, and only one of them', { label, score, chosen, rejected })
-  if ((chosen === undefined) !== (rejected === undefined)) throw refuse(chosen === undefined ? 'chosen' : 'rejected', 'must be given too: a pair has both', undefined)
+  const kinds =
+    [label !== undefined, score !== undefined, chosen !== undefined || rejected !== undefined].filter(Boolean).length
+  if (kinds !== 1) {
+    throw refuse('label', 'or score, or chosen and rejected, must be given, and only one of them',
+      { label, score, chosen, rejected })
+  }
+  if ((chosen === undefined) !== (rejected === undefined)) {
+    throw refuse(chosen === undefined ? 'chosen' : 'rejected', 'must be given too: a pair has both', undefined)
+  }
   if (chosen !== undefined && choice !== undefined) throw refuse('choice', 'belongs to label and score', choice)
   return body
 }
@@ -40,16 +62,21 @@ export function parseFeedback (value: unknown): Static<typeof feedbackSchema> {
 /** @throws RequestError */
 export function parseFeedbackQuery (query: unknown): Static<typeof feedbackQuerySchema> {
   const { limit, ...rest } = query as Record<string, unknown>
-  return checkFields(feedbackQuerySchema, { ...rest, ...(limit === undefined ? {} : { limit: /^\d{1,9}$/.test(String(limit)) ? Number(limit) : limit }) }, '')
+  return checkFields(feedbackQuerySchema,
+    { ...rest, ...(limit === undefined ? {} : { limit: /^\d{1,9}$/.test(String(limit)) ? Number(limit) : limit }) }, '')
 }
 
 /** @throws RequestError for a choice that the completion does not have, or an answer against itself */
-export function verdictOf ({ choice, label, score, chosen, rejected }: Static<typeof feedbackSchema>, { completion }: StoredCompletion): Verdict {
+export function verdictOf (
+  { choice, label, score, chosen, rejected }: Static<typeof feedbackSchema>, { completion }: StoredCompletion
+): Verdict {
   const { choices } = completion as ChatCompletion
   const textOf = (field: string, given: number | string): string => {
     if (typeof given === 'string') return given
     const text = choices[given]?.message.content
-    if (text === undefined || text === null) throw refuse(field, `must be a choice of the completion, from 0 to ${choices.length - 1}`, given)
+    if (text === undefined || text === null) {
+      throw refuse(field, `must be a choice of the completion, from 0 to ${choices.length - 1}`, given)
+    }
     if (text === '') throw refuse(field, 'must be a choice with text', given)
     return text
   }
@@ -61,6 +88,8 @@ export function verdictOf ({ choice, label, score, chosen, rejected }: Static<ty
 }
 
 /** Feedback as responses tell it. */
-export function feedbackObject ({ id, completionId, dataset, created, messages, verdict: { kind, ...said } }: FeedbackEntry): object {
+export function feedbackObject (
+  { id, completionId, dataset, created, messages, verdict: { kind, ...said } }: FeedbackEntry
+): object {
   return { id, object: 'feedback', created, completion_id: completionId, dataset, kind, messages, ...said }
 }

@@ -1,4 +1,7 @@
-/** What a request's `model` may be: a model, or a model with one of its profiles, `model:profile`. Knows names, not what runs behind them. */
+/**
+ * What a request's `model` may be: a model, or a model with one of its profiles, `model:profile`. Knows names, not what
+ * runs behind them.
+ */
 import type { Inference } from '../../serving/inference-client.js'
 import type { ModelInfo } from '../../serving/protocol.js'
 import { unknownModel } from '../../serving/unknown-model.js'
@@ -23,13 +26,15 @@ export class Catalog {
 
   /**
    * The model that a request about rewards means.
-   * @param name null where it names none: then the first model is meant that has all the rewards, or the default if there is none
+   * @param name null where it names none: then the first model is meant that has all the rewards, or the default if
+   * there is none
    * @param rewards their names
    * @throws RequestError model_not_found, listing what there is
    */
   forRewards (name: string | null, rewards: readonly string[]): ModelInfo {
     if (name !== null) return this.find(name)
-    const fits = ({ id }: ModelInfo): boolean => rewards.every(reward => this.#rewards.some(one => one.name === reward && one.models.includes(id)))
+    const fits = ({ id }: ModelInfo): boolean =>
+      rewards.every(reward => this.#rewards.some(one => one.name === reward && one.models.includes(id)))
     return this.#models.find(fits) ?? this.default
   }
 
@@ -43,12 +48,14 @@ export class Catalog {
   /**
    * What a request means by its model and its alignment.
    * @param name `model` or `model:profile`
-   * @throws RequestError model_not_found for an unknown model or profile, field_locked for a field that the profile keeps
+   * @throws RequestError model_not_found for an unknown model or profile, field_locked for a field that the profile
+   * keeps
    */
   choose (name: string, alignment: object | null): ChosenModel {
     const colon = name.lastIndexOf(':')
     const isModel = colon < 0 || this.#models.some(({ id }) => id === name)
-    const [model, profile] = isModel ? [this.find(name), null] : [this.find(name.slice(0, colon)), name.slice(colon + 1)]
+    const [model, profile] =
+      isModel ? [this.find(name), null] : [this.find(name.slice(0, colon)), name.slice(colon + 1)]
     return { model, alignment: this.#profiles.apply(model.id, profile, alignment) }
   }
 }

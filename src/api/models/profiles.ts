@@ -1,6 +1,7 @@
 /**
- * Profiles: alignment objects that the operator names, for clients that cannot send extra fields. `model: "smollm2-135m:helpful-16"` picks
- * one; a profile may say which of its fields a request may change and which model it is for, and one may be what a request without `alignment` gets.
+ * Profiles: alignment objects that the operator names, for clients that cannot send extra fields. `model:
+ * "smollm2-135m:helpful-16"` picks one; a profile may say which of its fields a request may change and which model it
+ * is for, and one may be what a request without `alignment` gets.
  */
 import { isDeepStrictEqual } from 'node:util'
 import { Type } from 'typebox'
@@ -37,11 +38,14 @@ const aliases: Readonly<Record<string, string>> = { reward: 'rewards', rewards: 
 
 function readProfile (name: string, value: unknown): Profile {
   const path = `profiles.${name}`
-  if (!plainName.test(name)) throw refuse('profiles', 'must have names of letters, digits, points, hyphens and underscores', name)
+  if (!plainName.test(name)) {
+    throw refuse('profiles', 'must have names of letters, digits, points, hyphens and underscores', name)
+  }
   if (!isObject(value)) throw refuse(path, 'must be an object', value)
   const { alignment, ...rest } = value
   if (!isObject(alignment)) throw refuse(`${path}.alignment`, 'must be an object', alignment)
-  const { description, model, overridable, default: isDefault } = checkFields(profileSchema, { ...rest, alignment: {} }, path)
+  const { description, model, overridable, default: isDefault } = checkFields(profileSchema, { ...rest, alignment: {} },
+    path)
   try {
     const known = ['strategy', 'reward', ...Object.keys(schemaOf(parseAlignment(alignment).strategy).properties)]
     const unknown = overridable?.find(field => !known.includes(field))
@@ -53,17 +57,27 @@ function readProfile (name: string, value: unknown): Profile {
   return { name, description, model, alignment, overridable, isDefault }
 }
 
-/** @param models that are served @throws RequestError for a model that is not, two defaults of one, and a name that a model has already */
+/**
+ * @param models that are served
+ * @throws RequestError for a model that is not, two defaults of one, and a name that a model has already
+ */
 function checkModels (profiles: readonly Profile[], models: readonly string[]): void {
   for (const { name, model } of profiles) {
-    if (model !== null && !models.includes(model)) throw refuse(`profiles.${name}.model`, `must be one of ${models.join(', ')}`, model)
+    if (model !== null && !models.includes(model)) {
+      throw refuse(`profiles.${name}.model`, `must be one of ${models.join(', ')}`, model)
+    }
   }
   for (const model of models) {
     const own = profiles.filter(profile => isFor(profile, model))
     const defaults = own.filter(({ isDefault }) => isDefault)
-    if (defaults.length > 1) throw refuse('profiles', `may have one default for the model ${model}`, defaults.map(({ name }) => name))
+    if (defaults.length > 1) {
+      throw refuse('profiles', `may have one default for the model ${model}`, defaults.map(({ name }) => name))
+    }
     const taken = own.find(({ name }) => models.includes(`${model}:${name}`))
-    if (taken) throw refuse(`profiles.${taken.name}`, 'must have another name: with that of its model it is a model’s', `${model}:${taken.name}`)
+    if (taken) {
+      throw refuse(`profiles.${taken.name}`, 'must have another name: with that of its model it is a model’s',
+        `${model}:${taken.name}`)
+    }
   }
 }
 
@@ -98,17 +112,24 @@ export class Profiles {
     if (profile) return merge(profile, alignment)
     if (name === null) return alignment
     const names = own.map(one => one.name)
-    throw new RequestError('model_not_found', `The model ${JSON.stringify(`${model}:${name}`)} does not exist: ${names.length > 0 ? `there are the profiles ${names.join(', ')}` : 'this server has no profiles for it'}`, { param: 'model' })
+    throw new RequestError('model_not_found', `The model ${JSON.stringify(`${model}:${name}`)} does not exist: ` +
+      `${names.length > 0 ? `there are the profiles ${names.join(', ')}` : 'this server has no profiles for it'}`,
+    { param: 'model' })
   }
 }
 
 /** A profile's alignment with what a request changes of it. */
 function merge ({ name, alignment, overridable }: Profile, asked: object | null): object {
-  const changes = Object.entries(asked ?? {}).filter(([field, value]) => value !== null && !isDeepStrictEqual(value, alignment[field]))
+  const changes = Object.entries(asked ?? {})
+    .filter(([field, value]) => value !== null && !isDeepStrictEqual(value, alignment[field]))
   for (const [field, value] of changes) {
     const path = `alignment.${field}`
     if (field === 'strategy') throw refuse(path, `must be left as it is with the profile ${name}`, value)
-    if (overridable && !overridable.includes(field)) throw new RequestError('field_locked', `${path} is set by the profile ${name}${overridable.length > 0 ? `, which lets a request change ${overridable.join(', ')}` : ''}`, { param: path })
+    if (overridable && !overridable.includes(field)) {
+      throw new RequestError('field_locked', `${path} is set by the profile ` +
+        `${name}${overridable.length > 0 ? `, which lets a request change ${overridable.join(', ')}` : ''}`,
+      { param: path })
+    }
   }
   const replaced = changes.map(([field]) => aliases[field])
   const kept = Object.entries(alignment).filter(([field]) => !replaced.includes(field))

@@ -1,4 +1,7 @@
-/** What operators ask: `GET /health` and `/ping` (the process answers, and need not be restarted), `/ready` (it takes requests), `/version`, `/metrics`. */
+/**
+ * What operators ask: `GET /health` and `/ping` (the process answers, and need not be restarted), `/ready` (it takes
+ * requests), `/version`, `/metrics`.
+ */
 import type { FastifyInstance } from 'fastify'
 import type { ModelInfo } from '../../serving/protocol.js'
 import { packageVersion } from '../../package-root.js'
@@ -42,7 +45,10 @@ export function health (app: FastifyInstance, services: Services): void {
   app.get('/ready', documented('Whether the server takes requests', open), async () => {
     services.refuseIfDraining()
     const { engines, rewardModels } = await services.inference.stats()
-    const [{ model, engine }, ...more] = engines.map(({ model, ...engine }) => ({ model, engine })) as [Engine, ...Engine[]]
-    return { status: 'ready', model, engine: { ...engine, rewardModels }, ...(more.length === 0 ? {} : { more_models: more }) }
+    const [{ model, engine }, ...more] =
+      engines.map(({ model, ...engine }) => ({ model, engine })) as [Engine, ...Engine[]]
+    return {
+      status: 'ready', model, engine: { ...engine, rewardModels }, ...(more.length === 0 ? {} : { more_models: more })
+    }
   })
 }

@@ -1,6 +1,7 @@
 /**
- * Who may call what, decided before anything is read: the Host that a server on loopback is called by, so that no web page reaches it under a
- * name of its own; the Origin of WebSockets, which browsers do not guard; the API key; the role that a route needs.
+ * Who may call what, decided before anything is read: the Host that a server on loopback is called by, so that no web
+ * page reaches it under a name of its own; the Origin of WebSockets, which browsers do not guard; the API key; the role
+ * that a route needs.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Config } from '../../config.js'
@@ -27,15 +28,18 @@ function checkHost (request: FastifyRequest, { host, allowedHosts }: Config): vo
   if (!isLoopback(host) && allowedHosts.length === 0) return
   const name = hostName(request.headers.host ?? '')
   if ([...loopbackNames, host, ...allowedHosts].includes(name)) return
-  throw new RequestError('permission_denied', `The server does not answer as ${JSON.stringify(name)}; names it answers to are listed in allowed-hosts`)
+  throw new RequestError('permission_denied',
+    `The server does not answer as ${JSON.stringify(name)}; names it answers to are listed in allowed-hosts`)
 }
 
 /** A browser sends Origin with a WebSocket handshake and leaves the decision to the server. */
 function checkOrigin (request: FastifyRequest, { corsOrigins }: Config): void {
   const { origin, upgrade, host } = request.headers
-  if (upgrade?.toLowerCase() !== 'websocket' || origin === undefined || corsOrigins.includes('*') || corsOrigins.includes(origin)) return
+  if (upgrade?.toLowerCase() !== 'websocket' || origin === undefined || corsOrigins.includes('*') ||
+      corsOrigins.includes(origin)) return
   if (URL.canParse(origin) && new URL(origin).host === host) return
-  throw new RequestError('permission_denied', `Pages of ${JSON.stringify(origin)} may not open WebSockets here; origins that may are listed in cors-origins`)
+  throw new RequestError('permission_denied',
+    `Pages of ${JSON.stringify(origin)} may not open WebSockets here; origins that may are listed in cors-origins`)
 }
 
 function checkRole (request: FastifyRequest, keys: Keys): void {
@@ -43,7 +47,10 @@ function checkRole (request: FastifyRequest, keys: Keys): void {
   // Paths that lead nowhere are answered so, whoever asks.
   if (access === 'public' || request.is404) return
   request.caller = keys.find(request.headers.authorization)
-  if (access === 'admin' && request.caller.role !== 'admin') throw new RequestError('permission_denied', `${request.method} ${request.routeOptions.url} needs an API key with the role admin`)
+  if (access === 'admin' && request.caller.role !== 'admin') {
+    throw new RequestError('permission_denied',
+      `${request.method} ${request.routeOptions.url} needs an API key with the role admin`)
+  }
 }
 
 /** Asks every request for its host name, and for a key where its route wants one; then `request.caller` is there. */

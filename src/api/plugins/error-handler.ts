@@ -1,4 +1,6 @@
-/** Every error as OpenAI's body: ours as they are, Fastify's translated, the rest a plain 500 whose cause is in the log. */
+/**
+ * Every error as OpenAI's body: ours as they are, Fastify's translated, the rest a plain 500 whose cause is in the log.
+ */
 import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { RequestError, type ErrorCode } from '../../errors.js'
 
@@ -13,18 +15,24 @@ export function toRequestError (error: unknown): RequestError {
   if (error instanceof RequestError) return error
   const { code, statusCode, message } = error as Partial<FastifyError>
   const known = fastifyCodes[code ?? '']
-  if (known) return new RequestError(known[0], code === 'FST_ERR_CTP_INVALID_JSON_BODY' ? `${known[1]} (${message})` : known[1])
-  if (statusCode !== undefined && statusCode >= 400 && statusCode < 500) return new RequestError('invalid_request', message ?? 'the request cannot be read')
+  if (known) {
+    return new RequestError(known[0], code === 'FST_ERR_CTP_INVALID_JSON_BODY' ? `${known[1]} (${message})` : known[1])
+  }
+  if (statusCode !== undefined && statusCode >= 400 &&
+      statusCode < 500) return new RequestError('invalid_request', message ?? 'the request cannot be read')
   return new RequestError('internal_error', 'The server had an error while processing the request', { cause: error })
 }
 
 /** Sends an error with its status and, where waiting helps, when to try again. */
 export function sendError (reply: FastifyReply, error: RequestError): void {
-  if (error.retryAfterMs !== null) reply.header('retry-after', Math.ceil(error.retryAfterMs / 1000)).header('retry-after-ms', error.retryAfterMs)
+  if (error.retryAfterMs !== null) {
+    reply.header('retry-after', Math.ceil(error.retryAfterMs / 1000)).header('retry-after-ms', error.retryAfterMs)
+  }
   if (error.code === 'invalid_api_key') reply.header('www-authenticate', 'Bearer')
   const body = error.toBody()
   // Of a bug the caller learns what to ask the operator for: the line in the log has the same id.
-  const message = error.code === 'internal_error' ? `${body.error.message} (request ${reply.request.id})` : body.error.message
+  const message =
+    error.code === 'internal_error' ? `${body.error.message} (request ${reply.request.id})` : body.error.message
   reply.code(error.status).send({ error: { ...body.error, message } })
 }
 
@@ -67,7 +75,9 @@ export function installErrorHandlers (app: FastifyInstance): void {
   const paths = recordPaths(app)
   app.setErrorHandler((error, request: FastifyRequest, reply) => {
     // A body that cannot be read matters less than that nothing reads it.
-    if (request.is404 && !(error instanceof RequestError)) return sendError(reply, notFound(request, reply, [...paths.values()]))
+    if (request.is404 && !(error instanceof RequestError)) {
+      return sendError(reply, notFound(request, reply, [...paths.values()]))
+    }
     const told = toRequestError(error)
     if (told.code === 'internal_error') request.log.error(error)
     sendError(reply, told)

@@ -1,6 +1,7 @@
 /**
- * Who calls: API keys, kept as SHA-256 hashes, with a role, a part of the prefix cache of their own and limits: requests at a time, requests and
- * generated tokens a minute. Without keys everybody is the same caller, without limits.
+ * Who calls: API keys, kept as SHA-256 hashes, with a role, a part of the prefix cache of their own and limits:
+ * requests at a time, requests and generated tokens a minute. Without keys everybody is the same caller, without
+ * limits.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { Type, type TInteger, type TNull, type TUnion } from 'typebox'
@@ -13,7 +14,8 @@ import { durationText, RateLimit, rateHeaders } from './rate-limit.js'
 /** `admin` may change what the server has; `inference` may not. */
 export type Role = 'inference' | 'admin'
 
-const limit = (maximum: number): TUnion<[TInteger, TNull]> => Type.Union([Type.Integer({ minimum: 1, maximum }), Type.Null()], { default: null })
+const limit = (maximum: number): TUnion<[TInteger, TNull]> =>
+  Type.Union([Type.Integer({ minimum: 1, maximum }), Type.Null()], { default: null })
 
 const keySchema = Type.Object({
   name: Type.String({ minLength: 1, maxLength: 64 }),
@@ -51,7 +53,10 @@ export class Caller {
     this.role = role
     this.#salt = salt
     this.#mostRequests = requests
-    this.#rates = { requests: requestsPerMinute === null ? null : new RateLimit(requestsPerMinute), tokens: tokensPerMinute === null ? null : new RateLimit(tokensPerMinute) }
+    this.#rates = {
+      requests: requestsPerMinute === null ? null : new RateLimit(requestsPerMinute),
+      tokens: tokensPerMinute === null ? null : new RateLimit(tokensPerMinute)
+    }
   }
 
   /** What is left of its rates, as headers. */
@@ -67,7 +72,11 @@ export class Caller {
   #checkRates (): void {
     for (const [what, rate] of Object.entries(this.#rates)) {
       const wait = rate?.waitMs ?? 0
-      if (wait > 0) throw new RequestError('rate_limit_exceeded', `the API key ${this.name} may have ${rate!.limit} ${what === 'tokens' ? 'generated tokens' : what} a minute; try again in ${durationText(wait)}`, { retryAfterMs: wait })
+      if (wait > 0) {
+        throw new RequestError('rate_limit_exceeded', `the API key ${this.name} may have ${rate!.limit} ` +
+          `${what === 'tokens' ? 'generated tokens' : what} a minute; try again in ${durationText(wait)}`,
+        { retryAfterMs: wait })
+      }
     }
   }
 
@@ -77,7 +86,8 @@ export class Caller {
    */
   take (): () => void {
     if (this.#mostRequests !== null && this.#running >= this.#mostRequests) {
-      throw new RequestError('rate_limit_exceeded', `the API key ${this.name} may run ${this.#mostRequests} requests at a time`, { retryAfterMs: 1000 })
+      throw new RequestError('rate_limit_exceeded',
+        `the API key ${this.name} may run ${this.#mostRequests} requests at a time`, { retryAfterMs: 1000 })
     }
     this.#checkRates()
     this.#rates.requests?.spend(1)
@@ -103,8 +113,15 @@ function keysOfFile (path: string, most: Limits): Key[] {
     const where = `${path}[${index}]`
     if (!isObject(entry)) throw refuse(where, 'must be an object with name and sha256', typeof entry)
     const { name, sha256: hash, role, ...own } = checkFields(keySchema, entry, where)
-    if (!/^[\da-f]{64}$/.test(hash)) throw new RequestError('invalid_request', `${where}.sha256 must be 64 lower-case hex digits`, { param: `${where}.sha256` })
-    return keyOf(name, Buffer.from(hash, 'hex'), role as Role, { requests: own.max_requests ?? most.requests, requestsPerMinute: own.requests_per_minute ?? most.requestsPerMinute, tokensPerMinute: own.tokens_per_minute ?? most.tokensPerMinute })
+    if (!/^[\da-f]{64}$/.test(hash)) {
+      throw new RequestError('invalid_request', `${where}.sha256 must be 64 lower-case hex digits`,
+        { param: `${where}.sha256` })
+    }
+    return keyOf(name, Buffer.from(hash, 'hex'), role as Role, {
+      requests: own.max_requests ?? most.requests,
+      requestsPerMinute: own.requests_per_minute ?? most.requestsPerMinute,
+      tokensPerMinute: own.tokens_per_minute ?? most.tokensPerMinute
+    })
   })
 }
 
@@ -116,7 +133,10 @@ const nameDigits = 16
 
 function keysOfSetting (keys: readonly string[], setting: string, role: Role, most: Limits): Key[] {
   return keys.map((key, index) => {
-    if (key.length < leastKeyLength) throw new RequestError('invalid_request', `${setting} must hold keys of at least ${leastKeyLength} characters; number ${index + 1} has ${key.length}`)
+    if (key.length < leastKeyLength) {
+      throw new RequestError('invalid_request',
+        `${setting} must hold keys of at least ${leastKeyLength} characters; number ${index + 1} has ${key.length}`)
+    }
     const hash = sha256(key)
     return keyOf(`${setting} ${hash.toString('hex').slice(0, nameDigits)}`, hash, role, most)
   })
@@ -125,11 +145,15 @@ function keysOfSetting (keys: readonly string[], setting: string, role: Role, mo
 /** The keys that the settings name; with none of them, anyone is let in as admin. */
 export class Keys {
   readonly #keys: readonly Key[]
-  readonly #anyone = new Caller('anyone', 'admin', '', { requests: null, requestsPerMinute: null, tokensPerMinute: null })
+  readonly #anyone = new Caller('anyone', 'admin', '',
+    { requests: null, requestsPerMinute: null, tokensPerMinute: null })
 
   /** @throws RequestError for a file that cannot be read, short keys, names or keys that are given twice */
-  constructor (config: Pick<Config, 'apiKeys' | 'adminKeys' | 'apiKeysFile' | 'maxRequestsPerKey' | 'requestsPerMinutePerKey' | 'tokensPerMinutePerKey'>) {
-    const [requests, requestsPerMinute, tokensPerMinute] = [config.maxRequestsPerKey, config.requestsPerMinutePerKey, config.tokensPerMinutePerKey].map(most => most === 0 ? null : most) as [number | null, number | null, number | null]
+  constructor (config: Pick<Config, 'apiKeys' | 'adminKeys' | 'apiKeysFile' | 'maxRequestsPerKey'
+    | 'requestsPerMinutePerKey' | 'tokensPerMinutePerKey'>) {
+    const [requests, requestsPerMinute, tokensPerMinute] = [
+      config.maxRequestsPerKey, config.requestsPerMinutePerKey, config.tokensPerMinutePerKey
+    ].map(most => most === 0 ? null : most) as [number | null, number | null, number | null]
     const most = { requests, requestsPerMinute, tokensPerMinute }
     this.#keys = [
       ...keysOfSetting(config.apiKeys, 'api-keys', 'inference', most),
@@ -138,8 +162,11 @@ export class Keys {
     ]
     const names = this.#keys.map(({ caller }) => caller.name)
     const hashes = this.#keys.map(({ hash }) => hash.toString('hex'))
-    const twice = this.#keys.findIndex((_, index) => names.indexOf(names[index]!) !== index || hashes.indexOf(hashes[index]!) !== index)
-    if (twice >= 0) throw new RequestError('invalid_request', `the API key ${names[twice]} has a name or a key that another one has`)
+    const twice = this.#keys.findIndex((_, index) => names.indexOf(names[index]!) !== index ||
+      hashes.indexOf(hashes[index]!) !== index)
+    if (twice >= 0) {
+      throw new RequestError('invalid_request', `the API key ${names[twice]} has a name or a key that another one has`)
+    }
   }
 
   /** Whether callers need a key. */
@@ -152,7 +179,9 @@ export class Keys {
   find (authorization: string | undefined): Caller {
     if (!this.areNeeded) return this.#anyone
     const given = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
-    if (given === undefined) throw new RequestError('invalid_api_key', 'An API key is needed: send the header Authorization: Bearer KEY')
+    if (given === undefined) {
+      throw new RequestError('invalid_api_key', 'An API key is needed: send the header Authorization: Bearer KEY')
+    }
     const hash = sha256(given)
     const found = this.#keys.filter(key => timingSafeEqual(key.hash, hash))
     if (found.length === 0) throw new RequestError('invalid_api_key', 'The API key is not known to this server')

@@ -9,7 +9,9 @@ export function refuseDeep (body: unknown): void {
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const [value, level] = next
     if (typeof value !== 'object' || value === null) continue
-    if (level > mostLevels) throw new RequestError('invalid_request', `The body may be nested ${mostLevels} levels deep; it is nested deeper`)
+    if (level > mostLevels) {
+      throw new RequestError('invalid_request', `The body may be nested ${mostLevels} levels deep; it is nested deeper`)
+    }
     for (const inner of Object.values(value)) if (typeof inner === 'object') open.push([inner, level + 1])
   }
 }

@@ -18,7 +18,8 @@ function published (schema: Schema): Schema {
       const inner = published(one)
       return [name, 'default' in one ? { anyOf: [inner, { type: 'null' }] } : inner]
     }))
-    const required = (schema['required'] as string[] | undefined ?? []).filter(name => !('default' in properties[name]!))
+    const required =
+      (schema['required'] as string[] | undefined ?? []).filter(name => !('default' in properties[name]!))
     if (required.length > 0) copy['required'] = required
     else delete copy['required']
   }
@@ -31,7 +32,12 @@ function published (schema: Schema): Schema {
 function publishedBody (schema: TSchema): Schema {
   const { additionalProperties: _, ...body } = published(JSON.parse(JSON.stringify(schema)) as Schema)
   const properties = body['properties'] as Record<string, Schema>
-  if (properties['alignment']) properties['alignment'] = { ...properties['alignment'], anyOf: [published(JSON.parse(JSON.stringify(alignmentSchema)) as Schema), { type: 'null' }] }
+  if (properties['alignment']) {
+    properties['alignment'] = {
+      ...properties['alignment'],
+      anyOf: [published(JSON.parse(JSON.stringify(alignmentSchema)) as Schema), { type: 'null' }]
+    }
+  }
   return body
 }
 
@@ -50,8 +56,14 @@ export interface Documentation {
   readonly contentType?: string
 }
 
-/** A route's options: what it takes and gives, and who may call it. Bodies are checked by their own readers; these schemas describe. */
-export function documented (summary: string, { body, params, query, response, streams = false, upgrades = false, access = 'inference', contentType = 'application/json' }: Documentation): { schema: Schema, config: FastifyContextConfig } {
+/**
+ * A route's options: what it takes and gives, and who may call it. Bodies are checked by their own readers; these
+ * schemas describe.
+ */
+export function documented (summary: string, {
+  body, params, query, response, streams = false, upgrades = false, access = 'inference',
+  contentType = 'application/json'
+}: Documentation): { schema: Schema, config: FastifyContextConfig } {
   const content = {
     [contentType]: { schema: response ?? Type.String() },
     ...(streams ? { 'text/event-stream': { schema: Type.String() } } : {})
@@ -63,7 +75,11 @@ export function documented (summary: string, { body, params, query, response, st
       ...(body ? { body: publishedBody(body) } : {}),
       ...(params ? { params } : {}),
       ...(query ? { querystring: published(JSON.parse(JSON.stringify(query)) as Schema) } : {}),
-      response: { ...(upgrades ? { 101: { description: 'a WebSocket' } } : { 200: { description: 'the answer', content } }), '4xx': failure, '5xx': failure },
+      response: {
+        ...(upgrades ? { 101: { description: 'a WebSocket' } } : { 200: { description: 'the answer', content } }),
+        '4xx': failure,
+        '5xx': failure
+      },
       ...(access === 'public' ? { security: [] } : {})
     },
     config: { access }
@@ -79,7 +95,9 @@ export async function installOpenApi (app: FastifyInstance, needsKeys: boolean):
     openapi: {
       openapi: '3.1.0',
       info: { title: 'Fairlead', version: packageVersion, description: 'OpenAI’s API with reward-guided decoding' },
-      ...(needsKeys ? { components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } }, security: [{ key: [] }] } : {})
+      ...(needsKeys
+        ? { components: { securitySchemes: { key: { type: 'http', scheme: 'bearer' } } }, security: [{ key: [] }] }
+        : {})
     }
   })
   await app.register(async docs => {

@@ -1,4 +1,7 @@
-/** How much may be had a minute: a bucket that fills evenly and may be overdrawn, since what a request takes is known when it has ended. */
+/**
+ * How much may be had a minute: a bucket that fills evenly and may be overdrawn, since what a request takes is known
+ * when it has ended.
+ */
 
 const minuteMs = 60_000
 
@@ -48,5 +51,6 @@ export function durationText (ms: number): string {
 export function rateHeaders (limits: Readonly<Record<string, RateLimit | null>>): Record<string, string> {
   return Object.fromEntries(Object.entries(limits).flatMap(([what, limit]) => limit === null
     ? []
-    : [[`x-ratelimit-limit-${what}`, String(limit.limit)], [`x-ratelimit-remaining-${what}`, String(limit.remaining)], [`x-ratelimit-reset-${what}`, durationText(limit.resetMs)]]))
+    : [[`x-ratelimit-limit-${what}`, String(limit.limit)], [`x-ratelimit-remaining-${what}`, String(limit.remaining)],
+        [`x-ratelimit-reset-${what}`, durationText(limit.resetMs)]]))
 }

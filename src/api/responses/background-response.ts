@@ -1,4 +1,7 @@
-/** A response that is written whether or not anybody reads: it can be read from any event on, by any number of readers, and cancelled. */
+/**
+ * A response that is written whether or not anybody reads: it can be read from any event on, by any number of readers,
+ * and cancelled.
+ */
 import { EventEmitter, once } from 'node:events'
 import { RequestError } from '../../errors.js'
 import type { GenerationEvent } from '../../serving/protocol.js'
@@ -24,7 +27,12 @@ export class BackgroundResponse {
   }
 
   get kept (): KeptResponse {
-    return { input: this.#request.input, response: this.#formatter.completion(), isBackground: true, events: this.#request.stream ? [...this.#events] : null }
+    return {
+      input: this.#request.input,
+      response: this.#formatter.completion(),
+      isBackground: true,
+      events: this.#request.stream ? [...this.#events] : null
+    }
   }
 
   #add (events: readonly ResponseEvent[]): void {

@@ -13,7 +13,8 @@ import type { ResponseItem } from '../wire-types.js'
 
 /** What a response read and answered. @throws RequestError while it is being written */
 function conversationOf ({ input, response: { id, status, output } }: KeptResponse): readonly ResponseItem[] {
-  if (status === 'queued' || status === 'in_progress') throw refuse('previous_response_id', 'must name a response that has ended', id)
+  if (status === 'queued' ||
+      status === 'in_progress') throw refuse('previous_response_id', 'must name a response that has ended', id)
   return [...input, ...output.map(withoutScores)]
 }
 
@@ -22,16 +23,27 @@ function conversationOf ({ input, response: { id, status, output } }: KeptRespon
  * @param find how a response is found that this one goes on from
  * @throws RequestError naming the field, the rule and the value; previous_response_not_found
  */
-export function readResponseCreate (body: unknown, { catalog }: Services, find: (id: string) => KeptResponse | null): ResponseRequest {
+export function readResponseCreate (
+  body: unknown, { catalog }: Services, find: (id: string) => KeptResponse | null
+): ResponseRequest {
   return parseResponseCreate(body, catalog, id => {
     const kept = find(id)
-    if (!kept) throw new RequestError('previous_response_not_found', `Previous response with id ${JSON.stringify(id)} not found: it was not stored, was deleted or made room for others (stored-responses)`, { param: 'previous_response_id' })
+    if (!kept) {
+      throw new RequestError('previous_response_not_found', `Previous response with id ${JSON.stringify(id)} not ` +
+        'found: it was not stored, was deleted or made room for others (stored-responses)',
+      { param: 'previous_response_id' })
+    }
     return conversationOf(kept)
   })
 }
 
-/** A formatter whose response is kept once it has ended. @param keep what keeps it; default the store, if the request wishes it */
-export function keptFormatter (request: ResponseRequest, { responses }: Services, caller: Caller, keep?: (kept: KeptResponse) => void): ResponseFormatter {
+/**
+ * A formatter whose response is kept once it has ended.
+ * @param keep what keeps it; default the store, if the request wishes it
+ */
+export function keptFormatter (
+  request: ResponseRequest, { responses }: Services, caller: Caller, keep?: (kept: KeptResponse) => void
+): ResponseFormatter {
   const formatter: ResponseFormatter = new ResponseFormatter(request, () => {
     const kept = { input: request.input, response: formatter.completion(), isBackground: false, events: null }
     keep?.(kept)
@@ -41,7 +53,9 @@ export function keptFormatter (request: ResponseRequest, { responses }: Services
 }
 
 /** Starts a response that goes on when its caller leaves. It counts among the caller's requests until it has ended. */
-export function startInBackground (request: ResponseRequest, services: Services, caller: Caller, reply: FastifyReply): BackgroundResponse {
+export function startInBackground (
+  request: ResponseRequest, services: Services, caller: Caller, reply: FastifyReply
+): BackgroundResponse {
   const formatter = new ResponseFormatter(request)
   const release = services.begin(caller, reply)
   const background = new BackgroundResponse(request, formatter)

@@ -7,7 +7,8 @@ import type { ResponseItem, ResponseMessage } from '../wire-types.js'
 import { chatMessagesOf, type ChatMessageBody } from '../chat/message-schema.js'
 
 /** An id as OpenAI's have it. */
-export const newId = (prefix: 'resp' | 'msg' | 'fc' | 'fco' | 'call'): string => `${prefix}_${randomUUID().replaceAll('-', '')}`
+export const newId = (prefix: 'resp' | 'msg' | 'fc' | 'fco' | 'call'): string =>
+  `${prefix}_${randomUUID().replaceAll('-', '')}`
 
 /** An object that is passed over. */
 const open = Type.Record(Type.String(), Type.Unknown())
@@ -59,18 +60,39 @@ export const itemSchema = Type.Union([messageItem, callItem, resultItem])
 
 type Given = Static<typeof messageItem> | Static<typeof callItem> | Static<typeof resultItem>
 
-const textOf = (given: string | ReadonlyArray<{ readonly text: string }>): string => typeof given === 'string' ? given : given.map(({ text }) => text).join('')
+const textOf = (given: string | ReadonlyArray<{ readonly text: string }>): string =>
+  typeof given === 'string' ? given : given.map(({ text }) => text).join('')
 
 /** A checked item as responses list it; what it lacks is filled in. */
 export function itemOf (given: Given): ResponseItem {
   const status = (given.status ?? 'completed') as ResponseItem['status']
   switch (given.type) {
-    case 'function_call': return { id: given.id ?? newId('fc'), type: 'function_call', status, call_id: given.call_id, name: given.name, arguments: given.arguments }
-    case 'function_call_output': return { id: given.id ?? newId('fco'), type: 'function_call_output', status, call_id: given.call_id, output: textOf(given.output) }
+    case 'function_call': return {
+      id: given.id ?? newId('fc'),
+      type: 'function_call',
+      status,
+      call_id: given.call_id,
+      name: given.name,
+      arguments: given.arguments
+    }
+    case 'function_call_output': return {
+      id: given.id ?? newId('fco'),
+      type: 'function_call_output',
+      status,
+      call_id: given.call_id,
+      output: textOf(given.output)
+    }
     default: {
       const role = given.role as ResponseMessage['role']
       const texts = typeof given.content === 'string' ? [given.content] : given.content.map(({ text }) => text)
-      return { id: given.id ?? newId('msg'), type: 'message', role, status, content: texts.map(text => role === 'assistant' ? { type: 'output_text', text, annotations: [] } : { type: 'input_text', text }) }
+      return {
+        id: given.id ?? newId('msg'),
+        type: 'message',
+        role,
+        status,
+        content: texts.map(text =>
+          role === 'assistant' ? { type: 'output_text', text, annotations: [] } : { type: 'input_text', text })
+      }
     }
   }
 }
@@ -78,20 +100,28 @@ export function itemOf (given: Given): ResponseItem {
 /** A part of an answer as one of the items before the next: without its logprobs and scores. */
 export function withoutScores (item: ResponseItem): ResponseItem {
   const { alignment, ...rest } = item
-  return rest.type === 'message' ? { ...rest, content: rest.content.map(({ type, text }) => ({ type, text, annotations: [] })) } : rest
+  return rest.type === 'message'
+    ? { ...rest, content: rest.content.map(({ type, text }) => ({ type, text, annotations: [] })) }
+    : rest
 }
 
-/** An item as a message of a chat. A call has a message of its own, unless it follows the text or the call of the same turn. */
+/**
+ * An item as a message of a chat. A call has a message of its own, unless it follows the text or the call of the same
+ * turn.
+ */
 function addMessage (messages: ChatMessageBody[], item: ResponseItem): void {
   switch (item.type) {
     case 'message':
       messages.push({ role: item.role, content: textOf(item.content) })
       break
     case 'function_call': {
-      const call = { id: item.call_id, type: 'function' as const, function: { name: item.name, arguments: item.arguments } }
+      const call = {
+        id: item.call_id, type: 'function' as const, function: { name: item.name, arguments: item.arguments }
+      }
       const last = messages.at(-1)
-      if (last?.role === 'assistant') messages[messages.length - 1] = { ...last, tool_calls: [...last.tool_calls ?? [], call] }
-      else messages.push({ role: 'assistant', content: null, tool_calls: [call] })
+      if (last?.role === 'assistant') {
+        messages[messages.length - 1] = { ...last, tool_calls: [...last.tool_calls ?? [], call] }
+      } else messages.push({ role: 'assistant', content: null, tool_calls: [call] })
       break
     }
     case 'function_call_output':
@@ -108,7 +138,11 @@ export function messagesOfItems (items: readonly ResponseItem[]): ChatMessage[] 
   const calls = new Set<string>()
   for (const item of items) {
     if (item.type === 'function_call') calls.add(item.call_id)
-    if (item.type === 'function_call_output' && !calls.has(item.call_id)) throw refuse('input', 'must hold the function_call that a function_call_output answers, before it, unless previous_response_id does', item.call_id)
+    if (item.type === 'function_call_output' && !calls.has(item.call_id)) {
+      throw refuse('input',
+        'must hold the function_call that a function_call_output answers, before it, unless previous_response_id does',
+        item.call_id)
+    }
     addMessage(messages, item)
   }
   return chatMessagesOf(messages)

@@ -1,4 +1,7 @@
-/** What a response writes: a message, calls of functions behind it, or both; whole, or as typed events while it comes. Knows nothing of the response around it. */
+/**
+ * What a response writes: a message, calls of functions behind it, or both; whole, or as typed events while it comes.
+ * Knows nothing of the response around it.
+ */
 import type { Choice, TokenLogprob } from '../../decoding/runtime.js'
 import type { CallForm } from '../../serving/protocol.js'
 import { choiceAlignment } from '../alignment/alignment-formatter.js'
@@ -27,7 +30,8 @@ type OpenItem =
   | { readonly type: 'function_call', readonly call: number, readonly name: string, given: string }
 
 /** Bytes of some tokens. */
-const bytesOf = (logprobs: readonly TokenLogprob[]): number => logprobs.reduce((sum, { bytes }) => sum + bytes.length, 0)
+const bytesOf = (logprobs: readonly TokenLogprob[]): number =>
+  logprobs.reduce((sum, { bytes }) => sum + bytes.length, 0)
 
 /** One answer of a response, item by item. */
 export class ResponseOutput {
@@ -48,13 +52,21 @@ export class ResponseOutput {
     this.#event = event
   }
 
-  #logprobs (logprobs: readonly TokenLogprob[]): NonNullable<ResponseText['logprobs']> { return this.#options.hasLogprobs ? logprobObjects(logprobs) : [] }
+  #logprobs (
+    logprobs: readonly TokenLogprob[]
+  ): NonNullable<ResponseText['logprobs']> { return this.#options.hasLogprobs ? logprobObjects(logprobs) : [] }
 
-  #part (text: string, logprobs: readonly TokenLogprob[]): ResponseText { return { type: 'output_text', text, annotations: [], logprobs: this.#logprobs(logprobs) } }
+  #part (
+    text: string, logprobs: readonly TokenLogprob[]
+  ): ResponseText { return { type: 'output_text', text, annotations: [], logprobs: this.#logprobs(logprobs) } }
 
-  #message (status: Status, content: readonly ResponseText[]): ResponseMessage { return { id: this.#messageId, type: 'message', status, role: 'assistant', content } }
+  #message (
+    status: Status, content: readonly ResponseText[]
+  ): ResponseMessage { return { id: this.#messageId, type: 'message', status, role: 'assistant', content } }
 
-  #idsOf (call: number): { readonly id: string, readonly call_id: string } { return (this.#callIds[call] ??= { id: newId('fc'), call_id: newId('call') }) }
+  #idsOf (call: number): {
+    readonly id: string, readonly call_id: string
+  } { return (this.#callIds[call] ??= { id: newId('fc'), call_id: newId('call') }) }
 
   /** @param call its number in the answer */
   #call (status: Status, call: number, name: string, given: string): ResponseCall {
@@ -63,12 +75,17 @@ export class ResponseOutput {
 
   /** The last item, which says how the answer ended. */
   #last<T extends ResponseOutputItem> (item: T, choice: Choice): T {
-    return { ...item, status: choice.finishReason === 'length' ? 'incomplete' : 'completed', ...(this.#options.isGuided ? { alignment: choiceAlignment(choice) } : {}) }
+    return {
+      ...item,
+      status: choice.finishReason === 'length' ? 'incomplete' : 'completed',
+      ...(this.#options.isGuided ? { alignment: choiceAlignment(choice) } : {})
+    }
   }
 
   /** All items of a whole answer. */
   items (choice: Choice): ResponseOutputItem[] {
-    const { content, calls } = this.#options.hasTools ? readToolCalls(choice.text, this.#options.callForm) : { content: choice.text, calls: [] }
+    const { content, calls } =
+      this.#options.hasTools ? readToolCalls(choice.text, this.#options.callForm) : { content: choice.text, calls: [] }
     const logprobs = calls.length === 0 ? choice.logprobs : withinText(choice.logprobs, content)
     const items: ResponseOutputItem[] = [
       ...(content !== '' || calls.length === 0 ? [this.#message('completed', [this.#part(content, logprobs)])] : []),
@@ -79,13 +96,17 @@ export class ResponseOutput {
 
   /** The item that is open. */
   #opened (open: OpenItem, status: Status): ResponseOutputItem {
-    return open.type === 'message' ? this.#message(status, [this.#part(open.text, open.logprobs)]) : this.#call(status, open.call, open.name, open.given)
+    return open.type === 'message'
+      ? this.#message(status, [this.#part(open.text, open.logprobs)])
+      : this.#call(status, open.call, open.name, open.given)
   }
 
   /** Where the open item is. Asked for every delta: what it holds so far is not gone through. */
   #place (): { item_id: string, output_index: number } {
     const open = this.#open!
-    return { item_id: open.type === 'message' ? this.#messageId : this.#idsOf(open.call).id, output_index: this.#closed }
+    return {
+      item_id: open.type === 'message' ? this.#messageId : this.#idsOf(open.call).id, output_index: this.#closed
+    }
   }
 
   #textPlace (): object { return { ...this.#place(), content_index: 0 } }
@@ -100,7 +121,8 @@ export class ResponseOutput {
 
   #openCall (name: string): ResponseEvent[] {
     this.#open = { type: 'function_call', call: this.#reader.calls - 1, name, given: '' }
-    return [this.#event('response.output_item.added', { output_index: this.#closed, item: this.#opened(this.#open, 'in_progress') })]
+    return [this.#event('response.output_item.added',
+      { output_index: this.#closed, item: this.#opened(this.#open, 'in_progress') })]
   }
 
   /** Ends the open item, if there is one. @param choice the answer, where the item is its last */
@@ -110,11 +132,15 @@ export class ResponseOutput {
     const whole = this.#opened(open, 'completed')
     const events = open.type === 'message'
       ? [
-          this.#event('response.output_text.done', { ...this.#textPlace(), text: open.text, logprobs: this.#logprobs(open.logprobs) }),
-          this.#event('response.content_part.done', { ...this.#textPlace(), part: this.#part(open.text, open.logprobs) })
+          this.#event('response.output_text.done',
+            { ...this.#textPlace(), text: open.text, logprobs: this.#logprobs(open.logprobs) }),
+          this.#event('response.content_part.done',
+            { ...this.#textPlace(), part: this.#part(open.text, open.logprobs) })
         ]
-      : [this.#event('response.function_call_arguments.done', { ...this.#place(), name: open.name, arguments: open.given })]
-    events.push(this.#event('response.output_item.done', { output_index: this.#closed, item: choice ? this.#last(whole, choice) : whole }))
+      : [this.#event('response.function_call_arguments.done',
+          { ...this.#place(), name: open.name, arguments: open.given })]
+    events.push(this.#event('response.output_item.done',
+      { output_index: this.#closed, item: choice ? this.#last(whole, choice) : whole }))
     this.#open = null
     this.#closed++
     return events
@@ -127,7 +153,8 @@ export class ResponseOutput {
     open.text += text
     open.logprobs.push(...logprobs)
     open.ahead += Buffer.byteLength(text) - bytesOf(logprobs)
-    return [...opening, this.#event('response.output_text.delta', { ...this.#textPlace(), delta: text, logprobs: this.#logprobs(logprobs) })]
+    return [...opening, this.#event('response.output_text.delta',
+      { ...this.#textPlace(), delta: text, logprobs: this.#logprobs(logprobs) })]
   }
 
   #piece (piece: Piece): ResponseEvent[] {
@@ -173,4 +200,5 @@ function countWithin (logprobs: readonly TokenLogprob[], most: number): number {
 }
 
 /** The tokens at the beginning whose text is within a text. */
-const withinText = (logprobs: readonly TokenLogprob[], text: string): readonly TokenLogprob[] => logprobs.slice(0, countWithin(logprobs, Buffer.byteLength(text)))
+const withinText = (logprobs: readonly TokenLogprob[], text: string): readonly TokenLogprob[] =>
+  logprobs.slice(0, countWithin(logprobs, Buffer.byteLength(text)))

@@ -1,4 +1,7 @@
-/** The body of `POST /v1/responses`, and of `response.create` over a WebSocket: what it asks of the inference thread and what is kept of it. */
+/**
+ * The body of `POST /v1/responses`, and of `response.create` over a WebSocket: what it asks of the inference thread and
+ * what is kept of it.
+ */
 import { Type, type Static } from 'typebox'
 import { parseAlignment } from '../../decoding/strategies/parameters.js'
 import type { GenerateRequest, ModelInfo } from '../../serving/protocol.js'
@@ -14,24 +17,46 @@ import { flatToolChoiceSchema, flatToolsSchema, toolsOf } from '../chat/tool-sch
 const logprobs = 'message.output_text.logprobs'
 
 /** What may be asked to be included: logprobs, and OpenAI's names for parts of items that this server never makes. */
-const includable = [logprobs, 'reasoning.encrypted_content', 'file_search_call.results', 'web_search_call.results', 'web_search_call.action.sources', 'message.input_image.image_url', 'computer_call_output.output.image_url', 'code_interpreter_call.outputs']
+const includable = [logprobs, 'reasoning.encrypted_content', 'file_search_call.results', 'web_search_call.results',
+  'web_search_call.action.sources', 'message.input_image.image_url', 'computer_call_output.output.image_url',
+  'code_interpreter_call.outputs']
 
 export const responseCreateSchema = Type.Object({
   ...drawingFields,
-  input: nullable(Type.Union([Type.String({ minLength: 1 }), Type.Array(itemSchema, { maxItems: 4096 })]), { default: null, description: 'a text of the user, or messages, calls of functions and their results; may be absent with previous_response_id' }),
-  instructions: nullable(Type.String(), { default: null, description: 'a system message before all others, for this response only' }),
-  previous_response_id: nullable(Type.String(), { default: null, description: 'go on from what that response read and answered' }),
-  max_output_tokens: nullable(Type.Integer({ minimum: 1, maximum: 1 << 20 }), { default: null, description: 'longest answer; without it, what there is room for' }),
-  top_logprobs: nullable(Type.Integer({ minimum: 0, maximum: 20 }), { default: null, description: 'alternatives per token; more than 0 includes the logprobs' }),
-  include: nullable(Type.Array(Type.Enum(includable), { maxItems: 16 }), { default: [], description: `${logprobs}: how probable the model held each token` }),
-  truncation: Type.Enum(['auto', 'disabled'], { default: 'disabled', description: 'auto: where the conversation is longer than the context, its oldest messages are left out' }),
+  input: nullable(Type.Union([Type.String({ minLength: 1 }), Type.Array(itemSchema, { maxItems: 4096 })]), {
+    default: null,
+    description: 'a text of the user, or messages, calls of functions and their results; may be absent with ' +
+      'previous_response_id'
+  }),
+  instructions: nullable(Type.String(),
+    { default: null, description: 'a system message before all others, for this response only' }),
+  previous_response_id: nullable(Type.String(),
+    { default: null, description: 'go on from what that response read and answered' }),
+  max_output_tokens: nullable(Type.Integer({ minimum: 1, maximum: 1 << 20 }),
+    { default: null, description: 'longest answer; without it, what there is room for' }),
+  top_logprobs: nullable(Type.Integer({ minimum: 0, maximum: 20 }),
+    { default: null, description: 'alternatives per token; more than 0 includes the logprobs' }),
+  include: nullable(Type.Array(Type.Enum(includable), { maxItems: 16 }),
+    { default: [], description: `${logprobs}: how probable the model held each token` }),
+  truncation: Type.Enum(['auto', 'disabled'], {
+    default: 'disabled',
+    description: 'auto: where the conversation is longer than the context, its oldest messages are left out'
+  }),
   store: Type.Boolean({ default: true, description: 'keep the response for previous_response_id and GET' }),
   background: Type.Boolean({ default: false, description: 'answer at once with status queued and go on; needs store' }),
-  stream_options: nullable(Type.Object({ include_obfuscation: Type.Boolean({ default: false }) }, { additionalProperties: false }), { default: null, description: 'without effect; needs stream' }),
-  metadata: nullable(Type.Record(Type.String(), Type.Unknown()), { default: {}, description: 'at most 16 texts by name, given back' }),
-  text: nullable(textSchema, { default: null, description: 'format: what the answer is, text, json_object or json_schema with name and schema; see Structured output. verbosity has no effect' }),
-  tools: nullable(flatToolsSchema, { default: null, description: 'functions that the answer may call, at most 128; see Tools' }),
-  tool_choice: nullable(flatToolChoiceSchema, { default: null, description: 'none, auto, required, or the function that is called; auto where there are tools' }),
+  stream_options: nullable(Type.Object({ include_obfuscation: Type.Boolean({ default: false }) },
+    { additionalProperties: false }), { default: null, description: 'without effect; needs stream' }),
+  metadata: nullable(Type.Record(Type.String(), Type.Unknown()),
+    { default: {}, description: 'at most 16 texts by name, given back' }),
+  text: nullable(textSchema, {
+    default: null,
+    description: 'format: what the answer is, text, json_object or json_schema with name and schema; see Structured ' +
+      'output. verbosity has no effect'
+  }),
+  tools: nullable(flatToolsSchema,
+    { default: null, description: 'functions that the answer may call, at most 128; see Tools' }),
+  tool_choice: nullable(flatToolChoiceSchema,
+    { default: null, description: 'none, auto, required, or the function that is called; auto where there are tools' }),
   parallel_tool_calls: Type.Boolean({ default: true, description: 'whether an answer may have several calls' }),
   user: nullable(Type.String(), { default: null, description: 'without effect, given back' }),
   safety_identifier: nullable(Type.String(), { default: null, description: 'without effect, given back' }),
@@ -60,7 +85,16 @@ export interface ResponseRequest {
 /** A request that only reads its conversation, into the prefix cache, for what goes on from it. */
 export function readingOnly (request: ResponseRequest): ResponseRequest {
   const { generate } = request
-  return { ...request, generate: { ...generate, alignment: null, grammar: null, promptLogprobs: 0, sampling: { ...generate.sampling, maxTokens: 0, topLogprobs: null } } }
+  return {
+    ...request,
+    generate: {
+      ...generate,
+      alignment: null,
+      grammar: null,
+      promptLogprobs: 0,
+      sampling: { ...generate.sampling, maxTokens: 0, topLogprobs: null }
+    }
+  }
 }
 
 /** Fields of chat completions, and what to say here. */
@@ -80,7 +114,9 @@ function checkMetadata (metadata: Readonly<Record<string, unknown>>): void {
   if (entries.length > 16) throw refuse('metadata', 'must hold at most 16 texts', entries.length)
   for (const [name, value] of entries) {
     if (name.length > 64) throw refuse('metadata', 'must have names of at most 64 characters', name)
-    if (typeof value !== 'string' || value.length > 512) throw refuse(`metadata.${name}`, 'must be a text of at most 512', value)
+    if (typeof value !== 'string' || value.length > 512) {
+      throw refuse(`metadata.${name}`, 'must be a text of at most 512', value)
+    }
   }
 }
 
@@ -99,7 +135,9 @@ function topLogprobsOf ({ include, top_logprobs: top }: ResponseBody): number | 
  * @param before what a response read and answered @throws RequestError if there is no such response
  * @throws RequestError naming the field, the rule and the value
  */
-export function parseResponseCreate (value: unknown, catalog: Catalog, before: (id: string) => readonly ResponseItem[]): ResponseRequest {
+export function parseResponseCreate (
+  value: unknown, catalog: Catalog, before: (id: string) => readonly ResponseItem[]
+): ResponseRequest {
   const { body, ignored } = readBody(responseCreateSchema, value, ofChat)
   const { model, alignment } = catalog.choose(body.model, body.alignment)
   checkMetadata(body.metadata ?? {})
@@ -116,7 +154,13 @@ export function parseResponseCreate (value: unknown, catalog: Catalog, before: (
     body,
     generate: {
       model: model.id,
-      prompt: { messages: [...instructions, ...messagesOfItems(input)], tools, addGenerationPrompt: true, continueFinalMessage: false, truncate: body.truncation === 'auto' },
+      prompt: {
+        messages: [...instructions, ...messagesOfItems(input)],
+        tools,
+        addGenerationPrompt: true,
+        continueFinalMessage: false,
+        truncate: body.truncation === 'auto'
+      },
       promptLogprobs: null,
       bestOf: null,
       n: 1,

@@ -70,8 +70,18 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
     this.#onEnd = onEnd
     this.#status = request.body.background ? 'queued' : 'in_progress'
     const { hasTools, generate, model: { fingerprint, callForm } } = request
-    this.#output = new ResponseOutput({ callForm, hasTools, hasLogprobs: generate.sampling.topLogprobs !== null, isGuided: this.#isGuided }, (type, fields) => this.#event(type, fields))
-    this.#head = { id: this.id, object: 'response', created_at: seconds(), model: request.body.model, system_fingerprint: fingerprint, ...echoOf(request) }
+    this.#output = new ResponseOutput(
+      { callForm, hasTools, hasLogprobs: generate.sampling.topLogprobs !== null, isGuided: this.#isGuided },
+      (type, fields) => this.#event(type, fields)
+    )
+    this.#head = {
+      id: this.id,
+      object: 'response',
+      created_at: seconds(),
+      model: request.body.model,
+      system_fingerprint: fingerprint,
+      ...echoOf(request)
+    }
   }
 
   get status (): ResponseStatus { return this.#status }
@@ -95,7 +105,9 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
   }
 
   /** The answer; undefined before it is known and where none was asked for. */
-  get #choice (): Choice | undefined { return this.#request.generate.sampling.maxTokens === 0 ? undefined : this.#result?.choices[0] }
+  get #choice (): Choice
+    | undefined { return this.#request.generate.sampling.maxTokens === 0 ? undefined : this.#result?.choices[0] }
+
   get #isGuided (): boolean { return this.#request.generate.alignment !== null }
 
   /** The response as it is now. */
@@ -117,7 +129,9 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
 
   readonly closing: readonly string[] = []
 
-  #event (type: string, fields: object): ResponseEvent { return { type, sequence_number: this.#sequenceNumber++, ...fields } }
+  #event (
+    type: string, fields: object
+  ): ResponseEvent { return { type, sequence_number: this.#sequenceNumber++, ...fields } }
 
   #statusEvent (type: string): ResponseEvent { return this.#event(`response.${type}`, { response: this.completion() }) }
 

@@ -5,15 +5,21 @@ import { checkFields } from '../../validation.js'
 type Query = Readonly<Record<string, unknown>>
 
 // Names of what to include may be given as a list in several spellings; there is nothing more that could be.
-const passedOver = (name: string): boolean => name !== 'include' && name !== 'include[]' && name !== 'include_obfuscation'
+const passedOver = (name: string): boolean =>
+  name !== 'include' && name !== 'include[]' && name !== 'include_obfuscation'
 
 /** Texts that write a number or a truth value as such. */
-const valueOf = (text: unknown): unknown => text === 'true' ? true : text === 'false' ? false : typeof text === 'string' && /^-?\d{1,15}$/.test(text) ? Number(text) : text
+const valueOf = (text: unknown): unknown => text === 'true'
+  ? true
+  : text === 'false' ? false : typeof text === 'string' && /^-?\d{1,15}$/.test(text) ? Number(text) : text
 
-const given = (query: Query): Record<string, unknown> => Object.fromEntries(Object.entries(query).filter(([name]) => passedOver(name)).map(([name, value]) => [name, valueOf(value)]))
+const given = (query: Query): Record<string, unknown> => Object.fromEntries(Object.entries(query)
+  .filter(([name]) => passedOver(name)).map(([name, value]) => [name, valueOf(value)]))
 
 export const responseQuerySchema = Type.Object({
-  stream: Type.Boolean({ default: false, description: 'send its events; of a response that was asked for as a stream in the background' }),
+  stream: Type.Boolean({
+    default: false, description: 'send its events; of a response that was asked for as a stream in the background'
+  }),
   starting_after: Type.Integer({ minimum: -1, default: -1, description: 'sequence_number after which events are sent' })
 }, { additionalProperties: false })
 
@@ -24,7 +30,9 @@ export const itemsQuerySchema = Type.Object({
 }, { additionalProperties: false })
 
 /** @throws RequestError naming the field, the rule and the value */
-export const parseResponseQuery = (query: unknown): Static<typeof responseQuerySchema> => checkFields(responseQuerySchema, given(query as Query), '')
+export const parseResponseQuery = (query: unknown): Static<typeof responseQuerySchema> =>
+  checkFields(responseQuerySchema, given(query as Query), '')
 
 /** @throws RequestError naming the field, the rule and the value */
-export const parseItemsQuery = (query: unknown): Static<typeof itemsQuerySchema> => checkFields(itemsQuerySchema, given(query as Query), '')
+export const parseItemsQuery = (query: unknown): Static<typeof itemsQuerySchema> =>
+  checkFields(itemsQuerySchema, given(query as Query), '')

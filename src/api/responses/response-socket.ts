@@ -1,7 +1,7 @@
 /**
- * One WebSocket of `/v1/responses`, in OpenAI's protocol: `response.create` in, typed events out. Requests with the same `stream_id`, or
- * without one, are a lane and run one after the other; lanes run side by side. Each lane remembers its last response, stored or not, so that
- * the next can go on from it.
+ * One WebSocket of `/v1/responses`, in OpenAI's protocol: `response.create` in, typed events out. Requests with the
+ * same `stream_id`, or without one, are a lane and run one after the other; lanes run side by side. Each lane remembers
+ * its last response, stored or not, so that the next can go on from it.
  */
 import type { WebSocket } from '@fastify/websocket'
 import { RequestError } from '../../errors.js'
@@ -40,7 +40,9 @@ export class ResponseConnection {
 
   #receive (message: Message): void {
     const { type, stream_id: name = null, ...body } = message
-    if (name !== null && (typeof name !== 'string' || name === '' || name.length > 128)) throw refuse('stream_id', 'must be a text of 1 to 128', name)
+    if (name !== null && (typeof name !== 'string' || name === '' || name.length > 128)) {
+      throw refuse('stream_id', 'must be a text of 1 to 128', name)
+    }
     const fields = name === null ? {} : { stream_id: name }
     try {
       if (type !== 'response.create') throw refuse('type', 'must be response.create', type)
@@ -53,7 +55,10 @@ export class ResponseConnection {
   #lane (name: string | null): Lane {
     const known = this.#lanes.get(name)
     if (known) return known
-    if (name !== null && [...this.#lanes.keys()].filter(one => one !== null).length >= mostLanes) throw new RequestError('rate_limit_exceeded', `a socket has at most ${mostLanes} values of stream_id`, { param: 'stream_id' })
+    if (name !== null && [...this.#lanes.keys()].filter(one => one !== null).length >= mostLanes) {
+      throw new RequestError('rate_limit_exceeded', `a socket has at most ${mostLanes} values of stream_id`,
+        { param: 'stream_id' })
+    }
     const lane = { ended: Promise.resolve(), last: null }
     this.#lanes.set(name, lane)
     return lane
@@ -77,7 +82,9 @@ export class ResponseConnection {
     return this.#services.responses.find(this.#caller, id)
   }
 
-  async #run (lane: Lane, { generate = true, background, ...body }: Message, fields: object, signal: AbortSignal): Promise<void> {
+  async #run (
+    lane: Lane, { generate = true, background, ...body }: Message, fields: object, signal: AbortSignal
+  ): Promise<void> {
     signal.throwIfAborted()
     if (background) throw refuse('background', 'cannot be had over a WebSocket', background)
     if (typeof generate !== 'boolean') throw refuse('generate', 'must be true or false', generate)
@@ -88,7 +95,9 @@ export class ResponseConnection {
     let begun = false
     try {
       for await (const event of this.#services.generate(request.generate, this.#caller, signal)) {
-        for (const chunk of formatter.chunks(event)) await send(begun || request.ignored.length === 0 ? chunk : { ...chunk, ignored: request.ignored })
+        for (const chunk of formatter.chunks(event)) {
+          await send(begun || request.ignored.length === 0 ? chunk : { ...chunk, ignored: request.ignored })
+        }
         begun = true
       }
     } catch (error) {

@@ -1,6 +1,6 @@
 /**
- * Responses kept for later requests, in memory: those that run in the background, and those that have ended, of which the least recently
- * used go first. Each caller sees its own.
+ * Responses kept for later requests, in memory: those that run in the background, and those that have ended, of which
+ * the least recently used go first. Each caller sees its own.
  */
 import { LRUCache } from 'lru-cache'
 import type { Config } from '../../config.js'
@@ -16,7 +16,11 @@ export class ResponseStore {
   readonly #ended: LRUCache<string, KeptResponse>
 
   constructor ({ storedResponses, storedResponseBytes }: Pick<Config, 'storedResponses' | 'storedResponseBytes'>) {
-    this.#ended = new LRUCache({ max: storedResponses, maxSize: storedResponseBytes, sizeCalculation: kept => Buffer.byteLength(JSON.stringify(kept)) })
+    this.#ended = new LRUCache({
+      max: storedResponses,
+      maxSize: storedResponseBytes,
+      sizeCalculation: kept => Buffer.byteLength(JSON.stringify(kept))
+    })
   }
 
   /** How many are kept. */
@@ -35,7 +39,9 @@ export class ResponseStore {
   keep (caller: Caller, id: string, kept: KeptResponse): void { this.#ended.set(keyOf(caller, id), kept) }
 
   /** Keeps a response from now on, and as what it has become once it has ended. */
-  begin (caller: Caller, id: string, background: BackgroundResponse): void { this.#running.set(keyOf(caller, id), background) }
+  begin (
+    caller: Caller, id: string, background: BackgroundResponse
+  ): void { this.#running.set(keyOf(caller, id), background) }
 
   /** To be called when a response that was begun has ended. One that was deleted stays so. */
   end (caller: Caller, id: string): void {

@@ -1,4 +1,7 @@
-/** `POST /v1/responses`, whole, as typed events or in the background; what is kept of responses, and how they are cancelled and deleted. */
+/**
+ * `POST /v1/responses`, whole, as typed events or in the background; what is kept of responses, and how they are
+ * cancelled and deleted.
+ */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { RequestError } from '../../errors.js'
@@ -17,12 +20,17 @@ import type { ResponseEvent } from '../wire-types.js'
 const params = Type.Object({ id: Type.String() })
 type WithId = FastifyRequest<{ Params: { id: string } }>
 
-async function * listOf (events: readonly ResponseEvent[]): AsyncGenerator<ResponseEvent, void, undefined> { yield * events }
+async function * listOf (
+  events: readonly ResponseEvent[]
+): AsyncGenerator<ResponseEvent, void, undefined> { yield * events }
 
 /** What is known of the response that a path names. @throws RequestError not_found */
 function find ({ responses }: Services, { caller, params: { id } }: WithId): KeptResponse {
   const kept = responses.find(caller, id)
-  if (!kept) throw new RequestError('not_found', `Response with id ${JSON.stringify(id)} not found: it was not stored, was deleted or made room for others (stored-responses)`, { param: 'id' })
+  if (!kept) {
+    throw new RequestError('not_found', `Response with id ${JSON.stringify(id)} not found: it was not stored, was ` +
+      'deleted or made room for others (stored-responses)', { param: 'id' })
+  }
   return kept
 }
 
@@ -37,12 +45,19 @@ function page (input: KeptResponse['input'], query: ReturnType<typeof parseItems
   const from = query.after === undefined ? 0 : items.findIndex(({ id }) => id === query.after) + 1
   if (query.after !== undefined && from === 0) throw refuse('after', 'must be the id of an input item', query.after)
   const data = items.slice(from, from + query.limit)
-  return { object: 'list', data, first_id: data[0]?.id ?? null, last_id: data.at(-1)?.id ?? null, has_more: from + data.length < items.length }
+  return {
+    object: 'list',
+    data,
+    first_id: data[0]?.id ?? null,
+    last_id: data.at(-1)?.id ?? null,
+    has_more: from + data.length < items.length
+  }
 }
 
 function create (app: FastifyInstance, services: Services): void {
   const { responses } = services
-  app.post('/v1/responses', documented('Answers in OpenAI’s newer shape', { body: responseCreateSchema, response: responseObject, streams: true }), async (request, reply) => {
+  app.post('/v1/responses', documented('Answers in OpenAI’s newer shape',
+    { body: responseCreateSchema, response: responseObject, streams: true }), async (request, reply) => {
     services.refuseIfDraining()
     const { caller } = request
     const parsed = readResponseCreate(request.body, services, id => responses.find(caller, id))
@@ -64,26 +79,37 @@ function create (app: FastifyInstance, services: Services): void {
 }
 
 function read (app: FastifyInstance, services: Services): void {
-  app.get('/v1/responses/:id', documented('A stored response', { response: responseObject, params, query: responseQuerySchema, streams: true }), async (request: WithId, reply) => {
+  app.get('/v1/responses/:id', documented(
+    'A stored response', { response: responseObject, params, query: responseQuerySchema, streams: true }
+  ), async (request: WithId, reply) => {
     const kept = find(services, request)
     const { stream, starting_after: after } = parseResponseQuery(request.query)
     if (!stream) return kept.response
-    if (!kept.events) throw refuse('stream', 'needs a response that was asked for with background: true and stream: true', true)
+    if (!kept.events) {
+      throw refuse('stream', 'needs a response that was asked for with background: true and stream: true', true)
+    }
     const how = sending(reply, services)
     const running = services.responses.running(request.caller, request.params.id)
     await sendStream(reply, running ? running.read(after, how.signal) : listOf(kept.events.slice(after + 1)), how)
     return reply
   })
-  app.get('/v1/responses/:id/input_items', documented('What a stored response read', { response: itemList, params, query: itemsQuerySchema }), (request: WithId) => page(find(services, request).input, parseItemsQuery(request.query)))
+  app.get('/v1/responses/:id/input_items',
+    documented('What a stored response read', { response: itemList, params, query: itemsQuerySchema }),
+    (request: WithId) => page(find(services, request).input, parseItemsQuery(request.query)))
 }
 
 function end (app: FastifyInstance, services: Services): void {
-  app.post('/v1/responses/:id/cancel', documented('Ends a response that runs in the background', { response: responseObject, params }), (request: WithId) => {
-    if (!find(services, request).isBackground) throw new RequestError('invalid_request', 'Only a response that was created with background: true can be cancelled', { param: 'id' })
+  app.post('/v1/responses/:id/cancel', documented('Ends a response that runs in the background',
+    { response: responseObject, params }), (request: WithId) => {
+    if (!find(services, request).isBackground) {
+      throw new RequestError('invalid_request',
+        'Only a response that was created with background: true can be cancelled', { param: 'id' })
+    }
     services.responses.running(request.caller, request.params.id)?.cancel()
     return find(services, request).response
   })
-  app.delete('/v1/responses/:id', documented('Deletes a stored response', { response: deletedObject, params }), (request: WithId) => {
+  app.delete('/v1/responses/:id', documented('Deletes a stored response',
+    { response: deletedObject, params }), (request: WithId) => {
     find(services, request)
     services.responses.delete(request.caller, request.params.id)
     return { id: request.params.id, object: 'response', deleted: true }

@@ -13,10 +13,13 @@ export type FitEvent =
   | { readonly type: 'reward', readonly reward: RewardInfo }
 
 /** Fits. Aborting the signal cancels. @throws RequestError */
-export async function * fitEvents (inference: Inference, request: FitRequest, signal: AbortSignal): AsyncGenerator<FitEvent, void, undefined> {
+export async function * fitEvents (
+  inference: Inference, request: FitRequest, signal: AbortSignal
+): AsyncGenerator<FitEvent, void, undefined> {
   const events = new EventQueue<FitEvent>()
   const onProgress = (progress: FittingProgress): void => { events.push({ type: 'progress', progress }) }
-  events.endWith(inference.call('fit', request, { signal, onProgress }).then(reward => { events.push({ type: 'reward', reward }) }))
+  events.endWith(inference.call('fit', request, { signal, onProgress })
+    .then(reward => { events.push({ type: 'reward', reward }) }))
   yield * events
 }
 

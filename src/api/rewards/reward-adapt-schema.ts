@@ -8,30 +8,43 @@ import { messageOf, messageSchema } from '../chat/message-schema.js'
 
 const closed = { additionalProperties: false } as const
 const text = Type.String({ minLength: 1, maxLength: 1 << 20 })
-const asked = { prompt: Type.Optional(Type.String({ description: 'what was asked, as one user message' })), messages: Type.Optional(Type.Array(messageSchema, { minItems: 1, maxItems: 4096 })) }
+const asked = {
+  prompt: Type.Optional(Type.String({ description: 'what was asked, as one user message' })),
+  messages: Type.Optional(Type.Array(messageSchema, { minItems: 1, maxItems: 4096 }))
+}
 
 /** Read by `readExamples`; other fields may stand beside these and are not read. */
-const pairsSchema = (most: number, description: string) => Type.Array(Type.Object({ ...asked, chosen: text, rejected: text }), { minItems: 1, maxItems: most, description })
+const pairsSchema = (most: number, description: string) =>
+  Type.Array(Type.Object({ ...asked, chosen: text, rejected: text }), { minItems: 1, maxItems: most, description })
 
-const model = Type.Optional(Type.String({ minLength: 1, description: 'id of a model in GET /v1/models; default the first that has the reward' }))
+const model = Type.Optional(Type.String({
+  minLength: 1, description: 'id of a model in GET /v1/models; default the first that has the reward'
+}))
 
 const adaptChoices = {
   model,
-  name: Type.String({ minLength: 1, maxLength: 64, description: 'what requests call the new reward: lower-case letters, digits, _ and -' }),
+  name: Type.String({
+    minLength: 1, maxLength: 64, description: 'what requests call the new reward: lower-case letters, digits, _ and -'
+  }),
   description: Type.String({ minLength: 1, maxLength: 1000, default: 'adapted to a user' }),
   replace: Type.Boolean({ default: false, description: 'put it in the place of one fitted or adapted before' })
 }
 const adaptChoicesSchema = Type.Object(adaptChoices, closed)
-export const adaptSchema = Type.Object({ ...adaptChoices, examples: pairsSchema(100, 'pairs that the user preferred so') }, closed)
+export const adaptSchema =
+  Type.Object({ ...adaptChoices, examples: pairsSchema(100, 'pairs that the user preferred so') }, closed)
 
-const candidateSchema = Type.Object({ ...asked, answers: Type.Array(text, { minItems: 2, maxItems: 2, description: 'two answers that nobody has compared' }) }, closed)
+const candidateSchema = Type.Object({
+  ...asked, answers: Type.Array(text, { minItems: 2, maxItems: 2, description: 'two answers that nobody has compared' })
+}, closed)
 const suggestChoices = {
   model,
   candidates: Type.Array(candidateSchema, { minItems: 1, maxItems: 500 }),
   count: Type.Integer({ minimum: 1, maximum: 100, default: 10, description: 'how many are suggested, at most' })
 }
 const suggestChoicesSchema = Type.Object(suggestChoices, closed)
-export const suggestSchema = Type.Object({ ...suggestChoices, labelled: Type.Optional(pairsSchema(200, 'pairs that have their label already')) }, closed)
+export const suggestSchema = Type.Object(
+  { ...suggestChoices, labelled: Type.Optional(pairsSchema(200, 'pairs that have their label already')) }, closed
+)
 
 /** @throws RequestError naming the field, the rule and the value */
 function readPairs (value: unknown, field: string, most: number): readonly Pair[] {
@@ -45,11 +58,20 @@ function readPairs (value: unknown, field: string, most: number): readonly Pair[
 export function parseAdapt (value: unknown, reward: string, catalog: Catalog): AdaptRequest {
   const { examples, ...rest } = objectBody(value)
   const { model = null, name, description, replace } = checkFields(adaptChoicesSchema, rest, '')
-  return { model: catalog.forRewards(model, [reward]).id, reward, name, description, replace, pairs: readPairs(examples, 'examples', 100) }
+  return {
+    model: catalog.forRewards(model, [reward]).id,
+    reward,
+    name,
+    description,
+    replace,
+    pairs: readPairs(examples, 'examples', 100)
+  }
 }
 
 function messagesOf ({ prompt, messages }: Static<typeof candidateSchema>, path: string): Pair['messages'] {
-  if ((prompt === undefined) === (messages === undefined)) throw refuse(path, 'must have either prompt or messages', { prompt, messages })
+  if ((prompt === undefined) === (messages === undefined)) {
+    throw refuse(path, 'must have either prompt or messages', { prompt, messages })
+  }
   return messages === undefined ? [{ role: 'user', content: prompt! }] : messages.map(messageOf)
 }
 
@@ -61,7 +83,9 @@ export function parseSuggest (value: unknown, reward: string, catalog: Catalog):
     model: catalog.forRewards(model, [reward]).id,
     reward,
     count,
-    candidates: candidates.map((candidate, index) => ({ messages: messagesOf(candidate, `candidates[${index}]`), answers: candidate.answers as [string, string] })),
+    candidates: candidates.map((candidate, index) => ({
+      messages: messagesOf(candidate, `candidates[${index}]`), answers: candidate.answers as [string, string]
+    })),
     labelled: labelled === undefined || labelled === null ? [] : readPairs(labelled, 'labelled', 200)
   }
 }

@@ -10,7 +10,10 @@ import { nullable } from '../schemas/sampling.js'
 
 const closed = { additionalProperties: false } as const
 const text = Type.String({ minLength: 1 })
-const asked = { prompt: Type.Optional(Type.String({ description: 'what was asked, as one user message' })), messages: Type.Optional(Type.Array(messageSchema, { minItems: 1 })) }
+const asked = {
+  prompt: Type.Optional(Type.String({ description: 'what was asked, as one user message' })),
+  messages: Type.Optional(Type.Array(messageSchema, { minItems: 1 }))
+}
 
 /** Examples, all of one kind; other fields may stand beside these and are not read. Read by `readExamples`. */
 const examplesSchema = Type.Array(Type.Union([
@@ -21,40 +24,65 @@ const examplesSchema = Type.Array(Type.Union([
 
 const ensembleSchema = Type.Object({
   heads: Type.Integer({ minimum: 2, maximum: 32, default: 5 }),
-  uncertainty: Type.Enum(['bootstrap', 'laplace'], { default: 'bootstrap', description: 'heads fitted on prompts drawn anew, or drawn around one fit by Laplace’s approximation' }),
+  uncertainty: Type.Enum(['bootstrap', 'laplace'], {
+    default: 'bootstrap',
+    description: 'heads fitted on prompts drawn anew, or drawn around one fit by Laplace’s approximation'
+  }),
   combine: Type.Enum(['mean', 'min', 'uwo', 'lcb'], { default: 'lcb' }),
-  penalty: nullable(Type.Number({ minimum: 0, maximum: 1000 }), { default: null, description: 'of uwo and lcb; default 1' })
+  penalty: nullable(Type.Number({ minimum: 0, maximum: 1000 }),
+    { default: null, description: 'of uwo and lcb; default 1' })
 }, closed)
 
 const choices = {
-  model: Type.Optional(Type.String({ minLength: 1, description: 'id of the model to be steered; default the first in GET /v1/models' })),
+  model: Type.Optional(Type.String({
+    minLength: 1, description: 'id of the model to be steered; default the first in GET /v1/models'
+  })),
   feedback: nullable(Type.Object({
     dataset: Type.String({ minLength: 1, maxLength: 64, default: 'default' }),
-    kind: nullable(Type.Enum(['pairs', 'labels', 'scores']), { default: null, description: 'needed where the data set has several' })
+    kind: nullable(Type.Enum(['pairs', 'labels', 'scores']),
+      { default: null, description: 'needed where the data set has several' })
   }, closed), { default: null, description: 'feedback to fit on, in place of examples' }),
-  name: Type.String({ minLength: 1, maxLength: 64, description: 'what requests call the reward: lower-case letters, digits, _ and -' }),
+  name: Type.String({
+    minLength: 1, maxLength: 64, description: 'what requests call the reward: lower-case letters, digits, _ and -'
+  }),
   description: Type.String({ minLength: 1, maxLength: 1000, default: 'fitted over HTTP' }),
   replace: Type.Boolean({ default: false, description: 'put it in the place of one fitted before' }),
-  data: nullable(Type.String({ minLength: 1, maxLength: 200 }), { default: null, description: 'name of the data, for the card' }),
-  licence: Type.String({ minLength: 1, maxLength: 200, default: 'unknown', description: 'licence of the data, for the card' }),
-  layers: Type.Optional(Type.Array(Type.Integer({ minimum: 0, maximum: 1024 }), { minItems: 1, maxItems: 8, description: 'layers to try; default a third, half and two thirds of the model’s' })),
+  data: nullable(Type.String({ minLength: 1, maxLength: 200 }),
+    { default: null, description: 'name of the data, for the card' }),
+  licence: Type.String({
+    minLength: 1, maxLength: 200, default: 'unknown', description: 'licence of the data, for the card'
+  }),
+  layers: Type.Optional(Type.Array(Type.Integer({ minimum: 0, maximum: 1024 }),
+    { minItems: 1, maxItems: 8, description: 'layers to try; default a third, half and two thirds of the model’s' })),
   pooling: Type.Enum(['mean', 'last'], { default: 'mean', description: 'over the answer’s tokens, or its last' }),
   prefixes: Type.Boolean({ default: true, description: 'fit on prefixes too, so that the reward has a prefix member' }),
-  max_answer_tokens: Type.Integer({ minimum: 1, maximum: 1 << 20, default: 256, description: 'longer answers are cut' }),
+  max_answer_tokens: Type.Integer({
+    minimum: 1, maximum: 1 << 20, default: 256, description: 'longer answers are cut'
+  }),
   ensemble: nullable(ensembleSchema, { default: null, description: 'several heads that tell where they disagree' }),
-  directions: Type.Optional(Type.Integer({ minimum: 1, maximum: 64, description: 'keep so many directions that pairs differ along, so that the reward can be adapted to users' })),
+  directions: Type.Optional(Type.Integer({
+    minimum: 1,
+    maximum: 64,
+    description: 'keep so many directions that pairs differ along, so that the reward can be adapted to users'
+  })),
   stream: Type.Boolean({ default: false, description: 'send progress, then the reward, as server-sent events' })
 }
 
 const choicesSchema = Type.Object(choices, closed)
-export const rewardFitSchema = Type.Object({ ...choices, examples: Type.Optional(examplesSchema), test: Type.Optional(examplesSchema) }, closed)
+export const rewardFitSchema =
+  Type.Object({ ...choices, examples: Type.Optional(examplesSchema), test: Type.Optional(examplesSchema) }, closed)
 
 function ensembleOf ({ ensemble }: Static<typeof choicesSchema>): EnsembleOptions | null {
   if (ensemble === null) return null
   const { heads, uncertainty, combine, penalty } = ensemble
   const weighs = combine === 'uwo' || combine === 'lcb'
   if (penalty !== null && !weighs) throw refuse('ensemble.penalty', 'belongs to uwo and lcb', penalty)
-  return { heads, uncertainty: uncertainty as EnsembleOptions['uncertainty'], combine: combine as EnsembleOptions['combine'], penalty: penalty ?? 1 }
+  return {
+    heads,
+    uncertainty: uncertainty as EnsembleOptions['uncertainty'],
+    combine: combine as EnsembleOptions['combine'],
+    penalty: penalty ?? 1
+  }
 }
 
 export interface RewardFitRequest {
@@ -66,14 +94,21 @@ export interface RewardFitRequest {
 export type FeedbackExamples = (dataset: string, kind: Examples['kind'] | null) => Examples
 
 /** What is fitted on, and what it is called where the caller says nothing. */
-function trainingData ({ feedback }: Static<typeof choicesSchema>, examples: unknown, feedbackExamples: FeedbackExamples): { readonly train: Examples, readonly name: string } {
+function trainingData (
+  { feedback }: Static<typeof choicesSchema>, examples: unknown, feedbackExamples: FeedbackExamples
+): { readonly train: Examples, readonly name: string } {
   if (feedback === null) return { train: readExamples(examples, 'examples'), name: 'examples sent over HTTP' }
   if (examples !== undefined && examples !== null) throw refuse('feedback', 'and examples exclude each other', feedback)
-  return { train: feedbackExamples(feedback.dataset, feedback.kind as Examples['kind'] | null), name: `feedback: ${feedback.dataset}` }
+  return {
+    train: feedbackExamples(feedback.dataset, feedback.kind as Examples['kind'] | null),
+    name: `feedback: ${feedback.dataset}`
+  }
 }
 
 /** @throws RequestError naming the field, the rule and the value; model_not_found */
-export function parseRewardFit (value: unknown, catalog: Catalog, feedbackExamples: FeedbackExamples): RewardFitRequest {
+export function parseRewardFit (
+  value: unknown, catalog: Catalog, feedbackExamples: FeedbackExamples
+): RewardFitRequest {
   const { examples, test, ...rest } = objectBody(value)
   const body = checkFields(choicesSchema, rest, '')
   const ensemble = ensembleOf(body)

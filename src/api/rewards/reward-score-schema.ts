@@ -1,4 +1,7 @@
-/** Bodies of `POST /v1/rewards/score`, `/v1/score` and `/v1/rerank`, and how each becomes a request to the inference thread. */
+/**
+ * Bodies of `POST /v1/rewards/score`, `/v1/score` and `/v1/rerank`, and how each becomes a request to the inference
+ * thread.
+ */
 import { Type, type Static } from 'typebox'
 import type { ScoreRequest } from '../../serving/protocol.js'
 import type { ChatMessage } from '../../rewards/scorer.js'
@@ -13,17 +16,30 @@ const text = Type.String({ maxLength: 1 << 20 })
 
 const itemSchema = Type.Object({
   prompt: Type.Optional(Type.String({ minLength: 1, description: 'what was asked, as one user message' })),
-  messages: Type.Optional(Type.Array(messageSchema, { minItems: 1, maxItems: 4096, description: 'the conversation; without answer its last message, of the assistant, is scored' })),
+  messages: Type.Optional(Type.Array(messageSchema, {
+    minItems: 1,
+    maxItems: 4096,
+    description: 'the conversation; without answer its last message, of the assistant, is scored'
+  })),
   answer: Type.Optional(text)
 }, closed)
 
 export const rewardScoreSchema = Type.Object({
-  model: Type.Optional(Type.String({ minLength: 1, description: 'id of a model in GET /v1/models; default the first that has the rewards' })),
+  model: Type.Optional(Type.String({
+    minLength: 1, description: 'id of a model in GET /v1/models; default the first that has the rewards'
+  })),
   reward: Type.Optional(Type.String({ minLength: 1, description: 'short for rewards: one of weight 1' })),
-  rewards: Type.Optional(Type.Array(Type.Object({ name: Type.String({ minLength: 1 }), weight: Type.Number({ minimum: -1000, maximum: 1000, default: 1 }) }, closed), { minItems: 1, maxItems: 16 })),
+  rewards: Type.Optional(Type.Array(Type.Object(
+    { name: Type.String({ minLength: 1 }), weight: Type.Number({ minimum: -1000, maximum: 1000, default: 1 }) }, closed
+  ), { minItems: 1, maxItems: 16 })),
   reward_scale: Type.Enum(['standardized', 'raw'], { default: 'standardized' }),
-  member: Type.Optional(Type.Enum(['outcome', 'prefix'], { description: 'answers are whole (default), or prefixes of answers' })),
-  every: Type.Optional(Type.Integer({ minimum: 1, maximum: 1 << 20, description: 'score each answer after every so many tokens too, with the prefix member' })),
+  member: Type.Optional(Type.Enum(['outcome', 'prefix'],
+    { description: 'answers are whole (default), or prefixes of answers' })),
+  every: Type.Optional(Type.Integer({
+    minimum: 1,
+    maximum: 1 << 20,
+    description: 'score each answer after every so many tokens too, with the prefix member'
+  })),
   input: Type.Array(itemSchema, { minItems: 1, maxItems: mostItems })
 }, closed)
 
@@ -46,17 +62,24 @@ const asked = (content: string): ChatMessage[] => [{ role: 'user', content }]
 
 /** A pair of prompt and answer, or a conversation with an answer beside it or at its end. */
 function itemOf ({ prompt, messages, answer }: Static<typeof itemSchema>, path: string): Item {
-  if ((prompt === undefined) === (messages === undefined)) throw refuse(path, 'must have either prompt or messages', { prompt, messages })
+  if ((prompt === undefined) === (messages === undefined)) {
+    throw refuse(path, 'must have either prompt or messages', { prompt, messages })
+  }
   if (answer !== undefined) return { messages: prompt === undefined ? messages!.map(messageOf) : asked(prompt), answer }
   if (prompt !== undefined) throw refuse(`${path}.answer`, 'must be given with prompt', undefined)
   const chat = messages!.map(messageOf)
   const last = chat.pop()!
-  if (last.role !== 'assistant' || chat.length === 0) throw refuse(`${path}.messages`, 'must end in an answer of the assistant where there is no answer beside it', messages)
+  if (last.role !== 'assistant' || chat.length === 0) {
+    throw refuse(`${path}.messages`, 'must end in an answer of the assistant where there is no answer beside it',
+      messages)
+  }
   return { messages: chat, answer: last.content }
 }
 
 function rewardsOf ({ reward, rewards }: Static<typeof rewardScoreSchema>): ScoreRequest['rewards'] {
-  if ((reward === undefined) === (rewards === undefined)) throw refuse('reward', 'or rewards must be given, not both', reward)
+  if ((reward === undefined) === (rewards === undefined)) {
+    throw refuse('reward', 'or rewards must be given, not both', reward)
+  }
   return rewards ?? [{ name: reward!, weight: 1 }]
 }
 
@@ -80,15 +103,29 @@ export function parseRewardScore (value: unknown, catalog: Catalog): ScoreReques
 
 /** Answers as they are, read by the first model that has the reward. */
 function whole (catalog: Catalog, reward: string, items: readonly Item[], field: string): ScoreRequest {
-  return { model: catalog.forRewards(null, [reward]).id, rewards: [{ name: reward, weight: 1 }], scale: 'standardized', member: 'outcome', items, every: null, cacheSalt: '', fields: { rewards: 'model', items: field } }
+  return {
+    model: catalog.forRewards(null, [reward]).id,
+    rewards: [{ name: reward, weight: 1 }],
+    scale: 'standardized',
+    member: 'outcome',
+    items,
+    every: null,
+    cacheSalt: '',
+    fields: { rewards: 'model', items: field }
+  }
 }
 
 /** vLLM's: one text_1 for all text_2, or one each. @throws RequestError */
 export function parseScore (value: unknown, catalog: Catalog): ScoreRequest {
   const body = checkFields(scoreSchema, objectBody(value), '')
-  const [first, second] = [body.text_1, body.text_2].map(one => typeof one === 'string' ? [one] : one) as [string[], string[]]
-  if (first.length !== 1 && first.length !== second.length) throw refuse('text_1', `must be one text, or as many as text_2, ${second.length}`, first.length)
-  return whole(catalog, body.model, second.map((answer, index) => ({ messages: asked(first.length === 1 ? first[0]! : first[index]!), answer })), 'text_2')
+  const [first, second] = [body.text_1, body.text_2].map(one => typeof one === 'string' ? [one] : one) as [string[],
+    string[]]
+  if (first.length !== 1 && first.length !== second.length) {
+    throw refuse('text_1', `must be one text, or as many as text_2, ${second.length}`, first.length)
+  }
+  return whole(catalog, body.model,
+    second.map((answer, index) => ({ messages: asked(first.length === 1 ? first[0]! : first[index]!), answer })),
+    'text_2')
 }
 
 export interface RerankRequest {
@@ -101,6 +138,12 @@ export interface RerankRequest {
 /** Jina's and vLLM's: documents as answers to the query. @throws RequestError */
 export function parseRerank (value: unknown, catalog: Catalog): RerankRequest {
   const body = checkFields(rerankSchema, objectBody(value), '')
-  const items = body.documents.map(document => ({ messages: asked(body.query), answer: typeof document === 'string' ? document : document.text }))
-  return { score: whole(catalog, body.model, items, 'documents'), top: body.top_n === 0 ? items.length : body.top_n, returnDocuments: body.return_documents }
+  const items = body.documents.map(document => ({
+    messages: asked(body.query), answer: typeof document === 'string' ? document : document.text
+  }))
+  return {
+    score: whole(catalog, body.model, items, 'documents'),
+    top: body.top_n === 0 ? items.length : body.top_n,
+    returnDocuments: body.return_documents
+  }
 }

@@ -17,16 +17,20 @@ export type ScoreBody = Readonly<Omit<Static<typeof rewardScoreSchema>, 'reward_
 }
 
 /** Examples to fit a reward on: the body of `POST /v1/rewards/fit`, feedback apart, which servers keep. @interface */
-export type FitBody = Loose<Omit<Static<typeof rewardFitSchema>, 'stream' | 'feedback' | 'name' | 'examples' | 'test'>> & {
+export type FitBody = Loose<Omit<Static<typeof rewardFitSchema>, 'stream' | 'feedback' | 'name' | 'examples' | 'test'>>
+  & {
   /** What requests call the reward: lower-case letters, digits, _ and -. */
-  readonly name: string
-  /** At least 20, all of one kind: pairs, labelled answers or scored answers. */
-  readonly examples: readonly FitExample[]
-  /** Held out; default a fifth of the prompts. */
-  readonly test?: readonly FitExample[]
-}
+    readonly name: string
+    /** At least 20, all of one kind: pairs, labelled answers or scored answers. */
+    readonly examples: readonly FitExample[]
+    /** Held out; default a fifth of the prompts. */
+    readonly test?: readonly FitExample[]
+  }
 
-/** An example of what a reward is to prefer, labelled or scored; with `prompt`, or `messages`, or neither for a text of its own. */
+/**
+ * An example of what a reward is to prefer, labelled or scored; with `prompt`, or `messages`, or neither for a text of
+ * its own.
+ */
 export type FitExample = Readonly<NonNullable<Static<typeof rewardFitSchema>['examples']>[number]>
 
 /** The score of one given answer. */

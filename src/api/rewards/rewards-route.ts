@@ -1,4 +1,6 @@
-/** Rewards: `GET /v1/rewards`, `GET` and `DELETE /v1/rewards/:id`, `POST /v1/rewards/score` and `POST /v1/rewards/fit`. */
+/**
+ * Rewards: `GET /v1/rewards`, `GET` and `DELETE /v1/rewards/:id`, `POST /v1/rewards/score` and `POST /v1/rewards/fit`.
+ */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { RequestError } from '../../errors.js'
@@ -9,7 +11,9 @@ import { rewardCard, rewardObject, rewardScores } from './score-formatter.js'
 import { parseRewardScore, rewardScoreSchema } from './reward-score-schema.js'
 import { parseRewardFit, rewardFitSchema } from './reward-fit-schema.js'
 import { adaptSchema, parseAdapt, parseSuggest, suggestSchema } from './reward-adapt-schema.js'
-import { deletedObject, rewardList, rewardObject as describedReward, rewardScoreList, suggestionList } from '../schemas/answer-schemas.js'
+import {
+  deletedObject, rewardList, rewardObject as describedReward, rewardScoreList, suggestionList
+} from '../schemas/answer-schemas.js'
 import { callFor, scoreFor } from '../transport/ask.js'
 import type { Services } from '../services.js'
 
@@ -17,21 +21,31 @@ interface WithId { Params: { id: string } }
 const params = Type.Object({ id: Type.String() })
 
 export function rewards (app: FastifyInstance, services: Services): void {
-  app.get('/v1/rewards', documented('Lists the rewards', { response: rewardList }), () => ({ object: 'list', data: services.inference.rewards.map(rewardObject) }))
-  app.get<{ Params: { id: string } }>('/v1/rewards/:id', documented('One reward, with its card', { response: describedReward, params }), ({ params: { id } }) => {
+  app.get('/v1/rewards', documented('Lists the rewards', { response: rewardList }),
+    () => ({ object: 'list', data: services.inference.rewards.map(rewardObject) }))
+  app.get<{ Params: { id: string } }>('/v1/rewards/:id', documented('One reward, with its card',
+    { response: describedReward, params }), ({ params: { id } }) => {
     const all = services.inference.rewards
     const info = all.find(({ name }) => name === id)
-    if (!info) throw new RequestError('reward_not_found', `reward ${JSON.stringify(id)} does not exist; there are: ${all.map(({ name }) => name).join(', ') || 'none'}`, { param: 'id' })
+    if (!info) {
+      throw new RequestError('reward_not_found',
+        `reward ${JSON.stringify(id)} does not exist; there are: ${all.map(({ name }) => name).join(', ') || 'none'}`,
+        { param: 'id' })
+    }
     return rewardCard(info)
   })
-  app.post('/v1/rewards/score', documented('Scores given answers', { body: rewardScoreSchema, response: rewardScoreList }), async (httpRequest, reply) => {
+  app.post('/v1/rewards/score', documented('Scores given answers',
+    { body: rewardScoreSchema, response: rewardScoreList }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseRewardScore(httpRequest.body, services.catalog)
     return rewardScores(request, await scoreFor(services, request, httpRequest, reply))
   })
-  app.post('/v1/rewards/fit', documented('Fits a reward on examples and keeps it', { body: rewardFitSchema, response: describedReward, streams: true, access: 'admin' }), async (httpRequest, reply) => {
+  app.post('/v1/rewards/fit', documented('Fits a reward on examples and keeps it', {
+    body: rewardFitSchema, response: describedReward, streams: true, access: 'admin'
+  }), async (httpRequest, reply) => {
     services.refuseIfDraining()
-    const { fit, stream } = parseRewardFit(httpRequest.body, services.catalog, (dataset, kind) => services.feedback.examples(dataset, kind))
+    const { fit, stream } =
+      parseRewardFit(httpRequest.body, services.catalog, (dataset, kind) => services.feedback.examples(dataset, kind))
     return await answer(httpRequest, reply, {
       stream,
       ignored: [],
@@ -40,17 +54,20 @@ export function rewards (app: FastifyInstance, services: Services): void {
       events: signal => fitEvents(services.inference, fit, signal)
     })
   })
-  app.post<WithId>('/v1/rewards/:id/adapt', documented('Makes a user’s own reward from a few pairs and keeps it', { params, body: adaptSchema, response: describedReward, access: 'admin' }), async (httpRequest, reply) => {
+  app.post<WithId>('/v1/rewards/:id/adapt', documented('Makes a user’s own reward from a few pairs and keeps it',
+    { params, body: adaptSchema, response: describedReward, access: 'admin' }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseAdapt(httpRequest.body, httpRequest.params.id, services.catalog)
     return rewardCard(await callFor(services, 'adapt', request, httpRequest, reply))
   })
-  app.post<WithId>('/v1/rewards/:id/suggest', documented('Says which pairs to label next', { params, body: suggestSchema, response: suggestionList, access: 'admin' }), async (httpRequest, reply) => {
+  app.post<WithId>('/v1/rewards/:id/suggest', documented('Says which pairs to label next',
+    { params, body: suggestSchema, response: suggestionList, access: 'admin' }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseSuggest(httpRequest.body, httpRequest.params.id, services.catalog)
     return { object: 'list', data: await callFor(services, 'suggest', request, httpRequest, reply) }
   })
-  app.delete<WithId>('/v1/rewards/:id', documented('Deletes a reward that was fitted', { params, response: deletedObject, access: 'admin' }), async ({ params: { id } }) => {
+  app.delete<WithId>('/v1/rewards/:id', documented('Deletes a reward that was fitted',
+    { params, response: deletedObject, access: 'admin' }), async ({ params: { id } }) => {
     await services.inference.call('deleteReward', { name: id })
     return { id, object: 'reward', deleted: true }
   })

@@ -10,7 +10,12 @@ const seconds = (): number => Math.floor(Date.now() / 1000)
 
 /** Texts that are scored are read like prompts: nothing is generated. */
 function usageOf ({ usage }: Scored): RewardScores['usage'] {
-  return { prompt_tokens: usage.tokens, total_tokens: usage.tokens, prompt_tokens_details: { cached_tokens: usage.cachedTokens }, computed_tokens: usage.computedTokens }
+  return {
+    prompt_tokens: usage.tokens,
+    total_tokens: usage.tokens,
+    prompt_tokens_details: { cached_tokens: usage.cachedTokens },
+    computed_tokens: usage.computedTokens
+  }
 }
 
 const value = (scored: Scored, index: number): number => Number(scored.items[index]!.score.value.toFixed(6))
@@ -22,9 +27,20 @@ export function rewardScores (request: ScoreRequest, scored: Scored): RewardScor
     object: 'reward_score',
     ...scoreFields(score),
     tokens,
-    ...(request.every === null ? {} : { prefixes: prefixes.map(prefix => ({ tokens: prefix.tokens, text: prefix.text, ...scoreFields(prefix.score) })) })
+    ...(request.every === null
+      ? {}
+      : {
+          prefixes: prefixes.map(prefix => ({ tokens: prefix.tokens, text: prefix.text, ...scoreFields(prefix.score) }))
+        })
   }))
-  return { object: 'list', model: request.model, rewards_used: scored.rewardsUsed, data, warnings: scored.warnings, usage: usageOf(scored) }
+  return {
+    object: 'list',
+    model: request.model,
+    rewards_used: scored.rewardsUsed,
+    data,
+    warnings: scored.warnings,
+    usage: usageOf(scored)
+  }
 }
 
 /** `POST /v1/score` */
@@ -42,16 +58,25 @@ export function scoreList ({ rewards }: ScoreRequest, scored: Scored): Json {
 
 /** `POST /v1/rerank`: best first, ties in the documents' order. */
 export function rerankList ({ score, top, returnDocuments }: RerankRequest, scored: Scored): Json {
-  const results = score.items.map(({ answer }, index) => ({ index, ...(returnDocuments ? { document: { text: answer } } : {}), relevance_score: value(scored, index) }))
+  const results = score.items.map(({ answer }, index) => ({
+    index, ...(returnDocuments ? { document: { text: answer } } : {}), relevance_score: value(scored, index)
+  }))
   results.sort((a, b) => b.relevance_score - a.relevance_score || a.index - b.index)
-  return { id: `rerank-${randomUUID()}`, model: score.rewards[0]!.name, results: results.slice(0, top), warnings: scored.warnings, usage: usageOf(scored) }
+  return {
+    id: `rerank-${randomUUID()}`,
+    model: score.rewards[0]!.name,
+    results: results.slice(0, top),
+    warnings: scored.warnings,
+    usage: usageOf(scored)
+  }
 }
 
 /** Keys in the wire's spelling, at any depth. */
 function snakeCase (plain: unknown): unknown {
   if (Array.isArray(plain)) return plain.map(snakeCase)
   if (typeof plain !== 'object' || plain === null) return plain
-  return Object.fromEntries(Object.entries(plain).map(([key, inner]) => [key.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`), snakeCase(inner)]))
+  return Object.fromEntries(Object.entries(plain).map(([key, inner]) =>
+    [key.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`), snakeCase(inner)]))
 }
 
 /** A reward in a list. */
@@ -62,5 +87,12 @@ export function rewardObject ({ name, kind, members, description, version, model
 /** A reward with its card: statistics, what it was fitted on, how good it is. */
 export function rewardCard (info: RewardInfo): Json {
   const { statistics, fit, metrics, nextToken, adaptation } = info
-  return { ...rewardObject(info), statistics: snakeCase(statistics), fit: snakeCase(fit), metrics: snakeCase(metrics), next_token: snakeCase(nextToken), adaptation: snakeCase(adaptation) }
+  return {
+    ...rewardObject(info),
+    statistics: snakeCase(statistics),
+    fit: snakeCase(fit),
+    metrics: snakeCase(metrics),
+    next_token: snakeCase(nextToken),
+    adaptation: snakeCase(adaptation)
+  }
 }

@@ -1,4 +1,7 @@
-/** `POST /v1/score` and `POST /v1/rerank`, in the shapes of vLLM and Jina: `model` is the name of a reward, scores are standardised. */
+/**
+ * `POST /v1/score` and `POST /v1/rerank`, in the shapes of vLLM and Jina: `model` is the name of a reward, scores are
+ * standardised.
+ */
 import type { FastifyInstance } from 'fastify'
 import { documented } from '../plugins/openapi.js'
 import { rerankList, scoreList } from './score-formatter.js'
@@ -8,12 +11,14 @@ import { scoreFor } from '../transport/ask.js'
 import type { Services } from '../services.js'
 
 export function score (app: FastifyInstance, services: Services): void {
-  app.post('/v1/score', documented('Scores texts, in vLLM’s shape', { body: scoreSchema, response: scoredList }), async (httpRequest, reply) => {
+  app.post('/v1/score', documented('Scores texts, in vLLM’s shape',
+    { body: scoreSchema, response: scoredList }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseScore(httpRequest.body, services.catalog)
     return scoreList(request, await scoreFor(services, request, httpRequest, reply))
   })
-  app.post('/v1/rerank', documented('Ranks documents, in Jina’s shape', { body: rerankSchema, response: rerankedList }), async (httpRequest, reply) => {
+  app.post('/v1/rerank', documented('Ranks documents, in Jina’s shape',
+    { body: rerankSchema, response: rerankedList }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseRerank(httpRequest.body, services.catalog)
     return rerankList(request, await scoreFor(services, request.score, httpRequest, reply))

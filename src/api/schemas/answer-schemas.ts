@@ -6,7 +6,9 @@ const usage = Type.Object({
   completion_tokens: Type.Integer(),
   total_tokens: Type.Integer(),
   prompt_tokens_details: Type.Object({ cached_tokens: Type.Integer() }),
-  completion_tokens_details: Type.Optional(Type.Object({ accepted_prediction_tokens: Type.Integer(), rejected_prediction_tokens: Type.Integer() })),
+  completion_tokens_details: Type.Optional(Type.Object({
+    accepted_prediction_tokens: Type.Integer(), rejected_prediction_tokens: Type.Integer()
+  })),
   alignment_details: Type.Record(Type.String(), Type.Integer())
 })
 
@@ -15,7 +17,12 @@ const finishReason = Type.Enum(['stop', 'length'])
 const listOf = (data: TSchema): TSchema => Type.Object({ object: Type.Literal('list'), data: Type.Array(data) })
 
 export const errorObject = Type.Object({
-  error: Type.Object({ message: Type.String(), type: Type.String(), param: Type.Union([Type.String(), Type.Null()]), code: Type.Union([Type.String(), Type.Null()]) })
+  error: Type.Object({
+    message: Type.String(),
+    type: Type.String(),
+    param: Type.Union([Type.String(), Type.Null()]),
+    code: Type.Union([Type.String(), Type.Null()])
+  })
 })
 
 export const chatCompletionObject = Type.Object({
@@ -23,8 +30,21 @@ export const chatCompletionObject = Type.Object({
   object: Type.Literal('chat.completion'),
   choices: Type.Array(Type.Object({
     index: Type.Integer(),
-    message: Type.Object({ role: Type.Literal('assistant'), content: Type.Union([Type.String(), Type.Null()]), refusal: Type.Null(), tool_calls: Type.Optional(Type.Array(Type.Object({ id: Type.String(), type: Type.Literal('function'), function: Type.Object({ name: Type.String(), arguments: Type.String() }) }))) }),
-    logprobs: Type.Union([Type.Object({ content: Type.Array(Type.Object({ token: Type.String(), logprob: Type.Number(), bytes: Type.Array(Type.Integer()) })) }), Type.Null()]),
+    message: Type.Object({
+      role: Type.Literal('assistant'),
+      content: Type.Union([Type.String(), Type.Null()]),
+      refusal: Type.Null(),
+      tool_calls: Type.Optional(Type.Array(Type.Object({
+        id: Type.String(),
+        type: Type.Literal('function'),
+        function: Type.Object({ name: Type.String(), arguments: Type.String() })
+      })))
+    }),
+    logprobs: Type.Union([Type.Object({
+      content: Type.Array(Type.Object({
+        token: Type.String(), logprob: Type.Number(), bytes: Type.Array(Type.Integer())
+      }))
+    }), Type.Null()]),
     finish_reason: Type.Enum(['stop', 'length', 'tool_calls'])
   })),
   usage
@@ -49,9 +69,28 @@ export const completionObject = Type.Object({
 
 const textPart = Type.Object({ type: Type.Enum(['input_text', 'output_text']), text: Type.String() })
 const itemStatus = Type.Enum(['in_progress', 'completed', 'incomplete'])
-const messageItem = Type.Object({ id: Type.String(), type: Type.Literal('message'), role: Type.String(), status: itemStatus, content: Type.Array(textPart) })
-const callItem = Type.Object({ id: Type.String(), type: Type.Literal('function_call'), status: itemStatus, call_id: Type.String(), name: Type.String(), arguments: Type.String() })
-const callResultItem = Type.Object({ id: Type.String(), type: Type.Literal('function_call_output'), status: itemStatus, call_id: Type.String(), output: Type.String() })
+const messageItem = Type.Object({
+  id: Type.String(),
+  type: Type.Literal('message'),
+  role: Type.String(),
+  status: itemStatus,
+  content: Type.Array(textPart)
+})
+const callItem = Type.Object({
+  id: Type.String(),
+  type: Type.Literal('function_call'),
+  status: itemStatus,
+  call_id: Type.String(),
+  name: Type.String(),
+  arguments: Type.String()
+})
+const callResultItem = Type.Object({
+  id: Type.String(),
+  type: Type.Literal('function_call_output'),
+  status: itemStatus,
+  call_id: Type.String(),
+  output: Type.String()
+})
 const orNull = (schema: TSchema): TSchema => Type.Union([schema, Type.Null()])
 
 export const responseObject = Type.Object({
@@ -84,23 +123,61 @@ export const responseObject = Type.Object({
     alignment_details: Type.Record(Type.String(), Type.Integer())
   }))
 })
-export const itemList = Type.Object({ object: Type.Literal('list'), data: Type.Array(Type.Union([messageItem, callItem, callResultItem])), first_id: orNull(Type.String()), last_id: orNull(Type.String()), has_more: Type.Boolean() })
+export const itemList = Type.Object({
+  object: Type.Literal('list'),
+  data: Type.Array(Type.Union([messageItem, callItem, callResultItem])),
+  first_id: orNull(Type.String()),
+  last_id: orNull(Type.String()),
+  has_more: Type.Boolean()
+})
 
-export const modelObject = Type.Object({ id: Type.String(), object: Type.Literal('model'), created: Type.Integer(), owned_by: Type.String(), max_model_len: Type.Integer() })
+export const modelObject = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('model'),
+  created: Type.Integer(),
+  owned_by: Type.String(),
+  max_model_len: Type.Integer()
+})
 export const modelList = listOf(modelObject)
 
-const rewardFields = { id: Type.String(), object: Type.Literal('reward'), kind: Type.String(), members: Type.Array(Type.String()), description: Type.String(), version: Type.String(), models: Type.Array(Type.String()), deletable: Type.Boolean() }
+const rewardFields = {
+  id: Type.String(),
+  object: Type.Literal('reward'),
+  kind: Type.String(),
+  members: Type.Array(Type.String()),
+  description: Type.String(),
+  version: Type.String(),
+  models: Type.Array(Type.String()),
+  deletable: Type.Boolean()
+}
 const known = (): TSchema => Type.Union([Type.Object({}), Type.Null()])
 export const rewardList = listOf(Type.Object(rewardFields))
-export const rewardObject = Type.Object({ ...rewardFields, statistics: known(), fit: known(), metrics: known(), next_token: known(), adaptation: known() })
+export const rewardObject = Type.Object({
+  ...rewardFields, statistics: known(), fit: known(), metrics: known(), next_token: known(), adaptation: known()
+})
 
 const warnings = Type.Array(Type.Object({ code: Type.String(), message: Type.String() }))
-const scoreUsage = Type.Object({ prompt_tokens: Type.Integer(), total_tokens: Type.Integer(), prompt_tokens_details: Type.Object({ cached_tokens: Type.Integer() }), computed_tokens: Type.Integer() })
-const scoreFields = { reward: Type.Number(), rewards: Type.Record(Type.String(), Type.Object({ raw: Type.Number(), standardized: Type.Number(), std: Type.Optional(Type.Number()), steps: Type.Optional(Type.Array(Type.Number())) })) }
+const scoreUsage = Type.Object({
+  prompt_tokens: Type.Integer(),
+  total_tokens: Type.Integer(),
+  prompt_tokens_details: Type.Object({ cached_tokens: Type.Integer() }),
+  computed_tokens: Type.Integer()
+})
+const scoreFields = {
+  reward: Type.Number(),
+  rewards: Type.Record(Type.String(), Type.Object({
+    raw: Type.Number(),
+    standardized: Type.Number(),
+    std: Type.Optional(Type.Number()),
+    steps: Type.Optional(Type.Array(Type.Number()))
+  }))
+}
 export const rewardScoreList = Type.Object({
   object: Type.Literal('list'),
   model: Type.String(),
-  rewards_used: Type.Array(Type.Object({ name: Type.String(), member: Type.String(), version: Type.String(), weight: Type.Number() })),
+  rewards_used: Type.Array(Type.Object({
+    name: Type.String(), member: Type.String(), version: Type.String(), weight: Type.Number()
+  })),
   data: Type.Array(Type.Object({
     index: Type.Integer(),
     object: Type.Literal('reward_score'),
@@ -123,7 +200,9 @@ export const scoredList = Type.Object({
 export const rerankedList = Type.Object({
   id: Type.String(),
   model: Type.String(),
-  results: Type.Array(Type.Object({ index: Type.Integer(), document: Type.Optional(Type.Object({ text: Type.String() })), relevance_score: Type.Number() })),
+  results: Type.Array(Type.Object({
+    index: Type.Integer(), document: Type.Optional(Type.Object({ text: Type.String() })), relevance_score: Type.Number()
+  })),
   warnings,
   usage: scoreUsage
 })
@@ -142,20 +221,38 @@ export const feedbackObject = Type.Object({
   label: Type.Optional(Type.Enum([0, 1])),
   score: Type.Optional(Type.Number())
 })
-export const feedbackList = Type.Object({ object: Type.Literal('list'), data: Type.Array(feedbackObject), has_more: Type.Boolean() })
+export const feedbackList =
+  Type.Object({ object: Type.Literal('list'), data: Type.Array(feedbackObject), has_more: Type.Boolean() })
 
-export const suggestionList = Type.Object({ object: Type.Literal('list'), data: Type.Array(Type.Object({ index: Type.Integer(), gain: Type.Number() })) })
+export const suggestionList = Type.Object({
+  object: Type.Literal('list'), data: Type.Array(Type.Object({ index: Type.Integer(), gain: Type.Number() }))
+})
 
 export const deletedObject = Type.Object({ id: Type.String(), object: Type.String(), deleted: Type.Literal(true) })
 
-export const tokenizeObject = Type.Object({ count: Type.Integer(), max_model_len: Type.Integer(), tokens: Type.Array(Type.Integer()), token_strs: Type.Optional(Type.Array(Type.String())) })
+export const tokenizeObject = Type.Object({
+  count: Type.Integer(),
+  max_model_len: Type.Integer(),
+  tokens: Type.Array(Type.Integer()),
+  token_strs: Type.Optional(Type.Array(Type.String()))
+})
 const textOrNull = Type.Union([Type.String(), Type.Null()])
-export const tokenizerInfoObject = Type.Object({ bos_token: textOrNull, eos_token: textOrNull, pad_token: Type.Null(), model_max_length: Type.Integer(), chat_template: Type.String() })
+export const tokenizerInfoObject = Type.Object({
+  bos_token: textOrNull,
+  eos_token: textOrNull,
+  pad_token: Type.Null(),
+  model_max_length: Type.Integer(),
+  chat_template: Type.String()
+})
 export const detokenizeObject = Type.Object({ prompt: Type.String() })
 
 export const embeddingList = Type.Object({
   object: Type.Literal('list'),
-  data: Type.Array(Type.Object({ object: Type.Literal('embedding'), index: Type.Integer(), embedding: Type.Union([Type.Array(Type.Number()), Type.String()]) })),
+  data: Type.Array(Type.Object({
+    object: Type.Literal('embedding'),
+    index: Type.Integer(),
+    embedding: Type.Union([Type.Array(Type.Number()), Type.String()])
+  })),
   model: Type.String(),
   usage: Type.Object({ prompt_tokens: Type.Integer(), total_tokens: Type.Integer() })
 })

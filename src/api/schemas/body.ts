@@ -1,12 +1,14 @@
 /**
- * Reads a request's body: known fields by their schema, fields without effect or with a neutral value passed over, fields that would change
- * what is meant refused, unknown ones named.
+ * Reads a request's body: known fields by their schema, fields without effect or with a neutral value passed over,
+ * fields that would change what is meant refused, unknown ones named.
  */
 import type { Static, TObject, TProperties } from 'typebox'
 import { checkFields, nearestName, objectBody, refuse } from '../../validation.js'
 
 /** Accepted, without effect by OpenAI's own specification. */
-export const withoutEffect: ReadonlySet<string> = new Set(['service_tier', 'prompt_cache_key', 'safety_identifier', 'verbosity', 'reasoning_effort', 'reasoning', 'user', 'metadata', 'parallel_tool_calls', 'max_tool_calls', 'prompt_cache_retention', 'prompt_cache_options'])
+export const withoutEffect: ReadonlySet<string> = new Set(['service_tier', 'prompt_cache_key', 'safety_identifier',
+  'verbosity', 'reasoning_effort', 'reasoning', 'user', 'metadata', 'parallel_tool_calls', 'max_tool_calls',
+  'prompt_cache_retention', 'prompt_cache_options'])
 
 const emptyList = (value: unknown): boolean => Array.isArray(value) && value.length === 0
 const never = (): boolean => false
@@ -58,15 +60,23 @@ const otherServers: Readonly<Record<string, string>> = {
   guidance: 'the field is called alignment'
 }
 
-/** Sorts out what is not in the schema. @param elsewhere names of other endpoints' fields and what to say here @returns the names that are ignored */
-function unknownFields (body: Record<string, unknown>, known: TProperties, elsewhere: Readonly<Record<string, string>>): string[] {
+/**
+ * Sorts out what is not in the schema.
+ * @param elsewhere names of other endpoints' fields and what to say here
+ * @returns the names that are ignored
+ */
+function unknownFields (
+  body: Record<string, unknown>, known: TProperties, elsewhere: Readonly<Record<string, string>>
+): string[] {
   const ignored: string[] = []
   for (const [name, value] of Object.entries(body)) {
     if (Object.hasOwn(known, name) || withoutEffect.has(name) || value === null || value === undefined) continue
     if (Object.hasOwn(elsewhere, name)) throw refuse(name, `is not a field here: ${elsewhere[name]}`, value)
     const isNeutral = Object.hasOwn(neutral, name) ? neutral[name]! : null
     if (isNeutral?.(value)) continue
-    if (name === 'best_of') throw refuse(name, 'is not a field here: say alignment: {strategy: "best_of_n", num_candidates, reward}', value)
+    if (name === 'best_of') {
+      throw refuse(name, 'is not a field here: say alignment: {strategy: "best_of_n", num_candidates, reward}', value)
+    }
     if (isNeutral) throw refuse(name, 'is not supported by this server', value)
     if (Object.hasOwn(otherServers, name)) throw refuse(name, `is not a field here: ${otherServers[name]}`, value)
     if (nearestName(name, ['alignment']) !== null) throw refuse(name, 'is not a field; did you mean alignment?', value)
@@ -77,7 +87,8 @@ function unknownFields (body: Record<string, unknown>, known: TProperties, elsew
 
 function freeValue (name: string, value: unknown): unknown {
   if (value === undefined || value === null) return null
-  if (freeObjects.includes(name) && (typeof value !== 'object' || Array.isArray(value))) throw refuse(name, 'must be an object', value)
+  if (freeObjects.includes(name) &&
+      (typeof value !== 'object' || Array.isArray(value))) throw refuse(name, 'must be an object', value)
   return value
 }
 
@@ -93,11 +104,15 @@ const freeFields = [...freeObjects, 'tools', 'tool_choice']
  * @returns the body, and the names of top-level fields that nobody knows
  * @throws RequestError naming the field, the rule and the value
  */
-export function readBody<P extends TProperties> (schema: TObject<P>, value: unknown, elsewhere: Readonly<Record<string, string>> = {}): { body: Static<TObject<P>>, ignored: readonly string[] } {
+export function readBody<P extends TProperties> (
+  schema: TObject<P>, value: unknown, elsewhere: Readonly<Record<string, string>> = {}
+): { body: Static<TObject<P>>, ignored: readonly string[] } {
   const given = objectBody(value)
   const ignored = unknownFields(given, schema.properties, elsewhere)
   const isFree = (name: string): boolean => freeFields.includes(name)
-  const known = Object.fromEntries(Object.entries(given).filter(([name]) => Object.hasOwn(schema.properties, name) && !isFree(name)))
-  const free = Object.fromEntries(freeFields.filter(name => Object.hasOwn(schema.properties, name)).map(name => [name, freeValue(name, given[name])]))
+  const known = Object.fromEntries(Object.entries(given).filter(([name]) =>
+    Object.hasOwn(schema.properties, name) && !isFree(name)))
+  const free = Object.fromEntries(freeFields.filter(name => Object.hasOwn(schema.properties, name)).map(name =>
+    [name, freeValue(name, given[name])]))
   return { body: { ...checkFields(schema, known, ''), ...free }, ignored }
 }

@@ -1,4 +1,7 @@
-/** The schema of a field that holds one or several prompts, each text or token ids, as legacy completions and embeddings take it. */
+/**
+ * The schema of a field that holds one or several prompts, each text or token ids, as legacy completions and embeddings
+ * take it.
+ */
 import { Type } from 'typebox'
 import type { PromptInput } from '../../serving/protocol.js'
 
@@ -20,5 +23,6 @@ export function promptsOf (value: unknown, addSpecialTokens: boolean): PromptInp
   if (typeof value === 'string') return [{ text: value, addSpecialTokens }]
   const list = value as readonly string[] | readonly number[] | ReadonlyArray<readonly number[]>
   if (typeof list[0] === 'number') return [{ tokens: list as readonly number[] }]
-  return (list as ReadonlyArray<string | readonly number[]>).map(one => typeof one === 'string' ? { text: one, addSpecialTokens } : { tokens: one })
+  return (list as ReadonlyArray<string | readonly number[]>).map(one =>
+    typeof one === 'string' ? { text: one, addSpecialTokens } : { tokens: one })
 }

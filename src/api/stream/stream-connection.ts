@@ -26,7 +26,8 @@ export class StreamConnection {
 
   #receive (message: Message): void {
     const { id, type, request } = message
-    if (typeof id !== 'string' || id === '') return this.#socket.sendError(refuse('id', 'must be a text', id), { id: null })
+    if (typeof id !== 'string' ||
+        id === '') return this.#socket.sendError(refuse('id', 'must be a text', id), { id: null })
     try {
       if (type === 'cancel') this.#cancel(id)
       else if (type === 'create') this.#create(id, request)
@@ -38,12 +39,17 @@ export class StreamConnection {
 
   #cancel (id: string): void {
     const controller = this.#running.get(id)
-    if (!controller) throw new RequestError('invalid_request', `no request with id ${JSON.stringify(id)} is running`, { param: 'id' })
+    if (!controller) {
+      throw new RequestError('invalid_request', `no request with id ${JSON.stringify(id)} is running`, { param: 'id' })
+    }
     controller.abort(new RequestError('request_cancelled', 'the request was cancelled'))
   }
 
   #create (id: string, body: unknown): void {
-    if (this.#running.has(id)) throw new RequestError('invalid_request', `a request with id ${JSON.stringify(id)} is running already`, { param: 'id' })
+    if (this.#running.has(id)) {
+      throw new RequestError('invalid_request', `a request with id ${JSON.stringify(id)} is running already`,
+        { param: 'id' })
+    }
     this.#running.set(id, this.#socket.run({
       caller: this.#caller,
       work: signal => this.#run(id, body, signal).finally(() => { this.#running.delete(id) }),
@@ -55,7 +61,11 @@ export class StreamConnection {
     const request = parseChatCompletion(body, this.#services.catalog)
     const formatter = new ChatFormatter(request)
     for await (const event of chatEvents(this.#services, request, formatter, this.#caller, signal)) {
-      if (event.type === 'start') await this.#socket.send({ type: 'created', id, seed: event.start.seed, strategy: event.start.strategy, ignored: request.ignored })
+      if (event.type === 'start') {
+        await this.#socket.send({
+          type: 'created', id, seed: event.start.seed, strategy: event.start.strategy, ignored: request.ignored
+        })
+      }
       for (const chunk of formatter.chunks(event)) await this.#socket.send({ type: 'chunk', id, chunk })
       const own = ownEvent(event)
       if (own) await this.#socket.send({ id, ...own })
@@ -66,6 +76,10 @@ export class StreamConnection {
 
 /** Events that OpenAI's chunks have no place for. */
 function ownEvent (event: GenerationEvent): object | null {
-  if (event.type === 'candidate') return { type: event.candidate.prunedAt === null ? 'candidate' : 'pruned', candidate: candidateObject(event.candidate) }
+  if (event.type === 'candidate') {
+    return {
+      type: event.candidate.prunedAt === null ? 'candidate' : 'pruned', candidate: candidateObject(event.candidate)
+    }
+  }
   return event.type === 'selection' ? { type: 'selection', candidate_indices: event.candidateIndices } : null
 }

@@ -10,13 +10,16 @@ import { nullable } from '../schemas/sampling.js'
 import { toldTools, toolsSchema } from '../chat/tool-schema.js'
 
 const { messages, ...ending } = chatFields
-const optionalModel = nullable(Type.String({ minLength: 1 }), { default: null, description: 'id of a model in GET /v1/models; default the first' })
+const optionalModel = nullable(Type.String({ minLength: 1 }),
+  { default: null, description: 'id of a model in GET /v1/models; default the first' })
 
 export const tokenizeSchema = Type.Object({
   model: optionalModel,
   prompt: Type.Optional(Type.String({ description: 'a text, or messages' })),
   messages: Type.Optional(messages),
-  add_special_tokens: Type.Boolean({ default: true, description: 'begin text with the model’s beginning token, where it has one' }),
+  add_special_tokens: Type.Boolean({
+    default: true, description: 'begin text with the model’s beginning token, where it has one'
+  }),
   ...ending,
   tools: nullable(toolsSchema, { default: null, description: 'functions that the model is told of beside messages' }),
   return_token_strs: Type.Boolean({ default: false, description: 'add the text that each token is written with' })
@@ -33,21 +36,29 @@ export const tokenizerQuerySchema = Type.Object({ model: optionalModel }, { addi
 export const embeddingsSchema = Type.Object({
   model: Type.String({ minLength: 1, description: 'id of a model in GET /v1/models' }),
   input: promptSchema,
-  encoding_format: Type.Enum(['float', 'base64'], { default: 'float', description: 'base64 is of little-endian 32-bit floats' }),
+  encoding_format: Type.Enum(['float', 'base64'],
+    { default: 'float', description: 'base64 is of little-endian 32-bit floats' }),
   cache_salt: Type.String({ default: '', maxLength: 256 })
 }, { additionalProperties: false })
 
 /** A checked body of `/tokenize`. */
 export interface TokenizeBody { readonly model: ModelInfo, readonly prompt: PromptInput, readonly withTexts: boolean }
 
-const modelOf = (catalog: Catalog, name: string | null): ModelInfo => name === null ? catalog.default : catalog.find(name)
+const modelOf = (catalog: Catalog, name: string | null): ModelInfo =>
+  name === null ? catalog.default : catalog.find(name)
 
 /** @throws RequestError naming the field, the rule and the value */
 export function parseTokenize (value: unknown, catalog: Catalog): TokenizeBody {
   const { body } = readBody(tokenizeSchema, value)
-  if ((body.prompt === undefined) === (body.messages === undefined)) throw refuse('prompt', 'or messages must be given, and not both', body.prompt ?? null)
-  if (body.prompt !== undefined && body.tools !== null) throw refuse('tools', 'needs messages: a prompt that is text tells of them itself', body.tools)
-  const prompt = body.messages === undefined ? { text: body.prompt!, addSpecialTokens: body.add_special_tokens } : { ...chatPromptOf({ ...body, messages: body.messages }), tools: toldTools(body.tools) }
+  if ((body.prompt === undefined) === (body.messages === undefined)) {
+    throw refuse('prompt', 'or messages must be given, and not both', body.prompt ?? null)
+  }
+  if (body.prompt !== undefined && body.tools !== null) {
+    throw refuse('tools', 'needs messages: a prompt that is text tells of them itself', body.tools)
+  }
+  const prompt = body.messages === undefined
+    ? { text: body.prompt!, addSpecialTokens: body.add_special_tokens }
+    : { ...chatPromptOf({ ...body, messages: body.messages }), tools: toldTools(body.tools) }
   return { model: modelOf(catalog, body.model), prompt, withTexts: body.return_token_strs }
 }
 
@@ -66,5 +77,10 @@ export function parseTokenizerQuery (query: unknown, catalog: Catalog): ModelInf
 /** @throws RequestError naming the field, the rule and the value */
 export function parseEmbeddings (value: unknown): EmbedRequest & { readonly asBase64: boolean } {
   const { body } = readBody(embeddingsSchema, value)
-  return { model: body.model, inputs: promptsOf(body.input, true), cacheSalt: body.cache_salt, asBase64: body.encoding_format === 'base64' }
+  return {
+    model: body.model,
+    inputs: promptsOf(body.input, true),
+    cacheSalt: body.cache_salt,
+    asBase64: body.encoding_format === 'base64'
+  }
 }

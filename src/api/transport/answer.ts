@@ -1,4 +1,6 @@
-/** Answers a request from the events of its generation: as one object, or as a stream that begins with the first chunk. */
+/**
+ * Answers a request from the events of its generation: as one object, or as a stream that begins with the first chunk.
+ */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RequestError } from '../../errors.js'
 import { disconnectSignal } from './disconnect.js'
@@ -33,7 +35,9 @@ async function whole<E> ({ events, formatter }: Answering<E>, signal: AbortSigna
   return formatter.completion()
 }
 
-async function * chunksOf<E> ({ events, formatter }: Answering<E>, signal: AbortSignal): AsyncGenerator<object, void, undefined> {
+async function * chunksOf<E> (
+  { events, formatter }: Answering<E>, signal: AbortSignal
+): AsyncGenerator<object, void, undefined> {
   for await (const event of events(signal)) yield * formatter.chunks(event)
 }
 
@@ -48,7 +52,9 @@ export interface Sending {
  * Sends chunks as they come. Nothing is sent before the first, so that refusals have their status.
  * @throws what the chunks throw before the first one
  */
-export async function sendStream (reply: FastifyReply, chunks: AsyncIterable<object>, { services, signal, formatter }: Sending): Promise<void> {
+export async function sendStream (
+  reply: FastifyReply, chunks: AsyncIterable<object>, { services, signal, formatter }: Sending
+): Promise<void> {
   const open = (): EventStream => new EventStream(reply, services.config.slowReaderTimeoutMs)
   let frames: EventStream | null = null
   try {
@@ -60,14 +66,18 @@ export async function sendStream (reply: FastifyReply, chunks: AsyncIterable<obj
     if (!frames) throw error
     const told = toRequestError(error)
     if (told.code === 'internal_error' && !signal.aborted) reply.log.error(error)
-    if (!signal.aborted) for (const frame of [...formatter.failure(told), ...formatter.closing]) await frames.send(frame, signal)
+    if (!signal.aborted) {
+      for (const frame of [...formatter.failure(told), ...formatter.closing]) await frames.send(frame, signal)
+    }
   } finally {
     frames?.end()
   }
 }
 
 /** @throws RequestError as the generation does, before anything is sent */
-export async function answer<E> (request: FastifyRequest, reply: FastifyReply, answering: Answering<E>): Promise<unknown> {
+export async function answer<E> (
+  request: FastifyRequest, reply: FastifyReply, answering: Answering<E>
+): Promise<unknown> {
   const release = answering.services.begin(request.caller, reply)
   reply.raw.once('close', release)
   const signal = disconnectSignal(reply)

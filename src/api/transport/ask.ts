@@ -1,4 +1,7 @@
-/** Questions to the inference thread over HTTP: counted for their caller, with the caller's own part of the prefix cache, ended when the caller leaves. */
+/**
+ * Questions to the inference thread over HTTP: counted for their caller, with the caller's own part of the prefix
+ * cache, ended when the caller leaves.
+ */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RequestError } from '../../errors.js'
 import type { Calls, Scored, ScoreRequest } from '../../serving/protocol.js'
@@ -9,11 +12,15 @@ import type { Services } from '../services.js'
 type RewardCall = 'score' | 'adapt' | 'suggest'
 
 /** @throws RequestError */
-export async function callFor<N extends RewardCall> (services: Services, name: N, asked: Calls[N]['request'], { caller }: Pick<FastifyRequest, 'caller'>, reply: FastifyReply): Promise<Calls[N]['answer']> {
+export async function callFor<N extends RewardCall> (
+  services: Services, name: N, asked: Calls[N]['request'], { caller }: Pick<FastifyRequest, 'caller'>,
+  reply: FastifyReply
+): Promise<Calls[N]['answer']> {
   const release = services.begin(caller, reply)
   const signal = disconnectSignal(reply)
   try {
-    return await services.inference.call(name, asked, { signal, onSpent: ({ rewardSeconds }) => { services.metrics.of(asked.model).scored(rewardSeconds) } })
+    return await services.inference.call(name, asked,
+      { signal, onSpent: ({ rewardSeconds }) => { services.metrics.of(asked.model).scored(rewardSeconds) } })
   } catch (error) {
     throw signal.aborted ? new RequestError('request_cancelled', 'the caller left') : error
   } finally {
@@ -22,6 +29,9 @@ export async function callFor<N extends RewardCall> (services: Services, name: N
 }
 
 /** @throws RequestError */
-export async function scoreFor (services: Services, asked: ScoreRequest, request: FastifyRequest, reply: FastifyReply): Promise<Scored> {
-  return await callFor(services, 'score', { ...asked, cacheSalt: request.caller.saltOf(asked.cacheSalt) }, request, reply)
+export async function scoreFor (
+  services: Services, asked: ScoreRequest, request: FastifyRequest, reply: FastifyReply
+): Promise<Scored> {
+  return await callFor(services, 'score', { ...asked, cacheSalt: request.caller.saltOf(asked.cacheSalt) }, request,
+    reply)
 }

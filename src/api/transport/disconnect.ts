@@ -1,4 +1,7 @@
-/** When the caller leaves. Fastify's `request.signal` aborts as soon as a POST body is read; the response's own close does not. */
+/**
+ * When the caller leaves. Fastify's `request.signal` aborts as soon as a POST body is read; the response's own close
+ * does not.
+ */
 import type { FastifyReply } from 'fastify'
 import { RequestError } from '../../errors.js'
 

@@ -1,6 +1,6 @@
 /**
- * One WebSocket of JSON messages: pings, no faster than its reader reads, a bound of requests in flight, all of which end with it. What the
- * messages mean is up to its user.
+ * One WebSocket of JSON messages: pings, no faster than its reader reads, a bound of requests in flight, all of which
+ * end with it. What the messages mean is up to its user.
  */
 import type { WebSocket } from '@fastify/websocket'
 import { RequestError } from '../../errors.js'
@@ -77,23 +77,36 @@ export class JsonSocket {
     clearTimeout(cutOff)
   }
 
-  /** Tells of an error. The socket stays, unless its caller makes errors and reads none. @param fields what says which request it is of */
+  /**
+   * Tells of an error. The socket stays, unless its caller makes errors and reads none.
+   * @param fields what says which request it is of
+   */
   sendError (error: unknown, fields: object = {}): void {
     const told = toRequestError(error)
     if (told.code === 'internal_error') console.error(error)
     if (this.#socket.bufferedAmount > mostBufferedBytes) return this.#socket.close(policy, 'errors are not read')
-    this.send({ type: 'error', ...fields, status: told.status, ...told.toBody(), ...(told.retryAfterMs === null ? {} : { retry_after_ms: told.retryAfterMs }) }).catch(console.error)
+    this.send({
+      type: 'error',
+      ...fields,
+      status: told.status,
+      ...told.toBody(),
+      ...(told.retryAfterMs === null ? {} : { retry_after_ms: told.retryAfterMs })
+    }).catch(console.error)
   }
 
   /**
    * Begins a request, which counts until its work has ended.
    * @returns what cancels it
-   * @throws RequestError rate_limit_exceeded at a limit of the socket or of the caller, unavailable while the server is draining
+   * @throws RequestError rate_limit_exceeded at a limit of the socket or of the caller, unavailable while the server is
+   * draining
    */
   run ({ caller, work, onError }: RunOptions): AbortController {
     this.#services.refuseIfDraining()
     const most = this.#services.config.maxRequestsPerSocket
-    if (this.#running.size >= most) throw new RequestError('rate_limit_exceeded', `${most} requests are running on this socket already (max-requests-per-socket)`, { retryAfterMs: 1000 })
+    if (this.#running.size >= most) {
+      throw new RequestError('rate_limit_exceeded',
+        `${most} requests are running on this socket already (max-requests-per-socket)`, { retryAfterMs: 1000 })
+    }
     const release = this.#services.begin(caller, null)
     const controller = new AbortController()
     this.#running.add(controller)
@@ -112,7 +125,8 @@ function parseMessage (text: string): Message {
   try {
     value = JSON.parse(text)
   } catch (cause) {
-    throw new RequestError('invalid_request', `a message must be JSON (${cause instanceof Error ? cause.message : 'it cannot be parsed'})`, { cause })
+    throw new RequestError('invalid_request',
+      `a message must be JSON (${cause instanceof Error ? cause.message : 'it cannot be parsed'})`, { cause })
   }
   if (!isObject(value)) throw new RequestError('invalid_request', 'a message must be a JSON object')
   refuseDeep(value)

@@ -11,8 +11,13 @@ import { StreamConnection } from '../stream/stream-connection.js'
 type Attach = (socket: WebSocket, services: Services, caller: Caller) => object
 
 const connections: Readonly<Record<string, { readonly summary: string, readonly attach: Attach }>> = {
-  '/v1/responses': { summary: 'Opens a WebSocket for responses, in OpenAI’s protocol', attach: (...args) => new ResponseConnection(...args) },
-  '/v1/stream': { summary: 'Opens a WebSocket for any number of chats at a time', attach: (...args) => new StreamConnection(...args) }
+  '/v1/responses': {
+    summary: 'Opens a WebSocket for responses, in OpenAI’s protocol',
+    attach: (...args) => new ResponseConnection(...args)
+  },
+  '/v1/stream': {
+    summary: 'Opens a WebSocket for any number of chats at a time', attach: (...args) => new StreamConnection(...args)
+  }
 }
 
 export function sockets (app: FastifyInstance, services: Services): void {
@@ -25,7 +30,9 @@ export function sockets (app: FastifyInstance, services: Services): void {
         reply.header('upgrade', 'websocket')
         throw new RequestError('upgrade_required', `GET ${url} opens a WebSocket: send an upgrade`)
       },
-      wsHandler: (socket, { caller }) => { if (services.sockets.admit(socket, services.isDraining)) attach(socket, services, caller) }
+      wsHandler: (socket, { caller }) => {
+        if (services.sockets.admit(socket, services.isDraining)) attach(socket, services, caller)
+      }
     })
   }
 }

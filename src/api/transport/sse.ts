@@ -20,8 +20,11 @@ export class EventStream {
     this.#slowReaderTimeoutMs = slowReaderTimeoutMs
     reply.hijack()
     reply.header('openai-processing-ms', Math.round(reply.elapsedTime))
-    for (const [name, value] of Object.entries(reply.getHeaders())) if (value !== undefined) reply.raw.setHeader(name, value)
-    reply.raw.writeHead(200, { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' })
+    for (const [name, value] of Object.entries(reply.getHeaders())) {
+      if (value !== undefined) reply.raw.setHeader(name, value)
+    }
+    reply.raw.writeHead(200,
+      { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' })
     reply.raw.flushHeaders()
     this.#keepAlive = setInterval(() => { this.#reply.raw.write(': keep-alive\n\n') }, keepAliveMs)
   }

@@ -1,10 +1,15 @@
-/** The arithmetic of token guidance: a policy over candidate tokens, their values, the distribution that these make, its KL. Knows no sequences. */
+/**
+ * The arithmetic of token guidance: a policy over candidate tokens, their values, the distribution that these make, its
+ * KL. Knows no sequences.
+ */
 import { largestShare } from '../selection/bisection.js'
 import type { RankedToken } from '../sampling/distribution.js'
 import type { ParametersOf } from '../strategies/strategy-schemas.js'
 
 /** g, over the values of the candidates. */
-export const transforms: Readonly<Record<ParametersOf<'token_guidance'>['transform'], (values: readonly number[]) => number[]>> = {
+export const transforms: Readonly<Record<ParametersOf<'token_guidance'>['transform'], (
+  values: readonly number[]
+) => number[]>> = {
   identity: values => [...values],
   centered: values => {
     const mean = values.reduce((sum, value) => sum + value, 0) / values.length
@@ -14,7 +19,8 @@ export const transforms: Readonly<Record<ParametersOf<'token_guidance'>['transfo
     const [least, largest] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))]
     return values.map(value => largest === least ? 0 : (value - least) / (largest - least))
   },
-  log_sigmoid: values => values.map(value => value > 0 ? -Math.log1p(Math.exp(-value)) : value - Math.log1p(Math.exp(value))),
+  log_sigmoid: values =>
+    values.map(value => value > 0 ? -Math.log1p(Math.exp(-value)) : value - Math.log1p(Math.exp(value))),
   clip01: values => values.map(value => Math.min(1, Math.max(0, value)))
 }
 
@@ -29,21 +35,32 @@ export interface Guided {
  * The guided distribution: ln π(v) + strength · value, normalised.
  * @param outside what the policy gives to the other tokens that may be drawn, whose value is 0; 0 masks them
  */
-export function guide (policy: readonly RankedToken[], values: readonly number[], strength: number, outside = 0): Guided {
+export function guide (
+  policy: readonly RankedToken[], values: readonly number[], strength: number, outside = 0
+): Guided {
   const scores = policy.map(({ logProbability }, index) => logProbability + strength * values[index]!)
   const rest = Math.log(outside)
   const largest = scores.reduce((a, b) => Math.max(a, b), rest)
-  const logSum = largest + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - largest), Math.exp(rest - largest)))
-  return { ranked: policy.map(({ token }, index) => ({ token, logProbability: scores[index]! - logSum })), shift: -logSum }
+  const logSum =
+    largest + Math.log(scores.reduce((sum, score) => sum + Math.exp(score - largest), Math.exp(rest - largest)))
+  return {
+    ranked: policy.map(({ token }, index) => ({ token, logProbability: scores[index]! - logSum })), shift: -logSum
+  }
 }
 
 /** KL of the guided distribution to the policy, nats: Σ π′ (ln π′ − ln π). */
 export function stepKl ({ ranked, shift }: Guided, policy: readonly RankedToken[], outside = 0): number {
-  return ranked.reduce((sum, { logProbability }, index) => sum + Math.exp(logProbability) * (logProbability - policy[index]!.logProbability), outside * Math.exp(shift) * shift)
+  return ranked.reduce((sum, { logProbability }, index) => sum +
+    Math.exp(logProbability) * (logProbability - policy[index]!.logProbability), outside * Math.exp(shift) * shift)
 }
 
-/** Guidance as far as a budget of KL allows: the strength is scaled down, by bisection, until the step costs no more than is left; null where even strength 0 does. */
-export function guideWithin (policy: readonly RankedToken[], values: readonly number[], strength: number, left: number, outside = 0): Guided | null {
+/**
+ * Guidance as far as a budget of KL allows: the strength is scaled down, by bisection, until the step costs no more
+ * than is left; null where even strength 0 does.
+ */
+export function guideWithin (
+  policy: readonly RankedToken[], values: readonly number[], strength: number, left: number, outside = 0
+): Guided | null {
   const at = (share: number): Guided => guide(policy, values, strength * share, outside)
   const fits = (share: number): boolean => left === Infinity || stepKl(at(share), policy, outside) <= left
   if (!fits(1) && !fits(0)) return null

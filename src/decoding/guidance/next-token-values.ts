@@ -1,6 +1,7 @@
 /**
- * Values tokens by a reward's next-token member, which says without a pass what the answer would score with each. Ending the answer is worth what it scores as it
- * stands. After each token the reward reads the answer, which costs no pass either.
+ * Values tokens by a reward's next-token member, which says without a pass what the answer would score with each.
+ * Ending the answer is worth what it scores as it stands. After each token the reward reads the answer, which costs no
+ * pass either.
  */
 import type { Candidate, Generation } from '../candidate.js'
 import type { RankedToken } from '../sampling/distribution.js'

@@ -1,6 +1,7 @@
 /**
- * Values tokens by a reward of prefixes: the reward reads the answer with each candidate token. A reward that looks at hidden states has them probed, all tokens in
- * one pass that goes no further than its layers; the token drawn is then read as any other.
+ * Values tokens by a reward of prefixes: the reward reads the answer with each candidate token. A reward that looks at
+ * hidden states has them probed, all tokens in one pass that goes no further than its layers; the token drawn is then
+ * read as any other.
  */
 import type { Score } from '../../rewards/scorer.js'
 import type { Candidate, Generation } from '../candidate.js'

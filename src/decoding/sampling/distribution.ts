@@ -1,7 +1,8 @@
 /**
- * The distribution that tokens are drawn from: the model's, with a request's changed logits, what a constraint allows, temperature and filters.
- * Exact, and cheap where it can be: the engine lists the most probable tokens and both normalisers, so a draw seldom looks at the whole
- * row. Order of the filters as in vLLM: constraint, temperature, min_p, top_k, top_p, each on what the ones before left.
+ * The distribution that tokens are drawn from: the model's, with a request's changed logits, what a constraint allows,
+ * temperature and filters. Exact, and cheap where it can be: the engine lists the most probable tokens and both
+ * normalisers, so a draw seldom looks at the whole row. Order of the filters as in vLLM: constraint, temperature,
+ * min_p, top_k, top_p, each on what the ones before left.
  */
 import type { Distribution } from '../../engine/sequence.js'
 import type { TouchedLogits } from './logits-processors.js'
@@ -17,8 +18,9 @@ const leastRest = 1e-3
 const byRank = (a: RankedToken, b: RankedToken): number => b.logProbability - a.logProbability || a.token - b.token
 
 /**
- * Temperatures below it are read as 0, their limit: the engine sums tempered probabilities in float32, and with logits about 100 those of near ties are off by
- * 0.4 % here, by 5 % at a tenth of it. Far below, logits over the temperature overflow.
+ * Temperatures below it are read as 0, their limit: the engine sums tempered probabilities in float32, and with logits
+ * about 100 those of near ties are off by 0.4 % here, by 5 % at a tenth of it. Far below, logits over the temperature
+ * overflow.
  */
 export const leastTemperature = 0.001
 
@@ -66,7 +68,11 @@ export class SamplingDistribution {
   readonly #kept: RankedToken[] | null
 
   /** @param allowed bit t mod 32 of word ⌊t / 32⌋ says whether token t can be drawn, at least one can; null is all */
-  constructor (base: Distribution, touched: TouchedLogits, { temperature, minP, topK, topP }: Pick<SamplingParams, 'temperature' | 'minP' | 'topK' | 'topP'>, allowed: Int32Array | null = null) {
+  constructor (
+    base: Distribution, touched: TouchedLogits,
+    { temperature, minP, topK, topP }: Pick<SamplingParams, 'temperature' | 'minP' | 'topK' | 'topP'>,
+    allowed: Int32Array | null = null
+  ) {
     this.#base = base
     this.#touched = touched
     this.#allowed = allowed
@@ -120,8 +126,11 @@ export class SamplingDistribution {
   #certain (): RankedToken[] {
     if (this.#listed) return this.#listed
     const { topIds, topLogits, size } = this.#base
-    const tokens = this.#allowed && this.#listsAll ? [...tokensIn(this.#allowed, size, 0)] : [...new Set([...topIds, ...this.#touched.keys()])]
-    const ranked = tokens.map(token => ({ token, logProbability: this.#logProbability(token) })).filter(one => one.logProbability > -Infinity).sort(byRank)
+    const tokens = this.#allowed && this.#listsAll
+      ? [...tokensIn(this.#allowed, size, 0)]
+      : [...new Set([...topIds, ...this.#touched.keys()])]
+    const ranked = tokens.map(token => ({ token, logProbability: this.#logProbability(token) }))
+      .filter(one => one.logProbability > -Infinity).sort(byRank)
     // A token that is neither listed nor touched may be as probable as the last listed one.
     const floor = this.#listsAll ? -Infinity : topLogits.at(-1)! * this.#inverseTemperature - this.#logNormalizer
     this.#listed = ranked.filter(one => one.logProbability > floor || floor === -Infinity)
@@ -167,7 +176,10 @@ export class SamplingDistribution {
     return all.slice(0, count)
   }
 
-  /** Every token that can be drawn, in the order in which `draw` passes them: by rank as far as tokens are listed, then by id. */
+  /**
+   * Every token that can be drawn, in the order in which `draw` passes them: by rank as far as tokens are listed, then
+   * by id.
+   */
   all (): readonly RankedToken[] {
     if (this.#kept) return this.#kept
     const { size, logits } = this.#base
@@ -179,7 +191,9 @@ export class SamplingDistribution {
       passed[token] = 1
     }
     for (let token = 0; token < size; token++) {
-      if (passed[token] === 0) all.push({ token, logProbability: logits[token]! * this.#inverseTemperature - this.#logNormalizer })
+      if (passed[token] === 0) {
+        all.push({ token, logProbability: logits[token]! * this.#inverseTemperature - this.#logNormalizer })
+      }
     }
     return all.filter(one => one.logProbability > -Infinity)
   }

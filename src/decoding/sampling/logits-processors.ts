@@ -1,7 +1,8 @@
 /**
- * Bias and penalties: which tokens' logits change, and to what. Only the tokens touched are looked at. Formulas as OpenAI documents
- * them (frequency, presence, bias) and as vLLM applies them (repetition: over prompt and answer, dividing positive logits and
- * multiplying negative ones), in vLLM's order: repetition, frequency and presence, bias, masks.
+ * Bias and penalties: which tokens' logits change, and to what. Only the tokens touched are looked at. Formulas as
+ * OpenAI documents them (frequency, presence, bias) and as vLLM applies them (repetition: over prompt and answer,
+ * dividing positive logits and multiplying negative ones), in vLLM's order: repetition, frequency and presence, bias,
+ * masks.
  */
 import type { Distribution } from '../../engine/sequence.js'
 import type { SamplingParams } from '../runtime.js'
@@ -32,7 +33,9 @@ const none: TouchedLogits = new Map()
  * The logits that a request changes.
  * @param masked tokens that may not be drawn
  */
-export function touchedLogits ({ logits }: Distribution, sampling: SamplingParams, counts: TokenCounts, masked: readonly number[]): TouchedLogits {
+export function touchedLogits (
+  { logits }: Distribution, sampling: SamplingParams, counts: TokenCounts, masked: readonly number[]
+): TouchedLogits {
   const { frequencyPenalty, presencePenalty, repetitionPenalty, logitBias } = sampling
   const biased = Object.keys(logitBias)
   const penalised = frequencyPenalty !== 0 || presencePenalty !== 0
@@ -44,7 +47,11 @@ export function touchedLogits ({ logits }: Distribution, sampling: SamplingParam
       touched.set(token, logits[token]! > 0 ? logits[token]! / repetitionPenalty : logits[token]! * repetitionPenalty)
     }
   }
-  if (penalised) for (const [token, count] of counts.answer) touched.set(token, value(token) - frequencyPenalty * count - presencePenalty)
+  if (penalised) {
+    for (const [token, count] of counts.answer) {
+      touched.set(token, value(token) - frequencyPenalty * count - presencePenalty)
+    }
+  }
   for (const token of biased) touched.set(Number(token), value(Number(token)) + logitBias[Number(token)]!)
   for (const token of masked) touched.set(token, -Infinity)
   return touched

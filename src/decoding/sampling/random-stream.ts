@@ -1,12 +1,13 @@
 /**
- * Random streams. Every candidate has its own, derived from the request's seed and the candidate's path, so that what one draws
- * does not depend on when the others draw.
+ * Random streams. Every candidate has its own, derived from the request's seed and the candidate's path, so that what
+ * one draws does not depend on when the others draw.
  */
 import { createHash } from 'node:crypto'
 import type { Random } from '../runtime.js'
 
 /**
- * The stream of a seed and a path: xoshiro128** (Blackman and Vigna 2018), its state the first 128 bits of SHA-256 of both.
+ * The stream of a seed and a path: xoshiro128** (Blackman and Vigna 2018), its state the first 128 bits of SHA-256 of
+ * both.
  * @param seed 0 to 2^53 − 1
  */
 export function randomStream (seed: number, path: string): Random {

@@ -30,11 +30,15 @@ export class StopText {
     return this.#text.length
   }
 
-  /** Adds text. Of several stop strings the one that begins first wins, then the shortest. @returns whether one was met */
+  /**
+   * Adds text. Of several stop strings the one that begins first wins, then the shortest.
+   * @returns whether one was met
+   */
   push (text: string): boolean {
     const from = Math.max(0, this.#text.length - this.#longest + 1)
     this.#text += text
-    const found = this.#stops.map(stop => ({ at: this.#text.indexOf(stop, from), length: stop.length })).filter(({ at }) => at >= 0)
+    const found = this.#stops.map(stop => ({ at: this.#text.indexOf(stop, from), length: stop.length }))
+      .filter(({ at }) => at >= 0)
     const [first] = found.sort((a, b) => a.at - b.at || a.length - b.length)
     if (first) {
       this.#text = this.#text.slice(0, first.at + (this.#includeStop ? first.length : 0))

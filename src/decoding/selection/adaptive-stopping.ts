@@ -1,6 +1,6 @@
 /**
- * When drawing more answers is not worth it: a reward reached, a leader that is likely to stay one. Looks at whole answers only, drawn
- * independently, so that what is drawn does not favour short ones.
+ * When drawing more answers is not worth it: a reward reached, a leader that is likely to stay one. Looks at whole
+ * answers only, drawn independently, so that what is drawn does not favour short ones.
  */
 import type { StopWhen } from '../strategies/strategy-schemas.js'
 
@@ -19,8 +19,9 @@ export function studentCdf (t: number, degrees: number): number {
 }
 
 /**
- * How likely the best of the rewards so far stays the best of all, at least: rewards taken as normal, their mean and variance unknown (Student's predictive
- * distribution), the chances of those to come added up (union bound). With fewer than three rewards nothing is claimed.
+ * How likely the best of the rewards so far stays the best of all, at least: rewards taken as normal, their mean and
+ * variance unknown (Student's predictive distribution), the chances of those to come added up (union bound). With fewer
+ * than three rewards nothing is claimed.
  * @param left answers that would still be drawn
  */
 export function leaderProbability (rewards: readonly number[], left: number): number {
@@ -36,8 +37,8 @@ export function leaderProbability (rewards: readonly number[], left: number): nu
 }
 
 /**
- * How likely the most frequent answer is more frequent than the second in truth: P(p > ½) for p of the two, from their counts and a uniform prior
- * (the Beta posterior of adaptive self-consistency, Aggarwal et al. 2023, arXiv 2305.11860).
+ * How likely the most frequent answer is more frequent than the second in truth: P(p > ½) for p of the two, from their
+ * counts and a uniform prior (the Beta posterior of adaptive self-consistency, Aggarwal et al. 2023, arXiv 2305.11860).
  */
 export function majorityProbability (counts: readonly number[]): number {
   const [first = 0, second = 0] = [...counts].sort((a, b) => b - a)
@@ -52,8 +53,14 @@ export function majorityProbability (counts: readonly number[]): number {
   return sum
 }
 
-/** Whether to stop. @param counts answers per party, of those that can be voted for @param left answers that would still be drawn */
-export function isEnough (stop: Omit<StopWhen, 'eager'>, rewards: readonly number[], counts: readonly number[], left: number): boolean {
+/**
+ * Whether to stop.
+ * @param counts answers per party, of those that can be voted for
+ * @param left answers that would still be drawn
+ */
+export function isEnough (
+  stop: Omit<StopWhen, 'eager'>, rewards: readonly number[], counts: readonly number[], left: number
+): boolean {
   if (stop.min_reward !== undefined) return Math.max(...rewards) >= stop.min_reward
   if (stop.leader_probability !== undefined) return leaderProbability(rewards, left) >= stop.leader_probability
   return counts.length > 0 && majorityProbability(counts) >= stop.majority_probability!

@@ -1,6 +1,6 @@
 /**
- * Best-of-Poisson (Khalaf et al. 2025, arXiv 2506.19248): best-of-N with N = 1 + Poisson(mean) comes closer than a fixed N to the best reward that a KL allows. How
- * N is drawn, how large it can be, what it costs. Pure.
+ * Best-of-Poisson (Khalaf et al. 2025, arXiv 2506.19248): best-of-N with N = 1 + Poisson(mean) comes closer than a
+ * fixed N to the best reward that a KL allows. How N is drawn, how large it can be, what it costs. Pure.
  */
 import type { Random } from '../runtime.js'
 
@@ -34,8 +34,9 @@ export function drawNumber (mean: number, random: Random): number {
 const intervals = 2000
 
 /**
- * Upper bound of the KL of Best-of-Poisson to the policy, nats: reached where no two answers have the same reward. The best of N has rank u, of [0, 1], with density
- * e^(−mean · (1 − u)) · (1 + mean · u), and the bound is the KL of that to the uniform density.
+ * Upper bound of the KL of Best-of-Poisson to the policy, nats: reached where no two answers have the same reward. The
+ * best of N has rank u, of [0, 1], with density e^(−mean · (1 − u)) · (1 + mean · u), and the bound is the KL of that
+ * to the uniform density.
  */
 export function poissonKl (mean: number): number {
   const at = (u: number): number => {

@@ -19,7 +19,10 @@ export function softmaxWeights (rewards: readonly number[], strength: number): n
   return weights.map(weight => weight / sum)
 }
 
-/** Weights of softmax selection whose KL, as far as one request can estimate it (`softmaxKl`), is at most so many nats: the strength is scaled down, by bisection, as far as that takes. */
+/**
+ * Weights of softmax selection whose KL, as far as one request can estimate it (`softmaxKl`), is at most so many nats:
+ * the strength is scaled down, by bisection, as far as that takes.
+ */
 export function softmaxWeightsWithin (rewards: readonly number[], strength: number, most: number): number[] {
   const at = (share: number): number[] => softmaxWeights(rewards, strength * share)
   return at(largestShare(share => softmaxKl(at(share)).value! <= most))
@@ -38,8 +41,9 @@ export function selectSoftmax (weights: readonly number[], n: number, random: Ra
 }
 
 /**
- * How inference-time pessimism weighs answers (Huang et al. 2025, arXiv 2503.21878): w_i = max(0, s_i − λ) with s_i = strength · reward_i and λ such that
- * the weights have mean 1. Weight grows linearly with the reward, not exponentially: a reward that is wrong where it is large does less harm.
+ * How inference-time pessimism weighs answers (Huang et al. 2025, arXiv 2503.21878): w_i = max(0, s_i − λ) with s_i =
+ * strength · reward_i and λ such that the weights have mean 1. Weight grows linearly with the reward, not
+ * exponentially: a reward that is wrong where it is large does less harm.
  */
 export function pessimisticWeights (rewards: readonly number[], strength: number): number[] {
   const scaled = rewards.map(reward => strength * reward)
@@ -55,15 +59,18 @@ export function pessimisticWeights (rewards: readonly number[], strength: number
   return scaled.map(value => Math.max(0, value - lambda))
 }
 
-/** Rejection sampling over answers in order: i is taken with probability w_i over the largest weight, so the best is never passed over. */
+/**
+ * Rejection sampling over answers in order: i is taken with probability w_i over the largest weight, so the best is
+ * never passed over.
+ */
 export function selectByRejection (weights: readonly number[], random: Random): number {
   const envelope = Math.max(...weights)
   return weights.findIndex(weight => random.next() * envelope < weight)
 }
 
 /**
- * Expected best of n of these rewards drawn without replacement: an unbiased estimate, from one pool, of what best-of-n of any smaller n gives.
- * Σ over i ≥ n of C(i − 1, n − 1) / C(N, n) · the i-th smallest.
+ * Expected best of n of these rewards drawn without replacement: an unbiased estimate, from one pool, of what best-of-n
+ * of any smaller n gives. Σ over i ≥ n of C(i − 1, n − 1) / C(N, n) · the i-th smallest.
  * @param n from 1 to the number of rewards
  */
 export function expectedBest (rewards: readonly number[], n: number): number {

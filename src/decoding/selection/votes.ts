@@ -1,5 +1,6 @@
 /**
- * Votes among answers: what an answer says is extracted and made canonical, equal ones are one party. Knows no rewards but as numbers.
+ * Votes among answers: what an answer says is extracted and made canonical, equal ones are one party. Knows no rewards
+ * but as numbers.
  */
 import type { Extract } from '../strategies/strategy-schemas.js'
 
@@ -43,10 +44,13 @@ const withoutTypesetting = (text: string): string => text
 
 /** One spelling for equal answers: case, spaces, closing marks, LaTeX, and numbers (1,000.0 is 1000; 1/2 is 0.5). */
 export function canonical (text: string): string {
-  const plain = withoutTypesetting(text).trim().toLowerCase().replaceAll(/\s+/g, ' ').replace(/^\$+|[$.!]+$/g, '').trim()
+  const plain = withoutTypesetting(text).trim().toLowerCase().replaceAll(/\s+/g, ' ').replace(/^\$+|[$.!]+$/g, '')
+    .trim()
   const digits = plain.replaceAll(/,(?=\d{3}(?!\d))/g, '').replace(/^\$|%$/g, '')
   const fraction = /^([-+]?\d+(?:\.\d+)?) ?\/ ?(\d+(?:\.\d+)?)$/.exec(digits)
-  const value = fraction ? Number(fraction[1]) / Number(fraction[2]) : /^[-+]?(?:\d+\.?\d*|\.\d+)$/.test(digits) ? Number(digits) : NaN
+  const value = fraction
+    ? Number(fraction[1]) / Number(fraction[2])
+    : /^[-+]?(?:\d+\.?\d*|\.\d+)$/.test(digits) ? Number(digits) : NaN
   if (!Number.isFinite(value)) return plain
   return plain.endsWith('%') ? `${value}%` : String(value)
 }

@@ -1,10 +1,13 @@
 /**
- * Reward-weighted beam search: beams grow by sampled steps, the prefixes that the reward ranks first are kept (Snell et al. 2024, arXiv
- * 2408.03314; with one beam, blockwise best-of-K, Mudgal et al. 2023, arXiv 2310.17022). With a step as long as the answer it is
- * best-of-N with N = num_beams · num_children. Several steps between scorings, the last of which branches: VG-Search (Chen et al. 2025, arXiv 2505.11730).
+ * Reward-weighted beam search: beams grow by sampled steps, the prefixes that the reward ranks first are kept (Snell et
+ * al. 2024, arXiv 2408.03314; with one beam, blockwise best-of-K, Mudgal et al. 2023, arXiv 2310.17022). With a step as
+ * long as the answer it is best-of-N with N = num_beams · num_children. Several steps between scorings, the last of
+ * which branches: VG-Search (Chen et al. 2025, arXiv 2505.11730).
  */
 import type { Candidate, Generation } from '../candidate.js'
-import { byScore, eligible, endEvent, finishChoice, openCandidates, progress, retire, startGeneration, TextStream } from '../generation.js'
+import {
+  byScore, eligible, endEvent, finishChoice, openCandidates, progress, retire, startGeneration, TextStream
+} from '../generation.js'
 import { scoreAhead } from './look-ahead.js'
 import type { KlReport, Random, Strategy } from '../runtime.js'
 import { agreedText, growSteps, Population } from './search.js'
@@ -14,7 +17,10 @@ import type { ParametersOf } from './strategy-schemas.js'
 type Params = ParametersOf<'beam_search'>
 
 /** Children of the beams that go on, grown to the next scoring. A beam that ends on the way has none. */
-async function growChildren (generation: Generation, population: Population, beams: readonly Candidate[], { num_children: count, step, score_every: steps }: Params): Promise<Candidate[]> {
+async function growChildren (
+  generation: Generation, population: Population, beams: readonly Candidate[],
+  { num_children: count, step, score_every: steps }: Params
+): Promise<Candidate[]> {
   const live = beams.filter(beam => !beam.isFinished)
   if (steps > 1) await growSteps(generation, live, step, steps - 1)
   const grown = live.flatMap(beam => beam.isFinished ? [beam] : population.expand(beam, count))
@@ -31,14 +37,18 @@ function keep (candidates: readonly Candidate[], params: Params, random: Random)
   return kept.sort(byScore)
 }
 
-const weightsOf = (candidates: readonly Candidate[], { strength }: Params): number[] => softmaxWeights(candidates.map(candidate => candidate.score!.value), strength)
+const weightsOf = (candidates: readonly Candidate[], { strength }: Params): number[] =>
+  softmaxWeights(candidates.map(candidate => candidate.score!.value), strength)
 
 /** What one selection costs. The bounds add up over steps for a single beam; wider beams claim none. */
 function stepKl (candidates: readonly Candidate[], params: Params): number {
   return params.keep === 'top' ? bestOfNKl(candidates.length) : softmaxKl(weightsOf(candidates, params)).value!
 }
 
-/** Keeps `num_beams` prefixes after each step; returns the best. One choice only: beams share tokens, so several would count some twice. */
+/**
+ * Keeps `num_beams` prefixes after each step; returns the best. One choice only: beams share tokens, so several would
+ * count some twice.
+ */
 export const beamSearch: Strategy<Params> = async function * (runtime, prompt, sampling, params) {
   const generation = startGeneration(runtime, prompt, sampling)
   const width = params.num_beams * params.num_children
@@ -50,7 +60,8 @@ export const beamSearch: Strategy<Params> = async function * (runtime, prompt, s
   let steps = 0
   while (steps === 0 || beams.some(beam => !beam.isFinished)) {
     const first = ++steps === 1
-    const grown = first ? await openCandidates(generation, width) : await growChildren(generation, population, beams, params)
+    const grown =
+      first ? await openCandidates(generation, width) : await growChildren(generation, population, beams, params)
     if (first) await growSteps(generation, grown, params.step, params.score_every)
     // What is ended before it is scored is scored as the answer it is.
     if (steps === params.max_steps) for (const candidate of grown) candidate.end()
@@ -70,6 +81,8 @@ export const beamSearch: Strategy<Params> = async function * (runtime, prompt, s
   const choice = beams[0]!.choice()
   yield { type: 'selection', candidateIndices: [choice.candidateIndex] }
   yield * finishChoice(stream, 0, choice)
-  const report: KlReport = params.num_beams > 1 ? { value: null, kind: null } : { value: kl, kind: params.keep === 'top' ? 'upper_bound' : 'bound_estimate' }
+  const report: KlReport = params.num_beams > 1
+    ? { value: null, kind: null }
+    : { value: kl, kind: params.keep === 'top' ? 'upper_bound' : 'bound_estimate' }
   yield endEvent(generation, population.reports(beams), [choice], report)
 }

@@ -1,10 +1,13 @@
 /**
- * Diverse verifier tree search: independent trees, each a beam search with one beam, so that no tree drives out another (Beeching, Tunstall and
- * Rush 2024, Scaling test-time compute with open models). The siblings that a tree ends in are all candidates.
+ * Diverse verifier tree search: independent trees, each a beam search with one beam, so that no tree drives out another
+ * (Beeching, Tunstall and Rush 2024, Scaling test-time compute with open models). The siblings that a tree ends in are
+ * all candidates.
  */
 import type { Candidate } from '../candidate.js'
 import { choose } from '../selection/choose.js'
-import { byScore, eligible, embed, endEvent, finishChoice, openCandidates, progress, retire, startGeneration, TextStream } from '../generation.js'
+import {
+  byScore, eligible, embed, endEvent, finishChoice, openCandidates, progress, retire, startGeneration, TextStream
+} from '../generation.js'
 import { scoreAhead } from './look-ahead.js'
 import type { CandidateReport, Strategy } from '../runtime.js'
 import { agreedText, growSteps, Population } from './search.js'
@@ -29,13 +32,17 @@ class Tree {
     return this.children
   }
 
-  /** Keeps the best child. If it has ended, so has the tree: its siblings that ended, too, stay. @returns reports of those dropped */
+  /**
+   * Keeps the best child. If it has ended, so has the tree: its siblings that ended, too, stay.
+   * @returns reports of those dropped
+   */
   keepBest (step: number): Array<{ candidate: Candidate, report: CandidateReport }> {
     const ranked = [...this.children].sort(byScore)
     const ends = ranked[0]!.isFinished
     this.beam = ends ? null : ranked[0]!
     this.answers = ends ? ranked.filter(child => child.isFinished) : []
-    return ranked.filter(child => child !== this.beam && !this.answers.includes(child)).map(candidate => ({ candidate, report: this.#population.drop(candidate, step) }))
+    return ranked.filter(child => child !== this.beam && !this.answers.includes(child))
+      .map(candidate => ({ candidate, report: this.#population.drop(candidate, step) }))
   }
 
   /** What may yet be returned of this tree, or become it. */
@@ -48,7 +55,8 @@ export const dvts: Strategy<ParametersOf<'dvts'>> = async function * (runtime, p
   const { num_trees: count, num_children: children, step } = params
   const first = await openCandidates(generation, count * children)
   const population = new Population(generation, first.length)
-  const trees = Array.from({ length: count }, (_, tree) => new Tree(population, first.slice(tree * children, (tree + 1) * children)))
+  const trees = Array.from({ length: count }, (_, tree) =>
+    new Tree(population, first.slice(tree * children, (tree + 1) * children)))
   const stream = new TextStream(0)
   let live = trees
   for (let steps = 1; live.length > 0; steps++) {
@@ -60,7 +68,9 @@ export const dvts: Strategy<ParametersOf<'dvts'>> = async function * (runtime, p
     await embed(generation, ended)
     for (const answer of ended) retire(answer)
     for (const { report } of dropped) yield { type: 'candidate', candidate: report }
-    if (params.return_progress) yield progress(steps, live.flatMap(tree => tree.survivors), dropped.map(one => one.candidate))
+    if (params.return_progress) {
+      yield progress(steps, live.flatMap(tree => tree.survivors), dropped.map(one => one.candidate))
+    }
     live = live.filter(tree => tree.beam)
     const agreed = stream.next(agreedText(trees.flatMap(tree => tree.survivors)), [])
     if (agreed) yield agreed

@@ -1,6 +1,7 @@
 /**
- * Growing answers of which one with enough reward is wanted, as cheaply as may be: one that can no longer have it is dropped where it is, and the first to have it ends
- * the others. They go on in step, so that which of them is first follows from the request alone.
+ * Growing answers of which one with enough reward is wanted, as cheaply as may be: one that can no longer have it is
+ * dropped where it is, and the first to have it ends the others. They go on in step, so that which of them is first
+ * follows from the request alone.
  */
 import type { Candidate, Generation } from '../candidate.js'
 import { retire } from '../generation.js'
@@ -18,15 +19,19 @@ export function roundSize (every: number, drawn: number): number {
 }
 
 /**
- * Grows candidates of one round until one that has ended has the reward, or all have ended. The first candidate of a request is never dropped, so that there is a whole
- * answer to return where none has it.
+ * Grows candidates of one round until one that has ended has the reward, or all have ended. The first candidate of a
+ * request is never dropped, so that there is a whole answer to return where none has it.
  * @param least the reward that is enough
  * @param tell called after each token
  * @param finish scores and retires one that has ended; one that the budget ends, too
  * @param dropped told of one that is given up, retired
  */
-export async function growEagerly (generation: Generation, candidates: readonly Candidate[], least: number, tell: () => void, finish: (candidate: Candidate) => Promise<void>, dropped: (candidate: Candidate) => void): Promise<void> {
-  const ceiling = (candidate: Candidate): number => generation.runtime.scorer?.ceiling?.(candidate.certainText) ?? Infinity
+export async function growEagerly (
+  generation: Generation, candidates: readonly Candidate[], least: number, tell: () => void,
+  finish: (candidate: Candidate) => Promise<void>, dropped: (candidate: Candidate) => void
+): Promise<void> {
+  const ceiling = (candidate: Candidate): number =>
+    generation.runtime.scorer?.ceiling?.(candidate.certainText) ?? Infinity
   const drop = (candidate: Candidate): void => {
     candidate.prunedAt = candidate.drawn
     retire(candidate)

@@ -1,15 +1,20 @@
 /**
- * Particle filtering over answers: particles grow by steps, are weighted by their reward, and resampled where weight gathers on few (Puri et al. 2025,
- * arXiv 2502.01618). With ψ_t = exp(strength · r(y≤t)):
- * - twisted (Zhao et al. 2024, arXiv 2404.17546): a step multiplies the weight by ψ_t / ψ_t−1, which telescopes: the target is π(y) · exp(strength · r(y)).
+ * Particle filtering over answers: particles grow by steps, are weighted by their reward, and resampled where weight
+ * gathers on few (Puri et al. 2025, arXiv 2502.01618). With ψ_t = exp(strength · r(y≤t)):
+ * - twisted (Zhao et al. 2024, arXiv 2404.17546): a step multiplies the weight by ψ_t / ψ_t−1, which telescopes: the
+ * target is π(y) · exp(strength · r(y)).
  * - product: a step multiplies it by ψ_t: the target is π(y) · Π ψ_t.
  * An answer that has ended is weighted no more, or its last factor would depend on how long the others go on.
  *
- * Particle Gibbs (Andrieu, Doucet and Holenstein 2010): one particle of a pass, drawn by weight, is retained in the next, which all others are drawn anew for, given that it
- * lives. Each pass leaves the target as it is, so that with more passes few particles come as close to it as many.
+ * Particle Gibbs (Andrieu, Doucet and Holenstein 2010): one particle of a pass, drawn by weight, is retained in the
+ * next, which all others are drawn anew for, given that it lives. Each pass leaves the target as it is, so that with
+ * more passes few particles come as close to it as many.
  */
 import type { Candidate, Generation } from '../candidate.js'
-import { byScore, candidatesFrom, eligible, endEvent, finishChoice, openPrompt, progress, retire, scoreAll, startGeneration, TextStream } from '../generation.js'
+import {
+  byScore, candidatesFrom, eligible, endEvent, finishChoice, openPrompt, progress, retire, scoreAll, startGeneration,
+  TextStream
+} from '../generation.js'
 import { conditionalOffspring, effectiveSize, logMeanExp, offspring } from './particles.js'
 import type { Random, Strategy } from '../runtime.js'
 import { agreedText, growSteps, Population } from './search.js'
@@ -30,7 +35,8 @@ interface Particle {
 }
 
 /** Weights, normalised. */
-const weightsOf = (particles: readonly Particle[]): number[] => softmaxWeights(particles.map(particle => particle.logWeight), 1)
+const weightsOf = (particles: readonly Particle[]): number[] =>
+  softmaxWeights(particles.map(particle => particle.logWeight), 1)
 
 /** Weighs the particles that a step grew. */
 function weigh (grown: readonly Particle[], { strength, weighting }: Params): void {
@@ -41,7 +47,10 @@ function weigh (grown: readonly Particle[], { strength, weighting }: Params): vo
   }
 }
 
-/** Copies at the front that go on from the retained particle, some of them moved to the end: where among its copies it stands is drawn, as systematic resampling asks. */
+/**
+ * Copies at the front that go on from the retained particle, some of them moved to the end: where among its copies it
+ * stands is drawn, as systematic resampling asks.
+ */
 function shifted (next: readonly Particle[], copies: number, random: Random): Particle[] {
   const [retained, ...others] = next
   const moved = Math.floor(random.next() * copies)
@@ -49,7 +58,9 @@ function shifted (next: readonly Particle[], copies: number, random: Random): Pa
 }
 
 /** Draws the next generation. The dead are dropped before the living fork. */
-function resample (particles: readonly Particle[], counts: readonly number[], population: Population, step: number): { next: Particle[], dropped: Candidate[] } {
+function resample (
+  particles: readonly Particle[], counts: readonly number[], population: Population, step: number
+): { next: Particle[], dropped: Candidate[] } {
   const alive = new Set(particles.filter((_, index) => counts[index]! > 0).map(particle => particle.candidate))
   const dropped = [...new Set(particles.map(particle => particle.candidate))].filter(candidate => !alive.has(candidate))
   for (const candidate of dropped) population.drop(candidate, step)
@@ -61,14 +72,18 @@ function resample (particles: readonly Particle[], counts: readonly number[], po
   return { next, dropped }
 }
 
-const candidatesOf = (particles: readonly Particle[]): Candidate[] => [...new Set(particles.map(particle => particle.candidate))]
+const candidatesOf = (particles: readonly Particle[]): Candidate[] =>
+  [...new Set(particles.map(particle => particle.candidate))]
 
 function finalChoice (particles: readonly Particle[], params: Params, random: Random): Candidate {
-  if (params.final_choice === 'argmax') return candidatesOf(particles).reduce((best, one) => byScore(one, best) < 0 ? one : best)
+  if (params.final_choice === 'argmax') {
+    return candidatesOf(particles).reduce((best, one) => byScore(one, best) < 0 ? one : best)
+  }
   return drawByWeight(particles, random)
 }
 
-const drawByWeight = (particles: readonly Particle[], random: Random): Candidate => particles[selectSoftmax(weightsOf(particles), 1, random)[0]!]!.candidate
+const drawByWeight = (particles: readonly Particle[], random: Random): Candidate =>
+  particles[selectSoftmax(weightsOf(particles), 1, random)[0]!]!.candidate
 
 /** A run of all particles from the prompt to the end of their answers. */
 class Pass {
@@ -85,14 +100,18 @@ class Pass {
    * @param candidates one per particle
    * @param retained an answer that the first of them follows, and that is never lost; null for none
    */
-  constructor (generation: Generation, population: Population, params: Params, random: Random, candidates: readonly Candidate[], retained: Candidate | null) {
+  constructor (
+    generation: Generation, population: Population, params: Params, random: Random, candidates: readonly Candidate[],
+    retained: Candidate | null
+  ) {
     this.#generation = generation
     this.#population = population
     this.#params = params
     this.#random = random
     this.#isConditional = retained !== null
     if (retained) candidates[0]!.follow(retained.tokenIds)
-    this.particles = candidates.map(candidate => ({ candidate, ancestor: candidate.index, logWeight: 0, logPotential: 0 }))
+    this.particles =
+      candidates.map(candidate => ({ candidate, ancestor: candidate.index, logWeight: 0, logPotential: 0 }))
   }
 
   get isDone (): boolean { return this.particles.every(({ candidate }) => candidate.isFinished) }
@@ -131,13 +150,17 @@ class Pass {
     return dropped
   }
 
-  /** ln of an estimate of the mean of the target's factor under the policy, unbiased before the logarithm where nothing was retained. */
+  /**
+   * ln of an estimate of the mean of the target's factor under the policy, unbiased before the logarithm where nothing
+   * was retained.
+   */
   get evidence (): number { return this.logZ + logMeanExp(this.particles.map(particle => particle.logWeight)) }
 }
 
 /**
- * Runs `num_particles` particles; returns one drawn by weight, or the best. With `num_iterations` above 1 the one drawn is retained while the others are drawn anew, again
- * and again. A pass that a budget cuts short is left out where an answer was retained. Reports log Ẑ = ln of the mean of exp(strength · r) under the policy, of the first pass.
+ * Runs `num_particles` particles; returns one drawn by weight, or the best. With `num_iterations` above 1 the one drawn
+ * is retained while the others are drawn anew, again and again. A pass that a budget cuts short is left out where an
+ * answer was retained. Reports log Ẑ = ln of the mean of exp(strength · r) under the policy, of the first pass.
  */
 export const particleFilter: Strategy<Params> = async function * (runtime, prompt, sampling, params) {
   const generation = startGeneration(runtime, prompt, sampling)
@@ -152,7 +175,8 @@ export const particleFilter: Strategy<Params> = async function * (runtime, promp
   let pass: Pass
   for (let iteration = 1; ; iteration++) {
     const last = iteration === iterations
-    pass = new Pass(generation, population, params, resampling, candidatesFrom(generation, open, population.take(count), count, last), chosen)
+    pass = new Pass(generation, population, params, resampling,
+      candidatesFrom(generation, open, population.take(count), count, last), chosen)
     while (!pass.isDone) {
       const dropped = await pass.step(++steps)
       for (const candidate of dropped) yield { type: 'candidate', candidate: candidate.report() }
@@ -167,7 +191,8 @@ export const particleFilter: Strategy<Params> = async function * (runtime, promp
     const isCut = generation.budget.stoppedBy !== null
     const ends = last || generation.budget.isSpent()
     if (!chosen || !isCut) {
-      const next: Candidate = ends ? finalChoice(pass.particles, params, selection) : drawByWeight(pass.particles, selection)
+      const next: Candidate =
+        ends ? finalChoice(pass.particles, params, selection) : drawByWeight(pass.particles, selection)
       if (chosen && next !== pass.particles[0]!.candidate) moves++
       chosen = next
     }

@@ -1,4 +1,7 @@
-/** The arithmetic of weighted particles: effective sample size, resampling, also where one particle must live on. Knows no candidates. */
+/**
+ * The arithmetic of weighted particles: effective sample size, resampling, also where one particle must live on. Knows
+ * no candidates.
+ */
 import type { Random } from '../runtime.js'
 
 export type Resampling = 'systematic' | 'multinomial'
@@ -10,29 +13,38 @@ export function logMeanExp (values: readonly number[]): number {
 }
 
 /** 1 / Σ w² of normalised weights: how many equally weighted particles are as good. From 1 to their number. */
-export const effectiveSize = (weights: readonly number[]): number => 1 / weights.reduce((sum, weight) => sum + weight * weight, 0)
+export const effectiveSize = (weights: readonly number[]): number =>
+  1 / weights.reduce((sum, weight) => sum + weight * weight, 0)
 
 /**
- * Offspring of each particle, as many in all as there are particles, each with expectation N · w. Systematic: one draw, points at equal distances, so that a
- * particle gets ⌊N·w⌋ or ⌈N·w⌉. Multinomial: independent draws.
+ * Offspring of each particle, as many in all as there are particles, each with expectation N · w. Systematic: one draw,
+ * points at equal distances, so that a particle gets ⌊N·w⌋ or ⌈N·w⌉. Multinomial: independent draws.
  * @param weights normalised
  */
 export function offspring (weights: readonly number[], method: Resampling, random: Random): number[] {
-  return atPoints(weights, method === 'systematic' ? spaced(weights.length, random.next()) : weights.map(() => random.next()))
+  return atPoints(weights,
+    method === 'systematic' ? spaced(weights.length, random.next()) : weights.map(() => random.next()))
 }
 
 /**
- * Offspring given that the first particle lives on: as `offspring` draws them where one of the next generation, taken evenly, comes from the first.
- * Systematic: Chopin and Singh 2015 (On particle Gibbs sampling), algorithm 4. Multinomial: the others are drawn as ever.
+ * Offspring given that the first particle lives on: as `offspring` draws them where one of the next generation, taken
+ * evenly, comes from the first. Systematic: Chopin and Singh 2015 (On particle Gibbs sampling), algorithm 4.
+ * Multinomial: the others are drawn as ever.
  */
 export function conditionalOffspring (weights: readonly number[], method: Resampling, random: Random): number[] {
-  const points = method === 'systematic' ? spaced(weights.length, conditionalStart(weights.length * weights[0]!, random)) : weights.map(() => random.next())
+  const points = method === 'systematic'
+    ? spaced(weights.length, conditionalStart(weights.length * weights[0]!, random))
+    : weights.map(() => random.next())
   // The first point is the first particle's, even where its weight has vanished beside the others.
   const [own, ...others] = atPoints(weights, points.slice(1))
   return [own! + 1, ...others]
 }
 
-/** The first of equally spaced points, in distances between them, where it is as likely as the first particle has children then. @param expected how many it has on average */
+/**
+ * The first of equally spaced points, in distances between them, where it is as likely as the first particle has
+ * children then.
+ * @param expected how many it has on average
+ */
 function conditionalStart (expected: number, random: Random): number {
   const least = Math.floor(expected)
   const more = expected - least
@@ -43,7 +55,8 @@ function conditionalStart (expected: number, random: Random): number {
 }
 
 /** Points at equal distances in [0, 1). @param first in distances between them: [0, 1) */
-const spaced = (count: number, first: number): number[] => Array.from({ length: count }, (_, index) => (index + first) / count)
+const spaced = (count: number, first: number): number[] =>
+  Array.from({ length: count }, (_, index) => (index + first) / count)
 
 /** How many of the points in [0, 1) each particle's share of it holds. */
 function atPoints (weights: readonly number[], points: readonly number[]): number[] {

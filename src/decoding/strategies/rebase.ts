@@ -1,14 +1,19 @@
-/** Reward-balanced search (Wu et al. 2024, arXiv 2408.00724): a tree of fixed width in which better prefixes get more children. */
+/**
+ * Reward-balanced search (Wu et al. 2024, arXiv 2408.00724): a tree of fixed width in which better prefixes get more
+ * children.
+ */
 import type { Candidate } from '../candidate.js'
 import { choose } from '../selection/choose.js'
-import { eligible, embed, endEvent, finishChoice, openCandidates, progress, retire, scoreAll, startGeneration, TextStream } from '../generation.js'
+import {
+  eligible, embed, endEvent, finishChoice, openCandidates, progress, retire, scoreAll, startGeneration, TextStream
+} from '../generation.js'
 import type { Strategy } from '../runtime.js'
 import { agreedText, growSteps, Population } from './search.js'
 import type { ParametersOf } from './strategy-schemas.js'
 
 /**
- * Children of each node, `width` in all: by reward descending (ties by position) a node gets ⌈W · e^(r/T) / S⌉, where W is the width and S the mass of
- * e^(r/T) that the nodes before left.
+ * Children of each node, `width` in all: by reward descending (ties by position) a node gets ⌈W · e^(r/T) / S⌉, where W
+ * is the width and S the mass of e^(r/T) that the nodes before left.
  */
 export function allocate (rewards: readonly number[], width: number, temperature: number): number[] {
   const largest = Math.max(...rewards)
@@ -45,14 +50,18 @@ export const rebase: Strategy<ParametersOf<'rebase'>> = async function * (runtim
       yield { type: 'candidate', candidate: candidate.report() }
     }
     const live = grown.filter(candidate => !candidate.isFinished)
-    const children = live.length === 0 ? [] : allocate(live.map(candidate => candidate.score!.value), params.width - answers.length, params.allocation_temperature)
+    const children = live.length === 0
+      ? []
+      : allocate(live.map(candidate => candidate.score!.value), params.width - answers.length,
+        params.allocation_temperature)
     const kept = live.filter((_, index) => children[index]! > 0)
     const dropped = live.filter((_, index) => children[index] === 0)
     for (const candidate of dropped) yield { type: 'candidate', candidate: population.drop(candidate, steps) }
     if (params.return_progress) yield progress(steps, [...answers, ...kept], dropped)
     const agreed = stream.next(agreedText([...answers, ...kept]), [])
     if (agreed) yield agreed
-    grown = live.flatMap((candidate, index) => children[index]! > 0 ? population.expand(candidate, children[index]!) : [])
+    grown =
+      live.flatMap((candidate, index) => children[index]! > 0 ? population.expand(candidate, children[index]!) : [])
   }
   answers.sort((a, b) => a.index - b.index)
   const rivals = eligible(answers)

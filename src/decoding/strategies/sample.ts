@@ -19,5 +19,6 @@ export const sample: Strategy<null> = async function * (runtime, prompt, samplin
     for (const event of finishChoice(stream, candidate.index, candidate.choice())) events.push(event)
   })))
   yield * events
-  yield endEvent(generation, candidates.map(candidate => candidate.report()), candidates.map(candidate => candidate.choice()), { value: 0, kind: 'exact_sampled' })
+  yield endEvent(generation, candidates.map(candidate => candidate.report()),
+    candidates.map(candidate => candidate.choice()), { value: 0, kind: 'exact_sampled' })
 }

@@ -1,6 +1,6 @@
 /**
- * The mechanics of searches that fork: growing to the end of a step, children, dropping, the text that all survivors agree on. Each
- * search decides by itself who survives.
+ * The mechanics of searches that fork: growing to the end of a step, children, dropping, the text that all survivors
+ * agree on. Each search decides by itself who survives.
  */
 import type { Candidate, Generation } from '../candidate.js'
 import { retire } from '../generation.js'
@@ -25,8 +25,11 @@ function afterSteps (candidate: Candidate, delimiter: string, count: number): ()
 }
 
 /** Grows candidates by steps, side by side, as far as their answers and the budget go. */
-export function growSteps ({ budget }: Generation, candidates: readonly Candidate[], { tokens, delimiter }: StepParams, count = 1): Promise<void> {
-  return growAll(budget, candidates, candidate => tokens === undefined ? afterSteps(candidate, delimiter!, count) : after(tokens * count))
+export function growSteps (
+  { budget }: Generation, candidates: readonly Candidate[], { tokens, delimiter }: StepParams, count = 1
+): Promise<void> {
+  return growAll(budget, candidates, candidate =>
+    tokens === undefined ? afterSteps(candidate, delimiter!, count) : after(tokens * count))
 }
 
 /** Every candidate of a search: numbers new ones and remembers what became of the others, not their KV. */

@@ -1,11 +1,14 @@
 /**
- * Segment rejection (CARDS: Li et al. 2024, arXiv 2406.16306): one answer is drawn segment by segment, and a segment is drawn anew while the prefix it makes
- * falls short of a threshold that rises with the answer. The threshold's end is read off the reward's standardisation, not given per reward model.
+ * Segment rejection (CARDS: Li et al. 2024, arXiv 2406.16306): one answer is drawn segment by segment, and a segment is
+ * drawn anew while the prefix it makes falls short of a threshold that rises with the answer. The threshold's end is
+ * read off the reward's standardisation, not given per reward model.
  */
 import type { Candidate, Generation } from '../candidate.js'
 import { entropy } from '../sampling/distribution.js'
 import { EventQueue } from '../event-queue.js'
-import { byScore, candidatesFrom, endEvent, finishChoice, openPrompt, progress, retire, scoreAll, startGeneration, TextStream } from '../generation.js'
+import {
+  byScore, candidatesFrom, endEvent, finishChoice, openPrompt, progress, retire, scoreAll, startGeneration, TextStream
+} from '../generation.js'
 import type { CandidateReport, DecodeEvent, Strategy } from '../runtime.js'
 import { Population } from './search.js'
 import { after } from '../budget-split.js'
@@ -28,7 +31,8 @@ async function growSegment (candidate: Candidate, { tokens, entropy: bound }: Pa
 }
 
 /** Threshold by length of the answer, tokens: rises from `start` to `target` at `maxTokens`. */
-export const threshold = (start: number, target: number, length: number, maxTokens: number): number => Math.min(target, start + length * (target - start) / maxTokens)
+export const threshold = (start: number, target: number, length: number, maxTokens: number): number =>
+  Math.min(target, start + length * (target - start) / maxTokens)
 
 class SegmentedAnswer {
   readonly #generation: Generation
@@ -43,7 +47,9 @@ class SegmentedAnswer {
   /** Segments that were taken for want of a better. */
   fallbacks = 0
 
-  constructor (generation: Generation, answer: Candidate, population: Population, params: Params, start: number, target: number) {
+  constructor (
+    generation: Generation, answer: Candidate, population: Population, params: Params, start: number, target: number
+  ) {
     this.#generation = generation
     this.answer = answer
     this.#population = population
@@ -53,7 +59,8 @@ class SegmentedAnswer {
   }
 
   #accepts (attempt: Candidate): boolean {
-    const short = threshold(this.#start, this.#target, attempt.drawn, this.#generation.sampling.maxTokens) - attempt.score!.value
+    const short =
+      threshold(this.#start, this.#target, attempt.drawn, this.#generation.sampling.maxTokens) - attempt.score!.value
     const probability = Math.exp(-this.#params.strength * Math.max(0, short))
     // A segment above the threshold asks for no random number, so that strength 0 leaves the answer's stream alone.
     return probability >= 1 || attempt.random.next() < probability
@@ -88,8 +95,12 @@ class SegmentedAnswer {
   reports (): CandidateReport[] { return this.#population.reports([this.answer]) }
 }
 
-/** What the policy's own answers score on average, one standard deviation better: the sum of independent standardised rewards has variance Σ weight². */
-const calibratedTarget = ({ runtime }: Generation): number => Math.hypot(...runtime.scorer!.used.map(({ weight }) => weight))
+/**
+ * What the policy's own answers score on average, one standard deviation better: the sum of independent standardised
+ * rewards has variance Σ weight².
+ */
+const calibratedTarget = ({ runtime }: Generation): number =>
+  Math.hypot(...runtime.scorer!.used.map(({ weight }) => weight))
 
 /** Draws n answers segment by segment, side by side; text is sent as its segment is accepted. */
 export const segmentRejection: Strategy<Params> = async function * (runtime, prompt, sampling, params, n) {
@@ -101,7 +112,8 @@ export const segmentRejection: Strategy<Params> = async function * (runtime, pro
   const [empty] = await runtime.scorer!.score(prompt, [await candidates[0]!.answer()])
   const target = params.target_reward ?? calibratedTarget(generation)
   const start = (1 - params.threshold_mix) * empty!.value + params.threshold_mix * target
-  const answers = candidates.map((candidate, index) => new SegmentedAnswer(parts[index]!, candidate, new Population(parts[index]!, index + n, n), params, start, target))
+  const answers = candidates.map((candidate, index) =>
+    new SegmentedAnswer(parts[index]!, candidate, new Population(parts[index]!, index + n, n), params, start, target))
   const events = new EventQueue<DecodeEvent>()
   events.endWith(Promise.all(answers.map(async (segmented, index) => {
     const stream = new TextStream(index)
@@ -122,10 +134,18 @@ export const segmentRejection: Strategy<Params> = async function * (runtime, pro
   })))
   yield * events
   for (const part of parts) generation.rewardTokens += part.rewardTokens
-  const total = (count: (answer: SegmentedAnswer) => number): number => answers.reduce((sum, answer) => sum + count(answer), 0)
+  const total = (count: (answer: SegmentedAnswer) => number): number =>
+    answers.reduce((sum, answer) => sum + count(answer), 0)
   const [segments, fallbacks] = [total(answer => answer.segments), total(answer => answer.fallbacks)]
-  const warnings = fallbacks === 0 ? [] : [{ code: 'segment_fallback', message: `${fallbacks} of ${segments} segments were the best of ${params.max_tries} tries, none of which was accepted` }]
+  const warnings = fallbacks === 0
+    ? []
+    : [{
+        code: 'segment_fallback',
+        message: `${fallbacks} of ${segments} segments were the best of ${params.max_tries} tries, none of which was ` +
+        'accepted'
+      }]
   const details = { segments, tries: total(answer => answer.tries), fallbacks, threshold: [start, target] }
   const reports = answers.flatMap(answer => answer.reports()).sort((a, b) => a.index - b.index)
-  yield endEvent(generation, reports, answers.map(({ answer }) => answer.choice()), { value: null, kind: null }, { warnings, details })
+  yield endEvent(generation, reports, answers.map(({ answer }) => answer.choice()), { value: null, kind: null },
+    { warnings, details })
 }

@@ -1,4 +1,7 @@
-/** The table of strategies: name → generator. Their parameters are in `strategy-schemas.ts`, facts about them in `strategy-facts.ts`. */
+/**
+ * The table of strategies: name → generator. Their parameters are in `strategy-schemas.ts`, facts about them in
+ * `strategy-facts.ts`.
+ */
 import type { Prompt } from '../../rewards/scorer.js'
 import { beamSearch } from './beam-search.js'
 import { bestOfN } from './best-of-n.js'
@@ -25,9 +28,12 @@ const strategies: { readonly [N in StrategyName]: Strategy<ParametersOf<N>> } = 
 }
 
 /** Runs a request's strategy; plain sampling where it names none. */
-export function decode (runtime: Runtime, prompt: Prompt, sampling: SamplingParams, alignment: AlignmentRequest | null, n: number): AsyncGenerator<DecodeEvent, void, undefined> {
+export function decode (
+  runtime: Runtime, prompt: Prompt, sampling: SamplingParams, alignment: AlignmentRequest | null, n: number
+): AsyncGenerator<DecodeEvent, void, undefined> {
   if (!alignment) return sample(runtime, prompt, sampling, null, n)
   const strategy = strategies[alignment.strategy] as Strategy<AlignmentRequest>
   if (!alignment.return_trace) return strategy(runtime, prompt, sampling, alignment, n)
-  return withTrace(strategy(runtime, prompt, sampling, { ...alignment, return_progress: true }, n), alignment.return_progress)
+  return withTrace(strategy(runtime, prompt, sampling, { ...alignment, return_progress: true }, n),
+    alignment.return_progress)
 }

@@ -16,20 +16,25 @@ interface StrategyFacts<N extends StrategyName> {
   readonly fanOut: (params: ParametersOf<N>) => number
   /** Tokens that may come next in a sequence and are looked at together, at most. Default none. */
   readonly probed?: (params: ParametersOf<N>) => number
-  /** Answers of full length that it may draw or read to score, at most, counted as fanOut is: what the operator's ceiling counts. */
+  /**
+   * Answers of full length that it may draw or read to score, at most, counted as fanOut is: what the operator's
+   * ceiling counts.
+   */
   readonly grown: (params: ParametersOf<N>) => number
   /** Whether all choices come from the same candidates, rather than each from its own. */
   readonly sharesChoices: boolean
 }
 
 /** Times that look-aheads multiply the tokens of a step, at most. */
-const lookAheadFactor = ({ step, lookahead_tokens: ahead }: { step: StepParams, lookahead_tokens: number }): number => 1 + Math.ceil(ahead / (step.tokens ?? 1))
+const lookAheadFactor = ({ step, lookahead_tokens: ahead }: { step: StepParams, lookahead_tokens: number }): number =>
+  1 + Math.ceil(ahead / (step.tokens ?? 1))
 /** A look-ahead forks what it reads. */
 const lookAheadForks = (tokens: number): number => tokens > 0 ? 2 : 1
 
 /** Contexts that an answer is also read in, by the policy or by any model. */
 function contexts (contrast: ParametersOf<'token_guidance'>['contrast'], by: 'policy' | 'any'): number {
-  return Object.values(contrast ?? {}).filter(context => context !== null && (by === 'any' || context.model === undefined)).length
+  return Object.values(contrast ?? {})
+    .filter(context => context !== null && (by === 'any' || context.model === undefined)).length
 }
 
 export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } = {
@@ -40,7 +45,8 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     use: 'the first to try; any reward',
     cost: 'num_candidates answers',
     member: () => 'outcome',
-    fanOut: ({ stop_when: stop, num_candidates: most }) => stop && !stop.eager && stop.every < most ? stop.every + 1 : most,
+    fanOut: ({ stop_when: stop, num_candidates: most }) =>
+      stop && !stop.eager && stop.every < most ? stop.every + 1 : most,
     grown: params => params.num_candidates,
     sharesChoices: true
   },
@@ -49,7 +55,8 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     formula: 'after t₁ < t₂ < … tokens keeps the best 1 − reject_fraction by r(y≤t)',
     source: 'Sun et al. 2024 (arXiv 2410.20290), at fixed checkpoints',
     use: 'most of best_of_n’s gain for fewer tokens; a reward that ranks prefixes',
-    cost: 'num_candidates · (t₁ + q (t₂ − t₁) + q² (t₃ − t₂) + …) tokens, q = 1 − reject_fraction: half of best_of_n’s where answers have 48, a quarter where they have 128',
+    cost: 'num_candidates · (t₁ + q (t₂ − t₁) + q² (t₃ − t₂) + …) tokens, q = 1 − reject_fraction: half of ' +
+      'best_of_n’s where answers have 48, a quarter where they have 128',
     member: () => 'prefix',
     fanOut: params => params.num_candidates,
     grown: params => params.num_candidates,
@@ -91,7 +98,8 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
   particle_filter: {
     summary: 'resamples particles in proportion to how their reward grows',
     formula: 'w ← w · exp(strength · (r(y≤t) − r(y≤t−1))); targets π(y) · exp(strength · r(y))',
-    source: 'Puri et al. 2025 (arXiv 2502.01618); twisted: Zhao et al. 2024 (arXiv 2404.17546); particle Gibbs: Andrieu, Doucet and Holenstein 2010',
+    source: 'Puri et al. 2025 (arXiv 2502.01618); twisted: Zhao et al. 2024 (arXiv 2404.17546); particle Gibbs: ' +
+      'Andrieu, Doucet and Holenstein 2010',
     use: 'samples of the tilted policy rather than its mode',
     cost: 'num_particles answers, num_iterations times',
     member: () => 'prefix',
@@ -113,10 +121,15 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
   },
   token_guidance: {
     summary: 'draws each token with the reward of the prefix it would make',
-    formula: 'log π(v) + strength · g(value of v) over the candidates v; the value is r(y≤t v), read or foretold, or ln π(v | toward) − ln π(v | away)',
-    source: 'ARGS: Khanov et al. 2024 (arXiv 2402.01694); RAD: Deng and Raffel 2023 (arXiv 2310.09520); FUDGE: Yang and Klein 2021 (arXiv 2104.05218); CD: Mudgal et al. 2023; VAS: Han et al. 2024 (arXiv 2405.06639); contrast: DExperts (Liu et al. 2021, arXiv 2105.03023), proxy-tuning (Liu et al. 2024, arXiv 2401.08565), GenARM (Xu et al. 2024, arXiv 2410.08193)',
+    formula: 'log π(v) + strength · g(value of v) over the candidates v; the value is r(y≤t v), read or foretold, or ' +
+      'ln π(v | toward) − ln π(v | away)',
+    source: 'ARGS: Khanov et al. 2024 (arXiv 2402.01694); RAD: Deng and Raffel 2023 (arXiv 2310.09520); FUDGE: Yang ' +
+      'and Klein 2021 (arXiv 2104.05218); CD: Mudgal et al. 2023; VAS: Han et al. 2024 (arXiv 2405.06639); ' +
+      'contrast: DExperts (Liu et al. 2021, arXiv 2105.03023), proxy-tuning (Liu et al. 2024, arXiv 2401.08565), ' +
+      'GenARM (Xu et al. 2024, arXiv 2410.08193)',
     use: 'one stream of text, steered at every token; exact KL and max_kl where tokens are drawn',
-    cost: 'one answer, before each token of which top_k are read, no further through the model than the reward looks; with source next_token not more than a plain answer; with contrast once more in each other context',
+    cost: 'one answer, before each token of which top_k are read, no further through the model than the reward ' +
+      'looks; with source next_token not more than a plain answer; with contrast once more in each other context',
     member: ({ source }) => source === 'next_token' ? 'next_token' : 'prefix',
     fanOut: ({ contrast }) => 1 + contexts(contrast, 'policy'),
     probed: ({ source, candidates }) => source === 'prefix' ? candidates.top_k : 0,
@@ -128,24 +141,34 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
 /** Rules that choose among finished answers: definition and source. */
 export const selectionFacts: Readonly<Record<ChoosingParams['selection'], readonly [rule: string, source: string]>> = {
   argmax: ['the best reward', ''],
-  softmax: ['drawn with P(i) ∝ exp(strength · r_i); tends to policy · exp(strength · r) with more answers', 'soft best-of-N: Verdun et al. 2025 (arXiv 2505.03156)'],
-  pessimistic: ['taken in order with probability w_i / max w, where w_i = max(0, strength · r_i − λ) has mean 1: weight grows linearly, so that a wrong reward does less harm', 'inference-time pessimism: Huang et al. 2025 (arXiv 2503.21878)'],
+  softmax: ['drawn with P(i) ∝ exp(strength · r_i); tends to policy · exp(strength · r) with more answers',
+    'soft best-of-N: Verdun et al. 2025 (arXiv 2505.03156)'],
+  pessimistic: ['taken in order with probability w_i / max w, where w_i = max(0, strength · r_i − λ) has mean 1: ' +
+    'weight grows linearly, so that a wrong reward does less harm',
+  'inference-time pessimism: Huang et al. 2025 (arXiv 2503.21878)'],
   threshold: ['the best reward if it is min_reward or more, else the fallback', ''],
   kl_regularized: ['argmax r_i + logprob_weight · ln π(y_i)', 'Jinnai et al. 2024 (arXiv 2404.01054)'],
-  mbr: ['argmax Σ_j sim(y_i, y_j), the answer most like the others; best_of_n needs no reward for it. sim is the cosine of mean hidden states half-way through the model', 'minimum Bayes risk: Kumar and Byrne 2004'],
+  mbr: ['argmax Σ_j sim(y_i, y_j), the answer most like the others; best_of_n needs no reward for it. sim is the ' +
+    'cosine of mean hidden states half-way through the model', 'minimum Bayes risk: Kumar and Byrne 2004'],
   mbr_regularized: ['argmax r_i + similarity_weight · mean_j sim(y_i, y_j)', 'Jinnai et al. 2024 (arXiv 2404.01054)'],
-  majority: ['what most answers say; best_of_n needs no reward for it', 'self-consistency: Wang et al. 2022 (arXiv 2203.11171)'],
+  majority: ['what most answers say; best_of_n needs no reward for it',
+    'self-consistency: Wang et al. 2022 (arXiv 2203.11171)'],
   weighted_majority: ['what the answers with the greatest sum of rewards say', 'Li et al. 2022 (arXiv 2206.02336)']
 }
 
 /** Methods of token guidance in words: the defaults they set. */
 export const methodFacts: Readonly<Record<keyof typeof methodPresets, string>> = {
-  args: 'ARGS-greedy: the best of the 10 most probable tokens; scores prefixes with an outcome reward, if there is no other, with a warning',
+  args: 'ARGS-greedy: the best of the 10 most probable tokens; scores prefixes with an outcome reward, if there is ' +
+    'no other, with a warning',
   rad: 'RAD: needs a reward from 0 to 1, a probability',
-  fudge: 'FUDGE: a classifier’s log-odds, through log σ; of the 10 most probable tokens (the paper cuts 200 to 10 after adding)',
+  fudge: 'FUDGE: a classifier’s log-odds, through log σ; of the 10 most probable tokens (the paper cuts 200 to 10 ' +
+    'after adding)',
   cd: 'controlled decoding, token by token',
   vas: 'VAS: values centred over the candidates, the other tokens kept',
-  q_head: 'a Q-head: what each of the 64 most probable tokens would do to the reward, at the speed of plain sampling; needs a reward with a next_token member',
-  genarm: 'GenARM: ln π + strength · ln π in the context toward, over all tokens, the sum divided by the temperature; a context is another model, or stands in for one',
-  proxy_tuning: 'proxy-tuning and DExperts: ln π + strength · (ln π toward − ln π away), over the tokens that have 0.9 of the probability, the sum divided by the temperature; contexts are other models, or stand in for them'
+  q_head: 'a Q-head: what each of the 64 most probable tokens would do to the reward, at the speed of plain ' +
+    'sampling; needs a reward with a next_token member',
+  genarm: 'GenARM: ln π + strength · ln π in the context toward, over all tokens, the sum divided by the ' +
+    'temperature; a context is another model, or stands in for one',
+  proxy_tuning: 'proxy-tuning and DExperts: ln π + strength · (ln π toward − ln π away), over the tokens that have ' +
+    '0.9 of the probability, the sum divided by the temperature; contexts are other models, or stand in for them'
 }

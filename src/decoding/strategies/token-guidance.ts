@@ -1,14 +1,18 @@
 /**
- * Token-level guidance: each token is drawn from log π(v) + strength · g(value of v), over the policy's most probable tokens. One operator for ARGS (arXiv
- * 2402.01694), RAD (2310.09520), FUDGE (2104.05218), controlled decoding (2310.17022) and VAS (2405.06639), which value tokens by a reward of prefixes, for Q-heads,
- * which value them all at once, and for DExperts (2105.03023), proxy-tuning (2401.08565) and GenARM (2410.08193), which value them by ratios of probabilities. Temperature and filters of the request
- * shape π; guidance comes after them. Knows no source of values (`token-values.ts`).
+ * Token-level guidance: each token is drawn from log π(v) + strength · g(value of v), over the policy's most probable
+ * tokens. One operator for ARGS (arXiv 2402.01694), RAD (2310.09520), FUDGE (2104.05218), controlled decoding
+ * (2310.17022) and VAS (2405.06639), which value tokens by a reward of prefixes, for Q-heads, which value them all at
+ * once, and for DExperts (2105.03023), proxy-tuning (2401.08565) and GenARM (2410.08193), which value them by ratios of
+ * probabilities. Temperature and filters of the request shape π; guidance comes after them. Knows no source of values
+ * (`token-values.ts`).
  */
 import type { Candidate, Generation } from '../candidate.js'
 import { contrastValues } from '../guidance/contrast-values.js'
 import type { RankedToken, SamplingDistribution } from '../sampling/distribution.js'
 import { EventQueue } from '../event-queue.js'
-import { endEvent, finishChoice, openCandidates, progress, retire, scoreAll, startGeneration, TextStream } from '../generation.js'
+import {
+  endEvent, finishChoice, openCandidates, progress, retire, scoreAll, startGeneration, TextStream
+} from '../generation.js'
 import { guide, guideWithin, nucleus, stepKl, transforms, type Guided } from '../guidance/guided-distribution.js'
 import { NextTokenValues } from '../guidance/next-token-values.js'
 import { PrefixValues } from '../guidance/prefix-values.js'
@@ -23,7 +27,9 @@ type Params = ParametersOf<'token_guidance'>
 const listed = 128
 
 /** The next tokens that are looked at, in the order of drawing. */
-function candidatesOf (distribution: SamplingDistribution, { top_k: topK, top_p: topP }: Params['candidates']): readonly RankedToken[] {
+function candidatesOf (
+  distribution: SamplingDistribution, { top_k: topK, top_p: topP }: Params['candidates']
+): readonly RankedToken[] {
   if (topK > 0) return nucleus(distribution.ranked(topK), topP)
   if (topP >= 1) return distribution.all()
   const inside = nucleus(distribution.ranked(listed), topP)
@@ -95,17 +101,24 @@ class GuidedAnswer {
       if (u < mass) return token
     }
     if (outside === 0) return ranked.at(-1)!.token
-    // Candidates come first in the policy's own order of drawing, so that what is beyond their probability is, as a rule, another token.
+    // Candidates come first in the policy's own order of drawing, so that what is beyond their probability is, as a
+    // rule, another token.
     let token = distribution.draw(Math.min(1 - (1 - u) / (1 - mass) * outside, 1 - Number.EPSILON))
     while (ranked.some(one => one.token === token)) token = distribution.draw(random.next())
     return token
   }
 }
 
-/** The most probable token under guidance, ties by the policy's rank. Centred values lower no candidate without raising another, so that none outside is more probable. */
-const mostProbable = ({ ranked }: Guided): number => ranked.reduce((one, other) => other.logProbability > one.logProbability ? other : one).token
+/**
+ * The most probable token under guidance, ties by the policy's rank. Centred values lower no candidate without raising
+ * another, so that none outside is more probable.
+ */
+const mostProbable = ({ ranked }: Guided): number =>
+  ranked.reduce((one, other) => other.logProbability > one.logProbability ? other : one).token
 
-function valuesOf (generation: Generation, candidates: readonly Candidate[], source: 'prefix' | 'next_token' | 'contrast'): TokenValues[] | Promise<TokenValues[]> {
+function valuesOf (
+  generation: Generation, candidates: readonly Candidate[], source: 'prefix' | 'next_token' | 'contrast'
+): TokenValues[] | Promise<TokenValues[]> {
   switch (source) {
     case 'prefix': return candidates.map(candidate => new PrefixValues(generation, candidate))
     case 'next_token': return candidates.map(candidate => new NextTokenValues(generation, candidate))
@@ -128,7 +141,8 @@ export const tokenGuidance: Strategy<Params> = async function * (runtime, prompt
     retire(candidate)
     for (const event of finishChoice(streams[candidate.index]!, candidate.index, candidate.choice())) events.push(event)
   }
-  events.endWith(shareOut(generation.budget, candidates, candidate => !candidate.isFinished, async (candidate, most) => {
+  events.endWith(shareOut(generation.budget, candidates, candidate =>
+    !candidate.isFinished, async (candidate, most) => {
     for (let drawn = 0; drawn < most && !candidate.isFinished && generation.budget.take(); drawn++) {
       runtime.signal.throwIfAborted()
       await answers[candidate.index]!.step()
@@ -139,8 +153,16 @@ export const tokenGuidance: Strategy<Params> = async function * (runtime, prompt
     if (candidate.isFinished) await finish(candidate)
   }, finish).finally(() => { for (const answer of answers) answer.close() }))
   yield * events
-  const warnings: Warning[] = answers.some(answer => answer.spent) ? [{ code: 'kl_budget_spent', message: `max_kl of ${params.max_kl} nats was spent; the rest was drawn from the policy` }] : []
+  const warnings: Warning[] = answers.some(answer => answer.spent)
+    ? [{
+        code: 'kl_budget_spent',
+        message: `max_kl of ${params.max_kl} nats was spent; the rest was drawn from the policy`
+      }]
+    : []
   // The KL of a step is the guided distribution's, of which the most probable token is no draw.
-  const kl: KlReport = isGreedy(sampling, params) ? { value: null, kind: null } : { value: answers.reduce((sum, answer) => sum + answer.kl, 0) / n, kind: 'exact_sampled' }
-  yield endEvent(generation, candidates.map(candidate => candidate.report()), candidates.map(candidate => candidate.choice()), kl, { warnings })
+  const kl: KlReport = isGreedy(sampling, params)
+    ? { value: null, kind: null }
+    : { value: answers.reduce((sum, answer) => sum + answer.kl, 0) / n, kind: 'exact_sampled' }
+  yield endEvent(generation, candidates.map(candidate => candidate.report()),
+    candidates.map(candidate => candidate.choice()), kl, { warnings })
 }

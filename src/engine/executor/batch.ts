@@ -1,6 +1,6 @@
 /**
- * The feeds of one run. Small input tensors are kept by shape, since a run in steady state would otherwise make the same ones at
- * every step. Knows the graph's input names and nothing of sequences.
+ * The feeds of one run. Small input tensors are kept by shape, since a run in steady state would otherwise make the
+ * same ones at every step. Knows the graph's input names and nothing of sequences.
  */
 import { Tensor, type DataType } from '../../runtime/tensor.js'
 import type { DecoderConfig } from '../../models/decoder-config.js'
@@ -63,7 +63,9 @@ export class RunFeeds {
     return tensor
   }
 
-  #numbers (name: string, type: 'int32' | 'int64' | 'float32', dims: readonly number[], values: readonly number[]): Tensor {
+  #numbers (
+    name: string, type: 'int32' | 'int64' | 'float32', dims: readonly number[], values: readonly number[]
+  ): Tensor {
     const tensor = this.#tensor(name, type, dims)
     if (type === 'int64') for (let i = 0; i < values.length; i++) tensor.data[i] = BigInt(values[i]!)
     else for (let i = 0; i < values.length; i++) tensor.data[i] = values[i]!
@@ -103,7 +105,8 @@ export class RunFeeds {
     const set = (name: string, type: 'int32' | 'int64', dims: readonly number[], values: readonly number[]): void => {
       feeds.set(partName(part, name), this.#numbers(partName(part, name), type, dims, values))
     }
-    // Wanted rows of a shared part are all as long; one that rides along may be shorter, and what it computes is nobody's.
+    // Wanted rows of a shared part are all as long; one that rides along may be shorter, and what it computes is
+    // nobody's.
     set('seqlens_k', 'int32', [lengths.length], lengths.map(length => length - 1))
     set('total_sequence_length', 'int32', [1], [longest])
     if (!prompt) return
@@ -112,7 +115,9 @@ export class RunFeeds {
     set('rest_shape', 'int64', [3], [prompt.tensors[0]!.dims[0]!, -1, longest])
     feeds.set(partName(part, 'ones'), this.#onesOf(longest))
     const layers = prompt.tensors.length / 2
-    for (const [index, tensor] of prompt.tensors.entries()) feeds.set(partName(part, `prefix_${index < layers ? 'key' : 'value'}_${index % layers}`), tensor)
+    for (const [index, tensor] of prompt.tensors.entries()) {
+      feeds.set(partName(part, `prefix_${index < layers ? 'key' : 'value'}_${index % layers}`), tensor)
+    }
   }
 
   /** Ones, [kv heads, length, head size]. */

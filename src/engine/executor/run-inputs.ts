@@ -1,4 +1,7 @@
-/** A planned run as numbers: which tokens it computes, of which sequence each is, and whose logits are wanted. Knows no tensors. */
+/**
+ * A planned run as numbers: which tokens it computes, of which sequence each is, and whose logits are wanted. Knows no
+ * tensors.
+ */
 import type { PartInputs, ProbeInputs, RunInputs } from './batch.js'
 import type { EngineSequence, Probe } from '../engine-sequence.js'
 import type { Chunk, DecodeRun } from '../scheduler/plan.js'
@@ -24,9 +27,15 @@ export function decodeInputs ({ parts }: DecodeRun, seating: Pick<Seating, 'owne
       rows.push(first + row)
       inverseTemperatures.push(owner.inverseTemperature)
     }
-    return { lengths: Array.from({ length: part.count }, (_, row) => seating.nextPosition(part.slot + row) + 1), prompt: part.shared }
+    return {
+      lengths: Array.from({ length: part.count }, (_, row) => seating.nextPosition(part.slot + row) + 1),
+      prompt: part.shared
+    }
   })
-  return { inputs: { ids, parts: partInputs, rows, inverseTemperatures }, places: rows.map((first, lastRow) => ({ positions: 1, first, lastRow })) }
+  return {
+    inputs: { ids, parts: partInputs, rows, inverseTemperatures },
+    places: rows.map((first, lastRow) => ({ positions: 1, first, lastRow }))
+  }
 }
 
 /** Positions of prompts, chunk after chunk. @param owners of the chunks, in their order */
@@ -35,7 +44,9 @@ export function chunkInputs (owners: readonly EngineSequence[], chunks: readonly
   const places = owners.map((owner, index): Place => {
     const [first, { count }] = [ids.length, chunks[index]!]
     ids.push(...owner.tokens.slice(owner.computed, owner.computed + count))
-    const wanted = owner.options.onPosition || owner.wantsAll ? Array.from({ length: count }, (_, row) => first + row) : [first + count - 1]
+    const wanted = owner.options.onPosition || owner.wantsAll
+      ? Array.from({ length: count }, (_, row) => first + row)
+      : [first + count - 1]
     rows.push(...wanted)
     inverseTemperatures.push(...wanted.map(() => owner.inverseTemperature))
     return { positions: count, first, lastRow: rows.length - 1 }
@@ -50,7 +61,8 @@ export function chunkInputs (owners: readonly EngineSequence[], chunks: readonly
 /** Branches that begin where a sequence ends. Each token sees those before it in its own branch. */
 export function probeInputs ({ tokens: { length } }: EngineSequence, probes: readonly Probe[]): ProbeInputs {
   const places = probes.flatMap(({ tokens }, branch) => tokens.map((token, at) => ({ token, branch, at })))
-  const sees = (one: typeof places[number], other: typeof places[number]): boolean => one.branch === other.branch && one.at >= other.at
+  const sees = (one: typeof places[number], other: typeof places[number]): boolean =>
+    one.branch === other.branch && one.at >= other.at
   return {
     ids: places.map(({ token }) => token),
     positions: places.map(({ at }) => length + at),

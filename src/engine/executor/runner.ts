@@ -1,6 +1,6 @@
 /**
- * Runs what was planned: feeds decode rows, chunks or probes to the model and hands what comes out to their sequences. A failing run fails its own sequences and
- * changes nothing else. Knows no plan, and not who waits.
+ * Runs what was planned: feeds decode rows, chunks or probes to the model and hands what comes out to their sequences.
+ * A failing run fails its own sequences and changes nothing else. Knows no plan, and not who waits.
  */
 import type { DecoderConfig } from '../../models/decoder-config.js'
 import { probeShape, type RunShape } from '../../models/graph/run-shape.js'
@@ -50,7 +50,10 @@ export interface RunnerHost {
 
 /** Runs what one engine planned, one run after the other. */
 export class Runner {
-  readonly counters: EngineCounters = { steps: 0, runs: 0, decodeRows: 0, ridingRows: 0, chunkTokens: 0, probedTokens: 0, forwardMs: 0, stepMs: 0 }
+  readonly counters: EngineCounters = {
+    steps: 0, runs: 0, decodeRows: 0, ridingRows: 0, chunkTokens: 0, probedTokens: 0, forwardMs: 0, stepMs: 0
+  }
+
   readonly #model: CausalModel
   readonly #seating: Seating
   readonly #host: RunnerHost
@@ -66,19 +69,28 @@ export class Runner {
     this.#seating = seating
     this.#host = host
     this.#feeds = new RunFeeds(model.config, contextLength)
-    this.#outputs = new StepOutputs(model.config, seating.count + largestChunk, Math.max(mostRowsPerRun, largestChunk + 1))
+    this.#outputs = new StepOutputs(model.config, seating.count + largestChunk,
+      Math.max(mostRowsPerRun, largestChunk + 1))
   }
 
   /** Outputs of the step before that are still lent are copied: their memory is written anew. */
   beginStep (): void { this.#outputs.begin() }
 
-  /** One run of decode rows or of chunks, and what follows for their sequences. An error of the run is told to its sequences, not thrown. */
+  /**
+   * One run of decode rows or of chunks, and what follows for their sequences. An error of the run is told to its
+   * sequences, not thrown.
+   */
   async execute (run: Run): Promise<void> {
-    const parts: ReadonlyArray<Pick<DecodePart, 'slot' | 'count' | 'shared'>> = run.kind === 'decode' ? run.parts : run.chunks.map(({ slot }) => ({ slot, count: 1, shared: null }))
-    const owners = run.kind === 'decode' ? run.parts.flatMap(part => part.rows.map(row => this.#seating.owner(part.slot + row)!)) : run.chunks.map(({ slot }) => this.#seating.owner(slot)!)
-    const { inputs, places } = run.kind === 'decode' ? decodeInputs(run, this.#seating) : chunkInputs(owners, run.chunks)
+    const parts: ReadonlyArray<Pick<DecodePart, 'slot' | 'count' | 'shared'>> =
+      run.kind === 'decode' ? run.parts : run.chunks.map(({ slot }) => ({ slot, count: 1, shared: null }))
+    const owners = run.kind === 'decode'
+      ? run.parts.flatMap(part => part.rows.map(row => this.#seating.owner(part.slot + row)!))
+      : run.chunks.map(({ slot }) => this.#seating.owner(slot)!)
+    const { inputs, places } =
+      run.kind === 'decode' ? decodeInputs(run, this.#seating) : chunkInputs(owners, run.chunks)
     const batch = run.kind === 'chunk' && run.chunks.length === 1 ? 1 : inputs.ids.length
-    const outputs = this.#outputs.forRun(inputs.rows.length, batch, inputs.ids.length / batch, new Set(owners.flatMap(owner => owner.layers)))
+    const outputs = this.#outputs.forRun(inputs.rows.length, batch, inputs.ids.length / batch,
+      new Set(owners.flatMap(owner => owner.layers)))
     const views = parts.map(({ slot, count }, part) => this.#seating.views(slot, count, part))
     const feeds = new Map([...this.#feeds.fill(inputs), ...views.flatMap(({ past }) => [...past])])
     const fetches = new Map([...outputs.tensors, ...views.flatMap(({ present }) => [...present])])
@@ -118,12 +130,16 @@ export class Runner {
     const hidden = this.#outputs.hiddenViews(1, count, new Set(layers))
     const started = performance.now()
     try {
-      await this.#model.sessions.find(probeShape(probedLayers))!.run(new Map([...this.#feeds.fillProbes(inputs), ...past]), new Map([...hidden, ...present]))
+      await this.#model.sessions.find(probeShape(probedLayers))!
+        .run(new Map([...this.#feeds.fillProbes(inputs), ...past]), new Map([...hidden, ...present]))
       this.counters.forwardMs += performance.now() - started
       this.counters.runs++
       this.counters.probedTokens += count
       if (ledger) ledger.forwardPasses++
-      if (!sequence.isClosed) sequence.resolveProbes(probes, new Map([...layers].map(layer => [layer, hidden.get(`hidden_${layer}`)!.data as Float32Array])))
+      if (!sequence.isClosed) {
+        sequence.resolveProbes(probes,
+          new Map([...layers].map(layer => [layer, hidden.get(`hidden_${layer}`)!.data as Float32Array])))
+      }
     } catch (error) {
       sequence.fail(error)
     } finally {
@@ -132,16 +148,27 @@ export class Runner {
     if (!sequence.isProbed) this.#host.settled(sequence)
   }
 
-  #tellPositions ({ computed, inverseTemperature, options: { onPosition } }: EngineSequence, { positions, lastRow }: Place, outputs: RunOutputs): void {
+  #tellPositions (
+    { computed, inverseTemperature, options: { onPosition } }: EngineSequence, { positions, lastRow }: Place,
+    outputs: RunOutputs
+  ): void {
     const first = lastRow - positions + 1
-    if (onPosition) for (let row = 0; row < positions; row++) onPosition(computed + row, new OutputRow(outputs.row(first + row, inverseTemperature), new Map(), 0))
+    if (onPosition) {
+      for (let row = 0; row < positions; row++) {
+        onPosition(computed + row, new OutputRow(outputs.row(first + row, inverseTemperature), new Map(), 0))
+      }
+    }
   }
 
   #commit (owner: EngineSequence, { positions, first, lastRow }: Place, outputs: RunOutputs): void {
     const hidden = new Map(owner.layers.map(layer =>
-      [layer, (outputs.tensors.get(`hidden_${layer}`)!.data as Float32Array).subarray(first * this.#model.config.hiddenSize, (first + positions) * this.#model.config.hiddenSize)]))
+      [layer, (outputs.tensors.get(`hidden_${layer}`)!.data as Float32Array)
+        .subarray(first * this.#model.config.hiddenSize, (first + positions) * this.#model.config.hiddenSize)]))
     owner.advance(positions, hidden)
-    const lend = (row: number, states: ReadonlyMap<number, HiddenState>): void => { owner.give(this.#outputs.lend(new OutputRow(outputs.row(row, owner.inverseTemperature), states, owner.pooledTokens))) }
+    const lend = (row: number, states: ReadonlyMap<number, HiddenState>): void => {
+      owner.give(this.#outputs.lend(new OutputRow(outputs.row(row, owner.inverseTemperature), states,
+        owner.pooledTokens)))
+    }
     if (owner.wantsAll) for (let row = lastRow - positions + 1; row < lastRow; row++) lend(row, new Map())
     if (owner.wantsAll || owner.pending === 0) lend(lastRow, owner.hiddenStates(positions, hidden))
     if (owner.pending > 0) {
@@ -149,7 +176,8 @@ export class Runner {
       if (owner.opened && !owner.shared) this.#seating.keepPrompt(owner)
       return
     }
-    if (owner.opened && !owner.options.probed && !owner.shared && !owner.runsAlone && this.#host.sharesPrompt(owner.fanOut, owner.computed)) this.#seating.share(owner)
+    if (owner.opened && !owner.options.probed && !owner.shared && !owner.runsAlone &&
+        this.#host.sharesPrompt(owner.fanOut, owner.computed)) this.#seating.share(owner)
     this.#host.settled(owner)
     owner.resolve()
   }

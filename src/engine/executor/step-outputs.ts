@@ -1,6 +1,6 @@
 /**
- * What a step's runs write, and the rows of it that sequences hold. The buffers are native memory for the largest step; before a
- * step writes over them, the rows that are still somebody's current output are copied out.
+ * What a step's runs write, and the rows of it that sequences hold. The buffers are native memory for the largest step;
+ * before a step writes over them, the rows that are still somebody's current output are copied out.
  */
 import { topCount } from '../../models/graph/decoder-graph.js'
 import type { DecoderConfig } from '../../models/decoder-config.js'
@@ -19,7 +19,13 @@ export class OutputRow extends LayerStates implements Output, Distribution {
   /** Sequences whose current output this is. */
   holders = 0
 
-  constructor (row: { logits: Float32Array, topIds: Int32Array, topLogits: Float32Array, peak: readonly [number, number], inverseTemperature: number }, hidden: ReadonlyMap<number, HiddenState>, pooledTokens: number) {
+  constructor (row: {
+    logits: Float32Array,
+    topIds: Int32Array,
+    topLogits: Float32Array,
+    peak: readonly [number, number],
+    inverseTemperature: number
+  }, hidden: ReadonlyMap<number, HiddenState>, pooledTokens: number) {
     super(hidden, pooledTokens)
     this.size = row.logits.length
     this.topIds = row.topIds
@@ -80,7 +86,10 @@ export class StepOutputs {
     this.#rows = 0
   }
 
-  /** Buffers for a run of `rows` logits rows over `positions` positions in `batch` sequences, with hidden states of `layers`. */
+  /**
+   * Buffers for a run of `rows` logits rows over `positions` positions in `batch` sequences, with hidden states of
+   * `layers`.
+   */
   forRun (rows: number, batch: number, positions: number, layers: Iterable<number>): RunOutputs {
     const first = this.#rows
     this.#rows += rows
@@ -90,7 +99,8 @@ export class StepOutputs {
     }))
     for (const [name, view] of this.hiddenViews(batch, positions, layers)) views.set(name, view)
     const data = (name: string): Float32Array => views.get(name)!.data as Float32Array
-    const ids = new Int32Array(views.get('top_ids')!.data.buffer, views.get('top_ids')!.data.byteOffset, 2 * rows * this.#top)
+    const ids = new Int32Array(views.get('top_ids')!.data.buffer, views.get('top_ids')!.data.byteOffset,
+      2 * rows * this.#top)
     return {
       tensors: views,
       row: (index, inverseTemperature) => ({
@@ -107,7 +117,8 @@ export class StepOutputs {
 
   /** Views for the hidden states of a run, by name, valid until the next; the caller disposes of them. */
   hiddenViews (batch: number, positions: number, layers: Iterable<number>): Map<string, Tensor> {
-    return new Map([...layers].map(layer => [`hidden_${layer}`, this.#hiddenBuffer(layer).view(0, [batch, positions, this.#config.hiddenSize])]))
+    return new Map([...layers].map(layer =>
+      [`hidden_${layer}`, this.#hiddenBuffer(layer).view(0, [batch, positions, this.#config.hiddenSize])]))
   }
 
   /** Remembers that a row points into the buffers. */

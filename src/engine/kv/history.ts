@@ -1,6 +1,6 @@
 /**
- * What was run, and how. The bits of a position's keys and values depend on the tokens up to it and on the way each was run, alone
- * as a decode row or inside a chunk; so KV may stand in for a computation exactly where both are equal.
+ * What was run, and how. The bits of a position's keys and values depend on the tokens up to it and on the way each was
+ * run, alone as a decode row or inside a chunk; so KV may stand in for a computation exactly where both are equal.
  */
 
 /** How a position was run: with others of its sequence, as part of a chunk. */

@@ -1,7 +1,8 @@
 /**
- * KV of prompts after their request, in blocks: a block is found by the one before it and its own tokens, so prompts that begin alike keep their
- * beginning once. The block unused longest goes first, and none before those that follow it. Tokens are compared, not hashed, among prompts of the same
- * salt. Knows no slots: what it keeps lies outside them, in memory that a block takes over from one that went.
+ * KV of prompts after their request, in blocks: a block is found by the one before it and its own tokens, so prompts
+ * that begin alike keep their beginning once. The block unused longest goes first, and none before those that follow
+ * it. Tokens are compared, not hashed, among prompts of the same salt. Knows no slots: what it keeps lies outside them,
+ * in memory that a block takes over from one that went.
  */
 import { LRUCache } from 'lru-cache'
 import { Tensor } from '../../runtime/tensor.js'
@@ -20,7 +21,8 @@ export interface CachedPrefix {
   readonly length: number
 }
 
-const keyOf = (before: string | number, tokens: readonly number[], start: number): string => `${before}:${tokens.slice(start, start + blockTokens).join()}`
+const keyOf = (before: string | number, tokens: readonly number[], start: number): string =>
+  `${before}:${tokens.slice(start, start + blockTokens).join()}`
 
 /** Cached blocks of one engine, least recently used given up first. */
 export class PrefixCache {
@@ -36,7 +38,11 @@ export class PrefixCache {
    */
   constructor (maxBytes: number, blockDims: readonly number[]) {
     this.#blockDims = blockDims
-    this.#blocks = maxBytes === 0 ? null : new LRUCache({ maxSize: maxBytes, sizeCalculation: ({ kv }) => kv.sizeBytes, dispose: ({ kv }) => { this.#unused.push(kv) } })
+    this.#blocks = maxBytes === 0
+      ? null
+      : new LRUCache({
+        maxSize: maxBytes, sizeCalculation: ({ kv }) => kv.sizeBytes, dispose: ({ kv }) => { this.#unused.push(kv) }
+      })
   }
 
   get isOn (): boolean { return this.#blocks !== null }

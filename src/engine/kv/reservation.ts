@@ -1,6 +1,6 @@
 /**
- * Who may start: requests reserve their whole fan-out before they open anything, so that none is stuck half-way. First come, first
- * served, among those of one priority.
+ * Who may start: requests reserve their whole fan-out before they open anything, so that none is stuck half-way. First
+ * come, first served, among those of one priority.
  */
 import { RequestError } from '../../errors.js'
 
@@ -37,7 +37,8 @@ export interface Reservation {
 }
 
 /** Tokens of KV that a request can come to hold. */
-const tokensOf = ({ sequences, promptTokens, answerTokens, sharesPrompt, besideTokens = 0 }: Need): number => (sharesPrompt ? promptTokens : sequences * promptTokens) + sequences * answerTokens + besideTokens
+const tokensOf = ({ sequences, promptTokens, answerTokens, sharesPrompt, besideTokens = 0 }: Need): number =>
+  (sharesPrompt ? promptTokens : sequences * promptTokens) + sequences * answerTokens + besideTokens
 
 /** The reason of an abort, as an Error. */
 function abortError (signal: AbortSignal | undefined): Error {
@@ -61,17 +62,22 @@ export class ReservationQueue {
   /**
    * Takes its place in the queue, or refuses, at once.
    * @returns resolves when there is room; rejects with the signal's reason if it is aborted before that
-   * @throws RequestError `context_length_exceeded` or `budget_exceeded` for what never fits, `rate_limit_exceeded` for a full queue
+   * @throws RequestError `context_length_exceeded` or `budget_exceeded` for what never fits, `rate_limit_exceeded` for
+   * a full queue
    */
   reserve (need: Need, signal?: AbortSignal): Promise<Reservation> {
     this.#refuse(need)
     signal?.throwIfAborted()
-    if (this.#waiting.length > 0 || !this.#fits(need)) return this.#wait(need, signal).then(() => this.#granted(need, signal))
+    if (this.#waiting.length > 0 ||
+        !this.#fits(need)) return this.#wait(need, signal).then(() => this.#granted(need, signal))
     this.#take(need)
     return Promise.resolve(this.#reservation(need))
   }
 
-  /** What was granted after a wait. An abort can grant it: what left the queue before it, with the same signal, made room. */
+  /**
+   * What was granted after a wait. An abort can grant it: what left the queue before it, with the same signal, made
+   * room.
+   */
   #granted (need: Need, signal: AbortSignal | undefined): Reservation {
     const reservation = this.#reservation(need)
     if (!signal?.aborted) return reservation
@@ -93,17 +99,26 @@ export class ReservationQueue {
 
   /** What each sequence of a request can grow by, tokens, if it is alone: at least 0. */
   roomPerSequence (sequences: number, promptTokens: number, sharesPrompt: boolean): number {
-    const room = sharesPrompt ? (this.#limits.maxTokens - promptTokens) / sequences : this.#limits.maxTokens / sequences - promptTokens
+    const room = sharesPrompt
+      ? (this.#limits.maxTokens - promptTokens) / sequences
+      : this.#limits.maxTokens / sequences - promptTokens
     return Math.max(0, Math.min(Math.floor(room), this.#limits.contextLength - promptTokens))
   }
 
   #refuse (need: Need): void {
     const { maxTokens, bytesPerToken, contextLength, setting } = this.#limits
     const { sequences, promptTokens, answerTokens, sharesPrompt, besideTokens = 0 } = need
-    if (promptTokens + answerTokens > contextLength) throw new RequestError('context_length_exceeded', `prompt and answer together may have ${contextLength} tokens; asked for ${promptTokens + answerTokens}`)
+    if (promptTokens + answerTokens > contextLength) {
+      throw new RequestError('context_length_exceeded',
+        `prompt and answer together may have ${contextLength} tokens; asked for ${promptTokens + answerTokens}`)
+    }
     if (tokensOf(need) <= maxTokens) return
-    const sum = sharesPrompt ? `${promptTokens} + ${sequences} × ${answerTokens}` : `${sequences} × ${promptTokens + answerTokens}`
-    throw new RequestError('budget_exceeded', `a request may reserve ${maxTokens} tokens of KV, ${bytesPerToken} bytes each (${setting}); this one needs ${sum}${besideTokens === 0 ? '' : ` + ${besideTokens}`} = ${tokensOf(need)}`)
+    const sum = sharesPrompt
+      ? `${promptTokens} + ${sequences} × ${answerTokens}`
+      : `${sequences} × ${promptTokens + answerTokens}`
+    throw new RequestError('budget_exceeded',
+      `a request may reserve ${maxTokens} tokens of KV, ${bytesPerToken} bytes each (${setting}); this one needs ` +
+        `${sum}${besideTokens === 0 ? '' : ` + ${besideTokens}`} = ${tokensOf(need)}`)
   }
 
   #fits (need: Need): boolean { return this.#tokens + tokensOf(need) <= this.#limits.maxTokens }
@@ -129,7 +144,8 @@ export class ReservationQueue {
 
   #wait (need: Need, signal: AbortSignal | undefined): Promise<void> {
     if (this.#waiting.length >= this.#limits.maxQueued) {
-      throw new RequestError('rate_limit_exceeded', `${this.#waiting.length} requests are waiting already (max-queued-requests)`, { retryAfterMs: 1000 })
+      throw new RequestError('rate_limit_exceeded',
+        `${this.#waiting.length} requests are waiting already (max-queued-requests)`, { retryAfterMs: 1000 })
     }
     return new Promise((resolve, reject) => {
       const leave = (): void => {

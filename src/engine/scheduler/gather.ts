@@ -1,11 +1,15 @@
-/** From rows that run now to parts of runs: those that can run together are brought into neighbouring slots. Knows slots and who sits in them, not what is run. */
+/**
+ * From rows that run now to parts of runs: those that can run together are brought into neighbouring slots. Knows slots
+ * and who sits in them, not what is run.
+ */
 import type { EngineSequence } from '../engine-sequence.js'
 import type { SharedPrompt } from '../kv/slots/kv-cache.js'
 import { planParts, type DecodePart } from './plan.js'
 import type { Seating } from '../kv/slots/seating.js'
 
 /**
- * Rows that hold all their KV themselves run together; those that share a prompt, with the ones that have as many positions of their own.
+ * Rows that hold all their KV themselves run together; those that share a prompt, with the ones that have as many
+ * positions of their own.
  * @param rows seated, each once; their seats may be changed
  */
 export function gatherParts (rows: readonly EngineSequence[], seating: Seating, contextLength: number): DecodePart[] {
@@ -20,7 +24,8 @@ export function gatherParts (rows: readonly EngineSequence[], seating: Seating, 
   // A slot that is wanted in one part must not be written in another.
   const wanted = new Set(rows.map(row => row.slot))
   return [...groups].flatMap(([shared, lengths]) => [...lengths].flatMap(([length, group]) => {
-    const canRide = (slot: number): boolean => !wanted.has(slot) && (shared ? seating.nextPosition(slot) <= length : seating.nextPosition(slot) < contextLength)
+    const canRide = (slot: number): boolean =>
+      !wanted.has(slot) && (shared ? seating.nextPosition(slot) <= length : seating.nextPosition(slot) < contextLength)
     return planParts(group.map(row => row.slot).sort((a, b) => a - b), canRide, shared)
   }))
 }

@@ -1,17 +1,22 @@
 /**
- * The plan of a step: which rows run together. Pure. A step is a list of runs: decode batches over parts of contiguous slots, then prompt
- * chunks. Knows slots and counts, no tokens.
+ * The plan of a step: which rows run together. Pure. A step is a list of runs: decode batches over parts of contiguous
+ * slots, then prompt chunks. Knows slots and counts, no tokens.
  */
 import { chunksShape, privateShape, type RunShape } from '../../models/graph/run-shape.js'
 import { slabOf, slotsPerSlab, type SharedPrompt } from '../kv/slots/kv-cache.js'
 
 /** Rows of a decode run in neighbouring slots. */
 export interface DecodePart {
-  /** The prompt that all wanted rows share, with as many positions of their own each; null where they hold all their KV themselves. */
+  /**
+   * The prompt that all wanted rows share, with as many positions of their own each; null where they hold all their KV
+   * themselves.
+   */
   readonly shared: SharedPrompt | null
   /** First slot. */
   readonly slot: number
-  /** Slots in the part, those between the wanted ones included: they ride along and write where they will write again. */
+  /**
+   * Slots in the part, those between the wanted ones included: they ride along and write where they will write again.
+   */
   readonly count: number
   /** Offsets in the part of the rows wanted, ascending. */
   readonly rows: readonly number[]
@@ -56,11 +61,14 @@ export const mostProbed = 32
 const runCostInRows = 4
 
 /**
- * Parts of decode rows. Two rows share a part if the slots between them, all able to ride along, are fewer than a run is worth.
+ * Parts of decode rows. Two rows share a part if the slots between them, all able to ride along, are fewer than a run
+ * is worth.
  * @param slots wanted, ascending
  * @param canRide whether a slot that is not wanted may be in a part
  */
-export function planParts (slots: readonly number[], canRide: (slot: number) => boolean, shared: SharedPrompt | null = null): DecodePart[] {
+export function planParts (
+  slots: readonly number[], canRide: (slot: number) => boolean, shared: SharedPrompt | null = null
+): DecodePart[] {
   const parts: DecodePart[] = []
   let start = 0
   for (let i = 1; i <= slots.length; i++) {
@@ -81,8 +89,8 @@ function joins (previous: number, next: number, canRide: (slot: number) => boole
 }
 
 /**
- * Which of the parts that are left run next, as many as there is a graph for: everything but attention is then computed for all their rows at once, with
- * the bits that each part alone would have.
+ * Which of the parts that are left run next, as many as there is a graph for: everything but attention is then computed
+ * for all their rows at once, with the bits that each part alone would have.
  * @param parts at least one
  * @param isReady whether a run of several parts, of a shape, can be run now
  */
@@ -100,7 +108,9 @@ export function nextRun (parts: readonly DecodePart[], isReady: (shape: RunShape
  */
 const attentionBlock = 32
 
-/** Positions of a chunk: as many as the budget allows where none is alone in its block and none is left behind alone. */
+/**
+ * Positions of a chunk: as many as the budget allows where none is alone in its block and none is left behind alone.
+ */
 function chunkSize (count: number, budget: number): number {
   for (let size = Math.min(count, budget); size >= 2; size--) {
     if (size % attentionBlock !== 1 && count - size !== 1) return size
@@ -130,7 +140,8 @@ const chunksPerRun = [8, 4, 2] as const
 const mostTogether = 64
 
 /**
- * Which of the chunks that are left run next: short ones together, where there is a graph for them, with the bits that each alone would have.
+ * Which of the chunks that are left run next: short ones together, where there is a graph for them, with the bits that
+ * each alone would have.
  * @param chunks at least one
  * @param isReady whether a run of several chunks, of a shape, can be run now
  */

@@ -1,6 +1,7 @@
 /**
- * Adapters: low-rank differences to a model's matrices and tensors put in the place of its own, as peft saves them. Turns a base model and an adapter
- * into one that reads as if the sums were in its file. Source: peft, tuners/lora (a weight becomes W + scale · B · A).
+ * Adapters: low-rank differences to a model's matrices and tensors put in the place of its own, as peft saves them.
+ * Turns a base model and an adapter into one that reads as if the sums were in its file. Source: peft, tuners/lora (a
+ * weight becomes W + scale · B · A).
  */
 import { join } from 'node:path'
 import { RequestError } from '../../errors.js'
@@ -24,7 +25,13 @@ export interface Variant {
 export const adapterFiles = ['adapter_config.json', 'adapter_model.safetensors'] as const
 
 /** Low-rank difference of a matrix: scale · up · down, up [rows, rank], down [rank, columns], both row-major. */
-interface Difference { readonly rank: number, readonly scale: number, readonly up: Float32Array, readonly down: Float32Array, readonly shape: readonly [rows: number, columns: number] }
+interface Difference {
+  readonly rank: number,
+  readonly scale: number,
+  readonly up: Float32Array,
+  readonly down: Float32Array,
+  readonly shape: readonly [rows: number, columns: number]
+}
 
 /** A tensor that takes the place of a model's. */
 interface Replacement { readonly shape: readonly number[], readonly values: Float32Array }
@@ -68,19 +75,26 @@ function matches (path: string, pattern: string, module: string): boolean {
   }
 }
 
-/** The value of a field for a module, which patterns of module names may set apart: the first that matches the name or its end. */
+/**
+ * The value of a field for a module, which patterns of module names may set apart: the first that matches the name or
+ * its end.
+ */
 function fieldFor (path: string, fields: Fields, field: string, patterns: string, module: string): number {
   const own = Object.entries((fields[patterns] ?? {}) as Fields).find(([pattern]) => matches(path, pattern, module))
   return positive(path, field, own ? own[1] : fields[field])
 }
 
 /** The difference that a pair of stored tensors makes. @param down name of its lora_A */
-async function readDifference (path: string, fields: Fields, file: SafetensorsFile, down: string, module: string): Promise<Difference> {
+async function readDifference (
+  path: string, fields: Fields, file: SafetensorsFile, down: string, module: string
+): Promise<Difference> {
   const up = down.replace(/A\.weight$/, 'B.weight')
   const [narrow, wide] = [file.tensors.get(down)!.shape, file.tensors.get(up)?.shape]
   const [rank, columns] = narrow as [number, number]
-  if (narrow.length !== 2 || wide?.length !== 2 || wide[1] !== rank || rank !== fieldFor(path, fields, 'r', 'rank_pattern', module)) {
-    throw refuseModel({ path }, `${down} and ${up} must be matrices that share the rank of adapter_config.json; got [${narrow.join(', ')}] and ${wide ? `[${wide.join(', ')}]` : 'none'}`)
+  if (narrow.length !== 2 || wide?.length !== 2 || wide[1] !== rank ||
+      rank !== fieldFor(path, fields, 'r', 'rank_pattern', module)) {
+    throw refuseModel({ path }, `${down} and ${up} must be matrices that share the rank of adapter_config.json; got ` +
+      `[${narrow.join(', ')}] and ${wide ? `[${wide.join(', ')}]` : 'none'}`)
   }
   const alpha = fieldFor(path, fields, 'lora_alpha', 'alpha_pattern', module)
   const scale = alpha / (fields['use_rslora'] === true ? Math.sqrt(rank) : rank)
@@ -91,7 +105,9 @@ async function readDifference (path: string, fields: Fields, file: SafetensorsFi
 async function readAdapter (path: string): Promise<Adapter> {
   const fields = await readJson(path, adapterFiles[0])
   for (const [field, values] of onlyAs) {
-    if (!values.includes(fields[field])) throw refuseModel({ path }, `adapter_config.json: ${field} = ${JSON.stringify(fields[field])} is not supported`)
+    if (!values.includes(fields[field])) {
+      throw refuseModel({ path }, `adapter_config.json: ${field} = ${JSON.stringify(fields[field])} is not supported`)
+    }
   }
   const file = await openSafetensors(join(path, adapterFiles[1]))
   try {
@@ -101,8 +117,12 @@ async function readAdapter (path: string): Promise<Adapter> {
       const name = stored.replace(/^base_model\.model\./, '')
       const [, module, side] = /^(.*)\.lora_([AB])\.weight$/.exec(name) ?? []
       if (module === undefined) replaced.set(ggufName(name) ?? name, { shape, values: await file.read(stored) })
-      else if (side === 'A') differences.set(ggufName(`${module}.weight`) ?? module, await readDifference(path, fields, file, stored, module))
-      else if (!file.tensors.has(stored.replace(/B\.weight$/, 'A.weight'))) throw refuseModel({ path }, `${stored} stands without its lora_A`)
+      else if (side === 'A') {
+        differences.set(ggufName(`${module}.weight`) ?? module,
+          await readDifference(path, fields, file, stored, module))
+      } else if (!file.tensors.has(stored.replace(/B\.weight$/, 'A.weight'))) {
+        throw refuseModel({ path }, `${stored} stands without its lora_A`)
+      }
     }
     return { path, differences, replaced }
   } finally {
@@ -110,14 +130,22 @@ async function readAdapter (path: string): Promise<Adapter> {
   }
 }
 
-/** Row of a query or key matrix in transformers' order, halves of a head one after the other, for a row in the order of neighbouring pairs. */
+/**
+ * Row of a query or key matrix in transformers' order, halves of a head one after the other, for a row in the order of
+ * neighbouring pairs.
+ */
 function halvesRow (row: number, headSize: number): number {
   const inHead = row % headSize
   return row - inHead + (inHead % 2) * headSize / 2 + Math.floor(inHead / 2)
 }
 
-/** Adds a difference to a matrix in place. @param rowOf which of the difference's rows belongs to a row of the matrix */
-function addDifference (matrix: Float32Array, { rank, scale, up, down, shape: [rows, columns] }: Difference, rowOf: (row: number) => number): void {
+/**
+ * Adds a difference to a matrix in place.
+ * @param rowOf which of the difference's rows belongs to a row of the matrix
+ */
+function addDifference (
+  matrix: Float32Array, { rank, scale, up, down, shape: [rows, columns] }: Difference, rowOf: (row: number) => number
+): void {
   for (let row = 0; row < rows; row++) {
     const own = matrix.subarray(row * columns, (row + 1) * columns)
     const from = rowOf(row) * rank
@@ -134,7 +162,9 @@ function inRows ({ shape, values }: Replacement, rowOf: (row: number) => number)
   const rows = shape[0] ?? 1
   const columns = values.length / rows
   const copy = new Float32Array(values.length)
-  for (let row = 0; row < rows; row++) copy.set(values.subarray(rowOf(row) * columns, (rowOf(row) + 1) * columns), row * columns)
+  for (let row = 0; row < rows; row++) {
+    copy.set(values.subarray(rowOf(row) * columns, (rowOf(row) + 1) * columns), row * columns)
+  }
   return copy
 }
 
@@ -155,7 +185,8 @@ class AdaptedTensors implements TensorFile {
     this.#config = config
     const kept = [...base.tensors].filter(([name]) => !this.#isCut(name))
     this.tensors = new Map([
-      ...kept.map(([name, tensor]) => [name, adapter?.differences.has(name) ? { shape: tensor.shape, encoding: float32 } : tensor] as const),
+      ...kept.map(([name, tensor]) =>
+        [name, adapter?.differences.has(name) ? { shape: tensor.shape, encoding: float32 } : tensor] as const),
       ...[...adapter?.replaced ?? []].map(([name, { shape }]) => [name, { shape, encoding: float32 }] as const)
     ])
   }
@@ -163,7 +194,8 @@ class AdaptedTensors implements TensorFile {
   /** Whether a tensor is of a layer that is left out, or of a language model's head where scores take its place. */
   #isCut (name: string): boolean {
     const layer = /^blk\.(\d+)\./.exec(name)
-    return (layer !== null && Number(layer[1]) >= this.#config.layers) || (name === 'output.weight' && this.#config.scoreHead !== null)
+    return (layer !== null && Number(layer[1]) >= this.#config.layers) ||
+      (name === 'output.weight' && this.#config.scoreHead !== null)
   }
 
   /** Which of an adapter's rows belongs to a row of a tensor. */
@@ -190,14 +222,22 @@ function adaptedConfig (base: DecoderConfig, layers: number, adapter: Adapter | 
   const { output, hidden } = scoreTensors
   const scores = adapter?.replaced.get(`${output}.weight`)
   if (!scores) return { ...base, layers }
-  return { ...base, layers, outputSize: scores.shape[0] ?? 0, scoreHead: { hiddenLayer: adapter!.replaced.has(`${hidden}.weight`), bias: adapter!.replaced.has(`${output}.bias`) } }
+  return {
+    ...base,
+    layers,
+    outputSize: scores.shape[0] ?? 0,
+    scoreHead: { hiddenLayer: adapter!.replaced.has(`${hidden}.weight`), bias: adapter!.replaced.has(`${output}.bias`) }
+  }
 }
 
 /** @throws RequestError for a difference to a matrix that the model does not have, or has in another shape */
 function checkDifferences ({ path, differences }: Adapter, { tensors }: TensorFile): void {
   for (const [name, { shape }] of differences) {
     const found = tensors.get(name)?.shape
-    if (found?.join() !== shape.join()) throw refuseModel({ path }, `its difference for ${name} has shape [${shape.join(', ')}]; the base model has ${found ? `[${found.join(', ')}]` : 'none'} there`)
+    if (found?.join() !== shape.join()) {
+      throw refuseModel({ path }, `its difference for ${name} has shape [${shape.join(', ')}]; the base model has ` +
+        `${found ? `[${found.join(', ')}]` : 'none'} there`)
+    }
   }
 }
 
@@ -205,8 +245,14 @@ function checkDifferences ({ path, differences }: Adapter, { tensors }: TensorFi
  * A base model made into a variant. Whoever closes the file closes the base's.
  * @throws RequestError naming the adapter's folder and what is wrong with it, and for more layers than there are
  */
-export async function adaptModel ({ file, config }: { readonly file: TensorFile, readonly config: DecoderConfig }, { layers = config.layers, adapter: folder }: Variant): Promise<{ file: TensorFile, config: DecoderConfig }> {
-  if (layers > config.layers) throw new RequestError('invalid_request', `layers must be at most the ${config.layers} of ${file.path}; got ${layers}`, { param: 'layers' })
+export async function adaptModel (
+  { file, config }: { readonly file: TensorFile, readonly config: DecoderConfig },
+  { layers = config.layers, adapter: folder }: Variant
+): Promise<{ file: TensorFile, config: DecoderConfig }> {
+  if (layers > config.layers) {
+    throw new RequestError('invalid_request',
+      `layers must be at most the ${config.layers} of ${file.path}; got ${layers}`, { param: 'layers' })
+  }
   const adapter = folder === undefined ? null : await readAdapter(folder)
   const adapted = adaptedConfig(config, layers, adapter)
   const tensors = new AdaptedTensors(file, adapted, adapter)

@@ -1,4 +1,7 @@
-/** Opens a model, a GGUF file or a folder in Hugging Face's layout, as what a model is loaded from. Knows no graph and no weight formats. */
+/**
+ * Opens a model, a GGUF file or a folder in Hugging Face's layout, as what a model is loaded from. Knows no graph and
+ * no weight formats.
+ */
 import { RequestError } from '../../errors.js'
 import { adaptModel, type Variant } from './adapter.js'
 import { chatTemplate, templateOfGguf, type ChatTemplate } from '../tokenizer/chat-template.js'
@@ -23,7 +26,9 @@ export interface Checkpoint {
 async function openGgufCheckpoint (path: string): Promise<OpenedModel> {
   const file = await openGguf(path)
   try {
-    return { file, config: decoderConfigFromGguf(file), tokenizer: tokenizerFromGguf(file), template: templateOfGguf(file) }
+    return {
+      file, config: decoderConfigFromGguf(file), tokenizer: tokenizerFromGguf(file), template: templateOfGguf(file)
+    }
   } catch (error) {
     await file.close()
     throw error
@@ -40,11 +45,20 @@ async function openGgufCheckpoint (path: string): Promise<OpenedModel> {
 export async function openCheckpoint (path: string, template?: string, variant?: Variant): Promise<Checkpoint> {
   const opened = await (path.endsWith('.gguf') ? openGgufCheckpoint(path) : openHuggingFace(path))
   try {
-    if (opened.config.headSize % headSizeStep !== 0) throw refuseModel(opened.file, `heads of ${opened.config.headSize} channels are not supported: rotary attention is computed for multiples of ${headSizeStep}`)
+    if (opened.config.headSize % headSizeStep !== 0) {
+      throw refuseModel(opened.file, `heads of ${opened.config.headSize} channels are not supported: rotary ` +
+        `attention is computed for multiples of ${headSizeStep}`)
+    }
     const source = template ?? opened.template.source
-    if (source === null) throw new RequestError('invalid_request', `${path}: it holds no chat template`, { param: 'model' })
+    if (source === null) {
+      throw new RequestError('invalid_request', `${path}: it holds no chat template`, { param: 'model' })
+    }
     const { tokenizer, template: { constants } } = opened
-    return { ...variant ? await adaptModel(opened, variant) : opened, tokenizer, chatTemplate: chatTemplate(path, source, constants) }
+    return {
+      ...variant ? await adaptModel(opened, variant) : opened,
+      tokenizer,
+      chatTemplate: chatTemplate(path, source, constants)
+    }
   } catch (error) {
     await opened.file.close()
     throw error

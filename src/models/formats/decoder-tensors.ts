@@ -1,4 +1,7 @@
-/** Which tensors a decoder has, by GGUF's names, and the check that a file has them all and no others: what it would not compute it refuses. */
+/**
+ * Which tensors a decoder has, by GGUF's names, and the check that a file has them all and no others: what it would not
+ * compute it refuses.
+ */
 import { RequestError } from '../../errors.js'
 import type { DecoderConfig } from '../decoder-config.js'
 import type { TensorFile } from './tensor-file.js'
@@ -11,7 +14,8 @@ export const ropeFactorsTensor = 'rope_freqs.weight'
 export const scoreTensors = { output: 'cls.output', hidden: 'cls' } as const
 
 /** The error for a model file that cannot be run. */
-export const refuseModel = ({ path }: Pick<TensorFile, 'path'>, why: string): RequestError => new RequestError('invalid_request', `${path}: ${why}`, { param: 'model' })
+export const refuseModel = ({ path }: Pick<TensorFile, 'path'>, why: string): RequestError =>
+  new RequestError('invalid_request', `${path}: ${why}`, { param: 'model' })
 
 function layerTensors (config: DecoderConfig, block: string): Record<string, readonly number[]> {
   const { hiddenSize, feedForwardSize, headSize } = config
@@ -26,38 +30,59 @@ function layerTensors (config: DecoderConfig, block: string): Record<string, rea
     [`${block}.ffn_gate.weight`]: [feedForwardSize, hiddenSize],
     [`${block}.ffn_up.weight`]: [feedForwardSize, hiddenSize],
     [`${block}.ffn_down.weight`]: [hiddenSize, feedForwardSize],
-    ...(config.family === 'qwen2' ? { [`${block}.attn_q.bias`]: [query], [`${block}.attn_k.bias`]: [kv], [`${block}.attn_v.bias`]: [kv] } : {}),
-    ...(config.family === 'qwen3' ? { [`${block}.attn_q_norm.weight`]: [headSize], [`${block}.attn_k_norm.weight`]: [headSize] } : {})
+    ...(config.family === 'qwen2'
+      ? { [`${block}.attn_q.bias`]: [query], [`${block}.attn_k.bias`]: [kv], [`${block}.attn_v.bias`]: [kv] }
+      : {}),
+    ...(config.family === 'qwen3'
+      ? { [`${block}.attn_q_norm.weight`]: [headSize], [`${block}.attn_k_norm.weight`]: [headSize] }
+      : {})
   }
 }
 
-function headTensors ({ scoreHead, hiddenSize, outputSize, tiedEmbeddings }: DecoderConfig): Record<string, readonly number[]> {
+function headTensors (
+  { scoreHead, hiddenSize, outputSize, tiedEmbeddings }: DecoderConfig
+): Record<string, readonly number[]> {
   if (!scoreHead) return tiedEmbeddings ? {} : { 'output.weight': [outputSize, hiddenSize] }
   const { output, hidden } = scoreTensors
   return {
     [`${output}.weight`]: [outputSize, hiddenSize],
     ...(scoreHead.bias ? { [`${output}.bias`]: [outputSize] } : {}),
-    ...(scoreHead.hiddenLayer ? { [`${hidden}.weight`]: [hiddenSize, hiddenSize], [`${hidden}.bias`]: [hiddenSize] } : {})
+    ...(scoreHead.hiddenLayer
+      ? { [`${hidden}.weight`]: [hiddenSize, hiddenSize], [`${hidden}.bias`]: [hiddenSize] }
+      : {})
   }
 }
 
 /** What the attention operator takes for granted. */
 function checkHeads (file: TensorFile, { headSize, queryHeads, kvHeads }: DecoderConfig): void {
-  if (!Number.isInteger(headSize) || headSize % 2 !== 0) throw refuseModel(file, `heads must have an even size; got ${headSize}`)
-  if (queryHeads % kvHeads !== 0) throw refuseModel(file, `query heads must be a multiple of the ${kvHeads} key and value heads; got ${queryHeads}`)
+  if (!Number.isInteger(headSize) ||
+      headSize % 2 !== 0) throw refuseModel(file, `heads must have an even size; got ${headSize}`)
+  if (queryHeads % kvHeads !== 0) {
+    throw refuseModel(file, `query heads must be a multiple of the ${kvHeads} key and value heads; got ${queryHeads}`)
+  }
 }
 
-/** @throws RequestError for heads that cannot be, and tensors that are missing, of another shape, or not the decoder's */
+/**
+ * @throws RequestError for heads that cannot be, and tensors that are missing, of another shape, or not the decoder's
+ */
 export function checkDecoder (file: TensorFile, config: DecoderConfig): void {
   checkHeads(file, config)
   const { hiddenSize, vocabularySize, layers, headSize } = config
-  const expected: Record<string, readonly number[]> = { [embeddingTensor]: [vocabularySize, hiddenSize], 'output_norm.weight': [hiddenSize], ...headTensors(config) }
+  const expected: Record<string, readonly number[]> = {
+    [embeddingTensor]: [vocabularySize, hiddenSize], 'output_norm.weight': [hiddenSize], ...headTensors(config)
+  }
   for (let layer = 0; layer < layers; layer++) Object.assign(expected, layerTensors(config, `blk.${layer}`))
   if (file.tensors.has(ropeFactorsTensor)) expected[ropeFactorsTensor] = [headSize / 2]
   for (const [name, shape] of Object.entries(expected)) {
     const found = file.tensors.get(name)?.shape
-    if (found?.join() !== shape.join()) throw refuseModel(file, `tensor ${name} must have shape [${shape.join(', ')}]; got ${found ? `[${found.join(', ')}]` : 'none'}`)
+    if (found?.join() !== shape.join()) {
+      throw refuseModel(file,
+        `tensor ${name} must have shape [${shape.join(', ')}]; got ${found ? `[${found.join(', ')}]` : 'none'}`)
+    }
   }
   const unknown = [...file.tensors.keys()].filter(name => !(name in expected))
-  if (unknown.length > 0) throw refuseModel(file, `tensors ${unknown.slice(0, 3).join(', ')} are not part of a ${config.family} decoder that Fairlead runs`)
+  if (unknown.length > 0) {
+    throw refuseModel(file,
+      `tensors ${unknown.slice(0, 3).join(', ')} are not part of a ${config.family} decoder that Fairlead runs`)
+  }
 }

@@ -1,6 +1,6 @@
 /**
- * GGUF's tensor encodings to float32, and to the integers and scales they are made of. Pure arithmetic over bytes. Source: ggml's block layouts (ggml-common.h,
- * ggml-quants.c); checked against the `gguf` Python package by a fixture.
+ * GGUF's tensor encodings to float32, and to the integers and scales they are made of. Pure arithmetic over bytes.
+ * Source: ggml's block layouts (ggml-common.h, ggml-quants.c); checked against the `gguf` Python package by a fixture.
  */
 
 /** Values in a group. */
@@ -38,7 +38,11 @@ export interface Encoding {
 }
 
 /** Room for the groups of so many values. */
-export const newGroups = (values: number): Groups => ({ levels: new Uint8Array(values), scales: new Float32Array(values / groupSize), offsets: new Float32Array(values / groupSize) })
+export const newGroups = (values: number): Groups => ({
+  levels: new Uint8Array(values),
+  scales: new Float32Array(values / groupSize),
+  offsets: new Float32Array(values / groupSize)
+})
 
 const halfTable = new Float32Array(65536)
 for (let bits = 0; bits < 65536; bits++) {
@@ -55,7 +59,10 @@ export const halfToFloat = (bits: number): number => halfTable[bits]!
 const half = (view: DataView, at: number): number => halfTable[view.getUint16(at, true)]!
 const bytesOf = (view: DataView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
 
-/** Blocks of 32: a half-precision scale, perhaps a minimum, perhaps a word of fifth bits, then nibbles, the low ones first. */
+/**
+ * Blocks of 32: a half-precision scale, perhaps a minimum, perhaps a word of fifth bits, then nibbles, the low ones
+ * first.
+ */
 function splitNibbles (bits: 4 | 5, hasMinimum: boolean): (view: DataView, out: Groups) => void {
   const centre = 2 ** (bits - 1)
   const high = hasMinimum ? 4 : 2
@@ -146,8 +153,18 @@ function grouped (name: string, blockSize: number, blockBytes: number, grouping:
 
 /** Every encoding Fairlead reads, by GGUF's type number. */
 export const encodings: ReadonlyMap<number, Encoding> = new Map<number, Encoding>([
-  [0, { name: 'F32', blockSize: 1, blockBytes: 4, decode: (view, out) => { for (let i = 0; i < out.length; i++) out[i] = view.getFloat32(4 * i, true) } }],
-  [1, { name: 'F16', blockSize: 1, blockBytes: 2, decode: (view, out) => { for (let i = 0; i < out.length; i++) out[i] = half(view, 2 * i) } }],
+  [0, {
+    name: 'F32',
+    blockSize: 1,
+    blockBytes: 4,
+    decode: (view, out) => { for (let i = 0; i < out.length; i++) out[i] = view.getFloat32(4 * i, true) }
+  }],
+  [1, {
+    name: 'F16',
+    blockSize: 1,
+    blockBytes: 2,
+    decode: (view, out) => { for (let i = 0; i < out.length; i++) out[i] = half(view, 2 * i) }
+  }],
   [2, grouped('Q4_0', 32, 18, { bits: 4, centred: true, split: splitNibbles(4, false) })],
   [3, grouped('Q4_1', 32, 20, { bits: 4, centred: false, split: splitNibbles(4, true) })],
   [6, grouped('Q5_0', 32, 22, { bits: 5, centred: true, split: splitNibbles(5, false) })],

@@ -4,21 +4,27 @@ import { checkDecoder, refuseModel, scoreTensors } from './decoder-tensors.js'
 import type { GgufFile } from './gguf.js'
 
 /** Keys whose presence changes the computation in ways the graph does not do. */
-const unsupportedKeys = ['rope.scaling.type', 'rope.scale_linear', 'attention.sliding_window', 'expert_count', 'attention.logit_softcapping', 'final_logit_softcapping']
+const unsupportedKeys = ['rope.scaling.type', 'rope.scale_linear', 'attention.sliding_window', 'expert_count',
+  'attention.logit_softcapping', 'final_logit_softcapping']
 
 /** The decoder a file holds. @throws RequestError for families, features and shapes that are not supported */
 export function decoderConfigFromGguf (file: GgufFile): DecoderConfig {
   const family = file.metadata['general.architecture'] as Family
   if (!families.includes(family)) {
-    throw refuseModel(file, `architecture ${JSON.stringify(family)} is not supported; supported are ${families.join(', ')}`)
+    throw refuseModel(file,
+      `architecture ${JSON.stringify(family)} is not supported; supported are ${families.join(', ')}`)
   }
   for (const key of unsupportedKeys) {
     const value = file.metadata[`${family}.${key}`]
-    if (value !== undefined && value !== 'none' && value !== 0) throw refuseModel(file, `${family}.${key} = ${JSON.stringify(value)} is not supported`)
+    if (value !== undefined && value !== 'none' && value !== 0) {
+      throw refuseModel(file, `${family}.${key} = ${JSON.stringify(value)} is not supported`)
+    }
   }
   const number = (key: string, fallback?: number): number => {
     const value = file.metadata[`${family}.${key}`] ?? fallback
-    if (typeof value !== 'number' || !(value > 0)) throw refuseModel(file, `metadata ${family}.${key} must be a positive number; got ${JSON.stringify(value)}`)
+    if (typeof value !== 'number' || !(value > 0)) {
+      throw refuseModel(file, `metadata ${family}.${key} must be a positive number; got ${JSON.stringify(value)}`)
+    }
     return value
   }
   const tokens = file.metadata['tokenizer.ggml.tokens']

@@ -1,5 +1,6 @@
 /**
- * Reads GGUF files: metadata, and tensors by name as float32 or as the integers they are stored in. Knows no architecture. The header is parsed by
+ * Reads GGUF files: metadata, and tensors by name as float32 or as the integers they are stored in. Knows no
+ * architecture. The header is parsed by
  * @huggingface/gguf; what it says is checked against the file before anything is allocated.
  */
 import { open, type FileHandle } from 'node:fs/promises'
@@ -33,22 +34,36 @@ async function checkStart (file: FileHandle, path: string, sizeBytes: number): P
   if (start.getUint32(0, false) !== 0x47475546) throw broken(path, 'it does not begin with the letters GGUF')
   const version = start.getUint32(4, true)
   if (version !== 2 && version !== 3) throw broken(path, `its version is ${version}; versions 2 and 3 are read`)
-  for (const [what, count] of [['tensors', start.getBigUint64(8, true)], ['metadata entries', start.getBigUint64(16, true)]] as const) {
+  for (const [what, count] of [['tensors', start.getBigUint64(8, true)],
+    ['metadata entries', start.getBigUint64(16, true)]] as const) {
     if (count > largestCount) throw broken(path, `it claims ${count} ${what}`)
   }
 }
 
-function checkedTensor (path: string, sizeBytes: number, dataOffset: number, info: { name: string, shape: bigint[], dtype: number, offset: bigint }): GgufTensor {
+function checkedTensor (
+  path: string, sizeBytes: number, dataOffset: number,
+  info: { name: string, shape: bigint[], dtype: number, offset: bigint }
+): GgufTensor {
   // The parser reads zeros past the end of a file.
-  if (info.name === '' || info.shape.length === 0) throw broken(path, 'its header is cut short or damaged: it names a tensor without name or shape')
+  if (info.name === '' || info.shape.length === 0) {
+    throw broken(path, 'its header is cut short or damaged: it names a tensor without name or shape')
+  }
   const encoding = encodings.get(info.dtype)
-  if (!encoding) throw broken(path, `tensor ${info.name} has type ${info.dtype}; read are ${[...encodings.values()].map(one => one.name).join(', ')}`)
+  if (!encoding) {
+    throw broken(path,
+      `tensor ${info.name} has type ${info.dtype}; read are ${[...encodings.values()].map(one => one.name).join(', ')}`)
+  }
   const shape = info.shape.map(Number).reverse()
   const elements = shape.reduce((product, dim) => product * dim, 1)
-  if (!Number.isSafeInteger(elements) || elements < 1 || shape.at(-1)! % encoding.blockSize !== 0) throw broken(path, `tensor ${info.name} has shape [${shape.join(', ')}], which ${encoding.name} cannot hold`)
+  if (!Number.isSafeInteger(elements) || elements < 1 || shape.at(-1)! % encoding.blockSize !== 0) {
+    throw broken(path, `tensor ${info.name} has shape [${shape.join(', ')}], which ${encoding.name} cannot hold`)
+  }
   const offset = dataOffset + Number(info.offset)
   const tensorBytes = elements / encoding.blockSize * encoding.blockBytes
-  if (offset + tensorBytes > sizeBytes) throw broken(path, `tensor ${info.name} ends at byte ${offset + tensorBytes}, but the file has ${sizeBytes}: it is truncated`)
+  if (offset + tensorBytes > sizeBytes) {
+    throw broken(path,
+      `tensor ${info.name} ends at byte ${offset + tensorBytes}, but the file has ${sizeBytes}: it is truncated`)
+  }
   return { shape, encoding, offset, sizeBytes: tensorBytes }
 }
 
@@ -61,14 +76,20 @@ function plainNumbers (metadata: object): Record<string, unknown> {
 async function parse (path: string, file: FileHandle): Promise<GgufFile> {
   const { size } = await file.stat()
   await checkStart(file, path, size)
-  const { metadata, tensorInfos, tensorDataOffset } = await gguf(path, { allowLocalFile: true }).catch((error: unknown) => {
+  const { metadata, tensorInfos, tensorDataOffset } = await gguf(path,
+    { allowLocalFile: true }).catch((error: unknown) => {
     throw broken(path, `its header cannot be read (${error instanceof Error ? error.message : String(error)})`, error)
   })
-  const tensors = new Map(tensorInfos.map(info => [info.name, checkedTensor(path, size, Number(tensorDataOffset), info)]))
+  const tensors =
+    new Map(tensorInfos.map(info => [info.name, checkedTensor(path, size, Number(tensorDataOffset), info)]))
   const blocksOf = async (name: string): Promise<{ encoding: Encoding, blocks: DataView, count: number }> => {
     const tensor = tensors.get(name)
     if (!tensor) throw broken(path, `it has no tensor ${name}`)
-    return { encoding: tensor.encoding, blocks: await readExactly(file, tensor.offset, tensor.sizeBytes), count: tensor.shape.reduce((product, dim) => product * dim, 1) }
+    return {
+      encoding: tensor.encoding,
+      blocks: await readExactly(file, tensor.offset, tensor.sizeBytes),
+      count: tensor.shape.reduce((product, dim) => product * dim, 1)
+    }
   }
   return {
     path,

@@ -1,4 +1,7 @@
-/** A Hugging Face config.json → DecoderConfig, and the names of its tensors → GGUF's. Refuses what the graph would compute wrongly. */
+/**
+ * A Hugging Face config.json → DecoderConfig, and the names of its tensors → GGUF's. Refuses what the graph would
+ * compute wrongly.
+ */
 import { families, type DecoderConfig, type Family } from '../decoder-config.js'
 import { refuseModel, scoreTensors } from './decoder-tensors.js'
 import type { StoredTensor } from './tensor-file.js'
@@ -32,7 +35,10 @@ const inLayer: Readonly<Record<string, string>> = {
 
 const { output, hidden } = scoreTensors
 
-/** Score heads: `score` of …ForSequenceClassification, `score.0` and `score.2` of Qwen2ForProcessRewardModel, `v_head.summary` of trl's and Skywork's value heads. */
+/**
+ * Score heads: `score` of …ForSequenceClassification, `score.0` and `score.2` of Qwen2ForProcessRewardModel,
+ * `v_head.summary` of trl's and Skywork's value heads.
+ */
 const outsideLayers: Readonly<Record<string, string>> = {
   'model.embed_tokens.weight': 'token_embd.weight',
   'model.norm.weight': 'output_norm.weight',
@@ -59,12 +65,15 @@ export function ggufName (name: string): string | null {
 /** Rotary parameters: `rope_scaling` beside `rope_theta`, or, since transformers 5, both in `rope_parameters`. */
 function ropeOf (fields: Fields): Fields {
   const { rope_parameters: parameters, rope_scaling: scaling, rope_theta: base } = fields
-  return { ...(base === undefined ? {} : { rope_theta: base }), ...scaling as object | null, ...parameters as object | null }
+  return {
+    ...(base === undefined ? {} : { rope_theta: base }), ...scaling as object | null, ...parameters as object | null
+  }
 }
 
 /**
  * What the rotary frequencies are divided by, [head size / 2]; null where they are not.
- * `llama3`: long waves by `factor`, short ones not at all, those between in proportion (transformers, modeling_rope_utils.py).
+ * `llama3`: long waves by `factor`, short ones not at all, those between in proportion (transformers,
+ * modeling_rope_utils.py).
  * @throws RequestError for kinds of scaling that are not supported
  */
 export function ropeFactors (path: string, fields: Fields, { headSize, ropeBase }: DecoderConfig): Float32Array | null {
@@ -73,12 +82,19 @@ export function ropeFactors (path: string, fields: Fields, { headSize, ropeBase 
   if (type === 'default') return null
   const number = (key: string): number => {
     const value = rope[key]
-    if (typeof value !== 'number' || !(value > 0)) throw refuseModel({ path }, `config.json: ${key} of the rotary scaling ${JSON.stringify(type)} must be a positive number; got ${JSON.stringify(value)}`)
+    if (typeof value !== 'number' || !(value > 0)) {
+      throw refuseModel({ path }, `config.json: ${key} of the rotary scaling ${JSON.stringify(type)} must be a ` +
+        `positive number; got ${JSON.stringify(value)}`)
+    }
     return value
   }
   if (type === 'linear') return new Float32Array(headSize / 2).fill(number('factor'))
-  if (type !== 'llama3') throw refuseModel({ path }, `config.json: rotary scaling ${JSON.stringify(type)} is not supported; supported are default, linear, llama3`)
-  const [factor, low, high, trained] = [number('factor'), number('low_freq_factor'), number('high_freq_factor'), number('original_max_position_embeddings')]
+  if (type !== 'llama3') {
+    throw refuseModel({ path },
+      `config.json: rotary scaling ${JSON.stringify(type)} is not supported; supported are default, linear, llama3`)
+  }
+  const [factor, low, high, trained] = [number('factor'), number('low_freq_factor'), number('high_freq_factor'),
+    number('original_max_position_embeddings')]
   return Float32Array.from({ length: headSize / 2 }, (_, i) => {
     const wavelength = 2 * Math.PI * ropeBase ** (2 * i / headSize)
     const share = Math.min(1, Math.max(0, (trained / wavelength - low) / (high - low)))
@@ -89,12 +105,18 @@ export function ropeFactors (path: string, fields: Fields, { headSize, ropeBase 
 function checkComputation (path: string, fields: Fields, family: Family): void {
   for (const [field, values] of onlyAs) {
     const value = fields[field]
-    if (value !== undefined && value !== null && !values.includes(value)) throw refuseModel({ path }, `config.json: ${field} = ${JSON.stringify(value).slice(0, 80)} is not supported`)
+    if (value !== undefined && value !== null && !values.includes(value)) {
+      throw refuseModel({ path }, `config.json: ${field} = ${JSON.stringify(value).slice(0, 80)} is not supported`)
+    }
   }
   // Qwen 2 has biases whatever this says, the others have none.
-  if (family !== 'qwen2' && fields['attention_bias'] === true) throw refuseModel({ path }, `config.json: attention_bias = true is not supported for ${family}`)
+  if (family !== 'qwen2' && fields['attention_bias'] === true) {
+    throw refuseModel({ path }, `config.json: attention_bias = true is not supported for ${family}`)
+  }
   const layerTypes = fields['layer_types']
-  if (Array.isArray(layerTypes) && layerTypes.some(type => type !== 'full_attention')) throw refuseModel({ path }, 'config.json: layer_types other than full_attention are not supported')
+  if (Array.isArray(layerTypes) && layerTypes.some(type => type !== 'full_attention')) {
+    throw refuseModel({ path }, 'config.json: layer_types other than full_attention are not supported')
+  }
 }
 
 /**
@@ -104,15 +126,23 @@ function checkComputation (path: string, fields: Fields, family: Family): void {
  * @param tensors by GGUF's names
  * @throws RequestError for families and features that are not supported
  */
-export function decoderConfigFromHuggingFace (path: string, fields: Fields, tensors: ReadonlyMap<string, StoredTensor>): DecoderConfig {
+export function decoderConfigFromHuggingFace (
+  path: string, fields: Fields, tensors: ReadonlyMap<string, StoredTensor>
+): DecoderConfig {
   const family = fields['model_type'] as Family
-  if (!families.includes(family)) throw refuseModel({ path }, `config.json: model_type ${JSON.stringify(family)} is not supported; supported are ${families.join(', ')}`)
+  if (!families.includes(family)) {
+    throw refuseModel({ path },
+      `config.json: model_type ${JSON.stringify(family)} is not supported; supported are ${families.join(', ')}`)
+  }
   checkComputation(path, fields, family)
   const number = (key: string, value = fields[key]): number => {
-    if (typeof value !== 'number' || !(value > 0)) throw refuseModel({ path }, `config.json: ${key} must be a positive number; got ${JSON.stringify(value)}`)
+    if (typeof value !== 'number' || !(value > 0)) {
+      throw refuseModel({ path }, `config.json: ${key} must be a positive number; got ${JSON.stringify(value)}`)
+    }
     return value
   }
-  const [hiddenSize, queryHeads, vocabularySize] = [number('hidden_size'), number('num_attention_heads'), number('vocab_size')]
+  const [hiddenSize, queryHeads, vocabularySize] = [number('hidden_size'), number('num_attention_heads'),
+    number('vocab_size')]
   const scores = tensors.get(`${output}.weight`)
   return {
     family,

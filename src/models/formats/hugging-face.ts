@@ -1,6 +1,6 @@
 /**
- * A Hugging Face checkpoint: a folder with config.json, tokenizer.json and model.safetensors, or its shards beside model.safetensors.index.json.
- * Its tensors go by GGUF's names. Knows files, not what is computed with them.
+ * A Hugging Face checkpoint: a folder with config.json, tokenizer.json and model.safetensors, or its shards beside
+ * model.safetensors.index.json. Its tensors go by GGUF's names. Knows files, not what is computed with them.
  */
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
@@ -21,18 +21,24 @@ export async function weightFiles (folder: string): Promise<string[]> {
   if (!await exists(join(folder, indexName))) return ['model.safetensors']
   const { weight_map: map } = await readJson(folder, indexName)
   const names = [...new Set(Object.values((map ?? {}) as Fields))]
-  if (names.length > 0 && names.every((name): name is string => typeof name === 'string' && basename(name) === name && name.endsWith('.safetensors'))) return names
-  throw refuseModel({ path: folder }, `${indexName} must have a weight_map of tensor names to *.safetensors files beside it`)
+  if (names.length > 0 && names.every((name): name is string =>
+    typeof name === 'string' && basename(name) === name && name.endsWith('.safetensors'))) return names
+  throw refuseModel({ path: folder },
+    `${indexName} must have a weight_map of tensor names to *.safetensors files beside it`)
 }
 
 /** Every file of a checkpoint that decides what it computes. */
 export async function checkpointFiles (folder: string): Promise<string[]> {
-  const small = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja', 'generation_config.json']
+  const small = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja',
+    'generation_config.json']
   const there = await Promise.all(small.map(name => exists(join(folder, name))))
   return [...small.filter((_, index) => there[index]), ...await weightFiles(folder)]
 }
 
-/** Tensors of several files as one, by GGUF's names. A language model's head is left out beside a score head, and where it is the embedding. */
+/**
+ * Tensors of several files as one, by GGUF's names. A language model's head is left out beside a score head, and where
+ * it is the embedding.
+ */
 class CheckpointTensors implements TensorFile {
   readonly path: string
   readonly tensors = new Map<string, StoredTensor>()
@@ -50,7 +56,9 @@ class CheckpointTensors implements TensorFile {
   #add (file: SafetensorsFile, name: string, tensor: SafetensorsTensor): void {
     const known = ggufName(name)
     if (known === null) return
-    if (this.tensors.has(known)) throw refuseModel(this, `tensor ${known} is there twice: as ${this.#sources.get(known)!.name} and as ${name}`)
+    if (this.tensors.has(known)) {
+      throw refuseModel(this, `tensor ${known} is there twice: as ${this.#sources.get(known)!.name} and as ${name}`)
+    }
     this.tensors.set(known, tensor)
     this.#sources.set(known, { file, name })
   }
@@ -92,15 +100,21 @@ async function openTensors (folder: string, isTied: boolean): Promise<Checkpoint
 
 /** Numbers of the tokens that end an answer, as generation_config.json or config.json says. */
 function endsOf (config: Fields, generation: Fields): number[] {
-  return [generation['eos_token_id'] ?? config['eos_token_id'] ?? []].flat().filter((id): id is number => typeof id === 'number')
+  return [generation['eos_token_id'] ?? config['eos_token_id'] ?? []].flat()
+    .filter((id): id is number => typeof id === 'number')
 }
 
 /** Text of a special token of tokenizer_config.json: a text, or an object with it. */
 function specialText (value: unknown): string {
-  return typeof value === 'string' ? value : typeof value === 'object' && value !== null && 'content' in value ? String(value.content) : ''
+  return typeof value === 'string'
+    ? value
+    : typeof value === 'object' && value !== null && 'content' in value ? String(value.content) : ''
 }
 
-/** The source of the chat template: chat_template.jinja, or chat_template of tokenizer_config.json, of several the one called default. */
+/**
+ * The source of the chat template: chat_template.jinja, or chat_template of tokenizer_config.json, of several the one
+ * called default.
+ */
 async function templateSource (folder: string, { chat_template: given }: Fields): Promise<string | null> {
   const path = join(folder, 'chat_template.jinja')
   if (await exists(path)) return readFile(path, 'utf8')
@@ -123,15 +137,24 @@ export interface OpenedModel {
  * @throws RequestError naming the folder, the file and what is wrong with it
  */
 export async function openHuggingFace (folder: string): Promise<OpenedModel> {
-  const [fields, generation, tokenizerConfig] = [await readJson(folder, 'config.json'), await readJsonIfThere(folder, 'generation_config.json'), await readJsonIfThere(folder, 'tokenizer_config.json')]
+  const [fields, generation, tokenizerConfig] = [await readJson(folder, 'config.json'),
+    await readJsonIfThere(folder, 'generation_config.json'), await readJsonIfThere(folder, 'tokenizer_config.json')]
   const file = await openTensors(folder, fields['tie_word_embeddings'] === true)
   try {
     const config = decoderConfigFromHuggingFace(folder, fields, file.tensors)
     const factors = ropeFactors(folder, fields, config)
     if (factors) file.addComputed(ropeFactorsTensor, factors)
     checkDecoder(file, config)
-    const tokenizer = tokenizerFromJson({ path: folder, tokenizer: await readJson(folder, 'tokenizer.json') as never, config: tokenizerConfig, vocabularySize: config.vocabularySize, ends: endsOf(fields, generation) })
-    const constants = { bos_token: specialText(tokenizerConfig['bos_token']), eos_token: specialText(tokenizerConfig['eos_token']) }
+    const tokenizer = tokenizerFromJson({
+      path: folder,
+      tokenizer: await readJson(folder, 'tokenizer.json') as never,
+      config: tokenizerConfig,
+      vocabularySize: config.vocabularySize,
+      ends: endsOf(fields, generation)
+    })
+    const constants = {
+      bos_token: specialText(tokenizerConfig['bos_token']), eos_token: specialText(tokenizerConfig['eos_token'])
+    }
     return { file, config, tokenizer, template: { source: await templateSource(folder, tokenizerConfig), constants } }
   } catch (error) {
     await file.close()

@@ -12,7 +12,8 @@ export const exists = (path: string): Promise<boolean> => stat(path).then(() => 
 
 /** @throws RequestError if it is missing or holds no object */
 export async function readJson (folder: string, name: string): Promise<Fields> {
-  const text = await readFile(join(folder, name), 'utf8').catch(() => { throw refuseModel({ path: folder }, `it has no ${name}`) })
+  const text =
+    await readFile(join(folder, name), 'utf8').catch(() => { throw refuseModel({ path: folder }, `it has no ${name}`) })
   try {
     const value: unknown = JSON.parse(text)
     if (isObject(value)) return value
@@ -21,4 +22,5 @@ export async function readJson (folder: string, name: string): Promise<Fields> {
 }
 
 /** {} where there is none. @throws RequestError if it holds no object */
-export const readJsonIfThere = async (folder: string, name: string): Promise<Fields> => await exists(join(folder, name)) ? readJson(folder, name) : {}
+export const readJsonIfThere = async (folder: string, name: string): Promise<Fields> =>
+  await exists(join(folder, name)) ? readJson(folder, name) : {}

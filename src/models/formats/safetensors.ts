@@ -1,6 +1,6 @@
 /**
- * Reads safetensors files: tensors by name as float32. Knows no architecture. What the header says is checked against the file before anything
- * is allocated. Source: the format's description (huggingface/safetensors, README).
+ * Reads safetensors files: tensors by name as float32. Knows no architecture. What the header says is checked against
+ * the file before anything is allocated. Source: the format's description (huggingface/safetensors, README).
  */
 import { open, type FileHandle } from 'node:fs/promises'
 import { RequestError } from '../../errors.js'
@@ -26,37 +26,55 @@ export interface SafetensorsFile {
 }
 
 /** What tensors may be made of, by the format's names. */
-const readable = new Map([...encodings.values()].filter(({ name }) => ['F32', 'F16', 'BF16'].includes(name)).map(encoding => [encoding.name, encoding]))
+const readable = new Map([...encodings.values()].filter(({ name }) => ['F32', 'F16', 'BF16'].includes(name))
+  .map(encoding => [encoding.name, encoding]))
 /** The format's own bound of a header, bytes. */
 const largestHeader = 100_000_000
 
 const broken = (path: string, why: string, cause?: unknown): RequestError =>
   new RequestError('invalid_request', `${path} is not a usable safetensors file: ${why}`, { param: 'model', cause })
 
-const isCount = (value: unknown): value is number => typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
+const isCount = (value: unknown): value is number =>
+  typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
 
 function encodingOf (path: string, name: string, dtype: unknown): Encoding {
   const encoding = readable.get(dtype as string)
-  if (!encoding) throw broken(path, `tensor ${name} has type ${JSON.stringify(dtype)}; read are ${[...readable.keys()].join(', ')}`)
+  if (!encoding) {
+    throw broken(path, `tensor ${name} has type ${JSON.stringify(dtype)}; read are ${[...readable.keys()].join(', ')}`)
+  }
   return encoding
 }
 
-function checkedTensor (path: string, name: string, info: unknown, dataStart: number, sizeBytes: number): SafetensorsTensor {
+function checkedTensor (
+  path: string, name: string, info: unknown, dataStart: number, sizeBytes: number
+): SafetensorsTensor {
   const { dtype, shape, data_offsets: offsets } = (info ?? {}) as Record<string, unknown>
   const encoding = encodingOf(path, name, dtype)
-  if (!Array.isArray(shape) || !shape.every(isCount)) throw broken(path, `tensor ${name} must have a shape of sizes; got ${JSON.stringify(shape)}`)
-  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) throw broken(path, `tensor ${name} must have two data_offsets; got ${JSON.stringify(offsets)}`)
+  if (!Array.isArray(shape) || !shape.every(isCount)) {
+    throw broken(path, `tensor ${name} must have a shape of sizes; got ${JSON.stringify(shape)}`)
+  }
+  if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
+    throw broken(path, `tensor ${name} must have two data_offsets; got ${JSON.stringify(offsets)}`)
+  }
   const [start, end] = offsets as [number, number]
   const needed = shape.reduce((product: number, size: number) => product * size, 1) * encoding.blockBytes
-  if (end - start !== needed) throw broken(path, `tensor ${name} of shape [${shape.join(', ')}] in ${encoding.name} needs ${needed} bytes; its data_offsets span ${end - start}`)
-  if (dataStart + end > sizeBytes) throw broken(path, `tensor ${name} ends at byte ${dataStart + end}, but the file has ${sizeBytes}: it is truncated`)
+  if (end - start !== needed) {
+    throw broken(path, `tensor ${name} of shape [${shape.join(', ')}] in ${encoding.name} needs ${needed} bytes; its ` +
+      `data_offsets span ${end - start}`)
+  }
+  if (dataStart + end > sizeBytes) {
+    throw broken(path, `tensor ${name} ends at byte ${dataStart + end}, but the file has ${sizeBytes}: it is truncated`)
+  }
   return { shape: shape as number[], encoding, offset: dataStart + start, sizeBytes: needed }
 }
 
-async function readHeader (file: FileHandle, path: string, sizeBytes: number): Promise<{ header: Record<string, unknown>, dataStart: number }> {
+async function readHeader (
+  file: FileHandle, path: string, sizeBytes: number
+): Promise<{ header: Record<string, unknown>, dataStart: number }> {
   if (sizeBytes < 8) throw broken(path, `it has ${sizeBytes} bytes, fewer than a header's length`)
   const length = Number((await readExactly(file, 0, 8)).getBigUint64(0, true))
-  if (length > largestHeader || 8 + length > sizeBytes) throw broken(path, `it claims a header of ${length} bytes, and has ${sizeBytes}`)
+  if (length > largestHeader ||
+      8 + length > sizeBytes) throw broken(path, `it claims a header of ${length} bytes, and has ${sizeBytes}`)
   const bytes = await readExactly(file, 8, length)
   try {
     const header: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))

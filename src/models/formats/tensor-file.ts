@@ -1,6 +1,6 @@
 /**
- * What weights are read from, whatever the format of the file. Tensors go by GGUF's names, so that all that comes after knows one set of names.
- * Types only.
+ * What weights are read from, whatever the format of the file. Tensors go by GGUF's names, so that all that comes after
+ * knows one set of names. Types only.
  */
 import type { Encoding, Groups } from './dequantize.js'
 
@@ -18,7 +18,10 @@ export interface TensorFile {
   readonly tensors: ReadonlyMap<string, StoredTensor>
   /** The tensor's values, row-major. @throws RequestError if there is no such tensor */
   read (name: string): Promise<Float32Array>
-  /** The tensor as the file holds it, of an encoding with a grouping. @throws RequestError if there is no such tensor */
+  /**
+   * The tensor as the file holds it, of an encoding with a grouping.
+   * @throws RequestError if there is no such tensor
+   */
   readGroups (name: string): Promise<Groups>
   close (): Promise<void>
 }

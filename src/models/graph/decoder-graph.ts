@@ -1,7 +1,7 @@
 /**
- * DecoderConfig → ONNX graph of a Llama-like decoder: KV cache in place, logits only of the rows asked for, every layer's
- * hidden state an output that costs nothing, or with a padding row a copy, if it is not fetched. Weights are external; `decoder-weights.ts` makes them under
- * the names used here. Knows no files and no requests.
+ * DecoderConfig → ONNX graph of a Llama-like decoder: KV cache in place, logits only of the rows asked for, every
+ * layer's hidden state an output that costs nothing, or with a padding row a copy, if it is not fetched. Weights are
+ * external; `decoder-weights.ts` makes them under the names used here. Knows no files and no requests.
  */
 import { GraphWriter } from '../../runtime/graph.js'
 import type { DecoderConfig, ScoreHead } from '../decoder-config.js'
@@ -18,7 +18,10 @@ export const topCount = 128
 const microsoft = 'com.microsoft'
 
 export interface DecoderGraphOptions {
-  /** Also give `peak_<matrix>` [K]: the largest magnitude of each channel of what the matrix multiplies, over all positions. */
+  /**
+   * Also give `peak_<matrix>` [K]: the largest magnitude of each channel of what the matrix multiplies, over all
+   * positions.
+   */
   readonly peaks?: boolean
   /** The parts of the batch. Default: one private part. With others a row has one position. */
   readonly shape?: RunShape
@@ -69,7 +72,8 @@ class DecoderGraph {
   peakOf (x: string, name: string, columns: number): void {
     const { graph } = this
     const shape = graph.constant(graph.fresh('columns'), 'int64', [2], [-1, columns])
-    const sizes = graph.node('Abs', [graph.node('Reshape', [x, shape], [graph.fresh('channels')])], [graph.fresh('sizes')])
+    const sizes = graph.node('Abs', [graph.node('Reshape', [x, shape], [graph.fresh('channels')])],
+      [graph.fresh('sizes')])
     graph.node('ReduceMax', [sizes, 'first_axis'], [`peak_${name}`], { keepdims: 0 })
     graph.output(`peak_${name}`, 'float32', [columns])
   }
@@ -78,7 +82,9 @@ class DecoderGraph {
   addAndNorm (x: string, residual: string, weight: string, sum: string): [string, string] {
     const { graph } = this
     const normalised = graph.fresh('norm')
-    graph.node('SkipSimplifiedLayerNormalization', [x, residual, graph.external(weight, 'float32', [this.config.hiddenSize])], [normalised, '', '', sum], { epsilon: this.epsilon }, microsoft)
+    graph.node('SkipSimplifiedLayerNormalization',
+      [x, residual, graph.external(weight, 'float32', [this.config.hiddenSize])], [normalised, '', '', sum],
+      { epsilon: this.epsilon }, microsoft)
     return [normalised, sum]
   }
 
@@ -86,19 +92,27 @@ class DecoderGraph {
   queryKeyValue (x: string, layer: number): string {
     const { graph, config: { family, queryHeads, kvHeads, headSize } } = this
     const product = this.unpadded(this.linear(x, `layer${layer}.qkv`), (queryHeads + 2 * kvHeads) * headSize)
-    if (family === 'qwen2') return graph.node('Add', [product, graph.external(`layer${layer}.qkv.bias`, 'float32', [(queryHeads + 2 * kvHeads) * headSize])], [graph.fresh('qkv')])
+    if (family === 'qwen2') {
+      return graph.node('Add',
+        [product, graph.external(`layer${layer}.qkv.bias`, 'float32', [(queryHeads + 2 * kvHeads) * headSize])],
+        [graph.fresh('qkv')])
+    }
     if (family !== 'qwen3') return product
     const [query, key, value] = ['query', 'key', 'value'].map(stem => graph.fresh(stem)) as [string, string, string]
     graph.node('Split', [product, 'qkv_parts'], [query, key, value], { axis: -1 })
-    return graph.node('Concat', [this.headNorm(query, `layer${layer}.query_norm`, queryHeads), this.headNorm(key, `layer${layer}.key_norm`, kvHeads), value], [graph.fresh('qkv')], { axis: -1 })
+    return graph.node('Concat', [this.headNorm(query, `layer${layer}.query_norm`, queryHeads),
+      this.headNorm(key, `layer${layer}.key_norm`, kvHeads), value], [graph.fresh('qkv')], { axis: -1 })
   }
 
   /** Normalises each head of x alone. */
   headNorm (x: string, weight: string, heads: number): string {
     const { graph, config: { headSize } } = this
-    const apart = graph.node('Reshape', [x, graph.constant(graph.fresh('heads_apart'), 'int64', [4], [0, 0, heads, headSize])], [graph.fresh('heads')])
-    const normalised = graph.node('SimplifiedLayerNormalization', [apart, graph.external(weight, 'float32', [headSize])], [graph.fresh('head_norm')], { axis: -1, epsilon: this.epsilon })
-    return graph.node('Reshape', [normalised, graph.constant(graph.fresh('heads_joined'), 'int64', [3], [0, 0, heads * headSize])], [graph.fresh('joined')])
+    const apart = graph.node('Reshape',
+      [x, graph.constant(graph.fresh('heads_apart'), 'int64', [4], [0, 0, heads, headSize])], [graph.fresh('heads')])
+    const normalised = graph.node('SimplifiedLayerNormalization', [apart,
+      graph.external(weight, 'float32', [headSize])], [graph.fresh('head_norm')], { axis: -1, epsilon: this.epsilon })
+    return graph.node('Reshape', [normalised,
+      graph.constant(graph.fresh('heads_joined'), 'int64', [3], [0, 0, heads * headSize])], [graph.fresh('joined')])
   }
 
   /**
@@ -142,7 +156,8 @@ class DecoderGraph {
 
   partAttention (qkv: string, layer: number, part: number): string {
     const { graph, config } = this
-    const shape = ['batch', config.kvHeads, 'capacity', config.headSize].map(dim => typeof dim === 'string' ? partName(part, dim) : dim)
+    const shape = ['batch', config.kvHeads, 'capacity', config.headSize].map(dim =>
+      typeof dim === 'string' ? partName(part, dim) : dim)
     const past = ['key', 'value'].map(kind => graph.input(partName(part, `past_${kind}_${layer}`), 'float32', shape))
     const present = ['key', 'value'].map(kind => partName(part, `present_${kind}_${layer}`))
     for (const name of present) graph.output(name, 'float32', shape)
@@ -151,9 +166,15 @@ class DecoderGraph {
     }
     const rows = this.shape.chunks ? graph.node('Reshape', [qkv, 'as_one_sequence'], [graph.fresh('sequence')]) : qkv
     const branches = this.shape.probedLayers === undefined ? [] : ['positions', 'branch_bias']
-    const attended = graph.node('GroupQueryAttention', [rows, '', '', ...past, partName(part, 'seqlens_k'), partName(part, 'total_sequence_length'), 'rope_cos', 'rope_sin', ...branches],
-      [graph.fresh('attention'), ...present],
-      { num_heads: config.queryHeads, kv_num_heads: config.kvHeads, do_rotary: 1, rotary_interleaved: config.ropeInterleaved ? 1 : 0 }, microsoft)
+    const attended = graph.node('GroupQueryAttention', [rows, '', '', ...past, partName(part, 'seqlens_k'),
+      partName(part, 'total_sequence_length'), 'rope_cos', 'rope_sin', ...branches],
+    [graph.fresh('attention'), ...present],
+    {
+      num_heads: config.queryHeads,
+      kv_num_heads: config.kvHeads,
+      do_rotary: 1,
+      rotary_interleaved: config.ropeInterleaved ? 1 : 0
+    }, microsoft)
     return this.shape.chunks ? graph.node('Reshape', [attended, 'as_rows'], [graph.fresh('rows')]) : attended
   }
 
@@ -161,19 +182,28 @@ class DecoderGraph {
     const { graph } = this
     const [gate, up] = [graph.fresh('gate'), graph.fresh('up')]
     graph.node('Split', [this.linear(x, `layer${layer}.gate_up`), 'halves'], [gate, up], { axis: -1 })
-    const activated = graph.node('Mul', [gate, graph.node('Sigmoid', [gate], [graph.fresh('sigmoid')])], [graph.fresh('silu')])
+    const activated = graph.node('Mul', [gate, graph.node('Sigmoid', [gate], [graph.fresh('sigmoid')])],
+      [graph.fresh('silu')])
     return this.linear(graph.node('Mul', [activated, up], [graph.fresh('gated')]), `layer${layer}.down`)
   }
 
   /** Rows of the embedding, [batch, steps, D]. */
   embedded (result: string): string {
     const { graph, config: { vocabularySize, hiddenSize } } = this
-    if (this.layout.embedding === 'float') return graph.node('Gather', [graph.external('embedding', 'float32', [vocabularySize, hiddenSize]), 'input_ids'], [result])
-    const [values, scales] = [graph.external('embedding.values', 'uint8', [vocabularySize, hiddenSize]), graph.external('embedding.scales', 'float32', [vocabularySize, hiddenSize / groupSize])]
-    return graph.node('GatherBlockQuantized', [values, 'input_ids', scales], [result], { bits: 8, block_size: groupSize, gather_axis: 0, quantize_axis: 1 }, microsoft)
+    if (this.layout.embedding === 'float') {
+      return graph.node('Gather', [graph.external('embedding', 'float32', [vocabularySize, hiddenSize]), 'input_ids'],
+        [result])
+    }
+    const [values, scales] = [graph.external('embedding.values', 'uint8', [vocabularySize, hiddenSize]),
+      graph.external('embedding.scales', 'float32', [vocabularySize, hiddenSize / groupSize])]
+    return graph.node('GatherBlockQuantized', [values, 'input_ids', scales], [result],
+      { bits: 8, block_size: groupSize, gather_axis: 0, quantize_axis: 1 }, microsoft)
   }
 
-  /** The decoder up to the final norm, or as far as it is probed. @returns normalised hidden states [batch, steps, D]; null where the final norm is not reached */
+  /**
+   * The decoder up to the final norm, or as far as it is probed.
+   * @returns normalised hidden states [batch, steps, D]; null where the final norm is not reached
+   */
   body (): string | null {
     const { graph, config } = this
     const depth = this.shape.probedLayers ?? config.layers
@@ -223,9 +253,15 @@ class DecoderGraph {
   /** Scores of a classifier for some rows. */
   scores (rows: string, { hiddenLayer, bias }: ScoreHead): string {
     const { graph, config } = this
-    const added = (x: string, name: string, size: number, result: string): string => graph.node('Add', [x, graph.external(name, 'float32', [size])], [result])
-    const before = hiddenLayer ? graph.node('Relu', [added(this.linear(rows, 'score_hidden'), 'score_hidden.bias', config.hiddenSize, graph.fresh('added'))], [graph.fresh('relu')]) : rows
-    return bias ? added(this.linear(before, 'head'), 'head.bias', config.outputSize, 'logits') : this.linear(before, 'head', 'logits')
+    const added = (x: string, name: string, size: number, result: string): string =>
+      graph.node('Add', [x, graph.external(name, 'float32', [size])], [result])
+    const before = hiddenLayer
+      ? graph.node('Relu', [added(this.linear(rows, 'score_hidden'), 'score_hidden.bias', config.hiddenSize,
+        graph.fresh('added'))], [graph.fresh('relu')])
+      : rows
+    return bias
+      ? added(this.linear(before, 'head'), 'head.bias', config.outputSize, 'logits')
+      : this.linear(before, 'head', 'logits')
   }
 
   /** Logits of the vocabulary for some rows. */
@@ -241,11 +277,13 @@ class DecoderGraph {
   /** Logits, their largest, and the largest probabilities at temperature 1 and at the row's own. */
   head (x: string): void {
     const { graph, config } = this
-    const rows = graph.node('Gather', [graph.node('Reshape', [x, 'flat'], [graph.fresh('flat')]), 'rows'], [graph.fresh('rows')], { axis: 0 })
+    const rows = graph.node('Gather', [graph.node('Reshape', [x, 'flat'], [graph.fresh('flat')]), 'rows'],
+      [graph.fresh('rows')], { axis: 0 })
     const logits = config.scoreHead ? this.scores(rows, config.scoreHead) : this.vocabularyLogits(rows)
     graph.node('TopK', [logits, 'top_count'], ['top_logits', 'top_ids'], { axis: -1 })
     const peak = (scaled: string): string =>
-      graph.node('ReduceMax', [graph.node('Softmax', [scaled], [graph.fresh('probabilities')], { axis: -1 }), 'last_axis'], [graph.fresh('peak')], { keepdims: 1 })
+      graph.node('ReduceMax', [graph.node('Softmax', [scaled], [graph.fresh('probabilities')], { axis: -1 }),
+        'last_axis'], [graph.fresh('peak')], { keepdims: 1 })
     const tempered = graph.node('Mul', [logits, 'inverse_temperature'], [graph.fresh('tempered')])
     graph.node('Concat', [peak(logits), peak(tempered)], ['peak'], { axis: -1 })
     const top = Math.min(topCount, config.outputSize)
@@ -280,9 +318,11 @@ class DecoderGraph {
     graph.external('rope_cos', 'float32', [ropePositions, config.headSize / 2])
     graph.external('rope_sin', 'float32', [ropePositions, config.headSize / 2])
     graph.constant('flat', 'int64', [2], [-1, config.hiddenSize])
-    graph.constant('qkv_parts', 'int64', [3], [config.queryHeads, config.kvHeads, config.kvHeads].map(heads => heads * config.headSize))
+    graph.constant('qkv_parts', 'int64', [3],
+      [config.queryHeads, config.kvHeads, config.kvHeads].map(heads => heads * config.headSize))
     if (this.shape.chunks) {
-      graph.constant('as_one_sequence', 'int64', [3], [1, -1, (config.queryHeads + 2 * config.kvHeads) * config.headSize])
+      graph.constant('as_one_sequence', 'int64', [3],
+        [1, -1, (config.queryHeads + 2 * config.kvHeads) * config.headSize])
       graph.constant('as_rows', 'int64', [3], [-1, 1, config.queryHeads * config.headSize])
     }
     graph.constant('halves', 'int64', [2], [config.feedForwardSize, config.feedForwardSize])
@@ -298,16 +338,22 @@ class DecoderGraph {
 }
 
 /**
- * The decoder's graph. Inputs: `input_ids` int64 [b, s], the rows of the parts one after the other, in a shape of chunks [positions of all, 1]; `rows_by_part` int64 [parts], where there are several;
- * `rows` int64 [r ≥ 1], flat indices into b·s whose logits are wanted; `inverse_temperature` float32 [r, 1]. For each part p (`partName`), with b_p rows: `seqlens_k` int32 [b_p],
- * tokens in the sequence after the run − 1; `total_sequence_length` int32 [1], the largest of them + 1; `past_key_l`, `past_value_l` float32 [b_p, kv heads, capacity, head size]; a shared
- * part's others are in shared-prefix-attention.ts.
- * A probe's graph has, in place of `rows` and `inverse_temperature`, `positions` int64 [1, s], the place of each token in the sequence; `branches` float32 [1, 1, s, s], 0 where a token sees another of them and −∞
- * where not; `branch_pads` int64 [8], zeros but for the fourth: how many tokens come before, which all see. Its outputs are hidden states and KV of the layers that are run.
- * Outputs: `logits` [r, V]; `top_logits`, `top_ids` [r, min(128, V)]; `peak` [r, 2], the largest probability at temperature 1 and
- * at the row's; `hidden_k` [b, s, D], transformers' hidden_states[k]; for each part `present_key_l`, `present_value_l`, to be the same memory as the past.
+ * The decoder's graph. Inputs: `input_ids` int64 [b, s], the rows of the parts one after the other, in a shape of
+ * chunks [positions of all, 1]; `rows_by_part` int64 [parts], where there are several; `rows` int64 [r ≥ 1], flat
+ * indices into b·s whose logits are wanted; `inverse_temperature` float32 [r, 1]. For each part p (`partName`), with
+ * b_p rows: `seqlens_k` int32 [b_p], tokens in the sequence after the run − 1; `total_sequence_length` int32 [1], the
+ * largest of them + 1; `past_key_l`, `past_value_l` float32 [b_p, kv heads, capacity, head size]; a shared part's
+ * others are in shared-prefix-attention.ts.
+ * A probe's graph has, in place of `rows` and `inverse_temperature`, `positions` int64 [1, s], the place of each token
+ * in the sequence; `branches` float32 [1, 1, s, s], 0 where a token sees another of them and −∞ where not;
+ * `branch_pads` int64 [8], zeros but for the fourth: how many tokens come before, which all see. Its outputs are hidden
+ * states and KV of the layers that are run. Outputs: `logits` [r, V]; `top_logits`, `top_ids` [r, min(128, V)]; `peak`
+ * [r, 2], the largest probability at temperature 1 and at the row's; `hidden_k` [b, s, D], transformers'
+ * hidden_states[k]; for each part `present_key_l`, `present_value_l`, to be the same memory as the past.
  * @param ropePositions rows of the rotary tables: the longest sequence
  */
-export function buildDecoderGraph (config: DecoderConfig, layout: WeightLayout, ropePositions: number, options: DecoderGraphOptions = {}): WrittenGraph {
+export function buildDecoderGraph (
+  config: DecoderConfig, layout: WeightLayout, ropePositions: number, options: DecoderGraphOptions = {}
+): WrittenGraph {
   return new DecoderGraph(config, layout, options).write(ropePositions)
 }

@@ -1,4 +1,7 @@
-/** The matrices of a decoder: their names in its graph, their shapes, and which of a model file's tensors they are made of. */
+/**
+ * The matrices of a decoder: their names in its graph, their shapes, and which of a model file's tensors they are made
+ * of.
+ */
 import type { DecoderConfig } from '../decoder-config.js'
 import { embeddingTensor, scoreTensors } from '../formats/decoder-tensors.js'
 
@@ -19,9 +22,16 @@ export function decoderMatrices (config: DecoderConfig): Map<string, readonly [n
 /** Which of the file's tensors make a matrix, stacked by rows. */
 export function matrixTensors ({ tiedEmbeddings, scoreHead }: DecoderConfig, name: string): string[] {
   if (name === 'score_hidden') return [`${scoreTensors.hidden}.weight`]
-  if (name === 'head') return [scoreHead ? `${scoreTensors.output}.weight` : tiedEmbeddings ? embeddingTensor : 'output.weight']
+  if (name === 'head') {
+    return [scoreHead ? `${scoreTensors.output}.weight` : tiedEmbeddings ? embeddingTensor : 'output.weight']
+  }
   const [layer, kind] = name.split('.') as [string, string]
   const block = `blk.${layer.slice('layer'.length)}`
-  const parts: Record<string, string[]> = { qkv: ['attn_q', 'attn_k', 'attn_v'], attention_output: ['attn_output'], gate_up: ['ffn_gate', 'ffn_up'], down: ['ffn_down'] }
+  const parts: Record<string, string[]> = {
+    qkv: ['attn_q', 'attn_k', 'attn_v'],
+    attention_output: ['attn_output'],
+    gate_up: ['ffn_gate', 'ffn_up'],
+    down: ['ffn_down']
+  }
   return parts[kind]!.map(part => `${block}.${part}.weight`)
 }

@@ -1,6 +1,7 @@
 /**
- * The compiled graphs of one model, a session for each shape of run over the same weights. The two simple shapes are there from the start and the next
- * is begun; others are compiled off the event loop when they are first asked for. Until then their parts run apart, with the same bits; probes wait. Knows no runs.
+ * The compiled graphs of one model, a session for each shape of run over the same weights. The two simple shapes are
+ * there from the start and the next is begun; others are compiled off the event loop when they are first asked for.
+ * Until then their parts run apart, with the same bits; probes wait. Knows no runs.
  */
 import type { Session, SharedWeights } from '../../runtime/session.js'
 import { describeShape, privateShape, sharedShape, type RunShape } from './run-shape.js'
@@ -27,7 +28,9 @@ export class DecoderSessions {
   /** @throws Error if a simple shape cannot be compiled */
   static async create (options: DecoderSessionsOptions): Promise<DecoderSessions> {
     const sessions = new DecoderSessions(options)
-    for (const shape of [privateShape, sharedShape]) sessions.#sessions.set(keyOf(shape), { shape, session: await options.compile(shape) })
+    for (const shape of [privateShape, sharedShape]) {
+      sessions.#sessions.set(keyOf(shape), { shape, session: await options.compile(shape) })
+    }
     // A stream beside a search: nobody should be the first to wait for it.
     sessions.find({ private: 1, shared: 1 })
     return sessions
@@ -57,7 +60,8 @@ export class DecoderSessions {
       else this.#sessions.set(keyOf(shape), { shape, session })
     } catch (error) {
       this.#sessions.set(keyOf(shape), null)
-      this.#options.onProblem(`the graph for runs of ${describeShape(shape)} cannot be compiled${shape.probedLayers === undefined ? ', so they run apart' : ''}: ${(error as Error).message}`)
+      this.#options.onProblem(`the graph for runs of ${describeShape(shape)} cannot be ` +
+        `compiled${shape.probedLayers === undefined ? ', so they run apart' : ''}: ${(error as Error).message}`)
     } finally {
       this.#compiling = null
     }
@@ -65,7 +69,8 @@ export class DecoderSessions {
 
   /** Closes the profiles of all sessions that ran, where they were compiled with one. */
   endProfiling (): Array<{ readonly graph: string, readonly path: string }> {
-    return [...this.#sessions.values()].flatMap(compiled => compiled ? [{ graph: describeShape(compiled.shape), path: compiled.session.endProfiling() }] : [])
+    return [...this.#sessions.values()].flatMap(compiled =>
+      compiled ? [{ graph: describeShape(compiled.shape), path: compiled.session.endProfiling() }] : [])
   }
 
   /** Frees every session and the weights, after what is being compiled and run. */

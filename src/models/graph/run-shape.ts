@@ -1,6 +1,7 @@
 /**
- * The shape of a decoder run: how many parts its batch has. The rows of a part lie in neighbouring slots; a private part's rows hold all of their
- * KV, a shared part's rows follow one prompt whose KV is stored once. A graph is written for one shape.
+ * The shape of a decoder run: how many parts its batch has. The rows of a part lie in neighbouring slots; a private
+ * part's rows hold all of their KV, a shared part's rows follow one prompt whose KV is stored once. A graph is written
+ * for one shape.
  */
 
 export interface RunShape {
@@ -9,7 +10,10 @@ export interface RunShape {
   readonly shared: number
   /** Whether each part is a chunk: its rows are positions of one sequence. Such a shape has private parts only. */
   readonly chunks?: true
-  /** Of a probe the layers that are run: its one part is positions that come next in one sequence, in branches, and of which only hidden states are wanted. */
+  /**
+   * Of a probe the layers that are run: its one part is positions that come next in one sequence, in branches, and of
+   * which only hidden states are wanted.
+   */
   readonly probedLayers?: number
 }
 

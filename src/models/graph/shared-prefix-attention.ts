@@ -1,9 +1,10 @@
 /**
- * Attention of rows that share the beginning of their sequences: its keys and values are stored once, [kv heads, P, head size], and read once
- * a step for all rows; each row's own rest lies in its slot. One softmax goes over both parts, so the result is that of ordinary attention up
- * to rounding: scores of the prefix come from one matrix product, those of the rest from GroupQueryAttention, whose own output is rescaled by
- * the share of probability that the rest has. All rows of a part have the same length, so nothing is masked or padded, and a row's bits depend
- * on no other row. The idea is that of Hydragen (Juravsky et al. 2024, arXiv 2402.05099).
+ * Attention of rows that share the beginning of their sequences: its keys and values are stored once, [kv heads, P,
+ * head size], and read once a step for all rows; each row's own rest lies in its slot. One softmax goes over both
+ * parts, so the result is that of ordinary attention up to rounding: scores of the prefix come from one matrix product,
+ * those of the rest from GroupQueryAttention, whose own output is rescaled by the share of probability that the rest
+ * has. All rows of a part have the same length, so nothing is masked or padded, and a row's bits depend on no other
+ * row. The idea is that of Hydragen (Juravsky et al. 2024, arXiv 2402.05099).
  */
 import type { GraphWriter } from '../../runtime/graph.js'
 import type { DecoderConfig } from '../decoder-config.js'
@@ -15,8 +16,8 @@ const microsoft = 'com.microsoft'
 export type AttentionHeads = Pick<DecoderConfig, 'queryHeads' | 'kvHeads' | 'headSize' | 'ropeInterleaved'>
 
 /**
- * Whether rows of a part have the same bits however many they are. Not where every query head has a key head of its own: a lone row would be multiplied by
- * another kernel than two.
+ * Whether rows of a part have the same bits however many they are. Not where every query head has a key head of its
+ * own: a lone row would be multiplied by another kernel than two.
  */
 export const canSharePrefix = ({ queryHeads, kvHeads, headSize }: AttentionHeads): boolean =>
   queryHeads > kvHeads && headSize <= 128
@@ -86,9 +87,10 @@ function sumInPieces (graph: GraphWriter, weights: string, values: string, cut: 
 }
 
 /**
- * A shared part's inputs beside those of every part. `positions` int64 [b, 1]: place of each row's token in the whole sequence; `lengths` int64 [2]: the prompt's P and
- * the rows' own T, the new token included; `rest_shape` int64 [3]: kv heads, −1, T; `ones` float32 [kv heads, T, head size]; `prefix_key_l`, `prefix_value_l` float32
- * [kv heads, P, head size]. `seqlens_k` is T − 1 and `total_sequence_length` T here.
+ * A shared part's inputs beside those of every part. `positions` int64 [b, 1]: place of each row's token in the whole
+ * sequence; `lengths` int64 [2]: the prompt's P and the rows' own T, the new token included; `rest_shape` int64 [3]: kv
+ * heads, −1, T; `ones` float32 [kv heads, T, head size]; `prefix_key_l`, `prefix_value_l` float32 [kv heads, P, head
+ * size]. `seqlens_k` is T − 1 and `total_sequence_length` T here.
  */
 export function declareSharedPart (
   graph: GraphWriter, { kvHeads, headSize }: AttentionHeads, part: number, pieces: boolean
@@ -112,24 +114,33 @@ export function sharedPrefixAttention (
   const own = (name: string): string => partName(part, name)
   /** [b, kv heads · group, …] → [kv heads, b · group, …]. */
   const byKvHead = (x: string, grouped: string, shape: string): string =>
-    graph.node('Reshape', [graph.node('Transpose', [graph.node('Reshape', [x, grouped], [fresh('grouped')])], [fresh('turned')], { perm: [1, 0, 2, 3] }), shape], [fresh('by_kv_head')])
+    graph.node('Reshape', [graph.node('Transpose', [graph.node('Reshape', [x, grouped], [fresh('grouped')])],
+      [fresh('turned')], { perm: [1, 0, 2, 3] }), shape], [fresh('by_kv_head')])
   const rotate = (x: string, heads: number): string =>
-    graph.node('RotaryEmbedding', [x, own('positions'), 'rope_cos', 'rope_sin'], [fresh('rotated')], { num_heads: heads, rotary_embedding_dim: 0, interleaved: config.ropeInterleaved ? 1 : 0 }, microsoft)
+    graph.node('RotaryEmbedding', [x, own('positions'), 'rope_cos', 'rope_sin'], [fresh('rotated')],
+      { num_heads: heads, rotary_embedding_dim: 0, interleaved: config.ropeInterleaved ? 1 : 0 }, microsoft)
 
-  const prefix = ['key', 'value'].map(kind => graph.input(own(`prefix_${kind}_${layer}`), 'float32', [kvHeads, own('prefix'), headSize]))
+  const prefix = ['key', 'value'].map(kind =>
+    graph.input(own(`prefix_${kind}_${layer}`), 'float32', [kvHeads, own('prefix'), headSize]))
   const [query, key, value] = ['query', 'key', 'value'].map(fresh) as [string, string, string]
   graph.node('Split', [qkv, 'qkv_parts'], [query, key, value], { axis: -1 })
   const rotated = rotate(query, queryHeads)
   const [rest, restScores] = [fresh('rest'), fresh('rest_scores')]
-  graph.node('GroupQueryAttention', [rotated, rotate(key, kvHeads), value, own(`past_key_${layer}`), own(`past_value_${layer}`), own('seqlens_k'), own('total_sequence_length')],
-    [rest, own(`present_key_${layer}`), own(`present_value_${layer}`), restScores], { num_heads: queryHeads, kv_num_heads: kvHeads, qk_output: 1 }, microsoft)
+  graph.node('GroupQueryAttention', [rotated, rotate(key, kvHeads), value, own(`past_key_${layer}`),
+    own(`past_value_${layer}`), own('seqlens_k'), own('total_sequence_length')],
+  [rest, own(`present_key_${layer}`), own(`present_value_${layer}`), restScores],
+  { num_heads: queryHeads, kv_num_heads: kvHeads, qk_output: 1 }, microsoft)
 
-  const prefixScores = graph.node('FusedMatMul', [byKvHead(rotated, 'by_group', 'by_kv_head'), prefix[0]!], [fresh('prefix_scores')], { transB: 1, alpha: { float: 1 / Math.sqrt(headSize) } }, microsoft)
-  const scores = graph.node('Concat', [prefixScores, byKvHead(restScores, 'scores_by_group', own('rest_shape'))], [fresh('scores')], { axis: -1 })
+  const prefixScores = graph.node('FusedMatMul', [byKvHead(rotated, 'by_group', 'by_kv_head'), prefix[0]!],
+    [fresh('prefix_scores')], { transB: 1, alpha: { float: 1 / Math.sqrt(headSize) } }, microsoft)
+  const scores = graph.node('Concat', [prefixScores, byKvHead(restScores, 'scores_by_group', own('rest_shape'))],
+    [fresh('scores')], { axis: -1 })
   const [onPrefix, onRest] = [fresh('on_prefix'), fresh('on_rest')]
-  graph.node('Split', [graph.node('Softmax', [scores], [fresh('probabilities')], { axis: -1 }), own('lengths')], [onPrefix, onRest], { axis: -1 })
-  // A sum, once per channel. Not ReduceSum: the order in which it adds depends on where in memory a row begins, and so on the other rows. The ones are there
-  // for each head, since one matrix for all would make one product of them, whose rows are divided among threads.
+  graph.node('Split', [graph.node('Softmax', [scores], [fresh('probabilities')], { axis: -1 }), own('lengths')],
+    [onPrefix, onRest], { axis: -1 })
+  // A sum, once per channel. Not ReduceSum: the order in which it adds depends on where in memory a row begins, and so
+  // on the other rows. The ones are there for each head, since one matrix for all would make one product of them, whose
+  // rows are divided among threads.
   const sum = (weights: string, values: string, kind: 'prefix' | 'rest'): string => {
     if (pieces) return sumInPieces(graph, weights, values, own(`${kind}_cut`))
     return graph.node('MatMul', [weights, values], [fresh(`of_${kind}`)])
@@ -137,6 +148,7 @@ export function sharedPrefixAttention (
   const share = sum(onRest, own('ones'), 'rest')
   const ofRest = graph.node('Mul', [byKvHead(rest, 'by_group', 'by_kv_head'), share], [fresh('of_rest')])
   const joined = graph.node('Add', [sum(onPrefix, prefix[1]!, 'prefix'), ofRest], [fresh('joined')])
-  const turned = graph.node('Transpose', [graph.node('Reshape', [joined, 'by_kv_head_and_group'], [fresh('grouped')])], [fresh('turned')], { perm: [1, 0, 2, 3] })
+  const turned = graph.node('Transpose', [graph.node('Reshape', [joined, 'by_kv_head_and_group'], [fresh('grouped')])],
+    [fresh('turned')], { perm: [1, 0, 2, 3] })
   return graph.node('Reshape', [turned, 'joined_heads'], [fresh('attention')])
 }

@@ -1,6 +1,6 @@
 /**
- * What the matrices of a model multiply on ordinary text: the largest magnitude of every input channel. Runs the float32 graph over a few
- * short chats, once, when weights are converted.
+ * What the matrices of a model multiply on ordinary text: the largest magnitude of every input channel. Runs the
+ * float32 graph over a few short chats, once, when weights are converted.
  */
 import { Session, SharedWeights } from '../../runtime/session.js'
 import { Tensor } from '../../runtime/tensor.js'
@@ -16,12 +16,17 @@ import type { WeightLayout } from './weight-format.js'
  * @param texts tokens of each text, at least two
  * @returns by matrix the largest magnitudes over all texts, [K]
  */
-export async function activationPeaks (config: DecoderConfig, layout: WeightLayout, weights: ReadonlyMap<string, Tensor>, texts: ReadonlyArray<readonly number[]>, threads: number): Promise<Map<string, Float32Array>> {
+export async function activationPeaks (
+  config: DecoderConfig, layout: WeightLayout, weights: ReadonlyMap<string, Tensor>,
+  texts: ReadonlyArray<readonly number[]>, threads: number
+): Promise<Map<string, Float32Array>> {
   const longest = Math.max(...texts.map(text => text.length))
   const shared = new SharedWeights(weights)
-  const session = await Session.create(buildDecoderGraph(config, layout, longest, { peaks: true }).model, { weights: shared, threads })
+  const session = await Session.create(buildDecoderGraph(config, layout, longest, { peaks: true }).model,
+    { weights: shared, threads })
   const matrices = decoderMatrices(config)
-  const kv = Array.from({ length: 2 * config.layers }, () => Tensor.allocate('float32', [1, config.kvHeads, longest, config.headSize]))
+  const kv = Array.from({ length: 2 * config.layers }, () =>
+    Tensor.allocate('float32', [1, config.kvHeads, longest, config.headSize]))
   const peaks = new Map([...matrices].map(([name, [, columns]]) => [name, new Float32Array(columns)]))
   const outputs = new Map([...matrices].map(([name, [, columns]]) => [name, Tensor.allocate('float32', [columns])]))
   try {
@@ -43,7 +48,9 @@ export async function activationPeaks (config: DecoderConfig, layout: WeightLayo
       await session.run(feeds, fetched)
       for (const [name, tensor] of outputs) {
         const [highest, seen] = [peaks.get(name)!, tensor.data as Float32Array]
-        for (let channel = 0; channel < highest.length; channel++) highest[channel] = Math.max(highest[channel]!, seen[channel]!)
+        for (let channel = 0; channel < highest.length; channel++) {
+          highest[channel] = Math.max(highest[channel]!, seen[channel]!)
+        }
       }
     }
     return peaks

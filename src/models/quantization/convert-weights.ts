@@ -1,4 +1,7 @@
-/** A model file's tensors → the weights that the decoder graph names, in the layout of a format. Knows no cache and no sessions. */
+/**
+ * A model file's tensors → the weights that the decoder graph names, in the layout of a format. Knows no cache and no
+ * sessions.
+ */
 import type { DecoderConfig } from '../decoder-config.js'
 import { decoderMatrices, matrixTensors } from '../graph/decoder-matrices.js'
 import { embeddingTensor, scoreTensors } from '../formats/decoder-tensors.js'
@@ -21,7 +24,9 @@ function joined<T extends Float32Array | Uint8Array> (parts: readonly T[], make:
 /** [N, K] → [K, N], as MatMul takes it. */
 function transpose (matrix: Float32Array, rows: number, columns: number): Float32Array {
   const transposed = new Float32Array(matrix.length)
-  for (let row = 0; row < rows; row++) for (let column = 0; column < columns; column++) transposed[column * rows + row] = matrix[row * columns + column]!
+  for (let row = 0; row < rows; row++) {
+    for (let column = 0; column < columns; column++) transposed[column * rows + row] = matrix[row * columns + column]!
+  }
   return transposed
 }
 
@@ -33,9 +38,13 @@ export async function readMatrix (file: TensorFile, config: DecoderConfig, name:
 }
 
 /** The file's own integers of a matrix. */
-async function readBlocks (file: TensorFile, config: DecoderConfig, name: string, bits: 4 | 8): Promise<QuantizedBlocks> {
+async function readBlocks (
+  file: TensorFile, config: DecoderConfig, name: string, bits: 4 | 8
+): Promise<QuantizedBlocks> {
   const parts: QuantizedBlocks[] = []
-  for (const tensor of matrixTensors(config, name)) parts.push(blocksOfGroups(await file.readGroups(tensor), file.tensors.get(tensor)!.encoding.grouping!.bits, bits))
+  for (const tensor of matrixTensors(config, name)) {
+    parts.push(blocksOfGroups(await file.readGroups(tensor), file.tensors.get(tensor)!.encoding.grouping!.bits, bits))
+  }
   return {
     values: joined(parts.map(part => part.values), length => new Uint8Array(length)),
     scales: joined(parts.map(part => part.scales), length => new Float32Array(length)),
@@ -43,46 +52,78 @@ async function readBlocks (file: TensorFile, config: DecoderConfig, name: string
   }
 }
 
-function blockWeights (name: string, { values, scales, offsets }: QuantizedBlocks, kind: Blocks, rows: number, columns: number): Weight[] {
+function blockWeights (
+  name: string, { values, scales, offsets }: QuantizedBlocks, kind: Blocks, rows: number, columns: number
+): Weight[] {
   const blocks = columns / kind.size
   return [
     { name: `${name}.values`, type: 'uint8', dims: [rows, blocks, kind.size * kind.bits / 8], data: values },
     { name: `${name}.scales`, type: 'float32', dims: [rows, blocks], data: scales },
-    ...(kind.offsets ? [{ name: `${name}.offsets`, type: 'float32', dims: [blocks, rows], data: transpose(offsets, rows, blocks) } as const] : [])
+    ...(kind.offsets
+      ? [{
+          name: `${name}.offsets`, type: 'float32', dims: [blocks, rows], data: transpose(offsets, rows, blocks)
+        } as const]
+      : [])
   ]
 }
 
 function rowWeights (name: string, matrix: Float32Array, { rotated }: Rows, rows: number, columns: number): Weight[] {
   const { values, scales } = quantizeRows(rotated ? rotate(matrix) : matrix, rows)
-  return [{ name: `${name}.values`, type: 'int8', dims: [columns, rows], data: values }, { name: `${name}.scales`, type: 'float32', dims: [rows], data: scales }]
+  return [{ name: `${name}.values`, type: 'int8', dims: [columns, rows], data: values },
+    { name: `${name}.scales`, type: 'float32', dims: [rows], data: scales }]
 }
 
 /** What converts one model: its file, its shape, a layout, and the factors of the matrices that are smoothed. */
-export interface Conversion { readonly file: TensorFile, readonly config: DecoderConfig, readonly layout: WeightLayout, readonly smoothing: Smoothing }
+export interface Conversion {
+  readonly file: TensorFile,
+  readonly config: DecoderConfig,
+  readonly layout: WeightLayout,
+  readonly smoothing: Smoothing
+}
 
-async function matrixWeights ({ file, config, layout, smoothing }: Conversion, name: string, rows: number, columns: number): Promise<Weight[]> {
+async function matrixWeights (
+  { file, config, layout, smoothing }: Conversion, name: string, rows: number, columns: number
+): Promise<Weight[]> {
   const kind = layout.matrices.get(name)!
-  if (kind.operator === 'blocks' && kind.values === 'file') return blockWeights(name, await readBlocks(file, config, name, kind.bits), kind, rows, columns)
+  if (kind.operator === 'blocks' && kind.values === 'file') {
+    return blockWeights(name, await readBlocks(file, config, name, kind.bits), kind, rows, columns)
+  }
   const matrix = smoothMatrix(config, name, await readMatrix(file, config, name), columns, smoothing)
-  if (kind.operator === 'float') return [{ name, type: 'float32', dims: [columns, rows], data: transpose(matrix, rows, columns) }]
-  return kind.operator === 'rows' ? rowWeights(name, matrix, kind, rows, columns) : blockWeights(name, quantizeBlocks(matrix, kind), kind, rows, columns)
+  if (kind.operator === 'float') {
+    return [{ name, type: 'float32', dims: [columns, rows], data: transpose(matrix, rows, columns) }]
+  }
+  return kind.operator === 'rows'
+    ? rowWeights(name, matrix, kind, rows, columns)
+    : blockWeights(name, quantizeBlocks(matrix, kind), kind, rows, columns)
 }
 
 /** Whether the head's integers are the embedding's, so that one copy serves both. */
-export function headHoldsEmbedding ({ tiedEmbeddings, scoreHead }: DecoderConfig, { matrices, embedding }: WeightLayout): boolean {
+export function headHoldsEmbedding (
+  { tiedEmbeddings, scoreHead }: DecoderConfig, { matrices, embedding }: WeightLayout
+): boolean {
   const head = matrices.get('head')!
-  return tiedEmbeddings && !scoreHead && embedding === 'groups' && head.operator === 'blocks' && head.values === 'file' && head.bits === 8
+  return tiedEmbeddings && !scoreHead && embedding === 'groups' && head.operator === 'blocks' &&
+    head.values === 'file' && head.bits === 8
 }
 
 async function embeddingWeights ({ file, config, layout }: Conversion): Promise<Weight[]> {
   const { vocabularySize, hiddenSize } = config
   if (headHoldsEmbedding(config, layout)) return []
-  if (layout.embedding === 'float') return [{ name: 'embedding', type: 'float32', dims: [vocabularySize, hiddenSize], data: await file.read(embeddingTensor) }]
-  const { values, scales } = blocksOfGroups(await file.readGroups(embeddingTensor), file.tensors.get(embeddingTensor)!.encoding.grouping!.bits, 8)
-  return [{ name: 'embedding.values', type: 'uint8', dims: [vocabularySize, hiddenSize], data: values }, { name: 'embedding.scales', type: 'float32', dims: [vocabularySize, hiddenSize / groupSize], data: scales }]
+  if (layout.embedding === 'float') {
+    return [
+      { name: 'embedding', type: 'float32', dims: [vocabularySize, hiddenSize], data: await file.read(embeddingTensor) }
+    ]
+  }
+  const { values, scales } = blocksOfGroups(await file.readGroups(embeddingTensor),
+    file.tensors.get(embeddingTensor)!.encoding.grouping!.bits, 8)
+  return [{ name: 'embedding.values', type: 'uint8', dims: [vocabularySize, hiddenSize], data: values },
+    { name: 'embedding.scales', type: 'float32', dims: [vocabularySize, hiddenSize / groupSize], data: scales }]
 }
 
-/** Biases of query, key and value, end to end; those of the values carry the inverse of the factors that the next matrix has. */
+/**
+ * Biases of query, key and value, end to end; those of the values carry the inverse of the factors that the next matrix
+ * has.
+ */
 async function qkvBias ({ file, config, smoothing }: Conversion, layer: number): Promise<Weight> {
   const parts: Float32Array[] = []
   for (const part of ['attn_q', 'attn_k', 'attn_v']) parts.push(await file.read(`blk.${layer}.${part}.bias`))
@@ -110,14 +151,22 @@ export async function * convertWeights (conversion: Conversion): AsyncGenerator<
   yield * await embeddingWeights(conversion)
   yield await norm('final_norm', 'output_norm.weight', null)
   const head = smoothing.get('head')
-  if (head) yield { name: 'head.smoothing', type: 'float32', dims: [config.hiddenSize], data: head.map(factor => 1 / factor) }
+  if (head) {
+    yield { name: 'head.smoothing', type: 'float32', dims: [config.hiddenSize], data: head.map(factor => 1 / factor) }
+  }
   for (let layer = 0; layer < config.layers; layer++) {
     yield await norm(`layer${layer}.attention_norm`, `blk.${layer}.attn_norm.weight`, `layer${layer}.qkv`)
     yield await norm(`layer${layer}.feed_forward_norm`, `blk.${layer}.ffn_norm.weight`, `layer${layer}.gate_up`)
     if (config.family === 'qwen2') yield await qkvBias(conversion, layer)
-    if (config.family === 'qwen3') for (const part of ['query', 'key']) yield await vector(conversion, `layer${layer}.${part}_norm`, `blk.${layer}.attn_${part[0]}_norm.weight`)
+    if (config.family === 'qwen3') {
+      for (const part of ['query', 'key']) {
+        yield await vector(conversion, `layer${layer}.${part}_norm`, `blk.${layer}.attn_${part[0]}_norm.weight`)
+      }
+    }
   }
   if (config.scoreHead?.bias) yield await vector(conversion, 'head.bias', `${scoreTensors.output}.bias`)
   if (config.scoreHead?.hiddenLayer) yield await vector(conversion, 'score_hidden.bias', `${scoreTensors.hidden}.bias`)
-  for (const [name, [rows, columns]] of decoderMatrices(config)) yield * await matrixWeights(conversion, name, rows, columns)
+  for (const [name, [rows, columns]] of decoderMatrices(config)) {
+    yield * await matrixWeights(conversion, name, rows, columns)
+  }
 }

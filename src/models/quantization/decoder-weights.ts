@@ -18,7 +18,9 @@ import { granularity, isSmoothed, weightLayout, type WeightFormat, type WeightLa
 const cacheVersion = 3
 
 /** Rotary tables: cos and sin of position · base^(−2i / head size) / factor_i, [positions, head size / 2]. */
-async function rotaryTables (file: TensorFile, { headSize, ropeBase }: DecoderConfig, positions: number): Promise<Map<string, Tensor>> {
+async function rotaryTables (
+  file: TensorFile, { headSize, ropeBase }: DecoderConfig, positions: number
+): Promise<Map<string, Tensor>> {
   const factors = file.tensors.has(ropeFactorsTensor) ? await file.read(ropeFactorsTensor) : null
   const half = headSize / 2
   const cos = Tensor.allocate('float32', [positions, half])
@@ -55,32 +57,44 @@ export interface WeightOptions {
 function checkFormat (config: DecoderConfig, { format, layout }: WeightOptions): void {
   for (const [name, [, columns]] of decoderMatrices(config)) {
     const multiple = granularity(layout.matrices.get(name)!)
-    if (columns % multiple !== 0) throw new RequestError('invalid_request', `format ${format} needs matrices whose inputs are a multiple of ${multiple}; ${name} has ${columns}: f32 can hold it`, { param: 'format' })
+    if (columns % multiple !== 0) {
+      throw new RequestError('invalid_request', `format ${format} needs matrices whose inputs are a multiple of ` +
+        `${multiple}; ${name} has ${columns}: f32 can hold it`, { param: 'format' })
+    }
   }
 }
 
 /** Factors of every matrix that a format smooths, from what the float32 model computes on the calibration texts. */
-async function smoothingOf (file: TensorFile, config: DecoderConfig, { layout, threads, calibration, onProgress }: WeightOptions): Promise<Smoothing> {
+async function smoothingOf (
+  file: TensorFile, config: DecoderConfig, { layout, threads, calibration, onProgress }: WeightOptions
+): Promise<Smoothing> {
   const names = [...layout.matrices].filter(([, kind]) => isSmoothed(kind)).map(([name]) => name)
   if (names.length === 0) return new Map()
   onProgress('calibrating')
   const texts = calibration()
   const exact = weightLayout(config, 'f32', file.tensors)
   const weights = await rotaryTables(file, config, Math.max(...texts.map(text => text.length)))
-  for await (const { name, type, dims, data } of convertWeights({ file, config, layout: exact, smoothing: new Map() })) {
+  for await (const {
+    name, type, dims, data
+  } of convertWeights({ file, config, layout: exact, smoothing: new Map() })) {
     const tensor = Tensor.allocate(type, dims)
     tensor.data.set(data as never)
     weights.set(name, tensor)
   }
   const peaks = await activationPeaks(config, exact, weights, texts, threads)
   const smoothing = new Map<string, Float32Array>()
-  for (const name of names) smoothing.set(name, smoothingFactors(peaks.get(name)!, await readMatrix(file, config, name)))
+  for (const name of names) {
+    smoothing.set(name, smoothingFactors(peaks.get(name)!, await readMatrix(file, config, name)))
+  }
   return smoothing
 }
 
 /** The embedding as the head's memory shows it. */
-function embeddingInHead ({ vocabularySize, hiddenSize }: DecoderConfig, tensors: ReadonlyMap<string, Tensor>): Map<string, Tensor> {
-  const view = (part: string, columns: number): [string, Tensor] => [`embedding.${part}`, tensors.get(`head.${part}`)!.view(0, [vocabularySize, columns])]
+function embeddingInHead (
+  { vocabularySize, hiddenSize }: DecoderConfig, tensors: ReadonlyMap<string, Tensor>
+): Map<string, Tensor> {
+  const view = (part: string, columns: number): [string, Tensor] =>
+    [`embedding.${part}`, tensors.get(`head.${part}`)!.view(0, [vocabularySize, columns])]
   return new Map([view('values', hiddenSize), view('scales', hiddenSize / groupSize)])
 }
 
@@ -94,8 +108,13 @@ function withZeroPoint (tensor: Tensor): Tensor {
   return tensor.as('uint8')
 }
 
-/** Every external initializer of the decoder graph, by name. A cache that is missing, of another size, or whose index is damaged is made anew. */
-export async function loadDecoderWeights (file: TensorFile, config: DecoderConfig, options: WeightOptions): Promise<Map<string, Tensor>> {
+/**
+ * Every external initializer of the decoder graph, by name. A cache that is missing, of another size, or whose index is
+ * damaged is made anew.
+ */
+export async function loadDecoderWeights (
+  file: TensorFile, config: DecoderConfig, options: WeightOptions
+): Promise<Map<string, Tensor>> {
   const { format, layout, cacheDir, sha256, ropePositions, kernels, onProgress } = options
   checkFormat(config, options)
   const directory = join(cacheDir, 'weights')
@@ -105,7 +124,8 @@ export async function loadDecoderWeights (file: TensorFile, config: DecoderConfi
   if (!tensors) {
     onProgress(`converting weights to ${format}`)
     await mkdir(directory, { recursive: true })
-    await writeCache(path, convertWeights({ file, config, layout, smoothing: await smoothingOf(file, config, options) }))
+    await writeCache(path,
+      convertWeights({ file, config, layout, smoothing: await smoothingOf(file, config, options) }))
     tensors = await readCache(path)
     if (!tensors) throw new Error(`the weight cache ${path} cannot be read back`)
   }
@@ -113,7 +133,8 @@ export async function loadDecoderWeights (file: TensorFile, config: DecoderConfi
     const values = `${name}.values`
     if (kind.operator === 'rows' && kind.levels === 'uint8') tensors.set(values, withZeroPoint(tensors.get(values)!))
   }
-  const parts = [await rotaryTables(file, config, ropePositions), ...(headHoldsEmbedding(config, layout) ? [embeddingInHead(config, tensors)] : [])]
+  const parts = [await rotaryTables(file, config, ropePositions),
+    ...(headHoldsEmbedding(config, layout) ? [embeddingInHead(config, tensors)] : [])]
   for (const part of parts) for (const [name, tensor] of part) tensors.set(name, tensor)
   return tensors
 }

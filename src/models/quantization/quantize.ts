@@ -1,4 +1,6 @@
-/** float32 matrices, or the integers of a file, → the integers and scales that the operators of a weight format take. */
+/**
+ * float32 matrices, or the integers of a file, → the integers and scales that the operators of a weight format take.
+ */
 import type { Groups } from '../formats/dequantize.js'
 import type { Blocks } from './weight-format.js'
 
@@ -20,14 +22,15 @@ function peakOf (matrix: Float32Array, start: number, count: number): number {
 }
 
 /** Two levels of 4 bits in a byte, the low ones first. */
-const packed = (levels: Uint8Array): Uint8Array => Uint8Array.from({ length: levels.length / 2 }, (_, at) => levels[2 * at]! | levels[2 * at + 1]! << 4)
+const packed = (levels: Uint8Array): Uint8Array =>
+  Uint8Array.from({ length: levels.length / 2 }, (_, at) => levels[2 * at]! | levels[2 * at + 1]! << 4)
 
 /** How much finer or coarser than the largest magnitude asks for a 4-bit scale is tried: in tenths of a level. */
 const tenths = Array.from({ length: 21 }, (_, index) => index - 12)
 
 /**
- * The 4-bit scale of a block that leaves the least squared error: of several roundings, each with the scale that fits it best,
- * Σwq / Σq², the one that explains most, (Σwq)² / Σq².
+ * The 4-bit scale of a block that leaves the least squared error: of several roundings, each with the scale that fits
+ * it best, Σwq / Σq², the one that explains most, (Σwq)² / Σq².
  */
 function fittedScale (matrix: Float32Array, start: number, size: number): number {
   let extreme = 0
@@ -58,16 +61,26 @@ export function quantizeBlocks (matrix: Float32Array, { bits, size }: Pick<Block
     // The scale as stored, in float32, so that values are rounded against what they will be multiplied with.
     scales[block] = bits === 8 ? peakOf(matrix, start, size) / 127 : fittedScale(matrix, start, size)
     const inverse = scales[block] === 0 ? 0 : 1 / scales[block]!
-    for (let i = start; i < start + size; i++) levels[i] = Math.max(-centre, Math.min(centre - 1, Math.round(matrix[i]! * inverse))) + centre
+    for (let i = start; i < start + size; i++) {
+      levels[i] = Math.max(-centre, Math.min(centre - 1, Math.round(matrix[i]! * inverse))) + centre
+    }
   }
   return { values: bits === 4 ? packed(levels) : levels, scales, offsets: new Float32Array(blocks) }
 }
 
-/** A file's own groups as blocks. @param fileBits of a level in the file, @param bits of a level here, at least as many */
+/**
+ * A file's own groups as blocks.
+ * @param fileBits of a level in the file,
+ * @param bits of a level here, at least as many
+ */
 export function blocksOfGroups ({ levels, scales, offsets }: Groups, fileBits: number, bits: 4 | 8): QuantizedBlocks {
   const fileCentre = 2 ** (fileBits - 1)
   const centred = levels.map(level => level - fileCentre + 2 ** (bits - 1))
-  return { values: bits === 4 ? packed(centred) : centred, scales, offsets: offsets.map((offset, group) => offset + fileCentre * scales[group]!) }
+  return {
+    values: bits === 4 ? packed(centred) : centred,
+    scales,
+    offsets: offsets.map((offset, group) => offset + fileCentre * scales[group]!)
+  }
 }
 
 export interface QuantizedRows {
@@ -85,7 +98,9 @@ export function quantizeRows (matrix: Float32Array, rows: number): QuantizedRows
   for (let row = 0; row < rows; row++) {
     scales[row] = peakOf(matrix, row * columns, columns) / 127
     const inverse = scales[row] === 0 ? 0 : 1 / scales[row]!
-    for (let column = 0; column < columns; column++) values[column * rows + row] = Math.round(matrix[row * columns + column]! * inverse)
+    for (let column = 0; column < columns; column++) {
+      values[column * rows + row] = Math.round(matrix[row * columns + column]! * inverse)
+    }
   }
   return { values, scales }
 }

@@ -1,6 +1,7 @@
 /**
- * A rotation that spreads a few large channels over many small ones before rounding: every 64 channels are multiplied with a Hadamard matrix. Weights
- * are turned the same way once, and since the matrix is orthogonal the product stays what it was. Ashkboos et al. 2024, QuaRot (arXiv 2404.00456).
+ * A rotation that spreads a few large channels over many small ones before rounding: every 64 channels are multiplied
+ * with a Hadamard matrix. Weights are turned the same way once, and since the matrix is orthogonal the product stays
+ * what it was. Ashkboos et al. 2024, QuaRot (arXiv 2404.00456).
  */
 
 /** Channels that are turned together. */
@@ -9,10 +10,14 @@ export const rotationSize = 64
 /** Orthogonal, symmetric [64, 64]: Sylvester's Hadamard matrix over √64. */
 export function rotationMatrix (): Float32Array {
   const parity = (bits: number): number => bits === 0 ? 0 : (bits & 1) ^ parity(bits >> 1)
-  return Float32Array.from({ length: rotationSize ** 2 }, (_, at) => (parity(Math.floor(at / rotationSize) & (at % rotationSize)) === 0 ? 1 : -1) / Math.sqrt(rotationSize))
+  return Float32Array.from({ length: rotationSize ** 2 }, (_, at) =>
+    (parity(Math.floor(at / rotationSize) & (at % rotationSize)) === 0 ? 1 : -1) / Math.sqrt(rotationSize))
 }
 
-/** Turns every 64 columns of a matrix by the fast transform, in place. @param matrix [N, K] row-major, K a multiple of 64 */
+/**
+ * Turns every 64 columns of a matrix by the fast transform, in place.
+ * @param matrix [N, K] row-major, K a multiple of 64
+ */
 export function rotate (matrix: Float32Array): Float32Array {
   for (let start = 0; start < matrix.length; start += rotationSize) {
     for (let span = 1; span < rotationSize; span *= 2) {

@@ -1,6 +1,6 @@
 /**
- * The file that converted weights are kept in, so that the next start only reads them: a header line of JSON with its own checksum, then the
- * tensors. Knows no models.
+ * The file that converted weights are kept in, so that the next start only reads them: a header line of JSON with its
+ * own checksum, then the tensors. Knows no models.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
@@ -10,11 +10,21 @@ const alignment = 64
 const headerBytes = 1 << 20
 
 /** One tensor of a converted model, row-major. */
-export interface Weight { readonly name: string, readonly type: DataType, readonly dims: readonly number[], readonly data: TensorData }
-interface Entry { readonly name: string, readonly type: DataType, readonly dims: readonly number[], readonly offset: number, readonly sizeBytes: number }
+export interface Weight {
+  readonly name: string, readonly type: DataType, readonly dims: readonly number[], readonly data: TensorData
+}
+interface Entry {
+  readonly name: string,
+  readonly type: DataType,
+  readonly dims: readonly number[],
+  readonly offset: number,
+  readonly sizeBytes: number
+}
 
 async function writeAll (file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
-  for (let done = 0; done < bytes.byteLength;) done += (await file.write(bytes, done, bytes.byteLength - done, position + done)).bytesWritten
+  for (let done = 0; done < bytes.byteLength;) {
+    done += (await file.write(bytes, done, bytes.byteLength - done, position + done)).bytesWritten
+  }
 }
 
 const checksum = (text: string): string => createHash('sha256').update(text).digest('hex')
@@ -34,7 +44,9 @@ export async function writeCache (path: string, weights: AsyncIterable<Weight>):
     await file.truncate(offset)
     const index = JSON.stringify({ entries, sizeBytes: offset })
     const header = Buffer.from(`${checksum(index)}\n${index}\n`)
-    if (header.byteLength > headerBytes) throw new Error(`the index of ${entries.length} weights does not fit its ${headerBytes} bytes`)
+    if (header.byteLength > headerBytes) {
+      throw new Error(`the index of ${entries.length} weights does not fit its ${headerBytes} bytes`)
+    }
     await writeAll(file, header, 0)
     await file.sync()
     await file.close()

@@ -1,6 +1,6 @@
 /**
- * How the matrices of a decoder are held. One format names a kind for each matrix; a kind is an operator and a layout of weights.
- * What each costs in speed and quality is in docs/engine.md.
+ * How the matrices of a decoder are held. One format names a kind for each matrix; a kind is an operator and a layout
+ * of weights. What each costs in speed and quality is in docs/engine.md.
  */
 import type { DecoderConfig } from '../decoder-config.js'
 import { decoderMatrices, matrixTensors } from '../graph/decoder-matrices.js'
@@ -10,20 +10,26 @@ import type { TensorFile } from '../formats/tensor-file.js'
 import { rotationSize } from './rotation.js'
 
 /**
- * `i8`: 8-bit rows after smoothing and rotation. `q8`: 8-bit blocks of 64. `q4`: 4-bit blocks of 32 after smoothing. `exact`: the
- * integers and scales of the file. `f32`: float32.
+ * `i8`: 8-bit rows after smoothing and rotation. `q8`: 8-bit blocks of 64. `q4`: 4-bit blocks of 32 after smoothing.
+ * `exact`: the integers and scales of the file. `f32`: float32.
  */
 export const weightFormats = ['i8', 'q8', 'q4', 'exact', 'f32'] as const
 /** A setting's value: see `weightFormats`. */
 export type WeightFormat = (typeof weightFormats)[number]
 
-/** Integers with a scale per block along the input, multiplied with activations rounded to 8 bits in the same blocks (MatMulNBits, accuracy level 4). */
+/**
+ * Integers with a scale per block along the input, multiplied with activations rounded to 8 bits in the same blocks
+ * (MatMulNBits, accuracy level 4).
+ */
 export interface Blocks {
   readonly operator: 'blocks'
   readonly bits: 4 | 8
   /** Values along the input that share a scale. */
   readonly size: 32 | 64
-  /** `file`: the file's own integers; `rounded`: ours; `smoothed`: ours, with factors moved from the activations to the weights. */
+  /**
+   * `file`: the file's own integers; `rounded`: ours; `smoothed`: ours, with factors moved from the activations to the
+   * weights.
+   */
   readonly values: 'file' | 'rounded' | 'smoothed'
   /** Each block also has an offset, which multiplies the sum of its activations in float32. */
   readonly offsets: boolean
@@ -59,7 +65,10 @@ export type MatrixKind = { readonly operator: 'float' } | Blocks | Rows
 export interface WeightLayout {
   /** By name in the decoder graph. */
   readonly matrices: ReadonlyMap<string, MatrixKind>
-  /** `groups`: the file's own integers, each group of 32 with a scale; they are what the file says, bit for bit. `float`: where the file has others. */
+  /**
+   * `groups`: the file's own integers, each group of 32 with a scale; they are what the file says, bit for bit.
+   * `float`: where the file has others.
+   */
   readonly embedding: 'groups' | 'float'
 }
 
@@ -82,10 +91,16 @@ export const kindsOfFormat: Readonly<Record<WeightFormat, readonly MatrixKind[]>
   f32: [float]
 }
 
-/** What a down projection multiplies has a few large values in each row, other ones every time: 8 bits hold a row only after a rotation. */
+/**
+ * What a down projection multiplies has a few large values in each row, other ones every time: 8 bits hold a row only
+ * after a rotation.
+ */
 const unevenRows = /\.down$/
 
-/** The file's own blocks; float32 for a matrix with a tensor of another encoding. Tensors of fewer and of more bits share 8. */
+/**
+ * The file's own blocks; float32 for a matrix with a tensor of another encoding. Tensors of fewer and of more bits
+ * share 8.
+ */
 function exactKind (groupings: ReadonlyArray<Grouping | undefined>): MatrixKind {
   if (!groupings.every(grouping => grouping !== undefined)) return float
   const bits = groupings.every(grouping => grouping.bits === 4) ? 4 : 8
@@ -93,7 +108,9 @@ function exactKind (groupings: ReadonlyArray<Grouping | undefined>): MatrixKind 
 }
 
 /** The layout of a model in a format. @param tensors of a file that `decoderConfigFromGguf` accepts */
-export function weightLayout (config: DecoderConfig, format: WeightFormat, tensors: TensorFile['tensors']): WeightLayout {
+export function weightLayout (
+  config: DecoderConfig, format: WeightFormat, tensors: TensorFile['tensors']
+): WeightLayout {
   const groupingOf = (tensor: string): Grouping | undefined => tensors.get(tensor)!.encoding.grouping
   const kindOf = (name: string): MatrixKind => {
     // A few scores cost nothing and are all that comes out.
@@ -119,7 +136,8 @@ export function formsOf (kind: MatrixKind): MatrixKind[] {
 }
 
 /** Whether factors are moved from the activations to the weights of a kind. */
-export const isSmoothed = (kind: MatrixKind): boolean => kind.operator === 'rows' || (kind.operator === 'blocks' && kind.values === 'smoothed')
+export const isSmoothed = (kind: MatrixKind): boolean => kind.operator === 'rows' ||
+  (kind.operator === 'blocks' && kind.values === 'smoothed')
 
 /** Values along the input that a kind handles together: their number must be a multiple of it. */
 export function granularity (kind: MatrixKind): number {

@@ -17,7 +17,10 @@ const rows = 5
 /** Every kind of product, by the name of its weights. */
 const kinds = new Map(Object.values(kindsOfFormat).flat().map(kind => [operatorName(kind), kind]))
 
-/** Products of two values, as in attention: of many rows and of one. @param first where the first row begins and ends */
+/**
+ * Products of two values, as in attention: of many rows and of one.
+ * @param first where the first row begins and ends
+ */
 function unpackedProducts (graph: GraphWriter, x: string, first: readonly string[]): string[] {
   const flat = graph.node('Reshape', [x, graph.constant('flat', 'int64', [2], [-1, outputs])], ['flat_x'])
   const turned = graph.node('Transpose', [flat], ['turned'], { perm: [1, 0] })

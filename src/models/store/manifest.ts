@@ -6,8 +6,11 @@ import { Value } from 'typebox/value'
 import { packageRoot } from '../../package-root.js'
 
 const sourceSchema = Type.Union([
-  Type.Object({ type: Type.Literal('huggingface'), repository: Type.String(), revision: Type.String(), path: Type.String() }, { additionalProperties: false }),
-  Type.Object({ type: Type.Literal('pypi'), package: Type.String(), version: Type.String(), member: Type.String() }, { additionalProperties: false })
+  Type.Object({
+    type: Type.Literal('huggingface'), repository: Type.String(), revision: Type.String(), path: Type.String()
+  }, { additionalProperties: false }),
+  Type.Object({ type: Type.Literal('pypi'), package: Type.String(), version: Type.String(), member: Type.String() },
+    { additionalProperties: false })
 ])
 
 const manifestSchema = Type.Object({

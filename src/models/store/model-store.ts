@@ -1,6 +1,6 @@
 /**
- * Model names → files on disk: downloads from a manifest's sources in order, checks size and SHA-256, keeps the file in the
- * cache. A file under its final name is whole: it gets there by a rename after the check.
+ * Model names → files on disk: downloads from a manifest's sources in order, checks size and SHA-256, keeps the file in
+ * the cache. A file under its final name is whole: it gets there by a rename after the check.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { createReadStream, existsSync } from 'node:fs'
@@ -55,13 +55,16 @@ function reason (error: unknown): string {
   return said || [message?.split('\n')[0], cause?.message].filter(Boolean).join(': ')
 }
 
-const cachedPath = (cacheDir: string, manifest: Manifest): string => join(cacheDir, 'models', manifest.sha256.slice(0, 16), manifest.file)
+const cachedPath = (cacheDir: string, manifest: Manifest): string =>
+  join(cacheDir, 'models', manifest.sha256.slice(0, 16), manifest.file)
 
 /**
  * Fetches a model into the cache, whatever is there already, and gives its path.
  * @throws RequestError that lists every source tried and why it failed
  */
-export async function pullModel (manifest: Manifest, { cacheDir, onProgress = () => {}, signal, fetchSource: fetcher = fetchSource }: StoreOptions): Promise<string> {
+export async function pullModel (
+  manifest: Manifest, { cacheDir, onProgress = () => {}, signal, fetchSource: fetcher = fetchSource }: StoreOptions
+): Promise<string> {
   const target = cachedPath(cacheDir, manifest)
   await mkdir(join(target, '..'), { recursive: true })
   const failures: string[] = []
@@ -88,7 +91,8 @@ export async function pullModel (manifest: Manifest, { cacheDir, onProgress = ()
       onProgress(`${manifest.id}: ${failures.at(-1)}`)
     }
   }
-  throw new RequestError('unavailable', `model ${manifest.id} could not be fetched. Tried ${failures.join('; ')}. A GGUF file or a checkpoint of your own can be given as the model's path.`, { param: 'model' })
+  throw new RequestError('unavailable', `model ${manifest.id} could not be fetched. Tried ${failures.join('; ')}. A ` +
+    "GGUF file or a checkpoint of your own can be given as the model's path.", { param: 'model' })
 }
 
 /** What a model is called that is given by a name in the box or a path: by its file's or folder's own name. */
@@ -98,7 +102,11 @@ export const modelName = (nameOrPath: string): string => basename(nameOrPath, '.
 export function findManifest (name: string): Manifest {
   const manifests = listManifests()
   const manifest = manifests.find(one => one.id === name)
-  if (!manifest) throw new RequestError('model_not_found', `no model is called ${JSON.stringify(name)}; there are ${manifests.map(one => one.id).join(', ')}, and paths of GGUF files and of folders with a Hugging Face checkpoint`, { param: 'model' })
+  if (!manifest) {
+    throw new RequestError('model_not_found',
+      `no model is called ${JSON.stringify(name)}; there are ${manifests.map(one => one.id).join(', ')}, and paths ` +
+        'of GGUF files and of folders with a Hugging Face checkpoint', { param: 'model' })
+  }
   return manifest
 }
 
@@ -118,24 +126,34 @@ async function describe (path: string, id: string, sha256: string): Promise<Reso
 }
 
 /**
- * The file of a model: a path of a GGUF file, or of a folder in Hugging Face's layout, as it is; a name from the cache, fetched on first use.
+ * The file of a model: a path of a GGUF file, or of a folder in Hugging Face's layout, as it is; a name from the cache,
+ * fetched on first use.
  * @throws RequestError for an unknown name, a missing file, or sources that all failed
  */
 export async function resolveModel (nameOrPath: string, options: StoreOptions): Promise<ResolvedModel> {
   if (nameOrPath.endsWith('.gguf')) {
-    if (!existsSync(nameOrPath) || !(await stat(nameOrPath)).isFile()) throw new RequestError('model_not_found', `there is no file ${nameOrPath}`, { param: 'model' })
+    if (!existsSync(nameOrPath) || !(await stat(nameOrPath)).isFile()) {
+      throw new RequestError('model_not_found', `there is no file ${nameOrPath}`, { param: 'model' })
+    }
     return describe(nameOrPath, modelName(nameOrPath), await sha256OfFile(nameOrPath))
   }
-  if (existsSync(nameOrPath) && (await stat(nameOrPath)).isDirectory()) return describe(nameOrPath, modelName(nameOrPath), await sha256OfFolder(nameOrPath, await checkpointFiles(nameOrPath)))
+  if (existsSync(nameOrPath) && (await stat(nameOrPath)).isDirectory()) {
+    return describe(nameOrPath, modelName(nameOrPath),
+      await sha256OfFolder(nameOrPath, await checkpointFiles(nameOrPath)))
+  }
   const manifest = findManifest(nameOrPath)
   const cached = cachedPath(options.cacheDir, manifest)
   const whole = existsSync(cached) && (await stat(cached)).size === manifest.sizeBytes
   return describe(whole ? cached : await pullModel(manifest, options), manifest.id, manifest.sha256)
 }
 
-/** A model made into a variant: the file is the base's, name and SHA-256 are of its own. @throws RequestError for an adapter that is not there */
+/**
+ * A model made into a variant: the file is the base's, name and SHA-256 are of its own.
+ * @throws RequestError for an adapter that is not there
+ */
 export async function resolveVariant (base: ResolvedModel, { layers, adapter }: Variant): Promise<ResolvedModel> {
-  const id = [base.id, ...(layers === undefined ? [] : [`${layers} layers`]), ...(adapter === undefined ? [] : [basename(adapter)])].join(' + ')
+  const id = [base.id, ...(layers === undefined ? [] : [`${layers} layers`]),
+    ...(adapter === undefined ? [] : [basename(adapter)])].join(' + ')
   const sums = [base.sha256, layers ?? '', adapter === undefined ? '' : await sha256OfFolder(adapter, adapterFiles)]
   return { ...base, id, sha256: createHash('sha256').update(sums.join(' ')).digest('hex') }
 }

@@ -1,6 +1,6 @@
 /**
- * Chat messages → prompt text and tokens, by the model's own Jinja template. Templates come from model files, never from
- * requests.
+ * Chat messages → prompt text and tokens, by the model's own Jinja template. Templates come from model files, never
+ * from requests.
  */
 import { randomBytes } from 'node:crypto'
 import { Template } from '@huggingface/jinja'
@@ -32,7 +32,10 @@ export interface ChatTemplate {
   readonly callForm: CallForm
 }
 
-/** How a chat ends: with the opening of an answer unless told otherwise, or, to be continued, with the last message's text. */
+/**
+ * How a chat ends: with the opening of an answer unless told otherwise, or, to be continued, with the last message's
+ * text.
+ */
 export interface ChatEnding { readonly addGenerationPrompt?: boolean, readonly continueFinalMessage?: boolean }
 
 /** What a chat is rendered with beside its messages: tools as OpenAI's requests have them. */
@@ -41,13 +44,18 @@ export interface ChatOptions extends ChatEnding { readonly tools?: readonly obje
 /** Texts that templates may write by name. */
 export interface TemplateConstants { readonly bos_token: string, readonly eos_token: string }
 
-/** A template from its Jinja source. @param path of the file it is from, for messages. @throws RequestError if it cannot be parsed */
+/**
+ * A template from its Jinja source.
+ * @param path of the file it is from, for messages.
+ * @throws RequestError if it cannot be parsed
+ */
 export function chatTemplate (path: string, source: string, constants: TemplateConstants): ChatTemplate {
   let template: Template
   try {
     template = new Template(source)
   } catch (cause) {
-    throw new RequestError('invalid_request', `${path}: its chat template cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { param: 'model', cause })
+    throw new RequestError('invalid_request', `${path}: its chat template cannot be read: ` +
+      `${cause instanceof Error ? cause.message : String(cause)}`, { param: 'model', cause })
   }
   const rendered = (messages: readonly object[], addGenerationPrompt: boolean, tools?: readonly object[]): string =>
     template.render({ ...constants, messages, add_generation_prompt: addGenerationPrompt, ...(tools ? { tools } : {}) })
@@ -61,13 +69,17 @@ export function chatTemplate (path: string, source: string, constants: TemplateC
       try {
         return rendered(messages, addGenerationPrompt, tools)
       } catch (cause) {
-        throw new RequestError('invalid_request', `the model's chat template refuses these messages: ${cause instanceof Error ? cause.message : String(cause)}`, { param: 'messages', cause })
+        throw new RequestError('invalid_request', "the model's chat template refuses these messages: " +
+          `${cause instanceof Error ? cause.message : String(cause)}`, { param: 'messages', cause })
       }
     }
   }
 }
 
-/** What a GGUF file says of chats: the source of its template, null where it has none, and the texts of its special tokens. */
+/**
+ * What a GGUF file says of chats: the source of its template, null where it has none, and the texts of its special
+ * tokens.
+ */
 export function templateOfGguf (file: GgufFile): { source: string | null, constants: TemplateConstants } {
   const source = file.metadata['tokenizer.chat_template']
   const tokens = file.metadata['tokenizer.ggml.tokens'] as string[]
@@ -75,10 +87,16 @@ export function templateOfGguf (file: GgufFile): { source: string | null, consta
     const id = file.metadata[`tokenizer.ggml.${key}_token_id`]
     return typeof id === 'number' ? tokens[id] ?? '' : ''
   }
-  return { source: typeof source === 'string' ? source : null, constants: { bos_token: special('bos'), eos_token: special('eos') } }
+  return {
+    source: typeof source === 'string' ? source : null,
+    constants: { bos_token: special('bos'), eos_token: special('eos') }
+  }
 }
 
-/** What a model is told of tools whose template does not do it: Qwen 2.5's words, on which SmolLM2 and Hermes models were trained alike. */
+/**
+ * What a model is told of tools whose template does not do it: Qwen 2.5's words, on which SmolLM2 and Hermes models
+ * were trained alike.
+ */
 const toolPrompt = (tools: readonly object[]): string => `# Tools
 
 You may call one or more functions to assist with the user query.
@@ -100,25 +118,31 @@ function withTools ([first, ...rest]: readonly TemplateMessage[], tools: readonl
 }
 
 /**
- * Renders and tokenises a chat. Control tokens come from the template only: where a text of a message, a call or a tool looks like one, it is
- * carried through the template under a random name and tokenised as plain text, so that no message can end its turn or
- * open another's. Where the last message is to be continued, its end is found in the same way. A template that does not tell of tools has
- * them in its system message.
+ * Renders and tokenises a chat. Control tokens come from the template only: where a text of a message, a call or a tool
+ * looks like one, it is carried through the template under a random name and tokenised as plain text, so that no
+ * message can end its turn or open another's. Where the last message is to be continued, its end is found in the same
+ * way. A template that does not tell of tools has them in its system message.
  */
-export function encodeChat (template: ChatTemplate, tokenizer: Tokenizer, given: readonly TemplateMessage[], { addGenerationPrompt = true, continueFinalMessage = false, tools = [] }: ChatOptions = {}): { text: string, tokens: number[] } {
+export function encodeChat (
+  template: ChatTemplate, tokenizer: Tokenizer, given: readonly TemplateMessage[],
+  { addGenerationPrompt = true, continueFinalMessage = false, tools = [] }: ChatOptions = {}
+): { text: string, tokens: number[] } {
   const plain = template.tellsTools ? given : writtenMessages(given)
   const messages = tools.length > 0 && !template.tellsTools ? withTools(plain, tools) : plain
   const nonce = randomBytes(8).toString('hex')
   const hidden: string[] = []
-  const hide = (text: string): string => text.replaceAll(tokenizer.controlText, found => `\u{F0000}${nonce}.${hidden.push(found) - 1}\u{F0001}`)
+  const hide = (text: string): string =>
+    text.replaceAll(tokenizer.controlText, found => `\u{F0000}${nonce}.${hidden.push(found) - 1}\u{F0001}`)
   const end = `\u{F0000}${nonce}.end\u{F0001}`
   const hiddenMessages = messages.map((message, index) => {
     const native = nativeMessage(message, hide)
     return continueFinalMessage && index === messages.length - 1 ? { ...native, content: native.content + end } : native
   })
   const hiddenTools = tools.length > 0 && template.tellsTools ? mapTexts(tools, hide) as object[] : undefined
-  const [rendered] = template.render(hiddenMessages, addGenerationPrompt && !continueFinalMessage, hiddenTools).split(end) as [string]
+  const [rendered] = template.render(hiddenMessages, addGenerationPrompt && !continueFinalMessage, hiddenTools)
+    .split(end) as [string]
   const pieces: TemplatePiece[] = rendered.split(new RegExp(`\u{F0000}${nonce}\\.(\\d+)\u{F0001}`, 'u'))
-    .map((part, index) => index % 2 === 0 ? { text: part, trusted: true } : { text: hidden[Number(part)]!, trusted: false })
+    .map((part, index) =>
+      index % 2 === 0 ? { text: part, trusted: true } : { text: hidden[Number(part)]!, trusted: false })
   return { text: pieces.map(piece => piece.text).join(''), tokens: tokenizer.encodeTemplate(pieces) }
 }

@@ -32,7 +32,8 @@ export class IncrementalDetokenizer {
 
   /** Text that this token completes; may be empty. */
   push (token: number): string {
-    const bytes = this.#held.length === 0 ? this.#tokenBytes(token) : Buffer.concat([this.#held, this.#tokenBytes(token)])
+    const bytes =
+      this.#held.length === 0 ? this.#tokenBytes(token) : Buffer.concat([this.#held, this.#tokenBytes(token)])
     const end = bytes.length - unfinished(bytes)
     const text = decoder.decode(bytes.subarray(0, end))
     this.#held = Uint8Array.from(bytes.subarray(end))

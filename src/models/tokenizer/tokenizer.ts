@@ -1,6 +1,7 @@
 /**
- * Text ↔ token ids, built from a GGUF file's vocabulary or a tokenizer.json on @huggingface/tokenizers. Text that merely looks like a
- * control token is text: only `encodeTemplate` makes control tokens, and only where the template wrote them.
+ * Text ↔ token ids, built from a GGUF file's vocabulary or a tokenizer.json on @huggingface/tokenizers. Text that
+ * merely looks like a control token is text: only `encodeTemplate` makes control tokens, and only where the template
+ * wrote them.
  */
 import { Tokenizer as BytePairEncoder } from '@huggingface/tokenizers'
 import { refuseModel } from '../formats/decoder-tensors.js'
@@ -11,7 +12,10 @@ export interface Tokenizer {
   readonly vocabularySize: number
   /** Tokens that end an answer. */
   readonly endTokens: readonly number[]
-  /** Tokens that a text begins with where no template writes them: the model's own beginning token, if its file asks for one. */
+  /**
+   * Tokens that a text begins with where no template writes them: the model's own beginning token, if its file asks for
+   * one.
+   */
   readonly startTokens: readonly number[]
   /** A control token's text, the longest that begins at a place; global. */
   readonly controlText: RegExp
@@ -27,7 +31,10 @@ export interface Tokenizer {
   writtenBytes (token: number): Uint8Array
 }
 
-/** A piece of a rendered template: the template's own text, in which control tokens count, or a caller's, in which they do not. */
+/**
+ * A piece of a rendered template: the template's own text, in which control tokens count, or a caller's, in which they
+ * do not.
+ */
 export interface TemplatePiece { readonly text: string, readonly trusted: boolean }
 
 /** GGUF's `tokenizer.ggml.token_type`. */
@@ -36,21 +43,31 @@ const controlToken = 3
 const addedToken = 4
 
 const gpt2Pattern = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true }
-const split = (pattern: string): object => ({ type: 'Sequence', pretokenizers: [{ type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false }, { ...gpt2Pattern, use_regex: false }] })
+const split = (pattern: string): object => ({
+  type: 'Sequence',
+  pretokenizers: [{ type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false },
+    { ...gpt2Pattern, use_regex: false }]
+})
 
 /** How text is cut before merging, by GGUF's `tokenizer.ggml.pre`. Sources: the models' own tokenizer.json files. */
 const preTokenizers: Readonly<Record<string, object>> = {
   default: gpt2Pattern,
   'gpt-2': gpt2Pattern,
   // Every numeric character alone, ½ and ² too, as the Rust tokenizer's Digits does.
-  smollm: { type: 'Sequence', pretokenizers: [{ type: 'Split', pattern: { Regex: '\\p{N}' }, behavior: 'Isolated', invert: false }, gpt2Pattern] },
-  'llama-bpe': split("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+"),
-  qwen2: split("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| ?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+")
+  smollm: {
+    type: 'Sequence',
+    pretokenizers: [{ type: 'Split', pattern: { Regex: '\\p{N}' }, behavior: 'Isolated', invert: false }, gpt2Pattern]
+  },
+  'llama-bpe': split("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| " +
+    '?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+'),
+  qwen2: split("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| " +
+    '?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+')
 }
 
 /** GPT-2's printable stand-ins for bytes: character code → byte. */
 function byteAlphabet (): ReadonlyMap<number, number> {
-  const printable = (byte: number): boolean => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) || byte >= 174
+  const printable = (byte: number): boolean => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) ||
+    byte >= 174
   const alphabet = new Map<number, number>()
   let next = 256
   for (let byte = 0; byte < 256; byte++) alphabet.set(printable(byte) ? byte : next++, byte)
@@ -72,7 +89,8 @@ function encoder (file: GgufFile, texts: readonly string[]): BytePairEncoder {
   const pre = file.metadata['tokenizer.ggml.pre'] ?? 'default'
   const preTokenizer = typeof pre === 'string' ? preTokenizers[pre] : undefined
   if (kind !== 'gpt2' || !preTokenizer) {
-    throw refuseModel(file, `tokenizer ${JSON.stringify(kind)} with pre-tokenizer ${JSON.stringify(pre)} is not supported; supported is gpt2 with ${Object.keys(preTokenizers).join(', ')}`)
+    throw refuseModel(file, `tokenizer ${JSON.stringify(kind)} with pre-tokenizer ${JSON.stringify(pre)} is not ` +
+      `supported; supported is gpt2 with ${Object.keys(preTokenizers).join(', ')}`)
   }
   const vocabulary = Object.fromEntries(texts.map((text, id) => [text, id]))
   const kinds = file.metadata['tokenizer.ggml.token_type'] as number[] | undefined
@@ -82,12 +100,23 @@ function encoder (file: GgufFile, texts: readonly string[]): BytePairEncoder {
   })
   return new BytePairEncoder({
     // Words such as <tool_call>, which texts are cut at: no merge makes them.
-    added_tokens: texts.flatMap((content, id) => kinds?.[id] === addedToken ? [{ id, content, special: false, single_word: false, lstrip: false, rstrip: false, normalized: false }] : []),
+    added_tokens: texts.flatMap((content, id) => kinds?.[id] === addedToken
+      ? [{ id, content, special: false, single_word: false, lstrip: false, rstrip: false, normalized: false }]
+      : []),
     normalizer: null,
     pre_tokenizer: preTokenizer,
     post_processor: null,
     decoder: { type: 'ByteLevel' },
-    model: { type: 'BPE', vocab: vocabulary, merges, dropout: null, unk_token: null, fuse_unk: false, byte_fallback: false, ignore_merges: pre === 'llama-bpe' }
+    model: {
+      type: 'BPE',
+      vocab: vocabulary,
+      merges,
+      dropout: null,
+      unk_token: null,
+      fuse_unk: false,
+      byte_fallback: false,
+      ignore_merges: pre === 'llama-bpe'
+    }
   }, {})
 }
 
@@ -118,8 +147,10 @@ function tokenizerOf ({ texts, control, bytePairs, ends, startTokens }: Vocabula
   const controlIds = new Map([...control].map(id => [texts[id]!, id]))
   const bytes = bytesByToken(texts, control)
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-  const encode = (text: string): number[] => text === '' ? [] : bytePairs.encode(text, { add_special_tokens: false }).ids
-  const anyControl = controlIds.size === 0 ? '(?!)' : [...controlIds.keys()].sort((a, b) => b.length - a.length).map(escape).join('|')
+  const encode = (text: string): number[] =>
+    text === '' ? [] : bytePairs.encode(text, { add_special_tokens: false }).ids
+  const anyControl =
+    controlIds.size === 0 ? '(?!)' : [...controlIds.keys()].sort((a, b) => b.length - a.length).map(escape).join('|')
   const splitter = new RegExp(`(${anyControl})`)
   return {
     vocabularySize: texts.length,
@@ -151,9 +182,11 @@ function tokenizerOf ({ texts, control, bytePairs, ends, startTokens }: Vocabula
 export function tokenizerFromGguf (file: GgufFile): Tokenizer {
   const texts = strings(file, 'tokenizer.ggml.tokens')
   const kinds = file.metadata['tokenizer.ggml.token_type'] as number[] | undefined
-  // As in llama.cpp, Llama 3's texts have a beginning token unless the file says otherwise; its converter did not always write the key.
+  // As in llama.cpp, Llama 3's texts have a beginning token unless the file says otherwise; its converter did not
+  // always write the key.
   const begins = file.metadata['tokenizer.ggml.add_bos_token'] ?? file.metadata['tokenizer.ggml.pre'] === 'llama-bpe'
-  const idOf = (key: string): number[] => typeof file.metadata[`tokenizer.ggml.${key}`] === 'number' ? [file.metadata[`tokenizer.ggml.${key}`] as number] : []
+  const idOf = (key: string): number[] =>
+    typeof file.metadata[`tokenizer.ggml.${key}`] === 'number' ? [file.metadata[`tokenizer.ggml.${key}`] as number] : []
   return tokenizerOf({
     texts,
     control: new Set(texts.flatMap((_, id) => (kinds?.[id] ?? normalToken) === controlToken ? [id] : [])),
@@ -183,15 +216,26 @@ export interface TokenizerFiles {
   readonly ends: readonly number[]
 }
 
-/** The tokenizer of a tokenizer.json with byte-level byte pairs. @throws RequestError for other kinds, and for one that is damaged or larger than its model */
+/**
+ * The tokenizer of a tokenizer.json with byte-level byte pairs.
+ * @throws RequestError for other kinds, and for one that is damaged or larger than its model
+ */
 export function tokenizerFromJson (files: TokenizerFiles): Tokenizer {
   const { tokenizer, config, vocabularySize, ends } = files
   const { model, decoder, added_tokens: added = [] } = tokenizer
-  const byteLevel = decoder?.type === 'ByteLevel' || decoder?.decoders?.some(({ type }) => type === 'ByteLevel') === true
-  if (model?.type !== 'BPE' || !byteLevel || !model.vocab) throw refuseModel(files, `tokenizer.json of type ${JSON.stringify(model?.type)} with decoder ${JSON.stringify(decoder?.type)} is not supported; supported is BPE with ByteLevel`)
+  const byteLevel = decoder?.type === 'ByteLevel' ||
+    decoder?.decoders?.some(({ type }) => type === 'ByteLevel') === true
+  if (model?.type !== 'BPE' || !byteLevel || !model.vocab) {
+    throw refuseModel(files, `tokenizer.json of type ${JSON.stringify(model?.type)} with decoder ` +
+      `${JSON.stringify(decoder?.type)} is not supported; supported is BPE with ByteLevel`)
+  }
   const texts = new Array<string>(vocabularySize).fill('')
-  for (const [text, id] of [...Object.entries(model.vocab), ...added.map(({ content, id }) => [content, id] as const)]) {
-    if (!Number.isInteger(id) || id < 0 || id >= vocabularySize) throw refuseModel(files, `tokenizer.json has token ${JSON.stringify(text)} with number ${JSON.stringify(id)}; the model has tokens 0 to ${vocabularySize - 1}`)
+  for (const [text, id] of [...Object.entries(model.vocab),
+    ...added.map(({ content, id }) => [content, id] as const)]) {
+    if (!Number.isInteger(id) || id < 0 || id >= vocabularySize) {
+      throw refuseModel(files, `tokenizer.json has token ${JSON.stringify(text)} with number ${JSON.stringify(id)}; ` +
+        `the model has tokens 0 to ${vocabularySize - 1}`)
+    }
     texts[id] = text
   }
   const withoutControl = { ...tokenizer, added_tokens: added.filter(({ special }) => !special), post_processor: null }
@@ -202,7 +246,8 @@ export function tokenizerFromJson (files: TokenizerFiles): Tokenizer {
   } catch (error) {
     throw refuseModel(files, `tokenizer.json cannot be read (${(error as Error).message})`)
   }
-  const [plain, processed] = [bytePairs.encode('a', { add_special_tokens: false }).ids, whole.encode('a', { add_special_tokens: true }).ids]
+  const [plain, processed] = [bytePairs.encode('a', { add_special_tokens: false }).ids,
+    whole.encode('a', { add_special_tokens: true }).ids]
   return tokenizerOf({
     texts,
     control: new Set(added.flatMap(({ id, special }) => special ? [id] : [])),

@@ -1,6 +1,7 @@
 /**
- * Rewards that a model of their own computes: a decoder with a score head, with its own tokenizer and chat template. A `classifier` reads a finished chat, its
- * turn closed as in training; its prefix member, and a `value`, read an answer at the last token it has. What an answer has more than before is all that is read.
+ * Rewards that a model of their own computes: a decoder with a score head, with its own tokenizer and chat template. A
+ * `classifier` reads a finished chat, its turn closed as in training; its prefix member, and a `value`, read an answer
+ * at the last token it has. What an answer has more than before is all that is read.
  */
 import { Type, type Static, type TObject } from 'typebox'
 import { RequestError } from '../../errors.js'
@@ -24,7 +25,10 @@ const scoreFields = {
 
 /** Fields of a classifier's descriptor beside the family's. */
 export const classifierFields = { kind: Type.Literal('classifier'), ...scoreFields }
-/** Those of a model that was trained on prefixes: RAD (Deng and Raffel 2023), value models of controlled decoding and VAS. */
+/**
+ * Those of a model that was trained on prefixes: RAD (Deng and Raffel 2023), value models of controlled decoding and
+ * VAS.
+ */
 export const valueFields = { kind: Type.Literal('value'), ...scoreFields }
 
 export type ClassifierDescriptor = Static<TObject<typeof classifierFields>> | Static<TObject<typeof valueFields>>
@@ -36,24 +40,38 @@ export function logOdds (logits: Float32Array, label: number): number {
   return logits[label]! - largest - Math.log(others.reduce((sum, logit) => sum + Math.exp(logit - largest), 0))
 }
 
-function openClassifier ({ kind, label }: ClassifierDescriptor, model: RewardModel, member: AnswerMember, context: OpenContext): TextScorer {
+function openClassifier (
+  { kind, label }: ClassifierDescriptor, model: RewardModel, member: AnswerMember, context: OpenContext
+): TextScorer {
   const reader = new ChatReader(model, context)
   const score = (logits: Float32Array): number => logits.length === 1 ? logits[0]! : logOdds(logits, label!)
   return {
     rooms: [reader.room],
     async score ({ messages }, answers) {
-      const sequences = answers.map(({ text, final }) => reader.tokens(withAnswer(messages, text), kind === 'classifier' && (final || member === 'outcome') ? 'closed' : 'open'))
+      const sequences = answers.map(({ text, final }) => reader.tokens(withAnswer(messages, text),
+        kind === 'classifier' && (final || member === 'outcome') ? 'closed' : 'open'))
       return reader.read(sequences, ({ distribution }) => ({ raw: score(distribution.logits) }))
     }
   }
 }
 
 /** @throws RequestError for a model without scores, and for a label that it does not have */
-function checkModel ({ label, sha256: pinned }: ClassifierDescriptor, { model: { id, sha256, config: { scoreHead, outputSize } } }: RewardModel): void {
-  if (pinned !== undefined && pinned !== sha256) throw new RequestError('invalid_request', `sha256 says ${pinned}; model ${id} has ${sha256}`)
-  if (!scoreHead) throw new RequestError('invalid_request', `model ${id} has no score head: it writes texts and does not score them`)
-  if (outputSize > 1 && label === undefined) throw new RequestError('invalid_request', `label must say which of the ${outputSize} scores of ${id} counts`)
-  if (label !== undefined && label >= outputSize) throw new RequestError('invalid_request', `label must be below ${outputSize}, the number of scores of ${id}; got ${label}`)
+function checkModel (
+  { label, sha256: pinned }: ClassifierDescriptor,
+  { model: { id, sha256, config: { scoreHead, outputSize } } }: RewardModel
+): void {
+  if (pinned !== undefined &&
+      pinned !== sha256) throw new RequestError('invalid_request', `sha256 says ${pinned}; model ${id} has ${sha256}`)
+  if (!scoreHead) {
+    throw new RequestError('invalid_request', `model ${id} has no score head: it writes texts and does not score them`)
+  }
+  if (outputSize > 1 && label === undefined) {
+    throw new RequestError('invalid_request', `label must say which of the ${outputSize} scores of ${id} counts`)
+  }
+  if (label !== undefined && label >= outputSize) {
+    throw new RequestError('invalid_request',
+      `label must be below ${outputSize}, the number of scores of ${id}; got ${label}`)
+  }
 }
 
 /** A classifier as a source of scores. @param folder of the descriptor */
@@ -61,6 +79,9 @@ export function classifierSource (descriptor: ClassifierDescriptor, folder: stri
   return textSource(descriptor.members, async models => {
     const model = await loadRewardModel(models, descriptor, folder)
     checkModel(descriptor, model)
-    return { hashes: descriptor.sha256 === undefined ? [model.model.sha256] : [], open: (member, context) => openClassifier(descriptor, model, member, context) }
+    return {
+      hashes: descriptor.sha256 === undefined ? [model.model.sha256] : [],
+      open: (member, context) => openClassifier(descriptor, model, member, context)
+    }
   })
 }

@@ -1,6 +1,7 @@
 /**
- * Rewards that need no model but the policy: how sure it is of an answer, as the mean over the answer's tokens of their logprob, or of how far what it
- * says before them is from knowing nothing. The policy reads the answer once more for it. Knows answers' probabilities, not how they are read.
+ * Rewards that need no model but the policy: how sure it is of an answer, as the mean over the answer's tokens of their
+ * logprob, or of how far what it says before them is from knowing nothing. The policy reads the answer once more for
+ * it. Knows answers' probabilities, not how they are read.
  */
 import { Type, type Static, type TObject } from 'typebox'
 import type { Distribution } from '../../engine/sequence.js'
@@ -10,14 +11,18 @@ import type { RewardSource } from '../reward-kind.js'
 import { tokenLogprob, type TokenMeasure } from '../text-reader.js'
 import { textSource } from '../text-source.js'
 
-/** KL of the uniform distribution to the one given, nats, ≥ 0: −1/V · Σ_v ln(V · p(v)). Source: Kang et al. 2025, arXiv 2502.18581. */
+/**
+ * KL of the uniform distribution to the one given, nats, ≥ 0: −1/V · Σ_v ln(V · p(v)). Source: Kang et al. 2025, arXiv
+ * 2502.18581.
+ */
 export function selfCertainty ({ logits, logNormalizer, size }: Distribution): number {
   let sum = 0
   for (let token = 0; token < size; token++) sum += logits[token]!
   return logNormalizer - sum / size - Math.log(size)
 }
 
-const measures = { mean_logprob: tokenLogprob, self_certainty: selfCertainty } as const satisfies Record<string, TokenMeasure>
+const measures =
+  { mean_logprob: tokenLogprob, self_certainty: selfCertainty } as const satisfies Record<string, TokenMeasure>
 
 /** Fields of such a reward's descriptor beside the family's. */
 export const confidenceFields = {
@@ -29,7 +34,10 @@ export const confidenceFields = {
 /** Such a descriptor, read and checked. */
 export type ConfidenceDescriptor = Static<TObject<typeof confidenceFields>>
 
-/** The policy's confidence as a source of scores. An answer without tokens has the member's reference mean, as with heads: 0 would be the surest of all. */
+/**
+ * The policy's confidence as a source of scores. An answer without tokens has the member's reference mean, as with
+ * heads: 0 would be the surest of all.
+ */
 export function confidenceSource ({ measure, members }: ConfidenceDescriptor): RewardSource {
   return textSource(members, async () => ({
     hashes: [],

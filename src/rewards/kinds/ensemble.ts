@@ -1,6 +1,7 @@
 /**
- * Ensembles: several scorers of one meaning, standardised each by its own statistics, then combined, with how far they are apart.
- * Conservative rules count doubt against an answer (Coste et al. 2024, arXiv 2310.02743). Knows scorers, not their kinds.
+ * Ensembles: several scorers of one meaning, standardised each by its own statistics, then combined, with how far they
+ * are apart. Conservative rules count doubt against an answer (Coste et al. 2024, arXiv 2310.02743). Knows scorers, not
+ * their kinds.
  */
 import { Type, type Static, type TObject, type TProperties } from 'typebox'
 import { RequestError } from '../../errors.js'
@@ -46,15 +47,20 @@ export function ensembleFields (rule: CombineRule): TProperties {
   return { ...commonFields, combine: Type.Literal(rule), ...combineFields[rule] }
 }
 
-export type EnsembleDescriptor = Static<TObject<typeof commonFields>> & { readonly combine: CombineRule, readonly penalty?: number, readonly weights?: readonly number[] }
+export type EnsembleDescriptor = Static<TObject<typeof commonFields>>
+  & { readonly combine: CombineRule, readonly penalty?: number, readonly weights?: readonly number[] }
 
 const ownScale: Normalization = { mean: 0, std: 1, pool: 'none: the scale of the scorers' }
 
 /**
  * Combines standardised scores of one answer.
- * @param direction −1 where the request weighs the reward negatively: doubt then counts the other way, so that it always counts against
+ * @param direction −1 where the request weighs the reward negatively: doubt then counts the other way, so that it
+ * always counts against
  */
-export function combine ({ combine: rule, penalty = 0, weights = [] }: Pick<EnsembleDescriptor, 'combine' | 'penalty' | 'weights'>, scores: readonly number[], direction: 1 | -1): { value: number, std: number } {
+export function combine (
+  { combine: rule, penalty = 0, weights = [] }: Pick<EnsembleDescriptor, 'combine' | 'penalty' | 'weights'>,
+  scores: readonly number[], direction: 1 | -1
+): { value: number, std: number } {
   const { mean, std } = meanAndStd(scores)
   switch (rule) {
     case 'mean': return { value: mean, std }
@@ -83,11 +89,15 @@ class Disagreement {
     if (std <= this.#bound) return
     this.#beyond++
     this.#largest = Math.max(this.#largest, std)
-    this.#context.warn('ensemble_disagreement', `the scorers of reward "${this.#context.name}" disagree on ${this.#beyond} of ${this.#answers} answers scored: their standardised scores are up to ${this.#largest.toFixed(2)} (standard deviation) apart, more than ${this.#bound}`)
+    this.#context.warn('ensemble_disagreement', `the scorers of reward "${this.#context.name}" disagree on ` +
+      `${this.#beyond} of ${this.#answers} answers scored: their standardised scores are up to ` +
+      `${this.#largest.toFixed(2)} (standard deviation) apart, more than ${this.#bound}`)
   }
 }
 
-function openEnsemble (descriptor: EnsembleDescriptor, scorers: readonly MemberScorer[], member: AnswerMember, context: OpenContext): MemberScorer {
+function openEnsemble (
+  descriptor: EnsembleDescriptor, scorers: readonly MemberScorer[], member: AnswerMember, context: OpenContext
+): MemberScorer {
   const disagreement = new Disagreement(descriptor.warnAboveStd ?? Infinity, context)
   const combineOne = (scores: readonly number[]): RawScore => {
     const { value, std } = combine(descriptor, scores, context.direction)
@@ -95,7 +105,8 @@ function openEnsemble (descriptor: EnsembleDescriptor, scorers: readonly MemberS
     return { raw: value, std }
   }
   // The least of them can be no more than any of them can.
-  const bounded = scorers.flatMap(({ ceiling, normalization }) => ceiling ? [(text: string) => standardize(context.name, ceiling(text), normalization)] : [])
+  const bounded = scorers.flatMap(({ ceiling, normalization }) =>
+    ceiling ? [(text: string) => standardize(context.name, ceiling(text), normalization)] : [])
   return {
     normalization: descriptor.members?.[member]?.normalization ?? ownScale,
     layers: scorers.flatMap(scorer => scorer.layers),
@@ -103,9 +114,11 @@ function openEnsemble (descriptor: EnsembleDescriptor, scorers: readonly MemberS
     rooms: scorers.flatMap(scorer => scorer.rooms ?? []),
     async score (prompt, answers) {
       const columns = await Promise.all(scorers.map(scorer => scorer.score(prompt, answers)))
-      return answers.map((_answer, row) => combineOne(columns.map((scores, column) => standardize(context.name, scores[row]!.raw, scorers[column]!.normalization))))
+      return answers.map((_answer, row) => combineOne(columns.map((scores, column) =>
+        standardize(context.name, scores[row]!.raw, scorers[column]!.normalization))))
     },
-    ...(descriptor.combine === 'min' && context.direction === 1 && bounded.length > 0 && { ceiling: text => Math.min(...bounded.map(bound => bound(text))) })
+    ...(descriptor.combine === 'min' && context.direction === 1 && bounded.length > 0 &&
+      { ceiling: text => Math.min(...bounded.map(bound => bound(text))) })
   }
 }
 
@@ -115,16 +128,25 @@ function openEnsemble (descriptor: EnsembleDescriptor, scorers: readonly MemberS
  */
 export function ensembleSource (descriptor: EnsembleDescriptor, sources: readonly RewardSource[]): RewardSource {
   const { weights, members: stated = {} } = descriptor
-  if (weights && weights.length !== sources.length) throw new RequestError('invalid_request', `weights must be as many as scorers, ${sources.length}; got ${weights.length}`)
-  const members = (['outcome', 'prefix'] as const).filter(member => sources.every(source => source.members.includes(member)))
-  if (members.length === 0) throw new RequestError('invalid_request', 'scorers must have a member, outcome or prefix, in common')
+  if (weights && weights.length !== sources.length) {
+    throw new RequestError('invalid_request',
+      `weights must be as many as scorers, ${sources.length}; got ${weights.length}`)
+  }
+  const members = (['outcome', 'prefix'] as const).filter(member =>
+    sources.every(source => source.members.includes(member)))
+  if (members.length === 0) {
+    throw new RequestError('invalid_request', 'scorers must have a member, outcome or prefix, in common')
+  }
   const foreign = (Object.keys(stated) as AnswerMember[]).find(member => !members.includes(member))
-  if (foreign) throw new RequestError('invalid_request', `members.${foreign} must not be there: not all scorers have it`)
+  if (foreign) {
+    throw new RequestError('invalid_request', `members.${foreign} must not be there: not all scorers have it`)
+  }
   return {
     members,
     misfit: policy => sources.map(source => source.misfit(policy)).find(problem => problem !== null) ?? null,
     get modelHashes () { return sources.flatMap(source => source.modelHashes ?? []) },
     load: async models => { for (const source of sources) await source.load?.(models) },
-    open: (member, context) => openEnsemble(descriptor, sources.map(source => source.open(member, context)), member, context)
+    open: (member, context) =>
+      openEnsemble(descriptor, sources.map(source => source.open(member, context)), member, context)
   }
 }

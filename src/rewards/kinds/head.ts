@@ -1,7 +1,7 @@
 /**
- * Linear heads on the policy's own hidden states. The states come with the policy's pass, so a mean-pooled head costs no
- * forward pass; an end-token head costs one token per whole answer. With a Q-head (`q-head.ts`) it values next tokens, too. Knows one head and its members; sums
- * and names are `resolve-scorer.ts`.
+ * Linear heads on the policy's own hidden states. The states come with the policy's pass, so a mean-pooled head costs
+ * no forward pass; an end-token head costs one token per whole answer. With a Q-head (`q-head.ts`) it values next
+ * tokens, too. Knows one head and its members; sums and names are `resolve-scorer.ts`.
  */
 import { Type, type Static, type TObject } from 'typebox'
 import { adaptationSchema, closed, fitSchema, membersSchema, metricsSchema, type Members } from '../descriptor-parts.js'
@@ -16,17 +16,24 @@ export const headFields = {
   kind: Type.Literal('head'),
   members: membersSchema,
   /** Model whose hidden states the head reads. */
-  policy: Type.Object({ id: Type.String(), weightsSha256: Type.String({ pattern: '^[0-9a-f]{64}$' }), format: Type.String() }, closed),
+  policy: Type.Object(
+    { id: Type.String(), weightsSha256: Type.String({ pattern: '^[0-9a-f]{64}$' }), format: Type.String() }, closed
+  ),
   /** Index into transformers' `hidden_states`: 0 is the embedding. */
   layer: Type.Integer({ minimum: 0 }),
-  /** `mean`: running mean over the answer's tokens. `last`: the last token, which for a whole answer is the end token. */
+  /**
+   * `mean`: running mean over the answer's tokens. `last`: the last token, which for a whole answer is the end token.
+   */
   pooling: Type.Union([Type.Literal('mean'), Type.Literal('last')]),
   /** Raw score = weights · state + bias, length D; standardisation of the features is folded in. */
   weights: Type.Array(Type.Number(), { minItems: 1 }),
   bias: Type.Number(),
   /** Of heads with pooling `mean` and a prefix member: a next-token member, on the prefix member's scale. */
   nextToken: Type.Optional(qHeadSchema),
-  /** Directions that the training pairs differ along, as weights on raw states: what the head can be adapted to a user with. */
+  /**
+   * Directions that the training pairs differ along, as weights on raw states: what the head can be adapted to a user
+   * with.
+   */
   directions: Type.Optional(Type.Array(Type.Array(Type.Number()), { minItems: 1 })),
   adaptation: Type.Optional(adaptationSchema),
   fit: Type.Optional(fitSchema),
@@ -46,7 +53,9 @@ export function linearScore (weights: ArrayLike<number>, bias: number, state: Fl
 /**
  * The state after the end token, as end-token heads are fitted on it: read at a raw token such a head is worthless.
  */
-async function scoreAtEndToken (weights: Float64Array, { layer, bias }: Head, answer: Answer, endToken: number, ledger: RewardLedger): Promise<number> {
+async function scoreAtEndToken (
+  weights: Float64Array, { layer, bias }: Head, answer: Answer, endToken: number, ledger: RewardLedger
+): Promise<number> {
   const states = await answer.after(endToken)
   ledger.rewardTokens++
   return linearScore(weights, bias, states.hidden(layer))
@@ -56,11 +65,13 @@ async function scoreAtEndToken (weights: Float64Array, { layer, bias }: Head, an
  * Raw scores of a head.
  *
  * `mean` reads the running mean over the answer's tokens. `last` reads the end token for whole
- * answers and wherever the outcome member is used; the prefix member reads a prefix at its last token, as it was fitted.
- * An answer of zero tokens has no state of its own: its score is the member's reference mean, standardised 0.
+ * answers and wherever the outcome member is used; the prefix member reads a prefix at its last token, as it was
+ * fitted. An answer of zero tokens has no state of its own: its score is the member's reference mean, standardised 0.
  * @param member which of the descriptor's members is used; it must have it
  */
-export function headScorer (head: Head, member: AnswerMember, endToken: number, ledger: RewardLedger): (answer: Answer) => number | Promise<number> {
+export function headScorer (head: Head, member: AnswerMember, endToken: number, ledger: RewardLedger): (
+  answer: Answer
+) => number | Promise<number> {
   const { layer, pooling, bias } = head
   const weights = Float64Array.from(head.weights)
   const emptyScore = head.members[member]!.normalization.mean
@@ -76,30 +87,43 @@ export function headScorer (head: Head, member: AnswerMember, endToken: number, 
 function misfit ({ weights, layer: pooled, nextToken, policy: fitted }: Head, policy: PolicyInfo): string | null {
   const width = weights.length
   const layer = Math.max(pooled, nextToken?.layer ?? 0)
-  if (width !== policy.hiddenSize) return `was fitted on ${fitted.id} with hidden states of width ${width}; the model ${policy.id} has width ${policy.hiddenSize}`
-  if (layer > policy.layers) return `reads layer ${layer} of ${fitted.id}; the model ${policy.id} has layers 0 to ${policy.layers}`
+  if (width !== policy.hiddenSize) {
+    return `was fitted on ${fitted.id} with hidden states of width ${width}; the model ${policy.id} has width ` +
+      `${policy.hiddenSize}`
+  }
+  if (layer > policy.layers) {
+    return `reads layer ${layer} of ${fitted.id}; the model ${policy.id} has layers 0 to ${policy.layers}`
+  }
   return null
 }
 
 /** Other weights give other states; another format of the same weights gives nearly the same. */
 function warnOfOtherWeights ({ policy: fitted }: Head, { name, policy, warn }: OpenContext): void {
   if (fitted.weightsSha256 === policy.weightsSha256) return
-  warn('reward_policy_mismatch', `reward "${name}" was fitted on other weights (${fitted.id}, sha256 ${fitted.weightsSha256.slice(0, 12)}) than ${policy.id} has (${policy.weightsSha256.slice(0, 12)})`)
+  warn('reward_policy_mismatch', `reward "${name}" was fitted on other weights (${fitted.id}, sha256 ` +
+    `${fitted.weightsSha256.slice(0, 12)}) than ${policy.id} has (${policy.weightsSha256.slice(0, 12)})`)
 }
 
 /** The form of a Q-head. @throws RequestError for one that its head cannot have */
 function formOf ({ pooling, members, weights }: Head, nextToken: QHead): TokenForm {
-  if (pooling !== 'mean' || !members.prefix) throw new RequestError('invalid_request', 'nextToken needs pooling "mean" and a prefix member')
+  if (pooling !== 'mean' ||
+      !members.prefix) throw new RequestError('invalid_request', 'nextToken needs pooling "mean" and a prefix member')
   return new TokenForm(nextToken, weights.length)
 }
 
-/** Scores of the prefixes that an answer would be with each of some tokens more: they take their share in the running mean. */
-function scoreNext ({ weights, bias, layer }: Head, { layer: stateLayer }: QHead, form: TokenForm, { policy }: OpenContext): NextTokenScorer['scoreNext'] {
+/**
+ * Scores of the prefixes that an answer would be with each of some tokens more: they take their share in the running
+ * mean.
+ */
+function scoreNext (
+  { weights, bias, layer }: Head, { layer: stateLayer }: QHead, form: TokenForm, { policy }: OpenContext
+): NextTokenScorer['scoreNext'] {
   const own = Float64Array.from(weights)
   const row = new Float32Array(weights.length)
   return ({ tokens: { length }, states }, tokens) => {
     const before = length === 0 ? 0 : linearScore(own, bias, states.pooled(layer)) * length
-    return form.contributions(states.hidden(stateLayer), tokens, token => policy.embedding(token, row)).map(added => (before + added) / (length + 1))
+    return form.contributions(states.hidden(stateLayer), tokens, token => policy.embedding(token, row)).map(added =>
+      (before + added) / (length + 1))
   }
 }
 
@@ -122,7 +146,11 @@ export function headSource (head: Head): RewardSource {
     misfit: policy => misfit(head, policy),
     open,
     ...(nextToken && form && {
-      openNextToken: context => ({ ...open('prefix', context), layers: [layer, nextToken.layer], scoreNext: scoreNext(head, nextToken, form, context) })
+      openNextToken: context => ({
+        ...open('prefix', context),
+        layers: [layer, nextToken.layer],
+        scoreNext: scoreNext(head, nextToken, form, context)
+      })
     })
   }
 }

@@ -1,7 +1,9 @@
 /**
- * Rewards that are a ratio of probabilities: β · (ln P_toward(answer) − ln P_away(answer)), where a side is a language model of its own or the policy, in the
- * request's conversation or with another system message. A tuned model against the one before is the reward that DPO trains (Rafailov et al. 2023, arXiv 2305.18290;
- * weak-to-strong search, Zhou et al. 2024, arXiv 2405.19262); the policy against itself needs no second model. Knows answers' probabilities, not how they are read.
+ * Rewards that are a ratio of probabilities: β · (ln P_toward(answer) − ln P_away(answer)), where a side is a language
+ * model of its own or the policy, in the request's conversation or with another system message. A tuned model against
+ * the one before is the reward that DPO trains (Rafailov et al. 2023, arXiv 2305.18290; weak-to-strong search, Zhou et
+ * al. 2024, arXiv 2405.19262); the policy against itself needs no second model. Knows answers' probabilities, not how
+ * they are read.
  */
 import { Type, type Static, type TObject } from 'typebox'
 import { RequestError } from '../../errors.js'
@@ -57,7 +59,9 @@ class SideReader {
 
   async read (messages: readonly ChatMessage[], texts: readonly string[]): Promise<Reading[]> {
     const { system } = this.#side.fields
-    const conversation = system === undefined ? messages : [{ role: 'system', content: system }, ...messages.filter(({ role }) => role !== 'system')]
+    const conversation = system === undefined
+      ? messages
+      : [{ role: 'system', content: system }, ...messages.filter(({ role }) => role !== 'system')]
     const prompt = this.reader.promptTokens(conversation)
     const answers = texts.map(text => this.reader.answerTokens(prompt, text))
     const logprobs = await this.reader.sums(prompt, answers)
@@ -65,14 +69,18 @@ class SideReader {
   }
 }
 
-function openLogRatio ({ beta = 1, per }: LogRatioDescriptor, sides: readonly [Side, Side], context: OpenContext): TextScorer {
+function openLogRatio (
+  { beta = 1, per }: LogRatioDescriptor, sides: readonly [Side, Side], context: OpenContext
+): TextScorer {
   const [toward, away] = sides.map(side => new SideReader(side, context)) as [SideReader, SideReader]
   return {
     rooms: [toward.reader.room, away.reader.room],
     async score ({ messages }, answers) {
       const texts = answers.map(({ text }) => text)
       const [up, down] = await Promise.all([toward.read(messages, texts), away.read(messages, texts)])
-      return up.map(({ logprob, tokens }, index) => ({ raw: beta * (logprob - down[index]!.logprob) / (per === 'token' ? Math.max(1, tokens) : 1) }))
+      return up.map(({ logprob, tokens }, index) => ({
+        raw: beta * (logprob - down[index]!.logprob) / (per === 'token' ? Math.max(1, tokens) : 1)
+      }))
     }
   }
 }
@@ -80,19 +88,37 @@ function openLogRatio ({ beta = 1, per }: LogRatioDescriptor, sides: readonly [S
 /** @throws RequestError for a model that scores in place of writing, and for fields that say nothing without a model */
 async function loadSide (models: RewardModels, fields: SideFields, name: string, folder: string): Promise<Side> {
   const { model: path, system, ...own } = fields
-  if (path === undefined && Object.keys(own).length > 0) throw new RequestError('invalid_request', `${name}: ${Object.keys(own).join(' and ')} must stand beside a model of the side's own; without one it is the policy`)
+  if (path === undefined && Object.keys(own).length > 0) {
+    throw new RequestError('invalid_request', `${name}: ${Object.keys(own).join(' and ')} must stand beside a model ` +
+      "of the side's own; without one it is the policy")
+  }
   if (path === undefined) return { fields, model: null }
   const model = await loadRewardModel(models, { ...fields, model: path }, folder)
-  if (model.model.config.scoreHead) throw new RequestError('invalid_request', `${name}: ${model.model.id} has a score head in place of a language model's`)
+  if (model.model.config.scoreHead) {
+    throw new RequestError('invalid_request',
+      `${name}: ${model.model.id} has a score head in place of a language model's`)
+  }
   return { fields, model }
 }
 
-/** A ratio as a source of scores. @param folder of the descriptor. @throws RequestError for two sides that are the same */
+/**
+ * A ratio as a source of scores.
+ * @param folder of the descriptor.
+ * @throws RequestError for two sides that are the same
+ */
 export function logRatioSource (descriptor: LogRatioDescriptor, folder: string): RewardSource {
   const { toward, away } = descriptor
-  if (toward.model === away.model && toward.system === away.system && toward.adapter === away.adapter && toward.layers === away.layers) throw new RequestError('invalid_request', 'toward and away must differ in their model, its adapter or layers, or their system message: the ratio of one to itself is nothing')
+  if (toward.model === away.model && toward.system === away.system && toward.adapter === away.adapter &&
+      toward.layers === away.layers) {
+    throw new RequestError('invalid_request', 'toward and away must differ in their model, its adapter or layers, or ' +
+      'their system message: the ratio of one to itself is nothing')
+  }
   return textSource(descriptor.members, async models => {
-    const sides = [await loadSide(models, toward, 'toward', folder), await loadSide(models, away, 'away', folder)] as const
-    return { hashes: sides.flatMap(({ model }) => model ? [model.model.sha256] : []), open: (_member, context) => openLogRatio(descriptor, sides, context) }
+    const sides =
+      [await loadSide(models, toward, 'toward', folder), await loadSide(models, away, 'away', folder)] as const
+    return {
+      hashes: sides.flatMap(({ model }) => model ? [model.model.sha256] : []),
+      open: (_member, context) => openLogRatio(descriptor, sides, context)
+    }
   })
 }

@@ -1,6 +1,7 @@
 /**
- * Rewards that an ONNX text classifier or cross-encoder computes: toxicity, sentiment, relevance. It reads the whole text at every score; nothing is kept. Knows
- * descriptors and scores; graph and tokenizer are models/onnx-classifier.ts.
+ * Rewards that an ONNX text classifier or cross-encoder computes: toxicity, sentiment, relevance. It reads the whole
+ * text at every score; nothing is kept. Knows descriptors and scores; graph and tokenizer are
+ * models/onnx-classifier.ts.
  */
 import { isAbsolute, resolve } from 'node:path'
 import { Type, type Static, type TObject } from 'typebox'
@@ -16,13 +17,19 @@ import { textSource, type TextScorer } from '../text-source.js'
 /** Fields of an ONNX reward's descriptor beside the family's. */
 export const onnxFields = {
   kind: Type.Literal('onnx'),
-  /** A folder with model.onnx (or onnx/model.onnx) and tokenizer.json, or the graph; absolute or relative to the descriptor's folder. */
+  /**
+   * A folder with model.onnx (or onnx/model.onnx) and tokenizer.json, or the graph; absolute or relative to the
+   * descriptor's folder.
+   */
   model: Type.String({ minLength: 1, maxLength: 4096 }),
   /** What it reads: the answer (default), or as a pair the last user message and the answer. */
   reads: Type.Optional(Type.Enum(['answer', 'pair'])),
   /** Which of its numbers counts, where it gives several. */
   label: Type.Optional(Type.Integer({ minimum: 0 })),
-  /** Whether the labels exclude each other (default), so that the log-odds of one count, or hold each by itself, so that its logit does. */
+  /**
+   * Whether the labels exclude each other (default), so that the log-odds of one count, or hold each by itself, so that
+   * its logit does.
+   */
   classes: Type.Optional(Type.Enum(['exclusive', 'independent'])),
   /** How many numbers it gives, and the longest text in tokens, where its config.json does not say or is wrong. */
   labels: Type.Optional(Type.Integer({ minimum: 1 })),
@@ -34,16 +41,22 @@ export const onnxFields = {
 export type OnnxDescriptor = Static<TObject<typeof onnxFields>>
 
 function itemOf ({ reads }: OnnxDescriptor, { messages }: Prompt, answer: string): TextItem {
-  return reads === 'pair' ? { text: messages.findLast(({ role }) => role === 'user')?.content ?? '', pair: answer } : { text: answer }
+  return reads === 'pair'
+    ? { text: messages.findLast(({ role }) => role === 'user')?.content ?? '', pair: answer }
+    : { text: answer }
 }
 
 function checkLength ({ ids }: EncodedText, { mostTokens }: OnnxClassifier, name: string): void {
-  if (ids.length > mostTokens) throw new RequestError('context_length_exceeded', `reward "${name}": its model reads at most ${mostTokens} tokens; this text has ${ids.length}`)
+  if (ids.length > mostTokens) {
+    throw new RequestError('context_length_exceeded',
+      `reward "${name}": its model reads at most ${mostTokens} tokens; this text has ${ids.length}`)
+  }
 }
 
 function openOnnx (descriptor: OnnxDescriptor, classifier: OnnxClassifier, { name, ledger }: OpenContext): TextScorer {
   const { label = 0, classes } = descriptor
-  const score = (numbers: Float32Array): number => numbers.length === 1 || classes === 'independent' ? numbers[label]! : logOdds(numbers, label)
+  const score = (numbers: Float32Array): number =>
+    numbers.length === 1 || classes === 'independent' ? numbers[label]! : logOdds(numbers, label)
   return {
     async score (prompt, answers) {
       const items = answers.map(({ text }) => classifier.encode(itemOf(descriptor, prompt, text)))
@@ -57,15 +70,21 @@ function openOnnx (descriptor: OnnxDescriptor, classifier: OnnxClassifier, { nam
 
 /** @throws RequestError for a label that the model does not have, or none where it has several */
 function checkLabel ({ label, model }: OnnxDescriptor, { labels }: OnnxClassifier): void {
-  if (labels > 1 && label === undefined) throw new RequestError('invalid_request', `label must say which of the ${labels} numbers of ${model} counts`)
-  if (label !== undefined && label >= labels) throw new RequestError('invalid_request', `label must be below ${labels}, as many numbers as ${model} gives; got ${label}`)
+  if (labels > 1 && label === undefined) {
+    throw new RequestError('invalid_request', `label must say which of the ${labels} numbers of ${model} counts`)
+  }
+  if (label !== undefined && label >= labels) {
+    throw new RequestError('invalid_request',
+      `label must be below ${labels}, as many numbers as ${model} gives; got ${label}`)
+  }
 }
 
 /** An ONNX model as a source of scores. @param folder of the descriptor */
 export function onnxSource (descriptor: OnnxDescriptor, folder: string): RewardSource {
   return textSource(descriptor.members, async models => {
     const { model, labels, maxTokens } = descriptor
-    const classifier = await models.loadOnnx(isAbsolute(model) ? model : resolve(folder, model), { ...(labels === undefined ? {} : { labels }), ...(maxTokens === undefined ? {} : { mostTokens: maxTokens }) })
+    const classifier = await models.loadOnnx(isAbsolute(model) ? model : resolve(folder, model),
+      { ...(labels === undefined ? {} : { labels }), ...(maxTokens === undefined ? {} : { mostTokens: maxTokens }) })
     checkLabel(descriptor, classifier)
     return { hashes: [classifier.sha256], open: (_member, context) => openOnnx(descriptor, classifier, context) }
   })

@@ -1,6 +1,7 @@
 /**
- * Rewards of steps: a model of its own says after each step how probably it is right; one number is made of them all. Every step is read once, however often the
- * answer is scored while it grows. Knows steps and verdicts; how they are written is `step-formats.ts`.
+ * Rewards of steps: a model of its own says after each step how probably it is right; one number is made of them all.
+ * Every step is read once, however often the answer is scored while it grows. Knows steps and verdicts; how they are
+ * written is `step-formats.ts`.
  */
 import { Type, type Static, type TObject } from 'typebox'
 import type { Distribution } from '../../engine/sequence.js'
@@ -12,7 +13,9 @@ import { membersSchema } from '../descriptor-parts.js'
 import type { OpenContext, RewardSource } from '../reward-kind.js'
 import type { RewardModel } from '../reward-models.js'
 import type { ChatMessage, Prompt, AnswerMember } from '../scorer.js'
-import { stepFormatNames, stepFormats, stepFormatSchema, stepsOf, type StepFormat, type StepFormatName } from './step-formats.js'
+import {
+  stepFormatNames, stepFormats, stepFormatSchema, stepsOf, type StepFormat, type StepFormatName
+} from './step-formats.js'
 import { textSource, type TextScorer } from '../text-source.js'
 
 const aggregations = {
@@ -45,33 +48,50 @@ const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x))
 type Verdict = (distribution: Distribution) => number
 
 /** @throws RequestError for a format that does not fit the model */
-function verdictOf ({ verdicts, label }: StepFormat, { id, config: { scoreHead, outputSize }, tokenizer }: RewardModel['model']): Verdict {
+function verdictOf (
+  { verdicts, label }: StepFormat, { id, config: { scoreHead, outputSize }, tokenizer }: RewardModel['model']
+): Verdict {
   const refuse = (why: string): RequestError => new RequestError('invalid_request', `steps: ${why}`)
   if (verdicts) {
     if (scoreHead) throw refuse(`verdicts are tokens of a language model; ${id} has a score head`)
     const [good, bad] = [verdicts.good, verdicts.bad].map(text => {
       const tokens = tokenizer.encodeTemplate([{ text, trusted: true }])
-      if (tokens.length !== 1) throw refuse(`verdicts must be one token each; ${JSON.stringify(text)} has ${tokens.length} in ${id}`)
+      if (tokens.length !== 1) {
+        throw refuse(`verdicts must be one token each; ${JSON.stringify(text)} has ${tokens.length} in ${id}`)
+      }
       return tokens[0]!
     }) as [number, number]
     return ({ logits }) => sigmoid(logits[good]! - logits[bad]!)
   }
   if (!scoreHead) throw refuse(`${id} has no score head, so that verdicts must name the tokens to compare`)
   if (outputSize === 1) return ({ logits }) => sigmoid(logits[0]!)
-  if (label === undefined || label >= outputSize) throw refuse(`label must be below ${outputSize}, the number of scores of ${id}; got ${label ?? 'nothing'}`)
+  if (label === undefined || label >= outputSize) {
+    throw refuse(`label must be below ${outputSize}, the number of scores of ${id}; got ${label ?? 'nothing'}`)
+  }
   return ({ logits }) => sigmoid(logOdds(logits, label))
 }
 
 /** Token sequences that end where each step is read; each begins with the one before. */
 export type Layout = (messages: readonly ChatMessage[], steps: readonly string[]) => number[][]
 
-/** The tokens that a format makes of a conversation and the steps of an answer. @throws RequestError for a format that does not fit the model */
-export function layoutOf (format: StepFormat, { id, tokenizer, chatTemplate }: Pick<RewardModel['model'], 'id' | 'tokenizer' | 'chatTemplate'>): Layout {
+/**
+ * The tokens that a format makes of a conversation and the steps of an answer.
+ * @throws RequestError for a format that does not fit the model
+ */
+export function layoutOf (
+  format: StepFormat, { id, tokenizer, chatTemplate }: Pick<RewardModel['model'], 'id' | 'tokenizer' | 'chatTemplate'>
+): Layout {
   const { layout, marker, afterQuestion = ' ', betweenSteps = '', system } = format
   const markerTokens = tokenizer.encodeTemplate([{ text: marker, trusted: true }])
-  const asked = (messages: readonly ChatMessage[]): ChatMessage[] => system === undefined ? [...messages] : [{ role: 'system', content: system }, ...messages.filter(({ role }) => role !== 'system')]
-  const question = (messages: readonly ChatMessage[]): string => messages.map(({ content }) => content).join('\n') + afterQuestion
-  /** Each step, and its marker, behind what comes before. @param opening text before the first step, of one piece with it */
+  const asked = (messages: readonly ChatMessage[]): ChatMessage[] => system === undefined
+    ? [...messages]
+    : [{ role: 'system', content: system }, ...messages.filter(({ role }) => role !== 'system')]
+  const question = (messages: readonly ChatMessage[]): string =>
+    messages.map(({ content }) => content).join('\n') + afterQuestion
+  /**
+   * Each step, and its marker, behind what comes before.
+   * @param opening text before the first step, of one piece with it
+   */
   const behind = (start: readonly number[], opening: string, steps: readonly string[]): number[][] => {
     let tokens = [...start]
     return steps.map((step, index) => {
@@ -83,10 +103,15 @@ export function layoutOf (format: StepFormat, { id, tokenizer, chatTemplate }: P
     case 'text': return (messages, steps) => behind(tokenizer.startTokens, question(messages), steps)
     case 'parts': {
       const beginning = chatTemplate.constants.bos_token
-      if (beginning === '') throw new RequestError('invalid_request', `steps: the layout parts begins with the model's beginning token; ${id} names none (bos_token of tokenizer_config.json)`)
-      return (messages, steps) => behind(tokenizer.encodeTemplate([{ text: beginning, trusted: true }, { text: question(messages), trusted: false }]), '', steps)
+      if (beginning === '') {
+        throw new RequestError('invalid_request', "steps: the layout parts begins with the model's beginning token; " +
+          `${id} names none (bos_token of tokenizer_config.json)`)
+      }
+      return (messages, steps) => behind(tokenizer.encodeTemplate([{ text: beginning, trusted: true },
+        { text: question(messages), trusted: false }]), '', steps)
     }
-    case 'answer': return (messages, steps) => behind(encodeChat(chatTemplate, tokenizer, asked(messages)).tokens, '', steps)
+    case 'answer': return (messages, steps) =>
+      behind(encodeChat(chatTemplate, tokenizer, asked(messages)).tokens, '', steps)
     case 'turns': return (messages, steps) => {
       const turns = asked(messages)
       const { content } = turns.pop()!
@@ -119,15 +144,22 @@ class StepScorer {
     const sequences = answers.map(steps => this.#layout(messages, steps).map(tokens => this.#reader.checked(tokens)))
     for (let round = 0; round < Math.max(...sequences.map(({ length }) => length)); round++) {
       const unread = new Map<string, readonly number[]>()
-      for (const { [round]: tokens } of sequences) if (tokens && !this.#known.has(tokens.join())) unread.set(tokens.join(), tokens)
-      const probabilities = unread.size === 0 ? [] : await this.#reader.read([...unread.values()], ({ distribution }) => this.#verdict(distribution))
+      for (const { [round]: tokens } of sequences) {
+        if (tokens && !this.#known.has(tokens.join())) unread.set(tokens.join(), tokens)
+      }
+      const probabilities = unread.size === 0
+        ? []
+        : await this.#reader.read([...unread.values()], ({ distribution }) => this.#verdict(distribution))
       for (const [index, key] of [...unread.keys()].entries()) this.#known.set(key, probabilities[index]!)
     }
     return sequences.map(steps => steps.map(tokens => this.#known.get(tokens.join())!))
   }
 }
 
-function openProcess (descriptor: ProcessDescriptor, model: RewardModel, verdict: Verdict, layout: Layout, member: AnswerMember, context: OpenContext): TextScorer {
+function openProcess (
+  descriptor: ProcessDescriptor, model: RewardModel, verdict: Verdict, layout: Layout, member: AnswerMember,
+  context: OpenContext
+): TextScorer {
   const { aggregation = 'min', window = Infinity, members } = descriptor
   const format = formatOf(descriptor)
   const reader = new ChatReader(model, context)
@@ -138,12 +170,18 @@ function openProcess (descriptor: ProcessDescriptor, model: RewardModel, verdict
     async score (prompt, answers) {
       const scored = await steps.score(prompt, answers.map(({ text }) => stepsOf(text, format)))
       // An answer without steps says nothing of them.
-      return scored.map(probabilities => ({ raw: probabilities.length === 0 ? normalization.mean : aggregations[aggregation as keyof typeof aggregations](probabilities.slice(-window)), steps: probabilities }))
+      return scored.map(probabilities => ({
+        raw: probabilities.length === 0
+          ? normalization.mean
+          : aggregations[aggregation as keyof typeof aggregations](probabilities.slice(-window)),
+        steps: probabilities
+      }))
     }
   }
 }
 
-const formatOf = ({ steps }: ProcessDescriptor): StepFormat => typeof steps === 'string' ? stepFormats[steps as StepFormatName] : steps as StepFormat
+const formatOf = ({ steps }: ProcessDescriptor): StepFormat =>
+  typeof steps === 'string' ? stepFormats[steps as StepFormatName] : steps as StepFormat
 
 /** A judge of steps as a source of scores. @param folder of the descriptor */
 export function processSource (descriptor: ProcessDescriptor, folder: string): RewardSource {
@@ -151,6 +189,9 @@ export function processSource (descriptor: ProcessDescriptor, folder: string): R
     const model = await loadRewardModel(models, descriptor, folder)
     const format = formatOf(descriptor)
     const [verdict, layout] = [verdictOf(format, model.model), layoutOf(format, model.model)]
-    return { hashes: [model.model.sha256], open: (member, context) => openProcess(descriptor, model, verdict, layout, member, context) }
+    return {
+      hashes: [model.model.sha256],
+      open: (member, context) => openProcess(descriptor, model, verdict, layout, member, context)
+    }
   })
 }

@@ -1,7 +1,8 @@
 /**
- * Q-heads: what every next token would do to a mean-pooled head's score, without a forward pass. The state after a token v adds c(s, v) = weights · state + bias to the
- * running mean, so that the score of the prefix with v is (t · V(s) + c(s, v)) / (t + 1) after t tokens. A Q-head predicts c as a low-rank bilinear form of the state
- * after s and v's embedding: Σ_k (A [state; 1])_k (B [embedding; 1])_k. Knows numbers; how they are fitted is `fit-q-head.ts`.
+ * Q-heads: what every next token would do to a mean-pooled head's score, without a forward pass. The state after a
+ * token v adds c(s, v) = weights · state + bias to the running mean, so that the score of the prefix with v is (t ·
+ * V(s) + c(s, v)) / (t + 1) after t tokens. A Q-head predicts c as a low-rank bilinear form of the state after s and
+ * v's embedding: Σ_k (A [state; 1])_k (B [embedding; 1])_k. Knows numbers; how they are fitted is `fit-q-head.ts`.
  */
 import { Type, type Static } from 'typebox'
 import { RequestError } from '../../errors.js'
@@ -24,7 +25,10 @@ export const qHeadSchema = Type.Object({
     values: Type.Integer({ minimum: 1 }),
     regularization: Type.Number({ minimum: 0 })
   }, closed),
-  /** On positions of held-out prompts: mean rank correlation (Spearman) with the scores that reading each of the most probable tokens gives. */
+  /**
+   * On positions of held-out prompts: mean rank correlation (Spearman) with the scores that reading each of the most
+   * probable tokens gives.
+   */
   metrics: Type.Object({
     rankCorrelation: Type.Number({ minimum: -1, maximum: 1 }),
     /** Over prompts. */
@@ -40,15 +44,21 @@ export const qHeadSchema = Type.Object({
 export type QHead = Static<typeof qHeadSchema>
 
 /** Numbers as a descriptor holds them. */
-export const encodeFloats = (values: Float32Array): string => Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64')
+export const encodeFloats = (values: Float32Array): string =>
+  Buffer.from(values.buffer, values.byteOffset, values.byteLength).toString('base64')
 
 /** @throws RequestError naming the field, where the text does not hold `count` finite numbers */
 function decodeFloats (text: string, count: number, field: string): Float32Array {
   const bytes = Buffer.from(text, 'base64')
   const values = new Float32Array(Math.floor(bytes.length / 4))
   new Uint8Array(values.buffer).set(bytes.subarray(0, 4 * values.length))
-  if (bytes.length !== 4 * count) throw new RequestError('invalid_request', `nextToken.${field} must hold ${count} float32 numbers (rank · (weights + 1)) in base64; got ${bytes.length} bytes`)
-  if (!values.every(Number.isFinite)) throw new RequestError('invalid_request', `nextToken.${field} must hold finite numbers`)
+  if (bytes.length !== 4 * count) {
+    throw new RequestError('invalid_request', `nextToken.${field} must hold ${count} float32 numbers (rank · ` +
+      `(weights + 1)) in base64; got ${bytes.length} bytes`)
+  }
+  if (!values.every(Number.isFinite)) {
+    throw new RequestError('invalid_request', `nextToken.${field} must hold finite numbers`)
+  }
   return values
 }
 

@@ -1,6 +1,7 @@
 /**
- * What remote scorers are asked and how their answers are read: the shapes of vLLM's `/score`, `/classify` and `/pooling`. Bodies and
- * numbers only; sending is `remote.ts`. Every reader throws an Error that says, in words that follow "the remote scorer", what is wrong.
+ * What remote scorers are asked and how their answers are read: the shapes of vLLM's `/score`, `/classify` and
+ * `/pooling`. Bodies and numbers only; sending is `remote.ts`. Every reader throws an Error that says, in words that
+ * follow "the remote scorer", what is wrong.
  */
 import type { ChatMessage } from '../scorer.js'
 
@@ -28,7 +29,9 @@ export const protocols = {
   /** Cross-encoders: text_1 holds the prompts, text_2 their answers. */
   score: {
     mostItems: 64,
-    body: items => ({ text_1: items.map(({ messages }) => promptText(messages)), text_2: items.map(({ answer }) => answer) }),
+    body: items => ({
+      text_1: items.map(({ messages }) => promptText(messages)), text_2: items.map(({ answer }) => answer)
+    }),
     read: ({ score }) => score
   },
   /** Classifiers of the answer's text alone; the probability of one class. */
@@ -37,7 +40,10 @@ export const protocols = {
     body: items => ({ input: items.map(({ answer }) => answer) }),
     read: ({ probs }, label) => Array.isArray(probs) ? probs[label] : undefined
   },
-  /** Reward models of conversations, which the server renders by their own template; one number. One conversation a request. */
+  /**
+   * Reward models of conversations, which the server renders by their own template; one number. One conversation a
+   * request.
+   */
   pooling: {
     mostItems: 1,
     body: ([item]) => ({ messages: [...item!.messages, { role: 'assistant', content: item!.answer }] }),
@@ -56,14 +62,19 @@ const shown = (value: unknown): string => (JSON.stringify(value) ?? 'nothing').s
  */
 export function readScores (response: unknown, count: number, { read }: Protocol, label: number): number[] {
   const data = (response as { data?: unknown } | null)?.data
-  if (!Array.isArray(data) || data.length !== count) throw new Error(`must answer with data, a list of ${count}; got ${shown(data)}`)
+  if (!Array.isArray(data) ||
+      data.length !== count) throw new Error(`must answer with data, a list of ${count}; got ${shown(data)}`)
   const scores = new Array<number>(count)
   for (const [position, entry] of data.entries()) {
     const fields = (typeof entry === 'object' && entry !== null ? entry : {}) as Readonly<Record<string, unknown>>
     const index = fields['index'] ?? position
-    if (typeof index !== 'number' || !Number.isInteger(index) || index < 0 || index >= count || index in scores) throw new Error(`must number its scores 0 to ${count - 1}, each once; got ${shown(index)}`)
+    if (typeof index !== 'number' || !Number.isInteger(index) || index < 0 || index >= count || index in scores) {
+      throw new Error(`must number its scores 0 to ${count - 1}, each once; got ${shown(index)}`)
+    }
     const score = read(fields, label)
-    if (typeof score !== 'number' || !Number.isFinite(score)) throw new Error(`must give one finite number a text; got ${shown(score)} for number ${index}`)
+    if (typeof score !== 'number' || !Number.isFinite(score)) {
+      throw new Error(`must give one finite number a text; got ${shown(score)} for number ${index}`)
+    }
     scores[index] = score
   }
   return scores

@@ -1,7 +1,7 @@
 /**
- * Rewards that another server computes. The operator names its address in a descriptor and allows its origin in the settings; nothing a
- * request says is ever fetched. Scores asked for in one turn of the event loop travel together. Knows HTTP, not what a protocol's bodies
- * look like (`remote-protocols.ts`).
+ * Rewards that another server computes. The operator names its address in a descriptor and allows its origin in the
+ * settings; nothing a request says is ever fetched. Scores asked for in one turn of the event loop travel together.
+ * Knows HTTP, not what a protocol's bodies look like (`remote-protocols.ts`).
  */
 import { Type, type Static, type TObject } from 'typebox'
 import { RequestError } from '../../errors.js'
@@ -25,7 +25,10 @@ export const remoteFields = {
   apiKeyEnv: Type.Optional(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]*$' })),
   /** How long the server may take for one request, ms. Default 10,000. */
   timeoutMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 600_000 })),
-  /** What becomes of a request when the server fails: `error` (default) ends it, `policy_only` counts the answers concerned as average and warns. */
+  /**
+   * What becomes of a request when the server fails: `error` (default) ends it, `policy_only` counts the answers
+   * concerned as average and warns.
+   */
   onFailure: Type.Optional(Type.Enum(['error', 'policy_only'])),
   members: membersSchema
 }
@@ -53,7 +56,9 @@ const mostResponseBytes = 8 << 20
 export function parseOrigins (origins: readonly string[]): string[] {
   return origins.map(one => {
     const url = URL.canParse(one) ? new URL(one) : null
-    if (!url || !/^https?:$/.test(url.protocol) || one.replace(/\/$/, '').toLowerCase() !== url.origin) throw refuse('remote-scorers', 'must hold origins, such as http://127.0.0.1:8001', one)
+    if (!url || !/^https?:$/.test(url.protocol) || one.replace(/\/$/, '').toLowerCase() !== url.origin) {
+      throw refuse('remote-scorers', 'must hold origins, such as http://127.0.0.1:8001', one)
+    }
     return url.origin
   })
 }
@@ -69,15 +74,22 @@ interface Posting {
 /** The response's JSON. @throws Error in words that follow "the remote scorer" */
 async function post (url: string, { body, apiKey, timeoutMs, signal }: Posting): Promise<unknown> {
   const timeout = AbortSignal.timeout(timeoutMs)
-  const headers = { 'content-type': 'application/json', ...(apiKey === null ? {} : { authorization: `Bearer ${apiKey}` }) }
+  const headers = {
+    'content-type': 'application/json', ...(apiKey === null ? {} : { authorization: `Bearer ${apiKey}` })
+  }
   try {
-    const response = await fetch(url, { method: 'POST', headers, body: JSON.stringify(body), redirect: 'error', signal: AbortSignal.any([signal, timeout]) })
+    const response = await fetch(url, {
+      method: 'POST', headers, body: JSON.stringify(body), redirect: 'error', signal: AbortSignal.any([signal, timeout])
+    })
     const text = await readText(response)
     if (!response.ok) throw new Error(`answered with status ${response.status}`)
     return parseJson(text)
   } catch (error) {
     if (timeout.aborted && !signal.aborted) throw new Error(`did not answer within ${timeoutMs} ms`, { cause: error })
-    if (error instanceof TypeError) throw new Error(`cannot be reached (${(error.cause as Error | undefined)?.message ?? error.message})`, { cause: error })
+    if (error instanceof TypeError) {
+      throw new Error(`cannot be reached (${(error.cause as Error | undefined)?.message ?? error.message})`,
+        { cause: error })
+    }
     throw error
   }
 }
@@ -101,7 +113,9 @@ function parseJson (text: string): unknown {
   }
 }
 
-interface Waiting { readonly item: RemoteItem, readonly resolve: (score: number) => void, readonly reject: (error: Error) => void }
+interface Waiting {
+  readonly item: RemoteItem, readonly resolve: (score: number) => void, readonly reject: (error: Error) => void
+}
 
 /** Gathers what is asked for in one turn of the event loop and sends it in as few requests as the protocol takes. */
 export class RemoteBatch {
@@ -150,7 +164,12 @@ export class RemoteBatch {
   async #ask (protocol: Protocol, items: readonly RemoteItem[]): Promise<number[]> {
     const { url, model, label = 0, timeoutMs = 10_000 } = this.#descriptor
     this.#signal.throwIfAborted()
-    const response = await post(url, { body: { ...(model === undefined ? {} : { model }), ...protocol.body(items) }, apiKey: this.#apiKey, timeoutMs, signal: this.#signal })
+    const response = await post(url, {
+      body: { ...(model === undefined ? {} : { model }), ...protocol.body(items) },
+      apiKey: this.#apiKey,
+      timeoutMs,
+      signal: this.#signal
+    })
     return readScores(response, items.length, protocol, label)
   }
 }
@@ -178,7 +197,9 @@ class RemoteScorer {
     } catch (error) {
       this.#context.request.signal.throwIfAborted()
       const problem = `reward "${this.#context.name}": the remote scorer ${(error as Error).message}`
-      if (this.#descriptor.onFailure !== 'policy_only') throw new RequestError('scorer_failed', problem, { cause: error })
+      if (this.#descriptor.onFailure !== 'policy_only') {
+        throw new RequestError('scorer_failed', problem, { cause: error })
+      }
       this.#failed++
       this.#context.warn('reward_unavailable', `${problem}; ${this.#failed} of ${this.#asked} answers count as average`)
       return { raw: this.#descriptor.members[this.#member]!.normalization.mean }
@@ -194,11 +215,18 @@ function apiKeyOf ({ apiKeyEnv }: RemoteDescriptor, { secret }: Remotes): string
   return key
 }
 
-/** A remote reward as a source of scores. @throws RequestError for an address that is none, whose origin is not among those allowed, or a key that is not there */
+/**
+ * A remote reward as a source of scores.
+ * @throws RequestError for an address that is none, whose origin is not among those allowed, or a key that is not there
+ */
 export function remoteSource (descriptor: RemoteDescriptor, remotes: Remotes): RewardSource {
   const { url, members, protocol, label } = descriptor
   const origin = URL.canParse(url) ? new URL(url).origin : null
-  if (origin === null || !remotes.origins.includes(origin)) throw refuse('url', `must have an origin that the setting remote-scorers allows (${remotes.origins.join(', ') || 'it allows none'})`, url)
+  if (origin === null || !remotes.origins.includes(origin)) {
+    throw refuse('url',
+      `must have an origin that the setting remote-scorers allows (${remotes.origins.join(', ') || 'it allows none'})`,
+      url)
+  }
   if (label !== undefined && protocol !== 'classify') throw refuse('label', 'belongs to the protocol classify', label)
   const apiKey = apiKeyOf(descriptor, remotes)
   return {
@@ -210,7 +238,8 @@ export function remoteSource (descriptor: RemoteDescriptor, remotes: Remotes): R
         normalization: members[member]!.normalization,
         layers: [],
         forks: false,
-        score: ({ messages }, answers) => Promise.all(answers.map(({ text }) => scorer.score({ messages, answer: text })))
+        score: ({ messages }, answers) =>
+          Promise.all(answers.map(({ text }) => scorer.score({ messages, answer: text })))
       }
     }
   }

@@ -9,12 +9,16 @@ export const stepFormatSchema = Type.Object({
   /** What stands between the steps of an answer. */
   separator: text,
   /**
-   * What the model sees. `text`: question and steps as one text, without a template. `parts`: the same, behind the model's beginning token, question and
-   * each step made tokens by itself. `answer`: a chat whose answer is the steps. `turns`: a chat in which each step is a user's turn, the first behind
-   * the question, and each verdict the assistant's.
+   * What the model sees. `text`: question and steps as one text, without a template. `parts`: the same, behind the
+   * model's beginning token, question and each step made tokens by itself. `answer`: a chat whose answer is the steps.
+   * `turns`: a chat in which each step is a user's turn, the first behind the question, and each verdict the
+   * assistant's.
    */
   layout: Type.Enum(['text', 'parts', 'answer', 'turns']),
-  /** Written after each step; control tokens by their text. It is read at the marker's last token, or, in turns, before the marker, which is the verdict. */
+  /**
+   * Written after each step; control tokens by their text. It is read at the marker's last token, or, in turns, before
+   * the marker, which is the verdict.
+   */
   marker: text,
   /** Between question and first step, in all layouts but `answer`. Default a space. */
   afterQuestion: Type.Optional(Type.String({ maxLength: 200 })),
@@ -31,20 +35,30 @@ export const stepFormatSchema = Type.Object({
 export type StepFormat = Static<typeof stepFormatSchema>
 
 /**
- * Published formats, from the models' own code: Math-Shepherd (Wang et al. 2023, arXiv 2312.08935; its model card), RLHFlow's PRMs (Dong et al. 2024; math-rm/prm_evaluate.py
- * of RLHFlow/RLHF-Reward-Modeling), Skywork-o1-Open-PRM (prepare_input of SkyworkAI/skywork-o1-prm-inference; blank steps, which it judges too, are left out here) and
+ * Published formats, from the models' own code: Math-Shepherd (Wang et al. 2023, arXiv 2312.08935; its model card),
+ * RLHFlow's PRMs (Dong et al. 2024; math-rm/prm_evaluate.py of RLHFlow/RLHF-Reward-Modeling), Skywork-o1-Open-PRM
+ * (prepare_input of SkyworkAI/skywork-o1-prm-inference; blank steps, which it judges too, are left out here) and
  * Qwen2.5-Math-PRM (Zhang et al. 2025, arXiv 2501.07301; its model card).
  */
 export const stepFormats = {
   // Its verdicts are the vocabulary's ▁+ and ▁−, with a space before them.
-  math_shepherd: { separator: '\n', layout: 'text', marker: ' ки', betweenSteps: '\n', verdicts: { good: ' +', bad: ' -' } },
+  math_shepherd: {
+    separator: '\n', layout: 'text', marker: ' ки', betweenSteps: '\n', verdicts: { good: ' +', bad: ' -' }
+  },
   rlhflow: { separator: '\n\n', layout: 'turns', marker: '+', verdicts: { good: '+', bad: '-' } },
   skywork: { separator: '\n', layout: 'parts', afterQuestion: '\n', marker: '\n' },
-  qwen: { separator: '\n\n', layout: 'answer', marker: '<extra_0>', system: 'Please reason step by step, and put your final answer within \\boxed{}.', label: 1 }
+  qwen: {
+    separator: '\n\n',
+    layout: 'answer',
+    marker: '<extra_0>',
+    system: 'Please reason step by step, and put your final answer within \\boxed{}.',
+    label: 1
+  }
 } as const satisfies Record<string, StepFormat>
 
 export type StepFormatName = keyof typeof stepFormats
 export const stepFormatNames = Object.keys(stepFormats) as StepFormatName[]
 
 /** The steps of an answer; what is blank is none. */
-export const stepsOf = (answer: string, { separator }: StepFormat): string[] => answer.split(separator).filter(step => step.trim() !== '')
+export const stepsOf = (answer: string, { separator }: StepFormat): string[] =>
+  answer.split(separator).filter(step => step.trim() !== '')

@@ -4,13 +4,20 @@ import { AnswerReader, usageOf } from '../../../loadtest/answer-reader.js'
 import { ratiosOf, type EngineTurn } from '../../../loadtest/beside-engine.js'
 import { agreement, rateIn } from '../../../loadtest/guidellm.js'
 import { arrivals, closedLoop, openLoop } from '../../../loadtest/loops.js'
-import { measure, meets, quantiles, tpotOf, type Measurement, type RequestSample } from '../../../loadtest/measurement.js'
+import {
+  measure, meets, quantiles, tpotOf, type Measurement, type RequestSample
+} from '../../../loadtest/measurement.js'
 import { planOf, rateOf } from '../../../loadtest/plan.js'
 import { ablationsOf, capacityOf, compare } from '../../../loadtest/report.js'
 import { scenariosOf } from '../../../loadtest/scenarios.js'
 import { sameBits } from '../../helpers/same-bits.js'
 
-const usage = { prompt_tokens: 20, completion_tokens: 11, prompt_tokens_details: { cached_tokens: 5 }, alignment_details: { generated_tokens: 88 } }
+const usage = {
+  prompt_tokens: 20,
+  completion_tokens: 11,
+  prompt_tokens_details: { cached_tokens: 5 },
+  alignment_details: { generated_tokens: 88 }
+}
 const stream: RequestSample = { latency: 1100, firstText: 100, gaps: [90, 110], usage }
 const whole: RequestSample = { latency: 900, firstText: null, gaps: [], usage }
 const objectives = { ttft: 200, tpot: 100, latency: 1000 }
@@ -31,19 +38,50 @@ test('time per output token is that after the first; objectives are those that a
 
 const kind = { configuration: 'default', scenario: 'streaming', transport: 'http', loop: 'closed', level: 2 } as const
 const measured = (more: Partial<Measurement> = {}, answered = [stream, whole]): Measurement =>
-  ({ ...measure(kind, { answered, errors: 1, seconds: 4, generatorCpu: 0.1 }, { candidates: 8, rewards: tokens => 2 * tokens }, { ...objectives, latency: 1 }), ...more })
+  ({
+    ...measure(kind, { answered, errors: 1, seconds: 4, generatorCpu: 0.1 },
+      { candidates: 8, rewards: tokens => 2 * tokens }, { ...objectives, latency: 1 }),
+    ...more
+  })
 
 test('rates are over the whole load, and discarded candidates count as generated only', () => {
-  const { requests, errors, requestsPerSecond, goodput, outputTokensPerSecond, generatedTokensPerSecond, candidatesPerSecond, rewardsPerSecond, prefixHitRate, ttftMs, itlMs } = measured()
-  assert.deepEqual({ requests, errors, requestsPerSecond, goodput, outputTokensPerSecond, generatedTokensPerSecond, candidatesPerSecond, rewardsPerSecond, prefixHitRate },
-    { requests: 2, errors: 1, requestsPerSecond: 0.5, goodput: 0.25, outputTokensPerSecond: 5.5, generatedTokensPerSecond: 44, candidatesPerSecond: 4, rewardsPerSecond: 11, prefixHitRate: 0.25 })
+  const {
+    requests, errors, requestsPerSecond, goodput, outputTokensPerSecond, generatedTokensPerSecond, candidatesPerSecond,
+    rewardsPerSecond, prefixHitRate, ttftMs, itlMs
+  } = measured()
+  assert.deepEqual({
+    requests,
+    errors,
+    requestsPerSecond,
+    goodput,
+    outputTokensPerSecond,
+    generatedTokensPerSecond,
+    candidatesPerSecond,
+    rewardsPerSecond,
+    prefixHitRate
+  },
+  {
+    requests: 2,
+    errors: 1,
+    requestsPerSecond: 0.5,
+    goodput: 0.25,
+    outputTokensPerSecond: 5.5,
+    generatedTokensPerSecond: 44,
+    candidatesPerSecond: 4,
+    rewardsPerSecond: 11,
+    prefixHitRate: 0.25
+  })
   assert.equal(ttftMs!.p50, 100)
   assert.equal(itlMs!.p99, 110)
 })
 
 test('an answer is read from server-sent events and from a whole body', () => {
   const reader = new AnswerReader()
-  for (const piece of ['data: {"object":"chat.completion.chunk","choices":[{"delta":{"role":"assistant","content":""}}]}\n\n', 'data: {"object":"chat.completion.chunk","choices":[{"delta":{"content":"a"}}]}\n\n', 'data: {"object":"chat.completion.chunk","choices":[{"delta":{"content":"b"}}]}\n\n']) reader.piece(piece)
+  for (const piece of [
+    'data: {"object":"chat.completion.chunk","choices":[{"delta":{"role":"assistant","content":""}}]}\n\n',
+    'data: {"object":"chat.completion.chunk","choices":[{"delta":{"content":"a"}}]}\n\n',
+    'data: {"object":"chat.completion.chunk","choices":[{"delta":{"content":"b"}}]}\n\n'
+  ]) reader.piece(piece)
   const { firstText, gaps } = reader.end(usage)
   assert.ok(firstText !== null)
   assert.equal(gaps.length, 1)
@@ -78,33 +116,46 @@ test('loops send what they are told to; what fails is counted and the others go 
   assert.deepEqual([open.answered.length, open.errors], [9, 1])
 })
 
-test('the plan sends each scenario at each concurrency, streams over both transports, and servers with something off', () => {
+test('the plan sends each scenario at each concurrency, streams over both transports, and servers with ' +
+  'something off', () => {
   const scenarios = scenariosOf({ model: 'm', maxTokens: 8 }).map(({ name }) => name)
   const plan = planOf({ scenarios, concurrencies: [1, 8], openShares: [0.5], ablations: true })
   assert.deepEqual(plan.map(({ name }) => name), ['default', 'batching off', 'shared prompts off', 'prefix cache off'])
-  const loads = plan[0]!.loads.map(({ scenario, transport, loop, level }) => `${scenario} ${transport} ${loop} ${level}`)
-  for (const load of ['chat http closed 1', 'beam_search http closed 8', 'streaming http closed 16', 'streaming websocket closed 8', 'streaming http open 0.5', 'streaming websocket open 0.5']) assert.ok(loads.includes(load), load)
+  const loads =
+    plan[0]!.loads.map(({ scenario, transport, loop, level }) => `${scenario} ${transport} ${loop} ${level}`)
+  for (const load of ['chat http closed 1', 'beam_search http closed 8', 'streaming http closed 16',
+    'streaming websocket closed 8', 'streaming http open 0.5',
+    'streaming websocket open 0.5']) assert.ok(loads.includes(load), load)
   assert.deepEqual(plan.map(({ besideEngine }) => besideEngine), [true, false, false, false])
   assert.deepEqual(planOf({ scenarios: ['chat'], concurrencies: [1], openShares: [0.5], ablations: true }).length, 1)
   assert.equal(rateOf(plan[0]!.loads.at(-1)!, [measured({ transport: 'websocket', requestsPerSecond: 6 })]), 3)
   assert.equal(rateOf(plan[0]!.loads.at(-1)!, []), null)
 })
 
-test('the server is held against its engine turn by turn, and against what the load generator leaves of the cores', () => {
-  const turn = (engine: number, tokensPerSecond: number, generatorCpu: number): EngineTurn => ({ level: 32, engine, served: [{ transport: 'http', tokensPerSecond, generatorCpu }] })
-  const { plain, beside, generatorCpu } = ratiosOf([turn(1000, 800, 0.4), turn(500, 400, 0.2), turn(1000, 900, 0.2)], 'http', 2)!
+test('the server is held against its engine turn by turn, and against what the load generator leaves of ' +
+  'the cores', () => {
+  const turn = (engine: number, tokensPerSecond: number, generatorCpu: number): EngineTurn => ({
+    level: 32, engine, served: [{ transport: 'http', tokensPerSecond, generatorCpu }]
+  })
+  const { plain, beside, generatorCpu } =
+    ratiosOf([turn(1000, 800, 0.4), turn(500, 400, 0.2), turn(1000, 900, 0.2)], 'http', 2)!
   assert.deepEqual(plain, { median: 0.8, least: 0.8, most: 0.9 })
   assert.equal(generatorCpu.median, 0.2)
   // 800 of 1000 · (1 − 0.4 / 2), 400 of 500 · 0.9, 900 of 1000 · 0.9.
-  for (const [name, expected] of [['least', 8 / 9], ['median', 1], ['most', 1]] as const) assert.ok(Math.abs(beside[name] - expected) < 1e-9, name)
+  for (const [name, expected] of [['least', 8 / 9], ['median', 1], ['most', 1]] as const) {
+    assert.ok(Math.abs(beside[name] - expected) < 1e-9, name)
+  }
   assert.equal(ratiosOf([turn(1000, 800, 0.4)], 'websocket', 2), null)
 })
 
 test('guidellm’s rate is counted as ours is, over the whole load, and not of a load in which requests failed', () => {
-  const answered = (start: number, end: number) => ({ info: { timings: { request_start: start, request_end: end } }, output_metrics: { text_tokens: 32 } })
+  const answered = (start: number, end: number) => ({
+    info: { timings: { request_start: start, request_end: end } }, output_metrics: { text_tokens: 32 }
+  })
   const successful = [answered(10, 12), answered(10.5, 14)]
   assert.equal(rateIn({ benchmarks: [{ requests: { successful, errored: [] } }] }), 16)
-  assert.throws(() => rateIn({ benchmarks: [{ requests: { successful, errored: [{}] } }] }), /1 requests failed, 2 were answered/)
+  assert.throws(() => rateIn({ benchmarks: [{ requests: { successful, errored: [{}] } }] }),
+    /1 requests failed, 2 were answered/)
   assert.equal(agreement({ level: 32, ours: [15, 17], guidellm: 16 }), 1)
 })
 
@@ -121,10 +172,13 @@ test('bodies differ by index and are the same each time; long prompts begin diff
 
 test('a report says what was switched off, how it compares, and the capacity in a line', () => {
   const now = [measured(), measured({ configuration: 'batching off', generatedTokensPerSecond: 11 })]
-  assert.deepEqual(ablationsOf(now).map(one => [one.what, one.with.generatedTokensPerSecond / one.without.generatedTokensPerSecond]), [['batching off', 4]])
-  assert.deepEqual(compare(now, [measured({ generatedTokensPerSecond: 22, ttftMs: null })]), [['streaming by http, 2 at once', '2.00', '1.00', '–', '1.00', '1.00']])
+  assert.deepEqual(ablationsOf(now).map(one =>
+    [one.what, one.with.generatedTokensPerSecond / one.without.generatedTokensPerSecond]), [['batching off', 4]])
+  assert.deepEqual(compare(now, [measured({ generatedTokensPerSecond: 22, ttftMs: null })]),
+    [['streaming by http, 2 at once', '2.00', '1.00', '–', '1.00', '1.00']])
   const streams = [2, 4].map(level => measured({ level, itlMs: { p50: 1, p90: 1, p99: 30 * level } }))
   const guided = measured({ scenario: 'best_of_n', requestsPerSecond: 0.5 })
-  assert.equal(capacityOf({ measurements: [...streams, guided], objectives, maxTokens: 32 }), '2 plain streams at a p99 inter-token gap of 60 ms, or 30 best-of-16 answers of 32 tokens a minute.')
+  assert.equal(capacityOf({ measurements: [...streams, guided], objectives, maxTokens: 32 }),
+    '2 plain streams at a p99 inter-token gap of 60 ms, or 30 best-of-16 answers of 32 tokens a minute.')
   assert.equal(capacityOf({ measurements: [], objectives, maxTokens: 32 }), null)
 })

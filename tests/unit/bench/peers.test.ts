@@ -26,10 +26,13 @@ test('ratios are taken turn by turn: a slow spell that both share leaves them al
   assert.throws(() => ratioOf([1], [1, 2]), /same alternations/)
 })
 
-test('the request rate counts all tokens and all time, the decode rate those after the first, the prefill rate the prompt', () => {
+test('the request rate counts all tokens and all time, the decode rate those after the first, the prefill rate ' +
+  'the prompt', () => {
   const rates = ratesOf({ name: 's', candidates: 4, promptTokens: 100, newTokens: 11 }, { firstMs: 500, totalMs: 2500 })
   assert.deepEqual(rates, { request: 44 / 2.5, decode: 40 / 2, prefill: 200 })
-  assert.equal(ratesOf({ name: 's', candidates: 1, promptTokens: 100, newTokens: 1 }, { firstMs: 500, totalMs: 500 }).decode, null)
+  assert.equal(
+    ratesOf({ name: 's', candidates: 1, promptTokens: 100, newTokens: 1 }, { firstMs: 500, totalMs: 500 }).decode, null
+  )
 })
 
 test('an answer that is not what was asked for is refused', () => {
@@ -41,9 +44,12 @@ test('an answer that is not what was asked for is refused', () => {
     [{ drawn: [[1, 2], [1, 10]] }, /token 10; tokens are from 0 to 9/],
     [{ totalMs: 5 }, /its times are 10 ms to the first token and 5 ms/]
   ]
-  for (const [change, message] of refused) assert.throws(() => { checkMeasured(task, { ...measured, ...change }, 10) }, message)
+  for (const [change, message] of refused) {
+    assert.throws(() => { checkMeasured(task, { ...measured, ...change }, 10) }, message)
+  }
   const long = Array.from({ length: 16 }, () => 1)
-  assert.throws(() => { checkMeasured({ ...task, newTokens: 16 }, { ...measured, drawn: [long, long] }, 10) }, /all its candidates are the same/)
+  assert.throws(() => { checkMeasured({ ...task, newTokens: 16 }, { ...measured, drawn: [long, long] }, 10) },
+    /all its candidates are the same/)
 })
 
 test('every task has a prompt of the length asked for, another one each time', () => {
@@ -66,13 +72,16 @@ test('messages have just the length asked for, and begin differently', () => {
   assert.notEqual(one.split(':')[0], two.split(':')[0])
   assert.equal(one, messageOf(bytes, 400, 1))
   const template = (text: string): number[] => bytes(`Be as helpful as you can. ${text}`)
-  assert.throws(() => messageOf(template, 20, 1), /a prompt has at least 29 tokens with this model's chat template; got 20/)
+  assert.throws(() => messageOf(template, 20, 1),
+    /a prompt has at least 29 tokens with this model's chat template; got 20/)
 })
 
 const none: ReadonlyMap<string, string> = new Map()
-const contestants: Contestant[] = ['fairlead', 'llama.cpp', 'llama.cpp-q4_0'].map(name => ({ engine: engines.find(engine => engine.name === name)!, about: { version: '1', configuration: '' } }))
+const contestants: Contestant[] = ['fairlead', 'llama.cpp', 'llama.cpp-q4_0']
+  .map(name => ({ engine: engines.find(engine => engine.name === name)!, about: { version: '1', configuration: '' } }))
 const scenario: Scenario = { name: 'n2-p10', candidates: 2, promptTokens: 10, newTokens: 5 }
-const turns = (...seconds: number[]): Array<{ firstMs: number, totalMs: number }> => seconds.map(one => ({ firstMs: 200 * one, totalMs: 1000 * one }))
+const turns = (...seconds: number[]): Array<{ firstMs: number, totalMs: number }> =>
+  seconds.map(one => ({ firstMs: 200 * one, totalMs: 1000 * one }))
 const times = new Map([['fairlead', turns(1, 2, 1)], ['llama.cpp', turns(4, 8, 4)], ['llama.cpp-q4_0', turns(2, 6, 2)]])
 
 test('results give each peer its ratio to Fairlead, and mark the fastest of each family', () => {
@@ -81,7 +90,8 @@ test('results give each peer its ratio to Fairlead, and mark the fastest of each
   assert.deepEqual(results.map(result => result.ratios.request?.median ?? null), [null, 4, 2])
   assert.equal(results[2]!.ratios.request!.most, 3)
   assert.deepEqual([...fastest(scenario, results)].sort(), ['fairlead', 'llama.cpp-q4_0'])
-  const row = tableOf([{ scenario, times, failures: none }], contestants).split('\n').find(line => line.includes('llama.cpp-q4_0 *'))!
+  const row = tableOf([{ scenario, times, failures: none }], contestants).split('\n').find(line =>
+    line.includes('llama.cpp-q4_0 *'))!
   assert.match(row, /5 \(2–5\).*2\.00 \(2\.00–3\.00\)/)
 })
 
@@ -91,7 +101,8 @@ test('a run that was cut short has ratios of the turns that both had, and none w
   assert.deepEqual(results.map(result => result.ratios.request?.median ?? null), [null, 4, null])
   assert.equal(results[2]!.rates.request, null)
   assert.deepEqual(results.map(({ failure }) => failure), [null, 'no memory', null])
-  assert.match(tableOf([{ scenario, times: cut, failures: new Map([['llama.cpp', 'no memory']]) }], contestants), /llama\.cpp \* failed/)
+  assert.match(tableOf([{ scenario, times: cut, failures: new Map([['llama.cpp', 'no memory']]) }], contestants),
+    /llama\.cpp \* failed/)
 })
 
 test('who fails has no more turns, the others have all of theirs', async () => {
@@ -109,7 +120,8 @@ test('who fails has no more turns, the others have all of theirs', async () => {
   assert.deepEqual(taken, ['a0', 'b0', 'c0', 'a1', 'c1', 'a2', 'c2'])
   assert.deepEqual(failures, ['b: no memory'])
   assert.deepEqual(rounds, [1, 2, 3])
-  const ended = inTurns(['a'], 2, { take: () => Promise.reject(new Error('cut short')), failed: (_, error) => { throw error }, ended: () => {} })
+  const ended = inTurns(['a'], 2,
+    { take: () => Promise.reject(new Error('cut short')), failed: (_, error) => { throw error }, ended: () => {} })
   await assert.rejects(ended, /cut short/)
 })
 
@@ -121,11 +133,13 @@ const scripted = (answer: string): Command => [process.execPath, '-e', `
   require('readline').createInterface(process.stdin).on('line', line => { const task = JSON.parse(line); say(${answer}) })`]
 
 /** The state of a process, as ps has it: T is stopped. */
-const stateOf = (pid: number): string => execFileSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).trim()
+const stateOf = (pid: number): string =>
+  execFileSync('ps', ['-o', 'stat=', '-p', String(pid)], { encoding: 'utf8' }).trim()
 const posix = process.platform === 'win32' ? 'processes cannot be stopped on Windows' : false
 
 test('an engine is stopped before, between and after its turns', { skip: posix }, async () => {
-  const { engine, about } = await EngineProcess.start(scripted('{ firstMs: 1, totalMs: 2, promptTokens: task.prompt.length, drawn: [] }'))
+  const { engine, about } =
+    await EngineProcess.start(scripted('{ firstMs: 1, totalMs: 2, promptTokens: task.prompt.length, drawn: [] }'))
   try {
     assert.deepEqual(about, { version: '1', configuration: 'scripted' })
     for (let turn = 0; turn < 2; turn++) {
@@ -145,6 +159,7 @@ test('what an engine says went wrong, or said before it ended, is told', { skip:
   const { engine: ends } = await EngineProcess.start(scripted("(console.error('broken'), process.exit(3))"))
   // Told again where it is asked again.
   for (let asked = 0; asked < 2; asked++) await assert.rejects(ends.measure(task), /it ended with code 3: [^]*broken/)
-  await assert.rejects(EngineProcess.start([process.execPath, '-e', "console.error('no such model'); process.exit(1)"]), /it ended with code 1: no such model/)
+  await assert.rejects(EngineProcess.start([process.execPath, '-e', "console.error('no such model'); process.exit(1)"]),
+    /it ended with code 1: no such model/)
   await assert.rejects(EngineProcess.start(['/nonexistent/engine']), /ENOENT/)
 })

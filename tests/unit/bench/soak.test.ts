@@ -8,7 +8,9 @@ import { uniform } from '../../../src/statistics/random.js'
 
 const noise = uniform(5)
 const samples = (megabytesPerMinute: number): Array<{ seconds: number, bytes: number }> =>
-  Array.from({ length: 600 }, (_, seconds) => ({ seconds, bytes: 1e6 * (500 + (seconds < 200 ? seconds : 200) + megabytesPerMinute * seconds / 60 + 20 * noise()) }))
+  Array.from({ length: 600 }, (_, seconds) => ({
+    seconds, bytes: 1e6 * (500 + (seconds < 200 ? seconds : 200) + megabytesPerMinute * seconds / 60 + 20 * noise())
+  }))
 
 test('memory that grows while caches fill and then stays is no leak; memory that goes on growing is', () => {
   const steady = memoryGrowth(samples(0))!
@@ -20,7 +22,8 @@ test('memory that grows while caches fill and then stays is no leak; memory that
 
 test('a soak sends every strategy with valid parameters, aborts some requests and lets some be refused', () => {
   const random = uniform(1)
-  const drawn = Array.from({ length: 2000 }, () => drawRequest(random, { model: 'm', maxTokens: 8, reward: 'positive', streams: true }))
+  const drawn = Array.from({ length: 2000 }, () =>
+    drawRequest(random, { model: 'm', maxTokens: 8, reward: 'positive', streams: true }))
   const guided = drawn.filter(({ kind }) => strategyNames.some(name => name === kind))
   assert.deepEqual([...new Set(guided.map(({ kind }) => kind))].sort(), [...strategyNames].sort())
   for (const { body } of guided) parseAlignment(body['alignment'])

@@ -6,16 +6,20 @@ import { packageRoot } from '../../../src/package-root.js'
 import { page } from '../../helpers/docs.js'
 
 const folders = ['docs', 'models', 'loadtest', 'conformance', 'deploy']
-const pages = ['README.md', 'ARCHITECTURE.md', ...folders.flatMap(folder => readdirSync(join(packageRoot, folder), { recursive: true, encoding: 'utf8' })
+const pages = ['README.md', 'ARCHITECTURE.md', ...folders.flatMap(folder => readdirSync(join(packageRoot, folder),
+  { recursive: true, encoding: 'utf8' })
   .filter(path => path.endsWith('.md') && !/node_modules|^out\//.test(path)).map(path => `${folder}/${path}`))]
 
 /** A page without what is not prose: code, in blocks and in lines. */
-const prose = (path: string): string => page(path).replaceAll(/^```.*?^```/gms, '').replaceAll(/`[^`\n]*`/g, code => code.replaceAll(/[[\]()#]/g, ''))
+const prose = (path: string): string =>
+  page(path).replaceAll(/^```.*?^```/gms, '').replaceAll(/`[^`\n]*`/g, code => code.replaceAll(/[[\]()#]/g, ''))
 
 /** The anchors of a page, as GitHub makes them from its headings. */
-const anchors = (path: string): string[] => [...page(path).replaceAll(/^```.*?^```/gms, '').matchAll(/^#+ (.*)$/gm)].map(([, heading]) => heading!.toLowerCase().replaceAll(/[^\p{L}\p{N}_ -]/gu, '').replaceAll(' ', '-'))
+const anchors = (path: string): string[] => [...page(path).replaceAll(/^```.*?^```/gms, '').matchAll(/^#+ (.*)$/gm)]
+  .map(([, heading]) => heading!.toLowerCase().replaceAll(/[^\p{L}\p{N}_ -]/gu, '').replaceAll(' ', '-'))
 
-const links = pages.flatMap(from => [...prose(from).matchAll(/\]\(([^)\s]+)\)/g)].map(([, to]) => ({ from, to: to! })).filter(({ to }) => !/^https?:/.test(to)))
+const links = pages.flatMap(from => [...prose(from).matchAll(/\]\(([^)\s]+)\)/g)].map(([, to]) => ({ from, to: to! }))
+  .filter(({ to }) => !/^https?:/.test(to)))
 
 test('every link between pages leads to a file, and to a heading in it', () => {
   for (const { from, to } of links) {

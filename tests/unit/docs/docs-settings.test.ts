@@ -17,6 +17,7 @@ test('the docs’ settings file and keys can be used as they are', () => {
   writeFileSync(join(folder, 'settings.yaml'), settings!)
   writeFileSync(join(folder, 'keys.yaml'), keys!)
   const config = loadConfig({ config: join(folder, 'settings.yaml') }, {})
-  assert.deepEqual(new Profiles(config.profiles, servedModels(config).map(({ name }) => name)).of('smollm2-135m').map(({ name }) => name), ['helpful-16'])
+  assert.deepEqual(new Profiles(config.profiles, servedModels(config).map(({ name }) => name)).of('smollm2-135m')
+    .map(({ name }) => name), ['helpful-16'])
   assert.ok(new Keys({ ...config, apiKeysFile: join(folder, config.apiKeysFile) }).areNeeded)
 })

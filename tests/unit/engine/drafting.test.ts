@@ -1,4 +1,7 @@
-/** Guessing ahead: where guesses come from, and that whoever draws tokens sees what the model says, whatever was guessed. */
+/**
+ * Guessing ahead: where guesses come from, and that whoever draws tokens sees what the model says, whatever was
+ * guessed.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { DraftingSequence } from '../../../src/engine/drafting-sequence.js'
@@ -33,7 +36,8 @@ class Recorder implements DraftableSequence {
     const first = this.#run
     this.passes.push(this.tokens.length - first)
     this.#run = this.tokens.length
-    return Array.from({ length: this.#run - first }, (_, index) => ({ after: this.tokens.slice(0, first + index + 1).join() }) as unknown as Output)
+    return Array.from({ length: this.#run - first }, (_, index) =>
+      ({ after: this.tokens.slice(0, first + index + 1).join() }) as unknown as Output)
   }
 
   truncate (length: number): void {
@@ -49,7 +53,9 @@ class Recorder implements DraftableSequence {
 const after = (output: Output): string => (output as unknown as { after: string }).after
 
 /** Writes tokens through a drafting sequence. */
-async function write (prompt: readonly number[], answer: readonly number[], { until = Infinity, pays = true } = {}): Promise<{ inner: Recorder, counts: { accepted: number, rejected: number } }> {
+async function write (
+  prompt: readonly number[], answer: readonly number[], { until = Infinity, pays = true } = {}
+): Promise<{ inner: Recorder, counts: { accepted: number, rejected: number } }> {
   const inner = new Recorder(prompt)
   const counts = { accepted: 0, rejected: 0 }
   const sequence = new DraftingSequence(inner, { lookup: new PromptLookup(prompt), until, pays: () => pays, counts })

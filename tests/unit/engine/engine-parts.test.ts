@@ -12,7 +12,9 @@ import { probeShape } from '../../../src/models/graph/run-shape.js'
 import type { Session, SharedWeights } from '../../../src/runtime/session.js'
 
 const always = (): boolean => true
-const chunks = (...tokens: number[]): { tokens: number[], runs: number[] } => ({ tokens, runs: tokens.map(() => chunkRun) })
+const chunks = (
+  ...tokens: number[]
+): { tokens: number[], runs: number[] } => ({ tokens, runs: tokens.map(() => chunkRun) })
 
 test('neighbours decode in one batch; small gaps ride along, wide ones and slab borders divide', () => {
   assert.deepEqual(planParts([], always), [])
@@ -28,7 +30,9 @@ test('a run takes a private part and as many shared ones as there is a graph for
   const part = (slot: number, shared: SharedPrompt | null): DecodePart => ({ shared, slot, count: 1, rows: [0] })
   const parts = [part(0, prompt), part(1, null), part(2, prompt), part(3, null), part(4, prompt)]
   const asked: string[] = []
-  const slotsOf = (most: number): number[] => nextRun(parts, shape => { asked.push(`${shape.private}+${shape.shared}`); return shape.shared <= most }).parts.map(({ slot }) => slot)
+  const slotsOf = (most: number): number[] => nextRun(
+    parts, shape => { asked.push(`${shape.private}+${shape.shared}`); return shape.shared <= most }
+  ).parts.map(({ slot }) => slot)
   assert.deepEqual(slotsOf(4), [1, 0, 2, 4])
   assert.deepEqual(slotsOf(1), [1, 0])
   assert.deepEqual(slotsOf(0), [1])
@@ -39,7 +43,8 @@ test('a run takes a private part and as many shared ones as there is a graph for
 
 test('beside a stream a search runs some rows of one part, that of the row that waited longest', () => {
   interface Row { part: number, index: number, isStream: boolean, joins: (other: Row) => boolean }
-  const rowsOf = (fanOut: number, count: number, part = 0): Row[] => Array.from({ length: count }, (_, index) => ({ part, index, isStream: isStream(fanOut), joins: other => other.part === part }))
+  const rowsOf = (fanOut: number, count: number, part = 0): Row[] => Array.from({ length: count },
+    (_, index) => ({ part, index, isStream: isStream(fanOut), joins: other => other.part === part }))
   const [search, stream] = [rowsOf(64, 20), rowsOf(1, 1)]
   assert.deepEqual(takeTurns(search), { rows: search, beside: false })
   const { rows, beside } = takeTurns([...search.slice(0, 3), ...stream, ...search.slice(3)])
@@ -52,12 +57,15 @@ test('beside a stream a search runs some rows of one part, that of the row that 
   assert.equal(takeTurns([...rowsOf(16, 2), ...search]).rows.length, 22)
   const [other, more] = [rowsOf(64, 3, 1), rowsOf(64, 20, 2)]
   assert.deepEqual(takeTurns([...stream, ...other, ...more]).rows, [...stream, ...other])
-  assert.deepEqual(takeTurns([...more.slice(0, 1), ...other, ...stream, ...more.slice(1)]).rows, [...more.slice(0, 1), ...stream, ...more.slice(1, 12)])
-  assert.deepEqual([chunkBudget(1, 1, 128), chunkBudget(40, 1, 128), chunkBudget(100, 1, 128), chunkBudget(1, 5, 128), chunkBudget(1, 20, 256), chunkBudget(100, 1, 64)], [16, 80, 128, 80, 128, 64])
+  assert.deepEqual(takeTurns([...more.slice(0, 1), ...other, ...stream, ...more.slice(1)]).rows,
+    [...more.slice(0, 1), ...stream, ...more.slice(1, 12)])
+  assert.deepEqual([chunkBudget(1, 1, 128), chunkBudget(40, 1, 128), chunkBudget(100, 1, 128), chunkBudget(1, 5, 128),
+    chunkBudget(1, 20, 256), chunkBudget(100, 1, 64)], [16, 80, 128, 80, 128, 64])
 })
 
 test('chunks share a budget, oldest first, and never leave one position, nor one alone in a block of attention', () => {
-  const plan = (counts: readonly number[], budget: number): number[] => planChunks(counts.map((count, slot) => ({ slot, count })), budget).map(run => run.count)
+  const plan = (counts: readonly number[], budget: number): number[] =>
+    planChunks(counts.map((count, slot) => ({ slot, count })), budget).map(run => run.count)
   assert.deepEqual(plan([10], 64), [10])
   assert.deepEqual(plan([100], 64), [64])
   assert.deepEqual(plan([65], 64), [63])
@@ -116,34 +124,46 @@ test('what a slot was left with counts until its memory is gone, whoever has the
 
 test('the prefix cache keeps what prompts begin with once, by whole blocks of a salt', () => {
   const cache = new PrefixCache(10 * 4, [1])
-  const prompt = (length: number, from = 0, common = 0): ReturnType<typeof chunks> => chunks(...Array.from({ length }, (_, index) => index < common ? index : from + index))
+  const prompt = (length: number, from = 0, common = 0): ReturnType<typeof chunks> =>
+    chunks(...Array.from({ length }, (_, index) => index < common ? index : from + index))
   const reads: number[] = []
-  const keep = (history: ReturnType<typeof chunks>, salt = 'a'): void => { cache.keep(history, salt, (start, kv) => { reads.push(start); kv.data[0] = start }) }
-  const found = (history: ReturnType<typeof chunks>, salt = 'a'): number => cache.find(history.tokens, salt)?.length ?? 0
+  const keep = (history: ReturnType<typeof chunks>, salt = 'a'): void => {
+    cache.keep(history, salt, (start, kv) => { reads.push(start); kv.data[0] = start })
+  }
+  const found = (history: ReturnType<typeof chunks>, salt = 'a'): number =>
+    cache.find(history.tokens, salt)?.length ?? 0
   keep(prompt(40))
   assert.deepEqual(reads, [0, 16])
   // Another with the same first block adds only what differs.
   keep(prompt(40, 500, 20))
   assert.deepEqual(reads.slice(2), [16])
   assert.equal(cache.sizeBytes, 3 * 4)
-  assert.deepEqual([found(prompt(50)), found(prompt(31)), found(prompt(15)), found(prompt(50), 'b'), found(prompt(50, 500, 20))], [32, 16, 0, 0, 32])
+  assert.deepEqual([found(prompt(50)), found(prompt(31)), found(prompt(15)), found(prompt(50), 'b'),
+    found(prompt(50, 500, 20))], [32, 16, 0, 0, 32])
   assert.deepEqual(cache.find(prompt(50).tokens, 'a')!.blocks.map(({ data }) => data[0]), [0, 16])
   // Positions run alone are not those of a prompt.
-  keep({ tokens: prompt(40, 900).tokens, runs: [...new Array<number>(20).fill(chunkRun), ...new Array<number>(20).fill(decodeRun)] })
+  keep({
+    tokens: prompt(40, 900).tokens,
+    runs: [...new Array<number>(20).fill(chunkRun), ...new Array<number>(20).fill(decodeRun)]
+  })
   assert.equal(found(prompt(40, 900)), 16)
 })
 
 test('the prefix cache lets go of what was used longest ago, ends of prompts before their beginnings', () => {
   const cache = new PrefixCache(4 * 4, [1])
-  const prompt = (length: number, from = 0): ReturnType<typeof chunks> => chunks(...Array.from({ length }, (_, index) => from + index))
-  const keep = (history: ReturnType<typeof chunks>): void => { cache.keep(history, '', (start, kv) => { kv.data[0] = start }) }
+  const prompt = (length: number, from = 0): ReturnType<typeof chunks> =>
+    chunks(...Array.from({ length }, (_, index) => from + index))
+  const keep = (history: ReturnType<typeof chunks>): void => {
+    cache.keep(history, '', (start, kv) => { kv.data[0] = start })
+  }
   const found = (history: ReturnType<typeof chunks>): number => cache.find(history.tokens, '')?.length ?? 0
   keep(prompt(48))
   keep(prompt(16, 100))
   assert.deepEqual([found(prompt(16, 100)), found(prompt(48))], [16, 48])
   keep(prompt(32, 200))
   // In memory of those that went, but none that are there.
-  assert.deepEqual(cache.find(prompt(32, 200).tokens, '')!.blocks.concat(cache.find(prompt(32).tokens, '')!.blocks).map(({ data }) => data[0]), [0, 16, 0, 16])
+  assert.deepEqual(cache.find(prompt(32, 200).tokens, '')!.blocks.concat(cache.find(prompt(32).tokens, '')!.blocks)
+    .map(({ data }) => data[0]), [0, 16, 0, 16])
   assert.deepEqual([found(prompt(32, 200)), found(prompt(48)), found(prompt(16, 100))], [32, 32, 0])
   // One that is larger than the cache is kept as far as it fits.
   keep(prompt(160, 300))
@@ -155,12 +175,18 @@ test('the prefix cache lets go of what was used longest ago, ends of prompts bef
 })
 
 test('reservations are served in order; what never fits is refused, a full queue too', async () => {
-  const queue = new ReservationQueue({ maxTokens: 100, bytesPerToken: 4, contextLength: 50, maxQueued: 2, setting: 'kv-cache-bytes' })
-  const need = (sequences: number, promptTokens: number, answerTokens: number, sharesPrompt = false): Need => ({ sequences, promptTokens, answerTokens, sharesPrompt })
+  const queue = new ReservationQueue({
+    maxTokens: 100, bytesPerToken: 4, contextLength: 50, maxQueued: 2, setting: 'kv-cache-bytes'
+  })
+  const need = (sequences: number, promptTokens: number, answerTokens: number, sharesPrompt = false): Need => ({
+    sequences, promptTokens, answerTokens, sharesPrompt
+  })
   assert.throws(() => queue.reserve(need(1, 20, 31)), /prompt and answer together may have 50 tokens; asked for 51/)
-  assert.throws(() => queue.reserve(need(3, 30, 10)), /may reserve 100 tokens of KV, 4 bytes each .* needs 3 × 40 = 120/)
+  assert.throws(() => queue.reserve(need(3, 30, 10)),
+    /may reserve 100 tokens of KV, 4 bytes each .* needs 3 × 40 = 120/)
   assert.throws(() => queue.reserve(need(8, 30, 10, true)), /needs 30 \+ 8 × 10 = 110/)
-  assert.deepEqual([queue.roomPerSequence(3, 30, false), queue.roomPerSequence(3, 30, true), queue.roomPerSequence(1, 30, false), queue.roomPerSequence(50, 40, false)], [3, 20, 20, 0])
+  assert.deepEqual([queue.roomPerSequence(3, 30, false), queue.roomPerSequence(3, 30, true),
+    queue.roomPerSequence(1, 30, false), queue.roomPerSequence(50, 40, false)], [3, 20, 20, 0])
   const first = await queue.reserve(need(7, 30, 10, true))
   const order: string[] = []
   const large = queue.reserve(need(10, 5, 5)).then(reservation => { order.push('large'); return reservation })
@@ -177,7 +203,9 @@ test('reservations are served in order; what never fits is refused, a full queue
 })
 
 test('one abort that takes several out of the queue leaves nothing reserved', async () => {
-  const queue = new ReservationQueue({ maxTokens: 100, bytesPerToken: 4, contextLength: 100, maxQueued: 8, setting: 'kv-cache-bytes' })
+  const queue = new ReservationQueue({
+    maxTokens: 100, bytesPerToken: 4, contextLength: 100, maxQueued: 8, setting: 'kv-cache-bytes'
+  })
   const need = (promptTokens: number): Need => ({ sequences: 1, promptTokens, answerTokens: 0, sharesPrompt: false })
   const first = await queue.reserve(need(60))
   const leaving = new AbortController()
@@ -193,16 +221,20 @@ test('one abort that takes several out of the queue leaves nothing reserved', as
 })
 
 test('who waits with a lower priority starts first, and at once where there is room for it', async () => {
-  const queue = new ReservationQueue({ maxTokens: 10, bytesPerToken: 4, contextLength: 50, maxQueued: 8, setting: 'kv-cache-bytes' })
+  const queue = new ReservationQueue({
+    maxTokens: 10, bytesPerToken: 4, contextLength: 50, maxQueued: 8, setting: 'kv-cache-bytes'
+  })
   const order: string[] = []
   const ask = async (name: string, tokens: number, priority: number): Promise<void> => {
-    const reservation = await queue.reserve({ sequences: 1, promptTokens: tokens, answerTokens: 0, sharesPrompt: false, priority })
+    const reservation =
+      await queue.reserve({ sequences: 1, promptTokens: tokens, answerTokens: 0, sharesPrompt: false, priority })
     order.push(name)
     await new Promise(resolve => { setImmediate(resolve) })
     reservation.release()
   }
   const first = await queue.reserve({ sequences: 1, promptTokens: 6, answerTokens: 0, sharesPrompt: false })
-  const asked = [ask('last', 8, 1), ask('usual', 8, 0), ask('usual too', 8, 0), ask('urgent', 8, -1), ask('urgent and small', 3, -2)]
+  const asked = [ask('last', 8, 1), ask('usual', 8, 0), ask('usual too', 8, 0), ask('urgent', 8, -1),
+    ask('urgent and small', 3, -2)]
   await asked[4]
   assert.deepEqual(order, ['urgent and small'])
   first.release()
@@ -212,7 +244,8 @@ test('who waits with a lower priority starts first, and at once where there is r
 
 test('short chunks run together, as many as there is a graph for; long ones alone', () => {
   const chunks = [100, 5, 64, 65, 7, 9].map((count, slot) => ({ slot, count }))
-  const slots = (most: number): number[] => nextChunks(chunks, shape => shape.chunks === true && shape.private <= most).chunks.map(chunk => chunk.slot)
+  const slots = (most: number): number[] =>
+    nextChunks(chunks, shape => shape.chunks === true && shape.private <= most).chunks.map(chunk => chunk.slot)
   assert.deepEqual(slots(8), [1, 2, 4, 5])
   assert.deepEqual(slots(2), [1, 2])
   assert.deepEqual(slots(1), [0])

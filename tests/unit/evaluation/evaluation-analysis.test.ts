@@ -9,18 +9,31 @@ import { uniform } from '../../../src/statistics/random.js'
 
 const random = uniform(3)
 const normal = (): number => Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random())
-const answer = (quality: number, proxy: number): ScoredAnswer => ({ text: 'a b c a b', tokens: 10, logprob: -20, proxy, judge: quality })
+const answer = (
+  quality: number, proxy: number
+): ScoredAnswer => ({ text: 'a b c a b', tokens: 10, logprob: -20, proxy, judge: quality })
 
-/** Prompts whose judge sees the quality and whose proxy sees it with noise; a way that answers `lift` better with `tokens` times the tokens and `kl` nats. */
+/**
+ * Prompts whose judge sees the quality and whose proxy sees it with noise; a way that answers `lift` better with
+ * `tokens` times the tokens and `kl` nats.
+ */
 function prompts (count: number, lift: number, tokens: number, kl: number | null = null): DonePrompt[] {
   return Array.from({ length: count }, (_, index) => {
-    const plain = Array.from({ length: 32 }, () => { const quality = normal(); return answer(quality, quality + normal()) })
+    const plain =
+      Array.from({ length: 32 }, () => { const quality = normal(); return answer(quality, quality + normal()) })
     const average = plain.reduce((sum, one) => sum + one.judge, 0) / plain.length
-    return { prompt: String(index), plain, ways: [null, null, { answers: [answer(average + lift, average + lift)], generatedTokens: 10 * tokens, kl, klKind: null }] }
+    return {
+      prompt: String(index),
+      plain,
+      ways: [null, null,
+        { answers: [answer(average + lift, average + lift)], generatedTokens: 10 * tokens, kl, klKind: null }]
+    }
   })
 }
 
-const way = (label: string, pooled: number | null, curve: ComparedWay['curve'] = null): ComparedWay => ({ label, pooled, curve, draws: 1, outcomeOnly: false, way: { name: label, system: null, alignment: null, answers: 1 } })
+const way = (label: string, pooled: number | null, curve: ComparedWay['curve'] = null): ComparedWay => ({
+  label, pooled, curve, draws: 1, outcomeOnly: false, way: { name: label, system: null, alignment: null, answers: 1 }
+})
 const ways = [way('plain', 1), way('best_of_n 4', 4), way('other', null)]
 const noTurns = [] as const
 
@@ -64,16 +77,21 @@ test('shares of best-of-16 are ratios of gains, where it gains anything clear', 
   const { ways: [, four], bestOfN } = analyse(ways, prompts(100, 1, 2), noTurns)
   assert.ok(Math.abs(four!.shareOf16!.value - bestOfN[2]!.judge.value / bestOfN[4]!.judge.value) < 1e-9)
   // A judge that goes against the reward: a share of its loss would be a large number for a small loss.
-  const against = prompts(100, 1, 2).map(one => ({ ...one, plain: one.plain.map(each => ({ ...each, judge: -each.judge })) }))
+  const against =
+    prompts(100, 1, 2).map(one => ({ ...one, plain: one.plain.map(each => ({ ...each, judge: -each.judge })) }))
   assert.equal(analyse(ways, against, noTurns).ways[1]!.shareOf16, null)
 })
 
 test('guidance is compared with look-ahead at its own KL, and a Q-head of few nats with soft best-of-n', () => {
-  const lookAhead = (strength: number): ComparedWay => way(`look-ahead ${strength}`, null, { name: curves.prefix, strength })
-  const compared = [way('plain', 1), lookAhead(1), lookAhead(2), way(`${curves.qHead} 1`, null, { name: curves.qHead, strength: 1 })]
+  const lookAhead = (strength: number): ComparedWay =>
+    way(`look-ahead ${strength}`, null, { name: curves.prefix, strength })
+  const compared = [way('plain', 1), lookAhead(1), lookAhead(2),
+    way(`${curves.qHead} 1`, null, { name: curves.qHead, strength: 1 })]
   const done = prompts(60, 0, 1).map(({ ways: _, ...one }) => {
     const average = one.plain.reduce((sum, { judge }) => sum + judge, 0) / one.plain.length
-    const guided = (lift: number, kl: number) => ({ answers: [answer(average + lift, average + lift)], generatedTokens: 10, kl, klKind: 'exact_sampled' })
+    const guided = (lift: number, kl: number) => ({
+      answers: [answer(average + lift, average + lift)], generatedTokens: 10, kl, klKind: 'exact_sampled'
+    })
     return { ...one, ways: [null, guided(0.4, 1), guided(1, 3), guided(1, 2)] }
   })
   const { ways: found, frontier } = analyse(compared, done, noTurns)
@@ -104,7 +122,8 @@ test('soft best-of-n has the KL that it is asked for', () => {
 
 test('controls: random choice gains nothing, the oracle most', () => {
   const { controls, bestOfN } = analyse(ways, prompts(100, 0, 1), noTurns)
-  const at16 = (label: string) => controls.find(one => one.label.startsWith(label))!.judge.find(({ n }) => n === 16)!.gain
+  const at16 = (label: string) =>
+    controls.find(one => one.label.startsWith(label))!.judge.find(({ n }) => n === 16)!.gain
   assert.ok(at16('random').low < 0 && at16('random').high > 0)
   assert.ok(Math.abs(at16('length').value) < 1e-9)
   assert.ok(at16('oracle').value > bestOfN[4]!.judge.high)
@@ -114,7 +133,8 @@ test('a proxy that goes wrong where it is large is seen to turn', () => {
   const judge = Array.from({ length: 60 }, () => Array.from({ length: 64 }, normal))
   // Nine in ten answers are scored as the judge does; the worst by the judge are scored best.
   const fooled = judge.map(own => own.map(value => value < -1.3 ? 10 - value : value))
-  const [wrong, right] = analysePanel([{ group: 'g', label: 'wrong', scores: fooled }, { group: 'g', label: 'right', scores: judge }], judge)
+  const [wrong, right] =
+    analysePanel([{ group: 'g', label: 'wrong', scores: fooled }, { group: 'g', label: 'right', scores: judge }], judge)
   assert.ok(wrong!.turning.bestN < 64 && wrong!.turning.after.high < 0)
   assert.equal(right!.turning.bestN, 64)
   assert.ok(Math.abs(right!.shareOfOracle.value - 1) < 1e-9)

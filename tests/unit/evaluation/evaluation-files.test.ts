@@ -35,12 +35,21 @@ test('prompt sets in the box have 200 prompts; files are read in three forms and
   assert.throws(() => loadPrompts(file), /prompts:2 must be a prompt.*got.*question/)
   writeFileSync(file, '"a"\n"a"')
   assert.throws(() => loadPrompts(file), /each prompt once; got "a"/)
-  assert.throws(() => loadPrompts('reviewz'), /--prompts must be one of instructions, reviews, or a file; got "reviewz"/)
+  assert.throws(() => loadPrompts('reviewz'),
+    /--prompts must be one of instructions, reviews, or a file; got "reviewz"/)
 })
 
 test('pairs for small fits follow the judge, but for a quarter', () => {
   const answers = [0, 1, 2, 3].map(index => ({ text: `answer ${index}`, tokens: 2, logprob: -1 }))
-  const draws = Array.from({ length: 500 }, (_, index) => ({ prompt: String(index), seed: 0, answers, generatedTokens: 8, forwardPasses: 2, kl: { value: null, kind: null }, ms: 1 }))
+  const draws = Array.from({ length: 500 }, (_, index) => ({
+    prompt: String(index),
+    seed: 0,
+    answers,
+    generatedTokens: 8,
+    forwardPasses: 2,
+    kl: { value: null, kind: null },
+    ms: 1
+  }))
   const pairs = noisyPairs(draws, draws.map(() => [1, 0, 5, 5]))
   // Equal scores make no pair.
   assert.equal(pairs.length, 500)
@@ -53,7 +62,8 @@ test('a plot is SVG with its labels, series and intervals', async () => {
     title: 'A title',
     x: { label: 'how many', scale: 'log' },
     y: { label: 'how good' },
-    series: [{ name: 'one', kind: 'line', points: [{ x: 1, y: 2, low: 1, high: 3 }, { x: 4, y: 3 }] }, { name: 'two', kind: 'points', points: [{ x: 2, y: 1 }] }, { name: 'nothing', kind: 'line', points: [] }]
+    series: [{ name: 'one', kind: 'line', points: [{ x: 1, y: 2, low: 1, high: 3 }, { x: 4, y: 3 }] },
+      { name: 'two', kind: 'points', points: [{ x: 2, y: 1 }] }, { name: 'nothing', kind: 'line', points: [] }]
   })
   for (const text of ['A title', 'how many', 'how good', '>one<', '>two<']) assert.ok(svg.includes(text), text)
   assert.ok(svg.startsWith('<svg'))

@@ -1,19 +1,25 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { distinctPairs, expectedAtBest, overPrompts, meanOverPrompts, pooledKl, sizeAtKl } from '../../../src/evaluation/statistics.js'
+import {
+  distinctPairs, expectedAtBest, overPrompts, meanOverPrompts, pooledKl, sizeAtKl
+} from '../../../src/evaluation/statistics.js'
 
 /** All ways of taking n of N. */
 function subsets (count: number, n: number, from = 0): number[][] {
   if (n === 0) return [[]]
-  return Array.from({ length: count - from }, (_, offset) => from + offset).flatMap(first => subsets(count, n - 1, first + 1).map(rest => [first, ...rest]))
+  return Array.from({ length: count - from }, (_, offset) => from + offset)
+    .flatMap(first => subsets(count, n - 1, first + 1).map(rest => [first, ...rest]))
 }
 
-const close = (a: number, b: number, within = 1e-12): void => { assert.ok(Math.abs(a - b) < within, `${a} is not ${b}`) }
+const close = (
+  a: number, b: number, within = 1e-12
+): void => { assert.ok(Math.abs(a - b) < within, `${a} is not ${b}`) }
 
 test('the expected value at the best of n is the mean over all ways of drawing n', () => {
   const [keys, values] = [[0.3, -1, 2, 0.7, 5, -3], [10, 20, 3, -4, 0.5, 6]]
   for (let n = 1; n <= keys.length; n++) {
-    const chosen = subsets(keys.length, n).map(drawn => values[drawn.reduce((best, one) => keys[one]! > keys[best]! ? one : best)]!)
+    const chosen =
+      subsets(keys.length, n).map(drawn => values[drawn.reduce((best, one) => keys[one]! > keys[best]! ? one : best)]!)
     close(expectedAtBest(keys, values, n), chosen.reduce((sum, value) => sum + value, 0) / chosen.length)
   }
   close(expectedAtBest(keys, values, 2.5), (expectedAtBest(keys, values, 2) + expectedAtBest(keys, values, 3)) / 2)
@@ -28,7 +34,8 @@ test('the KL of best-of-n from a pool is that of the distribution it names, and 
   const keys = [1, 2, 3, 4, 5]
   const n = 3
   // P(the k-th smallest is the largest of n draws with replacement) = (k/5)^n − ((k−1)/5)^n
-  const exact = keys.reduce((sum, k) => { const p = (k / 5) ** n - ((k - 1) / 5) ** n; return sum + p * Math.log(5 * p) }, 0)
+  const exact =
+    keys.reduce((sum, k) => { const p = (k / 5) ** n - ((k - 1) / 5) ** n; return sum + p * Math.log(5 * p) }, 0)
   close(pooledKl(keys, n), exact)
   close(pooledKl(keys, 1), 0)
   close(pooledKl([7, 7, 7], 16), 0)

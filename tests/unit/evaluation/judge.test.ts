@@ -11,7 +11,8 @@ test('the judge of sentiment tells plain praise from plain criticism', () => {
 
 test('the judge of instructions prefers an answer to a refusal', () => {
   const judge = loadJudge('instructions')
-  assert.ok(judge.score('Certainly! Here are three tips:\n\n1. **Plan ahead**: write down each step.\n2. **Measure**: keep notes.') > judge.score('I am sorry, I do not know.'))
+  assert.ok(judge.score('Certainly! Here are three tips:\n\n1. **Plan ahead**: write down each step.\n2. ' +
+    '**Measure**: keep notes.') > judge.score('I am sorry, I do not know.'))
 })
 
 test('every criterion names a judge and prompts that are in the box', () => {

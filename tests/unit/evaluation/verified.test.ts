@@ -12,7 +12,8 @@ const bare = { rewards: [] as unknown } as Host
 async function passes (constraint: (typeof constraints)[number], text: string): Promise<boolean> {
   const { source } = withChecks(bare, constraint).rewards[0]!
   const scorer = source.open('outcome', { direction: 1 } as OpenContext)
-  const [score] = await scorer.score({ messages: [], text: '', tokens: [] } as Prompt, [{ text, tokens: [1], final: true } as unknown as Answer])
+  const [score] = await scorer.score({ messages: [], text: '', tokens: [] } as Prompt,
+    [{ text, tokens: [1], final: true } as unknown as Answer])
   return score!.raw === 1
 }
 
@@ -34,7 +35,8 @@ test('checks pass what the prompt asks for, and nothing else', async () => {
     ['bullets', '- It is salty.\n- It is deep.\n- It is wide.', 'It is salty.'],
     ['json', '{"name": "Ann", "age": 44}', 'Here you are: {"name": "Ann", "age": 44}'],
     ['format', 'How deep is the sea?', 'The sea is deep.'],
-    ['avoid words', 'A wide plain of salt water that moves without end under the wind and the moon.', 'The sea is a wide plain of salt water that moves without end under the wind.']
+    ['avoid words', 'A wide plain of salt water that moves without end under the wind and the moon.',
+      'The sea is a wide plain of salt water that moves without end under the wind.']
   ]
   for (const [kind, good, bad] of cases) {
     assert.ok(await passes(first(kind), good), kind)
@@ -50,7 +52,8 @@ test('pass rates are unbiased from the pool; costs are ratios over all prompts',
     lengths: passed === 0 ? [20, 10, 5, 5] : [10, 10, 10, 10],
     ways: [attempt(passed > 0, 20), attempt(passed > 0, 15), attempt(true, 10), attempt(true, 160)]
   })
-  // One plain answer takes 100 ms, the first one of the pool; the retry loop draws all four, of 2 times its tokens, then one, then one.
+  // One plain answer takes 100 ms, the first one of the pool; the retry loop draws all four, of 2 times its tokens,
+  // then one, then one.
   const turns = [[100, 200, 80, 80, 80], [100, 50, 80, 80, 80]]
   const { passAt, ways, kinds, timedPrompts } = analyseVerified([prompt(0), prompt(1), prompt(4)], turns, 4, true)
   assert.equal(timedPrompts, 2)
@@ -60,7 +63,8 @@ test('pass rates are unbiased from the pool; costs are ratios over all prompts',
   assert.ok(Math.abs(rates.get(2)! - 1.5 / 3) < 1e-12)
   assert.ok(Math.abs(rates.get(4)! - 2 / 3) < 1e-12)
   const adaptive = ways.find(({ label }) => label === 'best_of_n, 4 at a time')!
-  assert.deepEqual([adaptive.passed.value, adaptive.shareOfBest.value, adaptive.tokens.value, adaptive.time!.value, adaptive.fasterThanRetry!.value], [2 / 3, 1, 2, 1.25, 1.2])
+  assert.deepEqual([adaptive.passed.value, adaptive.shareOfBest.value, adaptive.tokens.value, adaptive.time!.value,
+    adaptive.fasterThanRetry!.value], [2 / 3, 1, 2, 1.25, 1.2])
   const retry = ways.find(({ label }) => label === 'retry loop')!
   assert.deepEqual([retry.tokens.value, retry.time!.value, retry.fasterThanRetry!.value], [2, 1.5, 1])
   assert.deepEqual(kinds[0]!.ways.map(way => way.passed), [2 / 3, 2 / 3, 2 / 3, 1, 1])

@@ -11,14 +11,19 @@ after(() => { rmSync(root, { recursive: true }) })
 let folders = 0
 
 /** A store in a folder of its own, closed when the test ends. */
-function open (t: TestContext, mostCompletions = 100, folder = join(root, String(folders++))): { store: FeedbackStore, folder: string } {
+function open (
+  t: TestContext, mostCompletions = 100, folder = join(root, String(folders++))
+): { store: FeedbackStore, folder: string } {
   const store = new FeedbackStore(folder, mostCompletions)
   t.after(() => { store.close() })
   return { store, folder }
 }
 
-const stored = (id: string, text = 'an answer') => ({ id, caller: 'me', messages: [{ role: 'user', content: `ask ${id}` }], completion: { id, text } })
-const failsWith = (code: string, message: RegExp) => (error: unknown): boolean => error instanceof RequestError && error.code === code && message.test(error.message)
+const stored = (
+  id: string, text = 'an answer'
+) => ({ id, caller: 'me', messages: [{ role: 'user', content: `ask ${id}` }], completion: { id, text } })
+const failsWith = (code: string, message: RegExp) => (error: unknown): boolean =>
+  error instanceof RequestError && error.code === code && message.test(error.message)
 
 test('what is stored is there when opened again, and nothing is written before something is stored', t => {
   const { store, folder } = open(t)
@@ -29,7 +34,8 @@ test('what is stored is there when opened again, and nothing is written before s
   const { store: again } = open(t, 100, folder)
   assert.deepEqual(again.completion('a'), stored('a'))
   assert.deepEqual(again.list({ limit: 10 }), [entry])
-  assert.deepEqual(again.examples('default', null), { kind: 'labels', labelled: [{ messages: [{ role: 'user', content: 'ask a' }], answer: 'an answer', label: 1 }] })
+  assert.deepEqual(again.examples('default', null),
+    { kind: 'labels', labelled: [{ messages: [{ role: 'user', content: 'ask a' }], answer: 'an answer', label: 1 }] })
 })
 
 test('a data set with several kinds asks which', t => {
@@ -37,7 +43,8 @@ test('a data set with several kinds asks which', t => {
   store.storeCompletion(stored('a'))
   store.add('a', 'tone', { kind: 'pairs', chosen: 'x', rejected: 'y' })
   store.add('a', 'tone', { kind: 'scores', answer: 'x', score: 0.5 })
-  assert.throws(() => store.examples('tone', null), failsWith('invalid_request', /feedback\.kind must be one of those in "tone", pairs, scores; got nothing/))
+  assert.throws(() => store.examples('tone', null),
+    failsWith('invalid_request', /feedback\.kind must be one of those in "tone", pairs, scores; got nothing/))
   assert.throws(() => store.examples('tone', 'labels'), failsWith('invalid_request', /got "labels"/))
   assert.throws(() => store.examples('other', null), failsWith('invalid_request', /"other" has none/))
   assert.equal(store.examples('tone', 'scores').kind, 'scores')
@@ -70,7 +77,8 @@ test('beyond the limit the oldest completions without feedback go', t => {
 test('feedback is listed by pages and data sets', t => {
   const { store } = open(t)
   store.storeCompletion(stored('a'))
-  const entries = ['one', 'two', 'one', 'one'].map((dataset, score) => store.add('a', dataset, { kind: 'scores', answer: 'x', score }))
+  const entries = ['one', 'two', 'one', 'one'].map((dataset, score) =>
+    store.add('a', dataset, { kind: 'scores', answer: 'x', score }))
   assert.deepEqual(store.list({ dataset: 'one', limit: 2 }), [entries[0], entries[2]])
   assert.deepEqual(store.list({ dataset: 'one', limit: 2, after: entries[2]!.id }), [entries[3]])
   assert.throws(() => store.list({ limit: 1, after: 'nowhere' }), failsWith('not_found', /"nowhere" not found/))
@@ -79,10 +87,12 @@ test('feedback is listed by pages and data sets', t => {
 test('a file that cannot be written, or is no database, is an error that says so', t => {
   const blocked = join(root, 'blocked')
   writeFileSync(blocked, '')
-  assert.throws(() => { open(t, 10, join(blocked, 'data')).store.check() }, failsWith('storage_failed', /completions and feedback cannot be kept in .*blocked/))
+  assert.throws(() => { open(t, 10, join(blocked, 'data')).store.check() },
+    failsWith('storage_failed', /completions and feedback cannot be kept in .*blocked/))
   const { store, folder } = open(t)
   store.check()
   store.close()
-  writeFileSync(join(folder, 'feedback.sqlite'), 'this is no database, and it is long enough to be read as one: '.repeat(20))
+  writeFileSync(join(folder, 'feedback.sqlite'),
+    'this is no database, and it is long enough to be read as one: '.repeat(20))
   assert.throws(() => { store.storeCompletion(stored('a')) }, failsWith('storage_failed', /not a database/))
 })

@@ -10,7 +10,8 @@ const item = { promptTokens: [9], answerTokens: [1, 3, 5, 7, 1, 1, 1, 5] }
 
 test('states are running means at 25, 50, 75 and 100 % of the answer, per layer', async () => {
   const source = new ToyStates()
-  const features = await extractFeatures(toyPolicy(source), [item], { layers: [1, 3], pooling: 'mean', cacheDirectory: null })
+  const features =
+    await extractFeatures(toyPolicy(source), [item], { layers: [1, 3], pooling: 'mean', cacheDirectory: null })
   assert.deepEqual(features.get(3)![0]!.map(state => [...state]), [[2, 3, 1], [4, 3, 1], [3, 3, 1], [3, 3, 1]])
   assert.equal(features.get(1)![0]![0]![1], 1)
   assert.deepEqual([source.counts.opened, source.counts.closed], [1, 1])
@@ -18,7 +19,8 @@ test('states are running means at 25, 50, 75 and 100 % of the answer, per layer'
 
 test('last-token states end at the end token', async () => {
   const source = new ToyStates()
-  const [states] = (await extractFeatures(toyPolicy(source), [item], { layers: [0], pooling: 'last', cacheDirectory: null })).get(0)!
+  const [states] =
+    (await extractFeatures(toyPolicy(source), [item], { layers: [0], pooling: 'last', cacheDirectory: null })).get(0)!
   assert.deepEqual(states!.map(state => state[0]), [3, 7, 1, 0])
   assert.equal(source.counts.opened, source.counts.closed)
 })
@@ -56,5 +58,6 @@ test('a torn record is cut off and computed again', async t => {
 })
 
 test('an abort ends the reading with its reason', async () => {
-  await assert.rejects(extractFeatures(toyPolicy(), [item], { layers: [0], pooling: 'mean', cacheDirectory: null, signal: AbortSignal.abort(new Error('enough')) }), /enough/)
+  await assert.rejects(extractFeatures(toyPolicy(), [item],
+    { layers: [0], pooling: 'mean', cacheDirectory: null, signal: AbortSignal.abort(new Error('enough')) }), /enough/)
 })

@@ -1,4 +1,7 @@
-/** A disk that is full half way through a file: in a process whose files may not grow beyond some kilobytes, as POSIX shells can ask for. */
+/**
+ * A disk that is full half way through a file: in a process whose files may not grow beyond some kilobytes, as POSIX
+ * shells can ask for.
+ */
 import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs'
@@ -14,16 +17,22 @@ after(() => { rmSync(folder, { recursive: true }) })
 const posixOnly = { skip: process.platform === 'win32' && 'needs a POSIX shell' }
 
 /** Runs a program that is given `path`, and says what it printed. @param imports names to import, by module */
-function onFullDisk (imports: Readonly<Record<string, string>>, program: string, path: string): { code: string, message: string } {
-  const lines = Object.entries(imports).map(([name, module]) => `import { ${name} } from ${JSON.stringify(new URL(module, import.meta.url).href)}`)
-  const source = `${lines.join('\n')}\nconst path = ${JSON.stringify(path)}\ntry { ${program}; console.log('{}') } catch ({ code, message }) { console.log(JSON.stringify({ code, message })) }`
-  return JSON.parse(execFileSync('sh', ['-c', 'ulimit -f 8; exec "$0" "$@"', process.execPath, '--input-type=module', '-e', source], { encoding: 'utf8' })) as { code: string, message: string }
+function onFullDisk (
+  imports: Readonly<Record<string, string>>, program: string, path: string
+): { code: string, message: string } {
+  const lines = Object.entries(imports)
+    .map(([name, module]) => `import { ${name} } from ${JSON.stringify(new URL(module, import.meta.url).href)}`)
+  const source = `${lines.join('\n')}\nconst path = ${JSON.stringify(path)}\ntry { ${program}; console.log('{}') } ` +
+    'catch ({ code, message }) { console.log(JSON.stringify({ code, message })) }'
+  return JSON.parse(execFileSync('sh', ['-c', 'ulimit -f 8; exec "$0" "$@"', process.execPath, '--input-type=module',
+    '-e', source], { encoding: 'utf8' })) as { code: string, message: string }
 }
 
 test('a file that is half written when the disk is full is taken away; the one before stays', posixOnly, () => {
   const path = join(folder, 'mine.json')
   writeFileSync(path, 'before')
-  const { code, message } = onFullDisk({ writeAtomically: '../../../src/rewards/atomic-file.js' }, "await writeAtomically(path, 'x'.repeat(1e6), 'rewards')", path)
+  const { code, message } = onFullDisk({ writeAtomically: '../../../src/rewards/atomic-file.js' },
+    "await writeAtomically(path, 'x'.repeat(1e6), 'rewards')", path)
   assert.equal(code, 'storage_failed', message)
   assert.match(message, /^rewards cannot be kept in .*fairlead-full-.*: E/)
   assert.deepEqual([readdirSync(folder), readFileSync(path, 'utf8')], [['mine.json'], 'before'])
@@ -32,8 +41,10 @@ test('a file that is half written when the disk is full is taken away; the one b
 test('features are kept up to the last that the disk took whole, and are used again', posixOnly, async () => {
   const cache = join(folder, 'features')
   const imports = { extractFeatures: '../../../src/fitting/features.js', toyPolicy: '../../helpers/toy-states.js' }
-  const items = Array.from({ length: 400 }, (_, index) => ({ promptTokens: [9], answerTokens: [1 + index % 9, Math.floor(index / 9)] }))
-  const { code, message } = onFullDisk(imports, `await extractFeatures(toyPolicy(), ${JSON.stringify(items)}, { layers: [1], pooling: 'mean', cacheDirectory: path })`, cache)
+  const items = Array.from({ length: 400 },
+    (_, index) => ({ promptTokens: [9], answerTokens: [1 + index % 9, Math.floor(index / 9)] }))
+  const { code, message } = onFullDisk(imports, `await extractFeatures(toyPolicy(), ${JSON.stringify(items)}, { ` +
+    "layers: [1], pooling: 'mean', cacheDirectory: path })", cache)
   assert.equal(code, 'storage_failed', message)
   const [file] = readdirSync(cache)
   const kept = statSync(join(cache, file!)).size / (16 + 4 * 3 * 4)

@@ -1,4 +1,7 @@
-/** The grammar thread: compiled once, forked, closed with its request; a task that takes too long or breaks it fails alone. */
+/**
+ * The grammar thread: compiled once, forked, closed with its request; a task that takes too long or breaks it fails
+ * alone.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Grammars } from '../../../src/grammar/grammars.js'
@@ -7,7 +10,8 @@ import { accepts, walkVocabulary } from '../../helpers/grammar-walk.js'
 
 const letters = 'root ::= "a" ("b" "c" | "d")'
 const byte = (letter: string): number => letter.charCodeAt(0)
-const lettersOf = (allowed: Int32Array): string => Array.from('abcdefgh').filter(letter => (allowed[byte(letter) >> 5]! >>> (byte(letter) & 31) & 1) === 1).join('')
+const lettersOf = (allowed: Int32Array): string =>
+  Array.from('abcdefgh').filter(letter => (allowed[byte(letter) >> 5]! >>> (byte(letter) & 31) & 1) === 1).join('')
 
 test('forks go on apart from each other', async () => {
   const grammars = new Grammars(walkVocabulary)
@@ -36,8 +40,14 @@ test('a grammar that takes too long is an error that names the field', async () 
   const grammars = new Grammars(walkVocabulary, { longestTaskMs: 1 })
   const controller = new AbortController()
   try {
-    const slow = schemaGrammar({ type: 'object', properties: Object.fromEntries(Array.from({ length: 200 }, (_, index) => [`name${index}`, { type: 'string', format: 'date-time' }])) }, 'schema')
-    await assert.rejects(grammars.open(slow, 'response_format', controller.signal), { code: 'invalid_request', param: 'response_format', message: /^response_format takes more than 0.001 s to work out/ })
+    const slow = schemaGrammar({
+      type: 'object',
+      properties: Object.fromEntries(Array.from({ length: 200 }, (_, index) =>
+        [`name${index}`, { type: 'string', format: 'date-time' }]))
+    }, 'schema')
+    await assert.rejects(grammars.open(slow, 'response_format', controller.signal), {
+      code: 'invalid_request', param: 'response_format', message: /^response_format takes more than 0.001 s to work out/
+    })
   } finally {
     controller.abort()
     await grammars.close()

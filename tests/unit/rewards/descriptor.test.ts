@@ -17,7 +17,8 @@ const head = {
   weights: [1, 2, 3],
   bias: 0.5
 }
-const parse = (value: unknown) => parseRewardFamily(typeof value === 'string' ? value : JSON.stringify(value), 'kind.json')
+const parse = (value: unknown) =>
+  parseRewardFamily(typeof value === 'string' ? value : JSON.stringify(value), 'kind.json')
 
 test('a head is read with its members and a version that follows its bytes', () => {
   const family = parse(head)
@@ -42,13 +43,16 @@ test('a broken descriptor is refused with file, field and value', () => {
   assert.throws(() => parse({ ...head, weights: [1, '2'] }), /\/weights\/1 must be number; got "2"/)
   assert.throws(() => parse({ ...head, colour: 'red' }), /unknown field colour/)
   assert.throws(() => parse({ ...head, members: {} }), /\/members/)
-  assert.throws(() => parse({ ...head, members: { outcome: { normalization: { ...normalization, std: 0 } } } }), /\/members\/outcome\/normalization\/std .*; got 0/)
+  assert.throws(() => parse({ ...head, members: { outcome: { normalization: { ...normalization, std: 0 } } } }),
+    /\/members\/outcome\/normalization\/std .*; got 0/)
 })
 
 test('a pattern that does not compile or could take exponential time is refused when the file is read', () => {
   const regex = { name: 'asks', description: 'x', kind: 'rule', rule: 'regex' }
-  assert.throws(() => parse({ ...regex, pattern: '(' }), /reward kind\.json: pattern must compile \(Invalid regular expression/)
-  assert.throws(() => parse({ ...regex, pattern: '(a+)+$' }), /reward kind\.json: pattern must not repeat a group that repeats something .*; got "\(a\+\)\+\$"/)
+  assert.throws(() => parse({ ...regex, pattern: '(' }),
+    /reward kind\.json: pattern must compile \(Invalid regular expression/)
+  assert.throws(() => parse({ ...regex, pattern: '(a+)+$' }),
+    /reward kind\.json: pattern must not repeat a group that repeats something .*; got "\(a\+\)\+\$"/)
   assert.throws(() => parse({ ...regex, pattern: 'a', flags: 'g' }), /\/flags/)
 })
 

@@ -13,8 +13,11 @@ const root = mkdtempSync(join(tmpdir(), 'fairlead-store-'))
 after(() => { rmSync(root, { recursive: true }) })
 const [fixed, kept] = [join(root, 'fixed'), join(root, 'data', 'rewards')]
 const open = (): Promise<RewardStore> => RewardStore.open({ fixed: [fixed], kept, remotes: noRemotes })
-const reward = (name: string, phrase = 'otter'): RewardDescriptor => ({ name, description: 'x', kind: 'rule', rule: 'must_mention', phrases: [phrase] } as RewardDescriptor)
-const failsWith = (code: string, message: RegExp) => (error: unknown): boolean => error instanceof RequestError && error.code === code && message.test(error.message)
+const reward = (name: string, phrase = 'otter'): RewardDescriptor => ({
+  name, description: 'x', kind: 'rule', rule: 'must_mention', phrases: [phrase]
+} as RewardDescriptor)
+const failsWith = (code: string, message: RegExp) => (error: unknown): boolean =>
+  error instanceof RequestError && error.code === code && message.test(error.message)
 
 beforeEach(() => {
   rmSync(root, { recursive: true, force: true })
@@ -26,7 +29,8 @@ test('what is saved is on disk, can be used at once and is there when opened aga
   const store = await open()
   assert.deepEqual(store.families.map(({ name }) => name), ['boxed'])
   const saved = await store.save(reward('mine'))
-  assert.deepEqual(store.families.map(family => [family.name, store.isKept(family)]), [['boxed', false], ['mine', true]])
+  assert.deepEqual(store.families.map(family => [family.name, store.isKept(family)]),
+    [['boxed', false], ['mine', true]])
   const again = await open()
   assert.deepEqual(again.families.map(({ name, version }) => [name, version])[1], ['mine', saved.version])
 })
@@ -40,7 +44,8 @@ test('a kept reward may be replaced and deleted; one that comes with the server 
   assert.deepEqual([store.families.length, readdirSync(kept)], [1, []])
   await assert.rejects(store.delete('mine'), failsWith('reward_not_found', /"mine" does not exist; there are: boxed/))
   await assert.rejects(store.delete('boxed'), failsWith('permission_denied', /comes with the server/))
-  await assert.rejects(store.save(reward('boxed')), failsWith('invalid_request', /belongs to a reward that comes with the server/))
+  await assert.rejects(store.save(reward('boxed')),
+    failsWith('invalid_request', /belongs to a reward that comes with the server/))
 })
 
 test('where saving fails, the reward before it stays', async () => {
@@ -49,7 +54,8 @@ test('where saving fails, the reward before it stays', async () => {
   // The folder is gone and a file is in its place: nobody can write there.
   rmSync(kept, { recursive: true })
   writeFileSync(kept, '')
-  await assert.rejects(store.save(reward('mine', 'badger')), failsWith('storage_failed', /rewards cannot be kept in .*rewards: E/))
+  await assert.rejects(store.save(reward('mine', 'badger')),
+    failsWith('storage_failed', /rewards cannot be kept in .*rewards: E/))
   assert.equal(store.families.find(({ name }) => name === 'mine')!.version, first.version)
 })
 

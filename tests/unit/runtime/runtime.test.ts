@@ -19,7 +19,8 @@ function matrixProduct (): Uint8Array {
   return graph.finish()
 }
 
-const floats = (dims: readonly number[], ...values: number[]): Tensor => Tensor.from('float32', dims, Float32Array.from(values))
+const floats = (dims: readonly number[], ...values: number[]): Tensor =>
+  Tensor.from('float32', dims, Float32Array.from(values))
 
 test('two sessions share external weights and write into the tensors they are given', async () => {
   const weights = new SharedWeights(new Map([['w', floats([2, 2], 1, 2, 3, 4)]]))
@@ -64,7 +65,8 @@ test('ONNX Runtime’s message reaches the caller, for a bad graph, a bad shape 
   await assert.rejects(Session.create(Buffer.from('not a model'), { threads }), /ONNX Runtime: .*protobuf/i)
   const weights = new SharedWeights(new Map([['w', floats([2, 2], 1, 0, 0, 1)]]))
   const session = await Session.create(matrixProduct(), { weights, threads })
-  await assert.rejects(session.run(new Map([['x', floats([1, 3], 1, 2, 3)]]), new Map([['y', floats([1, 2], 0, 0)]])), /ONNX Runtime: .*dimension/i)
+  await assert.rejects(session.run(new Map([['x', floats([1, 3], 1, 2, 3)]]), new Map([['y', floats([1, 2], 0, 0)]])),
+    /ONNX Runtime: .*dimension/i)
   assert.throws(() => session.run(new Map([['z', floats([1], 1)]]), new Map()), /no input or output "z"/)
   session.dispose()
 })
@@ -101,13 +103,16 @@ test('profiling writes a file of operator times', async () => {
 
 test('the library loads in a Worker beside the main thread', async () => {
   const library = new URL('../../../src/runtime/library.js', import.meta.url).href
-  const worker = new Worker(`const { parentPort } = require('node:worker_threads'); import('${library}').then(({ loadOnnxRuntime }) => parentPort.postMessage(loadOnnxRuntime().version))`, { eval: true })
-  const version = await new Promise((resolve, reject) => { worker.once('message', resolve); worker.once('error', reject) })
+  const worker = new Worker(`const { parentPort } = require('node:worker_threads'); import('${library}').then(({ ` +
+    'loadOnnxRuntime }) => parentPort.postMessage(loadOnnxRuntime().version))', { eval: true })
+  const version =
+    await new Promise((resolve, reject) => { worker.once('message', resolve); worker.once('error', reject) })
   assert.equal(version, '1.30.0')
   await worker.terminate()
 })
 
-test('a graph that others wrote has exact products of integers, also where the processor would add them up in 16 bits', async () => {
+test('a graph that others wrote has exact products of integers, also where the processor would add them up ' +
+  'in 16 bits', async () => {
   const [inputs, outputs] = [64, 32]
   const weights = Int8Array.from({ length: inputs * outputs }, (_, at) => at % 3 === 0 ? -127 : 127)
   const graph = new GraphWriter()

@@ -3,16 +3,24 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { packageRoot } from '../../../src/package-root.js'
-import { chooseLambda, columnScale, denseRows, fitBradleyTerry, fitLinear, fitLogistic, logisticLoss, squaredLoss, unscale } from '../../../src/statistics/linear-fit.js'
+import {
+  chooseLambda, columnScale, denseRows, fitBradleyTerry, fitLinear, fitLogistic, logisticLoss, squaredLoss, unscale
+} from '../../../src/statistics/linear-fit.js'
 
 /** Made with scikit-learn 1.x: LogisticRegression(C=1/(Nλ), tol=1e-12), with and without intercept. */
 const fixture = JSON.parse(readFileSync(join(packageRoot, 'tests/fixtures/rewards-fit.json'), 'utf8')) as {
-  rows: number[][], labels: number[], logistic: { lambda: number, weights: number[], intercept: number }, bradleyTerry: { lambda: number, weights: number[] }
+  rows: number[][],
+  labels: number[],
+  logistic: { lambda: number, weights: number[], intercept: number },
+  bradleyTerry: { lambda: number, weights: number[] }
 }
 const rows = denseRows(Float64Array.from(fixture.rows.flat()), 3)
 
 function closeTo (actual: ArrayLike<number>, expected: ArrayLike<number>, tolerance: number): void {
-  for (let i = 0; i < expected.length; i++) assert.ok(Math.abs(actual[i]! - expected[i]!) <= tolerance, `${actual[i]} is not within ${tolerance} of ${expected[i]}`)
+  for (let i = 0; i < expected.length; i++) {
+    assert.ok(Math.abs(actual[i]! - expected[i]!) <= tolerance,
+      `${actual[i]} is not within ${tolerance} of ${expected[i]}`)
+  }
 }
 
 test('a logistic fit finds scikit-learn’s weights and intercept', () => {
@@ -39,17 +47,20 @@ test('a penalty factor holds one weight down', () => {
 })
 
 test('cross-validation prefers a strong penalty on noise and never splits a group', () => {
-  // Each group holds a point and its copy under the opposite label, so nothing can be learnt: accuracy is ½ for every λ.
+  // Each group holds a point and its copy under the opposite label, so nothing can be learnt: accuracy is ½ for every
+  // λ.
   const values = Float64Array.from({ length: 40 }, (_, i) => Math.sin(1 + Math.floor(i / 2)))
   const labels = Array.from({ length: 40 }, (_, i) => i % 2 === 0 ? 1 : -1)
   const groups = labels.map((_, i) => `group ${Math.floor(i / 2)}`)
-  assert.deepEqual(chooseLambda(denseRows(values, 1), labels, groups, logisticLoss, { intercept: false }), { lambda: 3, gain: 0.5 })
+  assert.deepEqual(chooseLambda(denseRows(values, 1), labels, groups, logisticLoss, { intercept: false }),
+    { lambda: 3, gain: 0.5 })
 })
 
 test('separable data are separated', () => {
   const values = Float64Array.from({ length: 50 }, (_, i) => (i % 2 === 0 ? 1 : -1) * (0.1 + i / 50))
   const labels = Array.from({ length: 50 }, (_, i) => i % 2 === 0 ? 1 : -1)
-  const { gain } = chooseLambda(denseRows(values, 1), labels, labels.map((_, i) => `${i}`), logisticLoss, { intercept: true })
+  const { gain } =
+    chooseLambda(denseRows(values, 1), labels, labels.map((_, i) => `${i}`), logisticLoss, { intercept: true })
   assert.equal(gain, 1)
 })
 
@@ -73,7 +84,8 @@ test('least squares find the line through points, and ridge the optimum of hand'
 
 test('cross-validation of least squares prefers the weak penalty where the line is exact', () => {
   const values = Float64Array.from({ length: 30 }, (_, i) => i / 10)
-  const { lambda, gain } = chooseLambda(denseRows(values, 1), [...values].map(x => 3 * x), [...values].map(String), squaredLoss, { intercept: true })
+  const { lambda, gain } = chooseLambda(denseRows(values, 1), [...values].map(x => 3 * x), [...values].map(String),
+    squaredLoss, { intercept: true })
   assert.equal(lambda, 0.003)
   assert.ok(gain <= 0 && gain > -1e-3)
 })

@@ -3,9 +3,12 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import { packageRoot } from '../../../src/package-root.js'
-import { areaUnderCurve, calibrationError, clusteredMean, meanAndStd, rightness } from '../../../src/statistics/metrics.js'
+import {
+  areaUnderCurve, calibrationError, clusteredMean, meanAndStd, rightness
+} from '../../../src/statistics/metrics.js'
 
-const fixture = JSON.parse(readFileSync(join(packageRoot, 'tests/fixtures/rewards-fit.json'), 'utf8')) as { labels: number[], auc: { scores: number[], value: number } }
+const fixture = JSON.parse(readFileSync(join(packageRoot, 'tests/fixtures/rewards-fit.json'),
+  'utf8')) as { labels: number[], auc: { scores: number[], value: number } }
 
 test('a margin is right when it has the label’s sign, and half right at 0', () => {
   assert.deepEqual(rightness([2, -1, 0, -3], [1, 1, 1, -1]), [1, 0, 0.5, 1])

@@ -6,7 +6,8 @@ import { packageRoot } from '../../../src/package-root.js'
 import { terms, TextClassifier, TfidfVectorizer } from '../../../src/statistics/tfidf.js'
 
 /** Made with scikit-learn: TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True, min_df=2). */
-const { tfidf } = JSON.parse(readFileSync(join(packageRoot, 'tests/fixtures/rewards-fit.json'), 'utf8')) as { tfidf: { texts: string[], vectors: Array<Record<string, number>> } }
+const { tfidf } = JSON.parse(readFileSync(join(packageRoot, 'tests/fixtures/rewards-fit.json'),
+  'utf8')) as { tfidf: { texts: string[], vectors: Array<Record<string, number>> } }
 
 test('terms are words and their pairs, in lower case', () => {
   assert.deepEqual(terms("It's a GREAT film!"), ["it's", 'great', 'film', "it's great", 'great film'])
@@ -20,11 +21,14 @@ test('vectors equal scikit-learn’s', () => {
     const { indices, values } = vectorizer.transform(text)
     const vector = Object.fromEntries([...indices].map((term, at) => [names[term]!, values[at]!]))
     assert.deepEqual(Object.keys(vector).sort(), Object.keys(tfidf.vectors[index]!).sort())
-    for (const [term, value] of Object.entries(tfidf.vectors[index]!)) assert.ok(Math.abs(vector[term]! - value) < 1e-12)
+    for (const [term, value] of Object.entries(tfidf.vectors[index]!)) {
+      assert.ok(Math.abs(vector[term]! - value) < 1e-12)
+    }
   }
 })
 
-const labelled = ['good fine film', 'good nice film', 'bad poor film', 'bad sad film'].map((text, index) => ({ text, against: null, label: index < 2 ? 1 as const : -1 as const }))
+const labelled = ['good fine film', 'good nice film', 'bad poor film', 'bad sad film']
+  .map((text, index) => ({ text, against: null, label: index < 2 ? 1 as const : -1 as const }))
 
 test('a classifier learns labels, and is the same after a trip through data', () => {
   const classifier = TextClassifier.fit(labelled)
@@ -36,6 +40,7 @@ test('a classifier learns labels, and is the same after a trip through data', ()
 })
 
 test('a classifier learns pairs', () => {
-  const classifier = TextClassifier.fit([{ text: 'good film', against: 'bad film', label: 1 }, { text: 'good book', against: 'bad book', label: 1 }])
+  const classifier = TextClassifier.fit([{ text: 'good film', against: 'bad film', label: 1 },
+    { text: 'good book', against: 'bad book', label: 1 }])
   assert.ok(classifier.score('good work') > classifier.score('bad work'))
 })

@@ -3,6 +3,7 @@ import { test } from 'node:test'
 import { tidy } from '../../../models/rewards/make/tidy.js'
 
 test('tokenised lower-case text is put into ordinary spelling', () => {
-  assert.equal(tidy("somewhat blurred , but kinnear's performance is razor sharp ."), "Somewhat blurred, but kinnear's performance is razor sharp.")
+  assert.equal(tidy("somewhat blurred , but kinnear's performance is razor sharp ."),
+    "Somewhat blurred, but kinnear's performance is razor sharp.")
   assert.equal(tidy('i like it ( a bit ) ! do n\'t you ?  \n yes .'), "I like it (a bit)! Don't you? Yes.")
 })

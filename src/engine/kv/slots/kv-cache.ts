@@ -1,7 +1,7 @@
 /**
- * Keys and values of every sequence, in slots: per layer a buffer [slots, kv heads, capacity, head size] for keys and one for
- * values, written in place by the attention operator. Slots come in slabs: the first is reserved at once, the others when
- * they are needed; a contiguous range of slots of one slab is one batch. Knows who owns a slot not at all.
+ * Keys and values of every sequence, in slots: per layer a buffer [slots, kv heads, capacity, head size] for keys and
+ * one for values, written in place by the attention operator. Slots come in slabs: the first is reserved at once, the
+ * others when they are needed; a contiguous range of slots of one slab is one batch. Knows who owns a slot not at all.
  */
 import { RequestError } from '../../../errors.js'
 import type { DecoderConfig } from '../../../models/decoder-config.js'
@@ -15,12 +15,16 @@ export const slotsPerSlab = 32
 export const slabOf = (slot: number): number => Math.floor(slot / slotsPerSlab)
 
 /** Bytes of keys and values of one position. */
-export const kvBytesPerToken = ({ layers, kvHeads, headSize }: DecoderConfig): number => 2 * layers * kvHeads * headSize * Float32Array.BYTES_PER_ELEMENT
+export const kvBytesPerToken = ({ layers, kvHeads, headSize }: DecoderConfig): number =>
+  2 * layers * kvHeads * headSize * Float32Array.BYTES_PER_ELEMENT
 
 /** Tensors over a part's range of slots, by graph name: `past_*` to feed and, the same memory, `present_*` to fetch. */
 export interface KvViews { readonly past: ReadonlyMap<string, Tensor>, readonly present: ReadonlyMap<string, Tensor> }
 
-/** KV of a prompt that rows share, as the shared-prefix graph reads it. Whoever uses it holds it; its memory goes with the last holder. */
+/**
+ * KV of a prompt that rows share, as the shared-prefix graph reads it. Whoever uses it holds it; its memory goes with
+ * the last holder.
+ */
 export class SharedPrompt {
   readonly length: number
   /** [kv heads, length, head size] per layer: keys of all, then values of all. */
@@ -45,7 +49,10 @@ export class SharedPrompt {
 /** Keys of each layer, then values of each, [slots, kv heads, capacity, head size]. */
 type Slab = readonly Tensor[]
 
-/** Views are kept, since a step would otherwise make 2 · layers of them for each part; past this many the one unused longest goes. */
+/**
+ * Views are kept, since a step would otherwise make 2 · layers of them for each part; past this many the one unused
+ * longest goes.
+ */
 const largestViewCount = 256
 
 /** The KV memory of one engine, by slot. */
@@ -82,7 +89,10 @@ export class KvCache {
         continue
       }
       this.#isRefused = true
-      if (this.#slabs.length > 0) this.#onProblem(`no more than ${this.#slabs.length * slotsPerSlab} sequences run at the same time: ${this.#refusal}`)
+      if (this.#slabs.length > 0) {
+        this.#onProblem(`no more than ${this.#slabs.length * slotsPerSlab} sequences run at the same time: ` +
+          `${this.#refusal}`)
+      }
     }
     return slabOf(slot) < this.#slabs.length
   }
@@ -91,7 +101,9 @@ export class KvCache {
   #allocate (): Slab | null {
     const buffers: Tensor[] = []
     try {
-      while (buffers.length < 2 * this.#config.layers) buffers.push(Tensor.allocate('float32', [slotsPerSlab, this.#config.kvHeads, this.capacity, this.#width]))
+      while (buffers.length < 2 * this.#config.layers) {
+        buffers.push(Tensor.allocate('float32', [slotsPerSlab, this.#config.kvHeads, this.capacity, this.#width]))
+      }
       return buffers
     } catch {
       for (const buffer of buffers) buffer.dispose()
@@ -100,7 +112,9 @@ export class KvCache {
   }
 
   get #refusal (): string {
-    return `the KV of ${slotsPerSlab} sequences of ${this.capacity} tokens needs ${2 * this.#config.layers} buffers of ${slotsPerSlab * this.#slotSize * Float32Array.BYTES_PER_ELEMENT} bytes, and the system refuses to reserve them`
+    return `the KV of ${slotsPerSlab} sequences of ${this.capacity} tokens needs ${2 * this.#config.layers} buffers ` +
+      `of ${slotsPerSlab * this.#slotSize * Float32Array.BYTES_PER_ELEMENT} bytes, and the system refuses to ` +
+      'reserve them'
   }
 
   /** The buffers of a slot's slab. */
@@ -139,7 +153,10 @@ export class KvCache {
     const targets = this.#buffers(target)
     const [from, to] = [this.#rows(source), this.#rows(target)]
     for (const [index, buffer] of this.#buffers(source).entries()) {
-      for (const [head, row] of from.entries()) targets[index]!.copy(to[head]! + start * this.#width, buffer, row + start * this.#width, (end - start) * this.#width)
+      for (const [head, row] of from.entries()) {
+        targets[index]!.copy(to[head]! + start * this.#width, buffer, row + start * this.#width,
+          (end - start) * this.#width)
+      }
     }
   }
 
@@ -154,13 +171,16 @@ export class KvCache {
   }
 
   /** The shape of packed positions: [2 · layers, kv heads, count, head size]. */
-  packedDims (count: number): readonly [number, number, number, number] { return [2 * this.#config.layers, this.#config.kvHeads, count, this.#width] }
+  packedDims (count: number): readonly [number, number, number,
+    number] { return [2 * this.#config.layers, this.#config.kvHeads, count, this.#width] }
 
   /** Packs positions of a slot from `start` on, as many as there is room for. */
   read (slot: number, start: number, packed: Tensor): void {
     const size = packed.dims[2]! * this.#width
     for (const [index, buffer] of this.#buffers(slot).entries()) {
-      for (const [head, row] of this.#rows(slot).entries()) packed.copy((index * this.#config.kvHeads + head) * size, buffer, row + start * this.#width, size)
+      for (const [head, row] of this.#rows(slot).entries()) {
+        packed.copy((index * this.#config.kvHeads + head) * size, buffer, row + start * this.#width, size)
+      }
     }
   }
 
@@ -168,7 +188,10 @@ export class KvCache {
   write (slot: number, start: number, packed: Tensor, count: number): void {
     const size = packed.dims[2]! * this.#width
     for (const [index, buffer] of this.#buffers(slot).entries()) {
-      for (const [head, row] of this.#rows(slot).entries()) buffer.copy(row + start * this.#width, packed, (index * this.#config.kvHeads + head) * size, count * this.#width)
+      for (const [head, row] of this.#rows(slot).entries()) {
+        buffer.copy(row + start * this.#width, packed, (index * this.#config.kvHeads + head) * size,
+          count * this.#width)
+      }
     }
   }
 
@@ -201,7 +224,8 @@ export class KvCache {
 
   /** Where each head of a slot begins in a buffer, elements. */
   #rows (slot: number): number[] {
-    return Array.from({ length: this.#config.kvHeads }, (_, head) => (slot % slotsPerSlab * this.#config.kvHeads + head) * this.capacity * this.#width)
+    return Array.from({ length: this.#config.kvHeads }, (_, head) =>
+      (slot % slotsPerSlab * this.#config.kvHeads + head) * this.capacity * this.#width)
   }
 
   #disposeViews (key: string): void {

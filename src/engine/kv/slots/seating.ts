@@ -1,6 +1,7 @@
 /**
- * Who sits where: gives sequences slots with all the KV that is there for them already, moves out what sits idle when none is free, shares prompts between the
- * candidates of one request, keeps what a sequence leaves behind for later ones. Changes seats only between runs. Knows no runs and no outputs.
+ * Who sits where: gives sequences slots with all the KV that is there for them already, moves out what sits idle when
+ * none is free, shares prompts between the candidates of one request, keeps what a sequence leaves behind for later
+ * ones. Changes seats only between runs. Knows no runs and no outputs.
  */
 import type { DecoderConfig } from '../../../models/decoder-config.js'
 import type { EngineSequence } from '../../engine-sequence.js'
@@ -28,7 +29,10 @@ interface Found { readonly from: number | Float32Array | CachedPrefix, readonly 
 /** A match must leave two positions of the prompt to run, for the last one's logits in a chunk. */
 const leastLeft = 2
 
-/** Slots together keep this share of the KV memory of former owners, for whoever comes next: a search with look-aheads forks the same sequences again and again. */
+/**
+ * Slots together keep this share of the KV memory of former owners, for whoever comes next: a search with look-aheads
+ * forks the same sequences again and again.
+ */
 const leftShare = 1 / 8
 
 /** Seats changed in a step only to bring rows together, at most: copies are short, but a step waits for them. */
@@ -49,7 +53,10 @@ export class Seating {
   readonly #mostLeft: number
 
   /** @throws RequestError where there is no memory for a slab of slots */
-  constructor (config: DecoderConfig, { contextLength, maxSequences, kvCacheBytes, prefixCacheBytes, onProblem = () => {} }: SeatingOptions) {
+  constructor (
+    config: DecoderConfig,
+    { contextLength, maxSequences, kvCacheBytes, prefixCacheBytes, onProblem = () => {} }: SeatingOptions
+  ) {
     this.#mostLeft = Math.floor(leftShare * kvCacheBytes / kvBytesPerToken(config))
     this.count = maxSequences
     this.#kv = new KvCache(config, contextLength, onProblem)
@@ -81,7 +88,9 @@ export class Seating {
     return owner ? owner.heldLength : this.#slots.leftLength(slot)!
   }
 
-  views (slot: number, count: number, part: number, layers?: number): KvViews { return this.#kv.views(slot, count, part, layers) }
+  views (
+    slot: number, count: number, part: number, layers?: number
+  ): KvViews { return this.#kv.views(slot, count, part, layers) }
 
   add (sequence: EngineSequence): void { this.#open.add(sequence) }
 
@@ -149,7 +158,8 @@ export class Seating {
     const end = start + group.length
     const movers = group.filter(({ slot }) => slot < start || slot >= end)
     const tokens = movers.reduce((sum, { heldLength }) => sum + heldLength, 0)
-    if ((movers.length > mostMoves && tokens > mostMovedTokens) || movers.some(({ slot }) => this.#slots.pins(slot) > 0)) return false
+    if ((movers.length > mostMoves && tokens > mostMovedTokens) ||
+        movers.some(({ slot }) => this.#slots.pins(slot) > 0)) return false
     for (const mover of movers) this.#move(mover, this.#slots.firstFree(start, end)!)
     return true
   }
@@ -205,7 +215,9 @@ export class Seating {
     else {
       for (const [index, block] of from.blocks.entries()) {
         const first = index * blockTokens
-        if (first + blockTokens > start && first < length) this.#kv.write(slot, first, block, Math.min(blockTokens, length - first))
+        if (first + blockTokens > start && first < length) {
+          this.#kv.write(slot, first, block, Math.min(blockTokens, length - first))
+        }
       }
     }
   }
@@ -259,13 +271,22 @@ export class Seating {
   checkIntegrity (): void {
     for (let slot = 0; slot < this.count; slot++) {
       const owner = this.#owners[slot]
-      if ((owner === null) !== (this.#slots.leftLength(slot) !== null)) throw new Error(`slot ${slot} is ${owner ? 'owned and free' : 'neither owned nor free'}`)
-      if (owner && (owner.slot !== slot || !this.#open.has(owner))) throw new Error(`slot ${slot} is owned by a sequence that is closed or elsewhere`)
+      if ((owner === null) !== (this.#slots.leftLength(slot) !== null)) {
+        throw new Error(`slot ${slot} is ${owner ? 'owned and free' : 'neither owned nor free'}`)
+      }
+      if (owner && (owner.slot !== slot || !this.#open.has(owner))) {
+        throw new Error(`slot ${slot} is owned by a sequence that is closed or elsewhere`)
+      }
       const forks = [...this.#open].filter(sequence => sequence.source === slot).length
-      if (forks !== this.#slots.pins(slot)) throw new Error(`slot ${slot} has ${this.#slots.pins(slot)} pins for ${forks} forks`)
+      if (forks !== this.#slots.pins(slot)) {
+        throw new Error(`slot ${slot} has ${this.#slots.pins(slot)} pins for ${forks} forks`)
+      }
     }
     for (const { slot, source, aside } of this.#open) {
-      if (aside && (slot >= 0 || source >= 0)) throw new Error(`a sequence was moved out and ${slot >= 0 ? `sits in slot ${slot}` : `waits for a copy of slot ${source}`}`)
+      if (aside && (slot >= 0 || source >= 0)) {
+        throw new Error('a sequence was moved out and ' +
+          `${slot >= 0 ? `sits in slot ${slot}` : `waits for a copy of slot ${source}`}`)
+      }
     }
   }
 

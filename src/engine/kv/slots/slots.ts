@@ -1,6 +1,7 @@
 /**
- * Which slots are taken. A free slot remembers what its last owner left, so that a sequence forked again and again, as for look-aheads,
- * copies only the positions that differ. Slots are taken only between runs: a run in flight may write into free ones.
+ * Which slots are taken. A free slot remembers what its last owner left, so that a sequence forked again and again, as
+ * for look-aheads, copies only the positions that differ. Slots are taken only between runs: a run in flight may write
+ * into free ones.
  */
 import { commonLength, type History } from '../history.js'
 
@@ -41,7 +42,8 @@ export class SlotTable {
   }
 
   /**
-   * Neighbouring slots that are some sequences' own or can be taken: those with the most of their own, the lowest of them.
+   * Neighbouring slots that are some sequences' own or can be taken: those with the most of their own, the lowest of
+   * them.
    * @param size how many, within one slab of `slab` slots
    * @param own slots of those who would sit there
    * @returns the first one; null where there are none
@@ -67,8 +69,8 @@ export class SlotTable {
   pins (slot: number): number { return this.#pins[slot]! }
 
   /**
-   * Takes a free slot: one that holds nearly all of `wanted` already, else the lowest, so that open sequences are neighbours and decode in
-   * one batch.
+   * Takes a free slot: one that holds nearly all of `wanted` already, else the lowest, so that open sequences are
+   * neighbours and decode in one batch.
    * @returns the slot and how many leading positions of `wanted` it holds; null where every slot is taken
    */
   take (wanted: History): { slot: number, length: number } | null {

@@ -5,7 +5,9 @@ import { defineRule, type Rule } from './rule.js'
 import { unspaced } from './words.js'
 
 /** Number of tokens of the answer, not a share: a weight of −1 prefers short answers. */
-export const length = defineRule({ fields: {}, members: ['outcome', 'prefix'], unscaled: true, compile: () => ({ tokens }) => tokens.length })
+export const length = defineRule({
+  fields: {}, members: ['outcome', 'prefix'], unscaled: true, compile: () => ({ tokens }) => tokens.length
+})
 
 const segmenter = new Intl.Segmenter('en', { granularity: 'word' })
 

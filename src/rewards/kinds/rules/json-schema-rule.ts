@@ -6,18 +6,24 @@ import { compilePattern } from './regex.js'
 import { defineRule } from './rule.js'
 
 /** Patterns inside a schema are held to what the regex rule's are. */
-const safePattern = Object.assign((pattern: string, flags: string) => compilePattern(pattern, flags), { code: 'safePattern' })
+const safePattern = Object.assign((pattern: string, flags: string) => compilePattern(pattern, flags),
+  { code: 'safePattern' })
 
 function compileSchema (schema: object): (value: unknown) => boolean {
   try {
-    // A validator of its own for each descriptor: schemas with equal $id do not meet. Strict: a keyword or format nobody knows is a mistake.
+    // A validator of its own for each descriptor: schemas with equal $id do not meet. Strict: a keyword or format
+    // nobody knows is a mistake.
     return new Ajv2020({ strict: true, allErrors: false, code: { regExp: safePattern } }).compile(schema)
   } catch (error) {
-    throw refuse('schema', `must be a JSON Schema (2020-12) without unknown keywords (${(error as Error).message})`, schema)
+    throw refuse('schema', `must be a JSON Schema (2020-12) without unknown keywords (${(error as Error).message})`,
+      schema)
   }
 }
 
-/** 1 where the whole answer, white space around it aside, is JSON that the schema accepts; else 0. A prefix of JSON is no JSON, so there is no prefix member. */
+/**
+ * 1 where the whole answer, white space around it aside, is JSON that the schema accepts; else 0. A prefix of JSON is
+ * no JSON, so there is no prefix member.
+ */
 export const jsonSchema = defineRule({
   fields: { schema: Type.Object({}) },
   members: ['outcome'],

@@ -7,8 +7,8 @@ import { defineRule } from './rule.js'
 const number = /[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+−]?\.\d+/g
 
 /**
- * The number an answer ends in: after the last `####` (as GSM8K marks it) or inside the last `\boxed{…}` if there is one, else the last
- * number of the text. Commas between thousands are read over; null where there is no number.
+ * The number an answer ends in: after the last `####` (as GSM8K marks it) or inside the last `\boxed{…}` if there is
+ * one, else the last number of the text. Commas between thousands are read over; null where there is no number.
  */
 export function finalNumber (text: string): number | null {
   const marked = Math.max(text.lastIndexOf('####'), text.lastIndexOf('\\boxed{'))
@@ -31,7 +31,11 @@ export const numericAnswer = defineRule({
     const known = new Map(Object.entries(answers))
     return ({ text }, prompt) => {
       const right = known.get(question(prompt))
-      if (right === undefined) throw new RequestError('invalid_request', `the reward's answers hold no number for this prompt; got ${JSON.stringify(question(prompt).slice(0, 80))}`, { param: 'messages' })
+      if (right === undefined) {
+        throw new RequestError('invalid_request',
+          `the reward's answers hold no number for this prompt; got ${JSON.stringify(question(prompt).slice(0, 80))}`,
+          { param: 'messages' })
+      }
       const given = finalNumber(text)
       return given !== null && Math.abs(given - right) <= tolerance ? 1 : 0
     }

@@ -1,4 +1,7 @@
-/** Regular expressions: the rule, and how a pattern is compiled wherever a descriptor holds one. Patterns are the operator's, never a request's. */
+/**
+ * Regular expressions: the rule, and how a pattern is compiled wherever a descriptor holds one. Patterns are the
+ * operator's, never a request's.
+ */
 import { Type } from 'typebox'
 import { refuse } from '../../../validation.js'
 import { defineRule } from './rule.js'
@@ -39,7 +42,10 @@ function repeatsFrom (pattern: string, at: number): boolean {
 
 /** @throws RequestError for a pattern that does not compile or could take exponential time */
 export function compilePattern (pattern: string, flags: string): RegExp {
-  if (hasNestedRepetition(pattern)) throw refuse('pattern', 'must not repeat a group that repeats something itself (matching could take exponential time)', pattern)
+  if (hasNestedRepetition(pattern)) {
+    throw refuse('pattern',
+      'must not repeat a group that repeats something itself (matching could take exponential time)', pattern)
+  }
   try {
     return new RegExp(pattern, flags)
   } catch (error) {

@@ -18,12 +18,19 @@ export interface Rule {
    * @throws RequestError naming the field, the rule and the value, for what the schema cannot say
    */
   compile (fields: Readonly<Record<string, unknown>>): RuleScore
-  /** The ceiling of one descriptor: the most that the raw score of a text can still become, whatever is added to it. Absent where nothing is known before the end. */
+  /**
+   * The ceiling of one descriptor: the most that the raw score of a text can still become, whatever is added to it.
+   * Absent where nothing is known before the end.
+   */
   compileCeiling? (fields: Readonly<Record<string, unknown>>): (text: string) => number
 }
 
 /** A rule whose `compile` and `compileCeiling` see its fields with their types. */
-export function defineRule<F extends TProperties> (rule: Omit<Rule, 'fields' | 'compile' | 'compileCeiling'> & { readonly fields: F, compile (fields: Static<TObject<F>>): RuleScore, compileCeiling? (fields: Static<TObject<F>>): (text: string) => number }): Rule {
+export function defineRule<F extends TProperties> (rule: Omit<Rule, 'fields' | 'compile' | 'compileCeiling'> & {
+  readonly fields: F,
+  compile (fields: Static<TObject<F>>): RuleScore,
+  compileCeiling? (fields: Static<TObject<F>>): (text: string) => number
+}): Rule {
   const { compile, compileCeiling, ...rest } = rule
   return {
     ...rest,

@@ -30,7 +30,9 @@ export type RuleName = keyof typeof rules
 export const scoresShare = (name: RuleName): boolean => !(rules[name] as Rule).unscaled
 
 /** A rule's descriptor beside the family's fields; its own fields go by the rule. */
-export interface RuleDescriptor { readonly kind: 'rule', readonly rule: RuleName, readonly members?: Static<typeof membersSchema> }
+export interface RuleDescriptor {
+  readonly kind: 'rule', readonly rule: RuleName, readonly members?: Static<typeof membersSchema>
+}
 
 /** What a share is standardised with where the descriptor says nothing: all holds is +1, nothing holds −1. */
 const shareNormalization: Normalization = { mean: 0.5, std: 0.5, pool: 'none: 1 is +1, 0 is −1' }
@@ -38,7 +40,12 @@ const shareNormalization: Normalization = { mean: 0.5, std: 0.5, pool: 'none: 1 
 /** Fields of a rule's descriptor beside the family's. */
 export function ruleFields (name: RuleName): TProperties {
   const { fields, unscaled }: Rule = rules[name]
-  return { kind: Type.Literal('rule'), rule: Type.Literal(name), members: unscaled ? membersSchema : Type.Optional(membersSchema), ...fields }
+  return {
+    kind: Type.Literal('rule'),
+    rule: Type.Literal(name),
+    members: unscaled ? membersSchema : Type.Optional(membersSchema),
+    ...fields
+  }
 }
 
 /** @throws RequestError for fields that no rule can follow, and statistics of a member that the rule does not have */
@@ -49,7 +56,10 @@ export function ruleSource (descriptor: RuleDescriptor): RewardSource {
   const ceiling = rule.compileCeiling?.(fields)
   const stated = Object.keys(descriptor.members ?? {}) as AnswerMember[]
   const foreign = stated.find(member => !rule.members.includes(member))
-  if (foreign) throw new RequestError('invalid_request', `members.${foreign} must not be there: ${descriptor.rule} judges ${rule.members.join(' and ')} only`)
+  if (foreign) {
+    throw new RequestError('invalid_request',
+      `members.${foreign} must not be there: ${descriptor.rule} judges ${rule.members.join(' and ')} only`)
+  }
   return {
     members: rule.unscaled ? stated : rule.members,
     misfit: () => null,

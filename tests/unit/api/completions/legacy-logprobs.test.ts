@@ -2,7 +2,9 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { LegacyLogprobsWriter } from '../../../../src/api/completions/legacy-logprobs.js'
 
-const rated = (token: number, text: string | readonly number[], logprob: number) => ({ token, bytes: typeof text === 'string' ? [...Buffer.from(text)] : text, logprob })
+const rated = (
+  token: number, text: string | readonly number[], logprob: number
+) => ({ token, bytes: typeof text === 'string' ? [...Buffer.from(text)] : text, logprob })
 
 test('tokens, alternatives and offsets; a character cut in two counts where it is whole', () => {
   const writer = new LegacyLogprobsWriter(5)

@@ -29,30 +29,39 @@ const choose = (profiles: Profiles, name: string, alignment: object | null, serv
   return [chosen.model.id, chosen.alignment]
 }
 
-const failure = (code: string, param: string) => (error: unknown): boolean => error instanceof RequestError && error.code === code && error.param === param
+const failure = (code: string, param: string) => (error: unknown): boolean =>
+  error instanceof RequestError && error.code === code && error.param === param
 
 test('a profile is picked by the model’s name, and a request changes what it may', () => {
-  const profiles = new Profiles({ open: helpful, shut: { ...helpful, overridable: ['num_candidates', 'reward'] } }, ['m'])
+  const profiles =
+    new Profiles({ open: helpful, shut: { ...helpful, overridable: ['num_candidates', 'reward'] } }, ['m'])
   assert.deepEqual(choose(profiles, 'm', null), ['m', null])
   assert.deepEqual(choose(profiles, 'm:open', null), ['m', helpful.alignment])
-  assert.deepEqual(choose(profiles, 'm:open', { num_candidates: 4, selection: null }), ['m', { ...helpful.alignment, num_candidates: 4 }])
-  assert.deepEqual(choose(profiles, 'm:shut', { reward: 'length', strategy: 'best_of_n' }), ['m', { ...helpful.alignment, reward: 'length' }])
+  assert.deepEqual(choose(profiles, 'm:open', { num_candidates: 4, selection: null }),
+    ['m', { ...helpful.alignment, num_candidates: 4 }])
+  assert.deepEqual(choose(profiles, 'm:shut', { reward: 'length', strategy: 'best_of_n' }),
+    ['m', { ...helpful.alignment, reward: 'length' }])
   assert.throws(() => choose(profiles, 'm:shut', { strength: 2 }), failure('field_locked', 'alignment.strength'))
-  assert.throws(() => choose(profiles, 'm:open', { strategy: 'beam_search' }), failure('invalid_request', 'alignment.strategy'))
+  assert.throws(() => choose(profiles, 'm:open', { strategy: 'beam_search' }),
+    failure('invalid_request', 'alignment.strategy'))
   assert.throws(() => choose(profiles, 'm:none', null), failure('model_not_found', 'model'))
 })
 
-test('a model is picked by its whole name, though it has a colon in it, and one that is not there is answered with those there are', () => {
+test('a model is picked by its whole name, though it has a colon in it, and one that is not there is answered with ' +
+  'those there are', () => {
   const profiles = new Profiles({ open: helpful }, ['m', 'other:7b'])
   const served = models('m', 'other:7b')
   assert.deepEqual(choose(profiles, 'other:7b', null, served), ['other:7b', null])
   assert.deepEqual(choose(profiles, 'other:7b:open', null, served), ['other:7b', helpful.alignment])
-  for (const name of ['x', 'x:open', 'other']) assert.throws(() => choose(profiles, name, null, served), /this server has m, other:7b/)
+  for (const name of ['x', 'x:open', 'other']) {
+    assert.throws(() => choose(profiles, name, null, served), /this server has m, other:7b/)
+  }
 })
 
 test('a request’s rewards replace a profile’s reward', () => {
   const rewards = [{ name: 'length', weight: -1 }]
-  assert.deepEqual(new Profiles({ open: helpful }, ['m']).apply('m', 'open', { rewards }), { strategy: 'best_of_n', num_candidates: 16, rewards })
+  assert.deepEqual(new Profiles({ open: helpful }, ['m']).apply('m', 'open', { rewards }),
+    { strategy: 'best_of_n', num_candidates: 16, rewards })
 })
 
 test('a default profile is what the model’s own name gets', () => {
@@ -62,12 +71,17 @@ test('a default profile is what the model’s own name gets', () => {
 })
 
 test('a profile for one model is no other’s, and each model may have a default of its own', () => {
-  const profiles = new Profiles({ open: helpful, own: { ...helpful, model: 'n', default: true }, usual: { alignment: { reward: 'x' }, model: 'm', default: true } }, ['m', 'n'])
+  const profiles = new Profiles({
+    open: helpful,
+    own: { ...helpful, model: 'n', default: true },
+    usual: { alignment: { reward: 'x' }, model: 'm', default: true }
+  }, ['m', 'n'])
   const served = models('m', 'n')
   assert.deepEqual(['m', 'n'].map(name => profiles.of(name).map(one => one.name)), [['open', 'usual'], ['open', 'own']])
   assert.deepEqual(choose(profiles, 'n', null, served), ['n', helpful.alignment])
   assert.deepEqual(choose(profiles, 'm', null, served), ['m', { reward: 'x' }])
-  assert.throws(() => choose(profiles, 'm:own', null, served), /The model "m:own" does not exist: there are the profiles open, usual/)
+  assert.throws(() => choose(profiles, 'm:own', null, served),
+    /The model "m:own" does not exist: there are the profiles open, usual/)
 })
 
 /** [profiles, what the message says] */
@@ -78,11 +92,17 @@ const refused: ReadonlyArray<readonly [unknown, RegExp]> = [
   [{ a: {} }, /profiles\.a\.alignment must be an object; got nothing/],
   [{ a: { ...helpful, overridabel: [] } }, /profiles\.a\.overridabel is not a field; did you mean overridable/],
   [{ a: { ...helpful, overridable: ['num_beams'] } }, /overridable must name fields of its strategy; got "num_beams"/],
-  [{ a: { alignment: { reward: 'x', num_candidates: 999 } } }, /profile a: alignment\.num_candidates must be .*; got 999/],
-  [{ a: { ...helpful, default: true }, b: { ...helpful, default: true } }, /may have one default for the model m; got \["a","b"\]/],
+  [{ a: { alignment: { reward: 'x', num_candidates: 999 } } },
+    /profile a: alignment\.num_candidates must be .*; got 999/],
+  [{ a: { ...helpful, default: true }, b: { ...helpful, default: true } },
+    /may have one default for the model m; got \["a","b"\]/],
   [{ a: { ...helpful, model: 'x' } }, /profiles\.a\.model must be one of m, m:b, n; got "x"/],
-  [{ a: { ...helpful, default: true }, c: { ...helpful, model: 'n', default: true } }, /may have one default for the model n; got \["a","c"\]/],
+  [{ a: { ...helpful, default: true }, c: { ...helpful, model: 'n', default: true } },
+    /may have one default for the model n; got \["a","c"\]/],
   [{ b: helpful }, /profiles\.b must have another name.*; got "m:b"/]
 ]
 
-for (const [given, message] of refused) test(`${JSON.stringify(given)} is refused`, () => { assert.throws(() => new Profiles(given, ['m', 'm:b', 'n']), message) })
+for (const [given, message] of refused) {
+  test(`${JSON.stringify(given)} is refused`,
+    () => { assert.throws(() => new Profiles(given, ['m', 'm:b', 'n']), message) })
+}

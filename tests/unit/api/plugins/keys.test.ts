@@ -9,7 +9,14 @@ import { RequestError } from '../../../../src/errors.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'fairlead-keys-'))
 after(() => { rmSync(folder, { recursive: true }) })
-const none = { apiKeys: [], adminKeys: [], apiKeysFile: '', maxRequestsPerKey: 0, requestsPerMinutePerKey: 0, tokensPerMinutePerKey: 0 }
+const none = {
+  apiKeys: [],
+  adminKeys: [],
+  apiKeysFile: '',
+  maxRequestsPerKey: 0,
+  requestsPerMinutePerKey: 0,
+  tokensPerMinutePerKey: 0
+}
 const [long, other] = ['a-key-long-enough', 'another-long-key-']
 const sha256 = createHash('sha256').update(long).digest('hex')
 
@@ -29,9 +36,11 @@ test('without keys everybody may do everything', () => {
 
 test('a key finds its caller; its hash, not itself, is in the file', () => {
   const keys = new Keys({ ...file([{ name: 'me', sha256, role: 'admin' }]), apiKeys: [other] })
-  assert.deepEqual([keys.find(`Bearer ${long}`).name, keys.find(`bearer  ${long}`).role, keys.find(`Bearer ${other}`).role], ['me', 'admin', 'inference'])
+  assert.deepEqual([keys.find(`Bearer ${long}`).name, keys.find(`bearer  ${long}`).role,
+    keys.find(`Bearer ${other}`).role], ['me', 'admin', 'inference'])
   for (const header of [undefined, '', long, `Bearer ${long}x`, `Bearer ${sha256}`, 'Bearer']) {
-    assert.throws(() => keys.find(header), (error: unknown) => error instanceof RequestError && error.status === 401 && error.code === 'invalid_api_key' && !error.message.includes(long))
+    assert.throws(() => keys.find(header), (error: unknown) => error instanceof RequestError && error.status === 401 &&
+      error.code === 'invalid_api_key' && !error.message.includes(long))
   }
 })
 
@@ -73,4 +82,6 @@ const refused: ReadonlyArray<readonly [() => Parameters<typeof createKeys>[0], R
 ]
 
 const createKeys = (settings: ConstructorParameters<typeof Keys>[0]): Keys => new Keys(settings)
-for (const [settings, message] of refused) test(`keys are refused: ${message.source}`, () => { assert.throws(() => createKeys(settings()), message) })
+for (const [settings, message] of refused) {
+  test(`keys are refused: ${message.source}`, () => { assert.throws(() => createKeys(settings()), message) })
+}

@@ -7,7 +7,8 @@ import type { GenerationEvent } from '../../../../src/serving/protocol.js'
 import type { ModelMetrics } from '../../../../src/metrics/model-metrics.js'
 
 const spent = { generatedTokens: 12, rewardSeconds: {} }
-const text: GenerationEvent = { type: 'text', choice: 0, text: 'a', logprobs: [], tokens: [] } as unknown as GenerationEvent
+const text: GenerationEvent =
+  { type: 'text', choice: 0, text: 'a', logprobs: [], tokens: [] } as unknown as GenerationEvent
 const ending = [
   { type: 'end', result: { choices: [{ finishReason: 'stop' }], candidates: [{}], kl: { value: 0 } } },
   { type: 'usage', usage: { returnedTokens: 12, discardedTokens: 0 } }
@@ -26,7 +27,9 @@ function watched (): { watch: Watch, counted: { returned: number, abandoned: num
   return { watch: new Watch(metrics as ModelMetrics), counted }
 }
 
-async function * given (events: readonly GenerationEvent[], error?: Error): AsyncGenerator<GenerationEvent, void, undefined> {
+async function * given (
+  events: readonly GenerationEvent[], error?: Error
+): AsyncGenerator<GenerationEvent, void, undefined> {
   yield * events
   if (error) throw error
 }

@@ -8,7 +8,8 @@ import { hermesForm } from '../../../../src/models/tokenizer/call-form.js'
 
 type Json = Record<string, any>
 
-const call = (name: string, given: string): string => `<tool_call>\n{"name": "${name}", "arguments": ${given}}\n</tool_call>`
+const call = (name: string, given: string): string =>
+  `<tool_call>\n{"name": "${name}", "arguments": ${given}}\n</tool_call>`
 
 /** A text in random pieces, each a token. */
 function tokensOf (text: string, seed: number): TokenLogprob[] {
@@ -22,11 +23,22 @@ function tokensOf (text: string, seed: number): TokenLogprob[] {
 }
 
 const choiceOf = (text: string, logprobs: TokenLogprob[], finishReason: Choice['finishReason']): Choice =>
-  ({ text, finishReason, logprob: -1, score: null, candidateIndex: 0, completionTokens: logprobs.length, logprobs, tokenIds: [] })
+  ({
+    text,
+    finishReason,
+    logprob: -1,
+    score: null,
+    candidateIndex: 0,
+    completionTokens: logprobs.length,
+    logprobs,
+    tokenIds: []
+  })
 
 /** Ids are random: numbered by their first use. */
 function withoutIds (output: readonly Json[]): unknown[] {
-  return output.map(({ id, call_id: callId, ...item }) => ({ ...item, idKind: id.split('_')[0], hasCallId: callId !== undefined }))
+  return output.map(({ id, call_id: callId, ...item }) => ({
+    ...item, idKind: id.split('_')[0], hasCallId: callId !== undefined
+  }))
 }
 
 const texts: ReadonlyArray<readonly [string, string[]]> = [
@@ -61,8 +73,14 @@ test('events add up to the items of the whole answer, each opened and closed onc
             assert.equal(at, items.length - 1)
             assert.equal(item.id, items[at]!['id'])
             items[at] = item
-          } else if (type.endsWith('.delta')) deltas[at] = { text: `${deltas[at]?.['text'] ?? ''}${delta as string}`, logprobs: [...deltas[at]?.['logprobs'] ?? [], ...logprobs] }
-          else if (type === 'response.function_call_arguments.done') assert.equal(rest['arguments'], deltas[at]?.['text'] ?? '')
+          } else if (type.endsWith('.delta')) {
+            deltas[at] = {
+              text: `${deltas[at]?.['text'] ?? ''}${delta as string}`,
+              logprobs: [...deltas[at]?.['logprobs'] ?? [], ...logprobs]
+            }
+          } else if (type === 'response.function_call_arguments.done') {
+            assert.equal(rest['arguments'], deltas[at]?.['text'] ?? '')
+          }
         }
         assert.deepEqual(items, output.items(choice))
         assert.deepEqual(items.map(item => item['type']), types, text)
@@ -85,19 +103,24 @@ test('events add up to the items of the whole answer, each opened and closed onc
 
 test('without tools, what looks like a call is text', () => {
   const text = call('get', '{}')
-  const output = new ResponseOutput({ callForm: hermesForm, hasTools: false, hasLogprobs: false, isGuided: false }, (type, fields) => ({ type, sequence_number: 0, ...fields }))
+  const output = new ResponseOutput({ callForm: hermesForm, hasTools: false, hasLogprobs: false, isGuided: false },
+    (type, fields) => ({ type, sequence_number: 0, ...fields }))
   assert.equal((output.items(choiceOf(text, [], 'stop'))[0] as Json)['content'][0].text, text)
-  assert.deepEqual(output.text(text, []).map(({ type }) => type), ['response.output_item.added', 'response.content_part.added', 'response.output_text.delta'])
+  assert.deepEqual(output.text(text, []).map(({ type }) => type),
+    ['response.output_item.added', 'response.content_part.added', 'response.output_text.delta'])
 })
 
 test('a stream goes through each of its tokens a few times, however long it is', () => {
   for (const hasTools of [false, true]) {
     let looks = 0
-    const token = (bytes: Buffer): TokenLogprob => ({ get bytes () { looks++; return bytes }, logprob: -1, top: [] }) as unknown as TokenLogprob
-    const output = new ResponseOutput({ callForm: hermesForm, hasTools, hasLogprobs: true, isGuided: false }, (type, fields) => ({ type, sequence_number: 0, ...fields }))
+    const token = (bytes: Buffer): TokenLogprob =>
+      ({ get bytes () { looks++; return bytes }, logprob: -1, top: [] }) as unknown as TokenLogprob
+    const output = new ResponseOutput({ callForm: hermesForm, hasTools, hasLogprobs: true, isGuided: false },
+      (type, fields) => ({ type, sequence_number: 0, ...fields }))
     const tokens = Array.from({ length: 500 }, () => token(Buffer.from('word ')))
     for (const one of tokens) output.text('word ', [one])
     output.end(choiceOf('word '.repeat(500), tokens, 'stop'))
-    assert.ok(looks <= 20 * tokens.length, `${looks} looks at ${tokens.length} tokens, ${hasTools ? 'with' : 'without'} tools`)
+    assert.ok(looks <= 20 * tokens.length,
+      `${looks} looks at ${tokens.length} tokens, ${hasTools ? 'with' : 'without'} tools`)
   }
 })

@@ -4,9 +4,18 @@ import { Keys } from '../../../../src/api/plugins/keys.js'
 import type { KeptResponse } from '../../../../src/api/responses/stored-response.js'
 import { ResponseStore } from '../../../../src/api/responses/response-store.js'
 
-const keys = new Keys({ apiKeys: ['a-key-long-enough', 'another-long-key-'], adminKeys: [], apiKeysFile: '', maxRequestsPerKey: 0, requestsPerMinutePerKey: 0, tokensPerMinutePerKey: 0 })
+const keys = new Keys({
+  apiKeys: ['a-key-long-enough', 'another-long-key-'],
+  adminKeys: [],
+  apiKeysFile: '',
+  maxRequestsPerKey: 0,
+  requestsPerMinutePerKey: 0,
+  tokensPerMinutePerKey: 0
+})
 const [one, other] = [keys.find('Bearer a-key-long-enough'), keys.find('Bearer another-long-key-')]
-const kept = (model = ''): KeptResponse => ({ input: [], response: { model } as KeptResponse['response'], isBackground: false, events: null })
+const kept = (
+  model = ''
+): KeptResponse => ({ input: [], response: { model } as KeptResponse['response'], isBackground: false, events: null })
 
 test('each caller sees its own responses', () => {
   const store = new ResponseStore({ storedResponses: 8, storedResponseBytes: 1 << 20 })

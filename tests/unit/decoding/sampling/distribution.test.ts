@@ -14,8 +14,12 @@ interface Filters { readonly temperature: number, readonly topK: number, readonl
 const open: Filters = { temperature: 1, topK: 0, topP: 1, minP: 0 }
 
 /** The same by sorting the whole row, in vLLM's order: temperature, min_p, top_k, top_p. */
-function bruteForce (touched: ReadonlyMap<number, number>, { temperature, topK, topP, minP }: Filters, isAllowed: (token: number) => boolean): Map<number, number> {
-  const scaled = logits.map((logit, token) => !isAllowed(token) ? 0 : Math.exp((touched.get(token) ?? Math.fround(logit)) / temperature))
+function bruteForce (
+  touched: ReadonlyMap<number, number>, { temperature, topK, topP, minP }: Filters,
+  isAllowed: (token: number) => boolean
+): Map<number, number> {
+  const scaled = logits.map((logit, token) =>
+    !isAllowed(token) ? 0 : Math.exp((touched.get(token) ?? Math.fround(logit)) / temperature))
   let kept = [...scaled.keys()].filter(token => scaled[token]! > 0).sort((a, b) => scaled[b]! - scaled[a]! || a - b)
   const largest = scaled[kept[0]!]!
   if (minP > 0) kept = kept.filter(token => scaled[token]! >= minP * largest)
@@ -62,7 +66,9 @@ const wide = [...logits, ...Array.from({ length: 2000 }, () => -60)]
 
 function bits (isAllowed: (token: number) => boolean): Int32Array {
   const words = new Int32Array(Math.ceil(wide.length / 32))
-  for (const token of wide.keys()) if (token >= logits.length || isAllowed(token)) words[token >> 5]! |= 1 << (token & 31)
+  for (const token of wide.keys()) {
+    if (token >= logits.length || isAllowed(token)) words[token >> 5]! |= 1 << (token & 31)
+  }
   return words
 }
 
@@ -70,28 +76,37 @@ test('a constraint that allows many tokens is exact, whichever it forbids', () =
   for (const isAllowed of Object.values(constraints)) {
     if (!isAllowed) continue
     const expected = bruteForce(new Map([[3, 9], [200, 3.5]]), open, isAllowed)
-    const distribution = new SamplingDistribution(distributionOf(wide), new Map([[3, 9], [200, 3.5]]), open, bits(isAllowed))
-    for (const { token, logProbability } of distribution.ranked(expected.size)) assert.ok(Math.abs(Math.exp(logProbability) - expected.get(token)!) < 1e-6)
+    const distribution =
+      new SamplingDistribution(distributionOf(wide), new Map([[3, 9], [200, 3.5]]), open, bits(isAllowed))
+    for (const { token, logProbability } of distribution.ranked(expected.size)) {
+      assert.ok(Math.abs(Math.exp(logProbability) - expected.get(token)!) < 1e-6)
+    }
     for (let step = 0; step < 2000; step++) assert.ok(isAllowed(distribution.draw((step + 0.5) / 2000)))
   }
 })
 
 test('a constraint that allows nothing is a mistake', () => {
-  assert.throws(() => new SamplingDistribution(distributionOf(logits), new Map(), open, new Int32Array(13)), /allows no token/)
+  assert.throws(() => new SamplingDistribution(distributionOf(logits), new Map(), open, new Int32Array(13)),
+    /allows no token/)
 })
 
-for (const [what, touched, constraint] of Object.entries(touches).flatMap(([touch, touched]) => Object.entries(constraints).map(([name, constraint]) => [`${touch}, ${name}`, touched, constraint] as const))) {
+for (const [what, touched, constraint] of Object.entries(touches).flatMap(([touch, touched]) =>
+  Object.entries(constraints).map(([name, constraint]) => [`${touch}, ${name}`, touched, constraint] as const))) {
   for (const [how, filter] of Object.entries(filters)) {
     test(`probabilities are exact with ${how}, ${what}`, () => {
       const isAllowed = constraint ?? (() => true)
       const expected = bruteForce(touched, filter, isAllowed)
       if (expected.size === 0) return
-      const allowed = constraint && bits(isAllowed).slice(0, 13).map((word, index) => index === 12 ? word & 0xFFFF : word)
-      const distribution = new SamplingDistribution(distributionOf(logits, filter.temperature), touched, filter, allowed)
+      const allowed =
+        constraint && bits(isAllowed).slice(0, 13).map((word, index) => index === 12 ? word & 0xFFFF : word)
+      const distribution =
+        new SamplingDistribution(distributionOf(logits, filter.temperature), touched, filter, allowed)
       const ranked = distribution.ranked(400)
       const byProbability = [...expected.keys()].sort((a, b) => expected.get(b)! - expected.get(a)! || a - b)
       sameBits(ranked.map(one => one.token), byProbability)
-      for (const { token, logProbability } of ranked) assert.ok(Math.abs(Math.exp(logProbability) - expected.get(token)!) < 1e-6 * expected.get(token)! + 1e-12)
+      for (const { token, logProbability } of ranked) {
+        assert.ok(Math.abs(Math.exp(logProbability) - expected.get(token)!) < 1e-6 * expected.get(token)! + 1e-12)
+      }
       // A fine grid of u meets each token in proportion.
       const drawn = new Map<number, number>()
       const grid = 20000
@@ -99,14 +114,18 @@ for (const [what, touched, constraint] of Object.entries(touches).flatMap(([touc
         const token = distribution.draw((i + 0.5) / grid)
         drawn.set(token, (drawn.get(token) ?? 0) + 1)
       }
-      for (const [token, count] of drawn) assert.ok(Math.abs(count / grid - (expected.get(token) ?? 0)) < 1.01 / grid + 1e-9, `${token}: ${count}`)
+      for (const [token, count] of drawn) {
+        assert.ok(Math.abs(count / grid - (expected.get(token) ?? 0)) < 1.01 / grid + 1e-9, `${token}: ${count}`)
+      }
     })
   }
 }
 
 test('the arg max goes to the lower id among equals', () => {
-  assert.equal(new SamplingDistribution(distributionOf([1, 3, 3, 2]), new Map(), { ...open, temperature: 0 }).argmax(), 1)
-  assert.equal(new SamplingDistribution(distributionOf([1, 3, 3, 2]), new Map([[1, 0], [3, 3]]), { ...open, temperature: 0 }).argmax(), 2)
+  assert.equal(new SamplingDistribution(distributionOf([1, 3, 3, 2]), new Map(), { ...open, temperature: 0 }).argmax(),
+    1)
+  assert.equal(new SamplingDistribution(distributionOf([1, 3, 3, 2]), new Map([[1, 0], [3, 3]]),
+    { ...open, temperature: 0 }).argmax(), 2)
 })
 
 test('penalties, bias and masks change the logits they name', () => {
@@ -115,14 +134,20 @@ test('penalties, bias and masks change the logits they name', () => {
   counts.add(1)
   counts.add(2)
   const base = distributionOf([2, 4, -1, 0.5, 1])
-  const touched = touchedLogits(base, { ...plainSampling, repetitionPenalty: 2, frequencyPenalty: 0.5, presencePenalty: 0.25, logitBias: { 3: 1 } }, counts, [4])
+  const touched = touchedLogits(base,
+    { ...plainSampling, repetitionPenalty: 2, frequencyPenalty: 0.5, presencePenalty: 0.25, logitBias: { 3: 1 } },
+    counts, [4])
   // 0: 2/2; 1: 4/2 − 2·0.5 − 0.25; 2: −1·2 − 0.5 − 0.25; 3: 0.5 + 1; 4 masked
-  assert.deepEqual([...touched.entries()].sort(([a], [b]) => a - b), [[0, 1], [1, 0.75], [2, -2.75], [3, 1.5], [4, -Infinity]])
+  assert.deepEqual([...touched.entries()].sort(([a], [b]) => a - b),
+    [[0, 1], [1, 0.75], [2, -2.75], [3, 1.5], [4, -Infinity]])
   assert.equal(touchedLogits(base, plainSampling, counts, []).size, 0)
 })
 
 test('streams depend on seed and path alone, and fill the unit interval evenly', () => {
-  const draws = (seed: number, path: string): number[] => { const stream = randomStream(seed, path); return Array.from({ length: 5 }, () => stream.next()) }
+  const draws = (seed: number, path: string): number[] => {
+    const stream = randomStream(seed, path)
+    return Array.from({ length: 5 }, () => stream.next())
+  }
   assert.deepEqual(draws(1, '0'), draws(1, '0'))
   assert.notDeepEqual(draws(1, '0'), draws(1, '1'))
   assert.notDeepEqual(draws(1, '0'), draws(2, '0'))

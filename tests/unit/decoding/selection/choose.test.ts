@@ -1,8 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { isEnough, leaderProbability, majorityProbability, studentCdf } from '../../../../src/decoding/selection/adaptive-stopping.js'
+import {
+  isEnough, leaderProbability, majorityProbability, studentCdf
+} from '../../../../src/decoding/selection/adaptive-stopping.js'
 import type { Choice } from '../../../../src/decoding/runtime.js'
-import { expectedBest, pessimisticWeights, selectByRejection, softmaxKl, softmaxWeights, softmaxWeightsWithin } from '../../../../src/decoding/selection/selection-rules.js'
+import {
+  expectedBest, pessimisticWeights, selectByRejection, softmaxKl, softmaxWeights, softmaxWeightsWithin
+} from '../../../../src/decoding/selection/selection-rules.js'
 import { canonical, parties, winner } from '../../../../src/decoding/selection/votes.js'
 import { RequestError } from '../../../../src/errors.js'
 import { keepBest } from '../../../../src/serving/best-of.js'
@@ -15,16 +19,23 @@ const sampling = { maxTokens: 2 }
 const answers = enumerate(policy, 2)
 const byText = tally(answers, one => textOf(one.tokens), one => one.probability)
 
-/** The exact distribution of the answer chosen among n draws. @param weigh probability of each of n rewards to be chosen */
-function chosenAmong (n: number, weigh: (rewards: readonly number[]) => readonly number[], reward: (tokens: readonly number[]) => number): Map<string, number> {
+/**
+ * The exact distribution of the answer chosen among n draws.
+ * @param weigh probability of each of n rewards to be chosen
+ */
+function chosenAmong (
+  n: number, weigh: (rewards: readonly number[]) => readonly number[], reward: (tokens: readonly number[]) => number
+): Map<string, number> {
   const outcomes = tuples(answers, n).flatMap(drawn => {
     const probability = drawn.reduce((product, one) => product * one.probability, 1)
-    return weigh(drawn.map(one => reward(one.tokens))).map((weight, index) => ({ answer: textOf(drawn[index]!.tokens), probability: probability * weight }))
+    return weigh(drawn.map(one => reward(one.tokens)))
+      .map((weight, index) => ({ answer: textOf(drawn[index]!.tokens), probability: probability * weight }))
   })
   return tally(outcomes.filter(one => one.probability > 0), one => one.answer, one => one.probability)
 }
 
-const argmaxWeights = (rewards: readonly number[]): number[] => rewards.map((reward, index) => index === rewards.indexOf(Math.max(...rewards)) && reward > -Infinity ? 1 : 0)
+const argmaxWeights = (rewards: readonly number[]): number[] =>
+  rewards.map((reward, index) => index === rewards.indexOf(Math.max(...rewards)) && reward > -Infinity ? 1 : 0)
 
 /** The chance that sequential rejection stops at each. */
 function rejectionWeights (rewards: readonly number[], strength: number): number[] {
@@ -35,7 +46,9 @@ function rejectionWeights (rewards: readonly number[], strength: number): number
 
 async function draw (alignment: Record<string, unknown>, rounds: number, given: object = {}): Promise<string[]> {
   const texts: string[] = []
-  for (let seed = 0; seed < rounds; seed++) texts.push((await run(alignment, { policy, sampling, seed, scorer: oddities, ...given })).result.choices[0]!.text)
+  for (let seed = 0; seed < rounds; seed++) {
+    texts.push((await run(alignment, { policy, sampling, seed, scorer: oddities, ...given })).result.choices[0]!.text)
+  }
   return texts
 }
 
@@ -46,12 +59,16 @@ for (const [selection, weigh] of [
 ] as const) {
   test(`${selection} draws from the distribution that enumeration of all triples gives`, async () => {
     const strength = selection === 'argmax' ? {} : { strength: 0.8 }
-    assertDrawnFrom(chosenAmong(3, weigh, oddity), await draw({ strategy: 'best_of_n', num_candidates: 3, selection, ...strength }, 2000), selection)
+    assertDrawnFrom(chosenAmong(3, weigh, oddity),
+      await draw({ strategy: 'best_of_n', num_candidates: 3, selection, ...strength }, 2000), selection)
   })
 }
 
 test('softmax and pessimistic selection at strength 0 draw from the policy', async () => {
-  for (const selection of ['softmax', 'pessimistic']) assertDrawnFrom(byText, await draw({ strategy: 'best_of_n', num_candidates: 3, selection, strength: 0 }, 800), selection)
+  for (const selection of ['softmax', 'pessimistic']) {
+    assertDrawnFrom(byText, await draw({ strategy: 'best_of_n', num_candidates: 3, selection, strength: 0 }, 800),
+      selection)
+  }
 })
 
 test('max_kl lowers the strength of softmax selection until the choice costs no more, and no further', async () => {
@@ -64,14 +81,17 @@ test('max_kl lowers the strength of softmax selection until the choice costs no 
   }
   for (const weight of softmaxWeightsWithin(rewards, 5, 0)) assert.ok(Math.abs(weight - 0.25) < 1e-6)
   for (let seed = 0; seed < 10; seed++) {
-    const { result } = await run({ strategy: 'best_of_n', num_candidates: 6, selection: 'softmax', strength: 9, max_kl: 0.4 }, { scorer: oddities, seed })
+    const { result } =
+      await run({ strategy: 'best_of_n', num_candidates: 6, selection: 'softmax', strength: 9, max_kl: 0.4 },
+        { scorer: oddities, seed })
     assert.ok(result.kl.value! <= 0.4 + 1e-9)
   }
 })
 
 test('soft best-of-n comes closer to policy · exp(strength · reward) with n', () => {
   const normalizer = answers.reduce((sum, one) => sum + one.probability * Math.exp(oddity(one.tokens)), 0)
-  const target = tally(answers, one => textOf(one.tokens), one => one.probability * Math.exp(oddity(one.tokens)) / normalizer)
+  const target =
+    tally(answers, one => textOf(one.tokens), one => one.probability * Math.exp(oddity(one.tokens)) / normalizer)
   const distances = [1, 2, 4].map(n => {
     const drawn = chosenAmong(n, rewards => softmaxWeights(rewards, 1), oddity)
     return [...target].reduce((sum, [answer, p]) => sum + Math.abs(p - (drawn.get(answer) ?? 0)) / 2, 0)
@@ -84,26 +104,39 @@ function integral (of: (t: number) => number): number {
   const [low, high, intervals] = [-40, 8, 1200]
   const width = (high - low) / intervals
   const at = (index: number): number => { const t = Math.exp(low + index * width); return of(t) * t }
-  return Array.from({ length: intervals + 1 }, (_, index) => at(index) * (index === 0 || index === intervals ? 1 : index % 2 === 1 ? 4 : 2)).reduce((sum, one) => sum + one, 0) * width / 3
+  return Array.from({ length: intervals + 1 }, (_, index) => at(index) *
+    (index === 0 || index === intervals ? 1 : index % 2 === 1 ? 4 : 2)).reduce((sum, one) => sum + one, 0) * width / 3
 }
 
-/** The exact distribution of soft best-of-n for any n: n · p · e^r · E[1 / (e^r + Σ of the others' e^r)], with 1 / s = ∫ e^(−ts) dt. */
-function softBestOf (n: number, all: ReadonlyArray<{ readonly probability: number, readonly reward: number }>): number[] {
+/**
+ * The exact distribution of soft best-of-n for any n: n · p · e^r · E[1 / (e^r + Σ of the others' e^r)], with 1 / s = ∫
+ * e^(−ts) dt.
+ */
+function softBestOf (
+  n: number, all: ReadonlyArray<{ readonly probability: number, readonly reward: number }>
+): number[] {
   const sizes = all.map(one => Math.exp(one.reward))
-  const transform = (t: number): number => all.reduce((sum, one, index) => sum + one.probability * Math.exp(-t * sizes[index]!), 0)
-  return all.map(({ probability }, index) => n * probability * sizes[index]! * integral(t => Math.exp(-t * sizes[index]!) * transform(t) ** (n - 1)))
+  const transform = (t: number): number =>
+    all.reduce((sum, one, index) => sum + one.probability * Math.exp(-t * sizes[index]!), 0)
+  return all.map(({ probability }, index) =>
+    n * probability * sizes[index]! * integral(t => Math.exp(-t * sizes[index]!) * transform(t) ** (n - 1)))
 }
 
 test('the distance of soft best-of-n to policy · exp(reward) falls as 1 / n, on a toy of 121 answers', () => {
   const few = answers.map(({ tokens, probability }) => ({ probability, reward: oddity(tokens) }))
   const expected = chosenAmong(3, rewards => softmaxWeights(rewards, 1), oddity)
-  const byIntegral = tally(answers.map(({ tokens }, index) => ({ text: textOf(tokens), probability: softBestOf(3, few)[index]! })), one => one.text, one => one.probability)
+  const byIntegral =
+    tally(answers.map(({ tokens }, index) => ({ text: textOf(tokens), probability: softBestOf(3, few)[index]! })),
+      one => one.text, one => one.probability)
   for (const [answer, p] of expected) assert.ok(Math.abs(byIntegral.get(answer)! - p) < 1e-6, answer)
 
-  const all = enumerate(new ToyPolicy({ size: 4, seed: 4 }), 4).map(({ tokens, probability }) => ({ probability, reward: oddity(tokens) / 2 }))
+  const all = enumerate(new ToyPolicy({ size: 4, seed: 4 }),
+    4).map(({ tokens, probability }) => ({ probability, reward: oddity(tokens) / 2 }))
   assert.equal(all.length, 121)
   const normalizer = all.reduce((sum, one) => sum + one.probability * Math.exp(one.reward), 0)
-  const distance = (n: number): number => softBestOf(n, all).reduce((sum, p, index) => sum + Math.abs(p - all[index]!.probability * Math.exp(all[index]!.reward) / normalizer) / 2, 0)
+  const distance = (n: number): number => softBestOf(n, all).reduce(
+    (sum, p, index) => sum + Math.abs(p - all[index]!.probability * Math.exp(all[index]!.reward) / normalizer) / 2, 0
+  )
   const [at4, at16, at64] = [4, 16, 64].map(distance) as [number, number, number]
   for (const ratio of [at4 / at16, at16 / at64]) assert.ok(ratio > 3 && ratio < 5, [at4, at16, at64].join())
   assert.ok(at64 < 0.02)
@@ -146,7 +179,8 @@ test('pessimistic weights have mean 1 and grow with the reward above λ', () => 
 test('the reward of the best of fewer answers is its mean over all subsets of the pool', async () => {
   const rewards = [3, -1, 4, 4, 0.5]
   for (let n = 1; n <= 5; n++) {
-    const subsets = Array.from({ length: 32 }, (_, bits) => rewards.filter((_, index) => bits >> index & 1)).filter(subset => subset.length === n)
+    const subsets = Array.from({ length: 32 }, (_, bits) => rewards.filter((_, index) => bits >> index & 1))
+      .filter(subset => subset.length === n)
     const mean = subsets.reduce((sum, subset) => sum + Math.max(...subset), 0) / subsets.length
     assert.ok(Math.abs(expectedBest(rewards, n) - mean) < 1e-12, `n = ${n}`)
   }
@@ -157,38 +191,52 @@ test('the reward of the best of fewer answers is its mean over all subsets of th
   for (let i = 1; i < curve.length; i++) assert.ok(curve[i]!.reward >= curve[i - 1]!.reward)
 })
 
-test('a threshold that is met gives the best answer; one that is not, the best with a warning, or an error', async () => {
+test('a threshold that is met gives the best answer; one that is not, the best with a warning, or ' +
+  'an error', async () => {
   const best = await run({ strategy: 'best_of_n', num_candidates: 5 }, { scorer: oddities, seed: 3 })
   const reward = best.result.choices[0]!.score!.value
-  const met = await run({ strategy: 'best_of_n', num_candidates: 5, selection: 'threshold', min_reward: reward, fallback: 'error' }, { scorer: oddities, seed: 3 })
+  const met = await run({
+    strategy: 'best_of_n', num_candidates: 5, selection: 'threshold', min_reward: reward, fallback: 'error'
+  }, { scorer: oddities, seed: 3 })
   assert.deepEqual([met.result.choices, met.result.warnings], [best.result.choices, []])
-  const missed = await run({ strategy: 'best_of_n', num_candidates: 5, selection: 'threshold', min_reward: reward + 1 }, { scorer: oddities, seed: 3 })
+  const missed = await run({ strategy: 'best_of_n', num_candidates: 5, selection: 'threshold', min_reward: reward + 1 },
+    { scorer: oddities, seed: 3 })
   assert.deepEqual(missed.result.choices, best.result.choices)
   assert.equal(missed.result.warnings[0]!.code, 'reward_below_threshold')
-  await assert.rejects(run({ strategy: 'best_of_n', num_candidates: 5, selection: 'threshold', min_reward: reward + 1, fallback: 'error' }, { scorer: oddities, seed: 3 }), (error: unknown) =>
-    error instanceof RequestError && error.status === 422 && error.code === 'reward_below_threshold' && error.param === 'alignment.min_reward' && /of 5 answers has reward .* below min_reward/.test(error.message))
+  await assert.rejects(run({
+    strategy: 'best_of_n', num_candidates: 5, selection: 'threshold', min_reward: reward + 1, fallback: 'error'
+  }, { scorer: oddities, seed: 3 }), (error: unknown) =>
+    error instanceof RequestError && error.status === 422 && error.code === 'reward_below_threshold' &&
+      error.param === 'alignment.min_reward' && /of 5 answers has reward .* below min_reward/.test(error.message))
 })
 
 test('kl_regularized adds the answer’s logprob to its reward', async () => {
   for (let seed = 0; seed < 20; seed++) {
-    const { result } = await run({ strategy: 'best_of_n', num_candidates: 6, selection: 'kl_regularized', logprob_weight: 2 }, { scorer: oddities, seed })
+    const { result } =
+      await run({ strategy: 'best_of_n', num_candidates: 6, selection: 'kl_regularized', logprob_weight: 2 },
+        { scorer: oddities, seed })
     const values = result.candidates.map(one => one.score!.value + 2 * one.logprob)
     assert.equal(result.choices[0]!.candidateIndex, values.indexOf(Math.max(...values)))
   }
 })
 
-test('mbr takes the answer most like the others, without a reward; mbr_regularized adds that to the reward', async () => {
-  const counts = (text: string): number[] => Array.from({ length: 4 }, (_, token) => [...text].filter(letter => letter.charCodeAt(0) - 97 === token).length)
+test('mbr takes the answer most like the others, without a reward; mbr_regularized adds that to ' +
+  'the reward', async () => {
+  const counts = (text: string): number[] =>
+    Array.from({ length: 4 }, (_, token) => [...text].filter(letter => letter.charCodeAt(0) - 97 === token).length)
   const cosine = (one: string, other: string): number => {
     const [a, b] = [counts(one), counts(other)]
     const norms = Math.hypot(...a) * Math.hypot(...b)
     return norms === 0 ? 0 : a.reduce((sum, value, index) => sum + value * b[index]!, 0) / norms
   }
-  for (const [alignment, weight] of [[{ reward: null, selection: 'mbr' }, 1], [{ selection: 'mbr_regularized', similarity_weight: 3 }, 3]] as const) {
+  for (const [alignment, weight] of [[{ reward: null, selection: 'mbr' }, 1],
+    [{ selection: 'mbr_regularized', similarity_weight: 3 }, 3]] as const) {
     for (let seed = 0; seed < 20; seed++) {
-      const { result } = await run({ strategy: 'best_of_n', num_candidates: 6, ...alignment }, { scorer: alignment.selection === 'mbr' ? null : oddities, seed, sampling: { maxTokens: 5 } })
+      const { result } = await run({ strategy: 'best_of_n', num_candidates: 6, ...alignment },
+        { scorer: alignment.selection === 'mbr' ? null : oddities, seed, sampling: { maxTokens: 5 } })
       const texts = result.candidates.map(one => one.text)
-      const values = texts.map((one, index) => (result.candidates[index]!.score?.value ?? 0) + weight * texts.reduce((sum, other) => sum + cosine(one, other), 0) / texts.length)
+      const values = texts.map((one, index) => (result.candidates[index]!.score?.value ?? 0) +
+        weight * texts.reduce((sum, other) => sum + cosine(one, other), 0) / texts.length)
       const chosen = values[result.choices[0]!.candidateIndex]!
       assert.ok(Math.abs(chosen - Math.max(...values)) < 1e-6)
       assert.ok(Math.abs(result.kl.value! - Math.log(6)) < 1e-12)
@@ -199,7 +247,8 @@ test('mbr takes the answer most like the others, without a reward; mbr_regulariz
 test('a majority needs no reward, counts equal answers each, and ties go to the first', async () => {
   let won = 0
   for (let seed = 0; seed < 30; seed++) {
-    const { result } = await run({ strategy: 'best_of_n', reward: null, num_candidates: 7, selection: 'majority' }, { policy, sampling, seed })
+    const { result } = await run({ strategy: 'best_of_n', reward: null, num_candidates: 7, selection: 'majority' },
+      { policy, sampling, seed })
     // An empty answer says nothing.
     const counts = tally(result.candidates.filter(one => one.text !== ''), one => one.text, () => 1)
     assert.equal(counts.get(result.choices[0]!.text), Math.max(...counts.values()))
@@ -212,24 +261,30 @@ test('a majority needs no reward, counts equal answers each, and ties go to the 
 
 test('weighted votes add the rewards of equal answers, and return the best of them', () => {
   const all = parties(['so 3', 'it is 4', '3.0', 'none'], 'last_number')
-  assert.deepEqual(all, [{ answer: '3', members: [0, 2] }, { answer: '4', members: [1] }, { answer: null, members: [3] }])
+  assert.deepEqual(all,
+    [{ answer: '3', members: [0, 2] }, { answer: '4', members: [1] }, { answer: null, members: [3] }])
   assert.deepEqual(winner(all, [0.3, 0.5, 0.3, 9]).answer, '3')
   assert.deepEqual(winner(all, [0.1, 0.5, 0.3, 9]).answer, '4')
   assert.deepEqual(winner([all[2]!], [0, 0, 0, 1]).answer, null)
 })
 
 test('weighted_majority warns of rewards below 0, which count against their answer', async () => {
-  const { result } = await run({ strategy: 'best_of_n', num_candidates: 4, selection: 'weighted_majority' }, { scorer: toyScorer(() => -1) })
+  const { result } = await run({ strategy: 'best_of_n', num_candidates: 4, selection: 'weighted_majority' },
+    { scorer: toyScorer(() => -1) })
   assert.deepEqual(result.warnings.map(warning => warning.code), ['negative_votes'])
-  const fine = await run({ strategy: 'best_of_n', num_candidates: 4, selection: 'weighted_majority' }, { scorer: toyScorer(() => 1) })
+  const fine = await run({ strategy: 'best_of_n', num_candidates: 4, selection: 'weighted_majority' },
+    { scorer: toyScorer(() => 1) })
   assert.deepEqual(fine.result.warnings, [])
 })
 
 test('answers are made alike', () => {
   for (const [one, other] of [
-    ['1,000', '1000.0'], ['\\frac{1}{2}', '0.5'], ['$\\dfrac{3}{4}$', '3/4'], ['\\text{Paris}', ' paris.'], ['50%', '50 %'.replace(' ', '')], ['+7', '7'], ['\\left(1, 2\\right)', '(1, 2)'], ['$5.00', '5'], ['-0', '0']
+    ['1,000', '1000.0'], ['\\frac{1}{2}', '0.5'], ['$\\dfrac{3}{4}$', '3/4'], ['\\text{Paris}', ' paris.'],
+    ['50%', '50 %'.replace(' ', '')], ['+7', '7'], ['\\left(1, 2\\right)', '(1, 2)'], ['$5.00', '5'], ['-0', '0']
   ] as const) assert.equal(canonical(one), canonical(other), `${one} and ${other}`)
-  for (const [one, other] of [['1', '2'], ['5%', '5'], ['a', 'b'], ['(1, 2)', '(1,23)']] as const) assert.notEqual(canonical(one), canonical(other))
+  for (const [one, other] of [['1', '2'], ['5%', '5'], ['a', 'b'], ['(1, 2)', '(1,23)']] as const) {
+    assert.notEqual(canonical(one), canonical(other))
+  }
 })
 
 test('what is voted for can be a line, a number, a box, or what follows a text', () => {
@@ -246,7 +301,8 @@ test('what is voted for can be a line, a number, a box, or what follows a text',
 })
 
 test('Student’s t is that of the tables', () => {
-  for (const [t, degrees, p] of [[0, 3, 0.5], [1, 1, 0.75], [6.314, 1, 0.95], [2.92, 2, 0.95], [2.353, 3, 0.95], [2.132, 4, 0.95], [-2.132, 4, 0.05], [1.812, 10, 0.95], [2.75, 30, 0.995]] as const) {
+  for (const [t, degrees, p] of [[0, 3, 0.5], [1, 1, 0.75], [6.314, 1, 0.95], [2.92, 2, 0.95], [2.353, 3, 0.95],
+    [2.132, 4, 0.95], [-2.132, 4, 0.05], [1.812, 10, 0.95], [2.75, 30, 0.995]] as const) {
     assert.ok(Math.abs(studentCdf(t, degrees) - p) < 2e-4, `${t} with ${degrees}: ${studentCdf(t, degrees)}`)
   }
 })
@@ -275,7 +331,9 @@ test('the chance that a majority is one follows the Beta posterior', () => {
 test('stop_when draws answers a few at a time, the very ones that all at once would be drawn', async () => {
   for (let seed = 0; seed < 15; seed++) {
     const all = (await run({ strategy: 'best_of_n', num_candidates: 9 }, { scorer: oddities, seed })).result
-    const { result, policy: toy } = await run({ strategy: 'best_of_n', num_candidates: 9, stop_when: { min_reward: 2, every: 2 } }, { scorer: oddities, seed })
+    const { result, policy: toy } = await run(
+      { strategy: 'best_of_n', num_candidates: 9, stop_when: { min_reward: 2, every: 2 } }, { scorer: oddities, seed }
+    )
     const drawn = result.candidates.length
     assert.deepEqual(result.candidates, all.candidates.slice(0, drawn))
     const reached = (upTo: number): boolean => all.candidates.slice(0, upTo).some(one => one.score!.value >= 2)
@@ -284,13 +342,23 @@ test('stop_when draws answers a few at a time, the very ones that all at once wo
     assert.ok(Math.abs(result.kl.value! - Math.log(9)) < 1e-12)
     assert.equal(toy.open, 0)
   }
-  const never = await run({ strategy: 'best_of_n', num_candidates: 5, stop_when: { leader_probability: 1 } }, { scorer: indifferent })
+  const never = await run({ strategy: 'best_of_n', num_candidates: 5, stop_when: { leader_probability: 1 } },
+    { scorer: indifferent })
   assert.equal(never.result.candidates.length, 5)
 })
 
 test('best_of keeps the answers with the highest mean logprob, and one that a budget left no token last', () => {
   const choice = (candidateIndex: number, logprob: number, completionTokens: number): Choice =>
-    ({ candidateIndex, text: '', finishReason: 'length', completionTokens, logprob, score: null, logprobs: [], tokenIds: [] })
+    ({
+      candidateIndex,
+      text: '',
+      finishReason: 'length',
+      completionTokens,
+      logprob,
+      score: null,
+      logprobs: [],
+      tokenIds: []
+    })
   const kept = keepBest([choice(0, 0, 0), choice(1, -6, 2), choice(2, -4, 2), choice(3, 0, 0)], 3)
   assert.deepEqual(kept.map(one => one.candidateIndex), [2, 1, 0])
 })

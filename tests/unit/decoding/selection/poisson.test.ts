@@ -15,28 +15,37 @@ const mean = 1.5
 /** P(Poisson(mean) = k). */
 const chance = (k: number): number => k === 0 ? Math.exp(-mean) : chance(k - 1) * mean / k
 
-/** The exact distribution of the answer of Best-of-Poisson: answers in order of reward, (P below + own)^N − (P below)^N averaged over N, shared among ties as the policy has them. */
+/**
+ * The exact distribution of the answer of Best-of-Poisson: answers in order of reward, (P below + own)^N − (P below)^N
+ * averaged over N, shared among ties as the policy has them.
+ */
 function exact (reward: (tokens: readonly number[]) => number): Map<string, number> {
   const answers = enumerate(policy, sampling.maxTokens)
-  const mass = (of: (other: number) => boolean): number => answers.reduce((sum, one) => of(reward(one.tokens)) ? sum + one.probability : sum, 0)
+  const mass = (of: (other: number) => boolean): number =>
+    answers.reduce((sum, one) => of(reward(one.tokens)) ? sum + one.probability : sum, 0)
   const sizes = Array.from({ length: 40 }, (_, k) => k)
   return tally(answers, one => textOf(one.tokens), ({ tokens, probability }) => {
     const own = reward(tokens)
     const [below, tied] = [mass(other => other < own), mass(other => other === own)]
-    return probability / tied * sizes.reduce((sum, k) => sum + chance(k) * ((below + tied) ** (k + 1) - below ** (k + 1)), 0)
+    return probability / tied *
+      sizes.reduce((sum, k) => sum + chance(k) * ((below + tied) ** (k + 1) - below ** (k + 1)), 0)
   })
 }
 
 test('Best-of-Poisson draws from the distribution that enumeration gives', async () => {
   const drawn: string[] = []
-  for (let seed = 0; seed < 1500; seed++) drawn.push((await run({ strategy: 'best_of_n', poisson_mean: mean }, { policy, sampling, seed, scorer: oddities })).result.choices[0]!.text)
+  for (let seed = 0; seed < 1500; seed++) {
+    drawn.push((await run({ strategy: 'best_of_n', poisson_mean: mean },
+      { policy, sampling, seed, scorer: oddities })).result.choices[0]!.text)
+  }
   assertDrawnFrom(exact(oddity), drawn, 'Best-of-Poisson')
 })
 
 test('its KL stays below the bound that is reported, and comes close to it where rewards do not tie', () => {
   const answers = tally(enumerate(policy, sampling.maxTokens), one => textOf(one.tokens), one => one.probability)
   const names = [...answers.keys()]
-  const kl = (reward: (tokens: readonly number[]) => number): number => [...exact(reward)].reduce((sum, [answer, p]) => sum + p * Math.log(p / answers.get(answer)!), 0)
+  const kl = (reward: (tokens: readonly number[]) => number): number =>
+    [...exact(reward)].reduce((sum, [answer, p]) => sum + p * Math.log(p / answers.get(answer)!), 0)
   const distinct = kl(tokens => names.indexOf(textOf(tokens)))
   assert.ok(distinct < poissonKl(mean))
   assert.ok(kl(oddity) <= distinct + 1e-9)
@@ -44,7 +53,8 @@ test('its KL stays below the bound that is reported, and comes close to it where
   const count = 4000
   let fine = 0
   for (let rank = 0; rank < count; rank++) {
-    const p = Array.from({ length: 40 }, (_, k) => k).reduce((sum, k) => sum + chance(k) * (((rank + 1) / count) ** (k + 1) - (rank / count) ** (k + 1)), 0)
+    const p = Array.from({ length: 40 }, (_, k) => k)
+      .reduce((sum, k) => sum + chance(k) * (((rank + 1) / count) ** (k + 1) - (rank / count) ** (k + 1)), 0)
     fine += p * Math.log(p * count)
   }
   assert.ok(Math.abs(fine - poissonKl(mean)) < 1e-3)

@@ -6,17 +6,26 @@ import { run } from '../../../helpers/run-strategy.js'
 import { toyScorer } from '../../../helpers/toy-policy.js'
 
 const sampling = { maxTokens: 12 }
-const alignment = (fields: object) => ({ strategy: 'best_of_n', num_candidates: 9, return_candidates: true, stop_when: { min_reward: 1, every: 3, eager: true, ...fields } })
+const alignment = (fields: object) => ({
+  strategy: 'best_of_n',
+  num_candidates: 9,
+  return_candidates: true,
+  stop_when: { min_reward: 1, every: 3, eager: true, ...fields }
+})
 
 /** 1 for answers without the letter c, which an answer that has one can no longer get. */
-const withoutC: Scorer = { ...toyScorer((_tokens, { text }) => text.includes('c') ? 0 : 1), ceiling: text => text.includes('c') ? 0 : 1 }
+const withoutC: Scorer = {
+  ...toyScorer((_tokens, { text }) => text.includes('c') ? 0 : 1), ceiling: text => text.includes('c') ? 0 : 1
+}
 const never: Scorer = { ...toyScorer(() => 0), ceiling: () => 0 }
 
-test('an answer that can no longer have the reward is dropped where it is; what is returned has it, and is whole', async () => {
+test('an answer that can no longer have the reward is dropped where it is; what is returned has it, and ' +
+  'is whole', async () => {
   let dropped = 0
   for (let seed = 0; seed < 20; seed++) {
     const { result, policy } = await run(alignment({}), { scorer: withoutC, sampling, seed })
-    const { result: all } = await run({ strategy: 'best_of_n', num_candidates: 9 }, { scorer: withoutC, sampling, seed })
+    const { result: all } =
+      await run({ strategy: 'best_of_n', num_candidates: 9 }, { scorer: withoutC, sampling, seed })
     for (const { index, text, prunedAt, tokens } of result.candidates) {
       // As far as it went it is the answer that it would have been.
       assert.ok(all.candidates[index]!.text.startsWith(text))
@@ -42,7 +51,9 @@ test('the first to have the reward ends the others of its round, and no round fo
     const { result } = await run(alignment({}), { scorer: ends, sampling, seed })
     assert.equal(result.candidates.length, 3)
     const [choice] = result.choices
-    for (const { prunedAt, tokens } of result.candidates) if (prunedAt !== null) { shorter++; assert.ok(tokens >= choice!.completionTokens) }
+    for (const { prunedAt, tokens } of result.candidates) {
+      if (prunedAt !== null) { shorter++; assert.ok(tokens >= choice!.completionTokens) }
+    }
   }
   assert.ok(shorter > 0)
 })

@@ -11,14 +11,18 @@ const policy = new ToyPolicy({ size: 3, seed: 4 })
 const maxTokens = 3
 const strength = 1
 
-const weighed = enumerate(policy, maxTokens).map(({ tokens, probability }) => ({ answer: textOf(tokens), weight: probability * Math.exp(strength * oddity(tokens)) }))
+const weighed = enumerate(policy, maxTokens).map(({ tokens, probability }) => ({
+  answer: textOf(tokens), weight: probability * Math.exp(strength * oddity(tokens))
+}))
 const normalizer = weighed.reduce((sum, one) => sum + one.weight, 0)
 const target = tally(weighed, one => one.answer, one => one.weight / normalizer)
 
 async function draw (iterations: number, more: object): Promise<string[]> {
   const texts: string[] = []
   for (let seed = 0; seed < 600; seed++) {
-    const { result } = await run({ strategy: 'particle_filter', num_particles: 2, num_iterations: iterations, step: { tokens: 1 }, strength, ...more }, { policy, scorer: oddities, seed, sampling: { maxTokens } })
+    const { result } = await run({
+      strategy: 'particle_filter', num_particles: 2, num_iterations: iterations, step: { tokens: 1 }, strength, ...more
+    }, { policy, scorer: oddities, seed, sampling: { maxTokens } })
     texts.push(result.choices[0]!.text)
   }
   return texts
@@ -44,12 +48,15 @@ test('offspring given that the first particle lives are those of free resampling
         assert.ok(counts[0]! >= 1)
         assert.equal(counts.reduce((sum, count) => sum + count, 0), weights.length)
       }
-      // Free resampling, each outcome as often as the first particle has children in it, makes the same mean; here by exact weights.
+      // Free resampling, each outcome as often as the first particle has children in it, makes the same mean; here by
+      // exact weights.
       const unconditional = Array.from({ length: 60_000 }, () => offspring(weights, method, free))
       for (const index of weights.keys()) {
-        const expected = unconditional.reduce((sum, counts) => sum + counts[0]! * counts[index]!, 0) / unconditional.reduce((sum, counts) => sum + counts[0]!, 0)
+        const expected = unconditional.reduce((sum, counts) => sum + counts[0]! * counts[index]!, 0) /
+          unconditional.reduce((sum, counts) => sum + counts[0]!, 0)
         const mean = conditional.reduce((sum, counts) => sum + counts[index]!, 0) / conditional.length
-        assert.ok(Math.abs(mean - expected) < 0.05, `${method} of ${weights.join()}: particle ${index} has ${mean}, should have ${expected}`)
+        assert.ok(Math.abs(mean - expected) < 0.05,
+          `${method} of ${weights.join()}: particle ${index} has ${mean}, should have ${expected}`)
       }
     }
   }
@@ -60,7 +67,9 @@ test('offspring given that the first particle lives are those of free resampling
 test('the retained answer is followed token by token, logprob and text, and what it takes is counted', async () => {
   // At this strength no other particle wins against the best answer there is, once it was found.
   const given = { policy, scorer: oddities, seed: 3, sampling: { maxTokens: 5, topLogprobs: 1 } }
-  const { result, texts } = await run({ strategy: 'particle_filter', num_particles: 4, num_iterations: 6, step: { tokens: 1 }, strength: 200 }, given)
+  const { result, texts } = await run(
+    { strategy: 'particle_filter', num_particles: 4, num_iterations: 6, step: { tokens: 1 }, strength: 200 }, given
+  )
   assert.equal(texts[0], result.choices[0]!.text)
   const again = result.candidates.filter(one => one.text === result.choices[0]!.text && one.finishReason !== null)
   assert.ok(again.length > 1)
@@ -85,13 +94,21 @@ test('a budget that ends within a later pass returns the answer that was retaine
   assert.equal(cut, 20)
 })
 
-test('passes are told apart: how often the answer changed, and log Ẑ of the first, which has no retained particle', async () => {
-  const once = await run({ strategy: 'particle_filter', num_particles: 3, step: { tokens: 1 } }, { scorer: oddities, seed: 2 })
-  const thrice = await run({ strategy: 'particle_filter', num_particles: 3, num_iterations: 3, step: { tokens: 1 } }, { scorer: oddities, seed: 2 })
+test('passes are told apart: how often the answer changed, and log Ẑ of the first, which has no retained ' +
+  'particle', async () => {
+  const once =
+    await run({ strategy: 'particle_filter', num_particles: 3, step: { tokens: 1 } }, { scorer: oddities, seed: 2 })
+  const thrice = await run({ strategy: 'particle_filter', num_particles: 3, num_iterations: 3, step: { tokens: 1 } },
+    { scorer: oddities, seed: 2 })
   assert.equal(thrice.result.details['log_z'], once.result.details['log_z'])
   assert.equal(once.result.details['moves'], undefined)
   const moves: number[] = []
-  for (let seed = 0; seed < 50; seed++) moves.push((await run({ strategy: 'particle_filter', num_particles: 2, num_iterations: 2, step: { tokens: 1 }, strength: 0 }, { scorer: oddities, seed })).result.details['moves'] as number)
+  for (let seed = 0; seed < 50; seed++) {
+    moves.push((await run(
+      { strategy: 'particle_filter', num_particles: 2, num_iterations: 2, step: { tokens: 1 }, strength: 0 },
+      { scorer: oddities, seed }
+    )).result.details['moves'] as number)
+  }
   // Of two particles of equal weight either is drawn.
   assertMean(moves, 0.5, 'moves')
 })

@@ -4,7 +4,9 @@ import { fanOut, parseAlignment } from '../../../../src/decoding/strategies/para
 import { randomStream } from '../../../../src/decoding/sampling/random-stream.js'
 import { decode } from '../../../../src/decoding/strategies/strategies.js'
 import type { Scorer } from '../../../../src/rewards/scorer.js'
-import { canReturnTwo, everyStrategy, indifferent, oddities, oddity, run, tokensOf } from '../../../helpers/run-strategy.js'
+import {
+  canReturnTwo, everyStrategy, indifferent, oddities, oddity, run, tokensOf
+} from '../../../helpers/run-strategy.js'
 import { enumerate, plainSampling, ToyPolicy, toyPrompt, toyRuntime, toyScorer } from '../../../helpers/toy-policy.js'
 
 test('one candidate, one beam, a constant reward, or strength 0 give the very tokens of plain sampling', async () => {
@@ -19,14 +21,22 @@ test('one candidate, one beam, a constant reward, or strength 0 give the very to
       [{ strategy: 'best_of_n', num_candidates: 6, selection: 'threshold', min_reward: 0 }, indifferent],
       [{ strategy: 'speculative_rejection', num_candidates: 1 }, oddities],
       [{ strategy: 'speculative_rejection', num_candidates: 6, checkpoints: [1, 2] }, indifferent],
-      [{ strategy: 'beam_search', num_beams: 1, num_children: 1, step: { delimiter: 'b' }, score_every: 2, lookahead_tokens: 2 }, oddities],
+      [{
+        strategy: 'beam_search',
+        num_beams: 1,
+        num_children: 1,
+        step: { delimiter: 'b' },
+        score_every: 2,
+        lookahead_tokens: 2
+      }, oddities],
       [{ strategy: 'dvts', num_trees: 1, num_children: 1, step: { tokens: 1 } }, oddities],
       [{ strategy: 'rebase', width: 1, step: { tokens: 1 } }, oddities],
       [{ strategy: 'particle_filter', num_particles: 1, step: { tokens: 1 } }, oddities],
       [{ strategy: 'segment_rejection', segment: { tokens: 1 }, strength: 0, target_reward: 5 }, oddities],
       [{ strategy: 'segment_rejection', segment: { entropy: 1 }, max_tries: 1, target_reward: 5 }, oddities],
       [{ strategy: 'token_guidance', strength: 0, candidates: { top_k: 4 } }, oddities],
-      [{ strategy: 'token_guidance', strength: 0, candidates: { top_k: 2 }, transform: 'centered', outside: 'keep' }, oddities],
+      [{ strategy: 'token_guidance', strength: 0, candidates: { top_k: 2 }, transform: 'centered', outside: 'keep' },
+        oddities],
       [{ strategy: 'token_guidance', strength: 0, source: 'next_token', candidates: { top_k: 0 } }, oddities],
       [{ strategy: 'token_guidance', strength: 0, contrast: { toward: {} }, candidates: { top_k: 0 } }, oddities]
     ] as const) {
@@ -39,14 +49,17 @@ test('one candidate, one beam, a constant reward, or strength 0 give the very to
 
 test('a beam as wide as the tree finds the best answer there is', async () => {
   const policy = new ToyPolicy({ size: 3, seed: 3 })
-  const { result } = await run({ strategy: 'beam_search', num_beams: 8, num_children: 16, step: { tokens: 1 } }, { policy, sampling: { maxTokens: 3 }, scorer: oddities })
-  const rewards = await oddities.score(toyPrompt, enumerate(policy, 3).map(({ tokens }) => ({ text: '', tokens, final: true }) as never))
+  const { result } = await run({ strategy: 'beam_search', num_beams: 8, num_children: 16, step: { tokens: 1 } },
+    { policy, sampling: { maxTokens: 3 }, scorer: oddities })
+  const rewards = await oddities.score(toyPrompt,
+    enumerate(policy, 3).map(({ tokens }) => ({ text: '', tokens, final: true }) as never))
   assert.equal(result.choices[0]!.score!.value, Math.max(...rewards.map(score => score.value)))
 })
 
 test('a beam whose step is the whole answer is best-of-n', async () => {
   for (let seed = 1; seed <= 5; seed++) {
-    const beam = await run({ strategy: 'beam_search', num_beams: 2, num_children: 3, step: { tokens: 16 } }, { seed, scorer: oddities })
+    const beam = await run({ strategy: 'beam_search', num_beams: 2, num_children: 3, step: { tokens: 16 } },
+      { seed, scorer: oddities })
     const best = await run({ strategy: 'best_of_n', num_candidates: 6 }, { seed, scorer: oddities })
     assert.equal(beam.result.choices[0]!.text, best.result.choices[0]!.text)
     assert.deepEqual(beam.result.candidates.map(one => one.text), best.result.candidates.map(one => one.text))
@@ -63,11 +76,13 @@ test('the prompt is read once, whatever the fan-out', async () => {
 test('streamed text and logprobs are the choice’s, and every sequence is closed', async () => {
   for (const alignment of [null, ...everyStrategy]) {
     for (let seed = 1; seed <= 10; seed++) {
-      const { result, texts, policy, events } = await run(alignment, { seed, scorer: oddities, sampling: { maxTokens: 6, topLogprobs: 1 } })
+      const { result, texts, policy, events } =
+        await run(alignment, { seed, scorer: oddities, sampling: { maxTokens: 6, topLogprobs: 1 } })
       assert.equal(texts[0], result.choices[0]!.text)
       assert.equal(policy.open, 0)
       assert.equal(events.filter(event => event.type === 'choice-end').length, 1)
-      assert.deepEqual(events.flatMap(event => event.type === 'text' ? event.logprobs : []), result.choices[0]!.logprobs)
+      assert.deepEqual(events.flatMap(event => event.type === 'text' ? event.logprobs : []),
+        result.choices[0]!.logprobs)
       assert.ok(result.generatedTokens >= result.choices[0]!.completionTokens)
     }
   }
@@ -81,7 +96,8 @@ test('no more sequences are open at a time than the request reserves', async () 
     policy.asked.push = (...items) => { most = Math.max(most, policy.open); return asked(...items) }
     const n = alignment && !canReturnTwo(alignment) ? 1 : 2
     await run(alignment, { policy, n, scorer: oddities })
-    const allowed = fanOut(alignment && parseAlignment({ ...(alignment['contrast'] === undefined ? { reward: 'toy' } : {}), ...alignment }), n)
+    const allowed = fanOut(alignment &&
+      parseAlignment({ ...(alignment['contrast'] === undefined ? { reward: 'toy' } : {}), ...alignment }), n)
     assert.ok(most <= allowed, `${JSON.stringify(alignment)}: ${most} open, ${allowed} reserved`)
   }
 })
@@ -97,10 +113,12 @@ test('n choices: the n best, distinct candidates, each with its own text', async
 test('a stop string across tokens ends the answer before it, and the kept text is what is scored', async () => {
   const policy = new ToyPolicy({ size: 4, seed: 6 })
   const scored: Array<readonly number[]> = []
-  const scorer = toyScorer((tokens, answer) => { scored.push(tokens); assert.equal(answer.text.length, tokens.length); return 0 })
+  const scorer =
+    toyScorer((tokens, answer) => { scored.push(tokens); assert.equal(answer.text.length, tokens.length); return 0 })
   let stopped = 0
   for (let seed = 0; seed < 40; seed++) {
-    const { result } = await run({ strategy: 'best_of_n', num_candidates: 1 }, { policy, seed, scorer, sampling: { stop: ['ba', 'cc'], maxTokens: 6 } })
+    const { result } = await run({ strategy: 'best_of_n', num_candidates: 1 },
+      { policy, seed, scorer, sampling: { stop: ['ba', 'cc'], maxTokens: 6 } })
     const { text, finishReason } = result.choices[0]!
     assert.ok(!text.includes('ba') && !text.includes('cc'))
     assert.deepEqual(scored.at(-1)!.map(token => String.fromCharCode(97 + token)).join(''), text)
@@ -113,11 +131,14 @@ test('a stop string across tokens ends the answer before it, and the kept text i
 
 test('budgets of tokens and time end a search with the best so far', async () => {
   for (const alignment of everyStrategy) {
-    const { result } = await run(alignment, { scorer: oddities, budget: { maxGeneratedTokens: 7 }, sampling: { maxTokens: 6, ignoreEos: true } })
+    const { result } = await run(alignment,
+      { scorer: oddities, budget: { maxGeneratedTokens: 7 }, sampling: { maxTokens: 6, ignoreEos: true } })
     assert.ok(result.generatedTokens <= 7)
     assert.equal(result.choices.length, 1)
     let now = 0
-    const late = await run(alignment, { scorer: oddities, budget: { deadlineMs: 5 }, elapsedMs: () => now++, sampling: { maxTokens: 6, ignoreEos: true } })
+    const late = await run(alignment, {
+      scorer: oddities, budget: { deadlineMs: 5 }, elapsedMs: () => now++, sampling: { maxTokens: 6, ignoreEos: true }
+    })
     assert.equal(late.result.stoppedBy, 'deadline', JSON.stringify(alignment))
     assert.ok(late.result.choices[0]!.score, 'the best so far is scored')
   }
@@ -142,11 +163,19 @@ test('an abort or a deadline at any moment ends every strategy, and closes what 
         return asked(...items)
       }
       const running = run(alignment, { policy, scorer: oddities, seed: round, signal: controller.signal, sampling })
-      await running.then(() => { assert.ok(!reached) }, (error: unknown) => { assert.match(String(error), /enough/, JSON.stringify(alignment)) })
+      await running.then(() => { assert.ok(!reached) },
+        (error: unknown) => { assert.match(String(error), /enough/, JSON.stringify(alignment)) })
       assert.equal(policy.open, 0, `${JSON.stringify(alignment)} after an abort at output ${moment}`)
 
       let now = 0
-      const late = await run(alignment, { policy: new ToyPolicy({ turns }), scorer: oddities, seed: round, budget: { deadlineMs: moment }, elapsedMs: () => now++, sampling })
+      const late = await run(alignment, {
+        policy: new ToyPolicy({ turns }),
+        scorer: oddities,
+        seed: round,
+        budget: { deadlineMs: moment },
+        elapsedMs: () => now++,
+        sampling
+      })
       assert.equal(late.policy.open, 0, `${JSON.stringify(alignment)} after a deadline at ${moment}`)
       assert.equal(late.texts[0], late.result.choices[0]!.text)
       // Wherever it ended, the best so far is what is returned and scored.
@@ -164,7 +193,8 @@ test('what a request draws does not depend on when its outputs come', async () =
     const alone = await run(alignment, { scorer: oddities, seed: 5, n, sampling: { maxTokens: 6 } })
     const random = randomStream(2, 'crowd')
     const crowd = new ToyPolicy({ turns: () => 1 + Math.floor(9 * random.next()) })
-    const among = await Promise.all(Array.from({ length: 32 }, (_, index) => run(alignment, { policy: crowd, scorer: oddities, seed: 5 + index, n, sampling: { maxTokens: 6 } })))
+    const among = await Promise.all(Array.from({ length: 32 }, (_, index) =>
+      run(alignment, { policy: crowd, scorer: oddities, seed: 5 + index, n, sampling: { maxTokens: 6 } })))
     assert.deepEqual(among[0]!.result.choices, alone.result.choices, JSON.stringify(alignment))
     assert.deepEqual(among[0]!.result.candidates, alone.result.candidates, JSON.stringify(alignment))
   }
@@ -178,10 +208,12 @@ function frozen<T> (value: T): T {
 
 test('a request is not changed by being run: the same one gives the same again', async () => {
   for (const alignment of everyStrategy) {
-    const request = frozen(parseAlignment({ ...(alignment['contrast'] === undefined ? { reward: 'toy' } : {}), ...alignment }))
+    const request =
+      frozen(parseAlignment({ ...(alignment['contrast'] === undefined ? { reward: 'toy' } : {}), ...alignment }))
     const results = []
     for (let round = 0; round < 2; round++) {
-      for await (const event of decode(toyRuntime(new ToyPolicy(), { scorer: oddities, seed: 9 }), toyPrompt, { ...plainSampling, maxTokens: 6 }, request, 1)) if (event.type === 'end') results.push(event.result)
+      for await (const event of decode(toyRuntime(new ToyPolicy(), { scorer: oddities, seed: 9 }), toyPrompt,
+        { ...plainSampling, maxTokens: 6 }, request, 1)) if (event.type === 'end') results.push(event.result)
     }
     assert.deepEqual(results[1], results[0], JSON.stringify(alignment))
   }
@@ -205,26 +237,33 @@ test('tokens of a shared budget go to candidates by the request alone, never by 
 
 test('a budget is shared out evenly, and what those that end early leave goes to the others', async () => {
   // All answers end by length: 20 tokens over 6 are 4, 4, 3, 3, 3, 3.
-  const even = await run({ strategy: 'best_of_n', num_candidates: 6 }, { scorer: oddities, budget: { maxGeneratedTokens: 20 }, sampling: { maxTokens: 9, ignoreEos: true } })
+  const even = await run({ strategy: 'best_of_n', num_candidates: 6 },
+    { scorer: oddities, budget: { maxGeneratedTokens: 20 }, sampling: { maxTokens: 9, ignoreEos: true } })
   assert.deepEqual(even.result.candidates.map(one => one.tokens), [4, 4, 3, 3, 3, 3])
   assert.deepEqual([even.result.generatedTokens, even.result.stoppedBy], [20, 'max_generated_tokens'])
   let early = 0
   for (let seed = 0; seed < 30; seed++) {
     const given = { scorer: oddities, seed, sampling: { maxTokens: 9 } }
-    const whole = (await run({ strategy: 'best_of_n', num_candidates: 4 }, given)).result.candidates.map(one => one.tokens)
-    const { result } = await run({ strategy: 'best_of_n', num_candidates: 4 }, { ...given, budget: { maxGeneratedTokens: 16 } })
+    const whole =
+      (await run({ strategy: 'best_of_n', num_candidates: 4 }, given)).result.candidates.map(one => one.tokens)
+    const { result } =
+      await run({ strategy: 'best_of_n', num_candidates: 4 }, { ...given, budget: { maxGeneratedTokens: 16 } })
     // Water finds its level: the highest that 16 tokens fill, whoever would have needed less having just that.
     const filled = (level: number): number => whole.reduce((sum, tokens) => sum + Math.min(tokens, level), 0)
     let level = 0
     while (level < 9 && filled(level + 1) <= 16) level++
     if (whole.some(tokens => tokens <= level)) early++
-    for (const [index, { tokens }] of result.candidates.entries()) assert.ok(tokens === Math.min(whole[index]!, level) || tokens === Math.min(whole[index]!, level + 1), `seed ${seed}`)
+    for (const [index, { tokens }] of result.candidates.entries()) {
+      assert.ok(tokens === Math.min(whole[index]!, level) || tokens === Math.min(whole[index]!, level + 1),
+        `seed ${seed}`)
+    }
     assert.equal(result.generatedTokens, Math.min(16, filled(9)))
   }
   assert.ok(early > 0)
 })
 
-test('every score is that of the candidate it is reported with, and no answer is longer than max_tokens in all', async () => {
+test('every score is that of the candidate it is reported with, and no answer is longer than ' +
+  'max_tokens in all', async () => {
   for (const alignment of everyStrategy) {
     for (let seed = 1; seed <= 8; seed++) {
       const { result } = await run(alignment, { seed, scorer: oddities, sampling: { maxTokens: 5 } })
@@ -232,7 +271,9 @@ test('every score is that of the candidate it is reported with, and no answer is
       for (const { text, tokens, score, parent, index, prunedAt } of result.candidates) {
         assert.ok(tokens <= 5)
         // What was dropped may have been scored by where it leads.
-        if (prunedAt === null || alignment['lookahead_tokens'] === undefined) assert.equal(score!.value, oddity(tokensOf(text)), JSON.stringify(alignment))
+        if (prunedAt === null || alignment['lookahead_tokens'] === undefined) {
+          assert.equal(score!.value, oddity(tokensOf(text)), JSON.stringify(alignment))
+        }
         assert.ok(parent === null || parent < index)
       }
       const chosen = result.candidates.find(one => one.index === result.choices[0]!.candidateIndex)!
@@ -250,7 +291,8 @@ test('KL is what the formulas say', async () => {
   const wide = await run({ strategy: 'beam_search' }, { scorer: oddities })
   assert.deepEqual(wide.result.kl, { value: null, kind: null })
   for (let seed = 1; seed <= 10; seed++) {
-    const bounded = await run({ strategy: 'token_guidance', strength: 50, max_kl: 0.5, candidates: { top_k: 4 } }, { seed, scorer: oddities })
+    const bounded = await run({ strategy: 'token_guidance', strength: 50, max_kl: 0.5, candidates: { top_k: 4 } },
+      { seed, scorer: oddities })
     assert.ok(bounded.result.kl.value! <= 0.5 + 1e-9)
   }
 })
@@ -264,10 +306,12 @@ for (const [alignment, maxGeneratedTokens, opened] of [
   [{ strategy: 'segment_rejection', segment: { tokens: 2 }, target_reward: 1, strength: 100 }, 2, 1],
   [{ strategy: 'particle_filter', num_particles: 2, num_iterations: 3 }, 8, 2]
 ] as const) {
-  test(`a budget that is used up exactly, or a deadline that passes while answers are scored, opens nothing more: ${JSON.stringify(alignment)}`, async () => {
+  test('a budget that is used up exactly, or a deadline that passes while answers are scored, opens nothing more: ' +
+    `${JSON.stringify(alignment)}`, async () => {
     const sampling = { maxTokens: 4, ignoreEos: true }
     const spent = await run(alignment, { scorer: emptiness, budget: { maxGeneratedTokens }, sampling })
-    assert.deepEqual([spent.result.candidates.length, spent.result.generatedTokens, spent.result.stoppedBy], [opened, maxGeneratedTokens, 'max_generated_tokens'])
+    assert.deepEqual([spent.result.candidates.length, spent.result.generatedTokens, spent.result.stoppedBy],
+      [opened, maxGeneratedTokens, 'max_generated_tokens'])
     let now = 0
     const slow: Scorer = { ...emptiness, score: (...given) => { now += 100; return emptiness.score(...given) } }
     const late = await run(alignment, { scorer: slow, budget: { deadlineMs: 150 }, elapsedMs: () => now, sampling })
@@ -280,11 +324,15 @@ for (const [alignment, maxGeneratedTokens, opened] of [
 }
 
 for (const alignment of everyStrategy) {
-  test(`what a budget ended before its first token is not chosen where there is anything else: ${JSON.stringify(alignment)}`, async () => {
+  test('what a budget ended before its first token is not chosen where there is anything else: ' +
+    `${JSON.stringify(alignment)}`, async () => {
     const begun = async (budget: object): Promise<void> => {
       let now = 0
-      const { result, policy } = await run(alignment, { scorer: emptiness, budget, elapsedMs: () => now++, sampling: { maxTokens: 6, ignoreEos: true } })
-      if (result.candidates.some(({ tokens }) => tokens > 0)) assert.ok(result.choices[0]!.completionTokens > 0, JSON.stringify(budget))
+      const { result, policy } = await run(alignment,
+        { scorer: emptiness, budget, elapsedMs: () => now++, sampling: { maxTokens: 6, ignoreEos: true } })
+      if (result.candidates.some(({ tokens }) => tokens > 0)) {
+        assert.ok(result.choices[0]!.completionTokens > 0, JSON.stringify(budget))
+      }
       assert.ok(result.choices[0]!.score)
       assert.equal(policy.open, 0)
     }
@@ -293,7 +341,8 @@ for (const alignment of everyStrategy) {
   })
 }
 
-test('an answer that the model ends at once is an answer; what a budget did not begin counts neither as one nor in their KL', async () => {
+test('an answer that the model ends at once is an answer; what a budget did not begin counts neither as one nor in ' +
+  'their KL', async () => {
   const ended = await run({ strategy: 'best_of_n', num_candidates: 32 }, { scorer: emptiness })
   assert.deepEqual([ended.result.choices[0]!.text, ended.result.choices[0]!.finishReason], ['', 'stop'])
   const given = { scorer: emptiness, budget: { maxGeneratedTokens: 3 }, sampling: { ignoreEos: true } }

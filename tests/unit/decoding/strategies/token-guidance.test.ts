@@ -9,27 +9,40 @@ import { enumerate, ToyPolicy, toyPrompt, toyScorer } from '../../../helpers/toy
 const policy = new ToyPolicy({ size: 3, seed: 8 })
 const length = 3
 const strength = 1.3
-const reward = (tokens: readonly number[]): number => tokens.reduce((sum, token, index) => sum + (token === 1 ? 1 : -0.4) * (index + 1), 0)
+const reward = (tokens: readonly number[]): number =>
+  tokens.reduce((sum, token, index) => sum + (token === 1 ? 1 : -0.4) * (index + 1), 0)
 
 /** Every answer that begins so, with its probability given that beginning. */
 const endings = (tokens: readonly number[]): ReturnType<typeof enumerate> => enumerate(policy, length, tokens, 1)
 
-/** The probability of an answer when each token is drawn with guidance by a value of prefixes. An answer that ended is its own value. */
-function guidedProbability (answer: readonly number[], ended: boolean, value: (tokens: readonly number[], final: boolean) => number): number {
+/**
+ * The probability of an answer when each token is drawn with guidance by a value of prefixes. An answer that ended is
+ * its own value.
+ */
+function guidedProbability (
+  answer: readonly number[], ended: boolean, value: (tokens: readonly number[], final: boolean) => number
+): number {
   let probability = 1
   for (let position = 0; position < answer.length + (ended ? 1 : 0); position++) {
     const prefix = answer.slice(0, position)
-    const ranked = Array.from({ length: policy.size }, (_, token) => ({ token, logProbability: policy.logProbability([...toyPrompt.tokens, ...prefix], token) }))
-    const values = ranked.map(({ token }) => token === policy.endToken ? value(prefix, true) : value([...prefix, token], position + 1 === length))
+    const ranked = Array.from({ length: policy.size },
+      (_, token) => ({ token, logProbability: policy.logProbability([...toyPrompt.tokens, ...prefix], token) }))
+    const values = ranked.map(({ token }) =>
+      token === policy.endToken ? value(prefix, true) : value([...prefix, token], position + 1 === length))
     const token = position < answer.length ? answer[position]! : policy.endToken
     probability *= Math.exp(guide(ranked, values, strength).ranked[token]!.logProbability)
   }
   return probability
 }
 
-test('guidance by the exact soft value draws from policy · exp(strength · reward); by the mean reward it does not', () => {
-  const soft = (tokens: readonly number[], final: boolean): number => final ? reward(tokens) : Math.log(endings(tokens).reduce((sum, one) => sum + one.probability * Math.exp(strength * reward(one.tokens)), 0)) / strength
-  const mean = (tokens: readonly number[], final: boolean): number => final ? reward(tokens) : endings(tokens).reduce((sum, one) => sum + one.probability * reward(one.tokens), 0)
+test('guidance by the exact soft value draws from policy · exp(strength · reward); by the mean reward it ' +
+  'does not', () => {
+  const soft = (tokens: readonly number[], final: boolean): number => final
+    ? reward(tokens)
+    : Math.log(endings(tokens).reduce((sum, one) => sum + one.probability * Math.exp(strength * reward(one.tokens)),
+      0)) / strength
+  const mean = (tokens: readonly number[], final: boolean): number =>
+    final ? reward(tokens) : endings(tokens).reduce((sum, one) => sum + one.probability * reward(one.tokens), 0)
   const answers = enumerate(policy, length)
   const normalizer = answers.reduce((sum, one) => sum + one.probability * Math.exp(strength * reward(one.tokens)), 0)
   let worstOfMean = 0
@@ -45,7 +58,9 @@ test('guidance by the exact soft value draws from policy · exp(strength · rewa
 const ranked = [0.5, 0.3, 0.2].map((probability, token) => ({ token, logProbability: Math.log(probability) }))
 
 test('strength 0 is the policy, and its KL is nothing', () => {
-  for (const [index, { logProbability }] of guide(ranked, [1, 2, 3], 0).ranked.entries()) assert.ok(Math.abs(logProbability - ranked[index]!.logProbability) < 1e-12)
+  for (const [index, { logProbability }] of guide(ranked, [1, 2, 3], 0).ranked.entries()) {
+    assert.ok(Math.abs(logProbability - ranked[index]!.logProbability) < 1e-12)
+  }
   assert.ok(Math.abs(stepKl(guide(ranked, [1, 2, 3], 0), ranked)) < 1e-12)
 })
 
@@ -83,10 +98,15 @@ function keptDistribution (toy: ToyPolicy, strength: number): { probabilities: M
   const inside = [...p.keys()].sort((a, b) => p[b]! - p[a]!).slice(0, 2)
   const values = inside.map(token => oddity(token === toy.endToken ? [] : [token]))
   const mean = (values[0]! + values[1]!) / 2
-  const weights = p.map((one, token) => inside.includes(token) ? one * Math.exp(strength * (values[inside.indexOf(token)]! - mean)) : one)
+  const weights = p.map((one, token) =>
+    inside.includes(token) ? one * Math.exp(strength * (values[inside.indexOf(token)]! - mean)) : one)
   const sum = weights.reduce((a, b) => a + b, 0)
-  const probabilities = new Map(weights.map((weight, token) => [token === toy.endToken ? '' : String.fromCharCode(97 + token), weight / sum]))
-  return { probabilities, kl: weights.reduce((total, weight, token) => total + weight / sum * Math.log(weight / sum / p[token]!), 0) }
+  const probabilities = new Map(weights.map((weight, token) =>
+    [token === toy.endToken ? '' : String.fromCharCode(97 + token), weight / sum]))
+  return {
+    probabilities,
+    kl: weights.reduce((total, weight, token) => total + weight / sum * Math.log(weight / sum / p[token]!), 0)
+  }
 }
 
 test('tokens outside the candidates are kept with value 0: drawn, and in the KL, as enumeration has it', async () => {
@@ -94,14 +114,23 @@ test('tokens outside the candidates are kept with value 0: drawn, and in the KL,
   const { probabilities, kl } = keptDistribution(toy, 1.4)
   const drawn: string[] = []
   for (let seed = 0; seed < 800; seed++) {
-    const { result } = await run({ strategy: 'token_guidance', strength: 1.4, candidates: { top_k: 2 }, transform: 'centered', outside: 'keep' }, { policy: toy, scorer: oddities, seed, sampling: { maxTokens: 1 } })
+    const { result } = await run({
+      strategy: 'token_guidance', strength: 1.4, candidates: { top_k: 2 }, transform: 'centered', outside: 'keep'
+    }, { policy: toy, scorer: oddities, seed, sampling: { maxTokens: 1 } })
     drawn.push(result.choices[0]!.text)
     assert.ok(Math.abs(result.kl.value! - kl) < 1e-6)
   }
   assert.ok(drawn.some(one => !['', 'a'].includes(one)))
   assertDrawnFrom(probabilities, drawn, 'kept')
   const [best] = [...probabilities].reduce((a, b) => b[1] > a[1] ? b : a)
-  const { result } = await run({ strategy: 'token_guidance', strength: 1.4, candidates: { top_k: 2 }, transform: 'centered', outside: 'keep', draw: 'argmax' }, { policy: toy, scorer: oddities, sampling: { maxTokens: 1 } })
+  const { result } = await run({
+    strategy: 'token_guidance',
+    strength: 1.4,
+    candidates: { top_k: 2 },
+    transform: 'centered',
+    outside: 'keep',
+    draw: 'argmax'
+  }, { policy: toy, scorer: oddities, sampling: { maxTokens: 1 } })
   assert.equal(result.choices[0]!.text, best)
 })
 
@@ -116,10 +145,13 @@ test('guidance before the temperature is guidance with strength over temperature
 
 test('argmax takes the most probable token under guidance, as temperature 0 does', async () => {
   for (let seed = 0; seed < 10; seed++) {
-    const drawn = await run({ strategy: 'token_guidance', draw: 'argmax' }, { scorer: oddities, seed, sampling: { maxTokens: 5 } })
-    const greedy = await run({ strategy: 'token_guidance' }, { scorer: oddities, seed, sampling: { maxTokens: 5, temperature: 0 } })
+    const drawn =
+      await run({ strategy: 'token_guidance', draw: 'argmax' }, { scorer: oddities, seed, sampling: { maxTokens: 5 } })
+    const greedy =
+      await run({ strategy: 'token_guidance' }, { scorer: oddities, seed, sampling: { maxTokens: 5, temperature: 0 } })
     assert.equal(drawn.result.choices[0]!.text, greedy.result.choices[0]!.text)
-    const args = await run({ strategy: 'token_guidance', method: 'args', candidates: { top_k: 4 } }, { scorer: oddities, seed, sampling: { maxTokens: 5 } })
+    const args = await run({ strategy: 'token_guidance', method: 'args', candidates: { top_k: 4 } },
+      { scorer: oddities, seed, sampling: { maxTokens: 5 } })
     // The KL of the distribution whose most probable token is taken is not the answer's.
     for (const { result } of [drawn, greedy, args]) assert.deepEqual(result.kl, { value: null, kind: null })
   }
@@ -128,35 +160,47 @@ test('argmax takes the most probable token under guidance, as temperature 0 does
 test('an end token is a candidate like any other: a reward for short answers ends them at once', async () => {
   const scorer = toyScorer(tokens => -tokens.length)
   for (let seed = 0; seed < 10; seed++) {
-    const { result } = await run({ strategy: 'token_guidance', strength: 100 }, { scorer, seed, sampling: { maxTokens: 20 } })
+    const { result } =
+      await run({ strategy: 'token_guidance', strength: 100 }, { scorer, seed, sampling: { maxTokens: 20 } })
     assert.deepEqual([result.choices[0]!.text, result.choices[0]!.finishReason], ['', 'stop'])
   }
 })
 
 test('a method fills in what its paper says; fields that are given win', () => {
-  const of = (fields: object): Record<string, unknown> => ({ ...parseAlignment({ strategy: 'token_guidance', reward: 'x', ...fields }) })
+  const of = (fields: object): Record<string, unknown> => ({
+    ...parseAlignment({ strategy: 'token_guidance', reward: 'x', ...fields })
+  })
   const args = of({ method: 'args' })
-  assert.deepEqual([args['strength'], args['candidates'], args['draw'], args['reward_scale'], args['allow_scope_mismatch']], [1.5, { top_k: 10, top_p: 1 }, 'argmax', 'raw', true])
+  assert.deepEqual([args['strength'], args['candidates'], args['draw'], args['reward_scale'],
+    args['allow_scope_mismatch']], [1.5, { top_k: 10, top_p: 1 }, 'argmax', 'raw', true])
   const rad = of({ method: 'rad', strength: 10 })
   assert.deepEqual([rad['strength'], rad['transform'], rad['candidates']], [10, 'clip01', { top_k: 20, top_p: 1 }])
   const fudge = of({ method: 'fudge', transform: null, reward_scale: 'standardized' })
   assert.deepEqual([fudge['strength'], fudge['transform'], fudge['reward_scale']], [1, 'log_sigmoid', 'standardized'])
   assert.equal(of({ method: 'cd' })['reward_scale'], 'raw')
   const vas = of({ method: 'vas' })
-  assert.deepEqual([vas['strength'], vas['candidates'], vas['transform'], vas['outside']], [3, { top_k: 20, top_p: 1 }, 'centered', 'keep'])
+  assert.deepEqual([vas['strength'], vas['candidates'], vas['transform'], vas['outside']],
+    [3, { top_k: 20, top_p: 1 }, 'centered', 'keep'])
   const proxy = of({ method: 'proxy_tuning', reward: undefined, contrast: { toward: {}, away: {} } })
   assert.deepEqual([proxy['strength'], proxy['candidates'], proxy['source']], [1, { top_k: 0, top_p: 0.9 }, 'contrast'])
   assert.equal(of({})['reward_scale'], 'standardized')
   const candidates = (fields: object): unknown => of(fields)['candidates']
   assert.deepEqual(candidates({ method: 'q_head', candidates: { top_p: 0.95 } }), { top_k: 64, top_p: 0.95 })
   assert.deepEqual(candidates({ method: 'args', candidates: { top_p: 0.95, top_k: null } }), { top_k: 10, top_p: 0.95 })
-  assert.deepEqual(candidates({ method: 'genarm', reward: undefined, contrast: { toward: {} }, candidates: { top_p: 0.95 } }), { top_k: 0, top_p: 0.95 })
-  assert.deepEqual(candidates({ method: 'proxy_tuning', reward: undefined, contrast: { toward: {}, away: {} }, candidates: { top_k: 0 } }), { top_k: 0, top_p: 0.9 })
+  assert.deepEqual(
+    candidates({ method: 'genarm', reward: undefined, contrast: { toward: {} }, candidates: { top_p: 0.95 } }),
+    { top_k: 0, top_p: 0.95 }
+  )
+  assert.deepEqual(candidates({
+    method: 'proxy_tuning', reward: undefined, contrast: { toward: {}, away: {} }, candidates: { top_k: 0 }
+  }), { top_k: 0, top_p: 0.9 })
   assert.deepEqual(candidates({ method: 'rad', candidates: { top_k: 5 } }), { top_k: 5, top_p: 1 })
 })
 
-test('a next-token reward that foretells rightly guides as reading each token does, token for token, and reads nothing', async () => {
-  for (const more of [{}, { draw: 'argmax' }, { transform: 'centered', outside: 'keep', candidates: { top_k: 2 } }, { max_kl: 0.7 }]) {
+test('a next-token reward that foretells rightly guides as reading each token does, token for token, and ' +
+  'reads nothing', async () => {
+  for (const more of [{}, { draw: 'argmax' }, { transform: 'centered', outside: 'keep', candidates: { top_k: 2 } },
+    { max_kl: 0.7 }]) {
     for (let seed = 0; seed < 20; seed++) {
       const given = { scorer: oddities, seed, n: 2, sampling: { maxTokens: 6 } }
       const read = await run({ strategy: 'token_guidance', strength: 0.8, ...more }, given)
@@ -164,13 +208,15 @@ test('a next-token reward that foretells rightly guides as reading each token do
       assert.deepEqual(foretold.result.choices, read.result.choices)
       assert.equal(foretold.result.kl.value, read.result.kl.value)
       // Every answer is read to its end for its own score: of those cut by length, one token each.
-      assert.equal(foretold.result.rewardTokens, foretold.result.choices.filter(choice => choice.finishReason === 'length').length)
+      assert.equal(foretold.result.rewardTokens,
+        foretold.result.choices.filter(choice => choice.finishReason === 'length').length)
     }
   }
 })
 
 test('progress tells the reward of the prefix after every token', async () => {
-  const { events, result } = await run({ strategy: 'token_guidance', return_progress: true }, { scorer: oddities, seed: 4, sampling: { maxTokens: 5, ignoreEos: true } })
+  const { events, result } = await run({ strategy: 'token_guidance', return_progress: true },
+    { scorer: oddities, seed: 4, sampling: { maxTokens: 5, ignoreEos: true } })
   const steps = events.flatMap(event => event.type === 'progress' ? [event] : [])
   assert.deepEqual(steps.map(one => one.step), [1, 2, 3, 4, 5])
   assert.ok(steps.every(({ candidates }) => candidates.length === 1 && candidates[0]!.reward !== null))

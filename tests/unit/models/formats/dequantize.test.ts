@@ -6,7 +6,8 @@ import { encodings, halfToFloat } from '../../../../src/models/formats/dequantiz
 import { packageRoot } from '../../../../src/package-root.js'
 
 /** Written by scripts/expected-dequantized.py: random blocks, and what the gguf Python package makes of them. */
-const fixture = JSON.parse(readFileSync(join(packageRoot, 'tests/fixtures/dequantized.json'), 'utf8')) as Record<string, { name: string, blocks: string, values: string }>
+const fixture = JSON.parse(readFileSync(join(packageRoot, 'tests/fixtures/dequantized.json'),
+  'utf8')) as Record<string, { name: string, blocks: string, values: string }>
 
 for (const [type, { name, blocks, values }] of Object.entries(fixture)) {
   test(`${name} decodes as the gguf package decodes it`, () => {
@@ -17,7 +18,10 @@ for (const [type, { name, blocks, values }] of Object.entries(fixture)) {
     const decoded = new Float32Array(bytes.length / encoding.blockBytes * encoding.blockSize)
     encoding.decode(new DataView(bytes.buffer, bytes.byteOffset, bytes.length), decoded)
     assert.equal(decoded.length, expected.length)
-    for (const [index, value] of expected.entries()) assert.ok(Math.abs(decoded[index]! - value) <= 4e-7 * Math.max(1e-30, Math.abs(value)) + 1e-7 * Math.max(...expected.map(Math.abs)), `${index}: ${decoded[index]} for ${value}`)
+    for (const [index, value] of expected.entries()) {
+      assert.ok(Math.abs(decoded[index]! - value) <= 4e-7 * Math.max(1e-30, Math.abs(value)) +
+        1e-7 * Math.max(...expected.map(Math.abs)), `${index}: ${decoded[index]} for ${value}`)
+    }
   })
 }
 

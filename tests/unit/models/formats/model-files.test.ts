@@ -44,7 +44,8 @@ test('a file that is no GGUF, cut short, or of nonsense counts is refused with i
     ['data.gguf', bytes.subarray(0, bytes.length - 1000), /it is truncated/]
   ]
   for (const [name, content, reason] of cases) {
-    await assert.rejects(openGguf(file(name, content)), (error: unknown) => error instanceof RequestError && error.message.includes(name) && reason.test(error.message), name)
+    await assert.rejects(openGguf(file(name, content)), (error: unknown) =>
+      error instanceof RequestError && error.message.includes(name) && reason.test(error.message), name)
   }
   await assert.rejects(openGguf(join(directory, 'nowhere.gguf')), /nowhere.gguf.* cannot be opened/)
 })
@@ -63,13 +64,19 @@ test('what the graph cannot run is refused, and says why', async () => {
     const gguf = await openGguf(join(directory, 'other.gguf'))
     try { return decoderConfigFromGguf(gguf) } finally { await gguf.close() }
   }
-  await assert.rejects(config({ metadata: { 'general.architecture': 'mamba' } }), /architecture "mamba" is not supported; supported are llama, qwen2, qwen3/)
-  await assert.rejects(config({ metadata: { 'llama.rope.scaling.type': 'yarn' } }), /rope.scaling.type = "yarn" is not supported/)
-  await assert.rejects(config({ metadata: { 'llama.block_count': 3 } }), /tensor blk.2.* must have shape \[.*\]; got none/)
-  await assert.rejects(config({ without: ['blk.1.ffn_up.weight'] }), /blk.1.ffn_up.weight must have shape \[128, 64\]; got none/)
-  await assert.rejects(config({ metadata: { 'llama.rope.dimension_count': 8 } }), /rope.dimension_count must be the head size 16; got 8/)
+  await assert.rejects(config({ metadata: { 'general.architecture': 'mamba' } }),
+    /architecture "mamba" is not supported; supported are llama, qwen2, qwen3/)
+  await assert.rejects(config({ metadata: { 'llama.rope.scaling.type': 'yarn' } }),
+    /rope.scaling.type = "yarn" is not supported/)
+  await assert.rejects(config({ metadata: { 'llama.block_count': 3 } }),
+    /tensor blk.2.* must have shape \[.*\]; got none/)
+  await assert.rejects(config({ without: ['blk.1.ffn_up.weight'] }),
+    /blk.1.ffn_up.weight must have shape \[128, 64\]; got none/)
+  await assert.rejects(config({ metadata: { 'llama.rope.dimension_count': 8 } }),
+    /rope.dimension_count must be the head size 16; got 8/)
   writeTinyGguf(join(directory, 'narrow.gguf'), { queryHeads: 8, kvHeads: 2 })
-  await assert.rejects(openCheckpoint(join(directory, 'narrow.gguf')), /narrow.gguf: heads of 8 channels are not supported/)
+  await assert.rejects(openCheckpoint(join(directory, 'narrow.gguf')),
+    /narrow.gguf: heads of 8 channels are not supported/)
   await assert.rejects(config({ queryHeads: 4, kvHeads: 3 }), /multiple of the 3 key and value heads; got 4/)
   assert.deepEqual(await config({}), {
     family: 'llama',
@@ -97,7 +104,8 @@ async function tokenizer (from = path): Promise<Tokenizer> {
 
 test('text survives encoding and decoding, whatever is in it', async () => {
   const { encode, decode } = await tokenizer()
-  for (const text of ['then the tin', ' spaces   and\n\n\ttabs ', 'emoji 🙂👩‍👩‍👧', '数字 12345', 'naïve café', '<|im_end|>', '']) assert.equal(decode(encode(text)), text)
+  for (const text of ['then the tin', ' spaces   and\n\n\ttabs ', 'emoji 🙂👩‍👩‍👧', '数字 12345', 'naïve café',
+    '<|im_end|>', '']) assert.equal(decode(encode(text)), text)
   assert.deepEqual(encode('the').map(id => tinyVocabulary[id]), ['the'])
 })
 
@@ -114,11 +122,13 @@ test('a word that was added to the vocabulary is one token wherever it stands', 
   const changed = await tokenizer(changedPath)
   assert.deepEqual(changed.encode(`the${word}${word}an`), [...changed.encode('the'), id, id, ...changed.encode('an')])
   assert.equal(changed.decode(changed.encode(`x ${word} y`)), `x ${word} y`)
-  const { tokens } = encodeChat(chatTemplate('x', `{{ '<|im_start|>' + messages[0].content + '${word}' }}`, { bos_token: '', eos_token: '' }), changed, [{ role: 'user', content: 'x' }])
+  const { tokens } = encodeChat(chatTemplate('x', `{{ '<|im_start|>' + messages[0].content + '${word}' }}`,
+    { bos_token: '', eos_token: '' }), changed, [{ role: 'user', content: 'x' }])
   assert.deepEqual(tokens, [1, ...changed.encode('x'), id])
 })
 
-test('a text begins with the beginning token where the file asks for it, and of Llama 3 where it does not say', async () => {
+test('a text begins with the beginning token where the file asks for it, and of Llama 3 where it ' +
+  'does not say', async () => {
   const startTokens = async (metadata: NonNullable<TinyOptions['metadata']>): Promise<readonly number[]> => {
     writeTinyGguf(join(directory, 'begins.gguf'), { metadata })
     return (await tokenizer(join(directory, 'begins.gguf'))).startTokens
@@ -128,7 +138,8 @@ test('a text begins with the beginning token where the file asks for it, and of 
   assert.deepEqual(await startTokens({ 'tokenizer.ggml.pre': 'llama-bpe' }), [1])
   assert.deepEqual(await startTokens({ 'tokenizer.ggml.pre': 'llama-bpe', 'tokenizer.ggml.add_bos_token': false }), [])
   // A chat has the one that its template writes, and no other.
-  const template = chatTemplate('x', '{{ bos_token + messages[0].content }}', { bos_token: controlTokens[1]!, eos_token: '' })
+  const template =
+    chatTemplate('x', '{{ bos_token + messages[0].content }}', { bos_token: controlTokens[1]!, eos_token: '' })
   const llama = await tokenizer(join(directory, 'begins.gguf'))
   assert.deepEqual(encodeChat(template, llama, [{ role: 'user', content: 'the' }]).tokens, [1, ...llama.encode('the')])
 })
@@ -139,7 +150,8 @@ test('the usual end tokens end an answer, whatever the file says', async () => {
   writeTinyGguf(join(directory, 'ends.gguf'), {
     metadata: {
       'tokenizer.ggml.tokens': [...tinyVocabulary, ...usual],
-      'tokenizer.ggml.token_type': [...tinyVocabulary, ...usual].map((_, id) => id < controlTokens.length || ids.includes(id) ? 3 : 1)
+      'tokenizer.ggml.token_type': [...tinyVocabulary, ...usual].map((_, id) =>
+        id < controlTokens.length || ids.includes(id) ? 3 : 1)
     }
   })
   const { endTokens } = await tokenizer(join(directory, 'ends.gguf'))
@@ -160,7 +172,10 @@ test('control tokens come from the template only, never from a message', async (
 test('pushed and flushed text together are the decoded whole, for any tokens', async () => {
   const { decode, tokenBytes, encode } = await tokenizer()
   let state = 1
-  const roll = (bound: number): number => { state = (Math.imul(state, 1664525) + 1013904223) >>> 0; return Math.floor(state / 2 ** 32 * bound) }
+  const roll = (bound: number): number => {
+    state = (Math.imul(state, 1664525) + 1013904223) >>> 0
+    return Math.floor(state / 2 ** 32 * bound)
+  }
   for (let round = 0; round < 200; round++) {
     const tokens = round === 0 ? encode('\uFEFFa🙂b') : Array.from({ length: 12 }, () => roll(tinyVocabulary.length))
     const detokenizer = new IncrementalDetokenizer(tokenBytes)
@@ -172,7 +187,8 @@ test('pushed and flushed text together are the decoded whole, for any tokens', a
 
 test('an unfinished character is held back, and forks hold it apart', async () => {
   const { tokenBytes } = await tokenizer()
-  const [first, ...rest] = [...Buffer.from('é')].map(byte => tinyVocabulary.findIndex((_, id) => id >= 3 && tokenBytes(id).length === 1 && tokenBytes(id)[0] === byte))
+  const [first, ...rest] = [...Buffer.from('é')].map(byte =>
+    tinyVocabulary.findIndex((_, id) => id >= 3 && tokenBytes(id).length === 1 && tokenBytes(id)[0] === byte))
   const one = new IncrementalDetokenizer(tokenBytes)
   assert.equal(one.push(first!), '')
   const other = one.fork()
@@ -183,7 +199,9 @@ test('an unfinished character is held back, and forks hold it apart', async () =
 test('a format that cannot hold a model says which can, before anything is converted', async () => {
   const narrow = join(directory, 'narrow.gguf')
   writeTinyGguf(narrow, { feedForwardSize: 96 })
-  await assert.rejects(loadModel({ model: narrow, format: 'q8', threads: 1, cacheDir: directory, contextLength: 0 }), (error: unknown) =>
+  await assert.rejects(loadModel({ model: narrow, format: 'q8', threads: 1, cacheDir: directory, contextLength: 0 }), (
+    error: unknown
+  ) =>
     error instanceof RequestError && /multiple of 64; layer0.down has 96: f32 can hold it/.test(error.message))
   ;(await loadModel({ model: narrow, format: 'f32', threads: 1, cacheDir: directory, contextLength: 0 })).dispose()
 })
@@ -191,7 +209,14 @@ test('a format that cannot hold a model says which can, before anything is conve
 test('converted weights are kept, and a damaged cache is made anew', async () => {
   const said: string[] = []
   const load = async (): Promise<void> => {
-    (await loadModel({ model: path, format: 'q8', threads: 1, cacheDir: directory, contextLength: 0, onProgress: message => { said.push(message) } })).dispose()
+    (await loadModel({
+      model: path,
+      format: 'q8',
+      threads: 1,
+      cacheDir: directory,
+      contextLength: 0,
+      onProgress: message => { said.push(message) }
+    })).dispose()
   }
   await load()
   await load()

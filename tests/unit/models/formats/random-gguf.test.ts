@@ -12,15 +12,18 @@ import { sameBits } from '../../../helpers/same-bits.js'
 import { writeTinyGguf } from '../../../helpers/tiny-gguf.js'
 import { tinyVocabulary } from '../../../helpers/tiny-vocabulary.js'
 
-test('a random model has the shape asked for, weights of the usual size and the tokenizer of the other file', async () => {
+test('a random model has the shape asked for, weights of the usual size and the tokenizer of the ' +
+  'other file', async () => {
   const directory = mkdtempSync(join(tmpdir(), 'fairlead-'))
   try {
     const [other, path] = [join(directory, 'tiny.gguf'), join(directory, 'random.gguf')]
     writeTinyGguf(other)
-    await writeRandomGguf(path, { layers: 2, hiddenSize: 64, queryHeads: 4, kvHeads: 2, feedForwardSize: 96 }, 'random', other)
+    await writeRandomGguf(path, { layers: 2, hiddenSize: 64, queryHeads: 4, kvHeads: 2, feedForwardSize: 96 }, 'random',
+      other)
     const file = await openGguf(path)
     const config = decoderConfigFromGguf(file)
-    assert.deepEqual([config.layers, config.hiddenSize, config.kvHeads, config.feedForwardSize, config.vocabularySize], [2, 64, 2, 96, tinyVocabulary.length])
+    assert.deepEqual([config.layers, config.hiddenSize, config.kvHeads, config.feedForwardSize, config.vocabularySize],
+      [2, 64, 2, 96, tinyVocabulary.length])
     const otherFile = await openGguf(other)
     assert.deepEqual(tokenizerFromGguf(file).encode('the end'), tokenizerFromGguf(otherFile).encode('the end'))
     await otherFile.close()
@@ -37,7 +40,8 @@ test('a random model has the shape asked for, weights of the usual size and the 
 })
 
 test('the shapes are as large as their names', () => {
-  const millions = (name: string): number => tensorsOf(shapes[name]!, 49152).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0) / 1e6
+  const millions = (name: string): number =>
+    tensorsOf(shapes[name]!, 49152).reduce((sum, { shape }) => sum + shape.reduce((a, b) => a * b, 1), 0) / 1e6
   assert.equal(Math.round(millions('0.5b')), 491)
   assert.equal(Math.round(millions('1b')), 1074)
 })

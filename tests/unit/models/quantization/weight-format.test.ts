@@ -5,28 +5,36 @@ import { test } from 'node:test'
 import type { DecoderConfig } from '../../../../src/models/decoder-config.js'
 import { encodings, newGroups, type Encoding } from '../../../../src/models/formats/dequantize.js'
 import type { GgufTensor } from '../../../../src/models/formats/gguf.js'
-import { blocksOfGroups, quantizeBlocks, quantizeRows, type QuantizedBlocks } from '../../../../src/models/quantization/quantize.js'
+import {
+  blocksOfGroups, quantizeBlocks, quantizeRows, type QuantizedBlocks
+} from '../../../../src/models/quantization/quantize.js'
 import { rotate, rotationMatrix, rotationSize } from '../../../../src/models/quantization/rotation.js'
 import { divide, smoothingFactors, smoothMatrix } from '../../../../src/models/quantization/smoothing.js'
 import { weightLayout, type WeightLayout } from '../../../../src/models/quantization/weight-format.js'
 import { packageRoot } from '../../../../src/package-root.js'
 import { sameBits } from '../../../helpers/same-bits.js'
 
-const wave = (length: number, seed: number): Float32Array => Float32Array.from({ length }, (_, at) => Math.sin(at * 1.7 + seed) * (1 + at % 5))
+const wave = (length: number, seed: number): Float32Array =>
+  Float32Array.from({ length }, (_, at) => Math.sin(at * 1.7 + seed) * (1 + at % 5))
 
 /** x · Wᵀ. @param matrix [N, K] */
 const product = (x: Float32Array, matrix: Float32Array): number[] =>
-  Array.from({ length: matrix.length / x.length }, (_, row) => x.reduce((sum, value, column) => sum + value * matrix[row * x.length + column]!, 0))
+  Array.from({ length: matrix.length / x.length }, (_, row) =>
+    x.reduce((sum, value, column) => sum + value * matrix[row * x.length + column]!, 0))
 
 const near = (actual: readonly number[], expected: readonly number[], tolerance: number): void => {
-  for (const [index, value] of actual.entries()) assert.ok(Math.abs(value - expected[index]!) <= tolerance, `${index}: ${value} and ${expected[index]}`)
+  for (const [index, value] of actual.entries()) {
+    assert.ok(Math.abs(value - expected[index]!) <= tolerance, `${index}: ${value} and ${expected[index]}`)
+  }
 }
 
 test('rounded rows are transposed, and no value is further off than half a step of its row', () => {
   const matrix = wave(3 * 8, 1)
   const { values, scales } = quantizeRows(matrix, 3)
   for (let row = 0; row < 3; row++) {
-    for (let column = 0; column < 8; column++) assert.ok(Math.abs(values[column * 3 + row]! * scales[row]! - matrix[row * 8 + column]!) <= scales[row]! * 0.5001)
+    for (let column = 0; column < 8; column++) {
+      assert.ok(Math.abs(values[column * 3 + row]! * scales[row]! - matrix[row * 8 + column]!) <= scales[row]! * 0.5001)
+    }
   }
   assert.deepEqual([...quantizeRows(new Float32Array(4), 2).values], [0, 0, 0, 0])
 })
@@ -35,7 +43,8 @@ test('the rotation is orthogonal, and turned weights give what straight ones gav
   const turn = rotationMatrix()
   for (let a = 0; a < rotationSize; a += 7) {
     for (let b = 0; b < rotationSize; b++) {
-      const dot = turn.subarray(a * rotationSize, (a + 1) * rotationSize).reduce((sum, value, at) => sum + value * turn[b * rotationSize + at]!, 0)
+      const dot = turn.subarray(a * rotationSize, (a + 1) * rotationSize)
+        .reduce((sum, value, at) => sum + value * turn[b * rotationSize + at]!, 0)
       assert.ok(Math.abs(dot - (a === b ? 1 : 0)) < 1e-6)
     }
   }
@@ -55,7 +64,8 @@ test('smoothing moves magnitude to the weights and leaves every product as it wa
   assert.equal(factors[7], 1, 'a channel that is never used stays')
 
   // The norm before a matrix.
-  const smoothing = new Map([['layer0.qkv', factors], ['layer0.attention_output', wave(8, 5).map(value => 1 + Math.abs(value))], ['layer0.down', wave(6, 6).map(value => 1 + Math.abs(value))]])
+  const smoothing = new Map([['layer0.qkv', factors], ['layer0.attention_output',
+    wave(8, 5).map(value => 1 + Math.abs(value))], ['layer0.down', wave(6, 6).map(value => 1 + Math.abs(value))]])
   const x = wave(8, 7)
   const qkv = wave(16 * 8, 8)
   const smoothed = smoothMatrix(config, 'layer0.qkv', qkv.slice(), 8, smoothing)
@@ -66,13 +76,16 @@ test('smoothing moves magnitude to the weights and leaves every product as it wa
 
   // Value rows → the columns that read them, each value head by two query heads.
   const output = wave(8 * 8, 9)
-  const read = (values: readonly number[]): Float32Array => Float32Array.from([0, 0, 1, 1].flatMap(head => [values[12 + 2 * head]!, values[13 + 2 * head]!]))
-  near(product(read(after), smoothMatrix(config, 'layer0.attention_output', output.slice(), 8, smoothing)), product(read(before), output), 1e-2)
+  const read = (values: readonly number[]): Float32Array =>
+    Float32Array.from([0, 0, 1, 1].flatMap(head => [values[12 + 2 * head]!, values[13 + 2 * head]!]))
+  near(product(read(after), smoothMatrix(config, 'layer0.attention_output', output.slice(), 8, smoothing)),
+    product(read(before), output), 1e-2)
 
   // Up rows → down columns.
   const [gateUp, down] = [wave(12 * 8, 10), wave(8 * 6, 11)]
   const up = (matrix: Float32Array): Float32Array => Float32Array.from(product(x, matrix).slice(6))
-  near(product(up(smoothMatrix(config, 'layer0.gate_up', gateUp.slice(), 8, smoothing)), smoothMatrix(config, 'layer0.down', down.slice(), 6, smoothing)), product(up(gateUp), down), 1e-2)
+  near(product(up(smoothMatrix(config, 'layer0.gate_up', gateUp.slice(), 8, smoothing)),
+    smoothMatrix(config, 'layer0.down', down.slice(), 6, smoothing)), product(up(gateUp), down), 1e-2)
 })
 
 test('8-bit blocks are within half a step of the block’s largest', () => {
@@ -86,12 +99,16 @@ test('8-bit blocks are within half a step of the block’s largest', () => {
 })
 
 /** Written by scripts/expected-dequantized.py. */
-const fixture = JSON.parse(readFileSync(join(packageRoot, 'tests/fixtures/dequantized.json'), 'utf8')) as Record<string, { blocks: string }>
+const fixture = JSON.parse(readFileSync(join(packageRoot, 'tests/fixtures/dequantized.json'),
+  'utf8')) as Record<string, { blocks: string }>
 
 /** What an operator multiplies with. */
 function valuesOf ({ values, scales, offsets }: QuantizedBlocks, bits: 4 | 8, size: number): Float32Array {
-  const levels = bits === 8 ? values : Uint8Array.from({ length: 2 * values.length }, (_, at) => values[at >> 1]! >> 4 * (at & 1) & 15)
-  return Float32Array.from(levels, (level, at) => (level - 2 ** (bits - 1)) * scales[Math.floor(at / size)]! + offsets[Math.floor(at / size)]!)
+  const levels = bits === 8
+    ? values
+    : Uint8Array.from({ length: 2 * values.length }, (_, at) => values[at >> 1]! >> 4 * (at & 1) & 15)
+  return Float32Array.from(levels, (level, at) =>
+    (level - 2 ** (bits - 1)) * scales[Math.floor(at / size)]! + offsets[Math.floor(at / size)]!)
 }
 
 for (const [type, { name, grouping, decode, blockBytes, blockSize }] of encodings) {
@@ -125,7 +142,18 @@ test('4-bit scales leave less squared error than the largest magnitude would', (
 })
 
 test('the exact format keeps the file’s blocks, and float32 where the file has none', () => {
-  const config = { layers: 1, hiddenSize: 64, queryHeads: 2, kvHeads: 2, headSize: 32, feedForwardSize: 64, vocabularySize: 96, outputSize: 96, scoreHead: null, tiedEmbeddings: true } as DecoderConfig
+  const config = {
+    layers: 1,
+    hiddenSize: 64,
+    queryHeads: 2,
+    kvHeads: 2,
+    headSize: 32,
+    feedForwardSize: 64,
+    vocabularySize: 96,
+    outputSize: 96,
+    scoreHead: null,
+    tiedEmbeddings: true
+  } as DecoderConfig
   const encodingOf = (name: string): Encoding => [...encodings.values()].find(one => one.name === name)!
   const layout = (names: Record<string, string>, rest: string): WeightLayout => {
     const tensor = (name: string): GgufTensor => ({ encoding: encodingOf(names[name] ?? rest) } as GgufTensor)
@@ -133,7 +161,12 @@ test('the exact format keeps the file’s blocks, and float32 where the file has
   }
   const blocks = (bits: 4 | 8, offsets: boolean): object =>
     ({ operator: 'blocks', bits, size: 32, values: 'file', offsets, paddingRow: false })
-  const { matrices, embedding } = layout({ 'token_embd.weight': 'Q8_0', 'blk.0.attn_output.weight': 'Q4_0', 'blk.0.attn_v.weight': 'Q5_1', 'blk.0.ffn_up.weight': 'Q6_K' }, 'Q4_1')
+  const { matrices, embedding } = layout({
+    'token_embd.weight': 'Q8_0',
+    'blk.0.attn_output.weight': 'Q4_0',
+    'blk.0.attn_v.weight': 'Q5_1',
+    'blk.0.ffn_up.weight': 'Q6_K'
+  }, 'Q4_1')
   assert.equal(embedding, 'groups')
   assert.deepEqual(Object.fromEntries(matrices), {
     'layer0.qkv': blocks(8, true),
@@ -142,5 +175,7 @@ test('the exact format keeps the file’s blocks, and float32 where the file has
     'layer0.down': blocks(4, true),
     head: blocks(8, false)
   })
-  for (const encoding of ['F16', 'Q4_1', 'Q6_K']) assert.equal(layout({ 'token_embd.weight': encoding }, 'Q8_0').embedding, 'float')
+  for (const encoding of ['F16', 'Q4_1', 'Q6_K']) {
+    assert.equal(layout({ 'token_embd.weight': encoding }, 'Q8_0').embedding, 'float')
+  }
 })

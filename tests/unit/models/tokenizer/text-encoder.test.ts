@@ -10,9 +10,13 @@ const around = {
   type: 'TemplateProcessing',
   single: [token('<s>'), sequence('A'), token('</s>')],
   pair: [token('<s>'), sequence('A'), token('</s>'), token('</s>'), sequence('B'), token('</s>')],
-  special_tokens: { '<s>': { id: '<s>', ids: [0], tokens: ['<s>'] }, '</s>': { id: '</s>', ids: [1], tokens: ['</s>'] } }
+  special_tokens: {
+    '<s>': { id: '<s>', ids: [0], tokens: ['<s>'] }, '</s>': { id: '</s>', ids: [1], tokens: ['</s>'] }
+  }
 }
-const added = ['<s>', '</s>', '<unk>'].map((content, id) => ({ id, content, special: true, single_word: false, lstrip: false, rstrip: false, normalized: false }))
+const added = ['<s>', '</s>', '<unk>'].map((content, id) => ({
+  id, content, special: true, single_word: false, lstrip: false, rstrip: false, normalized: false
+}))
 const common = { added_tokens: added, normalizer: null, post_processor: around }
 const vocab = Object.fromEntries(texts.map((text, id) => [text, id]))
 
@@ -28,7 +32,9 @@ const words = {
   ...common,
   pre_tokenizer: { type: 'WhitespaceSplit' },
   decoder: null,
-  model: { type: 'WordPiece', unk_token: '<unk>', continuing_subword_prefix: '##', max_input_chars_per_word: 100, vocab }
+  model: {
+    type: 'WordPiece', unk_token: '<unk>', continuing_subword_prefix: '##', max_input_chars_per_word: 100, vocab
+  }
 }
 
 test('text that looks like a special token is text', () => {

@@ -12,7 +12,10 @@ const head: Head = {
   pooling: 'mean',
   weights: [1, 10, 0.25],
   bias: -19.75,
-  members: { outcome: { normalization: { mean: 7, std: 2, pool: 'p' } }, prefix: { normalization: { mean: 5, std: 2, pool: 'p' } } },
+  members: {
+    outcome: { normalization: { mean: 7, std: 2, pool: 'p' } },
+    prefix: { normalization: { mean: 5, std: 2, pool: 'p' } }
+  },
   policy: { id: 'toy', weightsSha256: '0'.repeat(64), format: 'f32' }
 }
 const endToken = 30
@@ -26,7 +29,8 @@ test('a mean-pooled head reads the running mean and runs nothing', async () => {
   assert.deepEqual([source.counts.forks, source.counts.outputs, ledger.rewardTokens], [forks, outputs, 0])
 })
 
-test('an end-token head reads whole answers after the end token, on a fork that is closed, and counts the token', async () => {
+test('an end-token head reads whole answers after the end token, on a fork that is closed, and counts ' +
+  'the token', async () => {
   const source = new ToyStates()
   const answer = await toyAnswer([1, 2], { source })
   const ledger = { rewardTokens: 0 }
@@ -52,11 +56,27 @@ test('an answer of zero tokens scores the member’s reference mean', async () =
   assert.equal(await headScorer({ ...head, pooling: 'last' }, 'prefix', endToken, ledger)(empty), 5)
 })
 
-// What a token adds on the toy, t + 0.5 for token t, is linear in its embedding [t, 0, 1]: one term is exact. A second one reads the state [last, 2, 1].
-const exact = { layer: 3, rank: 2, state: encodeFloats(Float32Array.of(0, 0, 0, 1, 1, 0, 0, 0)), token: encodeFloats(Float32Array.of(1, 0, 0, 0.5, 0, 0, 0, 0)), fit: { prompts: 1, positions: 1, values: 2, regularization: 0 }, metrics: { rankCorrelation: 1, standardError: 0, candidates: 2, positions: 1, prompts: 1, split: 's' } }
-const context = () => ({ name: 'toy', policy: toyPolicy(), ledger: { rewardTokens: 0 }, request: oneAnswer, direction: 1 as const, warn: () => {} })
+// What a token adds on the toy, t + 0.5 for token t, is linear in its embedding [t, 0, 1]: one term is exact. A second
+// one reads the state [last, 2, 1].
+const exact = {
+  layer: 3,
+  rank: 2,
+  state: encodeFloats(Float32Array.of(0, 0, 0, 1, 1, 0, 0, 0)),
+  token: encodeFloats(Float32Array.of(1, 0, 0, 0.5, 0, 0, 0, 0)),
+  fit: { prompts: 1, positions: 1, values: 2, regularization: 0 },
+  metrics: { rankCorrelation: 1, standardError: 0, candidates: 2, positions: 1, prompts: 1, split: 's' }
+}
+const context = () => ({
+  name: 'toy',
+  policy: toyPolicy(),
+  ledger: { rewardTokens: 0 },
+  request: oneAnswer,
+  direction: 1 as const,
+  warn: () => {}
+})
 
-test('a Q-head that foretells rightly says what the prefix head scores once a token is read, and runs nothing', async () => {
+test('a Q-head that foretells rightly says what the prefix head scores once a token is read, and ' +
+  'runs nothing', async () => {
   const scorer = headSource({ ...head, nextToken: exact }).openNextToken!(context())
   assert.deepEqual(scorer.layers, [2, 3])
   assert.deepEqual(scorer.normalization, head.members.prefix!.normalization)
@@ -67,8 +87,10 @@ test('a Q-head that foretells rightly says what the prefix head scores once a to
     const foretold = scorer.scoreNext(answer, [4, 8])
     assert.deepEqual([source.counts.forks, source.counts.outputs], [forks, outputs])
     for (const [index, token] of [4, 8].entries()) {
-      const [read] = await scorer.score({ messages: [], text: '', tokens: [9] }, [await toyAnswer([...tokens, token], { final: false })])
-      assert.ok(Math.abs(foretold[index]! - read!.raw) < 1e-6, `${tokens.join()} ${token}: ${foretold[index]}, read ${read!.raw}`)
+      const [read] = await scorer.score({ messages: [], text: '', tokens: [9] },
+        [await toyAnswer([...tokens, token], { final: false })])
+      assert.ok(Math.abs(foretold[index]! - read!.raw) < 1e-6,
+        `${tokens.join()} ${token}: ${foretold[index]}, read ${read!.raw}`)
     }
   }
 })
@@ -81,11 +103,13 @@ test('the terms of a Q-head are products of what state and token make', async ()
 })
 
 test('a Q-head of the wrong size, with numbers that are none, or on a head that cannot have one is refused', () => {
-  const of = (fields: object, more: object = {}) => () => headSource({ ...head, ...more, nextToken: { ...exact, ...fields } })
+  const of = (fields: object, more: object = {}) => () =>
+    headSource({ ...head, ...more, nextToken: { ...exact, ...fields } })
   assert.throws(of({ state: exact.state.slice(8) }), /nextToken\.state must hold 8 float32 numbers .* got \d+ bytes/)
   assert.throws(of({ rank: 3 }), /nextToken\.state must hold 12 float32 numbers/)
   assert.throws(of({ token: encodeFloats(new Float32Array(8).fill(NaN)) }), /nextToken\.token must hold finite numbers/)
   assert.throws(of({}, { pooling: 'last' }), /nextToken needs pooling "mean" and a prefix member/)
-  assert.throws(of({}, { members: { outcome: head.members.outcome } }), /nextToken needs pooling "mean" and a prefix member/)
+  assert.throws(of({}, { members: { outcome: head.members.outcome } }),
+    /nextToken needs pooling "mean" and a prefix member/)
   assert.equal(headSource(head).openNextToken, undefined)
 })

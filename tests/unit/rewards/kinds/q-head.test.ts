@@ -15,7 +15,8 @@ const embeddings = Array.from({ length: 40 }, vector)
 const [left, right, linear] = [vector(), vector(), vector()]
 const times = (a: Float32Array, b: Float32Array): number => a.reduce((sum, value, index) => sum + value * b[index]!, 0)
 /** What a token adds: a product of what state and token make, and something of each. */
-const truth = (state: Float32Array, token: number): number => 3 + times(left, state) * times(right, embeddings[token]!) + times(linear, embeddings[token]!) - 2 * state[0]!
+const truth = (state: Float32Array, token: number): number =>
+  3 + times(left, state) * times(right, embeddings[token]!) + times(linear, embeddings[token]!) - 2 * state[0]!
 
 function positions (count: number): Position[] {
   return Array.from({ length: count }, (_, prompt) => {
@@ -30,7 +31,9 @@ test('a form that is bilinear is found from examples, and foretells positions it
   for (const { state, tokens, added } of positions(50)) {
     const foretold = form.contributions(state, tokens, token => embeddings[token]!)
     assert.ok(rankCorrelation(foretold, added) > 0.8, `${foretold.join()} ${added.join()}`)
-    for (const [index, value] of added.entries()) assert.ok(Math.abs(foretold[index]! - value) < 1 + 0.25 * Math.abs(value), `${foretold[index]}, not ${value}`)
+    for (const [index, value] of added.entries()) {
+      assert.ok(Math.abs(foretold[index]! - value) < 1 + 0.25 * Math.abs(value), `${foretold[index]}, not ${value}`)
+    }
   }
 })
 
@@ -53,7 +56,8 @@ const head: Head = {
 }
 const prompts = Array.from({ length: 10 }, (_, index) => [{ role: 'user', content: String(index) }])
 
-test('positions are of the policy’s own answers, with what reading each likely token adds; every fork is closed', async () => {
+test('positions are of the policy’s own answers, with what reading each likely token adds; every fork ' +
+  'is closed', async () => {
   const source = new ToyStates()
   const policy = toyPolicy(source)
   const drawn = await drawPositions(policy, head, prompts, { layer: 3, answersPerPrompt: 2 })
@@ -67,16 +71,32 @@ test('positions are of the policy’s own answers, with what reading each likely
   assert.deepEqual(await drawPositions(toyPolicy(), head, prompts, { layer: 3, answersPerPrompt: 2 }), drawn)
 })
 
-test('a Q-head is fitted with its rank correlation on held-out prompts; heads and prompts that cannot do are refused', async () => {
+test('a Q-head is fitted with its rank correlation on held-out prompts; heads and prompts that cannot do ' +
+  'are refused', async () => {
   const said: number[] = []
-  const qHead = await fitQHead({ policy: toyPolicy(), head, prompts, answersPerPrompt: 3, onProgress: (done, total) => { said.push(done / total) } })
+  const qHead = await fitQHead({
+    policy: toyPolicy(), head, prompts, answersPerPrompt: 3, onProgress: (done, total) => { said.push(done / total) }
+  })
   assert.ok(qHead.metrics.rankCorrelation > 0.9999)
-  assert.deepEqual([qHead.fit.prompts, qHead.metrics.prompts, qHead.metrics.split, qHead.metrics.candidates], [8, 2, 'a fifth of the prompts', drawing.candidates])
+  assert.deepEqual([qHead.fit.prompts, qHead.metrics.prompts, qHead.metrics.split, qHead.metrics.candidates],
+    [8, 2, 'a fifth of the prompts', drawing.candidates])
   assert.equal(said.at(-1), 1)
-  const [low, high] = new TokenForm(qHead, 3).contributions(Float32Array.of(2, 2, 1), [1, 3], token => toyPolicy().embedding(token))
+  const [low, high] =
+    new TokenForm(qHead, 3).contributions(Float32Array.of(2, 2, 1), [1, 3], token => toyPolicy().embedding(token))
   assert.ok(Math.abs(high! - low! - 2) < 0.2)
-  await assert.rejects(fitQHead({ policy: toyPolicy(), head: { ...head, pooling: 'last' }, prompts, answersPerPrompt: 1 }), /needs a head with pooling mean/)
-  await assert.rejects(fitQHead({ policy: toyPolicy(), head, prompts: prompts.slice(0, 9), answersPerPrompt: 1 }), /at least 10 prompts to draw answers to; got 9/)
+  await assert.rejects(
+    fitQHead({ policy: toyPolicy(), head: { ...head, pooling: 'last' }, prompts, answersPerPrompt: 1 }),
+    /needs a head with pooling mean/
+  )
+  await assert.rejects(fitQHead({ policy: toyPolicy(), head, prompts: prompts.slice(0, 9), answersPerPrompt: 1 }),
+    /at least 10 prompts to draw answers to; got 9/)
   const stopping = new AbortController()
-  await assert.rejects(fitQHead({ policy: toyPolicy(), head, prompts, answersPerPrompt: 1, signal: stopping.signal, onProgress: () => { stopping.abort(new Error('enough')) } }), /enough/)
+  await assert.rejects(fitQHead({
+    policy: toyPolicy(),
+    head,
+    prompts,
+    answersPerPrompt: 1,
+    signal: stopping.signal,
+    onProgress: () => { stopping.abort(new Error('enough')) }
+  }), /enough/)
 })

@@ -10,13 +10,23 @@ import { oneAnswer, resolveAlone } from '../../../helpers/resolve-alone.js'
 import { toyAnswer, toyPolicy } from '../../../helpers/toy-states.js'
 
 const prompt = { messages: [{ role: 'user', content: 'Name an animal.' }], text: '', tokens: [9] }
-const descriptor = { name: 'far', description: 'x', kind: 'remote', protocol: 'score', members: { outcome: { normalization: { mean: 1, std: 2, pool: 'p' } } } }
+const descriptor = {
+  name: 'far',
+  description: 'x',
+  kind: 'remote',
+  protocol: 'score',
+  members: { outcome: { normalization: { mean: 1, std: 2, pool: 'p' } } }
+}
 
-const remotes = (origins: readonly string[]): Remotes => ({ origins, secret: variable => variable === 'FAR_KEY' ? 'sesame' : null })
+const remotes = (
+  origins: readonly string[]
+): Remotes => ({ origins, secret: variable => variable === 'FAR_KEY' ? 'sesame' : null })
 
 function remote (origin: string, fields: object): ResolvedScorer {
-  const family = parseRewardFamily(JSON.stringify({ ...descriptor, url: `${origin}/score`, ...fields }), 'far.json', remotes([origin]))
-  return resolveAlone([family], { rewards: [{ name: 'far', weight: 1 }], member: 'outcome', scale: 'standardized' }, toyPolicy())
+  const family = parseRewardFamily(JSON.stringify({ ...descriptor, url: `${origin}/score`, ...fields }), 'far.json',
+    remotes([origin]))
+  return resolveAlone([family], { rewards: [{ name: 'far', weight: 1 }], member: 'outcome', scale: 'standardized' },
+    toyPolicy())
 }
 
 /** A server that is closed with the test. */
@@ -31,24 +41,33 @@ const scoreTexts = async ({ scorer }: ResolvedScorer, texts: readonly string[]):
 
 /** What a score server says: the lengths of the texts, told last first. */
 const lengths = ({ text_2: texts }: Record<string, any>): object =>
-  ({ object: 'list', data: (texts as string[]).map((text, index) => ({ index, object: 'score', score: text.length })).reverse() })
+  ({
+    object: 'list',
+    data: (texts as string[]).map((text, index) => ({ index, object: 'score', score: text.length })).reverse()
+  })
 
 test('score sends pairs of prompt and answer, and takes the scores by their index', async t => {
   const server = await serve(t, lengths)
   assert.deepEqual(await scoreTexts(remote(server.origin, { model: 'rm' }), ['cat', 'mouse']), [1, 2])
-  assert.deepEqual(server.asked, [{ model: 'rm', text_1: ['Name an animal.', 'Name an animal.'], text_2: ['cat', 'mouse'] }])
+  assert.deepEqual(server.asked,
+    [{ model: 'rm', text_1: ['Name an animal.', 'Name an animal.'], text_2: ['cat', 'mouse'] }])
 })
 
 test('classify takes the probability of one class', async t => {
-  const server = await serve(t, ({ input }) => ({ data: (input as string[]).map((_text, index) => ({ index, label: 'x', probs: [0.25, 0.75], num_classes: 2 })) }))
-  assert.deepEqual(await scoreTexts(remote(server.origin, { protocol: 'classify', label: 1 }), ['cat', 'dog']), [-0.125, -0.125])
+  const server = await serve(t, ({ input }) => ({
+    data: (input as string[]).map((_text, index) => ({ index, label: 'x', probs: [0.25, 0.75], num_classes: 2 }))
+  }))
+  assert.deepEqual(await scoreTexts(remote(server.origin, { protocol: 'classify', label: 1 }), ['cat', 'dog']),
+    [-0.125, -0.125])
   assert.deepEqual(server.asked, [{ input: ['cat', 'dog'] }])
 })
 
 test('pooling sends one conversation a request', async t => {
-  const server = await serve(t, ({ messages }) => ({ data: [{ index: 0, object: 'pooling', data: [messages.at(-1).content.length] }] }))
+  const server = await serve(t,
+    ({ messages }) => ({ data: [{ index: 0, object: 'pooling', data: [messages.at(-1).content.length] }] }))
   assert.deepEqual(await scoreTexts(remote(server.origin, { protocol: 'pooling' }), ['cat', 'mouse']), [1, 2])
-  assert.deepEqual(server.asked.map(({ messages }) => messages), [[...prompt.messages, { role: 'assistant', content: 'cat' }], [...prompt.messages, { role: 'assistant', content: 'mouse' }]])
+  assert.deepEqual(server.asked.map(({ messages }) => messages), [[...prompt.messages,
+    { role: 'assistant', content: 'cat' }], [...prompt.messages, { role: 'assistant', content: 'mouse' }]])
 })
 
 test('what is asked in one turn travels together, 64 texts a request at most', async t => {
@@ -62,21 +81,32 @@ test('what is asked in one turn travels together, 64 texts a request at most', a
 
 /** [what the server does, its answer, fields of the descriptor, what the error says] */
 const faults: ReadonlyArray<readonly [string, Parameters<typeof fakeScorer>[0], object, RegExp]> = [
-  ['answers with another number of scores', () => ({ data: [] }), {}, /reward "far": the remote scorer must answer with data, a list of 1; got \[\]/],
+  ['answers with another number of scores', () => ({ data: [] }), {},
+    /reward "far": the remote scorer must answer with data, a list of 1; got \[\]/],
   ['answers with something else', () => ({ scores: [1] }), {}, /data, a list of 1; got nothing/],
   ['answers with NaN', () => '{"data":[{"index":0,"score":NaN}]}', {}, /must answer with JSON/],
-  ['answers with null', () => ({ data: [{ index: 0, score: null }] }), {}, /one finite number a text; got null for number 0/],
-  ['answers with a number beyond all numbers', () => '{"data":[{"index":0,"score":1e999}]}', {}, /one finite number a text; got null/],
+  ['answers with null', () => ({ data: [{ index: 0, score: null }] }), {},
+    /one finite number a text; got null for number 0/],
+  ['answers with a number beyond all numbers', () => '{"data":[{"index":0,"score":1e999}]}', {},
+    /one finite number a text; got null/],
   ['answers with a text', () => ({ data: [{ index: 0, score: '1' }] }), {}, /one finite number a text; got "1"/],
-  ['numbers its scores wrongly', () => ({ data: [{ index: 1, score: 1 }] }), {}, /number its scores 0 to 0, each once; got 1/],
-  ['has no such class', () => ({ data: [{ index: 0, probs: [1] }] }), { protocol: 'classify', label: 3 }, /one finite number a text; got nothing/],
-  ['gives a number a token', () => ({ data: [{ index: 0, data: [1, 2] }] }), { protocol: 'pooling' }, /one finite number a text; got \[1,2\]/],
-  ['is not well', (_body, response: ServerResponse) => { response.statusCode = 500; return 'traceback' }, {}, /answered with status 500/],
-  ['sends elsewhere', (_body, response: ServerResponse) => { response.writeHead(307, { location: 'http://127.0.0.1:1/' }); return '' }, {}, /cannot be reached/],
+  ['numbers its scores wrongly', () => ({ data: [{ index: 1, score: 1 }] }), {},
+    /number its scores 0 to 0, each once; got 1/],
+  ['has no such class', () => ({ data: [{ index: 0, probs: [1] }] }), { protocol: 'classify', label: 3 },
+    /one finite number a text; got nothing/],
+  ['gives a number a token', () => ({ data: [{ index: 0, data: [1, 2] }] }), { protocol: 'pooling' },
+    /one finite number a text; got \[1,2\]/],
+  ['is not well', (_body, response: ServerResponse) => { response.statusCode = 500; return 'traceback' }, {},
+    /answered with status 500/],
+  ['sends elsewhere',
+    (_body, response: ServerResponse) => { response.writeHead(307, { location: 'http://127.0.0.1:1/' }); return '' },
+    {}, /cannot be reached/],
   ['is slow', () => undefined, { timeoutMs: 50 }, /did not answer within 50 ms/],
-  ['stops half way', (_body, response: ServerResponse) => { response.write('{"data":['); return undefined }, { timeoutMs: 50 }, /did not answer within 50 ms/],
+  ['stops half way', (_body, response: ServerResponse) => { response.write('{"data":['); return undefined },
+    { timeoutMs: 50 }, /did not answer within 50 ms/],
   ['hangs up', (_body, _response, request) => { request.socket.destroy(); return undefined }, {}, /cannot be reached/],
-  ['floods', (_body, response: ServerResponse) => { response.write(Buffer.alloc(9 << 20, 32)); return undefined }, {}, /more than 8388608 bytes/]
+  ['floods', (_body, response: ServerResponse) => { response.write(Buffer.alloc(9 << 20, 32)); return undefined }, {},
+    /more than 8388608 bytes/]
 ]
 
 for (const [what, answer, fields, message] of faults) {
@@ -99,7 +129,8 @@ for (const [what, answer, fields, message] of faults) {
 test('a server that is not there fails the request', async t => {
   const server = await serve(t, lengths)
   await server.close()
-  await assert.rejects(scoreTexts(remote(server.origin, {}), ['cat']), /the remote scorer cannot be reached \(connect ECONNREFUSED/)
+  await assert.rejects(scoreTexts(remote(server.origin, {}), ['cat']),
+    /the remote scorer cannot be reached \(connect ECONNREFUSED/)
 })
 
 test('a request that ends hangs up, whatever the descriptor does about failures', async t => {
@@ -111,8 +142,12 @@ test('a request that ends hangs up, whatever the descriptor does about failures'
     leaving.abort(reason)
     return undefined
   })
-  const family = parseRewardFamily(JSON.stringify({ ...descriptor, url: `${server.origin}/score`, onFailure: 'policy_only' }), 'far.json', remotes([server.origin]))
-  const resolved = resolveScorer([family], { rewards: [{ name: 'far', weight: 1 }], member: 'outcome', scale: 'standardized' }, toyPolicy(), { ...oneAnswer, signal: leaving.signal })
+  const family =
+    parseRewardFamily(JSON.stringify({ ...descriptor, url: `${server.origin}/score`, onFailure: 'policy_only' }),
+      'far.json', remotes([server.origin]))
+  const resolved = resolveScorer([family],
+    { rewards: [{ name: 'far', weight: 1 }], member: 'outcome', scale: 'standardized' }, toyPolicy(),
+    { ...oneAnswer, signal: leaving.signal })
   await assert.rejects(scoreTexts(resolved, ['cat']), reason)
   await closed
   await assert.rejects(scoreTexts(resolved, ['dog']), reason)
@@ -129,21 +164,28 @@ test('a key from the environment is sent as a bearer token, and must be there', 
   await scoreTexts(remote(server.origin, { apiKeyEnv: 'FAR_KEY' }), ['cat'])
   await scoreTexts(remote(server.origin, {}), ['cat'])
   assert.deepEqual(headers, ['Bearer sesame', undefined])
-  assert.throws(() => remote(server.origin, { apiKeyEnv: 'NO_SUCH_KEY' }), /reward far\.json: apiKeyEnv must name an environment variable that is set; got "NO_SUCH_KEY"/)
+  assert.throws(() => remote(server.origin, { apiKeyEnv: 'NO_SUCH_KEY' }),
+    /reward far\.json: apiKeyEnv must name an environment variable that is set; got "NO_SUCH_KEY"/)
 })
 
 test('only origins that the operator allows are asked', () => {
-  const parse = (url: string, allowed: readonly string[]) => parseRewardFamily(JSON.stringify({ ...descriptor, url }), 'far.json', remotes(allowed))
-  assert.throws(() => parse('http://a:1/score', []), /reward far\.json: url must have an origin that the setting remote-scorers allows \(it allows none\); got "http:\/\/a:1\/score"/)
+  const parse = (url: string, allowed: readonly string[]) =>
+    parseRewardFamily(JSON.stringify({ ...descriptor, url }), 'far.json', remotes(allowed))
+  assert.throws(() => parse('http://a:1/score', []),
+    /reward far\.json: url must have an origin that the setting remote-scorers allows \(it allows none\); got "http:\/\/a:1\/score"/)
   assert.throws(() => parse('http://a:1.evil.example/score', ['http://a:1']), /url must have an origin/)
   assert.throws(() => parse('https://a:1/score', ['http://a:1']), /url must have an origin/)
   assert.throws(() => parse('a', ['http://a:1']), /url must have an origin/)
   assert.deepEqual(parse('http://a:1/score', ['http://a:1']).members, ['outcome'])
-  assert.throws(() => parseRewardFamily(JSON.stringify({ ...descriptor, url: 'http://a:1/', label: 1 }), 'far.json', remotes(['http://a:1'])), /label belongs to the protocol classify; got 1/)
+  assert.throws(() => parseRewardFamily(JSON.stringify({ ...descriptor, url: 'http://a:1/', label: 1 }), 'far.json',
+    remotes(['http://a:1'])), /label belongs to the protocol classify; got 1/)
 })
 
 test('the setting takes origins and nothing else', () => {
   assert.deepEqual(parseOrigins([]), [])
-  assert.deepEqual(parseOrigins(['http://127.0.0.1:8001', 'https://rm.example.com/']), ['http://127.0.0.1:8001', 'https://rm.example.com'])
-  for (const bad of ['127.0.0.1:8001', 'http://a/score', 'file:///etc', 'http://user@a', '*']) assert.throws(() => parseOrigins([bad]), /remote-scorers must hold origins, such as .*; got /)
+  assert.deepEqual(parseOrigins(['http://127.0.0.1:8001', 'https://rm.example.com/']),
+    ['http://127.0.0.1:8001', 'https://rm.example.com'])
+  for (const bad of ['127.0.0.1:8001', 'http://a/score', 'file:///etc', 'http://user@a', '*']) {
+    assert.throws(() => parseOrigins([bad]), /remote-scorers must hold origins, such as .*; got /)
+  }
 })

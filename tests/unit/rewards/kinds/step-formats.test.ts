@@ -1,4 +1,7 @@
-/** The very tokens that published judges of steps are asked with, beside what the models' own code makes, worked out by hand in a small vocabulary. */
+/**
+ * The very tokens that published judges of steps are asked with, beside what the models' own code makes, worked out by
+ * hand in a small vocabulary.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { chatTemplate } from '../../../../src/models/tokenizer/chat-template.js'
@@ -8,7 +11,8 @@ import { stepFormats, stepsOf, type StepFormat } from '../../../../src/rewards/k
 import { tinyTokenizerJson } from '../../../helpers/tiny-checkpoint.js'
 import { tinyVocabulary } from '../../../helpers/tiny-vocabulary.js'
 
-const control = ['<|endoftext|>', '<|im_start|>', '<|im_end|>', '<|begin_of_text|>', '<|start_header_id|>', '<|end_header_id|>', '<|eot_id|>', '<extra_0>']
+const control = ['<|endoftext|>', '<|im_start|>', '<|im_end|>', '<|begin_of_text|>', '<|start_header_id|>',
+  '<|end_header_id|>', '<|eot_id|>', '<extra_0>']
 /** Merges that tell one text from two: a space or a mark joins its neighbour where nothing parts them. */
 const merges = ['Ġ t', 'Ġ o', '? Ċ', '. Ċ', 'Ċ Ċ', 'Ġ +']
 const bytes = tinyVocabulary.slice(3, 259)
@@ -21,7 +25,11 @@ const tokenizer = tokenizerFromJson({
   tokenizer: {
     ...tinyTokenizerJson,
     added_tokens: control.map((content, id) => ({ ...tinyTokenizerJson.added_tokens[0]!, id, content })),
-    pre_tokenizer: { type: 'Sequence', pretokenizers: [{ type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false }, { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false }] },
+    pre_tokenizer: {
+      type: 'Sequence',
+      pretokenizers: [{ type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false },
+        { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: false }]
+    },
     model: { ...tinyTokenizerJson.model, vocab: Object.fromEntries(texts.map((text, id) => [text, id])), merges }
   } as object,
   config: {},
@@ -29,8 +37,11 @@ const tokenizer = tokenizerFromJson({
   ends: []
 })
 
-const chatml = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + '<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
-const llama3 = "{{ bos_token }}{% for message in messages %}{{ '<|start_header_id|>' + message['role'] + '<|end_header_id|>\\n\\n' + message['content'] + '<|eot_id|>' }}{% endfor %}{% if add_generation_prompt %}{{ '<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}"
+const chatml = "{% for message in messages %}{{ '<|im_start|>' + message['role'] + '\\n' + message['content'] + " +
+  "'<|im_end|>\\n' }}{% endfor %}{% if add_generation_prompt %}{{ '<|im_start|>assistant\\n' }}{% endif %}"
+const llama3 = "{{ bos_token }}{% for message in messages %}{{ '<|start_header_id|>' + message['role'] + " +
+  "'<|end_header_id|>\\n\\n' + message['content'] + '<|eot_id|>' }}{% endfor %}{% if add_generation_prompt %}{{ " +
+  "'<|start_header_id|>assistant<|end_header_id|>\\n\\n' }}{% endif %}"
 
 /** Texts as a tokenizer's own alphabet writes them. */
 const spelled = (text: string): string => [...Buffer.from(text)].map(byte => bytes[byte]!).join('')
@@ -42,7 +53,9 @@ const ids = (...parts: readonly string[]): number[] => parts.flatMap(part => {
 })
 
 function asked (format: StepFormat, template: string, beginning: string, question: string, answer: string): number[][] {
-  const model = { id: 'small', tokenizer, chatTemplate: chatTemplate('small', template, { bos_token: beginning, eos_token: '' }) }
+  const model = {
+    id: 'small', tokenizer, chatTemplate: chatTemplate('small', template, { bos_token: beginning, eos_token: '' })
+  }
   return layoutOf(format, model)([{ role: 'user', content: question }], stepsOf(answer, format))
 }
 
@@ -59,23 +72,30 @@ test('math_shepherd: f"{question} {answer}" as one text, each step closed by " �
   assert.deepEqual(tokenizer.encode(stepFormats.math_shepherd.verdicts.good), ids(' +'))
 })
 
-test('rlhflow: a turn a step, the first behind question and space; the verdict is foretold where the assistant’s turn opens', () => {
+test('rlhflow: a turn a step, the first behind question and space; the verdict is foretold where the assistant’s ' +
+  'turn opens', () => {
   const opening = (role: string): number[] => ids('<|start_header_id|>', role, '<|end_header_id|>', '\n\n')
   const sequences = asked(stepFormats.rlhflow, llama3, '<|begin_of_text|>', 'how?', 'one\n\ntwo.\n\n')
-  const first = [...ids('<|begin_of_text|>'), ...opening('user'), ...ids('how', '?', ' o', 'ne', '<|eot_id|>'), ...opening('assistant')]
+  const first = [...ids('<|begin_of_text|>'), ...opening('user'), ...ids('how', '?', ' o', 'ne', '<|eot_id|>'),
+    ...opening('assistant')]
   // What the models' own code reads at −3 of a conversation that ends in "+" and the turn's end.
-  grows(sequences, first, [...ids('+', '<|eot_id|>'), ...opening('user'), ...ids('two', '.', '<|eot_id|>'), ...opening('assistant')])
+  grows(sequences, first,
+    [...ids('+', '<|eot_id|>'), ...opening('user'), ...ids('two', '.', '<|eot_id|>'), ...opening('assistant')])
 })
 
-test('skywork: beginning token, question with its line feed, then steps, each made tokens by itself before the line feed that is read', () => {
+test('skywork: beginning token, question with its line feed, then steps, each made tokens by itself before the line ' +
+  'feed that is read', () => {
   const sequences = asked(stepFormats.skywork, chatml, '<|endoftext|>', 'how?', 'one\n\ntwo.\nok')
   grows(sequences, ids('<|endoftext|>', 'how', '?\n', 'one', '\n'), ids('two', '.', '\n'), ids('ok', '\n'))
-  assert.throws(() => asked(stepFormats.skywork, chatml, '', 'how?', 'one'), /steps: the layout parts begins with the model's beginning token; small names none/)
+  assert.throws(() => asked(stepFormats.skywork, chatml, '', 'how?', 'one'),
+    /steps: the layout parts begins with the model's beginning token; small names none/)
 })
 
 test('qwen: a chat with Qwen’s system message, <extra_0> behind each step', () => {
-  const turn = (role: string, content: string): number[] => [...ids('<|im_start|>', role, '\n'), ...tokenizer.encode(content), ...ids('<|im_end|>', '\n')]
+  const turn = (role: string, content: string): number[] =>
+    [...ids('<|im_start|>', role, '\n'), ...tokenizer.encode(content), ...ids('<|im_end|>', '\n')]
   const sequences = asked(stepFormats.qwen, chatml, '', 'how?', 'one\n\ntwo.')
-  const opening = [...turn('system', 'Please reason step by step, and put your final answer within \\boxed{}.'), ...turn('user', 'how?'), ...ids('<|im_start|>', 'assistant', '\n')]
+  const opening = [...turn('system', 'Please reason step by step, and put your final answer within \\boxed{}.'),
+    ...turn('user', 'how?'), ...ids('<|im_start|>', 'assistant', '\n')]
   grows(sequences, [...opening, ...ids('one', '<extra_0>')], ids('two', '.', '<extra_0>'))
 })
