@@ -18,5 +18,8 @@ if (files.length === 0) {
   console.error(`no test file ${words.length > 0 ? `matches ${words.join(', ')}` : 'was found'}`)
   process.exit(1)
 }
-const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=1', ...files], { stdio: 'inherit' })
+const reporter = `--test-reporter=${new URL('reporter.js', import.meta.url).href}`
+const { status } = spawnSync(process.execPath, ['--test', '--test-concurrency=1', reporter, ...files], {
+  stdio: 'inherit'
+})
 process.exit(status ?? 1)
