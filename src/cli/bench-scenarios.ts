@@ -233,6 +233,7 @@ async function drafts (bench: Bench, { context, tokens, repeat }: BenchOptions):
     const sequence = drafting
       ? new DraftingSequence(inner, {
         lookup: new PromptLookup(prompt),
+        profile: engine.profile.drafts,
         until: prompt.length + tokens,
         pays: () => true,
         counts: { accepted: 0, rejected: 0 }

@@ -1,12 +1,12 @@
 /**
- * Takes turns on the processor's cores: engines of one process step one after the other, each step with all threads, in
- * the order in which they asked. Two at once would have twice the threads that there are cores. Knows no engines.
+ * One step at a time on the processor: engines of one process take the lock in the order in which they asked, each for
+ * a step with all threads. Two at once would have twice the threads that there are cores. Knows no engines.
  */
-export class Cores {
+export class ComputeLock {
   readonly #waiting: Array<() => void> = []
   #busy = false
 
-  /** Whether somebody waits: whoever holds the cores should make it short. */
+  /** Whether somebody waits: whoever holds the lock should make it short. */
   get isWanted (): boolean { return this.#waiting.length > 0 }
 
   /** Runs something when it is its turn. */
@@ -16,13 +16,9 @@ export class Cores {
     try {
       return await run()
     } finally {
-      this.#give()
+      const next = this.#waiting.shift()
+      if (next) next()
+      else this.#busy = false
     }
-  }
-
-  #give (): void {
-    const next = this.#waiting.shift()
-    if (next) next()
-    else this.#busy = false
   }
 }

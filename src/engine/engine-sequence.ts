@@ -1,26 +1,27 @@
 /**
- * One open sequence: its tokens, what of them has KV and where, and the output that its owner waits for. Knows no other
- * sequence; the engine plans and runs.
+ * One open sequence: its tokens, how many of them have KV, and the output that its owner waits for. Knows no other
+ * sequence, nor where its KV is; the engine schedules and runs.
  */
-import { chunkRun, decodeRun, type History } from './kv/history.js'
-import { slabOf, type SharedPrompt } from './kv/slots/kv-cache.js'
-import { HiddenSums, LayerStates, type HiddenState } from './executor/hidden-states.js'
-import { mostProbed } from './scheduler/plan.js'
+import type { DeviceProfile } from './device-profile.js'
+import type { ExecutableSequence, SequenceOutput } from './executor/executor.js'
+import type { OutputRow } from './executor/output-row.js'
+import { HiddenSums, LayerStates } from './hidden-states.js'
+import { decodeRun, prefillRun } from './kv/history.js'
+import type { SchedulableSequence } from './scheduler/scheduler.js'
 import type { DraftableSequence, Output, Sequence, SequenceOptions, States } from './sequence.js'
-import type { OutputRow } from './executor/step-outputs.js'
-import { isStream } from './scheduler/turns.js'
 
 /** What a sequence needs of its engine. */
 export interface SequenceHost {
-  /** The sequence waits for an output. */
+  /** The sequence waits for an output or for probes. */
   enqueue (sequence: EngineSequence): void
   forked (parent: EngineSequence, child: EngineSequence): void
   closed (sequence: EngineSequence): void
-  /** Waits until sequences can be probed up to a layer. */
-  readyToProbe (layer: number): Promise<void>
+  /** Waits until sequences that want these layers can be probed. */
+  prepareProbes (layers: readonly number[]): Promise<void>
   readonly contextLength: number
   /** Width D of a hidden state. */
   readonly hiddenSize: number
+  readonly profile: DeviceProfile
 }
 
 /** Tokens that may come next, and who waits for the states after them. */
@@ -32,25 +33,20 @@ export interface Probe {
 
 interface Waiter { readonly resolve: (outputs: readonly Output[]) => void, readonly reject: (reason: Error) => void }
 
-export class EngineSequence implements DraftableSequence, History {
+export class EngineSequence implements DraftableSequence, SchedulableSequence, ExecutableSequence {
   readonly tokens: number[]
   /** How each position that has KV was run. */
   readonly runs: number[]
   readonly options: SequenceOptions
   readonly #host: SequenceHost
-  readonly #layers: readonly number[]
+  readonly layers: readonly number[]
   /** Of hidden states over the pooled positions. */
   readonly #sums: HiddenSums
   readonly #onAbort: () => void
-  /** Slot that holds its KV; −1 before its first run. */
-  slot = -1
-  /** Slot of the sequence it was forked from, until its own is filled; −1 for none. */
-  source = -1
-  /** Its KV, packed, while it has no slot but had one; null otherwise. */
-  aside: Float32Array | null = null
+  /** Whether the KV of its prompt is stored once for it and others of its request. */
+  sharesPrompt = false
   /** Whether it was opened with a prompt rather than forked. */
   readonly opened: boolean
-  #shared: SharedPrompt | null
   /** Outputs after the last tokens, the last one's last: one, or as many as were asked for. */
   #outputs: readonly OutputRow[] = []
   #waiter: Waiter | null = null
@@ -61,18 +57,17 @@ export class EngineSequence implements DraftableSequence, History {
   #wasForked = false
   /** Whether the outputs in waiting are those after every position. */
   #wantsAll = false
-  /** Whether the output in waiting needs one position, run alone as a decode row, rather than chunks. */
-  #alone = false
+  #isDecode = false
 
   constructor (host: SequenceHost, tokens: number[], options: SequenceOptions, parent?: EngineSequence) {
     this.#host = host
     this.tokens = tokens
     this.options = options
     this.opened = parent === undefined
-    this.#shared = parent?.shared?.hold() ?? null
+    this.sharesPrompt = parent?.sharesPrompt ?? false
     this.runs = parent ? parent.runs.slice() : []
-    this.#layers = options.layers ?? []
-    this.#sums = parent ? parent.#sums.fork() : HiddenSums.of(this.#layers, host.hiddenSize)
+    this.layers = options.layers ?? []
+    this.#sums = parent ? parent.#sums.fork() : HiddenSums.of(this.layers, host.hiddenSize)
     this.#outputs = parent ? parent.#outputs.slice(-1) : []
     for (const output of this.#outputs) output.holders++
     this.#onAbort = () => { this.close() }
@@ -80,42 +75,14 @@ export class EngineSequence implements DraftableSequence, History {
   }
 
   get isClosed (): boolean { return this.#closed }
-  /** The prompt that it shares with the other candidates of its request; null where it holds all its KV itself. */
-  get shared (): SharedPrompt | null { return this.#shared }
-  /** What its slot holds, or will hold: all that has KV but a shared prompt. */
-  get held (): History {
-    const from = this.#shared?.length ?? 0
-    return { prefix: this.#shared, tokens: this.tokens.slice(from), runs: this.runs.slice(from) }
-  }
-
-  get heldLength (): number { return this.runs.length - (this.#shared?.length ?? 0) }
-  /** Positions that have KV. */
-  get computed (): number { return this.runs.length }
-  /** Positions that the output in waiting needs run. */
-  get pending (): number { return this.tokens.length - this.runs.length }
-  /** Whether the awaited position runs alone, as a decode row. */
-  get runsAlone (): boolean { return this.#alone }
-  /** Whether it waits for the outputs after every position, not only the last. */
-  get wantsAll (): boolean { return this.#wantsAll }
-  get isWaiting (): boolean { return this.#waiter !== null }
-  /** Whether it waits for probes, and so for no output. */
+  get numComputedTokens (): number { return this.runs.length }
+  get numNewTokens (): number { return this.tokens.length - this.runs.length }
+  get isDecode (): boolean { return this.#isDecode }
+  get wantsEveryPosition (): boolean { return this.#wantsAll || this.options.onPosition !== undefined }
   get isProbed (): boolean { return this.#probes.length > 0 }
-  /** Layers that a probe runs: at least one, beside the embedding. */
-  get probedLayers (): number { return Math.max(1, ...this.#layers) }
-  get layers (): readonly number[] { return this.#layers }
   get poolFrom (): number { return this.options.poolFrom! }
   get fanOut (): number { return this.options.fanOut ?? 1 }
-  /** Whether somebody reads along: see turns.ts. */
-  get isStream (): boolean { return isStream(this.fanOut) }
-  /**
-   * Whether both can be in one part of a run: neighbours with a prompt in common and as many positions of their own, or
-   * with none.
-   */
-  joins (other: EngineSequence): boolean {
-    return this.#shared === other.#shared && (this.#shared === null || this.heldLength === other.heldLength) &&
-      slabOf(this.slot) === slabOf(other.slot)
-  }
-
+  get isStream (): boolean { return this.fanOut <= this.#host.profile.scheduling.maxStreamFanOut }
   get salt (): string { return this.options.salt ?? '' }
   get inverseTemperature (): number { return this.options.temperature ? 1 / this.options.temperature : 1 }
 
@@ -138,13 +105,13 @@ export class EngineSequence implements DraftableSequence, History {
   #ask (all: boolean): Promise<readonly Output[]> {
     this.#mustBeOpen()
     if (this.#waiter) return this.#promise!
-    if (all && this.#layers.length > 0) throw new Error('hidden states are given after the last token only')
-    if (this.pending === 0 && this.#outputs.length > 0) return Promise.resolve(this.#outputs)
-    if (this.pending === 0) throw new Error('a sequence that was cut needs a token before its next output')
+    if (all && this.layers.length > 0) throw new Error('hidden states are given after the last token only')
+    if (this.numNewTokens === 0 && this.#outputs.length > 0) return Promise.resolve(this.#outputs)
+    if (this.numNewTokens === 0) throw new Error('a sequence that was cut needs a token before its next output')
     this.#letGo()
     this.#wantsAll = all
-    // After a shared prompt every position runs alone, one after the other.
-    this.#alone = this.#shared !== null || this.pending === 1
+    // After a shared prompt every position is a decode row, one after the other.
+    this.#isDecode = this.sharesPrompt || this.numNewTokens === 1
     const promise = new Promise<readonly Output[]>((resolve, reject) => { this.#waiter = { resolve, reject } })
     this.#promise = promise
     this.#host.enqueue(this)
@@ -153,19 +120,21 @@ export class EngineSequence implements DraftableSequence, History {
 
   async probe (...tokens: number[]): Promise<States> {
     this.#mustBeOpen()
-    if (this.#shared) throw new Error('a sequence that shares its prompt cannot be probed')
-    if (this.pending > 0) throw new Error('a sequence can be probed when its output is there')
+    if (this.sharesPrompt) throw new Error('a sequence that shares its prompt cannot be probed')
+    if (this.numNewTokens > 0) throw new Error('a sequence can be probed when its output is there')
     if (tokens.length === 0 || tokens.length > this.#roomToProbe) {
       throw new Error(`a probe after ${this.tokens.length} tokens has 1 to ${this.#roomToProbe}; got ${tokens.length}`)
     }
     const states =
       new Promise<States>((resolve, reject) => { this.#probes = [...this.#probes, { tokens, resolve, reject }] })
-    this.#host.readyToProbe(this.probedLayers)
+    this.#host.prepareProbes(this.layers)
       .then(() => { if (this.isProbed) this.#host.enqueue(this) }, (error: unknown) => { this.fail(error) })
     return await states
   }
 
-  get #roomToProbe (): number { return Math.min(mostProbed, this.#host.contextLength - this.tokens.length) }
+  get #roomToProbe (): number {
+    return Math.min(this.#host.profile.passes.maxProbeTokens, this.#host.contextLength - this.tokens.length)
+  }
 
   /** The probes that run next: those that waited longest, as many as there is room for beyond its tokens. */
   get nextProbes (): readonly Probe[] {
@@ -200,7 +169,7 @@ export class EngineSequence implements DraftableSequence, History {
     if (length < 1 || length > this.tokens.length) {
       throw new Error(`a sequence of ${this.tokens.length} tokens can be cut to 1 to as many; got ${length}`)
     }
-    if (this.#wasForked || !this.opened || this.#layers.length > 0) {
+    if (this.#wasForked || !this.opened || this.layers.length > 0) {
       throw new Error('a sequence that was forked, is a fork or pools hidden states cannot be cut')
     }
     this.#letGo()
@@ -226,39 +195,33 @@ export class EngineSequence implements DraftableSequence, History {
     this.fail(this.options.signal?.aborted ? this.options.signal.reason : new Error('the sequence was closed'))
   }
 
+  adopt (numCachedTokens: number): void {
+    for (let i = 0; i < numCachedTokens; i++) this.runs.push(prefillRun)
+    if (this.options.ledger) this.options.ledger.cachedTokens += numCachedTokens
+  }
+
   /**
-   * Records positions that a run computed.
-   * @param hidden by layer the run's hidden states of this sequence, [count, D]
+   * Takes what a pass computed: its positions have KV now, and what its owner waits for is added to the outputs.
+   * @returns whether all that was asked for is there
    */
-  advance (count: number, hidden: ReadonlyMap<number, Float32Array>): void {
+  commit ({ numNewTokens: count, hidden, row }: SequenceOutput): boolean {
+    const { ledger, onPosition } = this.options
     const first = this.runs.length
-    for (let i = 0; i < count; i++) this.runs.push(this.#alone ? decodeRun : chunkRun)
+    const none = new Map<number, never>()
+    if (onPosition && !this.#isDecode) {
+      for (let at = 0; at < count; at++) onPosition(first + at, row(at, none, 0).distribution)
+    }
+    for (let i = 0; i < count; i++) this.runs.push(this.#isDecode ? decodeRun : prefillRun)
     this.#sums.add(count, Math.max(0, this.poolFrom - first), hidden)
-    if (this.options.ledger) this.options.ledger.computedTokens += count
+    if (ledger) ledger.computedTokens += count
+    const pooled = Math.max(0, this.runs.length - this.poolFrom)
+    if (this.#wantsAll) for (let at = 0; at < count - 1; at++) this.#give(row(at, none, pooled))
+    const isDone = this.numNewTokens === 0
+    if (this.#wantsAll || isDone) this.#give(row(count - 1, this.#sums.states(count, hidden), pooled))
+    return isDone
   }
 
-  /**
-   * Goes on after a prompt whose KV is elsewhere.
-   * @param prompt all positions so far; held for this sequence already
-   */
-  share (prompt: SharedPrompt): void { this.#shared = prompt }
-
-  /** Takes over KV that was computed elsewhere: the first `length` positions of a prompt, all run in chunks. */
-  adopt (length: number): void {
-    for (let i = 0; i < length; i++) this.runs.push(chunkRun)
-    if (this.options.ledger) this.options.ledger.cachedTokens += length
-  }
-
-  /** Hidden states at the end, by layer. @param hidden as for `advance` */
-  hiddenStates (count: number, hidden: ReadonlyMap<number, Float32Array>): Map<number, HiddenState> {
-    return this.#sums.states(count, hidden)
-  }
-
-  /** Positions that the pooled mean covers. */
-  get pooledTokens (): number { return Math.max(0, this.runs.length - this.poolFrom) }
-
-  /** Adds to the outputs awaited. */
-  give (row: OutputRow): void {
+  #give (row: OutputRow): void {
     row.holders++
     this.#outputs = [...this.#outputs, row]
   }

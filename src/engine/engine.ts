@@ -1,72 +1,74 @@
 /**
- * Continuous batching over one model. All that is asked for in one turn of the event loop rides in the next step:
- * sequences are seated, runs planned, run, committed, promises resolved. Knows token ids only; no text, no requests, no
- * rewards.
+ * Continuous batching over one model. All that is asked for in one turn of the event loop is in the next step: the
+ * scheduler says which sequences run, the KV manager has room for them, the executor runs them, and their outputs are
+ * handed over. Knows token ids only; no text, no requests, no rewards, no device.
  */
-import { describeShape, probeShape } from '../models/graph/run-shape.js'
-import { Cores } from './compute-lock.js'
+import { ComputeLock } from './compute-lock.js'
+import { cpuProfile, type DeviceProfile } from './device-profile.js'
 import { EngineSequence, type SequenceHost } from './engine-sequence.js'
-import { gatherParts } from './scheduler/gather.js'
-import { kvBytesPerToken } from './kv/slots/kv-cache.js'
-import { nextChunks, nextRun, planChunks, type Chunk, type DecodePart } from './scheduler/plan.js'
+import { CpuExecutor, type CausalModel, type CpuExecutorOptions } from './executor/cpu/cpu-executor.js'
+import type { Executor, ExecutorCounters, PassOutput } from './executor/executor.js'
+import type { KvManager } from './kv/kv-manager.js'
 import { ReservationQueue, type Need, type Reservation } from './kv/reservation.js'
-import { Runner, type CausalModel, type EngineCounters, type RunnerHost } from './executor/runner.js'
-import { Seating, type SeatingOptions } from './kv/slots/seating.js'
+import { SlotManager, type SlotOptions } from './kv/slots/slot-manager.js'
+import { Scheduler } from './scheduler/scheduler.js'
 import type { DraftableSequence, SequenceOptions, SequenceSource } from './sequence.js'
-import { chunkBudget, takeTurns } from './scheduler/turns.js'
 
-export interface EngineOptions extends SeatingOptions {
-  /** Prompt tokens read in one step. */
-  readonly prefillTokensPerStep: number
+export interface EngineOptions extends SlotOptions, CpuExecutorOptions {
   /** Requests that may wait for a reservation. */
   readonly maxQueued: number
-  /** Run short chunks of several sequences together: for an engine that reads many. Default no. */
-  readonly joinsChunks?: boolean
-  /** Turns with other engines of the process. Default: there are none. */
-  readonly cores?: Cores
+  /** Shared with the other engines of the process. Default: there are none. */
+  readonly computeLock?: ComputeLock
   /** The setting that bounds the KV that may be reserved, for errors. Default kv-cache-bytes. */
   readonly kvSetting?: string
 }
 
-/**
- * Sharing a prompt pays from here on: measured for one family of 32 and for several of 8, 16 and 32 beside each other,
- * on prompts of 64 to 512 tokens. Where each has 8 rows, one batch of private KV is as fast up to 512 tokens.
- */
-const leastShared = { fanOut: 8, promptTokens: 32, product: 4096 } as const
+/** Counters since the engine was made. */
+export interface EngineCounters extends ExecutorCounters {
+  readonly steps: number
+  /** Milliseconds spent in steps altogether. */
+  readonly stepMs: number
+}
 
 const nextTurn = (): Promise<void> => new Promise(resolve => { setImmediate(resolve) })
 
-export class Engine implements SequenceSource, SequenceHost, RunnerHost {
+export class Engine implements SequenceSource, SequenceHost {
   readonly contextLength: number
   readonly hiddenSize: number
+  readonly profile: DeviceProfile
   /** Tokens of KV that requests may reserve together. */
-  readonly mostKvTokens: number
-  readonly #model: CausalModel
-  readonly #options: EngineOptions
-  readonly #seating: Seating
-  readonly #runner: Runner
+  readonly maxKvTokens: number
+  readonly #scheduler: Scheduler
+  readonly #kv: KvManager<EngineSequence>
+  readonly #executor: Executor<EngineSequence>
   readonly #reservations: ReservationQueue
-  readonly #cores: Cores
-  /** Sequences that wait for an output, oldest first. */
+  readonly #computeLock: ComputeLock
+  readonly #open = new Set<EngineSequence>()
+  /** Sequences that wait for an output or for probes, oldest first. */
   readonly #waiting = new Set<EngineSequence>()
   #loop: Promise<void> | null = null
   #closed = false
+  #steps = 0
+  #stepMs = 0
 
   /** @throws RequestError where there is no memory for the KV of sequences this long */
   constructor (model: CausalModel, options: EngineOptions) {
-    this.#model = model
-    this.#options = options
-    this.#cores = options.cores ?? new Cores()
+    // What a device is to the engine: measured numbers, where KV is, and what runs passes over it.
+    const profile = cpuProfile
+    const slots = new SlotManager<EngineSequence>(model.config, profile.slots, options)
+    this.profile = profile
+    this.#kv = slots
+    this.#executor = new CpuExecutor(model, slots, profile.passes, options)
+    this.#scheduler = new Scheduler(profile.scheduling, options.prefillTokensPerStep)
+    this.#computeLock = options.computeLock ?? new ComputeLock()
     this.contextLength = options.contextLength
-    this.hiddenSize = model.config.hiddenSize
-    this.#seating = new Seating(model.config, options)
-    this.#runner = new Runner(model, this.#seating, this, options.contextLength, options.prefillTokensPerStep)
-    this.mostKvTokens = Math.floor(options.kvCacheBytes / kvBytesPerToken(model.config))
+    this.hiddenSize = this.#executor.hiddenSize
+    this.maxKvTokens = Math.floor(options.kvCacheBytes / this.#kv.bytesPerToken)
     this.#reservations = new ReservationQueue({
       contextLength: options.contextLength,
       maxQueued: options.maxQueued,
-      maxTokens: this.mostKvTokens,
-      bytesPerToken: kvBytesPerToken(model.config),
+      maxTokens: this.maxKvTokens,
+      bytesPerToken: this.#kv.bytesPerToken,
       setting: options.kvSetting ?? 'kv-cache-bytes'
     })
   }
@@ -82,7 +84,8 @@ export class Engine implements SequenceSource, SequenceHost, RunnerHost {
     }
     options.signal?.throwIfAborted()
     const sequence = new EngineSequence(this, [...tokens], { ...options, poolFrom: options.poolFrom ?? tokens.length })
-    this.#seating.add(sequence)
+    this.#open.add(sequence)
+    this.#kv.open(sequence)
     return sequence
   }
 
@@ -91,11 +94,15 @@ export class Engine implements SequenceSource, SequenceHost, RunnerHost {
    * the load, since it changes bits.
    */
   sharesPrompt (fanOut: number, promptTokens: number): boolean {
-    return this.#model.canSharePrefix && fanOut >= leastShared.fanOut && promptTokens >= leastShared.promptTokens &&
-      fanOut * promptTokens >= leastShared.product
+    const { minFanOut, minPromptTokens, minProduct } = this.profile.promptSharing
+    return this.#executor.canSharePrompts && fanOut >= minFanOut && promptTokens >= minPromptTokens &&
+      fanOut * promptTokens >= minProduct
   }
 
-  get counters (): EngineCounters { return this.#runner.counters }
+  /** The counters at this moment. */
+  get counters (): EngineCounters {
+    return { ...this.#executor.counters, steps: this.#steps, stepMs: this.#stepMs }
+  }
 
   /** Whether no sequence waits for an output. */
   get isIdle (): boolean { return this.#waiting.size === 0 }
@@ -120,12 +127,12 @@ export class Engine implements SequenceSource, SequenceHost, RunnerHost {
     prefixCacheBytes: number
   } {
     return {
-      sequences: this.#seating.open.size,
+      sequences: this.#open.size,
       waitingRequests: this.#reservations.waiting,
       runningRequests: this.#reservations.running,
-      kvTokens: this.#seating.kvTokens,
-      kvBytesPerToken: kvBytesPerToken(this.#model.config),
-      prefixCacheBytes: this.#seating.cachedBytes
+      kvTokens: this.#kv.usedTokens,
+      kvBytesPerToken: this.#kv.bytesPerToken,
+      prefixCacheBytes: this.#kv.cachedBytes
     }
   }
 
@@ -134,111 +141,101 @@ export class Engine implements SequenceSource, SequenceHost, RunnerHost {
     this.#loop ??= this.#run()
   }
 
-  forked (parent: EngineSequence, child: EngineSequence): void { this.#seating.addFork(parent, child) }
-
-  settled (sequence: EngineSequence): void { this.#waiting.delete(sequence) }
+  forked (parent: EngineSequence, child: EngineSequence): void {
+    this.#open.add(child)
+    this.#kv.fork(parent, child)
+  }
 
   closed (sequence: EngineSequence): void {
-    this.settled(sequence)
-    this.#seating.leave(sequence)
+    this.#waiting.delete(sequence)
+    this.#open.delete(sequence)
+    this.#kv.free(sequence)
   }
 
-  async readyToProbe (layer: number): Promise<void> {
-    const shape = probeShape(layer)
-    await this.#model.sessions.prepare(shape)
-    if (!this.#model.sessions.find(shape)) throw new Error(`the model cannot be run for a ${describeShape(shape)}`)
-  }
+  prepareProbes (layers: readonly number[]): Promise<void> { return this.#executor.prepareProbes(layers) }
 
   /** Ends every sequence and frees all memory, after the step in flight. */
   async close (): Promise<void> {
     this.#closed = true
-    for (const sequence of [...this.#seating.open]) sequence.close()
+    for (const sequence of [...this.#open]) sequence.close()
     await this.#loop
-    this.#runner.dispose()
-    this.#seating.dispose()
+    this.#executor.dispose()
+    this.#kv.dispose()
   }
 
   async #run (): Promise<void> {
     // One turn later, so that all that is asked for in this one is in the step.
     for (await nextTurn(); this.#waiting.size > 0; await nextTurn()) {
-      await this.#cores.inTurn(() => this.#step()).catch((error: unknown) => { this.#failAll(error) })
+      // What fails outside of a pass fails all that wait: nobody else could be told. The next step begins anew.
+      await this.#computeLock.inTurn(() => this.#step())
+        .catch((error: unknown) => { this.#fail([...this.#waiting], error) })
     }
     this.#loop = null
   }
 
-  /**
-   * What fails outside of a run, such as memory that is refused, fails all that wait: nobody else could be told. The
-   * next step begins anew.
-   */
-  #failAll (error: unknown): void {
-    for (const sequence of [...this.#waiting]) {
-      this.settled(sequence)
+  async #step (): Promise<void> {
+    const started = performance.now()
+    const batch = this.#scheduler.schedule(this.#waiting, this.#kv, this.#computeLock.isWanted)
+    for await (const pass of this.#executor.execute(batch)) this.#commit(pass)
+    let passes = 0
+    for (const sequence of batch.probed) {
+      while (sequence.isProbed && passes++ < batch.maxProbePasses) await this.#probe(sequence)
+    }
+    this.#steps++
+    this.#stepMs += performance.now() - started
+  }
+
+  /** What follows a pass for its sequences. One that fails fails its own sequences and changes nothing else. */
+  #commit ({ sequences, outputs, error }: PassOutput<EngineSequence>): void {
+    if (!outputs) {
+      this.#fail(sequences, error)
+      return
+    }
+    for (const ledger of new Set(sequences.map(({ options }) => options.ledger))) if (ledger) ledger.forwardPasses++
+    try {
+      for (const [index, sequence] of sequences.entries()) {
+        if (sequence.isClosed) continue
+        if (sequence.commit(outputs[index]!)) this.#finish(sequence)
+        // Piece by piece, so that no step waits until the whole of a long prompt is copied.
+        else this.#kv.cachePrompt(sequence)
+      }
+    } catch (error) {
+      this.#fail(sequences, error)
+    }
+  }
+
+  /** Hands over what a sequence waited for. */
+  #finish (sequence: EngineSequence): void {
+    const { opened, sharesPrompt, isDecode, fanOut, numComputedTokens, options: { probed } } = sequence
+    if (opened && !probed && !sharesPrompt && !isDecode && this.sharesPrompt(fanOut, numComputedTokens)) {
+      this.#kv.sharePrompt(sequence)
+      sequence.sharesPrompt = true
+    }
+    this.#waiting.delete(sequence)
+    sequence.resolve()
+  }
+
+  #fail (sequences: readonly EngineSequence[], error: unknown): void {
+    for (const sequence of sequences) {
+      this.#waiting.delete(sequence)
       sequence.fail(error)
     }
   }
 
-  async #step (): Promise<void> {
-    const started = performance.now()
-    const { counters } = this.#runner
-    this.#runner.beginStep()
-    this.#seat()
-    // A sequence may be closed while a run of the step is in flight: each run looks at what is still wanted.
-    const { decode, chunks, probed, mostProbeRuns } = this.#plan()
-    for (let parts = this.#stillWanted(decode); parts.length > 0;) {
-      const run = nextRun(parts, shape => this.#model.sessions.find(shape) !== null)
-      await this.#runner.execute(run)
-      parts = this.#stillWanted(parts.filter(part => !run.parts.includes(part)))
+  /** One pass of what may come next in one sequence. */
+  async #probe (sequence: EngineSequence): Promise<void> {
+    const probes = sequence.nextProbes
+    const { ledger } = sequence.options
+    try {
+      const hidden = await this.#executor.probe(sequence, probes.map(({ tokens }) => tokens))
+      if (ledger) ledger.forwardPasses++
+      if (!sequence.isClosed) sequence.resolveProbes(probes, hidden)
+    } catch (error) {
+      sequence.fail(error)
     }
-    for (let left = this.#stillOwned(chunks); left.length > 0;) {
-      const run =
-        nextChunks(left, shape => this.#options.joinsChunks === true && this.#model.sessions.find(shape) !== null)
-      await this.#runner.execute(run)
-      left = this.#stillOwned(left.filter(chunk => !run.chunks.includes(chunk)))
-    }
-    let probeRuns = 0
-    for (const sequence of probed) {
-      while (sequence.isProbed && probeRuns++ < mostProbeRuns) await this.#runner.probe(sequence)
-    }
-    counters.steps++
-    counters.stepMs += performance.now() - started
+    if (!sequence.isProbed) this.#waiting.delete(sequence)
   }
 
-  /**
-   * Seats who waits, as far as there are slots: idle sequences yield theirs, and searches to streams. The others wait
-   * on.
-   */
-  #seat (): void {
-    for (const sequence of this.#waiting) {
-      if (sequence.slot >= 0 || this.#seating.seat(sequence, seated => !this.#waiting.has(seated))) continue
-      if (sequence.isStream) this.#seating.seat(sequence, seated => !seated.isStream)
-    }
-  }
-
-  #plan (): { decode: DecodePart[], chunks: Chunk[], probed: EngineSequence[], mostProbeRuns: number } {
-    const seated = [...this.#waiting].filter(sequence => sequence.slot >= 0)
-    const probed = seated.filter(sequence => sequence.isProbed)
-    const asked = seated.filter(sequence => !sequence.isProbed)
-    const { rows, beside } = takeTurns(asked.filter(sequence => sequence.runsAlone),
-      probed.some(sequence => sequence.isStream))
-    const chunks = asked.filter(sequence => !sequence.runsAlone)
-      .map(sequence => ({ slot: sequence.slot, count: sequence.pending }))
-    const usual = this.#options.prefillTokensPerStep
-    return {
-      decode: gatherParts(rows, this.#seating, this.contextLength),
-      chunks: planChunks(chunks,
-        beside || this.#cores.isWanted ? chunkBudget(rows.length, chunks.length, usual) : usual),
-      probed,
-      mostProbeRuns: this.#cores.isWanted || rows.some(row => row.isStream) ? 1 : Infinity
-    }
-  }
-
-  #stillWanted (parts: readonly DecodePart[]): DecodePart[] {
-    return parts.map(part => ({ ...part, rows: part.rows.filter(row => this.#seating.owner(part.slot + row)) }))
-      .filter(part => part.rows.length > 0)
-  }
-
-  #stillOwned (chunks: readonly Chunk[]): Chunk[] { return chunks.filter(({ slot }) => this.#seating.owner(slot)) }
-
-  /** Throws if the books of slots disagree. For tests, between steps. */
-  checkIntegrity (): void { this.#seating.checkIntegrity() }
+  /** Throws if the KV manager's books disagree. For tests, between steps. */
+  checkIntegrity (): void { this.#kv.checkIntegrity() }
 }

@@ -1,11 +1,11 @@
 /**
- * Guesses how a text goes on: as it did where its last tokens stood before. Answers repeat their prompt, and
- * themselves, wherever they quote, correct or list. Pure. Prompt lookup decoding (Saxena 2023,
+ * Draft tokens by prompt lookup: a text goes on as it did where its last tokens stood before. Answers repeat their
+ * prompt, and themselves, wherever they quote, correct or list. Pure. Prompt lookup decoding (Saxena 2023,
  * github.com/apoorvumang/prompt-lookup-decoding).
  */
 
-/** Tokens that must stand there as they do at the end. Fewer guess more often and more often wrong. */
-const matched = 2
+/** Tokens that must match those at the end. Fewer find more drafts, which are more often wrong. */
+const matchedTokens = 2
 
 /** What was written, by its pairs of neighbours. */
 export class PromptLookup {
@@ -18,15 +18,15 @@ export class PromptLookup {
 
   push (token: number): void {
     const end = this.#tokens.length
-    if (end >= matched) this.#next.set(this.#end(), end)
+    if (end >= matchedTokens) this.#next.set(this.#end(), end)
     this.#tokens.push(token)
   }
 
   /** At most so many tokens that may follow; none where nothing like the end stands elsewhere. */
-  guess (most: number): number[] {
+  draft (max: number): number[] {
     const from = this.#next.get(this.#end())
-    return from === undefined ? [] : this.#tokens.slice(from, from + most)
+    return from === undefined ? [] : this.#tokens.slice(from, from + max)
   }
 
-  #end (): string { return this.#tokens.slice(-matched).join() }
+  #end (): string { return this.#tokens.slice(-matchedTokens).join() }
 }

@@ -65,14 +65,15 @@ export interface SequenceOptions {
   /**
    * How many forks will go on from the first tokens, this sequence included. Default 1. With many of a long prompt its
    * KV is stored once and read once a step for all (`Engine.sharesPrompt`); logits then differ from those of private KV
-   * by rounding, 1e-4 at most. With more than 4 the request is a search, whose rows do not hold up those of others.
+   * by rounding, 1e-4 at most. With more than a few (SchedulingProfile) the request is a search, whose rows do not hold
+   * up those of others.
    */
   readonly fanOut?: number
   /** Whether it or its forks will be probed, for which they must hold all their KV themselves. Default no. */
   readonly probed?: boolean
   /**
-   * Called for each position that a chunk runs, in order, with the distribution after it, lent for the call. Costs
-   * logits of every position.
+   * Called for each position that a prefill chunk runs, in order, with the distribution after it, lent for the call.
+   * Costs logits of every position.
    */
   readonly onPosition?: (position: number, distribution: Distribution) => void
   /** Aborting closes the sequence; a pending `output()` rejects with the signal's reason. */
@@ -85,10 +86,10 @@ export interface Sequence {
   /** Adds tokens; nothing runs until `output()`. */
   append (...tokens: number[]): void
   /**
-   * The outputs after the last token. All that is asked in one turn of the event loop rides in the next step.
-   * One waiting token runs as a decode row, two or more as a chunk (after a shared prompt, as rows one by one); which
-   * one is a function of this sequence's own calls, never of the load.
-   * Asking again without new tokens returns the same outputs and costs nothing.
+   * The outputs after the last token. All that is asked in one turn of the event loop is in the next step. One new
+   * token runs as a decode row, two or more as prefill chunks (after a shared prompt, as rows one by one); which one is
+   * a function of this sequence's own calls, never of the load. Asking again without new tokens returns the same
+   * outputs and costs nothing.
    */
   output (): Promise<Output>
   /**
@@ -112,12 +113,12 @@ export interface Sequence {
 }
 
 /**
- * A sequence whose last tokens may be guesses: the model checks all in one pass, and those that did not come true are
- * taken back.
+ * A sequence whose last tokens may be draft tokens: the model checks all in one pass, and those rejected are taken
+ * back.
  */
 export interface DraftableSequence extends Sequence {
   /**
-   * The outputs after each token that waits, in order: what the model says to tokens that were only guessed. All are
+   * The outputs after each token that waits, in order: what the model says to draft tokens. All are
    * lent until the next call of `output` or `outputs`. Not for a sequence whose hidden states were asked for.
    */
   outputs (): Promise<readonly Output[]>

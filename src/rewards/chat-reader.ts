@@ -67,7 +67,7 @@ function roomOf (model: RewardModel, { request: { width, tokens } }: OpenContext
   const { engine } = model
   const each = Math.min(engine.contextLength, Math.ceil(tokens * tokensFactor) + tokensMore)
   return {
-    model, tokens: each, sequences: Math.max(1, Math.min(2 * width + 1, Math.floor(engine.mostKvTokens / 4 / each)))
+    model, tokens: each, sequences: Math.max(1, Math.min(2 * width + 1, Math.floor(engine.maxKvTokens / 4 / each)))
   }
 }
 

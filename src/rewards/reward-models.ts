@@ -2,7 +2,7 @@
  * The models that rewards bring: decoders, each with an engine of its own, and ONNX graphs; loaded once for all rewards
  * that name the same one. Their steps take turns with the policy's. Knows no policy and no kinds of rewards.
  */
-import type { Cores } from '../engine/compute-lock.js'
+import type { ComputeLock } from '../engine/compute-lock.js'
 import { Engine } from '../engine/engine.js'
 import { RequestError } from '../errors.js'
 import { loadModel, type LoadedModel, type ModelOptions } from '../models/model.js'
@@ -18,7 +18,7 @@ export interface RewardModel {
 
 export interface RewardModelsOptions extends Pick<ModelOptions, 'threads' | 'cacheDir' | 'onProgress'> {
   /** Turns with the policy. */
-  readonly cores: Cores
+  readonly computeLock: ComputeLock
   /** Bytes of KV that requests may reserve in each model. */
   readonly kvCacheBytes: number
   /** Prompt tokens read in one step. */
@@ -62,12 +62,12 @@ export class RewardModels {
   }
 
   async #load (asked: AskedModel, order: number): Promise<RewardModel> {
-    const { cores, threads, cacheDir, onProgress, kvCacheBytes, prefillTokensPerStep, maxQueued } = this.#options
+    const { computeLock, threads, cacheDir, onProgress, kvCacheBytes, prefillTokensPerStep, maxQueued } = this.#options
     const model =
       await loadModel({ threads, cacheDir, ...(onProgress ? { onProgress } : {}), ...asked, contextLength: 0 })
     try {
       const engine = new Engine(model, {
-        cores,
+        computeLock,
         joinsChunks: true,
         contextLength: model.contextLength,
         maxSequences,
@@ -93,10 +93,10 @@ export class RewardModels {
   /** @throws RequestError naming the file and what is wrong with it */
   loadOnnx (path: string, sizes: Pick<OnnxClassifierOptions, 'labels' | 'mostTokens'>): Promise<OnnxClassifier> {
     const key = JSON.stringify([path, sizes])
-    const { cores, threads } = this.#options
+    const { computeLock, threads } = this.#options
     const known = this.#classifiers.get(key)
     if (known) return known
-    const loading = loadOnnxClassifier(path, { ...sizes, threads, inTurn: run => cores.inTurn(run) })
+    const loading = loadOnnxClassifier(path, { ...sizes, threads, inTurn: run => computeLock.inTurn(run) })
     this.#classifiers.set(key, loading)
     loading.then(classifier => { this.#ready.push(classifier) }, () => { this.#classifiers.delete(key) })
     return loading
@@ -113,12 +113,12 @@ export class RewardModels {
       }
       const { model, engine } = loaded
       const { kvTokens, kvBytesPerToken, prefixCacheBytes } = engine.stats()
-      const { decodeRows, ridingRows, chunkTokens } = engine.counters
+      const { decodeRows, paddingRows, prefillTokens } = engine.counters
       return {
         id: model.id,
         weightBytes: model.weightBytes,
         kvBytes: kvTokens * kvBytesPerToken + prefixCacheBytes,
-        tokens: decodeRows - ridingRows + chunkTokens
+        tokens: decodeRows - paddingRows + prefillTokens
       }
     })
   }

@@ -3,14 +3,14 @@ import type { Host, Hosts } from './model-runtime.js'
 import type { EngineStats, Stats } from './protocol.js'
 
 function engineStats ({ engine, model: { id } }: Host): EngineStats {
-  const { steps, runs, decodeRows, ridingRows, chunkTokens, probedTokens } = engine.counters
+  const { steps, runs, decodeRows, paddingRows, prefillTokens, probedTokens } = engine.counters
   return {
     model: id,
     ...engine.stats(),
     steps,
     runs,
-    decodeRows: decodeRows - ridingRows,
-    prefillRows: chunkTokens,
+    decodeRows: decodeRows - paddingRows,
+    prefillRows: prefillTokens,
     probedRows: probedTokens
   }
 }

@@ -4,7 +4,7 @@
  */
 import { dirname, join } from 'node:path'
 import { secret, type Config } from '../config.js'
-import { Cores } from '../engine/compute-lock.js'
+import { ComputeLock } from '../engine/compute-lock.js'
 import { Engine } from '../engine/engine.js'
 import { RequestError } from '../errors.js'
 import { Grammars } from '../grammar/grammars.js'
@@ -88,7 +88,7 @@ async function loadRewardModels (rewards: readonly RewardFamily[], models: Rewar
  * @throws RequestError for one that scores in place of writing, and for a context that there is no memory for
  */
 async function runModel (
-  config: Config, cores: Cores, options: Pick<ModelOptions, 'id' | 'model' | 'onProgress' | 'profilePrefix'>
+  config: Config, computeLock: ComputeLock, options: Pick<ModelOptions, 'id' | 'model' | 'onProgress' | 'profilePrefix'>
 ): Promise<Running> {
   const model = await loadModel({
     format: config.format as WeightFormat,
@@ -105,7 +105,7 @@ async function runModel (
   }
   try {
     const engine = new Engine(model, {
-      cores,
+      computeLock,
       contextLength: model.contextLength,
       maxSequences: config.maxSequences,
       kvCacheBytes: config.kvCacheBytes,
@@ -169,9 +169,9 @@ export async function createHosts (
     kept: join(config.dataDir, 'rewards'),
     remotes: { origins: parseOrigins(config.remoteScorers), secret }
   })
-  const cores = new Cores()
+  const computeLock = new ComputeLock()
   const rewardModels = new RewardModels({
-    cores,
+    computeLock,
     threads: config.threads,
     cacheDir: config.cacheDir,
     kvCacheBytes: config.rewardKvCacheBytes,
@@ -191,7 +191,7 @@ export async function createHosts (
   let contrastModels: ContrastModels
   try {
     for (const [index, { name, model }] of servedModels(config).entries()) {
-      running.push(await runModel(config, cores, { id: name, model, onProgress, ...more })
+      running.push(await runModel(config, computeLock, { id: name, model, onProgress, ...more })
         .catch((error: unknown) => { throw index === 0 ? error : namingModel(name, error) }))
     }
     // Those in the box may never be asked for: they are loaded when they are.

@@ -8,7 +8,6 @@ import { answersGrown, checkChoices, checkTemperature, fanOut, probed } from '..
 import type { SamplingParams } from '../decoding/runtime.js'
 import { strategyFacts } from '../decoding/strategies/strategy-facts.js'
 import type { AlignmentRequest, Context } from '../decoding/strategies/strategy-schemas.js'
-import { mostProbed } from '../engine/scheduler/plan.js'
 import type { Need } from '../engine/kv/reservation.js'
 import { RequestError } from '../errors.js'
 import type { RequestScope, Room } from '../rewards/reward-kind.js'
@@ -172,7 +171,8 @@ function readingOf (
 /**
  * Positions of a sequence beyond the answer's last: one token is fed to score that is not returned, or some are probed.
  */
-const beyondAnswer = (alignment: AlignmentRequest | null): number => probed(alignment) > 0 ? mostProbed : 1
+const beyondAnswer = ({ engine }: Host, alignment: AlignmentRequest | null): number =>
+  probed(alignment) > 0 ? engine.profile.passes.maxProbeTokens : 1
 
 /** Answer length: what was asked for, or as much as context, the operator's ceiling and KV allow. */
 function answerLength (host: Host, request: GenerateRequest, n: number, reading: Reading): number {
@@ -184,7 +184,7 @@ function answerLength (host: Host, request: GenerateRequest, n: number, reading:
   // A reward may read an end token after the last one.
   const room = tightest.limit - tightest.tokens - (alignment ? 1 : 0)
   const kvRoom = host.engine.roomPerSequence(fanOut(alignment, n), reading.tokens, reading.shared) -
-    (alignment ? beyondAnswer(alignment) : 0)
+    (alignment ? beyondAnswer(host, alignment) : 0)
   if (asked === null) {
     const most = Math.min(room, Math.floor(ceiling / grown), kvRoom)
     if (most >= 1) return most
@@ -211,13 +211,13 @@ function contrastRooms ({ toward, away }: Contrast, n: number, maxTokens: number
 
 /** Heads that read an end token fork what they score. */
 function needOf (
-  { model }: Host, { alignment, priority = 0 }: GenerateRequest, wide: number, reward: ResolvedScorer | null,
+  host: Host, { alignment, priority = 0 }: GenerateRequest, wide: number, reward: ResolvedScorer | null,
   reading: Reading, maxTokens: number
 ): Need {
   return {
     sequences: wide * (reward?.forks === true ? 2 : 1),
     promptTokens: reading.tokens,
-    answerTokens: Math.min(model.contextLength - reading.tokens, maxTokens + beyondAnswer(alignment)),
+    answerTokens: Math.min(host.model.contextLength - reading.tokens, maxTokens + beyondAnswer(host, alignment)),
     sharesPrompt: reading.shared,
     priority
   }

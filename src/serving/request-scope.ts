@@ -30,7 +30,7 @@ function needIn ({ engine }: RewardModel, rooms: readonly Room[], priority: numb
   const tokens = Math.max(...rooms.map(room => room.tokens))
   const sequences = rooms.reduce((sum, room) => sum + room.sequences, 0)
   return {
-    sequences: Math.max(1, Math.min(sequences, Math.floor(engine.mostKvTokens / tokens))),
+    sequences: Math.max(1, Math.min(sequences, Math.floor(engine.maxKvTokens / tokens))),
     promptTokens: 0,
     answerTokens: tokens,
     sharesPrompt: false,

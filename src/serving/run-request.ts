@@ -65,7 +65,13 @@ function runtimeOf (
       // What follows the answer's last token nobody asks, so that a guess of it would be checked in vain.
       const until = tokens.length + sampling.maxTokens - 1
       return new DraftingSequence(sequence,
-        { lookup: new PromptLookup([...drafts, ...tokens]), until, pays: () => engine.isIdle, counts: ledgers.drafts })
+        {
+          lookup: new PromptLookup([...drafts, ...tokens]),
+          profile: engine.profile.drafts,
+          until,
+          pays: () => engine.isIdle,
+          counts: ledgers.drafts
+        })
     },
     contrast: { toward: contextOf(contrast.toward), away: contextOf(contrast.away) },
     scorer: reward?.scorer ?? null,

@@ -1,7 +1,7 @@
 /** A reward with a model of its own as one request opens it, on toy answers that no policy wrote. */
 import { dirname } from 'node:path'
 import { unreadAnswer } from '../../src/decoding/answers.js'
-import { Cores } from '../../src/engine/compute-lock.js'
+import { ComputeLock } from '../../src/engine/compute-lock.js'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
 import type { RewardLedger } from '../../src/rewards/reward-kind.js'
 import type { PolicyInfo } from '../../src/rewards/readable-policy.js'
@@ -41,7 +41,7 @@ export async function openReward (
   written: Pick<RewardModel, 'model' | 'engine'> = null as never
 ): Promise<OpenReward> {
   const models = new RewardModels({
-    cores: new Cores(),
+    computeLock: new ComputeLock(),
     threads: 1,
     cacheDir: dirname(file),
     kvCacheBytes: 2 ** 24,

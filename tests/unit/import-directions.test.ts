@@ -49,7 +49,7 @@ const typesOnly: ReadonlyArray<readonly [string, string]> = [
 /** Package → the only places that import it. */
 const homes: ReadonlyArray<readonly [RegExp, ...string[]]> = [
   [/^koffi$|^onnxruntime-node/, 'runtime/'], [/^@huggingface\//, 'models/'],
-  [/^lru-cache$/, 'engine/kv/prefix-cache.ts', 'api/responses/response-store.ts'],
+  [/^lru-cache$/, 'engine/kv/slots/prefix-cache.ts', 'api/responses/response-store.ts'],
   [/^fastify$|^@fastify\//, 'api/'], [/^cli-table3$/, 'cli/'], [/^@mlc-ai\//, 'grammar/'],
   [/^echarts/, 'reporting/plot.ts'], [/^@photostructure\/sqlite$/, 'feedback/'], [/^prom-client$/, 'metrics/'],
   [/^yaml$/, 'config-file.ts'], [/^ajv/, 'rewards/kinds/rules/json-schema-rule.ts'],

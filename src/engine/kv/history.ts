@@ -1,19 +1,19 @@
 /**
  * What was run, and how. The bits of a position's keys and values depend on the tokens up to it and on the way each was
- * run, alone as a decode row or inside a chunk; so KV may stand in for a computation exactly where both are equal.
+ * run, as a decode row or inside a prefill chunk; so KV may stand in for a computation exactly where both are equal.
  */
 
-/** How a position was run: with others of its sequence, as part of a chunk. */
-export const chunkRun = 0
+/** How a position was run: with others of its sequence, in a prefill chunk. */
+export const prefillRun = 0
 /** How a position was run: by itself, as a decode row. */
 export const decodeRun = 1
 
-/** What the KV of a slot or of a block belongs to. */
+/** What KV belongs to. */
 export interface History {
   /** What the positions follow; null where they begin the sequence. Compared by identity. */
   readonly prefix?: object | null
   readonly tokens: readonly number[]
-  /** `chunkRun` or `decodeRun` per position; as long as the KV that exists. */
+  /** `prefillRun` or `decodeRun` per position; as long as the KV that exists. */
   readonly runs: readonly number[]
 }
 
@@ -26,10 +26,10 @@ export function commonLength (a: History, b: History): number {
   return length
 }
 
-/** Number of leading positions of a prompt, to be run in chunks, that a history covers. */
+/** Number of leading positions of a prompt, to be run in prefill chunks, that a history covers. */
 export function coveredLength (history: History, prompt: readonly number[]): number {
   const limit = Math.min(history.runs.length, prompt.length)
   let length = 0
-  while (length < limit && history.tokens[length] === prompt[length] && history.runs[length] === chunkRun) length++
+  while (length < limit && history.tokens[length] === prompt[length] && history.runs[length] === prefillRun) length++
   return length
 }

@@ -5,13 +5,13 @@
  * in memory that a block takes over from one that went.
  */
 import { LRUCache } from 'lru-cache'
-import { Tensor } from '../../runtime/tensor.js'
-import { coveredLength, type History } from './history.js'
+import { Tensor } from '../../../runtime/tensor.js'
+import { coveredLength, type History } from '../history.js'
 
 /** Tokens of a block: what is left of a prompt is read again, at most as many. */
 export const blockTokens = 16
 
-/** Its KV is packed as KvCache does it. */
+/** Its KV is packed as SlotMemory does it. */
 interface Block { readonly id: number, readonly kv: Tensor }
 
 /** The beginning of a prompt whose KV is cached: its blocks in order. */
@@ -52,7 +52,7 @@ export class PrefixCache {
 
   /**
    * Keeps a prompt's whole blocks, as far as they are not there yet.
-   * @param prompt its positions that were run in chunks count
+   * @param prompt its positions that were run in prefill chunks count
    * @param read copies the KV of a block's positions, from `start` on
    */
   keep (prompt: History, salt: string, read: (start: number, kv: Tensor) => void): void {

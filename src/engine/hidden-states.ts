@@ -1,5 +1,5 @@
 /** Hidden states at a sequence's end, by layer, and the running sums that their means come from. Knows no sequences. */
-import type { States } from '../sequence.js'
+import type { States } from './sequence.js'
 
 /** Hidden states of one layer at a sequence's end: of the last token, and the mean over the pooled positions. */
 export interface HiddenState { readonly last: Float32Array, readonly pooled: Float32Array }

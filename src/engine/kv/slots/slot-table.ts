@@ -5,13 +5,11 @@
  */
 import { commonLength, type History } from '../history.js'
 
-/** A slot further up is taken for what it holds only if that is this share of what is wanted. */
-const leastKept = 0.75
-
 const nothing: History = { tokens: [], runs: [] }
 
 /** Which slots are taken, and what free ones still hold. */
 export class SlotTable {
+  readonly #minReusedShare: number
   /** Per slot what a free one was left with, or null while it is taken. */
   readonly #residue: Array<History | null>
   /** Sequences that are to be copied from a slot; it is not reused before they are. */
@@ -19,7 +17,9 @@ export class SlotTable {
   /** Positions of each slot that have been left with memory, whoever has it now. */
   readonly #touched: number[]
 
-  constructor (count: number) {
+  /** @param minReusedShare of what is wanted that a slot must hold, to be taken though there are lower ones */
+  constructor (count: number, minReusedShare: number) {
+    this.#minReusedShare = minReusedShare
     this.#touched = new Array<number>(count).fill(0)
     this.#residue = new Array<History | null>(count).fill(nothing)
     this.#pins = new Array<number>(count).fill(0)
@@ -74,7 +74,7 @@ export class SlotTable {
    * @returns the slot and how many leading positions of `wanted` it holds; null where every slot is taken
    */
   take (wanted: History): { slot: number, length: number } | null {
-    const worthwhile = Math.max(1, leastKept * wanted.runs.length)
+    const worthwhile = Math.max(1, this.#minReusedShare * wanted.runs.length)
     let best: { slot: number, length: number } | null = null
     for (const [slot, residue] of this.#residue.entries()) {
       if (residue === null || this.#pins[slot]! > 0) continue

@@ -1,12 +1,12 @@
 /**
- * Keys and values of every sequence, in slots: per layer a buffer [slots, kv heads, capacity, head size] for keys and
- * one for values, written in place by the attention operator. Slots come in slabs: the first is reserved at once, the
- * others when they are needed; a contiguous range of slots of one slab is one batch. Knows who owns a slot not at all.
+ * The memory of slots: per layer a buffer [slots, kv heads, capacity, head size] for keys and one for values, written
+ * in place by the attention operator. Slots come in slabs: the first is reserved at once, the others when they are
+ * needed; a contiguous range of slots of one slab is one batch. Does not know who holds a slot.
  */
 import { RequestError } from '../../../errors.js'
 import type { DecoderConfig } from '../../../models/decoder-config.js'
-import { partName } from '../../../models/graph/run-shape.js'
 import { Tensor } from '../../../runtime/tensor.js'
+import { SharedPrompt } from './shared-prompt.js'
 
 /** Slots per slab: also the largest decode batch. */
 export const slotsPerSlab = 32
@@ -18,45 +18,18 @@ export const slabOf = (slot: number): number => Math.floor(slot / slotsPerSlab)
 export const kvBytesPerToken = ({ layers, kvHeads, headSize }: DecoderConfig): number =>
   2 * layers * kvHeads * headSize * Float32Array.BYTES_PER_ELEMENT
 
-/** Tensors over a part's range of slots, by graph name: `past_*` to feed and, the same memory, `present_*` to fetch. */
-export interface KvViews { readonly past: ReadonlyMap<string, Tensor>, readonly present: ReadonlyMap<string, Tensor> }
-
-/**
- * KV of a prompt that rows share, as the shared-prefix graph reads it. Whoever uses it holds it; its memory goes with
- * the last holder.
- */
-export class SharedPrompt {
-  readonly length: number
-  /** [kv heads, length, head size] per layer: keys of all, then values of all. */
-  readonly tensors: readonly Tensor[]
-  #holders = 1
-
-  constructor (length: number, tensors: readonly Tensor[]) {
-    this.length = length
-    this.tensors = tensors
-  }
-
-  hold (): this {
-    this.#holders++
-    return this
-  }
-
-  release (): void {
-    if (--this.#holders === 0) for (const tensor of this.tensors) tensor.dispose()
-  }
-}
+/** Tensors over a range of slots, [slots, kv heads, capacity, head size] by layer. */
+export interface KvViews { readonly keys: readonly Tensor[], readonly values: readonly Tensor[] }
 
 /** Keys of each layer, then values of each, [slots, kv heads, capacity, head size]. */
 type Slab = readonly Tensor[]
 
 /**
- * Views are kept, since a step would otherwise make 2 · layers of them for each part; past this many the one unused
- * longest goes.
+ * Views are kept, since each pass would otherwise make 2 · layers of them; past this many the one unused longest goes.
  */
-const largestViewCount = 256
+const maxViews = 256
 
-/** The KV memory of one engine, by slot. */
-export class KvCache {
+export class SlotMemory {
   readonly capacity: number
   readonly #config: DecoderConfig
   readonly #slabs: Slab[] = []
@@ -121,28 +94,22 @@ export class KvCache {
   #buffers (slot: number): Slab { return this.#slabs[slabOf(slot)]! }
 
   /**
-   * Tensors over `count` slots from `slot` on, for a part of a run; they must lie in one slab.
-   * @param most layers that are run, from the first on
+   * Tensors over `count` slots from `slot` on; they must lie in one slab.
+   * @param depth layers, from the first on
    */
-  views (slot: number, count: number, part: number, most = this.#config.layers): KvViews {
-    const key = `${slot},${count},${part},${most}`
+  views (slot: number, count: number, depth = this.#config.layers): KvViews {
+    const key = `${slot},${count},${depth}`
     const known = this.#views.get(key)
     if (known) {
       this.#views.delete(key)
       this.#views.set(key, known)
       return known
     }
-    if (this.#views.size >= largestViewCount) this.#disposeViews(this.#views.keys().next().value!)
+    if (this.#views.size >= maxViews) this.#disposeViews(this.#views.keys().next().value!)
     const { kvHeads, headSize, layers } = this.#config
-    const [past, present] = [new Map<string, Tensor>(), new Map<string, Tensor>()]
-    for (const [index, buffer] of this.#buffers(slot).entries()) {
-      if (index % layers >= most) continue
-      const view = buffer.view(slot % slotsPerSlab * this.#slotSize, [count, kvHeads, this.capacity, headSize])
-      const name = `${index < layers ? 'key' : 'value'}_${index % layers}`
-      past.set(partName(part, `past_${name}`), view)
-      present.set(partName(part, `present_${name}`), view)
-    }
-    const views = { past, present }
+    const over = (from: number): Tensor[] => this.#buffers(slot).slice(from, from + depth).map(buffer =>
+      buffer.view(slot % slotsPerSlab * this.#slotSize, [count, kvHeads, this.capacity, headSize]))
+    const views = { keys: over(0), values: over(layers) }
     this.#views.set(key, views)
     return views
   }
@@ -160,7 +127,7 @@ export class KvCache {
     }
   }
 
-  /** A copy of a slot's first positions that rows can share. Held once. */
+  /** A copy of a slot's first positions that sequences can share. */
   sharedPrompt (slot: number, length: number): SharedPrompt {
     const size = length * this.#width
     return new SharedPrompt(length, this.#buffers(slot).map(buffer => {
@@ -171,8 +138,9 @@ export class KvCache {
   }
 
   /** The shape of packed positions: [2 · layers, kv heads, count, head size]. */
-  packedDims (count: number): readonly [number, number, number,
-    number] { return [2 * this.#config.layers, this.#config.kvHeads, count, this.#width] }
+  packedDims (count: number): readonly [number, number, number, number] {
+    return [2 * this.#config.layers, this.#config.kvHeads, count, this.#width]
+  }
 
   /** Packs positions of a slot from `start` on, as many as there is room for. */
   read (slot: number, start: number, packed: Tensor): void {
@@ -196,20 +164,20 @@ export class KvCache {
   }
 
   /** A slot's first positions, packed, in memory that goes with the last who refers to it. */
-  setAside (slot: number, count: number): Float32Array {
-    const aside = new Float32Array(this.packedDims(count).reduce((product, dim) => product * dim))
-    this.#borrow(aside, packed => { this.read(slot, 0, packed) })
-    return aside
+  swapOut (slot: number, count: number): Float32Array {
+    const swapped = new Float32Array(this.packedDims(count).reduce((product, dim) => product * dim))
+    this.#borrow(swapped, packed => { this.read(slot, 0, packed) })
+    return swapped
   }
 
-  /** Writes the first `count` positions of what was set aside to a slot. */
-  putBack (slot: number, aside: Float32Array, count: number): void {
-    this.#borrow(aside, packed => { this.write(slot, 0, packed, count) })
+  /** Writes the first `count` positions of what was swapped out to a slot. */
+  swapIn (slot: number, swapped: Float32Array, count: number): void {
+    this.#borrow(swapped, packed => { this.write(slot, 0, packed, count) })
   }
 
-  #borrow (aside: Float32Array, use: (packed: Tensor) => void): void {
+  #borrow (swapped: Float32Array, use: (packed: Tensor) => void): void {
     const [buffers, heads,, width] = this.packedDims(0)
-    const packed = Tensor.from('float32', [buffers, heads, aside.length / (buffers * heads * width), width], aside)
+    const packed = Tensor.from('float32', [buffers, heads, swapped.length / (buffers * heads * width), width], swapped)
     use(packed)
     packed.dispose()
   }
@@ -229,7 +197,8 @@ export class KvCache {
   }
 
   #disposeViews (key: string): void {
-    for (const view of this.#views.get(key)!.past.values()) view.dispose()
+    const { keys, values } = this.#views.get(key)!
+    for (const view of [...keys, ...values]) view.dispose()
     this.#views.delete(key)
   }
 

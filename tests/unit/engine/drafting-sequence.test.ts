@@ -1,25 +1,10 @@
-/**
- * Guessing ahead: where guesses come from, and that whoever draws tokens sees what the model says, whatever was
- * guessed.
- */
+/** Drafting: whoever draws tokens sees what the model says, whatever the draft was. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { cpuProfile } from '../../../src/engine/device-profile.js'
 import { DraftingSequence } from '../../../src/engine/drafting-sequence.js'
 import { PromptLookup } from '../../../src/engine/prompt-lookup.js'
 import type { DraftableSequence, Output, Sequence } from '../../../src/engine/sequence.js'
-
-test('a text is guessed to go on as it did where its last two tokens stood last', () => {
-  const lookup = new PromptLookup([1, 2, 3, 4, 1, 2, 5, 6, 1])
-  assert.deepEqual(lookup.guess(4), [])
-  lookup.push(2)
-  assert.deepEqual(lookup.guess(4), [5, 6, 1, 2])
-  assert.deepEqual(lookup.guess(1), [5])
-  assert.deepEqual(lookup.guess(0), [])
-  lookup.push(9)
-  assert.deepEqual(lookup.guess(4), [])
-  assert.deepEqual(new PromptLookup([7]).guess(4), [])
-  assert.deepEqual(new PromptLookup([7, 7, 7, 7]).guess(3), [7])
-})
 
 /** A model whose output after some tokens is a text of them, and what it was asked to run. */
 class Recorder implements DraftableSequence {
@@ -58,7 +43,8 @@ async function write (
 ): Promise<{ inner: Recorder, counts: { accepted: number, rejected: number } }> {
   const inner = new Recorder(prompt)
   const counts = { accepted: 0, rejected: 0 }
-  const sequence = new DraftingSequence(inner, { lookup: new PromptLookup(prompt), until, pays: () => pays, counts })
+  const sequence = new DraftingSequence(inner,
+    { lookup: new PromptLookup(prompt), profile: cpuProfile.drafts, until, pays: () => pays, counts })
   const written = [...prompt]
   assert.equal(after(await sequence.output()), written.join())
   for (const token of answer) {
@@ -75,21 +61,21 @@ async function write (
 
 const prompt = [1, 2, 3, 4, 5, 6, 7, 8, 9, 0, 1]
 
-test('guesses that come true need no pass, and more are made after them', async () => {
+test('accepted draft tokens need no pass, and more are drafted after them', async () => {
   const { inner, counts } = await write(prompt, [2, 3, 4, 5, 6, 7, 8, 9, 0])
-  // The prompt; 2 with two guesses; 5 with four, all true; 0 with six, which nobody needs.
+  // The prompt; 2 with two draft tokens; 5 with four, all true; 0 with six, which nobody needs.
   assert.deepEqual(inner.passes, [11, 3, 5, 7])
   assert.deepEqual(counts, { accepted: 6, rejected: 6 })
 })
 
-test('guesses that do not come true are taken back, and the next are few', async () => {
+test('rejected draft tokens are taken back, and the next are few', async () => {
   const { inner, counts } = await write(prompt, [2, 3, 9, 0, 9, 9])
-  // 2 with two guesses, of which one is wrong; 9 alone; 0 with three, all wrong; 9 and 9 alone.
+  // 2 with two draft tokens, of which one is wrong; 9 alone; 0 with three, all wrong; 9 and 9 alone.
   assert.deepEqual(inner.passes, [11, 3, 1, 4, 1, 1])
   assert.deepEqual(counts, { accepted: 1, rejected: 4 })
 })
 
-test('nothing is guessed where it does not pay, nor past the end of the answer', async () => {
+test('nothing is drafted where it does not pay, nor past the end of the answer', async () => {
   assert.deepEqual((await write(prompt, [2, 3, 4], { pays: false })).inner.passes, [11, 1, 1, 1])
   assert.deepEqual((await write(prompt, [2, 3, 4], { until: 13 })).inner.passes, [11, 2, 1])
 })

@@ -1,0 +1,65 @@
+/** What a step runs, of sequences that are only counts and a KV manager that only counts rooms. */
+import assert from 'node:assert/strict'
+import { test } from 'node:test'
+import { cpuProfile } from '../../../../src/engine/device-profile.js'
+import { Scheduler, type SchedulableSequence, type ScheduledBatch } from '../../../../src/engine/scheduler/scheduler.js'
+
+/** A sequence that waits for so many tokens; none for probes. */
+function sequence (numNewTokens: number, isStream = false): SchedulableSequence {
+  return {
+    tokens: [],
+    runs: [],
+    opened: true,
+    salt: '',
+    poolFrom: 0,
+    adopt: () => {},
+    numNewTokens,
+    isDecode: numNewTokens === 1,
+    isProbed: numNewTokens === 0,
+    isStream
+  }
+}
+
+/** Schedules with room for so many sequences. @param resident that have it already */
+function schedule (
+  waiting: readonly SchedulableSequence[], rooms: number, resident: readonly SchedulableSequence[] = [],
+  isContended = false
+): { batch: ScheduledBatch<SchedulableSequence>, preempted: number } {
+  const held = new Set(resident)
+  let preempted = 0
+  const kv = {
+    isResident: (one: SchedulableSequence) => held.has(one),
+    allocate (one: SchedulableSequence, mayPreempt: (other: SchedulableSequence) => boolean) {
+      const victim = held.size < rooms ? undefined : [...held].findLast(mayPreempt)
+      if (held.size >= rooms && !victim) return false
+      if (victim && held.delete(victim)) preempted++
+      held.add(one)
+      return true
+    },
+    canBatch: () => true
+  }
+  const batch = new Scheduler(cpuProfile.scheduling, 100).schedule(new Set(waiting), kv, isContended)
+  return { batch, preempted }
+}
+
+const counts = ({ decode, prefill, probed, maxProbePasses }: ScheduledBatch<SchedulableSequence>): unknown =>
+  [decode.length, prefill.map(({ numNewTokens }) => numNewTokens), probed.length, maxProbePasses]
+
+test('all that wait run: decode rows, prompts within the budget of tokens, probes', () => {
+  const waiting = [sequence(1), sequence(60), sequence(1), sequence(60), sequence(0)]
+  assert.deepEqual(counts(schedule(waiting, 9).batch), [2, [60, 40], 1, Infinity])
+  // What another engine waits for is short.
+  assert.deepEqual(counts(schedule(waiting, 9, [], true).batch), [2, [32], 1, 1])
+  // Beside a stream, too.
+  assert.deepEqual(counts(schedule([...waiting, sequence(1, true)], 9).batch), [3, [32], 1, 1])
+})
+
+test('without room the oldest run: idle sequences are preempted, searches only for streams', () => {
+  const [idle, search, stream] = [sequence(1), [sequence(1), sequence(1)], sequence(1, true)]
+  assert.deepEqual(schedule(search, 1).batch.decode, search.slice(0, 1))
+  const { batch, preempted } = schedule(search, 2, [idle])
+  assert.deepEqual([batch.decode, preempted], [search, 1])
+  const beside = schedule([...search, stream], 2)
+  assert.deepEqual([beside.batch.decode, beside.preempted], [[search[0], stream], 1])
+  assert.deepEqual(schedule([...search, sequence(1)], 2).preempted, 0)
+})
