@@ -3,7 +3,9 @@
  * through the model's own graph, and what the engine derives from logits and hidden states is derived anew.
  */
 import type { CausalModel } from '../../src/engine/executor/cpu/cpu-executor.js'
-import type { Distribution, Output, Sequence, SequenceOptions, SequenceSource, States } from '../../src/engine/sequence.js'
+import type {
+  Distribution, Output, Sequence, SequenceOptions, SequenceSource, States
+} from '../../src/engine/sequence.js'
 import { partName, privateShape } from '../../src/models/graph/run-shape.js'
 import { Tensor } from '../../src/runtime/tensor.js'
 
