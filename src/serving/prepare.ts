@@ -3,9 +3,10 @@
  * model. Refuses with a RequestError, or never again.
  */
 import { randomInt } from 'node:crypto'
-import { leastTemperature } from '../decoding/sampling/distribution.js'
-import { answersGrown, checkChoices, checkTemperature, fanOut, probed } from '../decoding/strategies/parameters.js'
-import type { SamplingParams } from '../decoding/runtime.js'
+import { minTemperature } from '../policies/sampling-params.js'
+import { checkChoices, checkTemperature } from '../decoding/strategies/parameter-rules.js'
+import { answersGrown, fanOut, probed } from '../decoding/strategies/request-size.js'
+import type { SamplingParams } from '../policies/sampling-params.js'
 import { strategyFacts } from '../decoding/strategies/strategy-facts.js'
 import type { AlignmentRequest, Context } from '../decoding/strategies/strategy-schemas.js'
 import { mostProbed } from '../engine/scheduler/plan.js'
@@ -240,7 +241,7 @@ function withRoom (host: Host, request: GenerateRequest): GenerateRequest {
  */
 export function prepare (host: Host, asked: GenerateRequest, signal: AbortSignal): PreparedRequest {
   const { alignment, sampling } = asked
-  const temperature = sampling.temperature < leastTemperature ? 0 : sampling.temperature
+  const temperature = sampling.temperature < minTemperature ? 0 : sampling.temperature
   const n = asked.bestOf ?? asked.n
   checkTokens(host, Object.keys(sampling.logitBias).map(Number), 'logit_bias')
   checkTokens(host, sampling.stopTokenIds, 'stop_token_ids')

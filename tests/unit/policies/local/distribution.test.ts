@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SamplingDistribution } from '../../../../src/decoding/sampling/distribution.js'
-import { TokenCounts, touchedLogits } from '../../../../src/decoding/sampling/logits-processors.js'
-import { randomStream } from '../../../../src/decoding/sampling/random-stream.js'
+import { SamplingDistribution } from '../../../../src/policies/local/distribution.js'
+import { TokenCounts, touchedLogits } from '../../../../src/policies/local/logits-processors.js'
+import { randomStream } from '../../../../src/policies/random-stream.js'
 import { sameBits } from '../../../helpers/same-bits.js'
 import { distributionOf, plainSampling } from '../../../helpers/toy-policy.js'
 
