@@ -7,6 +7,7 @@ import { minTemperature } from '../policies/sampling-params.js'
 import { checkChoices, checkTemperature } from '../decoding/strategies/parameter-rules.js'
 import { answersGrown, fanOut, probed } from '../decoding/strategies/request-size.js'
 import type { SamplingParams } from '../policies/sampling-params.js'
+import { checkNeeds } from '../decoding/strategies/policy-needs.js'
 import { strategyFacts } from '../decoding/strategies/strategy-facts.js'
 import type { AlignmentRequest, Context } from '../decoding/strategies/strategy-schemas.js'
 import { mostProbed } from '../engine/scheduler/plan.js'
@@ -18,6 +19,7 @@ import { resolveScorer, type ResolvedScorer } from '../rewards/resolve-scorer.js
 import type { RewardModel } from '../rewards/reward-models.js'
 import { scoresShare } from '../rewards/kinds/rules/rules.js'
 import type { Prompt } from '../rewards/scorer.js'
+import { localCapabilities } from '../policies/local/local-policy.js'
 import { refuse } from '../validation.js'
 import type { Host } from './model-runtime.js'
 import { checkTokens, inContext, readPrompt, tokensOf } from './prompt-reader.js'
@@ -247,6 +249,7 @@ export function prepare (host: Host, asked: GenerateRequest, signal: AbortSignal
   checkTokens(host, sampling.stopTokenIds, 'stop_token_ids')
   checkChoices(alignment, n)
   checkTemperature(alignment, temperature)
+  checkNeeds(alignment, asked.grammar !== null, localCapabilities(host.model.config.layers))
   const request = withRoom(host, asked)
   const prompt = readPrompt(host, request.prompt)
   const contrast = readContrast(host, request)
