@@ -184,7 +184,7 @@ export class SamplingDistribution {
       passed[token] = 1
     }
     for (let token = 0; token < size; token++) {
-      if (passed[token] === 0) {
+      if (passed[token] === 0 && this.#isAllowed(token)) {
         all.push({ token, logProbability: logits[token]! * this.#inverseTemperature - this.#logNormalizer })
       }
     }
