@@ -8,6 +8,7 @@ import { chatCompletionSchema } from '../src/api/chat/chat-completion-schema.js'
 import { completionSchema } from '../src/api/completions/completion-schema.js'
 import { responseCreateSchema } from '../src/api/responses/response-create-schema.js'
 import { environmentName, flagName, settingNames, settings } from '../src/config.js'
+import { describeNeed } from '../src/decoding/strategies/policy-needs.js'
 import { methodFacts, selectionFacts, strategyFacts } from '../src/decoding/strategies/strategy-facts.js'
 import {
   choosing, methodPresets, schemaOf, strategyNames, type StrategyName
@@ -50,8 +51,9 @@ function strategiesTable (): string {
   const link = (name: StrategyName): string => `[\`${name}\`](#${name})`
   const overview = table(['strategy', 'what it does', 'rule', 'source'], strategyNames.map(name =>
     [link(name), strategyFacts[name].summary, strategyFacts[name].formula, strategyFacts[name].source]))
-  const choice = table(['strategy', 'when to use it', 'what it draws'],
-    strategyNames.map(name => [`\`${name}\``, strategyFacts[name].use, strategyFacts[name].cost]))
+  const choice = table(['strategy', 'when to use it', 'what it draws', 'what it needs of the engine'],
+    strategyNames.map(name => [`\`${name}\``, strategyFacts[name].use, strategyFacts[name].cost,
+      strategyFacts[name].needs.map(describeNeed).join('; ')]))
   return `${overview}\n\n${choice}`
 }
 

@@ -4,8 +4,8 @@
  */
 import { loadConfig } from '../../src/config.js'
 import { engineOptions, parseOptions, settingFlags } from '../../src/cli/options.js'
-import { SamplingDistribution } from '../../src/decoding/sampling/distribution.js'
-import { randomStream } from '../../src/decoding/sampling/random-stream.js'
+import { SamplingDistribution } from '../../src/policies/local/distribution.js'
+import { randomStream } from '../../src/policies/random-stream.js'
 import type { ComputeLedger } from '../../src/engine/sequence.js'
 import { createHost, type Host } from '../../src/serving/model-runtime.js'
 import { packageVersion } from '../../src/package-root.js'

@@ -1,6 +1,6 @@
 /** Asks a host for one answer, as a request would. Knows requests, not what is measured. */
 import { parseAlignment } from '../../src/decoding/strategies/parameters.js'
-import type { DecodeResult } from '../../src/decoding/runtime.js'
+import type { DecodeResult } from '../../src/decoding/result.js'
 import { plainSampling } from '../../src/evaluation/drawing.js'
 import { generate } from '../../src/serving/run-request.js'
 import type { Host } from '../../src/serving/model-runtime.js'

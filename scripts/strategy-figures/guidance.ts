@@ -5,7 +5,7 @@
  */
 import { criteria, loadJudge } from '../../src/evaluation/criteria.js'
 import { distinctPairs, expectedAtBest, mean, meanOverPrompts, overPrompts } from '../../src/evaluation/statistics.js'
-import type { CandidateReport } from '../../src/decoding/runtime.js'
+import type { CandidateReport } from '../../src/decoding/result.js'
 import { bestOfNKl } from '../../src/decoding/selection/selection-rules.js'
 import type { Line, Measured, Part } from './part.js'
 

@@ -4,8 +4,8 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { SamplingDistribution } from '../decoding/sampling/distribution.js'
-import { randomStream } from '../decoding/sampling/random-stream.js'
+import { SamplingDistribution } from '../policies/local/distribution.js'
+import { randomStream } from '../policies/random-stream.js'
 import type { Sequence, SequenceOptions } from '../engine/sequence.js'
 import type { Host } from '../serving/model-runtime.js'
 import { packageRoot } from '../package-root.js'

@@ -1,9 +1,10 @@
 /** `fairlead generate`: one prompt from the terminal, with its candidates and rewards as they finish. */
 import { readFileSync } from 'node:fs'
 import Table from 'cli-table3'
-import { leastTemperature } from '../decoding/sampling/distribution.js'
+import { minTemperature } from '../policies/sampling-params.js'
 import { parseAlignment } from '../decoding/strategies/parameters.js'
-import type { DecodeEvent, DecodeResult } from '../decoding/runtime.js'
+import type { DecodeEvent } from '../decoding/events.js'
+import type { DecodeResult } from '../decoding/result.js'
 import { strategyFacts } from '../decoding/strategies/strategy-facts.js'
 import { schemaOf, strategyNames, type AlignmentRequest } from '../decoding/strategies/strategy-schemas.js'
 import { RequestError } from '../errors.js'
@@ -37,7 +38,7 @@ const options: Options = {
   alignment: { type: 'string', help: 'the whole alignment object as JSON, in place of the flags above' },
   n: { type: 'string', help: 'choices returned', default: '1' },
   'max-tokens': { type: 'string', help: 'tokens of the answer, at most', default: '128' },
-  temperature: { type: 'string', help: `0 to 2; 0 is greedy, below ${leastTemperature} is 0`, default: '1' },
+  temperature: { type: 'string', help: `0 to 2; 0 is greedy, below ${minTemperature} is 0`, default: '1' },
   'top-p-sampling': { type: 'string', help: 'nucleus, above 0 to 1', default: '1' },
   seed: { type: 'string', help: 'same seed, same tokens' },
   stop: { type: 'string', help: 'text that ends the answer; may be repeated', multiple: true },

@@ -2,7 +2,8 @@
  * Draws a search in the terminal: a line per step while it runs, the tree of candidates when it has ended. Pure text;
  * knows no terminal.
  */
-import type { CandidateReport, DecodeEvent } from '../decoding/runtime.js'
+import type { DecodeEvent } from '../decoding/events.js'
+import type { CandidateReport } from '../decoding/result.js'
 
 /** Columns of text shown of a candidate. */
 const width = 72

@@ -1,5 +1,6 @@
 /** Remembers a search's steps for its result. Knows no strategy: it reads what they report as they go. */
-import type { DecodeEvent, ProgressCandidate, TraceStep } from './runtime.js'
+import type { DecodeEvent, ProgressCandidate } from './events.js'
+import type { TraceStep } from './result.js'
 
 const traced = ({ index, reward }: ProgressCandidate): readonly [number, number | null] => [index, reward]
 

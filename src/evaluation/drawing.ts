@@ -3,7 +3,7 @@
  * what they are for.
  */
 import { parseAlignment } from '../decoding/strategies/parameters.js'
-import type { DecodeResult } from '../decoding/runtime.js'
+import type { DecodeResult } from '../decoding/result.js'
 import { schemaGrammar } from '../grammar/json-schema-grammar.js'
 import { generate } from '../serving/run-request.js'
 import type { Host } from '../serving/model-runtime.js'

@@ -4,7 +4,7 @@
  * and a new thread goes on with all others.
  */
 import { Worker } from 'node:worker_threads'
-import type { Constraint, ConstraintState } from '../decoding/sampling/constraint.js'
+import type { Constraint, ConstraintState } from '../policies/constraint.js'
 import { RequestError } from '../errors.js'
 import type { Operation, Reply, Vocabulary } from './grammar-protocol.js'
 

@@ -2,7 +2,7 @@
  * From the rewards a request names to one scorer: looks families up, picks members, standardises and sums. The last
  * gate for what a reward may be used for. Knows no kind of reward.
  */
-import type { Warning } from '../decoding/runtime.js'
+import type { Warning } from '../decoding/result.js'
 import { RequestError } from '../errors.js'
 import type { RewardFamily } from './descriptor.js'
 import type {

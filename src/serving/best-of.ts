@@ -1,5 +1,5 @@
 /** OpenAI's legacy `best_of`: of the answers drawn, the n with the highest mean token logprob. */
-import type { Choice } from '../decoding/runtime.js'
+import type { Choice } from '../decoding/result.js'
 
 /** Of an answer that a spent budget left no token, below any other's. */
 const meanLogprob = ({ logprob, completionTokens }: Choice): number =>

@@ -3,9 +3,11 @@
  * model. Refuses with a RequestError, or never again.
  */
 import { randomInt } from 'node:crypto'
-import { leastTemperature } from '../decoding/sampling/distribution.js'
-import { answersGrown, checkChoices, checkTemperature, fanOut, probed } from '../decoding/strategies/parameters.js'
-import type { SamplingParams } from '../decoding/runtime.js'
+import { minTemperature } from '../policies/sampling-params.js'
+import { checkChoices, checkTemperature } from '../decoding/strategies/parameter-rules.js'
+import { answersGrown, fanOut, probed } from '../decoding/strategies/request-size.js'
+import type { SamplingParams } from '../policies/sampling-params.js'
+import { checkNeeds } from '../decoding/strategies/policy-needs.js'
 import { strategyFacts } from '../decoding/strategies/strategy-facts.js'
 import type { AlignmentRequest, Context } from '../decoding/strategies/strategy-schemas.js'
 import type { Need } from '../engine/kv/reservation.js'
@@ -16,6 +18,7 @@ import { resolveScorer, type ResolvedScorer } from '../rewards/resolve-scorer.js
 import type { RewardModel } from '../rewards/reward-models.js'
 import { scoresShare } from '../rewards/kinds/rules/rules.js'
 import type { Prompt } from '../rewards/scorer.js'
+import { localCapabilities } from '../policies/local/local-policy.js'
 import { refuse } from '../validation.js'
 import type { Host } from './model-runtime.js'
 import { checkTokens, inContext, readPrompt, tokensOf } from './prompt-reader.js'
@@ -240,12 +243,13 @@ function withRoom (host: Host, request: GenerateRequest): GenerateRequest {
  */
 export function prepare (host: Host, asked: GenerateRequest, signal: AbortSignal): PreparedRequest {
   const { alignment, sampling } = asked
-  const temperature = sampling.temperature < leastTemperature ? 0 : sampling.temperature
+  const temperature = sampling.temperature < minTemperature ? 0 : sampling.temperature
   const n = asked.bestOf ?? asked.n
   checkTokens(host, Object.keys(sampling.logitBias).map(Number), 'logit_bias')
   checkTokens(host, sampling.stopTokenIds, 'stop_token_ids')
   checkChoices(alignment, n)
   checkTemperature(alignment, temperature)
+  checkNeeds(alignment, asked.grammar !== null, localCapabilities(host.model.config.layers))
   const request = withRoom(host, asked)
   const prompt = readPrompt(host, request.prompt)
   const contrast = readContrast(host, request)

@@ -2,8 +2,8 @@
  * Logprobs of a prompt's own tokens: it is read once more, whole, with the logits of every position; what is read stays
  * for the answer.
  */
-import { tokenLogprob } from '../decoding/candidate.js'
-import type { TokenLogprob } from '../decoding/runtime.js'
+import { tokenLogprob } from '../policies/local/token-logprob.js'
+import type { TokenLogprob } from '../policies/drawn-token.js'
 import type { ComputeLedger } from '../engine/sequence.js'
 import type { Host } from './model-runtime.js'
 import type { PromptLogprobs } from './protocol.js'
@@ -26,7 +26,7 @@ export async function promptLogprobs (
     onPosition: (position, distribution) => {
       const next = tokens[position + 1]
       if (next !== undefined) {
-        rated.push(tokenLogprob({ tokenBytes: token => tokenizer.writtenBytes(token) }, distribution, next, top))
+        rated.push(tokenLogprob(token => tokenizer.writtenBytes(token), distribution, next, top))
       }
     }
   })

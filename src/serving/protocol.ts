@@ -2,7 +2,10 @@
  * What crosses between the main thread and the inference thread: plain data only. The client side is
  * `inference-client.ts`, the thread's side is `worker.ts`.
  */
-import type { DecodeEvent, SamplingParams, TokenLogprob, Warning } from '../decoding/runtime.js'
+import type { DecodeEvent } from '../decoding/events.js'
+import type { Warning } from '../decoding/result.js'
+import type { TokenLogprob } from '../policies/drawn-token.js'
+import type { SamplingParams } from '../policies/sampling-params.js'
 import type { AlignmentRequest } from '../decoding/strategies/strategy-schemas.js'
 import type { RequestErrorData } from '../errors.js'
 import type { CallForm } from '../models/tokenizer/call-form.js'

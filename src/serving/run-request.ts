@@ -1,16 +1,20 @@
 /**
- * Runs one prepared request: admits it, gives the strategy its runtime, passes its events on, counts. Whatever happens,
+ * Runs one prepared request: admits it, gives the strategy its policy, passes its events on, counts. Whatever happens,
  * every sequence is closed.
  */
-import type { Constraint } from '../decoding/sampling/constraint.js'
-import { comparesAnswers } from '../decoding/strategies/parameters.js'
-import { randomStream } from '../decoding/sampling/random-stream.js'
-import type { Choice, ContrastContext, DecodeEvent, DecodeResult, Runtime } from '../decoding/runtime.js'
+import type { Constraint } from '../policies/constraint.js'
+import { comparesAnswers } from '../decoding/strategies/request-size.js'
+import { randomStream } from '../policies/random-stream.js'
+import type { DecodeEvent } from '../decoding/events.js'
+import type { ContrastContext, DecodingRequest } from '../decoding/request.js'
+import type { Choice, DecodeResult } from '../decoding/result.js'
 import { decode } from '../decoding/strategies/strategies.js'
 import { DraftingSequence, type DraftCounts } from '../engine/drafting-sequence.js'
 import { PromptLookup } from '../engine/prompt-lookup.js'
 import type { Reservation } from '../engine/kv/reservation.js'
 import type { ComputeLedger } from '../engine/sequence.js'
+import { openReadings } from '../policies/local/context-reading.js'
+import { localCapabilities, LocalPolicy } from '../policies/local/local-policy.js'
 import { IncrementalDetokenizer } from '../models/tokenizer/detokenizer.js'
 import { keepBest } from './best-of.js'
 import type { Host } from './model-runtime.js'
@@ -37,30 +41,25 @@ function startOf ({ alignment, reward, sampling, seed, prompt, droppedMessages }
   }
 }
 
-function runtimeOf (
-  host: Host, {
-    alignment, contrast, reward, sampling, skipSpecialTokens, seed, cacheSalt, fanOut, probed, drafts
-  }: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers, drawn: Runtime['drawn']
-): Runtime {
+/** What strategies are given, on the engines of this process. */
+function decodingRequest (
+  host: Host, prepared: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers,
+  used: DecodingRequest['used']
+): DecodingRequest {
+  const { alignment, contrast, reward, sampling, prompt, n, seed, cacheSalt: salt, fanOut, probed, drafts } = prepared
   const { engine, model } = host
   const started = performance.now()
   const embeddingLayer = comparesAnswers(alignment) ? Math.round(model.config.layers / 2) : null
   const layers = [...new Set([...reward?.scorer.layers ?? [], ...embeddingLayer === null ? [] : [embeddingLayer]])]
   const tokenBytes = (token: number): Uint8Array =>
-    skipSpecialTokens ? model.tokenizer.tokenBytes(token) : model.tokenizer.writtenBytes(token)
-  const contextOf = (context: ContrastPrompt | null): ContrastContext | null => context && {
-    tokens: context.tokens,
-    isForeign: context.reader !== null,
-    open: fanOut => (context.reader?.engine ?? engine).open(context.tokens,
-      { salt: cacheSalt, signal, ledger: ledgers.reward, fanOut })
-  }
-  return {
+    prepared.skipSpecialTokens ? model.tokenizer.tokenBytes(token) : model.tokenizer.writtenBytes(token)
+  const policy = new LocalPolicy(localCapabilities(model.config.layers), {
     open: (tokens, options) => {
       // What is opened with a pool of its own is an answer that is read once more, to score it.
       const purpose =
         options?.poolFrom === undefined ? { ledger: ledgers.policy, fanOut, probed } : { ledger: ledgers.reward }
-      const sequence = engine.open(tokens,
-        { temperature: sampling.temperature, layers, salt: cacheSalt, signal, ...purpose, ...options })
+      const sequence =
+        engine.open(tokens, { temperature: sampling.temperature, layers, salt, signal, ...purpose, ...options })
       if (!drafts) return sequence
       // What follows the answer's last token nobody asks, so that a guess of it would be checked in vain.
       const until = tokens.length + sampling.maxTokens - 1
@@ -73,18 +72,31 @@ function runtimeOf (
           counts: ledgers.drafts
         })
     },
-    contrast: { toward: contextOf(contrast.toward), away: contextOf(contrast.away) },
-    scorer: reward?.scorer ?? null,
-    embeddingLayer,
+    sampling,
+    layers,
     constraint,
     endTokens: model.tokenizer.endTokens,
-    vocabularySize: model.tokenizer.vocabularySize,
     detokenizer: () => new IncrementalDetokenizer(tokenBytes),
-    tokenBytes,
-    random: path => randomStream(seed, path),
+    tokenBytes
+  })
+  const contextOf = (context: ContrastPrompt | null): ContrastContext | null => context && {
+    tokens: context.tokens,
+    isForeign: context.reader !== null,
+    open: count => openReadings(policy, (context.reader?.engine ?? engine).open(context.tokens,
+      { salt, signal, ledger: ledgers.reward, fanOut: count }), count)
+  }
+  return {
+    policy,
+    prompt,
+    sampling,
+    n,
+    scorer: reward?.scorer ?? null,
+    embeddingLayer,
+    contrast: { toward: contextOf(contrast.toward), away: contextOf(contrast.away) },
+    limits: { maxGeneratedTokens: alignment?.max_generated_tokens ?? null, deadlineMs: alignment?.deadline_ms ?? null },
+    used,
     signal,
-    budget: { maxGeneratedTokens: alignment?.max_generated_tokens ?? null, deadlineMs: alignment?.deadline_ms ?? null },
-    drawn,
+    random: path => randomStream(seed, path),
     elapsedMs: () => performance.now() - started
   }
 }
@@ -165,10 +177,9 @@ export async function * generate (
           { salt: prepared.cacheSalt, signal: scope.signal, ledger: ledgers.policy })
       }
     }
-    const runtime = runtimeOf(host, prepared, constraint, scope.signal, ledgers, spent)
     const events = prepared.sampling.maxTokens === 0
       ? nothingDrawn(prepared.n)
-      : decode(runtime, prepared.prompt, prepared.sampling, prepared.alignment, prepared.n)
+      : decode(decodingRequest(host, prepared, constraint, scope.signal, ledgers, spent), prepared.alignment)
     for await (const event of events) {
       if (event.type !== 'end') {
         yield event

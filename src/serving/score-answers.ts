@@ -2,7 +2,7 @@
  * Scores given answers: each is read once, as many side by side as KV allows, a prompt once for all its answers. Where
  * no reward looks at the model's states, the model is not asked at all.
  */
-import { readAnswer, unreadAnswer } from '../decoding/answers.js'
+import { readAnswer, unreadAnswer } from '../policies/local/answers.js'
 import type { ComputeLedger, Output, Sequence } from '../engine/sequence.js'
 import { RequestError } from '../errors.js'
 import { IncrementalDetokenizer } from '../models/tokenizer/detokenizer.js'

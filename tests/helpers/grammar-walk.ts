@@ -1,5 +1,5 @@
 /** Grammars without a model: which texts they accept, and random texts that they allow. */
-import type { Random } from '../../src/decoding/runtime.js'
+import type { Random } from '../../src/policies/random-stream.js'
 import { Grammars } from '../../src/grammar/grammars.js'
 import { vocabularyOf } from '../../src/grammar/vocabulary.js'
 

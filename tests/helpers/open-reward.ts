@@ -1,7 +1,7 @@
 /** A reward with a model of its own as one request opens it, on toy answers that no policy wrote. */
 import { dirname } from 'node:path'
-import { unreadAnswer } from '../../src/decoding/answers.js'
 import { ComputeLock } from '../../src/engine/compute-lock.js'
+import { unreadAnswer } from '../../src/policies/local/answers.js'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
 import type { RewardLedger } from '../../src/rewards/reward-kind.js'
 import type { PolicyInfo } from '../../src/rewards/readable-policy.js'

@@ -2,7 +2,7 @@
  * Random JSON Schemas of what structured output enforces, always satisfiable. Bounded ones are short enough for a
  * random model to finish.
  */
-import type { Random } from '../../src/decoding/runtime.js'
+import type { Random } from '../../src/policies/random-stream.js'
 
 type Schema = Record<string, unknown>
 

@@ -3,10 +3,13 @@
  */
 import assert from 'node:assert/strict'
 import { parseAlignment } from '../../src/decoding/strategies/parameters.js'
-import type { DecodeEvent, DecodeResult, SamplingParams } from '../../src/decoding/runtime.js'
+import type { DecodeEvent } from '../../src/decoding/events.js'
+import type { DecodingRequest } from '../../src/decoding/request.js'
+import type { DecodeResult } from '../../src/decoding/result.js'
 import { decode } from '../../src/decoding/strategies/strategies.js'
+import type { AlignmentRequest } from '../../src/decoding/strategies/strategy-schemas.js'
 import type { Scorer } from '../../src/rewards/scorer.js'
-import { plainSampling, ToyPolicy, toyPrompt, toyRuntime, toyScorer, type ToyRuntimeOptions } from './toy-policy.js'
+import { ToyPolicy, toyRequest, toyScorer, type ToyRequestOptions } from './toy-policy.js'
 
 /** Any reward of an answer: letters at odd places count for, others against. */
 export const oddity = (tokens: readonly number[]): number =>
@@ -74,20 +77,27 @@ export interface ToyRun {
   readonly texts: readonly string[]
 }
 
-/** @param alignment null is plain sampling; a reward is filled in where one is read */
+/** A request's `alignment`, with a reward filled in where one is read. */
+export const alignmentOf = (given: Record<string, unknown> | null): AlignmentRequest | null =>
+  given && parseAlignment({ ...(given['contrast'] === undefined ? { reward: 'toy' } : {}), ...given })
+
+/**
+ * Runs a request.
+ * @param alignment null is plain sampling
+ * @param through another backend than this process's own
+ */
 export async function run (alignment: Record<string, unknown> | null, {
-  policy = new ToyPolicy(), n = 1, sampling = {}, ...given
-}: ToyRuntimeOptions & { policy?: ToyPolicy, n?: number, sampling?: Partial<SamplingParams> } = {}): Promise<ToyRun> {
-  const params = { ...plainSampling, ...sampling }
-  const runtime = toyRuntime(policy, { temperature: params.temperature, ...given })
+  policy = new ToyPolicy(), through = request => request, ...given
+}: ToyRequestOptions & {
+  policy?: ToyPolicy, through?: (request: ReturnType<typeof toyRequest>) => DecodingRequest
+} = {}): Promise<ToyRun> {
+  const request = through(toyRequest(policy, given))
   const events: DecodeEvent[] = []
-  for await (const event of decode(runtime, toyPrompt, params,
-    alignment && parseAlignment({ ...(alignment['contrast'] === undefined ? { reward: 'toy' } : {}), ...alignment }),
-    n)) events.push(event)
+  for await (const event of decode(request, alignmentOf(alignment))) events.push(event)
   const last = events.at(-1)!
   assert.ok(last.type === 'end')
-  assert.equal(runtime.drawn.generatedTokens, last.result.generatedTokens)
-  const texts = Array.from({ length: n }, (_, choice) =>
+  assert.equal(request.used.generatedTokens, last.result.generatedTokens)
+  const texts = Array.from({ length: request.n }, (_, choice) =>
     events.map(event => event.type === 'text' && event.choice === choice ? event.text : '').join(''))
   return { result: last.result, events, policy, texts }
 }

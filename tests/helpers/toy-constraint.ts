@@ -2,7 +2,7 @@
  * A constraint on a toy's tokens: never the same twice in a row, an end after an even number only. Counts the places
  * that are open.
  */
-import type { Constraint, ConstraintState } from '../../src/decoding/sampling/constraint.js'
+import type { Constraint, ConstraintState } from '../../src/policies/constraint.js'
 
 export const mayFollow = (tokens: readonly number[], next: number, endToken: number): boolean =>
   next === endToken ? tokens.length % 2 === 0 : next !== tokens.at(-1)

@@ -3,10 +3,14 @@
  * last token ends an answer. With it strategies are compared with brute force.
  */
 import { setMaxListeners } from 'node:events'
-import type { Constraint } from '../../src/decoding/sampling/constraint.js'
-import { randomStream } from '../../src/decoding/sampling/random-stream.js'
-import type { Runtime, SamplingParams } from '../../src/decoding/runtime.js'
+import type { Constraint } from '../../src/policies/constraint.js'
+import { randomStream } from '../../src/policies/random-stream.js'
+import type { ContrastContext, DecodingRequest } from '../../src/decoding/request.js'
+import type { SamplingParams } from '../../src/policies/sampling-params.js'
 import type { Distribution, Output, Sequence, SequenceOptions, States } from '../../src/engine/sequence.js'
+import { openReadings } from '../../src/policies/local/context-reading.js'
+import { localCapabilities, LocalPolicy } from '../../src/policies/local/local-policy.js'
+import type { Detokenizer } from '../../src/policies/transcript.js'
 import type { Answer, Prompt, Score, Scorer } from '../../src/rewards/scorer.js'
 
 export interface ToyOptions {
@@ -130,50 +134,6 @@ export function toyScorer (score: (tokens: readonly number[], answer: Answer) =>
 
 export const toyPrompt: Prompt = { messages: [], text: '', tokens: [0] }
 
-export interface ToyRuntimeOptions {
-  readonly scorer?: Scorer | null
-  /** The prompt in other contexts: toward two tokens, away from the prompt itself, unless given. */
-  readonly contrast?: Readonly<Partial<Record<'toward' | 'away', readonly number[] | null>>>
-  readonly seed?: number
-  readonly temperature?: number
-  readonly signal?: AbortSignal
-  readonly budget?: Partial<Runtime['budget']>
-  readonly elapsedMs?: () => number
-  /** What each token stands for: the t-th letter, unless given. */
-  readonly letters?: string
-  readonly constraint?: Constraint | null
-}
-
-/** A request's view of a toy. */
-export function toyRuntime (policy: ToyPolicy, {
-  scorer = null, contrast = {}, seed = 1, temperature = 1, signal = new AbortController().signal, budget = {},
-  elapsedMs = () => 0, letters = 'abcdefgh', constraint = null
-}: ToyRuntimeOptions = {}): Runtime {
-  // Every sequence listens, as in a request's own scope.
-  setMaxListeners(0, signal)
-  const letter = (token: number): string => letters[token]!
-  const context = (tokens: readonly number[] | null): Runtime['contrast']['toward'] =>
-    tokens && { tokens, isForeign: false, open: () => policy.sequence(tokens, { signal }) }
-  const { toward = [1, 2], away = toyPrompt.tokens } = contrast
-  const detokenizer = (): ReturnType<Runtime['detokenizer']> => ({ push: letter, flush: () => '', fork: detokenizer })
-  return {
-    open: tokens => policy.sequence(tokens, { temperature, signal }),
-    contrast: { toward: context(toward), away: context(away) },
-    scorer,
-    embeddingLayer: 0,
-    constraint,
-    endTokens: [policy.endToken],
-    vocabularySize: policy.size,
-    detokenizer,
-    tokenBytes: token => Buffer.from(letter(token)),
-    random: path => randomStream(seed, path),
-    signal,
-    budget: { maxGeneratedTokens: null, deadlineMs: null, ...budget },
-    elapsedMs,
-    drawn: { generatedTokens: 0 }
-  }
-}
-
 export const plainSampling: SamplingParams = {
   temperature: 1,
   topP: 1,
@@ -190,6 +150,60 @@ export const plainSampling: SamplingParams = {
   ignoreEos: false,
   includeStop: false,
   topLogprobs: null
+}
+
+export interface ToyRequestOptions {
+  readonly scorer?: Scorer | null
+  /** The prompt in other contexts: toward two tokens, away from the prompt itself, unless given. */
+  readonly contrast?: Readonly<Partial<Record<'toward' | 'away', readonly number[] | null>>>
+  readonly seed?: number
+  readonly n?: number
+  readonly sampling?: Partial<SamplingParams>
+  readonly signal?: AbortSignal
+  readonly limits?: Partial<DecodingRequest['limits']>
+  readonly elapsedMs?: () => number
+  /** What each token stands for: the t-th letter, unless given. */
+  readonly letters?: string
+  readonly constraint?: Constraint | null
+}
+
+/** A request to a toy, through this process's own backend. */
+export function toyRequest (policy: ToyPolicy, {
+  scorer = null, contrast = {}, seed = 1, n = 1, sampling: given = {}, signal = new AbortController().signal,
+  limits = {}, elapsedMs = () => 0, letters = 'abcdefgh', constraint = null
+}: ToyRequestOptions = {}): DecodingRequest & { readonly policy: LocalPolicy } {
+  // Every sequence listens, as in a request's own scope.
+  setMaxListeners(0, signal)
+  const sampling = { ...plainSampling, ...given }
+  const letter = (token: number): string => letters[token]!
+  const detokenizer = (): Detokenizer => ({ push: letter, flush: () => '', fork: detokenizer })
+  const local = new LocalPolicy(localCapabilities(1), {
+    open: tokens => policy.sequence(tokens, { temperature: sampling.temperature, signal }),
+    sampling,
+    layers: scorer?.layers ?? [],
+    constraint,
+    endTokens: [policy.endToken],
+    detokenizer,
+    tokenBytes: token => Buffer.from(letter(token))
+  })
+  const context = (tokens: readonly number[] | null): ContrastContext | null => tokens && {
+    tokens, isForeign: false, open: count => openReadings(local, policy.sequence(tokens, { signal }), count)
+  }
+  const { toward = [1, 2], away = toyPrompt.tokens } = contrast
+  return {
+    policy: local,
+    prompt: toyPrompt,
+    sampling,
+    n,
+    scorer,
+    embeddingLayer: 0,
+    contrast: { toward: context(toward), away: context(away) },
+    limits: { maxGeneratedTokens: null, deadlineMs: null, ...limits },
+    used: { generatedTokens: 0 },
+    signal,
+    random: path => randomStream(seed, path),
+    elapsedMs
+  }
 }
 
 /** Every answer of at most `maxTokens` tokens with its exact probability at temperature 1. */

@@ -2,7 +2,7 @@
  * A policy without a model, for tests of rewards: the hidden state of token t at layer l is [t, l, 1], the distribution
  * over four tokens is always the same. Counts what was run.
  */
-import { readAnswer } from '../../src/decoding/answers.js'
+import { readAnswer } from '../../src/policies/local/answers.js'
 import type {
   Distribution, Output, Sequence, SequenceOptions, SequenceSource, States
 } from '../../src/engine/sequence.js'

@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import WebSocket from 'ws'
-import { randomStream } from '../../src/decoding/sampling/random-stream.js'
+import { randomStream } from '../../src/policies/random-stream.js'
 import { SchemaGenerator } from '../helpers/random-schema.js'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
 

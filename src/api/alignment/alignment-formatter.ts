@@ -1,5 +1,5 @@
 /** The objects that guidance adds to OpenAI's: per choice, per response, per candidate, and the ledger in `usage`. */
-import type { CandidateReport, Choice, DecodeResult, TraceStep } from '../../decoding/runtime.js'
+import type { CandidateReport, Choice, DecodeResult, TraceStep } from '../../decoding/result.js'
 import type { GenerateRequest, GenerationStart, ModelInfo, Usage } from '../../serving/protocol.js'
 import type { Score } from '../../rewards/scorer.js'
 import type {

@@ -1,5 +1,7 @@
 /** `alignment` as requests give it and as answers tell of it. Types only. */
-import type { FinishReason, KlReport, ProgressCandidate, StoppedBy, Warning } from '../../decoding/runtime.js'
+import type { ProgressCandidate } from '../../decoding/events.js'
+import type { KlReport, StoppedBy, Warning } from '../../decoding/result.js'
+import type { FinishReason } from '../../policies/transcript.js'
 import type { ParametersOf, StrategyName } from '../../decoding/strategies/strategy-schemas.js'
 import type { GenerationStart } from '../../serving/protocol.js'
 import type { Loose } from '../schemas/loose.js'

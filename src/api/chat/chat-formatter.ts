@@ -1,6 +1,7 @@
 /** From Fairlead's events to OpenAI's chat objects: whole, or as chunks while events come. */
 import { randomUUID } from 'node:crypto'
-import type { Choice, DecodeResult, RatedToken, TokenLogprob } from '../../decoding/runtime.js'
+import type { Choice, DecodeResult } from '../../decoding/result.js'
+import type { RatedToken, TokenLogprob } from '../../policies/drawn-token.js'
 import type { RequestError } from '../../errors.js'
 import type { CallForm, GenerationEvent, GenerationStart, Usage } from '../../serving/protocol.js'
 import { alignmentObject, choiceAlignment, fingerprintOf, usageObject } from '../alignment/alignment-formatter.js'

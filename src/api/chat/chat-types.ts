@@ -1,6 +1,6 @@
 /** OpenAI's chat objects as Fairlead reads and answers them. Types only. */
 import type { Static } from 'typebox'
-import type { FinishReason } from '../../decoding/runtime.js'
+import type { FinishReason } from '../../policies/transcript.js'
 import type { chatCompletionSchema } from './chat-completion-schema.js'
 import type {
   AlignmentDetails, AlignmentParams, AlignmentProgress, AlignmentReport, ChoiceAlignment

@@ -3,7 +3,8 @@
  * events come.
  */
 import { randomUUID } from 'node:crypto'
-import type { Choice, DecodeResult, TokenLogprob } from '../../decoding/runtime.js'
+import type { Choice, DecodeResult } from '../../decoding/result.js'
+import type { TokenLogprob } from '../../policies/drawn-token.js'
 import type { RequestError } from '../../errors.js'
 import type { GenerationEvent, GenerationStart, PromptLogprobs, Usage } from '../../serving/protocol.js'
 import {

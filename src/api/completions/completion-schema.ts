@@ -3,7 +3,8 @@
  * it asks of the inference thread.
  */
 import { Type } from 'typebox'
-import { answersGrown, parseAlignment } from '../../decoding/strategies/parameters.js'
+import { parseAlignment } from '../../decoding/strategies/parameters.js'
+import { answersGrown } from '../../decoding/strategies/request-size.js'
 import { RequestError } from '../../errors.js'
 import type { GenerateRequest, ModelInfo } from '../../serving/protocol.js'
 import { refuse } from '../../validation.js'

@@ -2,7 +2,7 @@
  * Logprobs in the shape of OpenAI's legacy completions: parallel lists of tokens, logprobs, alternatives and where each
  * token begins in the text.
  */
-import type { RatedToken, TokenLogprob } from '../../decoding/runtime.js'
+import type { RatedToken, TokenLogprob } from '../../policies/drawn-token.js'
 import type { PromptLogprobs } from '../../serving/protocol.js'
 
 /**

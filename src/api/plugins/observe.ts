@@ -1,5 +1,5 @@
 /** Watches a generation and tells the metrics: its events as they pass by, and what it took, however it ended. */
-import type { DecodeResult } from '../../decoding/runtime.js'
+import type { DecodeResult } from '../../decoding/result.js'
 import { RequestError } from '../../errors.js'
 import type { GenerationEvent, Spent, Usage } from '../../serving/protocol.js'
 import type { ModelMetrics } from '../../metrics/model-metrics.js'

@@ -2,7 +2,8 @@
  * What a response writes: a message, calls of functions behind it, or both; whole, or as typed events while it comes.
  * Knows nothing of the response around it.
  */
-import type { Choice, TokenLogprob } from '../../decoding/runtime.js'
+import type { Choice } from '../../decoding/result.js'
+import type { TokenLogprob } from '../../policies/drawn-token.js'
 import type { CallForm } from '../../serving/protocol.js'
 import { choiceAlignment } from '../alignment/alignment-formatter.js'
 import { logprobObjects } from '../chat/chat-formatter.js'

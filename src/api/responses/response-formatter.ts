@@ -1,6 +1,6 @@
 /** From Fairlead's events to OpenAI's response objects: whole, or as typed events while they come. */
 import type { RequestError } from '../../errors.js'
-import type { Choice, DecodeResult } from '../../decoding/runtime.js'
+import type { Choice, DecodeResult } from '../../decoding/result.js'
 import type { GenerationEvent, GenerationStart, Usage } from '../../serving/protocol.js'
 import { alignmentObject, ledgerObject, type Json } from '../alignment/alignment-formatter.js'
 import type { Formatter } from '../chat/chat-formatter.js'

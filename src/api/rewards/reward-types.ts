@@ -1,6 +1,6 @@
 /** Requests to score answers and to fit rewards, and the scores. Types only. */
 import type { Static } from 'typebox'
-import type { Warning } from '../../decoding/runtime.js'
+import type { Warning } from '../../decoding/result.js'
 import type { GenerationStart } from '../../serving/protocol.js'
 import type { rewardFitSchema } from './reward-fit-schema.js'
 import type { rewardScoreSchema } from './reward-score-schema.js'

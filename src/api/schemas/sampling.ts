@@ -3,7 +3,7 @@
  * prompts.
  */
 import { Type, type Static, type TNull, type TObject, type TSchema, type TSchemaOptions, type TUnion } from 'typebox'
-import { leastTemperature } from '../../decoding/sampling/distribution.js'
+import { minTemperature } from '../../policies/sampling-params.js'
 import type { DraftRequest, GenerateRequest } from '../../serving/protocol.js'
 import { refuse } from '../../validation.js'
 import { grammarOf, responseFormatSchema } from '../chat/response-format-schema.js'
@@ -15,7 +15,7 @@ export const nullable = <T extends TSchema> (schema: T, options: TSchemaOptions)
 export const drawingFields = {
   model: Type.String({ minLength: 1, description: 'id of a model in GET /v1/models; model:profile picks a profile' }),
   temperature: Type.Number({
-    minimum: 0, maximum: 2, default: 1, description: `0 is greedy; below ${leastTemperature} is 0`
+    minimum: 0, maximum: 2, default: 1, description: `0 is greedy; below ${minTemperature} is 0`
   }),
   top_p: Type.Number({ exclusiveMinimum: 0, maximum: 1, default: 1, description: 'nucleus; 1 is off' }),
   top_k: Type.Integer({ minimum: -1, maximum: 1 << 20, default: 0, description: '0 or −1 is off' }),

@@ -3,7 +3,7 @@
  * KL. Knows no sequences.
  */
 import { largestShare } from '../selection/bisection.js'
-import type { RankedToken } from '../sampling/distribution.js'
+import type { RankedToken } from '../../policies/local/distribution.js'
 import type { ParametersOf } from '../strategies/strategy-schemas.js'
 
 /** g, over the values of the candidates. */
@@ -16,8 +16,8 @@ export const transforms: Readonly<Record<ParametersOf<'token_guidance'>['transfo
     return values.map(value => value - mean)
   },
   minmax: values => {
-    const [least, largest] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))]
-    return values.map(value => largest === least ? 0 : (value - least) / (largest - least))
+    const [min, max] = [values.reduce((a, b) => Math.min(a, b)), values.reduce((a, b) => Math.max(a, b))]
+    return values.map(value => max === min ? 0 : (value - min) / (max - min))
   },
   log_sigmoid: values =>
     values.map(value => value > 0 ? -Math.log1p(Math.exp(-value)) : value - Math.log1p(Math.exp(value))),

@@ -4,35 +4,26 @@
  * read as any other.
  */
 import type { Score } from '../../rewards/scorer.js'
-import type { Candidate, Generation } from '../candidate.js'
-import type { RankedToken } from '../sampling/distribution.js'
+import type { Candidate } from '../candidate.js'
+import type { Decoding } from '../decoding.js'
 import type { TokenValues } from './token-values.js'
 
 /** Values of one candidate's next tokens. */
-export class PrefixValues implements TokenValues {
-  readonly #generation: Generation
-  readonly #candidate: Candidate
-  #scores = new Map<number, Score>()
-
-  constructor (generation: Generation, candidate: Candidate) {
-    this.#generation = generation
-    this.#candidate = candidate
+export function prefixValues ({ request: { scorer, prompt } }: Decoding, candidate: Candidate): TokenValues {
+  const tokens = candidate.generation.tokenwise!
+  let scores = new Map<number, Score>()
+  return {
+    async of (candidates) {
+      const answers = await Promise.all(candidates.map(({ token }) => tokens.extended(token)))
+      const values = await scorer!.score(prompt, answers)
+      scores = new Map(candidates.map(({ token }, index) => [token, values[index]!]))
+      return values.map(score => score.value)
+    },
+    async accept (token) {
+      // Of the prefix with the token; null for one that was not looked at.
+      candidate.score = scores.get(token) ?? null
+      if (tokens.accept(token)) await tokens.read()
+    },
+    close () {}
   }
-
-  async of (candidates: readonly RankedToken[]): Promise<number[]> {
-    const { runtime, prompt } = this.#generation
-    const answers = await Promise.all(candidates.map(({ token }) => this.#candidate.extended(token)))
-    const scores = await runtime.scorer!.score(prompt, answers)
-    this.#scores = new Map(candidates.map(({ token }, index) => [token, scores[index]!]))
-    return scores.map(score => score.value)
-  }
-
-  async accept (token: number): Promise<void> {
-    const candidate = this.#candidate
-    // Of the prefix with the token; null for one that was not looked at.
-    candidate.score = this.#scores.get(token) ?? null
-    if (candidate.accept(token)) await candidate.feed()
-  }
-
-  close (): void {}
 }

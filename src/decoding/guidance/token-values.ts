@@ -2,7 +2,7 @@
  * The seam between token guidance and what values its candidate tokens. Types only; sources are `prefix-values.ts`,
  * `next-token-values.ts` and `contrast-values.ts`.
  */
-import type { RankedToken } from '../sampling/distribution.js'
+import type { RankedToken } from '../../policies/local/distribution.js'
 
 /** Values tokens for one answer in the making, and reads the token that was drawn. */
 export interface TokenValues {
@@ -10,6 +10,6 @@ export interface TokenValues {
   of (candidates: readonly RankedToken[]): Promise<readonly number[]>
   /** Makes a token part of the answer, and reads it where the answer goes on. */
   accept (token: number): Promise<void>
-  /** Gives back what it holds beside the answer's own sequence. Idempotent. */
+  /** Frees what it holds beside the answer's own sequence. Idempotent. */
   close (): void
 }

@@ -55,7 +55,7 @@ export function majorityProbability (counts: readonly number[]): number {
 
 /**
  * Whether to stop.
- * @param counts answers per party, of those that can be voted for
+ * @param counts answers per vote group, of those that can be voted for
  * @param left answers that would still be drawn
  */
 export function isEnough (

@@ -4,13 +4,14 @@
  */
 import { RequestError } from '../../errors.js'
 import type { Candidate } from '../candidate.js'
-import type { DecodeResult, KlReport, Random } from '../runtime.js'
+import type { Random } from '../../policies/random-stream.js'
+import type { DecodeResult, KlReport } from '../result.js'
 import {
   bestOfNKl, meanSimilarities, pessimisticWeights, selectArgmax, selectByRejection, selectSoftmax, softmaxKl,
   softmaxWeightsWithin
 } from './selection-rules.js'
 import type { ChoosingParams } from '../strategies/strategy-schemas.js'
-import { parties, winner } from './votes.js'
+import { voteGroups, winner } from './votes.js'
 
 export interface Chosen extends Partial<Pick<DecodeResult, 'warnings' | 'details'>> {
   /** Positions among the candidates, best first. */
@@ -23,13 +24,13 @@ export interface Chosen extends Partial<Pick<DecodeResult, 'warnings' | 'details
 const lnBound = (count: number): KlReport => ({ value: Math.log(count), kind: 'upper_bound' })
 
 function chooseAboveThreshold (
-  rewards: readonly number[], best: number, { min_reward: least, fallback }: ChoosingParams
+  rewards: readonly number[], best: number, { min_reward: min, fallback }: ChoosingParams
 ): Chosen {
   const kl: KlReport =
     fallback === 'best' ? { value: bestOfNKl(rewards.length), kind: 'upper_bound' } : { value: null, kind: null }
-  if (rewards[best]! >= least!) return { positions: [best], kl }
+  if (rewards[best]! >= min!) return { positions: [best], kl }
   const message = `the best of ${rewards.length} answers has reward ${rewards[best]!.toFixed(6)}, below min_reward ` +
-    `${least}`
+    `${min}`
   if (fallback === 'error') throw new RequestError('reward_below_threshold', message, { param: 'alignment.min_reward' })
   return {
     positions: [best],
@@ -38,17 +39,17 @@ function chooseAboveThreshold (
   }
 }
 
-/** The answer that most say; of its party the one with the best reward, or the first. */
+/** The answer that most say; of its group the one with the best reward, or the first. */
 function chooseByVotes (candidates: readonly Candidate[], { selection, extract }: ChoosingParams): Chosen {
   const rewards = candidates.map(candidate => candidate.score?.value ?? 0)
   const votes = selection === 'majority' ? candidates.map(() => 1) : rewards
-  const all = parties(candidates.map(candidate => candidate.text), extract)
-  const { members } = winner(all, votes)
+  const groups = voteGroups(candidates.map(candidate => candidate.text), extract)
+  const { members } = winner(groups, votes)
   const position = members.reduce((best, index) => rewards[index]! > rewards[best]! ? index : best)
-  const counted = all.map(party => ({
-    answer: party.answer,
-    count: party.members.length,
-    votes: party.members.reduce((sum, index) => sum + votes[index]!, 0)
+  const counted = groups.map(group => ({
+    answer: group.answer,
+    count: group.members.length,
+    votes: group.members.reduce((sum, index) => sum + votes[index]!, 0)
   }))
   const warnings = votes.some(vote => vote < 0)
     ? [{

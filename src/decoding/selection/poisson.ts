@@ -2,7 +2,7 @@
  * Best-of-Poisson (Khalaf et al. 2025, arXiv 2506.19248): best-of-N with N = 1 + Poisson(mean) comes closer than a
  * fixed N to the best reward that a KL allows. How N is drawn, how large it can be, what it costs. Pure.
  */
-import type { Random } from '../runtime.js'
+import type { Random } from '../../policies/random-stream.js'
 
 /** Chance beyond which an N is not drawn. */
 const negligible = 1e-9
@@ -20,14 +20,14 @@ function chances (mean: number): number[] {
 }
 
 /** The largest N that is drawn: a larger one has a chance of at most 1e-9. */
-export const mostOfPoisson = (mean: number): number => chances(mean).length
+export const maxOfPoisson = (mean: number): number => chances(mean).length
 
 /** N = 1 + Poisson(mean). */
 export function drawNumber (mean: number, random: Random): number {
   const u = random.next()
   let mass = 0
   const found = chances(mean).findIndex(chance => u < (mass += chance))
-  return found < 0 ? mostOfPoisson(mean) : found + 1
+  return found < 0 ? maxOfPoisson(mean) : found + 1
 }
 
 /** Intervals of Simpson's rule; what is integrated varies over 1 / mean, 1 / 64 at least. */

@@ -1,6 +1,7 @@
 /** Rules that choose among scored answers, and what they cost in KL to the policy. Pure: rewards in, indices out. */
 import { largestShare } from './bisection.js'
-import type { KlReport, Random } from '../runtime.js'
+import type { Random } from '../../policies/random-stream.js'
+import type { KlReport } from '../result.js'
 
 /**
  * Indices of the n best rewards, best first, ties by lower index.
@@ -23,9 +24,9 @@ export function softmaxWeights (rewards: readonly number[], strength: number): n
  * Weights of softmax selection whose KL, as far as one request can estimate it (`softmaxKl`), is at most so many nats:
  * the strength is scaled down, by bisection, as far as that takes.
  */
-export function softmaxWeightsWithin (rewards: readonly number[], strength: number, most: number): number[] {
+export function softmaxWeightsWithin (rewards: readonly number[], strength: number, max: number): number[] {
   const at = (share: number): number[] => softmaxWeights(rewards, strength * share)
-  return at(largestShare(share => softmaxKl(at(share)).value! <= most))
+  return at(largestShare(share => softmaxKl(at(share)).value! <= max))
 }
 
 /** n indices drawn without replacement, each time ∝ the weights that are left. */

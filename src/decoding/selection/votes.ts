@@ -1,5 +1,5 @@
 /**
- * Votes among answers: what an answer says is extracted and made canonical, equal ones are one party. Knows no rewards
+ * Votes among answers: what an answer says is extracted and made canonical, equal ones are one group. Knows no rewards
  * but as numbers.
  */
 import type { Extract } from '../strategies/strategy-schemas.js'
@@ -56,15 +56,15 @@ export function canonical (text: string): string {
 }
 
 /** Answers that say the same. */
-export interface Party {
+export interface VoteGroup {
   /** Canonical; null for those that say nothing that can be voted for. */
   readonly answer: string | null
   /** Indices of its answers, ascending. */
   readonly members: readonly number[]
 }
 
-/** Parties in the order in which they first appear. Equal texts are counted each. */
-export function parties (texts: readonly string[], extract: Extract): Party[] {
+/** Vote groups in the order in which they first appear. Equal texts are counted each. */
+export function voteGroups (texts: readonly string[], extract: Extract): VoteGroup[] {
   const members = new Map<string | null, number[]>()
   for (const [index, text] of texts.entries()) {
     const part = extracted(text, extract)
@@ -75,11 +75,11 @@ export function parties (texts: readonly string[], extract: Extract): Party[] {
 }
 
 /**
- * The party with the most votes, ties by first appearance; one that says nothing wins only where there is no other.
+ * The group with the most votes, ties by first appearance; one that says nothing wins only where there is no other.
  * @param votes one per answer
  */
-export function winner (all: readonly Party[], votes: readonly number[]): Party {
-  const speaking = all.filter(party => party.answer !== null)
-  const weigh = ({ members }: Party): number => members.reduce((sum, index) => sum + votes[index]!, 0)
-  return (speaking.length > 0 ? speaking : all).reduce((best, party) => weigh(party) > weigh(best) ? party : best)
+export function winner (groups: readonly VoteGroup[], votes: readonly number[]): VoteGroup {
+  const speaking = groups.filter(group => group.answer !== null)
+  const weigh = ({ members }: VoteGroup): number => members.reduce((sum, index) => sum + votes[index]!, 0)
+  return (speaking.length > 0 ? speaking : groups).reduce((best, group) => weigh(group) > weigh(best) ? group : best)
 }

@@ -4,27 +4,36 @@
  * long as the answer it is best-of-N with N = num_beams · num_children. Several steps between scorings, the last of
  * which branches: VG-Search (Chen et al. 2025, arXiv 2505.11730).
  */
-import type { Candidate, Generation } from '../candidate.js'
-import {
-  byScore, eligible, endEvent, finishChoice, openCandidates, progress, retire, startGeneration, TextStream
-} from '../generation.js'
-import { scoreAhead } from './look-ahead.js'
-import type { KlReport, Random, Strategy } from '../runtime.js'
-import { agreedText, growSteps, Population } from './search.js'
+import type { Random } from '../../policies/random-stream.js'
+import { byScore, eligible, type Candidate } from '../candidate.js'
+import { unknownKl } from '../decoding.js'
+import type { Strategy } from '../request.js'
 import { bestOfNKl, selectSoftmax, softmaxKl, softmaxWeights } from '../selection/selection-rules.js'
+import { reported } from '../streaming.js'
+import { scoreAhead } from './look-ahead.js'
+import { closeFinished, growSteps, Search } from './search.js'
 import type { ParametersOf } from './strategy-schemas.js'
 
 type Params = ParametersOf<'beam_search'>
 
+/** The first beams' candidates, grown to the first scoring. */
+async function growFirst (
+  { decoding }: Search, { num_beams: beams, num_children: children, step, score_every: steps }: Params
+): Promise<Candidate[]> {
+  const grown = await decoding.openCandidates(beams * children)
+  await growSteps(decoding, grown, step, steps)
+  return grown
+}
+
 /** Children of the beams that go on, grown to the next scoring. A beam that ends on the way has none. */
 async function growChildren (
-  generation: Generation, population: Population, beams: readonly Candidate[],
+  { decoding, population }: Search, beams: readonly Candidate[],
   { num_children: count, step, score_every: steps }: Params
 ): Promise<Candidate[]> {
   const live = beams.filter(beam => !beam.isFinished)
-  if (steps > 1) await growSteps(generation, live, step, steps - 1)
+  if (steps > 1) await growSteps(decoding, live, step, steps - 1)
   const grown = live.flatMap(beam => beam.isFinished ? [beam] : population.expand(beam, count))
-  await growSteps(generation, grown, step)
+  await growSteps(decoding, grown, step)
   return grown
 }
 
@@ -49,40 +58,28 @@ function stepKl (candidates: readonly Candidate[], params: Params): number {
  * Keeps `num_beams` prefixes after each step; returns the best. One choice only: beams share tokens, so several would
  * count some twice.
  */
-export const beamSearch: Strategy<Params> = async function * (runtime, prompt, sampling, params) {
-  const generation = startGeneration(runtime, prompt, sampling)
-  const width = params.num_beams * params.num_children
-  const population = new Population(generation, width)
-  const stream = new TextStream(0)
-  const random = runtime.random('selection')
+export const beamSearch: Strategy<Params> = async function * (request, params) {
+  const search = new Search(request, params, params.num_beams * params.num_children)
+  const random = request.random('selection')
   let beams: Candidate[] = []
   let kl = 0
-  let steps = 0
-  while (steps === 0 || beams.some(beam => !beam.isFinished)) {
-    const first = ++steps === 1
-    const grown =
-      first ? await openCandidates(generation, width) : await growChildren(generation, population, beams, params)
-    if (first) await growSteps(generation, grown, params.step, params.score_every)
+  while (search.steps === 0 || beams.some(beam => !beam.isFinished)) {
+    search.steps++
+    const grown = search.steps === 1 ? await growFirst(search, params) : await growChildren(search, beams, params)
     // What is ended before it is scored is scored as the answer it is.
-    if (steps === params.max_steps) for (const candidate of grown) candidate.end()
-    await scoreAhead(generation, grown, params.lookahead_tokens)
+    if (search.steps === params.max_steps) for (const candidate of grown) candidate.end()
+    await scoreAhead(search.decoding, grown, params.lookahead_tokens)
     const rivals = [...beams.filter(beam => !grown.includes(beam)), ...grown]
     const able = eligible(rivals)
     beams = keep(able, params, random)
     kl += stepKl(able, params)
     const dropped = rivals.filter(candidate => !beams.includes(candidate))
-    for (const candidate of dropped) yield { type: 'candidate', candidate: population.drop(candidate, steps) }
-    for (const beam of beams) if (beam.isFinished) retire(beam)
-    if (params.return_progress) yield progress(steps, beams, dropped)
-    const agreed = stream.next(agreedText(beams), [])
-    if (agreed) yield agreed
+    search.population.drop(dropped, search.steps)
+    closeFinished(beams)
+    yield * search.endStep(beams, dropped)
   }
-  for (const beam of beams) yield { type: 'candidate', candidate: beam.report() }
-  const choice = beams[0]!.choice()
-  yield { type: 'selection', candidateIndices: [choice.candidateIndex] }
-  yield * finishChoice(stream, 0, choice)
-  const report: KlReport = params.num_beams > 1
-    ? { value: null, kind: null }
-    : { value: kl, kind: params.keep === 'top' ? 'upper_bound' : 'bound_estimate' }
-  yield endEvent(generation, population.reports(beams), [choice], report)
+  yield * reported(beams)
+  yield * search.end(beams[0]!, beams, params.num_beams > 1
+    ? unknownKl
+    : { value: kl, kind: params.keep === 'top' ? 'upper_bound' : 'bound_estimate' })
 }

@@ -3,9 +3,9 @@
  * dropped where it is, and the first to have it ends the others. They go on in step, so that which of them is first
  * follows from the request alone.
  */
-import type { Candidate, Generation } from '../candidate.js'
-import { retire } from '../generation.js'
-import { after, growAll } from '../budget-split.js'
+import { growAll } from '../budget-split.js'
+import type { Candidate, OnToken } from '../candidate.js'
+import type { Decoding } from '../decoding.js'
 
 /** Tokens between two looks at who has ended. */
 const stride = 4
@@ -18,42 +18,45 @@ export function roundSize (every: number, drawn: number): number {
   return Math.max(every, Math.ceil(drawn / 2))
 }
 
+/** What early exits do with candidates. */
+interface EarlyExit {
+  /** The reward that is enough. */
+  readonly minReward: number
+  readonly onToken: OnToken
+  /** Scores and closes one that has ended; one that the budget ends, too. */
+  readonly finish: (candidate: Candidate) => Promise<void>
+  /** Reports one that is given up, closed. */
+  readonly report: (candidate: Candidate) => void
+}
+
 /**
  * Grows candidates of one round until one that has ended has the reward, or all have ended. The first candidate of a
  * request is never dropped, so that there is a whole answer to return where none has it.
- * @param least the reward that is enough
- * @param tell called after each token
- * @param finish scores and retires one that has ended; one that the budget ends, too
- * @param dropped told of one that is given up, retired
  */
-export async function growEagerly (
-  generation: Generation, candidates: readonly Candidate[], least: number, tell: () => void,
-  finish: (candidate: Candidate) => Promise<void>, dropped: (candidate: Candidate) => void
+export async function growWithEarlyExit (
+  { request: { scorer }, budget }: Decoding, candidates: readonly Candidate[],
+  { minReward, onToken, finish, report }: EarlyExit
 ): Promise<void> {
-  const ceiling = (candidate: Candidate): number =>
-    generation.runtime.scorer?.ceiling?.(candidate.certainText) ?? Infinity
+  const isHopeless = (candidate: Candidate): boolean =>
+    candidate.index > 0 && (scorer?.ceiling?.(candidate.certainText) ?? Infinity) < minReward
   const drop = (candidate: Candidate): void => {
     candidate.prunedAt = candidate.drawn
-    retire(candidate)
-    dropped(candidate)
+    candidate.close()
+    report(candidate)
   }
-  let live = [...candidates]
-  while (live.length > 0) {
+  for (let live = [...candidates]; live.length > 0;) {
     const hopeless = new Set<Candidate>()
-    await growAll(generation.budget, live, candidate => {
-      const isThere = after(stride)
-      return () => {
-        tell()
-        if (candidate.index > 0 && ceiling(candidate) < least) hopeless.add(candidate)
-        return isThere() || hopeless.has(candidate)
-      }
+    await growAll(budget, live, { tokens: stride }, candidate => {
+      onToken(candidate)
+      if (isHopeless(candidate)) hopeless.add(candidate)
+      return hopeless.has(candidate)
     })
-    for (const candidate of hopeless) drop(candidate)
+    hopeless.forEach(drop)
     const ended = live.filter(candidate => candidate.isFinished && !hopeless.has(candidate))
     await Promise.all(ended.map(finish))
     live = live.filter(candidate => !candidate.isFinished && !hopeless.has(candidate))
-    if (ended.some(({ score }) => score !== null && score.value >= least)) {
-      for (const candidate of live) drop(candidate)
+    if (ended.some(({ score }) => score !== null && score.value >= minReward)) {
+      live.forEach(drop)
       return
     }
   }

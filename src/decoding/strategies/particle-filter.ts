@@ -10,15 +10,15 @@
  * next, which all others are drawn anew for, given that it lives. Each pass leaves the target as it is, so that with
  * more passes few particles come as close to it as many.
  */
-import type { Candidate, Generation } from '../candidate.js'
-import {
-  byScore, candidatesFrom, eligible, endEvent, finishChoice, openPrompt, progress, retire, scoreAll, startGeneration,
-  TextStream
-} from '../generation.js'
-import { conditionalOffspring, effectiveSize, logMeanExp, offspring } from './particles.js'
-import type { Random, Strategy } from '../runtime.js'
-import { agreedText, growSteps, Population } from './search.js'
+import type { Random } from '../../policies/random-stream.js'
+import { byScore, eligible, type Candidate } from '../candidate.js'
+import { unknownKl } from '../decoding.js'
+import type { DecodeEvent } from '../events.js'
+import type { Strategy } from '../request.js'
 import { selectSoftmax, softmaxWeights } from '../selection/selection-rules.js'
+import { reported } from '../streaming.js'
+import { conditionalOffspring, effectiveSize, logMeanExp, offspring } from './particles.js'
+import { closeFinished, growSteps, Search, type Population } from './search.js'
 import type { ParametersOf } from './strategy-schemas.js'
 
 type Params = ParametersOf<'particle_filter'>
@@ -63,7 +63,7 @@ function resample (
 ): { next: Particle[], dropped: Candidate[] } {
   const alive = new Set(particles.filter((_, index) => counts[index]! > 0).map(particle => particle.candidate))
   const dropped = [...new Set(particles.map(particle => particle.candidate))].filter(candidate => !alive.has(candidate))
-  for (const candidate of dropped) population.drop(candidate, step)
+  population.drop(dropped, step)
   const next = particles.flatMap((particle, index) => Array.from({ length: counts[index]! }, (_, copy) => ({
     ...particle,
     candidate: copy === 0 || particle.candidate.isFinished ? particle.candidate : population.fork(particle.candidate),
@@ -87,8 +87,7 @@ const drawByWeight = (particles: readonly Particle[], random: Random): Candidate
 
 /** A run of all particles from the prompt to the end of their answers. */
 class Pass {
-  readonly #generation: Generation
-  readonly #population: Population
+  readonly #search: Search
   readonly #params: Params
   readonly #random: Random
   readonly #isConditional: boolean
@@ -101,51 +100,61 @@ class Pass {
    * @param retained an answer that the first of them follows, and that is never lost; null for none
    */
   constructor (
-    generation: Generation, population: Population, params: Params, random: Random, candidates: readonly Candidate[],
-    retained: Candidate | null
+    search: Search, params: Params, random: Random, candidates: readonly Candidate[], retained: Candidate | null
   ) {
-    this.#generation = generation
-    this.#population = population
+    this.#search = search
     this.#params = params
     this.#random = random
     this.#isConditional = retained !== null
-    if (retained) candidates[0]!.follow(retained.tokenIds)
+    if (retained) candidates[0]!.generation.follow(retained.generation.transcript)
     this.particles =
       candidates.map(candidate => ({ candidate, ancestor: candidate.index, logWeight: 0, logPotential: 0 }))
   }
 
+  get candidates (): Candidate[] { return candidatesOf(this.particles) }
   get isDone (): boolean { return this.particles.every(({ candidate }) => candidate.isFinished) }
 
-  /** One step of all particles that go on. @param number of the step @returns the candidates that were dropped */
-  async step (number: number): Promise<Candidate[]> {
+  /** Runs to the end. @param isShown whether its answer is the one that is returned */
+  async * run (isShown: boolean): AsyncGenerator<DecodeEvent> {
+    while (!this.isDone) {
+      this.#search.steps++
+      const dropped = await this.#step()
+      yield * this.#search.endStep(this.candidates, dropped, isShown ? this.candidates : null)
+    }
+    yield * reported(this.candidates)
+  }
+
+  /** One step of all particles that go on. @returns the candidates that were dropped */
+  async #step (): Promise<Candidate[]> {
+    const { decoding } = this.#search
     const grown = this.particles.filter(({ candidate }) => !candidate.isFinished)
     const candidates = grown.map(particle => particle.candidate)
-    await growSteps(this.#generation, candidates, this.#params.step)
-    await scoreAll(this.#generation, candidates)
-    for (const candidate of candidates) if (candidate.isFinished) retire(candidate)
+    await growSteps(decoding, candidates, this.#params.step)
+    await decoding.score(candidates)
+    closeFinished(candidates)
     weigh(grown, this.#params)
-    const unbegun = this.#dropUnbegun(number)
-    return this.isDone ? unbegun : [...unbegun, ...this.#resample(number)]
+    const unbegun = this.#dropUnbegun()
+    return this.isDone ? unbegun : [...unbegun, ...this.#resample()]
   }
 
   /** Particles that were never begun stand for nothing. */
-  #dropUnbegun (step: number): Candidate[] {
-    const candidates = candidatesOf(this.particles)
+  #dropUnbegun (): Candidate[] {
+    const { candidates } = this
     const able = eligible(candidates)
     this.particles = this.particles.filter(({ candidate }) => able.includes(candidate))
     const dropped = candidates.filter(candidate => !able.includes(candidate))
-    for (const candidate of dropped) this.#population.drop(candidate, step)
+    this.#search.population.drop(dropped, this.#search.steps)
     return dropped
   }
 
-  #resample (step: number): Candidate[] {
+  #resample (): Candidate[] {
     const weights = weightsOf(this.particles)
     const { ess_threshold: threshold, resampling } = this.#params
     if (effectiveSize(weights) >= threshold * weights.length) return []
     this.logZ += logMeanExp(this.particles.map(particle => particle.logWeight))
     this.resamplings++
     const counts = (this.#isConditional ? conditionalOffspring : offspring)(weights, resampling, this.#random)
-    const { next, dropped } = resample(this.particles, counts, this.#population, step)
+    const { next, dropped } = resample(this.particles, counts, this.#search.population, this.#search.steps)
     this.particles = this.#isConditional ? shifted(next, counts[0]!, this.#random) : next
     return dropped
   }
@@ -157,57 +166,62 @@ class Pass {
   get evidence (): number { return this.logZ + logMeanExp(this.particles.map(particle => particle.logWeight)) }
 }
 
+/** What the passes so far came to. */
+class Chain {
+  /** The answer that is retained, or returned. */
+  chosen: Candidate | null = null
+  readonly ended: Candidate[] = []
+  resamplings = 0
+  /** How often the answer changed. */
+  moves = 0
+  logZ = 0
+
+  /**
+   * Adds a pass that has ended and draws its answer. One that a budget cut short is left out where an answer was
+   * retained.
+   */
+  add (pass: Pass, isCut: boolean, draw: (particles: readonly Particle[]) => Candidate): void {
+    if (!this.chosen) this.logZ = pass.evidence
+    this.resamplings += pass.resamplings
+    this.ended.push(...pass.candidates)
+    if (this.chosen && isCut) return
+    const next = draw(pass.particles)
+    if (this.chosen && next !== pass.particles[0]!.candidate) this.moves++
+    this.chosen = next
+  }
+}
+
 /**
  * Runs `num_particles` particles; returns one drawn by weight, or the best. With `num_iterations` above 1 the one drawn
- * is retained while the others are drawn anew, again and again. A pass that a budget cuts short is left out where an
- * answer was retained. Reports log Ẑ = ln of the mean of exp(strength · r) under the policy, of the first pass.
+ * is retained while the others are drawn anew, again and again. Reports log Ẑ = ln of the mean of exp(strength · r)
+ * under the policy, of the first pass.
  */
-export const particleFilter: Strategy<Params> = async function * (runtime, prompt, sampling, params) {
-  const generation = startGeneration(runtime, prompt, sampling)
+export const particleFilter: Strategy<Params> = async function * (request, params) {
   const { num_particles: count, num_iterations: iterations } = params
-  const population = new Population(generation, 0)
-  const stream = new TextStream(0)
-  const [resampling, selection] = [runtime.random('resampling'), runtime.random('selection')]
-  const open = await openPrompt(generation)
-  const ended: Candidate[] = []
-  let chosen: Candidate | null = null
-  let [steps, resamplings, moves, logZ] = [0, 0, 0, 0]
+  const search = new Search(request, params, 0)
+  const { decoding, population } = search
+  const [resampling, selection] = [request.random('resampling'), request.random('selection')]
+  const prompt = await decoding.openPrompt()
+  const chain = new Chain()
   let pass: Pass
-  for (let iteration = 1; ; iteration++) {
-    const last = iteration === iterations
-    pass = new Pass(generation, population, params, resampling,
-      candidatesFrom(generation, open, population.take(count), count, last), chosen)
-    while (!pass.isDone) {
-      const dropped = await pass.step(++steps)
-      for (const candidate of dropped) yield { type: 'candidate', candidate: candidate.report() }
-      if (params.return_progress) yield progress(steps, candidatesOf(pass.particles), dropped)
-      const agreed = last ? stream.next(agreedText(candidatesOf(pass.particles)), []) : null
-      if (agreed) yield agreed
-    }
-    resamplings += pass.resamplings
-    if (iteration === 1) logZ = pass.evidence
-    for (const candidate of candidatesOf(pass.particles)) yield { type: 'candidate', candidate: candidate.report() }
-    ended.push(...candidatesOf(pass.particles))
-    const isCut = generation.budget.stoppedBy !== null
-    const ends = last || generation.budget.isSpent()
-    if (!chosen || !isCut) {
-      const next: Candidate =
-        ends ? finalChoice(pass.particles, params, selection) : drawByWeight(pass.particles, selection)
-      if (chosen && next !== pass.particles[0]!.candidate) moves++
-      chosen = next
-    }
-    if (ends) break
+  for (let iteration = 1, isLast = false; !isLast; iteration++) {
+    const isShown = iteration === iterations
+    const candidates = decoding.begin(prompt, population.take(count), count, isShown)
+    pass = new Pass(search, params, resampling, candidates, chain.chosen)
+    yield * pass.run(isShown)
+    const isCut = decoding.budget.stoppedBy !== null
+    isLast = isShown || decoding.budget.isUsedUp()
+    chain.add(pass, isCut, particles =>
+      isLast ? finalChoice(particles, params, selection) : drawByWeight(particles, selection))
   }
-  open.root.close()
-  const choice = chosen.choice()
-  yield { type: 'selection', candidateIndices: [choice.candidateIndex] }
-  yield * finishChoice(stream, 0, choice)
-  const details = {
-    log_z: logZ,
-    effective_particles: effectiveSize(weightsOf(pass.particles)),
-    unique_ancestors: new Set(pass.particles.map(particle => particle.ancestor)).size,
-    resamplings,
-    ...(iterations > 1 ? { moves } : {})
-  }
-  yield endEvent(generation, population.reports(ended), [choice], { value: null, kind: null }, { details })
+  prompt.close()
+  yield * search.end(chain.chosen!, chain.ended, unknownKl, {
+    details: {
+      log_z: chain.logZ,
+      effective_particles: effectiveSize(weightsOf(pass!.particles)),
+      unique_ancestors: new Set(pass!.particles.map(particle => particle.ancestor)).size,
+      resamplings: chain.resamplings,
+      ...(iterations > 1 ? { moves: chain.moves } : {})
+    }
+  })
 }

@@ -2,7 +2,7 @@
  * The arithmetic of weighted particles: effective sample size, resampling, also where one particle must live on. Knows
  * no candidates.
  */
-import type { Random } from '../runtime.js'
+import type { Random } from '../../policies/random-stream.js'
 
 export type Resampling = 'systematic' | 'multinomial'
 
@@ -46,10 +46,10 @@ export function conditionalOffspring (weights: readonly number[], method: Resamp
  * @param expected how many it has on average
  */
 function conditionalStart (expected: number, random: Random): number {
-  const least = Math.floor(expected)
-  const more = expected - least
+  const fewest = Math.floor(expected)
+  const more = expected - fewest
   // Below `more` it has one child more than above.
-  const below = random.next() * expected < more * (least + 1)
+  const below = random.next() * expected < more * (fewest + 1)
   const within = random.next()
   return below ? within * more : more + within * (1 - more)
 }

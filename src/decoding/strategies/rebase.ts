@@ -3,12 +3,9 @@
  * children.
  */
 import type { Candidate } from '../candidate.js'
-import { choose } from '../selection/choose.js'
-import {
-  eligible, embed, endEvent, finishChoice, openCandidates, progress, retire, scoreAll, startGeneration, TextStream
-} from '../generation.js'
-import type { Strategy } from '../runtime.js'
-import { agreedText, growSteps, Population } from './search.js'
+import type { Strategy } from '../request.js'
+import { reported } from '../streaming.js'
+import { growSteps, Search } from './search.js'
 import type { ParametersOf } from './strategy-schemas.js'
 
 /**
@@ -32,42 +29,31 @@ export function allocate (rewards: readonly number[], width: number, temperature
   return children
 }
 
-/** Shares out what answers that have ended leave of the width, step by step; then selects among the answers. */
-export const rebase: Strategy<ParametersOf<'rebase'>> = async function * (runtime, prompt, sampling, params) {
-  const generation = startGeneration(runtime, prompt, sampling)
-  const population = new Population(generation, params.width)
-  const stream = new TextStream(0)
+/** Splits what answers that have ended leave of the width, step by step; then selects among the answers. */
+export const rebase: Strategy<ParametersOf<'rebase'>> = async function * (request, params) {
+  const search = new Search(request, params, params.width)
+  const { decoding, population } = search
   const answers: Candidate[] = []
-  let grown = await openCandidates(generation, params.width)
-  for (let steps = 1; grown.length > 0; steps++) {
-    await growSteps(generation, grown, params.step)
-    await scoreAll(generation, grown)
-    const ended = grown.filter(one => one.isFinished)
-    await embed(generation, ended)
-    for (const candidate of ended) {
-      retire(candidate)
-      answers.push(candidate)
-      yield { type: 'candidate', candidate: candidate.report() }
-    }
+  let grown = await decoding.openCandidates(params.width)
+  while (grown.length > 0) {
+    search.steps++
+    await growSteps(decoding, grown, params.step)
+    await decoding.score(grown)
+    const ended = grown.filter(candidate => candidate.isFinished)
+    await decoding.embed(ended)
+    for (const candidate of ended) candidate.close()
+    answers.push(...ended)
+    yield * reported(ended)
     const live = grown.filter(candidate => !candidate.isFinished)
     const children = live.length === 0
       ? []
       : allocate(live.map(candidate => candidate.score!.value), params.width - answers.length,
         params.allocation_temperature)
-    const kept = live.filter((_, index) => children[index]! > 0)
     const dropped = live.filter((_, index) => children[index] === 0)
-    for (const candidate of dropped) yield { type: 'candidate', candidate: population.drop(candidate, steps) }
-    if (params.return_progress) yield progress(steps, [...answers, ...kept], dropped)
-    const agreed = stream.next(agreedText([...answers, ...kept]), [])
-    if (agreed) yield agreed
+    population.drop(dropped, search.steps)
+    yield * search.endStep([...answers, ...live.filter((_, index) => children[index]! > 0)], dropped)
     grown =
       live.flatMap((candidate, index) => children[index]! > 0 ? population.expand(candidate, children[index]!) : [])
   }
-  answers.sort((a, b) => a.index - b.index)
-  const rivals = eligible(answers)
-  const chosen = choose(rivals, params, 1, runtime.random('selection'))
-  const choice = rivals[chosen.positions[0]!]!.choice()
-  yield { type: 'selection', candidateIndices: [choice.candidateIndex] }
-  yield * finishChoice(stream, 0, choice)
-  yield endEvent(generation, population.reports(answers), [choice], { value: null, kind: null }, chosen)
+  yield * search.endByChoosing(answers, params)
 }

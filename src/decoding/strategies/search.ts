@@ -1,40 +1,34 @@
 /**
  * The mechanics of searches that fork: growing to the end of a step, children, dropping, the text that all survivors
- * agree on. Each search decides by itself who survives.
+ * agree on, what is told of each step and of the end. Each search decides by itself who survives.
  */
-import type { Candidate, Generation } from '../candidate.js'
-import { retire } from '../generation.js'
-import { after, growAll } from '../budget-split.js'
-import type { StepParams } from './strategy-schemas.js'
-import type { CandidateReport } from '../runtime.js'
-
-/** Whether a step's text holds its delimiter after something else: a step without content is none. */
-const endsStep = (text: string, delimiter: string): boolean => {
-  const content = text.length - text.trimStart().length
-  return content < text.length && text.includes(delimiter, content)
-}
-
-/** Done with the token in which a delimiter ends so many steps. */
-function afterSteps (candidate: Candidate, delimiter: string, count: number): () => boolean {
-  let [from, left] = [candidate.text.length, count]
-  return () => {
-    if (!endsStep(candidate.text.slice(from), delimiter)) return false
-    from = candidate.text.length
-    return --left === 0
-  }
-}
+import type { Candidate } from '../candidate.js'
+import { eligible } from '../candidate.js'
+import { growAll } from '../budget-split.js'
+import { Decoding, unknownKl } from '../decoding.js'
+import type { DecodeEvent } from '../events.js'
+import type { DecodingRequest } from '../request.js'
+import type { CandidateReport, DecodeResult, KlReport } from '../result.js'
+import { choose } from '../selection/choose.js'
+import { progress, reported, TextStream } from '../streaming.js'
+import type { ChoosingParams, StepParams } from './strategy-schemas.js'
 
 /** Grows candidates by steps, side by side, as far as their answers and the budget go. */
 export function growSteps (
-  { budget }: Generation, candidates: readonly Candidate[], { tokens, delimiter }: StepParams, count = 1
+  { budget }: Decoding, candidates: readonly Candidate[], { tokens, delimiter }: StepParams, count = 1
 ): Promise<void> {
-  return growAll(budget, candidates, candidate =>
-    tokens === undefined ? afterSteps(candidate, delimiter!, count) : after(tokens * count))
+  return growAll(budget, candidates,
+    tokens === undefined ? { delimiter: { text: delimiter!, times: count } } : { tokens: tokens * count })
+}
+
+/** Frees those that nothing more is drawn for. */
+export function closeFinished (candidates: readonly Candidate[]): void {
+  for (const candidate of candidates) if (candidate.isFinished) candidate.close()
 }
 
 /** Every candidate of a search: numbers new ones and remembers what became of the others, not their KV. */
 export class Population {
-  readonly #generation: Generation
+  readonly #request: DecodingRequest
   #next: number
   readonly #stride: number
   #forks = 0
@@ -44,8 +38,8 @@ export class Population {
    * @param next index of the next candidate
    * @param stride between indices, where several populations number theirs side by side
    */
-  constructor (generation: Generation, next: number, stride = 1) {
-    this.#generation = generation
+  constructor (request: DecodingRequest, next: number, stride = 1) {
+    this.#request = request
     this.#next = next
     this.#stride = stride
   }
@@ -59,9 +53,8 @@ export class Population {
 
   /** A copy with its own random stream. */
   fork (parent: Candidate): Candidate {
-    const index = this.take(1)
     const path = `${parent.path}.${++this.#forks}`
-    return parent.fork(index, path, this.#generation.runtime.random(path))
+    return parent.fork(this.take(1), path, this.#request.random(path))
   }
 
   /** Continuations of a candidate: the first is the candidate itself, whose random stream goes on. */
@@ -69,13 +62,13 @@ export class Population {
     return [parent, ...Array.from({ length: count - 1 }, () => this.fork(parent))]
   }
 
-  /** Frees a candidate's KV. @param step at which it was dropped */
-  drop (candidate: Candidate, step: number): CandidateReport {
-    candidate.prunedAt = step
-    retire(candidate)
-    const report = candidate.report()
-    this.#dropped.push(report)
-    return report
+  /** Frees candidates. @param step at which they were dropped */
+  drop (candidates: readonly Candidate[], step: number): void {
+    for (const candidate of candidates) {
+      candidate.prunedAt = step
+      candidate.close()
+      this.#dropped.push(candidate.report())
+    }
   }
 
   /** Reports of everyone. @param kept those that were not dropped */
@@ -85,7 +78,7 @@ export class Population {
 }
 
 /** The longest text that all candidates begin with, whatever becomes of them. */
-export function agreedText (candidates: readonly Candidate[]): string {
+function agreedText (candidates: readonly Candidate[]): string {
   const [first, ...others] = candidates.map(candidate => candidate.certainText)
   let length = first!.length
   for (const other of others) {
@@ -96,4 +89,55 @@ export function agreedText (candidates: readonly Candidate[]): string {
   // Half of a surrogate pair is not text.
   const last = first!.charCodeAt(length - 1)
   return first!.slice(0, last >= 0xD800 && last < 0xDC00 ? length - 1 : length)
+}
+
+/** A search that returns one answer. */
+export class Search {
+  readonly decoding: Decoding
+  readonly population: Population
+  readonly #showsProgress: boolean
+  readonly #stream = new TextStream(0)
+  /** Steps so far. */
+  steps = 0
+
+  /** @param first index of the first candidate that is not opened with the prompt */
+  constructor (
+    request: DecodingRequest, { return_progress: showsProgress }: { readonly return_progress: boolean }, first: number
+  ) {
+    this.decoding = new Decoding(request)
+    this.population = new Population(request, first)
+    this.#showsProgress = showsProgress
+  }
+
+  /**
+   * Tells what a step left.
+   * @param kept those that go on, or have ended and may be returned
+   * @param dropped those that the step dropped
+   * @param survivors all that may be returned, or become what is; null where nothing may be shown yet
+   */
+  * endStep (
+    kept: readonly Candidate[], dropped: readonly Candidate[], survivors: readonly Candidate[] | null = kept
+  ): Generator<DecodeEvent> {
+    yield * reported(dropped)
+    if (this.#showsProgress) yield progress(this.steps, kept, dropped)
+    if (survivors) yield * this.#stream.next(agreedText(survivors), [])
+  }
+
+  /** Returns a candidate. @param kept all that were not dropped */
+  * end (
+    chosen: Candidate, kept: readonly Candidate[], kl: KlReport,
+    more: Partial<Pick<DecodeResult, 'warnings' | 'details'>> = {}
+  ): Generator<DecodeEvent> {
+    const choice = chosen.choice()
+    yield { type: 'selection', candidateIndices: [choice.candidateIndex] }
+    yield * this.#stream.finish(choice)
+    yield this.decoding.end(this.population.reports(kept), [choice], kl, more)
+  }
+
+  /** Chooses among the answers. */
+  endByChoosing (answers: readonly Candidate[], params: ChoosingParams): Generator<DecodeEvent> {
+    const rivals = eligible([...answers].sort((a, b) => a.index - b.index))
+    const chosen = choose(rivals, params, 1, this.decoding.request.random('selection'))
+    return this.end(rivals[chosen.positions[0]!]!, answers, unknownKl, chosen)
+  }
 }

@@ -1,6 +1,14 @@
 /** What each strategy is, in words, what it needs and what it costs. Their parameters are in `strategy-schemas.ts`. */
+import type { PolicyCapabilities } from '../../policies/policy.js'
 import type { RewardMember } from '../../rewards/scorer.js'
 import type { ChoosingParams, methodPresets, ParametersOf, StepParams, StrategyName } from './strategy-schemas.js'
+
+/** What a strategy may need of the policy beyond drawing tokens. */
+export interface PolicyNeed<P> {
+  readonly capability: keyof PolicyCapabilities
+  /** When it needs that, in words and as a check; absent: always. */
+  readonly when?: { readonly words: string, readonly holds: (params: P) => boolean }
+}
 
 interface StrategyFacts<N extends StrategyName> {
   readonly summary: string
@@ -10,6 +18,7 @@ interface StrategyFacts<N extends StrategyName> {
   readonly use: string
   /** Tokens drawn and read, against one plain answer. */
   readonly cost: string
+  readonly needs: ReadonlyArray<PolicyNeed<ParametersOf<N>>>
   /** Which member of a reward it asks for. */
   readonly member: (params: ParametersOf<N>) => RewardMember
   /** Sequences open at the same time, at most: for one choice, or for all where they share candidates. */
@@ -37,6 +46,16 @@ function contexts (contrast: ParametersOf<'token_guidance'>['contrast'], by: 'po
     .filter(context => context !== null && (by === 'any' || context.model === undefined)).length
 }
 
+/** An answer goes on where it was left: under a grammar, not every engine can. */
+const continues: PolicyNeed<unknown> = { capability: 'constrainedContinuation' }
+const comparing: PolicyNeed<Pick<ChoosingParams, 'selection'>> = {
+  capability: 'hiddenStates',
+  when: {
+    words: 'with selection mbr or mbr_regularized',
+    holds: ({ selection }) => selection === 'mbr' || selection === 'mbr_regularized'
+  }
+}
+
 export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } = {
   best_of_n: {
     summary: 'draws answers, returns the one the reward ranks first',
@@ -44,9 +63,16 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     source: 'Stiennon et al. 2020 (arXiv 2009.01325); Best-of-Poisson: Khalaf et al. 2025 (arXiv 2506.19248)',
     use: 'the first to try; any reward',
     cost: 'num_candidates answers',
+    needs: [comparing, {
+      ...continues,
+      when: {
+        words: 'with stop_when.eager or max_generated_tokens',
+        holds: ({ stop_when: stop, max_generated_tokens: max }) => stop?.eager === true || max !== null
+      }
+    }],
     member: () => 'outcome',
-    fanOut: ({ stop_when: stop, num_candidates: most }) =>
-      stop && !stop.eager && stop.every < most ? stop.every + 1 : most,
+    fanOut: ({ stop_when: stop, num_candidates: max }) =>
+      stop && !stop.eager && stop.every < max ? stop.every + 1 : max,
     grown: params => params.num_candidates,
     sharesChoices: true
   },
@@ -57,6 +83,7 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     use: 'most of best_of_n’s gain for fewer tokens; a reward that ranks prefixes',
     cost: 'num_candidates · (t₁ + q (t₂ − t₁) + q² (t₃ − t₂) + …) tokens, q = 1 − reject_fraction: half of ' +
       'best_of_n’s where answers have 48, a quarter where they have 128',
+    needs: [continues],
     member: () => 'prefix',
     fanOut: params => params.num_candidates,
     grown: params => params.num_candidates,
@@ -68,6 +95,7 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     source: 'Snell et al. 2024 (arXiv 2408.03314); one beam, blockwise: Mudgal et al. 2023 (arXiv 2310.17022)',
     use: 'steers harder than best_of_n; a reward that is right on prefixes',
     cost: 'num_beams · num_children answers',
+    needs: [continues],
     member: () => 'prefix',
     fanOut: params => params.num_beams * params.num_children * lookAheadForks(params.lookahead_tokens),
     grown: params => params.num_beams * params.num_children * lookAheadFactor(params),
@@ -79,6 +107,7 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     source: 'Beeching et al. 2024 (Scaling test-time compute with open models)',
     use: 'beam_search that keeps its answers different; votes',
     cost: 'num_trees · num_children answers',
+    needs: [continues, comparing],
     member: () => 'prefix',
     fanOut: params => params.num_trees * params.num_children * lookAheadForks(params.lookahead_tokens),
     grown: params => params.num_trees * params.num_children * lookAheadFactor(params),
@@ -90,6 +119,7 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     source: 'Wu et al. 2024 (arXiv 2408.00724)',
     use: 'between best_of_n and beam_search: no prefix is cut by a hair',
     cost: 'width answers',
+    needs: [continues, comparing],
     member: () => 'prefix',
     fanOut: params => params.width,
     grown: params => params.width,
@@ -102,6 +132,7 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
       'Andrieu, Doucet and Holenstein 2010',
     use: 'samples of the tilted policy rather than its mode',
     cost: 'num_particles answers, num_iterations times',
+    needs: [continues],
     member: () => 'prefix',
     // The prompt stays open for the passes to come.
     fanOut: params => params.num_particles + (params.num_iterations > 1 ? 1 : 0),
@@ -114,6 +145,10 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     source: 'CARDS: Li et al. 2024 (arXiv 2406.16306)',
     use: 'few tokens; text appears as it is accepted',
     cost: '1 to max_tries answers',
+    needs: [continues, {
+      capability: 'distributions',
+      when: { words: 'with segment.entropy', holds: ({ segment }) => segment.entropy !== undefined }
+    }],
     member: () => 'prefix',
     fanOut: () => 3,
     grown: params => params.max_tries,
@@ -130,6 +165,7 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     use: 'one stream of text, steered at every token; exact KL and max_kl where tokens are drawn',
     cost: 'one answer, before each token of which top_k are read, no further through the model than the reward ' +
       'looks; with source next_token not more than a plain answer; with contrast once more in each other context',
+    needs: [{ capability: 'distributions' }],
     member: ({ source }) => source === 'next_token' ? 'next_token' : 'prefix',
     fanOut: ({ contrast }) => 1 + contexts(contrast, 'policy'),
     probed: ({ source, candidates }) => source === 'prefix' ? candidates.top_k : 0,

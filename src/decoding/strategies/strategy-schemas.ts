@@ -1,6 +1,7 @@
 /**
  * The parameters of every strategy, once: type, default, range, meaning. Validation, `--help`, the docs' tables and the
- * API follow from this file. Wire names (snake_case) are used as they are. Rules between fields are in `parameters.ts`.
+ * API follow from this file. Wire names (snake_case) are used as they are. Rules between fields are in
+ * `parameter-rules.ts`.
  */
 import { Type, type Static, type TNull, type TObject, type TProperties, type TSchema, type TUnion } from 'typebox'
 
@@ -37,8 +38,8 @@ const common = {
   })
 }
 
-/** With it, `mostOfPoisson` is 128 at most. */
-export const mostPoissonMean = 64
+/** With it, `maxOfPoisson` is 128 at most. */
+export const maxPoissonMean = 64
 
 const strength = number(-1000, 1000, 1,
   'how hard to steer: the target is policy · exp(strength · standardised reward); 0 is the policy')
@@ -110,7 +111,7 @@ export const strategySchemas = {
   best_of_n: Type.Object({
     ...common,
     num_candidates: integer(1, 128, 8, 'answers drawn; with poisson_mean at most'),
-    poisson_mean: nullable(Type.Number({ minimum: 0, maximum: mostPoissonMean }),
+    poisson_mean: nullable(Type.Number({ minimum: 0, maximum: maxPoissonMean }),
       'draws 1 + Poisson(poisson_mean) answers (Best-of-Poisson); num_candidates then follows from it'),
     ...choosing,
     max_kl: nullable(Type.Number({ minimum: 0, maximum: 1e6 }),

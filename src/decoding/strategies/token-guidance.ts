@@ -6,20 +6,20 @@
  * probabilities. Temperature and filters of the request shape π; guidance comes after them. Knows no source of values
  * (`token-values.ts`).
  */
-import type { Candidate, Generation } from '../candidate.js'
+import type { RankedToken, SamplingDistribution } from '../../policies/local/distribution.js'
+import type { SamplingParams } from '../../policies/sampling-params.js'
+import { splitBudget } from '../budget-split.js'
+import type { Candidate } from '../candidate.js'
+import { Decoding, unknownKl } from '../decoding.js'
 import { contrastValues } from '../guidance/contrast-values.js'
-import type { RankedToken, SamplingDistribution } from '../sampling/distribution.js'
-import { EventQueue } from '../event-queue.js'
-import {
-  endEvent, finishChoice, openCandidates, progress, retire, scoreAll, startGeneration, TextStream
-} from '../generation.js'
 import { guide, guideWithin, nucleus, stepKl, transforms, type Guided } from '../guidance/guided-distribution.js'
-import { NextTokenValues } from '../guidance/next-token-values.js'
-import { PrefixValues } from '../guidance/prefix-values.js'
-import type { DecodeEvent, KlReport, SamplingParams, Strategy, Warning } from '../runtime.js'
-import { shareOut } from '../budget-split.js'
-import type { ParametersOf } from './strategy-schemas.js'
+import { nextTokenValues } from '../guidance/next-token-values.js'
+import { prefixValues } from '../guidance/prefix-values.js'
 import type { TokenValues } from '../guidance/token-values.js'
+import type { DecodeEvent } from '../events.js'
+import type { Strategy } from '../request.js'
+import { eventsOf, progress, TextStream } from '../streaming.js'
+import type { ParametersOf } from './strategy-schemas.js'
 
 type Params = ParametersOf<'token_guidance'>
 
@@ -47,45 +47,58 @@ function probabilityOutside (distribution: SamplingDistribution, candidates: rea
 const isGreedy = ({ temperature }: SamplingParams, { draw }: Params): boolean => temperature === 0 || draw === 'argmax'
 
 class GuidedAnswer {
-  readonly #generation: Generation
-  readonly #candidate: Candidate
+  readonly candidate: Candidate
+  readonly #sampling: SamplingParams
   readonly #params: Params
   readonly #values: TokenValues
-  /** Nats spent along the path, where tokens are drawn. */
+  readonly #stream: TextStream
+  /** Nats used along the path, where tokens are drawn. */
   kl = 0
   /** Whether the budget of KL ended guidance. */
-  spent = false
+  isKlUsedUp = false
 
-  constructor (generation: Generation, candidate: Candidate, params: Params, values: TokenValues) {
-    this.#generation = generation
-    this.#candidate = candidate
+  constructor (candidate: Candidate, sampling: SamplingParams, params: Params, values: TokenValues) {
+    this.candidate = candidate
+    this.#sampling = sampling
     this.#params = params
     this.#values = values
+    this.#stream = new TextStream(candidate.index)
   }
 
-  /** One token. */
-  async step (): Promise<void> {
-    const distribution = await this.#candidate.distribution()
+  /** Draws one token. @returns what there is to tell of it */
+  async step (): Promise<DecodeEvent[]> {
+    const distribution = await this.candidate.generation.tokenwise!.distribution()
     const candidates = candidatesOf(distribution, this.#params.candidates)
     const values = transforms[this.#params.transform](await this.#values.of(candidates))
     await this.#values.accept(this.#choose(distribution, candidates, values))
+    const { drawn, certainText, logprobs } = this.candidate
+    return [...this.#params.return_progress ? [progress(drawn, [this.candidate])] : [],
+      ...this.#stream.next(certainText, logprobs)]
   }
 
-  /** Gives back what valuing took, however the answer ended. */
+  /** Ends the answer and scores it, where there is a reward. */
+  async end (decoding: Decoding): Promise<Iterable<DecodeEvent>> {
+    this.candidate.end()
+    this.close()
+    if (decoding.request.scorer) await decoding.score([this.candidate])
+    this.candidate.close()
+    return this.#stream.finish(this.candidate.choice())
+  }
+
+  /** Frees what valuing took, however the answer ended. */
   close (): void { this.#values.close() }
 
   #choose (distribution: SamplingDistribution, policy: readonly RankedToken[], values: readonly number[]): number {
     const { strength, max_kl: maxKl, guidance_before_temperature: before } = this.#params
-    const { sampling } = this.#generation
-    const { temperature } = sampling
+    const { temperature } = this.#sampling
     // (ln π + strength · g) / temperature is guidance of the tempered policy with strength / temperature.
     const scaled = before && temperature > 0 ? strength / temperature : strength
     const outside = this.#params.outside === 'keep' ? probabilityOutside(distribution, policy) : 0
-    if (isGreedy(sampling, this.#params)) return mostProbable(guide(policy, values, scaled, outside))
+    if (isGreedy(this.#sampling, this.#params)) return mostProbable(guide(policy, values, scaled, outside))
     const guided = guideWithin(policy, values, scaled, maxKl === null ? Infinity : maxKl - this.kl, outside)
     if (!guided) {
-      this.spent = true
-      return distribution.draw(this.#candidate.random.next())
+      this.isKlUsedUp = true
+      return distribution.draw(this.candidate.random.next())
     }
     this.kl += stepKl(guided, policy, outside)
     return this.#draw(guided, distribution, outside)
@@ -93,8 +106,7 @@ class GuidedAnswer {
 
   /** @param outside what the policy gives to other tokens that may be drawn */
   #draw ({ ranked }: Guided, distribution: SamplingDistribution, outside: number): number {
-    const { random } = this.#candidate
-    const u = random.next()
+    const u = this.candidate.random.next()
     let mass = 0
     for (const { token, logProbability } of ranked) {
       mass += Math.exp(logProbability)
@@ -104,7 +116,7 @@ class GuidedAnswer {
     // Candidates come first in the policy's own order of drawing, so that what is beyond their probability is, as a
     // rule, another token.
     let token = distribution.draw(Math.min(1 - (1 - u) / (1 - mass) * outside, 1 - Number.EPSILON))
-    while (ranked.some(one => one.token === token)) token = distribution.draw(random.next())
+    while (ranked.some(one => one.token === token)) token = distribution.draw(this.candidate.random.next())
     return token
   }
 }
@@ -117,52 +129,49 @@ const mostProbable = ({ ranked }: Guided): number =>
   ranked.reduce((one, other) => other.logProbability > one.logProbability ? other : one).token
 
 function valuesOf (
-  generation: Generation, candidates: readonly Candidate[], source: 'prefix' | 'next_token' | 'contrast'
+  decoding: Decoding, candidates: readonly Candidate[], source: Params['source']
 ): TokenValues[] | Promise<TokenValues[]> {
   switch (source) {
-    case 'prefix': return candidates.map(candidate => new PrefixValues(generation, candidate))
-    case 'next_token': return candidates.map(candidate => new NextTokenValues(generation, candidate))
-    case 'contrast': return contrastValues(generation, candidates)
+    case 'next_token': return candidates.map(candidate => nextTokenValues(decoding, candidate))
+    case 'contrast': return contrastValues(decoding, candidates)
+    default: return candidates.map(candidate => prefixValues(decoding, candidate))
   }
 }
 
+/** Draws all answers side by side. */
+function drawAll (decoding: Decoding, answers: readonly GuidedAnswer[]): AsyncIterable<DecodeEvent> {
+  const { budget, request: { signal } } = decoding
+  return eventsOf(tell => {
+    const finish = async (answer: GuidedAnswer): Promise<void> => { tell(await answer.end(decoding)) }
+    return splitBudget(budget, answers, ({ candidate }) => !candidate.isFinished, async (answer, max) => {
+      for (let drawn = 0; drawn < max && !answer.candidate.isFinished && !budget.isUsedUp(); drawn++) {
+        signal.throwIfAborted()
+        budget.use()
+        tell(await answer.step())
+      }
+      if (answer.candidate.isFinished) await finish(answer)
+    }, finish).finally(() => { for (const answer of answers) answer.close() })
+  })
+}
+
 /** Draws n answers token by token under guidance, side by side. */
-export const tokenGuidance: Strategy<Params> = async function * (runtime, prompt, sampling, params, n) {
-  const generation = startGeneration(runtime, prompt, sampling)
-  const candidates = await openCandidates(generation, n)
-  const values = await valuesOf(generation, candidates, params.source as 'prefix' | 'next_token' | 'contrast')
-  const answers = candidates.map((candidate, index) => new GuidedAnswer(generation, candidate, params, values[index]!))
-  const events = new EventQueue<DecodeEvent>()
-  const streams = candidates.map(candidate => new TextStream(candidate.index))
-  const finish = async (candidate: Candidate): Promise<void> => {
-    candidate.end()
-    answers[candidate.index]!.close()
-    if (runtime.scorer) await scoreAll(generation, [candidate])
-    retire(candidate)
-    for (const event of finishChoice(streams[candidate.index]!, candidate.index, candidate.choice())) events.push(event)
-  }
-  events.endWith(shareOut(generation.budget, candidates, candidate =>
-    !candidate.isFinished, async (candidate, most) => {
-    for (let drawn = 0; drawn < most && !candidate.isFinished && generation.budget.take(); drawn++) {
-      runtime.signal.throwIfAborted()
-      await answers[candidate.index]!.step()
-      if (params.return_progress) events.push(progress(candidate.drawn, [candidate], []))
-      const event = streams[candidate.index]!.next(candidate.certainText, candidate.logprobs)
-      if (event) events.push(event)
-    }
-    if (candidate.isFinished) await finish(candidate)
-  }, finish).finally(() => { for (const answer of answers) answer.close() }))
-  yield * events
-  const warnings: Warning[] = answers.some(answer => answer.spent)
+export const tokenGuidance: Strategy<Params> = async function * (request, params) {
+  const decoding = new Decoding(request)
+  const { n, sampling } = request
+  const candidates = await decoding.openCandidates(n)
+  const values = await valuesOf(decoding, candidates, params.source)
+  const answers = candidates.map((candidate, index) => new GuidedAnswer(candidate, sampling, params, values[index]!))
+  yield * drawAll(decoding, answers)
+  const warnings = answers.some(answer => answer.isKlUsedUp)
     ? [{
         code: 'kl_budget_spent',
         message: `max_kl of ${params.max_kl} nats was spent; the rest was drawn from the policy`
       }]
     : []
-  // The KL of a step is the guided distribution's, of which the most probable token is no draw.
-  const kl: KlReport = isGreedy(sampling, params)
-    ? { value: null, kind: null }
-    : { value: answers.reduce((sum, answer) => sum + answer.kl, 0) / n, kind: 'exact_sampled' }
-  yield endEvent(generation, candidates.map(candidate => candidate.report()),
-    candidates.map(candidate => candidate.choice()), kl, { warnings })
+  yield decoding.end(candidates.map(candidate => candidate.report()),
+    candidates.map(candidate => candidate.choice()),
+    // The KL of a step is the guided distribution's, of which the most probable token is no draw.
+    isGreedy(sampling, params)
+      ? unknownKl
+      : { value: answers.reduce((sum, answer) => sum + answer.kl, 0) / n, kind: 'exact_sampled' }, { warnings })
 }

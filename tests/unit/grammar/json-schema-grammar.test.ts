@@ -5,7 +5,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import { randomStream } from '../../../src/decoding/sampling/random-stream.js'
+import { randomStream } from '../../../src/policies/random-stream.js'
 import { RequestError } from '../../../src/errors.js'
 import { Grammars } from '../../../src/grammar/grammars.js'
 import { objectGrammar, schemaGrammar } from '../../../src/grammar/json-schema-grammar.js'

@@ -2,8 +2,9 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { ResponseOutput } from '../../../../src/api/responses/output-formatter.js'
-import { randomStream } from '../../../../src/decoding/sampling/random-stream.js'
-import type { Choice, TokenLogprob } from '../../../../src/decoding/runtime.js'
+import { randomStream } from '../../../../src/policies/random-stream.js'
+import type { Choice } from '../../../../src/decoding/result.js'
+import type { TokenLogprob } from '../../../../src/policies/drawn-token.js'
 import { hermesForm } from '../../../../src/models/tokenizer/call-form.js'
 
 type Json = Record<string, any>

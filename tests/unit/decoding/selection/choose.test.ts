@@ -3,11 +3,11 @@ import { test } from 'node:test'
 import {
   isEnough, leaderProbability, majorityProbability, studentCdf
 } from '../../../../src/decoding/selection/adaptive-stopping.js'
-import type { Choice } from '../../../../src/decoding/runtime.js'
+import type { Choice } from '../../../../src/decoding/result.js'
 import {
   expectedBest, pessimisticWeights, selectByRejection, softmaxKl, softmaxWeights, softmaxWeightsWithin
 } from '../../../../src/decoding/selection/selection-rules.js'
-import { canonical, parties, winner } from '../../../../src/decoding/selection/votes.js'
+import { canonical, voteGroups, winner } from '../../../../src/decoding/selection/votes.js'
 import { RequestError } from '../../../../src/errors.js'
 import { keepBest } from '../../../../src/serving/best-of.js'
 import { indifferent, oddities, oddity, run, textOf } from '../../../helpers/run-strategy.js'
@@ -260,7 +260,7 @@ test('a majority needs no reward, counts equal answers each, and ties go to the 
 })
 
 test('weighted votes add the rewards of equal answers, and return the best of them', () => {
-  const all = parties(['so 3', 'it is 4', '3.0', 'none'], 'last_number')
+  const all = voteGroups(['so 3', 'it is 4', '3.0', 'none'], 'last_number')
   assert.deepEqual(all,
     [{ answer: '3', members: [0, 2] }, { answer: '4', members: [1] }, { answer: null, members: [3] }])
   assert.deepEqual(winner(all, [0.3, 0.5, 0.3, 9]).answer, '3')
@@ -289,7 +289,8 @@ test('answers are made alike', () => {
 
 test('what is voted for can be a line, a number, a box, or what follows a text', () => {
   const said = 'First 12.\nThen \\boxed{\\frac{1}{{2}}} and 1,234.5\nAnswer: Yes'
-  const answer = (extract: Parameters<typeof parties>[1], of = said): string | null => parties([of], extract)[0]!.answer
+  const answer = (extract: Parameters<typeof voteGroups>[1], of = said): string | null =>
+    voteGroups([of], extract)[0]!.answer
   assert.equal(answer('last_line'), 'answer: yes')
   assert.equal(answer('last_number'), '1234.5')
   assert.equal(answer({ after: 'Answer:' }), 'yes')

@@ -1,9 +1,10 @@
 /** Best-of-Poisson: how many answers are drawn, which is chosen, what that costs. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fanOut, parseAlignment } from '../../../../src/decoding/strategies/parameters.js'
-import { drawNumber, mostOfPoisson, poissonKl } from '../../../../src/decoding/selection/poisson.js'
-import { randomStream } from '../../../../src/decoding/sampling/random-stream.js'
+import { parseAlignment } from '../../../../src/decoding/strategies/parameters.js'
+import { fanOut } from '../../../../src/decoding/strategies/request-size.js'
+import { drawNumber, maxOfPoisson, poissonKl } from '../../../../src/decoding/selection/poisson.js'
+import { randomStream } from '../../../../src/policies/random-stream.js'
 import { oddities, oddity, run, textOf } from '../../../helpers/run-strategy.js'
 import { assertDrawnFrom, tally } from '../../../helpers/statistics.js'
 import { enumerate, ToyPolicy } from '../../../helpers/toy-policy.js'
@@ -66,10 +67,10 @@ test('the number is 1 + Poisson, and never more than what the request reserves',
   const drawn = Array.from({ length: 4000 }, () => String(drawNumber(mean, random)))
   assertDrawnFrom(new Map(Array.from({ length: 30 }, (_, k) => [String(k + 1), chance(k)])), drawn, 'numbers')
   for (const one of [0, 0.1, 3, 64]) {
-    assert.equal(drawNumber(one, { next: () => 1 - 2 ** -53 }), mostOfPoisson(one))
+    assert.equal(drawNumber(one, { next: () => 1 - 2 ** -53 }), maxOfPoisson(one))
     const alignment = parseAlignment({ reward: 'x', poisson_mean: one })
-    assert.equal(fanOut(alignment, 1), mostOfPoisson(one))
-    assert.ok(mostOfPoisson(one) <= 128)
+    assert.equal(fanOut(alignment, 1), maxOfPoisson(one))
+    assert.ok(maxOfPoisson(one) <= 128)
   }
   const { result } = await run({ strategy: 'best_of_n', poisson_mean: 3 }, { scorer: oddities, seed: 2 })
   assert.deepEqual(result.kl, { value: poissonKl(3), kind: 'upper_bound' })

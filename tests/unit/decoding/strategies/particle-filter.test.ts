@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { effectiveSize, logMeanExp, offspring } from '../../../../src/decoding/strategies/particles.js'
-import { randomStream } from '../../../../src/decoding/sampling/random-stream.js'
+import { randomStream } from '../../../../src/policies/random-stream.js'
 import { softmaxWeights } from '../../../../src/decoding/selection/selection-rules.js'
 import { oddities, oddity, run, textOf } from '../../../helpers/run-strategy.js'
 import { assertDrawnFrom, assertMean, tally } from '../../../helpers/statistics.js'

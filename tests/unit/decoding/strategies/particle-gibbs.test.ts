@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { conditionalOffspring, offspring } from '../../../../src/decoding/strategies/particles.js'
-import { randomStream } from '../../../../src/decoding/sampling/random-stream.js'
+import { randomStream } from '../../../../src/policies/random-stream.js'
 import { oddities, oddity, run, textOf } from '../../../helpers/run-strategy.js'
 import { assertDrawnFrom, assertMean, tally } from '../../../helpers/statistics.js'
 import { enumerate, ToyPolicy } from '../../../helpers/toy-policy.js'
@@ -84,7 +84,7 @@ test('a budget that ends within a later pass returns the answer that was retaine
   for (let seed = 0; seed < 20; seed++) {
     const given = { policy, scorer: oddities, seed, sampling: { maxTokens: 6, ignoreEos: true } }
     const alignment = { strategy: 'particle_filter', num_particles: 3, num_iterations: 3, step: { tokens: 1 } }
-    const { result, texts } = await run(alignment, { ...given, budget: { maxGeneratedTokens: 3 * 6 * 2 + 5 } })
+    const { result, texts } = await run(alignment, { ...given, limits: { maxGeneratedTokens: 3 * 6 * 2 + 5 } })
     const two = await run({ ...alignment, num_iterations: 2 }, given)
     assert.equal(result.stoppedBy, 'max_generated_tokens')
     assert.equal(result.choices[0]!.text, two.result.choices[0]!.text)

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { entropy } from '../../../../src/decoding/sampling/distribution.js'
+import { entropy } from '../../../../src/policies/local/distribution.js'
 import { threshold } from '../../../../src/decoding/strategies/segment-rejection.js'
 import { indifferent, oddities, oddity, run, textOf, tokensOf } from '../../../helpers/run-strategy.js'
 import { assertDrawnFrom, tally } from '../../../helpers/statistics.js'
@@ -125,7 +125,7 @@ test('two choices are two answers, each of its own stream', async () => {
 
 test('a budget that ends with a segment ends the answer there: no other is tried', async () => {
   const { result } = await run({ strategy: 'segment_rejection', segment: { tokens: 2 }, target_reward: -100 },
-    { scorer: oddities, budget: { maxGeneratedTokens: 4 }, sampling: { maxTokens: 8, ignoreEos: true } })
+    { scorer: oddities, limits: { maxGeneratedTokens: 4 }, sampling: { maxTokens: 8, ignoreEos: true } })
   assert.deepEqual([result.details['segments'], result.details['tries'], result.generatedTokens, result.stoppedBy],
     [2, 2, 4, 'max_generated_tokens'])
   assert.equal(result.choices[0]!.score!.value, oddity(tokensOf(result.choices[0]!.text)))

@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fanOut, parseAlignment } from '../../../../src/decoding/strategies/parameters.js'
-import { randomStream } from '../../../../src/decoding/sampling/random-stream.js'
+import { fanOut } from '../../../../src/decoding/strategies/request-size.js'
+import { randomStream } from '../../../../src/policies/random-stream.js'
 import { decode } from '../../../../src/decoding/strategies/strategies.js'
 import type { Scorer } from '../../../../src/rewards/scorer.js'
 import {
-  canReturnTwo, everyStrategy, indifferent, oddities, oddity, run, tokensOf
+  alignmentOf, canReturnTwo, everyStrategy, indifferent, oddities, oddity, run, tokensOf
 } from '../../../helpers/run-strategy.js'
-import { enumerate, plainSampling, ToyPolicy, toyPrompt, toyRuntime, toyScorer } from '../../../helpers/toy-policy.js'
+import { enumerate, ToyPolicy, toyPrompt, toyRequest, toyScorer } from '../../../helpers/toy-policy.js'
 
 test('one candidate, one beam, a constant reward, or strength 0 give the very tokens of plain sampling', async () => {
   for (let seed = 1; seed <= 20; seed++) {
@@ -96,8 +96,7 @@ test('no more sequences are open at a time than the request reserves', async () 
     policy.asked.push = (...items) => { most = Math.max(most, policy.open); return asked(...items) }
     const n = alignment && !canReturnTwo(alignment) ? 1 : 2
     await run(alignment, { policy, n, scorer: oddities })
-    const allowed = fanOut(alignment &&
-      parseAlignment({ ...(alignment['contrast'] === undefined ? { reward: 'toy' } : {}), ...alignment }), n)
+    const allowed = fanOut(alignmentOf(alignment), n)
     assert.ok(most <= allowed, `${JSON.stringify(alignment)}: ${most} open, ${allowed} reserved`)
   }
 })
@@ -132,12 +131,12 @@ test('a stop string across tokens ends the answer before it, and the kept text i
 test('budgets of tokens and time end a search with the best so far', async () => {
   for (const alignment of everyStrategy) {
     const { result } = await run(alignment,
-      { scorer: oddities, budget: { maxGeneratedTokens: 7 }, sampling: { maxTokens: 6, ignoreEos: true } })
+      { scorer: oddities, limits: { maxGeneratedTokens: 7 }, sampling: { maxTokens: 6, ignoreEos: true } })
     assert.ok(result.generatedTokens <= 7)
     assert.equal(result.choices.length, 1)
     let now = 0
     const late = await run(alignment, {
-      scorer: oddities, budget: { deadlineMs: 5 }, elapsedMs: () => now++, sampling: { maxTokens: 6, ignoreEos: true }
+      scorer: oddities, limits: { deadlineMs: 5 }, elapsedMs: () => now++, sampling: { maxTokens: 6, ignoreEos: true }
     })
     assert.equal(late.result.stoppedBy, 'deadline', JSON.stringify(alignment))
     assert.ok(late.result.choices[0]!.score, 'the best so far is scored')
@@ -172,7 +171,7 @@ test('an abort or a deadline at any moment ends every strategy, and closes what 
         policy: new ToyPolicy({ turns }),
         scorer: oddities,
         seed: round,
-        budget: { deadlineMs: moment },
+        limits: { deadlineMs: moment },
         elapsedMs: () => now++,
         sampling
       })
@@ -208,12 +207,11 @@ function frozen<T> (value: T): T {
 
 test('a request is not changed by being run: the same one gives the same again', async () => {
   for (const alignment of everyStrategy) {
-    const request =
-      frozen(parseAlignment({ ...(alignment['contrast'] === undefined ? { reward: 'toy' } : {}), ...alignment }))
+    const params = frozen(alignmentOf(alignment))
     const results = []
     for (let round = 0; round < 2; round++) {
-      for await (const event of decode(toyRuntime(new ToyPolicy(), { scorer: oddities, seed: 9 }), toyPrompt,
-        { ...plainSampling, maxTokens: 6 }, request, 1)) if (event.type === 'end') results.push(event.result)
+      const request = toyRequest(new ToyPolicy(), { scorer: oddities, seed: 9, sampling: frozen({ maxTokens: 6 }) })
+      for await (const event of decode(request, params)) if (event.type === 'end') results.push(event.result)
     }
     assert.deepEqual(results[1], results[0], JSON.stringify(alignment))
   }
@@ -223,7 +221,7 @@ test('tokens of a shared budget go to candidates by the request alone, never by 
   for (const alignment of everyStrategy) {
     const n = canReturnTwo(alignment) ? 2 : 1
     for (const maxGeneratedTokens of [5, 11, 17]) {
-      const given = { scorer: oddities, seed: 3, n, budget: { maxGeneratedTokens }, sampling: { maxTokens: 6 } }
+      const given = { scorer: oddities, seed: 3, n, limits: { maxGeneratedTokens }, sampling: { maxTokens: 6 } }
       const alone = await run(alignment, given)
       for (let round = 0; round < 4; round++) {
         const random = randomStream(round, 'crowd')
@@ -238,7 +236,7 @@ test('tokens of a shared budget go to candidates by the request alone, never by 
 test('a budget is shared out evenly, and what those that end early leave goes to the others', async () => {
   // All answers end by length: 20 tokens over 6 are 4, 4, 3, 3, 3, 3.
   const even = await run({ strategy: 'best_of_n', num_candidates: 6 },
-    { scorer: oddities, budget: { maxGeneratedTokens: 20 }, sampling: { maxTokens: 9, ignoreEos: true } })
+    { scorer: oddities, limits: { maxGeneratedTokens: 20 }, sampling: { maxTokens: 9, ignoreEos: true } })
   assert.deepEqual(even.result.candidates.map(one => one.tokens), [4, 4, 3, 3, 3, 3])
   assert.deepEqual([even.result.generatedTokens, even.result.stoppedBy], [20, 'max_generated_tokens'])
   let early = 0
@@ -247,7 +245,7 @@ test('a budget is shared out evenly, and what those that end early leave goes to
     const whole =
       (await run({ strategy: 'best_of_n', num_candidates: 4 }, given)).result.candidates.map(one => one.tokens)
     const { result } =
-      await run({ strategy: 'best_of_n', num_candidates: 4 }, { ...given, budget: { maxGeneratedTokens: 16 } })
+      await run({ strategy: 'best_of_n', num_candidates: 4 }, { ...given, limits: { maxGeneratedTokens: 16 } })
     // Water finds its level: the highest that 16 tokens fill, whoever would have needed less having just that.
     const filled = (level: number): number => whole.reduce((sum, tokens) => sum + Math.min(tokens, level), 0)
     let level = 0
@@ -309,12 +307,12 @@ for (const [alignment, maxGeneratedTokens, opened] of [
   test('a budget that is used up exactly, or a deadline that passes while answers are scored, opens nothing more: ' +
     `${JSON.stringify(alignment)}`, async () => {
     const sampling = { maxTokens: 4, ignoreEos: true }
-    const spent = await run(alignment, { scorer: emptiness, budget: { maxGeneratedTokens }, sampling })
+    const spent = await run(alignment, { scorer: emptiness, limits: { maxGeneratedTokens }, sampling })
     assert.deepEqual([spent.result.candidates.length, spent.result.generatedTokens, spent.result.stoppedBy],
       [opened, maxGeneratedTokens, 'max_generated_tokens'])
     let now = 0
     const slow: Scorer = { ...emptiness, score: (...given) => { now += 100; return emptiness.score(...given) } }
-    const late = await run(alignment, { scorer: slow, budget: { deadlineMs: 150 }, elapsedMs: () => now, sampling })
+    const late = await run(alignment, { scorer: slow, limits: { deadlineMs: 150 }, elapsedMs: () => now, sampling })
     assert.equal(late.result.stoppedBy, 'deadline')
     for (const { result, policy } of [spent, late]) {
       assert.ok(result.candidates.every(({ tokens }) => tokens > 0))
@@ -326,12 +324,12 @@ for (const [alignment, maxGeneratedTokens, opened] of [
 for (const alignment of everyStrategy) {
   test('what a budget ended before its first token is not chosen where there is anything else: ' +
     `${JSON.stringify(alignment)}`, async () => {
-    const begun = async (budget: object): Promise<void> => {
+    const begun = async (limits: object): Promise<void> => {
       let now = 0
       const { result, policy } = await run(alignment,
-        { scorer: emptiness, budget, elapsedMs: () => now++, sampling: { maxTokens: 6, ignoreEos: true } })
+        { scorer: emptiness, limits, elapsedMs: () => now++, sampling: { maxTokens: 6, ignoreEos: true } })
       if (result.candidates.some(({ tokens }) => tokens > 0)) {
-        assert.ok(result.choices[0]!.completionTokens > 0, JSON.stringify(budget))
+        assert.ok(result.choices[0]!.completionTokens > 0, JSON.stringify(limits))
       }
       assert.ok(result.choices[0]!.score)
       assert.equal(policy.open, 0)
@@ -345,7 +343,7 @@ test('an answer that the model ends at once is an answer; what a budget did not 
   'their KL', async () => {
   const ended = await run({ strategy: 'best_of_n', num_candidates: 32 }, { scorer: emptiness })
   assert.deepEqual([ended.result.choices[0]!.text, ended.result.choices[0]!.finishReason], ['', 'stop'])
-  const given = { scorer: emptiness, budget: { maxGeneratedTokens: 3 }, sampling: { ignoreEos: true } }
+  const given = { scorer: emptiness, limits: { maxGeneratedTokens: 3 }, sampling: { ignoreEos: true } }
   const { result } = await run({ strategy: 'best_of_n', num_candidates: 8 }, given)
   assert.equal(result.candidates.length, 8)
   assert.deepEqual(result.details['reward_by_n'], [{ n: 1, reward: -1 }, { n: 2, reward: -1 }, { n: 3, reward: -1 }])

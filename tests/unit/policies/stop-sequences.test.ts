@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { StopText } from '../../../../src/decoding/sampling/stop-sequences.js'
+import { StopText } from '../../../src/policies/stop-sequences.js'
 
 test('text that may become a stop string is held back, and given when it does not', () => {
   const text = new StopText(['END', 'DONE'])

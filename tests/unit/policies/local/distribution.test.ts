@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SamplingDistribution } from '../../../../src/decoding/sampling/distribution.js'
-import { TokenCounts, touchedLogits } from '../../../../src/decoding/sampling/logits-processors.js'
-import { randomStream } from '../../../../src/decoding/sampling/random-stream.js'
+import { SamplingDistribution } from '../../../../src/policies/local/distribution.js'
+import { TokenCounts, touchedLogits } from '../../../../src/policies/local/logits-processors.js'
+import { randomStream } from '../../../../src/policies/random-stream.js'
 import { sameBits } from '../../../helpers/same-bits.js'
 import { distributionOf, plainSampling } from '../../../helpers/toy-policy.js'
 
@@ -82,6 +82,9 @@ test('a constraint that allows many tokens is exact, whichever it forbids', () =
       assert.ok(Math.abs(Math.exp(logProbability) - expected.get(token)!) < 1e-6)
     }
     for (let step = 0; step < 2000; step++) assert.ok(isAllowed(distribution.draw((step + 0.5) / 2000)))
+    const all = distribution.all().map(({ token }) => token)
+    assert.deepEqual(all.filter(token => token < logits.length).sort((a, b) => a - b),
+      [...expected.keys()].sort((a, b) => a - b))
   }
 })
 

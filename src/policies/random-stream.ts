@@ -3,7 +3,12 @@
  * one draws does not depend on when the others draw.
  */
 import { createHash } from 'node:crypto'
-import type { Random } from '../runtime.js'
+
+/** A stream of random numbers. */
+export interface Random {
+  /** Uniform in [0, 1). */
+  next (): number
+}
 
 /**
  * The stream of a seed and a path: xoshiro128** (Blackman and Vigna 2018), its state the first 128 bits of SHA-256 of

@@ -1,6 +1,6 @@
 /** Answers as scorers take them: read by the policy, or by no model. */
-import type { Sequence, States } from '../engine/sequence.js'
-import type { Answer } from '../rewards/scorer.js'
+import type { Sequence, States } from '../../engine/sequence.js'
+import type { Answer } from '../../rewards/scorer.js'
 
 type AnswerText = Pick<Answer, 'text' | 'tokens' | 'final'>
 

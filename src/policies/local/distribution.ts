@@ -6,23 +6,16 @@
  */
 import type { Distribution } from '../../engine/sequence.js'
 import type { TouchedLogits } from './logits-processors.js'
-import type { SamplingParams } from '../runtime.js'
+import type { SamplingParams } from '../sampling-params.js'
 
 /** A token and its ln probability, nats, in the distribution that it is listed in. */
 export interface RankedToken { readonly token: number, readonly logProbability: number }
 
 /** Below this rest of probability, what touched tokens leave is too small to get by subtraction. */
-const leastRest = 1e-3
+const minRest = 1e-3
 
 /** Descending logit, ties by lower id. */
 const byRank = (a: RankedToken, b: RankedToken): number => b.logProbability - a.logProbability || a.token - b.token
-
-/**
- * Temperatures below it are read as 0, their limit: the engine sums tempered probabilities in float32, and with logits
- * about 100 those of near ties are off by 0.4 % here, by 5 % at a tenth of it. Far below, logits over the temperature
- * overflow.
- */
-export const leastTemperature = 0.001
 
 /** A temperature above 0 is one; 0 means the arg max, whose distribution is looked at with temperature 1. */
 const inverse = (temperature: number): number => temperature === 0 ? 1 : 1 / temperature
@@ -99,7 +92,7 @@ export class SamplingDistribution {
       after += share(logit)
     }
     const rest = 1 - before
-    if (rest > leastRest || after > 1e3 * leastRest) return modelNormalizer + Math.log(Math.max(0, rest) + after)
+    if (rest > minRest || after > 1e3 * minRest) return modelNormalizer + Math.log(Math.max(0, rest) + after)
     return this.#normalizeOver(() => Array(size).keys())
   }
 
@@ -191,7 +184,7 @@ export class SamplingDistribution {
       passed[token] = 1
     }
     for (let token = 0; token < size; token++) {
-      if (passed[token] === 0) {
+      if (passed[token] === 0 && this.#isAllowed(token)) {
         all.push({ token, logProbability: logits[token]! * this.#inverseTemperature - this.#logNormalizer })
       }
     }

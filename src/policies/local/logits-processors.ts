@@ -5,7 +5,7 @@
  * masks.
  */
 import type { Distribution } from '../../engine/sequence.js'
-import type { SamplingParams } from '../runtime.js'
+import type { SamplingParams } from '../sampling-params.js'
 
 /** Token id → logit in place of the model's. */
 export type TouchedLogits = ReadonlyMap<number, number>

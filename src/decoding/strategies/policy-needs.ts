@@ -1,0 +1,38 @@
+/** Whether a policy can do what a request's strategy needs. */
+import { RequestError } from '../../errors.js'
+import type { PolicyCapabilities } from '../../policies/policy.js'
+import { strategyFacts, type PolicyNeed } from './strategy-facts.js'
+import type { AlignmentRequest } from './strategy-schemas.js'
+
+export const capabilityNames: Readonly<Record<keyof PolicyCapabilities, string>> = {
+  distributions: 'next-token distributions',
+  hiddenStates: 'hidden states',
+  constrainedContinuation: 'continuation of answers under a grammar'
+}
+
+/** A need in words. */
+export const describeNeed = ({ capability, when }: Omit<PolicyNeed<never>, 'when'> & { when?: { words: string } }
+): string => when ? `${capabilityNames[capability]} (${when.words})` : capabilityNames[capability]
+
+/**
+ * Checks what a strategy needs against what the policy can do.
+ * @param hasGrammar whether answers are held to one
+ * @throws RequestError naming what is missing
+ */
+export function checkNeeds (
+  alignment: AlignmentRequest | null, hasGrammar: boolean, capabilities: PolicyCapabilities
+): void {
+  if (!alignment) return
+  const offered: Readonly<Record<keyof PolicyCapabilities, boolean>> = {
+    ...capabilities,
+    hiddenStates: capabilities.hiddenStates.length > 0,
+    constrainedContinuation: !hasGrammar || capabilities.constrainedContinuation
+  }
+  const needs: ReadonlyArray<PolicyNeed<never>> = strategyFacts[alignment.strategy].needs
+  const missing = needs.filter(({ capability, when }) =>
+    !offered[capability] && (!when || when.holds(alignment as never)))
+  if (missing.length === 0) return
+  throw new RequestError('invalid_request', `alignment.strategy ${alignment.strategy} needs ` +
+    `${missing.map(describeNeed).join(' and ')}, which the engine of this model does not offer`,
+  { param: 'alignment.strategy' })
+}
