@@ -3,10 +3,10 @@ import { cpus, loadavg } from 'node:os'
 import Table from 'cli-table3'
 import { RequestError } from '../errors.js'
 import { createHost } from '../serving/model-runtime.js'
-import { runScenarios, scenarioNames, type Row, type ScenarioName } from './bench-scenarios.js'
+import { runScenarios, scenarioNames, type Row } from './bench-scenarios.js'
 import { profileOperators, type OperatorTime } from './bench-operators.js'
 import { say, type Command } from './command.js'
-import { engineConfigOf, engineOptions, integerOption, integersOption, type Options, type Values } from './options.js'
+import { engineConfigOf, engineOptions, integerOption, integersOption, namesOption, type Options } from './options.js'
 
 const options: Options = {
   scenario: { type: 'string', help: `what to measure, by commas: ${scenarioNames.join(', ')}`, default: 'all' },
@@ -32,18 +32,6 @@ const options: Options = {
   ...engineOptions
 }
 
-function chosenScenarios (values: Values): ScenarioName[] {
-  const given = values['scenario']
-  if (given === undefined || given === 'all') return scenarioNames
-  const names = String(given).split(',')
-  const unknown = names.find(name => !scenarioNames.includes(name as ScenarioName))
-  if (unknown !== undefined) {
-    throw new RequestError('invalid_request',
-      `--scenario must be some of ${scenarioNames.join(', ')}; got ${JSON.stringify(unknown)}`, { param: 'scenario' })
-  }
-  return names as ScenarioName[]
-}
-
 export const bench: Command = {
   name: 'bench',
   usage: '[OPTIONS]',
@@ -52,7 +40,7 @@ export const bench: Command = {
   mostPositionals: 0,
   async run (values) {
     const config = engineConfigOf(values)
-    const names = chosenScenarios(values)
+    const names = namesOption(values, 'scenario', scenarioNames)
     const context = integerOption(values, 'context', 128, 2)
     const common = integerOption(values, 'common', 0, 0)
     if (common > context - 2) {
