@@ -19,7 +19,7 @@ import { packageRoot } from '../src/package-root.js'
 import { describeEnvironment, type Environment } from '../src/reporting/environment.js'
 import { interval, maybe, percent, percentage, range } from '../src/reporting/estimate.js'
 import { tableOf } from '../src/reporting/report.js'
-import type { Choice } from './noisy-pairs-report.js'
+import type { Choice } from './noisy-pairs.js'
 
 const folder = join(packageRoot, 'models/evaluation/results')
 

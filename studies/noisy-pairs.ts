@@ -10,32 +10,24 @@
  * Pools are those of `fairlead eval` with the same folder, limit and candidates, and are drawn where they are not
  * there.
  */
-import { join } from 'node:path'
 import { say } from '../src/cli/command.js'
 import type { Options } from '../src/cli/options.js'
-import { loadConfig } from '../src/config.js'
 import { isEnough } from '../src/decoding/selection/adaptive-stopping.js'
 import { softmaxWeights, softmaxWeightsWithin } from '../src/decoding/selection/selection-rules.js'
-import { AnswerStore } from '../src/evaluation/answer-store.js'
-import { loadJudge } from '../src/evaluation/criteria.js'
-import { messagesOf, type Draw, type Way } from '../src/evaluation/drawing.js'
-import { flipped, trainingAnswers, trainingPrompts } from '../src/evaluation/panel.js'
 import { gains, sizesUpTo, standardized } from '../src/evaluation/pools.js'
-import { loadPrompts } from '../src/evaluation/prompt-sets.js'
 import { mean, meanOverPrompts } from '../src/evaluation/statistics.js'
-import { plainPool } from '../src/evaluation/ways.js'
-import type { Sample } from '../src/fitting/examples.js'
-import type { PrefixStates } from '../src/fitting/features.js'
 import { resample } from '../src/fitting/fit-ensemble.js'
-import { fitHead, type HeadFit } from '../src/fitting/fit-head.js'
-import type { StateSet } from '../src/fitting/held-out-figures.js'
+import { fitHead } from '../src/fitting/fit-head.js'
+import { describeEnvironment } from '../src/reporting/environment.js'
+import { percentage } from '../src/reporting/estimate.js'
+import { markdownTable, tableOf } from '../src/reporting/report.js'
 import { combine, type CombineRule } from '../src/rewards/kinds/ensemble.js'
-import { linearScore } from '../src/rewards/kinds/head.js'
-import { createHost, type Host } from '../src/serving/model-runtime.js'
 import { uniform } from '../src/statistics/random.js'
 import { runProgram, type Arguments } from '../tools/program.js'
-import { describeNoisyPairs, type NoisyPairs } from './noisy-pairs-report.js'
-import { drawn, figureOf, statesOf, studyOptions, writePage } from './setup.js'
+import {
+  drawn, figureOf, rounded, showFigure, studyOptions, writePage, type Figure
+} from './setup.js'
+import { noisySet, readPools, scored, type Pool } from './noisy-pools.js'
 
 const options: Options = {
   prompts: { type: 'string', help: 'set of prompts', default: 'reviews' },
@@ -50,81 +42,7 @@ const options: Options = {
 }
 
 const [draws, pairsWanted, heads] = [20, 200, 5]
-const [maxTokens, penalty] = [48, 1]
-
-/** Answers to one prompt: what the judge says of each, and its state. */
-interface Pool {
-  readonly prompt: string
-  readonly judge: readonly number[]
-  readonly states: readonly PrefixStates[]
-  readonly lengths: readonly number[]
-  readonly texts: readonly string[]
-}
-
-/** Draws pools that are not there, and reads them. */
-async function poolsOf (host: Host, args: Arguments, prompts: readonly string[], way: Way): Promise<Pool[]> {
-  const store = new AnswerStore(host, args.text('out'), maxTokens)
-  const drawn: Draw[] = []
-  for (const prompt of prompts) {
-    say(`${way.name} ${drawn.length}/${prompts.length}`)
-    drawn.push(await store.draw(way, prompt, 0, new AbortController().signal))
-  }
-  const judge = loadJudge(args.text('judge'))
-  const sign = args.number('weight') < 0 ? -1 : 1
-  const how =
-    { layer: Math.round(host.model.config.layers / 2), cacheDirectory: join(host.config.cacheDir, 'features') }
-  const pools: Pool[] = []
-  for (const { prompt, answers } of drawn) {
-    const texts = answers.map(({ text }) => text).filter(text => text.trim() !== '')
-    const states = await statesOf(host.policy, texts.map(text => ({ messages: messagesOf(prompt), text })), how)
-    pools.push({ prompt, texts, judge: texts.map(text => sign * judge.score(text)), ...states })
-  }
-  return pools
-}
-
-async function readPools (args: Arguments): Promise<{ pools: Pool[], training: Pool[] }> {
-  const host = await createHost(loadConfig({ model: args.text('model'), threads: args.text('threads') }), say)
-  try {
-    const [prompts, limit] = [loadPrompts(args.text('prompts')), args.integer('limit')]
-    const unseen: Way = { name: 'training', system: null, alignment: null, answers: trainingAnswers }
-    return {
-      pools: await poolsOf(host, args, prompts.slice(0, limit), plainPool(args.integer('candidates'))),
-      training: await poolsOf(host, args, prompts.slice(limit, limit + trainingPrompts), unseen)
-    }
-  } finally {
-    await host.close()
-  }
-}
-
-/**
- * A draw's pairs: as many of each prompt, at random, the better one by the judge first but for those that are turned
- * round.
- */
-function noisySet (training: readonly Pool[], random: () => number): StateSet {
-  const samples: Sample[] = []
-  let first = 0
-  for (const { prompt, judge } of training) {
-    const left =
-      judge.flatMap((one, a) => judge.slice(0, a).flatMap((other, b) => one === other ? [] : [[a, b] as const]))
-    for (let taken = 0; taken < pairsWanted / training.length && left.length > 0; taken++) {
-      const [a, b] = left.splice(Math.floor(random() * left.length), 1)[0]!
-      const label = (judge[a]! > judge[b]!) === (random() >= flipped) ? 1 : -1
-      samples.push({ answer: first + a, against: first + b, label, group: prompt })
-    }
-    first += judge.length
-  }
-  return {
-    kind: 'pairs',
-    answers: training.flatMap(({ texts }) => texts.map(text => ({ messages: [], text }))),
-    samples,
-    states: training.flatMap(({ states }) => states),
-    lengths: training.flatMap(({ lengths }) => lengths)
-  }
-}
-
-/** Scores of the pools by a head, standardised over them all. */
-const scored = ({ weights, bias }: HeadFit['head'], pools: readonly Pool[]): number[][] =>
-  standardized(pools.map(({ states }) => states.map(state => linearScore(weights, bias, state.at(-1)!))))
+const penalty = 1
 
 /**
  * How the judge's gain of one draw comes out under a way of choosing, prompt by prompt, and the answers that it draws.
@@ -191,7 +109,7 @@ function waysOf (single: Scores, lcb: Scores, judge: Scores, telling: boolean, r
 }
 
 function drawOnce (pools: readonly Pool[], training: readonly Pool[], judge: Scores, random: () => number): DrawResult {
-  const set = noisySet(training, random)
+  const set = noisySet(training, pairsWanted, random)
   const { head, lambda, gain } = fitHead(set, false)
   const accuracy = gain!
   const members = Array.from({ length: heads }, () =>
@@ -211,13 +129,47 @@ function drawOnce (pools: readonly Pool[], training: readonly Pool[], judge: Sco
   }
 }
 
+/** A way of deciding how hard to press. */
+export interface Choice {
+  readonly name: string
+  /** The judge's, over draws. */
+  readonly gain: Figure
+  /** Of the best choice in hindsight. */
+  readonly share: number
+  /** Answers drawn, mean. */
+  readonly drawn: number
+  /** Draws whose 95 % interval over prompts lies above and below 0. */
+  readonly above: number
+  readonly below: number
+}
+
+function choicesOf (results: readonly DrawResult[], oracle: Figure): Choice[] {
+  return Object.keys(results[0]!.ways).map(name => {
+    const estimates = results.map(({ ways }) => meanOverPrompts(ways[name]!.gain))
+    const gain = figureOf(estimates.map(({ value }) => value))
+    return {
+      name,
+      gain,
+      share: gain.mean / oracle.mean,
+      drawn: mean(results.map(({ ways }) => ways[name]!.drawn)),
+      above: estimates.filter(({ low }) => low > 0).length,
+      below: estimates.filter(({ high }) => high < 0).length
+    }
+  })
+}
+
+type NoisyPairs = ReturnType<typeof figuresOf>
+
 /** The figures of all draws together. */
-function figuresOf (results: readonly DrawResult[], judge: Scores): Pick<NoisyPairs, 'sizes' | 'rules' | 'judged'
-  | 'oracle' | 'accuracy' | 'choices'> {
+function figuresOf (args: Arguments, pools: number, training: number, judge: Scores, results: readonly DrawResult[]) {
   const sizes = sizesUpTo(Math.min(...judge.map(({ length }) => length)))
   const oracle = figureOf(results.map(result => result.oracle))
   return {
-    sizes,
+    environment: args.environment,
+    prompts: args.text('prompts'),
+    judge: args.text('judge'),
+    weight: args.text('weight'),
+    ...{ pools, training, draws, pairs: pairsWanted, penalty, strengths: soft, sizes },
     rules: rules.map(rule => ({
       rule,
       gains: sizes.map((_, index) => figureOf(results.map(({ curves }) => curves[rule]![index]!))),
@@ -226,19 +178,39 @@ function figuresOf (results: readonly DrawResult[], judge: Scores): Pick<NoisyPa
     judged: sizes.map(n => mean(gains(judge, judge, n))),
     oracle,
     accuracy: figureOf(results.map(result => result.accuracy)),
-    choices: Object.keys(results[0]!.ways).map(name => {
-      const estimates = results.map(({ ways }) => meanOverPrompts(ways[name]!.gain))
-      const gain = figureOf(estimates.map(({ value }) => value))
-      return {
-        name,
-        gain,
-        share: gain.mean / oracle.mean,
-        drawn: mean(results.map(({ ways }) => ways[name]!.drawn)),
-        above: estimates.filter(({ low }) => low > 0).length,
-        below: estimates.filter(({ high }) => high < 0).length
-      }
-    })
+    choices: choicesOf(results, oracle)
   }
+}
+
+/** The figures as Markdown. */
+function describe (found: NoisyPairs): string {
+  const { environment, sizes, rules, judged, oracle, choices, draws } = found
+  const largest = sizes.at(-1)!
+  const ruleRows = rules.map(({ rule, gains, over }, index) =>
+    [rule, ...gains.map(showFigure), index === 0 ? '–' : showFigure(over)])
+  return `# Rewards from 200 pairs, a quarter of them labelled wrongly
+
+${describeEnvironment(environment)}
+
+Prompts ${found.prompts}, judge ${found.judge}, weight ${found.weight}: ${found.pools} prompts with ${largest} plain answers each, 48 tokens at most; pairs of answers to ${found.training} other prompts, ${draws} draws of ${found.pairs} pairs, errors and
+bootstraps. A fit's cross-validated accuracy on its own wrong labels is ${showFigure(found.accuracy)}. Gains are the judge's, over plain answers, in standard deviations of plain answers; ± is one standard error over draws. uwo and lcb have penalty ${found.penalty}.
+
+## One head against five
+
+${markdownTable(['best of', ...sizes.map(String), `at ${largest} over single`], [...ruleRows, ['oracle: the judge itself', ...judged.map(rounded), '–']])}
+
+## When to stop
+
+The oracle knows the judge's mean over all prompts: for each draw it takes the best of n = ${sizes.join(', ')} and of softmax selection at strengths ${found.strengths.join(', ')}, ${showFigure(oracle)}.
+
+${tableOf(choices, [
+  ['choice', ({ name }) => name], ['gain', ({ gain }) => showFigure(gain)],
+  ['share of the oracle’s', ({ share }) => percentage(share, 0)],
+  ['answers drawn', ({ drawn }) => drawn.toFixed(1)], ['draws clearly above plain', ({ above }) => String(above)],
+  ['draws clearly below plain', ({ below }) => String(below)]
+])}
+
+Clearly: the 95 % interval over prompts does not hold 0.`
 }
 
 async function run (args: Arguments): Promise<void> {
@@ -248,20 +220,8 @@ async function run (args: Arguments): Promise<void> {
     say(`draw ${draw}/${draws}`)
     return drawOnce(pools, training, judge, uniform(100 + draw))
   })
-  const found: NoisyPairs = {
-    environment: args.environment,
-    prompts: args.text('prompts'),
-    judge: args.text('judge'),
-    weight: args.text('weight'),
-    pools: pools.length,
-    training: training.length,
-    draws,
-    pairs: pairsWanted,
-    penalty,
-    strengths: soft,
-    ...figuresOf(results, judge)
-  }
-  const page = describeNoisyPairs(found)
+  const found = figuresOf(args, pools.length, training.length, judge, results)
+  const page = describe(found)
   console.log(page)
   if (args.text('report') !== '') writePage(args.text('report'), 'noisy-pairs', `${page}\n`, found)
 }

@@ -21,9 +21,19 @@ const noReward: Fanout = { candidates: 1, rewards: () => 0 }
 
 /** Words of a long prompt: about 1,000 tokens. */
 const longWords = 650
-
 /** Candidates of the searches, and of best-of-n. */
 const fanOut = 16
+/** Tokens of a beam's step. */
+const step = 16
+
+const streamed = { stream: true, stream_options: { include_usage: true } }
+const guided = (alignment: object): object => ({ alignment: { reward: 'positive', ...alignment } })
+const bestOf = (candidates: number): object => guided({ strategy: 'best_of_n', num_candidates: candidates })
+const beams = guided({ strategy: 'beam_search', num_beams: 4, num_children: 4, step: { tokens: step } })
+
+const librarian = (notes: string): string => `You are a librarian. ${notes}`
+const sharedSystem = librarian(`These are your notes:\n${notesOf(0, longWords)}`)
+const longSystem = (index: number): string => librarian(notesOf(index + 1, longWords))
 
 /** All kinds of requests. Answers have exactly `maxTokens` tokens, so that loads are comparable. */
 export function scenariosOf ({ model, maxTokens }: { readonly model: string, readonly maxTokens: number }): Scenario[] {
@@ -36,71 +46,25 @@ export function scenariosOf ({ model, maxTokens }: { readonly model: string, rea
     seed: index,
     ...more
   })
-  const streamed = { stream: true, stream_options: { include_usage: true } }
-  const guided = (alignment: object): object => ({ alignment: { reward: 'positive', ...alignment } })
-  const step = 16
-  const sharedSystem = `You are a librarian. These are your notes:\n${notesOf(0, longWords)}`
-  const longSystem = (index: number): string => `You are a librarian. ${notesOf(index + 1, longWords)}`
-  const bestOf8 = guided({ strategy: 'best_of_n', num_candidates: 8 })
+  const scenario = (
+    name: string, what: string, weight: number, fanout: Fanout, body: Scenario['body']
+  ): Scenario => ({ name, what, weight, ...fanout, body })
+  const search = (rewards: Fanout['rewards']): Fanout => ({ candidates: fanOut, rewards })
   return [
-    { name: 'chat', what: 'plain answers, whole', weight: 1, ...noReward, body: index => chat(index) },
-    {
-      name: 'streaming', what: 'plain answers, streamed', weight: 1, ...noReward, body: index => chat(index, streamed)
-    },
-    {
-      name: 'best_of_n',
-      what: `best of ${fanOut} answers`,
-      weight: 4,
-      candidates: fanOut,
-      rewards: () => fanOut,
-      body: index => chat(index, guided({ strategy: 'best_of_n', num_candidates: fanOut }))
-    },
-    {
-      name: 'long_best_of_n',
-      what: `best of ${fanOut} answers to prompts of about 1,000 tokens, each its own`,
-      weight: 8,
-      candidates: fanOut,
-      rewards: () => fanOut,
-      body: index => chat(index, guided({ strategy: 'best_of_n', num_candidates: fanOut }), longSystem(index))
-    },
-    {
-      name: 'beam_search',
-      what: `4 beams of 4 children each, steps of ${step} tokens`,
-      weight: 4,
-      candidates: fanOut,
-      rewards: tokens => fanOut * Math.ceil(tokens / step),
-      body: index =>
-        chat(index, guided({ strategy: 'beam_search', num_beams: 4, num_children: 4, step: { tokens: step } }))
-    },
-    {
-      name: 'token_guidance',
-      what: 'each token of 20 looked at',
-      weight: 4,
-      candidates: 1,
-      rewards: tokens => 20 * tokens,
-      body: index => chat(index, { ...streamed, ...guided({ strategy: 'token_guidance', strength: 5 }) })
-    },
-    {
-      name: 'mixed',
-      what: 'three streams to every best of 8',
-      weight: 2,
-      candidates: (3 + 8) / 4,
-      rewards: () => 2,
-      body: index => index % 4 === 3 ? chat(index, bestOf8) : chat(index, streamed)
-    },
-    {
-      name: 'shared_system',
-      what: 'streams with one system prompt of about 1,000 tokens',
-      weight: 1,
-      ...noReward,
-      body: index => chat(index, streamed, sharedSystem)
-    },
-    {
-      name: 'long_prompts',
-      what: 'streams with prompts of about 1,000 tokens, each its own',
-      weight: 2,
-      ...noReward,
-      body: index => chat(index, streamed, longSystem(index))
-    }
+    scenario('chat', 'plain answers, whole', 1, noReward, index => chat(index)),
+    scenario('streaming', 'plain answers, streamed', 1, noReward, index => chat(index, streamed)),
+    scenario('best_of_n', `best of ${fanOut} answers`, 4, search(() => fanOut), index => chat(index, bestOf(fanOut))),
+    scenario('long_best_of_n', `best of ${fanOut} answers to prompts of about 1,000 tokens, each its own`, 8,
+      search(() => fanOut), index => chat(index, bestOf(fanOut), longSystem(index))),
+    scenario('beam_search', `4 beams of 4 children each, steps of ${step} tokens`, 4,
+      search(tokens => fanOut * Math.ceil(tokens / step)), index => chat(index, beams)),
+    scenario('token_guidance', 'each token of 20 looked at', 4, { candidates: 1, rewards: tokens => 20 * tokens },
+      index => chat(index, { ...streamed, ...guided({ strategy: 'token_guidance', strength: 5 }) })),
+    scenario('mixed', 'three streams to every best of 8', 2, { candidates: (3 + 8) / 4, rewards: () => 2 },
+      index => chat(index, index % 4 === 3 ? bestOf(8) : streamed)),
+    scenario('shared_system', 'streams with one system prompt of about 1,000 tokens', 1, noReward,
+      index => chat(index, streamed, sharedSystem)),
+    scenario('long_prompts', 'streams with prompts of about 1,000 tokens, each its own', 2, noReward,
+      index => chat(index, streamed, longSystem(index)))
   ]
 }

@@ -29,10 +29,23 @@ export const headOf = (title: string, environment: Environment, partial: string 
 export const partialPrompts = (finished: boolean, prompts: number): string | null =>
   finished ? null : `; ${prompts} prompts are in it. The same command goes on from there`
 
+/** JSON whose lists and objects are on one line where they fit. */
+export function showJson (value: unknown, indent = ''): string {
+  const line = JSON.stringify(value) ?? 'null'
+  if (typeof value !== 'object' || value === null || indent.length + line.length <= 120) return line
+  const inner = `${indent} `
+  const parts = Array.isArray(value)
+    ? value.map(one => showJson(one, inner))
+    : Object.entries(value).flatMap(([key, one]) =>
+      one === undefined ? [] : [`${JSON.stringify(key)}: ${showJson(one, inner)}`])
+  const [open, close] = Array.isArray(value) ? '[]' : '{}'
+  return `${open}\n${inner}${parts.join(`,\n${inner}`)}\n${indent}${close}`
+}
+
 /** Writes figures as JSON, folders included. */
 export function writeJson (file: string, figures: object): void {
   mkdirSync(dirname(file), { recursive: true })
-  writeFileSync(file, `${JSON.stringify(figures, null, 1)}\n`)
+  writeFileSync(file, `${showJson(figures)}\n`)
 }
 
 /** Writes REPORT.md, report.json and plots/ into a folder. @returns the report's path */

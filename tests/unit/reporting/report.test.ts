@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { environmentOf } from '../../../src/reporting/environment.js'
 import { interval, maybe, percent, range } from '../../../src/reporting/estimate.js'
-import { headOf, tableOf } from '../../../src/reporting/report.js'
+import { headOf, showJson, tableOf } from '../../../src/reporting/report.js'
 
 test('figures are shown with their intervals, where they have one', () => {
   const estimate = { value: 0.4, low: -0.004, high: 0.556 }
@@ -17,6 +17,15 @@ test('figures are shown with their intervals, where they have one', () => {
 test('a table has a row for each item, and no cell ends it', () => {
   assert.equal(tableOf([{ a: 'x|y', b: 1 }], [['a', ({ a }) => a], ['b', ({ b }, index) => `${index}: ${b}\n`]]),
     '| a | b |\n| --- | --: |\n| x\\|y | 0: 1  |')
+})
+
+test('figures are JSON, short ones on a line', () => {
+  const long = Array.from({ length: 40 }, (_, index) => ({ index, none: undefined }))
+  const figures = { a: [1, 2.5, null], long, b: '"' }
+  const text = showJson(figures)
+  assert.deepEqual(JSON.parse(text), JSON.parse(JSON.stringify(figures)))
+  assert.equal(text.split('\n').length, 46)
+  assert.equal(text.split('\n')[1], ' "a": [1,2.5,null],')
 })
 
 test('a report says what it was made by, on what, and whether it is whole', () => {
