@@ -3,7 +3,8 @@ FROM node:20-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci
-COPY . .
+COPY tsconfig*.json ./
+COPY src ./src
 RUN npm run build
 
 # Run: what was built and its own packages. The model is fetched into a volume on first start; the other holds what the server is given to keep.

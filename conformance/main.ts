@@ -3,33 +3,19 @@
  * them apart from the server's own packages, runs each, prints a line for each and ends with 1 if any failed. Knows
  * what a suite is called with, not what it checks.
  */
-import { spawn } from 'node:child_process'
-import { existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { say } from '../src/cli/command.js'
-import { describeOptions, parseOptions, type Options, type Values } from '../src/cli/options.js'
+import { namesOption, type Options } from '../src/cli/options.js'
 import { loadConfig, type SettingName } from '../src/config.js'
-import { RequestError } from '../src/errors.js'
 import { packageRoot } from '../src/package-root.js'
 import { startServer } from '../src/server.js'
+import { installPython, run } from '../tools/child.js'
+import { messageOf, runProgram, type Arguments } from '../tools/program.js'
 
 const folder = join(packageRoot, 'conformance')
 const clients = join(folder, 'clients')
-
-/** Runs a program to its end, its output before the reader's eyes. @throws Error if it fails */
-async function run (
-  program: string, args: readonly string[],
-  { cwd = folder, environment = {} }: { cwd?: string, environment?: Record<string, string> } = {}
-): Promise<void> {
-  const child = spawn(program, args,
-    { cwd, env: { ...process.env, ...environment }, stdio: ['ignore', 'inherit', 'inherit'] })
-  await new Promise<void>((resolve, reject) => {
-    child.once('error', error => { reject(new Error(`${program} cannot be run: ${error.message}`)) })
-    child.once('close',
-      code => { code === 0 ? resolve() : reject(new Error(`${program} ended with code ${String(code)}`)) })
-  })
-}
 
 let clientsInstalled: Promise<void> | null = null
 
@@ -38,23 +24,9 @@ function installClients (): Promise<void> {
   return (clientsInstalled ??= run('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], { cwd: clients }))
 }
 
-/** A virtual environment with what requirements.txt pins, made once. @returns the folder of its programs */
-async function installPython (cacheDir: string): Promise<string> {
-  const requirements = join(folder, 'requirements.txt')
-  const environment = join(cacheDir, 'conformance', 'venv')
-  // Written last, so that an installation that was cut short is made anew.
-  const marker = join(environment, 'installed.txt')
-  const wanted = readFileSync(requirements, 'utf8')
-  if (!existsSync(marker) || readFileSync(marker, 'utf8') !== wanted) {
-    say(`installing ${wanted.trim().split('\n').join(', ')} into ${environment}`)
-    rmSync(environment, { recursive: true, force: true })
-    await run('python3', ['-m', 'venv', environment])
-    await run(join(environment, 'bin', 'pip'),
-      ['install', '--quiet', '--disable-pip-version-check', '--requirement', requirements])
-    writeFileSync(marker, wanted)
-  }
-  return join(environment, 'bin')
-}
+/** What requirements.txt pins. @returns the folder of its programs */
+const installSuites = (cacheDir: string): Promise<string> =>
+  installPython(join(cacheDir, 'conformance', 'venv'), join(folder, 'requirements.txt'), say, {}, '--quiet')
 
 /** Runs something against a server of its own. */
 async function withServer (
@@ -106,7 +78,7 @@ async function compatcanary (): Promise<void> {
 
 /** Logprobs of echoed prompts, as lm-evaluation-harness reads them, on a dozen pairs of sentences. */
 async function lmEval ({ scratch, cacheDir }: Place): Promise<void> {
-  const programs = await installPython(cacheDir)
+  const programs = await installSuites(cacheDir)
   const tasks = join(folder, 'tasks')
   await withServer({}, address => run(join(programs, 'lm_eval'), [
     'run', '--model', 'local-completions', '--model_args',
@@ -129,7 +101,7 @@ const checks = ['not_a_server_error', 'status_code_conformance', 'content_type_c
 
 /** Bodies made from /openapi.json, right and wrong ones. */
 async function schemathesis ({ scratch, cacheDir }: Place): Promise<void> {
-  const programs = await installPython(cacheDir)
+  const programs = await installSuites(cacheDir)
   const key = 'key-of-the-conformance-suite'
   // A short context, since most bodies leave out how long the answer may be; room for lists that are longer than they
   // may be.
@@ -160,45 +132,28 @@ const options: Options = {
   'cache-dir': { type: 'string', help: 'folder for the Python suites', default: '~/.cache/fairlead' }
 }
 
-/** @throws RequestError for a suite there is not */
-function chosen (values: Values): string[] {
-  const names = values['suite'] === undefined ? Object.keys(suites) : String(values['suite']).split(',')
-  const unknown = names.find(name => !Object.hasOwn(suites, name))
-  if (unknown !== undefined) {
-    throw new RequestError('invalid_request',
-      `--suite must be some of ${Object.keys(suites).join(', ')}; got ${JSON.stringify(unknown)}`, { param: 'suite' })
-  }
-  return names
-}
-
-/** @returns whether all passed */
-async function runSuites (values: Values): Promise<boolean> {
+/** Prints a line for each; ends with 1 if any failed. */
+async function runSuites (args: Arguments): Promise<void> {
   const results: string[] = []
-  let passed = true
-  for (const name of chosen(values)) {
+  for (const name of namesOption(args.values, 'suite', Object.keys(suites))) {
     say(`\n${name}`)
     const scratch = mkdtempSync(join(tmpdir(), 'fairlead-conformance-'))
     try {
-      await suites[name]!({ scratch, cacheDir: String(values['cache-dir'] ?? loadConfig().cacheDir) })
+      await suites[name]!({ scratch, cacheDir: String(args.values['cache-dir'] ?? loadConfig().cacheDir) })
       results.push(`passed  ${name}`)
     } catch (error) {
-      passed = false
-      results.push(`FAILED  ${name}: ${error instanceof Error ? error.message : String(error)}`)
+      process.exitCode = 1
+      results.push(`FAILED  ${name}: ${messageOf(error)}`)
     } finally {
       rmSync(scratch, { recursive: true })
     }
   }
   console.log(`\n${results.join('\n')}`)
-  return passed
 }
 
-try {
-  const { values } = parseOptions({ options, mostPositionals: 0 }, process.argv.slice(2))
-  if (values['help'] === true) {
-    console.log("npm run conformance -- [OPTIONS]\n\nOther people's clients and suites against a running " +
-      `server\n\n${describeOptions(options)}`)
-  } else if (!await runSuites(values)) process.exitCode = 1
-} catch (error) {
-  say(`conformance: ${error instanceof Error ? error.message : String(error)}`)
-  process.exitCode = error instanceof RequestError ? 2 : 1
-}
+await runProgram({
+  command: 'npm run conformance --',
+  summary: "Other people's clients and suites against a running server",
+  options,
+  run: runSuites
+})

@@ -10,18 +10,6 @@ import type { Sequence, SequenceOptions } from '../engine/sequence.js'
 import type { Host } from '../serving/model-runtime.js'
 import { packageRoot } from '../package-root.js'
 
-/** Least, median and largest of several repetitions. */
-export interface Measured { readonly median: number, readonly least: number, readonly most: number }
-
-export function summarize (values: readonly number[]): Measured {
-  const sorted = [...values].sort((a, b) => a - b)
-  return { median: sorted[sorted.length >> 1]!, least: sorted[0]!, most: sorted.at(-1)! }
-}
-
-/** The value that a share of some values do not exceed. */
-export const quantile = (values: readonly number[], share: number): number =>
-  [...values].sort((a, b) => a - b)[Math.min(values.length - 1, Math.floor(share * values.length))]!
-
 /** What a measurement took: wall-clock and forward passes, ms. */
 export interface Timing { readonly totalMs: number, readonly forwardMs: number }
 
@@ -71,6 +59,13 @@ export class Bench {
     const [forward, started] = [counters.forwardMs, performance.now()]
     await work()
     return { totalMs: performance.now() - started, forwardMs: counters.forwardMs - forward }
+  }
+
+  /** The same so many times; work that is not timed comes before and after it. */
+  async repeat (count: number, run: () => Promise<Timing>): Promise<Timing[]> {
+    const timings: Timing[] = []
+    for (let index = 0; index < count; index++) timings.push(await run())
+    return timings
   }
 }
 

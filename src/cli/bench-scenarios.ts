@@ -5,7 +5,8 @@ import { DraftingSequence } from '../engine/drafting-sequence.js'
 import { PromptLookup } from '../engine/prompt-lookup.js'
 import type { Sequence } from '../engine/sequence.js'
 import type { Host } from '../serving/model-runtime.js'
-import { Bench, closeAll, quantile, summarize, type Measured, type Timing } from './bench-harness.js'
+import { quantile, ratioOf, spreadOf, type Spread } from '../reporting/spread.js'
+import { Bench, closeAll, type Timing } from './bench-harness.js'
 
 export interface Row {
   readonly scenario: ScenarioName
@@ -13,7 +14,7 @@ export interface Row {
   /** Sequences that run at the same time. */
   readonly batch: number
   readonly unit: 'tokens/s' | 'ms' | 'times' | 'bytes'
-  readonly value: Measured
+  readonly value: Spread
   /** Share of the time in which no forward pass ran, median. */
   readonly hostShare?: number
 }
@@ -31,40 +32,46 @@ export interface BenchOptions {
   readonly repeat: number
 }
 
+type Labels = Pick<Row, 'scenario' | 'what' | 'batch'>
+
+/** Of the time in which so many tokens were computed: their rate. */
+function rateRow (labels: Labels, timings: readonly Timing[], tokens: number): Row {
+  return {
+    ...labels,
+    unit: 'tokens/s',
+    value: spreadOf(timings.map(({ totalMs }) => tokens / totalMs * 1e3)),
+    hostShare: spreadOf(timings.map(({ totalMs, forwardMs }) => 1 - forwardMs / totalMs)).median
+  }
+}
+
+const valueRow = (labels: Labels, unit: Row['unit'], value: Spread): Row => ({ ...labels, unit, value })
+
+const times = (timings: readonly Timing[]): number[] => timings.map(({ totalMs }) => totalMs)
+
 /** Sequences of one prompt that store its KV apart, at several batch sizes. */
 async function decode (bench: Bench, { batches, context, tokens, repeat }: BenchOptions): Promise<Row[]> {
   const rows: Row[] = []
   for (const batch of batches) {
-    const timings: Timing[] = []
-    for (let run = 0; run < repeat; run++) {
+    const timings = await bench.repeat(repeat, async () => {
       const sequences = await bench.open(context, batch)
       // The first steps copy the prompt into every fork and touch its memory.
       await bench.grow(sequences, 2)
-      timings.push(await bench.time(() => bench.grow(sequences, tokens)))
+      const timing = await bench.time(() => bench.grow(sequences, tokens))
       closeAll(sequences)
-    }
-    rows.push({ scenario: 'decode', what: `context ${context}`, batch, ...ratesOf(timings, batch * tokens) })
+      return timing
+    })
+    rows.push(rateRow({ scenario: 'decode', what: `context ${context}`, batch }, timings, batch * tokens))
   }
   return rows
-}
-
-function ratesOf (timings: readonly Timing[], tokens: number): Pick<Row, 'unit' | 'value' | 'hostShare'> {
-  return {
-    unit: 'tokens/s',
-    value: summarize(timings.map(({ totalMs }) => tokens / totalMs * 1e3)),
-    hostShare: summarize(timings.map(({ totalMs, forwardMs }) => 1 - forwardMs / totalMs)).median
-  }
 }
 
 /** Prompts of which nothing is cached. */
 async function prefill (bench: Bench, { prompts, repeat }: BenchOptions): Promise<Row[]> {
   const rows: Row[] = []
   for (const length of prompts) {
-    const timings: Timing[] = []
-    for (let run = 0; run < repeat; run++) {
-      timings.push(await bench.time(async () => { closeAll(await bench.open(length, 1)) }))
-    }
-    rows.push({ scenario: 'prefill', what: `prompt ${length}`, batch: 1, ...ratesOf(timings, length) })
+    const timings = await bench.repeat(repeat, () =>
+      bench.time(async () => { closeAll(await bench.open(length, 1)) }))
+    rows.push(rateRow({ scenario: 'prefill', what: `prompt ${length}`, batch: 1 }, timings, length))
   }
   return rows
 }
@@ -77,10 +84,10 @@ const rounds = 4
  * cached, draws its tokens and is followed by the next.
  */
 async function requests (bench: Bench, { batches, context, common, tokens, repeat }: BenchOptions): Promise<Row[]> {
-  const { engine } = bench.host
   const beginning = bench.prompt(common)
   const one = async (count: number): Promise<void> => {
-    const sequence = engine.open([...beginning, ...bench.prompt(context - common)], { salt: 'requests' })
+    const prompt = [...beginning, ...bench.prompt(context - common)]
+    const sequence = bench.host.engine.open(prompt, { salt: 'requests' })
     await bench.grow([sequence], count)
     sequence.close()
   }
@@ -89,17 +96,12 @@ async function requests (bench: Bench, { batches, context, common, tokens, repea
       async () => { for (let round = 0; round < rounds; round++) await one(count) }))
   }
   const rows: Row[] = []
+  const what = `prompt ${context}, ${common} in common, ${tokens} tokens each`
   for (const batch of batches) {
     // The first read the beginning and touch memory.
     await inFlight(batch, 2, 1)
-    const timings: Timing[] = []
-    for (let run = 0; run < repeat; run++) timings.push(await bench.time(() => inFlight(batch, tokens, rounds)))
-    rows.push({
-      scenario: 'requests',
-      what: `prompt ${context}, ${common} in common, ${tokens} tokens each`,
-      batch,
-      ...ratesOf(timings, batch * rounds * tokens)
-    })
+    const timings = await bench.repeat(repeat, () => bench.time(() => inFlight(batch, tokens, rounds)))
+    rows.push(rateRow({ scenario: 'requests', what, batch }, timings, batch * rounds * tokens))
   }
   return rows
 }
@@ -114,49 +116,39 @@ async function fanOut (bench: Bench, { prompts, candidates, tokens, repeat }: Be
     const ways = bench.host.engine.sharesPrompt(candidates, length) ? [candidates, 1] : [1]
     const timings = new Map(ways.map(way => [way, [] as Timing[]]))
     const bytes: number[] = []
-    for (let run = 0; run < repeat; run++) {
-      for (const way of ways) {
-        timings.get(way)!.push(await bench.time(async () => {
-          const sequences = await bench.open(length, candidates, { fanOut: way })
-          await bench.grow(sequences, tokens)
-          const { kvTokens, kvBytesPerToken } = bench.host.engine.stats()
-          if (way === ways[0]) bytes.push((kvTokens - length) / candidates * kvBytesPerToken)
-          closeAll(sequences)
-        }))
-      }
+    for (let turn = 0; turn < repeat * ways.length; turn++) {
+      const way = ways[turn % ways.length]!
+      timings.get(way)!.push(await bench.time(async () => {
+        const sequences = await bench.open(length, candidates, { fanOut: way })
+        await bench.grow(sequences, tokens)
+        const { kvTokens, kvBytesPerToken } = bench.host.engine.stats()
+        if (way === ways[0]) bytes.push((kvTokens - length) / candidates * kvBytesPerToken)
+        closeAll(sequences)
+      }))
     }
-    for (const way of ways) {
-      rows.push({
-        scenario: 'fan-out',
-        what: `prompt ${length} stored ${way === 1 ? 'apart' : 'once'}, read and ${tokens} tokens each`,
-        batch: candidates,
-        ...ratesOf(timings.get(way)!, candidates * tokens)
-      })
-    }
-    rows.push({
-      scenario: 'fan-out',
-      what: `prompt ${length}: KV of a candidate beside the prompt`,
-      batch: candidates,
-      unit: 'bytes',
-      value: summarize(bytes)
-    })
+    const labels = (what: string): Labels => ({ scenario: 'fan-out', what: `prompt ${length}${what}`, batch: candidates })
+    rows.push(...ways.map(way => rateRow(labels(` stored ${way === 1 ? 'apart' : 'once'}, read and ${tokens} tokens each`),
+      timings.get(way)!, candidates * tokens)), valueRow(labels(': KV of a candidate beside the prompt'), 'bytes',
+      spreadOf(bytes)))
   }
   return rows
+}
+
+/** The gaps between the tokens that a stream draws, ms. */
+async function gapsOf (bench: Bench, stream: readonly Sequence[], count: number): Promise<number[]> {
+  const gaps: number[] = []
+  let last = performance.now()
+  const onToken = (): void => {
+    gaps.push(performance.now() - last)
+    last = performance.now()
+  }
+  await bench.grow(stream, count, { onToken })
+  return gaps
 }
 
 /** A search of many candidates beside one plain stream: what each does to the other. */
 async function mixed (bench: Bench, { context, candidates, tokens, repeat }: BenchOptions): Promise<Row[]> {
   const width = 2 * candidates
-  const gapsOf = async (stream: readonly Sequence[], count: number): Promise<number[]> => {
-    const gaps: number[] = []
-    let last = performance.now()
-    const onToken = (): void => {
-      gaps.push(performance.now() - last)
-      last = performance.now()
-    }
-    await bench.grow(stream, count, { onToken })
-    return gaps
-  }
   const search = async (): Promise<Timing> => {
     const sequences = await bench.open(context, width, { fanOut: width })
     const timing = await bench.time(() => bench.grow(sequences, tokens))
@@ -168,72 +160,57 @@ async function mixed (bench: Bench, { context, candidates, tokens, repeat }: Ben
   const [gapsAlone, gapsBeside, alone, beside]: [number[], number[], Timing[], Timing[]] = [[], [], [], []]
   for (let run = 0; run < repeat; run++) {
     const stream = await bench.open(context, 1)
-    gapsAlone.push(...await gapsOf(stream, 4 * tokens))
+    gapsAlone.push(...await gapsOf(bench, stream, 4 * tokens))
     alone.push(await search())
     const searching = new AbortController()
     const searched = search().finally(() => { searching.abort() })
-    while (!searching.signal.aborted) gapsBeside.push(...await gapsOf(stream, 8))
+    while (!searching.signal.aborted) gapsBeside.push(...await gapsOf(bench, stream, 8))
     beside.push(await searched)
     closeAll(stream)
   }
-  const row = (what: string, batch: number, unit: Row['unit'], value: number): Row => ({
-    scenario: 'mixed', what, batch, unit, value: { median: value, least: value, most: value }
-  })
-  const [aloneRates, besideRates] = [ratesOf(alone, width * tokens), ratesOf(beside, width * tokens)]
+  const labels = (what: string, batch: number): Labels => ({ scenario: 'mixed', what, batch })
+  const [gapAlone, gapBeside] = [quantile(gapsAlone, 0.99), quantile(gapsBeside, 0.99)]
+  const [searchAlone, searchBeside] = [rateRow(labels('search alone', width), alone, width * tokens),
+    rateRow(labels('search beside the stream', width), beside, width * tokens)]
   return [
-    row('stream alone, gap between tokens, p99', 1, 'ms', quantile(gapsAlone, 0.99)),
-    row(`stream beside a search of ${width}, gap p99`, 1, 'ms', quantile(gapsBeside, 0.99)),
-    row('the same over that alone', 1, 'times', quantile(gapsBeside, 0.99) / quantile(gapsAlone, 0.99)),
-    { scenario: 'mixed', what: 'search alone', batch: width, ...aloneRates },
-    { scenario: 'mixed', what: 'search beside the stream', batch: width, ...besideRates },
-    row('the same over that alone', width, 'times', besideRates.value.median / aloneRates.value.median)
+    valueRow(labels('stream alone, gap between tokens, p99', 1), 'ms', spreadOf([gapAlone])),
+    valueRow(labels(`stream beside a search of ${width}, gap p99`, 1), 'ms', spreadOf([gapBeside])),
+    valueRow(labels('the same over that alone', 1), 'times', spreadOf([gapBeside / gapAlone])),
+    searchAlone, searchBeside,
+    valueRow(labels('the same over that alone', width), 'times',
+      spreadOf([searchBeside.value.median / searchAlone.value.median]))
   ]
 }
 
 /** Time to the first output of a prompt, cached and not. */
 async function prefixHit (bench: Bench, { prompts, repeat }: BenchOptions): Promise<Row[]> {
-  const { engine } = bench.host
   const length = Math.max(...prompts)
-  const [cold, warm]: [number[], number[]] = [[], []]
+  const [cold, warm]: [Timing[], Timing[]] = [[], []]
   for (let run = 0; run < repeat; run++) {
     const prompt = bench.prompt(length)
-    for (const times of [cold, warm]) {
-      const { totalMs } = await bench.time(async () => {
-        const sequence = engine.open(prompt, { salt: `prefix ${run}` })
+    for (const timings of [cold, warm]) {
+      timings.push(await bench.time(async () => {
+        const sequence = bench.host.engine.open(prompt, { salt: `prefix ${run}` })
         await sequence.output()
         sequence.close()
-      })
-      times.push(totalMs)
+      }))
     }
   }
-  return [
-    {
-      scenario: 'prefix-hit',
-      what: `first output of a prompt of ${length}`,
-      batch: 1,
-      unit: 'ms',
-      value: summarize(cold)
-    },
-    { scenario: 'prefix-hit', what: 'the same, cached', batch: 1, unit: 'ms', value: summarize(warm) },
-    {
-      scenario: 'prefix-hit',
-      what: 'cached over not',
-      batch: 1,
-      unit: 'times',
-      value: summarize(warm.map((value, run) => value / cold[run]!))
-    }
-  ]
+  const labels = (what: string): Labels => ({ scenario: 'prefix-hit', what, batch: 1 })
+  return [valueRow(labels(`first output of a prompt of ${length}`), 'ms', spreadOf(times(cold))),
+    valueRow(labels('the same, cached'), 'ms', spreadOf(times(warm))),
+    valueRow(labels('cached over not'), 'times', ratioOf(times(warm), times(cold))!)]
 }
 
 /** One greedy answer that repeats its prompt, and one that does not, with tokens guessed and without. */
 async function drafts (bench: Bench, { context, tokens, repeat }: BenchOptions): Promise<Row[]> {
-  const { engine } = bench.host
   const write = async (prompt: readonly number[], drafting: boolean): Promise<Timing> => {
-    const inner = engine.open(prompt, { temperature: 0 })
+    const inner = bench.host.engine.open(prompt, { temperature: 0 })
+    const lookup = new PromptLookup(prompt)
     const sequence = drafting
       ? new DraftingSequence(inner, {
-        lookup: new PromptLookup(prompt),
-        profile: engine.profile.drafts,
+        lookup,
+        profile: bench.host.engine.profile.drafts,
         until: prompt.length + tokens,
         pays: () => true,
         counts: { accepted: 0, rejected: 0 }
@@ -255,17 +232,9 @@ async function drafts (bench: Bench, { context, tokens, repeat }: BenchOptions):
       apart.push(await write(prompt, false))
       together.push(await write(prompt, true))
     }
-    rows.push(
-      { scenario: 'drafts', what, batch: 1, ...ratesOf(apart, tokens) },
-      { scenario: 'drafts', what: 'the same with tokens guessed', batch: 1, ...ratesOf(together, tokens) },
-      {
-        scenario: 'drafts',
-        what: 'the same over that without',
-        batch: 1,
-        unit: 'times',
-        value: summarize(apart.map(({ totalMs }, run) => totalMs / together[run]!.totalMs))
-      }
-    )
+    const labels = (what: string): Labels => ({ scenario: 'drafts', what, batch: 1 })
+    rows.push(rateRow(labels(what), apart, tokens), rateRow(labels('the same with tokens guessed'), together, tokens),
+      valueRow(labels('the same over that without'), 'times', ratioOf(times(apart), times(together))!))
   }
   return rows
 }

@@ -2,11 +2,13 @@
 import { cpus, loadavg } from 'node:os'
 import Table from 'cli-table3'
 import { RequestError } from '../errors.js'
-import { createHost } from '../serving/model-runtime.js'
-import { runScenarios, scenarioNames, type Row, type ScenarioName } from './bench-scenarios.js'
+import { createHost, type Host } from '../serving/model-runtime.js'
+import { runScenarios, scenarioNames, type BenchOptions, type Row } from './bench-scenarios.js'
 import { profileOperators, type OperatorTime } from './bench-operators.js'
 import { say, type Command } from './command.js'
-import { engineConfigOf, engineOptions, integerOption, integersOption, type Options, type Values } from './options.js'
+import {
+  engineConfigOf, engineOptions, integerOption, integersOption, namesOption, type Options, type Values
+} from './options.js'
 
 const options: Options = {
   scenario: { type: 'string', help: `what to measure, by commas: ${scenarioNames.join(', ')}`, default: 'all' },
@@ -32,16 +34,37 @@ const options: Options = {
   ...engineOptions
 }
 
-function chosenScenarios (values: Values): ScenarioName[] {
-  const given = values['scenario']
-  if (given === undefined || given === 'all') return scenarioNames
-  const names = String(given).split(',')
-  const unknown = names.find(name => !scenarioNames.includes(name as ScenarioName))
-  if (unknown !== undefined) {
+/** @throws RequestError naming the option that cannot be followed */
+function benchOptionsOf (values: Values): BenchOptions {
+  const context = integerOption(values, 'context', 128, 2)
+  const common = integerOption(values, 'common', 0, 0)
+  if (common > context - 2) {
     throw new RequestError('invalid_request',
-      `--scenario must be some of ${scenarioNames.join(', ')}; got ${JSON.stringify(unknown)}`, { param: 'scenario' })
+      `--common must be at most --context less 2, ${context - 2}; got ${common}`, { param: 'common' })
   }
-  return names as ScenarioName[]
+  return {
+    batches: integersOption(values, 'batch', '1,8,16,32'),
+    context,
+    common,
+    prompts: integersOption(values, 'prompts', '128,512,1024', 2),
+    candidates: integerOption(values, 'candidates', 32),
+    tokens: integerOption(values, 'tokens', 32),
+    repeat: integerOption(values, 'repeat', 5)
+  }
+}
+
+function environmentOf ({ model: { id, operators } }: Host): object {
+  const { format, threads, operators: names, instructionSet } = operators
+  return {
+    cpu: cpus()[0]?.model,
+    instructionSet,
+    cores: cpus().length,
+    threads,
+    node: process.version,
+    model: id,
+    format: `${format}: ${names.join(', ')}`,
+    loadAverage: loadavg()[0]!.toFixed(2)
+  }
 }
 
 export const bench: Command = {
@@ -52,35 +75,10 @@ export const bench: Command = {
   mostPositionals: 0,
   async run (values) {
     const config = engineConfigOf(values)
-    const names = chosenScenarios(values)
-    const context = integerOption(values, 'context', 128, 2)
-    const common = integerOption(values, 'common', 0, 0)
-    if (common > context - 2) {
-      throw new RequestError('invalid_request',
-        `--common must be at most --context less 2, ${context - 2}; got ${common}`, { param: 'common' })
-    }
-    const benchOptions = {
-      batches: integersOption(values, 'batch', '1,8,16,32'),
-      context,
-      common,
-      prompts: integersOption(values, 'prompts', '128,512,1024', 2),
-      candidates: integerOption(values, 'candidates', 32),
-      tokens: integerOption(values, 'tokens', 32),
-      repeat: integerOption(values, 'repeat', 5)
-    }
+    const [names, benchOptions] = [namesOption(values, 'scenario', scenarioNames), benchOptionsOf(values)]
     const host = await createHost(config, say)
+    const environment = environmentOf(host)
     let rows: Row[]
-    const { id, operators: { format, threads, operators, instructionSet } } = host.model
-    const environment = {
-      cpu: cpus()[0]?.model,
-      instructionSet,
-      cores: cpus().length,
-      threads,
-      node: process.version,
-      model: id,
-      format: `${format}: ${operators.join(', ')}`,
-      loadAverage: loadavg()[0]!.toFixed(2)
-    }
     try {
       rows = await runScenarios(host, names, benchOptions, name => { say(`${name} done`) })
     } finally {

@@ -2,14 +2,14 @@
  * `fairlead eval-verified`: how often answers pass a program's checks, and what that costs in the server and in a
  * client that asks again.
  */
-import { evaluateVerified, loadConstraints, type VerifiedOptions } from '../evaluation/verified.js'
+import { evaluateVerified, loadConstraints } from '../evaluation/verified.js'
 import { writeVerified } from '../evaluation/verified-report.js'
 import { createHost } from '../serving/model-runtime.js'
 import { environmentOf } from '../reporting/environment.js'
-import { refuse } from '../validation.js'
 import { say, type Command } from './command.js'
 import { interruptible, partly } from './interruptible.js'
-import { engineConfigOf, engineOptions, integerOption, type Options } from './options.js'
+import { sizesOf } from './eval.js'
+import { engineConfigOf, engineOptions, type Options } from './options.js'
 
 const options: Options = {
   limit: { type: 'string', help: 'prompts, of 300 the first ones; six kinds in turn', default: '60' },
@@ -34,28 +34,16 @@ export const verifiedEvaluation: Command = {
   options,
   mostPositionals: 0,
   async run (values) {
-    const candidates = integerOption(values, 'candidates', 32, 2)
-    if (candidates > 128) throw refuse('--candidates', 'must be an integer from 2 to 128', values['candidates'])
-    const limit = integerOption(values, 'limit', 60)
-    const { length } = loadConstraints()
-    if (limit > length) throw refuse('--limit', `must be an integer from 1 to ${length}`, values['limit'])
-    const timed = integerOption(values, 'timed', Math.min(30, limit), 0)
-    if (timed > limit) throw refuse('--timed', `must be at most --limit, ${limit}`, values['timed'])
-    const out = String(values['out'] ?? 'fairlead-eval-verified')
-    const given: VerifiedOptions = {
-      limit,
-      candidates,
-      maxTokens: integerOption(values, 'max-tokens', 48),
-      timed,
-      retime: values['retime'] === true,
-      folder: out
-    }
+    const folder = String(values['out'] ?? 'fairlead-eval-verified')
+    const sizes = sizesOf(values, { count: loadConstraints().length, name: 'models/evaluation/constraints.json' },
+      { limit: 60, candidates: 32, timed: 30 })
     const environment = environmentOf('fairlead eval-verified', process.argv.slice(3))
     const host = await createHost(engineConfigOf(values), say)
     try {
-      const result = await interruptible((signal, onProgress) => evaluateVerified(host, given, signal, onProgress))
-      const { folder: _, retime: __, ...setting } = given
-      console.log(await writeVerified(String(values['report'] ?? out), result,
+      const result = await interruptible((signal, onProgress) => evaluateVerified(host, { ...sizes, folder }, signal,
+        onProgress))
+      const { retime: _, ...setting } = sizes
+      console.log(await writeVerified(String(values['report'] ?? folder), result,
         { ...setting, fingerprint: host.model.fingerprint }, environment))
       if (!result.finished) say(partly)
     } finally {

@@ -64,6 +64,24 @@ function textOption (values: Values, name: string, fallback: string | undefined,
   return text
 }
 
+/** How much is drawn, as both evaluations are told. @param prompts how many there are, and what they are called */
+export function sizesOf (
+  values: Values, prompts: { readonly count: number, readonly name: string },
+  fallback: { readonly limit: number, readonly candidates: number, readonly timed: number }
+): Pick<EvaluationOptions, 'limit' | 'candidates' | 'maxTokens' | 'timed' | 'retime'> {
+  const candidates = integerOption(values, 'candidates', fallback.candidates, 2)
+  if (candidates > 128) throw refuse('--candidates', 'must be an integer from 2 to 128', values['candidates'])
+  const limit = integerOption(values, 'limit', Math.min(fallback.limit, prompts.count))
+  if (limit > prompts.count) {
+    throw refuse('--limit', `must be at most the prompts of ${prompts.name}, ${prompts.count}`, values['limit'])
+  }
+  const timed = integerOption(values, 'timed', Math.min(fallback.timed, limit), 0)
+  if (timed > limit) throw refuse('--timed', `must be at most --limit, ${limit}`, values['timed'])
+  return {
+    limit, candidates, maxTokens: integerOption(values, 'max-tokens', 48), timed, retime: values['retime'] === true
+  }
+}
+
 function optionsOf (values: Values): EvaluationOptions & { readonly promptSet: string, readonly report: string } {
   const reward = String(values['reward'] ?? 'positive')
   const weight = weightOf(values, reward)
@@ -74,15 +92,7 @@ function optionsOf (values: Values): EvaluationOptions & { readonly promptSet: s
     `no judge belongs to ${reward}; name one (${judgeNames.join(', ')}) or another reward`)
   if (judge === reward) throw refuse('--judge', 'must be another than the reward it judges', judge)
   const wish = values['wish'] ?? (weight < 0 ? own?.wish.less : own?.wish.more) ?? null
-  const candidates = integerOption(values, 'candidates', 64, 2)
-  if (candidates > 128) throw refuse('--candidates', 'must be an integer from 2 to 128', values['candidates'])
   const prompts = loadPrompts(promptSet)
-  const limit = integerOption(values, 'limit', Math.min(24, prompts.length))
-  if (limit > prompts.length) {
-    throw refuse('--limit', `must be at most the prompts of ${promptSet}, ${prompts.length}`, values['limit'])
-  }
-  const timed = integerOption(values, 'timed', Math.min(8, limit), 0)
-  if (timed > limit) throw refuse('--timed', `must be at most --limit, ${limit}`, values['timed'])
   const folder = String(values['out'] ?? 'fairlead-eval')
   return {
     reward,
@@ -91,13 +101,9 @@ function optionsOf (values: Values): EvaluationOptions & { readonly promptSet: s
     wish: wish === null ? null : String(wish),
     promptSet,
     prompts,
-    candidates,
-    limit,
+    ...sizesOf(values, { count: prompts.length, name: promptSet }, { limit: 24, candidates: 64, timed: 8 }),
     seeds: integerOption(values, 'seeds', 1),
-    maxTokens: integerOption(values, 'max-tokens', 48),
     panel: values['skip-panel'] !== true,
-    timed,
-    retime: values['retime'] === true,
     folder,
     report: String(values['report'] ?? join(folder, `${reward}_${weight}`))
   }

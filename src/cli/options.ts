@@ -105,6 +105,21 @@ export function integersOption (values: Values, name: string, fallback: string, 
   return given
 }
 
+/**
+ * Names given as an option, by commas: all of them without it, or where it is `all`.
+ * @throws RequestError naming the option, those there are and the value
+ */
+export function namesOption<Name extends string> (values: Values, name: string, all: readonly Name[]): Name[] {
+  const given = String(values[name] ?? 'all')
+  const names = given === 'all' ? [...all] : given.split(',')
+  const unknown = names.find(one => !all.some(known => known === one))
+  if (unknown !== undefined) {
+    throw new RequestError('invalid_request',
+      `--${name} must be some of ${all.join(', ')}; got ${JSON.stringify(unknown)}`, { param: name })
+  }
+  return names as Name[]
+}
+
 /** An option that must be there. @throws RequestError naming it */
 export function requiredOption (values: Values, name: string): string {
   const value = values[name]

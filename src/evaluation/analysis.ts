@@ -3,11 +3,12 @@
  * scale of `pools.ts`. Pure.
  */
 import { bestOfNKl } from '../decoding/selection/selection-rules.js'
+import type { Estimate } from '../reporting/estimate.js'
 import { uniform } from '../statistics/random.js'
 import { curveGain, softBest, type CurvePoint } from './equal-kl.js'
 import { gains, nllOf, Pools, sizesUpTo, turningOf, type PlainPool, type ScoredAnswer, type Turning } from './pools.js'
 import {
-  correlation, distinctPairs, mean, meanOverPrompts, overPrompts, pooledKl, sizeAtKl, type Estimate
+  correlation, distinctPairs, mean, meanOverPrompts, pooledKl, ratioOverPrompts, sizeAtKl
 } from './statistics.js'
 import { curves, frontierNats, plainLabel, type ComparedWay } from './ways.js'
 
@@ -113,18 +114,11 @@ function sizeAtTime (timed: ReadonlyArray<{ readonly n: number, readonly time: n
   return a.n + (b.n - a.n) * (time - a.time) / (b.time - a.time)
 }
 
-/** A way's figures before it is compared with others. */
-interface Measured {
+/** A way's figures before it is compared with others: gains prompt by prompt. */
+interface Measured extends Omit<WayFigures, 'label' | 'curve' | 'proxy' | 'judge' | `over${string}` | 'shareOf16'> {
   readonly way: ComparedWay
-  /** Gains, prompt by prompt. */
   readonly proxy: readonly number[]
   readonly judge: readonly number[]
-  readonly nll: number
-  readonly distinctPairs: number
-  readonly tokens: number
-  readonly time: Estimate | null
-  readonly kl: number | null
-  readonly klKind: string | null
 }
 
 /** Best-of-n as a way: the pool tells all but its time. */
@@ -167,8 +161,7 @@ function measureDrawn (
  */
 function shareOf (part: readonly number[], whole: readonly number[]): Estimate | null {
   if (!(meanOverPrompts(whole).low > 0)) return null
-  return overPrompts(part.map((own, index) => ({ own, all: whole[index]! })), items =>
-    mean(items.map(({ own }) => own)) / mean(items.map(({ all }) => all)))
+  return ratioOverPrompts(part.map((own, index) => ({ own, all: whole[index]! })), ({ own }) => own, ({ all }) => all)
 }
 
 function compare (measured: readonly Measured[], pools: Pools): WayFigures[] {
@@ -235,9 +228,8 @@ export function analyse (
     ['oracle: the judge itself', pools.judge]
   ]
   const plainIndex = ways.findIndex(({ label }) => label === plainLabel)
-  const timeOf = (index: number): Estimate | null => turns.length === 0
-    ? null
-    : overPrompts(turns, items => mean(items.map(turn => turn[index]!)) / mean(items.map(turn => turn[plainIndex]!)))
+  const timeOf = (index: number): Estimate | null =>
+    turns.length === 0 ? null : ratioOverPrompts(turns, turn => turn[index]!, turn => turn[plainIndex]!)
   const measured = ways.map((way, index) => way.pooled === null
     ? measureDrawn(way, done.map(one => one.ways[index]!), pools, timeOf(index))
     : measurePooled(way, way.pooled, pools, timeOf(index)))

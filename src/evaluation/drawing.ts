@@ -51,7 +51,7 @@ export const messagesOf = (prompt: string, system: string | null = null): ChatMe
   [...system === null ? [] : [{ role: 'system', content: system }], { role: 'user', content: prompt }]
 
 /** What is drawn is the policy's own: temperature 1, nothing filtered, up to an end token. */
-export const plainSampling = {
+const plainSampling = {
   temperature: 1,
   topP: 1,
   topK: 0,
@@ -68,9 +68,14 @@ export const plainSampling = {
   topLogprobs: null
 }
 
-async function run (
-  host: Host, { system, alignment, answers }: Way, prompt: string, seed: number, maxTokens: number, signal: AbortSignal,
-  schema: object | null
+/**
+ * Asks as a request would.
+ * @param schema that answers are held to as JSON; null for none
+ */
+export async function ask (
+  host: Host, { system, alignment, answers }: Omit<Way, 'name'>, prompt: string, seed: number,
+  limits: { readonly maxTokens: number, readonly ignoreEos?: boolean }, signal: AbortSignal,
+  schema: object | null = null
 ): Promise<{ result: DecodeResult, usage: Usage }> {
   let [result, usage]: [DecodeResult?, Usage?] = []
   for await (const event of generate(host, {
@@ -86,7 +91,7 @@ async function run (
     cacheSalt: '',
     grammar: schema && { text: schemaGrammar(schema, 'schema'), param: 'schema' },
     alignment: alignment && parseAlignment(alignment),
-    sampling: { ...plainSampling, maxTokens }
+    sampling: { ...plainSampling, ...limits }
   }, signal)) {
     if (event.type === 'end') result = event.result
     else if (event.type === 'usage') usage = event.usage
@@ -96,16 +101,16 @@ async function run (
 
 /** ln π(answer's tokens | messages), nats, read through the policy; without an end token. */
 async function readLogprob (
-  { engine, model, ...host }: Host, messages: readonly ChatMessage[], answer: string, signal: AbortSignal
+  host: Host, messages: readonly ChatMessage[], answer: string, signal: AbortSignal
 ): Promise<number> {
-  const prompt = renderPrompt({ engine, model, ...host }, messages).tokens
-  const tokens = [...prompt, ...model.tokenizer.encode(answer)]
+  const prompt = renderPrompt(host, messages).tokens
+  const tokens = [...prompt, ...host.model.tokenizer.encode(answer)]
   if (tokens.length === prompt.length) return 0
-  const reservation = await engine.reserve(
+  const reservation = await host.engine.reserve(
     { sequences: 1, promptTokens: 0, answerTokens: tokens.length + 1, sharesPrompt: false }, signal
   )
   try {
-    const rated = await promptLogprobs({ engine, model, ...host }, tokens, 0,
+    const rated = await promptLogprobs(host, tokens, 0,
       { salt: '', signal, ledger: { computedTokens: 0, cachedTokens: 0, forwardPasses: 0 } })
     return rated.slice(prompt.length).reduce((sum, { logprob }) => sum + logprob!, 0)
   } finally {
@@ -142,7 +147,7 @@ export async function draw (
   schema: object | null = null
 ): Promise<Draw> {
   const started = performance.now()
-  const { result, usage } = await run(host, way, prompt, seed, maxTokens, signal, schema)
+  const { result, usage } = await ask(host, way, prompt, seed, { maxTokens }, signal, schema)
   const drawn: Draw = {
     prompt,
     seed,

@@ -3,7 +3,6 @@
  * by side; presses the panel's rewards on the same pools; then times every way, alone. Interrupted, it analyses the
  * prompts that are done. Knows no report.
  */
-import { setMaxListeners } from 'node:events'
 import { join } from 'node:path'
 import { RequestError } from '../errors.js'
 import type { Host } from '../serving/model-runtime.js'
@@ -17,7 +16,7 @@ import type { Draw, OnProgress, Way } from './drawing.js'
 import { analysePanel, type PanelCurve, type PanelScores } from './panel-analysis.js'
 import { noisyPairs, smallFits, trainingAnswers, trainingPrompts, variantsOf, type Variant } from './panel.js'
 import type { ScoredAnswer } from './pools.js'
-import { sideBySide } from '../bounded-concurrency.js'
+import { promptByPrompt } from './prompt-by-prompt.js'
 import { Timings } from './timings.js'
 import { comparedWays, plainPool, type ComparedWay } from './ways.js'
 
@@ -75,9 +74,6 @@ function findReward (host: Host, name: string): RewardFamily {
   }
   return family
 }
-
-/** Prompts drawn side by side: enough for ways that draw one answer to fill the engine's steps. */
-const promptsAtOnce = 6
 
 class Evaluator {
   readonly #host: Host
@@ -231,23 +227,13 @@ class Evaluator {
 export async function evaluate (
   host: Host, options: EvaluationOptions, signal: AbortSignal, onProgress: OnProgress
 ): Promise<Evaluation> {
-  setMaxListeners(0, signal)
   const evaluator = new Evaluator(host, options, signal)
-  const prompts = options.prompts.slice(0, options.limit)
-  const done: DonePrompt[] = []
   let panel: PanelCurve[] = []
   let turns: TimedTurn[] = []
-  try {
-    onProgress('prompts', 0, prompts.length)
-    await sideBySide(prompts, promptsAtOnce, async prompt => {
-      done.push(await evaluator.prompt(prompt))
-      onProgress('prompts', done.length, prompts.length)
+  const done = await promptByPrompt(options.prompts.slice(0, options.limit), signal, onProgress,
+    prompt => evaluator.prompt(prompt), async done => {
+      if (options.panel) panel = await evaluator.panel(done, onProgress)
+      turns = await evaluator.times(onProgress)
     })
-    if (options.panel) panel = await evaluator.panel(done, onProgress)
-    turns = await evaluator.times(onProgress)
-  } catch (error) {
-    if (!signal.aborted || done.length === 0) throw error
-  }
-  done.sort((a, b) => prompts.indexOf(a.prompt) - prompts.indexOf(b.prompt))
   return { analysis: analyse(evaluator.ways, done, turns), panel, finished: !signal.aborted }
 }

@@ -2,8 +2,9 @@
  * What proxies of the over-optimisation panel gain by their own account and by the judge's, as best-of-n presses them.
  * Pure.
  */
-import { gains, scaleOf, sizesUpTo, turningOf, type Turning } from './pools.js'
-import { mean, meanOverPrompts, overPrompts, type Estimate } from './statistics.js'
+import type { Estimate } from '../reporting/estimate.js'
+import { gains, sizesUpTo, standardized, turningOf, type Turning } from './pools.js'
+import { meanOverPrompts, ratioOverPrompts } from './statistics.js'
 
 /** A proxy of the over-optimisation panel: its scores of the plain pools. */
 export interface PanelScores {
@@ -22,14 +23,12 @@ export interface PanelCurve {
 
 /** @param judge scores of the plain pools by the judge, one list a prompt */
 export function analysePanel (panel: readonly PanelScores[], judge: ReadonlyArray<readonly number[]>): PanelCurve[] {
-  const judgeScale = scaleOf(judge.flat())
-  const scaledJudge = judge.map(own => own.map(value => (value - judgeScale.mean) / judgeScale.std))
+  const scaledJudge = standardized(judge)
   const size = Math.min(...judge.map(own => own.length))
   const sizes = sizesUpTo(size)
   const oracle = gains(scaledJudge, scaledJudge, size)
   return panel.map(({ group, label, scores }) => {
-    const scale = scaleOf(scores.flat())
-    const own = scores.map(values => values.map(value => (value - scale.mean) / scale.std))
+    const own = standardized(scores)
     const judged = sizes.map(n => gains(own, scaledJudge, n))
     const pairs = judged.at(-1)!.map((gain, index) => ({ gain, oracle: oracle[index]! }))
     return {
@@ -39,8 +38,7 @@ export function analysePanel (panel: readonly PanelScores[], judge: ReadonlyArra
         n, proxy: meanOverPrompts(gains(own, own, n)), judge: meanOverPrompts(judged[index]!)
       })),
       turning: turningOf(sizes, judged),
-      shareOfOracle: overPrompts(pairs, items =>
-        mean(items.map(({ gain }) => gain)) / mean(items.map(one => one.oracle)))
+      shareOfOracle: ratioOverPrompts(pairs, ({ gain }) => gain, one => one.oracle)
     }
   })
 }

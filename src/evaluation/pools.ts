@@ -2,7 +2,9 @@
  * Pools of plain answers: scores on one scale, and what best-of-n by the reward or by something else would gain, by
  * order statistics. Gains are over plain answers, in standard deviations of plain answers. Pure.
  */
-import { distinctPairs, expectedAtBest, mean, meanOverPrompts, type Estimate } from './statistics.js'
+import type { Estimate } from '../reporting/estimate.js'
+import { meanAndStd } from '../statistics/metrics.js'
+import { distinctPairs, expectedAtBest, mean, meanOverPrompts } from './statistics.js'
 
 /** An answer with its scores; both point the way that is wished for. */
 export interface ScoredAnswer {
@@ -23,12 +25,16 @@ export interface Turning {
   readonly after: Estimate
 }
 
-/** Mean and spread of plain answers, by which scores are put on one scale. */
-export interface Scale { readonly mean: number, readonly std: number }
+/** Puts scores on the scale of some, by their mean and standard deviation. */
+export function standardizer (values: readonly number[]): (value: number) => number {
+  const { mean: centre, std } = meanAndStd(values)
+  return value => (value - centre) / (std || 1)
+}
 
-export function scaleOf (values: readonly number[]): Scale {
-  const centre = mean(values)
-  return { mean: centre, std: Math.sqrt(mean(values.map(value => (value - centre) ** 2))) || 1 }
+/** Lists on the scale of all their values. */
+export function standardized (lists: ReadonlyArray<readonly number[]>): number[][] {
+  const scaled = standardizer(lists.flat())
+  return lists.map(own => own.map(scaled))
 }
 
 /** 1, 2, 4, … up to a number, and the number. */
@@ -75,8 +81,8 @@ export class Pools {
   constructor (done: ReadonlyArray<{ readonly plain: PlainPool }>) {
     const column = (pick: (answer: ScoredAnswer) => number): number[][] => done.map(({ plain }) => plain.map(pick))
     const scaled = (pick: (answer: ScoredAnswer) => number): (answer: ScoredAnswer) => number => {
-      const { mean: centre, std } = scaleOf(column(pick).flat())
-      return answer => (pick(answer) - centre) / std
+      const scale = standardizer(column(pick).flat())
+      return answer => scale(pick(answer))
     }
     this.scaledProxy = scaled(({ proxy }) => proxy)
     this.scaledJudge = scaled(({ judge }) => judge)

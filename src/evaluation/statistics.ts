@@ -4,10 +4,8 @@
  */
 import { largestShare } from '../decoding/selection/bisection.js'
 import { bestOfNKl } from '../decoding/selection/selection-rules.js'
+import type { Estimate } from '../reporting/estimate.js'
 import { uniform } from '../statistics/random.js'
-
-/** A figure with the ends of its 95 % confidence interval. */
-export interface Estimate { readonly value: number, readonly low: number, readonly high: number }
 
 export const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
@@ -87,6 +85,11 @@ export function overPrompts<T> (items: readonly T[], statistic: (items: readonly
     statistic(items.map(() => items[Math.floor(random() * items.length)]!))).sort((a, b) => a - b)
   return { value, low: drawn[Math.floor(0.025 * resamples)]!, high: drawn[Math.ceil(0.975 * resamples) - 1]! }
 }
+
+/** Share of a total over prompts: a ratio of means. */
+export const ratioOverPrompts = <T>(
+  items: readonly T[], above: (item: T) => number, below: (item: T) => number
+): Estimate => overPrompts(items, some => mean(some.map(above)) / mean(some.map(below)))
 
 /** The mean over prompts. */
 export const meanOverPrompts = (values: readonly number[]): Estimate => overPrompts(values, mean)

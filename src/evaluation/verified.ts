@@ -4,7 +4,6 @@
  * beams, and in a client that asks again and again. Answers are drawn several prompts at a time; times are taken after
  * that, alone. Knows no report.
  */
-import { setMaxListeners } from 'node:events'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Host } from '../serving/model-runtime.js'
@@ -12,8 +11,9 @@ import { packageRoot } from '../package-root.js'
 import { parseRewardFamily } from '../rewards/descriptor.js'
 import { AnswerStore } from './answer-store.js'
 import type { Draw, OnProgress, Way } from './drawing.js'
-import { sideBySide } from '../bounded-concurrency.js'
-import { expectedAtBest, mean, meanOverPrompts, overPrompts, type Estimate } from './statistics.js'
+import { promptByPrompt } from './prompt-by-prompt.js'
+import type { Estimate } from '../reporting/estimate.js'
+import { expectedAtBest, mean, meanOverPrompts, ratioOverPrompts as ratio } from './statistics.js'
 import { timedSeed, Timings, type TimedWay } from './timings.js'
 
 /** A prompt, what kind of wish it states, and the rules that all must hold. */
@@ -223,8 +223,6 @@ export function analyseVerified (
   const labels = ['retry loop', ...waysOf(candidates).map(({ label }) => label)]
   const attempt = (prompt: VerifiedPrompt, index: number): Attempt =>
     index === 0 ? retryOf(prompt) : prompt.ways[index - 1]!
-  const ratio = <T> (items: readonly T[], above: (item: T) => number, below: (item: T) => number): Estimate =>
-    overPrompts(items, some => mean(some.map(above)) / mean(some.map(below)))
   const times = turns.map((turn, index) => timedOf(done[index]!, turn))
   const timeRatio = (above: (times: Timed) => number, below: (times: Timed) => number): Estimate | null =>
     times.length === 0 ? null : ratio(times, above, below)
@@ -258,9 +256,6 @@ export function analyseVerified (
   }
 }
 
-/** Prompts drawn side by side. */
-const promptsAtOnce = 6
-
 /**
  * @param signal aborting it ends the run with what is done
  * @throws RequestError for a folder of other records; the signal's reason where no prompt was done
@@ -268,21 +263,10 @@ const promptsAtOnce = 6
 export async function evaluateVerified (
   host: Host, options: VerifiedOptions, signal: AbortSignal, onProgress: OnProgress
 ): Promise<VerifiedResult> {
-  setMaxListeners(0, signal)
   const verifier = new Verifier(host, options, signal)
   const constraints = loadConstraints().slice(0, options.limit)
-  const done = new Map<Constraint, VerifiedPrompt>()
   let turns: Array<readonly number[]> = []
-  try {
-    onProgress('prompts', 0, constraints.length)
-    await sideBySide(constraints, promptsAtOnce, async constraint => {
-      done.set(constraint, await verifier.prompt(constraint))
-      onProgress('prompts', done.size, constraints.length)
-    })
-    turns = await verifier.times(constraints.slice(0, options.timed), onProgress)
-  } catch (error) {
-    if (!signal.aborted || done.size === 0) throw error
-  }
-  return analyseVerified(constraints.flatMap(constraint => done.get(constraint) ?? []), turns, options.candidates,
-    !signal.aborted)
+  const done = await promptByPrompt(constraints, signal, onProgress, constraint => verifier.prompt(constraint),
+    async () => { turns = await verifier.times(constraints.slice(0, options.timed), onProgress) })
+  return analyseVerified(done, turns, options.candidates, !signal.aborted)
 }

@@ -19,7 +19,7 @@ export const pool = { answersPerPrompt: 3, maxTokens: 96, seed: 1 } as const
 
 /** The prompts in the box, one user message each. */
 export function poolPrompts (): string[] {
-  return JSON.parse(readFileSync(join(packageRoot, 'models/rewards/make/pool-prompts.json'), 'utf8')) as string[]
+  return JSON.parse(readFileSync(join(packageRoot, 'models/rewards/pool/prompts.json'), 'utf8')) as string[]
 }
 
 /**

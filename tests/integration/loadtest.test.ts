@@ -21,7 +21,7 @@ writeTinyGguf(model)
 async function loadtest (
   args: readonly string[], interruptAt?: string
 ): Promise<{ code: number, out: string, err: string }> {
-  const child = spawn(process.execPath, [join(packageRoot, 'dist/loadtest/main.js'), ...args],
+  const child = spawn(process.execPath, [join(packageRoot, 'dist/bench/load/main.js'), ...args],
     { env: { ...process.env, FAIRLEAD_MODEL: model, FAIRLEAD_CACHE_DIR: folder }, stdio: ['ignore', 'pipe', 'pipe'] })
   let [out, err, told] = ['', '', false]
   child.stdout.on('data', chunk => { out += String(chunk) })

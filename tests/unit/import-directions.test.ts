@@ -44,6 +44,11 @@ const below = {
   ]
 } as const satisfies Record<string, readonly string[]>
 
+/** Folders beside src, which may import all of it → what else each may import. */
+const beside: Readonly<Record<string, readonly string[]>> = {
+  tools: [], bench: ['tools'], studies: ['tools'], conformance: ['tools'], processors: [], scripts: []
+}
+
 /** Folders that see each other only through types. */
 const typesOnly: ReadonlyArray<readonly [string, string]> = [
   ['rewards', 'decoding'], ['decoding', 'rewards'], ['policies', 'rewards'], ['grammar', 'policies']
@@ -59,7 +64,19 @@ const homes: ReadonlyArray<readonly [RegExp, ...string[]]> = [
   [/^eld/, 'rewards/kinds/rules/language.ts']
 ]
 
+/** What a file imports from its own project, by path; the names may be on lines before. */
+const imports = /(?:from|^import) '(\.[^']+)'/gm
+
 const placeOf = (file: string): string => file.split('/')[0]!.replace(/\.ts$/, '')
+
+/** What is wrong with the imports of a file beside src. @param file path from the package's root */
+function violationsBeside (file: string, text: string): string[] {
+  const from = placeOf(file)
+  return [...text.matchAll(imports)].flatMap(([, specifier]) => {
+    const to = placeOf(posix.join(posix.dirname(file), specifier!))
+    return to === from || to === 'src' || beside[from]!.includes(to) ? [] : [`${file} imports ${specifier}`]
+  })
+}
 
 /** What is wrong with one file's imports. @param file path under src/ */
 function violations (file: string, text: string): string[] {
@@ -85,9 +102,15 @@ function violations (file: string, text: string): string[] {
   return found
 }
 
-const src = join(packageRoot, 'src')
-const sources = new Map(readdirSync(src, { recursive: true, encoding: 'utf8' }).map(file => file.replaceAll('\\', '/'))
-  .filter(file => file.endsWith('.ts')).map(file => [file, readFileSync(join(src, file), 'utf8')]))
+/** The files of a folder by their paths in it. */
+function filesIn (folder: string): ReadonlyArray<readonly [file: string, text: string]> {
+  const home = join(packageRoot, folder)
+  return readdirSync(home, { recursive: true, encoding: 'utf8' }).filter(file => /(?<!\.d)\.ts$/.test(file) &&
+    !file.includes('node_modules')).map(file => [file.replaceAll('\\', '/'), readFileSync(join(home, file), 'utf8')])
+}
+const sources = new Map(filesIn('src'))
+const others = new Map(Object.keys(beside).flatMap(folder =>
+  filesIn(folder).map(([file, text]) => [`${folder}/${file}`, text] as const)))
 
 /** A circle of files, each of which imports the next, types too; null where there is none. */
 function circle (sources: ReadonlyMap<string, string>): string[] | null {
@@ -95,8 +118,7 @@ function circle (sources: ReadonlyMap<string, string>): string[] | null {
   const search = (file: string, path: readonly string[]): string[] | null => {
     if (path.includes(file)) return [...path.slice(path.indexOf(file)), file]
     if (clear.has(file)) return null
-    for (const [, specifier] of (sources.get(file) ??
-      '').matchAll(/^(?:import|export) [^'"\n]*?(?:from )?'(\.[^']+)'/gm)) {
+    for (const [, specifier] of (sources.get(file) ?? '').matchAll(imports)) {
       const found = search(posix.join(posix.dirname(file), specifier!).replace(/\.js$/, '.ts'), [...path, file])
       if (found) return found
     }
@@ -112,13 +134,15 @@ function circle (sources: ReadonlyMap<string, string>): string[] | null {
 
 test('no files import each other in a circle', () => {
   assert.equal(circle(sources), null)
+  assert.equal(circle(others), null)
   assert.deepEqual(circle(new Map([['a/x.ts', "import { y } from '../b/y.js'"],
     ['b/y.ts', "import type { X } from '../a/x.js'"]])), ['a/x.ts', 'b/y.ts', 'a/x.ts'])
 })
 
 test('imports run one way, packages have one home, the environment is read in one place', () => {
-  assert.ok(sources.size > 50)
+  assert.ok(sources.size > 50 && others.size > 50)
   assert.deepEqual([...sources].flatMap(([file, text]) => violations(file, text)), [])
+  assert.deepEqual([...others].flatMap(([file, text]) => violationsBeside(file, text)), [])
 })
 
 test('the check sees what it is there to see', () => {
@@ -128,5 +152,8 @@ test('the check sees what it is there to see', () => {
   assert.equal(violations('decoding/x.ts', "import type { Sequence } from '../engine/sequence.js'").length, 1)
   assert.equal(violations('api/x.ts', "import koffi from 'koffi'").length, 1)
   assert.equal(violations('api/x.ts', 'const home = process.env.HOME').length, 1)
+  assert.equal(violations('models/x.ts', "import { bench } from '../../bench/x.js'").length, 1)
+  assert.equal(violationsBeside('bench/a/x.ts', "import {\n  y } from '../../studies/x.js'").length, 1)
+  assert.equal(violationsBeside('studies/x.ts', "import { y } from '../src/engine/x.js'").length, 0)
   assert.equal(violations('models/x.ts', "import { Tensor } from '../runtime/tensor.js'").length, 0)
 })

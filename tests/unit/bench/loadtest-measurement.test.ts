@@ -1,15 +1,15 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { AnswerReader, usageOf } from '../../../loadtest/answer-reader.js'
-import { ratiosOf, type EngineTurn } from '../../../loadtest/beside-engine.js'
-import { agreement, rateIn } from '../../../loadtest/guidellm.js'
-import { arrivals, closedLoop, openLoop } from '../../../loadtest/loops.js'
+import { AnswerReader, usageOf } from '../../../bench/load/answer-reader.js'
+import { ratiosOf, type EngineTurn } from '../../../bench/load/beside-engine.js'
+import { agreement, rateIn } from '../../../bench/load/guidellm.js'
+import { arrivals, closedLoop, openLoop } from '../../../bench/load/loops.js'
 import {
   measure, meets, quantiles, tpotOf, type Measurement, type RequestSample
-} from '../../../loadtest/measurement.js'
-import { planOf, rateOf } from '../../../loadtest/plan.js'
-import { ablationsOf, capacityOf, compare } from '../../../loadtest/report.js'
-import { scenariosOf } from '../../../loadtest/scenarios.js'
+} from '../../../bench/load/measurement.js'
+import { planOf, rateOf } from '../../../bench/load/plan.js'
+import { ablationsOf, capacityOf, compare } from '../../../bench/load/report.js'
+import { scenariosOf } from '../../../bench/load/scenarios.js'
 import { sameBits } from '../../helpers/same-bits.js'
 
 const usage = {

@@ -2,29 +2,16 @@ import assert from 'node:assert/strict'
 import { execFileSync } from 'node:child_process'
 import { test } from 'node:test'
 import { isDeepStrictEqual } from 'node:util'
-import { EngineProcess, type Command } from '../../../loadtest/peers/engine-process.js'
-import { engines } from '../../../loadtest/peers/engines.js'
-import { checkMeasured, type Measured, type Task } from '../../../loadtest/peers/protocol.js'
-import { fastest, resultsOf, tableOf, type Contestant } from '../../../loadtest/peers/report.js'
-import { messageOf, scenariosOf, taskOf, type Scenario } from '../../../loadtest/peers/scenarios.js'
-import { ratesOf, ratioOf, spreadOf } from '../../../loadtest/peers/statistics.js'
-import { inTurns } from '../../../loadtest/peers/turns.js'
+import { EngineProcess, type Command } from '../../../bench/peers/engine-process.js'
+import { engines } from '../../../bench/peers/engines.js'
+import { checkMeasured, type Measured, type Task } from '../../../bench/peers/protocol.js'
+import { fastest, resultsOf, tableOf, type Contestant } from '../../../bench/peers/report.js'
+import { messageOf, scenariosOf, taskOf, type Scenario } from '../../../bench/peers/scenarios.js'
+import { ratesOf } from '../../../bench/peers/rates.js'
+import { inTurns } from '../../../bench/harness/turns.js'
 
 const task: Task = { warmUpPrompt: [4], warmUpTokens: 1, prompt: [5, 6, 7], candidates: 2, newTokens: 2 }
 const measured: Measured = { firstMs: 10, totalMs: 30, promptTokens: 3, drawn: [[1, 2], [1, 3]] }
-
-test('the median of an even number of values is the mean of the middle two', () => {
-  assert.deepEqual(spreadOf([3, 1, 2]), { median: 2, least: 1, most: 3 })
-  assert.deepEqual(spreadOf([4, 1, 2, 8]), { median: 3, least: 1, most: 8 })
-  assert.throws(() => spreadOf([]), /at least one/)
-})
-
-test('ratios are taken turn by turn: a slow spell that both share leaves them alone', () => {
-  assert.deepEqual(ratioOf([100, 50, 100], [50, 25, 50]), { median: 2, least: 2, most: 2 })
-  // The ratio of the medians would be 1.
-  assert.equal(ratioOf([10, 20, 30], [20, 30, 10]).median, 2 / 3)
-  assert.throws(() => ratioOf([1], [1, 2]), /same alternations/)
-})
 
 test('the request rate counts all tokens and all time, the decode rate those after the first, the prefill rate ' +
   'the prompt', () => {
@@ -109,18 +96,21 @@ test('who fails has no more turns, the others have all of theirs', async () => {
   const taken: string[] = []
   const failures: string[] = []
   const rounds: number[] = []
-  await inTurns(['a', 'b', 'c'], 3, {
-    async take (name, turn) {
+  const gave = new Map<string, number[]>()
+  await inTurns([{ name: 'a' }, { name: 'b' }, { name: 'c' }], 3, gave, {
+    async take ({ name }, turn) {
       if (name === 'b' && turn === 1) throw new Error('no memory')
       taken.push(name + String(turn))
+      return turn
     },
-    failed: (name, error) => { failures.push(`${name}: ${(error as Error).message}`) },
+    failed: ({ name }, error) => { failures.push(`${name}: ${(error as Error).message}`) },
     ended: done => { rounds.push(done) }
   })
+  assert.deepEqual([...gave], [['a', [0, 1, 2]], ['b', [0]], ['c', [0, 1, 2]]])
   assert.deepEqual(taken, ['a0', 'b0', 'c0', 'a1', 'c1', 'a2', 'c2'])
   assert.deepEqual(failures, ['b: no memory'])
   assert.deepEqual(rounds, [1, 2, 3])
-  const ended = inTurns(['a'], 2,
+  const ended = inTurns([{ name: 'a' }], 2, new Map(),
     { take: () => Promise.reject(new Error('cut short')), failed: (_, error) => { throw error }, ended: () => {} })
   await assert.rejects(ended, /cut short/)
 })

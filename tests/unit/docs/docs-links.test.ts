@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { packageRoot } from '../../../src/package-root.js'
 import { page } from '../../helpers/docs.js'
 
-const folders = ['docs', 'models', 'loadtest', 'conformance', 'deploy']
+const folders = ['docs', 'models', 'bench', 'conformance', 'deploy']
 const pages = ['README.md', 'ARCHITECTURE.md', ...folders.flatMap(folder => readdirSync(join(packageRoot, folder),
   { recursive: true, encoding: 'utf8' })
   .filter(path => path.endsWith('.md') && !/node_modules|^out\//.test(path)).map(path => `${folder}/${path}`))]

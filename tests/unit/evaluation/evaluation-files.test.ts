@@ -6,8 +6,6 @@ import { after, test } from 'node:test'
 import { loadPrompts, promptSetNames } from '../../../src/evaluation/prompt-sets.js'
 import { flipped, noisyPairs } from '../../../src/evaluation/panel.js'
 import { Records } from '../../../src/evaluation/records.js'
-import { drawPlot } from '../../../src/reporting/plot.js'
-import { Progress } from '../../../src/reporting/progress.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'fairlead-evaluation-'))
 after(() => { rmSync(folder, { recursive: true }) })
@@ -55,31 +53,4 @@ test('pairs for small fits follow the judge, but for a quarter', () => {
   assert.equal(pairs.length, 500)
   const wrong = pairs.filter(({ chosen }) => chosen === 'answer 1').length
   assert.ok(Math.abs(wrong / 500 - flipped) < 0.06)
-})
-
-test('a plot is SVG with its labels, series and intervals', async () => {
-  const svg = await drawPlot({
-    title: 'A title',
-    x: { label: 'how many', scale: 'log' },
-    y: { label: 'how good' },
-    series: [{ name: 'one', kind: 'line', points: [{ x: 1, y: 2, low: 1, high: 3 }, { x: 4, y: 3 }] },
-      { name: 'two', kind: 'points', points: [{ x: 2, y: 1 }] }, { name: 'nothing', kind: 'line', points: [] }]
-  })
-  for (const text of ['A title', 'how many', 'how good', '>one<', '>two<']) assert.ok(svg.includes(text), text)
-  assert.ok(svg.startsWith('<svg'))
-  assert.ok(!svg.includes('nothing'))
-})
-
-test('progress is a bar on a terminal and a line every tenth elsewhere', () => {
-  const written: string[] = []
-  const log = new Progress({ write: text => written.push(text) })
-  for (let done = 0; done <= 100; done++) log.tell('prompts', done, 100)
-  assert.equal(written.length, 11)
-  assert.equal(written[3], 'prompts 30/100\n')
-  const drawn: string[] = []
-  const bar = new Progress({ isTTY: true, write: text => drawn.push(text) })
-  bar.tell('prompts', 1, 2)
-  bar.tell('panel', 0, 1)
-  assert.ok(drawn[0]!.includes('████████████░░░░░░░░░░░░ 1/2'))
-  assert.equal(drawn[1], '\n')
 })

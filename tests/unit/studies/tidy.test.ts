@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { tidy } from '../../../models/rewards/make/tidy.js'
+import { tidy } from '../../../studies/rewards/tidy.js'
 
 test('tokenised lower-case text is put into ordinary spelling', () => {
   assert.equal(tidy("somewhat blurred , but kinnear's performance is razor sharp ."),
