@@ -193,7 +193,7 @@ async function runSuites (values: Values): Promise<boolean> {
 }
 
 try {
-  const { values } = parseOptions({ options, mostPositionals: 0 }, process.argv.slice(2))
+  const { values } = parseOptions({ options, maxPositionals: 0 }, process.argv.slice(2))
   if (values['help'] === true) {
     console.log("npm run conformance -- [OPTIONS]\n\nOther people's clients and suites against a running " +
       `server\n\n${describeOptions(options)}`)

@@ -310,7 +310,7 @@ async function run (values: Values, args: readonly string[]): Promise<void> {
 
 try {
   const args = process.argv.slice(2)
-  const { values } = parseOptions({ options, mostPositionals: 0 }, args)
+  const { values } = parseOptions({ options, maxPositionals: 0 }, args)
   if (values['help'] === true) {
     console.log('npm run loadtest -- [OPTIONS]\n\nLoad on a server of this machine, by HTTP, streams and WebSockets: ' +
       `a report with plots\n\n${describeOptions(options)}`)

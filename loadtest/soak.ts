@@ -218,7 +218,7 @@ async function run (values: Values, args: readonly string[]): Promise<void> {
 
 try {
   const args = process.argv.slice(2)
-  const { values } = parseOptions({ options, mostPositionals: 0 }, args)
+  const { values } = parseOptions({ options, maxPositionals: 0 }, args)
   if (values['help'] === true) {
     console.log('npm run soak -- [OPTIONS]\n\nMixed load with random aborts: errors, memory and KV that does not ' +
       `come back\n\n${describeOptions(options)}`)

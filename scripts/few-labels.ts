@@ -13,7 +13,7 @@ import { helpfulFit } from '../models/rewards/make/helpful-data.js'
 import { makeArguments, withPolicy } from '../models/rewards/make/setup.js'
 import { suggestPairs, type Candidate } from '../src/fitting/active-learning.js'
 import {
-  bothWays, mixHeads, pairAccuracy, randomHeads, type LinearHead, type StatePair
+  withOpposites, mixHeads, pairAccuracy, randomHeads, type LinearHead, type StatePair
 } from '../src/fitting/adapt-weights.js'
 import type { Examples } from '../src/fitting/examples.js'
 import { extractFeatures } from '../src/fitting/features.js'
@@ -104,7 +104,7 @@ function adapting (train: readonly Read[], test: readonly Read[], std: Float64Ar
   const others = Array.from({ length: 40 }, taste)
   const everybody = train.flatMap((pair, index) => labelled([pair], values, others[index % others.length]!))
   const single = fitPairs(everybody, std)
-  const heads = [single, ...bothWays(principalDirections(differences(everybody, std), directionCount).map(one =>
+  const heads = [single, ...withOpposites(principalDirections(differences(everybody, std), directionCount).map(one =>
     one.map((value, i) => value / std[i]!)))]
   // Draws of one user share its taste and its test pairs: a user is one observation.
   const rows = Array.from({ length: users }, taste).map((own, user) => {

@@ -344,7 +344,7 @@ async function bench (values: Values): Promise<void> {
 }
 
 try {
-  const { values } = parseOptions({ options, mostPositionals: 0 }, process.argv.slice(2))
+  const { values } = parseOptions({ options, maxPositionals: 0 }, process.argv.slice(2))
   if (values['help'] === true) {
     console.log(`npm run bench:guided -- [OPTIONS]\n\nBest of ${candidates} in one request, beside other engines and ` +
       `a scoring pass, in turns\n\n${describeOptions(options)}`)

@@ -145,7 +145,7 @@ async function bench (values: Values): Promise<void> {
 }
 
 try {
-  const { values } = parseOptions({ options, mostPositionals: 0 }, process.argv.slice(2))
+  const { values } = parseOptions({ options, maxPositionals: 0 }, process.argv.slice(2))
   if (values['help'] === true) {
     console.log('npm run bench:peers -- [OPTIONS]\n\nFairlead beside other engines, in ' +
       `turns\n\n${describeOptions(options)}`)

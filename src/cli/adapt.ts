@@ -23,7 +23,7 @@ export const adapt: Command = {
   usage: '--reward NAME --train FILE --name NAME',
   summary: 'makes a user’s own reward from a few pairs, and keeps it in --data-dir',
   options,
-  mostPositionals: 0,
+  maxPositionals: 0,
   async run (values) {
     const [reward, name, file] = [requiredOption(values, 'reward'), requiredOption(values, 'name'),
       requiredOption(values, 'train')]

@@ -10,7 +10,7 @@ export interface Command {
   readonly summary: string
   readonly options: Options
   /** How many arguments that are no options it takes, at most. */
-  readonly mostPositionals: number
+  readonly maxPositionals: number
   /** More help, printed after the options. */
   readonly notes?: () => string
   /** Does it. What it gives goes to stdout, what it says to stderr. */

@@ -32,7 +32,7 @@ export const verifiedEvaluation: Command = {
   summary: 'measures how often answers pass a program’s checks: plain, adaptive best-of-n, beams, a client’s ' +
     'retry loop',
   options,
-  mostPositionals: 0,
+  maxPositionals: 0,
   async run (values) {
     const candidates = integerOption(values, 'candidates', 32, 2)
     if (candidates > 128) throw refuse('--candidates', 'must be an integer from 2 to 128', values['candidates'])

@@ -3,12 +3,11 @@ import { basename, join } from 'node:path'
 import Table from 'cli-table3'
 import { FeedbackStore } from '../feedback/feedback-store.js'
 import { createHost, type Host } from '../serving/model-runtime.js'
-import { writeAtomically } from '../rewards/atomic-file.js'
+import { writeAtomically } from '../atomic-file.js'
 import { distinctPrompts, parseExamples, type Examples } from '../fitting/examples.js'
-import type { EnsembleOptions, FitChoices, FitProgress } from '../fitting/fit-choices.js'
-import { fewestPrompts, fitQHead } from '../fitting/fit-q-head.js'
+import type { EnsembleOptions, FitChoices, FitProgress, FittedDescriptor } from '../fitting/fit-task.js'
+import { minPrompts, fitQHead } from '../fitting/fit-q-head.js'
 import { fitReward } from '../fitting/fit-reward.js'
-import type { FittedDescriptor } from '../fitting/fit-task.js'
 import { refuse } from '../validation.js'
 import { readText, say, type Command } from './command.js'
 import { engineConfigOf, engineOptions, integerOption, requiredOption, type Options, type Values } from './options.js'
@@ -124,9 +123,9 @@ function checkQHead (values: Values, isEnsemble: boolean): void {
 
 function checkPrompts (train: Examples): void {
   const { length } = distinctPrompts(train)
-  if (length < fewestPrompts) {
+  if (length < minPrompts) {
     throw refuse('--q-head',
-      `needs training data with at least ${fewestPrompts} different prompts, which it draws answers to`, length)
+      `needs training data with at least ${minPrompts} different prompts, which it draws answers to`, length)
   }
 }
 
@@ -200,7 +199,7 @@ export const fit: Command = {
   usage: '--name NAME --train FILE | --feedback DATASET',
   summary: 'fits a linear reward on the model’s hidden states and prints how far to trust it',
   options,
-  mostPositionals: 0,
+  maxPositionals: 0,
   async run (values) {
     const name = requiredOption(values, 'name')
     const config = engineConfigOf(values)

@@ -216,7 +216,7 @@ export const generate: Command = {
   usage: '"PROMPT" [OPTIONS]',
   summary: 'answers one prompt, showing candidates and rewards as they finish',
   options,
-  mostPositionals: Infinity,
+  maxPositionals: Infinity,
   notes: () => strategyNames.map(name => `  ${name}: ${strategyFacts[name].summary}\n    ` +
     `${strategyFacts[name].formula}\n    ${strategyFacts[name].source}`).join('\n'),
   async run (values, positionals) {

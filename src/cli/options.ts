@@ -53,7 +53,7 @@ export function engineConfigOf (values: Values): Config {
  * many
  */
 export function parseOptions (
-  { options, mostPositionals }: { readonly options: Options, readonly mostPositionals: number }, args: readonly string[]
+  { options, maxPositionals }: { readonly options: Options, readonly maxPositionals: number }, args: readonly string[]
 ): { values: Values, positionals: string[] } {
   const known = { ...options, help: { type: 'boolean', help: '' } } satisfies Options
   for (const arg of args) {
@@ -76,9 +76,9 @@ export function parseOptions (
     throw new RequestError('invalid_request', cause instanceof Error ? cause.message : String(cause), { cause })
   }
   const { values, positionals } = parsed
-  if (positionals.length > mostPositionals) {
+  if (positionals.length > maxPositionals) {
     throw new RequestError('invalid_request',
-      `there is no use for ${JSON.stringify(positionals[mostPositionals])}; options begin with --`)
+      `there is no use for ${JSON.stringify(positionals[maxPositionals])}; options begin with --`)
   }
   return { values, positionals }
 }

@@ -65,7 +65,7 @@ export const score: Command = {
   usage: '--reward NAME --prompt "…" --answer "…" [--answer "…"]',
   summary: 'scores answers with a reward',
   options,
-  mostPositionals: 0,
+  maxPositionals: 0,
   async run (values) {
     const reward = requiredOption(values, 'reward')
     const how = howOf(values)

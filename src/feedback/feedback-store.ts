@@ -8,7 +8,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from '@photostructure/sqlite'
 import { RequestError } from '../errors.js'
-import { storageError } from '../rewards/atomic-file.js'
+import { storageError } from '../atomic-file.js'
 import type { Examples } from '../fitting/examples.js'
 import type { ChatMessage } from '../rewards/scorer.js'
 
@@ -74,17 +74,17 @@ const entryOf = (row: Row): FeedbackEntry => ({
 /** The chats and verdicts of one folder. The database is opened when it is first used. */
 export class FeedbackStore {
   readonly #directory: string
-  readonly #mostCompletions: number
+  readonly #maxCompletions: number
   #database: Database | null = null
 
   /**
    * Opens nothing yet: a server that stores nothing writes nothing.
    * @param directory of the file; need not be there
-   * @param mostCompletions stored without feedback; beyond it the oldest of those go
+   * @param maxCompletions stored without feedback; beyond it the oldest of those go
    */
-  constructor (directory: string, mostCompletions: number) {
+  constructor (directory: string, maxCompletions: number) {
     this.#directory = directory
-    this.#mostCompletions = mostCompletions
+    this.#maxCompletions = maxCompletions
   }
 
   /** @throws RequestError storage_failed */
@@ -121,7 +121,7 @@ export class FeedbackStore {
     this.#run('INSERT INTO completions (id, caller, messages, completion) VALUES (?, ?, ?, ?)', id, caller,
       JSON.stringify(messages), JSON.stringify(completion))
     this.#run('DELETE FROM completions WHERE sequence IN (SELECT sequence FROM completions WHERE id NOT IN (SELECT ' +
-      'completion_id FROM feedback) ORDER BY sequence DESC LIMIT -1 OFFSET ?)', this.#mostCompletions)
+      'completion_id FROM feedback) ORDER BY sequence DESC LIMIT -1 OFFSET ?)', this.#maxCompletions)
   }
 
   /** @throws RequestError not_found; storage_failed */

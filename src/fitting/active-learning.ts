@@ -5,15 +5,10 @@
  * only.
  */
 import { sigmoid } from '../statistics/linear-fit.js'
+import { addScaled, dot } from '../statistics/vectors.js'
 
 /** A pair: the difference of its standardised states, and of its scores. */
 export interface Candidate { readonly difference: Float64Array, readonly margin: number }
-
-const dot = (a: Float64Array, b: Float64Array): number => {
-  let sum = 0
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
-  return sum
-}
 
 /** p(1 − p): how much a label says, most where it is least foreseen. */
 const informationOf = ({ margin }: Candidate): number => sigmoid(margin) * sigmoid(-margin)
@@ -44,10 +39,7 @@ class InverseInformation {
   /** M⁻¹ z */
   times (z: Float64Array): Float64Array {
     const product = z.map(value => value / this.#prior)
-    for (const update of this.#updates) {
-      const share = dot(update, z)
-      for (let i = 0; i < product.length; i++) product[i]! -= share * update[i]!
-    }
+    for (const update of this.#updates) addScaled(product, update, -dot(update, z))
     return product
   }
 }
@@ -102,10 +94,7 @@ export function suggestPairs (
     left.delete(best.index)
     const taken = rows[best.index]!.slice()
     const scale = scaleOf(informationOf(candidates[best.index]!), taken[best.index]!)
-    for (const [index, row] of rows.entries()) {
-      const share = scale * taken[index]!
-      for (let i = 0; i < row.length; i++) row[i]! -= share * taken[i]!
-    }
+    for (const [index, row] of rows.entries()) addScaled(row, taken, -(scale * taken[index]!))
   }
   return suggestions
 }

@@ -4,11 +4,11 @@
  * one fit. Layer and λ are those that suit all the data. Knows states and samples, not how they were read.
  */
 import { combine, type EnsembleDescriptor } from '../rewards/kinds/ensemble.js'
-import { evaluateScore, type StateScore, type StateSet } from './held-out-figures.js'
 import type { Sample } from './examples.js'
-import type { EnsembleOptions, FitProgress } from './fit-choices.js'
 import { drawHeads, fitHead, type HeadFit } from './fit-head.js'
-import { headOf, referenceMembers, type FittedStates, type FitTask } from './fit-task.js'
+import { headOf, type EnsembleOptions, type FitProgress, type FittedStates, type FitTask } from './fit-task.js'
+import { evaluateScore, type StateScore, type StateSet } from './held-out-figures.js'
+import { referenceMembers } from './reference-pool.js'
 import { linearScore, type Head } from '../rewards/kinds/head.js'
 import { meanAndStd } from '../statistics/metrics.js'
 import { normal, uniform } from '../statistics/random.js'

@@ -5,8 +5,10 @@
 import { isObject, refuse } from '../validation.js'
 import { choice, oneText, Rules, sequence, text, type Expression } from './ebnf.js'
 import { arrayOf, objectOf } from './json-containers.js'
-import { anyArray, anyObject, anyValue, formats, mostCounted, property, propertyExcept, string } from './json-text.js'
-import { anyInteger, anyNumber, integersBetween, largestInteger, numbersBetween } from './numbers.js'
+import {
+  anyArray, anyObject, anyValue, formats, maxBoundedLength, property, propertyExcept, string
+} from './json-text.js'
+import { anyInteger, anyNumber, integersBetween, maxInteger, numbersBetween } from './numbers.js'
 import { SchemaDocument } from './schema-document.js'
 import {
   bounds, checkKeywords, itemsOf, keywordAlone, listedValues, propertiesOf, sizes, typesOf, type Schema, type TypeName
@@ -127,7 +129,7 @@ class GrammarWriter {
   }
 
   #string (schema: Schema, path: string): Expression {
-    const [least, most] = sizes(schema, ['minLength', 'maxLength'], path, mostCounted)
+    const [least, most] = sizes(schema, ['minLength', 'maxLength'], path, maxBoundedLength)
     const { format } = schema
     if (format === undefined) return string(this.#rules, least, most)
     if (typeof format !== 'string' || !Object.hasOwn(formats, format)) {
@@ -144,10 +146,10 @@ class GrammarWriter {
     const { low, high } = bounds(schema, path)
     if (!low && !high) return anyInteger(this.#rules)
     const least =
-      low ? BigInt(Math.ceil(low.value)) + (low.exclusive && Number.isInteger(low.value) ? 1n : 0n) : -largestInteger
+      low ? BigInt(Math.ceil(low.value)) + (low.exclusive && Number.isInteger(low.value) ? 1n : 0n) : -maxInteger
     const most = high
       ? BigInt(Math.floor(high.value)) - (high.exclusive && Number.isInteger(high.value) ? 1n : 0n)
-      : largestInteger
+      : maxInteger
     return this.#rules.separate(integersBetween(this.#rules, least, most) ?? this.#noneBetween(schema, path))
   }
 

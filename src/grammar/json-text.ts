@@ -3,7 +3,7 @@ import { choice, oneOf, optional, repeat, sequence, text, type Expression, type 
 import { anyNumber } from './numbers.js'
 
 /** Longest bound of a string's length: each character of one is a state that the vocabulary is checked against. */
-export const mostCounted = 256
+export const maxBoundedLength = 256
 
 /** ASCII that a string holds as it is: no quote, backslash or control character. */
 const plainAscii = '\\x20-\\x21\\x23-\\x5b\\x5d-\\x7f'
@@ -93,9 +93,9 @@ function asciiWithout (characters: readonly string[]): string {
  * Spaces that a line begins with, at most: without an end to them a model that likes nothing that may follow would
  * write them for ever.
  */
-const mostIndent = 24
+const maxIndent = 24
 
-const indent = (rules: Rules, most = mostIndent): Expression =>
+const indent = (rules: Rules, most = maxIndent): Expression =>
   most === 0 ? text('') : rules.rule(`indent_${most}`, () => optional(sequence(text(' '), indent(rules, most - 1))))
 
 /** Between the parts of a value: nothing, a space, or a new line, indented. */

@@ -5,15 +5,15 @@
 import { choice, oneOf, optional, repeat, sequence, text, type Expression, type Rules } from './ebnf.js'
 
 /** Digits before the point, at most: as many as any double keeps. */
-const mostDigits = 15
+const maxDigits = 15
 /** Digits after it, at most: as many as the shortest way to write a double of everyday size has. */
-const mostFraction = 20
+const maxFractionDigits = 20
 
 /** Zeros that may follow where nothing else may. */
-const mostZeros = 3
+const maxZeros = 3
 
 /** Largest whole number that is written. */
-export const largestInteger = 10n ** BigInt(mostDigits) - 1n
+export const maxInteger = 10n ** BigInt(maxDigits) - 1n
 
 const digit = oneOf('0-9')
 const digitsFrom = (low: number, high: number): Expression => low === high ? text(String(low)) : oneOf(`${low}-${high}`)
@@ -104,9 +104,9 @@ const minus = (of: readonly Expression[]): Expression[] => of.length === 0 ? [] 
 
 const nothing: After = () => text('')
 
-/** Whole numbers from `low` to `high`, which `largestInteger` bounds both ways; null where there is none. */
+/** Whole numbers from `low` to `high`, which `maxInteger` bounds both ways; null where there is none. */
 export function integersBetween (rules: Rules, low: bigint, high: bigint): Expression | null {
-  const [from, to] = [low < -largestInteger ? -largestInteger : low, high > largestInteger ? largestInteger : high]
+  const [from, to] = [low < -maxInteger ? -maxInteger : low, high > maxInteger ? maxInteger : high]
   if (from > to) return null
   return choice(
     ...minus(from < 0n ? wholeBetween(rules, to < 0n ? -to : 1n, -from, nothing) : []),
@@ -130,7 +130,7 @@ function fractionOf (value: number): string {
 
 /** Whether a bound has no more digits after the point than numbers are written with. */
 export const isWritable = (value: number): boolean => Number.isInteger(value) ||
-  fractionOf(Math.abs(value)).length <= mostFraction
+  fractionOf(Math.abs(value)).length <= maxFractionDigits
 
 const digitsOf = (
   { value, exclusive }: Bound
@@ -157,16 +157,16 @@ class Fractions {
     return !(high && at >= this.#high!.fraction.length && this.#high!.exclusive)
   }
 
-  #more (at: number): Expression { return someDigits(this.#rules, mostFraction - at) }
+  #more (at: number): Expression { return someDigits(this.#rules, maxFractionDigits - at) }
 
   /** Digits from a position on, at least one. */
   #digits (at: number, low: boolean, high: boolean): Expression[] {
     const [lowIsRead, highIsRead] = [low && at >= this.#low!.fraction.length, high && at >= this.#high!.fraction.length]
-    if (at === mostFraction || (highIsRead && low)) return []
+    if (at === maxFractionDigits || (highIsRead && low)) return []
     // What is equal to the upper bound goes on with zeros only.
-    if (highIsRead) return this.#high!.exclusive ? [] : [repeat(text('0'), 1, mostZeros)]
+    if (highIsRead) return this.#high!.exclusive ? [] : [repeat(text('0'), 1, maxZeros)]
     if (lowIsRead && !this.#low!.exclusive) return this.#digits(at, false, high)
-    if (lowIsRead && !high) return [sequence(repeat(text('0'), 0, mostZeros), oneOf('1-9'), this.#more(at + mostZeros))]
+    if (lowIsRead && !high) return [sequence(repeat(text('0'), 0, maxZeros), oneOf('1-9'), this.#more(at + maxZeros))]
     const least = low ? Number(this.#low!.fraction[at] ?? '0') : 0
     const most = high ? Number(this.#high!.fraction[at]) : 9
     const free = { from: low ? least + 1 : least, to: high ? most - 1 : most }
@@ -193,7 +193,7 @@ class Fractions {
   }
 }
 
-const outermost: Digits = { whole: largestInteger, fraction: '', exclusive: false }
+const outermost: Digits = { whole: maxInteger, fraction: '', exclusive: false }
 const zero: Digits = { whole: 0n, fraction: '', exclusive: false }
 
 /**
@@ -202,7 +202,7 @@ const zero: Digits = { whole: 0n, fraction: '', exclusive: false }
  * @param upper null: no bound but that of digits
  */
 export function numbersBetween (rules: Rules, lower: Bound | null, upper: Bound | null): Expression | null {
-  const most = Number(largestInteger)
+  const most = Number(maxInteger)
   if ((lower && lower.value > most) || (upper && upper.value < -most)) return null
   const [low, high] = [lower && lower.value < -most ? null : lower, upper && upper.value > most ? null : upper]
   const magnitudes = (from: Digits, to: Digits): Expression[] => from.whole > to.whole
@@ -224,12 +224,12 @@ export function numbersBetween (rules: Rules, lower: Bound | null, upper: Bound 
 
 /** Any whole number. */
 export const anyInteger = (rules: Rules): Expression => rules.rule('integer', () =>
-  choice(text('0'), sequence(optional(text('-')), oneOf('1-9'), someDigits(rules, mostDigits - 1))))
+  choice(text('0'), sequence(optional(text('-')), oneOf('1-9'), someDigits(rules, maxDigits - 1))))
 
 /** Any number that JSON can write. */
 export const anyNumber = (rules: Rules): Expression => rules.rule('number', () => sequence(
   optional(text('-')),
-  choice(text('0'), sequence(oneOf('1-9'), someDigits(rules, mostDigits - 1))),
-  optional(sequence(text('.'), digit, someDigits(rules, mostFraction - 1))),
+  choice(text('0'), sequence(oneOf('1-9'), someDigits(rules, maxDigits - 1))),
+  optional(sequence(text('.'), digit, someDigits(rules, maxFractionDigits - 1))),
   optional(sequence(oneOf('eE'), optional(oneOf('+\\-')), repeat(digit, 1, 2)))
 ))

@@ -4,7 +4,7 @@
  */
 import type { Warning } from '../decoding/runtime.js'
 import { RequestError } from '../errors.js'
-import type { RewardFamily } from './descriptor.js'
+import { rewardNotFound, type RewardFamily } from './descriptor.js'
 import type {
   MemberScorer, NextTokenScorer, OpenContext, RawScore, RequestScope, RewardLedger, Room
 } from './reward-kind.js'
@@ -67,8 +67,8 @@ class Warnings {
 }
 
 /** Why a family cannot score this policy's answers, or null if it can. */
-export function misfit ({ name, source }: RewardFamily, policy: PolicyInfo): string | null {
-  const problem = source.misfit(policy)
+export function incompatibility ({ name, source }: RewardFamily, policy: PolicyInfo): string | null {
+  const problem = source.incompatibility(policy)
   return problem === null ? null : `reward ${name} ${problem}`
 }
 
@@ -127,11 +127,8 @@ export function findFamily (
   families: readonly RewardFamily[], name: string, policy: PolicyInfo, param: string
 ): RewardFamily {
   const family = families.find(one => one.name === name)
-  if (!family) {
-    throw new RequestError('reward_not_found',
-      `reward "${name}" does not exist; there are: ${families.map(one => one.name).join(', ') || 'none'}`, { param })
-  }
-  const problem = misfit(family, policy)
+  if (!family) throw rewardNotFound(name, families, param)
+  const problem = incompatibility(family, policy)
   if (problem !== null) throw new RequestError('invalid_request', problem, { param })
   return family
 }

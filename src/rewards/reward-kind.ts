@@ -80,7 +80,7 @@ export interface NextTokenScorer extends MemberScorer {
 export interface RewardSource {
   readonly members: readonly AnswerMember[]
   /** Why it cannot score this policy's answers, in words that follow the family's name; null if it can. */
-  misfit (policy: PolicyInfo): string | null
+  incompatibility (policy: PolicyInfo): string | null
   /**
    * Loads the models that it brings, before it is opened.
    * @throws RequestError for one that cannot be loaded, or does not score as the descriptor says

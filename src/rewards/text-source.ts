@@ -25,7 +25,7 @@ export function textSource (members: Members, load: (models: RewardModels) => Pr
   let loaded: LoadedSource | null = null
   return {
     members: Object.keys(members) as AnswerMember[],
-    misfit: () => null,
+    incompatibility: () => null,
     get modelHashes () { return loaded?.hashes ?? [] },
     async load (models) { loaded = await load(models) },
     open (member, context) {

@@ -19,7 +19,7 @@ import type { ClassifierDescriptor } from '../../../src/rewards/kinds/classifier
 import type { Naming } from '../../../src/rewards/descriptor.js'
 import { evaluateScore, type StateSet } from '../../../src/fitting/held-out-figures.js'
 import { prefixLengths, type PrefixStates } from '../../../src/fitting/features.js'
-import { areaUnderCurve, clusteredMean, rightness } from '../../../src/statistics/metrics.js'
+import { areaUnderCurve, clusteredMean, correctness } from '../../../src/statistics/metrics.js'
 import { answerTemplate, toneData, type Text } from './reader-data.js'
 import { classifierCard } from './reader-card.js'
 import { log, writeDescriptor } from './setup.js'
@@ -115,7 +115,7 @@ log(JSON.stringify(metrics))
 const reviews = await read(model, engine, all.reviews, reviewTokens)
 const [scores, labels] = [reviews.states.map(states => scoreOf(states.at(-1)!)),
   all.reviews.map(({ label }) => label === 1 ? 1 : -1)]
-const elsewhere = clusteredMean(rightness(scores, labels), all.reviews.map(({ text }) => text))
+const elsewhere = clusteredMean(correctness(scores, labels), all.reviews.map(({ text }) => text))
 const { sha256 } = model
 await engine.close()
 model.dispose()

@@ -7,7 +7,7 @@
 import { writeFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { judgesFolder } from '../../../src/evaluation/criteria.js'
-import { clusteredMean, rightness } from '../../../src/statistics/metrics.js'
+import { clusteredMean, correctness } from '../../../src/statistics/metrics.js'
 import { TextClassifier, type TextSample } from '../../../src/statistics/tfidf.js'
 import { helpfulFit } from './helpful-data.js'
 import { log, makeArguments, readRows } from './setup.js'
@@ -35,7 +35,7 @@ async function make (name: string, train: readonly TextSample[], tests: Readonly
       const margins =
         samples.map(({ text, against }) => judge.score(text) - (against === null ? 0 : judge.score(against)))
       const { value, standardError } =
-        clusteredMean(rightness(margins, samples.map(({ label }) => label)), samples.map(({ group }) => group))
+        clusteredMean(correctness(margins, samples.map(({ label }) => label)), samples.map(({ group }) => group))
       log(`${name} on ${test}, ${what}: accuracy ${value.toFixed(4)} ± ${standardError.toFixed(4)}, margins above 0 ` +
         `${(margins.filter(margin => margin > 0).length / margins.length).toFixed(3)}, ${samples.length} samples`)
     }

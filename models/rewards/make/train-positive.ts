@@ -6,7 +6,7 @@
 import { extractFeatures } from '../../../src/fitting/features.js'
 import { fitReward } from '../../../src/fitting/fit-reward.js'
 import { linearScore } from '../../../src/rewards/kinds/head.js'
-import { areaUnderCurve, clusteredMean, rightness } from '../../../src/statistics/metrics.js'
+import { areaUnderCurve, clusteredMean, correctness } from '../../../src/statistics/metrics.js'
 import { positiveFit, sentimentPrompts, sentimentTexts } from './positive-data.js'
 import { logProgress, makeArguments, withPolicy, writeReward } from './setup.js'
 
@@ -37,7 +37,7 @@ await withPolicy(args, async (policy, cacheDirectory) => {
   })).get(descriptor.layer)!
   const scores = states.map(answer => linearScore(descriptor.weights, descriptor.bias, answer.at(-1)!))
   const labels = reviews.map(review => review.label === 1 ? 1 : -1)
-  const right = clusteredMean(rightness(scores, labels), reviews.map(review => review.answer))
+  const right = clusteredMean(correctness(scores, labels), reviews.map(review => review.answer))
   await writeReward(descriptor, {
     command: 'node dist/models/rewards/make/train-positive.js --data DIR',
     preparation: `Sentences as answers to ${sentimentPrompts.length} review prompts in turn ` +

@@ -22,7 +22,7 @@ export interface GgufFile extends TensorFile {
   readonly metadata: Readonly<Record<string, unknown>>
 }
 
-const largestCount = 1 << 20
+const maxCount = 1 << 20
 
 const broken = (path: string, why: string, cause?: unknown): RequestError =>
   new RequestError('invalid_request', `${path} is not a usable GGUF file: ${why}`, { param: 'model', cause })
@@ -36,7 +36,7 @@ async function checkStart (file: FileHandle, path: string, sizeBytes: number): P
   if (version !== 2 && version !== 3) throw broken(path, `its version is ${version}; versions 2 and 3 are read`)
   for (const [what, count] of [['tensors', start.getBigUint64(8, true)],
     ['metadata entries', start.getBigUint64(16, true)]] as const) {
-    if (count > largestCount) throw broken(path, `it claims ${count} ${what}`)
+    if (count > maxCount) throw broken(path, `it claims ${count} ${what}`)
   }
 }
 

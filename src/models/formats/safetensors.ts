@@ -29,7 +29,7 @@ export interface SafetensorsFile {
 const readable = new Map([...encodings.values()].filter(({ name }) => ['F32', 'F16', 'BF16'].includes(name))
   .map(encoding => [encoding.name, encoding]))
 /** The format's own bound of a header, bytes. */
-const largestHeader = 100_000_000
+const maxHeaderBytes = 100_000_000
 
 const broken = (path: string, why: string, cause?: unknown): RequestError =>
   new RequestError('invalid_request', `${path} is not a usable safetensors file: ${why}`, { param: 'model', cause })
@@ -73,7 +73,7 @@ async function readHeader (
 ): Promise<{ header: Record<string, unknown>, dataStart: number }> {
   if (sizeBytes < 8) throw broken(path, `it has ${sizeBytes} bytes, fewer than a header's length`)
   const length = Number((await readExactly(file, 0, 8)).getBigUint64(0, true))
-  if (length > largestHeader ||
+  if (length > maxHeaderBytes ||
       8 + length > sizeBytes) throw broken(path, `it claims a header of ${length} bytes, and has ${sizeBytes}`)
   const bytes = await readExactly(file, 8, length)
   try {

@@ -62,7 +62,7 @@ export function ruleSource (descriptor: RuleDescriptor): RewardSource {
   }
   return {
     members: rule.unscaled ? stated : rule.members,
-    misfit: () => null,
+    incompatibility: () => null,
     open: member => ({
       normalization: descriptor.members?.[member]?.normalization ?? shareNormalization,
       layers: [],
