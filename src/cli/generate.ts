@@ -104,11 +104,11 @@ function readSchema (path: string): unknown {
   return parseJson(`--json-schema: ${path}`, text)
 }
 
-function numberOption (values: Values, name: string, fallback: number, least: number, most: number): number {
+function numberOption (values: Values, name: string, fallback: number, min: number, max: number): number {
   if (values[name] === undefined) return fallback
   const value = Number(values[name])
-  if (!(value >= least &&
-    value <= most)) throw refuse(`--${name}`, `must be a number from ${least} to ${most}`, values[name])
+  if (!(value >= min &&
+    value <= max)) throw refuse(`--${name}`, `must be a number from ${min} to ${max}`, values[name])
   return value
 }
 

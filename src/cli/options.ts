@@ -84,23 +84,23 @@ export function parseOptions (
 }
 
 /** A whole number given as an option. @throws RequestError naming the option, the rule and the value */
-export function integerOption (values: Values, name: string, fallback: number, least = 1): number {
+export function integerOption (values: Values, name: string, fallback: number, min = 1): number {
   const text = values[name]
   if (text === undefined) return fallback
   const value = Number(text)
-  if (!Number.isInteger(value) || value < least) {
+  if (!Number.isInteger(value) || value < min) {
     throw new RequestError('invalid_request',
-      `--${name} must be an integer of at least ${least}; got ${JSON.stringify(text)}`, { param: name })
+      `--${name} must be an integer of at least ${min}; got ${JSON.stringify(text)}`, { param: name })
   }
   return value
 }
 
 /** Whole numbers given as an option, by commas. @throws RequestError naming the option, the rule and the value */
-export function integersOption (values: Values, name: string, fallback: string, least = 1): number[] {
+export function integersOption (values: Values, name: string, fallback: string, min = 1): number[] {
   const given = String(values[name] ?? fallback).split(',').map(Number)
-  if (given.some(one => !Number.isInteger(one) || one < least)) {
+  if (given.some(one => !Number.isInteger(one) || one < min)) {
     throw new RequestError('invalid_request',
-      `--${name} must be integers of at least ${least} by commas; got ${JSON.stringify(values[name])}`, { param: name })
+      `--${name} must be integers of at least ${min} by commas; got ${JSON.stringify(values[name])}`, { param: name })
   }
   return given
 }

@@ -21,8 +21,8 @@ const oneDigit = (some: readonly number[]): Expression =>
   some.length === 1 ? text(String(some[0])) : oneOf(some.join(''))
 
 /** At most so many digits. Written once for all numbers. */
-const someDigits = (rules: Rules, most: number): Expression =>
-  most <= 0 ? text('') : rules.rule(`digits_${most}`, () => optional(sequence(digit, someDigits(rules, most - 1))))
+const someDigits = (rules: Rules, max: number): Expression =>
+  max <= 0 ? text('') : rules.rule(`digits_${max}`, () => optional(sequence(digit, someDigits(rules, max - 1))))
 
 /** Which bounds a number's digits are those of. */
 interface Tight { readonly low: boolean, readonly high: boolean }
@@ -35,7 +35,7 @@ type After = (tight: Tight) => Expression | null
  * digits were read.
  */
 interface Remaining {
-  readonly counts: { readonly least: number, readonly most: number } | null
+  readonly counts: { readonly min: number, readonly max: number } | null
   readonly low: string | null
   readonly high: string | null
 }
@@ -51,12 +51,12 @@ function afterDigit (remaining: Remaining, next: number): Remaining {
   const meetsLow = ownLow !== null && (next === ownLow || (next > ownLow && !(between && next > ownHigh!)))
   const meetsHigh = ownHigh !== null && (next === ownHigh || (next < ownHigh && !(between && next < ownLow!)))
   const lengths = [
-    ...(counts && counts.most > 0 ? [Math.max(0, counts.least - 1), counts.most - 1] : []),
+    ...(counts && counts.max > 0 ? [Math.max(0, counts.min - 1), counts.max - 1] : []),
     ...(meetsLow && next !== ownLow && !(between && next === ownHigh) ? [low!.length - 1] : []),
     ...(meetsHigh && next !== ownHigh && !(between && next === ownLow) ? [high!.length - 1] : [])
   ]
   return {
-    counts: lengths.length === 0 ? null : { least: Math.min(...lengths), most: Math.max(...lengths) },
+    counts: lengths.length === 0 ? null : { min: Math.min(...lengths), max: Math.max(...lengths) },
     low: next === ownLow ? low!.slice(1) : null,
     high: next === ownHigh ? high!.slice(1) : null
   }
@@ -67,10 +67,10 @@ function digits (rules: Rules, remaining: Remaining, from: number, after: After)
   const { counts, low, high } = remaining
   const free = after({ low: false, high: false })!
   if (counts && low === null && high === null) {
-    return sequence(repeat(digit, counts.least, counts.least), someDigits(rules, counts.most - counts.least), free)
+    return sequence(repeat(digit, counts.min, counts.min), someDigits(rules, counts.max - counts.min), free)
   }
   const ends =
-    low === '' || high === '' ? after({ low: low === '', high: high === '' }) : counts?.least === 0 ? free : null
+    low === '' || high === '' ? after({ low: low === '', high: high === '' }) : counts?.min === 0 ? free : null
   const groups = new Map<string, { readonly digits: number[], readonly rest: Remaining }>()
   for (let next = from; next <= 9; next++) {
     const rest = afterDigit(remaining, next)
@@ -95,7 +95,7 @@ function wholeBetween (rules: Rules, low: bigint, high: bigint, after: After): E
     return [...(zero ? [sequence(text('0'), zero)] : []), ...others]
   }
   const [first, last] = [String(low), String(high)]
-  const counts = last.length - first.length > 1 ? { least: first.length + 1, most: last.length - 1 } : null
+  const counts = last.length - first.length > 1 ? { min: first.length + 1, max: last.length - 1 } : null
   const written = digits(rules, { counts, low: first, high: last }, 1, after)
   return written ? [written] : []
 }
@@ -167,15 +167,15 @@ class Fractions {
     if (highIsRead) return this.#high!.exclusive ? [] : [repeat(text('0'), 1, maxZeros)]
     if (lowIsRead && !this.#low!.exclusive) return this.#digits(at, false, high)
     if (lowIsRead && !high) return [sequence(repeat(text('0'), 0, maxZeros), oneOf('1-9'), this.#more(at + maxZeros))]
-    const least = low ? Number(this.#low!.fraction[at] ?? '0') : 0
-    const most = high ? Number(this.#high!.fraction[at]) : 9
-    const free = { from: low ? least + 1 : least, to: high ? most - 1 : most }
-    const tight = [...new Set([...(low ? [least] : []), ...(high ? [most] : [])])].filter(one =>
-      one >= least && one <= most)
+    const min = low ? Number(this.#low!.fraction[at] ?? '0') : 0
+    const max = high ? Number(this.#high!.fraction[at]) : 9
+    const free = { from: low ? min + 1 : min, to: high ? max - 1 : max }
+    const tight = [...new Set([...(low ? [min] : []), ...(high ? [max] : [])])].filter(one =>
+      one >= min && one <= max)
     return [
       ...(free.from <= free.to ? [sequence(digitsFrom(free.from, free.to), this.#more(at + 1))] : []),
       ...tight.flatMap(one => {
-        const [stillLow, stillHigh] = [low && one === least, high && one === most]
+        const [stillLow, stillHigh] = [low && one === min, high && one === max]
         const rest = [...(this.#mayEnd(at + 1, stillLow, stillHigh) ? [text('')] : []),
           ...this.#digits(at + 1, stillLow, stillHigh)]
         return rest.length === 0 ? [] : [sequence(text(String(one)), choice(...rest))]
@@ -202,9 +202,9 @@ const zero: Digits = { whole: 0n, fraction: '', exclusive: false }
  * @param upper null: no bound but that of digits
  */
 export function numbersBetween (rules: Rules, lower: Bound | null, upper: Bound | null): Expression | null {
-  const most = Number(maxInteger)
-  if ((lower && lower.value > most) || (upper && upper.value < -most)) return null
-  const [low, high] = [lower && lower.value < -most ? null : lower, upper && upper.value > most ? null : upper]
+  const max = Number(maxInteger)
+  if ((lower && lower.value > max) || (upper && upper.value < -max)) return null
+  const [low, high] = [lower && lower.value < -max ? null : lower, upper && upper.value > max ? null : upper]
   const magnitudes = (from: Digits, to: Digits): Expression[] => from.whole > to.whole
     ? []
     : wholeBetween(rules, from.whole, to.whole, tight =>

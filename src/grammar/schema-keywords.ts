@@ -99,21 +99,21 @@ export function listedValues (schema: Schema, path: string): string[] {
 }
 
 /** A whole number from 0 to `most`, or null where it is not given. */
-function size (schema: Schema, keyword: string, path: string, most: number): number | null {
+function size (schema: Schema, keyword: string, path: string, max: number): number | null {
   const value = schema[keyword]
   if (value === undefined) return null
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 ||
-      value > most) throw refuse(`${path}.${keyword}`, `must be an integer from 0 to ${most}`, value)
+      value > max) throw refuse(`${path}.${keyword}`, `must be an integer from 0 to ${max}`, value)
   return value
 }
 
 /** Bounds of a size, which must leave room; at least 0, null is no limit. */
-export function sizes (schema: Schema, [low, high]: readonly [string, string], path: string, most: number): [number,
+export function sizes (schema: Schema, [low, high]: readonly [string, string], path: string, max: number): [number,
   number | null] {
-  const [least, largest] = [size(schema, low, path, most) ?? 0, size(schema, high, path, most)]
+  const [min, largest] = [size(schema, low, path, max) ?? 0, size(schema, high, path, max)]
   if (largest !== null &&
-      largest < least) throw refuse(`${path}.${high}`, `must be at least ${low} = ${least}`, largest)
-  return [least, largest]
+      largest < min) throw refuse(`${path}.${high}`, `must be at least ${low} = ${min}`, largest)
+  return [min, largest]
 }
 
 /** The least or the largest number that there may be; null where neither keyword is given. */

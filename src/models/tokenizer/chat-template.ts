@@ -10,14 +10,14 @@ import type { GgufFile } from '../formats/gguf.js'
 import type { TemplatePiece, Tokenizer } from './tokenizer.js'
 import { mapTexts, nativeMessage, writtenMessages, type TemplateMessage } from './tool-messages.js'
 
-export type { TemplateMessage } from './tool-messages.js'
+/** Texts of special tokens that templates may write by name; '' where the model names none. */
+export interface TemplateConstants { readonly bos_token: string, readonly eos_token: string }
 
-/** A model's own way to write a conversation. */
+/** A model's chat template. */
 export interface ChatTemplate {
   /** The template itself, in Jinja. */
   readonly source: string
-  /** Texts of the tokens that it may write first and last; '' where the model names none. */
-  readonly constants: { readonly bos_token: string, readonly eos_token: string }
+  readonly constants: TemplateConstants
   /**
    * The prompt text.
    * @param messages as the template takes them
@@ -40,9 +40,6 @@ export interface ChatEnding { readonly addGenerationPrompt?: boolean, readonly c
 
 /** What a chat is rendered with beside its messages: tools as OpenAI's requests have them. */
 export interface ChatOptions extends ChatEnding { readonly tools?: readonly object[] }
-
-/** Texts that templates may write by name. */
-export interface TemplateConstants { readonly bos_token: string, readonly eos_token: string }
 
 /**
  * A template from its Jinja source.
