@@ -4,7 +4,7 @@ import {
   engineSettingNames, flagName, loadConfig, settingNames, settings, type Config, type SettingName
 } from '../config.js'
 import { RequestError } from '../errors.js'
-import { nearestName } from '../validation.js'
+import { nearestName, refuse } from '../validation.js'
 
 export interface Option {
   readonly type: 'string' | 'boolean'
@@ -81,6 +81,31 @@ export function parseOptions (
       `there is no use for ${JSON.stringify(positionals[maxPositionals])}; options begin with --`)
   }
   return { values, positionals }
+}
+
+/** A text given as an option; undefined where it is not. */
+export function textOption (values: Values, name: string): string | undefined {
+  const value = values[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+/** One of some names given as an option. @throws RequestError naming the option, the names and the value */
+export function choiceOption<T extends string, F extends T | null> (
+  values: Values, name: string, choices: readonly T[], fallback: F
+): T | F {
+  const value = values[name] ?? fallback
+  if (value === fallback || choices.includes(value as T)) return value as T | F
+  throw refuse(`--${name}`, `must be one of ${choices.join(', ')}`, value)
+}
+
+/** A number given as an option. @throws RequestError naming the option, the range and the value */
+export function numberOption (values: Values, name: string, fallback: number, min: number, max: number): number {
+  const text = values[name]
+  if (text === undefined) return fallback
+  if (text === '' || !(Number(text) >= min && Number(text) <= max)) {
+    throw refuse(`--${name}`, `must be a number from ${min} to ${max}`, text)
+  }
+  return Number(text)
 }
 
 /** A whole number given as an option. @throws RequestError naming the option, the rule and the value */
