@@ -185,7 +185,7 @@ async function trainingData (
   }
 }
 
-/** All that the command line says of a fit. */
+/** The fit that the command line asks for. */
 async function choicesOf (values: Values, name: string, dataDir: string): Promise<FitChoices> {
   const pooling = poolingOf(values)
   const ensemble = ensembleOf(values)

@@ -1,4 +1,4 @@
-/** `fairlead score`: what a reward says of given answers. */
+/** `fairlead score`: the scores of given answers. */
 import { RequestError } from '../errors.js'
 import { InferenceClient } from '../serving/inference-client.js'
 import type { ScoreRequest } from '../serving/protocol.js'

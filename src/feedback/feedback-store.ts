@@ -1,6 +1,6 @@
 /**
- * Completions that their callers had stored, and what was said of them, in one SQLite file: training data of rewards.
- * What is deleted is overwritten in the file. Knows texts and verdicts, no HTTP and no fit. SQLite comes with a binding
+ * Stored completions and the feedback on them in one SQLite file: training data of rewards. Deleted rows are
+ * overwritten in the file. SQLite comes with a binding
  * that has Node's own interface (`node:sqlite`, from Node 22 on) and brings its binaries along.
  */
 import { randomUUID } from 'node:crypto'
@@ -22,15 +22,14 @@ export interface StoredCompletion {
 }
 
 /**
- * What is said of a completion: that one answer is better than another, that one is good (1) or bad (0), or how good it
- * is.
+ * Feedback on a completion: one answer is better than another, an answer is good (1) or bad (0), or how good it is.
  */
 export type Verdict =
   | { readonly kind: 'pairs', readonly chosen: string, readonly rejected: string }
   | { readonly kind: 'labels', readonly answer: string, readonly label: 0 | 1 }
   | { readonly kind: 'scores', readonly answer: string, readonly score: number }
 
-/** What was said once of a stored chat. */
+/** One piece of feedback on a stored completion. */
 export interface FeedbackEntry {
   readonly id: string
   readonly completionId: string
@@ -71,7 +70,7 @@ const entryOf = (row: Row): FeedbackEntry => ({
   verdict: JSON.parse(row['verdict'] as string) as Verdict
 })
 
-/** The chats and verdicts of one folder. The database is opened when it is first used. */
+/** The completions and feedback of one folder. The database is opened on first use. */
 export class FeedbackStore {
   readonly #directory: string
   readonly #maxCompletions: number
@@ -139,7 +138,7 @@ export class FeedbackStore {
     }
   }
 
-  /** Deletes a completion with all that was said of it. @throws RequestError storage_failed */
+  /** Deletes a completion and the feedback on it. @throws RequestError storage_failed */
   deleteCompletion (id: string): void { this.#run('DELETE FROM completions WHERE id = ?', id) }
 
   /** @throws RequestError not_found for the completion; storage_failed */

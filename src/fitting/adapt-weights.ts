@@ -1,6 +1,6 @@
 /**
  * From a decomposed reward to one user's: a head and the directions its training pairs differ along, weighed by how
- * well each tells a few pairs of the user apart (Luo et al. 2025, arXiv 2502.13131, whose rule for weights is HyRe's:
+ * well each ranks a few pairs of the user (Luo et al. 2025, arXiv 2502.13131, whose rule for weights is HyRe's:
  * Lee et al. 2024, arXiv 2412.08812). Knows states, not how they are read.
  */
 import { columnScale, softplus } from '../statistics/linear-fit.js'

@@ -173,7 +173,7 @@ function parseMessages (row: Row, where: string): ChatMessage[] {
   })
 }
 
-/** Fewer prompts than this, and answers are told apart instead when data is split. */
+/** With fewer prompts than this, data is split by answer instead. */
 const minPrompts = 10
 
 /** Examples as samples: equal answers once, grouped by prompt, or by answer where there are fewer than ten prompts. */

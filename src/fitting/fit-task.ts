@@ -56,7 +56,7 @@ export interface FitChoices {
    * pairs and one head.
    */
   readonly directions?: number
-  /** Several heads that tell where they differ, in place of one. */
+  /** Several heads, whose disagreement is reported, in place of one. */
   readonly ensemble?: EnsembleOptions
 }
 

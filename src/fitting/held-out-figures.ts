@@ -69,7 +69,7 @@ export function evaluateScore (
   }
 }
 
-/** A pair can be told either way round; only both ways together have labels of both kinds. */
+/** Each pair counts in both orders: only then are there labels of both kinds. */
 function calibration (whole: readonly number[], labels: readonly number[], paired: boolean): number {
   return paired
     ? calibrationError([...whole, ...whole.map(value => -value)], [...labels, ...labels.map(label => -label)])

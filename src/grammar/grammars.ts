@@ -87,7 +87,7 @@ class Answer implements ConstraintState {
   accept (token: number): void {
     this.tokens.push(token)
     this.#pending = this.#request.grammars.advance(this)
-    // Whoever goes on with the answer is told.
+    // A failure is reported by `ready`.
     this.#pending.catch(() => {})
   }
 

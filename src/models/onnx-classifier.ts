@@ -36,7 +36,7 @@ export interface OnnxClassifier {
 
 export interface OnnxClassifierOptions {
   readonly threads: number
-  /** Takes the place of what config.json says. */
+  /** In place of config.json's. */
   readonly labels?: number
   readonly maxTokens?: number
   /** Runs a forward pass when it is its turn. */
@@ -64,7 +64,7 @@ function labelsOf (path: string, { id2label, num_labels: count }: Fields): numbe
   throw refuseModel({ path }, 'config.json must say in id2label how many labels there are, or the descriptor in labels')
 }
 
-/** The least of what the files say a text may have. A tokenizer without a limit says 10³⁰. */
+/** The smallest limit in the files. A tokenizer without one has 10³⁰. */
 function maxTokensOf (config: Fields, tokenizerConfig: Fields): number {
   // RoBERTa and its kin begin to count positions after the padding token's number.
   const positions = typeof config['max_position_embeddings'] === 'number'

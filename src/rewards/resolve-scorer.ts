@@ -31,8 +31,7 @@ export interface ScorerRequest {
 export interface ResolvedScorer {
   readonly scorer: Scorer
   /**
-   * What the caller should know: at first about the choice of rewards, later also about what happened while they
-   * scored.
+   * Warnings for the caller: at first about the choice of rewards, later also about what happened while they scored.
    */
   readonly warnings: readonly Warning[]
   /**
@@ -58,7 +57,7 @@ interface Term {
   readonly seconds: number[]
 }
 
-/** Warnings of one request, each code once a reward: what is said later replaces what was said before. */
+/** Warnings of one request, one per code and reward: a later one replaces an earlier one. */
 class Warnings {
   readonly #latest = new Map<string, Warning>()
 
@@ -179,7 +178,7 @@ function scoreNext (
   return tokens.map((_token, index) => sumScores(terms, scale, raw.map(scores => scores[index]!)).value)
 }
 
-/** The most that the sum can still become: infinite where a term has no ceiling, or is wanted low. */
+/** Upper bound of the sum: infinite where a term has no ceiling or a negative weight. */
 function ceilingOf (terms: readonly Term[], scale: ScorerRequest['scale'], text: string): number {
   if (terms.some(({ weight, scorer }) => weight < 0 || !scorer.ceiling)) return Infinity
   return sumScores(terms, scale, terms.map(({ scorer }) => ({ raw: scorer.ceiling!(text) }))).value

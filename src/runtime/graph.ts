@@ -1,6 +1,6 @@
 /**
  * Writes ONNX models: values, nodes, attributes. Weights stay outside, as external initializers that a session gets
- * by name. Knows operators only by what it is told. Source: onnx.proto (IR version 10).
+ * by name. Source: onnx.proto (IR version 10).
  */
 import { dataTypes, type DataType } from './tensor.js'
 

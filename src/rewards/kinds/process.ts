@@ -164,7 +164,7 @@ function openProcess (
     rooms: [reader.room],
     async score (prompt, answers) {
       const scored = await steps.score(prompt, answers.map(({ text }) => stepsOf(text, format)))
-      // An answer without steps says nothing of them.
+      // An answer without steps has the reference mean.
       return scored.map(probabilities => ({
         raw: probabilities.length === 0
           ? normalization.mean

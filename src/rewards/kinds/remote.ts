@@ -1,6 +1,6 @@
 /**
  * Rewards that another server computes. The operator names its address in a descriptor and allows its origin in the
- * settings; nothing a request says is ever fetched. Scores asked for in one turn of the event loop travel together.
+ * settings; a request can name no address. Scores asked for in one turn of the event loop are sent together.
  * Knows HTTP, not what a protocol's bodies look like (`remote-protocols.ts`).
  */
 import { Type, type Static, type TObject } from 'typebox'
