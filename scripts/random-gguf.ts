@@ -155,7 +155,7 @@ const options: Options = {
 }
 
 async function main (args: readonly string[]): Promise<void> {
-  const { values } = parseOptions({ options, mostPositionals: 0 }, args)
+  const { values } = parseOptions({ options, maxPositionals: 0 }, args)
   if (values['help'] === true) {
     return console.log('node dist/scripts/random-gguf.js --shape SHAPE --out FILE\n\nwrites a model of random ' +
       `weights\n\n${describeOptions(options)}`)

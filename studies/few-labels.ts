@@ -11,7 +11,7 @@
  */
 import { suggestPairs, type Candidate } from '../src/fitting/active-learning.js'
 import {
-  bothWays, mixHeads, pairAccuracy, randomHeads, type LinearHead, type StatePair
+  withOpposites, mixHeads, pairAccuracy, randomHeads, type LinearHead, type StatePair
 } from '../src/fitting/adapt-weights.js'
 import type { Examples } from '../src/fitting/examples.js'
 import { linearScore } from '../src/rewards/kinds/head.js'
@@ -100,7 +100,7 @@ function adapting (train: readonly Read[], test: readonly Read[], std: Float64Ar
   const others = Array.from({ length: 40 }, taste)
   const everybody = train.flatMap((pair, index) => labelled([pair], values, others[index % others.length]!))
   const single = fitPairs(everybody, std)
-  const heads = [single, ...bothWays(principalDirections(differences(everybody, std), directionCount).map(one =>
+  const heads = [single, ...withOpposites(principalDirections(differences(everybody, std), directionCount).map(one =>
     one.map((value, i) => value / std[i]!)))]
   // Draws of one user share its taste and its test pairs: a user is one observation.
   const rows = Array.from({ length: users }, taste).map((own, user) => {

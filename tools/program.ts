@@ -17,8 +17,8 @@ export class Arguments {
   readonly environment: Environment
   readonly #options: Options
 
-  constructor (command: string, options: Options, mostPositionals: number, args: readonly string[]) {
-    const { values, positionals } = parseOptions({ options, mostPositionals }, args)
+  constructor (command: string, options: Options, maxPositionals: number, args: readonly string[]) {
+    const { values, positionals } = parseOptions({ options, maxPositionals }, args)
     this.values = values
     this.positionals = positionals
     this.environment = environmentOf(command, args)
@@ -46,7 +46,7 @@ export interface Program {
   readonly usage?: string
   readonly summary: string
   readonly options: Options
-  readonly mostPositionals?: number
+  readonly maxPositionals?: number
   readonly run: (args: Arguments) => Promise<unknown>
 }
 
@@ -54,10 +54,10 @@ export const messageOf = (error: unknown): string => error instanceof Error ? er
 
 /** Runs it. The exit code is 2 for a command line that cannot be followed, 1 for what fails. */
 export async function runProgram (
-  { command, usage = '[OPTIONS]', summary, options, mostPositionals = 0, run }: Program, given = process.argv.slice(2)
+  { command, usage = '[OPTIONS]', summary, options, maxPositionals = 0, run }: Program, given = process.argv.slice(2)
 ): Promise<void> {
   try {
-    const args = new Arguments(command, options, mostPositionals, given)
+    const args = new Arguments(command, options, maxPositionals, given)
     if (args.flag('help')) console.log(`${command} ${usage}\n\n${summary}\n\n${describeOptions(options)}`)
     else await run(args)
   } catch (error) {

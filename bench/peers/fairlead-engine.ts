@@ -48,7 +48,7 @@ async function run (
 }
 
 const config =
-  loadConfig(settingFlags(parseOptions({ options: engineOptions, mostPositionals: 0 }, process.argv.slice(2)).values))
+  loadConfig(settingFlags(parseOptions({ options: engineOptions, maxPositionals: 0 }, process.argv.slice(2)).values))
 const host = await createHost(config, message => { process.stderr.write(`${message}\n`) })
 await host.model.sessions.settled()
 await answerTasks({

@@ -6,7 +6,7 @@ import { parseExamples } from '../fitting/examples.js'
 import { findFamily } from '../rewards/resolve-scorer.js'
 import { refuse } from '../validation.js'
 import { readText, say, type Command } from './command.js'
-import { engineConfigOf, engineOptions, requiredOption, type Options } from './options.js'
+import { engineConfigOf, engineOptions, requiredOption, textOption, type Options } from './options.js'
 
 const options: Options = {
   reward: { type: 'string', help: 'name of a reward that was fitted with --directions' },
@@ -23,15 +23,14 @@ export const adapt: Command = {
   usage: '--reward NAME --train FILE --name NAME',
   summary: 'makes a user’s own reward from a few pairs, and keeps it in --data-dir',
   options,
-  mostPositionals: 0,
+  maxPositionals: 0,
   async run (values) {
     const [reward, name, file] = [requiredOption(values, 'reward'), requiredOption(values, 'name'),
       requiredOption(values, 'train')]
     const config = engineConfigOf(values)
     const examples = parseExamples(await readText(file), basename(file))
     if (examples.kind !== 'pairs') throw refuse('--train', 'must hold pairs, with chosen and rejected', examples.kind)
-    const description =
-      typeof values['description'] === 'string' ? values['description'] : `${reward} adapted to ${basename(file)}`
+    const description = textOption(values, 'description') ?? `${reward} adapted to ${basename(file)}`
     const host = await createHost(config, say)
     try {
       host.store.checkFree(name, true)

@@ -72,7 +72,7 @@ export const bench: Command = {
   usage: '[OPTIONS]',
   summary: 'measures decoding, prefill, requests in flight, fan-out, mixed load, prefix hits and drafts',
   options,
-  mostPositionals: 0,
+  maxPositionals: 0,
   async run (values) {
     const config = engineConfigOf(values)
     const [names, benchOptions] = [namesOption(values, 'scenario', scenarioNames), benchOptionsOf(values)]

@@ -1,5 +1,6 @@
 /** What a command is. */
 import { readFile } from 'node:fs/promises'
+import Table from 'cli-table3'
 import { RequestError } from '../errors.js'
 import type { Options, Values } from './options.js'
 
@@ -9,18 +10,21 @@ export interface Command {
   readonly usage: string
   readonly summary: string
   readonly options: Options
-  /** How many arguments that are no options it takes, at most. */
-  readonly mostPositionals: number
+  /** How many arguments it takes beside options, at most. */
+  readonly maxPositionals: number
   /** More help, printed after the options. */
   readonly notes?: () => string
-  /** Does it. What it gives goes to stdout, what it says to stderr. */
+  /** Runs it: results go to stdout, messages to stderr. */
   run (values: Values, positionals: readonly string[]): Promise<void>
 }
 
-/** Tells the person at the terminal something. */
+/** Prints a message for the person at the terminal. */
 export function say (message: string): void {
   process.stderr.write(`${message}\n`)
 }
+
+/** A table without colours. */
+export const plainTable = (head: string[] = []): Table.Table => new Table({ head, style: { head: [], border: [] } })
 
 /** A file named on the command line. @throws RequestError naming it, if it cannot be read */
 export async function readText (file: string): Promise<string> {

@@ -66,7 +66,7 @@ export const doctor: Command = {
   usage: '[OPTIONS]',
   summary: 'tests what this processor computes: numbers and bits of every operator, and which the weight formats use',
   options,
-  mostPositionals: 0,
+  maxPositionals: 0,
   async run (values) {
     const { threads } = loadConfig(settingFlags(values))
     const [machine, survey] = [await describeMachine(threads), await surveyOperators(threads, heads)]

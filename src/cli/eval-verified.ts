@@ -32,7 +32,7 @@ export const verifiedEvaluation: Command = {
   summary: 'measures how often answers pass a program’s checks: plain, adaptive best-of-n, beams, a client’s ' +
     'retry loop',
   options,
-  mostPositionals: 0,
+  maxPositionals: 0,
   async run (values) {
     const folder = String(values['out'] ?? 'fairlead-eval-verified')
     const sizes = sizesOf(values, { count: loadConstraints().length, name: 'models/evaluation/constraints.json' },

@@ -132,7 +132,7 @@ export const evaluation: Command = {
   usage: '[--reward NAME] [--prompts SET|FILE] [OPTIONS]',
   summary: 'measures what steering by a reward is worth to an independent judge, and writes a report with plots',
   options,
-  mostPositionals: 0,
+  maxPositionals: 0,
   async run (values) {
     const given = optionsOf(values)
     const host = await createHost(engineConfigOf(values), say)

@@ -1,17 +1,18 @@
 /** `fairlead fit`: a reward from a person's own examples. */
 import { basename, join } from 'node:path'
-import Table from 'cli-table3'
 import { FeedbackStore } from '../feedback/feedback-store.js'
 import { createHost, type Host } from '../serving/model-runtime.js'
-import { writeAtomically } from '../rewards/atomic-file.js'
+import { writeAtomically } from '../atomic-file.js'
 import { distinctPrompts, parseExamples, type Examples } from '../fitting/examples.js'
-import type { EnsembleOptions, FitChoices, FitProgress } from '../fitting/fit-choices.js'
-import { fewestPrompts, fitQHead } from '../fitting/fit-q-head.js'
+import type { EnsembleOptions, FitChoices, FitProgress, FittedDescriptor } from '../fitting/fit-task.js'
+import { minPrompts, fitQHead } from '../fitting/fit-q-head.js'
 import { fitReward } from '../fitting/fit-reward.js'
-import type { FittedDescriptor } from '../fitting/fit-task.js'
 import { refuse } from '../validation.js'
-import { readText, say, type Command } from './command.js'
-import { engineConfigOf, engineOptions, integerOption, requiredOption, type Options, type Values } from './options.js'
+import { plainTable, readText, say, type Command } from './command.js'
+import {
+  choiceOption, engineConfigOf, engineOptions, integerOption, numberOption, requiredOption, textOption, type Options,
+  type Values
+} from './options.js'
 
 const options: Options = {
   name: { type: 'string', help: 'name of the reward' },
@@ -68,16 +69,10 @@ async function readExamples (file: string): Promise<Examples> {
   return parseExamples(await readText(file), basename(file))
 }
 
-function poolingOf (values: Values): 'mean' | 'last' {
-  const pooling = values['pooling'] ?? 'mean'
-  if (pooling !== 'mean' && pooling !== 'last') throw refuse('--pooling', 'must be one of mean, last', pooling)
-  return pooling
-}
+const poolingOf = (values: Values): 'mean' | 'last' => choiceOption(values, 'pooling', ['mean', 'last'], 'mean')
 
-/** Says how far a fit is, ten times a phase. */
-function progressReporter (): (
-progress: Omit<FitProgress, 'phase'> & { readonly phase: FitProgress['phase'] | 'next tokens' }
-) => void {
+/** Prints the progress of a fit, ten times a phase. */
+function progressReporter (): (progress: FitProgress | Omit<FitProgress, 'phase'> & { phase: 'next tokens' }) => void {
   let last = ''
   return ({ phase, done, total }) => {
     const line = `${phase} ${Math.floor(done / total * 10) * 10} %`
@@ -93,23 +88,19 @@ const kindOf = (descriptor: FittedDescriptor): string =>
 
 /** Options of an ensemble; null for one head. */
 function ensembleOf (values: Values): EnsembleOptions | null {
-  const { combine = 'lcb', penalty = '1', uncertainty = 'bootstrap' } = values
   if (values['ensemble'] === undefined) {
     for (const name of ['uncertainty', 'combine', 'penalty']) {
       if (values[name] !== undefined) throw refuse(`--${name}`, 'needs --ensemble', values[name])
     }
     return null
   }
-  if (uncertainty !== 'bootstrap' &&
-      uncertainty !== 'laplace') throw refuse('--uncertainty', 'must be one of bootstrap, laplace', uncertainty)
-  if (combine !== 'mean' && combine !== 'min' && combine !== 'uwo' &&
-      combine !== 'lcb') throw refuse('--combine', 'must be one of mean, min, uwo, lcb', combine)
-  if (values['penalty'] !== undefined &&
-      (combine === 'mean' || combine === 'min')) throw refuse('--penalty', 'belongs to uwo and lcb', penalty)
-  if (penalty === '' || !(Number(penalty) >= 0 && Number(penalty) <= 1000)) {
-    throw refuse('--penalty', 'must be a number from 0 to 1000', penalty)
+  const uncertainty = choiceOption(values, 'uncertainty', ['bootstrap', 'laplace'], 'bootstrap')
+  const combine = choiceOption(values, 'combine', ['mean', 'min', 'uwo', 'lcb'], 'lcb')
+  if (values['penalty'] !== undefined && (combine === 'mean' || combine === 'min')) {
+    throw refuse('--penalty', 'belongs to uwo and lcb', values['penalty'])
   }
-  return { heads: integerOption(values, 'ensemble', 2, 2), uncertainty, combine, penalty: Number(penalty) }
+  const penalty = numberOption(values, 'penalty', 1, 0, 1000)
+  return { heads: integerOption(values, 'ensemble', 2, 2), uncertainty, combine, penalty }
 }
 
 /** A Q-head belongs to one head of means that scores prefixes. */
@@ -124,16 +115,16 @@ function checkQHead (values: Values, isEnsemble: boolean): void {
 
 function checkPrompts (train: Examples): void {
   const { length } = distinctPrompts(train)
-  if (length < fewestPrompts) {
+  if (length < minPrompts) {
     throw refuse('--q-head',
-      `needs training data with at least ${fewestPrompts} different prompts, which it draws answers to`, length)
+      `needs training data with at least ${minPrompts} different prompts, which it draws answers to`, length)
   }
 }
 
 function describe (descriptor: FittedDescriptor): string {
   const { metrics, fit: how } = descriptor
   if (!metrics || !how) return ''
-  const table = new Table({ head: ['', 'held out'], style: { head: [], border: [] } })
+  const table = plainTable(['', 'held out'])
   table.push(['fit', `${how.objective} on ${how.examples} examples, ${kindOf(descriptor)}`])
   for (const { fraction, accuracy, standardError } of metrics.byPrefix) {
     table.push([`${metrics.measure} at ${fraction * 100} % of the answer`,
@@ -178,15 +169,14 @@ async function keep (host: Host, descriptor: FittedDescriptor, out: string | und
 async function trainingData (
   values: Values, dataDir: string
 ): Promise<{ readonly train: Examples, readonly data: string }> {
-  const { feedback, kind = null } = values
-  if (typeof feedback !== 'string') {
-    if (kind !== null) throw refuse('--kind', 'needs --feedback', kind)
+  const feedback = textOption(values, 'feedback')
+  if (feedback === undefined) {
+    if (values['kind'] !== undefined) throw refuse('--kind', 'needs --feedback', values['kind'])
     const file = requiredOption(values, 'train')
     return { train: await readExamples(file), data: basename(file) }
   }
   if (values['train'] !== undefined) throw refuse('--feedback', 'and --train exclude each other', feedback)
-  if (kind !== null && kind !== 'pairs' && kind !== 'labels' &&
-      kind !== 'scores') throw refuse('--kind', 'must be one of pairs, labels, scores', kind)
+  const kind = choiceOption(values, 'kind', ['pairs', 'labels', 'scores'], null)
   const store = new FeedbackStore(dataDir, Infinity)
   try {
     return { train: store.examples(feedback, kind), data: `feedback: ${feedback}` }
@@ -195,35 +185,40 @@ async function trainingData (
   }
 }
 
+/** The fit that the command line asks for. */
+async function choicesOf (values: Values, name: string, dataDir: string): Promise<FitChoices> {
+  const pooling = poolingOf(values)
+  const ensemble = ensembleOf(values)
+  checkQHead(values, ensemble !== null)
+  const { train, data } = await trainingData(values, dataDir)
+  if (values['q-head'] === true) checkPrompts(train)
+  const [test, layers] = [textOption(values, 'test'), textOption(values, 'layers')]
+  return {
+    name,
+    description: textOption(values, 'description') ?? `fitted on ${data}`,
+    train,
+    ...(test === undefined ? {} : { test: await readExamples(test) }),
+    data: { name: data, licence: textOption(values, 'licence') ?? 'unknown' },
+    ...(layers === undefined ? {} : { layers: layers.split(',').map(Number) }),
+    pooling,
+    prefixes: values['outcome-only'] !== true,
+    maxAnswerTokens: integerOption(values, 'max-answer-tokens', 256),
+    ...(values['directions'] === undefined ? {} : { directions: integerOption(values, 'directions', 16) }),
+    ...(ensemble ? { ensemble } : {})
+  }
+}
+
 export const fit: Command = {
   name: 'fit',
   usage: '--name NAME --train FILE | --feedback DATASET',
   summary: 'fits a linear reward on the model’s hidden states and prints how far to trust it',
   options,
-  mostPositionals: 0,
+  maxPositionals: 0,
   async run (values) {
     const name = requiredOption(values, 'name')
     const config = engineConfigOf(values)
-    const out = typeof values['out'] === 'string' ? values['out'] : undefined
-    const pooling = poolingOf(values)
-    const ensemble = ensembleOf(values)
-    checkQHead(values, ensemble !== null)
-    const { train, data } = await trainingData(values, config.dataDir)
-    if (values['q-head'] === true) checkPrompts(train)
-    const test = typeof values['test'] === 'string' ? await readExamples(values['test']) : undefined
-    const choices: FitChoices = {
-      name,
-      description: typeof values['description'] === 'string' ? values['description'] : `fitted on ${data}`,
-      train,
-      ...(test ? { test } : {}),
-      data: { name: data, licence: typeof values['licence'] === 'string' ? values['licence'] : 'unknown' },
-      ...(typeof values['layers'] === 'string' ? { layers: values['layers'].split(',').map(Number) } : {}),
-      pooling,
-      prefixes: values['outcome-only'] !== true,
-      maxAnswerTokens: integerOption(values, 'max-answer-tokens', 256),
-      ...(values['directions'] === undefined ? {} : { directions: integerOption(values, 'directions', 16) }),
-      ...(ensemble ? { ensemble } : {})
-    }
+    const out = textOption(values, 'out')
+    const choices = await choicesOf(values, name, config.dataDir)
     const host = await createHost(config, say)
     try {
       if (out === undefined) host.store.checkFree(name, true)
@@ -233,7 +228,7 @@ export const fit: Command = {
         cacheDirectory: join(config.cacheDir, 'features'),
         onProgress: progressReporter()
       })
-      const descriptor = values['q-head'] === true ? await withQHead(fitted, host, train) : fitted
+      const descriptor = values['q-head'] === true ? await withQHead(fitted, host, choices.train) : fitted
       const path = await keep(host, descriptor, out)
       say(describe(descriptor))
       console.log(path)

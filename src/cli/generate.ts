@@ -1,6 +1,5 @@
 /** `fairlead generate`: one prompt from the terminal, with its candidates and rewards as they finish. */
 import { readFileSync } from 'node:fs'
-import Table from 'cli-table3'
 import { minTemperature } from '../policies/sampling-params.js'
 import { parseAlignment } from '../decoding/strategies/parameters.js'
 import type { DecodeEvent } from '../decoding/events.js'
@@ -11,9 +10,11 @@ import { RequestError } from '../errors.js'
 import { schemaGrammar } from '../grammar/json-schema-grammar.js'
 import { InferenceClient } from '../serving/inference-client.js'
 import type { DraftRequest, GenerateRequest, GenerationEvent, Usage } from '../serving/protocol.js'
-import { describeRule, refuse, type Rules } from '../validation.js'
-import { say, type Command } from './command.js'
-import { engineConfigOf, engineOptions, integerOption, type Options, type Values } from './options.js'
+import { describeRule, type Rules } from '../validation.js'
+import { plainTable, say, type Command } from './command.js'
+import {
+  engineConfigOf, engineOptions, integerOption, numberOption, textOption, type Options, type Values
+} from './options.js'
 import { drawTree, figure, oneLine, stepLine } from './trace.js'
 
 /** The parameters of all strategies, once each. */
@@ -105,14 +106,6 @@ function readSchema (path: string): unknown {
   return parseJson(`--json-schema: ${path}`, text)
 }
 
-function numberOption (values: Values, name: string, fallback: number, least: number, most: number): number {
-  if (values[name] === undefined) return fallback
-  const value = Number(values[name])
-  if (!(value >= least &&
-    value <= most)) throw refuse(`--${name}`, `must be a number from ${least} to ${most}`, values[name])
-  return value
-}
-
 function draftsOf (values: Values, alignment: AlignmentRequest | null): DraftRequest | null {
   if (values['prompt-lookup'] !== true) return null
   if (alignment || integerOption(values, 'n', 1) > 1) {
@@ -124,11 +117,13 @@ function draftsOf (values: Values, alignment: AlignmentRequest | null): DraftReq
 
 function requestOf (values: Values, prompt: string, model: string, trace: boolean): GenerateRequest {
   const alignment = alignmentOf(values)
-  const system = typeof values['system'] === 'string' ? [{ role: 'system', content: values['system'] }] : []
+  const system = textOption(values, 'system')
   return {
     model,
     prompt: {
-      messages: [...system, { role: 'user', content: prompt }],
+      messages: [
+        ...(system === undefined ? [] : [{ role: 'system', content: system }]), { role: 'user', content: prompt }
+      ],
       addGenerationPrompt: true,
       continueFinalMessage: false,
       truncate: false
@@ -164,7 +159,7 @@ function requestOf (values: Values, prompt: string, model: string, trace: boolea
   }
 }
 
-/** What a person sees while a search works. */
+/** Shows candidates and text as they finish. */
 function show (event: DecodeEvent, choices: number): void {
   if (event.type === 'candidate') {
     const { index, text, score, prunedAt } = event.candidate
@@ -184,7 +179,7 @@ function showTrace (event: DecodeEvent): void {
 }
 
 function ledger (result: DecodeResult, usage: Usage): string {
-  const table = new Table({ style: { head: [], border: [] } })
+  const table = plainTable()
   table.push(
     ['reward', result.choices.map(choice => choice.score?.value.toFixed(3) ?? '–').join(', ')],
     ['tokens generated / returned / discarded',
@@ -217,7 +212,7 @@ export const generate: Command = {
   usage: '"PROMPT" [OPTIONS]',
   summary: 'answers one prompt, showing candidates and rewards as they finish',
   options,
-  mostPositionals: Infinity,
+  maxPositionals: Infinity,
   notes: () => strategyNames.map(name => `  ${name}: ${strategyFacts[name].summary}\n    ` +
     `${strategyFacts[name].formula}\n    ${strategyFacts[name].source}`).join('\n'),
   async run (values, positionals) {

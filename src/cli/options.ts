@@ -4,7 +4,7 @@ import {
   engineSettingNames, flagName, loadConfig, settingNames, settings, type Config, type SettingName
 } from '../config.js'
 import { RequestError } from '../errors.js'
-import { nearestName } from '../validation.js'
+import { nearestName, refuse } from '../validation.js'
 
 export interface Option {
   readonly type: 'string' | 'boolean'
@@ -53,7 +53,7 @@ export function engineConfigOf (values: Values): Config {
  * many
  */
 export function parseOptions (
-  { options, mostPositionals }: { readonly options: Options, readonly mostPositionals: number }, args: readonly string[]
+  { options, maxPositionals }: { readonly options: Options, readonly maxPositionals: number }, args: readonly string[]
 ): { values: Values, positionals: string[] } {
   const known = { ...options, help: { type: 'boolean', help: '' } } satisfies Options
   for (const arg of args) {
@@ -76,31 +76,56 @@ export function parseOptions (
     throw new RequestError('invalid_request', cause instanceof Error ? cause.message : String(cause), { cause })
   }
   const { values, positionals } = parsed
-  if (positionals.length > mostPositionals) {
+  if (positionals.length > maxPositionals) {
     throw new RequestError('invalid_request',
-      `there is no use for ${JSON.stringify(positionals[mostPositionals])}; options begin with --`)
+      `there is no use for ${JSON.stringify(positionals[maxPositionals])}; options begin with --`)
   }
   return { values, positionals }
 }
 
+/** A text given as an option; undefined where it is not. */
+export function textOption (values: Values, name: string): string | undefined {
+  const value = values[name]
+  return typeof value === 'string' ? value : undefined
+}
+
+/** One of some names given as an option. @throws RequestError naming the option, the names and the value */
+export function choiceOption<T extends string, F extends T | null> (
+  values: Values, name: string, choices: readonly T[], fallback: F
+): T | F {
+  const value = values[name] ?? fallback
+  if (value === fallback || choices.includes(value as T)) return value as T | F
+  throw refuse(`--${name}`, `must be one of ${choices.join(', ')}`, value)
+}
+
+/** A number given as an option. @throws RequestError naming the option, the range and the value */
+export function numberOption (values: Values, name: string, fallback: number, min: number, max: number): number {
+  const text = values[name]
+  if (text === undefined) return fallback
+  if (text === '' || !(Number(text) >= min && Number(text) <= max)) {
+    throw refuse(`--${name}`, `must be a number from ${min} to ${max}`, text)
+  }
+  return Number(text)
+}
+
 /** A whole number given as an option. @throws RequestError naming the option, the rule and the value */
-export function integerOption (values: Values, name: string, fallback: number, least = 1): number {
+export function integerOption (values: Values, name: string, fallback: number, min = 1): number {
   const text = values[name]
   if (text === undefined) return fallback
   const value = Number(text)
-  if (!Number.isInteger(value) || value < least) {
+  if (!Number.isInteger(value) || value < min) {
     throw new RequestError('invalid_request',
-      `--${name} must be an integer of at least ${least}; got ${JSON.stringify(text)}`, { param: name })
+      `--${name} must be an integer of at least ${min}; got ${JSON.stringify(text)}`, { param: name })
   }
   return value
 }
 
 /** Whole numbers given as an option, by commas. @throws RequestError naming the option, the rule and the value */
-export function integersOption (values: Values, name: string, fallback: string, least = 1): number[] {
+export function integersOption (values: Values, name: string, fallback: string, min = 1): number[] {
   const given = String(values[name] ?? fallback).split(',').map(Number)
-  if (given.some(one => !Number.isInteger(one) || one < least)) {
+  if (given.some(one => !Number.isInteger(one) || one < min)) {
     throw new RequestError('invalid_request',
-      `--${name} must be integers of at least ${least} by commas; got ${JSON.stringify(values[name])}`, { param: name })
+      `--${name} must be integers of at least ${min} by commas; got ${JSON.stringify(values[name])}`, { param: name })
   }
   return given
 }

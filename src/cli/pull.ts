@@ -14,7 +14,7 @@ export const pull: Command = {
   usage: '[MODEL] [OPTIONS]',
   summary: 'fetches a model into the cache and prints its path',
   options,
-  mostPositionals: 1,
+  maxPositionals: 1,
   async run (values, [name]) {
     const { model, cacheDir } = loadConfig(settingFlags(values))
     const wanted = name ?? model

@@ -1,12 +1,13 @@
-/** `fairlead score`: what a reward says of given answers. */
-import Table from 'cli-table3'
+/** `fairlead score`: the scores of given answers. */
 import { RequestError } from '../errors.js'
 import { InferenceClient } from '../serving/inference-client.js'
 import type { ScoreRequest } from '../serving/protocol.js'
 import type { Score } from '../rewards/scorer.js'
 import { refuse } from '../validation.js'
-import { readText, say, type Command } from './command.js'
-import { engineConfigOf, engineOptions, integerOption, requiredOption, type Options, type Values } from './options.js'
+import { plainTable, readText, say, type Command } from './command.js'
+import {
+  choiceOption, engineConfigOf, engineOptions, integerOption, requiredOption, textOption, type Options, type Values
+} from './options.js'
 
 interface Job { readonly prompt: string, readonly answers: readonly string[] }
 
@@ -41,8 +42,8 @@ function jobOf (line: string, where: string): Job {
 }
 
 async function jobs (values: Values): Promise<Job[]> {
-  if (typeof values['file'] === 'string') {
-    const file = values['file']
+  const file = textOption(values, 'file')
+  if (file !== undefined) {
     return (await readText(file)).split('\n').flatMap((line, index) =>
       line.trim() === '' ? [] : [jobOf(line, `${file}:${index + 1}`)])
   }
@@ -54,8 +55,7 @@ async function jobs (values: Values): Promise<Job[]> {
 /** Which member scores, and how often. */
 function howOf (values: Values): Pick<ScoreRequest, 'member' | 'every'> {
   const every = values['every'] === undefined ? null : integerOption(values, 'every', 1)
-  const member = values['member'] ?? (every === null ? 'outcome' : 'prefix')
-  if (member !== 'outcome' && member !== 'prefix') throw refuse('--member', 'must be one of outcome, prefix', member)
+  const member = choiceOption(values, 'member', ['outcome', 'prefix'], every === null ? 'outcome' : 'prefix')
   if (every !== null && member === 'outcome') throw refuse('--every', 'needs the prefix member', every)
   return { member, every }
 }
@@ -65,15 +65,15 @@ export const score: Command = {
   usage: '--reward NAME --prompt "…" --answer "…" [--answer "…"]',
   summary: 'scores answers with a reward',
   options,
-  mostPositionals: 0,
+  maxPositionals: 0,
   async run (values) {
     const reward = requiredOption(values, 'reward')
     const how = howOf(values)
     const work = await jobs(values)
     const client = await InferenceClient.start(engineConfigOf(values), say)
-    const said = new Set<string>()
-    const table = new Table({ head: ['raw', 'standardized', 'answer'], style: { head: [], border: [] } })
-    const tell = (prompt: string, answer: string, score: Score): void => {
+    const warnings = new Set<string>()
+    const table = plainTable(['raw', 'standardized', 'answer'])
+    const print = (prompt: string, answer: string, score: Score): void => {
       const { raw, standardized } = score.rewards[reward]!
       if (values['json'] === true) console.log(JSON.stringify({ prompt, answer, raw, standardized }))
       else {
@@ -93,17 +93,17 @@ export const score: Command = {
           cacheSalt: '',
           fields: { rewards: '--reward', items: '--answer' }
         })
-        for (const { message } of scored.warnings) said.add(message)
+        for (const { message } of scored.warnings) warnings.add(message)
         for (const [index, answer] of answers.entries()) {
           const { prefixes, score } = scored.items[index]!
-          if (how.every === null) tell(prompt, answer, score)
-          else for (const prefix of prefixes) tell(prompt, prefix.text, prefix.score)
+          if (how.every === null) print(prompt, answer, score)
+          else for (const prefix of prefixes) print(prompt, prefix.text, prefix.score)
         }
       }
     } finally {
       await client.close()
     }
-    for (const message of said) say(`warning: ${message}`)
+    for (const message of warnings) say(`warning: ${message}`)
     if (values['json'] !== true) console.log(table.toString())
   }
 }

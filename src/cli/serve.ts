@@ -9,7 +9,7 @@ export const serve: Command = {
   usage: '[OPTIONS]',
   summary: 'serves the OpenAI API with reward-guided decoding',
   options: settingOptions(settingNames),
-  mostPositionals: 0,
+  maxPositionals: 0,
   async run (values) {
     const server = await startServer(loadConfig(settingFlags(values)), say)
     say(`listening on ${server.address}`)

@@ -8,8 +8,8 @@ import { RequestError } from '../errors.js'
 import { createHost } from '../serving/model-runtime.js'
 import { measureStatistics } from '../serving/standardize-reward.js'
 import { packageRoot } from '../package-root.js'
-import { writeAtomically } from '../rewards/atomic-file.js'
-import type { RewardFamily } from '../rewards/descriptor.js'
+import { writeAtomically } from '../atomic-file.js'
+import { rewardNotFound, type RewardFamily } from '../rewards/descriptor.js'
 import { say, type Command } from './command.js'
 import { engineConfigOf, engineOptions, requiredOption, type Options } from './options.js'
 
@@ -18,13 +18,10 @@ const options: Options = {
   ...engineOptions
 }
 
-/** @throws RequestError for a name that no reward has, or one of a reward in the box */
+/** @throws RequestError for a name that no reward has, or a built-in reward */
 function findOwn (rewards: readonly RewardFamily[], name: string): RewardFamily {
   const family = rewards.find(one => one.name === name)
-  if (!family) {
-    throw new RequestError('reward_not_found',
-      `reward "${name}" does not exist; there are: ${rewards.map(one => one.name).join(', ')}`, { param: 'reward' })
-  }
+  if (!family) throw rewardNotFound(name, rewards, 'reward')
   if (family.file.startsWith(join(packageRoot, 'models') + sep)) {
     throw new RequestError('invalid_request',
       `reward "${name}" comes with Fairlead and was standardised when it was made`, { param: 'reward' })
@@ -37,7 +34,7 @@ export const standardize: Command = {
   usage: '--reward NAME',
   summary: 'measures a reward’s mean and spread on the model’s own answers, and writes them into its file',
   options,
-  mostPositionals: 0,
+  maxPositionals: 0,
   async run (values) {
     const name = requiredOption(values, 'reward')
     const host = await createHost(engineConfigOf(values), say)

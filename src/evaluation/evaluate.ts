@@ -8,7 +8,7 @@ import { RequestError } from '../errors.js'
 import type { Host } from '../serving/model-runtime.js'
 import type { RewardFamily } from '../rewards/descriptor.js'
 import type { EnsembleDescriptor } from '../rewards/kinds/ensemble.js'
-import { fewestExamples } from '../fitting/fit-reward.js'
+import { minExamples } from '../fitting/fit-reward.js'
 import { analyse, type Analysis, type DonePrompt, type TimedTurn, type WayAnswers } from './analysis.js'
 import { AnswerStore, type Scoring } from './answer-store.js'
 import { criteria, judgeNames, loadJudge, loadOutcomeOnly } from './criteria.js'
@@ -197,7 +197,7 @@ class Evaluator {
       judged.push(await this.#judge(way, draws.at(-1)!))
     }
     const pairs = noisyPairs(draws, judged)
-    if (pairs.length < fewestExamples) return []
+    if (pairs.length < minExamples) return []
     const fits = await smallFits(this.#host, pairs, join(folder, this.#name), this.#signal,
       ({ phase, done, total }) => { onProgress(`panel: fitting, ${phase}`, done, total) })
     return variantsOf(fits, 'small-fits')

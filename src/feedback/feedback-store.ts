@@ -1,6 +1,6 @@
 /**
- * Completions that their callers had stored, and what was said of them, in one SQLite file: training data of rewards.
- * What is deleted is overwritten in the file. Knows texts and verdicts, no HTTP and no fit. SQLite comes with a binding
+ * Stored completions and the feedback on them in one SQLite file: training data of rewards. Deleted rows are
+ * overwritten in the file. SQLite comes with a binding
  * that has Node's own interface (`node:sqlite`, from Node 22 on) and brings its binaries along.
  */
 import { randomUUID } from 'node:crypto'
@@ -8,7 +8,7 @@ import { mkdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { DatabaseSync } from '@photostructure/sqlite'
 import { RequestError } from '../errors.js'
-import { storageError } from '../rewards/atomic-file.js'
+import { storageError } from '../atomic-file.js'
 import type { Examples } from '../fitting/examples.js'
 import type { ChatMessage } from '../rewards/scorer.js'
 
@@ -22,15 +22,14 @@ export interface StoredCompletion {
 }
 
 /**
- * What is said of a completion: that one answer is better than another, that one is good (1) or bad (0), or how good it
- * is.
+ * Feedback on a completion: one answer is better than another, an answer is good (1) or bad (0), or how good it is.
  */
 export type Verdict =
   | { readonly kind: 'pairs', readonly chosen: string, readonly rejected: string }
   | { readonly kind: 'labels', readonly answer: string, readonly label: 0 | 1 }
   | { readonly kind: 'scores', readonly answer: string, readonly score: number }
 
-/** What was said once of a stored chat. */
+/** One piece of feedback on a stored completion. */
 export interface FeedbackEntry {
   readonly id: string
   readonly completionId: string
@@ -71,20 +70,20 @@ const entryOf = (row: Row): FeedbackEntry => ({
   verdict: JSON.parse(row['verdict'] as string) as Verdict
 })
 
-/** The chats and verdicts of one folder. The database is opened when it is first used. */
+/** The completions and feedback of one folder. The database is opened on first use. */
 export class FeedbackStore {
   readonly #directory: string
-  readonly #mostCompletions: number
+  readonly #maxCompletions: number
   #database: Database | null = null
 
   /**
    * Opens nothing yet: a server that stores nothing writes nothing.
    * @param directory of the file; need not be there
-   * @param mostCompletions stored without feedback; beyond it the oldest of those go
+   * @param maxCompletions stored without feedback; beyond it the oldest of those go
    */
-  constructor (directory: string, mostCompletions: number) {
+  constructor (directory: string, maxCompletions: number) {
     this.#directory = directory
-    this.#mostCompletions = mostCompletions
+    this.#maxCompletions = maxCompletions
   }
 
   /** @throws RequestError storage_failed */
@@ -121,7 +120,7 @@ export class FeedbackStore {
     this.#run('INSERT INTO completions (id, caller, messages, completion) VALUES (?, ?, ?, ?)', id, caller,
       JSON.stringify(messages), JSON.stringify(completion))
     this.#run('DELETE FROM completions WHERE sequence IN (SELECT sequence FROM completions WHERE id NOT IN (SELECT ' +
-      'completion_id FROM feedback) ORDER BY sequence DESC LIMIT -1 OFFSET ?)', this.#mostCompletions)
+      'completion_id FROM feedback) ORDER BY sequence DESC LIMIT -1 OFFSET ?)', this.#maxCompletions)
   }
 
   /** @throws RequestError not_found; storage_failed */
@@ -139,7 +138,7 @@ export class FeedbackStore {
     }
   }
 
-  /** Deletes a completion with all that was said of it. @throws RequestError storage_failed */
+  /** Deletes a completion and the feedback on it. @throws RequestError storage_failed */
   deleteCompletion (id: string): void { this.#run('DELETE FROM completions WHERE id = ?', id) }
 
   /** @throws RequestError not_found for the completion; storage_failed */

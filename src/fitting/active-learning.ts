@@ -1,21 +1,15 @@
 /**
- * Which pairs to label next: those whose labels leave least open about all the candidates' preferences (V-optimal or
- * transductive design: Yu, Bi and Tresp 2006), taken one by one so that no two say the same. What is open is the
- * variance that a Bradley–Terry head's weights, and with them its margins, have beside what is known. Knows numbers
- * only.
+ * Which pairs to label next: those whose labels leave the least variance in all the candidates' margins (V-optimal or
+ * transductive design: Yu, Bi and Tresp 2006), taken greedily so that no two are redundant. The variance is that of a
+ * Bradley–Terry head's weights given the known pairs.
  */
 import { sigmoid } from '../statistics/linear-fit.js'
+import { addScaled, dot } from '../statistics/vectors.js'
 
 /** A pair: the difference of its standardised states, and of its scores. */
 export interface Candidate { readonly difference: Float64Array, readonly margin: number }
 
-const dot = (a: Float64Array, b: Float64Array): number => {
-  let sum = 0
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
-  return sum
-}
-
-/** p(1 − p): how much a label says, most where it is least foreseen. */
+/** p(1 − p): the Fisher information of a label. */
 const informationOf = ({ margin }: Candidate): number => sigmoid(margin) * sigmoid(-margin)
 
 /**
@@ -44,10 +38,7 @@ class InverseInformation {
   /** M⁻¹ z */
   times (z: Float64Array): Float64Array {
     const product = z.map(value => value / this.#prior)
-    for (const update of this.#updates) {
-      const share = dot(update, z)
-      for (let i = 0; i < product.length; i++) product[i]! -= share * update[i]!
-    }
+    for (const update of this.#updates) addScaled(product, update, -dot(update, z))
     return product
   }
 }
@@ -55,19 +46,14 @@ class InverseInformation {
 export interface Suggestion {
   /** Index of the candidate. */
   readonly index: number
-  /**
-   * The share of the variance of all candidates' margins, as it is after those before it, that its label takes away.
-   */
+  /** The share of the remaining variance of all candidates' margins that its label removes. */
   readonly gain: number
 }
 
-/** What counts as known beforehand, against what a typical candidate says along its own direction. */
+/** The prior's precision, as a share of a typical candidate's information along its own direction. */
 const priorShare = 0.1
 
-/**
- * What counts as known beforehand, in every direction. With much less, the pairs that differ most in anything at all
- * are taken first, and they are odd ones.
- */
+/** The prior's precision in every direction. With much less, outliers would be taken first. */
 function priorOf (candidates: readonly Candidate[]): number {
   return priorShare * candidates.reduce(
     (sum, candidate) => sum + informationOf(candidate) * dot(candidate.difference, candidate.difference), 0
@@ -75,7 +61,7 @@ function priorOf (candidates: readonly Candidate[]): number {
 }
 
 /**
- * The candidates that teach most, best first. Takes memory for a number per two candidates.
+ * The most informative candidates, best first. Takes memory for a number per two candidates.
  * @param known pairs that have been labelled
  * @param count at most as many
  */
@@ -102,10 +88,7 @@ export function suggestPairs (
     left.delete(best.index)
     const taken = rows[best.index]!.slice()
     const scale = scaleOf(informationOf(candidates[best.index]!), taken[best.index]!)
-    for (const [index, row] of rows.entries()) {
-      const share = scale * taken[index]!
-      for (let i = 0; i < row.length; i++) row[i]! -= share * taken[i]!
-    }
+    for (const [index, row] of rows.entries()) addScaled(row, taken, -(scale * taken[index]!))
   }
   return suggestions
 }

@@ -6,23 +6,23 @@
 import { RequestError } from '../errors.js'
 import { suggestPairs, type Candidate, type Suggestion } from './active-learning.js'
 import {
-  bothWays, leaveOneOut, mixHeads, pairAccuracy, randomHeads, type LinearHead, type StatePair
+  withOpposites, leaveOneOut, mixHeads, pairAccuracy, randomHeads, type LinearHead, type StatePair
 } from './adapt-weights.js'
 import { checkRewardName, type HeadDescriptor, type RewardFamily } from '../rewards/descriptor.js'
 import type { Pair, SampleAnswer } from './examples.js'
 import { extractFeatures } from './features.js'
 import { columnScale } from '../statistics/linear-fit.js'
-import { referenceMembers, significant } from './fit-task.js'
+import { rounded, significant } from '../statistics/metrics.js'
 import { linearScore } from '../rewards/kinds/head.js'
 import type { ReadablePolicy } from '../rewards/readable-policy.js'
-import { poolDescription, referencePool } from './reference-pool.js'
+import { poolDescription, referenceMembers, referencePool } from './reference-pool.js'
 
 /** How answers are read. */
 export interface ReadOptions {
   readonly policy: ReadablePolicy
   /** Folder of the feature cache; null keeps no features. */
   readonly cacheDirectory: string | null
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** The family's descriptor, if it is a head. @throws RequestError */
@@ -38,9 +38,9 @@ function headOf ({ name, descriptor }: RewardFamily): HeadDescriptor {
 async function readStates (
   { layer, pooling, fit }: HeadDescriptor, answers: readonly SampleAnswer[], { policy, signal }: ReadOptions
 ): Promise<Float32Array[]> {
-  const most = fit?.maxAnswerTokens ?? 256
+  const maxTokens = fit?.maxAnswerTokens ?? 256
   const items = answers.map(({ messages, text }) => ({
-    promptTokens: policy.promptTokens(messages), answerTokens: policy.answerTokens(text).slice(0, most)
+    promptTokens: policy.promptTokens(messages), answerTokens: policy.answerTokens(text).slice(0, maxTokens)
   }))
   const long = items.findIndex(({ promptTokens, answerTokens }) =>
     promptTokens.length + answerTokens.length + 1 > policy.contextLength)
@@ -48,8 +48,7 @@ async function readStates (
     throw new RequestError('context_length_exceeded', `prompt, answer and end token must fit ${policy.contextLength} ` +
       `tokens; they do not for the answer ${JSON.stringify(answers[long]!.text.slice(0, 60))}…`)
   }
-  const read = await extractFeatures(policy, items,
-    { layers: [layer], pooling, cacheDirectory: null, ...(signal && { signal }) })
+  const read = await extractFeatures(policy, items, { layers: [layer], pooling, cacheDirectory: null, signal })
   return read.get(layer)!.map(states => states.at(-1)!)
 }
 
@@ -68,7 +67,7 @@ export interface AdaptChoices {
 }
 
 /** Pairs that a user's reward is made from, at most: with more, a fit of its own knows better. */
-export const mostAdaptPairs = 100
+export const maxAdaptPairs = 100
 
 /** How many draws of random heads are averaged. */
 const randomDraws = 20
@@ -76,15 +75,14 @@ const randomDraws = 20
 const linear = (weights: ArrayLike<number>, bias: number): LinearHead => ({ weights: Float64Array.from(weights), bias })
 
 /**
- * How well each of the user's pairs is told from the others, beside the head as it was and heads that know nothing.
+ * Leave-one-out accuracy of the adapted head, beside the original head's and that of adapting random heads.
  * @param pairs at least two
  */
-function leftOut (
+function leaveOneOutFigures (
   heads: readonly LinearHead[], pairs: readonly StatePair[]
 ): { adapted: number, single: number, randomHeads: number } {
   const random = Array.from({ length: randomDraws }, (_, seed) =>
     leaveOneOut(randomHeads(heads.length, pairs, seed), pairs))
-  const rounded = (value: number): number => Number(value.toFixed(4))
   return {
     adapted: rounded(leaveOneOut(heads, pairs)),
     single: rounded(pairAccuracy(heads[0]!, pairs)),
@@ -107,17 +105,17 @@ export async function adaptReward (
     throw new RequestError('invalid_request', `reward "${family.name}" has no directions to adapt; fit it with some`,
       { param: 'id' })
   }
-  if (pairs.length === 0 || pairs.length > mostAdaptPairs) {
+  if (pairs.length === 0 || pairs.length > maxAdaptPairs) {
     throw new RequestError('invalid_request',
-      `a reward is adapted to 1 to ${mostAdaptPairs} pairs; got ${pairs.length}`, { param: 'examples' })
+      `a reward is adapted to 1 to ${maxAdaptPairs} pairs; got ${pairs.length}`, { param: 'examples' })
   }
   const { policy, cacheDirectory, signal } = options
   const states = await readPairs(head, pairs, options)
-  const heads = [linear(head.weights, head.bias), ...bothWays(directions.map(one => Float64Array.from(one)))]
+  const heads = [linear(head.weights, head.bias), ...withOpposites(directions.map(one => Float64Array.from(one)))]
   const { weights, bias } = mixHeads(heads, states).head
   const poolItems = await referencePool(policy, cacheDirectory, signal)
-  const pool = (await extractFeatures(policy, poolItems,
-    { layers: [layer], pooling, cacheDirectory, ...(signal && { signal }) })).get(layer)!
+  const pool =
+    (await extractFeatures(policy, poolItems, { layers: [layer], pooling, cacheDirectory, signal })).get(layer)!
   return {
     name,
     description,
@@ -132,7 +130,7 @@ export async function adaptReward (
       from: family.name,
       version: family.version,
       pairs: pairs.length,
-      ...(pairs.length > 1 ? { leaveOneOut: leftOut(heads, states) } : {})
+      ...(pairs.length > 1 ? { leaveOneOut: leaveOneOutFigures(heads, states) } : {})
     },
     weights: Array.from(weights, significant)
   }

@@ -1,11 +1,11 @@
 /**
  * From a decomposed reward to one user's: a head and the directions its training pairs differ along, weighed by how
- * well each tells a few pairs of the user apart (Luo et al. 2025, arXiv 2502.13131, whose rule for weights is HyRe's:
+ * well each ranks a few pairs of the user (Luo et al. 2025, arXiv 2502.13131, whose rule for weights is HyRe's:
  * Lee et al. 2024, arXiv 2412.08812). Knows states, not how they are read.
  */
-import { columnScale } from '../statistics/linear-fit.js'
+import { columnScale, softplus } from '../statistics/linear-fit.js'
 import { linearScore } from '../rewards/kinds/head.js'
-import { meanAndStd } from '../statistics/metrics.js'
+import { correctness, meanAndStd } from '../statistics/metrics.js'
 import { normal, uniform } from '../statistics/random.js'
 
 /** A linear score of a raw state. */
@@ -14,13 +14,10 @@ export interface LinearHead { readonly weights: Float64Array, readonly bias: num
 /** States of whole answers, the better one first. */
 export interface StatePair { readonly chosen: Float32Array, readonly rejected: Float32Array }
 
-/** Each direction both ways round: which way is good is for the user to say. */
-export function bothWays (directions: readonly Float64Array[]): LinearHead[] {
+/** Each direction and its opposite: the user decides which is better. */
+export function withOpposites (directions: readonly Float64Array[]): LinearHead[] {
   return directions.flatMap(weights => [{ weights, bias: 0 }, { weights: weights.map(weight => -weight), bias: 0 }])
 }
-
-/** ln(1 + e^x) without overflow. */
-const softplus = (x: number): number => x > 0 ? x + Math.log1p(Math.exp(-x)) : Math.log1p(Math.exp(x))
 
 /**
  * Σ share · (head − mean)/std, the shares a softmax of −Σ −ln σ(standardised margin), mean and spread over the pairs'
@@ -39,8 +36,8 @@ export function mixHeads (
       pairs.reduce((sum, _pair, index) => sum + softplus((scores[2 * index + 1]! - scores[2 * index]!) / scale), 0)
     return { mean, scale, loss }
   })
-  const least = Math.min(...figures.map(({ loss }) => loss))
-  const raw = figures.map(({ loss }) => Math.exp(least - loss))
+  const minLoss = Math.min(...figures.map(({ loss }) => loss))
+  const raw = figures.map(({ loss }) => Math.exp(minLoss - loss))
   const total = raw.reduce((sum, one) => sum + one, 0)
   const shares = raw.map(one => one / total)
   const weights = new Float64Array(heads[0]!.weights.length)
@@ -64,16 +61,14 @@ export function randomHeads (count: number, pairs: readonly StatePair[], seed: n
   return Array.from({ length: count }, () => ({ weights: std.map(one => normal(random) / one), bias: 0 }))
 }
 
-/** Share of pairs that a head tells right, ties ½. @param pairs at least one */
+/** Share of pairs that a head ranks correctly, ties ½. @param pairs at least one */
 export function pairAccuracy ({ weights, bias }: LinearHead, pairs: readonly StatePair[]): number {
-  const right = pairs.map(({ chosen, rejected }) => {
-    const margin = linearScore(weights, bias, chosen) - linearScore(weights, bias, rejected)
-    return margin === 0 ? 0.5 : Number(margin > 0)
-  })
-  return right.reduce((sum, one) => sum + one, 0) / pairs.length
+  const margins = pairs.map(({ chosen, rejected }) =>
+    linearScore(weights, bias, chosen) - linearScore(weights, bias, rejected))
+  return meanAndStd(correctness(margins, margins.map(() => 1))).mean
 }
 
-/** Each pair told by what the others adapt to. @param pairs at least two */
+/** Accuracy on each pair of the head adapted to the others. @param pairs at least two */
 export function leaveOneOut (heads: readonly LinearHead[], pairs: readonly StatePair[]): number {
   return pairs.reduce((sum, pair, index) =>
     sum + pairAccuracy(mixHeads(heads, pairs.filter((_, other) => other !== index)).head, [pair]), 0) / pairs.length

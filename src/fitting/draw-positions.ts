@@ -14,8 +14,8 @@ import type { ChatMessage } from '../rewards/scorer.js'
 /** How answers are drawn: of at most `maxTokens` tokens, looked at in every `stride`-th place. */
 export const drawing = { maxTokens: 64, stride: 5, candidates: 20, pulls: [-1, 0, 1] } as const
 
-/** Answers drawn side by side; each has its candidates' forks, too. */
-const abreast = 3
+/** Answers drawn at a time; each has its candidates' forks, too. */
+const concurrency = 3
 
 /** A place in an answer. */
 export interface Position {
@@ -35,7 +35,7 @@ export interface DrawOptions {
   readonly layer: number
   readonly answersPerPrompt: number
   readonly onProgress?: (done: number, total: number) => void
-  readonly signal?: AbortSignal
+  readonly signal?: AbortSignal | undefined
 }
 
 /** Positions of answers to prompts; same policy, head and prompts, same positions. */
@@ -47,10 +47,10 @@ export async function drawPositions (
     Array.from({ length: answersPerPrompt }, (_, copy) => ({ messages, prompt, seed: 1 + 1000 * prompt + copy })))
   const positions = jobs.map((): Position[] => [])
   let done = 0
-  await sideBySide([...jobs.entries()], abreast, async ([index, { messages, prompt, seed }]) => {
+  await sideBySide([...jobs.entries()], concurrency, async ([index, { messages, prompt, seed }]) => {
     signal?.throwIfAborted()
     positions[index] = await drawAnswer(policy, head, policy.promptTokens(messages),
-      { prompt, layer, random: uniform(seed), ...(signal && { signal }) })
+      { prompt, layer, random: uniform(seed), signal })
     onProgress(++done, jobs.length)
   })
   return positions.flat()
@@ -58,7 +58,8 @@ export async function drawPositions (
 
 async function drawAnswer (
   policy: ReadablePolicy, head: Head, promptTokens: readonly number[],
-  { prompt, layer, random, signal }: { prompt: number, layer: number, random: () => number, signal?: AbortSignal }
+  { prompt, layer, random, signal }:
+  { prompt: number, layer: number, random: () => number, signal: AbortSignal | undefined }
 ): Promise<Position[]> {
   const sequence = policy.source.open(promptTokens,
     { layers: [...new Set([layer, head.layer])], ...(signal && { signal }) })

@@ -173,8 +173,8 @@ function parseMessages (row: Row, where: string): ChatMessage[] {
   })
 }
 
-/** Fewer prompts than this, and answers are told apart instead when data is split. */
-const fewestPrompts = 10
+/** With fewer prompts than this, data is split by answer instead. */
+const minPrompts = 10
 
 /** Examples as samples: equal answers once, grouped by prompt, or by answer where there are fewer than ten prompts. */
 export function toSamples (examples: Examples): SampleSet {
@@ -189,7 +189,7 @@ export function toSamples (examples: Examples): SampleSet {
   }
   const rows = rowsOf(examples, indexOf)
   const prompts = rows.map(({ messages }) => JSON.stringify(messages))
-  const byPrompt = new Set(prompts).size >= fewestPrompts
+  const byPrompt = new Set(prompts).size >= minPrompts
   const samples = rows.map(({ answer, against, label }, index) => ({
     answer, against, label, group: byPrompt ? prompts[index]! : `answer ${answer}`
   }))
@@ -227,7 +227,7 @@ export function splitSamples ({ kind, answers, samples }: SampleSet): { train: S
 }
 
 /** Answers that one answer is paired with, at most, so that a prompt of many answers does not make their square. */
-const mostPartners = 8
+const maxPartners = 8
 
 /**
  * A scored set as pairs, better against worse: each answer with the next eight of its prompt whose scores differ; where
@@ -239,7 +239,7 @@ export function asPairs<S extends SampleSet> (set: S): S {
   const groups = new Map<string, Sample[]>()
   for (const sample of set.samples) groups.set(sample.group, [...groups.get(sample.group) ?? [], sample])
   const within = [...groups.values()].flatMap(own =>
-    own.flatMap((one, index) => own.slice(index + 1, index + 1 + mostPartners).map(other => [one, other] as const)))
+    own.flatMap((one, index) => own.slice(index + 1, index + 1 + maxPartners).map(other => [one, other] as const)))
   const pairs =
     within.length > 0 ? within : set.samples.slice(1).map((sample, index) => [set.samples[index]!, sample] as const)
   const samples = pairs.filter(([one, other]) => one.label !== other.label).map(([one, other]): Sample => {

@@ -7,13 +7,13 @@ import { createHash } from 'node:crypto'
 import { ftruncateSync, writeSync } from 'node:fs'
 import { mkdir, open, type FileHandle } from 'node:fs/promises'
 import { join } from 'node:path'
-import { storageError } from '../rewards/atomic-file.js'
+import { storageError } from '../atomic-file.js'
 import type { PolicyInfo } from '../rewards/readable-policy.js'
 
 const keyBytes = 16
 
 /** A file that has grown beyond this is begun anew. */
-const mostBytes = 2 ** 30
+const maxBytes = 2 ** 30
 
 /** Records read at once while keys are collected. */
 const recordsAtOnce = 64
@@ -70,7 +70,7 @@ export class FeatureCache {
   /** Cuts off a torn last record, so that appending stays aligned. */
   async #collectKeys (file: FileHandle): Promise<void> {
     const { size } = await file.stat()
-    this.#size = size > mostBytes ? 0 : size - size % this.#recordBytes
+    this.#size = size > maxBytes ? 0 : size - size % this.#recordBytes
     if (this.#size < size) await file.truncate(this.#size)
     const chunk = Buffer.alloc(recordsAtOnce * this.#recordBytes)
     for (let at = 0; at < this.#size; at += chunk.length) {

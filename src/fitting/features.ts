@@ -30,17 +30,18 @@ export interface FeatureOptions {
   /** Folder of the cache; null keeps nothing. */
   readonly cacheDirectory: string | null
   /** Told how many of the distinct answers have their states, those of the cache from the start. */
-  readonly onProgress?: (done: number, total: number) => void
-  readonly signal?: AbortSignal
+  readonly onProgress?: ((done: number, total: number) => void) | undefined
+  readonly signal?: AbortSignal | undefined
 }
 
-/** Answers read side by side: enough for the engine to fill its steps. */
-const abreast = 12
+/** Answers read at a time: enough for the engine to fill its steps. */
+const concurrency = 12
 
 /**
- * By the engine's rule a search: it does not hold up streams. Too few to share a prompt's KV, which would change bits.
+ * Scheduled as a search, which streams go before. With a larger fan-out the prompt's KV would be shared, which changes
+ * bits.
  */
-export const patient = { fanOut: 5 } as const
+export const lowPriority = { fanOut: 5 } as const
 
 /** Tokens of an answer of `length` tokens that each entry of `fractions` covers: at least one, rounded. */
 export function prefixLengths (length: number): number[] {
@@ -65,7 +66,7 @@ export async function extractFeatures (
   let done = total - missing.size
   onProgress(done, total)
   try {
-    await sideBySide([...missing], abreast, async ([key, item]) => {
+    await sideBySide([...missing], concurrency, async ([key, item]) => {
       signal?.throwIfAborted()
       const states = await readStates(policy, item, options)
       for (const [index, cache] of caches.entries()) cache.add(key, states[index]!)
@@ -84,7 +85,7 @@ async function readStates (
 ): Promise<Float32Array[][]> {
   const reservation = await policy.reserve(pooling === 'mean' ? 1 : 2, promptTokens.length + answerTokens.length + 1,
     signal)
-  const sequence = policy.source.open(promptTokens, { layers, ...patient, ...(signal && { signal }) })
+  const sequence = policy.source.open(promptTokens, { layers, ...lowPriority, ...(signal && { signal }) })
   try {
     const states = layers.map((): Float32Array[] => [])
     let fed = 0

@@ -1,19 +1,19 @@
 /**
- * Ensembles of K heads that differ where the data did not settle the matter: bootstrap, each fitted on prompts drawn
- * anew with replacement; or Laplace, drawn from the distribution that the data leave of one head's weights, which needs
- * one fit. Layer and λ are those that suit all the data. Knows states and samples, not how they were read.
+ * Ensembles of K heads that differ where the data leave them uncertain: bootstrap, each fitted on prompts resampled
+ * with replacement; or Laplace, drawn from the approximate posterior of one head's weights, which needs one fit. Layer
+ * and λ are chosen on all the data.
  */
 import { combine, type EnsembleDescriptor } from '../rewards/kinds/ensemble.js'
-import { evaluateScore, type StateScore, type StateSet } from './held-out-figures.js'
 import type { Sample } from './examples.js'
-import type { EnsembleOptions, FitProgress } from './fit-choices.js'
 import { drawHeads, fitHead, type HeadFit } from './fit-head.js'
-import { headOf, referenceMembers, type FittedStates, type FitTask } from './fit-task.js'
+import { headOf, type EnsembleOptions, type FitProgress, type FittedStates, type FitTask } from './fit-task.js'
+import { evaluateScore, type StateScore, type StateSet } from './held-out-figures.js'
+import { referenceMembers } from './reference-pool.js'
 import { linearScore, type Head } from '../rewards/kinds/head.js'
 import { meanAndStd } from '../statistics/metrics.js'
 import { normal, uniform } from '../statistics/random.js'
 
-/** Heads are told to disagree on answers beyond what all but one in twenty of the pool's answers have. */
+/** The ensemble warns of a spread beyond this quantile of the pool's answers. */
 const disagreementQuantile = 0.95
 
 /** The samples of as many groups as there are, drawn with replacement: samples of one prompt are not independent. */

@@ -8,7 +8,7 @@ import { drawing, drawPositions, type DrawOptions, type Position } from './draw-
 import { columnScale, type ColumnScale } from '../statistics/linear-fit.js'
 import type { Head } from '../rewards/kinds/head.js'
 import { minimize } from '../statistics/lbfgs.js'
-import { clusteredMean, meanAndStd, rankCorrelation } from '../statistics/metrics.js'
+import { clusteredMean, meanAndStd, rankCorrelation, rounded } from '../statistics/metrics.js'
 import type { ReadablePolicy } from '../rewards/readable-policy.js'
 import { uniform } from '../statistics/random.js'
 import { encodeFloats, TokenForm, type QHead } from '../rewards/kinds/q-head.js'
@@ -36,7 +36,7 @@ export interface QHeadRequest {
 const settings = { terms: 8, regularization: 0.1, iterations: 60 } as const
 
 /** Prompts to draw answers to. */
-export const fewestPrompts = 10
+export const minPrompts = 10
 /** Answers to each held-out prompt. */
 const heldOutAnswers = 2
 
@@ -65,7 +65,7 @@ export async function fitQHead (request: QHeadRequest): Promise<QHead> {
   const options = (answers: number, from: number): DrawOptions => ({
     layer,
     answersPerPrompt: answers,
-    ...(signal && { signal }),
+    signal,
     ...(onProgress && { onProgress: (done: number) => { onProgress(from + done, drawn + heldOut) } })
   })
   const positions = await drawPositions(policy, head, train, options(answersPerPrompt, 0))
@@ -91,9 +91,9 @@ export async function fitQHead (request: QHeadRequest): Promise<QHead> {
 function splitPrompts (
   { prompts, test, split = 'a separate set of prompts' }: QHeadRequest
 ): { train: QHeadRequest['prompts'], test: QHeadRequest['prompts'], split: string } {
-  if (prompts.length < fewestPrompts) {
+  if (prompts.length < minPrompts) {
     throw new RequestError('invalid_request',
-      `a Q-head needs at least ${fewestPrompts} prompts to draw answers to; got ${prompts.length}`)
+      `a Q-head needs at least ${minPrompts} prompts to draw answers to; got ${prompts.length}`)
   }
   if (test) return { train: prompts, test, split }
   return {
@@ -241,14 +241,14 @@ function rawForm (
 function rankMetrics (
   form: TokenForm, held: readonly Position[], embedding: (token: number) => Float32Array
 ): Pick<QHead['metrics'], 'rankCorrelation' | 'standardError' | 'positions' | 'prompts'> {
-  const told = held.filter(({ tokens }) => tokens.length > 1)
-  const correlations = told.map(({ state, tokens, added }) =>
+  const ranked = held.filter(({ tokens }) => tokens.length > 1)
+  const correlations = ranked.map(({ state, tokens, added }) =>
     rankCorrelation(form.contributions(state, tokens, embedding), added))
-  const { value, standardError } = clusteredMean(correlations, told.map(({ prompt }) => String(prompt)))
+  const { value, standardError } = clusteredMean(correlations, ranked.map(({ prompt }) => String(prompt)))
   return {
-    rankCorrelation: Number(value.toFixed(4)),
-    standardError: Number(standardError.toFixed(4)),
-    positions: told.length,
-    prompts: new Set(told.map(({ prompt }) => prompt)).size
+    rankCorrelation: rounded(value),
+    standardError: rounded(standardError),
+    positions: ranked.length,
+    prompts: new Set(ranked.map(({ prompt }) => prompt)).size
   }
 }

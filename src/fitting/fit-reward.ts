@@ -1,7 +1,7 @@
 /**
  * From examples to a reward: checks them, reads the states of their answers and of the reference pool through the
  * policy, and hands all that to a thread of its own that fits and measures (`fit-task.ts`). `fairlead fit`, `POST
- * /v1/rewards/fit` and the rewards in the box are made here. Knows neither where examples come from nor where the
+ * /v1/rewards/fit` and the built-in rewards are made here. Knows neither where examples come from nor where the
  * descriptor goes.
  */
 import { setImmediate as nextTurn } from 'node:timers/promises'
@@ -10,8 +10,9 @@ import { checkRewardName, type HeadDescriptor, type Naming } from '../rewards/de
 import type { EnsembleDescriptor } from '../rewards/kinds/ensemble.js'
 import { asPairs, splitSamples, toSamples, type Examples, type SampleAnswer, type SampleSet } from './examples.js'
 import { extractFeatures, type FeatureItem } from './features.js'
-import type { EnsembleOptions, FitChoices, FitProgress } from './fit-choices.js'
-import { packStates, type FitTask, type FittedDescriptor } from './fit-task.js'
+import {
+  packStates, type EnsembleOptions, type FitChoices, type FitProgress, type FitTask, type FittedDescriptor
+} from './fit-task.js'
 import { runFitTask } from './fit-thread.js'
 import type { ReadablePolicy } from '../rewards/readable-policy.js'
 import { pool, poolDescription, poolPrompts, referencePool } from './reference-pool.js'
@@ -26,7 +27,7 @@ export interface FitRequest extends FitChoices {
 }
 
 /** Fewer examples than this cannot be cross-validated and held out with any meaning. */
-export const fewestExamples = 20
+export const minExamples = 20
 
 /**
  * Fits a head, or an ensemble of them. Bradley–Terry for pairs, logistic for labels, least squares for scores, on
@@ -71,7 +72,7 @@ export async function fitReward (request: FitRequest): Promise<FittedDescriptor>
     })),
     poolDescription: poolDescription(policy, poolItems.length)
   }
-  return await runFitTask(task, { ...(signal && { signal }), ...(onProgress && { onProgress }) })
+  return await runFitTask(task, { signal, onProgress })
 }
 
 function layersToTry (count: number): number[] {
@@ -79,7 +80,7 @@ function layersToTry (count: number): number[] {
 }
 
 /** Directions kept beside a head, at most. */
-export const mostDirections = 64
+export const maxDirections = 64
 
 /** What can be refused before hours of reading. */
 function check ({ name, policy, train, test, ensemble, directions }: FitRequest, layers: readonly number[]): void {
@@ -94,8 +95,8 @@ function check ({ name, policy, train, test, ensemble, directions }: FitRequest,
     }
   }
   const count = countOf(train)
-  if (count < fewestExamples) {
-    throw new RequestError('invalid_request', `a fit needs at least ${fewestExamples} examples; got ${count}`,
+  if (count < minExamples) {
+    throw new RequestError('invalid_request', `a fit needs at least ${minExamples} examples; got ${count}`,
       { param: 'examples' })
   }
   if (test && test.kind !== train.kind) {
@@ -103,8 +104,8 @@ function check ({ name, policy, train, test, ensemble, directions }: FitRequest,
       `test data must be ${train.kind} as the training data are; got ${test.kind}`, { param: 'test' })
   }
   if (directions !== undefined) {
-    if (!(Number.isInteger(directions) && directions >= 1 && directions <= mostDirections)) {
-      throw new RequestError('invalid_request', `directions must be from 1 to ${mostDirections}; got ${directions}`,
+    if (!(Number.isInteger(directions) && directions >= 1 && directions <= maxDirections)) {
+      throw new RequestError('invalid_request', `directions must be from 1 to ${maxDirections}; got ${directions}`,
         { param: 'directions' })
     }
     if (train.kind !== 'pairs' || ensemble) {
@@ -187,7 +188,7 @@ function extract (
     layers,
     pooling,
     cacheDirectory,
-    ...(signal && { signal }),
-    ...(onProgress && { onProgress: (done: number, total: number) => { onProgress({ phase, done, total }) } })
+    signal,
+    onProgress: onProgress && ((done, total) => { onProgress({ phase, done, total }) })
   })
 }

@@ -1,17 +1,64 @@
 /**
- * A fit once everything is read, as plain data that can move to another thread, and what its parts are made into: heads
- * that the server can use, standardised on the policy's own answers. How it is fitted is `fit-run.ts`.
+ * A fit as data: what is asked for, and, once everything is read, the task that moves to another thread; and fitted
+ * weights as a head that the server can use. How a task is done is `fit-worker.ts`.
  */
-import type { Members, RewardFit } from '../rewards/descriptor-parts.js'
+import type { RewardFit } from '../rewards/descriptor-parts.js'
 import type { HeadDescriptor, Naming } from '../rewards/descriptor.js'
-import type { EnsembleDescriptor } from '../rewards/kinds/ensemble.js'
-import type { StateScore, StateSet } from './held-out-figures.js'
-import type { SampleSet } from './examples.js'
-import { fractions, type PrefixStates } from './features.js'
-import type { EnsembleOptions, FitChoices } from './fit-choices.js'
-import type { HeadFit } from './fit-head.js'
+import type { CombineRule, EnsembleDescriptor } from '../rewards/kinds/ensemble.js'
 import { linearScore, type Head } from '../rewards/kinds/head.js'
-import { referenceStatistics } from './reference-pool.js'
+import { significant } from '../statistics/metrics.js'
+import type { Examples, SampleSet } from './examples.js'
+import { fractions, type PrefixStates } from './features.js'
+import type { HeadFit } from './fit-head.js'
+import type { StateSet } from './held-out-figures.js'
+import { referenceMembers, type PoolStates } from './reference-pool.js'
+
+/** An ensemble in place of one head. */
+export interface EnsembleOptions {
+  /** Number of heads, 2 to 32. */
+  readonly heads: number
+  /** What makes them differ. */
+  readonly uncertainty: 'bootstrap' | 'laplace'
+  readonly combine: Exclude<CombineRule, 'weighted'>
+  /** Of uwo and lcb. */
+  readonly penalty: number
+}
+
+/** What a fit is doing: reading answers, reading the reference pool, fitting heads. */
+export interface FitProgress {
+  readonly phase: 'features' | 'pool' | 'fit', readonly done: number, readonly total: number
+}
+
+/** What the user chooses. */
+export interface FitChoices {
+  readonly name: string
+  readonly description: string
+  readonly train: Examples
+  /**
+   * Held-out examples of the same kind, none of them in `train`. Default: a fifth of the training prompts is held out.
+   */
+  readonly test?: Examples
+  /** Name, size and origin of the data, and the licence it comes under, for the card. */
+  readonly data: { readonly name: string, readonly licence: string }
+  /**
+   * Layers to try, 0..L; the best by cross-validation is taken. Default a third, half and two thirds of the model's.
+   */
+  readonly layers?: readonly number[]
+  readonly pooling: 'mean' | 'last'
+  /**
+   * Fit on 25, 50, 75 and 100 % of each answer, for both members; else on whole answers, for the outcome member only.
+   */
+  readonly prefixes: boolean
+  /** Longer answers are cut, and the descriptor says how many were. Default 256. */
+  readonly maxAnswerTokens?: number
+  /**
+   * Keep so many directions that the pairs differ along beside the head, so that it can be adapted to a user. Needs
+   * pairs and one head.
+   */
+  readonly directions?: number
+  /** Several heads, whose disagreement is reported, in place of one. */
+  readonly ensemble?: EnsembleOptions
+}
 
 /** What a fit makes. */
 export type FittedDescriptor = HeadDescriptor | Naming & EnsembleDescriptor
@@ -44,7 +91,7 @@ export interface FittedStates {
   readonly train: StateSet
   readonly test: StateSet
   readonly best: HeadFit & { readonly layer: number }
-  readonly pool: { readonly states: readonly PrefixStates[], readonly description: string }
+  readonly pool: PoolStates
   readonly fit: RewardFit
 }
 
@@ -80,20 +127,4 @@ export function headOf (
     bias: significant(bias),
     weights: Array.from(weights, significant)
   }
-}
-
-/** Members with the statistics of a score on the pool: whole answers, and (for the prefix member) all four prefixes. */
-export function referenceMembers (
-  { states, description }: FittedStates['pool'], prefixes: boolean, score: StateScore
-): Members {
-  const whole = states.map(answer => score(answer.at(-1)!, true))
-  const outcome = { normalization: referenceStatistics(whole, description) }
-  if (!prefixes) return { outcome }
-  const parts = states.flatMap(answer => answer.map(state => score(state, false)))
-  return { outcome, prefix: { normalization: referenceStatistics(parts, `25, 50, 75 and 100 % of ${description}`) } }
-}
-
-/** Seven significant digits: what float32 states are known to. */
-export function significant (value: number): number {
-  return Number(value.toPrecision(7))
 }

@@ -3,8 +3,7 @@
  * arithmetic. Ending the thread is how a fit is cancelled. The thread's own side is `fit-worker.ts`.
  */
 import { Worker } from 'node:worker_threads'
-import type { FitProgress } from './fit-choices.js'
-import type { FitTask, FittedDescriptor } from './fit-task.js'
+import type { FitProgress, FitTask, FittedDescriptor } from './fit-task.js'
 
 /** What the thread sends. */
 export type FromFitWorker =
@@ -13,8 +12,8 @@ export type FromFitWorker =
 
 /** How a fit is watched and ended. */
 export interface FitThreadOptions {
-  readonly signal?: AbortSignal
-  readonly onProgress?: (progress: FitProgress) => void
+  readonly signal?: AbortSignal | undefined
+  readonly onProgress?: ((progress: FitProgress) => void) | undefined
 }
 
 /**

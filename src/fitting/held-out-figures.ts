@@ -7,7 +7,9 @@ import { asPairs, type SampleSet } from './examples.js'
 import { fractions, type PrefixStates } from './features.js'
 import { columnScale, denseRows, fitLogistic, unscale } from '../statistics/linear-fit.js'
 import { linearScore } from '../rewards/kinds/head.js'
-import { areaUnderCurve, calibrationError, clusteredMean, meanAndStd, rightness } from '../statistics/metrics.js'
+import {
+  areaUnderCurve, calibrationError, clusteredMean, correctness, meanAndStd, rounded
+} from '../statistics/metrics.js'
 import { normal, uniform } from '../statistics/random.js'
 import { TextClassifier } from '../statistics/tfidf.js'
 
@@ -25,7 +27,7 @@ export function margins ({ samples }: SampleSet, scoreOf: (answer: number) => nu
 
 /** Whole-answer accuracy of some scores. */
 function accuracy (set: SampleSet, scoreOf: (answer: number) => number): number {
-  return meanAndStd(rightness(margins(set, scoreOf), set.samples.map(sample => sample.label))).mean
+  return meanAndStd(correctness(margins(set, scoreOf), set.samples.map(sample => sample.label))).mean
 }
 
 /** The score of a state, as a reward gives it. @param whole false for a prefix */
@@ -48,7 +50,7 @@ export function evaluateScore (
   const perFraction = fractions.map((_fraction, index) =>
     margins(test, answer => score(test.states[answer]![index]!, index === last)))
   const byPrefix = perFraction.map((values, index) => {
-    const { value, standardError } = clusteredMean(rightness(values, labels), clusters)
+    const { value, standardError } = clusteredMean(correctness(values, labels), clusters)
     const auc = paired ? {} : { auc: rounded(areaUnderCurve(values, labels)) }
     return { fraction: fractions[index]!, accuracy: rounded(value), standardError: rounded(standardError), ...auc }
   })
@@ -67,7 +69,7 @@ export function evaluateScore (
   }
 }
 
-/** A pair can be told either way round; only both ways together have labels of both kinds. */
+/** Each pair counts in both orders: only then are there labels of both kinds. */
 function calibration (whole: readonly number[], labels: readonly number[], paired: boolean): number {
   return paired
     ? calibrationError([...whole, ...whole.map(value => -value)], [...labels, ...labels.map(label => -label)])
@@ -105,9 +107,4 @@ function textControl (train: StateSet, test: StateSet): number {
   })))
   const scores = test.answers.map(answer => classifier.score(answer.text))
   return accuracy(test, answer => scores[answer]!)
-}
-
-/** Four decimals: more than any of these figures is known to. */
-function rounded (value: number): number {
-  return Number(value.toFixed(4))
 }

@@ -7,17 +7,18 @@ import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { packageRoot } from '../package-root.js'
-import { writeAtomically } from '../rewards/atomic-file.js'
-import type { Normalization } from '../rewards/descriptor-parts.js'
-import { patient, type FeatureItem } from './features.js'
-import { meanAndStd } from '../statistics/metrics.js'
+import { writeAtomically } from '../atomic-file.js'
+import type { Members, Normalization } from '../rewards/descriptor-parts.js'
+import { meanAndStd, significant } from '../statistics/metrics.js'
 import type { PolicyInfo, ReadablePolicy } from '../rewards/readable-policy.js'
 import { uniform } from '../statistics/random.js'
+import { lowPriority, type FeatureItem, type PrefixStates } from './features.js'
+import type { StateScore } from './held-out-figures.js'
 
 /** How the pool is drawn: so many answers to each prompt, of so many tokens at most, from this seed. */
 export const pool = { answersPerPrompt: 3, maxTokens: 96, seed: 1 } as const
 
-/** The prompts in the box, one user message each. */
+/** The built-in prompts, one user message each. */
 export function poolPrompts (): string[] {
   return JSON.parse(readFileSync(join(packageRoot, 'models/rewards/pool/prompts.json'), 'utf8')) as string[]
 }
@@ -33,9 +34,9 @@ export async function samplePool (
   const jobs = prompts.flatMap((prompt, index) =>
     Array.from({ length: pool.answersPerPrompt }, (_, copy) => ({ prompt, seed: pool.seed + 1000 * index + copy })))
   const items: FeatureItem[] = []
-  const abreast = 24
-  for (let start = 0; start < jobs.length; start += abreast) {
-    items.push(...await Promise.all(jobs.slice(start, start + abreast).map(job =>
+  const batch = 24
+  for (let start = 0; start < jobs.length; start += batch) {
+    items.push(...await Promise.all(jobs.slice(start, start + batch).map(job =>
       sampleAnswer(policy, job.prompt, uniform(job.seed), signal))))
   }
   return items.filter(item => item.answerTokens.length > 0)
@@ -51,9 +52,9 @@ export async function referencePool (
 ): Promise<FeatureItem[]> {
   const prompts = poolPrompts()
   if (directory === null) return await samplePool(policy, prompts, signal)
-  const kind = createHash('sha256').update(JSON.stringify([pool, prompts])).digest('hex').slice(0, 8)
+  const version = createHash('sha256').update(JSON.stringify([pool, prompts])).digest('hex').slice(0, 8)
   const { weightsSha256, format, kernels } = policy
-  const file = join(directory, `${weightsSha256.slice(0, 16)}-${format}-${kernels}-pool-${kind}.json`)
+  const file = join(directory, `${weightsSha256.slice(0, 16)}-${format}-${kernels}-pool-${version}.json`)
   const kept = await readFile(file, 'utf8').catch(() => null)
   if (kept !== null) return JSON.parse(kept) as FeatureItem[]
   const items = await samplePool(policy, prompts, signal)
@@ -66,7 +67,7 @@ async function sampleAnswer (
 ): Promise<FeatureItem> {
   const promptTokens = policy.promptTokens([{ role: 'user', content: prompt }])
   const reservation = await policy.reserve(1, promptTokens.length + pool.maxTokens, signal)
-  const sequence = policy.source.open(promptTokens, { ...patient, ...(signal && { signal }) })
+  const sequence = policy.source.open(promptTokens, { ...lowPriority, ...(signal && { signal }) })
   const answerTokens: number[] = []
   try {
     while (answerTokens.length < pool.maxTokens) {
@@ -105,5 +106,19 @@ export function poolDescription ({ id, format }: PolicyInfo, answers: number): s
  */
 export function referenceStatistics (scores: readonly number[], description: string): Normalization {
   const { mean, std } = meanAndStd(scores)
-  return { mean: Number(mean.toPrecision(7)), std: Number(std.toPrecision(7)) || 1, pool: description }
+  return { mean: significant(mean), std: significant(std) || 1, pool: description }
+}
+
+/** The states of the pool's answers, and what the pool is. */
+export interface PoolStates { readonly states: readonly PrefixStates[], readonly description: string }
+
+/** Members with the statistics of a score on the pool: whole answers, and (for the prefix member) all four prefixes. */
+export function referenceMembers (
+  { states, description }: PoolStates, prefixes: boolean, score: StateScore
+): Members {
+  const whole = states.map(answer => score(answer.at(-1)!, true))
+  const outcome = { normalization: referenceStatistics(whole, description) }
+  if (!prefixes) return { outcome }
+  const parts = states.flatMap(answer => answer.map(state => score(state, false)))
+  return { outcome, prefix: { normalization: referenceStatistics(parts, `25, 50, 75 and 100 % of ${description}`) } }
 }

@@ -11,8 +11,8 @@ export type Expression =
   | { readonly kind: 'sequence', readonly parts: readonly Expression[] }
   /** No options match nothing. */
   | { readonly kind: 'choice', readonly options: readonly Expression[] }
-  /** @property most null is no limit */
-  | { readonly kind: 'repeat', readonly of: Expression, readonly least: number, readonly most: number | null }
+  /** @property max null is no limit */
+  | { readonly kind: 'repeat', readonly of: Expression, readonly min: number, readonly max: number | null }
   | { readonly kind: 'rule', readonly name: string }
 
 /** A text as it stands. */
@@ -24,10 +24,10 @@ export const sequence = (...parts: readonly Expression[]): Expression => ({ kind
 /** Any one of several; of none, nothing at all. */
 export const choice = (...options: readonly Expression[]): Expression =>
   options.length === 1 ? options[0]! : { kind: 'choice', options }
-/** So many times. @param most null is no limit */
+/** So many times. @param max null is no limit */
 export const repeat = (
-  of: Expression, least: number, most: number | null
-): Expression => ({ kind: 'repeat', of, least, most })
+  of: Expression, min: number, max: number | null
+): Expression => ({ kind: 'repeat', of, min, max })
 /** Once or not at all. */
 export const optional = (of: Expression): Expression => choice(text(''), of)
 
@@ -72,8 +72,8 @@ function print (expression: Expression): string {
       : expression.parts.map(part => part.kind === 'choice' ? `(${print(part)})` : print(part)).join(' ')
     case 'choice': return expression.options.map(print).join(' | ')
     case 'repeat': {
-      const { least, most } = expression
-      const count = most === null ? (least === 0 ? '*' : least === 1 ? '+' : `{${least},}`) : `{${least},${most}}`
+      const { min, max } = expression
+      const count = max === null ? (min === 0 ? '*' : min === 1 ? '+' : `{${min},}`) : `{${min},${max}}`
       return `(${print(expression.of)})${count}`
     }
   }
@@ -108,7 +108,7 @@ export class Rules {
       switch (one.kind) {
         case 'sequence': return one.parts.every(matches)
         case 'choice': return one.options.some(matches)
-        case 'repeat': return one.least === 0 || matches(one.of)
+        case 'repeat': return one.min === 0 || matches(one.of)
         case 'rule': return finite.has(one.name)
         default: return true
       }

@@ -9,13 +9,13 @@ import { RequestError } from '../errors.js'
 import type { Operation, Reply, Vocabulary } from './grammar-protocol.js'
 
 /** Compiled grammars that nobody uses and that are kept for the next request, at most. */
-const mostIdle = 64
+const maxIdle = 64
 
 /**
  * How long the thread may work at one task, ms: beyond what the longest grammar that is accepted takes on a busy
  * machine.
  */
-const longestTaskMs = 30_000
+const taskTimeoutMs = 30_000
 
 class Grammar {
   readonly id: number
@@ -87,7 +87,7 @@ class Answer implements ConstraintState {
   accept (token: number): void {
     this.tokens.push(token)
     this.#pending = this.#request.grammars.advance(this)
-    // Whoever goes on with the answer is told.
+    // A failure is reported by `ready`.
     this.#pending.catch(() => {})
   }
 
@@ -110,7 +110,7 @@ interface Opened {
 /** The grammars of one vocabulary, and the thread that compiles them. */
 export class Grammars {
   readonly #vocabulary: Vocabulary
-  readonly #longestTaskMs: number
+  readonly #taskTimeoutMs: number
   /** By text, least recently used first. */
   readonly #grammars = new Map<string, Grammar>()
   /** In the order in which they are answered. */
@@ -121,10 +121,10 @@ export class Grammars {
   #timer: NodeJS.Timeout | undefined
   #lastId = 0
 
-  /** @param options.longestTaskMs how long the thread may work at one task, for tests */
-  constructor (vocabulary: Vocabulary, options: { readonly longestTaskMs?: number } = {}) {
+  /** @param options.taskTimeoutMs how long the thread may work at one task, for tests */
+  constructor (vocabulary: Vocabulary, options: { readonly taskTimeoutMs?: number } = {}) {
     this.#vocabulary = vocabulary
-    this.#longestTaskMs = options.longestTaskMs ?? longestTaskMs
+    this.#taskTimeoutMs = options.taskTimeoutMs ?? taskTimeoutMs
   }
 
   /**
@@ -153,7 +153,7 @@ export class Grammars {
       if (signal.aborted) throw error
       // It may have been the load: another request may try again.
       if (this.#grammars.get(text) === grammar) this.#grammars.delete(text)
-      throw error instanceof TookTooLong
+      throw error instanceof GrammarTimeout
         ? new RequestError('invalid_request', `${param} ${error.message}`, { param })
         : error
     }
@@ -178,7 +178,7 @@ export class Grammars {
 
   #forgetIdle (): void {
     const idle = [...this.#grammars.values()].filter(grammar => grammar.users === 0)
-    for (const grammar of idle.slice(0, Math.max(0, idle.length - mostIdle))) {
+    for (const grammar of idle.slice(0, Math.max(0, idle.length - maxIdle))) {
       this.#grammars.delete(grammar.text)
       if (grammar.sentTo && grammar.sentTo === this.#worker) this.#send({ type: 'forget', grammar: grammar.id })
     }
@@ -244,7 +244,7 @@ export class Grammars {
   #watch (): void {
     clearTimeout(this.#timer)
     if (this.#isReady && this.#tasks.length > 0) {
-      this.#timer = setTimeout(() => { this.#lose(new TookTooLong(this.#longestTaskMs)) }, this.#longestTaskMs)
+      this.#timer = setTimeout(() => { this.#lose(new GrammarTimeout(this.#taskTimeoutMs)) }, this.#taskTimeoutMs)
     }
   }
 
@@ -268,7 +268,7 @@ export class Grammars {
     const failed = tasks.filter((task, index) => index === 0 || !wasReady ||
       (culprit?.answer === null && task.grammar === culprit.grammar))
     const reason =
-      error instanceof TookTooLong ? error : new Error(`the grammar thread failed: ${error.message}`, { cause: error })
+      error instanceof GrammarTimeout ? error : new Error(`the grammar thread failed: ${error.message}`, { cause: error })
     for (const { reject } of failed) reject(reason)
     for (const task of tasks) if (!failed.includes(task)) this.#add(task)
     this.#watch()
@@ -276,9 +276,9 @@ export class Grammars {
 }
 
 /** The thread was stopped at a task. */
-class TookTooLong extends Error {
+class GrammarTimeout extends Error {
   constructor (afterMs: number) {
     super(`takes more than ${afterMs / 1000} s to work out: what the answer must be like is too large; make it simpler`)
-    this.name = 'TookTooLong'
+    this.name = 'GrammarTimeout'
   }
 }

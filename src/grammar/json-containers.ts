@@ -9,21 +9,21 @@ import { between, following } from './json-text.js'
  * An array.
  * @param first the first items, each of its own form
  * @param rest what further ones are; null where there are none
- * @param least how many there must be
- * @param most at least one; Infinity is no limit
+ * @param min how many there must be
+ * @param max at least one; Infinity is no limit
  */
 export function arrayOf (
-  rules: Rules, first: readonly Expression[], rest: Expression | null, least: number, most: number
+  rules: Rules, first: readonly Expression[], rest: Expression | null, min: number, max: number
 ): Expression {
   const after = (count: number): Expression => {
-    if (count >= most) return text('')
+    if (count >= max) return text('')
     if (count >= first.length) {
-      return repeat(following(rules, rest!), Math.max(0, least - count), most === Infinity ? null : most - count)
+      return repeat(following(rules, rest!), Math.max(0, min - count), max === Infinity ? null : max - count)
     }
     const next = sequence(following(rules, first[count]!), after(count + 1))
-    return count >= least ? choice(text(''), next) : next
+    return count >= min ? choice(text(''), next) : next
   }
-  return between(rules, '[', sequence(first[0] ?? rest!, after(1)), ']', least === 0)
+  return between(rules, '[', sequence(first[0] ?? rest!, after(1)), ']', min === 0)
 }
 
 /**

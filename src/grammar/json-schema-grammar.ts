@@ -5,8 +5,10 @@
 import { isObject, refuse } from '../validation.js'
 import { choice, oneText, Rules, sequence, text, type Expression } from './ebnf.js'
 import { arrayOf, objectOf } from './json-containers.js'
-import { anyArray, anyObject, anyValue, formats, mostCounted, property, propertyExcept, string } from './json-text.js'
-import { anyInteger, anyNumber, integersBetween, largestInteger, numbersBetween } from './numbers.js'
+import {
+  anyArray, anyObject, anyValue, formats, maxBoundedLength, property, propertyExcept, string
+} from './json-text.js'
+import { anyInteger, anyNumber, integersBetween, maxInteger, numbersBetween } from './numbers.js'
 import { SchemaDocument } from './schema-document.js'
 import {
   bounds, checkKeywords, itemsOf, keywordAlone, listedValues, propertiesOf, sizes, typesOf, type Schema, type TypeName
@@ -127,9 +129,9 @@ class GrammarWriter {
   }
 
   #string (schema: Schema, path: string): Expression {
-    const [least, most] = sizes(schema, ['minLength', 'maxLength'], path, mostCounted)
+    const [min, max] = sizes(schema, ['minLength', 'maxLength'], path, maxBoundedLength)
     const { format } = schema
-    if (format === undefined) return string(this.#rules, least, most)
+    if (format === undefined) return string(this.#rules, min, max)
     if (typeof format !== 'string' || !Object.hasOwn(formats, format)) {
       throw refuse(`${path}.format`, `must be one that can be enforced: ${Object.keys(formats).join(', ')}`, format)
     }
@@ -143,12 +145,12 @@ class GrammarWriter {
   #integer (schema: Schema, path: string): Expression {
     const { low, high } = bounds(schema, path)
     if (!low && !high) return anyInteger(this.#rules)
-    const least =
-      low ? BigInt(Math.ceil(low.value)) + (low.exclusive && Number.isInteger(low.value) ? 1n : 0n) : -largestInteger
-    const most = high
+    const min =
+      low ? BigInt(Math.ceil(low.value)) + (low.exclusive && Number.isInteger(low.value) ? 1n : 0n) : -maxInteger
+    const max = high
       ? BigInt(Math.floor(high.value)) - (high.exclusive && Number.isInteger(high.value) ? 1n : 0n)
-      : largestInteger
-    return this.#rules.separate(integersBetween(this.#rules, least, most) ?? this.#noneBetween(schema, path))
+      : maxInteger
+    return this.#rules.separate(integersBetween(this.#rules, min, max) ?? this.#noneBetween(schema, path))
   }
 
   #number (schema: Schema, path: string): Expression {
@@ -165,18 +167,18 @@ class GrammarWriter {
   }
 
   #array (schema: Schema, path: string, depth: number): Expression {
-    const [least, most] = sizes(schema, ['minItems', 'maxItems'], path, limits.items)
+    const [min, max] = sizes(schema, ['minItems', 'maxItems'], path, limits.items)
     const { first, items, isClosed } = itemsOf(schema, path)
     const described = first.map((one, index) =>
       this.#expression(one, `${path}.prefixItems[${index}]`, depth + 1, new Set()))
-    const largest = isClosed ? Math.min(most ?? Infinity, first.length) : most ?? Infinity
-    if (least > largest) {
-      throw refuse(`${path}.minItems`, `must be at most ${largest}, the number of items that are described`, least)
+    const largest = isClosed ? Math.min(max ?? Infinity, first.length) : max ?? Infinity
+    if (min > largest) {
+      throw refuse(`${path}.minItems`, `must be at most ${largest}, the number of items that are described`, min)
     }
     if (largest === 0) return text('[]')
-    if (first.length === 0 && items === undefined && least === 0 && largest === Infinity) return anyArray(this.#rules)
+    if (first.length === 0 && items === undefined && min === 0 && largest === Infinity) return anyArray(this.#rules)
     const rest = isClosed ? null : this.#expression(items ?? true, `${path}.items`, depth + 1, new Set())
-    return arrayOf(this.#rules, described, rest, least, largest)
+    return arrayOf(this.#rules, described, rest, min, largest)
   }
 
   #object (schema: Schema, path: string, depth: number): Expression {

@@ -3,7 +3,7 @@ import { choice, oneOf, optional, repeat, sequence, text, type Expression, type 
 import { anyNumber } from './numbers.js'
 
 /** Longest bound of a string's length: each character of one is a state that the vocabulary is checked against. */
-export const mostCounted = 256
+export const maxBoundedLength = 256
 
 /** ASCII that a string holds as it is: no quote, backslash or control character. */
 const plainAscii = '\\x20-\\x21\\x23-\\x5b\\x5d-\\x7f'
@@ -42,18 +42,18 @@ function escape (rules: Rules): Expression {
  * The rest of a string, with its closing quote. A rule for each number of characters that are left, so that all strings
  * share them.
  */
-function restOfString (rules: Rules, least: number, most: number | null): Expression {
-  if (most === 0) return text('"')
-  return rules.rule(`string_${least}_${most ?? 'any'}`, () => {
-    const next = restOfString(rules, Math.max(0, least - 1), most === null ? null : most - 1)
-    return choice(...(least === 0 ? [text('"')] : []), sequence(oneOf(plainAscii), next),
+function restOfString (rules: Rules, min: number, max: number | null): Expression {
+  if (max === 0) return text('"')
+  return rules.rule(`string_${min}_${max ?? 'any'}`, () => {
+    const next = restOfString(rules, Math.max(0, min - 1), max === null ? null : max - 1)
+    return choice(...(min === 0 ? [text('"')] : []), sequence(oneOf(plainAscii), next),
       sequence(beyondAscii(rules), next), sequence(text('\\'), escape(rules), next))
   })
 }
 
-/** A string of so many characters. @param most null is no limit */
-export const string = (rules: Rules, least = 0, most: number | null = null): Expression =>
-  sequence(text('"'), restOfString(rules, least, most))
+/** A string of so many characters. @param max null is no limit */
+export const string = (rules: Rules, min = 0, max: number | null = null): Expression =>
+  sequence(text('"'), restOfString(rules, min, max))
 
 /**
  * A name that is none of some others, as an object's. Where there are others it has no escapes, in which the same name
@@ -93,10 +93,10 @@ function asciiWithout (characters: readonly string[]): string {
  * Spaces that a line begins with, at most: without an end to them a model that likes nothing that may follow would
  * write them for ever.
  */
-const mostIndent = 24
+const maxIndent = 24
 
-const indent = (rules: Rules, most = mostIndent): Expression =>
-  most === 0 ? text('') : rules.rule(`indent_${most}`, () => optional(sequence(text(' '), indent(rules, most - 1))))
+const indent = (rules: Rules, max = maxIndent): Expression =>
+  max === 0 ? text('') : rules.rule(`indent_${max}`, () => optional(sequence(text(' '), indent(rules, max - 1))))
 
 /** Between the parts of a value: nothing, a space, or a new line, indented. */
 export const space = (rules: Rules): Expression =>

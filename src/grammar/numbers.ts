@@ -5,15 +5,15 @@
 import { choice, oneOf, optional, repeat, sequence, text, type Expression, type Rules } from './ebnf.js'
 
 /** Digits before the point, at most: as many as any double keeps. */
-const mostDigits = 15
+const maxDigits = 15
 /** Digits after it, at most: as many as the shortest way to write a double of everyday size has. */
-const mostFraction = 20
+const maxFractionDigits = 20
 
 /** Zeros that may follow where nothing else may. */
-const mostZeros = 3
+const maxZeros = 3
 
 /** Largest whole number that is written. */
-export const largestInteger = 10n ** BigInt(mostDigits) - 1n
+export const maxInteger = 10n ** BigInt(maxDigits) - 1n
 
 const digit = oneOf('0-9')
 const digitsFrom = (low: number, high: number): Expression => low === high ? text(String(low)) : oneOf(`${low}-${high}`)
@@ -21,8 +21,8 @@ const oneDigit = (some: readonly number[]): Expression =>
   some.length === 1 ? text(String(some[0])) : oneOf(some.join(''))
 
 /** At most so many digits. Written once for all numbers. */
-const someDigits = (rules: Rules, most: number): Expression =>
-  most <= 0 ? text('') : rules.rule(`digits_${most}`, () => optional(sequence(digit, someDigits(rules, most - 1))))
+const someDigits = (rules: Rules, max: number): Expression =>
+  max <= 0 ? text('') : rules.rule(`digits_${max}`, () => optional(sequence(digit, someDigits(rules, max - 1))))
 
 /** Which bounds a number's digits are those of. */
 interface Tight { readonly low: boolean, readonly high: boolean }
@@ -35,7 +35,7 @@ type After = (tight: Tight) => Expression | null
  * digits were read.
  */
 interface Remaining {
-  readonly counts: { readonly least: number, readonly most: number } | null
+  readonly counts: { readonly min: number, readonly max: number } | null
   readonly low: string | null
   readonly high: string | null
 }
@@ -51,12 +51,12 @@ function afterDigit (remaining: Remaining, next: number): Remaining {
   const meetsLow = ownLow !== null && (next === ownLow || (next > ownLow && !(between && next > ownHigh!)))
   const meetsHigh = ownHigh !== null && (next === ownHigh || (next < ownHigh && !(between && next < ownLow!)))
   const lengths = [
-    ...(counts && counts.most > 0 ? [Math.max(0, counts.least - 1), counts.most - 1] : []),
+    ...(counts && counts.max > 0 ? [Math.max(0, counts.min - 1), counts.max - 1] : []),
     ...(meetsLow && next !== ownLow && !(between && next === ownHigh) ? [low!.length - 1] : []),
     ...(meetsHigh && next !== ownHigh && !(between && next === ownLow) ? [high!.length - 1] : [])
   ]
   return {
-    counts: lengths.length === 0 ? null : { least: Math.min(...lengths), most: Math.max(...lengths) },
+    counts: lengths.length === 0 ? null : { min: Math.min(...lengths), max: Math.max(...lengths) },
     low: next === ownLow ? low!.slice(1) : null,
     high: next === ownHigh ? high!.slice(1) : null
   }
@@ -67,10 +67,10 @@ function digits (rules: Rules, remaining: Remaining, from: number, after: After)
   const { counts, low, high } = remaining
   const free = after({ low: false, high: false })!
   if (counts && low === null && high === null) {
-    return sequence(repeat(digit, counts.least, counts.least), someDigits(rules, counts.most - counts.least), free)
+    return sequence(repeat(digit, counts.min, counts.min), someDigits(rules, counts.max - counts.min), free)
   }
   const ends =
-    low === '' || high === '' ? after({ low: low === '', high: high === '' }) : counts?.least === 0 ? free : null
+    low === '' || high === '' ? after({ low: low === '', high: high === '' }) : counts?.min === 0 ? free : null
   const groups = new Map<string, { readonly digits: number[], readonly rest: Remaining }>()
   for (let next = from; next <= 9; next++) {
     const rest = afterDigit(remaining, next)
@@ -95,7 +95,7 @@ function wholeBetween (rules: Rules, low: bigint, high: bigint, after: After): E
     return [...(zero ? [sequence(text('0'), zero)] : []), ...others]
   }
   const [first, last] = [String(low), String(high)]
-  const counts = last.length - first.length > 1 ? { least: first.length + 1, most: last.length - 1 } : null
+  const counts = last.length - first.length > 1 ? { min: first.length + 1, max: last.length - 1 } : null
   const written = digits(rules, { counts, low: first, high: last }, 1, after)
   return written ? [written] : []
 }
@@ -104,9 +104,9 @@ const minus = (of: readonly Expression[]): Expression[] => of.length === 0 ? [] 
 
 const nothing: After = () => text('')
 
-/** Whole numbers from `low` to `high`, which `largestInteger` bounds both ways; null where there is none. */
+/** Whole numbers from `low` to `high`, which `maxInteger` bounds both ways; null where there is none. */
 export function integersBetween (rules: Rules, low: bigint, high: bigint): Expression | null {
-  const [from, to] = [low < -largestInteger ? -largestInteger : low, high > largestInteger ? largestInteger : high]
+  const [from, to] = [low < -maxInteger ? -maxInteger : low, high > maxInteger ? maxInteger : high]
   if (from > to) return null
   return choice(
     ...minus(from < 0n ? wholeBetween(rules, to < 0n ? -to : 1n, -from, nothing) : []),
@@ -130,7 +130,7 @@ function fractionOf (value: number): string {
 
 /** Whether a bound has no more digits after the point than numbers are written with. */
 export const isWritable = (value: number): boolean => Number.isInteger(value) ||
-  fractionOf(Math.abs(value)).length <= mostFraction
+  fractionOf(Math.abs(value)).length <= maxFractionDigits
 
 const digitsOf = (
   { value, exclusive }: Bound
@@ -157,25 +157,25 @@ class Fractions {
     return !(high && at >= this.#high!.fraction.length && this.#high!.exclusive)
   }
 
-  #more (at: number): Expression { return someDigits(this.#rules, mostFraction - at) }
+  #more (at: number): Expression { return someDigits(this.#rules, maxFractionDigits - at) }
 
   /** Digits from a position on, at least one. */
   #digits (at: number, low: boolean, high: boolean): Expression[] {
     const [lowIsRead, highIsRead] = [low && at >= this.#low!.fraction.length, high && at >= this.#high!.fraction.length]
-    if (at === mostFraction || (highIsRead && low)) return []
+    if (at === maxFractionDigits || (highIsRead && low)) return []
     // What is equal to the upper bound goes on with zeros only.
-    if (highIsRead) return this.#high!.exclusive ? [] : [repeat(text('0'), 1, mostZeros)]
+    if (highIsRead) return this.#high!.exclusive ? [] : [repeat(text('0'), 1, maxZeros)]
     if (lowIsRead && !this.#low!.exclusive) return this.#digits(at, false, high)
-    if (lowIsRead && !high) return [sequence(repeat(text('0'), 0, mostZeros), oneOf('1-9'), this.#more(at + mostZeros))]
-    const least = low ? Number(this.#low!.fraction[at] ?? '0') : 0
-    const most = high ? Number(this.#high!.fraction[at]) : 9
-    const free = { from: low ? least + 1 : least, to: high ? most - 1 : most }
-    const tight = [...new Set([...(low ? [least] : []), ...(high ? [most] : [])])].filter(one =>
-      one >= least && one <= most)
+    if (lowIsRead && !high) return [sequence(repeat(text('0'), 0, maxZeros), oneOf('1-9'), this.#more(at + maxZeros))]
+    const min = low ? Number(this.#low!.fraction[at] ?? '0') : 0
+    const max = high ? Number(this.#high!.fraction[at]) : 9
+    const free = { from: low ? min + 1 : min, to: high ? max - 1 : max }
+    const tight = [...new Set([...(low ? [min] : []), ...(high ? [max] : [])])].filter(one =>
+      one >= min && one <= max)
     return [
       ...(free.from <= free.to ? [sequence(digitsFrom(free.from, free.to), this.#more(at + 1))] : []),
       ...tight.flatMap(one => {
-        const [stillLow, stillHigh] = [low && one === least, high && one === most]
+        const [stillLow, stillHigh] = [low && one === min, high && one === max]
         const rest = [...(this.#mayEnd(at + 1, stillLow, stillHigh) ? [text('')] : []),
           ...this.#digits(at + 1, stillLow, stillHigh)]
         return rest.length === 0 ? [] : [sequence(text(String(one)), choice(...rest))]
@@ -193,7 +193,7 @@ class Fractions {
   }
 }
 
-const outermost: Digits = { whole: largestInteger, fraction: '', exclusive: false }
+const outermost: Digits = { whole: maxInteger, fraction: '', exclusive: false }
 const zero: Digits = { whole: 0n, fraction: '', exclusive: false }
 
 /**
@@ -202,9 +202,9 @@ const zero: Digits = { whole: 0n, fraction: '', exclusive: false }
  * @param upper null: no bound but that of digits
  */
 export function numbersBetween (rules: Rules, lower: Bound | null, upper: Bound | null): Expression | null {
-  const most = Number(largestInteger)
-  if ((lower && lower.value > most) || (upper && upper.value < -most)) return null
-  const [low, high] = [lower && lower.value < -most ? null : lower, upper && upper.value > most ? null : upper]
+  const max = Number(maxInteger)
+  if ((lower && lower.value > max) || (upper && upper.value < -max)) return null
+  const [low, high] = [lower && lower.value < -max ? null : lower, upper && upper.value > max ? null : upper]
   const magnitudes = (from: Digits, to: Digits): Expression[] => from.whole > to.whole
     ? []
     : wholeBetween(rules, from.whole, to.whole, tight =>
@@ -224,12 +224,12 @@ export function numbersBetween (rules: Rules, lower: Bound | null, upper: Bound 
 
 /** Any whole number. */
 export const anyInteger = (rules: Rules): Expression => rules.rule('integer', () =>
-  choice(text('0'), sequence(optional(text('-')), oneOf('1-9'), someDigits(rules, mostDigits - 1))))
+  choice(text('0'), sequence(optional(text('-')), oneOf('1-9'), someDigits(rules, maxDigits - 1))))
 
 /** Any number that JSON can write. */
 export const anyNumber = (rules: Rules): Expression => rules.rule('number', () => sequence(
   optional(text('-')),
-  choice(text('0'), sequence(oneOf('1-9'), someDigits(rules, mostDigits - 1))),
-  optional(sequence(text('.'), digit, someDigits(rules, mostFraction - 1))),
+  choice(text('0'), sequence(oneOf('1-9'), someDigits(rules, maxDigits - 1))),
+  optional(sequence(text('.'), digit, someDigits(rules, maxFractionDigits - 1))),
   optional(sequence(oneOf('eE'), optional(oneOf('+\\-')), repeat(digit, 1, 2)))
 ))

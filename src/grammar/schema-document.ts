@@ -6,7 +6,7 @@ import { isObject, refuse } from '../validation.js'
 import { typeOf, typesOf, type Schema, type TypeName } from './schema-keywords.js'
 
 /** References that one may lead through. */
-const mostSteps = 64
+const maxReferenceSteps = 64
 
 const requiredOf = ({ required }: Schema): readonly string[] => Array.isArray(required) ? required : []
 
@@ -89,7 +89,7 @@ export class SchemaDocument {
   /** A schema behind its references. */
   #followed (schema: unknown, path: string): Schema {
     let followed = schema
-    for (let steps = 0; isObject(followed) && '$ref' in followed && steps < mostSteps; steps++) {
+    for (let steps = 0; isObject(followed) && '$ref' in followed && steps < maxReferenceSteps; steps++) {
       followed = this.resolve(followed['$ref'], path)
     }
     return isObject(followed) ? followed : {}

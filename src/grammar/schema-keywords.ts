@@ -24,7 +24,7 @@ const typeKeywords = {
 const keywordTypes = Object.fromEntries(Object.entries(typeKeywords)
   .flatMap(([type, keywords]) => keywords.map(keyword => [keyword, type]))) as Readonly<Record<string, TypeName>>
 
-/** Keywords that say all about a value, so that no other may stand beside them. */
+/** Keywords that no other may stand beside. */
 const alone = ['$ref', 'anyOf', 'oneOf', 'allOf'] as const
 
 /** Keywords that restrict nothing. */
@@ -62,7 +62,7 @@ export function checkKeywords (schema: Schema, path: string): void {
   if (beside) throw refuse(`${path}.${beside}`, `cannot stand beside ${only}`, schema[beside])
 }
 
-/** The keyword of a schema that says all about its values; undefined where it has none. */
+/** The keyword of a schema that allows no other beside it; undefined where it has none. */
 export const keywordAlone = (schema: Schema): (typeof alone)[number] | undefined =>
   alone.find(keyword => keyword in schema)
 
@@ -99,21 +99,21 @@ export function listedValues (schema: Schema, path: string): string[] {
 }
 
 /** A whole number from 0 to `most`, or null where it is not given. */
-function size (schema: Schema, keyword: string, path: string, most: number): number | null {
+function size (schema: Schema, keyword: string, path: string, max: number): number | null {
   const value = schema[keyword]
   if (value === undefined) return null
   if (typeof value !== 'number' || !Number.isInteger(value) || value < 0 ||
-      value > most) throw refuse(`${path}.${keyword}`, `must be an integer from 0 to ${most}`, value)
+      value > max) throw refuse(`${path}.${keyword}`, `must be an integer from 0 to ${max}`, value)
   return value
 }
 
 /** Bounds of a size, which must leave room; at least 0, null is no limit. */
-export function sizes (schema: Schema, [low, high]: readonly [string, string], path: string, most: number): [number,
+export function sizes (schema: Schema, [low, high]: readonly [string, string], path: string, max: number): [number,
   number | null] {
-  const [least, largest] = [size(schema, low, path, most) ?? 0, size(schema, high, path, most)]
+  const [min, largest] = [size(schema, low, path, max) ?? 0, size(schema, high, path, max)]
   if (largest !== null &&
-      largest < least) throw refuse(`${path}.${high}`, `must be at least ${low} = ${least}`, largest)
-  return [least, largest]
+      largest < min) throw refuse(`${path}.${high}`, `must be at least ${low} = ${min}`, largest)
+  return [min, largest]
 }
 
 /** The least or the largest number that there may be; null where neither keyword is given. */
@@ -166,7 +166,7 @@ export function propertiesOf (schema: Schema, path: string): {
     throw refuse(`${path}.required`, 'must be a list of names', required)
   }
   const names = [...new Set([...Object.keys(properties), ...required as string[]])]
-  // Where properties are described there are no others unless that is said.
+  // Where properties are described, others are allowed only if the schema says so.
   const others = additionalProperties ?? (names.length === 0)
   const missing = others === false ? names.find(name => !Object.hasOwn(properties, name)) : undefined
   if (missing !== undefined) throw refuse(`${path}.required`, 'must name properties that there are', missing)

@@ -7,7 +7,7 @@ import { packageRoot, packageVersion } from '../package-root.js'
 import { Session, SharedWeights } from '../runtime/session.js'
 import type { Variant } from './formats/adapter.js'
 import { encodeChat, type ChatTemplate } from './tokenizer/chat-template.js'
-import { openCheckpoint } from './formats/checkpoint.js'
+import { openCheckpoint, type Checkpoint } from './formats/checkpoint.js'
 import type { DecoderConfig } from './decoder-config.js'
 import { buildDecoderGraph } from './graph/decoder-graph.js'
 import { DecoderSessions } from './graph/decoder-sessions.js'
@@ -23,9 +23,9 @@ import type { Tokenizer } from './tokenizer/tokenizer.js'
 import type { WeightFormat } from './quantization/weight-format.js'
 
 export interface ModelOptions {
-  /** Name of a model in the box, or path of a GGUF file or of a folder in Hugging Face's layout. */
+  /** Name of a built-in model, or path of a GGUF file or of a folder in Hugging Face's layout. */
   readonly model: string
-  /** What it is called. Default its name in the box, or its file's or folder's. */
+  /** What it is called. Default its built-in name, or its file's or folder's. */
   readonly id?: string
   /** Jinja source of a chat template that takes the place of the model's own. */
   readonly template?: string
@@ -89,7 +89,7 @@ function sequenceLimit (config: DecoderConfig, asked: number): number {
   return asked === 0 ? config.contextLength : asked
 }
 
-/** The chats in the box that formats are calibrated on, as the model reads them. */
+/** The built-in chats that formats are calibrated on, as the model reads them. */
 function calibrationTexts (template: ChatTemplate, tokenizer: Tokenizer): number[][] {
   const chats = JSON.parse(readFileSync(join(packageRoot, 'models', 'calibration', 'chats.json'),
     'utf8')) as Array<[prompt: string, answer: string]>
@@ -97,7 +97,7 @@ function calibrationTexts (template: ChatTemplate, tokenizer: Tokenizer): number
     [...encodeChat(template, tokenizer, [{ role: 'user', content: prompt }]).tokens, ...tokenizer.encode(answer)])
 }
 
-/** The operators that pass the self-test; what it found wrong is told. */
+/** The operators that pass the self-test; what fails is reported. */
 async function operatorsOf (
   config: DecoderConfig, tensors: TensorFile['tensors'], options: ModelOptions
 ): Promise<ChosenOperators> {
@@ -108,50 +108,58 @@ async function operatorsOf (
   return chosen
 }
 
+/** The weights in the layout chosen, converted on first use. */
+async function loadWeights (
+  { file, config, chatTemplate, tokenizer }: Checkpoint,
+  { layout, report: { format, threads, kernels } }: ChosenOperators,
+  { cacheDir, onProgress = () => {} }: ModelOptions, sha256: string, ropePositions: number
+): Promise<SharedWeights> {
+  const calibration = (): number[][] => calibrationTexts(chatTemplate, tokenizer)
+  return new SharedWeights(await loadDecoderWeights(file, config,
+    { format, layout, cacheDir, sha256, ropePositions, kernels, threads, calibration, onProgress }))
+}
+
+/** Sessions over the weights, one per shape of run, compiled when they are needed. */
+function openSessions (
+  config: DecoderConfig, { layout, report: { threads } }: ChosenOperators, weights: SharedWeights,
+  ropePositions: number, { profilePrefix, onProgress = () => {} }: ModelOptions
+): Promise<DecoderSessions> {
+  const compile = (shape: RunShape): Promise<Session> => {
+    const graph = buildDecoderGraph(config, layout, ropePositions, { shape, pieces: sharesInPieces(config, threads) })
+    return Session.create(graph.model, {
+      weights: weights.only(graph.weights),
+      threads,
+      ...(profilePrefix === undefined ? {} : { profilePrefix: `${profilePrefix}-${describeShape(shape)}` })
+    })
+  }
+  return DecoderSessions.create({ weights, compile, onProblem: onProgress })
+}
+
 /** Loads a model, fetching and converting it on first use. @throws RequestError for what the user can mend */
 export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
-  const { cacheDir, onProgress = () => {}, profilePrefix } = options
-  const base = await resolveModel(options.model, { cacheDir, onProgress })
-  const { path, sha256, created, id: ownId } = options.variant ? await resolveVariant(base, options.variant) : base
-  const { file, config, tokenizer, chatTemplate } = await openCheckpoint(path, options.template, options.variant)
+  const { model, variant, template, cacheDir, onProgress = () => {} } = options
+  const base = await resolveModel(model, { cacheDir, onProgress })
+  const { path, sha256, created, id } = variant ? await resolveVariant(base, variant) : base
+  const checkpoint = await openCheckpoint(path, template, variant)
+  const { file, config, tokenizer, chatTemplate } = checkpoint
   try {
     const contextLength = sequenceLimit(config, options.contextLength)
-    const { layout, report } = await operatorsOf(config, file.tensors, options)
-    const { format, threads } = report
-    const calibration = (): number[][] => calibrationTexts(chatTemplate, tokenizer)
-    const weights = new SharedWeights(await loadDecoderWeights(file, config, {
-      format,
-      layout,
-      cacheDir,
-      sha256,
-      ropePositions: contextLength,
-      kernels: report.kernels,
-      threads,
-      calibration,
-      onProgress
-    }))
-    const compile = (shape: RunShape): Promise<Session> => {
-      const graph = buildDecoderGraph(config, layout, contextLength, { shape, pieces: sharesInPieces(config, threads) })
-      return Session.create(graph.model, {
-        weights: weights.only(graph.weights),
-        threads,
-        ...(profilePrefix === undefined ? {} : { profilePrefix: `${profilePrefix}-${describeShape(shape)}` })
-      })
-    }
-    const sessions = await DecoderSessions.create({ weights, compile, onProblem: onProgress })
+    const operators = await operatorsOf(config, file.tensors, options)
+    const weights = await loadWeights(checkpoint, operators, options, sha256, contextLength)
+    const sessions = await openSessions(config, operators, weights, contextLength, options)
     return {
-      id: options.id ?? ownId,
+      id: options.id ?? id,
       sha256,
-      operators: report,
+      operators: operators.report,
       config,
       contextLength,
       weightBytes: [...weights.tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0),
       sessions,
-      canSharePrefix: report.sharesPrompts,
+      canSharePrefix: operators.report.sharesPrompts,
       embeddings: new TokenEmbeddings(weights.tensors, config.hiddenSize),
       tokenizer,
       chatTemplate,
-      fingerprint: fingerprintOf(sha256, report),
+      fingerprint: fingerprintOf(sha256, operators.report),
       created,
       dispose: () => { sessions.dispose() }
     }

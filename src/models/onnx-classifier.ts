@@ -26,7 +26,7 @@ export interface OnnxClassifier {
   /** Numbers that the model gives for a text. */
   readonly labels: number
   /** Longest text or pair, tokens, special ones included. */
-  readonly mostTokens: number
+  readonly maxTokens: number
   /** Tokens of an item. */
   encode (item: TextItem): EncodedText
   /** The model's numbers for each item, in order. */
@@ -36,18 +36,18 @@ export interface OnnxClassifier {
 
 export interface OnnxClassifierOptions {
   readonly threads: number
-  /** Takes the place of what config.json says. */
+  /** In place of config.json's. */
   readonly labels?: number
-  readonly mostTokens?: number
+  readonly maxTokens?: number
   /** Runs a forward pass when it is its turn. */
   readonly inTurn: <T>(run: () => Promise<T>) => Promise<T>
 }
 
 /** Rows of a batch, and their positions together, at most. */
-const mostRows = 32
-const mostPositions = 4096
+const maxRows = 32
+const maxPositions = 4096
 /** What models read where their files do not say. */
-const usualMostTokens = 512
+const defaultMaxTokens = 512
 
 /** The folder's graph, where exporters put it. @throws RequestError if there is none */
 async function graphIn (folder: string): Promise<string> {
@@ -64,15 +64,15 @@ function labelsOf (path: string, { id2label, num_labels: count }: Fields): numbe
   throw refuseModel({ path }, 'config.json must say in id2label how many labels there are, or the descriptor in labels')
 }
 
-/** The least of what the files say a text may have. A tokenizer without a limit says 10³⁰. */
-function mostTokensOf (config: Fields, tokenizerConfig: Fields): number {
+/** The smallest limit in the files. A tokenizer without one has 10³⁰. */
+function maxTokensOf (config: Fields, tokenizerConfig: Fields): number {
   // RoBERTa and its kin begin to count positions after the padding token's number.
   const positions = typeof config['max_position_embeddings'] === 'number'
     ? config['max_position_embeddings'] - (/roberta|camembert/.test(String(config['model_type'])) ? 2 : 0)
     : Infinity
   const limit = typeof tokenizerConfig['model_max_length'] === 'number' ? tokenizerConfig['model_max_length'] : Infinity
   const most = Math.min(positions, limit)
-  return Number.isSafeInteger(most) && most < 1e9 ? most : usualMostTokens
+  return Number.isSafeInteger(most) && most < 1e9 ? most : defaultMaxTokens
 }
 
 /** Items in batches of about the same length, each with its place. */
@@ -83,7 +83,7 @@ function batches (items: readonly EncodedText[]): Array<Array<{ readonly item: E
   for (const one of sorted) {
     const group = groups.at(-1)
     // Ascending: this one is the longest so far.
-    if (group && group.length < mostRows && (group.length + 1) * one.item.ids.length <= mostPositions) group.push(one)
+    if (group && group.length < maxRows && (group.length + 1) * one.item.ids.length <= maxPositions) group.push(one)
     else groups.push([one])
   }
   return groups
@@ -112,7 +112,7 @@ class Classifier implements OnnxClassifier {
   tokens = 0
   readonly sha256: string
   readonly labels: number
-  readonly mostTokens: number
+  readonly maxTokens: number
   readonly #session: Session
   readonly #output: string
   readonly #encoder: TextEncoder
@@ -123,7 +123,7 @@ class Classifier implements OnnxClassifier {
     readonly weightBytes: number,
     readonly sha256: string,
     readonly labels: number,
-    readonly mostTokens: number
+    readonly maxTokens: number
   }, inTurn: OnnxClassifierOptions['inTurn']) {
     this.id = facts.id
     this.weightBytes = facts.weightBytes
@@ -132,7 +132,7 @@ class Classifier implements OnnxClassifier {
     this.#output = output
     this.#encoder = encoder
     this.labels = facts.labels
-    this.mostTokens = facts.mostTokens
+    this.maxTokens = facts.maxTokens
     this.#inTurn = inTurn
   }
 
@@ -187,7 +187,7 @@ export async function loadOnnxClassifier (path: string, options: OnnxClassifierO
   const encoder = textEncoder(folder, tokenizer, tokenizerConfig)
   const sizes = {
     labels: options.labels ?? labelsOf(folder, config),
-    mostTokens: options.mostTokens ?? mostTokensOf(config, tokenizerConfig)
+    maxTokens: options.maxTokens ?? maxTokensOf(config, tokenizerConfig)
   }
   const bytes = await readFile(graph).catch(() => { throw refuseModel({ path: graph }, 'it cannot be read') })
   const sessionOptions = { threads: options.threads, foreignIntegers: true }

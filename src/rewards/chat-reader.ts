@@ -11,13 +11,13 @@ import { listManifests } from '../models/store/manifest.js'
 import { weightFormats } from '../models/quantization/weight-format.js'
 import type { OpenContext, Room } from './reward-kind.js'
 import type { RewardModel, RewardModels } from './reward-models.js'
-import type { ChatMessage } from './scorer.js'
+import type { Answer, ChatMessage } from './scorer.js'
 import { TextReader, type TokenMeasure } from './text-reader.js'
 
 /** Fields of the descriptors that name a model of their own. */
 export const modelFields = {
   /**
-   * A model of the box, by name, or a GGUF file or a folder in Hugging Face's layout, absolute or relative to the
+   * A built-in model, by name, or a GGUF file or a folder in Hugging Face's layout, absolute or relative to the
    * descriptor's folder.
    */
   model: Type.String({ minLength: 1, maxLength: 4096 }),
@@ -53,27 +53,25 @@ export function loadRewardModel (
 }
 
 /**
- * Texts of another tokenizer may have more tokens than the policy's: this much is allowed for, and a reader that is
- * given less room holds fewer stems.
+ * Another tokenizer may make more tokens of a text than the policy's: this much is allowed for. A reader that is given
+ * less room keeps fewer prefixes.
  */
 const tokensFactor = 1.25
-const tokensMore = 64
+const extraTokens = 64
 
-/**
- * Room for answers that are read as they grow: those of two rounds, and what all begin with; a quarter of what there is
- * at most.
- */
+/** Room for answers that are read as they grow: two rounds of them and the prompt, at most a quarter of the KV. */
 function roomOf (model: RewardModel, { request: { width, tokens } }: OpenContext): Room {
   const { engine } = model
-  const each = Math.min(engine.contextLength, Math.ceil(tokens * tokensFactor) + tokensMore)
+  const each = Math.min(engine.contextLength, Math.ceil(tokens * tokensFactor) + extraTokens)
   return {
     model, tokens: each, sequences: Math.max(1, Math.min(2 * width + 1, Math.floor(engine.maxKvTokens / 4 / each)))
   }
 }
 
-/** How a chat's last message stands: complete, its turn closed by the template, or open at its last character. */
+/** Whether the template closes the turn of a chat's last message, or the chat ends at its last character. */
 export type ChatEnd = 'closed' | 'open'
 
+/** Reads the chats of one request through one model. */
 export class ChatReader {
   readonly room: Room
   readonly #model: RewardModel['model']
@@ -89,7 +87,7 @@ export class ChatReader {
     this.#reader = new TextReader({
       source: rewardModel.engine,
       ledger,
-      mostTokens: this.room.sequences * this.room.tokens,
+      maxTokens: this.room.sequences * this.room.tokens,
       salt,
       signal,
       ...(measure ? { measure } : {})
@@ -101,22 +99,6 @@ export class ChatReader {
     const { chatTemplate, tokenizer } = this.#model
     return this.checked(encodeChat(chatTemplate, tokenizer, messages,
       { addGenerationPrompt: false, continueFinalMessage: end === 'open' }).tokens)
-  }
-
-  /**
-   * Tokens of a conversation up to where the answer begins.
-   * @throws RequestError for one that the model cannot read whole
-   */
-  promptTokens (messages: readonly ChatMessage[]): number[] {
-    const { chatTemplate, tokenizer } = this.#model
-    return this.checked(encodeChat(chatTemplate, tokenizer, messages).tokens)
-  }
-
-  /** Tokens of an answer after such a conversation. @throws RequestError for one that does not fit behind it */
-  answerTokens (prompt: readonly number[], text: string): number[] {
-    const tokens = this.#model.tokenizer.encode(text)
-    this.checked([...prompt, ...tokens])
-    return tokens
   }
 
   /** @throws RequestError for more tokens than the model can read, or none */
@@ -131,15 +113,32 @@ export class ChatReader {
       `${contextLength} tokens; prompt and answer have ${tokens.length}`)
   }
 
-  /** What the model says after each sequence: see TextReader. */
-  read<T> (
-    sequences: ReadonlyArray<readonly number[]>, look: (output: Output) => T
-  ): Promise<T[]> { return this.#reader.read(sequences, look) }
+  /** Takes the model's output after each sequence: see TextReader. */
+  read<T> (sequences: ReadonlyArray<readonly number[]>, read: (output: Output) => T): Promise<T[]> {
+    return this.#reader.read(sequences, read)
+  }
 
-  /** The measure of each answer after a prompt, summed over its tokens: see TextReader. */
-  sums (
-    prompt: readonly number[], answers: ReadonlyArray<readonly number[]>
-  ): Promise<number[]> { return this.#reader.sums(prompt, answers) }
+  /**
+   * The measure of each answer to a conversation, summed over its tokens, and the number of those.
+   * @throws RequestError for an answer that does not fit behind the conversation
+   */
+  async sums (
+    messages: readonly ChatMessage[], answers: readonly Answer[]
+  ): Promise<Array<{ readonly sum: number, readonly tokens: number }>> {
+    const { chatTemplate, tokenizer } = this.#model
+    const prompt = this.checked(encodeChat(chatTemplate, tokenizer, messages).tokens)
+    const encoded = answers.map(({ text }) => tokenizer.encode(text))
+    for (const tokens of encoded) this.checked([...prompt, ...tokens])
+    const sums = await this.#reader.sums(prompt, encoded)
+    return sums.map((sum, index) => ({ sum, tokens: encoded[index]!.length }))
+  }
+}
+
+/** A conversation with a system message in place of its own; undefined leaves it as it is. */
+export function withSystem (messages: readonly ChatMessage[], system: string | undefined): ChatMessage[] {
+  return system === undefined
+    ? [...messages]
+    : [{ role: 'system', content: system }, ...messages.filter(({ role }) => role !== 'system')]
 }
 
 /** A conversation with an answer at its end. */

@@ -8,7 +8,7 @@ import { Type, type Static } from 'typebox'
 export const closed = { additionalProperties: false } as const
 const fraction = Type.Number({ minimum: 0, maximum: 1 })
 
-/** What requests call a family, and what it means. */
+/** A reward's name in requests, and what it means. */
 export const naming = {
   name: Type.String({ pattern: '^[a-z][a-z0-9_-]{0,63}$' }),
   description: Type.String({ minLength: 1, maxLength: 1000 })
@@ -71,13 +71,12 @@ export const adaptationSchema = Type.Object({
   version: Type.String(),
   pairs: Type.Integer({ minimum: 1 }),
   /**
-   * Share of the pairs told right by what the others adapt to; by the reward as it was; and by adapting as many random
-   * heads.
+   * Leave-one-out pair accuracy: of the adapted reward, of the reward it is from, and of adapting as many random heads.
    */
   leaveOneOut: Type.Optional(Type.Object({ adapted: fraction, single: fraction, randomHeads: fraction }, closed))
 }, closed)
 
-/** Directions that a head can be turned along. */
+/** Where a user's reward comes from. */
 export type Adaptation = Static<typeof adaptationSchema>
 /** Mean and standard deviation of raw scores over a pool of the policy's own answers. */
 export type Normalization = Static<typeof normalizationSchema>

@@ -12,9 +12,7 @@ import { isObject } from '../validation.js'
 import { closed, naming } from './descriptor-parts.js'
 import { classifierFields, classifierSource, valueFields, type ClassifierDescriptor } from './kinds/classifier.js'
 import { confidenceFields, confidenceSource, type ConfidenceDescriptor } from './kinds/confidence.js'
-import {
-  combineRules, ensembleFields, ensembleSource, type CombineRule, type EnsembleDescriptor
-} from './kinds/ensemble.js'
+import { combineRules, ensembleFields, ensembleSource, type EnsembleDescriptor } from './kinds/ensemble.js'
 import { headFields, headSource, type Head } from './kinds/head.js'
 import type { RewardSource } from './reward-kind.js'
 import { logRatioFields, logRatioSource, type LogRatioDescriptor } from './kinds/log-ratio.js'
@@ -28,10 +26,10 @@ import type { RewardMember } from './scorer.js'
 export interface Naming { readonly name: string, readonly description: string }
 /** A head with its name. */
 export type HeadDescriptor = Naming & Head
-type Kinds = Head | RuleDescriptor | EnsembleDescriptor | RemoteDescriptor | ClassifierDescriptor | ProcessDescriptor
-  | LogRatioDescriptor | ConfidenceDescriptor | OnnxDescriptor
+type KindDescriptor = Head | RuleDescriptor | EnsembleDescriptor | RemoteDescriptor | ClassifierDescriptor
+  | ProcessDescriptor | LogRatioDescriptor | ConfidenceDescriptor | OnnxDescriptor
 /** A reward of any kind with its name. */
-export type RewardDescriptor = Naming & Kinds
+export type RewardDescriptor = Naming & KindDescriptor
 
 /** A reward family as the server holds it. */
 export interface RewardFamily extends Naming {
@@ -49,33 +47,49 @@ export interface RewardFamily extends Naming {
 /** A violation, in words that follow the file's name. */
 class Violation extends Error {}
 
-const oneOf = (names: readonly string[]): string => names.map(name => `"${name}"`).join(', ')
+type Fields = Readonly<Record<string, unknown>>
 
-/** Fields for what the descriptor says it is, so that an error names the field and not every alternative. */
-function fieldsFor (value: Readonly<Record<string, unknown>>): TProperties {
-  const { kind, rule, combine } = value
-  switch (kind) {
-    case 'head': return headFields
-    case 'remote': return remoteFields
-    case 'classifier': return classifierFields
-    case 'value': return valueFields
-    case 'process': return processFields
-    case 'log_ratio': return logRatioFields
-    case 'onnx': return onnxFields
-    case 'confidence': return confidenceFields
-    case 'rule':
-      if (typeof rule !== 'string' || !Object.hasOwn(rules, rule)) {
-        throw new Violation(`rule must be one of ${oneOf(Object.keys(rules))}; got ${JSON.stringify(rule)}`)
-      }
-      return ruleFields(rule as RuleName)
-    case 'ensemble':
-      if (!combineRules.includes(combine as CombineRule)) {
-        throw new Violation(`combine must be one of ${oneOf(combineRules)}; got ${JSON.stringify(combine)}`)
-      }
-      return ensembleFields(combine as CombineRule)
-    default: throw new Violation('kind must be one of "head", "rule", "ensemble", "remote", "classifier", "value", ' +
-      `"process", "log_ratio", "confidence", "onnx"; got ${JSON.stringify(kind)}`)
-  }
+/** What descriptors refer to: the origins that remote scorers may have, the folder that paths are relative to. */
+interface Surroundings { readonly remotes: Remotes, readonly folder: string }
+
+/** How descriptors of a kind are checked and read. */
+interface Kind {
+  /** Its fields beside the family's; those of some kinds depend on others. */
+  readonly fields: (value: Fields) => TProperties
+  readonly source: (descriptor: never, around: Surroundings) => RewardSource
+}
+
+/** A kind whose paths are relative to the descriptor's folder. */
+const withFiles = <D>(fields: TProperties, source: (descriptor: D, folder: string) => RewardSource): Kind =>
+  ({ fields: () => fields, source: (descriptor: D, { folder }) => source(descriptor, folder) })
+
+/** Every kind of reward. Choosing fields by kind makes an error name the field and not every alternative. */
+const kinds: Readonly<Record<KindDescriptor['kind'], Kind>> = {
+  head: { fields: () => headFields, source: headSource },
+  rule: {
+    fields: ({ rule }) => ruleFields(oneOf('rule', Object.keys(rules) as RuleName[], rule)), source: ruleSource
+  },
+  ensemble: {
+    fields: ({ combine }) => ensembleFields(oneOf('combine', combineRules, combine)),
+    source: (descriptor: EnsembleDescriptor, around) => ensembleSource(descriptor,
+      descriptor.scorers.map((scorer, index) => nestedSource(scorer, index, around)))
+  },
+  remote: {
+    fields: () => remoteFields, source: (descriptor: RemoteDescriptor, { remotes }) => remoteSource(descriptor, remotes)
+  },
+  classifier: withFiles(classifierFields, classifierSource),
+  value: withFiles(valueFields, classifierSource),
+  process: withFiles(processFields, processSource),
+  log_ratio: withFiles(logRatioFields, logRatioSource),
+  confidence: { fields: () => confidenceFields, source: confidenceSource },
+  onnx: withFiles(onnxFields, onnxSource)
+}
+
+/** A field's value, if it is one of some names. @throws Violation with the names */
+function oneOf<T extends string> (field: string, names: readonly T[], value: unknown): T {
+  if (names.includes(value as T)) return value as T
+  throw new Violation(
+    `${field} must be one of ${names.map(name => `"${name}"`).join(', ')}; got ${JSON.stringify(value)}`)
 }
 
 /** Checks a descriptor's own fields. @throws Violation naming field, rule and, where it is short, value */
@@ -93,29 +107,16 @@ function checkShape (schema: TObject, value: unknown): void {
   throw new Violation(`${error.instancePath === '' ? 'the object' : error.instancePath} ${error.message}${shown}`)
 }
 
-function objectOf (value: unknown): Readonly<Record<string, unknown>> {
+function objectOf (value: unknown): Fields {
   if (!isObject(value)) throw new Violation('must hold one JSON object')
   return value
 }
 
-/** Where a descriptor stands: origins that remote scorers may have, and the folder that paths are relative to. */
-interface Surroundings { readonly remotes: Remotes, readonly folder: string }
-
-/** A checked descriptor as a source of scores. */
-function sourceOf (descriptor: Kinds, around: Surroundings): RewardSource {
-  switch (descriptor.kind) {
-    case 'head': return headSource(descriptor)
-    case 'rule': return ruleSource(descriptor)
-    case 'remote': return remoteSource(descriptor, around.remotes)
-    case 'classifier':
-    case 'value': return classifierSource(descriptor, around.folder)
-    case 'process': return processSource(descriptor, around.folder)
-    case 'log_ratio': return logRatioSource(descriptor, around.folder)
-    case 'onnx': return onnxSource(descriptor, around.folder)
-    case 'confidence': return confidenceSource(descriptor)
-    case 'ensemble': return ensembleSource(descriptor,
-      descriptor.scorers.map((scorer, index) => nestedSource(scorer, index, around)))
-  }
+/** The source of scores of a descriptor, which is checked first. @param common fields of all kinds */
+function sourceOf (value: Fields, common: TProperties, around: Surroundings): RewardSource {
+  const kind = kinds[oneOf('kind', Object.keys(kinds) as Array<KindDescriptor['kind']>, value['kind'])]
+  checkShape(Type.Object({ ...common, ...kind.fields(value) }, closed), value)
+  return kind.source(value as never, around)
 }
 
 /** A scorer inside an ensemble: a descriptor without name and description. */
@@ -123,8 +124,7 @@ function nestedSource (value: object, index: number, around: Surroundings): Rewa
   try {
     const fields = objectOf(value)
     if (fields['kind'] === 'ensemble') throw new Violation('must not be an ensemble itself')
-    checkShape(Type.Object(fieldsFor(fields), closed), fields)
-    return sourceOf(fields as unknown as Head, around)
+    return sourceOf(fields, {}, around)
   } catch (error) {
     if (error instanceof Violation || error instanceof RequestError) {
       throw new Violation(`scorers[${index}]: ${error.message}`, { cause: error })
@@ -151,6 +151,12 @@ function broken (file: string, problem: string, cause?: unknown): RequestError {
   return new RequestError('invalid_request', `reward ${file}: ${problem}`, { cause })
 }
 
+/** The error for a name that no reward has. @param param the field that names it */
+export function rewardNotFound (name: string, families: readonly RewardFamily[], param: string): RequestError {
+  return new RequestError('reward_not_found',
+    `reward "${name}" does not exist; there are: ${families.map(one => one.name).join(', ') || 'none'}`, { param })
+}
+
 /** @throws RequestError for a name that a descriptor could not have */
 export function checkRewardName (name: string): void {
   if (!Value.Check(naming.name, name)) {
@@ -170,9 +176,8 @@ export function checkRewardName (name: string): void {
 export function parseRewardFamily (text: string, file: string, remotes: Remotes = noRemotes): RewardFamily {
   try {
     const fields = objectOf(parseJson(text))
-    checkShape(Type.Object({ ...naming, ...fieldsFor(fields) }, closed), fields)
+    const source = sourceOf(fields, naming, { remotes, folder: dirname(file) })
     const descriptor = fields as unknown as RewardDescriptor
-    const source = sourceOf(descriptor, { remotes, folder: dirname(file) })
     return Object.freeze({
       name: descriptor.name,
       description: descriptor.description,

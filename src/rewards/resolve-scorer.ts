@@ -4,7 +4,7 @@
  */
 import type { Warning } from '../decoding/result.js'
 import { RequestError } from '../errors.js'
-import type { RewardFamily } from './descriptor.js'
+import { rewardNotFound, type RewardFamily } from './descriptor.js'
 import type {
   MemberScorer, NextTokenScorer, OpenContext, RawScore, RequestScope, RewardLedger, Room
 } from './reward-kind.js'
@@ -31,8 +31,7 @@ export interface ScorerRequest {
 export interface ResolvedScorer {
   readonly scorer: Scorer
   /**
-   * What the caller should know: at first about the choice of rewards, later also about what happened while they
-   * scored.
+   * Warnings for the caller: at first about the choice of rewards, later also about what happened while they scored.
    */
   readonly warnings: readonly Warning[]
   /**
@@ -58,7 +57,7 @@ interface Term {
   readonly seconds: number[]
 }
 
-/** Warnings of one request, each code once a reward: what is said later replaces what was said before. */
+/** Warnings of one request, one per code and reward: a later one replaces an earlier one. */
 class Warnings {
   readonly #latest = new Map<string, Warning>()
 
@@ -67,8 +66,8 @@ class Warnings {
 }
 
 /** Why a family cannot score this policy's answers, or null if it can. */
-export function misfit ({ name, source }: RewardFamily, policy: PolicyInfo): string | null {
-  const problem = source.misfit(policy)
+export function incompatibility ({ name, source }: RewardFamily, policy: PolicyInfo): string | null {
+  const problem = source.incompatibility(policy)
   return problem === null ? null : `reward ${name} ${problem}`
 }
 
@@ -127,11 +126,8 @@ export function findFamily (
   families: readonly RewardFamily[], name: string, policy: PolicyInfo, param: string
 ): RewardFamily {
   const family = families.find(one => one.name === name)
-  if (!family) {
-    throw new RequestError('reward_not_found',
-      `reward "${name}" does not exist; there are: ${families.map(one => one.name).join(', ') || 'none'}`, { param })
-  }
-  const problem = misfit(family, policy)
+  if (!family) throw rewardNotFound(name, families, param)
+  const problem = incompatibility(family, policy)
   if (problem !== null) throw new RequestError('invalid_request', problem, { param })
   return family
 }
@@ -182,7 +178,7 @@ function scoreNext (
   return tokens.map((_token, index) => sumScores(terms, scale, raw.map(scores => scores[index]!)).value)
 }
 
-/** The most that the sum can still become: infinite where a term has no ceiling, or is wanted low. */
+/** Upper bound of the sum: infinite where a term has no ceiling or a negative weight. */
 function ceilingOf (terms: readonly Term[], scale: ScorerRequest['scale'], text: string): number {
   if (terms.some(({ weight, scorer }) => weight < 0 || !scorer.ceiling)) return Infinity
   return sumScores(terms, scale, terms.map(({ scorer }) => ({ raw: scorer.ceiling!(text) }))).value

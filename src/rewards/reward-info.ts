@@ -1,4 +1,4 @@
-/** What the server tells of a reward: what it is and how far to trust it. Neither weights, nor words, nor addresses. */
+/** A reward as the API shows it: what it is and how far to trust it, without weights, phrases and addresses. */
 import type { Adaptation, Members, RewardFit, RewardMetrics } from './descriptor-parts.js'
 import type { RewardFamily } from './descriptor.js'
 import type { QHead } from './kinds/q-head.js'
@@ -13,13 +13,13 @@ export interface RewardInfo {
   readonly version: string
   /** Names of the models whose answers it can score: a head fits those with hidden states like its own model's. */
   readonly models: readonly string[]
-  /** Whether the server keeps it and may be told to delete it. */
+  /** Whether it was added to the server and can be deleted there. */
   readonly deletable: boolean
   /** Statistics that its members are standardised with, where the descriptor brings them. */
   readonly statistics: Members | null
   readonly fit: RewardFit | null
   readonly metrics: RewardMetrics | null
-  /** What its next-token member was fitted on, and how well it foretells; null where there is none. */
+  /** What its next-token member was fitted on, and how well it predicts; null where there is none. */
   readonly nextToken: Pick<QHead, 'fit' | 'metrics'> | null
   /** Where a user's reward came from. */
   readonly adaptation: Adaptation | null
@@ -31,7 +31,7 @@ function nextTokenInfo (descriptor: RewardFamily['descriptor']): RewardInfo['nex
   return { fit, metrics }
 }
 
-/** What is told of a family. */
+/** A family as the API shows it. */
 export function rewardInfo (
   { name, description, members, version, descriptor }: RewardFamily,
   { models, deletable }: Pick<RewardInfo, 'models' | 'deletable'>

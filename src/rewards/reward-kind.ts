@@ -40,15 +40,15 @@ export interface OpenContext {
   /** −1 where the request weighs the reward negatively, and low scores are wanted. */
   readonly direction: 1 | -1
   /**
-   * Tells the request's caller something, while it is opened or while it scores; what is said later under the same code
-   * replaces what was said before.
+   * Warns the request's caller, while it is opened or while it scores; a later warning of the same code replaces an
+   * earlier one.
    */
   warn (code: string, message: string): void
 }
 
 /**
  * A raw score; of an ensemble also how far its scorers are apart, as the standard deviation of their standardised
- * scores; of a judge of steps how probably each is right.
+ * scores; of a process reward the probability that each step is right.
  */
 export interface RawScore { readonly raw: number, readonly std?: number, readonly steps?: readonly number[] }
 
@@ -80,10 +80,10 @@ export interface NextTokenScorer extends MemberScorer {
 export interface RewardSource {
   readonly members: readonly AnswerMember[]
   /** Why it cannot score this policy's answers, in words that follow the family's name; null if it can. */
-  misfit (policy: PolicyInfo): string | null
+  incompatibility (policy: PolicyInfo): string | null
   /**
    * Loads the models that it brings, before it is opened.
-   * @throws RequestError for one that cannot be loaded, or does not score as the descriptor says
+   * @throws RequestError for one that cannot be loaded, or does not fit the descriptor
    */
   load? (models: RewardModels): Promise<void>
   /** SHA-256 of each model it has loaded: what they are is part of what the reward is. Default none. */

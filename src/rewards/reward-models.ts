@@ -91,7 +91,7 @@ export class RewardModels {
   }
 
   /** @throws RequestError naming the file and what is wrong with it */
-  loadOnnx (path: string, sizes: Pick<OnnxClassifierOptions, 'labels' | 'mostTokens'>): Promise<OnnxClassifier> {
+  loadOnnx (path: string, sizes: Pick<OnnxClassifierOptions, 'labels' | 'maxTokens'>): Promise<OnnxClassifier> {
     const key = JSON.stringify([path, sizes])
     const { computeLock, threads } = this.#options
     const known = this.#classifiers.get(key)

@@ -5,8 +5,10 @@
 import { access, rm } from 'node:fs/promises'
 import { join } from 'node:path'
 import { RequestError } from '../errors.js'
-import { storageError, writeAtomically } from './atomic-file.js'
-import { loadRewards, parseRewardFamily, type RewardDescriptor, type RewardFamily } from './descriptor.js'
+import { storageError, writeAtomically } from '../atomic-file.js'
+import {
+  loadRewards, parseRewardFamily, rewardNotFound, type RewardDescriptor, type RewardFamily
+} from './descriptor.js'
 import type { Remotes } from './kinds/remote.js'
 
 /** Where rewards lie, and what they may reach. */
@@ -80,11 +82,7 @@ export class RewardStore {
   /** @throws RequestError for a name that no reward has or that comes with the server; storage_failed */
   async delete (name: string): Promise<void> {
     const family = this.#families.get(name)
-    if (!family) {
-      throw new RequestError('reward_not_found',
-        `reward "${name}" does not exist; there are: ${this.families.map(one => one.name).join(', ') || 'none'}`,
-        { param: 'id' })
-    }
+    if (!family) throw rewardNotFound(name, this.families, 'id')
     if (!this.isKept(family)) {
       throw new RequestError('permission_denied', `reward "${name}" comes with the server and cannot be deleted here`,
         { param: 'id' })

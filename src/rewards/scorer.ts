@@ -47,7 +47,7 @@ export interface MemberScore {
   readonly standardized: number
   /** Of an ensemble: how far its scorers are apart, as the standard deviation of their standardised scores. */
   readonly std?: number
-  /** Of a judge of steps: how probably each step is right, 0 to 1. */
+  /** Of a process reward: the probability that each step is right. */
   readonly steps?: readonly number[]
 }
 

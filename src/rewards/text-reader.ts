@@ -1,35 +1,36 @@
 /**
  * Reads token sequences that grow, fork and change their ends, each only as far as it is new: sequences read before
- * stay open as stems, and what goes on from one is a fork of it. Whatever a tokenizer does to the end of a growing
- * text, a stem is used only where all its tokens are the beginning, so that a result is that of reading anew. Knows
- * tokens and a model, no texts and no scores.
+ * stay open as prefixes, and a longer one is a fork of its longest prefix. A prefix must match token by token, so that
+ * whatever a tokenizer does to the end of a growing text, a result is that of reading it from scratch. Knows tokens and
+ * a model, no texts and no scores.
  */
 import type { ComputeLedger, Distribution, Output, Sequence, SequenceSource } from '../engine/sequence.js'
 import type { RewardLedger } from './reward-kind.js'
 
-/** What a token counts, given what the model says before it. */
-export type TokenMeasure = (said: Distribution, token: number) => number
+/** What is summed per token, from the model's distribution before it. */
+export type TokenMeasure = (distribution: Distribution, token: number) => number
 
 /** ln probability of the token, nats. */
 export const tokenLogprob: TokenMeasure = ({ logits, logNormalizer }, token) => logits[token]! - logNormalizer
 
-/** What texts are read through, and in how much room. */
+/** What texts are read through, and how much KV that may take. */
 export interface TextReaderOptions {
   readonly source: SequenceSource
   readonly ledger: RewardLedger
   /**
-   * Tokens of KV that may be held: stems make room for what is read, and what does not fit waits. One sequence is
-   * always read.
+   * Tokens of KV that may be held: prefixes are evicted for what is read, and what does not fit waits. One sequence
+   * always fits.
    */
-  readonly mostTokens: number
+  readonly maxTokens: number
   readonly salt: string
-  /** Aborting it closes all that is open. */
+  /** Aborting it closes every sequence. */
   readonly signal: AbortSignal
   /** What `sums` adds up. Default ln probability. */
   readonly measure?: TokenMeasure
 }
 
-interface Stem {
+/** A sequence that was read and is kept open. */
+interface Prefix {
   readonly sequence: Sequence
   /** Where tokens are summed from; null where they are not. */
   readonly from: number | null
@@ -38,10 +39,10 @@ interface Stem {
   lastUsed: number
 }
 
-const isPrefix = (stem: readonly number[], tokens: readonly number[]): boolean =>
-  stem.length <= tokens.length && stem.every((token, index) => token === tokens[index])
+const isPrefix = (prefix: readonly number[], tokens: readonly number[]): boolean =>
+  prefix.length <= tokens.length && prefix.every((token, index) => token === tokens[index])
 
-/** How many tokens all begin with. */
+/** Length of the longest common prefix. */
 function commonLength ([first, ...others]: ReadonlyArray<readonly number[]>): number {
   let length = first!.length
   for (const other of others) {
@@ -56,10 +57,10 @@ function commonLength ([first, ...others]: ReadonlyArray<readonly number[]>): nu
 export class TextReader {
   readonly #options: TextReaderOptions
   readonly #measure: TokenMeasure
-  readonly #stems = new Set<Stem>()
+  readonly #prefixes = new Set<Prefix>()
   readonly #compute: ComputeLedger = { computedTokens: 0, cachedTokens: 0, forwardPasses: 0 }
   #counted = 0
-  /** Tokens of sequences that are read at the moment. */
+  /** Tokens of the sequences being read. */
   #reading = 0
   readonly #waiting: Array<() => void> = []
   #clock = 0
@@ -70,15 +71,15 @@ export class TextReader {
   }
 
   /**
-   * Reads sequences side by side; what all begin with is read once.
+   * Reads sequences side by side, their common prefix once.
    * @param sequences each of at least one token and at most the context
-   * @param look takes what the model says after a sequence's last token, which is lent for the call
+   * @param read takes the model's output after a sequence's last token; it is valid during the call
    */
-  async read<T> (sequences: ReadonlyArray<readonly number[]>, look: (output: Output) => T): Promise<T[]> {
+  async read<T> (sequences: ReadonlyArray<readonly number[]>, read: (output: Output) => T): Promise<T[]> {
     const common = commonLength(sequences)
-    const lacking = sequences.filter(tokens => (this.#longestStem(tokens, null)?.sequence.tokens.length ?? 0) < common)
-    if (lacking.length > 1) await this.#readOne(sequences[0]!.slice(0, common), null, () => {})
-    return Promise.all(sequences.map(tokens => this.#readOne(tokens, null, look)))
+    const unread = sequences.filter(tokens => (this.#longestPrefix(tokens, null)?.sequence.tokens.length ?? 0) < common)
+    if (unread.length > 1) await this.#readOne(sequences[0]!.slice(0, common), null, () => {})
+    return Promise.all(sequences.map(tokens => this.#readOne(tokens, null, read)))
   }
 
   /**
@@ -88,57 +89,57 @@ export class TextReader {
   async sums (context: readonly number[], answers: ReadonlyArray<readonly number[]>): Promise<number[]> {
     await this.#readOne(context, context.length, () => {})
     return Promise.all(answers.map(answer =>
-      this.#readOne([...context, ...answer], context.length, (_, stem) => stem.sum)))
+      this.#readOne([...context, ...answer], context.length, (_, prefix) => prefix.sum)))
   }
 
   async #readOne<T> (
-    tokens: readonly number[], from: number | null, look: (output: Output, stem: Stem) => T
+    tokens: readonly number[], from: number | null, use: (output: Output, prefix: Prefix) => T
   ): Promise<T> {
     await this.#makeRoom(tokens.length)
     try {
-      const known = this.#longestStem(tokens, from)
+      const known = this.#longestPrefix(tokens, from)
       if (known) known.lastUsed = this.#clock++
-      const stem = known?.sequence.tokens.length === tokens.length
+      const prefix = known?.sequence.tokens.length === tokens.length
         ? known
-        : await (from === null ? this.#goOn(tokens, known) : this.#goOnSumming(tokens, from, known))
-      this.#stems.add(stem)
-      return look(await stem.sequence.output(), stem)
+        : await (from === null ? this.#extend(tokens, known) : this.#extendSumming(tokens, from, known))
+      this.#prefixes.add(prefix)
+      return use(await prefix.sequence.output(), prefix)
     } finally {
       this.#count()
       this.#reading -= tokens.length
-      for (const goOn of this.#waiting.splice(0)) goOn()
+      for (const resume of this.#waiting.splice(0)) resume()
     }
   }
 
-  /** Reads what a stem lacks. */
-  async #goOn (tokens: readonly number[], stem: Stem | null): Promise<Stem> {
-    const sequence = stem ? stem.sequence.fork() : this.#open(tokens)
-    if (stem) sequence.append(...tokens.slice(stem.sequence.tokens.length))
+  /** Reads what follows a prefix. */
+  async #extend (tokens: readonly number[], prefix: Prefix | null): Promise<Prefix> {
+    const sequence = prefix ? prefix.sequence.fork() : this.#open(tokens)
+    if (prefix) sequence.append(...tokens.slice(prefix.sequence.tokens.length))
     return this.#read(sequence, () => ({ sequence, from: null, sum: 0, lastUsed: this.#clock++ }))
   }
 
   /**
-   * The same, with the measure of every token: of the first by what the stem says, of the others by what is said at the
-   * positions before them.
+   * The same, with the measure of every token: of the first by the prefix's output, of the others by the distributions
+   * at the positions before them.
    */
-  async #goOnSumming (tokens: readonly number[], from: number, stem: Stem | null): Promise<Stem> {
-    const start = stem ?? await this.#openContext(tokens.slice(0, from))
+  async #extendSumming (tokens: readonly number[], from: number, prefix: Prefix | null): Promise<Prefix> {
+    const start = prefix ?? await this.#openContext(tokens.slice(0, from))
     const length = start.sequence.tokens.length
     if (length === tokens.length) return start
     let { sum } = start
-    // Forked before anything is waited for: the stem may have to make room meanwhile.
+    // Forked before the first await: the prefix may be evicted meanwhile.
     const sequence = start.sequence.fork({
-      onPosition: (position, said) => {
-        if (position + 1 < tokens.length) sum += this.#measure(said, tokens[position + 1]!)
+      onPosition: (position, distribution) => {
+        if (position + 1 < tokens.length) sum += this.#measure(distribution, tokens[position + 1]!)
       }
     })
-    if (start !== stem) start.sequence.close()
+    if (start !== prefix) start.sequence.close()
     sum += this.#measure((await sequence.output()).distribution, tokens[length]!)
     sequence.append(...tokens.slice(length))
     return this.#read(sequence, () => ({ sequence, from, sum, lastUsed: this.#clock++ }))
   }
 
-  #openContext (tokens: readonly number[]): Promise<Stem> {
+  #openContext (tokens: readonly number[]): Promise<Prefix> {
     const sequence = this.#open(tokens)
     return this.#read(sequence, () => ({ sequence, from: tokens.length, sum: 0, lastUsed: this.#clock++ }))
   }
@@ -148,54 +149,51 @@ export class TextReader {
       { salt: this.#options.salt, signal: this.#options.signal, ledger: this.#compute })
   }
 
-  /** What becomes of a sequence that has been read; one that could not be is closed. */
-  async #read (sequence: Sequence, stem: () => Stem): Promise<Stem> {
+  /** Waits until a sequence is read; one that fails is closed. */
+  async #read (sequence: Sequence, prefix: () => Prefix): Promise<Prefix> {
     try {
       await sequence.output()
-      return stem()
+      return prefix()
     } catch (error) {
       sequence.close()
       throw error
     }
   }
 
-  /** Tells the ledger what was read since it was told last. */
+  /** Adds what was read since the last call to the ledger. */
   #count (): void {
     this.#options.ledger.rewardTokens += this.#compute.computedTokens - this.#counted
     this.#counted = this.#compute.computedTokens
   }
 
-  #longestStem (tokens: readonly number[], from: number | null): Stem | null {
-    let longest: Stem | null = null
-    for (const stem of this.#stems) {
-      if (stem.from === from && stem.sequence.tokens.length > (longest?.sequence.tokens.length ?? 0) &&
-          isPrefix(stem.sequence.tokens, tokens)) longest = stem
+  #longestPrefix (tokens: readonly number[], from: number | null): Prefix | null {
+    let longest: Prefix | null = null
+    for (const prefix of this.#prefixes) {
+      if (prefix.from === from && prefix.sequence.tokens.length > (longest?.sequence.tokens.length ?? 0) &&
+          isPrefix(prefix.sequence.tokens, tokens)) longest = prefix
     }
     return longest
   }
 
-  /** Tokens that stems hold. */
+  /** Tokens that prefixes hold. */
   get #held (): number {
     let held = 0
-    for (const { sequence } of this.#stems) held += sequence.tokens.length
+    for (const { sequence } of this.#prefixes) held += sequence.tokens.length
     return held
   }
 
-  /**
-   * Takes room for a sequence: the stems unused longest give theirs up; where none is left, it waits for what is being
-   * read.
-   */
+  /** Makes room for a sequence: waits for what is being read, then evicts the prefixes unused longest. */
   async #makeRoom (length: number): Promise<void> {
-    while (this.#reading > 0 && this.#reading + length > this.#options.mostTokens) {
+    while (this.#reading > 0 && this.#reading + length > this.#options.maxTokens) {
       await new Promise<void>(resolve => { this.#waiting.push(resolve) })
     }
     this.#reading += length
-    const byAge = [...this.#stems].sort((a, b) => a.lastUsed - b.lastUsed)
-    for (let held = this.#held; held + this.#reading > this.#options.mostTokens && byAge.length > 0;) {
-      const stem = byAge.shift()!
-      held -= stem.sequence.tokens.length
-      stem.sequence.close()
-      this.#stems.delete(stem)
+    const byAge = [...this.#prefixes].sort((a, b) => a.lastUsed - b.lastUsed)
+    for (let held = this.#held; held + this.#reading > this.#options.maxTokens && byAge.length > 0;) {
+      const prefix = byAge.shift()!
+      held -= prefix.sequence.tokens.length
+      prefix.sequence.close()
+      this.#prefixes.delete(prefix)
     }
   }
 }

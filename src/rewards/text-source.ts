@@ -1,13 +1,13 @@
 /**
- * What rewards have in common that read texts through models: a source whose models are loaded before it is opened, and
- * whose members ask nothing of the policy's hidden states. Knows neither what is loaded nor how it scores.
+ * The common part of rewards that read texts through models: the models are loaded before a member is opened, and no
+ * hidden states of the policy are needed.
  */
 import type { Members } from './descriptor-parts.js'
 import type { MemberScorer, OpenContext, RewardSource } from './reward-kind.js'
 import type { RewardModels } from './reward-models.js'
 import type { AnswerMember } from './scorer.js'
 
-/** A member's part that depends on the kind. */
+/** The part of a member that depends on the kind. */
 export type TextScorer = Pick<MemberScorer, 'score' | 'rooms'>
 
 /** A kind of reward once its models are there. */
@@ -17,15 +17,12 @@ export interface LoadedSource {
   open (member: AnswerMember, context: OpenContext): TextScorer
 }
 
-/**
- * @param load loads the models. Throws RequestError for one that cannot be loaded, or does not score as the descriptor
- * says
- */
+/** @param load loads the models; throws RequestError for one that cannot be loaded or does not fit the descriptor */
 export function textSource (members: Members, load: (models: RewardModels) => Promise<LoadedSource>): RewardSource {
   let loaded: LoadedSource | null = null
   return {
     members: Object.keys(members) as AnswerMember[],
-    misfit: () => null,
+    incompatibility: () => null,
     get modelHashes () { return loaded?.hashes ?? [] },
     async load (models) { loaded = await load(models) },
     open (member, context) {

@@ -1,10 +1,8 @@
 /**
  * Writes ONNX models: values, nodes, attributes. Weights stay outside, as external initializers that a session gets
- * by name. Knows operators only by what it is told. Source: onnx.proto (IR version 10).
+ * by name. Source: onnx.proto (IR version 10).
  */
-import type { DataType } from './tensor.js'
-
-const onnxTypes: Record<DataType, number> = { float32: 1, uint8: 2, int8: 3, int32: 6, int64: 7 }
+import { dataTypes, type DataType } from './tensor.js'
 
 /** A size, or a name for one that is known at run time. */
 export type Dim = number | string
@@ -37,7 +35,7 @@ function attribute (name: string, value: Attribute): Bytes {
 
 function valueInfo (name: string, type: DataType, shape: readonly Dim[]): Bytes {
   const dims = shape.flatMap(dim => message(1, typeof dim === 'string' ? string(2, dim) : integer(1, dim)))
-  return [...string(1, name), ...message(2, message(1, [...integer(1, onnxTypes[type]), ...message(2, dims)]))]
+  return [...string(1, name), ...message(2, message(1, [...integer(1, dataTypes[type].onnx), ...message(2, dims)]))]
 }
 
 /** Collects a graph and writes it. Names of values are the caller's; `fresh` makes new ones. */
@@ -71,7 +69,7 @@ export class GraphWriter {
     const data = type === 'int64'
       ? BigInt64Array.from(values, BigInt)
       : type === 'float32' ? Float32Array.from(values) : Uint8Array.from(values)
-    const tensor = [...dims.flatMap(dim => integer(1, dim)), ...integer(2, onnxTypes[type]), ...string(8, name),
+    const tensor = [...dims.flatMap(dim => integer(1, dim)), ...integer(2, dataTypes[type].onnx), ...string(8, name),
       ...message(9, [new Uint8Array(data.buffer)])]
     this.#initializers.push(...message(5, tensor))
     return name
@@ -82,7 +80,7 @@ export class GraphWriter {
     if (this.#externals.has(name)) return name
     this.#externals.add(name)
     const location = message(13, [...string(1, 'location'), ...string(2, 'shared')])
-    const tensor = [...dims.flatMap(dim => integer(1, dim)), ...integer(2, onnxTypes[type]), ...string(8, name),
+    const tensor = [...dims.flatMap(dim => integer(1, dim)), ...integer(2, dataTypes[type].onnx), ...string(8, name),
       ...location, ...integer(14, 1)]
     this.#initializers.push(...message(5, tensor))
     return name

@@ -88,20 +88,29 @@ export function created (api: OnnxRuntime['api'], name: FunctionName, ...args: u
   return out[0]
 }
 
-/** The same off the event loop. What native code reads must stay alive until the promise settles. */
-export function createdAsync (api: OnnxRuntime['api'], name: FunctionName, ...args: unknown[]): Promise<Pointer> {
-  const out: Pointer[] = [null]
+/**
+ * Calls a function that returns a status, off the event loop. What native code reads must stay alive until the promise
+ * settles.
+ */
+export function callAsync (api: OnnxRuntime['api'], name: FunctionName, ...args: unknown[]): Promise<void> {
   return new Promise((resolve, reject) => {
-    api[name].async(...args, out, (error: Error | null, status: unknown) => {
+    api[name].async(...args, (error: Error | null, status: unknown) => {
       try {
         if (error) throw error
         check(api, status)
-        resolve(out[0])
+        resolve()
       } catch (cause) {
         reject(cause instanceof Error ? cause : new Error(String(cause)))
       }
     })
   })
+}
+
+/** `created` off the event loop. */
+export async function createdAsync (api: OnnxRuntime['api'], name: FunctionName, ...args: unknown[]): Promise<Pointer> {
+  const out: Pointer[] = [null]
+  await callAsync(api, name, ...args, out)
+  return out[0]
 }
 
 function libraryPath (): string {

@@ -3,7 +3,7 @@
  * caller's tensors, so a KV cache that is input and output is written in place. Knows no models.
  */
 import koffi from 'koffi'
-import { check, created, createdAsync, loadOnnxRuntime, type OnnxRuntime, type Pointer } from './library.js'
+import { callAsync, check, created, createdAsync, loadOnnxRuntime, type OnnxRuntime, type Pointer } from './library.js'
 import { returnFreedMemory } from './memory.js'
 import type { Tensor } from './tensor.js'
 
@@ -146,7 +146,7 @@ export class Session {
   static async create (model: Uint8Array, options: SessionOptions): Promise<Session> {
     const runtime = loadOnnxRuntime()
     const session = new Session(runtime, await create(runtime, model, options))
-    // Its kernels' copies of shared weights were dropped for those of an earlier session.
+    // Its kernels' copies of shared weights were dropped in favour of those of an earlier session.
     if (options.weights) await returnFreedMemory()
     return session
   }
@@ -161,21 +161,10 @@ export class Session {
     const to = pointers(outputs, this.#addresses)
     const flight = [inputs, outputs, from, to]
     this.#inFlight.add(flight)
-    const { api } = this.#runtime
-    return new Promise((resolve, reject) => {
-      api.run.async(this.#session, null, from.names, from.values, inputs.size, to.names, outputs.size, to.values, (
-        error: Error | null, status: unknown
-      ) => {
-        this.#inFlight.delete(flight)
-        if (this.#disposed && this.#inFlight.size === 0) this.#release()
-        try {
-          if (error) throw error
-          check(api, status)
-          resolve()
-        } catch (cause) {
-          reject(cause instanceof Error ? cause : new Error(String(cause)))
-        }
-      })
+    return callAsync(this.#runtime.api, 'run', this.#session, null, from.names, from.values, inputs.size, to.names,
+      outputs.size, to.values).finally(() => {
+      this.#inFlight.delete(flight)
+      if (this.#disposed && this.#inFlight.size === 0) this.#release()
     })
   }
 

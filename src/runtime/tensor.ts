@@ -11,7 +11,7 @@ export type MemoryKind = 'cpu' | 'cuda' | 'webgpu'
 export type TensorData = Float32Array | Uint8Array | Int8Array | Int32Array | BigInt64Array
 
 /** Element size in bytes, ONNX's type number and the view that shows it. */
-const types = {
+export const dataTypes = {
   float32: { size: 4, onnx: 1, view: Float32Array },
   uint8: { size: 1, onnx: 2, view: Uint8Array },
   int8: { size: 1, onnx: 3, view: Int8Array },
@@ -50,21 +50,21 @@ export class Tensor {
     const { api, cpuMemory } = loadOnnxRuntime()
     this.type = type
     this.dims = dims
-    this.sizeBytes = elements(dims) * types[type].size
+    this.sizeBytes = elements(dims) * dataTypes[type].size
     this.#start = start
     this.#view = view
     this.#allocation = allocation
     this.#value = created(api, 'createTensorWithData', cpuMemory, start, this.sizeBytes,
-      BigInt64Array.from(dims, BigInt), dims.length, types[type].onnx)
+      BigInt64Array.from(dims, BigInt), dims.length, dataTypes[type].onnx)
     this.#address = koffi.address(this.#value as never)
   }
 
   /** Native memory, its contents undefined; large tensors take pages only when written. */
   static allocate (type: DataType, dims: readonly number[]): Tensor {
     const { api, allocator } = loadOnnxRuntime()
-    const sizeBytes = elements(dims) * types[type].size
+    const sizeBytes = elements(dims) * dataTypes[type].size
     const allocation = created(api, 'allocatorAlloc', allocator, Math.max(sizeBytes, 1))
-    const View = types[type].view
+    const View = dataTypes[type].view
     return new Tensor(type, dims, koffi.address(allocation as never), () => new View(koffi.view(allocation, sizeBytes)),
       allocation)
   }
@@ -98,8 +98,8 @@ export class Tensor {
    * The same memory with elements of another type of the same size: the new tensor's, while this one is disposed of.
    */
   as (type: DataType): Tensor {
-    const { size, view: View } = types[type]
-    if (size !== types[this.type].size) throw new Error(`elements of ${this.type} cannot be shown as ${type}`)
+    const { size, view: View } = dataTypes[type]
+    if (size !== dataTypes[this.type].size) throw new Error(`elements of ${this.type} cannot be shown as ${type}`)
     const { buffer, byteOffset, length } = this.data
     const shown = (): TensorData => new View(buffer as ArrayBuffer, byteOffset, length)
     const moved = new Tensor(type, this.dims, this.#start, shown, this.#allocation)
@@ -110,7 +110,7 @@ export class Tensor {
 
   /** Copies elements of a tensor of the same type here. Offsets and count are in elements. */
   copy (offset: number, source: Tensor, sourceOffset: number, count: number): void {
-    copyMemory(this.#at(offset), source.#at(sourceOffset), count * types[this.type].size)
+    copyMemory(this.#at(offset), source.#at(sourceOffset), count * dataTypes[this.type].size)
   }
 
   /**
@@ -118,10 +118,10 @@ export class Tensor {
    * undefined afterwards.
    */
   discard (elementOffset: number, count: number): void {
-    discardPages(this.#at(elementOffset), count * types[this.type].size)
+    discardPages(this.#at(elementOffset), count * dataTypes[this.type].size)
   }
 
-  #at (elementOffset: number): bigint { return this.#start + BigInt(elementOffset * types[this.type].size) }
+  #at (elementOffset: number): bigint { return this.#start + BigInt(elementOffset * dataTypes[this.type].size) }
 
   /** The OrtValue. For this folder only. */
   get handle (): Pointer {

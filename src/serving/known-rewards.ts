@@ -1,12 +1,12 @@
 /** What is told of the rewards that a thread has. */
 import type { RewardFamily } from '../rewards/descriptor.js'
 import { rewardInfo, type RewardInfo } from '../rewards/reward-info.js'
-import { misfit } from '../rewards/resolve-scorer.js'
+import { incompatibility } from '../rewards/resolve-scorer.js'
 import type { Hosts } from './model-runtime.js'
 
 /** What is told of one. */
 export function infoOf ({ all, store }: Hosts, family: RewardFamily): RewardInfo {
-  const models = all.filter(({ policy }) => misfit(family, policy) === null).map(({ model }) => model.id)
+  const models = all.filter(({ policy }) => incompatibility(family, policy) === null).map(({ model }) => model.id)
   return rewardInfo(family, { models, deletable: store.isKept(family) })
 }
 

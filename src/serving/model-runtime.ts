@@ -15,7 +15,7 @@ import { packageRoot } from '../package-root.js'
 import type { RewardFamily } from '../rewards/descriptor.js'
 import { policyInfo, readablePolicy, type ReadablePolicy } from '../rewards/readable-policy.js'
 import { parseOrigins } from '../rewards/kinds/remote.js'
-import { misfit } from '../rewards/resolve-scorer.js'
+import { incompatibility } from '../rewards/resolve-scorer.js'
 import { RewardModels, type RewardModel } from '../rewards/reward-models.js'
 import { RewardStore } from '../rewards/reward-store.js'
 import { loadContrastModels, ofVocabulary, type ContrastModels } from './contrast-models.js'
@@ -134,7 +134,7 @@ function namingModel (name: string, error: unknown): unknown {
 /** Says which rewards fit none of the models. */
 function tellMisfits (rewards: readonly RewardFamily[], running: readonly Running[], onProgress: OnProgress): void {
   for (const family of rewards) {
-    const problems = running.map(({ model }) => misfit(family, policyInfo(model)))
+    const problems = running.map(({ model }) => incompatibility(family, policyInfo(model)))
     if (!problems.includes(null)) for (const problem of problems) onProgress(problem!)
   }
 }

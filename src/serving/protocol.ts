@@ -13,7 +13,7 @@ import type { OperatorReport } from '../models/self-test/choose-operators.js'
 import type { Suggestion } from '../fitting/active-learning.js'
 import type { AdaptChoices, OpenPair } from '../fitting/adapt-reward.js'
 import type { Pair } from '../fitting/examples.js'
-import type { FitChoices, FitProgress } from '../fitting/fit-choices.js'
+import type { FitChoices, FitProgress } from '../fitting/fit-task.js'
 import type { RewardInfo } from '../rewards/reward-info.js'
 import type { AnswerMember, ChatMessage, RewardMember, Score } from '../rewards/scorer.js'
 

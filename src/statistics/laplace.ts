@@ -24,7 +24,7 @@ export interface LaplaceOptions {
 }
 
 /** A constant is not penalised; this much precision keeps it finite where there is no data. */
-const leastPrecision = 1e-6
+const minPrecision = 1e-6
 
 /** Precision of weights and constant (last), row-major, (D + 1)². */
 function precision (
@@ -47,7 +47,7 @@ function precision (
   }
   const samples = design.count / rowsPerSample
   for (let i = 0; i < size; i++) {
-    matrix[i * size + i]! += i < design.width ? samples * lambda * penalties[i]! : leastPrecision
+    matrix[i * size + i]! += i < design.width ? samples * lambda * penalties[i]! : minPrecision
     for (let j = 0; j <= i; j++) matrix[i * size + j]! /= noise
   }
   return matrix

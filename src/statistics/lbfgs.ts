@@ -1,7 +1,5 @@
-/**
- * Limited-memory BFGS (Nocedal and Wright, Numerical Optimization, algorithm 7.5) for smooth convex functions. Knows
- * nothing of rewards.
- */
+/** Limited-memory BFGS (Nocedal and Wright, Numerical Optimization, algorithm 7.5) for smooth convex functions. */
+import { addScaled, dot } from './vectors.js'
 
 /** Value of a function at `x`; writes its gradient into `gradient`. */
 export type Objective = (x: Float64Array, gradient: Float64Array) => number
@@ -28,7 +26,7 @@ export function minimize (
   let gradient: Float64Array = new Float64Array(x.length)
   let value = objective(x, gradient)
   const history: Array<{ step: Float64Array, change: Float64Array, curvature: number }> = []
-  for (let iteration = 0; iteration < maxIterations && largest(gradient) > tolerance; iteration++) {
+  for (let iteration = 0; iteration < maxIterations && maxNorm(gradient) > tolerance; iteration++) {
     const direction = descentDirection(gradient, history)
     const slope = dot(direction, gradient)
     const next =
@@ -81,28 +79,9 @@ function lineSearch (
   return null
 }
 
-function dot (a: Float64Array, b: Float64Array): number {
-  let sum = 0
-  for (let i = 0; i < a.length; i++) sum += a[i]! * b[i]!
-  return sum
-}
+const norm = (a: Float64Array): number => Math.sqrt(dot(a, a))
 
-function norm (a: Float64Array): number {
-  return Math.sqrt(dot(a, a))
-}
+/** The largest magnitude. */
+const maxNorm = (a: Float64Array): number => a.reduce((max, value) => Math.max(max, Math.abs(value)), 0)
 
-function largest (a: Float64Array): number {
-  let most = 0
-  for (let i = 0; i < a.length; i++) most = Math.max(most, Math.abs(a[i]!))
-  return most
-}
-
-function difference (a: Float64Array, b: Float64Array): Float64Array {
-  const result = new Float64Array(a.length)
-  for (let i = 0; i < a.length; i++) result[i] = a[i]! - b[i]!
-  return result
-}
-
-function addScaled (target: Float64Array, source: Float64Array, scale: number): void {
-  for (let i = 0; i < target.length; i++) target[i]! += scale * source[i]!
-}
+const difference = (a: Float64Array, b: Float64Array): Float64Array => a.map((value, i) => value - b[i]!)

@@ -55,14 +55,10 @@ export interface LinearFit {
 }
 
 /** ln(1 + e^x) without overflow. */
-function softplus (x: number): number {
-  return x > 0 ? x + Math.log1p(Math.exp(-x)) : Math.log1p(Math.exp(x))
-}
+export const softplus = (x: number): number => x > 0 ? x + Math.log1p(Math.exp(-x)) : Math.log1p(Math.exp(x))
 
 /** 1 / (1 + e^−x). */
-export function sigmoid (x: number): number {
-  return 1 / (1 + Math.exp(-x))
-}
+export const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x))
 
 /** What a fit minimises: a function of a row's score and its target, convex in the score. */
 export interface Loss {
@@ -71,11 +67,11 @@ export interface Loss {
   slope (score: number, target: number): number
   /** Second derivative by the score. */
   curvature (score: number, target: number): number
-  /** How good a score is on held-out rows: more is better. */
+  /** How good a score is on held-out rows: higher is better. */
   gain (score: number, target: number): number
 }
 
-/** ln(1 + exp(−y·s)) for labels y of +1 and −1; gains are right sides of 0, ties ½. */
+/** ln(1 + exp(−y·s)) for labels y of +1 and −1; the gain is accuracy, ties ½. */
 export const logisticLoss: Loss = {
   value: (score, label) => softplus(-label * score),
   slope: (score, label) => -label * sigmoid(-label * score),
@@ -83,7 +79,7 @@ export const logisticLoss: Loss = {
   gain: (score, label) => score === 0 ? 0.5 : Number(score * label > 0)
 }
 
-/** ½(s − y)² for any number y; gains are less error. */
+/** ½(s − y)² for any number y; the gain is the negative squared error. */
 export const squaredLoss: Loss = {
   value: (score, target) => (score - target) ** 2 / 2,
   slope: (score, target) => score - target,
@@ -140,7 +136,7 @@ export function fitBradleyTerry (differences: Rows, options: Omit<LinearOptions,
 /** The λ tried, from strong to weak; a fit starts from its stronger neighbour's. */
 export const lambdaGrid = [3, 1, 0.3, 0.1, 0.03, 0.01, 0.003] as const
 
-/** A λ and the cross-validated gain (for labels and pairs: accuracy) that spoke for it. */
+/** A λ and its cross-validated gain (for labels and pairs: accuracy). */
 export interface LambdaChoice { readonly lambda: number, readonly gain: number }
 
 /**
@@ -165,8 +161,8 @@ export function chooseLambda (
       for (const row of check) gains[index]! += loss.gain(design.dot(row, fit.weights) + fit.intercept, targets[row]!)
     }
   }
-  const most = Math.max(...gains)
-  return { lambda: lambdaGrid[gains.indexOf(most)]!, gain: most / design.count }
+  const best = Math.max(...gains)
+  return { lambda: lambdaGrid[gains.indexOf(best)]!, gain: best / design.count }
 }
 
 /** Deals the groups out to the folds in the order they first appear. */

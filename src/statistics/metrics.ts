@@ -8,7 +8,7 @@ export interface Share { readonly value: number, readonly standardError: number 
  * Per sample: 1 where margin and label (+1 or −1) agree in sign, 0 where not, ½ where the margin is 0. For a pair the
  * margin is score(chosen) − score(rejected) and the label +1.
  */
-export function rightness (margins: readonly number[], labels: readonly number[]): number[] {
+export function correctness (margins: readonly number[], labels: readonly number[]): number[] {
   return margins.map((margin, index) => margin === 0 ? 0.5 : Number(margin * labels[index]! > 0))
 }
 
@@ -34,17 +34,9 @@ export function clusteredMean (values: readonly number[], clusters: readonly str
  * is absent.
  */
 export function areaUnderCurve (scores: readonly number[], labels: readonly number[]): number {
-  const order = scores.map((_score, index) => index).sort((a, b) => scores[a]! - scores[b]!)
-  let rankSum = 0
-  for (let start = 0; start < order.length;) {
-    let end = start
-    while (end < order.length && scores[order[end]!] === scores[order[start]!]) end++
-    const rank = (start + end + 1) / 2
-    for (let at = start; at < end; at++) if (labels[order[at]!] === 1) rankSum += rank
-    start = end
-  }
   const positives = labels.filter(label => label === 1).length
-  return (rankSum - positives * (positives + 1) / 2) / (positives * (labels.length - positives))
+  const rankSum = ranks(scores).reduce((sum, rank, index) => labels[index] === 1 ? sum + rank : sum, 0)
+  return (rankSum - positives * (positives - 1) / 2) / (positives * (labels.length - positives))
 }
 
 /**
@@ -61,6 +53,12 @@ export function calibrationError (logits: readonly number[], labels: readonly nu
   }
   return bins.reduce((sum, bin) => sum + Math.abs(bin.probability - bin.label), 0) / logits.length
 }
+
+/** Four decimals: more than any figure on held-out data is known to. */
+export const rounded = (value: number): number => Number(value.toFixed(4))
+
+/** Seven significant digits: what float32 states are known to. */
+export const significant = (value: number): number => Number(value.toPrecision(7))
 
 /** Mean and standard deviation (population). */
 export function meanAndStd (values: readonly number[]): { mean: number, std: number } {

@@ -3,6 +3,7 @@
  * numbers only.
  */
 import { normal, uniform } from './random.js'
+import { addScaled, dot } from './vectors.js'
 
 /** More columns than asked for are iterated, so that those asked for settle sooner. */
 const spare = 8
@@ -26,16 +27,11 @@ function covariance (rows: readonly Float32Array[]): Float64Array {
   return matrix
 }
 
-const dot = (a: Float64Array, b: Float64Array): number => a.reduce((sum, value, i) => sum + value * b[i]!, 0)
-
-/** Makes vectors orthonormal, in their order (modified Gram–Schmidt); what has nothing of its own becomes zero. */
+/** Orthonormalises vectors in order (modified Gram–Schmidt); one that depends on those before it becomes zero. */
 function orthonormalize (vectors: Float64Array[]): void {
   for (const [index, vector] of vectors.entries()) {
     const before = Math.sqrt(dot(vector, vector))
-    for (const other of vectors.slice(0, index)) {
-      const share = dot(vector, other)
-      for (let i = 0; i < vector.length; i++) vector[i]! -= share * other[i]!
-    }
+    for (const other of vectors.slice(0, index)) addScaled(vector, other, -dot(vector, other))
     const length = Math.sqrt(dot(vector, vector))
     const scale = length > 1e-10 * before ? 1 / length : 0
     for (let i = 0; i < vector.length; i++) vector[i]! *= scale
@@ -44,11 +40,7 @@ function orthonormalize (vectors: Float64Array[]): void {
 
 function multiply (matrix: Float64Array, vector: Float64Array): Float64Array {
   const width = vector.length
-  return Float64Array.from({ length: width }, (_, i) => {
-    let sum = 0
-    for (let j = 0, at = i * width; j < width; j++, at++) sum += matrix[at]! * vector[j]!
-    return sum
-  })
+  return vector.map((_, row) => dot(matrix.subarray(row * width, (row + 1) * width), vector))
 }
 
 /**

@@ -6,7 +6,7 @@ import type { Naming } from '../../src/rewards/descriptor.js'
 import type { ClassifierDescriptor } from '../../src/rewards/kinds/classifier.js'
 import type { EnsembleDescriptor } from '../../src/rewards/kinds/ensemble.js'
 import type { Head } from '../../src/rewards/kinds/head.js'
-import { areaUnderCurve, clusteredMean, rightness } from '../../src/statistics/metrics.js'
+import { areaUnderCurve, clusteredMean, correctness } from '../../src/statistics/metrics.js'
 
 /** What a descriptor cannot know. */
 export interface CardNotes {
@@ -25,7 +25,7 @@ export function reviewsLine (
   reviews: ReadonlyArray<{ readonly text: string, readonly score: number, readonly label: 0 | 1 }>, tokens: number
 ): string {
   const [scores, labels] = [reviews.map(({ score }) => score), reviews.map(({ label }) => label === 1 ? 1 : -1)]
-  const { value, standardError } = clusteredMean(rightness(scores, labels), reviews.map(({ text }) => text))
+  const { value, standardError } = clusteredMean(correctness(scores, labels), reviews.map(({ text }) => text))
   return `Other texts, never seen: the first ${tokens} tokens of ${reviews.length} film reviews ` +
     `(sentiment_reviews.test), accuracy ${percentage(value)} ± ${percentage(standardError)}, AUC ` +
     `${areaUnderCurve(scores, labels).toFixed(3)}.`

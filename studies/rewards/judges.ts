@@ -6,7 +6,7 @@ import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { say } from '../../src/cli/command.js'
 import { judgesFolder } from '../../src/evaluation/criteria.js'
-import { clusteredMean, rightness } from '../../src/statistics/metrics.js'
+import { clusteredMean, correctness } from '../../src/statistics/metrics.js'
 import { TextClassifier, type TextSample } from '../../src/statistics/tfidf.js'
 import { readRows } from '../setup.js'
 import { helpfulFit, type PairRow, type TextRow } from './data.js'
@@ -29,7 +29,7 @@ function make (name: string, train: readonly TextSample[], tests: Readonly<Recor
       const margins =
         samples.map(({ text, against }) => judge.score(text) - (against === null ? 0 : judge.score(against)))
       const { value, standardError } =
-        clusteredMean(rightness(margins, samples.map(({ label }) => label)), samples.map(({ group }) => group))
+        clusteredMean(correctness(margins, samples.map(({ label }) => label)), samples.map(({ group }) => group))
       say(`${name} on ${test}, ${what}: accuracy ${value.toFixed(4)} ± ${standardError.toFixed(4)}, margins above 0 ` +
         `${(margins.filter(margin => margin > 0).length / margins.length).toFixed(3)}, ${samples.length} samples`)
     }

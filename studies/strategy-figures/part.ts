@@ -1,5 +1,5 @@
 /** What one part of the figures is: what is recorded of a prompt, and the tables that all prompts make. Types only. */
-import type { DecodeResult } from '../../src/decoding/runtime.js'
+import type { DecodeResult } from '../../src/decoding/result.js'
 import type { Estimate } from '../../src/reporting/estimate.js'
 
 /** One answer, and what it took. */

@@ -11,7 +11,7 @@ import { packageRoot } from '../../src/package-root.js'
 import { loadRewards } from '../../src/rewards/descriptor.js'
 import { rankCorrelation } from '../../src/statistics/metrics.js'
 import { readablePolicy } from '../../src/rewards/readable-policy.js'
-import { misfit } from '../../src/rewards/resolve-scorer.js'
+import { incompatibility } from '../../src/rewards/resolve-scorer.js'
 import type { Answer, RewardMember } from '../../src/rewards/scorer.js'
 import { closedAfter } from '../helpers/closed-after.js'
 import { resolveAlone } from '../helpers/resolve-alone.js'
@@ -59,7 +59,7 @@ async function score (name: string, text: string): Promise<number> {
 
 test('the rewards in the box were fitted on the default model’s very weights', () => {
   for (const family of families) {
-    assert.equal(misfit(family, policy), null)
+    assert.equal(incompatibility(family, policy), null)
     // One with a model of its own reads no states of this one: reader.test.ts.
     if (!family.source.load) assert.deepEqual(scorerOf(family.name).warnings, [])
   }

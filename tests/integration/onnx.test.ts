@@ -136,7 +136,7 @@ test('a BERT as torch.onnx exports it gives transformers’ tokens and logits, a
   const expected = JSON.parse(readFileSync(join(fixture, 'expected.json'),
     'utf8')) as Array<{ text: string, pair: string | null, ids: number[], logits: number[] }>
   const classifier = closedAfter(t, await load(fixture))
-  assert.deepEqual([classifier.labels, classifier.mostTokens], [3, 32])
+  assert.deepEqual([classifier.labels, classifier.maxTokens], [3, 32])
   const items = expected.map(({ text, pair }) => classifier.encode({ text, ...(pair === null ? {} : { pair }) }))
   assert.deepEqual(items.map(item => item.ids), expected.map(({ ids }) => ids))
   const together = await classifier.classify(items)

@@ -16,7 +16,7 @@ test('what a template teaches is what it writes', () => {
   for (const [source, tells, form] of [[taggedTemplate, true, hermesForm], [bareTemplate, true, llamaForm],
     [xmlTemplate, false, hermesForm], [plainTemplate, false, hermesForm]] as const) {
     const template = chatTemplate('x', source, constants)
-    assert.deepEqual([template.tellsTools, template.callForm], [tells, form])
+    assert.deepEqual([template.rendersTools, template.callForm], [tells, form])
   }
 })
 

@@ -8,9 +8,10 @@ import { packageRoot } from '../../src/package-root.js'
  * Folder (or root file) → what it may import beside itself. Files at the root that everything may import are
  * `anywhere`.
  */
-const anywhere = ['errors', 'package-root', 'bounded-concurrency', 'validation']
+const anywhere = ['errors', 'atomic-file', 'package-root', 'bounded-concurrency', 'validation']
 const below = {
   errors: [],
+  'atomic-file': [],
   'bounded-concurrency': [],
   'package-root': [],
   validation: [],

@@ -2,7 +2,7 @@
 import { Type, type Static } from 'typebox'
 import type { FitRequest } from '../../serving/protocol.js'
 import { readExamples, type Examples } from '../../fitting/examples.js'
-import type { EnsembleOptions } from '../../fitting/fit-choices.js'
+import type { EnsembleOptions } from '../../fitting/fit-task.js'
 import { checkFields, objectBody, refuse } from '../../validation.js'
 import type { Catalog } from '../models/model-catalog.js'
 import { messageSchema } from '../chat/message-schema.js'

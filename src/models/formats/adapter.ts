@@ -6,10 +6,10 @@
 import { join } from 'node:path'
 import { RequestError } from '../../errors.js'
 import type { DecoderConfig } from '../decoder-config.js'
-import { checkDecoder, refuseModel, scoreTensors } from './decoder-tensors.js'
+import { checkDecoder, positiveNumber, refuseModel, scoreTensors } from './decoder-tensors.js'
 import { encodings } from './dequantize.js'
 import { ggufName } from './hugging-face-config.js'
-import { readJson, type Fields } from './json-files.js'
+import { checkFixedFields, readJson, type Fields, type FixedFields } from './json-files.js'
 import { openSafetensors, type SafetensorsFile } from './safetensors.js'
 import type { StoredTensor, TensorFile } from './tensor-file.js'
 
@@ -44,8 +44,7 @@ interface Adapter {
   readonly replaced: ReadonlyMap<string, Replacement>
 }
 
-/** Fields of adapter_config.json that change what is computed, with the values under which they do not. */
-const onlyAs: ReadonlyArray<readonly [field: string, values: readonly unknown[]]> = [
+const fixedFields: FixedFields = [
   ['peft_type', ['LORA']],
   ['bias', ['none', undefined]],
   // By pissa, olora, corda, loftq and lora_ga peft changes the base's weights, too, before it trains.
@@ -62,11 +61,6 @@ const onlyAs: ReadonlyArray<readonly [field: string, values: readonly unknown[]]
   ['trainable_token_indices', [null, undefined]]
 ]
 
-function positive (path: string, field: string, value: unknown): number {
-  if (typeof value === 'number' && value > 0) return value
-  throw refuseModel({ path }, `adapter_config.json: ${field} must be a positive number; got ${JSON.stringify(value)}`)
-}
-
 function matches (path: string, pattern: string, module: string): boolean {
   try {
     return new RegExp(`^(.*\\.)?(${pattern})$`).test(module)
@@ -81,7 +75,7 @@ function matches (path: string, pattern: string, module: string): boolean {
  */
 function fieldFor (path: string, fields: Fields, field: string, patterns: string, module: string): number {
   const own = Object.entries((fields[patterns] ?? {}) as Fields).find(([pattern]) => matches(path, pattern, module))
-  return positive(path, field, own ? own[1] : fields[field])
+  return positiveNumber({ path }, `adapter_config.json: ${field}`, own ? own[1] : fields[field])
 }
 
 /** The difference that a pair of stored tensors makes. @param down name of its lora_A */
@@ -104,11 +98,7 @@ async function readDifference (
 /** Reads an adapter whole. @throws RequestError naming the folder and what is wrong with it */
 async function readAdapter (path: string): Promise<Adapter> {
   const fields = await readJson(path, adapterFiles[0])
-  for (const [field, values] of onlyAs) {
-    if (!values.includes(fields[field])) {
-      throw refuseModel({ path }, `adapter_config.json: ${field} = ${JSON.stringify(fields[field])} is not supported`)
-    }
-  }
+  checkFixedFields(path, adapterFiles[0], fields, fixedFields)
   const file = await openSafetensors(join(path, adapterFiles[1]))
   try {
     const differences = new Map<string, Difference>()

@@ -4,6 +4,7 @@
  */
 import { RequestError } from '../../errors.js'
 import { adaptModel, type Variant } from './adapter.js'
+import { closingOnError } from './binary-files.js'
 import { chatTemplate, templateOfGguf, type ChatTemplate } from '../tokenizer/chat-template.js'
 import type { DecoderConfig } from '../decoder-config.js'
 import { refuseModel } from './decoder-tensors.js'
@@ -13,9 +14,10 @@ import { openHuggingFace, type OpenedModel } from './hugging-face.js'
 import type { TensorFile } from './tensor-file.js'
 import { tokenizerFromGguf, type Tokenizer } from '../tokenizer/tokenizer.js'
 
-/** ONNX Runtime's GroupQueryAttention rotates heads of multiples of this. */
+/** ONNX Runtime's GroupQueryAttention needs head sizes that are multiples of this. */
 const headSizeStep = 16
 
+/** A model that is open, its files read as far as the weights. */
 export interface Checkpoint {
   readonly file: TensorFile
   readonly config: DecoderConfig
@@ -24,15 +26,9 @@ export interface Checkpoint {
 }
 
 async function openGgufCheckpoint (path: string): Promise<OpenedModel> {
-  const file = await openGguf(path)
-  try {
-    return {
-      file, config: decoderConfigFromGguf(file), tokenizer: tokenizerFromGguf(file), template: templateOfGguf(file)
-    }
-  } catch (error) {
-    await file.close()
-    throw error
-  }
+  return closingOnError(await openGguf(path), file => ({
+    file, config: decoderConfigFromGguf(file), tokenizer: tokenizerFromGguf(file), template: templateOfGguf(file)
+  }))
 }
 
 /**
@@ -44,7 +40,7 @@ async function openGgufCheckpoint (path: string): Promise<OpenedModel> {
  */
 export async function openCheckpoint (path: string, template?: string, variant?: Variant): Promise<Checkpoint> {
   const opened = await (path.endsWith('.gguf') ? openGgufCheckpoint(path) : openHuggingFace(path))
-  try {
+  return await closingOnError(opened.file, async () => {
     if (opened.config.headSize % headSizeStep !== 0) {
       throw refuseModel(opened.file, `heads of ${opened.config.headSize} channels are not supported: rotary ` +
         `attention is computed for multiples of ${headSizeStep}`)
@@ -59,8 +55,5 @@ export async function openCheckpoint (path: string, template?: string, variant?:
       tokenizer,
       chatTemplate: chatTemplate(path, source, constants)
     }
-  } catch (error) {
-    await opened.file.close()
-    throw error
-  }
+  })
 }

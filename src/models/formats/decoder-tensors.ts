@@ -17,6 +17,12 @@ export const scoreTensors = { output: 'cls.output', hidden: 'cls' } as const
 export const refuseModel = ({ path }: Pick<TensorFile, 'path'>, why: string): RequestError =>
   new RequestError('invalid_request', `${path}: ${why}`, { param: 'model' })
 
+/** @throws RequestError unless a value in a model's files is a positive number. @param what it is, for the message */
+export function positiveNumber (file: Pick<TensorFile, 'path'>, what: string, value: unknown): number {
+  if (typeof value === 'number' && value > 0) return value
+  throw refuseModel(file, `${what} must be a positive number; got ${JSON.stringify(value)}`)
+}
+
 function layerTensors (config: DecoderConfig, block: string): Record<string, readonly number[]> {
   const { hiddenSize, feedForwardSize, headSize } = config
   const [query, kv] = [config.queryHeads * headSize, config.kvHeads * headSize]

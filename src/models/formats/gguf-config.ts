@@ -1,14 +1,14 @@
 /** GGUF metadata → DecoderConfig. Refuses what the graph would compute wrongly. */
 import { families, type DecoderConfig, type Family } from '../decoder-config.js'
-import { checkDecoder, refuseModel, scoreTensors } from './decoder-tensors.js'
+import { checkDecoder, positiveNumber, refuseModel, scoreTensors } from './decoder-tensors.js'
 import type { GgufFile } from './gguf.js'
 
 /** Keys whose presence changes the computation in ways the graph does not do. */
 const unsupportedKeys = ['rope.scaling.type', 'rope.scale_linear', 'attention.sliding_window', 'expert_count',
   'attention.logit_softcapping', 'final_logit_softcapping']
 
-/** The decoder a file holds. @throws RequestError for families, features and shapes that are not supported */
-export function decoderConfigFromGguf (file: GgufFile): DecoderConfig {
+/** @throws RequestError for families and features that are not supported */
+function familyOf (file: GgufFile): Family {
   const family = file.metadata['general.architecture'] as Family
   if (!families.includes(family)) {
     throw refuseModel(file,
@@ -20,13 +20,14 @@ export function decoderConfigFromGguf (file: GgufFile): DecoderConfig {
       throw refuseModel(file, `${family}.${key} = ${JSON.stringify(value)} is not supported`)
     }
   }
-  const number = (key: string, fallback?: number): number => {
-    const value = file.metadata[`${family}.${key}`] ?? fallback
-    if (typeof value !== 'number' || !(value > 0)) {
-      throw refuseModel(file, `metadata ${family}.${key} must be a positive number; got ${JSON.stringify(value)}`)
-    }
-    return value
-  }
+  return family
+}
+
+/** The decoder a file holds. @throws RequestError for families, features and shapes that are not supported */
+export function decoderConfigFromGguf (file: GgufFile): DecoderConfig {
+  const family = familyOf(file)
+  const number = (key: string, fallback?: number): number =>
+    positiveNumber(file, `metadata ${family}.${key}`, file.metadata[`${family}.${key}`] ?? fallback)
   const tokens = file.metadata['tokenizer.ggml.tokens']
   if (!Array.isArray(tokens) || tokens.length === 0) throw refuseModel(file, 'it holds no vocabulary')
   const queryHeads = number('attention.head_count')

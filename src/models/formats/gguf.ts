@@ -1,28 +1,21 @@
 /**
  * Reads GGUF files: metadata, and tensors by name as float32 or as the integers they are stored in. Knows no
- * architecture. The header is parsed by
- * @huggingface/gguf; what it says is checked against the file before anything is allocated.
+ * architecture. The header is parsed by the package gguf of Hugging Face; what it says is checked against the file
+ * before anything is allocated.
  */
 import { open, type FileHandle } from 'node:fs/promises'
 import { gguf } from '@huggingface/gguf'
 import { RequestError } from '../../errors.js'
+import { closingOnError, readExactly } from './binary-files.js'
 import { encodings, newGroups, type Encoding } from './dequantize.js'
-import { readExactly } from './read-bytes.js'
-import type { StoredTensor, TensorFile } from './tensor-file.js'
-
-/** Where a tensor lies in the file. */
-export interface GgufTensor extends StoredTensor {
-  /** From the start of the file, bytes. */
-  readonly offset: number
-  readonly sizeBytes: number
-}
+import type { LocatedTensor, TensorFile } from './tensor-file.js'
 
 /** An open file: its metadata and its tensors. */
 export interface GgufFile extends TensorFile {
   readonly metadata: Readonly<Record<string, unknown>>
 }
 
-const largestCount = 1 << 20
+const maxCount = 1 << 20
 
 const broken = (path: string, why: string, cause?: unknown): RequestError =>
   new RequestError('invalid_request', `${path} is not a usable GGUF file: ${why}`, { param: 'model', cause })
@@ -36,14 +29,14 @@ async function checkStart (file: FileHandle, path: string, sizeBytes: number): P
   if (version !== 2 && version !== 3) throw broken(path, `its version is ${version}; versions 2 and 3 are read`)
   for (const [what, count] of [['tensors', start.getBigUint64(8, true)],
     ['metadata entries', start.getBigUint64(16, true)]] as const) {
-    if (count > largestCount) throw broken(path, `it claims ${count} ${what}`)
+    if (count > maxCount) throw broken(path, `it claims ${count} ${what}`)
   }
 }
 
 function checkedTensor (
   path: string, sizeBytes: number, dataOffset: number,
   info: { name: string, shape: bigint[], dtype: number, offset: bigint }
-): GgufTensor {
+): LocatedTensor {
   // The parser reads zeros past the end of a file.
   if (info.name === '' || info.shape.length === 0) {
     throw broken(path, 'its header is cut short or damaged: it names a tensor without name or shape')
@@ -118,10 +111,5 @@ async function parse (path: string, file: FileHandle): Promise<GgufFile> {
  */
 export async function openGguf (path: string): Promise<GgufFile> {
   const file = await open(path).catch((error: unknown) => { throw broken(path, 'it cannot be opened', error) })
-  try {
-    return await parse(path, file)
-  } catch (error) {
-    await file.close()
-    throw error
-  }
+  return await closingOnError(file, () => parse(path, file))
 }

@@ -3,17 +3,15 @@
  * compute wrongly.
  */
 import { families, type DecoderConfig, type Family } from '../decoder-config.js'
-import { refuseModel, scoreTensors } from './decoder-tensors.js'
+import { positiveNumber, refuseModel, scoreTensors } from './decoder-tensors.js'
+import { checkFixedFields, type Fields, type FixedFields } from './json-files.js'
 import type { StoredTensor } from './tensor-file.js'
 
-type Fields = Readonly<Record<string, unknown>>
-
-/** Fields that change the computation in ways the graph does not do, with the values under which they do not. */
-const onlyAs: ReadonlyArray<readonly [field: string, values: readonly unknown[]]> = [
-  ['hidden_act', ['silu']],
-  ['mlp_bias', [false]],
-  ['use_sliding_window', [false]],
-  ['quantization_config', []]
+const fixedFields: FixedFields = [
+  ['hidden_act', ['silu', null, undefined]],
+  ['mlp_bias', [false, null, undefined]],
+  ['use_sliding_window', [false, null, undefined]],
+  ['quantization_config', [null, undefined]]
 ]
 
 const inLayer: Readonly<Record<string, string>> = {
@@ -80,14 +78,8 @@ export function ropeFactors (path: string, fields: Fields, { headSize, ropeBase 
   const rope = ropeOf(fields)
   const type = rope['rope_type'] ?? rope['type'] ?? 'default'
   if (type === 'default') return null
-  const number = (key: string): number => {
-    const value = rope[key]
-    if (typeof value !== 'number' || !(value > 0)) {
-      throw refuseModel({ path }, `config.json: ${key} of the rotary scaling ${JSON.stringify(type)} must be a ` +
-        `positive number; got ${JSON.stringify(value)}`)
-    }
-    return value
-  }
+  const number = (key: string): number =>
+    positiveNumber({ path }, `config.json: ${key} of the rotary scaling ${JSON.stringify(type)}`, rope[key])
   if (type === 'linear') return new Float32Array(headSize / 2).fill(number('factor'))
   if (type !== 'llama3') {
     throw refuseModel({ path },
@@ -103,12 +95,7 @@ export function ropeFactors (path: string, fields: Fields, { headSize, ropeBase 
 }
 
 function checkComputation (path: string, fields: Fields, family: Family): void {
-  for (const [field, values] of onlyAs) {
-    const value = fields[field]
-    if (value !== undefined && value !== null && !values.includes(value)) {
-      throw refuseModel({ path }, `config.json: ${field} = ${JSON.stringify(value).slice(0, 80)} is not supported`)
-    }
-  }
+  checkFixedFields(path, 'config.json', fields, fixedFields)
   // Qwen 2 has biases whatever this says, the others have none.
   if (family !== 'qwen2' && fields['attention_bias'] === true) {
     throw refuseModel({ path }, `config.json: attention_bias = true is not supported for ${family}`)
@@ -135,12 +122,8 @@ export function decoderConfigFromHuggingFace (
       `config.json: model_type ${JSON.stringify(family)} is not supported; supported are ${families.join(', ')}`)
   }
   checkComputation(path, fields, family)
-  const number = (key: string, value = fields[key]): number => {
-    if (typeof value !== 'number' || !(value > 0)) {
-      throw refuseModel({ path }, `config.json: ${key} must be a positive number; got ${JSON.stringify(value)}`)
-    }
-    return value
-  }
+  const number = (key: string, value = fields[key]): number =>
+    positiveNumber({ path }, `config.json: ${key}`, value)
   const [hiddenSize, queryHeads, vocabularySize] = [number('hidden_size'), number('num_attention_heads'),
     number('vocab_size')]
   const scores = tensors.get(`${output}.weight`)

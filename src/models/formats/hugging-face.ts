@@ -6,11 +6,12 @@ import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { TemplateConstants } from '../tokenizer/chat-template.js'
 import type { DecoderConfig } from '../decoder-config.js'
+import { closingOnError } from './binary-files.js'
 import { checkDecoder, refuseModel, ropeFactorsTensor, scoreTensors } from './decoder-tensors.js'
 import { encodings } from './dequantize.js'
 import { decoderConfigFromHuggingFace, ggufName, ropeFactors } from './hugging-face-config.js'
 import { exists, readJson, readJsonIfThere, type Fields } from './json-files.js'
-import { openSafetensors, type SafetensorsFile, type SafetensorsTensor } from './safetensors.js'
+import { openSafetensors, type SafetensorsFile } from './safetensors.js'
 import type { StoredTensor, TensorFile } from './tensor-file.js'
 import { tokenizerFromJson, type Tokenizer } from '../tokenizer/tokenizer.js'
 
@@ -53,7 +54,7 @@ class CheckpointTensors implements TensorFile {
     if (isTied || this.tensors.has(`${scoreTensors.output}.weight`)) this.tensors.delete('output.weight')
   }
 
-  #add (file: SafetensorsFile, name: string, tensor: SafetensorsTensor): void {
+  #add (file: SafetensorsFile, name: string, tensor: StoredTensor): void {
     const known = ggufName(name)
     if (known === null) return
     if (this.tensors.has(known)) {
@@ -139,8 +140,7 @@ export interface OpenedModel {
 export async function openHuggingFace (folder: string): Promise<OpenedModel> {
   const [fields, generation, tokenizerConfig] = [await readJson(folder, 'config.json'),
     await readJsonIfThere(folder, 'generation_config.json'), await readJsonIfThere(folder, 'tokenizer_config.json')]
-  const file = await openTensors(folder, fields['tie_word_embeddings'] === true)
-  try {
+  return await closingOnError(await openTensors(folder, fields['tie_word_embeddings'] === true), async file => {
     const config = decoderConfigFromHuggingFace(folder, fields, file.tensors)
     const factors = ropeFactors(folder, fields, config)
     if (factors) file.addComputed(ropeFactorsTensor, factors)
@@ -156,8 +156,5 @@ export async function openHuggingFace (folder: string): Promise<OpenedModel> {
       bos_token: specialText(tokenizerConfig['bos_token']), eos_token: specialText(tokenizerConfig['eos_token'])
     }
     return { file, config, tokenizer, template: { source: await templateSource(folder, tokenizerConfig), constants } }
-  } catch (error) {
-    await file.close()
-    throw error
-  }
+  })
 }

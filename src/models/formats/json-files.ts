@@ -21,6 +21,19 @@ export async function readJson (folder: string, name: string): Promise<Fields> {
   throw refuseModel({ path: folder }, `${name} must hold a JSON object`)
 }
 
+/** Fields that would change what is computed, with the values under which they do not. */
+export type FixedFields = ReadonlyArray<readonly [field: string, values: readonly unknown[]]>
+
+/** @throws RequestError for a field with another value */
+export function checkFixedFields (folder: string, name: string, fields: Fields, fixed: FixedFields): void {
+  for (const [field, values] of fixed) {
+    if (!values.includes(fields[field])) {
+      throw refuseModel({ path: folder },
+        `${name}: ${field} = ${JSON.stringify(fields[field])?.slice(0, 80)} is not supported`)
+    }
+  }
+}
+
 /** {} where there is none. @throws RequestError if it holds no object */
 export const readJsonIfThere = async (folder: string, name: string): Promise<Fields> =>
   await exists(join(folder, name)) ? readJson(folder, name) : {}

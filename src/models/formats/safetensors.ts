@@ -5,21 +5,14 @@
 import { open, type FileHandle } from 'node:fs/promises'
 import { RequestError } from '../../errors.js'
 import { isObject } from '../../validation.js'
+import { closingOnError, readExactly } from './binary-files.js'
 import { encodings, type Encoding } from './dequantize.js'
-import { readExactly } from './read-bytes.js'
-import type { StoredTensor } from './tensor-file.js'
-
-/** Where a tensor lies in the file. */
-export interface SafetensorsTensor extends StoredTensor {
-  /** From the start of the file, bytes. */
-  readonly offset: number
-  readonly sizeBytes: number
-}
+import type { LocatedTensor } from './tensor-file.js'
 
 /** An open file. */
 export interface SafetensorsFile {
   readonly path: string
-  readonly tensors: ReadonlyMap<string, SafetensorsTensor>
+  readonly tensors: ReadonlyMap<string, LocatedTensor>
   /** The values of one of its tensors, row-major. */
   read (name: string): Promise<Float32Array>
   close (): Promise<void>
@@ -29,7 +22,7 @@ export interface SafetensorsFile {
 const readable = new Map([...encodings.values()].filter(({ name }) => ['F32', 'F16', 'BF16'].includes(name))
   .map(encoding => [encoding.name, encoding]))
 /** The format's own bound of a header, bytes. */
-const largestHeader = 100_000_000
+const maxHeaderBytes = 100_000_000
 
 const broken = (path: string, why: string, cause?: unknown): RequestError =>
   new RequestError('invalid_request', `${path} is not a usable safetensors file: ${why}`, { param: 'model', cause })
@@ -47,7 +40,7 @@ function encodingOf (path: string, name: string, dtype: unknown): Encoding {
 
 function checkedTensor (
   path: string, name: string, info: unknown, dataStart: number, sizeBytes: number
-): SafetensorsTensor {
+): LocatedTensor {
   const { dtype, shape, data_offsets: offsets } = (info ?? {}) as Record<string, unknown>
   const encoding = encodingOf(path, name, dtype)
   if (!Array.isArray(shape) || !shape.every(isCount)) {
@@ -73,7 +66,7 @@ async function readHeader (
 ): Promise<{ header: Record<string, unknown>, dataStart: number }> {
   if (sizeBytes < 8) throw broken(path, `it has ${sizeBytes} bytes, fewer than a header's length`)
   const length = Number((await readExactly(file, 0, 8)).getBigUint64(0, true))
-  if (length > largestHeader ||
+  if (length > maxHeaderBytes ||
       8 + length > sizeBytes) throw broken(path, `it claims a header of ${length} bytes, and has ${sizeBytes}`)
   const bytes = await readExactly(file, 8, length)
   try {
@@ -109,10 +102,5 @@ async function parse (file: FileHandle, path: string): Promise<SafetensorsFile> 
  */
 export async function openSafetensors (path: string): Promise<SafetensorsFile> {
   const file = await open(path).catch((error: unknown) => { throw broken(path, 'it cannot be opened', error) })
-  try {
-    return await parse(file, path)
-  } catch (error) {
-    await file.close()
-    throw error
-  }
+  return await closingOnError(file, () => parse(file, path))
 }

@@ -11,6 +11,13 @@ export interface StoredTensor {
   readonly encoding: Encoding
 }
 
+/** A tensor and where it lies in its file. */
+export interface LocatedTensor extends StoredTensor {
+  /** From the start of the file, bytes. */
+  readonly offset: number
+  readonly sizeBytes: number
+}
+
 /** Weights on disk, whatever their format. */
 export interface TensorFile {
   /** Of the file, or of the folder it is in: for messages. */

@@ -10,6 +10,15 @@ import { decoderMatrices } from '../graph/decoder-matrices.js'
 import { partName } from '../graph/run-shape.js'
 import type { WeightLayout } from './weight-format.js'
 
+/** Inputs of a run over a whole text, KV left out; the head reads every position. */
+const feedsOf = (text: readonly number[]): Map<string, Tensor> => new Map<string, Tensor>([
+  ['input_ids', Tensor.from('int64', [1, text.length], BigInt64Array.from(text, BigInt))],
+  [partName(0, 'seqlens_k'), Tensor.from('int32', [1], Int32Array.of(text.length - 1))],
+  [partName(0, 'total_sequence_length'), Tensor.from('int32', [1], Int32Array.of(text.length))],
+  ['rows', Tensor.from('int64', [text.length], BigInt64Array.from(text, (_, position) => BigInt(position)))],
+  ['inverse_temperature', Tensor.from('float32', [text.length, 1], new Float32Array(text.length).fill(1))]
+])
+
 /**
  * @param layout of the float32 format
  * @param weights every external initializer of the float32 graph; disposed of here
@@ -32,14 +41,7 @@ export async function activationPeaks (
   try {
     for (const text of texts) {
       const fetched = new Map([...outputs].map(([name, tensor]) => [`peak_${name}`, tensor]))
-      const feeds = new Map<string, Tensor>([
-        ['input_ids', Tensor.from('int64', [1, text.length], BigInt64Array.from(text, BigInt))],
-        [partName(0, 'seqlens_k'), Tensor.from('int32', [1], Int32Array.of(text.length - 1))],
-        [partName(0, 'total_sequence_length'), Tensor.from('int32', [1], Int32Array.of(text.length))],
-        // The head reads every position.
-        ['rows', Tensor.from('int64', [text.length], BigInt64Array.from(text, (_, position) => BigInt(position)))],
-        ['inverse_temperature', Tensor.from('float32', [text.length, 1], new Float32Array(text.length).fill(1))]
-      ])
+      const feeds = feedsOf(text)
       for (const [index, tensor] of kv.entries()) {
         const name = `${index < config.layers ? 'key' : 'value'}_${index % config.layers}`
         feeds.set(partName(0, `past_${name}`), tensor)
@@ -47,10 +49,8 @@ export async function activationPeaks (
       }
       await session.run(feeds, fetched)
       for (const [name, tensor] of outputs) {
-        const [highest, seen] = [peaks.get(name)!, tensor.data as Float32Array]
-        for (let channel = 0; channel < highest.length; channel++) {
-          highest[channel] = Math.max(highest[channel]!, seen[channel]!)
-        }
+        const seen = tensor.data as Float32Array
+        peaks.set(name, peaks.get(name)!.map((peak, channel) => Math.max(peak, seen[channel]!)))
       }
     }
     return peaks

@@ -10,7 +10,7 @@ import type { DecoderConfig } from '../decoder-config.js'
 const alpha = 0.6
 
 /** Channels that no calibration text excites, or no weight reads, are left as they are. */
-const leastPeak = 1e-5
+const minPeak = 1e-5
 
 /**
  * @param activationPeaks largest magnitude per input channel, [K]
@@ -26,7 +26,7 @@ export function smoothingFactors (activationPeaks: Float32Array, matrix: Float32
     }
   }
   return activationPeaks.map((peak, column) =>
-    peak < leastPeak || weightPeaks[column]! < leastPeak ? 1 : peak ** alpha / weightPeaks[column]! ** (1 - alpha))
+    peak < minPeak || weightPeaks[column]! < minPeak ? 1 : peak ** alpha / weightPeaks[column]! ** (1 - alpha))
 }
 
 /** Factors by matrix, [K] each. */

@@ -5,6 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { open, rename, rm, type FileHandle } from 'node:fs/promises'
 import { Tensor, type DataType, type TensorData } from '../../runtime/tensor.js'
+import { readInto } from '../formats/binary-files.js'
 
 const alignment = 64
 const headerBytes = 1 << 20
@@ -13,13 +14,7 @@ const headerBytes = 1 << 20
 export interface Weight {
   readonly name: string, readonly type: DataType, readonly dims: readonly number[], readonly data: TensorData
 }
-interface Entry {
-  readonly name: string,
-  readonly type: DataType,
-  readonly dims: readonly number[],
-  readonly offset: number,
-  readonly sizeBytes: number
-}
+interface Entry extends Omit<Weight, 'data'> { readonly offset: number, readonly sizeBytes: number }
 
 async function writeAll (file: FileHandle, bytes: Uint8Array, position: number): Promise<void> {
   for (let done = 0; done < bytes.byteLength;) {
@@ -69,12 +64,7 @@ async function readIndex (file: FileHandle): Promise<Entry[] | null> {
 
 async function readTensor (file: FileHandle, { type, dims, offset, sizeBytes }: Entry): Promise<Tensor> {
   const tensor = Tensor.allocate(type, dims)
-  const bytes = new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, sizeBytes)
-  for (let done = 0; done < sizeBytes;) {
-    const { bytesRead } = await file.read(bytes, done, sizeBytes - done, offset + done)
-    if (bytesRead === 0) throw new Error('the weight cache ended while it was read')
-    done += bytesRead
-  }
+  await readInto(new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, sizeBytes), file, offset)
   return tensor
 }
 

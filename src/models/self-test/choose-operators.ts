@@ -29,7 +29,7 @@ export interface OperatorReport {
   readonly sharesPrompts: boolean
   /** Version of ONNX Runtime. */
   readonly onnxruntime: string
-  /** What the processor says it has, among the features that kernels are chosen by. */
+  /** The processor's features among those that kernels are chosen by. */
   readonly instructionSet: string
   /** Tells apart kernels that round differently. */
   readonly kernels: string

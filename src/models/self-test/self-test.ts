@@ -2,9 +2,10 @@
  * The self-test of a processor at one thread count. An operator is tested when a model that needs it is loaded, and the
  * finding is kept on disk for the kernels, library and thread count that it was made with. Knows no models.
  */
-import { createHash, randomBytes } from 'node:crypto'
-import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises'
+import { createHash } from 'node:crypto'
+import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
+import { writeAtomically } from '../../atomic-file.js'
 import { packageVersion } from '../../package-root.js'
 import { loadOnnxRuntime } from '../../runtime/library.js'
 import { Session } from '../../runtime/session.js'
@@ -62,7 +63,9 @@ export class SelfTest {
     const finding = await test().catch((error: unknown) => failed(name, error))
     if (!Number.isFinite(finding.error)) return finding
     findings[name] = finding
-    if (path !== null) await write(path, findings)
+    // Of two processes that write the file, the later one's findings stay; where it cannot be written, the next load
+    // tests again.
+    if (path !== null) await writeAtomically(path, JSON.stringify(findings), 'findings').catch(() => {})
     return finding
   }
 
@@ -91,20 +94,5 @@ function parse (text: string): Record<string, Finding> {
     return Object.fromEntries(entries.filter(([, { error, tolerance }]) => [error, tolerance].every(Number.isFinite)))
   } catch {
     return {}
-  }
-}
-
-/**
- * The file is whole at any moment; of two processes that write it, the later one's findings stay. Where it cannot be
- * written, the next load tests anew.
- */
-async function write (path: string, findings: Record<string, Finding>): Promise<void> {
-  const partial = `${path}.${randomBytes(4).toString('hex')}.part`
-  try {
-    await mkdir(join(path, '..'), { recursive: true })
-    await writeFile(partial, JSON.stringify(findings))
-    await rename(partial, path)
-  } catch {
-    await rm(partial, { force: true }).catch(() => {})
   }
 }

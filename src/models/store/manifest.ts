@@ -38,7 +38,7 @@ function parse (text: string, name: string): unknown {
   }
 }
 
-/** The models in the box. @throws Error naming a manifest that breaks the schema */
+/** The built-in models. @throws Error naming a manifest that breaks the schema */
 export function listManifests (directory = join(packageRoot, 'models')): Manifest[] {
   return readdirSync(directory).filter(name => name.endsWith('.json')).map(name => {
     const value = parse(readFileSync(join(directory, name), 'utf8'), name)

@@ -48,11 +48,11 @@ async function syncToDisk (path: string): Promise<void> {
   await file.close()
 }
 
-/** What went wrong, in one line: pip says it last on stderr. */
+/** What went wrong, in one line: pip's is the last on stderr. */
 function reason (error: unknown): string {
   const { stderr, message, cause } = error as { stderr?: string, message?: string, cause?: { message?: string } }
-  const said = stderr?.trim().split('\n').at(-1)
-  return said || [message?.split('\n')[0], cause?.message].filter(Boolean).join(': ')
+  const lastLine = stderr?.trim().split('\n').at(-1)
+  return lastLine || [message?.split('\n')[0], cause?.message].filter(Boolean).join(': ')
 }
 
 const cachedPath = (cacheDir: string, manifest: Manifest): string =>
@@ -95,10 +95,10 @@ export async function pullModel (
     "GGUF file or a checkpoint of your own can be given as the model's path.", { param: 'model' })
 }
 
-/** What a model is called that is given by a name in the box or a path: by its file's or folder's own name. */
+/** The name of a model that is given by a built-in name or a path: its file's or folder's own. */
 export const modelName = (nameOrPath: string): string => basename(nameOrPath, '.gguf')
 
-/** The manifest of a model in the box. @throws RequestError naming those there are */
+/** The manifest of a built-in model. @throws RequestError naming those there are */
 export function findManifest (name: string): Manifest {
   const manifests = listManifests()
   const manifest = manifests.find(one => one.id === name)

@@ -48,12 +48,11 @@ const probe = {
 }
 
 /**
- * The form that a template teaches: the one that it writes a call in itself, if it also tells of tools and of what they
- * return.
+ * The form that a template writes calls in, if it also renders tools and their results.
  * @param render the template; what it throws is a no
  * @returns null where it does not
  */
-export function taughtForm (render: (messages: readonly object[], tools: readonly object[]) => string): CallForm
+export function templateCallForm (render: (messages: readonly object[], tools: readonly object[]) => string): CallForm
   | null {
   let text: string
   try {

@@ -5,44 +5,38 @@
 import { randomBytes } from 'node:crypto'
 import { Template } from '@huggingface/jinja'
 import { RequestError } from '../../errors.js'
-import { hermesForm, taughtForm, type CallForm } from './call-form.js'
+import { hermesForm, templateCallForm, type CallForm } from './call-form.js'
 import type { GgufFile } from '../formats/gguf.js'
 import type { TemplatePiece, Tokenizer } from './tokenizer.js'
 import { mapTexts, nativeMessage, writtenMessages, type TemplateMessage } from './tool-messages.js'
 
-export type { TemplateMessage } from './tool-messages.js'
+/** Texts of special tokens that templates may write by name; '' where the model names none. */
+export interface TemplateConstants { readonly bos_token: string, readonly eos_token: string }
 
-/** A model's own way to write a conversation. */
+/** A model's chat template. */
 export interface ChatTemplate {
   /** The template itself, in Jinja. */
   readonly source: string
-  /** Texts of the tokens that it may write first and last; '' where the model names none. */
-  readonly constants: { readonly bos_token: string, readonly eos_token: string }
+  readonly constants: TemplateConstants
   /**
    * The prompt text.
    * @param messages as the template takes them
    * @param addGenerationPrompt whether it ends with the opening of the assistant's turn
-   * @param tools functions that may be called, where the template tells of them
+   * @param tools functions that may be called, where the template renders them
    * @throws RequestError where the template refuses the messages
    */
   render (messages: readonly object[], addGenerationPrompt: boolean, tools?: readonly object[]): string
-  /** Whether it tells the model of tools, and writes calls and their results. */
-  readonly tellsTools: boolean
-  /** How the model is taught to write calls: by the template, or by what it is told in the template's place. */
+  /** Whether it renders tools, calls and their results. */
+  readonly rendersTools: boolean
+  /** How the model writes calls: as the template does, or as the system message asks it to. */
   readonly callForm: CallForm
 }
 
-/**
- * How a chat ends: with the opening of an answer unless told otherwise, or, to be continued, with the last message's
- * text.
- */
+/** How a chat ends: by default with the opening of an answer; to be continued, with the last message's text. */
 export interface ChatEnding { readonly addGenerationPrompt?: boolean, readonly continueFinalMessage?: boolean }
 
 /** What a chat is rendered with beside its messages: tools as OpenAI's requests have them. */
 export interface ChatOptions extends ChatEnding { readonly tools?: readonly object[] }
-
-/** Texts that templates may write by name. */
-export interface TemplateConstants { readonly bos_token: string, readonly eos_token: string }
 
 /**
  * A template from its Jinja source.
@@ -59,11 +53,11 @@ export function chatTemplate (path: string, source: string, constants: TemplateC
   }
   const rendered = (messages: readonly object[], addGenerationPrompt: boolean, tools?: readonly object[]): string =>
     template.render({ ...constants, messages, add_generation_prompt: addGenerationPrompt, ...(tools ? { tools } : {}) })
-  const taught = taughtForm((messages, tools) => rendered(messages, false, tools))
+  const taught = templateCallForm((messages, tools) => rendered(messages, false, tools))
   return {
     source,
     constants,
-    tellsTools: taught !== null,
+    rendersTools: taught !== null,
     callForm: taught ?? hermesForm,
     render (messages, addGenerationPrompt, tools) {
       try {
@@ -76,10 +70,7 @@ export function chatTemplate (path: string, source: string, constants: TemplateC
   }
 }
 
-/**
- * What a GGUF file says of chats: the source of its template, null where it has none, and the texts of its special
- * tokens.
- */
+/** The chat template's source of a GGUF file, null where it has none, and the texts of its special tokens. */
 export function templateOfGguf (file: GgufFile): { source: string | null, constants: TemplateConstants } {
   const source = file.metadata['tokenizer.chat_template']
   const tokens = file.metadata['tokenizer.ggml.tokens'] as string[]
@@ -94,8 +85,8 @@ export function templateOfGguf (file: GgufFile): { source: string | null, consta
 }
 
 /**
- * What a model is told of tools whose template does not do it: Qwen 2.5's words, on which SmolLM2 and Hermes models
- * were trained alike.
+ * The system message of tools for templates that do not render them: Qwen 2.5's wording, which SmolLM2 and Hermes
+ * models were trained on, too.
  */
 const toolPrompt = (tools: readonly object[]): string => `# Tools
 
@@ -111,7 +102,7 @@ For each function call, return a json object with function name and arguments wi
 {"name": <function-name>, "arguments": <args-json-object>}
 </tool_call>`
 
-/** Messages whose system message tells of tools, too. */
+/** Messages with tools in the system message. */
 function withTools ([first, ...rest]: readonly TemplateMessage[], tools: readonly object[]): TemplateMessage[] {
   if (first?.role === 'system') return [{ ...first, content: `${first.content}\n\n${toolPrompt(tools)}` }, ...rest]
   return [{ role: 'system', content: toolPrompt(tools) }, ...(first ? [first] : []), ...rest]
@@ -121,14 +112,14 @@ function withTools ([first, ...rest]: readonly TemplateMessage[], tools: readonl
  * Renders and tokenises a chat. Control tokens come from the template only: where a text of a message, a call or a tool
  * looks like one, it is carried through the template under a random name and tokenised as plain text, so that no
  * message can end its turn or open another's. Where the last message is to be continued, its end is found in the same
- * way. A template that does not tell of tools has them in its system message.
+ * way. Tools that the template does not render go into the system message.
  */
 export function encodeChat (
   template: ChatTemplate, tokenizer: Tokenizer, given: readonly TemplateMessage[],
   { addGenerationPrompt = true, continueFinalMessage = false, tools = [] }: ChatOptions = {}
 ): { text: string, tokens: number[] } {
-  const plain = template.tellsTools ? given : writtenMessages(given)
-  const messages = tools.length > 0 && !template.tellsTools ? withTools(plain, tools) : plain
+  const plain = template.rendersTools ? given : writtenMessages(given)
+  const messages = tools.length > 0 && !template.rendersTools ? withTools(plain, tools) : plain
   const nonce = randomBytes(8).toString('hex')
   const hidden: string[] = []
   const hide = (text: string): string =>
@@ -138,7 +129,7 @@ export function encodeChat (
     const native = nativeMessage(message, hide)
     return continueFinalMessage && index === messages.length - 1 ? { ...native, content: native.content + end } : native
   })
-  const hiddenTools = tools.length > 0 && template.tellsTools ? mapTexts(tools, hide) as object[] : undefined
+  const hiddenTools = tools.length > 0 && template.rendersTools ? mapTexts(tools, hide) as object[] : undefined
   const [rendered] = template.render(hiddenMessages, addGenerationPrompt && !continueFinalMessage, hiddenTools)
     .split(end) as [string]
   const pieces: TemplatePiece[] = rendered.split(new RegExp(`\u{F0000}${nonce}\\.(\\d+)\u{F0001}`, 'u'))

@@ -25,7 +25,7 @@ interface TokenizerJson {
   readonly padding?: { readonly pad_id?: number } | null
 }
 
-/** A text to see what is put around it. */
+/** A text that shows what is put around it. */
 const probe = 'a'
 
 /** Where `part` first lies in `whole`, from a place on. */
@@ -37,8 +37,8 @@ function indexOf (whole: readonly number[], part: readonly number[], from: numbe
 }
 
 /**
- * The model of a tokenizer.json whose special tokens no text has: a vocabulary of whole words or pieces gives them to
- * whoever writes them, else.
+ * The model of a tokenizer.json with its special tokens renamed to what no text has: a vocabulary of whole words or
+ * pieces would otherwise encode their texts as them.
  */
 function withoutSpecial ({ model = {} }: TokenizerJson, special: ReadonlySet<string>): TokenizerJson['model'] {
   const { vocab = {}, unk_token: unknown, unk_id: unknownId } = model
@@ -54,46 +54,70 @@ function withoutSpecial ({ model = {} }: TokenizerJson, special: ReadonlySet<str
   }
 }
 
-/**
- * @param path where the files are, for messages
- * @param json tokenizer.json, parsed
- * @param config tokenizer_config.json, parsed; {} where there is none
- * @throws RequestError for a tokenizer that cannot be read, or that treats texts in no way that is understood
- */
-export function textEncoder (path: string, json: TokenizerJson, config: { readonly pad_token?: unknown }): TextEncoder {
+/** The tokenizer of plain text, to which special tokens are text, and the file's own. */
+function tokenizersOf (path: string, json: TokenizerJson, config: object): { plain: Tokenizer, whole: Tokenizer } {
   const added = json.added_tokens ?? []
   const special = new Set(added.flatMap(({ content, special }) => special ? [content] : []))
-  let plain: Tokenizer, whole: Tokenizer
+  const unbounded = { ...json, truncation: null, padding: null }
   try {
-    plain = new Tokenizer({
-      ...json,
-      model: withoutSpecial(json, special),
-      truncation: null,
-      padding: null,
-      added_tokens: added.filter(({ content }) => !special.has(content)),
-      post_processor: null
-    }, config)
-    whole = new Tokenizer({ ...json, truncation: null, padding: null }, config)
+    return {
+      plain: new Tokenizer({
+        ...unbounded,
+        model: withoutSpecial(json, special),
+        added_tokens: added.filter(({ content }) => !special.has(content)),
+        post_processor: null
+      }, config),
+      whole: new Tokenizer(unbounded, config)
+    }
   } catch (error) {
     throw refuseModel({ path }, `tokenizer.json cannot be read (${(error as Error).message})`)
   }
-  const idsOf = (text: string): number[] => text === '' ? [] : plain.encode(text, { add_special_tokens: false }).ids
-  const bare = idsOf(probe)
+}
+
+/** What stands around a text alone, and around the two of a pair, with the types of the pair's texts. */
+interface Surroundings {
+  readonly single: { readonly before: readonly number[], readonly after: readonly number[] }
+  readonly pair: {
+    readonly before: EncodedText,
+    readonly between: EncodedText,
+    readonly after: EncodedText,
+    readonly types: readonly [number, number]
+  }
+}
+
+/** @param bare the probe's own tokens. @throws RequestError where they are not among those of the whole input */
+function surroundingsOf (path: string, whole: Tokenizer, bare: readonly number[]): Surroundings {
   const single = whole.encode(probe, { add_special_tokens: true }).ids
-  const double = whole.encode(probe, { text_pair: probe, add_special_tokens: true, return_token_type_ids: true })
-  const [start, first] = [indexOf(single, bare, 0), indexOf(double.ids, bare, 0)]
-  const second = indexOf(double.ids, bare, first + bare.length)
+  const { ids, token_type_ids: types } =
+    whole.encode(probe, { text_pair: probe, add_special_tokens: true, return_token_type_ids: true })
+  const [start, first] = [indexOf(single, bare, 0), indexOf(ids, bare, 0)]
+  const second = indexOf(ids, bare, first + bare.length)
   if (bare.length === 0 || start < 0 || first < 0 || second < 0) {
     throw refuseModel({ path }, `tokenizer.json makes of the text ${JSON.stringify(probe)} the tokens ` +
       `[${single.join(', ')}], among which its own [${bare.join(', ')}] are not`)
   }
-  const [between, types] = [first + bare.length, double.token_type_ids]
-  const around = (ids: readonly number[], from: number, to?: number): { ids: number[], types: number[] } => ({
-    ids: ids.slice(from, to), types: types.slice(from, to)
-  })
-  const [before, middle, end] = [around(double.ids, 0, first), around(double.ids, between, second),
-    around(double.ids, second + bare.length)]
-  const alone = { before: single.slice(0, start), after: single.slice(start + bare.length) }
+  const slice = (from: number, to?: number): EncodedText => ({ ids: ids.slice(from, to), types: types.slice(from, to) })
+  return {
+    single: { before: single.slice(0, start), after: single.slice(start + bare.length) },
+    pair: {
+      before: slice(0, first),
+      between: slice(first + bare.length, second),
+      after: slice(second + bare.length),
+      types: [types[first]!, types[second]!]
+    }
+  }
+}
+
+/**
+ * @param path where the files are, for messages
+ * @param json tokenizer.json, parsed
+ * @param config tokenizer_config.json, parsed; {} where there is none
+ * @throws RequestError for a tokenizer that cannot be read, or whose special tokens cannot be told from a text's
+ */
+export function textEncoder (path: string, json: TokenizerJson, config: { readonly pad_token?: unknown }): TextEncoder {
+  const { plain, whole } = tokenizersOf(path, json, config)
+  const idsOf = (text: string): number[] => text === '' ? [] : plain.encode(text, { add_special_tokens: false }).ids
+  const { single, pair: { before, between, after, types } } = surroundingsOf(path, whole, idsOf(probe))
   const padText = typeof config.pad_token === 'string'
     ? config.pad_token
     : (config.pad_token as { content?: string } | undefined)?.content
@@ -102,14 +126,14 @@ export function textEncoder (path: string, json: TokenizerJson, config: { readon
     encode (text, pair) {
       const ids = idsOf(text)
       if (pair === undefined) {
-        const row = [...alone.before, ...ids, ...alone.after]
+        const row = [...single.before, ...ids, ...single.after]
         return { ids: row, types: row.map(() => 0) }
       }
       const pairIds = idsOf(pair)
       return {
-        ids: [...before.ids, ...ids, ...middle.ids, ...pairIds, ...end.ids],
-        types: [...before.types, ...ids.map(() => types[first]!), ...middle.types, ...pairIds.map(() => types[second]!),
-          ...end.types]
+        ids: [...before.ids, ...ids, ...between.ids, ...pairIds, ...after.ids],
+        types: [...before.types, ...ids.map(() => types[0]), ...between.types, ...pairIds.map(() => types[1]),
+          ...after.types]
       }
     }
   }

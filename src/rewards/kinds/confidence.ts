@@ -1,7 +1,6 @@
 /**
- * Rewards that need no model but the policy: how sure it is of an answer, as the mean over the answer's tokens of their
- * logprob, or of how far what it says before them is from knowing nothing. The policy reads the answer once more for
- * it. Knows answers' probabilities, not how they are read.
+ * The policy's own confidence in an answer: the mean over its tokens of their logprob, or of self-certainty, the KL
+ * divergence of the distribution before each from the uniform one. The policy reads the answer once more for it.
  */
 import { Type, type Static, type TObject } from 'typebox'
 import type { Distribution } from '../../engine/sequence.js'
@@ -36,7 +35,7 @@ export type ConfidenceDescriptor = Static<TObject<typeof confidenceFields>>
 
 /**
  * The policy's confidence as a source of scores. An answer without tokens has the member's reference mean, as with
- * heads: 0 would be the surest of all.
+ * heads: 0 would be the highest confidence.
  */
 export function confidenceSource ({ measure, members }: ConfidenceDescriptor): RewardSource {
   return textSource(members, async () => ({
@@ -47,13 +46,8 @@ export function confidenceSource ({ measure, members }: ConfidenceDescriptor): R
       return {
         rooms: [reader.room],
         async score ({ messages }, answers) {
-          const prompt = reader.promptTokens(messages)
-          const tokens = answers.map(({ text }) => reader.answerTokens(prompt, text))
-          const sums = await reader.sums(prompt, tokens)
-          return sums.map((sum, index) => {
-            const { length } = tokens[index]!
-            return { raw: length === 0 ? mean : sum / length }
-          })
+          const sums = await reader.sums(messages, answers)
+          return sums.map(({ sum, tokens }) => ({ raw: tokens === 0 ? mean : sum / tokens }))
         }
       }
     }

@@ -143,7 +143,8 @@ export function ensembleSource (descriptor: EnsembleDescriptor, sources: readonl
   }
   return {
     members,
-    misfit: policy => sources.map(source => source.misfit(policy)).find(problem => problem !== null) ?? null,
+    incompatibility: policy =>
+      sources.map(source => source.incompatibility(policy)).find(problem => problem !== null) ?? null,
     get modelHashes () { return sources.flatMap(source => source.modelHashes ?? []) },
     load: async models => { for (const source of sources) await source.load?.(models) },
     open: (member, context) =>

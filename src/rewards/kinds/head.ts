@@ -84,7 +84,9 @@ export function headScorer (head: Head, member: AnswerMember, endToken: number, 
 }
 
 /** A head's layer and width must be the policy's. */
-function misfit ({ weights, layer: pooled, nextToken, policy: fitted }: Head, policy: PolicyInfo): string | null {
+function incompatibility (
+  { weights, layer: pooled, nextToken, policy: fitted }: Head, policy: PolicyInfo
+): string | null {
   const width = weights.length
   const layer = Math.max(pooled, nextToken?.layer ?? 0)
   if (width !== policy.hiddenSize) {
@@ -143,7 +145,7 @@ export function headSource (head: Head): RewardSource {
   const form = nextToken && formOf(head, nextToken)
   return {
     members: Object.keys(members satisfies Members) as AnswerMember[],
-    misfit: policy => misfit(head, policy),
+    incompatibility: policy => incompatibility(head, policy),
     open,
     ...(nextToken && form && {
       openNextToken: context => ({

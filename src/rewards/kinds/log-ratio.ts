@@ -2,16 +2,14 @@
  * Rewards that are a ratio of probabilities: β · (ln P_toward(answer) − ln P_away(answer)), where a side is a language
  * model of its own or the policy, in the request's conversation or with another system message. A tuned model against
  * the one before is the reward that DPO trains (Rafailov et al. 2023, arXiv 2305.18290; weak-to-strong search, Zhou et
- * al. 2024, arXiv 2405.19262); the policy against itself needs no second model. Knows answers' probabilities, not how
- * they are read.
+ * al. 2024, arXiv 2405.19262); the policy against itself needs no second model.
  */
 import { Type, type Static, type TObject } from 'typebox'
 import { RequestError } from '../../errors.js'
-import { ChatReader, loadRewardModel, modelFields } from '../chat-reader.js'
+import { ChatReader, loadRewardModel, modelFields, withSystem } from '../chat-reader.js'
 import { closed, membersSchema } from '../descriptor-parts.js'
 import type { OpenContext, RewardSource } from '../reward-kind.js'
 import type { RewardModel, RewardModels } from '../reward-models.js'
-import type { ChatMessage } from '../scorer.js'
 import { textSource, type TextScorer } from '../text-source.js'
 
 const sideSchema = Type.Object({
@@ -34,7 +32,7 @@ export const logRatioFields = {
   away: sideSchema,
   /** Default 1. */
   beta: Type.Optional(Type.Number({ exclusiveMinimum: 0 })),
-  /** Whether the ratio is the answer's (default) or the mean of its tokens', those of the side toward. */
+  /** Whether the ratio is the answer's (default) or the mean over its tokens, as `toward` counts them. */
   per: Type.Optional(Type.Enum(['answer', 'token'])),
   members: membersSchema
 }
@@ -44,42 +42,17 @@ export type LogRatioDescriptor = Static<TObject<typeof logRatioFields>>
 /** A side with its model; null is the policy. */
 interface Side { readonly fields: SideFields, readonly model: RewardModel | null }
 
-/** ln probability of an answer, and its tokens. */
-interface Reading { readonly logprob: number, readonly tokens: number }
-
-/** One side in one request. */
-class SideReader {
-  readonly reader: ChatReader
-  readonly #side: Side
-
-  constructor (side: Side, context: OpenContext) {
-    this.reader = new ChatReader(side.model ?? context.request.reader, context)
-    this.#side = side
-  }
-
-  async read (messages: readonly ChatMessage[], texts: readonly string[]): Promise<Reading[]> {
-    const { system } = this.#side.fields
-    const conversation = system === undefined
-      ? messages
-      : [{ role: 'system', content: system }, ...messages.filter(({ role }) => role !== 'system')]
-    const prompt = this.reader.promptTokens(conversation)
-    const answers = texts.map(text => this.reader.answerTokens(prompt, text))
-    const logprobs = await this.reader.sums(prompt, answers)
-    return logprobs.map((logprob, index) => ({ logprob, tokens: answers[index]!.length }))
-  }
-}
-
 function openLogRatio (
   { beta = 1, per }: LogRatioDescriptor, sides: readonly [Side, Side], context: OpenContext
 ): TextScorer {
-  const [toward, away] = sides.map(side => new SideReader(side, context)) as [SideReader, SideReader]
+  const readers = sides.map(({ model }) => new ChatReader(model ?? context.request.reader, context))
   return {
-    rooms: [toward.reader.room, away.reader.room],
+    rooms: readers.map(({ room }) => room),
     async score ({ messages }, answers) {
-      const texts = answers.map(({ text }) => text)
-      const [up, down] = await Promise.all([toward.read(messages, texts), away.read(messages, texts)])
-      return up.map(({ logprob, tokens }, index) => ({
-        raw: beta * (logprob - down[index]!.logprob) / (per === 'token' ? Math.max(1, tokens) : 1)
+      const [toward, away] = await Promise.all(sides.map(({ fields: { system } }, index) =>
+        readers[index]!.sums(withSystem(messages, system), answers)))
+      return toward!.map(({ sum, tokens }, index) => ({
+        raw: beta * (sum - away![index]!.sum) / (per === 'token' ? Math.max(1, tokens) : 1)
       }))
     }
   }

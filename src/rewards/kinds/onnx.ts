@@ -46,10 +46,10 @@ function itemOf ({ reads }: OnnxDescriptor, { messages }: Prompt, answer: string
     : { text: answer }
 }
 
-function checkLength ({ ids }: EncodedText, { mostTokens }: OnnxClassifier, name: string): void {
-  if (ids.length > mostTokens) {
+function checkLength ({ ids }: EncodedText, { maxTokens }: OnnxClassifier, name: string): void {
+  if (ids.length > maxTokens) {
     throw new RequestError('context_length_exceeded',
-      `reward "${name}": its model reads at most ${mostTokens} tokens; this text has ${ids.length}`)
+      `reward "${name}": its model reads at most ${maxTokens} tokens; this text has ${ids.length}`)
   }
 }
 
@@ -84,7 +84,7 @@ export function onnxSource (descriptor: OnnxDescriptor, folder: string): RewardS
   return textSource(descriptor.members, async models => {
     const { model, labels, maxTokens } = descriptor
     const classifier = await models.loadOnnx(isAbsolute(model) ? model : resolve(folder, model),
-      { ...(labels === undefined ? {} : { labels }), ...(maxTokens === undefined ? {} : { mostTokens: maxTokens }) })
+      { ...(labels === undefined ? {} : { labels }), ...(maxTokens === undefined ? {} : { maxTokens }) })
     checkLabel(descriptor, classifier)
     return { hashes: [classifier.sha256], open: (_member, context) => openOnnx(descriptor, classifier, context) }
   })

@@ -1,13 +1,13 @@
 /**
- * Rewards of steps: a model of its own says after each step how probably it is right; one number is made of them all.
- * Every step is read once, however often the answer is scored while it grows. Knows steps and verdicts; how they are
- * written is `step-formats.ts`.
+ * Process rewards: a model of its own gives the probability that each step is right, and they are aggregated. Every
+ * step is read once, however often the answer is scored while it grows. How steps are written is `step-formats.ts`.
  */
 import { Type, type Static, type TObject } from 'typebox'
 import type { Distribution } from '../../engine/sequence.js'
 import { RequestError } from '../../errors.js'
 import { encodeChat } from '../../models/tokenizer/chat-template.js'
-import { ChatReader, loadRewardModel, modelFields } from '../chat-reader.js'
+import { sigmoid } from '../../statistics/linear-fit.js'
+import { ChatReader, loadRewardModel, modelFields, withSystem } from '../chat-reader.js'
 import { logOdds } from './classifier.js'
 import { membersSchema } from '../descriptor-parts.js'
 import type { OpenContext, RewardSource } from '../reward-kind.js'
@@ -33,18 +33,16 @@ export const processFields = {
   ...modelFields,
   /** A published format by its name, or one of your own. */
   steps: Type.Union([Type.Enum(stepFormatNames), stepFormatSchema]),
-  /** What is made of the steps' probabilities. Default min. */
+  /** How the steps' probabilities are aggregated. Default min. */
   aggregation: Type.Optional(Type.Enum(Object.keys(aggregations) as Array<keyof typeof aggregations>)),
-  /** Only so many of the last steps count. Default all. */
+  /** Only this many of the last steps count. Default all. */
   window: Type.Optional(Type.Integer({ minimum: 1 })),
   members: membersSchema
 }
 
 export type ProcessDescriptor = Static<TObject<typeof processFields>>
 
-const sigmoid = (x: number): number => 1 / (1 + Math.exp(-x))
-
-/** How probably a step is right, from what the model says where it is read. */
+/** The probability that a step is right, from the model's distribution where it is read. */
 type Verdict = (distribution: Distribution) => number
 
 /** @throws RequestError for a format that does not fit the model */
@@ -83,9 +81,6 @@ export function layoutOf (
 ): Layout {
   const { layout, marker, afterQuestion = ' ', betweenSteps = '', system } = format
   const markerTokens = tokenizer.encodeTemplate([{ text: marker, trusted: true }])
-  const asked = (messages: readonly ChatMessage[]): ChatMessage[] => system === undefined
-    ? [...messages]
-    : [{ role: 'system', content: system }, ...messages.filter(({ role }) => role !== 'system')]
   const question = (messages: readonly ChatMessage[]): string =>
     messages.map(({ content }) => content).join('\n') + afterQuestion
   /**
@@ -111,9 +106,9 @@ export function layoutOf (
         { text: question(messages), trusted: false }]), '', steps)
     }
     case 'answer': return (messages, steps) =>
-      behind(encodeChat(chatTemplate, tokenizer, asked(messages)).tokens, '', steps)
+      behind(encodeChat(chatTemplate, tokenizer, withSystem(messages, system)).tokens, '', steps)
     case 'turns': return (messages, steps) => {
-      const turns = asked(messages)
+      const turns = withSystem(messages, system)
       const { content } = turns.pop()!
       return steps.map((step, index) => {
         turns.push({ role: 'user', content: index === 0 ? content + afterQuestion + step : step })
@@ -139,7 +134,7 @@ class StepScorer {
     this.#layout = layout
   }
 
-  /** Probabilities of the steps of several answers: round by round, so that what all begin with is read once. */
+  /** Probabilities of the steps of several answers: round by round, so that their common prefix is read once. */
   async score ({ messages }: Prompt, answers: ReadonlyArray<readonly string[]>): Promise<number[][]> {
     const sequences = answers.map(steps => this.#layout(messages, steps).map(tokens => this.#reader.checked(tokens)))
     for (let round = 0; round < Math.max(...sequences.map(({ length }) => length)); round++) {
@@ -169,7 +164,7 @@ function openProcess (
     rooms: [reader.room],
     async score (prompt, answers) {
       const scored = await steps.score(prompt, answers.map(({ text }) => stepsOf(text, format)))
-      // An answer without steps says nothing of them.
+      // An answer without steps has the reference mean.
       return scored.map(probabilities => ({
         raw: probabilities.length === 0
           ? normalization.mean
@@ -183,7 +178,7 @@ function openProcess (
 const formatOf = ({ steps }: ProcessDescriptor): StepFormat =>
   typeof steps === 'string' ? stepFormats[steps as StepFormatName] : steps as StepFormat
 
-/** A judge of steps as a source of scores. @param folder of the descriptor */
+/** A process reward model as a source of scores. @param folder of the descriptor */
 export function processSource (descriptor: ProcessDescriptor, folder: string): RewardSource {
   return textSource(descriptor.members, async models => {
     const model = await loadRewardModel(models, descriptor, folder)

@@ -11,7 +11,7 @@ export interface RemoteItem { readonly messages: readonly ChatMessage[], readonl
 /** How a server of one kind is asked. */
 export interface Protocol {
   /** How many items one request may carry. */
-  readonly mostItems: number
+  readonly maxItems: number
   /** The body that asks for the scores of some items. */
   body (items: readonly RemoteItem[]): Record<string, unknown>
   /** The score of one entry of the response's `data`. @param label which class, for `/classify` */
@@ -28,7 +28,7 @@ function promptText (messages: readonly ChatMessage[]): string {
 export const protocols = {
   /** Cross-encoders: text_1 holds the prompts, text_2 their answers. */
   score: {
-    mostItems: 64,
+    maxItems: 64,
     body: items => ({
       text_1: items.map(({ messages }) => promptText(messages)), text_2: items.map(({ answer }) => answer)
     }),
@@ -36,7 +36,7 @@ export const protocols = {
   },
   /** Classifiers of the answer's text alone; the probability of one class. */
   classify: {
-    mostItems: 64,
+    maxItems: 64,
     body: items => ({ input: items.map(({ answer }) => answer) }),
     read: ({ probs }, label) => Array.isArray(probs) ? probs[label] : undefined
   },
@@ -45,7 +45,7 @@ export const protocols = {
    * request.
    */
   pooling: {
-    mostItems: 1,
+    maxItems: 1,
     body: ([item]) => ({ messages: [...item!.messages, { role: 'assistant', content: item!.answer }] }),
     read: ({ data }) => Array.isArray(data) && data.length === 1 ? data[0] : data
   }

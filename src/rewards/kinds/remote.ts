@@ -1,6 +1,6 @@
 /**
  * Rewards that another server computes. The operator names its address in a descriptor and allows its origin in the
- * settings; nothing a request says is ever fetched. Scores asked for in one turn of the event loop travel together.
+ * settings; a request can name no address. Scores asked for in one turn of the event loop are sent together.
  * Knows HTTP, not what a protocol's bodies look like (`remote-protocols.ts`).
  */
 import { Type, type Static, type TObject } from 'typebox'
@@ -48,9 +48,9 @@ export interface Remotes {
 export const noRemotes: Remotes = { origins: [], secret: () => null }
 
 /** Requests in flight to a server for one generation. */
-const mostInFlight = 8
+const maxInFlight = 8
 /** A response larger than this is not read. */
-const mostResponseBytes = 8 << 20
+const maxResponseBytes = 8 << 20
 
 /** Origins as URLs write them. @throws RequestError for what is not an http or https origin */
 export function parseOrigins (origins: readonly string[]): string[] {
@@ -100,7 +100,7 @@ async function readText (response: Response): Promise<string> {
   for await (const chunk of response.body ?? []) {
     chunks.push(chunk as Uint8Array)
     size += (chunk as Uint8Array).length
-    if (size > mostResponseBytes) throw new Error(`answered with more than ${mostResponseBytes} bytes`)
+    if (size > maxResponseBytes) throw new Error(`answered with more than ${maxResponseBytes} bytes`)
   }
   return Buffer.concat(chunks).toString()
 }
@@ -148,8 +148,8 @@ export class RemoteBatch {
 
   #send (): void {
     const protocol: Protocol = protocols[this.#descriptor.protocol as ProtocolName]
-    while (this.#queue.length > 0 && this.#inFlight < mostInFlight) {
-      const batch = this.#queue.splice(0, protocol.mostItems)
+    while (this.#queue.length > 0 && this.#inFlight < maxInFlight) {
+      const batch = this.#queue.splice(0, protocol.maxItems)
       this.#inFlight++
       this.#ask(protocol, batch.map(({ item }) => item)).then(
         scores => { for (const [index, { resolve }] of batch.entries()) resolve(scores[index]!) },
@@ -231,7 +231,7 @@ export function remoteSource (descriptor: RemoteDescriptor, remotes: Remotes): R
   const apiKey = apiKeyOf(descriptor, remotes)
   return {
     members: Object.keys(members) as AnswerMember[],
-    misfit: () => null,
+    incompatibility: () => null,
     open (member, context) {
       const scorer = new RemoteScorer(descriptor, apiKey, member, context)
       return {

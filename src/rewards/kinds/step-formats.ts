@@ -28,7 +28,7 @@ export const stepFormatSchema = Type.Object({
   system: Type.Optional(Type.String({ minLength: 1, maxLength: 4000 })),
   /** Of a language model: the tokens, one each, whose probabilities are compared. */
   verdicts: Type.Optional(Type.Object({ good: text, bad: text }, closed)),
-  /** Of a model with several scores: the one that says a step is right. */
+  /** Of a model with several scores: that of a correct step. */
   label: Type.Optional(Type.Integer({ minimum: 0 }))
 }, closed)
 

@@ -12,9 +12,9 @@ let folders = 0
 
 /** A store in a folder of its own, closed when the test ends. */
 function open (
-  t: TestContext, mostCompletions = 100, folder = join(root, String(folders++))
+  t: TestContext, maxCompletions = 100, folder = join(root, String(folders++))
 ): { store: FeedbackStore, folder: string } {
-  const store = new FeedbackStore(folder, mostCompletions)
+  const store = new FeedbackStore(folder, maxCompletions)
   t.after(() => { store.close() })
   return { store, folder }
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { suggestPairs, type Candidate } from '../../../src/fitting/active-learning.js'
 import {
-  bothWays, leaveOneOut, mixHeads, pairAccuracy, randomHeads, type LinearHead, type StatePair
+  withOpposites, leaveOneOut, mixHeads, pairAccuracy, randomHeads, type LinearHead, type StatePair
 } from '../../../src/fitting/adapt-weights.js'
 import { denseRows, fitBradleyTerry } from '../../../src/statistics/linear-fit.js'
 import { meanAndStd } from '../../../src/statistics/metrics.js'
@@ -64,7 +64,7 @@ test('five users, five pairs each: adapting directions beats the one head of all
   const { weights } =
     fitBradleyTerry(denseRows(Float32Array.from(differences.flatMap(one => [...one])), width), { lambda: 0.1 })
   const single: LinearHead = { weights, bias: 0 }
-  const heads = [single, ...bothWays(principalDirections(differences, 10))]
+  const heads = [single, ...withOpposites(principalDirections(differences, 10))]
   const users = Array.from({ length: 5 }, () => tasteOf(draw))
   const accuracies = users.flatMap((taste, user) => Array.from({ length: 20 }, (_, trial) => {
     const [own, held] = [pairsOf(taste, 5, draw), pairsOf(taste, 200, draw)]
@@ -82,7 +82,7 @@ test('five users, five pairs each: adapting directions beats the one head of all
 })
 
 test('what is mixed is one head: the shares add up to one and lie where the pairs are told apart', () => {
-  const heads = bothWays([Float64Array.of(1, 0), Float64Array.of(0, 1)])
+  const heads = withOpposites([Float64Array.of(1, 0), Float64Array.of(0, 1)])
   const pairs = [{ chosen: Float32Array.of(1, 5), rejected: Float32Array.of(-1, 5.1) },
     { chosen: Float32Array.of(2, -3), rejected: Float32Array.of(0.5, -3.1) }]
   const { head, shares } = mixHeads(heads, pairs)

@@ -31,7 +31,7 @@ function onFullDisk (
 test('a file that is half written when the disk is full is taken away; the one before stays', posixOnly, () => {
   const path = join(folder, 'mine.json')
   writeFileSync(path, 'before')
-  const { code, message } = onFullDisk({ writeAtomically: '../../../src/rewards/atomic-file.js' },
+  const { code, message } = onFullDisk({ writeAtomically: '../../../src/atomic-file.js' },
     "await writeAtomically(path, 'x'.repeat(1e6), 'rewards')", path)
   assert.equal(code, 'storage_failed', message)
   assert.match(message, /^rewards cannot be kept in .*fairlead-full-.*: E/)

@@ -37,7 +37,7 @@ test('forks go on apart from each other', async () => {
 })
 
 test('a grammar that takes too long is an error that names the field', async () => {
-  const grammars = new Grammars(walkVocabulary, { longestTaskMs: 1 })
+  const grammars = new Grammars(walkVocabulary, { taskTimeoutMs: 1 })
   const controller = new AbortController()
   try {
     const slow = schemaGrammar({

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { RequestError } from '../../../src/errors.js'
 import { parseRewardFamily } from '../../../src/rewards/descriptor.js'
 import { encodeFloats } from '../../../src/rewards/kinds/q-head.js'
-import { misfit, type ScorerRequest } from '../../../src/rewards/resolve-scorer.js'
+import { incompatibility, type ScorerRequest } from '../../../src/rewards/resolve-scorer.js'
 import { resolveAlone } from '../../helpers/resolve-alone.js'
 import { toyAnswer, toyPolicy } from '../../helpers/toy-states.js'
 
@@ -102,8 +102,8 @@ test('a head fitted on other weights warns; one of another width or layer is ref
   assert.equal(warning?.code, 'reward_policy_mismatch')
   assert.throws(() => resolveAlone(families, request({}), { ...policy, hiddenSize: 5 }),
     failure('invalid_request', /width 3; the model toy has width 5/))
-  assert.match(misfit(families[0]!, { ...policy, layers: 1 })!, /reads layer 2 of toy; the model toy has layers 0 to 1/)
-  assert.equal(misfit(families[2]!, { ...policy, hiddenSize: 5 }), null)
+  assert.match(incompatibility(families[0]!, { ...policy, layers: 1 })!, /reads layer 2 of toy; the model toy has layers 0 to 1/)
+  assert.equal(incompatibility(families[2]!, { ...policy, hiddenSize: 5 }), null)
 })
 
 test('only end-token heads need room for a fork of each answer', () => {

@@ -4,14 +4,14 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import { packageRoot } from '../../../src/package-root.js'
 import {
-  areaUnderCurve, calibrationError, clusteredMean, meanAndStd, rightness
+  areaUnderCurve, calibrationError, clusteredMean, meanAndStd, correctness
 } from '../../../src/statistics/metrics.js'
 
 const fixture = JSON.parse(readFileSync(join(packageRoot, 'tests/fixtures/rewards-fit.json'),
   'utf8')) as { labels: number[], auc: { scores: number[], value: number } }
 
 test('a margin is right when it has the label’s sign, and half right at 0', () => {
-  assert.deepEqual(rightness([2, -1, 0, -3], [1, 1, 1, -1]), [1, 0, 0.5, 1])
+  assert.deepEqual(correctness([2, -1, 0, -3], [1, 1, 1, -1]), [1, 0, 0.5, 1])
 })
 
 test('errors go by cluster: two clusters that agree within and differ between count as two observations', () => {

@@ -1,4 +1,4 @@
-/** The rule that an answer is in a language, told by the package eld from its letter groups. */
+/** The rule that an answer is in a language, detected by the package eld from its n-grams. */
 import { Type } from 'typebox'
 import { defineRule } from './rule.js'
 
@@ -11,7 +11,7 @@ let detector: Promise<typeof import('eld')> | undefined
 const detect = async (text: string): Promise<string> =>
   (await (detector ??= import('eld/extrasmall'))).eld.detect(text).language
 
-/** 1 where the text is most likely in the language, else 0. A few words are told apart badly: use it on sentences. */
+/** 1 where the text is most likely in the language, else 0. Unreliable on a few words: use it on sentences. */
 export const language = defineRule({
   fields: { language: Type.Enum(languages) },
   members: ['outcome', 'prefix'],

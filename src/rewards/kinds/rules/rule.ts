@@ -5,7 +5,7 @@ import type { Answer, Prompt, AnswerMember } from '../../scorer.js'
 /** The raw score of one answer. */
 export type RuleScore = (answer: Answer, prompt: Prompt) => number | Promise<number>
 
-/** One rule. Its raw score is the share of what it checks that holds, 0 to 1, unless it says otherwise. */
+/** One rule. Its raw score is the share of its checks that hold, 0 to 1, unless `unscaled`. */
 export interface Rule {
   /** Fields of its descriptors beside the family's own and `kind`, `rule`, `members`. */
   readonly fields: TProperties
@@ -19,8 +19,8 @@ export interface Rule {
    */
   compile (fields: Readonly<Record<string, unknown>>): RuleScore
   /**
-   * The ceiling of one descriptor: the most that the raw score of a text can still become, whatever is added to it.
-   * Absent where nothing is known before the end.
+   * The ceiling of one descriptor: an upper bound of a text's raw score, whatever is appended to it. Absent where there
+   * is none before the end.
    */
   compileCeiling? (fields: Readonly<Record<string, unknown>>): (text: string) => number
 }

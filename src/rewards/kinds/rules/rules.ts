@@ -34,7 +34,7 @@ export interface RuleDescriptor {
   readonly kind: 'rule', readonly rule: RuleName, readonly members?: Static<typeof membersSchema>
 }
 
-/** What a share is standardised with where the descriptor says nothing: all holds is +1, nothing holds −1. */
+/** Default statistics of a share: 1 becomes +1, 0 becomes −1. */
 const shareNormalization: Normalization = { mean: 0.5, std: 0.5, pool: 'none: 1 is +1, 0 is −1' }
 
 /** Fields of a rule's descriptor beside the family's. */
@@ -62,7 +62,7 @@ export function ruleSource (descriptor: RuleDescriptor): RewardSource {
   }
   return {
     members: rule.unscaled ? stated : rule.members,
-    misfit: () => null,
+    incompatibility: () => null,
     open: member => ({
       normalization: descriptor.members?.[member]?.normalization ?? shareNormalization,
       layers: [],

@@ -4,7 +4,7 @@ import { join } from 'node:path'
 import { test } from 'node:test'
 import type { DecoderConfig } from '../../../../src/models/decoder-config.js'
 import { encodings, newGroups, type Encoding } from '../../../../src/models/formats/dequantize.js'
-import type { GgufTensor } from '../../../../src/models/formats/gguf.js'
+import type { LocatedTensor } from '../../../../src/models/formats/tensor-file.js'
 import {
   blocksOfGroups, quantizeBlocks, quantizeRows, type QuantizedBlocks
 } from '../../../../src/models/quantization/quantize.js'
@@ -156,8 +156,8 @@ test('the exact format keeps the file’s blocks, and float32 where the file has
   } as DecoderConfig
   const encodingOf = (name: string): Encoding => [...encodings.values()].find(one => one.name === name)!
   const layout = (names: Record<string, string>, rest: string): WeightLayout => {
-    const tensor = (name: string): GgufTensor => ({ encoding: encodingOf(names[name] ?? rest) } as GgufTensor)
-    return weightLayout(config, 'exact', { get: tensor } as unknown as ReadonlyMap<string, GgufTensor>)
+    const tensor = (name: string): LocatedTensor => ({ encoding: encodingOf(names[name] ?? rest) } as LocatedTensor)
+    return weightLayout(config, 'exact', { get: tensor } as unknown as ReadonlyMap<string, LocatedTensor>)
   }
   const blocks = (bits: 4 | 8, offsets: boolean): object =>
     ({ operator: 'blocks', bits, size: 32, values: 'file', offsets, paddingRow: false })

@@ -1,8 +1,8 @@
-/** Files that are there whole or not at all, whatever happens while they are written. Knows no rewards. */
+/** Writes files that are there whole or not at all, whatever happens while they are written. */
 import { randomBytes } from 'node:crypto'
 import { mkdir, open, rename, rm } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
-import { RequestError } from '../errors.js'
+import { RequestError } from './errors.js'
 
 /** Something could not be kept: the disk is full, the folder is not writable. @param what in the plural */
 export function storageError (what: string, directory: string, cause: unknown): RequestError {

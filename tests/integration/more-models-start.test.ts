@@ -1,0 +1,52 @@
+/** What stops the start of a server with several models. */
+import assert from 'node:assert/strict'
+import { rmSync, writeFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { after, mock, test } from 'node:test'
+import { loadConfig } from '../../src/config.js'
+import { Tensor } from '../../src/runtime/tensor.js'
+import { createHosts } from '../../src/serving/model-runtime.js'
+import { file, folder } from '../helpers/model-servers.js'
+import { tinyServer } from '../helpers/tiny-server.js'
+
+after(() => { rmSync(folder, { recursive: true }) })
+
+test('a context that there is no memory for stops the start, whoever has it', async () => {
+  const { allocate } = Tensor
+  const start = (refusedLength: number): Promise<unknown> => {
+    const refusing = mock.method(Tensor, 'allocate', (...[type, dims]: Parameters<typeof allocate>) => {
+      if (dims.length === 4 && dims[2] === refusedLength) throw new Error('std::bad_alloc')
+      return allocate.call(Tensor, type, dims)
+    })
+    return createHosts(loadConfig({
+      model: file('tiny'),
+      format: 'f32',
+      cacheDir: folder,
+      dataDir: join(folder, 'none'),
+      contextLength: '128',
+      contrastModels: `expert=${file('small')}`
+    }, {}), () => {}).finally(() => { refusing.mock.restore() })
+  }
+  await assert.rejects(start(128),
+    /^RequestError: context-length must be one that there is memory for; got 128: the KV of 32 sequences of 128 tokens needs 4 buffers of \d+ bytes, and the system refuses to reserve them$/)
+  await assert.rejects(start(256),
+    /^RequestError: small reads texts of up to 256 tokens, and there is no memory for that: the KV of 32 sequences of 256 tokens/)
+})
+
+test('models that cannot be served stop the start, and say which and why', async () => {
+  const start = (moreModels: string): Promise<unknown> => createHosts(
+    loadConfig({ model: file('tiny'), cacheDir: folder, dataDir: join(folder, 'none'), moreModels }, {}), () => {}
+  )
+  for (const [moreModels, message] of [
+    [file('small'), /^more-models: must hold models as name=path, .*small\.gguf"$/],
+    [`a b=${file('small')}`, /more-models: must hold models as name=path.*got "a b=/],
+    [`tiny=${file('small')}`, /more-models: tiny is what the default model is called/],
+    [`a=${file('small')},a=${file('strange')}`, /more-models: a is there twice/],
+    [`a=${file('nowhere')}`, /more-models: a: there is no file .*nowhere\.gguf/],
+    ['a=nobody', /more-models: a: no model is called "nobody"/],
+    [`a=${join(folder, 'judge')}`, /more-models: a: model a scores texts and cannot write them/]
+  ] as const) await assert.rejects(start(moreModels), ({ message: said }: Error) => message.test(said), moreModels)
+  writeFileSync(join(folder, 'wrong.yaml'), 'profiles: {x: {model: small, alignment: {reward: length}}}')
+  await assert.rejects(tinyServer({ config: join(folder, 'wrong.yaml'), moreModels: `other=${file('small')}` }),
+    /profiles\.x\.model must be one of tiny, other; got "small"/)
+})
