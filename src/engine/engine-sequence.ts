@@ -31,6 +31,9 @@ export interface Probe {
   readonly reject: (reason: Error) => void
 }
 
+/** Of positions whose hidden states nobody wants. */
+const noStates: ReadonlyMap<number, never> = new Map<number, never>()
+
 interface Waiter { readonly resolve: (outputs: readonly Output[]) => void, readonly reject: (reason: Error) => void }
 
 export class EngineSequence implements DraftableSequence, SchedulableSequence, ExecutableSequence {
@@ -207,15 +210,14 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
   commit ({ numNewTokens: count, hidden, row }: SequenceOutput): boolean {
     const { ledger, onPosition } = this.options
     const first = this.runs.length
-    const none = new Map<number, never>()
     if (onPosition && !this.#isDecode) {
-      for (let at = 0; at < count; at++) onPosition(first + at, row(at, none, 0).distribution)
+      for (let at = 0; at < count; at++) onPosition(first + at, row(at, noStates, 0).distribution)
     }
     for (let i = 0; i < count; i++) this.runs.push(this.#isDecode ? decodeRun : prefillRun)
     this.#sums.add(count, Math.max(0, this.poolFrom - first), hidden)
     if (ledger) ledger.computedTokens += count
     const pooled = Math.max(0, this.runs.length - this.poolFrom)
-    if (this.#wantsAll) for (let at = 0; at < count - 1; at++) this.#give(row(at, none, pooled))
+    if (this.#wantsAll) for (let at = 0; at < count - 1; at++) this.#give(row(at, noStates, pooled))
     const isDone = this.numNewTokens === 0
     if (this.#wantsAll || isDone) this.#give(row(count - 1, this.#sums.states(count, hidden), pooled))
     return isDone

@@ -81,7 +81,7 @@ inEveryFormat(current => {
     }
   })
 
-  test('more sequences than slots: idle ones are moved out and come back with their bits', async t => {
+  test('more sequences than slots: idle ones are swapped out and come back with their bits', async t => {
     const { model } = current
     const small = closedAfter(t, new Engine(model, { ...engineOptions, maxSequences: 32, prefixCacheBytes: 0 }))
     const prompts = Array.from({ length: 50 }, (_, index) => promptOf(20 + index, 40 + index))

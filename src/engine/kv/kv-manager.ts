@@ -49,7 +49,7 @@ export interface KvManager<S extends KvSequence> {
    * @returns whether there was room
    */
   allocate (sequence: S, mayPreempt: (resident: S) => boolean): boolean
-  /** Whether one step of both is one sub-batch: what a search loses if it is held back differs by that. */
+  /** Whether a decode row of each can be in one sub-batch; others in a step take longer. */
   canBatch (a: S, b: S): boolean
   /** Stores all that a resident sequence holds once, for itself and all that will be forked from it. */
   sharePrompt (sequence: S): void
