@@ -1,6 +1,6 @@
 /**
  * The mechanics of searches that fork: growing to the end of a step, children, dropping, the text that all survivors
- * agree on, what is told of each step and of the end. Each search decides by itself who survives.
+ * agree on, events of each step and of the end. Each search decides by itself who survives.
  */
 import type { Candidate } from '../candidate.js'
 import { eligible } from '../candidate.js'
