@@ -172,7 +172,7 @@ if (import.meta.filename === process.argv[1]) {
     usage: 'WHAT --data DIR [OPTIONS]',
     summary: `Makes one of ${Object.keys(trainings).join(', ')}`,
     options,
-    mostPositionals: 1,
+    maxPositionals: 1,
     async run (args) {
       const [what = ''] = args.positionals
       if (!Object.hasOwn(trainings, what)) {
