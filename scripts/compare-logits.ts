@@ -39,8 +39,7 @@ const engine = new Engine(model, {
   maxSequences: 4,
   kvCacheBytes: 2 ** 28,
   prefixCacheBytes: 0,
-  prefillTokensPerStep: 128,
-  maxQueued: 0
+  prefillTokensPerStep: 128
 })
 let [positions, worst] = [0, 0]
 for (const { tokens, logNormalizers, logits } of chats) {

@@ -69,8 +69,7 @@ async function * distributions (format: WeightFormat): AsyncGenerator<{ row: Row
     maxSequences: abreast,
     kvCacheBytes: 2 ** 32,
     prefixCacheBytes: 0,
-    prefillTokensPerStep: 128,
-    maxQueued: 0
+    prefillTokensPerStep: 128
   })
   const texts = readTexts((prompt, answer) => [encodeChat(model.chatTemplate, model.tokenizer,
     [{ role: 'user', content: prompt }]).tokens, model.tokenizer.encode(answer)], options.data!)

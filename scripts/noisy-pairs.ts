@@ -23,9 +23,10 @@ import { flipped, trainingAnswers, trainingPrompts } from '../src/evaluation/pan
 import { loadPrompts } from '../src/evaluation/prompt-sets.js'
 import { mean, meanOverPrompts } from '../src/evaluation/statistics.js'
 import { plainPool } from '../src/evaluation/ways.js'
-import { createHost } from '../src/serving/model-runtime.js'
+import { loadServedModel } from '../src/serving/served-models.js'
 import { describeEnvironment, environmentOf } from '../src/reporting/environment.js'
 import { markdownTable } from '../src/reporting/markdown.js'
+import { readablePolicy } from '../src/rewards/readable-policy.js'
 import { combine, type CombineRule } from '../src/rewards/kinds/ensemble.js'
 import type { StateSet } from '../src/fitting/held-out-figures.js'
 import type { Sample } from '../src/fitting/examples.js'
@@ -61,7 +62,7 @@ interface Pool {
 }
 
 async function readPools (): Promise<{ pools: Pool[], training: Pool[] }> {
-  const host = await createHost(loadConfig({ model: options.model, threads: options.threads }),
+  const host = await loadServedModel(loadConfig({ model: options.model, threads: options.threads }),
     text => { console.error(text) })
   try {
     const never = new AbortController().signal
@@ -78,13 +79,14 @@ async function readPools (): Promise<{ pools: Pool[], training: Pool[] }> {
     }
     const judge = loadJudge(options.judge)
     const sign = Number(options.weight) < 0 ? -1 : 1
+    const policy = readablePolicy(host)
     const layer = Math.round(host.model.config.layers / 2)
     const withStates = async ({ prompt, answers }: Draw): Promise<Pool> => {
       const texts = answers.map(({ text }) => text).filter(text => text.trim() !== '')
       const items = texts.map(text => ({
-        promptTokens: host.policy.promptTokens(messagesOf(prompt)), answerTokens: host.policy.answerTokens(text)
+        promptTokens: policy.promptTokens(messagesOf(prompt)), answerTokens: policy.answerTokens(text)
       }))
-      const states = (await extractFeatures(host.policy, items,
+      const states = (await extractFeatures(policy, items,
         { layers: [layer], pooling: 'mean', cacheDirectory: join(host.config.cacheDir, 'features') })).get(layer)!
       return {
         prompt,

@@ -22,7 +22,7 @@ import { loadConfig } from '../src/config.js'
 import { loadPrompts } from '../src/evaluation/prompt-sets.js'
 import { Records } from '../src/evaluation/records.js'
 import type { Estimate } from '../src/evaluation/statistics.js'
-import { createHost, type Host } from '../src/serving/model-runtime.js'
+import { loadServedModel, type ServedModel } from '../src/serving/served-models.js'
 import { score } from '../src/serving/score-answers.js'
 import { describeEnvironment, environmentOf } from '../src/reporting/environment.js'
 import { markdownTable } from '../src/reporting/markdown.js'
@@ -56,7 +56,7 @@ if (!part) {
   throw new Error(`--part must be one of ${Object.keys(parts).join(', ')}; got ${JSON.stringify(options.part)}`)
 }
 
-function measuredOn (host: Host): Measured {
+function measuredOn (host: ServedModel): Measured {
   const rewards = [{ name: options.reward, weight: Number(options.weight) }]
   return {
     rewards,
@@ -80,7 +80,7 @@ function measuredOn (host: Host): Measured {
 }
 
 /** What each prompt gave, those of earlier runs included. */
-async function recorded (host: Host, measured: Measured, prompts: readonly string[]): Promise<Recorded[]> {
+async function recorded (host: ServedModel, measured: Measured, prompts: readonly string[]): Promise<Recorded[]> {
   const conditions = {
     part: options.part,
     model: host.model.fingerprint,
@@ -133,7 +133,7 @@ ${tables.map(({ lines }) => tableOf(lines)).join('\n\n')}
 }
 
 const environment = environmentOf('node dist/scripts/strategy-figures.js', process.argv.slice(2))
-const host = await createHost(loadConfig(), message => { console.error(message) })
+const host = await loadServedModel(loadConfig(), message => { console.error(message) })
 try {
   const measured = measuredOn(host)
   const rows = await recorded(host, measured, loadPrompts(options.prompts).slice(0, Number(options.count)))

@@ -3,7 +3,7 @@ import { parseAlignment } from '../../src/decoding/strategies/parameters.js'
 import type { DecodeResult } from '../../src/decoding/runtime.js'
 import { plainSampling } from '../../src/evaluation/drawing.js'
 import { generate } from '../../src/serving/run-request.js'
-import type { Host } from '../../src/serving/model-runtime.js'
+import type { ServedModel } from '../../src/serving/served-models.js'
 
 export interface Answered { readonly result: DecodeResult, readonly forwardPasses: number, readonly ms: number }
 
@@ -12,7 +12,9 @@ export type Ask =
   (prompt: string, seed: number, alignment: Readonly<Record<string, unknown>> | null) => Promise<Answered>
 
 /** @param ignoreEos whether answers go on past end tokens, to `maxTokens` */
-export const asker = (host: Host, maxTokens: number, ignoreEos: boolean): Ask => async (prompt, seed, alignment) => {
+export const asker = (
+  host: ServedModel, maxTokens: number, ignoreEos: boolean
+): Ask => async (prompt, seed, alignment) => {
   const started = performance.now()
   let result: DecodeResult | undefined
   let forwardPasses = 0

@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { SamplingDistribution } from '../decoding/sampling/distribution.js'
 import { randomStream } from '../decoding/sampling/random-stream.js'
 import type { Sequence, SequenceOptions } from '../engine/sequence.js'
-import type { Host } from '../serving/model-runtime.js'
+import type { ServedModel } from '../serving/served-models.js'
 import { packageRoot } from '../package-root.js'
 
 /** Least, median and largest of several repetitions. */
@@ -26,11 +26,11 @@ export const quantile = (values: readonly number[], share: number): number =>
 export interface Timing { readonly totalMs: number, readonly forwardMs: number }
 
 export class Bench {
-  readonly host: Host
+  readonly host: ServedModel
   readonly #text: readonly number[]
   #drawn = 0
 
-  constructor (host: Host) {
+  constructor (host: ServedModel) {
     this.host = host
     const chats =
       JSON.parse(readFileSync(join(packageRoot, 'models', 'calibration', 'chats.json'), 'utf8')) as string[][]

@@ -2,7 +2,7 @@
 import { cpus, loadavg } from 'node:os'
 import Table from 'cli-table3'
 import { RequestError } from '../errors.js'
-import { createHost } from '../serving/model-runtime.js'
+import { loadServedModel } from '../serving/served-models.js'
 import { runScenarios, scenarioNames, type Row, type ScenarioName } from './bench-scenarios.js'
 import { profileOperators, type OperatorTime } from './bench-operators.js'
 import { say, type Command } from './command.js'
@@ -68,7 +68,7 @@ export const bench: Command = {
       tokens: integerOption(values, 'tokens', 32),
       repeat: integerOption(values, 'repeat', 5)
     }
-    const host = await createHost(config, say)
+    const host = await loadServedModel(config, say)
     let rows: Row[]
     const { id, operators: { format, threads, operators, instructionSet } } = host.model
     const environment = {

@@ -4,7 +4,7 @@
  */
 import { evaluateVerified, loadConstraints, type VerifiedOptions } from '../evaluation/verified.js'
 import { writeVerified } from '../evaluation/verified-report.js'
-import { createHost } from '../serving/model-runtime.js'
+import { loadServedModel } from '../serving/served-models.js'
 import { environmentOf } from '../reporting/environment.js'
 import { refuse } from '../validation.js'
 import { say, type Command } from './command.js'
@@ -51,7 +51,7 @@ export const verifiedEvaluation: Command = {
       folder: out
     }
     const environment = environmentOf('fairlead eval-verified', process.argv.slice(3))
-    const host = await createHost(engineConfigOf(values), say)
+    const host = await loadServedModel(engineConfigOf(values), say)
     try {
       const result = await interruptible((signal, onProgress) => evaluateVerified(host, given, signal, onProgress))
       const { folder: _, retime: __, ...setting } = given

@@ -2,13 +2,14 @@
 import { basename, join } from 'node:path'
 import Table from 'cli-table3'
 import { FeedbackStore } from '../feedback/feedback-store.js'
-import { createHost, type Host } from '../serving/model-runtime.js'
+import { loadServedModel, type ServedModel } from '../serving/served-models.js'
 import { writeAtomically } from '../rewards/atomic-file.js'
 import { distinctPrompts, parseExamples, type Examples } from '../fitting/examples.js'
 import type { EnsembleOptions, FitChoices, FitProgress } from '../fitting/fit-choices.js'
 import { fewestPrompts, fitQHead } from '../fitting/fit-q-head.js'
 import { fitReward } from '../fitting/fit-reward.js'
 import type { FittedDescriptor } from '../fitting/fit-task.js'
+import { readablePolicy } from '../rewards/readable-policy.js'
 import { refuse } from '../validation.js'
 import { readText, say, type Command } from './command.js'
 import { engineConfigOf, engineOptions, integerOption, requiredOption, type Options, type Values } from './options.js'
@@ -148,12 +149,12 @@ function describe (descriptor: FittedDescriptor): string {
 const qHeadSize = { answers: 180, prompts: 180 } as const
 
 /** The descriptor with a next-token member. */
-async function withQHead (descriptor: FittedDescriptor, { policy }: Host, train: Examples): Promise<FittedDescriptor> {
+async function withQHead (descriptor: FittedDescriptor, host: ServedModel, train: Examples): Promise<FittedDescriptor> {
   if (descriptor.kind !== 'head') throw new Error('a Q-head belongs to one head')
   const prompts = distinctPrompts(train).slice(0, qHeadSize.prompts)
   const report = progressReporter()
   const nextToken = await fitQHead({
-    policy,
+    policy: readablePolicy(host),
     head: descriptor,
     prompts,
     answersPerPrompt: Math.ceil(qHeadSize.answers / prompts.length),
@@ -167,7 +168,7 @@ async function withQHead (descriptor: FittedDescriptor, { policy }: Host, train:
 }
 
 /** Writes the descriptor into a folder, or where the server keeps its own. @returns the file's path */
-async function keep (host: Host, descriptor: FittedDescriptor, out: string | undefined): Promise<string> {
+async function keep (host: ServedModel, descriptor: FittedDescriptor, out: string | undefined): Promise<string> {
   if (out === undefined) return (await host.store.save(descriptor)).file
   const path = join(out, `${descriptor.name}.json`)
   await writeAtomically(path, `${JSON.stringify(descriptor)}\n`, 'rewards')
@@ -224,12 +225,12 @@ export const fit: Command = {
       ...(values['directions'] === undefined ? {} : { directions: integerOption(values, 'directions', 16) }),
       ...(ensemble ? { ensemble } : {})
     }
-    const host = await createHost(config, say)
+    const host = await loadServedModel(config, say)
     try {
       if (out === undefined) host.store.checkFree(name, true)
       const fitted = await fitReward({
         ...choices,
-        policy: host.policy,
+        policy: readablePolicy(host),
         cacheDirectory: join(config.cacheDir, 'features'),
         onProgress: progressReporter()
       })

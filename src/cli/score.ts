@@ -2,7 +2,7 @@
 import Table from 'cli-table3'
 import { RequestError } from '../errors.js'
 import { InferenceClient } from '../serving/inference-client.js'
-import type { ScoreRequest } from '../serving/protocol.js'
+import type { ScoreRequest } from '../serving/calls.js'
 import type { Score } from '../rewards/scorer.js'
 import { refuse } from '../validation.js'
 import { readText, say, type Command } from './command.js'

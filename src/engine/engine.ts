@@ -9,7 +9,6 @@ import { EngineSequence, type SequenceHost } from './engine-sequence.js'
 import { gatherParts } from './scheduler/gather.js'
 import { kvBytesPerToken } from './kv/slots/kv-cache.js'
 import { nextChunks, nextRun, planChunks, type Chunk, type DecodePart } from './scheduler/plan.js'
-import { ReservationQueue, type Need, type Reservation } from './kv/reservation.js'
 import { Runner, type CausalModel, type EngineCounters, type RunnerHost } from './executor/runner.js'
 import { Seating, type SeatingOptions } from './kv/slots/seating.js'
 import type { DraftableSequence, SequenceOptions, SequenceSource } from './sequence.js'
@@ -18,14 +17,10 @@ import { chunkBudget, takeTurns } from './scheduler/turns.js'
 export interface EngineOptions extends SeatingOptions {
   /** Prompt tokens read in one step. */
   readonly prefillTokensPerStep: number
-  /** Requests that may wait for a reservation. */
-  readonly maxQueued: number
   /** Run short chunks of several sequences together: for an engine that reads many. Default no. */
   readonly joinsChunks?: boolean
   /** Turns with other engines of the process. Default: there are none. */
   readonly cores?: Cores
-  /** The setting that bounds the KV that may be reserved, for errors. Default kv-cache-bytes. */
-  readonly kvSetting?: string
 }
 
 /**
@@ -39,13 +34,10 @@ const nextTurn = (): Promise<void> => new Promise(resolve => { setImmediate(reso
 export class Engine implements SequenceSource, SequenceHost, RunnerHost {
   readonly contextLength: number
   readonly hiddenSize: number
-  /** Tokens of KV that requests may reserve together. */
-  readonly mostKvTokens: number
   readonly #model: CausalModel
   readonly #options: EngineOptions
   readonly #seating: Seating
   readonly #runner: Runner
-  readonly #reservations: ReservationQueue
   readonly #cores: Cores
   /** Sequences that wait for an output, oldest first. */
   readonly #waiting = new Set<EngineSequence>()
@@ -61,14 +53,6 @@ export class Engine implements SequenceSource, SequenceHost, RunnerHost {
     this.hiddenSize = model.config.hiddenSize
     this.#seating = new Seating(model.config, options)
     this.#runner = new Runner(model, this.#seating, this, options.contextLength, options.prefillTokensPerStep)
-    this.mostKvTokens = Math.floor(options.kvCacheBytes / kvBytesPerToken(model.config))
-    this.#reservations = new ReservationQueue({
-      contextLength: options.contextLength,
-      maxQueued: options.maxQueued,
-      maxTokens: this.mostKvTokens,
-      bytesPerToken: kvBytesPerToken(model.config),
-      setting: options.kvSetting ?? 'kv-cache-bytes'
-    })
   }
 
   /**
@@ -100,29 +84,10 @@ export class Engine implements SequenceSource, SequenceHost, RunnerHost {
   /** Whether no sequence waits for an output. */
   get isIdle (): boolean { return this.#waiting.size === 0 }
 
-  /** What a request's sequences can grow by, tokens each, if it is alone: at least 0. */
-  roomPerSequence (sequences: number, promptTokens: number, sharesPrompt: boolean): number {
-    return this.#reservations.roomPerSequence(sequences, promptTokens, sharesPrompt)
-  }
-
-  /** Asks for room for a request's whole fan-out; see ReservationQueue. */
-  reserve (need: Need, signal?: AbortSignal): Promise<Reservation> {
-    return this.#reservations.reserve(need, signal)
-  }
-
   /** The engine at this moment. */
-  stats (): {
-    sequences: number,
-    waitingRequests: number,
-    runningRequests: number,
-    kvTokens: number,
-    kvBytesPerToken: number,
-    prefixCacheBytes: number
-  } {
+  stats (): { sequences: number, kvTokens: number, kvBytesPerToken: number, prefixCacheBytes: number } {
     return {
       sequences: this.#seating.open.size,
-      waitingRequests: this.#reservations.waiting,
-      runningRequests: this.#reservations.running,
       kvTokens: this.#seating.kvTokens,
       kvBytesPerToken: kvBytesPerToken(this.#model.config),
       prefixCacheBytes: this.#seating.cachedBytes

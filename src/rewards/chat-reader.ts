@@ -1,16 +1,17 @@
 /**
  * Reads chats through a model of a reward's own, in that model's template and tokens. Knows what a chat looks like to
- * the model and how much room it needs, not what is made of its outputs.
+ * the model and how much KV it needs, not what is made of its outputs.
  */
 import { resolve } from 'node:path'
 import { Type, type Static } from 'typebox'
+import type { ModelRuntime, RuntimeDemand } from '../engine/model-runtime.js'
 import type { Output } from '../engine/sequence.js'
 import { RequestError } from '../errors.js'
 import { encodeChat } from '../models/tokenizer/chat-template.js'
 import { listManifests } from '../models/store/manifest.js'
 import { weightFormats } from '../models/quantization/weight-format.js'
-import type { OpenContext, Room } from './reward-kind.js'
-import type { RewardModel, RewardModels } from './reward-models.js'
+import type { OpenContext } from './reward-kind.js'
+import type { RewardModels } from './reward-models.js'
 import type { ChatMessage } from './scorer.js'
 import { TextReader, type TokenMeasure } from './text-reader.js'
 
@@ -40,7 +41,7 @@ type ModelFields = { readonly [K in keyof typeof modelFields]: Static<(typeof mo
 export function loadRewardModel (
   models: RewardModels,
   { model, format = 'q8', template, layers, adapter }: Partial<ModelFields> & Pick<ModelFields, 'model'>, folder: string
-): Promise<RewardModel> {
+): Promise<ModelRuntime> {
   const variant = {
     ...(layers === undefined ? {} : { layers }), ...(adapter === undefined ? {} : { adapter: resolve(folder, adapter) })
   }
@@ -54,20 +55,20 @@ export function loadRewardModel (
 
 /**
  * Texts of another tokenizer may have more tokens than the policy's: this much is allowed for, and a reader that is
- * given less room holds fewer stems.
+ * given less KV holds fewer stems.
  */
 const tokensFactor = 1.25
 const tokensMore = 64
 
 /**
- * Room for answers that are read as they grow: those of two rounds, and what all begin with; a quarter of what there is
- * at most.
+ * KV for answers that are read as they grow: those of two rounds, and what all begin with; a quarter of the budget at
+ * most.
  */
-function roomOf (model: RewardModel, { request: { width, tokens } }: OpenContext): Room {
-  const { engine } = model
+function demandOf (runtime: ModelRuntime, { request: { width, tokens } }: OpenContext): RuntimeDemand {
+  const { engine, kvBudget } = runtime
   const each = Math.min(engine.contextLength, Math.ceil(tokens * tokensFactor) + tokensMore)
   return {
-    model, tokens: each, sequences: Math.max(1, Math.min(2 * width + 1, Math.floor(engine.mostKvTokens / 4 / each)))
+    runtime, tokens: each, sequences: Math.max(1, Math.min(2 * width + 1, Math.floor(kvBudget.maxTokens / 4 / each)))
   }
 }
 
@@ -75,21 +76,21 @@ function roomOf (model: RewardModel, { request: { width, tokens } }: OpenContext
 export type ChatEnd = 'closed' | 'open'
 
 export class ChatReader {
-  readonly room: Room
-  readonly #model: RewardModel['model']
+  readonly demand: RuntimeDemand
+  readonly #model: ModelRuntime['model']
   readonly #name: string
   readonly #reader: TextReader
 
   /** @param measure what `sums` adds up; default ln probability */
-  constructor (rewardModel: RewardModel, context: OpenContext, measure?: TokenMeasure) {
-    this.room = roomOf(rewardModel, context)
-    this.#model = rewardModel.model
+  constructor (runtime: ModelRuntime, context: OpenContext, measure?: TokenMeasure) {
+    this.demand = demandOf(runtime, context)
+    this.#model = runtime.model
     this.#name = context.name
     const { ledger, request: { salt, signal } } = context
     this.#reader = new TextReader({
-      source: rewardModel.engine,
+      source: runtime.engine,
       ledger,
-      mostTokens: this.room.sequences * this.room.tokens,
+      mostTokens: this.demand.sequences * this.demand.tokens,
       salt,
       signal,
       ...(measure ? { measure } : {})

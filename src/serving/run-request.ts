@@ -9,19 +9,21 @@ import type { Choice, ContrastContext, DecodeEvent, DecodeResult, Runtime } from
 import { decode } from '../decoding/strategies/strategies.js'
 import { DraftingSequence, type DraftCounts } from '../engine/drafting-sequence.js'
 import { PromptLookup } from '../engine/prompt-lookup.js'
-import type { Reservation } from '../engine/kv/reservation.js'
+import type { Reservation } from '../engine/model-runtime.js'
 import type { ComputeLedger } from '../engine/sequence.js'
 import { IncrementalDetokenizer } from '../models/tokenizer/detokenizer.js'
+import { admit } from './admission.js'
 import { keepBest } from './best-of.js'
-import type { Host } from './model-runtime.js'
-import { prepare, type ContrastPrompt, type PreparedRequest } from './prepare.js'
+import type { PromptReading } from './contrast-prompts.js'
+import { prepare, type PreparedRequest } from './prepare.js'
 import { promptLogprobs } from './prompt-logprobs.js'
-import type { GenerateRequest, GenerationEvent, GenerationStart, Spent, Usage } from './protocol.js'
-import { requestScope, reserveAll } from './request-scope.js'
+import type { GenerateRequest, GenerationEvent, GenerationStart, Usage, Used } from './protocol.js'
+import { requestScope } from './request-scope.js'
+import type { ServedModel } from './served-models.js'
 
 const emptyLedger = (): ComputeLedger => ({ computedTokens: 0, cachedTokens: 0, forwardPasses: 0 })
 
-/** What the answer itself took, and what was read again to score it. */
+/** What the answer itself used, and what was read again to score it. */
 interface Ledgers { readonly policy: ComputeLedger, readonly reward: ComputeLedger, readonly drafts: DraftCounts }
 
 function startOf ({ alignment, reward, sampling, seed, prompt, droppedMessages }: PreparedRequest): GenerationStart {
@@ -38,17 +40,17 @@ function startOf ({ alignment, reward, sampling, seed, prompt, droppedMessages }
 }
 
 function runtimeOf (
-  host: Host, {
+  served: ServedModel, {
     alignment, contrast, reward, sampling, skipSpecialTokens, seed, cacheSalt, fanOut, probed, drafts
   }: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers, drawn: Runtime['drawn']
 ): Runtime {
-  const { engine, model } = host
+  const { engine, model } = served
   const started = performance.now()
   const embeddingLayer = comparesAnswers(alignment) ? Math.round(model.config.layers / 2) : null
   const layers = [...new Set([...reward?.scorer.layers ?? [], ...embeddingLayer === null ? [] : [embeddingLayer]])]
   const tokenBytes = (token: number): Uint8Array =>
     skipSpecialTokens ? model.tokenizer.tokenBytes(token) : model.tokenizer.writtenBytes(token)
-  const contextOf = (context: ContrastPrompt | null): ContrastContext | null => context && {
+  const contextOf = (context: PromptReading | null): ContrastContext | null => context && {
     tokens: context.tokens,
     isForeign: context.reader !== null,
     open: fanOut => (context.reader?.engine ?? engine).open(context.tokens,
@@ -130,52 +132,58 @@ function * nothingDrawn (n: number): Generator<DecodeEvent> {
   }
 }
 
+/** The events of a request that was admitted. */
+async function * run (
+  served: ServedModel, prepared: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers,
+  used: Used
+): AsyncGenerator<GenerationEvent, void, undefined> {
+  const { prompt, sampling, alignment, n, returned, reward, cacheSalt: salt } = prepared
+  yield { type: 'start', start: startOf(prepared) }
+  if (prepared.promptLogprobs !== null) {
+    const logprobs = await promptLogprobs(served, prompt.tokens, prepared.promptLogprobs,
+      { salt, signal, ledger: ledgers.policy })
+    yield { type: 'prompt', logprobs }
+  }
+  const runtime = runtimeOf(served, prepared, constraint, signal, ledgers, used)
+  const events = sampling.maxTokens === 0 ? nothingDrawn(n) : decode(runtime, prompt, sampling, alignment, n)
+  for await (const event of events) {
+    if (event.type !== 'end') {
+      yield event
+      continue
+    }
+    const result = {
+      ...event.result,
+      choices: keepBest(event.result.choices, returned),
+      warnings: [...reward?.warnings ?? [], ...event.result.warnings]
+    }
+    yield { type: 'end', result }
+    yield { type: 'usage', usage: usageOf(prepared, result, ledgers) }
+  }
+}
+
 /**
  * The events of one request: `accepted`, `start`, the strategy's own, `usage`.
  * @param signal aborting it closes the request's sequences at once
- * @param spent counts what it takes as it takes it, for requests that do not come to their end
+ * @param used counts what the request uses as it uses it, for those that do not come to their end
  * @throws RequestError for what the caller can mend; the signal's reason if it is aborted
  */
 export async function * generate (
-  host: Host, request: GenerateRequest, signal: AbortSignal, spent: Spent = { generatedTokens: 0, rewardSeconds: {} }
+  served: ServedModel, request: GenerateRequest, signal: AbortSignal,
+  used: Used = { generatedTokens: 0, rewardSeconds: {} }
 ): AsyncGenerator<GenerationEvent, void, undefined> {
   const scope = requestScope(signal)
   const ledgers = { policy: emptyLedger(), reward: emptyLedger(), drafts: { accepted: 0, rejected: 0 } }
   let reserving: Promise<Reservation> | null = null
   try {
-    await host.readyRewards(request.alignment?.rewards ?? [])
-    const prepared = prepare(host, request, scope.signal)
-    spent.rewardSeconds = prepared.reward?.seconds ?? {}
-    const constraint =
-      prepared.grammar && await host.grammars.open(prepared.grammar.text, prepared.grammar.param, scope.signal)
-    reserving = reserveAll(host.engine, prepared.need, prepared.rooms, signal)
+    await served.loadRewards(request.alignment?.rewards ?? [])
+    const prepared = prepare(served, request, scope.signal)
+    const { reward, grammar, admission } = prepared
+    used.rewardSeconds = reward?.seconds ?? {}
+    const constraint = grammar && await served.grammars.open(grammar.text, grammar.param, scope.signal)
+    reserving = admit(served, admission, signal)
     yield { type: 'accepted' }
     await reserving
-    yield { type: 'start', start: startOf(prepared) }
-    if (prepared.promptLogprobs !== null) {
-      yield {
-        type: 'prompt',
-        logprobs: await promptLogprobs(host, prepared.prompt.tokens, prepared.promptLogprobs,
-          { salt: prepared.cacheSalt, signal: scope.signal, ledger: ledgers.policy })
-      }
-    }
-    const runtime = runtimeOf(host, prepared, constraint, scope.signal, ledgers, spent)
-    const events = prepared.sampling.maxTokens === 0
-      ? nothingDrawn(prepared.n)
-      : decode(runtime, prepared.prompt, prepared.sampling, prepared.alignment, prepared.n)
-    for await (const event of events) {
-      if (event.type !== 'end') {
-        yield event
-        continue
-      }
-      const result = {
-        ...event.result,
-        choices: keepBest(event.result.choices, prepared.returned),
-        warnings: [...prepared.reward?.warnings ?? [], ...event.result.warnings]
-      }
-      yield { type: 'end', result }
-      yield { type: 'usage', usage: usageOf(prepared, result, ledgers) }
-    }
+    yield * run(served, prepared, constraint, scope.signal, ledgers, used)
   } finally {
     scope.end()
     reserving?.then(reservation => { reservation.release() }, () => {})

@@ -31,8 +31,7 @@ const options: EngineOptions = {
   maxSequences: 64,
   kvCacheBytes: 2 ** 28,
   prefixCacheBytes: 2 ** 22,
-  prefillTokensPerStep: 64,
-  maxQueued: 4
+  prefillTokensPerStep: 64
 }
 const ledger = (): ComputeLedger => ({ computedTokens: 0, cachedTokens: 0, forwardPasses: 0 })
 

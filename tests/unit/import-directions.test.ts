@@ -27,8 +27,10 @@ const below = {
   feedback: ['rewards', 'fitting'],
   grammar: ['models'],
   serving: ['config', 'runtime', 'models', 'engine', 'rewards', 'fitting', 'decoding', 'grammar'],
-  api: ['config', 'config-file', 'metrics', 'feedback', 'serving', 'decoding', 'rewards', 'fitting', 'grammar'],
-  library: ['config', 'serving', 'api', 'decoding', 'rewards'],
+  api: [
+    'config', 'config-file', 'metrics', 'feedback', 'serving', 'decoding', 'rewards', 'fitting', 'grammar', 'models'
+  ],
+  library: ['config', 'serving', 'api', 'decoding', 'rewards', 'models'],
   'openai-client': ['api'],
   server: ['config', 'serving', 'api'],
   reporting: ['runtime'],

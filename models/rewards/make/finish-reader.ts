@@ -10,7 +10,7 @@ import { join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { loadConfig } from '../../../src/config.js'
 import { Engine } from '../../../src/engine/engine.js'
-import { createHost } from '../../../src/serving/model-runtime.js'
+import { loadServedModel } from '../../../src/serving/served-models.js'
 import { measureStatistics } from '../../../src/serving/standardize-reward.js'
 import { encodeChat } from '../../../src/models/tokenizer/chat-template.js'
 import { loadModel, type LoadedModel } from '../../../src/models/model.js'
@@ -103,8 +103,7 @@ const engine = new Engine(model, {
   maxSequences: 64,
   kvCacheBytes: 2 ** 30,
   prefixCacheBytes: 0,
-  prefillTokensPerStep: 256,
-  maxQueued: 0
+  prefillTokensPerStep: 256
 })
 const scoreOf = (state: Float32Array): number => state.at(-1)!
 const scales = await read(model, engine, train.slice(0, scaling))
@@ -146,7 +145,7 @@ const descriptor: Naming & ClassifierDescriptor = {
   metrics
 }
 await writeDescriptor(descriptor)
-const host = await createHost(loadConfig({ threads }), log)
+const host = await loadServedModel(loadConfig({ threads }), log)
 try {
   const members = await measureStatistics(host, host.rewards.find(reward => reward.name === name)!, log,
     new AbortController().signal)

@@ -4,14 +4,13 @@ import { dirname, join } from 'node:path'
 import { parseArgs } from 'node:util'
 import { gunzipSync } from 'node:zlib'
 import { loadConfig } from '../../../src/config.js'
-import { Engine } from '../../../src/engine/engine.js'
-import { loadModel } from '../../../src/models/model.js'
 import type { WeightFormat } from '../../../src/models/quantization/weight-format.js'
 import { packageRoot } from '../../../src/package-root.js'
 import { parseRewardFamily, type RewardDescriptor } from '../../../src/rewards/descriptor.js'
 import type { FitProgress } from '../../../src/fitting/fit-choices.js'
 import type { FittedDescriptor } from '../../../src/fitting/fit-task.js'
 import { readablePolicy, type ReadablePolicy } from '../../../src/rewards/readable-policy.js'
+import { loadRuntime } from '../../../src/serving/model-runtime.js'
 import { rewardCard, type CardNotes } from './card.js'
 
 export interface MakeArguments {
@@ -49,16 +48,14 @@ export async function withPolicy (
   args: MakeArguments, use: (policy: ReadablePolicy, cacheDirectory: string) => Promise<void>
 ): Promise<void> {
   const config = loadConfig({ model: args.model, threads: args.threads })
-  const model = await loadModel({
+  const runtime = await loadRuntime({
     model: config.model,
     format: config.format as WeightFormat,
     threads: config.threads,
     cacheDir: config.cacheDir,
     contextLength: 1024,
     onProgress: log
-  })
-  const engine = new Engine(model, {
-    contextLength: model.contextLength,
+  }, {
     maxSequences: 64,
     kvCacheBytes: 2 ** 31,
     prefixCacheBytes: 2 ** 28,
@@ -66,10 +63,10 @@ export async function withPolicy (
     maxQueued: 0
   })
   try {
-    await use(readablePolicy(model, engine), join(config.cacheDir, 'features'))
+    await use(readablePolicy(runtime), join(config.cacheDir, 'features'))
   } finally {
-    await engine.close()
-    model.dispose()
+    await runtime.engine.close()
+    runtime.model.dispose()
   }
 }
 

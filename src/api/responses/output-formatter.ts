@@ -3,7 +3,7 @@
  * Knows nothing of the response around it.
  */
 import type { Choice, TokenLogprob } from '../../decoding/runtime.js'
-import type { CallForm } from '../../serving/protocol.js'
+import type { CallForm } from '../../models/tokenizer/call-form.js'
 import { choiceAlignment } from '../alignment/alignment-formatter.js'
 import { logprobObjects } from '../chat/chat-formatter.js'
 import { newId } from './item-schema.js'

@@ -45,7 +45,7 @@ export function confidenceSource ({ measure, members }: ConfidenceDescriptor): R
       const { mean } = members[member]!.normalization
       const reader = new ChatReader(context.request.reader, context, measures[measure as keyof typeof measures])
       return {
-        rooms: [reader.room],
+        demands: [reader.demand],
         async score ({ messages }, answers) {
           const prompt = reader.promptTokens(messages)
           const tokens = answers.map(({ text }) => reader.answerTokens(prompt, text))

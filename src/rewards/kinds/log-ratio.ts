@@ -10,7 +10,8 @@ import { RequestError } from '../../errors.js'
 import { ChatReader, loadRewardModel, modelFields } from '../chat-reader.js'
 import { closed, membersSchema } from '../descriptor-parts.js'
 import type { OpenContext, RewardSource } from '../reward-kind.js'
-import type { RewardModel, RewardModels } from '../reward-models.js'
+import type { ModelRuntime } from '../../engine/model-runtime.js'
+import type { RewardModels } from '../reward-models.js'
 import type { ChatMessage } from '../scorer.js'
 import { textSource, type TextScorer } from '../text-source.js'
 
@@ -42,7 +43,7 @@ export const logRatioFields = {
 export type LogRatioDescriptor = Static<TObject<typeof logRatioFields>>
 
 /** A side with its model; null is the policy. */
-interface Side { readonly fields: SideFields, readonly model: RewardModel | null }
+interface Side { readonly fields: SideFields, readonly model: ModelRuntime | null }
 
 /** ln probability of an answer, and its tokens. */
 interface Reading { readonly logprob: number, readonly tokens: number }
@@ -74,7 +75,7 @@ function openLogRatio (
 ): TextScorer {
   const [toward, away] = sides.map(side => new SideReader(side, context)) as [SideReader, SideReader]
   return {
-    rooms: [toward.reader.room, away.reader.room],
+    demands: [toward.reader.demand, away.reader.demand],
     async score ({ messages }, answers) {
       const texts = answers.map(({ text }) => text)
       const [up, down] = await Promise.all([toward.read(messages, texts), away.read(messages, texts)])
