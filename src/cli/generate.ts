@@ -10,6 +10,7 @@ import { RequestError } from '../errors.js'
 import { schemaGrammar } from '../grammar/json-schema-grammar.js'
 import { InferenceClient } from '../serving/inference-client.js'
 import type { DraftRequest, GenerateRequest, GenerationEvent, Usage } from '../serving/protocol.js'
+import { checkedRequest } from '../serving/request-rules.js'
 import { describeRule, refuse, type Rules } from '../validation.js'
 import { say, type Command } from './command.js'
 import { engineConfigOf, engineOptions, integerOption, type Options, type Values } from './options.js'
@@ -124,7 +125,7 @@ function draftsOf (values: Values, alignment: AlignmentRequest | null): DraftReq
 function requestOf (values: Values, prompt: string, model: string, trace: boolean): GenerateRequest {
   const alignment = alignmentOf(values)
   const system = typeof values['system'] === 'string' ? [{ role: 'system', content: values['system'] }] : []
-  return {
+  return checkedRequest({
     model,
     prompt: {
       messages: [...system, { role: 'user', content: prompt }],
@@ -160,7 +161,7 @@ function requestOf (values: Values, prompt: string, model: string, trace: boolea
       includeStop: false,
       topLogprobs: null
     }
-  }
+  })
 }
 
 /** What a person sees while a search works. */

@@ -17,7 +17,7 @@ import { planAdmission, sizeOf, type AdmissionPlan } from './admission.js'
 import { readContrast, readingsOf, type Contrast } from './contrast-prompts.js'
 import { checkTokens, readPrompt } from './prompt-reader.js'
 import type { GenerateRequest } from './protocol.js'
-import { checkContexts, checkedRequest } from './request-rules.js'
+import { checkContexts } from './request-rules.js'
 import type { ServedModel } from './served-models.js'
 import { truncated } from './truncation.js'
 
@@ -90,10 +90,10 @@ function withRoom ({ model }: ServedModel, request: GenerateRequest): GenerateRe
  */
 export function prepare (served: ServedModel, asked: GenerateRequest, signal: AbortSignal): PreparedRequest {
   const { model } = served
-  const { alignment, cacheSalt } = asked
-  checkTokens(model, Object.keys(asked.sampling.logitBias).map(Number), 'logit_bias')
-  checkTokens(model, asked.sampling.stopTokenIds, 'stop_token_ids')
-  const request = withRoom(served, checkedRequest(asked))
+  const { alignment, sampling, cacheSalt } = asked
+  checkTokens(model, Object.keys(sampling.logitBias).map(Number), 'logit_bias')
+  checkTokens(model, sampling.stopTokenIds, 'stop_token_ids')
+  const request = withRoom(served, asked)
   const prompt = readPrompt(model, request.prompt)
   const contrast = readContrast(served, request)
   const size = sizeOf(served, request, readingsOf(request.prompt, prompt, contrast))
@@ -111,7 +111,7 @@ export function prepare (served: ServedModel, asked: GenerateRequest, signal: Ab
     reward,
     n: size.n,
     returned: request.n,
-    sampling: { ...request.sampling, maxTokens: size.maxTokens },
+    sampling: { ...sampling, maxTokens: size.maxTokens },
     seed: request.seed ?? randomInt(2 ** 48 - 1),
     fanOut: size.fanOut,
     probed: probed(alignment) > 0,
