@@ -14,8 +14,9 @@ import type {
 } from './api/wire-types.js'
 import { engineConfig, settings, type EngineSettings } from './config.js'
 import { InferenceClient } from './serving/inference-client.js'
-import type { FittingProgress, ModelInfo } from './serving/protocol.js'
-import { servedModels } from './serving/served-models.js'
+import type { FittingProgress } from './serving/calls.js'
+import type { ModelInfo } from './serving/protocol.js'
+import { servedModelNames } from './serving/model-names.js'
 import type { RewardInfo } from './rewards/reward-info.js'
 import { refuse } from './validation.js'
 
@@ -26,7 +27,10 @@ export type { KlReport, StoppedBy, Warning } from './decoding/result.js'
 export type { FinishReason } from './policies/transcript.js'
 export type { StrategyName } from './decoding/strategies/strategy-schemas.js'
 export { RequestError, type ErrorBody, type ErrorCode, type RequestErrorData } from './errors.js'
-export type { CallForm, FittingProgress, ModelInfo, OperatorReport } from './serving/protocol.js'
+export type { FittingProgress } from './serving/calls.js'
+export type { ModelInfo } from './serving/protocol.js'
+export type { CallForm } from './models/tokenizer/call-form.js'
+export type { OperatorReport } from './models/self-test/choose-operators.js'
 export type { RewardInfo } from './rewards/reward-info.js'
 export type { RewardMember } from './rewards/scorer.js'
 
@@ -72,7 +76,7 @@ export class Fairlead {
   static async start ({ onProgress = () => {}, ...values }: FairleadOptions = {}): Promise<Fairlead> {
     // Here nobody is turned away: a program that asks for more than runs at a time waits for its own requests.
     const config = { ...engineConfig(values), maxQueuedRequests: settings.maxQueuedRequests.max }
-    const profiles = new Profiles(config.profiles ?? {}, servedModels(config).map(({ name }) => name))
+    const profiles = new Profiles(config.profiles ?? {}, servedModelNames(config).map(({ name }) => name))
     return new Fairlead(await InferenceClient.start(config, onProgress), profiles)
   }
 

@@ -12,7 +12,7 @@ import { say } from '../src/cli/command.js'
 import { loadConfig } from '../src/config.js'
 import { packageRoot } from '../src/package-root.js'
 import { runProgram } from '../tools/program.js'
-import { studyOptions, withEngine } from './setup.js'
+import { studyOptions, withRuntime } from './setup.js'
 
 /** tests/fixtures/expected-logits.json.gz, written by scripts/expected-logits.py: numbers as base64 of float32. */
 interface Expected {
@@ -32,8 +32,8 @@ async function compare (model: string): Promise<void> {
     'tests/fixtures/expected-logits.json.gz'))).toString()) as Expected
   const { cacheDir, threads } = loadConfig()
   let [positions, worst] = [0, 0]
-  await withEngine({ model, format: 'f32', threads, cacheDir, onProgress: say },
-    { contextLength: 256, maxSequences: 4, kvCacheBytes: 2 ** 28, prefillTokensPerStep: 128 }, async engine => {
+  await withRuntime({ model, format: 'f32', threads, cacheDir, contextLength: 256, onProgress: say },
+    { maxSequences: 4, kvCacheBytes: 2 ** 28, prefillTokensPerStep: 128 }, async ({ engine }) => {
       for (const { tokens, logNormalizers, logits } of chats) {
         const [expected, normalizers] = [floats(logits), floats(logNormalizers)]
         const sequence = engine.open(tokens, {

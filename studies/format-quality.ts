@@ -14,7 +14,7 @@ import { encodeChat } from '../src/models/tokenizer/chat-template.js'
 import { percentage } from '../src/reporting/estimate.js'
 import { runProgram, type Arguments } from '../tools/program.js'
 import type { PairRow } from './rewards/data.js'
-import { readRows, studyOptions, withEngine } from './setup.js'
+import { readRows, studyOptions, withRuntime } from './setup.js'
 
 const options: Options = {
   data: studyOptions['data']!,
@@ -49,8 +49,8 @@ async function distributions (
   format: WeightFormat, rows: readonly PairRow[], length: number, whole: boolean, onPosition: (one: Position) => void
 ): Promise<void> {
   const { cacheDir, threads } = loadConfig()
-  await withEngine({ model: 'smollm2-135m', format, threads, cacheDir },
-    { maxSequences: abreast, kvCacheBytes: 2 ** 32, prefillTokensPerStep: 128 }, async (engine, model) => {
+  await withRuntime({ model: 'smollm2-135m', format, threads, cacheDir },
+    { maxSequences: abreast, kvCacheBytes: 2 ** 32, prefillTokensPerStep: 128 }, async ({ engine, model }) => {
       console.log(`${format}: ${model.operators.operators.join(', ')}; kernels ${model.operators.kernels}`)
       const texts = textsOf(model, rows, length, whole)
       const sequences = texts.map(({ given }) => engine.open(given))

@@ -14,7 +14,8 @@ import type { PrefixStates } from '../src/fitting/features.js'
 import type { HeadFit } from '../src/fitting/fit-head.js'
 import type { StateSet } from '../src/fitting/held-out-figures.js'
 import { linearScore } from '../src/rewards/kinds/head.js'
-import { createHost, type Host } from '../src/serving/model-runtime.js'
+import { readablePolicy } from '../src/rewards/readable-policy.js'
+import { loadServedModel, type ServedModel } from '../src/serving/served-models.js'
 import type { Arguments } from '../tools/program.js'
 import { statesOf } from './setup.js'
 
@@ -30,7 +31,7 @@ export interface Pool {
 }
 
 /** Draws pools that are not there, and reads them. */
-async function poolsOf (host: Host, args: Arguments, prompts: readonly string[], way: Way): Promise<Pool[]> {
+async function poolsOf (host: ServedModel, args: Arguments, prompts: readonly string[], way: Way): Promise<Pool[]> {
   const store = new AnswerStore(host, args.text('out'), maxTokens)
   const drawn: Draw[] = []
   for (const prompt of prompts) {
@@ -44,14 +45,14 @@ async function poolsOf (host: Host, args: Arguments, prompts: readonly string[],
   const pools: Pool[] = []
   for (const { prompt, answers } of drawn) {
     const texts = answers.map(({ text }) => text).filter(text => text.trim() !== '')
-    const states = await statesOf(host.policy, texts.map(text => ({ messages: messagesOf(prompt), text })), how)
+    const states = await statesOf(readablePolicy(host), texts.map(text => ({ messages: messagesOf(prompt), text })), how)
     pools.push({ prompt, texts, judge: texts.map(text => sign * judge.score(text)), ...states })
   }
   return pools
 }
 
 export async function readPools (args: Arguments): Promise<{ pools: Pool[], training: Pool[] }> {
-  const host = await createHost(loadConfig({ model: args.text('model'), threads: args.text('threads') }), say)
+  const host = await loadServedModel(loadConfig({ model: args.text('model'), threads: args.text('threads') }), say)
   try {
     const [prompts, limit] = [loadPrompts(args.text('prompts')), args.integer('limit')]
     const unseen: Way = { name: 'training', system: null, alignment: null, answers: trainingAnswers }

@@ -6,14 +6,15 @@ import { gunzipSync } from 'node:zlib'
 import { say } from '../src/cli/command.js'
 import type { Options } from '../src/cli/options.js'
 import { loadConfig } from '../src/config.js'
-import { Engine, type EngineOptions } from '../src/engine/engine.js'
+import type { ModelRuntime } from '../src/engine/model-runtime.js'
 import { extractFeatures, type PrefixStates } from '../src/fitting/features.js'
 import type { FitProgress } from '../src/fitting/fit-task.js'
-import { loadModel, type LoadedModel } from '../src/models/model.js'
+import type { ModelOptions } from '../src/models/model.js'
 import type { WeightFormat } from '../src/models/quantization/weight-format.js'
 import { writeJson } from '../src/reporting/report.js'
 import { readablePolicy, type ReadablePolicy } from '../src/rewards/readable-policy.js'
 import type { ChatMessage } from '../src/rewards/scorer.js'
+import { loadRuntime, type RuntimeOptions } from '../src/serving/model-runtime.js'
 import { meanAndStd } from '../src/statistics/metrics.js'
 import type { Arguments } from '../tools/program.js'
 
@@ -31,26 +32,19 @@ export async function readRows<T> (data: string, name: string): Promise<T[]> {
   return text.split('\n').filter(line => line !== '').map(line => JSON.parse(line) as T)
 }
 
-/** Loads a model, calls `use` with an engine, and gives everything back. Nothing is cached unless it is said. */
-export async function withEngine<T> (
-  model: Omit<Parameters<typeof loadModel>[0], 'contextLength'>, options: Partial<EngineOptions>,
-  use: (engine: Engine, model: LoadedModel) => Promise<T>
+/** Loads a model, calls `use` with its runtime, and gives everything back. Nothing is cached unless it is said. */
+export async function withRuntime<T> (
+  model: Omit<ModelOptions, 'contextLength'> & { contextLength?: number }, options: Partial<RuntimeOptions>,
+  use: (runtime: ModelRuntime) => Promise<T>
 ): Promise<T> {
-  const loaded = await loadModel({ ...model, contextLength: options.contextLength ?? 1024 })
-  const engine = new Engine(loaded, {
-    contextLength: loaded.contextLength,
-    maxSequences: 64,
-    kvCacheBytes: 2 ** 31,
-    prefixCacheBytes: 0,
-    prefillTokensPerStep: 256,
-    maxQueued: 0,
-    ...options
+  const runtime = await loadRuntime({ contextLength: 1024, ...model }, {
+    maxSequences: 64, kvCacheBytes: 2 ** 31, prefixCacheBytes: 0, prefillTokensPerStep: 256, maxQueued: 0, ...options
   })
   try {
-    return await use(engine, loaded)
+    return await use(runtime)
   } finally {
-    await engine.close()
-    loaded.dispose()
+    await runtime.engine.close()
+    runtime.model.dispose()
   }
 }
 
@@ -59,8 +53,8 @@ export async function withPolicy (
   args: Arguments, use: (policy: ReadablePolicy, cacheDirectory: string) => Promise<void>
 ): Promise<void> {
   const { model, format, threads, cacheDir } = loadConfig({ model: args.text('model'), threads: args.text('threads') })
-  await withEngine({ model, format: format as WeightFormat, threads, cacheDir, onProgress: say },
-    { prefixCacheBytes: 2 ** 28 }, (engine, loaded) => use(readablePolicy(loaded, engine), join(cacheDir, 'features')))
+  await withRuntime({ model, format: format as WeightFormat, threads, cacheDir, onProgress: say },
+    { prefixCacheBytes: 2 ** 28 }, runtime => use(readablePolicy(runtime), join(cacheDir, 'features')))
 }
 
 /** Prints progress about every hundredth answer. */

@@ -26,7 +26,7 @@ import { Records } from '../src/evaluation/records.js'
 import { Progress } from '../src/reporting/progress.js'
 import { range, type Estimate } from '../src/reporting/estimate.js'
 import { headOf, tableOf, type Column } from '../src/reporting/report.js'
-import { createHost, type Host } from '../src/serving/model-runtime.js'
+import { loadServedModel, type ServedModel } from '../src/serving/served-models.js'
 import { score } from '../src/serving/score-answers.js'
 import { refuse } from '../src/validation.js'
 import { runProgram, type Arguments } from '../tools/program.js'
@@ -53,7 +53,7 @@ const options: Options = {
 
 type Recorded = object & { readonly prompt: string }
 
-function measuredOn (host: Host, args: Arguments, ignoreEos: boolean): Measured {
+function measuredOn (host: ServedModel, args: Arguments, ignoreEos: boolean): Measured {
   const rewards = [{ name: args.text('reward'), weight: args.number('weight') }]
   const [maxTokens, never] = [args.integer('max-tokens'), new AbortController().signal]
   return {
@@ -83,7 +83,7 @@ function measuredOn (host: Host, args: Arguments, ignoreEos: boolean): Measured 
 }
 
 /** What each prompt gave, those of earlier runs included. */
-async function recorded (host: Host, measured: Measured, args: Arguments, part: Part<any>): Promise<Recorded[]> {
+async function recorded (host: ServedModel, measured: Measured, args: Arguments, part: Part<any>): Promise<Recorded[]> {
   const prompts = loadPrompts(args.text('prompts')).slice(0, args.integer('count'))
   const { rewards, maxTokens, seed } = measured
   const records = args.text('records') === ''
@@ -134,7 +134,7 @@ ${tables.map(({ lines }) => linesTable(lines)).join('\n\n')}
 async function run (args: Arguments): Promise<void> {
   const part = parts[args.text('part')]
   if (!part) throw refuse('--part', `must be one of ${Object.keys(parts).join(', ')}`, args.text('part'))
-  const host = await createHost(loadConfig(), say)
+  const host = await loadServedModel(loadConfig(), say)
   try {
     const measured = measuredOn(host, args, part.ignoreEos)
     const rows = await recorded(host, measured, args, part)

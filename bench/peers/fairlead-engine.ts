@@ -7,7 +7,7 @@ import { engineOptions, parseOptions, settingFlags } from '../../src/cli/options
 import { SamplingDistribution } from '../../src/policies/local/distribution.js'
 import { randomStream } from '../../src/policies/random-stream.js'
 import type { ComputeLedger } from '../../src/engine/sequence.js'
-import { createHost, type Host } from '../../src/serving/model-runtime.js'
+import { loadServedModel, type ServedModel } from '../../src/serving/served-models.js'
 import { packageVersion } from '../../src/package-root.js'
 import { answerTasks } from './answering.js'
 import type { Measured } from './protocol.js'
@@ -20,7 +20,7 @@ let runs = 0
  * loop.
  */
 async function run (
-  { engine }: Host, candidates: number, prompt: readonly number[], newTokens: number
+  { engine }: ServedModel, candidates: number, prompt: readonly number[], newTokens: number
 ): Promise<Measured> {
   const seed = ++runs
   const ledger: ComputeLedger = { computedTokens: 0, cachedTokens: 0, forwardPasses: 0 }
@@ -49,7 +49,7 @@ async function run (
 
 const config =
   loadConfig(settingFlags(parseOptions({ options: engineOptions, maxPositionals: 0 }, process.argv.slice(2)).values))
-const host = await createHost(config, message => { process.stderr.write(`${message}\n`) })
+const host = await loadServedModel(config, message => { process.stderr.write(`${message}\n`) })
 await host.model.sessions.settled()
 await answerTasks({
   about: { version: packageVersion, configuration: `format ${config.format}` },

@@ -8,7 +8,7 @@ import { RequestError } from '../errors.js'
 import { FeedbackStore } from '../feedback/feedback-store.js'
 import type { Inference } from '../serving/inference-client.js'
 import type { GenerateRequest, GenerationEvent } from '../serving/protocol.js'
-import { servedModels } from '../serving/served-models.js'
+import { servedModelNames } from '../serving/model-names.js'
 import { Metrics } from '../metrics/metrics.js'
 import type { MetricsNames } from '../metrics/model-metrics.js'
 import { Catalog } from './models/model-catalog.js'
@@ -38,7 +38,7 @@ export class Services {
    */
   constructor (config: Config, inference: () => Inference | null) {
     this.config = config
-    this.profiles = new Profiles(config.profiles ?? {}, servedModels(config).map(({ name }) => name))
+    this.profiles = new Profiles(config.profiles ?? {}, servedModelNames(config).map(({ name }) => name))
     this.keys = new Keys(config)
     this.metrics = new Metrics(config.metricsNames as MetricsNames)
     this.responses = new ResponseStore(config)
@@ -104,9 +104,9 @@ export class Services {
     const watch = new Watch(this.metrics.of(request.model))
     return watch.events(this.inference.generate(own, {
       signal,
-      onSpent: spent => {
-        caller.spend(spent.generatedTokens)
-        watch.spent(spent)
+      onUsed: used => {
+        caller.spend(used.generatedTokens)
+        watch.used(used)
       }
     }))
   }

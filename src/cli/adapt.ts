@@ -1,8 +1,9 @@
 /** `fairlead adapt`: a user's own reward from a decomposed one and a few pairs. */
 import { basename, join } from 'node:path'
-import { createHost } from '../serving/model-runtime.js'
+import { loadServedModel } from '../serving/served-models.js'
 import { adaptReward } from '../fitting/adapt-reward.js'
 import { parseExamples } from '../fitting/examples.js'
+import { readablePolicy } from '../rewards/readable-policy.js'
 import { findFamily } from '../rewards/resolve-scorer.js'
 import { refuse } from '../validation.js'
 import { readText, say, type Command } from './command.js'
@@ -31,12 +32,13 @@ export const adapt: Command = {
     const examples = parseExamples(await readText(file), basename(file))
     if (examples.kind !== 'pairs') throw refuse('--train', 'must hold pairs, with chosen and rejected', examples.kind)
     const description = textOption(values, 'description') ?? `${reward} adapted to ${basename(file)}`
-    const host = await createHost(config, say)
+    const host = await loadServedModel(config, say)
     try {
       host.store.checkFree(name, true)
-      const family = findFamily(host.rewards, reward, host.policy, 'reward')
+      const policy = readablePolicy(host)
+      const family = findFamily(host.rewards, reward, policy, 'reward')
       const descriptor = await adaptReward(family, { name, description, pairs: examples.pairs },
-        { policy: host.policy, cacheDirectory: join(config.cacheDir, 'features') })
+        { policy, cacheDirectory: join(config.cacheDir, 'features') })
       const { leaveOneOut } = descriptor.adaptation!
       if (leaveOneOut) {
         say(`each pair told from the others: ${leaveOneOut.adapted.toFixed(2)}; by ${reward} itself ` +

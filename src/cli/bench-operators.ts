@@ -6,7 +6,7 @@ import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { Config } from '../config.js'
-import { createHost } from '../serving/model-runtime.js'
+import { loadServedModel } from '../serving/served-models.js'
 import { runScenarios, type BenchOptions, type ScenarioName } from './bench-scenarios.js'
 import { say } from './command.js'
 
@@ -49,7 +49,7 @@ export async function profileOperators (
 ): Promise<OperatorTime[]> {
   const directory = await mkdtemp(join(tmpdir(), 'fairlead-profile-'))
   try {
-    const host = await createHost(config, () => {}, { profilePrefix: join(directory, 'run') })
+    const host = await loadServedModel(config, () => {}, { profilePrefix: join(directory, 'run') })
     try {
       await runScenarios(host, names, { ...options, repeat: 1 }, name => { say(`${name} profiled`) })
       const times: OperatorTime[] = []

@@ -4,7 +4,7 @@
  */
 import { evaluateVerified, loadConstraints } from '../evaluation/verified.js'
 import { writeVerified } from '../evaluation/verified-report.js'
-import { createHost } from '../serving/model-runtime.js'
+import { loadServedModel } from '../serving/served-models.js'
 import { environmentOf } from '../reporting/environment.js'
 import { say, type Command } from './command.js'
 import { interruptible, partly } from './interruptible.js'
@@ -38,7 +38,7 @@ export const verifiedEvaluation: Command = {
     const sizes = sizesOf(values, { count: loadConstraints().length, name: 'models/evaluation/constraints.json' },
       { limit: 60, candidates: 32, timed: 30 })
     const environment = environmentOf('fairlead eval-verified', process.argv.slice(3))
-    const host = await createHost(engineConfigOf(values), say)
+    const host = await loadServedModel(engineConfigOf(values), say)
     try {
       const result = await interruptible((signal, onProgress) => evaluateVerified(host, { ...sizes, folder }, signal,
         onProgress))

@@ -5,7 +5,7 @@ import { criteria, judgeNames } from '../evaluation/criteria.js'
 import { evaluate, type EvaluationOptions } from '../evaluation/evaluate.js'
 import { loadPrompts, promptSetNames } from '../evaluation/prompt-sets.js'
 import { writeEvaluation } from '../evaluation/report.js'
-import { createHost, type Host } from '../serving/model-runtime.js'
+import { loadServedModel, type ServedModel } from '../serving/served-models.js'
 import { environmentOf } from '../reporting/environment.js'
 import { refuse } from '../validation.js'
 import { say, type Command } from './command.js'
@@ -110,7 +110,7 @@ function optionsOf (values: Values): EvaluationOptions & { readonly promptSet: s
 }
 
 /** Runs it, and writes the report of what was done by the time it ended or was interrupted. */
-async function run (host: Host, given: ReturnType<typeof optionsOf>, args: readonly string[]): Promise<void> {
+async function run (host: ServedModel, given: ReturnType<typeof optionsOf>, args: readonly string[]): Promise<void> {
   const environment = environmentOf('fairlead eval', args)
   const evaluation = await interruptible((signal, onProgress) => evaluate(host, given, signal, onProgress))
   const { prompts: _, folder: __, report, retime: ___, ...evaluated } = given
@@ -135,7 +135,7 @@ export const evaluation: Command = {
   maxPositionals: 0,
   async run (values) {
     const given = optionsOf(values)
-    const host = await createHost(engineConfigOf(values), say)
+    const host = await loadServedModel(engineConfigOf(values), say)
     try {
       await run(host, given, process.argv.slice(3))
     } finally {

@@ -1,12 +1,13 @@
 /** `fairlead fit`: a reward from a person's own examples. */
 import { basename, join } from 'node:path'
 import { FeedbackStore } from '../feedback/feedback-store.js'
-import { createHost, type Host } from '../serving/model-runtime.js'
+import { loadServedModel, type ServedModel } from '../serving/served-models.js'
 import { writeAtomically } from '../atomic-file.js'
 import { distinctPrompts, parseExamples, type Examples } from '../fitting/examples.js'
 import type { EnsembleOptions, FitChoices, FitProgress, FittedDescriptor } from '../fitting/fit-task.js'
 import { minPrompts, fitQHead } from '../fitting/fit-q-head.js'
 import { fitReward } from '../fitting/fit-reward.js'
+import { readablePolicy } from '../rewards/readable-policy.js'
 import { refuse } from '../validation.js'
 import { plainTable, readText, say, type Command } from './command.js'
 import {
@@ -139,12 +140,12 @@ function describe (descriptor: FittedDescriptor): string {
 const qHeadSize = { answers: 180, prompts: 180 } as const
 
 /** The descriptor with a next-token member. */
-async function withQHead (descriptor: FittedDescriptor, { policy }: Host, train: Examples): Promise<FittedDescriptor> {
+async function withQHead (descriptor: FittedDescriptor, host: ServedModel, train: Examples): Promise<FittedDescriptor> {
   if (descriptor.kind !== 'head') throw new Error('a Q-head belongs to one head')
   const prompts = distinctPrompts(train).slice(0, qHeadSize.prompts)
   const report = progressReporter()
   const nextToken = await fitQHead({
-    policy,
+    policy: readablePolicy(host),
     head: descriptor,
     prompts,
     answersPerPrompt: Math.ceil(qHeadSize.answers / prompts.length),
@@ -158,7 +159,7 @@ async function withQHead (descriptor: FittedDescriptor, { policy }: Host, train:
 }
 
 /** Writes the descriptor into a folder, or where the server keeps its own. @returns the file's path */
-async function keep (host: Host, descriptor: FittedDescriptor, out: string | undefined): Promise<string> {
+async function keep (host: ServedModel, descriptor: FittedDescriptor, out: string | undefined): Promise<string> {
   if (out === undefined) return (await host.store.save(descriptor)).file
   const path = join(out, `${descriptor.name}.json`)
   await writeAtomically(path, `${JSON.stringify(descriptor)}\n`, 'rewards')
@@ -219,12 +220,12 @@ export const fit: Command = {
     const config = engineConfigOf(values)
     const out = textOption(values, 'out')
     const choices = await choicesOf(values, name, config.dataDir)
-    const host = await createHost(config, say)
+    const host = await loadServedModel(config, say)
     try {
       if (out === undefined) host.store.checkFree(name, true)
       const fitted = await fitReward({
         ...choices,
-        policy: host.policy,
+        policy: readablePolicy(host),
         cacheDirectory: join(config.cacheDir, 'features'),
         onProgress: progressReporter()
       })

@@ -10,6 +10,7 @@ import { RequestError } from '../errors.js'
 import { schemaGrammar } from '../grammar/json-schema-grammar.js'
 import { InferenceClient } from '../serving/inference-client.js'
 import type { DraftRequest, GenerateRequest, GenerationEvent, Usage } from '../serving/protocol.js'
+import { checkedRequest } from '../serving/request-rules.js'
 import { describeRule, type Rules } from '../validation.js'
 import { plainTable, say, type Command } from './command.js'
 import {
@@ -118,7 +119,7 @@ function draftsOf (values: Values, alignment: AlignmentRequest | null): DraftReq
 function requestOf (values: Values, prompt: string, model: string, trace: boolean): GenerateRequest {
   const alignment = alignmentOf(values)
   const system = textOption(values, 'system')
-  return {
+  return checkedRequest({
     model,
     prompt: {
       messages: [
@@ -156,7 +157,7 @@ function requestOf (values: Values, prompt: string, model: string, trace: boolea
       includeStop: false,
       topLogprobs: null
     }
-  }
+  })
 }
 
 /** Shows candidates and text as they finish. */

@@ -1,7 +1,7 @@
 /** `fairlead score`: the scores of given answers. */
 import { RequestError } from '../errors.js'
 import { InferenceClient } from '../serving/inference-client.js'
-import type { ScoreRequest } from '../serving/protocol.js'
+import type { ScoreRequest } from '../serving/calls.js'
 import type { Score } from '../rewards/scorer.js'
 import { refuse } from '../validation.js'
 import { plainTable, readText, say, type Command } from './command.js'

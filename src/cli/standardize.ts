@@ -5,7 +5,7 @@
 import { readFile } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { RequestError } from '../errors.js'
-import { createHost } from '../serving/model-runtime.js'
+import { loadServedModel } from '../serving/served-models.js'
 import { measureStatistics } from '../serving/standardize-reward.js'
 import { packageRoot } from '../package-root.js'
 import { writeAtomically } from '../atomic-file.js'
@@ -37,7 +37,7 @@ export const standardize: Command = {
   maxPositionals: 0,
   async run (values) {
     const name = requiredOption(values, 'reward')
-    const host = await createHost(engineConfigOf(values), say)
+    const host = await loadServedModel(engineConfigOf(values), say)
     try {
       const family = findOwn(host.rewards, name)
       const members = await measureStatistics(host, family, say, new AbortController().signal)

@@ -9,18 +9,13 @@ import { EngineSequence, type SequenceHost } from './engine-sequence.js'
 import { CpuExecutor, type CausalModel, type CpuExecutorOptions } from './executor/cpu/cpu-executor.js'
 import type { Executor, ExecutorCounters, PassOutput } from './executor/executor.js'
 import type { KvManager } from './kv/kv-manager.js'
-import { ReservationQueue, type Need, type Reservation } from './kv/reservation.js'
 import { SlotManager, type SlotOptions } from './kv/slots/slot-manager.js'
 import { Scheduler } from './scheduler/scheduler.js'
 import type { DraftableSequence, SequenceOptions, SequenceSource } from './sequence.js'
 
 export interface EngineOptions extends SlotOptions, CpuExecutorOptions {
-  /** Requests that may wait for a reservation. */
-  readonly maxQueued: number
   /** Shared with the other engines of the process. Default: there are none. */
   readonly computeLock?: ComputeLock
-  /** The setting that bounds the KV that may be reserved, for errors. Default kv-cache-bytes. */
-  readonly kvSetting?: string
 }
 
 /** Counters since the engine was made. */
@@ -36,12 +31,9 @@ export class Engine implements SequenceSource, SequenceHost {
   readonly contextLength: number
   readonly hiddenSize: number
   readonly profile: DeviceProfile
-  /** Tokens of KV that requests may reserve together. */
-  readonly maxKvTokens: number
   readonly #scheduler: Scheduler
   readonly #kv: KvManager<EngineSequence>
   readonly #executor: Executor<EngineSequence>
-  readonly #reservations: ReservationQueue
   readonly #computeLock: ComputeLock
   readonly #open = new Set<EngineSequence>()
   /** Sequences that wait for an output or for probes, oldest first. */
@@ -63,14 +55,6 @@ export class Engine implements SequenceSource, SequenceHost {
     this.#computeLock = options.computeLock ?? new ComputeLock()
     this.contextLength = options.contextLength
     this.hiddenSize = this.#executor.hiddenSize
-    this.maxKvTokens = Math.floor(options.kvCacheBytes / this.#kv.bytesPerToken)
-    this.#reservations = new ReservationQueue({
-      contextLength: options.contextLength,
-      maxQueued: options.maxQueued,
-      maxTokens: this.maxKvTokens,
-      bytesPerToken: this.#kv.bytesPerToken,
-      setting: options.kvSetting ?? 'kv-cache-bytes'
-    })
   }
 
   /**
@@ -107,29 +91,10 @@ export class Engine implements SequenceSource, SequenceHost {
   /** Whether no sequence waits for an output. */
   get isIdle (): boolean { return this.#waiting.size === 0 }
 
-  /** What a request's sequences can grow by, tokens each, if it is alone: at least 0. */
-  roomPerSequence (sequences: number, promptTokens: number, sharesPrompt: boolean): number {
-    return this.#reservations.roomPerSequence(sequences, promptTokens, sharesPrompt)
-  }
-
-  /** Asks for room for a request's whole fan-out; see ReservationQueue. */
-  reserve (need: Need, signal?: AbortSignal): Promise<Reservation> {
-    return this.#reservations.reserve(need, signal)
-  }
-
   /** The engine at this moment. */
-  stats (): {
-    sequences: number,
-    waitingRequests: number,
-    runningRequests: number,
-    kvTokens: number,
-    kvBytesPerToken: number,
-    prefixCacheBytes: number
-  } {
+  stats (): { sequences: number, kvTokens: number, kvBytesPerToken: number, prefixCacheBytes: number } {
     return {
       sequences: this.#open.size,
-      waitingRequests: this.#reservations.waiting,
-      runningRequests: this.#reservations.running,
       kvTokens: this.#kv.usedTokens,
       kvBytesPerToken: this.#kv.bytesPerToken,
       prefixCacheBytes: this.#kv.cachedBytes

@@ -4,7 +4,7 @@
  * Knows files and requests, no statistics.
  */
 import { join } from 'node:path'
-import type { Host } from '../serving/model-runtime.js'
+import type { ServedModel } from '../serving/served-models.js'
 import { score } from '../serving/score-answers.js'
 import { draw, messagesOf, type Draw, type Way } from './drawing.js'
 import { Records } from './records.js'
@@ -24,7 +24,7 @@ interface ScoreRow {
 const scoredAtOnce = 32
 
 export class AnswerStore {
-  readonly #host: Host
+  readonly #host: ServedModel
   readonly #folder: string
   readonly #maxTokens: number
   readonly #draws = new Map<string, Records<Draw>>()
@@ -32,7 +32,7 @@ export class AnswerStore {
   readonly #scored: Map<string, readonly number[]>
 
   /** @throws RequestError for a folder with records of another model or length */
-  constructor (host: Host, folder: string, maxTokens: number) {
+  constructor (host: ServedModel, folder: string, maxTokens: number) {
     this.#host = host
     this.#folder = folder
     this.#maxTokens = maxTokens
@@ -87,7 +87,7 @@ export class AnswerStore {
   }
 
   async #scoreNow (
-    prompt: string, texts: readonly string[], rewards: readonly Scoring[], signal: AbortSignal, host: Host,
+    prompt: string, texts: readonly string[], rewards: readonly Scoring[], signal: AbortSignal, host: ServedModel,
     keys: readonly string[]
   ): Promise<void> {
     const scores: number[][] = rewards.map(() => [])

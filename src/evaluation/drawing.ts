@@ -6,7 +6,7 @@ import { parseAlignment } from '../decoding/strategies/parameters.js'
 import type { DecodeResult } from '../decoding/result.js'
 import { schemaGrammar } from '../grammar/json-schema-grammar.js'
 import { generate } from '../serving/run-request.js'
-import type { Host } from '../serving/model-runtime.js'
+import type { ServedModel } from '../serving/served-models.js'
 import { promptLogprobs } from '../serving/prompt-logprobs.js'
 import { renderPrompt } from '../serving/prompt-reader.js'
 import type { Usage } from '../serving/protocol.js'
@@ -73,7 +73,7 @@ const plainSampling = {
  * @param schema that answers are held to as JSON; null for none
  */
 export async function ask (
-  host: Host, { system, alignment, answers }: Omit<Way, 'name'>, prompt: string, seed: number,
+  host: ServedModel, { system, alignment, answers }: Omit<Way, 'name'>, prompt: string, seed: number,
   limits: { readonly maxTokens: number, readonly ignoreEos?: boolean }, signal: AbortSignal,
   schema: object | null = null
 ): Promise<{ result: DecodeResult, usage: Usage }> {
@@ -101,14 +101,13 @@ export async function ask (
 
 /** ln π(answer's tokens | messages), nats, read through the policy; without an end token. */
 async function readLogprob (
-  host: Host, messages: readonly ChatMessage[], answer: string, signal: AbortSignal
+  host: ServedModel, messages: readonly ChatMessage[], answer: string, signal: AbortSignal
 ): Promise<number> {
-  const prompt = renderPrompt(host, messages).tokens
-  const tokens = [...prompt, ...host.model.tokenizer.encode(answer)]
+  const { model, kvBudget } = host
+  const prompt = renderPrompt(model, messages).tokens
+  const tokens = [...prompt, ...model.tokenizer.encode(answer)]
   if (tokens.length === prompt.length) return 0
-  const reservation = await host.engine.reserve(
-    { sequences: 1, promptTokens: 0, answerTokens: tokens.length + 1, sharesPrompt: false }, signal
-  )
+  const reservation = await kvBudget.reserve({ sequences: 1, tokens: tokens.length + 1 }, signal)
   try {
     const rated = await promptLogprobs(host, tokens, 0,
       { salt: '', signal, ledger: { computedTokens: 0, cachedTokens: 0, forwardPasses: 0 } })
@@ -123,7 +122,7 @@ async function readLogprob (
  * log-ratio.
  */
 async function asPolicySees (
-  host: Host, { prompt, answers, ...draw }: Draw, system: string, signal: AbortSignal
+  host: ServedModel, { prompt, answers, ...draw }: Draw, system: string, signal: AbortSignal
 ): Promise<Draw> {
   const read = (messages: readonly ChatMessage[]): Promise<number[]> =>
     Promise.all(answers.map(({ text }) => readLogprob(host, messages, text, signal)))
@@ -143,7 +142,7 @@ async function asPolicySees (
  * @throws RequestError as a request does; the signal's reason when it is aborted
  */
 export async function draw (
-  host: Host, way: Way, prompt: string, seed: number, maxTokens: number, signal: AbortSignal,
+  host: ServedModel, way: Way, prompt: string, seed: number, maxTokens: number, signal: AbortSignal,
   schema: object | null = null
 ): Promise<Draw> {
   const started = performance.now()

@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path'
 import { RequestError } from '../errors.js'
-import type { Host } from '../serving/model-runtime.js'
+import type { ServedModel } from '../serving/served-models.js'
 import type { RewardFamily } from '../rewards/descriptor.js'
 import type { EnsembleDescriptor } from '../rewards/kinds/ensemble.js'
 import { minExamples } from '../fitting/fit-reward.js'
@@ -65,7 +65,7 @@ export interface Evaluated extends Omit<EvaluationOptions, 'prompts' | 'folder' 
 /** Scores a draw's answers; larger is what is wished for. */
 type Judge = (way: Way, draw: Draw) => Promise<readonly number[]>
 
-function findReward (host: Host, name: string): RewardFamily {
+function findReward (host: ServedModel, name: string): RewardFamily {
   const family = host.rewards.find(one => one.name === name)
   if (!family) {
     throw new RequestError('reward_not_found',
@@ -76,7 +76,7 @@ function findReward (host: Host, name: string): RewardFamily {
 }
 
 class Evaluator {
-  readonly #host: Host
+  readonly #host: ServedModel
   readonly #options: EvaluationOptions
   readonly #signal: AbortSignal
   readonly #store: AnswerStore
@@ -85,11 +85,11 @@ class Evaluator {
   readonly #name: string
   readonly #ways: readonly ComparedWay[]
   /** The host with the reward's version that was fitted on whole answers only, where there is one. */
-  readonly #withOutcomeOnly: Host
+  readonly #withOutcomeOnly: ServedModel
   readonly #pool: Way
   readonly #proxy: Scoring
 
-  constructor (host: Host, options: EvaluationOptions, signal: AbortSignal) {
+  constructor (host: ServedModel, options: EvaluationOptions, signal: AbortSignal) {
     const { reward, weight, judge, wish, maxTokens, candidates, folder } = options
     this.#host = host
     this.#options = options
@@ -109,7 +109,7 @@ class Evaluator {
 
   get ways (): readonly ComparedWay[] { return this.#ways }
 
-  #hostOf ({ outcomeOnly }: ComparedWay): Host { return outcomeOnly ? this.#withOutcomeOnly : this.#host }
+  #hostOf ({ outcomeOnly }: ComparedWay): ServedModel { return outcomeOnly ? this.#withOutcomeOnly : this.#host }
 
   #judgeOf (name: string): Judge {
     const sign = this.#proxy.weight
@@ -225,7 +225,7 @@ class Evaluator {
  * was done
  */
 export async function evaluate (
-  host: Host, options: EvaluationOptions, signal: AbortSignal, onProgress: OnProgress
+  host: ServedModel, options: EvaluationOptions, signal: AbortSignal, onProgress: OnProgress
 ): Promise<Evaluation> {
   const evaluator = new Evaluator(host, options, signal)
   let panel: PanelCurve[] = []

@@ -6,8 +6,9 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Host } from '../serving/model-runtime.js'
+import type { ServedModel } from '../serving/served-models.js'
 import { parseRewardFamily, type Naming, type RewardFamily } from '../rewards/descriptor.js'
+import { readablePolicy } from '../rewards/readable-policy.js'
 import type { EnsembleDescriptor } from '../rewards/kinds/ensemble.js'
 import type { Pair } from '../fitting/examples.js'
 import type { FitProgress } from '../fitting/fit-task.js'
@@ -71,18 +72,18 @@ export function noisyPairs (draws: readonly Draw[], judge: ReadonlyArray<readonl
  * An ensemble fitted on pairs; kept in a file of a folder that goes by the pairs, and taken from there the next time.
  */
 export async function smallFits (
-  { model, policy, config }: Host, pairs: readonly Pair[], folder: string, signal: AbortSignal,
+  host: ServedModel, pairs: readonly Pair[], folder: string, signal: AbortSignal,
   onProgress: (progress: FitProgress) => void
 ): Promise<Naming & EnsembleDescriptor> {
   const file = join(folder,
     `small-fits-${createHash('sha256').update(JSON.stringify(pairs)).digest('hex').slice(0, 12)}.json`)
   if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as Naming & EnsembleDescriptor
-  const { layers } = model.config
+  const { model: { config: { layers } }, config } = host
   const descriptor = await fitReward({
     name: 'small-fits',
     description: `Heads of the over-optimisation panel: ${pairs.length} pairs that the judge labelled, ` +
       `${100 * flipped} % of them wrongly`,
-    policy,
+    policy: readablePolicy(host),
     train: { kind: 'pairs', pairs },
     data: { name: 'the policy’s own answers, labelled by the judge', licence: 'none' },
     layers: [Math.round(layers / 2)],

@@ -4,7 +4,7 @@
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Host } from '../serving/model-runtime.js'
+import type { ServedModel } from '../serving/served-models.js'
 import type { TimedTurn } from './analysis.js'
 import { draw, type OnProgress, type Way } from './drawing.js'
 import { Records } from './records.js'
@@ -13,7 +13,7 @@ import { Records } from './records.js'
 interface Timed extends Way { readonly prompt: string, readonly ms: number }
 
 /** A way, the host whose rewards it names, and the schema that its answers are held to. */
-export interface TimedWay { readonly way: Way, readonly host: Host, readonly schema?: object | null }
+export interface TimedWay { readonly way: Way, readonly host: ServedModel, readonly schema?: object | null }
 
 /** The ways that take a turn on a prompt: the same number on each. */
 export interface Turn { readonly prompt: string, readonly ways: readonly TimedWay[] }

@@ -6,7 +6,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Host } from '../serving/model-runtime.js'
+import type { ServedModel } from '../serving/served-models.js'
 import { packageRoot } from '../package-root.js'
 import { parseRewardFamily } from '../rewards/descriptor.js'
 import { AnswerStore } from './answer-store.js'
@@ -30,7 +30,7 @@ export function loadConstraints (): Constraint[] {
 const rewardName = 'checks'
 
 /** The host with a prompt's checks as a reward: the least of them, so that it is 1 where all hold. */
-export function withChecks (host: Host, { checks }: Constraint): Host {
+export function withChecks (host: ServedModel, { checks }: Constraint): ServedModel {
   const rules = checks.map(check => ({ kind: 'rule', ...check }))
   const fields = rules.length === 1 ? rules[0]! : { kind: 'ensemble', combine: 'min', scorers: rules }
   return {
@@ -120,12 +120,12 @@ function retryOf ({ passes, lengths }: VerifiedPrompt): Attempt {
 }
 
 class Verifier {
-  readonly #host: Host
+  readonly #host: ServedModel
   readonly #store: AnswerStore
   readonly #options: VerifiedOptions
   readonly #signal: AbortSignal
 
-  constructor (host: Host, options: VerifiedOptions, signal: AbortSignal) {
+  constructor (host: ServedModel, options: VerifiedOptions, signal: AbortSignal) {
     this.#host = host
     this.#options = options
     this.#signal = signal
@@ -261,7 +261,7 @@ export function analyseVerified (
  * @throws RequestError for a folder of other records; the signal's reason where no prompt was done
  */
 export async function evaluateVerified (
-  host: Host, options: VerifiedOptions, signal: AbortSignal, onProgress: OnProgress
+  host: ServedModel, options: VerifiedOptions, signal: AbortSignal, onProgress: OnProgress
 ): Promise<VerifiedResult> {
   const verifier = new Verifier(host, options, signal)
   const constraints = loadConstraints().slice(0, options.limit)

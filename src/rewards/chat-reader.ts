@@ -1,16 +1,17 @@
 /**
  * Reads chats through a model of a reward's own, in that model's template and tokens. Knows what a chat looks like to
- * the model and how much room it needs, not what is made of its outputs.
+ * the model and how much KV it needs, not what is made of its outputs.
  */
 import { resolve } from 'node:path'
 import { Type, type Static } from 'typebox'
+import type { ModelRuntime, RuntimeDemand } from '../engine/model-runtime.js'
 import type { Output } from '../engine/sequence.js'
 import { RequestError } from '../errors.js'
 import { encodeChat } from '../models/tokenizer/chat-template.js'
 import { listManifests } from '../models/store/manifest.js'
 import { weightFormats } from '../models/quantization/weight-format.js'
-import type { OpenContext, Room } from './reward-kind.js'
-import type { RewardModel, RewardModels } from './reward-models.js'
+import type { OpenContext } from './reward-kind.js'
+import type { RewardModels } from './reward-models.js'
 import type { Answer, ChatMessage } from './scorer.js'
 import { TextReader, type TokenMeasure } from './text-reader.js'
 
@@ -40,7 +41,7 @@ type ModelFields = { readonly [K in keyof typeof modelFields]: Static<(typeof mo
 export function loadRewardModel (
   models: RewardModels,
   { model, format = 'q8', template, layers, adapter }: Partial<ModelFields> & Pick<ModelFields, 'model'>, folder: string
-): Promise<RewardModel> {
+): Promise<ModelRuntime> {
   const variant = {
     ...(layers === undefined ? {} : { layers }), ...(adapter === undefined ? {} : { adapter: resolve(folder, adapter) })
   }
@@ -59,12 +60,12 @@ export function loadRewardModel (
 const tokensFactor = 1.25
 const extraTokens = 64
 
-/** Room for answers that are read as they grow: two rounds of them and the prompt, at most a quarter of the KV. */
-function roomOf (model: RewardModel, { request: { width, tokens } }: OpenContext): Room {
-  const { engine } = model
+/** KV for answers that are read as they grow: two rounds of them and the prompt, at most a quarter of the budget. */
+function demandOf (runtime: ModelRuntime, { request: { width, tokens } }: OpenContext): RuntimeDemand {
+  const { engine, kvBudget } = runtime
   const each = Math.min(engine.contextLength, Math.ceil(tokens * tokensFactor) + extraTokens)
   return {
-    model, tokens: each, sequences: Math.max(1, Math.min(2 * width + 1, Math.floor(engine.maxKvTokens / 4 / each)))
+    runtime, tokens: each, sequences: Math.max(1, Math.min(2 * width + 1, Math.floor(kvBudget.maxTokens / 4 / each)))
   }
 }
 
@@ -73,21 +74,21 @@ export type ChatEnd = 'closed' | 'open'
 
 /** Reads the chats of one request through one model. */
 export class ChatReader {
-  readonly room: Room
-  readonly #model: RewardModel['model']
+  readonly demand: RuntimeDemand
+  readonly #model: ModelRuntime['model']
   readonly #name: string
   readonly #reader: TextReader
 
   /** @param measure what `sums` adds up; default ln probability */
-  constructor (rewardModel: RewardModel, context: OpenContext, measure?: TokenMeasure) {
-    this.room = roomOf(rewardModel, context)
-    this.#model = rewardModel.model
+  constructor (runtime: ModelRuntime, context: OpenContext, measure?: TokenMeasure) {
+    this.demand = demandOf(runtime, context)
+    this.#model = runtime.model
     this.#name = context.name
     const { ledger, request: { salt, signal } } = context
     this.#reader = new TextReader({
-      source: rewardModel.engine,
+      source: runtime.engine,
       ledger,
-      maxTokens: this.room.sequences * this.room.tokens,
+      maxTokens: this.demand.sequences * this.demand.tokens,
       salt,
       signal,
       ...(measure ? { measure } : {})

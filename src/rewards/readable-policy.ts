@@ -1,5 +1,5 @@
 /** What rewards must know of the policy whose answers they score, and how texts are read through it. */
-import type { Need, Reservation } from '../engine/kv/reservation.js'
+import type { KvBudget, Reservation } from '../engine/model-runtime.js'
 import type { SequenceSource } from '../engine/sequence.js'
 import { encodeChat } from '../models/tokenizer/chat-template.js'
 import type { LoadedModel } from '../models/model.js'
@@ -58,18 +58,16 @@ export function policyInfo (model: LoadedModel): PolicyInfo {
   }
 }
 
-/** An engine: opens sequences, once there is room for them. */
-interface Engine extends SequenceSource { reserve (need: Need, signal?: AbortSignal): Promise<Reservation> }
-
-/** A loaded model and the engine over it as something that texts can be read through. */
-export function readablePolicy (model: LoadedModel, engine: Engine): ReadablePolicy {
+/** A model's runtime as something that texts can be read through. */
+export function readablePolicy (
+  { model, engine, kvBudget }: { model: LoadedModel, engine: SequenceSource, kvBudget: Pick<KvBudget, 'reserve'> }
+): ReadablePolicy {
   let last: Promise<unknown> = Promise.resolve()
   return {
     ...policyInfo(model),
     source: engine,
     reserve (sequences, tokens, signal) {
-      const granted = last.then(() =>
-        engine.reserve({ sequences, promptTokens: 0, answerTokens: tokens, sharesPrompt: false }, signal))
+      const granted = last.then(() => kvBudget.reserve({ sequences, tokens }, signal))
       last = granted.catch(() => {})
       return granted
     },

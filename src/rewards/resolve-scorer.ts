@@ -3,10 +3,11 @@
  * gate for what a reward may be used for. Knows no kind of reward.
  */
 import type { Warning } from '../decoding/result.js'
+import type { RuntimeDemand } from '../engine/model-runtime.js'
 import { RequestError } from '../errors.js'
 import { rewardNotFound, type RewardFamily } from './descriptor.js'
 import type {
-  MemberScorer, NextTokenScorer, OpenContext, RawScore, RequestScope, RewardLedger, Room
+  MemberScorer, NextTokenScorer, OpenContext, RawScore, RequestScope, RewardLedger
 } from './reward-kind.js'
 import type { PolicyInfo } from './readable-policy.js'
 import type { Answer, MemberScore, Prompt, RewardMember, Score, Scorer } from './scorer.js'
@@ -43,8 +44,8 @@ export interface ResolvedScorer {
   readonly seconds: Readonly<Record<string, readonly number[]>>
   /** True where scoring forks each answer for one token (end-token heads): it may then hold twice the sequences. */
   readonly forks: boolean
-  /** KV it needs in engines other than the policy's. */
-  readonly rooms: readonly Room[]
+  /** KV it needs in the engines of the models it reads through. */
+  readonly demands: readonly RuntimeDemand[]
 }
 
 interface Term {
@@ -112,7 +113,7 @@ export function resolveScorer (
     ledger,
     seconds,
     forks: terms.some(term => term.scorer.forks),
-    rooms: terms.flatMap(term => term.scorer.rooms ?? [])
+    demands: terms.flatMap(term => term.scorer.demands ?? [])
   }
 }
 

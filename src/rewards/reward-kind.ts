@@ -2,9 +2,10 @@
  * The seam between a family and the kinds of rewards: what a descriptor becomes when it is read, and what a member of
  * it becomes when a request uses it. Types only.
  */
+import type { ModelRuntime, RuntimeDemand } from '../engine/model-runtime.js'
 import type { Normalization } from './descriptor-parts.js'
 import type { PolicyInfo } from './readable-policy.js'
-import type { RewardModel, RewardModels } from './reward-models.js'
+import type { RewardModels } from './reward-models.js'
 import type { Answer, AnswerMember, Prompt } from './scorer.js'
 
 /** Counts tokens that were run only to score. */
@@ -17,18 +18,12 @@ export interface RequestScope {
   /** Longest prompt and answer together, the policy's tokens. */
   readonly tokens: number
   /** The policy, for those who read answers through it once more. */
-  readonly reader: RewardModel
+  readonly reader: ModelRuntime
   /** Cached prompts are shared only among equal salts. */
   readonly salt: string
   /** Aborted when the request ends, however it ends. */
   readonly signal: AbortSignal
 }
-
-/**
- * Room for KV that a request takes in the engine of a reward's model before it begins: so many sequences of so many
- * tokens.
- */
-export interface Room { readonly model: RewardModel, readonly sequences: number, readonly tokens: number }
 
 /** What a kind is given when a request opens a member. */
 export interface OpenContext {
@@ -59,8 +54,8 @@ export interface MemberScorer {
   readonly layers: readonly number[]
   /** True where scoring forks an answer for one token. */
   readonly forks: boolean
-  /** KV it needs in the engines of models of its own. Default none. */
-  readonly rooms?: readonly Room[]
+  /** KV it needs in the engines of the models it reads through. Default none. */
+  readonly demands?: readonly RuntimeDemand[]
   /** Raw scores of answers, in order. They need not be finite: whoever standardises them checks. */
   score (prompt: Prompt, answers: readonly Answer[]): Promise<RawScore[]>
   /**

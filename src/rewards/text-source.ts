@@ -8,7 +8,7 @@ import type { RewardModels } from './reward-models.js'
 import type { AnswerMember } from './scorer.js'
 
 /** The part of a member that depends on the kind. */
-export type TextScorer = Pick<MemberScorer, 'score' | 'rooms'>
+export type TextScorer = Pick<MemberScorer, 'score' | 'demands'>
 
 /** A kind of reward once its models are there. */
 export interface LoadedSource {

@@ -3,14 +3,15 @@
  * own, and asked for by name. They must have the policy's vocabulary, since they say what its tokens are worth. Knows
  * no requests.
  */
+import type { ModelRuntime } from '../engine/model-runtime.js'
 import type { RequestError } from '../errors.js'
 import type { LoadedModel } from '../models/model.js'
 import type { WeightFormat } from '../models/quantization/weight-format.js'
-import type { RewardModel, RewardModels } from '../rewards/reward-models.js'
-import { readNamedModels, refuseModels } from './named-models.js'
+import type { RewardModels } from '../rewards/reward-models.js'
+import { readNamedModels, refuseModels } from './model-names.js'
 
 /** By name. */
-export type ContrastModels = ReadonlyMap<string, RewardModel>
+export type ContrastModels = ReadonlyMap<string, ModelRuntime>
 
 const setting = 'contrast-models'
 const refuse = (problem: string): RequestError => refuseModels(setting, problem)
@@ -41,7 +42,7 @@ function check (name: string, model: LoadedModel, policies: readonly LoadedModel
 export async function loadContrastModels (
   entries: readonly string[], models: RewardModels, policies: readonly LoadedModel[], format: WeightFormat
 ): Promise<ContrastModels> {
-  const loaded = new Map<string, RewardModel>()
+  const loaded = new Map<string, ModelRuntime>()
   for (const { name, model } of readNamedModels(setting, entries)) {
     const one = await models.load({ model, format })
     check(name, one.model, policies)

@@ -3,12 +3,12 @@
  * in a thread of its own.
  */
 import { setMaxListeners } from 'node:events'
-import { join } from 'node:path'
 import type { RewardFamily } from '../rewards/descriptor.js'
 import { fitReward } from '../fitting/fit-reward.js'
 import type { RewardStore } from '../rewards/reward-store.js'
-import type { Host } from './model-runtime.js'
-import type { FitRequest, FittingProgress } from './protocol.js'
+import { readOptions } from './adapt-reward.js'
+import type { FitRequest, FittingProgress } from './calls.js'
+import type { ServedModel } from './served-models.js'
 
 /** When the fit before is done, by where it is kept: two would read the same answers twice, and take the same name. */
 const last = new WeakMap<RewardStore, Promise<unknown>>()
@@ -21,16 +21,14 @@ function aborted (signal: AbortSignal): Promise<never> {
 }
 
 async function fitNow (
-  host: Host, { model: _model, replace, ...choices }: FitRequest, signal: AbortSignal,
+  served: ServedModel, { model: _model, replace, ...choices }: FitRequest, signal: AbortSignal,
   onProgress: (progress: FittingProgress) => void
 ): Promise<RewardFamily> {
   signal.throwIfAborted()
-  host.store.checkFree(choices.name, replace)
-  const descriptor = await fitReward({
-    ...choices, policy: host.policy, cacheDirectory: join(host.config.cacheDir, 'features'), onProgress, signal
-  })
+  served.store.checkFree(choices.name, replace)
+  const descriptor = await fitReward({ ...choices, ...readOptions(served, signal), onProgress })
   signal.throwIfAborted()
-  return await host.store.save(descriptor)
+  return await served.store.save(descriptor)
 }
 
 /**
@@ -38,14 +36,14 @@ async function fitNow (
  * @throws RequestError for examples, names and layers that cannot work; storage_failed
  */
 export async function fit (
-  host: Host, request: FitRequest, signal: AbortSignal, onProgress: (progress: FittingProgress) => void
+  served: ServedModel, request: FitRequest, signal: AbortSignal, onProgress: (progress: FittingProgress) => void
 ): Promise<RewardFamily> {
-  host.store.checkFree(request.name, request.replace)
-  const before = last.get(host.store) ?? Promise.resolve()
+  served.store.checkFree(request.name, request.replace)
+  const before = last.get(served.store) ?? Promise.resolve()
   // Every sequence of the fit listens.
   setMaxListeners(0, signal)
   onProgress({ phase: 'queued', done: 0, total: 1 })
-  const done = before.then(() => fitNow(host, request, signal, onProgress))
-  last.set(host.store, done.catch(() => {}))
+  const done = before.then(() => fitNow(served, request, signal, onProgress))
+  last.set(served.store, done.catch(() => {}))
   return await Promise.race([done, aborted(signal)])
 }

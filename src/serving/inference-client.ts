@@ -4,9 +4,9 @@ import type { Config } from '../config.js'
 import { EventQueue } from '../decoding/event-queue.js'
 import { RequestError } from '../errors.js'
 import type { RewardInfo } from '../rewards/reward-info.js'
-import type {
-  CallName, Calls, FittingProgress, FromWorker, GenerateRequest, GenerationEvent, ModelInfo, Spent, Stats, ToWorker
-} from './protocol.js'
+import type { CallName, Calls, FittingProgress, Stats } from './calls.js'
+import type { FromWorker, ToWorker } from './messages.js'
+import type { GenerateRequest, GenerationEvent, ModelInfo, Used } from './protocol.js'
 
 interface Pending {
   readonly onMessage: (message: FromWorker) => void
@@ -16,10 +16,10 @@ interface Pending {
 export interface CallOptions {
   readonly signal?: AbortSignal
   /**
-   * Told what the request took, once, however it ended: before its caller knows that it has ended or, where its caller
-   * left, when the thread has heard of it. Not told where the thread was lost.
+   * Reports what the request used, once, however it ended: before its caller knows that it has ended or, where the
+   * client disconnected, when the thread has heard of it. Never called where the thread was lost.
    */
-  readonly onSpent?: (spent: Spent) => void
+  readonly onUsed?: (used: Used) => void
 }
 
 /** What the API and the commands need of the inference thread. */
@@ -27,7 +27,7 @@ export type Inference =
   Pick<InferenceClient, 'models' | 'rewards' | 'isReady' | 'problem' | 'generate' | 'call' | 'stats'>
 
 /** A thread that dies this often in a row is not started again. */
-const mostRestarts = 5
+const maxRestarts = 5
 /**
  * Before the second try to start it, ms, and twice as long before each further one: what is missing, such as a file or
  * memory, may come back.
@@ -38,8 +38,8 @@ export class InferenceClient {
   readonly #config: Config
   readonly #onProgress: (message: string) => void
   readonly #pending = new Map<number, Pending>()
-  /** Who is told what a request took, by the request's id. */
-  readonly #accounts = new Map<number, (spent: Spent) => void>()
+  /** Who is told what a request used, by the request's id. */
+  readonly #accounts = new Map<number, (used: Used) => void>()
   #worker: Worker | null = null
   #info: { models: readonly ModelInfo[], rewards: readonly RewardInfo[] } | null = null
   #nextId = 0
@@ -82,12 +82,12 @@ export class InferenceClient {
    * @throws RequestError
    */
   async * generate (
-    request: GenerateRequest, { signal, onSpent }: CallOptions = {}
+    request: GenerateRequest, { signal, onUsed }: CallOptions = {}
   ): AsyncGenerator<GenerationEvent, void, undefined> {
     const events = new EventQueue<GenerationEvent>()
     const { id, done } = this.#send(newId => ({ type: 'generate', id: newId, request }), message => {
       if (message.type === 'event') events.push(message.event)
-    }, { ...(signal && { signal }), ...(onSpent && { onSpent }) })
+    }, { ...(signal && { signal }), ...(onUsed && { onUsed }) })
     events.endWith(done)
     try {
       yield * events
@@ -135,8 +135,8 @@ export class InferenceClient {
 
   #post (message: ToWorker): void { this.#worker?.postMessage(message) }
 
-  #account ({ id, spent }: { readonly id: number, readonly spent: Spent }): void {
-    this.#accounts.get(id)?.(spent)
+  #account ({ id, used }: { readonly id: number, readonly used: Used }): void {
+    this.#accounts.get(id)?.(used)
     this.#accounts.delete(id)
   }
 
@@ -146,12 +146,12 @@ export class InferenceClient {
 
   /** Sends a request; `done` settles when it has ended. */
   #send (
-    message: (id: number) => ToWorker, onMessage: (message: FromWorker) => void, { signal, onSpent }: CallOptions
+    message: (id: number) => ToWorker, onMessage: (message: FromWorker) => void, { signal, onUsed }: CallOptions
   ): { id: number, done: Promise<void> } {
     this.#ready()
     signal?.throwIfAborted()
     const id = this.#nextId++
-    if (onSpent) this.#accounts.set(id, onSpent)
+    if (onUsed) this.#accounts.set(id, onUsed)
     const done = new Promise<void>((resolve, reject) => {
       const leave = (): void => {
         this.#abort(id)
@@ -215,8 +215,8 @@ export class InferenceClient {
     for (const { fail } of [...this.#pending.values()]) fail(lost)
     this.#accounts.clear()
     if (this.#closing || !this.#hasServed) return
-    if (this.#restarts >= mostRestarts) {
-      this.#onProgress(`the inference thread could not be started again, ${mostRestarts} times; the server must be ` +
+    if (this.#restarts >= maxRestarts) {
+      this.#onProgress(`the inference thread could not be started again, ${maxRestarts} times; the server must be ` +
         'restarted')
       return
     }

@@ -5,7 +5,7 @@
 import { tokenLogprob } from '../policies/local/token-logprob.js'
 import type { TokenLogprob } from '../policies/drawn-token.js'
 import type { ComputeLedger } from '../engine/sequence.js'
-import type { Host } from './model-runtime.js'
+import type { ModelRuntime } from '../engine/model-runtime.js'
 import type { PromptLogprobs } from './protocol.js'
 
 /**
@@ -14,7 +14,7 @@ import type { PromptLogprobs } from './protocol.js'
  * @param ledger what the reading took
  */
 export async function promptLogprobs (
-  { engine, model }: Host, tokens: readonly number[], top: number,
+  { engine, model }: ModelRuntime, tokens: readonly number[], top: number,
   options: { readonly salt: string, readonly signal: AbortSignal, readonly ledger: ComputeLedger }
 ): Promise<PromptLogprobs> {
   const { tokenizer } = model

@@ -1,24 +1,14 @@
 /**
- * What crosses between the main thread and the inference thread: plain data only. The client side is
- * `inference-client.ts`, the thread's side is `worker.ts`.
+ * A generation as it crosses between the main thread and the inference thread: the request, its events, what it used.
+ * Plain data. Other questions are in `calls.ts`, the messages that carry both in `messages.ts`.
  */
 import type { DecodeEvent } from '../decoding/events.js'
-import type { Warning } from '../decoding/result.js'
-import type { TokenLogprob } from '../policies/drawn-token.js'
-import type { SamplingParams } from '../policies/sampling-params.js'
 import type { AlignmentRequest } from '../decoding/strategies/strategy-schemas.js'
-import type { RequestErrorData } from '../errors.js'
 import type { CallForm } from '../models/tokenizer/call-form.js'
 import type { OperatorReport } from '../models/self-test/choose-operators.js'
-import type { Suggestion } from '../fitting/active-learning.js'
-import type { AdaptChoices, OpenPair } from '../fitting/adapt-reward.js'
-import type { Pair } from '../fitting/examples.js'
-import type { FitChoices, FitProgress } from '../fitting/fit-task.js'
-import type { RewardInfo } from '../rewards/reward-info.js'
-import type { AnswerMember, ChatMessage, RewardMember, Score } from '../rewards/scorer.js'
-
-export type { CallForm } from '../models/tokenizer/call-form.js'
-export type { OperatorReport } from '../models/self-test/choose-operators.js'
+import type { TokenLogprob } from '../policies/drawn-token.js'
+import type { SamplingParams } from '../policies/sampling-params.js'
+import type { ChatMessage, RewardMember } from '../rewards/scorer.js'
 
 /** Messages, rendered by the model's template. */
 export interface ChatPrompt {
@@ -42,7 +32,7 @@ export interface TextPrompt {
 
 export type PromptInput = ChatPrompt | TextPrompt | { readonly tokens: readonly number[] }
 
-/** A request as the inference thread takes it: checked for shape, not yet for length, names of rewards or budget. */
+/** A request as the inference thread takes it: its fields are checked, its length and its rewards' names not yet. */
 export interface GenerateRequest {
   /** Its name, without a profile's. */
   readonly model: string
@@ -66,11 +56,11 @@ export interface GenerateRequest {
   readonly grammar: GrammarRequest | null
   /** Who waits for memory with a lower one starts earlier. Default 0. */
   readonly priority?: number
-  /** Guess tokens ahead, where that pays. Default null: each is run on its own. */
+  /** Verify draft tokens, where that pays. Default null: each token is run on its own. */
   readonly drafts?: DraftRequest | null
 }
 
-/** Where guesses come from beside the prompt and the answer itself. */
+/** Where draft tokens come from beside the prompt and the answer itself. */
 export interface DraftRequest {
   /** Text that much of the answer may be; '' for none. */
   readonly prediction: string
@@ -94,13 +84,13 @@ export interface Usage {
   readonly rewardTokens: number
   readonly rewardCachedTokens: number
   readonly forwardPasses: number
-  /** Guesses that came true, and that did not; 0 where none were asked for. */
+  /** Draft tokens that were accepted, and that were not; 0 where none were asked for. */
   readonly acceptedDrafts: number
   readonly rejectedDrafts: number
 }
 
-/** What a request took, however it ended. */
-export interface Spent {
+/** What a request used, however it ended. */
+export interface Used {
   /** Tokens drawn, chosen or not. */
   generatedTokens: number
   /** How long each call of a reward's scorer took, seconds, by the reward's name. */
@@ -137,73 +127,6 @@ export type GenerationEvent =
   | DecodeEvent
   | { readonly type: 'usage', readonly usage: Usage }
 
-/** Given answers to be scored, each to a conversation of its own. */
-export interface ScoreRequest {
-  readonly model: string
-  /** What to sum, at least one. */
-  readonly rewards: ReadonlyArray<{ readonly name: string, readonly weight: number }>
-  readonly scale: 'standardized' | 'raw'
-  /** With `outcome` answers count as finished, with `prefix` as unfinished. */
-  readonly member: AnswerMember
-  readonly items: ReadonlyArray<{ readonly messages: readonly ChatMessage[], readonly answer: string }>
-  /**
-   * Score each answer after every so many of its tokens, and whole at last; null scores it whole only. Needs `prefix`.
-   */
-  readonly every: number | null
-  readonly cacheSalt: string
-  /** What the caller calls these fields, for errors. */
-  readonly fields: { readonly rewards: string, readonly items: string }
-}
-
-/** The score of an answer's first tokens. */
-export interface ScoredPrefix { readonly tokens: number, readonly text: string, readonly score: Score }
-
-/** The score of one answer as it was given, and of its prefixes where they were asked for, shortest first. */
-export interface ScoredItem {
-  readonly score: Score, readonly tokens: number, readonly prefixes: readonly ScoredPrefix[]
-}
-
-/** Scores in the order of the items, and what should be known about them. */
-export interface Scored {
-  readonly items: readonly ScoredItem[]
-  readonly rewardsUsed: GenerationStart['rewardsUsed']
-  readonly warnings: readonly Warning[]
-  /**
-   * Tokens of all prompts and answers; those of them that were read from the prefix cache, and those run through the
-   * model.
-   */
-  readonly usage: { readonly tokens: number, readonly cachedTokens: number, readonly computedTokens: number }
-}
-
-/** A reward to be fitted and kept. */
-export interface FitRequest extends FitChoices {
-  readonly model: string
-  /** Whether a kept reward of the name may be replaced. */
-  readonly replace: boolean
-}
-
-/** A reward to be made from another one and a user's pairs, and kept. */
-export interface AdaptRequest extends AdaptChoices {
-  readonly model: string
-  readonly reward: string
-  /** Whether a kept reward of the name may be replaced. */
-  readonly replace: boolean
-}
-
-export interface SuggestRequest {
-  readonly model: string
-  readonly reward: string
-  readonly candidates: readonly OpenPair[]
-  readonly labelled: readonly Pair[]
-  readonly count: number
-}
-
-/** Candidates by index, most informative first. */
-export type Suggested = readonly Suggestion[]
-
-/** How far a fit is; `queued` while others are fitted. */
-export type FittingProgress = FitProgress | { readonly phase: 'queued', readonly done: 0, readonly total: 1 }
-
 export interface ModelInfo {
   readonly id: string
   readonly contextLength: number
@@ -220,98 +143,3 @@ export interface ModelInfo {
   /** How its answers call functions. */
   readonly callForm: CallForm
 }
-
-export interface TokenizeRequest { readonly model: string, readonly prompt: PromptInput }
-
-/** Tokens, and the text each is written with; part of a character, maybe. */
-export interface Tokenized { readonly tokens: readonly number[], readonly texts: readonly string[] }
-
-export interface DetokenizeRequest { readonly model: string, readonly tokens: readonly number[] }
-
-/**
- * What programs that render and count prompts themselves ask of a tokenizer; '' for a token that the model does not
- * name.
- */
-export interface TokenizerInfo { readonly beginToken: string, readonly endToken: string, readonly chatTemplate: string }
-
-export interface EmbedRequest {
-  readonly model: string, readonly inputs: readonly PromptInput[], readonly cacheSalt: string
-}
-
-/** Mean hidden states of the last layer over each input's tokens, of length one, in the order of the inputs. */
-export interface Embedded { readonly embeddings: readonly Float32Array[], readonly promptTokens: number }
-
-/** The engine of a model at this moment. */
-export interface EngineStats {
-  readonly model: string
-  readonly sequences: number
-  readonly waitingRequests: number
-  readonly runningRequests: number
-  /** Tokens whose KV is held by open sequences. */
-  readonly kvTokens: number
-  readonly kvBytesPerToken: number
-  /** Bytes of KV kept for later prompts. */
-  readonly prefixCacheBytes: number
-  /** Since the thread started: steps, model runs, and the rows they carried. */
-  readonly steps: number
-  readonly runs: number
-  readonly decodeRows: number
-  readonly prefillRows: number
-  /** Of tokens that might come next, run up to some layer. */
-  readonly probedRows: number
-}
-
-/** A model that rewards brought, at this moment. */
-export interface RewardModelStats {
-  /** Name of its file or folder. */
-  readonly id: string
-  /** Bytes of its weights. */
-  readonly weightBytes: number
-  /** Bytes of KV that are held for open and for later sequences. */
-  readonly kvBytes: number
-  /** Tokens run through it since it was loaded. */
-  readonly tokens: number
-}
-
-/** All engines at this moment, the default model's first. */
-export interface Stats { readonly engines: readonly EngineStats[], readonly rewardModels: readonly RewardModelStats[] }
-
-/** What has one answer: name → request and answer. */
-export interface Calls {
-  readonly score: { readonly request: ScoreRequest, readonly answer: Scored }
-  readonly tokenize: { readonly request: TokenizeRequest, readonly answer: Tokenized }
-  readonly tokenizerInfo: { readonly request: { readonly model: string }, readonly answer: TokenizerInfo }
-  readonly detokenize: { readonly request: DetokenizeRequest, readonly answer: string }
-  /** The reward, once it is kept and can be used. Tells its progress. */
-  readonly fit: { readonly request: FitRequest, readonly answer: RewardInfo }
-  readonly adapt: { readonly request: AdaptRequest, readonly answer: RewardInfo }
-  readonly suggest: { readonly request: SuggestRequest, readonly answer: Suggested }
-  readonly deleteReward: { readonly request: { readonly name: string }, readonly answer: null }
-  readonly embed: { readonly request: EmbedRequest, readonly answer: Embedded }
-  readonly stats: { readonly request: null, readonly answer: Stats }
-}
-
-export type CallName = keyof Calls
-
-/** Main thread → inference thread. */
-export type ToWorker =
-  | { readonly type: 'generate', readonly id: number, readonly request: GenerateRequest }
-  | {
-    readonly type: 'call', readonly id: number, readonly name: CallName, readonly request: Calls[CallName]['request']
-  }
-  | { readonly type: 'abort', readonly id: number }
-  | { readonly type: 'close' }
-
-/** Inference thread → main thread. */
-export type FromWorker =
-  | { readonly type: 'loading', readonly message: string }
-  /** The default model is the first. */
-  | { readonly type: 'ready', readonly models: readonly ModelInfo[], readonly rewards: readonly RewardInfo[] }
-  | { readonly type: 'event', readonly id: number, readonly event: GenerationEvent }
-  | { readonly type: 'progress', readonly id: number, readonly progress: FittingProgress }
-  /** All rewards that fit a model, whenever that changes. */
-  | { readonly type: 'rewards', readonly rewards: readonly RewardInfo[] }
-  | { readonly type: 'answer', readonly id: number, readonly answer: Calls[CallName]['answer'] }
-  | { readonly type: 'done', readonly id: number, readonly spent: Spent }
-  | { readonly type: 'failed', readonly id: number, readonly error: RequestErrorData, readonly spent: Spent }
-  | { readonly type: 'fatal', readonly error: RequestErrorData }

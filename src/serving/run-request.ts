@@ -2,30 +2,32 @@
  * Runs one prepared request: admits it, gives the strategy its policy, passes its events on, counts. Whatever happens,
  * every sequence is closed.
  */
-import type { Constraint } from '../policies/constraint.js'
-import { comparesAnswers } from '../decoding/strategies/request-size.js'
-import { randomStream } from '../policies/random-stream.js'
 import type { DecodeEvent } from '../decoding/events.js'
 import type { ContrastContext, DecodingRequest } from '../decoding/request.js'
 import type { Choice, DecodeResult } from '../decoding/result.js'
+import { comparesAnswers } from '../decoding/strategies/request-size.js'
 import { decode } from '../decoding/strategies/strategies.js'
 import { DraftingSequence, type DraftCounts } from '../engine/drafting-sequence.js'
 import { PromptLookup } from '../engine/prompt-lookup.js'
-import type { Reservation } from '../engine/kv/reservation.js'
+import type { Reservation } from '../engine/model-runtime.js'
 import type { ComputeLedger } from '../engine/sequence.js'
+import { IncrementalDetokenizer } from '../models/tokenizer/detokenizer.js'
+import type { Constraint } from '../policies/constraint.js'
 import { openReadings } from '../policies/local/context-reading.js'
 import { localCapabilities, LocalPolicy } from '../policies/local/local-policy.js'
-import { IncrementalDetokenizer } from '../models/tokenizer/detokenizer.js'
+import { randomStream } from '../policies/random-stream.js'
+import { admit } from './admission.js'
 import { keepBest } from './best-of.js'
-import type { Host } from './model-runtime.js'
-import { prepare, type ContrastPrompt, type PreparedRequest } from './prepare.js'
+import type { PromptReading } from './contrast-prompts.js'
+import { prepare, type PreparedRequest } from './prepare.js'
 import { promptLogprobs } from './prompt-logprobs.js'
-import type { GenerateRequest, GenerationEvent, GenerationStart, Spent, Usage } from './protocol.js'
-import { requestScope, reserveAll } from './request-scope.js'
+import type { GenerateRequest, GenerationEvent, GenerationStart, Usage, Used } from './protocol.js'
+import { requestScope } from './request-scope.js'
+import type { ServedModel } from './served-models.js'
 
 const emptyLedger = (): ComputeLedger => ({ computedTokens: 0, cachedTokens: 0, forwardPasses: 0 })
 
-/** What the answer itself took, and what was read again to score it. */
+/** What the answer itself used, and what was read again to score it. */
 interface Ledgers { readonly policy: ComputeLedger, readonly reward: ComputeLedger, readonly drafts: DraftCounts }
 
 function startOf ({ alignment, reward, sampling, seed, prompt, droppedMessages }: PreparedRequest): GenerationStart {
@@ -43,11 +45,11 @@ function startOf ({ alignment, reward, sampling, seed, prompt, droppedMessages }
 
 /** What strategies are given, on the engines of this process. */
 function decodingRequest (
-  host: Host, prepared: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers,
+  served: ServedModel, prepared: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers,
   used: DecodingRequest['used']
 ): DecodingRequest {
   const { alignment, contrast, reward, sampling, prompt, n, seed, cacheSalt: salt, fanOut, probed, drafts } = prepared
-  const { engine, model } = host
+  const { engine, model } = served
   const started = performance.now()
   const embeddingLayer = comparesAnswers(alignment) ? Math.round(model.config.layers / 2) : null
   const layers = [...new Set([...reward?.scorer.layers ?? [], ...embeddingLayer === null ? [] : [embeddingLayer]])]
@@ -61,16 +63,14 @@ function decodingRequest (
       const sequence =
         engine.open(tokens, { temperature: sampling.temperature, layers, salt, signal, ...purpose, ...options })
       if (!drafts) return sequence
-      // What follows the answer's last token nobody asks, so that a guess of it would be checked in vain.
-      const until = tokens.length + sampling.maxTokens - 1
-      return new DraftingSequence(sequence,
-        {
-          lookup: new PromptLookup([...drafts, ...tokens]),
-          profile: engine.profile.drafts,
-          until,
-          pays: () => engine.isIdle,
-          counts: ledgers.drafts
-        })
+      return new DraftingSequence(sequence, {
+        lookup: new PromptLookup([...drafts, ...tokens]),
+        profile: engine.profile.drafts,
+        // What follows the answer's last token nobody asks, so that a draft of it would be checked in vain.
+        until: tokens.length + sampling.maxTokens - 1,
+        pays: () => engine.isIdle,
+        counts: ledgers.drafts
+      })
     },
     sampling,
     layers,
@@ -79,7 +79,7 @@ function decodingRequest (
     detokenizer: () => new IncrementalDetokenizer(tokenBytes),
     tokenBytes
   })
-  const contextOf = (context: ContrastPrompt | null): ContrastContext | null => context && {
+  const contextOf = (context: PromptReading | null): ContrastContext | null => context && {
     tokens: context.tokens,
     isForeign: context.reader !== null,
     open: count => openReadings(policy, (context.reader?.engine ?? engine).open(context.tokens,
@@ -148,51 +148,59 @@ function * nothingDrawn (n: number): Generator<DecodeEvent> {
   }
 }
 
+/** The events of a request that was admitted. */
+async function * run (
+  served: ServedModel, prepared: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers,
+  used: Used
+): AsyncGenerator<GenerationEvent, void, undefined> {
+  const { prompt, sampling, alignment, n, returned, reward, cacheSalt: salt } = prepared
+  yield { type: 'start', start: startOf(prepared) }
+  if (prepared.promptLogprobs !== null) {
+    const logprobs = await promptLogprobs(served, prompt.tokens, prepared.promptLogprobs,
+      { salt, signal, ledger: ledgers.policy })
+    yield { type: 'prompt', logprobs }
+  }
+  const events = sampling.maxTokens === 0
+    ? nothingDrawn(n)
+    : decode(decodingRequest(served, prepared, constraint, signal, ledgers, used), alignment)
+  for await (const event of events) {
+    if (event.type !== 'end') {
+      yield event
+      continue
+    }
+    const result = {
+      ...event.result,
+      choices: keepBest(event.result.choices, returned),
+      warnings: [...reward?.warnings ?? [], ...event.result.warnings]
+    }
+    yield { type: 'end', result }
+    yield { type: 'usage', usage: usageOf(prepared, result, ledgers) }
+  }
+}
+
 /**
  * The events of one request: `accepted`, `start`, the strategy's own, `usage`.
  * @param signal aborting it closes the request's sequences at once
- * @param spent counts what it takes as it takes it, for requests that do not come to their end
+ * @param used counts what the request uses as it uses it, for those that do not come to their end
  * @throws RequestError for what the caller can mend; the signal's reason if it is aborted
  */
 export async function * generate (
-  host: Host, request: GenerateRequest, signal: AbortSignal, spent: Spent = { generatedTokens: 0, rewardSeconds: {} }
+  served: ServedModel, request: GenerateRequest, signal: AbortSignal,
+  used: Used = { generatedTokens: 0, rewardSeconds: {} }
 ): AsyncGenerator<GenerationEvent, void, undefined> {
   const scope = requestScope(signal)
   const ledgers = { policy: emptyLedger(), reward: emptyLedger(), drafts: { accepted: 0, rejected: 0 } }
   let reserving: Promise<Reservation> | null = null
   try {
-    await host.readyRewards(request.alignment?.rewards ?? [])
-    const prepared = prepare(host, request, scope.signal)
-    spent.rewardSeconds = prepared.reward?.seconds ?? {}
-    const constraint =
-      prepared.grammar && await host.grammars.open(prepared.grammar.text, prepared.grammar.param, scope.signal)
-    reserving = reserveAll(host.engine, prepared.need, prepared.rooms, signal)
+    await served.loadRewards(request.alignment?.rewards ?? [])
+    const prepared = prepare(served, request, scope.signal)
+    const { reward, grammar, admission } = prepared
+    used.rewardSeconds = reward?.seconds ?? {}
+    const constraint = grammar && await served.grammars.open(grammar.text, grammar.param, scope.signal)
+    reserving = admit(served, admission, signal)
     yield { type: 'accepted' }
     await reserving
-    yield { type: 'start', start: startOf(prepared) }
-    if (prepared.promptLogprobs !== null) {
-      yield {
-        type: 'prompt',
-        logprobs: await promptLogprobs(host, prepared.prompt.tokens, prepared.promptLogprobs,
-          { salt: prepared.cacheSalt, signal: scope.signal, ledger: ledgers.policy })
-      }
-    }
-    const events = prepared.sampling.maxTokens === 0
-      ? nothingDrawn(prepared.n)
-      : decode(decodingRequest(host, prepared, constraint, scope.signal, ledgers, spent), prepared.alignment)
-    for await (const event of events) {
-      if (event.type !== 'end') {
-        yield event
-        continue
-      }
-      const result = {
-        ...event.result,
-        choices: keepBest(event.result.choices, prepared.returned),
-        warnings: [...prepared.reward?.warnings ?? [], ...event.result.warnings]
-      }
-      yield { type: 'end', result }
-      yield { type: 'usage', usage: usageOf(prepared, result, ledgers) }
-    }
+    yield * run(served, prepared, constraint, scope.signal, ledgers, used)
   } finally {
     scope.end()
     reserving?.then(reservation => { reservation.release() }, () => {})

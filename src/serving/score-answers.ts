@@ -3,16 +3,18 @@
  * no reward looks at the model's states, the model is not asked at all.
  */
 import { readAnswer, unreadAnswer } from '../policies/local/answers.js'
-import type { ComputeLedger, Output, Sequence } from '../engine/sequence.js'
+import type { ComputeLedger, Sequence } from '../engine/sequence.js'
 import { RequestError } from '../errors.js'
 import { IncrementalDetokenizer } from '../models/tokenizer/detokenizer.js'
 import { policyInfo } from '../rewards/readable-policy.js'
 import { resolveScorer, type ResolvedScorer } from '../rewards/resolve-scorer.js'
 import type { Prompt } from '../rewards/scorer.js'
-import type { Host } from './model-runtime.js'
+import { admit } from './admission.js'
 import { renderPrompt } from './prompt-reader.js'
-import { requestScope, reserveAll } from './request-scope.js'
-import type { Scored, ScoredItem, ScoredPrefix, ScoreRequest, Spent } from './protocol.js'
+import type { Used } from './protocol.js'
+import { requestScope } from './request-scope.js'
+import type { Scored, ScoredItem, ScoredPrefix, ScoreRequest } from './calls.js'
+import type { ServedModel } from './served-models.js'
 
 /** An answer to be scored, tokenised. */
 interface Item {
@@ -32,10 +34,10 @@ function stopsOf (length: number, every: number | null): number[] {
   return [...stops, length]
 }
 
-function prepareItems (host: Host, { items, every, fields }: ScoreRequest): Item[] {
-  const { model, config } = host
+function prepareItems (served: ServedModel, { items, every, fields }: ScoreRequest): Item[] {
+  const { model, config } = served
   const prepared = items.map(({ messages, answer }, index): Item => {
-    const prompt = renderPrompt(host, messages)
+    const prompt = renderPrompt(model, messages)
     const tokens = model.tokenizer.encode(answer)
     if (prompt.tokens.length + tokens.length >= model.contextLength) {
       throw new RequestError('context_length_exceeded', `This model's context length is ${model.contextLength} ` +
@@ -56,8 +58,8 @@ const tokensOf = (items: readonly Item[]): number =>
   items.reduce((sum, { prompt, tokens }) => sum + prompt.tokens.length + tokens.length, 0)
 
 /** Texts of the first tokens, for each stop; the bytes of an unfinished character are left out. */
-function prefixTexts (host: Host, { tokens, stops, text }: Item): string[] {
-  const detokenizer = new IncrementalDetokenizer(token => host.model.tokenizer.tokenBytes(token))
+function prefixTexts (served: ServedModel, { tokens, stops, text }: Item): string[] {
+  const detokenizer = new IncrementalDetokenizer(token => served.model.tokenizer.tokenBytes(token))
   let [read, at] = ['', 0]
   return stops.map(stop => {
     while (at < stop) read += detokenizer.push(tokens[at++]!)
@@ -65,161 +67,138 @@ function prefixTexts (host: Host, { tokens, stops, text }: Item): string[] {
   })
 }
 
-class Scoring {
-  readonly #host: Host
-  readonly #request: ScoreRequest
-  readonly #resolved: ResolvedScorer
-  readonly #signal: AbortSignal
-  readonly ledger: ComputeLedger = { computedTokens: 0, cachedTokens: 0, forwardPasses: 0 }
+/** A request while it is scored. */
+interface Job {
+  readonly served: ServedModel
+  readonly request: ScoreRequest
+  readonly resolved: ResolvedScorer
+  readonly signal: AbortSignal
+  readonly ledger: ComputeLedger
+}
 
-  constructor (host: Host, request: ScoreRequest, resolved: ResolvedScorer, signal: AbortSignal) {
-    this.#host = host
-    this.#request = request
-    this.#resolved = resolved
-    this.#signal = signal
+/** Sequences that one item may hold. */
+const widthOf = ({ forks }: ResolvedScorer): number => forks ? 2 : 1
+
+/** Items from `start` on that fit KV together, at least one. */
+function waveOf ({ served: { kvBudget }, resolved }: Job, items: readonly Item[], start: number): Item[] {
+  const wave: Item[] = []
+  let longest = 0
+  for (const item of items.slice(start, start + mostAbreast)) {
+    longest = Math.max(longest, item.prompt.tokens.length + item.tokens.length + 1)
+    if (wave.length > 0 && (wave.length + 1) * widthOf(resolved) * longest > kvBudget.maxTokens) break
+    wave.push(item)
   }
+  return wave
+}
 
-  /** Sequences that one item may hold. */
-  get #width (): number { return this.#resolved.forks ? 2 : 1 }
-
-  /** Items from `start` on that fit KV together, at least one. */
-  #wave (items: readonly Item[], start: number): Item[] {
-    const { config, engine } = this.#host
-    const mostTokens = config.kvCacheBytes / engine.stats().kvBytesPerToken
-    const wave: Item[] = []
-    let longest = 0
-    for (const item of items.slice(start, start + mostAbreast)) {
-      longest = Math.max(longest, item.prompt.tokens.length + item.tokens.length + 1)
-      if (wave.length > 0 && (wave.length + 1) * this.#width * longest > mostTokens) break
-      wave.push(item)
-    }
-    return wave
-  }
-
-  async #scoreOne (
-    item: Item, text: string, stop: number, read: { sequence: Sequence, output: Output } | null
-  ): Promise<ScoredPrefix> {
-    const final = this.#request.member === 'outcome' || (this.#request.every !== null && stop === item.tokens.length)
-    const answer = { text, tokens: item.tokens.slice(0, stop), final }
-    const [score] = await this.#resolved.scorer.score(item.prompt,
-      [read ? readAnswer(answer, read.sequence, read.output) : unreadAnswer(answer)])
-    return { tokens: stop, text, score: score! }
-  }
-
-  /**
-   * Scores one item at each of its stops.
-   * @param sequence of its prompt and what comes before the first stop; null where no model reads it
-   */
-  async #score (item: Item, sequence: Sequence | null): Promise<ScoredItem> {
-    const texts = prefixTexts(this.#host, item)
-    const scored: ScoredPrefix[] = []
-    for (const [index, stop] of item.stops.entries()) {
-      if (index > 0) sequence?.append(...item.tokens.slice(item.stops[index - 1], stop))
-      scored.push(await this.#scoreOne(item, texts[index]!, stop,
-        sequence && { sequence, output: await sequence.output() }))
-    }
-    return {
-      score: scored.at(-1)!.score, tokens: item.tokens.length, prefixes: this.#request.every === null ? [] : scored
-    }
-  }
-
-  /**
-   * A sequence for each item, of its prompt and what comes before its first stop. A prompt that several have is read
-   * once.
-   * @param opened takes them
-   */
-  async #open (wave: readonly Item[], opened: Map<Item, Sequence>): Promise<void> {
-    const { engine } = this.#host
-    const byPrompt = new Map<string, Item[]>()
-    for (const item of wave) {
-      const key = item.prompt.tokens.join()
-      byPrompt.set(key, [...byPrompt.get(key) ?? [], item])
-    }
-    await Promise.all([...byPrompt.values()].map(async items => {
-      const { prompt } = items[0]!
-      const root = engine.open(prompt.tokens, {
-        layers: this.#resolved.scorer.layers,
-        poolFrom: prompt.tokens.length,
-        salt: this.#request.cacheSalt,
-        signal: this.#signal,
-        ledger: this.ledger
-      })
-      opened.set(items.at(-1)!, root)
-      if (items.length > 1) await root.output()
-      for (const item of items.slice(0, -1)) opened.set(item, root.fork())
-      for (const item of items) opened.get(item)!.append(...item.tokens.slice(0, item.stops[0]))
-    }))
-  }
-
-  async #read (wave: readonly Item[]): Promise<ScoredItem[]> {
-    const { engine } = this.#host
-    const longest = Math.max(...wave.map(({ prompt, tokens }) => prompt.tokens.length + tokens.length))
-    const reservation = await reserveAll(engine,
-      { sequences: wave.length * this.#width, promptTokens: 0, answerTokens: longest + 1, sharesPrompt: false },
-      this.#resolved.rooms, this.#signal)
-    const opened = new Map<Item, Sequence>()
-    try {
-      await this.#open(wave, opened)
-      return await Promise.all(wave.map(item => this.#score(item, opened.get(item)!)))
-    } finally {
-      for (const sequence of opened.values()) sequence.close()
-      reservation.release()
-    }
-  }
-
-  /** Scores answers that the policy does not read. */
-  async #scoreUnread (items: readonly Item[]): Promise<ScoredItem[]> {
-    const reservation = await reserveAll(this.#host.engine, null, this.#resolved.rooms, this.#signal)
-    try {
-      return await Promise.all(items.map(item => this.#score(item, null)))
-    } finally {
-      reservation.release()
-    }
-  }
-
-  async run (items: readonly Item[]): Promise<ScoredItem[]> {
-    if (this.#resolved.scorer.layers.length === 0) return this.#scoreUnread(items)
-    const scored: ScoredItem[] = []
-    while (scored.length < items.length) scored.push(...await this.#read(this.#wave(items, scored.length)))
-    return scored
-  }
+async function scorePrefix (
+  { request: { member, every }, resolved }: Job, { prompt, tokens }: Item, text: string, stop: number,
+  sequence: Sequence | null
+): Promise<ScoredPrefix> {
+  const final = member === 'outcome' || (every !== null && stop === tokens.length)
+  const answer = { text, tokens: tokens.slice(0, stop), final }
+  const read = sequence ? readAnswer(answer, sequence, await sequence.output()) : unreadAnswer(answer)
+  const [score] = await resolved.scorer.score(prompt, [read])
+  return { tokens: stop, text, score: score! }
 }
 
 /**
- * @param spent told how long the rewards took
+ * Scores one item at each of its stops.
+ * @param sequence of its prompt and what comes before the first stop; null where the served model does not read it
+ */
+async function scoreItem (job: Job, item: Item, sequence: Sequence | null): Promise<ScoredItem> {
+  const texts = prefixTexts(job.served, item)
+  const scored: ScoredPrefix[] = []
+  for (const [index, stop] of item.stops.entries()) {
+    if (index > 0) sequence?.append(...item.tokens.slice(item.stops[index - 1], stop))
+    scored.push(await scorePrefix(job, item, texts[index]!, stop, sequence))
+  }
+  return { score: scored.at(-1)!.score, tokens: item.tokens.length, prefixes: job.request.every === null ? [] : scored }
+}
+
+/**
+ * A sequence for each item, of its prompt and what comes before its first stop. A prompt that several have is read
+ * once.
+ * @param opened takes them
+ */
+async function open (
+  { served: { engine }, request: { cacheSalt: salt }, resolved, signal, ledger }: Job, wave: readonly Item[],
+  opened: Map<Item, Sequence>
+): Promise<void> {
+  const byPrompt = new Map<string, Item[]>()
+  for (const item of wave) {
+    const key = item.prompt.tokens.join()
+    byPrompt.set(key, [...byPrompt.get(key) ?? [], item])
+  }
+  await Promise.all([...byPrompt.values()].map(async items => {
+    const { tokens } = items[0]!.prompt
+    const root = engine.open(tokens,
+      { layers: resolved.scorer.layers, poolFrom: tokens.length, salt, signal, ledger })
+    opened.set(items.at(-1)!, root)
+    if (items.length > 1) await root.output()
+    for (const item of items.slice(0, -1)) opened.set(item, root.fork())
+    for (const item of items) opened.get(item)!.append(...item.tokens.slice(0, item.stops[0]))
+  }))
+}
+
+/** Scores items together. @param isRead whether the served model reads them */
+async function scoreWave (job: Job, wave: readonly Item[], isRead: boolean): Promise<ScoredItem[]> {
+  const { served, resolved, signal } = job
+  const longest = Math.max(...wave.map(({ prompt, tokens }) => prompt.tokens.length + tokens.length))
+  const demand = isRead ? { sequences: wave.length * widthOf(resolved), tokens: longest + 1 } : null
+  const reservation = await admit(served, { demand, beside: resolved.demands }, signal)
+  const opened = new Map<Item, Sequence>()
+  try {
+    if (isRead) await open(job, wave, opened)
+    return await Promise.all(wave.map(item => scoreItem(job, item, opened.get(item) ?? null)))
+  } finally {
+    for (const sequence of opened.values()) sequence.close()
+    reservation.release()
+  }
+}
+
+async function scoreAll (job: Job, items: readonly Item[]): Promise<ScoredItem[]> {
+  if (job.resolved.scorer.layers.length === 0) return scoreWave(job, items, false)
+  const scored: ScoredItem[] = []
+  while (scored.length < items.length) scored.push(...await scoreWave(job, waveOf(job, items, scored.length), true))
+  return scored
+}
+
+/**
+ * @param used is given how long the rewards took
  * @throws RequestError for rewards that are not there and answers that do not fit the context or the operator's ceiling
  */
 export async function score (
-  host: Host, request: ScoreRequest, signal: AbortSignal, spent: Pick<Spent, 'rewardSeconds'> = { rewardSeconds: {} }
+  served: ServedModel, request: ScoreRequest, signal: AbortSignal,
+  used: Pick<Used, 'rewardSeconds'> = { rewardSeconds: {} }
 ): Promise<Scored> {
   const scope = requestScope(signal)
   try {
-    return await scoreItems(host, request, scope.signal, spent)
+    return await scoreItems(served, request, scope.signal, used)
   } finally {
     scope.end()
   }
 }
 
 async function scoreItems (
-  host: Host, request: ScoreRequest, signal: AbortSignal, spent: Pick<Spent, 'rewardSeconds'>
+  served: ServedModel, request: ScoreRequest, signal: AbortSignal, used: Pick<Used, 'rewardSeconds'>
 ): Promise<Scored> {
   const { rewards, member, scale, fields, cacheSalt: salt } = request
-  await host.readyRewards(rewards)
-  const items = prepareItems(host, request)
+  await served.loadRewards(rewards)
+  const items = prepareItems(served, request)
   const tokens = Math.max(...items.map(item => item.prompt.tokens.length + item.tokens.length))
-  const resolved = resolveScorer(host.rewards, { rewards, member, scale, field: fields.rewards },
-    policyInfo(host.model), { width: Math.min(items.length, mostAbreast), tokens, reader: host.reader, salt, signal })
-  spent.rewardSeconds = resolved.seconds
-  const scoring = new Scoring(host, request, resolved, signal)
-  const scored = await scoring.run(items)
+  const resolved = resolveScorer(served.rewards, { rewards, member, scale, field: fields.rewards },
+    policyInfo(served.model), { width: Math.min(items.length, mostAbreast), tokens, reader: served, salt, signal })
+  used.rewardSeconds = resolved.seconds
+  const ledger: ComputeLedger = { computedTokens: 0, cachedTokens: 0, forwardPasses: 0 }
   return {
-    items: scored,
+    items: await scoreAll({ served, request, resolved, signal, ledger }, items),
     rewardsUsed: resolved.scorer.used,
     warnings: resolved.warnings,
     usage: {
       tokens: tokensOf(items),
-      cachedTokens: scoring.ledger.cachedTokens,
-      computedTokens: scoring.ledger.computedTokens + resolved.ledger.rewardTokens
+      cachedTokens: ledger.cachedTokens,
+      computedTokens: ledger.computedTokens + resolved.ledger.rewardTokens
     }
   }
 }

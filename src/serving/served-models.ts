@@ -1,17 +1,198 @@
-/** Which models the settings say are served, and what requests call them. Loads nothing. */
-import type { Config } from '../config.js'
-import { modelName } from '../models/store/model-store.js'
-import { readNamedModels, refuseModels, type NamedModel } from './named-models.js'
+/**
+ * Everything that runs requests, in one thread: the models that are served, and the rewards that they share. In the
+ * server it lives in a Worker; commands that fit or measure use it directly.
+ */
+import { dirname, join } from 'node:path'
+import { secret, type Config } from '../config.js'
+import { ComputeLock } from '../engine/compute-lock.js'
+import type { ModelRuntime } from '../engine/model-runtime.js'
+import { RequestError } from '../errors.js'
+import { Grammars } from '../grammar/grammars.js'
+import { vocabularyOf } from '../grammar/vocabulary.js'
+import type { LoadedModel, ModelOptions } from '../models/model.js'
+import type { WeightFormat } from '../models/quantization/weight-format.js'
+import { packageRoot } from '../package-root.js'
+import type { RewardFamily } from '../rewards/descriptor.js'
+import { parseOrigins } from '../rewards/kinds/remote.js'
+import { policyInfo } from '../rewards/readable-policy.js'
+import { incompatibility } from '../rewards/resolve-scorer.js'
+import { RewardStore } from '../rewards/reward-store.js'
+import { loadContrastModels, ofVocabulary, type ContrastModels } from './contrast-models.js'
+import { moreModels, servedModelNames, unknownModel, type NamedModel } from './model-names.js'
+import { ModelPool } from './model-pool.js'
+import { loadRuntime } from './model-runtime.js'
 
-/** The setting that names all but the default. */
-export const moreModels = 'more-models'
+/** A model that requests name, with what its answers can be held to, steered by and set beside. */
+export interface ServedModel extends ModelRuntime {
+  readonly config: Config
+  readonly grammars: Grammars
+  /** Models that guidance can set beside this one. */
+  readonly contrastModels: ContrastModels
+  readonly store: RewardStore
+  /** All in the store at this moment, those too that do not fit the model: naming one gives an error that says why. */
+  readonly rewards: readonly RewardFamily[]
+  /**
+   * Loads the models that some rewards bring and that were not loaded yet. Names of none are passed over.
+   * @throws RequestError naming the descriptor's file
+   */
+  loadRewards (named: ReadonlyArray<{ readonly name: string }>): Promise<void>
+}
 
-/** The default first. @throws RequestError for names that are no names, and for one that two would have */
-export function servedModels (config: Pick<Config, 'model' | 'moreModels'>): readonly NamedModel[] {
-  const name = modelName(config.model)
-  const more = readNamedModels(moreModels, config.moreModels)
-  if (more.some(one => one.name === name)) {
-    throw refuseModels(moreModels, `${name} is what the default model is called; another must have another name`)
+/** Told what is happening, in words. */
+type OnProgress = (message: string) => void
+
+/** How models are loaded beside what the settings say. */
+type LoadOptions = Pick<ModelOptions, 'profilePrefix'>
+
+/** Built-in rewards. */
+const builtInFolder = join(packageRoot, 'models', 'rewards')
+
+/** Loads the models that rewards bring. @throws RequestError naming the descriptor's file */
+async function loadRewardModels (rewards: readonly RewardFamily[], pool: ModelPool): Promise<void> {
+  for (const { file, source } of rewards) {
+    await source.load?.(pool).catch((error: unknown) => {
+      throw error instanceof RequestError
+        ? new RequestError(error.code === 'unavailable' ? error.code : 'invalid_request',
+          `reward ${file}: ${error.message}`, { cause: error })
+        : error
+    })
   }
-  return [{ name, model: config.model }, ...more]
+}
+
+function checkWrites ({ id, config }: LoadedModel): void {
+  if (config.scoreHead) {
+    throw new RequestError('invalid_request', `model ${id} scores texts and cannot write them: it has a score ` +
+      "head in place of a language model's", { param: 'model' })
+  }
+}
+
+/** @throws RequestError for one that scores in place of writing, and for a context that there is no memory for */
+function loadServed (
+  config: Config, computeLock: ComputeLock, { name, model }: NamedModel, onProgress: OnProgress, options: LoadOptions
+): Promise<ModelRuntime> {
+  return loadRuntime({
+    id: name,
+    model,
+    format: config.format as WeightFormat,
+    threads: config.threads,
+    cacheDir: config.cacheDir,
+    contextLength: config.contextLength,
+    sharesPrompts: config.sharedPrompts === 'on',
+    onProgress,
+    ...options
+  }, {
+    computeLock,
+    maxSequences: config.maxSequences,
+    kvCacheBytes: config.kvCacheBytes,
+    prefixCacheBytes: config.prefixCacheBytes,
+    prefillTokensPerStep: config.prefillTokensPerStep,
+    maxQueued: config.maxQueuedRequests
+  }, checkWrites)
+}
+
+/** What is wrong with a model of the setting that names several, with its name. */
+function namingModel (name: string, error: unknown): unknown {
+  return error instanceof RequestError
+    ? new RequestError(error.code, `${moreModels}: ${name}: ${error.message}`, { param: moreModels, cause: error })
+    : error
+}
+
+/** Says which rewards fit none of the models. */
+function reportMisfits (
+  rewards: readonly RewardFamily[], models: readonly ModelRuntime[], onProgress: OnProgress
+): void {
+  for (const family of rewards) {
+    const problems = models.map(({ model }) => incompatibility(family, policyInfo(model)))
+    if (!problems.includes(null)) for (const problem of problems) onProgress(problem!)
+  }
+}
+
+/** A model that runs. */
+type Running = ModelRuntime & Pick<ServedModel, 'grammars'>
+
+/** All models of a thread, and what they share. */
+export class ServedModels {
+  readonly store: RewardStore
+  /** Models of rewards, and contrast models. */
+  readonly pool: ModelPool
+  /** Those that must be closed, whatever is loaded after them. */
+  readonly #running: Running[] = []
+  #all: readonly ServedModel[] = []
+
+  private constructor (store: RewardStore, pool: ModelPool) {
+    this.store = store
+    this.pool = pool
+  }
+
+  /**
+   * Loads all models that the settings name.
+   * @throws RequestError for what cannot be loaded
+   */
+  static async load (config: Config, onProgress: OnProgress, options: LoadOptions = {}): Promise<ServedModels> {
+    const store = await RewardStore.open({
+      fixed: [builtInFolder, ...(config.rewardsDir === '' ? [] : [config.rewardsDir])],
+      kept: join(config.dataDir, 'rewards'),
+      remotes: { origins: parseOrigins(config.remoteScorers), secret }
+    })
+    const computeLock = new ComputeLock()
+    const models = new ServedModels(store, new ModelPool(config, computeLock, onProgress))
+    try {
+      await models.#load(config, named => loadServed(config, computeLock, named, onProgress, options))
+    } catch (error) {
+      await models.close()
+      throw error
+    }
+    reportMisfits(store.families, models.all, onProgress)
+    return models
+  }
+
+  /** The default first. */
+  get all (): readonly ServedModel[] { return this.#all }
+
+  /** @throws RequestError model_not_found, listing what there is */
+  find (name: string): ServedModel {
+    const found = this.#all.find(({ model }) => model.id === name)
+    if (!found) throw unknownModel(name, this.#all.map(({ model }) => model.id))
+    return found
+  }
+
+  /** Ends every sequence and frees all memory, after the steps in flight. */
+  async close (): Promise<void> {
+    for (const { grammars, engine } of this.#running) {
+      await grammars.close()
+      await engine.close()
+    }
+    await this.pool.close()
+    for (const { model } of this.#running) model.dispose()
+  }
+
+  async #load (config: Config, load: (named: NamedModel) => Promise<ModelRuntime>): Promise<void> {
+    const { store, pool } = this
+    for (const [index, named] of servedModelNames(config).entries()) {
+      const runtime =
+        await load(named).catch((error: unknown) => { throw index === 0 ? error : namingModel(named.name, error) })
+      this.#running.push({ ...runtime, grammars: new Grammars(vocabularyOf(runtime.model.tokenizer)) })
+    }
+    // Built-in ones may never be asked for: they are loaded when they are.
+    await loadRewardModels(store.families.filter(({ file }) => dirname(file) !== builtInFolder), pool)
+    const contrastModels = await loadContrastModels(config.contrastModels, pool,
+      this.#running.map(({ model }) => model), config.format as WeightFormat)
+    this.#all = this.#running.map(running => ({
+      ...running,
+      config,
+      store,
+      contrastModels: ofVocabulary(contrastModels, running.model),
+      get rewards () { return store.families },
+      loadRewards: named =>
+        loadRewardModels(store.families.filter(({ name }) => named.some(one => one.name === name)), pool)
+    }))
+  }
+}
+
+/** Loads the default model alone, for commands. Closing it frees all memory. */
+export async function loadServedModel (
+  config: Config, onProgress: OnProgress, options: LoadOptions = {}
+): Promise<ServedModel & Pick<ServedModels, 'close'>> {
+  const models = await ServedModels.load({ ...config, moreModels: [] }, onProgress, options)
+  return Object.assign(models.all[0]!, { close: () => models.close() })
 }

@@ -2,14 +2,15 @@
  * Statistics that a reward's members are standardised with: mean and spread of its raw scores of the reference pool,
  * answers of the policy itself; prefix members' over prefixes of them. Knows no files.
  */
-import { join } from 'node:path'
 import type { Members } from '../rewards/descriptor-parts.js'
 import type { RewardFamily } from '../rewards/descriptor.js'
 import { fractions, prefixLengths, type FeatureItem } from '../fitting/features.js'
 import { poolDescription, poolPrompts, referencePool, referenceStatistics } from '../fitting/reference-pool.js'
 import type { AnswerMember } from '../rewards/scorer.js'
-import type { Host } from './model-runtime.js'
+import type { ReadablePolicy } from '../rewards/readable-policy.js'
+import { readOptions } from './adapt-reward.js'
 import { score } from './score-answers.js'
+import type { ServedModel } from './served-models.js'
 
 /** Answers scored at a time: what is done is told between. */
 const together = 24
@@ -18,7 +19,9 @@ type Item =
   { readonly messages: ReadonlyArray<{ readonly role: string, readonly content: string }>, readonly answer: string }
 
 /** Answers of the pool, or their prefixes, as texts to be scored. */
-function itemsOf ({ policy, model }: Host, pool: readonly FeatureItem[], member: AnswerMember): Item[] {
+function itemsOf (
+  { model }: ServedModel, policy: ReadablePolicy, pool: readonly FeatureItem[], member: AnswerMember
+): Item[] {
   const prompts =
     new Map(poolPrompts().map(prompt => [policy.promptTokens([{ role: 'user', content: prompt }]).join(), prompt]))
   return pool.flatMap(({ promptTokens, answerTokens }) => {
@@ -33,19 +36,21 @@ function itemsOf ({ policy, model }: Host, pool: readonly FeatureItem[], member:
  * @throws what scoring throws; storage_failed
  */
 export async function measureStatistics (
-  host: Host, { name, source: { members } }: RewardFamily, onProgress: (message: string) => void, signal: AbortSignal
+  served: ServedModel, { name, source: { members } }: RewardFamily, onProgress: (message: string) => void,
+  signal: AbortSignal
 ): Promise<Members> {
   onProgress('reference pool')
-  const pool = await referencePool(host.policy, join(host.config.cacheDir, 'features'), signal)
-  const description = poolDescription(host.policy, pool.length)
+  const { policy, cacheDirectory } = readOptions(served, signal)
+  const pool = await referencePool(policy, cacheDirectory, signal)
+  const description = poolDescription(policy, pool.length)
   const measured: { -readonly [M in AnswerMember]?: Members[M] } = {}
   for (const member of members) {
-    const items = itemsOf(host, pool, member)
+    const items = itemsOf(served, policy, pool, member)
     const raw: number[] = []
     for (let start = 0; start < items.length; start += together) {
       onProgress(`${member} ${Math.floor(start / items.length * 100)} %`)
-      const { items: scored } = await score(host, {
-        model: host.model.id,
+      const { items: scored } = await score(served, {
+        model: served.model.id,
         rewards: [{ name, weight: 1 }],
         scale: 'raw',
         member,

@@ -2,7 +2,7 @@
  * Leaves out the oldest messages of a conversation that is longer than the context. System messages and the last
  * message stay.
  */
-import type { Host } from './model-runtime.js'
+import type { LoadedModel } from '../models/model.js'
 import { tokensOf } from './prompt-reader.js'
 import type { ChatPrompt } from './protocol.js'
 
@@ -34,11 +34,11 @@ function without (chat: ChatPrompt, dropped: number): ChatPrompt {
  * A conversation with as many of its last messages as leave room for the answer; without any of them, where none do.
  * @param maxTokens longest answer, tokens; null where it was not given
  */
-export function truncated (host: Host, chat: ChatPrompt, maxTokens: number | null): ChatPrompt {
-  const { contextLength } = host.model
+export function truncated (model: LoadedModel, chat: ChatPrompt, maxTokens: number | null): ChatPrompt {
+  const { contextLength } = model
   // One token more than the answer may be read to score it.
   const room = contextLength - 1 - (maxTokens ?? Math.ceil(contextLength * shareOfAnswer))
-  const fits = (dropped: number): boolean => tokensOf(host, without(chat, dropped)).length <= room
+  const fits = (dropped: number): boolean => tokensOf(model, without(chat, dropped)).length <= room
   if (fits(0)) return chat
   // The fewest that must go, by halving: every look renders and tokenises the conversation.
   let [least, most] = [0, chat.messages.filter((_, index) => mayGo(chat, index)).length]

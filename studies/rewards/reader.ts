@@ -18,10 +18,10 @@ import { encodeChat } from '../../src/models/tokenizer/chat-template.js'
 import type { Naming } from '../../src/rewards/descriptor.js'
 import type { RewardMetrics } from '../../src/rewards/descriptor-parts.js'
 import type { ClassifierDescriptor } from '../../src/rewards/kinds/classifier.js'
-import { createHost } from '../../src/serving/model-runtime.js'
+import { loadServedModel } from '../../src/serving/served-models.js'
 import { measureStatistics } from '../../src/serving/standardize-reward.js'
 import type { Arguments } from '../../tools/program.js'
-import { withEngine } from '../setup.js'
+import { withRuntime } from '../setup.js'
 import { classifierCard, reviewsLine } from './card.js'
 import { toneData, type TextRow } from './data.js'
 import { rewardFile, writeDescriptor } from './descriptors.js'
@@ -103,7 +103,7 @@ async function measure (
 ): Promise<{ metrics: RewardMetrics, sha256: string, reviews: string, examples: number }> {
   const all = await toneData(data)
   const train = texts.map(index => all.train[index]!)
-  return withEngine({
+  return withRuntime({
     model: 'smollm2-135m',
     variant: { layers, adapter: rewardFile(name) },
     template,
@@ -111,7 +111,7 @@ async function measure (
     threads: Number(threads),
     cacheDir: loadConfig().cacheDir,
     onProgress: say
-  }, { joinsChunks: true, kvCacheBytes: 2 ** 30 }, async (engine, model) => {
+  }, { joinsChunks: true, kvCacheBytes: 2 ** 30 }, async ({ engine, model }) => {
     const { states } = await read(model, engine, train.slice(0, scaling))
     const lengths = train.map(({ text }) => model.tokenizer.encode(text).length)
     const metrics = evaluateScore(scoreOf, setOf(train, { states, lengths }),
@@ -156,7 +156,7 @@ export async function finishReader (args: Arguments): Promise<void> {
     metrics
   }
   writeDescriptor(descriptor)
-  const host = await createHost(loadConfig({ threads }), say)
+  const host = await loadServedModel(loadConfig({ threads }), say)
   try {
     const reward = host.rewards.find(reward => reward.name === name)!
     const members = await measureStatistics(host, reward, say, new AbortController().signal)

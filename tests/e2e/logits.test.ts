@@ -37,8 +37,7 @@ before(async () => {
     maxSequences: 4,
     kvCacheBytes: 2 ** 28,
     prefixCacheBytes: 0,
-    prefillTokensPerStep: 128,
-    maxQueued: 0
+    prefillTokensPerStep: 128
   })
 })
 after(async () => {

@@ -24,8 +24,7 @@ test('with 16 threads a request of the default model has the same bits alone and
     maxSequences: 32,
     kvCacheBytes: 2 ** 32,
     prefixCacheBytes: 0,
-    prefillTokensPerStep: 256,
-    maxQueued: 0
+    prefillTokensPerStep: 256
   }))
   const alone = await trace(engine, tokens(1100, 1), 3)
   const others = Array.from({ length: 31 }, (_, index) => trace(engine, tokens(2 + 3 * index, 2 + index), 8))

@@ -8,7 +8,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { loadConfig } from '../../src/config.js'
 import { Engine } from '../../src/engine/engine.js'
-import { createHost, type Host } from '../../src/serving/model-runtime.js'
+import { loadServedModel } from '../../src/serving/served-models.js'
 import { score } from '../../src/serving/score-answers.js'
 import { encodeChat } from '../../src/models/tokenizer/chat-template.js'
 import { loadModel } from '../../src/models/model.js'
@@ -38,8 +38,7 @@ test('its scores after every position are those of transformers and peft', async
     maxSequences: 4,
     kvCacheBytes: 2 ** 26,
     prefixCacheBytes: 0,
-    prefillTokensPerStep: 16,
-    maxQueued: 0
+    prefillTokensPerStep: 16
   })
   try {
     assert.equal(model.sha256, sha256)
@@ -66,8 +65,8 @@ test('its scores after every position are those of transformers and peft', async
   }
 })
 
-let host: Host
-before(async () => { host = await createHost(config, () => {}) })
+let host: Awaited<ReturnType<typeof loadServedModel>>
+before(async () => { host = await loadServedModel(config, () => {}) })
 after(() => host.close())
 
 test('it is loaded when it is first used, has one version before and after, and tells praise from blame', async () => {

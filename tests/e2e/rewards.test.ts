@@ -4,7 +4,6 @@ import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { loadConfig } from '../../src/config.js'
 import { readAnswer } from '../../src/policies/local/answers.js'
-import { Engine } from '../../src/engine/engine.js'
 import type { Output, Sequence } from '../../src/engine/sequence.js'
 import { loadModel } from '../../src/models/model.js'
 import { packageRoot } from '../../src/package-root.js'
@@ -13,20 +12,21 @@ import { rankCorrelation } from '../../src/statistics/metrics.js'
 import { readablePolicy } from '../../src/rewards/readable-policy.js'
 import { incompatibility } from '../../src/rewards/resolve-scorer.js'
 import type { Answer, RewardMember } from '../../src/rewards/scorer.js'
+import { createRuntime } from '../../src/serving/model-runtime.js'
 import { closedAfter } from '../helpers/closed-after.js'
 import { resolveAlone } from '../helpers/resolve-alone.js'
 
 const { cacheDir } = loadConfig({}, {})
 const model = await loadModel({ model: 'smollm2-135m', format: 'q8', threads: 2, cacheDir, contextLength: 512 })
-const engine = new Engine(model, {
-  contextLength: 512,
+const runtime = createRuntime(model, {
   maxSequences: 16,
   kvCacheBytes: 2 ** 30,
   prefixCacheBytes: 0,
   prefillTokensPerStep: 128,
   maxQueued: 0
 })
-const policy = readablePolicy(model, engine)
+const { engine } = runtime
+const policy = readablePolicy(runtime)
 const families = await loadRewards([join(packageRoot, 'models/rewards')])
 after(async () => {
   await engine.close()

@@ -1,13 +1,14 @@
 /** A reward with a model of its own as one request opens it, on toy answers that no policy wrote. */
 import { dirname } from 'node:path'
 import { ComputeLock } from '../../src/engine/compute-lock.js'
+import type { ModelRuntime } from '../../src/engine/model-runtime.js'
 import { unreadAnswer } from '../../src/policies/local/answers.js'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
 import type { RewardLedger } from '../../src/rewards/reward-kind.js'
 import type { PolicyInfo } from '../../src/rewards/readable-policy.js'
 import { resolveScorer, type ResolvedScorer } from '../../src/rewards/resolve-scorer.js'
-import { RewardModels, type RewardModel } from '../../src/rewards/reward-models.js'
 import type { Answer, Prompt, RewardMember } from '../../src/rewards/scorer.js'
+import { ModelPool } from '../../src/serving/model-pool.js'
 
 const policy: PolicyInfo = {
   id: 'toy',
@@ -38,16 +39,11 @@ export interface OpenReward {
  */
 export async function openReward (
   file: string, descriptor: object, member: RewardMember, width = 4,
-  written: Pick<RewardModel, 'model' | 'engine'> = null as never
+  written: ModelRuntime = null as never
 ): Promise<OpenReward> {
-  const models = new RewardModels({
-    computeLock: new ComputeLock(),
-    threads: 1,
-    cacheDir: dirname(file),
-    kvCacheBytes: 2 ** 24,
-    prefillTokensPerStep: 64,
-    maxQueued: 8
-  })
+  const models = new ModelPool({
+    threads: 1, cacheDir: dirname(file), rewardKvCacheBytes: 2 ** 24, prefillTokensPerStep: 64, maxQueuedRequests: 8
+  }, new ComputeLock())
   const family = parseRewardFamily(JSON.stringify({ name: 'judge', description: 'x', ...descriptor }), file)
   try {
     await family.source.load!(models)
@@ -57,14 +53,14 @@ export async function openReward (
   }
   const controller = new AbortController()
   const resolved = resolveScorer([family], { rewards: [{ name: 'judge', weight: 1 }], member, scale: 'raw' }, policy,
-    { width, tokens: 256, reader: { ...written, order: 0 }, salt: '', signal: controller.signal })
+    { width, tokens: 256, reader: written, salt: '', signal: controller.signal })
   return {
     resolved,
     ledger: resolved.ledger,
     score: async (prompt, answers) => (await resolved.scorer.score(prompt, answers)).map(score => score.value),
     async end () {
       controller.abort(new Error('the end'))
-      const left = resolved.rooms[0]!.model.engine.stats().sequences
+      const left = resolved.demands[0]!.runtime.engine.stats().sequences
       await models.close()
       return left
     }

@@ -16,8 +16,7 @@ export const engineOptions: EngineOptions = {
   maxSequences: 64,
   kvCacheBytes: 2 ** 28,
   prefixCacheBytes: 2 ** 22,
-  prefillTokensPerStep: 64,
-  maxQueued: 4
+  prefillTokensPerStep: 64
 }
 
 /** A folder that goes with the test file. */

@@ -36,7 +36,7 @@ async function load (
   return closedAfter(t, await loadModel({ model, variant, format, threads: 1, cacheDir: folder, contextLength: 0 }))
 }
 
-const room = { contextLength: 512, maxSequences: 4, kvCacheBytes: 2 ** 26, prefixCacheBytes: 0, maxQueued: 0 }
+const room = { contextLength: 512, maxSequences: 4, kvCacheBytes: 2 ** 26, prefixCacheBytes: 0 }
 
 /** Scores after every position. */
 async function scoresOf (t: TestContext, model: LoadedModel): Promise<number[][]> {

@@ -92,7 +92,7 @@ test('however little room there is, all is read, and nothing else than what it w
   const descriptor = { ...base, kind: 'value' }
   const answers = Array.from({ length: 24 }, (_, index) => answer(characters.slice(0, 3 + 2 * index).join(''), false))
   const narrow = await opened(descriptor, 'prefix', 1)
-  assert.equal(narrow.resolved.rooms[0]!.sequences, 3)
+  assert.equal(narrow.resolved.demands[0]!.sequences, 3)
   const wide = await opened(descriptor, 'prefix', 64)
   const [few, many] = [await values(narrow, answers), await values(wide, answers)]
   for (const [index, score] of few.entries()) assert.ok(Math.abs(score - many[index]!) <= 1e-4)

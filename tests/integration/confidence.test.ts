@@ -7,11 +7,11 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import { Engine } from '../../src/engine/engine.js'
 import type { Distribution } from '../../src/engine/sequence.js'
 import { encodeChat } from '../../src/models/tokenizer/chat-template.js'
 import { loadModel } from '../../src/models/model.js'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
+import { createRuntime } from '../../src/serving/model-runtime.js'
 import { closedAfter } from '../helpers/closed-after.js'
 import { answerOf, openReward, promptOf } from '../helpers/open-reward.js'
 import { writeTinyCheckpoint } from '../helpers/tiny-checkpoint.js'
@@ -34,14 +34,15 @@ const definitions: ReadonlyArray<readonly [string, (said: Distribution, token: n
     -logits.reduce((sum, logit) => sum + Math.log(logits.length * Math.exp(logit - logNormalizer)), 0) / logits.length]
 ]
 
-const room = { contextLength: 512, maxSequences: 32, kvCacheBytes: 2 ** 24, prefixCacheBytes: 0, maxQueued: 0 }
+const room = { maxSequences: 32, kvCacheBytes: 2 ** 24, prefixCacheBytes: 0, prefillTokensPerStep: 512, maxQueued: 0 }
 
 for (const [measure, definition] of definitions) {
   test(`${measure} is the mean over the answer's tokens, however the answer grew`, async t => {
     const policy = { model: join(folder, 'policy'), format: 'f32', contextLength: 0 } as const
     const model = closedAfter(t, await loadModel({ ...policy, threads: 1, cacheDir: folder }))
-    const engine = closedAfter(t, new Engine(model, { ...room, prefillTokensPerStep: 512 }))
-    const reward = await openReward(join(folder, 'r.json'), confidence(measure), 'prefix', 2, { model, engine })
+    const runtime = createRuntime(model, room)
+    const engine = closedAfter(t, runtime.engine)
+    const reward = await openReward(join(folder, 'r.json'), confidence(measure), 'prefix', 2, runtime)
     const sequence = engine.open(encodeChat(model.chatTemplate, model.tokenizer, promptOf('say').messages).tokens)
     const tokens = model.tokenizer.encode(text)
     let sum = 0

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { loadConfig } from '../../src/config.js'
-import { createHost } from '../../src/serving/model-runtime.js'
+import { loadServedModel } from '../../src/serving/served-models.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
 import { tinyVocabulary } from '../helpers/tiny-vocabulary.js'
@@ -114,7 +114,7 @@ test('a model that is not there, and an answer that does not fit into one, are r
 })
 
 test('a model that cannot be set beside the policy stops the start, and says why', async () => {
-  const start = (contrastModels: string): Promise<unknown> => createHost(
+  const start = (contrastModels: string): Promise<unknown> => loadServedModel(
     loadConfig({ model: file('policy'), cacheDir: folder, dataDir: join(folder, 'data'), contrastModels }, {}), () => {}
   )
   await assert.rejects(start(file('expert')), /contrast-models: must hold models as name=path/)

@@ -25,8 +25,7 @@ const options = {
   maxSequences: 64,
   kvCacheBytes: 2 ** 28,
   prefixCacheBytes: 0,
-  prefillTokensPerStep: 64,
-  maxQueued: 4
+  prefillTokensPerStep: 64
 }
 
 for (const format of weightFormats) {

@@ -9,7 +9,7 @@ import { after, test, type TestContext } from 'node:test'
 import { loadConfig } from '../../src/config.js'
 import { Engine } from '../../src/engine/engine.js'
 import { RequestError } from '../../src/errors.js'
-import { createHost } from '../../src/serving/model-runtime.js'
+import { loadServedModel } from '../../src/serving/served-models.js'
 import { openCheckpoint } from '../../src/models/formats/checkpoint.js'
 import { loadModel, type LoadedModel } from '../../src/models/model.js'
 import { weightFormats, type WeightFormat } from '../../src/models/quantization/weight-format.js'
@@ -40,7 +40,7 @@ async function load (t: TestContext, name: string, format: WeightFormat = 'f32')
 
 /** An engine that is closed when the test ends. */
 function engineOf (t: TestContext, model: LoadedModel, prefillTokensPerStep: number): Engine {
-  const room = { contextLength: 512, maxSequences: 32, kvCacheBytes: 2 ** 26, prefixCacheBytes: 0, maxQueued: 0 }
+  const room = { contextLength: 512, maxSequences: 32, kvCacheBytes: 2 ** 26, prefixCacheBytes: 0 }
   return closedAfter(t, new Engine(model, { ...room, prefillTokensPerStep }))
 }
 
@@ -192,8 +192,8 @@ test('a checkpoint that is damaged, or computes what the graph does not, is refu
 })
 
 test('a classifier cannot be served', async () => {
-  await assert.rejects(createHost(loadConfig({ model: join(folder, 'qwen2-score'), cacheDir: folder }, {}), () => {}),
-    /qwen2-score scores texts and cannot write them/)
+  const config = loadConfig({ model: join(folder, 'qwen2-score'), cacheDir: folder }, {})
+  await assert.rejects(loadServedModel(config, () => {}), /qwen2-score scores texts and cannot write them/)
 })
 
 test('a folder is served like a file', async t => {

@@ -7,10 +7,12 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test, type TestContext } from 'node:test'
-import { Engine } from '../../src/engine/engine.js'
+import type { Engine } from '../../src/engine/engine.js'
+import type { ModelRuntime } from '../../src/engine/model-runtime.js'
 import { encodeChat } from '../../src/models/tokenizer/chat-template.js'
 import { loadModel, type LoadedModel } from '../../src/models/model.js'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
+import { createRuntime } from '../../src/serving/model-runtime.js'
 import { closedAfter } from '../helpers/closed-after.js'
 import { answerOf, openReward, promptOf } from '../helpers/open-reward.js'
 import { tinyTokenizerJson, writeTinyCheckpoint } from '../helpers/tiny-checkpoint.js'
@@ -36,10 +38,12 @@ async function load (t: TestContext, name: string): Promise<LoadedModel> {
   return closedAfter(t, await loadModel({ model, format: 'f32', threads: 1, cacheDir: folder, contextLength: 0 }))
 }
 
-/** An engine that is closed when the test ends. */
-function engineOf (t: TestContext, model: LoadedModel): Engine {
-  const room = { contextLength: 512, maxSequences: 32, kvCacheBytes: 2 ** 24, prefixCacheBytes: 0, maxQueued: 0 }
-  return closedAfter(t, new Engine(model, { ...room, prefillTokensPerStep: 512 }))
+/** A runtime whose engine is closed when the test ends. */
+function runtimeOf (t: TestContext, model: LoadedModel): ModelRuntime {
+  const room = { maxSequences: 32, kvCacheBytes: 2 ** 24, prefixCacheBytes: 0, maxQueued: 0 }
+  const runtime = createRuntime(model, { ...room, prefillTokensPerStep: 512 })
+  closedAfter(t, runtime.engine)
+  return runtime
 }
 
 /** ln probability of an answer, one token after the other. */
@@ -65,7 +69,7 @@ const pairs = growing.map(prefix => [prefix, `${prefix}in`] as const)
 test('two models: a growing, forking answer scores as the sum over its tokens, for the tokens ' +
   'that are new', async t => {
   const [tuned, base] = [await load(t, 'tuned'), await load(t, 'base')]
-  const [up, down] = [engineOf(t, tuned), engineOf(t, base)]
+  const [up, down] = [runtimeOf(t, tuned).engine, runtimeOf(t, base).engine]
   const reward = await openReward(join(folder, 'r.json'), two, 'prefix')
   let whole = 0
   for (const pair of pairs) {
@@ -84,17 +88,18 @@ test('two models: a growing, forking answer scores as the sum over its tokens, f
 
 test('the policy against itself: no other model is loaded, and a mean is one per token', async t => {
   const model = await load(t, 'base')
-  const engine = engineOf(t, model)
+  const runtime = runtimeOf(t, model)
+  const { engine } = runtime
   const itself = ratio({ system: 'the sea is all' }, {}, { beta: 0.5 })
-  const reward = await openReward(join(folder, 'r.json'), itself, 'outcome', 2, { model, engine })
-  const mean = await openReward(join(folder, 'r.json'), { ...itself, per: 'token' }, 'outcome', 2, { model, engine })
+  const reward = await openReward(join(folder, 'r.json'), itself, 'outcome', 2, runtime)
+  const mean = await openReward(join(folder, 'r.json'), { ...itself, per: 'token' }, 'outcome', 2, runtime)
   const expected =
     0.5 * (await tokenByToken(model, engine, 'the sea is all', text) - await tokenByToken(model, engine, null, text))
   const [score] = await reward.score(prompt, [answerOf(text, true)])
   assert.ok(Math.abs(score! - expected) <= 1e-4, `${score}, expected ${expected}`)
   const [each] = await mean.score(prompt, [answerOf(text, true)])
   assert.ok(Math.abs(each! * model.tokenizer.encode(text).length - expected) <= 1e-4)
-  assert.ok(reward.resolved.rooms.every(room => room.model.engine === engine))
+  assert.ok(reward.resolved.demands.every(demand => demand.runtime === runtime))
   await reward.end()
   assert.equal(await mean.end(), 0)
 })

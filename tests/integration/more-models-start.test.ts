@@ -5,7 +5,7 @@ import { join } from 'node:path'
 import { after, mock, test } from 'node:test'
 import { loadConfig } from '../../src/config.js'
 import { Tensor } from '../../src/runtime/tensor.js'
-import { createHosts } from '../../src/serving/model-runtime.js'
+import { ServedModels } from '../../src/serving/served-models.js'
 import { file, folder } from '../helpers/model-servers.js'
 import { tinyServer } from '../helpers/tiny-server.js'
 
@@ -18,7 +18,7 @@ test('a context that there is no memory for stops the start, whoever has it', as
       if (dims.length === 4 && dims[2] === refusedLength) throw new Error('std::bad_alloc')
       return allocate.call(Tensor, type, dims)
     })
-    return createHosts(loadConfig({
+    return ServedModels.load(loadConfig({
       model: file('tiny'),
       format: 'f32',
       cacheDir: folder,
@@ -27,14 +27,12 @@ test('a context that there is no memory for stops the start, whoever has it', as
       contrastModels: `expert=${file('small')}`
     }, {}), () => {}).finally(() => { refusing.mock.restore() })
   }
-  await assert.rejects(start(128),
-    /^RequestError: context-length must be one that there is memory for; got 128: the KV of 32 sequences of 128 tokens needs 4 buffers of \d+ bytes, and the system refuses to reserve them$/)
-  await assert.rejects(start(256),
-    /^RequestError: small reads texts of up to 256 tokens, and there is no memory for that: the KV of 32 sequences of 256 tokens/)
+  await assert.rejects(start(128), { code: 'invalid_request', param: 'contextLength', message: /tiny.* 128 tokens/ })
+  await assert.rejects(start(256), { code: 'invalid_request', param: null, message: /small.* 256 tokens/ })
 })
 
 test('models that cannot be served stop the start, and say which and why', async () => {
-  const start = (moreModels: string): Promise<unknown> => createHosts(
+  const start = (moreModels: string): Promise<unknown> => ServedModels.load(
     loadConfig({ model: file('tiny'), cacheDir: folder, dataDir: join(folder, 'none'), moreModels }, {}), () => {}
   )
   for (const [moreModels, message] of [

@@ -51,7 +51,7 @@ async function load (t: TestContext, file: string, format: WeightFormat, isOther
   const options = { model: file, format, threads: 2, cacheDir: directory, contextLength: 0 }
   const onProgress = (message: string): void => { told.push(message) }
   const model = closedAfter(t, await loadModel({ ...options, onProgress, ...isOther && { selfTest } }))
-  const capacity = { contextLength: 256, maxSequences: 64, kvCacheBytes: 2 ** 28, prefixCacheBytes: 0, maxQueued: 4 }
+  const capacity = { contextLength: 256, maxSequences: 64, kvCacheBytes: 2 ** 28, prefixCacheBytes: 0 }
   return { model, engine: closedAfter(t, new Engine(model, { ...capacity, prefillTokensPerStep: 64 })), told }
 }
 

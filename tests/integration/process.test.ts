@@ -74,7 +74,7 @@ async function load (t: TestContext, name: StepFormatName): Promise<LoadedModel>
 
 /** An engine that is closed when the test ends. */
 function engineOf (t: TestContext, model: LoadedModel): Engine {
-  const room = { contextLength: 512, maxSequences: 32, kvCacheBytes: 2 ** 26, prefixCacheBytes: 0, maxQueued: 0 }
+  const room = { contextLength: 512, maxSequences: 32, kvCacheBytes: 2 ** 26, prefixCacheBytes: 0 }
   return closedAfter(t, new Engine(model, { ...room, prefillTokensPerStep: 512 }))
 }
 

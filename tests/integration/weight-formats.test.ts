@@ -28,8 +28,7 @@ async function compute (
     maxSequences: 2,
     kvCacheBytes: 2 ** 22,
     prefixCacheBytes: 0,
-    prefillTokensPerStep: 64,
-    maxQueued: 0
+    prefillTokensPerStep: 64
   })
   try {
     const output = await engine.open(tokens, { layers: [0] }).output()

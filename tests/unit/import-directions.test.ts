@@ -30,9 +30,10 @@ const below = {
   grammar: ['models'],
   serving: ['config', 'runtime', 'models', 'engine', 'rewards', 'fitting', 'policies', 'decoding', 'grammar'],
   api: [
-    'config', 'config-file', 'metrics', 'feedback', 'serving', 'decoding', 'policies', 'rewards', 'fitting', 'grammar'
+    'config', 'config-file', 'metrics', 'feedback', 'serving', 'decoding', 'policies', 'rewards', 'fitting', 'grammar',
+    'models'
   ],
-  library: ['config', 'serving', 'api', 'decoding', 'policies', 'rewards'],
+  library: ['config', 'serving', 'api', 'decoding', 'policies', 'rewards', 'models'],
   'openai-client': ['api'],
   server: ['config', 'serving', 'api'],
   reporting: ['runtime'],

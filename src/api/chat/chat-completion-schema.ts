@@ -2,6 +2,7 @@
 import { Type, type Static, type TObject } from 'typebox'
 import { parseAlignment } from '../../decoding/strategies/parameters.js'
 import type { GenerateRequest, ModelInfo } from '../../serving/protocol.js'
+import { checkedRequest } from '../../serving/request-rules.js'
 import { refuse } from '../../validation.js'
 import type { Catalog } from '../models/model-catalog.js'
 import { readBody } from '../schemas/body.js'
@@ -121,7 +122,7 @@ export function parseChatCompletion (value: unknown, catalog: Catalog): ChatComp
       `cannot be true with ${grammar.param}: what the whole answer is like is said there`, true)
   }
   return {
-    generate: {
+    generate: checkedRequest({
       model: model.id,
       prompt: { ...prompt, tools },
       promptLogprobs: null,
@@ -136,7 +137,7 @@ export function parseChatCompletion (value: unknown, catalog: Catalog): ChatComp
       priority: body.priority,
       grammar,
       drafts: draftsOf({ ...body, alignment }, body.n, predictionOf(body.prediction))
-    },
+    }),
     model,
     modelName: body.model,
     stream: body.stream,

@@ -2,7 +2,7 @@
 import { RequestError } from '../../errors.js'
 import type { StoredCompletion } from '../../feedback/feedback-store.js'
 import type { GenerationEvent } from '../../serving/protocol.js'
-import { writtenMessages } from '../../serving/written-messages.js'
+import { writtenMessages } from '../../models/tokenizer/tool-messages.js'
 import type { Caller } from '../plugins/keys.js'
 import type { ChatFormatter } from './chat-formatter.js'
 import type { ChatCompletionRequest } from './chat-completion-schema.js'

@@ -4,7 +4,8 @@
  */
 import { Type } from 'typebox'
 import { callGrammar, type CallableFunction } from '../../grammar/tool-calls.js'
-import type { CallForm, GrammarRequest } from '../../serving/protocol.js'
+import type { GrammarRequest } from '../../serving/protocol.js'
+import type { CallForm } from '../../models/tokenizer/call-form.js'
 import { isObject, refuse } from '../../validation.js'
 
 type Fields = Readonly<Record<string, unknown>>

@@ -7,6 +7,7 @@ import { parseAlignment } from '../../decoding/strategies/parameters.js'
 import { answersGrown } from '../../decoding/strategies/request-size.js'
 import { RequestError } from '../../errors.js'
 import type { GenerateRequest, ModelInfo } from '../../serving/protocol.js'
+import { checkedRequest } from '../../serving/request-rules.js'
 import { refuse } from '../../validation.js'
 import type { Catalog } from '../models/model-catalog.js'
 import { readBody } from '../schemas/body.js'
@@ -85,7 +86,7 @@ export function parseCompletion (value: unknown, catalog: Catalog, maxTokensPerR
   }
   if (maxTokens === 0 && !body.echo) throw refuse('max_tokens', 'must be at least 1 without echo', 0)
   if (maxTokens === 0 && alignment) throw refuse('max_tokens', 'must be at least 1 with alignment', 0)
-  const generations = prompts.map((prompt): GenerateRequest => ({
+  const generations = prompts.map(prompt => checkedRequest({
     model: model.id,
     prompt,
     promptLogprobs: body.echo ? body.logprobs : null,

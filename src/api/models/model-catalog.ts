@@ -4,7 +4,7 @@
  */
 import type { Inference } from '../../serving/inference-client.js'
 import type { ModelInfo } from '../../serving/protocol.js'
-import { unknownModel } from '../../serving/unknown-model.js'
+import { unknownModel } from '../../serving/model-names.js'
 import type { Profiles } from './profiles.js'
 
 /** A model with the alignment that a request means. */

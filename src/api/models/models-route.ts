@@ -3,7 +3,7 @@
  */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
-import { unknownModel } from '../../serving/unknown-model.js'
+import { unknownModel } from '../../serving/model-names.js'
 import { documented } from '../plugins/openapi.js'
 import { modelList, modelObject } from '../schemas/answer-schemas.js'
 import type { Services } from '../services.js'

@@ -1,7 +1,7 @@
 /** Watches a generation and tells the metrics: its events as they pass by, and what it took, however it ended. */
 import type { DecodeResult } from '../../decoding/result.js'
 import { RequestError } from '../../errors.js'
-import type { GenerationEvent, Spent, Usage } from '../../serving/protocol.js'
+import type { GenerationEvent, Usage, Used } from '../../serving/protocol.js'
 import type { ModelMetrics } from '../../metrics/model-metrics.js'
 
 /** Seconds since a moment of `performance.now()`. */
@@ -61,8 +61,8 @@ export class Watch {
     })
   }
 
-  /** Told what it took: perhaps before a slow reader has read of its end. */
-  spent ({ generatedTokens, rewardSeconds }: Spent): void {
+  /** Told what it used: perhaps before a slow reader has read of its end. */
+  used ({ generatedTokens, rewardSeconds }: Used): void {
     this.#metrics.scored(rewardSeconds)
     this.#drawn = generatedTokens
     this.#countAbandoned()

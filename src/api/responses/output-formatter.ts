@@ -4,7 +4,7 @@
  */
 import type { Choice } from '../../decoding/result.js'
 import type { TokenLogprob } from '../../policies/drawn-token.js'
-import type { CallForm } from '../../serving/protocol.js'
+import type { CallForm } from '../../models/tokenizer/call-form.js'
 import { choiceAlignment } from '../alignment/alignment-formatter.js'
 import { logprobObjects } from '../chat/chat-formatter.js'
 import { newId } from './item-schema.js'

@@ -5,6 +5,7 @@
 import { Type, type Static } from 'typebox'
 import { parseAlignment } from '../../decoding/strategies/parameters.js'
 import type { GenerateRequest, ModelInfo } from '../../serving/protocol.js'
+import { checkedRequest } from '../../serving/request-rules.js'
 import { refuse } from '../../validation.js'
 import type { Catalog } from '../models/model-catalog.js'
 import type { ResponseItem } from '../wire-types.js'
@@ -152,7 +153,7 @@ export function parseResponseCreate (
   const instructions = body.instructions ? [{ role: 'system', content: body.instructions }] : []
   return {
     body,
-    generate: {
+    generate: checkedRequest({
       model: model.id,
       prompt: {
         messages: [...instructions, ...messagesOfItems(input)],
@@ -171,7 +172,7 @@ export function parseResponseCreate (
       cacheSalt: body.cache_salt,
       priority: body.priority,
       grammar
-    },
+    }),
     model,
     format,
     input,

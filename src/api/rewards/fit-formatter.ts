@@ -1,7 +1,7 @@
 /** A fit as its caller sees it: how far it is, one event a percent, and at last the reward. */
 import { EventQueue } from '../../decoding/event-queue.js'
 import type { RequestError } from '../../errors.js'
-import type { FitRequest, FittingProgress } from '../../serving/protocol.js'
+import type { FitRequest, FittingProgress } from '../../serving/calls.js'
 import type { RewardInfo } from '../../rewards/reward-info.js'
 import type { Formatter } from '../chat/chat-formatter.js'
 import { rewardCard } from './score-formatter.js'

@@ -1,6 +1,6 @@
 /** Bodies of `POST /v1/rewards/{id}/adapt` and `/suggest`, and how each becomes a request to the inference thread. */
 import { Type, type Static } from 'typebox'
-import type { AdaptRequest, SuggestRequest } from '../../serving/protocol.js'
+import type { AdaptRequest, SuggestRequest } from '../../serving/calls.js'
 import { readExamples, type Pair } from '../../fitting/examples.js'
 import { checkFields, objectBody, refuse } from '../../validation.js'
 import type { Catalog } from '../models/model-catalog.js'

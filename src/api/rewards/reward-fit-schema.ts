@@ -1,6 +1,6 @@
 /** The body of `POST /v1/rewards/fit`, and how it becomes a request to the inference thread. */
 import { Type, type Static } from 'typebox'
-import type { FitRequest } from '../../serving/protocol.js'
+import type { FitRequest } from '../../serving/calls.js'
 import { readExamples, type Examples } from '../../fitting/examples.js'
 import type { EnsembleOptions } from '../../fitting/fit-task.js'
 import { checkFields, objectBody, refuse } from '../../validation.js'

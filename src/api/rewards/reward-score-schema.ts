@@ -3,7 +3,7 @@
  * thread.
  */
 import { Type, type Static } from 'typebox'
-import type { ScoreRequest } from '../../serving/protocol.js'
+import type { ScoreRequest } from '../../serving/calls.js'
 import type { ChatMessage } from '../../rewards/scorer.js'
 import { checkFields, objectBody, refuse } from '../../validation.js'
 import type { Catalog } from '../models/model-catalog.js'

@@ -1,6 +1,6 @@
 /** Scores of given answers, and what is known of rewards, as responses. */
 import { randomUUID } from 'node:crypto'
-import type { Scored, ScoreRequest } from '../../serving/protocol.js'
+import type { Scored, ScoreRequest } from '../../serving/calls.js'
 import type { RewardInfo } from '../../rewards/reward-info.js'
 import { scoreFields, type Json } from '../alignment/alignment-formatter.js'
 import type { RerankRequest } from './reward-score-schema.js'

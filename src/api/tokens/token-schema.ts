@@ -1,6 +1,7 @@
 /** The bodies of `POST /tokenize` and `/detokenize`, in vLLM's shapes, and of `POST /v1/embeddings`, in OpenAI's. */
 import { Type } from 'typebox'
-import type { DetokenizeRequest, EmbedRequest, ModelInfo, PromptInput } from '../../serving/protocol.js'
+import type { DetokenizeRequest, EmbedRequest } from '../../serving/calls.js'
+import type { ModelInfo, PromptInput } from '../../serving/protocol.js'
 import { checkFields, refuse } from '../../validation.js'
 import type { Catalog } from '../models/model-catalog.js'
 import { readBody } from '../schemas/body.js'

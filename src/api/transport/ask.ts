@@ -4,7 +4,7 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RequestError } from '../../errors.js'
-import type { Calls, Scored, ScoreRequest } from '../../serving/protocol.js'
+import type { Calls, Scored, ScoreRequest } from '../../serving/calls.js'
 import { disconnectSignal } from './disconnect.js'
 import type { Services } from '../services.js'
 
@@ -20,7 +20,7 @@ export async function callFor<N extends RewardCall> (
   const signal = disconnectSignal(reply)
   try {
     return await services.inference.call(name, asked,
-      { signal, onSpent: ({ rewardSeconds }) => { services.metrics.of(asked.model).scored(rewardSeconds) } })
+      { signal, onUsed: ({ rewardSeconds }) => { services.metrics.of(asked.model).scored(rewardSeconds) } })
   } catch (error) {
     throw signal.aborted ? new RequestError('request_cancelled', 'the caller left') : error
   } finally {

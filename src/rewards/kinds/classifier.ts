@@ -8,7 +8,7 @@ import { RequestError } from '../../errors.js'
 import { ChatReader, loadRewardModel, modelFields, withAnswer } from '../chat-reader.js'
 import { fitSchema, membersSchema, metricsSchema } from '../descriptor-parts.js'
 import type { OpenContext, RewardSource } from '../reward-kind.js'
-import type { RewardModel } from '../reward-models.js'
+import type { ModelRuntime } from '../../engine/model-runtime.js'
 import type { AnswerMember } from '../scorer.js'
 import { textSource, type TextScorer } from '../text-source.js'
 
@@ -41,12 +41,12 @@ export function logOdds (logits: Float32Array, label: number): number {
 }
 
 function openClassifier (
-  { kind, label }: ClassifierDescriptor, model: RewardModel, member: AnswerMember, context: OpenContext
+  { kind, label }: ClassifierDescriptor, model: ModelRuntime, member: AnswerMember, context: OpenContext
 ): TextScorer {
   const reader = new ChatReader(model, context)
   const score = (logits: Float32Array): number => logits.length === 1 ? logits[0]! : logOdds(logits, label!)
   return {
-    rooms: [reader.room],
+    demands: [reader.demand],
     async score ({ messages }, answers) {
       const sequences = answers.map(({ text, final }) => reader.tokens(withAnswer(messages, text),
         kind === 'classifier' && (final || member === 'outcome') ? 'closed' : 'open'))
@@ -58,7 +58,7 @@ function openClassifier (
 /** @throws RequestError for a model without scores, and for a label that it does not have */
 function checkModel (
   { label, sha256: pinned }: ClassifierDescriptor,
-  { model: { id, sha256, config: { scoreHead, outputSize } } }: RewardModel
+  { model: { id, sha256, config: { scoreHead, outputSize } } }: ModelRuntime
 ): void {
   if (pinned !== undefined &&
       pinned !== sha256) throw new RequestError('invalid_request', `sha256 says ${pinned}; model ${id} has ${sha256}`)

@@ -44,7 +44,7 @@ export function confidenceSource ({ measure, members }: ConfidenceDescriptor): R
       const { mean } = members[member]!.normalization
       const reader = new ChatReader(context.request.reader, context, measures[measure as keyof typeof measures])
       return {
-        rooms: [reader.room],
+        demands: [reader.demand],
         async score ({ messages }, answers) {
           const sums = await reader.sums(messages, answers)
           return sums.map(({ sum, tokens }) => ({ raw: tokens === 0 ? mean : sum / tokens }))

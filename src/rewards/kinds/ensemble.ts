@@ -111,7 +111,7 @@ function openEnsemble (
     normalization: descriptor.members?.[member]?.normalization ?? ownScale,
     layers: scorers.flatMap(scorer => scorer.layers),
     forks: scorers.some(scorer => scorer.forks),
-    rooms: scorers.flatMap(scorer => scorer.rooms ?? []),
+    demands: scorers.flatMap(scorer => scorer.demands ?? []),
     async score (prompt, answers) {
       const columns = await Promise.all(scorers.map(scorer => scorer.score(prompt, answers)))
       return answers.map((_answer, row) => combineOne(columns.map((scores, column) =>

@@ -9,7 +9,8 @@ import { RequestError } from '../../errors.js'
 import { ChatReader, loadRewardModel, modelFields, withSystem } from '../chat-reader.js'
 import { closed, membersSchema } from '../descriptor-parts.js'
 import type { OpenContext, RewardSource } from '../reward-kind.js'
-import type { RewardModel, RewardModels } from '../reward-models.js'
+import type { ModelRuntime } from '../../engine/model-runtime.js'
+import type { RewardModels } from '../reward-models.js'
 import { textSource, type TextScorer } from '../text-source.js'
 
 const sideSchema = Type.Object({
@@ -40,14 +41,14 @@ export const logRatioFields = {
 export type LogRatioDescriptor = Static<TObject<typeof logRatioFields>>
 
 /** A side with its model; null is the policy. */
-interface Side { readonly fields: SideFields, readonly model: RewardModel | null }
+interface Side { readonly fields: SideFields, readonly model: ModelRuntime | null }
 
 function openLogRatio (
   { beta = 1, per }: LogRatioDescriptor, sides: readonly [Side, Side], context: OpenContext
 ): TextScorer {
   const readers = sides.map(({ model }) => new ChatReader(model ?? context.request.reader, context))
   return {
-    rooms: readers.map(({ room }) => room),
+    demands: readers.map(({ demand }) => demand),
     async score ({ messages }, answers) {
       const [toward, away] = await Promise.all(sides.map(({ fields: { system } }, index) =>
         readers[index]!.sums(withSystem(messages, system), answers)))

@@ -11,7 +11,7 @@ import { ChatReader, loadRewardModel, modelFields, withSystem } from '../chat-re
 import { logOdds } from './classifier.js'
 import { membersSchema } from '../descriptor-parts.js'
 import type { OpenContext, RewardSource } from '../reward-kind.js'
-import type { RewardModel } from '../reward-models.js'
+import type { ModelRuntime } from '../../engine/model-runtime.js'
 import type { ChatMessage, Prompt, AnswerMember } from '../scorer.js'
 import {
   stepFormatNames, stepFormats, stepFormatSchema, stepsOf, type StepFormat, type StepFormatName
@@ -47,7 +47,7 @@ type Verdict = (distribution: Distribution) => number
 
 /** @throws RequestError for a format that does not fit the model */
 function verdictOf (
-  { verdicts, label }: StepFormat, { id, config: { scoreHead, outputSize }, tokenizer }: RewardModel['model']
+  { verdicts, label }: StepFormat, { id, config: { scoreHead, outputSize }, tokenizer }: ModelRuntime['model']
 ): Verdict {
   const refuse = (why: string): RequestError => new RequestError('invalid_request', `steps: ${why}`)
   if (verdicts) {
@@ -77,7 +77,7 @@ export type Layout = (messages: readonly ChatMessage[], steps: readonly string[]
  * @throws RequestError for a format that does not fit the model
  */
 export function layoutOf (
-  format: StepFormat, { id, tokenizer, chatTemplate }: Pick<RewardModel['model'], 'id' | 'tokenizer' | 'chatTemplate'>
+  format: StepFormat, { id, tokenizer, chatTemplate }: Pick<ModelRuntime['model'], 'id' | 'tokenizer' | 'chatTemplate'>
 ): Layout {
   const { layout, marker, afterQuestion = ' ', betweenSteps = '', system } = format
   const markerTokens = tokenizer.encodeTemplate([{ text: marker, trusted: true }])
@@ -152,7 +152,7 @@ class StepScorer {
 }
 
 function openProcess (
-  descriptor: ProcessDescriptor, model: RewardModel, verdict: Verdict, layout: Layout, member: AnswerMember,
+  descriptor: ProcessDescriptor, model: ModelRuntime, verdict: Verdict, layout: Layout, member: AnswerMember,
   context: OpenContext
 ): TextScorer {
   const { aggregation = 'min', window = Infinity, members } = descriptor
@@ -161,7 +161,7 @@ function openProcess (
   const steps = new StepScorer(reader, verdict, layout)
   const { normalization } = members[member]!
   return {
-    rooms: [reader.room],
+    demands: [reader.demand],
     async score (prompt, answers) {
       const scored = await steps.score(prompt, answers.map(({ text }) => stepsOf(text, format)))
       // An answer without steps has the reference mean.

@@ -6,7 +6,7 @@ import { after, test } from 'node:test'
 import { Keys } from '../../../src/api/plugins/keys.js'
 import { Profiles } from '../../../src/api/models/profiles.js'
 import { loadConfig } from '../../../src/config.js'
-import { servedModels } from '../../../src/serving/served-models.js'
+import { servedModelNames } from '../../../src/serving/model-names.js'
 import { examples } from '../../helpers/docs.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'fairlead-docs-'))
@@ -17,7 +17,7 @@ test('the docs’ settings file and keys can be used as they are', () => {
   writeFileSync(join(folder, 'settings.yaml'), settings!)
   writeFileSync(join(folder, 'keys.yaml'), keys!)
   const config = loadConfig({ config: join(folder, 'settings.yaml') }, {})
-  assert.deepEqual(new Profiles(config.profiles, servedModels(config).map(({ name }) => name)).of('smollm2-135m')
+  assert.deepEqual(new Profiles(config.profiles, servedModelNames(config).map(({ name }) => name)).of('smollm2-135m')
     .map(({ name }) => name), ['helpful-16'])
   assert.ok(new Keys({ ...config, apiKeysFile: join(folder, config.apiKeysFile) }).areNeeded)
 })

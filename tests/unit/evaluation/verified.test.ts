@@ -1,12 +1,12 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { analyseVerified, loadConstraints, withChecks, type VerifiedPrompt } from '../../../src/evaluation/verified.js'
-import type { Host } from '../../../src/serving/model-runtime.js'
+import type { ServedModel } from '../../../src/serving/served-models.js'
 import type { OpenContext } from '../../../src/rewards/reward-kind.js'
 import type { Answer, Prompt } from '../../../src/rewards/scorer.js'
 
 const constraints = loadConstraints()
-const bare = { rewards: [] as unknown } as Host
+const bare = { rewards: [] as unknown } as ServedModel
 
 /** Whether a text passes all checks of a constraint. */
 async function passes (constraint: (typeof constraints)[number], text: string): Promise<boolean> {

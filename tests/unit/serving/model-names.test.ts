@@ -1,22 +1,22 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { servedModels } from '../../../src/serving/served-models.js'
+import { servedModelNames } from '../../../src/serving/model-names.js'
 
 test('the default model has its own name and comes first; others have those they are given', () => {
-  assert.deepEqual(servedModels({
+  assert.deepEqual(servedModelNames({
     model: '/models/tiny.gguf', moreModels: ['a=/models/a=b.gguf', 'b-2=smollm2-135m']
   }), [
     { name: 'tiny', model: '/models/tiny.gguf' },
     { name: 'a', model: '/models/a=b.gguf' },
     { name: 'b-2', model: 'smollm2-135m' }
   ])
-  assert.deepEqual(servedModels({ model: 'smollm2-135m', moreModels: [] }),
+  assert.deepEqual(servedModelNames({ model: 'smollm2-135m', moreModels: [] }),
     [{ name: 'smollm2-135m', model: 'smollm2-135m' }])
 })
 
 test('names that are none, or are there twice, are refused with the setting and the entry', () => {
   const refused = (moreModels: string[], message: RegExp): void => {
-    assert.throws(() => servedModels({ model: 'smollm2-135m', moreModels }), message)
+    assert.throws(() => servedModelNames({ model: 'smollm2-135m', moreModels }), message)
   }
   refused(['x.gguf'], /more-models: must hold models as name=path, .*; got "x\.gguf"/)
   refused(['a:b=x.gguf'], /more-models: must hold models as name=path, .*; got "a:b=x\.gguf"/)

@@ -1,0 +1,263 @@
+/**
+ * Admission: the KV that a request can come to hold, planned before anything runs, and the queue that grants it.
+ * Requests reserve their whole plan, in every engine, so that none is stuck half-way. First come, first served, among
+ * those of one priority.
+ */
+import type { Config } from '../config.js'
+import { answersGrown, fanOut, probed } from '../decoding/strategies/request-size.js'
+import type { AlignmentRequest } from '../decoding/strategies/strategy-schemas.js'
+import type { KvBudget, KvDemand, ModelRuntime, Reservation, RuntimeDemand } from '../engine/model-runtime.js'
+import { RequestError } from '../errors.js'
+import type { ResolvedScorer } from '../rewards/resolve-scorer.js'
+import type { Contrast, PromptReading } from './contrast-prompts.js'
+import type { GenerateRequest } from './protocol.js'
+
+/** The model that runs a request, under the operator's ceilings. */
+type Planned = ModelRuntime & { readonly config: Pick<Config, 'maxTokensPerRequest' | 'kvCacheBytes'> }
+
+/** How wide and how long a request can become: what follows from the request and its prompts. */
+export interface RequestSize {
+  /** Choices to draw. */
+  readonly n: number
+  /** Sequences that go on from the prompt at the same time, at most: decides whether they share its KV. */
+  readonly fanOut: number
+  /** Tokens of the longest prompt that the served model reads. */
+  readonly promptTokens: number
+  /** Whether the prompt's KV is stored once for all sequences. Never where there are several prompts. */
+  readonly sharesPrompt: boolean
+  /** Longest answer, tokens. */
+  readonly maxTokens: number
+}
+
+/** All that a request can come to hold, reserved before it starts. */
+export interface AdmissionPlan extends RequestSize {
+  /** In the engine of the served model; null where it reads and writes nothing itself. */
+  readonly demand: KvDemand | null
+  /** What rewards and contrasts hold beside that, in any engine: the rows that they read. */
+  readonly beside: readonly RuntimeDemand[]
+}
+
+/**
+ * Positions of a sequence beyond the answer's last: one token is fed to score that is not returned, or some are probed.
+ */
+const beyondAnswer = ({ engine }: ModelRuntime, alignment: AlignmentRequest | null): number =>
+  probed(alignment) > 0 ? engine.profile.passes.maxProbeTokens : 1
+
+/** Tokens that each of a request's sequences can grow by, if it is alone in the engine: at least 0. */
+function tokensPerSequence (
+  { kvBudget: { maxTokens }, model: { contextLength } }: ModelRuntime,
+  { fanOut, promptTokens, sharesPrompt }: Omit<RequestSize, 'n' | 'maxTokens'>
+): number {
+  const each = sharesPrompt ? (maxTokens - promptTokens) / fanOut : maxTokens / fanOut - promptTokens
+  return Math.max(0, Math.min(Math.floor(each), contextLength - promptTokens))
+}
+
+/** The longest answer: what was asked for, or as much as context, the operator's ceiling and KV allow. */
+function answerLength (
+  served: Planned, { alignment, sampling: { maxTokens: asked } }: GenerateRequest,
+  size: Omit<RequestSize, 'maxTokens'>, readings: readonly PromptReading[]
+): number {
+  const { maxTokensPerRequest: ceiling, kvCacheBytes } = served.config
+  const limitOf = ({ reader }: PromptReading): number => (reader ?? served).model.contextLength
+  const leftOf = (reading: PromptReading): number => limitOf(reading) - reading.tokens.length
+  const tightest = readings.reduce((least, one) => leftOf(one) < leftOf(least) ? one : least)
+  const grown = answersGrown(alignment, size.n)
+  // A reward may read an end token after the last one.
+  const inContext = leftOf(tightest) - (alignment ? 1 : 0)
+  if (asked === null) {
+    const inKv = tokensPerSequence(served, size) - (alignment ? beyondAnswer(served, alignment) : 0)
+    const most = Math.min(inContext, Math.floor(ceiling / grown), inKv)
+    if (most >= 1) return most
+    throw new RequestError('budget_exceeded', `${size.fanOut} sequences with a prompt of ${size.promptTokens} tokens ` +
+      `leave no room for an answer: requests may reserve ${kvCacheBytes} bytes of KV (kv-cache-bytes) and generate ` +
+      `${ceiling} (max-tokens-per-request)`, { param: 'alignment' })
+  }
+  if (asked > inContext) {
+    throw new RequestError('context_length_exceeded', `${tightest.readerName} context length is ` +
+      `${limitOf(tightest)} tokens; ${tightest.source} ${tightest.tokens.length} and max_tokens asks for ${asked}`, { param: 'max_tokens' })
+  }
+  if (grown * asked > ceiling) {
+    throw new RequestError('budget_exceeded', `a request may generate ${ceiling} tokens (max-tokens-per-request); ` +
+      `this one asks for ${grown} × ${asked} = ${grown * asked}`, { param: 'max_tokens' })
+  }
+  return asked
+}
+
+/**
+ * How wide and how long a request can become.
+ * @param readings of its prompts, at least one
+ * @throws RequestError `context_length_exceeded` or `budget_exceeded` where there is no room for the answer
+ */
+export function sizeOf (
+  served: Planned, request: GenerateRequest, readings: readonly PromptReading[]
+): RequestSize {
+  const { alignment } = request
+  const n = request.bestOf ?? request.n
+  const promptTokens = Math.max(...readings.filter(({ reader }) => reader === null).map(({ tokens }) => tokens.length))
+  const width = fanOut(alignment, n)
+  const sharesPrompt =
+    readings.length === 1 && probed(alignment) === 0 && served.engine.sharesPrompt(width, promptTokens)
+  const size = { n, fanOut: width, promptTokens, sharesPrompt }
+  return { ...size, maxTokens: answerLength(served, request, size, readings) }
+}
+
+/**
+ * What a request reserves.
+ * @param reward opened for the request; null for none
+ */
+export function planAdmission (
+  runtime: ModelRuntime, { alignment, priority = 0 }: GenerateRequest, size: RequestSize,
+  reward: Pick<ResolvedScorer, 'forks' | 'demands'> | null, { toward, away }: Contrast
+): AdmissionPlan {
+  const { n, promptTokens, sharesPrompt, maxTokens } = size
+  const grown =
+    Math.min(runtime.model.contextLength - promptTokens, maxTokens + beyondAnswer(runtime, alignment))
+  const contexts = [toward, away].flatMap(context => context?.reader
+    ? [{ runtime: context.reader, sequences: n, tokens: context.tokens.length + maxTokens }]
+    : [])
+  return {
+    ...size,
+    demand: {
+      // Heads that read an end token fork what they score.
+      sequences: size.fanOut * (reward?.forks === true ? 2 : 1),
+      tokens: sharesPrompt ? grown : promptTokens + grown,
+      sharedTokens: sharesPrompt ? promptTokens : 0,
+      priority
+    },
+    beside: [...reward?.demands ?? [], ...contexts]
+  }
+}
+
+/** Several demands on one engine: side by side, all of the longest one's length, as far as there is KV at all. */
+function together ({ kvBudget }: ModelRuntime, demands: readonly RuntimeDemand[]): KvDemand {
+  const tokens = Math.max(...demands.map(demand => demand.tokens))
+  const sequences = demands.reduce((sum, demand) => sum + demand.sequences, 0)
+  return { tokens, sequences: Math.max(1, Math.min(sequences, Math.floor(kvBudget.maxTokens / tokens))) }
+}
+
+/**
+ * Reserves a plan: in the served model's engine, then in the others, always in one order, so that no two requests wait
+ * for each other.
+ * @throws RequestError at once what the served model's budget refuses
+ */
+export function admit (
+  served: ModelRuntime, { demand, beside }: Pick<AdmissionPlan, 'demand' | 'beside'>, signal: AbortSignal
+): Promise<Reservation> {
+  const held: Reservation[] = []
+  const release = (): void => { for (const reservation of held) reservation.release() }
+  const isOwn = ({ runtime }: RuntimeDemand): boolean => runtime.engine === served.engine
+  const extraTokens = beside.filter(isOwn).reduce((sum, { sequences, tokens }) => sum + sequences * tokens, 0)
+  const own = demand || extraTokens > 0
+    ? served.kvBudget.reserve({ sequences: 0, tokens: 0, ...demand, extraTokens }, signal)
+    : null
+  const reserveAll = async (): Promise<Reservation> => {
+    if (own) held.push(await own)
+    const others = beside.filter(one => !isOwn(one))
+    const runtimes = [...new Set(others.map(({ runtime }) => runtime))].sort((a, b) => a.order - b.order)
+    for (const runtime of runtimes) {
+      const wanted = together(runtime, others.filter(other => other.runtime === runtime))
+      held.push(await runtime.kvBudget.reserve({ ...wanted, priority: demand?.priority ?? 0 }, signal))
+    }
+    return { release }
+  }
+  return reserveAll().catch((error: unknown) => {
+    release()
+    throw error
+  })
+}
+
+/** What an engine's budget is made of. */
+export interface KvLimits {
+  readonly maxTokens: number
+  readonly bytesPerToken: number
+  readonly contextLength: number
+  /** Requests that may wait. */
+  readonly maxQueued: number
+  /** The setting that maxTokens comes from, for errors. */
+  readonly setting: string
+}
+
+const tokensOf = ({ sequences, tokens, sharedTokens = 0, extraTokens = 0 }: KvDemand): number =>
+  sharedTokens + sequences * tokens + extraTokens
+
+interface Waiting { readonly demand: KvDemand, readonly signal: AbortSignal | undefined, readonly grant: () => void }
+
+/** The KV budget of one engine: grants what is demanded by priority, and in the order in which it is asked for. */
+export class AdmissionQueue implements KvBudget {
+  readonly #limits: KvLimits
+  readonly #waiting: Waiting[] = []
+  #tokens = 0
+  #running = 0
+
+  constructor (limits: KvLimits) { this.#limits = limits }
+
+  get maxTokens (): number { return this.#limits.maxTokens }
+  get waiting (): number { return this.#waiting.length }
+  get running (): number { return this.#running }
+
+  reserve (demand: KvDemand, signal?: AbortSignal): Promise<Reservation> {
+    this.#refuse(demand)
+    signal?.throwIfAborted()
+    return new Promise((resolve, reject) => {
+      const leave = (): void => {
+        this.#waiting.splice(this.#waiting.indexOf(entry), 1)
+        this.#grantNext()
+        reject(signal!.reason instanceof Error ? signal!.reason : new Error('aborted'))
+      }
+      const grant = (): void => {
+        signal?.removeEventListener('abort', leave)
+        resolve(this.#take(demand))
+      }
+      const entry = { demand, signal, grant }
+      const later = this.#waiting.findIndex(other => (other.demand.priority ?? 0) > (demand.priority ?? 0))
+      this.#waiting.splice(later < 0 ? this.#waiting.length : later, 0, entry)
+      signal?.addEventListener('abort', leave, { once: true })
+      this.#grantNext()
+    })
+  }
+
+  /** Refuses what never fits, and what would have to wait in a full queue. */
+  #refuse (demand: KvDemand): void {
+    const { maxTokens, bytesPerToken, contextLength, maxQueued, setting } = this.#limits
+    const { sequences, tokens, sharedTokens = 0, extraTokens = 0 } = demand
+    if (sharedTokens + tokens > contextLength) {
+      throw new RequestError('context_length_exceeded',
+        `prompt and answer together may have ${contextLength} tokens; asked for ${sharedTokens + tokens}`)
+    }
+    if (tokensOf(demand) > maxTokens) {
+      const sum = `${sharedTokens === 0 ? '' : `${sharedTokens} + `}${sequences} × ${tokens}` +
+        `${extraTokens === 0 ? '' : ` + ${extraTokens}`}`
+      throw new RequestError('budget_exceeded', `a request may reserve ${maxTokens} tokens of KV, ${bytesPerToken} ` +
+        `bytes each (${setting}); this one needs ${sum} = ${tokensOf(demand)}`)
+    }
+    if (this.waiting >= maxQueued && (this.waiting > 0 || !this.#fits(demand))) {
+      throw new RequestError('rate_limit_exceeded',
+        `${this.waiting} requests are waiting already (max-queued-requests)`, { retryAfterMs: 1000 })
+    }
+  }
+
+  #fits (demand: KvDemand): boolean { return this.#tokens + tokensOf(demand) <= this.#limits.maxTokens }
+
+  #take (demand: KvDemand): Reservation {
+    this.#tokens += tokensOf(demand)
+    this.#running++
+    let held = true
+    return {
+      release: () => {
+        if (!held) return
+        held = false
+        this.#tokens -= tokensOf(demand)
+        this.#running--
+        this.#grantNext()
+      }
+    }
+  }
+
+  /** An abort may take several out of the queue, one after the other: none of them is granted what the first leaves. */
+  #grantNext (): void {
+    for (let [next] = this.#waiting; next && !next.signal?.aborted && this.#fits(next.demand); [next] = this.#waiting) {
+      this.#waiting.shift()
+      next.grant()
+    }
+  }
+}

@@ -1,0 +1,84 @@
+/** The prompt in the contexts that token guidance contrasts: another system message, a prefix, another model. */
+import type { Context } from '../decoding/strategies/strategy-schemas.js'
+import type { ModelRuntime } from '../engine/model-runtime.js'
+import { RequestError } from '../errors.js'
+import type { Prompt } from '../rewards/scorer.js'
+import { refuse } from '../validation.js'
+import type { ContrastModels } from './contrast-models.js'
+import { tokensOf } from './prompt-reader.js'
+import type { GenerateRequest, PromptInput } from './protocol.js'
+
+/** A prompt that is read before the answer: as it is, or in a context. */
+export interface PromptReading {
+  readonly tokens: readonly number[]
+  /** Who reads it; null is the served model. */
+  readonly reader: ModelRuntime | null
+  /** Whose context length bounds it, and what holds the tokens, for errors. */
+  readonly readerName: string
+  readonly source: string
+}
+
+/** Null for a side that does not count. */
+export interface Contrast { readonly toward: PromptReading | null, readonly away: PromptReading | null }
+
+/** What errors call the served model. */
+const ownName = "This model's"
+
+type Policy = Pick<ModelRuntime, 'model'> & { readonly contrastModels: ContrastModels }
+
+/** The model that reads a context; null is the served one. @throws RequestError naming those there are */
+function readerOf ({ contrastModels }: Policy, { model: name }: Context, param: string): ModelRuntime | null {
+  if (name === undefined) return null
+  const found = contrastModels.get(name)
+  if (found) return found
+  const names = [...contrastModels.keys()]
+  throw refuse(`${param}.model`, names.length === 0
+    ? 'needs a server with contrast-models; this one has none for the model'
+    : `must be one of ${names.join(', ')} (contrast-models)`, name)
+}
+
+const isSystem = (role: string): boolean => role === 'system' || role === 'developer'
+
+/**
+ * A prompt in another context: with another system message, and a text before the last user message, or before all of
+ * it where it is no chat. Whether there is such a place was checked before (`checkContexts`).
+ */
+function inContext (policy: Policy, input: PromptInput, { system, prefix = '' }: Context): PromptInput {
+  if ('text' in input) return { ...input, text: `${prefix}${input.text}` }
+  if ('tokens' in input) {
+    return { tokens: [...tokensOf(policy.model, { text: prefix, addSpecialTokens: false }), ...input.tokens] }
+  }
+  const rest = system !== undefined && input.messages[0] && isSystem(input.messages[0].role)
+    ? input.messages.slice(1)
+    : input.messages
+  const last = rest.findLastIndex(({ role }) => role === 'user')
+  const messages = rest.map((message, index) =>
+    index === last ? { ...message, content: `${prefix}${message.content}` } : message)
+  return { ...input, messages: system === undefined ? messages : [{ role: 'system', content: system }, ...messages] }
+}
+
+/** @throws RequestError for a context that leaves no room for an answer, and for a model that is not there */
+export function readContrast (policy: Policy, { alignment, prompt }: GenerateRequest): Contrast {
+  const read = (side: 'toward' | 'away'): PromptReading | null => {
+    const context = alignment?.strategy === 'token_guidance' ? alignment.contrast?.[side] : null
+    if (!context) return null
+    const param = `alignment.contrast.${side}`
+    const reader = readerOf(policy, context, param)
+    const { model } = reader ?? policy
+    const readerName = reader ? `${context.model}'s` : ownName
+    const source = `the prompt in the context ${param} has`
+    const tokens = tokensOf(model, inContext(policy, prompt, context))
+    if (tokens.length >= model.contextLength) {
+      throw new RequestError('context_length_exceeded', `${readerName} context length is ${model.contextLength} ` +
+        `tokens; ${source} ${tokens.length}`, { param })
+    }
+    return { tokens, reader, readerName, source }
+  }
+  return { toward: read('toward'), away: read('away') }
+}
+
+/** All of a request's prompts, its own first. */
+export function readingsOf (input: PromptInput, { tokens }: Prompt, { toward, away }: Contrast): PromptReading[] {
+  const source = 'messages' in input ? 'the messages have' : 'the prompt has'
+  return [{ tokens, reader: null, readerName: ownName, source }, toward, away].filter(reading => reading !== null)
+}

@@ -1,0 +1,37 @@
+/**
+ * Rules between a request's fields that need no model: checked once, where a body becomes a request, before it goes to
+ * the inference thread.
+ */
+import { checkChoices, checkTemperature } from '../decoding/strategies/parameter-rules.js'
+import { minTemperature } from '../policies/sampling-params.js'
+import { refuse } from '../validation.js'
+import type { GenerateRequest } from './protocol.js'
+
+/** @throws RequestError for a prompt that has no place for what a context of guidance changes in it */
+export function checkContexts ({ prompt, alignment }: Pick<GenerateRequest, 'prompt' | 'alignment'>): void {
+  if (alignment?.strategy !== 'token_guidance') return
+  for (const side of ['toward', 'away'] as const) {
+    const { system, prefix = '' } = alignment.contrast?.[side] ?? {}
+    if (!('messages' in prompt)) {
+      if (system === undefined) continue
+      throw refuse(`alignment.contrast.${side}.system`,
+        'needs messages: a prompt of text or tokens has no system message', system)
+    }
+    if (prefix !== '' && !prompt.messages.some(({ role }) => role === 'user')) {
+      throw refuse(`alignment.contrast.${side}.prefix`, 'needs a user message', prefix)
+    }
+  }
+}
+
+/**
+ * The request, if its fields agree with each other; a temperature that is taken for greedy is 0.
+ * @throws RequestError naming the field, the rule and the value
+ */
+export function checkedRequest (request: GenerateRequest): GenerateRequest {
+  const { alignment, sampling, n, bestOf } = request
+  const temperature = sampling.temperature < minTemperature ? 0 : sampling.temperature
+  checkChoices(alignment, bestOf ?? n)
+  checkTemperature(alignment, temperature)
+  checkContexts(request)
+  return { ...request, sampling: { ...sampling, temperature } }
+}
