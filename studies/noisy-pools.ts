@@ -45,7 +45,8 @@ async function poolsOf (host: ServedModel, args: Arguments, prompts: readonly st
   const pools: Pool[] = []
   for (const { prompt, answers } of drawn) {
     const texts = answers.map(({ text }) => text).filter(text => text.trim() !== '')
-    const states = await statesOf(readablePolicy(host), texts.map(text => ({ messages: messagesOf(prompt), text })), how)
+    const read = texts.map(text => ({ messages: messagesOf(prompt), text }))
+    const states = await statesOf(readablePolicy(host), read, how)
     pools.push({ prompt, texts, judge: texts.map(text => sign * judge.score(text)), ...states })
   }
   return pools

@@ -13,8 +13,8 @@ export function modelInfo ({ model }: ServedModel): ModelInfo {
 }
 
 export function infoOf ({ all, store }: ServedModels, family: RewardFamily): RewardInfo {
-  const models = all.filter(({ model }) => incompatibility(family, policyInfo(model)) === null).map(({ model }) => model.id)
-  return rewardInfo(family, { models, deletable: store.isKept(family) })
+  const models = all.map(({ model }) => model).filter(model => incompatibility(family, policyInfo(model)) === null)
+  return rewardInfo(family, { models: models.map(({ id }) => id), deletable: store.isKept(family) })
 }
 
 /** The rewards that fit a model. */
