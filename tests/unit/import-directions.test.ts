@@ -8,12 +8,13 @@ import { packageRoot } from '../../src/package-root.js'
  * Folder (or root file) → what it may import beside itself. Files at the root that everything may import are
  * `anywhere`.
  */
-const anywhere = ['errors', 'package-root', 'bounded-concurrency', 'validation']
+const anywhere = ['errors', 'package-root', 'bounded-concurrency', 'validation', 'checker']
 const below = {
   errors: [],
   'bounded-concurrency': [],
   'package-root': [],
   validation: [],
+  checker: [],
   'config-file': [],
   config: ['config-file'],
   metrics: [],
@@ -52,7 +53,7 @@ const homes: ReadonlyArray<readonly [RegExp, ...string[]]> = [
   [/^lru-cache$/, 'engine/kv/prefix-cache.ts', 'api/responses/response-store.ts'],
   [/^fastify$|^@fastify\//, 'api/'], [/^cli-table3$/, 'cli/'], [/^@mlc-ai\//, 'grammar/'],
   [/^echarts/, 'reporting/plot.ts'], [/^@photostructure\/sqlite$/, 'feedback/'], [/^prom-client$/, 'metrics/'],
-  [/^yaml$/, 'config-file.ts'], [/^ajv/, 'rewards/kinds/rules/json-schema-rule.ts'],
+  [/^yaml$/, 'config-file.ts'], [/^ajv/, 'checker.ts', 'rewards/kinds/rules/json-schema-rule.ts'],
   [/^eld/, 'rewards/kinds/rules/language.ts']
 ]
 

@@ -2,8 +2,10 @@
  * From an `alignment` object to a checked request: which strategy, defaults, and the rules between fields. Also what a
  * request will take.
  */
+import { Checker } from '../../checker.js'
+import type { TObject } from 'typebox'
 import { RequestError } from '../../errors.js'
-import { checkFields, isObject, refuse } from '../../validation.js'
+import { isObject, refuse } from '../../validation.js'
 import { mostOfPoisson } from '../selection/poisson.js'
 import { strategyFacts } from './strategy-facts.js'
 import {
@@ -250,6 +252,9 @@ function withPreset (fields: Fields): Fields {
   return over(preset, fields)
 }
 
+const checkers = Object.fromEntries(strategyNames.map(name =>
+  [name, new Checker(schemaOf(name))])) as Record<StrategyName, Checker<TObject>>
+
 /**
  * Checks an `alignment` object and fills its defaults in.
  * @throws RequestError naming the field, the rule and the value; for an unknown field the nearest known one
@@ -260,7 +265,7 @@ export function parseAlignment (value: unknown): AlignmentRequest {
   const strategy = strategyOf(value)
   const rewards = rewardsOf(value)
   checkOwnership(strategy, fields)
-  const params = checkFields(schemaOf(strategy), { ...withPreset(fields), rewards }, 'alignment')
+  const params = checkers[strategy].check({ ...withPreset(fields), rewards }, 'alignment') as Fields
   checkRewards(strategy, params['rewards'] as Array<{ name: string }>, { ...params, strategy })
   const request = { strategy, ...params } as unknown as AlignmentRequest
   checkTogether(request, value)
