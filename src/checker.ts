@@ -5,7 +5,8 @@
  * nothing in them is touched. Why Ajv: its `discriminator` reports the errors of the one kind of object that is meant,
  * where TypeBox's checker reports those of every alternative; and Fastify loads it anyway.
  */
-import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv'
+import { createRequire } from 'node:module'
+import type { ErrorObject, ValidateFunction } from 'ajv'
 import {
   Type, type Static, type TNull, type TObject, type TOptional, type TSchema, type TSchemaOptions, type TUnion,
   type TUnsafe
@@ -16,8 +17,13 @@ import { describeRule, isObject, isScalar, refuse, unknownField, type Rules } fr
 /** Marks a part of a schema whose values have a reader of their own; holds their JSON type. */
 const apart = 'x-checked-apart'
 
-const ajv = (coerceTypes: boolean): Ajv =>
-  new Ajv({ coerceTypes, discriminator: true, verbose: true, strictTypes: false })
+const load = createRequire(import.meta.url)
+
+/** Loads Ajv when something is to be checked: most commands have nothing, and start sooner without it. */
+function compiled (schema: object, coerceTypes: boolean): ValidateFunction {
+  const { Ajv } = load('ajv') as typeof import('ajv')
+  return new Ajv({ coerceTypes, discriminator: true, verbose: true, strictTypes: false }).compile(schema)
+}
 
 /** A field whose value, of the schema's type, is passed on as it is to a reader of its own; the schema describes it. */
 export const checkedApart = <T>(schema: object, type: 'object' | 'array'): TUnsafe<T> =>
@@ -199,7 +205,7 @@ export class Checker<S extends TObject> {
 
   /** To be called at start, so that the first request does not wait for it. */
   compile (): ValidateFunction {
-    return (this.#validate ??= ajv(this.#coerce).compile(compiledForm(this.schema) as object))
+    return (this.#validate ??= compiled(compiledForm(this.schema) as object, this.#coerce))
   }
 
   /**
