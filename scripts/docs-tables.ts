@@ -28,7 +28,9 @@ const common = Object.keys(schemaOf(strategyNames[0]!).properties)
 
 /** A rule in words, objects with their fields. */
 function describeValues (rules: Rules): string {
-  if (rules.anyOf) return rules.anyOf.map(describeValues).join(' or ')
+  if (rules['x-checked-apart'] !== undefined) return describeRule(rules)
+  const options = rules.anyOf ?? rules.oneOf
+  if (options) return options.map(describeValues).join(' or ')
   return rules.properties
     ? Object.entries(rules.properties).map(([key, one]) => `${key}: ${describeRule(one)}`).join('; ')
     : describeRule(rules)

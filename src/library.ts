@@ -5,9 +5,11 @@
 import { ChatFormatter } from './api/chat/chat-formatter.js'
 import { Catalog } from './api/models/model-catalog.js'
 import { Profiles } from './api/models/profiles.js'
-import { parseChatCompletion, type ChatCompletionRequest } from './api/chat/chat-completion-schema.js'
-import { parseRewardFit } from './api/rewards/reward-fit-schema.js'
-import { parseRewardScore } from './api/rewards/reward-score-schema.js'
+import {
+  chatCompletionBody, parseChatCompletion, type ChatCompletionRequest
+} from './api/chat/chat-completion-schema.js'
+import { parseRewardFit, rewardFitBody } from './api/rewards/reward-fit-schema.js'
+import { parseRewardScore, rewardScoreBody } from './api/rewards/reward-score-schema.js'
 import { rewardScores } from './api/rewards/score-formatter.js'
 import type {
   ChatCompletion, ChatCompletionChunk, ChatRequest, FitBody, RewardScores, ScoreBody
@@ -117,7 +119,7 @@ export class Fairlead {
    * @throws RequestError naming the field, the rule and the value
    */
   async score (params: ScoreBody, { signal }: CallOptions = {}): Promise<RewardScores> {
-    const request = parseRewardScore(params, this.#catalog)
+    const request = parseRewardScore(rewardScoreBody.check(params), this.#catalog)
     return rewardScores(request, await this.#client.call('score', request, signal ? { signal } : {}))
   }
 
@@ -132,8 +134,9 @@ export class Fairlead {
     { signal, onProgress }: CallOptions & { readonly onProgress?: (progress: FittingProgress) => void } = {}
   ): Promise<RewardInfo> {
     if ('stream' in params) throw refuse('stream', 'cannot be given: onProgress tells how far it is', params.stream)
-    const { fit } = parseRewardFit({ description: 'fitted by a program', data: 'examples of a program', ...params },
-      this.#catalog, dataset => { throw refuse('feedback', 'is kept by a server: give examples', dataset) })
+    const body = rewardFitBody.check({ description: 'fitted by a program', data: 'examples of a program', ...params })
+    const { fit } = parseRewardFit(body, this.#catalog,
+      dataset => { throw refuse('feedback', 'is kept by a server: give examples', dataset) })
     return await this.#client.call('fit', fit, { ...(signal && { signal }), ...(onProgress && { onProgress }) })
   }
 
@@ -148,10 +151,9 @@ export class Fairlead {
   /** Here no header could name fields that nobody knows: they are refused. */
   #parse (params: GenerateParams | StreamParams, stream: boolean): ChatCompletionRequest {
     if ('stream' in params) throw refuse('stream', 'cannot be given: call stream() or generate()', params.stream)
-    const request = parseChatCompletion({ model: this.model.id, ...params, stream }, this.#catalog)
-    if (request.store) throw refuse('store', 'needs a server: here nothing is kept', true)
-    const [unknown] = request.ignored
+    const { value, ignored: [unknown] } = chatCompletionBody.read({ model: this.model.id, ...params, stream })
     if (unknown !== undefined) throw refuse(unknown, 'is not a field', (params as Record<string, unknown>)[unknown])
-    return request
+    if (value.store) throw refuse('store', 'needs a server: here nothing is kept', true)
+    return parseChatCompletion(value, this.#catalog)
   }
 }

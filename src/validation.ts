@@ -1,13 +1,8 @@
-/**
- * Checks plain data against schemas, with errors that name the field, the rule and the value, and fills defaults in.
- * The subset of JSON Schema is what requests need: types, ranges, enumerations, lists, objects without unknown fields,
- * alternatives. null means absent where a field has a default.
- */
+/** How a value is refused: the field, the rule in words, the value, and the nearest name of an unknown field. */
 import { distance } from 'fastest-levenshtein'
-import type { Static, TObject, TProperties } from 'typebox'
 import { RequestError } from './errors.js'
 
-/** The keywords understood. */
+/** The keywords of JSON Schema that are told in words. */
 export interface Rules {
   readonly type?: string
   readonly const?: unknown
@@ -18,13 +13,22 @@ export interface Rules {
   readonly exclusiveMaximum?: number
   readonly minLength?: number
   readonly maxLength?: number
+  readonly pattern?: string
   readonly minItems?: number
   readonly maxItems?: number
   readonly anyOf?: readonly Rules[]
+  readonly oneOf?: readonly Rules[]
+  readonly discriminator?: { readonly propertyName: string }
   readonly items?: Rules
   readonly properties?: Readonly<Record<string, Rules>>
-  readonly required?: readonly string[]
+  readonly additionalProperties?: unknown
+  readonly propertyNames?: Rules
+  readonly maxProperties?: number
+  readonly not?: object
+  /** JSON type of values that have a reader of their own. */
+  readonly 'x-checked-apart'?: string
   readonly default?: unknown
+  readonly description?: string
 }
 
 /** The error for a value that breaks a rule: "PATH RULE; got VALUE". */
@@ -38,12 +42,6 @@ export function refuse (path: string, rule: string, value: unknown): RequestErro
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
-/** A request's body by its fields. @throws RequestError for anything but an object */
-export function objectBody (value: unknown): Record<string, unknown> {
-  if (!isObject(value)) throw refuse('body', 'must be a JSON object', value)
-  return value
-}
-
 /** The nearest of some names, if it is near enough to be meant. */
 export function nearestName (name: string, names: Iterable<string>): string | null {
   let best: string | null = null
@@ -53,6 +51,13 @@ export function nearestName (name: string, names: Iterable<string>): string | nu
     if (far < least) [best, least] = [one, far]
   }
   return best !== null && least <= Math.max(2, best.length / 3) ? best : null
+}
+
+/** The error for a field that an object does not have, with the nearest that it has. */
+export function unknownField (path: string, name: string, known: readonly string[]): RequestError {
+  const nearest = nearestName(name, known)
+  return new RequestError('invalid_request', `${path} is not a ` +
+    `field${nearest === null ? `; there are ${known.join(', ')}` : `; did you mean ${nearest}?`}`, { param: path })
 }
 
 function describeRange (rules: Rules, noun: string): string {
@@ -70,11 +75,18 @@ function describeSize (noun: string, least: number | undefined, most: number | u
   return most === undefined ? noun : `${noun} of at most ${most}`
 }
 
-const isScalar = (items: Rules | undefined): boolean => items?.type !== undefined && items.type !== 'object'
+function describeObject ({ maxProperties, propertyNames }: Rules): string {
+  return (maxProperties === undefined ? 'an object' : `an object of at most ${maxProperties} fields`) +
+    (propertyNames ? `, their names ${describeRule(propertyNames)}` : '')
+}
 
-/** A schema's rule in words. */
+/** Whether items are told of as part of their list. */
+export const isScalar = (items: Rules | undefined): boolean => items?.type !== undefined && items.type !== 'object'
+
+/** A schema's rule in words. A pattern is told by its description. */
 export function describeRule (rules: Rules): string {
-  if (rules.anyOf) return rules.anyOf.map(describeRule).join(' or ')
+  const options = rules.anyOf ?? rules.oneOf
+  if (options) return [...new Set(options.map(describeRule))].join(' or ')
   if (rules.const !== undefined) return JSON.stringify(rules.const)
   if (rules.enum) return `one of ${rules.enum.join(', ')}`
   switch (rules.type) {
@@ -82,100 +94,11 @@ export function describeRule (rules: Rules): string {
     case 'number': return describeRange(rules, 'a number')
     case 'array': return describeSize('a list', rules.minItems, rules.maxItems) +
       (isScalar(rules.items) ? `, each ${describeRule(rules.items!)}` : '')
-    case 'string': return describeSize('a text', rules.minLength, rules.maxLength)
+    case 'string': return rules.pattern !== undefined && rules.description !== undefined
+      ? rules.description
+      : describeSize('a text', rules.minLength, rules.maxLength)
     case 'boolean': return 'true or false'
     case 'null': return 'null'
-    default: return 'an object'
+    default: return describeObject(rules)
   }
-}
-
-const within = (size: number, least = 0, most = Infinity): boolean => size >= least && size <= most
-
-function fits (rules: Rules, value: unknown): boolean {
-  if (rules.anyOf) return rules.anyOf.some(one => fits(one, value))
-  if (rules.const !== undefined) return value === rules.const
-  if (rules.enum) return rules.enum.includes(value)
-  switch (rules.type) {
-    case 'null': return value === null
-    case 'boolean': return typeof value === 'boolean'
-    case 'string': return typeof value === 'string' && within(value.length, rules.minLength, rules.maxLength)
-    case 'array': return Array.isArray(value) && within(value.length, rules.minItems, rules.maxItems) &&
-      (!isScalar(rules.items) || value.every(item => fits(rules.items!, item)))
-    case 'object': return isObject(value)
-    default: return typeof value === 'number' && Number.isFinite(value) &&
-      (rules.type !== 'integer' || Number.isSafeInteger(value)) &&
-      within(value, rules.minimum, rules.maximum) && value > (rules.exclusiveMinimum ?? -Infinity) &&
-        value < (rules.exclusiveMaximum ?? Infinity)
-  }
-}
-
-/** The field that tells alternatives apart: a constant in each of them. */
-function kindField (options: readonly Rules[]): string | undefined {
-  return Object.keys(options[0]?.properties ?? {})
-    .find(name => options.every(one => one.properties?.[name]?.const !== undefined))
-}
-
-/** The one of several kinds of object that a value says it is; undefined where they are not told apart so. */
-function kindOf (options: readonly Rules[], value: unknown, path: string): Rules | undefined {
-  const objects = options.filter(({ type }) => type === 'object')
-  const name = kindField(objects)
-  if (name === undefined || !isObject(value)) return undefined
-  const given = value[name] ?? undefined
-  const kind = objects.find(one => one.properties![name]!.const === (given ?? one.properties![name]!.default))
-  if (!kind) {
-    throw refuse(`${path}.${name}`,
-      `must be one of ${objects.map(one => String(one.properties![name]!.const)).join(', ')}`, given)
-  }
-  return kind
-}
-
-/** Checks a value and fills defaults in, at any depth. */
-function checkValue (rules: Rules, value: unknown, path: string): unknown {
-  const kind = rules.anyOf && kindOf(rules.anyOf, value, path)
-  if (kind) return checkValue(kind, value, path)
-  if (!fits(rules, value)) throw refuse(path, `must be ${describeRule(rules)}`, value)
-  const matched = rules.anyOf?.find(one => fits(one, value))
-  if (matched) return checkValue(matched, value, path)
-  if (rules.type === 'array' &&
-      rules.items) return (value as unknown[]).map((item, index) => checkValue(rules.items!, item, `${path}[${index}]`))
-  return rules.properties ? checkProperties(rules, value as Record<string, unknown>, path) : value
-}
-
-function checkProperties (
-  { properties = {}, required = [] }: Rules, value: Record<string, unknown>, path: string
-): Record<string, unknown> {
-  const inside = (name: string): string => path === '' ? name : `${path}.${name}`
-  // What an object says it is decides which other fields it may have: a wrong kind is told before they are.
-  for (const [name, rules] of Object.entries(properties)) {
-    if (rules.const !== undefined &&
-        (value[name] ?? undefined) !== undefined) checkValue(rules, value[name], inside(name))
-  }
-  for (const name of Object.keys(value)) {
-    if (!Object.hasOwn(properties, name)) throw unknownField(inside(name), name, Object.keys(properties))
-  }
-  const checked: Record<string, unknown> = {}
-  for (const [name, rules] of Object.entries(properties)) {
-    const given = value[name]
-    if ((given === undefined || given === null) && rules.default !== undefined) {
-      checked[name] = structuredClone(rules.default)
-    } else if (given !== undefined || required.includes(name)) checked[name] = checkValue(rules, given, inside(name))
-  }
-  return checked
-}
-
-function unknownField (path: string, name: string, known: readonly string[]): RequestError {
-  const nearest = nearestName(name, known)
-  return new RequestError('invalid_request', `${path} is not a ` +
-    `field${nearest === null ? `; there are ${known.join(', ')}` : `; did you mean ${nearest}?`}`, { param: path })
-}
-
-/**
- * The fields of an object, checked, defaults filled in. Unknown fields are refused.
- * @param path name of the object, '' for a request's body
- * @throws RequestError naming the field, the rule and the value; for an unknown field the nearest known one
- */
-export function checkFields<P extends TProperties> (
-  schema: TObject<P>, value: Record<string, unknown>, path: string
-): Static<TObject<P>> {
-  return checkProperties(schema as Rules, value, path) as Static<TObject<P>>
 }

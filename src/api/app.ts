@@ -7,6 +7,7 @@ import { installAccess } from './plugins/access.js'
 import { installErrorHandlers } from './plugins/error-handler.js'
 import { refuseDeep } from './plugins/nesting-limit.js'
 import { installOpenApi } from './plugins/openapi.js'
+import { installValidation } from './plugins/validation.js'
 import { chatCompletions } from './chat/chat-completions-route.js'
 import { completions } from './completions/completions-route.js'
 import { embeddings } from './embeddings/embeddings-route.js'
@@ -100,7 +101,8 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
       maxAge: 600
     })
   }
-  app.addHook('preHandler', async ({ body }) => { refuseDeep(body) })
+  app.addHook('preValidation', async ({ body }) => { refuseDeep(body) })
+  installValidation(app)
   closeRefusedUpgrades(app)
   installAccess(app, config, services.keys)
   await app.register(websocket, {

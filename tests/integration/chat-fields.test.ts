@@ -174,7 +174,7 @@ const refused: ReadonlyArray<readonly [object, string, RegExp]> = [
   [{ stop_token_ids: [-1] }, 'stop_token_ids', /got \[-1\]/],
   [{ logit_bias: { 264: 1 } }, 'logit_bias', /token ids from 0 to 263; got 264/],
   [{ logit_bias: { 1: 101 } }, 'logit_bias.1', /a number from -100 to 100; got 101/],
-  [{ logit_bias: { x: 1 } }, 'logit_bias', /must map token ids; got "x"/],
+  [{ logit_bias: { x: 1 } }, 'logit_bias', /names that are token ids; got "x"/],
   [{ include_stop_str_in_output: 'yes' }, 'include_stop_str_in_output', /true or false; got "yes"/],
   [{ skip_special_tokens: 0 }, 'skip_special_tokens', /true or false; got 0/],
   [{ return_token_ids: 1 }, 'return_token_ids', /true or false; got 1/],

@@ -13,7 +13,7 @@ import { loadConfig } from '../../src/config.js'
 import { InferenceClient } from '../../src/serving/inference-client.js'
 import type { EngineStats } from '../../src/serving/calls.js'
 import type { GenerateRequest } from '../../src/serving/protocol.js'
-import { parseChatCompletion } from '../../src/api/chat/chat-completion-schema.js'
+import { chatCompletionBody, parseChatCompletion } from '../../src/api/chat/chat-completion-schema.js'
 import { Catalog } from '../../src/api/models/model-catalog.js'
 import { Profiles } from '../../src/api/models/profiles.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
@@ -160,8 +160,9 @@ test('within one step of an abort the KV is free', async () => {
     for (const alignment of [null, { reward: 'length', num_candidates: 32 },
       { strategy: 'beam_search', ...prefixScored }, { strategy: 'token_guidance', ...prefixScored },
       { strategy: 'particle_filter', ...prefixScored }]) {
+      const { value } = chatCompletionBody.read({ ...long, alignment })
       const request: GenerateRequest =
-        parseChatCompletion({ ...long, alignment }, new Catalog(client, new Profiles({}, []))).generate
+        parseChatCompletion(value, new Catalog(client, new Profiles({}, []))).generate
       const controller = new AbortController()
       const events = client.generate(request, { signal: controller.signal })
       while ((await events.next()).value?.type !== 'start');

@@ -84,7 +84,7 @@ test('verdicts are kept with the texts they are about', async () => {
     [{ chosen: 0, rejected: 2 }, /rejected must be a choice of the completion, from 0 to 1; got 2/],
     [{ chosen: 1, rejected: 1 }, /rejected must be another answer than chosen/],
     [{ label: 2 }, /label must be one of 0, 1; got 2/],
-    [{ label: 1, dataset: 'a b' }, /dataset must be letters, digits/],
+    [{ label: 1, dataset: 'a b' }, /dataset must be 1 to 64 letters, digits/],
     [{ label: 1, thumb: true }, /thumb is not a field/]
   ]
   for (const [said, message] of malformed) {

@@ -329,7 +329,7 @@ test('unknown fields are named in a header whatever they are called, and however
   assert.deepEqual([status, headers.get('x-fairlead-ignored')], [200, 'my%20field, a%15%C3%BC%EF%BF%BD'])
   const many = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`field_${index}_${'x'.repeat(100)}`, 1]))
   assert.match((await server.post('/v1/chat/completions', { ...chat, ...many })).headers.get('x-fairlead-ignored')!,
-    /^field_0_x{56}, .*, and 968 more$/)
+    /^field_0_x{56}, .{600,1000}, and 985 more$/)
 })
 
 test('the description asks for a key where the server does', async () => {

@@ -223,7 +223,7 @@ test('tools and items that cannot be used are a 400 that names the field', async
       ]
     }, 'tools[0].parameters.properties.a.not'],
     [{ tool_choice: { type: 'function', name: 'none_such' } }, 'tool_choice.name'],
-    [{ tool_choice: { type: 'function', function: { name: 'get_time' } } }, 'tool_choice'],
+    [{ tool_choice: { type: 'function', function: { name: 'get_time' } } }, 'tool_choice.name'],
     [{ tool_choice: 'required', tools: [] }, 'tool_choice'],
     [{ text: { format: { type: 'json_object' } } }, 'tools'],
     [{ ignore_eos: true }, 'ignore_eos'],

@@ -295,7 +295,7 @@ const refused: ReadonlyArray<readonly [string, string, unknown, number, string, 
     /a list of 1 to 1024; got \[\]/],
   ['a field of vLLM that is not honoured', '/v1/score',
     { model: 'otter', text_1: 'a', text_2: 'b', truncate_prompt_tokens: 5 }, 400, 'invalid_request',
-    'truncate_prompt_tokens', /is not a field/]
+    'truncate_prompt_tokens', /is not supported/]
 ]
 
 for (const [what, path, body, status, code, param, message] of refused) {

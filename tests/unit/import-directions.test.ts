@@ -8,13 +8,14 @@ import { packageRoot } from '../../src/package-root.js'
  * Folder (or root file) → what it may import beside itself. Files at the root that everything may import are
  * `anywhere`.
  */
-const anywhere = ['errors', 'atomic-file', 'package-root', 'bounded-concurrency', 'validation']
+const anywhere = ['errors', 'atomic-file', 'package-root', 'bounded-concurrency', 'validation', 'checker']
 const below = {
   errors: [],
   'atomic-file': [],
   'bounded-concurrency': [],
   'package-root': [],
   validation: [],
+  checker: [],
   'config-file': [],
   config: ['config-file'],
   metrics: [],
@@ -62,7 +63,7 @@ const homes: ReadonlyArray<readonly [RegExp, ...string[]]> = [
   [/^lru-cache$/, 'engine/kv/slots/prefix-cache.ts', 'api/responses/response-store.ts'],
   [/^fastify$|^@fastify\//, 'api/'], [/^cli-table3$/, 'cli/'], [/^@mlc-ai\//, 'grammar/'],
   [/^echarts/, 'reporting/plot.ts'], [/^@photostructure\/sqlite$/, 'feedback/'], [/^prom-client$/, 'metrics/'],
-  [/^yaml$/, 'config-file.ts'], [/^ajv/, 'rewards/kinds/rules/json-schema-rule.ts'],
+  [/^yaml$/, 'config-file.ts'], [/^ajv/, 'checker.ts', 'rewards/kinds/rules/json-schema-rule.ts'],
   [/^eld/, 'rewards/kinds/rules/language.ts']
 ]
 

@@ -1,13 +1,15 @@
 /** The body of `POST /v1/chat/completions`, and how it becomes a request to the inference thread. */
 import { Type, type Static, type TObject } from 'typebox'
+import { nullable } from '../../checker.js'
 import { parseAlignment } from '../../decoding/strategies/parameters.js'
 import type { GenerateRequest, ModelInfo } from '../../serving/protocol.js'
 import { checkedRequest } from '../../serving/request-rules.js'
 import { refuse } from '../../validation.js'
 import type { Catalog } from '../models/model-catalog.js'
-import { readBody } from '../schemas/body.js'
+import { openBody } from '../schemas/body.js'
 import { chatMessageSchema, chatMessagesOf, checkResults } from './message-schema.js'
-import { checkHeld, draftsOf, formatOf, nullable, samplingFields, samplingOf } from '../schemas/sampling.js'
+import { formatOf } from './response-format-schema.js'
+import { checkHeld, draftsOf, samplingFields, samplingOf } from '../schemas/sampling.js'
 import { toolChoiceSchema, toolsOf, toolsSchema } from './tool-schema.js'
 
 /** Messages and how the prompt made of them ends. */
@@ -22,7 +24,7 @@ const predictionSchema = Type.Object({
   type: Type.Literal('content'),
   content: Type.Union([Type.String(),
     Type.Array(Type.Object({ type: Type.Literal('text'), text: Type.String() }), { minItems: 1 })])
-}, { additionalProperties: false })
+})
 
 /** OpenAI's fields and vLLM's usual ones that are honoured. */
 export const chatCompletionSchema = Type.Object({
@@ -47,7 +49,11 @@ export const chatCompletionSchema = Type.Object({
   tool_choice: nullable(toolChoiceSchema,
     { default: null, description: 'none, auto, required, or the function that is called; auto where there are tools' }),
   parallel_tool_calls: Type.Boolean({ default: true, description: 'whether an answer may have several calls' })
-}, { additionalProperties: false })
+})
+
+export type ChatCompletionBody = Static<typeof chatCompletionSchema>
+
+export const chatCompletionBody = openBody(chatCompletionSchema)
 
 function predictionOf (prediction: Static<typeof predictionSchema> | null): string {
   if (!prediction) return ''
@@ -89,16 +95,13 @@ export interface ChatCompletionRequest {
   readonly echoed: string
   /** Whether the answer is to be kept. */
   readonly store: boolean
-  /** Top-level fields that nobody knows. */
-  readonly ignored: readonly string[]
 }
 
 /**
- * Checks a body.
- * @throws RequestError naming the field, the rule and the value
+ * What a checked body asks for.
+ * @throws RequestError for fields that contradict each other
  */
-export function parseChatCompletion (value: unknown, catalog: Catalog): ChatCompletionRequest {
-  const { body, ignored } = readBody(chatCompletionSchema, value)
+export function parseChatCompletion (body: ChatCompletionBody, catalog: Catalog): ChatCompletionRequest {
   const { model, alignment } = catalog.choose(body.model, body.alignment)
   if (body.top_logprobs !== null &&
       !body.logprobs) throw refuse('top_logprobs', 'needs logprobs: true', body.top_logprobs)
@@ -145,7 +148,6 @@ export function parseChatCompletion (value: unknown, catalog: Catalog): ChatComp
     returnTokenIds: body.return_token_ids,
     hasTools: calls !== null,
     echoed: body.echo ? last.content : '',
-    store: body.store,
-    ignored
+    store: body.store
   }
 }

@@ -3,14 +3,14 @@ import type { FastifyInstance } from 'fastify'
 import { answer } from '../transport/answer.js'
 import { documented } from '../plugins/openapi.js'
 import { ChatFormatter } from './chat-formatter.js'
-import { chatCompletionSchema, parseChatCompletion } from './chat-completion-schema.js'
-import { chatCompletionObject } from '../schemas/answer-schemas.js'
+import { chatCompletionBody, parseChatCompletion, type ChatCompletionBody } from './chat-completion-schema.js'
+import { chatCompletionObject } from './chat-types.js'
 import type { Services } from '../services.js'
 import { chatEvents } from './stored-completions.js'
 
 export function chatCompletions (app: FastifyInstance, services: Services): void {
-  app.post('/v1/chat/completions', documented('Answers a chat',
-    { body: chatCompletionSchema, response: chatCompletionObject, streams: true }), async (request, reply) => {
+  app.post<{ Body: ChatCompletionBody }>('/v1/chat/completions', documented('Answers a chat',
+    { body: chatCompletionBody, response: chatCompletionObject, streams: true }), async (request, reply) => {
     services.refuseIfDraining()
     const parsed = parseChatCompletion(request.body, services.catalog)
     const formatter = new ChatFormatter(parsed)

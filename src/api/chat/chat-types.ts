@@ -1,157 +1,146 @@
-/** OpenAI's chat objects as Fairlead reads and answers them. Types only. */
-import type { Static } from 'typebox'
-import type { FinishReason } from '../../policies/transcript.js'
+/** OpenAI's chat objects as Fairlead reads and answers them. */
+import { Type, type Static } from 'typebox'
 import type { chatCompletionSchema } from './chat-completion-schema.js'
-import type {
-  AlignmentDetails, AlignmentParams, AlignmentProgress, AlignmentReport, ChoiceAlignment
+import {
+  alignmentDetailsObject, alignmentProgressObject, alignmentReportObject, choiceAlignmentObject, listOf, orNull,
+  type AlignmentParams
 } from '../alignment/alignment-types.js'
-import type { Loose } from '../schemas/loose.js'
+import type { Given, Loose } from '../schemas/loose.js'
 
 type ChatFields = Static<typeof chatCompletionSchema>
 
 /** `response_format`: what an answer is held to. */
-export type ResponseFormat =
-  | { readonly type: 'text' | 'json_object' }
-  | {
-    readonly type: 'json_schema',
-    readonly json_schema: {
-      readonly name: string, readonly description?: string, readonly schema?: object, readonly strict?: boolean | null
-    }
-  }
+export type ResponseFormat = Given<NonNullable<ChatFields['response_format']>>
 
 /** A function that an answer may call. */
-export interface FunctionTool {
-  readonly type: 'function'
-  readonly function: {
-    readonly name: string, readonly description?: string, readonly parameters?: object, readonly strict?: boolean | null
-  }
-}
+export type FunctionTool = Given<NonNullable<ChatFields['tools']>[number]>
 
 /**
  * A request for an answer: the body of `POST /v1/chat/completions`. docs/api.md says what each field means.
  * @interface
  */
-export type ChatRequest = Omit<Loose<ChatFields>, 'messages' | 'model' | 'alignment' | 'logit_bias' | 'stop' | 'tools'
-  | 'tool_choice' | 'response_format'> & {
-    readonly messages: ReadonlyArray<Readonly<ChatFields['messages'][number]>>
-    /** Id of the model, or `model:profile`. */
-    readonly model: string
-    /** At most 4 texts that end the answer. */
-    readonly stop?: string | readonly string[] | null
-    /** What the answer is: docs/structured-output.md. */
-    readonly response_format?: ResponseFormat | null
-    /** Functions that the answer may call: docs/structured-output.md. */
-    readonly tools?: readonly FunctionTool[] | null
-    readonly tool_choice?: 'none' | 'auto' | 'required'
-    | { readonly type: 'function', readonly function: { readonly name: string } } | null
-    /** Token id → −100 to 100. */
-    readonly logit_bias?: Readonly<Record<string, number>> | null
-    readonly alignment?: AlignmentParams | null
-  }
-
-/** OpenAI's `usage` with the ledger of guidance. */
-export interface Usage {
-  readonly prompt_tokens: number
-  readonly completion_tokens: number
-  readonly total_tokens: number
-  readonly prompt_tokens_details: {
-    /** Prompt tokens whose KV was there. */
-    readonly cached_tokens: number
-  }
-  /** Of answers whose tokens were guessed ahead. */
-  readonly completion_tokens_details?: {
-    readonly accepted_prediction_tokens: number
-    readonly rejected_prediction_tokens: number
-  }
-  readonly alignment_details: AlignmentDetails
-}
-
-/** A token and its logprob under the model itself: temperature 1, before penalties. */
-export interface RatedToken {
-  readonly token: string
-  readonly logprob: number
-  /** UTF-8; part of a character, maybe. */
-  readonly bytes: number[]
-}
-
-/** Logprobs of an answer's tokens, with `logprobs: true`. */
-export interface ChoiceLogprobs {
-  readonly content: Array<RatedToken & { readonly top_logprobs: RatedToken[] }>
-  readonly refusal: null
-}
-
-/** A call of a function. */
-export interface ToolCall {
-  readonly id: string
-  readonly type: 'function'
-  /** `arguments` is JSON; cut off where the answer was. */
-  readonly function: { readonly name: string, readonly arguments: string }
-}
-
-/** What a chunk adds to a call: its id and name first, then its arguments. */
-export interface ToolCallDelta {
-  readonly index: number
-  readonly id?: string
-  readonly type?: 'function'
-  readonly function: { readonly name?: string, readonly arguments: string }
-}
-
-/** One returned answer. */
-export interface ChatChoice {
-  readonly index: number
-  readonly message: {
-    readonly role: 'assistant',
-    readonly content: string | null,
-    readonly refusal: null,
-    readonly tool_calls?: ToolCall[]
-  }
-  readonly logprobs: ChoiceLogprobs | null
-  readonly finish_reason: FinishReason | 'tool_calls'
-  /** Of guided requests. */
-  readonly alignment?: ChoiceAlignment
-  /** With `return_token_ids`. */
-  readonly token_ids?: readonly number[]
-}
-
-/** What all chat objects begin with. */
-interface ChatHead {
-  readonly id: string
-  /** Seconds since the epoch. */
-  readonly created: number
+export type ChatRequest = Omit<Loose<ChatFields>, 'messages' | 'model' | 'alignment' | 'tools' | 'response_format'> & {
+  readonly messages: Given<ChatFields['messages']>
+  /** Id of the model, or `model:profile`. */
   readonly model: string
-  /** Names build, model, format, instruction set and thread count. */
-  readonly system_fingerprint: string
+  /** What the answer is: docs/structured-output.md. */
+  readonly response_format?: ResponseFormat | null
+  /** Functions that the answer may call: docs/structured-output.md. */
+  readonly tools?: readonly FunctionTool[] | null
+  readonly alignment?: AlignmentParams | null
 }
 
+export const usageObject = Type.Object({
+  prompt_tokens: Type.Integer(),
+  completion_tokens: Type.Integer(),
+  total_tokens: Type.Integer(),
+  prompt_tokens_details: Type.Object({
+    cached_tokens: Type.Integer({ description: 'prompt tokens whose KV was there' })
+  }),
+  completion_tokens_details: Type.Optional(Type.Object({
+    accepted_prediction_tokens: Type.Integer(), rejected_prediction_tokens: Type.Integer()
+  }, { description: 'of answers whose tokens were guessed ahead' })),
+  alignment_details: alignmentDetailsObject
+})
+/** OpenAI's `usage` with the ledger of guidance. */
+export type Usage = Static<typeof usageObject>
+
+const ratedToken = {
+  token: Type.String(),
+  logprob: Type.Number({ description: 'under the model itself: temperature 1, before penalties' }),
+  bytes: Type.Array(Type.Integer(), { description: 'UTF-8; part of a character, maybe' })
+}
+const ratedTokenObject = Type.Object(ratedToken)
+/** A token and its logprob. */
+export type RatedToken = Static<typeof ratedTokenObject>
+
+export const logprobsList = Type.Array(Type.Object({ ...ratedToken, top_logprobs: Type.Array(ratedTokenObject) }))
+const logprobsObject = Type.Object({ content: logprobsList, refusal: Type.Null() })
+/** Logprobs of an answer's tokens, with `logprobs: true`. */
+export type ChoiceLogprobs = Static<typeof logprobsObject>
+
+const toolCallObject = Type.Object({
+  id: Type.String(),
+  type: Type.Literal('function'),
+  function: Type.Object({
+    name: Type.String(), arguments: Type.String({ description: 'JSON; cut off where the answer was' })
+  })
+})
+/** A call of a function. */
+export type ToolCall = Static<typeof toolCallObject>
+
+const toolCallDelta = Type.Object({
+  index: Type.Integer(),
+  id: Type.Optional(Type.String()),
+  type: Type.Optional(Type.Literal('function')),
+  function: Type.Object({ name: Type.Optional(Type.String()), arguments: Type.String() })
+})
+/** What a chunk adds to a call: its id and name first, then its arguments. */
+export type ToolCallDelta = Static<typeof toolCallDelta>
+
+const choiceFields = {
+  index: Type.Integer(),
+  logprobs: orNull(logprobsObject),
+  alignment: Type.Optional(choiceAlignmentObject),
+  token_ids: Type.Optional(listOf(Type.Integer(), 'with return_token_ids'))
+}
+const finishReason = Type.Enum(['stop', 'length', 'tool_calls'])
+
+const chatChoiceObject = Type.Object({
+  ...choiceFields,
+  message: Type.Object({
+    role: Type.Literal('assistant'),
+    content: orNull(Type.String()),
+    refusal: Type.Null(),
+    tool_calls: Type.Optional(Type.Array(toolCallObject))
+  }),
+  finish_reason: finishReason
+})
+/** One returned answer. */
+export type ChatChoice = Static<typeof chatChoiceObject>
+
+/** What completions begin with. */
+export const completionHead = {
+  id: Type.String(),
+  created: Type.Integer({ description: 'seconds since the epoch' }),
+  model: Type.String(),
+  system_fingerprint: Type.String({ description: 'names build, model, format, instruction set and thread count' })
+}
+const promptTokenIds = Type.Optional(listOf(Type.Integer(), 'with return_token_ids'))
+
+export const chatCompletionObject = Type.Object({
+  ...completionHead,
+  object: Type.Literal('chat.completion'),
+  choices: Type.Array(chatChoiceObject),
+  usage: usageObject,
+  alignment: Type.Optional(alignmentReportObject),
+  prompt_token_ids: promptTokenIds
+})
 /** A whole answer, as OpenAI has it. */
-export interface ChatCompletion extends ChatHead {
-  readonly object: 'chat.completion'
-  readonly choices: ChatChoice[]
-  readonly usage: Usage
-  /** Of guided requests. */
-  readonly alignment?: AlignmentReport
-  /** With `return_token_ids`. */
-  readonly prompt_token_ids?: readonly number[]
-}
+export type ChatCompletion = Static<typeof chatCompletionObject>
 
+const chunkChoiceObject = Type.Object({
+  ...choiceFields,
+  delta: Type.Object({
+    role: Type.Optional(Type.Literal('assistant')),
+    content: Type.Optional(Type.String()),
+    tool_calls: Type.Optional(Type.Array(toolCallDelta))
+  }),
+  finish_reason: orNull(finishReason)
+})
 /** What a chunk adds to a choice. */
-export interface ChunkChoice {
-  readonly index: number
-  readonly delta: { readonly role?: 'assistant', readonly content?: string, readonly tool_calls?: ToolCallDelta[] }
-  readonly logprobs: ChoiceLogprobs | null
-  readonly finish_reason: FinishReason | 'tool_calls' | null
-  readonly alignment?: ChoiceAlignment
-  readonly token_ids?: readonly number[]
-}
+export type ChunkChoice = Static<typeof chunkChoiceObject>
 
+export const chatChunkObject = Type.Object({
+  ...completionHead,
+  object: Type.Literal('chat.completion.chunk'),
+  choices: Type.Array(chunkChoiceObject),
+  // On the last chunk with `stream_options: {include_usage: true}`, null on those before it.
+  usage: Type.Optional(orNull(usageObject)),
+  alignment: Type.Optional(Type.Union([alignmentReportObject, alignmentProgressObject])),
+  prompt_token_ids: promptTokenIds
+})
 /**
  * A piece of an answer, as OpenAI has it. Guided requests carry their `alignment` on the chunks with a finish_reason.
  */
-export interface ChatCompletionChunk extends ChatHead {
-  readonly object: 'chat.completion.chunk'
-  readonly choices: ChunkChoice[]
-  /** On the last chunk with `stream_options: {include_usage: true}`, null on those before it. */
-  readonly usage?: Usage | null
-  readonly alignment?: AlignmentReport | AlignmentProgress
-  readonly prompt_token_ids?: readonly number[]
-}
+export type ChatCompletionChunk = Static<typeof chatChunkObject>

@@ -3,41 +3,47 @@
  * them.
  */
 import { Type, type Static } from 'typebox'
+import { kinds, unsupported } from '../../checker.js'
 import type { ChatMessage } from '../../rewards/scorer.js'
 import { refuse } from '../../validation.js'
 import { toolCallSchema } from './tool-schema.js'
 
-const part = Type.Object({ type: Type.Literal('text'), text: Type.String() }, { additionalProperties: false })
-const content = Type.Union([Type.String(), Type.Array(part, { minItems: 1 })])
+const content = Type.Union([Type.String(), Type.Array(kinds('type', [
+  Type.Object({ type: Type.Literal('text'), text: Type.String() }),
+  Type.Object({ type: Type.Literal('refusal'), refusal: Type.String() })
+]), { minItems: 1 })])
 
 /** A message of text. */
 export const messageSchema = Type.Object({
   role: Type.Enum(['system', 'developer', 'user', 'assistant', 'tool']),
   content,
   name: Type.Optional(Type.String()),
-  // As in answers that clients send back.
-  refusal: Type.Optional(Type.Null())
-}, { additionalProperties: false })
+  refusal: Type.Optional(Type.String({ description: 'read where there is no content' }))
+})
 
 /** A message of a chat in which functions may have been called. */
 export const chatMessageSchema = Type.Object({
   ...messageSchema.properties,
-  content: Type.Optional(Type.Union([content, Type.Null()])),
-  tool_calls: Type.Optional(Type.Union([Type.Array(toolCallSchema, { maxItems: 128 }), Type.Null()])),
+  content: Type.Optional(content),
+  tool_calls: Type.Optional(Type.Array(toolCallSchema, { maxItems: 128 })),
   tool_call_id: Type.Optional(Type.String()),
-  // As the openai client adds it.
-  parsed: Type.Optional(Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()]))
-}, { additionalProperties: false })
+  // As in answers that clients send back, and as the openai client adds it.
+  annotations: Type.Optional(Type.Unknown()),
+  parsed: Type.Optional(Type.Unknown()),
+  audio: unsupported('answers are text'),
+  function_call: unsupported('say tool_calls')
+})
 
 export type ChatMessageBody = Static<typeof chatMessageSchema>
 
-const textOf = (given: Static<typeof content>): string =>
-  typeof given === 'string' ? given : given.map(one => one.text).join('')
+const textOf = (given: Static<typeof content>): string => typeof given === 'string'
+  ? given
+  : given.map(one => one.type === 'text' ? one.text : one.refusal).join('')
 
 /** A message of text as the model's template takes it. */
 export function messageOf ({ role, content, name }: Static<typeof messageSchema>): ChatMessage {
   return {
-    role: role === 'developer' ? 'system' : role as string,
+    role: role === 'developer' ? 'system' : role,
     content: textOf(content),
     ...(name === undefined ? {} : { name })
   }
@@ -45,20 +51,20 @@ export function messageOf ({ role, content, name }: Static<typeof messageSchema>
 
 /** One message with what it calls and returns. */
 function chatMessageOf (
-  { role, content, name, tool_calls: calls, tool_call_id: callId }: ChatMessageBody, path: string
+  { role, content: given, refusal, name, tool_calls: calls = [], tool_call_id: callId }: ChatMessageBody, path: string
 ): ChatMessage {
-  const hasCalls = calls !== undefined && calls !== null && calls.length > 0
+  const content = given ?? refusal
+  const hasCalls = calls.length > 0
   if (hasCalls && role !== 'assistant') throw refuse(`${path}.tool_calls`, 'are of the assistant only', role)
   if (callId !== undefined && role !== 'tool') throw refuse(`${path}.tool_call_id`, 'is of role tool only', role)
   if (role === 'tool' && callId === undefined) {
     throw refuse(`${path}.tool_call_id`, 'is needed by role tool: the id of the call that it answers', null)
   }
-  if (!hasCalls && (content === undefined || content === null)) {
-    throw refuse(`${path}.content`, 'is needed where there are no tool_calls', content ?? null)
+  if (!hasCalls && content === undefined) {
+    throw refuse(`${path}.content`, 'is needed where there are no tool_calls', null)
   }
-  const text = content === undefined || content === null ? '' : textOf(content)
   return {
-    ...messageOf({ role, content: text, ...(name === undefined ? {} : { name }) }),
+    ...messageOf({ role, content: content ?? '', ...(name === undefined ? {} : { name }) }),
     ...(hasCalls
       ? {
           calls: calls.map(({ id, function: { name: called, arguments: given } }) => ({

@@ -2,35 +2,42 @@
  * `tools`, `tool_choice` and `parallel_tool_calls`: which functions an answer may or must call, and the messages of
  * calls and their results.
  */
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
+import { anyObject, kinds, nullable, unsupported } from '../../checker.js'
 import { callGrammar, type CallableFunction } from '../../grammar/tool-calls.js'
 import type { GrammarRequest } from '../../serving/protocol.js'
 import type { CallForm } from '../../models/tokenizer/call-form.js'
 import { isObject, refuse } from '../../validation.js'
-
-type Fields = Readonly<Record<string, unknown>>
-
-const functionName = Type.String({ description: '1 to 64 letters, digits, _ or -' })
+import { plainName } from './response-format-schema.js'
 
 const functionFields = {
-  name: functionName,
-  description: Type.Optional(Type.String()),
-  parameters: Type.Optional(Type.Object({})),
-  strict: Type.Optional(Type.Union([Type.Boolean(), Type.Null()]))
+  name: plainName,
+  // null is a value of its own: the model and the caller are told of it as it was given.
+  description: Type.Optional(nullable(Type.String(), {})),
+  parameters: Type.Optional(nullable(anyObject(), { description: 'a JSON Schema of type object' })),
+  strict: Type.Optional(nullable(Type.Boolean(), {})),
+  // Told of in answers to requests that have many: here all are told to the model at once.
+  defer_loading: Type.Optional(Type.Literal(false))
 }
 const anyChoice = Type.Enum(['none', 'auto', 'required'])
 
 /** As chats have them. */
-export const toolsSchema =
-  Type.Array(Type.Object({ type: Type.Literal('function'), function: Type.Object(functionFields) }), { maxItems: 128 })
+export const toolsSchema = Type.Array(kinds('type', [
+  Type.Object({
+    type: Type.Literal('function'),
+    function: Type.Object(functionFields),
+    defer_loading: functionFields.defer_loading
+  })
+]), { maxItems: 128 })
 export const toolChoiceSchema = Type.Union([anyChoice,
-  Type.Object({ type: Type.Literal('function'), function: Type.Object({ name: functionName }) })])
+  kinds('type', [Type.Object({ type: Type.Literal('function'), function: Type.Object({ name: plainName }) })])])
 
 /** As responses have them: fields of functions beside `type`. */
-export const flatToolsSchema = Type.Array(Type.Object({ type: Type.Literal('function'), ...functionFields }),
-  { maxItems: 128 })
+export const flatToolsSchema = Type.Array(kinds('type', [Type.Object({
+  type: Type.Literal('function'), ...functionFields, function: unsupported('its fields stand beside type')
+})]), { maxItems: 128 })
 export const flatToolChoiceSchema = Type.Union([anyChoice,
-  Type.Object({ type: Type.Literal('function'), name: functionName })])
+  kinds('type', [Type.Object({ type: Type.Literal('function'), name: plainName })])])
 
 /** A call in a message that a client sends back. */
 export const toolCallSchema = Type.Object({
@@ -40,10 +47,20 @@ export const toolCallSchema = Type.Object({
     name: Type.String(),
     arguments: Type.String(),
     // As the openai client adds it.
-    parsed_arguments: Type.Optional(Type.Union([Type.Record(Type.String(), Type.Unknown()), Type.Null()]))
-  }, { additionalProperties: false }),
+    parsed_arguments: Type.Optional(Type.Unknown())
+  }),
   index: Type.Optional(Type.Integer())
-}, { additionalProperties: false })
+})
+
+type NestedTools = Static<typeof toolsSchema>
+type FlatTools = Static<typeof flatToolsSchema>
+
+/** What a body says of tools: in the shape of chats, or of responses. */
+export interface ToolFields {
+  readonly tools: NestedTools | FlatTools | null
+  readonly tool_choice: Static<typeof toolChoiceSchema> | Static<typeof flatToolChoiceSchema> | null
+  readonly parallel_tool_calls: boolean
+}
 
 /** What a request says of tools. */
 export interface ToolUse {
@@ -53,50 +70,27 @@ export interface ToolUse {
   readonly grammar: GrammarRequest | null
 }
 
+type FunctionFields = NestedTools[number]['function']
+
 /** A function by its fields. @param path what the caller calls them */
-function functionOf (given: Fields, path: string): CallableFunction {
-  const unknown = Object.keys(given).find(name => !Object.hasOwn(functionFields, name))
-  if (unknown !== undefined) {
-    throw refuse(`${path}.${unknown}`, `is not a field; there are ${Object.keys(functionFields).join(', ')}`,
-      given[unknown])
-  }
-  const { name, description, parameters, strict } = given
-  if (typeof name !== 'string' ||
-      !/^[\w-]{1,64}$/.test(name)) throw refuse(`${path}.name`, 'must be 1 to 64 letters, digits, _ or -', name)
-  if (description !== undefined && description !== null &&
-      typeof description !== 'string') throw refuse(`${path}.description`, 'must be a text', description)
-  if (strict !== undefined && strict !== null &&
-      typeof strict !== 'boolean') throw refuse(`${path}.strict`, 'must be true or false', strict)
-  if (parameters === undefined || parameters === null) return { name, parameters: null, strict: false, path: '' }
-  if (!isObject(parameters) || (parameters['type'] !== 'object' && Object.keys(parameters).length > 0)) {
+function functionOf ({ name, parameters, strict }: FunctionFields, path: string): CallableFunction {
+  if (!parameters) return { name, parameters: null, strict: false, path: '' }
+  if (parameters['type'] !== 'object' && Object.keys(parameters).length > 0) {
     throw refuse(`${path}.parameters`, 'must be a JSON Schema of type object', parameters)
   }
   return { name, parameters: { type: 'object', ...parameters }, strict: strict === true, path: `${path}.parameters` }
 }
 
-/** How an endpoint writes a function and its choice: chats in a field `function`, responses beside `type`. */
-export type ToolShape = 'nested' | 'flat'
+/** Where a tool's or a choice's function has its fields, in the shape that it is written in. */
+const fieldsPath = (tool: object, path: string): string => 'function' in tool ? `${path}.function` : path
 
-function toolOf (tool: unknown, path: string, shape: ToolShape): CallableFunction {
-  if (!isObject(tool)) {
-    throw refuse(path,
-      shape === 'nested' ? 'must be an object with type and function' : 'must be an object with type and name', tool)
-  }
-  const { type, ...fields } = tool
-  if (type !== 'function') throw refuse(`${path}.type`, 'must be function', type)
-  if (shape === 'flat') return functionOf(fields, path)
-  const given = fields['function']
-  if (!isObject(given)) throw refuse(`${path}.function`, 'must be an object with name and parameters', given)
-  return functionOf(given, `${path}.function`)
-}
-
-function functionsOf (tools: unknown, shape: ToolShape): CallableFunction[] {
-  if (tools === undefined || tools === null) return []
-  if (!Array.isArray(tools) || tools.length > 128) throw refuse('tools', 'must be a list of at most 128', tools)
-  const functions = tools.map((tool, index) => toolOf(tool, `tools[${index}]`, shape))
+function functionsOf (tools: NestedTools | FlatTools): CallableFunction[] {
+  const functions = tools.map((tool, index) =>
+    functionOf('function' in tool && tool.function ? tool.function : tool as FlatTools[number],
+      fieldsPath(tool, `tools[${index}]`)))
   const twice = functions.findIndex(({ name }, index) => functions.findIndex(other => other.name === name) < index)
   if (twice >= 0) {
-    throw refuse(`tools[${twice}]${shape === 'nested' ? '.function' : ''}.name`, 'must be a name of its own',
+    throw refuse(`${fieldsPath(tools[twice]!, `tools[${twice}]`)}.name`, 'must be a name of its own',
       functions[twice]!.name)
   }
   return functions
@@ -104,37 +98,31 @@ function functionsOf (tools: unknown, shape: ToolShape): CallableFunction[] {
 
 /** Functions that may be called, and whether one must be. */
 function choiceOf (
-  choice: unknown, functions: readonly CallableFunction[], shape: ToolShape
+  choice: ToolFields['tool_choice'], functions: readonly CallableFunction[]
 ): { readonly functions: readonly CallableFunction[], readonly isForced: boolean } {
-  if (choice === undefined || choice === null || choice === 'auto') return { functions, isForced: false }
+  if (choice === null || choice === 'auto') return { functions, isForced: false }
   if (choice === 'none') return { functions: [], isForced: false }
   if (functions.length === 0) throw refuse('tool_choice', 'needs tools', choice)
   if (choice === 'required') return { functions, isForced: true }
-  const given =
-    isObject(choice) && choice['type'] === 'function' ? shape === 'nested' ? choice['function'] : choice : undefined
-  if (!isObject(given) || given['name'] === undefined) {
-    throw refuse('tool_choice', 'must be one of none, auto, required, or ' +
-      `${shape === 'nested' ? '{type: "function", function: {name}}' : '{type: "function", name}'}`, choice)
-  }
-  const { name } = given
+  const { name } = 'function' in choice ? choice.function : choice
   const named = functions.filter(one => one.name === name)
   if (named.length === 0) {
-    throw refuse(shape === 'nested' ? 'tool_choice.function.name' : 'tool_choice.name',
+    throw refuse(`${fieldsPath(choice, 'tool_choice')}.name`,
       `must be one of tools: ${functions.map(one => one.name).join(', ')}`, name)
   }
   return { functions: named, isForced: true }
 }
 
 /** A tool as templates take it, which know the shape of chats. */
-function nestedTool (tool: Fields): object {
-  const { type, ...fields } = tool
-  return { type, function: fields }
+function nestedTool (tool: NestedTools[number] | FlatTools[number]): object {
+  const { type, defer_loading: _, ...fields } = tool
+  return 'function' in fields ? { type, ...fields } : { type, function: fields }
 }
 
 /** Tools as a model is told of them that may call any. @throws RequestError naming the field, the rule and the value */
-export function toldTools (tools: unknown): readonly object[] {
-  functionsOf(tools, 'nested')
-  return (tools ?? []) as object[]
+export function toldTools (tools: NestedTools | null): readonly object[] {
+  functionsOf(tools ?? [])
+  return (tools ?? []).map(nestedTool)
 }
 
 /**
@@ -142,15 +130,15 @@ export function toldTools (tools: unknown): readonly object[] {
  * @param form how the model writes calls
  * @throws RequestError naming the field, the rule and the value
  */
-export function toolsOf ({ tools, tool_choice: choice, parallel_tool_calls: parallel }: {
-  readonly tools: unknown, readonly tool_choice: unknown, readonly parallel_tool_calls: boolean
-}, form: CallForm, shape: ToolShape = 'nested'): ToolUse {
-  const { functions, isForced } = choiceOf(choice, functionsOf(tools, shape), shape)
+export function toolsOf (
+  { tools, tool_choice: choice, parallel_tool_calls: parallel }: ToolFields, form: CallForm
+): ToolUse {
+  const { functions, isForced } = choiceOf(choice, functionsOf(tools ?? []))
   if (functions.length === 0) return { tools: [], grammar: null }
   // One function that is named is called once.
   const mayRepeat = parallel && !isObject(choice)
   return {
-    tools: shape === 'nested' ? tools as object[] : (tools as Fields[]).map(nestedTool),
+    tools: tools!.map(nestedTool),
     grammar: { text: callGrammar({ functions, mayBeText: !isForced, mayRepeat }, form), param: 'tools' }
   }
 }

@@ -2,7 +2,8 @@
  * The body of `POST /v1/completions`: OpenAI's legacy endpoint, one or several prompts of text or token ids, and what
  * it asks of the inference thread.
  */
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
+import { nullable } from '../../checker.js'
 import { parseAlignment } from '../../decoding/strategies/parameters.js'
 import { answersGrown } from '../../decoding/strategies/request-size.js'
 import { RequestError } from '../../errors.js'
@@ -10,9 +11,10 @@ import type { GenerateRequest, ModelInfo } from '../../serving/protocol.js'
 import { checkedRequest } from '../../serving/request-rules.js'
 import { refuse } from '../../validation.js'
 import type { Catalog } from '../models/model-catalog.js'
-import { readBody } from '../schemas/body.js'
+import { formatOf } from '../chat/response-format-schema.js'
+import { openBody } from '../schemas/body.js'
 import { promptSchema, promptsOf } from '../schemas/prompt-schema.js'
-import { checkHeld, draftsOf, formatOf, nullable, samplingFields, samplingOf } from '../schemas/sampling.js'
+import { checkHeld, draftsOf, samplingFields, samplingOf } from '../schemas/sampling.js'
 
 export const completionSchema = Type.Object({
   prompt: promptSchema,
@@ -27,7 +29,11 @@ export const completionSchema = Type.Object({
   echo: Type.Boolean({ default: false, description: 'put the prompt, with its logprobs, before the answer' }),
   best_of: nullable(Type.Integer({ minimum: 1, maximum: 128 }),
     { default: null, description: 'answers drawn; the n with the highest mean token logprob are returned' })
-}, { additionalProperties: false })
+})
+
+export type CompletionBody = Static<typeof completionSchema>
+
+export const completionBody = openBody(completionSchema)
 
 /** A checked body and what it asks of the inference thread: a generation per prompt. */
 export interface CompletionRequest {
@@ -41,7 +47,6 @@ export interface CompletionRequest {
   readonly includeUsage: boolean
   readonly returnTokenIds: boolean
   readonly echo: boolean
-  readonly ignored: readonly string[]
 }
 
 /**
@@ -62,12 +67,13 @@ function checkCeiling (generation: GenerateRequest, { prompts, drawn, maxTokens 
 }
 
 /**
- * Checks a body.
+ * What a checked body asks for.
  * @param maxTokensPerRequest the operator's ceiling
- * @throws RequestError naming the field, the rule and the value
+ * @throws RequestError for fields that contradict each other
  */
-export function parseCompletion (value: unknown, catalog: Catalog, maxTokensPerRequest: number): CompletionRequest {
-  const { body, ignored } = readBody(completionSchema, value)
+export function parseCompletion (
+  body: CompletionBody, catalog: Catalog, maxTokensPerRequest: number
+): CompletionRequest {
   const prompts = promptsOf(body.prompt, body.add_special_tokens)
   const { model, alignment: asked } = catalog.choose(body.model, body.alignment)
   const alignment = asked === null ? null : parseAlignment(asked)
@@ -110,7 +116,6 @@ export function parseCompletion (value: unknown, catalog: Catalog, maxTokensPerR
     stream: body.stream,
     includeUsage: body.stream_options?.include_usage ?? false,
     returnTokenIds: body.return_token_ids,
-    echo: body.echo,
-    ignored
+    echo: body.echo
   }
 }

@@ -7,7 +7,7 @@ import type { GenerationEvent } from '../../serving/protocol.js'
 import { answer } from '../transport/answer.js'
 import { CompletionFormatter, type PromptEvent } from './completion-formatter.js'
 import { documented } from '../plugins/openapi.js'
-import { completionSchema, parseCompletion } from './completion-schema.js'
+import { completionBody, parseCompletion, type CompletionBody } from './completion-schema.js'
 import { completionObject } from '../schemas/answer-schemas.js'
 import type { Services } from '../services.js'
 
@@ -38,8 +38,8 @@ async function * merged (
 
 export function completions (app: FastifyInstance, services: Services): void {
   const { config } = services
-  app.post('/v1/completions', documented('Goes on from a text',
-    { body: completionSchema, response: completionObject, streams: true }), async (request, reply) => {
+  app.post<{ Body: CompletionBody }>('/v1/completions', documented('Goes on from a text',
+    { body: completionBody, response: completionObject, streams: true }), async (request, reply) => {
     services.refuseIfDraining()
     const parsed = parseCompletion(request.body, services.catalog, config.maxTokensPerRequest)
     return await answer(request, reply, {

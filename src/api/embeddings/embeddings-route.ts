@@ -4,15 +4,15 @@ import { RequestError } from '../../errors.js'
 import { disconnectSignal } from '../transport/disconnect.js'
 import { documented } from '../plugins/openapi.js'
 import { embeddingList } from '../schemas/answer-schemas.js'
-import { embeddingsSchema, parseEmbeddings } from '../tokens/token-schema.js'
+import { embeddingsBody, parseEmbeddings, type EmbeddingsBody } from '../tokens/token-schema.js'
 import type { Services } from '../services.js'
 
 const base64 = (vector: Float32Array): string =>
   Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString('base64')
 
 export function embeddings (app: FastifyInstance, services: Services): void {
-  app.post('/v1/embeddings', documented('Embeds texts',
-    { body: embeddingsSchema, response: embeddingList }), async (request, reply) => {
+  app.post<{ Body: EmbeddingsBody }>('/v1/embeddings', documented('Embeds texts',
+    { body: embeddingsBody, response: embeddingList }), async (request, reply) => {
     services.refuseIfDraining()
     const { asBase64, ...asked } = parseEmbeddings(request.body)
     const release = services.begin(request.caller, reply)

@@ -3,11 +3,10 @@ import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { documented } from '../plugins/openapi.js'
 import {
-  feedbackObject, feedbackQuerySchema, feedbackSchema, parseFeedback, parseFeedbackQuery, verdictOf
+  checkFeedback, feedbackBody, feedbackObject, feedbackQuery, verdictOf, type FeedbackBody, type FeedbackQuery
 } from './feedback-schema.js'
-import {
-  chatCompletionObject, deletedObject, feedbackList, feedbackObject as describedFeedback
-} from '../schemas/answer-schemas.js'
+import { chatCompletionObject } from '../chat/chat-types.js'
+import { deletedObject, feedbackList, feedbackObject as describedFeedback } from '../schemas/answer-schemas.js'
 import type { Services } from '../services.js'
 import { storedFor } from '../chat/stored-completions.js'
 
@@ -28,15 +27,14 @@ function completions (app: FastifyInstance, services: Services): void {
 
 export function feedback (app: FastifyInstance, services: Services): void {
   completions(app, services)
-  app.post('/v1/feedback', documented('Says something of a stored chat completion',
-    { body: feedbackSchema, response: describedFeedback, access: 'admin' }), ({ body }) => {
-    const said = parseFeedback(body)
+  app.post<{ Body: FeedbackBody }>('/v1/feedback', documented('Says something of a stored chat completion',
+    { body: feedbackBody, response: describedFeedback, access: 'admin' }), ({ body: said }) => {
+    checkFeedback(said)
     const stored = services.feedback.completion(said.completion_id)
     return feedbackObject(services.feedback.add(stored.id, said.dataset, verdictOf(said, stored)))
   })
-  app.get('/v1/feedback', documented('Lists feedback, oldest first',
-    { query: feedbackQuerySchema, response: feedbackList, access: 'admin' }), ({ query }) => {
-    const { dataset, limit, after } = parseFeedbackQuery(query)
+  app.get<{ Querystring: FeedbackQuery }>('/v1/feedback', documented('Lists feedback, oldest first',
+    { query: feedbackQuery, response: feedbackList, access: 'admin' }), ({ query: { dataset, limit, after } }) => {
     const entries = services.feedback.list({ dataset, after, limit: limit + 1 })
     const data = entries.slice(0, limit).map(feedbackObject)
     return { object: 'list', data, has_more: entries.length > limit }

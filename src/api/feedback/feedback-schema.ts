@@ -3,8 +3,9 @@
  * completion.
  */
 import { Type, type Static } from 'typebox'
+import { Checker } from '../../checker.js'
 import type { FeedbackEntry, StoredCompletion, Verdict } from '../../feedback/feedback-store.js'
-import { checkFields, objectBody, refuse } from '../../validation.js'
+import { refuse } from '../../validation.js'
 import type { ChatCompletion } from '../wire-types.js'
 
 const closed = { additionalProperties: false } as const
@@ -12,15 +13,14 @@ const answer = (description: string) => Type.Optional(Type.Union(
   [Type.Integer({ minimum: 0, maximum: 127 }), Type.String({ minLength: 1, maxLength: 1 << 20 })], { description }
 ))
 
-export const feedbackSchema = Type.Object({
+const feedbackSchema = Type.Object({
   completion_id: Type.String({
     minLength: 1, maxLength: 128, description: 'id of a chat completion that was asked for with store: true'
   }),
   dataset: Type.String({
-    minLength: 1,
-    maxLength: 64,
+    pattern: '^[\\w.-]{1,64}$',
     default: 'default',
-    description: 'what the feedback is collected under: letters, digits, points, hyphens and underscores'
+    description: '1 to 64 letters, digits, points, hyphens and underscores: what the feedback is collected under'
   }),
   choice: Type.Optional(Type.Integer({
     minimum: 0, maximum: 127, description: 'index of the choice that label or score is about; default 0'
@@ -31,21 +31,19 @@ export const feedbackSchema = Type.Object({
   rejected: answer('the worse one')
 }, closed)
 
-export const feedbackQuerySchema = Type.Object({
+const feedbackQuerySchema = Type.Object({
   dataset: Type.Optional(Type.String({ minLength: 1, maxLength: 64 })),
   limit: Type.Integer({ minimum: 1, maximum: 100, default: 20, description: 'entries of a page' }),
   after: Type.Optional(Type.String({ minLength: 1, maxLength: 128, description: 'id of the entry before the first' }))
 }, closed)
 
-const plainName = /^[\w.-]+$/
+export type FeedbackBody = Static<typeof feedbackSchema>
+export type FeedbackQuery = Static<typeof feedbackQuerySchema>
+export const feedbackBody = new Checker(feedbackSchema)
+export const feedbackQuery = new Checker(feedbackQuerySchema, { coerce: true })
 
-/** @throws RequestError */
-export function parseFeedback (value: unknown): Static<typeof feedbackSchema> {
-  const body = checkFields(feedbackSchema, objectBody(value), '')
-  if (!plainName.test(body.dataset)) {
-    throw refuse('dataset', 'must be letters, digits, points, hyphens and underscores', body.dataset)
-  }
-  const { label, score, chosen, rejected, choice } = body
+/** @throws RequestError for fields that contradict each other */
+export function checkFeedback ({ label, score, chosen, rejected, choice }: FeedbackBody): void {
   const kinds =
     [label !== undefined, score !== undefined, chosen !== undefined || rejected !== undefined].filter(Boolean).length
   if (kinds !== 1) {
@@ -56,19 +54,11 @@ export function parseFeedback (value: unknown): Static<typeof feedbackSchema> {
     throw refuse(chosen === undefined ? 'chosen' : 'rejected', 'must be given too: a pair has both', undefined)
   }
   if (chosen !== undefined && choice !== undefined) throw refuse('choice', 'belongs to label and score', choice)
-  return body
-}
-
-/** @throws RequestError */
-export function parseFeedbackQuery (query: unknown): Static<typeof feedbackQuerySchema> {
-  const { limit, ...rest } = query as Record<string, unknown>
-  return checkFields(feedbackQuerySchema,
-    { ...rest, ...(limit === undefined ? {} : { limit: /^\d{1,9}$/.test(String(limit)) ? Number(limit) : limit }) }, '')
 }
 
 /** @throws RequestError for a choice that the completion does not have, or an answer against itself */
 export function verdictOf (
-  { choice, label, score, chosen, rejected }: Static<typeof feedbackSchema>, { completion }: StoredCompletion
+  { choice, label, score, chosen, rejected }: FeedbackBody, { completion }: StoredCompletion
 ): Verdict {
   const { choices } = completion as ChatCompletion
   const textOf = (field: string, given: number | string): string => {
@@ -80,7 +70,7 @@ export function verdictOf (
     if (text === '') throw refuse(field, 'must be a choice with text', given)
     return text
   }
-  if (label !== undefined) return { kind: 'labels', answer: textOf('choice', choice ?? 0), label: label as 0 | 1 }
+  if (label !== undefined) return { kind: 'labels', answer: textOf('choice', choice ?? 0), label }
   if (score !== undefined) return { kind: 'scores', answer: textOf('choice', choice ?? 0), score }
   const pair = { kind: 'pairs', chosen: textOf('chosen', chosen!), rejected: textOf('rejected', rejected!) } as const
   if (pair.chosen === pair.rejected) throw refuse('rejected', 'must be another answer than chosen', pair.rejected)

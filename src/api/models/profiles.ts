@@ -5,10 +5,11 @@
  */
 import { isDeepStrictEqual } from 'node:util'
 import { Type } from 'typebox'
+import { Checker, checkedApart, nullable } from '../../checker.js'
 import { parseAlignment } from '../../decoding/strategies/parameters.js'
 import { schemaOf } from '../../decoding/strategies/strategy-schemas.js'
 import { RequestError } from '../../errors.js'
-import { checkFields, isObject, refuse } from '../../validation.js'
+import { isObject, refuse } from '../../validation.js'
 
 /** A named `alignment` object of the settings file. */
 export interface Profile {
@@ -23,13 +24,13 @@ export interface Profile {
   readonly isDefault: boolean
 }
 
-const profileSchema = Type.Object({
+const profileChecker = new Checker(Type.Object({
   description: Type.String({ default: '' }),
-  model: Type.Union([Type.String(), Type.Null()], { default: null }),
-  alignment: Type.Object({}),
-  overridable: Type.Union([Type.Array(Type.String()), Type.Null()], { default: null }),
+  model: nullable(Type.String()),
+  alignment: checkedApart<Record<string, unknown>>({}, 'object'),
+  overridable: nullable(Type.Array(Type.String())),
   default: Type.Boolean({ default: false })
-}, { additionalProperties: false })
+}, { additionalProperties: false }))
 
 const plainName = /^[\w.-]{1,64}$/
 
@@ -41,11 +42,7 @@ function readProfile (name: string, value: unknown): Profile {
   if (!plainName.test(name)) {
     throw refuse('profiles', 'must have names of letters, digits, points, hyphens and underscores', name)
   }
-  if (!isObject(value)) throw refuse(path, 'must be an object', value)
-  const { alignment, ...rest } = value
-  if (!isObject(alignment)) throw refuse(`${path}.alignment`, 'must be an object', alignment)
-  const { description, model, overridable, default: isDefault } = checkFields(profileSchema, { ...rest, alignment: {} },
-    path)
+  const { description, model, alignment, overridable, default: isDefault } = profileChecker.check(value, path)
   try {
     const known = ['strategy', 'reward', ...Object.keys(schemaOf(parseAlignment(alignment).strategy).properties)]
     const unknown = overridable?.find(field => !known.includes(field))

@@ -5,26 +5,26 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { Type, type TInteger, type TNull, type TUnion } from 'typebox'
+import { Checker, nullable } from '../../checker.js'
 import type { Config } from '../../config.js'
 import { readDataFile } from '../../config-file.js'
 import { RequestError } from '../../errors.js'
-import { checkFields, isObject, refuse } from '../../validation.js'
+import { isObject, refuse } from '../../validation.js'
 import { durationText, RateLimit, rateHeaders } from './rate-limit.js'
 
 /** `admin` may change what the server has; `inference` may not. */
 export type Role = 'inference' | 'admin'
 
-const limit = (maximum: number): TUnion<[TInteger, TNull]> =>
-  Type.Union([Type.Integer({ minimum: 1, maximum }), Type.Null()], { default: null })
+const limit = (maximum: number): TUnion<[TInteger, TNull]> => nullable(Type.Integer({ minimum: 1, maximum }))
 
-const keySchema = Type.Object({
+const keyChecker = new Checker(Type.Object({
   name: Type.String({ minLength: 1, maxLength: 64 }),
   sha256: Type.String({ minLength: 64, maxLength: 64 }),
   role: Type.Enum(['inference', 'admin'], { default: 'inference' }),
   max_requests: limit(1 << 20),
   requests_per_minute: limit(1 << 30),
   tokens_per_minute: limit(1 << 30)
-}, { additionalProperties: false })
+}, { additionalProperties: false }))
 
 const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest()
 
@@ -111,13 +111,14 @@ function keysOfFile (path: string, most: Limits): Key[] {
   if (!Array.isArray(list)) throw refuse(path, 'must hold a list of keys', list)
   return list.map((entry: unknown, index) => {
     const where = `${path}[${index}]`
+    // What is no object may be a key: it is not shown.
     if (!isObject(entry)) throw refuse(where, 'must be an object with name and sha256', typeof entry)
-    const { name, sha256: hash, role, ...own } = checkFields(keySchema, entry, where)
+    const { name, sha256: hash, role, ...own } = keyChecker.check(entry, where)
     if (!/^[\da-f]{64}$/.test(hash)) {
       throw new RequestError('invalid_request', `${where}.sha256 must be 64 lower-case hex digits`,
         { param: `${where}.sha256` })
     }
-    return keyOf(name, Buffer.from(hash, 'hex'), role as Role, {
+    return keyOf(name, Buffer.from(hash, 'hex'), role, {
       requests: own.max_requests ?? most.requests,
       requestsPerMinute: own.requests_per_minute ?? most.requestsPerMinute,
       tokensPerMinute: own.tokens_per_minute ?? most.tokensPerMinute

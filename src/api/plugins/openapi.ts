@@ -1,51 +1,42 @@
 /** The API described from the schemas that check it: `/openapi.json`, and `/docs` to read it in a browser. */
 import swagger from '@fastify/swagger'
 import swaggerUi from '@fastify/swagger-ui'
-import type { FastifyContextConfig, FastifyInstance } from 'fastify'
-import { Type, type TSchema } from 'typebox'
-import { alignmentSchema } from '../../decoding/strategies/strategy-schemas.js'
+import type { FastifyContextConfig, FastifyInstance, RouteShorthandOptions } from 'fastify'
+import { Type, type TObject, type TSchema } from 'typebox'
+import type { Checker } from '../../checker.js'
 import { packageVersion } from '../../package-root.js'
 import { errorObject } from '../schemas/answer-schemas.js'
+import { validatorOf } from './validation.js'
 
 type Schema = Record<string, unknown>
 
-/** A schema as callers see it: fields with a default need not be given, and null is their absence. */
-function published (schema: Schema): Schema {
-  const properties = schema['properties'] as Record<string, Schema> | undefined
-  const copy: Schema = { ...schema }
-  if (properties) {
-    copy['properties'] = Object.fromEntries(Object.entries(properties).map(([name, one]) => {
-      const inner = published(one)
-      return [name, 'default' in one ? { anyOf: [inner, { type: 'null' }] } : inner]
-    }))
-    const required =
-      (schema['required'] as string[] | undefined ?? []).filter(name => !('default' in properties[name]!))
-    if (required.length > 0) copy['required'] = required
-    else delete copy['required']
+const orNull = (schema: Schema): Schema => ({ anyOf: [schema, { type: 'null' }] })
+
+/** A schema as callers see it: fields with a default need not be given, and null is the absence of any field. */
+function published ({ 'x-checked-apart': _, ...schema }: Schema): Schema {
+  const { properties, required, items } = schema as {
+    properties?: Record<string, Schema>, required?: string[], items?: Schema
   }
-  if (schema['items']) copy['items'] = published(schema['items'] as Schema)
-  if (schema['anyOf']) copy['anyOf'] = (schema['anyOf'] as Schema[]).map(published)
-  return copy
+  for (const key of ['anyOf', 'oneOf']) {
+    if (schema[key]) schema[key] = (schema[key] as Schema[]).map(published)
+  }
+  if (items) schema['items'] = published(items)
+  if (properties) {
+    const needed = required?.filter(name => !('default' in properties[name]!)) ?? []
+    schema['properties'] = Object.fromEntries(Object.entries(properties).map(([name, one]) =>
+      [name, needed.includes(name) || one['not'] ? published(one) : orNull(published(one))]))
+    schema['required'] = needed
+  }
+  return schema
 }
 
-/** A body's schema: fields that it does not know are passed over, and `alignment` is what the strategies say. */
-function publishedBody (schema: TSchema): Schema {
-  const { additionalProperties: _, ...body } = published(JSON.parse(JSON.stringify(schema)) as Schema)
-  const properties = body['properties'] as Record<string, Schema>
-  if (properties['alignment']) {
-    properties['alignment'] = {
-      ...properties['alignment'],
-      anyOf: [published(JSON.parse(JSON.stringify(alignmentSchema)) as Schema), { type: 'null' }]
-    }
-  }
-  return body
-}
+const publishedOf = ({ schema }: Checker<TObject>): Schema => published(JSON.parse(JSON.stringify(schema)) as Schema)
 
 /** What a route says of itself: schemas, who may call it. */
 export interface Documentation {
-  readonly body?: TSchema
-  readonly params?: TSchema
-  readonly query?: TSchema
+  readonly body?: Checker<TObject>
+  readonly params?: TObject
+  readonly query?: Checker<TObject>
   readonly response?: TSchema
   /** Whether the answer may be server-sent events. */
   readonly streams?: boolean
@@ -56,14 +47,11 @@ export interface Documentation {
   readonly contentType?: string
 }
 
-/**
- * A route's options: what it takes and gives, and who may call it. Bodies are checked by their own readers; these
- * schemas describe.
- */
+/** A route's options: what it takes and gives, and who may call it. */
 export function documented (summary: string, {
   body, params, query, response, streams = false, upgrades = false, access = 'inference',
   contentType = 'application/json'
-}: Documentation): { schema: Schema, config: FastifyContextConfig } {
+}: Documentation): Pick<RouteShorthandOptions, 'schema' | 'config' | 'validatorCompiler'> {
   const content = {
     [contentType]: { schema: response ?? Type.String() },
     ...(streams ? { 'text/event-stream': { schema: Type.String() } } : {})
@@ -72,9 +60,9 @@ export function documented (summary: string, {
   return {
     schema: {
       summary,
-      ...(body ? { body: publishedBody(body) } : {}),
+      ...(body ? { body: publishedOf(body) } : {}),
       ...(params ? { params } : {}),
-      ...(query ? { querystring: published(JSON.parse(JSON.stringify(query)) as Schema) } : {}),
+      ...(query ? { querystring: publishedOf(query) } : {}),
       response: {
         ...(upgrades ? { 101: { description: 'a WebSocket' } } : { 200: { description: 'the answer', content } }),
         '4xx': failure,
@@ -82,14 +70,17 @@ export function documented (summary: string, {
       },
       ...(access === 'public' ? { security: [] } : {})
     },
-    config: { access }
+    config: { access },
+    validatorCompiler: ({ httpPart }) => {
+      const checker = { body, querystring: query }[httpPart as 'body' | 'querystring']
+      return checker ? validatorOf(checker) : () => true
+    }
   }
 }
 
 /** To be called before the routes that are to be described. @param needsKeys whether callers must send an API key */
 export async function installOpenApi (app: FastifyInstance, needsKeys: boolean): Promise<void> {
-  // Schemas describe and neither check nor strip: readers of bodies do the first, nobody the second.
-  app.setValidatorCompiler(() => () => true)
+  // Answers are sent as they are: their schemas describe.
   app.setSerializerCompiler(() => data => JSON.stringify(data))
   await app.register(swagger, {
     openapi: {

@@ -7,7 +7,7 @@ import type { Caller } from '../plugins/keys.js'
 import { ResponseFormatter } from './response-formatter.js'
 import type { KeptResponse } from './stored-response.js'
 import { withoutScores } from './item-schema.js'
-import { parseResponseCreate, type ResponseRequest } from './response-create-schema.js'
+import { parseResponseCreate, type ResponseBody, type ResponseRequest } from './response-create-schema.js'
 import type { Services } from '../services.js'
 import type { ResponseItem } from '../wire-types.js'
 
@@ -19,12 +19,12 @@ function conversationOf ({ input, response: { id, status, output } }: KeptRespon
 }
 
 /**
- * Checks a body.
+ * What a checked body asks for.
  * @param find how a response is found that this one goes on from
- * @throws RequestError naming the field, the rule and the value; previous_response_not_found
+ * @throws RequestError for fields that contradict each other; previous_response_not_found
  */
 export function readResponseCreate (
-  body: unknown, { catalog }: Services, find: (id: string) => KeptResponse | null
+  body: ResponseBody, { catalog }: Services, find: (id: string) => KeptResponse | null
 ): ResponseRequest {
   return parseResponseCreate(body, catalog, id => {
     const kept = find(id)

@@ -1,71 +1,70 @@
 /** Items of `POST /v1/responses`: what a caller gives, what is kept of it, and the messages that a model reads. */
 import { randomUUID } from 'node:crypto'
 import { Type, type Static } from 'typebox'
+import { kinds } from '../../checker.js'
 import type { ChatMessage } from '../../rewards/scorer.js'
 import { refuse } from '../../validation.js'
-import type { ResponseItem, ResponseMessage } from '../wire-types.js'
+import type { ResponseItem } from '../wire-types.js'
 import { chatMessagesOf, type ChatMessageBody } from '../chat/message-schema.js'
 
 /** An id as OpenAI's have it. */
 export const newId = (prefix: 'resp' | 'msg' | 'fc' | 'fco' | 'call'): string =>
   `${prefix}_${randomUUID().replaceAll('-', '')}`
 
-/** An object that is passed over. */
-const open = Type.Record(Type.String(), Type.Unknown())
+/** What is passed over: as in answers that clients send back, and as the openai client adds it. */
+const passedOver = Type.Optional(Type.Unknown())
 
-const part = Type.Object({
-  type: Type.Enum(['input_text', 'output_text']),
-  text: Type.String(),
-  // As in answers that clients send back.
-  annotations: Type.Optional(Type.Array(open)),
-  logprobs: Type.Optional(Type.Array(open)),
-  // As the openai client adds it.
-  parsed: Type.Optional(Type.Unknown())
-}, { additionalProperties: false })
+const text = {
+  text: Type.String(), annotations: passedOver, logprobs: passedOver, parsed: passedOver
+}
+const parts = Type.Array(kinds('type', [
+  Type.Object({ type: Type.Literal('input_text'), ...text }),
+  Type.Object({ type: Type.Literal('output_text'), ...text }),
+  Type.Object({ type: Type.Literal('refusal'), refusal: Type.String() })
+]), { minItems: 1 })
+const content = Type.Union([Type.String(), parts])
 
-/** What items of every type have, answers that clients send back included. */
+/** What items of every type have. */
 const common = {
-  id: Type.Optional(Type.Union([Type.String({ maxLength: 128 }), Type.Null()])),
-  status: Type.Optional(Type.Union([Type.Enum(['in_progress', 'completed', 'incomplete']), Type.Null()])),
-  alignment: Type.Optional(open)
+  id: Type.Optional(Type.String({ maxLength: 128 })),
+  status: Type.Optional(Type.Enum(['in_progress', 'completed', 'incomplete'])),
+  alignment: passedOver
 }
 const callId = Type.String({ minLength: 1, maxLength: 128 })
 
 const messageItem = Type.Object({
   type: Type.Literal('message', { default: 'message' }),
   role: Type.Enum(['system', 'developer', 'user', 'assistant']),
-  content: Type.Union([Type.String(), Type.Array(part, { minItems: 1 })]),
-  phase: Type.Optional(Type.Union([Type.String(), Type.Null()])),
+  content,
+  phase: passedOver,
   ...common
-}, { additionalProperties: false })
+})
 
 const callItem = Type.Object({
   type: Type.Literal('function_call'),
   call_id: callId,
   name: Type.String({ minLength: 1, maxLength: 128 }),
   arguments: Type.String(),
-  // As the openai client adds it.
-  parsed_arguments: Type.Optional(Type.Unknown()),
+  parsed_arguments: passedOver,
   ...common
-}, { additionalProperties: false })
+})
 
 const resultItem = Type.Object({
   type: Type.Literal('function_call_output'),
   call_id: callId,
-  output: Type.Union([Type.String(), Type.Array(part, { minItems: 1 })]),
+  output: content,
   ...common
-}, { additionalProperties: false })
+})
 
-export const itemSchema = Type.Union([messageItem, callItem, resultItem])
+export const itemSchema = kinds('type', [messageItem, callItem, resultItem])
 
-type Given = Static<typeof messageItem> | Static<typeof callItem> | Static<typeof resultItem>
-
-const textOf = (given: string | ReadonlyArray<{ readonly text: string }>): string =>
-  typeof given === 'string' ? given : given.map(({ text }) => text).join('')
+const textsOf = (given: Static<typeof content>): string[] => typeof given === 'string'
+  ? [given]
+  : given.map(part => part.type === 'refusal' ? part.refusal : part.text)
 
 /** A checked item as responses list it; what it lacks is filled in. */
-export function itemOf (given: Given): ResponseItem {
-  const status = (given.status ?? 'completed') as ResponseItem['status']
+export function itemOf (given: Static<typeof itemSchema>): ResponseItem {
+  const status = given.status ?? 'completed'
   switch (given.type) {
     case 'function_call': return {
       id: given.id ?? newId('fc'),
@@ -80,17 +79,16 @@ export function itemOf (given: Given): ResponseItem {
       type: 'function_call_output',
       status,
       call_id: given.call_id,
-      output: textOf(given.output)
+      output: textsOf(given.output).join('')
     }
     default: {
-      const role = given.role as ResponseMessage['role']
-      const texts = typeof given.content === 'string' ? [given.content] : given.content.map(({ text }) => text)
+      const { role } = given
       return {
         id: given.id ?? newId('msg'),
         type: 'message',
         role,
         status,
-        content: texts.map(text =>
+        content: textsOf(given.content).map(text =>
           role === 'assistant' ? { type: 'output_text', text, annotations: [] } : { type: 'input_text', text })
       }
     }
@@ -112,7 +110,7 @@ export function withoutScores (item: ResponseItem): ResponseItem {
 function addMessage (messages: ChatMessageBody[], item: ResponseItem): void {
   switch (item.type) {
     case 'message':
-      messages.push({ role: item.role, content: textOf(item.content) })
+      messages.push({ role: item.role, content: item.content.map(({ text }) => text).join('') })
       break
     case 'function_call': {
       const call = {
@@ -121,7 +119,7 @@ function addMessage (messages: ChatMessageBody[], item: ResponseItem): void {
       const last = messages.at(-1)
       if (last?.role === 'assistant') {
         messages[messages.length - 1] = { ...last, tool_calls: [...last.tool_calls ?? [], call] }
-      } else messages.push({ role: 'assistant', content: null, tool_calls: [call] })
+      } else messages.push({ role: 'assistant', tool_calls: [call] })
       break
     }
     case 'function_call_output':

@@ -3,16 +3,17 @@
  * what is kept of it.
  */
 import { Type, type Static } from 'typebox'
+import { anyObject, nullable } from '../../checker.js'
 import { parseAlignment } from '../../decoding/strategies/parameters.js'
 import type { GenerateRequest, ModelInfo } from '../../serving/protocol.js'
 import { checkedRequest } from '../../serving/request-rules.js'
 import { refuse } from '../../validation.js'
 import type { Catalog } from '../models/model-catalog.js'
 import type { ResponseItem } from '../wire-types.js'
-import { readBody } from '../schemas/body.js'
+import { openBody } from '../schemas/body.js'
 import { itemOf, itemSchema, messagesOfItems } from './item-schema.js'
 import { textFormatOf, textSchema } from '../chat/response-format-schema.js'
-import { checkHeld, drawingFields, nullable, samplingOf } from '../schemas/sampling.js'
+import { checkHeld, drawingFields, samplingOf } from '../schemas/sampling.js'
 import { flatToolChoiceSchema, flatToolsSchema, toolsOf } from '../chat/tool-schema.js'
 
 const logprobs = 'message.output_text.logprobs'
@@ -37,18 +38,24 @@ export const responseCreateSchema = Type.Object({
     { default: null, description: 'longest answer; without it, what there is room for' }),
   top_logprobs: nullable(Type.Integer({ minimum: 0, maximum: 20 }),
     { default: null, description: 'alternatives per token; more than 0 includes the logprobs' }),
-  include: nullable(Type.Array(Type.Enum(includable), { maxItems: 16 }),
-    { default: [], description: `${logprobs}: how probable the model held each token` }),
+  include: Type.Array(Type.Enum(includable), {
+    default: [], maxItems: 16, description: `${logprobs}: how probable the model held each token`
+  }),
   truncation: Type.Enum(['auto', 'disabled'], {
     default: 'disabled',
     description: 'auto: where the conversation is longer than the context, its oldest messages are left out'
   }),
   store: Type.Boolean({ default: true, description: 'keep the response for previous_response_id and GET' }),
   background: Type.Boolean({ default: false, description: 'answer at once with status queued and go on; needs store' }),
-  stream_options: nullable(Type.Object({ include_obfuscation: Type.Boolean({ default: false }) },
-    { additionalProperties: false }), { default: null, description: 'without effect; needs stream' }),
-  metadata: nullable(Type.Record(Type.String(), Type.Unknown()),
-    { default: {}, description: 'at most 16 texts by name, given back' }),
+  stream_options: nullable(Type.Object({ include_obfuscation: Type.Boolean({ default: false }) }),
+    { default: null, description: 'without effect; needs stream' }),
+  metadata: anyObject({
+    default: {},
+    maxProperties: 16,
+    propertyNames: { type: 'string', maxLength: 64 },
+    additionalProperties: Type.String({ maxLength: 512 }),
+    description: 'texts by name, given back'
+  }),
   text: nullable(textSchema, {
     default: null,
     description: 'format: what the answer is, text, json_object or json_schema with name and schema; see Structured ' +
@@ -62,7 +69,7 @@ export const responseCreateSchema = Type.Object({
   user: nullable(Type.String(), { default: null, description: 'without effect, given back' }),
   safety_identifier: nullable(Type.String(), { default: null, description: 'without effect, given back' }),
   prompt_cache_key: nullable(Type.String(), { default: null, description: 'without effect, given back' })
-}, { additionalProperties: false })
+})
 
 export type ResponseBody = Static<typeof responseCreateSchema>
 
@@ -79,8 +86,6 @@ export interface ResponseRequest {
   /** Whether the answer may call functions. */
   readonly hasTools: boolean
   readonly stream: boolean
-  /** Top-level fields that nobody knows. */
-  readonly ignored: readonly string[]
 }
 
 /** A request that only reads its conversation, into the prefix cache, for what goes on from it. */
@@ -110,16 +115,7 @@ const ofChat: Readonly<Record<string, string>> = {
   best_of: 'say alignment: {strategy: "best_of_n", num_candidates, reward}'
 }
 
-function checkMetadata (metadata: Readonly<Record<string, unknown>>): void {
-  const entries = Object.entries(metadata)
-  if (entries.length > 16) throw refuse('metadata', 'must hold at most 16 texts', entries.length)
-  for (const [name, value] of entries) {
-    if (name.length > 64) throw refuse('metadata', 'must have names of at most 64 characters', name)
-    if (typeof value !== 'string' || value.length > 512) {
-      throw refuse(`metadata.${name}`, 'must be a text of at most 512', value)
-    }
-  }
-}
+export const responseCreateBody = openBody(responseCreateSchema, ofChat)
 
 function inputOf ({ input }: ResponseBody): ResponseItem[] {
   if (input === null) return []
@@ -128,25 +124,23 @@ function inputOf ({ input }: ResponseBody): ResponseItem[] {
 
 /** Alternatives to report per token, or null for no logprobs. */
 function topLogprobsOf ({ include, top_logprobs: top }: ResponseBody): number | null {
-  return top || include?.includes(logprobs) ? top ?? 0 : null
+  return top || include.includes(logprobs) ? top ?? 0 : null
 }
 
 /**
- * Checks a body.
+ * What a checked body asks for.
  * @param before what a response read and answered @throws RequestError if there is no such response
- * @throws RequestError naming the field, the rule and the value
+ * @throws RequestError for fields that contradict each other
  */
 export function parseResponseCreate (
-  value: unknown, catalog: Catalog, before: (id: string) => readonly ResponseItem[]
+  body: ResponseBody, catalog: Catalog, before: (id: string) => readonly ResponseItem[]
 ): ResponseRequest {
-  const { body, ignored } = readBody(responseCreateSchema, value, ofChat)
   const { model, alignment } = catalog.choose(body.model, body.alignment)
-  checkMetadata(body.metadata ?? {})
   if (body.background && !body.store) throw refuse('background', 'needs store: true', true)
   const input = [...(body.previous_response_id === null ? [] : before(body.previous_response_id)), ...inputOf(body)]
   if (input.length === 0) throw refuse('input', 'must hold at least one item', body.input)
   const { format, grammar: held } = textFormatOf(body.text)
-  const { tools, grammar: calls } = toolsOf(body, model.callForm, 'flat')
+  const { tools, grammar: calls } = toolsOf(body, model.callForm)
   if (held && calls) throw refuse('tools', 'cannot be given with text.format, unless tool_choice is none', body.tools)
   const grammar = held ?? calls
   checkHeld(body, grammar)
@@ -177,7 +171,6 @@ export function parseResponseCreate (
     format,
     input,
     hasTools: calls !== null,
-    stream: body.stream,
-    ignored
+    stream: body.stream
   }
 }

@@ -11,7 +11,7 @@ import { JsonSocket, type Message } from '../transport/json-socket.js'
 import type { Caller } from '../plugins/keys.js'
 import { keptFormatter, readResponseCreate } from './continue-response.js'
 import type { KeptResponse } from './stored-response.js'
-import { readingOnly } from './response-create-schema.js'
+import { readingOnly, responseCreateBody } from './response-create-schema.js'
 import type { Services } from '../services.js'
 
 /** Named lanes of a socket, at most; OpenAI's figure. */
@@ -88,7 +88,8 @@ export class ResponseConnection {
     signal.throwIfAborted()
     if (background) throw refuse('background', 'cannot be had over a WebSocket', background)
     if (typeof generate !== 'boolean') throw refuse('generate', 'must be true or false', generate)
-    const asked = readResponseCreate({ ...body, stream: true }, this.#services, id => this.#find(id))
+    const { value, ignored } = responseCreateBody.read({ ...body, stream: true })
+    const asked = readResponseCreate(value, this.#services, id => this.#find(id))
     const request = generate ? asked : readingOnly(asked)
     const formatter = keptFormatter(request, this.#services, this.#caller, kept => { lane.last = kept })
     const send = (event: object): Promise<void> => this.#socket.send({ ...event, ...fields })
@@ -96,7 +97,7 @@ export class ResponseConnection {
     try {
       for await (const event of this.#services.generate(request.generate, this.#caller, signal)) {
         for (const chunk of formatter.chunks(event)) {
-          await send(begun || request.ignored.length === 0 ? chunk : { ...chunk, ignored: request.ignored })
+          await send(begun || ignored.length === 0 ? chunk : { ...chunk, ignored })
         }
         begun = true
       }

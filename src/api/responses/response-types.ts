@@ -1,53 +1,56 @@
-/** OpenAI's responses as Fairlead answers them. Types only. */
-import type { AlignmentDetails, AlignmentReport, ChoiceAlignment } from '../alignment/alignment-types.js'
-import type { ChoiceLogprobs } from '../chat/chat-types.js'
+/** OpenAI's responses as Fairlead answers them. */
+import { Type, type Static } from 'typebox'
+import { anyObject } from '../../checker.js'
+import {
+  alignmentDetailsObject, alignmentReportObject, choiceAlignmentObject, listOf, orNull
+} from '../alignment/alignment-types.js'
+import { logprobsList } from '../chat/chat-types.js'
 
+const textObject = Type.Object({
+  type: Type.Enum(['input_text', 'output_text']),
+  text: Type.String(),
+  annotations: Type.Optional(listOf(Type.Never(), 'of the model’s, always empty: this server cites nothing')),
+  logprobs: Type.Optional(logprobsList)
+})
 /** A text of a message in a response; `output_text` is the model's. */
-export interface ResponseText {
-  readonly type: 'input_text' | 'output_text'
-  readonly text: string
-  /** Of the model's, always empty: this server cites nothing. */
-  readonly annotations?: readonly never[]
-  /** Of the model's, empty where they were not asked for. */
-  readonly logprobs?: ChoiceLogprobs['content']
-}
+export type ResponseText = Static<typeof textObject>
 
+const itemStatus = Type.Enum(['in_progress', 'completed', 'incomplete'])
+const alignment = Type.Optional(choiceAlignmentObject)
+
+const messageObject = Type.Object({
+  id: Type.String(),
+  type: Type.Literal('message'),
+  role: Type.Enum(['system', 'developer', 'user', 'assistant']),
+  // `incomplete` is an answer that reached its longest length.
+  status: itemStatus,
+  content: listOf(textObject),
+  alignment
+})
 /** A message that a response read or wrote. */
-export interface ResponseMessage {
-  readonly id: string
-  readonly type: 'message'
-  readonly role: 'system' | 'developer' | 'user' | 'assistant'
-  /** `incomplete` is an answer that reached its longest length. */
-  readonly status: 'in_progress' | 'completed' | 'incomplete'
-  readonly content: readonly ResponseText[]
-  /** Of guided answers. */
-  readonly alignment?: ChoiceAlignment
-}
+export type ResponseMessage = Static<typeof messageObject>
 
+const callObject = Type.Object({
+  id: Type.String(),
+  type: Type.Literal('function_call'),
+  status: itemStatus,
+  call_id: Type.String({ description: 'what the result names' }),
+  name: Type.String(),
+  arguments: Type.String({ description: 'JSON; cut off where the answer was' }),
+  alignment
+})
 /** A call of a function that a response wrote, or read. */
-export interface ResponseCall {
-  readonly id: string
-  readonly type: 'function_call'
-  /** `incomplete` is one that was cut off. */
-  readonly status: ResponseMessage['status']
-  /** What the result names. */
-  readonly call_id: string
-  readonly name: string
-  /** JSON; cut off where the answer was. */
-  readonly arguments: string
-  /** Of guided answers. */
-  readonly alignment?: ChoiceAlignment
-}
+export type ResponseCall = Static<typeof callObject>
 
+const callResultObject = Type.Object({
+  id: Type.String(),
+  type: Type.Literal('function_call_output'),
+  status: itemStatus,
+  call_id: Type.String(),
+  output: Type.String()
+})
 /** The result of a call. */
-export interface ResponseCallResult {
-  readonly id: string
-  readonly type: 'function_call_output'
-  readonly status: ResponseMessage['status']
-  readonly call_id: string
-  readonly output: string
-  readonly alignment?: never
-}
+export type ResponseCallResult = Static<typeof callResultObject> & { readonly alignment?: never }
 
 /** What a response wrote, the last of them with the answer's `alignment`. */
 export type ResponseOutputItem = ResponseMessage | ResponseCall
@@ -55,38 +58,61 @@ export type ResponseOutputItem = ResponseMessage | ResponseCall
 /** What a response read. */
 export type ResponseItem = ResponseOutputItem | ResponseCallResult
 
+export const itemList = Type.Object({
+  object: Type.Literal('list'),
+  data: listOf(Type.Union([messageObject, callObject, callResultObject])),
+  first_id: orNull(Type.String()),
+  last_id: orNull(Type.String()),
+  has_more: Type.Boolean()
+})
+
+const status = Type.Enum(['queued', 'in_progress', 'completed', 'incomplete', 'failed', 'cancelled'])
 /** What becomes of a response; the last four are final. */
-export type ResponseStatus = 'queued' | 'in_progress' | 'completed' | 'incomplete' | 'failed' | 'cancelled'
+export type ResponseStatus = Static<typeof status>
 
+const usageObject = Type.Object({
+  input_tokens: Type.Integer(),
+  input_tokens_details: Type.Object({ cached_tokens: Type.Integer() }),
+  output_tokens: Type.Integer(),
+  output_tokens_details: Type.Object({ reasoning_tokens: Type.Integer() }),
+  total_tokens: Type.Integer(),
+  alignment_details: alignmentDetailsObject
+})
 /** `usage` of a response, in OpenAI's newer names. */
-export interface ResponseUsage {
-  readonly input_tokens: number
-  readonly input_tokens_details: { readonly cached_tokens: number }
-  readonly output_tokens: number
-  readonly output_tokens_details: { readonly reasoning_tokens: number }
-  readonly total_tokens: number
-  readonly alignment_details: AlignmentDetails
-}
+export type ResponseUsage = Static<typeof usageObject>
 
+const response = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('response'),
+  created_at: Type.Integer({ description: 'seconds since the epoch' }),
+  completed_at: orNull(Type.Integer()),
+  status,
+  model: Type.String(),
+  system_fingerprint: Type.String(),
+  error: orNull(Type.Object({ code: Type.String(), message: Type.String() })),
+  incomplete_details: orNull(Type.Object({ reason: Type.Literal('max_output_tokens') })),
+  output: listOf(Type.Union([messageObject, callObject])),
+  usage: orNull(usageObject),
+  dropped_messages: Type.Optional(Type.Integer({ description: 'that truncation: "auto" left out' })),
+  alignment: Type.Optional(alignmentReportObject)
+})
 /** A response, as OpenAI has it; beside these, fields of the request are given back. */
-export interface ResponseObject {
-  readonly id: string
-  readonly object: 'response'
-  /** Seconds since the epoch. */
-  readonly created_at: number
-  readonly completed_at: number | null
-  readonly status: ResponseStatus
-  readonly model: string
-  readonly system_fingerprint: string
-  readonly error: { readonly code: string, readonly message: string } | null
-  readonly incomplete_details: { readonly reason: 'max_output_tokens' } | null
-  readonly output: readonly ResponseOutputItem[]
-  readonly usage: ResponseUsage | null
-  /** Messages that `truncation: "auto"` left out. */
-  readonly dropped_messages?: number
-  /** Of guided requests. */
-  readonly alignment?: AlignmentReport
-}
+export type ResponseObject = Static<typeof response>
+
+export const responseObject = Type.Object({
+  ...response.properties,
+  background: Type.Boolean(),
+  instructions: orNull(Type.String()),
+  max_output_tokens: orNull(Type.Integer()),
+  metadata: anyObject(),
+  parallel_tool_calls: Type.Boolean(),
+  previous_response_id: orNull(Type.String()),
+  store: Type.Boolean(),
+  temperature: Type.Number(),
+  top_p: Type.Number(),
+  top_logprobs: Type.Integer(),
+  truncation: Type.Enum(['auto', 'disabled'])
+})
 
 /** An event of a streamed response. */
 export interface ResponseEvent {

@@ -6,19 +6,21 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
 import { RequestError } from '../../errors.js'
 import { refuse } from '../../validation.js'
-import { answer, headerList, sendStream, type Sending } from '../transport/answer.js'
+import { answer, sendStream, type Sending } from '../transport/answer.js'
 import { disconnectSignal } from '../transport/disconnect.js'
 import { documented } from '../plugins/openapi.js'
 import { keptFormatter, readResponseCreate, startInBackground } from './continue-response.js'
 import type { KeptResponse } from './stored-response.js'
-import { responseCreateSchema } from './response-create-schema.js'
-import { itemsQuerySchema, parseItemsQuery, parseResponseQuery, responseQuerySchema } from './response-query-schema.js'
-import { deletedObject, itemList, responseObject } from '../schemas/answer-schemas.js'
+import { responseCreateBody, type ResponseBody } from './response-create-schema.js'
+import { itemsQuery, responseQuery, type ItemsQuery, type ResponseQuery } from './response-query-schema.js'
+import { deletedObject } from '../schemas/answer-schemas.js'
+import { itemList, responseObject } from './response-types.js'
 import type { Services } from '../services.js'
 import type { ResponseEvent } from '../wire-types.js'
 
 const params = Type.Object({ id: Type.String() })
-type WithId = FastifyRequest<{ Params: { id: string } }>
+interface Params { id: string }
+type WithId = FastifyRequest<{ Params: Params }>
 
 async function * listOf (
   events: readonly ResponseEvent[]
@@ -40,7 +42,7 @@ function sending (reply: FastifyReply, services: Services): Sending {
 }
 
 /** A page of what a response read. */
-function page (input: KeptResponse['input'], query: ReturnType<typeof parseItemsQuery>): object {
+function page (input: KeptResponse['input'], query: ItemsQuery): object {
   const items = query.order === 'asc' ? [...input] : input.toReversed()
   const from = query.after === undefined ? 0 : items.findIndex(({ id }) => id === query.after) + 1
   if (query.after !== undefined && from === 0) throw refuse('after', 'must be the id of an input item', query.after)
@@ -56,8 +58,8 @@ function page (input: KeptResponse['input'], query: ReturnType<typeof parseItems
 
 function create (app: FastifyInstance, services: Services): void {
   const { responses } = services
-  app.post('/v1/responses', documented('Answers in OpenAI’s newer shape',
-    { body: responseCreateSchema, response: responseObject, streams: true }), async (request, reply) => {
+  app.post<{ Body: ResponseBody }>('/v1/responses', documented('Answers in OpenAI’s newer shape',
+    { body: responseCreateBody, response: responseObject, streams: true }), async (request, reply) => {
     services.refuseIfDraining()
     const { caller } = request
     const parsed = readResponseCreate(request.body, services, id => responses.find(caller, id))
@@ -69,7 +71,6 @@ function create (app: FastifyInstance, services: Services): void {
         events: signal => services.generate(parsed.generate, caller, signal)
       })
     }
-    if (parsed.ignored.length > 0) reply.header('x-fairlead-ignored', headerList(parsed.ignored))
     const background = startInBackground(parsed, services, caller, reply)
     if (!parsed.stream) return background.kept.response
     const how = sending(reply, services)
@@ -79,11 +80,11 @@ function create (app: FastifyInstance, services: Services): void {
 }
 
 function read (app: FastifyInstance, services: Services): void {
-  app.get('/v1/responses/:id', documented(
-    'A stored response', { response: responseObject, params, query: responseQuerySchema, streams: true }
-  ), async (request: WithId, reply) => {
+  app.get<{ Params: Params, Querystring: ResponseQuery }>('/v1/responses/:id', documented(
+    'A stored response', { response: responseObject, params, query: responseQuery, streams: true }
+  ), async (request, reply) => {
     const kept = find(services, request)
-    const { stream, starting_after: after } = parseResponseQuery(request.query)
+    const { stream, starting_after: after } = request.query
     if (!stream) return kept.response
     if (!kept.events) {
       throw refuse('stream', 'needs a response that was asked for with background: true and stream: true', true)
@@ -93,9 +94,9 @@ function read (app: FastifyInstance, services: Services): void {
     await sendStream(reply, running ? running.read(after, how.signal) : listOf(kept.events.slice(after + 1)), how)
     return reply
   })
-  app.get('/v1/responses/:id/input_items',
-    documented('What a stored response read', { response: itemList, params, query: itemsQuerySchema }),
-    (request: WithId) => page(find(services, request).input, parseItemsQuery(request.query)))
+  app.get<{ Params: Params, Querystring: ItemsQuery }>('/v1/responses/:id/input_items',
+    documented('What a stored response read', { response: itemList, params, query: itemsQuery }),
+    request => page(find(services, request).input, request.query))
 }
 
 function end (app: FastifyInstance, services: Services): void {

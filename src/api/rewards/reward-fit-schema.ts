@@ -1,12 +1,12 @@
 /** The body of `POST /v1/rewards/fit`, and how it becomes a request to the inference thread. */
 import { Type, type Static } from 'typebox'
+import { Checker, checkedApart, nullable } from '../../checker.js'
 import type { FitRequest } from '../../serving/calls.js'
 import { readExamples, type Examples } from '../../fitting/examples.js'
 import type { EnsembleOptions } from '../../fitting/fit-task.js'
-import { checkFields, objectBody, refuse } from '../../validation.js'
+import { refuse } from '../../validation.js'
 import type { Catalog } from '../models/model-catalog.js'
 import { messageSchema } from '../chat/message-schema.js'
-import { nullable } from '../schemas/sampling.js'
 
 const closed = { additionalProperties: false } as const
 const text = Type.String({ minLength: 1 })
@@ -15,12 +15,15 @@ const asked = {
   messages: Type.Optional(Type.Array(messageSchema, { minItems: 1 }))
 }
 
-/** Examples, all of one kind; other fields may stand beside these and are not read. Read by `readExamples`. */
-const examplesSchema = Type.Array(Type.Union([
+const exampleSchema = Type.Union([
   Type.Object({ ...asked, chosen: text, rejected: text }),
   Type.Object({ ...asked, answer: text, label: Type.Enum([0, 1]) }),
   Type.Object({ ...asked, answer: text, score: Type.Number() })
-]), { minItems: 1, description: 'pairs, labelled answers or scored answers' })
+])
+
+/** Examples, all of one kind; other fields may stand beside these and are not read. Read by `readExamples`. */
+const examplesSchema = checkedApart<Array<Static<typeof exampleSchema>>>(
+  Type.Array(exampleSchema, { minItems: 1, description: 'pairs, labelled answers or scored answers' }), 'array')
 
 const ensembleSchema = Type.Object({
   heads: Type.Integer({ minimum: 2, maximum: 32, default: 5 }),
@@ -33,7 +36,7 @@ const ensembleSchema = Type.Object({
     { default: null, description: 'of uwo and lcb; default 1' })
 }, closed)
 
-const choices = {
+export const rewardFitSchema = Type.Object({
   model: Type.Optional(Type.String({
     minLength: 1, description: 'id of the model to be steered; default the first in GET /v1/models'
   })),
@@ -65,24 +68,20 @@ const choices = {
     maximum: 64,
     description: 'keep so many directions that pairs differ along, so that the reward can be adapted to users'
   })),
-  stream: Type.Boolean({ default: false, description: 'send progress, then the reward, as server-sent events' })
-}
+  stream: Type.Boolean({ default: false, description: 'send progress, then the reward, as server-sent events' }),
+  examples: Type.Optional(examplesSchema),
+  test: Type.Optional(examplesSchema)
+}, closed)
 
-const choicesSchema = Type.Object(choices, closed)
-export const rewardFitSchema =
-  Type.Object({ ...choices, examples: Type.Optional(examplesSchema), test: Type.Optional(examplesSchema) }, closed)
+export type RewardFitBody = Static<typeof rewardFitSchema>
+export const rewardFitBody = new Checker(rewardFitSchema)
 
-function ensembleOf ({ ensemble }: Static<typeof choicesSchema>): EnsembleOptions | null {
+function ensembleOf ({ ensemble }: RewardFitBody): EnsembleOptions | null {
   if (ensemble === null) return null
   const { heads, uncertainty, combine, penalty } = ensemble
   const weighs = combine === 'uwo' || combine === 'lcb'
   if (penalty !== null && !weighs) throw refuse('ensemble.penalty', 'belongs to uwo and lcb', penalty)
-  return {
-    heads,
-    uncertainty: uncertainty as EnsembleOptions['uncertainty'],
-    combine: combine as EnsembleOptions['combine'],
-    penalty: penalty ?? 1
-  }
+  return { heads, uncertainty, combine, penalty: penalty ?? 1 }
 }
 
 export interface RewardFitRequest {
@@ -95,24 +94,22 @@ export type FeedbackExamples = (dataset: string, kind: Examples['kind'] | null) 
 
 /** What is fitted on, and what it is called where the caller says nothing. */
 function trainingData (
-  { feedback }: Static<typeof choicesSchema>, examples: unknown, feedbackExamples: FeedbackExamples
+  { feedback, examples }: RewardFitBody, feedbackExamples: FeedbackExamples
 ): { readonly train: Examples, readonly name: string } {
   if (feedback === null) return { train: readExamples(examples, 'examples'), name: 'examples sent over HTTP' }
-  if (examples !== undefined && examples !== null) throw refuse('feedback', 'and examples exclude each other', feedback)
+  if (examples !== undefined) throw refuse('feedback', 'and examples exclude each other', feedback)
   return {
-    train: feedbackExamples(feedback.dataset, feedback.kind as Examples['kind'] | null),
+    train: feedbackExamples(feedback.dataset, feedback.kind),
     name: `feedback: ${feedback.dataset}`
   }
 }
 
-/** @throws RequestError naming the field, the rule and the value; model_not_found */
+/** @throws RequestError for fields that contradict each other, and examples that cannot be read; model_not_found */
 export function parseRewardFit (
-  value: unknown, catalog: Catalog, feedbackExamples: FeedbackExamples
+  body: RewardFitBody, catalog: Catalog, feedbackExamples: FeedbackExamples
 ): RewardFitRequest {
-  const { examples, test, ...rest } = objectBody(value)
-  const body = checkFields(choicesSchema, rest, '')
   const ensemble = ensembleOf(body)
-  const { train, name } = trainingData(body, examples, feedbackExamples)
+  const { train, name } = trainingData(body, feedbackExamples)
   return {
     fit: {
       model: (body.model === undefined ? catalog.default : catalog.find(body.model)).id,
@@ -121,9 +118,9 @@ export function parseRewardFit (
       replace: body.replace,
       data: { name: body.data ?? name, licence: body.licence },
       train,
-      ...(test === undefined || test === null ? {} : { test: readExamples(test, 'test') }),
+      ...(body.test === undefined ? {} : { test: readExamples(body.test, 'test') }),
       ...(body.layers ? { layers: body.layers } : {}),
-      pooling: body.pooling as FitRequest['pooling'],
+      pooling: body.pooling,
       prefixes: body.prefixes,
       maxAnswerTokens: body.max_answer_tokens,
       ...(body.directions === undefined ? {} : { directions: body.directions }),

@@ -3,11 +3,13 @@
  * thread.
  */
 import { Type, type Static } from 'typebox'
+import { Checker } from '../../checker.js'
 import type { ScoreRequest } from '../../serving/calls.js'
 import type { ChatMessage } from '../../rewards/scorer.js'
-import { checkFields, objectBody, refuse } from '../../validation.js'
+import { refuse } from '../../validation.js'
 import type { Catalog } from '../models/model-catalog.js'
 import { messageOf, messageSchema } from '../chat/message-schema.js'
+import { openBody } from '../schemas/body.js'
 
 /** Texts scored by one request, at most. */
 const mostItems = 1024
@@ -43,19 +45,26 @@ export const rewardScoreSchema = Type.Object({
   input: Type.Array(itemSchema, { minItems: 1, maxItems: mostItems })
 }, closed)
 
-export const scoreSchema = Type.Object({
+const scoreSchema = Type.Object({
   model: Type.String({ minLength: 1, description: 'name of a reward' }),
   text_1: Type.Union([text, Type.Array(text, { minItems: 1, maxItems: mostItems })]),
   text_2: Type.Union([text, Type.Array(text, { minItems: 1, maxItems: mostItems })])
-}, closed)
+})
 
-export const rerankSchema = Type.Object({
+const rerankSchema = Type.Object({
   model: Type.String({ minLength: 1, description: 'name of a reward' }),
   query: Type.String({ minLength: 1 }),
-  documents: Type.Array(Type.Union([text, Type.Object({ text }, closed)]), { minItems: 1, maxItems: mostItems }),
+  documents: Type.Array(Type.Union([text, Type.Object({ text })]), { minItems: 1, maxItems: mostItems }),
   top_n: Type.Integer({ minimum: 0, maximum: 1 << 20, default: 0, description: '0 returns all' }),
   return_documents: Type.Boolean({ default: true })
-}, closed)
+})
+
+export type RewardScoreBody = Static<typeof rewardScoreSchema>
+export type ScoreBody = Static<typeof scoreSchema>
+export type RerankBody = Static<typeof rerankSchema>
+export const rewardScoreBody = new Checker(rewardScoreSchema)
+export const scoreBody = openBody(scoreSchema)
+export const rerankBody = openBody(rerankSchema)
 
 type Item = ScoreRequest['items'][number]
 const asked = (content: string): ChatMessage[] => [{ role: 'user', content }]
@@ -76,24 +85,23 @@ function itemOf ({ prompt, messages, answer }: Static<typeof itemSchema>, path: 
   return { messages: chat, answer: last.content }
 }
 
-function rewardsOf ({ reward, rewards }: Static<typeof rewardScoreSchema>): ScoreRequest['rewards'] {
+function rewardsOf ({ reward, rewards }: RewardScoreBody): ScoreRequest['rewards'] {
   if ((reward === undefined) === (rewards === undefined)) {
     throw refuse('reward', 'or rewards must be given, not both', reward)
   }
   return rewards ?? [{ name: reward!, weight: 1 }]
 }
 
-/** @throws RequestError naming the field, the rule and the value; model_not_found */
-export function parseRewardScore (value: unknown, catalog: Catalog): ScoreRequest {
-  const body = checkFields(rewardScoreSchema, objectBody(value), '')
+/** @throws RequestError for fields that contradict each other; model_not_found */
+export function parseRewardScore (body: RewardScoreBody, catalog: Catalog): ScoreRequest {
   const { every = null, member = every === null ? 'outcome' : 'prefix' } = body
   if (every !== null && member === 'outcome') throw refuse('every', 'needs the prefix member', every)
   const rewards = rewardsOf(body)
   return {
     model: catalog.forRewards(body.model ?? null, rewards.map(({ name }) => name)).id,
     rewards,
-    scale: body.reward_scale as ScoreRequest['scale'],
-    member: member as ScoreRequest['member'],
+    scale: body.reward_scale,
+    member,
     items: body.input.map((item, index) => itemOf(item, `input[${index}]`)),
     every,
     cacheSalt: '',
@@ -116,8 +124,7 @@ function whole (catalog: Catalog, reward: string, items: readonly Item[], field:
 }
 
 /** vLLM's: one text_1 for all text_2, or one each. @throws RequestError */
-export function parseScore (value: unknown, catalog: Catalog): ScoreRequest {
-  const body = checkFields(scoreSchema, objectBody(value), '')
+export function parseScore (body: ScoreBody, catalog: Catalog): ScoreRequest {
   const [first, second] = [body.text_1, body.text_2].map(one => typeof one === 'string' ? [one] : one) as [string[],
     string[]]
   if (first.length !== 1 && first.length !== second.length) {
@@ -135,9 +142,8 @@ export interface RerankRequest {
   readonly returnDocuments: boolean
 }
 
-/** Jina's and vLLM's: documents as answers to the query. @throws RequestError */
-export function parseRerank (value: unknown, catalog: Catalog): RerankRequest {
-  const body = checkFields(rerankSchema, objectBody(value), '')
+/** Jina's and vLLM's: documents as answers to the query. */
+export function parseRerank (body: RerankBody, catalog: Catalog): RerankRequest {
   const items = body.documents.map(document => ({
     messages: asked(body.query), answer: typeof document === 'string' ? document : document.text
   }))

@@ -1,19 +1,18 @@
-/** Requests to score answers and to fit rewards, and the scores. Types only. */
-import type { Static } from 'typebox'
-import type { Warning } from '../../decoding/result.js'
-import type { GenerationStart } from '../../serving/protocol.js'
+/** Requests to score answers and to fit rewards, and the scores. */
+import { Type, type Static } from 'typebox'
 import type { rewardFitSchema } from './reward-fit-schema.js'
 import type { rewardScoreSchema } from './reward-score-schema.js'
-import type { ScoreFields, WeightedReward } from '../alignment/alignment-types.js'
-import type { Usage } from '../chat/chat-types.js'
-import type { Loose } from '../schemas/loose.js'
+import {
+  listOf, rewardsUsedList, scoreProperties, warningList, type WeightedReward
+} from '../alignment/alignment-types.js'
+import type { Given, Loose } from '../schemas/loose.js'
+
+type ScoreBodyFields = Static<typeof rewardScoreSchema>
 
 /** A request for scores of given answers: the body of `POST /v1/rewards/score`. @interface */
-export type ScoreBody = Readonly<Omit<Static<typeof rewardScoreSchema>, 'reward_scale' | 'rewards' | 'input'>> & {
+export type ScoreBody = Given<Omit<ScoreBodyFields, 'reward_scale' | 'rewards'>> & {
   readonly rewards?: readonly WeightedReward[]
-  readonly reward_scale?: 'standardized' | 'raw'
-  /** Pairs of prompt and answer, or conversations; at most 1024. */
-  readonly input: ReadonlyArray<Readonly<Static<typeof rewardScoreSchema>['input'][number]>>
+  readonly reward_scale?: ScoreBodyFields['reward_scale']
 }
 
 /** Examples to fit a reward on: the body of `POST /v1/rewards/fit`, feedback apart, which servers keep. @interface */
@@ -33,25 +32,31 @@ export type FitBody = Loose<Omit<Static<typeof rewardFitSchema>, 'stream' | 'fee
  */
 export type FitExample = Readonly<NonNullable<Static<typeof rewardFitSchema>['examples']>[number]>
 
-/** The score of one given answer. */
-export interface RewardScore extends Required<ScoreFields> {
-  readonly index: number
-  readonly object: 'reward_score'
-  /** Of the answer. */
-  readonly tokens: number
-  /** With `every`: scores of its prefixes, shortest first. */
-  readonly prefixes?: ReadonlyArray<Required<ScoreFields> & { readonly tokens: number, readonly text: string }>
-}
+export const scoreUsageObject = Type.Object({
+  prompt_tokens: Type.Integer(),
+  total_tokens: Type.Integer(),
+  prompt_tokens_details: Type.Object({ cached_tokens: Type.Integer() }),
+  computed_tokens: Type.Integer({ description: 'of prompts and answers, run through the model' })
+})
 
+const rewardScoreObject = Type.Object({
+  index: Type.Integer(),
+  object: Type.Literal('reward_score'),
+  ...scoreProperties,
+  tokens: Type.Integer({ description: 'of the answer' }),
+  prefixes: Type.Optional(listOf(Type.Object({ tokens: Type.Integer(), text: Type.String(), ...scoreProperties }),
+    'with every: scores of its prefixes, shortest first'))
+})
+/** The score of one given answer. */
+export type RewardScore = Static<typeof rewardScoreObject>
+
+export const rewardScoreList = Type.Object({
+  object: Type.Literal('list'),
+  model: Type.String(),
+  rewards_used: rewardsUsedList,
+  data: listOf(rewardScoreObject),
+  warnings: warningList,
+  usage: scoreUsageObject
+})
 /** Scores of given answers, in their order. */
-export interface RewardScores {
-  readonly object: 'list'
-  readonly model: string
-  readonly rewards_used: GenerationStart['rewardsUsed']
-  readonly data: readonly RewardScore[]
-  readonly warnings: readonly Warning[]
-  readonly usage: Omit<Usage, 'completion_tokens' | 'alignment_details'> & {
-    /** Of prompts and answers, run through the model. */
-    readonly computed_tokens: number
-  }
-}
+export type RewardScores = Static<typeof rewardScoreList>

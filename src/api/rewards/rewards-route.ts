@@ -8,12 +8,15 @@ import { answer } from '../transport/answer.js'
 import { FitFormatter, fitEvents } from './fit-formatter.js'
 import { documented } from '../plugins/openapi.js'
 import { rewardCard, rewardObject, rewardScores } from './score-formatter.js'
-import { parseRewardScore, rewardScoreSchema } from './reward-score-schema.js'
-import { parseRewardFit, rewardFitSchema } from './reward-fit-schema.js'
-import { adaptSchema, parseAdapt, parseSuggest, suggestSchema } from './reward-adapt-schema.js'
+import { parseRewardScore, rewardScoreBody, type RewardScoreBody } from './reward-score-schema.js'
+import { parseRewardFit, rewardFitBody, type RewardFitBody } from './reward-fit-schema.js'
 import {
-  deletedObject, rewardList, rewardObject as describedReward, rewardScoreList, suggestionList
+  adaptBody, parseAdapt, parseSuggest, suggestBody, type AdaptBody, type SuggestBody
+} from './reward-adapt-schema.js'
+import {
+  deletedObject, rewardList, rewardObject as describedReward, suggestionList
 } from '../schemas/answer-schemas.js'
+import { rewardScoreList } from './reward-types.js'
 import { callFor, scoreFor } from '../transport/ask.js'
 import type { Services } from '../services.js'
 
@@ -34,34 +37,36 @@ export function rewards (app: FastifyInstance, services: Services): void {
     }
     return rewardCard(info)
   })
-  app.post('/v1/rewards/score', documented('Scores given answers',
-    { body: rewardScoreSchema, response: rewardScoreList }), async (httpRequest, reply) => {
+  app.post<{ Body: RewardScoreBody }>('/v1/rewards/score', documented('Scores given answers',
+    { body: rewardScoreBody, response: rewardScoreList }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseRewardScore(httpRequest.body, services.catalog)
     return rewardScores(request, await scoreFor(services, request, httpRequest, reply))
   })
-  app.post('/v1/rewards/fit', documented('Fits a reward on examples and keeps it', {
-    body: rewardFitSchema, response: describedReward, streams: true, access: 'admin'
+  app.post<{ Body: RewardFitBody }>('/v1/rewards/fit', documented('Fits a reward on examples and keeps it', {
+    body: rewardFitBody, response: describedReward, streams: true, access: 'admin'
   }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const { fit, stream } =
       parseRewardFit(httpRequest.body, services.catalog, (dataset, kind) => services.feedback.examples(dataset, kind))
     return await answer(httpRequest, reply, {
       stream,
-      ignored: [],
       services,
       formatter: new FitFormatter(),
       events: signal => fitEvents(services.inference, fit, signal)
     })
   })
-  app.post<WithId>('/v1/rewards/:id/adapt', documented('Makes a user’s own reward from a few pairs and keeps it',
-    { params, body: adaptSchema, response: describedReward, access: 'admin' }), async (httpRequest, reply) => {
+  app.post<WithId & { Body: AdaptBody }>('/v1/rewards/:id/adapt', documented(
+    'Makes a user’s own reward from a few pairs and keeps it', {
+      params, body: adaptBody, response: describedReward, access: 'admin'
+    }
+  ), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseAdapt(httpRequest.body, httpRequest.params.id, services.catalog)
     return rewardCard(await callFor(services, 'adapt', request, httpRequest, reply))
   })
-  app.post<WithId>('/v1/rewards/:id/suggest', documented('Says which pairs to label next',
-    { params, body: suggestSchema, response: suggestionList, access: 'admin' }), async (httpRequest, reply) => {
+  app.post<WithId & { Body: SuggestBody }>('/v1/rewards/:id/suggest', documented('Says which pairs to label next',
+    { params, body: suggestBody, response: suggestionList, access: 'admin' }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseSuggest(httpRequest.body, httpRequest.params.id, services.catalog)
     return { object: 'list', data: await callFor(services, 'suggest', request, httpRequest, reply) }

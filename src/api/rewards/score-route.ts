@@ -6,19 +6,21 @@ import type { FastifyInstance } from 'fastify'
 import { documented } from '../plugins/openapi.js'
 import { rerankList, scoreList } from './score-formatter.js'
 import { scoredList, rerankedList } from '../schemas/answer-schemas.js'
-import { parseRerank, parseScore, rerankSchema, scoreSchema } from './reward-score-schema.js'
+import {
+  parseRerank, parseScore, rerankBody, scoreBody, type RerankBody, type ScoreBody
+} from './reward-score-schema.js'
 import { scoreFor } from '../transport/ask.js'
 import type { Services } from '../services.js'
 
 export function score (app: FastifyInstance, services: Services): void {
-  app.post('/v1/score', documented('Scores texts, in vLLM’s shape',
-    { body: scoreSchema, response: scoredList }), async (httpRequest, reply) => {
+  app.post<{ Body: ScoreBody }>('/v1/score', documented('Scores texts, in vLLM’s shape',
+    { body: scoreBody, response: scoredList }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseScore(httpRequest.body, services.catalog)
     return scoreList(request, await scoreFor(services, request, httpRequest, reply))
   })
-  app.post('/v1/rerank', documented('Ranks documents, in Jina’s shape',
-    { body: rerankSchema, response: rerankedList }), async (httpRequest, reply) => {
+  app.post<{ Body: RerankBody }>('/v1/rerank', documented('Ranks documents, in Jina’s shape',
+    { body: rerankBody, response: rerankedList }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseRerank(httpRequest.body, services.catalog)
     return rerankList(request, await scoreFor(services, request.score, httpRequest, reply))

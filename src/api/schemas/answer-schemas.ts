@@ -1,19 +1,9 @@
 /** What endpoints answer, for the API's description. The objects themselves are made by the formatters. */
 import { Type, type TSchema } from 'typebox'
+import { warningList } from '../alignment/alignment-types.js'
+import { completionHead, usageObject } from '../chat/chat-types.js'
+import { scoreUsageObject } from '../rewards/reward-types.js'
 
-const usage = Type.Object({
-  prompt_tokens: Type.Integer(),
-  completion_tokens: Type.Integer(),
-  total_tokens: Type.Integer(),
-  prompt_tokens_details: Type.Object({ cached_tokens: Type.Integer() }),
-  completion_tokens_details: Type.Optional(Type.Object({
-    accepted_prediction_tokens: Type.Integer(), rejected_prediction_tokens: Type.Integer()
-  })),
-  alignment_details: Type.Record(Type.String(), Type.Integer())
-})
-
-const head = { id: Type.String(), created: Type.Integer(), model: Type.String(), system_fingerprint: Type.String() }
-const finishReason = Type.Enum(['stop', 'length'])
 const listOf = (data: TSchema): TSchema => Type.Object({ object: Type.Literal('list'), data: Type.Array(data) })
 
 export const errorObject = Type.Object({
@@ -25,33 +15,8 @@ export const errorObject = Type.Object({
   })
 })
 
-export const chatCompletionObject = Type.Object({
-  ...head,
-  object: Type.Literal('chat.completion'),
-  choices: Type.Array(Type.Object({
-    index: Type.Integer(),
-    message: Type.Object({
-      role: Type.Literal('assistant'),
-      content: Type.Union([Type.String(), Type.Null()]),
-      refusal: Type.Null(),
-      tool_calls: Type.Optional(Type.Array(Type.Object({
-        id: Type.String(),
-        type: Type.Literal('function'),
-        function: Type.Object({ name: Type.String(), arguments: Type.String() })
-      })))
-    }),
-    logprobs: Type.Union([Type.Object({
-      content: Type.Array(Type.Object({
-        token: Type.String(), logprob: Type.Number(), bytes: Type.Array(Type.Integer())
-      }))
-    }), Type.Null()]),
-    finish_reason: Type.Enum(['stop', 'length', 'tool_calls'])
-  })),
-  usage
-})
-
 export const completionObject = Type.Object({
-  ...head,
+  ...completionHead,
   object: Type.Literal('text_completion'),
   choices: Type.Array(Type.Object({
     index: Type.Integer(),
@@ -62,73 +27,9 @@ export const completionObject = Type.Object({
       top_logprobs: Type.Array(Type.Union([Type.Record(Type.String(), Type.Number()), Type.Null()])),
       text_offset: Type.Array(Type.Integer())
     }), Type.Null()]),
-    finish_reason: finishReason
+    finish_reason: Type.Enum(['stop', 'length'])
   })),
-  usage
-})
-
-const textPart = Type.Object({ type: Type.Enum(['input_text', 'output_text']), text: Type.String() })
-const itemStatus = Type.Enum(['in_progress', 'completed', 'incomplete'])
-const messageItem = Type.Object({
-  id: Type.String(),
-  type: Type.Literal('message'),
-  role: Type.String(),
-  status: itemStatus,
-  content: Type.Array(textPart)
-})
-const callItem = Type.Object({
-  id: Type.String(),
-  type: Type.Literal('function_call'),
-  status: itemStatus,
-  call_id: Type.String(),
-  name: Type.String(),
-  arguments: Type.String()
-})
-const callResultItem = Type.Object({
-  id: Type.String(),
-  type: Type.Literal('function_call_output'),
-  status: itemStatus,
-  call_id: Type.String(),
-  output: Type.String()
-})
-const orNull = (schema: TSchema): TSchema => Type.Union([schema, Type.Null()])
-
-export const responseObject = Type.Object({
-  id: Type.String(),
-  object: Type.Literal('response'),
-  created_at: Type.Integer(),
-  completed_at: orNull(Type.Integer()),
-  status: Type.Enum(['queued', 'in_progress', 'completed', 'incomplete', 'failed', 'cancelled']),
-  background: Type.Boolean(),
-  error: orNull(Type.Object({ code: Type.String(), message: Type.String() })),
-  incomplete_details: orNull(Type.Object({ reason: Type.String() })),
-  instructions: orNull(Type.String()),
-  max_output_tokens: orNull(Type.Integer()),
-  metadata: orNull(Type.Record(Type.String(), Type.String())),
-  model: Type.String(),
-  output: Type.Array(Type.Union([messageItem, callItem])),
-  parallel_tool_calls: Type.Boolean(),
-  previous_response_id: orNull(Type.String()),
-  store: Type.Boolean(),
-  temperature: Type.Number(),
-  top_p: Type.Number(),
-  top_logprobs: Type.Integer(),
-  truncation: Type.Enum(['auto', 'disabled']),
-  usage: orNull(Type.Object({
-    input_tokens: Type.Integer(),
-    input_tokens_details: Type.Object({ cached_tokens: Type.Integer() }),
-    output_tokens: Type.Integer(),
-    output_tokens_details: Type.Object({ reasoning_tokens: Type.Integer() }),
-    total_tokens: Type.Integer(),
-    alignment_details: Type.Record(Type.String(), Type.Integer())
-  }))
-})
-export const itemList = Type.Object({
-  object: Type.Literal('list'),
-  data: Type.Array(Type.Union([messageItem, callItem, callResultItem])),
-  first_id: orNull(Type.String()),
-  last_id: orNull(Type.String()),
-  has_more: Type.Boolean()
+  usage: usageObject
 })
 
 export const modelObject = Type.Object({
@@ -156,46 +57,14 @@ export const rewardObject = Type.Object({
   ...rewardFields, statistics: known(), fit: known(), metrics: known(), next_token: known(), adaptation: known()
 })
 
-const warnings = Type.Array(Type.Object({ code: Type.String(), message: Type.String() }))
-const scoreUsage = Type.Object({
-  prompt_tokens: Type.Integer(),
-  total_tokens: Type.Integer(),
-  prompt_tokens_details: Type.Object({ cached_tokens: Type.Integer() }),
-  computed_tokens: Type.Integer()
-})
-const scoreFields = {
-  reward: Type.Number(),
-  rewards: Type.Record(Type.String(), Type.Object({
-    raw: Type.Number(),
-    standardized: Type.Number(),
-    std: Type.Optional(Type.Number()),
-    steps: Type.Optional(Type.Array(Type.Number()))
-  }))
-}
-export const rewardScoreList = Type.Object({
-  object: Type.Literal('list'),
-  model: Type.String(),
-  rewards_used: Type.Array(Type.Object({
-    name: Type.String(), member: Type.String(), version: Type.String(), weight: Type.Number()
-  })),
-  data: Type.Array(Type.Object({
-    index: Type.Integer(),
-    object: Type.Literal('reward_score'),
-    ...scoreFields,
-    tokens: Type.Integer(),
-    prefixes: Type.Optional(Type.Array(Type.Object({ tokens: Type.Integer(), text: Type.String(), ...scoreFields })))
-  })),
-  warnings,
-  usage: scoreUsage
-})
 export const scoredList = Type.Object({
   id: Type.String(),
   object: Type.Literal('list'),
   created: Type.Integer(),
   model: Type.String(),
   data: Type.Array(Type.Object({ index: Type.Integer(), object: Type.Literal('score'), score: Type.Number() })),
-  warnings,
-  usage: scoreUsage
+  warnings: warningList,
+  usage: scoreUsageObject
 })
 export const rerankedList = Type.Object({
   id: Type.String(),
@@ -203,8 +72,8 @@ export const rerankedList = Type.Object({
   results: Type.Array(Type.Object({
     index: Type.Integer(), document: Type.Optional(Type.Object({ text: Type.String() })), relevance_score: Type.Number()
   })),
-  warnings,
-  usage: scoreUsage
+  warnings: warningList,
+  usage: scoreUsageObject
 })
 
 export const feedbackObject = Type.Object({

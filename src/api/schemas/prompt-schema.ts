@@ -2,7 +2,7 @@
  * The schema of a field that holds one or several prompts, each text or token ids, as legacy completions and embeddings
  * take it.
  */
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
 import type { PromptInput } from '../../serving/protocol.js'
 
 /** Prompts of one request, at most. */
@@ -19,10 +19,9 @@ export const promptSchema = Type.Union([
 ], { description: `a text, a list of token ids, or up to ${mostPrompts} of either` })
 
 /** The prompts of a checked field. */
-export function promptsOf (value: unknown, addSpecialTokens: boolean): PromptInput[] {
+export function promptsOf (value: Static<typeof promptSchema>, addSpecialTokens: boolean): PromptInput[] {
   if (typeof value === 'string') return [{ text: value, addSpecialTokens }]
-  const list = value as readonly string[] | readonly number[] | ReadonlyArray<readonly number[]>
-  if (typeof list[0] === 'number') return [{ tokens: list as readonly number[] }]
-  return (list as ReadonlyArray<string | readonly number[]>).map(one =>
+  if (typeof value[0] === 'number') return [{ tokens: value as number[] }]
+  return (value as Array<string | number[]>).map(one =>
     typeof one === 'string' ? { text: one, addSpecialTokens } : { tokens: one })
 }

@@ -2,14 +2,13 @@
  * The fields that generating endpoints have in common: how tokens are drawn, how the answer is sent, who shares cached
  * prompts.
  */
-import { Type, type Static, type TNull, type TObject, type TSchema, type TSchemaOptions, type TUnion } from 'typebox'
+import { Type, type Static, type TObject } from 'typebox'
+import { anyObject, checkedApart, nullable } from '../../checker.js'
+import { alignmentSchema } from '../../decoding/strategies/strategy-schemas.js'
 import { minTemperature } from '../../policies/sampling-params.js'
 import type { DraftRequest, GenerateRequest } from '../../serving/protocol.js'
 import { refuse } from '../../validation.js'
-import { grammarOf, responseFormatSchema } from '../chat/response-format-schema.js'
-
-export const nullable = <T extends TSchema> (schema: T, options: TSchemaOptions): TUnion<[T, TNull]> =>
-  Type.Union([schema, Type.Null()], options)
+import { responseFormatSchema } from '../chat/response-format-schema.js'
 
 /** Fields of every generating endpoint. */
 export const drawingFields = {
@@ -42,8 +41,11 @@ export const drawingFields = {
   }),
   ignore_eos: Type.Boolean({ default: false, description: 'the model’s end tokens do not end the answer' }),
   skip_special_tokens: Type.Boolean({ default: true, description: 'control tokens in the answer give no text' }),
-  logit_bias: nullable(Type.Object({}, { additionalProperties: Type.Number() }),
-    { default: null, description: 'token id → −100 to 100, at most 300' }),
+  logit_bias: nullable(Type.Unsafe<Record<number, number>>(anyObject({
+    maxProperties: 300,
+    propertyNames: { type: 'string', pattern: '^\\d+$', description: 'token ids' },
+    additionalProperties: Type.Number({ minimum: -100, maximum: 100 })
+  })), { default: null, description: 'token id → −100 to 100' }),
   seed: nullable(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
     { default: null, description: 'same seed and system_fingerprint, same tokens' }),
   stream: Type.Boolean({ default: false, description: 'send the answer as server-sent events' }),
@@ -56,7 +58,8 @@ export const drawingFields = {
     default: 0,
     description: 'where requests wait for memory, those with a lower one start first'
   }),
-  alignment: nullable(Type.Object({}), { default: null, description: 'guidance: see the table of strategies' })
+  alignment: nullable(checkedApart<object>(alignmentSchema, 'object'),
+    { default: null, description: 'guidance: see the table of strategies' })
 }
 
 /** Fields of chat and legacy completions, which return choices. */
@@ -67,7 +70,7 @@ export const samplingFields = {
     include_usage: Type.Boolean({ default: false }),
     include_obfuscation: Type.Boolean({ default: false }),
     continuous_usage_stats: Type.Boolean({ default: false })
-  }, { additionalProperties: false }), {
+  }), {
     default: null,
     description: 'include_usage: the usage comes last; needs stream. The others, of OpenAI and vLLM, have no effect'
   }),
@@ -84,11 +87,6 @@ export const samplingFields = {
 
 /** A checked body's fields for drawing tokens and for streaming. */
 export type SamplingBody = Static<TObject<typeof drawingFields>> & { readonly stream_options: object | null }
-
-/** @throws RequestError for a format that cannot be enforced */
-export const formatOf = (
-  { response_format: format }: { readonly response_format: unknown }
-): GenerateRequest['grammar'] => grammarOf(format, 'response_format')
 
 /** @throws RequestError for fields that would break what an answer is held to */
 export function checkHeld (
@@ -126,18 +124,6 @@ export function draftsOf (
   return { prediction }
 }
 
-function biasOf (bias: unknown): Record<number, number> {
-  const entries = Object.entries(bias ?? {})
-  if (entries.length > 300) throw refuse('logit_bias', 'must hold at most 300 tokens', entries.length)
-  for (const [token, value] of entries) {
-    if (!/^\d+$/.test(token)) throw refuse('logit_bias', 'must map token ids', token)
-    if (typeof value !== 'number' || !(value >= -100 && value <= 100)) {
-      throw refuse(`logit_bias.${token}`, 'must be a number from -100 to 100', value)
-    }
-  }
-  return Object.fromEntries(entries) as Record<number, number>
-}
-
 /**
  * The sampling part of a request to the inference thread.
  * @param maxTokens longest answer, tokens; null is as much as there is room for
@@ -159,7 +145,7 @@ export function samplingOf (
     frequencyPenalty: body.frequency_penalty,
     presencePenalty: body.presence_penalty,
     repetitionPenalty: body.repetition_penalty,
-    logitBias: biasOf(body.logit_bias),
+    logitBias: body.logit_bias ?? {},
     maxTokens,
     minTokens: body.min_tokens,
     stop: typeof body.stop === 'string' ? [body.stop] : body.stop,

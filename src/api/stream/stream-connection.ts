@@ -7,7 +7,7 @@ import { candidateObject } from '../alignment/alignment-formatter.js'
 import { JsonSocket, type Message } from '../transport/json-socket.js'
 import type { Caller } from '../plugins/keys.js'
 import { ChatFormatter } from '../chat/chat-formatter.js'
-import { parseChatCompletion } from '../chat/chat-completion-schema.js'
+import { chatCompletionBody, parseChatCompletion } from '../chat/chat-completion-schema.js'
 import type { Services } from '../services.js'
 import { chatEvents } from '../chat/stored-completions.js'
 
@@ -58,12 +58,13 @@ export class StreamConnection {
   }
 
   async #run (id: string, body: unknown, signal: AbortSignal): Promise<void> {
-    const request = parseChatCompletion(body, this.#services.catalog)
+    const { value, ignored } = chatCompletionBody.read(body)
+    const request = parseChatCompletion(value, this.#services.catalog)
     const formatter = new ChatFormatter(request)
     for await (const event of chatEvents(this.#services, request, formatter, this.#caller, signal)) {
       if (event.type === 'start') {
         await this.#socket.send({
-          type: 'created', id, seed: event.start.seed, strategy: event.start.strategy, ignored: request.ignored
+          type: 'created', id, seed: event.start.seed, strategy: event.start.strategy, ignored
         })
       }
       for (const chunk of formatter.chunks(event)) await this.#socket.send({ type: 'chunk', id, chunk })

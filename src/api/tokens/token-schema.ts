@@ -1,20 +1,20 @@
 /** The bodies of `POST /tokenize` and `/detokenize`, in vLLM's shapes, and of `POST /v1/embeddings`, in OpenAI's. */
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
+import { Checker, nullable } from '../../checker.js'
 import type { DetokenizeRequest, EmbedRequest } from '../../serving/calls.js'
 import type { ModelInfo, PromptInput } from '../../serving/protocol.js'
-import { checkFields, refuse } from '../../validation.js'
+import { refuse } from '../../validation.js'
 import type { Catalog } from '../models/model-catalog.js'
-import { readBody } from '../schemas/body.js'
+import { openBody } from '../schemas/body.js'
 import { chatFields, chatPromptOf } from '../chat/chat-completion-schema.js'
 import { promptSchema, promptsOf } from '../schemas/prompt-schema.js'
-import { nullable } from '../schemas/sampling.js'
 import { toldTools, toolsSchema } from '../chat/tool-schema.js'
 
 const { messages, ...ending } = chatFields
 const optionalModel = nullable(Type.String({ minLength: 1 }),
   { default: null, description: 'id of a model in GET /v1/models; default the first' })
 
-export const tokenizeSchema = Type.Object({
+const tokenizeSchema = Type.Object({
   model: optionalModel,
   prompt: Type.Optional(Type.String({ description: 'a text, or messages' })),
   messages: Type.Optional(messages),
@@ -24,33 +24,45 @@ export const tokenizeSchema = Type.Object({
   ...ending,
   tools: nullable(toolsSchema, { default: null, description: 'functions that the model is told of beside messages' }),
   return_token_strs: Type.Boolean({ default: false, description: 'add the text that each token is written with' })
-}, { additionalProperties: false })
+})
 
-export const detokenizeSchema = Type.Object({
+const detokenizeSchema = Type.Object({
   model: optionalModel,
   tokens: Type.Array(Type.Integer({ minimum: 0 }), { description: 'token ids' })
-}, { additionalProperties: false })
+})
 
 /** The query string of `/tokenizer_info`. */
-export const tokenizerQuerySchema = Type.Object({ model: optionalModel }, { additionalProperties: false })
+const tokenizerQuerySchema = Type.Object({ model: optionalModel })
+export const tokenizerQuery = new Checker(tokenizerQuerySchema)
 
-export const embeddingsSchema = Type.Object({
+const embeddingsSchema = Type.Object({
   model: Type.String({ minLength: 1, description: 'id of a model in GET /v1/models' }),
   input: promptSchema,
   encoding_format: Type.Enum(['float', 'base64'],
     { default: 'float', description: 'base64 is of little-endian 32-bit floats' }),
   cache_salt: Type.String({ default: '', maxLength: 256 })
-}, { additionalProperties: false })
+})
 
-/** A checked body of `/tokenize`. */
-export interface TokenizeBody { readonly model: ModelInfo, readonly prompt: PromptInput, readonly withTexts: boolean }
+export const tokenizeBody = openBody(tokenizeSchema)
+export const detokenizeBody = openBody(detokenizeSchema)
+export const embeddingsBody = openBody(embeddingsSchema)
+export type TokenizeBody = Static<typeof tokenizeSchema>
+export type DetokenizeBody = Static<typeof detokenizeSchema>
+export type TokenizerQuery = Static<typeof tokenizerQuerySchema>
+export type EmbeddingsBody = Static<typeof embeddingsSchema>
+
+/** What a body of `/tokenize` asks for. */
+export interface TokenizeRequest {
+  readonly model: ModelInfo
+  readonly prompt: PromptInput
+  readonly withTexts: boolean
+}
 
 const modelOf = (catalog: Catalog, name: string | null): ModelInfo =>
   name === null ? catalog.default : catalog.find(name)
 
 /** @throws RequestError naming the field, the rule and the value */
-export function parseTokenize (value: unknown, catalog: Catalog): TokenizeBody {
-  const { body } = readBody(tokenizeSchema, value)
+export function parseTokenize (body: TokenizeBody, catalog: Catalog): TokenizeRequest {
   if ((body.prompt === undefined) === (body.messages === undefined)) {
     throw refuse('prompt', 'or messages must be given, and not both', body.prompt ?? null)
   }
@@ -63,21 +75,15 @@ export function parseTokenize (value: unknown, catalog: Catalog): TokenizeBody {
   return { model: modelOf(catalog, body.model), prompt, withTexts: body.return_token_strs }
 }
 
-/** @throws RequestError naming the field, the rule and the value */
-export function parseDetokenize (value: unknown, catalog: Catalog): DetokenizeRequest {
-  const { body } = readBody(detokenizeSchema, value)
-  return { model: modelOf(catalog, body.model).id, tokens: body.tokens }
-}
+/** @throws RequestError for a model that is not there */
+export const parseDetokenize = ({ model, tokens }: DetokenizeBody, catalog: Catalog): DetokenizeRequest =>
+  ({ model: modelOf(catalog, model).id, tokens })
 
 /** The model that a query is about. @throws RequestError for one that is not there */
-export function parseTokenizerQuery (query: unknown, catalog: Catalog): ModelInfo {
-  const { model } = query as { readonly model?: unknown }
-  return modelOf(catalog, checkFields(tokenizerQuerySchema, { model }, '').model)
-}
+export const parseTokenizerQuery = ({ model }: TokenizerQuery, catalog: Catalog): ModelInfo => modelOf(catalog, model)
 
-/** @throws RequestError naming the field, the rule and the value */
-export function parseEmbeddings (value: unknown): EmbedRequest & { readonly asBase64: boolean } {
-  const { body } = readBody(embeddingsSchema, value)
+/** What a checked body of `/v1/embeddings` asks for. */
+export function parseEmbeddings (body: EmbeddingsBody): EmbedRequest & { readonly asBase64: boolean } {
   return {
     model: body.model,
     inputs: promptsOf(body.input, true),

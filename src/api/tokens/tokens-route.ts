@@ -3,21 +3,23 @@ import type { FastifyInstance } from 'fastify'
 import { documented } from '../plugins/openapi.js'
 import { detokenizeObject, tokenizeObject, tokenizerInfoObject } from '../schemas/answer-schemas.js'
 import {
-  detokenizeSchema, parseDetokenize, parseTokenize, parseTokenizerQuery, tokenizerQuerySchema, tokenizeSchema
+  detokenizeBody, parseDetokenize, parseTokenize, parseTokenizerQuery, tokenizeBody, tokenizerQuery,
+  type DetokenizeBody, type TokenizeBody, type TokenizerQuery
 } from './token-schema.js'
 import type { Services } from '../services.js'
 
 export function tokens (app: FastifyInstance, services: Services): void {
-  app.post('/tokenize', documented('Text or messages to tokens',
-    { body: tokenizeSchema, response: tokenizeObject }), async request => {
+  app.post<{ Body: TokenizeBody }>('/tokenize', documented('Text or messages to tokens',
+    { body: tokenizeBody, response: tokenizeObject }), async request => {
     const { model, prompt, withTexts } = parseTokenize(request.body, services.catalog)
     const { tokens, texts } = await services.inference.call('tokenize', { model: model.id, prompt })
     return {
       count: tokens.length, max_model_len: model.contextLength, tokens, ...(withTexts ? { token_strs: texts } : {})
     }
   })
-  app.get('/tokenizer_info', documented('What programs that render prompts themselves need',
-    { query: tokenizerQuerySchema, response: tokenizerInfoObject }), async ({ query }) => {
+  app.get<{ Querystring: TokenizerQuery }>('/tokenizer_info', documented(
+    'What programs that render prompts themselves need', { query: tokenizerQuery, response: tokenizerInfoObject }
+  ), async ({ query }) => {
     const model = parseTokenizerQuery(query, services.catalog)
     const { beginToken, endToken, chatTemplate } = await services.inference.call('tokenizerInfo', { model: model.id })
     return {
@@ -28,8 +30,8 @@ export function tokens (app: FastifyInstance, services: Services): void {
       chat_template: chatTemplate
     }
   })
-  app.post('/detokenize', documented('Tokens to text',
-    { body: detokenizeSchema, response: detokenizeObject }), async request => ({
+  app.post<{ Body: DetokenizeBody }>('/detokenize', documented('Tokens to text',
+    { body: detokenizeBody, response: detokenizeObject }), async request => ({
     prompt: await services.inference.call('detokenize', parseDetokenize(request.body, services.catalog))
   }))
 }

@@ -13,21 +13,9 @@ import { EventStream } from './sse.js'
 export interface Answering<E> {
   readonly services: Services
   readonly stream: boolean
-  /** Top-level fields of the body that nobody knows. */
-  readonly ignored: readonly string[]
   readonly formatter: Formatter<E>
   /** Starts the work. */
   readonly events: (signal: AbortSignal) => AsyncIterable<E>
-}
-
-/** Names a header has room for. */
-const mostNames = 32
-
-/** Names that a caller made up, as a header can hold them: percent-encoded, the first few and how many more. */
-export function headerList (names: readonly string[]): string {
-  // Through UTF-8 first: half of a surrogate pair cannot be encoded.
-  const shown = names.slice(0, mostNames).map(name => encodeURIComponent(Buffer.from(name.slice(0, 64)).toString()))
-  return [...shown, ...(names.length > mostNames ? [`and ${names.length - mostNames} more`] : [])].join(', ')
 }
 
 async function whole<E> ({ events, formatter }: Answering<E>, signal: AbortSignal): Promise<object> {
@@ -81,7 +69,6 @@ export async function answer<E> (
   const release = answering.services.begin(request.caller, reply)
   reply.raw.once('close', release)
   const signal = disconnectSignal(reply)
-  if (answering.ignored.length > 0) reply.header('x-fairlead-ignored', headerList(answering.ignored))
   try {
     if (!answering.stream) return await whole(answering, signal)
     await sendStream(reply, chunksOf(answering, signal), { ...answering, signal })

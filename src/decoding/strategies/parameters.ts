@@ -1,6 +1,8 @@
 /** From an `alignment` object to a checked request: which strategy, defaults, rewards. */
+import type { TObject } from 'typebox'
+import { Checker } from '../../checker.js'
 import { RequestError } from '../../errors.js'
-import { checkFields, isObject, refuse } from '../../validation.js'
+import { isObject, refuse } from '../../validation.js'
 import { maxOfPoisson } from '../selection/poisson.js'
 import { checkTogether, isGiven, type Fields } from './parameter-rules.js'
 import {
@@ -89,6 +91,9 @@ function withPreset (fields: Fields): Fields {
   return over(preset, fields)
 }
 
+const checkers = Object.fromEntries(strategyNames.map(name =>
+  [name, new Checker(schemaOf(name))])) as Record<StrategyName, Checker<TObject>>
+
 /**
  * Checks an `alignment` object and fills its defaults in.
  * @throws RequestError naming the field, the rule and the value; for an unknown field the nearest known one
@@ -99,7 +104,7 @@ export function parseAlignment (value: unknown): AlignmentRequest {
   const strategy = strategyOf(value)
   const rewards = rewardsOf(value)
   checkOwnership(strategy, fields)
-  const params = checkFields(schemaOf(strategy), { ...withPreset(fields), rewards }, 'alignment')
+  const params = checkers[strategy].check({ ...withPreset(fields), rewards }, 'alignment') as Fields
   checkRewards(strategy, params['rewards'] as Array<{ name: string }>, { ...params, strategy })
   const request = { strategy, ...params } as unknown as AlignmentRequest
   checkTogether(request, value)

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { ToolCallReader, readToolCalls as read, type Piece } from '../../../src/api/chat/tool-call-parser.js'
+import { chatCompletionBody } from '../../../src/api/chat/chat-completion-schema.js'
 import { chatMessagesOf, checkResults } from '../../../src/api/chat/message-schema.js'
 import { toolsOf as use } from '../../../src/api/chat/tool-schema.js'
 import { randomStream } from '../../../src/policies/random-stream.js'
@@ -13,7 +14,8 @@ import { accepts, randomText, walkVocabulary } from '../../helpers/grammar-walk.
 
 const callGrammar = (rules: CallRules, form = hermesForm): string => grammarOf(rules, form)
 const readToolCalls = (text: string, form = hermesForm): ReturnType<typeof read> => read(text, form)
-const toolsOf = (body: Parameters<typeof use>[0]): ReturnType<typeof use> => use(body, hermesForm)
+const toolsOf = (fields: object): ReturnType<typeof use> =>
+  use(chatCompletionBody.read({ model: 'm', messages: [{ role: 'user', content: 'hi' }], ...fields }).value, hermesForm)
 
 const grammars = new Grammars(walkVocabulary)
 after(() => grammars.close())
@@ -129,7 +131,7 @@ test('where the template does not know them, messages of calls and results are w
     { id: 'b', type: 'function' as const, function: { name: 'get', arguments: '{}' } }
   ]
   assert.deepEqual(writtenMessages(chatMessagesOf([{ role: 'user', content: 'hi' },
-    { role: 'assistant', content: null, tool_calls: calls }, { role: 'tool', content: 'rain', tool_call_id: 'a' }, {
+    { role: 'assistant', tool_calls: calls }, { role: 'tool', content: 'rain', tool_call_id: 'a' }, {
       role: 'tool', content: [{ type: 'text', text: 'noon' }], tool_call_id: 'b'
     }, { role: 'user', content: 'so?' }])), [
     { role: 'user', content: 'hi' },
@@ -161,22 +163,21 @@ test('what tools and messages cannot be is refused by its place', () => {
     [{ tools: null, tool_choice: 'required' }, 'tool_choice']
   ]
   for (const [fields, param] of refused) {
-    assert.throws(() => toolsOf({ tools: null, tool_choice: null, parallel_tool_calls: true, ...fields }),
+    assert.throws(() => toolsOf(fields),
       { param, code: 'invalid_request' }, JSON.stringify(fields))
   }
   assert.throws(() => chatMessagesOf([{ role: 'tool', content: 'x' }]), { param: 'messages[0].tool_call_id' })
   assert.throws(() => chatMessagesOf([{ role: 'user' }]), { param: 'messages[0].content' })
   assert.throws(() => chatMessagesOf([{ role: 'user', content: 'x', tool_call_id: 'a' }]),
     { param: 'messages[0].tool_call_id' })
-  assert.equal(toolsOf({ tools: [tool], tool_choice: 'none', parallel_tool_calls: true }).grammar, null)
-  assert.equal(toolsOf({ tools: [], tool_choice: 'auto', parallel_tool_calls: true }).grammar, null)
+  assert.equal(toolsOf({ tools: [tool], tool_choice: 'none' }).grammar, null)
+  assert.equal(toolsOf({ tools: [], tool_choice: 'auto' }).grammar, null)
 })
 
 test('a result is of a call in the message that it and its neighbours stand behind', () => {
   const user = { role: 'user' as const, content: 'hi' }
   const calling = (...ids: string[]) => ({
     role: 'assistant' as const,
-    content: null,
     tool_calls: ids.map(id => ({ id, type: 'function' as const, function: { name: 'get', arguments: '{}' } }))
   })
   const result = (id: string) => ({ role: 'tool' as const, content: 'x', tool_call_id: id })
