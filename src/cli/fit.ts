@@ -4,11 +4,11 @@ import Table from 'cli-table3'
 import { FeedbackStore } from '../feedback/feedback-store.js'
 import { createHost, type Host } from '../serving/model-runtime.js'
 import { writeAtomically } from '../rewards/atomic-file.js'
-import { distinctPrompts, parseExamples, type Examples } from '../fitting/examples.js'
+import { parseExamples, type Examples } from '../fitting/examples.js'
 import type { EnsembleOptions, FitChoices, FitProgress } from '../fitting/fit-choices.js'
-import { fewestPrompts, fitQHead } from '../fitting/fit-q-head.js'
 import { fitReward } from '../fitting/fit-reward.js'
 import type { FittedDescriptor } from '../fitting/fit-task.js'
+import type { QHead } from '../rewards/kinds/q-head.js'
 import { refuse } from '../validation.js'
 import { readText, say, type Command } from './command.js'
 import { engineConfigOf, engineOptions, integerOption, requiredOption, type Options, type Values } from './options.js'
@@ -75,9 +75,7 @@ function poolingOf (values: Values): 'mean' | 'last' {
 }
 
 /** Says how far a fit is, ten times a phase. */
-function progressReporter (): (
-progress: Omit<FitProgress, 'phase'> & { readonly phase: FitProgress['phase'] | 'next tokens' }
-) => void {
+function progressReporter (): (progress: FitProgress) => void {
   let last = ''
   return ({ phase, done, total }) => {
     const line = `${phase} ${Math.floor(done / total * 10) * 10} %`
@@ -122,14 +120,6 @@ function checkQHead (values: Values, isEnsemble: boolean): void {
   }
 }
 
-function checkPrompts (train: Examples): void {
-  const { length } = distinctPrompts(train)
-  if (length < fewestPrompts) {
-    throw refuse('--q-head',
-      `needs training data with at least ${fewestPrompts} different prompts, which it draws answers to`, length)
-  }
-}
-
 function describe (descriptor: FittedDescriptor): string {
   const { metrics, fit: how } = descriptor
   if (!metrics || !how) return ''
@@ -144,26 +134,9 @@ function describe (descriptor: FittedDescriptor): string {
   return table.toString()
 }
 
-/** Answers that a Q-head is fitted on, and prompts that they are drawn to, at most. */
-const qHeadSize = { answers: 180, prompts: 180 } as const
-
-/** The descriptor with a next-token member. */
-async function withQHead (descriptor: FittedDescriptor, { policy }: Host, train: Examples): Promise<FittedDescriptor> {
-  if (descriptor.kind !== 'head') throw new Error('a Q-head belongs to one head')
-  const prompts = distinctPrompts(train).slice(0, qHeadSize.prompts)
-  const report = progressReporter()
-  const nextToken = await fitQHead({
-    policy,
-    head: descriptor,
-    prompts,
-    answersPerPrompt: Math.ceil(qHeadSize.answers / prompts.length),
-    onProgress: (done, total) => { report({ phase: 'next tokens', done, total }) }
-  })
-  const { metrics: { rankCorrelation, standardError } } = nextToken
-  say(`next tokens: rank correlation with reading them ${rankCorrelation.toFixed(3)} ± ${standardError.toFixed(3)}, ` +
-    'held out')
-  const { weights, ...fields } = descriptor
-  return { ...fields, nextToken, weights }
+function describeQHead ({ metrics: { rankCorrelation, standardError } }: QHead): string {
+  return `next tokens: rank correlation with reading them ${rankCorrelation.toFixed(3)} ± ${standardError.toFixed(3)}, ` +
+    'held out'
 }
 
 /** Writes the descriptor into a folder, or where the server keeps its own. @returns the file's path */
@@ -209,7 +182,6 @@ export const fit: Command = {
     const ensemble = ensembleOf(values)
     checkQHead(values, ensemble !== null)
     const { train, data } = await trainingData(values, config.dataDir)
-    if (values['q-head'] === true) checkPrompts(train)
     const test = typeof values['test'] === 'string' ? await readExamples(values['test']) : undefined
     const choices: FitChoices = {
       name,
@@ -222,19 +194,20 @@ export const fit: Command = {
       prefixes: values['outcome-only'] !== true,
       maxAnswerTokens: integerOption(values, 'max-answer-tokens', 256),
       ...(values['directions'] === undefined ? {} : { directions: integerOption(values, 'directions', 16) }),
-      ...(ensemble ? { ensemble } : {})
+      ...(ensemble ? { ensemble } : {}),
+      qHead: values['q-head'] === true
     }
     const host = await createHost(config, say)
     try {
       if (out === undefined) host.store.checkFree(name, true)
-      const fitted = await fitReward({
+      const descriptor = await fitReward({
         ...choices,
         policy: host.policy,
         cacheDirectory: join(config.cacheDir, 'features'),
         onProgress: progressReporter()
       })
-      const descriptor = values['q-head'] === true ? await withQHead(fitted, host, train) : fitted
       const path = await keep(host, descriptor, out)
+      if (descriptor.kind === 'head' && descriptor.nextToken) say(describeQHead(descriptor.nextToken))
       say(describe(descriptor))
       console.log(path)
     } finally {

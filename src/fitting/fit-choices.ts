@@ -13,9 +13,9 @@ export interface EnsembleOptions {
   readonly penalty: number
 }
 
-/** What a fit is busy with: answers read, answers of the reference pool, heads fitted. */
+/** What a fit is busy with: answers read, answers of the reference pool, heads fitted, answers drawn for a Q-head. */
 export interface FitProgress {
-  readonly phase: 'features' | 'pool' | 'fit', readonly done: number, readonly total: number
+  readonly phase: 'features' | 'pool' | 'fit' | 'next_token', readonly done: number, readonly total: number
 }
 
 /** What is asked for: all of a fit that a person decides. */
@@ -47,4 +47,6 @@ export interface FitChoices {
   readonly directions?: number
   /** Several heads that tell where they differ, in place of one. */
   readonly ensemble?: EnsembleOptions
+  /** Also fit a next-token member. Needs one head with mean pooling and prefixes, and ten different prompts. */
+  readonly qHead?: boolean
 }
