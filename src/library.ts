@@ -12,7 +12,8 @@ import { rewardScores } from './api/rewards/score-formatter.js'
 import type {
   ChatCompletion, ChatCompletionChunk, ChatRequest, FitBody, RewardScores, ScoreBody
 } from './api/wire-types.js'
-import { engineConfig, settings, type EngineSettings } from './config.js'
+import { engineConfig } from './config.js'
+import { settings, type EngineSettings } from './settings.js'
 import { InferenceClient } from './serving/inference-client.js'
 import type { FittingProgress, ModelInfo } from './serving/protocol.js'
 import { servedModels } from './serving/served-models.js'
@@ -20,7 +21,7 @@ import type { RewardInfo } from './rewards/reward-info.js'
 import { refuse } from './validation.js'
 
 export type * from './api/wire-types.js'
-export type { EngineSettings } from './config.js'
+export type { EngineSettings } from './settings.js'
 export type { FinishReason, KlReport, ProgressCandidate, StoppedBy, Warning } from './decoding/runtime.js'
 export type { StrategyName } from './decoding/strategies/strategy-schemas.js'
 export { RequestError, type ErrorBody, type ErrorCode, type RequestErrorData } from './errors.js'

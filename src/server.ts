@@ -3,7 +3,7 @@ import { isLoopback } from './api/plugins/access.js'
 import { buildApp } from './api/app.js'
 import { cutOff } from './api/transport/close-connections.js'
 import { Services } from './api/services.js'
-import type { Config } from './config.js'
+import type { Config } from './settings.js'
 import { InferenceClient } from './serving/inference-client.js'
 
 /** A server that listens, its model loaded or being loaded. */

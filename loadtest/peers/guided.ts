@@ -10,7 +10,8 @@ import { request } from 'undici'
 import {
   describeOptions, integerOption, parseOptions, settingFlags, settingOptions, type Options, type Values
 } from '../../src/cli/options.js'
-import { flagName, loadConfig } from '../../src/config.js'
+import { loadConfig } from '../../src/config.js'
+import { flagName } from '../../src/settings.js'
 import { RequestError } from '../../src/errors.js'
 import { resolveModel } from '../../src/models/store/model-store.js'
 import { environmentOf } from '../../src/reporting/environment.js'

@@ -3,7 +3,7 @@
  * requests.
  */
 import type { FastifyReply } from 'fastify'
-import type { Config } from '../config.js'
+import type { Config } from '../settings.js'
 import { RequestError } from '../errors.js'
 import { FeedbackStore } from '../feedback/feedback-store.js'
 import type { Inference } from '../serving/inference-client.js'

@@ -1,6 +1,6 @@
 /**
- * Fits the bilinear form of a Q-head: least squares over low-rank products with linear terms, on standardised states and
- * embeddings. Seconds of arithmetic on plain data: `fit-thread.ts` runs it in a thread of its own.
+ * Fits the bilinear form of a Q-head: least squares over low-rank products with linear terms, on standardised states
+ * and embeddings. Seconds of arithmetic on plain data: `fit-thread.ts` runs it in a thread of its own.
  */
 import { encodeFloats, type QHead } from '../rewards/kinds/q-head.js'
 import { minimize } from '../statistics/lbfgs.js'

@@ -1,6 +1,6 @@
 /** The main thread's side of the inference thread: requests in, events out, abort. Restarts the thread if it dies. */
 import { Worker } from 'node:worker_threads'
-import type { Config } from '../config.js'
+import type { Config } from '../settings.js'
 import { EventQueue } from '../decoding/event-queue.js'
 import { RequestError } from '../errors.js'
 import type { RewardInfo } from '../rewards/reward-info.js'

@@ -1,6 +1,6 @@
 /** The inference thread: runs requests that come as messages and sends their events back. Knows no HTTP. */
 import { parentPort, workerData } from 'node:worker_threads'
-import type { Config } from '../config.js'
+import type { Config } from '../settings.js'
 import { RequestError } from '../errors.js'
 import { adapt, suggest } from './adapt-reward.js'
 import { embed } from './embeddings.js'

@@ -91,8 +91,8 @@ test('a reward is fitted, can be used at once and by the next that starts, and i
   const examples = Array.from({ length: 30 },
     (_, index) => ({ prompt: `say ${index}`, chosen: `zzz ${index}`, rejected: `aaa ${index}` }))
   const phases = new Set<string>()
-  const reward =
-    await fairlead.fit({ name: 'zeal', examples, layers: [1], q_head: true }, { onProgress: ({ phase }) => { phases.add(phase) } })
+  const reward = await fairlead.fit({ name: 'zeal', examples, layers: [1], q_head: true },
+    { onProgress: ({ phase }) => { phases.add(phase) } })
   assert.deepEqual([reward.name, reward.kind, reward.members, [...phases]],
     ['zeal', 'head', ['outcome', 'prefix', 'next_token'], ['queued', 'features', 'pool', 'fit', 'next_token']])
   assert.ok(fairlead.rewards.some(({ name }) => name === 'zeal'))

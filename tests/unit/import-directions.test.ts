@@ -15,7 +15,8 @@ const below = {
   'package-root': [],
   validation: [],
   'config-file': [],
-  config: ['config-file'],
+  settings: [],
+  config: ['config-file', 'settings'],
   metrics: [],
   statistics: [],
   runtime: [],
@@ -26,18 +27,18 @@ const below = {
   decoding: ['runtime', 'models', 'engine'],
   feedback: ['rewards', 'fitting'],
   grammar: ['models'],
-  serving: ['config', 'runtime', 'models', 'engine', 'rewards', 'fitting', 'decoding', 'grammar'],
-  api: ['config', 'config-file', 'metrics', 'feedback', 'serving', 'decoding', 'rewards', 'fitting', 'grammar'],
-  library: ['config', 'serving', 'api', 'decoding', 'rewards'],
+  serving: ['config', 'settings', 'runtime', 'models', 'engine', 'rewards', 'fitting', 'decoding', 'grammar'],
+  api: ['settings', 'config-file', 'metrics', 'feedback', 'serving', 'decoding', 'rewards', 'fitting', 'grammar'],
+  library: ['config', 'settings', 'serving', 'api', 'decoding', 'rewards'],
   'openai-client': ['api'],
-  server: ['config', 'serving', 'api'],
+  server: ['settings', 'serving', 'api'],
   reporting: ['runtime'],
   evaluation: [
     'reporting', 'config', 'serving', 'grammar', 'decoding', 'rewards', 'fitting', 'statistics', 'engine', 'models'
   ],
   cli: [
-    'config', 'server', 'feedback', 'evaluation', 'reporting', 'serving', 'decoding', 'rewards', 'fitting', 'engine',
-    'models', 'grammar', 'runtime'
+    'config', 'settings', 'server', 'feedback', 'evaluation', 'reporting', 'serving', 'decoding', 'rewards', 'fitting',
+    'engine', 'models', 'grammar', 'runtime'
   ]
 } as const satisfies Record<string, readonly string[]>
 

@@ -5,7 +5,7 @@
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { Type, type TInteger, type TNull, type TUnion } from 'typebox'
-import type { Config } from '../../config.js'
+import type { Config } from '../../settings.js'
 import { readDataFile } from '../../config-file.js'
 import { RequestError } from '../../errors.js'
 import { checkFields, isObject, refuse } from '../../validation.js'
