@@ -44,7 +44,9 @@ function parse (name: SettingName, text: string, source: string): SettingValue {
  * The settings file: values by flag name, and profiles.
  * @throws RequestError naming the file and what is wrong in it
  */
-function readFile (path: string): { readonly values: ReadonlyMap<SettingName, SettingValue>, readonly profiles?: unknown } {
+function readFile (path: string): {
+  readonly values: ReadonlyMap<SettingName, SettingValue>, readonly profiles?: unknown
+} {
   const given = readDataFile(path) ?? {}
   if (!isObject(given)) throw refuse(path, 'must hold settings by name', given)
   const { profiles, ...rest } = given

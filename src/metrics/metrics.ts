@@ -62,6 +62,12 @@ export class Metrics {
     return figures
   }
 
+  /** How long scorers took for a model, seconds, by reward. */
+  scored (model: string, seconds: Readonly<Record<string, readonly number[]>>): void {
+    // A name without figures need not be a model's.
+    if (Object.keys(seconds).length > 0) this.of(model).scored(seconds)
+  }
+
   answered (handler: string, method: string, status: number): void { this.#http.inc({ handler, method, status }) }
 
   get contentType (): string { return this.#registry.contentType }

@@ -14,7 +14,7 @@ import { adaptSchema, parseAdapt, parseSuggest, suggestSchema } from './reward-a
 import {
   deletedObject, rewardList, rewardObject as describedReward, rewardScoreList, suggestionList
 } from '../schemas/answer-schemas.js'
-import { callFor, scoreFor } from '../transport/ask.js'
+import { callInference } from '../transport/inference-call.js'
 import type { Services } from '../services.js'
 
 interface WithId { Params: { id: string } }
@@ -38,7 +38,7 @@ export function rewards (app: FastifyInstance, services: Services): void {
     { body: rewardScoreSchema, response: rewardScoreList }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseRewardScore(httpRequest.body, services.catalog)
-    return rewardScores(request, await scoreFor(services, request, httpRequest, reply))
+    return rewardScores(request, await callInference(services, 'score', request, httpRequest, reply))
   })
   app.post('/v1/rewards/fit', documented('Fits a reward on examples and keeps it', {
     body: rewardFitSchema, response: describedReward, streams: true, access: 'admin'
@@ -58,13 +58,13 @@ export function rewards (app: FastifyInstance, services: Services): void {
     { params, body: adaptSchema, response: describedReward, access: 'admin' }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseAdapt(httpRequest.body, httpRequest.params.id, services.catalog)
-    return rewardCard(await callFor(services, 'adapt', request, httpRequest, reply))
+    return rewardCard(await callInference(services, 'adapt', request, httpRequest, reply))
   })
   app.post<WithId>('/v1/rewards/:id/suggest', documented('Says which pairs to label next',
     { params, body: suggestSchema, response: suggestionList, access: 'admin' }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseSuggest(httpRequest.body, httpRequest.params.id, services.catalog)
-    return { object: 'list', data: await callFor(services, 'suggest', request, httpRequest, reply) }
+    return { object: 'list', data: await callInference(services, 'suggest', request, httpRequest, reply) }
   })
   app.delete<WithId>('/v1/rewards/:id', documented('Deletes a reward that was fitted',
     { params, response: deletedObject, access: 'admin' }), async ({ params: { id } }) => {
