@@ -24,7 +24,7 @@ export function toolCallsOf (
 export class ToolCallDeltas {
   readonly #reader: ToolCallReader
   readonly #idOf: CallIds
-  /** Calls told so far. */
+  /** Calls begun so far. */
   #calls = 0
 
   constructor (form: CallForm, idOf: CallIds) {

@@ -24,7 +24,7 @@ export class GenerationObserver {
   #result: DecodeResult | null = null
   #pruned = 0
   #hasEnded = false
-  /** Tokens it drew, once that is told. */
+  /** Tokens it drew, once that is known. */
   #drawn: number | null = null
   /** Whether its events are read no more. */
   #isLeft = false

@@ -10,7 +10,7 @@ const fastifyCodes: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported_media_type', 'The body must have content-type application/json']
 }
 
-/** What the caller is told of an error. */
+/** An error as callers see it. */
 export function toRequestError (error: unknown): RequestError {
   if (error instanceof RequestError) return error
   const { code, statusCode, message } = error as Partial<FastifyError>

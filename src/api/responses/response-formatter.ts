@@ -50,7 +50,7 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
   #completedAt: number | null = null
   #error: ResponseObject['error'] = null
 
-  /** @param onEnd called once the response has its last status, before anybody is told */
+  /** @param onEnd called once the response has its last status, before its last event is sent */
   constructor (request: ResponseRequest, onEnd: () => void = () => {}) {
     this.#request = request
     this.#onEnd = onEnd

@@ -32,7 +32,7 @@ export class JsonSocket {
   /**
    * Listens at once: a message that comes with the handshake would be lost otherwise.
    * @param request the handshake
-   * @param receive told every message that is a JSON object; what it throws is sent as an error
+   * @param receive called with every message that is a JSON object; what it throws is sent as an error
    */
   constructor (
     socket: WebSocket, request: FastifyRequest, services: Services, receive: (message: Message) => void
