@@ -3,7 +3,8 @@
  * rewards that they share. In the server it lives in a Worker; commands that fit or measure use it directly.
  */
 import { dirname, join } from 'node:path'
-import { secret, type Config } from '../config.js'
+import { secret } from '../config.js'
+import type { Config } from '../settings.js'
 import { ComputeLock } from '../engine/compute-lock.js'
 import { Engine } from '../engine/engine.js'
 import { RequestError } from '../errors.js'

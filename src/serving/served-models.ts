@@ -1,5 +1,5 @@
 /** Which models the settings say are served, and what requests call them. Loads nothing. */
-import type { Config } from '../config.js'
+import type { Config } from '../settings.js'
 import { modelName } from '../models/store/model-store.js'
 import { readNamedModels, refuseModels, type NamedModel } from './named-models.js'
 

@@ -7,7 +7,7 @@ import { documented } from '../plugins/openapi.js'
 import { rerankList, scoreList } from './score-formatter.js'
 import { scoredList, rerankedList } from '../schemas/answer-schemas.js'
 import { parseRerank, parseScore, rerankSchema, scoreSchema } from './reward-score-schema.js'
-import { scoreFor } from '../transport/ask.js'
+import { callInference } from '../transport/inference-call.js'
 import type { Services } from '../services.js'
 
 export function score (app: FastifyInstance, services: Services): void {
@@ -15,12 +15,12 @@ export function score (app: FastifyInstance, services: Services): void {
     { body: scoreSchema, response: scoredList }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseScore(httpRequest.body, services.catalog)
-    return scoreList(request, await scoreFor(services, request, httpRequest, reply))
+    return scoreList(request, await callInference(services, 'score', request, httpRequest, reply))
   })
   app.post('/v1/rerank', documented('Ranks documents, in Jina’s shape',
     { body: rerankSchema, response: rerankedList }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseRerank(httpRequest.body, services.catalog)
-    return rerankList(request, await scoreFor(services, request.score, httpRequest, reply))
+    return rerankList(request, await callInference(services, 'score', request.score, httpRequest, reply))
   })
 }
