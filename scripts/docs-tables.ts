@@ -7,8 +7,8 @@ import { join } from 'node:path'
 import { chatCompletionSchema } from '../src/api/chat/chat-completion-schema.js'
 import { completionSchema } from '../src/api/completions/completion-schema.js'
 import { responseCreateSchema } from '../src/api/responses/response-create-schema.js'
-import { environmentName, flagName, settingNames, settings } from '../src/config.js'
 import { describeNeed } from '../src/decoding/strategies/policy-needs.js'
+import { environmentName, flagName, settingNames, settings } from '../src/settings.js'
 import { methodFacts, selectionFacts, strategyFacts } from '../src/decoding/strategies/strategy-facts.js'
 import {
   choosing, methodPresets, schemaOf, strategyNames, type StrategyName

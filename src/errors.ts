@@ -81,3 +81,7 @@ export class RequestError extends Error {
     return new RequestError(data.code, data.message, { param: data.param, retryAfterMs: data.retryAfterMs })
   }
 }
+
+/** What ends the work of a request that nobody waits for any more. */
+export const requestCancelled = (): RequestError =>
+  new RequestError('request_cancelled', 'The request was cancelled, or its client disconnected')

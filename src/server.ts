@@ -1,9 +1,9 @@
 /** The server process: settings → listen → inference thread → ready; graceful end. */
 import { isLoopback } from './api/plugins/access.js'
 import { buildApp } from './api/app.js'
-import { cutOff } from './api/transport/close-connections.js'
+import { closeAllConnections } from './api/transport/web-sockets.js'
 import { Services } from './api/services.js'
-import type { Config } from './config.js'
+import type { Config } from './settings.js'
 import { InferenceClient } from './serving/inference-client.js'
 
 /** A server that listens, its model loaded or being loaded. */
@@ -16,7 +16,7 @@ export interface Server {
   close (): Promise<void>
 }
 
-/** How long callers may take to read why their requests were ended, ms. */
+/** How long clients may take to read why their requests were ended, ms. */
 const lastWordsMs = 2000
 
 /** Listens at once, so that /health answers while the model loads; /ready answers when it has. */
@@ -38,7 +38,7 @@ export async function startServer (config: Config, onProgress: (message: string)
     const endInference = (): Promise<void> | undefined => (ended ??= started?.close())
     const timers = [
       setTimeout(endInference, config.drainTimeoutMs),
-      setTimeout(() => { cutOff(app) }, config.drainTimeoutMs + lastWordsMs)
+      setTimeout(() => { closeAllConnections(app) }, config.drainTimeoutMs + lastWordsMs)
     ]
     await services.idle()
     await app.close()

@@ -5,7 +5,8 @@
  */
 import { say } from '../../src/cli/command.js'
 import { settingFlags, settingOptions, type Options } from '../../src/cli/options.js'
-import { loadConfig, type Config } from '../../src/config.js'
+import { loadConfig } from '../../src/config.js'
+import type { Config } from '../../src/settings.js'
 import { resolveModel } from '../../src/models/store/model-store.js'
 import { writeJson } from '../../src/reporting/report.js'
 import { interruption, messageOf, type Arguments } from '../../tools/program.js'

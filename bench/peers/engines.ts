@@ -3,7 +3,7 @@
  * the model's weights.
  */
 import { join } from 'node:path'
-import type { Config } from '../../src/config.js'
+import type { Config } from '../../src/settings.js'
 import { packageRoot } from '../../src/package-root.js'
 import type { Command } from './engine-process.js'
 

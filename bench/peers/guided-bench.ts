@@ -6,7 +6,7 @@
  */
 import { request } from 'undici'
 import { namesOption, type Options } from '../../src/cli/options.js'
-import { flagName } from '../../src/config.js'
+import { flagName } from '../../src/settings.js'
 import { tableOf } from '../../src/reporting/report.js'
 import { ratioOf, showSpread, spreadOf, type Spread } from '../../src/reporting/spread.js'
 import type { Arguments, Program } from '../../tools/program.js'

@@ -2,7 +2,7 @@
  * Makes ready what benches of other engines need: the engines installed, the model in their encodings, its vocabulary.
  */
 import { join, relative } from 'node:path'
-import type { Config } from '../../src/config.js'
+import type { Config } from '../../src/settings.js'
 import { RequestError } from '../../src/errors.js'
 import { encodeChat } from '../../src/models/tokenizer/chat-template.js'
 import { openCheckpoint } from '../../src/models/formats/checkpoint.js'

@@ -2,8 +2,8 @@
  * What routes are given: the inference thread, the settings, profiles, keys and metrics, whether the server still takes
  * requests.
  */
-import type { FastifyReply } from 'fastify'
-import type { Config } from '../config.js'
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Config } from '../settings.js'
 import { RequestError } from '../errors.js'
 import { FeedbackStore } from '../feedback/feedback-store.js'
 import type { Inference } from '../serving/inference-client.js'
@@ -12,11 +12,14 @@ import { servedModelNames } from '../serving/model-names.js'
 import { Metrics } from '../metrics/metrics.js'
 import type { MetricsNames } from '../metrics/model-metrics.js'
 import { Catalog } from './models/model-catalog.js'
+import { GenerationObserver } from './generation/generation-observer.js'
 import { Keys, type Caller } from './plugins/keys.js'
-import { Watch } from './plugins/observe.js'
 import { Profiles } from './models/profiles.js'
 import { ResponseStore } from './responses/response-store.js'
-import { SocketCount } from './transport/socket-limit.js'
+import { SocketLimit } from './transport/socket-limit.js'
+
+/** Who asks for a generation, and where the log says what it drew. */
+export type Requester = Pick<FastifyRequest, 'caller' | 'logEntry'>
 
 export class Services {
   readonly config: Config
@@ -26,7 +29,7 @@ export class Services {
   readonly responses: ResponseStore
   /** Chats that were to be stored, and what was said of them. */
   readonly feedback: FeedbackStore
-  readonly sockets: SocketCount
+  readonly sockets: SocketLimit
   readonly #inference: () => Inference | null
   readonly #onIdle: Array<() => void> = []
   #running = 0
@@ -43,7 +46,7 @@ export class Services {
     this.metrics = new Metrics(config.metricsNames as MetricsNames)
     this.responses = new ResponseStore(config)
     this.feedback = new FeedbackStore(config.dataDir, config.storedCompletions)
-    this.sockets = new SocketCount(config.maxWebSockets)
+    this.sockets = new SocketLimit(config.maxWebSockets)
     this.#inference = inference
   }
 
@@ -98,15 +101,15 @@ export class Services {
    * drawn is the caller's, however it ends.
    */
   generate (
-    request: GenerateRequest, caller: Caller, signal: AbortSignal
+    request: GenerateRequest, { caller, logEntry }: Requester, signal: AbortSignal
   ): AsyncGenerator<GenerationEvent, void, undefined> {
     const own = { ...request, cacheSalt: caller.saltOf(request.cacheSalt) }
-    const watch = new Watch(this.metrics.of(request.model))
-    return watch.events(this.inference.generate(own, {
+    const observer = new GenerationObserver(this.metrics.of(request.model), logEntry)
+    return observer.events(this.inference.generate(own, {
       signal,
       onUsed: used => {
         caller.spend(used.generatedTokens)
-        watch.used(used)
+        observer.used(used)
       }
     }))
   }

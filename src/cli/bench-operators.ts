@@ -5,7 +5,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { Config } from '../config.js'
+import type { Config } from '../settings.js'
 import { loadServedModel } from '../serving/served-models.js'
 import { runScenarios, type BenchOptions, type ScenarioName } from './bench-scenarios.js'
 import { say } from './command.js'

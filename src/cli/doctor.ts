@@ -1,7 +1,8 @@
 /** `fairlead doctor` */
 import { availableParallelism, cpus } from 'node:os'
 import Table from 'cli-table3'
-import { loadConfig, settings } from '../config.js'
+import { loadConfig } from '../config.js'
+import { settings } from '../settings.js'
 import { RequestError } from '../errors.js'
 import { kernelSignature } from '../models/self-test/kernel-signature.js'
 import { surveyOperators, type Survey } from '../models/self-test/survey.js'

@@ -3,10 +3,10 @@ import { basename, join } from 'node:path'
 import { FeedbackStore } from '../feedback/feedback-store.js'
 import { loadServedModel, type ServedModel } from '../serving/served-models.js'
 import { writeAtomically } from '../atomic-file.js'
-import { distinctPrompts, parseExamples, type Examples } from '../fitting/examples.js'
-import type { EnsembleOptions, FitChoices, FitProgress, FittedDescriptor } from '../fitting/fit-task.js'
-import { minPrompts, fitQHead } from '../fitting/fit-q-head.js'
+import { parseExamples, type Examples } from '../fitting/examples.js'
 import { fitReward } from '../fitting/fit-reward.js'
+import type { EnsembleOptions, FitChoices, FitProgress, FittedDescriptor } from '../fitting/fit-task.js'
+import type { QHead } from '../rewards/kinds/q-head.js'
 import { readablePolicy } from '../rewards/readable-policy.js'
 import { refuse } from '../validation.js'
 import { plainTable, readText, say, type Command } from './command.js'
@@ -73,7 +73,7 @@ async function readExamples (file: string): Promise<Examples> {
 const poolingOf = (values: Values): 'mean' | 'last' => choiceOption(values, 'pooling', ['mean', 'last'], 'mean')
 
 /** Prints the progress of a fit, ten times a phase. */
-function progressReporter (): (progress: FitProgress | Omit<FitProgress, 'phase'> & { phase: 'next tokens' }) => void {
+function progressReporter (): (progress: FitProgress) => void {
   let last = ''
   return ({ phase, done, total }) => {
     const line = `${phase} ${Math.floor(done / total * 10) * 10} %`
@@ -114,14 +114,6 @@ function checkQHead (values: Values, isEnsemble: boolean): void {
   }
 }
 
-function checkPrompts (train: Examples): void {
-  const { length } = distinctPrompts(train)
-  if (length < minPrompts) {
-    throw refuse('--q-head',
-      `needs training data with at least ${minPrompts} different prompts, which it draws answers to`, length)
-  }
-}
-
 function describe (descriptor: FittedDescriptor): string {
   const { metrics, fit: how } = descriptor
   if (!metrics || !how) return ''
@@ -136,26 +128,9 @@ function describe (descriptor: FittedDescriptor): string {
   return table.toString()
 }
 
-/** Answers that a Q-head is fitted on, and prompts that they are drawn to, at most. */
-const qHeadSize = { answers: 180, prompts: 180 } as const
-
-/** The descriptor with a next-token member. */
-async function withQHead (descriptor: FittedDescriptor, host: ServedModel, train: Examples): Promise<FittedDescriptor> {
-  if (descriptor.kind !== 'head') throw new Error('a Q-head belongs to one head')
-  const prompts = distinctPrompts(train).slice(0, qHeadSize.prompts)
-  const report = progressReporter()
-  const nextToken = await fitQHead({
-    policy: readablePolicy(host),
-    head: descriptor,
-    prompts,
-    answersPerPrompt: Math.ceil(qHeadSize.answers / prompts.length),
-    onProgress: (done, total) => { report({ phase: 'next tokens', done, total }) }
-  })
-  const { metrics: { rankCorrelation, standardError } } = nextToken
-  say(`next tokens: rank correlation with reading them ${rankCorrelation.toFixed(3)} ± ${standardError.toFixed(3)}, ` +
-    'held out')
-  const { weights, ...fields } = descriptor
-  return { ...fields, nextToken, weights }
+function describeQHead ({ metrics: { rankCorrelation, standardError } }: QHead): string {
+  return `next tokens: rank correlation with reading them ${rankCorrelation.toFixed(3)} ± ${standardError.toFixed(3)}, ` +
+    'held out'
 }
 
 /** Writes the descriptor into a folder, or where the server keeps its own. @returns the file's path */
@@ -192,7 +167,6 @@ async function choicesOf (values: Values, name: string, dataDir: string): Promis
   const ensemble = ensembleOf(values)
   checkQHead(values, ensemble !== null)
   const { train, data } = await trainingData(values, dataDir)
-  if (values['q-head'] === true) checkPrompts(train)
   const [test, layers] = [textOption(values, 'test'), textOption(values, 'layers')]
   return {
     name,
@@ -205,7 +179,8 @@ async function choicesOf (values: Values, name: string, dataDir: string): Promis
     prefixes: values['outcome-only'] !== true,
     maxAnswerTokens: integerOption(values, 'max-answer-tokens', 256),
     ...(values['directions'] === undefined ? {} : { directions: integerOption(values, 'directions', 16) }),
-    ...(ensemble ? { ensemble } : {})
+    ...(ensemble ? { ensemble } : {}),
+    qHead: values['q-head'] === true
   }
 }
 
@@ -223,14 +198,14 @@ export const fit: Command = {
     const host = await loadServedModel(config, say)
     try {
       if (out === undefined) host.store.checkFree(name, true)
-      const fitted = await fitReward({
+      const descriptor = await fitReward({
         ...choices,
         policy: readablePolicy(host),
         cacheDirectory: join(config.cacheDir, 'features'),
         onProgress: progressReporter()
       })
-      const descriptor = values['q-head'] === true ? await withQHead(fitted, host, choices.train) : fitted
       const path = await keep(host, descriptor, out)
+      if (descriptor.kind === 'head' && descriptor.nextToken) say(describeQHead(descriptor.nextToken))
       say(describe(descriptor))
       console.log(path)
     } finally {

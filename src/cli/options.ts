@@ -1,8 +1,7 @@
 /** Command lines: one table of options per command, from which parsing, errors and help follow. Knows no command. */
 import { parseArgs } from 'node:util'
-import {
-  engineSettingNames, flagName, loadConfig, settingNames, settings, type Config, type SettingName
-} from '../config.js'
+import { loadConfig } from '../config.js'
+import { engineSettingNames, flagName, settingNames, settings, type Config, type SettingName } from '../settings.js'
 import { RequestError } from '../errors.js'
 import { nearestName, refuse } from '../validation.js'
 

@@ -1,5 +1,6 @@
 /** `fairlead serve` */
-import { loadConfig, settingNames } from '../config.js'
+import { loadConfig } from '../config.js'
+import { settingNames } from '../settings.js'
 import { startServer } from '../server.js'
 import { say, type Command } from './command.js'
 import { settingFlags, settingOptions } from './options.js'

@@ -10,6 +10,7 @@ import { checkRewardName, type HeadDescriptor, type Naming } from '../rewards/de
 import type { EnsembleDescriptor } from '../rewards/kinds/ensemble.js'
 import { asPairs, splitSamples, toSamples, type Examples, type SampleAnswer, type SampleSet } from './examples.js'
 import { extractFeatures, type FeatureItem } from './features.js'
+import { checkQHead, withQHead } from './fit-q-head.js'
 import {
   packStates, type EnsembleOptions, type FitChoices, type FitProgress, type FitTask, type FittedDescriptor
 } from './fit-task.js'
@@ -72,7 +73,19 @@ export async function fitReward (request: FitRequest): Promise<FittedDescriptor>
     })),
     poolDescription: poolDescription(policy, poolItems.length)
   }
-  return await runFitTask(task, { signal, onProgress })
+  const descriptor = await runFitTask(task, { signal, onProgress })
+  return request.qHead && descriptor.kind === 'head' ? await addQHead(descriptor, request) : descriptor
+}
+
+function addQHead (
+  descriptor: HeadDescriptor, { policy, train, signal, onProgress }: FitRequest
+): Promise<HeadDescriptor> {
+  return withQHead(descriptor, {
+    policy,
+    train,
+    ...(signal && { signal }),
+    ...(onProgress && { onProgress: (done, total) => { onProgress({ phase: 'next_token', done, total }) } })
+  })
 }
 
 function layersToTry (count: number): number[] {
@@ -83,8 +96,10 @@ function layersToTry (count: number): number[] {
 export const maxDirections = 64
 
 /** What can be refused before hours of reading. */
-function check ({ name, policy, train, test, ensemble, directions }: FitRequest, layers: readonly number[]): void {
+function check (request: FitRequest, layers: readonly number[]): void {
+  const { name, policy, train, test, ensemble, directions } = request
   checkRewardName(name)
+  if (request.qHead) checkQHead(request)
   if (layers.length === 0) {
     throw new RequestError('invalid_request', 'layers must name at least one layer; got none', { param: 'layers' })
   }

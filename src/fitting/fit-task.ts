@@ -24,9 +24,9 @@ export interface EnsembleOptions {
   readonly penalty: number
 }
 
-/** What a fit is doing: reading answers, reading the reference pool, fitting heads. */
+/** What a fit is doing: reading answers, reading the reference pool, fitting heads, drawing answers for a Q-head. */
 export interface FitProgress {
-  readonly phase: 'features' | 'pool' | 'fit', readonly done: number, readonly total: number
+  readonly phase: 'features' | 'pool' | 'fit' | 'next_token', readonly done: number, readonly total: number
 }
 
 /** What the user chooses. */
@@ -58,6 +58,8 @@ export interface FitChoices {
   readonly directions?: number
   /** Several heads, whose disagreement is reported, in place of one. */
   readonly ensemble?: EnsembleOptions
+  /** Also fit a next-token member. Needs one head with mean pooling and prefixes, and ten different prompts. */
+  readonly qHead?: boolean
 }
 
 /** What a fit makes. */

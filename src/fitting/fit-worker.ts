@@ -12,7 +12,8 @@ import { fitHead } from './fit-head.js'
 import {
   headOf, unpackStates, type FitProgress, type FittedDescriptor, type FittedStates, type FitTask, type PackedStates
 } from './fit-task.js'
-import type { FromFitWorker } from './fit-thread.js'
+import type { FitJob, FromFitWorker } from './fit-thread.js'
+import { fitForm } from './fit-token-form.js'
 import { evaluateScore, type StateSet } from './held-out-figures.js'
 
 const objectives = { pairs: 'bradley_terry', labels: 'logistic', scores: 'regression' } as const
@@ -75,6 +76,12 @@ function runTask (task: FitTask, onProgress: (progress: FitProgress) => void): F
 if (!parentPort) throw new Error('this file runs in a Worker')
 const port = parentPort
 const send = (message: FromFitWorker): void => { port.postMessage(message) }
+
+const job = workerData as FitJob
+
 send({
-  type: 'fitted', descriptor: runTask(workerData as FitTask, progress => { send({ type: 'progress', progress }) })
+  type: 'fitted',
+  fitted: job.type === 'form'
+    ? fitForm(job.task)
+    : runTask(job.task, progress => { send({ type: 'progress', progress }) })
 })

@@ -3,7 +3,9 @@
  * numbers, not requests.
  */
 import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
-import { ModelFigures, ModelMetrics, type EngineFigures, type MetricsNames } from './model-metrics.js'
+import {
+  modelFigures, ModelMetrics, showEngines, type EngineFigures, type MetricsNames, type ModelFigures
+} from './model-metrics.js'
 
 /** A model that rewards brought: bytes of weights and of KV held, tokens run since it was loaded. */
 export interface RewardModelFigures {
@@ -29,7 +31,7 @@ export class Metrics {
   /** @param names whose names the shared figures carry */
   constructor (names: MetricsNames) {
     const registers = [this.#registry]
-    this.#figures = new ModelFigures(this.#registry, names)
+    this.#figures = modelFigures(this.#registry, names)
     this.#rewardModels =
       new Gauge({ name: 'fairlead_reward_models', help: 'Models that rewards brought, loaded', registers })
     this.#rewardModelBytes = new Gauge({
@@ -62,6 +64,12 @@ export class Metrics {
     return figures
   }
 
+  /** How long scorers took for a model, seconds, by reward. */
+  scored (model: string, seconds: Readonly<Record<string, readonly number[]>>): void {
+    // A name without figures need not be a model's.
+    if (Object.keys(seconds).length > 0) this.of(model).scored(seconds)
+  }
+
   answered (handler: string, method: string, status: number): void { this.#http.inc({ handler, method, status }) }
 
   get contentType (): string { return this.#registry.contentType }
@@ -70,7 +78,7 @@ export class Metrics {
   async text (moment: Moment | null): Promise<string> {
     const { engines, rewardModels } = moment ?? { engines: new Map<string, never>(), rewardModels: [] }
     for (const model of engines.keys()) this.of(model)
-    this.#figures.showEngines(engines)
+    showEngines(this.#figures, engines)
     this.#rewardModels.set(rewardModels.length)
     this.#rewardModelBytes.reset()
     this.#rewardModelTokens.reset()

@@ -47,34 +47,20 @@ const nats = [0.01, 0.03, 0.1, 0.3, 1, 2, 3, 5, 10, 30, 100]
 
 type OfModel<L extends string = never> = L | 'model_name'
 
-/** The figures of all models. */
-export class ModelFigures {
-  readonly latencies: Readonly<Record<Latency, Histogram<OfModel>>>
-  readonly gauges: Readonly<Record<'running' | 'waiting' | 'kv', Gauge<OfModel>>>
-  readonly engineSteps: Counter<OfModel>
-  readonly engineRows: Counter<OfModel<'role'>>
-  readonly tokens: Readonly<Record<'prompt' | 'cacheQueries' | 'cacheHits', Counter<OfModel>>>
-  readonly generated: Counter<OfModel<'outcome'>>
-  readonly candidates: Counter<OfModel<'outcome'>>
-  readonly rewardTokens: Counter<OfModel<'source'>>
-  readonly rewardLatency: Histogram<OfModel<'reward'>>
-  readonly kl: Histogram<OfModel>
-  readonly sizes: Readonly<Record<'prompt' | 'generation' | 'choices', Histogram<OfModel>>>
-  readonly succeeded: Counter<OfModel<'finished_reason'>>
-  readonly failed: Counter<OfModel<'code'>>
-
-  constructor (registry: Registry, names: MetricsNames) {
-    const registers = [registry]
-    const shared = (name: string): string => `${names === 'vllm' ? 'vllm:' : 'fairlead_'}${name}`
-    const own = (name: string): string => `fairlead_${name}`
-    const histogram = <L extends string = never> (
-      name: string, help: string, buckets: number[], ...labels: L[]
-    ): Histogram<OfModel<L>> => new Histogram({ name, help, buckets, labelNames: ['model_name', ...labels], registers })
-    const counter = <L extends string = never> (name: string, help: string, ...labels: L[]): Counter<OfModel<L>> =>
-      new Counter({ name, help, labelNames: ['model_name', ...labels], registers })
-    const gauge = (name: string, help: string): Gauge<OfModel> =>
-      new Gauge({ name, help, labelNames: ['model_name'], registers })
-    this.latencies = {
+/** The figures of all models. @param names whose names the shared ones carry */
+export function modelFigures (registry: Registry, names: MetricsNames) {
+  const registers = [registry]
+  const shared = (name: string): string => `${names === 'vllm' ? 'vllm:' : 'fairlead_'}${name}`
+  const own = (name: string): string => `fairlead_${name}`
+  const histogram = <L extends string = never> (
+    name: string, help: string, buckets: number[], ...labels: L[]
+  ): Histogram<OfModel<L>> => new Histogram({ name, help, buckets, labelNames: ['model_name', ...labels], registers })
+  const counter = <L extends string = never> (name: string, help: string, ...labels: L[]): Counter<OfModel<L>> =>
+    new Counter({ name, help, labelNames: ['model_name', ...labels], registers })
+  const gauge = (name: string, help: string): Gauge<OfModel> =>
+    new Gauge({ name, help, labelNames: ['model_name'], registers })
+  return {
+    latencies: {
       queue: histogram(shared('request_queue_time_seconds'), 'From the request’s arrival until it was admitted',
         seconds),
       prefill: histogram(shared('request_prefill_time_seconds'), 'From admission to the first text', seconds),
@@ -83,51 +69,54 @@ export class ModelFigures {
       interToken: histogram(shared('inter_token_latency_seconds'), 'Between two pieces of text of one choice', seconds),
       decode: histogram(shared('request_decode_time_seconds'), 'From the first text to the end', seconds),
       whole: histogram(shared('e2e_request_latency_seconds'), 'From the request’s arrival to its end', seconds)
-    }
-    this.gauges = {
+    },
+    gauges: {
       running: gauge(shared('num_requests_running'), 'Requests that hold KV'),
       waiting: gauge(shared('num_requests_waiting'), 'Requests that wait for KV'),
       kv: gauge(names === 'vllm' ? 'vllm:kv_cache_usage_perc' : own('kv_cache_usage_ratio'),
         'Share of the KV that requests may reserve that is held, 0 to 1')
-    }
-    this.tokens = {
+    },
+    tokens: {
       prompt: counter(shared('prompt_tokens_total'), 'Tokens of prompts'),
       cacheQueries: counter(shared('prefix_cache_queries_total'), 'Prompt tokens looked up in the prefix cache'),
       cacheHits: counter(shared('prefix_cache_hits_total'), 'Prompt tokens found there')
-    }
-    this.sizes = {
+    },
+    sizes: {
       prompt: histogram(shared('request_prompt_tokens'), 'Tokens of a request’s prompt', tokenCounts),
       generation: histogram(shared('request_generation_tokens'), 'Tokens of a request’s returned choices', tokenCounts),
       choices: histogram(shared('request_params_n'), 'Choices of a request', choiceCounts)
-    }
-    this.generated = counter(shared('generation_tokens_total'), 'Tokens drawn, by whether they were returned; ' +
-      'abandoned are those of generations that did not come to their end', 'outcome')
-    this.succeeded = counter(shared('request_success_total'), 'Choices returned, by why they ended', 'finished_reason')
-    this.failed = counter(own('request_failure_total'), 'Generations that failed, by error code', 'code')
-    this.candidates = counter(own('candidates_total'), 'Candidates by what became of them', 'outcome')
-    this.rewardTokens = counter(own('reward_tokens_total'), 'Tokens read only to score', 'source')
-    this.rewardLatency = histogram(own('reward_latency_seconds'),
-      'One call of a reward’s scorer, for one or more answers', seconds, 'reward')
-    this.kl = histogram(own('guidance_kl_nats'), 'KL of guided answers to the policy, where it is known', nats)
-    this.engineSteps = counter(own('engine_steps_total'), 'Steps of the engine')
-    this.engineRows = counter(own('engine_rows_total'), 'Rows run by those steps', 'role')
+    },
+    generated: counter(shared('generation_tokens_total'), 'Tokens drawn, by whether they were returned; ' +
+      'abandoned are those of generations that did not come to their end', 'outcome'),
+    succeeded: counter(shared('request_success_total'), 'Choices returned, by why they ended', 'finished_reason'),
+    failed: counter(own('request_failure_total'), 'Generations that failed, by error code', 'code'),
+    candidates: counter(own('candidates_total'), 'Candidates by what became of them', 'outcome'),
+    rewardTokens: counter(own('reward_tokens_total'), 'Tokens read only to score', 'source'),
+    rewardLatency: histogram(own('reward_latency_seconds'),
+      'One call of a reward’s scorer, for one or more answers', seconds, 'reward'),
+    kl: histogram(own('guidance_kl_nats'), 'KL of guided answers to the policy, where it is known', nats),
+    engineSteps: counter(own('engine_steps_total'), 'Steps of the engine'),
+    engineRows: counter(own('engine_rows_total'), 'Rows run by those steps', 'role')
   }
+}
 
-  /** Engines count themselves; what is shown is their count. @param engines by model; of others nothing is shown */
-  showEngines (engines: ReadonlyMap<string, EngineFigures>): void {
-    for (const figure of [...Object.values(this.gauges), this.engineSteps, this.engineRows]) figure.reset()
-    for (const [
-      name, { runningRequests, waitingRequests, kvUsage, steps, decodeRows, prefillRows, probedRows }
-    ] of engines) {
-      const model = { model_name: name }
-      this.gauges.running.set(model, runningRequests)
-      this.gauges.waiting.set(model, waitingRequests)
-      this.gauges.kv.set(model, kvUsage)
-      this.engineSteps.inc(model, steps)
-      this.engineRows.inc({ role: 'decode', ...model }, decodeRows)
-      this.engineRows.inc({ role: 'prefill', ...model }, prefillRows)
-      this.engineRows.inc({ role: 'probe', ...model }, probedRows)
-    }
+/** All of them. */
+export type ModelFigures = ReturnType<typeof modelFigures>
+
+/** Engines count themselves; what is shown is their count. @param engines by model; of others nothing is shown */
+export function showEngines (figures: ModelFigures, engines: ReadonlyMap<string, EngineFigures>): void {
+  for (const figure of [...Object.values(figures.gauges), figures.engineSteps, figures.engineRows]) figure.reset()
+  for (const [
+    name, { runningRequests, waitingRequests, kvUsage, steps, decodeRows, prefillRows, probedRows }
+  ] of engines) {
+    const model = { model_name: name }
+    figures.gauges.running.set(model, runningRequests)
+    figures.gauges.waiting.set(model, waitingRequests)
+    figures.gauges.kv.set(model, kvUsage)
+    figures.engineSteps.inc(model, steps)
+    figures.engineRows.inc({ role: 'decode', ...model }, decodeRows)
+    figures.engineRows.inc({ role: 'prefill', ...model }, prefillRows)
+    figures.engineRows.inc({ role: 'probe', ...model }, probedRows)
   }
 }
 

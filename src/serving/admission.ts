@@ -3,7 +3,7 @@
  * Requests reserve their whole plan, in every engine, so that none is stuck half-way. First come, first served, among
  * those of one priority.
  */
-import type { Config } from '../config.js'
+import type { Config } from '../settings.js'
 import { answersGrown, fanOut, probed } from '../decoding/strategies/request-size.js'
 import type { AlignmentRequest } from '../decoding/strategies/strategy-schemas.js'
 import type { KvBudget, KvDemand, ModelRuntime, Reservation, RuntimeDemand } from '../engine/model-runtime.js'

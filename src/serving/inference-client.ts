@@ -1,6 +1,6 @@
 /** The main thread's side of the inference thread: requests in, events out, abort. Restarts the thread if it dies. */
 import { Worker } from 'node:worker_threads'
-import type { Config } from '../config.js'
+import type { Config } from '../settings.js'
 import { EventQueue } from '../decoding/event-queue.js'
 import { RequestError } from '../errors.js'
 import type { RewardInfo } from '../rewards/reward-info.js'
@@ -17,7 +17,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal
   /**
    * Reports what the request used, once, however it ended: before its caller knows that it has ended or, where the
-   * client disconnected, when the thread has heard of it. Never called where the thread was lost.
+   * client disconnected, when the thread has heard of it. Reports nothing used where the thread was lost.
    */
   readonly onUsed?: (used: Used) => void
 }
@@ -213,6 +213,7 @@ export class InferenceClient {
     const lost = new RequestError('unavailable', 'The inference thread ended; the request was lost',
       { retryAfterMs: 5000 })
     for (const { fail } of [...this.#pending.values()]) fail(lost)
+    for (const account of this.#accounts.values()) account({ generatedTokens: 0, rewardSeconds: {} })
     this.#accounts.clear()
     if (this.#closing || !this.#hasServed) return
     if (this.#restarts >= maxRestarts) {

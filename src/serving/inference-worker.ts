@@ -1,7 +1,7 @@
 /** The inference thread: runs requests that come as messages and sends their events back. Knows no HTTP. */
 import { parentPort, workerData } from 'node:worker_threads'
-import type { Config } from '../config.js'
-import { RequestError } from '../errors.js'
+import type { Config } from '../settings.js'
+import { RequestError, requestCancelled } from '../errors.js'
 import { adapt, suggest } from './adapt-reward.js'
 import { embed } from './embeddings.js'
 import { fit } from './fit-queue.js'
@@ -102,7 +102,7 @@ function handle (models: ServedModels, message: ToWorker): void {
       run(message.id, (signal, used) => answerCall(models, message.id, message.name, message.request, signal, used))
       break
     case 'abort':
-      running.get(message.id)?.abort(new RequestError('request_cancelled', 'the request was cancelled'))
+      running.get(message.id)?.abort(requestCancelled())
       break
     case 'close':
       close(models).then(() => { port.close() }, (error: unknown) => { throw error })

@@ -1,5 +1,5 @@
 /** Names of models: those of settings that list `name=model`, those that requests may use. Loads nothing. */
-import type { Config } from '../config.js'
+import type { Config } from '../settings.js'
 import { RequestError } from '../errors.js'
 import { modelName } from '../models/store/model-store.js'
 

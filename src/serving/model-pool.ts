@@ -2,7 +2,7 @@
  * The models beside those that are served: decoders and ONNX graphs that rewards bring, and contrast models; loaded
  * once for all that name the same one. Their steps take turns with the served models'. Knows no kinds of rewards.
  */
-import type { Config } from '../config.js'
+import type { Config } from '../settings.js'
 import type { ComputeLock } from '../engine/compute-lock.js'
 import type { ModelRuntime } from '../engine/model-runtime.js'
 import { loadOnnxClassifier, type OnnxClassifier, type OnnxClassifierOptions } from '../models/onnx-classifier.js'

@@ -3,7 +3,7 @@
  * server it lives in a Worker; commands that fit or measure use it directly.
  */
 import { dirname, join } from 'node:path'
-import { secret, type Config } from '../config.js'
+import { secret } from '../config.js'
 import { ComputeLock } from '../engine/compute-lock.js'
 import type { ModelRuntime } from '../engine/model-runtime.js'
 import { RequestError } from '../errors.js'
@@ -17,6 +17,7 @@ import { parseOrigins } from '../rewards/kinds/remote.js'
 import { policyInfo } from '../rewards/readable-policy.js'
 import { incompatibility } from '../rewards/resolve-scorer.js'
 import { RewardStore } from '../rewards/reward-store.js'
+import type { Config } from '../settings.js'
 import { loadContrastModels, ofVocabulary, type ContrastModels } from './contrast-models.js'
 import { moreModels, servedModelNames, unknownModel, type NamedModel } from './model-names.js'
 import { ModelPool } from './model-pool.js'

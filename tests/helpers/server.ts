@@ -6,7 +6,8 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
-import { loadConfig, type SettingName } from '../../src/config.js'
+import { loadConfig } from '../../src/config.js'
+import type { SettingName } from '../../src/settings.js'
 import { startServer, type Server } from '../../src/server.js'
 
 const dataDir = mkdtempSync(join(tmpdir(), 'fairlead-data-'))

@@ -8,7 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after } from 'node:test'
 import OpenAI from 'openai'
-import type { SettingName } from '../../src/config.js'
+import type { SettingName } from '../../src/settings.js'
 import { writeTinyGguf } from './tiny-gguf.js'
 import { tinyServer, type TinyServer } from './tiny-server.js'
 

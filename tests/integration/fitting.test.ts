@@ -92,6 +92,22 @@ test('progress is streamed, and the reward comes last', async () => {
   assert.deepEqual(strange['warnings'].map((one: Json) => one['code']), ['ensemble_disagreement'])
 })
 
+test('a Q-head is fitted with the head, with progress of its own, and guides tokens', async () => {
+  const frames = await server.stream('/v1/rewards/fit',
+    { name: 'foretelling', examples: pairs(40), layers: [1], q_head: true })
+  assert.deepEqual([...new Set(frames.slice(0, -1).map(frame => frame['phase']))],
+    ['queued', 'features', 'pool', 'fit', 'next_token'])
+  const reward = frames.at(-1)!
+  assert.deepEqual([reward['kind'], reward['members']], ['head', ['outcome', 'prefix', 'next_token']])
+  assert.ok(Number.isFinite(reward['next_token'].metrics.rank_correlation), JSON.stringify(reward['next_token']))
+  const guide = async (name: string): ReturnType<TinyServer['post']> => await server.post('/v1/chat/completions',
+    guided(name, { strategy: 'token_guidance', method: 'q_head', strength: 2 }))
+  const { status, json } = await guide('foretelling')
+  assert.equal(status, 200, JSON.stringify(json))
+  assert.equal(json['alignment'].resolved.source, 'next_token')
+  assert.equal((await guide('zeal')).status, 400)
+})
+
 test('labels and scores are fitted too, with test data of their own', async () => {
   const labels = pairs(30).flatMap(({ prompt, chosen, rejected }) =>
     [{ prompt, answer: chosen, label: 1 }, { prompt, answer: rejected, label: 0 }])
@@ -213,6 +229,11 @@ const malformed: ReadonlyArray<readonly [Json, string, RegExp]> = [
   [{ name: 'x', examples: twenty, ensemble: { heads: 1 } }, 'ensemble.heads', /an integer from 2 to 32; got 1/],
   [{ name: 'x', examples: twenty, ensemble: { combine: 'min', penalty: 2 } }, 'ensemble.penalty',
     /belongs to uwo and lcb; got 2/],
+  [{ name: 'x', examples: twenty, q_head: true, ensemble: {} }, 'q_head', /needs one head/],
+  [{ name: 'x', examples: twenty, q_head: true, pooling: 'last' }, 'q_head', /needs pooling mean; got "last"/],
+  [{ name: 'x', examples: twenty, q_head: true, prefixes: false }, 'q_head', /needs prefixes/],
+  [{ name: 'x', examples: twenty.map(one => ({ ...one, prompt: 'say' })), q_head: true }, 'q_head',
+    /at least 10 different prompts.*got 1/],
   [{ name: 'x', examples: twenty, pairs: [] }, 'pairs', /pairs is not a field/],
   [{
     name: 'x', examples: [...twenty, { prompt: 'p', chosen: 'z'.repeat(600), rejected: 'a' }], max_answer_tokens: 600

@@ -91,9 +91,10 @@ test('a reward is fitted, can be used at once and by the next that starts, and i
   const examples = Array.from({ length: 30 },
     (_, index) => ({ prompt: `say ${index}`, chosen: `zzz ${index}`, rejected: `aaa ${index}` }))
   const phases = new Set<string>()
-  const reward =
-    await fairlead.fit({ name: 'zeal', examples, layers: [1] }, { onProgress: ({ phase }) => { phases.add(phase) } })
-  assert.deepEqual([reward.name, reward.kind, [...phases]], ['zeal', 'head', ['queued', 'features', 'pool', 'fit']])
+  const reward = await fairlead.fit({ name: 'zeal', examples, layers: [1], q_head: true },
+    { onProgress: ({ phase }) => { phases.add(phase) } })
+  assert.deepEqual([reward.name, reward.kind, reward.members, [...phases]],
+    ['zeal', 'head', ['outcome', 'prefix', 'next_token'], ['queued', 'features', 'pool', 'fit', 'next_token']])
   assert.ok(fairlead.rewards.some(({ name }) => name === 'zeal'))
   const { data } = await fairlead.score({
     reward: 'zeal', input: [{ prompt: 'say 3', answer: 'zzz 3' }, { prompt: 'say 3', answer: 'aaa 3' }]

@@ -4,7 +4,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { engineConfigOf } from '../../src/cli/options.js'
-import { engineConfig, environmentName, flagName, loadConfig, settingNames, settings } from '../../src/config.js'
+import { engineConfig, loadConfig } from '../../src/config.js'
+import { environmentName, flagName, settingNames, settings } from '../../src/settings.js'
 import { weightFormats } from '../../src/models/quantization/weight-format.js'
 
 test('a flag wins over the environment, the environment over the default', () => {

@@ -17,7 +17,8 @@ const below = {
   validation: [],
   checker: [],
   'config-file': [],
-  config: ['config-file'],
+  settings: [],
+  config: ['config-file', 'settings'],
   metrics: [],
   statistics: [],
   runtime: [],
@@ -29,21 +30,23 @@ const below = {
   decoding: ['policies'],
   feedback: ['rewards', 'fitting'],
   grammar: ['models'],
-  serving: ['config', 'runtime', 'models', 'engine', 'rewards', 'fitting', 'policies', 'decoding', 'grammar'],
-  api: [
-    'config', 'config-file', 'metrics', 'feedback', 'serving', 'decoding', 'policies', 'rewards', 'fitting', 'grammar',
-    'models'
+  serving: [
+    'config', 'settings', 'runtime', 'models', 'engine', 'rewards', 'fitting', 'policies', 'decoding', 'grammar'
   ],
-  library: ['config', 'serving', 'api', 'decoding', 'policies', 'rewards', 'models'],
+  api: [
+    'settings', 'config-file', 'metrics', 'feedback', 'serving', 'decoding', 'policies', 'rewards', 'fitting',
+    'grammar', 'models'
+  ],
+  library: ['config', 'settings', 'serving', 'api', 'decoding', 'policies', 'rewards', 'models'],
   'openai-client': ['api'],
-  server: ['config', 'serving', 'api'],
+  server: ['settings', 'serving', 'api'],
   reporting: ['runtime'],
   evaluation: [
     'reporting', 'config', 'serving', 'grammar', 'decoding', 'rewards', 'fitting', 'statistics', 'engine', 'models'
   ],
   cli: [
-    'config', 'server', 'feedback', 'evaluation', 'reporting', 'serving', 'decoding', 'policies', 'rewards', 'fitting',
-    'engine', 'models', 'grammar', 'runtime'
+    'config', 'settings', 'server', 'feedback', 'evaluation', 'reporting', 'serving', 'decoding', 'policies', 'rewards',
+    'fitting', 'engine', 'models', 'grammar', 'runtime'
   ]
 } as const satisfies Record<string, readonly string[]>
 

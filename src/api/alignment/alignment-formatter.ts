@@ -1,12 +1,8 @@
-/** The objects that guidance adds to OpenAI's: per choice, per response, per candidate, and the ledger in `usage`. */
+/** The objects that guidance adds to OpenAI's: per choice, per response, per candidate. */
 import type { CandidateReport, Choice, DecodeResult, TraceStep } from '../../decoding/result.js'
-import type { GenerateRequest, GenerationStart, ModelInfo, Usage } from '../../serving/protocol.js'
+import type { GenerationStart } from '../../serving/protocol.js'
 import type { Score } from '../../rewards/scorer.js'
-import type {
-  AlignmentDetails, AlignmentReport, Candidate, ChoiceAlignment, RewardValue, ScoreFields, Usage as WireUsage
-} from '../wire-types.js'
-
-export type Json = Record<string, unknown>
+import type { AlignmentReport, Candidate, ChoiceAlignment, RewardValue, ScoreFields } from '../wire-types.js'
 
 /** Rounded for reading; six digits are more than any of these figures has. */
 const rounded = (value: number): number => Number(value.toFixed(6))
@@ -48,45 +44,6 @@ function traceStep ({ step, kept, dropped }: TraceStep): TraceStep {
 export function choiceAlignment ({ candidateIndex, score, logprob }: Choice): ChoiceAlignment {
   return { ...(score ? scoreFields(score) : {}), candidate_index: candidateIndex, logprob: rounded(logprob) }
 }
-
-/** The ledger of guidance: generated = returned + discarded. */
-export function ledgerObject (usage: Usage): AlignmentDetails {
-  return {
-    generated_tokens: usage.generatedTokens,
-    returned_tokens: usage.returnedTokens,
-    discarded_tokens: usage.discardedTokens,
-    reward_tokens: usage.rewardTokens,
-    reward_cached_tokens: usage.rewardCachedTokens,
-    computed_prompt_tokens: usage.computedPromptTokens,
-    forward_passes: usage.forwardPasses
-  }
-}
-
-/** OpenAI's `usage` of completions, with the ledger. */
-export function usageObject (usage: Usage): WireUsage {
-  return {
-    prompt_tokens: usage.promptTokens,
-    completion_tokens: usage.completionTokens,
-    total_tokens: usage.promptTokens + usage.completionTokens,
-    prompt_tokens_details: { cached_tokens: usage.cachedTokens },
-    ...(usage.acceptedDrafts + usage.rejectedDrafts === 0
-      ? {}
-      : {
-          completion_tokens_details: {
-            accepted_prediction_tokens: usage.acceptedDrafts, rejected_prediction_tokens: usage.rejectedDrafts
-          }
-        }),
-    alignment_details: ledgerObject(usage)
-  }
-}
-
-/**
- * What an answer's bits depend on beside the request. With guesses they depend on whether others were being answered,
- * too.
- */
-export const fingerprintOf = (
-  { fingerprint }: Pick<ModelInfo, 'fingerprint'>, { drafts }: Pick<GenerateRequest, 'drafts'>
-): string => drafts ? `${fingerprint}-drafts` : fingerprint
 
 export function alignmentObject (start: GenerationStart, result: DecodeResult): AlignmentReport {
   return {

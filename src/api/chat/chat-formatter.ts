@@ -1,223 +1,145 @@
-/** From Fairlead's events to OpenAI's chat objects: whole, or as chunks while events come. */
+/** From a generation's events to OpenAI's chat objects: whole, or as chunks while events come. */
 import { randomUUID } from 'node:crypto'
-import type { Choice, DecodeResult } from '../../decoding/result.js'
-import type { RatedToken, TokenLogprob } from '../../policies/drawn-token.js'
-import type { RequestError } from '../../errors.js'
-import type { GenerationEvent, GenerationStart, Usage } from '../../serving/protocol.js'
-import type { CallForm } from '../../models/tokenizer/call-form.js'
-import { alignmentObject, choiceAlignment, fingerprintOf, usageObject } from '../alignment/alignment-formatter.js'
-import { readToolCalls, ToolCallReader, type Piece } from './tool-call-parser.js'
+import type { Choice } from '../../decoding/result.js'
+import type { TokenLogprob } from '../../policies/drawn-token.js'
+import type { GenerationEvent } from '../../serving/protocol.js'
+import { fingerprintOf, GenerationState, secondsNow } from '../generation/generation-state.js'
+import { logprobObjects } from '../generation/logprobs-formatter.js'
+import { completionUsage } from '../generation/usage-formatter.js'
+import { ChunkFormatter } from '../transport/formatter.js'
+import { toolCallsOf, ToolCallDeltas, type CallIds } from './tool-calls.js'
 import type { ChatCompletionRequest } from './chat-completion-schema.js'
-import type {
-  ChatChoice, ChatCompletion, ChatCompletionChunk, ChoiceLogprobs, ChunkChoice, RatedToken as WireToken, ToolCallDelta
-} from '../wire-types.js'
-
-/** What turns a request's events into the objects of an endpoint. */
-export interface Formatter<E> {
-  /** Remembers what the whole object is made of. */
-  see (event: E): void
-  /** The whole object, after the last event. */
-  completion (): object
-  /** The chunks of an event, which it sees. */
-  chunks (event: E): object[]
-  /** The chunks of an error after the first chunk. */
-  failure (error: RequestError): object[]
-  /** What a stream ends with, well or badly. */
-  readonly closing: readonly string[]
-}
-
-/** Tokens with their alternatives, as chat completions and responses tell them. */
-export function logprobObjects (logprobs: readonly TokenLogprob[]): ChoiceLogprobs['content'] {
-  const token = ({ bytes, logprob }: RatedToken): WireToken => ({
-    token: Buffer.from(bytes).toString(), logprob, bytes: [...bytes]
-  })
-  return logprobs.map(one => ({ ...token(one), top_logprobs: one.top.map(token) }))
-}
-
-/** A piece of an answer as chunks tell it. @param call number of the call it belongs to @param id of that call */
-function deltaOf (piece: Piece, call: number, id: string): ChunkChoice['delta'] {
-  const calls = (delta: Omit<ToolCallDelta, 'index'>): ChunkChoice['delta'] => ({
-    tool_calls: [{ index: call, ...delta }]
-  })
-  switch (piece.type) {
-    case 'content': return { content: piece.text }
-    case 'call': return calls({ id, type: 'function', function: { name: piece.name, arguments: '' } })
-    case 'arguments': return calls({ function: { arguments: piece.text } })
-  }
-}
+import type { ChatChoice, ChatCompletion, ChatCompletionChunk, ChoiceLogprobs, ChunkChoice } from '../wire-types.js'
 
 /** Makes one completion's objects. */
-export class ChatFormatter implements Formatter<GenerationEvent> {
+export class ChatFormatter extends ChunkFormatter<GenerationEvent> {
   readonly #request: ChatCompletionRequest
-  readonly #callForm: CallForm
   readonly #head: Pick<ChatCompletion, 'id' | 'created' | 'model' | 'system_fingerprint'>
-  #start: GenerationStart | null = null
-  #result: DecodeResult | null = null
-  #usage: Usage | null = null
+  readonly #generation: GenerationState
   /** Per choice, of streams in which functions may be called. */
-  readonly #readers = new Map<number, ToolCallReader>()
+  readonly #toolCalls = new Map<number, ToolCallDeltas>()
 
   constructor (request: ChatCompletionRequest) {
-    const { model } = request
+    super()
     this.#request = request
-    this.#callForm = model.callForm
+    this.#generation = new GenerationState(request.generate)
     this.#head = {
       id: `chatcmpl-${randomUUID()}`,
-      created: Math.floor(Date.now() / 1000),
+      created: secondsNow(),
       model: request.modelName,
-      system_fingerprint: fingerprintOf(model, request.generate)
+      system_fingerprint: fingerprintOf(request.model, request.generate)
     }
   }
 
-  get #isGuided (): boolean { return this.#request.generate.alignment !== null }
-
-  see (event: GenerationEvent): void {
-    if (event.type === 'start') this.#start = event.start
-    else if (event.type === 'end') this.#result = event.result
-    else if (event.type === 'usage') this.#usage = event.usage
-  }
+  see (event: GenerationEvent): void { this.#generation.see(event) }
 
   #logprobs (logprobs: readonly TokenLogprob[]): ChoiceLogprobs | null {
-    return this.#request.generate.sampling.topLogprobs === null
-      ? null
-      : { content: logprobObjects(logprobs), refusal: null }
+    return this.#generation.hasLogprobs ? { content: logprobObjects(logprobs), refusal: null } : null
   }
 
-  /** The response's own fields: `alignment`, the prompt's tokens. */
-  #more (): Pick<ChatCompletion, 'alignment' | 'prompt_token_ids'> {
-    return {
-      ...(this.#isGuided && this.#start && this.#result
-        ? { alignment: alignmentObject(this.#start, this.#result) }
-        : {}),
-      ...(this.#request.returnTokenIds ? { prompt_token_ids: this.#start!.promptTokenIds } : {})
-    }
+  #promptTokens (): Pick<ChatCompletion, 'prompt_token_ids'> {
+    return this.#request.returnTokenIds ? { prompt_token_ids: this.#generation.start!.promptTokenIds } : {}
   }
 
-  #choiceMore (choice: Choice): Pick<ChatChoice, 'alignment' | 'token_ids'> {
+  #choiceFields (choice: Choice): Pick<ChatChoice, 'alignment' | 'token_ids'> {
     return {
-      ...(this.#isGuided ? { alignment: choiceAlignment(choice) } : {}),
+      ...this.#generation.choiceAlignmentField(choice),
       ...(this.#request.returnTokenIds ? { token_ids: choice.tokenIds } : {})
     }
   }
 
-  /** The same in chunks and in the whole object. */
-  #callId (choice: number, call: number): string {
-    return `call_${this.#head.id.replace('chatcmpl-', '').replaceAll('-', '').slice(0, 20)}${choice}_${call}`
+  #callIds (choice: number): CallIds {
+    const id = this.#head.id.replace('chatcmpl-', '').replaceAll('-', '').slice(0, 20)
+    return call => `call_${id}${choice}_${call}`
   }
 
   /** The message of a whole answer, and why it ended. */
   #messageOf ({ text, finishReason }: Choice, index: number): Pick<ChatChoice, 'message' | 'finish_reason'> {
-    const { content, calls } =
-      this.#request.hasTools ? readToolCalls(text, this.#callForm) : { content: text, calls: [] }
-    if (calls.length === 0) {
-      return {
-        message: { role: 'assistant', content: this.#request.echoed + content, refusal: null },
-        finish_reason: finishReason
-      }
+    const { hasTools, model, echoed } = this.#request
+    const { content, toolCalls } =
+      hasTools ? toolCallsOf(text, model.callForm, this.#callIds(index)) : { content: text, toolCalls: [] }
+    const role = 'assistant'
+    if (toolCalls.length === 0) {
+      return { message: { role, content: echoed + content, refusal: null }, finish_reason: finishReason }
     }
     return {
-      message: {
-        role: 'assistant',
-        content: content === '' ? null : content,
-        refusal: null,
-        tool_calls: calls.map(({ name, arguments: given }, call) => ({
-          id: this.#callId(index, call), type: 'function', function: { name, arguments: given }
-        }))
-      },
+      message: { role, content: content === '' ? null : content, refusal: null, tool_calls: toolCalls },
       finish_reason: finishReason === 'stop' ? 'tool_calls' : finishReason
     }
   }
 
   completion (): ChatCompletion {
-    const choices = this.#result!.choices.map((choice, index): ChatChoice => ({
-      index,
-      ...this.#messageOf(choice, index),
-      logprobs: this.#logprobs(choice.logprobs),
-      ...this.#choiceMore(choice)
-    }))
-    return { ...this.#head, object: 'chat.completion', choices, usage: usageObject(this.#usage!), ...this.#more() }
-  }
-
-  #chunk (
-    choices: ChunkChoice[], more: Pick<ChatCompletionChunk, 'alignment' | 'prompt_token_ids'> = {}
-  ): ChatCompletionChunk {
+    const { result, usage } = this.#generation
     return {
       ...this.#head,
-      object: 'chat.completion.chunk',
-      choices,
-      ...(this.#request.includeUsage ? { usage: null } : {}),
-      ...more
+      object: 'chat.completion',
+      choices: result!.choices.map((choice, index) => ({
+        index,
+        ...this.#messageOf(choice, index),
+        logprobs: this.#logprobs(choice.logprobs),
+        ...this.#choiceFields(choice)
+      })),
+      usage: completionUsage(usage!),
+      ...this.#generation.alignmentField(),
+      ...this.#promptTokens()
     }
   }
 
-  /** The chunks that open a stream: the role of every choice, and what it begins with. */
-  #opening (): ChatCompletionChunk[] {
-    const { returnTokenIds, echoed, generate } = this.#request
-    const more = returnTokenIds ? { prompt_token_ids: this.#start!.promptTokenIds } : {}
-    return Array.from({ length: generate.n }, (_, index) =>
-      this.#chunk([{ index, delta: { role: 'assistant', content: echoed }, logprobs: null, finish_reason: null }],
-        index === 0 ? more : {}))
+  #chunk (
+    choices: ChunkChoice[], more: Pick<ChatCompletionChunk, 'alignment' | 'prompt_token_ids' | 'usage'> = {}
+  ): ChatCompletionChunk {
+    const usage = this.#request.includeUsage ? { usage: null } : {}
+    return { ...this.#head, object: 'chat.completion.chunk', choices, ...usage, ...more }
   }
 
-  readonly closing = ['[DONE]']
+  /** The chunks that open a stream: the role of every choice, and what it begins with. */
+  #openingChunks (): ChatCompletionChunk[] {
+    const delta = { role: 'assistant', content: this.#request.echoed } as const
+    return Array.from({ length: this.#request.generate.n }, (_, index) =>
+      this.#chunk([{ index, delta, logprobs: null, finish_reason: null }], index === 0 ? this.#promptTokens() : {}))
+  }
 
-  failure (error: RequestError): object[] { return [error.toBody()] }
+  #toolCallsOf (index: number): ToolCallDeltas | null {
+    if (!this.#request.hasTools) return null
+    const known = this.#toolCalls.get(index) ?? new ToolCallDeltas(this.#request.model.callForm, this.#callIds(index))
+    this.#toolCalls.set(index, known)
+    return known
+  }
 
-  /** A choice's last chunk waits for the end of a guided generation, whose `alignment` it carries. */
+  /** The chunks of some text: at least one, which carries the logprobs, though it may add nothing yet. */
+  #textChunks ({ choice: index, text, logprobs }: Extract<GenerationEvent, { type: 'text' }>): ChatCompletionChunk[] {
+    const toolCalls = this.#toolCallsOf(index)
+    const [first = {}, ...more] = toolCalls ? toolCalls.push(text) : [{ content: text }]
+    return [first, ...more].map((delta, at) =>
+      this.#chunk([{ index, delta, logprobs: at === 0 ? this.#logprobs(logprobs) : null, finish_reason: null }]))
+  }
+
+  #finishChunk (index: number, choice: Choice): ChatCompletionChunk {
+    const toolCalls = this.#toolCallsOf(index)
+    const [delta = {}] = toolCalls?.flush() ?? []
+    const isCalling = toolCalls?.hasCalls && choice.finishReason === 'stop'
+    return this.#chunk([{
+      index,
+      delta,
+      logprobs: null,
+      finish_reason: isCalling ? 'tool_calls' : choice.finishReason,
+      ...this.#choiceFields(choice)
+    }], this.#generation.alignmentField())
+  }
+
   chunks (event: GenerationEvent): ChatCompletionChunk[] {
     this.see(event)
     switch (event.type) {
       case 'start':
-        return this.#opening()
+        return this.#openingChunks()
       case 'text':
-        return this.#deltas(event.choice, event.text).map((delta, index) => this.#chunk([{
-          index: event.choice, delta, logprobs: index === 0 ? this.#logprobs(event.logprobs) : null, finish_reason: null
-        }]))
+        return this.#textChunks(event)
       case 'progress':
         return [this.#chunk([], { alignment: { progress: { step: event.step, candidates: event.candidates } } })]
-      case 'choice-end':
-        return this.#isGuided ? [] : [this.#finishChunk(event.choice, event.result)]
-      case 'end':
-        return this.#isGuided ? event.result.choices.map((choice, index) => this.#finishChunk(index, choice)) : []
       case 'usage':
-        return this.#request.includeUsage ? [{ ...this.#chunk([]), usage: usageObject(event.usage) }] : []
+        return this.#request.includeUsage ? [this.#chunk([], { usage: completionUsage(event.usage) })] : []
       default:
-        return []
+        return this.#generation.ended(event).map(([index, choice]) => this.#finishChunk(index, choice))
     }
-  }
-
-  #readerOf (index: number): ToolCallReader {
-    const reader = this.#readers.get(index) ?? new ToolCallReader(this.#callForm)
-    this.#readers.set(index, reader)
-    return reader
-  }
-
-  /**
-   * What some text adds to a choice; at least one delta, which carries the logprobs, though it may be empty while a
-   * call may be beginning.
-   */
-  #deltas (index: number, text: string): Array<ChunkChoice['delta']> {
-    if (!this.#request.hasTools) return [{ content: text }]
-    const reader = this.#readerOf(index)
-    let calls = reader.calls
-    const deltas = reader.push(text).map(piece => {
-      if (piece.type === 'call') calls++
-      return deltaOf(piece, calls - 1, this.#callId(index, calls - 1))
-    })
-    return deltas.length === 0 ? [{}] : deltas
-  }
-
-  #finishChunk (index: number, choice: Choice): ChatCompletionChunk {
-    const guided = this.#isGuided && this.#start && this.#result
-    const reader = this.#request.hasTools ? this.#readerOf(index) : null
-    const [held] = reader?.flush() ?? []
-    const reason = reader && reader.calls > 0 && choice.finishReason === 'stop' ? 'tool_calls' : choice.finishReason
-    return this.#chunk([{
-      index,
-      delta: held?.type === 'content' ? { content: held.text } : {},
-      logprobs: null,
-      finish_reason: reason,
-      ...this.#choiceMore(choice)
-    }], guided ? { alignment: alignmentObject(this.#start!, this.#result!) } : {})
   }
 }

@@ -6,7 +6,7 @@ import { writtenMessages } from '../../models/tokenizer/tool-messages.js'
 import type { Caller } from '../plugins/keys.js'
 import type { ChatFormatter } from './chat-formatter.js'
 import type { ChatCompletionRequest } from './chat-completion-schema.js'
-import type { Services } from '../services.js'
+import type { Requester, Services } from '../services.js'
 
 /**
  * The events of a chat. Kept before the last of them is answered, so that whoever has the answer can say something of
@@ -14,15 +14,16 @@ import type { Services } from '../services.js'
  * @throws RequestError storage_failed before anything is generated, where nothing could be kept
  */
 export async function * chatEvents (
-  services: Services, request: ChatCompletionRequest, formatter: ChatFormatter, caller: Caller, signal: AbortSignal
+  services: Services, request: ChatCompletionRequest, formatter: ChatFormatter, requester: Requester,
+  signal: AbortSignal
 ): AsyncGenerator<GenerationEvent, void, undefined> {
   const { generate } = request
   if (request.store) services.feedback.check()
-  yield * services.generate(generate, caller, signal)
+  yield * services.generate(generate, requester, signal)
   if (!request.store || !('messages' in generate.prompt)) return
   const completion = formatter.completion()
   services.feedback.storeCompletion({
-    id: completion.id, caller: caller.name, messages: writtenMessages(generate.prompt.messages), completion
+    id: completion.id, caller: requester.caller.name, messages: writtenMessages(generate.prompt.messages), completion
   })
 }
 

@@ -2,7 +2,7 @@
 import { setMaxListeners } from 'node:events'
 import type { FastifyInstance } from 'fastify'
 import { EventQueue } from '../../decoding/event-queue.js'
-import { RequestError } from '../../errors.js'
+import { requestCancelled } from '../../errors.js'
 import type { GenerationEvent } from '../../serving/protocol.js'
 import { answer } from '../transport/answer.js'
 import { CompletionFormatter, type PromptEvent } from './completion-formatter.js'
@@ -32,7 +32,7 @@ async function * merged (
       if (accepted === prompts) yield * held.splice(0)
     }
   } finally {
-    controller.abort(new RequestError('request_cancelled', 'the request has ended'))
+    controller.abort(requestCancelled())
   }
 }
 
@@ -47,7 +47,7 @@ export function completions (app: FastifyInstance, services: Services): void {
       services,
       formatter: new CompletionFormatter(parsed),
       events: signal => merged((prompt, either) =>
-        services.generate(parsed.generations[prompt]!, request.caller, either), parsed.generations.length, signal)
+        services.generate(parsed.generations[prompt]!, request, either), parsed.generations.length, signal)
     })
   })
 }

@@ -1,11 +1,10 @@
 /** `POST /v1/embeddings`: pooled hidden states of the model. */
 import type { FastifyInstance } from 'fastify'
-import { RequestError } from '../../errors.js'
-import { disconnectSignal } from '../transport/disconnect.js'
 import { documented } from '../plugins/openapi.js'
 import { embeddingList } from '../schemas/answer-schemas.js'
 import { embeddingsBody, parseEmbeddings, type EmbeddingsBody } from '../tokens/token-schema.js'
 import type { Services } from '../services.js'
+import { callInference } from '../transport/inference-call.js'
 
 const base64 = (vector: Float32Array): string =>
   Buffer.from(vector.buffer, vector.byteOffset, vector.byteLength).toString('base64')
@@ -15,23 +14,14 @@ export function embeddings (app: FastifyInstance, services: Services): void {
     { body: embeddingsBody, response: embeddingList }), async (request, reply) => {
     services.refuseIfDraining()
     const { asBase64, ...asked } = parseEmbeddings(request.body)
-    const release = services.begin(request.caller, reply)
-    const signal = disconnectSignal(reply)
-    try {
-      const { embeddings, promptTokens } = await services.inference.call('embed',
-        { ...asked, cacheSalt: request.caller.saltOf(asked.cacheSalt) }, { signal })
-      return {
-        object: 'list',
-        data: embeddings.map((vector, index) => ({
-          object: 'embedding', index, embedding: asBase64 ? base64(vector) : [...vector]
-        })),
-        model: asked.model,
-        usage: { prompt_tokens: promptTokens, total_tokens: promptTokens }
-      }
-    } catch (error) {
-      throw signal.aborted ? new RequestError('request_cancelled', 'the caller left') : error
-    } finally {
-      release()
+    const { embeddings, promptTokens } = await callInference(services, 'embed', asked, request, reply)
+    return {
+      object: 'list',
+      data: embeddings.map((vector, index) => ({
+        object: 'embedding', index, embedding: asBase64 ? base64(vector) : [...vector]
+      })),
+      model: asked.model,
+      usage: { prompt_tokens: promptTokens, total_tokens: promptTokens }
     }
   })
 }

@@ -1,32 +1,17 @@
-/** Stored chat completions, `GET` and `DELETE /v1/chat/completions/:id`, and what is said of them, `/v1/feedback`. */
+/** What people say of stored chat completions: `/v1/feedback`. */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { documented } from '../plugins/openapi.js'
 import {
   checkFeedback, feedbackBody, feedbackObject, feedbackQuery, verdictOf, type FeedbackBody, type FeedbackQuery
 } from './feedback-schema.js'
-import { chatCompletionObject } from '../chat/chat-types.js'
 import { deletedObject, feedbackList, feedbackObject as describedFeedback } from '../schemas/answer-schemas.js'
 import type { Services } from '../services.js'
-import { storedFor } from '../chat/stored-completions.js'
 
 interface WithId { Params: { id: string } }
 const params = Type.Object({ id: Type.String() })
 
-function completions (app: FastifyInstance, services: Services): void {
-  app.get<WithId>('/v1/chat/completions/:id',
-    documented('A stored chat completion', { params, response: chatCompletionObject }), ({ caller, params: { id } }) =>
-      storedFor(services, caller, id).completion)
-  app.delete<WithId>('/v1/chat/completions/:id', documented('Deletes a stored chat completion and all feedback on it',
-    { params, response: deletedObject }), ({ caller, params: { id } }) => {
-    storedFor(services, caller, id)
-    services.feedback.deleteCompletion(id)
-    return { id, object: 'chat.completion.deleted', deleted: true }
-  })
-}
-
 export function feedback (app: FastifyInstance, services: Services): void {
-  completions(app, services)
   app.post<{ Body: FeedbackBody }>('/v1/feedback', documented('Says something of a stored chat completion',
     { body: feedbackBody, response: describedFeedback, access: 'admin' }), ({ body: said }) => {
     checkFeedback(said)

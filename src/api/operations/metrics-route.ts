@@ -5,9 +5,6 @@ import type { Services } from '../services.js'
 
 export function metrics (app: FastifyInstance, services: Services): void {
   const { metrics, config } = services
-  app.addHook('onResponse', async (request, reply) => {
-    metrics.answered(request.routeOptions.url ?? 'none', request.method, reply.statusCode)
-  })
   app.get('/metrics', documented('What operators watch', { contentType: 'text/plain' }), async (_, reply) => {
     reply.type(metrics.contentType)
     if (!services.isReady) return await metrics.text(null)

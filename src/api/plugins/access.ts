@@ -4,7 +4,7 @@
  * that a route needs.
  */
 import type { FastifyInstance, FastifyRequest } from 'fastify'
-import type { Config } from '../../config.js'
+import type { Config } from '../../settings.js'
 import { RequestError } from '../../errors.js'
 import type { Caller, Keys, Role } from './keys.js'
 

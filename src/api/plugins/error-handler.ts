@@ -1,7 +1,7 @@
 /**
  * Every error as OpenAI's body: ours as they are, Fastify's translated, the rest a plain 500 whose cause is in the log.
  */
-import type { FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { RequestError, type ErrorCode } from '../../errors.js'
 
 const fastifyCodes: Readonly<Record<string, readonly [ErrorCode, string]>> = {
@@ -10,7 +10,7 @@ const fastifyCodes: Readonly<Record<string, readonly [ErrorCode, string]>> = {
   FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported_media_type', 'The body must have content-type application/json']
 }
 
-/** What the caller is told of an error. */
+/** An error as callers see it. */
 export function toRequestError (error: unknown): RequestError {
   if (error instanceof RequestError) return error
   const { code, statusCode, message } = error as Partial<FastifyError>
@@ -21,6 +21,13 @@ export function toRequestError (error: unknown): RequestError {
   if (statusCode !== undefined && statusCode >= 400 &&
       statusCode < 500) return new RequestError('invalid_request', message ?? 'the request cannot be read')
   return new RequestError('internal_error', 'The server had an error while processing the request', { cause: error })
+}
+
+/** The same, and the log says what a bug was. */
+export function reportedError (error: unknown, log: Pick<FastifyBaseLogger, 'error'>): RequestError {
+  const reported = toRequestError(error)
+  if (reported.code === 'internal_error') log.error(error)
+  return reported
 }
 
 /** Sends an error with its status and, where waiting helps, when to try again. */
@@ -78,9 +85,7 @@ export function installErrorHandlers (app: FastifyInstance): void {
     if (request.is404 && !(error instanceof RequestError)) {
       return sendError(reply, notFound(request, reply, [...paths.values()]))
     }
-    const told = toRequestError(error)
-    if (told.code === 'internal_error') request.log.error(error)
-    sendError(reply, told)
+    sendError(reply, reportedError(error, request.log))
   })
   app.setNotFoundHandler((request, reply) => { sendError(reply, notFound(request, reply, [...paths.values()])) })
 }

@@ -6,7 +6,7 @@
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { Type, type TInteger, type TNull, type TUnion } from 'typebox'
 import { Checker, nullable } from '../../checker.js'
-import type { Config } from '../../config.js'
+import type { Config } from '../../settings.js'
 import { readDataFile } from '../../config-file.js'
 import { RequestError } from '../../errors.js'
 import { isObject, refuse } from '../../validation.js'
@@ -43,7 +43,7 @@ export class Caller {
   readonly name: string
   readonly role: Role
   readonly #salt: string
-  readonly #mostRequests: number | null
+  readonly #maxRequests: number | null
   readonly #rates: { readonly requests: RateLimit | null, readonly tokens: RateLimit | null }
   #running = 0
 
@@ -52,7 +52,7 @@ export class Caller {
     this.name = name
     this.role = role
     this.#salt = salt
-    this.#mostRequests = requests
+    this.#maxRequests = requests
     this.#rates = {
       requests: requestsPerMinute === null ? null : new RateLimit(requestsPerMinute),
       tokens: tokensPerMinute === null ? null : new RateLimit(tokensPerMinute)
@@ -85,9 +85,9 @@ export class Caller {
    * @throws RequestError rate_limit_exceeded at a limit
    */
   take (): () => void {
-    if (this.#mostRequests !== null && this.#running >= this.#mostRequests) {
+    if (this.#maxRequests !== null && this.#running >= this.#maxRequests) {
       throw new RequestError('rate_limit_exceeded',
-        `the API key ${this.name} may run ${this.#mostRequests} requests at a time`, { retryAfterMs: 1000 })
+        `the API key ${this.name} may run ${this.#maxRequests} requests at a time`, { retryAfterMs: 1000 })
     }
     this.#checkRates()
     this.#rates.requests?.spend(1)
@@ -127,16 +127,16 @@ function keysOfFile (path: string, most: Limits): Key[] {
 }
 
 /** Shortest key taken from the environment, characters: hashes of shorter ones could be guessed. */
-const leastKeyLength = 16
+const minKeyLength = 16
 
 /** Hex digits of a key's hash that name it where nobody gave it a name. */
 const nameDigits = 16
 
 function keysOfSetting (keys: readonly string[], setting: string, role: Role, most: Limits): Key[] {
   return keys.map((key, index) => {
-    if (key.length < leastKeyLength) {
+    if (key.length < minKeyLength) {
       throw new RequestError('invalid_request',
-        `${setting} must hold keys of at least ${leastKeyLength} characters; number ${index + 1} has ${key.length}`)
+        `${setting} must hold keys of at least ${minKeyLength} characters; number ${index + 1} has ${key.length}`)
     }
     const hash = sha256(key)
     return keyOf(`${setting} ${hash.toString('hex').slice(0, nameDigits)}`, hash, role, most)

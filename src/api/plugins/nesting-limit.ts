@@ -1,7 +1,7 @@
 /** Bounds how deep bodies and messages are nested, before anybody walks them by recursion. */
 import { RequestError } from '../../errors.js'
 
-const mostLevels = 100
+const maxLevels = 100
 
 /** @throws RequestError for a value that is nested deeper than any request needs */
 export function refuseDeep (body: unknown): void {
@@ -9,8 +9,8 @@ export function refuseDeep (body: unknown): void {
   for (let next = open.pop(); next !== undefined; next = open.pop()) {
     const [value, level] = next
     if (typeof value !== 'object' || value === null) continue
-    if (level > mostLevels) {
-      throw new RequestError('invalid_request', `The body may be nested ${mostLevels} levels deep; it is nested deeper`)
+    if (level > maxLevels) {
+      throw new RequestError('invalid_request', `The body may be nested ${maxLevels} levels deep; it is nested deeper`)
     }
     for (const inner of Object.values(value)) if (typeof inner === 'object') open.push([inner, level + 1])
   }

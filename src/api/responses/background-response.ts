@@ -3,9 +3,10 @@
  * and cancelled.
  */
 import { EventEmitter, once } from 'node:events'
-import { RequestError } from '../../errors.js'
+import type { FastifyBaseLogger } from 'fastify'
+import { requestCancelled } from '../../errors.js'
 import type { GenerationEvent } from '../../serving/protocol.js'
-import { toRequestError } from '../plugins/error-handler.js'
+import { reportedError } from '../plugins/error-handler.js'
 import type { ResponseFormatter } from './response-formatter.js'
 import type { KeptResponse } from './stored-response.js'
 import type { ResponseRequest } from './response-create-schema.js'
@@ -41,7 +42,9 @@ export class BackgroundResponse {
   }
 
   /** Works until the response has ended, however it ends. @param work starts it */
-  async run (work: (signal: AbortSignal) => AsyncIterable<GenerationEvent>): Promise<void> {
+  async run (
+    work: (signal: AbortSignal) => AsyncIterable<GenerationEvent>, log: Pick<FastifyBaseLogger, 'error'>
+  ): Promise<void> {
     try {
       for await (const event of work(this.#controller.signal)) {
         // Events may still come that were on their way when it was cancelled.
@@ -49,16 +52,14 @@ export class BackgroundResponse {
         this.#add(this.#formatter.chunks(event))
       }
     } catch (error) {
-      const told = toRequestError(error)
-      if (told.code === 'internal_error') console.error(error)
-      this.#add(this.#formatter.failure(told))
+      this.#add(this.#formatter.failure(reportedError(error, log)))
     }
   }
 
   /** Ends it, if it has not ended. */
   cancel (): void {
     this.#formatter.cancel()
-    this.#controller.abort(new RequestError('request_cancelled', 'the response was cancelled'))
+    this.#controller.abort(requestCancelled())
     this.#changes.emit('change')
   }
 

@@ -1,5 +1,5 @@
 /** What every way to `/v1/responses` has in common: a request goes on from a kept response, and is kept itself. */
-import type { FastifyReply } from 'fastify'
+import type { FastifyReply, FastifyRequest } from 'fastify'
 import { RequestError } from '../../errors.js'
 import { refuse } from '../../validation.js'
 import { BackgroundResponse } from './background-response.js'
@@ -52,16 +52,21 @@ export function keptFormatter (
   return formatter
 }
 
-/** Starts a response that goes on when its caller leaves. It counts among the caller's requests until it has ended. */
+/**
+ * Starts a response that goes on when its client disconnects. It counts among the caller's requests until it has ended.
+ */
 export function startInBackground (
-  request: ResponseRequest, services: Services, caller: Caller, reply: FastifyReply
+  request: ResponseRequest, services: Services, httpRequest: FastifyRequest, reply: FastifyReply
 ): BackgroundResponse {
+  const { caller, log, logEntry } = httpRequest
   const formatter = new ResponseFormatter(request)
   const release = services.begin(caller, reply)
   const background = new BackgroundResponse(request, formatter)
   services.responses.begin(caller, formatter.id, background)
-  background.run(signal => services.generate(request.generate, caller, signal)).finally(() => {
+  logEntry.hold()
+  background.run(signal => services.generate(request.generate, httpRequest, signal), log).finally(() => {
     release()
+    logEntry.release()
     services.responses.end(caller, formatter.id)
   }).catch(console.error)
   return background

@@ -1,29 +1,17 @@
-/** From Fairlead's events to OpenAI's response objects: whole, or as typed events while they come. */
+/** From a generation's events to OpenAI's response objects: whole, or as typed events while they come. */
 import type { RequestError } from '../../errors.js'
-import type { Choice, DecodeResult } from '../../decoding/result.js'
-import type { GenerationEvent, GenerationStart, Usage } from '../../serving/protocol.js'
-import { alignmentObject, ledgerObject, type Json } from '../alignment/alignment-formatter.js'
-import type { Formatter } from '../chat/chat-formatter.js'
-import { ResponseOutput } from './output-formatter.js'
+import type { Choice } from '../../decoding/result.js'
+import type { GenerationEvent } from '../../serving/protocol.js'
+import { GenerationState, secondsNow } from '../generation/generation-state.js'
+import { responseUsage } from '../generation/usage-formatter.js'
+import type { Formatter } from '../transport/formatter.js'
+import { OutputItems } from './output-items.js'
 import { newId } from './item-schema.js'
 import type { ResponseRequest } from './response-create-schema.js'
-import type { ResponseEvent, ResponseObject, ResponseStatus, ResponseUsage } from '../wire-types.js'
-
-const seconds = (): number => Math.floor(Date.now() / 1000)
-
-function usageObject (usage: Usage): ResponseUsage {
-  return {
-    input_tokens: usage.promptTokens,
-    input_tokens_details: { cached_tokens: usage.cachedTokens },
-    output_tokens: usage.completionTokens,
-    output_tokens_details: { reasoning_tokens: 0 },
-    total_tokens: usage.promptTokens + usage.completionTokens,
-    alignment_details: ledgerObject(usage)
-  }
-}
+import type { ResponseEvent, ResponseObject, ResponseStatus } from '../wire-types.js'
 
 /** What of a request is given back as it was, or as it is understood. */
-function echoOf ({ body, format }: ResponseRequest): Json {
+function echoOf ({ body, format }: ResponseRequest): object {
   return {
     background: body.background,
     instructions: body.instructions,
@@ -53,33 +41,32 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
   readonly id = newId('resp')
   readonly #request: ResponseRequest
   readonly #head: Pick<ResponseObject, 'id' | 'object' | 'created_at' | 'model' | 'system_fingerprint'>
-  readonly #output: ResponseOutput
+  readonly #generation: GenerationState
+  readonly #output: OutputItems
   readonly #onEnd: () => void
   #sequenceNumber = 0
   #status: ResponseStatus
   #wasCreated = false
   #completedAt: number | null = null
   #error: ResponseObject['error'] = null
-  #start: GenerationStart | null = null
-  #result: DecodeResult | null = null
-  #usage: Usage | null = null
 
-  /** @param onEnd called once the response has its last status, before anybody is told */
+  /** @param onEnd called once the response has its last status, before its last event is sent */
   constructor (request: ResponseRequest, onEnd: () => void = () => {}) {
     this.#request = request
     this.#onEnd = onEnd
     this.#status = request.body.background ? 'queued' : 'in_progress'
-    const { hasTools, generate, model: { fingerprint, callForm } } = request
-    this.#output = new ResponseOutput(
-      { callForm, hasTools, hasLogprobs: generate.sampling.topLogprobs !== null, isGuided: this.#isGuided },
+    this.#generation = new GenerationState(request.generate)
+    const { isGuided, hasLogprobs } = this.#generation
+    this.#output = new OutputItems(
+      { callForm: request.model.callForm, hasTools: request.hasTools, hasLogprobs, isGuided },
       (type, fields) => this.#event(type, fields)
     )
     this.#head = {
       id: this.id,
       object: 'response',
-      created_at: seconds(),
+      created_at: secondsNow(),
       model: request.body.model,
-      system_fingerprint: fingerprint,
+      system_fingerprint: request.model.fingerprint,
       ...echoOf(request)
     }
   }
@@ -89,31 +76,25 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
 
   #end (status: ResponseStatus): void {
     this.#status = status
-    if (status === 'completed') this.#completedAt = seconds()
+    if (status === 'completed') this.#completedAt = secondsNow()
     this.#onEnd()
   }
 
   see (event: GenerationEvent): void {
-    if (event.type === 'start') {
-      this.#start = event.start
-      this.#status = 'in_progress'
-    } else if (event.type === 'end') this.#result = event.result
-    else if (event.type === 'usage') {
-      this.#usage = event.usage
-      this.#end(this.#choice?.finishReason === 'length' ? 'incomplete' : 'completed')
-    }
+    this.#generation.see(event)
+    if (event.type === 'start') this.#status = 'in_progress'
+    else if (event.type === 'usage') this.#end(this.#choice?.finishReason === 'length' ? 'incomplete' : 'completed')
   }
 
   /** The answer; undefined before it is known and where none was asked for. */
-  get #choice (): Choice
-    | undefined { return this.#request.generate.sampling.maxTokens === 0 ? undefined : this.#result?.choices[0] }
-
-  get #isGuided (): boolean { return this.#request.generate.alignment !== null }
+  get #choice (): Choice | undefined {
+    return this.#request.generate.sampling.maxTokens === 0 ? undefined : this.#generation.result?.choices[0]
+  }
 
   /** The response as it is now. */
   completion (): ResponseObject {
     const choice = this.#choice
-    const start = this.#start
+    const { usage, start } = this.#generation
     return {
       ...this.#head,
       status: this.#status,
@@ -121,17 +102,17 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
       error: this.#error,
       incomplete_details: this.#status === 'incomplete' ? { reason: 'max_output_tokens' } : null,
       output: choice ? this.#output.items(choice) : [],
-      usage: this.#usage ? usageObject(this.#usage) : null,
+      usage: usage ? responseUsage(usage) : null,
       ...(start && start.droppedMessages > 0 ? { dropped_messages: start.droppedMessages } : {}),
-      ...(this.#isGuided && start && this.#result ? { alignment: alignmentObject(start, this.#result) } : {})
+      ...this.#generation.alignmentField()
     }
   }
 
   readonly closing: readonly string[] = []
 
-  #event (
-    type: string, fields: object
-  ): ResponseEvent { return { type, sequence_number: this.#sequenceNumber++, ...fields } }
+  #event (type: string, fields: object): ResponseEvent {
+    return { type, sequence_number: this.#sequenceNumber++, ...fields }
+  }
 
   #statusEvent (type: string): ResponseEvent { return this.#event(`response.${type}`, { response: this.completion() }) }
 

@@ -4,18 +4,18 @@
  * its last response, stored or not, so that the next can go on from it.
  */
 import type { WebSocket } from '@fastify/websocket'
+import type { FastifyRequest } from 'fastify'
 import { RequestError } from '../../errors.js'
 import { refuse } from '../../validation.js'
-import { toRequestError } from '../plugins/error-handler.js'
+import { reportedError } from '../plugins/error-handler.js'
 import { JsonSocket, type Message } from '../transport/json-socket.js'
-import type { Caller } from '../plugins/keys.js'
 import { keptFormatter, readResponseCreate } from './continue-response.js'
 import type { KeptResponse } from './stored-response.js'
 import { readingOnly, responseCreateBody } from './response-create-schema.js'
-import type { Services } from '../services.js'
+import type { Requester, Services } from '../services.js'
 
 /** Named lanes of a socket, at most; OpenAI's figure. */
-const mostLanes = 32
+const maxLanes = 32
 
 /** A line of requests, one at a time. */
 interface Lane {
@@ -28,14 +28,14 @@ interface Lane {
 export class ResponseConnection {
   readonly #socket: JsonSocket
   readonly #services: Services
-  readonly #caller: Caller
+  readonly #request: FastifyRequest
   /** By `stream_id`; null is the lane without one. */
   readonly #lanes = new Map<string | null, Lane>()
 
-  constructor (socket: WebSocket, services: Services, caller: Caller) {
+  constructor (socket: WebSocket, request: FastifyRequest, services: Services) {
     this.#services = services
-    this.#caller = caller
-    this.#socket = new JsonSocket(socket, services, message => { this.#receive(message) })
+    this.#request = request
+    this.#socket = new JsonSocket(socket, request, services, message => { this.#receive(message) })
   }
 
   #receive (message: Message): void {
@@ -55,8 +55,8 @@ export class ResponseConnection {
   #lane (name: string | null): Lane {
     const known = this.#lanes.get(name)
     if (known) return known
-    if (name !== null && [...this.#lanes.keys()].filter(one => one !== null).length >= mostLanes) {
-      throw new RequestError('rate_limit_exceeded', `a socket has at most ${mostLanes} values of stream_id`,
+    if (name !== null && [...this.#lanes.keys()].filter(one => one !== null).length >= maxLanes) {
+      throw new RequestError('rate_limit_exceeded', `a socket has at most ${maxLanes} values of stream_id`,
         { param: 'stream_id' })
     }
     const lane = { ended: Promise.resolve(), last: null }
@@ -66,24 +66,21 @@ export class ResponseConnection {
 
   /** Queues a request behind those of its lane. @param fields what its events carry of the lane */
   #create (lane: Lane, body: Message, fields: object): void {
-    this.#socket.run({
-      caller: this.#caller,
-      work: signal => {
-        const ended = lane.ended.then(() => this.#run(lane, body, fields, signal))
-        lane.ended = ended.catch(() => {})
-        return ended
-      },
-      onError: error => { this.#socket.sendError(error, fields) }
+    this.#socket.run(fields, (requester, signal) => {
+      const ended = lane.ended.then(() => this.#run(lane, body, fields, requester, signal))
+      lane.ended = ended.catch(() => {})
+      return ended
     })
   }
 
   #find (id: string): KeptResponse | null {
     for (const { last } of this.#lanes.values()) if (last?.response.id === id) return last
-    return this.#services.responses.find(this.#caller, id)
+    return this.#services.responses.find(this.#request.caller, id)
   }
 
   async #run (
-    lane: Lane, { generate = true, background, ...body }: Message, fields: object, signal: AbortSignal
+    lane: Lane, { generate = true, background, ...body }: Message, fields: object, requester: Requester,
+    signal: AbortSignal
   ): Promise<void> {
     signal.throwIfAborted()
     if (background) throw refuse('background', 'cannot be had over a WebSocket', background)
@@ -91,11 +88,11 @@ export class ResponseConnection {
     const { value, ignored } = responseCreateBody.read({ ...body, stream: true })
     const asked = readResponseCreate(value, this.#services, id => this.#find(id))
     const request = generate ? asked : readingOnly(asked)
-    const formatter = keptFormatter(request, this.#services, this.#caller, kept => { lane.last = kept })
+    const formatter = keptFormatter(request, this.#services, requester.caller, kept => { lane.last = kept })
     const send = (event: object): Promise<void> => this.#socket.send({ ...event, ...fields })
     let begun = false
     try {
-      for await (const event of this.#services.generate(request.generate, this.#caller, signal)) {
+      for await (const event of this.#services.generate(request.generate, requester, signal)) {
         for (const chunk of formatter.chunks(event)) {
           await send(begun || ignored.length === 0 ? chunk : { ...chunk, ignored })
         }
@@ -103,9 +100,9 @@ export class ResponseConnection {
       }
     } catch (error) {
       if (!begun) throw error
-      const told = toRequestError(error)
-      if (told.code === 'internal_error' && !signal.aborted) console.error(error)
-      for (const chunk of formatter.failure(told)) await send(chunk)
+      const reason: unknown = signal.aborted ? signal.reason : error
+      for (const chunk of formatter.failure(reportedError(reason, this.#request.log))) await send(chunk)
+      if (signal.aborted) throw reason
     }
   }
 }

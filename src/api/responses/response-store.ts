@@ -3,7 +3,7 @@
  * the least recently used go first. Each caller sees its own.
  */
 import { LRUCache } from 'lru-cache'
-import type { Config } from '../../config.js'
+import type { Config } from '../../settings.js'
 import type { BackgroundResponse } from './background-response.js'
 import type { KeptResponse } from './stored-response.js'
 import type { Caller } from '../plugins/keys.js'

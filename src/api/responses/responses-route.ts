@@ -1,6 +1,6 @@
 /**
- * `POST /v1/responses`, whole, as typed events or in the background; what is kept of responses, and how they are
- * cancelled and deleted.
+ * `POST /v1/responses`, whole, as typed events or in the background, and its WebSocket; what is kept of responses, and
+ * how they are cancelled and deleted.
  */
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { Type } from 'typebox'
@@ -8,8 +8,10 @@ import { RequestError } from '../../errors.js'
 import { refuse } from '../../validation.js'
 import { answer, sendStream, type Sending } from '../transport/answer.js'
 import { disconnectSignal } from '../transport/disconnect.js'
+import { webSocketRoute } from '../transport/web-sockets.js'
 import { documented } from '../plugins/openapi.js'
 import { keptFormatter, readResponseCreate, startInBackground } from './continue-response.js'
+import { ResponseConnection } from './response-socket.js'
 import type { KeptResponse } from './stored-response.js'
 import { responseCreateBody, type ResponseBody } from './response-create-schema.js'
 import { itemsQuery, responseQuery, type ItemsQuery, type ResponseQuery } from './response-query-schema.js'
@@ -22,9 +24,9 @@ const params = Type.Object({ id: Type.String() })
 interface Params { id: string }
 type WithId = FastifyRequest<{ Params: Params }>
 
-async function * listOf (
-  events: readonly ResponseEvent[]
-): AsyncGenerator<ResponseEvent, void, undefined> { yield * events }
+async function * listOf (events: readonly ResponseEvent[]): AsyncGenerator<ResponseEvent, void, undefined> {
+  yield * events
+}
 
 /** What is known of the response that a path names. @throws RequestError not_found */
 function find ({ responses }: Services, { caller, params: { id } }: WithId): KeptResponse {
@@ -68,10 +70,10 @@ function create (app: FastifyInstance, services: Services): void {
         ...parsed,
         services,
         formatter: keptFormatter(parsed, services, caller),
-        events: signal => services.generate(parsed.generate, caller, signal)
+        events: signal => services.generate(parsed.generate, request, signal)
       })
     }
-    const background = startInBackground(parsed, services, caller, reply)
+    const background = startInBackground(parsed, services, request, reply)
     if (!parsed.stream) return background.kept.response
     const how = sending(reply, services)
     await sendStream(reply, background.read(-1, how.signal), how)
@@ -121,4 +123,9 @@ export function responses (app: FastifyInstance, services: Services): void {
   create(app, services)
   read(app, services)
   end(app, services)
+  webSocketRoute(app, services, {
+    url: '/v1/responses',
+    summary: 'Opens a WebSocket for responses, in OpenAI’s protocol',
+    open: (socket, request) => new ResponseConnection(socket, request, services)
+  })
 }

@@ -1,9 +1,8 @@
 /** A fit as its caller sees it: how far it is, one event a percent, and at last the reward. */
 import { EventQueue } from '../../decoding/event-queue.js'
-import type { RequestError } from '../../errors.js'
 import type { FitRequest, FittingProgress } from '../../serving/calls.js'
 import type { RewardInfo } from '../../rewards/reward-info.js'
-import type { Formatter } from '../chat/chat-formatter.js'
+import { ChunkFormatter } from '../transport/formatter.js'
 import { rewardCard } from './score-formatter.js'
 import type { Inference } from '../../serving/inference-client.js'
 
@@ -24,16 +23,13 @@ export async function * fitEvents (
 }
 
 /** Turns a fit's events into what is sent: chunks as they come, or the reward alone. */
-export class FitFormatter implements Formatter<FitEvent> {
-  readonly closing = ['[DONE]']
+export class FitFormatter extends ChunkFormatter<FitEvent> {
   #reward: RewardInfo | null = null
-  #told = ''
+  #lastPercent = ''
 
   see (event: FitEvent): void {
     if (event.type === 'reward') this.#reward = event.reward
   }
-
-  failure (error: RequestError): object[] { return [error.toBody()] }
 
   completion (): object { return rewardCard(this.#reward!) }
 
@@ -42,8 +38,8 @@ export class FitFormatter implements Formatter<FitEvent> {
     if (event.type === 'reward') return [this.completion()]
     const { phase, done, total } = event.progress
     const percent = `${phase} ${Math.floor(100 * done / total)}`
-    if (percent === this.#told) return []
-    this.#told = percent
+    if (percent === this.#lastPercent) return []
+    this.#lastPercent = percent
     return [{ object: 'reward.fit.progress', phase, done, total }]
   }
 }

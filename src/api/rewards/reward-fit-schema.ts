@@ -68,6 +68,11 @@ export const rewardFitSchema = Type.Object({
     maximum: 64,
     description: 'keep so many directions that pairs differ along, so that the reward can be adapted to users'
   })),
+  q_head: Type.Boolean({
+    default: false,
+    description: 'fit a next_token member too, on answers that the model writes to the training prompts: ' +
+      'token_guidance with method q_head needs it'
+  }),
   stream: Type.Boolean({ default: false, description: 'send progress, then the reward, as server-sent events' }),
   examples: Type.Optional(examplesSchema),
   test: Type.Optional(examplesSchema)
@@ -124,7 +129,8 @@ export function parseRewardFit (
       prefixes: body.prefixes,
       maxAnswerTokens: body.max_answer_tokens,
       ...(body.directions === undefined ? {} : { directions: body.directions }),
-      ...(ensemble ? { ensemble } : {})
+      ...(ensemble ? { ensemble } : {}),
+      qHead: body.q_head
     },
     stream: body.stream
   }

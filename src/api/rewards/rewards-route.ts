@@ -1,9 +1,11 @@
 /**
- * Rewards: `GET /v1/rewards`, `GET` and `DELETE /v1/rewards/:id`, `POST /v1/rewards/score` and `POST /v1/rewards/fit`.
+ * Rewards: `GET /v1/rewards`, `GET` and `DELETE /v1/rewards/:id`, `POST /v1/rewards/score` and `/v1/rewards/fit`,
+ * `/v1/rewards/:id/adapt` and `/suggest`.
  */
 import type { FastifyInstance } from 'fastify'
 import { Type } from 'typebox'
 import { RequestError } from '../../errors.js'
+import type { RewardInfo } from '../../rewards/reward-info.js'
 import { answer } from '../transport/answer.js'
 import { FitFormatter, fitEvents } from './fit-formatter.js'
 import { documented } from '../plugins/openapi.js'
@@ -17,32 +19,43 @@ import {
   deletedObject, rewardList, rewardObject as describedReward, suggestionList
 } from '../schemas/answer-schemas.js'
 import { rewardScoreList } from './reward-types.js'
-import { callFor, scoreFor } from '../transport/ask.js'
+import { callInference } from '../transport/inference-call.js'
 import type { Services } from '../services.js'
 
 interface WithId { Params: { id: string } }
 const params = Type.Object({ id: Type.String() })
 
-export function rewards (app: FastifyInstance, services: Services): void {
+/** @throws RequestError reward_not_found, listing what there is */
+function find ({ inference }: Services, id: string): RewardInfo {
+  const found = inference.rewards.find(({ name }) => name === id)
+  if (found) return found
+  const names = inference.rewards.map(({ name }) => name).join(', ') || 'none'
+  throw new RequestError('reward_not_found', `reward ${JSON.stringify(id)} does not exist; there are: ${names}`,
+    { param: 'id' })
+}
+
+function listing (app: FastifyInstance, services: Services): void {
   app.get('/v1/rewards', documented('Lists the rewards', { response: rewardList }),
     () => ({ object: 'list', data: services.inference.rewards.map(rewardObject) }))
-  app.get<{ Params: { id: string } }>('/v1/rewards/:id', documented('One reward, with its card',
-    { response: describedReward, params }), ({ params: { id } }) => {
-    const all = services.inference.rewards
-    const info = all.find(({ name }) => name === id)
-    if (!info) {
-      throw new RequestError('reward_not_found',
-        `reward ${JSON.stringify(id)} does not exist; there are: ${all.map(({ name }) => name).join(', ') || 'none'}`,
-        { param: 'id' })
-    }
-    return rewardCard(info)
+  app.get<WithId>('/v1/rewards/:id', documented('One reward, with its card', { response: describedReward, params }),
+    ({ params: { id } }) => rewardCard(find(services, id)))
+  app.delete<WithId>('/v1/rewards/:id', documented('Deletes a reward that was fitted',
+    { params, response: deletedObject, access: 'admin' }), async ({ params: { id } }) => {
+    await services.inference.call('deleteReward', { name: id })
+    return { id, object: 'reward', deleted: true }
   })
+}
+
+function scoring (app: FastifyInstance, services: Services): void {
   app.post<{ Body: RewardScoreBody }>('/v1/rewards/score', documented('Scores given answers',
     { body: rewardScoreBody, response: rewardScoreList }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseRewardScore(httpRequest.body, services.catalog)
-    return rewardScores(request, await scoreFor(services, request, httpRequest, reply))
+    return rewardScores(request, await callInference(services, 'score', request, httpRequest, reply))
   })
+}
+
+function fitting (app: FastifyInstance, services: Services): void {
   app.post<{ Body: RewardFitBody }>('/v1/rewards/fit', documented('Fits a reward on examples and keeps it', {
     body: rewardFitBody, response: describedReward, streams: true, access: 'admin'
   }), async (httpRequest, reply) => {
@@ -56,6 +69,9 @@ export function rewards (app: FastifyInstance, services: Services): void {
       events: signal => fitEvents(services.inference, fit, signal)
     })
   })
+}
+
+function adapting (app: FastifyInstance, services: Services): void {
   app.post<WithId & { Body: AdaptBody }>('/v1/rewards/:id/adapt', documented(
     'Makes a user’s own reward from a few pairs and keeps it', {
       params, body: adaptBody, response: describedReward, access: 'admin'
@@ -63,17 +79,16 @@ export function rewards (app: FastifyInstance, services: Services): void {
   ), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseAdapt(httpRequest.body, httpRequest.params.id, services.catalog)
-    return rewardCard(await callFor(services, 'adapt', request, httpRequest, reply))
+    return rewardCard(await callInference(services, 'adapt', request, httpRequest, reply))
   })
   app.post<WithId & { Body: SuggestBody }>('/v1/rewards/:id/suggest', documented('Says which pairs to label next',
     { params, body: suggestBody, response: suggestionList, access: 'admin' }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseSuggest(httpRequest.body, httpRequest.params.id, services.catalog)
-    return { object: 'list', data: await callFor(services, 'suggest', request, httpRequest, reply) }
+    return { object: 'list', data: await callInference(services, 'suggest', request, httpRequest, reply) }
   })
-  app.delete<WithId>('/v1/rewards/:id', documented('Deletes a reward that was fitted',
-    { params, response: deletedObject, access: 'admin' }), async ({ params: { id } }) => {
-    await services.inference.call('deleteReward', { name: id })
-    return { id, object: 'reward', deleted: true }
-  })
+}
+
+export function rewards (app: FastifyInstance, services: Services): void {
+  for (const routes of [listing, scoring, fitting, adapting]) routes(app, services)
 }

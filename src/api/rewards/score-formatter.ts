@@ -2,11 +2,10 @@
 import { randomUUID } from 'node:crypto'
 import type { Scored, ScoreRequest } from '../../serving/calls.js'
 import type { RewardInfo } from '../../rewards/reward-info.js'
-import { scoreFields, type Json } from '../alignment/alignment-formatter.js'
+import { scoreFields } from '../alignment/alignment-formatter.js'
+import { secondsNow } from '../generation/generation-state.js'
 import type { RerankRequest } from './reward-score-schema.js'
 import type { RewardScore, RewardScores } from '../wire-types.js'
-
-const seconds = (): number => Math.floor(Date.now() / 1000)
 
 /** Texts that are scored are read like prompts: nothing is generated. */
 function usageOf ({ usage }: Scored): RewardScores['usage'] {
@@ -44,11 +43,11 @@ export function rewardScores (request: ScoreRequest, scored: Scored): RewardScor
 }
 
 /** `POST /v1/score` */
-export function scoreList ({ rewards }: ScoreRequest, scored: Scored): Json {
+export function scoreList ({ rewards }: ScoreRequest, scored: Scored): object {
   return {
     id: `score-${randomUUID()}`,
     object: 'list',
-    created: seconds(),
+    created: secondsNow(),
     model: rewards[0]!.name,
     data: scored.items.map((_item, index) => ({ index, object: 'score', score: value(scored, index) })),
     warnings: scored.warnings,
@@ -57,7 +56,7 @@ export function scoreList ({ rewards }: ScoreRequest, scored: Scored): Json {
 }
 
 /** `POST /v1/rerank`: best first, ties in the documents' order. */
-export function rerankList ({ score, top, returnDocuments }: RerankRequest, scored: Scored): Json {
+export function rerankList ({ score, top, returnDocuments }: RerankRequest, scored: Scored): object {
   const results = score.items.map(({ answer }, index) => ({
     index, ...(returnDocuments ? { document: { text: answer } } : {}), relevance_score: value(scored, index)
   }))
@@ -80,12 +79,12 @@ function snakeCase (plain: unknown): unknown {
 }
 
 /** A reward in a list. */
-export function rewardObject ({ name, kind, members, description, version, models, deletable }: RewardInfo): Json {
+export function rewardObject ({ name, kind, members, description, version, models, deletable }: RewardInfo): object {
   return { id: name, object: 'reward', kind, members, description, version, models, deletable }
 }
 
 /** A reward with its card: statistics, what it was fitted on, how good it is. */
-export function rewardCard (info: RewardInfo): Json {
+export function rewardCard (info: RewardInfo): object {
   const { statistics, fit, metrics, nextToken, adaptation } = info
   return {
     ...rewardObject(info),

@@ -9,7 +9,7 @@ import { scoredList, rerankedList } from '../schemas/answer-schemas.js'
 import {
   parseRerank, parseScore, rerankBody, scoreBody, type RerankBody, type ScoreBody
 } from './reward-score-schema.js'
-import { scoreFor } from '../transport/ask.js'
+import { callInference } from '../transport/inference-call.js'
 import type { Services } from '../services.js'
 
 export function score (app: FastifyInstance, services: Services): void {
@@ -17,12 +17,12 @@ export function score (app: FastifyInstance, services: Services): void {
     { body: scoreBody, response: scoredList }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseScore(httpRequest.body, services.catalog)
-    return scoreList(request, await scoreFor(services, request, httpRequest, reply))
+    return scoreList(request, await callInference(services, 'score', request, httpRequest, reply))
   })
   app.post<{ Body: RerankBody }>('/v1/rerank', documented('Ranks documents, in Jina’s shape',
     { body: rerankBody, response: rerankedList }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseRerank(httpRequest.body, services.catalog)
-    return rerankList(request, await scoreFor(services, request.score, httpRequest, reply))
+    return rerankList(request, await callInference(services, 'score', request.score, httpRequest, reply))
   })
 }

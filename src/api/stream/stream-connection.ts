@@ -1,27 +1,25 @@
 /** One WebSocket of `/v1/stream`: any number of requests by id, their events, cancel. */
 import type { WebSocket } from '@fastify/websocket'
+import type { FastifyRequest } from 'fastify'
 import { refuse } from '../../validation.js'
 import type { GenerationEvent } from '../../serving/protocol.js'
-import { RequestError } from '../../errors.js'
+import { RequestError, requestCancelled } from '../../errors.js'
 import { candidateObject } from '../alignment/alignment-formatter.js'
 import { JsonSocket, type Message } from '../transport/json-socket.js'
-import type { Caller } from '../plugins/keys.js'
 import { ChatFormatter } from '../chat/chat-formatter.js'
 import { chatCompletionBody, parseChatCompletion } from '../chat/chat-completion-schema.js'
-import type { Services } from '../services.js'
+import type { Requester, Services } from '../services.js'
 import { chatEvents } from '../chat/stored-completions.js'
 
 /** One socket that speaks it. */
 export class StreamConnection {
   readonly #socket: JsonSocket
   readonly #services: Services
-  readonly #caller: Caller
   readonly #running = new Map<string, AbortController>()
 
-  constructor (socket: WebSocket, services: Services, caller: Caller) {
+  constructor (socket: WebSocket, request: FastifyRequest, services: Services) {
     this.#services = services
-    this.#caller = caller
-    this.#socket = new JsonSocket(socket, services, message => { this.#receive(message) })
+    this.#socket = new JsonSocket(socket, request, services, message => { this.#receive(message) })
   }
 
   #receive (message: Message): void {
@@ -42,7 +40,7 @@ export class StreamConnection {
     if (!controller) {
       throw new RequestError('invalid_request', `no request with id ${JSON.stringify(id)} is running`, { param: 'id' })
     }
-    controller.abort(new RequestError('request_cancelled', 'the request was cancelled'))
+    controller.abort(requestCancelled())
   }
 
   #create (id: string, body: unknown): void {
@@ -50,18 +48,15 @@ export class StreamConnection {
       throw new RequestError('invalid_request', `a request with id ${JSON.stringify(id)} is running already`,
         { param: 'id' })
     }
-    this.#running.set(id, this.#socket.run({
-      caller: this.#caller,
-      work: signal => this.#run(id, body, signal).finally(() => { this.#running.delete(id) }),
-      onError: error => { this.#socket.sendError(error, { id }) }
-    }))
+    this.#running.set(id, this.#socket.run({ id }, (requester, signal) =>
+      this.#run(id, body, requester, signal).finally(() => { this.#running.delete(id) })))
   }
 
-  async #run (id: string, body: unknown, signal: AbortSignal): Promise<void> {
+  async #run (id: string, body: unknown, requester: Requester, signal: AbortSignal): Promise<void> {
     const { value, ignored } = chatCompletionBody.read(body)
     const request = parseChatCompletion(value, this.#services.catalog)
     const formatter = new ChatFormatter(request)
-    for await (const event of chatEvents(this.#services, request, formatter, this.#caller, signal)) {
+    for await (const event of chatEvents(this.#services, request, formatter, requester, signal)) {
       if (event.type === 'start') {
         await this.#socket.send({
           type: 'created', id, seed: event.start.seed, strategy: event.start.strategy, ignored

@@ -2,11 +2,10 @@
  * Answers a request from the events of its generation: as one object, or as a stream that begins with the first chunk.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
-import { RequestError } from '../../errors.js'
 import { disconnectSignal } from './disconnect.js'
-import { toRequestError } from '../plugins/error-handler.js'
-import type { Formatter } from '../chat/chat-formatter.js'
+import { reportedError } from '../plugins/error-handler.js'
 import type { Services } from '../services.js'
+import type { Formatter } from './formatter.js'
 import { EventStream } from './sse.js'
 
 /** An answer that is about to be sent, whole or as a stream. */
@@ -52,11 +51,10 @@ export async function sendStream (
     for (const frame of formatter.closing) await frames.send(frame, signal)
   } catch (error) {
     if (!frames) throw error
-    const told = toRequestError(error)
-    if (told.code === 'internal_error' && !signal.aborted) reply.log.error(error)
-    if (!signal.aborted) {
-      for (const frame of [...formatter.failure(told), ...formatter.closing]) await frames.send(frame, signal)
-    }
+    // Nobody reads on.
+    if (signal.aborted) return
+    const failure = formatter.failure(reportedError(error, reply.log))
+    for (const frame of [...failure, ...formatter.closing]) await frames.send(frame, signal)
   } finally {
     frames?.end()
   }
@@ -73,9 +71,6 @@ export async function answer<E> (
     if (!answering.stream) return await whole(answering, signal)
     await sendStream(reply, chunksOf(answering, signal), { ...answering, signal })
     return reply
-  } catch (error) {
-    if (signal.aborted) throw new RequestError('request_cancelled', 'the caller left')
-    throw error
   } finally {
     release()
   }

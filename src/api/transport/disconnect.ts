@@ -1,15 +1,15 @@
 /**
- * When the caller leaves. Fastify's `request.signal` aborts as soon as a POST body is read; the response's own close
- * does not.
+ * When the client disconnects. Fastify's `request.signal` aborts as soon as a POST body is read; the response's own
+ * close does not.
  */
 import type { FastifyReply } from 'fastify'
-import { RequestError } from '../../errors.js'
+import { requestCancelled } from '../../errors.js'
 
 /** Aborted when the connection closes before the response was written. */
 export function disconnectSignal (reply: FastifyReply): AbortSignal {
   const controller = new AbortController()
   reply.raw.once('close', () => {
-    if (!reply.raw.writableFinished) controller.abort(new RequestError('request_cancelled', 'the caller left'))
+    if (!reply.raw.writableFinished) controller.abort(requestCancelled())
   })
   return controller.signal
 }

@@ -3,15 +3,16 @@
  * end with it. What the messages mean is up to its user.
  */
 import type { WebSocket } from '@fastify/websocket'
-import { RequestError } from '../../errors.js'
+import type { FastifyRequest } from 'fastify'
+import { RequestError, requestCancelled } from '../../errors.js'
 import { isObject } from '../../validation.js'
-import { toRequestError } from '../plugins/error-handler.js'
-import type { Caller } from '../plugins/keys.js'
+import { reportedError, toRequestError } from '../plugins/error-handler.js'
+import { messageLogEntry } from '../plugins/logging.js'
 import { refuseDeep } from '../plugins/nesting-limit.js'
-import type { Services } from '../services.js'
+import type { Requester, Services } from '../services.js'
 
 /** Bytes that may wait to be sent before events wait too. */
-const mostBufferedBytes = 1 << 20
+const maxBufferedBytes = 1 << 20
 
 /** WebSocket close code "policy violation". */
 const policy = 1008
@@ -19,16 +20,10 @@ const policy = 1008
 /** A message that came: any JSON object. */
 export type Message = Readonly<Record<string, unknown>>
 
-/** What the message of a request is told if it fails. */
-export interface RunOptions {
-  readonly caller: Caller
-  readonly work: (signal: AbortSignal) => Promise<void>
-  readonly onError: (error: unknown) => void
-}
-
 /** One open socket. */
 export class JsonSocket {
   readonly #socket: WebSocket
+  readonly #request: FastifyRequest
   readonly #services: Services
   readonly #running = new Set<AbortController>()
   readonly #ping: NodeJS.Timeout
@@ -36,10 +31,14 @@ export class JsonSocket {
 
   /**
    * Listens at once: a message that comes with the handshake would be lost otherwise.
-   * @param receive told every message that is a JSON object; what it throws is sent as an error
+   * @param request the handshake
+   * @param receive called with every message that is a JSON object; what it throws is sent as an error
    */
-  constructor (socket: WebSocket, services: Services, receive: (message: Message) => void) {
+  constructor (
+    socket: WebSocket, request: FastifyRequest, services: Services, receive: (message: Message) => void
+  ) {
     this.#socket = socket
+    this.#request = request
     this.#services = services
     socket.setMaxListeners(0)
     socket.on('message', data => {
@@ -61,61 +60,82 @@ export class JsonSocket {
     this.#socket.ping()
   }
 
-  /** The caller left, or the server does: its requests end. */
+  /** The client disconnected, or the server did: its requests end. */
   #end (): void {
     clearInterval(this.#ping)
-    for (const controller of this.#running) controller.abort(new RequestError('request_cancelled', 'the caller left'))
+    for (const controller of this.#running) controller.abort(requestCancelled())
   }
+
+  get #isOpen (): boolean { return this.#socket.readyState === this.#socket.OPEN }
 
   /** Sends an event; waits if the reader is behind. */
   async send (event: object): Promise<void> {
-    if (this.#socket.readyState !== this.#socket.OPEN) return
+    if (!this.#isOpen) return
     const text = JSON.stringify(event)
-    if (this.#socket.bufferedAmount <= mostBufferedBytes) return this.#socket.send(text)
+    if (this.#socket.bufferedAmount <= maxBufferedBytes) return this.#socket.send(text)
     const cutOff = setTimeout(() => { this.#socket.terminate() }, this.#services.config.slowReaderTimeoutMs)
     await new Promise<void>(resolve => { this.#socket.send(text, () => { resolve() }) })
     clearTimeout(cutOff)
   }
 
   /**
-   * Tells of an error. The socket stays, unless its caller makes errors and reads none.
+   * Sends an error. The socket stays open, unless its client makes errors and reads none.
    * @param fields what says which request it is of
    */
   sendError (error: unknown, fields: object = {}): void {
-    const told = toRequestError(error)
-    if (told.code === 'internal_error') console.error(error)
-    if (this.#socket.bufferedAmount > mostBufferedBytes) return this.#socket.close(policy, 'errors are not read')
+    const reported = reportedError(error, this.#request.log)
+    if (this.#socket.bufferedAmount > maxBufferedBytes) return this.#socket.close(policy, 'errors are not read')
     this.send({
       type: 'error',
       ...fields,
-      status: told.status,
-      ...told.toBody(),
-      ...(told.retryAfterMs === null ? {} : { retry_after_ms: told.retryAfterMs })
+      status: reported.status,
+      ...reported.toBody(),
+      ...(reported.retryAfterMs === null ? {} : { retry_after_ms: reported.retryAfterMs })
     }).catch(console.error)
   }
 
+  /** @throws RequestError at a limit of the socket or of the caller, and while the server is draining */
+  #begin (): () => void {
+    this.#services.refuseIfDraining()
+    const max = this.#services.config.maxRequestsPerSocket
+    if (this.#running.size >= max) {
+      throw new RequestError('rate_limit_exceeded',
+        `${max} requests are running on this socket already (max-requests-per-socket)`, { retryAfterMs: 1000 })
+    }
+    return this.#services.begin(this.#request.caller, null)
+  }
+
   /**
-   * Begins a request, which counts until its work has ended.
+   * Begins a request, which counts until its work has ended; an error of the work is sent.
+   * @param fields what its events carry, and its line in the log
    * @returns what cancels it
    * @throws RequestError rate_limit_exceeded at a limit of the socket or of the caller, unavailable while the server is
    * draining
    */
-  run ({ caller, work, onError }: RunOptions): AbortController {
-    this.#services.refuseIfDraining()
-    const most = this.#services.config.maxRequestsPerSocket
-    if (this.#running.size >= most) {
-      throw new RequestError('rate_limit_exceeded',
-        `${most} requests are running on this socket already (max-requests-per-socket)`, { retryAfterMs: 1000 })
+  run (fields: object, work: (requester: Requester, signal: AbortSignal) => Promise<void>): AbortController {
+    const logEntry = messageLogEntry(this.#request, fields)
+    const close = (error: unknown): void => {
+      const status = error === null ? 200 : toRequestError(error).status
+      logEntry.close({ status, isDisconnected: error !== null && !this.#isOpen })
     }
-    const release = this.#services.begin(caller, null)
+    let release: () => void
+    try {
+      release = this.#begin()
+    } catch (error) {
+      close(error)
+      throw error
+    }
     const controller = new AbortController()
+    const { signal } = controller
     this.#running.add(controller)
-    work(controller.signal)
-      .catch((error: unknown) => { onError(controller.signal.aborted ? controller.signal.reason : error) })
-      .finally(() => {
-        release()
-        this.#running.delete(controller)
-      })
+    work({ caller: this.#request.caller, logEntry }, signal).then(() => { close(null) }, (error: unknown) => {
+      const reason = signal.aborted ? signal.reason : error
+      this.sendError(reason, fields)
+      close(reason)
+    }).finally(() => {
+      release()
+      this.#running.delete(controller)
+    })
     return controller
   }
 }

@@ -5,16 +5,16 @@ import type { WebSocket } from '@fastify/websocket'
 const tryLater = 1013
 
 /** The sockets of one server. */
-export class SocketCount {
-  readonly #most: number
+export class SocketLimit {
+  readonly #max: number
   #open = 0
 
-  /** @param most that may be open */
-  constructor (most: number) { this.#most = most }
+  /** @param max that may be open */
+  constructor (max: number) { this.#max = max }
 
   /** Counts a socket in, or closes it where there are too many or the server is draining. */
   admit (socket: WebSocket, isDraining: boolean): boolean {
-    if (isDraining || this.#open >= this.#most) {
+    if (isDraining || this.#open >= this.#max) {
       socket.close(tryLater, isDraining ? 'the server is shutting down' : 'too many connections (max-web-sockets)')
       return false
     }

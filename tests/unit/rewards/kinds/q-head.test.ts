@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { drawing, drawPositions, type Position } from '../../../../src/fitting/draw-positions.js'
-import { fitForm, fitQHead } from '../../../../src/fitting/fit-q-head.js'
+import { fitQHead } from '../../../../src/fitting/fit-q-head.js'
+import { fitForm } from '../../../../src/fitting/fit-token-form.js'
 import type { Head } from '../../../../src/rewards/kinds/head.js'
 import { rankCorrelation } from '../../../../src/statistics/metrics.js'
 import { uniform } from '../../../../src/statistics/random.js'
@@ -27,7 +28,7 @@ function positions (count: number): Position[] {
 }
 
 test('a form that is bilinear is found from examples, and foretells positions it has not seen', () => {
-  const form = new TokenForm(fitForm(positions(400), token => embeddings[token]!), width)
+  const form = new TokenForm(fitForm({ positions: positions(400), embeddings: new Map(embeddings.entries()) }), width)
   for (const { state, tokens, added } of positions(50)) {
     const foretold = form.contributions(state, tokens, token => embeddings[token]!)
     assert.ok(rankCorrelation(foretold, added) > 0.8, `${foretold.join()} ${added.join()}`)

@@ -1,12 +1,13 @@
 /**
- * What a response writes: a message, calls of functions behind it, or both; whole, or as typed events while it comes.
- * Knows nothing of the response around it.
+ * What a response writes, its output items: a message, function calls behind it, or both; whole, or as typed events
+ * while they come (`response.output_text.delta`, `response.function_call_arguments.delta`…). Knows nothing of the
+ * response around them.
  */
 import type { Choice } from '../../decoding/result.js'
 import type { TokenLogprob } from '../../policies/drawn-token.js'
 import type { CallForm } from '../../models/tokenizer/call-form.js'
 import { choiceAlignment } from '../alignment/alignment-formatter.js'
-import { logprobObjects } from '../chat/chat-formatter.js'
+import { logprobObjects } from '../generation/logprobs-formatter.js'
 import { newId } from './item-schema.js'
 import { readToolCalls, ToolCallReader, type Piece } from '../chat/tool-call-parser.js'
 import type { ResponseCall, ResponseEvent, ResponseMessage, ResponseOutputItem, ResponseText } from '../wire-types.js'
@@ -35,16 +36,16 @@ const bytesOf = (logprobs: readonly TokenLogprob[]): number =>
   logprobs.reduce((sum, { bytes }) => sum + bytes.length, 0)
 
 /** One answer of a response, item by item. */
-export class ResponseOutput {
+export class OutputItems {
   readonly #options: OutputOptions
   readonly #event: (type: string, fields: object) => ResponseEvent
   readonly #messageId = newId('msg')
-  readonly #callIds: Array<{ readonly id: string, readonly call_id: string }> = []
+  readonly #callIds: Array<Pick<ResponseCall, 'id' | 'call_id'>> = []
   readonly #reader: ToolCallReader
-  /** Of a stream: items that are whole, the one that is not, and tokens whose text is not told yet. */
+  /** Of a stream: items that are whole, the one that is not, and tokens whose text is not whole yet. */
   #closed = 0
   #open: OpenItem | null = null
-  #untold: TokenLogprob[] = []
+  #pendingTokens: TokenLogprob[] = []
 
   /** @param event numbers an event */
   constructor (options: OutputOptions, event: (type: string, fields: object) => ResponseEvent) {
@@ -53,21 +54,21 @@ export class ResponseOutput {
     this.#event = event
   }
 
-  #logprobs (
-    logprobs: readonly TokenLogprob[]
-  ): NonNullable<ResponseText['logprobs']> { return this.#options.hasLogprobs ? logprobObjects(logprobs) : [] }
+  #logprobs (logprobs: readonly TokenLogprob[]): NonNullable<ResponseText['logprobs']> {
+    return this.#options.hasLogprobs ? logprobObjects(logprobs) : []
+  }
 
-  #part (
-    text: string, logprobs: readonly TokenLogprob[]
-  ): ResponseText { return { type: 'output_text', text, annotations: [], logprobs: this.#logprobs(logprobs) } }
+  #part (text: string, logprobs: readonly TokenLogprob[]): ResponseText {
+    return { type: 'output_text', text, annotations: [], logprobs: this.#logprobs(logprobs) }
+  }
 
-  #message (
-    status: Status, content: readonly ResponseText[]
-  ): ResponseMessage { return { id: this.#messageId, type: 'message', status, role: 'assistant', content } }
+  #message (status: Status, content: readonly ResponseText[]): ResponseMessage {
+    return { id: this.#messageId, type: 'message', status, role: 'assistant', content }
+  }
 
-  #idsOf (call: number): {
-    readonly id: string, readonly call_id: string
-  } { return (this.#callIds[call] ??= { id: newId('fc'), call_id: newId('call') }) }
+  #idsOf (call: number): Pick<ResponseCall, 'id' | 'call_id'> {
+    return (this.#callIds[call] ??= { id: newId('fc'), call_id: newId('call') })
+  }
 
   /** @param call its number in the answer */
   #call (status: Status, call: number, name: string, given: string): ResponseCall {
@@ -160,7 +161,7 @@ export class ResponseOutput {
 
   #piece (piece: Piece): ResponseEvent[] {
     switch (piece.type) {
-      case 'content': return this.#delta(piece.text, this.#told(piece.text))
+      case 'content': return this.#delta(piece.text, this.#takeTokens(piece.text))
       case 'call': return [...this.#close(null), ...this.#openCall(piece.name)]
       case 'arguments': {
         const open = this.#open as OpenItem & { type: 'function_call' }
@@ -171,15 +172,15 @@ export class ResponseOutput {
   }
 
   /** Takes away the tokens that some more text of the message completes. */
-  #told (text: string): TokenLogprob[] {
+  #takeTokens (text: string): TokenLogprob[] {
     const ahead = this.#open?.type === 'message' ? this.#open.ahead : 0
-    return this.#untold.splice(0, countWithin(this.#untold, ahead + Buffer.byteLength(text)))
+    return this.#pendingTokens.splice(0, countWithin(this.#pendingTokens, ahead + Buffer.byteLength(text)))
   }
 
   /** The events of some more text. */
   text (text: string, logprobs: readonly TokenLogprob[]): ResponseEvent[] {
     if (!this.#options.hasTools) return this.#delta(text, logprobs)
-    this.#untold.push(...logprobs)
+    this.#pendingTokens.push(...logprobs)
     return this.#reader.push(text).flatMap(piece => this.#piece(piece))
   }
 
@@ -194,9 +195,9 @@ export class ResponseOutput {
 }
 
 /** How many tokens at the beginning have no more than so many bytes together. */
-function countWithin (logprobs: readonly TokenLogprob[], most: number): number {
+function countWithin (logprobs: readonly TokenLogprob[], max: number): number {
   let sum = 0
-  const beyond = logprobs.findIndex(({ bytes }) => (sum += bytes.length) > most)
+  const beyond = logprobs.findIndex(({ bytes }) => (sum += bytes.length) > max)
   return beyond < 0 ? logprobs.length : beyond
 }
 

@@ -1,7 +1,7 @@
 /** What a response writes, as events and whole: text and calls in the same items however the text is cut. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { ResponseOutput } from '../../../../src/api/responses/output-formatter.js'
+import { OutputItems } from '../../../../src/api/responses/output-items.js'
 import { randomStream } from '../../../../src/policies/random-stream.js'
 import type { Choice } from '../../../../src/decoding/result.js'
 import type { TokenLogprob } from '../../../../src/policies/drawn-token.js'
@@ -57,7 +57,7 @@ test('events add up to the items of the whole answer, each opened and closed onc
       for (let seed = 1; seed <= 10; seed++) {
         const events: Json[] = []
         const options = { callForm: hermesForm, hasTools: true, hasLogprobs: true, isGuided }
-        const output = new ResponseOutput(options, (type, fields) => {
+        const output = new OutputItems(options, (type, fields) => {
           const event = { type, sequence_number: events.length, ...structuredClone(fields) }
           events.push(event)
           return event
@@ -85,7 +85,7 @@ test('events add up to the items of the whole answer, each opened and closed onc
         }
         assert.deepEqual(items, output.items(choice))
         assert.deepEqual(items.map(item => item['type']), types, text)
-        assert.deepEqual(withoutIds(items), withoutIds(new ResponseOutput(options, () => assert.fail()).items(choice)))
+        assert.deepEqual(withoutIds(items), withoutIds(new OutputItems(options, () => assert.fail()).items(choice)))
         const part = (items[0] as Json)['content']?.[0]
         if (part && text !== '') {
           assert.equal(part.text, deltas[0]!['text'])
@@ -104,7 +104,7 @@ test('events add up to the items of the whole answer, each opened and closed onc
 
 test('without tools, what looks like a call is text', () => {
   const text = call('get', '{}')
-  const output = new ResponseOutput({ callForm: hermesForm, hasTools: false, hasLogprobs: false, isGuided: false },
+  const output = new OutputItems({ callForm: hermesForm, hasTools: false, hasLogprobs: false, isGuided: false },
     (type, fields) => ({ type, sequence_number: 0, ...fields }))
   assert.equal((output.items(choiceOf(text, [], 'stop'))[0] as Json)['content'][0].text, text)
   assert.deepEqual(output.text(text, []).map(({ type }) => type),
@@ -116,7 +116,7 @@ test('a stream goes through each of its tokens a few times, however long it is',
     let looks = 0
     const token = (bytes: Buffer): TokenLogprob =>
       ({ get bytes () { looks++; return bytes }, logprob: -1, top: [] }) as unknown as TokenLogprob
-    const output = new ResponseOutput({ callForm: hermesForm, hasTools, hasLogprobs: true, isGuided: false },
+    const output = new OutputItems({ callForm: hermesForm, hasTools, hasLogprobs: true, isGuided: false },
       (type, fields) => ({ type, sequence_number: 0, ...fields }))
     const tokens = Array.from({ length: 500 }, () => token(Buffer.from('word ')))
     for (const one of tokens) output.text('word ', [one])

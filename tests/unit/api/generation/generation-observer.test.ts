@@ -1,12 +1,15 @@
-/** Figures of a generation, whoever reads its events and however fast: every token it drew is counted once. */
+/**
+ * Figures of a generation, whoever reads its events and however fast: every token it drew is counted once, and told to
+ * the log once.
+ */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { Watch } from '../../../../src/api/plugins/observe.js'
-import { RequestError } from '../../../../src/errors.js'
+import { GenerationObserver } from '../../../../src/api/generation/generation-observer.js'
+import { requestCancelled } from '../../../../src/errors.js'
 import type { GenerationEvent } from '../../../../src/serving/protocol.js'
 import type { ModelMetrics } from '../../../../src/metrics/model-metrics.js'
 
-const spent = { generatedTokens: 12, rewardSeconds: {} }
+const used = { generatedTokens: 12, rewardSeconds: {} }
 const text: GenerationEvent =
   { type: 'text', choice: 0, text: 'a', logprobs: [], tokens: [] } as unknown as GenerationEvent
 const ending = [
@@ -14,9 +17,11 @@ const ending = [
   { type: 'usage', usage: { returnedTokens: 12, discardedTokens: 0 } }
 ] as unknown as GenerationEvent[]
 
-/** A watch and the tokens that its metrics were told of. */
-function watched (): { watch: Watch, counted: { returned: number, abandoned: number, failed: string[] } } {
-  const counted = { returned: 0, abandoned: 0, failed: [] as string[] }
+interface Counted { returned: number, abandoned: number, failed: string[], logged: number, open: number }
+
+/** An observer and the tokens that its metrics and its log were told of. */
+function observed (): { observer: GenerationObserver, counted: Counted } {
+  const counted: Counted = { returned: 0, abandoned: 0, failed: [], logged: 0, open: 0 }
   const metrics: Pick<ModelMetrics, 'observe' | 'scored' | 'succeeded' | 'abandoned' | 'failed'> = {
     observe () {},
     scored () {},
@@ -24,7 +29,12 @@ function watched (): { watch: Watch, counted: { returned: number, abandoned: num
     abandoned (tokens) { counted.abandoned += tokens },
     failed (code) { counted.failed.push(code) }
   }
-  return { watch: new Watch(metrics as ModelMetrics), counted }
+  const log = {
+    hold () { counted.open++ },
+    release () { counted.open-- },
+    addTokens (tokens: number) { counted.logged += tokens }
+  }
+  return { observer: new GenerationObserver(metrics as ModelMetrics, log), counted }
 }
 
 async function * given (
@@ -41,30 +51,30 @@ async function read (events: AsyncIterable<GenerationEvent>): Promise<Generation
 }
 
 test('a reader that is told of the end after all was drawn is counted once', async () => {
-  const { watch, counted } = watched()
-  const events = watch.events(given([text, ...ending]))
+  const { observer, counted } = observed()
+  const events = observer.events(given([text, ...ending]))
   await events.next()
-  watch.used(spent)
+  observer.used(used)
   assert.equal((await read(events)).length, 2)
-  assert.deepEqual(counted, { returned: 12, abandoned: 0, failed: [] })
+  assert.deepEqual(counted, { returned: 12, abandoned: 0, failed: [], logged: 12, open: 0 })
 })
 
 test('a reader that leaves after all was drawn, or before, has left all tokens, once', async () => {
   for (const isEarly of [true, false]) {
-    const { watch, counted } = watched()
-    const events = watch.events(given([text, ...ending]))
+    const { observer, counted } = observed()
+    const events = observer.events(given([text, ...ending]))
     await events.next()
-    if (isEarly) watch.used(spent)
+    if (isEarly) observer.used(used)
     await events.return()
-    if (!isEarly) watch.used(spent)
-    assert.deepEqual(counted, { returned: 0, abandoned: 12, failed: [] })
+    if (!isEarly) observer.used(used)
+    assert.deepEqual(counted, { returned: 0, abandoned: 12, failed: [], logged: 12, open: 0 })
   }
 })
 
 test('so has one that is cut off', async () => {
-  const { watch, counted } = watched()
-  const events = watch.events(given([text], new RequestError('request_cancelled', 'the caller left')))
+  const { observer, counted } = observed()
+  const events = observer.events(given([text], requestCancelled()))
   await assert.rejects(read(events))
-  watch.used(spent)
-  assert.deepEqual(counted, { returned: 0, abandoned: 12, failed: ['request_cancelled'] })
+  observer.used(used)
+  assert.deepEqual(counted, { returned: 0, abandoned: 12, failed: ['request_cancelled'], logged: 12, open: 0 })
 })

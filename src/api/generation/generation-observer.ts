@@ -1,15 +1,20 @@
-/** Watches a generation and tells the metrics: its events as they pass by, and what it took, however it ended. */
+/**
+ * Observes a generation for the metrics and the access log: its events as they pass by, and what it took, however it
+ * ended.
+ */
 import type { DecodeResult } from '../../decoding/result.js'
 import { RequestError } from '../../errors.js'
 import type { GenerationEvent, Usage, Used } from '../../serving/protocol.js'
 import type { ModelMetrics } from '../../metrics/model-metrics.js'
+import type { LogEntry } from '../plugins/logging.js'
 
 /** Seconds since a moment of `performance.now()`. */
 const since = (moment: number): number => (performance.now() - moment) / 1000
 
-/** One generation, watched. */
-export class Watch {
+/** Observes one generation. */
+export class GenerationObserver {
   readonly #metrics: ModelMetrics
+  readonly #log: Pick<LogEntry, 'hold' | 'release' | 'addTokens'>
   readonly #arrived = performance.now()
   #admitted = 0
   #isGuided = false
@@ -19,14 +24,23 @@ export class Watch {
   #result: DecodeResult | null = null
   #pruned = 0
   #hasEnded = false
-  /** Tokens it drew, once that is told. */
+  /** Tokens it drew, once that is known. */
   #drawn: number | null = null
   /** Whether its events are read no more. */
   #isLeft = false
+  /** Whether the log waits for its tokens: from its first event on, which says that it has begun. */
+  #isHeld = false
 
-  constructor (metrics: ModelMetrics) { this.#metrics = metrics }
+  constructor (metrics: ModelMetrics, log: Pick<LogEntry, 'hold' | 'release' | 'addTokens'>) {
+    this.#metrics = metrics
+    this.#log = log
+  }
 
   #see (event: GenerationEvent): void {
+    if (!this.#isHeld && this.#drawn === null) {
+      this.#isHeld = true
+      this.#log.hold()
+    }
     if (event.type === 'start') {
       this.#admitted = performance.now()
       this.#isGuided = event.start.strategy !== 'sample'
@@ -65,6 +79,8 @@ export class Watch {
   used ({ generatedTokens, rewardSeconds }: Used): void {
     this.#metrics.scored(rewardSeconds)
     this.#drawn = generatedTokens
+    this.#log.addTokens(generatedTokens)
+    if (this.#isHeld) this.#log.release()
     this.#countAbandoned()
   }
 
@@ -73,7 +89,7 @@ export class Watch {
     if (this.#drawn !== null && this.#isLeft && !this.#hasEnded) this.#metrics.abandoned(this.#drawn)
   }
 
-  /** The same events, watched. */
+  /** The same events, observed. */
   async * events (events: AsyncIterable<GenerationEvent>): AsyncGenerator<GenerationEvent, void, undefined> {
     try {
       for await (const event of events) {

@@ -1,0 +1,35 @@
+/** Headers of every answer, and what a request's id may be; which pages of other origins may read answers. */
+import { randomUUID } from 'node:crypto'
+import type { IncomingMessage } from 'node:http'
+import cors from '@fastify/cors'
+import type { FastifyInstance } from 'fastify'
+
+/** Ids that clients give are taken if they are short and plain. */
+const plainId = /^[\w.-]{1,128}$/
+
+const ownHeaders = ['x-request-id', 'openai-processing-ms', 'x-fairlead-ignored', 'retry-after', 'retry-after-ms', ...[
+  'limit', 'remaining', 'reset'
+].flatMap(figure => ['requests', 'tokens'].map(what => `x-ratelimit-${figure}-${what}`))]
+
+/** The client's own id of a request, or a new one. */
+export function requestId ({ headers }: Pick<IncomingMessage, 'headers'>): string {
+  const given = headers['x-request-id']
+  return typeof given === 'string' && plainId.test(given) ? given : `req_${randomUUID()}`
+}
+
+/** To be called before keys are asked for: a browser's preflight request has none. */
+export async function installHeaders (app: FastifyInstance, corsOrigins: readonly string[]): Promise<void> {
+  app.addHook('onRequest', async (request, reply) => {
+    reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff')
+  })
+  app.addHook('onSend', async (_, reply) => {
+    reply.header('openai-processing-ms', Math.round(reply.elapsedTime))
+  })
+  if (corsOrigins.length === 0) return
+  await app.register(cors, {
+    origin: corsOrigins.includes('*') ? '*' : [...corsOrigins],
+    methods: ['GET', 'POST', 'DELETE'],
+    exposedHeaders: ownHeaders,
+    maxAge: 600
+  })
+}

@@ -1,0 +1,28 @@
+/**
+ * Questions to the inference thread over HTTP: counted for their caller, with the caller's own part of the prefix
+ * cache, ended when the client disconnects.
+ */
+import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { Calls } from '../../serving/calls.js'
+import type { Services } from '../services.js'
+import { disconnectSignal } from './disconnect.js'
+
+/** Questions that take the model's time. */
+type CountedCall = 'score' | 'adapt' | 'suggest' | 'embed'
+
+/** @throws RequestError */
+export async function callInference<N extends CountedCall> (
+  services: Services, name: N, asked: Calls[N]['request'], { caller }: Pick<FastifyRequest, 'caller'>,
+  reply: FastifyReply
+): Promise<Calls[N]['answer']> {
+  const release = services.begin(caller, reply)
+  const signal = disconnectSignal(reply)
+  const own = 'cacheSalt' in asked ? { ...asked, cacheSalt: caller.saltOf(asked.cacheSalt) } : asked
+  try {
+    return await services.inference.call(name, own, {
+      signal, onUsed: ({ rewardSeconds }) => { services.metrics.scored(asked.model, rewardSeconds) }
+    })
+  } finally {
+    release()
+  }
+}
