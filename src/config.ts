@@ -34,72 +34,76 @@ const memory = Math.min(totalmem(), process.constrainedMemory() || Infinity)
  */
 export const settings = {
   config: {
-    type: 'string', default: '', help: 'file with settings by their flag names, YAML or JSON, and with profiles'
+    type: 'string', default: '', help: 'settings file (YAML or JSON): settings by flag name, and profiles'
   },
   host: { type: 'string', serverOnly: true, default: '127.0.0.1', help: 'address to listen on' },
   port: {
-    type: 'integer', serverOnly: true, default: 8000, min: 0, max: 65535, help: 'port to listen on; 0 takes a free one'
+    type: 'integer', serverOnly: true, default: 8000, min: 0, max: 65535, help: 'port to listen on; 0 picks a free one'
   },
   model: {
     type: 'string',
     default: 'smollm2-135m',
-    help: 'name of a model in models/, or path of a GGUF file or of a folder with a Hugging Face checkpoint'
+    help: 'name of a model in models/, or path to a GGUF file or to a Hugging Face checkpoint folder'
   },
   moreModels: {
     type: 'list',
     default: [],
-    help: 'models to serve beside it, as name=model (a path, or a name in models/), separated by commas; requests ' +
-      'choose by name, and model is the default'
+    help: 'additional models to serve, as comma-separated name=model pairs (model is a path or a name in models/); ' +
+      'requests select one by name, the default is --model'
   },
   cacheDir: {
     type: 'string',
     default: join(homedir(), '.cache', 'fairlead'),
-    help: 'folder for downloaded and converted models and for features'
+    help: 'cache directory: downloaded and converted models, features'
   },
   dataDir: {
     type: 'string',
     default: join(homedir(), '.local', 'share', 'fairlead'),
-    help: 'folder for what the server is given to keep: fitted rewards, stored completions and feedback'
+    help: 'data directory: fitted rewards, stored completions, feedback'
   },
-  rewardsDir: { type: 'string', default: '', help: 'folder with more rewards (*.json) beside those in the box' },
+  rewardsDir: {
+    type: 'string',
+    default: '',
+    help: 'directory with additional rewards (*.json) next to the built-in ones'
+  },
   contrastModels: {
     type: 'list',
     default: [],
-    help: 'language models that token guidance can contrast, as name=path (a GGUF file or a checkpoint’s folder), ' +
-      'separated by commas; each must have the vocabulary of a model that is served'
+    help: 'language models available to token guidance as contrast, as comma-separated name=path pairs (a GGUF file ' +
+      'or a checkpoint folder); each must share the vocabulary of a served model'
   },
   remoteScorers: {
     type: 'list',
     default: [],
-    help: 'origins that remote rewards may have, such as http://127.0.0.1:8001; none by default'
+    help: 'origins that remote rewards may call (allowlist), such as http://127.0.0.1:8001; none by default'
   },
   format: {
     type: 'string',
     default: 'i8',
     choices: ['i8', 'q8', 'q4', 'exact', 'f32'],
-    help: 'weight format: i8 is the fastest, exact keeps the file’s own blocks, f32 is the reference; see ' +
-      'Weight formats'
+    help: 'weight format: i8 is the fastest, exact keeps the file’s own blocks, f32 is the reference; see Weight ' +
+      'formats'
   },
   threads: {
     type: 'integer',
     default: availableParallelism(),
     min: 1,
     max: 256,
-    help: 'threads of a forward pass; default: the cores'
+    help: 'threads per forward pass; default: the number of cores'
   },
   contextLength: {
     type: 'integer',
     default: 0,
     min: 0,
     max: 1 << 20,
-    help: 'longest prompt and answer together, tokens; 0 is the model’s own'
+    help: 'maximum context length in tokens (prompt + answer); 0 = the model’s limit'
   },
   maxSequences: {
     type: 'integer',
     default: 160,
     min: 1,
     max: 4096,
-    help: 'sequences that can run at the same time, for each model; more may be open'
+    help: 'maximum number of sequences that run at the same time, per model; more may be open'
   },
   kvCacheBytes: {
     type: 'integer',
@@ -107,7 +111,7 @@ export const settings = {
     default: Math.floor(memory / 4),
     min: 1 << 20,
     max: 2 ** 50,
-    help: 'bytes of KV that running requests may reserve together, for each model; default: a quarter of the memory, ' +
+    help: 'KV cache budget in bytes that running requests can reserve, per model; default: a quarter of memory, ' +
       'divided among the models'
   },
   rewardKvCacheBytes: {
@@ -115,8 +119,8 @@ export const settings = {
     default: Math.floor(memory / 8),
     min: 1 << 20,
     max: 2 ** 50,
-    help: 'bytes of KV that running requests may reserve in each model of a reward or of contrast-models; default: ' +
-      'an eighth of the memory'
+    help: 'KV cache budget in bytes that running requests can reserve in each reward model and contrast model; ' +
+      'default: an eighth of memory'
   },
   prefixCacheBytes: {
     type: 'integer',
@@ -124,29 +128,28 @@ export const settings = {
     default: Math.floor(memory / 16),
     min: 0,
     max: 2 ** 50,
-    help: 'bytes of KV kept for later prompts that begin alike, for each model; 0 turns the prefix cache off; ' +
-      'default: a sixteenth of the memory, divided among the models'
+    help: 'prefix cache size in bytes, per model; 0 disables prefix caching; default: a sixteenth of memory, divided ' +
+      'among the models'
   },
   sharedPrompts: {
     type: 'string',
     default: 'on',
     choices: ['on', 'off'],
-    help: 'whether the KV of a prompt is stored once for all its candidates where that pays; off stores it with each ' +
-      'of them'
+    help: 'store a prompt’s KV once for all its candidates where that pays off; off stores a copy with each candidate'
   },
   prefillTokensPerStep: {
     type: 'integer',
     default: 256,
     min: 2,
     max: 8192,
-    help: 'prompt tokens read in one step, so that others wait no longer'
+    help: 'prefill chunk size in tokens; smaller chunks delay running requests less'
   },
   maxTokensPerRequest: {
     type: 'integer',
     default: 65536,
     min: 1,
     max: 1 << 30,
-    help: 'ceiling of one request: fan-out × max_tokens, or the tokens it has scored'
+    help: 'maximum tokens per request: fan-out × max_tokens, or the tokens it has scored'
   },
   maxQueuedRequests: {
     type: 'integer',
@@ -154,16 +157,21 @@ export const settings = {
     default: 256,
     min: 0,
     max: 1 << 20,
-    help: 'requests that wait for KV, for each model, before others get 429'
+    help: 'maximum queued requests per model; further requests get 429'
   },
   bodyLimitBytes: {
-    type: 'integer', serverOnly: true, default: 2 << 20, min: 1024, max: 1 << 30, help: 'largest request body, bytes'
+    type: 'integer',
+    serverOnly: true,
+    default: 2 << 20,
+    min: 1024,
+    max: 1 << 30,
+    help: 'maximum request body size in bytes'
   },
   maxWebSockets: {
-    type: 'integer', serverOnly: true, default: 1024, min: 1, max: 1 << 20, help: 'open WebSocket connections'
+    type: 'integer', serverOnly: true, default: 1024, min: 1, max: 1 << 20, help: 'maximum open WebSocket connections'
   },
   maxRequestsPerSocket: {
-    type: 'integer', serverOnly: true, default: 32, min: 1, max: 4096, help: 'requests in flight on one WebSocket'
+    type: 'integer', serverOnly: true, default: 32, min: 1, max: 4096, help: 'maximum requests in flight per WebSocket'
   },
   drainTimeoutMs: {
     type: 'integer',
@@ -171,15 +179,15 @@ export const settings = {
     default: 30000,
     min: 0,
     max: 3600000,
-    help: 'how long running requests may go on after SIGTERM, ms'
+    help: 'time that in-flight requests have to finish after SIGTERM (ms)'
   },
   apiKeys: {
     type: 'list',
     serverOnly: true,
     default: [],
-    help: 'API keys for inference, separated by commas; better in the environment or a file than on a command line'
+    help: 'comma-separated API keys for inference; prefer the environment or a file to the command line'
   },
-  adminKeys: { type: 'list', serverOnly: true, default: [], help: 'API keys that may change what the server has, too' },
+  adminKeys: { type: 'list', serverOnly: true, default: [], help: 'API keys with the admin role' },
   apiKeysFile: {
     type: 'string',
     serverOnly: true,
@@ -192,7 +200,7 @@ export const settings = {
     default: 0,
     min: 0,
     max: 1 << 20,
-    help: 'requests of one API key at a time; 0 is no limit'
+    help: 'maximum concurrent requests per API key; 0 = unlimited'
   },
   requestsPerMinutePerKey: {
     type: 'integer',
@@ -200,7 +208,7 @@ export const settings = {
     default: 0,
     min: 0,
     max: 1 << 30,
-    help: 'requests of one API key a minute; 0 is no limit'
+    help: 'requests per minute per API key; 0 = unlimited'
   },
   tokensPerMinutePerKey: {
     type: 'integer',
@@ -208,7 +216,7 @@ export const settings = {
     default: 0,
     min: 0,
     max: 1 << 30,
-    help: 'tokens generated for one API key a minute, discarded candidates too; 0 is no limit'
+    help: 'generated tokens per minute per API key, including discarded candidates; 0 = unlimited'
   },
   storedCompletions: {
     type: 'integer',
@@ -216,7 +224,7 @@ export const settings = {
     default: 10000,
     min: 1,
     max: 1 << 24,
-    help: 'chat completions asked for with store: true that are kept in data-dir; the oldest without feedback go first'
+    help: 'maximum chat completions (store: true) kept in data-dir; evicted oldest first; those with feedback are kept'
   },
   storedResponses: {
     type: 'integer',
@@ -224,7 +232,8 @@ export const settings = {
     default: 1024,
     min: 1,
     max: 1 << 24,
-    help: 'responses of /v1/responses that are kept for later requests, in memory; the oldest unused go first'
+    help: 'maximum responses of /v1/responses kept in memory for later requests; the least recently used are evicted ' +
+      'first'
   },
   storedResponseBytes: {
     type: 'integer',
@@ -232,23 +241,24 @@ export const settings = {
     default: 64 << 20,
     min: 1024,
     max: 2 ** 40,
-    help: 'bytes they may take together; a larger one is not kept'
+    help: 'total size of stored responses in bytes; a response larger than this is not stored'
   },
   corsOrigins: {
-    type: 'list', serverOnly: true, default: [], help: 'origins whose web pages may call the server; * is any'
+    type: 'list', serverOnly: true, default: [], help: 'origins whose web pages may call the server; * allows any'
   },
   allowedHosts: {
     type: 'list',
     serverOnly: true,
     default: [],
-    help: 'names the server answers to, beside those of loopback; on loopback, or with any, it answers to no others'
+    help: 'host names the server accepts besides loopback names; all others are rejected if this is set or if the ' +
+      'server listens on loopback'
   },
   metricsNames: {
     type: 'string',
     serverOnly: true,
     default: 'fairlead',
     choices: ['fairlead', 'vllm'],
-    help: 'whose names figures carry that vLLM has too'
+    help: 'metric names: vllm uses vLLM’s names where it has the same metric'
   },
   slowReaderTimeoutMs: {
     type: 'integer',
@@ -256,7 +266,7 @@ export const settings = {
     default: 60000,
     min: 10,
     max: 3600000,
-    help: 'how long a reader of a stream may take nothing before it is cut off, ms'
+    help: 'disconnect a stream’s client that has read nothing for this long (ms)'
   },
   webSocketPingMs: {
     type: 'integer',
@@ -264,14 +274,14 @@ export const settings = {
     default: 30000,
     min: 10,
     max: 3600000,
-    help: 'between pings; a WebSocket that missed one is closed, ms'
+    help: 'WebSocket ping interval (ms); connections that miss a pong are closed'
   },
   logLevel: {
     type: 'string',
     serverOnly: true,
     default: 'info',
     choices: ['silent', 'fatal', 'error', 'warn', 'info', 'debug'],
-    help: 'least severe log line written'
+    help: 'minimum log level'
   }
 } as const satisfies Record<string, Setting>
 
