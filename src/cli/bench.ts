@@ -1,4 +1,4 @@
-/** `fairlead bench`: what the engine does on this machine, sampling included. */
+/** `fairlead bench`: measures the engine on this machine, sampling included. */
 import { cpus, loadavg } from 'node:os'
 import Table from 'cli-table3'
 import { RequestError } from '../errors.js'
@@ -9,25 +9,25 @@ import { say, type Command } from './command.js'
 import { engineConfigOf, engineOptions, integerOption, integersOption, type Options, type Values } from './options.js'
 
 const options: Options = {
-  scenario: { type: 'string', help: `what to measure, by commas: ${scenarioNames.join(', ')}`, default: 'all' },
+  scenario: { type: 'string', help: `comma-separated scenarios to run: ${scenarioNames.join(', ')}`, default: 'all' },
   batch: {
-    type: 'string', help: 'decode: sequences that decode together; requests: in flight; by commas', default: '1,8,16,32'
+    type: 'string', help: 'comma-separated batch sizes (decode) or requests in flight (requests)', default: '1,8,16,32'
   },
   context: {
     type: 'string',
-    help: 'decode, mixed, drafts: tokens before the first that is measured; requests: tokens of a prompt',
+    help: 'context length before measuring starts (decode, mixed, drafts), or prompt length (requests), in tokens',
     default: '128'
   },
-  common: { type: 'string', help: 'requests: tokens that all prompts begin with, and that are cached', default: '0' },
+  common: { type: 'string', help: 'requests: length of the common, cached prefix in tokens', default: '0' },
   prompts: {
     type: 'string',
-    help: 'prefill, fan-out, prefix-hit (the longest): tokens of the prompt, by commas',
+    help: 'comma-separated prompt lengths in tokens (prefill, fan-out; prefix-hit uses the longest)',
     default: '128,512,1024'
   },
-  candidates: { type: 'string', help: 'fan-out: candidates of one prompt; mixed: half of them', default: '32' },
+  candidates: { type: 'string', help: 'candidates per prompt (fan-out); mixed uses half of them', default: '32' },
   tokens: { type: 'string', help: 'tokens decoded per sequence and repetition', default: '32' },
   repeat: { type: 'string', help: 'repetitions; the median is reported', default: '5' },
-  operators: { type: 'boolean', help: 'also print where the time of forward passes goes (slows them down)' },
+  operators: { type: 'boolean', help: 'also profile the operators of forward passes (slower)' },
   json: { type: 'boolean', help: 'print JSON' },
   ...engineOptions
 }
@@ -39,7 +39,8 @@ function chosenScenarios (values: Values): ScenarioName[] {
   const unknown = names.find(name => !scenarioNames.includes(name as ScenarioName))
   if (unknown !== undefined) {
     throw new RequestError('invalid_request',
-      `--scenario must be some of ${scenarioNames.join(', ')}; got ${JSON.stringify(unknown)}`, { param: 'scenario' })
+      `--scenario must be a comma-separated list of ${scenarioNames.join(', ')}; got ${JSON.stringify(unknown)}`,
+      { param: 'scenario' })
   }
   return names as ScenarioName[]
 }
@@ -47,7 +48,7 @@ function chosenScenarios (values: Values): ScenarioName[] {
 export const bench: Command = {
   name: 'bench',
   usage: '[OPTIONS]',
-  summary: 'measures decoding, prefill, requests in flight, fan-out, mixed load, prefix hits and drafts',
+  summary: 'measure decode, prefill, concurrent requests, fan-out, mixed load, prefix cache hits and draft tokens',
   options,
   mostPositionals: 0,
   async run (values) {
@@ -57,7 +58,7 @@ export const bench: Command = {
     const common = integerOption(values, 'common', 0, 0)
     if (common > context - 2) {
       throw new RequestError('invalid_request',
-        `--common must be at most --context less 2, ${context - 2}; got ${common}`, { param: 'common' })
+        `--common must be at most --context minus 2 (${context - 2}); got ${common}`, { param: 'common' })
     }
     const benchOptions = {
       batches: integersOption(values, 'batch', '1,8,16,32'),

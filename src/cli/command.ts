@@ -9,15 +9,15 @@ export interface Command {
   readonly usage: string
   readonly summary: string
   readonly options: Options
-  /** How many arguments that are no options it takes, at most. */
+  /** Maximum number of positional arguments. */
   readonly mostPositionals: number
   /** More help, printed after the options. */
   readonly notes?: () => string
-  /** Does it. What it gives goes to stdout, what it says to stderr. */
+  /** Runs the command: results go to stdout, messages to stderr. */
   run (values: Values, positionals: readonly string[]): Promise<void>
 }
 
-/** Tells the person at the terminal something. */
+/** Prints a message for the user to stderr. */
 export function say (message: string): void {
   process.stderr.write(`${message}\n`)
 }
@@ -28,6 +28,6 @@ export async function readText (file: string): Promise<string> {
     return await readFile(file, 'utf8')
   } catch (cause) {
     throw new RequestError('invalid_request',
-      `${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+      `cannot read ${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
 }
