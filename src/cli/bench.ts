@@ -105,7 +105,7 @@ function format (value: number, unit: Row['unit']): string {
 
 function print (environment: object, rows: readonly Row[], memory: number, operators: readonly OperatorTime[]): void {
   const style = { head: [], border: [] }
-  const table = new Table({ head: ['scenario', 'what', 'B', 'unit', 'median', 'least–most', 'host share'], style })
+  const table = new Table({ head: ['scenario', 'what', 'B', 'unit', 'median', 'min–max', 'host share'], style })
   for (const { scenario, what, batch, unit, value, hostShare } of rows) {
     table.push([scenario, what, batch, unit === 'bytes' ? '' : unit, format(value.median, unit),
       value.least === value.most ? '' : `${format(value.least, unit)}–${format(value.most, unit)}`,

@@ -57,7 +57,7 @@ interface Inputs {
 export async function fitQHead (request: QHeadRequest): Promise<QHead> {
   const { policy, head, answersPerPrompt, onProgress, signal } = request
   if (head.pooling !== 'mean' || !head.members.prefix) {
-    throw new RequestError('invalid_request', 'a Q-head needs a head with pooling mean that was fitted on prefixes')
+    throw new RequestError('invalid_request', 'a Q-head requires a head with pooling mean that was fitted on prefixes')
   }
   const { train, test, split } = splitPrompts(request)
   const layer = head.layer
@@ -93,7 +93,7 @@ function splitPrompts (
 ): { train: QHeadRequest['prompts'], test: QHeadRequest['prompts'], split: string } {
   if (prompts.length < fewestPrompts) {
     throw new RequestError('invalid_request',
-      `a Q-head needs at least ${fewestPrompts} prompts to draw answers to; got ${prompts.length}`)
+      `a Q-head requires at least ${fewestPrompts} prompts to sample answers for; got ${prompts.length}`)
   }
   if (test) return { train: prompts, test, split }
   return {

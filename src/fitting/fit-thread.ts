@@ -38,7 +38,7 @@ export async function runFitTask (task: FitTask, { signal, onProgress }: FitThre
         else resolve(message.descriptor)
       })
       worker.on('error', reject)
-      worker.on('exit', () => { reject(new Error('the thread of a fit ended before it was done')) })
+      worker.on('exit', () => { reject(new Error('the fit thread exited before it finished')) })
     })
   } finally {
     if (leave) signal?.removeEventListener('abort', leave)

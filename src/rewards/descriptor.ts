@@ -94,7 +94,7 @@ function checkShape (schema: TObject, value: unknown): void {
 }
 
 function objectOf (value: unknown): Readonly<Record<string, unknown>> {
-  if (!isObject(value)) throw new Violation('must hold one JSON object')
+  if (!isObject(value)) throw new Violation('must contain one JSON object')
   return value
 }
 
@@ -155,7 +155,8 @@ function broken (file: string, problem: string, cause?: unknown): RequestError {
 export function checkRewardName (name: string): void {
   if (!Value.Check(naming.name, name)) {
     throw new RequestError('invalid_request',
-      `name must be lower-case letters, digits, _ and -, a letter first, 64 at most; got ${JSON.stringify(name)}`,
+      'name must consist of at most 64 lower-case letters, digits, _ and -, starting with a letter; ' +
+        `got ${JSON.stringify(name)}`,
       { param: 'name' })
   }
 }
@@ -200,12 +201,12 @@ export async function loadRewards (
   const families = new Map<string, RewardFamily>()
   for (const directory of directories) {
     const entries = await readdir(directory)
-      .catch((error: Error) => { throw broken(directory, `folder cannot be read: ${error.message}`, error) })
+      .catch((error: Error) => { throw broken(directory, `cannot read the directory: ${error.message}`, error) })
     for (const entry of entries.filter(name => name.endsWith('.json')).sort()) {
       const file = join(directory, entry)
       const family = parseRewardFamily(await readFile(file, 'utf8'), file, remotes)
       const other = families.get(family.name)
-      if (other) throw broken(file, `name "${family.name}" is taken by ${other.file}`)
+      if (other) throw broken(file, `name "${family.name}" is already used by ${other.file}`)
       families.set(family.name, family)
     }
   }

@@ -28,7 +28,7 @@ export function decoderConfigFromGguf (file: GgufFile): DecoderConfig {
     return value
   }
   const tokens = file.metadata['tokenizer.ggml.tokens']
-  if (!Array.isArray(tokens) || tokens.length === 0) throw refuseModel(file, 'it holds no vocabulary')
+  if (!Array.isArray(tokens) || tokens.length === 0) throw refuseModel(file, 'it has no vocabulary')
   const queryHeads = number('attention.head_count')
   const hiddenSize = number('embedding_length')
   const headSize = number('attention.key_length', hiddenSize / queryHeads)

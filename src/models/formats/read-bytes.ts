@@ -6,7 +6,7 @@ export async function readExactly (file: FileHandle, offset: number, sizeBytes: 
   const bytes = new Uint8Array(sizeBytes)
   for (let done = 0; done < sizeBytes;) {
     const { bytesRead } = await file.read(bytes, done, sizeBytes - done, offset + done)
-    if (bytesRead === 0) throw new Error(`the file ends ${sizeBytes - done} bytes too early`)
+    if (bytesRead === 0) throw new Error(`the file is ${sizeBytes - done} bytes too short`)
     done += bytesRead
   }
   return new DataView(bytes.buffer)

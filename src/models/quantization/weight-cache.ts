@@ -72,7 +72,7 @@ async function readTensor (file: FileHandle, { type, dims, offset, sizeBytes }: 
   const bytes = new Uint8Array(tensor.data.buffer, tensor.data.byteOffset, sizeBytes)
   for (let done = 0; done < sizeBytes;) {
     const { bytesRead } = await file.read(bytes, done, sizeBytes - done, offset + done)
-    if (bytesRead === 0) throw new Error('the weight cache ended while it was read')
+    if (bytesRead === 0) throw new Error('unexpected end of the weight cache')
     done += bytesRead
   }
   return tensor

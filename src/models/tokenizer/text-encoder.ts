@@ -75,7 +75,7 @@ export function textEncoder (path: string, json: TokenizerJson, config: { readon
     }, config)
     whole = new Tokenizer({ ...json, truncation: null, padding: null }, config)
   } catch (error) {
-    throw refuseModel({ path }, `tokenizer.json cannot be read (${(error as Error).message})`)
+    throw refuseModel({ path }, `cannot read tokenizer.json (${(error as Error).message})`)
   }
   const idsOf = (text: string): number[] => text === '' ? [] : plain.encode(text, { add_special_tokens: false }).ids
   const bare = idsOf(probe)
@@ -84,8 +84,8 @@ export function textEncoder (path: string, json: TokenizerJson, config: { readon
   const [start, first] = [indexOf(single, bare, 0), indexOf(double.ids, bare, 0)]
   const second = indexOf(double.ids, bare, first + bare.length)
   if (bare.length === 0 || start < 0 || first < 0 || second < 0) {
-    throw refuseModel({ path }, `tokenizer.json makes of the text ${JSON.stringify(probe)} the tokens ` +
-      `[${single.join(', ')}], among which its own [${bare.join(', ')}] are not`)
+    throw refuseModel({ path }, `tokenizer.json encodes the text ${JSON.stringify(probe)} as ` +
+      `[${single.join(', ')}], which does not contain its own tokens [${bare.join(', ')}]`)
   }
   const [between, types] = [first + bare.length, double.token_type_ids]
   const around = (ids: readonly number[], from: number, to?: number): { ids: number[], types: number[] } => ({
