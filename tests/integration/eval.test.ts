@@ -120,7 +120,7 @@ test('interrupted, it leaves a report of the prompts that were done', async () =
   })
   const [code] = await once(child, 'exit')
   assert.equal(code, 0, said)
-  assert.match(said, /interrupted: the report is of the prompts that were done/)
+  assert.match(said, /^interrupted: /m)
   assert.ok(existsSync(printed.trim()))
   assert.match(readFileSync(printed.trim(), 'utf8'), /\*\*Partial\*\*: interrupted; \d+ prompts are in it/)
 })
