@@ -84,8 +84,8 @@ export class RewardModels {
     } catch (error) {
       model.dispose()
       throw error instanceof RequestError
-        ? new RequestError(error.code, `${model.id} reads texts of up to ${model.contextLength} tokens, and there is ` +
-          `no memory for that: ${error.message}`, { cause: error })
+        ? new RequestError(error.code, `${model.id} has a context of ${model.contextLength} tokens, and there is ` +
+          `not enough memory for it: ${error.message}`, { cause: error })
         : error
     }
   }
