@@ -1,4 +1,4 @@
-# Build: everything, development packages included.
+# Build stage: everything, including development packages.
 FROM node:20-bookworm-slim AS build
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
@@ -7,7 +7,7 @@ COPY tsconfig*.json ./
 COPY src ./src
 RUN npm run build
 
-# Run: what was built and its own packages. The model is fetched into a volume on first start; the other holds what the server is given to keep.
+# Runtime stage: the build and its packages. One volume caches the model, downloaded on first start; the other is the data directory.
 FROM node:20-bookworm-slim
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./

@@ -92,12 +92,12 @@ function settingsTable (): string {
     const setting = settings[name]
     // These depend on the machine.
     const value = {
-      threads: 'the cores',
+      threads: 'number of cores',
       cacheDir: '`~/.cache/fairlead`',
       dataDir: '`~/.local/share/fairlead`',
-      kvCacheBytes: 'a quarter of the memory',
-      rewardKvCacheBytes: 'an eighth of it',
-      prefixCacheBytes: 'a sixteenth of it'
+      kvCacheBytes: 'a quarter of memory',
+      rewardKvCacheBytes: 'an eighth of memory',
+      prefixCacheBytes: 'a sixteenth of memory'
     }[name as string] ?? (String(setting.default) === '' ? '' : `\`${setting.default}\``)
     return [`\`--${flagName(name)}\``, `\`${environmentName(name)}\``, value, setting.help]
   }))

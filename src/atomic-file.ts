@@ -7,7 +7,7 @@ import { RequestError } from './errors.js'
 /** Something could not be kept: the disk is full, the folder is not writable. @param what in the plural */
 export function storageError (what: string, directory: string, cause: unknown): RequestError {
   return new RequestError('storage_failed',
-    `${what} cannot be kept in ${directory}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+    `cannot store ${what} in ${directory}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
 }
 
 /**

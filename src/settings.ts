@@ -47,79 +47,84 @@ const memory = Math.min(totalmem(), process.constrainedMemory() || Infinity)
  * name in upper case.
  */
 export const settings = {
-  config: text('', 'file with settings by their flag names, YAML or JSON, and with profiles'),
+  config: text('', 'settings file (YAML or JSON): settings by flag name, and profiles'),
   host: text('127.0.0.1', 'address to listen on', serverOnly),
-  port: integer(8000, [0, 65535], 'port to listen on; 0 takes a free one', serverOnly),
+  port: integer(8000, [0, 65535], 'port to listen on; 0 picks a free one', serverOnly),
   model: text('smollm2-135m',
-    'name of a model in models/, or path of a GGUF file or of a folder with a Hugging Face checkpoint'),
+    'name of a model in models/, or path to a GGUF file or to a Hugging Face checkpoint folder'),
   moreModels: list(
-    'models to serve beside it, as name=model (a path, or a name in models/), separated by commas; requests choose ' +
-      'by name, and model is the default'),
-  cacheDir: text(join(homedir(), '.cache', 'fairlead'), 'folder for downloaded and converted models and for features'),
+    'additional models to serve, as comma-separated name=model pairs (model is a path or a name in models/); ' +
+      'requests select one by name, the default is --model'),
+  cacheDir: text(join(homedir(), '.cache', 'fairlead'), 'cache directory: downloaded and converted models, features'),
   dataDir: text(join(homedir(), '.local', 'share', 'fairlead'),
-    'folder for what the server is given to keep: fitted rewards, stored completions and feedback'),
-  rewardsDir: text('', 'folder with more rewards (*.json) beside those in the box'),
+    'data directory: fitted rewards, stored completions, feedback'),
+  rewardsDir: text('', 'directory with additional rewards (*.json) next to the built-in ones'),
   contrastModels: list(
-    'language models that token guidance can contrast, as name=path (a GGUF file or a checkpoint’s folder), ' +
-      'separated by commas; each must have the vocabulary of a model that is served'),
-  remoteScorers: list('origins that remote rewards may have, such as http://127.0.0.1:8001; none by default'),
+    'language models available to token guidance as contrast, as comma-separated name=path pairs (a GGUF file or a ' +
+      'checkpoint folder); each must share the vocabulary of a served model'),
+  remoteScorers: list(
+    'origins that remote rewards may call (allowlist), such as http://127.0.0.1:8001; none by default'),
   format: text('i8',
     'weight format: i8 is the fastest, exact keeps the file’s own blocks, f32 is the reference; see Weight formats',
     { choices: ['i8', 'q8', 'q4', 'exact', 'f32'] }),
-  threads: integer(availableParallelism(), [1, 256], 'threads of a forward pass; default: the cores'),
-  contextLength: integer(0, [0, 1 << 20], 'longest prompt and answer together, tokens; 0 is the model’s own'),
-  maxSequences: integer(160, [1, 4096], 'sequences that can run at the same time, for each model; more may be open'),
+  threads: integer(availableParallelism(), [1, 256], 'threads per forward pass; default: the number of cores'),
+  contextLength: integer(0, [0, 1 << 20], 'maximum context length in tokens (prompt + answer); 0 = the model’s limit'),
+  maxSequences: integer(160, [1, 4096],
+    'maximum number of sequences that run at the same time, per model; more may be open'),
   kvCacheBytes: integer(Math.floor(memory / 4), [1 << 20, 2 ** 50],
-    'bytes of KV that running requests may reserve together, for each model; default: a quarter of the ' +
-      'memory, divided among the models', perModel),
+    'KV cache budget in bytes that running requests can reserve, per model; default: a quarter of memory, divided ' +
+      'among the models', perModel),
   rewardKvCacheBytes: integer(Math.floor(memory / 8), [1 << 20, 2 ** 50],
-    'bytes of KV that running requests may reserve in each model of a reward or of contrast-models; default: an ' +
-      'eighth of the memory'),
+    'KV cache budget in bytes that running requests can reserve in each reward model and contrast model; default: ' +
+      'an eighth of memory'),
   prefixCacheBytes: integer(Math.floor(memory / 16), [0, 2 ** 50],
-    'bytes of KV kept for later prompts that begin alike, for each model; 0 turns the prefix cache off; ' +
-      'default: a sixteenth of the memory, divided among the models', perModel),
+    'prefix cache size in bytes, per model; 0 disables prefix caching; default: a sixteenth of memory, divided ' +
+      'among the models', perModel),
   sharedPrompts: text('on',
-    'whether the KV of a prompt is stored once for all its candidates where that pays; ' +
-      'off stores it with each of them', { choices: ['on', 'off'] }),
-  prefillTokensPerStep: integer(256, [2, 8192], 'prompt tokens read in one step, so that others wait no longer'),
+    'store a prompt’s KV once for all its candidates where that pays off; off stores a copy with each candidate',
+    { choices: ['on', 'off'] }),
+  prefillTokensPerStep: integer(256, [2, 8192],
+    'prefill chunk size in tokens; smaller chunks delay running requests less'),
   maxTokensPerRequest: integer(65536, [1, 1 << 30],
-    'ceiling of one request: fan-out × max_tokens, or the tokens it has scored'),
+    'maximum tokens per request: fan-out × max_tokens, or the tokens it has scored'),
   maxQueuedRequests: integer(256, [0, 1 << 20],
-    'requests that wait for KV, for each model, before others get 429', serverOnly),
-  bodyLimitBytes: integer(2 << 20, [1024, 1 << 30], 'largest request body, bytes', serverOnly),
-  maxWebSockets: integer(1024, [1, 1 << 20], 'open WebSocket connections', serverOnly),
-  maxRequestsPerSocket: integer(32, [1, 4096], 'requests in flight on one WebSocket', serverOnly),
-  drainTimeoutMs: integer(30000, [0, 3600000], 'how long running requests may go on after SIGTERM, ms', serverOnly),
+    'maximum queued requests per model; further requests get 429', serverOnly),
+  bodyLimitBytes: integer(2 << 20, [1024, 1 << 30], 'maximum request body size in bytes', serverOnly),
+  maxWebSockets: integer(1024, [1, 1 << 20], 'maximum open WebSocket connections', serverOnly),
+  maxRequestsPerSocket: integer(32, [1, 4096], 'maximum requests in flight per WebSocket', serverOnly),
+  drainTimeoutMs: integer(30000, [0, 3600000],
+    'time that in-flight requests have to finish after SIGTERM (ms)', serverOnly),
   apiKeys: list(
-    'API keys for inference, separated by commas; better in the environment or a file than on a command ' +
-      'line', serverOnly),
-  adminKeys: list('API keys that may change what the server has, too', serverOnly),
+    'comma-separated API keys for inference; prefer the environment or a file to the command line', serverOnly),
+  adminKeys: list('API keys with the admin role', serverOnly),
   apiKeysFile: text('',
     'file with a list of API keys: name, sha256, role, max_requests, requests_per_minute, ' +
       'tokens_per_minute', serverOnly),
-  maxRequestsPerKey: integer(0, [0, 1 << 20], 'requests of one API key at a time; 0 is no limit', serverOnly),
-  requestsPerMinutePerKey: integer(0, [0, 1 << 30], 'requests of one API key a minute; 0 is no limit', serverOnly),
+  maxRequestsPerKey: integer(0, [0, 1 << 20], 'maximum concurrent requests per API key; 0 = unlimited', serverOnly),
+  requestsPerMinutePerKey: integer(0, [0, 1 << 30], 'requests per minute per API key; 0 = unlimited', serverOnly),
   tokensPerMinutePerKey: integer(0, [0, 1 << 30],
-    'tokens generated for one API key a minute, discarded candidates too; 0 is no limit', serverOnly),
+    'generated tokens per minute per API key, including discarded candidates; 0 = unlimited', serverOnly),
   storedCompletions: integer(10000, [1, 1 << 24],
-    'chat completions asked for with store: true that are kept in data-dir; the oldest without feedback ' +
-      'go first', serverOnly),
+    'maximum chat completions (store: true) kept in data-dir; evicted oldest first; those with feedback are ' +
+      'kept', serverOnly),
   storedResponses: integer(1024, [1, 1 << 24],
-    'responses of /v1/responses that are kept for later requests, in memory; the oldest unused go first', serverOnly),
+    'maximum responses of /v1/responses kept in memory for later requests; the least recently used are evicted ' +
+      'first', serverOnly),
   storedResponseBytes: integer(64 << 20, [1024, 2 ** 40],
-    'bytes they may take together; a larger one is not kept', serverOnly),
-  corsOrigins: list('origins whose web pages may call the server; * is any', serverOnly),
+    'total size of stored responses in bytes; a response larger than this is not stored', serverOnly),
+  corsOrigins: list('origins whose web pages may call the server; * allows any', serverOnly),
   allowedHosts: list(
-    'names the server answers to, beside those of loopback; on loopback, or with any, it answers to no ' +
-      'others', serverOnly),
+    'host names the server accepts besides loopback names; all others are rejected if this is set or if the server ' +
+      'listens on loopback', serverOnly),
   metricsNames: text('fairlead',
-    'whose names figures carry that vLLM has too', { ...serverOnly, choices: ['fairlead', 'vllm'] }),
+    'metric names: vllm uses vLLM’s names where it has the same metric',
+    { ...serverOnly, choices: ['fairlead', 'vllm'] }),
   slowReaderTimeoutMs: integer(60000, [10, 3600000],
-    'how long a reader of a stream may take nothing before it is cut off, ms', serverOnly),
+    'disconnect a stream’s client that has read nothing for this long (ms)', serverOnly),
   webSocketPingMs: integer(30000, [10, 3600000],
-    'between pings; a WebSocket that missed one is closed, ms', serverOnly),
+    'WebSocket ping interval (ms); connections that miss a pong are closed', serverOnly),
   logLevel: text('info',
-    'least severe log line written', { ...serverOnly, choices: ['silent', 'fatal', 'error', 'warn', 'info', 'debug'] })
+    'minimum log level', { ...serverOnly, choices: ['silent', 'fatal', 'error', 'warn', 'info', 'debug'] })
 } satisfies Record<string, Setting>
 
 export type SettingName = keyof typeof settings

@@ -1,4 +1,4 @@
-/** `fairlead adapt`: a user's own reward from a decomposed one and a few pairs. */
+/** `fairlead adapt`: personalises a decomposed reward from a few pairs. */
 import { basename, join } from 'node:path'
 import { loadServedModel } from '../serving/served-models.js'
 import { adaptReward } from '../fitting/adapt-reward.js'
@@ -10,19 +10,20 @@ import { readText, say, type Command } from './command.js'
 import { engineConfigOf, engineOptions, requiredOption, textOption, type Options } from './options.js'
 
 const options: Options = {
-  reward: { type: 'string', help: 'name of a reward that was fitted with --directions' },
+  reward: { type: 'string', help: 'name of a reward fitted with --directions' },
   name: { type: 'string', help: 'name of the new reward' },
   train: {
-    type: 'string', help: 'the user’s pairs, JSON lines {"prompt", "chosen", "rejected"}: 1 to 100, 3 to 15 are enough'
+    type: 'string',
+    help: 'the user’s preference pairs (1 to 100; 3 to 15 are enough): JSON lines {"prompt", "chosen", "rejected"}'
   },
-  description: { type: 'string', help: 'whose it is, in a sentence' },
+  description: { type: 'string', help: 'short description of the new reward' },
   ...engineOptions
 }
 
 export const adapt: Command = {
   name: 'adapt',
   usage: '--reward NAME --train FILE --name NAME',
-  summary: 'makes a user’s own reward from a few pairs, and keeps it in --data-dir',
+  summary: 'personalise a reward from a few preference pairs and store it in --data-dir',
   options,
   maxPositionals: 0,
   async run (values) {
@@ -30,7 +31,7 @@ export const adapt: Command = {
       requiredOption(values, 'train')]
     const config = engineConfigOf(values)
     const examples = parseExamples(await readText(file), basename(file))
-    if (examples.kind !== 'pairs') throw refuse('--train', 'must hold pairs, with chosen and rejected', examples.kind)
+    if (examples.kind !== 'pairs') throw refuse('--train', 'must contain pairs with chosen and rejected', examples.kind)
     const description = textOption(values, 'description') ?? `${reward} adapted to ${basename(file)}`
     const host = await loadServedModel(config, say)
     try {
@@ -41,8 +42,8 @@ export const adapt: Command = {
         { policy, cacheDirectory: join(config.cacheDir, 'features') })
       const { leaveOneOut } = descriptor.adaptation!
       if (leaveOneOut) {
-        say(`each pair told from the others: ${leaveOneOut.adapted.toFixed(2)}; by ${reward} itself ` +
-          `${leaveOneOut.single.toFixed(2)}, by adapting random heads ${leaveOneOut.randomHeads.toFixed(2)}`)
+        say(`leave-one-out pairwise accuracy: adapted ${leaveOneOut.adapted.toFixed(2)}, ${reward} itself ` +
+          `${leaveOneOut.single.toFixed(2)}, adapted random heads ${leaveOneOut.randomHeads.toFixed(2)}`)
       }
       console.log((await host.store.save(descriptor)).file)
     } finally {

@@ -1,4 +1,4 @@
-/** `fairlead bench`: what the engine does on this machine, sampling included. */
+/** `fairlead bench`: measures the engine on this machine, sampling included. */
 import { cpus, loadavg } from 'node:os'
 import Table from 'cli-table3'
 import { RequestError } from '../errors.js'
@@ -11,25 +11,25 @@ import {
 } from './options.js'
 
 const options: Options = {
-  scenario: { type: 'string', help: `what to measure, by commas: ${scenarioNames.join(', ')}`, default: 'all' },
+  scenario: { type: 'string', help: `comma-separated scenarios to run: ${scenarioNames.join(', ')}`, default: 'all' },
   batch: {
-    type: 'string', help: 'decode: sequences that decode together; requests: in flight; by commas', default: '1,8,16,32'
+    type: 'string', help: 'comma-separated batch sizes (decode) or requests in flight (requests)', default: '1,8,16,32'
   },
   context: {
     type: 'string',
-    help: 'decode, mixed, drafts: tokens before the first that is measured; requests: tokens of a prompt',
+    help: 'context length before measuring starts (decode, mixed, drafts), or prompt length (requests), in tokens',
     default: '128'
   },
-  common: { type: 'string', help: 'requests: tokens that all prompts begin with, and that are cached', default: '0' },
+  common: { type: 'string', help: 'requests: length of the common, cached prefix in tokens', default: '0' },
   prompts: {
     type: 'string',
-    help: 'prefill, fan-out, prefix-hit (the longest): tokens of the prompt, by commas',
+    help: 'comma-separated prompt lengths in tokens (prefill, fan-out; prefix-hit uses the longest)',
     default: '128,512,1024'
   },
-  candidates: { type: 'string', help: 'fan-out: candidates of one prompt; mixed: half of them', default: '32' },
+  candidates: { type: 'string', help: 'candidates per prompt (fan-out); mixed uses half of them', default: '32' },
   tokens: { type: 'string', help: 'tokens decoded per sequence and repetition', default: '32' },
   repeat: { type: 'string', help: 'repetitions; the median is reported', default: '5' },
-  operators: { type: 'boolean', help: 'also print where the time of forward passes goes (slows them down)' },
+  operators: { type: 'boolean', help: 'also profile the operators of forward passes (slower)' },
   json: { type: 'boolean', help: 'print JSON' },
   ...engineOptions
 }
@@ -40,7 +40,7 @@ function benchOptionsOf (values: Values): BenchOptions {
   const common = integerOption(values, 'common', 0, 0)
   if (common > context - 2) {
     throw new RequestError('invalid_request',
-      `--common must be at most --context less 2, ${context - 2}; got ${common}`, { param: 'common' })
+      `--common must be at most --context minus 2 (${context - 2}); got ${common}`, { param: 'common' })
   }
   return {
     batches: integersOption(values, 'batch', '1,8,16,32'),
@@ -70,7 +70,7 @@ function environmentOf ({ model: { id, operators } }: ServedModel): object {
 export const bench: Command = {
   name: 'bench',
   usage: '[OPTIONS]',
-  summary: 'measures decoding, prefill, requests in flight, fan-out, mixed load, prefix hits and drafts',
+  summary: 'measure decode, prefill, concurrent requests, fan-out, mixed load, prefix cache hits and draft tokens',
   options,
   maxPositionals: 0,
   async run (values) {
@@ -102,7 +102,7 @@ function format (value: number, unit: Row['unit']): string {
 
 function print (environment: object, rows: readonly Row[], memory: number, operators: readonly OperatorTime[]): void {
   const style = { head: [], border: [] }
-  const table = new Table({ head: ['scenario', 'what', 'B', 'unit', 'median', 'least–most', 'host share'], style })
+  const table = new Table({ head: ['scenario', 'what', 'B', 'unit', 'median', 'min–max', 'host share'], style })
   for (const { scenario, what, batch, unit, value, hostShare } of rows) {
     table.push([scenario, what, batch, unit === 'bytes' ? '' : unit, format(value.median, unit),
       value.least === value.most ? '' : `${format(value.least, unit)}–${format(value.most, unit)}`,

@@ -10,15 +10,15 @@ export interface Command {
   readonly usage: string
   readonly summary: string
   readonly options: Options
-  /** How many arguments it takes beside options, at most. */
+  /** Maximum number of positional arguments. */
   readonly maxPositionals: number
   /** More help, printed after the options. */
   readonly notes?: () => string
-  /** Runs it: results go to stdout, messages to stderr. */
+  /** Runs the command: results go to stdout, messages to stderr. */
   run (values: Values, positionals: readonly string[]): Promise<void>
 }
 
-/** Prints a message for the person at the terminal. */
+/** Prints a message for the user to stderr. */
 export function say (message: string): void {
   process.stderr.write(`${message}\n`)
 }
@@ -32,6 +32,6 @@ export async function readText (file: string): Promise<string> {
     return await readFile(file, 'utf8')
   } catch (cause) {
     throw new RequestError('invalid_request',
-      `${file} cannot be read: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
+      `cannot read ${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }
 }

@@ -58,14 +58,15 @@ function print (machine: Machine, { operators, formats }: Survey): void {
   }
   console.log(table.toString())
   const used = Object.entries(formats).map(([format, names]) =>
-    `  ${format.padEnd(6)} ${names?.join(', ') ?? 'cannot be used: none of its forms pass'}`)
-  console.log(`\nWeight formats and the operators they use here\n${used.join('\n')}`)
+    `  ${format.padEnd(6)} ${names?.join(', ') ?? 'unavailable: no form passes'}`)
+  console.log(`\nOperators used by each weight format\n${used.join('\n')}`)
 }
 
 export const doctor: Command = {
   name: 'doctor',
   usage: '[OPTIONS]',
-  summary: 'tests what this processor computes: numbers and bits of every operator, and which the weight formats use',
+  summary: 'self-test this processor: numerical accuracy and bit-exactness of every operator, and which ones each ' +
+    'weight format uses',
   options,
   maxPositionals: 0,
   async run (values) {
@@ -75,12 +76,12 @@ export const doctor: Command = {
     else print(machine, survey)
     const format = settings.format.default as WeightFormat
     if (survey.formats[format] === null) {
-      throw new RequestError('internal_error', `the default format ${format} cannot be used on this processor`)
+      throw new RequestError('internal_error', `the default format ${format} is not usable on this processor`)
     }
     if (!survey.attentionPassed) {
-      throw new RequestError('internal_error', `attention fails with ${threads} threads: models run with fewer`)
+      throw new RequestError('internal_error', `attention fails with ${threads} threads; models run with fewer threads`)
     }
   },
-  notes: () => 'A model is loaded with the first form of its format’s operators that passes the same test; see ' +
-    'Weight formats in docs/engine.md. Where the default format or attention fails, the exit code is 1.'
+  notes: () => 'Models load with the first form of each operator that passes this test; see Weight formats in ' +
+    'docs/engine.md. The exit code is 1 if the default format or attention fails.'
 }

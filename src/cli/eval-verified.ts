@@ -12,24 +12,29 @@ import { sizesOf } from './eval.js'
 import { engineConfigOf, engineOptions, type Options } from './options.js'
 
 const options: Options = {
-  limit: { type: 'string', help: 'prompts, of 300 the first ones; six kinds in turn', default: '60' },
-  candidates: { type: 'string', help: 'answers to each prompt at most, 2 to 128', default: '32' },
-  'max-tokens': { type: 'string', help: 'tokens of an answer, at most', default: '48' },
+  limit: { type: 'string', help: 'number of prompts (first N of 300, cycling through six kinds)', default: '60' },
+  candidates: { type: 'string', help: 'maximum answers per prompt, 2 to 128', default: '32' },
+  'max-tokens': { type: 'string', help: 'maximum tokens per answer', default: '48' },
   timed: {
     type: 'string',
-    help: 'prompts, the first ones, on which every way is timed after all else, alone and in turns; 0 for none',
+    help: 'number of prompts on which every configuration is timed at the end, one request at a time, in turns; 0 ' +
+      'for none',
     default: '30'
   },
-  retime: { type: 'boolean', help: 'take times anew, as on a machine that is idle now' },
-  out: { type: 'string', help: 'folder of what was drawn, which is used again', default: 'fairlead-eval-verified' },
-  report: { type: 'string', help: 'folder of the report', default: 'the same' },
+  retime: { type: 'boolean', help: 're-run the timings (use an idle machine)' },
+  out: {
+    type: 'string',
+    help: 'output directory for answers (reused by later evaluations)',
+    default: 'fairlead-eval-verified'
+  },
+  report: { type: 'string', help: 'output directory of the report', default: 'same as --out' },
   ...engineOptions
 }
 
 export const verifiedEvaluation: Command = {
   name: 'eval-verified',
   usage: '[OPTIONS]',
-  summary: 'measures how often answers pass a program’s checks: plain, adaptive best-of-n, beams, a client’s ' +
+  summary: 'measure how often answers pass programmatic checks: plain, adaptive best-of-n, beam search, a client’s ' +
     'retry loop',
   options,
   maxPositionals: 0,

@@ -1,4 +1,4 @@
-/** `fairlead eval`: what steering by a reward is worth, as an independent judge sees it. */
+/** `fairlead eval`: measures the gain from steering by a reward, as scored by an independent judge. */
 import { join } from 'node:path'
 import { RequestError } from '../errors.js'
 import { criteria, judgeNames } from '../evaluation/criteria.js'
@@ -13,38 +13,43 @@ import { interruptible, partly } from './interruptible.js'
 import { engineConfigOf, engineOptions, integerOption, type Options, type Values } from './options.js'
 
 const options: Options = {
-  reward: { type: 'string', help: 'reward that steers', default: 'positive' },
-  weight: { type: 'string', help: 'its weight; negative asks for less of it', default: '-1 for positive, else 1' },
+  reward: { type: 'string', help: 'reward to steer by', default: 'positive' },
+  weight: { type: 'string', help: 'its weight; negative steers away from it', default: '-1 for positive, else 1' },
   prompts: {
     type: 'string',
-    help: `${promptSetNames.join(', ')}, or a file: a JSON list or JSON lines of texts or {"prompt"}`,
-    default: 'the set that belongs to the reward'
+    help: `${promptSetNames.join(', ')}, or a file: a JSON list or JSON lines of strings or {"prompt"}`,
+    default: 'the set for the reward'
   },
   limit: {
-    type: 'string', help: 'prompts that are evaluated, the first ones; 25 later ones train the panel', default: '24'
+    type: 'string',
+    help: 'number of prompts (the first N of the set); 25 later ones train the over-optimisation study',
+    default: '24'
   },
-  candidates: { type: 'string', help: 'plain answers to each prompt, 2 to 128: best-of-n up to it', default: '64' },
-  seeds: { type: 'string', help: 'answers of every strategy to each prompt', default: '1' },
-  'max-tokens': { type: 'string', help: 'tokens of an answer, at most', default: '48' },
+  candidates: { type: 'string', help: 'plain answers per prompt, 2 to 128; the largest n of best-of-n', default: '64' },
+  seeds: { type: 'string', help: 'answers per prompt and strategy', default: '1' },
+  'max-tokens': { type: 'string', help: 'maximum tokens per answer', default: '48' },
   judge: {
     type: 'string',
-    help: `${judgeNames.join(', ')}, or another reward, made from other data`,
-    default: 'the one that belongs to the reward'
+    help: `${judgeNames.join(', ')}, or another reward fitted on different data`,
+    default: 'the judge for the reward'
   },
   wish: {
-    type: 'string', help: 'system message of the prompted baseline', default: 'one in the box for positive, helpful'
+    type: 'string', help: 'system message of the prompted baseline', default: 'built-in for positive and helpful'
   },
   timed: {
     type: 'string',
-    help: 'prompts, the first ones, on which every way is timed after all else, alone and in turns; 0 for none',
+    help: 'number of prompts on which every configuration is timed at the end, one request at a time, in turns; 0 ' +
+      'for none',
     default: '8'
   },
-  retime: { type: 'boolean', help: 'take times anew, as on a machine that is idle now' },
-  'skip-panel': { type: 'boolean', help: 'leave the over-optimisation panel out' },
+  retime: { type: 'boolean', help: 're-run the timings (use an idle machine)' },
+  'skip-panel': { type: 'boolean', help: 'skip the over-optimisation study' },
   out: {
-    type: 'string', help: 'folder of pools and runs, which are used again, and of the report', default: 'fairlead-eval'
+    type: 'string',
+    help: 'output directory for pools and runs (reused by later evaluations) and the report',
+    default: 'fairlead-eval'
   },
-  report: { type: 'string', help: 'folder of the report', default: 'REWARD_WEIGHT in --out' },
+  report: { type: 'string', help: 'output directory of the report', default: 'REWARD_WEIGHT in --out' },
   ...engineOptions
 }
 
@@ -53,14 +58,14 @@ function weightOf (values: Values, reward: string): number {
   if (given === undefined) return reward === 'positive' ? -1 : 1
   const weight = Number(given)
   if (given === '' || !Number.isFinite(weight) ||
-      weight === 0) throw refuse('--weight', 'must be a number other than 0', given)
+      weight === 0) throw refuse('--weight', 'must be a nonzero number', given)
   return weight
 }
 
 function textOption (values: Values, name: string, fallback: string | undefined, missing: string): string {
   const text = values[name] ?? fallback
   if (typeof text !== 'string' ||
-      text === '') throw new RequestError('invalid_request', `--${name} is needed: ${missing}`, { param: name })
+      text === '') throw new RequestError('invalid_request', `--${name} is required: ${missing}`, { param: name })
   return text
 }
 
@@ -73,7 +78,7 @@ export function sizesOf (
   if (candidates > 128) throw refuse('--candidates', 'must be an integer from 2 to 128', values['candidates'])
   const limit = integerOption(values, 'limit', Math.min(fallback.limit, prompts.count))
   if (limit > prompts.count) {
-    throw refuse('--limit', `must be at most the prompts of ${prompts.name}, ${prompts.count}`, values['limit'])
+    throw refuse('--limit', `must be at most ${prompts.count}, the number of prompts in ${prompts.name}`, values['limit'])
   }
   const timed = integerOption(values, 'timed', Math.min(fallback.timed, limit), 0)
   if (timed > limit) throw refuse('--timed', `must be at most --limit, ${limit}`, values['timed'])
@@ -87,10 +92,10 @@ function optionsOf (values: Values): EvaluationOptions & { readonly promptSet: s
   const weight = weightOf(values, reward)
   const own = criteria[reward]
   const promptSet = textOption(values, 'prompts', own?.prompts,
-    `no prompt set belongs to ${reward}; there are ${promptSetNames.join(', ')}`)
+    `${reward} has no default prompt set; available: ${promptSetNames.join(', ')}`)
   const judge = textOption(values, 'judge', own?.judge,
-    `no judge belongs to ${reward}; name one (${judgeNames.join(', ')}) or another reward`)
-  if (judge === reward) throw refuse('--judge', 'must be another than the reward it judges', judge)
+    `${reward} has no default judge; choose one (${judgeNames.join(', ')}) or another reward`)
+  if (judge === reward) throw refuse('--judge', 'must differ from the reward it judges', judge)
   const wish = values['wish'] ?? (weight < 0 ? own?.wish.less : own?.wish.more) ?? null
   const prompts = loadPrompts(promptSet)
   const folder = String(values['out'] ?? 'fairlead-eval')
@@ -109,7 +114,7 @@ function optionsOf (values: Values): EvaluationOptions & { readonly promptSet: s
   }
 }
 
-/** Runs it, and writes the report of what was done by the time it ended or was interrupted. */
+/** Runs the evaluation and writes a report of what was done by the time it ended or was interrupted. */
 async function run (host: ServedModel, given: ReturnType<typeof optionsOf>, args: readonly string[]): Promise<void> {
   const environment = environmentOf('fairlead eval', args)
   const evaluation = await interruptible((signal, onProgress) => evaluate(host, given, signal, onProgress))
@@ -130,7 +135,7 @@ async function run (host: ServedModel, given: ReturnType<typeof optionsOf>, args
 export const evaluation: Command = {
   name: 'eval',
   usage: '[--reward NAME] [--prompts SET|FILE] [OPTIONS]',
-  summary: 'measures what steering by a reward is worth to an independent judge, and writes a report with plots',
+  summary: 'measure the gain from steering by a reward, scored by an independent judge, and write a report with plots',
   options,
   maxPositionals: 0,
   async run (values) {

@@ -1,4 +1,4 @@
-/** `fairlead fit`: a reward from a person's own examples. */
+/** `fairlead fit`: fits a reward on the user's examples. */
 import { basename, join } from 'node:path'
 import { FeedbackStore } from '../feedback/feedback-store.js'
 import { loadServedModel, type ServedModel } from '../serving/served-models.js'
@@ -17,51 +17,52 @@ import {
 
 const options: Options = {
   name: { type: 'string', help: 'name of the reward' },
-  description: { type: 'string', help: 'what it rewards, in a sentence' },
+  description: { type: 'string', help: 'short description of what it rewards' },
   train: {
     type: 'string',
     help: 'JSON lines: {"prompt", "chosen", "rejected"} (Bradley–Terry), {"prompt", "answer", "label": 0 | 1} ' +
       '(logistic) or {"prompt", "answer", "score": number} (least squares)'
   },
-  feedback: { type: 'string', help: 'data set of feedback in --data-dir, in place of --train' },
-  kind: { type: 'string', help: 'of the feedback: pairs, labels or scores; needed where the data set has several' },
+  feedback: { type: 'string', help: 'feedback dataset in --data-dir, instead of --train' },
+  kind: { type: 'string', help: 'kind of feedback: pairs, labels or scores; required if the dataset has several' },
   test: { type: 'string', help: 'held-out examples of the same kind', default: 'a fifth of the prompts' },
   licence: { type: 'string', help: 'licence of the data, for the card', default: 'unknown' },
   layers: {
     type: 'string',
-    help: 'layers to try, by commas; the best by cross-validation is taken',
-    default: 'a third, half, two thirds of the model’s'
+    help: 'comma-separated layers to try; cross-validation picks the best',
+    default: 'at 1/3, 1/2 and 2/3 of the model’s depth'
   },
   pooling: { type: 'string', help: 'mean (over the answer’s tokens) or last', default: 'mean' },
-  'outcome-only': { type: 'boolean', help: 'fit on whole answers only, not on prefixes too' },
-  'max-answer-tokens': { type: 'string', help: 'longer answers are cut', default: '256' },
+  'outcome-only': { type: 'boolean', help: 'fit on whole answers only, not on prefixes' },
+  'max-answer-tokens': { type: 'string', help: 'truncate longer answers to this many tokens', default: '256' },
   directions: {
     type: 'string',
-    help: 'keep so many directions that pairs differ along, so that the reward can be adapted to users (fairlead adapt)'
+    help: 'number of directions (in which the pairs differ) to keep, so that the reward can be adapted to users with ' +
+      'fairlead adapt'
   },
-  ensemble: { type: 'string', help: 'fit so many heads, which tell where they disagree' },
+  ensemble: { type: 'string', help: 'number of heads in the ensemble; their disagreement is reported' },
   uncertainty: {
     type: 'string',
-    help: 'what makes the heads of an ensemble differ: bootstrap (each is fitted on prompts drawn anew) or laplace ' +
-      '(they are drawn around one fit)',
+    help: 'how the heads of an ensemble are drawn: bootstrap (each fitted on resampled prompts) or laplace (sampled ' +
+      'around one fit)',
     default: 'bootstrap'
   },
   combine: {
     type: 'string',
-    help: 'how an ensemble combines: mean, min, uwo (mean − penalty · variance) or lcb (mean − penalty · standard ' +
-      'deviation)',
+    help: 'how the ensemble combines its heads: mean, min, uwo (mean − penalty · variance) or lcb (mean − penalty · ' +
+      'standard deviation)',
     default: 'lcb'
   },
-  penalty: { type: 'string', help: 'of uwo and lcb', default: '1' },
+  penalty: { type: 'string', help: 'penalty of uwo and lcb', default: '1' },
   'q-head': {
     type: 'boolean',
-    help: 'fit a next-token member, too, on answers that the model writes to the training prompts: token_guidance ' +
-      'with method q_head needs it'
+    help: 'also fit a next_token member (Q-head) on answers that the model generates for the training prompts; ' +
+      'required by token_guidance with method q_head'
   },
   out: {
     type: 'string',
-    help: 'folder for the descriptor, to be given to serve as --rewards-dir',
-    default: 'rewards in --data-dir, which serve reads'
+    help: 'output directory (pass it to `serve` as --rewards-dir)',
+    default: 'rewards/ in --data-dir, which `serve` loads'
   },
   ...engineOptions
 }
@@ -72,7 +73,7 @@ async function readExamples (file: string): Promise<Examples> {
 
 const poolingOf = (values: Values): 'mean' | 'last' => choiceOption(values, 'pooling', ['mean', 'last'], 'mean')
 
-/** Prints the progress of a fit, ten times a phase. */
+/** Prints progress in steps of 10 % per phase. */
 function progressReporter (): (progress: FitProgress) => void {
   let last = ''
   return ({ phase, done, total }) => {
@@ -91,26 +92,26 @@ const kindOf = (descriptor: FittedDescriptor): string =>
 function ensembleOf (values: Values): EnsembleOptions | null {
   if (values['ensemble'] === undefined) {
     for (const name of ['uncertainty', 'combine', 'penalty']) {
-      if (values[name] !== undefined) throw refuse(`--${name}`, 'needs --ensemble', values[name])
+      if (values[name] !== undefined) throw refuse(`--${name}`, 'requires --ensemble', values[name])
     }
     return null
   }
   const uncertainty = choiceOption(values, 'uncertainty', ['bootstrap', 'laplace'], 'bootstrap')
   const combine = choiceOption(values, 'combine', ['mean', 'min', 'uwo', 'lcb'], 'lcb')
   if (values['penalty'] !== undefined && (combine === 'mean' || combine === 'min')) {
-    throw refuse('--penalty', 'belongs to uwo and lcb', values['penalty'])
+    throw refuse('--penalty', 'is only valid with --combine uwo or lcb', values['penalty'])
   }
   const penalty = numberOption(values, 'penalty', 1, 0, 1000)
   return { heads: integerOption(values, 'ensemble', 2, 2), uncertainty, combine, penalty }
 }
 
-/** A Q-head belongs to one head of means that scores prefixes. */
+/** A Q-head needs a single head with mean pooling that scores prefixes. */
 function checkQHead (values: Values, isEnsemble: boolean): void {
   if (values['q-head'] !== true) return
-  if (isEnsemble) throw refuse('--q-head', 'needs one head; it cannot be given with --ensemble', true)
-  if (poolingOf(values) !== 'mean') throw refuse('--q-head', 'needs --pooling mean', values['pooling'])
+  if (isEnsemble) throw refuse('--q-head', 'requires a single head; it cannot be combined with --ensemble', true)
+  if (poolingOf(values) !== 'mean') throw refuse('--q-head', 'requires --pooling mean', values['pooling'])
   if (values['outcome-only'] === true) {
-    throw refuse('--q-head', 'needs prefixes; it cannot be given with --outcome-only', true)
+    throw refuse('--q-head', 'requires prefixes; it cannot be combined with --outcome-only', true)
   }
 }
 
@@ -129,8 +130,8 @@ function describe (descriptor: FittedDescriptor): string {
 }
 
 function describeQHead ({ metrics: { rankCorrelation, standardError } }: QHead): string {
-  return `next tokens: rank correlation with reading them ${rankCorrelation.toFixed(3)} ± ${standardError.toFixed(3)}, ` +
-    'held out'
+  return `next_token member: rank correlation with reading each token ${rankCorrelation.toFixed(3)} ± ` +
+    `${standardError.toFixed(3)}, held out`
 }
 
 /** Writes the descriptor into a folder, or where the server keeps its own. @returns the file's path */
@@ -141,17 +142,17 @@ async function keep (host: ServedModel, descriptor: FittedDescriptor, out: strin
   return path
 }
 
-/** What is fitted on, and what it is called. */
+/** The training data and its name. */
 async function trainingData (
   values: Values, dataDir: string
 ): Promise<{ readonly train: Examples, readonly data: string }> {
   const feedback = textOption(values, 'feedback')
   if (feedback === undefined) {
-    if (values['kind'] !== undefined) throw refuse('--kind', 'needs --feedback', values['kind'])
+    if (values['kind'] !== undefined) throw refuse('--kind', 'requires --feedback', values['kind'])
     const file = requiredOption(values, 'train')
     return { train: await readExamples(file), data: basename(file) }
   }
-  if (values['train'] !== undefined) throw refuse('--feedback', 'and --train exclude each other', feedback)
+  if (values['train'] !== undefined) throw refuse('--feedback', 'and --train are mutually exclusive', feedback)
   const kind = choiceOption(values, 'kind', ['pairs', 'labels', 'scores'], null)
   const store = new FeedbackStore(dataDir, Infinity)
   try {
@@ -187,7 +188,7 @@ async function choicesOf (values: Values, name: string, dataDir: string): Promis
 export const fit: Command = {
   name: 'fit',
   usage: '--name NAME --train FILE | --feedback DATASET',
-  summary: 'fits a linear reward on the model’s hidden states and prints how far to trust it',
+  summary: 'fit a linear reward on the model’s hidden states and report its held-out accuracy',
   options,
   maxPositionals: 0,
   async run (values) {

@@ -24,7 +24,7 @@ const parameters: Readonly<Record<string, Rules & { readonly description?: strin
 
 const flag = (parameter: string): string => parameter.replaceAll('_', '-')
 
-/** A flag for every parameter; lists and objects are given as JSON. */
+/** A flag for every parameter; lists and objects are JSON. */
 const parameterOptions: Options = Object.fromEntries(Object.entries(parameters)
   .filter(([name]) => name !== 'rewards' && !name.startsWith('return_'))
   .map(([name, rules]) => [flag(name),
@@ -32,23 +32,27 @@ const parameterOptions: Options = Object.fromEntries(Object.entries(parameters)
 
 const options: Options = {
   system: { type: 'string', help: 'system message' },
-  strategy: { type: 'string', help: `one of ${strategyNames.join(', ')}; plain sampling without one` },
+  strategy: { type: 'string', help: `one of ${strategyNames.join(', ')}; default: plain sampling` },
   reward: {
-    type: 'string', help: 'name of the reward that steers; name:-1 gives a weight; may be repeated', multiple: true
+    type: 'string', help: 'reward to steer by, as name or name:weight (positive:-1); repeatable', multiple: true
   },
   ...parameterOptions,
-  alignment: { type: 'string', help: 'the whole alignment object as JSON, in place of the flags above' },
-  n: { type: 'string', help: 'choices returned', default: '1' },
-  'max-tokens': { type: 'string', help: 'tokens of the answer, at most', default: '128' },
-  temperature: { type: 'string', help: `0 to 2; 0 is greedy, below ${minTemperature} is 0`, default: '1' },
-  'top-p-sampling': { type: 'string', help: 'nucleus, above 0 to 1', default: '1' },
-  seed: { type: 'string', help: 'same seed, same tokens' },
-  stop: { type: 'string', help: 'text that ends the answer; may be repeated', multiple: true },
-  'json-schema': { type: 'string', help: 'file with a JSON Schema: the answer is JSON that it accepts' },
-  'prompt-lookup': {
-    type: 'boolean', help: 'guess tokens from the prompt and the answer so far, and check several in one pass'
+  alignment: { type: 'string', help: 'the complete alignment object as JSON, instead of the flags above' },
+  n: { type: 'string', help: 'number of choices', default: '1' },
+  'max-tokens': { type: 'string', help: 'maximum tokens to generate', default: '128' },
+  temperature: {
+    type: 'string',
+    help: `sampling temperature, 0 to 2; 0 is greedy, values below ${minTemperature} count as 0`,
+    default: '1'
   },
-  trace: { type: 'boolean', help: 'draw the search: its steps, and the tree of candidates' },
+  'top-p-sampling': { type: 'string', help: 'nucleus sampling (top_p): above 0, up to 1', default: '1' },
+  seed: { type: 'string', help: 'random seed, for reproducible output' },
+  stop: { type: 'string', help: 'stop sequence; repeatable', multiple: true },
+  'json-schema': { type: 'string', help: 'file with a JSON Schema that the answer must match' },
+  'prompt-lookup': {
+    type: 'boolean', help: 'speculative decoding by prompt lookup: draft tokens from the prompt and the answer so far'
+  },
+  trace: { type: 'boolean', help: 'show the search: its steps and the tree of candidates' },
   json: { type: 'boolean', help: 'print the result as JSON' },
   ...engineOptions
 }
@@ -74,7 +78,7 @@ function alignmentOf (values: Values): AlignmentRequest | null {
   if (typeof values['alignment'] === 'string') {
     if (given.length > 0 || rewards || values['strategy'] !== undefined) {
       throw new RequestError('invalid_request',
-        '--alignment cannot be given with --strategy, --reward or their parameters')
+        '--alignment cannot be combined with --strategy, --reward or their parameters')
     }
     return parseAlignment(parseJson('--alignment', values['alignment']))
   }
@@ -102,7 +106,7 @@ function readSchema (path: string): unknown {
   try {
     text = readFileSync(path, 'utf8')
   } catch (cause) {
-    throw new RequestError('invalid_request', `--json-schema: ${path} cannot be read`, { cause })
+    throw new RequestError('invalid_request', `--json-schema: cannot read ${path}`, { cause })
   }
   return parseJson(`--json-schema: ${path}`, text)
 }
@@ -111,7 +115,7 @@ function draftsOf (values: Values, alignment: AlignmentRequest | null): DraftReq
   if (values['prompt-lookup'] !== true) return null
   if (alignment || integerOption(values, 'n', 1) > 1) {
     throw new RequestError('invalid_request',
-      '--prompt-lookup is for one plain answer: it cannot be given with --n above 1 or a strategy')
+      '--prompt-lookup supports a single plain answer only: it cannot be combined with --n above 1 or a strategy')
   }
   return { prediction: '' }
 }
@@ -160,12 +164,12 @@ function requestOf (values: Values, prompt: string, model: string, trace: boolea
   })
 }
 
-/** Shows candidates and text as they finish. */
+/** Shows a search while it runs. */
 function show (event: DecodeEvent, choices: number): void {
   if (event.type === 'candidate') {
     const { index, text, score, prunedAt } = event.candidate
     say(`${String(index).padStart(3)}  ${figure(score?.value)}  ` +
-      `${prunedAt === null ? '' : `(dropped at ${prunedAt}) `}${oneLine(text, 100)}`)
+      `${prunedAt === null ? '' : `(pruned at ${prunedAt}) `}${oneLine(text, 100)}`)
   } else if (event.type === 'selection') say(`chosen: ${event.candidateIndices.join(', ')}\n`)
   else if (event.type === 'text') process.stdout.write(choices > 1 ? `[${event.choice}] ${event.text}\n` : event.text)
 }
@@ -189,7 +193,7 @@ function ledger (result: DecodeResult, usage: Usage): string {
       `${usage.promptTokens} / ${usage.computedPromptTokens} / ${usage.cachedTokens}`],
     ['reward tokens', usage.rewardTokens],
     ['forward passes', usage.forwardPasses],
-    ['KL to the policy, nats', result.kl.value === null ? '–' : `${result.kl.value.toFixed(3)} (${result.kl.kind})`],
+    ['KL from the policy, nats', result.kl.value === null ? '–' : `${result.kl.value.toFixed(3)} (${result.kl.kind})`],
     ...Object.entries(result.details).map(([name, value]) => [name, JSON.stringify(value)])
   )
   return table.toString()
@@ -211,7 +215,7 @@ async function follow (
 export const generate: Command = {
   name: 'generate',
   usage: '"PROMPT" [OPTIONS]',
-  summary: 'answers one prompt, showing candidates and rewards as they finish',
+  summary: 'answer one prompt and show its candidates and rewards as they finish',
   options,
   maxPositionals: Infinity,
   notes: () => strategyNames.map(name => `  ${name}: ${strategyFacts[name].summary}\n    ` +
@@ -220,13 +224,14 @@ export const generate: Command = {
     const prompt = positionals.join(' ')
     if (prompt === '') {
       throw new RequestError('invalid_request',
-        'a prompt is needed: fairlead generate "Write a short review of a film."')
+        'a prompt is required: fairlead generate "Write a short review of a film."')
     }
     const config = engineConfigOf(values)
     const [json, trace] = [values['json'] === true, values['trace'] === true]
     if (json && trace) {
-      throw new RequestError('invalid_request', '--trace cannot be given with --json, which has every candidate',
-        { param: 'trace' })
+      throw new RequestError('invalid_request', '--trace cannot be combined with --json, which already lists every ' +
+        'candidate',
+      { param: 'trace' })
     }
     const request = requestOf(values, prompt, '', trace)
     const client = await InferenceClient.start(config, say)

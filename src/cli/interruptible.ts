@@ -1,15 +1,15 @@
-/** A long piece of work that Ctrl-C ends early, with its progress shown. A second Ctrl-C ends the program. */
+/** Runs long work with a progress display; Ctrl-C ends it early, a second Ctrl-C kills the program. */
 import { RequestError } from '../errors.js'
 import { Progress } from '../reporting/progress.js'
 
-/** @param work is given a signal that Ctrl-C aborts, and what to tell of its progress */
+/** @param work receives a signal that Ctrl-C aborts and a progress callback */
 export async function interruptible<T> (
   work: (signal: AbortSignal, onProgress: (phase: string, done: number, total: number) => void) => Promise<T>
 ): Promise<T> {
   const interrupted = new AbortController()
   const stop = (): void => {
     interrupted.abort(new RequestError('request_cancelled',
-      'interrupted before the first prompt was done; the same command goes on from there'))
+      'interrupted before the first prompt was finished; run the same command again to resume'))
   }
   process.once('SIGINT', stop)
   const progress = new Progress()
@@ -21,5 +21,5 @@ export async function interruptible<T> (
   }
 }
 
-/** Said of a report that is not of everything. */
-export const partly = 'interrupted: the report is of the prompts that were done; the same command goes on from there'
+/** Message for a partial report. */
+export const partly = 'interrupted: the report covers the prompts finished so far; run the same command again to resume'

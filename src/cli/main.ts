@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The `fairlead` command: finds the command, prints help, turns errors a person can mend into one line. */
+/** The `fairlead` command: finds the command, prints help, prints user errors in one line. */
 import { RequestError } from '../errors.js'
 import { packageVersion } from '../package-root.js'
 import { nearestName } from '../validation.js'
@@ -23,16 +23,17 @@ const commands: readonly Command[] = [
 
 function overview (): string {
   const lines = commands.map(({ name, summary }) => `  ${name.padEnd(15)}${summary}`)
-  return `fairlead ${packageVersion}: steers a language model while it writes\n\nfairlead COMMAND ` +
-    `[OPTIONS]\n\n${lines.join('\n')}\n\nfairlead COMMAND --help tells more. Every setting is also an environment ` +
+  return `fairlead ${packageVersion}: inference-time alignment for language models\n\nUsage: fairlead COMMAND ` +
+    `[OPTIONS]\n\n${lines.join('\n')}\n\nRun fairlead COMMAND --help for its options. Every setting is also an ` +
+      'environment ' +
     'variable: --max-sequences is FAIRLEAD_MAX_SEQUENCES.'
 }
 
 function help ({ name, usage, summary, options, notes }: Command): string {
-  return `fairlead ${name} ${usage}\n\n${summary}\n\n${describeOptions(options)}${notes ? `\n\n${notes()}` : ''}`
+  return `Usage: fairlead ${name} ${usage}\n\n${summary}\n\n${describeOptions(options)}${notes ? `\n\n${notes()}` : ''}`
 }
 
-/** @returns the exit code: 0, 1 for what failed, 2 for a command line that cannot be understood */
+/** @returns the exit code: 0, 1 for a failure, 2 for a usage error */
 async function main ([name, ...args]: readonly string[]): Promise<number> {
   if (name === undefined || name === '--help' || name === 'help') {
     console.log(overview())
@@ -45,7 +46,7 @@ async function main ([name, ...args]: readonly string[]): Promise<number> {
   const command = commands.find(one => one.name === name)
   if (!command) {
     const nearest = nearestName(name, commands.map(one => one.name))
-    say(`fairlead: there is no command ${name}${nearest === null ? '' : `; did you mean ${nearest}?`}\n\n${overview()}`)
+    say(`fairlead: unknown command: ${name}${nearest === null ? '' : `; did you mean ${nearest}?`}\n\n${overview()}`)
     return 2
   }
   let parsed

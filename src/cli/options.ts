@@ -27,7 +27,7 @@ export function settingOptions (names: readonly SettingName[]): Options {
   return Object.fromEntries(names.map(name => [flagName(name), settingOption(name)]))
 }
 
-/** The settings of a command that loads one model and serves nobody. */
+/** The settings of a command that loads one model and runs no server. */
 export const engineOptions: Options = settingOptions(engineSettingNames.filter(name => name !== 'moreModels'))
 
 /** The settings among parsed values, by setting name. */
@@ -48,8 +48,7 @@ export function engineConfigOf (values: Values): Config {
 
 /**
  * Parses a command's arguments.
- * @throws RequestError for an option it does not have, naming the nearest, one without its value, or an argument too
- * many
+ * @throws RequestError for an unknown option (naming the nearest), a missing value, or an unexpected argument
  */
 export function parseOptions (
   { options, maxPositionals }: { readonly options: Options, readonly maxPositionals: number }, args: readonly string[]
@@ -61,7 +60,7 @@ export function parseOptions (
     if (name === undefined || name in known) continue
     const nearest = nearestName(name, Object.keys(known))
     throw new RequestError('invalid_request',
-      `there is no option --${name}${nearest === null ? '' : `; did you mean --${nearest}?`}`, { param: name })
+      `unknown option --${name}${nearest === null ? '' : `; did you mean --${nearest}?`}`, { param: name })
   }
   let parsed
   try {
@@ -77,7 +76,7 @@ export function parseOptions (
   const { values, positionals } = parsed
   if (positionals.length > maxPositionals) {
     throw new RequestError('invalid_request',
-      `there is no use for ${JSON.stringify(positionals[maxPositionals])}; options begin with --`)
+      `unexpected argument ${JSON.stringify(positionals[maxPositionals])}; options start with --`)
   }
   return { values, positionals }
 }
@@ -119,12 +118,13 @@ export function integerOption (values: Values, name: string, fallback: number, m
   return value
 }
 
-/** Whole numbers given as an option, by commas. @throws RequestError naming the option, the rule and the value */
+/** Comma-separated whole numbers given as an option. @throws RequestError naming the option, the rule and the value */
 export function integersOption (values: Values, name: string, fallback: string, min = 1): number[] {
   const given = String(values[name] ?? fallback).split(',').map(Number)
   if (given.some(one => !Number.isInteger(one) || one < min)) {
     throw new RequestError('invalid_request',
-      `--${name} must be integers of at least ${min} by commas; got ${JSON.stringify(values[name])}`, { param: name })
+      `--${name} must be a comma-separated list of integers of at least ${min}; got ${JSON.stringify(values[name])}`,
+      { param: name })
   }
   return given
 }
@@ -139,20 +139,20 @@ export function namesOption<Name extends string> (values: Values, name: string, 
   const unknown = names.find(one => !all.some(known => known === one))
   if (unknown !== undefined) {
     throw new RequestError('invalid_request',
-      `--${name} must be some of ${all.join(', ')}; got ${JSON.stringify(unknown)}`, { param: name })
+      `--${name} must be a comma-separated list of ${all.join(', ')}; got ${JSON.stringify(unknown)}`, { param: name })
   }
   return names as Name[]
 }
 
-/** An option that must be there. @throws RequestError naming it */
+/** A required option. @throws RequestError naming it */
 export function requiredOption (values: Values, name: string): string {
   const value = values[name]
   if (typeof value !== 'string' ||
-      value === '') throw new RequestError('invalid_request', `--${name} is needed`, { param: name })
+      value === '') throw new RequestError('invalid_request', `--${name} is required`, { param: name })
   return value
 }
 
-/** Options as lines of help. */
+/** The help lines of options. */
 export function describeOptions (options: Options): string {
   const rows = Object.entries(options).map(([name, { type, help, default: value }]) => [
     `--${name}${type === 'boolean' ? '' : ' …'}`, value === undefined || value === '' ? help : `${help} [${value}]`

@@ -5,14 +5,14 @@ import { say, type Command } from './command.js'
 import { settingFlags, settingOptions, type Options } from './options.js'
 
 const options: Options = {
-  force: { type: 'boolean', help: 'fetch again what is there' },
+  force: { type: 'boolean', help: 'download again even if cached' },
   ...settingOptions(['model', 'cacheDir'])
 }
 
 export const pull: Command = {
   name: 'pull',
   usage: '[MODEL] [OPTIONS]',
-  summary: 'fetches a model into the cache and prints its path',
+  summary: 'download a model into the cache and print its path',
   options,
   maxPositionals: 1,
   async run (values, [name]) {

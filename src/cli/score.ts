@@ -1,4 +1,4 @@
-/** `fairlead score`: the scores of given answers. */
+/** `fairlead score`: scores given answers with a reward. */
 import { RequestError } from '../errors.js'
 import { InferenceClient } from '../serving/inference-client.js'
 import type { ScoreRequest } from '../serving/calls.js'
@@ -13,14 +13,14 @@ interface Job { readonly prompt: string, readonly answers: readonly string[] }
 
 const options: Options = {
   reward: { type: 'string', help: 'name of the reward' },
-  prompt: { type: 'string', help: 'what was asked' },
-  answer: { type: 'string', help: 'what was answered; may be repeated', multiple: true },
+  prompt: { type: 'string', help: 'the prompt' },
+  answer: { type: 'string', help: 'an answer to score; repeatable', multiple: true },
   file: {
     type: 'string',
-    help: 'JSON lines {"prompt", "answer"} or {"prompt", "chosen", "rejected"}, in place of --prompt and --answer'
+    help: 'JSON lines {"prompt", "answer"} or {"prompt", "chosen", "rejected"}, instead of --prompt and --answer'
   },
-  member: { type: 'string', help: 'outcome (whole answers) or prefix', default: 'outcome' },
-  every: { type: 'string', help: 'score each answer after every so many tokens too, with the prefix member' },
+  member: { type: 'string', help: 'reward member: outcome (whole answers) or prefix', default: 'outcome' },
+  every: { type: 'string', help: 'also score each answer after every N tokens, with the prefix member' },
   json: { type: 'boolean', help: 'print JSON lines' },
   ...engineOptions
 }
@@ -36,7 +36,7 @@ function jobOf (line: string, where: string): Job {
   const { prompt, answer, chosen, rejected } = value
   const answers = answer !== undefined ? [answer] : [chosen, rejected]
   if (typeof prompt !== 'string' || !answers.every(one => typeof one === 'string')) {
-    throw refuse(where, 'must have prompt with answer, or with chosen and rejected, as texts', value)
+    throw refuse(where, 'must have string fields prompt and answer, or prompt, chosen and rejected', value)
   }
   return { prompt, answers }
 }
@@ -48,7 +48,7 @@ async function jobs (values: Values): Promise<Job[]> {
       line.trim() === '' ? [] : [jobOf(line, `${file}:${index + 1}`)])
   }
   const answers = values['answer'] as string[] | undefined
-  if (!answers) throw new RequestError('invalid_request', '--answer or --file is needed', { param: 'answer' })
+  if (!answers) throw new RequestError('invalid_request', '--answer or --file is required', { param: 'answer' })
   return [{ prompt: requiredOption(values, 'prompt'), answers }]
 }
 
@@ -56,14 +56,14 @@ async function jobs (values: Values): Promise<Job[]> {
 function howOf (values: Values): Pick<ScoreRequest, 'member' | 'every'> {
   const every = values['every'] === undefined ? null : integerOption(values, 'every', 1)
   const member = choiceOption(values, 'member', ['outcome', 'prefix'], every === null ? 'outcome' : 'prefix')
-  if (every !== null && member === 'outcome') throw refuse('--every', 'needs the prefix member', every)
+  if (every !== null && member === 'outcome') throw refuse('--every', 'requires the prefix member', every)
   return { member, every }
 }
 
 export const score: Command = {
   name: 'score',
   usage: '--reward NAME --prompt "…" --answer "…" [--answer "…"]',
-  summary: 'scores answers with a reward',
+  summary: 'score answers with a reward',
   options,
   maxPositionals: 0,
   async run (values) {

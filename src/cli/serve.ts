@@ -8,7 +8,7 @@ import { settingFlags, settingOptions } from './options.js'
 export const serve: Command = {
   name: 'serve',
   usage: '[OPTIONS]',
-  summary: 'serves the OpenAI API with reward-guided decoding',
+  summary: 'start the OpenAI-compatible server with reward-guided decoding',
   options: settingOptions(settingNames),
   maxPositionals: 0,
   async run (values) {
@@ -16,7 +16,7 @@ export const serve: Command = {
     say(`listening on ${server.address}`)
     for (const signal of ['SIGTERM', 'SIGINT'] as const) {
       process.once(signal, () => {
-        say(`${signal}: finishing what runs`)
+        say(`${signal}: finishing in-flight requests`)
         server.close().catch((error: unknown) => {
           console.error(error)
           process.exitCode = 1

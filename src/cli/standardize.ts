@@ -1,6 +1,6 @@
 /**
- * `fairlead standardize`: measures what a reward of one's own scores on the policy's answers, and writes it into the
- * reward's file.
+ * `fairlead standardize`: measures a custom reward's mean and standard deviation on the policy's answers and writes
+ * them into the reward's file.
  */
 import { readFile } from 'node:fs/promises'
 import { join, sep } from 'node:path'
@@ -18,13 +18,13 @@ const options: Options = {
   ...engineOptions
 }
 
-/** @throws RequestError for a name that no reward has, or a built-in reward */
+/** @throws RequestError for an unknown reward or a built-in one */
 function findOwn (rewards: readonly RewardFamily[], name: string): RewardFamily {
   const family = rewards.find(one => one.name === name)
   if (!family) throw rewardNotFound(name, rewards, 'reward')
   if (family.file.startsWith(join(packageRoot, 'models') + sep)) {
     throw new RequestError('invalid_request',
-      `reward "${name}" comes with Fairlead and was standardised when it was made`, { param: 'reward' })
+      `reward "${name}" is built-in and already standardised`, { param: 'reward' })
   }
   return family
 }
@@ -32,7 +32,7 @@ function findOwn (rewards: readonly RewardFamily[], name: string): RewardFamily 
 export const standardize: Command = {
   name: 'standardize',
   usage: '--reward NAME',
-  summary: 'measures a reward’s mean and spread on the model’s own answers, and writes them into its file',
+  summary: 'measure a reward’s mean and standard deviation on the model’s own answers and write them into its file',
   options,
   maxPositionals: 0,
   async run (values) {

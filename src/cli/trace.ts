@@ -18,12 +18,12 @@ export function oneLine (text: string, length: number): string {
 export const figure = (reward: number | null | undefined): string =>
   (reward === null || reward === undefined ? '–' : reward.toFixed(2)).padStart(6)
 
-/** A step in a line: who was kept and who dropped, with their rewards. */
+/** One step in one line: the candidates kept and pruned, with their rewards. */
 export function stepLine ({ step, candidates }: Extract<DecodeEvent, { type: 'progress' }>): string {
   const list = (kept: boolean): string => candidates.filter(one => one.kept === kept)
     .map(one => `${one.index}${one.finished ? '.' : ''} (${figure(one.reward).trim()})`).join(', ')
   const dropped = list(false)
-  return `step ${step}: kept ${list(true)}${dropped === '' ? '' : `; dropped ${dropped}`}`
+  return `step ${step}: kept ${list(true)}${dropped === '' ? '' : `; pruned ${dropped}`}`
 }
 
 /** How much of a text is its parent's. */
@@ -39,7 +39,7 @@ function label (
 ): string {
   const shared = parent ? sharedLength(text, parent.text) : 0
   const own = `${shared > 0 ? '…' : ''}${oneLine(text.slice(shared), width)}`
-  const fate = prunedAt === null ? '' : ` dropped at ${prunedAt}`
+  const fate = prunedAt === null ? '' : ` pruned at ${prunedAt}`
   return `${index} ${figure(score?.value)} ${String(tokens).padStart(4)} ` +
     `tokens${fate}${chosen.includes(index) ? ' ◀ chosen' : ''}  ${own}`
 }

@@ -128,7 +128,7 @@ export class FeedbackStore {
     const [row] = this.#rows('SELECT * FROM completions WHERE id = ?', id)
     if (!row) {
       throw new RequestError('not_found', `Chat completion with id ${JSON.stringify(id)} not found: it was not ` +
-        'stored (store: true), was deleted or made room for others (stored-completions)', { param: 'id' })
+        'stored (store: true), was deleted or evicted (stored-completions)', { param: 'id' })
     }
     return {
       id,
@@ -186,7 +186,7 @@ export class FeedbackStore {
     const chosen = kind ?? (kinds.length === 1 ? kinds[0]! : null)
     if (entries.length === 0) {
       throw new RequestError('invalid_request',
-        `feedback.dataset must name feedback that there is; "${dataset}" has none`, { param: 'feedback.dataset' })
+        `feedback.dataset must name a dataset with feedback; "${dataset}" has none`, { param: 'feedback.dataset' })
     }
     if (chosen === null || !kinds.includes(chosen)) {
       throw new RequestError('invalid_request', `feedback.kind must be one of those in "${dataset}", ` +

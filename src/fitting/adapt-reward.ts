@@ -45,8 +45,8 @@ async function readStates (
   const long = items.findIndex(({ promptTokens, answerTokens }) =>
     promptTokens.length + answerTokens.length + 1 > policy.contextLength)
   if (long >= 0) {
-    throw new RequestError('context_length_exceeded', `prompt, answer and end token must fit ${policy.contextLength} ` +
-      `tokens; they do not for the answer ${JSON.stringify(answers[long]!.text.slice(0, 60))}…`)
+    throw new RequestError('context_length_exceeded', 'prompt, answer and end token must fit the context ' +
+      `of ${policy.contextLength} tokens; too long: ${JSON.stringify(answers[long]!.text.slice(0, 60))}…`)
   }
   const read = await extractFeatures(policy, items, { layers: [layer], pooling, cacheDirectory: null, signal })
   return read.get(layer)!.map(states => states.at(-1)!)
@@ -102,12 +102,12 @@ export async function adaptReward (
   const { directions, layer, pooling, members } = head
   checkRewardName(name)
   if (!directions) {
-    throw new RequestError('invalid_request', `reward "${family.name}" has no directions to adapt; fit it with some`,
-      { param: 'id' })
+    throw new RequestError('invalid_request',
+      `reward "${family.name}" has no directions to adapt; fit it with directions`, { param: 'id' })
   }
   if (pairs.length === 0 || pairs.length > maxAdaptPairs) {
     throw new RequestError('invalid_request',
-      `a reward is adapted to 1 to ${maxAdaptPairs} pairs; got ${pairs.length}`, { param: 'examples' })
+      `examples must have 1 to ${maxAdaptPairs} pairs; got ${pairs.length}`, { param: 'examples' })
   }
   const { policy, cacheDirectory, signal } = options
   const states = await readPairs(head, pairs, options)

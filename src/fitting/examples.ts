@@ -73,7 +73,7 @@ export function parseExamples (text: string, file: string): Examples {
   const lines = text.split('\n').map((line, index) => ({ line, where: `${file}:${index + 1}` }))
     .filter(({ line }) => line.trim() !== '')
   if (lines.length === 0) {
-    throw new RequestError('invalid_request', `${file}: must hold at least one line of JSON; it is empty`)
+    throw new RequestError('invalid_request', `${file}: must contain at least one line of JSON; it is empty`)
   }
   return examplesOf(lines.map(({ line, where }) => ({ row: parseLine(line, where), where })))
 }
@@ -84,7 +84,7 @@ export function parseExamples (text: string, file: string): Examples {
  * @throws RequestError naming item, field, rule and value
  */
 export function readExamples (value: unknown, field: string): Examples {
-  if (!Array.isArray(value) || value.length === 0) throw refuse(field, 'must be a list that is not empty', value)
+  if (!Array.isArray(value) || value.length === 0) throw refuse(field, 'must be a nonempty list', value)
   return examplesOf(value.map((row: unknown, index) => ({
     row: objectRow(row, `${field}[${index}]`, 'example'), where: `${field}[${index}]`
   })))
@@ -123,7 +123,7 @@ function objectRow (value: unknown, where: string, what: string): Row {
 
 function parsePair (row: Row, where: string): Pair {
   if (row.prompt === undefined &&
-      row.messages === undefined) throw refuse(where, 'prompt (or messages) must be given', undefined)
+      row.messages === undefined) throw refuse(where, 'prompt or messages is required', undefined)
   return {
     messages: parseMessages(row, where),
     chosen: answerText(row, 'chosen', where),
@@ -151,23 +151,23 @@ function parseLabelled (row: Row, where: string): Labelled {
 function answerText (row: Row, field: string, where: string): string {
   const value = row[field]
   if (typeof value !== 'string' ||
-      value === '') throw refuse(where, `${field} must be a string that is not empty`, value)
+      value === '') throw refuse(where, `${field} must be a nonempty string`, value)
   return value
 }
 
 function parseMessages (row: Row, where: string): ChatMessage[] {
   const { prompt, messages } = row
   if (prompt !== undefined &&
-      messages !== undefined) throw refuse(where, 'prompt and messages exclude each other', prompt)
+      messages !== undefined) throw refuse(where, 'prompt and messages are mutually exclusive', prompt)
   if (messages === undefined) {
     if (prompt !== undefined && typeof prompt !== 'string') throw refuse(where, 'prompt must be a string', prompt)
     return [{ role: 'user', content: prompt ?? defaultPrompt }]
   }
   if (!Array.isArray(messages) ||
-      messages.length === 0) throw refuse(where, 'messages must be an array that is not empty', messages)
+      messages.length === 0) throw refuse(where, 'messages must be a nonempty array', messages)
   return messages.map((message: Partial<ChatMessage> | null, index) => {
     if (typeof message?.role !== 'string' || typeof message.content !== 'string') {
-      throw refuse(where, `messages[${index}] must have the strings role and content`, message)
+      throw refuse(where, `messages[${index}] must have the string fields role and content`, message)
     }
     return { role: message.role, content: message.content }
   })

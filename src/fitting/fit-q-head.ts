@@ -43,7 +43,7 @@ const heldOutAnswers = 2
 export async function fitQHead (request: QHeadRequest): Promise<QHead> {
   const { policy, head, answersPerPrompt, onProgress, signal } = request
   if (head.pooling !== 'mean' || !head.members.prefix) {
-    throw new RequestError('invalid_request', 'a Q-head needs a head with pooling mean that was fitted on prefixes')
+    throw new RequestError('invalid_request', 'a Q-head requires a head with pooling mean that was fitted on prefixes')
   }
   const { train, test, split } = splitPrompts(request)
   const layer = head.layer
@@ -81,7 +81,7 @@ function splitPrompts (
 ): { train: QHeadRequest['prompts'], test: QHeadRequest['prompts'], split: string } {
   if (prompts.length < minPrompts) {
     throw new RequestError('invalid_request',
-      `a Q-head needs at least ${minPrompts} prompts to draw answers to; got ${prompts.length}`)
+      `a Q-head requires at least ${minPrompts} prompts to sample answers for; got ${prompts.length}`)
   }
   if (test) return { train: prompts, test, split }
   return {
@@ -112,12 +112,13 @@ function rankMetrics (
  */
 export function checkQHead ({ train, ensemble, pooling, prefixes }: FitChoices): void {
   const field = 'q_head'
-  if (ensemble) throw refuse(field, 'needs one head; it cannot be given with an ensemble', true)
-  if (pooling !== 'mean') throw refuse(field, 'needs pooling mean', pooling)
-  if (!prefixes) throw refuse(field, 'needs prefixes', prefixes)
+  if (ensemble) throw refuse(field, 'requires a single head; it cannot be combined with an ensemble', true)
+  if (pooling !== 'mean') throw refuse(field, 'requires pooling mean', pooling)
+  if (!prefixes) throw refuse(field, 'requires prefixes', prefixes)
   const { length } = distinctPrompts(train)
   if (length < minPrompts) {
-    throw refuse(field, `needs examples with at least ${minPrompts} different prompts, which it draws answers to`, length)
+    throw refuse(field,
+      `requires examples with at least ${minPrompts} distinct prompts, for which it samples answers`, length)
   }
 }
 

@@ -111,12 +111,12 @@ function check (request: FitRequest, layers: readonly number[]): void {
   }
   const count = countOf(train)
   if (count < minExamples) {
-    throw new RequestError('invalid_request', `a fit needs at least ${minExamples} examples; got ${count}`,
+    throw new RequestError('invalid_request', `a fit requires at least ${minExamples} examples; got ${count}`,
       { param: 'examples' })
   }
   if (test && test.kind !== train.kind) {
     throw new RequestError('invalid_request',
-      `test data must be ${train.kind} as the training data are; got ${test.kind}`, { param: 'test' })
+      `test data must be of the same kind as the training data, ${train.kind}; got ${test.kind}`, { param: 'test' })
   }
   if (directions !== undefined) {
     if (!(Number.isInteger(directions) && directions >= 1 && directions <= maxDirections)) {
@@ -125,12 +125,12 @@ function check (request: FitRequest, layers: readonly number[]): void {
     }
     if (train.kind !== 'pairs' || ensemble) {
       throw new RequestError('invalid_request',
-        `directions are taken from pairs, beside one head; got ${ensemble ? 'an ensemble' : train.kind}`,
+        `directions require pairs and a single head; got ${ensemble ? 'an ensemble' : train.kind}`,
         { param: 'directions' })
     }
   }
   if (ensemble && !(Number.isInteger(ensemble.heads) && ensemble.heads >= 2 && ensemble.heads <= 32)) {
-    throw new RequestError('invalid_request', `an ensemble has 2 to 32 heads; got ${ensemble.heads}`,
+    throw new RequestError('invalid_request', `an ensemble must have 2 to 32 heads; got ${ensemble.heads}`,
       { param: 'ensemble' })
   }
 }
@@ -149,15 +149,16 @@ function sampleSets ({ train, test }: FitRequest): { train: SampleSet, test: Sam
     const { samples } = set
     const param = name === 'test' && test ? 'test' : 'examples'
     if (samples.length === 0) {
-      throw new RequestError('invalid_request', `the ${name} data must hold at least one example; got none`, { param })
+      throw new RequestError('invalid_request', `the ${name} data must contain at least one example; got none`,
+        { param })
     }
     if (train.kind === 'labels' && new Set(samples.map(sample => sample.label)).size < 2) {
       throw new RequestError('invalid_request',
-        `the ${name} data must hold both labels; got only ${samples[0]!.label === 1 ? 1 : 0}`, { param })
+        `the ${name} data must contain both labels; got only ${samples[0]!.label === 1 ? 1 : 0}`, { param })
     }
     if (train.kind === 'scores' && asPairs(set).samples.length === 0) {
       throw new RequestError('invalid_request',
-        `the ${name} data must hold answers to one prompt with different scores; there are none`, { param })
+        `the ${name} data must contain answers to the same prompt with different scores; got none`, { param })
     }
   }
   return sets
@@ -189,8 +190,8 @@ function encode (policy: ReadablePolicy, { messages, text }: SampleAnswer, maxAn
   const [promptTokens, answerTokens] = [policy.promptTokens(messages), policy.answerTokens(text)]
   const needed = promptTokens.length + Math.min(answerTokens.length, maxAnswerTokens) + 1
   if (needed > policy.contextLength) {
-    throw new RequestError('context_length_exceeded', `prompt, answer and end token must fit ${policy.contextLength} ` +
-      `tokens; got ${needed} for the answer ${JSON.stringify(text.slice(0, 60))}…`, { param: 'examples' })
+    throw new RequestError('context_length_exceeded', 'prompt, answer and end token must fit the context ' +
+      `of ${policy.contextLength} tokens; got ${needed} for the answer ${JSON.stringify(text.slice(0, 60))}…`, { param: 'examples' })
   }
   return { promptTokens, answerTokens }
 }

@@ -36,7 +36,7 @@ async function run (
         else resolve(message.fitted)
       })
       worker.on('error', reject)
-      worker.on('exit', () => { reject(new Error('the thread of a fit ended before it was done')) })
+      worker.on('exit', () => { reject(new Error('the fit thread exited before it finished')) })
     })
   } finally {
     if (leave) signal?.removeEventListener('abort', leave)

@@ -229,7 +229,7 @@ export class Grammars {
       (argument: A) => { if (this.#worker === worker) handle(argument) }
     worker.on('message', whileItIs((reply: Reply) => { this.#receive(reply) }))
     worker.on('error', whileItIs((error: Error) => { this.#lose(error) }))
-    worker.on('exit', whileItIs(() => { this.#lose(new Error('it ended')) }))
+    worker.on('exit', whileItIs(() => { this.#lose(new Error('it exited')) }))
     return worker
   }
 

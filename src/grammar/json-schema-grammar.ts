@@ -47,7 +47,7 @@ class GrammarWriter {
 
   #checkFinite (expression: Expression, path: string, value: unknown): void {
     if (!this.#rules.matchesSomething(expression)) {
-      throw refuse(path, 'must accept some finite value: it refers to itself without end', value)
+      throw refuse(path, 'must accept at least one finite value; it refers to itself without end', value)
     }
   }
 
@@ -55,7 +55,7 @@ class GrammarWriter {
     this.#counts[what] += more
     const noun = { schemas: 'schemas', values: 'values of enum', names: 'characters of names and values' }[what]
     if (this.#counts[what] > limits[what]) {
-      throw refuse(path, `goes beyond ${limits[what]} ${noun}, the most that a schema may have`, this.#counts[what])
+      throw refuse(path, `exceeds the limit of ${limits[what]} ${noun} per schema`, this.#counts[what])
     }
   }
 
@@ -65,9 +65,9 @@ class GrammarWriter {
    */
   #expression (schema: unknown, path: string, depth: number, open: ReadonlySet<string>): Expression {
     this.#count('schemas', 1, path)
-    if (depth > limits.depth) throw refuse(path, `lies deeper than ${limits.depth} schemas`, depth)
+    if (depth > limits.depth) throw refuse(path, `is nested more than ${limits.depth} schemas deep`, depth)
     if (schema === true) return anyValue(this.#rules)
-    if (schema === false) throw refuse(path, 'accepts nothing', false)
+    if (schema === false) throw refuse(path, 'accepts no value', false)
     if (!isObject(schema)) throw refuse(path, 'must be a JSON Schema: an object, true or false', schema)
     checkKeywords(schema, path)
     const only = keywordAlone(schema)
@@ -85,9 +85,9 @@ class GrammarWriter {
     const value = schema[keyword]
     const place = `${path}.${keyword}`
     if (keyword === '$ref') return this.#reference(value, place, depth, open)
-    if (!Array.isArray(value) || value.length === 0) throw refuse(place, 'must be a list of at least one schema', value)
+    if (!Array.isArray(value) || value.length === 0) throw refuse(place, 'must be a nonempty list of schemas', value)
     if (keyword === 'allOf' && value.length > 1) {
-      throw refuse(place, 'can be enforced with one schema only: write their keywords into one', value)
+      throw refuse(place, 'is supported with a single schema only: merge the schemas into one', value)
     }
     if (keyword === 'oneOf') this.#document.checkDisjoint(value, place)
     const options = value.map((one, index) => this.#expression(one, `${place}[${index}]`, depth + 1, open))
@@ -103,7 +103,7 @@ class GrammarWriter {
   #reference (reference: unknown, path: string, depth: number, open: ReadonlySet<string>): Expression {
     const target = this.#document.resolve(reference, path)
     const name = reference as string
-    if (open.has(name)) throw refuse(path, 'refers to itself with nothing in between', reference)
+    if (open.has(name)) throw refuse(path, 'refers directly to itself', reference)
     return this.#rules.rule(this.#referenceRule(name), () =>
       this.#expression(target, this.#document.placeOf(name), depth + 1, new Set([...open, name])))
   }
@@ -133,10 +133,10 @@ class GrammarWriter {
     const { format } = schema
     if (format === undefined) return string(this.#rules, min, max)
     if (typeof format !== 'string' || !Object.hasOwn(formats, format)) {
-      throw refuse(`${path}.format`, `must be one that can be enforced: ${Object.keys(formats).join(', ')}`, format)
+      throw refuse(`${path}.format`, `must be one of the supported formats: ${Object.keys(formats).join(', ')}`, format)
     }
     if (schema['minLength'] !== undefined || schema['maxLength'] !== undefined) {
-      throw refuse(`${path}.format`, 'cannot stand beside minLength and maxLength', format)
+      throw refuse(`${path}.format`, 'cannot be combined with minLength and maxLength', format)
     }
     return this.#rules.rule(`format_${format.replace('-', '_')}`, () =>
       sequence(text('"'), formats[format]!(this.#rules), text('"')))
@@ -163,7 +163,7 @@ class GrammarWriter {
 
   #noneBetween (schema: Schema, path: string): never {
     const keyword = ['maximum', 'exclusiveMaximum', 'minimum', 'exclusiveMinimum'].find(name => name in schema)!
-    throw refuse(`${path}.${keyword}`, 'leaves no number between the bounds', schema[keyword])
+    throw refuse(`${path}.${keyword}`, 'leaves no number within the bounds', schema[keyword])
   }
 
   #array (schema: Schema, path: string, depth: number): Expression {
@@ -173,7 +173,7 @@ class GrammarWriter {
       this.#expression(one, `${path}.prefixItems[${index}]`, depth + 1, new Set()))
     const largest = isClosed ? Math.min(max ?? Infinity, first.length) : max ?? Infinity
     if (min > largest) {
-      throw refuse(`${path}.minItems`, `must be at most ${largest}, the number of items that are described`, min)
+      throw refuse(`${path}.minItems`, `must be at most ${largest}, the number of items described`, min)
     }
     if (largest === 0) return text('[]')
     if (first.length === 0 && items === undefined && min === 0 && largest === Infinity) return anyArray(this.#rules)

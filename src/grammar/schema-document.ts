@@ -42,7 +42,7 @@ export class SchemaDocument {
   /** What `$ref` points to. @param path where it stands. @throws RequestError where that is nothing, or lies outside */
   resolve (reference: unknown, path: string): unknown {
     if (typeof reference !== 'string' || !/^#(\/|$)/.test(reference)) {
-      throw refuse(path, 'must refer into the schema itself: # or #/$defs/NAME', reference)
+      throw refuse(path, 'must be a reference within the schema: # or #/$defs/NAME', reference)
     }
     let found: unknown = this.root
     try {
@@ -55,7 +55,7 @@ export class SchemaDocument {
       // A broken percent encoding names nothing.
       found = undefined
     }
-    if (found === undefined) throw refuse(path, 'refers to nothing in the schema', reference)
+    if (found === undefined) throw refuse(path, 'does not resolve within the schema', reference)
     return found
   }
 
@@ -65,7 +65,7 @@ export class SchemaDocument {
       const other = schemas.slice(0, index).findIndex(before => !this.#areDisjoint(one, before, path))
       if (other >= 0) {
         throw refuse(`${path}[${index}]`, `must differ from ${path}[${other}] in type, or in a required property ` +
-          'with const or enum; where it does not, say anyOf', one)
+          'with const or enum; otherwise use anyOf', one)
       }
     }
   }

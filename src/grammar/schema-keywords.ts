@@ -52,14 +52,15 @@ export function checkKeywords (schema: Schema, path: string): void {
   for (const keyword of keywords) {
     if (known.includes(keyword)) continue
     const nearest = nearestName(keyword, known)
-    throw refuse(`${path}.${keyword}`, 'is a keyword that cannot be ' +
-      `enforced${nearest === null ? `; there are ${known.join(', ')}` : `; did you mean ${nearest}?`}`, schema[keyword])
+    throw refuse(`${path}.${keyword}`, 'is not a supported ' +
+      `keyword${nearest === null ? `; supported are ${known.join(', ')}` : `; did you mean ${nearest}?`}`,
+    schema[keyword])
   }
   const only = keywords.find(keyword => (alone as readonly string[]).includes(keyword) || keyword === 'enum' ||
     keyword === 'const')
   const beside = only &&
     keywords.find(keyword => keyword !== only && !(keyword === 'type' && (only === 'enum' || only === 'const')))
-  if (beside) throw refuse(`${path}.${beside}`, `cannot stand beside ${only}`, schema[beside])
+  if (beside) throw refuse(`${path}.${beside}`, `cannot be combined with ${only}`, schema[beside])
 }
 
 /** The keyword of a schema that allows no other beside it; undefined where it has none. */
@@ -78,7 +79,7 @@ export function typesOf (schema: Schema, path: string): readonly TypeName[] | nu
   for (const keyword of Object.keys(schema)) {
     const owner = keywordTypes[keyword]
     if (owner && !types.includes(owner) && !(owner === 'number' && types.includes('integer'))) {
-      throw refuse(`${path}.${keyword}`, `says nothing about type ${types.join(', ')}`, schema[keyword])
+      throw refuse(`${path}.${keyword}`, `does not apply to type ${types.join(', ')}`, schema[keyword])
     }
   }
   return [...new Set(types)].filter(one => one !== 'integer' || !types.includes('number'))
@@ -89,12 +90,12 @@ export function listedValues (schema: Schema, path: string): string[] {
   const keyword = 'const' in schema ? 'const' : 'enum'
   const given = schema[keyword]
   if (keyword === 'enum' && (!Array.isArray(given) || given.length === 0)) {
-    throw refuse(`${path}.enum`, 'must be a list of at least one value', given)
+    throw refuse(`${path}.enum`, 'must be a nonempty list of values', given)
   }
   const values = keyword === 'const' ? [given] : given as readonly unknown[]
   const types = schema['type'] === undefined ? null : typesOf(schema, path)
   const odd = types ? values.findIndex(value => !isOfType(value, types)) : -1
-  if (odd >= 0) throw refuse(`${path}.${keyword}`, `must hold values of type ${types!.join(', ')} only`, values[odd])
+  if (odd >= 0) throw refuse(`${path}.${keyword}`, `must contain only values of type ${types!.join(', ')}`, values[odd])
   return [...new Set(values.map(value => JSON.stringify(value)))]
 }
 
@@ -112,7 +113,7 @@ export function sizes (schema: Schema, [low, high]: readonly [string, string], p
   number | null] {
   const [min, largest] = [size(schema, low, path, max) ?? 0, size(schema, high, path, max)]
   if (largest !== null &&
-      largest < min) throw refuse(`${path}.${high}`, `must be at least ${low} = ${min}`, largest)
+      largest < min) throw refuse(`${path}.${high}`, `must be at least ${low} (${min})`, largest)
   return [min, largest]
 }
 
@@ -121,7 +122,7 @@ function bound (schema: Schema, side: 'inimum' | 'aximum', path: string): Bound 
   const [inclusive, exclusive] = [schema[`m${side}`], schema[`exclusiveM${side}`]]
   for (const [keyword, value] of [[`m${side}`, inclusive], [`exclusiveM${side}`, exclusive]] as const) {
     if (value !== undefined && (typeof value !== 'number' || !isWritable(value))) {
-      throw refuse(`${path}.${keyword}`, 'must be a number of at most 20 digits after the point', value)
+      throw refuse(`${path}.${keyword}`, 'must be a number with at most 20 digits after the decimal point', value)
     }
   }
   if (inclusive === undefined && exclusive === undefined) return null
@@ -144,9 +145,9 @@ export function itemsOf (
 ): { readonly first: readonly unknown[], readonly items: unknown, readonly isClosed: boolean } {
   const { items, prefixItems = [], uniqueItems } = schema
   if (uniqueItems !== undefined &&
-      uniqueItems !== false) throw refuse(`${path}.uniqueItems`, 'cannot be enforced unless it is false', uniqueItems)
+      uniqueItems !== false) throw refuse(`${path}.uniqueItems`, 'is not supported unless it is false', uniqueItems)
   if (Array.isArray(items)) {
-    throw refuse(`${path}.items`, 'must be one schema; lists of them are called prefixItems', items)
+    throw refuse(`${path}.items`, 'must be a single schema; use prefixItems for a list of schemas', items)
   }
   if (!Array.isArray(prefixItems)) throw refuse(`${path}.prefixItems`, 'must be a list of schemas', prefixItems)
   // Where only the first items are described there are no others.
@@ -161,14 +162,16 @@ export function propertiesOf (schema: Schema, path: string): {
   readonly others: unknown
 } {
   const { properties = {}, required = [], additionalProperties } = schema
-  if (!isObject(properties)) throw refuse(`${path}.properties`, 'must be an object of schemas', properties)
+  if (!isObject(properties)) {
+    throw refuse(`${path}.properties`, 'must be an object whose values are schemas', properties)
+  }
   if (!Array.isArray(required) || required.some(name => typeof name !== 'string')) {
-    throw refuse(`${path}.required`, 'must be a list of names', required)
+    throw refuse(`${path}.required`, 'must be a list of property names', required)
   }
   const names = [...new Set([...Object.keys(properties), ...required as string[]])]
   // Where properties are described, others are allowed only if the schema says so.
   const others = additionalProperties ?? (names.length === 0)
   const missing = others === false ? names.find(name => !Object.hasOwn(properties, name)) : undefined
-  if (missing !== undefined) throw refuse(`${path}.required`, 'must name properties that there are', missing)
+  if (missing !== undefined) throw refuse(`${path}.required`, 'must name properties of the schema', missing)
   return { names, properties, required, others }
 }

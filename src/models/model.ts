@@ -83,7 +83,7 @@ function fingerprintOf (sha256: string, report: OperatorReport): string {
 function sequenceLimit (config: DecoderConfig, asked: number): number {
   if (asked > config.contextLength) {
     throw new RequestError('invalid_request',
-      `context-length must be at most the model's own ${config.contextLength}; got ${asked}`,
+      `context-length must be at most the model's limit of ${config.contextLength}; got ${asked}`,
       { param: 'contextLength' })
   }
   return asked === 0 ? config.contextLength : asked

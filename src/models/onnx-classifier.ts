@@ -61,7 +61,8 @@ async function graphIn (folder: string): Promise<string> {
 function labelsOf (path: string, { id2label, num_labels: count }: Fields): number {
   const labels = typeof id2label === 'object' && id2label !== null ? Object.keys(id2label).length : count
   if (typeof labels === 'number' && Number.isInteger(labels) && labels >= 1) return labels
-  throw refuseModel({ path }, 'config.json must say in id2label how many labels there are, or the descriptor in labels')
+  throw refuseModel({ path },
+    'the number of labels is unknown: set id2label in config.json or labels in the descriptor')
 }
 
 /** The smallest limit in the files. A tokenizer without one has 10³⁰. */
@@ -98,7 +99,7 @@ const knownInputs = ['input_ids', 'attention_mask', 'token_type_ids', 'position_
 function outputOf (path: string, { inputNames, outputNames }: Session): string {
   const foreign = inputNames.filter(name => !knownInputs.includes(name))
   if (foreign.length > 0 || !inputNames.includes('input_ids')) {
-    throw refuseModel({ path }, 'its graph must have the input input_ids, and of others only ' +
+    throw refuseModel({ path }, 'its graph must have the input input_ids, and no others except ' +
       `${knownInputs.slice(1).join(', ')}; it has ${inputNames.join(', ')}`)
   }
   if (outputNames.includes('logits')) return 'logits'
@@ -189,10 +190,10 @@ export async function loadOnnxClassifier (path: string, options: OnnxClassifierO
     labels: options.labels ?? labelsOf(folder, config),
     maxTokens: options.maxTokens ?? maxTokensOf(config, tokenizerConfig)
   }
-  const bytes = await readFile(graph).catch(() => { throw refuseModel({ path: graph }, 'it cannot be read') })
+  const bytes = await readFile(graph).catch(() => { throw refuseModel({ path: graph }, 'cannot read it') })
   const sessionOptions = { threads: options.threads, foreignIntegers: true }
   const session = await Session.create(bytes, sessionOptions).catch((error: unknown) => {
-    throw refuseModel({ path: graph }, `its graph cannot be compiled: ${(error as Error).message}`)
+    throw refuseModel({ path: graph }, `cannot compile its graph: ${(error as Error).message}`)
   })
   try {
     const classifier = new Classifier(session, outputOf(graph, session), encoder, {
@@ -203,7 +204,7 @@ export async function loadOnnxClassifier (path: string, options: OnnxClassifierO
     }, options.inTurn)
     await classifier.classify([classifier.encode({ text: 'a' })]).catch((error: unknown) => {
       throw refuseModel({ path: graph },
-        `it cannot read a word and give ${sizes.labels} numbers: ${(error as Error).message}`)
+        `a trial run did not return ${sizes.labels} numbers: ${(error as Error).message}`)
     })
     return classifier
   } catch (error) {

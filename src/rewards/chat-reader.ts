@@ -107,10 +107,10 @@ export class ChatReader {
     const { contextLength } = this.#model
     if (tokens.length === 0) {
       throw new RequestError('invalid_request',
-        `reward "${this.#name}": its model's template makes no tokens of the conversation`)
+        `reward "${this.#name}": its model's chat template renders the conversation as no tokens`)
     }
     if (tokens.length <= contextLength) return tokens
-    throw new RequestError('context_length_exceeded', `reward "${this.#name}": its model reads at most ` +
+    throw new RequestError('context_length_exceeded', `reward "${this.#name}": its model has a context of ` +
       `${contextLength} tokens; prompt and answer have ${tokens.length}`)
   }
 

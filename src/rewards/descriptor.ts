@@ -108,7 +108,7 @@ function checkShape (schema: TObject, value: unknown): void {
 }
 
 function objectOf (value: unknown): Fields {
-  if (!isObject(value)) throw new Violation('must hold one JSON object')
+  if (!isObject(value)) throw new Violation('must contain one JSON object')
   return value
 }
 
@@ -154,14 +154,15 @@ function broken (file: string, problem: string, cause?: unknown): RequestError {
 /** The error for a name that no reward has. @param param the field that names it */
 export function rewardNotFound (name: string, families: readonly RewardFamily[], param: string): RequestError {
   return new RequestError('reward_not_found',
-    `reward "${name}" does not exist; there are: ${families.map(one => one.name).join(', ') || 'none'}`, { param })
+    `reward "${name}" does not exist; available: ${families.map(one => one.name).join(', ') || 'none'}`, { param })
 }
 
 /** @throws RequestError for a name that a descriptor could not have */
 export function checkRewardName (name: string): void {
   if (!Value.Check(naming.name, name)) {
     throw new RequestError('invalid_request',
-      `name must be lower-case letters, digits, _ and -, a letter first, 64 at most; got ${JSON.stringify(name)}`,
+      'name must consist of at most 64 lower-case letters, digits, _ and -, starting with a letter; ' +
+        `got ${JSON.stringify(name)}`,
       { param: 'name' })
   }
 }
@@ -205,12 +206,12 @@ export async function loadRewards (
   const families = new Map<string, RewardFamily>()
   for (const directory of directories) {
     const entries = await readdir(directory)
-      .catch((error: Error) => { throw broken(directory, `folder cannot be read: ${error.message}`, error) })
+      .catch((error: Error) => { throw broken(directory, `cannot read the directory: ${error.message}`, error) })
     for (const entry of entries.filter(name => name.endsWith('.json')).sort()) {
       const file = join(directory, entry)
       const family = parseRewardFamily(await readFile(file, 'utf8'), file, remotes)
       const other = families.get(family.name)
-      if (other) throw broken(file, `name "${family.name}" is taken by ${other.file}`)
+      if (other) throw broken(file, `name "${family.name}" is already used by ${other.file}`)
       families.set(family.name, family)
     }
   }

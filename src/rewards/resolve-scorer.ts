@@ -146,7 +146,7 @@ function pickMember (
     throw new RequestError('reward_scope_mismatch',
       `reward "${family.name}" has no ${member} member (it has: ${family.members.join(', ')})${remedy}`, { param })
   }
-  warnings.warn(family.name, 'reward_scope_mismatch', `reward "${family.name}" scores with its ${other} member where ` +
+  warnings.warn(family.name, 'reward_scope_mismatch', `reward "${family.name}" uses its ${other} member where ` +
     `a ${member} member is needed; ${measuredAccuracy(family)}`)
   return other
 }
@@ -154,7 +154,7 @@ function pickMember (
 /** How good a family is on whole answers and on prefixes, as far as it was measured. */
 function measuredAccuracy ({ descriptor }: RewardFamily): string {
   const metrics = 'metrics' in descriptor ? descriptor.metrics : undefined
-  if (!metrics) return 'its accuracy there was not measured'
+  if (!metrics) return 'its accuracy in that role was not measured'
   const figures = metrics.byPrefix.map(({ fraction, accuracy }) =>
     `${accuracy.toFixed(2)} at ${Math.round(fraction * 100)} %`)
   return `measured ${metrics.measure.replace('_', ' ')} by share of the answer read: ${figures.join(', ')}`

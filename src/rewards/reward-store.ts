@@ -56,12 +56,12 @@ export class RewardStore {
     const family = this.#families.get(name)
     if (!family) return
     if (!this.isKept(family)) {
-      throw new RequestError('invalid_request', `name "${name}" belongs to a reward that comes with the server`,
+      throw new RequestError('invalid_request', `name "${name}" belongs to a built-in reward`,
         { param: 'name' })
     }
     if (!replace) {
       throw new RequestError('invalid_request',
-        `name "${name}" is taken; replace: true puts the new reward in its place`, { param: 'name' })
+        `name "${name}" is already taken; set replace: true to overwrite the reward`, { param: 'name' })
     }
   }
 
@@ -84,7 +84,7 @@ export class RewardStore {
     const family = this.#families.get(name)
     if (!family) throw rewardNotFound(name, this.families, 'id')
     if (!this.isKept(family)) {
-      throw new RequestError('permission_denied', `reward "${name}" comes with the server and cannot be deleted here`,
+      throw new RequestError('permission_denied', `reward "${name}" is built-in and cannot be deleted`,
         { param: 'id' })
     }
     await rm(family.file, { force: true })

@@ -9,7 +9,7 @@ import type { Normalization } from './descriptor-parts.js'
 export function standardize (name: string, raw: number, { mean, std }: Normalization): number {
   const standardized = (raw - mean) / std
   if (!Number.isFinite(standardized)) {
-    throw new RequestError('scorer_failed', `reward "${name}" must score a finite number; got ${raw}`)
+    throw new RequestError('scorer_failed', `reward "${name}" must return a finite number; got ${raw}`)
   }
   return standardized
 }

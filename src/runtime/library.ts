@@ -118,7 +118,7 @@ function libraryPath (): string {
   const root = dirname(require.resolve('onnxruntime-node/package.json'))
   const path = name === undefined ? undefined : join(root, 'bin', 'napi-v6', process.platform, process.arch, name)
   if (path === undefined || !existsSync(path)) {
-    throw new Error(`onnxruntime-node ships no library for ${process.platform} ${process.arch}; supported are linux ` +
+    throw new Error(`onnxruntime-node has no library for ${process.platform} ${process.arch}; supported are linux ` +
       'x64 and arm64, macOS arm64, Windows x64 and arm64')
   }
   return path
@@ -151,7 +151,7 @@ export function loadOnnxRuntime (): OnnxRuntime {
   const getApi = koffi.decode(koffi.decode(base, 0, 'void *'), koffi.proto('void *(uint32_t)'))
   const getVersion = koffi.decode(koffi.decode(base, 8, 'void *'), koffi.proto('str ()'))
   const table = getApi(apiVersion) as Pointer
-  if (!table) throw new Error(`onnxruntime-node ${getVersion()} does not offer C API version ${apiVersion}`)
+  if (!table) throw new Error(`onnxruntime-node ${getVersion()} does not provide C API version ${apiVersion}`)
   const api = Object.fromEntries(Object.entries(functions).map(([name, [slot, prototype]]) =>
     [name, koffi.decode(koffi.decode(table, slot * 8, 'void *'),
       koffi.proto(prototype))])) as Record<FunctionName, NativeFunction>

@@ -72,7 +72,7 @@ export class Tensor {
   /** Borrows a typed array of the type's own kind. */
   static from (type: DataType, dims: readonly number[], data: TensorData): Tensor {
     if (data.length !== elements(dims)) {
-      throw new Error(`a tensor of shape [${dims.join(', ')}] holds ${elements(dims)} elements; got ${data.length}`)
+      throw new Error(`a tensor of shape [${dims.join(', ')}] has ${elements(dims)} elements; got ${data.length}`)
     }
     const stable = offHeap(data)
     return new Tensor(type, dims, koffi.address(stable), () => stable)
@@ -87,8 +87,8 @@ export class Tensor {
   /** A tensor over part of this one's memory, from an element offset on. This tensor must not be disposed before it. */
   view (elementOffset: number, dims: readonly number[]): Tensor {
     if (elementOffset + elements(dims) > elements(this.dims)) {
-      throw new Error(`a view of ${elements(dims)} elements from ${elementOffset} on goes beyond the ` +
-        `${elements(this.dims)} there are`)
+      throw new Error(`a view of ${elements(dims)} elements from offset ${elementOffset} exceeds the tensor's ` +
+        `${elements(this.dims)} elements`)
     }
     return new Tensor(this.type, dims, this.#at(elementOffset), () =>
       this.data.subarray(elementOffset, elementOffset + elements(dims)))
@@ -99,7 +99,7 @@ export class Tensor {
    */
   as (type: DataType): Tensor {
     const { size, view: View } = dataTypes[type]
-    if (size !== dataTypes[this.type].size) throw new Error(`elements of ${this.type} cannot be shown as ${type}`)
+    if (size !== dataTypes[this.type].size) throw new Error(`elements of ${this.type} cannot be viewed as ${type}`)
     const { buffer, byteOffset, length } = this.data
     const shown = (): TensorData => new View(buffer as ArrayBuffer, byteOffset, length)
     const moved = new Tensor(type, this.dims, this.#start, shown, this.#allocation)

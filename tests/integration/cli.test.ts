@@ -49,7 +49,7 @@ test('doctor tests every operator, and says which each format uses', () => {
 
   const refused = fairlead('doctor', '--threads', 'many')
   assert.equal(refused.code, 1)
-  assert.match(refused.err, /--threads must be an integer from 1 to 256; got "many"/)
+  assert.match(refused.err, /--threads .*1 to 256.*"many"/)
 })
 
 test('a reward is fitted from pairs, scores answers and steers', () => {
@@ -91,7 +91,7 @@ test('a reward is fitted from pairs, scores answers and steers', () => {
   const foretelling =
     fairlead('fit', '--name', 'foretelling', '--train', train, '--layers', '1', '--out', rewards, '--q-head')
   assert.equal(foretelling.code, 0, foretelling.err)
-  assert.match(foretelling.err, /next tokens: rank correlation with reading them \S+ ± \S+, held out/)
+  assert.match(foretelling.err, /rank correlation .* \S+ ± \S+, held out/)
   const guided = fairlead('generate', 'say 3', '--strategy', 'token_guidance', '--method', 'q_head', '--reward',
     'foretelling', '--rewards-dir', rewards, '--max-tokens', '8', '--seed', '1', '--json')
   assert.equal(guided.code, 0, guided.err)
@@ -100,14 +100,14 @@ test('a reward is fitted from pairs, scores answers and steers', () => {
   }).result.choices[0]!.score.value))
   const without = fairlead('generate', 'say 3', '--strategy', 'token_guidance', '--method', 'q_head', '--reward',
     'mine', '--rewards-dir', rewards)
-  assert.match(without.err, /reward "mine" has no next_token member \(it has: outcome, prefix\)/)
+  assert.match(without.err, /"mine".*next_token.*outcome, prefix/)
 
   assert.equal(fairlead('fit', '--name', 'broad', '--train', train, '--layers', '1', '--directions', '3').code, 0)
   const own = join(folder, 'own.jsonl')
   writeFileSync(own, pairs.slice(0, 4).join('\n'))
   const adapted = fairlead('adapt', '--reward', 'broad', '--train', own, '--name', 'own')
   assert.equal(adapted.code, 0, adapted.err)
-  assert.match(adapted.err, /each pair told from the others: [01]\.\d\d; by broad itself/)
+  assert.match(adapted.err, /adapted [01]\.\d\d, broad itself [01]\.\d\d/)
   assert.equal(fairlead('score', '--reward', 'own', '--prompt', 'say 3', '--answer', 'good 3 the').code, 0)
 
   const generated = fairlead('generate', 'say 3', '--strategy', 'best_of_n', '--num-candidates', '4', '--reward',
@@ -136,7 +136,7 @@ test('generate --trace draws the steps of a search and its tree; lists and objec
     '{"tokens": 2}', '--num-beams', '2', '--num-children', '2', '--max-tokens', '4', '--seed', '1', '--trace')
   assert.equal(code, 0, err)
   assert.ok(out.trim().length > 0)
-  assert.match(err, /^step 1: kept \d+\.? \(.*\), \d+\.? \(.*\); dropped /m)
+  assert.match(err, /^step 1: kept \d+\.? \(.*\), \d+\.? \(.*\); pruned /m)
   assert.match(err, /^prompt\n├─ 0 /m)
   assert.equal(err.match(/◀ chosen/g)?.length, 1)
 })
@@ -194,124 +194,110 @@ test('pull prints the path of a file that is there', () => {
   assert.equal(fairlead('pull', model).out.trim(), model)
 })
 
-test('help names every command and option, and commands without a server offer none of its settings', () => {
+test('help lists every command and its options, and commands without a server offer none of its settings', () => {
   const overview = fairlead('--help')
   assert.equal(overview.code, 0)
   for (const name of ['serve', 'generate', 'score', 'fit', 'adapt', 'pull', 'bench']) {
     assert.match(overview.out, new RegExp(`^  ${name} `, 'm'))
     const { code, out } = fairlead(name, '--help')
     assert.equal(code, 0)
+    assert.match(out, new RegExp(`fairlead ${name} `))
+    for (const line of out.match(/^ {2}--.*$/gm) ?? []) assert.match(line, /^ {2}--[a-z0-9-]+(?: …)? {2,}\S/)
     assert.equal(out.includes('--port'), name === 'serve')
     assert.equal(out.includes('--threads'), name !== 'pull')
   }
 })
 
-const mistakes: ReadonlyArray<{ args: string[], code: number, message: RegExp }> = [
-  { args: ['genrate'], code: 2, message: /there is no command genrate; did you mean generate\?/ },
-  { args: ['generate', '--rewrd', 'x'], code: 2, message: /there is no option --rewrd; did you mean --reward\?/ },
-  { args: ['generate', '--max-tokens'], code: 2, message: /max-tokens/ },
-  { args: ['bench', 'extra'], code: 2, message: /there is no use for "extra"/ },
+/** Refused command lines: the exit code, and what the error's line names (option, value, alternatives). */
+const mistakes: ReadonlyArray<{ args: string[], code: number, names: readonly string[] }> = [
+  { args: ['genrate'], code: 2, names: ['genrate', 'generate'] },
+  { args: ['generate', '--rewrd', 'x'], code: 2, names: ['--rewrd', '--reward'] },
+  { args: ['generate', '--max-tokens'], code: 2, names: ['--max-tokens'] },
+  { args: ['bench', 'extra'], code: 2, names: ['"extra"'] },
   {
     args: ['bench', '--scenario', 'decode,sleep'],
     code: 1,
-    message: /--scenario must be some of decode, prefill, requests, fan-out, mixed, prefix-hit, drafts; got "sleep"/
+    names: ['--scenario', 'decode, prefill, requests, fan-out, mixed, prefix-hit, drafts', '"sleep"']
   },
-  {
-    args: ['bench', '--context', '16', '--common', '15'],
-    code: 1,
-    message: /--common must be at most --context less 2, 14; got 15/
-  },
-  { args: ['bench', '--batch', '0'], code: 1, message: /--batch must be integers of at least 1 by commas; got "0"/ },
+  { args: ['bench', '--context', '16', '--common', '15'], code: 1, names: ['--common', '--context', '14', '15'] },
+  { args: ['bench', '--batch', '0'], code: 1, names: ['--batch', '1', '"0"'] },
   {
     args: ['generate', 'hi', '--strategy', 'beam_search', '--reward', 'length', '--step', '{tokens: 2}'],
     code: 1,
-    message: /--step must be JSON/
+    names: ['--step', 'JSON']
   },
-  { args: ['generate', 'hi', '--trace', '--json'], code: 1, message: /--trace cannot be given with --json/ },
-  { args: ['generate'], code: 1, message: /a prompt is needed/ },
-  {
-    args: ['generate', 'hi', '--max-tokens', '0'],
-    code: 1,
-    message: /--max-tokens must be an integer of at least 1; got "0"/
-  },
+  { args: ['generate', 'hi', '--trace', '--json'], code: 1, names: ['--trace', '--json'] },
+  { args: ['generate'], code: 1, names: ['prompt'] },
+  { args: ['generate', 'hi', '--max-tokens', '0'], code: 1, names: ['--max-tokens', 'integer', '1', '"0"'] },
   {
     args: ['generate', 'hi', '--strategy', 'best_of_n', '--reward', 'length', '--num-candidates', '129'],
     code: 1,
-    message: /alignment\.num_candidates must be an integer from 1 to 128; got 129/
+    names: ['alignment.num_candidates', '1', '128', '129']
   },
   {
     args: ['generate', 'hi', '--strategy', 'best_of_n', '--reward', 'nope'],
     code: 1,
-    message: /reward "nope" does not exist; there are: .*length/
+    names: ['"nope"', 'length']
   },
-  { args: ['score', '--prompt', 'hi', '--answer', 'ho'], code: 1, message: /--reward is needed/ },
-  {
-    args: ['score', '--reward', 'length', '--file', 'nothing.jsonl'], code: 1, message: /nothing\.jsonl cannot be read/
-  },
+  { args: ['score', '--prompt', 'hi', '--answer', 'ho'], code: 1, names: ['--reward'] },
+  { args: ['score', '--reward', 'length', '--file', 'nothing.jsonl'], code: 1, names: ['nothing.jsonl'] },
   {
     args: ['score', '--reward', 'helpful', '--prompt', 'hi', '--answer', 'ho'],
     code: 1,
-    message: /reward helpful was fitted on .* width 576; the model tiny has width/
+    names: ['helpful', '576', 'tiny']
   },
-  {
-    args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x'],
-    code: 1,
-    message: /nothing\.jsonl cannot be read/
-  },
+  { args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x'], code: 1, names: ['nothing.jsonl'] },
   {
     args: ['score', '--reward', 'length', '--prompt', 'hi', '--answer', 'ho', '--every', '2', '--member', 'outcome'],
     code: 1,
-    message: /--every needs the prefix member; got 2/
+    names: ['--every', 'prefix', '2']
   },
-  {
-    args: ['fit', '--name', 'x', '--feedback', 'none'],
-    code: 1,
-    message: /feedback\.dataset must name feedback that there is; "none" has none/
-  },
+  { args: ['fit', '--name', 'x', '--feedback', 'none'], code: 1, names: ['feedback.dataset', '"none"'] },
   {
     args: ['adapt', '--reward', 'length', '--train', 'nothing.jsonl', '--name', 'x'],
     code: 1,
-    message: /nothing\.jsonl cannot be read/
+    names: ['nothing.jsonl']
   },
   {
     args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--kind', 'pairs'],
     code: 1,
-    message: /--kind needs --feedback; got "pairs"/
+    names: ['--kind', '--feedback', '"pairs"']
   },
   {
     args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x', '--combine', 'mean'],
     code: 1,
-    message: /--combine needs --ensemble; got "mean"/
+    names: ['--combine', '--ensemble', '"mean"']
   },
   {
     args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--out', 'x', '--ensemble', '5', '--combine', 'median'],
     code: 1,
-    message: /--combine must be one of mean, min, uwo, lcb; got "median"/
+    names: ['--combine', 'mean, min, uwo, lcb', '"median"']
   },
   {
     args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--q-head', '--ensemble', '5'],
     code: 1,
-    message: /--q-head needs one head; it cannot be given with --ensemble/
+    names: ['--q-head', '--ensemble']
   },
   {
     args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--q-head', '--pooling', 'last'],
     code: 1,
-    message: /--q-head needs --pooling mean; got "last"/
+    names: ['--q-head', '--pooling', '"last"']
   },
   {
     args: ['fit', '--name', 'x', '--train', 'nothing.jsonl', '--q-head', '--outcome-only'],
     code: 1,
-    message: /--q-head needs prefixes; it cannot be given with --outcome-only/
+    names: ['--q-head', '--outcome-only']
   },
-  { args: ['pull', 'gpt-9'], code: 1, message: /no model is called "gpt-9"; there are smollm2-135m/ },
-  { args: ['serve', '--port', '70000'], code: 1, message: /--port must be an integer from 0 to 65535; got "70000"/ }
+  { args: ['pull', 'gpt-9'], code: 1, names: ['"gpt-9"', 'smollm2-135m'] },
+  { args: ['serve', '--port', '70000'], code: 1, names: ['--port', '0', '65535', '"70000"'] }
 ]
 
-for (const { args, code, message } of mistakes) {
+for (const { args, code, names } of mistakes) {
   test(`fairlead ${args.join(' ')} says what is wrong in a line`, () => {
     const result = fairlead(...args)
-    assert.match(result.err, message)
     assert.equal(result.code, code)
+    const line = result.err.trim().split('\n').find(one => one.startsWith('fairlead'))
+    for (const name of names) assert.ok(line?.includes(name), `${name}: ${result.err}`)
     assert.ok(!result.err.includes('    at '), 'no stack trace')
   })
 }

@@ -120,24 +120,24 @@ test('interrupted, it leaves a report of the prompts that were done', async () =
   })
   const [code] = await once(child, 'exit')
   assert.equal(code, 0, said)
-  assert.match(said, /interrupted: the report is of the prompts that were done/)
+  assert.match(said, /^interrupted: /m)
   assert.ok(existsSync(printed.trim()))
   assert.match(readFileSync(printed.trim(), 'utf8'), /\*\*Partial\*\*: interrupted; \d+ prompts are in it/)
 })
 
 test('what cannot be evaluated is refused by option', () => {
   for (const [args, message] of [
-    [['--reward', 'length'], /--prompts is needed: no prompt set belongs to length/],
+    [['--reward', 'length'], /--prompts .*length/],
     [['--reward', 'length', '--prompts', 'reviews'],
-      /--judge is needed: no judge belongs to length; name one \(instructions, sentiment\)/],
+      /--judge .*length.*\(instructions, sentiment\)/],
     [['--reward', 'positive', '--judge', 'positive'],
-      /--judge must be another than the reward it judges; got "positive"/],
-    [['--weight', '0'], /--weight must be a number other than 0; got "0"/],
-    [['--limit', '201'], /--limit must be at most the prompts of reviews, 200; got "201"/],
+      /--judge .*; got "positive"/],
+    [['--weight', '0'], /--weight .*; got "0"/],
+    [['--limit', '201'], /--limit .*200.*reviews; got "201"/],
     [['--timed', '41', '--limit', '40'], /--timed must be at most --limit, 40; got "41"/],
     [['--candidates', '1'], /--candidates must be an integer of at least 2; got "1"/],
     [['--reward', 'length', '--prompts', prompts, '--judge', 'nobody', '--limit', '1', '--out', join(folder, 'none')],
-      /reward "nobody" does not exist; there are: .*length/]
+      /"nobody".*length/]
   ] as const) {
     const { code, err } = run(...args)
     assert.equal(code, 1, err)

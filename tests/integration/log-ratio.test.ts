@@ -113,9 +113,9 @@ test('ratios that say nothing, and models that write nothing, are refused', asyn
   assert.throws(() => parse(ratio({ model: 'base', temperature: 2 }, {})), /unknown field temperature/)
   assert.throws(() => parse(ratio({ model: 'base' }, {}, { beta: 0 })), /\/beta/)
   await assert.rejects(openReward(join(folder, 'r.json'), ratio({ model: 'judge' }, {}), 'outcome'),
-    /toward: judge has a score head in place of a language model's/)
+    /toward: judge .*score head/)
   await assert.rejects(openReward(join(folder, 'r.json'), ratio({ system: 'a', format: 'q8' }, {}), 'outcome'),
-    /toward: format must stand beside a model of the side's own/)
+    /toward: format/)
 })
 
 let server: TinyServer

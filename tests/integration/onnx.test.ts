@@ -151,15 +151,15 @@ test('a BERT as torch.onnx exports it gives transformers’ tokens and logits, a
 
 test('what cannot be run is refused when it is loaded, by file and reason', async () => {
   await assert.rejects(load(write('inputs', { graph: meanGraph({ extra: ['pixels'] }) })),
-    /inputs.*model.onnx: its graph must have the input input_ids, and of others only .*; it has .*pixels/)
+    /inputs.*model.onnx: .*input_ids.*; it has .*pixels/)
   await assert.rejects(load(write('labels', { config: { id2label: { 0: 'a', 1: 'b', 2: 'c' } } })),
-    /cannot read a word and give 3 numbers/)
+    /3 numbers/)
   await assert.rejects(load(write('silent', { config: {} })),
-    /config.json must say in id2label how many labels there are/)
+    /id2label.*labels/)
   ;(await load(join(folder, 'silent'), { labels: 2 })).dispose()
-  await assert.rejects(load(write('damaged', { graph: Buffer.from('nonsense') })), /its graph cannot be compiled/)
+  await assert.rejects(load(write('damaged', { graph: Buffer.from('nonsense') })), /damaged.*graph/)
   await assert.rejects(load(write('tokens', { tokenizer: { model: { type: 'Nothing' } } })),
-    /tokenizer.json cannot be read/)
+    /tokenizer.json/)
   mkdirSync(join(folder, 'empty'))
   await assert.rejects(load(join(folder, 'empty')), /it has no model.onnx and no onnx\/model.onnx/)
   await assert.rejects(load(join(folder, 'empty', 'model.onnx')), /it has no tokenizer.json/)
@@ -200,7 +200,7 @@ test('answers are scored and guided by it, its tokens are counted, and nothing i
   const long = await score('storm', 'the wind '.repeat(10))
   assert.equal(long.status, 400)
   assert.equal(long.json['error'].code, 'context_length_exceeded')
-  assert.match(long.json['error'].message, /reads at most 16 tokens; this text has 22/)
+  assert.match(long.json['error'].message, /16 tokens; this text has 22/)
   const { status, json: guided } = await server.post('/v1/chat/completions', {
     model: 'tiny',
     messages: [{ role: 'user', content: 'say' }],

@@ -197,11 +197,11 @@ test('a remote scorer that fails ends its own request, or leaves the choice to t
     alignment: { strategy: 'best_of_n', num_candidates: 3, reward }
   })
   const faults: ReadonlyArray<readonly [NonNullable<typeof fault>, RegExp]> = [
-    [(_body, response) => { response.statusCode = 500; return 'traceback' }, /answered with status 500/],
-    [() => '{"data":[{"score":NaN},{"score":NaN},{"score":NaN}]}', /must answer with JSON/],
-    [() => '{"data":[{"score":1e999},{"score":1},{"score":2}]}', /one finite number a text/],
+    [(_body, response) => { response.statusCode = 500; return 'traceback' }, /status 500/],
+    [() => '{"data":[{"score":NaN},{"score":NaN},{"score":NaN}]}', /JSON; got/],
+    [() => '{"data":[{"score":1e999},{"score":1},{"score":2}]}', /one finite number/],
     [() => ({ data: [{ score: 1 }] }), /data, a list of 3/],
-    [(_body, _response, request) => { request.socket.destroy(); return undefined }, /cannot be reached/]
+    [(_body, _response, request) => { request.socket.destroy(); return undefined }, /unreachable/]
   ]
   for (const [what, message] of faults) {
     fault = what
@@ -212,7 +212,7 @@ test('a remote scorer that fails ends its own request, or leaves the choice to t
     const lenient = await ask('far-lenient')
     assert.equal(lenient.status, 200)
     assert.equal(lenient.json['choices'][0].alignment.reward, 0)
-    assert.match(lenient.json['alignment'].warnings[0].message, /3 of 3 answers count as average/)
+    assert.match(lenient.json['alignment'].warnings[0].message, /; 3 of 3 answers/)
     fault = null
     assert.equal((await ask('far')).status, 200)
   }
@@ -261,7 +261,7 @@ const refused: ReadonlyArray<readonly [string, string, unknown, number, string, 
   ['no reward', '/v1/rewards/score', { input: [pair('a')] }, 400, 'invalid_request', 'reward',
     /or rewards must be given, not both; got nothing/],
   ['an unknown reward', '/v1/rewards/score', { reward: 'nice', input: [pair('a')] }, 404, 'reward_not_found', 'rewards',
-    /"nice" does not exist; there are: .*otter/],
+    /"nice".*otter/],
   ['an unknown model', '/v1/rewards/score', { model: 'x', reward: 'otter', input: [pair('a')] }, 404, 'model_not_found',
     'model', /"x" does not exist/],
   ['no input', '/v1/rewards/score', { reward: 'otter', input: [] }, 400, 'invalid_request', 'input',
@@ -290,7 +290,7 @@ const refused: ReadonlyArray<readonly [string, string, unknown, number, string, 
   ['texts that do not pair', '/v1/score', { model: 'otter', text_1: ['a', 'b'], text_2: ['a', 'b', 'c'] }, 400,
     'invalid_request', 'text_1', /one text, or as many as text_2, 3; got 2/],
   ['a model that is no reward', '/v1/score', { model: 'tiny', text_1: 'a', text_2: 'b' }, 404, 'reward_not_found',
-    'model', /"tiny" does not exist; there are: /],
+    'model', /"tiny"/],
   ['no documents', '/v1/rerank', { model: 'otter', query: 'a', documents: [] }, 400, 'invalid_request', 'documents',
     /a list of 1 to 1024; got \[\]/],
   ['a field of vLLM that is not honoured', '/v1/score',

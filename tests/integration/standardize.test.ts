@@ -60,7 +60,7 @@ test('raw scores of the pool are measured per member, written into the file, and
 })
 
 test('rewards in the box, and names that no reward has, are refused', () => {
-  for (const [name, reason] of [['length', /"length" comes with Fairlead/],
+  for (const [name, reason] of [['length', /"length"/],
     ['nothing', /reward "nothing" does not exist/]] as const) {
     const { code, err } = fairlead('standardize', '--reward', name)
     assert.equal(code, 1)

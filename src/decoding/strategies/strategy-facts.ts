@@ -58,10 +58,10 @@ const comparing: PolicyNeed<Pick<ChoosingParams, 'selection'>> = {
 
 export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } = {
   best_of_n: {
-    summary: 'draws answers, returns the one the reward ranks first',
+    summary: 'samples several answers and returns the one with the highest reward',
     formula: 'argmax r(y_i), or another selection',
     source: 'Stiennon et al. 2020 (arXiv 2009.01325); Best-of-Poisson: Khalaf et al. 2025 (arXiv 2506.19248)',
-    use: 'the first to try; any reward',
+    use: 'start here; works with any reward',
     cost: 'num_candidates answers',
     needs: [comparing, {
       ...continues,
@@ -77,12 +77,12 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     sharesChoices: true
   },
   speculative_rejection: {
-    summary: 'draws answers, rejects the worst of them at checkpoints, returns the best that is left',
-    formula: 'after t₁ < t₂ < … tokens keeps the best 1 − reject_fraction by r(y≤t)',
+    summary: 'samples answers, rejects the worst at checkpoints, returns the best of the rest',
+    formula: 'after t₁ < t₂ < … tokens keep the best 1 − reject_fraction by r(y≤t)',
     source: 'Sun et al. 2024 (arXiv 2410.20290), at fixed checkpoints',
-    use: 'most of best_of_n’s gain for fewer tokens; a reward that ranks prefixes',
+    use: 'most of best_of_n’s gain for fewer tokens; needs a reward that ranks prefixes',
     cost: 'num_candidates · (t₁ + q (t₂ − t₁) + q² (t₃ − t₂) + …) tokens, q = 1 − reject_fraction: half of ' +
-      'best_of_n’s where answers have 48, a quarter where they have 128',
+      'best_of_n’s tokens for answers of 48 tokens, a quarter for 128',
     needs: [continues],
     member: () => 'prefix',
     fanOut: params => params.num_candidates,
@@ -90,10 +90,10 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     sharesChoices: true
   },
   beam_search: {
-    summary: 'grows beams by sampled steps, keeps those whose prefixes the reward ranks first',
-    formula: 'num_beams of num_beams · num_children prefixes by r(y≤t)',
+    summary: 'extends beams by sampled steps and keeps the prefixes with the highest reward',
+    formula: 'the best num_beams of num_beams · num_children prefixes by r(y≤t)',
     source: 'Snell et al. 2024 (arXiv 2408.03314); one beam, blockwise: Mudgal et al. 2023 (arXiv 2310.17022)',
-    use: 'steers harder than best_of_n; a reward that is right on prefixes',
+    use: 'steers harder than best_of_n; needs a reward that is accurate on prefixes',
     cost: 'num_beams · num_children answers',
     needs: [continues],
     member: () => 'prefix',
@@ -102,10 +102,10 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     sharesChoices: true
   },
   dvts: {
-    summary: 'grows independent trees, each with one beam; chooses among the answers that they end in',
-    formula: 'in each tree argmax r(y≤t) of num_children; then a selection',
+    summary: 'searches independent trees with one beam each, then selects among their answers',
+    formula: 'argmax r(y≤t) over num_children in each tree; then a selection',
     source: 'Beeching et al. 2024 (Scaling test-time compute with open models)',
-    use: 'beam_search that keeps its answers different; votes',
+    use: 'beam search with diverse answers; voting',
     cost: 'num_trees · num_children answers',
     needs: [continues, comparing],
     member: () => 'prefix',
@@ -114,10 +114,10 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     sharesChoices: true
   },
   rebase: {
-    summary: 'grows a tree of fixed width, better prefixes with more children',
-    formula: 'by reward descending ⌈W · exp(r/T) / S⌉ children, W and S what is left',
+    summary: 'searches a tree of fixed width that gives better prefixes more children',
+    formula: 'in order of reward, ⌈W · exp(r/T) / S⌉ children, where W and S are what remains',
     source: 'Wu et al. 2024 (arXiv 2408.00724)',
-    use: 'between best_of_n and beam_search: no prefix is cut by a hair',
+    use: 'between best_of_n and beam_search: near ties are not pruned outright',
     cost: 'width answers',
     needs: [continues, comparing],
     member: () => 'prefix',
@@ -126,11 +126,11 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     sharesChoices: true
   },
   particle_filter: {
-    summary: 'resamples particles in proportion to how their reward grows',
+    summary: 'resamples particles in proportion to the growth of their reward',
     formula: 'w ← w · exp(strength · (r(y≤t) − r(y≤t−1))); targets π(y) · exp(strength · r(y))',
     source: 'Puri et al. 2025 (arXiv 2502.01618); twisted: Zhao et al. 2024 (arXiv 2404.17546); particle Gibbs: ' +
       'Andrieu, Doucet and Holenstein 2010',
-    use: 'samples of the tilted policy rather than its mode',
+    use: 'samples from the tilted policy instead of its mode',
     cost: 'num_particles answers, num_iterations times',
     needs: [continues],
     member: () => 'prefix',
@@ -140,10 +140,10 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     sharesChoices: true
   },
   segment_rejection: {
-    summary: 'draws one answer segment by segment, redraws segments below a rising threshold',
-    formula: 'accepts with min(1, exp(strength · (r(y≤t) − τ(t))))',
+    summary: 'samples one answer segment by segment and resamples segments below a rising threshold',
+    formula: 'accept with probability min(1, exp(strength · (r(y≤t) − τ(t))))',
     source: 'CARDS: Li et al. 2024 (arXiv 2406.16306)',
-    use: 'few tokens; text appears as it is accepted',
+    use: 'few tokens; text streams as segments are accepted',
     cost: '1 to max_tries answers',
     needs: [continues, {
       capability: 'distributions',
@@ -155,16 +155,16 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     sharesChoices: false
   },
   token_guidance: {
-    summary: 'draws each token with the reward of the prefix it would make',
-    formula: 'log π(v) + strength · g(value of v) over the candidates v; the value is r(y≤t v), read or foretold, or ' +
-      'ln π(v | toward) − ln π(v | away)',
+    summary: 'samples each token from a distribution reweighted by the value of each candidate token',
+    formula: 'log π(v) + strength · g(value of v) over the candidates v; the value is r(y≤t v), read or predicted, ' +
+      'or ln π(v | toward) − ln π(v | away)',
     source: 'ARGS: Khanov et al. 2024 (arXiv 2402.01694); RAD: Deng and Raffel 2023 (arXiv 2310.09520); FUDGE: Yang ' +
       'and Klein 2021 (arXiv 2104.05218); CD: Mudgal et al. 2023; VAS: Han et al. 2024 (arXiv 2405.06639); ' +
       'contrast: DExperts (Liu et al. 2021, arXiv 2105.03023), proxy-tuning (Liu et al. 2024, arXiv 2401.08565), ' +
       'GenARM (Xu et al. 2024, arXiv 2410.08193)',
-    use: 'one stream of text, steered at every token; exact KL and max_kl where tokens are drawn',
-    cost: 'one answer, before each token of which top_k are read, no further through the model than the reward ' +
-      'looks; with source next_token not more than a plain answer; with contrast once more in each other context',
+    use: 'one text stream, steered at every token; exact KL and max_kl when tokens are sampled',
+    cost: 'one answer, plus top_k candidates per token, read only up to the reward’s layer; with source next_token ' +
+      'about a plain answer; with contrast one more pass per context',
     needs: [{ capability: 'distributions' }],
     member: ({ source }) => source === 'next_token' ? 'next_token' : 'prefix',
     fanOut: ({ contrast }) => 1 + contexts(contrast, 'policy'),
@@ -176,35 +176,35 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
 
 /** Rules that choose among finished answers: definition and source. */
 export const selectionFacts: Readonly<Record<ChoosingParams['selection'], readonly [rule: string, source: string]>> = {
-  argmax: ['the best reward', ''],
-  softmax: ['drawn with P(i) ∝ exp(strength · r_i); tends to policy · exp(strength · r) with more answers',
+  argmax: ['the highest reward', ''],
+  softmax: ['sampled with P(i) ∝ exp(strength · r_i); approaches policy · exp(strength · r) as n grows',
     'soft best-of-N: Verdun et al. 2025 (arXiv 2505.03156)'],
-  pessimistic: ['taken in order with probability w_i / max w, where w_i = max(0, strength · r_i − λ) has mean 1: ' +
-    'weight grows linearly, so that a wrong reward does less harm',
+  pessimistic: ['answers are tried in order and accepted with probability w_i / max w, where w_i = max(0, strength · ' +
+    'r_i − λ) has mean 1: weights grow linearly, which limits reward hacking',
   'inference-time pessimism: Huang et al. 2025 (arXiv 2503.21878)'],
-  threshold: ['the best reward if it is min_reward or more, else the fallback', ''],
+  threshold: ['the highest reward if it is at least min_reward, else the fallback', ''],
   kl_regularized: ['argmax r_i + logprob_weight · ln π(y_i)', 'Jinnai et al. 2024 (arXiv 2404.01054)'],
-  mbr: ['argmax Σ_j sim(y_i, y_j), the answer most like the others; best_of_n needs no reward for it. sim is the ' +
-    'cosine of mean hidden states half-way through the model', 'minimum Bayes risk: Kumar and Byrne 2004'],
+  mbr: ['argmax Σ_j sim(y_i, y_j), the answer most similar to the others; in best_of_n it needs no reward. sim is ' +
+    'the cosine similarity of mean hidden states at the middle layer', 'minimum Bayes risk: Kumar and Byrne 2004'],
   mbr_regularized: ['argmax r_i + similarity_weight · mean_j sim(y_i, y_j)', 'Jinnai et al. 2024 (arXiv 2404.01054)'],
-  majority: ['what most answers say; best_of_n needs no reward for it',
+  majority: ['the most frequent answer; in best_of_n it needs no reward',
     'self-consistency: Wang et al. 2022 (arXiv 2203.11171)'],
-  weighted_majority: ['what the answers with the greatest sum of rewards say', 'Li et al. 2022 (arXiv 2206.02336)']
+  weighted_majority: ['the answer with the largest sum of rewards over its votes', 'Li et al. 2022 (arXiv 2206.02336)']
 }
 
 /** Methods of token guidance in words: the defaults they set. */
 export const methodFacts: Readonly<Record<keyof typeof methodPresets, string>> = {
-  args: 'ARGS-greedy: the best of the 10 most probable tokens; scores prefixes with an outcome reward, if there is ' +
-    'no other, with a warning',
-  rad: 'RAD: needs a reward from 0 to 1, a probability',
-  fudge: 'FUDGE: a classifier’s log-odds, through log σ; of the 10 most probable tokens (the paper cuts 200 to 10 ' +
+  args: 'ARGS-greedy: the best of the 10 most probable tokens; falls back to an outcome reward on prefixes, with ' +
+    'a warning',
+  rad: 'RAD: needs a reward between 0 and 1 (a probability)',
+  fudge: 'FUDGE: log σ of a classifier’s log-odds, over the 10 most probable tokens (the paper reduces 200 to 10 ' +
     'after adding)',
-  cd: 'controlled decoding, token by token',
-  vas: 'VAS: values centred over the candidates, the other tokens kept',
-  q_head: 'a Q-head: what each of the 64 most probable tokens would do to the reward, at the speed of plain ' +
+  cd: 'controlled decoding, token-wise',
+  vas: 'VAS: values centred over the candidates; other tokens keep value 0',
+  q_head: 'a Q-head predicts the effect of each of the 64 most probable tokens on the reward, at the speed of plain ' +
     'sampling; needs a reward with a next_token member',
-  genarm: 'GenARM: ln π + strength · ln π in the context toward, over all tokens, the sum divided by the ' +
-    'temperature; a context is another model, or stands in for one',
-  proxy_tuning: 'proxy-tuning and DExperts: ln π + strength · (ln π toward − ln π away), over the tokens that have ' +
-    '0.9 of the probability, the sum divided by the temperature; contexts are other models, or stand in for them'
+  genarm: 'GenARM: ln π + strength · ln π in the context toward, over all tokens, divided by the temperature; a ' +
+    'context is another model, or stands in for one',
+  proxy_tuning: 'proxy-tuning and DExperts: ln π + strength · (ln π toward − ln π away), over the top-p 0.9 tokens, ' +
+    'divided by the temperature; contexts are other models, or stand in for them'
 }

@@ -21,20 +21,24 @@ const common = {
   }, closed), {
     default: [],
     maxItems: 16,
-    description: 'rewards and their weights; their weighted sum steers. `reward: "name"` is short for one of weight 1'
+    description: 'rewards with weights; the strategy maximises their weighted sum. `reward: "name"` is shorthand for ' +
+      'one reward with weight 1'
   }),
   reward_scale: Type.Enum(['standardized', 'raw'],
-    { default: 'standardized', description: 'standardised on the policy’s own answers, or as the reward computes it' }),
+    {
+      default: 'standardized',
+      description: 'standardised on the policy’s own answers, or raw: as the reward computes it'
+    }),
   max_generated_tokens: nullable(Type.Integer({ minimum: 1, maximum: 1 << 30 }),
-    'soft limit of tokens over all candidates: the best so far is returned'),
+    'soft token limit over all candidates: once reached, the best answer so far is returned'),
   deadline_ms: nullable(Type.Integer({ minimum: 1, maximum: 1 << 30 }),
-    'soft limit of time: the best so far is returned'),
-  return_candidates: Type.Boolean({ default: false, description: 'list every candidate in the response' }),
-  return_progress: Type.Boolean({ default: false, description: 'stream candidates and scores so far' }),
+    'soft time limit: once reached, the best answer so far is returned'),
+  return_candidates: Type.Boolean({ default: false, description: 'include every candidate in the response' }),
+  return_progress: Type.Boolean({ default: false, description: 'stream the current candidates and their scores' }),
   return_trace: Type.Boolean({
     default: false,
-    description: 'list every candidate, and after each step of the search who was kept and who dropped, with ' +
-      'their rewards'
+    description: 'include every candidate and, for each step of the search, which candidates were kept or pruned, ' +
+      'with their rewards'
   })
 }
 
@@ -42,10 +46,10 @@ const common = {
 export const maxPoissonMean = 64
 
 const strength = number(-1000, 1000, 1,
-  'how hard to steer: the target is policy · exp(strength · standardised reward); 0 is the policy')
+  'how hard to steer: the target is policy · exp(strength · standardised reward); 0 leaves the policy unchanged')
 const onPrefixes = {
   allow_scope_mismatch: Type.Boolean({
-    default: false, description: 'score prefixes with a reward made for whole answers, with a warning'
+    default: false, description: 'score prefixes with an outcome reward (made for whole answers), with a warning'
   })
 }
 
@@ -55,7 +59,7 @@ const stepSchema = Type.Object({
 }, {
   ...closed,
   default: { tokens: 16 },
-  description: 'how far candidates grow before they are scored: a number of tokens, or as far as a text'
+  description: 'how far candidates grow between scorings: a number of tokens, or up to a delimiter'
 })
 
 const extractSchema = Type.Union([
@@ -63,22 +67,25 @@ const extractSchema = Type.Union([
   Type.Object({ after: Type.String({ minLength: 1, maxLength: 64 }) }, closed)
 ], {
   default: 'text',
-  description: 'what of an answer is voted for: all of it, its last line, its last number, what its last \\boxed{} ' +
-    'holds, or its line after the last place where a text stands. Numbers and LaTeX are made alike'
+  description: 'part of the answer that is voted on: the whole text, its last line, its last number, the content of ' +
+    'its last \\boxed{}, or the rest of the line after the last occurrence of a string (after). Numbers and LaTeX ' +
+    'are normalised'
 })
 
 /** How one of several finished answers is chosen. */
 export const choosing = {
   selection: Type.Enum(['argmax', 'softmax', 'pessimistic', 'threshold', 'kl_regularized', 'mbr', 'mbr_regularized',
-    'majority', 'weighted_majority'], { default: 'argmax', description: 'how the answer is chosen: see Selection' }),
+    'majority', 'weighted_majority'],
+  { default: 'argmax', description: 'rule that chooses the answer: see Selection' }),
   strength,
-  min_reward: nullable(Type.Number({ minimum: -1e6, maximum: 1e6 }), 'what threshold asks for'),
+  min_reward: nullable(Type.Number({ minimum: -1e6, maximum: 1e6 }), 'minimum reward for selection threshold'),
   fallback: Type.Enum(['best', 'error'], {
     default: 'best',
-    description: 'where threshold is not met: the best all the same, with a warning, or a 422 reward_below_threshold'
+    description: 'if no answer meets min_reward: return the best one with a warning, or fail with 422 ' +
+      'reward_below_threshold'
   }),
-  logprob_weight: number(-1000, 1000, 0.1, 'of ln π(y) in kl_regularized, per nat'),
-  similarity_weight: number(-1000, 1000, 1, 'of the mean similarity to the other answers in mbr_regularized'),
+  logprob_weight: number(-1000, 1000, 0.1, 'weight of ln π(y) in kl_regularized, per nat'),
+  similarity_weight: number(-1000, 1000, 1, 'weight of the mean similarity to the other answers in mbr_regularized'),
   extract: extractSchema
 }
 
@@ -86,12 +93,14 @@ const stopSchema = nullable(Type.Object({
   min_reward: Type.Optional(Type.Number({ minimum: -1e6, maximum: 1e6 })),
   leader_probability: Type.Optional(probability),
   majority_probability: Type.Optional(probability),
-  every: integer(1, 128, 4, 'answers drawn between two looks'),
-  eager: Type.Boolean({ default: false, description: 'with min_reward: looks at answers as they grow, too' })
-}, closed), 'draws answers `every` at a time, and no more once one has min_reward, or the best (or most frequent) is ' +
-  'likely enough to stay it. With eager, for min_reward, the first to have it ends the others, answers that can no ' +
-  'longer have it (by rules such as a word limit) are dropped where they are, but for the first, and rounds grow to ' +
-  'half of what was drawn: fewer tokens, and shorter answers')
+  every: integer(1, 128, 4, 'answers sampled between two checks'),
+  eager: Type.Boolean({
+    default: false, description: 'with min_reward: also check answers while they are being generated'
+  })
+}, closed), 'early exit: samples `every` answers at a time and stops once one reaches min_reward, or once the best ' +
+  '(or most frequent) answer is likely enough to remain so. With eager (for min_reward) the first answer to reach ' +
+  'it stops the others, answers that can no longer reach it (under rules such as a word limit) are dropped early, ' +
+  'except the first answer, and rounds grow to half of the answers sampled so far: fewer tokens, and shorter answers')
 
 const contextSchema = Type.Object({
   model: Type.Optional(Type.String({ minLength: 1, maxLength: 256 })),
@@ -100,59 +109,62 @@ const contextSchema = Type.Object({
 }, closed)
 
 const contrastSchema = nullable(Type.Object({
-  toward: nullable(contextSchema, 'where a probable token is worth more'),
-  away: nullable(contextSchema, 'where a probable token is worth less')
-}, closed), 'the request’s prompt in two other contexts, in which the answer is read along: a token is worth ln π(v ' +
-  '| toward) − ln π(v | away). A context has another system message (system), a text before the last user message ' +
-  '(prefix), another model of the server (model, see contrast-models), or, as {}, nothing else; one that is left ' +
-  'out counts nothing')
+  toward: nullable(contextSchema, 'context whose probable tokens are favoured'),
+  away: nullable(contextSchema, 'context whose probable tokens are disfavoured')
+}, closed), 'contrastive guidance: the answer is also read in two other contexts, and a token’s value is ln π(v | ' +
+  'toward) − ln π(v | away). A context changes the system message (system), inserts text before the last user ' +
+  'message (prefix), uses another model of the server (model, see contrast-models), or, as {}, is the request’s own ' +
+  'prompt; a context that is left out contributes nothing')
 
 export const strategySchemas = {
   best_of_n: Type.Object({
     ...common,
-    num_candidates: integer(1, 128, 8, 'answers drawn; with poisson_mean at most'),
+    num_candidates: integer(1, 128, 8, 'answers sampled; with poisson_mean, the maximum'),
     poisson_mean: nullable(Type.Number({ minimum: 0, maximum: maxPoissonMean }),
-      'draws 1 + Poisson(poisson_mean) answers (Best-of-Poisson); num_candidates then follows from it'),
+      'samples 1 + Poisson(poisson_mean) answers (Best-of-Poisson); num_candidates is then derived from it'),
     ...choosing,
     max_kl: nullable(Type.Number({ minimum: 0, maximum: 1e6 }),
-      'nats, with selection softmax: the strength is lowered until the choice among these answers costs no more'),
+      'KL budget in nats, for selection softmax: strength is lowered until the choice among these answers stays ' +
+        'within it'),
     stop_when: stopSchema
   }, closed),
   speculative_rejection: Type.Object({
     ...common,
     ...onPrefixes,
-    num_candidates: integer(1, 128, 16, 'answers begun'),
+    num_candidates: integer(1, 128, 16, 'answers started'),
     reject_fraction: Type.Number({
       minimum: 0,
       exclusiveMaximum: 1,
       default: 0.25,
-      description: 'share of the candidates left that a checkpoint rejects'
+      description: 'fraction of the remaining candidates rejected at each checkpoint'
     }),
     checkpoints: Type.Array(Type.Integer({ minimum: 1, maximum: 1 << 20 }), {
       minItems: 1,
       maxItems: 64,
       default: [8, 12, 16, 24, 32, 48, 64, 96, 128],
-      description: 'tokens after which all are scored, ascending'
+      description: 'token counts at which all candidates are scored, ascending'
     })
   }, closed),
   beam_search: Type.Object({
     ...common,
     ...onPrefixes,
     num_beams: integer(1, 64, 4, 'beams kept after each step'),
-    num_children: integer(1, 64, 4, 'continuations drawn of each beam'),
+    num_children: integer(1, 64, 4, 'continuations sampled per beam'),
     step: stepSchema,
     keep: Type.Enum(['top', 'sample'],
-      { default: 'top', description: 'the best beams, or a draw without replacement ∝ exp(strength · reward)' }),
+      {
+        default: 'top', description: 'keep the best beams, or sample them without replacement ∝ exp(strength · reward)'
+      }),
     strength,
-    score_every: integer(1, 1024, 1, 'steps between two scorings: beams branch in the last of them only'),
+    score_every: integer(1, 1024, 1, 'steps between scorings; beams branch only in the last step before a scoring'),
     lookahead_tokens: integer(0, 4096, 0, 'tokens drawn greedily beyond each prefix before the reward reads it'),
-    max_steps: nullable(Type.Integer({ minimum: 1, maximum: 1 << 20 }), 'scorings at most')
+    max_steps: nullable(Type.Integer({ minimum: 1, maximum: 1 << 20 }), 'maximum number of scorings')
   }, closed),
   dvts: Type.Object({
     ...common,
     ...onPrefixes,
     num_trees: integer(1, 64, 4, 'independent searches, each with one beam'),
-    num_children: integer(1, 64, 4, 'continuations drawn of each beam'),
+    num_children: integer(1, 64, 4, 'continuations sampled per beam'),
     step: stepSchema,
     lookahead_tokens: integer(0, 4096, 0, 'tokens drawn greedily beyond each prefix before the reward reads it'),
     ...choosing
@@ -160,9 +172,12 @@ export const strategySchemas = {
   rebase: Type.Object({
     ...common,
     ...onPrefixes,
-    width: integer(1, 128, 16, 'continuations drawn in a step, answers that have ended included'),
+    width: integer(1, 128, 16, 'continuations sampled per step, including finished answers'),
     allocation_temperature: Type.Number({
-      minimum: 0.001, maximum: 1000, default: 0.2, description: 'T of the shares exp(reward / T)'
+      minimum: 0.001,
+      maximum: 1000,
+      default: 0.2,
+      description: 'temperature T of the softmax exp(reward / T) that allocates children'
     }),
     step: stepSchema,
     ...choosing
@@ -170,20 +185,21 @@ export const strategySchemas = {
   particle_filter: Type.Object({
     ...common,
     ...onPrefixes,
-    num_particles: integer(1, 128, 8, 'particles'),
+    num_particles: integer(1, 128, 8, 'number of particles'),
     weighting: Type.Enum(['twisted', 'product'], {
       default: 'twisted',
-      description: 'twisted targets policy · exp(strength · reward of the answer), product the policy times that ' +
-        'factor after every step'
+      description: 'twisted targets policy · exp(strength · reward of the answer); product multiplies the policy by ' +
+        'that factor after every step'
     }),
     strength,
-    ess_threshold: number(0, 1, 0.5, 'resamples where the effective share of particles is below'),
+    ess_threshold: number(0, 1, 0.5,
+      'resample when the effective sample size, as a fraction of the particles, falls below this'),
     resampling: Type.Enum(['systematic', 'multinomial'],
-      { default: 'systematic', description: 'how offspring are drawn' }),
+      { default: 'systematic', description: 'resampling scheme' }),
     final_choice: Type.Enum(['weight', 'argmax'],
-      { default: 'weight', description: 'a particle drawn by weight, or the one with the best reward' }),
-    num_iterations: integer(1, 64, 1, 'passes of all particles; in each but the first the particle that was drawn ' +
-      'last is retained and the others are drawn anew (particle Gibbs)'),
+      { default: 'weight', description: 'sample a particle by weight, or take the one with the best reward' }),
+    num_iterations: integer(1, 64, 1, 'passes over all particles; each pass after the first keeps the particle drawn ' +
+      'last and generates the others anew (particle Gibbs)'),
     step: stepSchema
   }, closed),
   segment_rejection: Type.Object({
@@ -195,54 +211,59 @@ export const strategySchemas = {
     }, {
       ...closed,
       default: { entropy: 3 },
-      description: 'where a segment ends: before a token of this entropy, nats (4 to 64 tokens), or after so ' +
-        'many tokens'
+      description: 'where a segment ends: before a token whose entropy in nats is at least this (4 to 64 tokens), or ' +
+        'after a number of tokens'
     }),
     strength: number(0, 1000, 1, 'how hard to steer: a segment d below the threshold is accepted with probability ' +
-      'exp(−strength · d); 0 is the policy'),
+      'exp(−strength · d); 0 leaves the policy unchanged'),
     threshold_mix: number(0, 1, 0.5,
-      'where the threshold starts: between the reward of nothing, 0, and target_reward, 1'),
+      'where the threshold starts, from the reward of an empty answer (0) to target_reward (1)'),
     target_reward: nullable(Type.Number({ minimum: -1e6, maximum: 1e6 }),
-      'where the threshold ends; null is one standard deviation above the policy’s mean'),
-    max_tries: integer(1, 128, 8, 'segments drawn in one place; after them the best of them is taken')
+      'final threshold; null is one standard deviation above the policy’s mean'),
+    max_tries: integer(1, 128, 8, 'maximum samples per segment; after that the best one is accepted')
   }, closed),
   token_guidance: Type.Object({
     ...common,
     ...onPrefixes,
     method: nullable(Type.Enum(['args', 'rad', 'fudge', 'cd', 'vas', 'q_head', 'genarm', 'proxy_tuning']),
-      'a published method: fills the fields below that are not given; see Methods'),
+      'preset for a published method: sets the fields below that are not given; see Methods'),
     source: Type.Enum(['prefix', 'next_token', 'contrast'], {
       default: 'prefix',
-      description: 'what values tokens: a reward that reads the prefix with each, a reward that values all next ' +
-        'tokens at once, without reading them, or contrast; contrast where that is given'
+      description: 'what scores candidate tokens: prefix reads the prefix extended by each token, next_token (a ' +
+        'Q-head) predicts the values of all next tokens at once, contrast compares two contexts; contrast is the ' +
+        'default if that field is given'
     }),
     contrast: contrastSchema,
     strength,
     candidates: Type.Object({
-      top_k: integer(0, 128, 20, 'most probable tokens looked at; 0 is all'),
+      top_k: integer(0, 128, 20, 'number of most probable tokens considered; 0 is all'),
       top_p: Type.Number({
-        exclusiveMinimum: 0, maximum: 1, default: 1, description: 'of them, the fewest that have this probability'
+        exclusiveMinimum: 0,
+        maximum: 1,
+        default: 1,
+        description: 'smallest set of those tokens whose cumulative probability reaches top_p'
       })
     }, {
       ...closed,
       default: { top_k: 20, top_p: 1 },
-      description: 'next tokens that are looked at; top_k 0 is all of them, which source prefix cannot'
+      description: 'next tokens that are considered; top_k 0 is all of them, which source prefix does not support'
     }),
     transform: Type.Enum(['identity', 'centered', 'minmax', 'log_sigmoid', 'clip01'],
-      { default: 'identity', description: 'applied to the values of the candidates' }),
+      { default: 'identity', description: 'transform applied to the candidates’ values' }),
     outside: Type.Enum(['mask', 'keep'], {
-      default: 'mask', description: 'other tokens: never drawn, or kept with value 0, which needs transform centered'
+      default: 'mask',
+      description: 'all other tokens: mask excludes them, keep gives them value 0 (needs transform centered)'
     }),
     draw: Type.Enum(['sample', 'argmax'], {
       default: 'sample',
-      description: 'the token is drawn, or the most probable under guidance, whose KL is not known; temperature 0 ' +
-        'is argmax'
+      description: 'sample the token, or take the most probable one under guidance (its KL is unknown); temperature ' +
+        '0 is argmax'
     }),
     guidance_before_temperature: Type.Boolean({
-      default: false, description: 'the temperature divides the guidance, too, as in some papers'
+      default: false, description: 'divide the guidance term by the temperature too, as in some papers'
     }),
     max_kl: nullable(Type.Number({ minimum: 0, maximum: 1e6 }),
-      'nats per answer: guidance weakens as they are spent; with draw sample and a temperature above 0')
+      'KL budget in nats per answer: guidance weakens as it is used up; needs draw sample and temperature above 0')
   }, closed)
 }
 

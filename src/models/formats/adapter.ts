@@ -65,7 +65,8 @@ function matches (path: string, pattern: string, module: string): boolean {
   try {
     return new RegExp(`^(.*\\.)?(${pattern})$`).test(module)
   } catch {
-    throw refuseModel({ path }, `adapter_config.json: ${JSON.stringify(pattern)} is not a pattern of module names`)
+    throw refuseModel({ path },
+      `adapter_config.json: ${JSON.stringify(pattern)} is not a valid pattern of module names`)
   }
 }
 
@@ -87,7 +88,7 @@ async function readDifference (
   const [rank, columns] = narrow as [number, number]
   if (narrow.length !== 2 || wide?.length !== 2 || wide[1] !== rank ||
       rank !== fieldFor(path, fields, 'r', 'rank_pattern', module)) {
-    throw refuseModel({ path }, `${down} and ${up} must be matrices that share the rank of adapter_config.json; got ` +
+    throw refuseModel({ path }, `${down} and ${up} must be matrices of the rank in adapter_config.json; got ` +
       `[${narrow.join(', ')}] and ${wide ? `[${wide.join(', ')}]` : 'none'}`)
   }
   const alpha = fieldFor(path, fields, 'lora_alpha', 'alpha_pattern', module)
@@ -111,7 +112,7 @@ async function readAdapter (path: string): Promise<Adapter> {
         differences.set(ggufName(`${module}.weight`) ?? module,
           await readDifference(path, fields, file, stored, module))
       } else if (!file.tensors.has(stored.replace(/B\.weight$/, 'A.weight'))) {
-        throw refuseModel({ path }, `${stored} stands without its lora_A`)
+        throw refuseModel({ path }, `${stored} has no matching lora_A`)
       }
     }
     return { path, differences, replaced }

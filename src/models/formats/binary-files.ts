@@ -5,7 +5,7 @@ import type { FileHandle } from 'node:fs/promises'
 export async function readInto (bytes: Uint8Array, file: FileHandle, offset: number): Promise<void> {
   for (let done = 0; done < bytes.length;) {
     const { bytesRead } = await file.read(bytes, done, bytes.length - done, offset + done)
-    if (bytesRead === 0) throw new Error(`the file ends ${bytes.length - done} bytes too early`)
+    if (bytesRead === 0) throw new Error(`the file is ${bytes.length - done} bytes too short`)
     done += bytesRead
   }
 }

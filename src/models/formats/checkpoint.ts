@@ -42,12 +42,12 @@ export async function openCheckpoint (path: string, template?: string, variant?:
   const opened = await (path.endsWith('.gguf') ? openGgufCheckpoint(path) : openHuggingFace(path))
   return await closingOnError(opened.file, async () => {
     if (opened.config.headSize % headSizeStep !== 0) {
-      throw refuseModel(opened.file, `heads of ${opened.config.headSize} channels are not supported: rotary ` +
-        `attention is computed for multiples of ${headSizeStep}`)
+      throw refuseModel(opened.file, `head size ${opened.config.headSize} is not supported: rotary ` +
+        `attention requires a multiple of ${headSizeStep}`)
     }
     const source = template ?? opened.template.source
     if (source === null) {
-      throw new RequestError('invalid_request', `${path}: it holds no chat template`, { param: 'model' })
+      throw new RequestError('invalid_request', `${path}: it has no chat template`, { param: 'model' })
     }
     const { tokenizer, template: { constants } } = opened
     return {

@@ -62,9 +62,10 @@ function headTensors (
 /** What the attention operator takes for granted. */
 function checkHeads (file: TensorFile, { headSize, queryHeads, kvHeads }: DecoderConfig): void {
   if (!Number.isInteger(headSize) ||
-      headSize % 2 !== 0) throw refuseModel(file, `heads must have an even size; got ${headSize}`)
+      headSize % 2 !== 0) throw refuseModel(file, `the head size must be even; got ${headSize}`)
   if (queryHeads % kvHeads !== 0) {
-    throw refuseModel(file, `query heads must be a multiple of the ${kvHeads} key and value heads; got ${queryHeads}`)
+    throw refuseModel(file,
+      `the number of query heads must be a multiple of the ${kvHeads} key/value heads; got ${queryHeads}`)
   }
 }
 
@@ -89,6 +90,6 @@ export function checkDecoder (file: TensorFile, config: DecoderConfig): void {
   const unknown = [...file.tensors.keys()].filter(name => !(name in expected))
   if (unknown.length > 0) {
     throw refuseModel(file,
-      `tensors ${unknown.slice(0, 3).join(', ')} are not part of a ${config.family} decoder that Fairlead runs`)
+      `tensors ${unknown.slice(0, 3).join(', ')} are not part of a supported ${config.family} decoder`)
   }
 }

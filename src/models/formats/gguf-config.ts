@@ -29,7 +29,7 @@ export function decoderConfigFromGguf (file: GgufFile): DecoderConfig {
   const number = (key: string, fallback?: number): number =>
     positiveNumber(file, `metadata ${family}.${key}`, file.metadata[`${family}.${key}`] ?? fallback)
   const tokens = file.metadata['tokenizer.ggml.tokens']
-  if (!Array.isArray(tokens) || tokens.length === 0) throw refuseModel(file, 'it holds no vocabulary')
+  if (!Array.isArray(tokens) || tokens.length === 0) throw refuseModel(file, 'it has no vocabulary')
   const queryHeads = number('attention.head_count')
   const hiddenSize = number('embedding_length')
   const headSize = number('attention.key_length', hiddenSize / queryHeads)

@@ -22,11 +22,11 @@ const broken = (path: string, why: string, cause?: unknown): RequestError =>
 
 /** The fixed part of the header, before the parser walks counts that may be nonsense. */
 async function checkStart (file: FileHandle, path: string, sizeBytes: number): Promise<void> {
-  if (sizeBytes < 24) throw broken(path, `it has ${sizeBytes} bytes, fewer than a header`)
+  if (sizeBytes < 24) throw broken(path, `it has ${sizeBytes} bytes, fewer than its header`)
   const start = await readExactly(file, 0, 24)
-  if (start.getUint32(0, false) !== 0x47475546) throw broken(path, 'it does not begin with the letters GGUF')
+  if (start.getUint32(0, false) !== 0x47475546) throw broken(path, 'it does not start with the magic number GGUF')
   const version = start.getUint32(4, true)
-  if (version !== 2 && version !== 3) throw broken(path, `its version is ${version}; versions 2 and 3 are read`)
+  if (version !== 2 && version !== 3) throw broken(path, `version ${version} is not supported; supported are 2 and 3`)
   for (const [what, count] of [['tensors', start.getBigUint64(8, true)],
     ['metadata entries', start.getBigUint64(16, true)]] as const) {
     if (count > maxCount) throw broken(path, `it claims ${count} ${what}`)
@@ -39,17 +39,18 @@ function checkedTensor (
 ): LocatedTensor {
   // The parser reads zeros past the end of a file.
   if (info.name === '' || info.shape.length === 0) {
-    throw broken(path, 'its header is cut short or damaged: it names a tensor without name or shape')
+    throw broken(path, 'its header is truncated or corrupt: it lists a tensor without name or shape')
   }
   const encoding = encodings.get(info.dtype)
   if (!encoding) {
     throw broken(path,
-      `tensor ${info.name} has type ${info.dtype}; read are ${[...encodings.values()].map(one => one.name).join(', ')}`)
+      `tensor ${info.name} has type ${info.dtype}, which is not supported; supported are ` +
+        `${[...encodings.values()].map(one => one.name).join(', ')}`)
   }
   const shape = info.shape.map(Number).reverse()
   const elements = shape.reduce((product, dim) => product * dim, 1)
   if (!Number.isSafeInteger(elements) || elements < 1 || shape.at(-1)! % encoding.blockSize !== 0) {
-    throw broken(path, `tensor ${info.name} has shape [${shape.join(', ')}], which ${encoding.name} cannot hold`)
+    throw broken(path, `tensor ${info.name} has shape [${shape.join(', ')}], which ${encoding.name} does not support`)
   }
   const offset = dataOffset + Number(info.offset)
   const tensorBytes = elements / encoding.blockSize * encoding.blockBytes
@@ -71,7 +72,7 @@ async function parse (path: string, file: FileHandle): Promise<GgufFile> {
   await checkStart(file, path, size)
   const { metadata, tensorInfos, tensorDataOffset } = await gguf(path,
     { allowLocalFile: true }).catch((error: unknown) => {
-    throw broken(path, `its header cannot be read (${error instanceof Error ? error.message : String(error)})`, error)
+    throw broken(path, `cannot read its header (${error instanceof Error ? error.message : String(error)})`, error)
   })
   const tensors =
     new Map(tensorInfos.map(info => [info.name, checkedTensor(path, size, Number(tensorDataOffset), info)]))
@@ -96,7 +97,7 @@ async function parse (path: string, file: FileHandle): Promise<GgufFile> {
     },
     async readGroups (name) {
       const { encoding, blocks, count } = await blocksOf(name)
-      if (!encoding.grouping) throw new Error(`tensor ${name} has no groups: it is ${encoding.name}`)
+      if (!encoding.grouping) throw new Error(`tensor ${name} has no groups: its type is ${encoding.name}`)
       const groups = newGroups(count)
       encoding.grouping.split(blocks, groups)
       return groups
@@ -110,6 +111,6 @@ async function parse (path: string, file: FileHandle): Promise<GgufFile> {
  * @throws RequestError naming the file and what is wrong with it
  */
 export async function openGguf (path: string): Promise<GgufFile> {
-  const file = await open(path).catch((error: unknown) => { throw broken(path, 'it cannot be opened', error) })
+  const file = await open(path).catch((error: unknown) => { throw broken(path, 'cannot open it', error) })
   return await closingOnError(file, () => parse(path, file))
 }

@@ -25,7 +25,7 @@ export async function weightFiles (folder: string): Promise<string[]> {
   if (names.length > 0 && names.every((name): name is string =>
     typeof name === 'string' && basename(name) === name && name.endsWith('.safetensors'))) return names
   throw refuseModel({ path: folder },
-    `${indexName} must have a weight_map of tensor names to *.safetensors files beside it`)
+    `${indexName} must have a weight_map from tensor names to *.safetensors files in the same directory`)
 }
 
 /** Every file of a checkpoint that decides what it computes. */
@@ -58,7 +58,7 @@ class CheckpointTensors implements TensorFile {
     const known = ggufName(name)
     if (known === null) return
     if (this.tensors.has(known)) {
-      throw refuseModel(this, `tensor ${known} is there twice: as ${this.#sources.get(known)!.name} and as ${name}`)
+      throw refuseModel(this, `tensor ${known} occurs twice: as ${this.#sources.get(known)!.name} and as ${name}`)
     }
     this.tensors.set(known, tensor)
     this.#sources.set(known, { file, name })
@@ -79,7 +79,7 @@ class CheckpointTensors implements TensorFile {
   }
 
   readGroups (name: string): Promise<never> {
-    return Promise.reject(new Error(`tensor ${name} has no groups: safetensors hold none`))
+    return Promise.reject(new Error(`tensor ${name} has no groups: safetensors have none`))
   }
 
   async close (): Promise<void> {

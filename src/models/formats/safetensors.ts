@@ -33,7 +33,8 @@ const isCount = (value: unknown): value is number =>
 function encodingOf (path: string, name: string, dtype: unknown): Encoding {
   const encoding = readable.get(dtype as string)
   if (!encoding) {
-    throw broken(path, `tensor ${name} has type ${JSON.stringify(dtype)}; read are ${[...readable.keys()].join(', ')}`)
+    throw broken(path, `tensor ${name} has type ${JSON.stringify(dtype)}, which is not supported; supported are ` +
+      `${[...readable.keys()].join(', ')}`)
   }
   return encoding
 }
@@ -44,7 +45,7 @@ function checkedTensor (
   const { dtype, shape, data_offsets: offsets } = (info ?? {}) as Record<string, unknown>
   const encoding = encodingOf(path, name, dtype)
   if (!Array.isArray(shape) || !shape.every(isCount)) {
-    throw broken(path, `tensor ${name} must have a shape of sizes; got ${JSON.stringify(shape)}`)
+    throw broken(path, `tensor ${name} must have a list of sizes as its shape; got ${JSON.stringify(shape)}`)
   }
   if (!Array.isArray(offsets) || offsets.length !== 2 || !offsets.every(isCount)) {
     throw broken(path, `tensor ${name} must have two data_offsets; got ${JSON.stringify(offsets)}`)
@@ -64,14 +65,14 @@ function checkedTensor (
 async function readHeader (
   file: FileHandle, path: string, sizeBytes: number
 ): Promise<{ header: Record<string, unknown>, dataStart: number }> {
-  if (sizeBytes < 8) throw broken(path, `it has ${sizeBytes} bytes, fewer than a header's length`)
+  if (sizeBytes < 8) throw broken(path, `it has ${sizeBytes} bytes, fewer than the length of a header`)
   const length = Number((await readExactly(file, 0, 8)).getBigUint64(0, true))
   if (length > maxHeaderBytes ||
-      8 + length > sizeBytes) throw broken(path, `it claims a header of ${length} bytes, and has ${sizeBytes}`)
+      8 + length > sizeBytes) throw broken(path, `its header length is ${length}, but the file has ${sizeBytes} bytes`)
   const bytes = await readExactly(file, 8, length)
   try {
     const header: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-    if (!isObject(header)) throw new Error('it is no object')
+    if (!isObject(header)) throw new Error('it is not an object')
     return { header, dataStart: 8 + length }
   } catch (error) {
     throw broken(path, `its header is not JSON (${(error as Error).message})`, error)
@@ -101,6 +102,6 @@ async function parse (file: FileHandle, path: string): Promise<SafetensorsFile> 
  * @throws RequestError naming the file and what is wrong with it
  */
 export async function openSafetensors (path: string): Promise<SafetensorsFile> {
-  const file = await open(path).catch((error: unknown) => { throw broken(path, 'it cannot be opened', error) })
+  const file = await open(path).catch((error: unknown) => { throw broken(path, 'cannot open it', error) })
   return await closingOnError(file, () => parse(file, path))
 }

@@ -58,8 +58,8 @@ function checkFormat (config: DecoderConfig, { format, layout }: WeightOptions):
   for (const [name, [, columns]] of decoderMatrices(config)) {
     const multiple = granularity(layout.matrices.get(name)!)
     if (columns % multiple !== 0) {
-      throw new RequestError('invalid_request', `format ${format} needs matrices whose inputs are a multiple of ` +
-        `${multiple}; ${name} has ${columns}: f32 can hold it`, { param: 'format' })
+      throw new RequestError('invalid_request', `format ${format} requires matrices whose input size is a ` +
+        `multiple of ${multiple}; ${name} has ${columns}; use f32`, { param: 'format' })
     }
   }
 }
@@ -127,7 +127,7 @@ export async function loadDecoderWeights (
     await writeCache(path,
       convertWeights({ file, config, layout, smoothing: await smoothingOf(file, config, options) }))
     tensors = await readCache(path)
-    if (!tensors) throw new Error(`the weight cache ${path} cannot be read back`)
+    if (!tensors) throw new Error(`cannot read back the weight cache ${path}`)
   }
   for (const [name, kind] of layout.matrices) {
     const values = `${name}.values`

@@ -78,7 +78,7 @@ async function layoutThatPasses (
     forms.set(operatorName(kind), form)
     if (form !== kind) replacements.push(operatorName(form))
   }
-  if (replacements.length > 0) notes.push(`${problems.join('; ')}; used in their place: ${replacements.join(', ')}`)
+  if (replacements.length > 0) notes.push(`${problems.join('; ')}; using ${replacements.join(', ')} instead`)
   const adapt = (kind: MatrixKind): MatrixKind => {
     const form = forms.get(operatorName(kind))!
     return kind.operator === 'blocks' && form.operator === 'blocks' ? { ...kind, paddingRow: form.paddingRow } : form
@@ -91,7 +91,7 @@ async function threadsThatPass ({ config, threads, selfTest }: OperatorsWanted, 
   for (const count of new Set([threads, Math.min(threads, config.queryHeads), 1])) {
     const finding = await selfTest(count).attention(config)
     if (passes(finding)) {
-      if (count < threads) notes.push(`used in place of ${threads} threads: ${count}`)
+      if (count < threads) notes.push(`using ${count} instead of ${threads} threads`)
       return count
     }
     notes.push(`with ${count} threads, ${problemOf(finding)!}`)
@@ -102,7 +102,7 @@ async function threadsThatPass ({ config, threads, selfTest }: OperatorsWanted, 
 async function sharedPromptsPass (config: DecoderConfig, test: SelfTest, notes: string[]): Promise<boolean> {
   const finding = await test.sharedPrefix(config)
   if (finding === null || passes(finding)) return finding !== null
-  notes.push(`${problemOf(finding)!}; no prompt is shared`)
+  notes.push(`${problemOf(finding)!}; prompts are not shared`)
   return false
 }
 
@@ -122,7 +122,7 @@ export async function chooseOperators (wanted: OperatorsWanted): Promise<ChosenO
     if (format !== asked && !holds(plain, config)) continue
     const layout = await layoutThatPasses(plain, test, notes)
     if (!layout) continue
-    if (format !== asked) notes.push(`used in place of format ${asked}: ${format}`)
+    if (format !== asked) notes.push(`using format ${format} instead of ${asked}`)
     const operators = [...new Set([...layout.matrices.values()].map(operatorName))]
     const shares = wanted.sharesPrompts && await sharedPromptsPass(config, test, notes)
     const [{ version: onnxruntime }, instructionSet] = [loadOnnxRuntime(), describeInstructionSet()]

@@ -91,8 +91,8 @@ export async function pullModel (
       onProgress(`${manifest.id}: ${failures.at(-1)}`)
     }
   }
-  throw new RequestError('unavailable', `model ${manifest.id} could not be fetched. Tried ${failures.join('; ')}. A ` +
-    "GGUF file or a checkpoint of your own can be given as the model's path.", { param: 'model' })
+  throw new RequestError('unavailable', `model ${manifest.id} could not be downloaded. Tried ` +
+    `${failures.join('; ')}. A path to a local GGUF file or checkpoint works, too.`, { param: 'model' })
 }
 
 /** The name of a model that is given by a built-in name or a path: its file's or folder's own. */
@@ -104,8 +104,8 @@ export function findManifest (name: string): Manifest {
   const manifest = manifests.find(one => one.id === name)
   if (!manifest) {
     throw new RequestError('model_not_found',
-      `no model is called ${JSON.stringify(name)}; there are ${manifests.map(one => one.id).join(', ')}, and paths ` +
-        'of GGUF files and of folders with a Hugging Face checkpoint', { param: 'model' })
+      `unknown model ${JSON.stringify(name)}; available are ${manifests.map(one => one.id).join(', ')}, and paths ` +
+        'to GGUF files and Hugging Face checkpoint folders', { param: 'model' })
   }
   return manifest
 }
@@ -115,7 +115,7 @@ async function sha256OfFolder (folder: string, files: readonly string[]): Promis
   const hash = createHash('sha256')
   for (const name of files) {
     const path = join(folder, name)
-    if (!existsSync(path)) throw new RequestError('model_not_found', `there is no file ${path}`, { param: 'model' })
+    if (!existsSync(path)) throw new RequestError('model_not_found', `file not found: ${path}`, { param: 'model' })
     hash.update(`${name} ${await sha256OfFile(path)}\n`)
   }
   return hash.digest('hex')
@@ -133,7 +133,7 @@ async function describe (path: string, id: string, sha256: string): Promise<Reso
 export async function resolveModel (nameOrPath: string, options: StoreOptions): Promise<ResolvedModel> {
   if (nameOrPath.endsWith('.gguf')) {
     if (!existsSync(nameOrPath) || !(await stat(nameOrPath)).isFile()) {
-      throw new RequestError('model_not_found', `there is no file ${nameOrPath}`, { param: 'model' })
+      throw new RequestError('model_not_found', `file not found: ${nameOrPath}`, { param: 'model' })
     }
     return describe(nameOrPath, modelName(nameOrPath), await sha256OfFile(nameOrPath))
   }

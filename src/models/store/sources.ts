@@ -28,7 +28,7 @@ const connectTimeoutMs = 10_000
 function timedFetch (signal: AbortSignal | undefined): typeof fetch {
   return async (input, init) => {
     const connecting = new AbortController()
-    const timer = setTimeout(() => { connecting.abort(new Error(`no answer within ${connectTimeoutMs / 1000} s`)) },
+    const timer = setTimeout(() => { connecting.abort(new Error(`no response within ${connectTimeoutMs / 1000} s`)) },
       connectTimeoutMs)
     try {
       return await fetch(input,
@@ -45,7 +45,7 @@ async function fromHub (
   const blob = await downloadFile({
     repo: source.repository, revision: source.revision, path: source.path, fetch: timedFetch(signal)
   })
-  if (!blob) throw new Error('the hub has no such file')
+  if (!blob) throw new Error('file not found on the hub')
   let done = 0
   const counted = Readable.fromWeb(blob.stream() as never)
     .on('data', (chunk: Uint8Array) => { onBytes(done += chunk.byteLength) })

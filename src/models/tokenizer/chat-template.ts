@@ -48,7 +48,7 @@ export function chatTemplate (path: string, source: string, constants: TemplateC
   try {
     template = new Template(source)
   } catch (cause) {
-    throw new RequestError('invalid_request', `${path}: its chat template cannot be read: ` +
+    throw new RequestError('invalid_request', `${path}: cannot parse its chat template: ` +
       `${cause instanceof Error ? cause.message : String(cause)}`, { param: 'model', cause })
   }
   const rendered = (messages: readonly object[], addGenerationPrompt: boolean, tools?: readonly object[]): string =>
@@ -63,7 +63,7 @@ export function chatTemplate (path: string, source: string, constants: TemplateC
       try {
         return rendered(messages, addGenerationPrompt, tools)
       } catch (cause) {
-        throw new RequestError('invalid_request', "the model's chat template refuses these messages: " +
+        throw new RequestError('invalid_request', "the model's chat template rejects these messages: " +
           `${cause instanceof Error ? cause.message : String(cause)}`, { param: 'messages', cause })
       }
     }

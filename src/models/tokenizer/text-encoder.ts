@@ -70,7 +70,7 @@ function tokenizersOf (path: string, json: TokenizerJson, config: object): { pla
       whole: new Tokenizer(unbounded, config)
     }
   } catch (error) {
-    throw refuseModel({ path }, `tokenizer.json cannot be read (${(error as Error).message})`)
+    throw refuseModel({ path }, `cannot read tokenizer.json (${(error as Error).message})`)
   }
 }
 
@@ -93,8 +93,8 @@ function surroundingsOf (path: string, whole: Tokenizer, bare: readonly number[]
   const [start, first] = [indexOf(single, bare, 0), indexOf(ids, bare, 0)]
   const second = indexOf(ids, bare, first + bare.length)
   if (bare.length === 0 || start < 0 || first < 0 || second < 0) {
-    throw refuseModel({ path }, `tokenizer.json makes of the text ${JSON.stringify(probe)} the tokens ` +
-      `[${single.join(', ')}], among which its own [${bare.join(', ')}] are not`)
+    throw refuseModel({ path }, `tokenizer.json encodes the text ${JSON.stringify(probe)} as ` +
+      `[${single.join(', ')}], which does not contain its own tokens [${bare.join(', ')}]`)
   }
   const slice = (from: number, to?: number): EncodedText => ({ ids: ids.slice(from, to), types: types.slice(from, to) })
   return {

@@ -244,7 +244,7 @@ export function tokenizerFromJson (files: TokenizerFiles): Tokenizer {
     bytePairs = new BytePairEncoder(withoutControl, config)
     whole = new BytePairEncoder(tokenizer, config)
   } catch (error) {
-    throw refuseModel(files, `tokenizer.json cannot be read (${(error as Error).message})`)
+    throw refuseModel(files, `cannot read tokenizer.json (${(error as Error).message})`)
   }
   const [plain, processed] = [bytePairs.encode('a', { add_special_tokens: false }).ids,
     whole.encode('a', { add_special_tokens: true }).ids]

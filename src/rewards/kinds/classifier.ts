@@ -61,12 +61,15 @@ function checkModel (
   { model: { id, sha256, config: { scoreHead, outputSize } } }: ModelRuntime
 ): void {
   if (pinned !== undefined &&
-      pinned !== sha256) throw new RequestError('invalid_request', `sha256 says ${pinned}; model ${id} has ${sha256}`)
+      pinned !== sha256) {
+    throw new RequestError('invalid_request',
+      `checksum mismatch for model ${id}: expected sha256 ${pinned}, got ${sha256}`)
+  }
   if (!scoreHead) {
-    throw new RequestError('invalid_request', `model ${id} has no score head: it writes texts and does not score them`)
+    throw new RequestError('invalid_request', `model ${id} is a language model without a score head`)
   }
   if (outputSize > 1 && label === undefined) {
-    throw new RequestError('invalid_request', `label must say which of the ${outputSize} scores of ${id} counts`)
+    throw new RequestError('invalid_request', `label is required to select one of the ${outputSize} scores of ${id}`)
   }
   if (label !== undefined && label >= outputSize) {
     throw new RequestError('invalid_request',

@@ -90,8 +90,8 @@ class Disagreement {
     this.#beyond++
     this.#largest = Math.max(this.#largest, std)
     this.#context.warn('ensemble_disagreement', `the scorers of reward "${this.#context.name}" disagree on ` +
-      `${this.#beyond} of ${this.#answers} answers scored: their standardised scores are up to ` +
-      `${this.#largest.toFixed(2)} (standard deviation) apart, more than ${this.#bound}`)
+      `${this.#beyond} of ${this.#answers} answers scored: the standard deviation of their ` +
+      `standardised scores is up to ${this.#largest.toFixed(2)}, above ${this.#bound}`)
   }
 }
 
@@ -130,16 +130,16 @@ export function ensembleSource (descriptor: EnsembleDescriptor, sources: readonl
   const { weights, members: stated = {} } = descriptor
   if (weights && weights.length !== sources.length) {
     throw new RequestError('invalid_request',
-      `weights must be as many as scorers, ${sources.length}; got ${weights.length}`)
+      `weights must have one entry per scorer, ${sources.length}; got ${weights.length}`)
   }
   const members = (['outcome', 'prefix'] as const).filter(member =>
     sources.every(source => source.members.includes(member)))
   if (members.length === 0) {
-    throw new RequestError('invalid_request', 'scorers must have a member, outcome or prefix, in common')
+    throw new RequestError('invalid_request', 'scorers must share a member, outcome or prefix')
   }
   const foreign = (Object.keys(stated) as AnswerMember[]).find(member => !members.includes(member))
   if (foreign) {
-    throw new RequestError('invalid_request', `members.${foreign} must not be there: not all scorers have it`)
+    throw new RequestError('invalid_request', `members.${foreign} is not allowed: not all scorers have this member`)
   }
   return {
     members,

@@ -109,7 +109,9 @@ function warnOfOtherWeights ({ policy: fitted }: Head, { name, policy, warn }: O
 /** The form of a Q-head. @throws RequestError for one that its head cannot have */
 function formOf ({ pooling, members, weights }: Head, nextToken: QHead): TokenForm {
   if (pooling !== 'mean' ||
-      !members.prefix) throw new RequestError('invalid_request', 'nextToken needs pooling "mean" and a prefix member')
+      !members.prefix) {
+    throw new RequestError('invalid_request', 'nextToken requires pooling "mean" and a prefix member')
+  }
   return new TokenForm(nextToken, weights.length)
 }
 

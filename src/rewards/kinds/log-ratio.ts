@@ -63,14 +63,14 @@ function openLogRatio (
 async function loadSide (models: RewardModels, fields: SideFields, name: string, folder: string): Promise<Side> {
   const { model: path, system, ...own } = fields
   if (path === undefined && Object.keys(own).length > 0) {
-    throw new RequestError('invalid_request', `${name}: ${Object.keys(own).join(' and ')} must stand beside a model ` +
-      "of the side's own; without one it is the policy")
+    throw new RequestError('invalid_request', `${name}: ${Object.keys(own).join(' and ')} need a model ` +
+      "of the side's own; without one the side is the policy")
   }
   if (path === undefined) return { fields, model: null }
   const model = await loadRewardModel(models, { ...fields, model: path }, folder)
   if (model.model.config.scoreHead) {
     throw new RequestError('invalid_request',
-      `${name}: ${model.model.id} has a score head in place of a language model's`)
+      `${name}: ${model.model.id} is a reward model with a score head, not a language model`)
   }
   return { fields, model }
 }
@@ -85,7 +85,7 @@ export function logRatioSource (descriptor: LogRatioDescriptor, folder: string):
   if (toward.model === away.model && toward.system === away.system && toward.adapter === away.adapter &&
       toward.layers === away.layers) {
     throw new RequestError('invalid_request', 'toward and away must differ in their model, its adapter or layers, or ' +
-      'their system message: the ratio of one to itself is nothing')
+      'their system message: the ratio of identical sides is always zero')
   }
   return textSource(descriptor.members, async models => {
     const sides =

@@ -49,7 +49,7 @@ function itemOf ({ reads }: OnnxDescriptor, { messages }: Prompt, answer: string
 function checkLength ({ ids }: EncodedText, { maxTokens }: OnnxClassifier, name: string): void {
   if (ids.length > maxTokens) {
     throw new RequestError('context_length_exceeded',
-      `reward "${name}": its model reads at most ${maxTokens} tokens; this text has ${ids.length}`)
+      `reward "${name}": its model has a maximum of ${maxTokens} tokens; this text has ${ids.length}`)
   }
 }
 
@@ -71,11 +71,11 @@ function openOnnx (descriptor: OnnxDescriptor, classifier: OnnxClassifier, { nam
 /** @throws RequestError for a label that the model does not have, or none where it has several */
 function checkLabel ({ label, model }: OnnxDescriptor, { labels }: OnnxClassifier): void {
   if (labels > 1 && label === undefined) {
-    throw new RequestError('invalid_request', `label must say which of the ${labels} numbers of ${model} counts`)
+    throw new RequestError('invalid_request', `label is required to select one of the ${labels} outputs of ${model}`)
   }
   if (label !== undefined && label >= labels) {
     throw new RequestError('invalid_request',
-      `label must be below ${labels}, as many numbers as ${model} gives; got ${label}`)
+      `label must be below ${labels}, the number of outputs of ${model}; got ${label}`)
   }
 }
 

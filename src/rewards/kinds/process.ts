@@ -51,7 +51,7 @@ function verdictOf (
 ): Verdict {
   const refuse = (why: string): RequestError => new RequestError('invalid_request', `steps: ${why}`)
   if (verdicts) {
-    if (scoreHead) throw refuse(`verdicts are tokens of a language model; ${id} has a score head`)
+    if (scoreHead) throw refuse(`verdicts require a language model; ${id} has a score head`)
     const [good, bad] = [verdicts.good, verdicts.bad].map(text => {
       const tokens = tokenizer.encodeTemplate([{ text, trusted: true }])
       if (tokens.length !== 1) {
@@ -61,7 +61,7 @@ function verdictOf (
     }) as [number, number]
     return ({ logits }) => sigmoid(logits[good]! - logits[bad]!)
   }
-  if (!scoreHead) throw refuse(`${id} has no score head, so that verdicts must name the tokens to compare`)
+  if (!scoreHead) throw refuse(`verdicts are required to name the tokens to compare, since ${id} has no score head`)
   if (outputSize === 1) return ({ logits }) => sigmoid(logits[0]!)
   if (label === undefined || label >= outputSize) {
     throw refuse(`label must be below ${outputSize}, the number of scores of ${id}; got ${label ?? 'nothing'}`)
@@ -99,8 +99,8 @@ export function layoutOf (
     case 'parts': {
       const beginning = chatTemplate.constants.bos_token
       if (beginning === '') {
-        throw new RequestError('invalid_request', "steps: the layout parts begins with the model's beginning token; " +
-          `${id} names none (bos_token of tokenizer_config.json)`)
+        throw new RequestError('invalid_request', "steps: the layout parts starts with the model's BOS token; " +
+          `${id} has none (bos_token of tokenizer_config.json)`)
       }
       return (messages, steps) => behind(tokenizer.encodeTemplate([{ text: beginning, trusted: true },
         { text: question(messages), trusted: false }]), '', steps)

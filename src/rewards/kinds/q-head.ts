@@ -53,11 +53,11 @@ function decodeFloats (text: string, count: number, field: string): Float32Array
   const values = new Float32Array(Math.floor(bytes.length / 4))
   new Uint8Array(values.buffer).set(bytes.subarray(0, 4 * values.length))
   if (bytes.length !== 4 * count) {
-    throw new RequestError('invalid_request', `nextToken.${field} must hold ${count} float32 numbers (rank · ` +
+    throw new RequestError('invalid_request', `nextToken.${field} must contain ${count} float32 numbers (rank · ` +
       `(weights + 1)) in base64; got ${bytes.length} bytes`)
   }
   if (!values.every(Number.isFinite)) {
-    throw new RequestError('invalid_request', `nextToken.${field} must hold finite numbers`)
+    throw new RequestError('invalid_request', `nextToken.${field} must contain finite numbers only`)
   }
   return values
 }

@@ -63,17 +63,17 @@ const shown = (value: unknown): string => (JSON.stringify(value) ?? 'nothing').s
 export function readScores (response: unknown, count: number, { read }: Protocol, label: number): number[] {
   const data = (response as { data?: unknown } | null)?.data
   if (!Array.isArray(data) ||
-      data.length !== count) throw new Error(`must answer with data, a list of ${count}; got ${shown(data)}`)
+      data.length !== count) throw new Error(`must return data, a list of ${count}; got ${shown(data)}`)
   const scores = new Array<number>(count)
   for (const [position, entry] of data.entries()) {
     const fields = (typeof entry === 'object' && entry !== null ? entry : {}) as Readonly<Record<string, unknown>>
     const index = fields['index'] ?? position
     if (typeof index !== 'number' || !Number.isInteger(index) || index < 0 || index >= count || index in scores) {
-      throw new Error(`must number its scores 0 to ${count - 1}, each once; got ${shown(index)}`)
+      throw new Error(`must return each index from 0 to ${count - 1} once; got ${shown(index)}`)
     }
     const score = read(fields, label)
     if (typeof score !== 'number' || !Number.isFinite(score)) {
-      throw new Error(`must give one finite number a text; got ${shown(score)} for number ${index}`)
+      throw new Error(`must return one finite number per text; got ${shown(score)} at index ${index}`)
     }
     scores[index] = score
   }

@@ -57,7 +57,7 @@ export function parseOrigins (origins: readonly string[]): string[] {
   return origins.map(one => {
     const url = URL.canParse(one) ? new URL(one) : null
     if (!url || !/^https?:$/.test(url.protocol) || one.replace(/\/$/, '').toLowerCase() !== url.origin) {
-      throw refuse('remote-scorers', 'must hold origins, such as http://127.0.0.1:8001', one)
+      throw refuse('remote-scorers', 'must contain origins, such as http://127.0.0.1:8001', one)
     }
     return url.origin
   })
@@ -82,12 +82,12 @@ async function post (url: string, { body, apiKey, timeoutMs, signal }: Posting):
       method: 'POST', headers, body: JSON.stringify(body), redirect: 'error', signal: AbortSignal.any([signal, timeout])
     })
     const text = await readText(response)
-    if (!response.ok) throw new Error(`answered with status ${response.status}`)
+    if (!response.ok) throw new Error(`returned status ${response.status}`)
     return parseJson(text)
   } catch (error) {
-    if (timeout.aborted && !signal.aborted) throw new Error(`did not answer within ${timeoutMs} ms`, { cause: error })
+    if (timeout.aborted && !signal.aborted) throw new Error(`did not respond within ${timeoutMs} ms`, { cause: error })
     if (error instanceof TypeError) {
-      throw new Error(`cannot be reached (${(error.cause as Error | undefined)?.message ?? error.message})`,
+      throw new Error(`is unreachable (${(error.cause as Error | undefined)?.message ?? error.message})`,
         { cause: error })
     }
     throw error
@@ -100,7 +100,7 @@ async function readText (response: Response): Promise<string> {
   for await (const chunk of response.body ?? []) {
     chunks.push(chunk as Uint8Array)
     size += (chunk as Uint8Array).length
-    if (size > maxResponseBytes) throw new Error(`answered with more than ${maxResponseBytes} bytes`)
+    if (size > maxResponseBytes) throw new Error(`returned more than ${maxResponseBytes} bytes`)
   }
   return Buffer.concat(chunks).toString()
 }
@@ -109,7 +109,7 @@ function parseJson (text: string): unknown {
   try {
     return JSON.parse(text)
   } catch (error) {
-    throw new Error(`must answer with JSON; got ${JSON.stringify(text.slice(0, 80))}`, { cause: error })
+    throw new Error(`must return JSON; got ${JSON.stringify(text.slice(0, 80))}`, { cause: error })
   }
 }
 
@@ -201,7 +201,8 @@ class RemoteScorer {
         throw new RequestError('scorer_failed', problem, { cause: error })
       }
       this.#failed++
-      this.#context.warn('reward_unavailable', `${problem}; ${this.#failed} of ${this.#asked} answers count as average`)
+      this.#context.warn('reward_unavailable',
+        `${problem}; ${this.#failed} of ${this.#asked} answers were given the average score`)
       return { raw: this.#descriptor.members[this.#member]!.normalization.mean }
     }
   }
@@ -224,10 +225,11 @@ export function remoteSource (descriptor: RemoteDescriptor, remotes: Remotes): R
   const origin = URL.canParse(url) ? new URL(url).origin : null
   if (origin === null || !remotes.origins.includes(origin)) {
     throw refuse('url',
-      `must have an origin that the setting remote-scorers allows (${remotes.origins.join(', ') || 'it allows none'})`,
+      `must have an origin allowed by the setting remote-scorers (${remotes.origins.join(', ') || 'none allowed'})`,
       url)
   }
-  if (label !== undefined && protocol !== 'classify') throw refuse('label', 'belongs to the protocol classify', label)
+  if (label !== undefined &&
+      protocol !== 'classify') throw refuse('label', 'is only valid with the protocol classify', label)
   const apiKey = apiKeyOf(descriptor, remotes)
   return {
     members: Object.keys(members) as AnswerMember[],

@@ -24,8 +24,8 @@ test('a tree shows who was forked from whom, what became of each, and the text t
     'prompt',
     '├─ 0   0.00    6 tokens  a film',
     '│  └─ 2   1.00   10 tokens ◀ chosen  …ne day',
-    '│     └─ 3   1.50   10 tokens dropped at 4  … lie',
-    '└─ 1   0.50    2 tokens dropped at 1  no'
+    '│     └─ 3   1.50   10 tokens pruned at 4  … lie',
+    '└─ 1   0.50    2 tokens pruned at 1  no'
   ])
 })
 
@@ -36,7 +36,7 @@ test('a step is one line', () => {
     candidates: [{ index: 4, parent: 0, text: '', reward: 1.234, kept: true, finished: true }, {
       index: 0, parent: null, text: '', reward: null, kept: true, finished: false
     }, { index: 5, parent: 0, text: '', reward: -1, kept: false, finished: false }]
-  }), 'step 3: kept 4. (1.23), 0 (–); dropped 5 (-1.00)')
+  }), 'step 3: kept 4. (1.23), 0 (–); pruned 5 (-1.00)')
 })
 
 test('every candidate of a search is in its tree once', async () => {

@@ -44,9 +44,9 @@ test('a data set with several kinds asks which', t => {
   store.add('a', 'tone', { kind: 'pairs', chosen: 'x', rejected: 'y' })
   store.add('a', 'tone', { kind: 'scores', answer: 'x', score: 0.5 })
   assert.throws(() => store.examples('tone', null),
-    failsWith('invalid_request', /feedback\.kind must be one of those in "tone", pairs, scores; got nothing/))
+    failsWith('invalid_request', /feedback\.kind .*"tone".*pairs, scores/))
   assert.throws(() => store.examples('tone', 'labels'), failsWith('invalid_request', /got "labels"/))
-  assert.throws(() => store.examples('other', null), failsWith('invalid_request', /"other" has none/))
+  assert.throws(() => store.examples('other', null), failsWith('invalid_request', /"other"/))
   assert.equal(store.examples('tone', 'scores').kind, 'scores')
 })
 
@@ -71,7 +71,7 @@ test('beyond the limit the oldest completions without feedback go', t => {
   store.add('a', 'default', { kind: 'scores', answer: 'x', score: 1 })
   for (const id of ['c', 'd']) store.storeCompletion(stored(id))
   for (const id of ['a', 'c', 'd']) assert.equal(store.completion(id).id, id)
-  assert.throws(() => store.completion('b'), failsWith('not_found', /made room/))
+  assert.throws(() => store.completion('b'), failsWith('not_found', /"b" not found/))
 })
 
 test('feedback is listed by pages and data sets', t => {
@@ -88,7 +88,7 @@ test('a file that cannot be written, or is no database, is an error that says so
   const blocked = join(root, 'blocked')
   writeFileSync(blocked, '')
   assert.throws(() => { open(t, 10, join(blocked, 'data')).store.check() },
-    failsWith('storage_failed', /completions and feedback cannot be kept in .*blocked/))
+    failsWith('storage_failed', /completions and feedback.*blocked/))
   const { store, folder } = open(t)
   store.check()
   store.close()

@@ -168,19 +168,19 @@ test('test data of their own are used as they are, and cut answers are counted',
 })
 
 test('what cannot work is refused before anything is read', async () => {
-  await assert.rejects(fitReward(request({ name: 'High' })), /name must be lower-case .*; got "High"/)
+  await assert.rejects(fitReward(request({ name: 'High' })), { code: 'invalid_request', param: 'name' })
   await assert.rejects(fitReward(request({ layers: [5] })), /layers must be from 0 to 4; got 5/)
-  await assert.rejects(fitReward(request({ layers: [] })), /at least one layer/)
+  await assert.rejects(fitReward(request({ layers: [] })), { code: 'invalid_request', param: 'layers' })
   await assert.rejects(fitReward(request({ train: { kind: 'pairs', pairs: pairs.pairs.slice(0, 3) } })),
     /at least 20 examples; got 3/)
-  await assert.rejects(fitReward(request({ test: labels })), /test data must be pairs .*; got labels/)
+  await assert.rejects(fitReward(request({ test: labels })), /test data .*pairs; got labels/)
   await assert.rejects(fitReward(request({ policy: { ...toyPolicy(), contextLength: 9 } })),
-    /must fit 9 tokens; got 10 for the answer "5 8 7/)
+    /9 tokens; got 10 for the answer "5 8 7/)
   const oneSided: Examples = { kind: 'labels', labelled: labelled.map(one => ({ ...one, label: 1 })) }
-  await assert.rejects(fitReward(request({ train: oneSided })), /must hold both labels; got only 1/)
+  await assert.rejects(fitReward(request({ train: oneSided })), /both labels; got only 1/)
   const flat: Examples = {
     kind: 'scores', scored: labelled.map(({ messages, answer }) => ({ messages, answer, score: 3 }))
   }
   await assert.rejects(fitReward(request({ train: flat })),
-    /train data must hold answers to one prompt with different scores; there are none/)
+    /train data .*different scores/)
 })

@@ -122,68 +122,65 @@ const deep = Array.from({ length: 100 }).reduce<object>(inner => ({ type: 'array
 const doubled = Object.fromEntries(Array.from({ length: 30 }, (_, index) => [`d${index}`,
   { type: 'object', properties: { a: { $ref: `#/$defs/d${index + 1}` }, b: { $ref: `#/$defs/d${index + 1}` } } }]))
 
-/** [schema, the place that the error names, what it says] */
-const refused: ReadonlyArray<readonly [unknown, string, RegExp]> = [
-  [false, 'schema', /accepts nothing/],
-  [7, 'schema', /must be a JSON Schema/],
-  [{ type: 'text' }, 'schema.type', /one of object, array/],
-  [{ type: [] }, 'schema.type', /one of object, array/],
-  [{ type: 'string', pattern: '^a' }, 'schema.pattern', /cannot be enforced/],
-  [{ type: 'object', properties: { a: { type: 'string', maxLenght: 3 } } }, 'schema.properties.a.maxLenght',
-    /did you mean maxLength/],
-  [{ type: 'object', properties: { a: { not: {} } } }, 'schema.properties.a.not', /cannot be enforced/],
-  [{ type: 'object', patternProperties: {} }, 'schema.patternProperties', /cannot be enforced/],
-  [{ type: 'array', uniqueItems: true }, 'schema.uniqueItems', /cannot be enforced/],
-  [{ type: 'number', multipleOf: 3 }, 'schema.multipleOf', /cannot be enforced/],
-  [{ type: 'string', format: 'uri' }, 'schema.format', /one that can be enforced: date/],
-  [{ type: 'string', minimum: 3 }, 'schema.minimum', /says nothing about type string/],
-  [{ type: 'string', minLength: 5, maxLength: 4 }, 'schema.maxLength', /at least minLength = 5; got 4/],
-  [{ type: 'string', maxLength: 1e6 }, 'schema.maxLength', /an integer from 0 to 256; got 1000000/],
-  [{ type: 'integer', minimum: 3, maximum: 2 }, 'schema.maximum', /leaves no number/],
-  [{ type: 'integer', exclusiveMinimum: 3, exclusiveMaximum: 4 }, 'schema.exclusiveMaximum', /leaves no number/],
-  [{ type: 'number', exclusiveMinimum: 0.5, maximum: 0.5 }, 'schema.maximum', /leaves no number/],
-  [{ type: 'number', maximum: 1e-30 }, 'schema.maximum', /at most 20 digits/],
-  [{ type: 'number', minimum: 1e20 }, 'schema.minimum', /leaves no number/],
-  [{ type: 'integer', minimum: 1e20 }, 'schema.minimum', /leaves no number/],
-  [{ type: 'integer', minimum: '3' }, 'schema.minimum', /must be a number/],
-  [{ type: 'array', items: [{}] }, 'schema.items', /prefixItems/],
-  [{ type: 'array', minItems: 1e9 }, 'schema.minItems', /from 0 to 4096/],
-  [{ type: 'array', items: false, minItems: 1 }, 'schema.minItems', /at most 0/],
-  [{ type: 'object', properties: [] }, 'schema.properties', /object of schemas/],
-  [{ type: 'object', required: 'a' }, 'schema.required', /list of names/],
-  [{ type: 'object', properties: {}, required: ['a'], additionalProperties: false }, 'schema.required',
-    /properties that there are; got "a"/],
-  [{ enum: [] }, 'schema.enum', /at least one value/],
-  [{ type: 'string', enum: ['a', 1] }, 'schema.enum', /type string only; got 1/],
-  [{ const: 1, minimum: 0 }, 'schema.minimum', /cannot stand beside const/],
-  [{ type: 'object', anyOf: [{}] }, 'schema.type', /cannot stand beside anyOf/],
-  [{ allOf: [{ type: 'string' }, { maxLength: 3 }] }, 'schema.allOf', /one schema only/],
-  [{ oneOf: [{ type: 'integer' }, { type: 'number' }] }, 'schema.oneOf[1]', /say anyOf/],
-  [{ anyOf: [] }, 'schema.anyOf', /at least one schema/],
-  [{ $ref: 'https://example.com/schema' }, 'schema.$ref', /into the schema itself/],
-  [{ $ref: '#/$defs/none' }, 'schema.$ref', /refers to nothing/],
-  [{ $ref: '#' }, 'schema.$ref', /nothing in between/],
-  [{ anyOf: [{ $ref: '#' }, { type: 'null' }] }, 'schema.anyOf[0].$ref', /nothing in between/],
-  [{ type: 'object', properties: { next: { $ref: '#' } }, required: ['next'] }, 'schema', /without end/],
+/** [schema, the place that the error names] */
+const refused: ReadonlyArray<readonly [unknown, string]> = [
+  [false, 'schema'],
+  [7, 'schema'],
+  [{ type: 'text' }, 'schema.type'],
+  [{ type: [] }, 'schema.type'],
+  [{ type: 'string', pattern: '^a' }, 'schema.pattern'],
+  [{ type: 'object', properties: { a: { type: 'string', maxLenght: 3 } } }, 'schema.properties.a.maxLenght'],
+  [{ type: 'object', properties: { a: { not: {} } } }, 'schema.properties.a.not'],
+  [{ type: 'object', patternProperties: {} }, 'schema.patternProperties'],
+  [{ type: 'array', uniqueItems: true }, 'schema.uniqueItems'],
+  [{ type: 'number', multipleOf: 3 }, 'schema.multipleOf'],
+  [{ type: 'string', format: 'uri' }, 'schema.format'],
+  [{ type: 'string', minimum: 3 }, 'schema.minimum'],
+  [{ type: 'string', minLength: 5, maxLength: 4 }, 'schema.maxLength'],
+  [{ type: 'string', maxLength: 1e6 }, 'schema.maxLength'],
+  [{ type: 'integer', minimum: 3, maximum: 2 }, 'schema.maximum'],
+  [{ type: 'integer', exclusiveMinimum: 3, exclusiveMaximum: 4 }, 'schema.exclusiveMaximum'],
+  [{ type: 'number', exclusiveMinimum: 0.5, maximum: 0.5 }, 'schema.maximum'],
+  [{ type: 'number', maximum: 1e-30 }, 'schema.maximum'],
+  [{ type: 'number', minimum: 1e20 }, 'schema.minimum'],
+  [{ type: 'integer', minimum: 1e20 }, 'schema.minimum'],
+  [{ type: 'integer', minimum: '3' }, 'schema.minimum'],
+  [{ type: 'array', items: [{}] }, 'schema.items'],
+  [{ type: 'array', minItems: 1e9 }, 'schema.minItems'],
+  [{ type: 'array', items: false, minItems: 1 }, 'schema.minItems'],
+  [{ type: 'object', properties: [] }, 'schema.properties'],
+  [{ type: 'object', required: 'a' }, 'schema.required'],
+  [{ type: 'object', properties: {}, required: ['a'], additionalProperties: false }, 'schema.required'],
+  [{ enum: [] }, 'schema.enum'],
+  [{ type: 'string', enum: ['a', 1] }, 'schema.enum'],
+  [{ const: 1, minimum: 0 }, 'schema.minimum'],
+  [{ type: 'object', anyOf: [{}] }, 'schema.type'],
+  [{ allOf: [{ type: 'string' }, { maxLength: 3 }] }, 'schema.allOf'],
+  [{ oneOf: [{ type: 'integer' }, { type: 'number' }] }, 'schema.oneOf[1]'],
+  [{ anyOf: [] }, 'schema.anyOf'],
+  [{ $ref: 'https://example.com/schema' }, 'schema.$ref'],
+  [{ $ref: '#/$defs/none' }, 'schema.$ref'],
+  [{ $ref: '#' }, 'schema.$ref'],
+  [{ anyOf: [{ $ref: '#' }, { type: 'null' }] }, 'schema.anyOf[0].$ref'],
+  [{ type: 'object', properties: { next: { $ref: '#' } }, required: ['next'] }, 'schema'],
   [{
     type: 'object',
     properties: { a: { $ref: '#/$defs/a' } },
     $defs: { a: { type: 'array', items: { $ref: '#/$defs/a' }, minItems: 1 } }
-  }, 'schema.$defs.a', /without end/],
-  [deep, `schema${'.items'.repeat(65)}`, /deeper than 64/],
-  [{ enum: Array.from({ length: 5000 }, (_, index) => index) }, 'schema.enum', /beyond 4096 values/],
+  }, 'schema.$defs.a'],
+  [deep, `schema${'.items'.repeat(65)}`],
+  [{ enum: Array.from({ length: 5000 }, (_, index) => index) }, 'schema.enum'],
   [{ type: 'object', properties: Object.fromEntries(Array.from({ length: 5000 }, (_, index) => [`p${index}`, {}])) },
-    'schema.properties.p4095', /beyond 4096 schemas/],
-  [{ type: 'object', properties: { ['x'.repeat(200_000)]: {} } }, 'schema.properties', /beyond 120000 characters/]
+    'schema.properties.p4095'],
+  [{ type: 'object', properties: { ['x'.repeat(200_000)]: {} } }, 'schema.properties']
 ]
 
-test('what cannot be enforced, is contradictory, endless or huge is refused by its place', () => {
-  for (const [schema, place, says] of refused) {
+test('a schema that is unsupported, contradictory, endless or huge is refused with its place', () => {
+  for (const [schema, place] of refused) {
     assert.throws(() => schemaGrammar(schema, 'schema'), (error: unknown) => {
       assert.ok(error instanceof RequestError, String(error))
       assert.equal(error.status, 400)
       assert.equal(error.param, place)
-      assert.match(error.message, says)
       return true
     }, JSON.stringify(schema)?.slice(0, 200))
   }

@@ -82,7 +82,7 @@ test('scale raw sums raw scores, and the prefix member has statistics of its own
 
 test('an unknown reward is refused with the names there are, a name twice too', () => {
   assert.throws(() => resolveAlone(families, request({ rewards: [{ name: 'nice', weight: 1 }] }), policy),
-    failure('reward_not_found', /"nice" does not exist; there are: kind, late, length/))
+    failure('reward_not_found', /"nice".*kind, late, length/))
   assert.throws(() => resolveAlone(
     families, request({ rewards: [{ name: 'kind', weight: 1 }, { name: 'kind', weight: 2 }] }), policy
   ), failure('invalid_request', /got "kind" twice/))
@@ -141,6 +141,6 @@ test('a score that is not a finite number fails with the reward’s name', async
   const { scorer } = resolveAlone(families, request({}), policy)
   for (const token of [NaN, Infinity]) {
     await assert.rejects(scorer.score(prompt, [await toyAnswer([token])]),
-      failure('scorer_failed', /reward "kind" must score a finite number/))
+      failure('scorer_failed', /reward "kind" .*finite number/))
   }
 })

@@ -29,8 +29,8 @@ function countRule (count: (text: string) => number): Rule {
     fields: { min: Type.Optional(Type.Integer({ minimum: 0 })), max: Type.Optional(Type.Integer({ minimum: 0 })) },
     members: ['outcome', 'prefix'],
     compile ({ min, max }) {
-      if (min === undefined && max === undefined) throw refuse('min', 'or max must be given', undefined)
-      if (min !== undefined && max !== undefined && min > max) throw refuse('min', `must be at most max = ${max}`, min)
+      if (min === undefined && max === undefined) throw refuse('min', 'or max is required', undefined)
+      if (min !== undefined && max !== undefined && min > max) throw refuse('min', `must be at most max (${max})`, min)
       return ({ text, final }) => {
         const counted = count(text)
         return (final && counted < (min ?? 0)) || counted > (max ?? Infinity) ? 0 : 1

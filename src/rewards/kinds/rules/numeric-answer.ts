@@ -33,7 +33,7 @@ export const numericAnswer = defineRule({
       const right = known.get(question(prompt))
       if (right === undefined) {
         throw new RequestError('invalid_request',
-          `the reward's answers hold no number for this prompt; got ${JSON.stringify(question(prompt).slice(0, 80))}`,
+          `the reward's answers have no entry for this prompt; got ${JSON.stringify(question(prompt).slice(0, 80))}`,
           { param: 'messages' })
       }
       const given = finalNumber(text)

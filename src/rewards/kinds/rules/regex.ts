@@ -44,12 +44,12 @@ function repeatsFrom (pattern: string, at: number): boolean {
 export function compilePattern (pattern: string, flags: string): RegExp {
   if (hasNestedRepetition(pattern)) {
     throw refuse('pattern',
-      'must not repeat a group that repeats something itself (matching could take exponential time)', pattern)
+      'must not repeat a group that itself contains a repetition (matching could take exponential time)', pattern)
   }
   try {
     return new RegExp(pattern, flags)
   } catch (error) {
-    throw refuse('pattern', `must compile (${(error as Error).message})`, pattern)
+    throw refuse('pattern', `must be a valid regular expression (${(error as Error).message})`, pattern)
   }
 }
 

