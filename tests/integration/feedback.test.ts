@@ -77,20 +77,18 @@ test('verdicts are kept with the texts they are about', async () => {
   const { json: rest } = await call(`/v1/feedback?dataset=verdicts&after=${page['data'][2].id as string}`)
   assert.deepEqual([rest['data'].map((one: Json) => one['kind']), rest['has_more']], [['scores'], false])
 
-  const malformed: ReadonlyArray<readonly [Json, RegExp]> = [
-    [{}, /label or score, or chosen and rejected, must be given/],
-    [{ label: 1, score: 2 }, /only one of them/],
-    [{ chosen: 1 }, /rejected must be given too/],
-    [{ chosen: 0, rejected: 2 }, /rejected must be a choice of the completion, from 0 to 1; got 2/],
-    [{ chosen: 1, rejected: 1 }, /rejected must be another answer than chosen/],
-    [{ label: 2 }, /label must be one of 0, 1; got 2/],
-    [{ label: 1, dataset: 'a b' }, /dataset must be 1 to 64 letters, digits/],
-    [{ label: 1, thumb: true }, /thumb is not a field/]
-  ]
-  for (const [said, message] of malformed) {
+  for (const [said, param] of [
+    [{}, 'label'],
+    [{ label: 1, score: 2 }, 'label'],
+    [{ chosen: 1 }, 'rejected'],
+    [{ chosen: 0, rejected: 2 }, 'rejected'],
+    [{ chosen: 1, rejected: 1 }, 'rejected'],
+    [{ label: 2 }, 'label'],
+    [{ label: 1, dataset: 'a b' }, 'dataset'],
+    [{ label: 1, thumb: true }, 'thumb']
+  ] as const) {
     const { status, json } = await server.post('/v1/feedback', { completion_id: id, ...said })
-    assert.equal(status, 400)
-    assert.match(json['error'].message, message)
+    assert.deepEqual([status, json['error'].code, json['error'].param], [400, 'invalid_request', param])
   }
   const both = await server.post('/v1/rewards/fit', { name: 'x', feedback: { dataset: 'verdicts' } })
   assert.match(both.json['error'].message,
@@ -113,7 +111,7 @@ test('a reward is fitted from feedback, and used', async () => {
     { reward: 'taste', input: [{ prompt: 'write 3', answer: 'zzz zz zzzz 3' }, { prompt: 'write 3', answer: 'qK#b' }] })
   assert.ok(scored['data'][0].reward > scored['data'][1].reward)
   const twice = await server.post('/v1/rewards/fit', { name: 'y', feedback: {}, examples: [] })
-  assert.match(twice.json['error'].message, /feedback and examples exclude each other/)
+  assert.deepEqual([twice.json['error'].code, twice.json['error'].param], ['invalid_request', 'feedback'])
 })
 
 test('feedback and completions survive a restart, and are gone when deleted', async () => {

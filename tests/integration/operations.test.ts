@@ -4,8 +4,10 @@ import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { request } from 'node:http'
 import { connect } from 'node:net'
+import { json } from 'node:stream/consumers'
 import { afterEach, test } from 'node:test'
 import { WebSocket } from 'ws'
+import type { ErrorBody } from '../../src/errors.js'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
 
 const servers: TinyServer[] = []
@@ -186,6 +188,8 @@ test('on loopback only its own names and allowed ones are answered to, and only 
   for (const host of ['evil.test', 'localhost.evil.test', '127.0.0.1.evil.test']) {
     assert.equal(await statusOf(server, '/health', { host }), 403, host)
   }
+  const [refused] = await once(request(`${server.address}/health`, { headers: { host: 'evil.test' } }).end(), 'response')
+  assert.equal((await json(refused) as { error: ErrorBody }).error.code, 'permission_denied')
   assert.equal(await handshake(server, { origin: 'https://evil.test' }), 403)
   assert.equal(await handshake(server, { origin: 'null' }), 403)
   assert.equal(await handshake(server, { origin: server.address }), 101)

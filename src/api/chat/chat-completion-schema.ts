@@ -38,8 +38,10 @@ export const chatCompletionSchema = Type.Object({
   top_logprobs: nullable(Type.Integer({ minimum: 0, maximum: 20 }),
     { default: null, description: 'alternatives per token; needs logprobs' }),
   echo: Type.Boolean({ default: false, description: 'put the last message, the assistant’s, before the answer' }),
-  prediction: nullable(predictionSchema,
-    { default: null, description: 'text that much of the answer may be: tokens are guessed from it; see Drafts' }),
+  prediction: nullable(predictionSchema, {
+    default: null,
+    description: 'text that much of the answer may be: tokens are guessed from it; see Speculative decoding'
+  }),
   store: Type.Boolean({
     default: false,
     description: 'keep the conversation and the answer, so that it can be given feedback on: see Feedback'

@@ -5,6 +5,7 @@
 import { Type, type Static } from 'typebox'
 import { Checker } from '../../checker.js'
 import type { FeedbackEntry, StoredCompletion, Verdict } from '../../feedback/feedback-store.js'
+import { RequestError } from '../../errors.js'
 import { refuse } from '../../validation.js'
 import type { ChatCompletion } from '../wire-types.js'
 
@@ -47,8 +48,8 @@ export function checkFeedback ({ label, score, chosen, rejected, choice }: Feedb
   const kinds =
     [label !== undefined, score !== undefined, chosen !== undefined || rejected !== undefined].filter(Boolean).length
   if (kinds !== 1) {
-    throw refuse('label', 'or score, or chosen and rejected, must be given, and only one of them',
-      { label, score, chosen, rejected })
+    throw new RequestError('invalid_request', 'provide exactly one of: label, score, or chosen with rejected',
+      { param: 'label' })
   }
   if ((chosen === undefined) !== (rejected === undefined)) {
     throw refuse(chosen === undefined ? 'chosen' : 'rejected', 'must be given too: a pair has both', undefined)

@@ -29,7 +29,7 @@ function checkHost (request: FastifyRequest, { host, allowedHosts }: Config): vo
   const name = hostName(request.headers.host ?? '')
   if ([...loopbackNames, host, ...allowedHosts].includes(name)) return
   throw new RequestError('permission_denied',
-    `The server does not answer as ${JSON.stringify(name)}; names it answers to are listed in allowed-hosts`)
+    `Host ${JSON.stringify(name)} is not allowed; add it to allowed-hosts`)
 }
 
 /** A browser sends Origin with a WebSocket handshake and leaves the decision to the server. */

@@ -72,7 +72,7 @@ function notFound ({ url, method }: FastifyRequest, reply: FastifyReply, known: 
   // A path that is one route's own is not counted as a parameter of another's.
   const own = matching.filter(({ isFixed }) => isFixed)
   const methods = [...new Set((own.length > 0 ? own : matching).flatMap(one => [...one.methods]))]
-  if (methods.length === 0) return new RequestError('not_found', `There is nothing at ${method} ${path}`)
+  if (methods.length === 0) return new RequestError('not_found', `No route matches ${method} ${path}`)
   reply.header('allow', methods.join(', '))
   return new RequestError('method_not_allowed', `${path} takes ${methods.join(' or ')}; got ${method}`)
 }

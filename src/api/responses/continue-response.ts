@@ -30,7 +30,7 @@ export function readResponseCreate (
     const kept = find(id)
     if (!kept) {
       throw new RequestError('previous_response_not_found', `Previous response with id ${JSON.stringify(id)} not ` +
-        'found: it was not stored, was deleted or made room for others (stored-responses)',
+        'found: it was not stored, was deleted or evicted (stored-responses)',
       { param: 'previous_response_id' })
     }
     return conversationOf(kept)

@@ -33,7 +33,7 @@ function find ({ responses }: Services, { caller, params: { id } }: WithId): Kep
   const kept = responses.find(caller, id)
   if (!kept) {
     throw new RequestError('not_found', `Response with id ${JSON.stringify(id)} not found: it was not stored, was ` +
-      'deleted or made room for others (stored-responses)', { param: 'id' })
+      'deleted or evicted (stored-responses)', { param: 'id' })
   }
   return kept
 }

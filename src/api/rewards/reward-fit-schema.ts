@@ -102,7 +102,7 @@ function trainingData (
   { feedback, examples }: RewardFitBody, feedbackExamples: FeedbackExamples
 ): { readonly train: Examples, readonly name: string } {
   if (feedback === null) return { train: readExamples(examples, 'examples'), name: 'examples sent over HTTP' }
-  if (examples !== undefined) throw refuse('feedback', 'and examples exclude each other', feedback)
+  if (examples !== undefined) throw refuse('feedback', 'and examples are mutually exclusive', feedback)
   return {
     train: feedbackExamples(feedback.dataset, feedback.kind),
     name: `feedback: ${feedback.dataset}`

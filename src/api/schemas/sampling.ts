@@ -76,7 +76,8 @@ export const samplingFields = {
   }),
   prompt_lookup: Type.Boolean({
     default: false,
-    description: 'guess tokens from the prompt and the answer so far, and check several in one pass; see Drafts'
+    description: 'guess tokens from the prompt and the answer so far, and check several in one pass; see Speculative ' +
+      'decoding'
   }),
   return_token_ids: Type.Boolean({
     default: false, description: 'add prompt_token_ids and token_ids, end token included'
