@@ -222,7 +222,8 @@ export class AdmissionQueue implements KvBudget {
     const { sequences, tokens, sharedTokens = 0, extraTokens = 0 } = demand
     if (sharedTokens + tokens > contextLength) {
       throw new RequestError('context_length_exceeded',
-        `prompt and answer together may have ${contextLength} tokens; asked for ${sharedTokens + tokens}`)
+        `This model's maximum context length is ${contextLength} tokens; you requested ${sharedTokens + tokens} ` +
+        '(prompt + answer)')
     }
     if (tokensOf(demand) > maxTokens) {
       const sum = `${sharedTokens === 0 ? '' : `${sharedTokens} + `}${sequences} × ${tokens}` +
