@@ -32,8 +32,8 @@ function rewardsOf ({ reward, rewards }: Fields): unknown {
 
 /** Fields that belong to another strategy are named as such. */
 function checkOwnership (strategy: StrategyName, fields: Fields): void {
-  for (const name of Object.keys(fields)) {
-    if (name in strategySchemas[strategy].properties) continue
+  for (const [name, value] of Object.entries(fields)) {
+    if (!isGiven(value) || name in strategySchemas[strategy].properties) continue
     if (name === 'beam_width') {
       throw new RequestError('invalid_request', 'alignment.beam_width means different things in different systems; ' +
         'say num_beams (kept) and num_children (drawn of each)', { param: 'alignment.beam_width' })

@@ -192,6 +192,8 @@ test('defaults are filled in at every depth, and null means absent', () => {
   assert.deepEqual(guided.candidates, { top_k: 5, top_p: 1 })
   assert.deepEqual(guided.rewards, [{ name: 'x', weight: 1 }])
   assert.equal(guided.strength, 1)
+  const absent = { num_beams: null, contrast: null, beam_width: null, unknown: null }
+  assert.deepEqual(parseAlignment({ reward: 'x', ...absent }), parseAlignment({ reward: 'x' }))
 })
 
 test('fan-out counts sequences, and answers grown count tokens', () => {
