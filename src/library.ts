@@ -11,9 +11,8 @@ import {
 import { parseRewardFit, rewardFitBody } from './api/rewards/reward-fit-schema.js'
 import { parseRewardScore, rewardScoreBody } from './api/rewards/reward-score-schema.js'
 import { rewardScores } from './api/rewards/score-formatter.js'
-import type {
-  ChatCompletion, ChatCompletionChunk, ChatRequest, FitBody, RewardScores, ScoreBody
-} from './api/wire-types.js'
+import type { ChatCompletion, ChatCompletionChunk, ChatRequest } from './api/chat/chat-types.js'
+import type { FitBody, RewardScores, ScoreBody } from './api/rewards/reward-types.js'
 import { engineConfig } from './config.js'
 import { settings, type EngineSettings } from './settings.js'
 import { InferenceClient } from './serving/inference-client.js'
@@ -23,7 +22,10 @@ import { servedModelNames } from './serving/model-names.js'
 import type { RewardInfo } from './rewards/reward-info.js'
 import { refuse } from './validation.js'
 
-export type * from './api/wire-types.js'
+export type * from './api/alignment/alignment-types.js'
+export type * from './api/chat/chat-types.js'
+export type * from './api/responses/response-types.js'
+export type * from './api/rewards/reward-types.js'
 export type { ProgressCandidate } from './decoding/events.js'
 export type { KlReport, StoppedBy, Warning } from './decoding/result.js'
 export type { FinishReason } from './policies/transcript.js'

@@ -7,7 +7,7 @@ import type {} from 'openai/resources/completions'
 import type {} from 'openai/resources/responses/responses'
 import type {
   AlignmentDetails, AlignmentParams, AlignmentProgress, AlignmentReport, ChoiceAlignment
-} from './api/wire-types.js'
+} from './api/alignment/alignment-types.js'
 
 declare module 'openai/resources/chat/completions/completions' {
   interface ChatCompletionCreateParamsBase { alignment?: AlignmentParams | null }

@@ -2,7 +2,7 @@
 import type { CandidateReport, Choice, DecodeResult, TraceStep } from '../../decoding/result.js'
 import type { GenerationStart } from '../../serving/protocol.js'
 import type { Score } from '../../rewards/scorer.js'
-import type { AlignmentReport, Candidate, ChoiceAlignment, RewardValue, ScoreFields } from '../wire-types.js'
+import type { AlignmentReport, Candidate, ChoiceAlignment, RewardValue, ScoreFields } from './alignment-types.js'
 
 /** Rounded for reading; six digits are more than any of these figures has. */
 const rounded = (value: number): number => Number(value.toFixed(6))

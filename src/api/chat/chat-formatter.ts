@@ -9,7 +9,7 @@ import { completionUsage } from '../generation/usage-formatter.js'
 import { ChunkFormatter } from '../transport/formatter.js'
 import { toolCallsOf, ToolCallDeltas, type CallIds } from './tool-calls.js'
 import type { ChatCompletionRequest } from './chat-completion-schema.js'
-import type { ChatChoice, ChatCompletion, ChatCompletionChunk, ChoiceLogprobs, ChunkChoice } from '../wire-types.js'
+import type { ChatChoice, ChatCompletion, ChatCompletionChunk, ChoiceLogprobs, ChunkChoice } from './chat-types.js'
 
 /** Makes one completion's objects. */
 export class ChatFormatter extends ChunkFormatter<GenerationEvent> {

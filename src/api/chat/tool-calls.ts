@@ -3,7 +3,7 @@
  * `delta.tool_calls`: first the id and the name of a call, then its arguments piece by piece.
  */
 import type { CallForm } from '../../models/tokenizer/call-form.js'
-import type { ChunkChoice, ToolCall } from '../wire-types.js'
+import type { ChunkChoice, ToolCall } from './chat-types.js'
 import { readToolCalls, ToolCallReader, type Piece } from './tool-call-parser.js'
 
 /** What a chunk adds to a choice. */

@@ -11,7 +11,7 @@ import { completionUsage } from '../generation/usage-formatter.js'
 import { ChunkFormatter } from '../transport/formatter.js'
 import { joinLogprobs, LegacyLogprobsWriter, type LegacyLogprobs } from './legacy-logprobs.js'
 import type { CompletionRequest } from './completion-schema.js'
-import type { Usage as WireUsage } from '../wire-types.js'
+import type { Usage as WireUsage } from '../chat/chat-types.js'
 
 type Json = Record<string, unknown>
 

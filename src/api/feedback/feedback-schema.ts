@@ -7,7 +7,7 @@ import { Checker } from '../../checker.js'
 import type { FeedbackEntry, StoredCompletion, Verdict } from '../../feedback/feedback-store.js'
 import { RequestError } from '../../errors.js'
 import { refuse } from '../../validation.js'
-import type { ChatCompletion } from '../wire-types.js'
+import type { ChatCompletion } from '../chat/chat-types.js'
 
 const closed = { additionalProperties: false } as const
 const answer = (description: string) => Type.Optional(Type.Union(

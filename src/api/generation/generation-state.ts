@@ -4,7 +4,7 @@ import type {
   GenerateRequest, GenerationEvent, GenerationStart, ModelInfo, PromptLogprobs, Usage
 } from '../../serving/protocol.js'
 import { alignmentObject, choiceAlignment } from '../alignment/alignment-formatter.js'
-import type { AlignmentReport, ChoiceAlignment } from '../wire-types.js'
+import type { AlignmentReport, ChoiceAlignment } from '../alignment/alignment-types.js'
 
 /** Seconds since the epoch, as `created` has them. */
 export const secondsNow = (): number => Math.floor(Date.now() / 1000)

@@ -1,6 +1,6 @@
 /** Logprobs of tokens as chat completions and responses tell them. */
 import type { RatedToken, TokenLogprob } from '../../policies/drawn-token.js'
-import type { ChoiceLogprobs, RatedToken as WireToken } from '../wire-types.js'
+import type { ChoiceLogprobs, RatedToken as WireToken } from '../chat/chat-types.js'
 
 /** Tokens with their alternatives. */
 export function logprobObjects (logprobs: readonly TokenLogprob[]): ChoiceLogprobs['content'] {

@@ -1,6 +1,8 @@
 /** What a generation took, as `usage` of the answers: OpenAI's figures with the ledger of guidance. */
 import type { Usage } from '../../serving/protocol.js'
-import type { AlignmentDetails, ResponseUsage, Usage as WireUsage } from '../wire-types.js'
+import type { AlignmentDetails } from '../alignment/alignment-types.js'
+import type { Usage as WireUsage } from '../chat/chat-types.js'
+import type { ResponseUsage } from '../responses/response-types.js'
 
 /** The ledger of guidance: generated = returned + discarded. */
 function ledgerObject (usage: Usage): AlignmentDetails {

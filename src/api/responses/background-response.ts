@@ -10,7 +10,7 @@ import { reportedError } from '../plugins/error-handler.js'
 import type { ResponseFormatter } from './response-formatter.js'
 import type { KeptResponse } from './stored-response.js'
 import type { ResponseRequest } from './response-create-schema.js'
-import type { ResponseEvent } from '../wire-types.js'
+import type { ResponseEvent } from './response-types.js'
 
 /** One response that is written by itself. `run` is called once. */
 export class BackgroundResponse {

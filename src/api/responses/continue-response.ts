@@ -9,7 +9,7 @@ import type { KeptResponse } from './stored-response.js'
 import { withoutScores } from './item-schema.js'
 import { parseResponseCreate, type ResponseBody, type ResponseRequest } from './response-create-schema.js'
 import type { Services } from '../services.js'
-import type { ResponseItem } from '../wire-types.js'
+import type { ResponseItem } from './response-types.js'
 
 /** What a response read and answered. @throws RequestError while it is being written */
 function conversationOf ({ input, response: { id, status, output } }: KeptResponse): readonly ResponseItem[] {

@@ -4,7 +4,7 @@ import { Type, type Static } from 'typebox'
 import { kinds } from '../../checker.js'
 import type { ChatMessage } from '../../rewards/scorer.js'
 import { refuse } from '../../validation.js'
-import type { ResponseItem } from '../wire-types.js'
+import type { ResponseItem } from './response-types.js'
 import { chatMessagesOf, type ChatMessageBody } from '../chat/message-schema.js'
 
 /** An id as OpenAI's have it. */

@@ -10,7 +10,9 @@ import { choiceAlignment } from '../alignment/alignment-formatter.js'
 import { logprobObjects } from '../generation/logprobs-formatter.js'
 import { newId } from './item-schema.js'
 import { readToolCalls, ToolCallReader, type Piece } from '../chat/tool-call-parser.js'
-import type { ResponseCall, ResponseEvent, ResponseMessage, ResponseOutputItem, ResponseText } from '../wire-types.js'
+import type {
+  ResponseCall, ResponseEvent, ResponseMessage, ResponseOutputItem, ResponseText
+} from './response-types.js'
 
 type Status = ResponseMessage['status']
 

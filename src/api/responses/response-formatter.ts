@@ -8,7 +8,7 @@ import type { Formatter } from '../transport/formatter.js'
 import { OutputItems } from './output-items.js'
 import { newId } from './item-schema.js'
 import type { ResponseRequest } from './response-create-schema.js'
-import type { ResponseEvent, ResponseObject, ResponseStatus } from '../wire-types.js'
+import type { ResponseEvent, ResponseObject, ResponseStatus } from './response-types.js'
 
 /** What of a request is given back as it was, or as it is understood. */
 function echoOf ({ body, format }: ResponseRequest): object {

@@ -16,9 +16,8 @@ import type { KeptResponse } from './stored-response.js'
 import { responseCreateBody, type ResponseBody } from './response-create-schema.js'
 import { itemsQuery, responseQuery, type ItemsQuery, type ResponseQuery } from './response-query-schema.js'
 import { deletedObject } from '../schemas/answer-schemas.js'
-import { itemList, responseObject } from './response-types.js'
+import { itemList, responseObject, type ResponseEvent } from './response-types.js'
 import type { Services } from '../services.js'
-import type { ResponseEvent } from '../wire-types.js'
 
 const params = Type.Object({ id: Type.String() })
 interface Params { id: string }

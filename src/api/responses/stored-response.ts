@@ -1,5 +1,5 @@
 /** A response as it is kept for later requests. Types only. */
-import type { ResponseEvent, ResponseItem, ResponseObject } from '../wire-types.js'
+import type { ResponseEvent, ResponseItem, ResponseObject } from './response-types.js'
 
 /** What is known of a response at one moment. */
 export interface KeptResponse {

@@ -5,7 +5,7 @@ import type { RewardInfo } from '../../rewards/reward-info.js'
 import { scoreFields } from '../alignment/alignment-formatter.js'
 import { secondsNow } from '../generation/generation-state.js'
 import type { RerankRequest } from './reward-score-schema.js'
-import type { RewardScore, RewardScores } from '../wire-types.js'
+import type { RewardScore, RewardScores } from './reward-types.js'
 
 /** Texts that are scored are read like prompts: nothing is generated. */
 function usageOf ({ usage }: Scored): RewardScores['usage'] {
