@@ -6,7 +6,7 @@ import { documented } from '../plugins/openapi.js'
 import { ChatFormatter } from './chat-formatter.js'
 import { chatCompletionBody, parseChatCompletion, type ChatCompletionBody } from './chat-completion-schema.js'
 import { chatCompletionObject } from './chat-types.js'
-import { deletedObject } from '../schemas/answer-schemas.js'
+import { deleted, deletedObject } from '../schemas/answer-schemas.js'
 import type { Services } from '../services.js'
 import { chatEvents, storedFor } from './stored-completions.js'
 
@@ -21,7 +21,7 @@ function stored (app: FastifyInstance, services: Services): void {
     { params, response: deletedObject }), ({ caller, params: { id } }) => {
     storedFor(services, caller, id)
     services.feedback.deleteCompletion(id)
-    return { id, object: 'chat.completion.deleted', deleted: true }
+    return deleted(id, 'chat.completion.deleted')
   })
 }
 

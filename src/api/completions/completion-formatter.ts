@@ -9,11 +9,12 @@ import type { GenerationEvent, Usage } from '../../serving/protocol.js'
 import { fingerprintOf, GenerationState, secondsNow } from '../generation/generation-state.js'
 import { completionUsage } from '../generation/usage-formatter.js'
 import { ChunkFormatter } from '../transport/formatter.js'
-import { joinLogprobs, LegacyLogprobsWriter, type LegacyLogprobs } from './legacy-logprobs.js'
-import type { CompletionRequest } from './completion-schema.js'
 import type { Usage as WireUsage } from '../chat/chat-types.js'
-
-type Json = Record<string, unknown>
+import type { CompletionRequest } from './completion-schema.js'
+import type {
+  Completion, CompletionChoice, CompletionChunk, CompletionChunkChoice, LegacyLogprobs
+} from './completion-types.js'
+import { joinLogprobs, LegacyLogprobsWriter } from './legacy-logprobs.js'
 
 /** An event of one of the request's prompts. */
 export interface PromptEvent { readonly prompt: number, readonly event: GenerationEvent }
@@ -63,7 +64,7 @@ class PromptState extends GenerationState {
 /** Makes one request's objects. */
 export class CompletionFormatter extends ChunkFormatter<PromptEvent> {
   readonly #request: CompletionRequest
-  readonly #head: Json
+  readonly #head: Omit<Completion, 'choices' | 'usage' | 'alignment'>
   readonly #prompts: readonly PromptState[]
 
   constructor (request: CompletionRequest) {
@@ -81,28 +82,30 @@ export class CompletionFormatter extends ChunkFormatter<PromptEvent> {
 
   see ({ prompt, event }: PromptEvent): void { this.#prompts[prompt]!.see(event) }
 
-  #choiceFields (prompt: number, choice: Choice): Json {
+  #choiceFields (
+    prompt: number, choice: Choice
+  ): Pick<CompletionChoice, 'alignment' | 'prompt_token_ids' | 'token_ids'> {
     const state = this.#prompts[prompt]!
     return {
       ...state.choiceAlignmentField(choice),
       ...(this.#request.returnTokenIds
-        ? { prompt_token_ids: state.start?.promptTokenIds, token_ids: choice.tokenIds }
+        ? { prompt_token_ids: state.start!.promptTokenIds, token_ids: choice.tokenIds }
         : {})
     }
   }
 
   /** The guidance of every prompt's generation: one object, or a list in the order of the prompts. */
-  #alignmentField (): Json {
+  #alignmentField (): Pick<Completion, 'alignment'> {
     if (!this.#prompts[0]!.isGuided) return {}
     const objects = this.#prompts.map(({ alignment }) => alignment)
-    return { alignment: objects.length === 1 ? objects[0] : objects }
+    return { alignment: objects.length === 1 ? objects[0]! : objects }
   }
 
   #usage (): WireUsage { return completionUsage(sumUsage(this.#prompts.map(({ usage }) => usage!))) }
 
   #indexOf (prompt: number, choice: number): number { return prompt * this.#request.n + choice }
 
-  completion (): Json {
+  completion (): Completion {
     const choices = this.#prompts.flatMap((state, prompt) => (state.result?.choices ?? []).map((choice, index) => ({
       index: this.#indexOf(prompt, index),
       text: state.echoed + choice.text,
@@ -113,22 +116,24 @@ export class CompletionFormatter extends ChunkFormatter<PromptEvent> {
     return { ...this.#head, choices, usage: this.#usage(), ...this.#alignmentField() }
   }
 
-  #chunk (choices: readonly Json[], more: Json = {}): Json {
+  #chunk (
+    choices: readonly CompletionChunkChoice[], more: Pick<CompletionChunk, 'usage' | 'alignment'> = {}
+  ): CompletionChunk {
     return { ...this.#head, choices, ...(this.#request.includeUsage ? { usage: null } : {}), ...more }
   }
 
-  #textChunk (prompt: number, choice: number, text: string, logprobs: LegacyLogprobs | null): Json {
+  #textChunk (prompt: number, choice: number, text: string, logprobs: LegacyLogprobs | null): CompletionChunk {
     return this.#chunk([{ index: this.#indexOf(prompt, choice), text, logprobs, finish_reason: null }])
   }
 
   /** The chunks that open a prompt's choices: the echoed prompt. */
-  #openingChunks (prompt: number): Json[] {
+  #openingChunks (prompt: number): CompletionChunk[] {
     const { echoed, echoedLogprobs } = this.#prompts[prompt]!
     return Array.from({ length: this.#request.n }, (_, choice) =>
       this.#textChunk(prompt, choice, echoed, echoedLogprobs))
   }
 
-  #finishChunk (prompt: number, index: number, choice: Choice): Json {
+  #finishChunk (prompt: number, index: number, choice: Choice): CompletionChunk {
     return this.#chunk([{
       index: this.#indexOf(prompt, index),
       text: '',
@@ -138,7 +143,7 @@ export class CompletionFormatter extends ChunkFormatter<PromptEvent> {
     }], this.#prompts[prompt]!.alignmentField())
   }
 
-  chunks (promptEvent: PromptEvent): Json[] {
+  chunks (promptEvent: PromptEvent): CompletionChunk[] {
     this.see(promptEvent)
     const { prompt, event } = promptEvent
     const { echo, generations, includeUsage } = this.#request

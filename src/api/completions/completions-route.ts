@@ -8,7 +8,7 @@ import { answer } from '../transport/answer.js'
 import { CompletionFormatter, type PromptEvent } from './completion-formatter.js'
 import { documented } from '../plugins/openapi.js'
 import { completionBody, parseCompletion, type CompletionBody } from './completion-schema.js'
-import { completionObject } from '../schemas/answer-schemas.js'
+import { completionObject } from './completion-types.js'
 import type { Services } from '../services.js'
 
 /** The events of several prompts as they come, the first once all are accepted. If one fails, the others end. */

@@ -4,17 +4,7 @@
  */
 import type { RatedToken, TokenLogprob } from '../../policies/drawn-token.js'
 import type { PromptLogprobs } from '../../serving/protocol.js'
-
-/**
- * Token by token: texts, ln π in nats (null for a prompt's first), the most probable tokens, and where each begins in
- * the text, in UTF-16 units.
- */
-export interface LegacyLogprobs {
-  readonly tokens: readonly string[]
-  readonly token_logprobs: ReadonlyArray<number | null>
-  readonly top_logprobs: ReadonlyArray<Readonly<Record<string, number>> | null>
-  readonly text_offset: readonly number[]
-}
+import type { LegacyLogprobs } from './completion-types.js'
 
 const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
 

@@ -1,11 +1,12 @@
 /** What people say of stored chat completions: `/v1/feedback`. */
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
 import { documented } from '../plugins/openapi.js'
 import {
-  checkFeedback, feedbackBody, feedbackObject, feedbackQuery, verdictOf, type FeedbackBody, type FeedbackQuery
+  checkFeedback, feedbackBody, feedbackList, feedbackObject, feedbackOf, feedbackQuery, verdictOf, type FeedbackBody,
+  type FeedbackQuery
 } from './feedback-schema.js'
-import { deletedObject, feedbackList, feedbackObject as describedFeedback } from '../schemas/answer-schemas.js'
+import { deleted, deletedObject } from '../schemas/answer-schemas.js'
 import type { Services } from '../services.js'
 
 interface WithId { Params: { id: string } }
@@ -13,20 +14,21 @@ const params = Type.Object({ id: Type.String() })
 
 export function feedback (app: FastifyInstance, services: Services): void {
   app.post<{ Body: FeedbackBody }>('/v1/feedback', documented('Says something of a stored chat completion',
-    { body: feedbackBody, response: describedFeedback, access: 'admin' }), ({ body: said }) => {
+    { body: feedbackBody, response: feedbackObject, access: 'admin' }), ({ body: said }) => {
     checkFeedback(said)
     const stored = services.feedback.completion(said.completion_id)
-    return feedbackObject(services.feedback.add(stored.id, said.dataset, verdictOf(said, stored)))
+    return feedbackOf(services.feedback.add(stored.id, said.dataset, verdictOf(said, stored)))
   })
   app.get<{ Querystring: FeedbackQuery }>('/v1/feedback', documented('Lists feedback, oldest first',
-    { query: feedbackQuery, response: feedbackList, access: 'admin' }), ({ query: { dataset, limit, after } }) => {
+    { query: feedbackQuery, response: feedbackList, access: 'admin' }), ({ query }): Static<typeof feedbackList> => {
+    const { dataset, limit, after } = query
     const entries = services.feedback.list({ dataset, after, limit: limit + 1 })
-    const data = entries.slice(0, limit).map(feedbackObject)
+    const data = entries.slice(0, limit).map(feedbackOf)
     return { object: 'list', data, has_more: entries.length > limit }
   })
   app.delete<WithId>('/v1/feedback/:id', documented('Deletes feedback',
     { params, response: deletedObject, access: 'admin' }), ({ params: { id } }) => {
     services.feedback.delete(id)
-    return { id, object: 'feedback', deleted: true }
+    return deleted(id, 'feedback')
   })
 }

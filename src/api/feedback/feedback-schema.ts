@@ -7,7 +7,9 @@ import { Checker } from '../../checker.js'
 import type { FeedbackEntry, StoredCompletion, Verdict } from '../../feedback/feedback-store.js'
 import { RequestError } from '../../errors.js'
 import { refuse } from '../../validation.js'
+import { listOf } from '../alignment/alignment-types.js'
 import type { ChatCompletion } from '../chat/chat-types.js'
+import { listObject } from '../schemas/answer-schemas.js'
 
 const closed = { additionalProperties: false } as const
 const answer = (description: string) => Type.Optional(Type.Union(
@@ -78,9 +80,25 @@ export function verdictOf (
   return pair
 }
 
+export const feedbackObject = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('feedback'),
+  created: Type.Integer(),
+  completion_id: Type.String(),
+  dataset: Type.String(),
+  kind: Type.Enum(['pairs', 'labels', 'scores']),
+  messages: listOf(Type.Object({ role: Type.String(), content: Type.String() })),
+  chosen: Type.Optional(Type.String()),
+  rejected: Type.Optional(Type.String()),
+  answer: Type.Optional(Type.String()),
+  label: Type.Optional(Type.Enum([0, 1])),
+  score: Type.Optional(Type.Number())
+})
+export const feedbackList = Type.Object({ ...listObject(feedbackObject).properties, has_more: Type.Boolean() })
+
 /** Feedback as responses tell it. */
-export function feedbackObject (
+export function feedbackOf (
   { id, completionId, dataset, created, messages, verdict: { kind, ...said } }: FeedbackEntry
-): object {
+): Static<typeof feedbackObject> {
   return { id, object: 'feedback', created, completion_id: completionId, dataset, kind, messages, ...said }
 }

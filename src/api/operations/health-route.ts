@@ -3,16 +3,35 @@
  * requests), `/version`, `/metrics`.
  */
 import type { FastifyInstance } from 'fastify'
+import { Type, type Static } from 'typebox'
 import type { ModelInfo } from '../../serving/protocol.js'
 import { packageVersion } from '../../package-root.js'
 import { documented } from '../plugins/openapi.js'
-import { statusObject, versionObject } from '../schemas/answer-schemas.js'
+import { listOf } from '../alignment/alignment-types.js'
 import type { Services } from '../services.js'
 
 /** A model and what its engine does. */
 interface Engine { readonly model: string, readonly engine: object }
 
-function runningModel ({ id, fingerprint, operators }: ModelInfo): object {
+const runningModelObject = Type.Object({
+  id: Type.String(),
+  system_fingerprint: Type.String(),
+  format: Type.String({ description: 'weight format in use' }),
+  threads: Type.Integer(),
+  operators: listOf(Type.String(), 'what its matrices are multiplied with, as the self-test chose it'),
+  shared_prompts: Type.Boolean({ description: 'whether candidates share the KV of their prompt where that pays' }),
+  onnxruntime: Type.String({ description: 'version of ONNX Runtime' }),
+  instruction_set: Type.String({ description: 'what the processor says it has, of what kernels are chosen by' }),
+  kernels: Type.String({ description: 'tells kernels apart that round differently' }),
+  self_test: listOf(Type.String(), 'what the self-test found wrong on this processor, and what is done in its place')
+})
+const versionObject = Type.Object({
+  version: Type.String(),
+  models: listOf(runningModelObject, 'none while they are loading')
+})
+const statusObject = Type.Object({ status: Type.String() })
+
+function runningModel ({ id, fingerprint, operators }: ModelInfo): Static<typeof runningModelObject> {
   const { format, threads, operators: names, sharesPrompts, onnxruntime, instructionSet, kernels, notes } = operators
   return {
     id,
@@ -30,7 +49,7 @@ function runningModel ({ id, fingerprint, operators }: ModelInfo): object {
 
 export function health (app: FastifyInstance, services: Services): void {
   const open = { access: 'public', response: statusObject } as const
-  const alive = (): object => {
+  const alive = (): Static<typeof statusObject> => {
     if (services.problem) throw services.problem
     return { status: 'ok' }
   }
@@ -39,9 +58,9 @@ export function health (app: FastifyInstance, services: Services): void {
   app.get('/ping', documented(summary, open), alive)
   app.post('/ping', documented(summary, open), alive)
   const about = 'The server’s version, and what its models are run with on this processor'
-  app.get('/version', documented(about, { access: 'public', response: versionObject }), () => {
-    return { version: packageVersion, models: services.isReady ? services.inference.models.map(runningModel) : [] }
-  })
+  const version = (): Static<typeof versionObject> =>
+    ({ version: packageVersion, models: services.isReady ? services.inference.models.map(runningModel) : [] })
+  app.get('/version', documented(about, { access: 'public', response: versionObject }), version)
   app.get('/ready', documented('Whether the server takes requests', open), async () => {
     services.refuseIfDraining()
     const { engines, rewardModels } = await services.inference.stats()

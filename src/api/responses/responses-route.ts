@@ -15,7 +15,7 @@ import { ResponseConnection } from './response-socket.js'
 import type { KeptResponse } from './stored-response.js'
 import { responseCreateBody, type ResponseBody } from './response-create-schema.js'
 import { itemsQuery, responseQuery, type ItemsQuery, type ResponseQuery } from './response-query-schema.js'
-import { deletedObject } from '../schemas/answer-schemas.js'
+import { deleted, deletedObject } from '../schemas/answer-schemas.js'
 import { itemList, responseObject, type ResponseEvent } from './response-types.js'
 import type { Services } from '../services.js'
 
@@ -114,7 +114,7 @@ function end (app: FastifyInstance, services: Services): void {
     { response: deletedObject, params }), (request: WithId) => {
     find(services, request)
     services.responses.delete(request.caller, request.params.id)
-    return { id: request.params.id, object: 'response', deleted: true }
+    return deleted(request.params.id, 'response')
   })
 }
 

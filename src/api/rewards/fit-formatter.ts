@@ -3,6 +3,7 @@ import { EventQueue } from '../../decoding/event-queue.js'
 import type { FitRequest, FittingProgress } from '../../serving/calls.js'
 import type { RewardInfo } from '../../rewards/reward-info.js'
 import { ChunkFormatter } from '../transport/formatter.js'
+import type { RewardCard } from './reward-types.js'
 import { rewardCard } from './score-formatter.js'
 import type { Inference } from '../../serving/inference-client.js'
 
@@ -31,7 +32,7 @@ export class FitFormatter extends ChunkFormatter<FitEvent> {
     if (event.type === 'reward') this.#reward = event.reward
   }
 
-  completion (): object { return rewardCard(this.#reward!) }
+  completion (): RewardCard { return rewardCard(this.#reward!) }
 
   chunks (event: FitEvent): object[] {
     this.see(event)

@@ -1,11 +1,13 @@
-/** Requests to score answers and to fit rewards, and the scores. */
+/** Requests to score answers and to fit rewards, rewards and scores. */
 import { Type, type Static } from 'typebox'
+import { anyObject } from '../../checker.js'
+import {
+  listOf, orNull, rewardsUsedList, scoreProperties, warningList, type WeightedReward
+} from '../alignment/alignment-types.js'
+import { listObject } from '../schemas/answer-schemas.js'
+import type { Given, Loose } from '../schemas/loose.js'
 import type { rewardFitSchema } from './reward-fit-schema.js'
 import type { rewardScoreSchema } from './reward-score-schema.js'
-import {
-  listOf, rewardsUsedList, scoreProperties, warningList, type WeightedReward
-} from '../alignment/alignment-types.js'
-import type { Given, Loose } from '../schemas/loose.js'
 
 type ScoreBodyFields = Static<typeof rewardScoreSchema>
 
@@ -32,7 +34,7 @@ export type FitBody = Loose<Omit<Static<typeof rewardFitSchema>, 'stream' | 'fee
  */
 export type FitExample = Readonly<NonNullable<Static<typeof rewardFitSchema>['examples']>[number]>
 
-export const scoreUsageObject = Type.Object({
+const scoreUsageObject = Type.Object({
   prompt_tokens: Type.Integer(),
   total_tokens: Type.Integer(),
   prompt_tokens_details: Type.Object({ cached_tokens: Type.Integer() }),
@@ -60,3 +62,50 @@ export const rewardScoreList = Type.Object({
 })
 /** Scores of given answers, in their order. */
 export type RewardScores = Static<typeof rewardScoreList>
+
+export const scoredList = Type.Object({
+  id: Type.String(),
+  object: Type.Literal('list'),
+  created: Type.Integer(),
+  model: Type.String(),
+  data: listOf(Type.Object({ index: Type.Integer(), object: Type.Literal('score'), score: Type.Number() })),
+  warnings: warningList,
+  usage: scoreUsageObject
+})
+/** Scores in vLLM's shape. */
+export type ScoredList = Static<typeof scoredList>
+
+export const rerankedList = Type.Object({
+  id: Type.String(),
+  model: Type.String(),
+  results: listOf(Type.Object({
+    index: Type.Integer(), document: Type.Optional(Type.Object({ text: Type.String() })), relevance_score: Type.Number()
+  })),
+  warnings: warningList,
+  usage: scoreUsageObject
+})
+/** Documents in Jina's shape, best first. */
+export type RerankedList = Static<typeof rerankedList>
+
+const rewardFields = {
+  id: Type.String(),
+  object: Type.Literal('reward'),
+  kind: Type.String(),
+  members: listOf(Type.String()),
+  description: Type.String(),
+  version: Type.String(),
+  models: listOf(Type.String()),
+  deletable: Type.Boolean()
+}
+export const rewardList = listObject(Type.Object(rewardFields))
+/** A reward in a list. */
+export type RewardListItem = Static<typeof rewardList>['data'][number]
+
+const known = orNull(anyObject())
+export const rewardCardObject = Type.Object({
+  ...rewardFields, statistics: known, fit: known, metrics: known, next_token: known, adaptation: known
+})
+/** A reward with its card: statistics, what it was fitted on, how good it is. */
+export type RewardCard = Static<typeof rewardCardObject>
+
+export const suggestionList = listObject(Type.Object({ index: Type.Integer(), gain: Type.Number() }))

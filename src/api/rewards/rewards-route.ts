@@ -3,7 +3,7 @@
  * `/v1/rewards/:id/adapt` and `/suggest`.
  */
 import type { FastifyInstance } from 'fastify'
-import { Type } from 'typebox'
+import { Type, type Static } from 'typebox'
 import { RequestError } from '../../errors.js'
 import type { RewardInfo } from '../../rewards/reward-info.js'
 import { answer } from '../transport/answer.js'
@@ -15,10 +15,8 @@ import { parseRewardFit, rewardFitBody, type RewardFitBody } from './reward-fit-
 import {
   adaptBody, parseAdapt, parseSuggest, suggestBody, type AdaptBody, type SuggestBody
 } from './reward-adapt-schema.js'
-import {
-  deletedObject, rewardList, rewardObject as describedReward, suggestionList
-} from '../schemas/answer-schemas.js'
-import { rewardScoreList } from './reward-types.js'
+import { deleted, deletedObject } from '../schemas/answer-schemas.js'
+import { rewardCardObject, rewardList, rewardScoreList, suggestionList } from './reward-types.js'
 import { callInference } from '../transport/inference-call.js'
 import type { Services } from '../services.js'
 
@@ -36,13 +34,13 @@ function find ({ inference }: Services, id: string): RewardInfo {
 
 function listing (app: FastifyInstance, services: Services): void {
   app.get('/v1/rewards', documented('Lists the rewards', { response: rewardList }),
-    () => ({ object: 'list', data: services.inference.rewards.map(rewardObject) }))
-  app.get<WithId>('/v1/rewards/:id', documented('One reward, with its card', { response: describedReward, params }),
+    (): Static<typeof rewardList> => ({ object: 'list', data: services.inference.rewards.map(rewardObject) }))
+  app.get<WithId>('/v1/rewards/:id', documented('One reward, with its card', { response: rewardCardObject, params }),
     ({ params: { id } }) => rewardCard(find(services, id)))
   app.delete<WithId>('/v1/rewards/:id', documented('Deletes a reward that was fitted',
     { params, response: deletedObject, access: 'admin' }), async ({ params: { id } }) => {
     await services.inference.call('deleteReward', { name: id })
-    return { id, object: 'reward', deleted: true }
+    return deleted(id, 'reward')
   })
 }
 
@@ -57,7 +55,7 @@ function scoring (app: FastifyInstance, services: Services): void {
 
 function fitting (app: FastifyInstance, services: Services): void {
   app.post<{ Body: RewardFitBody }>('/v1/rewards/fit', documented('Fits a reward on examples and keeps it', {
-    body: rewardFitBody, response: describedReward, streams: true, access: 'admin'
+    body: rewardFitBody, response: rewardCardObject, streams: true, access: 'admin'
   }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const { fit, stream } =
@@ -74,15 +72,16 @@ function fitting (app: FastifyInstance, services: Services): void {
 function adapting (app: FastifyInstance, services: Services): void {
   app.post<WithId & { Body: AdaptBody }>('/v1/rewards/:id/adapt', documented(
     'Makes a user’s own reward from a few pairs and keeps it', {
-      params, body: adaptBody, response: describedReward, access: 'admin'
+      params, body: adaptBody, response: rewardCardObject, access: 'admin'
     }
   ), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseAdapt(httpRequest.body, httpRequest.params.id, services.catalog)
     return rewardCard(await callInference(services, 'adapt', request, httpRequest, reply))
   })
-  app.post<WithId & { Body: SuggestBody }>('/v1/rewards/:id/suggest', documented('Says which pairs to label next',
-    { params, body: suggestBody, response: suggestionList, access: 'admin' }), async (httpRequest, reply) => {
+  app.post<WithId & { Body: SuggestBody }>('/v1/rewards/:id/suggest', documented('Says which pairs to label next', {
+    params, body: suggestBody, response: suggestionList, access: 'admin'
+  }), async (httpRequest, reply): Promise<Static<typeof suggestionList>> => {
     services.refuseIfDraining()
     const request = parseSuggest(httpRequest.body, httpRequest.params.id, services.catalog)
     return { object: 'list', data: await callInference(services, 'suggest', request, httpRequest, reply) }

@@ -5,7 +5,9 @@ import type { RewardInfo } from '../../rewards/reward-info.js'
 import { scoreFields } from '../alignment/alignment-formatter.js'
 import { secondsNow } from '../generation/generation-state.js'
 import type { RerankRequest } from './reward-score-schema.js'
-import type { RewardScore, RewardScores } from './reward-types.js'
+import type {
+  RerankedList, RewardCard, RewardListItem, RewardScore, RewardScores, ScoredList
+} from './reward-types.js'
 
 /** Texts that are scored are read like prompts: nothing is generated. */
 function usageOf ({ usage }: Scored): RewardScores['usage'] {
@@ -43,7 +45,7 @@ export function rewardScores (request: ScoreRequest, scored: Scored): RewardScor
 }
 
 /** `POST /v1/score` */
-export function scoreList ({ rewards }: ScoreRequest, scored: Scored): object {
+export function scoreList ({ rewards }: ScoreRequest, scored: Scored): ScoredList {
   return {
     id: `score-${randomUUID()}`,
     object: 'list',
@@ -56,7 +58,7 @@ export function scoreList ({ rewards }: ScoreRequest, scored: Scored): object {
 }
 
 /** `POST /v1/rerank`: best first, ties in the documents' order. */
-export function rerankList ({ score, top, returnDocuments }: RerankRequest, scored: Scored): object {
+export function rerankList ({ score, top, returnDocuments }: RerankRequest, scored: Scored): RerankedList {
   const results = score.items.map(({ answer }, index) => ({
     index, ...(returnDocuments ? { document: { text: answer } } : {}), relevance_score: value(scored, index)
   }))
@@ -78,20 +80,16 @@ function snakeCase (plain: unknown): unknown {
     [key.replaceAll(/[A-Z]/g, letter => `_${letter.toLowerCase()}`), snakeCase(inner)]))
 }
 
-/** A reward in a list. */
-export function rewardObject ({ name, kind, members, description, version, models, deletable }: RewardInfo): object {
+export function rewardObject (
+  { name, kind, members, description, version, models, deletable }: RewardInfo
+): RewardListItem {
   return { id: name, object: 'reward', kind, members, description, version, models, deletable }
 }
 
-/** A reward with its card: statistics, what it was fitted on, how good it is. */
-export function rewardCard (info: RewardInfo): object {
+export function rewardCard (info: RewardInfo): RewardCard {
   const { statistics, fit, metrics, nextToken, adaptation } = info
   return {
     ...rewardObject(info),
-    statistics: snakeCase(statistics),
-    fit: snakeCase(fit),
-    metrics: snakeCase(metrics),
-    next_token: snakeCase(nextToken),
-    adaptation: snakeCase(adaptation)
+    ...snakeCase({ statistics, fit, metrics, nextToken, adaptation }) as Omit<RewardCard, keyof RewardListItem>
   }
 }

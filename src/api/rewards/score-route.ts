@@ -5,7 +5,7 @@
 import type { FastifyInstance } from 'fastify'
 import { documented } from '../plugins/openapi.js'
 import { rerankList, scoreList } from './score-formatter.js'
-import { scoredList, rerankedList } from '../schemas/answer-schemas.js'
+import { rerankedList, scoredList } from './reward-types.js'
 import {
   parseRerank, parseScore, rerankBody, scoreBody, type RerankBody, type ScoreBody
 } from './reward-score-schema.js'

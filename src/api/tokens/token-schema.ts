@@ -1,9 +1,13 @@
-/** The bodies of `POST /tokenize` and `/detokenize`, in vLLM's shapes, and of `POST /v1/embeddings`, in OpenAI's. */
+/**
+ * What `POST /tokenize` and `/detokenize` take and answer, in vLLM's shapes, and the body of `POST /v1/embeddings`, in
+ * OpenAI's.
+ */
 import { Type, type Static } from 'typebox'
 import { Checker, nullable } from '../../checker.js'
 import type { DetokenizeRequest, EmbedRequest } from '../../serving/calls.js'
 import type { ModelInfo, PromptInput } from '../../serving/protocol.js'
 import { refuse } from '../../validation.js'
+import { listOf, orNull } from '../alignment/alignment-types.js'
 import type { Catalog } from '../models/model-catalog.js'
 import { openBody } from '../schemas/body.js'
 import { chatFields, chatPromptOf } from '../chat/chat-completion-schema.js'
@@ -50,6 +54,21 @@ export type TokenizeBody = Static<typeof tokenizeSchema>
 export type DetokenizeBody = Static<typeof detokenizeSchema>
 export type TokenizerQuery = Static<typeof tokenizerQuerySchema>
 export type EmbeddingsBody = Static<typeof embeddingsSchema>
+
+export const tokenizeObject = Type.Object({
+  count: Type.Integer(),
+  max_model_len: Type.Integer(),
+  tokens: listOf(Type.Integer()),
+  token_strs: Type.Optional(listOf(Type.String()))
+})
+export const detokenizeObject = Type.Object({ prompt: Type.String() })
+export const tokenizerInfoObject = Type.Object({
+  bos_token: orNull(Type.String()),
+  eos_token: orNull(Type.String()),
+  pad_token: Type.Null(),
+  model_max_length: Type.Integer(),
+  chat_template: Type.String()
+})
 
 /** What a body of `/tokenize` asks for. */
 export interface TokenizeRequest {

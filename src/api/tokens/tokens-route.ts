@@ -1,16 +1,16 @@
 /** `POST /tokenize`, `POST /detokenize` and `GET /tokenizer_info`, as vLLM has them. */
 import type { FastifyInstance } from 'fastify'
+import type { Static } from 'typebox'
 import { documented } from '../plugins/openapi.js'
-import { detokenizeObject, tokenizeObject, tokenizerInfoObject } from '../schemas/answer-schemas.js'
 import {
-  detokenizeBody, parseDetokenize, parseTokenize, parseTokenizerQuery, tokenizeBody, tokenizerQuery,
-  type DetokenizeBody, type TokenizeBody, type TokenizerQuery
+  detokenizeBody, detokenizeObject, parseDetokenize, parseTokenize, parseTokenizerQuery, tokenizeBody, tokenizeObject,
+  tokenizerInfoObject, tokenizerQuery, type DetokenizeBody, type TokenizeBody, type TokenizerQuery
 } from './token-schema.js'
 import type { Services } from '../services.js'
 
 export function tokens (app: FastifyInstance, services: Services): void {
   app.post<{ Body: TokenizeBody }>('/tokenize', documented('Text or messages to tokens',
-    { body: tokenizeBody, response: tokenizeObject }), async request => {
+    { body: tokenizeBody, response: tokenizeObject }), async (request): Promise<Static<typeof tokenizeObject>> => {
     const { model, prompt, withTexts } = parseTokenize(request.body, services.catalog)
     const { tokens, texts } = await services.inference.call('tokenize', { model: model.id, prompt })
     return {
@@ -19,7 +19,7 @@ export function tokens (app: FastifyInstance, services: Services): void {
   })
   app.get<{ Querystring: TokenizerQuery }>('/tokenizer_info', documented(
     'What programs that render prompts themselves need', { query: tokenizerQuery, response: tokenizerInfoObject }
-  ), async ({ query }) => {
+  ), async ({ query }): Promise<Static<typeof tokenizerInfoObject>> => {
     const model = parseTokenizerQuery(query, services.catalog)
     const { beginToken, endToken, chatTemplate } = await services.inference.call('tokenizerInfo', { model: model.id })
     return {
@@ -30,8 +30,9 @@ export function tokens (app: FastifyInstance, services: Services): void {
       chat_template: chatTemplate
     }
   })
-  app.post<{ Body: DetokenizeBody }>('/detokenize', documented('Tokens to text',
-    { body: detokenizeBody, response: detokenizeObject }), async request => ({
+  app.post<{ Body: DetokenizeBody }>('/detokenize', documented('Tokens to text', {
+    body: detokenizeBody, response: detokenizeObject
+  }), async (request): Promise<Static<typeof detokenizeObject>> => ({
     prompt: await services.inference.call('detokenize', parseDetokenize(request.body, services.catalog))
   }))
 }
