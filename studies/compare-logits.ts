@@ -47,7 +47,8 @@ async function compare (model: string): Promise<void> {
         sequence.close()
       }
     })
-  console.log(`${positions} positions, ${ids.length} logits and the log-normaliser of each: the largest difference is ` +
+  console.log(`${positions} positions, ${ids.length} logits and the log-normaliser of each: the largest ` +
+    'difference is ' +
     `${worst.toExponential(2)}`)
 }
 

@@ -11,8 +11,8 @@
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Analysis, WayFigures } from '../src/evaluation/analysis.js'
-import type { PanelCurve } from '../src/evaluation/panel-analysis.js'
+import type { Analysis, ConfigurationFigures } from '../src/evaluation/analysis.js'
+import type { ProxyCurve } from '../src/evaluation/over-optimisation-analysis.js'
 import { turningSentence } from '../src/evaluation/report.js'
 import type { VerifiedResult } from '../src/evaluation/verified.js'
 import { packageRoot } from '../src/package-root.js'
@@ -30,7 +30,7 @@ interface EvalReport {
   readonly judge: string,
   readonly candidates: number,
   readonly analysis: Analysis,
-  readonly panel: readonly PanelCurve[]
+  readonly panel: readonly ProxyCurve[]
 }
 interface VerifiedReport extends VerifiedResult { readonly environment: Environment, readonly candidates: number }
 interface BenchReport {
@@ -58,7 +58,7 @@ const missing = 'not measured'
 
 function frontierAim (report: EvalReport | null): Aim {
   const frontier = report?.analysis.frontier ?? null
-  const best = frontier?.ways.flatMap(({ share, ...way }) => share ? [{ ...way, share }] : [])
+  const best = frontier?.ways.flatMap(({ share, ...configuration }) => share ? [{ ...configuration, share }] : [])
     .toSorted((a, b) => b.share.value - a.share.value)[0]
   return {
     name: 'frontier',
@@ -78,7 +78,9 @@ function sixteenAim (report: EvalReport | null): Aim {
   const fast = report?.analysis.ways.filter(({ time, shareOf16, label }) =>
     time && time.value <= 1.8 && shareOf16 && label !== 'plain') ?? []
   const best = fast.toSorted((a, b) => b.shareOf16!.low - a.shareOf16!.low).slice(0, 3)
-  const show = ({ label, shareOf16, time, kl }: WayFigures): string => `${label}: ${percent(shareOf16!)} at ` +
+  const show = ({
+    label, shareOf16, time, kl
+  }: ConfigurationFigures): string => `${label}: ${percent(shareOf16!)} at ` +
     `${time!.value.toFixed(2)} × the time${kl === null ? '' : `, ${kl.toFixed(1)} nats`}`
   return {
     name: 'sixteen for less than two',
@@ -90,16 +92,18 @@ function sixteenAim (report: EvalReport | null): Aim {
 }
 
 function verifiedAim (report: VerifiedReport | null): Aim {
-  const way = report?.ways.find(({ label }) => label === 'eagerly, JSON by grammar')
+  const configuration = report?.ways.find(({ label }) => label === 'eagerly, JSON by grammar')
   return {
     name: 'verified answers',
     goal: '90 % of pass@32 for 6 plain answers’ tokens or fewer, 3 × faster than a client’s retry loop',
-    measured: way
-      ? `${way.label}: ${percent(way.shareOfBest)} of pass@${report!.candidates}, ${range(way.tokens)} × the tokens, ` +
-        `${way.fasterThanRetry ? `${range(way.fasterThanRetry)} × faster` : 'time not taken'}`
+    measured: configuration
+      ? `${configuration.label}: ${percent(configuration.shareOfBest)} of pass@${report!.candidates}, ` +
+        `${range(configuration.tokens)} × the tokens, ` +
+        `${configuration.fasterThanRetry ? `${range(configuration.fasterThanRetry)} × faster` : 'time not taken'}`
       : missing,
-    met: way?.fasterThanRetry
-      ? way.shareOfBest.value >= 0.9 && way.tokens.value <= 6 && way.fasterThanRetry.value >= 3
+    met: configuration?.fasterThanRetry
+      ? configuration.shareOfBest.value >= 0.9 && configuration.tokens.value <= 6 &&
+        configuration.fasterThanRetry.value >= 3
       : null,
     command: report?.environment.command ?? 'fairlead eval-verified'
   }
@@ -138,15 +142,16 @@ function stopAim (report: StopReport | null): Aim {
 const verdict = ({ met }: Aim): string => met === null ? '–' : met ? 'met' : '**not met**'
 
 /** Where guidance by the reward fitted on whole answers stands beside that fitted on prefixes. */
-function outcomeSentence ({ ways }: Analysis): string {
-  const outcome = ways.filter(({ curve, overLookAhead }) => curve?.name.includes('whole answers') && overLookAhead)
+function outcomeSentence ({ ways: configurations }: Analysis): string {
+  const outcome = configurations.filter(({ curve, overLookAhead }) =>
+    curve?.name.includes('whole answers') && overLookAhead)
   return outcome.length === 0
     ? 'their KLs do not overlap'
     : outcome.map(({ kl, overLookAhead }) => `${interval(overLookAhead!)} at ${kl!.toFixed(1)} nats`).join(', ')
 }
 
-function panelSentence (panel: readonly PanelCurve[], largest: number): string {
-  const turned = panel.filter(({ group, turning }) => group === 'small fits' && turning.after.high < 0)
+function overOptimisationSentence (proxies: readonly ProxyCurve[], largest: number): string {
+  const turned = proxies.filter(({ group, turning }) => group === 'small fits' && turning.after.high < 0)
   return turned.length === 0
     ? `none is over-optimised up to n = ${largest}`
     : turned.map(({ label, turning }) =>
@@ -173,9 +178,9 @@ ${describeEnvironment(environment)}
 - Judge ${judge}, ${analysis.prompts} prompts: from one answer to the best of 16 ${bestOf(16)}, of ${largest} ${bestOf(largest)}. ${turningSentence(analysis)}
 - A system message that states the wish: ${prompted}; the judge itself choosing among 16 (oracle): ${interval(oracle)}.
 - Guidance by the reward fitted on whole answers less by the one fitted on prefixes, at equal KL: ${outcomeSentence(analysis)}.
-- Small fits on noisy pairs: ${panelSentence(panel, largest)}.
+- Small fits on noisy pairs: ${overOptimisationSentence(panel, largest)}.
 
-The whole report, with every strategy at equal tokens, time and KL, controls and the over-optimisation panel: [${name}](evaluation/results/${name}/REPORT.md).
+The whole report, with every strategy at equal tokens, time and KL, controls and the over-optimisation study: [${name}](evaluation/results/${name}/REPORT.md).
 `
 }
 

@@ -23,7 +23,7 @@ const options: Options = {
   whole: { type: 'boolean', help: 'compare from the first token of the template on' }
 }
 
-const abreast = 16
+const concurrent = 16
 
 interface Text { readonly given: readonly number[], readonly measured: readonly number[] }
 /** Log probabilities over the vocabulary, and the most probable token. */
@@ -37,8 +37,8 @@ function textsOf ({ chatTemplate, tokenizer }: LoadedModel, rows: readonly PairR
     if (!whole) return { given: before, measured: after }
     const all = [...before, ...after]
     return { given: all.slice(0, 1), measured: all.slice(1) }
-  }).filter(({ given, measured }) => given.length < 512 && measured.length >= length).slice(0, abreast)
-  if (texts.length < abreast) {
+  }).filter(({ given, measured }) => given.length < 512 && measured.length >= length).slice(0, concurrent)
+  if (texts.length < concurrent) {
     throw new Error(`only ${texts.length} of the texts have ${length} tokens; ask for fewer positions`)
   }
   return texts
@@ -50,7 +50,7 @@ async function distributions (
 ): Promise<void> {
   const { cacheDir, threads } = loadConfig()
   await withRuntime({ model: 'smollm2-135m', format, threads, cacheDir },
-    { maxSequences: abreast, kvCacheBytes: 2 ** 32, prefillTokensPerStep: 128 }, async ({ engine, model }) => {
+    { maxSequences: concurrent, kvCacheBytes: 2 ** 32, prefillTokensPerStep: 128 }, async ({ engine, model }) => {
       console.log(`${format}: ${model.operators.operators.join(', ')}; kernels ${model.operators.kernels}`)
       const texts = textsOf(model, rows, length, whole)
       const sequences = texts.map(({ given }) => engine.open(given))
@@ -72,11 +72,11 @@ const klOf = (p: Float32Array, q: Float32Array): number =>
 
 async function compare (args: Arguments): Promise<void> {
   const formats = namesOption({ formats: args.text('formats') }, 'formats', weightFormats)
-  const [length, whole] = [Math.ceil(args.integer('positions') / abreast), args.flag('whole')]
+  const [length, whole] = [Math.ceil(args.integer('positions') / concurrent), args.flag('whole')]
   const rows = await readRows<PairRow>(args.text('data'), 'helpfulness_pairs.test')
   const exact: Position[] = []
   await distributions('f32', rows, length, whole, one => { exact.push(one) })
-  console.log(`against f32, ${exact.length} positions of ${abreast} ${whole ? 'whole chats' : 'answers'}`)
+  console.log(`against f32, ${exact.length} positions of ${concurrent} ${whole ? 'whole chats' : 'answers'}`)
   for (const format of formats) {
     let [position, kl, same, largest] = [0, 0, 0, 0]
     await distributions(format, rows, length, whole, ({ row, top }) => {

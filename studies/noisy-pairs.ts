@@ -45,7 +45,7 @@ const [draws, pairsWanted, heads] = [20, 200, 5]
 const penalty = 1
 
 /**
- * How the judge's gain of one draw comes out under a way of choosing, prompt by prompt, and the answers that it draws.
+ * How the judge's gain of one draw comes out under a configuration, prompt by prompt, and the answers that it draws.
  */
 interface Chosen { readonly gain: readonly number[], readonly drawn: number }
 
@@ -81,8 +81,8 @@ interface DrawResult {
   readonly accuracy: number
 }
 
-/** Ways to decide how hard to press one head. @param telling whether the fit's accuracy is clearly above ½ */
-function waysOf (single: Scores, lcb: Scores, judge: Scores, telling: boolean, random: () => number): {
+/** Rules that decide how hard to press one head. @param telling whether the fit's accuracy is clearly above ½ */
+function configurationsOf (single: Scores, lcb: Scores, judge: Scores, telling: boolean, random: () => number): {
   readonly ways: Record<string, Chosen>, readonly oracle: number
 } {
   const size = Math.min(...judge.map(({ length }) => length))
@@ -124,12 +124,12 @@ function drawOnce (pools: readonly Pool[], training: readonly Pool[], judge: Sco
   return {
     curves: Object.fromEntries([...proxies].map(([rule, keys]) =>
       [rule, sizes.map(n => mean(gains(keys, judge, n)))])),
-    ...waysOf(proxies.get('single')!, proxies.get('lcb')!, judge, telling, random),
+    ...configurationsOf(proxies.get('single')!, proxies.get('lcb')!, judge, telling, random),
     accuracy
   }
 }
 
-/** A way of deciding how hard to press. */
+/** A rule that decides how hard to press. */
 export interface Choice {
   readonly name: string
   /** The judge's, over draws. */
@@ -145,13 +145,13 @@ export interface Choice {
 
 function choicesOf (results: readonly DrawResult[], oracle: Figure): Choice[] {
   return Object.keys(results[0]!.ways).map(name => {
-    const estimates = results.map(({ ways }) => meanOverPrompts(ways[name]!.gain))
+    const estimates = results.map(({ ways: configurations }) => meanOverPrompts(configurations[name]!.gain))
     const gain = figureOf(estimates.map(({ value }) => value))
     return {
       name,
       gain,
       share: gain.mean / oracle.mean,
-      drawn: mean(results.map(({ ways }) => ways[name]!.drawn)),
+      drawn: mean(results.map(({ ways: configurations }) => configurations[name]!.drawn)),
       above: estimates.filter(({ low }) => low > 0).length,
       below: estimates.filter(({ high }) => high < 0).length
     }

@@ -4,11 +4,11 @@ import { say } from '../src/cli/command.js'
 import { loadConfig } from '../src/config.js'
 import { AnswerStore } from '../src/evaluation/answer-store.js'
 import { loadJudge } from '../src/evaluation/criteria.js'
-import { messagesOf, type Draw, type Way } from '../src/evaluation/drawing.js'
-import { flipped, trainingAnswers, trainingPrompts } from '../src/evaluation/panel.js'
+import { messagesOf, type SamplingRun, type Configuration } from '../src/evaluation/sampling-runs.js'
+import { flipped, trainingAnswers, trainingPrompts } from '../src/evaluation/over-optimisation.js'
 import { standardized } from '../src/evaluation/pools.js'
 import { loadPrompts } from '../src/evaluation/prompt-sets.js'
-import { plainPool } from '../src/evaluation/ways.js'
+import { plainPool } from '../src/evaluation/configurations.js'
 import type { Sample } from '../src/fitting/examples.js'
 import type { PrefixStates } from '../src/fitting/features.js'
 import type { HeadFit } from '../src/fitting/fit-head.js'
@@ -31,38 +31,40 @@ export interface Pool {
 }
 
 /** Draws pools that are not there, and reads them. */
-async function poolsOf (host: ServedModel, args: Arguments, prompts: readonly string[], way: Way): Promise<Pool[]> {
-  const store = new AnswerStore(host, args.text('out'), maxTokens)
-  const drawn: Draw[] = []
+async function poolsOf (
+  served: ServedModel, args: Arguments, prompts: readonly string[], configuration: Configuration
+): Promise<Pool[]> {
+  const store = new AnswerStore(served, args.text('out'), maxTokens)
+  const drawn: SamplingRun[] = []
   for (const prompt of prompts) {
-    say(`${way.name} ${drawn.length}/${prompts.length}`)
-    drawn.push(await store.draw(way, prompt, 0, new AbortController().signal))
+    say(`${configuration.name} ${drawn.length}/${prompts.length}`)
+    drawn.push(await store.draw(configuration, prompt, 0, new AbortController().signal))
   }
   const judge = loadJudge(args.text('judge'))
   const sign = args.number('weight') < 0 ? -1 : 1
   const how =
-    { layer: Math.round(host.model.config.layers / 2), cacheDirectory: join(host.config.cacheDir, 'features') }
+    { layer: Math.round(served.model.config.layers / 2), cacheDirectory: join(served.config.cacheDir, 'features') }
   const pools: Pool[] = []
   for (const { prompt, answers } of drawn) {
     const texts = answers.map(({ text }) => text).filter(text => text.trim() !== '')
     const read = texts.map(text => ({ messages: messagesOf(prompt), text }))
-    const states = await statesOf(readablePolicy(host), read, how)
+    const states = await statesOf(readablePolicy(served), read, how)
     pools.push({ prompt, texts, judge: texts.map(text => sign * judge.score(text)), ...states })
   }
   return pools
 }
 
 export async function readPools (args: Arguments): Promise<{ pools: Pool[], training: Pool[] }> {
-  const host = await loadServedModel(loadConfig({ model: args.text('model'), threads: args.text('threads') }), say)
+  const served = await loadServedModel(loadConfig({ model: args.text('model'), threads: args.text('threads') }), say)
   try {
     const [prompts, limit] = [loadPrompts(args.text('prompts')), args.integer('limit')]
-    const unseen: Way = { name: 'training', system: null, alignment: null, answers: trainingAnswers }
+    const unseen: Configuration = { name: 'training', system: null, alignment: null, answers: trainingAnswers }
     return {
-      pools: await poolsOf(host, args, prompts.slice(0, limit), plainPool(args.integer('candidates'))),
-      training: await poolsOf(host, args, prompts.slice(limit, limit + trainingPrompts), unseen)
+      pools: await poolsOf(served, args, prompts.slice(0, limit), plainPool(args.integer('candidates'))),
+      training: await poolsOf(served, args, prompts.slice(limit, limit + trainingPrompts), unseen)
     }
   } finally {
-    await host.close()
+    await served.close()
   }
 }
 

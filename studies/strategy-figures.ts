@@ -20,7 +20,7 @@ import { join } from 'node:path'
 import { say } from '../src/cli/command.js'
 import type { Options } from '../src/cli/options.js'
 import { loadConfig } from '../src/config.js'
-import { ask } from '../src/evaluation/drawing.js'
+import { ask } from '../src/evaluation/sampling-runs.js'
 import { loadPrompts } from '../src/evaluation/prompt-sets.js'
 import { Records } from '../src/evaluation/records.js'
 import { Progress } from '../src/reporting/progress.js'
@@ -53,7 +53,7 @@ const options: Options = {
 
 type Recorded = object & { readonly prompt: string }
 
-function measuredOn (host: ServedModel, args: Arguments, ignoreEos: boolean): Measured {
+function measuredOn (served: ServedModel, args: Arguments, ignoreEos: boolean): Measured {
   const rewards = [{ name: args.text('reward'), weight: args.number('weight') }]
   const [maxTokens, never] = [args.integer('max-tokens'), new AbortController().signal]
   return {
@@ -63,12 +63,12 @@ function measuredOn (host: ServedModel, args: Arguments, ignoreEos: boolean): Me
     async ask (prompt, seed, alignment) {
       const started = performance.now()
       const { result, usage } =
-        await ask(host, { system: null, alignment, answers: 1 }, prompt, seed, { maxTokens, ignoreEos }, never)
+        await ask(served, { system: null, alignment, answers: 1 }, prompt, seed, { maxTokens, ignoreEos }, never)
       return { result, forwardPasses: usage.forwardPasses, ms: performance.now() - started }
     },
     async score (prompt, answer) {
-      const { items } = await score(host, {
-        model: host.model.id,
+      const { items } = await score(served, {
+        model: served.model.id,
         rewards,
         scale: 'standardized',
         member: 'outcome',
@@ -83,16 +83,18 @@ function measuredOn (host: ServedModel, args: Arguments, ignoreEos: boolean): Me
 }
 
 /** What each prompt gave, those of earlier runs included. */
-async function recorded (host: ServedModel, measured: Measured, args: Arguments, part: Part<any>): Promise<Recorded[]> {
+async function recorded (
+  served: ServedModel, measured: Measured, args: Arguments, part: Part<any>
+): Promise<Recorded[]> {
   const prompts = loadPrompts(args.text('prompts')).slice(0, args.integer('count'))
   const { rewards, maxTokens, seed } = measured
   const records = args.text('records') === ''
     ? null
     : Records.open<Recorded>(join(args.text('records'), `${args.text('part')}.jsonl`), {
       part: args.text('part'),
-      model: host.model.fingerprint,
+      model: served.model.fingerprint,
       rewards,
-      version: host.rewards.find(({ name }) => name === args.text('reward'))?.version,
+      version: served.rewards.find(({ name }) => name === args.text('reward'))?.version,
       maxTokens,
       seed
     })
@@ -134,19 +136,19 @@ ${tables.map(({ lines }) => linesTable(lines)).join('\n\n')}
 async function run (args: Arguments): Promise<void> {
   const part = parts[args.text('part')]
   if (!part) throw refuse('--part', `must be one of ${Object.keys(parts).join(', ')}`, args.text('part'))
-  const host = await loadServedModel(loadConfig(), say)
+  const served = await loadServedModel(loadConfig(), say)
   try {
-    const measured = measuredOn(host, args, part.ignoreEos)
-    const rows = await recorded(host, measured, args, part)
+    const measured = measuredOn(served, args, part.ignoreEos)
+    const rows = await recorded(served, measured, args, part)
     const figures = part.report(rows, measured)
     const page = pageOf(figures, rows.length, args)
     console.log(page)
     if (args.text('out') !== '') {
       writePage(args.text('out'), args.text('part'), page,
-        { environment: args.environment, model: host.model.fingerprint, prompts: rows.length, ...figures })
+        { environment: args.environment, model: served.model.fingerprint, prompts: rows.length, ...figures })
     }
   } finally {
-    await host.close()
+    await served.close()
   }
 }
 

@@ -64,7 +64,8 @@ function describeSoak (soak: Soak, failures: readonly string[]): string {
     ['kind', ([kind]) => kind], ['answered', ([, { answered }]) => String(answered)],
     ['aborted', ([, { aborted }]) => String(aborted)], ['refused, as asked for', ([, { refused }]) => String(refused)]
   ])
-  return `${headOf(`Soak: ${(soak.seconds / 60).toFixed(1)} minutes of mixed load with random aborts`, soak.environment, null)}
+  return `${headOf(`Soak: ${(soak.seconds / 60).toFixed(1)} minutes of mixed load with random aborts`, soak.environment,
+    null)}
 
 ${failures.length === 0 ? '**Passed**' : `**Failed**: ${failures.join('; ')}`}
 

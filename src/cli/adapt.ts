@@ -33,11 +33,11 @@ export const adapt: Command = {
     const examples = parseExamples(await readText(file), basename(file))
     if (examples.kind !== 'pairs') throw refuse('--train', 'must contain pairs with chosen and rejected', examples.kind)
     const description = textOption(values, 'description') ?? `${reward} adapted to ${basename(file)}`
-    const host = await loadServedModel(config, say)
+    const served = await loadServedModel(config, say)
     try {
-      host.store.checkFree(name, true)
-      const policy = readablePolicy(host)
-      const family = findFamily(host.rewards, reward, policy, 'reward')
+      served.store.checkFree(name, true)
+      const policy = readablePolicy(served)
+      const family = findFamily(served.rewards, reward, policy, 'reward')
       const descriptor = await adaptReward(family, { name, description, pairs: examples.pairs },
         { policy, cacheDirectory: join(config.cacheDir, 'features') })
       const { leaveOneOut } = descriptor.adaptation!
@@ -45,9 +45,9 @@ export const adapt: Command = {
         say(`leave-one-out pairwise accuracy: adapted ${leaveOneOut.adapted.toFixed(2)}, ${reward} itself ` +
           `${leaveOneOut.single.toFixed(2)}, adapted random heads ${leaveOneOut.randomHeads.toFixed(2)}`)
       }
-      console.log((await host.store.save(descriptor)).file)
+      console.log((await served.store.save(descriptor)).file)
     } finally {
-      await host.close()
+      await served.close()
     }
   }
 }

@@ -14,15 +14,15 @@ import { packageRoot } from '../package-root.js'
 export interface Timing { readonly totalMs: number, readonly forwardMs: number }
 
 export class Bench {
-  readonly host: ServedModel
+  readonly served: ServedModel
   readonly #text: readonly number[]
   #drawn = 0
 
-  constructor (host: ServedModel) {
-    this.host = host
+  constructor (served: ServedModel) {
+    this.served = served
     const chats =
       JSON.parse(readFileSync(join(packageRoot, 'models', 'calibration', 'chats.json'), 'utf8')) as string[][]
-    this.#text = host.model.tokenizer.encode(chats.flat().join('\n\n'))
+    this.#text = served.model.tokenizer.encode(chats.flat().join('\n\n'))
   }
 
   /** A prompt of text that no prompt before began with. */
@@ -33,7 +33,7 @@ export class Bench {
 
   /** Sequences that go on from one prompt. */
   async open (length: number, count: number, options: SequenceOptions = {}): Promise<Sequence[]> {
-    const root = this.host.engine.open(this.prompt(length), { salt: `bench ${this.#drawn}`, ...options })
+    const root = this.served.engine.open(this.prompt(length), { salt: `bench ${this.#drawn}`, ...options })
     await root.output()
     return Array.from({ length: count }, (_, index) => index === count - 1 ? root : root.fork())
   }
@@ -55,7 +55,7 @@ export class Bench {
   }
 
   async time (work: () => Promise<unknown>): Promise<Timing> {
-    const { counters } = this.host.engine
+    const { counters } = this.served.engine
     const [forward, started] = [counters.forwardMs, performance.now()]
     await work()
     return { totalMs: performance.now() - started, forwardMs: counters.forwardMs - forward }

@@ -26,7 +26,7 @@ interface ProfileEvent {
 }
 
 /** Operators that take less are left out. */
-const leastShare = 0.01
+const minShare = 0.01
 
 /** Operators of one profile, the dearest first. */
 export function operatorTimes (graph: string, events: readonly ProfileEvent[]): OperatorTime[] {
@@ -41,7 +41,7 @@ export function operatorTimes (graph: string, events: readonly ProfileEvent[]): 
   return [...sums].map(([operator, { calls, us }]) => ({
     graph, operator, callsPerRun: calls / runs, msPerRun: us / runs / 1e3, share: us / total
   }))
-    .filter(({ share }) => share >= leastShare).sort((a, b) => b.msPerRun - a.msPerRun)
+    .filter(({ share }) => share >= minShare).sort((a, b) => b.msPerRun - a.msPerRun)
 }
 
 export async function profileOperators (
@@ -49,16 +49,16 @@ export async function profileOperators (
 ): Promise<OperatorTime[]> {
   const directory = await mkdtemp(join(tmpdir(), 'fairlead-profile-'))
   try {
-    const host = await loadServedModel(config, () => {}, { profilePrefix: join(directory, 'run') })
+    const served = await loadServedModel(config, () => {}, { profilePrefix: join(directory, 'run') })
     try {
-      await runScenarios(host, names, { ...options, repeat: 1 }, name => { say(`${name} profiled`) })
+      await runScenarios(served, names, { ...options, repeat: 1 }, name => { say(`${name} profiled`) })
       const times: OperatorTime[] = []
-      for (const { graph, path } of host.model.sessions.endProfiling()) {
+      for (const { graph, path } of served.model.sessions.endProfiling()) {
         times.push(...operatorTimes(graph, JSON.parse(await readFile(path, 'utf8')) as ProfileEvent[]))
       }
       return times
     } finally {
-      await host.close()
+      await served.close()
     }
   } finally {
     await rm(directory, { recursive: true })

@@ -87,7 +87,7 @@ async function requests (bench: Bench, { batches, context, common, tokens, repea
   const beginning = bench.prompt(common)
   const one = async (count: number): Promise<void> => {
     const prompt = [...beginning, ...bench.prompt(context - common)]
-    const sequence = bench.host.engine.open(prompt, { salt: 'requests' })
+    const sequence = bench.served.engine.open(prompt, { salt: 'requests' })
     await bench.grow([sequence], count)
     sequence.close()
   }
@@ -113,22 +113,25 @@ async function requests (bench: Bench, { batches, context, common, tokens, repea
 async function fanOut (bench: Bench, { prompts, candidates, tokens, repeat }: BenchOptions): Promise<Row[]> {
   const rows: Row[] = []
   for (const length of prompts) {
-    const ways = bench.host.engine.sharesPrompt(candidates, length) ? [candidates, 1] : [1]
-    const timings = new Map(ways.map(way => [way, [] as Timing[]]))
+    const fanOuts = bench.served.engine.sharesPrompt(candidates, length) ? [candidates, 1] : [1]
+    const timings = new Map(fanOuts.map(fanOut => [fanOut, [] as Timing[]]))
     const bytes: number[] = []
-    for (let turn = 0; turn < repeat * ways.length; turn++) {
-      const way = ways[turn % ways.length]!
-      timings.get(way)!.push(await bench.time(async () => {
-        const sequences = await bench.open(length, candidates, { fanOut: way })
+    for (let turn = 0; turn < repeat * fanOuts.length; turn++) {
+      const fanOut = fanOuts[turn % fanOuts.length]!
+      timings.get(fanOut)!.push(await bench.time(async () => {
+        const sequences = await bench.open(length, candidates, { fanOut })
         await bench.grow(sequences, tokens)
-        const { kvTokens, kvBytesPerToken } = bench.host.engine.stats()
-        if (way === ways[0]) bytes.push((kvTokens - length) / candidates * kvBytesPerToken)
+        const { kvTokens, kvBytesPerToken } = bench.served.engine.stats()
+        if (fanOut === fanOuts[0]) bytes.push((kvTokens - length) / candidates * kvBytesPerToken)
         closeAll(sequences)
       }))
     }
-    const labels = (what: string): Labels => ({ scenario: 'fan-out', what: `prompt ${length}${what}`, batch: candidates })
-    rows.push(...ways.map(way => rateRow(labels(` stored ${way === 1 ? 'apart' : 'once'}, read and ${tokens} tokens each`),
-      timings.get(way)!, candidates * tokens)), valueRow(labels(': KV of a candidate beside the prompt'), 'bytes',
+    const labels = (what: string): Labels => ({
+      scenario: 'fan-out', what: `prompt ${length}${what}`, batch: candidates
+    })
+    rows.push(...fanOuts.map(fanOut => rateRow(labels(` stored ${fanOut === 1 ? 'apart' : 'once'}, read and ` +
+      `${tokens} tokens each`),
+    timings.get(fanOut)!, candidates * tokens)), valueRow(labels(': KV of a candidate beside the prompt'), 'bytes',
       spreadOf(bytes)))
   }
   return rows
@@ -156,7 +159,7 @@ async function mixed (bench: Bench, { context, candidates, tokens, repeat }: Ben
     return timing
   }
   // Graphs for both together are compiled when they are first wanted.
-  for (const shared of [1, 2, 3]) await bench.host.model.sessions.prepare({ private: 1, shared })
+  for (const shared of [1, 2, 3]) await bench.served.model.sessions.prepare({ private: 1, shared })
   const [gapsAlone, gapsBeside, alone, beside]: [number[], number[], Timing[], Timing[]] = [[], [], [], []]
   for (let run = 0; run < repeat; run++) {
     const stream = await bench.open(context, 1)
@@ -190,7 +193,7 @@ async function prefixHit (bench: Bench, { prompts, repeat }: BenchOptions): Prom
     const prompt = bench.prompt(length)
     for (const timings of [cold, warm]) {
       timings.push(await bench.time(async () => {
-        const sequence = bench.host.engine.open(prompt, { salt: `prefix ${run}` })
+        const sequence = bench.served.engine.open(prompt, { salt: `prefix ${run}` })
         await sequence.output()
         sequence.close()
       }))
@@ -205,12 +208,12 @@ async function prefixHit (bench: Bench, { prompts, repeat }: BenchOptions): Prom
 /** One greedy answer that repeats its prompt, and one that does not, with tokens guessed and without. */
 async function drafts (bench: Bench, { context, tokens, repeat }: BenchOptions): Promise<Row[]> {
   const write = async (prompt: readonly number[], drafting: boolean): Promise<Timing> => {
-    const inner = bench.host.engine.open(prompt, { temperature: 0 })
+    const inner = bench.served.engine.open(prompt, { temperature: 0 })
     const lookup = new PromptLookup(prompt)
     const sequence = drafting
       ? new DraftingSequence(inner, {
         lookup,
-        profile: bench.host.engine.profile.drafts,
+        profile: bench.served.engine.profile.drafts,
         until: prompt.length + tokens,
         pays: () => true,
         counts: { accepted: 0, rejected: 0 }
@@ -245,11 +248,11 @@ export const scenarioNames = Object.keys(scenarios) as ScenarioName[]
 
 /** Runs scenarios one after the other. @param onRows called with the rows of each as it ends */
 export async function runScenarios (
-  host: ServedModel, names: readonly ScenarioName[], options: BenchOptions,
+  served: ServedModel, names: readonly ScenarioName[], options: BenchOptions,
   onRows: (name: ScenarioName, rows: readonly Row[]) => void
 ): Promise<Row[]> {
-  const bench = new Bench(host)
-  await host.model.sessions.settled()
+  const bench = new Bench(served)
+  await served.model.sessions.settled()
   const all: Row[] = []
   for (const name of names) {
     const rows = await scenarios[name](bench, options)

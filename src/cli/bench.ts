@@ -76,13 +76,13 @@ export const bench: Command = {
   async run (values) {
     const config = engineConfigOf(values)
     const [names, benchOptions] = [namesOption(values, 'scenario', scenarioNames), benchOptionsOf(values)]
-    const host = await loadServedModel(config, say)
-    const environment = environmentOf(host)
+    const served = await loadServedModel(config, say)
+    const environment = environmentOf(served)
     let rows: Row[]
     try {
-      rows = await runScenarios(host, names, benchOptions, name => { say(`${name} done`) })
+      rows = await runScenarios(served, names, benchOptions, name => { say(`${name} done`) })
     } finally {
-      await host.close()
+      await served.close()
     }
     const memory = process.resourceUsage().maxRSS * 1024
     const profiled = values['operators'] === true ? await profileOperators(config, names, benchOptions) : []
@@ -110,11 +110,12 @@ function print (environment: object, rows: readonly Row[], memory: number, opera
   }
   console.log(table.toString())
   if (operators.length > 0) {
-    const spent = new Table({ head: ['graph', 'operator', 'calls a run', 'ms a run', 'share'], style })
+    const operatorTable = new Table({ head: ['graph', 'operator', 'calls a run', 'ms a run', 'share'], style })
     for (const { graph, operator, callsPerRun, msPerRun, share } of operators) {
-      spent.push([graph, operator, callsPerRun.toFixed(1), msPerRun.toFixed(3), `${(100 * share).toFixed(1)} %`])
+      operatorTable.push([graph, operator, callsPerRun.toFixed(1), msPerRun.toFixed(3),
+        `${(100 * share).toFixed(1)} %`])
     }
-    console.log(spent.toString())
+    console.log(operatorTable.toString())
   }
   const figures = { ...environment, 'peak memory': `${(memory / 1e6).toFixed(0)} MB` }
   console.log(Object.entries(figures).map(([name, value]) => `${name} ${String(value)}`).join(' · '))

@@ -43,16 +43,16 @@ export const verifiedEvaluation: Command = {
     const sizes = sizesOf(values, { count: loadConstraints().length, name: 'models/evaluation/constraints.json' },
       { limit: 60, candidates: 32, timed: 30 })
     const environment = environmentOf('fairlead eval-verified', process.argv.slice(3))
-    const host = await loadServedModel(engineConfigOf(values), say)
+    const served = await loadServedModel(engineConfigOf(values), say)
     try {
-      const result = await interruptible((signal, onProgress) => evaluateVerified(host, { ...sizes, folder }, signal,
+      const result = await interruptible((signal, onProgress) => evaluateVerified(served, { ...sizes, folder }, signal,
         onProgress))
       const { retime: _, ...setting } = sizes
       console.log(await writeVerified(String(values['report'] ?? folder), result,
-        { ...setting, fingerprint: host.model.fingerprint }, environment))
+        { ...setting, fingerprint: served.model.fingerprint }, environment))
       if (!result.finished) say(partly)
     } finally {
-      await host.close()
+      await served.close()
     }
   }
 }

@@ -78,7 +78,8 @@ export function sizesOf (
   if (candidates > 128) throw refuse('--candidates', 'must be an integer from 2 to 128', values['candidates'])
   const limit = integerOption(values, 'limit', Math.min(fallback.limit, prompts.count))
   if (limit > prompts.count) {
-    throw refuse('--limit', `must be at most ${prompts.count}, the number of prompts in ${prompts.name}`, values['limit'])
+    throw refuse('--limit', `must be at most ${prompts.count}, the number of prompts in ${prompts.name}`,
+      values['limit'])
   }
   const timed = integerOption(values, 'timed', Math.min(fallback.timed, limit), 0)
   if (timed > limit) throw refuse('--timed', `must be at most --limit, ${limit}`, values['timed'])
@@ -115,11 +116,11 @@ function optionsOf (values: Values): EvaluationOptions & { readonly promptSet: s
 }
 
 /** Runs the evaluation and writes a report of what was done by the time it ended or was interrupted. */
-async function run (host: ServedModel, given: ReturnType<typeof optionsOf>, args: readonly string[]): Promise<void> {
+async function run (served: ServedModel, given: ReturnType<typeof optionsOf>, args: readonly string[]): Promise<void> {
   const environment = environmentOf('fairlead eval', args)
-  const evaluation = await interruptible((signal, onProgress) => evaluate(host, given, signal, onProgress))
+  const evaluation = await interruptible((signal, onProgress) => evaluate(served, given, signal, onProgress))
   const { prompts: _, folder: __, report, retime: ___, ...evaluated } = given
-  const { version: rewardVersion, descriptor } = host.rewards.find(({ name }) => name === given.reward)!
+  const { version: rewardVersion, descriptor } = served.rewards.find(({ name }) => name === given.reward)!
   const rewardFacts = descriptor.kind === 'head' && descriptor.fit
     ? {
         data: descriptor.fit.data,
@@ -127,7 +128,7 @@ async function run (host: ServedModel, given: ReturnType<typeof optionsOf>, args
       }
     : null
   const file = await writeEvaluation(report, evaluation,
-    { ...evaluated, fingerprint: host.model.fingerprint, rewardVersion, rewardFacts }, environment)
+    { ...evaluated, fingerprint: served.model.fingerprint, rewardVersion, rewardFacts }, environment)
   if (!evaluation.finished) say(partly)
   console.log(file)
 }
@@ -140,11 +141,11 @@ export const evaluation: Command = {
   maxPositionals: 0,
   async run (values) {
     const given = optionsOf(values)
-    const host = await loadServedModel(engineConfigOf(values), say)
+    const served = await loadServedModel(engineConfigOf(values), say)
     try {
-      await run(host, given, process.argv.slice(3))
+      await run(served, given, process.argv.slice(3))
     } finally {
-      await host.close()
+      await served.close()
     }
   }
 }

@@ -135,8 +135,8 @@ function describeQHead ({ metrics: { rankCorrelation, standardError } }: QHead):
 }
 
 /** Writes the descriptor into a folder, or where the server keeps its own. @returns the file's path */
-async function keep (host: ServedModel, descriptor: FittedDescriptor, out: string | undefined): Promise<string> {
-  if (out === undefined) return (await host.store.save(descriptor)).file
+async function keep (served: ServedModel, descriptor: FittedDescriptor, out: string | undefined): Promise<string> {
+  if (out === undefined) return (await served.store.save(descriptor)).file
   const path = join(out, `${descriptor.name}.json`)
   await writeAtomically(path, `${JSON.stringify(descriptor)}\n`, 'rewards')
   return path
@@ -196,21 +196,21 @@ export const fit: Command = {
     const config = engineConfigOf(values)
     const out = textOption(values, 'out')
     const choices = await choicesOf(values, name, config.dataDir)
-    const host = await loadServedModel(config, say)
+    const served = await loadServedModel(config, say)
     try {
-      if (out === undefined) host.store.checkFree(name, true)
+      if (out === undefined) served.store.checkFree(name, true)
       const descriptor = await fitReward({
         ...choices,
-        policy: readablePolicy(host),
+        policy: readablePolicy(served),
         cacheDirectory: join(config.cacheDir, 'features'),
         onProgress: progressReporter()
       })
-      const path = await keep(host, descriptor, out)
+      const path = await keep(served, descriptor, out)
       if (descriptor.kind === 'head' && descriptor.nextToken) say(describeQHead(descriptor.nextToken))
       say(describe(descriptor))
       console.log(path)
     } finally {
-      await host.close()
+      await served.close()
     }
   }
 }

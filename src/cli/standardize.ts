@@ -37,10 +37,10 @@ export const standardize: Command = {
   maxPositionals: 0,
   async run (values) {
     const name = requiredOption(values, 'reward')
-    const host = await loadServedModel(engineConfigOf(values), say)
+    const served = await loadServedModel(engineConfigOf(values), say)
     try {
-      const family = findOwn(host.rewards, name)
-      const members = await measureStatistics(host, family, say, new AbortController().signal)
+      const family = findOwn(served.rewards, name)
+      const members = await measureStatistics(served, family, say, new AbortController().signal)
       const descriptor = JSON.parse(await readFile(family.file, 'utf8')) as object
       await writeAtomically(family.file, `${JSON.stringify({ ...descriptor, members }, null, 2)}\n`, 'rewards')
       for (const [member, statistics] of Object.entries(members)) {
@@ -48,7 +48,7 @@ export const standardize: Command = {
       }
       console.log(family.file)
     } finally {
-      await host.close()
+      await served.close()
     }
   }
 }

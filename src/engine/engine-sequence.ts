@@ -11,7 +11,7 @@ import type { SchedulableSequence } from './scheduler/scheduler.js'
 import type { DraftableSequence, Output, Sequence, SequenceOptions, States } from './sequence.js'
 
 /** What a sequence needs of its engine. */
-export interface SequenceHost {
+export interface SequenceOwner {
   /** The sequence waits for an output or for probes. */
   enqueue (sequence: EngineSequence): void
   forked (parent: EngineSequence, child: EngineSequence): void
@@ -41,7 +41,7 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
   /** How each position that has KV was run. */
   readonly runs: number[]
   readonly options: SequenceOptions
-  readonly #host: SequenceHost
+  readonly #owner: SequenceOwner
   readonly layers: readonly number[]
   /** Of hidden states over the pooled positions. */
   readonly #sums: HiddenSums
@@ -62,15 +62,15 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
   #wantsAll = false
   #isDecode = false
 
-  constructor (host: SequenceHost, tokens: number[], options: SequenceOptions, parent?: EngineSequence) {
-    this.#host = host
+  constructor (owner: SequenceOwner, tokens: number[], options: SequenceOptions, parent?: EngineSequence) {
+    this.#owner = owner
     this.tokens = tokens
     this.options = options
     this.opened = parent === undefined
     this.sharesPrompt = parent?.sharesPrompt ?? false
     this.runs = parent ? parent.runs.slice() : []
     this.layers = options.layers ?? []
-    this.#sums = parent ? parent.#sums.fork() : HiddenSums.of(this.layers, host.hiddenSize)
+    this.#sums = parent ? parent.#sums.fork() : HiddenSums.of(this.layers, owner.hiddenSize)
     this.#outputs = parent ? parent.#outputs.slice(-1) : []
     for (const output of this.#outputs) output.holders++
     this.#onAbort = () => { this.close() }
@@ -85,7 +85,7 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
   get isProbed (): boolean { return this.#probes.length > 0 }
   get poolFrom (): number { return this.options.poolFrom! }
   get fanOut (): number { return this.options.fanOut ?? 1 }
-  get isStream (): boolean { return this.fanOut <= this.#host.profile.scheduling.maxStreamFanOut }
+  get isStream (): boolean { return this.fanOut <= this.#owner.profile.scheduling.maxStreamFanOut }
   get salt (): string { return this.options.salt ?? '' }
   get inverseTemperature (): number { return this.options.temperature ? 1 / this.options.temperature : 1 }
 
@@ -94,8 +94,9 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
     if (this.#waiter || this.isProbed) {
       throw new Error(`a sequence cannot be appended to while ${this.#waiter ? 'an output' : 'a probe'} is awaited`)
     }
-    if (this.tokens.length + tokens.length > this.#host.contextLength) {
-      throw new Error(`a sequence may have ${this.#host.contextLength} tokens; ${this.tokens.length + tokens.length} ` +
+    if (this.tokens.length + tokens.length > this.#owner.contextLength) {
+      throw new Error(`a sequence may have ${this.#owner.contextLength} tokens; ` +
+        `${this.tokens.length + tokens.length} ` +
         'were given')
     }
     this.tokens.push(...tokens)
@@ -117,7 +118,7 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
     this.#isDecode = this.sharesPrompt || this.numNewTokens === 1
     const promise = new Promise<readonly Output[]>((resolve, reject) => { this.#waiter = { resolve, reject } })
     this.#promise = promise
-    this.#host.enqueue(this)
+    this.#owner.enqueue(this)
     return promise
   }
 
@@ -130,13 +131,13 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
     }
     const states =
       new Promise<States>((resolve, reject) => { this.#probes = [...this.#probes, { tokens, resolve, reject }] })
-    this.#host.prepareProbes(this.layers)
-      .then(() => { if (this.isProbed) this.#host.enqueue(this) }, (error: unknown) => { this.fail(error) })
+    this.#owner.prepareProbes(this.layers)
+      .then(() => { if (this.isProbed) this.#owner.enqueue(this) }, (error: unknown) => { this.fail(error) })
     return await states
   }
 
   get #roomToProbe (): number {
-    return Math.min(this.#host.profile.passes.maxProbeTokens, this.#host.contextLength - this.tokens.length)
+    return Math.min(this.#owner.profile.passes.maxProbeTokens, this.#owner.contextLength - this.tokens.length)
   }
 
   /** The probes that run next: those that waited longest, as many as there is room for beyond its tokens. */
@@ -153,7 +154,7 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
    */
   resolveProbes (probes: readonly Probe[], hidden: ReadonlyMap<number, Float32Array>): void {
     this.#probes = this.#probes.slice(probes.length)
-    const size = this.#host.hiddenSize
+    const size = this.#owner.hiddenSize
     let first = 0
     for (const { tokens: { length }, resolve } of probes) {
       const own =
@@ -184,8 +185,8 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
     this.#mustBeOpen()
     if (this.#waiter) throw new Error('a sequence cannot be forked while an output is awaited')
     this.#wasForked = true
-    const child = new EngineSequence(this.#host, this.tokens.slice(), { ...this.options, ...options }, this)
-    this.#host.forked(this, child)
+    const child = new EngineSequence(this.#owner, this.tokens.slice(), { ...this.options, ...options }, this)
+    this.#owner.forked(this, child)
     return child
   }
 
@@ -194,7 +195,7 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
     this.#closed = true
     this.options.signal?.removeEventListener('abort', this.#onAbort)
     this.#letGo()
-    this.#host.closed(this)
+    this.#owner.closed(this)
     this.fail(this.options.signal?.aborted ? this.options.signal.reason : new Error('the sequence was closed'))
   }
 

@@ -5,7 +5,7 @@
  */
 import { ComputeLock } from './compute-lock.js'
 import { cpuProfile, type DeviceProfile } from './device-profile.js'
-import { EngineSequence, type SequenceHost } from './engine-sequence.js'
+import { EngineSequence, type SequenceOwner } from './engine-sequence.js'
 import { CpuExecutor, type CausalModel, type CpuExecutorOptions } from './executor/cpu/cpu-executor.js'
 import type { Executor, ExecutorCounters, PassOutput } from './executor/executor.js'
 import type { KvManager } from './kv/kv-manager.js'
@@ -27,7 +27,7 @@ export interface EngineCounters extends ExecutorCounters {
 
 const nextTurn = (): Promise<void> => new Promise(resolve => { setImmediate(resolve) })
 
-export class Engine implements SequenceSource, SequenceHost {
+export class Engine implements SequenceSource, SequenceOwner {
   readonly contextLength: number
   readonly hiddenSize: number
   readonly profile: DeviceProfile

@@ -10,10 +10,10 @@ import { gains, nllOf, Pools, sizesUpTo, turningOf, type PlainPool, type ScoredA
 import {
   correlation, distinctPairs, mean, meanOverPrompts, pooledKl, ratioOverPrompts, sizeAtKl
 } from './statistics.js'
-import { curves, frontierNats, plainLabel, type ComparedWay } from './ways.js'
+import { curves, frontierNats, plainLabel, type ComparedConfiguration } from './configurations.js'
 
-/** One way's answers to one prompt, over seeds. */
-export interface WayAnswers {
+/** One configuration's answers to one prompt, over seeds. */
+export interface ConfigurationAnswers {
   readonly answers: readonly ScoredAnswer[]
   /** Of one request, averaged over seeds. */
   readonly generatedTokens: number
@@ -25,11 +25,11 @@ export interface WayAnswers {
 export interface DonePrompt {
   readonly prompt: string
   readonly plain: PlainPool
-  /** In the order of the ways; null for those that the pool tells. */
-  readonly ways: ReadonlyArray<WayAnswers | null>
+  /** In the order of the configurations; null for those that come from the plain pool. */
+  readonly configurations: ReadonlyArray<ConfigurationAnswers | null>
 }
 
-/** How long each way took to answer one prompt, in their order, alone on the machine and in turns, ms. */
+/** Milliseconds that each configuration took to answer one prompt, in order, alone on the machine, round-robin. */
 export type TimedTurn = readonly number[]
 
 /** Best-of-n at one n. */
@@ -44,7 +44,7 @@ export interface BestOfN {
   readonly distinctPairs: number
 }
 
-export interface WayFigures extends Pick<ComparedWay, 'label' | 'curve'> {
+export interface ConfigurationFigures extends Pick<ComparedConfiguration, 'label' | 'curve'> {
   readonly proxy: Estimate
   readonly judge: Estimate
   readonly nll: number
@@ -78,7 +78,7 @@ export interface Frontier {
   /** λ of P(i) ∝ exp(λ · reward_i) that has this KL, pooled. */
   readonly strength: number
   readonly judge: Estimate
-  readonly ways: ReadonlyArray<Pick<WayFigures, 'label' | 'kl' | 'judge' | 'time'> & {
+  readonly ways: ReadonlyArray<Pick<ConfigurationFigures, 'label' | 'kl' | 'judge' | 'time'> & {
     /** Null where soft best-of-n gains nothing clear. */
     readonly share: Estimate | null
   }>
@@ -91,13 +91,13 @@ export interface Control {
 
 export interface Analysis {
   readonly prompts: number
-  /** Prompts on which ways were timed. */
+  /** Prompts on which configurations were timed. */
   readonly timedPrompts: number
   /** Correlation of reward and judge over the plain answers to one prompt. */
   readonly agreement: Estimate
   readonly bestOfN: readonly BestOfN[]
   readonly turning: Turning
-  readonly ways: readonly WayFigures[]
+  readonly ways: readonly ConfigurationFigures[]
   readonly frontier: Frontier | null
   readonly controls: readonly Control[]
 }
@@ -114,17 +114,20 @@ function sizeAtTime (timed: ReadonlyArray<{ readonly n: number, readonly time: n
   return a.n + (b.n - a.n) * (time - a.time) / (b.time - a.time)
 }
 
-/** A way's figures before it is compared with others: gains prompt by prompt. */
-interface Measured extends Omit<WayFigures, 'label' | 'curve' | 'proxy' | 'judge' | `over${string}` | 'shareOf16'> {
-  readonly way: ComparedWay
+/** A configuration's figures before it is compared with others: gains prompt by prompt. */
+interface Measured extends Omit<ConfigurationFigures, 'label' | 'curve' | 'proxy' | 'judge' | `over${string}`
+  | 'shareOf16'> {
+  readonly configuration: ComparedConfiguration
   readonly proxy: readonly number[]
   readonly judge: readonly number[]
 }
 
-/** Best-of-n as a way: the pool tells all but its time. */
-function measurePooled (way: ComparedWay, n: number, pools: Pools, time: Estimate | null): Measured {
+/** Best-of-n as a configuration: everything but its time comes from the plain pool. */
+function measurePooled (
+  configuration: ComparedConfiguration, n: number, pools: Pools, time: Estimate | null
+): Measured {
   return {
-    way,
+    configuration,
     proxy: gains(pools.proxy, pools.proxy, n),
     judge: pools.judged(n),
     nll: pools.atBest(pools.nll, n),
@@ -137,13 +140,13 @@ function measurePooled (way: ComparedWay, n: number, pools: Pools, time: Estimat
 }
 
 function measureDrawn (
-  way: ComparedWay, answered: readonly WayAnswers[], pools: Pools, time: Estimate | null
+  configuration: ComparedConfiguration, answered: readonly ConfigurationAnswers[], pools: Pools, time: Estimate | null
 ): Measured {
   const gain = (pick: (answer: ScoredAnswer) => number, plain: ReadonlyArray<readonly number[]>): number[] =>
     answered.map(({ answers }, at) => mean(answers.map(pick)) - mean(plain[at]!))
   const known = answered.flatMap(({ kl }) => kl ?? [])
   return {
-    way,
+    configuration,
     proxy: gain(pools.scaledProxy, pools.proxy),
     judge: gain(pools.scaledJudge, pools.judge),
     nll: mean(answered.flatMap(({ answers }) => answers.map(nllOf))),
@@ -164,12 +167,12 @@ function shareOf (part: readonly number[], whole: readonly number[]): Estimate |
   return ratioOverPrompts(part.map((own, index) => ({ own, all: whole[index]! })), ({ own }) => own, ({ all }) => all)
 }
 
-function compare (measured: readonly Measured[], pools: Pools): WayFigures[] {
-  const timed = measured.flatMap(({ way: { pooled }, time }) =>
+function compare (measured: readonly Measured[], pools: Pools): ConfigurationFigures[] {
+  const timed = measured.flatMap(({ configuration: { pooled }, time }) =>
     pooled === null || time === null ? [] : [{ n: pooled, time: time.value }]).sort((a, b) => a.n - b.n)
-  const lookAhead = measured.flatMap(({ way: { curve }, kl, judge }): CurvePoint[] =>
+  const lookAhead = measured.flatMap(({ configuration: { curve }, kl, judge }): CurvePoint[] =>
     curve?.name === curves.prefix && kl !== null ? [{ kl, gains: judge }] : [])
-  return measured.map(({ way: { label, curve }, proxy, judge, ...figures }) => {
+  return measured.map(({ configuration: { label, curve }, proxy, judge, ...figures }) => {
     const { tokens, time, kl } = figures
     const over = (other: readonly number[] | null): Estimate | null =>
       other && label !== plainLabel ? meanOverPrompts(judge.map((value, at) => value - other[at]!)) : null
@@ -196,7 +199,7 @@ function compare (measured: readonly Measured[], pools: Pools): WayFigures[] {
 /** Q-head guidance at few nats against the best that any choice among as many answers as the pool has can do there. */
 function frontierOf (measured: readonly Measured[], pools: Pools): Frontier | null {
   const { strength, gains: soft } = softBest(pools.proxy, pools.judge, frontierNats)
-  const near = measured.filter(({ way: { label }, kl }) =>
+  const near = measured.filter(({ configuration: { label }, kl }) =>
     label.startsWith(curves.qHead) && kl !== null && kl <= frontierNats)
   if (near.length === 0) return null
   return {
@@ -204,19 +207,19 @@ function frontierOf (measured: readonly Measured[], pools: Pools): Frontier | nu
     n: pools.size,
     strength,
     judge: meanOverPrompts(soft),
-    ways: near.map(({ way: { label }, judge, kl, time }) => ({
+    ways: near.map(({ configuration: { label }, judge, kl, time }) => ({
       label, kl, judge: meanOverPrompts(judge), time, share: shareOf(judge, soft)
     }))
   }
 }
 
 /**
- * @param ways the plain one first
+ * @param configurations the plain one first
  * @param done at least one prompt
- * @param turns in which ways were timed; none where nothing was
+ * @param turns in which configurations were timed; empty where nothing was
  */
 export function analyse (
-  ways: readonly ComparedWay[], done: readonly DonePrompt[], turns: readonly TimedTurn[]
+  configurations: readonly ComparedConfiguration[], done: readonly DonePrompt[], turns: readonly TimedTurn[]
 ): Analysis {
   const pools = new Pools(done)
   const sizes = sizesUpTo(pools.size)
@@ -227,12 +230,12 @@ export function analyse (
     ['logprob per token', pools.nll.map(own => own.map(value => -value))],
     ['oracle: the judge itself', pools.judge]
   ]
-  const plainIndex = ways.findIndex(({ label }) => label === plainLabel)
+  const plainIndex = configurations.findIndex(({ label }) => label === plainLabel)
   const timeOf = (index: number): Estimate | null =>
     turns.length === 0 ? null : ratioOverPrompts(turns, turn => turn[index]!, turn => turn[plainIndex]!)
-  const measured = ways.map((way, index) => way.pooled === null
-    ? measureDrawn(way, done.map(one => one.ways[index]!), pools, timeOf(index))
-    : measurePooled(way, way.pooled, pools, timeOf(index)))
+  const measured = configurations.map((configuration, index) => configuration.pooled === null
+    ? measureDrawn(configuration, done.map(one => one.configurations[index]!), pools, timeOf(index))
+    : measurePooled(configuration, configuration.pooled, pools, timeOf(index)))
   return {
     prompts: done.length,
     timedPrompts: turns.length,

@@ -1,6 +1,6 @@
 /**
  * How a reward is evaluated: which prompts it is asked with, which judge that shares neither data nor features with it
- * says what it is worth, and the wish in words that a system prompt could state instead. Knows the rewards in the box;
+ * says what it is worth, and the wish in words that a system prompt could state instead. Knows the built-in rewards;
  * others bring their own.
  */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
@@ -11,11 +11,11 @@ import { TextClassifier, type TextClassifierData } from '../statistics/tfidf.js'
 
 export const judgesFolder = join(packageRoot, 'models/evaluation/judges')
 
-/** Names of the judges in the box; each has its card beside it. */
+/** Names of the built-in judges; each has its card beside it. */
 export const judgeNames: readonly string[] = readdirSync(judgesFolder).filter(file => file.endsWith('.json'))
   .map(file => file.replace(/\.json$/, '')).sort()
 
-/** What each judge in the box was fitted on and reads, for reports; its card says more. */
+/** What each built-in judge was fitted on and reads, for reports; its card says more. */
 export const judgeFacts: Readonly<Record<string, { readonly data: string, readonly reads: string }>> = {
   sentiment: {
     data: '1,500 whole reviews of movie review polarity v2.0 (Pang and Lee, 2004)',
@@ -28,14 +28,14 @@ export const judgeFacts: Readonly<Record<string, { readonly data: string, readon
   }
 }
 
-/** A judge in the box: a text classifier. `score(text)` is its logit. */
+/** A built-in judge: a text classifier. `score(text)` is its logit. */
 export function loadJudge (name: string): TextClassifier {
   return TextClassifier.fromData(JSON.parse(readFileSync(join(judgesFolder, `${name}.json`),
     'utf8')) as TextClassifierData)
 }
 
 /**
- * The version of a reward in the box that was fitted on whole answers only, under a name of its own, to be compared
+ * The version of a built-in reward that was fitted on whole answers only, under a name of its own, to be compared
  * with it; null where there is none.
  */
 export function loadOutcomeOnly (reward: string): RewardFamily | null {
@@ -46,10 +46,10 @@ export function loadOutcomeOnly (reward: string): RewardFamily | null {
 /** What belongs to one reward. */
 export interface Criterion {
   readonly prompts: string
-  /** Name of a judge in the box. */
+  /** Name of a built-in judge. */
   readonly judge: string
   /**
-   * What a system prompt says in place of the reward, by the sign of its weight; null where nothing in the box says it.
+   * What a system prompt says in place of the reward, by the sign of its weight; null where nothing built-in says it.
    */
   readonly wish: { readonly more: string, readonly less: string | null }
   /** An ensemble of several fits of the same reward. */

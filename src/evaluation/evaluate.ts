@@ -1,7 +1,7 @@
 /**
- * Runs an evaluation: prompt by prompt it draws and scores the plain pool and every way beside it, several prompts side
- * by side; presses the panel's rewards on the same pools; then times every way, alone. Interrupted, it analyses the
- * prompts that are done. Knows no report.
+ * Runs an evaluation: prompt by prompt it draws and scores the plain pool and every configuration beside it, several
+ * prompts side by side; runs the over-optimisation study on the same pools; then times every configuration, alone.
+ * Interrupted, it analyses the prompts that are done. Knows no report.
  */
 import { join } from 'node:path'
 import { RequestError } from '../errors.js'
@@ -9,22 +9,24 @@ import type { ServedModel } from '../serving/served-models.js'
 import type { RewardFamily } from '../rewards/descriptor.js'
 import type { EnsembleDescriptor } from '../rewards/kinds/ensemble.js'
 import { minExamples } from '../fitting/fit-reward.js'
-import { analyse, type Analysis, type DonePrompt, type TimedTurn, type WayAnswers } from './analysis.js'
+import { analyse, type Analysis, type DonePrompt, type TimedTurn, type ConfigurationAnswers } from './analysis.js'
 import { AnswerStore, type Scoring } from './answer-store.js'
 import { criteria, judgeNames, loadJudge, loadOutcomeOnly } from './criteria.js'
-import type { Draw, OnProgress, Way } from './drawing.js'
-import { analysePanel, type PanelCurve, type PanelScores } from './panel-analysis.js'
-import { noisyPairs, smallFits, trainingAnswers, trainingPrompts, variantsOf, type Variant } from './panel.js'
+import type { SamplingRun, OnProgress, Configuration } from './sampling-runs.js'
+import { analyseOverOptimisation, type ProxyCurve, type ProxyScores } from './over-optimisation-analysis.js'
+import {
+  noisyPairs, smallFits, trainingAnswers, trainingPrompts, variantsOf, type Variant
+} from './over-optimisation.js'
 import type { ScoredAnswer } from './pools.js'
 import { promptByPrompt } from './prompt-by-prompt.js'
 import { Timings } from './timings.js'
-import { comparedWays, plainPool, type ComparedWay } from './ways.js'
+import { comparedConfigurations, plainPool, type ComparedConfiguration } from './configurations.js'
 
 export interface EvaluationOptions {
   readonly reward: string
   /** Its sign is what matters; its size weighs the reward where a strength meets it. Not 0. */
   readonly weight: number
-  /** Name of a judge in the box, or of another reward. */
+  /** Name of a built-in judge, or of another reward. */
   readonly judge: string
   /** System message of the prompted baseline; null for none. */
   readonly wish: string | null
@@ -35,9 +37,9 @@ export interface EvaluationOptions {
   readonly candidates: number
   readonly seeds: number
   readonly maxTokens: number
-  /** Whether the panel is measured too. */
+  /** Whether the over-optimisation study is run too. */
   readonly panel: boolean
-  /** Prompts, the first ones, on which every way is timed. */
+  /** Prompts, the first ones, on which every configuration is timed. */
   readonly timed: number
   /** Whether times that are there are taken anew. */
   readonly retime: boolean
@@ -47,7 +49,7 @@ export interface EvaluationOptions {
 
 export interface Evaluation {
   readonly analysis: Analysis
-  readonly panel: readonly PanelCurve[]
+  readonly panel: readonly ProxyCurve[]
   /** False where it was interrupted before its end. */
   readonly finished: boolean
 }
@@ -63,53 +65,55 @@ export interface Evaluated extends Omit<EvaluationOptions, 'prompts' | 'folder' 
 }
 
 /** Scores a draw's answers; larger is what is wished for. */
-type Judge = (way: Way, draw: Draw) => Promise<readonly number[]>
+type Judge = (configuration: Configuration, draw: SamplingRun) => Promise<readonly number[]>
 
-function findReward (host: ServedModel, name: string): RewardFamily {
-  const family = host.rewards.find(one => one.name === name)
+function findReward (served: ServedModel, name: string): RewardFamily {
+  const family = served.rewards.find(one => one.name === name)
   if (!family) {
     throw new RequestError('reward_not_found',
-      `reward "${name}" does not exist; there are: ${host.rewards.map(one => one.name).join(', ')}`,
+      `reward "${name}" does not exist; there are: ${served.rewards.map(one => one.name).join(', ')}`,
       { param: 'reward' })
   }
   return family
 }
 
 class Evaluator {
-  readonly #host: ServedModel
+  readonly #served: ServedModel
   readonly #options: EvaluationOptions
   readonly #signal: AbortSignal
   readonly #store: AnswerStore
   readonly #judge: Judge
   /** Of this reward, weight and version, relative to the store's. */
   readonly #name: string
-  readonly #ways: readonly ComparedWay[]
-  /** The host with the reward's version that was fitted on whole answers only, where there is one. */
+  readonly #configurations: readonly ComparedConfiguration[]
+  /** The served model with the reward's version that was fitted on whole answers only, where there is one. */
   readonly #withOutcomeOnly: ServedModel
-  readonly #pool: Way
+  readonly #pool: Configuration
   readonly #proxy: Scoring
 
-  constructor (host: ServedModel, options: EvaluationOptions, signal: AbortSignal) {
+  constructor (served: ServedModel, options: EvaluationOptions, signal: AbortSignal) {
     const { reward, weight, judge, wish, maxTokens, candidates, folder } = options
-    this.#host = host
+    this.#served = served
     this.#options = options
     this.#signal = signal
-    this.#store = new AnswerStore(host, folder, maxTokens)
+    this.#store = new AnswerStore(served, folder, maxTokens)
     this.#proxy = { name: reward, weight: weight < 0 ? -1 : 1 }
     this.#judge = this.#judgeOf(judge)
-    const family = findReward(host, reward)
+    const family = findReward(served, reward)
     this.#name = `${reward}_${weight}-${family.version}`
     const outcomeOnly = loadOutcomeOnly(reward)
-    this.#withOutcomeOnly = outcomeOnly ? { ...host, rewards: [...host.rewards, outcomeOnly] } : host
-    this.#ways = comparedWays(this.#name,
+    this.#withOutcomeOnly = outcomeOnly ? { ...served, rewards: [...served.rewards, outcomeOnly] } : served
+    this.#configurations = comparedConfigurations(this.#name,
       { name: reward, weight, outcomeOnly: outcomeOnly?.name ?? null, qHead: family.members.includes('next_token') },
       wish, maxTokens, candidates)
     this.#pool = plainPool(candidates)
   }
 
-  get ways (): readonly ComparedWay[] { return this.#ways }
+  get configurations (): readonly ComparedConfiguration[] { return this.#configurations }
 
-  #hostOf ({ outcomeOnly }: ComparedWay): ServedModel { return outcomeOnly ? this.#withOutcomeOnly : this.#host }
+  #servedOf (
+    { outcomeOnly }: ComparedConfiguration
+  ): ServedModel { return outcomeOnly ? this.#withOutcomeOnly : this.#served }
 
   #judgeOf (name: string): Judge {
     const sign = this.#proxy.weight
@@ -117,27 +121,29 @@ class Evaluator {
       const classifier = loadJudge(name)
       return async (_way, { answers }) => answers.map(({ text }) => sign * classifier.score(text))
     }
-    findReward(this.#host, name)
-    return async (way, draw) => (await this.#store.score(way, draw, [{ name, weight: sign }], this.#signal))[0]!
+    findReward(this.#served, name)
+    return async (configuration, draw) =>
+      (await this.#store.score(configuration, draw, [{ name, weight: sign }], this.#signal))[0]!
   }
 
   /** A draw with its scores. */
   async #scored (
-    way: Way, prompt: string, seed: number, host = this.#host
-  ): Promise<{ draw: Draw, answers: ScoredAnswer[] }> {
-    const draw = await this.#store.draw(way, prompt, seed, this.#signal, host)
-    const [[proxy], judge] = [await this.#store.score(way, draw, [this.#proxy], this.#signal),
-      await this.#judge(way, draw)]
+    configuration: Configuration, prompt: string, seed: number, served = this.#served
+  ): Promise<{ draw: SamplingRun, answers: ScoredAnswer[] }> {
+    const draw = await this.#store.draw(configuration, prompt, seed, this.#signal, served)
+    const [[proxy], judge] = [await this.#store.score(configuration, draw, [this.#proxy], this.#signal),
+      await this.#judge(configuration, draw)]
     return {
       draw, answers: draw.answers.map((answer, index) => ({ ...answer, proxy: proxy![index]!, judge: judge[index]! }))
     }
   }
 
-  async #way (compared: ComparedWay, prompt: string): Promise<WayAnswers | null> {
+  async #answersOf (compared: ComparedConfiguration, prompt: string): Promise<ConfigurationAnswers | null> {
     if (compared.pooled !== null) return null
     const seeds = Array.from({ length: this.#options.seeds * compared.draws }, (_, index) => index + 1)
-    const runs = await Promise.all(seeds.map(seed => this.#scored(compared.way, prompt, seed, this.#hostOf(compared))))
-    const average = (pick: (draw: Draw) => number): number =>
+    const runs =
+      await Promise.all(seeds.map(seed => this.#scored(compared.configuration, prompt, seed, this.#servedOf(compared))))
+    const average = (pick: (draw: SamplingRun) => number): number =>
       runs.reduce((sum, { draw }) => sum + pick(draw), 0) / runs.length
     const known = runs.every(({ draw }) => draw.kl.value !== null)
     return {
@@ -150,29 +156,32 @@ class Evaluator {
 
   async prompt (prompt: string): Promise<DonePrompt> {
     const { answers } = await this.#scored(this.#pool, prompt, 0)
-    const ways = []
-    for (const way of this.#ways) ways.push(await this.#way(way, prompt))
-    return { prompt, plain: answers, ways }
+    const configurations = []
+    for (const configuration of this.#configurations) configurations.push(await this.#answersOf(configuration, prompt))
+    return { prompt, plain: answers, configurations }
   }
 
-  /** Every way's time on the first prompts, in turns, one request at a time. */
+  /** Every configuration's time on the first prompts, round-robin, one request at a time. */
   async times (onProgress: OnProgress): Promise<TimedTurn[]> {
     const { folder, timed, retime, prompts, maxTokens } = this.#options
-    const timings = new Timings(this.#host.model.fingerprint, join(folder, this.#name), maxTokens, retime)
-    const ways = this.#ways.map(compared => ({ way: compared.way, host: this.#hostOf(compared) }))
-    return await timings.take(prompts.slice(0, timed).map(prompt => ({ prompt, ways })), this.#signal, onProgress)
+    const timings = new Timings(this.#served.model.fingerprint, join(folder, this.#name), maxTokens, retime)
+    const configurations = this.#configurations.map(compared => ({
+      configuration: compared.configuration, served: this.#servedOf(compared)
+    }))
+    return await timings.take(prompts.slice(0, timed).map(prompt => ({ prompt, configurations })), this.#signal,
+      onProgress)
   }
 
-  async #panelScores (
+  async #proxyScores (
     group: string, variants: readonly Variant[], weight: 1 | -1, done: readonly DonePrompt[], onProgress: OnProgress
-  ): Promise<PanelScores[]> {
-    const host = { ...this.#host, rewards: [...this.#host.rewards, ...variants.map(({ family }) => family)] }
+  ): Promise<ProxyScores[]> {
+    const served = { ...this.#served, rewards: [...this.#served.rewards, ...variants.map(({ family }) => family)] }
     const rewards = variants.map(({ family: { name } }) => ({ name, weight }))
     const columns: Array<Array<readonly number[]>> = []
     for (const [index, { prompt }] of done.entries()) {
-      onProgress(`panel: ${group}`, index, done.length)
+      onProgress(`over-optimisation: ${group}`, index, done.length)
       columns.push(await this.#store.score(this.#pool, await this.#store.draw(this.#pool, prompt, 0, this.#signal),
-        rewards, this.#signal, host))
+        rewards, this.#signal, served))
     }
     return variants.map(({ label }, index) => ({ group, label, scores: columns.map(scores => scores[index]!) }))
   }
@@ -180,41 +189,44 @@ class Evaluator {
   /** The ensemble that belongs to the reward, if there is one. */
   #ensemble (): (EnsembleDescriptor & { readonly name: string }) | null {
     const { reward } = this.#options
-    const descriptor = findReward(this.#host, criteria[reward]?.ensemble ?? reward).descriptor
+    const descriptor = findReward(this.#served, criteria[reward]?.ensemble ?? reward).descriptor
     return descriptor.kind === 'ensemble' ? descriptor : null
   }
 
-  /** None where the judge likes too many answers equally to tell pairs apart. */
+  /** None where too few pairs are left because the judge scores their answers equally. */
   async #smallFits (onProgress: OnProgress): Promise<Variant[]> {
     const { prompts, limit, folder } = this.#options
-    const way: Way = { name: 'training', system: null, alignment: null, answers: trainingAnswers }
+    const configuration: Configuration = { name: 'training', system: null, alignment: null, answers: trainingAnswers }
     const unseen = prompts.slice(limit, limit + trainingPrompts)
-    const draws: Draw[] = []
+    const draws: SamplingRun[] = []
     const judged = []
     for (const prompt of unseen) {
-      onProgress('panel: training answers', draws.length, unseen.length)
-      draws.push(await this.#store.draw(way, prompt, 0, this.#signal))
-      judged.push(await this.#judge(way, draws.at(-1)!))
+      onProgress('over-optimisation: training answers', draws.length, unseen.length)
+      draws.push(await this.#store.draw(configuration, prompt, 0, this.#signal))
+      judged.push(await this.#judge(configuration, draws.at(-1)!))
     }
     const pairs = noisyPairs(draws, judged)
     if (pairs.length < minExamples) return []
-    const fits = await smallFits(this.#host, pairs, join(folder, this.#name), this.#signal,
-      ({ phase, done, total }) => { onProgress(`panel: fitting, ${phase}`, done, total) })
+    const fits = await smallFits(this.#served, pairs, join(folder, this.#name), this.#signal,
+      ({ phase, done, total }) => { onProgress(`over-optimisation: fitting, ${phase}`, done, total) })
     return variantsOf(fits, 'small-fits')
   }
 
-  /** The panel on the pools of prompts that are done. Small fits need prompts beyond those that are evaluated. */
-  async panel (done: readonly DonePrompt[], onProgress: OnProgress): Promise<PanelCurve[]> {
-    const scores: PanelScores[] = []
+  /**
+   * The over-optimisation study on the pools of prompts that are done. Small fits need prompts beyond those that are
+   * evaluated.
+   */
+  async overOptimisation (done: readonly DonePrompt[], onProgress: OnProgress): Promise<ProxyCurve[]> {
+    const scores: ProxyScores[] = []
     const ensemble = this.#ensemble()
     if (ensemble) {
-      scores.push(...await this.#panelScores(ensemble.name, variantsOf(ensemble, ensemble.name.slice(0, 40)),
+      scores.push(...await this.#proxyScores(ensemble.name, variantsOf(ensemble, ensemble.name.slice(0, 40)),
         this.#proxy.weight, done, onProgress))
     }
     if (this.#options.prompts.length >= this.#options.limit + trainingPrompts) {
-      scores.push(...await this.#panelScores('small fits', await this.#smallFits(onProgress), 1, done, onProgress))
+      scores.push(...await this.#proxyScores('small fits', await this.#smallFits(onProgress), 1, done, onProgress))
     }
-    return analysePanel(scores, done.map(({ plain }) => plain.map(({ judge }) => judge)))
+    return analyseOverOptimisation(scores, done.map(({ plain }) => plain.map(({ judge }) => judge)))
   }
 }
 
@@ -225,15 +237,15 @@ class Evaluator {
  * was done
  */
 export async function evaluate (
-  host: ServedModel, options: EvaluationOptions, signal: AbortSignal, onProgress: OnProgress
+  served: ServedModel, options: EvaluationOptions, signal: AbortSignal, onProgress: OnProgress
 ): Promise<Evaluation> {
-  const evaluator = new Evaluator(host, options, signal)
-  let panel: PanelCurve[] = []
+  const evaluator = new Evaluator(served, options, signal)
+  let panel: ProxyCurve[] = []
   let turns: TimedTurn[] = []
   const done = await promptByPrompt(options.prompts.slice(0, options.limit), signal, onProgress,
     prompt => evaluator.prompt(prompt), async done => {
-      if (options.panel) panel = await evaluator.panel(done, onProgress)
+      if (options.panel) panel = await evaluator.overOptimisation(done, onProgress)
       turns = await evaluator.times(onProgress)
     })
-  return { analysis: analyse(evaluator.ways, done, turns), panel, finished: !signal.aborted }
+  return { analysis: analyse(evaluator.configurations, done, turns), panel, finished: !signal.aborted }
 }

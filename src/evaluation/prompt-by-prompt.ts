@@ -1,9 +1,9 @@
 /** Works through prompts, several side by side, and keeps what was done when it is interrupted. */
 import { setMaxListeners } from 'node:events'
 import { sideBySide } from '../bounded-concurrency.js'
-import type { OnProgress } from './drawing.js'
+import type { OnProgress } from './sampling-runs.js'
 
-/** Prompts drawn side by side: enough for ways that draw one answer to fill the engine's steps. */
+/** Prompts drawn side by side: enough for configurations that draw one answer to fill the engine's steps. */
 const promptsAtOnce = 6
 
 /**

@@ -1,4 +1,4 @@
-/** The prompts that evaluations ask: sets in the box, or a file of one's own. */
+/** The prompts that evaluations ask: built-in sets, or a file of one's own. */
 import { existsSync, readdirSync, readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { RequestError } from '../errors.js'
@@ -7,7 +7,7 @@ import { refuse } from '../validation.js'
 
 const folder = join(packageRoot, 'models/evaluation/prompts')
 
-/** Names of the sets in the box. */
+/** Names of the built-in sets. */
 export const promptSetNames: readonly string[] = readdirSync(folder).map(file => file.replace(/\.json$/, '')).sort()
 
 /** A line of a file: a text, or an object with one. */
@@ -35,7 +35,7 @@ function parse (text: string, file: string): string[] {
 }
 
 /**
- * Prompts of a set in the box, or of a file: a JSON list, or JSON lines, of texts or of objects with a field `prompt`.
+ * Prompts of a built-in set, or of a file: a JSON list, or JSON lines, of texts or of objects with a field `prompt`.
  * @throws RequestError for a name or file that is not there, and naming the entry that is no prompt or is there twice
  */
 export function loadPrompts (name: string): string[] {

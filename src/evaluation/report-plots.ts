@@ -3,10 +3,10 @@
  */
 import type { Estimate } from '../reporting/estimate.js'
 import type { Plot, PlotPoint, PlotSeries } from '../reporting/plot.js'
-import type { Analysis, WayFigures } from './analysis.js'
+import type { Analysis, ConfigurationFigures } from './analysis.js'
 import type { Evaluated, Evaluation } from './evaluate.js'
-import type { PanelCurve } from './panel-analysis.js'
-import { curves, plainLabel } from './ways.js'
+import type { ProxyCurve } from './over-optimisation-analysis.js'
+import { curves, plainLabel } from './configurations.js'
 
 const point = (
   x: number, { value, low, high }: Estimate
@@ -16,33 +16,35 @@ const gainLabel = 'gain over plain, standard deviations'
 const byN = { label: 'n of best-of-n', scale: 'log' } as const
 const timeAxis = { label: 'time of an answer, in plain answers', scale: 'log' } as const
 
-const isBestOfN = ({ label }: WayFigures): boolean => label === plainLabel || label.startsWith('best_of_n')
-const isGuidance = ({ curve, label }: WayFigures): boolean =>
+const isBestOfN = ({ label }: ConfigurationFigures): boolean => label === plainLabel || label.startsWith('best_of_n')
+const isGuidance = ({ curve, label }: ConfigurationFigures): boolean =>
   curve !== null || label.startsWith(curves.qHead) || label === 'prompted'
-const timeOf = ({ time }: WayFigures): number | null => time?.value ?? null
+const timeOf = ({ time }: ConfigurationFigures): number | null => time?.value ?? null
 
-/** Ways as series: strengths of one kind of guidance are joined, all others are points. */
-function seriesOf (ways: readonly WayFigures[], pick: (way: WayFigures) => number | null): PlotSeries[] {
+/** Configurations as series: strengths of one kind of guidance are joined, all others are points. */
+function seriesOf (
+  configurations: readonly ConfigurationFigures[], pick: (configuration: ConfigurationFigures) => number | null
+): PlotSeries[] {
   const groups = new Map<string, PlotPoint[]>()
-  for (const way of ways) {
-    const x = pick(way)
-    const name = way.curve ? `guidance: ${way.curve.name}` : way.label
-    if (x !== null) groups.set(name, [...groups.get(name) ?? [], point(x, way.judge)])
+  for (const configuration of configurations) {
+    const x = pick(configuration)
+    const name = configuration.curve ? `guidance: ${configuration.curve.name}` : configuration.label
+    if (x !== null) groups.set(name, [...groups.get(name) ?? [], point(x, configuration.judge)])
   }
   return [...groups].map(([name, points]) => ({ name, kind: points.length > 1 ? 'line' : 'points', points }))
 }
 
-/** Ways beside best-of-n over what they cost. */
-function costPlots ({ bestOfN, ways }: Analysis): Record<string, Plot> {
+/** Configurations beside best-of-n over what they cost. */
+function costPlots ({ bestOfN, ways: configurations }: Analysis): Record<string, Plot> {
   // The pool's curve says all of best-of-n that single points would.
-  const drawn = ways.filter(way => !isBestOfN(way))
+  const drawn = configurations.filter(configuration => !isBestOfN(configuration))
   const pooled = (pick: (one: typeof bestOfN[number]) => number): PlotSeries =>
     line('best-of-n', bestOfN.map(one => point(pick(one), one.judge)))
-  const timed = line('best-of-n', ways.filter(isBestOfN).flatMap(({ time, judge }) =>
+  const timed = line('best-of-n', configurations.filter(isBestOfN).flatMap(({ time, judge }) =>
     time ? [point(time.value, judge)] : []))
   const against = (
-    title: string, x: Plot['x'], best: PlotSeries, shown: readonly WayFigures[],
-    pick: (way: WayFigures) => number | null
+    title: string, x: Plot['x'], best: PlotSeries, shown: readonly ConfigurationFigures[],
+    pick: (configuration: ConfigurationFigures) => number | null
   ): Plot => ({ title, x, y: { label: `judge’s ${gainLabel}` }, series: [best, ...seriesOf(shown, pick)] })
   const guided = drawn.filter(isGuidance)
   return {
@@ -56,20 +58,22 @@ function costPlots ({ bestOfN, ways }: Analysis): Record<string, Plot> {
   }
 }
 
-const panelPlot = (group: string, panel: readonly PanelCurve[], judge: string, level: readonly PlotSeries[]): Plot => ({
+const overOptimisationPlot = (
+  group: string, proxies: readonly ProxyCurve[], judge: string, level: readonly PlotSeries[]
+): Plot => ({
   title: `Over-optimisation, ${group}: judge “${judge}”`,
   x: byN,
   y: { label: gainLabel },
-  series: [...panel.filter(one => one.group === group).map(({ label, curve }) =>
+  series: [...proxies.filter(one => one.group === group).map(({ label, curve }) =>
     line(label, curve.map(one => point(one.n, one.judge)))), ...level]
 })
 
 /** By file name. */
 export function plotsOf ({ analysis, panel }: Evaluation, { reward, weight, judge }: Evaluated): Record<string, Plot> {
-  const { bestOfN, ways, controls } = analysis
+  const { bestOfN, ways: configurations, controls } = analysis
   const [first, last] = [bestOfN[0]!.n, bestOfN.at(-1)!.n]
-  const level = (name: string): PlotSeries[] => ways.filter(({ label }) => label === 'prompted')
-    .map(way => line(name, [first, last].map(x => ({ x, y: way.judge.value }))))
+  const level = (name: string): PlotSeries[] => configurations.filter(({ label }) => label === 'prompted')
+    .map(configuration => line(name, [first, last].map(x => ({ x, y: configuration.judge.value }))))
   const judged = bestOfN.map(one => point(one.n, one.judge))
   const groups = [...new Set(panel.map(({ group }) => group))]
   return {
@@ -89,6 +93,6 @@ export function plotsOf ({ analysis, panel }: Evaluation, { reward, weight, judg
         line(label, gains.map(({ n, gain }) => point(n, gain)))), ...level('prompted')]
     },
     ...Object.fromEntries(groups.map((group, index) =>
-      [`panel-${index + 1}`, panelPlot(group, panel, judge, level('prompted'))]))
+      [`panel-${index + 1}`, overOptimisationPlot(group, panel, judge, level('prompted'))]))
   }
 }

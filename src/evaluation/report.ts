@@ -5,13 +5,13 @@
 import type { Environment } from '../reporting/environment.js'
 import { interval, maybe, percent, range, type Estimate } from '../reporting/estimate.js'
 import { headOf, markdownTable, partialPrompts, tableOf, writeReport, type Column } from '../reporting/report.js'
-import type { Analysis, WayFigures } from './analysis.js'
+import type { Analysis, ConfigurationFigures } from './analysis.js'
 import { judgeFacts } from './criteria.js'
 import type { Evaluated, Evaluation } from './evaluate.js'
-import type { PanelCurve } from './panel-analysis.js'
-import { flipped, trainingAnswers, trainingPrompts } from './panel.js'
+import type { ProxyCurve } from './over-optimisation-analysis.js'
+import { flipped, trainingAnswers, trainingPrompts } from './over-optimisation.js'
 import { plotsOf } from './report-plots.js'
-import { cheapDraws, curves, plainLabel } from './ways.js'
+import { cheapDraws, curves, plainLabel } from './configurations.js'
 
 const clear = ({ low, high }: Estimate): string =>
   low > 0 ? 'clear of zero' : high < 0 ? 'clearly below zero' : 'not clear of zero'
@@ -31,8 +31,8 @@ export function turningSentence ({ turning: { bestN, after }, bestOfN }: Evaluat
   return `The judge’s gain is largest at n = ${bestN}; ${verdict} (${interval(after)}).`
 }
 
-function panelTable (curves: readonly PanelCurve[]): string {
-  const judgedAt = (n: number): Column<PanelCurve> =>
+function overOptimisationTable (curves: readonly ProxyCurve[]): string {
+  const judgedAt = (n: number): Column<ProxyCurve> =>
     [`judge at n = ${n}`, ({ curve }) => interval(curve.find(one => one.n === n)!.judge)]
   return tableOf(curves, [
     ['proxy', ({ label }) => label],
@@ -43,13 +43,14 @@ function panelTable (curves: readonly PanelCurve[]): string {
   ])
 }
 
-function panelSection (panel: readonly PanelCurve[]): string {
-  if (panel.length === 0) return ''
-  const tables = [...new Set(panel.map(({ group }) => group))].map((group, index) =>
-    `### ${group}\n\n${panelTable(panel.filter(one => one.group === group))}\n\n![panel](plots/panel-${index + 1}.svg)`)
+function overOptimisationSection (proxies: readonly ProxyCurve[]): string {
+  if (proxies.length === 0) return ''
+  const tables = [...new Set(proxies.map(({ group }) => group))].map((group, index) =>
+    `### ${group}\n\n${overOptimisationTable(proxies.filter(one => one.group === group))}\n\n![panel](plots/panel-` +
+      `${index + 1}.svg)`)
   return `## Over-optimisation: one head against five
 
-Each proxy is pressed by best-of-n on the same pools. *small fits* are five heads on bootstraps of about ${trainingPrompts * trainingAnswers / 2} pairs of plain answers to other prompts, which the judge labelled and of which ${100 * flipped} % were turned round: there the judge is
+Each proxy is optimised by best-of-n on the same pools. *small fits* are five heads on bootstraps of about ${trainingPrompts * trainingAnswers / 2} pairs of plain answers to other prompts, which the judge labelled and of which ${100 * flipped} % were flipped: there the judge is
 what the proxies try to learn. uwo and lcb have penalty 1.
 
 ${tables.join('\n\n')}`
@@ -71,8 +72,8 @@ Over the plain answers to one prompt their correlation is ${interval(agreement)}
 const timeSection = ({ timedPrompts }: Analysis, isTimed: boolean): string =>
   `## Guidance against best-of-n at equal time\n\n${isTimed
     ? '![guidance against best-of-n](plots/guidance-time.svg)\n\nTimes are of one request alone, in plain answers, ' +
-      `over ${timedPrompts} prompts on which all ways took turns.`
-    : 'Nothing was timed: the same command with `--timed 8` times every way, on an idle machine.'}`
+      `over ${timedPrompts} prompts on which all configurations were timed round-robin.`
+    : 'Nothing was timed: the same command with `--timed 8` times every configuration, on an idle machine.'}`
 
 function bestOfNSection (analysis: Analysis, { reward, judge, candidates }: Evaluated): string {
   const at16 = analysis.bestOfN.find(({ n }) => n === 16)
@@ -94,8 +95,8 @@ From one pool of ${candidates} answers a prompt, by order statistics: the expect
 Fluency: NLL under the policy, and the share of distinct word pairs in an answer.`
 }
 
-function guidanceSection ({ ways }: Analysis): string {
-  const guided = ways.filter(({ curve, kl }) => curve !== null && kl !== null)
+function guidanceSection ({ ways: configurations }: Analysis): string {
+  const guided = configurations.filter(({ curve, kl }) => curve !== null && kl !== null)
   if (guided.length === 0) return ''
   const table = tableOf(guided, [
     ['values of next tokens, strength', ({ label }) => label], ['KL, nats', ({ kl }) => kl!.toFixed(2)],
@@ -110,23 +111,27 @@ function guidanceSection ({ ways }: Analysis): string {
 
 ${table}
 
-*${curves.prefix}* reads each of the 20 most probable next tokens with the reward in the box, *${curves.outcome}* with a version of it that was fitted on the same data at the same layer, whole answers only; *${curves.qHead}* foretells what reading would give.
+*${curves.prefix}* reads each of the 20 most probable next tokens with the built-in reward, *${curves.outcome}* with a version of it that was fitted on the same data at the same layer, whole answers only; *${curves.qHead}* foretells what reading would give.
 KL is what guidance measures along the path, exactly for what was drawn. The look-ahead’s gain at another’s KL lies on straight lines between its strengths, from no gain at 0 nats.`
 }
 
 function frontierSection ({ frontier }: Analysis): string {
   if (!frontier) return ''
-  const { nats, n, judge, strength, ways } = frontier
-  const table = tableOf(ways, [['way', ({ label }) => label], ['KL, nats', ({ kl }) => kl!.toFixed(2)],
-    ['judge', way => interval(way.judge)], ['share', ({ share }) => maybe(share, percent)],
+  const { nats, n, judge, strength, ways: configurations } = frontier
+  const table = tableOf(configurations, [['configuration', ({ label }) => label], ['KL, nats', ({ kl }) => kl!.toFixed(2)],
+    ['judge', configuration => interval(configuration.judge)], ['share', ({ share }) => maybe(share, percent)],
     ['time, in plain answers', ({ time }) => maybe(time, range)]])
-  return `At ${nats} nats soft best-of-${n} (chances ∝ exp(${strength.toFixed(2)} · reward) among the ${n} answers of the pool) gains ${interval(judge)} by the judge. Of that, Q-head guidance of at most ${nats} nats gets:
+  return `At ${nats} nats soft best-of-${n} (chances ∝ exp(${strength.toFixed(
+    2
+  )} · reward) among the ${n} answers of the pool) gains ${interval(
+    judge
+  )} by the judge. Of that, Q-head guidance of at most ${nats} nats gets:
 
 ${table}`
 }
 
-const wayColumns: ReadonlyArray<Column<WayFigures>> = [
-  ['way', ({ label }) => label], ['reward', ({ proxy }) => interval(proxy)], ['judge', ({ judge }) => interval(judge)],
+const configurationColumns: ReadonlyArray<Column<ConfigurationFigures>> = [
+  ['configuration', ({ label }) => label], ['reward', ({ proxy }) => interval(proxy)], ['judge', ({ judge }) => interval(judge)],
   ['of best-of-16’s', ({ label, shareOf16 }) => maybe(label === plainLabel ? null : shareOf16, percent)],
   ['tokens', ({ tokens }) => tokens.toFixed(1)], ['time', ({ time }) => maybe(time, range)],
   ['KL, nats', ({ kl, klKind }) => kl === null ? '–' : `${kl.toFixed(2)} (${klKind ?? '?'})`],
@@ -135,12 +140,14 @@ const wayColumns: ReadonlyArray<Column<WayFigures>> = [
   ['equal time', ({ overBestOfN }) => maybe(overBestOfN.time)], ['equal KL', ({ overBestOfN }) => maybe(overBestOfN.kl)]
 ]
 
-const strategiesSection = ({ ways }: Analysis, isTimed: boolean, { candidates, wish }: Evaluated): string =>
+const strategiesSection = (
+  { ways: configurations }: Analysis, isTimed: boolean, { candidates, wish }: Evaluated
+): string =>
   `## Every strategy
 
 ![tokens](plots/tokens.svg)
 
-${isTimed ? '![time](plots/time.svg)\n\n' : ''}${tableOf(ways, wayColumns)}
+${isTimed ? '![time](plots/time.svg)\n\n' : ''}${tableOf(configurations, configurationColumns)}
 
 Tokens drawn and time are in plain answers. The last columns are the judge’s gain less that of best-of-n with as many tokens, as much time and the same KL, the n in between interpolated; – where no n up to ${candidates} has so many. *plain* and *best_of_n* are read from the pool. The KL of a
 strategy is what its responses report: \`upper_bound\` and \`bound_estimate\` are not the KL itself, so that strategies with them are placed too far right. ${wish === null ? 'No wish in words is known for this reward: there is no prompted baseline.' : `*prompted* is no strategy but a system message: “${wish}”; its KL is the mean log-ratio of its answers.`}`
@@ -156,7 +163,10 @@ ${tableOf(controls, [['chosen by', ({ label }) => label], ...shownOf(bestOfN.map
 
 function settingSection ({ prompts }: Analysis, evaluated: Evaluated): string {
   const { reward, rewardVersion, judge, promptSet, candidates, seeds, maxTokens, fingerprint } = evaluated
-  return `Model ${fingerprint}; reward ${reward} ${rewardVersion}; judge ${judge}; ${prompts} prompts of ${promptSet}; a pool of ${candidates} plain answers each, ${maxTokens} tokens at most, temperature 1; ${seeds} answer${seeds === 1 ? '' : 's'} to each prompt by every search, ${seeds * cheapDraws} by Q-heads and system messages.
+  return `Model ${fingerprint}; reward ${reward} ${rewardVersion}; judge ${judge}; ${prompts} prompts of ${promptSet}; a pool of ${candidates} plain answers each, ${maxTokens} tokens at most, temperature 1; ${seeds} answer${seeds ===
+    1
+    ? ''
+    : 's'} to each prompt by every search, ${seeds * cheapDraws} by Q-heads and system messages.
 
 Gains are over plain answers to the same prompts, in standard deviations of plain answers, the reward’s and the judge’s each on its own scale; a positive gain is what the weight asks for. In brackets: 95 % intervals over prompts (bootstrap).`
 }
@@ -171,7 +181,7 @@ export function describeEvaluation (
     headOf(title, environment, partialPrompts(finished, analysis.prompts)), settingSection(analysis, evaluated),
     judgeSection(analysis, evaluated), timeSection(analysis, isTimed), bestOfNSection(analysis, evaluated),
     guidanceSection(analysis), frontierSection(analysis), strategiesSection(analysis, isTimed, evaluated),
-    controlsSection(analysis), panelSection(panel), 'All figures: report.json.\n'
+    controlsSection(analysis), overOptimisationSection(panel), 'All figures: report.json.\n'
   ]
   return sections.filter(section => section !== '').join('\n\n')
 }

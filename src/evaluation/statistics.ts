@@ -48,7 +48,7 @@ export function expectedAtBest (keys: readonly number[], values: readonly number
 
 /**
  * KL of best-of-n to the policy, nats, as the pool tells it: exact for a policy that gives the pool's answers with
- * equal chances, where answers of equal keys are not told apart. Its upper bound ln n − (n − 1)/n is reached where no
+ * equal chances, where answers of equal keys count as the same. Its upper bound ln n − (n − 1)/n is reached where no
  * two keys are equal; near n = N the pool is too coarse to tell.
  */
 export function pooledKl (keys: readonly number[], n: number): number {

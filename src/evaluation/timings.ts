@@ -1,22 +1,24 @@
 /**
- * Times of ways, in a file of their own beside the answers: quality can be drawn on a busy machine, many requests at
- * once, times are taken alone and in turns, and again whenever the machine is idle.
+ * Times of configurations, in a file of their own beside the answers: quality can be drawn on a busy machine, many
+ * requests at once, times are taken alone, round-robin, and again whenever the machine is idle.
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
 import type { ServedModel } from '../serving/served-models.js'
 import type { TimedTurn } from './analysis.js'
-import { draw, type OnProgress, type Way } from './drawing.js'
+import { draw, type OnProgress, type Configuration } from './sampling-runs.js'
 import { Records } from './records.js'
 
-/** One way on one prompt. */
-interface Timed extends Way { readonly prompt: string, readonly ms: number }
+/** One configuration on one prompt. */
+interface Timed extends Configuration { readonly prompt: string, readonly ms: number }
 
-/** A way, the host whose rewards it names, and the schema that its answers are held to. */
-export interface TimedWay { readonly way: Way, readonly host: ServedModel, readonly schema?: object | null }
+/** A configuration, the served model whose rewards it names, and the schema of its answers. */
+export interface TimedConfiguration {
+  readonly configuration: Configuration, readonly served: ServedModel, readonly schema?: object | null
+}
 
-/** The ways that take a turn on a prompt: the same number on each. */
-export interface Turn { readonly prompt: string, readonly ways: readonly TimedWay[] }
+/** The configurations that are timed on a prompt: as many on each. */
+export interface Turn { readonly prompt: string, readonly configurations: readonly TimedConfiguration[] }
 
 /** The seed of what is timed. */
 export const timedSeed = 1
@@ -36,27 +38,29 @@ export class Timings {
   }
 
   /**
-   * Takes the times that are missing: turn by turn every way once, in their order, one request at a time. A first turn,
-   * which compiles graphs, does not count.
-   * @returns for each turn the ways' times in their order, ms
+   * Takes the times that are missing: turn by turn every configuration once, in their order, one request at a time. A
+   * first turn, which compiles graphs, does not count.
+   * @returns for each turn the configurations' times in their order, ms
    */
   async take (turns: readonly Turn[], signal: AbortSignal, onProgress: OnProgress): Promise<TimedTurn[]> {
-    const missing = turns.flatMap(({ prompt, ways }) => ways.map(timed => ({ ...timed, prompt })))
-      .filter(({ way, prompt }) => !this.#known.has(keyOf(way, prompt)))
-    const unseen = missing.filter(({ way }, index) => missing.findIndex(other => other.way.name === way.name) === index)
+    const missing = turns.flatMap(({ prompt, configurations }) => configurations.map(timed => ({ ...timed, prompt })))
+      .filter(({ configuration, prompt }) => !this.#known.has(keyOf(configuration, prompt)))
+    const unseen = missing.filter(({ configuration }, index) =>
+      missing.findIndex(other => other.configuration.name === configuration.name) === index)
     const total = unseen.length + missing.length
-    for (const [index, { host, way, prompt, schema = null }] of [...unseen, ...missing].entries()) {
+    for (const [index, { served, configuration, prompt, schema = null }] of [...unseen, ...missing].entries()) {
       onProgress('times', index, total)
-      const { ms } = await draw(host, way, prompt, timedSeed, this.#maxTokens, signal, schema)
+      const { ms } = await draw(served, configuration, prompt, timedSeed, this.#maxTokens, signal, schema)
       if (index < unseen.length) continue
-      const { name, system, alignment, answers } = way
+      const { name, system, alignment, answers } = configuration
       this.#records.append({ name, prompt, system, alignment, answers, ms })
-      this.#known.set(keyOf(way, prompt), ms)
+      this.#known.set(keyOf(configuration, prompt), ms)
     }
-    return turns.map(({ prompt, ways }) => ways.map(({ way }) => this.#known.get(keyOf(way, prompt))!))
+    return turns.map(({ prompt, configurations }) =>
+      configurations.map(({ configuration }) => this.#known.get(keyOf(configuration, prompt))!))
   }
 }
 
-function keyOf ({ name, system, alignment, answers }: Way, prompt: string): string {
+function keyOf ({ name, system, alignment, answers }: Configuration, prompt: string): string {
   return JSON.stringify([name, system, alignment, answers, prompt])
 }

@@ -1,6 +1,6 @@
 /**
  * Verified answers: prompts whose answers a program checks. How often plain answers pass, what drawing until one passes
- * costs in the server (adaptive best-of-n with the checks as reward, held to a grammar where the wish is JSON), by
+ * costs in the server (adaptive best-of-n with the checks as reward, constrained by a grammar where JSON is wanted), by
  * beams, and in a client that asks again and again. Answers are drawn several prompts at a time; times are taken after
  * that, alone. Knows no report.
  */
@@ -10,18 +10,18 @@ import type { ServedModel } from '../serving/served-models.js'
 import { packageRoot } from '../package-root.js'
 import { parseRewardFamily } from '../rewards/descriptor.js'
 import { AnswerStore } from './answer-store.js'
-import type { Draw, OnProgress, Way } from './drawing.js'
+import type { SamplingRun, OnProgress, Configuration } from './sampling-runs.js'
 import { promptByPrompt } from './prompt-by-prompt.js'
 import type { Estimate } from '../reporting/estimate.js'
 import { expectedAtBest, mean, meanOverPrompts, ratioOverPrompts as ratio } from './statistics.js'
-import { timedSeed, Timings, type TimedWay } from './timings.js'
+import { timedSeed, Timings, type TimedConfiguration } from './timings.js'
 
 /** A prompt, what kind of wish it states, and the rules that all must hold. */
 export interface Constraint {
   readonly kind: string, readonly prompt: string, readonly checks: ReadonlyArray<Readonly<Record<string, unknown>>>
 }
 
-/** The prompts in the box: 300, six kinds in turn. */
+/** The built-in prompts: 300, six kinds in turn. */
 export function loadConstraints (): Constraint[] {
   return JSON.parse(readFileSync(join(packageRoot, 'models/evaluation/constraints.json'), 'utf8')) as Constraint[]
 }
@@ -29,23 +29,23 @@ export function loadConstraints (): Constraint[] {
 /** What the checks of a prompt are called as a reward of its requests. */
 const rewardName = 'checks'
 
-/** The host with a prompt's checks as a reward: the least of them, so that it is 1 where all hold. */
-export function withChecks (host: ServedModel, { checks }: Constraint): ServedModel {
+/** The served model with a prompt's checks as a reward: their minimum, so that it is 1 where all hold. */
+export function withChecks (served: ServedModel, { checks }: Constraint): ServedModel {
   const rules = checks.map(check => ({ kind: 'rule', ...check }))
   const fields = rules.length === 1 ? rules[0]! : { kind: 'ensemble', combine: 'min', scorers: rules }
   return {
-    ...host,
-    rewards: [...host.rewards,
+    ...served,
+    rewards: [...served.rewards,
       parseRewardFamily(JSON.stringify({ name: rewardName, description: 'all checks hold', ...fields }), rewardName)]
   }
 }
 
 export interface VerifiedOptions {
   readonly limit: number
-  /** Answers of the plain pool, and of every way at most. */
+  /** Answers of the plain pool, and of every configuration at most. */
   readonly candidates: number
   readonly maxTokens: number
-  /** Prompts, the first ones, on which every way is timed. */
+  /** Prompts, the first ones, on which every configuration is timed. */
   readonly timed: number
   /** Whether times that are there are taken anew. */
   readonly retime: boolean
@@ -54,17 +54,17 @@ export interface VerifiedOptions {
 
 const checked = { rewards: [{ name: rewardName, weight: 1 }] }
 
-/** A way that draws answers until one passes, or spends a budget. */
-interface CheckedWay {
+/** A configuration that draws answers until one passes or the budget is used up. */
+interface CheckedConfiguration {
   /** What the report calls it. */
   readonly label: string
-  readonly way: Way
+  readonly configuration: Configuration
   /** Whether answers to prompts that want JSON are held to its schema. */
   readonly byGrammar: boolean
 }
 
-function waysOf (candidates: number): CheckedWay[] {
-  const bestOf = (name: string, stop: object): Way => ({
+function configurationsOf (candidates: number): CheckedConfiguration[] {
+  const bestOf = (name: string, stop: object): Configuration => ({
     name,
     system: null,
     alignment: {
@@ -76,12 +76,12 @@ function waysOf (candidates: number): CheckedWay[] {
     answers: 1
   })
   return [
-    { label: 'best_of_n, 4 at a time', way: bestOf('adaptive-4', {}), byGrammar: false },
-    { label: 'eagerly', way: bestOf('eager', { eager: true }), byGrammar: false },
-    { label: 'eagerly, JSON by grammar', way: bestOf('eager-grammar', { eager: true }), byGrammar: true },
+    { label: 'best_of_n, 4 at a time', configuration: bestOf('adaptive-4', {}), byGrammar: false },
+    { label: 'eagerly', configuration: bestOf('eager', { eager: true }), byGrammar: false },
+    { label: 'eagerly, JSON by grammar', configuration: bestOf('eager-grammar', { eager: true }), byGrammar: true },
     {
       label: 'beam_search 4×4',
-      way: {
+      configuration: {
         name: 'beam',
         system: null,
         alignment: { strategy: 'beam_search', num_beams: 4, num_children: 4, allow_scope_mismatch: true, ...checked },
@@ -97,9 +97,9 @@ const schemaOf = ({ checks }: Constraint): object | null =>
   checks.flatMap(({ rule, schema }) => rule === 'json_schema' ? [schema as object] : [])[0] ?? null
 
 /** One plain answer, asked for alone. */
-const plainAlone: Way = { name: 'plain-alone', system: null, alignment: null, answers: 1 }
+const plainAlone: Configuration = { name: 'plain-alone', system: null, alignment: null, answers: 1 }
 
-/** What one way of getting an answer cost, and whether it passed. */
+/** What one configuration cost, and whether it passed. */
 export interface Attempt { readonly passed: boolean, readonly tokens: number }
 
 /** Everything of one prompt. */
@@ -109,7 +109,7 @@ export interface VerifiedPrompt {
   readonly passes: readonly boolean[]
   /** Tokens of the pool's answers. */
   readonly lengths: readonly number[]
-  readonly ways: readonly Attempt[]
+  readonly configurations: readonly Attempt[]
 }
 
 /** A client that asks for plain answers one after the other until one passes: the pool's, in their order. */
@@ -120,24 +120,25 @@ function retryOf ({ passes, lengths }: VerifiedPrompt): Attempt {
 }
 
 class Verifier {
-  readonly #host: ServedModel
+  readonly #served: ServedModel
   readonly #store: AnswerStore
   readonly #options: VerifiedOptions
   readonly #signal: AbortSignal
 
-  constructor (host: ServedModel, options: VerifiedOptions, signal: AbortSignal) {
-    this.#host = host
+  constructor (served: ServedModel, options: VerifiedOptions, signal: AbortSignal) {
+    this.#served = served
     this.#options = options
     this.#signal = signal
-    this.#store = new AnswerStore(host, options.folder, options.maxTokens)
+    this.#store = new AnswerStore(served, options.folder, options.maxTokens)
   }
 
   async #checked (
-    way: Way, constraint: Constraint, schema: object | null = null
-  ): Promise<{ draw: Draw, passes: boolean[] }> {
-    const host = withChecks(this.#host, constraint)
-    const draw = await this.#store.draw(way, constraint.prompt, timedSeed, this.#signal, host, schema)
-    const [scores] = await this.#store.score(way, draw, [{ name: rewardName, weight: 1 }], this.#signal, host)
+    configuration: Configuration, constraint: Constraint, schema: object | null = null
+  ): Promise<{ draw: SamplingRun, passes: boolean[] }> {
+    const served = withChecks(this.#served, constraint)
+    const draw = await this.#store.draw(configuration, constraint.prompt, timedSeed, this.#signal, served, schema)
+    const [scores] = await this.#store.score(configuration, draw, [{ name: rewardName, weight: 1 }], this.#signal,
+      served)
     // Standardised, all checks holding is 1 and none −1.
     return { draw, passes: scores!.map(score => score > 0.999) }
   }
@@ -146,31 +147,33 @@ class Verifier {
     const { candidates } = this.#options
     const { draw, passes } = await this.#checked({ name: 'plain', system: null, alignment: null, answers: candidates },
       constraint)
-    const ways = []
-    for (const { way, byGrammar } of waysOf(candidates)) {
+    const configurations = []
+    for (const { configuration, byGrammar } of configurationsOf(candidates)) {
       const { draw: { generatedTokens: tokens }, passes: [passed] } =
-        await this.#checked(way, constraint, byGrammar ? schemaOf(constraint) : null)
-      ways.push({ passed: passed!, tokens })
+        await this.#checked(configuration, constraint, byGrammar ? schemaOf(constraint) : null)
+      configurations.push({ passed: passed!, tokens })
     }
-    return { kind: constraint.kind, passes, lengths: draw.answers.map(({ tokens }) => tokens), ways }
+    return { kind: constraint.kind, passes, lengths: draw.answers.map(({ tokens }) => tokens), configurations }
   }
 
-  /** Times on the first prompts: one plain answer, then the ways, ms. */
+  /** Times on the first prompts: one plain answer, then the configurations, ms. */
   async times (constraints: readonly Constraint[], onProgress: OnProgress): Promise<Array<readonly number[]>> {
     const { folder, maxTokens, retime, candidates } = this.#options
-    const timings = new Timings(this.#host.model.fingerprint, folder, maxTokens, retime)
+    const timings = new Timings(this.#served.model.fingerprint, folder, maxTokens, retime)
     const turns = constraints.map(constraint => {
-      const host = withChecks(this.#host, constraint)
-      const ways = waysOf(candidates)
-        .map(({ way, byGrammar }): TimedWay => ({ way, host, schema: byGrammar ? schemaOf(constraint) : null }))
-      return { prompt: constraint.prompt, ways: [{ way: plainAlone, host }, ...ways] }
+      const served = withChecks(this.#served, constraint)
+      const configurations = configurationsOf(candidates)
+        .map(({ configuration, byGrammar }): TimedConfiguration => ({
+          configuration, served, schema: byGrammar ? schemaOf(constraint) : null
+        }))
+      return { prompt: constraint.prompt, configurations: [{ configuration: plainAlone, served }, ...configurations] }
     })
     return await timings.take(turns, this.#signal, onProgress)
   }
 }
 
-/** A way over all prompts. Costs are in plain answers. */
-export interface WayResult {
+/** A configuration over all prompts. Costs are in plain answers. */
+export interface ConfigurationResult {
   readonly label: string
   readonly passed: Estimate
   /** Of pass@`candidates` of plain answers. */
@@ -178,7 +181,7 @@ export interface WayResult {
   readonly tokens: Estimate
   /** Over the prompts that were timed; null where none was. */
   readonly time: Estimate | null
-  /** The retry loop's time over this way's. */
+  /** The retry loop's time over this configuration's. */
   readonly fasterThanRetry: Estimate | null
 }
 
@@ -188,8 +191,8 @@ export interface VerifiedResult {
   readonly finished: boolean
   /** pass@n of plain answers: the share of prompts on which at least one of n passes. */
   readonly passAt: ReadonlyArray<{ readonly n: number, readonly rate: Estimate }>
-  readonly ways: readonly WayResult[]
-  /** By kind: prompts, pass@1, pass@candidates, and what each way passes and draws, in plain answers. */
+  readonly ways: readonly ConfigurationResult[]
+  /** By kind: prompts, pass@1, pass@candidates, and what each configuration passes and draws, in plain answers. */
   readonly kinds: ReadonlyArray<{
     readonly kind: string,
     readonly prompts: number,
@@ -203,26 +206,26 @@ const passAt = ({ passes }: VerifiedPrompt, n: number): number =>
   expectedAtBest(passes.map(Number), passes.map(Number), n)
 
 /**
- * One prompt's times, ms: a plain answer, the retry loop, the ways. The retry loop's are its tokens at the speed of
- * that plain answer, which is the pool's first.
+ * One prompt's times, ms: a plain answer, the retry loop, the configurations. The retry loop's are its tokens at the
+ * speed of that plain answer, which is the pool's first.
  */
 interface Timed { readonly plain: number, readonly all: readonly number[] }
 
-function timedOf (prompt: VerifiedPrompt, [plain, ...ways]: readonly number[]): Timed {
-  return { plain: plain!, all: [retryOf(prompt).tokens * plain! / prompt.lengths[0]!, ...ways] }
+function timedOf (prompt: VerifiedPrompt, [plain, ...configurations]: readonly number[]): Timed {
+  return { plain: plain!, all: [retryOf(prompt).tokens * plain! / prompt.lengths[0]!, ...configurations] }
 }
 
 /**
  * @param done at least one prompt
- * @param turns times of the first of them: a plain answer, then the ways, ms
+ * @param turns times of the first of them: a plain answer, then the configurations, ms
  */
 export function analyseVerified (
   done: readonly VerifiedPrompt[], turns: ReadonlyArray<readonly number[]>, candidates: number, finished: boolean
 ): VerifiedResult {
   const sizes = [1, 2, 4, 8, 16, 32, 64, 128].filter(n => n < candidates).concat(candidates)
-  const labels = ['retry loop', ...waysOf(candidates).map(({ label }) => label)]
+  const labels = ['retry loop', ...configurationsOf(candidates).map(({ label }) => label)]
   const attempt = (prompt: VerifiedPrompt, index: number): Attempt =>
-    index === 0 ? retryOf(prompt) : prompt.ways[index - 1]!
+    index === 0 ? retryOf(prompt) : prompt.configurations[index - 1]!
   const times = turns.map((turn, index) => timedOf(done[index]!, turn))
   const timeRatio = (above: (times: Timed) => number, below: (times: Timed) => number): Estimate | null =>
     times.length === 0 ? null : ratio(times, above, below)
@@ -261,9 +264,9 @@ export function analyseVerified (
  * @throws RequestError for a folder of other records; the signal's reason where no prompt was done
  */
 export async function evaluateVerified (
-  host: ServedModel, options: VerifiedOptions, signal: AbortSignal, onProgress: OnProgress
+  served: ServedModel, options: VerifiedOptions, signal: AbortSignal, onProgress: OnProgress
 ): Promise<VerifiedResult> {
-  const verifier = new Verifier(host, options, signal)
+  const verifier = new Verifier(served, options, signal)
   const constraints = loadConstraints().slice(0, options.limit)
   let turns: Array<readonly number[]> = []
   const done = await promptByPrompt(constraints, signal, onProgress, constraint => verifier.prompt(constraint),

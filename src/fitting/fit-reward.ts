@@ -191,7 +191,8 @@ function encode (policy: ReadablePolicy, { messages, text }: SampleAnswer, maxAn
   const needed = promptTokens.length + Math.min(answerTokens.length, maxAnswerTokens) + 1
   if (needed > policy.contextLength) {
     throw new RequestError('context_length_exceeded', 'prompt, answer and end token must fit the context ' +
-      `of ${policy.contextLength} tokens; got ${needed} for the answer ${JSON.stringify(text.slice(0, 60))}…`, { param: 'examples' })
+      `of ${policy.contextLength} tokens; got ${needed} for the answer ${JSON.stringify(text.slice(0, 60))}…`,
+    { param: 'examples' })
   }
   return { promptTokens, answerTokens }
 }

@@ -268,7 +268,9 @@ export class Grammars {
     const failed = tasks.filter((task, index) => index === 0 || !wasReady ||
       (culprit?.answer === null && task.grammar === culprit.grammar))
     const reason =
-      error instanceof GrammarTimeout ? error : new Error(`the grammar thread failed: ${error.message}`, { cause: error })
+      error instanceof GrammarTimeout
+        ? error
+        : new Error(`the grammar thread failed: ${error.message}`, { cause: error })
     for (const { reject } of failed) reject(reason)
     for (const task of tasks) if (!failed.includes(task)) this.#add(task)
     this.#watch()

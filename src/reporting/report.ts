@@ -23,7 +23,8 @@ export const tableOf = <T>(items: readonly T[], columns: ReadonlyArray<Column<T>
  * @param partial what is said of one that was interrupted; null for a whole one
  */
 export const headOf = (title: string, environment: Environment, partial: string | null): string =>
-  `# ${title}\n\n${partial === null ? '' : `**Partial**: interrupted${partial}.\n\n`}${describeEnvironment(environment)}`
+  `# ${title}\n\n${partial === null ? '' : `**Partial**: interrupted${partial}.\n\n`}` +
+    `${describeEnvironment(environment)}`
 
 /** What is said of an evaluation that was interrupted. @param prompts that are in it */
 export const partialPrompts = (finished: boolean, prompts: number): string | null =>

@@ -74,7 +74,8 @@ function answerLength (
   }
   if (asked > inContext) {
     throw new RequestError('context_length_exceeded', `${tightest.readerName} context length is ` +
-      `${limitOf(tightest)} tokens; ${tightest.source} ${tightest.tokens.length} and max_tokens asks for ${asked}`, { param: 'max_tokens' })
+      `${limitOf(tightest)} tokens; ${tightest.source} ${tightest.tokens.length} and max_tokens asks for ${asked}`,
+    { param: 'max_tokens' })
   }
   if (grown * asked > ceiling) {
     throw new RequestError('budget_exceeded', `a request may generate ${ceiling} tokens (max-tokens-per-request); ` +

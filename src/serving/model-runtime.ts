@@ -21,7 +21,8 @@ function withContext<T> (id: string, tokens: number, isServed: boolean, make: ()
   } catch (error) {
     if (!(error instanceof RequestError)) throw error
     throw new RequestError(error.code,
-      `${isServed ? 'context-length: ' : ''}there is no memory for ${id}'s context of ${tokens} tokens: ${error.message}`,
+      `${isServed ? 'context-length: ' : ''}there is no memory for ${id}'s context of ${tokens} tokens: ` +
+        `${error.message}`,
       { param: isServed ? 'contextLength' : null, cause: error })
   }
 }

@@ -26,7 +26,7 @@ interface Item {
 }
 
 /** Sequences side by side, at most: enough to fill the engine's steps. */
-const mostAbreast = 32
+const maxConcurrent = 32
 
 function stopsOf (length: number, every: number | null): number[] {
   const stops: number[] = []
@@ -83,7 +83,7 @@ const widthOf = ({ forks }: ResolvedScorer): number => forks ? 2 : 1
 function waveOf ({ served: { kvBudget }, resolved }: Job, items: readonly Item[], start: number): Item[] {
   const wave: Item[] = []
   let longest = 0
-  for (const item of items.slice(start, start + mostAbreast)) {
+  for (const item of items.slice(start, start + maxConcurrent)) {
     longest = Math.max(longest, item.prompt.tokens.length + item.tokens.length + 1)
     if (wave.length > 0 && (wave.length + 1) * widthOf(resolved) * longest > kvBudget.maxTokens) break
     wave.push(item)
@@ -188,7 +188,7 @@ async function scoreItems (
   const items = prepareItems(served, request)
   const tokens = Math.max(...items.map(item => item.prompt.tokens.length + item.tokens.length))
   const resolved = resolveScorer(served.rewards, { rewards, member, scale, field: fields.rewards },
-    policyInfo(served.model), { width: Math.min(items.length, mostAbreast), tokens, reader: served, salt, signal })
+    policyInfo(served.model), { width: Math.min(items.length, maxConcurrent), tokens, reader: served, salt, signal })
   used.rewardSeconds = resolved.seconds
   const ledger: ComputeLedger = { computedTokens: 0, cachedTokens: 0, forwardPasses: 0 }
   return {

@@ -144,7 +144,9 @@ export function classifierCard (
   sizeBytes: number, measured: readonly string[]
 ): string {
   if (!fit || !metrics) throw new Error(`${name} has no figures to print`)
-  const rows = `| is | the first ${layers} layers of ${model} (${format}) with a score head; low-rank differences of rank 16 to the upper 4, in [${adapter}/](${adapter}), ${(sizeBytes / 1e6).toFixed(1)} MB |
+  const rows =
+    `| is | the first ${layers} layers of ${model} (${format}) with a score head; low-rank differences of rank 16 to the upper 4, in [${adapter}/](${adapter}), ${(sizeBytes /
+      1e6).toFixed(1)} MB |
 | reads | the answer as an assistant’s turn, without the conversation before it; in its own KV, each token once |
 | trained by | every position foretells the label, later ones with more weight, and the end of the turn as much as all of them together (log loss); ${fit.examples} texts, one epoch, AdamW, products in bfloat16; begun at a logistic regression on the base’s states |
 | data | ${fit.data} |

@@ -52,7 +52,8 @@ export async function trainJudges (data: string): Promise<void> {
   const seen = new Set(train.kind === 'pairs' ? train.pairs.flatMap(({ chosen, rejected }) => [chosen, rejected]) : [])
   const unseen = (await readRows<PairRow>(data, 'helpfulness_pairs.train')).filter(({ chosen, rejected }) =>
     !seen.has(chosen) && !seen.has(rejected))
-  say(`instructions: ${unseen.length} pairs of ${new Set(unseen.map(({ prompt }) => prompt)).size} instructions, none ` +
+  say(`instructions: ${unseen.length} pairs of ${new Set(unseen.map(({ prompt }) => prompt)).size} ` +
+    'instructions, none ' +
     'of whose answers helpful was fitted on')
   make('instructions', paired(unseen),
     { 'helpfulness_pairs.test': paired(await readRows<PairRow>(data, 'helpfulness_pairs.test')) })

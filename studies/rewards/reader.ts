@@ -156,15 +156,15 @@ export async function finishReader (args: Arguments): Promise<void> {
     metrics
   }
   writeDescriptor(descriptor)
-  const host = await loadServedModel(loadConfig({ threads }), say)
+  const served = await loadServedModel(loadConfig({ threads }), say)
   try {
-    const reward = host.rewards.find(reward => reward.name === name)!
-    const members = await measureStatistics(host, reward, say, new AbortController().signal)
+    const reward = served.rewards.find(reward => reward.name === name)!
+    const members = await measureStatistics(served, reward, say, new AbortController().signal)
     const finished = { ...descriptor, members }
     writeDescriptor(finished)
     const { size } = statSync(join(rewardFile(name), 'adapter_model.safetensors'))
     writeFileSync(rewardFile(`${name}.md`), classifierCard(finished, size, [reviews]))
   } finally {
-    await host.close()
+    await served.close()
   }
 }

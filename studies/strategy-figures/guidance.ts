@@ -12,10 +12,10 @@ import type { Line, Measured, Part } from './part.js'
 
 const poolSize = 16
 
-/** One way of guiding: a line of the table. */
-interface Way {
+/** One configuration of guidance: a line of the table. */
+interface Configuration {
   readonly name: string
-  /** Ways of one curve differ in strength only; those without are in no curve. */
+  /** Configurations of one curve differ in strength only; those without are in no curve. */
   readonly curve: 'look-ahead' | 'Q-head' | 'contrast' | null
   readonly fields: Readonly<Record<string, unknown>>
   /** Answers to each prompt. */
@@ -28,14 +28,14 @@ const qHead = { source: 'next_token', candidates: { top_k: 64 }, ...open }
 const contrast = { toward: { system: 'You found it dull and badly made, and say so.' }, away: {} }
 const maxKl = 2
 
-const ways: readonly Way[] = [
-  ...[0.6, 1.1, 8].map((strength): Way => ({
+const configurations: readonly Configuration[] = [
+  ...[0.6, 1.1, 8].map((strength): Configuration => ({
     name: `look-ahead ${strength}`, curve: 'look-ahead', fields: { ...open, strength }, answers: 1
   })),
-  ...[0.8, 1.4, 4, 16].map((strength): Way => ({
+  ...[0.8, 1.4, 4, 16].map((strength): Configuration => ({
     name: `Q-head ${strength}`, curve: 'Q-head', fields: { ...qHead, strength }, answers: 4
   })),
-  ...[0.5, 1].map((strength): Way => ({
+  ...[0.5, 1].map((strength): Configuration => ({
     name: `contrast ${strength}`,
     curve: 'contrast',
     fields: { contrast, candidates: { top_k: 0 }, strength },
@@ -84,8 +84,8 @@ export const guidance: Part<Row> = {
     const judge = reader({ rewards })
     const { result } = await ask(prompt, seed, { strategy: 'best_of_n', num_candidates: poolSize, rewards })
     const guided: Record<string, Drawn[]> = {}
-    for (const { name, fields, answers } of ways) {
-      // Side by side they ride in the same steps.
+    for (const { name, fields, answers } of configurations) {
+      // Sampled concurrently, they share the engine's steps.
       guided[name] = await Promise.all(Array.from({ length: answers }, async (_, index) => {
         const { result: { candidates: [candidate], kl } } = await ask(prompt, seed + 1 + index,
           { strategy: 'token_guidance', ...fields, ...('contrast' in fields ? {} : { rewards }) })
@@ -112,7 +112,7 @@ export function atKl (points: readonly Point[], kl: number): number | null {
   return one.value + (other.value - one.value) * (kl - one.kl) / (other.kl - one.kl)
 }
 
-/** Means of what was measured of one prompt, by way, and for plain answers and best-of-n. */
+/** Means of what was measured of one prompt, by configuration, and for plain answers and best-of-n. */
 type Means = Readonly<Record<string, Readonly<Record<Measure | 'kl', number>>>>
 
 function meansOf ({ pool, guided }: Row, judgeScale: (value: number) => number): Means {
@@ -136,7 +136,7 @@ function meansOf ({ pool, guided }: Row, judgeScale: (value: number) => number):
 function curveAt (rows: readonly Means[], curve: string, measure: Measure, kl: number): number {
   const names = ['best_of_n 1', ...curve === 'best_of_n'
     ? [2, 4, 8, poolSize].map(n => `best_of_n ${n}`)
-    : ways.filter(way => way.curve === curve).map(way => way.name)]
+    : configurations.filter(configuration => configuration.curve === curve).map(configuration => configuration.name)]
   return atKl(names.map(name => ({
     kl: mean(rows.map(row => row[name]!.kl)), value: mean(rows.map(row => row[name]![measure]))
   })), kl) ?? NaN
@@ -153,7 +153,7 @@ function report (rows: readonly Row[], { rewards }: Pick<Measured, 'rewards'>): 
     way: name === 'best_of_n 1' ? 'plain' : name,
     answers: name === 'best_of_n 1'
       ? poolSize * rows.length
-      : (ways.find(way => way.name === name)?.answers ?? 1) * rows.length,
+      : (configurations.find(configuration => configuration.name === name)?.answers ?? 1) * rows.length,
     'KL, nats': name.startsWith('best_of_n') ? means[0]![name]!.kl : meanOverPrompts(means.map(row => row[name]!.kl)),
     ...Object.fromEntries(measures.map(measure =>
       [labels[measure], meanOverPrompts(means.map(row => row[name]![measure]))]))
@@ -168,7 +168,7 @@ function report (rows: readonly Row[], { rewards }: Pick<Measured, 'rewards'>): 
         curveAt(some, one, measure, kl) - curveAt(some, other, measure, kl))]))
     }
   }))
-  const held = ways.flatMap(({ name, maxKl: bound }) => bound === undefined
+  const held = configurations.flatMap(({ name, maxKl: bound }) => bound === undefined
     ? []
     : [{
         way: name,
@@ -182,7 +182,7 @@ function report (rows: readonly Row[], { rewards }: Pick<Measured, 'rewards'>): 
       ', '
     )} over strengths: *look-ahead* reads the answer with each of the 20 most probable tokens, *Q-head* values the 64 most probable at once, *contrast* is a system message against none (“${contrast.toward.system}”) and knows no reward. Values are centred and the other tokens kept (\`transform: centered\`, \`outside: keep\`; contrast looks at all tokens), so that no KL is spent on leaving tokens out.
 
-*reward* is standardised and weighed; *judge* is the judge in the box that shares neither data nor features with it, in standard deviations of plain answers, in the direction of the weight. KL of guidance is measured, exact in each step along the answers drawn; that of best-of-n is its bound ln n − (n − 1)/n, which is close where rewards do not tie. Best-of-n comes from one pool of ${poolSize} a prompt by order statistics.
+*reward* is standardised and weighed; *judge* is the built-in judge that shares neither data nor features with it, in standard deviations of plain answers, in the direction of the weight. KL of guidance is measured, exact in each step along the answers drawn; that of best-of-n is its bound ln n − (n − 1)/n, which is close where rewards do not tie. Best-of-n comes from one pool of ${poolSize} a prompt by order statistics.
 
 The second table compares curves at equal KL, those of ${['best-of-4', `best-of-${poolSize}`].join(' and ')}: between two strengths a curve is a line, and it begins with plain answers. Below the first strength that understates guidance, whose gain grows more like the square root of KL.`,
     tables: [{ name: 'strengths', lines }, { name: 'at equal KL', lines: compared }, { name: 'max_kl', lines: held }]

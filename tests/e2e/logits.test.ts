@@ -79,8 +79,8 @@ class Comparison {
     }
   }
 
-  check (leastPositions: number): void {
-    assert.ok(this.positions >= leastPositions, `${this.positions} positions`)
+  check (minPositions: number): void {
+    assert.ok(this.positions >= minPositions, `${this.positions} positions`)
     assert.ok(this.worst <= 1e-3, `the largest difference is ${this.worst}`)
     console.log(`# largest difference over ${this.positions} positions: ${this.worst.toExponential(2)}`)
   }

@@ -65,17 +65,17 @@ test('its scores after every position are those of transformers and peft', async
   }
 })
 
-let host: Awaited<ReturnType<typeof loadServedModel>>
-before(async () => { host = await loadServedModel(config, () => {}) })
-after(() => host.close())
+let served: Awaited<ReturnType<typeof loadServedModel>>
+before(async () => { served = await loadServedModel(config, () => {}) })
+after(() => served.close())
 
 test('it is loaded when it is first used, has one version before and after, and tells praise from blame', async () => {
-  const version = (): string => host.rewards.find(({ name }) => name === 'positive_reader')!.version
+  const version = (): string => served.rewards.find(({ name }) => name === 'positive_reader')!.version
   const early = version()
   const messages = [{ role: 'user', content: 'Write a short review of a film.' }]
   const items = cases.map(({ text }) => ({ messages, answer: text }))
-  const { items: scored, rewardsUsed } = await score(host, {
-    model: host.model.id,
+  const { items: scored, rewardsUsed } = await score(served, {
+    model: served.model.id,
     rewards: [{ name: 'positive_reader', weight: 1 }],
     scale: 'raw',
     member: 'outcome',

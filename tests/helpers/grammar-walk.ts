@@ -38,13 +38,13 @@ export async function accepts (grammars: Grammars, grammar: string, text: string
 
 /** A random text that the grammar allows to end, or null if it has not ended after so many tokens. */
 export async function randomText (
-  grammars: Grammars, grammar: string, random: Random, mostTokens: number
+  grammars: Grammars, grammar: string, random: Random, maxTokens: number
 ): Promise<string | null> {
   const controller = new AbortController()
   const drawn: Uint8Array[] = []
   try {
     const answer = (await grammars.open(grammar, 'test', controller.signal)).start()
-    while (drawn.length < mostTokens) {
+    while (drawn.length < maxTokens) {
       await answer.ready()
       const allowed =
         Array.from({ length: endToken + 1 }, (_, token) => token).filter(token => isAllowed(answer.allowed, token))

@@ -42,7 +42,7 @@ function run (...args: string[]): { code: number | null, out: string, err: strin
   return { code: status, out: stdout, err: stderr }
 }
 
-test('a reward is evaluated, with plots, figures and the panel; what was drawn is used again', () => {
+test('a reward is evaluated, with plots, figures and the over-optimisation study; what was drawn is used again', () => {
   const out = join(folder, 'whole')
   const first = run(...length, '--limit', '2', '--timed', '1', '--wish', 'Say much.', '--out', out)
   assert.equal(first.code, 0, first.err)

@@ -3,8 +3,8 @@ import { test } from 'node:test'
 import { analyse, type DonePrompt } from '../../../src/evaluation/analysis.js'
 import { sizesUpTo, turningOf, type ScoredAnswer } from '../../../src/evaluation/pools.js'
 import { curveGain, softBest } from '../../../src/evaluation/equal-kl.js'
-import { analysePanel } from '../../../src/evaluation/panel-analysis.js'
-import { curves, type ComparedWay } from '../../../src/evaluation/ways.js'
+import { analyseOverOptimisation } from '../../../src/evaluation/over-optimisation-analysis.js'
+import { curves, type ComparedConfiguration } from '../../../src/evaluation/configurations.js'
 import { uniform } from '../../../src/statistics/random.js'
 
 const random = uniform(3)
@@ -14,8 +14,8 @@ const answer = (
 ): ScoredAnswer => ({ text: 'a b c a b', tokens: 10, logprob: -20, proxy, judge: quality })
 
 /**
- * Prompts whose judge sees the quality and whose proxy sees it with noise; a way that answers `lift` better with
- * `tokens` times the tokens and `kl` nats.
+ * Prompts whose judge sees the quality and whose proxy sees it with noise; a configuration that answers `lift` better
+ * with `tokens` times the tokens and `kl` nats.
  */
 function prompts (count: number, lift: number, tokens: number, kl: number | null = null): DonePrompt[] {
   return Array.from({ length: count }, (_, index) => {
@@ -25,16 +25,23 @@ function prompts (count: number, lift: number, tokens: number, kl: number | null
     return {
       prompt: String(index),
       plain,
-      ways: [null, null,
+      configurations: [null, null,
         { answers: [answer(average + lift, average + lift)], generatedTokens: 10 * tokens, kl, klKind: null }]
     }
   })
 }
 
-const way = (label: string, pooled: number | null, curve: ComparedWay['curve'] = null): ComparedWay => ({
-  label, pooled, curve, draws: 1, outcomeOnly: false, way: { name: label, system: null, alignment: null, answers: 1 }
+const configuration = (
+  label: string, pooled: number | null, curve: ComparedConfiguration['curve'] = null
+): ComparedConfiguration => ({
+  label,
+  pooled,
+  curve,
+  draws: 1,
+  outcomeOnly: false,
+  configuration: { name: label, system: null, alignment: null, answers: 1 }
 })
-const ways = [way('plain', 1), way('best_of_n 4', 4), way('other', null)]
+const configurations = [configuration('plain', 1), configuration('best_of_n 4', 4), configuration('other', null)]
 const noTurns = [] as const
 
 function spread (values: readonly number[]): { std: number } {
@@ -43,7 +50,7 @@ function spread (values: readonly number[]): { std: number } {
 }
 
 test('gains are in standard deviations of plain answers, and best-of-n rises with n', () => {
-  const { bestOfN, turning } = analyse(ways, prompts(100, 0, 1), noTurns)
+  const { bestOfN, turning } = analyse(configurations, prompts(100, 0, 1), noTurns)
   assert.deepEqual(bestOfN.map(({ n }) => n), [1, 2, 4, 8, 16, 32])
   assert.ok(Math.abs(bestOfN[0]!.judge.value) < 1e-9)
   // E[max of 4 standard normals] = 1.029; the judge gets 1/√2 of it, the correlation of proxy and judge.
@@ -55,9 +62,9 @@ test('gains are in standard deviations of plain answers, and best-of-n rises wit
   assert.equal(bestOfN[0]!.distinctPairs, 3 / 4)
 })
 
-test('a way is compared with best-of-n of as many tokens and as much time', () => {
+test('a configuration is compared with best-of-n of as many tokens and as much time', () => {
   const turns = [[100, 400, 200], [200, 800, 400]]
-  const { ways: [plain, four, other], timedPrompts } = analyse(ways, prompts(100, 1, 2), turns)
+  const { ways: [plain, four, other], timedPrompts } = analyse(configurations, prompts(100, 1, 2), turns)
   assert.equal(timedPrompts, 2)
   assert.ok(Math.abs(other!.tokens - 2) < 1e-9)
   assert.equal(other!.time!.value, 2)
@@ -69,30 +76,30 @@ test('a way is compared with best-of-n of as many tokens and as much time', () =
   assert.ok(Math.abs(plain!.judge.value) < 1e-9)
   assert.deepEqual([plain!.kl, four!.tokens, four!.overBestOfN.tokens!.value], [0, 4, 0])
   // As slow as no best-of-n that was timed: nothing to compare with. Not timed at all: no time.
-  assert.equal(analyse(ways, prompts(5, 1, 20), [[1, 4, 20]]).ways[2]!.overBestOfN.time, null)
-  assert.equal(analyse(ways, prompts(5, 1, 2), noTurns).ways[2]!.time, null)
+  assert.equal(analyse(configurations, prompts(5, 1, 20), [[1, 4, 20]]).ways[2]!.overBestOfN.time, null)
+  assert.equal(analyse(configurations, prompts(5, 1, 2), noTurns).ways[2]!.time, null)
 })
 
 test('shares of best-of-16 are ratios of gains, where it gains anything clear', () => {
-  const { ways: [, four], bestOfN } = analyse(ways, prompts(100, 1, 2), noTurns)
+  const { ways: [, four], bestOfN } = analyse(configurations, prompts(100, 1, 2), noTurns)
   assert.ok(Math.abs(four!.shareOf16!.value - bestOfN[2]!.judge.value / bestOfN[4]!.judge.value) < 1e-9)
   // A judge that goes against the reward: a share of its loss would be a large number for a small loss.
   const against =
     prompts(100, 1, 2).map(one => ({ ...one, plain: one.plain.map(each => ({ ...each, judge: -each.judge })) }))
-  assert.equal(analyse(ways, against, noTurns).ways[1]!.shareOf16, null)
+  assert.equal(analyse(configurations, against, noTurns).ways[1]!.shareOf16, null)
 })
 
 test('guidance is compared with look-ahead at its own KL, and a Q-head of few nats with soft best-of-n', () => {
-  const lookAhead = (strength: number): ComparedWay =>
-    way(`look-ahead ${strength}`, null, { name: curves.prefix, strength })
-  const compared = [way('plain', 1), lookAhead(1), lookAhead(2),
-    way(`${curves.qHead} 1`, null, { name: curves.qHead, strength: 1 })]
-  const done = prompts(60, 0, 1).map(({ ways: _, ...one }) => {
+  const lookAhead = (strength: number): ComparedConfiguration =>
+    configuration(`look-ahead ${strength}`, null, { name: curves.prefix, strength })
+  const compared = [configuration('plain', 1), lookAhead(1), lookAhead(2),
+    configuration(`${curves.qHead} 1`, null, { name: curves.qHead, strength: 1 })]
+  const done = prompts(60, 0, 1).map(({ configurations: _, ...one }) => {
     const average = one.plain.reduce((sum, { judge }) => sum + judge, 0) / one.plain.length
     const guided = (lift: number, kl: number) => ({
       answers: [answer(average + lift, average + lift)], generatedTokens: 10, kl, klKind: 'exact_sampled'
     })
-    return { ...one, ways: [null, guided(0.4, 1), guided(1, 3), guided(1, 2)] }
+    return { ...one, configurations: [null, guided(0.4, 1), guided(1, 3), guided(1, 2)] }
   })
   const { ways: found, frontier } = analyse(compared, done, noTurns)
   const { std } = spread(done.flatMap(({ plain }) => plain.map(({ judge }) => judge)))
@@ -121,7 +128,7 @@ test('soft best-of-n has the KL that it is asked for', () => {
 })
 
 test('controls: random choice gains nothing, the oracle most', () => {
-  const { controls, bestOfN } = analyse(ways, prompts(100, 0, 1), noTurns)
+  const { controls, bestOfN } = analyse(configurations, prompts(100, 0, 1), noTurns)
   const at16 = (label: string) =>
     controls.find(one => one.label.startsWith(label))!.judge.find(({ n }) => n === 16)!.gain
   assert.ok(at16('random').low < 0 && at16('random').high > 0)
@@ -134,7 +141,9 @@ test('a proxy that goes wrong where it is large is seen to turn', () => {
   // Nine in ten answers are scored as the judge does; the worst by the judge are scored best.
   const fooled = judge.map(own => own.map(value => value < -1.3 ? 10 - value : value))
   const [wrong, right] =
-    analysePanel([{ group: 'g', label: 'wrong', scores: fooled }, { group: 'g', label: 'right', scores: judge }], judge)
+    analyseOverOptimisation(
+      [{ group: 'g', label: 'wrong', scores: fooled }, { group: 'g', label: 'right', scores: judge }], judge
+    )
   assert.ok(wrong!.turning.bestN < 64 && wrong!.turning.after.high < 0)
   assert.equal(right!.turning.bestN, 64)
   assert.ok(Math.abs(right!.shareOfOracle.value - 1) < 1e-9)

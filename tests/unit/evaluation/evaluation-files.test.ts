@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
 import { loadPrompts, promptSetNames } from '../../../src/evaluation/prompt-sets.js'
-import { flipped, noisyPairs } from '../../../src/evaluation/panel.js'
+import { flipped, noisyPairs } from '../../../src/evaluation/over-optimisation.js'
 import { Records } from '../../../src/evaluation/records.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'fairlead-evaluation-'))

@@ -50,23 +50,24 @@ test('pass rates are unbiased from the pool; costs are ratios over all prompts',
     kind: 'k',
     passes: Array.from({ length: 4 }, (_, index) => index < passed),
     lengths: passed === 0 ? [20, 10, 5, 5] : [10, 10, 10, 10],
-    ways: [attempt(passed > 0, 20), attempt(passed > 0, 15), attempt(true, 10), attempt(true, 160)]
+    configurations: [attempt(passed > 0, 20), attempt(passed > 0, 15), attempt(true, 10), attempt(true, 160)]
   })
   // One plain answer takes 100 ms, the first one of the pool; the retry loop draws all four, of 2 times its tokens,
   // then one, then one.
   const turns = [[100, 200, 80, 80, 80], [100, 50, 80, 80, 80]]
-  const { passAt, ways, kinds, timedPrompts } = analyseVerified([prompt(0), prompt(1), prompt(4)], turns, 4, true)
+  const { passAt, ways: configurations, kinds, timedPrompts } =
+    analyseVerified([prompt(0), prompt(1), prompt(4)], turns, 4, true)
   assert.equal(timedPrompts, 2)
   const rates = new Map(passAt.map(({ n, rate }) => [n, rate.value]))
   // 0, 1/4, 1; then 0, 1 − C(3,2)/C(4,2) = 1/2, 1.
   assert.ok(Math.abs(rates.get(1)! - 1.25 / 3) < 1e-12)
   assert.ok(Math.abs(rates.get(2)! - 1.5 / 3) < 1e-12)
   assert.ok(Math.abs(rates.get(4)! - 2 / 3) < 1e-12)
-  const adaptive = ways.find(({ label }) => label === 'best_of_n, 4 at a time')!
+  const adaptive = configurations.find(({ label }) => label === 'best_of_n, 4 at a time')!
   assert.deepEqual([adaptive.passed.value, adaptive.shareOfBest.value, adaptive.tokens.value, adaptive.time!.value,
     adaptive.fasterThanRetry!.value], [2 / 3, 1, 2, 1.25, 1.2])
-  const retry = ways.find(({ label }) => label === 'retry loop')!
+  const retry = configurations.find(({ label }) => label === 'retry loop')!
   assert.deepEqual([retry.tokens.value, retry.time!.value, retry.fasterThanRetry!.value], [2, 1.5, 1])
-  assert.deepEqual(kinds[0]!.ways.map(way => way.passed), [2 / 3, 2 / 3, 2 / 3, 1, 1])
+  assert.deepEqual(kinds[0]!.ways.map(configuration => configuration.passed), [2 / 3, 2 / 3, 2 / 3, 1, 1])
   assert.equal(analyseVerified([prompt(1)], [], 4, true).ways[0]!.time, null)
 })

@@ -27,11 +27,11 @@ function answers (
 ): Array<{ text: string, probability: number, kl: number }> {
   if (tokens.length === maxTokens) return [{ text: textOf(tokens), probability, kl }]
   const [guided, plain] = [draw(tokens), next(toyPrompt.tokens, tokens)]
-  const spent = kl + guided.reduce((sum, p, token) => p === 0 ? sum : sum + p * Math.log(p / plain[token]!), 0)
+  const used = kl + guided.reduce((sum, p, token) => p === 0 ? sum : sum + p * Math.log(p / plain[token]!), 0)
   return guided.flatMap((p, token) => {
     if (p === 0) return []
-    if (token === policy.endToken) return [{ text: textOf(tokens), probability: probability * p, kl: spent }]
-    return answers(draw, [...tokens, token], probability * p, spent)
+    if (token === policy.endToken) return [{ text: textOf(tokens), probability: probability * p, kl: used }]
+    return answers(draw, [...tokens, token], probability * p, used)
   })
 }
 

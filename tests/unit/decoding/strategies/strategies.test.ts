@@ -307,14 +307,14 @@ for (const [alignment, maxGeneratedTokens, opened] of [
   test('a budget that is used up exactly, or a deadline that passes while answers are scored, opens nothing more: ' +
     `${JSON.stringify(alignment)}`, async () => {
     const sampling = { maxTokens: 4, ignoreEos: true }
-    const spent = await run(alignment, { scorer: emptiness, limits: { maxGeneratedTokens }, sampling })
-    assert.deepEqual([spent.result.candidates.length, spent.result.generatedTokens, spent.result.stoppedBy],
+    const used = await run(alignment, { scorer: emptiness, limits: { maxGeneratedTokens }, sampling })
+    assert.deepEqual([used.result.candidates.length, used.result.generatedTokens, used.result.stoppedBy],
       [opened, maxGeneratedTokens, 'max_generated_tokens'])
     let now = 0
     const slow: Scorer = { ...emptiness, score: (...given) => { now += 100; return emptiness.score(...given) } }
     const late = await run(alignment, { scorer: slow, limits: { deadlineMs: 150 }, elapsedMs: () => now, sampling })
     assert.equal(late.result.stoppedBy, 'deadline')
-    for (const { result, policy } of [spent, late]) {
+    for (const { result, policy } of [used, late]) {
       assert.ok(result.candidates.every(({ tokens }) => tokens > 0))
       assert.equal(policy.open, 0)
     }

@@ -1,18 +1,18 @@
 /**
- * What proxies of the over-optimisation panel gain by their own account and by the judge's, as best-of-n presses them.
+ * What the proxies of the over-optimisation study gain by their own scores and by the judge's, under best-of-n.
  * Pure.
  */
 import type { Estimate } from '../reporting/estimate.js'
 import { gains, sizesUpTo, standardized, turningOf, type Turning } from './pools.js'
 import { meanOverPrompts, ratioOverPrompts } from './statistics.js'
 
-/** A proxy of the over-optimisation panel: its scores of the plain pools. */
-export interface PanelScores {
+/** A proxy of the over-optimisation study: its scores of the plain pools. */
+export interface ProxyScores {
   readonly group: string, readonly label: string, readonly scores: ReadonlyArray<readonly number[]>
 }
 
-/** What one proxy of the panel gains by its own account and by the judge's. */
-export interface PanelCurve {
+/** What one proxy gains by its own scores and by the judge's. */
+export interface ProxyCurve {
   readonly group: string
   readonly label: string
   readonly curve: ReadonlyArray<{ readonly n: number, readonly proxy: Estimate, readonly judge: Estimate }>
@@ -22,12 +22,14 @@ export interface PanelCurve {
 }
 
 /** @param judge scores of the plain pools by the judge, one list a prompt */
-export function analysePanel (panel: readonly PanelScores[], judge: ReadonlyArray<readonly number[]>): PanelCurve[] {
+export function analyseOverOptimisation (
+  proxies: readonly ProxyScores[], judge: ReadonlyArray<readonly number[]>
+): ProxyCurve[] {
   const scaledJudge = standardized(judge)
   const size = Math.min(...judge.map(own => own.length))
   const sizes = sizesUpTo(size)
   const oracle = gains(scaledJudge, scaledJudge, size)
-  return panel.map(({ group, label, scores }) => {
+  return proxies.map(({ group, label, scores }) => {
     const own = standardized(scores)
     const judged = sizes.map(n => gains(own, scaledJudge, n))
     const pairs = judged.at(-1)!.map((gain, index) => ({ gain, oracle: oracle[index]! }))

@@ -1,6 +1,6 @@
 /**
- * Draws answers from the policy, plainly or steered, and reads what the policy holds of given ones. Knows requests, not
- * what they are for.
+ * Samples answers from the policy, plain or steered, and reads the policy's log-probabilities of given ones. Knows
+ * requests, not what they are for.
  */
 import { parseAlignment } from '../decoding/strategies/parameters.js'
 import type { DecodeResult } from '../decoding/result.js'
@@ -12,9 +12,9 @@ import { renderPrompt } from '../serving/prompt-reader.js'
 import type { Usage } from '../serving/protocol.js'
 import type { ChatMessage } from '../rewards/scorer.js'
 
-/** How answers are drawn: each way is a source of answers. */
-export interface Way {
-  /** Unique among the ways of an evaluation; names its file. */
+/** How answers are sampled. */
+export interface Configuration {
+  /** Unique among the configurations of an evaluation; names its file. */
   readonly name: string
   /** System message; null for none. */
   readonly system: string | null
@@ -33,7 +33,7 @@ export interface DrawnAnswer {
 }
 
 /** The answers to one prompt with one seed. */
-export interface Draw {
+export interface SamplingRun {
   readonly prompt: string
   readonly seed: number
   readonly answers: readonly DrawnAnswer[]
@@ -73,13 +73,13 @@ const plainSampling = {
  * @param schema that answers are held to as JSON; null for none
  */
 export async function ask (
-  host: ServedModel, { system, alignment, answers }: Omit<Way, 'name'>, prompt: string, seed: number,
+  served: ServedModel, { system, alignment, answers }: Omit<Configuration, 'name'>, prompt: string, seed: number,
   limits: { readonly maxTokens: number, readonly ignoreEos?: boolean }, signal: AbortSignal,
   schema: object | null = null
 ): Promise<{ result: DecodeResult, usage: Usage }> {
   let [result, usage]: [DecodeResult?, Usage?] = []
-  for await (const event of generate(host, {
-    model: host.model.id,
+  for await (const event of generate(served, {
+    model: served.model.id,
     prompt: {
       messages: messagesOf(prompt, system), addGenerationPrompt: true, continueFinalMessage: false, truncate: false
     },
@@ -101,15 +101,15 @@ export async function ask (
 
 /** ln π(answer's tokens | messages), nats, read through the policy; without an end token. */
 async function readLogprob (
-  host: ServedModel, messages: readonly ChatMessage[], answer: string, signal: AbortSignal
+  served: ServedModel, messages: readonly ChatMessage[], answer: string, signal: AbortSignal
 ): Promise<number> {
-  const { model, kvBudget } = host
+  const { model, kvBudget } = served
   const prompt = renderPrompt(model, messages).tokens
   const tokens = [...prompt, ...model.tokenizer.encode(answer)]
   if (tokens.length === prompt.length) return 0
   const reservation = await kvBudget.reserve({ sequences: 1, tokens: tokens.length + 1 }, signal)
   try {
-    const rated = await promptLogprobs(host, tokens, 0,
+    const rated = await promptLogprobs(served, tokens, 0,
       { salt: '', signal, ledger: { computedTokens: 0, cachedTokens: 0, forwardPasses: 0 } })
     return rated.slice(prompt.length).reduce((sum, { logprob }) => sum + logprob!, 0)
   } finally {
@@ -118,14 +118,14 @@ async function readLogprob (
 }
 
 /**
- * Answers drawn under a system message: what the policy without it holds of them, and the KL to it, as their mean
- * log-ratio.
+ * Answers drawn under a system message: their log-probability under the policy without it, and the KL to it, as their
+ * mean log-ratio.
  */
 async function asPolicySees (
-  host: ServedModel, { prompt, answers, ...draw }: Draw, system: string, signal: AbortSignal
-): Promise<Draw> {
+  served: ServedModel, { prompt, answers, ...draw }: SamplingRun, system: string, signal: AbortSignal
+): Promise<SamplingRun> {
   const read = (messages: readonly ChatMessage[]): Promise<number[]> =>
-    Promise.all(answers.map(({ text }) => readLogprob(host, messages, text, signal)))
+    Promise.all(answers.map(({ text }) => readLogprob(served, messages, text, signal)))
   const [own, policy] = [await read(messagesOf(prompt, system)), await read(messagesOf(prompt))]
   const value = own.reduce((sum, logprob, index) => sum + logprob - policy[index]!, 0) / answers.length
   return {
@@ -142,12 +142,13 @@ async function asPolicySees (
  * @throws RequestError as a request does; the signal's reason when it is aborted
  */
 export async function draw (
-  host: ServedModel, way: Way, prompt: string, seed: number, maxTokens: number, signal: AbortSignal,
+  served: ServedModel, configuration: Configuration, prompt: string, seed: number, maxTokens: number,
+  signal: AbortSignal,
   schema: object | null = null
-): Promise<Draw> {
+): Promise<SamplingRun> {
   const started = performance.now()
-  const { result, usage } = await ask(host, way, prompt, seed, { maxTokens }, signal, schema)
-  const drawn: Draw = {
+  const { result, usage } = await ask(served, configuration, prompt, seed, { maxTokens }, signal, schema)
+  const drawn: SamplingRun = {
     prompt,
     seed,
     answers: result.choices.map(({ text, completionTokens, logprob }) => ({ text, tokens: completionTokens, logprob })),
@@ -156,5 +157,5 @@ export async function draw (
     kl: result.kl,
     ms: performance.now() - started
   }
-  return way.system === null ? drawn : asPolicySees(host, drawn, way.system, signal)
+  return configuration.system === null ? drawn : asPolicySees(served, drawn, configuration.system, signal)
 }

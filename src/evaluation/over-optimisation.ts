@@ -1,6 +1,6 @@
 /**
- * The over-optimisation panel: one head against the ways of combining five (Coste et al. 2024, arXiv 2310.02743), each
- * pressed by best-of-n. Two groups: the ensemble in the box, and small noisy fits, whose pairs the judge labels, some
+ * The over-optimisation study: one head against the rules that combine five (Coste et al. 2024, arXiv 2310.02743), each
+ * optimised by best-of-n. Two groups: the built-in ensemble, and small noisy fits, whose pairs the judge labels, some
  * wrongly (Gao et al. 2023, arXiv 2210.10760).
  */
 import { createHash } from 'node:crypto'
@@ -14,10 +14,10 @@ import type { Pair } from '../fitting/examples.js'
 import type { FitProgress } from '../fitting/fit-task.js'
 import { fitReward } from '../fitting/fit-reward.js'
 import { uniform } from '../statistics/random.js'
-import type { Draw } from './drawing.js'
-import { messagesOf } from './drawing.js'
+import type { SamplingRun } from './sampling-runs.js'
+import { messagesOf } from './sampling-runs.js'
 
-/** A proxy of the panel. */
+/** A proxy reward of the study. */
 export interface Variant { readonly label: string, readonly family: RewardFamily }
 
 /** Weight of variance and standard deviation. */
@@ -45,14 +45,14 @@ export function variantsOf (ensemble: EnsembleDescriptor, prefix: string): Varia
 export const trainingAnswers = 8
 /** Prompts that small fits are trained on: four pairs of each. */
 export const trainingPrompts = 25
-/** Share of the pairs whose label is turned round. */
+/** Share of the pairs whose label is flipped. */
 export const flipped = 0.25
 
 /**
  * Pairs of neighbouring answers, labelled by the judge, some of them wrongly; equal and empty answers make none.
  * @param judge scores of each draw's answers
  */
-export function noisyPairs (draws: readonly Draw[], judge: ReadonlyArray<readonly number[]>): Pair[] {
+export function noisyPairs (draws: readonly SamplingRun[], judge: ReadonlyArray<readonly number[]>): Pair[] {
   const random = uniform(11)
   return draws.flatMap((
     { prompt, answers }, index
@@ -72,18 +72,18 @@ export function noisyPairs (draws: readonly Draw[], judge: ReadonlyArray<readonl
  * An ensemble fitted on pairs; kept in a file of a folder that goes by the pairs, and taken from there the next time.
  */
 export async function smallFits (
-  host: ServedModel, pairs: readonly Pair[], folder: string, signal: AbortSignal,
+  served: ServedModel, pairs: readonly Pair[], folder: string, signal: AbortSignal,
   onProgress: (progress: FitProgress) => void
 ): Promise<Naming & EnsembleDescriptor> {
   const file = join(folder,
     `small-fits-${createHash('sha256').update(JSON.stringify(pairs)).digest('hex').slice(0, 12)}.json`)
   if (existsSync(file)) return JSON.parse(readFileSync(file, 'utf8')) as Naming & EnsembleDescriptor
-  const { model: { config: { layers } }, config } = host
+  const { model: { config: { layers } }, config } = served
   const descriptor = await fitReward({
     name: 'small-fits',
     description: `Heads of the over-optimisation panel: ${pairs.length} pairs that the judge labelled, ` +
       `${100 * flipped} % of them wrongly`,
-    policy: readablePolicy(host),
+    policy: readablePolicy(served),
     train: { kind: 'pairs', pairs },
     data: { name: 'the policy’s own answers, labelled by the judge', licence: 'none' },
     layers: [Math.round(layers / 2)],

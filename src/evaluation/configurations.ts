@@ -1,8 +1,8 @@
 /**
- * The ways of answering that an evaluation compares: plainly, by every strategy, by guidance at several strengths, and
- * asked for in words.
+ * The configurations that an evaluation compares: plain sampling, every strategy, guidance at several strengths, and a
+ * system prompt that asks for the same in words.
  */
-import type { Way } from './drawing.js'
+import type { Configuration } from './sampling-runs.js'
 
 /** The tokens that searches are given, in answers of full length. */
 const budget = 16
@@ -11,19 +11,19 @@ const budget = 16
  * The plain pool: what best-of-n of any smaller n is computed from.
  * @param answers size of the pool
  */
-export const plainPool = (answers: number): Way => ({ name: 'plain', system: null, alignment: null, answers })
+export const plainPool = (answers: number): Configuration => ({ name: 'plain', system: null, alignment: null, answers })
 
-/** A way that is compared. */
-export interface ComparedWay {
+/** A configuration that is compared. */
+export interface ComparedConfiguration {
   /** What the report calls it. */
   readonly label: string
-  /** What is asked for when it is timed, and, where the pool does not tell, when it is drawn. */
-  readonly way: Way
-  /** n of best-of-n, whose answers the plain pool tells; 1 is plain. Null where answers are drawn. */
+  /** What is asked for when it is timed, and, where the plain pool does not cover it, when it is sampled. */
+  readonly configuration: Configuration
+  /** n of best-of-n, whose answers come from the plain pool; 1 is plain. Null where answers are drawn. */
   readonly pooled: number | null
   /**
-   * Answers drawn for each seed that is asked for: ways that draw one answer can be drawn more often for the same
-   * tokens.
+   * Answers drawn for each seed that is asked for: configurations that draw one answer can be drawn more often for the
+   * same tokens.
    */
   readonly draws: number
   /** Guidance of one kind at several strengths: points that are joined in plots. */
@@ -34,13 +34,13 @@ export interface ComparedWay {
 
 type Alignment = Readonly<Record<string, unknown>>
 
-/** Answers of ways that draw one, for each of a search's. */
+/** Answers of configurations that draw one, for each of a search's. */
 export const cheapDraws = 4
 
 /** The KL that the report compares Q-head guidance at, nats. */
 export const frontierNats = 2
 
-/** The label of the way that nothing steers: the unit of time. */
+/** The label of the unsteered configuration: the unit of time. */
 export const plainLabel = 'plain'
 
 /** Curves of token guidance, by what values the tokens. */
@@ -88,7 +88,9 @@ export interface Steering {
 }
 
 /** Guidance at several strengths, by each source of values that there is. */
-function guided ({ qHead, outcomeOnly }: Steering): Array<Pick<ComparedWay, 'label' | 'curve' | 'outcomeOnly' | 'draws'>
+function guided (
+  { qHead, outcomeOnly }: Steering
+): Array<Pick<ComparedConfiguration, 'label' | 'curve' | 'outcomeOnly' | 'draws'>
   & { readonly alignment: Alignment }> {
   const of = (name: string, strength: number, draws: number, fields: Alignment) =>
     ({
@@ -118,8 +120,8 @@ function guided ({ qHead, outcomeOnly }: Steering): Array<Pick<ComparedWay, 'lab
 }
 
 /**
- * Strength of the way that is held to `frontierNats`: one that spends about as much by itself, since a larger one
- * spends all of it on the first tokens.
+ * Strength of the configuration limited to `frontierNats`: one that uses about as much by itself, since a larger one
+ * uses all of it on the first tokens.
  */
 const frontierStrength = 1.5
 
@@ -132,10 +134,10 @@ const fileName = (label: string): string => label.replaceAll('×', 'x').replaceA
  * @param wish what a system message asks for in place of the reward; null for no prompted baseline
  * @param candidates size of the plain pool
  */
-export function comparedWays (
+export function comparedConfigurations (
   folder: string, steering: Steering, wish: string | null, maxTokens: number, candidates: number
-): ComparedWay[] {
-  const wayOf = (label: string, alignment: Alignment, name = steering.name): Way => ({
+): ComparedConfiguration[] {
+  const configurationOf = (label: string, alignment: Alignment, name = steering.name): Configuration => ({
     name: `${folder}/${fileName(label)}`,
     system: null,
     alignment: { ...alignment, rewards: [{ name, weight: steering.weight }] },
@@ -143,17 +145,26 @@ export function comparedWays (
   })
   const plain = { curve: null, outcomeOnly: false, draws: 1 }
   return [
-    { ...plain, label: plainLabel, way: { name: 'plain-alone', system: null, alignment: null, answers: 1 }, pooled: 1 },
+    {
+      ...plain,
+      label: plainLabel,
+      configuration: { name: 'plain-alone', system: null, alignment: null, answers: 1 },
+      pooled: 1
+    },
     ...[4, 16, 64].filter(n => n <= candidates).map(n => ({
       ...plain,
       label: `best_of_n ${n}`,
-      way: wayOf(`best_of_n ${n}`, { strategy: 'best_of_n', num_candidates: n }),
+      configuration: configurationOf(`best_of_n ${n}`, { strategy: 'best_of_n', num_candidates: n }),
       pooled: n
     })),
     ...searches(maxTokens)
-      .map(([label, alignment]) => ({ ...plain, label, way: wayOf(label, alignment), pooled: null })),
+      .map(([label, alignment]) => ({
+        ...plain, label, configuration: configurationOf(label, alignment), pooled: null
+      })),
     ...guided(steering).map(({ alignment, ...one }) => ({
-      ...one, way: wayOf(one.label, alignment, one.outcomeOnly ? steering.outcomeOnly! : steering.name), pooled: null
+      ...one,
+      configuration: configurationOf(one.label, alignment, one.outcomeOnly ? steering.outcomeOnly! : steering.name),
+      pooled: null
     })),
     ...wish === null
       ? []
@@ -161,7 +172,7 @@ export function comparedWays (
           ...plain,
           label: 'prompted',
           draws: cheapDraws,
-          way: { name: `${folder}/prompted`, system: wish, alignment: null, answers: 1 },
+          configuration: { name: `${folder}/prompted`, system: wish, alignment: null, answers: 1 },
           pooled: null
         }]
   ]
