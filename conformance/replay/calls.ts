@@ -49,7 +49,7 @@ export interface Answer {
 /** Longer than any of the calls takes on a crowded machine; a fit takes the longest. */
 const longestWaitMs = 900_000
 /** Headers that say something of the answer; others are of the connection or are times. */
-const toldHeaders = ['x-fairlead-ignored', 'allow', 'retry-after']
+const recordedHeaders = ['x-fairlead-ignored', 'allow', 'retry-after']
 
 function valueOf<T> (value: FromEarlier<T>, earlier: readonly Json[]): T {
   return typeof value === 'function' ? (value as (earlier: readonly Json[]) => T)(earlier) : value
@@ -79,9 +79,10 @@ async function ask (url: string, method: string, body: Json | string | undefined
   const sent = body === undefined ? {} : { headers: { 'content-type': 'application/json' }, body: textOf(body) }
   const response = await fetch(url, { method, signal: AbortSignal.timeout(longestWaitMs), ...sent })
   const type = (response.headers.get('content-type') ?? '').split(';')[0]!
-  const told = toldHeaders.flatMap(name => response.headers.has(name) ? [[name, response.headers.get(name)!]] : [])
+  const recorded = recordedHeaders.flatMap(name =>
+    response.headers.has(name) ? [[name, response.headers.get(name)!]] : [])
   const read = readBody(type, await response.text())
-  return { status: response.status, type, headers: Object.fromEntries(told), body: read }
+  return { status: response.status, type, headers: Object.fromEntries(recorded), body: read }
 }
 
 const textOf = (body: Json | string): string => typeof body === 'string' ? body : JSON.stringify(body)
@@ -102,7 +103,7 @@ async function sendSocket (address: string, { socket: path, messages }: SocketCa
   const events: Json[] = []
   socket.on('message', data => {
     events.push(JSON.parse(String(data)) as Json)
-    socket.emit('told')
+    socket.emit('event')
   })
   const signal = AbortSignal.timeout(longestWaitMs)
   await once(socket, 'open', { signal })
@@ -110,7 +111,7 @@ async function sendSocket (address: string, { socket: path, messages }: SocketCa
     for (const { send, until } of messages) {
       const from = events.length
       socket.send(textOf(valueOf(send, events)))
-      while (!events.slice(from).some(until)) await once(socket, 'told', { signal })
+      while (!events.slice(from).some(until)) await once(socket, 'event', { signal })
     }
   } finally {
     socket.close()

@@ -133,7 +133,7 @@ async function compare (address: string, about: About, file: string): Promise<nu
   const before = new Map(recorded.requests.map(one => [one.name, one]))
   let same = 0
   await playAll(address, ({ name, answers }) => {
-    // As it would be read back: what JSON cannot say is not told apart.
+    // As it would be read back: what JSON cannot represent is not compared.
     const now = JSON.parse(JSON.stringify(answers)) as Json[]
     const difference = firstDifference(before.get(name)?.answers, now)
     if (difference === null) same++

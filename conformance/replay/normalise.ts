@@ -7,8 +7,8 @@
  * - moments (`created`, `created_at`, `completed_at`); durations are in headers and figures only, which are not read;
  * - `system_fingerprint`, compared once for all (`about` of the record), but for what is behind it (`-drafts`);
  * - the wording of errors: their status, type, code and param stay.
- * Long lists of numbers (embeddings) are told by a digest of their exact values, for brevity; that takes nothing from
- * the comparison.
+ * Long lists of numbers (embeddings) are recorded as a digest of their exact values, for brevity; that takes nothing
+ * from the comparison.
  */
 import { createHash } from 'node:crypto'
 import type { Answer, Call, Json } from './calls.js'
@@ -17,7 +17,7 @@ const randomId = /^([a-z]+)[_-][0-9a-f]{8}(?:-?[0-9a-f]{4}){3}-?[0-9a-f]{12}$/
 /** A chat's calls are named after the chat: 20 digits of its id, then choice and call. */
 const callId = /^(call)_[0-9a-f]{20}(\d+_\d+)$/
 const moments: ReadonlySet<string> = new Set(['created', 'created_at', 'completed_at'])
-/** More numbers than this in a list are told by their digest. */
+/** More numbers than this in a list are recorded as their digest. */
 const longestList = 64
 
 export function digest (value: unknown): string {
@@ -84,6 +84,6 @@ function withoutRepeats (events: readonly unknown[]): unknown[] {
 /** An answer as it is recorded and compared. */
 export function normalised ({ status, type, headers, body }: Answer, { keep }: Call): Json {
   const kept = new Normaliser().value(keep ? keep(body) : body)
-  const told = type === 'text/html' ? '<page>' : Array.isArray(kept) ? withoutRepeats(kept) : kept
-  return { status, ...(type === 'application/json' ? {} : { type }), ...headers, body: told }
+  const recorded = type === 'text/html' ? '<page>' : Array.isArray(kept) ? withoutRepeats(kept) : kept
+  return { status, ...(type === 'application/json' ? {} : { type }), ...headers, body: recorded }
 }

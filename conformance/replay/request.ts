@@ -20,3 +20,6 @@ export const remove = (path: FromEarlier<string>): HttpCall => ({ method: 'DELET
 export const chat = (more: object): HttpCall => (
   post('/v1/chat/completions', { model, messages: lighthouse, max_tokens: 16, seed: 7, ...more })
 )
+
+/** The id in an earlier answer of the same request. */
+export const id = (earlier: readonly Json[], index = 0): string => earlier[index]!['id'] as string

@@ -23,9 +23,10 @@ export function apiDigest ({ openapi, paths }: Json): Json {
 const ofProcess = /^(process|nodejs)_/
 /**
  * What is a time, depends on it (steps of the engine, by what happens to ride in one; how often a response is asked for
- * until it has ended), or is told by sums and counts (buckets).
+ * until it has ended), or is covered by sums and counts (buckets).
  */
-const untold = /_seconds_|_bucket\{|_engine_steps_|handler="\/(ready|version|health)"|\/:id",method="GET",status="200"/
+const unrecorded =
+  /_seconds_|_bucket\{|_engine_steps_|handler="\/(ready|version|health)"|\/:id",method="GET",status="200"/
 
 /**
  * Figures of `/metrics` that count what was asked and answered. Left out are times, the process's own figures, what
@@ -35,8 +36,8 @@ const untold = /_seconds_|_bucket\{|_engine_steps_|handler="\/(ready|version|hea
 export function figures (text: string): Json {
   const lines = text.split('\n')
   const names = lines.flatMap(line => /^# TYPE (\S+ \S+)/.exec(line)?.[1] ?? []).filter(name => !ofProcess.test(name))
-  const isTold = (line: string): boolean => /^[a-z]/.test(line) && !ofProcess.test(line) && !untold.test(line)
-  const values = lines.filter(isTold).map(line => {
+  const isRecorded = (line: string): boolean => /^[a-z]/.test(line) && !ofProcess.test(line) && !unrecorded.test(line)
+  const values = lines.filter(isRecorded).map(line => {
     const end = line.lastIndexOf(' ')
     return [line.slice(0, end), Number(line.slice(end + 1))]
   })
