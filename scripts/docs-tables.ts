@@ -10,8 +10,9 @@ import { responseCreateSchema } from '../src/api/responses/response-create-schem
 import { describeNeed } from '../src/decoding/strategies/policy-needs.js'
 import { environmentName, flagName, settingNames, settings } from '../src/settings.js'
 import { methodFacts, selectionFacts, strategyFacts } from '../src/decoding/strategies/strategy-facts.js'
+import { choosing } from '../src/decoding/strategies/parameter-schemas.js'
 import {
-  choosing, methodPresets, schemaOf, strategyNames, type StrategyName
+  methodPresets, schemaOf, strategyNames, type StrategyName
 } from '../src/decoding/strategies/strategy-schemas.js'
 import { packageRoot } from '../src/package-root.js'
 import { describeRule, type Rules } from '../src/validation.js'
