@@ -37,7 +37,7 @@ export const errorCodes = {
   storage_failed: { status: 507, type: 'server_error' }
 } as const
 
-/** What can go wrong, by the name that clients are told. */
+/** Every error, by the code that clients get. */
 export type ErrorCode = keyof typeof errorCodes
 
 /** A RequestError as plain data, for a message between threads. */
@@ -82,6 +82,6 @@ export class RequestError extends Error {
   }
 }
 
-/** What ends the work of a request that nobody waits for any more. */
+/** Ends the work of a request whose client disconnected. */
 export const requestCancelled = (): RequestError =>
   new RequestError('request_cancelled', 'The request was cancelled, or its client disconnected')

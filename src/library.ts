@@ -44,7 +44,7 @@ export type { RewardMember } from './rewards/scorer.js'
  * the environment, then the settings file, then the defaults.
  */
 export interface FairleadOptions extends Partial<EngineSettings> {
-  /** Told what happens while the model is fetched and loaded, in words. */
+  /** Receives progress messages while the model is fetched and loaded. */
   readonly onProgress?: (message: string) => void
 }
 
@@ -79,7 +79,7 @@ export class Fairlead {
    * @throws RequestError for settings that cannot be used and a model that cannot be loaded
    */
   static async start ({ onProgress = () => {}, ...values }: FairleadOptions = {}): Promise<Fairlead> {
-    // Here nobody is turned away: a program that asks for more than runs at a time waits for its own requests.
+    // No request is rejected for load here: a program that sends more than can run at a time waits.
     const config = { ...engineConfig(values), maxQueuedRequests: settings.maxQueuedRequests.max }
     const profiles = new Profiles(config.profiles ?? {}, servedModelNames(config).map(({ name }) => name))
     return new Fairlead(await InferenceClient.start(config, onProgress), profiles)
@@ -129,7 +129,7 @@ export class Fairlead {
   /**
    * Fits a reward on examples and keeps it in `dataDir`: it can be used at once, and by whatever starts with that
    * folder later.
-   * @param options.onProgress told how far it is
+   * @param options.onProgress receives the progress
    * @throws RequestError naming the field or the example, the rule and the value
    */
   async fit (

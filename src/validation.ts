@@ -2,7 +2,7 @@
 import { distance } from 'fastest-levenshtein'
 import { RequestError } from './errors.js'
 
-/** The keywords of JSON Schema that are told in words. */
+/** The keywords of JSON Schema that are described in words. */
 export interface Rules {
   readonly type?: string
   readonly const?: unknown
@@ -80,10 +80,10 @@ function describeObject ({ maxProperties, propertyNames }: Rules): string {
     (propertyNames ? `, their names ${describeRule(propertyNames)}` : '')
 }
 
-/** Whether items are told of as part of their list. */
+/** Whether items are described as part of their list. */
 export const isScalar = (items: Rules | undefined): boolean => items?.type !== undefined && items.type !== 'object'
 
-/** A schema's rule in words. A pattern is told by its description. */
+/** A schema's rule in words. A pattern is described by its description. */
 export function describeRule (rules: Rules): string {
   const options = rules.anyOf ?? rules.oneOf
   if (options) return [...new Set(options.map(describeRule))].join(' or ')

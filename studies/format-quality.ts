@@ -44,7 +44,7 @@ function textsOf ({ chatTemplate, tokenizer }: LoadedModel, rows: readonly PairR
   return texts
 }
 
-/** @param onPosition told every position under a format: position by position, all texts of each */
+/** @param onPosition called with every position under a format: position by position, all texts of each */
 async function distributions (
   format: WeightFormat, rows: readonly PairRow[], length: number, whole: boolean, onPosition: (one: Position) => void
 ): Promise<void> {

@@ -18,7 +18,7 @@ import { loadRuntime, type RuntimeOptions } from '../src/serving/model-runtime.j
 import { meanAndStd } from '../src/statistics/metrics.js'
 import type { Arguments } from '../tools/program.js'
 
-/** The data sets and the policy, as most studies are told. */
+/** The data sets and the policy, options of most studies. */
 export const studyOptions: Options = {
   data: { type: 'string', help: 'folder of the data sets' },
   model: { type: 'string', help: 'name of a model, or path of a GGUF file', default: 'smollm2-135m' },
@@ -32,7 +32,7 @@ export async function readRows<T> (data: string, name: string): Promise<T[]> {
   return text.split('\n').filter(line => line !== '').map(line => JSON.parse(line) as T)
 }
 
-/** Loads a model, calls `use` with its runtime, and gives everything back. Nothing is cached unless it is said. */
+/** Loads a model, calls `use` with its runtime, and frees everything. Nothing is cached unless asked for. */
 export async function withRuntime<T> (
   model: Omit<ModelOptions, 'contextLength'> & { contextLength?: number }, options: Partial<RuntimeOptions>,
   use: (runtime: ModelRuntime) => Promise<T>

@@ -1,5 +1,5 @@
 /**
- * Figures about strategies on a real model, with a reward weighed −1 unless told otherwise (plain reviews are mostly
+ * Figures about strategies on a real model, with a reward weighted −1 by default (plain reviews are mostly
  * positive: steering to critical ones shows).
  *
  *   node dist/studies/strategy-figures.js --part order|replay|guidance|cost [--count 20] [--max-tokens 48] \

@@ -3,7 +3,7 @@
 export interface Turns<Contestant, Taken> {
   /** One contestant's turn. @param turn how many it had before */
   readonly take: (contestant: Contestant, turn: number) => Promise<Taken>
-  /** Told once of a contestant whose turn failed: it has no more, the others go on. Ends them all if it throws. */
+  /** Called once for a contestant whose turn failed: it gets no more, the others go on. If it throws, all end. */
   readonly failed: (contestant: Contestant, error: unknown) => void
   /** After each round. @param done how many there were */
   readonly ended: (done: number) => void

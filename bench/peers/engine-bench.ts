@@ -13,7 +13,7 @@ const engineNames = engines.map(({ name }) => name)
 const scenarioNames = scenariosOf(2).map(({ name }) => name)
 
 const options: Options = {
-  engines: { type: 'string', help: 'engines that take turns, by commas', default: engineNames.join() },
+  engines: { type: 'string', help: 'engines to compare, comma-separated', default: engineNames.join() },
   scenarios: { type: 'string', help: 'scenarios, by commas', default: scenarioNames.join() },
   'new-tokens': { type: 'string', help: 'tokens of each candidate', default: '128' },
   ...commonOptions

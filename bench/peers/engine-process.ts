@@ -24,7 +24,7 @@ export class EngineProcess {
     const keep = (chunk: Buffer): void => { this.#log = (this.#log + String(chunk)).slice(-shownLog) }
     this.#child.stdout!.on('data', keep)
     this.#child.stderr!.on('data', keep)
-    // Writing to a process that has ended; its end is what is told.
+    // Writing to a process that has ended; its exit is what is reported.
     this.#child.stdin!.on('error', () => {})
     this.#answers = createInterface(this.#child.stdio[3] as Readable)[Symbol.asyncIterator]()
     // A stopped process would outlive this one.

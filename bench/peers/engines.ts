@@ -59,6 +59,6 @@ const nodeLlamaCpp = (weights: Encoding): Engine => ({
     [process.execPath, compiled('node-llama-cpp-engine.js'), nodeFolder, models[weights], String(config.threads)]
 })
 
-/** In the order they take turns. */
+/** In the order they run. */
 export const engines: readonly Engine[] = [fairlead, llamaCpp('file'), llamaCpp('Q8_0'), llamaCpp('Q4_0'),
   openvino('file'), openvino('Q4_0'), nodeLlamaCpp('Q4_0')]

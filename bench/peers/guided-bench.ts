@@ -1,8 +1,8 @@
 /**
  * Best of 16 answers as a user gets it from Fairlead in one request, beside what a user would do today: another engine
- * that draws 16 answers and a scoring pass over them, or 16 requests and a scoring call; and, told apart, libraries
- * that drive a server of one request at a time. All scoring passes are Fairlead's /v1/rewards/score, which reads a
- * prompt once for all its answers; optillm alone has the model rate answers in words, as it does.
+ * that draws 16 answers and a scoring pass over them, or 16 requests and a scoring call; and, in a separate table,
+ * libraries that drive a server of one request at a time. All scoring passes are Fairlead's /v1/rewards/score, which
+ * reads a prompt once for all its answers; optillm alone has the model rate answers in words, as it does.
  */
 import { request } from 'undici'
 import { namesOption, type Options } from '../../src/cli/options.js'
@@ -30,7 +30,7 @@ interface Taken { readonly ms: number, readonly tokens: number }
 /** Best of 16 in one of the ways. */
 interface Contestant {
   readonly name: string
-  /** Told in a table of its own. */
+  /** Shown in a separate table. */
   readonly apart: boolean
   run (task: GuidedTask): Promise<Taken>
 }

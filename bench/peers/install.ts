@@ -16,11 +16,11 @@ export type Say = (message: string) => void
 
 /** Tells a compilation's progress, every tenth, from the lines of its build tool: "[84/193] …". */
 function buildProgress (say: Say): (line: string) => void {
-  let told = 0
+  let reported = 0
   return line => {
     const [, done, all] = /^\s*\[(\d+)\/(\d+)\]/.exec(line) ?? []
     const tenth = Math.floor(10 * Number(done) / Number(all))
-    if (tenth > told) say(`llama-cpp-python: ${10 * (told = tenth)} % compiled`)
+    if (tenth > reported) say(`llama-cpp-python: ${10 * (reported = tenth)} % compiled`)
   }
 }
 

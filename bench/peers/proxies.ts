@@ -26,7 +26,7 @@ export interface ProxyOptions {
   /** The model's file. */
   readonly model: string
   readonly threads: number
-  /** Longest prompt and answer, with what a judge is told of them, tokens. */
+  /** Longest prompt and answer, with the judge's prompt around them, tokens. */
   readonly contextLength: number
   /** Where answers are scored. */
   readonly scoreUrl: string

@@ -1,6 +1,6 @@
 /**
- * `npm run soak`: ten minutes of mixed load with random aborts. Passes if nobody got an error that was not asked for,
- * memory did not grow beyond noise and all KV came back. Starts its own server, since it watches its memory.
+ * `npm run soak`: ten minutes of mixed load with random aborts. Passes if no client got an error that was not asked
+ * for, memory did not grow beyond noise and all KV came back. Starts its own server, since it watches its memory.
  */
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'

@@ -41,7 +41,7 @@ export function failuresOf ({ unasked, memory, left, tallies }: Soak): string[] 
   const growth = memoryGrowth(memory)
   const answered = [...tallies.values()].reduce((sum, tally) => sum + tally.answered, 0)
   return [
-    ...answered === 0 ? ['nobody was answered'] : [],
+    ...answered === 0 ? ['no request was answered'] : [],
     ...unasked.length > 0 ? [`${unasked.length} errors that were not asked for, such as ${unasked[0]!}`] : [],
     ...growth && growth.leaks
       ? [`memory grew by ${growth.megabytesPerMinute.toFixed(1)} ± ${growth.standardError.toFixed(1)} MB a minute`]

@@ -205,7 +205,7 @@ async function prefixHit (bench: Bench, { prompts, repeat }: BenchOptions): Prom
     valueRow(labels('cached over not'), 'times', ratioOf(times(warm), times(cold))!)]
 }
 
-/** One greedy answer that repeats its prompt, and one that does not, with tokens guessed and without. */
+/** One greedy answer that repeats its prompt, and one that does not, with draft tokens and without. */
 async function drafts (bench: Bench, { context, tokens, repeat }: BenchOptions): Promise<Row[]> {
   const write = async (prompt: readonly number[], drafting: boolean): Promise<Timing> => {
     const inner = bench.served.engine.open(prompt, { temperature: 0 })

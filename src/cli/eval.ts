@@ -69,7 +69,7 @@ function textOption (values: Values, name: string, fallback: string | undefined,
   return text
 }
 
-/** How much is drawn, as both evaluations are told. @param prompts how many there are, and what they are called */
+/** How much is drawn: the options of both evaluations. @param prompts how many there are, and what they are called */
 export function sizesOf (
   values: Values, prompts: { readonly count: number, readonly name: string },
   fallback: { readonly limit: number, readonly candidates: number, readonly timed: number }

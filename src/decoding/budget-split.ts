@@ -1,6 +1,6 @@
 /**
  * Work side by side on a budget of tokens: what is left is split evenly, again and again, until nothing is left or
- * nobody wants more. Who gets what follows from the work alone, never from who comes first, so that the same request
+ * no one needs more. Each share follows from the work alone, never from the order of arrival, so that the same request
  * draws the same tokens beside any others.
  */
 import type { StopCondition } from '../policies/stop-condition.js'
@@ -8,7 +8,7 @@ import type { Budget } from './budget.js'
 import type { Candidate, OnToken } from './candidate.js'
 
 /**
- * Runs everyone until nobody is live.
+ * Runs all until none is live.
  * @param run works on one with at most so many tokens; leaves it live where these were not enough
  * @param cut ends one that was still live when no token was left, or the time was over
  */

@@ -1,15 +1,15 @@
 /**
- * One step at a time on the processor: engines of one process take the lock in the order in which they asked, each for
- * a step with all threads. Two at once would have twice the threads that there are cores. Knows no engines.
+ * One step at a time on the CPU: the engines of a process acquire the lock in FIFO order, each for a step with all
+ * threads. Two at once would oversubscribe the cores. Knows no engines.
  */
 export class ComputeLock {
   readonly #waiting: Array<() => void> = []
   #busy = false
 
-  /** Whether somebody waits: whoever holds the lock should make it short. */
+  /** Whether another engine waits: the holder should release it soon. */
   get isWanted (): boolean { return this.#waiting.length > 0 }
 
-  /** Runs something when it is its turn. */
+  /** Runs a function while holding the lock. */
   async inTurn<T> (run: () => Promise<T>): Promise<T> {
     if (this.#busy) await new Promise<void>(resolve => { this.#waiting.push(resolve) })
     this.#busy = true

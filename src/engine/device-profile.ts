@@ -14,7 +14,7 @@ export interface PromptSharingProfile {
 
 /** Who runs in a step, and how many tokens of prompts beside them. */
 export interface SchedulingProfile {
-  /** A request of at most this fan-out is a stream, whose tokens somebody reads as they come; else it is a search. */
+  /** A request of at most this fan-out is a stream, whose tokens are read as they come; otherwise it is a search. */
   readonly maxStreamFanOut: number
   /** Decode rows of searches in a step that a stream waits for. */
   readonly searchRowsBesideStreams: number
@@ -22,7 +22,7 @@ export interface SchedulingProfile {
   readonly streamStepTokensPerPrompt: number
   /** Prompt tokens per decode row of such a step: one of many rows is long already. */
   readonly streamStepTokensPerRow: number
-  /** Prompt tokens in such a step, at most, whoever waits. */
+  /** Prompt tokens in such a step, at most, whatever else waits. */
   readonly maxStreamStepTokens: number
   /** Attention takes the positions of a prefill chunk in multiples of this; none may be alone in the last block. */
   readonly attentionBlock: number
@@ -44,7 +44,7 @@ export interface PassProfile {
 
 /** What moving KV between slots is worth. */
 export interface SlotProfile {
-  /** Free slots together keep this share of the KV memory for whoever comes next. */
+  /** Free slots together keep this share of the KV memory for new sequences. */
   readonly residueShare: number
   /** A slot further up is taken for what it holds only if that is this share of what is wanted. */
   readonly minReusedShare: number

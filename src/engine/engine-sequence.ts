@@ -31,7 +31,7 @@ export interface Probe {
   readonly reject: (reason: Error) => void
 }
 
-/** Of positions whose hidden states nobody wants. */
+/** For positions whose hidden states are not needed. */
 const noStates: ReadonlyMap<number, never> = new Map<number, never>()
 
 interface Waiter { readonly resolve: (outputs: readonly Output[]) => void, readonly reject: (reason: Error) => void }

@@ -21,7 +21,7 @@ export interface EngineOptions extends SlotOptions, CpuExecutorOptions {
 /** Counters since the engine was made. */
 export interface EngineCounters extends ExecutorCounters {
   readonly steps: number
-  /** Milliseconds spent in steps altogether. */
+  /** Total time in steps, ms. */
   readonly stepMs: number
 }
 
@@ -131,7 +131,7 @@ export class Engine implements SequenceSource, SequenceOwner {
   async #run (): Promise<void> {
     // One turn later, so that all that is asked for in this one is in the step.
     for (await nextTurn(); this.#waiting.size > 0; await nextTurn()) {
-      // What fails outside of a pass fails all that wait: nobody else could be told. The next step begins anew.
+      // An error outside of a pass fails every waiting sequence. The next step starts afresh.
       await this.#computeLock.inTurn(() => this.#step())
         .catch((error: unknown) => { this.#fail([...this.#waiting], error) })
     }

@@ -118,9 +118,11 @@ KL is what guidance measures along the path, exactly for what was drawn. The loo
 function frontierSection ({ frontier }: Analysis): string {
   if (!frontier) return ''
   const { nats, n, judge, strength, ways: configurations } = frontier
-  const table = tableOf(configurations, [['configuration', ({ label }) => label], ['KL, nats', ({ kl }) => kl!.toFixed(2)],
+  const table = tableOf(configurations, [
+    ['configuration', ({ label }) => label], ['KL, nats', ({ kl }) => kl!.toFixed(2)],
     ['judge', configuration => interval(configuration.judge)], ['share', ({ share }) => maybe(share, percent)],
-    ['time, in plain answers', ({ time }) => maybe(time, range)]])
+    ['time, in plain answers', ({ time }) => maybe(time, range)]
+  ])
   return `At ${nats} nats soft best-of-${n} (chances ∝ exp(${strength.toFixed(
     2
   )} · reward) among the ${n} answers of the pool) gains ${interval(
@@ -131,7 +133,8 @@ ${table}`
 }
 
 const configurationColumns: ReadonlyArray<Column<ConfigurationFigures>> = [
-  ['configuration', ({ label }) => label], ['reward', ({ proxy }) => interval(proxy)], ['judge', ({ judge }) => interval(judge)],
+  ['configuration', ({ label }) => label], ['reward', ({ proxy }) => interval(proxy)],
+  ['judge', ({ judge }) => interval(judge)],
   ['of best-of-16’s', ({ label, shareOf16 }) => maybe(label === plainLabel ? null : shareOf16, percent)],
   ['tokens', ({ tokens }) => tokens.toFixed(1)], ['time', ({ time }) => maybe(time, range)],
   ['KL, nats', ({ kl, klKind }) => kl === null ? '–' : `${kl.toFixed(2)} (${klKind ?? '?'})`],

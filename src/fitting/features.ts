@@ -29,7 +29,7 @@ export interface FeatureOptions {
   readonly pooling: 'mean' | 'last'
   /** Folder of the cache; null keeps nothing. */
   readonly cacheDirectory: string | null
-  /** Told how many of the distinct answers have their states, those of the cache from the start. */
+  /** Called with how many of the distinct answers have their states, cached ones from the start. */
   readonly onProgress?: ((done: number, total: number) => void) | undefined
   readonly signal?: AbortSignal | undefined
 }

@@ -1,5 +1,5 @@
 /**
- * Runs a fit in a thread of its own, so that whoever asks for one goes on with other work: a fit is seconds of
+ * Runs a fit in a thread of its own, so that the caller goes on with other work: a fit is seconds of
  * arithmetic. Ending the thread is how a fit is cancelled. The thread's own side is `fit-worker.ts`.
  */
 import { Worker } from 'node:worker_threads'

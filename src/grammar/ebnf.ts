@@ -33,7 +33,7 @@ export const optional = (of: Expression): Expression => choice(text(''), of)
 
 const codeOf = (character: string): number => character.codePointAt(0)!
 
-/** One of some texts. Told apart character by character, so that no two options begin alike. */
+/** One of some texts, as a prefix tree of characters, so that no two options begin alike. */
 export function oneText (rules: Rules, texts: readonly string[]): Expression {
   const [first = ''] = texts
   if (texts.length <= 1) return text(first)

@@ -8,7 +8,7 @@ import type { Constraint, ConstraintState } from '../policies/constraint.js'
 import { RequestError } from '../errors.js'
 import type { Operation, Reply, Vocabulary } from './grammar-protocol.js'
 
-/** Compiled grammars that nobody uses and that are kept for the next request, at most. */
+/** Max compiled grammars not in use that are kept for the next request. */
 const maxIdle = 64
 
 /**

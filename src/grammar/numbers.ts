@@ -62,7 +62,7 @@ function afterDigit (remaining: Remaining, next: number): Remaining {
   }
 }
 
-/** Digits that remain, told apart one by one: no two options begin with the same digit. */
+/** The remaining digits, branched one by one: no two options begin with the same digit. */
 function digits (rules: Rules, remaining: Remaining, from: number, after: After): Expression | null {
   const { counts, low, high } = remaining
   const free = after({ low: false, high: false })!

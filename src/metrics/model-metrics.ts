@@ -156,7 +156,7 @@ export class ModelMetrics {
     for (const reason of generation.finishReasons) succeeded.inc({ finished_reason: reason, ...this.#model })
   }
 
-  /** Tokens that were drawn for nobody. */
+  /** Tokens that were drawn in vain. */
   abandoned (tokens: number): void { this.#figures.generated.inc({ outcome: 'abandoned', ...this.#model }, tokens) }
 
   /** How long scorers took, seconds, by reward. */

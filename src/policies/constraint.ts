@@ -1,5 +1,5 @@
 /**
- * What restricts an answer's tokens, such as a grammar: the seam between sampling and whoever knows what may be
+ * What restricts an answer's tokens, such as a grammar: the seam between sampling and the code that knows what may be
  * written. Types only.
  */
 

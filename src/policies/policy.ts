@@ -68,7 +68,7 @@ export interface Generation {
    * @param sampling in place of this one's
    */
   fork (random: Random, sampling?: SamplingParams): Generation
-  /** Has it take the tokens of another answer to the same prompt in place of drawing any. Its forks draw. */
+  /** Replays the tokens of another answer to the same prompt instead of sampling. Its forks sample. */
   follow (answer: Transcript): void
   /** The answer as scorers take it. What must be read for that counts as reward tokens, once. */
   answer (): Promise<Answer>

@@ -1,4 +1,6 @@
-/** Where an extension of an answer ends: data, so that an engine elsewhere can be told, and how it is checked. */
+/**
+ * Where an extension of an answer ends: plain data, so that it can be sent to a remote engine, and how it is checked.
+ */
 import type { Transcript } from './transcript.js'
 
 /**

@@ -22,7 +22,8 @@ export class Progress {
   constructor (terminal: Terminal = process.stderr) { this.#terminal = terminal }
 
   /**
-   * @param done of `total` in this phase; the time left is guessed from what was done since the phase was first told of
+   * @param done of `total` in this phase; the time left is estimated from what was done since the phase was first
+   * reported
    */
   tell (phase: string, done: number, total: number): void {
     if (phase !== this.#phase) {

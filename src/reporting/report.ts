@@ -20,13 +20,13 @@ export const tableOf = <T>(items: readonly T[], columns: ReadonlyArray<Column<T>
 
 /**
  * Title and environment of a report.
- * @param partial what is said of one that was interrupted; null for a whole one
+ * @param partial the note on one that was interrupted; null for a complete one
  */
 export const headOf = (title: string, environment: Environment, partial: string | null): string =>
   `# ${title}\n\n${partial === null ? '' : `**Partial**: interrupted${partial}.\n\n`}` +
     `${describeEnvironment(environment)}`
 
-/** What is said of an evaluation that was interrupted. @param prompts that are in it */
+/** The note on an evaluation that was interrupted. @param prompts that are in it */
 export const partialPrompts = (finished: boolean, prompts: number): string | null =>
   finished ? null : `; ${prompts} prompts are in it. The same command goes on from there`
 

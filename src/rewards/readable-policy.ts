@@ -31,7 +31,7 @@ export interface PolicyInfo {
 export interface ReadablePolicy extends PolicyInfo {
   readonly source: SequenceSource
   /**
-   * Waits for room for sequences of so many tokens each. Who asks waits for those who asked before, so that a fit takes
+   * Waits for room for sequences of so many tokens each. Granted in FIFO order, so that a fit takes
    * one place in the engine's queue.
    */
   reserve (sequences: number, tokens: number, signal?: AbortSignal): Promise<Reservation>

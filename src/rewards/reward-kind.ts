@@ -11,9 +11,9 @@ import type { Answer, AnswerMember, Prompt } from './scorer.js'
 /** Counts tokens that were run only to score. */
 export interface RewardLedger { rewardTokens: number }
 
-/** What a request is to those who read for it. */
+/** A request, as its scorers see it. */
 export interface RequestScope {
-  /** Answers scored side by side, at most. */
+  /** Max answers scored concurrently. */
   readonly width: number
   /** Longest prompt and answer together, the policy's tokens. */
   readonly tokens: number

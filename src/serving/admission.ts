@@ -31,7 +31,7 @@ export interface RequestSize {
 
 /** All that a request can come to hold, reserved before it starts. */
 export interface AdmissionPlan extends RequestSize {
-  /** In the engine of the served model; null where it reads and writes nothing itself. */
+  /** In the engine of the served model; null where it runs nothing itself. */
   readonly demand: KvDemand | null
   /** What rewards and contrasts hold beside that, in any engine: the rows that they read. */
   readonly beside: readonly RuntimeDemand[]
@@ -129,7 +129,9 @@ export function planAdmission (
   }
 }
 
-/** Several demands on one engine: side by side, all of the longest one's length, as far as there is KV at all. */
+/**
+ * Several demands on one engine as one: concurrent sequences, all of the longest one's length, capped by the KV budget.
+ */
 function together ({ kvBudget }: ModelRuntime, demands: readonly RuntimeDemand[]): KvDemand {
   const tokens = Math.max(...demands.map(demand => demand.tokens))
   const sequences = demands.reduce((sum, demand) => sum + demand.sequences, 0)

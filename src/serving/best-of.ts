@@ -1,7 +1,7 @@
 /** OpenAI's legacy `best_of`: of the answers drawn, the n with the highest mean token logprob. */
 import type { Choice } from '../decoding/result.js'
 
-/** Of an answer that a spent budget left no token, below any other's. */
+/** An answer that got no tokens because the budget was used up ranks below any other. */
 const meanLogprob = ({ logprob, completionTokens }: Choice): number =>
   completionTokens === 0 ? -Infinity : logprob / completionTokens
 

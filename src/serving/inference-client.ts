@@ -17,7 +17,7 @@ export interface CallOptions {
   readonly signal?: AbortSignal
   /**
    * Reports what the request used, once, however it ended: before its caller knows that it has ended or, where the
-   * client disconnected, when the thread has heard of it. Reports nothing used where the thread was lost.
+   * client disconnected, when the thread has confirmed it. Reports no usage where the thread was lost.
    */
   readonly onUsed?: (used: Used) => void
 }
@@ -29,8 +29,8 @@ export type Inference =
 /** A thread that dies this often in a row is not started again. */
 const maxRestarts = 5
 /**
- * Before the second try to start it, ms, and twice as long before each further one: what is missing, such as a file or
- * memory, may come back.
+ * Before the second try to start it, ms, and twice as long before each further one: a missing resource, such as a file
+ * or memory, may come back.
  */
 const restartDelayMs = 1000
 
@@ -38,7 +38,7 @@ export class InferenceClient {
   readonly #config: Config
   readonly #onProgress: (message: string) => void
   readonly #pending = new Map<number, Pending>()
-  /** Who is told what a request used, by the request's id. */
+  /** Callbacks that receive a request's usage, by the request's id. */
   readonly #accounts = new Map<number, (used: Used) => void>()
   #worker: Worker | null = null
   #info: { models: readonly ModelInfo[], rewards: readonly RewardInfo[] } | null = null
@@ -67,8 +67,8 @@ export class InferenceClient {
 
   get isReady (): boolean { return this.#info !== null && !this.#closing }
   /**
-   * That the thread, once lost, could not be started again, as callers are told; null where it could, or is still being
-   * started for the first time since.
+   * The error that callers get while the thread cannot be restarted; null where it could be, or while the first restart
+   * is under way.
    */
   get problem (): RequestError | null { return this.#problem }
   /** The default first. */
@@ -98,7 +98,7 @@ export class InferenceClient {
 
   /**
    * One question, one answer.
-   * @param onProgress told how far it is, where the question is one that takes long
+   * @param onProgress receives the progress of questions that take long
    * @throws RequestError
    */
   async call<N extends CallName> (

@@ -21,7 +21,7 @@ const send = (message: FromWorker): void => { port.postMessage(message) }
 /** Requests that run, by id. */
 const running = new Map<number, AbortController>()
 
-/** What the caller gets: a RequestError as it is, anything else as a bug, which is logged here. */
+/** The error sent to the caller: a RequestError unchanged, anything else as an internal error, which is logged here. */
 function toRequestError (error: unknown): RequestError {
   if (error instanceof RequestError) return error
   console.error(error)
@@ -69,7 +69,7 @@ const answerers: { readonly [N in CallName]: Answerer<N> } = {
   stats
 }
 
-/** Answers that change the rewards: the main thread hears of it before it has the answer. */
+/** Answers that change the rewards: the main thread gets the new list before the answer. */
 const changing: readonly CallName[] = ['fit', 'adapt', 'deleteReward']
 
 async function answerCall<N extends CallName> (
@@ -109,11 +109,11 @@ function handle (models: ServedModels, message: ToWorker): void {
   }
 }
 
-/** A thread that an error ends has this long to give its memory back, ms. */
+/** Time for a thread that ends with an error to free its memory, ms. */
 const longestEndMs = 5000
 
 /**
- * Ends the thread for an error that nobody caught: the main thread tells callers that their requests are lost. Closed
+ * Ends the thread for an uncaught error: the main thread tells callers that their requests are lost. Closed
  * first, since memory outside of JavaScript, of models and KV, would stay with the process; then nothing keeps the
  * thread.
  */

@@ -1,6 +1,6 @@
 /**
  * The models beside those that are served: decoders and ONNX graphs that rewards bring, and contrast models; loaded
- * once for all that name the same one. Their steps take turns with the served models'. Knows no kinds of rewards.
+ * once for all that name the same one. They share the compute lock with the served models. Knows no kinds of rewards.
  */
 import type { Config } from '../settings.js'
 import type { ComputeLock } from '../engine/compute-lock.js'
@@ -16,7 +16,7 @@ export type PoolConfig =
 
 /** Sequences that run at the same time: more may be open. */
 const maxSequences = 160
-/** Of the KV that may be reserved, what is kept beside it for later prompts that begin alike. */
+/** Of the KV that may be reserved, what is kept beside it for later prompts with the same prefix. */
 const cachedShare = 1 / 4
 
 export class ModelPool implements RewardModels {
@@ -30,7 +30,7 @@ export class ModelPool implements RewardModels {
   /** How many decoders were asked for. */
   #asked = 0
 
-  /** @param computeLock turns with the served models */
+  /** @param computeLock shared with the served models */
   constructor (config: PoolConfig, computeLock: ComputeLock, onProgress: (message: string) => void = () => {}) {
     this.#config = config
     this.#computeLock = computeLock
@@ -83,7 +83,7 @@ export class ModelPool implements RewardModels {
     const loading = known.get(key) ?? load()
     if (known.has(key)) return loading
     known.set(key, loading)
-    // What failed may be tried again: a file may come, and a network.
+    // A failed load may be retried: the file or the network may come back.
     loading.then(loaded => { this.#ready.push(loaded) }, () => { known.delete(key) })
     return loading
   }

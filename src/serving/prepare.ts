@@ -75,7 +75,7 @@ function resolveReward (
 
 const messagesOf = ({ prompt }: GenerateRequest): number => 'messages' in prompt ? prompt.messages.length : 0
 
-/** The request with a conversation that leaves room for the answer, where its caller wishes that. */
+/** The request with its conversation truncated to leave room for the answer, if asked for. */
 function withRoom ({ model }: ServedModel, request: GenerateRequest): GenerateRequest {
   const { prompt, sampling } = request
   if (!('messages' in prompt && prompt.truncate)) return request
@@ -86,9 +86,9 @@ function withRoom ({ model }: ServedModel, request: GenerateRequest): GenerateRe
 }
 
 /**
- * Checks and prepares a request.
+ * Validates and prepares a request.
  * @param signal aborted when the request ends
- * @throws RequestError for whatever the caller can mend
+ * @throws RequestError for an invalid request
  */
 export function prepare (served: ServedModel, asked: GenerateRequest, signal: AbortSignal): PreparedRequest {
   const { model } = served

@@ -1,6 +1,5 @@
 /**
- * From what a caller gives to the tokens a model reads: messages by its template, text, or token ids. Refuses what it
- * cannot read.
+ * Turns a caller's prompt into tokens: messages by the chat template, text, or token ids. Rejects invalid ones.
  */
 import { RequestError } from '../errors.js'
 import type { LoadedModel } from '../models/model.js'

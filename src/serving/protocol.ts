@@ -17,7 +17,7 @@ export interface ChatPrompt {
   readonly addGenerationPrompt: boolean
   /** Whether the answer goes on from the last message's text; then no turn is opened. */
   readonly continueFinalMessage: boolean
-  /** Functions that the model is told of, as OpenAI's requests have them. */
+  /** Functions offered to the model, in OpenAI's format. */
   readonly tools?: readonly object[]
   /** Whether the oldest messages are left out where the conversation is longer than the context. */
   readonly truncate: boolean
@@ -52,9 +52,9 @@ export interface GenerateRequest {
   /** Null is plain sampling. */
   readonly alignment: AlignmentRequest | null
   readonly cacheSalt: string
-  /** What answers are held to; null where anything may be written. */
+  /** Constraint on the answers; null for none. */
   readonly grammar: GrammarRequest | null
-  /** Who waits for memory with a lower one starts earlier. Default 0. */
+  /** Of requests that wait for memory, a lower one starts earlier. Default 0. */
   readonly priority?: number
   /** Verify draft tokens, where that pays. Default null: each token is run on its own. */
   readonly drafts?: DraftRequest | null

@@ -66,7 +66,7 @@ function decodingRequest (
       return new DraftingSequence(sequence, {
         lookup: new PromptLookup([...drafts, ...tokens]),
         profile: engine.profile.drafts,
-        // What follows the answer's last token nobody asks, so that a draft of it would be checked in vain.
+        // Nothing after the answer's last token is needed: verifying a draft there would be wasted.
         until: tokens.length + sampling.maxTokens - 1,
         pays: () => engine.isIdle,
         counts: ledgers.drafts
@@ -182,7 +182,7 @@ async function * run (
  * The events of one request: `accepted`, `start`, the strategy's own, `usage`.
  * @param signal aborting it closes the request's sequences at once
  * @param used counts what the request uses as it uses it, for those that do not come to their end
- * @throws RequestError for what the caller can mend; the signal's reason if it is aborted
+ * @throws RequestError for a request that is invalid or cannot run; the signal's reason if it is aborted
  */
 export async function * generate (
   served: ServedModel, request: GenerateRequest, signal: AbortSignal,

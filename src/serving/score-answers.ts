@@ -1,6 +1,6 @@
 /**
- * Scores given answers: each is read once, as many side by side as KV allows, a prompt once for all its answers. Where
- * no reward looks at the model's states, the model is not asked at all.
+ * Scores given answers: each is read once, as many concurrently as KV allows, a prompt once for all its answers. Where
+ * no reward uses the model's hidden states, the model does not run.
  */
 import { readAnswer, unreadAnswer } from '../policies/local/answers.js'
 import type { ComputeLedger, Sequence } from '../engine/sequence.js'
@@ -25,7 +25,7 @@ interface Item {
   readonly stops: readonly number[]
 }
 
-/** Sequences side by side, at most: enough to fill the engine's steps. */
+/** Max concurrent sequences: enough to fill the engine's steps. */
 const maxConcurrent = 32
 
 function stopsOf (length: number, every: number | null): number[] {

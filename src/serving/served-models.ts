@@ -39,7 +39,7 @@ export interface ServedModel extends ModelRuntime {
   loadRewards (named: ReadonlyArray<{ readonly name: string }>): Promise<void>
 }
 
-/** Told what is happening, in words. */
+/** Receives progress messages. */
 type OnProgress = (message: string) => void
 
 /** How models are loaded beside what the settings say. */

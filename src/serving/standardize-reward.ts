@@ -12,7 +12,7 @@ import { readOptions } from './adapt-reward.js'
 import { score } from './score-answers.js'
 import type { ServedModel } from './served-models.js'
 
-/** Answers scored at a time: what is done is told between. */
+/** Answers scored at a time; progress is reported in between. */
 const together = 24
 
 type Item =

@@ -1,5 +1,5 @@
 /**
- * Measures helpful and positive as they lie in the box anew, on their test sets, and says whether the figures of their
+ * Measures helpful and positive as they are built in anew, on their test sets, and says whether the figures of their
  * cards still hold: accuracy by share of the answer read, and the controls. Writes nothing; ends with 1 where a figure
  * is further from the card's than its standard error.
  *
@@ -30,10 +30,10 @@ async function check (
   policy: ReadablePolicy, cacheDirectory: string, name: string, { train, test }: FitData
 ): Promise<boolean> {
   const reward = readHead(name)
-  const { weights, bias, metrics: told } = reward
+  const { weights, bias, metrics: recorded } = reward
   const sets = [await setOf(policy, train, reward, cacheDirectory),
     await setOf(policy, test, reward, cacheDirectory)] as const
-  const found = evaluateScore(state => linearScore(weights, bias, state), ...sets, told!.split, true)
+  const found = evaluateScore(state => linearScore(weights, bias, state), ...sets, recorded!.split, true)
   let holds = true
   const compare = (what: string, given: number, card: number, error: number): void => {
     const isNear = Math.abs(given - card) <= error
@@ -42,14 +42,14 @@ async function check (
       `${percentage(error)}${isNear ? '' : ': no longer true'}`)
   }
   for (const [index, { fraction, accuracy, standardError }] of found.byPrefix.entries()) {
-    compare(`${100 * fraction} % of the answer`, accuracy, told!.byPrefix[index]!.accuracy, standardError)
+    compare(`${100 * fraction} % of the answer`, accuracy, recorded!.byPrefix[index]!.accuracy, standardError)
   }
   const { standardError } = found.byPrefix.at(-1)!
   for (const control of ['lengthOnly', 'tfidf'] as const) {
-    compare(control, found.controls[control], told!.controls[control], standardError)
+    compare(control, found.controls[control], recorded!.controls[control], standardError)
   }
-  compare('randomHead', found.controls.randomHead, told!.controls.randomHead, told!.controls.randomHeadStd)
-  compare('calibrationError', found.calibrationError!, told!.calibrationError!, standardError)
+  compare('randomHead', found.controls.randomHead, recorded!.controls.randomHead, recorded!.controls.randomHeadStd)
+  compare('calibrationError', found.calibrationError!, recorded!.calibrationError!, standardError)
   return holds
 }
 

@@ -51,9 +51,9 @@ export const cost: Part<Row> = {
   },
   report: rows => ({
     title: 'What each strategy costs',
-    text: 'Strategies are timed round-robin on every prompt, one request at a time; end tokens are ignored, so that every ' +
-      'answer has all its tokens. Times are ratios to the plain answer to the same prompt, per token drawn and per ' +
-      'token returned; other columns are means.',
+    text: 'Strategies are timed round-robin on every prompt, one request at a time; end tokens are ignored, so that ' +
+      'every answer has all its tokens. Times are ratios to the plain answer to the same prompt, per token drawn and ' +
+      'per token returned; other columns are means.',
     tables: [{
       name: 'cost',
       // What is kept of a prompt names it, too.

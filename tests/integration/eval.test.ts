@@ -111,12 +111,12 @@ test('interrupted, it leaves a report of the prompts that were done', async () =
   const out = join(folder, 'part')
   const child = spawn(process.execPath, [...program, ...length, '--limit', '60', '--skip-panel', '--out', out],
     { env, stdio: ['ignore', 'pipe', 'pipe'] })
-  let [said, printed, told] = ['', '', false]
+  let [said, printed, interrupted] = ['', '', false]
   child.stdout.on('data', chunk => { printed += String(chunk) })
   child.stderr.on('data', chunk => {
     said += String(chunk)
     // A tenth of the prompts are done.
-    if (!told && said.includes('prompts 6/60')) told = child.kill('SIGINT')
+    if (!interrupted && said.includes('prompts 6/60')) interrupted = child.kill('SIGINT')
   })
   const [code] = await once(child, 'exit')
   assert.equal(code, 0, said)

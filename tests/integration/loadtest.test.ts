@@ -23,11 +23,11 @@ async function loadtest (
 ): Promise<{ code: number, out: string, err: string }> {
   const child = spawn(process.execPath, [join(packageRoot, 'dist/bench/load/main.js'), ...args],
     { env: { ...process.env, FAIRLEAD_MODEL: model, FAIRLEAD_CACHE_DIR: folder }, stdio: ['ignore', 'pipe', 'pipe'] })
-  let [out, err, told] = ['', '', false]
+  let [out, err, interrupted] = ['', '', false]
   child.stdout.on('data', chunk => { out += String(chunk) })
   child.stderr.on('data', chunk => {
     err += String(chunk)
-    if (interruptAt !== undefined && !told && err.includes(interruptAt)) told = child.kill('SIGINT')
+    if (interruptAt !== undefined && !interrupted && err.includes(interruptAt)) interrupted = child.kill('SIGINT')
   })
   const [code] = await once(child, 'close') as [number]
   return { code, out, err }

@@ -44,15 +44,15 @@ const selfTest = (threads: number): SelfTest => new SelfTest({
 const isBlocks = (weights: ReadonlyMap<string, Tensor>): boolean => weights.get('w.values')!.dims.length === 3
 const padded = (model: Uint8Array): boolean => Buffer.from(model).includes('zero_row')
 
-interface Loaded { readonly model: LoadedModel, readonly engine: Engine, readonly told: readonly string[] }
+interface Loaded { readonly model: LoadedModel, readonly engine: Engine, readonly messages: readonly string[] }
 
 async function load (t: TestContext, file: string, format: WeightFormat, isOther: boolean): Promise<Loaded> {
-  const told: string[] = []
+  const messages: string[] = []
   const options = { model: file, format, threads: 2, cacheDir: directory, contextLength: 0 }
-  const onProgress = (message: string): void => { told.push(message) }
+  const onProgress = (message: string): void => { messages.push(message) }
   const model = closedAfter(t, await loadModel({ ...options, onProgress, ...isOther && { selfTest } }))
   const capacity = { contextLength: 256, maxSequences: 64, kvCacheBytes: 2 ** 28, prefixCacheBytes: 0 }
-  return { model, engine: closedAfter(t, new Engine(model, { ...capacity, prefillTokensPerStep: 64 })), told }
+  return { model, engine: closedAfter(t, new Engine(model, { ...capacity, prefillTokensPerStep: 64 })), messages }
 }
 
 /** Every kind of shape that an engine asks for. */
@@ -79,10 +79,10 @@ for (const format of ['i8', 'q8', 'q4', 'exact'] as const) {
     'same numbers', async t => {
     const [here, other] = [await load(t, path, format, false), await load(t, path, format, true)]
     assert.equal(other.model.operators.format, format)
-    assert.ok(other.model.operators.operators.every(name => /uint8|padding row/.test(name)), other.told.join())
+    assert.ok(other.model.operators.operators.every(name => /uint8|padding row/.test(name)), other.messages.join())
     for (const shape of shapes) {
       await other.model.sessions.prepare(shape)
-      assert.ok(other.model.sessions.find(shape), other.told.join())
+      assert.ok(other.model.sessions.find(shape), other.messages.join())
     }
     const alone = await trace(other.engine, promptOf(70), 5)
     const others = Array.from({ length: 31 }, (_, index) => trace(other.engine, promptOf(2 + 3 * index, index), 3))

@@ -7,7 +7,7 @@ import { growAll } from '../budget-split.js'
 import type { Candidate, OnToken } from '../candidate.js'
 import type { Decoding } from '../decoding.js'
 
-/** Tokens between two looks at who has ended. */
+/** Tokens between two checks for ended candidates. */
 const stride = 4
 
 /**

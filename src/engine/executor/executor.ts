@@ -1,7 +1,7 @@
 /**
  * The executor: runs what was scheduled where the weights are, in as many forward passes as it takes, and gives back
  * distributions and hidden states. It alone knows graphs, their inputs and a device; it reads and writes KV where the
- * KV manager of the same device has it. `cpu/` is the one there is; an executor of another device, and a paged KV
+ * KV manager of the same device holds it. `cpu/` is the one there is; an executor of another device, and a paged KV
  * manager with it, implement this and `kv/kv-manager.ts` beside it, and are chosen where `engine.ts` makes them.
  */
 import type { HiddenState } from '../hidden-states.js'
@@ -19,7 +19,7 @@ export interface ExecutableSequence {
   readonly layers: readonly number[]
   /** Whether a distribution is wanted after every position of a chunk, not only after the last. */
   readonly wantsEveryPosition: boolean
-  /** Whether nobody wants its outputs any longer. */
+  /** Whether its outputs are no longer needed. */
   readonly isClosed: boolean
 }
 
@@ -55,7 +55,7 @@ export interface ExecutorCounters {
   paddingRows: number
   prefillTokens: number
   probedTokens: number
-  /** Milliseconds spent in forward passes. */
+  /** Time in forward passes, ms. */
   forwardMs: number
 }
 

@@ -3,7 +3,7 @@
  * scheduler asks it for room, the executor of the same device reads and writes what it holds.
  *
  * `slots/slot-manager.ts` implements it in host memory: a sequence's KV is contiguous, in a slot; forks are copied when
- * they first run, whoever finds no slot free has another swapped out, and a prompt that candidates share lies beside
+ * they first run, a sequence that finds no free slot preempts another, and a prompt that candidates share lies beside
  * the slots. A paged manager implements it over blocks: `open` and `fork` give a sequence a block table, a fork's with
  * the parent's blocks and one more reference each (the last, partial block is copied before one of them writes);
  * `allocate` adds blocks for the new tokens, after those found by hash in the prefix cache; to preempt is to drop
@@ -14,7 +14,7 @@ import type { History } from './history.js'
 
 /**
  * An open sequence as a KV manager sees it. It has KV of `tokens` up to the length of `runs`, which the engine extends
- * after each pass and may cut: positions beyond it are nobody's.
+ * after each pass and may cut: positions beyond it are undefined.
  */
 export interface KvSequence extends History {
   /** Whether it was opened with a prompt rather than forked: only prompts are cached. */

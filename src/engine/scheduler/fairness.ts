@@ -1,7 +1,7 @@
 /**
- * Fairness between streams and searches. A request with a small fan-out is a stream, whose tokens somebody reads as
- * they come; one with a large one is a search, whose rows one by one nobody waits for. Beside a stream a search runs a
- * few rows a step, those that waited longest. What a request asked for counts, not what is left of it: the last
+ * Fairness between streams and searches. A request with a small fan-out is a stream, whose tokens are read as
+ * they come; one with a large fan-out is a search, of which no single row is waited for. Beside a stream a search runs
+ * a few rows a step, those that waited longest. What a request asked for counts, not what is left of it: the last
  * candidates of a search hold up no other search. Pure.
  */
 import type { SchedulingProfile } from '../device-profile.js'

@@ -16,7 +16,7 @@ export interface SchedulableSequence extends KvSequence {
   readonly isDecode: boolean
   /** Whether probes of it are awaited, and so no output. */
   readonly isProbed: boolean
-  /** Whether somebody reads along: see fairness.ts. */
+  /** Whether it is a stream: see fairness.ts. */
   readonly isStream: boolean
 }
 

@@ -233,7 +233,7 @@ function checkDifferences ({ path, differences }: Adapter, { tensors }: TensorFi
 }
 
 /**
- * A base model made into a variant. Whoever closes the file closes the base's.
+ * A base model made into a variant. Closing the file closes the base's too.
  * @throws RequestError naming the adapter's folder and what is wrong with it, and for more layers than there are
  */
 export async function adaptModel (

@@ -9,7 +9,7 @@ import { describeShape, privateShape, sharedShape, type RunShape } from './run-s
 export interface DecoderSessionsOptions {
   readonly weights: SharedWeights
   readonly compile: (shape: RunShape) => Promise<Session>
-  /** Told what could not be compiled. */
+  /** Called with the error when a graph cannot be compiled. */
   readonly onProblem: (message: string) => void
 }
 
@@ -19,7 +19,7 @@ export class DecoderSessions {
   readonly #options: DecoderSessionsOptions
   /** Null for a shape that could not be compiled. */
   readonly #sessions = new Map<string, { readonly shape: RunShape, readonly session: Session } | null>()
-  /** The one compilation under way: more at once would take the cores from those who wait for tokens. */
+  /** The one compilation under way: more at once would slow down running requests. */
   #compiling: Promise<void> | null = null
   #disposed = false
 
@@ -31,7 +31,7 @@ export class DecoderSessions {
     for (const shape of [privateShape, sharedShape]) {
       sessions.#sessions.set(keyOf(shape), { shape, session: await options.compile(shape) })
     }
-    // A stream beside a search: nobody should be the first to wait for it.
+    // A stream beside a search: compiled ahead, so that no request waits for it.
     sessions.find({ private: 1, shared: 1 })
     return sessions
   }

@@ -33,7 +33,7 @@ export interface OperatorReport {
   readonly instructionSet: string
   /** Tells apart kernels that round differently. */
   readonly kernels: string
-  /** What the self-test found wrong, and what is done instead. */
+  /** What the self-test found wrong, and what is used instead. */
   readonly notes: readonly string[]
 }
 
@@ -116,7 +116,7 @@ export async function chooseOperators (wanted: OperatorsWanted): Promise<ChosenO
   const notes: string[] = []
   const threads = await threadsThatPass(wanted, notes)
   const test = selfTest(threads)
-  // Not q4: rounding to 4 bits is for those who ask for it.
+  // Not q4: rounding to 4 bits only on request.
   for (const format of new Set([asked, ...weightFormats.filter(one => one !== 'q4')])) {
     const plain = weightLayout(config, format, tensors)
     if (format !== asked && !holds(plain, config)) continue

@@ -14,7 +14,7 @@ import { describeSource, fetchSource, type SourceFetcher } from './sources.js'
 
 export interface StoreOptions {
   readonly cacheDir: string
-  /** Told what is happening, in words a person reads. */
+  /** Receives progress messages for people to read. */
   readonly onProgress?: (message: string) => void
   readonly signal?: AbortSignal
   readonly fetchSource?: SourceFetcher

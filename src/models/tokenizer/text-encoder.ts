@@ -112,7 +112,8 @@ function surroundingsOf (path: string, whole: Tokenizer, bare: readonly number[]
  * @param path where the files are, for messages
  * @param json tokenizer.json, parsed
  * @param config tokenizer_config.json, parsed; {} where there is none
- * @throws RequestError for a tokenizer that cannot be read, or whose special tokens cannot be told from a text's
+ * @throws RequestError for a tokenizer that cannot be read, or whose special tokens cannot be distinguished from a
+ * text's
  */
 export function textEncoder (path: string, json: TokenizerJson, config: { readonly pad_token?: unknown }): TextEncoder {
   const { plain, whole } = tokenizersOf(path, json, config)

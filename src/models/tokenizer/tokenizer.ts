@@ -160,7 +160,7 @@ function tokenizerOf ({ texts, control, bytePairs, ends, startTokens }: Vocabula
     encode,
     encodeTemplate (pieces) {
       const tokens: number[] = []
-      // Neighbouring text is encoded together, whoever wrote it, as the model saw it in training.
+      // Neighbouring text is encoded together, whatever its origin, as the model saw it in training.
       let run = ''
       for (const { text, trusted } of pieces) {
         for (const part of trusted ? text.split(splitter) : [text]) {

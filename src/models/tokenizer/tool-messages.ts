@@ -12,7 +12,7 @@ export interface TemplateCall {
   readonly arguments: string
 }
 
-/** A message as whoever renders it reads it. */
+/** A message as the renderer reads it. */
 export interface TemplateMessage {
   readonly role: string
   readonly content: string

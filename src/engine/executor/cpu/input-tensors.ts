@@ -103,7 +103,7 @@ export class InputTensors {
     const set = (name: string, type: 'int32' | 'int64', dims: readonly number[], values: readonly number[]): void => {
       feeds.set(partName(index, name), this.#numbers(partName(index, name), type, dims, values))
     }
-    // Wanted rows after a shared prompt are all as long; a padding row may be shorter: what it computes is nobody's.
+    // Wanted rows after a shared prompt are all as long; a padding row may be shorter: its output is discarded.
     set('seqlens_k', 'int32', [lengths.length], lengths.map(length => length - 1))
     set('total_sequence_length', 'int32', [1], [longest])
     if (!prompt) return

@@ -1,6 +1,6 @@
 /**
  * What a step's passes write. The buffers are native memory for the largest step, lent row by row; before a step writes
- * over them, the rows that are still somebody's current output are copied out.
+ * over them, the rows that are still a sequence's current output are copied out.
  */
 import type { DecoderConfig } from '../../../models/decoder-config.js'
 import { topCount } from '../../../models/graph/decoder-graph.js'

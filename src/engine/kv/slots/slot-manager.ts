@@ -23,7 +23,7 @@ export interface SlotOptions {
   readonly kvCacheBytes: number
   /** Bytes of KV kept for later prompts; 0 turns the prefix cache off. */
   readonly prefixCacheBytes: number
-  /** Told when there is no memory for as many sequences as can run at the same time. */
+  /** Called when there is no memory for as many sequences as can run concurrently. */
   readonly onProblem?: (message: string) => void
 }
 

@@ -40,7 +40,7 @@ export class SlotMemory {
 
   /**
    * @param capacity tokens a slot can hold
-   * @param onProblem told when there is no memory for more slots than there are
+   * @param onProblem called when there is no memory for more slots
    * @throws RequestError where there is none for the first slab
    */
   constructor (config: DecoderConfig, capacity: number, onProblem: (message: string) => void) {

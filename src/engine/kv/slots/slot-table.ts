@@ -14,7 +14,7 @@ export class SlotTable {
   readonly #residue: Array<History | null>
   /** Sequences that are to be copied from a slot; it is not reused before they are. */
   readonly #pins: number[]
-  /** Positions of each slot that have been left with memory, whoever has it now. */
+  /** Positions of each slot that have memory, whichever sequence holds it now. */
   readonly #touched: number[]
 
   /** @param minReusedShare of what is wanted that a slot must hold, to be taken though there are lower ones */
@@ -45,7 +45,7 @@ export class SlotTable {
    * Neighbouring slots that are some sequences' own or can be taken: those with the most of their own, the lowest of
    * them.
    * @param size how many, within one slab of `slab` slots
-   * @param own slots of those who would sit there
+   * @param own slots of the sequences to be placed there
    * @returns the first one; null where there are none
    */
   window (size: number, slab: number, own: ReadonlySet<number>): number | null {
