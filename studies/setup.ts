@@ -14,7 +14,7 @@ import type { WeightFormat } from '../src/models/quantization/weight-format.js'
 import { writeJson } from '../src/reporting/report.js'
 import { readablePolicy, type ReadablePolicy } from '../src/rewards/readable-policy.js'
 import type { ChatMessage } from '../src/rewards/scorer.js'
-import { loadRuntime, type RuntimeOptions } from '../src/serving/model-runtime.js'
+import { loadRuntime, type RuntimeOptions } from '../src/serving/load-runtime.js'
 import { meanAndStd } from '../src/statistics/metrics.js'
 import type { Arguments } from '../tools/program.js'
 

@@ -9,7 +9,7 @@ import { surveyOperators, type Survey } from '../models/self-test/survey.js'
 import type { WeightFormat } from '../models/quantization/weight-format.js'
 import { packageVersion } from '../package-root.js'
 import { describeInstructionSet } from '../runtime/instruction-set.js'
-import { loadOnnxRuntime } from '../runtime/library.js'
+import { loadOnnxRuntime } from '../runtime/onnx-library.js'
 import type { Command } from './command.js'
 import { settingFlags, settingOptions, type Options } from './options.js'
 

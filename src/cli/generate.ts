@@ -1,7 +1,7 @@
 /** `fairlead generate`: one prompt from the terminal, with its candidates and rewards as they finish. */
 import { readFileSync } from 'node:fs'
 import { minTemperature } from '../policies/sampling-params.js'
-import { parseAlignment } from '../decoding/strategies/parameters.js'
+import { parseAlignment } from '../decoding/strategies/parse-alignment.js'
 import type { DecodeEvent } from '../decoding/events.js'
 import type { DecodeResult } from '../decoding/result.js'
 import { strategyFacts } from '../decoding/strategies/strategy-facts.js'
@@ -16,7 +16,7 @@ import { plainTable, say, type Command } from './command.js'
 import {
   engineConfigOf, engineOptions, integerOption, numberOption, textOption, type Options, type Values
 } from './options.js'
-import { drawTree, figure, oneLine, stepLine } from './trace.js'
+import { drawTree, figure, oneLine, stepLine } from './search-tree.js'
 
 /** The parameters of all strategies, once each. */
 const parameters: Readonly<Record<string, Rules & { readonly description?: string }>> = Object.assign({},

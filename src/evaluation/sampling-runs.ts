@@ -2,7 +2,7 @@
  * Samples answers from the policy, plain or steered, and reads the policy's log-probabilities of given ones. Knows
  * requests, not what they are for.
  */
-import { parseAlignment } from '../decoding/strategies/parameters.js'
+import { parseAlignment } from '../decoding/strategies/parse-alignment.js'
 import type { DecodeResult } from '../decoding/result.js'
 import { schemaGrammar } from '../grammar/json-schema-grammar.js'
 import { generate } from '../serving/run-request.js'

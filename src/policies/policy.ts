@@ -1,6 +1,6 @@
 /**
- * The seam between decoding and whatever runs the policy. Types only. Implemented by `local/` over this process's
- * engine and by the toys of the tests.
+ * The seam between decoding and whatever runs the policy. Types only. Implemented by `local/` over this process’s
+ * engine and by a toy of the tests that only extends.
  *
  * A backend elsewhere (vLLM or any other OpenAI-compatible engine) holds an answer as its `Transcript`: `begin` and
  * `fork` copy that, `close` does nothing, `follow` copies what the other answer drew. `extend` is one call for one

@@ -3,7 +3,9 @@
  * caller's tensors, so a KV cache that is input and output is written in place. Knows no models.
  */
 import koffi from 'koffi'
-import { callAsync, check, created, createdAsync, loadOnnxRuntime, type OnnxRuntime, type Pointer } from './library.js'
+import {
+  callAsync, check, created, createdAsync, loadOnnxRuntime, type OnnxRuntime, type Pointer
+} from './onnx-library.js'
 import { returnFreedMemory } from './memory.js'
 import type { Tensor } from './tensor.js'
 

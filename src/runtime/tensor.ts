@@ -1,6 +1,6 @@
 /** Tensors in memory that ONNX Runtime reads and writes in place. Knows no sessions. */
 import koffi from 'koffi'
-import { check, created, loadOnnxRuntime, type Pointer } from './library.js'
+import { check, created, loadOnnxRuntime, type Pointer } from './onnx-library.js'
 import { copyMemory, discardPages } from './memory.js'
 
 /** Types of values, by ONNX's names. */

@@ -4,7 +4,7 @@
  * those of one priority.
  */
 import type { Config } from '../settings.js'
-import { answersGrown, fanOut, probed } from '../decoding/strategies/request-size.js'
+import { answersGrown, fanOut, probed } from '../decoding/strategies/strategy-footprint.js'
 import type { AlignmentRequest } from '../decoding/strategies/strategy-schemas.js'
 import type { KvBudget, KvDemand, ModelRuntime, Reservation, RuntimeDemand } from '../engine/model-runtime.js'
 import { RequestError } from '../errors.js'

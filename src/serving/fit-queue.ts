@@ -6,7 +6,7 @@ import { setMaxListeners } from 'node:events'
 import type { RewardFamily } from '../rewards/descriptor.js'
 import { fitReward } from '../fitting/fit-reward.js'
 import type { RewardStore } from '../rewards/reward-store.js'
-import { readOptions } from './adapt-reward.js'
+import { readOptions } from './adapt-and-suggest.js'
 import type { FitRequest, FittingProgress } from './calls.js'
 import type { ServedModel } from './served-models.js'
 

@@ -2,7 +2,7 @@
 import { parentPort, workerData } from 'node:worker_threads'
 import type { Config } from '../settings.js'
 import { RequestError, requestCancelled } from '../errors.js'
-import { adapt, suggest } from './adapt-reward.js'
+import { adapt, suggest } from './adapt-and-suggest.js'
 import { embed } from './embeddings.js'
 import { fit } from './fit-queue.js'
 import { generate } from './run-request.js'

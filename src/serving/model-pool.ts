@@ -8,7 +8,7 @@ import type { ModelRuntime } from '../engine/model-runtime.js'
 import { loadOnnxClassifier, type OnnxClassifier, type OnnxClassifierOptions } from '../models/onnx-classifier.js'
 import type { AskedModel, RewardModels } from '../rewards/reward-models.js'
 import type { RewardModelStats } from './calls.js'
-import { loadRuntime } from './model-runtime.js'
+import { loadRuntime } from './load-runtime.js'
 
 /** The settings that count for them. */
 export type PoolConfig =

@@ -1,14 +1,13 @@
 /**
- * From a request to what runs: renders and tokenises its prompts, plans its admission, resolves its rewards. Refuses
- * with a RequestError, or never again.
+ * From a request to what runs: renders and tokenises its prompts, plans its admission, resolves its rewards. What it
+ * lets through only its grammar, admission or a strategy's own rule can refuse.
  */
 import { randomInt } from 'node:crypto'
 import { checkNeeds } from '../decoding/strategies/policy-needs.js'
-import { probed } from '../decoding/strategies/request-size.js'
+import { probed } from '../decoding/strategies/strategy-footprint.js'
 import { strategyFacts } from '../decoding/strategies/strategy-facts.js'
 import type { AlignmentRequest } from '../decoding/strategies/strategy-schemas.js'
 import { RequestError } from '../errors.js'
-import { localCapabilities } from '../policies/local/local-policy.js'
 import type { SamplingParams } from '../policies/sampling-params.js'
 import { scoresShare } from '../rewards/kinds/rules/rules.js'
 import { policyInfo } from '../rewards/readable-policy.js'
@@ -95,7 +94,7 @@ export function prepare (served: ServedModel, asked: GenerateRequest, signal: Ab
   const { alignment, sampling, cacheSalt } = asked
   checkTokens(model, Object.keys(sampling.logitBias).map(Number), 'logit_bias')
   checkTokens(model, sampling.stopTokenIds, 'stop_token_ids')
-  checkNeeds(alignment, asked.grammar !== null, localCapabilities(model.config.layers))
+  checkNeeds(alignment, asked.grammar !== null, served.capabilities)
   const request = withRoom(served, asked)
   const prompt = readPrompt(model, request.prompt)
   const contrast = readContrast(served, request)

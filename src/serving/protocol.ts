@@ -4,7 +4,7 @@
  */
 import type { DecodeEvent } from '../decoding/events.js'
 import type { AlignmentRequest } from '../decoding/strategies/strategy-schemas.js'
-import type { CallForm } from '../models/tokenizer/call-form.js'
+import type { CallForm } from '../models/tokenizer/tool-call-format.js'
 import type { OperatorReport } from '../models/self-test/choose-operators.js'
 import type { TokenLogprob } from '../policies/drawn-token.js'
 import type { SamplingParams } from '../policies/sampling-params.js'

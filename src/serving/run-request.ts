@@ -5,7 +5,7 @@
 import type { DecodeEvent } from '../decoding/events.js'
 import type { ContrastContext, DecodingRequest } from '../decoding/request.js'
 import type { Choice, DecodeResult } from '../decoding/result.js'
-import { comparesAnswers } from '../decoding/strategies/request-size.js'
+import { comparesAnswers } from '../decoding/strategies/strategy-footprint.js'
 import { decode } from '../decoding/strategies/strategies.js'
 import { DraftingSequence, type DraftCounts } from '../engine/drafting-sequence.js'
 import { PromptLookup } from '../engine/prompt-lookup.js'
@@ -14,10 +14,10 @@ import type { ComputeLedger } from '../engine/sequence.js'
 import { IncrementalDetokenizer } from '../models/tokenizer/detokenizer.js'
 import type { Constraint } from '../policies/constraint.js'
 import { openReadings } from '../policies/local/context-reading.js'
-import { localCapabilities, LocalPolicy } from '../policies/local/local-policy.js'
+import { LocalPolicy } from '../policies/local/local-policy.js'
 import { randomStream } from '../policies/random-stream.js'
 import { admit } from './admission.js'
-import { keepBest } from './best-of.js'
+import { keepBest } from './keep-best-of.js'
 import type { PromptReading } from './contrast-prompts.js'
 import { prepare, type PreparedRequest } from './prepare.js'
 import { promptLogprobs } from './prompt-logprobs.js'
@@ -55,7 +55,7 @@ function decodingRequest (
   const layers = [...new Set([...reward?.scorer.layers ?? [], ...embeddingLayer === null ? [] : [embeddingLayer]])]
   const tokenBytes = (token: number): Uint8Array =>
     prepared.skipSpecialTokens ? model.tokenizer.tokenBytes(token) : model.tokenizer.writtenBytes(token)
-  const policy = new LocalPolicy(localCapabilities(model.config.layers), {
+  const policy = new LocalPolicy(served.capabilities, {
     open: (tokens, options) => {
       // What is opened with a pool of its own is an answer that is read once more, to score it.
       const purpose =

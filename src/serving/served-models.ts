@@ -12,6 +12,8 @@ import { vocabularyOf } from '../grammar/vocabulary.js'
 import type { LoadedModel, ModelOptions } from '../models/model.js'
 import type { WeightFormat } from '../models/quantization/weight-format.js'
 import { packageRoot } from '../package-root.js'
+import { localCapabilities } from '../policies/local/local-policy.js'
+import type { PolicyCapabilities } from '../policies/policy.js'
 import type { RewardFamily } from '../rewards/descriptor.js'
 import { parseOrigins } from '../rewards/kinds/remote.js'
 import { policyInfo } from '../rewards/readable-policy.js'
@@ -21,10 +23,12 @@ import type { Config } from '../settings.js'
 import { loadContrastModels, ofVocabulary, type ContrastModels } from './contrast-models.js'
 import { moreModels, servedModelNames, unknownModel, type NamedModel } from './model-names.js'
 import { ModelPool } from './model-pool.js'
-import { loadRuntime } from './model-runtime.js'
+import { loadRuntime } from './load-runtime.js'
 
 /** A model that requests name, with what its answers can be held to, steered by and set beside. */
 export interface ServedModel extends ModelRuntime {
+  /** What its policy backend can do. */
+  readonly capabilities: PolicyCapabilities
   readonly config: Config
   readonly grammars: Grammars
   /** Models that guidance can set beside this one. */
@@ -180,6 +184,7 @@ export class ServedModels {
       this.#running.map(({ model }) => model), config.format as WeightFormat)
     this.#all = this.#running.map(running => ({
       ...running,
+      capabilities: localCapabilities(running.model.config.layers),
       config,
       store,
       contrastModels: ofVocabulary(contrastModels, running.model),

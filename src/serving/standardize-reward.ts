@@ -8,7 +8,7 @@ import { fractions, prefixLengths, type FeatureItem } from '../fitting/features.
 import { poolDescription, poolPrompts, referencePool, referenceStatistics } from '../fitting/reference-pool.js'
 import type { AnswerMember } from '../rewards/scorer.js'
 import type { ReadablePolicy } from '../rewards/readable-policy.js'
-import { readOptions } from './adapt-reward.js'
+import { readOptions } from './adapt-and-suggest.js'
 import { score } from './score-answers.js'
 import type { ServedModel } from './served-models.js'
 

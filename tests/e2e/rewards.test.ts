@@ -12,7 +12,7 @@ import { rankCorrelation } from '../../src/statistics/metrics.js'
 import { readablePolicy } from '../../src/rewards/readable-policy.js'
 import { incompatibility } from '../../src/rewards/resolve-scorer.js'
 import type { Answer, RewardMember } from '../../src/rewards/scorer.js'
-import { createRuntime } from '../../src/serving/model-runtime.js'
+import { createRuntime } from '../../src/serving/load-runtime.js'
 import { closedAfter } from '../helpers/closed-after.js'
 import { resolveAlone } from '../helpers/resolve-alone.js'
 

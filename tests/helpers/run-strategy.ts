@@ -2,7 +2,7 @@
  * Runs a request on a toy to its end, and what all tests of strategies use: rewards, one request for every strategy.
  */
 import assert from 'node:assert/strict'
-import { parseAlignment } from '../../src/decoding/strategies/parameters.js'
+import { parseAlignment } from '../../src/decoding/strategies/parse-alignment.js'
 import type { DecodeEvent } from '../../src/decoding/events.js'
 import type { DecodingRequest } from '../../src/decoding/request.js'
 import type { DecodeResult } from '../../src/decoding/result.js'

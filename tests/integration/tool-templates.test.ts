@@ -4,7 +4,7 @@
  */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { hermesForm, llamaForm } from '../../src/models/tokenizer/call-form.js'
+import { hermesForm, llamaForm } from '../../src/models/tokenizer/tool-call-format.js'
 import { chatTemplate } from '../../src/models/tokenizer/chat-template.js'
 import { chatTemplate as plainTemplate } from '../helpers/tiny-vocabulary.js'
 import { toolsServer, type ToolsServer } from '../helpers/tools-server.js'

@@ -2,7 +2,7 @@
 import { Type, type Static, type TSchema, type TUnsafe } from 'typebox'
 import { anyObject, nullable } from '../../checker.js'
 import type { ParametersOf, StrategyName } from '../../decoding/strategies/strategy-schemas.js'
-import type { Loose } from '../schemas/loose.js'
+import type { Loose } from '../schemas/optional-fields.js'
 
 /** A reward and its weight in the sum that steers. */
 export interface WeightedReward {

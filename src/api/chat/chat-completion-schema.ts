@@ -1,7 +1,7 @@
 /** The body of `POST /v1/chat/completions`, and how it becomes a request to the inference thread. */
 import { Type, type Static, type TObject } from 'typebox'
 import { nullable } from '../../checker.js'
-import { parseAlignment } from '../../decoding/strategies/parameters.js'
+import { parseAlignment } from '../../decoding/strategies/parse-alignment.js'
 import type { GenerateRequest, ModelInfo } from '../../serving/protocol.js'
 import { checkedRequest } from '../../serving/request-rules.js'
 import { refuse } from '../../validation.js'

@@ -5,7 +5,7 @@ import {
   alignmentDetailsObject, alignmentProgressObject, alignmentReportObject, choiceAlignmentObject, listOf, orNull,
   type AlignmentParams
 } from '../alignment/alignment-types.js'
-import type { Given, Loose } from '../schemas/loose.js'
+import type { Given, Loose } from '../schemas/optional-fields.js'
 
 type ChatFields = Static<typeof chatCompletionSchema>
 

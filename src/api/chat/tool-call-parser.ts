@@ -2,7 +2,7 @@
  * Tells text and calls of functions apart in an answer as it comes. The grammar that the answer is held to says what
  * calls look like.
  */
-import type { CallForm } from '../../models/tokenizer/call-form.js'
+import type { CallForm } from '../../models/tokenizer/tool-call-format.js'
 
 /** A piece of an answer. `call` begins one; `arguments` belong to the call begun last. */
 export type Piece =

@@ -2,7 +2,7 @@
  * Tool calls as chat completions tell them: whole, `message.tool_calls`, and as the chunks of a stream,
  * `delta.tool_calls`: first the id and the name of a call, then its arguments piece by piece.
  */
-import type { CallForm } from '../../models/tokenizer/call-form.js'
+import type { CallForm } from '../../models/tokenizer/tool-call-format.js'
 import type { ChunkChoice, ToolCall } from './chat-types.js'
 import { readToolCalls, ToolCallReader, type Piece } from './tool-call-parser.js'
 

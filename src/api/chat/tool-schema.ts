@@ -4,9 +4,9 @@
  */
 import { Type, type Static } from 'typebox'
 import { anyObject, kinds, nullable, unsupported } from '../../checker.js'
-import { callGrammar, type CallableFunction } from '../../grammar/tool-calls.js'
+import { callGrammar, type CallableFunction } from '../../grammar/tool-call-grammar.js'
 import type { GrammarRequest } from '../../serving/protocol.js'
-import type { CallForm } from '../../models/tokenizer/call-form.js'
+import type { CallForm } from '../../models/tokenizer/tool-call-format.js'
 import { isObject, refuse } from '../../validation.js'
 import { plainName } from './response-format-schema.js'
 

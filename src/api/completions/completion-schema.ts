@@ -4,8 +4,8 @@
  */
 import { Type, type Static } from 'typebox'
 import { nullable } from '../../checker.js'
-import { parseAlignment } from '../../decoding/strategies/parameters.js'
-import { answersGrown } from '../../decoding/strategies/request-size.js'
+import { parseAlignment } from '../../decoding/strategies/parse-alignment.js'
+import { answersGrown } from '../../decoding/strategies/strategy-footprint.js'
 import { RequestError } from '../../errors.js'
 import type { GenerateRequest, ModelInfo } from '../../serving/protocol.js'
 import { checkedRequest } from '../../serving/request-rules.js'

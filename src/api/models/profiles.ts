@@ -6,7 +6,7 @@
 import { isDeepStrictEqual } from 'node:util'
 import { Type } from 'typebox'
 import { Checker, checkedApart, nullable } from '../../checker.js'
-import { parseAlignment } from '../../decoding/strategies/parameters.js'
+import { parseAlignment } from '../../decoding/strategies/parse-alignment.js'
 import { schemaOf } from '../../decoding/strategies/strategy-schemas.js'
 import { RequestError } from '../../errors.js'
 import { isObject, refuse } from '../../validation.js'

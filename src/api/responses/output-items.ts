@@ -5,7 +5,7 @@
  */
 import type { Choice } from '../../decoding/result.js'
 import type { TokenLogprob } from '../../policies/drawn-token.js'
-import type { CallForm } from '../../models/tokenizer/call-form.js'
+import type { CallForm } from '../../models/tokenizer/tool-call-format.js'
 import { choiceAlignment } from '../alignment/alignment-formatter.js'
 import { logprobObjects } from '../generation/logprobs-formatter.js'
 import { newId } from './item-schema.js'

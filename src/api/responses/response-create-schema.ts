@@ -4,7 +4,7 @@
  */
 import { Type, type Static } from 'typebox'
 import { anyObject, nullable } from '../../checker.js'
-import { parseAlignment } from '../../decoding/strategies/parameters.js'
+import { parseAlignment } from '../../decoding/strategies/parse-alignment.js'
 import type { GenerateRequest, ModelInfo } from '../../serving/protocol.js'
 import { checkedRequest } from '../../serving/request-rules.js'
 import { refuse } from '../../validation.js'

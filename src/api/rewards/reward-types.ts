@@ -5,7 +5,7 @@ import {
   listOf, orNull, rewardsUsedList, scoreProperties, warningList, type WeightedReward
 } from '../alignment/alignment-types.js'
 import { listObject } from '../schemas/answer-schemas.js'
-import type { Given, Loose } from '../schemas/loose.js'
+import type { Given, Loose } from '../schemas/optional-fields.js'
 import type { rewardFitSchema } from './reward-fit-schema.js'
 import type { rewardScoreSchema } from './reward-score-schema.js'
 

@@ -5,7 +5,7 @@
  */
 import { RequestError } from '../../errors.js'
 import { describeInstructionSet } from '../../runtime/instruction-set.js'
-import { loadOnnxRuntime } from '../../runtime/library.js'
+import { loadOnnxRuntime } from '../../runtime/onnx-library.js'
 import type { DecoderConfig } from '../decoder-config.js'
 import { decoderMatrices } from '../graph/decoder-matrices.js'
 import type { TensorFile } from '../formats/tensor-file.js'

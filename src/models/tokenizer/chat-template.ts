@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { Template } from '@huggingface/jinja'
 import { RequestError } from '../../errors.js'
-import { hermesForm, templateCallForm, type CallForm } from './call-form.js'
+import { hermesForm, templateCallForm, type CallForm } from './tool-call-format.js'
 import type { GgufFile } from '../formats/gguf.js'
 import type { TemplatePiece, Tokenizer } from './tokenizer.js'
 import { mapTexts, nativeMessage, writtenMessages, type TemplateMessage } from './tool-messages.js'

@@ -2,7 +2,7 @@
  * Messages of calls of functions and of their results: as templates that know them take them, and written out in text
  * for all others.
  */
-import { hermesForm } from './call-form.js'
+import { hermesForm } from './tool-call-format.js'
 
 /** A call that a message makes. */
 export interface TemplateCall {

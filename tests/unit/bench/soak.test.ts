@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { memoryGrowth } from '../../../bench/soak/memory.js'
 import { drawRequest } from '../../../bench/soak/requests.js'
-import { parseAlignment } from '../../../src/decoding/strategies/parameters.js'
+import { parseAlignment } from '../../../src/decoding/strategies/parse-alignment.js'
 import { strategyNames } from '../../../src/decoding/strategies/strategy-schemas.js'
 import { uniform } from '../../../src/statistics/random.js'
 

@@ -102,7 +102,7 @@ test('profiling writes a file of operator times', async () => {
 })
 
 test('the library loads in a Worker beside the main thread', async () => {
-  const library = new URL('../../../src/runtime/library.js', import.meta.url).href
+  const library = new URL('../../../src/runtime/onnx-library.js', import.meta.url).href
   const worker = new Worker(`const { parentPort } = require('node:worker_threads'); import('${library}').then(({ ` +
     'loadOnnxRuntime }) => parentPort.postMessage(loadOnnxRuntime().version))', { eval: true })
   const version =

@@ -5,7 +5,7 @@ import { RequestError } from '../../../src/errors.js'
 import { admit, AdmissionQueue, planAdmission, sizeOf, type KvLimits } from '../../../src/serving/admission.js'
 import type { PromptReading } from '../../../src/serving/contrast-prompts.js'
 import type { GenerateRequest } from '../../../src/serving/protocol.js'
-import { parseAlignment } from '../../../src/decoding/strategies/parameters.js'
+import { parseAlignment } from '../../../src/decoding/strategies/parse-alignment.js'
 
 const queueOf = (limits: Partial<KvLimits>): AdmissionQueue => new AdmissionQueue(
   { maxTokens: 100, bytesPerToken: 4, contextLength: 100, maxQueued: 8, setting: 'kv-cache-bytes', ...limits })

@@ -3,7 +3,7 @@ import { test } from 'node:test'
 import { Catalog } from '../../../../src/api/models/model-catalog.js'
 import { Profiles } from '../../../../src/api/models/profiles.js'
 import { RequestError } from '../../../../src/errors.js'
-import { hermesForm } from '../../../../src/models/tokenizer/call-form.js'
+import { hermesForm } from '../../../../src/models/tokenizer/tool-call-format.js'
 import type { ModelInfo } from '../../../../src/serving/protocol.js'
 
 const helpful = { alignment: { strategy: 'best_of_n', num_candidates: 16, reward: 'helpful' } }

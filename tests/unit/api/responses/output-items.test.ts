@@ -5,7 +5,7 @@ import { OutputItems } from '../../../../src/api/responses/output-items.js'
 import { randomStream } from '../../../../src/policies/random-stream.js'
 import type { Choice } from '../../../../src/decoding/result.js'
 import type { TokenLogprob } from '../../../../src/policies/drawn-token.js'
-import { hermesForm } from '../../../../src/models/tokenizer/call-form.js'
+import { hermesForm } from '../../../../src/models/tokenizer/tool-call-format.js'
 
 type Json = Record<string, any>
 

@@ -9,7 +9,7 @@ import {
 } from '../../../../src/decoding/selection/selection-rules.js'
 import { canonical, voteGroups, winner } from '../../../../src/decoding/selection/votes.js'
 import { RequestError } from '../../../../src/errors.js'
-import { keepBest } from '../../../../src/serving/best-of.js'
+import { keepBest } from '../../../../src/serving/keep-best-of.js'
 import { indifferent, oddities, oddity, run, textOf } from '../../../helpers/run-strategy.js'
 import { assertDrawnFrom, tally, tuples } from '../../../helpers/statistics.js'
 import { enumerate, ToyPolicy, toyScorer } from '../../../helpers/toy-policy.js'

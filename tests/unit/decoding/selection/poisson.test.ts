@@ -1,8 +1,8 @@
 /** Best-of-Poisson: how many answers are drawn, which is chosen, what that costs. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { parseAlignment } from '../../../../src/decoding/strategies/parameters.js'
-import { fanOut } from '../../../../src/decoding/strategies/request-size.js'
+import { parseAlignment } from '../../../../src/decoding/strategies/parse-alignment.js'
+import { fanOut } from '../../../../src/decoding/strategies/strategy-footprint.js'
 import { drawNumber, maxOfPoisson, poissonKl } from '../../../../src/decoding/selection/poisson.js'
 import { randomStream } from '../../../../src/policies/random-stream.js'
 import { oddities, oddity, run, textOf } from '../../../helpers/run-strategy.js'

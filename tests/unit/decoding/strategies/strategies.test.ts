@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { fanOut } from '../../../../src/decoding/strategies/request-size.js'
+import { fanOut } from '../../../../src/decoding/strategies/strategy-footprint.js'
 import { randomStream } from '../../../../src/policies/random-stream.js'
 import { decode } from '../../../../src/decoding/strategies/strategies.js'
 import type { Scorer } from '../../../../src/rewards/scorer.js'

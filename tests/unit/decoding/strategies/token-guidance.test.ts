@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { guide, guideWithin, stepKl, transforms } from '../../../../src/decoding/guidance/guided-distribution.js'
-import { parseAlignment } from '../../../../src/decoding/strategies/parameters.js'
+import { parseAlignment } from '../../../../src/decoding/strategies/parse-alignment.js'
 import { oddities, oddity, run } from '../../../helpers/run-strategy.js'
 import { assertDrawnFrom } from '../../../helpers/statistics.js'
 import { enumerate, ToyPolicy, toyPrompt, toyScorer } from '../../../helpers/toy-policy.js'

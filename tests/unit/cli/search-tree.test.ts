@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { drawTree, stepLine } from '../../../src/cli/trace.js'
+import { drawTree, stepLine } from '../../../src/cli/search-tree.js'
 import { oddities, run } from '../../helpers/run-strategy.js'
 
 const report = (

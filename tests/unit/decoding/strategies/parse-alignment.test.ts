@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { checkChoices, checkTemperature } from '../../../../src/decoding/strategies/parameter-rules.js'
-import { parseAlignment } from '../../../../src/decoding/strategies/parameters.js'
-import { answersGrown, fanOut, probed } from '../../../../src/decoding/strategies/request-size.js'
+import { parseAlignment } from '../../../../src/decoding/strategies/parse-alignment.js'
+import { answersGrown, fanOut, probed } from '../../../../src/decoding/strategies/strategy-footprint.js'
 import { RequestError } from '../../../../src/errors.js'
 
 /** [value, param, what the message says] */

@@ -7,8 +7,8 @@ import { chatMessagesOf, checkResults } from '../../../src/api/chat/message-sche
 import { toolsOf as use } from '../../../src/api/chat/tool-schema.js'
 import { randomStream } from '../../../src/policies/random-stream.js'
 import { Grammars } from '../../../src/grammar/grammars.js'
-import { callGrammar as grammarOf, type CallRules } from '../../../src/grammar/tool-calls.js'
-import { hermesForm, llamaForm } from '../../../src/models/tokenizer/call-form.js'
+import { callGrammar as grammarOf, type CallRules } from '../../../src/grammar/tool-call-grammar.js'
+import { hermesForm, llamaForm } from '../../../src/models/tokenizer/tool-call-format.js'
 import { writtenMessages } from '../../../src/models/tokenizer/tool-messages.js'
 import { accepts, randomText, walkVocabulary } from '../../helpers/grammar-walk.js'
 

@@ -1,5 +1,5 @@
 /** Grammars of calls of functions in an answer's text, in the form that the model writes them in. Knows no requests. */
-import type { CallForm } from '../models/tokenizer/call-form.js'
+import type { CallForm } from '../models/tokenizer/tool-call-format.js'
 import { choice, oneOf, repeat, Rules, sequence, text, type Expression } from './ebnf.js'
 import { anyObject, beyondAscii } from './json-text.js'
 import { schemaExpression } from './json-schema-grammar.js'
