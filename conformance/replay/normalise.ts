@@ -6,7 +6,7 @@
  *   equal;
  * - moments (`created`, `created_at`, `completed_at`); durations are in headers and figures only, which are not read;
  * - `system_fingerprint`, compared once for all (`about` of the record), but for what is behind it (`-drafts`);
- * - the wording of errors: their status, type, code and param stay.
+ * - the wording of errors and warnings: their status, type, code and param stay.
  * Long lists of numbers (embeddings) are recorded as a digest of their exact values, for brevity; that takes nothing
  * from the comparison.
  */
@@ -49,6 +49,9 @@ class Normaliser {
     if (moments.has(name) && typeof value === 'number') return '<time>'
     if (name === 'system_fingerprint') return String(value).replace(/^fl_[0-9a-f]{12}/, '<fingerprint>')
     if (name === 'error' && isObject(value)) return { ...this.value(value) as Json, message: '<wording>' }
+    if (name === 'warnings' && Array.isArray(value)) {
+      return value.map(warning => ({ ...this.value(warning) as Json, message: '<wording>' }))
+    }
     return this.value(value)
   }
 
