@@ -69,10 +69,10 @@ function describeRange (rules: Rules, noun: string): string {
     .filter(Boolean).join(' ')
 }
 
-function describeSize (noun: string, least: number | undefined, most: number | undefined): string {
-  if (least !== undefined && most !== undefined) return `${noun} of ${least} to ${most}`
-  if (least !== undefined && least > 0) return `${noun} of at least ${least}`
-  return most === undefined ? noun : `${noun} of at most ${most}`
+function describeSize (noun: string, unit: string, min = 0, max = Infinity): string {
+  const of = (words: string, count: number): string => `${noun} of ${words}${count} ${unit}${count === 1 ? '' : 's'}`
+  if (max === Infinity) return min > 0 ? of('at least ', min) : noun
+  return min === max ? of('exactly ', max) : of(min > 0 ? `${min} to ` : 'at most ', max)
 }
 
 function describeObject ({ maxProperties, propertyNames }: Rules): string {
@@ -92,11 +92,11 @@ export function describeRule (rules: Rules): string {
   switch (rules.type) {
     case 'integer': return describeRange(rules, 'an integer')
     case 'number': return describeRange(rules, 'a number')
-    case 'array': return describeSize('a list', rules.minItems, rules.maxItems) +
+    case 'array': return describeSize('a list', 'item', rules.minItems, rules.maxItems) +
       (isScalar(rules.items) ? `, each ${describeRule(rules.items!)}` : '')
     case 'string': return rules.pattern !== undefined && rules.description !== undefined
       ? rules.description
-      : describeSize('a text', rules.minLength, rules.maxLength)
+      : describeSize('a string', 'character', rules.minLength, rules.maxLength)
     case 'boolean': return 'true or false'
     case 'null': return 'null'
     default: return describeObject(rules)

@@ -18,7 +18,7 @@ import { readRows, studyOptions, withRuntime } from './setup.js'
 
 const options: Options = {
   data: studyOptions['data']!,
-  formats: { type: 'string', help: `some of ${weightFormats.join(', ')}, by commas`, default: 'i8,q8,q4,exact' },
+  formats: { type: 'string', help: `comma-separated list of ${weightFormats.join(', ')}`, default: 'i8,q8,q4,exact' },
   positions: { type: 'string', help: 'positions that are compared', default: '1600' },
   whole: { type: 'boolean', help: 'compare from the first token of the template on' }
 }

@@ -26,8 +26,8 @@ const options: Options = {
     help: 'server to drive; must be on this machine; nothing is switched off then',
     default: 'one that is started for it'
   },
-  scenarios: { type: 'string', help: `by commas: ${allScenarios.join(', ')}`, default: 'all' },
-  concurrency: { type: 'string', help: 'requests in flight, by commas', default: '1,8,32' },
+  scenarios: { type: 'string', help: `comma-separated: ${allScenarios.join(', ')}`, default: 'all' },
+  concurrency: { type: 'string', help: 'comma-separated numbers of requests in flight', default: '1,8,32' },
   requests: {
     type: 'string',
     help: 'requests of a load of chats, a quarter of it one by one; fewer of heavier ones; at least two rounds',
@@ -37,7 +37,7 @@ const options: Options = {
   'max-seconds': { type: 'string', help: 'time of a load, at most', default: '60' },
   open: {
     type: 'string',
-    help: 'open loop: shares of the capacity that the closed loop found, in percent, by commas',
+    help: 'open loop: shares of the capacity that the closed loop found, in percent, comma-separated',
     default: '50,80'
   },
   slo: {
@@ -65,7 +65,7 @@ function objectivesOf (given: string): Objectives {
   for (const part of given.split(',')) {
     const [name, value] = part.split('=')
     if (!Object.hasOwn(objectives, name!) || !(Number(value) > 0)) {
-      throw refuse('--slo', 'must be ttft=MS, tpot=MS and latency=MS by commas', given)
+      throw refuse('--slo', 'must be a comma-separated list of ttft=MS, tpot=MS and latency=MS', given)
     }
     objectives[name!] = Number(value)
   }

@@ -14,7 +14,7 @@ const scenarioNames = scenariosOf(2).map(({ name }) => name)
 
 const options: Options = {
   engines: { type: 'string', help: 'engines to compare, comma-separated', default: engineNames.join() },
-  scenarios: { type: 'string', help: 'scenarios, by commas', default: scenarioNames.join() },
+  scenarios: { type: 'string', help: 'comma-separated scenarios', default: scenarioNames.join() },
   'new-tokens': { type: 'string', help: 'tokens of each candidate', default: '128' },
   ...commonOptions
 }

@@ -4,7 +4,7 @@
  */
 import { loadConfig } from '../../src/config.js'
 import { engineOptions, parseOptions, settingFlags } from '../../src/cli/options.js'
-import { SamplingDistribution } from '../../src/policies/local/distribution.js'
+import { SamplingDistribution } from '../../src/policies/sampling-distribution.js'
 import { randomStream } from '../../src/policies/random-stream.js'
 import type { ComputeLedger } from '../../src/engine/sequence.js'
 import { loadServedModel, type ServedModel } from '../../src/serving/served-models.js'

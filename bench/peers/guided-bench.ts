@@ -41,14 +41,14 @@ const otherNames = others.map(({ name }) => name)
 const options: Options = {
   engines: {
     type: 'string',
-    help: `engines beside Fairlead, by commas: ${otherNames.join(', ')}`,
+    help: `comma-separated engines beside Fairlead: ${otherNames.join(', ')}`,
     default: 'openvino,openvino-q4_0,node-llama-cpp-q4_0,llama.cpp-q4_0'
   },
   'prompt-tokens': { type: 'string', help: 'tokens of the prompt', default: '128' },
   'new-tokens': { type: 'string', help: 'tokens of each answer', default: '64' },
   proxies: {
     type: 'string',
-    help: `libraries that drive llama-cpp-python's server, by commas, or none: ${proxyNames.join(', ')}`,
+    help: `comma-separated libraries that drive llama-cpp-python's server, or none: ${proxyNames.join(', ')}`,
     default: proxyNames.join()
   },
   reward: { type: 'string', help: 'reward that answers are scored by', default: 'positive' },

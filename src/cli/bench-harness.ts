@@ -4,7 +4,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import { SamplingDistribution } from '../policies/local/distribution.js'
+import { SamplingDistribution } from '../policies/sampling-distribution.js'
 import { randomStream } from '../policies/random-stream.js'
 import type { Sequence, SequenceOptions } from '../engine/sequence.js'
 import type { ServedModel } from '../serving/served-models.js'

@@ -1,6 +1,6 @@
 /** `fairlead generate`: one prompt from the terminal, with its candidates and rewards as they finish. */
 import { readFileSync } from 'node:fs'
-import { minTemperature } from '../policies/sampling-params.js'
+import { minTemperature, plainSampling } from '../policies/sampling-params.js'
 import { parseAlignment } from '../decoding/strategies/parse-alignment.js'
 import type { DecodeEvent } from '../decoding/events.js'
 import type { DecodeResult } from '../decoding/result.js'
@@ -145,21 +145,11 @@ function requestOf (values: Values, prompt: string, model: string, trace: boolea
       ? null
       : { text: schemaGrammar(readSchema(values['json-schema'] as string), '--json-schema'), param: '--json-schema' },
     sampling: {
+      ...plainSampling,
       temperature: numberOption(values, 'temperature', 1, 0, 2),
       topP: numberOption(values, 'top-p-sampling', 1, 1e-9, 1),
-      topK: 0,
-      minP: 0,
-      frequencyPenalty: 0,
-      presencePenalty: 0,
-      repetitionPenalty: 1,
-      logitBias: {},
       maxTokens: integerOption(values, 'max-tokens', 128),
-      minTokens: 0,
-      stop: (values['stop'] as string[] | undefined) ?? [],
-      stopTokenIds: [],
-      ignoreEos: false,
-      includeStop: false,
-      topLogprobs: null
+      stop: (values['stop'] as string[] | undefined) ?? []
     }
   })
 }

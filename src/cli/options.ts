@@ -130,7 +130,7 @@ export function integersOption (values: Values, name: string, fallback: string, 
 }
 
 /**
- * Names given as an option, by commas: all of them without it, or where it is `all`.
+ * Comma-separated names given as an option: all of them without it, or where it is `all`.
  * @throws RequestError naming the option, those there are and the value
  */
 export function namesOption<Name extends string> (values: Values, name: string, all: readonly Name[]): Name[] {

@@ -5,6 +5,7 @@
 import { parseAlignment } from '../decoding/strategies/parse-alignment.js'
 import type { DecodeResult } from '../decoding/result.js'
 import { schemaGrammar } from '../grammar/json-schema-grammar.js'
+import { plainSampling } from '../policies/sampling-params.js'
 import { generate } from '../serving/run-request.js'
 import type { ServedModel } from '../serving/served-models.js'
 import { promptLogprobs } from '../serving/prompt-logprobs.js'
@@ -49,24 +50,6 @@ export type OnProgress = (phase: string, done: number, total: number) => void
 
 export const messagesOf = (prompt: string, system: string | null = null): ChatMessage[] =>
   [...system === null ? [] : [{ role: 'system', content: system }], { role: 'user', content: prompt }]
-
-/** What is drawn is the policy's own: temperature 1, nothing filtered, up to an end token. */
-const plainSampling = {
-  temperature: 1,
-  topP: 1,
-  topK: 0,
-  minP: 0,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-  repetitionPenalty: 1,
-  logitBias: {},
-  minTokens: 0,
-  stop: [],
-  stopTokenIds: [],
-  ignoreEos: false,
-  includeStop: false,
-  topLogprobs: null
-}
 
 /**
  * Asks as a request would.

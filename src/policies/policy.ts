@@ -13,7 +13,7 @@
  */
 import type { Answer, Prompt } from '../rewards/scorer.js'
 import type { DrawnToken } from './drawn-token.js'
-import type { SamplingDistribution } from './local/distribution.js'
+import type { SamplingDistribution } from './sampling-distribution.js'
 import type { Random } from './random-stream.js'
 import type { SamplingParams } from './sampling-params.js'
 import type { StopCondition } from './stop-condition.js'

@@ -40,3 +40,21 @@ export interface SamplingParams {
   /** How many alternatives to report per token, 0–20, or null for no logprobs. */
   readonly topLogprobs: number | null
 }
+
+/** The policy as it is: temperature 1, nothing filtered, up to an end token. */
+export const plainSampling: Omit<SamplingParams, 'maxTokens'> = {
+  temperature: 1,
+  topP: 1,
+  topK: 0,
+  minP: 0,
+  frequencyPenalty: 0,
+  presencePenalty: 0,
+  repetitionPenalty: 1,
+  logitBias: {},
+  minTokens: 0,
+  stop: [],
+  stopTokenIds: [],
+  ignoreEos: false,
+  includeStop: false,
+  topLogprobs: null
+}

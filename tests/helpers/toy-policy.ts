@@ -6,7 +6,7 @@ import { setMaxListeners } from 'node:events'
 import type { Constraint } from '../../src/policies/constraint.js'
 import { randomStream } from '../../src/policies/random-stream.js'
 import type { ContrastContext, DecodingRequest } from '../../src/decoding/request.js'
-import type { SamplingParams } from '../../src/policies/sampling-params.js'
+import { plainSampling as policySampling, type SamplingParams } from '../../src/policies/sampling-params.js'
 import type { Distribution, Output, Sequence, SequenceOptions, States } from '../../src/engine/sequence.js'
 import { openReadings } from '../../src/policies/local/context-reading.js'
 import { localCapabilities, LocalPolicy } from '../../src/policies/local/local-policy.js'
@@ -134,23 +134,7 @@ export function toyScorer (score: (tokens: readonly number[], answer: Answer) =>
 
 export const toyPrompt: Prompt = { messages: [], text: '', tokens: [0] }
 
-export const plainSampling: SamplingParams = {
-  temperature: 1,
-  topP: 1,
-  topK: 0,
-  minP: 0,
-  frequencyPenalty: 0,
-  presencePenalty: 0,
-  repetitionPenalty: 1,
-  logitBias: {},
-  maxTokens: 4,
-  minTokens: 0,
-  stop: [],
-  stopTokenIds: [],
-  ignoreEos: false,
-  includeStop: false,
-  topLogprobs: null
-}
+export const plainSampling: SamplingParams = { ...policySampling, maxTokens: 4 }
 
 export interface ToyRequestOptions {
   readonly scorer?: Scorer | null

@@ -4,7 +4,7 @@
  */
 import type { DecodingRequest } from '../../src/decoding/request.js'
 import { unreadAnswer } from '../../src/policies/local/answers.js'
-import { SamplingDistribution } from '../../src/policies/local/distribution.js'
+import { SamplingDistribution } from '../../src/policies/sampling-distribution.js'
 import type { LocalPolicy } from '../../src/policies/local/local-policy.js'
 import type { LocalRequest } from '../../src/policies/local/local-request.js'
 import type { Generation, OpenPrompt, PolicyBackend, PolicyCapabilities } from '../../src/policies/policy.js'

@@ -123,7 +123,7 @@ test('alignment guides each prompt, and each is told of', async () => {
 /** [what, body, param, what the message says] */
 const refused: ReadonlyArray<readonly [string, object, string, RegExp]> = [
   ['no prompt', { prompt: undefined }, 'prompt', /prompt must be .*; got nothing/],
-  ['an empty prompt', { prompt: '' }, 'prompt', /must be a text of at least 1 or .*; got ""/],
+  ['an empty prompt', { prompt: '' }, 'prompt', /must be a string of at least 1 character or .*; got ""/],
   ['an empty list', { prompt: [] }, 'prompt', /got \[\]/],
   ['texts and tokens mixed', { prompt: ['a', 1] }, 'prompt', /got \["a",1\]/],
   ['a negative token', { prompt: [-1] }, 'prompt', /got \[-1\]/],

@@ -182,7 +182,7 @@ test('a reward fitted with directions is adapted to a user, whose reward is one 
     ['length', { name: 'x', examples: pairs(2) }, 400, /reward "length" must be a head; it is of kind rule/],
     ['nobody', { name: 'x', examples: pairs(2) }, 404, /reward "nobody" does not exist/],
     ['broad', { name: 'x', examples: [{ answer: 'a', label: 1 }] }, 400, /examples must be pairs/],
-    ['broad', { name: 'x', examples: pairs(101) }, 400, /examples must be a list of at most 100; got 101/]
+    ['broad', { name: 'x', examples: pairs(101) }, 400, /examples must be a list of at most 100 items; got 101/]
   ]
   for (const [id, body, code, message] of refused) {
     const answered = await server.post(`/v1/rewards/${id}/adapt`, body)
@@ -210,7 +210,7 @@ test('what to label next: the pairs that are told apart worst and differ most, n
   assert.ok(json['data'].every((one: Json, i: number) =>
     one['gain'] > 0 && (i === 0 || one['gain'] <= json['data'][i - 1].gain)))
   const bad = await server.post('/v1/rewards/broad/suggest', { candidates: [{ prompt: 'a', answers: ['b'] }] })
-  assert.match(bad.json['error'].message, /candidates\[0\]\.answers must be a list of 2 to 2/)
+  assert.match(bad.json['error'].message, /candidates\[0\]\.answers must be a list of exactly 2 items/)
 })
 
 const twenty = pairs(20)

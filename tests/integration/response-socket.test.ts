@@ -147,7 +147,7 @@ test('a bad message is an error event, and the socket stays', async () => {
     ['{nonsense', null, /must be JSON/],
     ['[]', null, /must be a JSON object/],
     [{ type: 'response.steer' }, 'type', /must be response\.create; got "response\.steer"/],
-    [{ type: 'response.create', ...base, input: 'x', stream_id: '' }, 'stream_id', /a text of 1 to 128/],
+    [{ type: 'response.create', ...base, input: 'x', stream_id: '' }, 'stream_id', /a string of 1 to 128 characters/],
     [{ type: 'response.create', ...base, input: 'x', background: true }, 'background',
       /cannot be had over a WebSocket/],
     [{ type: 'response.create', ...base, input: 'x', generate: 0 }, 'generate', /must be true or false; got 0/],

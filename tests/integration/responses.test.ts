@@ -300,7 +300,7 @@ test('truncation leaves out the oldest messages, and says how many', async () =>
 const refused: ReadonlyArray<readonly [object, string, RegExp]> = [
   [{}, 'input', /must hold at least one item; got null/],
   [{ input: [] }, 'input', /at least one item/],
-  [{ input: '' }, 'input', /a text of at least 1/],
+  [{ input: '' }, 'input', /a string of at least 1 character/],
   [{ input: [{ type: 'item_reference', id: 'x' }] }, 'input[0].type',
     /one of message, function_call, function_call_output; got "item_reference"/],
   [{ input: [{ role: 'tool', content: 'x' }] }, 'input[0].role',
@@ -323,7 +323,7 @@ const refused: ReadonlyArray<readonly [object, string, RegExp]> = [
   [{ input: 'x', truncation: 'middle' }, 'truncation', /one of auto, disabled/],
   [{ input: 'x', background: true, store: false }, 'background', /needs store: true/],
   [{ input: 'x', stream_options: {} }, 'stream_options', /needs stream: true/],
-  [{ input: 'x', metadata: { a: 1 } }, 'metadata.a', /a text of at most 512; got 1/],
+  [{ input: 'x', metadata: { a: 1 } }, 'metadata.a', /a string of at most 512 characters; got 1/],
   [{ input: 'x', metadata: Object.fromEntries(Array.from({ length: 17 }, (_, index) => [`k${index}`, 'v'])) },
     'metadata', /at most 16/],
   [{ input: 'x', temperature: 3 }, 'temperature', /from 0 to 2; got 3/],

@@ -68,7 +68,7 @@ test('base64 holds the same floats', async () => {
 const refused: ReadonlyArray<readonly [string, object, number, string, RegExp]> = [
   ['/tokenize', {}, 400, 'prompt', /or messages must be given, and not both/],
   ['/tokenize', { prompt: 'a', messages: [{ role: 'user', content: 'a' }] }, 400, 'prompt', /and not both/],
-  ['/tokenize', { prompt: 5 }, 400, 'prompt', /must be a text; got 5/],
+  ['/tokenize', { prompt: 5 }, 400, 'prompt', /must be a string; got 5/],
   ['/tokenize', { prompt: 'a', tools: [{ type: 'function', function: { name: 'f' } }] }, 400, 'tools',
     /needs messages/],
   ['/tokenize', { model: 'other', prompt: 'a' }, 404, 'model', /"other" does not exist/],

@@ -61,7 +61,7 @@ test('fields that an open object does not have are left out and named once; in a
 /** [value, param, what the message says] */
 const refused: ReadonlyArray<readonly [unknown, string, RegExp]> = [
   [[], 'body', /must be a JSON object; got \[\]/],
-  [{ name: '' }, 'name', /a text of at least 1; got ""/],
+  [{ name: '' }, 'name', /a string of at least 1 character; got ""/],
   [{ name: 'n', inner: 5 }, 'inner', /an object; got 5/],
   [{ name: 'n', list: [{ size: 2 }, { size: 0.5 }] }, 'list[1].size', /an integer from 1 up; got 0.5/],
   [{ name: 'n', list: [{}, null] }, 'list[1]', /an object; got null/],
@@ -69,7 +69,7 @@ const refused: ReadonlyArray<readonly [unknown, string, RegExp]> = [
   [{ name: 'n', kind: 'a' }, 'kind', /an object or null; got "a"/],
   [{ name: 'n', kind: { type: 'c' } }, 'kind.type', /one of a, b; got "c"/],
   [{ name: 'n', kind: {} }, 'kind.one', /an integer; got nothing/],
-  [{ name: 'n', kind: { type: 'b', two: 5 } }, 'kind.two', /a text or a list; got 5/],
+  [{ name: 'n', kind: { type: 'b', two: 5 } }, 'kind.two', /a string or a list; got 5/],
   [{ name: 'n', kind: { type: 'b', two: [{ size: 0 }] } }, 'kind.two[0].size', /from 1 up; got 0/],
   [{ name: 'n', apart: [] }, 'apart', /an object; got \[\]/],
   [{ name: 'n', inner: { size: Infinity } }, 'inner.size', /an integer/]

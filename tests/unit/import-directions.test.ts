@@ -26,12 +26,14 @@ const below = {
   engine: ['runtime', 'models'],
   rewards: ['statistics', 'runtime', 'models', 'engine'],
   fitting: ['statistics', 'engine', 'rewards'],
-  policies: ['engine'],
+  policies: [],
+  'policies/local': ['engine', 'policies'],
   decoding: ['policies'],
   feedback: ['rewards', 'fitting'],
   grammar: ['models'],
   serving: [
-    'config', 'settings', 'runtime', 'models', 'engine', 'rewards', 'fitting', 'policies', 'decoding', 'grammar'
+    'config', 'settings', 'runtime', 'models', 'engine', 'rewards', 'fitting', 'policies', 'policies/local', 'decoding',
+    'grammar'
   ],
   api: [
     'settings', 'config-file', 'metrics', 'feedback', 'serving', 'decoding', 'policies', 'rewards', 'fitting',
@@ -42,7 +44,8 @@ const below = {
   server: ['settings', 'serving', 'api'],
   reporting: ['runtime'],
   evaluation: [
-    'reporting', 'config', 'serving', 'grammar', 'decoding', 'rewards', 'fitting', 'statistics', 'engine', 'models'
+    'reporting', 'config', 'serving', 'grammar', 'decoding', 'policies', 'rewards', 'fitting', 'statistics', 'engine',
+    'models'
   ],
   cli: [
     'config', 'settings', 'server', 'feedback', 'evaluation', 'reporting', 'serving', 'decoding', 'policies', 'rewards',
@@ -57,7 +60,8 @@ const beside: Readonly<Record<string, readonly string[]>> = {
 
 /** Folders that see each other only through types. */
 const typesOnly: ReadonlyArray<readonly [string, string]> = [
-  ['rewards', 'decoding'], ['decoding', 'rewards'], ['policies', 'rewards'], ['grammar', 'policies']
+  ['rewards', 'decoding'], ['decoding', 'rewards'], ['policies', 'rewards'], ['policies/local', 'rewards'],
+  ['policies', 'engine'], ['grammar', 'policies']
 ]
 
 /** Package → the only places that import it. */
@@ -70,10 +74,16 @@ const homes: ReadonlyArray<readonly [RegExp, ...string[]]> = [
   [/^eld/, 'rewards/kinds/rules/language.ts']
 ]
 
+/** Imports and exports of modules, the names perhaps on several lines: whether of types only, and from where. */
+const statements = /^(?:import|export) (type )?(?:[^'"\n{]*(?:\{[^}]*\})? ?from )?'([^']+)'/gm
+
 /** What a file imports from its own project, by path; the names may be on lines before. */
 const imports = /(?:from|^import) '(\.[^']+)'/gm
 
-const placeOf = (file: string): string => file.split('/')[0]!.replace(/\.ts$/, '')
+/** The local backend is a place of its own: it alone of the policies may know the engine. */
+function placeOf (file: string): string {
+  return file.startsWith('policies/local/') ? 'policies/local' : file.split('/')[0]!.replace(/\.ts$/, '')
+}
 
 /** What is wrong with the imports of a file beside src. @param file path from the package's root */
 function violationsBeside (file: string, text: string): string[] {
@@ -89,7 +99,7 @@ function violations (file: string, text: string): string[] {
   const from = placeOf(file)
   const found: string[] = []
   if (text.includes('process.env') && file !== 'config.ts') found.push(`${file} reads process.env`)
-  for (const [, isType, specifier] of text.matchAll(/^(?:import|export) (type )?[^'"\n]*?(?:from )?'([^']+)'/gm)) {
+  for (const [, isType, specifier] of text.matchAll(statements)) {
     if (specifier!.startsWith('node:')) continue
     if (!specifier!.startsWith('.')) {
       const [, ...places] = homes.find(([name]) => name.test(specifier!)) ?? []
@@ -156,6 +166,9 @@ test('the check sees what it is there to see', () => {
   assert.equal(violations('rewards/x.ts', "import { sample } from '../decoding/sample.js'").length, 1)
   assert.equal(violations('rewards/x.ts', "import type { Warning } from '../decoding/result.js'").length, 0)
   assert.equal(violations('decoding/x.ts', "import type { Sequence } from '../engine/sequence.js'").length, 1)
+  assert.equal(violations('policies/x.ts', "import { Engine } from '../engine/engine.js'").length, 1)
+  assert.equal(violations('policies/local/x.ts', "import { Engine } from '../../engine/engine.js'").length, 0)
+  assert.equal(violations('engine/x.ts', "import {\n  a, b\n} from '../api/app.js'").length, 1)
   assert.equal(violations('api/x.ts', "import koffi from 'koffi'").length, 1)
   assert.equal(violations('api/x.ts', 'const home = process.env.HOME').length, 1)
   assert.equal(violations('models/x.ts', "import { bench } from '../../bench/x.js'").length, 1)

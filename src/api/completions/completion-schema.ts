@@ -23,7 +23,7 @@ export const completionSchema = Type.Object({
     default: true, description: 'begin text with the model’s beginning token, where it has one'
   }),
   max_tokens: nullable(Type.Integer({ minimum: 0, maximum: 1 << 20 }),
-    { default: 16, description: 'longest answer; 0, with echo, reads the prompt only' }),
+    { default: 16, description: 'maximum tokens to generate; 0, with echo, reads the prompt only' }),
   logprobs: nullable(Type.Integer({ minimum: 0, maximum: 20 }),
     { default: null, description: 'alternatives per token' }),
   echo: Type.Boolean({ default: false, description: 'put the prompt, with its logprobs, before the answer' }),

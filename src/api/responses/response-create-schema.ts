@@ -35,7 +35,7 @@ export const responseCreateSchema = Type.Object({
   previous_response_id: nullable(Type.String(),
     { default: null, description: 'go on from what that response read and answered' }),
   max_output_tokens: nullable(Type.Integer({ minimum: 1, maximum: 1 << 20 }),
-    { default: null, description: 'longest answer; without it, what there is room for' }),
+    { default: null, description: 'maximum tokens to generate; default: the remaining context' }),
   top_logprobs: nullable(Type.Integer({ minimum: 0, maximum: 20 }),
     { default: null, description: 'alternatives per token; more than 0 includes the logprobs' }),
   include: Type.Array(Type.Enum(includable), {

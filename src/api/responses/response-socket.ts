@@ -41,7 +41,7 @@ export class ResponseConnection {
   #receive (message: Message): void {
     const { type, stream_id: name = null, ...body } = message
     if (name !== null && (typeof name !== 'string' || name === '' || name.length > 128)) {
-      throw refuse('stream_id', 'must be a text of 1 to 128', name)
+      throw refuse('stream_id', 'must be a string of 1 to 128 characters', name)
     }
     const fields = name === null ? {} : { stream_id: name }
     try {

@@ -51,7 +51,8 @@ export const suggestBody = new Checker(suggestSchema)
 function readPairs (value: unknown, field: string, most: number): readonly Pair[] {
   const examples = readExamples(value, field)
   if (examples.kind !== 'pairs') throw refuse(field, 'must be pairs, with chosen and rejected', examples.kind)
-  if (examples.pairs.length > most) throw refuse(field, `must be a list of at most ${most}`, examples.pairs.length)
+  const { length } = examples.pairs
+  if (length > most) throw refuse(field, `must be a list of at most ${most} items`, length)
   return examples.pairs
 }
 

@@ -3,7 +3,7 @@
  * KL. Knows no sequences.
  */
 import { largestShare } from '../selection/bisection.js'
-import type { RankedToken } from '../../policies/local/distribution.js'
+import type { RankedToken } from '../../policies/sampling-distribution.js'
 import type { ParametersOf } from '../strategies/strategy-schemas.js'
 
 /** g, over the values of the candidates. */

@@ -2,7 +2,7 @@
  * The seam between token guidance and what values its candidate tokens. Types only; sources are `prefix-values.ts`,
  * `next-token-values.ts` and `contrast-values.ts`.
  */
-import type { RankedToken } from '../../policies/local/distribution.js'
+import type { RankedToken } from '../../policies/sampling-distribution.js'
 
 /** Values tokens for one answer in the making, and reads the token that was drawn. */
 export interface TokenValues {

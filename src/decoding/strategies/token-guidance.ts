@@ -6,7 +6,7 @@
  * probabilities. Temperature and filters of the request shape π; guidance comes after them. Knows no source of values
  * (`token-values.ts`).
  */
-import type { RankedToken, SamplingDistribution } from '../../policies/local/distribution.js'
+import type { RankedToken, SamplingDistribution } from '../../policies/sampling-distribution.js'
 import type { SamplingParams } from '../../policies/sampling-params.js'
 import { splitBudget } from '../budget-split.js'
 import type { Candidate } from '../candidate.js'

@@ -12,9 +12,9 @@ import type { SamplingParams } from '../sampling-params.js'
 import { stopCheck, type StopCondition } from '../stop-condition.js'
 import { Transcript } from '../transcript.js'
 import { readAnswer, unreadAnswer } from './answers.js'
-import { entropy, SamplingDistribution } from './distribution.js'
+import { entropy, SamplingDistribution } from '../sampling-distribution.js'
 import type { LocalRequest } from './local-request.js'
-import { TokenCounts, touchedLogits } from './logits-processors.js'
+import { TokenCounts, touchedLogits } from '../logits-processors.js'
 import { tokenLogprob } from './token-logprob.js'
 
 /** Whom an answer belongs to. */

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { entropy } from '../../../../src/policies/local/distribution.js'
+import { entropy } from '../../../../src/policies/sampling-distribution.js'
 import { threshold } from '../../../../src/decoding/strategies/segment-rejection.js'
 import { indifferent, oddities, oddity, run, textOf, tokensOf } from '../../../helpers/run-strategy.js'
 import { assertDrawnFrom, tally } from '../../../helpers/statistics.js'

@@ -4,8 +4,8 @@
  * dividing positive logits and multiplying negative ones), in vLLM's order: repetition, frequency and presence, bias,
  * masks.
  */
-import type { Distribution } from '../../engine/sequence.js'
-import type { SamplingParams } from '../sampling-params.js'
+import type { Distribution } from '../engine/sequence.js'
+import type { SamplingParams } from './sampling-params.js'
 
 /** Token id → logit in place of the model's. */
 export type TouchedLogits = ReadonlyMap<number, number>

@@ -4,9 +4,9 @@
  * normalisers, so a draw seldom looks at the whole row. Order of the filters as in vLLM: constraint, temperature,
  * min_p, top_k, top_p, each on what the ones before left.
  */
-import type { Distribution } from '../../engine/sequence.js'
+import type { Distribution } from '../engine/sequence.js'
 import type { TouchedLogits } from './logits-processors.js'
-import type { SamplingParams } from '../sampling-params.js'
+import type { SamplingParams } from './sampling-params.js'
 
 /** A token and its ln probability, nats, in the distribution that it is listed in. */
 export interface RankedToken { readonly token: number, readonly logProbability: number }

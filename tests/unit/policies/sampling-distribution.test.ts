@@ -1,10 +1,10 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { SamplingDistribution } from '../../../../src/policies/local/distribution.js'
-import { TokenCounts, touchedLogits } from '../../../../src/policies/local/logits-processors.js'
-import { randomStream } from '../../../../src/policies/random-stream.js'
-import { sameBits } from '../../../helpers/same-bits.js'
-import { distributionOf, plainSampling } from '../../../helpers/toy-policy.js'
+import { SamplingDistribution } from '../../../src/policies/sampling-distribution.js'
+import { TokenCounts, touchedLogits } from '../../../src/policies/logits-processors.js'
+import { randomStream } from '../../../src/policies/random-stream.js'
+import { sameBits } from '../../helpers/same-bits.js'
+import { distributionOf, plainSampling } from '../../helpers/toy-policy.js'
 
 const random = randomStream(5, 'logits')
 /** 400 logits, of which a distribution lists 128. */
