@@ -55,10 +55,10 @@ export class Bench {
   }
 
   async time (work: () => Promise<unknown>): Promise<Timing> {
-    const { counters } = this.served.engine
-    const [forward, started] = [counters.forwardMs, performance.now()]
+    const { engine } = this.served
+    const [forward, started] = [engine.counters.forwardMs, performance.now()]
     await work()
-    return { totalMs: performance.now() - started, forwardMs: counters.forwardMs - forward }
+    return { totalMs: performance.now() - started, forwardMs: engine.counters.forwardMs - forward }
   }
 
   /** The same so many times; work that is not timed comes before and after it. */

@@ -146,13 +146,15 @@ test('bench prints JSON of every scenario and batch size, and of operators if as
     '64', '--tokens', '4', '--repeat', '1', '--operators', '--json')
   assert.equal(code, 0, err)
   const { rows, operators } = JSON.parse(out) as {
-    rows: Array<{ scenario: string, what: string, batch: number, value: { median: number } }>,
+    rows: Array<{ scenario: string, what: string, batch: number, value: { median: number }, hostShare?: number }>,
     operators: Array<{ graph: string, operator: string, share: number }>
   }
   assert.deepEqual(rows.filter(row => row.scenario === 'decode').map(row => row.batch), [1, 2])
   assert.deepEqual([...new Set(rows.map(row => row.scenario))],
     ['decode', 'prefill', 'requests', 'fan-out', 'mixed', 'prefix-hit', 'drafts'])
   assert.ok(rows.every(({ value }) => value.median > 0))
+  const shares = rows.flatMap(({ hostShare }) => hostShare ?? [])
+  assert.ok(shares.length > 0 && shares.every(share => share > 0 && share < 1), String(shares))
   assert.deepEqual(rows.filter(row => row.scenario === 'fan-out').map(row => row.what.replace(/, .*/, '')),
     ['prompt 64 stored once', 'prompt 64 stored apart', 'prompt 64: KV of a candidate beside the prompt'])
   assert.ok(operators.some(({ graph, operator, share }) =>
