@@ -1,9 +1,12 @@
 /**
  * Node's TAP reporter with bounded failures: an assertion on large data would otherwise print all of it, 10 MB once.
- * What is cut says how much is missing.
+ * What is cut says how much is missing. The failures are named again after the totals.
  */
 import { tap } from 'node:test/reporters'
 import type { TestEvent } from 'node:test/reporters'
+
+type Events = AsyncIterable<TestEvent>
+type TestFail = Extract<TestEvent, { type: 'test:fail' }>['data']
 
 /** Characters of a message, a stack or a compared value that are printed. */
 const maxLength = 2048
@@ -33,15 +36,33 @@ function cut (error: unknown, depth = 0): void {
   cut(record['cause'], depth + 1)
 }
 
-/** The events of a run, failures bounded. */
-async function * boundedEvents (events: AsyncIterable<TestEvent>): AsyncGenerator<TestEvent, void> {
+/** A failure in two comment lines of TAP: which test, where, and what its assertion says first. */
+function failureLines ({ name, file, line, details: { error } }: TestFail): string {
+  const cause: unknown = error.cause ?? error
+  const message = cause instanceof Error ? cause.message : String(cause)
+  const reason = message.split('\n').map(text => text.trim()).filter(Boolean).slice(0, 4).join(' ')
+  return `# not ok: ${name.replaceAll('\n', ' ')} (${file ?? 'no file'}:${line ?? 0})\n#   ${bounded(reason)}\n`
+}
+
+/** The events of a run, failures bounded and gathered in `failures`; a suite fails with its tests and is left out. */
+async function * boundedEvents (events: Events, failures: TestFail[]): AsyncGenerator<TestEvent, void> {
   for await (const event of events) {
-    if (event.type === 'test:fail') cut(event.data.details.error)
+    if (event.type === 'test:fail') {
+      const { error } = event.data.details
+      cut(error)
+      if (!('failureType' in error && error.failureType === 'subtestsFailed')) failures.push(event.data)
+    }
     yield event
   }
 }
 
-/** @param events of Node's test runner @returns TAP, as without this file but for what is cut */
-export default async function * reporter (events: AsyncIterable<TestEvent>): AsyncGenerator<string, void> {
-  yield * tap(boundedEvents(events))
+/**
+ * @param events of Node's test runner
+ * @returns TAP, as without this file but for what is cut, and at its end the failures once more: of a long output often
+ *   only the end is at hand
+ */
+export default async function * reporter (events: Events): AsyncGenerator<string, void> {
+  const failures: TestFail[] = []
+  yield * tap(boundedEvents(events, failures))
+  for (const failure of failures) yield failureLines(failure)
 }

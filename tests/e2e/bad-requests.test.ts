@@ -14,7 +14,7 @@ const aligned = (alignment: object): object => ({ ...base, alignment })
 const refused: ReadonlyArray<readonly [string, unknown, number, string, string | null, RegExp]> = [
   ['an unknown model', { ...base, model: 'gpt-5' }, 404, 'model_not_found', 'model',
     /"gpt-5" does not exist; this server has smollm2-135m/],
-  ['empty messages', { ...base, messages: [] }, 400, 'invalid_request', 'messages', /list of 1 to 4096; got \[\]/],
+  ['empty messages', { ...base, messages: [] }, 400, 'invalid_request', 'messages', /list of 1 to 4096 items; got \[\]/],
   ['a message without role', { ...base, messages: [{ content: 'x' }] }, 400, 'invalid_request', 'messages[0].role',
     /one of system, developer, user, assistant, tool; got nothing/],
   ['invalid JSON', '{"model": ', 400, 'invalid_request', null, /must be JSON/],

@@ -28,6 +28,8 @@ test('failures on large data are printed in a few kilobytes, and counted', () =>
     assert.match(stdout, /^not ok 1 - lists$/m)
     assert.match(stdout, /characters more\)/)
     assert.match(stdout, /^# fail 4$/m)
+    assert.deepEqual([...stdout.slice(stdout.indexOf('# fail')).matchAll(/^# not ok: (\w+) \(.*large\.test\.mjs:\d+\)$/gm)]
+      .map(([, name]) => name), ['lists', 'texts', 'thrown'])
   } finally {
     rmSync(folder, { recursive: true })
   }
