@@ -40,7 +40,7 @@ const integer = <M extends object> (
 ) => ({ type: 'integer', default: value, min, max, help, ...more as M }) as const
 
 /** Memory of the machine, or of the container where that is less, bytes. */
-const memory = Math.min(totalmem(), process.constrainedMemory() || Infinity)
+export const memory = Math.min(totalmem(), process.constrainedMemory() || Infinity)
 
 /**
  * The settings in the order they are printed. A flag is the name in kebab-case, an environment name FAIRLEAD_ and the

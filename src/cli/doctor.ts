@@ -2,7 +2,7 @@
 import { availableParallelism, cpus } from 'node:os'
 import Table from 'cli-table3'
 import { loadConfig } from '../config.js'
-import { settings } from '../settings.js'
+import { settingNames, type Config } from '../settings.js'
 import { RequestError } from '../errors.js'
 import { kernelSignature } from '../models/self-test/kernel-signature.js'
 import { surveyOperators, type Survey } from '../models/self-test/survey.js'
@@ -11,9 +11,10 @@ import { packageVersion } from '../package-root.js'
 import { describeInstructionSet } from '../runtime/instruction-set.js'
 import { loadOnnxRuntime } from '../runtime/onnx-library.js'
 import type { Command } from './command.js'
+import { checkEnvironment, type Finding } from './environment-checks.js'
 import { settingFlags, settingOptions, type Options } from './options.js'
 
-const options: Options = { json: { type: 'boolean', help: 'print JSON' }, ...settingOptions(['threads']) }
+const options: Options = { json: { type: 'boolean', help: 'print JSON' }, ...settingOptions(settingNames) }
 
 /** Those of the default model. */
 const heads = { queryHeads: 9, kvHeads: 3, headSize: 64, ropeInterleaved: false }
@@ -62,26 +63,61 @@ function print (machine: Machine, { operators, formats }: Survey): void {
   console.log(`\nOperators used by each weight format\n${used.join('\n')}`)
 }
 
+const signs = { ok: 'ok', warning: 'WARNING', problem: 'PROBLEM' } as const
+
+function printFindings (findings: readonly Finding[]): void {
+  const table = new Table({ head: ['checked', '', 'finding'], style: { head: [], border: [], compact: true } })
+  for (const { check, status, finding, advice } of findings) {
+    table.push([check, signs[status], advice === null ? finding : `${finding}\n→ ${advice}`])
+  }
+  console.log(`\n${table.toString()}`)
+}
+
+/** What is wrong with the processor, as the server would find out. */
+function arithmeticFindings ({ formats, attentionPassed }: Survey, { format, threads }: Config): Finding[] {
+  const usable = Object.entries(formats).filter(([, names]) => names !== null).map(([name]) => name)
+  return [
+    formats[format as WeightFormat] === null
+      ? {
+          check: 'weight format',
+          status: 'problem',
+          finding: `${format} is not usable on this processor`,
+          advice: `set --format to one of ${usable.join(', ')}`
+        }
+      : { check: 'weight format', status: 'ok', finding: format, advice: null },
+    attentionPassed
+      ? { check: 'threads', status: 'ok', finding: String(threads), advice: null }
+      : {
+          check: 'threads',
+          status: 'problem',
+          finding: `attention fails with ${threads} threads`,
+          advice: 'set --threads lower; models run with fewer by themselves'
+        }
+  ]
+}
+
 export const doctor: Command = {
   name: 'doctor',
   usage: '[OPTIONS]',
-  summary: 'self-test this processor: numerical accuracy and bit-exactness of every operator, and which ones each ' +
-    'weight format uses',
+  summary: 'check whether this machine can run Fairlead with these settings: accuracy and bit-exactness of every ' +
+    'operator, memory, disk, model files, rewards, remote scorers, port',
   options,
   maxPositionals: 0,
   async run (values) {
-    const { threads } = loadConfig(settingFlags(values))
-    const [machine, survey] = [await describeMachine(threads), await surveyOperators(threads, heads)]
-    if (values['json'] === true) console.log(JSON.stringify({ ...machine, ...survey }, null, 2))
-    else print(machine, survey)
-    const format = settings.format.default as WeightFormat
-    if (survey.formats[format] === null) {
-      throw new RequestError('internal_error', `the default format ${format} is not usable on this processor`)
+    const config = loadConfig(settingFlags(values))
+    const [machine, survey] =
+      [await describeMachine(config.threads), await surveyOperators(config.threads, heads)]
+    const findings = [...arithmeticFindings(survey, config), ...await checkEnvironment(config)]
+    if (values['json'] === true) console.log(JSON.stringify({ ...machine, ...survey, findings }, null, 2))
+    else {
+      print(machine, survey)
+      printFindings(findings)
     }
-    if (!survey.attentionPassed) {
-      throw new RequestError('internal_error', `attention fails with ${threads} threads; models run with fewer threads`)
+    const problems = findings.filter(({ status }) => status === 'problem')
+    if (problems.length > 0) {
+      throw new RequestError('internal_error', problems.map(({ check, finding }) => `${check}: ${finding}`).join('; '))
     }
   },
   notes: () => 'Models load with the first form of each operator that passes this test; see Weight formats in ' +
-    'docs/engine.md. The exit code is 1 if the default format or attention fails.'
+    'docs/engine.md. The exit code is 1 if there is a problem, 0 with warnings alone.'
 }

@@ -47,6 +47,12 @@ test('doctor tests every operator, and says which each format uses', () => {
     assert.ok(operators.find(({ operator }) => operator === name)!.error < 0.01, name)
   }
 
+  const unknown = fairlead('doctor', '--model', 'nowhere.gguf', '--port', '0', '--json')
+  assert.equal(unknown.code, 1)
+  assert.match(unknown.err, /model nowhere: .*nowhere\.gguf/)
+  const { findings } = JSON.parse(unknown.out) as { findings: Array<{ check: string, status: string }> }
+  assert.deepEqual(findings.filter(({ status }) => status === 'problem').map(({ check }) => check), ['model nowhere'])
+
   const refused = fairlead('doctor', '--threads', 'many')
   assert.equal(refused.code, 1)
   assert.match(refused.err, /--threads .*1 to 256.*"many"/)

@@ -48,8 +48,8 @@ const below = {
     'models'
   ],
   cli: [
-    'config', 'settings', 'server', 'feedback', 'evaluation', 'reporting', 'serving', 'decoding', 'policies', 'rewards',
-    'fitting', 'engine', 'models', 'grammar', 'runtime'
+    'config', 'settings', 'server', 'api', 'feedback', 'evaluation', 'reporting', 'serving', 'decoding', 'policies',
+    'rewards', 'fitting', 'engine', 'models', 'grammar', 'runtime'
   ]
 } as const satisfies Record<string, readonly string[]>
 

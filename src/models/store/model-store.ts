@@ -58,6 +58,12 @@ function reason (error: unknown): string {
 const cachedPath = (cacheDir: string, manifest: Manifest): string =>
   join(cacheDir, 'models', manifest.sha256.slice(0, 16), manifest.file)
 
+/** The file of a model that was fetched before, by its size; null where it must be fetched first. */
+export async function cachedFile (manifest: Manifest, cacheDir: string): Promise<string | null> {
+  const path = cachedPath(cacheDir, manifest)
+  return existsSync(path) && (await stat(path)).size === manifest.sizeBytes ? path : null
+}
+
 /**
  * Fetches a model into the cache, whatever is there already, and gives its path.
  * @throws RequestError that lists every source tried and why it failed
@@ -142,9 +148,8 @@ export async function resolveModel (nameOrPath: string, options: StoreOptions): 
       await sha256OfFolder(nameOrPath, await checkpointFiles(nameOrPath)))
   }
   const manifest = findManifest(nameOrPath)
-  const cached = cachedPath(options.cacheDir, manifest)
-  const whole = existsSync(cached) && (await stat(cached)).size === manifest.sizeBytes
-  return describe(whole ? cached : await pullModel(manifest, options), manifest.id, manifest.sha256)
+  const path = await cachedFile(manifest, options.cacheDir) ?? await pullModel(manifest, options)
+  return describe(path, manifest.id, manifest.sha256)
 }
 
 /**

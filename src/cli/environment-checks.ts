@@ -1,0 +1,148 @@
+/**
+ * What `fairlead doctor` checks of a machine beside its arithmetic: whether the server would start with these settings,
+ * and what would go wrong later. Changes nothing and loads no model.
+ */
+import { existsSync } from 'node:fs'
+import { access, constants, stat, statfs } from 'node:fs/promises'
+import { createServer } from 'node:net'
+import { dirname, join, resolve } from 'node:path'
+import { isLoopback } from '../api/plugins/access.js'
+import { secret } from '../config.js'
+import { cachedFile, findManifest } from '../models/store/model-store.js'
+import { packageRoot } from '../package-root.js'
+import { parseOrigins } from '../rewards/kinds/remote.js'
+import { RewardStore } from '../rewards/reward-store.js'
+import { servedModelNames, type NamedModel } from '../serving/model-names.js'
+import { memory, type Config } from '../settings.js'
+
+/** What one check found. With a problem the server does not start; with a warning something will not work. */
+export interface Finding {
+  readonly check: string
+  readonly status: 'ok' | 'warning' | 'problem'
+  readonly finding: string
+  /** What to change; null where all is well. */
+  readonly advice: string | null
+}
+
+const ok = (check: string, finding: string): Finding => ({ check, status: 'ok', finding, advice: null })
+const warning = (check: string, finding: string, advice: string): Finding =>
+  ({ check, status: 'warning', finding, advice })
+const problem = (check: string, finding: string, advice: string): Finding =>
+  ({ check, status: 'problem', finding, advice })
+
+const gibibytes = (bytes: number): string => `${(bytes / 2 ** 30).toFixed(1)} GiB`
+const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
+
+/** Free space below which downloads and conversions may fail, bytes. */
+const minFreeBytes = 2 ** 30
+
+/** How long a remote scorer may take to answer at all, ms. */
+const reachableMs = 3000
+
+/** The folder itself, or the nearest one above it that exists. */
+function existing (folder: string): string {
+  return existsSync(folder) || folder === dirname(folder) ? folder : existing(dirname(folder))
+}
+
+async function checkFolder (setting: string, folder: string): Promise<Finding> {
+  const at = existing(resolve(folder))
+  const isWritable = (await stat(at)).isDirectory() && await access(at, constants.W_OK).then(() => true, () => false)
+  if (!isWritable) {
+    return problem(setting, `${folder} cannot be written`, `make it writable, or set --${setting} to another directory`)
+  }
+  const { bavail, bsize } = await statfs(at)
+  const free = `${folder}, ${gibibytes(bavail * bsize)} free`
+  return bavail * bsize < minFreeBytes
+    ? warning(setting, free, `free at least ${gibibytes(minFreeBytes)}, or set --${setting} to another disk`)
+    : ok(setting, free)
+}
+
+function checkMemory (config: Config, models: number): Finding {
+  const caches = models * (config.kvCacheBytes + config.prefixCacheBytes) + config.rewardKvCacheBytes
+  const finding = `${gibibytes(memory)}, of which caches may take ${gibibytes(caches)} beside the weights`
+  return caches > 0.9 * memory
+    ? warning('memory', finding, 'lower --kv-cache-bytes, --prefix-cache-bytes or --reward-kv-cache-bytes')
+    : ok('memory', finding)
+}
+
+async function checkModel ({ name, model }: NamedModel, cacheDir: string): Promise<Finding> {
+  const check = `model ${name}`
+  if (existsSync(model)) return ok(check, resolve(model))
+  try {
+    const manifest = findManifest(model)
+    const cached = await cachedFile(manifest, cacheDir)
+    return ok(check, cached ?? `will be downloaded at the first start, ${(manifest.sizeBytes / 1e6).toFixed(0)} MB`)
+  } catch (error) {
+    return problem(check, messageOf(error), 'give the path of a GGUF file or a checkpoint folder, or a known name')
+  }
+}
+
+/** Whether the server could listen. */
+async function checkPort ({ host, port }: Config): Promise<Finding> {
+  const server = createServer()
+  try {
+    await new Promise<void>((resolve, reject) => { server.once('error', reject).listen(port, host, resolve) })
+    return ok('port', port === 0 ? 'a free one is picked' : `${host}:${port} is free`)
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException
+    return code === 'EADDRINUSE'
+      ? warning('port', `${host}:${port} is in use, perhaps by a running server`, 'stop it, or set --port to another')
+      : problem('port', `cannot listen on ${host}:${port}: ${messageOf(error)}`, 'set --host and --port')
+  } finally {
+    server.close()
+  }
+}
+
+function checkAccess ({ host, apiKeys, adminKeys, apiKeysFile }: Config): Finding {
+  const hasKeys = apiKeys.length > 0 || adminKeys.length > 0 || apiKeysFile !== ''
+  if (hasKeys) return ok('access', 'API keys are required')
+  return isLoopback(host)
+    ? ok('access', 'this machine only; no API keys')
+    : warning('access', `whoever reaches ${host} may use the server: there are no API keys`,
+      'set FAIRLEAD_API_KEYS or --api-keys-file')
+}
+
+async function checkRewards ({ rewardsDir, dataDir, remoteScorers }: Config): Promise<Finding> {
+  try {
+    const { families } = await RewardStore.open({
+      fixed: [join(packageRoot, 'models', 'rewards'), ...(rewardsDir === '' ? [] : [rewardsDir])],
+      kept: join(dataDir, 'rewards'),
+      remotes: { origins: parseOrigins(remoteScorers), secret }
+    })
+    return ok('rewards', families.map(({ name }) => name).join(', '))
+  } catch (error) {
+    return problem('rewards', messageOf(error), 'correct the file, or take it out of the directory')
+  }
+}
+
+/** Any answer will do: what a scorer answers is known only when a reward asks it. */
+async function checkScorer (origin: string): Promise<Finding> {
+  const check = `scorer ${origin}`
+  try {
+    const { status } = await fetch(origin, { signal: AbortSignal.timeout(reachableMs), redirect: 'manual' })
+    return ok(check, `answers (status ${status})`)
+  } catch (error) {
+    const { cause } = error as { cause?: unknown }
+    return warning(check, `does not answer: ${messageOf(cause ?? error)}`,
+      'start it, or take it out of --remote-scorers; rewards that call it fail until then')
+  }
+}
+
+/**
+ * @param config as `fairlead serve` would have it
+ * @throws RequestError for settings that name things wrongly
+ */
+export async function checkEnvironment (config: Config): Promise<Finding[]> {
+  const models = servedModelNames(config)
+  const [origins, folders] = [parseOrigins(config.remoteScorers),
+    [['cache-dir', config.cacheDir], ['data-dir', config.dataDir]] as const]
+  return Promise.all([
+    checkMemory(config, models.length),
+    ...folders.map(([setting, folder]) => checkFolder(setting, folder)),
+    ...models.map(named => checkModel(named, config.cacheDir)),
+    checkRewards(config),
+    ...origins.map(checkScorer),
+    checkPort(config),
+    checkAccess(config)
+  ])
+}
