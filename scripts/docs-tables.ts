@@ -1,5 +1,5 @@
 /**
- * The docs' tables of strategies, request fields and settings, written from the schemas between their markers.
+ * The docs' tables of strategies, request fields, errors and settings, written from the schemas between their markers.
  *   node dist/scripts/docs-tables.js           writes them
  */
 import { readFileSync, writeFileSync } from 'node:fs'
@@ -14,6 +14,7 @@ import { choosing } from '../src/decoding/strategies/parameter-schemas.js'
 import {
   methodPresets, schemaOf, strategyNames, type StrategyName
 } from '../src/decoding/strategies/strategy-schemas.js'
+import { errorCodes } from '../src/errors.js'
 import { packageRoot } from '../src/package-root.js'
 import { describeRule, type Rules } from '../src/validation.js'
 
@@ -126,12 +127,19 @@ function fieldsTable (): string {
   }))
 }
 
+function errorsTable (): string {
+  return table(['code', 'status', 'type', 'what happened, and what to do'],
+    Object.entries(errorCodes).map(([code, { status, type, meaning }]) =>
+      [`\`${code}\``, String(status), `\`${type}\``, meaning]))
+}
+
 /** The pages that have tables, each with what is written between its markers. */
 const tables: Readonly<Record<string, Readonly<Record<string, () => string>>>> = {
   'docs/strategies.md': {
     strategies: strategiesTable, parameters: parametersTable, selection: selectionTable, methods: methodsTable
   },
   'docs/api.md': { fields: fieldsTable },
+  'docs/errors.md': { errors: errorsTable },
   'docs/operations.md': { settings: settingsTable }
 }
 

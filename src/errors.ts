@@ -11,30 +11,123 @@ export interface ErrorBody {
   readonly code: string | null
 }
 
-/** Every code Fairlead answers with: HTTP status and OpenAI's error type. */
+/** Every code Fairlead answers with: HTTP status, OpenAI's error type, what happened and what to do. */
 export const errorCodes = {
-  invalid_request: { status: 400, type: 'invalid_request_error' },
-  context_length_exceeded: { status: 400, type: 'invalid_request_error' },
-  budget_exceeded: { status: 400, type: 'invalid_request_error' },
-  previous_response_not_found: { status: 400, type: 'invalid_request_error' },
-  reward_scope_mismatch: { status: 400, type: 'invalid_request_error' },
-  invalid_api_key: { status: 401, type: 'invalid_request_error' },
-  permission_denied: { status: 403, type: 'invalid_request_error' },
-  field_locked: { status: 403, type: 'invalid_request_error' },
-  model_not_found: { status: 404, type: 'invalid_request_error' },
-  reward_not_found: { status: 404, type: 'invalid_request_error' },
-  not_found: { status: 404, type: 'invalid_request_error' },
-  method_not_allowed: { status: 405, type: 'invalid_request_error' },
-  body_too_large: { status: 413, type: 'invalid_request_error' },
-  unsupported_media_type: { status: 415, type: 'invalid_request_error' },
-  upgrade_required: { status: 426, type: 'invalid_request_error' },
-  reward_below_threshold: { status: 422, type: 'invalid_request_error' },
-  rate_limit_exceeded: { status: 429, type: 'rate_limit_error' },
-  request_cancelled: { status: 499, type: 'invalid_request_error' },
-  internal_error: { status: 500, type: 'server_error' },
-  scorer_failed: { status: 502, type: 'server_error' },
-  unavailable: { status: 503, type: 'server_error' },
-  storage_failed: { status: 507, type: 'server_error' }
+  invalid_request: {
+    status: 400,
+    type: 'invalid_request_error',
+    meaning: 'A field, a header or the body breaks a rule; `param` names the field. Correct the request.'
+  },
+  context_length_exceeded: {
+    status: 400,
+    type: 'invalid_request_error',
+    meaning: 'The prompt, or the prompt and the answer asked for, is longer than the model’s context. Shorten it, ' +
+      'lower `max_tokens`, or set `truncation: "auto"`.'
+  },
+  budget_exceeded: {
+    status: 400,
+    type: 'invalid_request_error',
+    meaning: 'The request asks for more work than one request may: candidates × tokens, or texts to score. Ask for ' +
+      'less, or raise the setting that the message names.'
+  },
+  previous_response_not_found: {
+    status: 400,
+    type: 'invalid_request_error',
+    meaning: '`previous_response_id` names no stored response of this key: never stored, deleted or evicted. Send ' +
+      'the whole conversation.'
+  },
+  reward_scope_mismatch: {
+    status: 400,
+    type: 'invalid_request_error',
+    meaning: 'A reward made for whole answers was asked to judge prefixes, or the other way round. Use another ' +
+      'reward, or `allow_scope_mismatch`.'
+  },
+  invalid_api_key: {
+    status: 401,
+    type: 'invalid_request_error',
+    meaning: 'The API key is missing or unknown.'
+  },
+  permission_denied: {
+    status: 403,
+    type: 'invalid_request_error',
+    meaning: 'The key may not do this, or the Host or Origin is not allowed.'
+  },
+  field_locked: {
+    status: 403,
+    type: 'invalid_request_error',
+    meaning: 'A profile fixes this field; leave it out, or use another model name.'
+  },
+  model_not_found: {
+    status: 404,
+    type: 'invalid_request_error',
+    meaning: 'No model of this name is served; the message lists those that are.'
+  },
+  reward_not_found: {
+    status: 404,
+    type: 'invalid_request_error',
+    meaning: 'No reward of this name is there; the message lists those that are.'
+  },
+  not_found: {
+    status: 404,
+    type: 'invalid_request_error',
+    meaning: 'There is no such path, or nothing stored under this id for this key.'
+  },
+  method_not_allowed: {
+    status: 405,
+    type: 'invalid_request_error',
+    meaning: 'The path exists, but not with this method.'
+  },
+  body_too_large: {
+    status: 413,
+    type: 'invalid_request_error',
+    meaning: 'The body is larger than `--body-limit-bytes`.'
+  },
+  unsupported_media_type: {
+    status: 415,
+    type: 'invalid_request_error',
+    meaning: 'The body is not `application/json`, or is encoded in a way that is not understood.'
+  },
+  upgrade_required: {
+    status: 426,
+    type: 'invalid_request_error',
+    meaning: 'The path is a WebSocket: connect with a WebSocket client.'
+  },
+  reward_below_threshold: {
+    status: 422,
+    type: 'invalid_request_error',
+    meaning: 'No answer reached `min_reward`, and `fallback` is `error`.'
+  },
+  rate_limit_exceeded: {
+    status: 429,
+    type: 'rate_limit_error',
+    meaning: 'A limit of the key, or the queue, is full. Wait as long as `Retry-After` says.'
+  },
+  request_cancelled: {
+    status: 499,
+    type: 'invalid_request_error',
+    meaning: 'The request was cancelled, or its client disconnected before it was answered.'
+  },
+  internal_error: {
+    status: 500,
+    type: 'server_error',
+    meaning: 'A fault of the server, logged with its cause under the request’s `x-request-id`. Please report it.'
+  },
+  scorer_failed: {
+    status: 502,
+    type: 'server_error',
+    meaning: 'A reward gave no finite score: a remote scorer failed or was too slow, or a classifier answered ' +
+      'nonsense. Try again, or look at the scorer.'
+  },
+  unavailable: {
+    status: 503,
+    type: 'server_error',
+    meaning: 'The server is starting, draining or out of memory for this. Try again later.'
+  },
+  storage_failed: {
+    status: 507,
+    type: 'server_error',
+    meaning: 'The data directory could not be written; nothing was changed. Make room on the disk.'
+  }
 } as const
 
 /** Every error, by the code that clients get. */

@@ -6,7 +6,8 @@ import { packageRoot } from '../../../src/package-root.js'
 import { page } from '../../helpers/docs.js'
 
 const folders = ['docs', 'models', 'bench', 'conformance', 'deploy']
-const pages = ['README.md', 'ARCHITECTURE.md', ...folders.flatMap(folder => readdirSync(join(packageRoot, folder),
+const roots = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']
+const pages = [...roots, ...folders.flatMap(folder => readdirSync(join(packageRoot, folder),
   { recursive: true, encoding: 'utf8' })
   .filter(path => path.endsWith('.md') && !/node_modules|^out\//.test(path)).map(path => `${folder}/${path}`))]
 
