@@ -123,6 +123,8 @@ export const settings = {
     'disconnect a stream’s client that has read nothing for this long (ms)', serverOnly),
   webSocketPingMs: integer(30000, [10, 3600000],
     'WebSocket ping interval (ms); connections that miss a pong are closed', serverOnly),
+  logFormat: text('auto', 'log format: json, text for people, or auto: text where the output is a terminal',
+    { ...serverOnly, choices: ['auto', 'json', 'text'] }),
   logLevel: text('info',
     'minimum log level', { ...serverOnly, choices: ['silent', 'fatal', 'error', 'warn', 'info', 'debug'] })
 } satisfies Record<string, Setting>

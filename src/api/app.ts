@@ -13,6 +13,7 @@ import { installHeaders, requestId } from './plugins/headers.js'
 import { installLogging } from './plugins/logging.js'
 import { refuseDeep } from './plugins/nesting-limit.js'
 import { installOpenApi } from './plugins/openapi.js'
+import { logStream } from './plugins/text-log.js'
 import { installValidation } from './plugins/validation.js'
 import { responses } from './responses/responses-route.js'
 import { rewards } from './rewards/rewards-route.js'
@@ -30,7 +31,7 @@ const rooms = [chatCompletions, completions, responses, embeddings, rewards, sco
 export async function buildApp (services: Services): Promise<FastifyInstance> {
   const { config } = services
   const app = fastify({
-    logger: { level: config.logLevel },
+    logger: { level: config.logLevel, stream: logStream(config) },
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: config.bodyLimitBytes,
     exposeHeadRoutes: false,

@@ -5,6 +5,14 @@ import { startServer } from '../server.js'
 import { say, type Command } from './command.js'
 import { settingFlags, settingOptions } from './options.js'
 
+/** What somebody who starts the server by hand may want next. */
+const welcome = (address: string): string => `
+  OpenAI-compatible base URL  ${address}/v1
+  API reference               ${address}/docs
+  Check this machine          npx fairlead doctor
+  Stop                        Ctrl-C
+`
+
 export const serve: Command = {
   name: 'serve',
   usage: '[OPTIONS]',
@@ -26,6 +34,7 @@ export const serve: Command = {
     try {
       await server.ready
       say('ready')
+      if (process.stderr.isTTY) say(welcome(server.address))
     } catch (error) {
       await server.close()
       throw error
