@@ -3,7 +3,7 @@
  * them apart from the server's own packages, runs each, prints a line for each and ends with 1 if any failed. Knows
  * what a suite is called with, not what it checks.
  */
-import { mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { say } from '../src/cli/command.js'
@@ -51,22 +51,6 @@ const clientSuite = (file: string): Suite => async () => {
   await installClients()
   await withServer({}, address =>
     run(process.execPath, ['--test', file], { cwd: clients, environment: { FAIRLEAD_URL: address } }))
-}
-
-/** The package as a user installs it, from the registry into an empty project. */
-async function packageSuite ({ scratch }: Place): Promise<void> {
-  await run('npm', ['pack', '--silent', '--ignore-scripts', '--pack-destination', scratch], { cwd: packageRoot })
-  writeFileSync(join(scratch, 'package.json'), '{"private": true, "type": "module"}')
-  await run('npm', ['install', '--ignore-scripts', '--no-audit', '--no-fund',
-    `./${readdirSync(scratch).find(name => name.endsWith('.tgz'))!}`], { cwd: scratch })
-  writeFileSync(join(scratch, 'use.js'), `
-    import { Fairlead } from 'fairlead'
-    const fairlead = await Fairlead.start({ dataDir: 'data' })
-    const { choices } = await fairlead.generate({ messages: [{ role: 'user', content: 'Hello' }], max_tokens: 8, alignment: { reward: 'positive', num_candidates: 4 } })
-    console.log(choices[0].message.content, choices[0].alignment.reward)
-    await fairlead.close()
-  `)
-  await run(process.execPath, ['use.js'], { cwd: scratch })
 }
 
 async function compatcanary (): Promise<void> {
@@ -120,7 +104,6 @@ async function schemathesis ({ scratch, cacheDir }: Place): Promise<void> {
 }
 
 const suites: Readonly<Record<string, Suite>> = {
-  package: packageSuite,
   'ai-sdk': clientSuite('ai-sdk.test.js'),
   langchain: clientSuite('langchain.test.js'),
   compatcanary,

@@ -17,8 +17,14 @@ echo '{"type": "module"}' > package.json
 npm install --silent --ignore-scripts "$package"
 npx fairlead --version
 npx fairlead doctor --port 0 --json > doctor.json
-node --input-type module --eval "
-  import { Fairlead } from 'fairlead'
-  if (typeof Fairlead.start !== 'function') throw new Error('the library has no Fairlead.start')
-"
+cat > use.js <<'END'
+import { Fairlead } from 'fairlead'
+const fairlead = await Fairlead.start({ dataDir: 'data' })
+const messages = [{ role: 'user', content: 'Hello' }]
+const { choices } =
+  await fairlead.generate({ messages, max_tokens: 8, alignment: { reward: 'positive', num_candidates: 4 } })
+console.log(choices[0].message.content, choices[0].alignment.reward)
+await fairlead.close()
+END
+node use.js
 echo "$package works in an empty project"

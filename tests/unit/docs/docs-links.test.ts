@@ -5,7 +5,7 @@ import { test } from 'node:test'
 import { packageRoot } from '../../../src/package-root.js'
 import { page } from '../../helpers/docs.js'
 
-const folders = ['docs', 'models', 'bench', 'conformance', 'deploy']
+const folders = ['docs', 'models', 'bench', 'conformance', 'deploy', 'examples']
 const roots = ['README.md', 'ARCHITECTURE.md', 'CONTRIBUTING.md', 'SECURITY.md', 'CHANGELOG.md']
 const pages = [...roots, ...folders.flatMap(folder => readdirSync(join(packageRoot, folder),
   { recursive: true, encoding: 'utf8' })
