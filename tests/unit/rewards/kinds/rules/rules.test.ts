@@ -3,7 +3,6 @@ import { test } from 'node:test'
 import { parseRewardFamily } from '../../../../../src/rewards/descriptor.js'
 import { countBullets, countWords } from '../../../../../src/rewards/kinds/rules/counts.js'
 import { languages } from '../../../../../src/rewards/kinds/rules/language.js'
-import { finalNumber } from '../../../../../src/rewards/kinds/rules/numeric-answer.js'
 import { hasNestedRepetition } from '../../../../../src/rewards/kinds/rules/regex.js'
 import { rules, type RuleName } from '../../../../../src/rewards/kinds/rules/rules.js'
 import { phrasePattern } from '../../../../../src/rewards/kinds/rules/words.js'
@@ -111,14 +110,6 @@ test('words are Unicode’s, bullets are lines that begin with a sign and say so
   assert.deepEqual(['', 'Don’t stop—now, 3.5 times!', '我喜欢猫'].map(countWords), [0, 5, 3])
   assert.deepEqual(['', '-x', '- x\n• y\n+ z\n12. w', '-\n- ', 'a - b', '**bold**'].map(countBullets),
     [0, 0, 4, 0, 0, 0])
-})
-
-test('the number an answer ends in is the marked one, else the last', () => {
-  const cases: ReadonlyArray<readonly [string, number | null]> = [
-    ['It is 3, so 1,234.50 dollars.', 1234.5], ['#### 42 (not 43)', 42], ['\\boxed{-7} of 9', -7], ['−5 degrees', -5],
-    ['none', null], ['1,2 and 3', 3], ['2.5e3', 2500], ['Answer: .5', 0.5], ['#### none, 5', 5], ['#### none', null]
-  ]
-  for (const [text, number] of cases) assert.equal(finalNumber(text), number, text)
 })
 
 test('numeric_answer knows the right number by the prompt, and says so where it does not', async () => {
