@@ -8,7 +8,7 @@ import { packageRoot } from '../../src/package-root.js'
  * Folder (or root file) → what it may import beside itself. Files at the root that everything may import are
  * `anywhere`.
  */
-const anywhere = ['errors', 'atomic-file', 'package-root', 'bounded-concurrency', 'validation', 'checker']
+const anywhere = ['errors', 'atomic-file', 'package-root', 'bounded-concurrency', 'validation', 'checker', 'pattern']
 const below = {
   errors: [],
   'atomic-file': [],
@@ -16,6 +16,7 @@ const below = {
   'package-root': [],
   validation: [],
   checker: [],
+  pattern: [],
   'config-file': [],
   settings: [],
   config: ['config-file', 'settings'],
@@ -72,7 +73,7 @@ const homes: ReadonlyArray<readonly [RegExp, ...string[]]> = [
   [/^fastify$|^@fastify\//, 'api/'], [/^cli-table3$/, 'cli/'], [/^@mlc-ai\//, 'grammar/'],
   [/^echarts/, 'reporting/plot.ts'], [/^@photostructure\/sqlite$/, 'feedback/'], [/^prom-client$/, 'metrics/'],
   [/^yaml$/, 'config-file.ts'], [/^ajv/, 'checker.ts', 'rewards/kinds/rules/json-schema-rule.ts'],
-  [/^eld/, 'rewards/kinds/rules/language.ts']
+  [/^re2js$/, 'pattern.ts'], [/^eld/, 'rewards/kinds/rules/language.ts']
 ]
 
 /** Imports and exports of modules, the names perhaps on several lines: whether of types only, and from where. */

@@ -2,11 +2,11 @@
 import { Type } from 'typebox'
 import { finalNumber } from '../../../answers/extract.js'
 import { RequestError } from '../../../errors.js'
-import type { Prompt } from '../../scorer.js'
+import type { RulePrompt } from './rule-thread.js'
 import { defineRule } from './rule.js'
 
 /** What was asked last. */
-const question = ({ messages }: Prompt): string => messages.findLast(({ role }) => role === 'user')?.content ?? ''
+const question = ({ messages }: RulePrompt): string => messages.findLast(({ role }) => role === 'user')?.content ?? ''
 
 /** 1 where the final number is the one that `answers` gives for the last user message, within `tolerance`; else 0. */
 export const numericAnswer = defineRule({
