@@ -8,7 +8,8 @@ import { packageRoot } from '../../src/package-root.js'
  * Folder (or root file) → what it may import beside itself. Files at the root that everything may import are
  * `anywhere`.
  */
-const anywhere = ['errors', 'atomic-file', 'package-root', 'bounded-concurrency', 'validation', 'checker', 'pattern']
+const anywhere = ['errors', 'atomic-file', 'package-root', 'bounded-concurrency', 'validation', 'checker', 'pattern',
+  'text-file']
 const below = {
   errors: [],
   'atomic-file': [],
@@ -17,6 +18,7 @@ const below = {
   validation: [],
   checker: [],
   pattern: [],
+  'text-file': [],
   'config-file': [],
   settings: [],
   config: ['config-file', 'settings'],
