@@ -22,7 +22,8 @@ const options: Options = {
   train: {
     type: 'string',
     help: 'JSON lines: {"prompt", "chosen", "rejected"} (Bradley–Terry), {"prompt", "answer", "label": 0 | 1} ' +
-      '(logistic) or {"prompt", "answer", "score": number} (least squares)'
+      '(logistic) or {"prompt", "answer", "score": number} (least squares); also TRL, UltraFeedback, HH-RLHF, ' +
+      'HelpSteer and Nectar as published'
   },
   feedback: { type: 'string', help: 'feedback dataset in --data-dir, instead of --train' },
   kind: { type: 'string', help: 'kind of feedback: pairs, labels or scores; required if the dataset has several' },

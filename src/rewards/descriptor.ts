@@ -104,7 +104,7 @@ function checkShape (schema: TObject, value: unknown): void {
   }
   const error = errors[0]!
   const found = error.instancePath === '' ? undefined : Value.Pointer.Get(value, error.instancePath)
-  const shown = found === undefined ? '' : `; got ${JSON.stringify(found).slice(0, 80)}`
+  const shown = found === undefined || /\/(?:url|apiKeyEnv)$/.test(error.instancePath) ? '' : `; got ${JSON.stringify(found).slice(0, 80)}`
   throw new Violation(`${error.instancePath === '' ? 'the object' : error.instancePath} ${error.message}${shown}`)
 }
 
