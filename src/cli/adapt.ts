@@ -30,7 +30,7 @@ export const adapt: Command = {
     const [reward, name, file] = [requiredOption(values, 'reward'), requiredOption(values, 'name'),
       requiredOption(values, 'train')]
     const config = engineConfigOf(values)
-    const examples = parseExamples(await readText(file), basename(file))
+    const examples = parseExamples(readText(file), basename(file))
     if (examples.kind !== 'pairs') throw refuse('--train', 'must contain pairs with chosen and rejected', examples.kind)
     const description = textOption(values, 'description') ?? `${reward} adapted to ${basename(file)}`
     const served = await loadServedModel(config, say)
@@ -40,7 +40,8 @@ export const adapt: Command = {
       const family = findFamily(served.rewards, reward, policy, 'reward')
       const descriptor = await adaptReward(family, { name, description, pairs: examples.pairs },
         { policy, cacheDirectory: join(config.cacheDir, 'features') })
-      const { leaveOneOut } = descriptor.adaptation!
+      const { leaveOneOut, equalPairs } = descriptor.adaptation!
+      if (equalPairs !== undefined) say(`${equalPairs} pairs left out: their answers are equal as they are read`)
       if (leaveOneOut) {
         say(`leave-one-out pairwise accuracy: adapted ${leaveOneOut.adapted.toFixed(2)}, ${reward} itself ` +
           `${leaveOneOut.single.toFixed(2)}, adapted random heads ${leaveOneOut.randomHeads.toFixed(2)}`)

@@ -1,7 +1,7 @@
 /** What a command is. */
-import { readFile } from 'node:fs/promises'
 import Table from 'cli-table3'
 import { RequestError } from '../errors.js'
+import { readTextFile } from '../text-file.js'
 import type { Options, Values } from './options.js'
 
 export interface Command {
@@ -26,11 +26,12 @@ export function say (message: string): void {
 /** A table without colours. */
 export const plainTable = (head: string[] = []): Table.Table => new Table({ head, style: { head: [], border: [] } })
 
-/** A file named on the command line. @throws RequestError naming it, if it cannot be read */
-export async function readText (file: string): Promise<string> {
+/** A file named on the command line. @throws RequestError naming it, if it cannot be read, and its line if not UTF-8 */
+export function readText (file: string): string {
   try {
-    return await readFile(file, 'utf8')
+    return readTextFile(file)
   } catch (cause) {
+    if (cause instanceof RequestError) throw cause
     throw new RequestError('invalid_request',
       `cannot read ${file}: ${cause instanceof Error ? cause.message : String(cause)}`, { cause })
   }

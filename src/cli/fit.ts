@@ -6,6 +6,7 @@ import { writeAtomically } from '../atomic-file.js'
 import { parseExamples, type Examples } from '../fitting/examples.js'
 import { fitReward } from '../fitting/fit-reward.js'
 import type { EnsembleOptions, FitChoices, FitProgress, FittedDescriptor } from '../fitting/fit-task.js'
+import { descriptorText } from '../rewards/descriptor.js'
 import type { QHead } from '../rewards/kinds/q-head.js'
 import { readablePolicy } from '../rewards/readable-policy.js'
 import { refuse } from '../validation.js'
@@ -21,7 +22,8 @@ const options: Options = {
   train: {
     type: 'string',
     help: 'JSON lines: {"prompt", "chosen", "rejected"} (Bradley–Terry), {"prompt", "answer", "label": 0 | 1} ' +
-      '(logistic) or {"prompt", "answer", "score": number} (least squares)'
+      '(logistic) or {"prompt", "answer", "score": number} (least squares); also TRL, UltraFeedback, HH-RLHF, ' +
+      'HelpSteer and Nectar as published'
   },
   feedback: { type: 'string', help: 'feedback dataset in --data-dir, instead of --train' },
   kind: { type: 'string', help: 'kind of feedback: pairs, labels or scores; required if the dataset has several' },
@@ -67,9 +69,7 @@ const options: Options = {
   ...engineOptions
 }
 
-async function readExamples (file: string): Promise<Examples> {
-  return parseExamples(await readText(file), basename(file))
-}
+const readExamples = (file: string): Examples => parseExamples(readText(file), basename(file))
 
 const poolingOf = (values: Values): 'mean' | 'last' => choiceOption(values, 'pooling', ['mean', 'last'], 'mean')
 
@@ -118,6 +118,9 @@ function checkQHead (values: Values, isEnsemble: boolean): void {
 function describe (descriptor: FittedDescriptor): string {
   const { metrics, fit: how } = descriptor
   if (!metrics || !how) return ''
+  if (how.equalPairs !== undefined) {
+    say(`${how.equalPairs} pairs left out: their answers are equal in the first ${how.maxAnswerTokens} tokens`)
+  }
   const table = plainTable(['', 'held out'])
   table.push(['fit', `${how.objective} on ${how.examples} examples, ${kindOf(descriptor)}`])
   for (const { fraction, accuracy, standardError } of metrics.byPrefix) {
@@ -138,19 +141,17 @@ function describeQHead ({ metrics: { rankCorrelation, standardError } }: QHead):
 async function keep (served: ServedModel, descriptor: FittedDescriptor, out: string | undefined): Promise<string> {
   if (out === undefined) return (await served.store.save(descriptor)).file
   const path = join(out, `${descriptor.name}.json`)
-  await writeAtomically(path, `${JSON.stringify(descriptor)}\n`, 'rewards')
+  await writeAtomically(path, descriptorText(descriptor, path), 'rewards')
   return path
 }
 
 /** The training data and its name. */
-async function trainingData (
-  values: Values, dataDir: string
-): Promise<{ readonly train: Examples, readonly data: string }> {
+function trainingData (values: Values, dataDir: string): { readonly train: Examples, readonly data: string } {
   const feedback = textOption(values, 'feedback')
   if (feedback === undefined) {
     if (values['kind'] !== undefined) throw refuse('--kind', 'requires --feedback', values['kind'])
     const file = requiredOption(values, 'train')
-    return { train: await readExamples(file), data: basename(file) }
+    return { train: readExamples(file), data: basename(file) }
   }
   if (values['train'] !== undefined) throw refuse('--feedback', 'and --train are mutually exclusive', feedback)
   const kind = choiceOption(values, 'kind', ['pairs', 'labels', 'scores'], null)
@@ -163,17 +164,17 @@ async function trainingData (
 }
 
 /** The fit that the command line asks for. */
-async function choicesOf (values: Values, name: string, dataDir: string): Promise<FitChoices> {
+function choicesOf (values: Values, name: string, dataDir: string): FitChoices {
   const pooling = poolingOf(values)
   const ensemble = ensembleOf(values)
   checkQHead(values, ensemble !== null)
-  const { train, data } = await trainingData(values, dataDir)
+  const { train, data } = trainingData(values, dataDir)
   const [test, layers] = [textOption(values, 'test'), textOption(values, 'layers')]
   return {
     name,
     description: textOption(values, 'description') ?? `fitted on ${data}`,
     train,
-    ...(test === undefined ? {} : { test: await readExamples(test) }),
+    ...(test === undefined ? {} : { test: readExamples(test) }),
     data: { name: data, licence: textOption(values, 'licence') ?? 'unknown' },
     ...(layers === undefined ? {} : { layers: layers.split(',').map(Number) }),
     pooling,
@@ -195,7 +196,7 @@ export const fit: Command = {
     const name = requiredOption(values, 'name')
     const config = engineConfigOf(values)
     const out = textOption(values, 'out')
-    const choices = await choicesOf(values, name, config.dataDir)
+    const choices = choicesOf(values, name, config.dataDir)
     const served = await loadServedModel(config, say)
     try {
       if (out === undefined) served.store.checkFree(name, true)

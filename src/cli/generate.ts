@@ -1,5 +1,4 @@
 /** `fairlead generate`: one prompt from the terminal, with its candidates and rewards as they finish. */
-import { readFileSync } from 'node:fs'
 import { minTemperature, plainSampling } from '../policies/sampling-params.js'
 import { parseAlignment } from '../decoding/strategies/parse-alignment.js'
 import type { DecodeEvent } from '../decoding/events.js'
@@ -12,7 +11,7 @@ import { InferenceClient } from '../serving/inference-client.js'
 import type { DraftRequest, GenerateRequest, GenerationEvent, Usage } from '../serving/protocol.js'
 import { checkedRequest } from '../serving/request-rules.js'
 import { describeRule, type Rules } from '../validation.js'
-import { plainTable, say, type Command } from './command.js'
+import { plainTable, readText, say, type Command } from './command.js'
 import {
   engineConfigOf, engineOptions, integerOption, numberOption, textOption, type Options, type Values
 } from './options.js'
@@ -102,13 +101,7 @@ function parseJson (option: string, text: string): unknown {
 }
 
 function readSchema (path: string): unknown {
-  let text: string
-  try {
-    text = readFileSync(path, 'utf8')
-  } catch (cause) {
-    throw new RequestError('invalid_request', `--json-schema: cannot read ${path}`, { cause })
-  }
-  return parseJson(`--json-schema: ${path}`, text)
+  return parseJson(`--json-schema: ${path}`, readText(path))
 }
 
 function draftsOf (values: Values, alignment: AlignmentRequest | null): DraftRequest | null {

@@ -41,10 +41,10 @@ function jobOf (line: string, where: string): Job {
   return { prompt, answers }
 }
 
-async function jobs (values: Values): Promise<Job[]> {
+function jobs (values: Values): Job[] {
   const file = textOption(values, 'file')
   if (file !== undefined) {
-    return (await readText(file)).split('\n').flatMap((line, index) =>
+    return readText(file).split('\n').flatMap((line, index) =>
       line.trim() === '' ? [] : [jobOf(line, `${file}:${index + 1}`)])
   }
   const answers = values['answer'] as string[] | undefined
@@ -69,7 +69,7 @@ export const score: Command = {
   async run (values) {
     const reward = requiredOption(values, 'reward')
     const how = howOf(values)
-    const work = await jobs(values)
+    const work = jobs(values)
     const client = await InferenceClient.start(engineConfigOf(values), say)
     const warnings = new Set<string>()
     const table = plainTable(['raw', 'standardized', 'answer'])

@@ -2,7 +2,6 @@
  * `fairlead standardize`: measures a custom reward's mean and standard deviation on the policy's answers and writes
  * them into the reward's file.
  */
-import { readFile } from 'node:fs/promises'
 import { join, sep } from 'node:path'
 import { RequestError } from '../errors.js'
 import { loadServedModel } from '../serving/served-models.js'
@@ -10,7 +9,7 @@ import { measureStatistics } from '../serving/standardize-reward.js'
 import { packageRoot } from '../package-root.js'
 import { writeAtomically } from '../atomic-file.js'
 import { rewardNotFound, type RewardFamily } from '../rewards/descriptor.js'
-import { say, type Command } from './command.js'
+import { readText, say, type Command } from './command.js'
 import { engineConfigOf, engineOptions, requiredOption, type Options } from './options.js'
 
 const options: Options = {
@@ -41,7 +40,7 @@ export const standardize: Command = {
     try {
       const family = findOwn(served.rewards, name)
       const members = await measureStatistics(served, family, say, new AbortController().signal)
-      const descriptor = JSON.parse(await readFile(family.file, 'utf8')) as object
+      const descriptor = JSON.parse(readText(family.file)) as object
       await writeAtomically(family.file, `${JSON.stringify({ ...descriptor, members }, null, 2)}\n`, 'rewards')
       for (const [member, statistics] of Object.entries(members)) {
         say(`${member}: mean ${statistics.normalization.mean}, standard deviation ${statistics.normalization.std}`)

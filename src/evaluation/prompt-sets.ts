@@ -1,8 +1,9 @@
 /** The prompts that evaluations ask: built-in sets, or a file of one's own. */
-import { existsSync, readdirSync, readFileSync } from 'node:fs'
+import { existsSync, readdirSync } from 'node:fs'
 import { join } from 'node:path'
 import { RequestError } from '../errors.js'
 import { packageRoot } from '../package-root.js'
+import { readTextFile } from '../text-file.js'
 import { refuse } from '../validation.js'
 
 const folder = join(packageRoot, 'models/evaluation/prompts')
@@ -41,7 +42,7 @@ function parse (text: string, file: string): string[] {
 export function loadPrompts (name: string): string[] {
   const file = promptSetNames.includes(name) ? join(folder, `${name}.json`) : name
   if (!existsSync(file)) throw refuse('--prompts', `must be one of ${promptSetNames.join(', ')}, or a file`, name)
-  const prompts = parse(readFileSync(file, 'utf8'), file)
+  const prompts = parse(readTextFile(file), file)
   const twice = prompts.find((prompt, index) => prompts.indexOf(prompt) !== index)
   if (twice !== undefined) throw refuse(file, 'must hold each prompt once', twice)
   if (prompts.length === 0) throw refuse(file, 'must hold at least one prompt', [])

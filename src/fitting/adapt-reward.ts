@@ -110,7 +110,14 @@ export async function adaptReward (
       `examples must have 1 to ${maxAdaptPairs} pairs; got ${pairs.length}`, { param: 'examples' })
   }
   const { policy, cacheDirectory, signal } = options
-  const states = await readPairs(head, pairs, options)
+  const read = await readPairs(head, pairs, options)
+  const states = read.filter(({ chosen, rejected }) => chosen.some((value, index) => value !== rejected[index]))
+  const equalPairs = read.length - states.length
+  if (states.length === 0) {
+    throw new RequestError('invalid_request',
+      `examples must have pairs whose answers differ as they are read; all ${read.length} are equal`,
+      { param: 'examples' })
+  }
   const heads = [linear(head.weights, head.bias), ...withOpposites(directions.map(one => Float64Array.from(one)))]
   const { weights, bias } = mixHeads(heads, states).head
   const poolItems = await referencePool(policy, cacheDirectory, signal)
@@ -129,8 +136,9 @@ export async function adaptReward (
     adaptation: {
       from: family.name,
       version: family.version,
-      pairs: pairs.length,
-      ...(pairs.length > 1 ? { leaveOneOut: leaveOneOutFigures(heads, states) } : {})
+      pairs: states.length,
+      ...(equalPairs > 0 ? { equalPairs } : {}),
+      ...(states.length > 1 ? { leaveOneOut: leaveOneOutFigures(heads, states) } : {})
     },
     weights: Array.from(weights, significant)
   }

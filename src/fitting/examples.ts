@@ -7,6 +7,7 @@ import { createHash } from 'node:crypto'
 import { RequestError } from '../errors.js'
 import { isObject } from '../validation.js'
 import type { ChatMessage } from '../rewards/scorer.js'
+import { FormError, plainRows, type Row } from './published-forms.js'
 
 /** `chosen` was preferred to `rejected` as an answer to `messages`. */
 export interface Pair { readonly messages: readonly ChatMessage[], readonly chosen: string, readonly rejected: string }
@@ -64,8 +65,9 @@ export interface SampleSet {
 
 /**
  * Reads JSONL. Pairs: `{"prompt" | "messages", "chosen", "rejected"}`. Labels: `{"text" | "answer", "label": 0 | 1}`
- * with an optional `prompt` or `messages`. Scores: the same with `"score": number`. Other fields may stand beside them
- * and are not read; blank lines are skipped. The first line decides which of the three the file holds.
+ * with an optional `prompt` or `messages`. Scores: the same with `"score": number`. Rows as published data sets have
+ * them are read too (`published-forms.ts`). Other fields may stand beside them and are not read; blank lines are
+ * skipped. The first line decides which of the three the file holds.
  * @param file name for messages
  * @throws RequestError naming line, field, rule and value
  */
@@ -90,16 +92,32 @@ export function readExamples (value: unknown, field: string): Examples {
   })))
 }
 
-/** @param rows at least one */
-function examplesOf (rows: ReadonlyArray<{ readonly row: Row, readonly where: string }>): Examples {
-  const first = rows[0]!
+interface Placed { readonly row: Row, readonly where: string }
+
+/** The rows that one stands for, where it is of a published form. */
+function plain ({ row, where }: Placed): Placed[] {
+  try {
+    return plainRows(row).map(one => ({ row: one, where }))
+  } catch (error) {
+    if (error instanceof FormError) throw refuse(where, error.message, error.value)
+    throw error
+  }
+}
+
+/** @param given at least one */
+function examplesOf (given: readonly Placed[]): Examples {
+  const rows = given.flatMap(plain)
+  const first = rows[0] ?? given[0]!
+  if (!['chosen', 'label', 'score'].some(field => field in first.row)) {
+    throw refuse(first.where, 'must be {"prompt", "chosen", "rejected"}, {"prompt", "answer", "label": 0 | 1}, ' +
+      '{"prompt", "answer", "score"}, or a row of TRL, UltraFeedback, HH-RLHF, HelpSteer or Nectar as published',
+    Object.keys(first.row))
+  }
   if ('chosen' in first.row) return { kind: 'pairs', pairs: rows.map(({ row, where }) => parsePair(row, where)) }
   if ('score' in first.row &&
       !('label' in first.row)) return { kind: 'scores', scored: rows.map(({ row, where }) => parseScored(row, where)) }
   return { kind: 'labels', labelled: rows.map(({ row, where }) => parseLabelled(row, where)) }
 }
-
-type Row = Readonly<Record<string, unknown>>
 
 function refuse (where: string, problem: string, value: unknown): RequestError {
   return new RequestError('invalid_request', `${where}: ${problem}; got ` +

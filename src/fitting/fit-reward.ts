@@ -8,7 +8,7 @@ import { setImmediate as nextTurn } from 'node:timers/promises'
 import { RequestError } from '../errors.js'
 import { checkRewardName, type HeadDescriptor, type Naming } from '../rewards/descriptor.js'
 import type { EnsembleDescriptor } from '../rewards/kinds/ensemble.js'
-import { asPairs, splitSamples, toSamples, type Examples, type SampleAnswer, type SampleSet } from './examples.js'
+import type { Examples, SampleAnswer, SampleSet } from './examples.js'
 import { extractFeatures, type FeatureItem } from './features.js'
 import { checkQHead, withQHead } from './fit-q-head.js'
 import {
@@ -17,6 +17,7 @@ import {
 import { runFitTask } from './fit-thread.js'
 import type { ReadablePolicy } from '../rewards/readable-policy.js'
 import { pool, poolDescription, poolPrompts, referencePool } from './reference-pool.js'
+import { checkSets, minExamples, sampleSets, withoutEqual } from './sample-sets.js'
 
 /** A fit and what it is done with. */
 export interface FitRequest extends FitChoices {
@@ -26,9 +27,6 @@ export interface FitRequest extends FitChoices {
   readonly onProgress?: (progress: FitProgress) => void
   readonly signal?: AbortSignal
 }
-
-/** Fewer examples than this cannot be cross-validated and held out with any meaning. */
-export const minExamples = 20
 
 /**
  * Fits a head, or an ensemble of them. Bradley–Terry for pairs, logistic for labels, least squares for scores, on
@@ -43,11 +41,14 @@ export async function fitReward (request: FitRequest): Promise<FittedDescriptor>
 export async function fitReward (request: FitRequest): Promise<FittedDescriptor> {
   const { policy, maxAnswerTokens = 256, layers = layersToTry(policy.layers), signal, onProgress } = request
   check(request, layers)
-  const { train, test } = sampleSets(request)
-  const encoded = await encodeAll(policy, [...train.answers, ...test.answers], maxAnswerTokens, signal)
+  const all = sampleSets(request)
+  const encoded = await encodeAll(policy, [...all.train.answers, ...all.test.answers], maxAnswerTokens, signal)
   const items = encoded.map(({ promptTokens, answerTokens }) => ({
     promptTokens, answerTokens: answerTokens.slice(0, maxAnswerTokens)
   }))
+  const sets = withoutEqual(all, items)
+  checkSets(sets, request, maxAnswerTokens)
+  const { train, test, equalPairs } = sets
   const features = await extract(request, 'features', items, layers)
   onProgress?.({ phase: 'pool', done: 0, total: poolPrompts().length * pool.answersPerPrompt })
   const poolItems = await referencePool(policy, request.cacheDirectory, signal)
@@ -65,6 +66,7 @@ export async function fitReward (request: FitRequest): Promise<FittedDescriptor>
     policy: { id: policy.id, weightsSha256: policy.weightsSha256, format: policy.format },
     train: textsOnly(train),
     test: textsOnly(test),
+    equalPairs,
     lengths,
     split: request.test ? 'a separate test set' : 'a fifth of the data, by prompt',
     maxAnswerTokens,
@@ -74,7 +76,18 @@ export async function fitReward (request: FitRequest): Promise<FittedDescriptor>
     poolDescription: poolDescription(policy, poolItems.length)
   }
   const descriptor = await runFitTask(task, { signal, onProgress })
+  checkLearnt(descriptor)
   return request.qHead && descriptor.kind === 'head' ? await addQHead(descriptor, request) : descriptor
+}
+
+/** @throws RequestError for heads of zeros: pairs that contradict each other, or states that are all alike */
+function checkLearnt (descriptor: FittedDescriptor): void {
+  const heads = descriptor.kind === 'head' ? [descriptor] : descriptor.scorers as unknown as HeadDescriptor[]
+  if (heads.every(({ weights }) => weights.every(weight => weight === 0))) {
+    throw new RequestError('invalid_request',
+      'the examples must say something that the model can tell apart; they contradict each other, and the fit is all ' +
+      'zeros', { param: 'examples' })
+  }
 }
 
 function addQHead (
@@ -143,27 +156,6 @@ function countOf (examples: Examples): number {
   }
 }
 
-function sampleSets ({ train, test }: FitRequest): { train: SampleSet, test: SampleSet } {
-  const sets = test ? { train: toSamples(train), test: toSamples(test) } : splitSamples(toSamples(train))
-  for (const [name, set] of Object.entries(sets)) {
-    const { samples } = set
-    const param = name === 'test' && test ? 'test' : 'examples'
-    if (samples.length === 0) {
-      throw new RequestError('invalid_request', `the ${name} data must contain at least one example; got none`,
-        { param })
-    }
-    if (train.kind === 'labels' && new Set(samples.map(sample => sample.label)).size < 2) {
-      throw new RequestError('invalid_request',
-        `the ${name} data must contain both labels; got only ${samples[0]!.label === 1 ? 1 : 0}`, { param })
-    }
-    if (train.kind === 'scores' && asPairs(set).samples.length === 0) {
-      throw new RequestError('invalid_request',
-        `the ${name} data must contain answers to the same prompt with different scores; got none`, { param })
-    }
-  }
-  return sets
-}
-
 /** Fitting looks at the texts of answers, for a control, and never at their prompts. */
 function textsOnly ({ kind, answers, samples }: SampleSet): SampleSet {
   return { kind, answers: answers.map(({ text }) => ({ messages: [], text })), samples }
@@ -188,6 +180,10 @@ async function encodeAll (
 
 function encode (policy: ReadablePolicy, { messages, text }: SampleAnswer, maxAnswerTokens: number): FeatureItem {
   const [promptTokens, answerTokens] = [policy.promptTokens(messages), policy.answerTokens(text)]
+  if (answerTokens.length === 0) {
+    throw new RequestError('invalid_request', `an answer must be at least one token; got none for ${JSON.stringify(text)}`,
+      { param: 'examples' })
+  }
   const needed = promptTokens.length + Math.min(answerTokens.length, maxAnswerTokens) + 1
   if (needed > policy.contextLength) {
     throw new RequestError('context_length_exceeded', 'prompt, answer and end token must fit the context ' +

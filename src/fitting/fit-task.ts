@@ -78,6 +78,8 @@ export interface FitTask extends Pick<FitChoices, 'name' | 'description' | 'data
   readonly policy: Head['policy']
   readonly train: SampleSet
   readonly test: SampleSet
+  /** Pairs that were left out of both, for their answers are equal as they are read. */
+  readonly equalPairs: number
   /** Tokens of each answer of `train`, then of `test`, before any cut. */
   readonly lengths: readonly number[]
   /** What the test set is. */

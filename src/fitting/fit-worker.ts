@@ -45,7 +45,8 @@ function chooseLayer (task: FitTask, onProgress: (progress: FitProgress) => void
       examples: train.samples.length,
       regularization: best.lambda,
       maxAnswerTokens,
-      cutAnswers: lengths.filter(length => length > maxAnswerTokens).length
+      cutAnswers: lengths.filter(length => length > maxAnswerTokens).length,
+      ...(task.equalPairs > 0 ? { equalPairs: task.equalPairs } : {})
     }
   }
 }

@@ -7,6 +7,7 @@ import { readFileSync } from 'node:fs'
 import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { packageRoot } from '../package-root.js'
+import { RequestError } from '../errors.js'
 import { writeAtomically } from '../atomic-file.js'
 import type { Members, Normalization } from '../rewards/descriptor-parts.js'
 import { meanAndStd, significant } from '../statistics/metrics.js'
@@ -103,9 +104,14 @@ export function poolDescription ({ id, format }: PolicyInfo, answers: number): s
 /**
  * Reference statistics of the raw scores of a pool, to seven digits; scores that are all equal get 1 as standard
  * deviation.
+ * @throws RequestError for scores that are not finite, or none
  */
 export function referenceStatistics (scores: readonly number[], description: string): Normalization {
   const { mean, std } = meanAndStd(scores)
+  if (!Number.isFinite(mean) || !Number.isFinite(std)) {
+    throw new RequestError('scorer_failed', 'the reward must give finite scores of the reference pool; got ' +
+      `${scores.length === 0 ? 'an empty pool' : scores.find(score => !Number.isFinite(score)) ?? mean}`)
+  }
   return { mean: significant(mean), std: significant(std) || 1, pool: description }
 }
 

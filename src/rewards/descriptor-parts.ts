@@ -61,7 +61,9 @@ export const fitSchema = Type.Object({
   uncertainty: Type.Optional(Type.Union([Type.Literal('bootstrap'), Type.Literal('laplace')])),
   /** Answers were cut to this many tokens. */
   maxAnswerTokens: Type.Integer({ minimum: 1 }),
-  cutAnswers: Type.Integer({ minimum: 0 })
+  cutAnswers: Type.Integer({ minimum: 0 }),
+  /** Pairs that were left out, for their answers are equal in so many tokens. */
+  equalPairs: Type.Optional(Type.Integer({ minimum: 1 }))
 }, closed)
 
 /** What a user's reward was made from. */
@@ -70,6 +72,8 @@ export const adaptationSchema = Type.Object({
   from: Type.String(),
   version: Type.String(),
   pairs: Type.Integer({ minimum: 1 }),
+  /** Pairs that were left out, for their answers are equal as they are read. */
+  equalPairs: Type.Optional(Type.Integer({ minimum: 1 })),
   /**
    * Leave-one-out pair accuracy: of the adapted reward, of the reward it is from, and of adapting as many random heads.
    */

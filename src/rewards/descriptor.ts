@@ -3,11 +3,12 @@
  * files and which kind reads which fields, not how a score is computed or asked for (`resolve-scorer.ts`).
  */
 import { createHash } from 'node:crypto'
-import { readdir, readFile } from 'node:fs/promises'
+import { readdir } from 'node:fs/promises'
 import { dirname, join } from 'node:path'
 import { Type, type TObject, type TProperties } from 'typebox'
 import { Value } from 'typebox/value'
 import { RequestError } from '../errors.js'
+import { readTextFile } from '../text-file.js'
 import { isObject } from '../validation.js'
 import { closed, naming } from './descriptor-parts.js'
 import { classifierFields, classifierSource, valueFields, type ClassifierDescriptor } from './kinds/classifier.js'
@@ -103,7 +104,7 @@ function checkShape (schema: TObject, value: unknown): void {
   }
   const error = errors[0]!
   const found = error.instancePath === '' ? undefined : Value.Pointer.Get(value, error.instancePath)
-  const shown = found === undefined ? '' : `; got ${JSON.stringify(found).slice(0, 80)}`
+  const shown = found === undefined || /\/(?:url|apiKeyEnv)$/.test(error.instancePath) ? '' : `; got ${JSON.stringify(found).slice(0, 80)}`
   throw new Violation(`${error.instancePath === '' ? 'the object' : error.instancePath} ${error.message}${shown}`)
 }
 
@@ -168,6 +169,20 @@ export function checkRewardName (name: string): void {
 }
 
 /**
+ * A descriptor as its file holds it, which can be read again.
+ * @throws RequestError for a number that is not finite, which JSON has no way to write, and as `parseRewardFamily`
+ */
+export function descriptorText (descriptor: RewardDescriptor, file: string, remotes: Remotes = noRemotes): string {
+  const text = JSON.stringify(descriptor, (field, value: unknown) => {
+    if (typeof value !== 'number' || Number.isFinite(value)) return value
+    throw new RequestError('invalid_request',
+      `reward "${descriptor.name}" cannot be kept: ${field} must be a finite number; got ${value}`)
+  })
+  parseRewardFamily(text, file, remotes)
+  return `${text}\n`
+}
+
+/**
  * Reads one descriptor.
  * @param text the file's content
  * @param file its name, for messages
@@ -209,7 +224,7 @@ export async function loadRewards (
       .catch((error: Error) => { throw broken(directory, `cannot read the directory: ${error.message}`, error) })
     for (const entry of entries.filter(name => name.endsWith('.json')).sort()) {
       const file = join(directory, entry)
-      const family = parseRewardFamily(await readFile(file, 'utf8'), file, remotes)
+      const family = parseRewardFamily(readTextFile(file), file, remotes)
       const other = families.get(family.name)
       if (other) throw broken(file, `name "${family.name}" is already used by ${other.file}`)
       families.set(family.name, family)

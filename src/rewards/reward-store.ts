@@ -7,7 +7,7 @@ import { join } from 'node:path'
 import { RequestError } from '../errors.js'
 import { storageError, writeAtomically } from '../atomic-file.js'
 import {
-  loadRewards, parseRewardFamily, rewardNotFound, type RewardDescriptor, type RewardFamily
+  descriptorText, loadRewards, parseRewardFamily, rewardNotFound, type RewardDescriptor, type RewardFamily
 } from './descriptor.js'
 import type { Remotes } from './kinds/remote.js'
 
@@ -72,7 +72,7 @@ export class RewardStore {
   async save (descriptor: RewardDescriptor): Promise<RewardFamily> {
     this.checkFree(descriptor.name, true)
     const file = this.#fileOf(descriptor.name)
-    const text = `${JSON.stringify(descriptor)}\n`
+    const text = descriptorText(descriptor, file, this.#folders.remotes)
     const family = parseRewardFamily(text, file, this.#folders.remotes)
     await writeAtomically(file, text, 'rewards')
     this.#families.set(family.name, family)

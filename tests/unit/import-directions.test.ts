@@ -8,7 +8,8 @@ import { packageRoot } from '../../src/package-root.js'
  * Folder (or root file) → what it may import beside itself. Files at the root that everything may import are
  * `anywhere`.
  */
-const anywhere = ['errors', 'atomic-file', 'package-root', 'bounded-concurrency', 'validation', 'checker']
+const anywhere = ['errors', 'atomic-file', 'package-root', 'bounded-concurrency', 'validation', 'checker', 'pattern',
+  'text-file']
 const below = {
   errors: [],
   'atomic-file': [],
@@ -16,19 +17,22 @@ const below = {
   'package-root': [],
   validation: [],
   checker: [],
+  pattern: [],
+  'text-file': [],
   'config-file': [],
   settings: [],
   config: ['config-file', 'settings'],
   metrics: [],
   statistics: [],
+  answers: [],
   runtime: [],
   models: ['runtime'],
   engine: ['runtime', 'models'],
-  rewards: ['statistics', 'runtime', 'models', 'engine'],
+  rewards: ['answers', 'statistics', 'runtime', 'models', 'engine'],
   fitting: ['statistics', 'engine', 'rewards'],
   policies: [],
   'policies/local': ['engine', 'policies'],
-  decoding: ['policies'],
+  decoding: ['answers', 'policies'],
   feedback: ['rewards', 'fitting'],
   grammar: ['models'],
   serving: [
@@ -71,7 +75,7 @@ const homes: ReadonlyArray<readonly [RegExp, ...string[]]> = [
   [/^fastify$|^@fastify\//, 'api/'], [/^cli-table3$/, 'cli/'], [/^@mlc-ai\//, 'grammar/'],
   [/^echarts/, 'reporting/plot.ts'], [/^@photostructure\/sqlite$/, 'feedback/'], [/^prom-client$/, 'metrics/'],
   [/^yaml$/, 'config-file.ts'], [/^ajv/, 'checker.ts', 'rewards/kinds/rules/json-schema-rule.ts'],
-  [/^eld/, 'rewards/kinds/rules/language.ts']
+  [/^re2js$/, 'pattern.ts'], [/^eld/, 'rewards/kinds/rules/language.ts']
 ]
 
 /** Imports and exports of modules, the names perhaps on several lines: whether of types only, and from where. */

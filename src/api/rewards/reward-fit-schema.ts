@@ -23,7 +23,11 @@ const exampleSchema = Type.Union([
 
 /** Examples, all of one kind; other fields may stand beside these and are not read. Read by `readExamples`. */
 const examplesSchema = checkedApart<Array<Static<typeof exampleSchema>>>(
-  Type.Array(exampleSchema, { minItems: 1, description: 'pairs, labelled answers or scored answers' }), 'array')
+  Type.Array(exampleSchema, {
+    minItems: 1,
+    description: 'pairs, labelled answers or scored answers; also rows of TRL, UltraFeedback, HH-RLHF, HelpSteer and ' +
+    'Nectar as published'
+  }), 'array')
 
 const ensembleSchema = Type.Object({
   heads: Type.Integer({ minimum: 2, maximum: 32, default: 5 }),

@@ -1,6 +1,7 @@
 /** JSON files of a model's folder. */
 import { readFile, stat } from 'node:fs/promises'
 import { join } from 'node:path'
+import { decodeText } from '../../text-file.js'
 import { isObject } from '../../validation.js'
 import { refuseModel } from './decoder-tensors.js'
 
@@ -12,8 +13,9 @@ export const exists = (path: string): Promise<boolean> => stat(path).then(() => 
 
 /** @throws RequestError if it is missing or holds no object */
 export async function readJson (folder: string, name: string): Promise<Fields> {
-  const text =
-    await readFile(join(folder, name), 'utf8').catch(() => { throw refuseModel({ path: folder }, `it has no ${name}`) })
+  const bytes =
+    await readFile(join(folder, name)).catch(() => { throw refuseModel({ path: folder }, `it has no ${name}`) })
+  const text = decodeText(bytes, join(folder, name))
   try {
     const value: unknown = JSON.parse(text)
     if (isObject(value)) return value

@@ -5,6 +5,7 @@
  */
 import { join } from 'node:path'
 import { RequestError } from '../../errors.js'
+import { compilePattern } from '../../pattern.js'
 import type { DecoderConfig } from '../decoder-config.js'
 import { checkDecoder, positiveNumber, refuseModel, scoreTensors } from './decoder-tensors.js'
 import { encodings } from './dequantize.js'
@@ -63,7 +64,7 @@ const fixedFields: FixedFields = [
 
 function matches (path: string, pattern: string, module: string): boolean {
   try {
-    return new RegExp(`^(.*\\.)?(${pattern})$`).test(module)
+    return compilePattern(`^(.*\\.)?(${pattern})$`).test(module)
   } catch {
     throw refuseModel({ path },
       `adapter_config.json: ${JSON.stringify(pattern)} is not a valid pattern of module names`)

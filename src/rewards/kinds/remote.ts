@@ -52,12 +52,28 @@ const maxInFlight = 8
 /** A response larger than this is not read. */
 const maxResponseBytes = 8 << 20
 
+/** An address as messages show it: no user, no password, no query. */
+const shownUrl = (url: string): string => url.replace(/^([a-z]*:\/\/)?[^?#]*@/is, '$1…@').replace(/[?#].*$/s, '?…')
+
+/** Names of query parameters that hold secrets. */
+const secretName = /key|token|secret|passw|auth|sig|credential/i
+
+/** @throws RequestError for an address that holds a secret, without saying it */
+function checkHoldsNoSecret (url: string): void {
+  const { username, password, searchParams } = new URL(url)
+  const named = [...searchParams.keys()].find(name => secretName.test(name))
+  if (username !== '' || password !== '' || named !== undefined) {
+    throw refuse('url',
+      'must hold no secret (user, password, key); apiKeyEnv names an environment variable with the key', shownUrl(url))
+  }
+}
+
 /** Origins as URLs write them. @throws RequestError for what is not an http or https origin */
 export function parseOrigins (origins: readonly string[]): string[] {
   return origins.map(one => {
     const url = URL.canParse(one) ? new URL(one) : null
     if (!url || !/^https?:$/.test(url.protocol) || one.replace(/\/$/, '').toLowerCase() !== url.origin) {
-      throw refuse('remote-scorers', 'must contain origins, such as http://127.0.0.1:8001', one)
+      throw refuse('remote-scorers', 'must contain origins, such as http://127.0.0.1:8001', shownUrl(one))
     }
     return url.origin
   })
@@ -180,6 +196,7 @@ class RemoteScorer {
   readonly #member: AnswerMember
   readonly #context: OpenContext
   readonly #batch: RemoteBatch
+  readonly #apiKey: string | null
   #asked = 0
   #failed = 0
 
@@ -187,6 +204,7 @@ class RemoteScorer {
     this.#descriptor = descriptor
     this.#member = member
     this.#context = context
+    this.#apiKey = apiKey
     this.#batch = new RemoteBatch(descriptor, apiKey, context.request.signal)
   }
 
@@ -196,7 +214,9 @@ class RemoteScorer {
       return { raw: await this.#batch.score(item) }
     } catch (error) {
       this.#context.request.signal.throwIfAborted()
-      const problem = `reward "${this.#context.name}": the remote scorer ${(error as Error).message}`
+      const said = (error as Error).message
+      const safe = this.#apiKey === null ? said : said.replaceAll(this.#apiKey, '…')
+      const problem = `reward "${this.#context.name}": the remote scorer ${safe}`
       if (this.#descriptor.onFailure !== 'policy_only') {
         throw new RequestError('scorer_failed', problem, { cause: error })
       }
@@ -212,7 +232,12 @@ class RemoteScorer {
 function apiKeyOf ({ apiKeyEnv }: RemoteDescriptor, { secret }: Remotes): string | null {
   if (apiKeyEnv === undefined) return null
   const key = secret(apiKeyEnv)
-  if (key === null) throw refuse('apiKeyEnv', 'must name an environment variable that is set', apiKeyEnv)
+  // Who writes the key itself here must not find it in a log.
+  const shown = /^[A-Z_][A-Z0-9_]*$/.test(apiKeyEnv) ? apiKeyEnv : '…'
+  if (key === null) throw refuse('apiKeyEnv', 'must name an environment variable that is set', shown)
+  if (!/^[!-~]+$/.test(key)) {
+    throw refuse('apiKeyEnv', 'must name a variable whose value can be sent as a bearer token (visible ASCII)', shown)
+  }
   return key
 }
 
@@ -223,10 +248,11 @@ function apiKeyOf ({ apiKeyEnv }: RemoteDescriptor, { secret }: Remotes): string
 export function remoteSource (descriptor: RemoteDescriptor, remotes: Remotes): RewardSource {
   const { url, members, protocol, label } = descriptor
   const origin = URL.canParse(url) ? new URL(url).origin : null
+  if (origin !== null) checkHoldsNoSecret(url)
   if (origin === null || !remotes.origins.includes(origin)) {
     throw refuse('url',
       `must have an origin allowed by the setting remote-scorers (${remotes.origins.join(', ') || 'none allowed'})`,
-      url)
+      shownUrl(url))
   }
   if (label !== undefined &&
       protocol !== 'classify') throw refuse('label', 'is only valid with the protocol classify', label)

@@ -4,6 +4,7 @@ import { analyseVerified, loadConstraints, withChecks, type VerifiedPrompt } fro
 import type { ServedModel } from '../../../src/serving/served-models.js'
 import type { OpenContext } from '../../../src/rewards/reward-kind.js'
 import type { Answer, Prompt } from '../../../src/rewards/scorer.js'
+import { oneAnswer } from '../../helpers/resolve-alone.js'
 
 const constraints = loadConstraints()
 const bare = { rewards: [] as unknown } as ServedModel
@@ -11,7 +12,7 @@ const bare = { rewards: [] as unknown } as ServedModel
 /** Whether a text passes all checks of a constraint. */
 async function passes (constraint: (typeof constraints)[number], text: string): Promise<boolean> {
   const { source } = withChecks(bare, constraint).rewards[0]!
-  const scorer = source.open('outcome', { direction: 1 } as OpenContext)
+  const scorer = source.open('outcome', { direction: 1, request: oneAnswer } as unknown as OpenContext)
   const [score] = await scorer.score({ messages: [], text: '', tokens: [] } as Prompt,
     [{ text, tokens: [1], final: true } as unknown as Answer])
   return score!.raw === 1

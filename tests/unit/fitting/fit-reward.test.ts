@@ -184,3 +184,31 @@ test('what cannot work is refused before anything is read', async () => {
   await assert.rejects(fitReward(request({ train: flat })),
     /train data .*different scores/)
 })
+
+test('pairs whose answers are equal as they are read are left out, and refused where all are', async () => {
+  const long = (answer: string, tail: string): string => `${answer} ${tail}`
+  const equal = pairs.pairs.map(({ messages, chosen }) => ({ messages, chosen, rejected: chosen }))
+  const equalWhenCut = pairs.pairs.map(({ messages, chosen }) =>
+    ({ messages, chosen: long(chosen, '5 6'), rejected: long(chosen, '1 2') }))
+  const fails = (train: Examples): Promise<void> =>
+    assert.rejects(fitReward(request({ train, maxAnswerTokens: 8 })), { code: 'invalid_request', param: 'examples' })
+  await fails({ kind: 'pairs', pairs: equal })
+  await fails({ kind: 'pairs', pairs: equalWhenCut })
+  const descriptor = await fitReward(request({
+    train: { kind: 'pairs', pairs: [...pairs.pairs, ...equal.slice(0, 6), ...equalWhenCut.slice(0, 3)] },
+    maxAnswerTokens: 8
+  }))
+  assert.equal(descriptor.fit!.equalPairs, 9)
+  assert.equal(descriptor.metrics!.byPrefix.at(-1)!.accuracy, 1)
+  const contradicting = pairs.pairs.flatMap(({ messages, chosen, rejected }) =>
+    [{ messages, chosen, rejected }, { messages, chosen: rejected, rejected: chosen }])
+  await fails({ kind: 'pairs', pairs: contradicting })
+})
+
+test('a test set whose error cannot be known is refused before anything is read', async () => {
+  let isRead = false
+  const policy = { ...toyPolicy(), get endTokens () { isRead = true; return toyPolicy().endTokens } }
+  const test: Examples = { kind: 'pairs', pairs: pairs.pairs.slice(0, 1) }
+  await assert.rejects(fitReward(request({ test, policy })), { code: 'invalid_request', param: 'test' })
+  assert.ok(!isRead)
+})

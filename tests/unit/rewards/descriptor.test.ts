@@ -3,7 +3,7 @@ import { mkdtemp, rm, writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { loadRewards, parseRewardFamily } from '../../../src/rewards/descriptor.js'
+import { descriptorText, loadRewards, parseRewardFamily } from '../../../src/rewards/descriptor.js'
 
 const normalization = { mean: 1, std: 2, pool: 'a pool' }
 const head = {
@@ -47,13 +47,35 @@ test('a broken descriptor is refused with file, field and value', () => {
     /\/members\/outcome\/normalization\/std .*; got 0/)
 })
 
-test('a pattern that does not compile or could take exponential time is refused when the file is read', () => {
+test('a pattern that RE2 cannot match is refused when the file is read', () => {
   const regex = { name: 'asks', description: 'x', kind: 'rule', rule: 'regex' }
-  assert.throws(() => parse({ ...regex, pattern: '(' }),
-    /reward kind\.json: pattern .*\(Invalid regular expression/)
-  assert.throws(() => parse({ ...regex, pattern: '(a+)+$' }),
-    /reward kind\.json: pattern .*; got "\(a\+\)\+\$"/)
+  assert.throws(() => parse({ ...regex, pattern: '(' }), /reward kind\.json: pattern .*\(missing closing \)/)
+  assert.throws(() => parse({ ...regex, pattern: '(a)\\1' }),
+    /reward kind\.json: pattern .*backreferences.*; got "\(a\)/)
   assert.throws(() => parse({ ...regex, pattern: 'a', flags: 'g' }), /\/flags/)
+})
+
+test('a descriptor with a number that JSON cannot write is not kept, and what is kept can be read', () => {
+  const written = (std: number): string => descriptorText(
+    {
+      name: 'a',
+      description: 'x',
+      kind: 'rule',
+      rule: 'length',
+      members: { outcome: { normalization: { mean: 0, std, pool: 'p' } } }
+    }, 'a.json')
+  assert.equal(parseRewardFamily(written(2), 'a.json').name, 'a')
+  for (const std of [NaN, Infinity]) assert.throws(() => written(std), /reward "a" cannot be kept: std .*; got (NaN|Inf)/)
+  assert.throws(() => written(-1), { code: 'invalid_request' })
+})
+
+test('files with a byte order mark are read, files that are not UTF-8 refused with their line', async t => {
+  const folder = await mkdtemp(join(tmpdir(), 'rewards-'))
+  t.after(() => rm(folder, { recursive: true }))
+  await writeFile(join(folder, 'a.json'), `\ufeff${JSON.stringify({ ...head, name: 'a' })}`)
+  assert.deepEqual((await loadRewards([folder])).map(({ name }) => name), ['a'])
+  await writeFile(join(folder, 'b.json'), Buffer.from('{"name": "b",\n"description": "señor"}', 'latin1'))
+  await assert.rejects(loadRewards([folder]), /b\.json:2: must be UTF-8/)
 })
 
 test('folders are read together, sorted by name, and a name may stand once', async t => {

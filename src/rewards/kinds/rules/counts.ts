@@ -6,7 +6,11 @@ import { unspaced } from './words.js'
 
 /** Number of tokens of the answer, not a share: a weight of −1 prefers short answers. */
 export const length = defineRule({
-  fields: {}, members: ['outcome', 'prefix'], unscaled: true, compile: () => ({ tokens }) => tokens.length
+  fields: {},
+  members: ['outcome', 'prefix'],
+  unscaled: true,
+  instant: true,
+  compile: () => ({ tokens }) => tokens.length
 })
 
 const segmenter = new Intl.Segmenter('en', { granularity: 'word' })

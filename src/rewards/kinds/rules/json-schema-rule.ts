@@ -2,18 +2,19 @@
 import { Ajv2020 } from 'ajv/dist/2020.js'
 import { Type } from 'typebox'
 import { refuse } from '../../../validation.js'
-import { compilePattern } from './regex.js'
+import { rulePattern } from './regex.js'
 import { defineRule } from './rule.js'
 
-/** Patterns inside a schema are held to what the regex rule's are. */
-const safePattern = Object.assign((pattern: string, flags: string) => compilePattern(pattern, flags),
-  { code: 'safePattern' })
+/** Patterns inside a schema are matched as the regex rule's are. Ajv tells them apart by their text. */
+const schemaPattern = Object.assign(
+  (pattern: string, flags: string) => ({ ...rulePattern(pattern, flags), toString: () => `/${pattern}/${flags}` }),
+  { code: 'schemaPattern' })
 
 function compileSchema (schema: object): (value: unknown) => boolean {
   try {
     // A validator of its own for each descriptor: schemas with equal $id do not meet. Strict: a keyword or format
     // nobody knows is a mistake.
-    return new Ajv2020({ strict: true, allErrors: false, code: { regExp: safePattern } }).compile(schema)
+    return new Ajv2020({ strict: true, allErrors: false, code: { regExp: schemaPattern } }).compile(schema)
   } catch (error) {
     throw refuse('schema', `must be a JSON Schema (2020-12) without unknown keywords (${(error as Error).message})`,
       schema)

@@ -1,23 +1,12 @@
 /** The rule that an answer ends in the right number, for prompts whose right number is known: a verifier of sums. */
 import { Type } from 'typebox'
+import { finalNumber } from '../../../answers/extract.js'
 import { RequestError } from '../../../errors.js'
-import type { Prompt } from '../../scorer.js'
+import type { RulePrompt } from './rule-thread.js'
 import { defineRule } from './rule.js'
 
-const number = /[-+−]?(?:\d{1,3}(?:,\d{3})+|\d+)(?:\.\d+)?(?:[eE][-+]?\d+)?|[-+−]?\.\d+/g
-
-/**
- * The number an answer ends in: after the last `####` (as GSM8K marks it) or inside the last `\boxed{…}` if there is
- * one, else the last number of the text. Commas between thousands are read over; null where there is no number.
- */
-export function finalNumber (text: string): number | null {
-  const marked = Math.max(text.lastIndexOf('####'), text.lastIndexOf('\\boxed{'))
-  const found = marked >= 0 ? text.slice(marked).match(number)?.[0] : text.match(number)?.at(-1)
-  return found === undefined ? null : Number(found.replaceAll(',', '').replace('−', '-'))
-}
-
 /** What was asked last. */
-const question = ({ messages }: Prompt): string => messages.findLast(({ role }) => role === 'user')?.content ?? ''
+const question = ({ messages }: RulePrompt): string => messages.findLast(({ role }) => role === 'user')?.content ?? ''
 
 /** 1 where the final number is the one that `answers` gives for the last user message, within `tolerance`; else 0. */
 export const numericAnswer = defineRule({

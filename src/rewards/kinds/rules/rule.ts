@@ -1,9 +1,10 @@
 /** What a rule is: a score that follows from an answer's text or tokens alone. It needs no model and costs nothing. */
 import type { Static, TObject, TProperties } from 'typebox'
-import type { Answer, Prompt, AnswerMember } from '../../scorer.js'
+import type { AnswerMember } from '../../scorer.js'
+import type { RuleAnswer, RulePrompt } from './rule-thread.js'
 
 /** The raw score of one answer. */
-export type RuleScore = (answer: Answer, prompt: Prompt) => number | Promise<number>
+export type RuleScore = (answer: RuleAnswer, prompt: RulePrompt) => number | Promise<number>
 
 /** One rule. Its raw score is the share of its checks that hold, 0 to 1, unless `unscaled`. */
 export interface Rule {
@@ -13,6 +14,8 @@ export interface Rule {
   readonly members: readonly AnswerMember[]
   /** True where raw scores have no scale of their own, so that a descriptor must bring statistics. */
   readonly unscaled?: true
+  /** True where a score takes no time, whatever the text: it is computed where it is asked for. */
+  readonly instant?: true
   /**
    * The rule of one descriptor.
    * @throws RequestError naming the field, the rule and the value, for what the schema cannot say

@@ -2,13 +2,14 @@
 import { Type, type Static, type TProperties } from 'typebox'
 import { RequestError } from '../../../errors.js'
 import { membersSchema, type Normalization } from '../../descriptor-parts.js'
-import type { RewardSource } from '../../reward-kind.js'
-import type { AnswerMember } from '../../scorer.js'
+import type { OpenContext, RawScore, RewardSource } from '../../reward-kind.js'
+import type { Answer, AnswerMember, Prompt } from '../../scorer.js'
 import { bulletCount, length, wordCount } from './counts.js'
 import { jsonSchema } from './json-schema-rule.js'
 import { language } from './language.js'
 import { numericAnswer } from './numeric-answer.js'
 import { regex } from './regex.js'
+import { RuleThread } from './rule-thread.js'
 import type { Rule } from './rule.js'
 import { bannedWords, mustMention } from './words.js'
 
@@ -48,11 +49,27 @@ export function ruleFields (name: RuleName): TProperties {
   }
 }
 
+const thread = new RuleThread()
+
+/** Scores answers in the rules' thread, in order. */
+async function scoreInThread (
+  descriptor: string, { messages }: Prompt, answers: readonly Answer[], { name, request: { signal } }: OpenContext
+): Promise<RawScore[]> {
+  try {
+    return await Promise.all(answers.map(async ({ text, final }) =>
+      ({ raw: await thread.score({ descriptor, answer: { text, tokens: [], final }, prompt: { messages } }, signal) })))
+  } catch (error) {
+    if (signal.aborted || error instanceof RequestError) throw error
+    throw new RequestError('scorer_failed', `reward "${name}": the rule ${(error as Error).message}`, { cause: error })
+  }
+}
+
 /** @throws RequestError for fields that no rule can follow, and statistics of a member that the rule does not have */
 export function ruleSource (descriptor: RuleDescriptor): RewardSource {
   const rule: Rule = rules[descriptor.rule]
   const fields = descriptor as unknown as Readonly<Record<string, unknown>>
   const score = rule.compile(fields)
+  const text = JSON.stringify(descriptor)
   const ceiling = rule.compileCeiling?.(fields)
   const stated = Object.keys(descriptor.members ?? {}) as AnswerMember[]
   const foreign = stated.find(member => !rule.members.includes(member))
@@ -63,11 +80,13 @@ export function ruleSource (descriptor: RuleDescriptor): RewardSource {
   return {
     members: rule.unscaled ? stated : rule.members,
     incompatibility: () => null,
-    open: member => ({
+    open: (member, context) => ({
       normalization: descriptor.members?.[member]?.normalization ?? shareNormalization,
       layers: [],
       forks: false,
-      score: (prompt, answers) => Promise.all(answers.map(async answer => ({ raw: await score(answer, prompt) }))),
+      score: (prompt, answers) => rule.instant
+        ? Promise.all(answers.map(async answer => ({ raw: await score(answer, prompt) })))
+        : scoreInThread(text, prompt, answers, context),
       ...(ceiling && { ceiling })
     })
   }

@@ -189,3 +189,24 @@ test('the setting takes origins and nothing else', () => {
     assert.throws(() => parseOrigins([bad]), /remote-scorers .*; got /)
   }
 })
+
+test('addresses that hold a secret are refused, and no error says one', async t => {
+  const refused = (fields: object, { param }: { param: RegExp }, allowed: readonly string[] = ['http://a:1']): void => {
+    assert.throws(() => parseRewardFamily(JSON.stringify({ ...descriptor, ...fields }), 'far.json',
+      { origins: allowed, secret: variable => variable === 'ODD' ? 'ses\name' : null }),
+    ({ message }: RequestError) => param.test(message) && !/sesame|hunter/.test(message))
+  }
+  for (const url of ['http://user:hunter2@a:1/score', 'http://hunter2@a:1/score', 'http://a:1/score?api_key=hunter2',
+    'http://a:1/x?access_token=hunter2', 'http://user:hunter2@elsewhere:1/x', 'http://b:1/?hunter2',
+    'hunter2@nowhere']) {
+    refused({ url }, { param: /url must/ })
+  }
+  refused({ url: `http://user:hunter2@a:1/${'x'.repeat(2000)}` }, { param: /\/url/ })
+  for (const apiKeyEnv of ['hunter2', 'sk-hunter2', 'ODD']) {
+    refused({ url: 'http://a:1/s', apiKeyEnv }, { param: /apiKeyEnv/ })
+  }
+  assert.throws(() => parseOrigins(['http://user:hunter2@a:1']), error => !/hunter2/.test((error as Error).message))
+  const server = await serve(t, () => 'no: sesame is no key of ours' as unknown as object)
+  await assert.rejects(scoreTexts(remote(server.origin, { apiKeyEnv: 'FAR_KEY' }), ['cat']),
+    error => !/sesame/.test((error as Error).message))
+})

@@ -3,8 +3,6 @@ import { test } from 'node:test'
 import { parseRewardFamily } from '../../../../../src/rewards/descriptor.js'
 import { countBullets, countWords } from '../../../../../src/rewards/kinds/rules/counts.js'
 import { languages } from '../../../../../src/rewards/kinds/rules/language.js'
-import { finalNumber } from '../../../../../src/rewards/kinds/rules/numeric-answer.js'
-import { hasNestedRepetition } from '../../../../../src/rewards/kinds/rules/regex.js'
 import { rules, type RuleName } from '../../../../../src/rewards/kinds/rules/rules.js'
 import { phrasePattern } from '../../../../../src/rewards/kinds/rules/words.js'
 import type { Answer, AnswerMember } from '../../../../../src/rewards/scorer.js'
@@ -49,13 +47,31 @@ test('regex is 1 where the pattern matches and 0 where not, however often it is 
   assert.deepEqual([normalization.mean, normalization.std], [0.5, 0.5])
 })
 
-test('patterns that repeat a repeating group are told from those that do not', () => {
-  for (const pattern of ['(a+)+', '(a*)*b', '((ab)+c)*', '(?:x{2,})+', '(a|b+)*']) {
-    assert.ok(hasNestedRepetition(pattern), pattern)
+test('patterns are Python’s and PCRE’s where they mean one thing, else refused when they are read', async () => {
+  assert.deepEqual(await scores('regex', { pattern: '\\A\\d+\\z' }, ['12', '12a', '12\n']), [1, 0, 0])
+  assert.deepEqual(await scores('regex', { pattern: '^\\p{L}+$' }, ['été', '12']), [1, 0])
+  assert.throws(() => family('regex', { pattern: '\\A\\d+\\Z' }),
+    /mine\.json: pattern must be .*written \\z or \$, not: \\Z at position 5/)
+  assert.throws(() => family('regex', { pattern: '^(?=a)' }), /look-arounds are not supported: \(\?=a at position 1/)
+})
+
+test('patterns of polynomial and exponential time to others are matched in time that grows with the text', async () => {
+  const text = `${'a'.repeat(28)}!`
+  for (const pattern of ['^(\\w{1,20}\\s?){1,50}$', '^(a+)+$', '^(a|a)*$', '^(a|aa)+$', '^a*a*a*a*a*a*$']) {
+    assert.deepEqual(await scores('regex', { pattern }, [text, text.slice(0, -1), `${'a'.repeat(5000)}!`]), [0, 1, 0])
+    assert.deepEqual(await scores('json_schema', { schema: { type: 'string', pattern } }, [JSON.stringify(text)]), [0])
   }
-  for (const pattern of ['(a+)b+', '(ab)+', '\\(a+\\)+', '[(a+)]+', '(a+){2}', '(a+)?', '[\\])+]+x']) {
-    assert.ok(!hasNestedRepetition(pattern), pattern)
+})
+
+test('each pattern of a schema is its own', async () => {
+  const schema = {
+    type: 'object',
+    properties: { a: { type: 'string', pattern: '^x' }, b: { type: 'string', pattern: '^y' } },
+    patternProperties: { '^z': { type: 'integer' } },
+    additionalProperties: true
   }
+  assert.deepEqual(await scores('json_schema', { schema },
+    ['{"a":"x","b":"y","z1":1}', '{"a":"x","b":"x"}', '{"a":"y"}', '{"z1":"1"}']), [1, 0, 0, 0])
 })
 
 test('json_schema holds where the whole answer is JSON that the schema accepts, and judges whole ' +
@@ -72,14 +88,14 @@ test('json_schema holds where the whole answer is JSON that the schema accepts, 
   assert.deepEqual(family('json_schema', { schema }).members, ['outcome'])
 })
 
-test('a schema with unknown keywords, formats or dangerous patterns is refused when it is read', () => {
+test('a schema with unknown keywords, formats or patterns that RE2 cannot match is refused when it is read', () => {
   const refused = (schema: unknown, message: RegExp): void => {
     assert.throws(() => family('json_schema', { schema }), message)
   }
   refused({ typ: 'object' },
     /mine\.json: schema must be a JSON Schema .*unknown keyword: "typ".*; got \{"typ":"object"\}/)
   refused({ type: 'string', format: 'email' }, /unknown format "email"/)
-  refused({ type: 'string', pattern: '(a+)+' }, /pattern/)
+  refused({ type: 'string', pattern: '(a)\\1' }, /pattern .*backreferences are not supported/)
   refused({ $ref: 'https://example.com/schema.json' }, /can't resolve reference/)
   refused('object', /\/schema must be object; got "object"/)
 })
@@ -111,14 +127,6 @@ test('words are Unicode’s, bullets are lines that begin with a sign and say so
   assert.deepEqual(['', 'Don’t stop—now, 3.5 times!', '我喜欢猫'].map(countWords), [0, 5, 3])
   assert.deepEqual(['', '-x', '- x\n• y\n+ z\n12. w', '-\n- ', 'a - b', '**bold**'].map(countBullets),
     [0, 0, 4, 0, 0, 0])
-})
-
-test('the number an answer ends in is the marked one, else the last', () => {
-  const cases: ReadonlyArray<readonly [string, number | null]> = [
-    ['It is 3, so 1,234.50 dollars.', 1234.5], ['#### 42 (not 43)', 42], ['\\boxed{-7} of 9', -7], ['−5 degrees', -5],
-    ['none', null], ['1,2 and 3', 3], ['2.5e3', 2500], ['Answer: .5', 0.5], ['#### none, 5', 5], ['#### none', null]
-  ]
-  for (const [text, number] of cases) assert.equal(finalNumber(text), number, text)
 })
 
 test('numeric_answer knows the right number by the prompt, and says so where it does not', async () => {
