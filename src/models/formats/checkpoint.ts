@@ -3,7 +3,7 @@
  * no weight formats.
  */
 import { RequestError } from '../../errors.js'
-import { adaptModel, type Variant } from './lora-adapter.js'
+import { adaptModel, type Variant } from './adapted-model.js'
 import { closingOnError } from './binary-files.js'
 import { chatTemplate, templateOfGguf, type ChatTemplate } from '../tokenizer/chat-template.js'
 import type { DecoderConfig } from '../decoder-config.js'

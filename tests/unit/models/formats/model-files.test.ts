@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import type { Metadata } from '../../../../scripts/gguf-writer.js'
 import { RequestError } from '../../../../src/errors.js'
 import { chatTemplate, encodeChat } from '../../../../src/models/tokenizer/chat-template.js'
 import { openCheckpoint } from '../../../../src/models/formats/checkpoint.js'
@@ -66,8 +67,18 @@ test('what the graph cannot run is refused, and says why', async () => {
   }
   await assert.rejects(config({ metadata: { 'general.architecture': 'mamba' } }),
     /architecture "mamba" is not supported; supported are llama, qwen2, qwen3/)
-  await assert.rejects(config({ metadata: { 'llama.rope.scaling.type': 'yarn' } }),
-    /rope.scaling.type = "yarn" is not supported/)
+  await assert.rejects(config({ metadata: { 'llama.rope.scaling.type': 'longrope' } }),
+    /rope.scaling.type = "longrope" is not supported; supported are none, linear, yarn/)
+  const unknown: ReadonlyArray<readonly [string, Metadata]> = [['attn_logit_softcapping', { float: 50 }],
+    ['attention.sliding_window', 4096], ['attention.causal', false], ['attention.scale', { float: 0.1 }],
+    ['logit_scale', { float: 0.5 }], ['expert_count', 8], ['rope.scaling.yarn_log_multiplier', { float: 0.1 }],
+    ['attention.something_new', 1]]
+  for (const [key, value] of unknown) {
+    await assert.rejects(config({ metadata: { [`llama.${key}`]: value } }), (error: unknown) =>
+      error instanceof RequestError && error.param === 'model' &&
+      error.message.includes(`metadata llama.${key} = `) && error.message.includes('is not supported'), key)
+  }
+  await config({ metadata: { 'llama.expert_count': 0, 'llama.attention.causal': true, 'llama.logit_scale': 1 } })
   await assert.rejects(config({ metadata: { 'llama.block_count': 3 } }),
     /tensor blk.2.* must have shape \[.*\]; got none/)
   await assert.rejects(config({ without: ['blk.1.ffn_up.weight'] }),
@@ -91,9 +102,12 @@ test('what the graph cannot run is refused, and says why', async () => {
     scoreHead: null,
     contextLength: 512,
     ropeBase: 10000,
+    ropeDivisors: null,
+    ropeMagnitude: 1,
     ropeInterleaved: true,
     normEpsilon: Math.fround(1e-5),
-    tiedEmbeddings: true
+    tiedEmbeddings: true,
+    padToken: null
   })
 })
 
