@@ -110,8 +110,12 @@ export function scoreKindOf (path: string, { problem_type: type }: Fields): Scor
     Object.keys(scoreKinds).join(', '))
 }
 
-/** @throws RequestError for a pad_token_id that is no token's number */
-function padTokenOf (path: string, { pad_token_id: token }: Fields): number | null {
+/**
+ * The token that a config.json says batches are filled up with; null where it names none.
+ * @param path of the folder, for messages
+ * @throws RequestError for a pad_token_id that is no token's number
+ */
+export function padTokenOf (path: string, { pad_token_id: token }: Fields): number | null {
   if (token === undefined || token === null) return null
   if (typeof token === 'number' && Number.isInteger(token)) return token
   throw refuseModel({ path }, `config.json: pad_token_id must be the number of a token; got ${JSON.stringify(token)}`)
