@@ -99,8 +99,9 @@ export function tinyGguf ({
   const tensors = Object.entries(shapes).filter(([name]) => !without.includes(name))
     .map(([name, shape]): TensorShape => ({ name, shape, encoding: name.includes('norm') ? 'F32' : encode(name) }))
   const random = noise(seed)
+  const alignment = entries['general.alignment'] as number | undefined
   return Buffer.concat([ggufHeader(entries, tensors),
-    ...tensors.flatMap(tensor => [tensorData(tensor, random), tensorPadding(tensor)])])
+    ...tensors.flatMap(tensor => [tensorData(tensor, random), tensorPadding(tensor, alignment)])])
 }
 
 /** Writes the file. */

@@ -75,7 +75,8 @@ function openClassifier (
     async score ({ messages }, answers) {
       const sequences = answers.map(({ text, final }) => reader.tokens(withAnswer(messages, text),
         kind === 'classifier' && (final || member === 'outcome') ? 'closed' : 'open'))
-      return reader.read(sequences, ({ distribution }) => ({ raw: labelScore(distribution.logits, descriptor, scores) }))
+      return reader.read(sequences,
+        ({ distribution: { logits } }) => ({ raw: labelScore(logits, descriptor, scores) }))
     }
   }
 }

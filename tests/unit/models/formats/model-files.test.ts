@@ -59,6 +59,27 @@ test('tensors are read by name, in their shape', async () => {
   await gguf.close()
 })
 
+test('tensors are found whatever they are aligned to, and an alignment that the format does not have is ' +
+  'refused', async () => {
+  const plain = await openGguf(path)
+  const expected = await plain.read('blk.1.ffn_down.weight')
+  await plain.close()
+  for (const alignment of [8, 48, 64, 104]) {
+    const aligned = join(directory, 'aligned.gguf')
+    writeTinyGguf(aligned, { metadata: { 'general.alignment': alignment } })
+    const gguf = await openGguf(aligned)
+    assert.deepEqual(await gguf.read('blk.1.ffn_down.weight'), expected, String(alignment))
+    await gguf.close()
+  }
+  for (const alignment of [0, 4, 12, 2 ** 31, 2 ** 32 - 8]) {
+    // Written with the usual alignment, since nothing can be written with these.
+    const header = tinyGguf({ metadata: { 'general.alignment': 32 } })
+    header.writeUInt32LE(alignment, header.indexOf('general.alignment') + 'general.alignment'.length + 4)
+    await assert.rejects(openGguf(file('misaligned.gguf', header)), (error: unknown) => error instanceof RequestError &&
+      error.param === 'model' && /general.alignment must be/.test(error.message), String(alignment))
+  }
+})
+
 test('what the graph cannot run is refused, and says why', async () => {
   const config = async (options: TinyOptions): Promise<unknown> => {
     writeTinyGguf(join(directory, 'other.gguf'), options)
