@@ -18,7 +18,7 @@ import type { Metadata } from '../../scripts/gguf-writer.js'
 import { asGguf } from '../helpers/checkpoint-as-gguf.js'
 import { closedAfter } from '../helpers/closed-after.js'
 import {
-  safetensors, tinyCheckpoints, writeTinyCheckpoint, type TinyCheckpointOptions
+  safetensors, tinyCheckpoints, tinyTokenizerJson, writeTinyCheckpoint, type TinyCheckpointOptions
 } from '../helpers/tiny-checkpoint.js'
 import { tinyServer } from '../helpers/tiny-server.js'
 
@@ -240,6 +240,30 @@ test('a checkpoint that is damaged, or computes what the graph does not, is refu
   await broken({}, /tensor a has type "I64".*F32, F16, BF16/, one('a', 'I64', [1], 8))
   await broken({}, /tensor a of shape \[2\] in F32 needs 8 bytes; its data_offsets span 4/, one('a', 'F32', [2], 4))
   await broken({}, /tensor a .*shape.*\[-1\]/, one('a', 'F32', [-1], 4))
+})
+
+test('an added token behind the embedding is left out where nothing asks for it, and refused by its number where ' +
+  'something does', async () => {
+  const added = {
+    id: 264,
+    content: '[PAD]',
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+    special: true
+  }
+  const tokenizer = { added_tokens: [...tinyTokenizerJson.added_tokens, added] }
+  const path = join(folder, 'behind')
+  writeTinyCheckpoint(path, { family: 'llama', tokenizer, config: { pad_token_id: 264 } })
+  const { file, tokenizer: read } = await openCheckpoint(path)
+  await file.close()
+  assert.equal(read.vocabularySize, 264)
+  assert.equal(read.decode(read.encode('a [PAD] b')), 'a [PAD] b')
+  for (const options of [{ config: { eos_token_id: 264 } }, { template: "{{ messages[0].content + '[PAD]' }}" }]) {
+    writeTinyCheckpoint(path, { family: 'llama', tokenizer, ...options })
+    await assert.rejects(openCheckpoint(path), /token "\[PAD\]" with number 264; the model has tokens 0 to 263/)
+  }
 })
 
 test('a classifier cannot be served', async () => {

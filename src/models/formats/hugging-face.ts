@@ -133,6 +133,21 @@ async function templateSource (folder: string, { chat_template: given }: Fields)
   return typeof source === 'string' ? source : null
 }
 
+/**
+ * A tokenizer.json without added tokens that its model has no rows for, where nothing asks for them: a `[PAD]` that
+ * training filled batches up with and that was saved with the tokenizer alone.
+ * @param texts of what may ask for tokens: the chat template, and special tokens that templates write by name
+ * @param ends numbers of the tokens that end an answer
+ */
+function withoutUnused (tokenizer: Fields, rows: number, texts: readonly string[], ends: readonly number[]): Fields {
+  const { added_tokens: added } = tokenizer
+  if (!Array.isArray(added)) return tokenizer
+  const isUnused = ({ id, content }: { readonly id: unknown, readonly content: unknown }): boolean =>
+    typeof id === 'number' && id >= rows && typeof content === 'string' && !ends.includes(id) &&
+    !texts.some(text => text.includes(content))
+  return { ...tokenizer, added_tokens: added.filter(token => !isUnused(token as never)) }
+}
+
 /** A model as its files describe it. */
 export interface OpenedModel {
   readonly file: TensorFile
@@ -152,16 +167,19 @@ export async function openHuggingFace (folder: string): Promise<OpenedModel> {
     await file.settleHead(fields['tie_word_embeddings'] === true)
     const config = decoderConfigFromHuggingFace(folder, fields, file)
     checkDecoder(file, config)
-    const tokenizer = tokenizerFromJson({
-      path: folder,
-      tokenizer: await readJson(folder, 'tokenizer.json') as never,
-      config: tokenizerConfig,
-      vocabularySize: config.vocabularySize,
-      ends: endsOf(fields, generation)
-    })
     const constants = {
       bos_token: specialText(tokenizerConfig['bos_token']), eos_token: specialText(tokenizerConfig['eos_token'])
     }
-    return { file, config, tokenizer, template: { source: await templateSource(folder, tokenizerConfig), constants } }
+    const [source, ends] = [await templateSource(folder, tokenizerConfig), endsOf(fields, generation)]
+    const json = withoutUnused(await readJson(folder, 'tokenizer.json'), config.vocabularySize,
+      [source ?? '', ...Object.values(constants)], ends)
+    const tokenizer = tokenizerFromJson({
+      path: folder,
+      tokenizer: json as never,
+      config: tokenizerConfig,
+      vocabularySize: config.vocabularySize,
+      ends
+    })
+    return { file, config, tokenizer, template: { source, constants } }
   })
 }
