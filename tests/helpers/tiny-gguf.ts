@@ -80,8 +80,9 @@ export function tinyGguf ({
   const entries: Record<string, Metadata> = {
     ...tinyMetadata('llama', { layers, hiddenSize, queryHeads, kvHeads, feedForwardSize, contextLength }), ...metadata
   }
+  const { length: tokens } = entries['tokenizer.ggml.tokens'] as readonly string[]
   const shapes: Record<string, readonly number[]> = {
-    'token_embd.weight': [tinyVocabulary.length, hiddenSize], 'output_norm.weight': [hiddenSize]
+    'token_embd.weight': [tokens, hiddenSize], 'output_norm.weight': [hiddenSize]
   }
   for (let layer = 0; layer < layers; layer++) {
     Object.assign(shapes, Object.fromEntries(Object.entries({
