@@ -2,10 +2,12 @@
 
     npm run build && node dist/tests/helpers/tiny-checkpoint.js DIR
     python scripts/expected-adapter.py tiny DIR/llama tests/fixtures/tiny-adapter
+    node dist/tests/helpers/tiny-adapters.js DIR2 && python scripts/expected-adapter.py tied DIR2 tests/fixtures/expected-adapters.json
     python scripts/expected-adapter.py box MODEL.gguf models/rewards/positive_reader tests/fixtures/expected-reader.json
 
 Needs torch, transformers, peft, gguf and accelerate (PyPI). The tiny adapter is random, for the first layer of a tiny random checkpoint, with a score head of two labels and ranks and
-scales that differ between modules; fixture and adapter are written together. All in float32 with eager attention; scores are those after every position.
+scales that differ between modules; fixture and adapter are written together. `tied` are language models with adapters of their embedding and head, and the logits of eight fixed ids
+after every fifth position. All in float32 with eager attention; scores are those after every position.
 """
 import json
 import os
@@ -15,9 +17,10 @@ import sys
 import torch
 from peft import LoraConfig, PeftModel, get_peft_model
 from tokenizers import Tokenizer
-from transformers import AutoTokenizer, LlamaForSequenceClassification
+from transformers import AutoModelForCausalLM, AutoTokenizer, LlamaForSequenceClassification
 
 TEXT = "then in 1789 the 🙂 said: 数字, naïve tea\n\n  and the rest of it, in the end"
+IDS = [0, 5, 17, 60, 101, 200, 259, 263]
 ANSWERS = [
     "A quiet, moving film: every scene earns its place, and the last one stayed with me for days.",
     "Two hours of noise. The jokes are old, the plot is older, and nobody on screen seems to care.",
@@ -49,6 +52,20 @@ def tiny(base, out):
     print(len(tokens), "positions")
 
 
+def tied(folder, target):
+    folder = pathlib.Path(folder)
+    tokens = [1, *Tokenizer.from_file(str(folder / "tied" / "tokenizer.json")).encode(TEXT, add_special_tokens=False).ids, 2]
+    logits = {}
+    for base in ("tied", "untied"):
+        for adapter in sorted((folder / "adapters").iterdir()):
+            model = AutoModelForCausalLM.from_pretrained(folder / base, dtype=torch.float32, attn_implementation="eager")
+            with torch.no_grad():
+                rows = PeftModel.from_pretrained(model, adapter).eval()(torch.tensor([tokens])).logits[0][::5, IDS]
+            logits[f"{base} {adapter.name}"] = [[float(f"{value:.7g}") for value in row] for row in rows.tolist()]
+    pathlib.Path(target).write_text(json.dumps({"ids": IDS, "tokens": tokens, "logits": logits}) + "\n")
+    print(len(logits), "models")
+
+
 def box(path, adapter, target):
     folder, name = os.path.split(path)
     layers = json.loads(pathlib.Path(f"{adapter}.json").read_text())["layers"]
@@ -65,4 +82,4 @@ def box(path, adapter, target):
     print(sum(len(case["tokens"]) for case in cases), "positions")
 
 
-{"tiny": tiny, "box": box}[sys.argv[1]](*sys.argv[2:])
+{"tiny": tiny, "tied": tied, "box": box}[sys.argv[1]](*sys.argv[2:])

@@ -24,8 +24,8 @@ export interface TensorShape {
   readonly encoding: keyof typeof ggufEncodings
 }
 
-/** Where every tensor's data begins, in bytes from the one before: GGUF's default alignment. */
-const alignment = 32
+/** What every tensor's data begins on a multiple of, in bytes, unless the metadata say otherwise. */
+const defaultAlignment = 32
 const valueTypes = { uint32: 4, int32: 5, float32: 6, bool: 7, string: 8, array: 9 } as const
 
 const u32 = (value: number): Buffer => { const bytes = Buffer.alloc(4); bytes.writeUInt32LE(value); return bytes }
@@ -49,7 +49,7 @@ function metadataValue (value: Metadata): Buffer {
     ...entries])
 }
 
-const padded = (size: number): number => Math.ceil(size / alignment) * alignment
+const padded = (size: number, alignment = defaultAlignment): number => Math.ceil(size / alignment) * alignment
 
 /** Bytes of a tensor's data, without padding. */
 export function tensorBytes ({ shape, encoding }: TensorShape): number {
@@ -58,23 +58,25 @@ export function tensorBytes ({ shape, encoding }: TensorShape): number {
 }
 
 /** Zeros that bring a tensor's data to the next one's beginning. */
-export const tensorPadding = (tensor: TensorShape): Buffer =>
-  Buffer.alloc(padded(tensorBytes(tensor)) - tensorBytes(tensor))
+export const tensorPadding = (tensor: TensorShape, alignment = defaultAlignment): Buffer =>
+  Buffer.alloc(padded(tensorBytes(tensor), alignment) - tensorBytes(tensor))
 
 /**
  * All that comes before the first tensor's data, padding included. Then come the tensors in this order, each with its
  * padding.
  */
 export function ggufHeader (metadata: Readonly<Record<string, Metadata>>, tensors: readonly TensorShape[]): Buffer {
+  const given = metadata['general.alignment']
+  const alignment = typeof given === 'number' ? given : defaultAlignment
   let offset = 0
   const infos = tensors.map(tensor => {
     const info = Buffer.concat([text(tensor.name), u32(tensor.shape.length), ...tensor.shape.toReversed().map(u64),
       u32(ggufEncodings[tensor.encoding].id), u64(offset)])
-    offset += padded(tensorBytes(tensor))
+    offset += padded(tensorBytes(tensor), alignment)
     return info
   })
   const entries = Object.entries(metadata).flatMap(([key, value]) => [text(key), metadataValue(value)])
   const header = Buffer.concat([Buffer.from('GGUF'), u32(3), u64(tensors.length), u64(Object.keys(metadata).length),
     ...entries, ...infos])
-  return Buffer.concat([header, Buffer.alloc(padded(header.length) - header.length)])
+  return Buffer.concat([header, Buffer.alloc(padded(header.length, alignment) - header.length)])
 }

@@ -14,7 +14,20 @@ export type Family = (typeof families)[number]
 export interface ScoreHead {
   readonly hiddenLayer: boolean
   readonly bias: boolean
+  /**
+   * The token whose repetitions at the end of a sequence are padding: the scores are those before them. Null where they
+   * are those after the last token, whatever it is.
+   */
+  readonly padToken: number | null
+  /** What its numbers are. */
+  readonly scores: ScoreKind
 }
+
+/**
+ * What the numbers of a score head or classifier are: `exclusive`, logits of classes of which one holds; `independent`,
+ * logits of labels that hold each by itself; `numbers`, what was regressed on.
+ */
+export type ScoreKind = 'exclusive' | 'independent' | 'numbers'
 
 /** The shape of a decoder. Sizes are numbers of values. */
 export interface DecoderConfig {
@@ -34,9 +47,15 @@ export interface DecoderConfig {
   /** Longest sequence the model was trained for, tokens. */
   readonly contextLength: number
   readonly ropeBase: number
+  /** The rotary frequencies are divided by these, [head size / 2]; null where they are not. */
+  readonly ropeDivisors: readonly number[] | null
+  /** Rotated queries and keys are multiplied by this: 1 except in models that were stretched by YaRN. */
+  readonly ropeMagnitude: number
   /** True where q and k rows are stored for rotation of neighbouring pairs (GGUF's llama files). */
   readonly ropeInterleaved: boolean
   readonly normEpsilon: number
   /** True where the LM head is the embedding. */
   readonly tiedEmbeddings: boolean
+  /** What its files fill up batches with; null where they name no such token. */
+  readonly padToken: number | null
 }

@@ -3,12 +3,16 @@
  * whole texts, padded to batches; knows no rewards and keeps nothing between calls.
  */
 import { createHash } from 'node:crypto'
-import { readFile } from 'node:fs/promises'
+import { createReadStream } from 'node:fs'
+import { readFile, stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { Session } from '../runtime/session.js'
 import { Tensor } from '../runtime/tensor.js'
 import { refuseModel } from './formats/decoder-tensors.js'
+import type { ScoreKind } from './decoder-config.js'
+import { padTokenOf, scoreKindOf } from './formats/hugging-face-config.js'
 import { exists, readJson, readJsonIfThere, type Fields } from './formats/json-files.js'
+import { externalDataFiles } from './onnx-external-data.js'
 import { textEncoder, type EncodedText, type TextEncoder } from './tokenizer/text-encoder.js'
 
 /** A text, or a pair: what a cross-encoder reads together. */
@@ -17,14 +21,16 @@ export interface TextItem { readonly text: string, readonly pair?: string }
 export interface OnnxClassifier {
   /** Name of its graph's folder or file. */
   readonly id: string
-  /** Of the graph's file, which holds its weights. */
+  /** Of the graph's file and those that hold its weights. */
   readonly weightBytes: number
   /** Tokens run through it, padding included. */
   readonly tokens: number
-  /** Of graph and tokenizer. */
+  /** Of graph, weights and tokenizer. */
   readonly sha256: string
   /** Numbers that the model gives for a text. */
   readonly labels: number
+  /** What they are. */
+  readonly scores: ScoreKind
   /** Longest text or pair, tokens, special ones included. */
   readonly maxTokens: number
   /** Tokens of an item. */
@@ -76,15 +82,19 @@ function maxTokensOf (config: Fields, tokenizerConfig: Fields): number {
   return Number.isSafeInteger(most) && most < 1e9 ? most : defaultMaxTokens
 }
 
-/** Items in batches of about the same length, each with its place. */
-function batches (items: readonly EncodedText[]): Array<Array<{ readonly item: EncodedText, readonly place: number }>> {
+/** Items in batches of about the same length, or of the same where rows cannot be filled up, each with its place. */
+function batches (
+  items: readonly EncodedText[], canPad: boolean
+): Array<Array<{ readonly item: EncodedText, readonly place: number }>> {
   const sorted = items.map((item, place) => ({ item, place }))
     .sort((a, b) => a.item.ids.length - b.item.ids.length || a.place - b.place)
   const groups: Array<typeof sorted> = []
   for (const one of sorted) {
     const group = groups.at(-1)
     // Ascending: this one is the longest so far.
-    if (group && group.length < maxRows && (group.length + 1) * one.item.ids.length <= maxPositions) group.push(one)
+    const fits = group && group.length < maxRows && (group.length + 1) * one.item.ids.length <= maxPositions &&
+      (canPad || group[0]!.item.ids.length === one.item.ids.length)
+    if (fits) group.push(one)
     else groups.push([one])
   }
   return groups
@@ -107,33 +117,39 @@ function outputOf (path: string, { inputNames, outputNames }: Session): string {
   throw refuseModel({ path }, `its graph must have one output, or one named logits; it has ${outputNames.join(', ')}`)
 }
 
+/** What its files say of a classifier. */
+type Facts = Pick<OnnxClassifier, 'id' | 'weightBytes' | 'sha256' | 'labels' | 'scores' | 'maxTokens'> & {
+  /** What rows are filled up with; null where nothing is known that the graph takes for padding. */
+  readonly padToken: number | null
+}
+
 class Classifier implements OnnxClassifier {
   readonly id: string
   readonly weightBytes: number
   tokens = 0
   readonly sha256: string
   readonly labels: number
+  readonly scores: ScoreKind
   readonly maxTokens: number
+  readonly #padToken: number | null
   readonly #session: Session
   readonly #output: string
   readonly #encoder: TextEncoder
   readonly #inTurn: OnnxClassifierOptions['inTurn']
 
-  constructor (session: Session, output: string, encoder: TextEncoder, facts: {
-    readonly id: string,
-    readonly weightBytes: number,
-    readonly sha256: string,
-    readonly labels: number,
-    readonly maxTokens: number
-  }, inTurn: OnnxClassifierOptions['inTurn']) {
+  constructor (
+    session: Session, output: string, encoder: TextEncoder, facts: Facts, inTurn: OnnxClassifierOptions['inTurn']
+  ) {
     this.id = facts.id
     this.weightBytes = facts.weightBytes
     this.sha256 = facts.sha256
+    this.labels = facts.labels
+    this.scores = facts.scores
+    this.maxTokens = facts.maxTokens
+    this.#padToken = facts.padToken
     this.#session = session
     this.#output = output
     this.#encoder = encoder
-    this.labels = facts.labels
-    this.maxTokens = facts.maxTokens
     this.#inTurn = inTurn
   }
 
@@ -141,7 +157,7 @@ class Classifier implements OnnxClassifier {
 
   async classify (items: readonly EncodedText[]): Promise<Float32Array[]> {
     const results = new Array<Float32Array>(items.length)
-    for (const batch of batches(items)) {
+    for (const batch of batches(items, this.#padToken !== null)) {
       const scores = await this.#inTurn(() => this.#run(batch.map(({ item }) => item)))
       for (const [row, { place }] of batch.entries()) results[place] = scores[row]!
     }
@@ -154,7 +170,7 @@ class Classifier implements OnnxClassifier {
       Tensor.from('int64', [rows.length, length],
         BigInt64Array.from(rows.flatMap(row => Array.from({ length }, (_, position) => BigInt(value(row, position))))))
     const inputs: Readonly<Record<string, () => Tensor>> = {
-      input_ids: () => filled(({ ids }, position) => ids[position] ?? this.#encoder.padToken),
+      input_ids: () => filled(({ ids }, position) => ids[position] ?? this.#padToken!),
       attention_mask: () => filled(({ ids }, position) => position < ids.length ? 1 : 0),
       token_type_ids: () => filled(({ types }, position) => types[position] ?? 0),
       position_ids: () => filled((_, position) => position)
@@ -173,10 +189,25 @@ class Classifier implements OnnxClassifier {
   dispose (): void { this.#session.dispose() }
 }
 
+/** Bytes of files. */
+async function sizeOf (files: readonly string[]): Promise<number> {
+  const sizes = await Promise.all(files.map(async file => (await stat(file)).size))
+  return sizes.reduce((sum, size) => sum + size, 0)
+}
+
+/** Of a graph, its tokenizer and the files of its weights. */
+async function sha256Of (graph: Uint8Array, tokenizer: Fields, files: readonly string[]): Promise<string> {
+  const hash = createHash('sha256').update(graph).update(JSON.stringify(tokenizer))
+  for (const file of files) {
+    for await (const chunk of createReadStream(file, { highWaterMark: 1 << 20 })) hash.update(chunk as Buffer)
+  }
+  return hash.digest('hex')
+}
+
 /**
  * Loads a classifier and has it read a word, so that a graph that gives something else than it should is refused now.
- * @param path of a folder with a graph, or of the graph; tokenizer.json and config.json lie beside it or in the folder
- * above
+ * @param path of a folder with a graph, or of the graph; files that hold its weights lie beside it, tokenizer.json and
+ * config.json beside it or in the folder above
  * @throws RequestError naming the file and what is wrong with it
  */
 export async function loadOnnxClassifier (path: string, options: OnnxClassifierOptions): Promise<OnnxClassifier> {
@@ -190,17 +221,24 @@ export async function loadOnnxClassifier (path: string, options: OnnxClassifierO
     labels: options.labels ?? labelsOf(folder, config),
     maxTokens: options.maxTokens ?? maxTokensOf(config, tokenizerConfig)
   }
+  const scores = scoreKindOf(folder, config) ?? 'exclusive'
+  // A graph that looks for padding has the configuration's number in it.
+  const configured = padTokenOf(folder, config)
+  const padToken = configured === null || configured < 0 ? encoder.padToken : configured
   const bytes = await readFile(graph).catch(() => { throw refuseModel({ path: graph }, 'cannot read it') })
-  const sessionOptions = { threads: options.threads, foreignIntegers: true }
+  const external = await externalDataFiles(graph, bytes)
+  const sessionOptions = { threads: options.threads, foreignIntegers: true, weightsFolder: dirname(graph) }
   const session = await Session.create(bytes, sessionOptions).catch((error: unknown) => {
     throw refuseModel({ path: graph }, `cannot compile its graph: ${(error as Error).message}`)
   })
   try {
     const classifier = new Classifier(session, outputOf(graph, session), encoder, {
       ...sizes,
+      scores,
+      padToken,
       id: basename(path),
-      weightBytes: bytes.byteLength,
-      sha256: createHash('sha256').update(bytes).update(JSON.stringify(tokenizer)).digest('hex')
+      weightBytes: await sizeOf([graph, ...external]),
+      sha256: await sha256Of(bytes, tokenizer, external)
     }, options.inTurn)
     await classifier.classify([classifier.encode({ text: 'a' })]).catch((error: unknown) => {
       throw refuseModel({ path: graph },

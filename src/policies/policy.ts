@@ -96,6 +96,8 @@ export interface Tokenwise {
 
 /** A prompt in another context, or for another model, in which an answer is read along. */
 export interface ContextReading extends Pick<Tokenwise, 'logProbability'> {
+  /** Whether its model has a token: vocabularies may be filled up to different sizes. */
+  has (token: number): boolean
   /** Reads the answer's next token. */
   read (token: number): Promise<void>
   /** Idempotent. */

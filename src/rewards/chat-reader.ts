@@ -72,6 +72,14 @@ function demandOf (runtime: ModelRuntime, { request: { width, tokens } }: OpenCo
 /** Whether the template closes the turn of a chat's last message, or the chat ends at its last character. */
 export type ChatEnd = 'closed' | 'open'
 
+/**
+ * Tokens up to the last that is no padding, the first where all are: those after which transformers'
+ * …ForSequenceClassification takes its scores.
+ */
+export function withoutPadding (tokens: readonly number[], padToken: number | null): number[] {
+  return tokens.slice(0, Math.max(1, tokens.findLastIndex(token => token !== padToken) + 1))
+}
+
 /** Reads the chats of one request through one model. */
 export class ChatReader {
   readonly demand: RuntimeDemand
@@ -95,11 +103,15 @@ export class ChatReader {
     })
   }
 
-  /** Tokens of a chat. @throws RequestError for one that the model cannot read whole */
+  /**
+   * Tokens of a chat as far as a score head reads it: without the padding that a template may end in.
+   * @throws RequestError for one that the model cannot read whole
+   */
   tokens (messages: readonly ChatMessage[], end: ChatEnd): number[] {
-    const { chatTemplate, tokenizer } = this.#model
-    return this.checked(encodeChat(chatTemplate, tokenizer, messages,
-      { addGenerationPrompt: false, continueFinalMessage: end === 'open' }).tokens)
+    const { chatTemplate, tokenizer, config: { scoreHead } } = this.#model
+    const { tokens } = encodeChat(chatTemplate, tokenizer, messages,
+      { addGenerationPrompt: false, continueFinalMessage: end === 'open' })
+    return withoutPadding(this.checked(tokens), scoreHead?.padToken ?? null)
   }
 
   /** @throws RequestError for more tokens than the model can read, or none */

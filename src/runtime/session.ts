@@ -56,6 +56,8 @@ export interface SessionOptions {
    * that were tested.
    */
   readonly foreignIntegers?: boolean
+  /** Folder that a graph names the files of its weights from. Default none: then it must have them itself. */
+  readonly weightsFolder?: string
   /** Path prefix of a profile that `endProfiling` closes. */
   readonly profilePrefix?: string
 }
@@ -75,7 +77,8 @@ function names (runtime: OnnxRuntime, session: Pointer, kind: 'Input' | 'Output'
 }
 
 async function create (
-  runtime: OnnxRuntime, model: Uint8Array, { weights, threads, foreignIntegers = false, profilePrefix }: SessionOptions
+  runtime: OnnxRuntime, model: Uint8Array,
+  { weights, threads, foreignIntegers = false, weightsFolder, profilePrefix }: SessionOptions
 ): Promise<Pointer> {
   const { api, environment } = runtime
   const options = created(api, 'createSessionOptions')
@@ -85,6 +88,10 @@ async function create (
     // runs next.
     check(api, api.addSessionConfigEntry(options, 'session.force_spinning_stop', '1'))
     if (foreignIntegers) check(api, api.addSessionConfigEntry(options, 'session.x64quantprecision', '1'))
+    if (weightsFolder !== undefined) {
+      check(api, api.addSessionConfigEntry(options, 'session.model_external_initializers_file_folder_path',
+        weightsFolder))
+    }
     if (profilePrefix !== undefined) check(api, api.enableProfiling(options, profilePrefix))
     if (!weights) {
       return await createdAsync(api, 'createSessionFromArray', environment, model, model.byteLength, options)

@@ -16,12 +16,22 @@ export type ContrastModels = ReadonlyMap<string, ModelRuntime>
 const setting = 'contrast-models'
 const refuse = (problem: string): RequestError => refuseModels(setting, problem)
 
+/**
+ * How a token is written; '' for rows without a token, with which models fill up their vocabularies, each to its own
+ * size: GGUF files name them [PAD151936] and the like.
+ */
+function written ({ vocabularySize, writtenBytes }: LoadedModel['tokenizer'], token: number): string {
+  if (token >= vocabularySize) return ''
+  // One character a byte: two texts are equal where the bytes are.
+  const text = Buffer.from(writtenBytes(token)).toString('latin1')
+  return text === `[PAD${token}]` ? '' : text
+}
+
 /** Why a model's tokens are not the policy's, naming the first that differs; null if they are. */
 function otherTokens (name: string, { tokenizer }: LoadedModel, policy: LoadedModel): string | null {
-  const [own, wanted] = [tokenizer.vocabularySize, policy.tokenizer.vocabularySize]
-  if (own !== wanted) return `${name} has ${own} tokens, ${policy.id} has ${wanted}; they must have the same`
-  for (let token = 0; token < own; token++) {
-    if (Buffer.compare(tokenizer.writtenBytes(token), policy.tokenizer.writtenBytes(token)) !== 0) {
+  const count = Math.max(tokenizer.vocabularySize, policy.tokenizer.vocabularySize)
+  for (let token = 0; token < count; token++) {
+    if (written(tokenizer, token) !== written(policy.tokenizer, token)) {
       return `token ${token} of ${name} is another than that of ${policy.id}; they must have the same`
     }
   }

@@ -5,7 +5,7 @@ import { RequestError } from '../errors.js'
 import type { Prompt } from '../rewards/scorer.js'
 import { refuse } from '../validation.js'
 import type { ContrastModels } from './contrast-models.js'
-import { tokensOf } from './prompt-reader.js'
+import { checkTokens, tokensOf } from './prompt-reader.js'
 import type { GenerateRequest, PromptInput } from './protocol.js'
 
 /** A prompt that is read before the answer: as it is, or in a context. */
@@ -68,6 +68,8 @@ export function readContrast (policy: Policy, { alignment, prompt }: GenerateReq
     const readerName = reader ? `${context.model}'s` : ownName
     const source = `the prompt in the context ${param} has`
     const tokens = tokensOf(model, inContext(policy, prompt, context))
+    // A caller's tokens may be rows that the other model's vocabulary is not filled up to.
+    if ('tokens' in prompt) checkTokens(model, tokens, 'prompt')
     if (tokens.length >= model.contextLength) {
       throw new RequestError('context_length_exceeded', `${readerName} context length is ${model.contextLength} ` +
         `tokens; ${source} ${tokens.length}`, { param })

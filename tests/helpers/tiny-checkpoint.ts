@@ -216,6 +216,32 @@ export const tinyCheckpoints: Readonly<Record<string, TinyCheckpointOptions>> = 
   },
   qwen2: { family: 'qwen2', dtype: 'BF16' },
   qwen3: { family: 'qwen3', dtype: 'F16' },
+  'llama-linear': { family: 'llama', config: { rope_scaling: { type: 'linear', factor: 4 } } },
+  // Beyond the trained context only: nothing here is longer.
+  'llama-dynamic': { family: 'llama', config: { rope_scaling: { rope_type: 'dynamic', factor: 4 } } },
+  'qwen2-yarn': {
+    family: 'qwen2',
+    config: { rope_scaling: { rope_type: 'yarn', factor: 4, original_max_position_embeddings: 64 } }
+  },
+  'qwen3-yarn': {
+    family: 'qwen3',
+    config: {
+      rope_parameters: {
+        rope_type: 'yarn',
+        rope_theta: 100000,
+        factor: 8,
+        original_max_position_embeddings: 32,
+        beta_fast: 16,
+        beta_slow: 2,
+        mscale: 1,
+        mscale_all_dim: 0.5,
+        truncate: false
+      }
+    }
+  },
+  'llama-yarn': {
+    family: 'llama', config: { rope_scaling: { rope_type: 'yarn', factor: 2, attention_factor: 1.5, beta_slow: 3 } }
+  },
   'llama-score': { family: 'llama', head: 'score' },
   'qwen2-score': { family: 'qwen2', head: 'score', labels: 3 },
   'qwen3-score': { family: 'qwen3', head: 'score' },

@@ -80,8 +80,9 @@ export function tinyGguf ({
   const entries: Record<string, Metadata> = {
     ...tinyMetadata('llama', { layers, hiddenSize, queryHeads, kvHeads, feedForwardSize, contextLength }), ...metadata
   }
+  const { length: tokens } = entries['tokenizer.ggml.tokens'] as readonly string[]
   const shapes: Record<string, readonly number[]> = {
-    'token_embd.weight': [tinyVocabulary.length, hiddenSize], 'output_norm.weight': [hiddenSize]
+    'token_embd.weight': [tokens, hiddenSize], 'output_norm.weight': [hiddenSize]
   }
   for (let layer = 0; layer < layers; layer++) {
     Object.assign(shapes, Object.fromEntries(Object.entries({
@@ -99,8 +100,9 @@ export function tinyGguf ({
   const tensors = Object.entries(shapes).filter(([name]) => !without.includes(name))
     .map(([name, shape]): TensorShape => ({ name, shape, encoding: name.includes('norm') ? 'F32' : encode(name) }))
   const random = noise(seed)
+  const alignment = entries['general.alignment'] as number | undefined
   return Buffer.concat([ggufHeader(entries, tensors),
-    ...tensors.flatMap(tensor => [tensorData(tensor, random), tensorPadding(tensor)])])
+    ...tensors.flatMap(tensor => [tensorData(tensor, random), tensorPadding(tensor, alignment)])])
 }
 
 /** Writes the file. */

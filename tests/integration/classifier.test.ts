@@ -111,6 +111,24 @@ test('of several scores the label’s log-odds count', async () => {
   assert.ok(Math.abs(sum - 1) < 1e-5, `the classes' probabilities sum to ${sum}`)
 })
 
+test('numbers that were regressed on, and labels that hold independently, count as they are', async () => {
+  const scoreOf = async (config: Readonly<Record<string, unknown>>, more: object = {}): Promise<number> => {
+    writeTinyCheckpoint(join(folder, 'several'), { family: 'qwen2', head: 'score', labels: 5, config })
+    const one = await opened({ ...base, kind: 'classifier', model: 'several', label: 4, ...more }, 'outcome')
+    const [score] = await one.score(promptOf('what is the sea'), [answer('the wind', true)])
+    await one.end()
+    return score!
+  }
+  const near = (given: number, wanted: number): void => { assert.ok(Math.abs(given - wanted) <= 1e-3, `${given}`) }
+  near(await scoreOf({ problem_type: 'regression' }), -0.6907)
+  near(await scoreOf({ problem_type: 'multi_label_classification' }), -0.6907)
+  near(await scoreOf({}, { classes: 'independent' }), -0.6907)
+  for (const type of [undefined, null, 'single_label_classification']) {
+    near(await scoreOf({ problem_type: type }), -3.1457)
+  }
+  near(await scoreOf({ problem_type: 'regression' }, { classes: 'exclusive' }), -3.1457)
+})
+
 test('a reward is another version with other weights', async () => {
   const versions: string[] = []
   for (const seed of [1, 1, 5]) {

@@ -9,6 +9,7 @@ import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { loadConfig } from '../../src/config.js'
 import { loadServedModel } from '../../src/serving/served-models.js'
+import { closedAfter } from '../helpers/closed-after.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
 import { tinyVocabulary } from '../helpers/tiny-vocabulary.js'
@@ -21,6 +22,15 @@ writeTinyGguf(file('anti'), { seed: 8 })
 writeTinyGguf(file('strange'), {
   metadata: {
     'tokenizer.ggml.tokens': tinyVocabulary.map((token, id) => id === tinyVocabulary.length - 1 ? 'zzz' : token)
+  }
+})
+/** The vocabulary filled up with rows that are no tokens, as converters write it. */
+const padded = [...tinyVocabulary, ...Array.from({ length: 8 }, (_, index) => `[PAD${tinyVocabulary.length + index}]`)]
+writeTinyGguf(file('padded'), {
+  seed: 9,
+  metadata: {
+    'tokenizer.ggml.tokens': padded,
+    'tokenizer.ggml.token_type': padded.map((_, id) => id < 3 ? 3 : id < tinyVocabulary.length ? 1 : 5)
   }
 })
 
@@ -80,6 +90,34 @@ test('proxy-tuning with two models: at strength 0 plain sampling, otherwise not;
   const chunks = await server.stream('/v1/chat/completions', { ...base, ...body, n: 1, seed: 4 })
   assert.equal(chunks.map(chunk => chunk['choices'][0]?.delta.content ?? '').join(''),
     textOf(await ask({ ...body, n: 1, seed: 4 })))
+})
+
+test('a model whose vocabulary is filled up further guides, and is guided by, one whose is not', async t => {
+  const config = { format: 'f32', contrastModels: `padded=${file('padded')}` }
+  const guidedByPadded = closedAfter(t, await tinyServer(config))
+  const paddedAlone = closedAfter(t, await tinyServer({ format: 'f32', model: file('padded') }))
+  const greedy = { temperature: 0 }
+  assert.equal(
+    textOf(await ask({ ...greedy, ...guided({ toward: { model: 'padded' }, away: {} }) }, guidedByPadded)),
+    textOf(await ask({ ...greedy, model: 'padded' }, paddedAlone)))
+  const policy = closedAfter(t, await tinyServer({
+    format: 'f32', model: file('padded'), contrastModels: `plain=${file('anti')}`
+  }))
+  const anti = closedAfter(t, await tinyServer({ format: 'f32', model: file('anti') }))
+  const toward = guided({ toward: { model: 'plain' }, away: {} })
+  assert.equal(textOf(await ask({ ...greedy, model: 'padded', ...toward }, policy)),
+    textOf(await ask({ ...greedy, model: 'anti' }, anti)))
+  // However strong, guidance draws no token that the other model does not have.
+  const few = { outside: 'keep', candidates: { top_k: 4 }, transform: 'centered' }
+  for (const more of [{}, few]) {
+    const strong = guided({ toward: { model: 'plain' } }, { strength: 50, ...more })
+    const drawn = await ask({ model: 'padded', ignore_eos: true, ...strong }, policy)
+    assert.equal(drawn['usage'].completion_tokens, 12)
+  }
+  const { status, json } = await policy.post('/v1/completions',
+    { model: 'padded', prompt: [5, padded.length - 1], max_tokens: 4, ...toward })
+  assert.deepEqual([status, json['error'].param], [400, 'prompt'], JSON.stringify(json))
+  assert.match(json['error'].message, /must hold token ids from 0 to 263/)
 })
 
 test('among other requests the same tokens are drawn', async () => {

@@ -14,10 +14,11 @@ import { openCheckpoint } from '../../src/models/formats/checkpoint.js'
 import { loadModel, type LoadedModel } from '../../src/models/model.js'
 import { weightFormats, type WeightFormat } from '../../src/models/quantization/weight-format.js'
 import { packageRoot } from '../../src/package-root.js'
+import type { Metadata } from '../../scripts/gguf-writer.js'
 import { asGguf } from '../helpers/checkpoint-as-gguf.js'
 import { closedAfter } from '../helpers/closed-after.js'
 import {
-  safetensors, tinyCheckpoints, writeTinyCheckpoint, type TinyCheckpointOptions
+  safetensors, tinyCheckpoints, tinyTokenizerJson, writeTinyCheckpoint, type TinyCheckpointOptions
 } from '../helpers/tiny-checkpoint.js'
 import { tinyServer } from '../helpers/tiny-server.js'
 
@@ -90,6 +91,45 @@ for (const name of ['llama', 'qwen2', 'qwen3', 'llama-score', 'qwen3-score']) {
   })
 }
 
+test('a language model whose file has another head than its embedding computes with that head, whatever its ' +
+  'configuration says, and with one that is the same as without', async t => {
+  const logitsOf = async (name: string, options: TinyCheckpointOptions): Promise<number[][]> => {
+    writeTinyCheckpoint(join(folder, name), options)
+    return outputs(t, await load(t, name), 1)
+  }
+  const untied = await logitsOf('untied', { family: 'llama', head: 'untied' })
+  const claimed = await logitsOf('claimed', { family: 'llama', head: 'untied', config: { tie_word_embeddings: true } })
+  assert.deepEqual(claimed, untied)
+  assert.notDeepEqual(untied, await logitsOf('tied', { family: 'llama' }))
+})
+
+test('rotary scaling by a GGUF file’s keys is that of a checkpoint with the same', async t => {
+  const scalings: ReadonlyArray<readonly [keys: Readonly<Record<string, Metadata>>, rope: object | null]> = [
+    [{ factor: { float: 4 } }, { type: 'linear', factor: 4 }],
+    [{ type: 'linear', factor: { float: 4 }, finetuned: true }, { type: 'linear', factor: 4 }],
+    [{ type: 'none', factor: { float: 4 } }, null],
+    [{ type: 'yarn', factor: { float: 4 }, original_context_length: 64 },
+      { type: 'yarn', factor: 4, original_max_position_embeddings: 64 }],
+    [{ type: 'yarn', factor: { float: 4 }, attn_factor: { float: 0.5 }, yarn_beta_fast: { float: 16 } },
+      { type: 'yarn', factor: 4, attention_factor: (0.1 * Math.log(4) + 1) / 2, beta_fast: 16 }]
+  ]
+  for (const [index, [keys, rope]] of scalings.entries()) {
+    for (const family of ['llama', 'qwen2'] as const) {
+      const [plain, scaled] = [join(folder, `plain-${family}-${index}`), join(folder, `scaled-${family}-${index}`)]
+      writeTinyCheckpoint(plain, { family })
+      writeTinyCheckpoint(scaled, { family, config: { rope_scaling: rope } })
+      const file = await asGguf(plain, Object.fromEntries(Object.entries(keys).map(([key, value]) =>
+        [`${family}.rope.scaling.${key}`, value])))
+      const expected = await outputs(t, await load(t, scaled), 3)
+      const difference = largestDifference(await outputs(t, await load(t, file), 3), expected)
+      assert.ok(difference <= 1e-5, `${JSON.stringify(keys)} of ${family}: ${difference}`)
+    }
+  }
+  const old = await asGguf(join(folder, 'plain-llama-0'), { 'llama.rope.scale_linear': { float: 4 } })
+  assert.ok(largestDifference(await outputs(t, await load(t, old), 3),
+    await outputs(t, await load(t, 'scaled-llama-0'), 3)) <= 1e-5)
+})
+
 test('behind a shared prompt, biases and norms of heads compute the same', async t => {
   for (const name of ['qwen2', 'qwen3']) {
     const engine = engineOf(t, await load(t, name), 256)
@@ -154,8 +194,19 @@ test('a checkpoint that is damaged, or computes what the graph does not, is refu
     /model_type "gpt2" is not supported; supported are llama, qwen2, qwen3/)
   await broken({ config: { hidden_act: 'gelu' } }, /hidden_act = "gelu" is not supported/)
   await broken({ config: { attention_bias: true } }, /attention_bias = true is not supported for llama/)
-  await broken({ config: { rope_scaling: { rope_type: 'yarn', factor: 4 } } },
-    /rotary scaling "yarn" is not supported; supported are default, linear, llama3/)
+  await broken({ config: { rope_scaling: { rope_type: 'longrope', factor: 4 } } },
+    /rotary scaling "longrope" is not supported; supported are default, linear, dynamic, yarn, llama3/)
+  await broken({ config: { rope_scaling: { rope_type: 'linear' } } },
+    /factor of the rotary scaling "linear" must be a positive number; got undefined/)
+  await broken({ config: { rope_scaling: { rope_type: 'yarn', factor: 4, attention_factor: -1 } } },
+    /attention_factor of the rotary scaling "yarn" must be a positive number; got -1/)
+  await broken({ config: { partial_rotary_factor: 0.5 } }, /partial_rotary_factor = 0.5 is not supported/)
+  await broken({ config: { final_logit_softcapping: 30 } }, /final_logit_softcapping = 30 is not supported/)
+  await broken({ config: { residual_multiplier: 0.2 } }, /residual_multiplier = 0.2 is not supported/)
+  await broken({ config: { pad_token_id: '2' } }, /pad_token_id must be the number of a token; got "2"/)
+  await broken({ head: 'score', config: { problem_type: 'ranking' } },
+    /problem_type = "ranking" is not supported; supported are single_label_classification, /)
+  await broken({ config: { tie_word_embeddings: false } }, /it has no lm_head.weight, and tie_word_embeddings/)
   await broken({ config: { rope_scaling: { rope_type: 'llama3', factor: 8 } } },
     /low_freq_factor of the rotary scaling "llama3" must be a positive number; got undefined/)
   await broken({ config: { quantization_config: { quant_method: 'gptq' } } },
@@ -189,6 +240,30 @@ test('a checkpoint that is damaged, or computes what the graph does not, is refu
   await broken({}, /tensor a has type "I64".*F32, F16, BF16/, one('a', 'I64', [1], 8))
   await broken({}, /tensor a of shape \[2\] in F32 needs 8 bytes; its data_offsets span 4/, one('a', 'F32', [2], 4))
   await broken({}, /tensor a .*shape.*\[-1\]/, one('a', 'F32', [-1], 4))
+})
+
+test('an added token behind the embedding is left out where nothing asks for it, and refused by its number where ' +
+  'something does', async () => {
+  const added = {
+    id: 264,
+    content: '[PAD]',
+    single_word: false,
+    lstrip: false,
+    rstrip: false,
+    normalized: false,
+    special: true
+  }
+  const tokenizer = { added_tokens: [...tinyTokenizerJson.added_tokens, added] }
+  const path = join(folder, 'behind')
+  writeTinyCheckpoint(path, { family: 'llama', tokenizer, config: { pad_token_id: 264 } })
+  const { file, tokenizer: read } = await openCheckpoint(path)
+  await file.close()
+  assert.equal(read.vocabularySize, 264)
+  assert.equal(read.decode(read.encode('a [PAD] b')), 'a [PAD] b')
+  for (const options of [{ config: { eos_token_id: 264 } }, { template: "{{ messages[0].content + '[PAD]' }}" }]) {
+    writeTinyCheckpoint(path, { family: 'llama', tokenizer, ...options })
+    await assert.rejects(openCheckpoint(path), /token "\[PAD\]" with number 264; the model has tokens 0 to 263/)
+  }
 })
 
 test('a classifier cannot be served', async () => {

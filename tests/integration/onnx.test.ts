@@ -10,6 +10,7 @@ import { after, before, test } from 'node:test'
 import {
   loadOnnxClassifier, type OnnxClassifier, type OnnxClassifierOptions
 } from '../../src/models/onnx-classifier.js'
+import { RequestError } from '../../src/errors.js'
 import { packageRoot } from '../../src/package-root.js'
 import { GraphWriter } from '../../src/runtime/graph.js'
 import { closedAfter } from '../helpers/closed-after.js'
@@ -22,17 +23,22 @@ const vocabulary = ['[PAD]', '[UNK]', '[CLS]', '[SEP]', 'the', 'wind', 'sea', 'r
 /** What each token adds to each of two labels. The padding token's would be seen at once. */
 const weight = (token: number, label: number): number => token === 0 ? 1000 : Math.sin(7 * token + label)
 
+const tableOf = (labels: number): number[] =>
+  vocabulary.flatMap((_, token) => Array.from({ length: labels }, (_, label) => weight(token, label)))
+
 /**
  * input_ids, attention_mask, token_type_ids → mean embedding over what the mask shows; tokens of the second text count
  * twice.
  */
-function meanGraph ({ labels = 2, output = 'logits', extra = [] as string[] } = {}): Uint8Array {
+function meanGraph (
+  { labels = 2, output = 'logits', extra = [] as string[], outside = false } = {}
+): Uint8Array {
   const graph = new GraphWriter()
   for (const name of ['input_ids', 'attention_mask', 'token_type_ids', ...extra]) {
     graph.input(name, 'int64', ['batch', 'length'])
   }
-  graph.constant('table', 'float32', [vocabulary.length, labels],
-    vocabulary.flatMap((_, token) => Array.from({ length: labels }, (_, label) => weight(token, label))))
+  if (outside) graph.external('table', 'float32', [vocabulary.length, labels])
+  else graph.constant('table', 'float32', [vocabulary.length, labels], tableOf(labels))
   graph.constant('one', 'float32', [], [1])
   graph.constant('last', 'int64', [1], [-1])
   graph.constant('middle', 'int64', [1], [1])
@@ -86,14 +92,14 @@ const tokenizerJson = {
 /** Writes a classifier's folder. */
 function write (name: string, {
   graph = meanGraph(), config = { id2label: { 0: 'calm', 1: 'storm' } } as object, tokenizer = tokenizerJson as object,
-  at = ''
+  at = '', tokenizerConfig = { pad_token: '[PAD]', model_max_length: 16 } as object
 } = {}): string {
   const path = join(folder, name)
   mkdirSync(join(path, at), { recursive: true })
   writeFileSync(join(path, at, 'model.onnx'), graph)
   writeFileSync(join(path, 'config.json'), JSON.stringify(config))
   writeFileSync(join(path, 'tokenizer.json'), JSON.stringify(tokenizer))
-  writeFileSync(join(path, 'tokenizer_config.json'), JSON.stringify({ pad_token: '[PAD]', model_max_length: 16 }))
+  writeFileSync(join(path, 'tokenizer_config.json'), JSON.stringify(tokenizerConfig))
   return path
 }
 
@@ -149,6 +155,64 @@ test('a BERT as torch.onnx exports it gives transformers’ tokens and logits, a
   }
 })
 
+/** A classifier whose table of weights lies in a file of its own, named in its graph. */
+function writeOutside (name: string, location = 'shared', at = ''): string {
+  const graph = Buffer.from(meanGraph({ outside: true }))
+  graph.write(location, graph.indexOf('shared'))
+  const path = write(name, { graph, at })
+  writeFileSync(join(path, at, 'shared'), new Uint8Array(Float32Array.from(tableOf(2)).buffer))
+  return path
+}
+
+test('weights in a file beside the graph are read from there, and are part of what the classifier is', async t => {
+  for (const at of ['', 'onnx']) {
+    const path = writeOutside(`outside-${at}`, 'shared', at)
+    const classifier = closedAfter(t, await load(path))
+    near((await classifier.classify([classifier.encode({ text: 'the wind' })]))[0]!, expected([2, 4, 5, 3]))
+    assert.ok(classifier.weightBytes > 4 * 2 * vocabulary.length)
+    writeFileSync(join(path, at, 'shared'), new Uint8Array(new Float32Array(2 * vocabulary.length).buffer))
+    const other = closedAfter(t, await load(path))
+    assert.notEqual(other.sha256, classifier.sha256)
+    near((await other.classify([other.encode({ text: 'the wind' })]))[0]!, [0, 0])
+  }
+  const missing = writeOutside('missing')
+  rmSync(join(missing, 'shared'))
+  await assert.rejects(load(missing), /missing.*: its weights are in "shared", which is not beside it/)
+  for (const location of ['../abc', '/tmp/x', './../a', '*/_ORT']) {
+    await assert.rejects(load(writeOutside('elsewhere', location)), (error: unknown) => error instanceof RequestError &&
+      error.param === 'model' && /its weights (must be in files in the graph's folder|are in)/.test(error.message))
+  }
+})
+
+test('rows are filled up only where something is known that the graph takes for padding', async t => {
+  const tokenizerConfig = { model_max_length: 16 }
+  const classifier = closedAfter(t, await load(write('unpadded', { tokenizerConfig })))
+  const items = ['sea', 'the wind', 'a', 'the sea'].map(text => classifier.encode({ text }))
+  const before = classifier.tokens
+  await classifier.classify(items)
+  assert.equal(classifier.tokens - before, items.reduce((sum, { ids }) => sum + ids.length, 0))
+  const config = { id2label: { 0: 'calm', 1: 'storm' }, pad_token_id: 0 }
+  const padded = closedAfter(t, await load(write('configured', { tokenizerConfig, config })))
+  const start = padded.tokens
+  await padded.classify(items)
+  assert.equal(padded.tokens - start, 4 * 4)
+})
+
+test('what the numbers are is what problem_type says', async t => {
+  const kinds = {
+    single_label_classification: 'exclusive',
+    multi_label_classification: 'independent',
+    regression: 'numbers'
+  }
+  for (const [type, kind] of Object.entries(kinds)) {
+    const config = { id2label: { 0: 'calm', 1: 'storm' }, problem_type: type }
+    assert.equal(closedAfter(t, await load(write(type, { config }))).scores, kind)
+  }
+  assert.equal(closedAfter(t, await load(join(folder, 'mean'))).scores, 'exclusive')
+  await assert.rejects(load(write('ranking', { config: { problem_type: 'ranking', num_labels: 2 } })),
+    /problem_type = "ranking" is not supported/)
+})
+
 test('what cannot be run is refused when it is loaded, by file and reason', async () => {
   await assert.rejects(load(write('inputs', { graph: meanGraph({ extra: ['pixels'] }) })),
     /inputs.*model.onnx: .*input_ids.*; it has .*pixels/)
@@ -168,6 +232,8 @@ test('what cannot be run is refused when it is loaded, by file and reason', asyn
 let server: TinyServer
 before(async () => {
   write('mean', { at: 'onnx' })
+  write('multi_label_classification',
+    { config: { id2label: { 0: 'calm', 1: 'storm' }, problem_type: 'multi_label_classification' } })
   const rewards = join(folder, 'rewards')
   mkdirSync(rewards)
   const normalization = { mean: 0, std: 1, pool: 'none' }
@@ -179,7 +245,10 @@ before(async () => {
     members: { outcome: { normalization }, prefix: { normalization } }
   }
   for (const [name, more] of Object.entries({
-    storm: {}, gale: { classes: 'independent' }, relevance: { reads: 'pair', classes: 'independent' }
+    storm: {},
+    several: { model: '../multi_label_classification' },
+    gale: { classes: 'independent' },
+    relevance: { reads: 'pair', classes: 'independent' }
   })) writeFileSync(join(rewards, `${name}.json`), JSON.stringify({ name, ...base, ...more }))
   server = await tinyServer({ rewardsDir: rewards, format: 'f32' })
 })
@@ -194,6 +263,7 @@ test('answers are scored and guided by it, its tokens are counted, and nothing i
   const { json } = await score('storm', 'the wind')
   near([json['data'][0].rewards.storm.raw], [storm - calm])
   assert.equal(json['usage'].computed_tokens, 4)
+  near([(await score('several', 'the wind')).json['data'][0].rewards.several.raw], [storm])
   near([(await score('gale', 'the wind')).json['data'][0].rewards.gale.raw], [storm])
   near([(await score('relevance', 'wind')).json['data'][0].rewards.relevance.raw],
     [expected([2, 6, 3, 5, 3], [0, 0, 0, 1, 1])[1]!])

@@ -8,6 +8,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test, type TestContext } from 'node:test'
 import { Engine } from '../../src/engine/engine.js'
+import { RequestError } from '../../src/errors.js'
 import { loadModel, type LoadedModel } from '../../src/models/model.js'
 import { stepFormats, type StepFormatName } from '../../src/rewards/kinds/step-formats.js'
 import { closedAfter } from '../helpers/closed-after.js'
@@ -203,5 +204,24 @@ test('a format that does not fit its model is refused, and says why', async () =
   await assert.rejects(opened(descriptor({ ...stepFormats.qwen, label: 2 }, 'process')),
     /label must be below 2, the number of scores of process; got 2/)
   await assert.rejects(opened(descriptor('deepseek', 'writer')), /\/steps/)
+  // No model that has the marker, and none that was trained on it.
+  writeTinyCheckpoint(join(folder, 'unmarked'), { family: 'qwen2', head: 'process', labels: 2 })
+  const refused = async (steps: object, model: string, reason: RegExp): Promise<void> => {
+    await assert.rejects(opened(descriptor(steps, model)), (error: unknown) => error instanceof RequestError &&
+      error.code === 'invalid_request' && reason.test(error.message), String(reason))
+  }
+  await assert.rejects(opened(descriptor('qwen', 'unmarked')),
+    /steps: marker must be one token; "<extra_0>" has 9 in unmarked/)
+  await refused({ ...stepFormats.qwen, marker: ' [PRM] ' }, 'process', /marker must be one token; " \[PRM\] " has 7/)
+  await refused({ ...stepFormats.rlhflow, marker: '<extra_0>' }, 'process', /verdicts/)
+  await refused({ ...stepFormats.rlhflow, marker: '<|im_end|>' }, 'writer', /marker must be one token/)
+  await refused({ ...stepFormats.rlhflow, verdicts: { good: '+', bad: '+' } }, 'writer', /both are token \d+ in writer/)
+  await refused({ ...stepFormats.rlhflow, label: 1 }, 'writer', /label is of a score head/)
+  await refused({ ...stepFormats.rlhflow, betweenSteps: ' ' }, 'writer', /betweenSteps is not used in the layout turns/)
+  await refused({ ...stepFormats.qwen, afterQuestion: ' ' }, 'process', /afterQuestion is not used in the layout answer/)
+  await refused({ ...stepFormats.skywork, label: 1 }, 'value', /label must be below 1, .*value; got 1/)
+  writeTinyCheckpoint(join(folder, 'regression'),
+    { family: 'qwen2', head: 'score', labels: 2, tokenizer: withMarker, config: { problem_type: 'regression' } })
+  await refused(stepFormats.qwen, 'regression', /regression was trained by regression \(problem_type/)
   await assert.rejects(opened(descriptor({ ...stepFormats.qwen, head: 3 }, 'process')), /steps/)
 })

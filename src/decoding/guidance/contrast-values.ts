@@ -17,6 +17,7 @@ interface Side { readonly sign: 1 | -1, readonly reading: ContextReading | null 
 
 /** Values of one candidate's next tokens. */
 const valuesOver = (tokens: Tokenwise, sides: readonly Side[]): TokenValues => ({
+  values: token => sides.every(({ reading }) => reading?.has(token) ?? true),
   async of (candidates) {
     return candidates.map(({ token }) => sides.reduce((sum, { sign, reading }) =>
       sum + sign * (reading ?? tokens).logProbability(token), 0))
@@ -24,7 +25,8 @@ const valuesOver = (tokens: Tokenwise, sides: readonly Side[]): TokenValues => (
   async accept (token) {
     if (!tokens.accept(token)) return
     // All in one turn of the event loop: they ride in one batch.
-    await Promise.all([tokens.read(), ...sides.map(({ reading }) => reading?.read(token))])
+    // What a model does not have stands for no text, and is nothing to it.
+    await Promise.all([tokens.read(), ...sides.map(({ reading }) => reading?.has(token) && reading.read(token))])
   },
   close () {
     for (const { reading } of sides) reading?.close()

@@ -68,12 +68,18 @@ class GuidedAnswer {
   /** Draws one token. @returns what there is to tell of it */
   async step (): Promise<DecodeEvent[]> {
     const distribution = await this.candidate.generation.tokenwise!.distribution()
-    const candidates = candidatesOf(distribution, this.#params.candidates)
+    const chosen = this.#valued(candidatesOf(distribution, this.#params.candidates))
+    const candidates = chosen.length > 0 ? chosen : this.#valued(distribution.all())
     const values = transforms[this.#params.transform](await this.#values.of(candidates))
     await this.#values.accept(this.#choose(distribution, candidates, values))
     const { drawn, certainText, logprobs } = this.candidate
     return [...this.#params.return_progress ? [progress(drawn, [this.candidate])] : [],
       ...this.#stream.next(certainText, logprobs)]
+  }
+
+  /** Those among tokens that have a value. */
+  #valued (tokens: readonly RankedToken[]): readonly RankedToken[] {
+    return this.#values.values ? tokens.filter(({ token }) => this.#values.values!(token)) : tokens
   }
 
   /** Ends the answer and scores it, where there is a reward. */

@@ -3,13 +3,13 @@
  * no weight formats.
  */
 import { RequestError } from '../../errors.js'
-import { adaptModel, type Variant } from './lora-adapter.js'
+import { adaptModel, type Variant } from './adapted-model.js'
 import { closingOnError } from './binary-files.js'
 import { chatTemplate, templateOfGguf, type ChatTemplate } from '../tokenizer/chat-template.js'
 import type { DecoderConfig } from '../decoder-config.js'
 import { refuseModel } from './decoder-tensors.js'
 import { decoderConfigFromGguf } from './gguf-config.js'
-import { openGguf } from './gguf.js'
+import { openShards } from './gguf-shards.js'
 import { openHuggingFace, type OpenedModel } from './hugging-face.js'
 import type { TensorFile } from './tensor-file.js'
 import { tokenizerFromGguf, type Tokenizer } from '../tokenizer/tokenizer.js'
@@ -26,14 +26,14 @@ export interface Checkpoint {
 }
 
 async function openGgufCheckpoint (path: string): Promise<OpenedModel> {
-  return closingOnError(await openGguf(path), file => ({
+  return closingOnError(await openShards(path), file => ({
     file, config: decoderConfigFromGguf(file), tokenizer: tokenizerFromGguf(file), template: templateOfGguf(file)
   }))
 }
 
 /**
  * Opens a model. Its file must be closed.
- * @param path of a file that ends in .gguf, or of a folder
+ * @param path of a file that ends in .gguf, the first where there are several, or of a folder
  * @param template Jinja source of a chat template that takes the place of the model's own
  * @param variant what the model is made into: default what it is
  * @throws RequestError naming the file and what is wrong with it

@@ -19,7 +19,7 @@ export const refuseModel = ({ path }: Pick<TensorFile, 'path'>, why: string): Re
 
 /** @throws RequestError unless a value in a model's files is a positive number. @param what it is, for the message */
 export function positiveNumber (file: Pick<TensorFile, 'path'>, what: string, value: unknown): number {
-  if (typeof value === 'number' && value > 0) return value
+  if (typeof value === 'number' && value > 0 && Number.isFinite(value)) return value
   throw refuseModel(file, `${what} must be a positive number; got ${JSON.stringify(value)}`)
 }
 

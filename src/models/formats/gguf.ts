@@ -16,6 +16,8 @@ export interface GgufFile extends TensorFile {
 }
 
 const maxCount = 1 << 20
+/** Bytes: a large page of memory, the coarsest that there is a reason for. */
+const maxAlignment = 1 << 30
 
 const broken = (path: string, why: string, cause?: unknown): RequestError =>
   new RequestError('invalid_request', `${path} is not a usable GGUF file: ${why}`, { param: 'model', cause })
@@ -31,6 +33,20 @@ async function checkStart (file: FileHandle, path: string, sizeBytes: number): P
     ['metadata entries', start.getBigUint64(16, true)]] as const) {
     if (count > maxCount) throw broken(path, `it claims ${count} ${what}`)
   }
+}
+
+/**
+ * Where the tensors' data begins: the end of the header, on the next multiple of the alignment. The parser's own offset
+ * is right for powers of two only.
+ * @param headerEnd bytes from the start of the file
+ * @throws RequestError for an alignment that the format does not have
+ */
+function dataStart (path: string, headerEnd: number, alignment: unknown): number {
+  if (typeof alignment !== 'number' || alignment <= 0 || alignment % 8 !== 0 || alignment > maxAlignment) {
+    throw broken(path, `general.alignment must be a multiple of 8 from 8 to ${maxAlignment}; got ` +
+      JSON.stringify(alignment))
+  }
+  return Math.ceil(headerEnd / alignment) * alignment
 }
 
 function checkedTensor (
@@ -70,12 +86,13 @@ function plainNumbers (metadata: object): Record<string, unknown> {
 async function parse (path: string, file: FileHandle): Promise<GgufFile> {
   const { size } = await file.stat()
   await checkStart(file, path, size)
-  const { metadata, tensorInfos, tensorDataOffset } = await gguf(path,
+  const { metadata, tensorInfos, tensorInfoByteRange } = await gguf(path,
     { allowLocalFile: true }).catch((error: unknown) => {
     throw broken(path, `cannot read its header (${error instanceof Error ? error.message : String(error)})`, error)
   })
-  const tensors =
-    new Map(tensorInfos.map(info => [info.name, checkedTensor(path, size, Number(tensorDataOffset), info)]))
+  const plain = plainNumbers(metadata)
+  const start = dataStart(path, tensorInfoByteRange[1], plain['general.alignment'] ?? 32)
+  const tensors = new Map(tensorInfos.map(info => [info.name, checkedTensor(path, size, start, info)]))
   const blocksOf = async (name: string): Promise<{ encoding: Encoding, blocks: DataView, count: number }> => {
     const tensor = tensors.get(name)
     if (!tensor) throw broken(path, `it has no tensor ${name}`)
@@ -87,7 +104,7 @@ async function parse (path: string, file: FileHandle): Promise<GgufFile> {
   }
   return {
     path,
-    metadata: plainNumbers(metadata),
+    metadata: plain,
     tensors,
     async read (name) {
       const { encoding, blocks, count } = await blocksOf(name)

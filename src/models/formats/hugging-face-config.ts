@@ -2,16 +2,37 @@
  * A Hugging Face config.json → DecoderConfig, and the names of its tensors → GGUF's. Refuses what the graph would
  * compute wrongly.
  */
-import { families, type DecoderConfig, type Family } from '../decoder-config.js'
+import { families, type DecoderConfig, type Family, type ScoreHead, type ScoreKind } from '../decoder-config.js'
 import { positiveNumber, refuseModel, scoreTensors } from './decoder-tensors.js'
 import { checkFixedFields, type Fields, type FixedFields } from './json-files.js'
+import { ropeBaseOf, ropeScalingOf } from './rope-scaling.js'
 import type { StoredTensor } from './tensor-file.js'
 
+/**
+ * Fields that change what is computed, with the values under which they do not. Those of other families are here since
+ * a model that names them was not made for what these compute.
+ */
 const fixedFields: FixedFields = [
-  ['hidden_act', ['silu', null, undefined]],
+  ['hidden_act', ['silu', 'swish', null, undefined]],
   ['mlp_bias', [false, null, undefined]],
   ['use_sliding_window', [false, null, undefined]],
-  ['quantization_config', [null, undefined]]
+  ['quantization_config', [null, undefined]],
+  ['compression_config', [null, undefined]],
+  ['is_causal', [true, null, undefined]],
+  ['use_bidirectional_attention', [false, null, undefined]],
+  ['attention_multiplier', [null, undefined]],
+  ['query_pre_attn_scalar', [null, undefined]],
+  ['embedding_multiplier', [1, null, undefined]],
+  ['residual_multiplier', [1, null, undefined]],
+  ['logits_scaling', [1, null, undefined]],
+  ['logit_scale', [1, null, undefined]],
+  ['scale_emb', [1, null, undefined]],
+  ['attn_logit_softcapping', [0, null, undefined]],
+  ['final_logit_softcapping', [0, null, undefined]],
+  ['clip_qkv', [null, undefined]],
+  ['no_rope_layers', [null, undefined]],
+  ['num_experts', [0, 1, null, undefined]],
+  ['num_local_experts', [0, 1, null, undefined]]
 ]
 
 const inLayer: Readonly<Record<string, string>> = {
@@ -60,40 +81,6 @@ export function ggufName (name: string): string | null {
   return layer ? `blk.${layer[1]}.${known}` : known
 }
 
-/** Rotary parameters: `rope_scaling` beside `rope_theta`, or, since transformers 5, both in `rope_parameters`. */
-function ropeOf (fields: Fields): Fields {
-  const { rope_parameters: parameters, rope_scaling: scaling, rope_theta: base } = fields
-  return {
-    ...(base === undefined ? {} : { rope_theta: base }), ...scaling as object | null, ...parameters as object | null
-  }
-}
-
-/**
- * What the rotary frequencies are divided by, [head size / 2]; null where they are not.
- * `llama3`: long waves by `factor`, short ones not at all, those between in proportion (transformers,
- * modeling_rope_utils.py).
- * @throws RequestError for kinds of scaling that are not supported
- */
-export function ropeFactors (path: string, fields: Fields, { headSize, ropeBase }: DecoderConfig): Float32Array | null {
-  const rope = ropeOf(fields)
-  const type = rope['rope_type'] ?? rope['type'] ?? 'default'
-  if (type === 'default') return null
-  const number = (key: string): number =>
-    positiveNumber({ path }, `config.json: ${key} of the rotary scaling ${JSON.stringify(type)}`, rope[key])
-  if (type === 'linear') return new Float32Array(headSize / 2).fill(number('factor'))
-  if (type !== 'llama3') {
-    throw refuseModel({ path },
-      `config.json: rotary scaling ${JSON.stringify(type)} is not supported; supported are default, linear, llama3`)
-  }
-  const [factor, low, high, trained] = [number('factor'), number('low_freq_factor'), number('high_freq_factor'),
-    number('original_max_position_embeddings')]
-  return Float32Array.from({ length: headSize / 2 }, (_, i) => {
-    const wavelength = 2 * Math.PI * ropeBase ** (2 * i / headSize)
-    const share = Math.min(1, Math.max(0, (trained / wavelength - low) / (high - low)))
-    return 1 / ((1 - share) / factor + share)
-  })
-}
-
 function checkComputation (path: string, fields: Fields, family: Family): void {
   checkFixedFields(path, 'config.json', fields, fixedFields)
   // Qwen 2 has biases whatever this says, the others have none.
@@ -106,16 +93,68 @@ function checkComputation (path: string, fields: Fields, family: Family): void {
   }
 }
 
+const scoreKinds: Readonly<Record<string, ScoreKind>> = {
+  single_label_classification: 'exclusive', multi_label_classification: 'independent', regression: 'numbers'
+}
+
+/**
+ * What the numbers of a classifier are by the `problem_type` of its config.json; null where it has none.
+ * @param path of the folder, for messages
+ * @throws RequestError for one that is unknown
+ */
+export function scoreKindOf (path: string, { problem_type: type }: Fields): ScoreKind | null {
+  if (type === undefined || type === null) return null
+  const kind = Object.hasOwn(scoreKinds, String(type)) ? scoreKinds[String(type)] : undefined
+  if (kind) return kind
+  throw refuseModel({ path }, `config.json: problem_type = ${JSON.stringify(type)} is not supported; supported are ` +
+    Object.keys(scoreKinds).join(', '))
+}
+
+/**
+ * The token that a config.json says batches are filled up with; null where it names none.
+ * @param path of the folder, for messages
+ * @throws RequestError for a pad_token_id that is no token's number
+ */
+export function padTokenOf (path: string, { pad_token_id: token }: Fields): number | null {
+  if (token === undefined || token === null) return null
+  if (typeof token === 'number' && Number.isInteger(token)) return token
+  throw refuseModel({ path }, `config.json: pad_token_id must be the number of a token; got ${JSON.stringify(token)}`)
+}
+
+/** The tensors of a checkpoint, and what its files call them. */
+export interface NamedTensors {
+  /** By GGUF's names. */
+  readonly tensors: ReadonlyMap<string, StoredTensor>
+  /** The name in the files. */
+  storedName (name: string): string | undefined
+}
+
+/** Whether a tensor is of a head that transformers reads before the padding; trl's values are of every position. */
+export const isPooled = (storedName: string): boolean => storedName.startsWith('score.')
+
+function scoreHeadOf (
+  path: string, fields: Fields, { tensors, storedName }: NamedTensors, padToken: number | null
+): ScoreHead | null {
+  if (!tensors.has(`${output}.weight`)) return null
+  return {
+    hiddenLayer: tensors.has(`${hidden}.weight`),
+    bias: tensors.has(`${output}.bias`),
+    padToken: isPooled(storedName(`${output}.weight`)!) ? padToken : null,
+    scores: scoreKindOf(path, fields) ?? 'exclusive'
+  }
+}
+
+/** What transformers takes where a config.json of Qwen 3 does not say. */
+const qwen3HeadSize = 128
+
 /**
  * The decoder of a checkpoint.
  * @param path its folder, for messages
  * @param fields of config.json
- * @param tensors by GGUF's names
  * @throws RequestError for families and features that are not supported
  */
-export function decoderConfigFromHuggingFace (
-  path: string, fields: Fields, tensors: ReadonlyMap<string, StoredTensor>
-): DecoderConfig {
+export function decoderConfigFromHuggingFace (path: string, fields: Fields, named: NamedTensors): DecoderConfig {
+  const { tensors } = named
   const family = fields['model_type'] as Family
   if (!families.includes(family)) {
     throw refuseModel({ path },
@@ -124,24 +163,31 @@ export function decoderConfigFromHuggingFace (
   checkComputation(path, fields, family)
   const number = (key: string, value = fields[key]): number =>
     positiveNumber({ path }, `config.json: ${key}`, value)
-  const [hiddenSize, queryHeads, vocabularySize] = [number('hidden_size'), number('num_attention_heads'),
-    number('vocab_size')]
-  const scores = tensors.get(`${output}.weight`)
+  const [hiddenSize, queryHeads, vocabularySize, contextLength] = [number('hidden_size'),
+    number('num_attention_heads'), number('vocab_size'), number('max_position_embeddings')]
+  const headSize =
+    number('head_dim', fields['head_dim'] ?? (family === 'qwen3' ? qwen3HeadSize : hiddenSize / queryHeads))
+  const ropeBase = ropeBaseOf(path, fields)
+  const scaling = ropeScalingOf(path, fields, { headSize, ropeBase }, contextLength)
+  const padToken = padTokenOf(path, fields)
   return {
     family,
     layers: number('num_hidden_layers'),
     hiddenSize,
     queryHeads,
     kvHeads: number('num_key_value_heads', fields['num_key_value_heads'] ?? queryHeads),
-    headSize: number('head_dim', fields['head_dim'] ?? hiddenSize / queryHeads),
+    headSize,
     feedForwardSize: number('intermediate_size'),
     vocabularySize,
-    outputSize: scores ? scores.shape[0] ?? 0 : vocabularySize,
-    scoreHead: scores ? { hiddenLayer: tensors.has(`${hidden}.weight`), bias: tensors.has(`${output}.bias`) } : null,
-    contextLength: number('max_position_embeddings'),
-    ropeBase: number('rope_theta', ropeOf(fields)['rope_theta'] ?? 10000),
+    outputSize: tensors.get(`${output}.weight`)?.shape[0] ?? vocabularySize,
+    scoreHead: scoreHeadOf(path, fields, named, padToken),
+    contextLength,
+    ropeBase,
+    ropeDivisors: scaling.divisors,
+    ropeMagnitude: scaling.magnitude,
     ropeInterleaved: false,
     normEpsilon: number('rms_norm_eps'),
-    tiedEmbeddings: !tensors.has('output.weight')
+    tiedEmbeddings: !tensors.has('output.weight'),
+    padToken
   }
 }

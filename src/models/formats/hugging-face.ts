@@ -7,9 +7,8 @@ import { basename, join } from 'node:path'
 import type { TemplateConstants } from '../tokenizer/chat-template.js'
 import type { DecoderConfig } from '../decoder-config.js'
 import { closingOnError } from './binary-files.js'
-import { checkDecoder, refuseModel, ropeFactorsTensor, scoreTensors } from './decoder-tensors.js'
-import { encodings } from './dequantize.js'
-import { decoderConfigFromHuggingFace, ggufName, ropeFactors } from './hugging-face-config.js'
+import { checkDecoder, embeddingTensor, refuseModel, scoreTensors } from './decoder-tensors.js'
+import { decoderConfigFromHuggingFace, ggufName, type NamedTensors } from './hugging-face-config.js'
 import { exists, readJson, readJsonIfThere, type Fields } from './json-files.js'
 import { openSafetensors, type SafetensorsFile } from './safetensors.js'
 import type { StoredTensor, TensorFile } from './tensor-file.js'
@@ -36,22 +35,17 @@ export async function checkpointFiles (folder: string): Promise<string[]> {
   return [...small.filter((_, index) => there[index]), ...await weightFiles(folder)]
 }
 
-/**
- * Tensors of several files as one, by GGUF's names. A language model's head is left out beside a score head, and where
- * it is the embedding.
- */
-class CheckpointTensors implements TensorFile {
+/** Tensors of several files as one, by GGUF's names. */
+class CheckpointTensors implements TensorFile, NamedTensors {
   readonly path: string
   readonly tensors = new Map<string, StoredTensor>()
   readonly #sources = new Map<string, { readonly file: SafetensorsFile, readonly name: string }>()
-  readonly #computed = new Map<string, Float32Array>()
   readonly #files: readonly SafetensorsFile[]
 
-  constructor (path: string, files: readonly SafetensorsFile[], isTied: boolean) {
+  constructor (path: string, files: readonly SafetensorsFile[]) {
     this.path = path
     this.#files = files
     for (const file of files) for (const [name, tensor] of file.tensors) this.#add(file, name, tensor)
-    if (isTied || this.tensors.has(`${scoreTensors.output}.weight`)) this.tensors.delete('output.weight')
   }
 
   #add (file: SafetensorsFile, name: string, tensor: StoredTensor): void {
@@ -64,15 +58,29 @@ class CheckpointTensors implements TensorFile {
     this.#sources.set(known, { file, name })
   }
 
-  /** Adds a tensor that follows from the configuration. */
-  addComputed (name: string, values: Float32Array): void {
-    this.tensors.set(name, { shape: [values.length], encoding: encodings.get(0)! })
-    this.#computed.set(name, values)
+  storedName = (name: string): string | undefined => this.#sources.get(name)?.name
+
+  /**
+   * Leaves a language model's head out where it is not computed with: beside a score head, and where it is the
+   * embedding. As in transformers, a head that the file has with other values is no embedding, whatever the
+   * configuration says.
+   * @throws RequestError where it is missing
+   */
+  async settleHead (isTied: boolean): Promise<void> {
+    const head = 'output.weight'
+    if (this.tensors.has(`${scoreTensors.output}.weight`)) this.tensors.delete(head)
+    else if (!this.tensors.has(head) && !isTied) {
+      throw refuseModel(this, 'it has no lm_head.weight, and tie_word_embeddings of config.json is not true')
+    } else if (isTied && this.tensors.has(head) && await this.#isEmbedding(head)) this.tensors.delete(head)
+  }
+
+  async #isEmbedding (name: string): Promise<boolean> {
+    if (!this.tensors.has(embeddingTensor)) return false
+    const [one, other] = [await this.read(name), await this.read(embeddingTensor)]
+    return Buffer.from(one.buffer).equals(Buffer.from(other.buffer))
   }
 
   async read (name: string): Promise<Float32Array> {
-    const computed = this.#computed.get(name)
-    if (computed) return computed.slice()
     const source = this.#sources.get(name)
     if (!source) throw refuseModel(this, `it has no tensor ${name}`)
     return source.file.read(source.name)
@@ -88,11 +96,11 @@ class CheckpointTensors implements TensorFile {
 }
 
 /** Opens all of a checkpoint's files, or none. */
-async function openTensors (folder: string, isTied: boolean): Promise<CheckpointTensors> {
+async function openTensors (folder: string): Promise<CheckpointTensors> {
   const files: SafetensorsFile[] = []
   try {
     for (const name of await weightFiles(folder)) files.push(await openSafetensors(join(folder, name)))
-    return new CheckpointTensors(folder, files, isTied)
+    return new CheckpointTensors(folder, files)
   } catch (error) {
     await Promise.all(files.map(file => file.close()))
     throw error
@@ -125,6 +133,21 @@ async function templateSource (folder: string, { chat_template: given }: Fields)
   return typeof source === 'string' ? source : null
 }
 
+/**
+ * A tokenizer.json without added tokens that its model has no rows for, where nothing asks for them: a `[PAD]` that
+ * training filled batches up with and that was saved with the tokenizer alone.
+ * @param texts of what may ask for tokens: the chat template, and special tokens that templates write by name
+ * @param ends numbers of the tokens that end an answer
+ */
+function withoutUnused (tokenizer: Fields, rows: number, texts: readonly string[], ends: readonly number[]): Fields {
+  const { added_tokens: added } = tokenizer
+  if (!Array.isArray(added)) return tokenizer
+  const isUnused = ({ id, content }: { readonly id: unknown, readonly content: unknown }): boolean =>
+    typeof id === 'number' && id >= rows && typeof content === 'string' && !ends.includes(id) &&
+    !texts.some(text => text.includes(content))
+  return { ...tokenizer, added_tokens: added.filter(token => !isUnused(token as never)) }
+}
+
 /** A model as its files describe it. */
 export interface OpenedModel {
   readonly file: TensorFile
@@ -140,21 +163,23 @@ export interface OpenedModel {
 export async function openHuggingFace (folder: string): Promise<OpenedModel> {
   const [fields, generation, tokenizerConfig] = [await readJson(folder, 'config.json'),
     await readJsonIfThere(folder, 'generation_config.json'), await readJsonIfThere(folder, 'tokenizer_config.json')]
-  return await closingOnError(await openTensors(folder, fields['tie_word_embeddings'] === true), async file => {
-    const config = decoderConfigFromHuggingFace(folder, fields, file.tensors)
-    const factors = ropeFactors(folder, fields, config)
-    if (factors) file.addComputed(ropeFactorsTensor, factors)
+  return await closingOnError(await openTensors(folder), async file => {
+    await file.settleHead(fields['tie_word_embeddings'] === true)
+    const config = decoderConfigFromHuggingFace(folder, fields, file)
     checkDecoder(file, config)
-    const tokenizer = tokenizerFromJson({
-      path: folder,
-      tokenizer: await readJson(folder, 'tokenizer.json') as never,
-      config: tokenizerConfig,
-      vocabularySize: config.vocabularySize,
-      ends: endsOf(fields, generation)
-    })
     const constants = {
       bos_token: specialText(tokenizerConfig['bos_token']), eos_token: specialText(tokenizerConfig['eos_token'])
     }
-    return { file, config, tokenizer, template: { source: await templateSource(folder, tokenizerConfig), constants } }
+    const [source, ends] = [await templateSource(folder, tokenizerConfig), endsOf(fields, generation)]
+    const json = withoutUnused(await readJson(folder, 'tokenizer.json'), config.vocabularySize,
+      [source ?? '', ...Object.values(constants)], ends)
+    const tokenizer = tokenizerFromJson({
+      path: folder,
+      tokenizer: json as never,
+      config: tokenizerConfig,
+      vocabularySize: config.vocabularySize,
+      ends
+    })
+    return { file, config, tokenizer, template: { source, constants } }
   })
 }

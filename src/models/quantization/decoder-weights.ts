@@ -15,21 +15,24 @@ import { readCache, writeCache } from './weight-cache.js'
 import { granularity, isSmoothed, weightLayout, type WeightFormat, type WeightLayout } from './weight-format.js'
 
 /** Raise it when names, formats or layouts change. */
-const cacheVersion = 3
+const cacheVersion = 4
 
-/** Rotary tables: cos and sin of position · base^(−2i / head size) / factor_i, [positions, head size / 2]. */
+/**
+ * Rotary tables: cos and sin of position · base^(−2i / head size) / divisor_i, times the magnitude, [positions, head
+ * size / 2]. Divisors are the configuration's and those of a tensor that GGUF files may have.
+ */
 async function rotaryTables (
-  file: TensorFile, { headSize, ropeBase }: DecoderConfig, positions: number
+  file: TensorFile, { headSize, ropeBase, ropeDivisors, ropeMagnitude }: DecoderConfig, positions: number
 ): Promise<Map<string, Tensor>> {
   const factors = file.tensors.has(ropeFactorsTensor) ? await file.read(ropeFactorsTensor) : null
   const half = headSize / 2
   const cos = Tensor.allocate('float32', [positions, half])
   const sin = Tensor.allocate('float32', [positions, half])
   for (let i = 0; i < half; i++) {
-    const frequency = ropeBase ** (-2 * i / headSize) / (factors?.[i] ?? 1)
+    const frequency = ropeBase ** (-2 * i / headSize) / (factors?.[i] ?? 1) / (ropeDivisors?.[i] ?? 1)
     for (let position = 0; position < positions; position++) {
-      cos.data[position * half + i] = Math.cos(position * frequency)
-      sin.data[position * half + i] = Math.sin(position * frequency)
+      cos.data[position * half + i] = ropeMagnitude * Math.cos(position * frequency)
+      sin.data[position * half + i] = ropeMagnitude * Math.sin(position * frequency)
     }
   }
   return new Map([['rope_cos', cos], ['rope_sin', sin]])

@@ -5,9 +5,11 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { createReadStream, existsSync } from 'node:fs'
 import { mkdir, open, rename, rm, stat } from 'node:fs/promises'
-import { basename, join } from 'node:path'
+import { basename, dirname, join } from 'node:path'
 import { RequestError } from '../../errors.js'
-import { adapterFiles, type Variant } from '../formats/lora-adapter.js'
+import type { Variant } from '../formats/adapted-model.js'
+import { ggufModelName, shardPaths } from '../formats/gguf-shards.js'
+import { adapterFiles } from '../formats/lora-adapter.js'
 import { checkpointFiles } from '../formats/hugging-face.js'
 import { listManifests, type Manifest } from './manifest.js'
 import { describeSource, fetchSource, type SourceFetcher } from './sources.js'
@@ -102,7 +104,7 @@ export async function pullModel (
 }
 
 /** The name of a model that is given by a built-in name or a path: its file's or folder's own. */
-export const modelName = (nameOrPath: string): string => basename(nameOrPath, '.gguf')
+export const modelName = ggufModelName
 
 /** The manifest of a built-in model. @throws RequestError naming those there are */
 export function findManifest (name: string): Manifest {
@@ -132,8 +134,8 @@ async function describe (path: string, id: string, sha256: string): Promise<Reso
 }
 
 /**
- * The file of a model: a path of a GGUF file, or of a folder in Hugging Face's layout, as it is; a name from the cache,
- * fetched on first use.
+ * The file of a model: a path of a GGUF file, the first where there are several, or of a folder in Hugging Face's
+ * layout, as it is; a name from the cache, fetched on first use.
  * @throws RequestError for an unknown name, a missing file, or sources that all failed
  */
 export async function resolveModel (nameOrPath: string, options: StoreOptions): Promise<ResolvedModel> {
@@ -141,7 +143,11 @@ export async function resolveModel (nameOrPath: string, options: StoreOptions): 
     if (!existsSync(nameOrPath) || !(await stat(nameOrPath)).isFile()) {
       throw new RequestError('model_not_found', `file not found: ${nameOrPath}`, { param: 'model' })
     }
-    return describe(nameOrPath, modelName(nameOrPath), await sha256OfFile(nameOrPath))
+    const shards = shardPaths(nameOrPath)
+    const sum = shards.length === 1
+      ? await sha256OfFile(nameOrPath)
+      : await sha256OfFolder(dirname(nameOrPath), shards.map(shard => basename(shard)))
+    return describe(nameOrPath, modelName(nameOrPath), sum)
   }
   if (existsSync(nameOrPath) && (await stat(nameOrPath)).isDirectory()) {
     return describe(nameOrPath, modelName(nameOrPath),

@@ -10,8 +10,8 @@ export interface EncodedText { readonly ids: readonly number[], readonly types: 
 
 /** A tokenizer that makes a model's whole input of a text, or of a pair of texts. */
 export interface TextEncoder {
-  /** What rows of a batch are filled up with. */
-  readonly padToken: number
+  /** What rows of a batch are filled up with; null where the files name nothing. */
+  readonly padToken: number | null
   encode (text: string, pair?: string): EncodedText
 }
 
@@ -123,7 +123,7 @@ export function textEncoder (path: string, json: TokenizerJson, config: { readon
     ? config.pad_token
     : (config.pad_token as { content?: string } | undefined)?.content
   return {
-    padToken: json.padding?.pad_id ?? (padText === undefined ? undefined : whole.token_to_id(padText)) ?? 0,
+    padToken: json.padding?.pad_id ?? (padText === undefined ? undefined : whole.token_to_id(padText)) ?? null,
     encode (text, pair) {
       const ids = idsOf(text)
       if (pair === undefined) {

@@ -6,6 +6,7 @@ import type { LocalPolicy } from './local-policy.js'
 function reading (policy: LocalPolicy, sequence: Sequence, output: Output): ContextReading {
   let { distribution } = output
   return {
+    has: token => token < distribution.logits.length,
     logProbability: token => distribution.logits[token]! - distribution.logNormalizer,
     async read (token) {
       sequence.append(token)

@@ -5,6 +5,7 @@
  */
 import { Type, type Static, type TObject } from 'typebox'
 import { RequestError } from '../../errors.js'
+import type { ScoreKind } from '../../models/decoder-config.js'
 import { ChatReader, loadRewardModel, modelFields, withAnswer } from '../chat-reader.js'
 import { fitSchema, membersSchema, metricsSchema } from '../descriptor-parts.js'
 import type { OpenContext, RewardSource } from '../reward-kind.js'
@@ -12,12 +13,23 @@ import type { ModelRuntime } from '../../engine/model-runtime.js'
 import type { AnswerMember } from '../scorer.js'
 import { textSource, type TextScorer } from '../text-source.js'
 
+/** Fields of the descriptors whose model gives several numbers. */
+export const labelFields = {
+  /** Which of the model's numbers counts, where it gives several. */
+  label: Type.Optional(Type.Integer({ minimum: 0 })),
+  /**
+   * Whether the labels exclude each other, so that the log-odds of one count, or each number counts by itself: labels
+   * that hold independently, and what was regressed on. Default what `problem_type` of the model's config.json says,
+   * and exclusive where it says nothing.
+   */
+  classes: Type.Optional(Type.Enum(['exclusive', 'independent']))
+}
+
 const scoreFields = {
   ...modelFields,
   /** SHA-256 that the model must have: it is then part of what the reward is before it is loaded, too. */
   sha256: Type.Optional(Type.String({ pattern: '^[0-9a-f]{64}$' })),
-  /** Which of the model's scores counts, where it has several: the log-odds of that one. */
-  label: Type.Optional(Type.Integer({ minimum: 0 })),
+  ...labelFields,
   members: membersSchema,
   fit: Type.Optional(fitSchema),
   metrics: Type.Optional(metricsSchema)
@@ -40,17 +52,31 @@ export function logOdds (logits: Float32Array, label: number): number {
   return logits[label]! - largest - Math.log(others.reduce((sum, logit) => sum + Math.exp(logit - largest), 0))
 }
 
+/**
+ * The score that a descriptor's label has among a model's numbers: its log-odds where classes exclude each other, else
+ * the number itself.
+ */
+export function labelScore (
+  numbers: Float32Array, { label = 0, classes }: Readonly<Partial<Pick<ClassifierDescriptor, 'label' | 'classes'>>>,
+  kind: ScoreKind
+): number {
+  const exclusive = (classes ?? kind) === 'exclusive' && numbers.length > 1
+  return exclusive ? logOdds(numbers, label) : numbers[label]!
+}
+
 function openClassifier (
-  { kind, label }: ClassifierDescriptor, model: ModelRuntime, member: AnswerMember, context: OpenContext
+  descriptor: ClassifierDescriptor, model: ModelRuntime, member: AnswerMember, context: OpenContext
 ): TextScorer {
   const reader = new ChatReader(model, context)
-  const score = (logits: Float32Array): number => logits.length === 1 ? logits[0]! : logOdds(logits, label!)
+  const { kind } = descriptor
+  const { scores } = model.model.config.scoreHead!
   return {
     demands: [reader.demand],
     async score ({ messages }, answers) {
       const sequences = answers.map(({ text, final }) => reader.tokens(withAnswer(messages, text),
         kind === 'classifier' && (final || member === 'outcome') ? 'closed' : 'open'))
-      return reader.read(sequences, ({ distribution }) => ({ raw: score(distribution.logits) }))
+      return reader.read(sequences,
+        ({ distribution: { logits } }) => ({ raw: labelScore(logits, descriptor, scores) }))
     }
   }
 }

@@ -8,7 +8,7 @@ import { Type, type Static, type TObject } from 'typebox'
 import { RequestError } from '../../errors.js'
 import type { EncodedText } from '../../models/tokenizer/text-encoder.js'
 import type { OnnxClassifier, TextItem } from '../../models/onnx-classifier.js'
-import { logOdds } from './classifier.js'
+import { labelFields, labelScore } from './classifier.js'
 import { membersSchema } from '../descriptor-parts.js'
 import type { OpenContext, RewardSource } from '../reward-kind.js'
 import type { Prompt } from '../scorer.js'
@@ -24,13 +24,7 @@ export const onnxFields = {
   model: Type.String({ minLength: 1, maxLength: 4096 }),
   /** What it reads: the answer (default), or as a pair the last user message and the answer. */
   reads: Type.Optional(Type.Enum(['answer', 'pair'])),
-  /** Which of its numbers counts, where it gives several. */
-  label: Type.Optional(Type.Integer({ minimum: 0 })),
-  /**
-   * Whether the labels exclude each other (default), so that the log-odds of one count, or hold each by itself, so that
-   * its logit does.
-   */
-  classes: Type.Optional(Type.Enum(['exclusive', 'independent'])),
+  ...labelFields,
   /** How many numbers it gives, and the longest text in tokens, where its config.json does not say or is wrong. */
   labels: Type.Optional(Type.Integer({ minimum: 1 })),
   maxTokens: Type.Optional(Type.Integer({ minimum: 1 })),
@@ -54,16 +48,13 @@ function checkLength ({ ids }: EncodedText, { maxTokens }: OnnxClassifier, name:
 }
 
 function openOnnx (descriptor: OnnxDescriptor, classifier: OnnxClassifier, { name, ledger }: OpenContext): TextScorer {
-  const { label = 0, classes } = descriptor
-  const score = (numbers: Float32Array): number =>
-    numbers.length === 1 || classes === 'independent' ? numbers[label]! : logOdds(numbers, label)
   return {
     async score (prompt, answers) {
       const items = answers.map(({ text }) => classifier.encode(itemOf(descriptor, prompt, text)))
       for (const item of items) checkLength(item, classifier, name)
       const numbers = await classifier.classify(items)
       for (const { ids } of items) ledger.rewardTokens += ids.length
-      return numbers.map(one => ({ raw: score(one) }))
+      return numbers.map(one => ({ raw: labelScore(one, descriptor, classifier.scores) }))
     }
   }
 }

@@ -8,7 +8,7 @@ import { RequestError } from '../../errors.js'
 import { encodeChat } from '../../models/tokenizer/chat-template.js'
 import { sigmoid } from '../../statistics/linear-fit.js'
 import { ChatReader, loadRewardModel, modelFields, withSystem } from '../chat-reader.js'
-import { logOdds } from './classifier.js'
+import { labelScore } from './classifier.js'
 import { membersSchema } from '../descriptor-parts.js'
 import type { OpenContext, RewardSource } from '../reward-kind.js'
 import type { ModelRuntime } from '../../engine/model-runtime.js'
@@ -45,13 +45,15 @@ export type ProcessDescriptor = Static<TObject<typeof processFields>>
 /** The probability that a step is right, from the model's distribution where it is read. */
 type Verdict = (distribution: Distribution) => number
 
+const refuse = (why: string): RequestError => new RequestError('invalid_request', `steps: ${why}`)
+
 /** @throws RequestError for a format that does not fit the model */
 function verdictOf (
   { verdicts, label }: StepFormat, { id, config: { scoreHead, outputSize }, tokenizer }: ModelRuntime['model']
 ): Verdict {
-  const refuse = (why: string): RequestError => new RequestError('invalid_request', `steps: ${why}`)
   if (verdicts) {
     if (scoreHead) throw refuse(`verdicts require a language model; ${id} has a score head`)
+    if (label !== undefined) throw refuse('label is of a score head, verdicts of a language model; give one of them')
     const [good, bad] = [verdicts.good, verdicts.bad].map(text => {
       const tokens = tokenizer.encodeTemplate([{ text, trusted: true }])
       if (tokens.length !== 1) {
@@ -59,14 +61,35 @@ function verdictOf (
       }
       return tokens[0]!
     }) as [number, number]
+    if (good === bad) throw refuse(`verdicts must be two tokens; both are token ${good} in ${id}`)
     return ({ logits }) => sigmoid(logits[good]! - logits[bad]!)
   }
   if (!scoreHead) throw refuse(`verdicts are required to name the tokens to compare, since ${id} has no score head`)
-  if (outputSize === 1) return ({ logits }) => sigmoid(logits[0]!)
-  if (label === undefined || label >= outputSize) {
+  if (scoreHead.scores === 'numbers') {
+    throw refuse(`${id} was trained by regression (problem_type of its config.json): its scores are no log-odds`)
+  }
+  if (outputSize > 1 ? label === undefined || label >= outputSize : (label ?? 0) > 0) {
     throw refuse(`label must be below ${outputSize}, the number of scores of ${id}; got ${label ?? 'nothing'}`)
   }
-  return ({ logits }) => sigmoid(logOdds(logits, label))
+  return ({ logits }) => sigmoid(labelScore(logits, { label: label ?? 0 }, scoreHead.scores))
+}
+
+/** A text that is written as control tokens are. */
+const looksLikeControl = /^\s*(<\S+>|\[\S+\])\s*$/
+
+/**
+ * @param tokens of the format's marker
+ * @throws RequestError for a marker that is meant to be a token and is none in the model, and for fields that the
+ * layout does not use
+ */
+function checkFormat ({ layout, marker, afterQuestion, betweenSteps }: StepFormat, tokens: number, id: string): void {
+  if (tokens !== 1 && looksLikeControl.test(marker)) {
+    throw refuse(`marker must be one token; ${JSON.stringify(marker)} has ${tokens} in ${id}`)
+  }
+  const unused = layout === 'answer' && afterQuestion !== undefined
+    ? 'afterQuestion'
+    : layout === 'turns' && betweenSteps !== undefined ? 'betweenSteps' : null
+  if (unused) throw refuse(`${unused} is not used in the layout ${layout}`)
 }
 
 /** Token sequences that end where each step is read; each begins with the one before. */
@@ -80,9 +103,11 @@ export function layoutOf (
   format: StepFormat, { id, tokenizer, chatTemplate }: Pick<ModelRuntime['model'], 'id' | 'tokenizer' | 'chatTemplate'>
 ): Layout {
   const { layout, marker, afterQuestion = ' ', betweenSteps = '', system } = format
-  const markerTokens = tokenizer.encodeTemplate([{ text: marker, trusted: true }])
+  // In turns it is a message, in which nothing is a control token.
+  const markerTokens = tokenizer.encodeTemplate([{ text: marker, trusted: layout !== 'turns' }])
+  checkFormat(format, markerTokens.length, id)
   const question = (messages: readonly ChatMessage[]): string =>
-    messages.map(({ content }) => content).join('\n') + afterQuestion
+    withSystem(messages, system).map(({ content }) => content).join('\n') + afterQuestion
   /**
    * Each step, and its marker, behind what comes before.
    * @param opening text before the first step, of one piece with it
@@ -99,11 +124,15 @@ export function layoutOf (
     case 'parts': {
       const beginning = chatTemplate.constants.bos_token
       if (beginning === '') {
-        throw new RequestError('invalid_request', "steps: the layout parts starts with the model's BOS token; " +
+        throw refuse("the layout parts starts with the model's BOS token; " +
           `${id} has none (bos_token of tokenizer_config.json)`)
       }
-      return (messages, steps) => behind(tokenizer.encodeTemplate([{ text: beginning, trusted: true },
-        { text: question(messages), trusted: false }]), '', steps)
+      const [first, ...others] = tokenizer.encodeTemplate([{ text: beginning, trusted: true }])
+      if (first === undefined || others.length > 0) {
+        throw refuse(`the layout parts starts with one token; ${JSON.stringify(beginning)} has ` +
+          `${others.length + 1} in ${id}`)
+      }
+      return (messages, steps) => behind([first, ...tokenizer.encode(question(messages))], '', steps)
     }
     case 'answer': return (messages, steps) =>
       behind(encodeChat(chatTemplate, tokenizer, withSystem(messages, system)).tokens, '', steps)

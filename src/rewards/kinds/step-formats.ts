@@ -16,8 +16,8 @@ export const stepFormatSchema = Type.Object({
    */
   layout: Type.Enum(['text', 'parts', 'answer', 'turns']),
   /**
-   * Written after each step; control tokens by their text. It is read at the marker's last token, or, in turns, before
-   * the marker, which is the verdict.
+   * Written after each step; control tokens by their text, which must then be one token. It is read at the marker's
+   * last token, or, in turns, before the marker, which is the verdict.
    */
   marker: text,
   /** Between question and first step, in all layouts but `answer`. Default a space. */

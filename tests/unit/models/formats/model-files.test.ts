@@ -3,6 +3,7 @@ import { mkdtempSync, readdirSync, rmSync, statSync, truncateSync, writeFileSync
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
+import type { Metadata } from '../../../../scripts/gguf-writer.js'
 import { RequestError } from '../../../../src/errors.js'
 import { chatTemplate, encodeChat } from '../../../../src/models/tokenizer/chat-template.js'
 import { openCheckpoint } from '../../../../src/models/formats/checkpoint.js'
@@ -58,6 +59,27 @@ test('tensors are read by name, in their shape', async () => {
   await gguf.close()
 })
 
+test('tensors are found whatever they are aligned to, and an alignment that the format does not have is ' +
+  'refused', async () => {
+  const plain = await openGguf(path)
+  const expected = await plain.read('blk.1.ffn_down.weight')
+  await plain.close()
+  for (const alignment of [8, 48, 64, 104]) {
+    const aligned = join(directory, 'aligned.gguf')
+    writeTinyGguf(aligned, { metadata: { 'general.alignment': alignment } })
+    const gguf = await openGguf(aligned)
+    assert.deepEqual(await gguf.read('blk.1.ffn_down.weight'), expected, String(alignment))
+    await gguf.close()
+  }
+  for (const alignment of [0, 4, 12, 2 ** 31, 2 ** 32 - 8]) {
+    // Written with the usual alignment, since nothing can be written with these.
+    const header = tinyGguf({ metadata: { 'general.alignment': 32 } })
+    header.writeUInt32LE(alignment, header.indexOf('general.alignment') + 'general.alignment'.length + 4)
+    await assert.rejects(openGguf(file('misaligned.gguf', header)), (error: unknown) => error instanceof RequestError &&
+      error.param === 'model' && /general.alignment must be/.test(error.message), String(alignment))
+  }
+})
+
 test('what the graph cannot run is refused, and says why', async () => {
   const config = async (options: TinyOptions): Promise<unknown> => {
     writeTinyGguf(join(directory, 'other.gguf'), options)
@@ -66,8 +88,18 @@ test('what the graph cannot run is refused, and says why', async () => {
   }
   await assert.rejects(config({ metadata: { 'general.architecture': 'mamba' } }),
     /architecture "mamba" is not supported; supported are llama, qwen2, qwen3/)
-  await assert.rejects(config({ metadata: { 'llama.rope.scaling.type': 'yarn' } }),
-    /rope.scaling.type = "yarn" is not supported/)
+  await assert.rejects(config({ metadata: { 'llama.rope.scaling.type': 'longrope' } }),
+    /rope.scaling.type = "longrope" is not supported; supported are none, linear, yarn/)
+  const unknown: ReadonlyArray<readonly [string, Metadata]> = [['attn_logit_softcapping', { float: 50 }],
+    ['attention.sliding_window', 4096], ['attention.causal', false], ['attention.scale', { float: 0.1 }],
+    ['logit_scale', { float: 0.5 }], ['expert_count', 8], ['rope.scaling.yarn_log_multiplier', { float: 0.1 }],
+    ['attention.something_new', 1]]
+  for (const [key, value] of unknown) {
+    await assert.rejects(config({ metadata: { [`llama.${key}`]: value } }), (error: unknown) =>
+      error instanceof RequestError && error.param === 'model' &&
+      error.message.includes(`metadata llama.${key} = `) && error.message.includes('is not supported'), key)
+  }
+  await config({ metadata: { 'llama.expert_count': 0, 'llama.attention.causal': true, 'llama.logit_scale': 1 } })
   await assert.rejects(config({ metadata: { 'llama.block_count': 3 } }),
     /tensor blk.2.* must have shape \[.*\]; got none/)
   await assert.rejects(config({ without: ['blk.1.ffn_up.weight'] }),
@@ -91,9 +123,12 @@ test('what the graph cannot run is refused, and says why', async () => {
     scoreHead: null,
     contextLength: 512,
     ropeBase: 10000,
+    ropeDivisors: null,
+    ropeMagnitude: 1,
     ropeInterleaved: true,
     normEpsilon: Math.fround(1e-5),
-    tiedEmbeddings: true
+    tiedEmbeddings: true,
+    padToken: null
   })
 })
 
