@@ -6,7 +6,7 @@ import { isObject, refuse } from '../validation.js'
 import { typeOf, typesOf, type Schema, type TypeName } from './schema-keywords.js'
 
 /** Pairs of objects that may be compared one by one, where no property tells them all apart. */
-const maxPairs = 65_536
+const maxPairs = 262_144
 
 const requiredOf = ({ required }: Schema): readonly string[] =>
   Array.isArray(required) ? required.filter(name => typeof name === 'string') : []

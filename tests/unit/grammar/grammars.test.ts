@@ -211,3 +211,34 @@ test('sources that wait to be compiled are bounded in length', async () => {
     assert.rejects(many[2]!).then(() => grammars.close())
   ])
 })
+
+test('whatever else the thread is asked, a compilation has its time only', async () => {
+  const grammars = new Grammars(walkVocabulary, { taskTimeoutMs: 300 })
+  const controller = new AbortController()
+  try {
+    const answer = (await open(grammars, 'root ::= "a"*', controller.signal)).start()
+    const told: string[] = []
+    const { settled } = opening(grammars, slow(1, 200), '', told, 'slow')
+    while (told.length === 0) {
+      answer.accept(byte('a'))
+      await new Promise(resolve => { setTimeout(resolve, 20) })
+    }
+    await settled
+    assert.deepEqual(told, ['slow failed'])
+    await answer.ready()
+  } finally {
+    controller.abort()
+    await grammars.close()
+  }
+})
+
+test('a grammar that needs more memory than a thread may have is refused; the next one is compiled', async () => {
+  const grammars = new Grammars(walkVocabulary)
+  try {
+    await assert.rejects(open(grammars, `root ::= "${'a'.repeat(15_000_000)}"`, new AbortController().signal),
+      { code: 'invalid_request', param: 'field', message: /too much memory/ })
+    assert.ok(await accepts(grammars, letters, 'ad'))
+  } finally {
+    await grammars.close()
+  }
+})
