@@ -18,6 +18,7 @@ import { installValidation } from './plugins/validation.js'
 import { responses } from './responses/responses-route.js'
 import { rewards } from './rewards/rewards-route.js'
 import { score } from './rewards/score-route.js'
+import { keepSchemaTexts } from './schemas/schema-text.js'
 import type { Services } from './services.js'
 import { stream } from './stream/stream-route.js'
 import { tokens } from './tokens/tokens-route.js'
@@ -44,7 +45,12 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
   const parseJson = app.getDefaultJsonParser('error', 'error')
   app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
     if (body === '') done(null)
-    else parseJson(request, body, done)
+    else {
+      parseJson(request, body, (error, value) => {
+        if (!error) keepSchemaTexts(body, value)
+        done(error, value)
+      })
+    }
   })
   installLogging(app, services.metrics)
   installErrorHandlers(app)

@@ -6,7 +6,6 @@ import type { DecodeResult } from '../decoding/result.js'
 import { strategyFacts } from '../decoding/strategies/strategy-facts.js'
 import { schemaOf, strategyNames, type AlignmentRequest } from '../decoding/strategies/strategy-schemas.js'
 import { RequestError } from '../errors.js'
-import { schemaGrammar } from '../grammar/json-schema-grammar.js'
 import { InferenceClient } from '../serving/inference-client.js'
 import type { DraftRequest, GenerateRequest, GenerationEvent, Usage } from '../serving/protocol.js'
 import { checkedRequest } from '../serving/request-rules.js'
@@ -100,8 +99,11 @@ function parseJson (option: string, text: string): unknown {
   }
 }
 
-function readSchema (path: string): unknown {
-  return parseJson(`--json-schema: ${path}`, readText(path))
+/** A file's JSON, as it is. */
+function readSchema (path: string): string {
+  const text = readText(path)
+  parseJson(`--json-schema: ${path}`, text)
+  return text
 }
 
 function draftsOf (values: Values, alignment: AlignmentRequest | null): DraftRequest | null {
@@ -136,7 +138,10 @@ function requestOf (values: Values, prompt: string, model: string, trace: boolea
     drafts: draftsOf(values, alignment),
     grammar: values['json-schema'] === undefined
       ? null
-      : { text: schemaGrammar(readSchema(values['json-schema'] as string), '--json-schema'), param: '--json-schema' },
+      : {
+          source: { type: 'schema', json: readSchema(values['json-schema'] as string), path: '--json-schema' },
+          param: '--json-schema'
+        },
     sampling: {
       ...plainSampling,
       temperature: numberOption(values, 'temperature', 1, 0, 2),

@@ -4,7 +4,6 @@
  */
 import { parseAlignment } from '../decoding/strategies/parse-alignment.js'
 import type { DecodeResult } from '../decoding/result.js'
-import { schemaGrammar } from '../grammar/json-schema-grammar.js'
 import { plainSampling } from '../policies/sampling-params.js'
 import { generate } from '../serving/run-request.js'
 import type { ServedModel } from '../serving/served-models.js'
@@ -72,7 +71,7 @@ export async function ask (
     n: answers,
     seed,
     cacheSalt: '',
-    grammar: schema && { text: schemaGrammar(schema, 'schema'), param: 'schema' },
+    grammar: schema && { source: { type: 'schema', json: JSON.stringify(schema), path: 'schema' }, param: 'schema' },
     alignment: alignment && parseAlignment(alignment),
     sampling: { ...plainSampling, ...limits }
   }, signal)) {

@@ -33,24 +33,6 @@ export const optional = (of: Expression): Expression => choice(text(''), of)
 
 const codeOf = (character: string): number => character.codePointAt(0)!
 
-/** One of some texts, as a prefix tree of characters, so that no two options begin alike. */
-export function oneText (rules: Rules, texts: readonly string[]): Expression {
-  const [first = ''] = texts
-  if (texts.length <= 1) return text(first)
-  const byFirst = new Map<string, Set<string>>()
-  for (const one of texts) {
-    if (one === '') continue
-    const character = String.fromCodePoint(codeOf(one))
-    byFirst.set(character, (byFirst.get(character) ?? new Set()).add(one.slice(character.length)))
-  }
-  const options = [...byFirst].map(([character, rests]) => {
-    const rest = sequence(text(character), oneText(rules, [...rests]))
-    // Characters beyond ASCII may begin with the same byte.
-    return codeOf(character) < 128 ? rest : rules.separate(rest)
-  })
-  return choice(...(texts.includes('') ? [text('')] : []), ...options)
-}
-
 /** Control characters and everything beyond ASCII as escapes, quotes and backslashes too. */
 function quoted (literal: string): string {
   const escaped = Array.from(literal, character => {
@@ -79,18 +61,74 @@ function print (expression: Expression): string {
   }
 }
 
+/** Limits of one grammar: beyond them it could not be compiled in time. */
+export const grammarLimits = { rules: 8192, characters: 2_000_000 } as const
+
+/** A grammar of more rules or characters than can be compiled. */
+export class GrammarTooLarge extends Error {
+  /** How many there were when it was given up. */
+  readonly count: number
+
+  constructor (what: keyof typeof grammarLimits, count: number) {
+    super(`needs a grammar of more than ${grammarLimits[what]} ${what}`)
+    this.name = 'GrammarTooLarge'
+    this.count = count
+  }
+}
+
+/** About how many characters an expression is printed with. */
+function lengthOf (expression: Expression): number {
+  switch (expression.kind) {
+    case 'text': return expression.text.length + 3
+    case 'class': return expression.characters.length + 3
+    case 'rule': return expression.name.length + 1
+    case 'sequence': return expression.parts.reduce((sum, part) => sum + lengthOf(part), 2)
+    case 'choice': return expression.options.reduce((sum, option) => sum + lengthOf(option) + 2, 2)
+    case 'repeat': return lengthOf(expression.of) + 8
+  }
+}
+
+/** Calls back with the names of rules in an expression. */
+function forEachRule (expression: Expression, see: (name: string) => void): void {
+  switch (expression.kind) {
+    case 'rule': return see(expression.name)
+    case 'sequence': return expression.parts.forEach(part => { forEachRule(part, see) })
+    case 'choice': return expression.options.forEach(option => { forEachRule(option, see) })
+    case 'repeat': return forEachRule(expression.of, see)
+    default:
+  }
+}
+
+/** Whether a finite text matches, if it does each rule of some. */
+function isFinite (expression: Expression, finite: ReadonlySet<string>): boolean {
+  switch (expression.kind) {
+    case 'sequence': return expression.parts.every(part => isFinite(part, finite))
+    case 'choice': return expression.options.some(option => isFinite(option, finite))
+    case 'repeat': return expression.min === 0 || isFinite(expression.of, finite)
+    case 'rule': return finite.has(expression.name)
+    default: return true
+  }
+}
+
 /** Rules by name, each defined once. */
 export class Rules {
   readonly #rules = new Map<string, Expression>()
+  #characters = 0
 
   has (name: string): boolean { return this.#rules.has(name) }
 
-  /** A reference to a rule, which is made where there is none of this name yet. It may refer to itself. */
+  /**
+   * A reference to a rule, which is made where there is none of this name yet. It may refer to itself.
+   * @throws GrammarTooLarge
+   */
   rule (name: string, make: () => Expression): Expression {
     if (!this.#rules.has(name)) {
       // While it is being made it can be referred to.
       this.#rules.set(name, choice())
-      this.#rules.set(name, make())
+      if (this.#rules.size > grammarLimits.rules) throw new GrammarTooLarge('rules', this.#rules.size)
+      const rule = make()
+      this.#rules.set(name, rule)
+      this.#count(name.length + 6 + lengthOf(rule))
     }
     return { kind: 'rule', name }
   }
@@ -101,27 +139,37 @@ export class Rules {
    */
   separate (expression: Expression): Expression { return this.rule(`part_${this.#rules.size}`, () => expression) }
 
-  /** Whether some finite text matches. */
-  matchesSomething (expression: Expression): boolean {
-    const finite = new Set<string>()
-    const matches = (one: Expression): boolean => {
-      switch (one.kind) {
-        case 'sequence': return one.parts.every(matches)
-        case 'choice': return one.options.some(matches)
-        case 'repeat': return one.min === 0 || matches(one.of)
-        case 'rule': return finite.has(one.name)
-        default: return true
-      }
-    }
-    for (let before = -1; finite.size > before;) {
-      before = finite.size
-      for (const [name, rule] of this.#rules) if (matches(rule)) finite.add(name)
-    }
-    return matches(expression)
+  #count (characters: number): void {
+    this.#characters += characters
+    if (this.#characters > grammarLimits.characters) throw new GrammarTooLarge('characters', this.#characters)
   }
 
-  /** The grammar's text, which begins at `root`. */
+  /**
+   * Which rules some finite text matches: each rule is looked at again only when one that it uses turns out to be so.
+   * @returns tells it of expressions
+   */
+  finiteness (): (expression: Expression) => boolean {
+    const users = new Map<string, string[]>()
+    for (const [name, rule] of this.#rules) {
+      forEachRule(rule, used => {
+        const list = users.get(used)
+        if (list) list.push(name)
+        else users.set(used, [name])
+      })
+    }
+    const finite = new Set<string>()
+    const open = [...this.#rules.keys()]
+    for (let name = open.pop(); name !== undefined; name = open.pop()) {
+      if (finite.has(name) || !isFinite(this.#rules.get(name)!, finite)) continue
+      finite.add(name)
+      open.push(...users.get(name) ?? [])
+    }
+    return expression => isFinite(expression, finite)
+  }
+
+  /** The grammar's text, which begins at `root`. @throws GrammarTooLarge */
   print (root: Expression): string {
+    this.#count(lengthOf(root))
     return [`root ::= ${print(root)}`, ...[...this.#rules].map(([name, rule]) => `${name} ::= ${print(rule)}`)]
       .join('\n')
   }

@@ -1,11 +1,13 @@
 /**
- * The grammar thread: compiles grammars, follows answers through them, says which tokens may come next. Slow and broken
- * grammars hold up nobody but each other.
+ * A grammar thread: writes and compiles grammars, follows answers through them, says which tokens may come next. Slow
+ * and broken grammars hold up nobody but each other.
  */
 import { parentPort, workerData } from 'node:worker_threads'
 import type { CompiledGrammar, GrammarMatcher as Matcher } from '@mlc-ai/web-xgrammar'
+import { RequestError } from '../errors.js'
 import type { Operation, Reply, Vocabulary } from './grammar-protocol.js'
-import { GrammarCompiler, GrammarMatcher, TokenizerInfo } from './xgrammar.js'
+import { grammarText, type GrammarSource } from './grammar-source.js'
+import { GrammarCompiler, GrammarMatcher, memory, TokenizerInfo } from './xgrammar.js'
 
 if (!parentPort) throw new Error('this file runs in a Worker')
 const port = parentPort
@@ -24,26 +26,42 @@ async function matcherOf (answer: number, grammar: number): Promise<Matcher> {
   return matcher
 }
 
-async function allowedFirst (grammar: CompiledGrammar): Promise<Int32Array> {
-  const matcher = await GrammarMatcher.createGrammarMatcher(grammar)
-  const allowed = await matcher.getNextTokenBitmask()
+async function allowedNext (matcher: Matcher): Promise<Reply> {
+  return { allowed: await matcher.getNextTokenBitmask(), memoryBytes: memory.bytes }
+}
+
+/** @returns null where the caller's mistake is told */
+function written (source: GrammarSource): { text: string } | { refused: RequestError } {
+  try {
+    return { text: grammarText(source) }
+  } catch (error) {
+    if (error instanceof RequestError) return { refused: error }
+    throw error
+  }
+}
+
+async function compile (grammar: number, source: GrammarSource): Promise<Reply> {
+  const result = written(source)
+  if ('refused' in result) return { refused: result.refused.toData() }
+  const compiled = await compiler.compileGrammar(result.text)
+  grammars.set(grammar, compiled)
+  const matcher = await GrammarMatcher.createGrammarMatcher(compiled)
+  const reply = await allowedNext(matcher)
   matcher.dispose()
-  return allowed
+  return reply
 }
 
 async function perform (operation: Operation): Promise<Reply | null> {
   switch (operation.type) {
-    case 'compile': {
-      const compiled = await compiler.compileGrammar(operation.text)
-      grammars.set(operation.grammar, compiled)
-      return { allowed: await allowedFirst(compiled) }
-    }
+    case 'compile': return compile(operation.grammar, operation.source)
     case 'advance': {
       const matcher = await matcherOf(operation.answer, operation.grammar)
       for (const token of operation.tokens) {
-        if (!matcher.acceptToken(token)) return { failed: `token ${token} is not what the grammar allows` }
+        if (!matcher.acceptToken(token)) {
+          return { failed: `token ${token} is not what the grammar allows`, isTooLarge: false }
+        }
       }
-      return { allowed: await matcher.getNextTokenBitmask() }
+      return allowedNext(matcher)
     }
     case 'close':
       answers.get(operation.answer)?.dispose()
@@ -72,7 +90,8 @@ async function performAll (operations: readonly Operation[]): Promise<void> {
     }
   } catch (error) {
     // The matcher's memory may be broken: a new thread has its own.
-    send({ failed: error instanceof Error ? error.message : `the matcher gave up (${String(error)})` })
+    const failed = error instanceof Error ? error.message : `the matcher gave up (${String(error)})`
+    send({ failed, isTooLarge: memory.wasRefused })
     port.close()
   }
 }

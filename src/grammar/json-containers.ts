@@ -5,6 +5,9 @@
 import { choice, repeat, sequence, text, type Expression, type Rules } from './ebnf.js'
 import { between, following } from './json-text.js'
 
+/** Items of an array that one rule holds inside each other. */
+const maxNested = 16
+
 /**
  * An array.
  * @param first the first items, each of its own form
@@ -15,15 +18,19 @@ import { between, following } from './json-text.js'
 export function arrayOf (
   rules: Rules, first: readonly Expression[], rest: Expression | null, min: number, max: number
 ): Expression {
-  const after = (count: number): Expression => {
-    if (count >= max) return text('')
-    if (count >= first.length) {
-      return repeat(following(rules, rest!), Math.max(0, min - count), max === Infinity ? null : max - count)
-    }
-    const next = sequence(following(rules, first[count]!), after(count + 1))
-    return count >= min ? choice(text(''), next) : next
+  const described = Math.min(first.length, max)
+  const counted = Math.max(1, described)
+  // From the last described item on: what may follow it.
+  let after = counted >= max
+    ? text('')
+    : repeat(following(rules, rest!), Math.max(0, min - counted), max === Infinity ? null : max - counted)
+  for (let count = described - 1; count >= 1; count--) {
+    const next = sequence(following(rules, first[count]!), after)
+    after = count >= min ? choice(text(''), next) : next
+    // The matcher reads nested groups by recursion.
+    if (count % maxNested === 0) after = rules.separate(after)
   }
-  return between(rules, '[', sequence(first[0] ?? rest!, after(1)), ']', min === 0)
+  return between(rules, '[', sequence(first[0] ?? rest!, after), ']', min === 0)
 }
 
 /**
@@ -40,19 +47,19 @@ export function objectOf (
     const [first, ...others] = members.map(member => member.value)
     return between(rules, '{', sequence(first!, ...others.map(value => following(rules, value)), more), '}', false)
   }
-  // From the last property on: what may follow where something stands before it, and where nothing does; null is
-  // nothing at all.
+  // From the last property on: what may follow where something stands before it, and where nothing does.
   let after: Expression = more
-  let begin: Expression | null = other ? sequence(other, more) : null
+  const begins: Expression[] = other ? [sequence(other, more)] : []
   let mayBeEmpty = true
   for (const { isRequired, value: own } of [...members].reverse()) {
     const value = rules.separate(own)
     const here = sequence(value, after)
-    begin = isRequired || !begin ? here : choice(here, begin)
+    if (isRequired) begins.length = 0
+    begins.push(here)
     mayBeEmpty &&= !isRequired
     after = rules.separate(
       isRequired ? sequence(following(rules, value), after) : choice(sequence(following(rules, value), after), after)
     )
   }
-  return begin ? between(rules, '{', begin, '}', mayBeEmpty) : text('{}')
+  return begins.length > 0 ? between(rules, '{', choice(...begins.reverse()), '}', mayBeEmpty) : text('{}')
 }

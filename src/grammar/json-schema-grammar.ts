@@ -3,28 +3,41 @@
  * the order is that of the schema. Knows no tokens; what a schema says is read by `schema-keywords.ts`.
  */
 import { isObject, refuse } from '../validation.js'
-import { choice, oneText, Rules, sequence, text, type Expression } from './ebnf.js'
+import { choice, GrammarTooLarge, Rules, sequence, text, type Expression } from './ebnf.js'
 import { arrayOf, objectOf } from './json-containers.js'
 import {
   anyArray, anyObject, anyValue, formats, maxBoundedLength, property, propertyExcept, string
 } from './json-text.js'
 import { anyInteger, anyNumber, integersBetween, maxInteger, numbersBetween } from './numbers.js'
+import { checkDisjoint } from './disjoint-schemas.js'
+import { joinSchemas } from './joined-schemas.js'
+import { oneText } from './prefix-tree.js'
+import { itemsOf, propertiesOf } from './schema-containers.js'
 import { SchemaDocument } from './schema-document.js'
 import {
-  bounds, checkKeywords, itemsOf, keywordAlone, listedValues, propertiesOf, sizes, typesOf, type Schema, type TypeName
+  acceptedValues, bounds, checkKeywords, combiningIn, schemasIn, sizes, typesOf, valuesIn, type Schema, type TypeName
 } from './schema-keywords.js'
 
-/** Limits of one schema, all places in it together. */
-const limits = { depth: 64, schemas: 4096, values: 4096, names: 120_000, items: 4096 } as const
+/** Limits of one schema, all places in it together, but for depth and items. */
+export const schemaLimits = {
+  depth: 64, schemas: 4096, properties: 4096, values: 4096, characters: 120_000, items: 4096
+} as const
 
-type Counted = 'schemas' | 'values' | 'names'
+/** What is counted, before anything is made of it. */
+const nouns = {
+  schemas: 'schemas',
+  properties: 'names of properties and required',
+  values: 'values of enum',
+  characters: 'characters of names and values'
+} as const
+type Counted = keyof typeof nouns
 
 class GrammarWriter {
   readonly #document: SchemaDocument
   readonly #rules: Rules
   /** What names of its rules begin with. */
   readonly #prefix: string
-  readonly #counts: Record<Counted, number> = { schemas: 0, values: 0, names: 0 }
+  readonly #counts: Record<Counted, number> = { schemas: 0, properties: 0, values: 0, characters: 0 }
   /** $ref → number of its rule. */
   readonly #references = new Map<string, number>()
 
@@ -37,26 +50,29 @@ class GrammarWriter {
   expression (): Expression {
     const { root: schema, path } = this.#document
     const root = this.#expression(schema, path, 0, new Set())
-    this.#checkFinite(root, path, schema)
+    const isFinite = this.#rules.finiteness()
+    const check = (expression: Expression, place: string, value: unknown): void => {
+      if (isFinite(expression)) return
+      throw refuse(place, 'must accept at least one finite value; it refers to itself without end', value)
+    }
+    check(root, path, schema)
     for (const reference of this.#references.keys()) {
-      this.#checkFinite({ kind: 'rule', name: this.#referenceRule(reference) }, this.#document.placeOf(reference),
-        reference)
+      check({ kind: 'rule', name: this.#referenceRule(reference) }, this.#document.placeOf(reference), reference)
     }
     return root
   }
 
-  #checkFinite (expression: Expression, path: string, value: unknown): void {
-    if (!this.#rules.matchesSomething(expression)) {
-      throw refuse(path, 'must accept at least one finite value; it refers to itself without end', value)
+  /** Refuses more than there may be, before it is read. */
+  #expect (what: Counted, more: number, path: string): void {
+    const count = this.#counts[what] + more
+    if (count > schemaLimits[what]) {
+      throw refuse(path, `exceeds the limit of ${schemaLimits[what]} ${nouns[what]} per schema`, count)
     }
   }
 
   #count (what: Counted, more: number, path: string): void {
+    this.#expect(what, more, path)
     this.#counts[what] += more
-    const noun = { schemas: 'schemas', values: 'values of enum', names: 'characters of names and values' }[what]
-    if (this.#counts[what] > limits[what]) {
-      throw refuse(path, `exceeds the limit of ${limits[what]} ${noun} per schema`, this.#counts[what])
-    }
   }
 
   /**
@@ -65,32 +81,60 @@ class GrammarWriter {
    */
   #expression (schema: unknown, path: string, depth: number, open: ReadonlySet<string>): Expression {
     this.#count('schemas', 1, path)
-    if (depth > limits.depth) throw refuse(path, `is nested more than ${limits.depth} schemas deep`, depth)
+    if (depth > schemaLimits.depth) throw refuse(path, `is nested more than ${schemaLimits.depth} schemas deep`, depth)
     if (schema === true) return anyValue(this.#rules)
     if (schema === false) throw refuse(path, 'accepts no value', false)
     if (!isObject(schema)) throw refuse(path, 'must be a JSON Schema: an object, true or false', schema)
     checkKeywords(schema, path)
-    const only = keywordAlone(schema)
-    if (only) return this.#alone(only, schema, path, depth, open)
-    if ('enum' in schema || 'const' in schema) return this.#values(schema, path)
+    const { combining, isAlone } = combiningIn(schema)
+    if (combining) return this.#combined(combining, isAlone, schema, path, depth, open)
+    const values = valuesIn(schema, path)
+    if (values) return this.#values(values, schema, path)
     const types = typesOf(schema, path)
     if (!types) return anyValue(this.#rules)
     return choice(...types.map(type => this.#ofType(type, schema, path, depth)))
   }
 
-  #alone (
-    keyword: NonNullable<ReturnType<typeof keywordAlone>>, schema: Schema, path: string, depth: number,
+  #combined (
+    keyword: '$ref' | 'allOf' | 'anyOf' | 'oneOf', isAlone: boolean, schema: Schema, path: string, depth: number,
     open: ReadonlySet<string>
   ): Expression {
-    const value = schema[keyword]
-    const place = `${path}.${keyword}`
-    if (keyword === '$ref') return this.#reference(value, place, depth, open)
-    if (!Array.isArray(value) || value.length === 0) throw refuse(place, 'must be a nonempty list of schemas', value)
-    if (keyword === 'allOf' && value.length > 1) {
-      throw refuse(place, 'is supported with a single schema only: merge the schemas into one', value)
+    if (keyword === '$ref' && isAlone) return this.#reference(schema['$ref'], `${path}.$ref`, depth, open)
+    if (keyword === 'allOf' && isAlone) {
+      const [only, ...others] = schemasIn(schema, 'allOf', path)
+      if (others.length === 0) return this.#expression(only, `${path}.allOf[0]`, depth + 1, open)
     }
-    if (keyword === 'oneOf') this.#document.checkDisjoint(value, place)
-    const options = value.map((one, index) => this.#expression(one, `${place}[${index}]`, depth + 1, open))
+    if (!isAlone || keyword === 'allOf') return this.#joined(schema, path, depth)
+    return this.#options(keyword as 'anyOf' | 'oneOf', schema, null, path, depth, open)
+  }
+
+  /** Schemas that all hold, and perhaps one list of which one does. */
+  #joined (schema: Schema, path: string, depth: number): Expression {
+    const parts = this.#document.parts(schema, path)
+    this.#count('schemas', parts.length, path)
+    const unions = parts.flatMap(part => (['anyOf', 'oneOf'] as const).flatMap(keyword =>
+      keyword in part ? [{ part, keyword }] : []))
+    if (unions.length > 1) {
+      throw refuse(`${path}.${unions[1]!.keyword}`, `cannot be combined with ${unions[0]!.keyword} that holds too`,
+        unions[1]!.part[unions[1]!.keyword])
+    }
+    const base = joinSchemas(parts.map(({ anyOf: _, oneOf: __, ...others }) => others), path)
+    const [union] = unions
+    if (!union) return this.#expression(base, path, depth + 1, new Set())
+    return this.#options(union.keyword, union.part, base, path, depth, new Set())
+  }
+
+  /** @param base what holds beside each option; null where nothing does */
+  #options (
+    keyword: 'anyOf' | 'oneOf', schema: Schema, base: Schema | null, path: string, depth: number,
+    open: ReadonlySet<string>
+  ): Expression {
+    const place = `${path}.${keyword}`
+    const schemas = schemasIn(schema, keyword, path)
+    this.#expect('schemas', schemas.length, place)
+    if (keyword === 'oneOf') checkDisjoint(schemas, place, one => this.#document.followed(one, place))
+    const options = schemas.map((one, index) => this.#expression(
+      base && Object.keys(base).length > 0 ? { allOf: [base, one] } : one, `${place}[${index}]`, depth + 1, open))
     return options.length === 1 ? options[0]! : choice(...options.map(option => this.#rules.separate(option)))
   }
 
@@ -108,11 +152,11 @@ class GrammarWriter {
       this.#expression(target, this.#document.placeOf(name), depth + 1, new Set([...open, name])))
   }
 
-  #values (schema: Schema, path: string): Expression {
-    const written = listedValues(schema, path)
+  #values (values: readonly unknown[], schema: Schema, path: string): Expression {
     const place = `${path}.${'const' in schema ? 'const' : 'enum'}`
-    this.#count('values', written.length, place)
-    this.#count('names', written.reduce((sum, one) => sum + one.length, 0), place)
+    this.#count('values', values.length, place)
+    const written = acceptedValues(values, schema, path)
+    this.#count('characters', written.reduce((sum, one) => sum + one.length, 0), place)
     return oneText(this.#rules, written)
   }
 
@@ -167,7 +211,7 @@ class GrammarWriter {
   }
 
   #array (schema: Schema, path: string, depth: number): Expression {
-    const [min, max] = sizes(schema, ['minItems', 'maxItems'], path, limits.items)
+    const [min, max] = sizes(schema, ['minItems', 'maxItems'], path, schemaLimits.items)
     const { first, items, isClosed } = itemsOf(schema, path)
     const described = first.map((one, index) =>
       this.#expression(one, `${path}.prefixItems[${index}]`, depth + 1, new Set()))
@@ -182,8 +226,11 @@ class GrammarWriter {
   }
 
   #object (schema: Schema, path: string, depth: number): Expression {
-    const { names, properties, required, others } = propertiesOf(schema, path)
-    this.#count('names', names.reduce((sum, name) => sum + name.length, 0), `${path}.properties`)
+    this.#count('properties', sizeOf(schema['required']), `${path}.required`)
+    this.#count('properties', sizeOf(schema['properties']), `${path}.properties`)
+    const { names, properties, required, others } =
+      propertiesOf(schema, path, one => this.#document.followed(one, `${path}.propertyNames`))
+    this.#count('characters', names.reduce((sum, name) => sum + name.length, 0), `${path}.properties`)
     if (others === true && names.length === 0) return anyObject(this.#rules)
     const rest =
       others === false ? null : this.#expression(others, `${path}.additionalProperties`, depth + 1, new Set())
@@ -191,11 +238,13 @@ class GrammarWriter {
       const value = Object.hasOwn(properties, name)
         ? this.#expression(properties[name], `${path}.properties.${name}`, depth + 1, new Set())
         : rest ?? anyValue(this.#rules)
-      return { isRequired: required.includes(name), value: property(this.#rules, name, value) }
+      return { isRequired: required.has(name), value: property(this.#rules, name, value) }
     })
     return objectOf(this.#rules, members, rest === null ? null : propertyExcept(this.#rules, names, rest))
   }
 }
+
+const sizeOf = (value: unknown): number => isObject(value) || Array.isArray(value) ? Object.keys(value).length : 0
 
 /**
  * A schema's JSON as part of a grammar.
@@ -204,7 +253,17 @@ class GrammarWriter {
  * @throws RequestError as `schemaGrammar` does
  */
 export function schemaExpression (rules: Rules, schema: unknown, path: string, prefix: string): Expression {
-  return new GrammarWriter(rules, new SchemaDocument(schema, path), prefix).expression()
+  return refusingTooLarge(path, () => new GrammarWriter(rules, new SchemaDocument(schema, path), prefix).expression())
+}
+
+/** @param path what is too large where a grammar is */
+export function refusingTooLarge<T> (path: string, write: () => T): T {
+  try {
+    return write()
+  } catch (error) {
+    if (error instanceof GrammarTooLarge) throw refuse(path, `${error.message}; make it simpler`, error.count)
+    throw error
+  }
 }
 
 /**
@@ -215,7 +274,8 @@ export function schemaExpression (rules: Rules, schema: unknown, path: string, p
  */
 export function schemaGrammar (schema: unknown, path: string): string {
   const rules = new Rules()
-  return rules.print(schemaExpression(rules, schema, path, 'schema'))
+  const root = schemaExpression(rules, schema, path, 'schema')
+  return refusingTooLarge(path, () => rules.print(root))
 }
 
 /** The grammar of any JSON object. */

@@ -1,6 +1,7 @@
 /** Grammars of JSON's own parts: strings by length and format, white space, any value. Knows no schemas. */
 import { choice, oneOf, optional, repeat, sequence, text, type Expression, type Rules } from './ebnf.js'
 import { anyNumber } from './numbers.js'
+import { noneOf, prefixTree } from './prefix-tree.js'
 
 /** Longest bound of a string's length: each character of one is a state that the vocabulary is checked against. */
 export const maxBoundedLength = 256
@@ -63,23 +64,14 @@ export function nameExcept (rules: Rules, names: readonly string[]): Expression 
   if (names.length === 0) return string(rules)
   const anything: Expression = rules.rule('plain_rest', () =>
     choice(text('"'), sequence(choice(oneOf(plainAscii), beyondAscii(rules)), { kind: 'rule', name: 'plain_rest' })))
-  const after = (prefix: string): Expression => {
-    const next = [...new Set(names.filter(name => name.length > prefix.length && name.startsWith(prefix)).map(name =>
-      String.fromCodePoint(name.codePointAt(prefix.length)!)))]
-    if (next.length === 0 && !names.includes(prefix)) return anything
-    // What is written with an escape needs no exception.
-    const plain = next.filter(character => JSON.stringify(character).length === character.length + 2)
-    const isAscii = plain.every(character => character <= '\x7f')
-    return choice(
-      ...(names.includes(prefix) ? [] : [text('"')]),
-      ...plain.map(character => character <= '\x7f'
-        ? sequence(text(character), after(prefix + character))
-        : rules.separate(sequence(text(character), after(prefix + character)))),
-      sequence(oneOf(asciiWithout(plain)), anything),
-      ...(isAscii ? [sequence(beyondAscii(rules), anything)] : [])
-    )
-  }
-  return sequence(text('"'), after(''))
+  // What is written with an escape needs no exception.
+  const needsEscape = (character: string): boolean => JSON.stringify(character).length !== character.length + 2
+  const others = noneOf(rules, prefixTree(names, needsEscape), (plain, ends) => [
+    ...(ends ? [] : [text('"')]),
+    sequence(oneOf(asciiWithout(plain)), anything),
+    ...(plain.every(character => character <= '\x7f') ? [sequence(beyondAscii(rules), anything)] : [])
+  ])
+  return sequence(text('"'), others)
 }
 
 /** The class of ASCII that a string holds as it is, some of it left out. */

@@ -1,29 +1,17 @@
-/**
- * A JSON Schema as a document: finds what its references point to, and tells whether two places in it can accept the
- * same value. Knows no grammars.
- */
+/** A JSON Schema as a document: finds what its references point to. Knows no grammars. */
 import { isObject, refuse } from '../validation.js'
-import { typeOf, typesOf, type Schema, type TypeName } from './schema-keywords.js'
+import { checkKeywords, restricts, schemasIn, type Schema } from './schema-keywords.js'
 
 /** References that one may lead through. */
 const maxReferenceSteps = 64
-
-const requiredOf = ({ required }: Schema): readonly string[] => Array.isArray(required) ? required : []
-
-/** The scalars that a schema lists; null where it lists none, or others. */
-function valuesOf (schema: Schema): readonly unknown[] | null {
-  const values = schema['const'] !== undefined ? [schema['const']] : schema['enum']
-  return Array.isArray(values) && values.every(value => typeof value !== 'object' || value === null) ? values : null
-}
-
-/** The types of the values that a schema accepts; null is any. */
-function typesAccepted (schema: Schema): readonly TypeName[] | null {
-  const values = schema['const'] !== undefined ? [schema['const']] : schema['enum']
-  return Array.isArray(values) ? [...new Set(values.map(typeOf))] : typesOf(schema, '')
-}
+/** Schemas that one may be put together from. */
+const maxParts = 256
 
 const pointer = (reference: string): string[] => reference.slice(1).split('/').slice(1)
   .map(segment => decodeURIComponent(segment).replaceAll('~1', '/').replaceAll('~0', '~'))
+
+/** A schema and its place. */
+interface Part { readonly schema: unknown, readonly path: string }
 
 /** One schema, with all the schemas inside it. */
 export class SchemaDocument {
@@ -59,35 +47,48 @@ export class SchemaDocument {
     return found
   }
 
-  /** Refuses schemas of a oneOf that one value may fit two of: exactly one holds where no two can. */
-  checkDisjoint (schemas: readonly unknown[], path: string): void {
-    for (const [index, one] of schemas.entries()) {
-      const other = schemas.slice(0, index).findIndex(before => !this.#areDisjoint(one, before, path))
-      if (other >= 0) {
-        throw refuse(`${path}[${index}]`, `must differ from ${path}[${other}] in type, or in a required property ` +
-          'with const or enum; otherwise use anyOf', one)
+  /**
+   * The schemas that all hold where one does: its own keywords, and those behind its `$ref` and `allOf`, in their
+   * order, each without these two.
+   * @throws RequestError for one of them that is no schema, or is its own part
+   */
+  parts (schema: Schema, path: string): Schema[] {
+    const parts: Schema[] = []
+    const open: Part[] = [{ schema, path }]
+    for (let steps = 0, next = open.pop(); next; steps++, next = open.pop()) {
+      if (steps > maxParts) throw refuse(path, `is put together from more than ${maxParts} schemas, or from itself`, schema)
+      if (next.schema === true) continue
+      if (next.schema === false) throw refuse(next.path, 'accepts no value', false)
+      if (!isObject(next.schema)) {
+        throw refuse(next.path, 'must be a JSON Schema: an object, true or false', next.schema)
       }
+      checkKeywords(next.schema, next.path)
+      const inside = this.#inside(next.schema, next.path)
+      if (inside) open.push(...inside.reverse())
+      else if (Object.keys(next.schema).some(restricts)) parts.push(next.schema)
     }
+    return parts
   }
 
-  #areDisjoint (a: unknown, b: unknown, path: string): boolean {
-    const [one, other] = [this.#followed(a, path), this.#followed(b, path)]
-    const [types, otherTypes] = [one, other].map(schema => typesAccepted(schema))
-    if (types && otherTypes && !types.some(type => otherTypes.includes(type) || (type === 'integer' &&
-      otherTypes.includes('number')) || (type === 'number' && otherTypes.includes('integer')))) return true
-    const [values, otherValues] = [valuesOf(one), valuesOf(other)]
-    if (values && otherValues) return !values.some(value => otherValues.includes(value))
-    if (types?.join() !== 'object' || otherTypes?.join() !== 'object') return false
-    const both = requiredOf(one).filter(name => requiredOf(other).includes(name))
-    return both.some(name => {
-      const [tags, otherTags] =
-        [one, other].map(schema => valuesOf(this.#followed((schema['properties'] as Schema)?.[name], path)))
-      return tags && otherTags && !tags.some(tag => otherTags.includes(tag))
-    })
+  /** What a schema is put together from; null where that is itself alone. */
+  #inside (schema: Schema, path: string): Part[] | null {
+    const { $ref, allOf, ...own } = schema
+    if ($ref === undefined && allOf === undefined) return null
+    const keywords = Object.keys(schema)
+    const others = allOf === undefined ? [] : schemasIn(schema, 'allOf', path)
+    const places: Array<readonly [number, Part]> = others.map((one, index) =>
+      [keywords.indexOf('allOf'), { schema: one, path: `${path}.allOf[${index}]` }])
+    if ($ref !== undefined) {
+      places.push([keywords.indexOf('$ref'),
+        { schema: this.resolve($ref, `${path}.$ref`), path: this.placeOf($ref as string) }])
+    }
+    // Properties come in the order in which the schema has them.
+    if (Object.keys(own).some(restricts)) places.push([keywords.indexOf('properties'), { schema: own, path }])
+    return places.sort(([a], [b]) => a - b).map(([, part]) => part)
   }
 
-  /** A schema behind its references. */
-  #followed (schema: unknown, path: string): Schema {
+  /** A schema behind its references; one of no keywords where that is none. */
+  followed (schema: unknown, path: string): Schema {
     let followed = schema
     for (let steps = 0; isObject(followed) && '$ref' in followed && steps < maxReferenceSteps; steps++) {
       followed = this.resolve(followed['$ref'], path)

@@ -2,6 +2,7 @@
  * Reads one JSON Schema (2020-12), none of those inside it: which keywords it has and what they say, as plain data.
  * What cannot be enforced is refused by name, never passed over. Knows no grammars.
  */
+import { stringifyOrdered } from './ordered-json.js'
 import { isObject, nearestName, refuse } from '../validation.js'
 import { isWritable, type Bound } from './numbers.js'
 
@@ -14,7 +15,7 @@ export type TypeName = (typeof typeNames)[number]
 
 /** The keywords that are about one type. */
 const typeKeywords = {
-  object: ['properties', 'required', 'additionalProperties'],
+  object: ['properties', 'required', 'additionalProperties', 'patternProperties', 'propertyNames'],
   array: ['items', 'prefixItems', 'minItems', 'maxItems', 'uniqueItems'],
   string: ['minLength', 'maxLength', 'format'],
   number: ['minimum', 'maximum', 'exclusiveMinimum', 'exclusiveMaximum']
@@ -24,14 +25,22 @@ const typeKeywords = {
 const keywordTypes = Object.fromEntries(Object.entries(typeKeywords)
   .flatMap(([type, keywords]) => keywords.map(keyword => [keyword, type]))) as Readonly<Record<string, TypeName>>
 
-/** Keywords that no other may stand beside. */
-const alone = ['$ref', 'anyOf', 'oneOf', 'allOf'] as const
+/** Keywords that combine schemas. */
+const combining = ['$ref', 'allOf', 'anyOf', 'oneOf'] as const
 
-/** Keywords that restrict nothing. */
+/** Keywords that restrict nothing: those of the vocabularies of annotations and content, and OpenAPI's. */
 const annotations: ReadonlySet<string> = new Set(['title', 'description', 'default', 'examples', 'example',
-  'deprecated', 'readOnly', 'writeOnly', '$comment', '$schema', '$id', '$defs', 'definitions'])
+  'deprecated', 'readOnly', 'writeOnly', '$comment', '$schema', '$id', 'id', '$defs', 'definitions', 'contentEncoding',
+  'contentMediaType', 'contentSchema', 'externalDocs', 'xml'])
 
-const known = [...Object.keys(keywordTypes), ...alone, 'type', 'enum', 'const']
+/** Names the kinds of a oneOf or an anyOf that are told apart by a property: what is beside it says the same. */
+const hint = 'discriminator'
+
+const known = [...Object.keys(keywordTypes), ...combining, 'type', 'enum', 'const', hint]
+
+/** Whether a keyword restricts what a schema accepts. */
+export const restricts = (keyword: string): boolean =>
+  !annotations.has(keyword) && keyword !== hint && !keyword.startsWith('x-')
 
 /** The narrowest type of a value. */
 export function typeOf (value: unknown): TypeName {
@@ -41,31 +50,48 @@ export function typeOf (value: unknown): TypeName {
   return typeof value as 'object' | 'string' | 'boolean'
 }
 
-const isOfType = (value: unknown, types: readonly TypeName[]): boolean => {
+/** Whether a value is of one of some types. */
+export const isOfType = (value: unknown, types: readonly TypeName[]): boolean => {
   const own = typeOf(value)
   return types.includes(own) || (own === 'integer' && types.includes('number'))
 }
 
-/** Refuses keywords that are not known, and those that cannot stand side by side. */
+/** Refuses keywords that are not known. */
 export function checkKeywords (schema: Schema, path: string): void {
-  const keywords = Object.keys(schema).filter(keyword => !annotations.has(keyword) && !keyword.startsWith('x-'))
-  for (const keyword of keywords) {
-    if (known.includes(keyword)) continue
+  for (const keyword of Object.keys(schema)) {
+    if (!restricts(keyword) || known.includes(keyword)) continue
     const nearest = nearestName(keyword, known)
     throw refuse(`${path}.${keyword}`, 'is not a supported ' +
       `keyword${nearest === null ? `; supported are ${known.join(', ')}` : `; did you mean ${nearest}?`}`,
     schema[keyword])
   }
-  const only = keywords.find(keyword => (alone as readonly string[]).includes(keyword) || keyword === 'enum' ||
-    keyword === 'const')
-  const beside = only &&
-    keywords.find(keyword => keyword !== only && !(keyword === 'type' && (only === 'enum' || only === 'const')))
-  if (beside) throw refuse(`${path}.${beside}`, `cannot be combined with ${only}`, schema[beside])
+  if (hint in schema && !('oneOf' in schema || 'anyOf' in schema)) {
+    throw refuse(`${path}.${hint}`, 'needs oneOf or anyOf beside it', schema[hint])
+  }
 }
 
-/** The keyword of a schema that allows no other beside it; undefined where it has none. */
-export const keywordAlone = (schema: Schema): (typeof alone)[number] | undefined =>
-  alone.find(keyword => keyword in schema)
+/** The first keyword that combines schemas, and whether nothing that restricts stands beside it. */
+export function combiningIn (
+  schema: Schema
+): { readonly combining: (typeof combining)[number] | undefined, readonly isAlone: boolean } {
+  const found = combining.find(keyword => keyword in schema)
+  return { combining: found, isAlone: Object.keys(schema).every(keyword => keyword === found || !restricts(keyword)) }
+}
+
+/** The schemas that a combining keyword lists. */
+export function schemasIn (schema: Schema, keyword: 'allOf' | 'anyOf' | 'oneOf', path: string): readonly unknown[] {
+  const list = schema[keyword]
+  if (!Array.isArray(list) || list.length === 0) {
+    throw refuse(`${path}.${keyword}`, 'must be a nonempty list of schemas', list)
+  }
+  return list
+}
+
+/** Whether a keyword says something of values of some types. */
+export function appliesTo (keyword: string, types: readonly TypeName[]): boolean {
+  const owner = keywordTypes[keyword]
+  return owner === undefined || types.includes(owner) || (owner === 'number' && types.includes('integer'))
+}
 
 /** The types that a schema is about; null is any. */
 export function typesOf (schema: Schema, path: string): readonly TypeName[] | null {
@@ -77,26 +103,69 @@ export function typesOf (schema: Schema, path: string): readonly TypeName[] | nu
     throw refuse(`${path}.type`, `must be one of ${typeNames.join(', ')}, or a list of them`, type)
   }
   for (const keyword of Object.keys(schema)) {
-    const owner = keywordTypes[keyword]
-    if (owner && !types.includes(owner) && !(owner === 'number' && types.includes('integer'))) {
+    if (!appliesTo(keyword, types)) {
       throw refuse(`${path}.${keyword}`, `does not apply to type ${types.join(', ')}`, schema[keyword])
     }
   }
   return [...new Set(types)].filter(one => one !== 'integer' || !types.includes('number'))
 }
 
-/** The values that `const` or `enum` lists, as JSON, each once. */
-export function listedValues (schema: Schema, path: string): string[] {
-  const keyword = 'const' in schema ? 'const' : 'enum'
-  const given = schema[keyword]
-  if (keyword === 'enum' && (!Array.isArray(given) || given.length === 0)) {
+/** What `const` or `enum` lists; null where there is neither. Where both are, the value that both have. */
+export function valuesIn (schema: Schema, path: string): readonly unknown[] | null {
+  const given = schema['enum']
+  if (given !== undefined && (!Array.isArray(given) || given.length === 0)) {
     throw refuse(`${path}.enum`, 'must be a nonempty list of values', given)
   }
-  const values = keyword === 'const' ? [given] : given as readonly unknown[]
+  if (!('const' in schema)) return given === undefined ? null : given as readonly unknown[]
+  const text = canonical(schema['const'])
+  if (given !== undefined && !(given as readonly unknown[]).some(value => canonical(value) === text)) {
+    throw refuse(`${path}.const`, 'must be one of enum', schema['const'])
+  }
+  return [schema['const']]
+}
+
+/** A value as text, the same for values that JSON Schema calls equal. */
+export function canonical (value: unknown): string {
+  if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`
+  if (!isObject(value)) return JSON.stringify(value)
+  return `{${Object.keys(value).sort().map(key => `${JSON.stringify(key)}:${canonical(value[key])}`).join(',')}}`
+}
+
+const lengthIn = (text: string): number => Array.from(text).length
+
+/** Keyword → whether a value keeps to it; values of other types do. */
+const limitsOf: Readonly<Record<string, (value: unknown, limit: number) => boolean>> = {
+  minLength: (value, limit) => typeof value !== 'string' || lengthIn(value) >= limit,
+  maxLength: (value, limit) => typeof value !== 'string' || lengthIn(value) <= limit,
+  minItems: (value, limit) => !Array.isArray(value) || value.length >= limit,
+  maxItems: (value, limit) => !Array.isArray(value) || value.length <= limit,
+  minimum: (value, limit) => typeof value !== 'number' || value >= limit,
+  maximum: (value, limit) => typeof value !== 'number' || value <= limit,
+  exclusiveMinimum: (value, limit) => typeof value !== 'number' || value > limit,
+  exclusiveMaximum: (value, limit) => typeof value !== 'number' || value < limit
+}
+
+/**
+ * The values that `const` or `enum` lists and the keywords beside it accept, as JSON, each once.
+ * @param values what is listed
+ */
+export function acceptedValues (values: readonly unknown[], schema: Schema, path: string): string[] {
+  const keyword = 'const' in schema ? 'const' : 'enum'
   const types = schema['type'] === undefined ? null : typesOf(schema, path)
   const odd = types ? values.findIndex(value => !isOfType(value, types)) : -1
   if (odd >= 0) throw refuse(`${path}.${keyword}`, `must contain only values of type ${types!.join(', ')}`, values[odd])
-  return [...new Set(values.map(value => JSON.stringify(value)))]
+  const limits = Object.keys(schema).filter(name => Object.hasOwn(limitsOf, name))
+  const other = Object.keys(schema).find(name => restricts(name) && !limits.includes(name) &&
+    !['type', 'enum', 'const'].includes(name) && values.some(value => keywordTypes[name] === typeOf(value)))
+  if (other !== undefined) throw refuse(`${path}.${other}`, `cannot be combined with ${keyword}`, schema[other])
+  for (const name of limits) {
+    if (typeof schema[name] !== 'number') throw refuse(`${path}.${name}`, 'must be a number', schema[name])
+  }
+  const kept = values.filter(value => limits.every(name => limitsOf[name]!(value, schema[name] as number)))
+  if (kept.length === 0) {
+    throw refuse(`${path}.${keyword}`, `must have a value that ${limits.join(', ')} accept`, schema[keyword])
+  }
+  return [...new Map(kept.map(value => [canonical(value), stringifyOrdered(value)])).values()]
 }
 
 /** A whole number from 0 to `most`, or null where it is not given. */
@@ -138,40 +207,3 @@ function bound (schema: Schema, side: 'inimum' | 'aximum', path: string): Bound 
 export const bounds = (schema: Schema, path: string): { readonly low: Bound | null, readonly high: Bound | null } => ({
   low: bound(schema, 'inimum', path), high: bound(schema, 'aximum', path)
 })
-
-/** An array's first items, what all others are, and whether there are any. */
-export function itemsOf (
-  schema: Schema, path: string
-): { readonly first: readonly unknown[], readonly items: unknown, readonly isClosed: boolean } {
-  const { items, prefixItems = [], uniqueItems } = schema
-  if (uniqueItems !== undefined &&
-      uniqueItems !== false) throw refuse(`${path}.uniqueItems`, 'is not supported unless it is false', uniqueItems)
-  if (Array.isArray(items)) {
-    throw refuse(`${path}.items`, 'must be a single schema; use prefixItems for a list of schemas', items)
-  }
-  if (!Array.isArray(prefixItems)) throw refuse(`${path}.prefixItems`, 'must be a list of schemas', prefixItems)
-  // Where only the first items are described there are no others.
-  return { first: prefixItems, items, isClosed: items === false || (items === undefined && prefixItems.length > 0) }
-}
-
-/** An object's properties in order, those that are only required at the end, and what all others are; false is none. */
-export function propertiesOf (schema: Schema, path: string): {
-  readonly names: readonly string[],
-  readonly properties: Schema,
-  readonly required: readonly string[],
-  readonly others: unknown
-} {
-  const { properties = {}, required = [], additionalProperties } = schema
-  if (!isObject(properties)) {
-    throw refuse(`${path}.properties`, 'must be an object whose values are schemas', properties)
-  }
-  if (!Array.isArray(required) || required.some(name => typeof name !== 'string')) {
-    throw refuse(`${path}.required`, 'must be a list of property names', required)
-  }
-  const names = [...new Set([...Object.keys(properties), ...required as string[]])]
-  // Where properties are described, others are allowed only if the schema says so.
-  const others = additionalProperties ?? (names.length === 0)
-  const missing = others === false ? names.find(name => !Object.hasOwn(properties, name)) : undefined
-  if (missing !== undefined) throw refuse(`${path}.required`, 'must name properties of the schema', missing)
-  return { names, properties, required, others }
-}

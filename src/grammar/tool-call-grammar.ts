@@ -1,14 +1,15 @@
 /** Grammars of calls of functions in an answer's text, in the form that the model writes them in. Knows no requests. */
+import { parseOrdered } from './ordered-json.js'
 import type { CallForm } from '../models/tokenizer/tool-call-format.js'
 import { choice, oneOf, repeat, Rules, sequence, text, type Expression } from './ebnf.js'
 import { anyObject, beyondAscii } from './json-text.js'
-import { schemaExpression } from './json-schema-grammar.js'
+import { refusingTooLarge, schemaExpression } from './json-schema-grammar.js'
 
 /** A function that may be called. */
 export interface CallableFunction {
   readonly name: string
-  /** JSON Schema of its arguments' object; null where it takes none. */
-  readonly parameters: object | null
+  /** JSON Schema of its arguments' object, as JSON; null where it takes none. */
+  readonly parameters: string | null
   /** Whether a schema that cannot be enforced is an error; else any object will do in its place. */
   readonly strict: boolean
   /** What the caller calls the schema, for errors. */
@@ -26,14 +27,15 @@ export interface CallRules {
 
 function argumentsOf (rules: Rules, { parameters, strict, path }: CallableFunction, index: number): Expression {
   if (parameters === null) return text('{}')
+  const schema = parseOrdered(parameters)
   try {
     // Tried apart, since what is refused has begun rules that mean nothing.
-    schemaExpression(new Rules(), parameters, path, '')
+    schemaExpression(new Rules(), schema, path, '')
   } catch (error) {
     if (strict) throw error
     return anyObject(rules)
   }
-  return schemaExpression(rules, parameters, path, `function_${index}`)
+  return schemaExpression(rules, schema, path, `function_${index}`)
 }
 
 /**
@@ -76,7 +78,11 @@ function exceptAscii (characters: readonly string[]): string {
  * The grammar of an answer that may, or must, call functions.
  * @throws RequestError for parameters of a strict function that cannot be enforced
  */
-export function callGrammar (
+export function callGrammar (callRules: CallRules, form: CallForm): string {
+  return refusingTooLarge('tools', () => callText(callRules, form))
+}
+
+function callText (
   { functions, mayBeText, mayRepeat }: CallRules, { begins, isAnywhere, beforeName, afterName, ends }: CallForm
 ): string {
   const rules = new Rules()

@@ -23,7 +23,8 @@ import type { ServedModel } from './served-models.js'
 import { truncated } from './truncation.js'
 
 export interface PreparedRequest
-  extends Pick<GenerateRequest, 'alignment' | 'cacheSalt' | 'grammar' | 'promptLogprobs' | 'skipSpecialTokens'> {
+  extends Pick<GenerateRequest,
+    'alignment' | 'cacheSalt' | 'caller' | 'grammar' | 'promptLogprobs' | 'skipSpecialTokens'> {
   readonly prompt: Prompt
   /** The prompt in the contexts that guidance contrasts. */
   readonly contrast: Contrast

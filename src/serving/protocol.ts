@@ -4,6 +4,7 @@
  */
 import type { DecodeEvent } from '../decoding/events.js'
 import type { AlignmentRequest } from '../decoding/strategies/strategy-schemas.js'
+import type { GrammarSource } from '../grammar/grammar-source.js'
 import type { CallForm } from '../models/tokenizer/tool-call-format.js'
 import type { OperatorReport } from '../models/self-test/choose-operators.js'
 import type { TokenLogprob } from '../policies/drawn-token.js'
@@ -52,6 +53,8 @@ export interface GenerateRequest {
   /** Null is plain sampling. */
   readonly alignment: AlignmentRequest | null
   readonly cacheSalt: string
+  /** Whose request it is: callers take turns. Default '': everybody is the same caller. */
+  readonly caller?: string
   /** Constraint on the answers; null for none. */
   readonly grammar: GrammarRequest | null
   /** Of requests that wait for memory, a lower one starts earlier. Default 0. */
@@ -66,8 +69,8 @@ export interface DraftRequest {
   readonly prediction: string
 }
 
-/** A grammar's text, and what the caller calls the field that asks for it. */
-export interface GrammarRequest { readonly text: string, readonly param: string }
+/** What a grammar is made of, and what the caller calls the field that asks for it. */
+export interface GrammarRequest { readonly source: GrammarSource, readonly param: string }
 
 /** Usage of one request, in tokens. */
 export interface Usage {

@@ -196,7 +196,8 @@ export async function * generate (
     const prepared = prepare(served, request, scope.signal)
     const { reward, grammar, admission } = prepared
     used.rewardSeconds = reward?.seconds ?? {}
-    const constraint = grammar && await served.grammars.open(grammar.text, grammar.param, scope.signal)
+    const constraint = grammar && await served.grammars.open(grammar.source,
+      { param: grammar.param, caller: prepared.caller ?? '', signal: scope.signal })
     reserving = admit(served, admission, signal)
     yield { type: 'accepted' }
     await reserving

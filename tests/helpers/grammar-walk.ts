@@ -1,4 +1,5 @@
 /** Grammars without a model: which texts they accept, and random texts that they allow. */
+import type { Constraint } from '../../src/policies/constraint.js'
 import type { Random } from '../../src/policies/random-stream.js'
 import { Grammars } from '../../src/grammar/grammars.js'
 import { vocabularyOf } from '../../src/grammar/vocabulary.js'
@@ -19,11 +20,15 @@ export const walkVocabulary = vocabularyOf({
 
 const isAllowed = (allowed: Int32Array, token: number): boolean => (allowed[token >> 5]! >>> (token & 31) & 1) === 1
 
+/** Opens a grammar's text. */
+export const open = (grammars: Grammars, text: string, signal: AbortSignal, caller = ''): Promise<Constraint> =>
+  grammars.open({ type: 'grammar', text }, { param: 'field', caller, signal })
+
 /** Whether a text is one that the grammar accepts. */
 export async function accepts (grammars: Grammars, grammar: string, text: string): Promise<boolean> {
   const controller = new AbortController()
   try {
-    const answer = (await grammars.open(grammar, 'test', controller.signal)).start()
+    const answer = (await open(grammars, grammar, controller.signal)).start()
     for (const byte of Buffer.from(text)) {
       await answer.ready()
       if (!isAllowed(answer.allowed, byte)) return false
@@ -43,7 +48,7 @@ export async function randomText (
   const controller = new AbortController()
   const drawn: Uint8Array[] = []
   try {
-    const answer = (await grammars.open(grammar, 'test', controller.signal)).start()
+    const answer = (await open(grammars, grammar, controller.signal)).start()
     while (drawn.length < maxTokens) {
       await answer.ready()
       const allowed =

@@ -1,8 +1,10 @@
 /** `response_format`: what an answer is held to, and the grammar that holds it. */
 import { Type, type Static } from 'typebox'
 import { anyObject, kinds, unsupported } from '../../checker.js'
-import { objectGrammar, schemaGrammar } from '../../grammar/json-schema-grammar.js'
+import type { GrammarSource } from '../../grammar/grammar-source.js'
+import { objectGrammar } from '../../grammar/json-schema-grammar.js'
 import type { GrammarRequest } from '../../serving/protocol.js'
+import { schemaText } from '../schemas/schema-text.js'
 
 /** A name of a schema or a function. */
 export const plainName = Type.String({ pattern: '^[\\w-]{1,64}$', description: '1 to 64 letters, digits, _ or -' })
@@ -33,34 +35,33 @@ export const textSchema = Type.Object({
 
 interface NamedSchema { readonly schema?: Readonly<Record<string, unknown>> }
 
+const anyObjectSource = (): GrammarSource => ({ type: 'grammar', text: objectGrammar() })
+
 /** @param path of the named schema */
-const schemaText = ({ schema }: NamedSchema, path: string): string =>
-  schema === undefined ? objectGrammar() : schemaGrammar(schema, `${path}.schema`)
+const sourceOf = ({ schema }: NamedSchema, path: string): GrammarSource => schema === undefined
+  ? anyObjectSource()
+  : { type: 'schema', json: schemaText(schema), path: `${path}.schema` }
 
 /**
  * What `text` of a response holds its answer to.
  * @returns the format as responses tell it, and its grammar, null where anything may be written
- * @throws RequestError for a schema that cannot be enforced
  */
 export function textFormatOf (
   text: Static<typeof textSchema> | null
 ): { readonly format: object, readonly grammar: GrammarRequest | null } {
   const format = text?.format ?? { type: 'text' }
   if (format.type === 'text') return { format, grammar: null }
-  const held = format.type === 'json_object' ? objectGrammar() : schemaText(format, 'text.format')
-  return { format, grammar: { text: held, param: 'text.format' } }
+  const source = format.type === 'json_object' ? anyObjectSource() : sourceOf(format, 'text.format')
+  return { format, grammar: { source, param: 'text.format' } }
 }
 
-/**
- * What a `response_format` holds an answer to; null where anything may be written.
- * @throws RequestError for a schema that cannot be enforced
- */
+/** What a `response_format` holds an answer to; null where anything may be written. */
 export function formatOf (
   { response_format: format }: { readonly response_format: Static<typeof responseFormatSchema> | null }
 ): GrammarRequest | null {
   if (!format || format.type === 'text') return null
-  const text = format.type === 'json_object'
-    ? objectGrammar()
-    : schemaText(format.json_schema, 'response_format.json_schema')
-  return { text, param: 'response_format' }
+  const source = format.type === 'json_object'
+    ? anyObjectSource()
+    : sourceOf(format.json_schema, 'response_format.json_schema')
+  return { source, param: 'response_format' }
 }

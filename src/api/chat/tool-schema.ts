@@ -4,10 +4,11 @@
  */
 import { Type, type Static } from 'typebox'
 import { anyObject, kinds, nullable, unsupported } from '../../checker.js'
-import { callGrammar, type CallableFunction } from '../../grammar/tool-call-grammar.js'
+import type { CallableFunction } from '../../grammar/tool-call-grammar.js'
 import type { GrammarRequest } from '../../serving/protocol.js'
 import type { CallForm } from '../../models/tokenizer/tool-call-format.js'
 import { isObject, refuse } from '../../validation.js'
+import { schemaText } from '../schemas/schema-text.js'
 import { plainName } from './response-format-schema.js'
 
 const functionFields = {
@@ -78,7 +79,8 @@ function functionOf ({ name, parameters, strict }: FunctionFields, path: string)
   if (parameters['type'] !== 'object' && Object.keys(parameters).length > 0) {
     throw refuse(`${path}.parameters`, 'must be a JSON Schema of type object', parameters)
   }
-  return { name, parameters: { type: 'object', ...parameters }, strict: strict === true, path: `${path}.parameters` }
+  const schema = parameters['type'] === undefined ? '{"type":"object"}' : schemaText(parameters)
+  return { name, parameters: schema, strict: strict === true, path: `${path}.parameters` }
 }
 
 /** Where a tool's or a choice's function has its fields, in the shape that it is written in. */
@@ -139,6 +141,6 @@ export function toolsOf (
   const mayRepeat = parallel && !isObject(choice)
   return {
     tools: tools!.map(nestedTool),
-    grammar: { text: callGrammar({ functions, mayBeText: !isForced, mayRepeat }, form), param: 'tools' }
+    grammar: { source: { type: 'calls', rules: { functions, mayBeText: !isForced, mayRepeat }, form }, param: 'tools' }
   }
 }

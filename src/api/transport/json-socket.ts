@@ -9,6 +9,7 @@ import { isObject } from '../../validation.js'
 import { reportedError, toRequestError } from '../plugins/error-handler.js'
 import { messageLogEntry } from '../plugins/logging.js'
 import { refuseDeep } from '../plugins/nesting-limit.js'
+import { keepSchemaTexts } from '../schemas/schema-text.js'
 import type { Requester, Services } from '../services.js'
 
 /** Bytes that may wait to be sent before events wait too. */
@@ -144,6 +145,7 @@ function parseMessage (text: string): Message {
   let value: unknown
   try {
     value = JSON.parse(text)
+    keepSchemaTexts(text, value)
   } catch (cause) {
     throw new RequestError('invalid_request',
       `a message must be JSON (${cause instanceof Error ? cause.message : 'it cannot be parsed'})`, { cause })

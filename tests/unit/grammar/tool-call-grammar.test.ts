@@ -7,6 +7,7 @@ import { chatMessagesOf, checkResults } from '../../../src/api/chat/message-sche
 import { toolsOf as use } from '../../../src/api/chat/tool-schema.js'
 import { randomStream } from '../../../src/policies/random-stream.js'
 import { Grammars } from '../../../src/grammar/grammars.js'
+import { grammarText } from '../../../src/grammar/grammar-source.js'
 import { callGrammar as grammarOf, type CallRules } from '../../../src/grammar/tool-call-grammar.js'
 import { hermesForm, llamaForm } from '../../../src/models/tokenizer/tool-call-format.js'
 import { writtenMessages } from '../../../src/models/tokenizer/tool-messages.js'
@@ -22,14 +23,15 @@ after(() => grammars.close())
 
 const weather = {
   name: 'get_weather',
-  parameters: { type: 'object', properties: { city: { type: 'string', maxLength: 8 } }, required: ['city'] },
+  parameters: JSON.stringify(
+    { type: 'object', properties: { city: { type: 'string', maxLength: 8 } }, required: ['city'] }),
   strict: true,
   path: 'tools[0].function.parameters'
 }
 const clock = { name: 'get', parameters: null, strict: false, path: '' }
 const loose = {
   name: 'loose',
-  parameters: { type: 'object', properties: { at: { type: 'string', pattern: 'x' } } },
+  parameters: JSON.stringify({ type: 'object', properties: { at: { type: 'string', pattern: 'x' } } }),
   strict: false,
   path: ''
 }
@@ -152,12 +154,6 @@ test('what tools and messages cannot be is refused by its place', () => {
     [{ tools: [tool, tool] }, 'tools[1].function.name'],
     [{ tools: [{ type: 'function', function: { name: 'a', parameters: { type: 'string' } } }] },
       'tools[0].function.parameters'],
-    [{
-      tools: [{
-        type: 'function',
-        function: { name: 'a', strict: true, parameters: { type: 'object', properties: { a: { not: {} } } } }
-      }]
-    }, 'tools[0].function.parameters.properties.a.not'],
     [{ tools: [tool], tool_choice: 'any' }, 'tool_choice'],
     [{ tools: [tool], tool_choice: { type: 'function', function: { name: 'other' } } }, 'tool_choice.function.name'],
     [{ tools: null, tool_choice: 'required' }, 'tool_choice']
@@ -166,6 +162,13 @@ test('what tools and messages cannot be is refused by its place', () => {
     assert.throws(() => toolsOf(fields),
       { param, code: 'invalid_request' }, JSON.stringify(fields))
   }
+  const { grammar } = toolsOf({
+    tools: [{
+      type: 'function',
+      function: { name: 'a', strict: true, parameters: { type: 'object', properties: { a: { not: {} } } } }
+    }]
+  })
+  assert.throws(() => grammarText(grammar!.source), { param: 'tools[0].function.parameters.properties.a.not' })
   assert.throws(() => chatMessagesOf([{ role: 'tool', content: 'x' }]), { param: 'messages[0].tool_call_id' })
   assert.throws(() => chatMessagesOf([{ role: 'user' }]), { param: 'messages[0].content' })
   assert.throws(() => chatMessagesOf([{ role: 'user', content: 'x', tool_call_id: 'a' }]),
