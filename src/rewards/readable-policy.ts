@@ -1,6 +1,6 @@
 /** What rewards must know of the policy whose answers they score, and how texts are read through it. */
 import type { KvBudget, Reservation } from '../engine/model-runtime.js'
-import type { SequenceSource } from '../engine/sequence.js'
+import { sourceOf, type SequenceSource } from '../engine/sequence.js'
 import { encodeChat } from '../models/tokenizer/chat-template.js'
 import type { LoadedModel } from '../models/model.js'
 import type { ChatMessage } from './scorer.js'
@@ -58,16 +58,17 @@ export function policyInfo (model: LoadedModel): PolicyInfo {
   }
 }
 
-/** A model's runtime as something that texts can be read through. */
+/** A model's runtime as something that texts can be read through. @param caller whose turns that takes */
 export function readablePolicy (
-  { model, engine, kvBudget }: { model: LoadedModel, engine: SequenceSource, kvBudget: Pick<KvBudget, 'reserve'> }
+  { model, engine, kvBudget }: { model: LoadedModel, engine: SequenceSource, kvBudget: Pick<KvBudget, 'reserve'> },
+  caller = ''
 ): ReadablePolicy {
   let last: Promise<unknown> = Promise.resolve()
   return {
     ...policyInfo(model),
-    source: engine,
+    source: sourceOf(engine, caller),
     reserve (sequences, tokens, signal) {
-      const granted = last.then(() => kvBudget.reserve({ sequences, tokens }, signal))
+      const granted = last.then(() => kvBudget.reserve({ sequences, tokens, caller }, signal))
       last = granted.catch(() => {})
       return granted
     },

@@ -20,7 +20,7 @@ function unitLength (vector: Float32Array): Float32Array {
 
 /** @throws RequestError for an input that is empty or longer than the context */
 export async function embed (
-  runtime: ModelRuntime, { inputs, cacheSalt }: EmbedRequest, signal: AbortSignal
+  runtime: ModelRuntime, { inputs, cacheSalt, caller = '' }: EmbedRequest, signal: AbortSignal
 ): Promise<Embedded> {
   const { model } = runtime
   const tokens = inputs.map((input, index) => {
@@ -35,7 +35,7 @@ export async function embed (
     return read
   })
   // Of its own: a request takes one place in the engine's queue, however many inputs it has.
-  const policy = readablePolicy(runtime)
+  const policy = readablePolicy(runtime, caller)
   const embeddings = new Array<Float32Array>(inputs.length)
   const scope = requestScope(signal)
   try {

@@ -24,6 +24,7 @@ import { truncated } from './truncation.js'
 
 export interface PreparedRequest
   extends Pick<GenerateRequest, 'alignment' | 'cacheSalt' | 'grammar' | 'promptLogprobs' | 'skipSpecialTokens'> {
+  readonly caller: string
   readonly prompt: Prompt
   /** The prompt in the contexts that guidance contrasts. */
   readonly contrast: Contrast
@@ -91,7 +92,7 @@ function withRoom ({ model }: ServedModel, request: GenerateRequest): GenerateRe
  */
 export function prepare (served: ServedModel, asked: GenerateRequest, signal: AbortSignal): PreparedRequest {
   const { model } = served
-  const { alignment, sampling, cacheSalt } = asked
+  const { alignment, sampling, cacheSalt, caller = '' } = asked
   checkTokens(model, Object.keys(sampling.logitBias).map(Number), 'logit_bias')
   checkTokens(model, sampling.stopTokenIds, 'stop_token_ids')
   checkNeeds(alignment, asked.grammar !== null, served.capabilities)
@@ -104,10 +105,12 @@ export function prepare (served: ServedModel, asked: GenerateRequest, signal: Ab
     tokens: prompt.tokens.length + size.maxTokens,
     reader: served,
     salt: cacheSalt,
+    caller,
     signal
   })
   return {
     ...request,
+    caller,
     prompt,
     contrast,
     reward,

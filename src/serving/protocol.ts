@@ -52,6 +52,8 @@ export interface GenerateRequest {
   /** Null is plain sampling. */
   readonly alignment: AlignmentRequest | null
   readonly cacheSalt: string
+  /** Whose it is: callers take turns. Default ''. */
+  readonly caller?: string
   /** Constraint on the answers; null for none. */
   readonly grammar: GrammarRequest | null
   /** Of requests that wait for memory, a lower one starts earlier. Default 0. */

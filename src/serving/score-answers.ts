@@ -122,8 +122,8 @@ async function scoreItem (job: Job, item: Item, sequence: Sequence | null): Prom
  * @param opened takes them
  */
 async function open (
-  { served: { engine }, request: { cacheSalt: salt }, resolved, signal, ledger }: Job, wave: readonly Item[],
-  opened: Map<Item, Sequence>
+  { served: { engine }, request: { cacheSalt: salt, caller = '' }, resolved, signal, ledger }: Job,
+  wave: readonly Item[], opened: Map<Item, Sequence>
 ): Promise<void> {
   const byPrompt = new Map<string, Item[]>()
   for (const item of wave) {
@@ -133,7 +133,7 @@ async function open (
   await Promise.all([...byPrompt.values()].map(async items => {
     const { tokens } = items[0]!.prompt
     const root = engine.open(tokens,
-      { layers: resolved.scorer.layers, poolFrom: tokens.length, salt, signal, ledger })
+      { layers: resolved.scorer.layers, poolFrom: tokens.length, caller, salt, signal, ledger })
     opened.set(items.at(-1)!, root)
     if (items.length > 1) await root.output()
     for (const item of items.slice(0, -1)) opened.set(item, root.fork())
@@ -143,10 +143,10 @@ async function open (
 
 /** Scores items together. @param isRead whether the served model reads them */
 async function scoreWave (job: Job, wave: readonly Item[], isRead: boolean): Promise<ScoredItem[]> {
-  const { served, resolved, signal } = job
+  const { served, resolved, signal, request: { caller = '' } } = job
   const longest = Math.max(...wave.map(({ prompt, tokens }) => prompt.tokens.length + tokens.length))
   const demand = isRead ? { sequences: wave.length * widthOf(resolved), tokens: longest + 1 } : null
-  const reservation = await admit(served, { demand, beside: resolved.demands }, signal)
+  const reservation = await admit(served, { demand, beside: resolved.demands, turn: { caller } }, signal)
   const opened = new Map<Item, Sequence>()
   try {
     if (isRead) await open(job, wave, opened)
@@ -183,12 +183,13 @@ export async function score (
 async function scoreItems (
   served: ServedModel, request: ScoreRequest, signal: AbortSignal, used: Pick<Used, 'rewardSeconds'>
 ): Promise<Scored> {
-  const { rewards, member, scale, fields, cacheSalt: salt } = request
+  const { rewards, member, scale, fields, cacheSalt: salt, caller = '' } = request
   await served.loadRewards(rewards)
   const items = prepareItems(served, request)
   const tokens = Math.max(...items.map(item => item.prompt.tokens.length + item.tokens.length))
   const resolved = resolveScorer(served.rewards, { rewards, member, scale, field: fields.rewards },
-    policyInfo(served.model), { width: Math.min(items.length, maxConcurrent), tokens, reader: served, salt, signal })
+    policyInfo(served.model),
+    { width: Math.min(items.length, maxConcurrent), tokens, reader: served, caller, salt, signal })
   used.rewardSeconds = resolved.seconds
   const ledger: ComputeLedger = { computedTokens: 0, cachedTokens: 0, forwardPasses: 0 }
   return {

@@ -1,4 +1,5 @@
-/** How waiting prompts are cut into the prefill chunks of a step. Pure. */
+/** How waiting prompts are cut into the prefill chunks of a step, callers in turn. Pure, but for whose turn it is. */
+import { countByCaller, type Owned } from './fairness.js'
 
 /** New tokens of one sequence that are run together. */
 export interface PrefillChunk<S> {
@@ -6,6 +7,9 @@ export interface PrefillChunk<S> {
   /** ≥ 2. */
   readonly numNewTokens: number
 }
+
+/** A prompt, or what is left of it. */
+interface Waiting extends Owned { readonly numNewTokens: number }
 
 /**
  * Tokens of a chunk: as many as the budget allows where none is alone in its block of attention and none is left behind
@@ -23,7 +27,7 @@ function chunkSize (waiting: number, budget: number, block: number): number {
  * @param waiting sequences that wait for two tokens or more, oldest first
  * @param attentionBlock see SchedulingProfile
  */
-export function cutChunks<S extends { readonly numNewTokens: number }> (
+export function cutChunks<S extends Pick<Waiting, 'numNewTokens'>> (
   waiting: readonly S[], budget: number, attentionBlock: number
 ): Array<PrefillChunk<S>> {
   const chunks: Array<PrefillChunk<S>> = []
@@ -35,4 +39,48 @@ export function cutChunks<S extends { readonly numNewTokens: number }> (
     left -= numNewTokens
   }
   return chunks
+}
+
+/** Whose turn it is to have prompts read. */
+export class PrefillTurns {
+  readonly #minShare: number
+  /** The step in which each waiting caller was last served. */
+  #servedAt = new Map<string, number>()
+  #step = 0
+
+  /** @param minShare tokens of a step that are worth a caller's turn: of more callers some wait for the next one */
+  constructor (minShare: number) { this.#minShare = minShare }
+
+  /**
+   * Chunks of a step: its budget is shared evenly by the callers that wait, and what one leaves goes to the others; of
+   * each caller the oldest prompts are read first.
+   * @param waiting as `cutChunks` takes them
+   */
+  cut<S extends Waiting> (waiting: readonly S[], budget: number, attentionBlock: number): Array<PrefillChunk<S>> {
+    const callers = this.#chooseCallers(waiting, Math.max(1, Math.floor(budget / this.#minShare)))
+    const chunks: Array<PrefillChunk<S>> = []
+    let left = budget
+    for (const [index, caller] of callers.entries()) {
+      const share = Math.floor(left / (callers.length - index))
+      const own = cutChunks(waiting.filter(sequence => sequence.caller === caller), share, attentionBlock)
+      chunks.push(...own)
+      left -= own.reduce((sum, { numNewTokens }) => sum + numNewTokens, 0)
+    }
+    return chunks
+  }
+
+  /** The callers served in this step, those served longest ago; who wants least comes first. */
+  #chooseCallers (waiting: readonly Waiting[], most: number): string[] {
+    this.#step++
+    const before = this.#servedAt
+    // One that comes anew goes before those served in the last step, behind those that have waited longer.
+    this.#servedAt = new Map([...countByCaller(waiting).keys()]
+      .map(caller => [caller, before.get(caller) ?? this.#step - 1.5]))
+    const chosen = [...this.#servedAt].sort(([, a], [, b]) => a - b).slice(0, most).map(([caller]) => caller)
+    for (const caller of chosen) this.#servedAt.set(caller, this.#step)
+    const wanted = (caller: string): number => waiting.reduce((sum, sequence) =>
+      sequence.caller === caller ? sum + sequence.numNewTokens : sum, 0)
+    return chosen.map(caller => ({ caller, tokens: wanted(caller) }))
+      .sort((a, b) => a.tokens - b.tokens).map(({ caller }) => caller)
+  }
 }

@@ -5,12 +5,13 @@ import { cpuProfile } from '../../../../src/engine/device-profile.js'
 import { Scheduler, type SchedulableSequence, type ScheduledBatch } from '../../../../src/engine/scheduler/scheduler.js'
 
 /** A sequence that waits for so many tokens; none for probes. */
-function sequence (numNewTokens: number, isStream = false): SchedulableSequence {
+function sequence (numNewTokens: number, isStream = false, caller = ''): SchedulableSequence {
   return {
     tokens: [],
     runs: [],
     opened: true,
     salt: '',
+    caller,
     poolFrom: 0,
     adopt: () => {},
     numNewTokens,
@@ -62,4 +63,13 @@ test('without room the oldest run: idle sequences are preempted, searches only f
   const beside = schedule([...search, stream], 2)
   assert.deepEqual([beside.batch.decode, beside.preempted], [[search[0], stream], 1])
   assert.deepEqual(schedule([...search, sequence(1)], 2).preempted, 0)
+})
+
+test('a caller that has few sequences gets room from one that has many, and is not robbed of it', () => {
+  const many = Array.from({ length: 6 }, () => sequence(1, true, 'many'))
+  const one = sequence(1, true, 'one')
+  const { batch, preempted } = schedule([...many, one], 6, many)
+  assert.deepEqual([batch.decode, preempted], [[...many.slice(0, 5), one], 1])
+  assert.equal(schedule([...many, one], 6, [...many.slice(0, 5), one]).preempted, 0)
+  assert.equal(schedule(many, 5, many.slice(0, 5)).preempted, 0)
 })
