@@ -19,9 +19,10 @@ interface Entry<T> { readonly item: T, readonly turn: Turn, readonly start: numb
 export class FairQueue<T> implements Iterable<T> {
   /** In the order in which they are served. */
   readonly #entries: Array<Entry<T>> = []
-  /** Of every caller with items here: how many, and where the last one ends. */
+  /** Of every caller with items here, and the one served last: how many, and where the last one ends. */
   readonly #callers = new Map<string, { waiting: number, end: number }>()
   #clock = 0
+  #served = ''
 
   get length (): number { return this.#entries.length }
 
@@ -42,19 +43,29 @@ export class FairQueue<T> implements Iterable<T> {
 
   /** Takes an item out that is served now. */
   serve (item: T): void {
-    this.#clock = Math.max(this.#clock, this.#remove(item)?.start ?? 0)
+    const entry = this.#remove(item)
+    if (!entry) return
+    this.#clock = Math.max(this.#clock, entry.start)
+    const before = this.#served
+    this.#served = entry.turn.caller
+    this.#forget(before)
   }
 
   /** Takes an item out that is not served. */
-  delete (item: T): void { this.#remove(item) }
+  delete (item: T): void {
+    const entry = this.#remove(item)
+    if (entry) this.#forget(entry.turn.caller)
+  }
 
   #remove (item: T): Entry<T> | undefined {
     const at = this.#entries.findIndex(entry => entry.item === item)
     if (at < 0) return undefined
     const [entry] = this.#entries.splice(at, 1)
-    const { caller } = entry!.turn
-    const own = this.#callers.get(caller)!
-    if (--own.waiting === 0) this.#callers.delete(caller)
+    this.#callers.get(entry!.turn.caller)!.waiting--
     return entry
+  }
+
+  #forget (caller: string): void {
+    if (caller !== this.#served && this.waitingOf(caller) === 0) this.#callers.delete(caller)
   }
 }

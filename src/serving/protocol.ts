@@ -123,7 +123,7 @@ export type PromptLogprobs = ReadonlyArray<TokenLogprob | { readonly bytes: read
  * once there is room for it, `prompt` if its logprobs were asked for, the strategy's own, `usage` last.
  */
 export type GenerationEvent =
-  | { readonly type: 'accepted' }
+  | { readonly type: 'accepted', readonly promptTokens: number }
   | { readonly type: 'start', readonly start: GenerationStart }
   | { readonly type: 'prompt', readonly logprobs: PromptLogprobs }
   | DecodeEvent

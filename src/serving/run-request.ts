@@ -194,12 +194,12 @@ export async function * generate (
   let reserving: Promise<Reservation> | null = null
   try {
     await served.loadRewards(request.alignment?.rewards ?? [])
-    const prepared = prepare(served, request, scope.signal)
+    const prepared = await prepare(served, request, scope.signal)
     const { reward, grammar, admission } = prepared
     used.rewardSeconds = reward?.seconds ?? {}
     const constraint = grammar && await served.grammars.open(grammar.text, grammar.param, scope.signal)
     reserving = admit(served, admission, signal)
-    yield { type: 'accepted' }
+    yield { type: 'accepted', promptTokens: prepared.promptTokens }
     await reserving
     yield * run(served, prepared, constraint, scope.signal, ledgers, used)
   } finally {

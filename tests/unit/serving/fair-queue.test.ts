@@ -28,11 +28,11 @@ test('callers take turns by what serving them takes, and keep their own order', 
   add('b1', 1)
   add('b2', 1)
   assert.deepEqual(serve(queue, 5), ['b1', 'b2', 'a2', 'a3', 'a4'])
-  // Nobody has credit of the time when nothing was asked for.
+  // Who was served last goes behind; nobody has credit of the time when nothing was asked for.
   add('a5', 1)
   add('c1', 1)
   add('a6', 1)
-  assert.deepEqual(serve(queue, 3), ['a5', 'c1', 'a6'])
+  assert.deepEqual(serve(queue, 3), ['c1', 'a5', 'a6'])
 })
 
 test('a lower priority is served first, whoever asks; who leaves is not waited for', () => {
