@@ -52,24 +52,20 @@ export class PrefillTurns {
   constructor (minShare: number) { this.#minShare = minShare }
 
   /**
-   * Chunks of a step: its budget is shared evenly by the callers that wait, and what one leaves goes to the others; of
-   * each caller the oldest prompts are read first.
+   * Chunks of a step: its budget is shared evenly by the callers that wait, of each the oldest prompts first. None gets
+   * more than the one that wants least, or than a turn is worth: the step that reads a short prompt is short.
    * @param waiting as `cutChunks` takes them
    */
   cut<S extends Waiting> (waiting: readonly S[], budget: number, attentionBlock: number): Array<PrefillChunk<S>> {
     const callers = this.#chooseCallers(waiting, Math.max(1, Math.floor(budget / this.#minShare)))
-    const chunks: Array<PrefillChunk<S>> = []
-    let left = budget
-    for (const [index, caller] of callers.entries()) {
-      const share = Math.floor(left / (callers.length - index))
-      const own = cutChunks(waiting.filter(sequence => sequence.caller === caller), share, attentionBlock)
-      chunks.push(...own)
-      left -= own.reduce((sum, { numNewTokens }) => sum + numNewTokens, 0)
-    }
-    return chunks
+    const ofCallers = callers.map(caller => waiting.filter(sequence => sequence.caller === caller))
+    const wanted = ofCallers.map(own => own.reduce((sum, { numNewTokens }) => sum + numNewTokens, 0))
+    const most = callers.length > 1 ? Math.max(this.#minShare, Math.min(...wanted)) : budget
+    const share = Math.min(most, Math.floor(budget / callers.length))
+    return ofCallers.flatMap(own => cutChunks(own, share, attentionBlock))
   }
 
-  /** The callers served in this step, those served longest ago; who wants least comes first. */
+  /** The callers served in this step: those served longest ago. */
   #chooseCallers (waiting: readonly Waiting[], most: number): string[] {
     this.#step++
     const before = this.#servedAt
@@ -78,9 +74,6 @@ export class PrefillTurns {
       .map(caller => [caller, before.get(caller) ?? this.#step - 1.5]))
     const chosen = [...this.#servedAt].sort(([, a], [, b]) => a - b).slice(0, most).map(([caller]) => caller)
     for (const caller of chosen) this.#servedAt.set(caller, this.#step)
-    const wanted = (caller: string): number => waiting.reduce((sum, sequence) =>
-      sequence.caller === caller ? sum + sequence.numNewTokens : sum, 0)
-    return chosen.map(caller => ({ caller, tokens: wanted(caller) }))
-      .sort((a, b) => a.tokens - b.tokens).map(({ caller }) => caller)
+    return chosen
   }
 }

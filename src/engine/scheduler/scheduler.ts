@@ -37,6 +37,8 @@ export class Scheduler {
   readonly #profile: SchedulingProfile
   readonly #maxPrefillTokens: number
   readonly #turns: PrefillTurns
+  /** Whether the last step beside a stream read other callers' prompts. */
+  #readOthers = false
 
   /** @param maxPrefillTokens prompt tokens in one step */
   constructor (profile: SchedulingProfile, maxPrefillTokens: number) {
@@ -56,9 +58,11 @@ export class Scheduler {
     const resident = [...waiting].filter(sequence => kv.isResident(sequence))
     const probed = resident.filter(sequence => sequence.isProbed)
     const asked = resident.filter(sequence => !sequence.isProbed)
-    const prompts = asked.filter(sequence => !sequence.isDecode)
-    const { rows, streamCallers } = chooseRows(asked.filter(sequence => sequence.isDecode), probed,
-      (a, b) => kv.canBatch(a, b), this.#profile)
+    const chosen = chooseRows(asked.filter(sequence => sequence.isDecode), probed, (a, b) => kv.canBatch(a, b),
+      this.#profile)
+    const { streamCallers } = chosen
+    const { rows, prompts } =
+      this.#besideStreams(chosen.rows, asked.filter(sequence => !sequence.isDecode), streamCallers)
     const budget = this.#prefillBudget(rows.length, prompts, streamCallers, isContended)
     return {
       decode: rows,
@@ -66,6 +70,16 @@ export class Scheduler {
       probed,
       maxProbePasses: isContended || rows.some(row => row.isStream) ? 1 : Infinity
     }
+  }
+
+  /** Of callers without a stream that waits for the step, rows and prompts run in turn: both would take twice as long. */
+  #besideStreams<S extends SchedulableSequence> (
+    rows: readonly S[], prompts: readonly S[], streamCallers: ReadonlySet<string>
+  ): { rows: readonly S[], prompts: readonly S[] } {
+    const isOwn = ({ caller }: S): boolean => streamCallers.size === 0 || streamCallers.has(caller)
+    if (rows.every(isOwn) || prompts.every(isOwn)) return { rows, prompts }
+    this.#readOthers = !this.#readOthers
+    return this.#readOthers ? { rows: rows.filter(isOwn), prompts } : { rows, prompts: prompts.filter(isOwn) }
   }
 
   /** Prompt tokens of the step: few where streams or another engine wait for it. */

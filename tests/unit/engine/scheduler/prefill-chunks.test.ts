@@ -36,12 +36,14 @@ class Prompts {
   }
 }
 
-test('callers share the tokens of a step evenly, and what one leaves goes to the others', () => {
+test('callers share the tokens of a step evenly, and a step that reads a short prompt is short', () => {
   const prompts = new Prompts()
   prompts.add('many', ...Array.from({ length: 128 }, () => 8192))
   assert.deepEqual(prompts.step(256), { many: 256 })
   prompts.add('chat', 100)
-  assert.deepEqual(prompts.step(256), { chat: 100, many: 156 })
+  assert.deepEqual(prompts.step(256), { chat: 100, many: 100 })
+  prompts.add('chat', 10)
+  assert.deepEqual(prompts.step(256), { many: 64, chat: 10 })
   assert.deepEqual(prompts.step(256), { many: 256 })
   prompts.add('long', 1000)
   assert.deepEqual(prompts.step(256), { many: 128, long: 128 })
