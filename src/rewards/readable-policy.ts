@@ -3,6 +3,7 @@ import type { KvBudget, Reservation } from '../engine/model-runtime.js'
 import { sourceOf, type SequenceSource } from '../engine/sequence.js'
 import { encodeChat } from '../models/tokenizer/chat-template.js'
 import type { LoadedModel } from '../models/model.js'
+import { checkTextBytes } from '../models/tokenizer/text-limit.js'
 import type { ChatMessage } from './scorer.js'
 
 /** The policy as a fitted head names it, and what its hidden states look like. */
@@ -37,9 +38,12 @@ export interface ReadablePolicy extends PolicyInfo {
   reserve (sequences: number, tokens: number, signal?: AbortSignal): Promise<Reservation>
   /** Longest prompt and answer together, tokens. */
   readonly contextLength: number
-  /** Tokens of the rendered prompt, up to where the answer starts. At least one. */
+  /**
+   * Tokens of the rendered prompt, up to where the answer starts. At least one.
+   * @throws RequestError for text that no context has room for
+   */
   promptTokens (messages: readonly ChatMessage[]): readonly number[]
-  /** Tokens of an answer alone: no template, no end token. */
+  /** Tokens of an answer alone: no template, no end token. @throws as `promptTokens` does */
   answerTokens (text: string): readonly number[]
 }
 
@@ -73,7 +77,13 @@ export function readablePolicy (
       return granted
     },
     contextLength: model.contextLength,
-    promptTokens: messages => encodeChat(model.chatTemplate, model.tokenizer, messages).tokens,
-    answerTokens: text => model.tokenizer.encode(text)
+    promptTokens (messages) {
+      checkTextBytes(model, messages, 'examples')
+      return encodeChat(model.chatTemplate, model.tokenizer, messages).tokens
+    },
+    answerTokens (text) {
+      checkTextBytes(model, text, 'examples')
+      return model.tokenizer.encode(text)
+    }
   }
 }

@@ -57,7 +57,8 @@ export class PromptThread {
    * @throws RequestError for what cannot be read; the signal's reason as soon as it is aborted
    */
   run<N extends PromptJobName> (
-    model: SourceModel, name: N, input: JobInput<N>, { caller, priority = 0, signal, bytes }: JobOwner & { readonly bytes: number }
+    model: SourceModel, name: N, input: JobInput<N>,
+    { caller, priority = 0, signal, bytes }: JobOwner & { readonly bytes: number }
   ): Promise<JobOutput<N>> {
     signal.throwIfAborted()
     const task: PromptTask = { model: this.#models.indexOf(model), name, input }

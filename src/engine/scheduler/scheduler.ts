@@ -72,7 +72,7 @@ export class Scheduler {
     }
   }
 
-  /** Of callers without a stream that waits for the step, rows and prompts run in turn: both would take twice as long. */
+  /** Of callers without a stream that waits for the step rows and prompts run in turn: both take twice as long. */
   #besideStreams<S extends SchedulableSequence> (
     rows: readonly S[], prompts: readonly S[], streamCallers: ReadonlySet<string>
   ): { rows: readonly S[], prompts: readonly S[] } {
