@@ -103,7 +103,7 @@ export class Services {
   generate (
     request: GenerateRequest, { caller, logEntry }: Requester, signal: AbortSignal
   ): AsyncGenerator<GenerationEvent, void, undefined> {
-    const own = { ...request, caller: caller.name, cacheSalt: caller.saltOf(request.cacheSalt) }
+    const own = { ...request, cacheSalt: caller.saltOf(request.cacheSalt), caller: caller.turn }
     const observer = new GenerationObserver(this.metrics.of(request.model), logEntry)
     return observer.events(this.inference.generate(own, {
       signal,

@@ -24,6 +24,8 @@ export interface SchedulingProfile {
   readonly streamStepTokensPerRow: number
   /** Prompt tokens in such a step, at most, whatever else waits. */
   readonly maxStreamStepTokens: number
+  /** Prompt tokens of a step that are worth a caller's turn. */
+  readonly minCallerPrefillTokens: number
   /** Attention takes the positions of a prefill chunk in multiples of this; none may be alone in the last block. */
   readonly attentionBlock: number
 }
@@ -82,6 +84,8 @@ export const cpuProfile: DeviceProfile = {
     streamStepTokensPerPrompt: 16,
     streamStepTokensPerRow: 2,
     maxStreamStepTokens: 128,
+    // A smaller chunk is read together with others, a larger one is as fast alone.
+    minCallerPrefillTokens: 64,
     // Flash attention's blocks are twice the head size: a multiple of this. A position alone in the last block would be
     // multiplied by another kernel than one beside others, and have other bits. It is switched off
     // (runtime/library.ts), but the self-test sees that of decoding only.

@@ -86,6 +86,7 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
   get poolFrom (): number { return this.options.poolFrom! }
   get fanOut (): number { return this.options.fanOut ?? 1 }
   get isStream (): boolean { return this.fanOut <= this.#owner.profile.scheduling.maxStreamFanOut }
+  get caller (): string { return this.options.caller ?? '' }
   get salt (): string { return this.options.salt ?? '' }
   get inverseTemperature (): number { return this.options.temperature ? 1 / this.options.temperature : 1 }
 

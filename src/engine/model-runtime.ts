@@ -27,6 +27,8 @@ export interface KvDemand {
   readonly extraTokens?: number
   /** Who waits with a lower one starts earlier. Default 0. */
   readonly priority?: number
+  /** Whose it is: of one priority, callers take turns. Default ''. */
+  readonly caller?: string
 }
 
 /** KV demanded of the engine of a given model. */

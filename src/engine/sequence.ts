@@ -1,6 +1,6 @@
 /**
- * The engine's seam: a sequence of tokens and the model's outputs after its last one. Types only; strategies are
- * written, and tested on toy models, against these. Knows no text, no requests, no rewards.
+ * The engine's seam: a sequence of tokens and the model's outputs after its last one. Strategies are written, and
+ * tested on toy models, against these types. Knows no text, no requests, no rewards.
  */
 
 /** Next-token distribution of a policy after one token, raw: before temperature, penalties and bias. */
@@ -59,6 +59,8 @@ export interface SequenceOptions {
    * First position that `pooled` covers. Default: the length of the first tokens. A prefix-cache match ends before it.
    */
   readonly poolFrom?: number
+  /** Whose it is: callers take turns in each step. Default ''. */
+  readonly caller?: string
   /** Sequences share cached KV only with sequences of the same salt. Default ''. */
   readonly salt?: string
   readonly ledger?: ComputeLedger
@@ -135,3 +137,7 @@ export interface SequenceSource {
   /** @param tokens the prompt, at least one token. */
   open (tokens: readonly number[], options?: SequenceOptions): Sequence
 }
+
+/** Opens the sequences of one caller. */
+export const sourceOf = (source: SequenceSource, caller: string): SequenceSource =>
+  ({ open: (tokens, options = {}) => source.open(tokens, { ...options, caller }) })

@@ -47,6 +47,8 @@ export interface ModelOptions {
 
 export interface LoadedModel {
   readonly id: string
+  /** Of its file or folder. */
+  readonly path: string
   readonly sha256: string
   /** What it is run with on this processor. */
   readonly operators: OperatorReport
@@ -149,6 +151,7 @@ export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
     const sessions = await openSessions(config, operators, weights, contextLength, options)
     return {
       id: options.id ?? id,
+      path,
       sha256,
       operators: operators.report,
       config,

@@ -5,7 +5,7 @@
 import { resolve } from 'node:path'
 import { Type, type Static } from 'typebox'
 import type { ModelRuntime, RuntimeDemand } from '../engine/model-runtime.js'
-import type { Output } from '../engine/sequence.js'
+import { sourceOf, type Output } from '../engine/sequence.js'
 import { RequestError } from '../errors.js'
 import { encodeChat } from '../models/tokenizer/chat-template.js'
 import { listManifests } from '../models/store/manifest.js'
@@ -92,9 +92,9 @@ export class ChatReader {
     this.demand = demandOf(runtime, context)
     this.#model = runtime.model
     this.#name = context.name
-    const { ledger, request: { salt, signal } } = context
+    const { ledger, request: { caller = '', salt, signal } } = context
     this.#reader = new TextReader({
-      source: runtime.engine,
+      source: sourceOf(runtime.engine, caller),
       ledger,
       maxTokens: this.demand.sequences * this.demand.tokens,
       salt,

@@ -1,8 +1,9 @@
 /** What rewards must know of the policy whose answers they score, and how texts are read through it. */
 import type { KvBudget, Reservation } from '../engine/model-runtime.js'
-import type { SequenceSource } from '../engine/sequence.js'
+import { sourceOf, type SequenceSource } from '../engine/sequence.js'
 import { encodeChat } from '../models/tokenizer/chat-template.js'
 import type { LoadedModel } from '../models/model.js'
+import { checkTextBytes } from '../models/tokenizer/text-limit.js'
 import type { ChatMessage } from './scorer.js'
 
 /** The policy as a fitted head names it, and what its hidden states look like. */
@@ -37,9 +38,12 @@ export interface ReadablePolicy extends PolicyInfo {
   reserve (sequences: number, tokens: number, signal?: AbortSignal): Promise<Reservation>
   /** Longest prompt and answer together, tokens. */
   readonly contextLength: number
-  /** Tokens of the rendered prompt, up to where the answer starts. At least one. */
+  /**
+   * Tokens of the rendered prompt, up to where the answer starts. At least one.
+   * @throws RequestError for text that no context has room for
+   */
   promptTokens (messages: readonly ChatMessage[]): readonly number[]
-  /** Tokens of an answer alone: no template, no end token. */
+  /** Tokens of an answer alone: no template, no end token. @throws as `promptTokens` does */
   answerTokens (text: string): readonly number[]
 }
 
@@ -58,21 +62,28 @@ export function policyInfo (model: LoadedModel): PolicyInfo {
   }
 }
 
-/** A model's runtime as something that texts can be read through. */
+/** A model's runtime as something that texts can be read through. @param caller whose turns that takes */
 export function readablePolicy (
-  { model, engine, kvBudget }: { model: LoadedModel, engine: SequenceSource, kvBudget: Pick<KvBudget, 'reserve'> }
+  { model, engine, kvBudget }: { model: LoadedModel, engine: SequenceSource, kvBudget: Pick<KvBudget, 'reserve'> },
+  caller = ''
 ): ReadablePolicy {
   let last: Promise<unknown> = Promise.resolve()
   return {
     ...policyInfo(model),
-    source: engine,
+    source: sourceOf(engine, caller),
     reserve (sequences, tokens, signal) {
-      const granted = last.then(() => kvBudget.reserve({ sequences, tokens }, signal))
+      const granted = last.then(() => kvBudget.reserve({ sequences, tokens, caller }, signal))
       last = granted.catch(() => {})
       return granted
     },
     contextLength: model.contextLength,
-    promptTokens: messages => encodeChat(model.chatTemplate, model.tokenizer, messages).tokens,
-    answerTokens: text => model.tokenizer.encode(text)
+    promptTokens (messages) {
+      checkTextBytes(model, messages, 'examples')
+      return encodeChat(model.chatTemplate, model.tokenizer, messages).tokens
+    },
+    answerTokens (text) {
+      checkTextBytes(model, text, 'examples')
+      return model.tokenizer.encode(text)
+    }
   }
 }

@@ -19,6 +19,8 @@ export interface RequestScope {
   readonly tokens: number
   /** The policy, for those who read answers through it once more. */
   readonly reader: ModelRuntime
+  /** Whose it is: callers take turns. Default ''. */
+  readonly caller?: string
   /** Cached prompts are shared only among equal salts. */
   readonly salt: string
   /** Aborted when the request ends, however it ends. */

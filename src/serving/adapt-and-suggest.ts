@@ -12,22 +12,24 @@ const familyOf = ({ rewards, model }: ServedModel, name: string): RewardFamily =
   findFamily(rewards, name, policyInfo(model), 'id')
 
 /** How fits read answers through a model. */
-export const readOptions = (served: ServedModel, signal: AbortSignal): ReadOptions & { readonly signal: AbortSignal } =>
-  ({ policy: readablePolicy(served), cacheDirectory: join(served.config.cacheDir, 'features'), signal })
+export const readOptions = (
+  served: ServedModel, caller: string, signal: AbortSignal
+): ReadOptions & { readonly signal: AbortSignal } =>
+  ({ policy: readablePolicy(served, caller), cacheDirectory: join(served.config.cacheDir, 'features'), signal })
 
 /** @throws RequestError; storage_failed */
 export async function adapt (
-  served: ServedModel, { model: _model, reward, replace, ...choices }: AdaptRequest, signal: AbortSignal
+  served: ServedModel, { model: _model, reward, replace, caller = '', ...choices }: AdaptRequest, signal: AbortSignal
 ): Promise<RewardFamily> {
   served.store.checkFree(choices.name, replace)
-  const descriptor = await adaptReward(familyOf(served, reward), choices, readOptions(served, signal))
+  const descriptor = await adaptReward(familyOf(served, reward), choices, readOptions(served, caller, signal))
   signal.throwIfAborted()
   return await served.store.save(descriptor)
 }
 
 /** @throws RequestError */
 export async function suggest (
-  served: ServedModel, { reward, candidates, labelled, count }: SuggestRequest, signal: AbortSignal
+  served: ServedModel, { reward, candidates, labelled, count, caller = '' }: SuggestRequest, signal: AbortSignal
 ): Promise<Suggested> {
-  return await suggestFor(familyOf(served, reward), candidates, labelled, count, readOptions(served, signal))
+  return await suggestFor(familyOf(served, reward), candidates, labelled, count, readOptions(served, caller, signal))
 }

@@ -1,12 +1,11 @@
 /**
- * Admission: the KV that a request can come to hold, planned before anything runs, and the queue that grants it.
- * Requests reserve their whole plan, in every engine, so that none is stuck half-way. First come, first served, among
- * those of one priority.
+ * Admission: the KV that a request can come to hold, planned before anything runs. Requests reserve their whole plan,
+ * in every engine, so that none is stuck half-way.
  */
 import type { Config } from '../settings.js'
 import { answersGrown, fanOut, probed } from '../decoding/strategies/strategy-footprint.js'
 import type { AlignmentRequest } from '../decoding/strategies/strategy-schemas.js'
-import type { KvBudget, KvDemand, ModelRuntime, Reservation, RuntimeDemand } from '../engine/model-runtime.js'
+import type { KvDemand, ModelRuntime, Reservation, RuntimeDemand } from '../engine/model-runtime.js'
 import { RequestError } from '../errors.js'
 import type { ResolvedScorer } from '../rewards/resolve-scorer.js'
 import type { Contrast, PromptReading } from './contrast-prompts.js'
@@ -35,6 +34,8 @@ export interface AdmissionPlan extends RequestSize {
   readonly demand: KvDemand | null
   /** What rewards and contrasts hold beside that, in any engine: the rows that they read. */
   readonly beside: readonly RuntimeDemand[]
+  /** Whose turn it takes, in every engine. */
+  readonly turn: Pick<KvDemand, 'caller' | 'priority'>
 }
 
 /**
@@ -107,7 +108,7 @@ export function sizeOf (
  * @param reward opened for the request; null for none
  */
 export function planAdmission (
-  runtime: ModelRuntime, { alignment, priority = 0 }: GenerateRequest, size: RequestSize,
+  runtime: ModelRuntime, { alignment, caller = '', priority = 0 }: GenerateRequest, size: RequestSize,
   reward: Pick<ResolvedScorer, 'forks' | 'demands'> | null, { toward, away }: Contrast
 ): AdmissionPlan {
   const { n, promptTokens, sharesPrompt, maxTokens } = size
@@ -122,10 +123,10 @@ export function planAdmission (
       // Heads that read an end token fork what they score.
       sequences: size.fanOut * (reward?.forks === true ? 2 : 1),
       tokens: sharesPrompt ? grown : promptTokens + grown,
-      sharedTokens: sharesPrompt ? promptTokens : 0,
-      priority
+      sharedTokens: sharesPrompt ? promptTokens : 0
     },
-    beside: [...reward?.demands ?? [], ...contexts]
+    beside: [...reward?.demands ?? [], ...contexts],
+    turn: { caller, priority }
   }
 }
 
@@ -144,14 +145,15 @@ function together ({ kvBudget }: ModelRuntime, demands: readonly RuntimeDemand[]
  * @throws RequestError at once what the served model's budget refuses
  */
 export function admit (
-  served: ModelRuntime, { demand, beside }: Pick<AdmissionPlan, 'demand' | 'beside'>, signal: AbortSignal
+  served: ModelRuntime, { demand, beside, turn }: Pick<AdmissionPlan, 'demand' | 'beside' | 'turn'>,
+  signal: AbortSignal
 ): Promise<Reservation> {
   const held: Reservation[] = []
   const release = (): void => { for (const reservation of held) reservation.release() }
   const isOwn = ({ runtime }: RuntimeDemand): boolean => runtime.engine === served.engine
   const extraTokens = beside.filter(isOwn).reduce((sum, { sequences, tokens }) => sum + sequences * tokens, 0)
   const own = demand || extraTokens > 0
-    ? served.kvBudget.reserve({ sequences: 0, tokens: 0, ...demand, extraTokens }, signal)
+    ? served.kvBudget.reserve({ sequences: 0, tokens: 0, ...demand, extraTokens, ...turn }, signal)
     : null
   const reserveAll = async (): Promise<Reservation> => {
     if (own) held.push(await own)
@@ -159,7 +161,7 @@ export function admit (
     const runtimes = [...new Set(others.map(({ runtime }) => runtime))].sort((a, b) => a.order - b.order)
     for (const runtime of runtimes) {
       const wanted = together(runtime, others.filter(other => other.runtime === runtime))
-      held.push(await runtime.kvBudget.reserve({ ...wanted, priority: demand?.priority ?? 0 }, signal))
+      held.push(await runtime.kvBudget.reserve({ ...wanted, ...turn }, signal))
     }
     return { release }
   }
@@ -167,101 +169,4 @@ export function admit (
     release()
     throw error
   })
-}
-
-/** What an engine's budget is made of. */
-export interface KvLimits {
-  readonly maxTokens: number
-  readonly bytesPerToken: number
-  readonly contextLength: number
-  /** Requests that may wait. */
-  readonly maxQueued: number
-  /** The setting that maxTokens comes from, for errors. */
-  readonly setting: string
-}
-
-const tokensOf = ({ sequences, tokens, sharedTokens = 0, extraTokens = 0 }: KvDemand): number =>
-  sharedTokens + sequences * tokens + extraTokens
-
-interface Waiting { readonly demand: KvDemand, readonly signal: AbortSignal | undefined, readonly grant: () => void }
-
-/** The KV budget of one engine: grants what is demanded by priority, and in the order in which it is asked for. */
-export class AdmissionQueue implements KvBudget {
-  readonly #limits: KvLimits
-  readonly #waiting: Waiting[] = []
-  #tokens = 0
-  #running = 0
-
-  constructor (limits: KvLimits) { this.#limits = limits }
-
-  get maxTokens (): number { return this.#limits.maxTokens }
-  get waiting (): number { return this.#waiting.length }
-  get running (): number { return this.#running }
-
-  reserve (demand: KvDemand, signal?: AbortSignal): Promise<Reservation> {
-    this.#refuse(demand)
-    signal?.throwIfAborted()
-    return new Promise((resolve, reject) => {
-      const leave = (): void => {
-        this.#waiting.splice(this.#waiting.indexOf(entry), 1)
-        this.#grantNext()
-        reject(signal!.reason instanceof Error ? signal!.reason : new Error('aborted'))
-      }
-      const grant = (): void => {
-        signal?.removeEventListener('abort', leave)
-        resolve(this.#take(demand))
-      }
-      const entry = { demand, signal, grant }
-      const later = this.#waiting.findIndex(other => (other.demand.priority ?? 0) > (demand.priority ?? 0))
-      this.#waiting.splice(later < 0 ? this.#waiting.length : later, 0, entry)
-      signal?.addEventListener('abort', leave, { once: true })
-      this.#grantNext()
-    })
-  }
-
-  /** Refuses what never fits, and what would have to wait in a full queue. */
-  #refuse (demand: KvDemand): void {
-    const { maxTokens, bytesPerToken, contextLength, maxQueued, setting } = this.#limits
-    const { sequences, tokens, sharedTokens = 0, extraTokens = 0 } = demand
-    if (sharedTokens + tokens > contextLength) {
-      throw new RequestError('context_length_exceeded',
-        `This model's maximum context length is ${contextLength} tokens; you requested ${sharedTokens + tokens} ` +
-        '(prompt + answer)')
-    }
-    if (tokensOf(demand) > maxTokens) {
-      const sum = `${sharedTokens === 0 ? '' : `${sharedTokens} + `}${sequences} × ${tokens}` +
-        `${extraTokens === 0 ? '' : ` + ${extraTokens}`}`
-      throw new RequestError('budget_exceeded', `a request may reserve ${maxTokens} tokens of KV, ${bytesPerToken} ` +
-        `bytes each (${setting}); this one needs ${sum} = ${tokensOf(demand)}`)
-    }
-    if (this.waiting >= maxQueued && (this.waiting > 0 || !this.#fits(demand))) {
-      throw new RequestError('rate_limit_exceeded',
-        `${this.waiting} requests are waiting already (max-queued-requests)`, { retryAfterMs: 1000 })
-    }
-  }
-
-  #fits (demand: KvDemand): boolean { return this.#tokens + tokensOf(demand) <= this.#limits.maxTokens }
-
-  #take (demand: KvDemand): Reservation {
-    this.#tokens += tokensOf(demand)
-    this.#running++
-    let held = true
-    return {
-      release: () => {
-        if (!held) return
-        held = false
-        this.#tokens -= tokensOf(demand)
-        this.#running--
-        this.#grantNext()
-      }
-    }
-  }
-
-  /** An abort may take several out of the queue, one after the other: none of them is granted what the first leaves. */
-  #grantNext (): void {
-    for (let [next] = this.#waiting; next && !next.signal?.aborted && this.#fits(next.demand); [next] = this.#waiting) {
-      this.#waiting.shift()
-      next.grant()
-    }
-  }
 }

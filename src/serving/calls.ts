@@ -8,8 +8,14 @@ import type { RewardInfo } from '../rewards/reward-info.js'
 import type { AnswerMember, ChatMessage, Score } from '../rewards/scorer.js'
 import type { GenerationStart, PromptInput } from './protocol.js'
 
+/** Whose a question is: callers take turns. */
+interface Owned {
+  /** Default ''. */
+  readonly caller?: string
+}
+
 /** Given answers to be scored, each to a conversation of its own. */
-export interface ScoreRequest {
+export interface ScoreRequest extends Owned {
   readonly model: string
   /** What to sum, at least one. */
   readonly rewards: ReadonlyArray<{ readonly name: string, readonly weight: number }>
@@ -47,21 +53,21 @@ export interface Scored {
 }
 
 /** A reward to be fitted and kept. */
-export interface FitRequest extends FitChoices {
+export interface FitRequest extends FitChoices, Owned {
   readonly model: string
   /** Whether a kept reward of the name may be replaced. */
   readonly replace: boolean
 }
 
 /** A reward to be made from another one and a user's pairs, and kept. */
-export interface AdaptRequest extends AdaptChoices {
+export interface AdaptRequest extends AdaptChoices, Owned {
   readonly model: string
   readonly reward: string
   /** Whether a kept reward of the name may be replaced. */
   readonly replace: boolean
 }
 
-export interface SuggestRequest {
+export interface SuggestRequest extends Owned {
   readonly model: string
   readonly reward: string
   readonly candidates: readonly OpenPair[]
@@ -75,12 +81,12 @@ export type Suggested = readonly Suggestion[]
 /** How far a fit is; `queued` while others are fitted. */
 export type FittingProgress = FitProgress | { readonly phase: 'queued', readonly done: 0, readonly total: 1 }
 
-export interface TokenizeRequest { readonly model: string, readonly prompt: PromptInput }
+export interface TokenizeRequest extends Owned { readonly model: string, readonly prompt: PromptInput }
 
 /** Tokens, and the text each is written with; part of a character, maybe. */
 export interface Tokenized { readonly tokens: readonly number[], readonly texts: readonly string[] }
 
-export interface DetokenizeRequest { readonly model: string, readonly tokens: readonly number[] }
+export interface DetokenizeRequest extends Owned { readonly model: string, readonly tokens: readonly number[] }
 
 /**
  * What programs that render and count prompts themselves ask of a tokenizer; '' for a token that the model does not
@@ -88,7 +94,7 @@ export interface DetokenizeRequest { readonly model: string, readonly tokens: re
  */
 export interface TokenizerInfo { readonly beginToken: string, readonly endToken: string, readonly chatTemplate: string }
 
-export interface EmbedRequest {
+export interface EmbedRequest extends Owned {
   readonly model: string, readonly inputs: readonly PromptInput[], readonly cacheSalt: string
 }
 

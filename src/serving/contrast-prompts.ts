@@ -5,7 +5,9 @@ import { RequestError } from '../errors.js'
 import type { Prompt } from '../rewards/scorer.js'
 import { refuse } from '../validation.js'
 import type { ContrastModels } from './contrast-models.js'
-import { checkTokens, tokensOf } from './prompt-reader.js'
+import { checkTokens } from './prompt-reader.js'
+import type { JobOwner } from './prompt-thread.js'
+import type { Prompts } from './prompts.js'
 import type { GenerateRequest, PromptInput } from './protocol.js'
 
 /** A prompt that is read before the answer: as it is, or in a context. */
@@ -24,7 +26,9 @@ export interface Contrast { readonly toward: PromptReading | null, readonly away
 /** What errors call the served model. */
 const ownName = "This model's"
 
-type Policy = Pick<ModelRuntime, 'model'> & { readonly contrastModels: ContrastModels }
+type Policy = Pick<ModelRuntime, 'model'> & {
+  readonly contrastModels: ContrastModels, readonly prompts: Prompts
+}
 
 /** The model that reads a context; null is the served one. @throws RequestError naming those there are */
 function readerOf ({ contrastModels }: Policy, { model: name }: Context, param: string): ModelRuntime | null {
@@ -43,11 +47,8 @@ const isSystem = (role: string): boolean => role === 'system' || role === 'devel
  * A prompt in another context: with another system message, and a text before the last user message, or before all of
  * it where it is no chat. Whether there is such a place was checked before (`checkContexts`).
  */
-function inContext (policy: Policy, input: PromptInput, { system, prefix = '' }: Context): PromptInput {
+function inContext (input: Exclude<PromptInput, { tokens: unknown }>, { system, prefix = '' }: Context): PromptInput {
   if ('text' in input) return { ...input, text: `${prefix}${input.text}` }
-  if ('tokens' in input) {
-    return { tokens: [...tokensOf(policy.model, { text: prefix, addSpecialTokens: false }), ...input.tokens] }
-  }
   const rest = system !== undefined && input.messages[0] && isSystem(input.messages[0].role)
     ? input.messages.slice(1)
     : input.messages
@@ -57,9 +58,21 @@ function inContext (policy: Policy, input: PromptInput, { system, prefix = '' }:
   return { ...input, messages: system === undefined ? messages : [{ role: 'system', content: system }, ...messages] }
 }
 
+/** Tokens of a prompt in another context, as a model reads them; of a prompt of tokens, behind the served one's. */
+async function tokensIn (
+  { prompts, model: own }: Policy, model: ModelRuntime['model'], input: PromptInput, context: Context, owner: JobOwner
+): Promise<readonly number[]> {
+  const read = async (reader: ModelRuntime['model'], asked: PromptInput): Promise<readonly number[]> =>
+    (await prompts.run(reader, 'tokens', [{ input: asked, param: 'prompt' }], owner))[0]!
+  if (!('tokens' in input)) return await read(model, inContext(input, context))
+  return [...await read(own, { text: context.prefix ?? '', addSpecialTokens: false }), ...input.tokens]
+}
+
 /** @throws RequestError for a context that leaves no room for an answer, and for a model that is not there */
-export function readContrast (policy: Policy, { alignment, prompt }: GenerateRequest): Contrast {
-  const read = (side: 'toward' | 'away'): PromptReading | null => {
+export async function readContrast (
+  policy: Policy, { alignment, prompt }: GenerateRequest, owner: JobOwner
+): Promise<Contrast> {
+  const read = async (side: 'toward' | 'away'): Promise<PromptReading | null> => {
     const context = alignment?.strategy === 'token_guidance' ? alignment.contrast?.[side] : null
     if (!context) return null
     const param = `alignment.contrast.${side}`
@@ -67,7 +80,7 @@ export function readContrast (policy: Policy, { alignment, prompt }: GenerateReq
     const { model } = reader ?? policy
     const readerName = reader ? `${context.model}'s` : ownName
     const source = `the prompt in the context ${param} has`
-    const tokens = tokensOf(model, inContext(policy, prompt, context))
+    const tokens = await tokensIn(policy, model, prompt, context, owner)
     // A caller's tokens may be rows that the other model's vocabulary is not filled up to.
     if ('tokens' in prompt) checkTokens(model, tokens, 'prompt')
     if (tokens.length >= model.contextLength) {
@@ -76,7 +89,7 @@ export function readContrast (policy: Policy, { alignment, prompt }: GenerateReq
     }
     return { tokens, reader, readerName, source }
   }
-  return { toward: read('toward'), away: read('away') }
+  return { toward: await read('toward'), away: await read('away') }
 }
 
 /** All of a request's prompts, its own first. */

@@ -5,8 +5,9 @@
 import { sideBySide } from '../bounded-concurrency.js'
 import { RequestError } from '../errors.js'
 import { readablePolicy, type ReadablePolicy } from '../rewards/readable-policy.js'
-import type { ModelRuntime } from '../engine/model-runtime.js'
-import { checkTokens, tokensOf } from './prompt-reader.js'
+import type { PromptInput } from './protocol.js'
+import { checkPromptTokens } from './request-rules.js'
+import type { ServedModel } from './served-models.js'
 import type { Embedded, EmbedRequest } from './calls.js'
 import { requestScope } from './request-scope.js'
 
@@ -18,24 +19,42 @@ function unitLength (vector: Float32Array): Float32Array {
   return vector.map(value => value / length)
 }
 
+/** Inputs tokenised in one turn. */
+const tokenizedTogether = 64
+
+/** Tokens of each input. @throws RequestError for one that is empty or too long, and where all are too many */
+async function readInputs (
+  { model, config, prompts }: ServedModel, inputs: readonly PromptInput[], caller: string, signal: AbortSignal
+): Promise<ReadonlyArray<readonly number[]>> {
+  const named = inputs.map((input, index) => ({ input, param: inputs.length === 1 ? 'input' : `input[${index}]` }))
+  const read: number[][] = []
+  let total = 0
+  for (let start = 0; start < named.length; start += tokenizedTogether) {
+    const some = named.slice(start, start + tokenizedTogether)
+    const tokens = await prompts.run(model, 'tokens', some, { caller, signal })
+    for (const [index, { length }] of tokens.entries()) checkInput(model, some[index]!.param, length)
+    total += tokens.reduce((sum, { length }) => sum + length, 0)
+    checkPromptTokens(config, total, 'input')
+    read.push(...tokens)
+  }
+  return read
+}
+
+function checkInput ({ contextLength }: ServedModel['model'], param: string, tokens: number): void {
+  if (tokens === 0) throw new RequestError('invalid_request', `${param} must hold at least one token`, { param })
+  if (tokens >= contextLength) {
+    throw new RequestError('context_length_exceeded',
+      `This model's context length is ${contextLength} tokens; ${param} has ${tokens}`, { param })
+  }
+}
+
 /** @throws RequestError for an input that is empty or longer than the context */
 export async function embed (
-  runtime: ModelRuntime, { inputs, cacheSalt }: EmbedRequest, signal: AbortSignal
+  served: ServedModel, { inputs, cacheSalt, caller = '' }: EmbedRequest, signal: AbortSignal
 ): Promise<Embedded> {
-  const { model } = runtime
-  const tokens = inputs.map((input, index) => {
-    const param = inputs.length === 1 ? 'input' : `input[${index}]`
-    if ('tokens' in input) checkTokens(model, input.tokens, param)
-    const read = tokensOf(model, input)
-    if (read.length === 0) throw new RequestError('invalid_request', `${param} must hold at least one token`, { param })
-    if (read.length >= model.contextLength) {
-      throw new RequestError('context_length_exceeded',
-        `This model's context length is ${model.contextLength} tokens; ${param} has ${read.length}`, { param })
-    }
-    return read
-  })
+  const tokens = await readInputs(served, inputs, caller, signal)
   // Of its own: a request takes one place in the engine's queue, however many inputs it has.
-  const policy = readablePolicy(runtime)
+  const policy = readablePolicy(served, caller)
   const embeddings = new Array<Float32Array>(inputs.length)
   const scope = requestScope(signal)
   try {

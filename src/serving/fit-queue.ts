@@ -21,12 +21,12 @@ function aborted (signal: AbortSignal): Promise<never> {
 }
 
 async function fitNow (
-  served: ServedModel, { model: _model, replace, ...choices }: FitRequest, signal: AbortSignal,
+  served: ServedModel, { model: _model, replace, caller = '', ...choices }: FitRequest, signal: AbortSignal,
   onProgress: (progress: FittingProgress) => void
 ): Promise<RewardFamily> {
   signal.throwIfAborted()
   served.store.checkFree(choices.name, replace)
-  const descriptor = await fitReward({ ...choices, ...readOptions(served, signal), onProgress })
+  const descriptor = await fitReward({ ...choices, ...readOptions(served, caller, signal), onProgress })
   signal.throwIfAborted()
   return await served.store.save(descriptor)
 }

@@ -6,12 +6,19 @@ import { RequestError } from '../errors.js'
 import type { RewardInfo } from '../rewards/reward-info.js'
 import type { CallName, Calls, FittingProgress, Stats } from './calls.js'
 import type { FromWorker, ToWorker } from './messages.js'
+import { dataBytes } from './data-size.js'
+import { PendingBytes } from './pending-bytes.js'
 import type { GenerateRequest, GenerationEvent, ModelInfo, Used } from './protocol.js'
 
 interface Pending {
+  /** Its bytes are held no more. */
+  readonly release: () => void
   readonly onMessage: (message: FromWorker) => void
   readonly fail: (error: Error) => void
 }
+
+/** What has an answer. */
+type Sent = Extract<ToWorker, { readonly request: unknown }>
 
 export interface CallOptions {
   readonly signal?: AbortSignal
@@ -38,6 +45,7 @@ export class InferenceClient {
   readonly #config: Config
   readonly #onProgress: (message: string) => void
   readonly #pending = new Map<number, Pending>()
+  readonly #bytes: PendingBytes
   /** Callbacks that receive a request's usage, by the request's id. */
   readonly #accounts = new Map<number, (used: Used) => void>()
   #worker: Worker | null = null
@@ -52,6 +60,7 @@ export class InferenceClient {
 
   private constructor (config: Config, onProgress: (message: string) => void) {
     this.#config = config
+    this.#bytes = new PendingBytes(config.maxPendingRequestBytes)
     this.#onProgress = onProgress
   }
 
@@ -141,16 +150,30 @@ export class InferenceClient {
   }
 
   #abort (id: number): void {
-    if (this.#pending.delete(id)) this.#post({ type: 'abort', id })
+    if (this.#forget(id)) this.#post({ type: 'abort', id })
+  }
+
+  /** @returns whether it was pending */
+  #forget (id: number): boolean {
+    this.#pending.get(id)?.release()
+    return this.#pending.delete(id)
+  }
+
+  /** Counts the bytes of a request that a caller sends. @throws RequestError rate_limit_exceeded at a limit */
+  #hold (request: GenerateRequest | Calls[CallName]['request']): () => void {
+    const caller = request && 'caller' in request ? request.caller : undefined
+    return caller === undefined ? () => {} : this.#bytes.take(caller, dataBytes(request))
   }
 
   /** Sends a request; `done` settles when it has ended. */
   #send (
-    message: (id: number) => ToWorker, onMessage: (message: FromWorker) => void, { signal, onUsed }: CallOptions
+    message: (id: number) => Sent, onMessage: (message: FromWorker) => void, { signal, onUsed }: CallOptions
   ): { id: number, done: Promise<void> } {
     this.#ready()
     signal?.throwIfAborted()
     const id = this.#nextId++
+    const sent = message(id)
+    const release = this.#hold(sent.request)
     if (onUsed) this.#accounts.set(id, onUsed)
     const done = new Promise<void>((resolve, reject) => {
       const leave = (): void => {
@@ -158,12 +181,13 @@ export class InferenceClient {
         fail(signal?.reason instanceof Error ? signal.reason : new Error('aborted'))
       }
       const settle = (): void => {
-        this.#pending.delete(id)
+        this.#forget(id)
         signal?.removeEventListener('abort', leave)
       }
       const fail = (error: Error): void => { settle(); reject(error) }
       signal?.addEventListener('abort', leave, { once: true })
       this.#pending.set(id, {
+        release,
         fail,
         onMessage: received => {
           onMessage(received)
@@ -172,7 +196,7 @@ export class InferenceClient {
         }
       })
     })
-    this.#post(message(id))
+    this.#post(sent)
     return { id, done }
   }
 

@@ -53,9 +53,9 @@ type Answerer<N extends CallName> =
 
 const answerers: { readonly [N in CallName]: Answerer<N> } = {
   score: (models, request, { signal, used }) => score(models.find(request.model), request, signal, used),
-  tokenize: (models, request) => tokenize(models.find(request.model).model, request),
-  tokenizerInfo: (models, request) => tokenizerInfo(models.find(request.model).model),
-  detokenize: (models, request) => detokenize(models.find(request.model).model, request),
+  tokenize: (models, request, { signal }) => tokenize(models.find(request.model), request, signal),
+  tokenizerInfo: (models, request) => tokenizerInfo(models.find(request.model)),
+  detokenize: (models, request, { signal }) => detokenize(models.find(request.model), request, signal),
   embed: (models, request, { signal }) => embed(models.find(request.model), request, signal),
   fit: async (models, request, { signal, onProgress }) =>
     infoOf(models, await fit(models.find(request.model), request, signal, onProgress)),
@@ -126,6 +126,7 @@ function endWith (models: ServedModels, error: unknown): void {
 
 try {
   const models = await ServedModels.load(workerData as Config, message => { send({ type: 'loading', message }) })
+  models.all[0]!.prompts.start()
   process.once('uncaughtException', error => { endWith(models, error) })
   port.on('message', (message: ToWorker) => { handle(models, message) })
   send({ type: 'ready', models: models.all.map(modelInfo), rewards: usableRewards(models) })

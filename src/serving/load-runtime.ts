@@ -3,7 +3,7 @@ import { Engine, type EngineOptions } from '../engine/engine.js'
 import type { ModelRuntime } from '../engine/model-runtime.js'
 import { RequestError } from '../errors.js'
 import { loadModel, type LoadedModel, type ModelOptions } from '../models/model.js'
-import { AdmissionQueue } from './admission.js'
+import { AdmissionQueue } from './admission-queue.js'
 
 export interface RuntimeOptions extends Omit<EngineOptions, 'contextLength'> {
   /** Requests that may wait for KV. */

@@ -16,16 +16,18 @@ import type { RequestScope } from '../rewards/reward-kind.js'
 import type { Prompt } from '../rewards/scorer.js'
 import { planAdmission, sizeOf, type AdmissionPlan } from './admission.js'
 import { readContrast, readingsOf, type Contrast } from './contrast-prompts.js'
-import { checkTokens, readPrompt } from './prompt-reader.js'
+import { checkTokens } from './prompt-reader.js'
+import type { JobOwner } from './prompt-thread.js'
 import type { GenerateRequest } from './protocol.js'
-import { checkContexts } from './request-rules.js'
+import { checkContexts, checkPromptTokens } from './request-rules.js'
 import type { ServedModel } from './served-models.js'
-import { truncated } from './truncation.js'
 
 export interface PreparedRequest
-  extends Pick<GenerateRequest,
-    'alignment' | 'cacheSalt' | 'caller' | 'grammar' | 'promptLogprobs' | 'skipSpecialTokens'> {
+  extends Pick<GenerateRequest, 'alignment' | 'cacheSalt' | 'grammar' | 'promptLogprobs' | 'skipSpecialTokens'> {
+  readonly caller: string
   readonly prompt: Prompt
+  /** Tokens of all its prompts: in contexts, too. */
+  readonly promptTokens: number
   /** The prompt in the contexts that guidance contrasts. */
   readonly contrast: Contrast
   readonly sampling: SamplingParams
@@ -75,14 +77,24 @@ function resolveReward (
 
 const messagesOf = ({ prompt }: GenerateRequest): number => 'messages' in prompt ? prompt.messages.length : 0
 
-/** The request with its conversation truncated to leave room for the answer, if asked for. */
-function withRoom ({ model }: ServedModel, request: GenerateRequest): GenerateRequest {
-  const { prompt, sampling } = request
-  if (!('messages' in prompt && prompt.truncate)) return request
-  const shorter = { ...request, prompt: truncated(model, prompt, sampling.maxTokens) }
+/** The prompt, and the request with its conversation truncated to leave room for the answer, if that was asked for. */
+async function readRequest (
+  { model, prompts }: ServedModel, asked: GenerateRequest, owner: JobOwner
+): Promise<{ prompt: Prompt, request: GenerateRequest }> {
+  const { prompt, kept } =
+    await prompts.run(model, 'prompt', { input: asked.prompt, maxTokens: asked.sampling.maxTokens }, owner)
+  if (!kept) return { prompt, request: asked }
+  const request = { ...asked, prompt: kept }
   // The message that a context changes may be among those left out.
-  checkContexts(shorter)
-  return shorter
+  checkContexts(request)
+  return { prompt, request }
+}
+
+/** Tokens that the answer may repeat. */
+async function readDrafts (
+  { model, prompts }: ServedModel, { drafts }: GenerateRequest, owner: JobOwner
+): Promise<readonly number[] | null> {
+  return drafts ? await prompts.run(model, 'text', { input: drafts.prediction, param: 'prediction' }, owner) : null
 }
 
 /**
@@ -90,25 +102,33 @@ function withRoom ({ model }: ServedModel, request: GenerateRequest): GenerateRe
  * @param signal aborted when the request ends
  * @throws RequestError for an invalid request
  */
-export function prepare (served: ServedModel, asked: GenerateRequest, signal: AbortSignal): PreparedRequest {
+export async function prepare (
+  served: ServedModel, asked: GenerateRequest, signal: AbortSignal
+): Promise<PreparedRequest> {
   const { model } = served
-  const { alignment, sampling, cacheSalt } = asked
+  const { alignment, sampling, cacheSalt, caller = '', priority = 0 } = asked
   checkTokens(model, Object.keys(sampling.logitBias).map(Number), 'logit_bias')
   checkTokens(model, sampling.stopTokenIds, 'stop_token_ids')
   checkNeeds(alignment, asked.grammar !== null, served.capabilities)
-  const request = withRoom(served, asked)
-  const prompt = readPrompt(model, request.prompt)
-  const contrast = readContrast(served, request)
-  const size = sizeOf(served, request, readingsOf(request.prompt, prompt, contrast))
+  const owner = { caller, priority, signal }
+  const { prompt, request } = await readRequest(served, asked, owner)
+  const contrast = await readContrast(served, request, owner)
+  const readings = readingsOf(request.prompt, prompt, contrast)
+  const promptTokens = readings.reduce((sum, { tokens }) => sum + tokens.length, 0)
+  checkPromptTokens(served.config, promptTokens, 'prompt')
+  const size = sizeOf(served, request, readings)
   const reward = resolveReward(served, alignment, {
     width: size.fanOut * (1 + probed(alignment)),
     tokens: prompt.tokens.length + size.maxTokens,
     reader: served,
     salt: cacheSalt,
+    caller,
     signal
   })
   return {
     ...request,
+    caller,
+    promptTokens,
     prompt,
     contrast,
     reward,
@@ -120,6 +140,6 @@ export function prepare (served: ServedModel, asked: GenerateRequest, signal: Ab
     probed: probed(alignment) > 0,
     admission: planAdmission(served, request, size, reward, contrast),
     droppedMessages: messagesOf(asked) - messagesOf(request),
-    drafts: request.drafts ? model.tokenizer.encode(request.drafts.prediction) : null
+    drafts: await readDrafts(served, request, owner)
   }
 }

@@ -15,7 +15,9 @@ import type { PromptLogprobs } from './protocol.js'
  */
 export async function promptLogprobs (
   { engine, model }: ModelRuntime, tokens: readonly number[], top: number,
-  options: { readonly salt: string, readonly signal: AbortSignal, readonly ledger: ComputeLedger }
+  options: {
+    readonly caller?: string, readonly salt: string, readonly signal: AbortSignal, readonly ledger: ComputeLedger
+  }
 ): Promise<PromptLogprobs> {
   const { tokenizer } = model
   const rated: TokenLogprob[] = []

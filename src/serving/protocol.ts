@@ -53,7 +53,7 @@ export interface GenerateRequest {
   /** Null is plain sampling. */
   readonly alignment: AlignmentRequest | null
   readonly cacheSalt: string
-  /** Whose request it is: callers take turns. Default '': everybody is the same caller. */
+  /** Whose it is: callers take turns. Default ''. */
   readonly caller?: string
   /** Constraint on the answers; null for none. */
   readonly grammar: GrammarRequest | null
@@ -124,7 +124,7 @@ export type PromptLogprobs = ReadonlyArray<TokenLogprob | { readonly bytes: read
  * once there is room for it, `prompt` if its logprobs were asked for, the strategy's own, `usage` last.
  */
 export type GenerationEvent =
-  | { readonly type: 'accepted' }
+  | { readonly type: 'accepted', readonly promptTokens: number }
   | { readonly type: 'start', readonly start: GenerationStart }
   | { readonly type: 'prompt', readonly logprobs: PromptLogprobs }
   | DecodeEvent

@@ -1,9 +1,11 @@
 /**
- * Rules between a request's fields that need no model: checked once, where a body becomes a request, before it goes to
- * the inference thread.
+ * Rules of requests that need no model: between fields, checked once, where a body becomes a request, before it goes to
+ * the inference thread; and how many prompt tokens it may have, checked as they are counted.
  */
 import { checkChoices, checkTemperature } from '../decoding/strategies/parameter-rules.js'
+import { RequestError } from '../errors.js'
 import { minTemperature } from '../policies/sampling-params.js'
+import type { Config } from '../settings.js'
 import { refuse } from '../validation.js'
 import type { GenerateRequest } from './protocol.js'
 
@@ -34,4 +36,18 @@ export function checkedRequest (request: GenerateRequest): GenerateRequest {
   checkTemperature(alignment, temperature)
   checkContexts(request)
   return { ...request, sampling: { ...sampling, temperature } }
+}
+
+/**
+ * @param tokens of all prompts of a request
+ * @param param the field that holds them
+ * @throws RequestError budget_exceeded for more than a request may have
+ */
+export function checkPromptTokens (
+  { maxPromptTokensPerRequest: most }: Pick<Config, 'maxPromptTokensPerRequest'>, tokens: number, param: string
+): void {
+  if (tokens <= most) return
+  throw new RequestError('budget_exceeded',
+    `a request may have ${most} prompt tokens (max-prompt-tokens-per-request); this one has ${tokens} or more`,
+    { param })
 }

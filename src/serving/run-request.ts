@@ -48,7 +48,8 @@ function decodingRequest (
   served: ServedModel, prepared: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers,
   used: DecodingRequest['used']
 ): DecodingRequest {
-  const { alignment, contrast, reward, sampling, prompt, n, seed, cacheSalt: salt, fanOut, probed, drafts } = prepared
+  const { alignment, contrast, reward, sampling, prompt, n, seed, fanOut, probed, drafts } = prepared
+  const owned = { caller: prepared.caller, salt: prepared.cacheSalt, signal }
   const { engine, model } = served
   const started = performance.now()
   const embeddingLayer = comparesAnswers(alignment) ? Math.round(model.config.layers / 2) : null
@@ -61,7 +62,7 @@ function decodingRequest (
       const purpose =
         options?.poolFrom === undefined ? { ledger: ledgers.policy, fanOut, probed } : { ledger: ledgers.reward }
       const sequence =
-        engine.open(tokens, { temperature: sampling.temperature, layers, salt, signal, ...purpose, ...options })
+        engine.open(tokens, { temperature: sampling.temperature, layers, ...owned, ...purpose, ...options })
       if (!drafts) return sequence
       return new DraftingSequence(sequence, {
         lookup: new PromptLookup([...drafts, ...tokens]),
@@ -83,7 +84,7 @@ function decodingRequest (
     tokens: context.tokens,
     isForeign: context.reader !== null,
     open: count => openReadings(policy, (context.reader?.engine ?? engine).open(context.tokens,
-      { salt, signal, ledger: ledgers.reward, fanOut: count }), count)
+      { ...owned, ledger: ledgers.reward, fanOut: count }), count)
   }
   return {
     policy,
@@ -153,11 +154,11 @@ async function * run (
   served: ServedModel, prepared: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers,
   used: Used
 ): AsyncGenerator<GenerationEvent, void, undefined> {
-  const { prompt, sampling, alignment, n, returned, reward, cacheSalt: salt } = prepared
+  const { prompt, sampling, alignment, n, returned, reward, cacheSalt: salt, caller } = prepared
   yield { type: 'start', start: startOf(prepared) }
   if (prepared.promptLogprobs !== null) {
     const logprobs = await promptLogprobs(served, prompt.tokens, prepared.promptLogprobs,
-      { salt, signal, ledger: ledgers.policy })
+      { caller, salt, signal, ledger: ledgers.policy })
     yield { type: 'prompt', logprobs }
   }
   const events = sampling.maxTokens === 0
@@ -193,13 +194,13 @@ export async function * generate (
   let reserving: Promise<Reservation> | null = null
   try {
     await served.loadRewards(request.alignment?.rewards ?? [])
-    const prepared = prepare(served, request, scope.signal)
+    const prepared = await prepare(served, request, scope.signal)
     const { reward, grammar, admission } = prepared
     used.rewardSeconds = reward?.seconds ?? {}
     const constraint = grammar && await served.grammars.open(grammar.source,
       { param: grammar.param, caller: prepared.caller ?? '', signal: scope.signal })
     reserving = admit(served, admission, signal)
-    yield { type: 'accepted' }
+    yield { type: 'accepted', promptTokens: prepared.promptTokens }
     await reserving
     yield * run(served, prepared, constraint, scope.signal, ledgers, used)
   } finally {

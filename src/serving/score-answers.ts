@@ -10,7 +10,6 @@ import { policyInfo } from '../rewards/readable-policy.js'
 import { resolveScorer, type ResolvedScorer } from '../rewards/resolve-scorer.js'
 import type { Prompt } from '../rewards/scorer.js'
 import { admit } from './admission.js'
-import { renderPrompt } from './prompt-reader.js'
 import type { Used } from './protocol.js'
 import { requestScope } from './request-scope.js'
 import type { Scored, ScoredItem, ScoredPrefix, ScoreRequest } from './calls.js'
@@ -34,24 +33,41 @@ function stopsOf (length: number, every: number | null): number[] {
   return [...stops, length]
 }
 
-function prepareItems (served: ServedModel, { items, every, fields }: ScoreRequest): Item[] {
-  const { model, config } = served
-  const prepared = items.map(({ messages, answer }, index): Item => {
-    const prompt = renderPrompt(model, messages)
-    const tokens = model.tokenizer.encode(answer)
-    if (prompt.tokens.length + tokens.length >= model.contextLength) {
-      throw new RequestError('context_length_exceeded', `This model's context length is ${model.contextLength} ` +
-        `tokens; messages and answer of item ${index} have ${prompt.tokens.length} and ${tokens.length}`,
-      { param: `${fields.items}[${index}]` })
+/** Items tokenised in one turn. */
+const tokenizedTogether = 32
+
+/** The items, tokenised. @throws RequestError for one that the context cannot hold, and where all are too many */
+async function prepareItems (
+  { model, config, prompts }: ServedModel, { items, every, fields, caller = '' }: ScoreRequest, signal: AbortSignal
+): Promise<Item[]> {
+  const named = items.map((input, index) => ({ input, param: `${fields.items}[${index}]` }))
+  const prepared: Item[] = []
+  for (let start = 0; start < named.length; start += tokenizedTogether) {
+    const some = named.slice(start, start + tokenizedTogether)
+    const read = await prompts.run(model, 'exchanges', some, { caller, signal })
+    for (const [index, { prompt, tokens }] of read.entries()) {
+      const item = { prompt, text: some[index]!.input.answer, tokens, stops: stopsOf(tokens.length, every) }
+      checkLength(model, item, start + index, fields.items)
+      prepared.push(item)
     }
-    return { prompt, text: answer, tokens, stops: stopsOf(tokens.length, every) }
-  })
-  const total = tokensOf(prepared)
-  if (total > config.maxTokensPerRequest) {
-    throw new RequestError('budget_exceeded', `a request may have ${config.maxTokensPerRequest} tokens scored ` +
-      `(max-tokens-per-request); prompts and answers of this one have ${total}`, { param: fields.items })
+    checkTotal(config, tokensOf(prepared), fields.items)
   }
   return prepared
+}
+
+function checkLength (
+  { contextLength }: ServedModel['model'], { prompt: { tokens: { length } }, tokens: answer }: Item, index: number,
+  param: string
+): void {
+  if (length + answer.length < contextLength) return
+  throw new RequestError('context_length_exceeded', `This model's context length is ${contextLength} tokens; ` +
+    `messages and answer of item ${index} have ${length} and ${answer.length}`, { param: `${param}[${index}]` })
+}
+
+function checkTotal ({ maxTokensPerRequest: most }: ServedModel['config'], total: number, param: string): void {
+  if (total <= most) return
+  throw new RequestError('budget_exceeded', `a request may have ${most} tokens scored (max-tokens-per-request); ` +
+    `prompts and answers of this one have ${total} or more`, { param })
 }
 
 const tokensOf = (items: readonly Item[]): number =>
@@ -122,8 +138,8 @@ async function scoreItem (job: Job, item: Item, sequence: Sequence | null): Prom
  * @param opened takes them
  */
 async function open (
-  { served: { engine }, request: { cacheSalt: salt }, resolved, signal, ledger }: Job, wave: readonly Item[],
-  opened: Map<Item, Sequence>
+  { served: { engine }, request: { cacheSalt: salt, caller = '' }, resolved, signal, ledger }: Job,
+  wave: readonly Item[], opened: Map<Item, Sequence>
 ): Promise<void> {
   const byPrompt = new Map<string, Item[]>()
   for (const item of wave) {
@@ -133,7 +149,7 @@ async function open (
   await Promise.all([...byPrompt.values()].map(async items => {
     const { tokens } = items[0]!.prompt
     const root = engine.open(tokens,
-      { layers: resolved.scorer.layers, poolFrom: tokens.length, salt, signal, ledger })
+      { layers: resolved.scorer.layers, poolFrom: tokens.length, caller, salt, signal, ledger })
     opened.set(items.at(-1)!, root)
     if (items.length > 1) await root.output()
     for (const item of items.slice(0, -1)) opened.set(item, root.fork())
@@ -143,10 +159,10 @@ async function open (
 
 /** Scores items together. @param isRead whether the served model reads them */
 async function scoreWave (job: Job, wave: readonly Item[], isRead: boolean): Promise<ScoredItem[]> {
-  const { served, resolved, signal } = job
+  const { served, resolved, signal, request: { caller = '' } } = job
   const longest = Math.max(...wave.map(({ prompt, tokens }) => prompt.tokens.length + tokens.length))
   const demand = isRead ? { sequences: wave.length * widthOf(resolved), tokens: longest + 1 } : null
-  const reservation = await admit(served, { demand, beside: resolved.demands }, signal)
+  const reservation = await admit(served, { demand, beside: resolved.demands, turn: { caller } }, signal)
   const opened = new Map<Item, Sequence>()
   try {
     if (isRead) await open(job, wave, opened)
@@ -183,12 +199,13 @@ export async function score (
 async function scoreItems (
   served: ServedModel, request: ScoreRequest, signal: AbortSignal, used: Pick<Used, 'rewardSeconds'>
 ): Promise<Scored> {
-  const { rewards, member, scale, fields, cacheSalt: salt } = request
+  const { rewards, member, scale, fields, cacheSalt: salt, caller = '' } = request
   await served.loadRewards(rewards)
-  const items = prepareItems(served, request)
+  const items = await prepareItems(served, request, signal)
   const tokens = Math.max(...items.map(item => item.prompt.tokens.length + item.tokens.length))
   const resolved = resolveScorer(served.rewards, { rewards, member, scale, field: fields.rewards },
-    policyInfo(served.model), { width: Math.min(items.length, maxConcurrent), tokens, reader: served, salt, signal })
+    policyInfo(served.model),
+    { width: Math.min(items.length, maxConcurrent), tokens, reader: served, caller, salt, signal })
   used.rewardSeconds = resolved.seconds
   const ledger: ComputeLedger = { computedTokens: 0, cachedTokens: 0, forwardPasses: 0 }
   return {

@@ -24,6 +24,7 @@ import { loadContrastModels, ofVocabulary, type ContrastModels } from './contras
 import { moreModels, servedModelNames, unknownModel, type NamedModel } from './model-names.js'
 import { ModelPool } from './model-pool.js'
 import { loadRuntime } from './load-runtime.js'
+import { Prompts } from './prompts.js'
 
 /** A model that requests name, with what its answers can be held to, steered by and set beside. */
 export interface ServedModel extends ModelRuntime {
@@ -31,6 +32,8 @@ export interface ServedModel extends ModelRuntime {
   readonly capabilities: PolicyCapabilities
   readonly config: Config
   readonly grammars: Grammars
+  /** Reads callers' texts. */
+  readonly prompts: Prompts
   /** Models that guidance can set beside this one. */
   readonly contrastModels: ContrastModels
   readonly store: RewardStore
@@ -123,6 +126,7 @@ export class ServedModels {
   /** Those that must be closed, whatever is loaded after them. */
   readonly #running: Running[] = []
   #all: readonly ServedModel[] = []
+  #prompts: Prompts | null = null
 
   private constructor (store: RewardStore, pool: ModelPool) {
     this.store = store
@@ -163,6 +167,7 @@ export class ServedModels {
 
   /** Ends every sequence and frees all memory, after the steps in flight. */
   async close (): Promise<void> {
+    await this.#prompts?.close()
     for (const { grammars, engine } of this.#running) {
       await grammars.close()
       await engine.close()
@@ -182,8 +187,11 @@ export class ServedModels {
     await loadRewardModels(store.families.filter(({ file }) => dirname(file) !== builtInFolder), pool)
     const contrastModels = await loadContrastModels(config.contrastModels, pool,
       this.#running.map(({ model }) => model), config.format as WeightFormat)
+    const readers = [...this.#running, ...contrastModels.values()].map(({ model }) => model)
+    const prompts = this.#prompts = new Prompts(readers)
     this.#all = this.#running.map(running => ({
       ...running,
+      prompts,
       capabilities: localCapabilities(running.model.config.layers),
       config,
       store,

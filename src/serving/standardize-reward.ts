@@ -40,7 +40,7 @@ export async function measureStatistics (
   signal: AbortSignal
 ): Promise<Members> {
   onProgress('reference pool')
-  const { policy, cacheDirectory } = readOptions(served, signal)
+  const { policy, cacheDirectory } = readOptions(served, '', signal)
   const pool = await referencePool(policy, cacheDirectory, signal)
   const description = poolDescription(policy, pool.length)
   const measured: { -readonly [M in AnswerMember]?: Members[M] } = {}

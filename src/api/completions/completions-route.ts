@@ -4,6 +4,8 @@ import type { FastifyInstance } from 'fastify'
 import { EventQueue } from '../../decoding/event-queue.js'
 import { requestCancelled } from '../../errors.js'
 import type { GenerationEvent } from '../../serving/protocol.js'
+import { checkPromptTokens } from '../../serving/request-rules.js'
+import type { Config } from '../../settings.js'
 import { answer } from '../transport/answer.js'
 import { CompletionFormatter, type PromptEvent } from './completion-formatter.js'
 import { documented } from '../plugins/openapi.js'
@@ -11,9 +13,13 @@ import { completionBody, parseCompletion, type CompletionBody } from './completi
 import { completionObject } from './completion-types.js'
 import type { Services } from '../services.js'
 
-/** The events of several prompts as they come, the first once all are accepted. If one fails, the others end. */
+/**
+ * The events of several prompts as they come, the first once all are accepted. If one fails, the others end; so they do
+ * when they have too many tokens together.
+ */
 async function * merged (
-  start: (prompt: number, signal: AbortSignal) => AsyncIterable<GenerationEvent>, prompts: number, signal: AbortSignal
+  start: (prompt: number, signal: AbortSignal) => AsyncIterable<GenerationEvent>, prompts: number, config: Config,
+  signal: AbortSignal
 ): AsyncGenerator<PromptEvent, void, undefined> {
   const controller = new AbortController()
   const events = new EventQueue<PromptEvent>()
@@ -23,11 +29,15 @@ async function * merged (
   events.endWith(Promise.all(Array.from({ length: prompts }, async (_, prompt) => {
     for await (const event of start(prompt, either)) events.push({ prompt, event })
   })))
-  let accepted = 0
+  let [accepted, promptTokens] = [0, 0]
   const held: PromptEvent[] = []
   try {
     for await (const event of events) {
-      if (event.event.type === 'accepted') accepted++
+      if (event.event.type === 'accepted') {
+        accepted++
+        promptTokens += event.event.promptTokens
+        checkPromptTokens(config, promptTokens, 'prompt')
+      }
       held.push(event)
       if (accepted === prompts) yield * held.splice(0)
     }
@@ -46,8 +56,8 @@ export function completions (app: FastifyInstance, services: Services): void {
       ...parsed,
       services,
       formatter: new CompletionFormatter(parsed),
-      events: signal => merged((prompt, either) =>
-        services.generate(parsed.generations[prompt]!, request, either), parsed.generations.length, signal)
+      events: signal => merged((prompt, either) => services.generate(parsed.generations[prompt]!, request, either),
+        parsed.generations.length, config, signal)
     })
   })
 }

@@ -46,7 +46,7 @@ function checkRole (request: FastifyRequest, keys: Keys): void {
   const access = request.routeOptions.config.access ?? 'inference'
   // Paths that lead nowhere are answered so, whoever asks.
   if (access === 'public' || request.is404) return
-  request.caller = keys.find(request.headers.authorization)
+  request.caller = keys.find(request.headers.authorization, request.ip)
   if (access === 'admin' && request.caller.role !== 'admin') {
     throw new RequestError('permission_denied',
       `${request.method} ${request.routeOptions.url} needs an API key with the role admin`)

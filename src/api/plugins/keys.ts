@@ -1,7 +1,7 @@
 /**
  * Who calls: API keys, kept as SHA-256 hashes, with a role, a part of the prefix cache of their own and limits:
  * requests at a time, requests and generated tokens a minute. Without keys everybody is the same caller, without
- * limits.
+ * limits; whose turn it is then goes by address.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { Type, type TInteger, type TNull, type TUnion } from 'typebox'
@@ -10,6 +10,7 @@ import type { Config } from '../../settings.js'
 import { readDataFile } from '../../config-file.js'
 import { RequestError } from '../../errors.js'
 import { isObject, refuse } from '../../validation.js'
+import { clientNetwork } from './client-network.js'
 import { durationText, RateLimit, rateHeaders } from './rate-limit.js'
 
 /** `admin` may change what the server has; `inference` may not. */
@@ -37,26 +38,41 @@ interface Limits {
   readonly tokensPerMinute: number | null
 }
 
+const noLimits: Limits = { requests: null, requestsPerMinute: null, tokensPerMinute: null }
+
 /** Who sends a request: a key's holder, or anyone where there are no keys. */
 export class Caller {
   /** The same for as long as the key is, wherever it stands among others: what is stored is kept under it. */
   readonly name: string
   readonly role: Role
+  /** Whose turns it takes. */
+  readonly turn: string
   readonly #salt: string
   readonly #maxRequests: number | null
   readonly #rates: { readonly requests: RateLimit | null, readonly tokens: RateLimit | null }
   #running = 0
 
-  /** @param salt what its cached prompts are kept under, beside the salt of a request */
-  constructor (name: string, role: Role, salt: string, { requests, requestsPerMinute, tokensPerMinute }: Limits) {
+  /**
+   * @param salt what its cached prompts are kept under, beside the salt of a request
+   * @param turn default its name
+   */
+  constructor (
+    name: string, role: Role, salt: string, { requests, requestsPerMinute, tokensPerMinute }: Limits, turn = name
+  ) {
     this.name = name
     this.role = role
+    this.turn = turn
     this.#salt = salt
     this.#maxRequests = requests
     this.#rates = {
       requests: requestsPerMinute === null ? null : new RateLimit(requestsPerMinute),
       tokens: tokensPerMinute === null ? null : new RateLimit(tokensPerMinute)
     }
+  }
+
+  /** The same caller where it has no limits of its own, taking turns with those at other addresses. */
+  at (address: string): Caller {
+    return new Caller(this.name, this.role, this.#salt, noLimits, clientNetwork(address))
   }
 
   /** What is left of its rates, as headers. */
@@ -146,8 +162,7 @@ function keysOfSetting (keys: readonly string[], setting: string, role: Role, mo
 /** The keys that the settings name; with none of them, anyone is let in as admin. */
 export class Keys {
   readonly #keys: readonly Key[]
-  readonly #anyone = new Caller('anyone', 'admin', '',
-    { requests: null, requestsPerMinute: null, tokensPerMinute: null })
+  readonly #anyone = new Caller('anyone', 'admin', '', noLimits)
 
   /** @throws RequestError for a file that cannot be read, short keys, names or keys that are given twice */
   constructor (config: Pick<Config, 'apiKeys' | 'adminKeys' | 'apiKeysFile' | 'maxRequestsPerKey'
@@ -175,10 +190,11 @@ export class Keys {
 
   /**
    * The caller that an Authorization header names. Every key is compared, in constant time.
+   * @param address the client's
    * @throws RequestError invalid_api_key
    */
-  find (authorization: string | undefined): Caller {
-    if (!this.areNeeded) return this.#anyone
+  find (authorization: string | undefined, address = ''): Caller {
+    if (!this.areNeeded) return this.#anyone.at(address)
     const given = /^Bearer +(\S+)$/i.exec(authorization ?? '')?.[1]
     if (given === undefined) {
       throw new RequestError('invalid_api_key', 'An API key is needed: send the header Authorization: Bearer KEY')

@@ -64,7 +64,7 @@ function fitting (app: FastifyInstance, services: Services): void {
       stream,
       services,
       formatter: new FitFormatter(),
-      events: signal => fitEvents(services.inference, fit, signal)
+      events: signal => fitEvents(services.inference, { ...fit, caller: httpRequest.caller.turn }, signal)
     })
   })
 }

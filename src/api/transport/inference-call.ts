@@ -17,7 +17,8 @@ export async function callInference<N extends CountedCall> (
 ): Promise<Calls[N]['answer']> {
   const release = services.begin(caller, reply)
   const signal = disconnectSignal(reply)
-  const own = 'cacheSalt' in asked ? { ...asked, cacheSalt: caller.saltOf(asked.cacheSalt) } : asked
+  const salted = 'cacheSalt' in asked ? { ...asked, cacheSalt: caller.saltOf(asked.cacheSalt) } : asked
+  const own = { ...salted, caller: caller.turn }
   try {
     return await services.inference.call(name, own, {
       signal, onUsed: ({ rewardSeconds }) => { services.metrics.scored(asked.model, rewardSeconds) }

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { KvDemand, ModelRuntime } from '../../../src/engine/model-runtime.js'
 import { RequestError } from '../../../src/errors.js'
-import { admit, AdmissionQueue, planAdmission, sizeOf, type KvLimits } from '../../../src/serving/admission.js'
+import { AdmissionQueue, type KvLimits } from '../../../src/serving/admission-queue.js'
+import { admit, planAdmission, sizeOf } from '../../../src/serving/admission.js'
 import type { PromptReading } from '../../../src/serving/contrast-prompts.js'
 import type { GenerateRequest } from '../../../src/serving/protocol.js'
 import { parseAlignment } from '../../../src/decoding/strategies/parse-alignment.js'
@@ -95,6 +96,7 @@ const requestOf = (maxTokens: number | null, n = 1, alignment: object | null = n
   bestOf: null,
   alignment: alignment && parseAlignment(alignment),
   sampling: { maxTokens },
+  caller: 'someone',
   priority: 3
 } as never)
 
@@ -135,12 +137,13 @@ test('a plan holds the fan-out, forks of rewards, and what contexts take in othe
   const own = { runtime: served, sequences: 5, tokens: 7 }
   assert.deepEqual(planAdmission(served, request, size, { forks: true, demands: [own] }, contrast), {
     ...size,
-    demand: { sequences: 4, tokens: 41, sharedTokens: 0, priority: 3 },
-    beside: [own, { runtime: expert, sequences: 2, tokens: 13 }]
+    demand: { sequences: 4, tokens: 41, sharedTokens: 0 },
+    beside: [own, { runtime: expert, sequences: 2, tokens: 13 }],
+    turn: { caller: 'someone', priority: 3 }
   })
   const shared = { ...size, fanOut: 8, sharesPrompt: true }
   assert.deepEqual(planAdmission(served, request, shared, null, noContrast).demand,
-    { sequences: 8, tokens: 11, sharedTokens: 30, priority: 3 })
+    { sequences: 8, tokens: 11, sharedTokens: 30 })
 })
 
 test('a plan is reserved in all engines or in none, several demands on one engine together', async () => {
@@ -152,7 +155,7 @@ test('a plan is reserved in all engines or in none, several demands on one engin
     { runtime: second, sequences: 1, tokens: 60 }, { runtime: first, sequences: 2, tokens: 20 },
     { runtime: first, sequences: 30, tokens: 30 }, { runtime: served, sequences: 2, tokens: 20 }
   ]
-  const plan = { demand: { sequences: 1, tokens: 60 }, beside }
+  const plan = { demand: { sequences: 1, tokens: 60 }, beside, turn: {} }
   const granted = await admit(served, plan, signal)
   assert.deepEqual(running(), [1, 1, 1])
   // Two rewards that read through one other model get what there is of it.
@@ -167,7 +170,7 @@ test('a plan is reserved in all engines or in none, several demands on one engin
   assert.throws(() => admit(served, { ...plan, demand: { sequences: 1, tokens: 61 } }, signal),
     failure('budget_exceeded', '1 × 61 + 40 = 101'))
   const rewardsOnly =
-    await admit(served, { demand: null, beside: [{ runtime: first, sequences: 1, tokens: 5 }] }, signal)
+    await admit(served, { demand: null, beside: [{ runtime: first, sequences: 1, tokens: 5 }], turn: {} }, signal)
   assert.deepEqual(running(), [0, 1, 0])
   rewardsOnly.release()
 })

@@ -26,6 +26,16 @@ function file (content: unknown): typeof none {
   return { ...none, apiKeysFile: path }
 }
 
+test('without keys addresses take turns, with keys their holders do, wherever they are', () => {
+  const turns = (keys: Keys, key?: string): string[] => ['192.0.2.1', '192.0.2.2', '2001:db8::1', '2001:db8::2']
+    .map(address => keys.find(key && `Bearer ${key}`, address).turn)
+  assert.deepEqual(turns(new Keys(none)), ['192.0.2.1', '192.0.2.2', '2001:db8:0:0', '2001:db8:0:0'])
+  assert.equal(new Keys(none).find(undefined, '192.0.2.1').name, 'anyone')
+  const keys = new Keys({ ...none, apiKeys: [long] })
+  const { name } = keys.find(`Bearer ${long}`)
+  assert.deepEqual(turns(keys, long), [name, name, name, name])
+})
+
 test('without keys everybody may do everything', () => {
   const keys = new Keys(none)
   assert.equal(keys.areNeeded, false)

@@ -5,12 +5,13 @@ import { cpuProfile } from '../../../../src/engine/device-profile.js'
 import { Scheduler, type SchedulableSequence, type ScheduledBatch } from '../../../../src/engine/scheduler/scheduler.js'
 
 /** A sequence that waits for so many tokens; none for probes. */
-function sequence (numNewTokens: number, isStream = false): SchedulableSequence {
+function sequence (numNewTokens: number, isStream = false, caller = ''): SchedulableSequence {
   return {
     tokens: [],
     runs: [],
     opened: true,
     salt: '',
+    caller,
     poolFrom: 0,
     adopt: () => {},
     numNewTokens,
@@ -62,4 +63,25 @@ test('without room the oldest run: idle sequences are preempted, searches only f
   const beside = schedule([...search, stream], 2)
   assert.deepEqual([beside.batch.decode, beside.preempted], [[search[0], stream], 1])
   assert.deepEqual(schedule([...search, sequence(1)], 2).preempted, 0)
+})
+
+test('a stream waits for another caller’s rows or for its prompts, not for both in one step', () => {
+  const waiting = [...Array.from({ length: 20 }, () => sequence(1, true, 'many')), sequence(300, true, 'many'),
+    sequence(1, true, 'one')]
+  const kv = { isResident: () => true, allocate: () => true, canBatch: () => true }
+  const scheduler = new Scheduler(cpuProfile.scheduling, 100)
+  const steps = Array.from({ length: 4 }, () => counts(scheduler.schedule(new Set(waiting), kv, false)))
+  assert.deepEqual(steps, [[1, [16], 0, 1], [13, [], 0, 1], [1, [16], 0, 1], [13, [], 0, 1]])
+  // Its own prompts are read beside its own streams.
+  const own = [sequence(1, true), sequence(300, true)]
+  assert.deepEqual(counts(scheduler.schedule(new Set(own), kv, false)), [1, [16], 0, 1])
+})
+
+test('a caller that has few sequences gets room from one that has many, and is not robbed of it', () => {
+  const many = Array.from({ length: 6 }, () => sequence(1, true, 'many'))
+  const one = sequence(1, true, 'one')
+  const { batch, preempted } = schedule([...many, one], 6, many)
+  assert.deepEqual([batch.decode, preempted], [[...many.slice(0, 5), one], 1])
+  assert.equal(schedule([...many, one], 6, [...many.slice(0, 5), one]).preempted, 0)
+  assert.equal(schedule(many, 5, many.slice(0, 5)).preempted, 0)
 })
