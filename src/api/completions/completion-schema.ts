@@ -17,7 +17,7 @@ import { promptSchema, promptsOf } from '../schemas/prompt-schema.js'
 import { checkHeld, draftsOf, samplingFields, samplingOf } from '../schemas/sampling.js'
 
 export const completionSchema = Type.Object({
-  prompt: promptSchema,
+  prompt: promptSchema(128),
   ...samplingFields,
   add_special_tokens: Type.Boolean({
     default: true, description: 'begin text with the model’s beginning token, where it has one'

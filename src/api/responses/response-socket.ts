@@ -8,6 +8,7 @@ import type { FastifyRequest } from 'fastify'
 import { RequestError } from '../../errors.js'
 import { refuse } from '../../validation.js'
 import { reportedError } from '../plugins/error-handler.js'
+import { shownNames } from '../plugins/validation.js'
 import { JsonSocket, type Message } from '../transport/json-socket.js'
 import { keptFormatter, readResponseCreate } from './continue-response.js'
 import type { KeptResponse } from './stored-response.js'
@@ -79,22 +80,23 @@ export class ResponseConnection {
   }
 
   async #run (
-    lane: Lane, { generate = true, background, ...body }: Message, fields: object, requester: Requester,
+    lane: Lane, { generate, background, ...body }: Message, fields: object, requester: Requester,
     signal: AbortSignal
   ): Promise<void> {
     signal.throwIfAborted()
     if (background) throw refuse('background', 'cannot be had over a WebSocket', background)
-    if (typeof generate !== 'boolean') throw refuse('generate', 'must be true or false', generate)
+    const isAnswered = generate ?? true
+    if (typeof isAnswered !== 'boolean') throw refuse('generate', 'must be true or false', generate)
     const { value, ignored } = responseCreateBody.read({ ...body, stream: true })
     const asked = readResponseCreate(value, this.#services, id => this.#find(id))
-    const request = generate ? asked : readingOnly(asked)
+    const request = isAnswered ? asked : readingOnly(asked)
     const formatter = keptFormatter(request, this.#services, requester.caller, kept => { lane.last = kept })
     const send = (event: object): Promise<void> => this.#socket.send({ ...event, ...fields })
     let begun = false
     try {
       for await (const event of this.#services.generate(request.generate, requester, signal)) {
         for (const chunk of formatter.chunks(event)) {
-          await send(begun || ignored.length === 0 ? chunk : { ...chunk, ignored })
+          await send(begun || ignored.length === 0 ? chunk : { ...chunk, ignored: shownNames(ignored) })
         }
         begun = true
       }
