@@ -86,8 +86,9 @@ def ends_of_ranges():
 
 
 def offsets_index_texts():
-    choice = client.completions.create(model=MODEL, prompt='🙂🙂 a b', echo=True, logprobs=0, max_tokens=1, temperature=0
-                                       ).choices[0]
+    choice = client.completions.create(
+        model=MODEL, prompt='🙂🙂 a b', echo=True, logprobs=0, max_tokens=1, temperature=0
+    ).choices[0]
     assert choice.logprobs.text_offset == [0, 0, 1, 1, 2, 4, 6], choice.logprobs.text_offset
     for token, offset in zip(choice.logprobs.tokens, choice.logprobs.text_offset):
         assert token.startswith('bytes:') or choice.text[offset:].startswith(token)

@@ -2,8 +2,8 @@
  * Checks plain data against a TypeBox schema with Ajv, after one walk that is the same for everything: null is absent,
  * defaults are filled in, fields that an object does not have are refused where it is closed
  * (`additionalProperties: false`) and else left out and named. Objects without declared fields or values are the
- * caller's own: nothing in them is touched. Why Ajv: its `discriminator` reports the errors of the one kind of object that is meant,
- * where TypeBox's checker reports those of every alternative; and Fastify loads it anyway.
+ * caller's own: nothing in them is touched. Why Ajv: its `discriminator` reports the errors of the one kind of object
+ * that is meant, where TypeBox's checker reports those of every alternative; and Fastify loads it anyway.
  */
 import { createRequire } from 'node:module'
 import type { ErrorObject, ValidateFunction } from 'ajv'
@@ -70,9 +70,17 @@ function alternativeOf (rules: Rules, value: unknown): Rules {
   const tag = rules.discriminator?.propertyName
   const meant = tag === undefined
     ? rules.anyOf?.find(one => isOfType(one, typeOf(value)))
-    : isObject(value) && rules.oneOf!.find(({ properties }) =>
-      properties![tag]!.const === (value[tag] ?? properties![tag]!.default))
+    : isObject(value) && taggedAlternative(rules.oneOf!, tag, value)
   return meant ? alternativeOf(meant, value) : rules
+}
+
+/** The kind of object that a tag names; where it is absent, the one it may be absent of, the first that is whole. */
+function taggedAlternative (options: readonly Rules[], tag: string, value: Record<string, unknown>): Rules | undefined {
+  const given = value[tag] ?? null
+  if (given !== null) return options.find(({ properties }) => properties![tag]!.const === given)
+  const untagged = options.filter(({ properties }) => properties![tag]!.default !== undefined)
+  return untagged.find(({ required = [] }) => required.every(name => name === tag || (value[name] ?? null) !== null)) ??
+    untagged[0]
 }
 
 const holdsObjects = ({ properties, items, anyOf, oneOf }: Rules): boolean =>

@@ -21,6 +21,7 @@ export interface Rules {
   readonly discriminator?: { readonly propertyName: string }
   readonly items?: Rules
   readonly properties?: Readonly<Record<string, Rules>>
+  readonly required?: readonly string[]
   readonly additionalProperties?: unknown
   readonly propertyNames?: Rules
   readonly maxProperties?: number

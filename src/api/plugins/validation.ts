@@ -55,7 +55,8 @@ export function shownNames (names: readonly string[], write = (name: string): st
 export function installValidation (app: FastifyInstance): void {
   app.addHook('preHandler', async ({ body, query }, reply) => {
     // A query that no checker has read is read by nobody.
-    const names = [ignoredIn.get(Object(query)) ?? Object.keys(query as object), ignoredIn.get(Object(body)) ?? []].flat()
+    const names =
+      [ignoredIn.get(Object(query)) ?? Object.keys(query as object), ignoredIn.get(Object(body)) ?? []].flat()
     if (names.length > 0) reply.header('x-fairlead-ignored', headerList(names))
   })
 }

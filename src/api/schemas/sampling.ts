@@ -12,7 +12,9 @@ import { responseFormatSchema } from '../chat/response-format-schema.js'
 
 /** Fields of every generating endpoint. */
 export const drawingFields = {
-  model: Type.String({ minLength: 1, description: 'id of a model in GET /v1/models; model:profile picks a profile' }),
+  model: Type.String({
+    minLength: 1, maxLength: 512, description: 'id of a model in GET /v1/models; model:profile picks a profile'
+  }),
   temperature: Type.Number({
     minimum: 0, maximum: 2, default: 1, description: `0 is greedy; below ${minTemperature} is 0`
   }),
