@@ -139,7 +139,9 @@ function inside (path: string, name: string): string {
 }
 
 const withoutNulls = (map: Record<string, unknown>): Record<string, unknown> =>
-  Object.fromEntries(Object.entries(map).filter(([, value]) => value !== null))
+  Object.values(map).includes(null)
+    ? Object.fromEntries(Object.entries(map).filter(([, value]) => value !== null))
+    : map
 
 /** Where an error is, as callers write it: `messages[0].role`. */
 function pathOf (pointer: string, root: unknown, path: string): string {

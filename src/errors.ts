@@ -141,6 +141,11 @@ export interface RequestErrorData {
   readonly retryAfterMs: number | null
 }
 
+/** Longest message and name of a field, characters: parts of a request that they tell again may have megabytes. */
+const [maxMessageLength, maxParamLength] = [4096, 256]
+
+const cut = (text: string, length: number): string => text.length > length ? `${text.slice(0, length - 1)}…` : text
+
 /** An error the caller can act on. The message says the field, the rule and the value given. */
 export class RequestError extends Error {
   readonly code: ErrorCode
@@ -151,10 +156,10 @@ export class RequestError extends Error {
   constructor (code: ErrorCode, message: string, { param = null, retryAfterMs = null, cause }: {
     param?: string | null, retryAfterMs?: number | null, cause?: unknown
   } = {}) {
-    super(message, cause === undefined ? undefined : { cause })
+    super(cut(message, maxMessageLength), cause === undefined ? undefined : { cause })
     this.name = 'RequestError'
     this.code = code
-    this.param = param
+    this.param = param === null ? null : cut(param, maxParamLength)
     this.retryAfterMs = retryAfterMs
   }
 
