@@ -70,7 +70,8 @@ export const errorCodes = {
   not_found: {
     status: 404,
     type: 'invalid_request_error',
-    meaning: 'There is no such path, or nothing stored under this id for this key.'
+    meaning: 'There is no such path, or nothing stored under this id for this key, an item that `input` refers to ' +
+      'included.'
   },
   method_not_allowed: {
     status: 405,
@@ -100,7 +101,8 @@ export const errorCodes = {
   rate_limit_exceeded: {
     status: 429,
     type: 'rate_limit_error',
-    meaning: 'A limit of the key, or the queue, is full. Wait as long as `Retry-After` says.'
+    meaning: 'A limit of the key, or the queue, is full, or what is kept for it in memory has no room. Wait as ' +
+      'long as `Retry-After` says.'
   },
   request_cancelled: {
     status: 499,
@@ -126,7 +128,8 @@ export const errorCodes = {
   storage_failed: {
     status: 507,
     type: 'server_error',
-    meaning: 'The data directory could not be written; nothing was changed. Make room on the disk.'
+    meaning: 'The data directory could not be written, or stored chats and feedback have the bytes that they may ' +
+      'have; nothing was changed. Make room on the disk, or delete some.'
   }
 } as const
 
