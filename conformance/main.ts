@@ -80,6 +80,13 @@ async function lmEval ({ scratch, cacheDir }: Place): Promise<void> {
   }
 }
 
+/** openai-python: what was answered is sent back, the ends of ranges, many inputs. */
+async function openaiPython ({ cacheDir }: Place): Promise<void> {
+  const programs = await installSuites(cacheDir)
+  await withServer({}, address => run(join(programs, 'python'), [join(folder, 'openai_python.py')],
+    { environment: { FAIRLEAD_URL: address, PYTHONDONTWRITEBYTECODE: '1' } }))
+}
+
 const checks = ['not_a_server_error', 'status_code_conformance', 'content_type_conformance',
   'response_schema_conformance', 'response_headers_conformance', 'unsupported_method', 'allow_header_conformance',
   'negative_data_rejection', 'ignored_auth']
@@ -106,6 +113,7 @@ async function schemathesis ({ scratch, cacheDir }: Place): Promise<void> {
 const suites: Readonly<Record<string, Suite>> = {
   'ai-sdk': clientSuite('ai-sdk.test.js'),
   langchain: clientSuite('langchain.test.js'),
+  'openai-python': openaiPython,
   compatcanary,
   'lm-eval': lmEval,
   schemathesis

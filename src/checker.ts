@@ -1,9 +1,9 @@
 /**
  * Checks plain data against a TypeBox schema with Ajv, after one walk that is the same for everything: null is absent,
  * defaults are filled in, fields that an object does not have are refused where it is closed
- * (`additionalProperties: false`) and else left out and named. Objects without declared fields are the caller's own:
- * nothing in them is touched. Why Ajv: its `discriminator` reports the errors of the one kind of object that is meant,
- * where TypeBox's checker reports those of every alternative; and Fastify loads it anyway.
+ * (`additionalProperties: false`) and else left out and named. Objects without declared fields or values are the
+ * caller's own: nothing in them is touched. Why Ajv: its `discriminator` reports the errors of the one kind of object
+ * that is meant, where TypeBox's checker reports those of every alternative; and Fastify loads it anyway.
  */
 import { createRequire } from 'node:module'
 import type { ErrorObject, ValidateFunction } from 'ajv'
@@ -16,6 +16,9 @@ import { describeRule, isObject, isScalar, refuse, unknownField, type Rules } fr
 
 /** Marks a part of a schema whose values have a reader of their own; holds their JSON type. */
 const apart = 'x-checked-apart'
+
+/** Longest name of a field that is told again, characters. */
+const maxNameLength = 64
 
 const load = createRequire(import.meta.url)
 
@@ -67,9 +70,17 @@ function alternativeOf (rules: Rules, value: unknown): Rules {
   const tag = rules.discriminator?.propertyName
   const meant = tag === undefined
     ? rules.anyOf?.find(one => isOfType(one, typeOf(value)))
-    : isObject(value) && rules.oneOf!.find(({ properties }) =>
-      properties![tag]!.const === (value[tag] ?? properties![tag]!.default))
+    : isObject(value) && taggedAlternative(rules.oneOf!, tag, value)
   return meant ? alternativeOf(meant, value) : rules
+}
+
+/** The kind of object that a tag names; where it is absent, the one it may be absent of, the first that is whole. */
+function taggedAlternative (options: readonly Rules[], tag: string, value: Record<string, unknown>): Rules | undefined {
+  const given = value[tag] ?? null
+  if (given !== null) return options.find(({ properties }) => properties![tag]!.const === given)
+  const untagged = options.filter(({ properties }) => properties![tag]!.default !== undefined)
+  return untagged.find(({ required = [] }) => required.every(name => name === tag || (value[name] ?? null) !== null)) ??
+    untagged[0]
 }
 
 const holdsObjects = ({ properties, items, anyOf, oneOf }: Rules): boolean =>
@@ -93,6 +104,8 @@ class Walk {
     const own = alternativeOf(rules, value)
     if (own[apart] !== undefined) return value
     if (isObject(value) && own.properties) return this.fields(own, value, path, () => true)
+    // A map: its names are the caller's, its values are not.
+    if (isObject(value) && isObject(own.additionalProperties)) return withoutNulls(value)
     if (!Array.isArray(value) || !own.items || !holdsObjects(own.items)) return value
     return value.map((item, index) => this.prepare(own.items!, item, `${path}[${index}]`))
   }
@@ -119,7 +132,16 @@ class Walk {
   }
 }
 
-const inside = (path: string, name: string): string => path === '' ? name : `${path}.${name}`
+/** A path with one more name; of a name that a caller made up no more than this is told. */
+function inside (path: string, name: string): string {
+  const shown = name.length > maxNameLength ? `${name.slice(0, maxNameLength)}…` : name
+  return path === '' ? shown : `${path}.${shown}`
+}
+
+const withoutNulls = (map: Record<string, unknown>): Record<string, unknown> =>
+  Object.values(map).includes(null)
+    ? Object.fromEntries(Object.entries(map).filter(([, value]) => value !== null))
+    : map
 
 /** Where an error is, as callers write it: `messages[0].role`. */
 function pathOf (pointer: string, root: unknown, path: string): string {

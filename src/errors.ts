@@ -70,7 +70,8 @@ export const errorCodes = {
   not_found: {
     status: 404,
     type: 'invalid_request_error',
-    meaning: 'There is no such path, or nothing stored under this id for this key.'
+    meaning: 'There is no such path, or nothing stored under this id for this key, an item that `input` refers to ' +
+      'included.'
   },
   method_not_allowed: {
     status: 405,
@@ -100,7 +101,8 @@ export const errorCodes = {
   rate_limit_exceeded: {
     status: 429,
     type: 'rate_limit_error',
-    meaning: 'A limit of the key, or the queue, is full. Wait as long as `Retry-After` says.'
+    meaning: 'A limit of the key, or the queue, is full, or what is kept for it in memory has no room. Wait as ' +
+      'long as `Retry-After` says.'
   },
   request_cancelled: {
     status: 499,
@@ -126,7 +128,8 @@ export const errorCodes = {
   storage_failed: {
     status: 507,
     type: 'server_error',
-    meaning: 'The data directory could not be written; nothing was changed. Make room on the disk.'
+    meaning: 'The data directory could not be written, or stored chats and feedback have the bytes that they may ' +
+      'have; nothing was changed. Make room on the disk, or delete some.'
   }
 } as const
 
@@ -141,6 +144,11 @@ export interface RequestErrorData {
   readonly retryAfterMs: number | null
 }
 
+/** Longest message and name of a field, characters: parts of a request that they tell again may have megabytes. */
+const [maxMessageLength, maxParamLength] = [4096, 256]
+
+const cut = (text: string, length: number): string => text.length > length ? `${text.slice(0, length - 1)}…` : text
+
 /** An error the caller can act on. The message says the field, the rule and the value given. */
 export class RequestError extends Error {
   readonly code: ErrorCode
@@ -151,10 +159,10 @@ export class RequestError extends Error {
   constructor (code: ErrorCode, message: string, { param = null, retryAfterMs = null, cause }: {
     param?: string | null, retryAfterMs?: number | null, cause?: unknown
   } = {}) {
-    super(message, cause === undefined ? undefined : { cause })
+    super(cut(message, maxMessageLength), cause === undefined ? undefined : { cause })
     this.name = 'RequestError'
     this.code = code
-    this.param = param
+    this.param = param === null ? null : cut(param, maxParamLength)
     this.retryAfterMs = retryAfterMs
   }
 

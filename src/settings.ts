@@ -111,13 +111,23 @@ export const settings = {
   tokensPerMinutePerKey: integer(0, [0, 1 << 30],
     'generated tokens per minute per API key, including discarded candidates; 0 = unlimited', serverOnly),
   storedCompletions: integer(10000, [1, 1 << 24],
-    'maximum chat completions (store: true) kept in data-dir; evicted oldest first; those with feedback are ' +
-      'kept', serverOnly),
+    'maximum chat completions (store: true) kept in data-dir per API key; its oldest are evicted first; those with ' +
+      'feedback are kept and not counted', serverOnly),
+  storedCompletionBytesPerKey: integer(256 << 20, [1024, 2 ** 40],
+    'maximum size of an API key’s stored chat completions without feedback in bytes; its oldest are evicted first',
+    serverOnly),
+  storedCompletionBytes: integer(2 ** 30, [1 << 20, 2 ** 50],
+    'maximum size of all stored chat completions and feedback in bytes; when it is reached, the caller’s own oldest ' +
+      'are evicted, or store: true is refused', serverOnly),
   storedResponses: integer(1024, [1, 1 << 24],
-    'maximum responses of /v1/responses kept in memory for later requests; the least recently used are evicted ' +
-      'first', serverOnly),
-  storedResponseBytes: integer(64 << 20, [1024, 2 ** 40],
-    'total size of stored responses in bytes; a response larger than this is not stored', serverOnly),
+    'maximum responses of /v1/responses kept in memory per API key; its least recently used are evicted first',
+    serverOnly),
+  storedResponseBytesPerKey: integer(64 << 20, [1024, 2 ** 40],
+    'maximum size of an API key’s stored responses in bytes, the events of background responses included; its least ' +
+      'recently used are evicted first', serverOnly),
+  storedResponseBytes: integer(256 << 20, [1024, 2 ** 40],
+    'maximum size of all stored responses in bytes; when it is reached, the caller’s own are evicted, or the ' +
+      'response is not stored', serverOnly),
   corsOrigins: list('origins whose web pages may call the server; * allows any', serverOnly),
   allowedHosts: list(
     'host names the server accepts besides loopback names; all others are rejected if this is set or if the server ' +

@@ -21,6 +21,7 @@ export interface Rules {
   readonly discriminator?: { readonly propertyName: string }
   readonly items?: Rules
   readonly properties?: Readonly<Record<string, Rules>>
+  readonly required?: readonly string[]
   readonly additionalProperties?: unknown
   readonly propertyNames?: Rules
   readonly maxProperties?: number
@@ -31,26 +32,48 @@ export interface Rules {
   readonly description?: string
 }
 
+/** Characters of a value that an error tells. */
+const maxShown = 200
+
+/** A value's JSON, whole where it is short; of a long one little more is written than is shown. */
+function beginningOf (value: unknown): string {
+  if (typeof value === 'string') return JSON.stringify(value.slice(0, maxShown))
+  if (typeof value !== 'object' || value === null) return JSON.stringify(value) ?? 'null'
+  const [isList, fields] = [Array.isArray(value), value as Record<string, unknown>]
+  let text = ''
+  for (const name in fields) {
+    if (fields[name] === undefined && !isList) continue
+    text += `${text === '' ? '' : ','}${isList ? '' : `${beginningOf(name)}:`}${beginningOf(fields[name])}`
+    if (text.length > maxShown) break
+  }
+  return isList ? `[${text}]` : `{${text}}`
+}
+
 /** The error for a value that breaks a rule: "PATH RULE; got VALUE". */
 export function refuse (path: string, rule: string, value: unknown): RequestError {
-  const shown = JSON.stringify(value) ?? 'nothing'
+  const shown = value === undefined ? 'nothing' : beginningOf(value)
   return new RequestError('invalid_request',
-    `${path} ${rule}; got ${shown.length > 200 ? `${shown.slice(0, 200)}…` : shown}`, { param: path })
+    `${path} ${rule}; got ${shown.length > maxShown ? `${shown.slice(0, maxShown)}…` : shown}`, { param: path })
 }
 
 /** Whether a value is an object, not a list. */
 export const isObject = (value: unknown): value is Record<string, unknown> =>
   typeof value === 'object' && value !== null && !Array.isArray(value)
 
+/** How far a name may be from what is meant by it. */
+const mostFar = (meant: string): number => Math.max(2, meant.length / 3)
+
 /** The nearest of some names, if it is near enough to be meant. */
 export function nearestName (name: string, names: Iterable<string>): string | null {
   let best: string | null = null
   let least = Infinity
   for (const one of names) {
+    // A name may be as long as a body.
+    if (Math.abs(name.length - one.length) > mostFar(one)) continue
     const far = distance(name, one)
-    if (far < least) [best, least] = [one, far]
+    if (far < least && far <= mostFar(one)) [best, least] = [one, far]
   }
-  return best !== null && least <= Math.max(2, best.length / 3) ? best : null
+  return best
 }
 
 /** The error for a field that an object does not have, with the nearest that it has. */

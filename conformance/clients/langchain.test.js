@@ -114,6 +114,17 @@ test('embeddings come as they were asked for', async () => {
     [576, 576])
 })
 
+test('a thousand texts are embedded in their order', async () => {
+  const texts = Array.from({ length: 1000 }, (_, index) => `text ${index}`)
+  const embeddings = new OpenAIEmbeddings({ ...common, batchSize: 1000 })
+  const vectors = await embeddings.embedDocuments(texts)
+  assert.equal(vectors.length, texts.length)
+  for (const index of [0, 128, 999]) {
+    const alone = await embeddings.embedQuery(texts[index])
+    assert.ok(alone.every((value, at) => Math.abs(value - vectors[index][at]) < 1e-4))
+  }
+})
+
 test('an error says what is wrong', async () => {
   await assert.rejects(chat({ temperature: 9 }).invoke(prompt), error =>
     error.status === 400 && /temperature must be a number from 0 to 2; got 9/.test(error.message))

@@ -3,6 +3,7 @@
  * requests.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify'
+import { ByteBudget } from './byte-budget.js'
 import type { Config } from '../settings.js'
 import { RequestError } from '../errors.js'
 import { FeedbackStore } from '../feedback/feedback-store.js'
@@ -27,6 +28,8 @@ export class Services {
   readonly keys: Keys
   readonly metrics: Metrics
   readonly responses: ResponseStore
+  /** Messages of WebSockets that are being answered, or wait for it. */
+  readonly messages: ByteBudget
   /** Chats that were to be stored, and what was said of them. */
   readonly feedback: FeedbackStore
   readonly sockets: SocketLimit
@@ -45,7 +48,12 @@ export class Services {
     this.keys = new Keys(config)
     this.metrics = new Metrics(config.metricsNames as MetricsNames)
     this.responses = new ResponseStore(config)
-    this.feedback = new FeedbackStore(config.dataDir, config.storedCompletions)
+    this.messages = new ByteBudget({ perCaller: 8 * config.bodyLimitBytes, total: 32 * config.bodyLimitBytes })
+    this.feedback = new FeedbackStore(config.dataDir, {
+      completions: config.storedCompletions,
+      bytesPerCaller: config.storedCompletionBytesPerKey,
+      bytes: config.storedCompletionBytes
+    })
     this.sockets = new SocketLimit(config.maxWebSockets)
     this.#inference = inference
   }

@@ -155,7 +155,7 @@ function trainingData (values: Values, dataDir: string): { readonly train: Examp
   }
   if (values['train'] !== undefined) throw refuse('--feedback', 'and --train are mutually exclusive', feedback)
   const kind = choiceOption(values, 'kind', ['pairs', 'labels', 'scores'], null)
-  const store = new FeedbackStore(dataDir, Infinity)
+  const store = new FeedbackStore(dataDir, { completions: Infinity, bytesPerCaller: Infinity, bytes: Infinity })
   try {
     return { train: store.examples(feedback, kind), data: `feedback: ${feedback}` }
   } finally {

@@ -43,7 +43,7 @@ const options: Options = {
     help: `sampling temperature, 0 to 2; 0 is greedy, values below ${minTemperature} count as 0`,
     default: '1'
   },
-  'top-p-sampling': { type: 'string', help: 'nucleus sampling (top_p): above 0, up to 1', default: '1' },
+  'top-p-sampling': { type: 'string', help: 'nucleus sampling (top_p), 0 to 1; 0 is greedy', default: '1' },
   seed: { type: 'string', help: 'random seed, for reproducible output' },
   stop: { type: 'string', help: 'stop sequence; repeatable', multiple: true },
   'json-schema': { type: 'string', help: 'file with a JSON Schema that the answer must match' },
@@ -132,7 +132,7 @@ function requestOf (values: Values, prompt: string, model: string, trace: boolea
     bestOf: null,
     skipSpecialTokens: true,
     n: integerOption(values, 'n', 1),
-    seed: values['seed'] === undefined ? null : integerOption(values, 'seed', 0, 0),
+    seed: values['seed'] === undefined ? null : integerOption(values, 'seed', 0, -(2 ** 63)),
     alignment: alignment && { ...alignment, return_progress: trace },
     cacheSalt: '',
     drafts: draftsOf(values, alignment),
@@ -145,7 +145,7 @@ function requestOf (values: Values, prompt: string, model: string, trace: boolea
     sampling: {
       ...plainSampling,
       temperature: numberOption(values, 'temperature', 1, 0, 2),
-      topP: numberOption(values, 'top-p-sampling', 1, 1e-9, 1),
+      topP: numberOption(values, 'top-p-sampling', 1, 0, 1),
       maxTokens: integerOption(values, 'max-tokens', 128),
       stop: (values['stop'] as string[] | undefined) ?? []
     }

@@ -97,7 +97,10 @@ export const score: Command = {
         for (const [index, answer] of answers.entries()) {
           const { prefixes, score } = scored.items[index]!
           if (how.every === null) print(prompt, answer, score)
-          else for (const prefix of prefixes) print(prompt, prefix.text, prefix.score)
+          else {
+            const characters = [...answer]
+            for (const { end, score } of prefixes) print(prompt, characters.slice(0, end).join(''), score)
+          }
         }
       }
     } finally {

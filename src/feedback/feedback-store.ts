@@ -1,7 +1,8 @@
 /**
- * Stored completions and the feedback on them in one SQLite file: training data of rewards. Deleted rows are
- * overwritten in the file. SQLite comes with a binding
- * that has Node's own interface (`node:sqlite`, from Node 22 on) and brings its binaries along.
+ * Stored completions and the feedback on them in one SQLite file: training data of rewards. A caller's completions are
+ * bounded in number and bytes, those with feedback apart; the file is bounded in bytes. Where room is needed the
+ * caller's own oldest go, never another's. Deleted rows are overwritten in the file. SQLite comes with a binding that
+ * has Node's own interface (`node:sqlite`, from Node 22 on) and brings its binaries along.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'
@@ -11,6 +12,7 @@ import { RequestError } from '../errors.js'
 import { storageError } from '../atomic-file.js'
 import type { Examples } from '../fitting/examples.js'
 import type { ChatMessage } from '../rewards/scorer.js'
+import { evictable, migration, schema, usedBytes } from './feedback-tables.js'
 
 /** A stored completion: the response as it was sent, and what it answered. */
 export interface StoredCompletion {
@@ -40,24 +42,21 @@ export interface FeedbackEntry {
   readonly verdict: Verdict
 }
 
+/** How much is kept. */
+export interface FeedbackLimits {
+  /** Completions of a caller without feedback. */
+  readonly completions: number
+  /** Their bytes. */
+  readonly bytesPerCaller: number
+  /** Bytes of all completions and feedback. */
+  readonly bytes: number
+}
+
 type Database = InstanceType<typeof DatabaseSync>
 type Value = string | number | null
 
-const schema = `
-  PRAGMA foreign_keys = ON;
-  PRAGMA secure_delete = ON;
-  PRAGMA synchronous = FULL;
-  PRAGMA busy_timeout = 2000;
-  CREATE TABLE IF NOT EXISTS completions (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, caller TEXT NOT NULL, messages TEXT NOT NULL, completion TEXT NOT NULL
-  );
-  CREATE TABLE IF NOT EXISTS feedback (
-    sequence INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, completion_id TEXT NOT NULL REFERENCES completions (id) ON DELETE CASCADE,
-    dataset TEXT NOT NULL, kind TEXT NOT NULL, created INTEGER NOT NULL, verdict TEXT NOT NULL
-  );
-  CREATE INDEX IF NOT EXISTS feedback_by_dataset ON feedback (dataset, sequence);
-  CREATE INDEX IF NOT EXISTS feedback_by_completion ON feedback (completion_id);
-`
+/** Bytes of a page of feedback with its messages, at most, unless a single entry has more. */
+const maxListBytes = 8 << 20
 
 type Row = Readonly<Record<string, string | number>>
 
@@ -73,17 +72,16 @@ const entryOf = (row: Row): FeedbackEntry => ({
 /** The completions and feedback of one folder. The database is opened on first use. */
 export class FeedbackStore {
   readonly #directory: string
-  readonly #maxCompletions: number
+  readonly #limits: FeedbackLimits
   #database: Database | null = null
 
   /**
    * Opens nothing yet: a server that stores nothing writes nothing.
    * @param directory of the file; need not be there
-   * @param maxCompletions stored without feedback; beyond it the oldest of those go
    */
-  constructor (directory: string, maxCompletions: number) {
+  constructor (directory: string, limits: FeedbackLimits) {
     this.#directory = directory
-    this.#maxCompletions = maxCompletions
+    this.#limits = limits
   }
 
   /** @throws RequestError storage_failed */
@@ -93,6 +91,7 @@ export class FeedbackStore {
         mkdirSync(this.#directory, { recursive: true })
         const database = new DatabaseSync(join(this.#directory, 'feedback.sqlite'))
         database.exec(schema)
+        if (database.prepare('PRAGMA user_version').get()!['user_version'] === 0) database.exec(migration)
         this.#database = database
       }
       return work(this.#database)
@@ -110,25 +109,50 @@ export class FeedbackStore {
   ): number { return this.#use(database => Number(database.prepare(sql).run(...values).changes)) }
 
   /**
-   * Makes sure that something can be stored, before work is done that would be lost.
+   * Makes sure that a completion can be stored, before work is done that would be lost.
    * @throws RequestError storage_failed
    */
-  check (): void { this.#use(database => { database.exec('BEGIN IMMEDIATE; ROLLBACK') }) }
+  check (caller: string, messages: readonly ChatMessage[]): void {
+    this.#use(database => { database.exec('BEGIN IMMEDIATE; ROLLBACK') })
+    this.#missing(caller, Buffer.byteLength(JSON.stringify(messages)))
+  }
+
+  /**
+   * Bytes that the caller's oldest must make room for; 0 where there is room.
+   * @throws RequestError storage_failed where that is more than they have
+   */
+  #missing (caller: string, bytes: number): number {
+    const { bytesPerCaller, bytes: most } = this.#limits
+    const [file] = this.#rows(usedBytes)
+    const missing = Math.max(0, bytes - (most - (file!['used'] as number)))
+    const [own] = this.#rows(`SELECT MAX(held) AS held FROM (${evictable})`, caller)
+    if (bytes > bytesPerCaller || missing > Number(own!['held'] ?? 0)) {
+      throw new RequestError('storage_failed', 'There is no room to store the chat: ' + (bytes > bytesPerCaller
+        ? `it has ${bytes} bytes, an API key may store ${bytesPerCaller} (stored-completion-bytes-per-key)`
+        : `all chats and feedback may have ${most} bytes (stored-completion-bytes); delete some`))
+    }
+    return missing
+  }
 
   /** @throws RequestError storage_failed */
   storeCompletion ({ id, caller, messages, completion }: StoredCompletion): void {
-    this.#run('INSERT INTO completions (id, caller, messages, completion) VALUES (?, ?, ?, ?)', id, caller,
-      JSON.stringify(messages), JSON.stringify(completion))
-    this.#run('DELETE FROM completions WHERE sequence IN (SELECT sequence FROM completions WHERE id NOT IN (SELECT ' +
-      'completion_id FROM feedback) ORDER BY sequence DESC LIMIT -1 OFFSET ?)', this.#maxCompletions)
+    const texts = [JSON.stringify(messages), JSON.stringify(completion)] as const
+    const bytes = texts.reduce((sum, text) => sum + Buffer.byteLength(text), 0)
+    const { completions, bytesPerCaller } = this.#limits
+    const missing = this.#missing(caller, bytes)
+    this.#run(`DELETE FROM completions WHERE sequence IN (SELECT sequence FROM (${evictable}) WHERE count >= ? OR ` +
+      `held > ? OR held > (SELECT MAX(held) FROM (${evictable})) - ?)`, caller, completions, bytesPerCaller - bytes,
+    caller, missing)
+    this.#run('INSERT INTO completions (id, caller, messages, completion, bytes) VALUES (?, ?, ?, ?, ?)', id, caller,
+      ...texts, bytes)
   }
 
   /** @throws RequestError not_found; storage_failed */
-  completion (id: string): StoredCompletion {
+  completion (id: string, param = 'id'): StoredCompletion {
     const [row] = this.#rows('SELECT * FROM completions WHERE id = ?', id)
     if (!row) {
       throw new RequestError('not_found', `Chat completion with id ${JSON.stringify(id)} not found: it was not ` +
-        'stored (store: true), was deleted or evicted (stored-completions)', { param: 'id' })
+        'stored (store: true), was deleted or evicted (stored-completions, stored-completion-bytes-per-key)', { param })
     }
     return {
       id,
@@ -144,28 +168,44 @@ export class FeedbackStore {
   /** @throws RequestError not_found for the completion; storage_failed */
   add (completionId: string, dataset: string, verdict: Verdict): FeedbackEntry {
     const { messages } = this.completion(completionId)
+    const [file] = this.#rows(usedBytes)
+    const said = JSON.stringify(verdict)
+    if ((file!['used'] as number) + Buffer.byteLength(said) > this.#limits.bytes) {
+      throw new RequestError('storage_failed', 'There is no room for more feedback: all chats and feedback may have ' +
+        `${this.#limits.bytes} bytes (stored-completion-bytes); delete some`)
+    }
     const [id, created] = [`fb-${randomUUID()}`, Math.floor(Date.now() / 1000)]
     this.#run('INSERT INTO feedback (id, completion_id, dataset, kind, created, verdict) VALUES (?, ?, ?, ?, ?, ?)', id,
-      completionId, dataset, verdict.kind, created, JSON.stringify(verdict))
+      completionId, dataset, verdict.kind, created, said)
     return { id, completionId, dataset, created, messages, verdict }
   }
 
   /**
-   * Feedback, oldest first.
+   * A page of feedback, oldest first: of fewer entries than `limit` where they are long.
    * @param after id of the entry before the first
    * @throws RequestError not_found for `after`; storage_failed
    */
   list ({ dataset, limit, after }: {
     readonly dataset?: string | undefined, readonly limit: number, readonly after?: string | undefined
-  }): FeedbackEntry[] {
+  }): { readonly entries: readonly FeedbackEntry[], readonly hasMore: boolean } {
     const from =
       after === undefined ? 0 : this.#rows('SELECT sequence FROM feedback WHERE id = ?', after)[0]?.['sequence']
     if (from === undefined) {
       throw new RequestError('not_found', `Feedback with id ${JSON.stringify(after)} not found`, { param: 'after' })
     }
+    const rows = (fields: string, count: number): Row[] => this.#rows(`SELECT ${fields} FROM feedback f JOIN ` +
+      'completions c ON c.id = f.completion_id WHERE f.sequence > ? AND (? IS NULL OR f.dataset = ?) ORDER BY ' +
+      'f.sequence LIMIT ?', from, dataset ?? null, dataset ?? null, count)
+    const sizes = rows('c.bytes + length(f.verdict) AS bytes', limit + 1)
+    let bytes = 0
+    const beyond = sizes.findIndex((row, index) => (bytes += row['bytes'] as number) > maxListBytes && index > 0)
+    const count = Math.min(limit, beyond < 0 ? sizes.length : beyond)
+    return { entries: rows('f.*, c.messages', count).map(entryOf), hasMore: sizes.length > count }
+  }
+
+  #all (dataset: string): FeedbackEntry[] {
     return this.#rows('SELECT f.*, c.messages FROM feedback f JOIN completions c ON c.id = f.completion_id WHERE ' +
-      'f.sequence > ? AND (? IS NULL OR f.dataset = ?) ORDER BY f.sequence LIMIT ?', from, dataset ?? null,
-    dataset ?? null, limit).map(entryOf)
+      'f.dataset = ? ORDER BY f.sequence', dataset).map(entryOf)
   }
 
   /** @throws RequestError not_found; storage_failed */
@@ -181,7 +221,7 @@ export class FeedbackStore {
    * @throws RequestError where there are none, or several kinds and none was chosen; storage_failed
    */
   examples (dataset: string, kind: Examples['kind'] | null): Examples {
-    const entries = this.list({ dataset, limit: -1 })
+    const entries = this.#all(dataset)
     const kinds = [...new Set(entries.map(({ verdict }) => verdict.kind))]
     const chosen = kind ?? (kinds.length === 1 ? kinds[0]! : null)
     if (entries.length === 0) {

@@ -13,7 +13,7 @@ export interface Random {
 /**
  * The stream of a seed and a path: xoshiro128** (Blackman and Vigna 2018), its state the first 128 bits of SHA-256 of
  * both.
- * @param seed 0 to 2^53 − 1
+ * @param seed a whole number; beyond ±2^53 those that are the same double give the same stream
  */
 export function randomStream (seed: number, path: string): Random {
   const digest = createHash('sha256').update(`${seed}/${path}`).digest()

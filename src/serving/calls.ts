@@ -32,8 +32,8 @@ export interface ScoreRequest extends Owned {
   readonly fields: { readonly rewards: string, readonly items: string }
 }
 
-/** The score of an answer's first tokens. */
-export interface ScoredPrefix { readonly tokens: number, readonly text: string, readonly score: Score }
+/** The score of an answer's first tokens; `end` is where their text ends, in code points. */
+export interface ScoredPrefix { readonly tokens: number, readonly end: number, readonly score: Score }
 
 /** The score of one answer as it was given, and of its prefixes where they were asked for, shortest first. */
 export interface ScoredItem {

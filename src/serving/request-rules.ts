@@ -26,16 +26,17 @@ export function checkContexts ({ prompt, alignment }: Pick<GenerateRequest, 'pro
 }
 
 /**
- * The request, if its fields agree with each other; a temperature that is taken for greedy is 0.
+ * The request, if its fields agree with each other; where `temperature` or `top_p` means greedy, the temperature is 0.
  * @throws RequestError naming the field, the rule and the value
  */
 export function checkedRequest (request: GenerateRequest): GenerateRequest {
   const { alignment, sampling, n, bestOf } = request
-  const temperature = sampling.temperature < minTemperature ? 0 : sampling.temperature
+  const isGreedy = sampling.temperature < minTemperature || sampling.topP === 0
+  const temperature = isGreedy ? 0 : sampling.temperature
   checkChoices(alignment, bestOf ?? n)
   checkTemperature(alignment, temperature)
   checkContexts(request)
-  return { ...request, sampling: { ...sampling, temperature } }
+  return { ...request, sampling: { ...sampling, temperature, topP: sampling.topP || 1 } }
 }
 
 /**

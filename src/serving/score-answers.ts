@@ -4,7 +4,9 @@
  */
 import { readAnswer, unreadAnswer } from '../policies/local/answers.js'
 import type { ComputeLedger, Sequence } from '../engine/sequence.js'
+import { codePoints } from '../code-points.js'
 import { RequestError } from '../errors.js'
+import { refuse } from '../validation.js'
 import { IncrementalDetokenizer } from '../models/tokenizer/detokenizer.js'
 import { policyInfo } from '../rewards/readable-policy.js'
 import { resolveScorer, type ResolvedScorer } from '../rewards/resolve-scorer.js'
@@ -27,10 +29,30 @@ interface Item {
 /** Max concurrent sequences: enough to fill the engine's steps. */
 const maxConcurrent = 32
 
+/** Scores of prefixes in one answer, at most: about 8 MB of JSON. */
+const maxPrefixScores = 1 << 15
+
+/** Characters of all prefixes together, at most: a rule reads each from its beginning. */
+const maxPrefixCharacters = 1 << 26
+
 function stopsOf (length: number, every: number | null): number[] {
   const stops: number[] = []
   if (every !== null) for (let at = every; at < length; at += every) stops.push(at)
   return [...stops, length]
+}
+
+/** @throws RequestError where an answer is to be scored at more prefixes than can be read and listed */
+function checkPrefixes (items: readonly Item[], { every, rewards }: ScoreRequest): void {
+  if (every === null) return
+  const sum = (of: (item: Item) => number): number => items.reduce((total, item) => total + of(item), 0)
+  const scores = sum(({ stops }) => stops.length) * rewards.length
+  const characters = sum(({ stops, text }) => stops.length * text.length / 2)
+  const excess = Math.max(scores / maxPrefixScores, characters / maxPrefixCharacters)
+  if (excess > 1) {
+    throw refuse('every', `must be larger, about ${Math.ceil(every * excess)}: a request may ask for ` +
+      `${maxPrefixScores} scores of prefixes, which may have ${maxPrefixCharacters} characters together; this one has ` +
+      `${scores} and ${Math.round(characters)}`, every)
+  }
 }
 
 /** Items tokenised in one turn. */
@@ -38,8 +60,9 @@ const tokenizedTogether = 32
 
 /** The items, tokenised. @throws RequestError for one that the context cannot hold, and where all are too many */
 async function prepareItems (
-  { model, config, prompts }: ServedModel, { items, every, fields, caller = '' }: ScoreRequest, signal: AbortSignal
+  { model, config, prompts }: ServedModel, request: ScoreRequest, signal: AbortSignal
 ): Promise<Item[]> {
+  const { items, every, fields, caller = '' } = request
   const named = items.map((input, index) => ({ input, param: `${fields.items}[${index}]` }))
   const prepared: Item[] = []
   for (let start = 0; start < named.length; start += tokenizedTogether) {
@@ -52,6 +75,7 @@ async function prepareItems (
     }
     checkTotal(config, tokensOf(prepared), fields.items)
   }
+  checkPrefixes(prepared, request)
   return prepared
 }
 
@@ -73,14 +97,29 @@ function checkTotal ({ maxTokensPerRequest: most }: ServedModel['config'], total
 const tokensOf = (items: readonly Item[]): number =>
   items.reduce((sum, { prompt, tokens }) => sum + prompt.tokens.length + tokens.length, 0)
 
-/** Texts of the first tokens, for each stop; the bytes of an unfinished character are left out. */
-function prefixTexts (served: ServedModel, { tokens, stops, text }: Item): string[] {
+/** The first tokens of an answer. */
+interface Prefix {
+  readonly tokens: number
+  readonly text: string
+  /** Code points of the text. */
+  readonly end: number
+}
+
+/** The prefix of each stop; the bytes of an unfinished character are left out. */
+function prefixesOf (served: ServedModel, { tokens, stops, text }: Item): Prefix[] {
   const detokenizer = new IncrementalDetokenizer(token => served.model.tokenizer.tokenBytes(token))
-  let [read, at] = ['', 0]
-  return stops.map(stop => {
-    while (at < stop) read += detokenizer.push(tokens[at++]!)
-    return stop === tokens.length ? text : read
+  let [whole, read, end] = ['', 0, 0]
+  const ends = stops.map(stop => {
+    let more = ''
+    while (read < stop) more += detokenizer.push(tokens[read++]!)
+    whole += more
+    end += codePoints(more)
+    return { length: whole.length, end }
   })
+  // Slices share the one text.
+  return stops.map((stop, index) => stop === tokens.length
+    ? { tokens: stop, text, end: codePoints(text) }
+    : { tokens: stop, text: whole.slice(0, ends[index]!.length), end: ends[index]!.end })
 }
 
 /** A request while it is scored. */
@@ -108,14 +147,14 @@ function waveOf ({ served: { kvBudget }, resolved }: Job, items: readonly Item[]
 }
 
 async function scorePrefix (
-  { request: { member, every }, resolved }: Job, { prompt, tokens }: Item, text: string, stop: number,
-  sequence: Sequence | null
+  { request: { member, every }, resolved }: Job, { prompt, tokens }: Item,
+  { text, tokens: stop, end }: Prefix, sequence: Sequence | null
 ): Promise<ScoredPrefix> {
   const final = member === 'outcome' || (every !== null && stop === tokens.length)
   const answer = { text, tokens: tokens.slice(0, stop), final }
   const read = sequence ? readAnswer(answer, sequence, await sequence.output()) : unreadAnswer(answer)
   const [score] = await resolved.scorer.score(prompt, [read])
-  return { tokens: stop, text, score: score! }
+  return { tokens: stop, end, score: score! }
 }
 
 /**
@@ -123,11 +162,10 @@ async function scorePrefix (
  * @param sequence of its prompt and what comes before the first stop; null where the served model does not read it
  */
 async function scoreItem (job: Job, item: Item, sequence: Sequence | null): Promise<ScoredItem> {
-  const texts = prefixTexts(job.served, item)
   const scored: ScoredPrefix[] = []
-  for (const [index, stop] of item.stops.entries()) {
-    if (index > 0) sequence?.append(...item.tokens.slice(item.stops[index - 1], stop))
-    scored.push(await scorePrefix(job, item, texts[index]!, stop, sequence))
+  for (const [index, prefix] of prefixesOf(job.served, item).entries()) {
+    if (index > 0) sequence?.append(...item.tokens.slice(item.stops[index - 1], prefix.tokens))
+    scored.push(await scorePrefix(job, item, prefix, sequence))
   }
   return { score: scored.at(-1)!.score, tokens: item.tokens.length, prefixes: job.request.every === null ? [] : scored }
 }

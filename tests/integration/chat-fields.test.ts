@@ -17,6 +17,39 @@ const ask = async (body: object): Promise<Record<string, any>> => {
 }
 const textOf = (completion: Record<string, any>): string => completion['choices'][0].message.content
 
+test('top_p 0 is greedy, and draws what temperature 0 does', async () => {
+  const [nucleus, greedy] = [await ask({ top_p: 0, seed: 5 }), await ask({ temperature: 0, seed: 6 })]
+  assert.equal(textOf(nucleus), textOf(greedy))
+})
+
+test('top_logprobs 0 asks for nothing without logprobs', async () => {
+  assert.equal((await ask({ logprobs: false, top_logprobs: 0 }))['choices'][0].logprobs, null)
+  const { json } = await server.post('/v1/chat/completions', { ...base, top_logprobs: 1 })
+  assert.deepEqual([json['error'].param, json['error'].code], ['top_logprobs', 'invalid_request'])
+})
+
+test('seeds are integers of 64 bits: each gives an answer that it gives again', async () => {
+  // As JSON text: JavaScript has no such integers.
+  const send = async (seed: string): Promise<Record<string, any>> => {
+    const response = await fetch(`${server.address}/v1/chat/completions`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ ...base, seed: 0, max_tokens: 30, ignore_eos: true }).replace('"seed":0', `"seed":${seed}`)
+    })
+    return await response.json() as Record<string, any>
+  }
+  const seeds = ['-1', '1', '-9223372036854775808', '9223372036854775807', '9007199254740993']
+  const texts = []
+  for (const seed of seeds) {
+    texts.push(textOf(await send(seed)))
+    assert.equal(textOf(await send(seed)), texts.at(-1), seed)
+  }
+  assert.equal(new Set(texts).size, seeds.length)
+  for (const seed of ['18446744073709551616', '-18446744073709551616', '0.5', '"1"']) {
+    assert.deepEqual((await send(seed))['error']?.param, 'seed', seed)
+  }
+})
+
 test('return_token_ids gives the prompt’s tokens and all that were drawn, the end token too', async () => {
   const { json: { tokens } } = await server.post('/tokenize', { messages })
   const whole = await ask({ return_token_ids: true, logit_bias: { [endOfTurn]: 5 }, max_tokens: 200 })

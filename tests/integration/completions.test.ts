@@ -64,6 +64,24 @@ test('echo gives the prompt, with the logprobs that reading it token by token gi
   }
 })
 
+test('offsets of echoed text and of what follows it are in code points, streamed too', async () => {
+  const body = { prompt: '🙂🙂 an', echo: true, logprobs: 0, max_tokens: 2, temperature: 0, ignore_eos: true }
+  const { choices: [{ text, logprobs: { tokens, text_offset: offsets } }] } = await ask(body)
+  for (const [index, token] of tokens.entries()) {
+    if (!token.startsWith('bytes:')) {
+      const characters = [...text].slice(offsets[index])
+      assert.ok(characters.join('').startsWith(token), `${token} is at ${offsets[index]} of ${text}`)
+    }
+  }
+  const chunks = await server.stream('/v1/completions', { ...base, ...body })
+  assert.deepEqual(chunks.flatMap(chunk => chunk['choices'][0]?.logprobs?.text_offset ?? []), offsets)
+})
+
+test('max_tokens 0 without echo answers with nothing', async () => {
+  const { choices, usage } = await ask({ max_tokens: 0 })
+  assert.deepEqual([choices[0].text, choices[0].finish_reason, usage.completion_tokens], ['', 'length', 0])
+})
+
 test('with max_tokens 0 the prompt is read and nothing is drawn', async () => {
   const read = await ask({ echo: true, logprobs: 1, max_tokens: 0, prompt: ['the an', 'in the'] })
   assert.deepEqual(read['choices'].map((choice: { text: string }) => choice.text), ['the an', 'in the'])
@@ -138,7 +156,6 @@ const refused: ReadonlyArray<readonly [string, object, string, RegExp]> = [
   ['best_of in a stream', { best_of: 2, stream: true }, 'best_of', /cannot be streamed/],
   ['best_of with alignment', { best_of: 2, alignment: { reward: 'length' } }, 'best_of',
     /cannot be given with alignment/],
-  ['no tokens without echo', { max_tokens: 0 }, 'max_tokens', /must be at least 1 without echo; got 0/],
   ['too many logprobs', { logprobs: 21 }, 'logprobs', /an integer from 0 to 20 or null; got 21/],
   ['more logprobs than an answer can hold', { echo: true, logprobs: 20, prompt: Array.from({ length: 16 }, () => 'a') },
     'logprobs', /must, with echo and 16 prompts, be at most 15; got 20/],

@@ -149,6 +149,20 @@ test('callers see their own stored chats; feedback needs the role admin', async 
   }
 })
 
+test('a chat of more than its key may store is refused before it is generated', async () => {
+  const small = await tinyServer({ dataDir: 'FOLDER/small', storedCompletionBytesPerKey: '2000' })
+  const chat = async (text: string): Promise<{ status: number, json: Record<string, any> }> =>
+    await small.post('/v1/chat/completions',
+      { model: 'tiny', max_tokens: 2, store: true, messages: [{ role: 'user', content: text }] })
+  const [first, second, long] = [await chat('hi'), await chat('x'.repeat(400)), await chat('x'.repeat(2000))]
+  assert.deepEqual([first.status, second.status], [200, 200])
+  assert.deepEqual([long.status, long.json['error'].code], [507, 'storage_failed'])
+  for (let index = 0; index < 4; index++) assert.equal((await chat('hi')).status, 200)
+  const found = await fetch(`${small.address}/v1/chat/completions/${first.json['id']}`)
+  assert.equal(found.status, 404)
+  await small.close()
+})
+
 test('a stored chat stays its key’s own when keys change their places', async () => {
   const [one, two] = ['key-of-the-first-', 'key-of-the-second']
   const keyed = (apiKeys: string): Promise<TinyServer> => tinyServer({ dataDir: join(root, 'moved'), apiKeys })

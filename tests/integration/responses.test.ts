@@ -88,6 +88,28 @@ test('previous_response_id goes on from what was read and answered; instructions
   assert.equal(byHand.output_text, second.output_text)
 })
 
+test('a reference is read as the item that it names, of what was read and of what was written', async () => {
+  const first = await ask({ input: [{ id: 'msg_asked', role: 'user', content: 'hi' }] })
+  const [written] = first.output as Json[]
+  const references = [{ type: 'item_reference', id: 'msg_asked' }, { type: null, id: written!['id'] }]
+  const second = await ask({ input: [...references, user('an')] })
+  assert.equal(second.output_text,
+    await chatText([user('hi'), { role: 'assistant', content: first.output_text }, user('an')]))
+  const { data } = await client.responses.inputItems.list(second.id, { order: 'asc' })
+  assert.deepEqual(data.slice(0, 2).map(({ id }) => id), ['msg_asked', written!['id']])
+  for (const [input, status, param] of [
+    [[{ type: 'item_reference', id: 'msg_none' }], 404, 'input[0].id'],
+    [[user('hi'), references[0], references[0]], 400, 'input[2].id'],
+    [[{ type: 'item_reference' }], 400, 'input[0].id']
+  ] as const) {
+    const error = await refusal(ask({ input }))
+    assert.deepEqual([error.status, error.param], [status, param], error.message)
+  }
+  const unstored = await ask({ input: 'hi', store: false })
+  const hidden = { type: 'item_reference', id: (unstored.output as Json[])[0]!['id'] }
+  assert.match((await refusal(ask({ input: [hidden] }))).message, new RegExp(hidden.id as string))
+})
+
 test('a stream is OpenAI’s typed events in order, numbered, with the text of the whole', async () => {
   const all = await events({ input: 'hi' })
   assert.deepEqual(all.map(event => event['sequence_number']), all.map((_, index) => index))
@@ -301,8 +323,8 @@ const refused: ReadonlyArray<readonly [object, string, RegExp]> = [
   [{}, 'input', /must hold at least one item; got null/],
   [{ input: [] }, 'input', /at least one item/],
   [{ input: '' }, 'input', /a string of at least 1 character/],
-  [{ input: [{ type: 'item_reference', id: 'x' }] }, 'input[0].type',
-    /one of message, function_call, function_call_output; got "item_reference"/],
+  [{ input: [{ type: 'reasoning', id: 'x' }] }, 'input[0].type',
+    /one of message, function_call, function_call_output, item_reference; got "reasoning"/],
   [{ input: [{ role: 'tool', content: 'x' }] }, 'input[0].role',
     /one of system, developer, user, assistant; got "tool"/],
   [{ input: [{ role: 'user', content: [{ type: 'input_image', image_url: 'http://127.0.0.1/x' }] }] },

@@ -126,10 +126,13 @@ test('an answer scored every three tokens gives what its prefixes give when each
   const { json } = await post('/v1/rewards/score', { reward: 'wave', every: 3, input: [pair(answer)] })
   const [{ prefixes, reward, tokens }] = json['data']
   assert.equal(prefixes.length, Math.ceil(tokens / 3))
-  assert.deepEqual([prefixes.at(-1).text, prefixes.at(-1).reward, prefixes.at(-1).tokens], [answer, reward, tokens])
-  assert.ok(prefixes.every(({ text }: { text: string }) => answer.startsWith(text)), 'no half of a character')
+  const characters = [...answer]
+  assert.deepEqual([prefixes.at(-1).end, prefixes.at(-1).reward, prefixes.at(-1).tokens],
+    [characters.length, reward, tokens])
+  assert.ok(!('text' in prefixes[0]), 'the answer is not told again')
   for (const prefix of prefixes) {
-    const whole = await post('/v1/rewards/score', { reward: 'wave', member: 'prefix', input: [pair(prefix.text)] })
+    const text = characters.slice(0, prefix.end).join('')
+    const whole = await post('/v1/rewards/score', { reward: 'wave', member: 'prefix', input: [pair(text)] })
     const [anew] = whole.json['data']
     if (anew.tokens === prefix.tokens) {
       assert.ok(Math.abs(anew.reward - prefix.reward) < 1e-4, `${anew.reward} is ${prefix.reward}`)
@@ -279,6 +282,11 @@ const refused: ReadonlyArray<readonly [string, string, unknown, number, string, 
     /needs the prefix member; got 2/],
   ['prefixes by a reward without prefix member', '/v1/rewards/score', { reward: 'late', every: 2, input: [pair('a')] },
     400, 'reward_scope_mismatch', 'rewards', /has no prefix member \(it has: outcome\)$/],
+  ['more prefixes than can be listed', '/v1/rewards/score', {
+    rewards: Array.from({ length: 16 }, () => ({ name: 'wave' })),
+    every: 1,
+    input: Array.from({ length: 8 }, () => pair('x'.repeat(300)))
+  }, 400, 'invalid_request', 'every', /must be larger, about 2: .* 32768 scores/],
   ['an answer longer than the context', '/v1/rewards/score',
     { reward: 'wave', input: [pair('a'), pair('x'.repeat(600))] }, 400, 'context_length_exceeded', 'input[1]',
     /answer of item 1 have \d+ and 600/],

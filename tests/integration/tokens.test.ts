@@ -58,6 +58,27 @@ test('embeddings have length one, one per input, in order, the same alone, among
   assert.ok(dot(data[18].embedding, data[19].embedding) > dot(data[0].embedding, data[19].embedding), 'likeness shows')
 })
 
+test('2,048 inputs are embedded in order, and no more', async () => {
+  const input = Array.from({ length: 2048 }, (_, index) => [index % 264, (index >> 4) % 264])
+  const { data } = await embed({ input, encoding_format: 'base64' })
+  assert.equal(data.length, 2048)
+  assert.ok(data.every((one: { index: number }, index: number) => one.index === index))
+  for (const index of [0, 129, 2047]) {
+    const { data: [alone] } = await embed({ input: input[index], encoding_format: 'base64' })
+    assert.equal(alone.embedding, data[index].embedding)
+  }
+  const { status, json } = await server.post('/v1/embeddings', { model: 'tiny', input: [...input, [1]] })
+  assert.deepEqual([status, json['error'].param, json['error'].code], [400, 'input', 'invalid_request'])
+})
+
+test('fields of a query that no route reads are named, as those of a body are', async () => {
+  const body = { model: 'tiny', input: 'a', input_type: 'query' }
+  const { headers } = await server.post('/v1/embeddings?api-version=1', body)
+  assert.equal(headers.get('x-fairlead-ignored'), 'api-version, input_type')
+  const response = await fetch(`${server.address}/v1/models?limit=2`)
+  assert.deepEqual([response.status, response.headers.get('x-fairlead-ignored')], [200, 'limit'])
+})
+
 test('base64 holds the same floats', async () => {
   const [plain, packed] = [await embed({ input: 'the' }), await embed({ input: 'the', encoding_format: 'base64' })]
   const bytes = Buffer.from(packed['data'][0].embedding, 'base64')

@@ -2,6 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { Type } from 'typebox'
+import type { RequestError } from '../../src/errors.js'
 import { anyObject, Checker, checkedApart, kinds, nullable, unsupported } from '../../src/checker.js'
 
 const inner = Type.Object({ size: Type.Integer({ minimum: 1, default: 3 }), own: Type.Optional(anyObject()) })
@@ -14,6 +15,7 @@ const checker = new Checker(Type.Object({
     Type.Object({ type: Type.Literal('a', { default: 'a' }), one: Type.Integer() }),
     Type.Object({ type: Type.Literal('b'), two: Type.Union([Type.String(), Type.Array(inner)]) })
   ])),
+  map: Type.Optional(Type.Unsafe<Record<string, string>>({ type: 'object', additionalProperties: { type: 'string' } })),
   closed: Type.Optional(Type.Object({ length: Type.Optional(Type.Number()) }, { additionalProperties: false })),
   apart: Type.Optional(checkedApart<object>({ type: 'object', properties: { x: Type.Number() } }, 'object')),
   told: Type.Optional(nullable(Type.String(), {})),
@@ -29,14 +31,24 @@ test('null is absent at any depth, but not in objects of the caller’s own nor 
     kind: null,
     apart: { x: null, y: null },
     told: null,
+    map: { a: null, b: 'c' },
     elsewhere: null,
     unknown: null
   })
   assert.deepEqual(value, {
-    name: 'n', inner: { size: 3, own }, list: [], kind: null, apart: { x: null, y: null }, told: null
+    name: 'n', inner: { size: 3, own }, list: [], kind: null, apart: { x: null, y: null }, told: null, map: { b: 'c' }
   })
   assert.deepEqual(ignored, [])
   assert.throws(() => checker.check({ name: null }), { param: 'name', message: /got nothing$/ })
+})
+
+test('of a name that the caller made up no more is told than tells it', () => {
+  const name = 'x'.repeat(100_000)
+  for (const body of [{ closed: { [name]: 1 } }, { map: { [name]: 1 } }]) {
+    assert.throws(() => checker.check({ name: 'n', ...body }), ({ message, param }: RequestError) =>
+      message.length < 400 && param!.length < 100)
+  }
+  assert.ok(checker.read({ name: 'n', [name]: 1 }).ignored.every(one => one.length < 100))
 })
 
 test('defaults are filled in at any depth, in fields of their own; what is given keeps its order', () => {

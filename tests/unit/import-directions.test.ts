@@ -8,12 +8,13 @@ import { packageRoot } from '../../src/package-root.js'
  * Folder (or root file) → what it may import beside itself. Files at the root that everything may import are
  * `anywhere`.
  */
-const anywhere = ['errors', 'atomic-file', 'package-root', 'bounded-concurrency', 'validation', 'checker', 'pattern',
-  'text-file']
+const anywhere = ['errors', 'atomic-file', 'package-root', 'bounded-concurrency', 'code-points', 'validation',
+  'checker', 'pattern', 'text-file']
 const below = {
   errors: [],
   'atomic-file': [],
   'bounded-concurrency': [],
+  'code-points': [],
   'package-root': [],
   validation: [],
   checker: [],
@@ -71,7 +72,7 @@ const typesOnly: ReadonlyArray<readonly [string, string]> = [
 /** Package → the only places that import it. */
 const homes: ReadonlyArray<readonly [RegExp, ...string[]]> = [
   [/^koffi$|^onnxruntime-node/, 'runtime/'], [/^@huggingface\//, 'models/'],
-  [/^lru-cache$/, 'engine/kv/slots/prefix-cache.ts', 'api/responses/response-store.ts'],
+  [/^lru-cache$/, 'engine/kv/slots/prefix-cache.ts'],
   [/^fastify$|^@fastify\//, 'api/'], [/^cli-table3$/, 'cli/'], [/^@mlc-ai\//, 'grammar/'],
   [/^echarts/, 'reporting/plot.ts'], [/^@photostructure\/sqlite$/, 'feedback/'], [/^prom-client$/, 'metrics/'],
   [/^yaml$/, 'config-file.ts'], [/^ajv/, 'checker.ts', 'rewards/kinds/rules/json-schema-rule.ts'],

@@ -94,7 +94,7 @@ export const alignmentReportObject = Type.Object({
   strategy: Type.String(),
   resolved: anyObject({ description: 'all parameters in force' }),
   rewards_used: rewardsUsedList,
-  seed: count('same seed and system_fingerprint, same tokens'),
+  seed: Type.Integer({ description: 'same seed and system_fingerprint, same tokens' }),
   kl: Type.Object({
     value: orNull(Type.Number()), kind: orNull(Type.Enum(['exact_sampled', 'upper_bound', 'bound_estimate']))
   }, { description: 'KL of the answer’s distribution to the policy, nats, and what kind of figure it is' }),

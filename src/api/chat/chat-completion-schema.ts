@@ -105,7 +105,7 @@ export interface ChatCompletionRequest {
  */
 export function parseChatCompletion (body: ChatCompletionBody, catalog: Catalog): ChatCompletionRequest {
   const { model, alignment } = catalog.choose(body.model, body.alignment)
-  if (body.top_logprobs !== null &&
+  if (body.top_logprobs !== null && body.top_logprobs > 0 &&
       !body.logprobs) throw refuse('top_logprobs', 'needs logprobs: true', body.top_logprobs)
   const prompt = chatPromptOf(body)
   const last = prompt.messages.at(-1)!

@@ -17,7 +17,8 @@ const content = Type.Union([Type.String(), Type.Array(kinds('type', [
 export const messageSchema = Type.Object({
   role: Type.Enum(['system', 'developer', 'user', 'assistant', 'tool']),
   content,
-  name: Type.Optional(Type.String()),
+  // OpenAI's figure.
+  name: Type.Optional(Type.String({ maxLength: 64 })),
   refusal: Type.Optional(Type.String({ description: 'read where there is no content' }))
 })
 
@@ -26,7 +27,7 @@ export const chatMessageSchema = Type.Object({
   ...messageSchema.properties,
   content: Type.Optional(content),
   tool_calls: Type.Optional(Type.Array(toolCallSchema, { maxItems: 128 })),
-  tool_call_id: Type.Optional(Type.String()),
+  tool_call_id: Type.Optional(Type.String({ maxLength: 128 })),
   // As in answers that clients send back, and as the openai client adds it.
   annotations: Type.Optional(Type.Unknown()),
   parsed: Type.Optional(Type.Unknown()),

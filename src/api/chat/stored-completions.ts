@@ -18,13 +18,13 @@ export async function * chatEvents (
   signal: AbortSignal
 ): AsyncGenerator<GenerationEvent, void, undefined> {
   const { generate } = request
-  if (request.store) services.feedback.check()
+  if (!request.store || !('messages' in generate.prompt)) return yield * services.generate(generate, requester, signal)
+  const { name: caller } = requester.caller
+  const messages = writtenMessages(generate.prompt.messages)
+  services.feedback.check(caller, messages)
   yield * services.generate(generate, requester, signal)
-  if (!request.store || !('messages' in generate.prompt)) return
   const completion = formatter.completion()
-  services.feedback.storeCompletion({
-    id: completion.id, caller: requester.caller.name, messages: writtenMessages(generate.prompt.messages), completion
-  })
+  services.feedback.storeCompletion({ id: completion.id, caller, messages, completion })
 }
 
 /**

@@ -42,10 +42,10 @@ export const flatToolChoiceSchema = Type.Union([anyChoice,
 
 /** A call in a message that a client sends back. */
 export const toolCallSchema = Type.Object({
-  id: Type.String(),
+  id: Type.String({ maxLength: 128 }),
   type: Type.Literal('function'),
   function: Type.Object({
-    name: Type.String(),
+    name: Type.String({ maxLength: 128 }),
     arguments: Type.String(),
     // As the openai client adds it.
     parsed_arguments: Type.Optional(Type.Unknown())

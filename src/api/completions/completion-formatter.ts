@@ -3,6 +3,7 @@
  * events come.
  */
 import { randomUUID } from 'node:crypto'
+import { codePoints } from '../../code-points.js'
 import type { Choice } from '../../decoding/result.js'
 import type { TokenLogprob } from '../../policies/drawn-token.js'
 import type { GenerationEvent, Usage } from '../../serving/protocol.js'
@@ -55,7 +56,7 @@ class PromptState extends GenerationState {
   /** Logprobs of the next tokens of a choice. */
   nextLogprobs (choice: number, tokens: readonly TokenLogprob[]): LegacyLogprobs | null {
     if (!this.hasLogprobs) return null
-    const writer = this.#writers.get(choice) ?? new LegacyLogprobsWriter(this.echoed.length)
+    const writer = this.#writers.get(choice) ?? new LegacyLogprobsWriter(codePoints(this.echoed))
     this.#writers.set(choice, writer)
     return writer.next(tokens)
   }

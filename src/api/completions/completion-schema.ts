@@ -17,13 +17,13 @@ import { promptSchema, promptsOf } from '../schemas/prompt-schema.js'
 import { checkHeld, draftsOf, samplingFields, samplingOf } from '../schemas/sampling.js'
 
 export const completionSchema = Type.Object({
-  prompt: promptSchema,
+  prompt: promptSchema(128),
   ...samplingFields,
   add_special_tokens: Type.Boolean({
     default: true, description: 'begin text with the model’s beginning token, where it has one'
   }),
   max_tokens: nullable(Type.Integer({ minimum: 0, maximum: 1 << 20 }),
-    { default: 16, description: 'maximum tokens to generate; 0, with echo, reads the prompt only' }),
+    { default: 16, description: 'maximum tokens to generate; 0 reads the prompt only' }),
   logprobs: nullable(Type.Integer({ minimum: 0, maximum: 20 }),
     { default: null, description: 'alternatives per token' }),
   echo: Type.Boolean({ default: false, description: 'put the prompt, with its logprobs, before the answer' }),
@@ -90,7 +90,6 @@ export function parseCompletion (
     throw refuse('logprobs', `must, with echo and ${prompts.length} prompts, be at most ` +
       `${Math.floor(mostEchoedLogprobs / prompts.length) - 1}`, body.logprobs)
   }
-  if (maxTokens === 0 && !body.echo) throw refuse('max_tokens', 'must be at least 1 without echo', 0)
   if (maxTokens === 0 && alignment) throw refuse('max_tokens', 'must be at least 1 with alignment', 0)
   const generations = prompts.map(prompt => checkedRequest({
     model: model.id,

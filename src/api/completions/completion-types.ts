@@ -9,7 +9,7 @@ const logprobsObject = Type.Object({
   tokens: listOf(Type.String()),
   token_logprobs: listOf(orNull(Type.Number()), 'ln π in nats, null for a prompt’s first'),
   top_logprobs: listOf(orNull(Type.Record(Type.String(), Type.Number())), 'the most probable tokens'),
-  text_offset: listOf(Type.Integer(), 'where each begins in the text, in UTF-16 units')
+  text_offset: listOf(Type.Integer(), 'where each begins in the text, in code points')
 })
 /** Logprobs as parallel lists, a token at each index. */
 export type LegacyLogprobs = Static<typeof logprobsObject>

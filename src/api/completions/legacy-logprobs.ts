@@ -2,6 +2,7 @@
  * Logprobs in the shape of OpenAI's legacy completions: parallel lists of tokens, logprobs, alternatives and where each
  * token begins in the text.
  */
+import { codePoints } from '../../code-points.js'
 import type { RatedToken, TokenLogprob } from '../../policies/drawn-token.js'
 import type { PromptLogprobs } from '../../serving/protocol.js'
 import type { LegacyLogprobs } from './completion-types.js'
@@ -27,7 +28,7 @@ export class LegacyLogprobsWriter {
   readonly #decoder = new TextDecoder('utf-8', { ignoreBOM: true })
   #offset: number
 
-  /** @param offset where the first token begins, UTF-16 code units of the choice's text */
+  /** @param offset where the first token begins, code points of the choice's text */
   constructor (offset: number) { this.#offset = offset }
 
   next (tokens: PromptLogprobs): LegacyLogprobs {
@@ -37,7 +38,7 @@ export class LegacyLogprobsWriter {
       top_logprobs: tokens.map(token => token.logprob === null ? null : alternatives(token)),
       text_offset: tokens.map(({ bytes }) => {
         const offset = this.#offset
-        this.#offset += this.#decoder.decode(Uint8Array.from(bytes), { stream: true }).length
+        this.#offset += codePoints(this.#decoder.decode(Uint8Array.from(bytes), { stream: true }))
         return offset
       })
     }

@@ -6,6 +6,7 @@ import { listObject } from '../schemas/answer-schemas.js'
 import { embeddingsBody, parseEmbeddings, type EmbeddingsBody } from '../tokens/token-schema.js'
 import type { Services } from '../services.js'
 import { callInference } from '../transport/inference-call.js'
+import { sendList } from '../transport/list-json.js'
 
 const embeddingList = Type.Object({
   ...listObject(Type.Object({
@@ -23,17 +24,17 @@ const base64 = (vector: Float32Array): string =>
 export function embeddings (app: FastifyInstance, services: Services): void {
   app.post<{ Body: EmbeddingsBody }>('/v1/embeddings', documented('Embeds texts', {
     body: embeddingsBody, response: embeddingList
-  }), async (request, reply): Promise<Static<typeof embeddingList>> => {
+  }), async (request, reply) => {
     services.refuseIfDraining()
     const { asBase64, ...asked } = parseEmbeddings(request.body)
     const { embeddings, promptTokens } = await callInference(services, 'embed', asked, request, reply)
-    return {
+    return await sendList<Static<typeof embeddingList>>(reply, {
       object: 'list',
       data: embeddings.map((vector, index) => ({
         object: 'embedding', index, embedding: asBase64 ? base64(vector) : [...vector]
       })),
       model: asked.model,
       usage: { prompt_tokens: promptTokens, total_tokens: promptTokens }
-    }
+    })
   })
 }

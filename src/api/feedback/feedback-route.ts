@@ -16,15 +16,13 @@ export function feedback (app: FastifyInstance, services: Services): void {
   app.post<{ Body: FeedbackBody }>('/v1/feedback', documented('Says something of a stored chat completion',
     { body: feedbackBody, response: feedbackObject, access: 'admin' }), ({ body: said }) => {
     checkFeedback(said)
-    const stored = services.feedback.completion(said.completion_id)
+    const stored = services.feedback.completion(said.completion_id, 'completion_id')
     return feedbackOf(services.feedback.add(stored.id, said.dataset, verdictOf(said, stored)))
   })
   app.get<{ Querystring: FeedbackQuery }>('/v1/feedback', documented('Lists feedback, oldest first',
     { query: feedbackQuery, response: feedbackList, access: 'admin' }), ({ query }): Static<typeof feedbackList> => {
-    const { dataset, limit, after } = query
-    const entries = services.feedback.list({ dataset, after, limit: limit + 1 })
-    const data = entries.slice(0, limit).map(feedbackOf)
-    return { object: 'list', data, has_more: entries.length > limit }
+    const { entries, hasMore } = services.feedback.list(query)
+    return { object: 'list', data: entries.map(feedbackOf), has_more: hasMore }
   })
   app.delete<WithId>('/v1/feedback/:id', documented('Deletes feedback',
     { params, response: deletedObject, access: 'admin' }), ({ params: { id } }) => {

@@ -30,24 +30,33 @@ export function validatorOf (checker: Checker<TObject>): Validate {
 const maxHeaderLength = 1024
 
 /** Names that a caller made up, as a header can hold them: percent-encoded, as many as it has room for. */
-export function headerList (names: readonly string[]): string {
+export const headerList = (names: readonly string[]): string => shownNames(names, name =>
+  // Through UTF-8 first: half of a surrogate pair cannot be encoded.
+  encodeURIComponent(Buffer.from(name).toString())).join(', ')
+
+/**
+ * As many names that a caller made up as a header has room for, and how many more there are.
+ * @param write how a name is written
+ */
+export function shownNames (names: readonly string[], write = (name: string): string => name): string[] {
   const shown: string[] = []
   let length = 0
   for (const name of names) {
-    // Through UTF-8 first: half of a surrogate pair cannot be encoded.
-    const encoded = encodeURIComponent(Buffer.from(name.slice(0, 64)).toString())
-    length += encoded.length + 2
+    const written = write(name.slice(0, 64))
+    length += written.length + 2
     // With room for how many more there are.
-    if (length > maxHeaderLength - 24) return [...shown, `and ${names.length - shown.length} more`].join(', ')
-    shown.push(encoded)
+    if (length > maxHeaderLength - 24) return [...shown, `and ${names.length - shown.length} more`]
+    shown.push(written)
   }
-  return shown.join(', ')
+  return shown
 }
 
 /** To be called before the routes. */
 export function installValidation (app: FastifyInstance): void {
   app.addHook('preHandler', async ({ body, query }, reply) => {
-    const names = [query, body].flatMap(part => ignoredIn.get(Object(part)) ?? [])
+    // A query that no checker has read is read by nobody.
+    const names =
+      [ignoredIn.get(Object(query)) ?? Object.keys(query as object), ignoredIn.get(Object(body)) ?? []].flat()
     if (names.length > 0) reply.header('x-fairlead-ignored', headerList(names))
   })
 }

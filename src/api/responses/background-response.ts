@@ -8,7 +8,7 @@ import { requestCancelled } from '../../errors.js'
 import type { GenerationEvent } from '../../serving/protocol.js'
 import { reportedError } from '../plugins/error-handler.js'
 import type { ResponseFormatter } from './response-formatter.js'
-import type { KeptResponse } from './stored-response.js'
+import { bytesOf, keptEvent, keptText, type KeptResponse, type KeptText } from './stored-response.js'
 import type { ResponseRequest } from './response-create-schema.js'
 import type { ResponseEvent } from './response-types.js'
 
@@ -18,7 +18,7 @@ export class BackgroundResponse {
   readonly #formatter: ResponseFormatter
   readonly #controller = new AbortController()
   /** By sequence number; empty where nobody may read them. */
-  readonly #events: ResponseEvent[] = []
+  readonly #events: KeptText[] = []
   readonly #changes = new EventEmitter().setMaxListeners(0)
 
   constructor (request: ResponseRequest, formatter: ResponseFormatter) {
@@ -26,6 +26,9 @@ export class BackgroundResponse {
     this.#formatter = formatter
     this.#add(formatter.queued())
   }
+
+  /** Bytes of its events so far. */
+  get eventBytes (): number { return this.#events.reduce((sum, event) => sum + bytesOf(event), 0) }
 
   get kept (): KeptResponse {
     return {
@@ -36,20 +39,28 @@ export class BackgroundResponse {
     }
   }
 
-  #add (events: readonly ResponseEvent[]): void {
-    if (this.#request.stream) this.#events.push(...events)
+  /** @returns bytes more that are kept */
+  #add (events: readonly ResponseEvent[]): number {
+    const texts = this.#request.stream ? events.map(keptText) : []
+    this.#events.push(...texts)
     this.#changes.emit('change')
+    return texts.reduce((sum, text) => sum + bytesOf(text), 0)
   }
 
-  /** Works until the response has ended, however it ends. @param work starts it */
+  /**
+   * Works until the response has ended, however it ends.
+   * @param work starts it
+   * @param hold is told of bytes that are kept; where it throws the response fails
+   */
   async run (
-    work: (signal: AbortSignal) => AsyncIterable<GenerationEvent>, log: Pick<FastifyBaseLogger, 'error'>
+    work: (signal: AbortSignal) => AsyncIterable<GenerationEvent>, hold: (bytes: number) => void,
+    log: Pick<FastifyBaseLogger, 'error'>
   ): Promise<void> {
     try {
       for await (const event of work(this.#controller.signal)) {
         // Events may still come that were on their way when it was cancelled.
         if (this.#formatter.hasEnded) return
-        this.#add(this.#formatter.chunks(event))
+        hold(this.#add(this.#formatter.chunks(event)))
       }
     } catch (error) {
       this.#add(this.#formatter.failure(reportedError(error, log)))
@@ -70,7 +81,7 @@ export class BackgroundResponse {
         if (this.#formatter.hasEnded) return
         await once(this.#changes, 'change', { signal })
       }
-      yield this.#events[next]!
+      yield keptEvent(this.#events[next]!)
     }
   }
 }

@@ -5,11 +5,14 @@ import { refuse } from '../../validation.js'
 import { BackgroundResponse } from './background-response.js'
 import type { Caller } from '../plugins/keys.js'
 import { ResponseFormatter } from './response-formatter.js'
-import type { KeptResponse } from './stored-response.js'
+import { keptText, type KeptResponse } from './stored-response.js'
 import { withoutScores } from './item-schema.js'
 import { parseResponseCreate, type ResponseBody, type ResponseRequest } from './response-create-schema.js'
 import type { Services } from '../services.js'
 import type { ResponseItem } from './response-types.js'
+
+/** Why a response is not there. */
+export const notKept = 'it was not stored, was deleted or evicted (stored-responses, stored-response-bytes-per-key)'
 
 /** What a response read and answered. @throws RequestError while it is being written */
 function conversationOf ({ input, response: { id, status, output } }: KeptResponse): readonly ResponseItem[] {
@@ -21,34 +24,33 @@ function conversationOf ({ input, response: { id, status, output } }: KeptRespon
 /**
  * What a checked body asks for.
  * @param find how a response is found that this one goes on from
- * @throws RequestError for fields that contradict each other; previous_response_not_found
+ * @throws RequestError for fields that contradict each other; previous_response_not_found, not_found for an item
  */
 export function readResponseCreate (
-  body: ResponseBody, { catalog }: Services, find: (id: string) => KeptResponse | null
+  body: ResponseBody, { catalog, responses }: Services, caller: Caller, find: (id: string) => KeptResponse | null
 ): ResponseRequest {
-  return parseResponseCreate(body, catalog, id => {
-    const kept = find(id)
-    if (!kept) {
+  return parseResponseCreate(body, catalog, {
+    response (id) {
+      const kept = find(id)
+      if (kept) return conversationOf(kept)
       throw new RequestError('previous_response_not_found', `Previous response with id ${JSON.stringify(id)} not ` +
-        'found: it was not stored, was deleted or evicted (stored-responses)',
-      { param: 'previous_response_id' })
-    }
-    return conversationOf(kept)
+        `found: ${notKept}`, { param: 'previous_response_id' })
+    },
+    items: ids => responses.items(caller, ids)
   })
 }
 
 /**
- * A formatter whose response is kept once it has ended.
- * @param keep what keeps it; default the store, if the request wishes it
+ * A formatter whose response is kept once it has ended, if the request wishes it or the next of its socket may go on
+ * from it.
  */
 export function keptFormatter (
-  request: ResponseRequest, { responses }: Services, caller: Caller, keep?: (kept: KeptResponse) => void
+  request: ResponseRequest, { responses }: Services, caller: Caller, isOfSocket = false
 ): ResponseFormatter {
-  const formatter: ResponseFormatter = new ResponseFormatter(request, () => {
-    const kept = { input: request.input, response: formatter.completion(), isBackground: false, events: null }
-    keep?.(kept)
-    if (request.body.store) responses.keep(caller, formatter.id, kept)
-  })
+  const { input, body: { store } } = request
+  const formatter: ResponseFormatter = new ResponseFormatter(request, () => (store || isOfSocket) &&
+    responses.keep(caller, formatter.id,
+      { input, response: formatter.completion(), isBackground: false, events: null }, store))
   return formatter
 }
 
@@ -59,15 +61,26 @@ export function startInBackground (
   request: ResponseRequest, services: Services, httpRequest: FastifyRequest, reply: FastifyReply
 ): BackgroundResponse {
   const { caller, log, logEntry } = httpRequest
+  const { responses } = services
+  const inputBytes = keptText(request.input).length
+  responses.checkConversation(inputBytes)
   const formatter = new ResponseFormatter(request)
   const release = services.begin(caller, reply)
   const background = new BackgroundResponse(request, formatter)
-  services.responses.begin(caller, formatter.id, background)
+  const hold = (bytes: number): void => { responses.hold(caller, formatter.id, bytes) }
+  responses.begin(caller, formatter.id, background)
+  try {
+    hold(inputBytes + background.eventBytes)
+  } catch (error) {
+    responses.delete(caller, formatter.id)
+    release()
+    throw error
+  }
   logEntry.hold()
-  background.run(signal => services.generate(request.generate, httpRequest, signal), log).finally(() => {
+  background.run(signal => services.generate(request.generate, httpRequest, signal), hold, log).finally(() => {
     release()
     logEntry.release()
-    services.responses.end(caller, formatter.id)
+    responses.end(caller, formatter.id)
   }).catch(console.error)
   return background
 }

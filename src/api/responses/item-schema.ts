@@ -56,14 +56,22 @@ const resultItem = Type.Object({
   ...common
 })
 
-export const itemSchema = kinds('type', [messageItem, callItem, resultItem])
+/** Stands for an item that a stored response read or wrote. */
+const reference = Type.Object({
+  type: Type.Literal('item_reference', { default: 'item_reference' }),
+  id: Type.String({ minLength: 1, maxLength: 128 })
+})
+
+export const itemSchema = kinds('type', [messageItem, callItem, resultItem, reference])
+
+type GivenItem = Static<typeof itemSchema>
 
 const textsOf = (given: Static<typeof content>): string[] => typeof given === 'string'
   ? [given]
   : given.map(part => part.type === 'refusal' ? part.refusal : part.text)
 
 /** A checked item as responses list it; what it lacks is filled in. */
-export function itemOf (given: Static<typeof itemSchema>): ResponseItem {
+export function itemOf (given: Exclude<GivenItem, Static<typeof reference>>): ResponseItem {
   const status = given.status ?? 'completed'
   switch (given.type) {
     case 'function_call': return {

@@ -5,13 +5,14 @@
 import { Type, type Static } from 'typebox'
 import { anyObject, nullable } from '../../checker.js'
 import { parseAlignment } from '../../decoding/strategies/parse-alignment.js'
+import { RequestError } from '../../errors.js'
 import type { GenerateRequest, ModelInfo } from '../../serving/protocol.js'
 import { checkedRequest } from '../../serving/request-rules.js'
 import { refuse } from '../../validation.js'
 import type { Catalog } from '../models/model-catalog.js'
 import type { ResponseItem } from './response-types.js'
 import { openBody } from '../schemas/body.js'
-import { itemOf, itemSchema, messagesOfItems } from './item-schema.js'
+import { itemOf, itemSchema, messagesOfItems, withoutScores } from './item-schema.js'
 import { textFormatOf, textSchema } from '../chat/response-format-schema.js'
 import { checkHeld, drawingFields, samplingOf } from '../schemas/sampling.js'
 import { flatToolChoiceSchema, flatToolsSchema, toolsOf } from '../chat/tool-schema.js'
@@ -27,12 +28,12 @@ export const responseCreateSchema = Type.Object({
   ...drawingFields,
   input: nullable(Type.Union([Type.String({ minLength: 1 }), Type.Array(itemSchema, { maxItems: 4096 })]), {
     default: null,
-    description: 'a text of the user, or messages, calls of functions and their results; may be absent with ' +
-      'previous_response_id'
+    description: 'a text of the user, or messages, calls of functions and their results, references to items of ' +
+      'stored responses; may be absent with previous_response_id'
   }),
   instructions: nullable(Type.String(),
     { default: null, description: 'a system message before all others, for this response only' }),
-  previous_response_id: nullable(Type.String(),
+  previous_response_id: nullable(Type.String({ maxLength: 128 }),
     { default: null, description: 'go on from what that response read and answered' }),
   max_output_tokens: nullable(Type.Integer({ minimum: 1, maximum: 1 << 20 }),
     { default: null, description: 'maximum tokens to generate; default: the remaining context' }),
@@ -66,9 +67,12 @@ export const responseCreateSchema = Type.Object({
   tool_choice: nullable(flatToolChoiceSchema,
     { default: null, description: 'none, auto, required, or the function that is called; auto where there are tools' }),
   parallel_tool_calls: Type.Boolean({ default: true, description: 'whether an answer may have several calls' }),
-  user: nullable(Type.String(), { default: null, description: 'without effect, given back' }),
-  safety_identifier: nullable(Type.String(), { default: null, description: 'without effect, given back' }),
-  prompt_cache_key: nullable(Type.String(), { default: null, description: 'without effect, given back' })
+  user: nullable(Type.String({ maxLength: 512 }), { default: null, description: 'without effect, given back' }),
+  // OpenAI's figures.
+  safety_identifier: nullable(Type.String({ maxLength: 64 }),
+    { default: null, description: 'without effect, given back' }),
+  prompt_cache_key: nullable(Type.String({ maxLength: 64 }),
+    { default: null, description: 'without effect, given back' })
 })
 
 export type ResponseBody = Static<typeof responseCreateSchema>
@@ -117,9 +121,32 @@ const ofChat: Readonly<Record<string, string>> = {
 
 export const responseCreateBody = openBody(responseCreateSchema, ofChat)
 
-function inputOf ({ input }: ResponseBody): ResponseItem[] {
+/** What a request may go on from. */
+export interface Kept {
+  /** What a response read and answered. @throws RequestError if there is no such response */
+  response (id: string): readonly ResponseItem[]
+  /** Items of stored responses, by id; those that are not there are left out. */
+  items (ids: ReadonlySet<string>): ReadonlyMap<string, ResponseItem>
+}
+
+/** @throws RequestError for a reference to an item that is not there */
+function inputOf ({ input }: ResponseBody, kept: Kept): ResponseItem[] {
   if (input === null) return []
-  return typeof input === 'string' ? [itemOf({ type: 'message', role: 'user', content: input })] : input.map(itemOf)
+  if (typeof input === 'string') return [itemOf({ type: 'message', role: 'user', content: input })]
+  const named = input.flatMap(item => item.type === 'item_reference' ? [item.id] : [])
+  const items = named.length === 0 ? new Map<string, ResponseItem>() : kept.items(new Set(named))
+  const used = new Set<string>()
+  return input.map((item, index) => {
+    if (item.type !== 'item_reference') return itemOf(item)
+    const found = items.get(item.id)
+    if (!found) {
+      throw new RequestError('not_found', `input[${index}]: an item with id ${JSON.stringify(item.id)} is not found: ` +
+        'no stored response has it, or it was deleted or evicted', { param: `input[${index}].id` })
+    }
+    if (used.has(item.id)) throw refuse(`input[${index}].id`, 'must name an item once', item.id)
+    used.add(item.id)
+    return withoutScores(found)
+  })
 }
 
 /** Alternatives to report per token, or null for no logprobs. */
@@ -129,15 +156,15 @@ function topLogprobsOf ({ include, top_logprobs: top }: ResponseBody): number | 
 
 /**
  * What a checked body asks for.
- * @param before what a response read and answered @throws RequestError if there is no such response
- * @throws RequestError for fields that contradict each other
+ * @throws RequestError for fields that contradict each other, and what it goes on from that is not there
  */
 export function parseResponseCreate (
-  body: ResponseBody, catalog: Catalog, before: (id: string) => readonly ResponseItem[]
+  body: ResponseBody, catalog: Catalog, kept: Kept
 ): ResponseRequest {
   const { model, alignment } = catalog.choose(body.model, body.alignment)
   if (body.background && !body.store) throw refuse('background', 'needs store: true', true)
-  const input = [...(body.previous_response_id === null ? [] : before(body.previous_response_id)), ...inputOf(body)]
+  const before = body.previous_response_id === null ? [] : kept.response(body.previous_response_id)
+  const input = [...before, ...inputOf(body, kept)]
   if (input.length === 0) throw refuse('input', 'must hold at least one item', body.input)
   const { format, grammar: held } = textFormatOf(body.text)
   const { tools, grammar: calls } = toolsOf(body, model.callForm)

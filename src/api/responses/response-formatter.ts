@@ -43,17 +43,22 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
   readonly #head: Pick<ResponseObject, 'id' | 'object' | 'created_at' | 'model' | 'system_fingerprint'>
   readonly #generation: GenerationState
   readonly #output: OutputItems
-  readonly #onEnd: () => void
+  readonly #onEnd: () => boolean
   #sequenceNumber = 0
   #status: ResponseStatus
   #wasCreated = false
   #completedAt: number | null = null
   #error: ResponseObject['error'] = null
+  #isStored: boolean
 
-  /** @param onEnd called once the response has its last status, before its last event is sent */
-  constructor (request: ResponseRequest, onEnd: () => void = () => {}) {
+  /**
+   * @param onEnd called once the response has its last status, before its last event is sent; returns whether it is
+   * kept where it was to be stored
+   */
+  constructor (request: ResponseRequest, onEnd: () => boolean = () => true) {
     this.#request = request
     this.#onEnd = onEnd
+    this.#isStored = request.body.store
     this.#status = request.body.background ? 'queued' : 'in_progress'
     this.#generation = new GenerationState(request.generate)
     const { isGuided, hasLogprobs } = this.#generation
@@ -77,7 +82,7 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
   #end (status: ResponseStatus): void {
     this.#status = status
     if (status === 'completed') this.#completedAt = secondsNow()
-    this.#onEnd()
+    if (!this.#onEnd()) this.#isStored = false
   }
 
   see (event: GenerationEvent): void {
@@ -97,6 +102,7 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
     const { usage, start } = this.#generation
     return {
       ...this.#head,
+      store: this.#isStored,
       status: this.#status,
       completed_at: this.#completedAt,
       error: this.#error,

@@ -8,8 +8,10 @@ import type { FastifyRequest } from 'fastify'
 import { RequestError } from '../../errors.js'
 import { refuse } from '../../validation.js'
 import { reportedError } from '../plugins/error-handler.js'
+import { shownNames } from '../plugins/validation.js'
 import { JsonSocket, type Message } from '../transport/json-socket.js'
 import { keptFormatter, readResponseCreate } from './continue-response.js'
+import type { ResponseFormatter } from './response-formatter.js'
 import type { KeptResponse } from './stored-response.js'
 import { readingOnly, responseCreateBody } from './response-create-schema.js'
 import type { Requester, Services } from '../services.js'
@@ -21,7 +23,8 @@ const maxLanes = 32
 interface Lane {
   /** Settles when all requests so far have ended. */
   ended: Promise<void>
-  last: KeptResponse | null
+  /** Id of its last response. */
+  last: string | null
 }
 
 /** One socket that speaks it. */
@@ -31,11 +34,16 @@ export class ResponseConnection {
   readonly #request: FastifyRequest
   /** By `stream_id`; null is the lane without one. */
   readonly #lanes = new Map<string | null, Lane>()
+  #isOpen = true
 
   constructor (socket: WebSocket, request: FastifyRequest, services: Services) {
     this.#services = services
     this.#request = request
     this.#socket = new JsonSocket(socket, request, services, message => { this.#receive(message) })
+    socket.once('close', () => {
+      this.#isOpen = false
+      for (const lane of this.#lanes.values()) this.#forgetLast(lane)
+    })
   }
 
   #receive (message: Message): void {
@@ -74,34 +82,55 @@ export class ResponseConnection {
   }
 
   #find (id: string): KeptResponse | null {
-    for (const { last } of this.#lanes.values()) if (last?.response.id === id) return last
-    return this.#services.responses.find(this.#request.caller, id)
+    const { responses } = this.#services
+    const { caller } = this.#request
+    return [...this.#lanes.values()].some(({ last }) => last === id)
+      ? responses.findLast(caller, id)
+      : responses.find(caller, id)
+  }
+
+  /** Goes on from a response, once it has ended. */
+  #remember (lane: Lane, { id, hasEnded }: ResponseFormatter): void {
+    if (!hasEnded || lane.last === id) return
+    this.#forgetLast(lane)
+    lane.last = id
+    if (!this.#isOpen) this.#forgetLast(lane)
+  }
+
+  #forgetLast ({ last }: Lane): void {
+    if (last !== null) this.#services.responses.forget(this.#request.caller, last)
   }
 
   async #run (
-    lane: Lane, { generate = true, background, ...body }: Message, fields: object, requester: Requester,
+    lane: Lane, { generate, background, ...body }: Message, fields: object, requester: Requester,
     signal: AbortSignal
   ): Promise<void> {
     signal.throwIfAborted()
     if (background) throw refuse('background', 'cannot be had over a WebSocket', background)
-    if (typeof generate !== 'boolean') throw refuse('generate', 'must be true or false', generate)
+    const isAnswered = generate ?? true
+    if (typeof isAnswered !== 'boolean') throw refuse('generate', 'must be true or false', generate)
     const { value, ignored } = responseCreateBody.read({ ...body, stream: true })
-    const asked = readResponseCreate(value, this.#services, id => this.#find(id))
-    const request = generate ? asked : readingOnly(asked)
-    const formatter = keptFormatter(request, this.#services, requester.caller, kept => { lane.last = kept })
+    const { caller } = requester
+    const asked = readResponseCreate(value, this.#services, caller, id => this.#find(id))
+    const request = isAnswered ? asked : readingOnly(asked)
+    const formatter = keptFormatter(request, this.#services, caller, true)
     const send = (event: object): Promise<void> => this.#socket.send({ ...event, ...fields })
     let begun = false
     try {
       for await (const event of this.#services.generate(request.generate, requester, signal)) {
-        for (const chunk of formatter.chunks(event)) {
-          await send(begun || ignored.length === 0 ? chunk : { ...chunk, ignored })
+        const chunks = formatter.chunks(event)
+        this.#remember(lane, formatter)
+        for (const chunk of chunks) {
+          await send(begun || ignored.length === 0 ? chunk : { ...chunk, ignored: shownNames(ignored) })
         }
         begun = true
       }
     } catch (error) {
       if (!begun) throw error
       const reason: unknown = signal.aborted ? signal.reason : error
-      for (const chunk of formatter.failure(reportedError(reason, this.#request.log))) await send(chunk)
+      const chunks = formatter.failure(reportedError(reason, this.#request.log))
+      this.#remember(lane, formatter)
+      for (const chunk of chunks) await send(chunk)
       if (signal.aborted) throw reason
     }
   }

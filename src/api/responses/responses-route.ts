@@ -10,9 +10,9 @@ import { answer, sendStream, type Sending } from '../transport/answer.js'
 import { disconnectSignal } from '../transport/disconnect.js'
 import { webSocketRoute } from '../transport/web-sockets.js'
 import { documented } from '../plugins/openapi.js'
-import { keptFormatter, readResponseCreate, startInBackground } from './continue-response.js'
+import { keptFormatter, notKept, readResponseCreate, startInBackground } from './continue-response.js'
 import { ResponseConnection } from './response-socket.js'
-import type { KeptResponse } from './stored-response.js'
+import { keptEvent, type KeptResponse, type KeptText } from './stored-response.js'
 import { responseCreateBody, type ResponseBody } from './response-create-schema.js'
 import { itemsQuery, responseQuery, type ItemsQuery, type ResponseQuery } from './response-query-schema.js'
 import { deleted, deletedObject } from '../schemas/answer-schemas.js'
@@ -23,16 +23,16 @@ const params = Type.Object({ id: Type.String() })
 interface Params { id: string }
 type WithId = FastifyRequest<{ Params: Params }>
 
-async function * listOf (events: readonly ResponseEvent[]): AsyncGenerator<ResponseEvent, void, undefined> {
-  yield * events
+async function * listOf (events: readonly KeptText[]): AsyncGenerator<ResponseEvent, void, undefined> {
+  for (const event of events) yield keptEvent(event)
 }
 
 /** What is known of the response that a path names. @throws RequestError not_found */
 function find ({ responses }: Services, { caller, params: { id } }: WithId): KeptResponse {
   const kept = responses.find(caller, id)
   if (!kept) {
-    throw new RequestError('not_found', `Response with id ${JSON.stringify(id)} not found: it was not stored, was ` +
-      'deleted or evicted (stored-responses)', { param: 'id' })
+    throw new RequestError('not_found', `Response with id ${JSON.stringify(id)} not found: ${notKept}`,
+      { param: 'id' })
   }
   return kept
 }
@@ -63,7 +63,7 @@ function create (app: FastifyInstance, services: Services): void {
     { body: responseCreateBody, response: responseObject, streams: true }), async (request, reply) => {
     services.refuseIfDraining()
     const { caller } = request
-    const parsed = readResponseCreate(request.body, services, id => responses.find(caller, id))
+    const parsed = readResponseCreate(request.body, services, caller, id => responses.find(caller, id))
     if (!parsed.body.background) {
       return await answer(request, reply, {
         ...parsed,

@@ -46,8 +46,11 @@ const rewardScoreObject = Type.Object({
   object: Type.Literal('reward_score'),
   ...scoreProperties,
   tokens: Type.Integer({ description: 'of the answer' }),
-  prefixes: Type.Optional(listOf(Type.Object({ tokens: Type.Integer(), text: Type.String(), ...scoreProperties }),
-    'with every: scores of its prefixes, shortest first'))
+  prefixes: Type.Optional(listOf(Type.Object({
+    tokens: Type.Integer(),
+    end: Type.Integer({ description: 'where its text ends in the answer’s, in code points' }),
+    ...scoreProperties
+  }), 'with every: scores of its prefixes, shortest first'))
 })
 /** The score of one given answer. */
 export type RewardScore = Static<typeof rewardScoreObject>

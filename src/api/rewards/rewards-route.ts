@@ -18,6 +18,7 @@ import {
 import { deleted, deletedObject } from '../schemas/answer-schemas.js'
 import { rewardCardObject, rewardList, rewardScoreList, suggestionList } from './reward-types.js'
 import { callInference } from '../transport/inference-call.js'
+import { sendList } from '../transport/list-json.js'
 import type { Services } from '../services.js'
 
 interface WithId { Params: { id: string } }
@@ -49,7 +50,8 @@ function scoring (app: FastifyInstance, services: Services): void {
     { body: rewardScoreBody, response: rewardScoreList }), async (httpRequest, reply) => {
     services.refuseIfDraining()
     const request = parseRewardScore(httpRequest.body, services.catalog)
-    return rewardScores(request, await callInference(services, 'score', request, httpRequest, reply))
+    return await sendList(reply,
+      rewardScores(request, await callInference(services, 'score', request, httpRequest, reply)))
   })
 }
 

@@ -31,7 +31,7 @@ export function rewardScores (request: ScoreRequest, scored: Scored): RewardScor
     ...(request.every === null
       ? {}
       : {
-          prefixes: prefixes.map(prefix => ({ tokens: prefix.tokens, text: prefix.text, ...scoreFields(prefix.score) }))
+          prefixes: prefixes.map(prefix => ({ tokens: prefix.tokens, end: prefix.end, ...scoreFields(prefix.score) }))
         })
   }))
   return {

@@ -5,21 +5,19 @@
 import { Type, type Static } from 'typebox'
 import type { PromptInput } from '../../serving/protocol.js'
 
-/** Prompts of one request, at most. */
-const mostPrompts = 128
-
 const text = Type.String({ minLength: 1 })
 const tokens = Type.Array(Type.Integer({ minimum: 0 }), { minItems: 1 })
 
-export const promptSchema = Type.Union([
+/** @param most prompts of one request */
+export const promptSchema = (most: number) => Type.Union([
   text,
-  Type.Array(text, { minItems: 1, maxItems: mostPrompts }),
+  Type.Array(text, { minItems: 1, maxItems: most }),
   tokens,
-  Type.Array(tokens, { minItems: 1, maxItems: mostPrompts })
-], { description: `a text, a list of token ids, or up to ${mostPrompts} of either` })
+  Type.Array(tokens, { minItems: 1, maxItems: most })
+], { description: `a text, a list of token ids, or up to ${most} of either` })
 
 /** The prompts of a checked field. */
-export function promptsOf (value: Static<typeof promptSchema>, addSpecialTokens: boolean): PromptInput[] {
+export function promptsOf (value: Static<ReturnType<typeof promptSchema>>, addSpecialTokens: boolean): PromptInput[] {
   if (typeof value === 'string') return [{ text: value, addSpecialTokens }]
   if (typeof value[0] === 'number') return [{ tokens: value as number[] }]
   return (value as Array<string | number[]>).map(one =>

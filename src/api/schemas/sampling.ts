@@ -12,11 +12,13 @@ import { responseFormatSchema } from '../chat/response-format-schema.js'
 
 /** Fields of every generating endpoint. */
 export const drawingFields = {
-  model: Type.String({ minLength: 1, description: 'id of a model in GET /v1/models; model:profile picks a profile' }),
+  model: Type.String({
+    minLength: 1, maxLength: 512, description: 'id of a model in GET /v1/models; model:profile picks a profile'
+  }),
   temperature: Type.Number({
     minimum: 0, maximum: 2, default: 1, description: `0 is greedy; below ${minTemperature} is 0`
   }),
-  top_p: Type.Number({ exclusiveMinimum: 0, maximum: 1, default: 1, description: 'nucleus; 1 is off' }),
+  top_p: Type.Number({ minimum: 0, maximum: 1, default: 1, description: 'nucleus; 1 is off, 0 is greedy' }),
   top_k: Type.Integer({ minimum: -1, maximum: 1 << 20, default: 0, description: '0 or −1 is off' }),
   min_p: Type.Number({
     minimum: 0, maximum: 1, default: 0, description: 'of the most probable token’s probability; 0 is off'
@@ -46,8 +48,11 @@ export const drawingFields = {
     propertyNames: { type: 'string', pattern: '^\\d+$', description: 'token ids' },
     additionalProperties: Type.Number({ minimum: -100, maximum: 100 })
   })), { default: null, description: 'token id → −100 to 100' }),
-  seed: nullable(Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER }),
-    { default: null, description: 'same seed and system_fingerprint, same tokens' }),
+  seed: nullable(Type.Integer({ minimum: -(2 ** 63), maximum: 2 ** 63 }), {
+    default: null,
+    description: 'same seed and system_fingerprint, same tokens. 64 bits with a sign; as a JSON number is read as a ' +
+      'double, seeds beyond ±2^53 that differ in their last digits only are the same'
+  }),
   stream: Type.Boolean({ default: false, description: 'send the answer as server-sent events' }),
   cache_salt: Type.String({
     default: '', maxLength: 256, description: 'cached prompts are shared only among equal salts'

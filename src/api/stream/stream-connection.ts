@@ -4,6 +4,7 @@ import type { FastifyRequest } from 'fastify'
 import { refuse } from '../../validation.js'
 import type { GenerationEvent } from '../../serving/protocol.js'
 import { RequestError, requestCancelled } from '../../errors.js'
+import { shownNames } from '../plugins/validation.js'
 import { candidateObject } from '../alignment/alignment-formatter.js'
 import { JsonSocket, type Message } from '../transport/json-socket.js'
 import { ChatFormatter } from '../chat/chat-formatter.js'
@@ -59,7 +60,7 @@ export class StreamConnection {
     for await (const event of chatEvents(this.#services, request, formatter, requester, signal)) {
       if (event.type === 'start') {
         await this.#socket.send({
-          type: 'created', id, seed: event.start.seed, strategy: event.start.strategy, ignored
+          type: 'created', id, seed: event.start.seed, strategy: event.start.strategy, ignored: shownNames(ignored)
         })
       }
       for (const chunk of formatter.chunks(event)) await this.#socket.send({ type: 'chunk', id, chunk })

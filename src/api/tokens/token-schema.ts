@@ -41,7 +41,8 @@ export const tokenizerQuery = new Checker(tokenizerQuerySchema)
 
 const embeddingsSchema = Type.Object({
   model: Type.String({ minLength: 1, description: 'id of a model in GET /v1/models' }),
-  input: promptSchema,
+  // OpenAI's figure.
+  input: promptSchema(2048),
   encoding_format: Type.Enum(['float', 'base64'],
     { default: 'float', description: 'base64 is of little-endian 32-bit floats' }),
   cache_salt: Type.String({ default: '', maxLength: 256 })

@@ -28,6 +28,8 @@ export class JsonSocket {
   readonly #services: Services
   readonly #running = new Set<AbortController>()
   readonly #ping: NodeJS.Timeout
+  /** Bytes of the message that is being received. */
+  #received = 0
   #alive = true
 
   /**
@@ -43,6 +45,7 @@ export class JsonSocket {
     this.#services = services
     socket.setMaxListeners(0)
     socket.on('message', data => {
+      this.#received = (data as Buffer).length
       try {
         receive(parseMessage(String(data)))
       } catch (error) {
@@ -103,7 +106,19 @@ export class JsonSocket {
       throw new RequestError('rate_limit_exceeded',
         `${max} requests are running on this socket already (max-requests-per-socket)`, { retryAfterMs: 1000 })
     }
-    return this.#services.begin(this.#request.caller, null)
+    const { messages } = this.#services
+    const { name } = this.#request.caller
+    const bytes = this.#received
+    if (messages.room(name) < bytes) {
+      throw new RequestError('rate_limit_exceeded', 'Messages that are being answered, or wait for it, have too many ' +
+        `bytes: ${messages.limits.perCaller} of one API key or ${messages.limits.total} in all`, { retryAfterMs: 1000 })
+    }
+    const release = this.#services.begin(this.#request.caller, null)
+    messages.add(name, bytes)
+    return () => {
+      messages.add(name, -bytes)
+      release()
+    }
   }
 
   /**

@@ -6,6 +6,12 @@ const rated = (
   token: number, text: string | readonly number[], logprob: number
 ) => ({ token, bytes: typeof text === 'string' ? [...Buffer.from(text)] : text, logprob })
 
+test('offsets are in code points', () => {
+  const tokens = [[0xf0, 0x9f, 0x99], [0x82], [0xf0, 0x9f, 0x99], [0x82], ' a', ' b', '!'].map((text, token) =>
+    ({ ...rated(token, text as string | number[], -1), top: [] }))
+  assert.deepEqual(new LegacyLogprobsWriter(0).next(tokens).text_offset, [0, 0, 1, 1, 2, 4, 6])
+})
+
 test('tokens, alternatives and offsets; a character cut in two counts where it is whole', () => {
   const writer = new LegacyLogprobsWriter(5)
   const { tokens, token_logprobs: logprobs, top_logprobs: top, text_offset: offsets } = writer.next([
