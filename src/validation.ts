@@ -31,11 +31,13 @@ export interface Rules {
   readonly description?: string
 }
 
+/** A text that a caller chose, as much of it as an error shows. */
+const cut = (text: string): string => text.length > 200 ? `${text.slice(0, 200)}…` : text
+
 /** The error for a value that breaks a rule: "PATH RULE; got VALUE". */
 export function refuse (path: string, rule: string, value: unknown): RequestError {
-  const shown = JSON.stringify(value) ?? 'nothing'
-  return new RequestError('invalid_request',
-    `${path} ${rule}; got ${shown.length > 200 ? `${shown.slice(0, 200)}…` : shown}`, { param: path })
+  return new RequestError('invalid_request', `${cut(path)} ${rule}; got ${cut(JSON.stringify(value) ?? 'nothing')}`,
+    { param: cut(path) })
 }
 
 /** Whether a value is an object, not a list. */
@@ -46,6 +48,8 @@ export const isObject = (value: unknown): value is Record<string, unknown> =>
 export function nearestName (name: string, names: Iterable<string>): string | null {
   let best: string | null = null
   let least = Infinity
+  // What is longer than any name is near to none, and slow to compare.
+  if (name.length > 200) return null
   for (const one of names) {
     const far = distance(name, one)
     if (far < least) [best, least] = [one, far]
@@ -56,8 +60,8 @@ export function nearestName (name: string, names: Iterable<string>): string | nu
 /** The error for a field that an object does not have, with the nearest that it has. */
 export function unknownField (path: string, name: string, known: readonly string[]): RequestError {
   const nearest = nearestName(name, known)
-  return new RequestError('invalid_request', `${path} is not a ` +
-    `field${nearest === null ? `; there are ${known.join(', ')}` : `; did you mean ${nearest}?`}`, { param: path })
+  return new RequestError('invalid_request', `${cut(path)} is not a ` +
+    `field${nearest === null ? `; there are ${known.join(', ')}` : `; did you mean ${nearest}?`}`, { param: cut(path) })
 }
 
 function describeRange (rules: Rules, noun: string): string {
