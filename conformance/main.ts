@@ -106,6 +106,7 @@ async function schemathesis ({ scratch, cacheDir }: Place): Promise<void> {
 const suites: Readonly<Record<string, Suite>> = {
   'ai-sdk': clientSuite('ai-sdk.test.js'),
   langchain: clientSuite('langchain.test.js'),
+  programs: clientSuite('programs.test.js'),
   compatcanary,
   'lm-eval': lmEval,
   schemathesis
