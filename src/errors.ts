@@ -77,10 +77,20 @@ export const errorCodes = {
     type: 'invalid_request_error',
     meaning: 'The path exists, but not with this method.'
   },
+  request_timeout: {
+    status: 408,
+    type: 'invalid_request_error',
+    meaning: 'The request was not sent to its end within `--request-timeout-ms`.'
+  },
   body_too_large: {
     status: 413,
     type: 'invalid_request_error',
-    meaning: 'The body is larger than `--body-limit-bytes`.'
+    meaning: 'The body is larger than `--body-limit-bytes`, before it is decompressed or after.'
+  },
+  uri_too_long: {
+    status: 414,
+    type: 'invalid_request_error',
+    meaning: 'An id or a name in the path is longer than any there can be.'
   },
   unsupported_media_type: {
     status: 415,
@@ -101,6 +111,11 @@ export const errorCodes = {
     status: 429,
     type: 'rate_limit_error',
     meaning: 'A limit of the key, or the queue, is full. Wait as long as `Retry-After` says.'
+  },
+  headers_too_large: {
+    status: 431,
+    type: 'invalid_request_error',
+    meaning: 'The request line and the headers have more bytes than the message says.'
   },
   request_cancelled: {
     status: 499,

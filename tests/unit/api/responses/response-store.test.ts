@@ -5,6 +5,7 @@ import type { KeptResponse } from '../../../../src/api/responses/stored-response
 import { ResponseStore } from '../../../../src/api/responses/response-store.js'
 
 const keys = new Keys({
+  host: '127.0.0.1',
   apiKeys: ['a-key-long-enough', 'another-long-key-'],
   adminKeys: [],
   apiKeysFile: '',
