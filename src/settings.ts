@@ -90,6 +90,9 @@ export const settings = {
   maxQueuedRequests: integer(256, [0, 1 << 20],
     'maximum queued requests per model; further requests get 429', serverOnly),
   bodyLimitBytes: integer(2 << 20, [1024, 1 << 30], 'maximum request body size in bytes', serverOnly),
+  requestMemoryBytes: integer(Math.floor(memory / 8), [1 << 20, 2 ** 50],
+    'total size in bytes of the bodies of requests that are not answered yet, half of it per API key; default: an ' +
+      'eighth of memory', serverOnly),
   requestTimeoutMs: integer(60000, [100, 3600000],
     'time a client has to send a request, headers and body (ms)', serverOnly),
   maxWebSockets: integer(1024, [1, 1 << 20], 'maximum open WebSocket connections', serverOnly),

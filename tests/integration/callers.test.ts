@@ -126,6 +126,28 @@ test('names of fields are told in part where they are long', async () => {
   }
 })
 
+test('bodies that are on their way are bounded in bytes, per caller and in all', async () => {
+  const server = await start({
+    requestMemoryBytes: String(4 << 20), apiKeys: `${keyOf('one')},${keyOf('two')},${keyOf('three')}`
+  })
+  const begun = (name: string): RawClient => new RawClient(server.address).write('POST /tokenize HTTP/1.1\r\n' +
+    'Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 1048576\r\n' +
+    `Authorization: Bearer ${keyOf(name)}\r\n\r\n{`)
+  /** What the one that is answered gets. */
+  const refused = async (clients: readonly RawClient[]): Promise<unknown> => {
+    const { status, body } = await Promise.any(clients.map(client => client.answer()))
+    return [status, JSON.parse(body).error.code]
+  }
+  const ones = ['one', 'one', 'one'].map(begun)
+  assert.deepEqual(await refused(ones), [429, 'rate_limit_exceeded'])
+  const others = ['two', 'three', 'two'].map(begun)
+  assert.deepEqual(await refused(others), [503, 'unavailable'])
+  for (const { socket } of [...ones, ...others]) socket.destroy()
+  const answered = async (): Promise<boolean> =>
+    (await server.post('/tokenize', { prompt: 'a' }, bearer(keyOf('three')))).status === 200
+  while (!await answered());
+})
+
 test('probes are answered under any Host', async () => {
   const server = await start({ allowedHosts: 'fairlead.test' })
   for (const [path, status] of [['/health', 200], ['/ping', 200], ['/ready', 200], ['/metrics', 200],

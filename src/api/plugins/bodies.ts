@@ -4,6 +4,7 @@ import { createGunzip, createInflate, type Gunzip, type Inflate } from 'node:zli
 import type { Readable } from 'node:stream'
 import { RequestError } from '../../errors.js'
 import { readJson } from '../transport/read-json.js'
+import { BodyMemory } from './body-memory.js'
 import { bodyTooLarge } from './error-handler.js'
 
 /**
@@ -32,14 +33,29 @@ function decoded (body: Readable, encoding: string, limit: number): Readable {
   return body.pipe(decoder)
 }
 
-const hasBody = ({ headers }: FastifyRequest): boolean =>
-  headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > 0
+/** Who sends bodies to routes that ask for no key. */
+const nobody = {}
 
-/** To be called before the routes. @param limit bytes that a body may have, before it is decompressed and after */
-export function installBodies (app: FastifyInstance, limit: number): void {
+/** Bytes that a body may come to; 0 where there is none. */
+function largest ({ headers }: FastifyRequest, limit: number): number {
+  const length = Number(headers['content-length'] ?? 0)
+  const isOpen = headers['transfer-encoding'] !== undefined || (length > 0 && headers['content-encoding'] !== undefined)
+  return isOpen ? limit : Math.min(length, limit)
+}
+
+/**
+ * To be called before the routes.
+ * @param limit bytes that a body may have, before it is decompressed and after
+ * @param most bytes that all bodies may have whose requests are not answered yet
+ */
+export function installBodies (app: FastifyInstance, limit: number, most: number): void {
+  const memory = new BodyMemory(most)
   app.addHook('preParsing', async (request, reply, payload) => {
+    const size = largest(request, limit)
+    if (size === 0) return payload
+    reply.raw.once('close', memory.take(request.caller ?? nobody, size))
     const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase()
-    if (encoding === 'identity' || encoding === '' || request.is404 || !hasBody(request)) return payload
+    if (encoding === 'identity' || encoding === '' || request.is404) return payload
     if (Object.hasOwn(decoders, encoding)) return decoded(request.raw, encoding, limit)
     reply.header('accept-encoding', offered)
     throw new RequestError('unsupported_media_type',
