@@ -24,14 +24,14 @@ const loopbackNames = ['localhost', '127.0.0.1', '[::1]']
 const hostName = (host: string): string => host.toLowerCase().replace(/:\d+$/, '')
 
 function checkHost ({ raw, routeOptions }: FastifyRequest, { host, allowedHosts }: Config): void {
-  const given = raw.headersDistinct['host'] ?? []
-  if (given.length > 1 || (given.length === 0 && raw.httpVersion === '1.1')) {
-    throw new RequestError('invalid_request', `A request must have one Host header; this one has ${given.length}`)
+  const count = raw.rawHeaders.filter((name, index) => index % 2 === 0 && name.toLowerCase() === 'host').length
+  if (count > 1 || (count === 0 && raw.httpVersion === '1.1')) {
+    throw new RequestError('invalid_request', `A request must have one Host header; this one has ${count}`)
   }
   if (!isLoopback(host) && allowedHosts.length === 0) return
   // Orchestrators and scrapers call by the address that they happen to know, and read nothing that is worth stealing.
   if (probes.includes(routeOptions.url ?? '')) return
-  const name = hostName(given[0] ?? '')
+  const name = hostName(raw.headers.host ?? '')
   if ([...loopbackNames, host, ...allowedHosts.map(one => one.toLowerCase())].includes(name)) return
   throw new RequestError('permission_denied',
     `Host ${JSON.stringify(name)} is not allowed; add it to allowed-hosts`)
