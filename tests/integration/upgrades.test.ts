@@ -1,4 +1,4 @@
-/** Requests for an upgrade: what is no WebSocket is an ordinary request; handshakes are checked before they are taken */
+/** Requests for an upgrade: what is no WebSocket is an ordinary request; handshakes are checked before 101. */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
 import { after, before, test } from 'node:test'

@@ -22,8 +22,8 @@ export class BodyMemory {
     const held = this.#held.get(caller) ?? 0
     // One alone is never too large: body-limit-bytes decides that.
     if (held > 0 && held + bytes > this.#most / 2) {
-      throw new RequestError('rate_limit_exceeded', 'The bodies of one caller’s requests that are not answered yet may ' +
-        `have ${Math.floor(this.#most / 2)} bytes in all (request-memory-bytes)`, { retryAfterMs })
+      throw new RequestError('rate_limit_exceeded', 'The bodies of one caller’s requests that are not answered ' +
+        `yet may have ${Math.floor(this.#most / 2)} bytes in all (request-memory-bytes)`, { retryAfterMs })
     }
     if (this.#all > 0 && this.#all + bytes > this.#most) {
       throw new RequestError('unavailable', 'The bodies of requests that are not answered yet take all the memory ' +
