@@ -16,6 +16,7 @@ COPY --from=build /app/dist/src ./dist/src
 COPY models ./models
 RUN mkdir -p /var/cache/fairlead /var/lib/fairlead && chown node:node /var/cache/fairlead /var/lib/fairlead
 USER node
+# Reachable from outside: without FAIRLEAD_API_KEYS or FAIRLEAD_ADMIN_KEYS the server warns, and refuses admin calls.
 ENV FAIRLEAD_HOST=0.0.0.0 FAIRLEAD_CACHE_DIR=/var/cache/fairlead FAIRLEAD_DATA_DIR=/var/lib/fairlead
 VOLUME /var/cache/fairlead /var/lib/fairlead
 EXPOSE 8000

@@ -114,6 +114,7 @@ const suites: Readonly<Record<string, Suite>> = {
   'ai-sdk': clientSuite('ai-sdk.test.js'),
   langchain: clientSuite('langchain.test.js'),
   'openai-python': openaiPython,
+  programs: clientSuite('programs.test.js'),
   compatcanary,
   'lm-eval': lmEval,
   schemathesis

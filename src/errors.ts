@@ -78,10 +78,20 @@ export const errorCodes = {
     type: 'invalid_request_error',
     meaning: 'The path exists, but not with this method.'
   },
+  request_timeout: {
+    status: 408,
+    type: 'invalid_request_error',
+    meaning: 'The request was not sent to its end within `--request-timeout-ms`.'
+  },
   body_too_large: {
     status: 413,
     type: 'invalid_request_error',
-    meaning: 'The body is larger than `--body-limit-bytes`.'
+    meaning: 'The body is larger than `--body-limit-bytes`, before it is decompressed or after.'
+  },
+  uri_too_long: {
+    status: 414,
+    type: 'invalid_request_error',
+    meaning: 'An id or a name in the path is longer than any there can be.'
   },
   unsupported_media_type: {
     status: 415,
@@ -103,6 +113,11 @@ export const errorCodes = {
     type: 'rate_limit_error',
     meaning: 'A limit of the key, or the queue, is full, or what is kept for it in memory has no room. Wait as ' +
       'long as `Retry-After` says.'
+  },
+  headers_too_large: {
+    status: 431,
+    type: 'invalid_request_error',
+    meaning: 'The request line and the headers have more bytes than the message says.'
   },
   request_cancelled: {
     status: 499,

@@ -1,5 +1,5 @@
 /** The server process: settings → listen → inference thread → ready; graceful end. */
-import { isLoopback } from './api/plugins/access.js'
+import { isLoopback } from './api/plugins/keys.js'
 import { buildApp } from './api/app.js'
 import { closeAllConnections } from './api/transport/web-sockets.js'
 import { Services } from './api/services.js'
@@ -25,7 +25,7 @@ export async function startServer (config: Config, onProgress: (message: string)
   const services = new Services(config, () => client)
   if (!isLoopback(config.host) && !services.keys.areNeeded) {
     onProgress(`warning: whoever reaches ${config.host} may use the server, since there are no API keys (api-keys, ` +
-      'api-keys-file)')
+      'api-keys-file); what needs the role admin is refused, since nobody has it (admin-keys)')
   }
   const app = await buildApp(services)
   const address = await app.listen({ host: config.host, port: config.port })

@@ -96,6 +96,11 @@ export const settings = {
     'total size in bytes of the requests that run or wait, of which one caller may have a quarter; further requests ' +
       'get 429', serverOnly),
   bodyLimitBytes: integer(2 << 20, [1024, 1 << 30], 'maximum request body size in bytes', serverOnly),
+  requestMemoryBytes: integer(Math.floor(memory / 8), [1 << 20, 2 ** 50],
+    'total size in bytes of the bodies of requests that are not answered yet, half of it per API key; default: an ' +
+      'eighth of memory', serverOnly),
+  requestTimeoutMs: integer(60000, [100, 3600000],
+    'time a client has to send a request, headers and body (ms)', serverOnly),
   maxWebSockets: integer(1024, [1, 1 << 20], 'maximum open WebSocket connections', serverOnly),
   maxRequestsPerSocket: integer(32, [1, 4096], 'maximum requests in flight per WebSocket', serverOnly),
   drainTimeoutMs: integer(30000, [0, 3600000],
@@ -136,7 +141,7 @@ export const settings = {
     'metric names: vllm uses vLLM’s names where it has the same metric',
     { ...serverOnly, choices: ['fairlead', 'vllm'] }),
   slowReaderTimeoutMs: integer(60000, [10, 3600000],
-    'disconnect a stream’s client that has read nothing for this long (ms)', serverOnly),
+    'disconnect a client that has read nothing of an answer for this long (ms)', serverOnly),
   webSocketPingMs: integer(30000, [10, 3600000],
     'WebSocket ping interval (ms); connections that miss a pong are closed', serverOnly),
   logFormat: text('auto', 'log format: json, text for people, or auto: text where the output is a terminal',

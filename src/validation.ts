@@ -32,7 +32,7 @@ export interface Rules {
   readonly description?: string
 }
 
-/** Characters of a value that an error tells. */
+/** Characters of what a caller chose that an error shows. */
 const maxShown = 200
 
 /** A value's JSON, whole where it is short; of a long one little more is written than is shown. */
@@ -49,11 +49,13 @@ function beginningOf (value: unknown): string {
   return isList ? `[${text}]` : `{${text}}`
 }
 
+/** A text that a caller chose, as much of it as an error shows. */
+const cut = (text: string): string => text.length > maxShown ? `${text.slice(0, maxShown)}…` : text
+
 /** The error for a value that breaks a rule: "PATH RULE; got VALUE". */
 export function refuse (path: string, rule: string, value: unknown): RequestError {
   const shown = value === undefined ? 'nothing' : beginningOf(value)
-  return new RequestError('invalid_request',
-    `${path} ${rule}; got ${shown.length > maxShown ? `${shown.slice(0, maxShown)}…` : shown}`, { param: path })
+  return new RequestError('invalid_request', `${cut(path)} ${rule}; got ${cut(shown)}`, { param: cut(path) })
 }
 
 /** Whether a value is an object, not a list. */
@@ -67,6 +69,8 @@ const mostFar = (meant: string): number => Math.max(2, meant.length / 3)
 export function nearestName (name: string, names: Iterable<string>): string | null {
   let best: string | null = null
   let least = Infinity
+  // What is longer than any name is near to none, and slow to compare.
+  if (name.length > 200) return null
   for (const one of names) {
     // A name may be as long as a body.
     if (Math.abs(name.length - one.length) > mostFar(one)) continue
@@ -79,8 +83,8 @@ export function nearestName (name: string, names: Iterable<string>): string | nu
 /** The error for a field that an object does not have, with the nearest that it has. */
 export function unknownField (path: string, name: string, known: readonly string[]): RequestError {
   const nearest = nearestName(name, known)
-  return new RequestError('invalid_request', `${path} is not a ` +
-    `field${nearest === null ? `; there are ${known.join(', ')}` : `; did you mean ${nearest}?`}`, { param: path })
+  return new RequestError('invalid_request', `${cut(path)} is not a ` +
+    `field${nearest === null ? `; there are ${known.join(', ')}` : `; did you mean ${nearest}?`}`, { param: cut(path) })
 }
 
 function describeRange (rules: Rules, noun: string): string {

@@ -8,20 +8,21 @@ import { models } from './models/models-route.js'
 import { health } from './operations/health-route.js'
 import { metrics } from './operations/metrics-route.js'
 import { installAccess } from './plugins/access.js'
-import { installErrorHandlers } from './plugins/error-handler.js'
-import { installHeaders, requestId } from './plugins/headers.js'
-import { installLogging } from './plugins/logging.js'
-import { refuseDeep } from './plugins/nesting-limit.js'
+import { installBodies } from './plugins/bodies.js'
+import { ConnectionErrors } from './plugins/connection-errors.js'
+import { installErrorHandlers, maxParameterLength, sendError, toRequestError } from './plugins/error-handler.js'
+import { firstHeaders, installHeaders, requestId } from './plugins/headers.js'
+import { installLogging, logRequest } from './plugins/logging.js'
 import { installOpenApi } from './plugins/openapi.js'
 import { logStream } from './plugins/text-log.js'
 import { installValidation } from './plugins/validation.js'
 import { responses } from './responses/responses-route.js'
 import { rewards } from './rewards/rewards-route.js'
 import { score } from './rewards/score-route.js'
-import { keepSchemaTexts } from './schemas/schema-text.js'
 import type { Services } from './services.js'
 import { stream } from './stream/stream-route.js'
 import { tokens } from './tokens/tokens-route.js'
+import { installSlowReaders } from './transport/slow-reader.js'
 import { installWebSockets } from './transport/web-sockets.js'
 
 /** What the server answers: a room each, as its paths begin. */
@@ -31,31 +32,34 @@ const rooms = [chatCompletions, completions, responses, embeddings, rewards, sco
 /** All routes of the server, not yet listening. */
 export async function buildApp (services: Services): Promise<FastifyInstance> {
   const { config } = services
+  const connectionErrors = new ConnectionErrors(services.metrics)
   const app = fastify({
     logger: { level: config.logLevel, stream: logStream(config) },
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: config.bodyLimitBytes,
-    exposeHeadRoutes: false,
     forceCloseConnections: 'idle',
-    genReqId: requestId
-  })
-  // Fastify reads text bodies too; a body that is not JSON is a mistake here.
-  app.removeContentTypeParser('text/plain')
-  // Clients name the content type of requests without a body, too.
-  const parseJson = app.getDefaultJsonParser('error', 'error')
-  app.addContentTypeParser<string>('application/json', { parseAs: 'string' }, (request, body, done) => {
-    if (body === '') done(null)
-    else {
-      parseJson(request, body, (error, value) => {
-        if (!error) keepSchemaTexts(body, value)
-        done(error, value)
-      })
+    genReqId: requestId,
+    routerOptions: { maxParamLength: maxParameterLength },
+    requestTimeout: config.requestTimeoutMs,
+    http: {
+      headersTimeout: config.requestTimeoutMs,
+      // How often Node looks for requests that take too long.
+      connectionsCheckingInterval: Math.min(config.requestTimeoutMs, 5000),
+      // Node's own refusal would have no body.
+      requireHostHeader: false
+    },
+    clientErrorHandler: (error, socket) => { connectionErrors.handle(error, socket) },
+    frameworkErrors (error, request, reply) {
+      logRequest(request, reply, services.metrics)
+      sendError(reply.headers(firstHeaders(request.id)), toRequestError(error))
     }
   })
   installLogging(app, services.metrics)
   installErrorHandlers(app)
   await installHeaders(app, config.corsOrigins)
-  app.addHook('preValidation', async ({ body }) => { refuseDeep(body) })
+  connectionErrors.install(app)
+  installSlowReaders(app, config.slowReaderTimeoutMs)
+  installBodies(app, config.bodyLimitBytes, config.requestMemoryBytes)
   installValidation(app)
   await installWebSockets(app, config.bodyLimitBytes)
   installAccess(app, config, services.keys)

@@ -2,7 +2,7 @@
  * What routes are given: the inference thread, the settings, profiles, keys and metrics, whether the server still takes
  * requests.
  */
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { ByteBudget } from './byte-budget.js'
 import type { Config } from '../settings.js'
 import { RequestError } from '../errors.js'
@@ -78,17 +78,13 @@ export class Services {
   get isDraining (): boolean { return this.#draining }
 
   /**
-   * Begins a request. @returns what ends it; may be called more than once
-   * @param reply is given headers that tell what is left of the caller's rates; null over a WebSocket
+   * Begins work for a request. @returns what ends it; may be called more than once
+   * @param drawsTokens whether it may generate, so that the caller's rate of tokens must not be used up
    * @throws RequestError rate_limit_exceeded at a limit of the caller
    */
-  begin (caller: Caller, reply: FastifyReply | null): () => void {
-    let release
-    try {
-      release = caller.take()
-    } finally {
-      reply?.headers(caller.rateHeaders)
-    }
+  begin (caller: Caller, drawsTokens = true): () => void {
+    if (drawsTokens) caller.checkTokens()
+    const release = caller.take()
     this.#running++
     let held = true
     return () => {
@@ -107,10 +103,12 @@ export class Services {
   /**
    * The events of a caller's generation, counted. Leaving the loop, or aborting the signal, ends the work. What was
    * drawn is the caller's, however it ends.
+   * @throws RequestError permission_denied for a priority that the caller may not have
    */
   generate (
     request: GenerateRequest, { caller, logEntry }: Requester, signal: AbortSignal
   ): AsyncGenerator<GenerationEvent, void, undefined> {
+    caller.checkPriority(request.priority ?? 0)
     const own = { ...request, cacheSalt: caller.saltOf(request.cacheSalt), caller: caller.turn }
     const observer = new GenerationObserver(this.metrics.of(request.model), logEntry)
     return observer.events(this.inference.generate(own, {

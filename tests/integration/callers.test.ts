@@ -1,82 +1,191 @@
-/** Several callers of one server: what one sends neither delays another nor changes its tokens, and is bounded. */
+/** What a caller may do to others: its limits, its priority, ids, what it does not read, who is an admin. */
 import assert from 'node:assert/strict'
-import { after, before, test } from 'node:test'
+import { createHash } from 'node:crypto'
+import { once } from 'node:events'
+import { request } from 'node:http'
+import { afterEach, test } from 'node:test'
+import { WebSocket } from 'ws'
+import { RawClient } from '../helpers/raw-client.js'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
 
-const keys = { many: 'many-key-0123456789', one: 'one-key-01234567890' }
-const as = (caller: keyof typeof keys): Record<string, string> => ({ authorization: `Bearer ${keys[caller]}` })
+const servers: TinyServer[] = []
+async function start (...args: Parameters<typeof tinyServer>): Promise<TinyServer> {
+  const server = await tinyServer(...args)
+  servers.push(server)
+  return server
+}
+afterEach(async () => { for (const server of servers.splice(0)) await server.close() })
 
-let server: TinyServer
-before(async () => {
-  server = await tinyServer({
-    apiKeys: Object.values(keys).join(),
-    // 2,048 tokens: four of the prompts below at a time.
-    kvCacheBytes: String(1 << 20),
-    maxPromptTokensPerRequest: '40000',
-    maxPendingRequestBytes: String(2 << 20),
-    bodyLimitBytes: String(4 << 20)
+const chat = { model: 'tiny', messages: [{ role: 'user', content: 'hi' }], max_tokens: 4 }
+const bearer = (key: string): Record<string, string> => ({ authorization: `Bearer ${key}` })
+
+/** Keys of these names, each with limits; the key is the name, repeated. */
+const keyOf = (name: string): string => `key-of-${name}-key-of-${name}`
+const keysFile = (keys: Record<string, object>): string => JSON.stringify(Object.entries(keys).map(([name, limits]) =>
+  ({ name, sha256: createHash('sha256').update(keyOf(name)).digest('hex'), ...limits })))
+
+test('every endpoint counts against the key’s requests', async () => {
+  const routes = [['POST', '/tokenize', { prompt: 'a' }], ['POST', '/detokenize', { tokens: [5] }],
+    ['GET', '/tokenizer_info'], ['GET', '/v1/models'], ['GET', '/v1/models/tiny'], ['GET', '/v1/rewards'],
+    ['GET', '/v1/rewards/length'], ['HEAD', '/v1/models'], ['POST', '/v1/chat/completions', chat],
+    ['POST', '/v1/chat/completions', {}], ['POST', '/v1/completions', { model: 'tiny', prompt: 'a', max_tokens: 1 }],
+    ['POST', '/v1/embeddings', { model: 'tiny', input: 'a' }], ['POST', '/v1/responses', { model: 'tiny', input: 'a' }],
+    ['GET', '/v1/responses/none'], ['POST', '/v1/responses/none/cancel'], ['DELETE', '/v1/responses/none'],
+    ['GET', '/v1/chat/completions/none'], ['GET', '/metrics'], ['GET', '/v1/feedback'],
+    ['POST', '/v1/rewards/score', { model: 'tiny', reward: 'length', input: [{ prompt: 'a', response: 'b' }] }],
+    ['POST', '/v1/rerank', { model: 'length', query: 'a', documents: ['b'] }], ['GET', '/v1/stream']] as const
+  const names = routes.map((_, index) => `k${index}`)
+  const server = await start({ apiKeysFile: 'FOLDER/each.json' },
+    { 'each.json': keysFile(Object.fromEntries(names.map(name => [name, { requests_per_minute: 2 }]))) })
+  await Promise.all(routes.map(async ([method, path, body], index) => {
+    const statuses: number[] = []
+    for (let count = 0; count < 3; count++) {
+      const { status, headers } = await fetch(`${server.address}${path}`, {
+        method,
+        headers: { ...bearer(keyOf(names[index]!)), ...(body ? { 'content-type': 'application/json' } : {}) },
+        ...(body ? { body: JSON.stringify(body) } : {})
+      })
+      statuses.push(status)
+      assert.equal(headers.get('x-ratelimit-limit-requests'), '2', path)
+    }
+    assert.deepEqual(statuses.map(status => status === 429), [false, false, true], `${method} ${path}: ${statuses}`)
+  }))
+  assert.equal((await fetch(`${server.address}/health`)).status, 200)
+})
+
+test('messages of a socket count as requests', async () => {
+  const server = await start({ apiKeysFile: 'FOLDER/socket.json' },
+    { 'socket.json': keysFile({ me: { requests_per_minute: 3 } }) })
+  const socket = new WebSocket(`${server.address.replace('http', 'ws')}/v1/stream`, { headers: bearer(keyOf('me')) })
+  const messages: Array<Record<string, any>> = []
+  socket.on('message', data => { messages.push(JSON.parse(String(data))) })
+  await once(socket, 'open')
+  for (const id of ['a', 'b', 'c']) socket.send(JSON.stringify({ type: 'create', id, request: chat }))
+  const refused = (): unknown => messages.find(({ status }) => status === 429)?.['id']
+  while (refused() === undefined) await once(socket, 'message')
+  assert.equal(refused(), 'c')
+  socket.terminate()
+})
+
+test('who tokenises is bounded as others are, and needs no tokens left', async () => {
+  const server = await start({ apiKeysFile: 'FOLDER/tokens.json' },
+    { 'tokens.json': keysFile({ me: { tokens_per_minute: 1 } }) })
+  const key = bearer(keyOf('me'))
+  assert.equal((await server.post('/v1/chat/completions', { ...chat, ignore_eos: true }, key)).status, 200)
+  assert.equal((await server.post('/v1/chat/completions', chat, key)).status, 429)
+  assert.equal((await server.post('/tokenize', { prompt: 'a' }, key)).status, 200)
+})
+
+test('a priority before others’ needs the role admin, over every way', async () => {
+  const server = await start({ apiKeys: keyOf('user'), adminKeys: keyOf('admin') })
+  const [user, admin] = [bearer(keyOf('user')), bearer(keyOf('admin'))]
+  const asks = [['/v1/chat/completions', chat],
+    ['/v1/completions', { model: 'tiny', prompt: ['a', 'b'], max_tokens: 1 }],
+    ['/v1/responses', { model: 'tiny', input: 'a', max_output_tokens: 1 }]] as const
+  for (const [path, body] of asks) {
+    for (const more of [{}, { stream: true }]) {
+      const { status, json } = await server.post(path, { ...body, ...more, priority: -1 }, user)
+      assert.deepEqual([status, json['error'].code, json['error'].param], [403, 'permission_denied', 'priority'], path)
+    }
+    assert.equal((await server.post(path, { ...body, priority: 5 }, user)).status, 200)
+    assert.equal((await server.post(path, { ...body, priority: -1000 }, admin)).status, 200)
+  }
+  for (const [path, message] of [['/v1/stream', { type: 'create', id: 'a', request: { ...chat, priority: -1 } }],
+    ['/v1/responses', { type: 'response.create', model: 'tiny', input: 'a', priority: -1 }]] as const) {
+    const socket = new WebSocket(`${server.address.replace('http', 'ws')}${path}`, { headers: user })
+    await once(socket, 'open')
+    socket.send(JSON.stringify(message))
+    assert.equal(JSON.parse(String((await once(socket, 'message'))[0])).error.param, 'priority')
+    socket.terminate()
+  }
+})
+
+test('an id on a socket has 128 characters at most', async () => {
+  const server = await start({})
+  const socket = new WebSocket(`${server.address.replace('http', 'ws')}/v1/stream`)
+  await once(socket, 'open')
+  for (const id of ['x'.repeat(129), 'x'.repeat(500_000), '', 5]) {
+    socket.send(JSON.stringify({ type: 'create', id, request: chat }))
+    const [data] = await once(socket, 'message')
+    assert.ok(String(data).length < 1000)
+    const { error, ...event } = JSON.parse(String(data))
+    assert.deepEqual([event.id, error.code, error.param], [null, 'invalid_request', 'id'])
+  }
+  socket.send(JSON.stringify({ type: 'create', id: 'x'.repeat(128), request: chat }))
+  assert.equal(JSON.parse(String((await once(socket, 'message'))[0])).type, 'created')
+  socket.terminate()
+})
+
+test('names of fields are told in part where they are long', async () => {
+  const server = await start({})
+  const name = 'x'.repeat(1_000_000)
+  for (const [path, body] of [['/tokenize', { prompt: 'a', [name]: 1 }], ['/v1/feedback', { [name]: 1 }],
+    ['/v1/chat/completions', { ...chat, alignment: { [name]: 1 } }]] as const) {
+    const { status, json } = await server.post(path, body)
+    if (status !== 200) assert.ok(JSON.stringify(json).length < 4000, path)
+  }
+})
+
+test('bodies that are on their way are bounded in bytes, per caller and in all', async () => {
+  const server = await start({
+    requestMemoryBytes: String(4 << 20), apiKeys: `${keyOf('one')},${keyOf('two')},${keyOf('three')}`
   })
-})
-after(() => server.close())
-
-const plain = { model: 'tiny', messages: [{ role: 'user', content: 'the an in' }], max_tokens: 8, seed: 3 }
-const prompts = (count: number, tokens: number): number[][] =>
-  Array.from({ length: count }, (_, index) => Array.from({ length: tokens }, (_, at) => 3 + (index * 7 + at) % 250))
-const ofMany = { model: 'tiny', prompt: prompts(64, 300), max_tokens: 200, seed: 5, ignore_eos: true }
-
-test('a plain chat is answered while somebody’s prompts are read, and both get the tokens they get alone', async () => {
-  const text = ({ json }: { json: Record<string, any> }): unknown => json['choices'].map((choice: any) =>
-    choice.message?.content ?? choice.text)
-  const alone = text(await server.post('/v1/chat/completions', plain, as('one')))
-  const first = text(await server.post('/v1/completions', { ...ofMany, prompt: ofMany.prompt[0] }, as('many')))
-  let isDone = false
-  const busy = server.post('/v1/completions', ofMany, as('many')).then(answer => { isDone = true; return answer })
-  for (let asked = 0; asked < 3; asked++) {
-    assert.deepEqual(text(await server.post('/v1/chat/completions', plain, as('one'))), alone)
-    assert.equal((await server.post('/tokenize', { prompt: 'the' }, as('one'))).status, 200)
+  const begun = (name: string): RawClient => new RawClient(server.address).write('POST /tokenize HTTP/1.1\r\n' +
+    'Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 1048576\r\n' +
+    `Authorization: Bearer ${keyOf(name)}\r\n\r\n{`)
+  /** What the one that is answered gets. */
+  const refused = async (clients: readonly RawClient[]): Promise<unknown> => {
+    const { status, body } = await Promise.any(clients.map(client => client.answer()))
+    return [status, JSON.parse(body).error.code]
   }
-  assert.equal(isDone, false)
-  assert.deepEqual([(text(await busy) as string[])[0]], first)
+  const ones = ['one', 'one', 'one'].map(begun)
+  assert.deepEqual(await refused(ones), [429, 'rate_limit_exceeded'])
+  const others = ['two', 'three', 'two'].map(begun)
+  assert.deepEqual(await refused(others), [503, 'unavailable'])
+  for (const { socket } of [...ones, ...others]) socket.destroy()
+  const answered = async (): Promise<boolean> =>
+    (await server.post('/tokenize', { prompt: 'a' }, bearer(keyOf('three')))).status === 200
+  while (!await answered());
 })
 
-test('prompt tokens of a request have a ceiling, however they are spread over its prompts', async () => {
-  for (const [path, field, param] of [['/v1/completions', 'prompt', 'prompt'], ['/v1/embeddings', 'input', 'input']]) {
-    const rest = field === 'prompt' ? { max_tokens: 1 } : {}
-    const ask = (count: number): Promise<{ status: number, json: Record<string, any> }> =>
-      server.post(path!, { model: 'tiny', [field!]: prompts(count, 400), ...rest }, as('many'))
-    const { status, json: { error } } = await ask(101)
-    assert.deepEqual([status, error.code, error.param], [400, 'budget_exceeded', param])
-    assert.match(error.message, /40000 prompt tokens \(max-prompt-tokens-per-request\)/)
-    assert.equal((await ask(4)).status, 200)
+test('probes are answered under any Host', async () => {
+  const server = await start({ allowedHosts: 'fairlead.test' })
+  for (const [path, status] of [['/health', 200], ['/ping', 200], ['/ready', 200], ['/metrics', 200],
+    ['/v1/models', 403]] as const) {
+    for (const host of ['10.0.0.7:8000', 'evil.test', '[fd00::7]:8000']) {
+      const sent = request(`${server.address}${path}`, { headers: { host } }).end()
+      const [response] = await once(sent, 'response')
+      response.resume()
+      assert.equal(response.statusCode, status, `${path} ${host}`)
+    }
   }
 })
 
-test('text that the context has no room for is refused by its bytes', async () => {
-  const content = 'a'.repeat(512 * 13 + 1)
-  const bodies = {
-    '/tokenize': [{ prompt: content }, 'prompt'],
-    '/v1/embeddings': [{ model: 'tiny', input: ['a', content] }, 'input[1]'],
-    '/v1/chat/completions': [{ ...plain, messages: [{ role: 'user', content }] }, 'messages'],
-    '/v1/completions': [{ model: 'tiny', prompt: content }, 'prompt'],
-    '/v1/rewards/score': [
-      { model: 'tiny', reward: 'length', input: [{ prompt: 'a', answer: content }] }, 'input[0]'],
-    '/v1/responses': [{ model: 'tiny', input: content, truncation: 'auto' }, 'messages']
-  } as const
-  for (const [path, [body, param]] of Object.entries(bodies)) {
-    const { status, json: { error } } = await server.post(path, body, as('many'))
-    assert.deepEqual([status, error?.code, error?.param], [400, 'context_length_exceeded', param], path)
-    assert.match(error.message, /6656 bytes of text/)
-  }
+test('a server that other machines reach, without keys, says so at its start and has no admin', async () => {
+  const server = await start({ host: '0.0.0.0' })
+  assert.ok(server.said.some(line => /warning: .* there are no API keys .* role admin is refused/.test(line)))
+  const { status, json } = await server.post('/v1/rewards/fit', {})
+  assert.deepEqual([status, json['error'].code], [403, 'permission_denied'])
+  assert.match(json['error'].message, /needs an API key with the role admin; .* \(admin-keys, api-keys-file\)/)
+  assert.equal((await server.post('/v1/chat/completions', chat)).status, 200)
 })
 
-test('requests that run hold bounded bytes for one caller; another’s are let in', async () => {
-  // The quarter is 512 KB: a third of it is taken by these, each of the others takes more than 1 KB.
-  const busy = server.post('/v1/completions', ofMany, as('many'))
-  const long = { ...plain, prediction: { type: 'content', content: 'x'.repeat(1000) } }
-  const refused = await Promise.all(Array.from({ length: 400 }, () =>
-    server.post('/v1/chat/completions', long, as('many'))))
-  const codes = new Set(refused.filter(({ status }) => status !== 200).map(({ json }) => json['error'].code))
-  assert.deepEqual([...codes], ['rate_limit_exceeded'])
-  assert.equal((await server.post('/v1/chat/completions', plain, as('one'))).status, 200)
-  assert.equal((await busy).status, 200)
+test('answers that are not read are ended', async () => {
+  const server = await start({ slowReaderTimeoutMs: '200' })
+  const client = new RawClient(server.address)
+  client.socket.pause()
+  // More than the buffers between hold.
+  client.write('GET /openapi.json HTTP/1.1\r\nHost: localhost\r\n\r\n'.repeat(100))
+  const ended = 'http_requests_total{handler="/openapi.json",method="GET",status="499"} 1'
+  while (!(await (await fetch(`${server.address}/metrics`)).text()).includes(ended));
+  client.socket.destroy()
+})
+
+test('a socket that answers pings without reading is closed', async () => {
+  const server = await start({ webSocketPingMs: '100' })
+  const socket = new WebSocket(`${server.address.replace('http', 'ws')}/v1/stream`, { autoPong: false })
+  await once(socket, 'open')
+  const pongs = setInterval(() => { socket.pong() }, 10)
+  await once(socket, 'close')
+  clearInterval(pongs)
 })

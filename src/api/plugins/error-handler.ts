@@ -1,23 +1,46 @@
 /**
- * Every error as OpenAI's body: ours as they are, Fastify's translated, the rest a plain 500 whose cause is in the log.
+ * Every error as OpenAI's body: ours as they are, Fastify's and Node's translated, the rest a plain 500 whose cause is
+ * in the log.
  */
+import { maxHeaderSize } from 'node:http'
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
-import { RequestError, type ErrorCode } from '../../errors.js'
+import { RequestError } from '../../errors.js'
 
-const fastifyCodes: Readonly<Record<string, readonly [ErrorCode, string]>> = {
-  FST_ERR_CTP_INVALID_JSON_BODY: ['invalid_request', 'The body must be JSON; it cannot be parsed'],
-  FST_ERR_CTP_BODY_TOO_LARGE: ['body_too_large', 'The body is larger than body-limit-bytes allows'],
-  FST_ERR_CTP_INVALID_MEDIA_TYPE: ['unsupported_media_type', 'The body must have content-type application/json']
+/** A body that is larger than the settings allow, before it is decompressed or after. */
+export const bodyTooLarge = (): RequestError =>
+  new RequestError('body_too_large', 'The body is larger than body-limit-bytes allows')
+
+/** A path or a query that cannot be decoded. */
+export const badUrl = (): RequestError =>
+  new RequestError('invalid_request', 'The path and the query must be percent-encoded UTF-8: % itself is %25')
+
+/** Longest part of a path that is one of its parameters, characters. */
+export const maxParameterLength = 256
+
+/** Errors of Fastify and of Node's HTTP parser. */
+const translations: Readonly<Record<string, () => RequestError>> = {
+  FST_ERR_CTP_BODY_TOO_LARGE: bodyTooLarge,
+  FST_ERR_CTP_INVALID_MEDIA_TYPE: () =>
+    new RequestError('unsupported_media_type', 'The body must have content-type application/json'),
+  FST_ERR_BAD_URL: badUrl,
+  FST_ERR_MAX_PARAM_LENGTH: () => new RequestError('uri_too_long',
+    `An id or a name in a path may have ${maxParameterLength} characters; this one has more`),
+  HPE_HEADER_OVERFLOW: () => new RequestError('headers_too_large',
+    `The request line and the headers may have ${maxHeaderSize} bytes; they have more`),
+  HPE_CHUNK_EXTENSIONS_OVERFLOW: () => new RequestError('body_too_large',
+    'The extensions of the body’s chunks are too long'),
+  ERR_HTTP_REQUEST_TIMEOUT: () => new RequestError('request_timeout',
+    'The request was not sent within request-timeout-ms')
 }
 
 /** An error as callers see it. */
 export function toRequestError (error: unknown): RequestError {
   if (error instanceof RequestError) return error
   const { code, statusCode, message } = error as Partial<FastifyError>
-  const known = fastifyCodes[code ?? '']
-  if (known) {
-    return new RequestError(known[0], code === 'FST_ERR_CTP_INVALID_JSON_BODY' ? `${known[1]} (${message})` : known[1])
-  }
+  const known = translations[code ?? '']
+  if (known) return known()
+  // Errors of Node's parser.
+  if (code?.startsWith('HPE_')) return new RequestError('invalid_request', `The request is not HTTP/1.1 (${message})`)
   if (statusCode !== undefined && statusCode >= 400 &&
       statusCode < 500) return new RequestError('invalid_request', message ?? 'the request cannot be read')
   return new RequestError('internal_error', 'The server had an error while processing the request', { cause: error })

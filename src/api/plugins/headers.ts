@@ -17,10 +17,14 @@ export function requestId ({ headers }: Pick<IncomingMessage, 'headers'>): strin
   return typeof given === 'string' && plainId.test(given) ? given : `req_${randomUUID()}`
 }
 
+/** The headers that are known before a request is answered. */
+export const firstHeaders = (id: string): Record<string, string> =>
+  ({ 'x-request-id': id, 'x-content-type-options': 'nosniff' })
+
 /** To be called before keys are asked for: a browser's preflight request has none. */
 export async function installHeaders (app: FastifyInstance, corsOrigins: readonly string[]): Promise<void> {
   app.addHook('onRequest', async (request, reply) => {
-    reply.header('x-request-id', request.id).header('x-content-type-options', 'nosniff')
+    reply.headers(firstHeaders(request.id))
   })
   app.addHook('onSend', async (_, reply) => {
     reply.header('openai-processing-ms', Math.round(reply.elapsedTime))
@@ -28,7 +32,7 @@ export async function installHeaders (app: FastifyInstance, corsOrigins: readonl
   if (corsOrigins.length === 0) return
   await app.register(cors, {
     origin: corsOrigins.includes('*') ? '*' : [...corsOrigins],
-    methods: ['GET', 'POST', 'DELETE'],
+    methods: ['GET', 'HEAD', 'POST', 'DELETE'],
     exposedHeaders: ownHeaders,
     maxAge: 600
   })

@@ -1,7 +1,8 @@
 /**
  * Who calls: API keys, kept as SHA-256 hashes, with a role, a part of the prefix cache of their own and limits:
  * requests at a time, requests and generated tokens a minute. Without keys everybody is the same caller, without
- * limits; whose turn it is then goes by address.
+ * limits; whose turn it is goes by address then, and the role admin is theirs only where nobody can call from another
+ * machine.
  */
 import { createHash, timingSafeEqual } from 'node:crypto'
 import { Type, type TInteger, type TNull, type TUnion } from 'typebox'
@@ -84,29 +85,40 @@ export class Caller {
   /** Salt of a request's cached prompts: no two callers share any. */
   saltOf (requestSalt: string): string { return this.#salt === '' ? requestSalt : `${this.#salt}:${requestSalt}` }
 
-  /** @throws RequestError rate_limit_exceeded where a rate is used up */
-  #checkRates (): void {
-    for (const [what, rate] of Object.entries(this.#rates)) {
-      const wait = rate?.waitMs ?? 0
-      if (wait > 0) {
-        throw new RequestError('rate_limit_exceeded', `the API key ${this.name} may have ${rate!.limit} ` +
-          `${what === 'tokens' ? 'generated tokens' : what} a minute; try again in ${durationText(wait)}`,
-        { retryAfterMs: wait })
-      }
-    }
+  /** @throws RequestError permission_denied for a priority that would put others behind, unless it is an admin's */
+  checkPriority (priority: number): void {
+    if (priority >= 0 || this.role === 'admin') return
+    throw new RequestError('permission_denied',
+      `priority must be 0 or more without the role admin; got ${priority}`, { param: 'priority' })
   }
 
+  /** @throws RequestError rate_limit_exceeded where a rate is used up */
+  #checkRate (rate: RateLimit | null, what: string): void {
+    const wait = rate?.waitMs ?? 0
+    if (wait === 0) return
+    throw new RequestError('rate_limit_exceeded',
+      `the API key ${this.name} may have ${rate!.limit} ${what} a minute; try again in ${durationText(wait)}`,
+      { retryAfterMs: wait })
+  }
+
+  /** Counts a request, whatever it asks for. @throws RequestError rate_limit_exceeded where its rate is used up */
+  countRequest (): void {
+    this.#checkRate(this.#rates.requests, 'requests')
+    this.#rates.requests?.spend(1)
+  }
+
+  /** @throws RequestError rate_limit_exceeded where the rate of generated tokens is used up */
+  checkTokens (): void { this.#checkRate(this.#rates.tokens, 'generated tokens') }
+
   /**
-   * Begins a request. @returns what ends it; may be called more than once
-   * @throws RequestError rate_limit_exceeded at a limit
+   * Begins work for a request. @returns what ends it; may be called more than once
+   * @throws RequestError rate_limit_exceeded where as much runs as may run at a time
    */
   take (): () => void {
     if (this.#maxRequests !== null && this.#running >= this.#maxRequests) {
       throw new RequestError('rate_limit_exceeded',
         `the API key ${this.name} may run ${this.#maxRequests} requests at a time`, { retryAfterMs: 1000 })
     }
-    this.#checkRates()
-    this.#rates.requests?.spend(1)
     this.#running++
     let held = true
     return () => {
@@ -159,14 +171,18 @@ function keysOfSetting (keys: readonly string[], setting: string, role: Role, mo
   })
 }
 
-/** The keys that the settings name; with none of them, anyone is let in as admin. */
+/** Whether an address can be reached from this machine only. */
+export const isLoopback = (host: string): boolean => host === 'localhost' || host === '::1' || host.startsWith('127.')
+
+/** The keys that the settings name; with none of them, anyone is let in, on loopback as admin. */
 export class Keys {
   readonly #keys: readonly Key[]
-  readonly #anyone = new Caller('anyone', 'admin', '', noLimits)
+  readonly #anyone: Caller
 
   /** @throws RequestError for a file that cannot be read, short keys, names or keys that are given twice */
-  constructor (config: Pick<Config, 'apiKeys' | 'adminKeys' | 'apiKeysFile' | 'maxRequestsPerKey'
+  constructor (config: Pick<Config, 'host' | 'apiKeys' | 'adminKeys' | 'apiKeysFile' | 'maxRequestsPerKey'
     | 'requestsPerMinutePerKey' | 'tokensPerMinutePerKey'>) {
+    this.#anyone = new Caller('anyone', isLoopback(config.host) ? 'admin' : 'inference', '', noLimits)
     const [requests, requestsPerMinute, tokensPerMinute] = [
       config.maxRequestsPerKey, config.requestsPerMinutePerKey, config.tokensPerMinutePerKey
     ].map(most => most === 0 ? null : most) as [number | null, number | null, number | null]

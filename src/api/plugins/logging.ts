@@ -13,7 +13,7 @@ declare module 'fastify' {
 const clientClosedRequest = 499
 
 /** What probes and scrapers ask every few seconds: logged at level debug. */
-const probes: readonly string[] = ['/health', '/ping', '/ready', '/metrics']
+export const probes: readonly string[] = ['/health', '/ping', '/ready', '/metrics']
 
 /** How a request ended. */
 interface Outcome {
@@ -78,22 +78,25 @@ function outcomeOf ({ ws }: FastifyRequest, { raw, statusCode }: FastifyReply): 
   return ws ? { status: 101, isDisconnected: false } : { status: clientClosedRequest, isDisconnected: true }
 }
 
-/** Gives every request its entry, and counts it for the metrics. To be called before any other hook. */
+/** Gives a request its entry, and counts it for the metrics. */
+export function logRequest (request: FastifyRequest, reply: FastifyReply, metrics: Metrics): void {
+  const { method, url, routeOptions } = request
+  const level = probes.includes(routeOptions.url ?? '') ? 'debug' : 'info'
+  request.logEntry = new LogEntry(fields => {
+    const caller = request.caller ? { caller: request.caller.name } : {}
+    request.log[level]({ method, url, ...fields, ...caller }, messageOf(fields))
+  })
+  // Fastify runs onResponse for responses that were written to their end only, and onRequestAbort only while the body
+  // is still being read.
+  reply.raw.once('close', () => {
+    const outcome = outcomeOf(request, reply)
+    metrics.answered(routeOptions.url ?? 'none', method, outcome.status)
+    request.logEntry.close(outcome)
+  })
+}
+
+/** To be called before any other hook. */
 export function installLogging (app: FastifyInstance, metrics: Metrics): void {
   app.decorateRequest('logEntry', null as unknown as LogEntry)
-  app.addHook('onRequest', async (request, reply) => {
-    const { method, url, routeOptions } = request
-    const level = probes.includes(routeOptions.url ?? '') ? 'debug' : 'info'
-    request.logEntry = new LogEntry(fields => {
-      const caller = request.caller ? { caller: request.caller.name } : {}
-      request.log[level]({ method, url, ...fields, ...caller }, messageOf(fields))
-    })
-    // Fastify runs onResponse for responses that were written to their end only, and onRequestAbort only while the body
-    // is still being read.
-    reply.raw.once('close', () => {
-      const outcome = outcomeOf(request, reply)
-      metrics.answered(routeOptions.url ?? 'none', method, outcome.status)
-      request.logEntry.close(outcome)
-    })
-  })
+  app.addHook('onRequest', async (request, reply) => { logRequest(request, reply, metrics) })
 }

@@ -5,6 +5,7 @@
 import type { FastifyInstance } from 'fastify'
 import type { TObject } from 'typebox'
 import type { Checker } from '../../checker.js'
+import { badUrl } from './error-handler.js'
 
 /** Names of ignored fields, by the checked object that they were left out of. */
 const ignoredIn = new WeakMap<object, readonly string[]>()
@@ -51,8 +52,18 @@ export function shownNames (names: readonly string[], write = (name: string): st
   return shown
 }
 
+/** What a query's escapes stand for is text: Fastify would take those that are not UTF-8 as they are. */
+function checkQuery (url: string): void {
+  try {
+    decodeURIComponent(url.slice(url.indexOf('?') + 1))
+  } catch {
+    throw badUrl()
+  }
+}
+
 /** To be called before the routes. */
 export function installValidation (app: FastifyInstance): void {
+  app.addHook('onRequest', async ({ url }) => { checkQuery(url) })
   app.addHook('preHandler', async ({ body, query }, reply) => {
     // A query that no checker has read is read by nobody.
     const names =

@@ -1,5 +1,5 @@
 /** What every way to `/v1/responses` has in common: a request goes on from a kept response, and is kept itself. */
-import type { FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyRequest } from 'fastify'
 import { RequestError } from '../../errors.js'
 import { refuse } from '../../validation.js'
 import { BackgroundResponse } from './background-response.js'
@@ -58,14 +58,14 @@ export function keptFormatter (
  * Starts a response that goes on when its client disconnects. It counts among the caller's requests until it has ended.
  */
 export function startInBackground (
-  request: ResponseRequest, services: Services, httpRequest: FastifyRequest, reply: FastifyReply
+  request: ResponseRequest, services: Services, httpRequest: FastifyRequest
 ): BackgroundResponse {
   const { caller, log, logEntry } = httpRequest
   const { responses } = services
   const inputBytes = keptText(request.input).length
   responses.checkConversation(inputBytes)
   const formatter = new ResponseFormatter(request)
-  const release = services.begin(caller, reply)
+  const release = services.begin(caller)
   const background = new BackgroundResponse(request, formatter)
   const hold = (bytes: number): void => { responses.hold(caller, formatter.id, bytes) }
   responses.begin(caller, formatter.id, background)

@@ -72,7 +72,7 @@ function create (app: FastifyInstance, services: Services): void {
         events: signal => services.generate(parsed.generate, request, signal)
       })
     }
-    const background = startInBackground(parsed, services, request, reply)
+    const background = startInBackground(parsed, services, request)
     if (!parsed.stream) return background.kept.response
     const how = sending(reply, services)
     await sendStream(reply, background.read(-1, how.signal), how)

@@ -61,7 +61,7 @@ export const drawingFields = {
     minimum: -1000,
     maximum: 1000,
     default: 0,
-    description: 'where requests wait for memory, those with a lower one start first'
+    description: 'where requests wait for memory, those with a lower one start first; below 0 needs the role admin'
   }),
   alignment: nullable(checkedApart<object>(alignmentSchema, 'object'),
     { default: null, description: 'guidance: see the table of strategies' })

@@ -12,6 +12,9 @@ import { chatCompletionBody, parseChatCompletion } from '../chat/chat-completion
 import type { Requester, Services } from '../services.js'
 import { chatEvents } from '../chat/stored-completions.js'
 
+/** Every event carries the id of its request. */
+const maxIdLength = 128
+
 /** One socket that speaks it. */
 export class StreamConnection {
   readonly #socket: JsonSocket
@@ -25,8 +28,9 @@ export class StreamConnection {
 
   #receive (message: Message): void {
     const { id, type, request } = message
-    if (typeof id !== 'string' ||
-        id === '') return this.#socket.sendError(refuse('id', 'must be a text', id), { id: null })
+    if (typeof id !== 'string' || id === '' || id.length > maxIdLength) {
+      return this.#socket.sendError(refuse('id', `must be a string of 1 to ${maxIdLength} characters`, id), { id: null })
+    }
     try {
       if (type === 'cancel') this.#cancel(id)
       else if (type === 'create') this.#create(id, request)

@@ -43,6 +43,8 @@ export async function sendStream (
   reply: FastifyReply, chunks: AsyncIterable<object>, { services, signal, formatter }: Sending
 ): Promise<void> {
   const open = (): EventStream => new EventStream(reply, services.config.slowReaderTimeoutMs)
+  // Of a stream HEAD has the headers only.
+  if (reply.request.method === 'HEAD') return open().end()
   let frames: EventStream | null = null
   try {
     for await (const chunk of chunks) await (frames ??= open()).send(chunk, signal)
@@ -64,7 +66,7 @@ export async function sendStream (
 export async function answer<E> (
   request: FastifyRequest, reply: FastifyReply, answering: Answering<E>
 ): Promise<unknown> {
-  const release = answering.services.begin(request.caller, reply)
+  const release = answering.services.begin(request.caller)
   reply.raw.once('close', release)
   const signal = disconnectSignal(reply)
   try {

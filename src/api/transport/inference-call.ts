@@ -7,15 +7,18 @@ import type { Calls } from '../../serving/calls.js'
 import type { Services } from '../services.js'
 import { disconnectSignal } from './disconnect.js'
 
-/** Questions that take the model's time. */
-type CountedCall = 'score' | 'adapt' | 'suggest' | 'embed'
+/** Questions that callers ask over HTTP. */
+type CountedCall = 'score' | 'adapt' | 'suggest' | 'embed' | 'tokenize' | 'detokenize' | 'tokenizerInfo'
+
+/** Those that take none of the model's time, so that who has no more tokens may ask them. */
+const free: readonly CountedCall[] = ['tokenize', 'detokenize', 'tokenizerInfo']
 
 /** @throws RequestError */
 export async function callInference<N extends CountedCall> (
   services: Services, name: N, asked: Calls[N]['request'], { caller }: Pick<FastifyRequest, 'caller'>,
   reply: FastifyReply
 ): Promise<Calls[N]['answer']> {
-  const release = services.begin(caller, reply)
+  const release = services.begin(caller, !free.includes(name))
   const signal = disconnectSignal(reply)
   const salted = 'cacheSalt' in asked ? { ...asked, cacheSalt: caller.saltOf(asked.cacheSalt) } : asked
   const own = { ...salted, caller: caller.turn }

@@ -2,15 +2,15 @@
  * One WebSocket of JSON messages: pings, no faster than its reader reads, a bound of requests in flight, all of which
  * end with it. What the messages mean is up to its user.
  */
+import { randomBytes } from 'node:crypto'
 import type { WebSocket } from '@fastify/websocket'
 import type { FastifyRequest } from 'fastify'
 import { RequestError, requestCancelled } from '../../errors.js'
 import { isObject } from '../../validation.js'
 import { reportedError, toRequestError } from '../plugins/error-handler.js'
 import { messageLogEntry } from '../plugins/logging.js'
-import { refuseDeep } from '../plugins/nesting-limit.js'
-import { keepSchemaTexts } from '../schemas/schema-text.js'
 import type { Requester, Services } from '../services.js'
+import { readJson } from './read-json.js'
 
 /** Bytes that may wait to be sent before events wait too. */
 const maxBufferedBytes = 1 << 20
@@ -30,7 +30,8 @@ export class JsonSocket {
   readonly #ping: NodeJS.Timeout
   /** Bytes of the message that is being received. */
   #received = 0
-  #alive = true
+  /** What the last ping carried, until the client has sent it back; null then. */
+  #pinged: Buffer | null = null
 
   /**
    * Listens at once: a message that comes with the handshake would be lost otherwise.
@@ -47,21 +48,22 @@ export class JsonSocket {
     socket.on('message', data => {
       this.#received = (data as Buffer).length
       try {
-        receive(parseMessage(String(data)))
+        receive(parseMessage(data as Buffer, services.config.bodyLimitBytes))
       } catch (error) {
         this.sendError(error)
       }
     })
-    socket.on('pong', () => { this.#alive = true })
+    socket.on('pong', data => { if (this.#pinged?.equals(data)) this.#pinged = null })
     socket.on('close', () => { this.#end() })
     socket.on('error', () => { socket.terminate() })
     this.#ping = setInterval(() => { this.#checkAlive() }, services.config.webSocketPingMs)
   }
 
+  /** A ping is answered by who has read all that was sent before it: it carries what nobody can guess. */
   #checkAlive (): void {
-    if (!this.#alive) return this.#socket.terminate()
-    this.#alive = false
-    this.#socket.ping()
+    if (this.#pinged) return this.#socket.terminate()
+    this.#pinged = randomBytes(8)
+    this.#socket.ping(this.#pinged)
   }
 
   /** The client disconnected, or the server did: its requests end. */
@@ -106,6 +108,7 @@ export class JsonSocket {
       throw new RequestError('rate_limit_exceeded',
         `${max} requests are running on this socket already (max-requests-per-socket)`, { retryAfterMs: 1000 })
     }
+    this.#request.caller.countRequest()
     const { messages } = this.#services
     const { name } = this.#request.caller
     const bytes = this.#received
@@ -113,7 +116,7 @@ export class JsonSocket {
       throw new RequestError('rate_limit_exceeded', 'Messages that are being answered, or wait for it, have too many ' +
         `bytes: ${messages.limits.perCaller} of one API key or ${messages.limits.total} in all`, { retryAfterMs: 1000 })
     }
-    const release = this.#services.begin(this.#request.caller, null)
+    const release = this.#services.begin(this.#request.caller)
     messages.add(name, bytes)
     return () => {
       messages.add(name, -bytes)
@@ -156,16 +159,8 @@ export class JsonSocket {
   }
 }
 
-function parseMessage (text: string): Message {
-  let value: unknown
-  try {
-    value = JSON.parse(text)
-    keepSchemaTexts(text, value)
-  } catch (cause) {
-    throw new RequestError('invalid_request',
-      `a message must be JSON (${cause instanceof Error ? cause.message : 'it cannot be parsed'})`, { cause })
-  }
+function parseMessage (bytes: Buffer, limit: number): Message {
+  const value = readJson(bytes, 'a message', limit)
   if (!isObject(value)) throw new RequestError('invalid_request', 'a message must be a JSON object')
-  refuseDeep(value)
   return value
 }

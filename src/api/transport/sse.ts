@@ -1,6 +1,7 @@
 /** Server-sent events over one response: frames, keep-alives, and no faster than the reader reads. */
 import { once } from 'node:events'
 import type { FastifyReply } from 'fastify'
+import { cutOffSlowReader, pieces } from './slow-reader.js'
 
 /** How long a stream may be silent, ms: proxies close what says nothing. */
 const keepAliveMs = 10_000
@@ -26,23 +27,35 @@ export class EventStream {
     reply.raw.writeHead(200,
       { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' })
     reply.raw.flushHeaders()
-    this.#keepAlive = setInterval(() => { this.#reply.raw.write(': keep-alive\n\n') }, keepAliveMs)
+    this.#keepAlive = setInterval(() => { this.#sayAlive() }, keepAliveMs)
+  }
+
+  /** Nothing is said in the middle of a frame that waits for its reader. */
+  #sayAlive (): void {
+    const { raw } = this.#reply
+    if (!raw.writableNeedDrain) raw.write(': keep-alive\n\n')
   }
 
   /** Sends one frame, under the name of its type if it has one; waits if the reader is behind. */
   async send (data: string | object, signal: AbortSignal): Promise<void> {
     const name = typeof data === 'object' && 'type' in data ? `event: ${String(data.type)}\n` : ''
-    if (this.#reply.raw.write(`${name}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`)) return
-    const cutOff = setTimeout(() => { this.#reply.raw.destroy() }, this.#slowReaderTimeoutMs)
+    const frame = `${name}data: ${typeof data === 'string' ? data : JSON.stringify(data)}\n\n`
+    for (const piece of pieces(frame)) if (!this.#reply.raw.write(piece)) await this.#drained(signal)
+  }
+
+  async #drained (signal: AbortSignal): Promise<void> {
+    const { raw } = this.#reply
+    const stop = cutOffSlowReader(raw, this.#slowReaderTimeoutMs)
     try {
-      await once(this.#reply.raw, 'drain', { signal })
+      await once(raw, 'drain', { signal })
     } finally {
-      clearTimeout(cutOff)
+      stop()
     }
   }
 
   end (): void {
     clearInterval(this.#keepAlive)
     this.#reply.raw.end()
+    cutOffSlowReader(this.#reply.raw, this.#slowReaderTimeoutMs)
   }
 }

@@ -10,6 +10,7 @@ import { RequestError } from '../../../../src/errors.js'
 const folder = mkdtempSync(join(tmpdir(), 'fairlead-keys-'))
 after(() => { rmSync(folder, { recursive: true }) })
 const none = {
+  host: '127.0.0.1',
   apiKeys: [],
   adminKeys: [],
   apiKeysFile: '',
@@ -42,6 +43,26 @@ test('without keys everybody may do everything', () => {
   const anyone = keys.find(undefined)
   assert.equal(anyone.role, 'admin')
   assert.equal(anyone.saltOf('x'), 'x')
+})
+
+test('without keys nobody has the role admin where other machines can call', () => {
+  for (const host of ['0.0.0.0', '::', '192.168.1.5', 'fairlead.test']) {
+    assert.equal(new Keys({ ...none, host }).find(undefined).role, 'inference', host)
+  }
+  for (const host of ['localhost', '127.0.0.1', '127.0.0.5', '::1']) {
+    assert.equal(new Keys({ ...none, host }).find(undefined).role, 'admin', host)
+  }
+})
+
+test('only an admin goes before others: a priority below 0 is refused', () => {
+  const keys = new Keys({ ...none, apiKeys: [long], adminKeys: [other] })
+  const [caller, admin] = [keys.find(`Bearer ${long}`), keys.find(`Bearer ${other}`)]
+  for (const priority of [0, 1, 1000]) caller.checkPriority(priority)
+  for (const priority of [-1, -1000]) {
+    admin.checkPriority(priority)
+    assert.throws(() => { caller.checkPriority(priority) }, (error: unknown) => error instanceof RequestError &&
+      error.code === 'permission_denied' && error.param === 'priority')
+  }
 })
 
 test('a key finds its caller; its hash, not itself, is in the file', () => {
@@ -77,6 +98,17 @@ test('a caller runs as many requests as it may, and each place is given back onc
   first()
   caller.take()
   assert.throws(() => caller.take(), /may run 2 requests at a time/)
+})
+
+test('requests count whether or not they begin work, and tokens where they draw some', () => {
+  const settings = { ...none, apiKeys: [long], requestsPerMinutePerKey: 2, tokensPerMinutePerKey: 10 }
+  const caller = new Keys(settings).find(`Bearer ${long}`)
+  caller.spend(20)
+  caller.countRequest()
+  caller.take()()
+  assert.throws(() => { caller.checkTokens() }, /may have 10 generated tokens a minute/)
+  caller.countRequest()
+  assert.throws(() => { caller.countRequest() }, /may have 2 requests a minute/)
 })
 
 /** [settings, what the message says] */

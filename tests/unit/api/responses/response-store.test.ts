@@ -7,6 +7,7 @@ import type { ResponseMessage } from '../../../../src/api/responses/response-typ
 import { ResponseStore } from '../../../../src/api/responses/response-store.js'
 
 const keys = new Keys({
+  host: '127.0.0.1',
   apiKeys: ['a-key-long-enough', 'another-long-key-'],
   adminKeys: [],
   apiKeysFile: '',

@@ -1,0 +1,76 @@
+/** How bodies are read: decompressed where they say that they are compressed, and as JSON. */
+import type { FastifyInstance, FastifyRequest } from 'fastify'
+import { createGunzip, createInflate, type Gunzip, type Inflate } from 'node:zlib'
+import type { Readable } from 'node:stream'
+import { RequestError } from '../../errors.js'
+import { readJson } from '../transport/read-json.js'
+import { BodyMemory } from './body-memory.js'
+import { bodyTooLarge } from './error-handler.js'
+
+/**
+ * Content encodings that are read. Not Brotli: a few bytes make its decoder hold a window of 16 MB, for every request.
+ */
+const decoders: Readonly<Record<string, () => Gunzip | Inflate>> = {
+  gzip: createGunzip, 'x-gzip': createGunzip, deflate: createInflate
+}
+const offered = 'gzip, deflate'
+
+/** A compressed body as it was before; never more of it than the limit. */
+function decoded (body: Readable, encoding: string, limit: number): Readable {
+  const decoder = Object.assign(decoders[encoding]!(), { receivedEncodedLength: 0 })
+  let length = 0
+  body.on('data', (chunk: Buffer) => { decoder.receivedEncodedLength += chunk.length })
+  body.once('error', error => { decoder.destroy(error) })
+  decoder.on('data', (chunk: Buffer) => {
+    length += chunk.length
+    if (length > limit) decoder.destroy(bodyTooLarge())
+  })
+  decoder.prependOnceListener('error', (error: Error & { code?: string }) => {
+    // What is left of the body is read, so that the connection can be used for the answer.
+    body.resume()
+    if (error.code?.startsWith('Z_')) error.message = `The body is not ${encoding}, as content-encoding says (${error.message})`
+  })
+  return body.pipe(decoder)
+}
+
+/** Who sends bodies to routes that ask for no key. */
+const nobody = {}
+
+/** Bytes that a body may come to; 0 where there is none. */
+function largest ({ headers }: FastifyRequest, limit: number): number {
+  const length = Number(headers['content-length'] ?? 0)
+  const isOpen = headers['transfer-encoding'] !== undefined || (length > 0 && headers['content-encoding'] !== undefined)
+  return isOpen ? limit : Math.min(length, limit)
+}
+
+/**
+ * To be called before the routes.
+ * @param limit bytes that a body may have, before it is decompressed and after
+ * @param most bytes that all bodies may have whose requests are not answered yet
+ */
+export function installBodies (app: FastifyInstance, limit: number, most: number): void {
+  const memory = new BodyMemory(most)
+  app.addHook('preParsing', async (request, reply, payload) => {
+    const size = largest(request, limit)
+    if (size === 0) return payload
+    reply.raw.once('close', memory.take(request.caller ?? nobody, size))
+    const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase()
+    if (encoding === 'identity' || encoding === '' || request.is404) return payload
+    if (Object.hasOwn(decoders, encoding)) return decoded(request.raw, encoding, limit)
+    reply.header('accept-encoding', offered)
+    throw new RequestError('unsupported_media_type',
+      `content-encoding must be one of ${offered}, identity; got ${JSON.stringify(encoding)}`)
+  })
+  // Fastify reads text bodies too; a body that is not JSON is a mistake here.
+  app.removeContentTypeParser('text/plain')
+  app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, ({ is404 }, body, done) => {
+    let value: unknown
+    try {
+      // Clients name the content type of requests without a body, too; one that nothing reads is not judged.
+      if (body.length > 0 && !is404) value = readJson(body, 'The body', limit)
+    } catch (error) {
+      return done(error as Error)
+    }
+    done(null, value)
+  })
+}
