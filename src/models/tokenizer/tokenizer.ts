@@ -24,8 +24,6 @@ export interface Tokenizer {
    * one.
    */
   readonly startTokens: readonly number[]
-  /** A control token's text; global. */
-  readonly controlText: RegExp
   /** Tokens of plain text; control-token look-alikes are encoded as text. */
   encode (text: string): number[]
   /** Tokens of text in which control-token texts stand for control tokens. */
@@ -134,8 +132,6 @@ function tokenizerOf (
     vocabularySize: texts.length,
     endTokens: ends,
     startTokens,
-    controlText: new RegExp(added.filter(({ control }) => control).map(({ content }) => content)
-      .sort((a, b) => b.length - a.length).map(t => t.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')).join('|') || '(?!)', 'g'),
     encode: text => encodePieces([{ text, trusted: false }]),
     encodeTemplate: encodePieces,
     decode: tokens => decoder.decode(Buffer.concat(tokens.map(token => bytes[token] ?? new Uint8Array()))),
