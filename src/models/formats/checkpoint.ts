@@ -2,10 +2,9 @@
  * Opens a model, a GGUF file or a folder in Hugging Face's layout, as what a model is loaded from. Knows no graph and
  * no weight formats.
  */
-import { RequestError } from '../../errors.js'
 import { adaptModel, type Variant } from './lora-adapter.js'
 import { closingOnError } from './binary-files.js'
-import { chatTemplate, templateOfGguf, type ChatTemplate } from '../tokenizer/chat-template.js'
+import { chatTemplates, templateOfGguf, type ChatTemplate } from '../tokenizer/chat-template.js'
 import type { DecoderConfig } from '../decoder-config.js'
 import { refuseModel } from './decoder-tensors.js'
 import { decoderConfigFromGguf } from './gguf-config.js'
@@ -45,15 +44,12 @@ export async function openCheckpoint (path: string, template?: string, variant?:
       throw refuseModel(opened.file, `head size ${opened.config.headSize} is not supported: rotary ` +
         `attention requires a multiple of ${headSizeStep}`)
     }
-    const source = template ?? opened.template.source
-    if (source === null) {
-      throw new RequestError('invalid_request', `${path}: it has no chat template`, { param: 'model' })
-    }
-    const { tokenizer, template: { constants } } = opened
+    const { tokenizer, template: { constants, ...own } } = opened
     return {
       ...variant ? await adaptModel(opened, variant) : opened,
       tokenizer,
-      chatTemplate: chatTemplate(path, source, constants)
+      chatTemplate:
+        chatTemplates(path, template === undefined ? own : { source: template, toolSource: null }, constants)
     }
   })
 }

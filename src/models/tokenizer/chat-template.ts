@@ -18,10 +18,13 @@ import { nativeMessage, writtenMessages, type TemplateMessage } from './tool-mes
 /** Texts of special tokens that templates may write by name; '' where the model names none. */
 export interface TemplateConstants { readonly bos_token: string, readonly eos_token: string }
 
+/** A model's chat templates in Jinja; null where it has none. `toolSource` is the one for chats with tools. */
+export interface TemplateSources { readonly source: string | null, readonly toolSource: string | null }
+
 /** A model's chat template. */
 export interface ChatTemplate {
-  /** The template itself, in Jinja. */
-  readonly source: string
+  /** The template itself, in Jinja; null where the model has none: every chat is refused then. */
+  readonly source: string | null
   readonly constants: TemplateConstants
   /**
    * The prompt text, which knows what of it the messages and tools brought.
@@ -35,6 +38,8 @@ export interface ChatTemplate {
   readonly rendersTools: boolean
   /** How the model writes calls: as the template does, or as the system message asks it to. */
   readonly callForm: CallForm
+  /** Another template of the model, for chats with tools. */
+  readonly forTools?: ChatTemplate
 }
 
 /** How a chat ends: by default with the opening of an answer; to be continued, with the last message's text. */
@@ -93,16 +98,49 @@ export function chatTemplate (path: string, source: string, constants: TemplateC
   }
 }
 
-/** The chat template's source of a GGUF file, null where it has none, and the texts of its special tokens. */
-export function templateOfGguf (file: GgufFile): { source: string | null, constants: TemplateConstants } {
-  const source = file.metadata['tokenizer.chat_template']
+/** What stands for the template of a model without: a base model writes on texts, and answers no chats. */
+const noTemplate = (constants: TemplateConstants): ChatTemplate => ({
+  source: null,
+  constants,
+  rendersTools: false,
+  callForm: hermesForm,
+  render () {
+    throw new RequestError('invalid_request', 'the model has no chat template: it takes prompts, no messages; ' +
+      '--chat-template FILE gives a served model one, "template" in its descriptor a model of a reward',
+    { param: 'messages' })
+  }
+})
+
+/**
+ * The templates of a model as one.
+ * @param path of the file they are from, for messages.
+ * @throws RequestError if one cannot be parsed, or does not end
+ */
+export function chatTemplates (
+  path: string, { source, toolSource }: TemplateSources, constants: TemplateConstants
+): ChatTemplate {
+  const only = source ?? toolSource
+  if (only === null) return noTemplate(constants)
+  const template = chatTemplate(path, only, constants)
+  if (toolSource === null || toolSource === only) return template
+  const forTools = chatTemplate(path, toolSource, constants)
+  return { ...template, callForm: forTools.callForm, forTools }
+}
+
+/** The chat templates of a GGUF file, and the texts of its special tokens. */
+export function templateOfGguf (file: GgufFile): TemplateSources & { constants: TemplateConstants } {
+  const [source, toolSource] = ['chat_template', 'chat_template.tool_use'].map(key => {
+    const value = file.metadata[`tokenizer.${key}`]
+    return typeof value === 'string' && value !== '' ? value : null
+  }) as [string | null, string | null]
   const tokens = file.metadata['tokenizer.ggml.tokens'] as string[]
   const special = (key: string): string => {
     const id = file.metadata[`tokenizer.ggml.${key}_token_id`]
     return typeof id === 'number' ? tokens[id] ?? '' : ''
   }
   return {
-    source: typeof source === 'string' ? source : null,
+    source,
+    toolSource,
     constants: { bos_token: special('bos'), eos_token: special('eos') }
   }
 }
@@ -164,9 +202,10 @@ function upTo (text: Text, mark: string): Text {
  * the template does not render go into the system message.
  */
 export function encodeChat (
-  template: ChatTemplate, tokenizer: Tokenizer, given: readonly TemplateMessage[],
+  whole: ChatTemplate, tokenizer: Tokenizer, given: readonly TemplateMessage[],
   { addGenerationPrompt = true, continueFinalMessage = false, tools = [] }: ChatOptions = {}
 ): { text: string, tokens: number[] } {
+  const template = tools.length > 0 && whole.forTools ? whole.forTools : whole
   const plain = template.rendersTools ? given : writtenMessages(given)
   const messages = tools.length > 0 && !template.rendersTools ? withTools(plain, tools) : plain
   const mark = `\u{F0000}${randomBytes(8).toString('hex')}\u{F0001}`
