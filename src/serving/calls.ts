@@ -86,7 +86,11 @@ export interface DetokenizeRequest { readonly model: string, readonly tokens: re
  * What programs that render and count prompts themselves ask of a tokenizer; '' for a token that the model does not
  * name.
  */
-export interface TokenizerInfo { readonly beginToken: string, readonly endToken: string, readonly chatTemplate: string | null }
+export interface TokenizerInfo {
+  readonly beginToken: string
+  readonly endToken: string
+  readonly chatTemplate: string | null
+}
 
 export interface EmbedRequest {
   readonly model: string, readonly inputs: readonly PromptInput[], readonly cacheSalt: string
