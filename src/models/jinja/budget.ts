@@ -74,3 +74,13 @@ export class Budget {
     return value
   }
 }
+
+/** What something recursive makes. @throws TemplateError where it is nested too deeply for this thread's stack */
+export function nested<T> (make: () => T): T {
+  try {
+    return make()
+  } catch (error) {
+    if (error instanceof RangeError) throw new TemplateError('it is nested too deeply', { cause: error })
+    throw error
+  }
+}

@@ -6,10 +6,9 @@
 import {
   mentions, type Arguments, type Body, type Expression, type Filter, type Parameter, type Statement, type Target
 } from './ast.js'
-import { Budget, sizeOf } from './budget.js'
+import { Budget, nested, sizeOf } from './budget.js'
 import { applyFilter, type FilterContext } from './filters.js'
 import { globals, loopField } from './globals.js'
-import { TemplateError } from './lexer.js'
 import { attribute, binary, comparison, item, slice, unary } from './operators.js'
 import { parse } from './parser.js'
 import { applyTest } from './tests.js'
@@ -267,16 +266,6 @@ class Rendering implements FilterContext {
       left = right
     }
     return true
-  }
-}
-
-/** What something recursive makes. @throws TemplateError where it is nested too deeply for this thread's stack */
-function nested<T> (make: () => T): T {
-  try {
-    return make()
-  } catch (error) {
-    if (error instanceof RangeError) throw new TemplateError('it is nested too deeply', { cause: error })
-    throw error
   }
 }
 
