@@ -55,6 +55,9 @@ export const settings = {
   moreModels: list(
     'additional models to serve, as comma-separated name=model pairs (model is a path or a name in models/); ' +
       'requests select one by name, the default is --model'),
+  chatTemplate: list(
+    'file with a Jinja chat template that takes the place of the model’s own, or gives one to a model without; ' +
+      'name=file for one of --more-models, comma-separated'),
   cacheDir: text(join(homedir(), '.cache', 'fairlead'), 'cache directory: downloaded and converted models, features'),
   dataDir: text(join(homedir(), '.local', 'share', 'fairlead'),
     'data directory: fitted rewards, stored completions, feedback'),

@@ -65,7 +65,7 @@ export interface LoadedModel {
   readonly chatTemplate: ChatTemplate
   /**
    * Same fingerprint and seed, same tokens: build, model, format, operators and how the processor's kernels round,
-   * threads, whether prompts are shared.
+   * threads, whether prompts are shared, a chat template in place of the model's own.
    */
   readonly fingerprint: string
   /** Seconds since the epoch. */
@@ -73,12 +73,12 @@ export interface LoadedModel {
   dispose (): void
 }
 
-function fingerprintOf (sha256: string, report: OperatorReport): string {
+function fingerprintOf (sha256: string, report: OperatorReport, template: string | undefined): string {
   const { format, threads, operators, sharesPrompts, onnxruntime, kernels } = report
   const sharing = sharesPrompts ? [] : ['prompts apart']
   const { platform, arch } = process
   const parts = [packageVersion, onnxruntime, sha256, format, platform, arch, kernels, ...operators, threads,
-    ...sharing]
+    ...sharing, ...(template === undefined ? [] : [`template ${template}`])]
   return `fl_${createHash('sha256').update(parts.join('|')).digest('hex').slice(0, 12)}`
 }
 
@@ -91,12 +91,13 @@ function sequenceLimit (config: DecoderConfig, asked: number): number {
   return asked === 0 ? config.contextLength : asked
 }
 
-/** The built-in chats that formats are calibrated on, as the model reads them. */
+/** The built-in chats that formats are calibrated on, as the model reads them; as texts where it has no template. */
 function calibrationTexts (template: ChatTemplate, tokenizer: Tokenizer): number[][] {
   const chats = JSON.parse(readFileSync(join(packageRoot, 'models', 'calibration', 'chats.json'),
     'utf8')) as Array<[prompt: string, answer: string]>
-  return chats.map(([prompt, answer]) =>
-    [...encodeChat(template, tokenizer, [{ role: 'user', content: prompt }]).tokens, ...tokenizer.encode(answer)])
+  return chats.map(([prompt, answer]) => template.source === null
+    ? [...tokenizer.startTokens, ...tokenizer.encode(`${prompt}\n${answer}`)]
+    : [...encodeChat(template, tokenizer, [{ role: 'user', content: prompt }]).tokens, ...tokenizer.encode(answer)])
 }
 
 /** The operators that pass the self-test; what fails is reported. */
@@ -142,7 +143,8 @@ export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
   const { model, variant, template, cacheDir, onProgress = () => {} } = options
   const base = await resolveModel(model, { cacheDir, onProgress })
   const { path, sha256, created, id } = variant ? await resolveVariant(base, variant) : base
-  const checkpoint = await openCheckpoint(path, template, variant)
+  const templates = template === undefined ? undefined : { source: template, toolSource: null }
+  const checkpoint = await openCheckpoint(path, templates, variant)
   const { file, config, tokenizer, chatTemplate } = checkpoint
   try {
     const contextLength = sequenceLimit(config, options.contextLength)
@@ -162,7 +164,7 @@ export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
       embeddings: new TokenEmbeddings(weights.tensors, config.hiddenSize),
       tokenizer,
       chatTemplate,
-      fingerprint: fingerprintOf(sha256, operators.report),
+      fingerprint: fingerprintOf(sha256, operators.report, template),
       created,
       dispose: () => { sessions.dispose() }
     }

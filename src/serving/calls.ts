@@ -92,7 +92,11 @@ export interface DetokenizeRequest extends Owned { readonly model: string, reado
  * What programs that render and count prompts themselves ask of a tokenizer; '' for a token that the model does not
  * name.
  */
-export interface TokenizerInfo { readonly beginToken: string, readonly endToken: string, readonly chatTemplate: string }
+export interface TokenizerInfo {
+  readonly beginToken: string
+  readonly endToken: string
+  readonly chatTemplate: string | null
+}
 
 export interface EmbedRequest extends Owned {
   readonly model: string, readonly inputs: readonly PromptInput[], readonly cacheSalt: string

@@ -1,4 +1,5 @@
-/** Names of models: those of settings that list `name=model`, those that requests may use. Loads nothing. */
+/** Names of models, and what settings give each by name: `name=model`, `name=file`. Loads no model. */
+import { readFile } from 'node:fs/promises'
 import type { Config } from '../settings.js'
 import { RequestError } from '../errors.js'
 import { modelName } from '../models/store/model-store.js'
@@ -36,6 +37,40 @@ export function servedModelNames (config: Pick<Config, 'model' | 'moreModels'>):
     throw refuseModels(moreModels, `${name} is what the default model is called; another must have another name`)
   }
   return [{ name, model: config.model }, ...more]
+}
+
+/** The setting that gives models chat templates. */
+const chatTemplate = 'chat-template'
+
+/** The file with the chat template that settings give a model; undefined where they give none. */
+function templateFile (
+  config: Pick<Config, 'model' | 'moreModels' | 'chatTemplate'>, name: string
+): string | undefined {
+  const names = servedModelNames(config).map(model => model.name)
+  const files = config.chatTemplate.map(entry => {
+    const [, of = '', file = ''] = /^([\w.-]+)=(.+)$/.exec(entry) ?? []
+    return names.includes(of) ? { of, file } : { of: names[0]!, file: entry }
+  })
+  const mine = files.filter(({ of }) => of === name)
+  if (mine.length > 1) throw refuseModels(chatTemplate, `${name} is given two`)
+  return mine[0]?.file
+}
+
+/**
+ * The chat template that settings give a model.
+ * @throws RequestError naming the setting and the file where it cannot be read
+ */
+export async function givenTemplate (
+  config: Pick<Config, 'model' | 'moreModels' | 'chatTemplate'>, name: string
+): Promise<string | undefined> {
+  const file = templateFile(config, name)
+  if (file === undefined) return undefined
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file))
+  } catch (cause) {
+    throw new RequestError('invalid_request', `${chatTemplate}: ${file} must be a file in UTF-8; it cannot be read ` +
+      `(${(cause as Error).message})`, { param: chatTemplate, cause })
+  }
 }
 
 /** The error for a name that no model has. @param names those there are */

@@ -1,13 +1,13 @@
 /** Messages between the inference thread and the prompt thread (`prompt-thread.ts`, `prompt-worker.ts`). */
 import type { RequestErrorData } from '../errors.js'
+import type { TemplateSources } from '../models/tokenizer/chat-template.js'
 import type { PromptJobName } from './prompt-jobs.js'
 
-/** What a model's texts are read with: where its tokenizer is, and its chat template. */
+/** What a model's texts are read with: where its tokenizer is, and its chat templates. */
 export interface PromptSource {
   /** Of its file or folder. */
   readonly path: string
-  /** Jinja. */
-  readonly template: string
+  readonly templates: TemplateSources
   readonly contextLength: number
 }
 

@@ -24,8 +24,8 @@ interface Job {
 /** How long the thread may work at one job, ms: beyond what the longest text takes on a busy machine. */
 const jobTimeoutMs = 30_000
 
-const sourceOf = ({ path, chatTemplate: { source: template }, contextLength }: SourceModel): PromptSource =>
-  ({ path, template, contextLength })
+const sourceOf = ({ path, chatTemplate: { source, forTools }, contextLength }: SourceModel): PromptSource =>
+  ({ path, templates: { source, toolSource: forTools?.source ?? null }, contextLength })
 
 export class PromptThread {
   readonly #models: readonly SourceModel[]

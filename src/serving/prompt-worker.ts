@@ -10,8 +10,8 @@ if (!parentPort) throw new Error('this file runs in a Worker')
 const port = parentPort
 const sources = workerData as readonly PromptSource[]
 
-async function open ({ path, template, contextLength }: PromptSource): Promise<PromptModel> {
-  const { file, tokenizer, chatTemplate } = await openCheckpoint(path, template)
+async function open ({ path, templates, contextLength }: PromptSource): Promise<PromptModel> {
+  const { file, tokenizer, chatTemplate } = await openCheckpoint(path, templates)
   await file.close()
   return { tokenizer, chatTemplate, contextLength }
 }

@@ -21,7 +21,7 @@ import { incompatibility } from '../rewards/resolve-scorer.js'
 import { RewardStore } from '../rewards/reward-store.js'
 import type { Config } from '../settings.js'
 import { loadContrastModels, ofVocabulary, type ContrastModels } from './contrast-models.js'
-import { moreModels, servedModelNames, unknownModel, type NamedModel } from './model-names.js'
+import { givenTemplate, moreModels, servedModelNames, unknownModel, type NamedModel } from './model-names.js'
 import { ModelPool } from './model-pool.js'
 import { loadRuntime } from './load-runtime.js'
 import { Prompts } from './prompts.js'
@@ -75,12 +75,14 @@ function checkWrites ({ id, config }: LoadedModel): void {
 }
 
 /** @throws RequestError for one that scores in place of writing, and for a context that there is no memory for */
-function loadServed (
+async function loadServed (
   config: Config, computeLock: ComputeLock, { name, model }: NamedModel, onProgress: OnProgress, options: LoadOptions
 ): Promise<ModelRuntime> {
-  return loadRuntime({
+  const template = await givenTemplate(config, name)
+  return await loadRuntime({
     id: name,
     model,
+    ...(template === undefined ? {} : { template }),
     format: config.format as WeightFormat,
     threads: config.threads,
     cacheDir: config.cacheDir,

@@ -47,7 +47,7 @@ const encode = ({ chatTemplate, tokenizer }: Pick<LoadedModel, 'chatTemplate' | 
 export async function writeReaderTexts (args: Arguments): Promise<void> {
   const out = requiredOption(args.values, 'out')
   const { path } = await resolveModel(args.text('model'), { cacheDir: loadConfig().cacheDir, onProgress: say })
-  const { file, ...model } = await openCheckpoint(path, template)
+  const { file, ...model } = await openCheckpoint(path, { source: template, toolSource: null })
   await file.close()
   const encoded = (texts: readonly TextRow[]): object[] =>
     texts.map(({ text, label }) => ({ label, tokens: encode(model, text) }))

@@ -68,7 +68,7 @@ export const tokenizerInfoObject = Type.Object({
   eos_token: orNull(Type.String()),
   pad_token: Type.Null(),
   model_max_length: Type.Integer(),
-  chat_template: Type.String()
+  chat_template: Type.Union([Type.String(), Type.Null()])
 })
 
 /** What a body of `/tokenize` asks for. */

@@ -2,10 +2,9 @@
  * Opens a model, a GGUF file or a folder in Hugging Face's layout, as what a model is loaded from. Knows no graph and
  * no weight formats.
  */
-import { RequestError } from '../../errors.js'
 import { adaptModel, type Variant } from './adapted-model.js'
 import { closingOnError } from './binary-files.js'
-import { chatTemplate, templateOfGguf, type ChatTemplate } from '../tokenizer/chat-template.js'
+import { chatTemplates, templateOfGguf, type ChatTemplate, type TemplateSources } from '../tokenizer/chat-template.js'
 import type { DecoderConfig } from '../decoder-config.js'
 import { refuseModel } from './decoder-tensors.js'
 import { decoderConfigFromGguf } from './gguf-config.js'
@@ -34,26 +33,22 @@ async function openGgufCheckpoint (path: string): Promise<OpenedModel> {
 /**
  * Opens a model. Its file must be closed.
  * @param path of a file that ends in .gguf, the first where there are several, or of a folder
- * @param template Jinja source of a chat template that takes the place of the model's own
+ * @param templates chat templates that take the place of the model's own
  * @param variant what the model is made into: default what it is
  * @throws RequestError naming the file and what is wrong with it
  */
-export async function openCheckpoint (path: string, template?: string, variant?: Variant): Promise<Checkpoint> {
+export async function openCheckpoint (path: string, templates?: TemplateSources, variant?: Variant): Promise<Checkpoint> {
   const opened = await (path.endsWith('.gguf') ? openGgufCheckpoint(path) : openHuggingFace(path))
   return await closingOnError(opened.file, async () => {
     if (opened.config.headSize % headSizeStep !== 0) {
       throw refuseModel(opened.file, `head size ${opened.config.headSize} is not supported: rotary ` +
         `attention requires a multiple of ${headSizeStep}`)
     }
-    const source = template ?? opened.template.source
-    if (source === null) {
-      throw new RequestError('invalid_request', `${path}: it has no chat template`, { param: 'model' })
-    }
-    const { tokenizer, template: { constants } } = opened
+    const { tokenizer, template: { constants, ...own } } = opened
     return {
       ...variant ? await adaptModel(opened, variant) : opened,
       tokenizer,
-      chatTemplate: chatTemplate(path, source, constants)
+      chatTemplate: chatTemplates(path, templates ?? own, constants)
     }
   })
 }

@@ -4,7 +4,7 @@
  */
 import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
-import type { TemplateConstants } from '../tokenizer/chat-template.js'
+import type { TemplateConstants, TemplateSources } from '../tokenizer/chat-template.js'
 import type { DecoderConfig } from '../decoder-config.js'
 import { closingOnError } from './binary-files.js'
 import { checkDecoder, embeddingTensor, refuseModel, scoreTensors } from './decoder-tensors.js'
@@ -30,7 +30,7 @@ export async function weightFiles (folder: string): Promise<string[]> {
 /** Every file of a checkpoint that decides what it computes. */
 export async function checkpointFiles (folder: string): Promise<string[]> {
   const small = ['config.json', 'tokenizer.json', 'tokenizer_config.json', 'chat_template.jinja',
-    'generation_config.json']
+    'additional_chat_templates/tool_use.jinja', 'generation_config.json']
   const there = await Promise.all(small.map(name => exists(join(folder, name))))
   return [...small.filter((_, index) => there[index]), ...await weightFiles(folder)]
 }
@@ -121,16 +121,21 @@ function specialText (value: unknown): string {
 }
 
 /**
- * The source of the chat template: chat_template.jinja, or chat_template of tokenizer_config.json, of several the one
- * called default.
+ * The sources of the chat templates: chat_template.jinja and additional_chat_templates/tool_use.jinja, or chat_template
+ * of tokenizer_config.json: one, or several with names.
  */
-async function templateSource (folder: string, { chat_template: given }: Fields): Promise<string | null> {
-  const path = join(folder, 'chat_template.jinja')
-  if (await exists(path)) return readFile(path, 'utf8')
-  if (typeof given === 'string') return given
-  const named = Array.isArray(given) ? given as Array<{ name?: unknown, template?: unknown }> : []
-  const source = named.find(({ name }) => name === 'default')?.template
-  return typeof source === 'string' ? source : null
+async function templateSources (folder: string, { chat_template: given }: Fields): Promise<TemplateSources> {
+  const named = new Map((Array.isArray(given) ? given as Array<{ name?: unknown, template?: unknown }> : [])
+    .map(({ name, template }) => [name, template]))
+  const text = async (name: string, known: unknown): Promise<string | null> => {
+    const path = join(folder, name)
+    if (await exists(path)) return readFile(path, 'utf8')
+    return typeof known === 'string' ? known : null
+  }
+  return {
+    source: await text('chat_template.jinja', typeof given === 'string' ? given : named.get('default')),
+    toolSource: await text('additional_chat_templates/tool_use.jinja', named.get('tool_use'))
+  }
 }
 
 /**
@@ -153,7 +158,7 @@ export interface OpenedModel {
   readonly file: TensorFile
   readonly config: DecoderConfig
   readonly tokenizer: Tokenizer
-  readonly template: { readonly source: string | null, readonly constants: TemplateConstants }
+  readonly template: TemplateSources & { readonly constants: TemplateConstants }
 }
 
 /**
@@ -170,9 +175,9 @@ export async function openHuggingFace (folder: string): Promise<OpenedModel> {
     const constants = {
       bos_token: specialText(tokenizerConfig['bos_token']), eos_token: specialText(tokenizerConfig['eos_token'])
     }
-    const [source, ends] = [await templateSource(folder, tokenizerConfig), endsOf(fields, generation)]
+    const [sources, ends] = [await templateSources(folder, tokenizerConfig), endsOf(fields, generation)]
     const json = withoutUnused(await readJson(folder, 'tokenizer.json'), config.vocabularySize,
-      [source ?? '', ...Object.values(constants)], ends)
+      [sources.source ?? '', sources.toolSource ?? '', ...Object.values(constants)], ends)
     const tokenizer = tokenizerFromJson({
       path: folder,
       tokenizer: json as never,
@@ -180,6 +185,6 @@ export async function openHuggingFace (folder: string): Promise<OpenedModel> {
       vocabularySize: config.vocabularySize,
       ends
     })
-    return { file, config, tokenizer, template: { source, constants } }
+    return { file, config, tokenizer, template: { ...sources, constants } }
   })
 }

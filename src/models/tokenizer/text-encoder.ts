@@ -4,6 +4,7 @@
  */
 import { Tokenizer } from '@huggingface/tokenizers'
 import { refuseModel } from '../formats/decoder-tensors.js'
+import { tryPatterns, unknownPatterns } from './bounded-pattern.js'
 
 /** Tokens of one text or pair, and for each which of the two it belongs to. */
 export interface EncodedText { readonly ids: readonly number[], readonly types: readonly number[] }
@@ -23,6 +24,8 @@ interface TokenizerJson {
   }
   readonly added_tokens?: ReadonlyArray<{ readonly id: number, readonly content: string, readonly special?: boolean }>
   readonly padding?: { readonly pad_id?: number } | null
+  readonly normalizer?: unknown
+  readonly pre_tokenizer?: unknown
 }
 
 /** A text that shows what is put around it. */
@@ -117,6 +120,10 @@ function surroundingsOf (path: string, whole: Tokenizer, bare: readonly number[]
  */
 export function textEncoder (path: string, json: TokenizerJson, config: { readonly pad_token?: unknown }): TextEncoder {
   const { plain, whole } = tokenizersOf(path, json, config)
+  // Only cut: what merges words is linear.
+  tryPatterns(path, unknownPatterns({ normalizer: json.normalizer, pre: json.pre_tokenizer }), text => {
+    plain.pre_tokenizer?.pre_tokenize(plain.normalizer?.normalize(text) ?? text)
+  })
   const idsOf = (text: string): number[] => text === '' ? [] : plain.encode(text, { add_special_tokens: false }).ids
   const { single, pair: { before, between, after, types } } = surroundingsOf(path, whole, idsOf(probe))
   const padText = typeof config.pad_token === 'string'

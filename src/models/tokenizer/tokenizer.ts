@@ -1,11 +1,18 @@
 /**
- * Text ↔ token ids, built from a GGUF file's vocabulary or a tokenizer.json on @huggingface/tokenizers. Text that
- * merely looks like a control token is text: only `encodeTemplate` makes control tokens, and only where the template
- * wrote them.
+ * Text ↔ token ids, by byte pairs, built from a GGUF file's vocabulary or a tokenizer.json. Text that merely looks like
+ * a control token is text: only `encodeTemplate` makes control tokens, and only where the template wrote them.
  */
-import { Tokenizer as BytePairEncoder } from '@huggingface/tokenizers'
 import { refuseModel } from '../formats/decoder-tensors.js'
 import type { GgufFile } from '../formats/gguf.js'
+import { AddedTokens, type AddedToken } from './added-tokens.js'
+import { patterns } from './bounded-pattern.js'
+import { BytePairs, bytesOfCharacters } from './byte-pairs.js'
+import { endTokens, looksControl } from './control-tokens.js'
+import { normalizer, preTokenizer } from './pre-tokenizer.js'
+import {
+  addedTokensOf, byteLevelModel, startTokensOf, type TokenizerConfig, type TokenizerJson
+} from './tokenizer-json.js'
+import { RequestError } from '../../errors.js'
 
 /** Texts to tokens and back, for one model. */
 export interface Tokenizer {
@@ -17,8 +24,6 @@ export interface Tokenizer {
    * one.
    */
   readonly startTokens: readonly number[]
-  /** A control token's text, the longest that begins at a place; global. */
-  readonly controlText: RegExp
   /** Tokens of plain text; control-token look-alikes are encoded as text. */
   encode (text: string): number[]
   /** Tokens of text in which control-token texts stand for control tokens. */
@@ -38,45 +43,29 @@ export interface Tokenizer {
 export interface TemplatePiece { readonly text: string, readonly trusted: boolean }
 
 /** GGUF's `tokenizer.ggml.token_type`. */
-const normalToken = 1
-const controlToken = 3
-const addedToken = 4
+const [normalToken, controlToken, addedToken] = [1, 3, 4]
 
-const gpt2Pattern = { type: 'ByteLevel', add_prefix_space: false, trim_offsets: true, use_regex: true }
-const split = (pattern: string): object => ({
+const byteLevel = { type: 'ByteLevel', add_prefix_space: false, use_regex: false }
+const cutBy = (...all: readonly string[]): object => ({
   type: 'Sequence',
-  pretokenizers: [{ type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false },
-    { ...gpt2Pattern, use_regex: false }]
+  pretokenizers: [...all.map(pattern =>
+    ({ type: 'Split', pattern: { Regex: pattern }, behavior: 'Isolated', invert: false })), byteLevel]
 })
 
-/** How text is cut before merging, by GGUF's `tokenizer.ggml.pre`. Sources: the models' own tokenizer.json files. */
-const preTokenizers: Readonly<Record<string, object>> = {
-  default: gpt2Pattern,
-  'gpt-2': gpt2Pattern,
+/** How text is cut before merging, by GGUF's `tokenizer.ggml.pre`; names that llama.cpp cuts alike stand together. */
+const preTokenizers: Readonly<Record<string, object>> = Object.fromEntries(([
+  [['default', 'gpt-2', 'phi-2', 'olmo', 'jais', 'mpt'], cutBy(patterns.gpt2)],
   // Every numeric character alone, ½ and ² too, as the Rust tokenizer's Digits does.
-  smollm: {
-    type: 'Sequence',
-    pretokenizers: [{ type: 'Split', pattern: { Regex: '\\p{N}' }, behavior: 'Isolated', invert: false }, gpt2Pattern]
-  },
-  'llama-bpe': split("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}{1,3}| " +
-    '?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+'),
-  qwen2: split("(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\\r\\n\\p{L}\\p{N}]?\\p{L}+|\\p{N}| " +
-    '?[^\\s\\p{L}\\p{N}]+[\\r\\n]*|\\s*[\\r\\n]+|\\s+(?!\\S)|\\s+')
-}
+  [['smollm', 'starcoder', 'refact', 'command-r', 'codeshell', 'exaone', 'minerva-7b'],
+    cutBy(patterns.number, patterns.gpt2)],
+  [['llama-bpe', 'llama3', 'llama-v3', 'falcon3', 'pixtral', 'midm-2.0', 'lfm2', 'dbrx', 'smaug-bpe'],
+    cutBy(patterns.llama3)],
+  [['qwen2', 'deepseek-r1-qwen', 'kormo', 'megrez', 'stablelm2', 'hunyuan'], cutBy(patterns.qwen2)]
+] as const).flatMap(([names, cut]) => names.map(name => [name, cut])))
 
-/** GPT-2's printable stand-ins for bytes: character code → byte. */
-function byteAlphabet (): ReadonlyMap<number, number> {
-  const printable = (byte: number): boolean => (byte >= 33 && byte <= 126) || (byte >= 161 && byte <= 172) ||
-    byte >= 174
-  const alphabet = new Map<number, number>()
-  let next = 256
-  for (let byte = 0; byte < 256; byte++) alphabet.set(printable(byte) ? byte : next++, byte)
-  return alphabet
-}
-
-const alphabet = byteAlphabet()
-
-const escape = (text: string): string => text.replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
+/** Pre-tokenizers of Llama 3: a word that is a token stays one, and texts have a beginning token. */
+const likeLlama3: ReadonlySet<unknown> =
+  new Set(['llama-bpe', 'llama3', 'llama-v3', 'falcon3', 'pixtral', 'midm-2.0', 'lfm2'])
 
 function strings (file: GgufFile, key: string): string[] {
   const value = file.metadata[key]
@@ -84,46 +73,20 @@ function strings (file: GgufFile, key: string): string[] {
   return value as string[]
 }
 
-function encoder (file: GgufFile, texts: readonly string[]): BytePairEncoder {
-  const kind = file.metadata['tokenizer.ggml.model']
-  const pre = file.metadata['tokenizer.ggml.pre'] ?? 'default'
-  const preTokenizer = typeof pre === 'string' ? preTokenizers[pre] : undefined
-  if (kind !== 'gpt2' || !preTokenizer) {
-    throw refuseModel(file, `tokenizer ${JSON.stringify(kind)} with pre-tokenizer ${JSON.stringify(pre)} is not ` +
-      `supported; supported is gpt2 with ${Object.keys(preTokenizers).join(', ')}`)
+/** What a file is read for; what is wrong with it names the file. */
+function reading<T> (file: { readonly path: string }, what: string, read: () => T): T {
+  try {
+    return read()
+  } catch (error) {
+    if (error instanceof RequestError) throw error
+    throw refuseModel(file, `cannot read ${what} (${(error as Error).message})`)
   }
-  const vocabulary = Object.fromEntries(texts.map((text, id) => [text, id]))
-  const kinds = file.metadata['tokenizer.ggml.token_type'] as number[] | undefined
-  const merges = strings(file, 'tokenizer.ggml.merges').map(merge => {
-    const space = merge.indexOf(' ', 1)
-    return [merge.slice(0, space), merge.slice(space + 1)]
-  })
-  return new BytePairEncoder({
-    // Words such as <tool_call>, which texts are cut at: no merge makes them.
-    added_tokens: texts.flatMap((content, id) => kinds?.[id] === addedToken
-      ? [{ id, content, special: false, single_word: false, lstrip: false, rstrip: false, normalized: false }]
-      : []),
-    normalizer: null,
-    pre_tokenizer: preTokenizer,
-    post_processor: null,
-    decoder: { type: 'ByteLevel' },
-    model: {
-      type: 'BPE',
-      vocab: vocabulary,
-      merges,
-      dropout: null,
-      unk_token: null,
-      fuse_unk: false,
-      byte_fallback: false,
-      ignore_merges: pre === 'llama-bpe'
-    }
-  }, {})
 }
 
-function bytesByToken (texts: readonly string[], control: ReadonlySet<number>): Uint8Array[] {
+function bytesByToken (texts: readonly string[], hidden: ReadonlySet<number>): Uint8Array[] {
   return texts.map((text, id) => {
-    if (control.has(id)) return new Uint8Array()
-    const codes = Array.from(text, character => alphabet.get(character.codePointAt(0)!))
+    if (hidden.has(id)) return new Uint8Array()
+    const codes = Array.from(text, character => bytesOfCharacters.get(character))
     // A token outside the byte alphabet (an added word) stands for its own UTF-8.
     return codes.includes(undefined) ? Buffer.from(text) : Uint8Array.from(codes as number[])
   })
@@ -133,74 +96,99 @@ function bytesByToken (texts: readonly string[], control: ReadonlySet<number>): 
 interface Vocabulary {
   /** Text of each token, in the byte alphabet; '' for numbers that no token has. */
   readonly texts: readonly string[]
-  readonly control: ReadonlySet<number>
-  readonly bytePairs: BytePairEncoder
+  readonly added: readonly AddedToken[]
+  /** Control tokens that the file marks as such. */
+  readonly marked: ReadonlySet<number>
+  readonly bytePairs: BytePairs
+  readonly words: (text: string) => readonly string[]
+  readonly normalize?: (text: string) => string
   /** Tokens that the file says end an answer. */
   readonly ends: readonly number[]
   readonly startTokens: readonly number[]
 }
 
-/** Control tokens that end an answer in the families served, whatever their files say. */
-const usualEnds = ['<|im_end|>', '<|endoftext|>', '<|eot_id|>', '<|eom_id|>', '<|end_of_text|>']
-
-function tokenizerOf ({ texts, control, bytePairs, ends, startTokens }: Vocabulary): Tokenizer {
-  const controlIds = new Map([...control].map(id => [texts[id]!, id]))
-  const bytes = bytesByToken(texts, control)
+function tokenizerOf (
+  { texts, added, marked, bytePairs, words, normalize, ends: given, startTokens }: Vocabulary
+): Tokenizer {
+  const ends = endTokens(given, added)
+  const hidden = new Set([...marked, ...ends])
+  const bytes = bytesByToken(texts, hidden)
   const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
-  const encode = (text: string): number[] =>
-    text === '' ? [] : bytePairs.encode(text, { add_special_tokens: false }).ids
-  const anyControl =
-    controlIds.size === 0 ? '(?!)' : [...controlIds.keys()].sort((a, b) => b.length - a.length).map(escape).join('|')
-  const splitter = new RegExp(`(${anyControl})`)
+  const addedTokens = new AddedTokens(added, normalize)
+  const encodePieces = (pieces: readonly TemplatePiece[]): number[] => {
+    const tokens: number[] = []
+    const callers: Array<[number, number]> = []
+    let length = 0
+    for (const { text, trusted } of pieces) {
+      if (!trusted && text !== '') callers.push([length, length + text.length])
+      length += text.length
+    }
+    // Neighbouring text is encoded together, whatever its origin, as the model saw it in training.
+    addedTokens.cut(pieces.map(({ text }) => text).join(''), callers,
+      text => { for (const word of words(text)) bytePairs.encode(word, tokens) }, id => { tokens.push(id) })
+    return tokens
+  }
   return {
     vocabularySize: texts.length,
-    endTokens: [...new Set([...ends, ...usualEnds.flatMap(text => controlIds.get(text) ?? [])])],
+    endTokens: ends,
     startTokens,
-    controlText: new RegExp(anyControl, 'g'),
-    encode,
-    encodeTemplate (pieces) {
-      const tokens: number[] = []
-      // Neighbouring text is encoded together, whatever its origin, as the model saw it in training.
-      let run = ''
-      for (const { text, trusted } of pieces) {
-        for (const part of trusted ? text.split(splitter) : [text]) {
-          const id = trusted ? controlIds.get(part) : undefined
-          if (id === undefined) { run += part; continue }
-          tokens.push(...encode(run), id)
-          run = ''
-        }
-      }
-      return tokens.concat(encode(run))
-    },
+    encode: text => encodePieces([{ text, trusted: false }]),
+    encodeTemplate: encodePieces,
     decode: tokens => decoder.decode(Buffer.concat(tokens.map(token => bytes[token] ?? new Uint8Array()))),
     tokenBytes: token => bytes[token] ?? new Uint8Array(),
-    writtenBytes: token => control.has(token) ? Buffer.from(texts[token]!) : bytes[token] ?? new Uint8Array()
+    writtenBytes: token => hidden.has(token) ? Buffer.from(texts[token]!) : bytes[token] ?? new Uint8Array()
   }
+}
+
+/** Ids under keys of a GGUF file's tokenizer. */
+const idsOf = (file: GgufFile, ...keys: readonly string[]): number[] =>
+  keys.map(key => file.metadata[`tokenizer.ggml.${key}`]).filter((id): id is number => typeof id === 'number')
+
+/** The tokens of a GGUF file that texts are cut at: no merge makes them. */
+function addedTokensOfGguf (file: GgufFile, texts: readonly string[]): AddedToken[] {
+  const kinds = file.metadata['tokenizer.ggml.token_type'] as number[] | undefined
+  return texts.flatMap((content, id) => {
+    const kind = kinds?.[id] ?? normalToken
+    const control = kind === controlToken || looksControl(content, kind !== normalToken)
+    return control || kind === addedToken
+      ? [{ id, content, control, singleWord: false, lstrip: false, rstrip: false, normalized: false }]
+      : []
+  })
 }
 
 /** The tokenizer of a GGUF file. @throws RequestError for kinds that are not supported */
 export function tokenizerFromGguf (file: GgufFile): Tokenizer {
+  const [kind, pre = 'default'] = [file.metadata['tokenizer.ggml.model'], file.metadata['tokenizer.ggml.pre']]
+  const cut = typeof pre === 'string' && Object.hasOwn(preTokenizers, pre) ? preTokenizers[pre] : undefined
+  if (kind !== 'gpt2' || !cut) {
+    throw refuseModel(file, `tokenizer ${JSON.stringify(kind)} with pre-tokenizer ${JSON.stringify(pre)} is not ` +
+      `supported; supported is gpt2 with ${Object.keys(preTokenizers).join(', ')}`)
+  }
   const texts = strings(file, 'tokenizer.ggml.tokens')
+  const added = addedTokensOfGguf(file, texts)
+  const merges = strings(file, 'tokenizer.ggml.merges').map(merge => {
+    const space = merge.indexOf(' ', 1)
+    return [merge.slice(0, space), merge.slice(space + 1)] as const
+  })
   const kinds = file.metadata['tokenizer.ggml.token_type'] as number[] | undefined
   // As in llama.cpp, Llama 3's texts have a beginning token unless the file says otherwise; its converter did not
   // always write the key.
-  const begins = file.metadata['tokenizer.ggml.add_bos_token'] ?? file.metadata['tokenizer.ggml.pre'] === 'llama-bpe'
-  const idOf = (key: string): number[] =>
-    typeof file.metadata[`tokenizer.ggml.${key}`] === 'number' ? [file.metadata[`tokenizer.ggml.${key}`] as number] : []
+  const begins = file.metadata['tokenizer.ggml.add_bos_token'] ?? likeLlama3.has(pre)
   return tokenizerOf({
     texts,
-    control: new Set(texts.flatMap((_, id) => (kinds?.[id] ?? normalToken) === controlToken ? [id] : [])),
-    bytePairs: encoder(file, texts),
-    ends: [...idOf('eos_token_id'), ...idOf('eot_token_id')],
-    startTokens: begins === true ? idOf('bos_token_id') : []
+    added,
+    marked: new Set(texts.flatMap((_, id) => kinds?.[id] === controlToken ? [id] : [])),
+    bytePairs: reading(file, 'its merges', () => new BytePairs({
+      vocabulary: new Map(texts.map((text, id) => [text, id])),
+      merges,
+      ignoresMerges: likeLlama3.has(pre),
+      unknown: null,
+      control: new Set(added.flatMap(({ id, control }) => control ? [id] : []))
+    })),
+    words: preTokenizer(file.path, cut),
+    ends: idsOf(file, 'eos_token_id', 'eot_token_id', 'eom_token_id'),
+    startTokens: begins === true ? idsOf(file, 'bos_token_id') : []
   })
-}
-
-/** The parts of a tokenizer.json that are read here; the rest is the library's. */
-interface TokenizerJson {
-  readonly model?: { readonly type?: string, readonly vocab?: Readonly<Record<string, number>> }
-  readonly decoder?: { readonly type?: string, readonly decoders?: ReadonlyArray<{ readonly type?: string }> } | null
-  readonly added_tokens?: ReadonlyArray<{ readonly id: number, readonly content: string, readonly special?: boolean }>
 }
 
 /** The files that a tokenizer is made of, read. */
@@ -210,10 +198,23 @@ export interface TokenizerFiles {
   /** tokenizer.json, parsed. */
   readonly tokenizer: TokenizerJson
   /** tokenizer_config.json, parsed; {} where there is none. */
-  readonly config: object
+  readonly config: TokenizerConfig
   /** Tokens that the model has rows for, at least as many as the tokenizer's. */
   readonly vocabularySize: number
   readonly ends: readonly number[]
+}
+
+/** Text of each token. @throws RequestError for one that the model has no row for */
+function textsOf ({ path, vocabularySize }: TokenizerFiles, ids: ReadonlyArray<readonly [string, number]>): string[] {
+  const texts = new Array<string>(vocabularySize).fill('')
+  for (const [text, id] of ids) {
+    if (!Number.isInteger(id) || id < 0 || id >= vocabularySize) {
+      throw refuseModel({ path }, `tokenizer.json has token ${JSON.stringify(text)} with number ${JSON.stringify(id)}; ` +
+        `the model has tokens 0 to ${vocabularySize - 1}`)
+    }
+    texts[id] = text
+  }
+  return texts
 }
 
 /**
@@ -221,39 +222,26 @@ export interface TokenizerFiles {
  * @throws RequestError for other kinds, and for one that is damaged or larger than its model
  */
 export function tokenizerFromJson (files: TokenizerFiles): Tokenizer {
-  const { tokenizer, config, vocabularySize, ends } = files
-  const { model, decoder, added_tokens: added = [] } = tokenizer
-  const byteLevel = decoder?.type === 'ByteLevel' ||
-    decoder?.decoders?.some(({ type }) => type === 'ByteLevel') === true
-  if (model?.type !== 'BPE' || !byteLevel || !model.vocab) {
-    throw refuseModel(files, `tokenizer.json of type ${JSON.stringify(model?.type)} with decoder ` +
-      `${JSON.stringify(decoder?.type)} is not supported; supported is BPE with ByteLevel`)
-  }
-  const texts = new Array<string>(vocabularySize).fill('')
-  for (const [text, id] of [...Object.entries(model.vocab),
-    ...added.map(({ content, id }) => [content, id] as const)]) {
-    if (!Number.isInteger(id) || id < 0 || id >= vocabularySize) {
-      throw refuseModel(files, `tokenizer.json has token ${JSON.stringify(text)} with number ${JSON.stringify(id)}; ` +
-        `the model has tokens 0 to ${vocabularySize - 1}`)
-    }
-    texts[id] = text
-  }
-  const withoutControl = { ...tokenizer, added_tokens: added.filter(({ special }) => !special), post_processor: null }
-  let bytePairs, whole
-  try {
-    bytePairs = new BytePairEncoder(withoutControl, config)
-    whole = new BytePairEncoder(tokenizer, config)
-  } catch (error) {
-    throw refuseModel(files, `cannot read tokenizer.json (${(error as Error).message})`)
-  }
-  const [plain, processed] = [bytePairs.encode('a', { add_special_tokens: false }).ids,
-    whole.encode('a', { add_special_tokens: true }).ids]
+  const { path, tokenizer, config, ends } = files
+  const { model, vocabulary } = byteLevelModel(files, tokenizer)
+  const { tokens: added, special } = addedTokensOf(tokenizer, config, vocabulary)
+  const eos = config.eos_token
+  const endText = typeof eos === 'string' ? eos : eos?.content
   return tokenizerOf({
-    texts,
-    control: new Set(added.flatMap(({ id, special }) => special ? [id] : [])),
-    bytePairs,
-    ends,
-    // What its post-processor puts before a text.
-    startTokens: processed.slice(0, Math.max(0, processed.indexOf(plain[0]!)))
+    texts: textsOf(files, [...vocabulary, ...added.map(({ content, id }) => [content, id] as const)]),
+    added,
+    marked: special,
+    bytePairs: reading(files, 'tokenizer.json', () => new BytePairs({
+      vocabulary,
+      merges: (model.merges ?? []).map(merge =>
+        typeof merge === 'string' ? merge.split(' ') as [string, string] : merge),
+      ignoresMerges: model.ignore_merges === true,
+      unknown: vocabulary.get(model.unk_token ?? '') ?? null,
+      control: new Set(added.flatMap(({ id, control }) => control ? [id] : []))
+    })),
+    words: reading(files, 'tokenizer.json', () => preTokenizer(path, tokenizer.pre_tokenizer)),
+    normalize: reading(files, 'tokenizer.json', () => normalizer(path, tokenizer.normalizer)),
+    ends: [...ends, ...added.flatMap(({ id, content }) => content === endText ? [id] : [])],
+    startTokens: reading(files, 'tokenizer.json', () => startTokensOf(tokenizer.post_processor))
   })
 }

@@ -2,6 +2,8 @@
  * Messages of calls of functions and of their results: as templates that know them take them, and written out in text
  * for all others.
  */
+import { callersText, concat, Text } from '../jinja/text.js'
+import { Dict, List, valueOf, type Value } from '../jinja/values.js'
 import { hermesForm } from './tool-call-format.js'
 
 /** A call that a message makes. */
@@ -54,45 +56,42 @@ export function writtenMessages (given: readonly TemplateMessage[]): TemplateMes
   return messages
 }
 
-/** A value with every text in it changed, names of fields included. */
-export function mapTexts (value: unknown, change: (text: string) => string): unknown {
-  if (typeof value === 'string') return change(value)
-  if (Array.isArray(value)) return value.map(inner => mapTexts(inner, change))
-  if (typeof value !== 'object' || value === null) return value
-  return Object.fromEntries(Object.entries(value).map(([name, inner]) => [change(name), mapTexts(inner, change)]))
-}
+/** Roles, which templates may write control tokens with: no caller's words. */
+const roles: ReadonlySet<string> = new Set(['system', 'developer', 'user', 'assistant', 'tool', 'function', 'ipython'])
 
 /**
  * Arguments as templates write them: an object where they are one; what was cut off, or is nested too deep to be
- * walked, stays as it is.
+ * walked, stays as it is. Read before their texts are marked: an escaped letter is a letter then.
  */
-function argumentsOf (given: string, shown: (text: string) => string): unknown {
+function argumentsOf (given: string): Value {
   try {
     const value: unknown = JSON.parse(given)
-    if (typeof value === 'object' && value !== null) return mapTexts(value, shown)
+    if (typeof value === 'object' && value !== null) return valueOf(value)
   } catch {}
-  return shown(given)
+  return callersText(given)
 }
 
+/** A mapping of fields that templates name; those that are undefined are left out. */
+const fields = (given: Readonly<Record<string, Value | undefined>>): Dict =>
+  new Dict(Object.entries(given).flatMap(([name, value]) =>
+    value === undefined ? [] : [[new Text(name), value] as const]))
+
+const optional = (text: string | undefined): Text | undefined => text === undefined ? undefined : callersText(text)
+
 /**
- * A message as templates that know calls take it, in OpenAI's shape.
- * @param shown every text of the message as the template is to see it; of arguments, once they are read: an escaped
- * letter is a letter then
+ * A message as templates that know calls take it, in OpenAI's shape. Its texts are a caller's.
+ * @param end a template's own text behind the content
  */
-export function nativeMessage (
-  { role, content, name, calls, callId }: TemplateMessage, shown: (text: string) => string
-): { readonly role: string, readonly content: string } {
-  return {
-    role: shown(role),
-    content: shown(content),
-    ...(name === undefined ? {} : { name: shown(name) }),
-    ...(calls
-      ? {
-          tool_calls: calls.map(({ id, name: called, arguments: given }) => ({
-            id: shown(id), type: 'function', function: { name: shown(called), arguments: argumentsOf(given, shown) }
-          }))
-        }
-      : {}),
-    ...(callId === undefined ? {} : { tool_call_id: shown(callId) })
-  }
+export function nativeMessage ({ role, content, name, calls, callId }: TemplateMessage, end = ''): Dict {
+  return fields({
+    role: roles.has(role) ? new Text(role) : callersText(role),
+    content: concat([callersText(content), new Text(end)]),
+    name: optional(name),
+    tool_calls: calls && new List(calls.map(({ id, name: called, arguments: given }) => fields({
+      id: callersText(id),
+      type: new Text('function'),
+      function: fields({ name: callersText(called), arguments: argumentsOf(given) })
+    }))),
+    tool_call_id: optional(callId)
+  })
 }

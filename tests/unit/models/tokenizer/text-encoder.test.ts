@@ -48,3 +48,9 @@ test('what is not known stays the token that says so', () => {
   assert.deepEqual(textEncoder('x', pieces, {}).encode('aq').ids, [0, 9, 2, 1])
   assert.deepEqual(textEncoder('x', words, {}).encode('a q </s> <s>').ids, [0, 4, 2, 2, 2, 1])
 })
+
+test('a pattern that backtracks without end is refused by name when it is read', () => {
+  const split = { type: 'Split', pattern: { Regex: '(a+)+$' }, behavior: 'Isolated', invert: false }
+  assert.throws(() => textEncoder('encoder', { ...words, pre_tokenizer: split } as never, {}),
+    { code: 'invalid_request', param: 'model', message: /\(a\+\)\+\$/ })
+})
