@@ -39,6 +39,16 @@ async function openGgufCheckpoint (path: string): Promise<OpenedModel> {
  * @throws RequestError naming the file and what is wrong with it
  */
 export async function openCheckpoint (path: string, template?: string, variant?: Variant): Promise<Checkpoint> {
+  try {
+    return await open(path, template, variant)
+  } catch (error) {
+    if (error instanceof RequestError) throw error
+    // A damaged file that no check knows: it is still the file's fault.
+    throw refuseModel({ path }, `its files are damaged, or of a kind that is not known: ${(error as Error).message}`, error)
+  }
+}
+
+async function open (path: string, template?: string, variant?: Variant): Promise<Checkpoint> {
   const opened = await (path.endsWith('.gguf') ? openGgufCheckpoint(path) : openHuggingFace(path))
   return await closingOnError(opened.file, async () => {
     if (opened.config.headSize % headSizeStep !== 0) {

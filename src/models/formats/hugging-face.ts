@@ -2,14 +2,13 @@
  * A Hugging Face checkpoint: a folder with config.json, tokenizer.json and model.safetensors, or its shards beside
  * model.safetensors.index.json. Its tensors go by GGUF's names. Knows files, not what is computed with them.
  */
-import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
 import type { TemplateConstants } from '../tokenizer/chat-template.js'
 import type { DecoderConfig } from '../decoder-config.js'
-import { closingOnError } from './binary-files.js'
+import { closingOnError, readWhole } from './binary-files.js'
 import { checkDecoder, embeddingTensor, refuseModel, scoreTensors } from './decoder-tensors.js'
 import { decoderConfigFromHuggingFace, ggufName, type NamedTensors } from './hugging-face-config.js'
-import { exists, readJson, readJsonIfThere, type Fields } from './json-files.js'
+import { exists, maxJsonBytes, readJson, readJsonIfThere, type Fields } from './json-files.js'
 import { openSafetensors, type SafetensorsFile } from './safetensors.js'
 import type { StoredTensor, TensorFile } from './tensor-file.js'
 import { tokenizerFromJson, type Tokenizer } from '../tokenizer/tokenizer.js'
@@ -126,10 +125,15 @@ function specialText (value: unknown): string {
  */
 async function templateSource (folder: string, { chat_template: given }: Fields): Promise<string | null> {
   const path = join(folder, 'chat_template.jinja')
-  if (await exists(path)) return readFile(path, 'utf8')
+  if (await exists(path)) {
+    const bytes = await readWhole(path, maxJsonBytes).catch((error: Error) => {
+      throw refuseModel({ path: folder }, `cannot read chat_template.jinja: ${error.message}`)
+    })
+    return new TextDecoder().decode(bytes)
+  }
   if (typeof given === 'string') return given
-  const named = Array.isArray(given) ? given as Array<{ name?: unknown, template?: unknown }> : []
-  const source = named.find(({ name }) => name === 'default')?.template
+  const named = Array.isArray(given) ? given as Array<{ name?: unknown, template?: unknown } | null> : []
+  const source = named.find(one => one?.name === 'default')?.template
   return typeof source === 'string' ? source : null
 }
 
