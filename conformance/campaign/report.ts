@@ -3,6 +3,7 @@ import { join } from 'node:path'
 import type { Environment } from '../../src/reporting/environment.js'
 import { headOf, tableOf, writeReport } from '../../src/reporting/report.js'
 import type { Attack } from './attack.js'
+import { fileLimits, type FileResult } from './files/try-files.js'
 import { kept, type Outcome, type Waits } from './run-attack.js'
 
 /** What must hold for every other caller while one attacks. */
@@ -80,23 +81,47 @@ export function tableOfOutcomes (outcomes: readonly Outcome[], solo: Waits): str
 
 export interface Campaign {
   readonly environment: Environment
-  readonly solo: Waits
+  /** Null where nothing was sent. */
+  readonly solo: Waits | null
   readonly outcomes: readonly Outcome[]
+  readonly files: readonly FileResult[]
   /** Broken bounds by attack. */
   readonly broken: ReadonlyMap<string, readonly string[]>
   readonly attacks: readonly Attack[]
   readonly seed: number
 }
 
+function describeFiles (files: readonly FileResult[]): string[] {
+  if (files.length === 0) return []
+  const { heapMegabytes, mostBytes, fileMs } = fileLimits
+  return [`Files with something odd in them, read in processes with a heap of ${heapMegabytes} MB; each may take ` +
+    `${ms(fileMs)}, the process have ${megabytes(mostBytes)} MB.`, tableOf(files, [
+    ['files', ({ kind }) => `file-${kind}`],
+    ['loaded', ({ loaded }) => String(loaded)],
+    ['refused', ({ refused }) => String(refused)],
+    ['slowest', ({ longestMs }) => ms(longestMs)],
+    ['MB most', ({ mostBytes: most }) => megabytes(most)],
+    ['faults', ({ faults }) => String(faults.length)]
+  ])]
+}
+
+function describeOutcomes ({ solo, outcomes }: Campaign): string[] {
+  if (!solo) return []
+  return [`The canary alone: /health p50 ${ms(solo.health.p50)}, p99 ${ms(solo.health.p99)}; gaps of a stream p50 ` +
+    `${ms(solo.gaps.p50)}, p99 ${ms(solo.gaps.p99)}, first piece ${ms(solo.firstToken)}.`,
+  tableOfOutcomes(outcomes, solo)]
+}
+
 /** What is said of a campaign, in Markdown. */
-export function describeCampaign ({ environment, solo, outcomes, broken, attacks, seed }: Campaign): string {
+export function describeCampaign (campaign: Campaign): string {
+  const { environment, files, broken, attacks, seed } = campaign
   const what = tableOf(attacks, [['attack', ({ name }) => name], ['what is sent', ({ what }) => what]])
   const failures = [...broken].flatMap(([name, faults]) => faults.map(fault => `- ${name}: ${fault}`))
   return [
     headOf('Campaign of hostile requests and files', environment, null),
-    `Seed ${seed}. The canary alone: /health p50 ${ms(solo.health.p50)}, p99 ${ms(solo.health.p99)}; gaps of a stream ` +
-      `p50 ${ms(solo.gaps.p50)}, p99 ${ms(solo.gaps.p99)}, first piece ${ms(solo.firstToken)}.`,
-    tableOfOutcomes(outcomes, solo),
+    `Seed ${seed}.`,
+    ...describeOutcomes(campaign),
+    ...describeFiles(files),
     failures.length === 0 ? 'No bound was broken.' : `Bounds that were broken:\n\n${failures.join('\n')}`,
     what
   ].join('\n\n')

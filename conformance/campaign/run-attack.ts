@@ -6,6 +6,9 @@ import { makeAttacker, type Attack, type Tally } from './attack.js'
 import { startCanary, type CanaryFigures } from './canary.js'
 import type { Victim } from './target.js'
 
+/** How often others would ask: a probe, and the reader of a stream for its next piece, ms. */
+const [healthEveryMs, gapEveryMs] = [25, 100]
+
 /** What the canary saw, ms. */
 export interface Waits {
   readonly health: { readonly p50: number, readonly p99: number, readonly longest: number }
@@ -34,11 +37,23 @@ export interface Outcome {
 
 function summary (values: readonly number[]): Waits['health'] {
   if (values.length === 0) return { p50: NaN, p99: NaN, longest: NaN }
-  return { p50: quantile(values, 0.5), p99: quantile(values, 0.99), longest: Math.max(...values) }
+  const longest = values.reduce((most, value) => Math.max(most, value), 0)
+  return { p50: quantile(values, 0.5), p99: quantile(values, 0.99), longest }
 }
 
-export const waitsOf = ({ health, gaps, firstTokens, refused }: CanaryFigures): Waits =>
-  ({ health: summary(health), gaps: summary(gaps), firstToken: Math.max(0, ...firstTokens), refused })
+/**
+ * A wait of a second is one of many that those would have had who had asked meanwhile: it counts as often as somebody
+ * could have asked, once every `every` ms. Else one wait of half a minute among a thousand short ones would be nothing.
+ */
+export const asAsked = (waits: readonly number[], every: number): number[] => waits.flatMap(wait =>
+  Array.from({ length: Math.max(1, Math.floor(wait / every)) }, (_, index) => wait - index * every))
+
+export const waitsOf = ({ health, gaps, firstTokens, refused }: CanaryFigures): Waits => ({
+  health: summary(asAsked(health, healthEveryMs)),
+  gaps: summary(asAsked(gaps, gapEveryMs)),
+  firstToken: Math.max(0, ...firstTokens),
+  refused
+})
 
 /** How long the server may take to answer whether it is well, ms. */
 const answerMs = 2000
@@ -52,6 +67,11 @@ async function heapOf ({ url, keys }: Victim): Promise<number | null> {
   } catch {
     return null
   }
+}
+
+/** Whether the model takes requests: its thread may have ended. */
+async function isReady ({ url }: Victim): Promise<boolean> {
+  return fetch(`${url}/ready`, { signal: AbortSignal.timeout(answerMs) }).then(({ ok }) => ok, () => false)
 }
 
 export async function memoryOf (victim: Victim): Promise<Memory> {
@@ -88,7 +108,7 @@ export const kept = { resident: 640 << 20, heap: 160 << 20 } as const
 /** Whether a server answers and holds about as little memory as before. */
 async function isWell (victim: Victim, before: Memory): Promise<{ well: boolean, memory: Memory }> {
   const memory = await memoryOf(victim)
-  const well = memory.heap !== null && memory.heap <= (before.heap ?? Infinity) + kept.heap &&
+  const well = await isReady(victim) && memory.heap !== null && memory.heap <= (before.heap ?? Infinity) + kept.heap &&
     (memory.resident === null || memory.resident <= (before.resident ?? Infinity) + kept.resident)
   return { well, memory }
 }

@@ -7,7 +7,7 @@ import { adaptModel, type Variant } from './adapted-model.js'
 import { closingOnError } from './binary-files.js'
 import { chatTemplate, templateOfGguf, type ChatTemplate } from '../tokenizer/chat-template.js'
 import type { DecoderConfig } from '../decoder-config.js'
-import { refuseModel } from './decoder-tensors.js'
+import { refusalOf, refuseModel } from './decoder-tensors.js'
 import { decoderConfigFromGguf } from './gguf-config.js'
 import { openShards } from './gguf-shards.js'
 import { openHuggingFace, type OpenedModel } from './hugging-face.js'
@@ -42,9 +42,7 @@ export async function openCheckpoint (path: string, template?: string, variant?:
   try {
     return await open(path, template, variant)
   } catch (error) {
-    if (error instanceof RequestError) throw error
-    // A damaged file that no check knows: it is still the file's fault.
-    throw refuseModel({ path }, `its files are damaged, or of a kind that is not known: ${(error as Error).message}`, error)
+    throw refusalOf({ path }, error)
   }
 }
 

@@ -21,6 +21,11 @@ export const refuseModel = ({ path }: Pick<TensorFile, 'path'>, why: string, cau
   new RequestError('invalid_request', `${path}: ${why.length > maxReason ? `${why.slice(0, maxReason)}…` : why}`,
     { param: 'model', cause })
 
+/** What reading a model ended with, as a refusal: a damaged file can trip over what no check knows of. */
+export const refusalOf = (file: Pick<TensorFile, 'path'>, error: unknown): RequestError => error instanceof RequestError
+  ? error
+  : refuseModel(file, `its files are damaged, or of a kind that is not known: ${(error as Error).message}`, error)
+
 /** Largest size of anything in a decoder: values of a vector, rows of a vocabulary, tokens of a context. */
 const maxSize = 1 << 24
 
