@@ -40,6 +40,8 @@ export interface Attack {
   readonly name: string
   /** What is sent, in a line. */
   readonly what: string
+  /** How many times as long as others it may go on. Default 1. */
+  readonly longer?: number
   /** Sends it, and ends when it is answered or the time is over. */
   run (attacker: Attacker): Promise<void>
 }

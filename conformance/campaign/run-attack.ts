@@ -139,7 +139,7 @@ export interface RunOptions {
 export async function runAttack (
   victim: Victim, attack: Attack, before: Memory, { seed, seconds, least }: RunOptions
 ): Promise<Outcome> {
-  const over = AbortSignal.timeout(seconds * 1000)
+  const over = AbortSignal.timeout(seconds * (attack.longer ?? 1) * 1000)
   const { attacker, close } = makeAttacker(victim, uniform(seed), over)
   const [stopCanary, stopWatch, began] = [canaryOf(victim), watchResident(victim), performance.now()]
   await sleep(300)
