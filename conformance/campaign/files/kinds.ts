@@ -3,6 +3,7 @@ import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { Variant } from '../../../src/models/formats/lora-adapter.js'
 import { openCheckpoint } from '../../../src/models/formats/checkpoint.js'
+import { encodeChat } from '../../../src/models/tokenizer/chat-template.js'
 import { loadOnnxClassifier } from '../../../src/models/onnx-classifier.js'
 import { packageRoot } from '../../../src/package-root.js'
 import { loadRewards } from '../../../src/rewards/descriptor.js'
@@ -30,7 +31,7 @@ async function readModel (path: string, variant?: Variant): Promise<void> {
   try {
     for (const name of file.tensors.keys()) await file.read(name)
     tokenizer.encode('hello <|im_end|> '.repeat(50))
-    chatTemplate.render([{ role: 'user', content: 'hi' }], true)
+    encodeChat(chatTemplate, tokenizer, [{ role: 'user', content: 'hi' }])
   } finally {
     await file.close()
   }
