@@ -4,10 +4,11 @@
  */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { Session } from '../runtime/session.js'
 import { Tensor } from '../runtime/tensor.js'
+import { readWhole } from './formats/binary-files.js'
 import { refusalOf, refuseModel } from './formats/decoder-tensors.js'
 import type { ScoreKind } from './decoder-config.js'
 import { padTokenOf, scoreKindOf } from './formats/hugging-face-config.js'
@@ -63,6 +64,8 @@ async function graphIn (folder: string): Promise<string> {
   throw refuseModel({ path: folder }, 'it has no model.onnx and no onnx/model.onnx')
 }
 
+/** Largest graph: the format's own bound, bytes. */
+const maxGraphBytes = 2 ** 31 - 1
 /** Labels of a classifier, at most: its scores are kept for each. */
 const maxLabels = 1 << 16
 
@@ -233,7 +236,9 @@ async function load (path: string, options: OnnxClassifierOptions): Promise<Onnx
   // A graph that looks for padding has the configuration's number in it.
   const configured = padTokenOf(folder, config)
   const padToken = configured === null || configured < 0 ? encoder.padToken : configured
-  const bytes = await readFile(graph).catch(() => { throw refuseModel({ path: graph }, 'cannot read it') })
+  const bytes = await readWhole(graph, maxGraphBytes).catch((error: Error) => {
+    throw refuseModel({ path: graph }, `cannot read it: ${error.message}`)
+  })
   const external = await externalDataFiles(graph, bytes)
   const sessionOptions = { threads: options.threads, foreignIntegers: true, weightsFolder: dirname(graph) }
   const session = await Session.create(bytes, sessionOptions).catch((error: unknown) => {
