@@ -17,7 +17,7 @@ import { memoryOf, runAttack, soloWaits, type Memory, type Outcome, type RunOpti
 import { startVictim, type ModelName, type Victim } from './target.js'
 
 const options: Options = {
-  short: { type: 'boolean', help: 'within 90 s on a tiny random model: crashes, server errors, hangs, memory' },
+  short: { type: 'boolean', help: 'about 90 s on a tiny random model: crashes, server errors, hangs, memory' },
   only: {
     type: 'string',
     help: 'attacks whose name contains one of these words, by commas; those with files are file-KIND',
@@ -36,9 +36,9 @@ const attackSeconds = { full: 12, short: 2 } as const
 const leastSeconds = { full: 4, short: 0.5 } as const
 
 /** Odd files of a kind, and the time for them, s. */
-const files = { full: { count: 200, seconds: 15 }, short: { count: 25, seconds: 3 } } as const
+const files = { full: { count: 200, seconds: 15 }, short: { count: 25, seconds: 6 } } as const
 /** After so long no further attack is begun, s. */
-const longest = { full: 450, short: 100 } as const
+const longest = { full: 450, short: 300 } as const
 
 /** @throws RequestError for a word that is in no name */
 function chosen (words: readonly string[]): Attack[] {
