@@ -1,7 +1,7 @@
 /** Files of models and rewards that are tried with something odd in them, and how each kind is read. */
 import { cpSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { Variant } from '../../../src/models/formats/lora-adapter.js'
+import type { Variant } from '../../../src/models/formats/adapted-model.js'
 import { openCheckpoint } from '../../../src/models/formats/checkpoint.js'
 import { encodeChat } from '../../../src/models/tokenizer/chat-template.js'
 import { loadOnnxClassifier } from '../../../src/models/onnx-classifier.js'
