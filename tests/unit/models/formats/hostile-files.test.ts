@@ -176,6 +176,8 @@ test('metadata of another type than it should be is read, or refused in words', 
     ['a'], [1], new Array<string>(500).fill('a')]
   for (const key of Object.keys(tinyMetadata('llama', sizes))) {
     for (const value of values) {
+      // The writer makes as many rows as there are tokens.
+      if (key === 'tokenizer.ggml.tokens' && !(Array.isArray(value) && value.length > 0)) continue
       writeTinyGguf(path, { ...sizes, metadata: { [key]: value } })
       const error = await refusal(path)
       if (error) assert.match(error.message, /odd\.gguf/)
@@ -223,7 +225,7 @@ test('what is no file, lies elsewhere or goes in a circle is refused, and nobody
     ['config.json', path => { symlinkSync(path, path) }, /ELOOP/],
     ['tokenizer.json', path => { mkdirSync(path) }, /cannot read tokenizer\.json: it is not a regular file/],
     ['chat_template.jinja', path => { symlinkSync('/dev/zero', path) }, /not a regular file/],
-    ['config.json', path => { writeFileSync(path, Buffer.from([0x7B, 0xF1, 0x7D])) }, /config\.json must hold .* not JSON/],
+    ['config.json', path => { writeFileSync(path, Buffer.from([0x7B, 0xF1, 0x7D])) }, /config\.json:1: must be UTF-8/],
     ...['../base/model.safetensors', '/etc/passwd.safetensors', 'a/b.safetensors', '', '..', 'model.bin', 7].map(name =>
       ['model.safetensors.index.json', (path: string) => {
         writeFileSync(path, JSON.stringify({ weight_map: { a: name } }))
