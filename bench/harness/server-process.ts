@@ -41,7 +41,11 @@ export interface Target {
   /** Stops it (SIGSTOP) so that no thread of it takes time from others, until `goOn`. */
   pause (): void
   goOn (): void
+  /** Whether the process is there; true where it is not ours. */
+  isRunning (): boolean
   stop (): Promise<void>
+  /** Ends it at once, whatever it does. */
+  kill (): Promise<void>
 }
 
 /** The engine's state, as /ready tells it. */
@@ -67,7 +71,14 @@ export async function modelOf (url: string): Promise<string> {
 
 /** A server that runs already. */
 export const runningTarget = (url: string): Target => ({
-  url, mainThread: () => null, residentBytes: () => null, pause: () => {}, goOn: () => {}, stop: async () => {}
+  url,
+  mainThread: () => null,
+  residentBytes: () => null,
+  pause: () => {},
+  goOn: () => {},
+  isRunning: () => true,
+  stop: async () => {},
+  kill: async () => {}
 })
 
 /**
@@ -94,6 +105,13 @@ export async function startTarget (flags: readonly string[], nodeOptions: readon
     })
     ended.then(() => { reject(new Error(`the server ended: ${said.trim()}`)) }, reject)
   })
+  const stopBy = async (signal: NodeJS.Signals): Promise<void> => {
+    server.kill('SIGCONT')
+    server.kill(signal)
+    await ended
+    process.off('exit', killed)
+    process.off('SIGTERM', terminated)
+  }
   return {
     url,
     mainThread: () => mainThreadTimes(server.pid!),
@@ -107,12 +125,8 @@ export async function startTarget (flags: readonly string[], nodeOptions: readon
     },
     pause () { server.kill('SIGSTOP') },
     goOn () { server.kill('SIGCONT') },
-    async stop () {
-      server.kill('SIGCONT')
-      server.kill('SIGTERM')
-      await ended
-      process.off('exit', killed)
-      process.off('SIGTERM', terminated)
-    }
+    isRunning: () => server.exitCode === null && server.signalCode === null,
+    stop: () => stopBy('SIGTERM'),
+    kill: () => stopBy('SIGKILL')
   }
 }

@@ -82,7 +82,14 @@ function fingerprintOf (sha256: string, report: OperatorReport, template: string
   return `fl_${createHash('sha256').update(parts.join('|')).digest('hex').slice(0, 12)}`
 }
 
+/** Longest context that is made ready without being asked for, tokens: the most that the setting may be. */
+const maxContext = 1 << 20
+
 function sequenceLimit (config: DecoderConfig, asked: number): number {
+  if (asked === 0 && config.contextLength > maxContext) {
+    throw new RequestError('invalid_request', `the model's limit of ${config.contextLength} tokens is more than can be ` +
+      `made ready: set context-length to at most ${maxContext}`, { param: 'contextLength' })
+  }
   if (asked > config.contextLength) {
     throw new RequestError('invalid_request',
       `context-length must be at most the model's limit of ${config.contextLength}; got ${asked}`,

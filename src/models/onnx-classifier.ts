@@ -4,11 +4,12 @@
  */
 import { createHash } from 'node:crypto'
 import { createReadStream } from 'node:fs'
-import { readFile, stat } from 'node:fs/promises'
+import { stat } from 'node:fs/promises'
 import { basename, dirname, join } from 'node:path'
 import { Session } from '../runtime/session.js'
 import { Tensor } from '../runtime/tensor.js'
-import { refuseModel } from './formats/decoder-tensors.js'
+import { readWhole } from './formats/binary-files.js'
+import { refusalOf, refuseModel } from './formats/decoder-tensors.js'
 import type { ScoreKind } from './decoder-config.js'
 import { padTokenOf, scoreKindOf } from './formats/hugging-face-config.js'
 import { exists, readJson, readJsonIfThere, type Fields } from './formats/json-files.js'
@@ -63,12 +64,18 @@ async function graphIn (folder: string): Promise<string> {
   throw refuseModel({ path: folder }, 'it has no model.onnx and no onnx/model.onnx')
 }
 
+/** Largest graph: the format's own bound, bytes. */
+const maxGraphBytes = 2 ** 31 - 1
+/** Labels of a classifier, at most: its scores are kept for each. */
+const maxLabels = 1 << 16
+
 /** How many numbers a model gives: labels by name, or a count. */
 function labelsOf (path: string, { id2label, num_labels: count }: Fields): number {
   const labels = typeof id2label === 'object' && id2label !== null ? Object.keys(id2label).length : count
-  if (typeof labels === 'number' && Number.isInteger(labels) && labels >= 1) return labels
+  if (typeof labels === 'number' && Number.isInteger(labels) && labels >= 1 && labels <= maxLabels) return labels
   throw refuseModel({ path },
-    'the number of labels is unknown: set id2label in config.json or labels in the descriptor')
+    `the number of labels must be from 1 to ${maxLabels}, by id2label in config.json or labels in the descriptor; got ` +
+      JSON.stringify(labels))
 }
 
 /** The smallest limit in the files. A tokenizer without one has 10³⁰. */
@@ -211,6 +218,10 @@ async function sha256Of (graph: Uint8Array, tokenizer: Fields, files: readonly s
  * @throws RequestError naming the file and what is wrong with it
  */
 export async function loadOnnxClassifier (path: string, options: OnnxClassifierOptions): Promise<OnnxClassifier> {
+  return await load(path, options).catch((error: unknown) => { throw refusalOf({ path }, error) })
+}
+
+async function load (path: string, options: OnnxClassifierOptions): Promise<OnnxClassifier> {
   const graph = path.endsWith('.onnx') ? path : await graphIn(path)
   const beside = dirname(graph)
   const folder = await exists(join(beside, 'tokenizer.json')) ? beside : dirname(beside)
@@ -225,7 +236,9 @@ export async function loadOnnxClassifier (path: string, options: OnnxClassifierO
   // A graph that looks for padding has the configuration's number in it.
   const configured = padTokenOf(folder, config)
   const padToken = configured === null || configured < 0 ? encoder.padToken : configured
-  const bytes = await readFile(graph).catch(() => { throw refuseModel({ path: graph }, 'cannot read it') })
+  const bytes = await readWhole(graph, maxGraphBytes).catch((error: Error) => {
+    throw refuseModel({ path: graph }, `cannot read it: ${error.message}`)
+  })
   const external = await externalDataFiles(graph, bytes)
   const sessionOptions = { threads: options.threads, foreignIntegers: true, weightsFolder: dirname(graph) }
   const session = await Session.create(bytes, sessionOptions).catch((error: unknown) => {

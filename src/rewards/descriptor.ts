@@ -8,7 +8,9 @@ import { dirname, join } from 'node:path'
 import { Type, type TObject, type TProperties } from 'typebox'
 import { Value } from 'typebox/value'
 import { RequestError } from '../errors.js'
-import { readTextFile } from '../text-file.js'
+import { readWhole } from '../models/formats/binary-files.js'
+import { maxJsonBytes, parseObject } from '../models/formats/json-files.js'
+import { decodeText } from '../text-file.js'
 import { isObject } from '../validation.js'
 import { closed, naming } from './descriptor-parts.js'
 import { classifierFields, classifierSource, valueFields, type ClassifierDescriptor } from './kinds/classifier.js'
@@ -90,7 +92,7 @@ const kinds: Readonly<Record<KindDescriptor['kind'], Kind>> = {
 function oneOf<T extends string> (field: string, names: readonly T[], value: unknown): T {
   if (names.includes(value as T)) return value as T
   throw new Violation(
-    `${field} must be one of ${names.map(name => `"${name}"`).join(', ')}; got ${JSON.stringify(value)}`)
+    `${field} must be one of ${names.map(name => `"${name}"`).join(', ')}; got ${JSON.stringify(value)?.slice(0, 80)}`)
 }
 
 /** Checks a descriptor's own fields. @throws Violation naming field, rule and, where it is short, value */
@@ -140,12 +142,20 @@ function versionOf (text: string, { modelHashes = [] }: RewardSource): string {
   return hash.digest('hex').slice(0, 12)
 }
 
-function parseJson (text: string): unknown {
+function parseJson (text: string): Fields {
   try {
-    return JSON.parse(text)
+    return parseObject(text)
   } catch (error) {
-    throw new Violation(`is not JSON: ${(error as Error).message}`, { cause: error })
+    throw new Violation(`must contain one JSON object: ${(error as Error).message}`, { cause: error })
   }
+}
+
+/** @throws RequestError for what is no file, too large or not UTF-8 */
+async function readText (file: string): Promise<string> {
+  const bytes = await readWhole(file, maxJsonBytes).catch((error: Error) => {
+    throw broken(file, `cannot read it: ${error.message}`, error)
+  })
+  return decodeText(bytes, file)
 }
 
 function broken (file: string, problem: string, cause?: unknown): RequestError {
@@ -191,7 +201,7 @@ export function descriptorText (descriptor: RewardDescriptor, file: string, remo
  */
 export function parseRewardFamily (text: string, file: string, remotes: Remotes = noRemotes): RewardFamily {
   try {
-    const fields = objectOf(parseJson(text))
+    const fields = parseJson(text)
     const source = sourceOf(fields, naming, { remotes, folder: dirname(file) })
     const descriptor = fields as unknown as RewardDescriptor
     return Object.freeze({
@@ -224,7 +234,7 @@ export async function loadRewards (
       .catch((error: Error) => { throw broken(directory, `cannot read the directory: ${error.message}`, error) })
     for (const entry of entries.filter(name => name.endsWith('.json')).sort()) {
       const file = join(directory, entry)
-      const family = parseRewardFamily(readTextFile(file), file, remotes)
+      const family = parseRewardFamily(await readText(file), file, remotes)
       const other = families.get(family.name)
       if (other) throw broken(file, `name "${family.name}" is already used by ${other.file}`)
       families.set(family.name, family)

@@ -60,7 +60,13 @@ const below = {
 
 /** Folders beside src, which may import all of it → what else each may import. */
 const beside: Readonly<Record<string, readonly string[]>> = {
-  tools: [], bench: ['tools'], studies: ['tools'], conformance: ['tools'], processors: [], scripts: []
+  tools: [],
+  bench: ['tools'],
+  studies: ['tools'],
+  // The campaign drives the bench's server process, with the tests' tiny models.
+  conformance: ['tools', 'bench', 'tests'],
+  processors: [],
+  scripts: []
 }
 
 /** Folders that see each other only through types. */

@@ -94,6 +94,9 @@ export async function installOpenApi (app: FastifyInstance, needsKeys: boolean):
   await app.register(async docs => {
     docs.addHook('onRoute', route => { route.config = { ...route.config, access: 'public' } })
     await docs.register(swaggerUi, { routePrefix: '/docs' })
-    docs.get('/openapi.json', { schema: { hide: true } }, () => app.swagger())
+    // Written once, before anybody waits.
+    let text = ''
+    app.addHook('onReady', async () => { text = JSON.stringify(app.swagger()) })
+    docs.get('/openapi.json', { schema: { hide: true } }, (_, reply) => reply.type('application/json').send(text))
   })
 }

@@ -6,7 +6,7 @@ import { adaptModel, type Variant } from './adapted-model.js'
 import { closingOnError } from './binary-files.js'
 import { chatTemplates, templateOfGguf, type ChatTemplate, type TemplateSources } from '../tokenizer/chat-template.js'
 import type { DecoderConfig } from '../decoder-config.js'
-import { refuseModel } from './decoder-tensors.js'
+import { refusalOf, refuseModel } from './decoder-tensors.js'
 import { decoderConfigFromGguf } from './gguf-config.js'
 import { openShards } from './gguf-shards.js'
 import { openHuggingFace, type OpenedModel } from './hugging-face.js'
@@ -37,7 +37,17 @@ async function openGgufCheckpoint (path: string): Promise<OpenedModel> {
  * @param variant what the model is made into: default what it is
  * @throws RequestError naming the file and what is wrong with it
  */
-export async function openCheckpoint (path: string, templates?: TemplateSources, variant?: Variant): Promise<Checkpoint> {
+export async function openCheckpoint (
+  path: string, templates?: TemplateSources, variant?: Variant
+): Promise<Checkpoint> {
+  try {
+    return await open(path, templates, variant)
+  } catch (error) {
+    throw refusalOf({ path }, error)
+  }
+}
+
+async function open (path: string, templates?: TemplateSources, variant?: Variant): Promise<Checkpoint> {
   const opened = await (path.endsWith('.gguf') ? openGgufCheckpoint(path) : openHuggingFace(path))
   return await closingOnError(opened.file, async () => {
     if (opened.config.headSize % headSizeStep !== 0) {

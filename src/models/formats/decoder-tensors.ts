@@ -13,9 +13,27 @@ export const ropeFactorsTensor = 'rope_freqs.weight'
 /** Scores of a classifier, [scores, D], and the layer before it, [D, D], where there is one; biases beside them. */
 export const scoreTensors = { output: 'cls.output', hidden: 'cls' } as const
 
+/** Characters of a reason that are told: names and values in it are the file's, as long as it likes. */
+const maxReason = 800
+
 /** The error for a model file that cannot be run. */
-export const refuseModel = ({ path }: Pick<TensorFile, 'path'>, why: string): RequestError =>
-  new RequestError('invalid_request', `${path}: ${why}`, { param: 'model' })
+export const refuseModel = ({ path }: Pick<TensorFile, 'path'>, why: string, cause?: unknown): RequestError =>
+  new RequestError('invalid_request', `${path}: ${why.length > maxReason ? `${why.slice(0, maxReason)}…` : why}`,
+    { param: 'model', cause })
+
+/** What reading a model ended with, as a refusal: a damaged file can trip over what no check knows of. */
+export const refusalOf = (file: Pick<TensorFile, 'path'>, error: unknown): RequestError => error instanceof RequestError
+  ? error
+  : refuseModel(file, `its files are damaged, or of a kind that is not known: ${(error as Error).message}`, error)
+
+/** Largest size of anything in a decoder: values of a vector, rows of a vocabulary, tokens of a context. */
+const maxSize = 1 << 24
+
+/** @throws RequestError unless a value in a model's files is a size. @param what it is, for the message */
+export function positiveSize (file: Pick<TensorFile, 'path'>, what: string, value: unknown): number {
+  if (typeof value === 'number' && Number.isInteger(value) && value > 0 && value <= maxSize) return value
+  throw refuseModel(file, `${what} must be an integer from 1 to ${maxSize}; got ${JSON.stringify(value)}`)
+}
 
 /** @throws RequestError unless a value in a model's files is a positive number. @param what it is, for the message */
 export function positiveNumber (file: Pick<TensorFile, 'path'>, what: string, value: unknown): number {
@@ -59,6 +77,13 @@ function headTensors (
   }
 }
 
+/** @throws RequestError for more layers than there are tensors: a list of what they should have would never end */
+function checkLayers (file: TensorFile, { layers }: DecoderConfig): void {
+  if (layers > file.tensors.size) {
+    throw refuseModel(file, `it claims ${layers} layers, but has ${file.tensors.size} tensors`)
+  }
+}
+
 /** What the attention operator takes for granted. */
 function checkHeads (file: TensorFile, { headSize, queryHeads, kvHeads }: DecoderConfig): void {
   if (!Number.isInteger(headSize) ||
@@ -73,6 +98,7 @@ function checkHeads (file: TensorFile, { headSize, queryHeads, kvHeads }: Decode
  * @throws RequestError for heads that cannot be, and tensors that are missing, of another shape, or not the decoder's
  */
 export function checkDecoder (file: TensorFile, config: DecoderConfig): void {
+  checkLayers(file, config)
   checkHeads(file, config)
   const { hiddenSize, vocabularySize, layers, headSize } = config
   const expected: Record<string, readonly number[]> = {

@@ -1,6 +1,6 @@
 /** GGUF metadata → DecoderConfig. Refuses what the graph would compute wrongly. */
 import { families, type DecoderConfig, type Family } from '../decoder-config.js'
-import { checkDecoder, positiveNumber, refuseModel, scoreTensors } from './decoder-tensors.js'
+import { checkDecoder, positiveNumber, positiveSize, refuseModel, scoreTensors } from './decoder-tensors.js'
 import type { GgufFile } from './gguf.js'
 import { ropeScalingOfGguf } from './rope-scaling.js'
 
@@ -25,6 +25,9 @@ const neutralValues: Readonly<Record<string, unknown>> = {
 
 const isNeutral = (key: string, value: unknown): boolean =>
   value === neutralValues[key] || (!(key in neutralValues) && (value === 0 || value === false || value === 'none'))
+
+/** Numbers that are no sizes. */
+const fractions = ['rope.freq_base', 'attention.layer_norm_rms_epsilon']
 
 /** @throws RequestError for families and features that are not supported */
 function familyOf (file: GgufFile): Family {
@@ -53,7 +56,7 @@ function paddingOf (file: GgufFile): number | null {
 export function decoderConfigFromGguf (file: GgufFile): DecoderConfig {
   const family = familyOf(file)
   const number = (key: string, fallback?: number): number =>
-    positiveNumber(file, `metadata ${family}.${key}`, file.metadata[`${family}.${key}`] ?? fallback)
+    (fractions.includes(key) ? positiveNumber : positiveSize)(file, `metadata ${family}.${key}`, file.metadata[`${family}.${key}`] ?? fallback)
   const tokens = file.metadata['tokenizer.ggml.tokens']
   if (!Array.isArray(tokens) || tokens.length === 0) throw refuseModel(file, 'it has no vocabulary')
   const queryHeads = number('attention.head_count')

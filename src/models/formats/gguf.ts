@@ -3,12 +3,13 @@
  * architecture. The header is parsed by the package gguf of Hugging Face; what it says is checked against the file
  * before anything is allocated.
  */
-import { open, type FileHandle } from 'node:fs/promises'
+import type { FileHandle } from 'node:fs/promises'
 import { gguf } from '@huggingface/gguf'
-import { RequestError } from '../../errors.js'
-import { closingOnError, readExactly } from './binary-files.js'
+import type { RequestError } from '../../errors.js'
+import { closingOnError, openFile, readExactly } from './binary-files.js'
+import { refuseModel } from './decoder-tensors.js'
 import { encodings, newGroups, type Encoding } from './dequantize.js'
-import type { LocatedTensor, TensorFile } from './tensor-file.js'
+import { overlapping, type LocatedTensor, type TensorFile } from './tensor-file.js'
 
 /** An open file: its metadata and its tensors. */
 export interface GgufFile extends TensorFile {
@@ -20,7 +21,7 @@ const maxCount = 1 << 20
 const maxAlignment = 1 << 30
 
 const broken = (path: string, why: string, cause?: unknown): RequestError =>
-  new RequestError('invalid_request', `${path} is not a usable GGUF file: ${why}`, { param: 'model', cause })
+  refuseModel({ path: `${path} is not a usable GGUF file` }, why, cause)
 
 /** The fixed part of the header, before the parser walks counts that may be nonsense. */
 async function checkStart (file: FileHandle, path: string, sizeBytes: number): Promise<void> {
@@ -77,6 +78,27 @@ function checkedTensor (
   return { shape, encoding, offset, sizeBytes: tensorBytes }
 }
 
+/** What the parser adds to the metadata. */
+const ownKeys = ['version', 'tensor_count', 'kv_count']
+
+/** @throws RequestError for names that occur twice: which of the two is meant? */
+function checkNames (
+  path: string, metadata: { readonly kv_count?: unknown }, names: Iterable<string>,
+  tensors: ReadonlyMap<string, LocatedTensor>
+): void {
+  const entries = new Set([...Object.keys(metadata), ...ownKeys]).size - ownKeys.length
+  if (entries !== Number(metadata.kv_count)) {
+    throw broken(path, `its ${String(metadata.kv_count)} metadata entries have ${entries} names: one occurs twice`)
+  }
+  const seen = new Set<string>()
+  for (const name of names) {
+    if (seen.has(name)) throw broken(path, `tensor ${name} occurs twice`)
+    seen.add(name)
+  }
+  const twice = overlapping(tensors)
+  if (twice) throw broken(path, `tensors ${twice[0]} and ${twice[1]} overlap`)
+}
+
 /** 64-bit integers as numbers, where they are exact. */
 function plainNumbers (metadata: object): Record<string, unknown> {
   return Object.fromEntries(Object.entries(metadata).map(([key, value]: [string, unknown]) =>
@@ -93,6 +115,7 @@ async function parse (path: string, file: FileHandle): Promise<GgufFile> {
   const plain = plainNumbers(metadata)
   const start = dataStart(path, tensorInfoByteRange[1], plain['general.alignment'] ?? 32)
   const tensors = new Map(tensorInfos.map(info => [info.name, checkedTensor(path, size, start, info)]))
+  checkNames(path, metadata as object, tensorInfos.map(({ name }) => name), tensors)
   const blocksOf = async (name: string): Promise<{ encoding: Encoding, blocks: DataView, count: number }> => {
     const tensor = tensors.get(name)
     if (!tensor) throw broken(path, `it has no tensor ${name}`)
@@ -128,6 +151,8 @@ async function parse (path: string, file: FileHandle): Promise<GgufFile> {
  * @throws RequestError naming the file and what is wrong with it
  */
 export async function openGguf (path: string): Promise<GgufFile> {
-  const file = await open(path).catch((error: unknown) => { throw broken(path, 'cannot open it', error) })
+  const file = await openFile(path).catch((error: Error) => {
+    throw broken(path, `cannot open it: ${error.message}`, error)
+  })
   return await closingOnError(file, () => parse(path, file))
 }

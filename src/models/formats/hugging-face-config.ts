@@ -3,7 +3,7 @@
  * compute wrongly.
  */
 import { families, type DecoderConfig, type Family, type ScoreHead, type ScoreKind } from '../decoder-config.js'
-import { positiveNumber, refuseModel, scoreTensors } from './decoder-tensors.js'
+import { positiveNumber, positiveSize, refuseModel, scoreTensors } from './decoder-tensors.js'
 import { checkFixedFields, type Fields, type FixedFields } from './json-files.js'
 import { ropeBaseOf, ropeScalingOf } from './rope-scaling.js'
 import type { StoredTensor } from './tensor-file.js'
@@ -51,6 +51,9 @@ const inLayer: Readonly<Record<string, string>> = {
   'mlp.up_proj.weight': 'ffn_up.weight',
   'mlp.down_proj.weight': 'ffn_down.weight'
 }
+
+/** Numbers of config.json that are no sizes. */
+const fractions = ['rms_norm_eps']
 
 const { output, hidden } = scoreTensors
 
@@ -162,7 +165,7 @@ export function decoderConfigFromHuggingFace (path: string, fields: Fields, name
   }
   checkComputation(path, fields, family)
   const number = (key: string, value = fields[key]): number =>
-    positiveNumber({ path }, `config.json: ${key}`, value)
+    (fractions.includes(key) ? positiveNumber : positiveSize)({ path }, `config.json: ${key}`, value)
   const [hiddenSize, queryHeads, vocabularySize, contextLength] = [number('hidden_size'),
     number('num_attention_heads'), number('vocab_size'), number('max_position_embeddings')]
   const headSize =

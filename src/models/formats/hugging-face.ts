@@ -2,14 +2,14 @@
  * A Hugging Face checkpoint: a folder with config.json, tokenizer.json and model.safetensors, or its shards beside
  * model.safetensors.index.json. Its tensors go by GGUF's names. Knows files, not what is computed with them.
  */
-import { readFile } from 'node:fs/promises'
 import { basename, join } from 'node:path'
+import { decodeText } from '../../text-file.js'
 import type { TemplateConstants, TemplateSources } from '../tokenizer/chat-template.js'
 import type { DecoderConfig } from '../decoder-config.js'
-import { closingOnError } from './binary-files.js'
+import { closingOnError, readWhole } from './binary-files.js'
 import { checkDecoder, embeddingTensor, refuseModel, scoreTensors } from './decoder-tensors.js'
 import { decoderConfigFromHuggingFace, ggufName, type NamedTensors } from './hugging-face-config.js'
-import { exists, readJson, readJsonIfThere, type Fields } from './json-files.js'
+import { exists, maxJsonBytes, readJson, readJsonIfThere, type Fields } from './json-files.js'
 import { openSafetensors, type SafetensorsFile } from './safetensors.js'
 import type { StoredTensor, TensorFile } from './tensor-file.js'
 import { tokenizerFromJson, type Tokenizer } from '../tokenizer/tokenizer.js'
@@ -125,12 +125,15 @@ function specialText (value: unknown): string {
  * of tokenizer_config.json: one, or several with names.
  */
 async function templateSources (folder: string, { chat_template: given }: Fields): Promise<TemplateSources> {
-  const named = new Map((Array.isArray(given) ? given as Array<{ name?: unknown, template?: unknown }> : [])
-    .map(({ name, template }) => [name, template]))
+  const named = new Map((Array.isArray(given) ? given as Array<{ name?: unknown, template?: unknown } | null> : [])
+    .map(one => [one?.name, one?.template]))
   const text = async (name: string, known: unknown): Promise<string | null> => {
     const path = join(folder, name)
-    if (await exists(path)) return readFile(path, 'utf8')
-    return typeof known === 'string' ? known : null
+    if (!await exists(path)) return typeof known === 'string' ? known : null
+    const bytes = await readWhole(path, maxJsonBytes).catch((error: Error) => {
+      throw refuseModel({ path: folder }, `cannot read ${name}: ${error.message}`)
+    })
+    return decodeText(bytes, path)
   }
   return {
     source: await text('chat_template.jinja', typeof given === 'string' ? given : named.get('default')),

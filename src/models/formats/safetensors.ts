@@ -2,12 +2,13 @@
  * Reads safetensors files: tensors by name as float32. Knows no architecture. What the header says is checked against
  * the file before anything is allocated. Source: the format's description (huggingface/safetensors, README).
  */
-import { open, type FileHandle } from 'node:fs/promises'
-import { RequestError } from '../../errors.js'
-import { isObject } from '../../validation.js'
-import { closingOnError, readExactly } from './binary-files.js'
+import type { FileHandle } from 'node:fs/promises'
+import type { RequestError } from '../../errors.js'
+import { closingOnError, openFile, readExactly } from './binary-files.js'
+import { refuseModel } from './decoder-tensors.js'
 import { encodings, type Encoding } from './dequantize.js'
-import type { LocatedTensor } from './tensor-file.js'
+import { parseObject } from './json-files.js'
+import { overlapping, type LocatedTensor } from './tensor-file.js'
 
 /** An open file. */
 export interface SafetensorsFile {
@@ -25,7 +26,7 @@ const readable = new Map([...encodings.values()].filter(({ name }) => ['F32', 'F
 const maxHeaderBytes = 100_000_000
 
 const broken = (path: string, why: string, cause?: unknown): RequestError =>
-  new RequestError('invalid_request', `${path} is not a usable safetensors file: ${why}`, { param: 'model', cause })
+  refuseModel({ path: `${path} is not a usable safetensors file` }, why, cause)
 
 const isCount = (value: unknown): value is number =>
   typeof value === 'number' && Number.isSafeInteger(value) && value >= 0
@@ -69,13 +70,22 @@ async function readHeader (
   const length = Number((await readExactly(file, 0, 8)).getBigUint64(0, true))
   if (length > maxHeaderBytes ||
       8 + length > sizeBytes) throw broken(path, `its header length is ${length}, but the file has ${sizeBytes} bytes`)
-  const bytes = await readExactly(file, 8, length)
+  const bytes = new Uint8Array((await readExactly(file, 8, length)).buffer)
   try {
-    const header: unknown = JSON.parse(new TextDecoder('utf-8', { fatal: true }).decode(bytes))
-    if (!isObject(header)) throw new Error('it is not an object')
-    return { header, dataStart: 8 + length }
+    return { header: parseObject(new TextDecoder('utf-8', { fatal: true }).decode(bytes)), dataStart: 8 + length }
   } catch (error) {
-    throw broken(path, `its header is not JSON (${(error as Error).message})`, error)
+    throw broken(path, `its header cannot be read: ${(error as Error).message}`, error)
+  }
+}
+
+/** As the format has it, every byte of data is one tensor's. @throws RequestError where it is several's, or none's */
+function checkCover (path: string, tensors: ReadonlyMap<string, LocatedTensor>, dataBytes: number): void {
+  const twice = overlapping(tensors)
+  if (twice) throw broken(path, `tensors ${twice[0]} and ${twice[1]} overlap`)
+  const covered = [...tensors.values()].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
+  if (covered !== dataBytes) {
+    throw broken(path, `its tensors have ${covered} of ${dataBytes} bytes of data: some belong to none, or a name ` +
+      'occurs twice')
   }
 }
 
@@ -84,6 +94,7 @@ async function parse (file: FileHandle, path: string): Promise<SafetensorsFile> 
   const { header, dataStart } = await readHeader(file, path, size)
   const named = Object.entries(header).filter(([name]) => name !== '__metadata__')
   const tensors = new Map(named.map(([name, info]) => [name, checkedTensor(path, name, info, dataStart, size)]))
+  checkCover(path, tensors, size - dataStart)
   return {
     path,
     tensors,
@@ -102,6 +113,8 @@ async function parse (file: FileHandle, path: string): Promise<SafetensorsFile> 
  * @throws RequestError naming the file and what is wrong with it
  */
 export async function openSafetensors (path: string): Promise<SafetensorsFile> {
-  const file = await open(path).catch((error: unknown) => { throw broken(path, 'cannot open it', error) })
+  const file = await openFile(path).catch((error: Error) => {
+    throw broken(path, `cannot open it: ${error.message}`, error)
+  })
   return await closingOnError(file, () => parse(file, path))
 }

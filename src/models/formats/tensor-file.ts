@@ -1,6 +1,6 @@
 /**
  * What weights are read from, whatever the format of the file. Tensors go by GGUF's names, so that all that comes after
- * knows one set of names. Types only.
+ * knows one set of names.
  */
 import type { Encoding, Groups } from './dequantize.js'
 
@@ -16,6 +16,16 @@ export interface LocatedTensor extends StoredTensor {
   /** From the start of the file, bytes. */
   readonly offset: number
   readonly sizeBytes: number
+}
+
+/** Names of two tensors that share bytes of a file; null where all lie apart. */
+export function overlapping (tensors: ReadonlyMap<string, LocatedTensor>): readonly [string, string] | null {
+  const inOrder = [...tensors].filter(([, { sizeBytes }]) => sizeBytes > 0).sort(([, a], [, b]) => a.offset - b.offset)
+  for (const [index, [name, { offset, sizeBytes }]] of inOrder.entries()) {
+    const next = inOrder[index + 1]
+    if (next && next[1].offset < offset + sizeBytes) return [name, next[0]]
+  }
+  return null
 }
 
 /** Weights on disk, whatever their format. */

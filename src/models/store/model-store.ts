@@ -123,7 +123,10 @@ async function sha256OfFolder (folder: string, files: readonly string[]): Promis
   const hash = createHash('sha256')
   for (const name of files) {
     const path = join(folder, name)
-    if (!existsSync(path)) throw new RequestError('model_not_found', `file not found: ${path}`, { param: 'model' })
+    // A device or a pipe would never end.
+    if (!(await stat(path).catch(() => null))?.isFile()) {
+      throw new RequestError('model_not_found', `file not found: ${path}`, { param: 'model' })
+    }
     hash.update(`${name} ${await sha256OfFile(path)}\n`)
   }
   return hash.digest('hex')

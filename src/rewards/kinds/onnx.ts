@@ -26,7 +26,7 @@ export const onnxFields = {
   reads: Type.Optional(Type.Enum(['answer', 'pair'])),
   ...labelFields,
   /** How many numbers it gives, and the longest text in tokens, where its config.json does not say or is wrong. */
-  labels: Type.Optional(Type.Integer({ minimum: 1 })),
+  labels: Type.Optional(Type.Integer({ minimum: 1, maximum: 1 << 16 })),
   maxTokens: Type.Optional(Type.Integer({ minimum: 1 })),
   members: membersSchema
 }

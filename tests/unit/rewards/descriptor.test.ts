@@ -36,7 +36,7 @@ test('rules have both members, a regex without saying so', () => {
 })
 
 test('a broken descriptor is refused with file, field and value', () => {
-  assert.throws(() => parse('{'), /reward kind\.json: is not JSON/)
+  assert.throws(() => parse('{'), /reward kind\.json: must contain one JSON object: it is not JSON/)
   assert.throws(() => parse([1]), /one JSON object/)
   assert.throws(() => parse({ ...head, kind: 'heart' }), /kind must be one of "head", .*; got "heart"/)
   assert.throws(() => parse({ ...head, name: 'Kind!' }), /\/name must match pattern .*; got "Kind!"/)

@@ -1,10 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import { parse } from 'yaml'
 import { Catalog } from '../../../../src/api/models/model-catalog.js'
 import { Profiles } from '../../../../src/api/models/profiles.js'
 import { RequestError } from '../../../../src/errors.js'
 import { hermesForm } from '../../../../src/models/tokenizer/tool-call-format.js'
 import type { ModelInfo } from '../../../../src/serving/protocol.js'
+import { uniform } from '../../../../src/statistics/random.js'
+import { mutateJson } from '../../../helpers/hostile-files.js'
 
 const helpful = { alignment: { strategy: 'best_of_n', num_candidates: 16, reward: 'helpful' } }
 
@@ -106,3 +109,20 @@ for (const [given, message] of refused) {
   test(`${JSON.stringify(given)} is refused`,
     () => { assert.throws(() => new Profiles(given, ['m', 'm:b', 'n']), message) })
 }
+
+test('a profile with one odd value is read, or refused by its name', () => {
+  const profiles = { open: helpful, shut: { ...helpful, overridable: ['num_candidates'], default: true, model: 'm' } }
+  for (let seed = 0; seed < 100; seed++) {
+    let given: unknown
+    try {
+      given = parse(mutateJson(profiles, uniform(seed)), { maxAliasCount: 0 })
+    } catch { continue }
+    try {
+      assert.ok(new Profiles(given, ['m']))
+    } catch (error) {
+      assert.ok(error instanceof RequestError, `seed ${seed}: ${String(error)}`)
+      assert.match(error.message, /profile/)
+      assert.ok(error.message.length < 2000, `seed ${seed}: ${error.message.length} characters`)
+    }
+  }
+})

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
-import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
+import {
+  mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, symlinkSync, writeFileSync
+} from 'node:fs'
 import { writeFile } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
@@ -106,4 +108,17 @@ test('the manifests in the box keep their schema, and a broken one is named', ()
   assert.throws(() => listManifests(broken), /manifest bad\.json\/sha256/)
   writeFileSync(join(broken, 'bad.json'), '{')
   assert.throws(() => listManifests(broken), /manifest bad\.json is not JSON/)
+})
+
+test('a device in the place of a file is refused before it is read: its sum would never be done', async () => {
+  const cacheDir = fresh()
+  const checkpoint = join(cacheDir, 'checkpoint')
+  mkdirSync(checkpoint, { recursive: true })
+  writeFileSync(join(checkpoint, 'config.json'), '{}')
+  symlinkSync('/dev/zero', join(checkpoint, 'model.safetensors'))
+  symlinkSync('/dev/zero', join(cacheDir, 'zero.gguf'))
+  for (const path of [checkpoint, join(cacheDir, 'zero.gguf')]) {
+    await assert.rejects(resolveModel(path, { cacheDir }),
+      { code: 'model_not_found', param: 'model', message: /file not found: .*(model\.safetensors|zero\.gguf)$/ })
+  }
 })
