@@ -1,5 +1,6 @@
 /** `fairlead score`: scores given answers with a reward. */
 import { RequestError } from '../errors.js'
+import { halfPairIn, halfPairRule } from '../half-pairs.js'
 import { InferenceClient } from '../serving/inference-client.js'
 import type { ScoreRequest } from '../serving/calls.js'
 import type { Score } from '../rewards/scorer.js'
@@ -33,6 +34,7 @@ function jobOf (line: string, where: string): Job {
     throw new RequestError('invalid_request', `${where} is not JSON: ${cause instanceof Error ? cause.message : ''}`,
       { cause })
   }
+  if (halfPairIn(line, value) !== null) throw refuse(where, halfPairRule, value)
   const { prompt, answer, chosen, rejected } = value
   const answers = answer !== undefined ? [answer] : [chosen, rejected]
   if (typeof prompt !== 'string' || !answers.every(one => typeof one === 'string')) {

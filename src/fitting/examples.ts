@@ -5,6 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { RequestError } from '../errors.js'
+import { halfPairIn, halfPairRule } from '../half-pairs.js'
 import { isObject } from '../validation.js'
 import type { ChatMessage } from '../rewards/scorer.js'
 import { FormError, plainRows, type Row } from './published-forms.js'
@@ -131,6 +132,7 @@ function parseLine (line: string, where: string): Row {
   } catch (error) {
     throw refuse(where, `line must be JSON (${(error as Error).message})`, line)
   }
+  if (halfPairIn(line, value) !== null) throw refuse(where, halfPairRule, line)
   return objectRow(value, where, 'line')
 }
 

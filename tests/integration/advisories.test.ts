@@ -70,7 +70,8 @@ const requests: ReadonlyArray<readonly [string, string, object, number]> = [
   ['vLLM 6521: echo with max_tokens 0', '/v1/completions', { ...legacy, echo: true, max_tokens: 0 }, 200],
   ['CVE-2026-21869: negative numbers where there are none', '/v1/completions', { ...legacy, max_tokens: -1 }, 400],
   ['CVE-2026-21869: negative numbers where there are none', '/v1/completions', { ...legacy, min_tokens: -5 }, 400],
-  ['CVE-2026-21869: negative numbers where there are none', '/v1/chat/completions', { ...chat, seed: -(2 ** 31) }, 400],
+  ['CVE-2026-21869: negative numbers where there are some', '/v1/chat/completions', { ...chat, seed: -(2 ** 31) }, 200],
+  ['CVE-2026-21869: numbers of more than 64 bits', '/v1/chat/completions', { ...chat, seed: -(2 ** 65) }, 400],
   ['CVE-2025-48942, -48943: a schema or pattern that cannot be compiled', '/v1/chat/completions',
     { ...chat, guided_regex: '(((((', guided_json: { type: 'nonsense' } }, 400],
   ['llama.cpp 25308: a schema that cannot be met fails closed', '/v1/chat/completions', {
@@ -84,13 +85,13 @@ const requests: ReadonlyArray<readonly [string, string, object, number]> = [
     tools: [{
       type: 'function',
       function: {
-        name: 'x', strict: true, parameters: { type: 'object', properties: { a: { type: 5, pattern: '[' } } }
+        name: 'x', strict: true, parameters: { properties: { a: { type: 5, pattern: '[' } } }
       }
     }],
     tool_choice: 'required'
   }, 400],
-  ['half a surrogate pair is text', '/v1/chat/completions',
-    { ...chat, messages: [{ role: 'user', content: '\ud800' }] }, 200],
+  ['half a surrogate pair is no text', '/v1/chat/completions',
+    { ...chat, messages: [{ role: 'user', content: '\ud800' }] }, 400],
   ['NUL in a text is text', '/v1/chat/completions', { ...chat, messages: [{ role: 'user', content: 'a\u0000b' }] },
     200],
   ['a number no double holds', '/v1/chat/completions', { ...chat, temperature: 1e308 * 10 }, 200]

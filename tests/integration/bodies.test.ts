@@ -53,6 +53,22 @@ test('other encodings are refused by name, with those that are read', async () =
   }
 })
 
+test('a charset other than UTF-8 is refused, and so is half of a character', async () => {
+  const typed = (charset: string): ReturnType<typeof post> =>
+    post(text, { 'content-type': `application/json; charset=${charset}` })
+  for (const charset of ['utf-8', 'UTF8', '"utf-8"', 'us-ascii']) {
+    assert.equal((await typed(charset)).status, 200, charset)
+  }
+  for (const charset of ['latin1', 'iso-8859-1', 'utf-16le']) {
+    const { status, json } = await typed(charset)
+    assert.deepEqual([status, json['error'].code], [415, 'unsupported_media_type'])
+    assert.ok(json['error'].message.includes(charset))
+  }
+  const { status, json } = await post(Buffer.from(text.toString().replace('hi', '\\ud83d')))
+  assert.deepEqual([status, json['error'].param], [400, 'messages[0].content'])
+  assert.equal((await post(Buffer.from(text.toString().replace('hi', '\\ud83d\\ude42')))).status, 200)
+})
+
 test('a body that is not what its encoding says, or ends too soon, is refused', async () => {
   for (const [encoding, body] of [['gzip', text], ['gzip', gzipSync(text).subarray(0, 30)],
     ['deflate', deflateRawSync(text)], ['deflate', gzipSync(text)]] as const) {

@@ -12,7 +12,7 @@ import { loadServedModel } from '../../src/serving/served-models.js'
 import { closedAfter } from '../helpers/closed-after.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
-import { tinyVocabulary } from '../helpers/tiny-vocabulary.js'
+import { merges, tinyVocabulary } from '../helpers/tiny-vocabulary.js'
 
 const folder = mkdtempSync(join(tmpdir(), 'fairlead-contrast-'))
 const file = (name: string): string => join(folder, `${name}.gguf`)
@@ -21,7 +21,8 @@ writeTinyGguf(file('expert'), { seed: 7, layers: 3, hiddenSize: 32, queryHeads: 
 writeTinyGguf(file('anti'), { seed: 8 })
 writeTinyGguf(file('strange'), {
   metadata: {
-    'tokenizer.ggml.tokens': tinyVocabulary.map((token, id) => id === tinyVocabulary.length - 1 ? 'zzz' : token)
+    'tokenizer.ggml.tokens': tinyVocabulary.map((token, id) => id === tinyVocabulary.length - 1 ? 'zzz' : token),
+    'tokenizer.ggml.merges': merges.slice(0, -1)
   }
 })
 /** The vocabulary filled up with rows that are no tokens, as converters write it. */

@@ -33,6 +33,14 @@ function decoded (body: Readable, encoding: string, limit: number): Readable {
   return body.pipe(decoder)
 }
 
+/** @throws RequestError for a content type that names another charset than JSON's only one */
+function checkCharset ({ headers }: FastifyRequest): void {
+  const [, charset = 'utf-8'] = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(headers['content-type'] ?? '') ?? []
+  // ASCII is UTF-8.
+  if (/^(utf-?8|us-ascii)$/i.test(charset)) return
+  throw new RequestError('unsupported_media_type', `charset of content-type must be utf-8; got ${JSON.stringify(charset)}`)
+}
+
 /** Who sends bodies to routes that ask for no key. */
 const nobody = {}
 
@@ -53,6 +61,7 @@ export function installBodies (app: FastifyInstance, limit: number, most: number
   app.addHook('preParsing', async (request, reply, payload) => {
     const size = largest(request, limit)
     if (size === 0) return payload
+    checkCharset(request)
     reply.raw.once('close', memory.take(request.caller ?? nobody, size))
     const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase()
     if (encoding === 'identity' || encoding === '' || request.is404) return payload

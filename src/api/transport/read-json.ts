@@ -4,6 +4,7 @@
  */
 import { isUtf8 } from 'node:buffer'
 import { RequestError } from '../../errors.js'
+import { halfPairIn, halfPairRule } from '../../half-pairs.js'
 import { keepSchemaTexts } from '../schemas/schema-text.js'
 
 const maxLevels = 100
@@ -87,7 +88,7 @@ function stepInto (object: Record<string, unknown>, name: string, path: Array<st
  * @param what what the bytes are, as an error begins: `The body`
  * @param limit how many bytes there might have been
  * @throws RequestError invalid_request for bytes that are no UTF-8 or no JSON, and for JSON of too many parts, nested
- * too deep or with a refused name
+ * too deep, with a refused name or with half a character
  */
 export function readJson (bytes: Buffer, what: string, limit: number): unknown {
   if (!isUtf8(bytes)) throw refuseBytes(bytes, what)
@@ -104,5 +105,10 @@ export function readJson (bytes: Buffer, what: string, limit: number): unknown {
       `${what} must be JSON; it cannot be parsed (${cause instanceof Error ? cause.message : String(cause)})`, { cause })
   }
   walk(value, [])
+  const broken = halfPairIn(text, value)
+  if (broken !== null) {
+    const param = broken.slice(0, 200)
+    throw new RequestError('invalid_request', `${param} ${halfPairRule}`, { param })
+  }
   return value
 }
