@@ -231,7 +231,7 @@ test('a checkpoint that is damaged, or computes what the graph does not, is refu
   await broken({}, /it is truncated/, path => { truncateSync(weights(path), 100_000) })
   await broken({}, /it has 3 bytes/, path => { truncateSync(weights(path), 3) })
   await broken({}, /header/, path => { writeFileSync(weights(path), Buffer.alloc(64, 255)) })
-  await broken({}, /its header is not JSON/,
+  await broken({}, /its header cannot be read: it is not JSON/,
     path => { writeFileSync(weights(path), Buffer.concat([Buffer.of(2, 0, 0, 0, 0, 0, 0, 0), Buffer.from('{x')])) })
   const one = (name: string, dtype: string, shape: readonly number[], bytes: number) => (path: string): void => {
     writeFileSync(weights(path), safetensors([{ name, shape, dtype, data: Buffer.alloc(bytes) }]))
