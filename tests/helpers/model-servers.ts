@@ -6,7 +6,7 @@ import { join } from 'node:path'
 import { writeTinyCheckpoint } from './tiny-checkpoint.js'
 import { writeTinyGguf } from './tiny-gguf.js'
 import { tinyServer, type TinyServer } from './tiny-server.js'
-import { chatTemplate, tinyVocabulary } from './tiny-vocabulary.js'
+import { chatTemplate, merges, tinyVocabulary } from './tiny-vocabulary.js'
 
 export type Json = Record<string, any>
 
@@ -26,7 +26,8 @@ writeTinyGguf(file('small'), {
 writeTinyGguf(file('strange'), {
   seed: 9,
   metadata: {
-    'tokenizer.ggml.tokens': tinyVocabulary.map((token, id) => id === tinyVocabulary.length - 1 ? 'zzz' : token)
+    'tokenizer.ggml.tokens': tinyVocabulary.map((token, id) => id === tinyVocabulary.length - 1 ? 'zzz' : token),
+    'tokenizer.ggml.merges': merges.slice(0, -1)
   }
 })
 writeTinyCheckpoint(join(folder, 'judge'), { family: 'llama', head: 'score' })

@@ -43,7 +43,11 @@ export async function tinyServer (
   const server = await startServer(loadConfig({
     model, cacheDir: folder, dataDir: join(folder, 'data'), port: '0', maxSequences: '64', logLevel: 'silent', ...flags
   }, {}), message => { said.push(message) })
-  await server.ready
+  await server.ready.catch(async (error: unknown) => {
+    // What still listens would keep the test's process alive.
+    await server.close()
+    throw error
+  })
   const send = (path: string, body: unknown, headers: Record<string, string> = {}): Promise<Response> =>
     fetch(`${server.address}${path}`,
       { method: 'POST', headers: { 'content-type': 'application/json', ...headers }, body: JSON.stringify(body) })

@@ -328,8 +328,8 @@ test('a path that is one route’s own is not another’s parameter, and a body 
 
 test('unknown fields are named in a header whatever they are called, and however many', async () => {
   const server = await start({})
-  const { status, headers } = await server.post('/v1/chat/completions', { ...chat, 'my field': 1, 'a\u0015ü\ud962': 2 })
-  assert.deepEqual([status, headers.get('x-fairlead-ignored')], [200, 'my%20field, a%15%C3%BC%EF%BF%BD'])
+  const { status, headers } = await server.post('/v1/chat/completions', { ...chat, 'my field': 1, 'a\u0015ü🙂': 2 })
+  assert.deepEqual([status, headers.get('x-fairlead-ignored')], [200, 'my%20field, a%15%C3%BC%F0%9F%99%82'])
   const many = Object.fromEntries(Array.from({ length: 1000 }, (_, index) => [`field_${index}_${'x'.repeat(100)}`, 1]))
   assert.match((await server.post('/v1/chat/completions', { ...chat, ...many })).headers.get('x-fairlead-ignored')!,
     /^field_0_x{56}, .{600,1000}, and 985 more$/)

@@ -28,6 +28,7 @@ export class EventStream {
       { 'content-type': 'text/event-stream; charset=utf-8', 'cache-control': 'no-cache', 'x-accel-buffering': 'no' })
     reply.raw.flushHeaders()
     this.#keepAlive = setInterval(() => { this.#sayAlive() }, keepAliveMs)
+    reply.raw.once('close', () => { clearInterval(this.#keepAlive) })
   }
 
   /** Nothing is said in the middle of a frame that waits for its reader. */
