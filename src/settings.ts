@@ -96,12 +96,9 @@ export const settings = {
     'maximum queued requests per model, of which one caller may have three quarters; further requests get 429',
     serverOnly),
   maxPendingRequestBytes: integer(128 << 20, [1024, 2 ** 40],
-    'total size in bytes of the requests that run or wait, of which one caller may have a quarter; further requests ' +
-      'get 429', serverOnly),
+    'total size in bytes of the requests that are received, run or wait, of which one caller may have a quarter; a ' +
+      'body that does not say its length counts as --body-limit-bytes; further requests get 429', serverOnly),
   bodyLimitBytes: integer(2 << 20, [1024, 1 << 30], 'maximum request body size in bytes', serverOnly),
-  requestMemoryBytes: integer(Math.floor(memory / 8), [1 << 20, 2 ** 50],
-    'total size in bytes of the bodies of requests that are not answered yet, half of it per API key; default: an ' +
-      'eighth of memory', serverOnly),
   requestTimeoutMs: integer(60000, [100, 3600000],
     'time a client has to send a request, headers and body (ms)', serverOnly),
   maxWebSockets: integer(1024, [1, 1 << 20], 'maximum open WebSocket connections', serverOnly),

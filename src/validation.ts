@@ -87,8 +87,13 @@ export function unknownField (path: string, name: string, known: readonly string
     `field${nearest === null ? `; there are ${known.join(', ')}` : `; did you mean ${nearest}?`}`, { param: cut(path) })
 }
 
+/** A bound in digits: of those beyond 2^53 JavaScript would write some as zeros. */
+const digits = (bound: number | undefined): bigint | number | undefined =>
+  bound !== undefined && Math.abs(bound) > Number.MAX_SAFE_INTEGER && Number.isInteger(bound) ? BigInt(bound) : bound
+
 function describeRange (rules: Rules, noun: string): string {
-  const { minimum, exclusiveMinimum, maximum, exclusiveMaximum } = rules
+  const [minimum, exclusiveMinimum, maximum, exclusiveMaximum] =
+    [rules.minimum, rules.exclusiveMinimum, rules.maximum, rules.exclusiveMaximum].map(digits)
   const from =
     exclusiveMinimum !== undefined ? `above ${exclusiveMinimum}` : minimum !== undefined ? `from ${minimum}` : ''
   if (exclusiveMaximum !== undefined) return [noun, from, `to below ${exclusiveMaximum}`].filter(Boolean).join(' ')

@@ -22,7 +22,8 @@ socket.addEventListener('message', ({ data }) => {
   const event = JSON.parse(String(data)) as Record<string, any>
   if (event['type'] === 'candidate') {
     const { index, reward, text } = event['candidate'] ?? event
-    console.log(`candidate ${index}  ${Number(reward).toFixed(2)}  ${String(text).slice(0, 60).replaceAll('\n', ' ')}…`)
+    const beginning = String(text).slice(0, 60).replaceAll('\n', ' ')
+    console.log(`candidate ${index}  ${Number(reward).toFixed(2)}  ${beginning}…`)
   }
   if (event['type'] === 'selection') console.log('selection', JSON.stringify(event).slice(0, 100))
   if (event['type'] === 'error') throw new Error(event['error'].message)

@@ -41,7 +41,8 @@ function spelling (text: string, depth: number): string {
 export function canonical (text: string): string {
   const number = numberText(text)
   if (number !== null) return number
-  const plain = withoutTypesetting(text).replaceAll(/\\frac\{([^{}]+)\}\{([^{}]+)\}/g, '$1/$2').replaceAll(/\^\{(\w)\}/g, '^$1')
+  const plain = withoutTypesetting(text)
+    .replaceAll(/\\frac\{([^{}]+)\}\{([^{}]+)\}/g, '$1/$2').replaceAll(/\^\{(\w)\}/g, '^$1')
     .trim().toLowerCase().replaceAll(/\s+/g, ' ').replace(/^\$+|[$.!]+$/g, '').trim()
   return spelling(plain, 0)
 }

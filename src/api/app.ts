@@ -59,7 +59,7 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
   await installHeaders(app, config.corsOrigins)
   connectionErrors.install(app)
   installSlowReaders(app, config.slowReaderTimeoutMs)
-  installBodies(app, config.bodyLimitBytes, config.requestMemoryBytes)
+  installBodies(app, config.bodyLimitBytes, services.pending)
   installValidation(app)
   await installWebSockets(app, config.bodyLimitBytes)
   installAccess(app, config, services.keys)

@@ -3,11 +3,11 @@
  * requests.
  */
 import type { FastifyRequest } from 'fastify'
-import { ByteBudget } from './byte-budget.js'
 import type { Config } from '../settings.js'
 import { RequestError } from '../errors.js'
 import { FeedbackStore } from '../feedback/feedback-store.js'
 import type { Inference } from '../serving/inference-client.js'
+import { PendingBytes } from '../serving/pending-bytes.js'
 import type { GenerateRequest, GenerationEvent } from '../serving/protocol.js'
 import { servedModelNames } from '../serving/model-names.js'
 import { Metrics } from '../metrics/metrics.js'
@@ -28,8 +28,8 @@ export class Services {
   readonly keys: Keys
   readonly metrics: Metrics
   readonly responses: ResponseStore
-  /** Messages of WebSockets that are being answered, or wait for it. */
-  readonly messages: ByteBudget
+  /** Bodies, and messages of WebSockets, that are received or not answered yet. */
+  readonly pending: PendingBytes
   /** Chats that were to be stored, and what was said of them. */
   readonly feedback: FeedbackStore
   readonly sockets: SocketLimit
@@ -48,7 +48,7 @@ export class Services {
     this.keys = new Keys(config)
     this.metrics = new Metrics(config.metricsNames as MetricsNames)
     this.responses = new ResponseStore(config)
-    this.messages = new ByteBudget({ perCaller: 8 * config.bodyLimitBytes, total: 32 * config.bodyLimitBytes })
+    this.pending = new PendingBytes(config.maxPendingRequestBytes)
     this.feedback = new FeedbackStore(config.dataDir, {
       completions: config.storedCompletions,
       bytesPerCaller: config.storedCompletionBytesPerKey,

@@ -6,10 +6,10 @@
  */
 import { Worker } from 'node:worker_threads'
 import { RequestError } from '../errors.js'
+import { FairQueue } from '../fair-queue.js'
 import type { GrammarSource } from './grammar-source.js'
 import type { Operation, Reply, Vocabulary } from './grammar-protocol.js'
 import { Grammar, KeptGrammars } from './kept-grammars.js'
-import { Turns } from './turns.js'
 
 /** Longest sources of one caller that may wait to be compiled, characters together. */
 const maxWaitingCharacters = 16 << 20
@@ -55,7 +55,7 @@ export class GrammarThread {
   readonly #taskTimeoutMs: number
   readonly #kept = new KeptGrammars()
   /** Grammars to be compiled. */
-  readonly #turns = new Turns<Task>()
+  readonly #queue = new FairQueue<Task>()
   /** What the thread was sent, in the order in which it answers. */
   #tasks: Task[] = []
   #outbox: Operation[] = []
@@ -88,9 +88,11 @@ export class GrammarThread {
   release (grammar: Grammar): void {
     this.#kept.release(grammar)
     if (grammar.users === 0) {
-      for (const { reject } of this.#turns.remove(grammar.caller, one => one.grammar === grammar)) {
+      for (const task of this.#queue) {
+        if (task.grammar !== grammar) continue
+        this.#queue.delete(task)
         this.#kept.drop(grammar)
-        reject(abandoned())
+        task.reject(abandoned())
       }
     }
     this.#cutAbandoned()
@@ -114,19 +116,21 @@ export class GrammarThread {
   async close (): Promise<void> {
     const worker = this.#abandon()
     const closing = new RequestError('unavailable', 'The server is closing')
-    for (const { reject } of [...this.#tasks.splice(0), ...this.#turns.clear()]) reject(closing)
+    for (const { reject } of [...this.#tasks.splice(0), ...this.#queue.clear()]) reject(closing)
     await worker?.terminate()
   }
 
   #compile (grammar: Grammar): Promise<Int32Array> {
     return new Promise((resolve, reject) => {
-      const waiting = this.#turns.of(grammar.caller).reduce((sum, one) => sum + one.grammar.key.length, 0)
-      if (waiting + grammar.key.length > maxWaitingCharacters) {
+      const { caller, key: { length: cost } } = grammar
+      const waiting = [...this.#queue].filter(one => one.grammar.caller === caller)
+        .reduce((sum, one) => sum + one.grammar.key.length, 0)
+      if (waiting + cost > maxWaitingCharacters) {
         this.#kept.drop(grammar)
         reject(new RequestError('rate_limit_exceeded', 'too many grammars wait to be compiled', { retryAfterMs: 1000 }))
         return
       }
-      this.#turns.add(grammar.caller, { grammar, answer: null, length: 0, resolve, reject })
+      this.#queue.add({ grammar, answer: null, length: 0, resolve, reject }, { caller, cost, priority: 0 })
       this.#cutAbandoned()
       this.#next()
     })
@@ -134,10 +138,14 @@ export class GrammarThread {
 
   /** Begins the next compilation, unless one is under way. */
   #next (): void {
-    if (this.#turns.size > 0 && !this.#tasks.some(({ answer }) => answer === null)) {
+    const next = this.#queue.first
+    if (next && !this.#tasks.some(({ answer }) => answer === null)) {
       this.#worker ??= this.#startThread()
       // Until then one that nobody waits for any more costs nothing.
-      if (this.#isReady) this.#post(this.#turns.next()!)
+      if (this.#isReady) {
+        this.#queue.serve(next)
+        this.#post(next)
+      }
     }
     this.#watch()
   }
@@ -146,7 +154,7 @@ export class GrammarThread {
   #cutAbandoned (): void {
     const [task] = this.#tasks
     if (!this.#isReady || task?.answer !== null || task.grammar.users > 0) return
-    if (this.#tasks.length > 1 || this.#turns.size > 0) this.#lose(abandoned())
+    if (this.#tasks.length > 1 || this.#queue.length > 0) this.#lose(abandoned())
   }
 
   #post (task: Task): void {
@@ -217,7 +225,7 @@ export class GrammarThread {
       if (grammar.sentTo === this.#run && this.#worker) this.#send({ type: 'forget', grammar: grammar.id })
     }
     // Its memory does not shrink.
-    if (this.#kept.isFull && this.#kept.users() === 0 && this.#tasks.length === 0 && this.#turns.size === 0) {
+    if (this.#kept.isFull && this.#kept.users() === 0 && this.#tasks.length === 0 && this.#queue.length === 0) {
       this.#kept.memoryBytes = 0
       this.#abandon()?.terminate().catch(console.error)
     }
@@ -249,7 +257,7 @@ export class GrammarThread {
   #lose (error: Error): void {
     const wasReady = this.#isReady
     this.#abandon()?.terminate().catch(console.error)
-    const tasks = [...this.#tasks.splice(0), ...(wasReady ? [] : this.#turns.clear())]
+    const tasks = [...this.#tasks.splice(0), ...(wasReady ? [] : this.#queue.clear())]
     const culprit = tasks[0]
     const failed = tasks.filter((task, index) => index === 0 || !wasReady ||
       (culprit?.answer === null && task.grammar === culprit.grammar))

@@ -4,7 +4,7 @@
  */
 import type { KvBudget, KvDemand, Reservation } from '../engine/model-runtime.js'
 import { RequestError } from '../errors.js'
-import { FairQueue } from './fair-queue.js'
+import { FairQueue } from '../fair-queue.js'
 
 /** What an engine's budget is made of. */
 export interface KvLimits {

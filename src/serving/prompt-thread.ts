@@ -6,7 +6,7 @@
 import { Worker } from 'node:worker_threads'
 import { RequestError } from '../errors.js'
 import type { LoadedModel } from '../models/model.js'
-import { FairQueue } from './fair-queue.js'
+import { FairQueue } from '../fair-queue.js'
 import type { JobInput, JobOutput, PromptJobName } from './prompt-jobs.js'
 import type { PromptReply, PromptSource, PromptTask } from './prompt-messages.js'
 
@@ -94,7 +94,7 @@ export class PromptThread {
   }
 
   #next (): void {
-    const [job] = this.#queue
+    const job = this.#queue.first
     if (this.#running || !job) return
     this.#queue.serve(job)
     this.#running = job

@@ -198,7 +198,7 @@ export async function * generate (
     const { reward, grammar, admission } = prepared
     used.rewardSeconds = reward?.seconds ?? {}
     const constraint = grammar && await served.grammars.open(grammar.source,
-      { param: grammar.param, caller: prepared.caller ?? '', signal: scope.signal })
+      { param: grammar.param, caller: prepared.caller, signal: scope.signal })
     reserving = admit(served, admission, signal)
     yield { type: 'accepted', promptTokens: prepared.promptTokens }
     await reserving

@@ -128,7 +128,7 @@ test('names of fields are told in part where they are long', async () => {
 
 test('bodies that are on their way are bounded in bytes, per caller and in all', async () => {
   const server = await start({
-    requestMemoryBytes: String(4 << 20), apiKeys: `${keyOf('one')},${keyOf('two')},${keyOf('three')}`
+    maxPendingRequestBytes: String(8 << 20), apiKeys: ['one', 'two', 'three', 'four', 'five'].map(keyOf).join()
   })
   const begun = (name: string): RawClient => new RawClient(server.address).write('POST /tokenize HTTP/1.1\r\n' +
     'Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 1048576\r\n' +
@@ -136,16 +136,27 @@ test('bodies that are on their way are bounded in bytes, per caller and in all',
   /** What the one that is answered gets. */
   const refused = async (clients: readonly RawClient[]): Promise<unknown> => {
     const { status, body } = await Promise.any(clients.map(client => client.answer()))
-    return [status, JSON.parse(body).error.code]
+    const { code, message } = JSON.parse(body).error
+    return [status, code, /for one caller|in all/.exec(message)?.[0]]
   }
   const ones = ['one', 'one', 'one'].map(begun)
-  assert.deepEqual(await refused(ones), [429, 'rate_limit_exceeded'])
-  const others = ['two', 'three', 'two'].map(begun)
-  assert.deepEqual(await refused(others), [503, 'unavailable'])
+  assert.deepEqual(await refused(ones), [429, 'rate_limit_exceeded', 'for one caller'])
+  const others = ['two', 'two', 'three', 'three', 'four', 'four', 'five'].map(begun)
+  assert.deepEqual(await refused(others), [429, 'rate_limit_exceeded', 'in all'])
   for (const { socket } of [...ones, ...others]) socket.destroy()
   const answered = async (): Promise<boolean> =>
     (await server.post('/tokenize', { prompt: 'a' }, bearer(keyOf('three')))).status === 200
   while (!await answered());
+})
+
+test('without keys, bodies are bounded for each address', async () => {
+  const server = await start({ maxPendingRequestBytes: String(8 << 20) })
+  const clients = Array.from({ length: 3 }, () => new RawClient(server.address).write('POST /tokenize HTTP/1.1\r\n' +
+    'Host: localhost\r\nContent-Type: application/json\r\nContent-Length: 1048576\r\n\r\n{'))
+  const { status, body } = await Promise.any(clients.map(client => client.answer()))
+  assert.equal(status, 429)
+  assert.match(JSON.parse(body).error.message, /for one caller/)
+  for (const { socket } of clients) socket.destroy()
 })
 
 test('probes are answered under any Host', async () => {

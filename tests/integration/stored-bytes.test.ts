@@ -15,6 +15,7 @@ before(async () => {
   server = await tinyServer({
     apiKeys: `${mine},${theirs}`,
     bodyLimitBytes: String(64 << 10),
+    maxPendingRequestBytes: String(2 << 20),
     storedResponseBytesPerKey: String(100 << 10),
     storedResponseBytes: String(150 << 10)
   })
@@ -122,7 +123,7 @@ test('responses that only their sockets go on from count too, and are forgotten 
 test('messages that wait on sockets have a bound in bytes for each key', async () => {
   const { socket, next } = await talk(mine)
   const other = await talk(theirs)
-  // 8 times the longest body; all of one lane, so that they wait.
+  // A quarter of what all may have is 8 times the longest; all of one lane, so that they wait.
   const message = JSON.stringify({
     type: 'response.create', ...base, max_output_tokens: 100, store: false, input: 'hi', more: kilobytes(60)
   })

@@ -8,12 +8,14 @@ import { packageRoot } from '../../src/package-root.js'
  * Folder (or root file) → what it may import beside itself. Files at the root that everything may import are
  * `anywhere`.
  */
-const anywhere = ['errors', 'atomic-file', 'package-root', 'bounded-concurrency', 'code-points', 'half-pairs',
-  'validation', 'checker', 'pattern', 'text-file']
+const anywhere = ['errors', 'atomic-file', 'package-root', 'bounded-concurrency', 'byte-budget', 'fair-queue',
+  'code-points', 'half-pairs', 'validation', 'checker', 'pattern', 'text-file']
 const below = {
   errors: [],
   'atomic-file': [],
   'bounded-concurrency': [],
+  'byte-budget': [],
+  'fair-queue': [],
   'code-points': [],
   'half-pairs': [],
   'package-root': [],

@@ -85,7 +85,8 @@ function put (body: any, [name, ...rest]: readonly string[], value: unknown): an
 const isLeftOut = (path: string): boolean => /^\/(?:docs|openapi)/.test(path)
 
 async function operationsOf ({ victim }: Attacker): Promise<Operation[]> {
-  const answer = await fetch(`${victim.url}/openapi.json`, { headers: { authorization: `Bearer ${victim.keys.admin}` } })
+  const headers = { authorization: `Bearer ${victim.keys.admin}` }
+  const answer = await fetch(`${victim.url}/openapi.json`, { headers })
   const { paths } = await answer.json() as { paths: Record<string, Record<string, Schema>> }
   return Object.entries(paths).flatMap(([path, methods]) => isLeftOut(path)
     ? []

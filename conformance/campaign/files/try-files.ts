@@ -61,7 +61,8 @@ async function runChild (
   const [code, signal] = await once(child, 'close') as [number | null, string | null]
   stopWatching()
   if (signal === 'SIGTERM' || code === 0) return null
-  return { seed: at ?? seed, why: signal === 'SIGKILL' ? `longer than ${fileLimits.fileMs / 1000} s` : `ended by ${signal ?? `code ${code}`}` }
+  const ended = `ended by ${signal ?? `code ${code}`}`
+  return { seed: at ?? seed, why: signal === 'SIGKILL' ? `longer than ${fileLimits.fileMs / 1000} s` : ended }
 }
 
 async function tryKind (kind: string, seed: number, count: number, over: AbortSignal): Promise<FileResult> {
@@ -84,7 +85,8 @@ export async function tryFiles (
   words: readonly string[], { seed, count, seconds }: { seed: number, count: number, seconds: number },
   tell: (result: FileResult) => void
 ): Promise<FileResult[]> {
-  const kinds = Object.keys(fileKinds).filter(name => words.some(word => word === 'all' || `file-${name}`.includes(word)))
+  const kinds = Object.keys(fileKinds)
+    .filter(name => words.some(word => word === 'all' || `file-${name}`.includes(word)))
   const results: FileResult[] = []
   for (const kind of kinds) {
     const result = await tryKind(kind, seed * 1_000_000, count, AbortSignal.timeout(seconds * 1000))

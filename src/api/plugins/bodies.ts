@@ -3,8 +3,9 @@ import type { FastifyInstance, FastifyRequest } from 'fastify'
 import { createGunzip, createInflate, type Gunzip, type Inflate } from 'node:zlib'
 import type { Readable } from 'node:stream'
 import { RequestError } from '../../errors.js'
+import type { PendingBytes } from '../../serving/pending-bytes.js'
 import { readJson } from '../transport/read-json.js'
-import { BodyMemory } from './body-memory.js'
+import { clientNetwork } from './client-network.js'
 import { bodyTooLarge } from './error-handler.js'
 
 /**
@@ -28,7 +29,8 @@ function decoded (body: Readable, encoding: string, limit: number): Readable {
   decoder.prependOnceListener('error', (error: Error & { code?: string }) => {
     // What is left of the body is read, so that the connection can be used for the answer.
     body.resume()
-    if (error.code?.startsWith('Z_')) error.message = `The body is not ${encoding}, as content-encoding says (${error.message})`
+    if (!error.code?.startsWith('Z_')) return
+    error.message = `The body is not ${encoding}, as content-encoding says (${error.message})`
   })
   return body.pipe(decoder)
 }
@@ -38,11 +40,9 @@ function checkCharset ({ headers }: FastifyRequest): void {
   const [, charset = 'utf-8'] = /;\s*charset\s*=\s*"?([^\s;"]+)/i.exec(headers['content-type'] ?? '') ?? []
   // ASCII is UTF-8.
   if (/^(utf-?8|us-ascii)$/i.test(charset)) return
-  throw new RequestError('unsupported_media_type', `charset of content-type must be utf-8; got ${JSON.stringify(charset)}`)
+  throw new RequestError('unsupported_media_type',
+    `charset of content-type must be utf-8; got ${JSON.stringify(charset)}`)
 }
-
-/** Who sends bodies to routes that ask for no key. */
-const nobody = {}
 
 /** Bytes that a body may come to; 0 where there is none. */
 function largest ({ headers }: FastifyRequest, limit: number): number {
@@ -54,15 +54,14 @@ function largest ({ headers }: FastifyRequest, limit: number): number {
 /**
  * To be called before the routes.
  * @param limit bytes that a body may have, before it is decompressed and after
- * @param most bytes that all bodies may have whose requests are not answered yet
+ * @param pending counts bodies until their requests are answered; of paths that ask for no key by address
  */
-export function installBodies (app: FastifyInstance, limit: number, most: number): void {
-  const memory = new BodyMemory(most)
+export function installBodies (app: FastifyInstance, limit: number, pending: PendingBytes): void {
   app.addHook('preParsing', async (request, reply, payload) => {
     const size = largest(request, limit)
     if (size === 0) return payload
     checkCharset(request)
-    reply.raw.once('close', memory.take(request.caller ?? nobody, size))
+    reply.raw.once('close', pending.take(request.caller?.turn ?? clientNetwork(request.ip), size))
     const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase()
     if (encoding === 'identity' || encoding === '' || request.is404) return payload
     if (Object.hasOwn(decoders, encoding)) return decoded(request.raw, encoding, limit)

@@ -27,7 +27,8 @@ const visible = (text: string): string =>
 
 function requestText ({ method, url = '', status, ms, tokens, caller, msg }: Entry): string {
   return [method, url, status, `${ms} ms`, ...(tokens === undefined ? [] : [`${tokens} tokens`]),
-    ...(caller === undefined ? [] : [`(${caller})`]), ...(msg === 'answered' || msg === undefined ? [] : [msg])].join(' ')
+    ...(caller === undefined ? [] : [`(${caller})`]),
+    ...(msg === 'answered' || msg === undefined ? [] : [msg])].join(' ')
 }
 
 /**

@@ -3,7 +3,7 @@
  * caller sees its own, has a number and bytes of its own, and bytes in all: where room is needed its own least recently
  * used go, never another's.
  */
-import { ByteBudget } from '../byte-budget.js'
+import { ByteBudget } from '../../byte-budget.js'
 import { RequestError } from '../../errors.js'
 import type { Config } from '../../settings.js'
 import { refuse } from '../../validation.js'

@@ -109,18 +109,17 @@ export class JsonSocket {
         `${max} requests are running on this socket already (max-requests-per-socket)`, { retryAfterMs: 1000 })
     }
     this.#request.caller.countRequest()
-    const { messages } = this.#services
-    const { name } = this.#request.caller
-    const bytes = this.#received
-    if (messages.room(name) < bytes) {
-      throw new RequestError('rate_limit_exceeded', 'Messages that are being answered, or wait for it, have too many ' +
-        `bytes: ${messages.limits.perCaller} of one API key or ${messages.limits.total} in all`, { retryAfterMs: 1000 })
-    }
-    const release = this.#services.begin(this.#request.caller)
-    messages.add(name, bytes)
-    return () => {
-      messages.add(name, -bytes)
-      release()
+    const { caller } = this.#request
+    const forget = this.#services.pending.take(caller.turn, this.#received)
+    try {
+      const release = this.#services.begin(caller)
+      return () => {
+        forget()
+        release()
+      }
+    } catch (error) {
+      forget()
+      throw error
     }
   }
 

@@ -56,7 +56,8 @@ function paddingOf (file: GgufFile): number | null {
 export function decoderConfigFromGguf (file: GgufFile): DecoderConfig {
   const family = familyOf(file)
   const number = (key: string, fallback?: number): number =>
-    (fractions.includes(key) ? positiveNumber : positiveSize)(file, `metadata ${family}.${key}`, file.metadata[`${family}.${key}`] ?? fallback)
+    (fractions.includes(key) ? positiveNumber : positiveSize)(file, `metadata ${family}.${key}`,
+      file.metadata[`${family}.${key}`] ?? fallback)
   const tokens = file.metadata['tokenizer.ggml.tokens']
   if (!Array.isArray(tokens) || tokens.length === 0) throw refuseModel(file, 'it has no vocabulary')
   const queryHeads = number('attention.head_count')

@@ -78,7 +78,8 @@ function checkOtherFields (path: string, fields: Fields): void {
   for (const [field, value] of Object.entries(fields)) {
     const isEmpty = value === null || value === false || (typeof value === 'object' && Object.keys(value).length === 0)
     if (!known.has(field) && !isEmpty) {
-      throw refuseModel({ path }, `${adapterFiles[0]}: ${field} = ${JSON.stringify(value).slice(0, 80)} is not supported`)
+      throw refuseModel({ path },
+        `${adapterFiles[0]}: ${field} = ${JSON.stringify(value).slice(0, 80)} is not supported`)
     }
   }
 }

@@ -1,10 +1,11 @@
 /**
  * Runs rules in a thread of their own, one answer at a time: texts are the callers', so no rule may hold up the engine.
- * Requests take turns, a rule that takes too long ends with its thread, and what nobody waits for is not begun. The
+ * Callers take turns, a rule that takes too long ends with its thread, and what nobody waits for is not begun. The
  * thread's own side is `rule-worker.ts`.
  */
 import { Worker } from 'node:worker_threads'
 import { RequestError, type RequestErrorData } from '../../../errors.js'
+import { FairQueue } from '../../../fair-queue.js'
 import type { Answer, Prompt } from '../../scorer.js'
 
 /** What a rule looks at. */
@@ -28,6 +29,9 @@ const defaultTimeLimit = 5000
 /** Memory of the thread, MiB. */
 const memoryLimit = 256
 
+/** Who waits for it. */
+export interface RuleJobOwner { readonly caller: string, readonly signal: AbortSignal }
+
 interface Task {
   readonly job: RuleJob
   readonly signal: AbortSignal
@@ -38,8 +42,7 @@ interface Task {
 /** One thread and who waits for it. It starts with the first task, and keeps no process alive. */
 export class RuleThread {
   readonly #timeLimit: number
-  /** By request, in the order of their turns. */
-  readonly #waiting = new Map<AbortSignal, Task[]>()
+  readonly #queue = new FairQueue<Task>()
   #worker: Worker | null = null
   #isReady = false
   #running: Task | null = null
@@ -50,32 +53,27 @@ export class RuleThread {
 
   /**
    * The raw score of one answer.
-   * @param signal the request's: its tasks take turns with those of others, and end with it
+   * @param owner.signal the request's: its tasks end with it
    * @throws RequestError of the rule; Error, in words that follow "the rule", where it takes too long or breaks; the
    * signal's reason
    */
-  score (job: RuleJob, signal: AbortSignal): Promise<number> {
+  score (job: RuleJob, { caller, signal }: RuleJobOwner): Promise<number> {
     return new Promise((resolve, reject) => {
-      const own = this.#waiting.get(signal) ?? []
-      own.push({ job, signal, resolve, reject })
-      this.#waiting.set(signal, own)
+      this.#queue.add({ job, signal, resolve, reject },
+        { caller, cost: job.descriptor.length + job.answer.text.length, priority: 0 })
       this.#next()
     })
   }
 
-  /** Takes the next request's turn. */
+  /** Takes the next caller's turn. */
   #next (): void {
     if (this.#running) return
-    const turn = this.#waiting.entries().next().value
-    if (!turn) return this.#worker?.unref()
-    const [signal, tasks] = turn
-    this.#waiting.delete(signal)
-    if (signal.aborted) {
-      for (const { reject } of tasks) reject(signal.reason)
-      return this.#next()
+    for (let task = this.#queue.first; task; task = this.#queue.first) {
+      this.#queue.serve(task)
+      if (!task.signal.aborted) return this.#run(task)
+      task.reject(task.signal.reason)
     }
-    this.#run(tasks.shift()!)
-    if (tasks.length > 0) this.#waiting.set(signal, tasks)
+    this.#worker?.unref()
   }
 
   #run (task: Task): void {

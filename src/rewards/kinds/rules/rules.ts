@@ -53,11 +53,13 @@ const thread = new RuleThread()
 
 /** Scores answers in the rules' thread, in order. */
 async function scoreInThread (
-  descriptor: string, { messages }: Prompt, answers: readonly Answer[], { name, request: { signal } }: OpenContext
+  descriptor: string, { messages }: Prompt, answers: readonly Answer[],
+  { name, request: { caller = '', signal } }: OpenContext
 ): Promise<RawScore[]> {
+  const score = ({ text, final }: Answer): Promise<number> =>
+    thread.score({ descriptor, answer: { text, tokens: [], final }, prompt: { messages } }, { caller, signal })
   try {
-    return await Promise.all(answers.map(async ({ text, final }) =>
-      ({ raw: await thread.score({ descriptor, answer: { text, tokens: [], final }, prompt: { messages } }, signal) })))
+    return await Promise.all(answers.map(async answer => ({ raw: await score(answer) })))
   } catch (error) {
     if (signal.aborted || error instanceof RequestError) throw error
     throw new RequestError('scorer_failed', `reward "${name}": the rule ${(error as Error).message}`, { cause: error })

@@ -15,15 +15,18 @@ export class ByteBudget {
   /** Held for all callers. */
   get total (): number { return this.#total }
 
+  /** Held for a caller. */
+  held (caller: string): number { return this.#held.get(caller) ?? 0 }
+
   /** Bytes more that may be held for a caller. */
   room (caller: string): number {
     const { perCaller, total } = this.limits
-    return Math.min(perCaller - (this.#held.get(caller) ?? 0), total - this.#total)
+    return Math.min(perCaller - this.held(caller), total - this.#total)
   }
 
   /** Counts bytes without asking whether there is room; negative ones are held no more. */
   add (caller: string, bytes: number): void {
-    const held = (this.#held.get(caller) ?? 0) + bytes
+    const held = this.held(caller) + bytes
     if (held === 0) this.#held.delete(caller)
     else this.#held.set(caller, held)
     this.#total += bytes

@@ -1,7 +1,7 @@
 /** The queue in which callers take turns. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { FairQueue } from '../../../src/serving/fair-queue.js'
+import { FairQueue } from '../../src/fair-queue.js'
 
 /** A queue of names: the caller's letter and a number. */
 function queueOf (): { add: (item: string, cost?: number, priority?: number) => void, queue: FairQueue<string> } {
@@ -47,4 +47,14 @@ test('a lower priority is served first, whoever asks; who leaves is not waited f
   assert.deepEqual([queue.length, queue.waitingOf('a'), queue.waitingOf('b'), queue.waitingOf('c')], [3, 1, 2, 0])
   assert.deepEqual(serve(queue, 3), ['b2', 'a2', 'b1'])
   assert.deepEqual([queue.length, queue.waitingOf('a')], [0, 0])
+})
+
+test('the first is the one to be served next, and clearing gives all in their order', () => {
+  const { add, queue } = queueOf()
+  assert.equal(queue.first, undefined)
+  for (const item of ['a1', 'a2', 'b1']) add(item)
+  assert.equal(queue.first, 'a1')
+  serve(queue, 1)
+  assert.deepEqual(queue.clear(), ['b1', 'a2'])
+  assert.deepEqual([queue.first, queue.length, queue.waitingOf('a')], [undefined, 0, 0])
 })

@@ -26,6 +26,9 @@ export class FairQueue<T> implements Iterable<T> {
 
   get length (): number { return this.#entries.length }
 
+  /** The item to be served next. */
+  get first (): T | undefined { return this.#entries[0]?.item }
+
   /** Items of one caller. */
   waitingOf (caller: string): number { return this.#callers.get(caller)?.waiting ?? 0 }
 
@@ -36,9 +39,12 @@ export class FairQueue<T> implements Iterable<T> {
     const { waiting, end } = this.#callers.get(turn.caller) ?? { waiting: 0, end: 0 }
     const start = Math.max(this.#clock, end)
     this.#callers.set(turn.caller, { waiting: waiting + 1, end: start + turn.cost })
-    const later = this.#entries.findIndex(({ start: other, turn: { priority } }) =>
-      priority > turn.priority || (priority === turn.priority && other > start))
-    this.#entries.splice(later < 0 ? this.#entries.length : later, 0, { item, turn, start })
+    const isLater = ({ start: other, turn: { priority } }: Entry<T>): boolean =>
+      priority > turn.priority || (priority === turn.priority && other > start)
+    // From the end, where a caller's own next one goes: one request may bring thousands.
+    let at = this.#entries.length
+    while (at > 0 && isLater(this.#entries[at - 1]!)) at--
+    this.#entries.splice(at, 0, { item, turn, start })
   }
 
   /** Takes an item out that is served now. */
@@ -55,6 +61,13 @@ export class FairQueue<T> implements Iterable<T> {
   delete (item: T): void {
     const entry = this.#remove(item)
     if (entry) this.#forget(entry.turn.caller)
+  }
+
+  /** Takes all out. @returns them, the one that would have been served next first */
+  clear (): readonly T[] {
+    const all = [...this]
+    for (const item of all) this.delete(item)
+    return all
   }
 
   #remove (item: T): Entry<T> | undefined {
