@@ -2,7 +2,8 @@
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import { after } from 'node:test'
+import { after, afterEach } from 'node:test'
+import { WebSocket } from 'ws'
 import { loadConfig } from '../../src/config.js'
 import type { SettingName } from '../../src/settings.js'
 import { startServer } from '../../src/server.js'
@@ -65,5 +66,37 @@ export async function tinyServer (
       return frames.map(frame => JSON.parse(frame) as Json)
     },
     close: () => server.close()
+  }
+}
+
+/** To be called once in a file. @returns what starts servers that are closed when the test at hand ends */
+export function startTinyServers (): typeof tinyServer {
+  const servers: TinyServer[] = []
+  afterEach(async () => { for (const server of servers.splice(0)) await server.close() })
+  return async (...args) => {
+    const server = await tinyServer(...args)
+    servers.push(server)
+    return server
+  }
+}
+
+/**
+ * The chat completion that a message to /v1/stream brings.
+ * @param message its text, as it is sent
+ * @throws Error with the event, where that is an error
+ */
+export async function completedOverSocket ({ address }: TinyServer, message: string): Promise<Json> {
+  const socket = new WebSocket(`${address.replace('http', 'ws')}/v1/stream`)
+  try {
+    return await new Promise((resolve, reject) => {
+      socket.on('open', () => { socket.send(message) })
+      socket.on('message', data => {
+        const event = JSON.parse(String(data)) as Json
+        if (event['type'] === 'completed') resolve(event['completion'] as Json)
+        if (event['type'] === 'error') reject(new Error(JSON.stringify(event)))
+      })
+    })
+  } finally {
+    socket.close()
   }
 }

@@ -3,18 +3,12 @@ import assert from 'node:assert/strict'
 import { createHash } from 'node:crypto'
 import { once } from 'node:events'
 import { request } from 'node:http'
-import { afterEach, test } from 'node:test'
+import { test } from 'node:test'
 import { WebSocket } from 'ws'
 import { RawClient } from '../helpers/raw-client.js'
-import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
+import { startTinyServers } from '../helpers/tiny-server.js'
 
-const servers: TinyServer[] = []
-async function start (...args: Parameters<typeof tinyServer>): Promise<TinyServer> {
-  const server = await tinyServer(...args)
-  servers.push(server)
-  return server
-}
-afterEach(async () => { for (const server of servers.splice(0)) await server.close() })
+const start = startTinyServers()
 
 const chat = { model: 'tiny', messages: [{ role: 'user', content: 'hi' }], max_tokens: 4 }
 const bearer = (key: string): Record<string, string> => ({ authorization: `Bearer ${key}` })

@@ -5,18 +5,12 @@ import { once } from 'node:events'
 import { request } from 'node:http'
 import { connect } from 'node:net'
 import { json } from 'node:stream/consumers'
-import { afterEach, test } from 'node:test'
+import { test } from 'node:test'
 import { WebSocket } from 'ws'
 import type { ErrorBody } from '../../src/errors.js'
-import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
+import { startTinyServers, type TinyServer } from '../helpers/tiny-server.js'
 
-const servers: TinyServer[] = []
-async function start (...args: Parameters<typeof tinyServer>): Promise<TinyServer> {
-  const server = await tinyServer(...args)
-  servers.push(server)
-  return server
-}
-afterEach(async () => { for (const server of servers.splice(0)) await server.close() })
+const start = startTinyServers()
 
 const chat = { model: 'tiny', messages: [{ role: 'user', content: 'hi' }], max_tokens: 4 }
 const bearer = (key: string): Record<string, string> => ({ authorization: `Bearer ${key}` })

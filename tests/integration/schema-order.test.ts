@@ -9,8 +9,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import { promisify } from 'node:util'
-import WebSocket from 'ws'
 import { packageRoot } from '../../src/package-root.js'
+import { completedOverSocket } from '../helpers/tiny-server.js'
 import { toolsServer, type ToolsServer } from '../helpers/tools-server.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 
@@ -59,19 +59,9 @@ test('in calls of functions', async () => {
 })
 
 test('over the WebSocket', async () => {
-  const socket = new WebSocket(`${server.address.replace('http', 'ws')}/v1/stream`)
-  const completed = new Promise<Record<string, any>>((resolve, reject) => {
-    socket.on('message', data => {
-      const event = JSON.parse(String(data)) as Record<string, any>
-      if (event['type'] === 'completed') resolve(event['completion'])
-      if (event['type'] === 'error') reject(new Error(JSON.stringify(event)))
-    })
-  })
-  socket.on('open', () => {
-    socket.send(`{"type":"create","id":"a","request":{${chat},"response_format":${format}}}`)
-  })
-  assert.deepEqual(keysOf((await completed)['choices'][0].message.content), expected)
-  socket.close()
+  const completion = await completedOverSocket(server,
+    `{"type":"create","id":"a","request":{${chat},"response_format":${format}}}`)
+  assert.deepEqual(keysOf(completion['choices'][0].message.content), expected)
 })
 
 test('on the command line', async () => {

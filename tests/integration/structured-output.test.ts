@@ -5,10 +5,9 @@
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import { Ajv2020 } from 'ajv/dist/2020.js'
-import WebSocket from 'ws'
 import { randomStream } from '../../src/policies/random-stream.js'
 import { SchemaGenerator } from '../helpers/random-schema.js'
-import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
+import { completedOverSocket, tinyServer, type TinyServer } from '../helpers/tiny-server.js'
 
 let server: TinyServer
 before(async () => { server = await tinyServer() })
@@ -110,21 +109,9 @@ test('json_object begins an object; text is anything; completions and the WebSoc
   const legacy = await server.post('/v1/completions',
     { model: 'tiny', prompt: 'the', max_tokens: 200, seed: 1, response_format: formatOf(color) })
   assert.ok(ajv.compile(color)(JSON.parse(legacy.json['choices'][0].text)))
-  const socket = new WebSocket(`${server.address.replace('http', 'ws')}/v1/stream`)
-  const completed = new Promise<Record<string, any>>((resolve, reject) => {
-    socket.on('message', data => {
-      const event = JSON.parse(String(data)) as Record<string, any>
-      if (event['type'] === 'completed') resolve(event['completion'])
-      if (event['type'] === 'error') reject(new Error(JSON.stringify(event)))
-    })
-  })
-  socket.on('open', () => {
-    socket.send(JSON.stringify({
-      type: 'create', id: 'a', request: { ...base, seed: 2, response_format: formatOf(color) }
-    }))
-  })
-  assert.equal(checkChoices(color, await completed), 1)
-  socket.close()
+  const request = { ...base, seed: 2, response_format: formatOf(color) }
+  const completion = await completedOverSocket(server, JSON.stringify({ type: 'create', id: 'a', request }))
+  assert.equal(checkChoices(color, completion), 1)
 })
 
 test('responses take the format in text, and tell it', async () => {

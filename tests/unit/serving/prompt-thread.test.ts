@@ -1,23 +1,13 @@
 /** The prompt thread: what it does, whose turn it is, what is dropped, what becomes of a job that it cannot do. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, test } from 'node:test'
+import { test } from 'node:test'
 import { RequestError } from '../../../src/errors.js'
-import { openCheckpoint } from '../../../src/models/formats/checkpoint.js'
 import { Prompts } from '../../../src/serving/prompts.js'
 import { PromptThread } from '../../../src/serving/prompt-thread.js'
 import { closedAfter } from '../../helpers/closed-after.js'
-import { writeTinyGguf } from '../../helpers/tiny-gguf.js'
+import { tinyModel as model } from '../../helpers/tiny-model.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'fairlead-prompts-'))
-after(() => { rmSync(folder, { recursive: true }) })
-const path = join(folder, 'tiny.gguf')
-writeTinyGguf(path)
-const { file, tokenizer, chatTemplate } = await openCheckpoint(path)
-await file.close()
-const model = { path, chatTemplate, contextLength: 512 }
+const { tokenizer } = model
 
 const idle = new AbortController().signal
 const text = (input: string): { input: string, param: string } => ({ input, param: 'prompt' })

@@ -1,22 +1,12 @@
 /** Which messages of a long conversation are left out, and how much is tokenised to find out. */
 import assert from 'node:assert/strict'
-import { mkdtempSync, rmSync } from 'node:fs'
-import { tmpdir } from 'node:os'
-import { join } from 'node:path'
-import { after, test } from 'node:test'
-import { openCheckpoint } from '../../../src/models/formats/checkpoint.js'
+import { test } from 'node:test'
 import { tokensOf, type PromptModel } from '../../../src/serving/prompt-reader.js'
 import type { ChatPrompt } from '../../../src/serving/protocol.js'
 import { truncated } from '../../../src/serving/truncation.js'
-import { writeTinyGguf } from '../../helpers/tiny-gguf.js'
+import { tinyModel as model } from '../../helpers/tiny-model.js'
 
-const folder = mkdtempSync(join(tmpdir(), 'fairlead-truncation-'))
-after(() => { rmSync(folder, { recursive: true }) })
-const path = join(folder, 'tiny.gguf')
-writeTinyGguf(path)
-const { file, tokenizer, chatTemplate } = await openCheckpoint(path)
-await file.close()
-const model: PromptModel = { tokenizer, chatTemplate, contextLength: 512 }
+const { tokenizer } = model
 
 /** A conversation behind a system message, of messages of so many characters. */
 const chatOf = (...lengths: readonly number[]): ChatPrompt => ({
