@@ -99,8 +99,8 @@ export class PostgresServer {
 
   /** Starts it, and waits until it answers. */
   async start (): Promise<void> {
-    this.#process = this.#spawn('postgres', '-D', join(this.#folder, 'data'), '-p', String(this.port), '-h', '127.0.0.1',
-      '-k', this.#folder, '-F')
+    this.#process = this.#spawn('postgres', '-D', join(this.#folder, 'data'), '-p', String(this.port),
+      '-h', '127.0.0.1', '-k', this.#folder, '-F')
     while (!await this.#answers()) {
       if (this.#process.exitCode !== null) throw new Error('postgres has ended; POSTGRES_LOG=1 shows why')
     }

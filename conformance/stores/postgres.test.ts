@@ -90,7 +90,12 @@ test('what was used while the database is away is owed', async t => {
 
 const limits: ResponseLimits = { responses: 3, bytesPerCaller: 1000, bytes: 2000 }
 const texts = (bytes: number, ...itemIds: string[]): ResponseTexts => ({
-  response: JSON.stringify({ id: 'r', text: '\u0000 é' }), input: ['{}'], itemIds, isBackground: false, events: null, bytes
+  response: JSON.stringify({ id: 'r', text: '\u0000 é' }),
+  input: ['{}'],
+  itemIds,
+  isBackground: false,
+  events: null,
+  bytes
 })
 
 test('responses: the least recently used of a caller go first, by number and bytes', async t => {
@@ -131,7 +136,7 @@ test('responses: items are found where they were used last', async t => {
   assert.deepEqual([...await store.holders('me', ['i', 'j', 'l', 'm'])], [['i', 'a'], ['j', 'b']])
 })
 
-test('responses that run are seen, cancelled and deleted from elsewhere; those of a replica that is gone are lost', async t => {
+test('responses that run are seen, cancelled and deleted from elsewhere; those of a lost replica are lost', async t => {
   const url = await server.database()
   const [one, two] = [0, 1].map(() => new PostgresResponses(connected(t, url), limits)) as
     [PostgresResponses, PostgresResponses]

@@ -51,6 +51,8 @@ export class Services {
     this.store = openStore(config, onStore)
     this.keys = new Keys(config, this.store.rates)
     this.metrics = new Metrics(config.metricsNames as MetricsNames)
+    const { store } = this
+    if (store.name !== null) this.metrics.showStore(() => store.problem === null)
     this.responses = new KeptResponses(config, this.store.responses)
     this.pending = new PendingBytes(config.maxPendingRequestBytes)
     this.sockets = new SocketLimit(config.maxWebSockets)

@@ -1,7 +1,7 @@
 /**
  * Responses that replicas share, as text: those that have ended, and those that run in the background on some replica.
- * A caller's are bounded in number and bytes, all of them in bytes; where room is needed the caller's own least recently
- * used go, never another's.
+ * A caller's are bounded in number and bytes, all of them in bytes; where room is needed the caller's own least
+ * recently used go, never another's.
  */
 
 /** A response as it is kept. */

@@ -1,6 +1,6 @@
 /**
- * What a server keeps for later requests and shares with its replicas, where it has some: chats and feedback, responses,
- * what callers may have a minute. Rewards are kept by the thread that runs them, through `open-store.ts` too.
+ * What a server keeps for later requests and shares with its replicas, where it has some: chats and feedback,
+ * responses, what callers may have a minute. Rewards are kept by the thread that runs them (`open-store.ts`).
  */
 import type { RequestError } from '../errors.js'
 import type { Chats } from './chats.js'

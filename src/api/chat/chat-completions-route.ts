@@ -15,8 +15,8 @@ const params = Type.Object({ id: Type.String() })
 
 function stored (app: FastifyInstance, services: Services): void {
   app.get<WithId>('/v1/chat/completions/:id',
-    documented('A stored chat completion', { params, response: chatCompletionObject }), async ({ caller, params: { id } }) =>
-      (await storedFor(services, caller, id)).completion)
+    documented('A stored chat completion', { params, response: chatCompletionObject }),
+    async ({ caller, params: { id } }) => (await storedFor(services, caller, id)).completion)
   app.delete<WithId>('/v1/chat/completions/:id', documented('Deletes a stored chat completion and all feedback on it',
     { params, response: deletedObject }), async ({ caller, params: { id } }) => {
     await storedFor(services, caller, id)

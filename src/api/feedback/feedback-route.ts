@@ -20,7 +20,8 @@ export function feedback (app: FastifyInstance, services: Services): void {
     return feedbackOf(await services.store.chats.add(stored.id, said.dataset, verdictOf(said, stored)))
   })
   app.get<{ Querystring: FeedbackQuery }>('/v1/feedback', documented('Lists feedback, oldest first',
-    { query: feedbackQuery, response: feedbackList, access: 'admin' }), async ({ query }): Promise<Static<typeof feedbackList>> => {
+    { query: feedbackQuery, response: feedbackList, access: 'admin' }),
+  async ({ query }): Promise<Static<typeof feedbackList>> => {
     const { entries, hasMore } = await services.store.chats.list(query)
     return { object: 'list', data: entries.map(feedbackOf), has_more: hasMore }
   })

@@ -72,7 +72,9 @@ export function health (app: FastifyInstance, services: Services): void {
       status: 'ready',
       // Requests that do not need it are answered without, here as at every replica.
       ...(store.name === null ? {} : { store: { status: store.problem ? 'unavailable' : 'ready' } }),
-      model, engine: { ...engine, rewardModels }, ...(more.length === 0 ? {} : { more_models: more })
+      model,
+      engine: { ...engine, rewardModels },
+      ...(more.length === 0 ? {} : { more_models: more })
     }
   })
 }

@@ -12,7 +12,7 @@ import { ResponseStore } from './response-store.js'
 import type { ResponseItem } from './response-types.js'
 import { keptOf, StoredResponse, textsOf, type KeptResponse } from './stored-response.js'
 
-/** How often, and how many seconds apart, it is tried to share what has run in the background: the others wait for it. */
+/** How often, each second, it is tried to share what has run in the background: the others wait for it. */
 const tries = 30
 
 const isAway = (error: unknown): boolean => error instanceof RequestError && error.code === 'store_unavailable'

@@ -88,7 +88,9 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
   async see (event: GenerationEvent): Promise<void> {
     this.#generation.see(event)
     if (event.type === 'start') this.#status = 'in_progress'
-    else if (event.type === 'usage') await this.#end(this.#choice?.finishReason === 'length' ? 'incomplete' : 'completed')
+    else if (event.type === 'usage') {
+      await this.#end(this.#choice?.finishReason === 'length' ? 'incomplete' : 'completed')
+    }
   }
 
   /** The answer; undefined before it is known and where none was asked for. */

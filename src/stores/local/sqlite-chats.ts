@@ -1,6 +1,6 @@
 /**
- * Stored completions and the feedback on them in one SQLite file. Deleted rows are overwritten in the file. SQLite comes
- * with a binding that has Node's own interface (`node:sqlite`, from Node 22 on) and brings its binaries along.
+ * Stored completions and the feedback on them in one SQLite file. Deleted rows are overwritten in the file. SQLite
+ * comes with a binding that has Node's own interface (`node:sqlite`, from Node 22 on) and brings its binaries along.
  */
 import { randomUUID } from 'node:crypto'
 import { mkdirSync } from 'node:fs'

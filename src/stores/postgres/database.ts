@@ -1,7 +1,7 @@
 /**
- * A PostgreSQL database that replicas share: connections, tables, timeouts, and what is said while it cannot be reached.
- * Nothing waits long for it: statements have a time, those that wait for a connection are bounded in number, and once a
- * look at it has failed everything is refused at once until one succeeds.
+ * A PostgreSQL database that replicas share: connections, tables, timeouts, and what is said while it cannot be
+ * reached. Nothing waits long for it: statements have a time, those that wait for a connection are bounded in number,
+ * and once a look at it has failed everything is refused at once until one succeeds.
  */
 import pg from 'pg'
 import { RequestError } from '../../errors.js'
@@ -144,7 +144,7 @@ export class Database {
           `${migrations.length}; update it`)
       }
       for (const step of migrations.slice(version)) await client.query(step)
-      if (version < migrations.length) await client.query('UPDATE fairlead.version SET version = $1', [migrations.length])
+      await client.query('UPDATE fairlead.version SET version = $1', [migrations.length])
     })
   }
 

@@ -116,8 +116,8 @@ export class PostgresChats implements Chats {
   }
 
   async dataset (name: string): Promise<FeedbackEntry[]> {
-    return (await this.#database.rows('SELECT f.*, c.messages FROM fairlead.feedback f JOIN fairlead.completions c ON ' +
-      'c.id = f.completion_id WHERE f.dataset = $1 ORDER BY f.sequence', [name])).map(entryOf)
+    return (await this.#database.rows('SELECT f.*, c.messages FROM fairlead.feedback f JOIN fairlead.completions c ' +
+      'ON c.id = f.completion_id WHERE f.dataset = $1 ORDER BY f.sequence', [name])).map(entryOf)
   }
 
   async delete (id: string): Promise<void> {

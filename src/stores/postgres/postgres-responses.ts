@@ -42,9 +42,14 @@ export class PostgresResponses implements SharedResponses {
   }
 
   async find (caller: string, id: string): ReturnType<SharedResponses['find']> {
-    const [row] = await this.#database.rows("UPDATE fairlead.responses SET used = nextval('fairlead.response_uses') " +
-      `WHERE caller = $1 AND id = $2 RETURNING *, ${state} AS state`, [caller, id])
-    return row ? { texts: textsOf(row), state: row['state'] as ResponseState } : null
+    const one = [caller, id]
+    // Read apart from what is written: an update would not find one whose end is being put in its place.
+    const [row] = await this.#database.rows(
+      `SELECT *, ${state} AS state FROM fairlead.responses WHERE caller = $1 AND id = $2`, one)
+    if (!row) return null
+    await this.#database.run("UPDATE fairlead.responses SET used = nextval('fairlead.response_uses') WHERE caller = $1 " +
+      'AND id = $2', one)
+    return { texts: textsOf(row), state: row['state'] as ResponseState }
   }
 
   async holders (caller: string, itemIds: readonly string[]): Promise<Map<string, string>> {
@@ -73,8 +78,8 @@ export class PostgresResponses implements SharedResponses {
     client: Client, caller: string, id: string, texts: ResponseTexts, replica: string | null
   ): Promise<boolean> {
     if (!await this.#makeRoom(client, caller, texts.bytes)) return false
-    await client.query('INSERT INTO fairlead.responses (caller, id, response, input, item_ids, is_background, events, ' +
-      'bytes, replica, alive) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp())',
+    await client.query('INSERT INTO fairlead.responses (caller, id, response, input, item_ids, is_background, ' +
+      'events, bytes, replica, alive) VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, clock_timestamp())',
     [caller, id, texts.response, texts.input, texts.itemIds, texts.isBackground, texts.events, texts.bytes, replica])
     return true
   }
@@ -120,8 +125,8 @@ export class PostgresResponses implements SharedResponses {
   async look (): Promise<void> {
     if (this.#running.size === 0) return
     const asked = [...this.#running]
-    const rows = await this.#database.rows('UPDATE fairlead.responses SET alive = clock_timestamp() WHERE replica = $1 ' +
-      'RETURNING id, is_cancelled', [this.#replica])
+    const rows = await this.#database.rows('UPDATE fairlead.responses SET alive = clock_timestamp() ' +
+      'WHERE replica = $1 RETURNING id, is_cancelled', [this.#replica])
     const alive = new Set(rows.filter(row => row['is_cancelled'] === false).map(row => row['id']))
     for (const id of asked) if (!alive.has(id)) for (const listener of this.#listeners) listener(id)
   }

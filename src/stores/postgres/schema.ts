@@ -1,6 +1,6 @@
-/** The tables that replicas share, in a schema of their own, one step a version: a step that was released stays as it is. */
+/** The tables that replicas share, in a schema of their own, one step a version: a released step stays as it is. */
 
-/** Bytes of chats with their feedback, and of responses, are counted as rows come and go, whoever adds or deletes them. */
+/** Bytes of chats with their feedback, and of responses, are counted as rows come and go, whoever changes them. */
 const first = `
   CREATE TABLE fairlead.used (kind text PRIMARY KEY, bytes bigint NOT NULL);
   INSERT INTO fairlead.used VALUES ('chats', 0), ('responses', 0);
@@ -56,10 +56,11 @@ const first = `
     FOR EACH STATEMENT EXECUTE FUNCTION fairlead.count_revision();
 `
 
-const counters = [['completions', 'chats'], ['feedback', 'chats'], ['responses', 'responses']].flatMap(([table, kind]) =>
-  [['INSERT', 'NEW'], ['DELETE', 'OLD']].map(([event, rows]) =>
-    `CREATE TRIGGER count_${event!.toLowerCase()} AFTER ${event} ON fairlead.${table} REFERENCING ${rows} TABLE AS ` +
-    `changed FOR EACH STATEMENT EXECUTE FUNCTION fairlead.count_bytes('${kind}');`)).join('\n')
+const counted = [['completions', 'chats'], ['feedback', 'chats'], ['responses', 'responses']]
+
+const counters = counted.flatMap(([table, kind]) => [['INSERT', 'NEW'], ['DELETE', 'OLD']].map(([event, rows]) =>
+  `CREATE TRIGGER count_${event!.toLowerCase()} AFTER ${event} ON fairlead.${table} REFERENCING ${rows} TABLE AS ` +
+  `changed FOR EACH STATEMENT EXECUTE FUNCTION fairlead.count_bytes('${kind}');`)).join('\n')
 
 /** Steps from an empty database on. */
 export const migrations: readonly string[] = [first + counters]

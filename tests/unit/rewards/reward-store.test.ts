@@ -13,7 +13,8 @@ import { RewardStore } from '../../../src/rewards/reward-store.js'
 const root = mkdtempSync(join(tmpdir(), 'fairlead-store-'))
 after(() => { rmSync(root, { recursive: true }) })
 const [fixed, kept] = [join(root, 'fixed'), join(root, 'data', 'rewards')]
-const open = (): Promise<RewardStore> => RewardStore.open({ fixed: [fixed], kept: new FolderRewards(kept), remotes: noRemotes })
+const open = (): Promise<RewardStore> =>
+  RewardStore.open({ fixed: [fixed], kept: new FolderRewards(kept), remotes: noRemotes })
 const reward = (name: string, phrase = 'otter'): RewardDescriptor => ({
   name, description: 'x', kind: 'rule', rule: 'must_mention', phrases: [phrase]
 } as RewardDescriptor)
