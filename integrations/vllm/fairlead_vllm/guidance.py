@@ -80,10 +80,12 @@ def guide(logits: torch.Tensor, rows: Rows, guided: Sequence[tuple[int, Answer, 
             ending = ending + factor * mean
         endings.append(ending)
     factors = rows.factors[at] * weights.to(logits.device)
-    own = logits[at]
+    is_whole = len(at) == len(logits)
+    own = logits if is_whole else logits[at]
     _mask(own, [answer.guidance.top_k for _, answer, _ in guided])
-    kept = own.clone()
+    ended = [own[index, answer.ends] + endings[index] for index, (_, answer, _) in enumerate(guided)]
     own += factors @ tap.token_factors
     for index, (_, answer, _) in enumerate(guided):
-        own[index, answer.ends] = kept[index, answer.ends] + endings[index]
-    logits[at] = own
+        own[index, answer.ends] = ended[index]
+    if not is_whole:
+        logits[at] = own

@@ -114,7 +114,7 @@ class Arguments(unittest.TestCase):
         self.assertIsNone(parse(None, self.heads))
         self.assertIsNone(parse({"another": 1}, self.heads))
         guidance = parse({"fairlead_guide": "b"}, self.heads)
-        self.assertEqual((guidance.heads, guidance.strengths, guidance.sums, guidance.top_k), ((1,), (1.0,), (0.0,), 20))
+        self.assertEqual((guidance.heads, guidance.strengths, guidance.sums, guidance.top_k), ((1,), (1.0,), (0.0,), 64))
 
     def test_refusals_name_field_rule_and_value(self):
         for arguments, message in [
