@@ -86,7 +86,8 @@ export const errorCodes = {
   body_too_large: {
     status: 413,
     type: 'invalid_request_error',
-    meaning: 'The body is larger than `--body-limit-bytes`, before it is decompressed or after.'
+    meaning: 'The body is larger than `--body-limit-bytes`, before it is decompressed or after, or comes in too many ' +
+      'chunks.'
   },
   uri_too_long: {
     status: 414,
