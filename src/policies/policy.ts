@@ -1,8 +1,8 @@
 /**
  * The seam between decoding and whatever runs the policy. Types only. Implemented by `local/` over this process’s
- * engine and by a toy of the tests that only extends.
+ * engine, by `remote/` over engines elsewhere, and by a toy of the tests that only extends.
  *
- * A backend elsewhere (vLLM or any other OpenAI-compatible engine) holds an answer as its `Transcript`: `begin` and
+ * A backend elsewhere (vLLM or any other engine that takes and gives token ids) holds an answer as its `Transcript`: `begin` and
  * `fork` copy that, `close` does nothing, `follow` copies what the other answer drew. `extend` is one call for one
  * answer, with the ids of prompt and answer: it sends `max` or the tokens left to the stop condition as the length,
  * delimiters and stop sequences as hints, and a seed of its own for every call, taken from the generation's random
@@ -25,7 +25,10 @@ export interface PolicyCapabilities {
   readonly distributions: boolean
   /** Layers whose hidden states can be read. */
   readonly hiddenStates: readonly number[]
-  /** Whether an answer that was begun under a grammar can go on under it. */
+  /**
+   * Whether an answer that was begun under a grammar, or with penalties for what it holds, can go on so: an engine
+   * elsewhere may know only what it draws in one call.
+   */
   readonly constrainedContinuation: boolean
 }
 

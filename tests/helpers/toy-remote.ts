@@ -3,7 +3,7 @@
  * asked for is to extend it. It draws what this process's own backend draws.
  */
 import type { DecodingRequest } from '../../src/decoding/request.js'
-import { unreadAnswer } from '../../src/policies/local/answers.js'
+import { unreadAnswer } from '../../src/policies/unread-answer.js'
 import { SamplingDistribution } from '../../src/policies/sampling-distribution.js'
 import type { LocalPolicy } from '../../src/policies/local/local-policy.js'
 import type { LocalRequest } from '../../src/policies/local/local-request.js'
