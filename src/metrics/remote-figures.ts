@@ -34,7 +34,9 @@ export class RemoteEngineFigures {
     this.#running =
       new Gauge({ name: 'fairlead_engine_calls_running', help: 'Calls that run there', labelNames, registers })
     this.#calls = new Counter({
-      name: 'fairlead_engine_calls_total', help: 'Calls to it, by outcome', labelNames: [...labelNames, 'outcome'],
+      name: 'fairlead_engine_calls_total',
+      help: 'Calls to it, by outcome',
+      labelNames: [...labelNames, 'outcome'],
       registers
     })
     this.#tokens = new Counter({

@@ -28,8 +28,8 @@ function apiKeyOf ({ policyApiKeyEnv: variable }: Config): string | null {
   if (key !== null && /^[!-~]+$/.test(key)) return key
   // Who gives the key itself here must not find it in a log.
   const shown = /^[A-Z_][A-Z0-9_]*$/.test(variable) ? variable : '…'
-  throw new RequestError('invalid_request', 'policy-api-key-env must name an environment variable that holds a key of ' +
-    `visible ASCII characters; got ${shown}`, { param: 'policy-api-key-env' })
+  throw new RequestError('invalid_request', 'policy-api-key-env must name an environment variable that holds a key ' +
+    `of visible ASCII characters; got ${shown}`, { param: 'policy-api-key-env' })
 }
 
 /** Same fingerprint and seed, same tokens, as far as the engine keeps to that. */

@@ -2,7 +2,10 @@
 import { RequestError } from '../errors.js'
 import type { Structure } from '../policies/remote/engine-call.js'
 import type { EngineField, RemoteEngine } from '../policies/remote/remote-engine.js'
+import type { ParametersOf } from '../decoding/strategies/strategy-schemas.js'
 import type { GenerateRequest } from './protocol.js'
+
+type Guidance = ParametersOf<'token_guidance'>
 
 /** The fields of an engine that a request makes use of, by what the caller calls them. */
 function fieldsUsed ({ sampling, seed, grammar }: GenerateRequest): ReadonlyArray<readonly [string, EngineField]> {
@@ -40,6 +43,46 @@ export function checkEngine (engine: RemoteEngine, request: GenerateRequest): vo
       'is not used by the engine of this model: leave it out')
   }
   structureOf(request)
+  if (request.alignment?.strategy === 'token_guidance') checkGuidance(engine, request, request.alignment)
+}
+
+/**
+ * Guidance chooses among the alternatives that an engine reports, whose probabilities are those of temperature 1,
+ * unfiltered.
+ * @throws RequestError naming the field under which they are not what tokens are drawn from
+ */
+function checkGuidance (
+  { report: { alternatives } }: RemoteEngine, { sampling, grammar }: GenerateRequest, params: Guidance
+): void {
+  const { topK, topP, minP, minTokens, logitBias, frequencyPenalty, presencePenalty, repetitionPenalty } = sampling
+  const changes: ReadonlyArray<readonly [boolean, string, unknown]> = [
+    [sampling.temperature !== 0 && sampling.temperature !== 1, 'temperature', sampling.temperature],
+    [topK > 0, 'top_k', topK],
+    [topP < 1, 'top_p', topP],
+    [minP > 0, 'min_p', minP],
+    [minTokens > 0, 'min_tokens', minTokens],
+    [Object.keys(logitBias).length > 0, 'logit_bias', logitBias],
+    [frequencyPenalty !== 0, 'frequency_penalty', frequencyPenalty],
+    [presencePenalty !== 0, 'presence_penalty', presencePenalty],
+    [repetitionPenalty !== 1, 'repetition_penalty', repetitionPenalty],
+    [grammar !== null, grammar?.param ?? '', grammar?.source.type]
+  ]
+  const changed = changes.find(([isSet]) => isSet)
+  if (changed) {
+    throw refuse(changed[1], `${changed[1] === 'temperature' ? 'must be 0 or 1' : 'cannot be given'} with token_guidance ` +
+      `on the engine of this model: it tells next tokens as the model has them; got ${JSON.stringify(changed[2])}`)
+  }
+  if (params.candidates.top_k > alternatives) {
+    throw refuse('alignment.candidates.top_k', `must be at most ${alternatives}, as many next tokens as the engine of ` +
+      `this model tells; got ${params.candidates.top_k}`)
+  }
+  for (const side of ['toward', 'away'] as const) {
+    const context = params.contrast?.[side]
+    if (context && context.model === undefined && (context.system !== undefined || context.prefix !== undefined)) {
+      throw refuse(`alignment.contrast.${side}`, 'needs a model of contrast-models: the engine of this model reads an ' +
+        'answer in no other context')
+    }
+  }
 }
 
 /** The form of an answer as an engine is told it. @throws RequestError for one that it cannot be told */

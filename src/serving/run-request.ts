@@ -48,7 +48,7 @@ function decodingRequest (
   const started = performance.now()
   return {
     ...served.remote
-      ? remoteDecoding(served, prepared, ledgers.engine)
+      ? remoteDecoding(served, prepared, signal, ledgers)
       : localDecoding(served, prepared, constraint, signal, ledgers),
     prompt,
     sampling,

@@ -23,7 +23,9 @@ import { RewardStore } from '../rewards/reward-store.js'
 import type { Config } from '../settings.js'
 import { loadContrastModels, ofVocabulary, type ContrastModels } from './contrast-models.js'
 import { loadRemote, type RemoteRuntime } from './load-remote.js'
-import { givenTemplate, moreModels, policySetting, servedModelNames, unknownModel, type NamedModel } from './model-names.js'
+import {
+  givenTemplate, moreModels, policySetting, servedModelNames, unknownModel, type NamedModel
+} from './model-names.js'
 import { ModelPool } from './model-pool.js'
 import { loadRuntime } from './load-runtime.js'
 import { Prompts } from './prompts.js'
@@ -228,7 +230,9 @@ export class ServedModels {
     this.#all = this.#running.map(running => ({
       ...running,
       prompts,
-      capabilities: running.remote ? remoteCapabilities : localCapabilities(running.model.config.layers),
+      capabilities: running.remote
+        ? remoteCapabilities(running.remote.report)
+        : localCapabilities(running.model.config.layers),
       config,
       store,
       contrastModels: ofVocabulary(contrastModels, running.model),

@@ -97,7 +97,10 @@ export class FakeEngine {
     const refuse = (status: number, message: string, param: string | null = null): void => {
       json(status, { error: { message, type: 'BadRequestError', param, code: status } })
     }
-    if (request.url === '/health') return void response.writeHead(this.isWell ? 200 : 503).end()
+    if (request.url === '/health') {
+      response.writeHead(this.isWell ? 200 : 503).end()
+      return
+    }
     if (apiKey !== undefined && request.headers.authorization !== `Bearer ${apiKey}`) return refuse(401, 'Unauthorized')
     const body = text === '' ? {} : JSON.parse(text) as Json
     switch (request.url) {
@@ -118,7 +121,8 @@ export class FakeEngine {
     const fault = this.#options.fault?.(this.calls.length - 1, body) ?? null
     if (fault?.kind === 'status') {
       response.writeHead(fault.status, { 'content-type': 'application/json', ...fault.headers })
-      return void response.end(JSON.stringify({ error: { message: 'made to order', code: fault.status } }))
+      response.end(JSON.stringify({ error: { message: 'made to order', code: fault.status } }))
+      return
     }
     await this.#stream(request.url === '/v1/completions', body, response, fault)
   }
@@ -178,14 +182,21 @@ export class FakeEngine {
     const prompt = (body['token_ids'] ?? body['prompt']) as number[]
     const cached = this.#cached(prompt, body['cache_salt'] as string ?? '')
     const sampling = this.#samplingOf(isCompletion ? body : body['sampling_params'] as Json)
+    const interval = sampling.raw['stream_interval'] as number ?? 1
+    const group: Drawn[] = []
     let count = 0
     for (const drawn of this.#draw(prompt, sampling)) {
       await this.#options.pace?.()
       await turn()
       if (isGone) return
-      if (fault && fault.kind !== 'status' && count === fault.after) return await this.#fail(fault.kind, response, send)
-      count++
-      send({ choices: [isCompletion ? completionChoice(drawn, this.#options.text) : generateChoice(drawn)] })
+      if (fault && fault.kind !== 'status' && count === fault.after) {
+        return await this.#fail(fault.kind, response, send)
+      }
+      group.push(drawn)
+      // The first message goes out at once, as the last does.
+      if (count++ > 0 && group.length < interval && drawn.finish === null) continue
+      const some = group.splice(0)
+      send({ choices: [isCompletion ? completionChoice(some, this.#options.text) : generateChoice(some)] })
     }
     send({
       choices: [],
@@ -199,14 +210,13 @@ export class FakeEngine {
   async #fail (
     kind: Exclude<Fault['kind'], 'status'>, response: ServerResponse, send: (value: unknown) => void
   ): Promise<void> {
-    switch (kind) {
-      case 'break': return void response.destroy()
-      case 'end': return void response.end()
-      case 'abort':
-        send({ choices: [{ index: 0, token_ids: [], finish_reason: 'abort' }] })
-        return void response.end('data: [DONE]\n\n')
-      case 'corrupt': return void response.end('data: {"choices": [{"token_ids": ["x"]}]}\n\n')
-      case 'hang': await new Promise(resolve => { response.once('close', resolve) })
+    if (kind === 'hang') await new Promise(resolve => { response.once('close', resolve) })
+    else if (kind === 'break') response.destroy()
+    else if (kind === 'end') response.end()
+    else if (kind === 'corrupt') response.end('data: {"choices": [{"token_ids": ["x"]}]}\n\n')
+    else {
+      send({ choices: [{ index: 0, token_ids: [], finish_reason: 'abort' }] })
+      response.end('data: [DONE]\n\n')
     }
   }
 
@@ -261,26 +271,31 @@ interface Drawn extends Rated { readonly top: readonly Rated[], readonly finish:
 function optionsOf (structure: Json | undefined): string[] | null {
   if (!structure) return null
   const schema = JSON.parse(structure['json'] as string) as Json
-  return schema['type'] === 'boolean' ? ['true', 'false'] : (schema['enum'] as unknown[]).map(one => JSON.stringify(one))
+  if (schema['type'] === 'boolean') return ['true', 'false']
+  return (schema['enum'] as unknown[]).map(one => JSON.stringify(one))
 }
 
-const generateChoice = ({ token_id: token, logprob, top, finish }: Drawn): object => ({
+const generateChoice = (drawn: readonly Drawn[]): object => ({
   index: 0,
-  token_ids: [token],
-  logprobs: { content: [{ token_id: token, logprob, rank: 1, top_logprobs: top }] },
-  finish_reason: finish,
+  token_ids: drawn.map(one => one.token_id),
+  logprobs: {
+    content: drawn.map(({ token_id: token, logprob, top }) =>
+      ({ token_id: token, logprob, rank: 1, top_logprobs: top }))
+  },
+  finish_reason: drawn.at(-1)!.finish,
   stop_reason: null
 })
 
-const completionChoice = ({ token_id: token, logprob, top, finish }: Drawn, text: (token: number) => string): object => ({
+const completionChoice = (drawn: readonly Drawn[], text: (token: number) => string): object => ({
   index: 0,
-  text: text(token),
-  token_ids: [token],
+  text: drawn.map(one => text(one.token_id)).join(''),
+  token_ids: drawn.map(one => one.token_id),
   logprobs: {
-    tokens: [`token_id:${token}`],
-    token_logprobs: [logprob],
-    top_logprobs: [Object.fromEntries(top.map(one => [`token_id:${one.token_id}`, one.logprob]))]
+    tokens: drawn.map(one => `token_id:${one.token_id}`),
+    token_logprobs: drawn.map(one => one.logprob),
+    top_logprobs: drawn.map(({ top }) =>
+      Object.fromEntries(top.map(one => [`token_id:${one.token_id}`, one.logprob])))
   },
-  finish_reason: finish,
+  finish_reason: drawn.at(-1)!.finish,
   stop_reason: null
 })

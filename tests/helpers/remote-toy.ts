@@ -5,7 +5,9 @@ import type { LocalPolicy } from '../../src/policies/local/local-policy.js'
 import type { EngineProtocol } from '../../src/policies/remote/engine-call.js'
 import { vllmGenerate } from '../../src/policies/remote/protocols/vllm-generate.js'
 import { engineFields, RemoteEngine } from '../../src/policies/remote/remote-engine.js'
-import { emptyEngineLedger, remoteCapabilities, RemotePolicy, type EngineLedger } from '../../src/policies/remote/remote-policy.js'
+import {
+  emptyEngineLedger, remoteCapabilities, RemotePolicy, type EngineLedger
+} from '../../src/policies/remote/remote-policy.js'
 import { Replica, type ReplicaOptions } from '../../src/policies/remote/replica.js'
 import { FakeEngine, type FakeEngineOptions } from './fake-engine.js'
 import { ToyPolicy } from './toy-policy.js'
@@ -51,18 +53,20 @@ export function connected (
 
 /** The same request to an engine elsewhere. */
 export function through (
-  engine: RemoteEngine, { session = 'session', salt = '', ledger = emptyEngineLedger() }: {
-    readonly session?: string, readonly salt?: string, readonly ledger?: EngineLedger
+  engine: RemoteEngine, { session = 'session', salt = '', interval = 1, ledger = emptyEngineLedger() }: {
+    readonly session?: string, readonly interval?: number, readonly salt?: string, readonly ledger?: EngineLedger
   } = {}
 ): (request: DecodingRequest & { readonly policy: LocalPolicy }) => DecodingRequest {
   return request => {
     const { sampling, endTokens, detokenizer, tokenBytes } = request.policy.request
-    const policy = new RemotePolicy(remoteCapabilities,
+    const policy = new RemotePolicy(remoteCapabilities(engine.report),
       {
         engine,
         session,
         salt,
         structure: null,
+        interval,
+        signal: request.signal,
         ledger,
         sampling,
         endTokens,

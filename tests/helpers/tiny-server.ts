@@ -39,7 +39,7 @@ export async function tinyServer (
 ): Promise<TinyServer> {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
   const flags =
-    Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, value.replace('FOLDER', folder)]))
+    Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, value.replaceAll('FOLDER', folder)]))
   const said: string[] = []
   const server = await startServer(loadConfig({
     // An engine elsewhere takes its place.

@@ -72,7 +72,8 @@ test('a file that is none, or not UTF-8, is refused by name', async () => {
       { code: 'invalid_request', param: 'chat-template', message: new RegExp(file) })
   }
   await assert.rejects(
-    givenTemplate({ model: 'a.gguf', moreModels: [], policy: [], chatTemplate: ['x', 'a=y'] }, 'a'), { param: 'chat-template' })
+    givenTemplate({ model: 'a.gguf', moreModels: [], policy: [], chatTemplate: ['x', 'a=y'] }, 'a'),
+    { param: 'chat-template' })
 })
 
 test('a model with a template for tools alone uses it for every chat', async () => {

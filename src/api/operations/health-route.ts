@@ -5,7 +5,7 @@
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from 'typebox'
 import { RequestError } from '../../errors.js'
-import type { Stats } from '../../serving/calls.js'
+import type { RemoteStats, Stats } from '../../serving/calls.js'
 import type { ModelInfo } from '../../serving/protocol.js'
 import { packageVersion } from '../../package-root.js'
 import { documented } from '../plugins/openapi.js'
@@ -57,6 +57,11 @@ function runningModel ({ id, fingerprint, operators, engine }: ModelInfo): Runni
   }
 }
 
+/** Anybody may ask: where replicas are is for operators. */
+const withoutAddresses = (engine: object): object => 'replicas' in engine
+  ? { ...engine, replicas: (engine as Pick<RemoteStats, 'replicas'>).replicas.map(({ url: _, ...replica }) => replica) }
+  : engine
+
 /** @throws RequestError unavailable where a model has no replica that is well */
 function checkReplicas (engines: Stats['engines']): void {
   const lost = engines.find(engine => 'replicas' in engine && engine.replicas.every(({ isWell }) => !isWell))
@@ -84,7 +89,7 @@ export function health (app: FastifyInstance, services: Services): void {
     const { engines, rewardModels } = await services.inference.stats()
     checkReplicas(engines)
     const [{ model, engine }, ...more] =
-      engines.map(({ model, ...engine }) => ({ model, engine })) as [Engine, ...Engine[]]
+      engines.map(({ model, ...engine }) => ({ model, engine: withoutAddresses(engine) })) as [Engine, ...Engine[]]
     return {
       status: 'ready', model, engine: { ...engine, rewardModels }, ...(more.length === 0 ? {} : { more_models: more })
     }

@@ -5,7 +5,8 @@ import { strategyFacts, type PolicyNeed } from './strategy-facts.js'
 import type { AlignmentRequest } from './strategy-schemas.js'
 
 export const capabilityNames: Readonly<Record<keyof PolicyCapabilities, string>> = {
-  distributions: 'next-token distributions',
+  alternatives: 'probabilities of next tokens',
+  distributions: 'whole next-token distributions',
   hiddenStates: 'hidden states',
   constrainedContinuation: 'continuation of answers under a grammar or penalties'
 }
@@ -25,6 +26,7 @@ export function checkNeeds (
   if (!alignment) return
   const offered: Readonly<Record<keyof PolicyCapabilities, boolean>> = {
     ...capabilities,
+    alternatives: capabilities.alternatives > 0,
     hiddenStates: capabilities.hiddenStates.length > 0,
     constrainedContinuation: !isConstrained || capabilities.constrainedContinuation
   }

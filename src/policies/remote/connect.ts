@@ -1,4 +1,4 @@
-/** Connects to an engine elsewhere: waits until a replica answers, probes it, and makes sure that the others are alike. */
+/** Connects to an engine elsewhere: waits until a replica answers, probes it, makes sure that the others are alike. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { RequestError } from '../../errors.js'
 import { EngineFailure } from './engine-failure.js'

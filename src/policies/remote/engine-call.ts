@@ -26,6 +26,8 @@ export interface EngineCall {
   /** Most probable tokens to report for each token drawn. */
   readonly alternatives: number
   readonly structure: Structure | null
+  /** Tokens that may come in one message: fewer messages cost less. */
+  readonly interval: number
   /** Cached prompts are shared only among equal salts; '' is none. */
   readonly salt: string
 }

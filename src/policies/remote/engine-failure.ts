@@ -2,8 +2,8 @@
 import { RequestError, type ErrorCode } from '../../errors.js'
 
 /**
- * What became of a call: `lost` says that the engine or the way to it is not well; `busy` that it has no room; `refused`
- * that it will not have this call, however often it is asked.
+ * What became of a call: `lost` says that the engine or the way to it is not well; `busy` that it has no room;
+ * `refused` that it will not have this call, however often it is asked.
  */
 export type FailureKind = 'lost' | 'busy' | 'refused'
 

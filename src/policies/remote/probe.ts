@@ -58,6 +58,7 @@ class Prober {
       endTokens: [],
       alternatives: 0,
       structure: null,
+      interval: 1,
       salt: '',
       ...given
     }

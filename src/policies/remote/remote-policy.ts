@@ -3,7 +3,7 @@ import type { Prompt } from '../../rewards/scorer.js'
 import type { OpenPrompt, PolicyBackend, PolicyCapabilities } from '../policy.js'
 import type { AnswerRules } from '../transcript.js'
 import type { Structure } from './engine-call.js'
-import type { RemoteEngine } from './remote-engine.js'
+import type { EngineReport, RemoteEngine } from './remote-engine.js'
 import { RemoteGeneration } from './remote-generation.js'
 import type { Replica } from './replica.js'
 
@@ -31,20 +31,28 @@ export interface RemoteRequest extends AnswerRules {
   readonly salt: string
   /** What answers are held to, each in one call; null where anything may be written. */
   readonly structure: Structure | null
+  /** Tokens that may come together: 1 where text is shown as it comes. */
+  readonly interval: number
   readonly ledger: EngineLedger
+  /** Aborted when the request ends. */
+  readonly signal: AbortSignal
   /** The UTF-8 bytes a token stands for, for logprobs. */
   tokenBytes (token: number): Uint8Array
 }
 
-export const remoteCapabilities: PolicyCapabilities =
-  { distributions: false, hiddenStates: [], constrainedContinuation: false }
+export const remoteCapabilities = ({ alternatives, fields }: EngineReport): PolicyCapabilities => ({
+  alternatives: fields.includes('top_logprobs') ? alternatives : 0,
+  distributions: false,
+  hiddenStates: [],
+  constrainedContinuation: false
+})
 
 export class RemotePolicy implements PolicyBackend {
   readonly capabilities: PolicyCapabilities
   readonly request: RemoteRequest
   /** The session's order of replicas. */
   readonly order: readonly Replica[]
-  readonly rewardTokens = 0
+  rewardTokens = 0
 
   constructor (capabilities: PolicyCapabilities, request: RemoteRequest) {
     this.capabilities = capabilities

@@ -188,7 +188,8 @@ export class Replica {
   }
 
   async #askHealth (): Promise<boolean> {
-    const isWell = await this.ask('/health', undefined, healthTimeoutMs).then(({ status }) => status === 200, () => false)
+    const isWell =
+      await this.ask('/health', undefined, healthTimeoutMs).then(({ status }) => status === 200, () => false)
     if (isWell) this.#failures = 0
     else this.#fail()
     return isWell

@@ -6,7 +6,7 @@ import type { EngineCall } from '../engine-call.js'
  * off, and the answer's end tokens are given as stop tokens: where an answer ends, the tokenizer here says.
  */
 export function vllmSampling (
-  { sampling, seed, maxTokens, minTokens, stops, endTokens, structure }: EngineCall
+  { sampling, seed, maxTokens, minTokens, stops, endTokens, structure, interval }: EngineCall
 ): Record<string, unknown> {
   const {
     temperature, topP, topK, minP, frequencyPenalty, presencePenalty, repetitionPenalty, logitBias
@@ -24,6 +24,7 @@ export function vllmSampling (
     seed,
     ignore_eos: true,
     stop_token_ids: endTokens,
+    ...(interval > 1 ? { stream_interval: interval } : {}),
     ...(minTokens > 0 ? { min_tokens: minTokens } : {}),
     ...(stops.length > 0 ? { stop: stops } : {}),
     ...(Object.keys(logitBias).length > 0 ? { logit_bias: logitBias } : {}),

@@ -1,6 +1,7 @@
-/** Strategies on an engine elsewhere draw what they draw on the engine here: same distributions, same greedy answers. */
+/** Strategies on an engine elsewhere draw what they draw on the engine here. */
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
+import type { Choice } from '../../../../src/decoding/result.js'
 import { completions } from '../../../../src/policies/remote/protocols/completions.js'
 import { vllmGenerate } from '../../../../src/policies/remote/protocols/vllm-generate.js'
 import { emptyEngineLedger } from '../../../../src/policies/remote/remote-policy.js'
@@ -54,8 +55,7 @@ test('filters, bias, penalties, stops and lengths are those of the local engine'
     const drawn: { local: string[], remote: string[] } = { local: [], remote: [] }
     for (let seed = 1; seed <= 2; seed++) {
       const options = { policy, n: 64, seed, sampling: { maxTokens: 4, ...given } }
-      const key = ({ text, finishReason, tokenIds }: { text: string, finishReason: string, tokenIds: readonly number[] }) =>
-        `${text} ${finishReason} ${tokenIds.join()}`
+      const key = ({ text, finishReason, tokenIds }: Choice): string => `${text} ${finishReason} ${tokenIds.join()}`
       drawn.local.push(...(await run(null, options)).result.choices.map(key))
       drawn.remote.push(...(await run(null, { ...options, through: through(engine) })).result.choices.map(key))
     }
@@ -116,7 +116,7 @@ test('a seed draws the same answers again, another one others; no two calls have
   assert.equal(new Set(seeds).size, seeds.length)
 })
 
-test('calls of a request have one session and salt; steps find their prompt cached, and the ledger says so', async () => {
+test('calls of a request have one session and salt; steps find their prompt cached, as the ledger says', async () => {
   const ledger = emptyEngineLedger()
   const before = fake.calls.length
   const given = { strategy: 'beam_search', num_beams: 1, num_children: 2, step: { tokens: 4 } }
@@ -132,8 +132,32 @@ test('calls of a request have one session and salt; steps find their prompt cach
   assert.equal(ledger.calls, calls.length)
   assert.equal(ledger.promptTokens,
     calls.reduce((sum, { body }) => sum + (body['token_ids'] as number[]).length, 0))
-  // Of prompts of 1, 5, 9 and 13 tokens in blocks of 4 all but the last token of each, at least where they were reread.
+  // Of prompts of 1, 5, 9 and 13 tokens in blocks of 4 all but the last token, at least where they were reread.
   assert.ok(ledger.cachedTokens >= 4 + 8 + 12, String(ledger.cachedTokens))
   assert.equal(ledger.cachedPromptTokens, 0)
   assert.equal(toyPrompt.tokens.length, 1)
+})
+
+for (const given of [
+  { strategy: 'token_guidance', candidates: { top_k: 4 } },
+  { strategy: 'token_guidance', candidates: { top_k: 2 }, transform: 'centered', strength: 2 },
+  { strategy: 'token_guidance', candidates: { top_k: 3, top_p: 0.7 }, transform: 'log_sigmoid' }
+]) {
+  test(`guides each token, with the exact KL: ${JSON.stringify(given)}`, async () => {
+    for (let seed = 1; seed <= 20; seed++) {
+      const options = { policy, seed, n: 2, scorer: oddities, sampling: { maxTokens: 6, topLogprobs: 2 } }
+      const local = (await run(given, options)).result
+      const remote = (await run(given, { ...options, through: through(engine) })).result
+      // The same random stream draws from the same numbers: the same tokens.
+      assert.deepEqual(remote.choices.map(({ tokenIds }) => tokenIds), local.choices.map(({ tokenIds }) => tokenIds))
+      assert.ok(Math.abs(remote.kl.value! - local.kl.value!) < 1e-6)
+    }
+  })
+}
+
+test('greedy guidance takes the token that the local engine takes', async () => {
+  const given = { strategy: 'token_guidance', candidates: { top_k: 3 } }
+  const options = { policy, scorer: oddities, sampling: { temperature: 0, maxTokens: 8, ignoreEos: true } }
+  const [local, remote] = [await run(given, options), await run(given, { ...options, through: through(engine) })]
+  assert.deepEqual(remote.result.choices[0]!.tokenIds, local.result.choices[0]!.tokenIds)
 })
