@@ -14,6 +14,7 @@ import { packageRoot } from '../src/package-root.js'
 import { startServer } from '../src/server.js'
 import { installPython, run } from '../tools/child.js'
 import { messageOf, runProgram, type Arguments } from '../tools/program.js'
+import { vllmDefaultSuite, vllmSuite } from './vllm/suite.js'
 
 const folder = join(packageRoot, 'conformance')
 const clients = join(folder, 'clients')
@@ -117,7 +118,9 @@ const suites: Readonly<Record<string, Suite>> = {
   programs: clientSuite('programs.test.js'),
   compatcanary,
   'lm-eval': lmEval,
-  schemathesis
+  schemathesis,
+  vllm: vllmSuite,
+  'vllm-default': vllmDefaultSuite
 }
 
 const options: Options = {

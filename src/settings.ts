@@ -53,8 +53,19 @@ export const settings = {
   model: text('smollm2-135m',
     'name of a model in models/, or path to a GGUF file or to a Hugging Face checkpoint folder'),
   moreModels: list(
-    'additional models to serve, as comma-separated name=model pairs (model is a path or a name in models/); ' +
-      'requests select one by name, the default is --model'),
+    'additional models to serve, as comma-separated name=model pairs (model is a path, a name in models/, or ' +
+      'URL#model as in --policy); requests select one by name, the default is --model'),
+  policy: list(
+    'inference engine that runs the default model in place of --model: base URL with the engine’s name of the model, ' +
+      'such as http://127.0.0.1:8000#Qwen/Qwen2.5-7B-Instruct; replicas comma-separated'),
+  policyTokenizer: list(
+    'where the tokenizer and chat template of --policy are: a folder with tokenizer.json and tokenizer_config.json, ' +
+      'a GGUF file, or a name in models/; name=path for one of --more-models, comma-separated'),
+  policyApiKeyEnv: text('', 'name of the environment variable that holds the API key for inference engines'),
+  policyTimeoutMs: integer(120_000, [100, 3_600_000],
+    'time without progress after which a call to an inference engine has failed (ms)'),
+  policyTotalTimeoutMs: integer(3_600_000, [100, 86_400_000],
+    'maximum duration of one call to an inference engine (ms)'),
   chatTemplate: list(
     'file with a Jinja chat template that takes the place of the model’s own, or gives one to a model without; ' +
       'name=file for one of --more-models, comma-separated'),
@@ -76,7 +87,8 @@ export const settings = {
   threads: integer(availableParallelism(), [1, 256], 'threads per forward pass; default: the number of cores'),
   contextLength: integer(0, [0, 1 << 20], 'maximum context length in tokens (prompt + answer); 0 = the model’s limit'),
   maxSequences: integer(160, [1, 4096],
-    'maximum number of sequences that run at the same time, per model; more may be open'),
+    'maximum number of sequences that run at the same time, per model or per replica of an inference engine; more ' +
+      'may be open'),
   kvCacheBytes: integer(Math.floor(memory / 4), [1 << 20, 2 ** 50],
     'KV cache budget in bytes that running requests can reserve, per model; default: a quarter of memory, divided ' +
       'among the models', perModel),

@@ -15,7 +15,7 @@ import type { HeadFit } from '../src/fitting/fit-head.js'
 import type { StateSet } from '../src/fitting/held-out-figures.js'
 import { linearScore } from '../src/rewards/kinds/head.js'
 import { readablePolicy } from '../src/rewards/readable-policy.js'
-import { loadServedModel, type ServedModel } from '../src/serving/served-models.js'
+import { loadServedModel, type LocalModel } from '../src/serving/served-models.js'
 import type { Arguments } from '../tools/program.js'
 import { statesOf } from './setup.js'
 
@@ -32,7 +32,7 @@ export interface Pool {
 
 /** Draws pools that are not there, and reads them. */
 async function poolsOf (
-  served: ServedModel, args: Arguments, prompts: readonly string[], configuration: Configuration
+  served: LocalModel, args: Arguments, prompts: readonly string[], configuration: Configuration
 ): Promise<Pool[]> {
   const store = new AnswerStore(served, args.text('out'), maxTokens)
   const drawn: SamplingRun[] = []

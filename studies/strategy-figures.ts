@@ -26,7 +26,7 @@ import { Records } from '../src/evaluation/records.js'
 import { Progress } from '../src/reporting/progress.js'
 import { range, type Estimate } from '../src/reporting/estimate.js'
 import { headOf, tableOf, type Column } from '../src/reporting/report.js'
-import { loadServedModel, type ServedModel } from '../src/serving/served-models.js'
+import { loadServedModel, type LocalModel } from '../src/serving/served-models.js'
 import { score } from '../src/serving/score-answers.js'
 import { refuse } from '../src/validation.js'
 import { runProgram, type Arguments } from '../tools/program.js'
@@ -53,7 +53,7 @@ const options: Options = {
 
 type Recorded = object & { readonly prompt: string }
 
-function measuredOn (served: ServedModel, args: Arguments, ignoreEos: boolean): Measured {
+function measuredOn (served: LocalModel, args: Arguments, ignoreEos: boolean): Measured {
   const rewards = [{ name: args.text('reward'), weight: args.number('weight') }]
   const [maxTokens, never] = [args.integer('max-tokens'), new AbortController().signal]
   return {
@@ -84,7 +84,7 @@ function measuredOn (served: ServedModel, args: Arguments, ignoreEos: boolean): 
 
 /** What each prompt gave, those of earlier runs included. */
 async function recorded (
-  served: ServedModel, measured: Measured, args: Arguments, part: Part<any>
+  served: LocalModel, measured: Measured, args: Arguments, part: Part<any>
 ): Promise<Recorded[]> {
   const prompts = loadPrompts(args.text('prompts')).slice(0, args.integer('count'))
   const { rewards, maxTokens, seed } = measured

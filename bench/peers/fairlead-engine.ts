@@ -7,7 +7,7 @@ import { engineOptions, parseOptions, settingFlags } from '../../src/cli/options
 import { SamplingDistribution } from '../../src/policies/sampling-distribution.js'
 import { randomStream } from '../../src/policies/random-stream.js'
 import type { ComputeLedger } from '../../src/engine/sequence.js'
-import { loadServedModel, type ServedModel } from '../../src/serving/served-models.js'
+import { loadServedModel, type LocalModel } from '../../src/serving/served-models.js'
 import { packageVersion } from '../../src/package-root.js'
 import { answerTasks } from './answering.js'
 import type { Measured } from './protocol.js'
@@ -20,7 +20,7 @@ let runs = 0
  * loop.
  */
 async function run (
-  { engine }: ServedModel, candidates: number, prompt: readonly number[], newTokens: number
+  { engine }: LocalModel, candidates: number, prompt: readonly number[], newTokens: number
 ): Promise<Measured> {
   const seed = ++runs
   const ledger: ComputeLedger = { computedTokens: 0, cachedTokens: 0, forwardPasses: 0 }

@@ -7,18 +7,18 @@ import { join } from 'node:path'
 import { SamplingDistribution } from '../policies/sampling-distribution.js'
 import { randomStream } from '../policies/random-stream.js'
 import type { Sequence, SequenceOptions } from '../engine/sequence.js'
-import type { ServedModel } from '../serving/served-models.js'
+import type { LocalModel } from '../serving/served-models.js'
 import { packageRoot } from '../package-root.js'
 
 /** What a measurement took: wall-clock and forward passes, ms. */
 export interface Timing { readonly totalMs: number, readonly forwardMs: number }
 
 export class Bench {
-  readonly served: ServedModel
+  readonly served: LocalModel
   readonly #text: readonly number[]
   #drawn = 0
 
-  constructor (served: ServedModel) {
+  constructor (served: LocalModel) {
     this.served = served
     const chats =
       JSON.parse(readFileSync(join(packageRoot, 'models', 'calibration', 'chats.json'), 'utf8')) as string[][]

@@ -4,7 +4,7 @@
 import { DraftingSequence } from '../engine/drafting-sequence.js'
 import { PromptLookup } from '../engine/prompt-lookup.js'
 import type { Sequence } from '../engine/sequence.js'
-import type { ServedModel } from '../serving/served-models.js'
+import type { LocalModel } from '../serving/served-models.js'
 import { quantile, ratioOf, spreadOf, type Spread } from '../reporting/spread.js'
 import { Bench, closeAll, type Timing } from './bench-harness.js'
 
@@ -248,7 +248,7 @@ export const scenarioNames = Object.keys(scenarios) as ScenarioName[]
 
 /** Runs scenarios one after the other. @param onRows called with the rows of each as it ends */
 export async function runScenarios (
-  served: ServedModel, names: readonly ScenarioName[], options: BenchOptions,
+  served: LocalModel, names: readonly ScenarioName[], options: BenchOptions,
   onRows: (name: ScenarioName, rows: readonly Row[]) => void
 ): Promise<Row[]> {
   const bench = new Bench(served)

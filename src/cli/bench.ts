@@ -2,7 +2,7 @@
 import { cpus, loadavg } from 'node:os'
 import Table from 'cli-table3'
 import { RequestError } from '../errors.js'
-import { loadServedModel, type ServedModel } from '../serving/served-models.js'
+import { loadServedModel, type LocalModel } from '../serving/served-models.js'
 import { runScenarios, scenarioNames, type BenchOptions, type Row } from './bench-scenarios.js'
 import { profileOperators, type OperatorTime } from './bench-operators.js'
 import { say, type Command } from './command.js'
@@ -53,7 +53,7 @@ function benchOptionsOf (values: Values): BenchOptions {
   }
 }
 
-function environmentOf ({ model: { id, operators } }: ServedModel): object {
+function environmentOf ({ model: { id, operators } }: LocalModel): object {
   const { format, threads, operators: names, instructionSet } = operators
   return {
     cpu: cpus()[0]?.model,

@@ -11,8 +11,10 @@ import { RequestError } from '../errors.js'
 import { secret } from '../config.js'
 import { cachedFile, findManifest } from '../models/store/model-store.js'
 import { packageRoot } from '../package-root.js'
+import { engineFields } from '../policies/remote/remote-engine.js'
 import { parseOrigins } from '../rewards/kinds/remote.js'
 import { RewardStore } from '../rewards/reward-store.js'
+import { loadRemote } from '../serving/load-remote.js'
 import { servedModelNames, type NamedModel } from '../serving/model-names.js'
 import { memory, type Config } from '../settings.js'
 import { openRewards } from '../stores/open-store.js'
@@ -41,6 +43,9 @@ const minFreeBytes = 2 ** 30
 /** How long a remote scorer may take to answer at all, ms. */
 const reachableMs = 3000
 
+/** How long an inference engine may take for a step of its probe, ms: the first call may compile. */
+const engineMs = 30_000
+
 /** The folder itself, or the nearest one above it that exists. */
 function existing (folder: string): string {
   return existsSync(folder) || folder === dirname(folder) ? folder : existing(dirname(folder))
@@ -65,6 +70,29 @@ function checkMemory (config: Config, models: number): Finding {
   return caches > 0.9 * memory
     ? warning('memory', finding, 'lower --kv-cache-bytes, --prefix-cache-bytes or --reward-kv-cache-bytes')
     : ok('memory', finding)
+}
+
+/** What the engine of a model elsewhere is and can do, found out as the server would. */
+async function checkEngine (config: Config, { name, remote }: NamedModel): Promise<Finding[]> {
+  const check = `engine of ${name}`
+  try {
+    const runtime =
+      await loadRemote({ ...config, policyTimeoutMs: Math.min(config.policyTimeoutMs, engineMs) },
+        { name, model: '', remote: remote! }, () => {})
+    await runtime.remote.close()
+    const { server, protocol, contextLength, alternatives, fields, notes, urls } = runtime.remote.report
+    const missing = engineFields.filter(field => !fields.includes(field))
+    const finding = `${server} at ${urls.join(', ')}, by ${protocol}; context ${contextLength}, top_logprobs up to ` +
+      `${alternatives}; works: ${fields.join(', ')}`
+    return [
+      missing.length === 0
+        ? ok(check, finding)
+        : warning(check, `${finding}; has no effect: ${missing.join(', ')}`, 'requests that use these are refused'),
+      ...notes.map(note => warning(check, note, 'see docs/remote-policy.md'))
+    ]
+  } catch (error) {
+    return [problem(check, messageOf(error), 'see docs/remote-policy.md')]
+  }
 }
 
 async function checkModel ({ name, model }: NamedModel, cacheDir: string): Promise<Finding> {
@@ -145,13 +173,14 @@ export async function checkEnvironment (config: Config): Promise<Finding[]> {
   const models = servedModelNames(config)
   const [origins, folders] = [parseOrigins(config.remoteScorers),
     [['cache-dir', config.cacheDir], ['data-dir', config.dataDir]] as const]
-  return Promise.all([
+  const found = await Promise.all([
     checkMemory(config, models.length),
     ...folders.map(([setting, folder]) => checkFolder(setting, folder)),
-    ...models.map(named => checkModel(named, config.cacheDir)),
+    ...models.map(named => named.remote ? checkEngine(config, named) : checkModel(named, config.cacheDir)),
     checkRewards(config),
     ...origins.map(checkScorer),
     checkPort(config),
     checkAccess(config)
   ])
+  return found.flat()
 }

@@ -5,7 +5,7 @@ import { criteria, judgeNames } from '../evaluation/criteria.js'
 import { evaluate, type EvaluationOptions } from '../evaluation/evaluate.js'
 import { loadPrompts, promptSetNames } from '../evaluation/prompt-sets.js'
 import { writeEvaluation } from '../evaluation/report.js'
-import { loadServedModel, type ServedModel } from '../serving/served-models.js'
+import { loadServedModel, type LocalModel } from '../serving/served-models.js'
 import { environmentOf } from '../reporting/environment.js'
 import { refuse } from '../validation.js'
 import { say, type Command } from './command.js'
@@ -116,7 +116,7 @@ function optionsOf (values: Values): EvaluationOptions & { readonly promptSet: s
 }
 
 /** Runs the evaluation and writes a report of what was done by the time it ended or was interrupted. */
-async function run (served: ServedModel, given: ReturnType<typeof optionsOf>, args: readonly string[]): Promise<void> {
+async function run (served: LocalModel, given: ReturnType<typeof optionsOf>, args: readonly string[]): Promise<void> {
   const environment = environmentOf('fairlead eval', args)
   const evaluation = await interruptible((signal, onProgress) => evaluate(served, given, signal, onProgress))
   const { prompts: _, folder: __, report, retime: ___, ...evaluated } = given

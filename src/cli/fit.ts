@@ -1,6 +1,6 @@
 /** `fairlead fit`: fits a reward on the user's examples. */
 import { basename, join } from 'node:path'
-import { loadServedModel, type ServedModel } from '../serving/served-models.js'
+import { loadServedModel, type LocalModel } from '../serving/served-models.js'
 import { writeAtomically } from '../atomic-file.js'
 import { parseExamples, type Examples } from '../fitting/examples.js'
 import { fitReward } from '../fitting/fit-reward.js'
@@ -140,7 +140,7 @@ function describeQHead ({ metrics: { rankCorrelation, standardError } }: QHead):
 }
 
 /** Writes the descriptor into a folder, or where the server keeps its own. @returns the file's path */
-async function keep (served: ServedModel, descriptor: FittedDescriptor, out: string | undefined): Promise<string> {
+async function keep (served: LocalModel, descriptor: FittedDescriptor, out: string | undefined): Promise<string> {
   if (out === undefined) return (await served.store.save(descriptor)).file
   const path = join(out, `${descriptor.name}.json`)
   await writeAtomically(path, descriptorText(descriptor, path), 'rewards')

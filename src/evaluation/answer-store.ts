@@ -4,7 +4,7 @@
  * Knows files and requests, no statistics.
  */
 import { join } from 'node:path'
-import type { ServedModel } from '../serving/served-models.js'
+import type { LocalModel } from '../serving/served-models.js'
 import { score } from '../serving/score-answers.js'
 import { draw, messagesOf, type SamplingRun, type Configuration } from './sampling-runs.js'
 import { Records } from './records.js'
@@ -24,7 +24,7 @@ interface ScoreRow {
 const scoredAtOnce = 32
 
 export class AnswerStore {
-  readonly #served: ServedModel
+  readonly #served: LocalModel
   readonly #folder: string
   readonly #maxTokens: number
   readonly #draws = new Map<string, Records<SamplingRun>>()
@@ -32,7 +32,7 @@ export class AnswerStore {
   readonly #scored: Map<string, readonly number[]>
 
   /** @throws RequestError for a folder with records of another model or length */
-  constructor (served: ServedModel, folder: string, maxTokens: number) {
+  constructor (served: LocalModel, folder: string, maxTokens: number) {
     this.#served = served
     this.#folder = folder
     this.#maxTokens = maxTokens
@@ -89,7 +89,7 @@ export class AnswerStore {
   }
 
   async #scoreNow (
-    prompt: string, texts: readonly string[], rewards: readonly Scoring[], signal: AbortSignal, served: ServedModel,
+    prompt: string, texts: readonly string[], rewards: readonly Scoring[], signal: AbortSignal, served: LocalModel,
     keys: readonly string[]
   ): Promise<void> {
     const scores: number[][] = rewards.map(() => [])

@@ -5,7 +5,7 @@
  */
 import { join } from 'node:path'
 import { RequestError } from '../errors.js'
-import type { ServedModel } from '../serving/served-models.js'
+import type { LocalModel } from '../serving/served-models.js'
 import type { RewardFamily } from '../rewards/descriptor.js'
 import type { EnsembleDescriptor } from '../rewards/kinds/ensemble.js'
 import { minExamples } from '../fitting/sample-sets.js'
@@ -67,7 +67,7 @@ export interface Evaluated extends Omit<EvaluationOptions, 'prompts' | 'folder' 
 /** Scores a draw's answers; larger is what is wished for. */
 type Judge = (configuration: Configuration, draw: SamplingRun) => Promise<readonly number[]>
 
-function findReward (served: ServedModel, name: string): RewardFamily {
+function findReward (served: LocalModel, name: string): RewardFamily {
   const family = served.rewards.find(one => one.name === name)
   if (!family) {
     throw new RequestError('reward_not_found',
@@ -78,7 +78,7 @@ function findReward (served: ServedModel, name: string): RewardFamily {
 }
 
 class Evaluator {
-  readonly #served: ServedModel
+  readonly #served: LocalModel
   readonly #options: EvaluationOptions
   readonly #signal: AbortSignal
   readonly #store: AnswerStore
@@ -87,11 +87,11 @@ class Evaluator {
   readonly #name: string
   readonly #configurations: readonly ComparedConfiguration[]
   /** The served model with the reward's version that was fitted on whole answers only, where there is one. */
-  readonly #withOutcomeOnly: ServedModel
+  readonly #withOutcomeOnly: LocalModel
   readonly #pool: Configuration
   readonly #proxy: Scoring
 
-  constructor (served: ServedModel, options: EvaluationOptions, signal: AbortSignal) {
+  constructor (served: LocalModel, options: EvaluationOptions, signal: AbortSignal) {
     const { reward, weight, judge, wish, maxTokens, candidates, folder } = options
     this.#served = served
     this.#options = options
@@ -113,7 +113,7 @@ class Evaluator {
 
   #servedOf (
     { outcomeOnly }: ComparedConfiguration
-  ): ServedModel { return outcomeOnly ? this.#withOutcomeOnly : this.#served }
+  ): LocalModel { return outcomeOnly ? this.#withOutcomeOnly : this.#served }
 
   #judgeOf (name: string): Judge {
     const sign = this.#proxy.weight
@@ -237,7 +237,7 @@ class Evaluator {
  * was done
  */
 export async function evaluate (
-  served: ServedModel, options: EvaluationOptions, signal: AbortSignal, onProgress: OnProgress
+  served: LocalModel, options: EvaluationOptions, signal: AbortSignal, onProgress: OnProgress
 ): Promise<Evaluation> {
   const evaluator = new Evaluator(served, options, signal)
   let panel: ProxyCurve[] = []

@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto'
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ServedModel } from '../serving/served-models.js'
+import type { LocalModel } from '../serving/served-models.js'
 import { parseRewardFamily, type Naming, type RewardFamily } from '../rewards/descriptor.js'
 import { readablePolicy } from '../rewards/readable-policy.js'
 import type { EnsembleDescriptor } from '../rewards/kinds/ensemble.js'
@@ -72,7 +72,7 @@ export function noisyPairs (draws: readonly SamplingRun[], judge: ReadonlyArray<
  * An ensemble fitted on pairs; kept in a file of a folder that goes by the pairs, and taken from there the next time.
  */
 export async function smallFits (
-  served: ServedModel, pairs: readonly Pair[], folder: string, signal: AbortSignal,
+  served: LocalModel, pairs: readonly Pair[], folder: string, signal: AbortSignal,
   onProgress: (progress: FitProgress) => void
 ): Promise<Naming & EnsembleDescriptor> {
   const file = join(folder,

@@ -6,7 +6,7 @@ import { parseAlignment } from '../decoding/strategies/parse-alignment.js'
 import type { DecodeResult } from '../decoding/result.js'
 import { plainSampling } from '../policies/sampling-params.js'
 import { generate } from '../serving/run-request.js'
-import type { ServedModel } from '../serving/served-models.js'
+import type { LocalModel } from '../serving/served-models.js'
 import { promptLogprobs } from '../serving/prompt-logprobs.js'
 import { renderPrompt } from '../serving/prompt-reader.js'
 import type { Usage } from '../serving/protocol.js'
@@ -55,7 +55,7 @@ export const messagesOf = (prompt: string, system: string | null = null): ChatMe
  * @param schema that answers are held to as JSON; null for none
  */
 export async function ask (
-  served: ServedModel, { system, alignment, answers }: Omit<Configuration, 'name'>, prompt: string, seed: number,
+  served: LocalModel, { system, alignment, answers }: Omit<Configuration, 'name'>, prompt: string, seed: number,
   limits: { readonly maxTokens: number, readonly ignoreEos?: boolean }, signal: AbortSignal,
   schema: object | null = null
 ): Promise<{ result: DecodeResult, usage: Usage }> {
@@ -83,7 +83,7 @@ export async function ask (
 
 /** ln π(answer's tokens | messages), nats, read through the policy; without an end token. */
 async function readLogprob (
-  served: ServedModel, messages: readonly ChatMessage[], answer: string, signal: AbortSignal
+  served: LocalModel, messages: readonly ChatMessage[], answer: string, signal: AbortSignal
 ): Promise<number> {
   const { model, kvBudget } = served
   const prompt = renderPrompt(model, messages).tokens
@@ -104,7 +104,7 @@ async function readLogprob (
  * mean log-ratio.
  */
 async function asPolicySees (
-  served: ServedModel, { prompt, answers, ...draw }: SamplingRun, system: string, signal: AbortSignal
+  served: LocalModel, { prompt, answers, ...draw }: SamplingRun, system: string, signal: AbortSignal
 ): Promise<SamplingRun> {
   const read = (messages: readonly ChatMessage[]): Promise<number[]> =>
     Promise.all(answers.map(({ text }) => readLogprob(served, messages, text, signal)))
@@ -124,7 +124,7 @@ async function asPolicySees (
  * @throws RequestError as a request does; the signal's reason when it is aborted
  */
 export async function draw (
-  served: ServedModel, configuration: Configuration, prompt: string, seed: number, maxTokens: number,
+  served: LocalModel, configuration: Configuration, prompt: string, seed: number, maxTokens: number,
   signal: AbortSignal,
   schema: object | null = null
 ): Promise<SamplingRun> {

@@ -4,7 +4,7 @@
  */
 import { rmSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ServedModel } from '../serving/served-models.js'
+import type { LocalModel } from '../serving/served-models.js'
 import type { TimedTurn } from './analysis.js'
 import { draw, type OnProgress, type Configuration } from './sampling-runs.js'
 import { Records } from './records.js'
@@ -14,7 +14,7 @@ interface Timed extends Configuration { readonly prompt: string, readonly ms: nu
 
 /** A configuration, the served model whose rewards it names, and the schema of its answers. */
 export interface TimedConfiguration {
-  readonly configuration: Configuration, readonly served: ServedModel, readonly schema?: object | null
+  readonly configuration: Configuration, readonly served: LocalModel, readonly schema?: object | null
 }
 
 /** The configurations that are timed on a prompt: as many on each. */

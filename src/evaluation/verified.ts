@@ -6,7 +6,7 @@
  */
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { ServedModel } from '../serving/served-models.js'
+import type { LocalModel } from '../serving/served-models.js'
 import { packageRoot } from '../package-root.js'
 import { parseRewardFamily } from '../rewards/descriptor.js'
 import { AnswerStore } from './answer-store.js'
@@ -30,7 +30,7 @@ export function loadConstraints (): Constraint[] {
 const rewardName = 'checks'
 
 /** The served model with a prompt's checks as a reward: their minimum, so that it is 1 where all hold. */
-export function withChecks (served: ServedModel, { checks }: Constraint): ServedModel {
+export function withChecks (served: LocalModel, { checks }: Constraint): LocalModel {
   const rules = checks.map(check => ({ kind: 'rule', ...check }))
   const fields = rules.length === 1 ? rules[0]! : { kind: 'ensemble', combine: 'min', scorers: rules }
   return {
@@ -120,12 +120,12 @@ function retryOf ({ passes, lengths }: VerifiedPrompt): Attempt {
 }
 
 class Verifier {
-  readonly #served: ServedModel
+  readonly #served: LocalModel
   readonly #store: AnswerStore
   readonly #options: VerifiedOptions
   readonly #signal: AbortSignal
 
-  constructor (served: ServedModel, options: VerifiedOptions, signal: AbortSignal) {
+  constructor (served: LocalModel, options: VerifiedOptions, signal: AbortSignal) {
     this.#served = served
     this.#options = options
     this.#signal = signal
@@ -264,7 +264,7 @@ export function analyseVerified (
  * @throws RequestError for a folder of other records; the signal's reason where no prompt was done
  */
 export async function evaluateVerified (
-  served: ServedModel, options: VerifiedOptions, signal: AbortSignal, onProgress: OnProgress
+  served: LocalModel, options: VerifiedOptions, signal: AbortSignal, onProgress: OnProgress
 ): Promise<VerifiedResult> {
   const verifier = new Verifier(served, options, signal)
   const constraints = loadConstraints().slice(0, options.limit)

@@ -6,6 +6,7 @@ import { collectDefaultMetrics, Counter, Gauge, Registry } from 'prom-client'
 import {
   modelFigures, ModelMetrics, showEngines, type EngineFigures, type MetricsNames, type ModelFigures
 } from './model-metrics.js'
+import { RemoteEngineFigures, type RemoteFigures } from './remote-figures.js'
 
 /** A model that rewards brought: bytes of weights and of KV held, tokens run since it was loaded. */
 export interface RewardModelFigures {
@@ -16,6 +17,7 @@ export interface RewardModelFigures {
 export interface Moment {
   /** By model. */
   readonly engines: ReadonlyMap<string, EngineFigures>
+  readonly remotes: readonly RemoteFigures[]
   readonly rewardModels: readonly RewardModelFigures[]
 }
 
@@ -23,6 +25,7 @@ export class Metrics {
   readonly #registry = new Registry()
   readonly #figures: ModelFigures
   readonly #models = new Map<string, ModelMetrics>()
+  readonly #remotes: RemoteEngineFigures
   readonly #rewardModels: Gauge
   readonly #rewardModelBytes: Gauge<'reward_model' | 'of'>
   readonly #rewardModelTokens: Counter<'reward_model'>
@@ -32,6 +35,7 @@ export class Metrics {
   constructor (names: MetricsNames) {
     const registers = [this.#registry]
     this.#figures = modelFigures(this.#registry, names)
+    this.#remotes = new RemoteEngineFigures(this.#registry)
     this.#rewardModels =
       new Gauge({ name: 'fairlead_reward_models', help: 'Models that rewards brought, loaded', registers })
     this.#rewardModelBytes = new Gauge({
@@ -86,9 +90,15 @@ export class Metrics {
 
   /** Everything, as a scrape reads it. @param moment null while the models are loading */
   async text (moment: Moment | null): Promise<string> {
-    const { engines, rewardModels } = moment ?? { engines: new Map<string, never>(), rewardModels: [] }
-    for (const model of engines.keys()) this.of(model)
+    const { engines, remotes, rewardModels } =
+      moment ?? { engines: new Map<string, never>(), remotes: [], rewardModels: [] }
+    for (const model of [...engines.keys(), ...remotes.map(remote => remote.model)]) this.of(model)
     showEngines(this.#figures, engines)
+    for (const { model, runningRequests, waitingRequests } of remotes) {
+      this.#figures.gauges.running.set({ model_name: model }, runningRequests)
+      this.#figures.gauges.waiting.set({ model_name: model }, waitingRequests)
+    }
+    this.#remotes.show(remotes)
     this.#rewardModels.set(rewardModels.length)
     this.#rewardModelBytes.reset()
     this.#rewardModelTokens.reset()

@@ -73,6 +73,10 @@ export interface LoadedModel {
   dispose (): void
 }
 
+/** A model as those know it who read and write texts for it, wherever it runs. */
+export type TextModel =
+  Pick<LoadedModel, 'id' | 'path' | 'contextLength' | 'tokenizer' | 'chatTemplate' | 'fingerprint' | 'created'>
+
 function fingerprintOf (sha256: string, report: OperatorReport, template: string | undefined): string {
   const { format, threads, operators, sharesPrompts, onnxruntime, kernels } = report
   const sharing = sharesPrompts ? [] : ['prompts apart']

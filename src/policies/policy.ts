@@ -1,19 +1,18 @@
 /**
  * The seam between decoding and whatever runs the policy. Types only. Implemented by `local/` over this process’s
- * engine and by a toy of the tests that only extends.
+ * engine, by `remote/` over engines elsewhere, and by a toy of the tests that only extends.
  *
- * A backend elsewhere (vLLM or any other OpenAI-compatible engine) holds an answer as its `Transcript`: `begin` and
- * `fork` copy that, `close` does nothing, `follow` copies what the other answer drew. `extend` is one call for one
- * answer, with the ids of prompt and answer: it sends `max` or the tokens left to the stop condition as the length,
- * delimiters and stop sequences as hints, and a seed of its own for every call, taken from the generation's random
- * stream (engines restart their noise at each call). It gives every token that comes back to the transcript, which
- * alone decides where the answer ends, drops what was drawn beyond that or the stop condition, and hangs up when the
- * caller returns early or the signal is aborted. It fails where a stream ends without a reason to finish.
- * Alternatives per token join `PolicyCapabilities` with the first backend that has fewer than the 20 the API allows.
+ * A backend elsewhere holds an answer as its `Transcript`: `begin` and `fork` copy that, `close` does nothing, `follow`
+ * takes over what the other answer drew. `extend` is one call for one answer, with the ids of prompt and answer: it
+ * sends `max` or the tokens left to the stop condition as the length, delimiters and stop sequences as hints, and a
+ * seed of its own for every call, taken from the generation's random stream (engines restart their noise at each call).
+ * It gives every token that comes back to the transcript, which alone decides where the answer ends, drops what was
+ * drawn beyond that or the stop condition, and hangs up when the caller returns early or the signal is aborted. It
+ * fails where a stream ends without a reason to finish.
  */
 import type { Answer, Prompt } from '../rewards/scorer.js'
 import type { DrawnToken } from './drawn-token.js'
-import type { SamplingDistribution } from './sampling-distribution.js'
+import type { RankedToken } from './sampling-distribution.js'
 import type { Random } from './random-stream.js'
 import type { SamplingParams } from './sampling-params.js'
 import type { StopCondition } from './stop-condition.js'
@@ -21,11 +20,19 @@ import type { Transcript } from './transcript.js'
 
 /** What a backend can do; a request whose strategy needs more is refused before it starts. */
 export interface PolicyCapabilities {
-  /** Whether the next token's whole distribution can be read, and the token chosen by the caller: `tokenwise`. */
+  /**
+   * Most probable next tokens whose probabilities can be read, and among which the caller can choose: `tokenwise`. 0 is
+   * none, Infinity all.
+   */
+  readonly alternatives: number
+  /** Whether the next token's whole distribution can be read. */
   readonly distributions: boolean
   /** Layers whose hidden states can be read. */
   readonly hiddenStates: readonly number[]
-  /** Whether an answer that was begun under a grammar can go on under it. */
+  /**
+   * Whether an answer that was begun under a grammar, or with penalties for what it holds, can go on so: an engine
+   * elsewhere may know only what it draws in one call.
+   */
   readonly constrainedContinuation: boolean
 }
 
@@ -53,7 +60,7 @@ export interface OpenPrompt {
 /** One answer in the making. */
 export interface Generation {
   readonly transcript: Transcript
-  /** The finer seam of backends with `distributions`; null for others. */
+  /** The finer seam of backends with `alternatives`; null for others. */
   readonly tokenwise: Tokenwise | null
   /**
    * Draws tokens until the stop condition is met, the answer ends or `max` are drawn. Tokens are yielded as they come,
@@ -76,10 +83,23 @@ export interface Generation {
   close (): void
 }
 
+/** What a next token is drawn from. Probabilities are of the filtered distribution, ties go by lower id. */
+export interface NextTokens {
+  /** The most probable tokens, most probable first, at most `count`, and at most as many as can be read. */
+  ranked (count: number): readonly RankedToken[]
+  /** Every token that can be drawn and read, in the order in which `draw` passes them. */
+  all (): readonly RankedToken[]
+  /**
+   * The token at a point of the cumulative distribution. Needs `distributions`.
+   * @param u in [0, 1)
+   */
+  draw (u: number): number
+}
+
 /** An answer whose tokens are chosen by the caller, one by one. */
 export interface Tokenwise {
   /** What the next token is drawn from. */
-  distribution (): Promise<SamplingDistribution>
+  distribution (): Promise<NextTokens>
   /** Raw logprob of a token as the next one, nats. */
   logProbability (token: number): number
   isEnd (token: number): boolean

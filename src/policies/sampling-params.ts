@@ -58,3 +58,8 @@ export const plainSampling: Omit<SamplingParams, 'maxTokens'> = {
   includeStop: false,
   topLogprobs: null
 }
+
+/** Whether tokens are penalised for what the answer alone holds: for that it must be known where the answer begins. */
+export const isPenalized = (
+  { frequencyPenalty, presencePenalty }: Pick<SamplingParams, 'frequencyPenalty' | 'presencePenalty'>
+): boolean => frequencyPenalty !== 0 || presencePenalty !== 0

@@ -33,8 +33,8 @@ export class Transcript {
   /** Length of the text after each token. */
   readonly #textEnds: number[]
   readonly #logprobs: TokenLogprob[]
+  readonly #drawnTokens: DrawnToken[]
   #logprob: number
-  #drawn: number
   #endToken: number | null = null
   #finishReason: FinishReason | null = null
 
@@ -46,8 +46,8 @@ export class Transcript {
     this.#tokens = from ? [...from.#tokens] : []
     this.#textEnds = from ? [...from.#textEnds] : []
     this.#logprobs = from ? [...from.#logprobs] : []
+    this.#drawnTokens = from ? [...from.#drawnTokens] : []
     this.#logprob = from?.logprob ?? 0
-    this.#drawn = from?.drawn ?? 0
   }
 
   get finishReason (): FinishReason | null { return this.#finishReason }
@@ -70,8 +70,11 @@ export class Transcript {
     return this.#endToken === null ? this.#tokens : [...this.#tokens, this.#endToken]
   }
 
+  /** The same as they were drawn. */
+  get drawnTokens (): readonly DrawnToken[] { return this.#drawnTokens }
+
   /** Number of tokens drawn, end token included. */
-  get drawn (): number { return this.#drawn }
+  get drawn (): number { return this.#drawnTokens.length }
   /** Sum of the drawn tokens' raw logprobs, end token included, nats. */
   get logprob (): number { return this.#logprob }
   /** One per token that is part of the text, where they were asked for. */
@@ -104,9 +107,10 @@ export class Transcript {
    * Makes a token part of the answer, or ends it.
    * @returns whether the answer goes on
    */
-  accept ({ token, logprob, rated }: DrawnToken): boolean {
+  accept (drawn: DrawnToken): boolean {
     const { sampling } = this.#rules
-    this.#drawn++
+    const { token, logprob, rated } = drawn
+    this.#drawnTokens.push(drawn)
     this.#logprob += logprob
     const isEnd = this.isEnd(token)
     const isText = !isEnd || sampling.includeStop

@@ -80,6 +80,12 @@ export function withoutPadding (tokens: readonly number[], padToken: number | nu
   return tokens.slice(0, Math.max(1, tokens.findLastIndex(token => token !== padToken) + 1))
 }
 
+/** The policy, for rewards that read answers through it: it must be checked before that it runs here. */
+export function policyReader ({ name, request: { reader } }: OpenContext): ModelRuntime {
+  if (!reader) throw new Error(`reward ${name} reads through a policy that another server runs`)
+  return reader
+}
+
 /** Reads the chats of one request through one model. */
 export class ChatReader {
   readonly demand: RuntimeDemand

@@ -9,7 +9,12 @@ import type { ChatMessage } from './scorer.js'
 /** The policy as a fitted head names it, and what its hidden states look like. */
 export interface PolicyInfo {
   readonly id: string
-  /** Of the weights as downloaded: 64 lower-case hex digits. */
+  /**
+   * Whether another server runs it: neither its hidden states nor its probabilities of given texts are read here.
+   * Default no.
+   */
+  readonly isRemote?: boolean
+  /** Of the weights as downloaded: 64 lower-case hex digits; '' where another server has them. */
   readonly weightsSha256: string
   /** Weight format the engine runs. */
   readonly format: string
@@ -46,6 +51,25 @@ export interface ReadablePolicy extends PolicyInfo {
   /** Tokens of an answer alone: no template, no end token. @throws as `promptTokens` does */
   answerTokens (text: string): readonly number[]
 }
+
+/** A model on another server as rewards see it. */
+export function remotePolicyInfo ({ id, tokenizer }: Pick<LoadedModel, 'id' | 'tokenizer'>): PolicyInfo {
+  return {
+    id,
+    isRemote: true,
+    weightsSha256: '',
+    format: '',
+    kernels: '',
+    hiddenSize: 0,
+    layers: 0,
+    endTokens: tokenizer.endTokens,
+    embedding: () => { throw new Error(`${id} has no embeddings here`) }
+  }
+}
+
+/** What a reward says of such a policy that would have to be read here, in words that follow the family's name. */
+export const unreadable = (what: string, { id }: Pick<PolicyInfo, 'id'>): string =>
+  `needs ${what} of the policy, which the engine of the model ${id} does not offer`
 
 /** A loaded model as rewards see it. */
 export function policyInfo (model: LoadedModel): PolicyInfo {

@@ -17,8 +17,8 @@ export interface RequestScope {
   readonly width: number
   /** Longest prompt and answer together, the policy's tokens. */
   readonly tokens: number
-  /** The policy, for those who read answers through it once more. */
-  readonly reader: ModelRuntime
+  /** The policy, for those who read answers through it once more; null where another server runs it. */
+  readonly reader: ModelRuntime | null
   /** Whose it is: callers take turns. Default ''. */
   readonly caller?: string
   /** Cached prompts are shared only among equal salts. */

@@ -4,6 +4,7 @@
  */
 import type { Members } from './descriptor-parts.js'
 import type { MemberScorer, OpenContext, RewardSource } from './reward-kind.js'
+import { unreadable } from './readable-policy.js'
 import type { RewardModels } from './reward-models.js'
 import type { AnswerMember } from './scorer.js'
 
@@ -17,12 +18,19 @@ export interface LoadedSource {
   open (member: AnswerMember, context: OpenContext): TextScorer
 }
 
-/** @param load loads the models; throws RequestError for one that cannot be loaded or does not fit the descriptor */
-export function textSource (members: Members, load: (models: RewardModels) => Promise<LoadedSource>): RewardSource {
+/**
+ * @param load loads the models; throws RequestError for one that cannot be loaded or does not fit the descriptor
+ * @param options.readsPolicy whether the policy is among the models that texts are read through
+ */
+export function textSource (
+  members: Members, load: (models: RewardModels) => Promise<LoadedSource>,
+  { readsPolicy = false }: { readonly readsPolicy?: boolean } = {}
+): RewardSource {
   let loaded: LoadedSource | null = null
   return {
     members: Object.keys(members) as AnswerMember[],
-    incompatibility: () => null,
+    incompatibility: policy =>
+      readsPolicy && policy.isRemote ? unreadable('probabilities of given texts', policy) : null,
     get modelHashes () { return loaded?.hashes ?? [] },
     async load (models) { loaded = await load(models) },
     open (member, context) {

@@ -5,14 +5,23 @@
 import type { Config } from '../settings.js'
 import { answersGrown, fanOut, probed } from '../decoding/strategies/strategy-footprint.js'
 import type { AlignmentRequest } from '../decoding/strategies/strategy-schemas.js'
-import type { KvDemand, ModelRuntime, Reservation, RuntimeDemand } from '../engine/model-runtime.js'
+import type { KvBudget, KvDemand, ModelRuntime, Reservation, RuntimeDemand } from '../engine/model-runtime.js'
 import { RequestError } from '../errors.js'
+import type { LoadedModel } from '../models/model.js'
 import type { ResolvedScorer } from '../rewards/resolve-scorer.js'
 import type { Contrast, PromptReading } from './contrast-prompts.js'
 import type { GenerateRequest } from './protocol.js'
 
+/** A model on an engine elsewhere: its budget counts answers that grow at the same time. */
+interface RemotePlanned {
+  readonly model: Pick<LoadedModel, 'contextLength'>
+  readonly engine?: undefined
+  readonly kvBudget: KvBudget
+}
+
 /** The model that runs a request, under the operator's ceilings. */
-type Planned = ModelRuntime & { readonly config: Pick<Config, 'maxTokensPerRequest' | 'kvCacheBytes'> }
+type Planned =
+  (ModelRuntime | RemotePlanned) & { readonly config: Pick<Config, 'maxTokensPerRequest' | 'kvCacheBytes'> }
 
 /** How wide and how long a request can become: what follows from the request and its prompts. */
 export interface RequestSize {
@@ -41,14 +50,15 @@ export interface AdmissionPlan extends RequestSize {
 /**
  * Positions of a sequence beyond the answer's last: one token is fed to score that is not returned, or some are probed.
  */
-const beyondAnswer = ({ engine }: ModelRuntime, alignment: AlignmentRequest | null): number =>
-  probed(alignment) > 0 ? engine.profile.passes.maxProbeTokens : 1
+const beyondAnswer = ({ engine }: ModelRuntime | RemotePlanned, alignment: AlignmentRequest | null): number =>
+  engine && probed(alignment) > 0 ? engine.profile.passes.maxProbeTokens : 1
 
 /** Tokens that each of a request's sequences can grow by, if it is alone in the engine: at least 0. */
 function tokensPerSequence (
-  { kvBudget: { maxTokens }, model: { contextLength } }: ModelRuntime,
+  { engine, kvBudget: { maxTokens }, model: { contextLength } }: ModelRuntime | RemotePlanned,
   { fanOut, promptTokens, sharesPrompt }: Omit<RequestSize, 'n' | 'maxTokens'>
 ): number {
+  if (!engine) return contextLength - promptTokens
   const each = sharesPrompt ? (maxTokens - promptTokens) / fanOut : maxTokens / fanOut - promptTokens
   return Math.max(0, Math.min(Math.floor(each), contextLength - promptTokens))
 }
@@ -98,7 +108,7 @@ export function sizeOf (
   const promptTokens = Math.max(...readings.filter(({ reader }) => reader === null).map(({ tokens }) => tokens.length))
   const width = fanOut(alignment, n)
   const sharesPrompt =
-    readings.length === 1 && probed(alignment) === 0 && served.engine.sharesPrompt(width, promptTokens)
+    readings.length === 1 && probed(alignment) === 0 && served.engine?.sharesPrompt(width, promptTokens) === true
   const size = { n, fanOut: width, promptTokens, sharesPrompt }
   return { ...size, maxTokens: answerLength(served, request, size, readings) }
 }
@@ -108,7 +118,7 @@ export function sizeOf (
  * @param reward opened for the request; null for none
  */
 export function planAdmission (
-  runtime: ModelRuntime, { alignment, caller = '', priority = 0 }: GenerateRequest, size: RequestSize,
+  runtime: ModelRuntime | RemotePlanned, { alignment, caller = '', priority = 0 }: GenerateRequest, size: RequestSize,
   reward: Pick<ResolvedScorer, 'forks' | 'demands'> | null, { toward, away }: Contrast
 ): AdmissionPlan {
   const { n, promptTokens, sharesPrompt, maxTokens } = size
@@ -119,12 +129,15 @@ export function planAdmission (
     : [])
   return {
     ...size,
-    demand: {
-      // Heads that read an end token fork what they score.
-      sequences: size.fanOut * (reward?.forks === true ? 2 : 1),
-      tokens: sharesPrompt ? grown : promptTokens + grown,
-      sharedTokens: sharesPrompt ? promptTokens : 0
-    },
+    demand: runtime.engine
+      ? {
+          // Heads that read an end token fork what they score.
+          sequences: size.fanOut * (reward?.forks === true ? 2 : 1),
+          tokens: sharesPrompt ? grown : promptTokens + grown,
+          sharedTokens: sharesPrompt ? promptTokens : 0
+        }
+      // More than may run there wait for each other, call by call.
+      : { sequences: Math.min(size.fanOut, runtime.kvBudget.maxTokens), tokens: 1 },
     beside: [...reward?.demands ?? [], ...contexts],
     turn: { caller, priority }
   }
@@ -145,7 +158,8 @@ function together ({ kvBudget }: ModelRuntime, demands: readonly RuntimeDemand[]
  * @throws RequestError at once what the served model's budget refuses
  */
 export function admit (
-  served: ModelRuntime, { demand, beside, turn }: Pick<AdmissionPlan, 'demand' | 'beside' | 'turn'>,
+  served: Pick<ModelRuntime | RemotePlanned, 'engine' | 'kvBudget'>,
+  { demand, beside, turn }: Pick<AdmissionPlan, 'demand' | 'beside' | 'turn'>,
   signal: AbortSignal
 ): Promise<Reservation> {
   const held: Reservation[] = []

@@ -125,6 +125,23 @@ export interface EngineStats {
   readonly probedRows: number
 }
 
+/** A model on an inference engine elsewhere, at this moment. */
+export interface RemoteStats extends Pick<EngineStats, 'model' | 'waitingRequests' | 'runningRequests'> {
+  readonly replicas: ReadonlyArray<{
+    readonly url: string
+    /** Whether it says so now. */
+    readonly isWell: boolean
+    /** Calls that run there. */
+    readonly calls: number
+    /** Since the thread started: calls, those that failed, and the tokens of theirs. */
+    readonly totalCalls: number
+    readonly failedCalls: number
+    readonly promptTokens: number
+    readonly cachedTokens: number
+    readonly generatedTokens: number
+  }>
+}
+
 /** A model that rewards brought, at this moment. */
 export interface RewardModelStats {
   /** Name of its file or folder. */
@@ -138,7 +155,10 @@ export interface RewardModelStats {
 }
 
 /** All engines at this moment, the default model's first. */
-export interface Stats { readonly engines: readonly EngineStats[], readonly rewardModels: readonly RewardModelStats[] }
+export interface Stats {
+  readonly engines: ReadonlyArray<EngineStats | RemoteStats>
+  readonly rewardModels: readonly RewardModelStats[]
+}
 
 /** What has one answer: name → request and answer. */
 export interface Calls {

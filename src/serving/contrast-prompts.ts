@@ -3,6 +3,7 @@ import type { Context } from '../decoding/strategies/strategy-schemas.js'
 import type { ModelRuntime } from '../engine/model-runtime.js'
 import { RequestError } from '../errors.js'
 import type { Prompt } from '../rewards/scorer.js'
+import type { TextModel } from '../models/model.js'
 import { refuse } from '../validation.js'
 import type { ContrastModels } from './contrast-models.js'
 import { checkTokens } from './prompt-reader.js'
@@ -26,8 +27,8 @@ export interface Contrast { readonly toward: PromptReading | null, readonly away
 /** What errors call the served model. */
 const ownName = "This model's"
 
-type Policy = Pick<ModelRuntime, 'model'> & {
-  readonly contrastModels: ContrastModels, readonly prompts: Prompts
+type Policy = {
+  readonly model: TextModel, readonly contrastModels: ContrastModels, readonly prompts: Prompts
 }
 
 /** The model that reads a context; null is the served one. @throws RequestError naming those there are */
@@ -60,9 +61,9 @@ function inContext (input: Exclude<PromptInput, { tokens: unknown }>, { system, 
 
 /** Tokens of a prompt in another context, as a model reads them; of a prompt of tokens, behind the served one's. */
 async function tokensIn (
-  { prompts, model: own }: Policy, model: ModelRuntime['model'], input: PromptInput, context: Context, owner: JobOwner
+  { prompts, model: own }: Policy, model: TextModel, input: PromptInput, context: Context, owner: JobOwner
 ): Promise<readonly number[]> {
-  const read = async (reader: ModelRuntime['model'], asked: PromptInput): Promise<readonly number[]> =>
+  const read = async (reader: TextModel, asked: PromptInput): Promise<readonly number[]> =>
     (await prompts.run(reader, 'tokens', [{ input: asked, param: 'prompt' }], owner))[0]!
   if (!('tokens' in input)) return await read(model, inContext(input, context))
   return [...await read(own, { text: context.prefix ?? '', addSpecialTokens: false }), ...input.tokens]

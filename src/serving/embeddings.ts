@@ -7,7 +7,7 @@ import { RequestError } from '../errors.js'
 import { readablePolicy, type ReadablePolicy } from '../rewards/readable-policy.js'
 import type { PromptInput } from './protocol.js'
 import { checkPromptTokens } from './request-rules.js'
-import type { ServedModel } from './served-models.js'
+import type { LocalModel } from './served-models.js'
 import type { Embedded, EmbedRequest } from './calls.js'
 import { requestScope } from './request-scope.js'
 
@@ -24,7 +24,7 @@ const tokenizedTogether = 64
 
 /** Tokens of each input. @throws RequestError for one that is empty or too long, and where all are too many */
 async function readInputs (
-  { model, config, prompts }: ServedModel, inputs: readonly PromptInput[], caller: string, signal: AbortSignal
+  { model, config, prompts }: LocalModel, inputs: readonly PromptInput[], caller: string, signal: AbortSignal
 ): Promise<ReadonlyArray<readonly number[]>> {
   const named = inputs.map((input, index) => ({ input, param: inputs.length === 1 ? 'input' : `input[${index}]` }))
   const read: number[][] = []
@@ -40,7 +40,7 @@ async function readInputs (
   return read
 }
 
-function checkInput ({ contextLength }: ServedModel['model'], param: string, tokens: number): void {
+function checkInput ({ contextLength }: LocalModel['model'], param: string, tokens: number): void {
   if (tokens === 0) throw new RequestError('invalid_request', `${param} must hold at least one token`, { param })
   if (tokens >= contextLength) {
     throw new RequestError('context_length_exceeded',
@@ -50,7 +50,7 @@ function checkInput ({ contextLength }: ServedModel['model'], param: string, tok
 
 /** @throws RequestError for an input that is empty or longer than the context */
 export async function embed (
-  served: ServedModel, { inputs, cacheSalt, caller = '' }: EmbedRequest, signal: AbortSignal
+  served: LocalModel, { inputs, cacheSalt, caller = '' }: EmbedRequest, signal: AbortSignal
 ): Promise<Embedded> {
   const tokens = await readInputs(served, inputs, caller, signal)
   // Of its own: a request takes one place in the engine's queue, however many inputs it has.

@@ -8,7 +8,7 @@ import { fitReward } from '../fitting/fit-reward.js'
 import type { RewardStore } from '../rewards/reward-store.js'
 import { readOptions } from './adapt-and-suggest.js'
 import type { FitRequest, FittingProgress } from './calls.js'
-import type { ServedModel } from './served-models.js'
+import type { LocalModel } from './served-models.js'
 
 /** When the fit before is done, by where it is kept: two would read the same answers twice, and take the same name. */
 const last = new WeakMap<RewardStore, Promise<unknown>>()
@@ -21,7 +21,7 @@ function aborted (signal: AbortSignal): Promise<never> {
 }
 
 async function fitNow (
-  served: ServedModel, { model: _model, replace, caller = '', ...choices }: FitRequest, signal: AbortSignal,
+  served: LocalModel, { model: _model, replace, caller = '', ...choices }: FitRequest, signal: AbortSignal,
   onProgress: (progress: FittingProgress) => void
 ): Promise<RewardFamily> {
   signal.throwIfAborted()
@@ -36,7 +36,7 @@ async function fitNow (
  * @throws RequestError for examples, names and layers that cannot work; storage_failed
  */
 export async function fit (
-  served: ServedModel, request: FitRequest, signal: AbortSignal, onProgress: (progress: FittingProgress) => void
+  served: LocalModel, request: FitRequest, signal: AbortSignal, onProgress: (progress: FittingProgress) => void
 ): Promise<RewardFamily> {
   served.store.checkFree(request.name, request.replace)
   const before = last.get(served.store) ?? Promise.resolve()

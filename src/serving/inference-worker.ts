@@ -11,7 +11,7 @@ import type { FromWorker, ToWorker } from './messages.js'
 import type { Used } from './protocol.js'
 import { infoOf, modelInfo, stats, usableRewards } from './reports.js'
 import { score } from './score-answers.js'
-import { ServedModels } from './served-models.js'
+import { localOf, ServedModels, type LocalModel } from './served-models.js'
 import { detokenize, tokenize, tokenizerInfo } from './tokenize.js'
 
 if (!parentPort) throw new Error('this file runs in a Worker')
@@ -51,17 +51,21 @@ type Answer<N extends CallName> = Calls[N]['answer']
 type Answerer<N extends CallName> =
   (models: ServedModels, request: Calls[N]['request'], scope: CallScope) => Answer<N> | Promise<Answer<N>>
 
+/** A model whose hidden states can be read. */
+const readable = (models: ServedModels, name: string): LocalModel =>
+  localOf(models.find(name), 'model', 'hidden states')
+
 const answerers: { readonly [N in CallName]: Answerer<N> } = {
   score: (models, request, { signal, used }) => score(models.find(request.model), request, signal, used),
   tokenize: (models, request, { signal }) => tokenize(models.find(request.model), request, signal),
   tokenizerInfo: (models, request) => tokenizerInfo(models.find(request.model)),
   detokenize: (models, request, { signal }) => detokenize(models.find(request.model), request, signal),
-  embed: (models, request, { signal }) => embed(models.find(request.model), request, signal),
+  embed: (models, request, { signal }) => embed(readable(models, request.model), request, signal),
   fit: async (models, request, { signal, onProgress }) =>
-    infoOf(models, await fit(models.find(request.model), request, signal, onProgress)),
+    infoOf(models, await fit(readable(models, request.model), request, signal, onProgress)),
   adapt: async (models, request, { signal }) =>
-    infoOf(models, await adapt(models.find(request.model), request, signal)),
-  suggest: (models, request, { signal }) => suggest(models.find(request.model), request, signal),
+    infoOf(models, await adapt(readable(models, request.model), request, signal)),
+  suggest: (models, request, { signal }) => suggest(readable(models, request.model), request, signal),
   async deleteReward ({ store }, { name }) {
     await store.delete(name)
     return null

@@ -1,11 +1,31 @@
 /** Names of models, and what settings give each by name: `name=model`, `name=file`. Loads no model. */
 import { readFile } from 'node:fs/promises'
-import type { Config } from '../settings.js'
+import { settings, type Config } from '../settings.js'
 import { RequestError } from '../errors.js'
 import { modelName } from '../models/store/model-store.js'
 
-/** A model, as it is asked for: a path or a built-in name. */
-export interface NamedModel { readonly name: string, readonly model: string }
+/** A model on an inference engine elsewhere. */
+export interface RemoteAddress {
+  /** Base URLs of its replicas, without a slash at the end; at least one. */
+  readonly urls: readonly string[]
+  /** What the engine calls the model; null for the only one that it has. */
+  readonly model: string | null
+}
+
+/** A model, as it is asked for. */
+export interface NamedModel {
+  readonly name: string
+  /** A path or a built-in name; of a remote one the first URL. */
+  readonly model: string
+  /** Where it runs; null for a model of this process. */
+  readonly remote: RemoteAddress | null
+}
+
+/** The setting of the inference engine that runs the default model, and that of its tokenizer. */
+export const [policySetting, tokenizerSetting] = ['policy', 'policy-tokenizer'] as const
+
+/** What the model of an engine is called where the settings do not say. */
+const unnamedPolicy = 'policy'
 
 /** The setting that names all served models but the default. */
 export const moreModels = 'more-models'
@@ -15,7 +35,9 @@ export const refuseModels = (setting: string, problem: string): RequestError =>
   new RequestError('invalid_request', `${setting}: ${problem}`, { param: setting })
 
 /** @param setting its name, for errors. @throws RequestError naming the setting, the rule and the entry */
-export function readNamedModels (setting: string, entries: readonly string[]): NamedModel[] {
+export function readNamedModels (
+  setting: string, entries: readonly string[]
+): Array<Pick<NamedModel, 'name' | 'model'>> {
   const models = entries.map(entry => {
     const found = /^([\w.-]+)=(.+)$/.exec(entry)
     if (!found) {
@@ -29,31 +51,81 @@ export function readNamedModels (setting: string, entries: readonly string[]): N
   return models
 }
 
-/** The models that are served, the default first. @throws RequestError for bad names, and for one that two have */
-export function servedModelNames (config: Pick<Config, 'model' | 'moreModels'>): readonly NamedModel[] {
-  const name = modelName(config.model)
-  const more = readNamedModels(moreModels, config.moreModels)
-  if (more.some(one => one.name === name)) {
-    throw refuseModels(moreModels, `${name} is what the default model is called; another must have another name`)
+const isUrl = (text: string): boolean => /^https?:/i.test(text)
+
+/** An address without what may be a secret. */
+const shown = (url: string): string => url.replace(/\/\/[^/@]*@/, '//…@').replace(/\?.*$/s, '?…')
+
+/**
+ * URLs of one engine's replicas, the model's name behind a # of one or all of them.
+ * @param setting its name, for errors
+ * @throws RequestError naming the setting, the rule and the entry
+ */
+export function readAddress (setting: string, entries: readonly string[]): RemoteAddress {
+  const read = entries.map(entry => {
+    const url = isUrl(entry) && URL.canParse(entry) ? new URL(entry) : null
+    if (!url || url.username !== '' || url.password !== '' || url.search !== '') {
+      throw refuseModels(setting, 'must be a URL such as http://127.0.0.1:8000#model, without user, password and ' +
+        `query (policy-api-key-env names a variable with a key); got ${JSON.stringify(shown(entry))}`)
+    }
+    return { base: `${url.origin}${url.pathname}`.replace(/\/(v1\/?)?$/, ''), model: decodeURIComponent(url.hash.slice(1)) }
+  })
+  const models = [...new Set(read.map(({ model }) => model).filter(model => model !== ''))]
+  if (models.length > 1) throw refuseModels(setting, `replicas must have one model; got ${models.join(' and ')}`)
+  const urls = read.map(({ base }) => base)
+  const twice = urls.find((url, index) => urls.indexOf(url) < index)
+  if (twice !== undefined) throw refuseModels(setting, `${twice} is there twice`)
+  return { urls, model: models[0] ?? null }
+}
+
+/** The default model. @throws RequestError for settings of two */
+function defaultModel ({ model, policy }: Pick<Config, 'model' | 'policy'>): NamedModel {
+  if (policy.length === 0) return { name: modelName(model), model, remote: null }
+  if (model !== settings.model.default) {
+    throw refuseModels(policySetting, `it runs the default model in place of --model; got both, model ${model}: serve ` +
+      'that one by --more-models')
   }
-  return [{ name, model: config.model }, ...more]
+  const remote = readAddress(policySetting, policy)
+  return { name: remote.model ?? unnamedPolicy, model: remote.urls[0]!, remote }
+}
+
+/** The models that are served, the default first. @throws RequestError for bad names, and for one that two have */
+export function servedModelNames (config: Pick<Config, 'model' | 'moreModels' | 'policy'>): readonly NamedModel[] {
+  const first = defaultModel(config)
+  const more = readNamedModels(moreModels, config.moreModels).map(({ name, model }): NamedModel =>
+    ({ name, model, remote: isUrl(model) ? readAddress(moreModels, [model]) : null }))
+  if (more.some(one => one.name === first.name)) {
+    throw refuseModels(moreModels, `${first.name} is what the default model is called; another must have another name`)
+  }
+  return [first, ...more]
 }
 
 /** The setting that gives models chat templates. */
 const chatTemplate = 'chat-template'
 
-/** The file with the chat template that settings give a model; undefined where they give none. */
-function templateFile (
-  config: Pick<Config, 'model' | 'moreModels' | 'chatTemplate'>, name: string
-): string | undefined {
+type Names = Pick<Config, 'model' | 'moreModels' | 'policy'>
+
+/**
+ * The path that a setting gives a model, by `name=path` or, for the default model, by the path alone; undefined where
+ * it gives none.
+ */
+function pathFor (setting: string, entries: readonly string[], config: Names, name: string): string | undefined {
   const names = servedModelNames(config).map(model => model.name)
-  const files = config.chatTemplate.map(entry => {
-    const [, of = '', file = ''] = /^([\w.-]+)=(.+)$/.exec(entry) ?? []
-    return names.includes(of) ? { of, file } : { of: names[0]!, file: entry }
+  const paths = entries.map(entry => {
+    const [, of = '', path = ''] = /^([^=]+)=(.+)$/.exec(entry) ?? []
+    return names.includes(of) ? { of, path } : { of: names[0]!, path: entry }
   })
-  const mine = files.filter(({ of }) => of === name)
-  if (mine.length > 1) throw refuseModels(chatTemplate, `${name} is given two`)
-  return mine[0]?.file
+  const mine = paths.filter(({ of }) => of === name)
+  if (mine.length > 1) throw refuseModels(setting, `${name} is given two`)
+  return mine[0]?.path
+}
+
+/** Where the tokenizer of a model on an engine elsewhere is. @throws RequestError where the settings do not say */
+export function givenTokenizer (config: Names & Pick<Config, 'policyTokenizer'>, name: string): string {
+  const path = pathFor(tokenizerSetting, config.policyTokenizer, config, name)
+  if (path !== undefined) return path
+  throw refuseModels(tokenizerSetting, `must say where the tokenizer of ${name} is: the folder of the model with ` +
+    'tokenizer.json and tokenizer_config.json, a GGUF file, or a name in models/')
 }
 
 /**
@@ -61,9 +133,9 @@ function templateFile (
  * @throws RequestError naming the setting and the file where it cannot be read
  */
 export async function givenTemplate (
-  config: Pick<Config, 'model' | 'moreModels' | 'chatTemplate'>, name: string
+  config: Names & Pick<Config, 'chatTemplate'>, name: string
 ): Promise<string | undefined> {
-  const file = templateFile(config, name)
+  const file = pathFor(chatTemplate, config.chatTemplate, config, name)
   if (file === undefined) return undefined
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(await readFile(file))

@@ -8,9 +8,8 @@ import { probed } from '../decoding/strategies/strategy-footprint.js'
 import { strategyFacts } from '../decoding/strategies/strategy-facts.js'
 import type { AlignmentRequest } from '../decoding/strategies/strategy-schemas.js'
 import { RequestError } from '../errors.js'
-import type { SamplingParams } from '../policies/sampling-params.js'
+import { isPenalized, type SamplingParams } from '../policies/sampling-params.js'
 import { scoresShare } from '../rewards/kinds/rules/rules.js'
-import { policyInfo } from '../rewards/readable-policy.js'
 import { resolveScorer, type ResolvedScorer } from '../rewards/resolve-scorer.js'
 import type { RequestScope } from '../rewards/reward-kind.js'
 import type { Prompt } from '../rewards/scorer.js'
@@ -20,7 +19,8 @@ import { checkTokens } from './prompt-reader.js'
 import type { JobOwner } from './prompt-thread.js'
 import type { GenerateRequest } from './protocol.js'
 import { checkContexts, checkPromptTokens } from './request-rules.js'
-import type { ServedModel } from './served-models.js'
+import { checkEngine } from './remote-rules.js'
+import { policyOf, type ServedModel } from './served-models.js'
 
 export interface PreparedRequest
   extends Pick<GenerateRequest, 'alignment' | 'cacheSalt' | 'grammar' | 'promptLogprobs' | 'skipSpecialTokens'> {
@@ -70,7 +70,7 @@ function resolveReward (
     member: strategyFacts[alignment.strategy].member(alignment as never),
     scale: alignment.reward_scale as 'standardized' | 'raw',
     ...('allow_scope_mismatch' in alignment ? { allowScopeMismatch: alignment.allow_scope_mismatch } : {})
-  }, policyInfo(served.model), scope)
+  }, policyOf(served), scope)
   checkMethod(served, alignment)
   return resolved
 }
@@ -109,7 +109,8 @@ export async function prepare (
   const { alignment, sampling, cacheSalt, caller = '', priority = 0 } = asked
   checkTokens(model, Object.keys(sampling.logitBias).map(Number), 'logit_bias')
   checkTokens(model, sampling.stopTokenIds, 'stop_token_ids')
-  checkNeeds(alignment, asked.grammar !== null, served.capabilities)
+  checkNeeds(alignment, asked.grammar !== null || isPenalized(sampling), served.capabilities)
+  if (served.remote) checkEngine(served.remote, asked)
   const owner = { caller, priority, signal }
   const { prompt, request } = await readRequest(served, asked, owner)
   const contrast = await readContrast(served, request, owner)
@@ -120,7 +121,7 @@ export async function prepare (
   const reward = resolveReward(served, alignment, {
     width: size.fanOut * (1 + probed(alignment)),
     tokens: prompt.tokens.length + size.maxTokens,
-    reader: served,
+    reader: served.remote === null ? served : null,
     salt: cacheSalt,
     caller,
     signal

@@ -1,7 +1,7 @@
 /** The prompt thread: renders and tokenises, one job after the other. */
 import { parentPort, workerData } from 'node:worker_threads'
 import { RequestError } from '../errors.js'
-import { openCheckpoint } from '../models/formats/checkpoint.js'
+import { openTexts } from '../models/formats/checkpoint.js'
 import { promptJobs } from './prompt-jobs.js'
 import type { PromptReply, PromptSource, PromptTask } from './prompt-messages.js'
 import type { PromptModel } from './prompt-reader.js'
@@ -11,9 +11,7 @@ const port = parentPort
 const sources = workerData as readonly PromptSource[]
 
 async function open ({ path, templates, contextLength }: PromptSource): Promise<PromptModel> {
-  const { file, tokenizer, chatTemplate } = await openCheckpoint(path, templates)
-  await file.close()
-  return { tokenizer, chatTemplate, contextLength }
+  return { ...await openTexts(path, templates), contextLength }
 }
 
 /** By index; each is opened when it is first read with. */

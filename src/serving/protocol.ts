@@ -8,6 +8,7 @@ import type { GrammarSource } from '../grammar/grammar-source.js'
 import type { CallForm } from '../models/tokenizer/tool-call-format.js'
 import type { OperatorReport } from '../models/self-test/choose-operators.js'
 import type { TokenLogprob } from '../policies/drawn-token.js'
+import type { EngineReport } from '../policies/remote/remote-engine.js'
 import type { SamplingParams } from '../policies/sampling-params.js'
 import type { ChatMessage, RewardMember } from '../rewards/scorer.js'
 
@@ -87,9 +88,22 @@ export interface Usage {
   readonly rewardTokens: number
   readonly rewardCachedTokens: number
   readonly forwardPasses: number
+  /** What calls to an engine elsewhere took; null where the model runs in this process. */
+  readonly engine: EngineUsage | null
   /** Draft tokens that were accepted, and that were not; 0 where none were asked for. */
   readonly acceptedDrafts: number
   readonly rejectedDrafts: number
+}
+
+/** Usage of an engine elsewhere. */
+export interface EngineUsage {
+  readonly calls: number
+  /** Calls that failed and were made again. */
+  readonly failedCalls: number
+  /** Tokens that the engine read, over all calls that told it. */
+  readonly promptTokens: number
+  /** Of those, read from its cache. */
+  readonly cachedTokens: number
 }
 
 /** What a request used, however it ended. */
@@ -139,8 +153,10 @@ export interface ModelInfo {
    * seed, same tokens.
    */
   readonly fingerprint: string
-  /** What it is run with on this processor. */
-  readonly operators: OperatorReport
+  /** What it is run with on this processor; null where an engine elsewhere runs it. */
+  readonly operators: OperatorReport | null
+  /** What is known of the engine elsewhere that runs it; null where it runs in this process. */
+  readonly engine: EngineReport | null
   /** Seconds since the epoch. */
   readonly created: number
   /** How its answers call functions. */

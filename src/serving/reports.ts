@@ -1,20 +1,28 @@
 /** What the inference thread reports of its models, their engines and its rewards. */
 import type { RewardFamily } from '../rewards/descriptor.js'
-import { policyInfo } from '../rewards/readable-policy.js'
 import { incompatibility } from '../rewards/resolve-scorer.js'
 import { rewardInfo, type RewardInfo } from '../rewards/reward-info.js'
-import type { EngineStats, Stats } from './calls.js'
+import type { EngineStats, RemoteStats, Stats } from './calls.js'
 import type { ModelInfo } from './protocol.js'
-import type { ServedModel, ServedModels } from './served-models.js'
+import { policyOf, type LocalModel, type RemoteModel, type ServedModel, type ServedModels } from './served-models.js'
 
-export function modelInfo ({ model }: ServedModel): ModelInfo {
-  const { id, contextLength, tokenizer, fingerprint, operators, created, chatTemplate: { callForm } } = model
-  return { id, contextLength, vocabularySize: tokenizer.vocabularySize, fingerprint, operators, created, callForm }
+export function modelInfo (served: ServedModel): ModelInfo {
+  const { id, contextLength, tokenizer, fingerprint, created, chatTemplate: { callForm } } = served.model
+  return {
+    id,
+    contextLength,
+    vocabularySize: tokenizer.vocabularySize,
+    fingerprint,
+    operators: served.remote === null ? served.model.operators : null,
+    engine: served.remote?.report ?? null,
+    created,
+    callForm
+  }
 }
 
 export function infoOf ({ all, store }: ServedModels, family: RewardFamily): RewardInfo {
-  const models = all.map(({ model }) => model).filter(model => incompatibility(family, policyInfo(model)) === null)
-  return rewardInfo(family, { models: models.map(({ id }) => id), deletable: store.isKept(family) })
+  const models = all.filter(served => incompatibility(family, policyOf(served)) === null)
+  return rewardInfo(family, { models: models.map(({ model: { id } }) => id), deletable: store.isKept(family) })
 }
 
 /** The rewards that fit a model. */
@@ -22,7 +30,7 @@ export function usableRewards (models: ServedModels): RewardInfo[] {
   return models.store.families.map(family => infoOf(models, family)).filter(info => info.models.length > 0)
 }
 
-function engineStats ({ engine, kvBudget, model: { id } }: ServedModel): EngineStats {
+function engineStats ({ engine, kvBudget, model: { id } }: LocalModel): EngineStats {
   const { steps, runs, decodeRows, paddingRows, prefillTokens, probedTokens } = engine.counters
   return {
     model: id,
@@ -37,6 +45,19 @@ function engineStats ({ engine, kvBudget, model: { id } }: ServedModel): EngineS
   }
 }
 
-export function stats ({ all, pool }: ServedModels): Stats {
-  return { engines: all.map(engineStats), rewardModels: pool.stats() }
+/** Asks the replicas whether they are well. */
+async function remoteStats ({ remote, kvBudget, model: { id } }: RemoteModel): Promise<RemoteStats> {
+  const well = await remote.well()
+  return {
+    model: id,
+    waitingRequests: kvBudget.waiting,
+    runningRequests: kvBudget.running,
+    replicas: remote.replicas.all.map(replica =>
+      ({ url: replica.url, isWell: well.includes(replica), calls: replica.inFlight, ...replica.counters }))
+  }
+}
+
+export async function stats ({ all, pool }: ServedModels): Promise<Stats> {
+  const engines = await Promise.all(all.map(served => served.remote ? remoteStats(served) : engineStats(served)))
+  return { engines, rewardModels: pool.stats() }
 }

@@ -3,32 +3,28 @@
  * every sequence is closed.
  */
 import type { DecodeEvent } from '../decoding/events.js'
-import type { ContrastContext, DecodingRequest } from '../decoding/request.js'
+import type { DecodingRequest } from '../decoding/request.js'
 import type { Choice, DecodeResult } from '../decoding/result.js'
-import { comparesAnswers } from '../decoding/strategies/strategy-footprint.js'
 import { decode } from '../decoding/strategies/strategies.js'
-import { DraftingSequence, type DraftCounts } from '../engine/drafting-sequence.js'
-import { PromptLookup } from '../engine/prompt-lookup.js'
 import type { Reservation } from '../engine/model-runtime.js'
 import type { ComputeLedger } from '../engine/sequence.js'
-import { IncrementalDetokenizer } from '../models/tokenizer/detokenizer.js'
 import type { Constraint } from '../policies/constraint.js'
-import { openReadings } from '../policies/local/context-reading.js'
-import { LocalPolicy } from '../policies/local/local-policy.js'
+import { emptyEngineLedger, type EngineLedger } from '../policies/remote/remote-policy.js'
 import { randomStream } from '../policies/random-stream.js'
 import { admit } from './admission.js'
 import { keepBest } from './keep-best-of.js'
-import type { PromptReading } from './contrast-prompts.js'
+import { localDecoding, type LocalLedgers } from './local-decoding.js'
 import { prepare, type PreparedRequest } from './prepare.js'
 import { promptLogprobs } from './prompt-logprobs.js'
 import type { GenerateRequest, GenerationEvent, GenerationStart, Usage, Used } from './protocol.js'
+import { engineUsage, remoteDecoding } from './remote-decoding.js'
 import { requestScope } from './request-scope.js'
-import type { ServedModel } from './served-models.js'
+import { localOf, type ServedModel } from './served-models.js'
 
 const emptyLedger = (): ComputeLedger => ({ computedTokens: 0, cachedTokens: 0, forwardPasses: 0 })
 
-/** What the answer itself used, and what was read again to score it. */
-interface Ledgers { readonly policy: ComputeLedger, readonly reward: ComputeLedger, readonly drafts: DraftCounts }
+/** What the engines of this process used, and one elsewhere. */
+interface Ledgers extends LocalLedgers { readonly engine: EngineLedger }
 
 function startOf ({ alignment, reward, sampling, seed, prompt, droppedMessages }: PreparedRequest): GenerationStart {
   const { strategy, ...params } = alignment ?? { strategy: 'sample' }
@@ -43,57 +39,21 @@ function startOf ({ alignment, reward, sampling, seed, prompt, droppedMessages }
   }
 }
 
-/** What strategies are given, on the engines of this process. */
+/** What strategies are given. */
 function decodingRequest (
   served: ServedModel, prepared: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers,
   used: DecodingRequest['used']
 ): DecodingRequest {
-  const { alignment, contrast, reward, sampling, prompt, n, seed, fanOut, probed, drafts } = prepared
-  const owned = { caller: prepared.caller, salt: prepared.cacheSalt, signal }
-  const { engine, model } = served
+  const { alignment, reward, sampling, prompt, n, seed } = prepared
   const started = performance.now()
-  const embeddingLayer = comparesAnswers(alignment) ? Math.round(model.config.layers / 2) : null
-  const layers = [...new Set([...reward?.scorer.layers ?? [], ...embeddingLayer === null ? [] : [embeddingLayer]])]
-  const tokenBytes = (token: number): Uint8Array =>
-    prepared.skipSpecialTokens ? model.tokenizer.tokenBytes(token) : model.tokenizer.writtenBytes(token)
-  const policy = new LocalPolicy(served.capabilities, {
-    open: (tokens, options) => {
-      // What is opened with a pool of its own is an answer that is read once more, to score it.
-      const purpose =
-        options?.poolFrom === undefined ? { ledger: ledgers.policy, fanOut, probed } : { ledger: ledgers.reward }
-      const sequence =
-        engine.open(tokens, { temperature: sampling.temperature, layers, ...owned, ...purpose, ...options })
-      if (!drafts) return sequence
-      return new DraftingSequence(sequence, {
-        lookup: new PromptLookup([...drafts, ...tokens]),
-        profile: engine.profile.drafts,
-        // Nothing after the answer's last token is needed: verifying a draft there would be wasted.
-        until: tokens.length + sampling.maxTokens - 1,
-        pays: () => engine.isIdle,
-        counts: ledgers.drafts
-      })
-    },
-    sampling,
-    layers,
-    constraint,
-    endTokens: model.tokenizer.endTokens,
-    detokenizer: () => new IncrementalDetokenizer(tokenBytes),
-    tokenBytes
-  })
-  const contextOf = (context: PromptReading | null): ContrastContext | null => context && {
-    tokens: context.tokens,
-    isForeign: context.reader !== null,
-    open: count => openReadings(policy, (context.reader?.engine ?? engine).open(context.tokens,
-      { ...owned, ledger: ledgers.reward, fanOut: count }), count)
-  }
   return {
-    policy,
+    ...served.remote
+      ? remoteDecoding(served, prepared, signal, ledgers)
+      : localDecoding(served, prepared, constraint, signal, ledgers),
     prompt,
     sampling,
     n,
     scorer: reward?.scorer ?? null,
-    embeddingLayer,
-    contrast: { toward: contextOf(contrast.toward), away: contextOf(contrast.away) },
     limits: { maxGeneratedTokens: alignment?.max_generated_tokens ?? null, deadlineMs: alignment?.deadline_ms ?? null },
     used,
     signal,
@@ -103,11 +63,12 @@ function decodingRequest (
 }
 
 function usageOf (
-  { prompt, promptLogprobs, reward }: PreparedRequest, result: DecodeResult,
-  { policy, reward: scoring, drafts }: Ledgers
+  { prompt, promptLogprobs, reward }: PreparedRequest, result: DecodeResult, isRemote: boolean,
+  { policy, reward: scoring, drafts, engine }: Ledgers
 ): Usage {
   // Read for its logprobs, a prompt is computed whole; the answer finds it cached.
-  const cachedTokens = promptLogprobs === null ? policy.cachedTokens : 0
+  const own = promptLogprobs === null ? policy.cachedTokens : 0
+  const cachedTokens = isRemote ? Math.min(engine.cachedPromptTokens ?? 0, prompt.tokens.length) : own
   const returned = result.choices.reduce((sum, choice) => sum + choice.completionTokens, 0)
   return {
     promptTokens: prompt.tokens.length,
@@ -120,6 +81,7 @@ function usageOf (
     rewardTokens: result.rewardTokens + (reward?.ledger.rewardTokens ?? 0),
     rewardCachedTokens: scoring.cachedTokens,
     forwardPasses: policy.forwardPasses + scoring.forwardPasses,
+    engine: isRemote ? engineUsage(engine) : null,
     acceptedDrafts: drafts.accepted,
     rejectedDrafts: drafts.rejected
   }
@@ -157,7 +119,8 @@ async function * run (
   const { prompt, sampling, alignment, n, returned, reward, cacheSalt: salt, caller } = prepared
   yield { type: 'start', start: startOf(prepared) }
   if (prepared.promptLogprobs !== null) {
-    const logprobs = await promptLogprobs(served, prompt.tokens, prepared.promptLogprobs,
+    const local = localOf(served, 'prompt_logprobs', 'logprobs of prompts')
+    const logprobs = await promptLogprobs(local, prompt.tokens, prepared.promptLogprobs,
       { caller, salt, signal, ledger: ledgers.policy })
     yield { type: 'prompt', logprobs }
   }
@@ -175,7 +138,7 @@ async function * run (
       warnings: [...reward?.warnings ?? [], ...event.result.warnings]
     }
     yield { type: 'end', result }
-    yield { type: 'usage', usage: usageOf(prepared, result, ledgers) }
+    yield { type: 'usage', usage: usageOf(prepared, result, served.remote !== null, ledgers) }
   }
 }
 
@@ -190,16 +153,23 @@ export async function * generate (
   used: Used = { generatedTokens: 0, rewardSeconds: {} }
 ): AsyncGenerator<GenerationEvent, void, undefined> {
   const scope = requestScope(signal)
-  const ledgers = { policy: emptyLedger(), reward: emptyLedger(), drafts: { accepted: 0, rejected: 0 } }
+  const ledgers = {
+    policy: emptyLedger(),
+    reward: emptyLedger(),
+    drafts: { accepted: 0, rejected: 0 },
+    engine: emptyEngineLedger()
+  }
   let reserving: Promise<Reservation> | null = null
   try {
     await served.loadRewards(request.alignment?.rewards ?? [])
     const prepared = await prepare(served, request, scope.signal)
     const { reward, grammar, admission } = prepared
     used.rewardSeconds = reward?.seconds ?? {}
-    const constraint = grammar && await served.grammars.open(grammar.source,
-      { param: grammar.param, caller: prepared.caller, signal: scope.signal })
-    reserving = admit(served, admission, signal)
+    const constraint = grammar && served.remote === null
+      ? await served.grammars.open(grammar.source,
+        { param: grammar.param, caller: prepared.caller, signal: scope.signal })
+      : null
+    reserving = admit(served.remote ? { kvBudget: served.kvBudget } : served, admission, signal)
     yield { type: 'accepted', promptTokens: prepared.promptTokens }
     await reserving
     yield * run(served, prepared, constraint, scope.signal, ledgers, used)

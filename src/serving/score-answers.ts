@@ -2,20 +2,20 @@
  * Scores given answers: each is read once, as many concurrently as KV allows, a prompt once for all its answers. Where
  * no reward uses the model's hidden states, the model does not run.
  */
-import { readAnswer, unreadAnswer } from '../policies/local/answers.js'
+import { readAnswer } from '../policies/local/answers.js'
+import { unreadAnswer } from '../policies/unread-answer.js'
 import type { ComputeLedger, Sequence } from '../engine/sequence.js'
 import { codePoints } from '../code-points.js'
 import { RequestError } from '../errors.js'
 import { refuse } from '../validation.js'
 import { IncrementalDetokenizer } from '../models/tokenizer/detokenizer.js'
-import { policyInfo } from '../rewards/readable-policy.js'
 import { resolveScorer, type ResolvedScorer } from '../rewards/resolve-scorer.js'
 import type { Prompt } from '../rewards/scorer.js'
 import { admit } from './admission.js'
 import type { Used } from './protocol.js'
 import { requestScope } from './request-scope.js'
 import type { Scored, ScoredItem, ScoredPrefix, ScoreRequest } from './calls.js'
-import type { ServedModel } from './served-models.js'
+import { localOf, policyOf, type ServedModel } from './served-models.js'
 
 /** An answer to be scored, tokenised. */
 interface Item {
@@ -176,9 +176,10 @@ async function scoreItem (job: Job, item: Item, sequence: Sequence | null): Prom
  * @param opened takes them
  */
 async function open (
-  { served: { engine }, request: { cacheSalt: salt, caller = '' }, resolved, signal, ledger }: Job,
-  wave: readonly Item[], opened: Map<Item, Sequence>
+  { served, request: { cacheSalt: salt, caller = '' }, resolved, signal, ledger }: Job, wave: readonly Item[],
+  opened: Map<Item, Sequence>
 ): Promise<void> {
+  const { engine } = localOf(served, 'rewards', 'hidden states')
   const byPrompt = new Map<string, Item[]>()
   for (const item of wave) {
     const key = item.prompt.tokens.join()
@@ -242,8 +243,14 @@ async function scoreItems (
   const items = await prepareItems(served, request, signal)
   const tokens = Math.max(...items.map(item => item.prompt.tokens.length + item.tokens.length))
   const resolved = resolveScorer(served.rewards, { rewards, member, scale, field: fields.rewards },
-    policyInfo(served.model),
-    { width: Math.min(items.length, maxConcurrent), tokens, reader: served, caller, salt, signal })
+    policyOf(served), {
+      width: Math.min(items.length, maxConcurrent),
+      tokens,
+      reader: served.remote === null ? served : null,
+      caller,
+      salt,
+      signal
+    })
   used.rewardSeconds = resolved.seconds
   const ledger: ComputeLedger = { computedTokens: 0, cachedTokens: 0, forwardPasses: 0 }
   return {

@@ -9,30 +9,33 @@ import type { ModelRuntime } from '../engine/model-runtime.js'
 import { RequestError } from '../errors.js'
 import { Grammars } from '../grammar/grammars.js'
 import { vocabularyOf } from '../grammar/vocabulary.js'
-import type { LoadedModel, ModelOptions } from '../models/model.js'
+import type { LoadedModel, ModelOptions, TextModel } from '../models/model.js'
 import type { WeightFormat } from '../models/quantization/weight-format.js'
 import { packageRoot } from '../package-root.js'
 import { localCapabilities } from '../policies/local/local-policy.js'
 import type { PolicyCapabilities } from '../policies/policy.js'
 import type { RewardFamily } from '../rewards/descriptor.js'
 import { parseOrigins } from '../rewards/kinds/remote.js'
-import { policyInfo } from '../rewards/readable-policy.js'
+import { remoteCapabilities } from '../policies/remote/remote-policy.js'
+import { policyInfo, remotePolicyInfo, type PolicyInfo } from '../rewards/readable-policy.js'
 import { incompatibility } from '../rewards/resolve-scorer.js'
 import { RewardStore } from '../rewards/reward-store.js'
 import { openRewards } from '../stores/open-store.js'
 import type { Config } from '../settings.js'
 import { loadContrastModels, ofVocabulary, type ContrastModels } from './contrast-models.js'
-import { givenTemplate, moreModels, servedModelNames, unknownModel, type NamedModel } from './model-names.js'
+import { loadRemote, type RemoteRuntime } from './load-remote.js'
+import {
+  givenTemplate, moreModels, policySetting, servedModelNames, unknownModel, type NamedModel
+} from './model-names.js'
 import { ModelPool } from './model-pool.js'
 import { loadRuntime } from './load-runtime.js'
 import { Prompts } from './prompts.js'
 
-/** A model that requests name, with what its answers can be held to, steered by and set beside. */
-export interface ServedModel extends ModelRuntime {
+/** What all served models have: what their answers can be steered by and set beside. */
+interface Served {
   /** What its policy backend can do. */
   readonly capabilities: PolicyCapabilities
   readonly config: Config
-  readonly grammars: Grammars
   /** Reads callers' texts. */
   readonly prompts: Prompts
   /** Models that guidance can set beside this one. */
@@ -46,6 +49,34 @@ export interface ServedModel extends ModelRuntime {
    */
   loadRewards (named: ReadonlyArray<{ readonly name: string }>): Promise<void>
 }
+
+/** A model of this process, with what its answers can be held to. */
+export interface LocalModel extends ModelRuntime, Served {
+  readonly grammars: Grammars
+  readonly remote: null
+}
+
+/** A model on an inference engine elsewhere. */
+export interface RemoteModel extends RemoteRuntime, Served {}
+
+/** A model that requests name. */
+export type ServedModel = LocalModel | RemoteModel
+
+/**
+ * A model that runs in this process.
+ * @param param the caller's field that asks for it
+ * @param what it takes, for the error
+ * @throws RequestError for one that another server runs
+ */
+export function localOf (served: ServedModel, param: string, what: string): LocalModel {
+  if (served.remote === null) return served
+  throw new RequestError('invalid_request',
+    `${param} needs ${what}, which the engine of the model ${served.model.id} does not offer`, { param })
+}
+
+/** A served model as rewards see it. */
+export const policyOf = (served: ServedModel): PolicyInfo =>
+  served.remote === null ? policyInfo(served.model) : remotePolicyInfo(served.model)
 
 /** Receives progress messages. */
 type OnProgress = (message: string) => void
@@ -76,11 +107,11 @@ function checkWrites ({ id, config }: LoadedModel): void {
 }
 
 /** @throws RequestError for one that scores in place of writing, and for a context that there is no memory for */
-async function loadServed (
+async function loadLocal (
   config: Config, computeLock: ComputeLock, { name, model }: NamedModel, onProgress: OnProgress, options: LoadOptions
-): Promise<ModelRuntime> {
+): Promise<Running> {
   const template = await givenTemplate(config, name)
-  return await loadRuntime({
+  const runtime = await loadRuntime({
     id: name,
     model,
     ...(template === undefined ? {} : { template }),
@@ -99,6 +130,7 @@ async function loadServed (
     prefillTokensPerStep: config.prefillTokensPerStep,
     maxQueued: config.maxQueuedRequests
   }, checkWrites)
+  return { ...runtime, remote: null, grammars: new Grammars(vocabularyOf(runtime.model.tokenizer)) }
 }
 
 /** What is wrong with a model of the setting that names several, with its name. */
@@ -110,16 +142,16 @@ function namingModel (name: string, error: unknown): unknown {
 
 /** Says which rewards fit none of the models. */
 function reportMisfits (
-  rewards: readonly RewardFamily[], models: readonly ModelRuntime[], onProgress: OnProgress
+  rewards: readonly RewardFamily[], models: readonly ServedModel[], onProgress: OnProgress
 ): void {
   for (const family of rewards) {
-    const problems = models.map(({ model }) => incompatibility(family, policyInfo(model)))
+    const problems = models.map(served => incompatibility(family, policyOf(served)))
     if (!problems.includes(null)) for (const problem of problems) onProgress(problem!)
   }
 }
 
-/** A model that runs. */
-type Running = ModelRuntime & Pick<ServedModel, 'grammars'>
+/** What runs a model. */
+type Running = (ModelRuntime & Pick<LocalModel, 'grammars' | 'remote'>) | RemoteRuntime
 
 /** All models of a thread, and what they share. */
 export class ServedModels {
@@ -156,7 +188,9 @@ export class ServedModels {
     const computeLock = new ComputeLock()
     const models = new ServedModels(store, new ModelPool(config, computeLock, onProgress), close)
     try {
-      await models.#load(config, named => loadServed(config, computeLock, named, onProgress, options))
+      await models.#load(config, ({ remote, ...named }) => remote
+        ? loadRemote(config, { ...named, remote }, onProgress)
+        : loadLocal(config, computeLock, { ...named, remote }, onProgress, options))
     } catch (error) {
       await models.close()
       throw error
@@ -178,32 +212,36 @@ export class ServedModels {
   /** Ends every sequence and frees all memory, after the steps in flight. */
   async close (): Promise<void> {
     await this.#prompts?.close()
-    for (const { grammars, engine } of this.#running) {
-      await grammars.close()
-      await engine.close()
+    for (const running of this.#running) {
+      if (running.remote) await running.remote.close()
+      else {
+        await running.grammars.close()
+        await running.engine.close()
+      }
     }
     await this.pool.close()
-    for (const { model } of this.#running) model.dispose()
+    for (const running of this.#running) if (!running.remote) running.model.dispose()
     await this.#closeStore()
   }
 
-  async #load (config: Config, load: (named: NamedModel) => Promise<ModelRuntime>): Promise<void> {
+  async #load (config: Config, load: (named: NamedModel) => Promise<Running>): Promise<void> {
     const { store, pool } = this
     for (const [index, named] of servedModelNames(config).entries()) {
-      const runtime =
-        await load(named).catch((error: unknown) => { throw index === 0 ? error : namingModel(named.name, error) })
-      this.#running.push({ ...runtime, grammars: new Grammars(vocabularyOf(runtime.model.tokenizer)) })
+      this.#running.push(
+        await load(named).catch((error: unknown) => { throw index === 0 ? error : namingModel(named.name, error) }))
     }
     // Built-in ones may never be asked for: they are loaded when they are.
     await loadRewardModels(store.families.filter(({ file }) => dirname(file) !== builtInFolder), pool)
     const contrastModels = await loadContrastModels(config.contrastModels, pool,
       this.#running.map(({ model }) => model), config.format as WeightFormat)
-    const readers = [...this.#running, ...contrastModels.values()].map(({ model }) => model)
+    const readers: TextModel[] = [...this.#running, ...contrastModels.values()].map(({ model }) => model)
     const prompts = this.#prompts = new Prompts(readers)
     this.#all = this.#running.map(running => ({
       ...running,
       prompts,
-      capabilities: localCapabilities(running.model.config.layers),
+      capabilities: running.remote
+        ? remoteCapabilities(running.remote.report)
+        : localCapabilities(running.model.config.layers),
       config,
       store,
       contrastModels: ofVocabulary(contrastModels, running.model),
@@ -214,10 +252,17 @@ export class ServedModels {
   }
 }
 
-/** Loads the default model alone, for commands. Closing it frees all memory. */
+/**
+ * Loads the default model alone, for commands that run it in this process. Closing it frees all memory.
+ * @throws RequestError for one that another server runs
+ */
 export async function loadServedModel (
   config: Config, onProgress: OnProgress, options: LoadOptions = {}
-): Promise<ServedModel & Pick<ServedModels, 'close'>> {
+): Promise<LocalModel & Pick<ServedModels, 'close'>> {
+  if (config.policy.length > 0) {
+    throw new RequestError('invalid_request', `${policySetting} cannot be given: this command runs the model itself`,
+      { param: policySetting })
+  }
   const models = await ServedModels.load({ ...config, moreModels: [] }, onProgress, options)
-  return Object.assign(models.all[0]!, { close: () => models.close() })
+  return Object.assign(models.all[0] as LocalModel, { close: () => models.close() })
 }

@@ -10,7 +10,7 @@ import type { AnswerMember } from '../rewards/scorer.js'
 import type { ReadablePolicy } from '../rewards/readable-policy.js'
 import { readOptions } from './adapt-and-suggest.js'
 import { score } from './score-answers.js'
-import type { ServedModel } from './served-models.js'
+import type { LocalModel } from './served-models.js'
 
 /** Answers scored at a time; progress is reported in between. */
 const together = 24
@@ -20,7 +20,7 @@ type Item =
 
 /** Answers of the pool, or their prefixes, as texts to be scored. */
 function itemsOf (
-  { model }: ServedModel, policy: ReadablePolicy, pool: readonly FeatureItem[], member: AnswerMember
+  { model }: LocalModel, policy: ReadablePolicy, pool: readonly FeatureItem[], member: AnswerMember
 ): Item[] {
   const prompts =
     new Map(poolPrompts().map(prompt => [policy.promptTokens([{ role: 'user', content: prompt }]).join(), prompt]))
@@ -36,7 +36,7 @@ function itemsOf (
  * @throws what scoring throws; storage_failed
  */
 export async function measureStatistics (
-  served: ServedModel, { name, source: { members } }: RewardFamily, onProgress: (message: string) => void,
+  served: LocalModel, { name, source: { members } }: RewardFamily, onProgress: (message: string) => void,
   signal: AbortSignal
 ): Promise<Members> {
   onProgress('reference pool')

@@ -2,7 +2,7 @@
 import { dirname } from 'node:path'
 import { ComputeLock } from '../../src/engine/compute-lock.js'
 import type { ModelRuntime } from '../../src/engine/model-runtime.js'
-import { unreadAnswer } from '../../src/policies/local/answers.js'
+import { unreadAnswer } from '../../src/policies/unread-answer.js'
 import { parseRewardFamily } from '../../src/rewards/descriptor.js'
 import type { RewardLedger } from '../../src/rewards/reward-kind.js'
 import type { PolicyInfo } from '../../src/rewards/readable-policy.js'

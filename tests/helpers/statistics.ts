@@ -55,3 +55,31 @@ export function tally<T> (
 export function tuples<T> (items: readonly T[], length: number): T[][] {
   return length === 0 ? [[]] : tuples(items, length - 1).flatMap(tuple => items.map(item => [...tuple, item]))
 }
+
+/**
+ * Asserts that two samples come from one distribution: χ² of homogeneity at level 0.001, outcomes seen less than ten
+ * times in all taken together.
+ */
+export function assertSameSource (one: readonly string[], other: readonly string[], what: string): void {
+  const counts = new Map<string, [number, number]>()
+  const count = (drawn: readonly string[], side: 0 | 1): void => {
+    for (const outcome of drawn) {
+      const cell = counts.get(outcome) ?? [0, 0]
+      cell[side]++
+      counts.set(outcome, cell)
+    }
+  }
+  count(one, 0)
+  count(other, 1)
+  const cells = [...counts.values()].filter(([a, b]) => a + b >= 10)
+  const rare = [...counts.values()].filter(([a, b]) => a + b < 10)
+    .reduce(([a, b], [c, d]) => [a + c, b + d] as [number, number], [0, 0])
+  if (rare[0] + rare[1] > 0) cells.push(rare as [number, number])
+  const total = one.length + other.length
+  const chiSquare = cells.reduce((sum, [a, b]) => {
+    const [meanA, meanB] = [(a + b) * one.length / total, (a + b) * other.length / total]
+    return sum + (a - meanA) ** 2 / meanA + (b - meanB) ** 2 / meanB
+  }, 0)
+  assert.ok(chiSquare < criticalChiSquare(Math.max(1, cells.length - 1)),
+    `${what}: χ² ${chiSquare} with ${cells.length - 1} degrees of freedom`)
+}

@@ -39,10 +39,17 @@ export async function tinyServer (
 ): Promise<TinyServer> {
   for (const [name, text] of Object.entries(files)) writeFileSync(join(folder, name), text)
   const flags =
-    Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, value.replace('FOLDER', folder)]))
+    Object.fromEntries(Object.entries(settings).map(([name, value]) => [name, value.replaceAll('FOLDER', folder)]))
   const said: string[] = []
   const server = await startServer(loadConfig({
-    model, cacheDir: folder, dataDir: join(folder, 'data'), port: '0', maxSequences: '64', logLevel: 'silent', ...flags
+    // An engine elsewhere takes its place.
+    ...settings.policy === undefined ? { model } : {},
+    cacheDir: folder,
+    dataDir: join(folder, 'data'),
+    port: '0',
+    maxSequences: '64',
+    logLevel: 'silent',
+    ...flags
   }, {}), message => { said.push(message) })
   await server.ready.catch(async (error: unknown) => {
     // What still listens would keep the test's process alive.

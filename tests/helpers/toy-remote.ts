@@ -3,7 +3,7 @@
  * asked for is to extend it. It draws what this process's own backend draws.
  */
 import type { DecodingRequest } from '../../src/decoding/request.js'
-import { unreadAnswer } from '../../src/policies/local/answers.js'
+import { unreadAnswer } from '../../src/policies/unread-answer.js'
 import { SamplingDistribution } from '../../src/policies/sampling-distribution.js'
 import type { LocalPolicy } from '../../src/policies/local/local-policy.js'
 import type { LocalRequest } from '../../src/policies/local/local-request.js'
@@ -17,7 +17,7 @@ import type { Answer } from '../../src/rewards/scorer.js'
 import { distributionOf, toyPrompt, type ToyPolicy } from './toy-policy.js'
 
 export const remoteCapabilities: PolicyCapabilities = {
-  distributions: false, hiddenStates: [], constrainedContinuation: false
+  alternatives: 0, distributions: false, hiddenStates: [], constrainedContinuation: false
 }
 
 class RemoteGeneration implements Generation {

@@ -68,11 +68,12 @@ test('a file that is none, or not UTF-8, is refused by name', async () => {
   writeFileSync(join(folder, 'latin.jinja'), Buffer.from([0x63, 0xE9]))
   for (const file of ['none.jinja', 'latin.jinja']) {
     await assert.rejects(
-      givenTemplate({ model: 'a.gguf', moreModels: [], chatTemplate: [join(folder, file)] }, 'a'),
+      givenTemplate({ model: 'a.gguf', moreModels: [], policy: [], chatTemplate: [join(folder, file)] }, 'a'),
       { code: 'invalid_request', param: 'chat-template', message: new RegExp(file) })
   }
   await assert.rejects(
-    givenTemplate({ model: 'a.gguf', moreModels: [], chatTemplate: ['x', 'a=y'] }, 'a'), { param: 'chat-template' })
+    givenTemplate({ model: 'a.gguf', moreModels: [], policy: [], chatTemplate: ['x', 'a=y'] }, 'a'),
+    { param: 'chat-template' })
 })
 
 test('a model with a template for tools alone uses it for every chat', async () => {

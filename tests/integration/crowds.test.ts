@@ -148,7 +148,8 @@ for (const [what, start] of Object.entries({
   })
 }
 
-const engineOf = async (client: InferenceClient): Promise<EngineStats> => (await client.stats()).engines[0]!
+const engineOf = async (client: InferenceClient): Promise<EngineStats> =>
+  (await client.stats()).engines[0] as EngineStats
 
 test('within one step of an abort the KV is free', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'fairlead-abort-'))

@@ -36,12 +36,13 @@ const below = {
   fitting: ['statistics', 'engine', 'rewards'],
   policies: [],
   'policies/local': ['engine', 'policies'],
+  'policies/remote': ['policies'],
   decoding: ['answers', 'policies'],
   stores: ['settings', 'rewards', 'fitting'],
   grammar: ['models'],
   serving: [
     'config', 'settings', 'runtime', 'models', 'engine', 'rewards', 'stores', 'fitting', 'policies', 'policies/local',
-    'decoding', 'grammar'
+    'policies/remote', 'decoding', 'grammar'
   ],
   api: [
     'settings', 'config-file', 'metrics', 'stores', 'serving', 'decoding', 'policies', 'rewards', 'fitting',
@@ -75,6 +76,7 @@ const beside: Readonly<Record<string, readonly string[]>> = {
 /** Folders that see each other only through types. */
 const typesOnly: ReadonlyArray<readonly [string, string]> = [
   ['rewards', 'decoding'], ['decoding', 'rewards'], ['policies', 'rewards'], ['policies/local', 'rewards'],
+  ['policies/remote', 'rewards'],
   ['policies', 'engine'], ['grammar', 'policies']
 ]
 
@@ -86,7 +88,7 @@ const homes: ReadonlyArray<readonly [RegExp, ...string[]]> = [
   [/^echarts/, 'reporting/plot.ts'], [/^@photostructure\/sqlite$/, 'stores/local/'],
   [/^pg$/, 'stores/postgres/'], [/^prom-client$/, 'metrics/'],
   [/^yaml$/, 'config-file.ts'], [/^ajv/, 'checker.ts', 'rewards/kinds/rules/json-schema-rule.ts'],
-  [/^re2js$/, 'pattern.ts'], [/^eld/, 'rewards/kinds/rules/language.ts']
+  [/^re2js$/, 'pattern.ts'], [/^undici$/, 'policies/remote/replica.ts'], [/^eld/, 'rewards/kinds/rules/language.ts']
 ]
 
 /** Imports and exports of modules, the names perhaps on several lines: whether of types only, and from where. */
@@ -95,9 +97,9 @@ const statements = /^(?:import|export) (type )?(?:[^'"\n{]*(?:\{[^}]*\})? ?from 
 /** What a file imports from its own project, by path; the names may be on lines before. */
 const imports = /(?:from|^import) '(\.[^']+)'/gm
 
-/** The local backend is a place of its own: it alone of the policies may know the engine. */
+/** Backends are places of their own: the local one alone of the policies may know the engine. */
 function placeOf (file: string): string {
-  return file.startsWith('policies/local/') ? 'policies/local' : file.split('/')[0]!.replace(/\.ts$/, '')
+  return /^policies\/(local|remote)\//.exec(file)?.[0].slice(0, -1) ?? file.split('/')[0]!.replace(/\.ts$/, '')
 }
 
 /** What is wrong with the imports of a file beside src. @param file path from the package's root */

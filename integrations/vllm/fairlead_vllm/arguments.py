@@ -22,7 +22,7 @@ class Guidance:
     answer_tokens: int
     #: Per head: the sum of its values over those tokens, the last of them left out, which is read here.
     sums: tuple[float, ...]
-    #: How many of the most probable tokens may be drawn; 0 is all.
+    #: How many of the most probable tokens may be drawn; 0 is all. Default 64, as in Fairlead's method q_head.
     top_k: int
 
 
@@ -77,5 +77,5 @@ def parse(arguments: dict[str, Any] | None, heads: tuple[Head, ...]) -> Guidance
         strengths=_numbers(own, "strength", len(names), [1.0] * len(names)),
         answer_tokens=answer_tokens,
         sums=_numbers(own, "sums", len(names), [0.0] * len(names)),
-        top_k=_integer(own, "top_k", 20, MOST_CANDIDATES),
+        top_k=_integer(own, "top_k", 64, MOST_CANDIDATES),
     )

@@ -114,7 +114,7 @@ class Arguments(unittest.TestCase):
         self.assertIsNone(parse(None, self.heads))
         self.assertIsNone(parse({"another": 1}, self.heads))
         guidance = parse({"fairlead_guide": "b"}, self.heads)
-        self.assertEqual((guidance.heads, guidance.strengths, guidance.sums, guidance.top_k), ((1,), (1.0,), (0.0,), 20))
+        self.assertEqual((guidance.heads, guidance.strengths, guidance.sums, guidance.top_k), ((1,), (1.0,), (0.0,), 64))
 
     def test_refusals_name_field_rule_and_value(self):
         for arguments, message in [
@@ -199,6 +199,27 @@ class Steps(unittest.TestCase):
         values = {"a": [0.75, 0.75, value], "b": [0.0]}
         want = self.expected(own[0], {layer: state[0] for layer, state in states.items()}, values, [1.0, 0.0], 1.0)
         torch.testing.assert_close(logits[0].double().softmax(-1), want, atol=1e-5, rtol=0)
+
+    def test_rows_have_candidates_of_their_own(self):
+        """Side by side as alone, whatever the others' number of candidates, ends and length."""
+        asked = [{"fairlead_guide": "a", "fairlead_top_k": 5}, {"fairlead_guide": ["b", "a"], "fairlead_top_k": 3}]
+        for more in (7, 0):
+            requests = [*asked, {"fairlead_guide": "b", "fairlead_strength": -9, "fairlead_top_k": more}]
+            states = {layer: torch.randn(3, WIDTH, generator=self.generator) for layer in self.tap.layers}
+            own = torch.randn(3, VOCABULARY, generator=self.generator)
+
+            def run(rows):
+                logits = self.tap.leave(own.clone(), self.tap.project(states))
+                answers = [begin(parse(requests[row], self.heads), [0, row], 1.0, self.tap) for row in rows]
+                guided = [(row, answer, 0) for row, answer in zip(rows, answers, strict=True)]
+                guide(logits, self.tap.restore(logits), guided, self.tap)
+                return logits
+
+            together = run([0, 1, 2])
+            for row in range(3):
+                torch.testing.assert_close(together[row], run([row])[row], atol=1e-5, rtol=0)
+            counts = together.isfinite().sum(-1).tolist()
+            self.assertEqual(counts, [5, 3, more or VOCABULARY])
 
     def test_only_candidates_are_left(self):
         answer = begin(parse({"fairlead_guide": "a", "fairlead_top_k": 5}, self.heads), [0], 1.0, self.tap)

@@ -132,7 +132,13 @@ export const alignmentDetailsObject = Type.Object({
   reward_tokens: count('read only to score'),
   reward_cached_tokens: Type.Integer(),
   computed_prompt_tokens: count('of the prompt, run through the model'),
-  forward_passes: Type.Integer()
+  forward_passes: count('of models that this process runs'),
+  engine: Type.Optional(Type.Object({
+    calls: Type.Integer(),
+    failed_calls: count('that were made again'),
+    prompt_tokens: count('that the engine read, over the calls that ran to their end'),
+    cached_tokens: count('of those, from its cache')
+  }, { description: 'calls to the inference engine that runs the model, where this process does not' }))
 })
 /** `usage.alignment_details`: what the answer took, tokens. */
 export type AlignmentDetails = Static<typeof alignmentDetailsObject>

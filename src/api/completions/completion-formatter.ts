@@ -22,8 +22,10 @@ export interface PromptEvent { readonly prompt: number, readonly event: Generati
 
 /** The usage of several generations together. */
 function sumUsage (usages: readonly Usage[]): Usage {
-  return usages.reduce((sum, usage) => Object.fromEntries(Object.entries(sum).map(([name, value]) =>
-    [name, (value as number) + usage[name as keyof Usage]])) as unknown as Usage)
+  const add = <T extends object>(one: T, other: T): T => Object.fromEntries(Object.entries(one).map(([name, value]) =>
+    [name, (value as number) + (other[name as keyof T] as number)])) as unknown as T
+  return usages.reduce(({ engine: one, ...sum }, { engine: other, ...usage }) =>
+    ({ ...add(sum, usage), engine: one && other && add(one, other) }))
 }
 
 /** One prompt of a request: its generation, and how far the logprobs of its streamed choices are. */

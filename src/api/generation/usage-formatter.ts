@@ -13,7 +13,17 @@ function ledgerObject (usage: Usage): AlignmentDetails {
     reward_tokens: usage.rewardTokens,
     reward_cached_tokens: usage.rewardCachedTokens,
     computed_prompt_tokens: usage.computedPromptTokens,
-    forward_passes: usage.forwardPasses
+    forward_passes: usage.forwardPasses,
+    ...(usage.engine
+      ? {
+          engine: {
+            calls: usage.engine.calls,
+            failed_calls: usage.engine.failedCalls,
+            prompt_tokens: usage.engine.promptTokens,
+            cached_tokens: usage.engine.cachedTokens
+          }
+        }
+      : {})
   }
 }
 

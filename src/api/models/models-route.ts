@@ -9,6 +9,7 @@ import { documented } from '../plugins/openapi.js'
 import { listOf, orNull } from '../alignment/alignment-types.js'
 import { listObject } from '../schemas/answer-schemas.js'
 import type { Services } from '../services.js'
+import { engineObject, engineOf } from './engine-object.js'
 
 const modelObject = Type.Object({
   id: Type.String(),
@@ -16,6 +17,7 @@ const modelObject = Type.Object({
   created: Type.Integer(),
   owned_by: Type.String(),
   max_model_len: Type.Integer(),
+  engine: Type.Optional(engineObject),
   parent: Type.Optional(Type.String({ description: 'of a profile: the model it is of' })),
   description: Type.Optional(Type.String()),
   alignment: Type.Optional(anyObject()),
@@ -26,8 +28,15 @@ const modelList = listObject(modelObject)
 type Model = Static<typeof modelObject>
 
 export function models (app: FastifyInstance, services: Services): void {
-  const all = (): Model[] => services.inference.models.flatMap(({ id, created, contextLength }) => {
-    const model = { id, object: 'model', created, owned_by: 'fairlead', max_model_len: contextLength } as const
+  const all = (): Model[] => services.inference.models.flatMap(({ id, created, contextLength, engine }) => {
+    const model = {
+      id,
+      object: 'model',
+      created,
+      owned_by: 'fairlead',
+      max_model_len: contextLength,
+      ...(engine ? { engine: engineOf(engine) } : {})
+    } as const
     const profiles = services.profiles.of(id).map(({ name, description, alignment, overridable, isDefault }) => ({
       ...model, id: `${id}:${name}`, parent: id, description, alignment, overridable, default: isDefault
     }))

@@ -4,16 +4,19 @@
  */
 import type { FastifyInstance } from 'fastify'
 import { Type, type Static } from 'typebox'
+import { RequestError } from '../../errors.js'
+import type { RemoteStats, Stats } from '../../serving/calls.js'
 import type { ModelInfo } from '../../serving/protocol.js'
 import { packageVersion } from '../../package-root.js'
 import { documented } from '../plugins/openapi.js'
 import { listOf } from '../alignment/alignment-types.js'
+import { engineObject, engineOf } from '../models/engine-object.js'
 import type { Services } from '../services.js'
 
 /** A model and what its engine does. */
 interface Engine { readonly model: string, readonly engine: object }
 
-const runningModelObject = Type.Object({
+const localModelObject = Type.Object({
   id: Type.String(),
   system_fingerprint: Type.String(),
   format: Type.String({ description: 'weight format in use' }),
@@ -25,14 +28,21 @@ const runningModelObject = Type.Object({
   kernels: Type.String({ description: 'tells kernels apart that round differently' }),
   self_test: listOf(Type.String(), 'what the self-test found wrong on this processor, and what is done in its place')
 })
+const remoteModelObject = Type.Object({
+  id: Type.String(),
+  system_fingerprint: Type.String(),
+  engine: engineObject
+})
+type RunningModel = Static<typeof localModelObject> | Static<typeof remoteModelObject>
 const versionObject = Type.Object({
   version: Type.String(),
-  models: listOf(runningModelObject, 'none while they are loading')
+  models: listOf(Type.Union([localModelObject, remoteModelObject]), 'none while they are loading')
 })
 const statusObject = Type.Object({ status: Type.String() })
 
-function runningModel ({ id, fingerprint, operators }: ModelInfo): Static<typeof runningModelObject> {
-  const { format, threads, operators: names, sharesPrompts, onnxruntime, instructionSet, kernels, notes } = operators
+function runningModel ({ id, fingerprint, operators, engine }: ModelInfo): RunningModel {
+  if (engine) return { id, system_fingerprint: fingerprint, engine: engineOf(engine) }
+  const { format, threads, operators: names, sharesPrompts, onnxruntime, instructionSet, kernels, notes } = operators!
   return {
     id,
     system_fingerprint: fingerprint,
@@ -45,6 +55,19 @@ function runningModel ({ id, fingerprint, operators }: ModelInfo): Static<typeof
     kernels,
     self_test: notes
   }
+}
+
+/** Anybody may ask: where replicas are is for operators. */
+const withoutAddresses = (engine: object): object => 'replicas' in engine
+  ? { ...engine, replicas: (engine as Pick<RemoteStats, 'replicas'>).replicas.map(({ url: _, ...replica }) => replica) }
+  : engine
+
+/** @throws RequestError unavailable where a model has no replica that is well */
+function checkReplicas (engines: Stats['engines']): void {
+  const lost = engines.find(engine => 'replicas' in engine && engine.replicas.every(({ isWell }) => !isWell))
+  if (!lost) return
+  throw new RequestError('unavailable', `the inference engine of the model ${lost.model} does not answer`,
+    { retryAfterMs: 1000 })
 }
 
 export function health (app: FastifyInstance, services: Services): void {
@@ -66,8 +89,9 @@ export function health (app: FastifyInstance, services: Services): void {
     const { store } = services
     if (!store.wasReached && store.problem) throw store.problem
     const { engines, rewardModels } = await services.inference.stats()
+    checkReplicas(engines)
     const [{ model, engine }, ...more] =
-      engines.map(({ model, ...engine }) => ({ model, engine })) as [Engine, ...Engine[]]
+      engines.map(({ model, ...engine }) => ({ model, engine: withoutAddresses(engine) })) as [Engine, ...Engine[]]
     return {
       status: 'ready',
       // Requests that do not need it are answered without, here as at every replica.

@@ -9,8 +9,12 @@ export function metrics (app: FastifyInstance, services: Services): void {
     reply.type(metrics.contentType)
     if (!services.isReady) return await metrics.text(null)
     const { engines, rewardModels } = await services.inference.stats()
-    const figures = engines.map(engine =>
-      [engine.model, { ...engine, kvUsage: engine.kvTokens * engine.kvBytesPerToken / config.kvCacheBytes }] as const)
-    return await metrics.text({ engines: new Map(figures), rewardModels })
+    const figures = engines.flatMap(engine => 'replicas' in engine
+      ? []
+      : [[engine.model, {
+          ...engine, kvUsage: engine.kvTokens * engine.kvBytesPerToken / config.kvCacheBytes
+        }] as const])
+    const remotes = engines.flatMap(engine => 'replicas' in engine ? [engine] : [])
+    return await metrics.text({ engines: new Map(figures), remotes, rewardModels })
   })
 }

@@ -5,9 +5,10 @@ import { strategyFacts, type PolicyNeed } from './strategy-facts.js'
 import type { AlignmentRequest } from './strategy-schemas.js'
 
 export const capabilityNames: Readonly<Record<keyof PolicyCapabilities, string>> = {
-  distributions: 'next-token distributions',
+  alternatives: 'probabilities of next tokens',
+  distributions: 'whole next-token distributions',
   hiddenStates: 'hidden states',
-  constrainedContinuation: 'continuation of answers under a grammar'
+  constrainedContinuation: 'continuation of answers under a grammar or penalties'
 }
 
 /** A need in words. */
@@ -16,17 +17,18 @@ export const describeNeed = ({ capability, when }: Omit<PolicyNeed<never>, 'when
 
 /**
  * Checks what a strategy needs against what the policy can do.
- * @param hasGrammar whether answers are held to one
+ * @param isConstrained whether answers are held to a grammar, or tokens penalised for what an answer holds
  * @throws RequestError naming what is missing
  */
 export function checkNeeds (
-  alignment: AlignmentRequest | null, hasGrammar: boolean, capabilities: PolicyCapabilities
+  alignment: AlignmentRequest | null, isConstrained: boolean, capabilities: PolicyCapabilities
 ): void {
   if (!alignment) return
   const offered: Readonly<Record<keyof PolicyCapabilities, boolean>> = {
     ...capabilities,
+    alternatives: capabilities.alternatives > 0,
     hiddenStates: capabilities.hiddenStates.length > 0,
-    constrainedContinuation: !hasGrammar || capabilities.constrainedContinuation
+    constrainedContinuation: !isConstrained || capabilities.constrainedContinuation
   }
   const needs: ReadonlyArray<PolicyNeed<never>> = strategyFacts[alignment.strategy].needs
   const missing = needs.filter(({ capability, when }) =>

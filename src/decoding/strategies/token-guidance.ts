@@ -6,7 +6,8 @@
  * probabilities. Temperature and filters of the request shape π; guidance comes after them. Knows no source of values
  * (`token-values.ts`).
  */
-import type { RankedToken, SamplingDistribution } from '../../policies/sampling-distribution.js'
+import type { NextTokens } from '../../policies/policy.js'
+import type { RankedToken } from '../../policies/sampling-distribution.js'
 import type { SamplingParams } from '../../policies/sampling-params.js'
 import { splitBudget } from '../budget-split.js'
 import type { Candidate } from '../candidate.js'
@@ -28,7 +29,7 @@ const listed = 128
 
 /** The next tokens that are looked at, in the order of drawing. */
 function candidatesOf (
-  distribution: SamplingDistribution, { top_k: topK, top_p: topP }: Params['candidates']
+  distribution: NextTokens, { top_k: topK, top_p: topP }: Params['candidates']
 ): readonly RankedToken[] {
   if (topK > 0) return nucleus(distribution.ranked(topK), topP)
   if (topP >= 1) return distribution.all()
@@ -37,7 +38,7 @@ function candidatesOf (
 }
 
 /** What the policy gives to tokens that are not candidates. What is left by rounding alone is nothing. */
-function probabilityOutside (distribution: SamplingDistribution, candidates: readonly RankedToken[]): number {
+function probabilityOutside (distribution: NextTokens, candidates: readonly RankedToken[]): number {
   if (distribution.ranked(candidates.length + 1).length === candidates.length) return 0
   const outside = 1 - candidates.reduce((sum, { logProbability }) => sum + Math.exp(logProbability), 0)
   return outside > 1e-12 ? outside : 0
@@ -94,7 +95,7 @@ class GuidedAnswer {
   /** Frees what valuing took, however the answer ended. */
   close (): void { this.#values.close() }
 
-  #choose (distribution: SamplingDistribution, policy: readonly RankedToken[], values: readonly number[]): number {
+  #choose (distribution: NextTokens, policy: readonly RankedToken[], values: readonly number[]): number {
     const { strength, max_kl: maxKl, guidance_before_temperature: before } = this.#params
     const { temperature } = this.#sampling
     // (ln π + strength · g) / temperature is guidance of the tempered policy with strength / temperature.
@@ -111,7 +112,7 @@ class GuidedAnswer {
   }
 
   /** @param outside what the policy gives to other tokens that may be drawn */
-  #draw ({ ranked }: Guided, distribution: SamplingDistribution, outside: number): number {
+  #draw ({ ranked }: Guided, distribution: NextTokens, outside: number): number {
     const u = this.candidate.random.next()
     let mass = 0
     for (const { token, logProbability } of ranked) {

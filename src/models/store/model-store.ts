@@ -162,6 +162,15 @@ export async function resolveModel (nameOrPath: string, options: StoreOptions): 
 }
 
 /**
+ * Where a model's tokenizer and chat template are: as `resolveModel`, and of a folder only those files are needed.
+ * @throws RequestError as `resolveModel` does
+ */
+export async function resolveTexts (nameOrPath: string, options: StoreOptions): Promise<{ readonly path: string }> {
+  if (existsSync(nameOrPath)) return { path: nameOrPath }
+  return await resolveModel(nameOrPath, options)
+}
+
+/**
  * A model made into a variant: the file is the base's, name and SHA-256 are of its own.
  * @throws RequestError for an adapter that is not there
  */

@@ -1,8 +1,7 @@
-/** Answers as scorers take them: read by the policy, or by no model. */
+/** Answers as scorers take them, read by the policy. */
 import type { Sequence, States } from '../../engine/sequence.js'
 import type { Answer } from '../../rewards/scorer.js'
-
-type AnswerText = Pick<Answer, 'text' | 'tokens' | 'final'>
+import type { AnswerText } from '../unread-answer.js'
 
 /** The states after one token more, run on a fork. */
 async function statesAfter (sequence: Sequence, token: number): Promise<States> {
@@ -22,10 +21,3 @@ async function statesAfter (sequence: Sequence, token: number): Promise<States> 
 export const readAnswer = (
   answer: AnswerText, sequence: Sequence, states: States
 ): Answer => ({ ...answer, states, after: token => statesAfter(sequence, token) })
-
-const unread = (): never => { throw new Error('the answer was not read: the reward declared no layers') }
-
-/** An answer that no model reads: rules, readers of texts and remote scorers look at its text and tokens only. */
-export const unreadAnswer = (
-  answer: AnswerText
-): Answer => ({ ...answer, get states () { return unread() }, after: unread })

@@ -3,7 +3,9 @@ import type { Output, Sequence } from '../../engine/sequence.js'
 import type { ContextReading } from '../policy.js'
 import type { LocalPolicy } from './local-policy.js'
 
-function reading (policy: LocalPolicy, sequence: Sequence, output: Output): ContextReading {
+function reading (
+  policy: Pick<LocalPolicy, 'rewardTokens'>, sequence: Sequence, output: Output
+): ContextReading {
   let { distribution } = output
   return {
     has: token => token < distribution.logits.length,
@@ -22,7 +24,9 @@ function reading (policy: LocalPolicy, sequence: Sequence, output: Output): Cont
  * @param policy whose reward tokens it counts as
  * @param root the context, of whichever model
  */
-export async function openReadings (policy: LocalPolicy, root: Sequence, count: number): Promise<ContextReading[]> {
+export async function openReadings (
+  policy: Pick<LocalPolicy, 'rewardTokens'>, root: Sequence, count: number
+): Promise<ContextReading[]> {
   const tokens = root.tokens.length
   const output = await root.output()
   policy.rewardTokens += tokens

@@ -7,6 +7,7 @@ import type { LocalRequest } from './local-request.js'
 
 /** @param layers of the model */
 export const localCapabilities = (layers: number): PolicyCapabilities => ({
+  alternatives: Infinity,
   distributions: true,
   hiddenStates: Array.from({ length: layers + 1 }, (_, layer) => layer),
   constrainedContinuation: true

@@ -4,7 +4,7 @@
  */
 import { Type, type Static, type TObject } from 'typebox'
 import type { Distribution } from '../../engine/sequence.js'
-import { ChatReader } from '../chat-reader.js'
+import { ChatReader, policyReader } from '../chat-reader.js'
 import { membersSchema } from '../descriptor-parts.js'
 import type { RewardSource } from '../reward-kind.js'
 import { tokenLogprob, type TokenMeasure } from '../text-reader.js'
@@ -42,7 +42,7 @@ export function confidenceSource ({ measure, members }: ConfidenceDescriptor): R
     hashes: [],
     open (member, context) {
       const { mean } = members[member]!.normalization
-      const reader = new ChatReader(context.request.reader, context, measures[measure as keyof typeof measures])
+      const reader = new ChatReader(policyReader(context), context, measures[measure as keyof typeof measures])
       return {
         demands: [reader.demand],
         async score ({ messages }, answers) {
@@ -51,5 +51,5 @@ export function confidenceSource ({ measure, members }: ConfidenceDescriptor): R
         }
       }
     }
-  }))
+  }), { readsPolicy: true })
 }

@@ -7,7 +7,7 @@ import { Type, type Static, type TObject } from 'typebox'
 import { adaptationSchema, closed, fitSchema, membersSchema, metricsSchema, type Members } from '../descriptor-parts.js'
 import { RequestError } from '../../errors.js'
 import type { NextTokenScorer, OpenContext, RewardLedger, RewardSource } from '../reward-kind.js'
-import type { PolicyInfo } from '../readable-policy.js'
+import { unreadable, type PolicyInfo } from '../readable-policy.js'
 import { qHeadSchema, TokenForm, type QHead } from './q-head.js'
 import type { Answer, AnswerMember } from '../scorer.js'
 
@@ -87,6 +87,7 @@ export function headScorer (head: Head, member: AnswerMember, endToken: number, 
 function incompatibility (
   { weights, layer: pooled, nextToken, policy: fitted }: Head, policy: PolicyInfo
 ): string | null {
+  if (policy.isRemote) return unreadable('hidden states', policy)
   const width = weights.length
   const layer = Math.max(pooled, nextToken?.layer ?? 0)
   if (width !== policy.hiddenSize) {

@@ -6,7 +6,7 @@
  */
 import { Type, type Static, type TObject } from 'typebox'
 import { RequestError } from '../../errors.js'
-import { ChatReader, loadRewardModel, modelFields, withSystem } from '../chat-reader.js'
+import { ChatReader, loadRewardModel, modelFields, policyReader, withSystem } from '../chat-reader.js'
 import { closed, membersSchema } from '../descriptor-parts.js'
 import type { OpenContext, RewardSource } from '../reward-kind.js'
 import type { ModelRuntime } from '../../engine/model-runtime.js'
@@ -46,7 +46,7 @@ interface Side { readonly fields: SideFields, readonly model: ModelRuntime | nul
 function openLogRatio (
   { beta = 1, per }: LogRatioDescriptor, sides: readonly [Side, Side], context: OpenContext
 ): TextScorer {
-  const readers = sides.map(({ model }) => new ChatReader(model ?? context.request.reader, context))
+  const readers = sides.map(({ model }) => new ChatReader(model ?? policyReader(context), context))
   return {
     demands: readers.map(({ demand }) => demand),
     async score ({ messages }, answers) {
@@ -94,5 +94,5 @@ export function logRatioSource (descriptor: LogRatioDescriptor, folder: string):
       hashes: sides.flatMap(({ model }) => model ? [model.model.sha256] : []),
       open: (_member, context) => openLogRatio(descriptor, sides, context)
     }
-  })
+  }, { readsPolicy: toward.model === undefined || away.model === undefined })
 }

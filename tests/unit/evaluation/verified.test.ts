@@ -1,13 +1,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { analyseVerified, loadConstraints, withChecks, type VerifiedPrompt } from '../../../src/evaluation/verified.js'
-import type { ServedModel } from '../../../src/serving/served-models.js'
+import type { LocalModel } from '../../../src/serving/served-models.js'
 import type { OpenContext } from '../../../src/rewards/reward-kind.js'
 import type { Answer, Prompt } from '../../../src/rewards/scorer.js'
 import { oneAnswer } from '../../helpers/resolve-alone.js'
 
 const constraints = loadConstraints()
-const bare = { rewards: [] as unknown } as ServedModel
+const bare = { rewards: [] as unknown } as LocalModel
 
 /** Whether a text passes all checks of a constraint. */
 async function passes (constraint: (typeof constraints)[number], text: string): Promise<boolean> {

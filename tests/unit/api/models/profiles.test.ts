@@ -23,7 +23,7 @@ const operators = {
   notes: []
 } as const
 const models = (...ids: string[]): ModelInfo[] => ids.map(id => ({
-  id, contextLength: 8, vocabularySize: 8, fingerprint: 'fl', operators, created: 0, callForm: hermesForm
+  id, contextLength: 8, vocabularySize: 8, fingerprint: 'fl', operators, engine: null, created: 0, callForm: hermesForm
 }))
 
 /** What a request means by its model's name and its alignment. */

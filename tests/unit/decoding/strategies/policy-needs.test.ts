@@ -27,7 +27,9 @@ test('the own engine has what every strategy needs', () => {
 
 test('what is missing is named, where the parameters ask for it', () => {
   const guidance = { strategy: 'token_guidance' }
-  assert.match(missing(guidance, { distributions: false })!, /distributions/)
+  assert.match(missing(guidance, { alternatives: 0 })!, /probabilities of next tokens/)
+  assert.equal(missing(guidance, { distributions: false }), null)
+  assert.match(missing({ ...guidance, max_kl: 1 }, { distributions: false })!, /distributions/)
   assert.equal(missing(guidance, { hiddenStates: [] }), null)
   assert.match(missing({ strategy: 'segment_rejection' }, { distributions: false })!, /segment\.entropy/)
   assert.equal(missing({ strategy: 'segment_rejection', segment: { tokens: 4 } }, { distributions: false }), null)

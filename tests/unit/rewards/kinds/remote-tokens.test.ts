@@ -83,7 +83,8 @@ test('a conversation is sent as tokens of the server’s own template, closed or
 
 test('a template of the descriptor takes the place of the tokenizer’s', async t => {
   const server = await serve(t, ({ input }) => ({ data: (input as unknown[]).map(() => ({ data: [1] })) }))
-  await score(await open(server, { protocol: 'pooling', tokenizer: '.', template: '{{ messages[1].content }}' }), ['ab'])
+  const reward = await open(server, { protocol: 'pooling', tokenizer: '.', template: '{{ messages[1].content }}' })
+  await score(reward, ['ab'])
   assert.deepEqual(server.asked[0]!['input'], [texts.tokenizer.encode('ab')])
 })
 

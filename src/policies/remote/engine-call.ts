@@ -1,0 +1,75 @@
+/** What is asked of an engine elsewhere, and what it answers, whatever its protocol. Types only. */
+import type { SamplingParams } from '../sampling-params.js'
+
+/** How an engine is to hold a whole answer to a form; at most one is given. */
+export type Structure =
+  /** A JSON Schema, as JSON. */
+  | { readonly type: 'json', readonly schema: string }
+  /** A grammar in EBNF. */
+  | { readonly type: 'grammar', readonly text: string }
+
+/** One continuation of a prompt and what was drawn of its answer. */
+export interface EngineCall {
+  /** Prompt and answer so far; at least one. */
+  readonly tokens: readonly number[]
+  readonly maxTokens: number
+  /** Tokens before which no end token may be drawn. */
+  readonly minTokens: number
+  /** Temperature, filters, penalties and bias; stop rules and lengths are this call's own. */
+  readonly sampling: SamplingParams
+  /** 0 to 2^53 − 1; of this call alone. */
+  readonly seed: number
+  /** Texts at which the engine may stop: hints, which save tokens. */
+  readonly stops: readonly string[]
+  /** Tokens that end an answer; the engine's own do not. */
+  readonly endTokens: readonly number[]
+  /** Most probable tokens to report for each token drawn. */
+  readonly alternatives: number
+  readonly structure: Structure | null
+  /** Tokens that may come in one message: fewer messages cost less. */
+  readonly interval: number
+  /** Cached prompts are shared only among equal salts; '' is none. */
+  readonly salt: string
+}
+
+/** A token with its raw logprob, nats. */
+export interface RankedLogprob { readonly token: number, readonly logprob: number }
+
+/** A token that the engine drew. */
+export interface EngineToken extends RankedLogprob {
+  /** The most probable ones in any order, the one that was drawn perhaps among them. */
+  readonly top: readonly RankedLogprob[]
+}
+
+/** One message of an answer that streams. */
+export interface EngineChunk {
+  readonly tokens: readonly EngineToken[]
+  /** Why the answer ends, in the engine's words; null while it goes on. */
+  readonly finish: string | null
+  readonly usage: EngineUsage | null
+}
+
+/** What an engine says that a call took. */
+export interface EngineUsage {
+  readonly promptTokens: number
+  /** Of those, read from its cache; null where it does not say. */
+  readonly cachedTokens: number | null
+}
+
+/** How an engine is spoken to. */
+export interface EngineProtocol {
+  readonly name: string
+  /** Of the endpoint. */
+  readonly path: string
+  /** Stop texts that one call may have. */
+  readonly maxStops: number
+  /** Finish reasons of calls that ended well. */
+  readonly finished: readonly string[]
+  /** @param model as the engine calls it */
+  body (call: EngineCall, model: string): object
+  /**
+   * Reads one message, parsed; a new function for each call, since some engines repeat what they sent.
+   * @throws Error in words that follow "the engine", for a message that is none of the protocol
+   */
+  reader (): (message: unknown) => EngineChunk
+}

@@ -1,0 +1,236 @@
+/**
+ * Finds out what an engine can do, by effect: engines ignore what they do not know and say nothing. The first call also
+ * warms it up. Whatever has no effect is refused later, where a request asks for it.
+ */
+import { RequestError } from '../../errors.js'
+import { plainSampling, type SamplingParams } from '../sampling-params.js'
+import type { EngineCall, EngineProtocol, EngineToken, EngineUsage } from './engine-call.js'
+import { EngineFailure } from './engine-failure.js'
+import { isFields } from './fields.js'
+import { completions } from './protocols/completions.js'
+import { vllmGenerate } from './protocols/vllm-generate.js'
+import type { EngineField, EngineReport } from './remote-engine.js'
+import type { Replica } from './replica.js'
+
+/** The tokenizer that requests are read with here. */
+export interface ProbeTokenizer {
+  encode (text: string): number[]
+  decode (tokens: readonly number[]): string
+  readonly endTokens: readonly number[]
+}
+
+/** Tried in this order. */
+const protocols: readonly EngineProtocol[] = [vllmGenerate, completions]
+
+/** Both tokenizers must make the same of it: digits, spaces, several scripts. */
+const sample = 'The lighthouse, built in 1874, is 38.5 m tall.\n\n\tdef f(x):  return x == "naïve" # 日本語 🙂'
+
+/** Alternatives that are asked for, the most that the API has first. */
+const alternativeCounts = [20, 5, 1, 0]
+
+const greedy: SamplingParams = { ...plainSampling, temperature: 0, maxTokens: 1 }
+const drawing: SamplingParams = { ...greedy, temperature: 1 }
+
+/** Asks one replica. */
+class Prober {
+  readonly #replica: Replica
+  readonly #protocol: EngineProtocol
+  readonly #model: string
+  readonly #tokens: readonly number[]
+  usage: EngineUsage | null = null
+
+  constructor (replica: Replica, protocol: EngineProtocol, model: string, tokens: readonly number[]) {
+    this.#replica = replica
+    this.#protocol = protocol
+    this.#model = model
+    this.#tokens = tokens
+  }
+
+  /** @throws EngineFailure */
+  async draw (given: Partial<EngineCall>): Promise<EngineToken[]> {
+    const call: EngineCall = {
+      tokens: this.#tokens,
+      maxTokens: 1,
+      minTokens: 0,
+      sampling: greedy,
+      seed: 1,
+      stops: [],
+      endTokens: [],
+      alternatives: 0,
+      structure: null,
+      interval: 1,
+      salt: '',
+      ...given
+    }
+    const drawn: EngineToken[] = []
+    const stream = this.#replica.stream(this.#protocol, call, {
+      model: this.#model,
+      session: 'probe',
+      signal: new AbortController().signal,
+      onUsage: usage => { this.usage = usage }
+    })
+    for await (const token of stream) drawn.push(token)
+    return drawn
+  }
+
+  /** Ids alone; null where the engine refuses the call. */
+  async tokens (given: Partial<EngineCall>): Promise<number[] | null> {
+    try {
+      return (await this.draw(given)).map(({ token }) => token)
+    } catch (error) {
+      if (error instanceof EngineFailure && error.kind === 'refused') return null
+      throw error
+    }
+  }
+}
+
+const same = (a: readonly number[] | null, b: readonly number[] | null): boolean =>
+  a !== null && b !== null && a.join() === b.join()
+
+/** Protocol and alternatives of an engine: the first that it answers well by. */
+async function findProtocol (
+  replica: Replica, model: string, tokens: readonly number[]
+): Promise<{ protocol: EngineProtocol, alternatives: number, prober: Prober }> {
+  const reasons: string[] = []
+  for (const protocol of protocols) {
+    for (const alternatives of alternativeCounts) {
+      const prober = new Prober(replica, protocol, model, tokens)
+      try {
+        const [first] = await prober.draw({ alternatives })
+        return { protocol, alternatives: Math.min(alternatives, first!.top.length), prober }
+      } catch (error) {
+        if (!(error instanceof EngineFailure)) throw error
+        if (error.kind === 'busy') throw error.toRequestError()
+        if (alternatives === 0) reasons.push(`${protocol.path}: it ${error.message}`)
+      }
+    }
+  }
+  throw new RequestError('invalid_request', `policy: ${replica.url} answers by no protocol that gives token ids with ` +
+    `logprobs: ${reasons.join('; ')}`, { param: 'policy' })
+}
+
+/** The fields that have the effect they should have. */
+async function findFields (
+  prober: Prober, { decode }: ProbeTokenizer, alternatives: number, vocabulary: readonly number[]
+): Promise<EngineField[]> {
+  const fields: EngineField[] = alternatives > 0 ? ['top_logprobs'] : []
+  const add = (field: EngineField, works: boolean): void => { if (works) fields.push(field) }
+  const maxTokens = 6
+  const best = await prober.tokens({ maxTokens })
+  if (best === null) return fields
+  const [first] = best as [number]
+  const drawn = (seed: number): Promise<number[] | null> =>
+    prober.tokens({ maxTokens, seed, sampling: { ...drawing, logitBias: {} } })
+  const [one, again, other] = [await drawn(7), await drawn(7), await drawn(8)]
+  add('seed', same(one, again) && !same(one, other))
+  const filtered = (filter: Partial<SamplingParams>): Promise<number[] | null> =>
+    prober.tokens({ seed: 9, sampling: { ...drawing, temperature: 2, ...filter } })
+  add('top_k', same(await filtered({ topK: 1 }), [first]))
+  add('top_p', same(await filtered({ topP: 1e-6 }), [first]))
+  add('min_p', same(await filtered({ minP: 1 }), [first]))
+  const forced = vocabulary.find(token => token !== first)!
+  add('logit_bias', same(await prober.tokens({ sampling: { ...greedy, logitBias: { [forced]: 100 } } }), [forced]))
+  add('stop_token_ids', same(await prober.tokens({ maxTokens, endTokens: [first] }), [first]))
+  const later = await prober.tokens({ maxTokens, minTokens: 2, endTokens: [first] })
+  add('min_tokens', later !== null && later.length >= 2 && later[0] !== first)
+  add('stop', await stopsAtText(prober, best, decode))
+  const boolean = await prober.tokens({ maxTokens: 8, structure: { type: 'json', schema: '{"type":"boolean"}' } })
+  add('structured_outputs', boolean !== null && /^\s*(true|false)/.test(decode(boolean)))
+  return fields
+}
+
+/** Whether a call ends at a text that it would have gone on beyond. */
+async function stopsAtText (
+  prober: Prober, best: readonly number[], decode: ProbeTokenizer['decode']
+): Promise<boolean> {
+  const pieces = best.map(token => decode([token]))
+  const at = pieces.slice(0, -1).findIndex(piece => piece.trim() !== '' && !piece.includes('\uFFFD'))
+  if (at < 0) return false
+  const stopped = await prober.tokens({ maxTokens: best.length, stops: [pieces[at]!] })
+  return stopped !== null && stopped.length <= at + 1
+}
+
+/** The model that is asked for, among those that an engine has. */
+async function findModel (
+  replica: Replica, asked: string | null
+): Promise<{ model: string, contextLength: number | null }> {
+  const { status, json } = await replica.ask('/v1/models')
+  const list = isFields(json) && Array.isArray(json['data']) ? json['data'].filter(isFields) : []
+  if (status !== 200 || list.length === 0) {
+    throw new RequestError('invalid_request',
+      `policy: ${replica.url} must list its models at /v1/models (status ${status}): is it an inference engine?`,
+      { param: 'policy' })
+  }
+  const names = list.map(one => String(one['id']))
+  const found = asked === null ? (list.length === 1 ? list[0] : undefined) : list.find(one => one['id'] === asked)
+  if (!found) {
+    throw new RequestError('model_not_found', `policy: ${replica.url} has the models ${names.join(', ')}; ` +
+      (asked === null ? 'name one behind a #' : `got ${asked}`), { param: 'policy' })
+  }
+  const length = found['max_model_len']
+  return { model: String(found['id']), contextLength: Number.isSafeInteger(length) ? length as number : null }
+}
+
+/** What an engine calls itself. */
+async function findServer (replica: Replica): Promise<string> {
+  const { status, json } = await replica.ask('/version')
+  const version = status === 200 && isFields(json) ? json['version'] : null
+  return typeof version === 'string' ? `vLLM ${version.slice(0, 40)}` : 'unknown'
+}
+
+/**
+ * Compares tokenizers.
+ * @returns what could not be compared; null where both agree
+ * @throws RequestError where they differ
+ */
+async function compareTokenizers (replica: Replica, model: string, tokenizer: ProbeTokenizer): Promise<string | null> {
+  const { status, json } = await replica.ask('/tokenize', { model, prompt: sample, add_special_tokens: false })
+  const tokens = status === 200 && isFields(json) ? json['tokens'] : null
+  if (!Array.isArray(tokens)) return 'it has no /tokenize: whether its tokenizer is this one was not checked'
+  const own = tokenizer.encode(sample)
+  if (tokens.join() === own.join()) return null
+  const at = own.findIndex((token, index) => tokens[index] !== token)
+  throw new RequestError('invalid_request', 'policy-tokenizer must be the tokenizer of the engine’s model: token ' +
+    `${Math.max(0, at)} of a sample text is ${own[Math.max(0, at)]} here and ${String(tokens[Math.max(0, at)])} at ` +
+    `${replica.url}`, { param: 'policy-tokenizer' })
+}
+
+/**
+ * What an engine is and can do.
+ * @param model what it calls the model; null for the only one that it has
+ * @throws RequestError for an engine that does not fit; EngineFailure for one that does not answer
+ */
+export async function probe (
+  replica: Replica, model: string | null, tokenizer: ProbeTokenizer
+): Promise<{ readonly protocol: EngineProtocol, readonly report: EngineReport }> {
+  const { model: name, contextLength } = await findModel(replica, model)
+  if (contextLength === null) {
+    throw new RequestError('invalid_request',
+      `policy: ${replica.url} does not say its context length (max_model_len at /v1/models)`, { param: 'policy' })
+  }
+  const server = await findServer(replica)
+  const unchecked = await compareTokenizers(replica, name, tokenizer)
+  const tokens = tokenizer.encode(sample)
+  const { protocol, alternatives, prober } = await findProtocol(replica, name, tokens)
+  const fields = await findFields(prober, tokenizer, alternatives, tokens)
+  const countsCachedTokens = typeof prober.usage?.cachedTokens === 'number'
+  return {
+    protocol,
+    report: {
+      server,
+      urls: [replica.url],
+      protocol: protocol.name,
+      model: name,
+      contextLength,
+      alternatives,
+      fields,
+      countsCachedTokens,
+      notes: [
+        ...unchecked === null ? [] : [unchecked],
+        ...countsCachedTokens
+          ? []
+          : ['it does not say how many tokens its cache had (vLLM: --enable-prompt-tokens-details)']
+      ]
+    }
+  }
+}

@@ -1,0 +1,36 @@
+/** Sampling parameters by vLLM's names, which its endpoints share. Its order of filters is that of Fairlead. */
+import type { EngineCall } from '../engine-call.js'
+
+/**
+ * Only what differs from doing nothing is sent: what an engine does not know it may ignore. Its own end tokens are
+ * off, and the answer's end tokens are given as stop tokens: where an answer ends, the tokenizer here says.
+ */
+export function vllmSampling (
+  { sampling, seed, maxTokens, minTokens, stops, endTokens, structure, interval }: EngineCall
+): Record<string, unknown> {
+  const {
+    temperature, topP, topK, minP, frequencyPenalty, presencePenalty, repetitionPenalty, logitBias
+  } = sampling
+  return {
+    max_tokens: maxTokens,
+    temperature,
+    // Explicit, since a model's generation_config.json may bring other defaults.
+    top_p: topP,
+    top_k: topK,
+    min_p: minP,
+    frequency_penalty: frequencyPenalty,
+    presence_penalty: presencePenalty,
+    repetition_penalty: repetitionPenalty,
+    seed,
+    ignore_eos: true,
+    stop_token_ids: endTokens,
+    ...(interval > 1 ? { stream_interval: interval } : {}),
+    ...(minTokens > 0 ? { min_tokens: minTokens } : {}),
+    ...(stops.length > 0 ? { stop: stops } : {}),
+    ...(Object.keys(logitBias).length > 0 ? { logit_bias: logitBias } : {}),
+    ...(structure === null ? {} : { structured_outputs: structuredOutputs(structure) })
+  }
+}
+
+const structuredOutputs = (structure: NonNullable<EngineCall['structure']>): object =>
+  structure.type === 'json' ? { json: structure.schema } : { grammar: structure.text }

@@ -1,0 +1,54 @@
+/** An engine elsewhere as requests use it: its replicas, how it is spoken to, what it can do. */
+import type { EngineProtocol } from './engine-call.js'
+import type { Replica } from './replica.js'
+import { Replicas } from './replicas.js'
+
+/** Fields of requests that engines may not know; one that has no effect is refused by this name. */
+export const engineFields = ['seed', 'top_k', 'top_p', 'min_p', 'logit_bias', 'stop', 'stop_token_ids', 'min_tokens',
+  'top_logprobs', 'structured_outputs'] as const
+export type EngineField = typeof engineFields[number]
+
+/** What was found out of an engine when it was probed: what is told of it to operators. Plain data. */
+export interface EngineReport {
+  /** Name and version, as far as it says. */
+  readonly server: string
+  /** Base URLs of its replicas. */
+  readonly urls: readonly string[]
+  /** Name of the protocol that it is spoken to by. */
+  readonly protocol: string
+  /** What it calls the model. */
+  readonly model: string
+  /** Longest prompt and answer together, tokens. */
+  readonly contextLength: number
+  /** Most probable tokens that it reports per token, at most 20. */
+  readonly alternatives: number
+  /** Fields that have the effect they should have. */
+  readonly fields: readonly EngineField[]
+  /** Whether it says how many tokens of a prompt came from its cache. */
+  readonly countsCachedTokens: boolean
+  /** What it does otherwise than asked, or could not be found out. */
+  readonly notes: readonly string[]
+}
+
+export class RemoteEngine {
+  readonly replicas: Replicas
+  readonly protocol: EngineProtocol
+  readonly report: EngineReport
+
+  constructor (replicas: readonly Replica[], protocol: EngineProtocol, report: EngineReport) {
+    this.replicas = new Replicas(replicas)
+    this.protocol = protocol
+    this.report = report
+  }
+
+  has (field: EngineField): boolean { return this.report.fields.includes(field) }
+
+  /** The replicas that say that they are well now. */
+  async well (): Promise<readonly Replica[]> {
+    const { all } = this.replicas
+    const well = await Promise.all(all.map(replica => replica.check()))
+    return all.filter((_, index) => well[index])
+  }
+
+  async close (): Promise<void> { await this.replicas.close() }
+}

@@ -1,0 +1,43 @@
+/** A fake engine with the tiny model's tokenizer, whose policy writes short words, and servers in front of it. */
+import { after } from 'node:test'
+import { FakeEngine, type FakeEngineOptions } from './fake-engine.js'
+import { tinyModel } from './tiny-model.js'
+
+const { tokenizer } = tinyModel
+const opened: FakeEngine[] = []
+after(async () => { for (const engine of opened) await engine.close() })
+
+/** Tokens that answers are made of. */
+const letters = ['a', 'b', 'c', ' ', '\n', '.'].map(text => tokenizer.encode(text)[0]!)
+const endToken = tokenizer.endTokens[0]!
+
+/** A number in [0, 1) for some tokens. */
+function noise (tokens: readonly number[], salt: number): number {
+  let state = salt + 1
+  for (const token of tokens.slice(-6)) state = Math.imul(state ^ token, 2654435761) >>> 0
+  return (Math.imul(state ^ (state >>> 15), 2246822519) >>> 0) / 2 ** 32
+}
+
+/** Letters are likely, the end is now and then, all other tokens are improbable. */
+function logits (tokens: readonly number[]): number[] {
+  const row = new Array<number>(tokenizer.vocabularySize).fill(-12)
+  for (const letter of letters) row[letter] = 2 * noise(tokens, letter)
+  row[endToken] = -1
+  return row
+}
+
+export const elsewhere = {
+  logits,
+  endToken,
+  text: (token: number) => tokenizer.decode([token]),
+  tokenize: (text: string) => tokenizer.encode(text),
+  model: 'org/tiny',
+  maxModelLen: 256
+} satisfies FakeEngineOptions
+
+/** Closed when the tests have ended. */
+export async function tinyEngineElsewhere (options: Partial<FakeEngineOptions> = {}): Promise<FakeEngine> {
+  const engine = await FakeEngine.start({ ...elsewhere, ...options })
+  opened.push(engine)
+  return engine
+}
