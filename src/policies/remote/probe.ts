@@ -9,7 +9,7 @@ import { EngineFailure } from './engine-failure.js'
 import { isFields } from './fields.js'
 import { completions } from './protocols/completions.js'
 import { vllmGenerate } from './protocols/vllm-generate.js'
-import type { EngineField, EngineReport } from './remote-engine.js'
+import { engineFields, type EngineField, type EngineReport } from './remote-engine.js'
 import type { Replica } from './replica.js'
 
 /** The tokenizer that requests are read with here. */
@@ -224,6 +224,7 @@ export async function probe (
       contextLength,
       alternatives,
       fields,
+      ignored: engineFields.filter(field => !fields.includes(field)),
       countsCachedTokens,
       notes: [
         ...unchecked === null ? [] : [unchecked],
