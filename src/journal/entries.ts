@@ -106,10 +106,11 @@ export type GuidedChoice = readonly [piece: string, lnPolicy: number, value: num
  * - `share`: of the strength that `max_kl` left, 0 to 1.
  * - `rest`: probability that the policy gives to the tokens that are not in `choices`.
  * - `choices`: the alternatives asked for, most probable under guidance first; empty where none were asked for.
+ * - `reward`: of the answer up to it, where a reward steers; null for a token that was not looked at.
  */
 export type GuidedToken = readonly [
   index: number, at: number, piece: string, taken: number, kl: number | null, share: number, rest: number,
-  choices: readonly GuidedChoice[]
+  choices: readonly GuidedChoice[], reward?: number | null
 ]
 
 /** A guided token. Its text comes with `grow`, which may be later. */

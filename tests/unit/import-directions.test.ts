@@ -34,20 +34,21 @@ const below = {
   engine: ['runtime', 'models'],
   rewards: ['answers', 'statistics', 'runtime', 'models', 'engine'],
   fitting: ['statistics', 'engine', 'rewards'],
+  journal: [],
   policies: [],
   'policies/local': ['engine', 'policies'],
-  decoding: ['answers', 'policies'],
+  decoding: ['answers', 'journal', 'policies'],
   feedback: ['rewards', 'fitting'],
   grammar: ['models'],
   serving: [
     'config', 'settings', 'runtime', 'models', 'engine', 'rewards', 'fitting', 'policies', 'policies/local', 'decoding',
-    'grammar'
+    'grammar', 'journal'
   ],
   api: [
     'settings', 'config-file', 'metrics', 'feedback', 'serving', 'decoding', 'policies', 'rewards', 'fitting',
-    'grammar', 'models'
+    'grammar', 'models', 'journal'
   ],
-  library: ['config', 'settings', 'serving', 'api', 'decoding', 'policies', 'rewards', 'models'],
+  library: ['config', 'journal', 'settings', 'serving', 'api', 'decoding', 'policies', 'rewards', 'models'],
   'openai-client': ['api'],
   server: ['settings', 'serving', 'api'],
   reporting: ['runtime'],
@@ -57,7 +58,7 @@ const below = {
   ],
   cli: [
     'config', 'settings', 'server', 'api', 'feedback', 'evaluation', 'reporting', 'serving', 'decoding', 'policies',
-    'rewards', 'fitting', 'engine', 'models', 'grammar', 'runtime'
+    'rewards', 'fitting', 'engine', 'models', 'grammar', 'runtime', 'journal'
   ]
 } as const satisfies Record<string, readonly string[]>
 
