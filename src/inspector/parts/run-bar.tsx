@@ -1,0 +1,42 @@
+/** What can be done with a run: copied as a program, saved. */
+import { useState } from 'preact/hooks'
+import { chatBody } from '../logic/request.js'
+import { languages, snippet } from '../logic/snippets.js'
+import { linesOf } from '../logic/journal-file.js'
+import { keyStored } from '../state/key.js'
+import { apiUrl } from '../server/http.js'
+import { saveFile } from './save.js'
+import type { Session } from '../state/session.js'
+import { CopyButton } from './copy.js'
+import { draftOf } from '../logic/request.js'
+
+export function RunBar ({ session }: { readonly session: Session }) {
+  const [language, setLanguage] = useState<(typeof languages)[number][0] | null>(null)
+  const { head } = session.run
+  if (!head || session.isLive) return null
+  const body = chatBody(draftOf(head.request), head.model)
+  const code = language === null ? '' : snippet(language, body, apiUrl('/').replace(/\/$/, ''), keyStored() !== null)
+  return (
+    <section class='card' aria-label='Use this run'>
+      <div class='bar-row'>
+        <span>Copy as</span>
+        <div class='segments' role='group' aria-label='Copy as'>
+          {languages.map(([one, name]) => (
+            <button key={one} type='button' aria-pressed={language === one}
+              onClick={() => { setLanguage(language === one ? null : one) }}>{name}</button>
+          ))}
+        </div>
+        <span class='grow' />
+        <button type='button' onClick={() => { saveFile(`${head.id}.fairlead.jsonl`, linesOf(session.entries)) }}>
+          Save journal
+        </button>
+      </div>
+      {language !== null && (
+        <div class='code'>
+          <pre tabIndex={0} role='region' aria-label='Code'>{code}</pre>
+          <CopyButton text={code} label='Copy the code'>Copy</CopyButton>
+        </div>
+      )}
+    </section>
+  )
+}

@@ -1,0 +1,117 @@
+/** Run: what did it do? A request, its candidates while they grow, what it took, one candidate by token. */
+import { useComputed } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
+import { AskForm } from '../parts/ask-form.js'
+import { CandidateDetail } from '../parts/candidate-detail.js'
+import { Candidates } from '../parts/candidates.js'
+import { Cost } from '../parts/cost.js'
+import { Failure } from '../parts/failure.js'
+import type { KeyList } from '../parts/keys-help.js'
+import { RunBar } from '../parts/run-bar.js'
+import { RunState } from '../parts/run-state.js'
+import { firstToSee } from '../logic/lineages.js'
+import { isReady } from '../server/connection.js'
+import { commandKey, onKeys } from '../state/keyboard.js'
+import { branch, change, draft, refusal, session, startRun } from '../state/run.js'
+
+export const runKeys: readonly KeyList[] = [
+  {
+    where: 'Everywhere',
+    keys: [['g r · g c · g t · g w · g h', 'go to Run, Compare, Teach, Rewards, Runs'], ['?', 'this list'],
+      ['Ctrl/⌘ Enter', 'run'], ['Esc', 'stop, or close what is open']]
+  },
+  {
+    where: 'Candidates',
+    keys: [['↑ ↓', 'previous, next'], ['→ ←', 'first child, parent'], ['Home End', 'first, last'],
+      ['Enter', 'its tokens'], ['c', 'the chosen one'], ['p', 'hide or show dropped ones']]
+  },
+  { where: 'Tokens', keys: [['← →', 'previous, next token'], ['Enter', 'what was there to choose from']] },
+  { where: 'Replay', keys: [['Space', 'play, pause'], [', .', 'one step back, on'], ['Home End', 'beginning, end']] }
+]
+
+/** Messages of the server about fields, by the field's name. */
+function fieldErrors (): ReadonlyMap<string, string> {
+  const failure = session.failure.value
+  if (!failure?.param) return new Map()
+  const name = failure.param.replace(/^alignment\./, '').split(/[.[]/)[0]!
+  return new Map([[name, failure.message]])
+}
+
+/** The focus goes where the error is. */
+function focusError (): void {
+  document.querySelector<HTMLElement>('.ask [aria-invalid="true"]')?.focus()
+}
+
+function Ask () {
+  const errors = useComputed(fieldErrors).value
+  useEffect(() => { if (errors.size > 0) focusError() }, [errors])
+  const isLive = session.isLive
+  return (
+    <form class='ask card' aria-label='Ask' onSubmit={event => {
+      event.preventDefault()
+      startRun().catch(reportError)
+    }}>
+      <AskForm draft={draft.value} errors={errors} onChange={change} />
+      {draft.value.beginning !== '' && branch.value &&
+        <p class='note'>Branched from {branch.value.of}, candidate {branch.value.candidate}, at token {branch.value.token}.</p>}
+      <div class='actions sticky'>
+        {isLive
+          ? <button type='button' class='danger' onClick={() => { session.stop() }}>Stop <kbd>Esc</kbd></button>
+          : <button type='submit' class='primary' disabled={refusal.value !== null}>Run <kbd>{commandKey} ↵</kbd></button>}
+        {!isLive && refusal.value !== null && <span class='small'>{refusal.value}</span>}
+      </div>
+    </form>
+  )
+}
+
+/** Opens the form with an answer's beginning: the run goes on from there. */
+function continueFrom (before: string, candidate: number, token: number): void {
+  branch.value = { of: session.run.head!.id, candidate, token }
+  change({ beginning: draft.value.beginning + before })
+  startRun().catch(reportError)
+}
+
+function Detail () {
+  session.version.value
+  const { run } = session
+  const index = session.selected.value ?? firstToSee(run)
+  const lineage = index === null ? undefined : run.candidates.get(index)
+  if (!lineage) return null
+  return (
+    <aside class='card' aria-label='Candidate' id='detail' tabIndex={-1}>
+      <CandidateDetail key={lineage.index} run={run} lineage={lineage}
+        {...(isReady.value && !session.isLive
+          ? { onContinue: (before: string, at: number) => { continueFrom(before, lineage.index, at) } }
+          : {})} />
+    </aside>
+  )
+}
+
+export function RunView () {
+  useEffect(() => onKeys(key => {
+    if (key === 'Enter+ctrl') startRun().catch(reportError)
+    else if (key === 'Escape' && session.isLive) session.stop()
+    else return false
+    return true
+  }), [])
+  const hasRun = session.hasRun.value
+  const failure = session.failure.value
+  session.version.value
+  return (
+    <div class='run'>
+      <Ask />
+      <div class='middle'>
+        {failure && <Failure failure={failure} />}
+        <RunState session={session} />
+        {hasRun && (
+          <>
+            <Candidates session={session} />
+            <Cost run={session.run} />
+            <RunBar session={session} />
+          </>
+        )}
+      </div>
+      {hasRun && <Detail />}
+    </div>
+  )
+}
