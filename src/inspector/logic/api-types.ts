@@ -54,3 +54,6 @@ export interface Model {
   readonly description?: string
   readonly max_model_len: number
 }
+
+/** What of `usage` is read. */
+export interface Usage { readonly alignment_details: { readonly generated_tokens: number } }

@@ -7,7 +7,7 @@ import { fateOf, fateText, glyphs, tokensOf, type Token } from '../logic/lineage
 import type { Message } from '../logic/request.js'
 import { figuresOf, readingOf, tintNames, tintScale, tintSources, tintsOf, type Reading, type Tint } from '../logic/tints.js'
 import { ApiFailure, call } from '../server/http.js'
-import { isReady } from '../server/connection.js'
+import { isReady } from '../server/link.js'
 import { Answer } from './answer.js'
 import { Failure } from './failure.js'
 import { TokenText } from './token-text.js'

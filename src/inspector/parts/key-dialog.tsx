@@ -1,7 +1,8 @@
 /** Asks for the API key of a server that wants one. */
 import { signal } from '@preact/signals'
 import { useState } from 'preact/hooks'
-import { checkNow, link } from '../server/connection.js'
+import { checkNow } from '../server/connection.js'
+import { link } from '../server/link.js'
 import { keyStored, storeKey } from '../state/key.js'
 import { Dialog } from './dialog.js'
 

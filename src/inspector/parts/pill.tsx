@@ -1,6 +1,7 @@
 /** How things stand with the server, in words and a glyph. */
 import { useEffect, useState } from 'preact/hooks'
-import { checkNow, link } from '../server/connection.js'
+import { checkNow } from '../server/connection.js'
+import { link } from '../server/link.js'
 import { asksForKey } from './key-dialog.js'
 
 function Lost ({ until }: { readonly until: number }) {

@@ -1,17 +1,18 @@
 /** What can be done with a run: copied as a program, saved. */
 import { useState } from 'preact/hooks'
-import { chatBody } from '../logic/request.js'
+import { chatBody, draftOf } from '../logic/request.js'
 import { languages, snippet } from '../logic/snippets.js'
-import { linesOf } from '../logic/journal-file.js'
 import { keyStored } from '../state/key.js'
 import { apiUrl } from '../server/http.js'
-import { saveFile } from './save.js'
+import { compareWith } from '../state/compare.js'
+import { go } from '../state/router.js'
 import type { Session } from '../state/session.js'
 import { CopyButton } from './copy.js'
-import { draftOf } from '../logic/request.js'
+import { SaveDialog } from './save-dialog.js'
 
 export function RunBar ({ session }: { readonly session: Session }) {
   const [language, setLanguage] = useState<(typeof languages)[number][0] | null>(null)
+  const [isSaving, setSaving] = useState(false)
   const { head } = session.run
   if (!head || session.isLive) return null
   const body = chatBody(draftOf(head.request), head.model)
@@ -27,10 +28,13 @@ export function RunBar ({ session }: { readonly session: Session }) {
           ))}
         </div>
         <span class='grow' />
-        <button type='button' onClick={() => { saveFile(`${head.id}.fairlead.jsonl`, linesOf(session.entries)) }}>
-          Save journal
-        </button>
+        <button type='button' onClick={() => {
+          compareWith(draftOf(head.request))
+          go('compare')
+        }}>Compare with plain</button>
+        <button type='button' onClick={() => { setSaving(true) }}>Save…</button>
       </div>
+      {isSaving && <SaveDialog session={session} onClose={() => { setSaving(false) }} />}
       {language !== null && (
         <div class='code'>
           <pre tabIndex={0} role='region' aria-label='Code'>{code}</pre>

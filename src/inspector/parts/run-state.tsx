@@ -4,7 +4,7 @@ import { count, plural, seconds, signed } from '../logic/formats.js'
 import { chosenOf, inOrder, tokensDrawn } from '../logic/lineages.js'
 import { draft } from '../state/run.js'
 import type { Session } from '../state/session.js'
-import { link } from '../server/connection.js'
+import { link } from '../server/link.js'
 import { OpenFile } from './open-file.js'
 import { say } from '../state/status.js'
 

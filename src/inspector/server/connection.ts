@@ -1,20 +1,12 @@
 /** Whether the server is there and ready, and what it serves: asked every few seconds, more often until it is. */
-import { computed, signal } from '@preact/signals'
+import { signal } from '@preact/signals'
 import type { Model, RewardListItem } from '../logic/api-types.js'
 import { ApiFailure, call } from './http.js'
-
-/** How things stand with the server. */
-export type Link =
-  | { readonly state: 'connecting' | 'loading' | 'draining' | 'file' }
-  | { readonly state: 'ready', readonly running: number, readonly waiting: number }
-  | { readonly state: 'key', readonly refused: boolean }
-  /** `until`: when it is tried again, ms since the epoch. */
-  | { readonly state: 'lost', readonly until: number }
+import { isReady, link, type Link } from './link.js'
 
 interface Engine { readonly runningRequests?: number, readonly waitingRequests?: number }
 interface Ready { readonly engine: Engine, readonly more_models?: ReadonlyArray<{ readonly engine: Engine }> }
 
-export const link = signal<Link>({ state: 'connecting' })
 export const models = signal<readonly Model[]>([])
 export const rewards = signal<readonly RewardListItem[]>([])
 /** `/openapi.json`: what forms are made of. */
@@ -23,7 +15,6 @@ export const openapi = signal<unknown>(null)
 export const version = signal<{ version: string, models: ReadonlyArray<{ id: string, system_fingerprint: string }> }>({
   version: '', models: []
 })
-export const isReady = computed(() => link.value.state === 'ready')
 
 const readyEveryMs = 15_000
 const loadingEveryMs = 2000
@@ -47,7 +38,7 @@ async function loadOnce (): Promise<void> {
 
 /** The state that a failed call shows. */
 function linkOf (failure: ApiFailure): Link {
-  if (failure.code === 'invalid_api_key') return { state: 'key', refused: false }
+  if (failure.code === 'invalid_api_key') return { state: 'key' }
   if (failure.status === 503) return { state: /shutting down/.test(failure.message) ? 'draining' : 'loading' }
   const seconds = Math.min(8, 2 ** failures++)
   return { state: 'lost', until: Date.now() + seconds * 1000 }

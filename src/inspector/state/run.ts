@@ -2,7 +2,8 @@
 import { computed, effect, signal } from '@preact/signals'
 import { samplingFields, strategyForms } from '../logic/form.js'
 import { chatBody, draftOf, firstDraft, type Draft } from '../logic/request.js'
-import { isReady, openapi } from '../server/connection.js'
+import { openapi } from '../server/connection.js'
+import { isReady } from '../server/link.js'
 import { chosenModel, modelRewards } from './model.js'
 import { Session } from './session.js'
 

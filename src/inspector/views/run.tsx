@@ -2,15 +2,15 @@
 import { useComputed } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { AskForm } from '../parts/ask-form.js'
-import { CandidateDetail } from '../parts/candidate-detail.js'
 import { Candidates } from '../parts/candidates.js'
 import { Cost } from '../parts/cost.js'
 import { Failure } from '../parts/failure.js'
 import type { KeyList } from '../parts/keys-help.js'
 import { RunBar } from '../parts/run-bar.js'
+import { RunDetail } from '../parts/run-detail.js'
 import { RunState } from '../parts/run-state.js'
-import { firstToSee } from '../logic/lineages.js'
-import { isReady } from '../server/connection.js'
+import { Scrubber } from '../parts/scrubber.js'
+import { isReady } from '../server/link.js'
 import { commandKey, onKeys } from '../state/keyboard.js'
 import { branch, change, draft, refusal, session, startRun } from '../state/run.js'
 
@@ -71,22 +71,6 @@ function continueFrom (before: string, candidate: number, token: number): void {
   startRun().catch(reportError)
 }
 
-function Detail () {
-  session.version.value
-  const { run } = session
-  const index = session.selected.value ?? firstToSee(run)
-  const lineage = index === null ? undefined : run.candidates.get(index)
-  if (!lineage) return null
-  return (
-    <aside class='card' aria-label='Candidate' id='detail' tabIndex={-1}>
-      <CandidateDetail key={lineage.index} run={run} lineage={lineage}
-        {...(isReady.value && !session.isLive
-          ? { onContinue: (before: string, at: number) => { continueFrom(before, lineage.index, at) } }
-          : {})} />
-    </aside>
-  )
-}
-
 export function RunView () {
   useEffect(() => onKeys(key => {
     if (key === 'Enter+ctrl') startRun().catch(reportError)
@@ -106,12 +90,13 @@ export function RunView () {
         {hasRun && (
           <>
             <Candidates session={session} />
+            {!session.isLive && <Scrubber session={session} />}
             <Cost run={session.run} />
             <RunBar session={session} />
           </>
         )}
       </div>
-      {hasRun && <Detail />}
+      {hasRun && <RunDetail session={session} {...(isReady.value && !session.isLive ? { onContinue: continueFrom } : {})} />}
     </div>
   )
 }

@@ -1,6 +1,8 @@
 /** The views, as the navigation lists them. */
 import type { ComponentType } from 'preact'
 import type { KeyList } from '../parts/keys-help.js'
+import { CompareView, compareKeys } from './compare.js'
+import { RewardsView } from './rewards.js'
 import { RunView, runKeys } from './run.js'
 import { TeachView, teachKeys } from './teach/teach.js'
 
@@ -13,5 +15,7 @@ export interface View {
 
 export const views: readonly [View, ...View[]] = [
   { name: 'run', title: 'Run', View: RunView, keys: runKeys },
-  { name: 'teach', title: 'Teach', View: TeachView, keys: teachKeys }
+  { name: 'compare', title: 'Compare', View: CompareView, keys: compareKeys },
+  { name: 'teach', title: 'Teach', View: TeachView, keys: teachKeys },
+  { name: 'rewards', title: 'Rewards', View: RewardsView, keys: [] }
 ]
