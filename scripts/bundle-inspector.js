@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto'
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { join } from 'node:path'
+import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
 
@@ -13,26 +13,27 @@ const root = join(import.meta.dirname, '..')
 const source = join(root, 'src/inspector')
 const target = join(root, 'dist/src/inspector/page')
 
-/** @returns {Promise<string>} the one output of an entry point, minified */
-async function bundled (entry, format) {
+/** @returns the files that come of an entry point, minified: what the page begins with is the first */
+async function bundled (entry, options) {
   const { outputFiles } = await build({
     entryPoints: [join(source, entry)],
+    outdir: target,
     bundle: true,
     minify: true,
     write: false,
-    format,
     target: 'es2022',
     jsx: 'automatic',
     jsxImportSource: 'preact',
     tsconfigRaw: {},
     legalComments: 'none',
     charset: 'utf8',
-    logLevel: 'warning'
+    logLevel: 'warning',
+    ...options
   })
-  return outputFiles[0].text.trim()
+  return outputFiles.map(({ path, text }) => ({ name: basename(path), text }))
 }
 
-const sha256 = (text, encoding) => createHash('sha256').update(text).digest(encoding)
+const sha256 = text => createHash('sha256').update(text).digest('base64')
 const read = path => readFileSync(join(root, path), 'utf8')
 
 function write (name, text) {
@@ -44,23 +45,28 @@ function write (name, text) {
 const filled = (template, texts) =>
   Object.entries(texts).reduce((text, [mark, given]) => text.split(mark).join(given), template)
 
-const [script, style, viewer] =
-  await Promise.all([bundled('main.tsx', 'esm'), bundled('app.css', 'esm'), bundled('viewer.tsx', 'iife')])
-const names = [`app-${sha256(script, 'hex').slice(0, 10)}.js`, `app-${sha256(style, 'hex').slice(0, 10)}.css`]
+const hashed = { entryNames: 'app-[hash]', chunkNames: 'part-[hash]' }
+const [[script, ...parts], [style], [viewer]] = await Promise.all([
+  bundled('main.tsx', { ...hashed, format: 'esm', splitting: true }),
+  bundled('app.css', hashed),
+  bundled('viewer.tsx', { format: 'iife' })
+])
 // In a page's script nothing may end it.
-const inlined = viewer.replaceAll('</script', '<\\/script')
+const inlined = viewer.text.trim().replaceAll('</script', '<\\/script')
+const inlinedStyle = style.text.trim()
 
 rmSync(target, { recursive: true, force: true })
 mkdirSync(target, { recursive: true })
-write(names[0], script)
-write(names[1], style)
-write('index.html', filled(read('src/inspector/index.html'), { '"app.js"': `"${names[0]}"`, '"app.css"': `"${names[1]}"` }))
+for (const { name, text } of [script, style, ...parts]) write(name, text)
+write('index.html', filled(read('src/inspector/index.html'), {
+  '"app.js"': `"${script.name}"`, '"app.css"': `"${style.name}"`
+}))
 write('icon.svg', read('src/inspector/icon.svg'))
 write('viewer.html', filled(read('src/inspector/viewer.html'), {
-  'SCRIPT-HASH': `sha256-${sha256(inlined, 'base64')}`,
-  'STYLE-HASH': `sha256-${sha256(style, 'base64')}`,
+  'SCRIPT-HASH': `sha256-${sha256(inlined)}`,
+  'STYLE-HASH': `sha256-${sha256(inlinedStyle)}`,
   '>SCRIPT<': `>${inlined}<`,
-  '>STYLE<': `>${style}<`
+  '>STYLE<': `>${inlinedStyle}<`
 }))
 write('prompts.json', JSON.stringify(Object.fromEntries(['instructions', 'reviews'].map(name =>
   [name, JSON.parse(read(`models/evaluation/prompts/${name}.json`))]))))

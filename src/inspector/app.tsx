@@ -11,7 +11,7 @@ import { theme, themes } from './state/preferences.js'
 import { hrefOf, route } from './state/router.js'
 import { chosenModel } from './state/model.js'
 import { status } from './state/status.js'
-import { views } from './views/views.js'
+import { keyLists, views } from './views/views.js'
 
 // A server that wants a key is asked about once by itself; later by the pill.
 let asked = false
@@ -34,8 +34,10 @@ function Navigation () {
 function ModelChoice () {
   if (models.value.length === 0) return null
   return (
-    <select aria-label='Model' value={chosenModel.value}
-      onChange={event => { chosenModel.value = event.currentTarget.value }}>
+    <select
+      aria-label='Model' value={chosenModel.value}
+      onChange={event => { chosenModel.value = event.currentTarget.value }}
+    >
       {models.value.map(({ id }) => <option key={id} value={id}>{id}</option>)}
     </select>
   )
@@ -46,8 +48,10 @@ const themeGlyphs = { system: '◐', light: '☀', dark: '☾' } as const
 function ThemeButton () {
   const next = themes[(themes.indexOf(theme.value) + 1) % themes.length]!
   return (
-    <button type='button' class='quiet' aria-label={`Colours: ${theme.value}. Change to ${next}`}
-      title={`Colours: ${theme.value}`} onClick={() => { theme.value = next }}>
+    <button
+      type='button' class='quiet' aria-label={`Colours: ${theme.value}. Change to ${next}`}
+      title={`Colours: ${theme.value}`} onClick={() => { theme.value = next }}
+    >
       {themeGlyphs[theme.value]}
     </button>
   )
@@ -57,10 +61,13 @@ export function App () {
   const view = views.find(({ name }) => name === route.value.view) ?? views[0]!
   return (
     <>
-      <a class='skip' href='#main' onClick={event => {
-        event.preventDefault()
-        document.querySelector<HTMLElement>('#main')!.focus()
-      }}>Skip to the content</a>
+      <a
+        class='skip' href='#main' onClick={event => {
+          event.preventDefault()
+          document.querySelector<HTMLElement>('#main')!.focus()
+        }}
+      >Skip to the content
+      </a>
       <header>
         <span class='brand'>
           <svg viewBox='0 0 24 24' aria-hidden='true'>
@@ -74,8 +81,11 @@ export function App () {
           <Pill />
           <ModelChoice />
           <ThemeButton />
-          <button type='button' class='quiet' aria-label='Keys' title='Keys (?)'
-            onClick={() => { showsKeys.value = true }}>?</button>
+          <button
+            type='button' class='quiet' aria-label='Keys' title='Keys (?)'
+            onClick={() => { showsKeys.value = true }}
+          >?
+          </button>
         </div>
       </header>
       <main id='main' tabIndex={-1}>
@@ -85,7 +95,7 @@ export function App () {
       </main>
       <footer><div role='status' aria-live='polite'>{status.value}</div></footer>
       {asksForKey.value && <KeyDialog />}
-      {showsKeys.value && <KeysHelp lists={views.flatMap(({ keys }) => keys)} />}
+      {showsKeys.value && <KeysHelp lists={keyLists} />}
     </>
   )
 }

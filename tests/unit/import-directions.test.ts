@@ -50,6 +50,7 @@ const below = {
   ],
   library: ['config', 'journal', 'settings', 'serving', 'api', 'decoding', 'policies', 'rewards', 'models'],
   'openai-client': ['api'],
+  inspector: ['journal'],
   server: ['settings', 'serving', 'api'],
   reporting: ['runtime'],
   evaluation: [
@@ -86,7 +87,7 @@ const homes: ReadonlyArray<readonly [RegExp, ...string[]]> = [
   [/^fastify$|^@fastify\//, 'api/'], [/^cli-table3$/, 'cli/'], [/^@mlc-ai\//, 'grammar/'],
   [/^echarts/, 'reporting/plot.ts'], [/^@photostructure\/sqlite$/, 'feedback/'], [/^prom-client$/, 'metrics/'],
   [/^yaml$/, 'config-file.ts'], [/^ajv/, 'checker.ts', 'rewards/kinds/rules/json-schema-rule.ts'],
-  [/^re2js$/, 'pattern.ts'], [/^eld/, 'rewards/kinds/rules/language.ts']
+  [/^@?preact/, 'inspector/'], [/^re2js$/, 'pattern.ts'], [/^eld/, 'rewards/kinds/rules/language.ts']
 ]
 
 /** Imports and exports of modules, the names perhaps on several lines: whether of types only, and from where. */
@@ -113,7 +114,8 @@ function violationsBeside (file: string, text: string): string[] {
 function violations (file: string, text: string): string[] {
   const from = placeOf(file)
   const found: string[] = []
-  if (text.includes('process.env') && file !== 'config.ts') found.push(`${file} reads process.env`)
+  // Pages have no environment: theirs is in programs that they show.
+  if (text.includes('process.env') && file !== 'config.ts' && from !== 'inspector') found.push(`${file} reads process.env`)
   for (const [, isType, specifier] of text.matchAll(statements)) {
     if (specifier!.startsWith('node:')) continue
     if (!specifier!.startsWith('.')) {
@@ -136,7 +138,7 @@ function violations (file: string, text: string): string[] {
 /** The files of a folder by their paths in it. */
 function filesIn (folder: string): ReadonlyArray<readonly [file: string, text: string]> {
   const home = join(packageRoot, folder)
-  return readdirSync(home, { recursive: true, encoding: 'utf8' }).filter(file => /(?<!\.d)\.ts$/.test(file) &&
+  return readdirSync(home, { recursive: true, encoding: 'utf8' }).filter(file => /(?<!\.d)\.tsx?$/.test(file) &&
     !file.includes('node_modules')).map(file => [file.replaceAll('\\', '/'), readFileSync(join(home, file), 'utf8')])
 }
 const sources = new Map(filesIn('src'))

@@ -54,7 +54,7 @@ export async function installInspector (app: FastifyInstance, config: Config): P
       preCompressed: true,
       cacheControl: false,
       setHeaders (reply, path) {
-        reply.setHeader('cache-control', /-[\da-f]{10}\.(js|css)(\.gz)?$/.test(path)
+        reply.setHeader('cache-control', /-[\dA-Z]{8}\.(js|css)(\.gz)?$/.test(path)
           ? 'public, max-age=31536000, immutable'
           : 'no-cache')
       }

@@ -1,7 +1,12 @@
 /** What the page adds to a server's error, in one line: what to do now. The server's own text comes first. */
-import type { ApiFailure } from '../server/http.js'
 
-type Facts = Pick<ApiFailure, 'code' | 'message' | 'param' | 'retryAfterSeconds' | 'requestId'>
+/** What is known of a failure. */
+interface Facts {
+  readonly code: string
+  readonly message: string
+  readonly retryAfterSeconds: number | null
+  readonly requestId: string | null
+}
 
 /** Advice by code; codes that are not here have none. */
 const advice: Readonly<Record<string, (failure: Facts, origin: string) => string>> = {

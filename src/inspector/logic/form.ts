@@ -100,7 +100,8 @@ export function strategyForms (openapi: unknown): StrategyForm[] {
   const alignment = bodyOf(openapi)['alignment']
   if (!isObject(alignment)) return []
   const schemas = alternatives(alignment).others.map(one => one['properties']).filter(isObject)
-  const names = schemas.map(one => one['strategy']).map(one => isObject(one) ? find(one, 'enum') ?? [find(one, 'const')]
+  const names = schemas.map(one => one['strategy']).map(one => isObject(one)
+    ? find(one, 'enum') ?? [find(one, 'const')]
     : [])
   const isCommon = (field: string): boolean => schemas.every(one => field in one)
   return schemas.map((properties, index) => {

@@ -27,8 +27,10 @@ function Text ({ label, value, rows, name, error, onInput }: TextProps) {
   return (
     <div class='field'>
       <label for={id}>{label}</label>
-      <textarea id={id} rows={rows} value={value} dir='auto' data-field={name} aria-invalid={error !== undefined}
-        onInput={event => { onInput(event.currentTarget.value) }} />
+      <textarea
+        id={id} rows={rows} value={value} dir='auto' data-field={name} aria-invalid={error !== undefined}
+        onInput={event => { onInput(event.currentTarget.value) }}
+      />
       {error !== undefined && <p class='error' role='alert'>{error}</p>}
     </div>
   )
@@ -48,12 +50,14 @@ function NumberField ({ label, name, value, placeholder = '', error, onChange }:
   return (
     <div class='field'>
       <label for={id}>{label}</label>
-      <input id={id} type='number' data-field={name} placeholder={placeholder} value={value ?? ''}
+      <input
+        id={id} type='number' data-field={name} placeholder={placeholder} value={value ?? ''}
         aria-invalid={error !== undefined}
         onInput={event => {
           const { value: text } = event.currentTarget
           onChange(text === '' ? null : Number(text))
-        }} />
+        }}
+      />
       {error !== undefined && <p class='error' role='alert'>{error}</p>}
     </div>
   )
@@ -74,15 +78,22 @@ function Rewards ({ rewards, error, onChange }: RewardsProps) {
       <legend>Reward</legend>
       {rewards.map((one, index) => (
         <div class='reward-row' key={index}>
-          <select aria-label={`Reward ${index + 1}`} data-field='reward' value={one.name}
-            onChange={event => { replace(index, { ...one, name: event.currentTarget.value }) }}>
+          <select
+            aria-label={`Reward ${index + 1}`} data-field='reward' value={one.name}
+            onChange={event => { replace(index, { ...one, name: event.currentTarget.value }) }}
+          >
             {[...new Set([...known, one.name])].map(name => <option key={name} value={name}>{name}</option>)}
           </select>
           <span aria-hidden='true'>×</span>
-          <input type='number' step='any' aria-label={`Weight of ${one.name}`} value={one.weight}
-            onChange={event => { replace(index, { ...one, weight: Number(event.currentTarget.value) }) }} />
-          <button type='button' class='quiet' aria-label={`Remove ${one.name}`} disabled={rewards.length === 1}
-            onClick={() => { onChange(rewards.filter((_, at) => at !== index)) }}>✕</button>
+          <input
+            type='number' step='any' aria-label={`Weight of ${one.name}`} value={one.weight}
+            onChange={event => { replace(index, { ...one, weight: Number(event.currentTarget.value) }) }}
+          />
+          <button
+            type='button' class='quiet' aria-label={`Remove ${one.name}`} disabled={rewards.length === 1}
+            onClick={() => { onChange(rewards.filter((_, at) => at !== index)) }}
+          >✕
+          </button>
         </div>
       ))}
       {error !== undefined && <p class='error' role='alert'>{error}</p>}
@@ -102,22 +113,30 @@ function Strategy ({ draft, errors, onChange }: AskProps) {
     <>
       <div class='field'>
         <label for={id}>Strategy</label>
-        <select id={id} data-field='strategy' value={draft.strategy}
-          onChange={event => { onChange({ strategy: event.currentTarget.value }) }}>
+        <select
+          id={id} data-field='strategy' value={draft.strategy}
+          onChange={event => { onChange({ strategy: event.currentTarget.value }) }}
+        >
           <option value={plain}>plain (no steering)</option>
           {strategies.value.map(({ name }) => <option key={name} value={name}>{name}</option>)}
         </select>
       </div>
       {form && (
-        <Fields key={form.name} fields={form.fields} main={form.main} values={draft.fields[form.name] ?? {}}
+        <Fields
+          key={form.name} fields={form.fields} main={form.main} values={draft.fields[form.name] ?? {}}
           errors={errors} more='more'
-          onChange={values => { onChange({ fields: { ...draft.fields, [form.name]: values } }) }} />
+          onChange={values => { onChange({ fields: { ...draft.fields, [form.name]: values } }) }}
+        />
       )}
       {draft.strategy === plain
-        ? <NumberField label='answers (n)' name='n' value={draft.n} error={errors.get('n')}
-            onChange={n => { onChange({ n: n ?? 1 }) }} />
-        : <Rewards rewards={draft.rewards} error={errors.get('reward') ?? errors.get('rewards')}
-            onChange={rewards => { onChange({ rewards }) }} />}
+        ? <NumberField
+            label='answers (n)' name='n' value={draft.n} error={errors.get('n')}
+            onChange={n => { onChange({ n: n ?? 1 }) }}
+          />
+        : <Rewards
+            rewards={draft.rewards} error={errors.get('reward') ?? errors.get('rewards')}
+            onChange={rewards => { onChange({ rewards }) }}
+          />}
     </>
   )
 }
@@ -128,26 +147,38 @@ export function AskForm (props: AskProps) {
     <>
       {!onlyHow && (
         <>
-          <Text label='System (optional)' name='system' value={draft.system} rows={1} error={undefined}
-            onInput={system => { onChange({ system }) }} />
-          <Text label='Prompt' name='messages' value={draft.prompt} rows={3} error={errors.get('messages')}
-            onInput={prompt => { onChange({ prompt }) }} />
+          <Text
+            label='System (optional)' name='system' value={draft.system} rows={1} error={undefined}
+            onInput={system => { onChange({ system }) }}
+          />
+          <Text
+            label='Prompt' name='messages' value={draft.prompt} rows={3} error={errors.get('messages')}
+            onInput={prompt => { onChange({ prompt }) }}
+          />
           {draft.beginning !== '' &&
-            <Text label='The answer begins with' name='beginning' value={draft.beginning} rows={2}
-              error={errors.get('continue_final_message')} onInput={beginning => { onChange({ beginning }) }} />}
+            <Text
+              label='The answer begins with' name='beginning' value={draft.beginning} rows={2}
+              error={errors.get('continue_final_message')} onInput={beginning => { onChange({ beginning }) }}
+            />}
         </>
       )}
       <Strategy {...props} />
       {!onlyHow && (
         <div class='pair'>
-          <NumberField label='max tokens' name='max_tokens' value={draft.maxTokens} error={errors.get('max_tokens')}
-            onChange={maxTokens => { onChange({ maxTokens: maxTokens ?? 64 }) }} />
-          <NumberField label='seed' name='seed' value={draft.seed} placeholder='random' error={errors.get('seed')}
-            onChange={seed => { onChange({ seed }) }} />
+          <NumberField
+            label='max tokens' name='max_tokens' value={draft.maxTokens} error={errors.get('max_tokens')}
+            onChange={maxTokens => { onChange({ maxTokens: maxTokens ?? 64 }) }}
+          />
+          <NumberField
+            label='seed' name='seed' value={draft.seed} placeholder='random' error={errors.get('seed')}
+            onChange={seed => { onChange({ seed }) }}
+          />
         </div>
       )}
-      <Fields fields={sampling.value} main={[]} values={draft.sampling} errors={errors} more='sampling'
-        onChange={values => { onChange({ sampling: values }) }} />
+      <Fields
+        fields={sampling.value} main={[]} values={draft.sampling} errors={errors} more='sampling'
+        onChange={values => { onChange({ sampling: values }) }}
+      />
     </>
   )
 }

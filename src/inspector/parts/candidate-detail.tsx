@@ -43,7 +43,8 @@ function Parts ({ run, lineage }: Pick<DetailProps, 'run' | 'lineage'>) {
     <ul class='parts'>
       {lineage.parts.map(([, standardized, std], at) => (
         <li key={at}>{rewards[at]?.[0]} × {rewards[at]?.[3]}: {signed(standardized)}
-          {typeof std === 'number' && ` ± ${decimal(std)}`}</li>
+          {typeof std === 'number' && ` ± ${decimal(std)}`}
+        </li>
       ))}
     </ul>
   )
@@ -111,8 +112,10 @@ export function CandidateDetail ({ run, lineage, onContinue }: DetailProps) {
           <legend>colour by</legend>
           {tintsOf(recorded ?? [], canRead).map(one => (
             <label key={one}>
-              <input type='radio' name='tint' checked={tint === one}
-                onChange={() => { choose(one).catch(reportError) }} />
+              <input
+                type='radio' name='tint' checked={tint === one}
+                onChange={() => { choose(one).catch(reportError) }}
+              />
               {tintNames[one]}
             </label>
           ))}
@@ -128,8 +131,10 @@ export function CandidateDetail ({ run, lineage, onContinue }: DetailProps) {
         </p>
       )}
       {list
-        ? <TokenText key={`${index} ${isRead}`} tokens={list} figures={figures} figureName={tintNames[tint]}
-            {...(goOn ? { onContinue: goOn } : {})} />
+        ? <TokenText
+            key={`${index} ${isRead}`} tokens={list} figures={figures} figureName={tintNames[tint]}
+            {...(goOn ? { onContinue: goOn } : {})}
+          />
         : <Answer text={text} />}
     </section>
   )

@@ -49,15 +49,16 @@ function Spark ({ run, lineage }: { readonly run: Run, readonly lineage: Lineage
 function RowBody ({ run, lineage }: { readonly run: Run, readonly lineage: Lineage }) {
   const fate = fateOf(run, lineage)
   const text = fate === 'dropped' && lineage.text === '' ? fateText(run, lineage) : oneLine(visible(lineage.text))
+  // The row's name says all of this in words.
   return (
-    <>
+    <span class='parts-of-row' aria-hidden='true'>
       <span class={`glyph ${fate}`}>{glyphs[fate]}</span>
       <span class='index'>{lineage.index}</span>
       <span class={`number reward${(lineage.reward ?? 0) < 0 ? ' below' : ''}`}>{signed(lineage.reward)}</span>
       <Spark run={run} lineage={lineage} />
       <span class='number tokens'>{lineage.tokens}</span>
       <bdi class='text' dir='auto'>{fate === 'growing' ? tail(text, 110) : cut(text, 200)}</bdi>
-    </>
+    </span>
   )
 }
 
@@ -114,15 +115,20 @@ export function CandidateRows ({ run, rows, label, selected, isLive, className, 
     event.stopPropagation()
   }
   return (
-    <ul ref={list} role='tree' aria-label={label} aria-busy={isLive} class={`rows ${className}`}
-      onKeyDown={onKeyDown} onScroll={onScroll}>
+    <ul
+      ref={list} role='tree' aria-label={label} aria-busy={isLive} class={`rows ${className}`}
+      onKeyDown={onKeyDown} onScroll={onScroll}
+    >
       {begin > 0 && <li class='space' role='presentation' style={{ height: `${begin * rowHeight}px` }} />}
       {rows.slice(begin, end).map(({ lineage, level, hasChildren }, at) => (
-        <li key={lineage.index} role='treeitem' data-candidate={lineage.index} aria-label={labelOf(run, lineage)}
+        <li
+          key={lineage.index} role='treeitem' data-candidate={lineage.index}
           aria-level={level} aria-posinset={begin + at + 1} aria-setsize={rows.length}
           aria-selected={lineage.index === selected} {...(hasChildren ? { 'aria-expanded': true } : {})}
           tabIndex={begin + at === Math.max(current, 0) ? 0 : -1} class={`${fateOf(run, lineage)} level-${Math.min(level, 8)}`}
-          onClick={() => { onSelect(lineage.index) }}>
+          onClick={() => { onSelect(lineage.index) }}
+        >
+          <span class='sr-only'>{labelOf(run, lineage)}</span>
           <RowBody run={run} lineage={lineage} />
         </li>
       ))}

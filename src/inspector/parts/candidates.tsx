@@ -37,7 +37,8 @@ function Committed ({ run }: { readonly run: Run }) {
   if (run.choices.length === 0 || run.done) return null
   return (
     <p class='small'>committed: {run.choices.map(({ characters }) => plural(characters, 'character')).join(', ')} already
-      sent to the client</p>
+      sent to the client
+    </p>
   )
 }
 
@@ -66,30 +67,42 @@ export function Candidates ({ session }: { readonly session: Session }) {
         <h2>Candidates</h2>
         <div class='segments' role='group' aria-label='Show as'>
           {tabs.map(one => (
-            <button key={one} type='button' aria-pressed={tab === one}
-              onClick={() => { chosenTab.value = one }}>{titles[one]}</button>
+            <button
+              key={one} type='button' aria-pressed={tab === one}
+              onClick={() => { chosenTab.value = one }}
+            >{titles[one]}
+            </button>
           ))}
         </div>
         <span class='grow' />
         {anyDropped &&
-          <button type='button' class='link' aria-pressed={hidesDropped.value}
-            onClick={() => { hidesDropped.value = !hidesDropped.value }}>
+          <button
+            type='button' class='link' aria-pressed={hidesDropped.value}
+            onClick={() => { hidesDropped.value = !hidesDropped.value }}
+          >
             {hidesDropped.value ? 'show dropped' : 'hide dropped'}
           </button>}
         {tab === 'lanes' && !session.isLive &&
-          <button type='button' class='link' aria-pressed={sorted.value}
-            onClick={() => { sorted.value = !sorted.value }}>{sorted.value ? 'in order drawn' : 'sort by reward'}</button>}
+          <button
+            type='button' class='link' aria-pressed={sorted.value}
+            onClick={() => { sorted.value = !sorted.value }}
+          >{sorted.value ? 'in order drawn' : 'sort by reward'}
+          </button>}
       </div>
       {tab === 'lanes' && <RewardChart run={run} selected={selected} onSelect={select} />}
       {tab === 'tree' && <Tree run={run} selected={selected} hidesDropped={hidesDropped.value} onSelect={select} />}
       {tab === 'steps'
-        ? <Steps run={run} onSeek={step => {
-            const entries = session.entries.flatMap((entry, at) => 'step' in entry ? [at + 1] : [])
-            session.seek(entries[step] ?? null)
-          }} />
-        : <CandidateRows run={run} rows={rows} label='Candidates' selected={selected} isLive={session.isLive}
+        ? <Steps
+            run={run} onSeek={step => {
+              const entries = session.entries.flatMap((entry, at) => 'step' in entry ? [at + 1] : [])
+              session.seek(entries[step] ?? null)
+            }}
+          />
+        : <CandidateRows
+            run={run} rows={rows} label='Candidates' selected={selected} isLive={session.isLive}
             className={tab === 'tree' ? 'sr-only' : tab} onSelect={select}
-            onOpen={() => { document.querySelector<HTMLElement>('#detail [data-token], #detail')?.focus() }} />}
+            onOpen={() => { (document.querySelector<HTMLElement>('#detail [data-token]') ?? document.querySelector<HTMLElement>('#detail'))?.focus() }}
+          />}
       <Committed run={run} />
     </section>
   )

@@ -72,8 +72,10 @@ export function CompareTable ({ letters, title }: { readonly letters: readonly s
                 <tr key={letter}>
                   <th scope='row'>{letter} {title}</th>
                   {judges.value.map((name, judge) => (
-                    <Cell key={name} values={figures(one => one.scores[judge] ?? NaN)} format={signed}
-                      base={at === 0 ? null : base!.all.map(one => one.scores[judge] ?? NaN)} />
+                    <Cell
+                      key={name} values={figures(one => one.scores[judge] ?? NaN)} format={signed}
+                      base={at === 0 ? null : base!.all.map(one => one.scores[judge] ?? NaN)}
+                    />
                   ))}
                   <td class='number'>{count(mean(figures(one => one.generated)))} ({decimal(ratio, ratio < 9.95 ? 1 : 0)}×)</td>
                   <td class={`number${timedTogether.value ? ' muted' : ''}`}>{seconds(mean(figures(one => one.ms)))}</td>

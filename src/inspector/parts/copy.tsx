@@ -24,8 +24,10 @@ export function CopyButton ({ text, label, children }: CopyProps) {
     setTimeout(() => { setCopied(false) }, 1500)
   }
   return (
-    <button type='button' class={children === undefined ? 'quiet small' : ''} aria-label={label} title={label}
-      onClick={() => { copy().catch(() => { say('The browser refused to copy.', true) }) }}>
+    <button
+      type='button' class={children === undefined ? 'quiet small' : ''} aria-label={label} title={label}
+      onClick={() => { copy().catch(() => { say('The browser refused to copy.', true) }) }}
+    >
       {copied
         ? '✓'
         : (

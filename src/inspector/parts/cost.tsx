@@ -19,7 +19,9 @@ export function Cost ({ run }: { readonly run: Run }) {
       <dl class='facts'>
         <div><dt>generated</dt>
           <dd>{count(usage.generated_tokens)} = {count(usage.returned_tokens)} returned + {' '}
-            {count(usage.discarded_tokens)} discarded</dd></div>
+            {count(usage.discarded_tokens)} discarded
+          </dd>
+        </div>
         <div><dt>reward tokens</dt><dd>{count(usage.reward_tokens)}</dd></div>
         <div><dt>prompt</dt><dd>{plural(usage.prompt_tokens, 'token')}, {count(usage.cached_tokens)} cached</dd></div>
         <div><dt>forward passes</dt><dd>{count(usage.forward_passes)}</dd></div>

@@ -48,9 +48,11 @@ function Control ({ field, value, error, onChange }: ControlProps) {
           </select>
           )
         : (
-          <input {...shared} type='text' spellcheck={false} value={text} placeholder={fallback || 'none'}
+          <input
+            {...shared} type='text' spellcheck={false} value={text} placeholder={fallback || 'none'}
             inputMode={field.kind === 'integer' ? 'numeric' : field.kind === 'number' ? 'decimal' : 'text'}
-            onChange={event => { take(event.currentTarget.value) }} />
+            onChange={event => { take(event.currentTarget.value) }}
+          />
           )}
       {message !== undefined && <p class='error' role='alert'>{message}</p>}
       <p class='help' id={`${id}-help`}>{field.description}{rangeOf(field)}</p>
@@ -72,8 +74,10 @@ interface FieldsProps {
 export function Fields ({ fields, main, values, errors, more, onChange }: FieldsProps) {
   const isShown = ({ name }: Field): boolean => main.includes(name) || name in values || errors.has(name)
   const control = (field: Field) => (
-    <Control key={field.name} field={field} value={values[field.name]} error={errors.get(field.name)}
-      onChange={value => { onChange(withValue(values, field, value)) }} />
+    <Control
+      key={field.name} field={field} value={values[field.name]} error={errors.get(field.name)}
+      onChange={value => { onChange(withValue(values, field, value)) }}
+    />
   )
   const folded = fields.filter(field => !isShown(field))
   return (

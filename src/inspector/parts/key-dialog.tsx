@@ -38,9 +38,11 @@ export function KeyDialog () {
       <form onSubmit={submit}>
         <p>The key is kept in this tab’s memory and session, and sent to this server only.</p>
         <label class='field'>API key
-          <input type='password' autocomplete='off' spellcheck={false} required value={key}
+          <input
+            type='password' autocomplete='off' spellcheck={false} required value={key}
             aria-describedby='key-message' aria-invalid={message !== ''}
-            onInput={event => { setKey(event.currentTarget.value) }} />
+            onInput={event => { setKey(event.currentTarget.value) }}
+          />
         </label>
         <p id='key-message' class='error' role='alert'>{message}</p>
         <label class='check'>

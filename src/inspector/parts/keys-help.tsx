@@ -18,8 +18,10 @@ export function KeysHelp ({ lists }: { readonly lists: readonly KeyList[] }) {
         </section>
       ))}
       <label class='check'>
-        <input type='checkbox' checked={letterKeys.value === 'on'}
-          onChange={event => { letterKeys.value = event.currentTarget.checked ? 'on' : 'off' }} />
+        <input
+          type='checkbox' checked={letterKeys.value === 'on'}
+          onChange={event => { letterKeys.value = event.currentTarget.checked ? 'on' : 'off' }}
+        />
         Single letters are commands (outside text fields)
       </label>
     </Dialog>

@@ -45,12 +45,14 @@ export function OpenFile ({ label }: { readonly label: string }) {
   const input = useRef<HTMLInputElement>(null)
   return (
     <>
-      <input ref={input} type='file' hidden accept='.jsonl,application/x-ndjson' aria-label={label}
+      <input
+        ref={input} type='file' hidden accept='.jsonl,application/x-ndjson' aria-label={label}
         onChange={event => {
           const file = event.currentTarget.files?.[0]
           if (file) open(file).catch(reportError)
           event.currentTarget.value = ''
-        }} />
+        }}
+      />
       <button type='button' onClick={() => { input.current!.click() }}>{label}</button>
     </>
   )

@@ -12,7 +12,9 @@ interface Metrics {
   readonly clusters?: number
   readonly by_prefix?: readonly PrefixMetric[]
   readonly controls?: {
-    readonly length_only?: number, readonly random_head?: number, readonly random_head_std?: number
+    readonly length_only?: number,
+    readonly random_head?: number,
+    readonly random_head_std?: number
     readonly tfidf?: number
   }
 }
@@ -80,7 +82,8 @@ export function RewardCardView ({ card, lean }: { readonly card: RewardCard, rea
       <Accuracy name={card.id} metrics={metrics} />
       {lean !== undefined && lean !== null && Math.abs(lean) >= 0.02 && (
         <p class='small'>The answers you chose are {percent(Math.abs(lean))} {lean < 0 ? 'shorter' : 'longer'} than those you
-          did not.</p>
+          did not.
+        </p>
       )}
     </div>
   )

@@ -42,8 +42,10 @@ export function RewardChart ({ run, selected, onSelect }: ChartProps) {
           <text key={tick} x={x(tick)} y={height - 4} text-anchor='middle'>{tick}{tick === 0 ? ' tokens' : ''}</text>
         ))}
         {threshold.length > 1 && (
-          <polyline class='threshold'
-            points={threshold.map(({ bound }, at) => `${x(end * at / (threshold.length - 1))},${y(bound!)}`).join(' ')} />
+          <polyline
+            class='threshold'
+            points={threshold.map(({ bound }, at) => `${x(end * at / (threshold.length - 1))},${y(bound!)}`).join(' ')}
+          />
         )}
         {lines.slice(0, mostLines).map(({ lineage: { index }, scores }) => (
           <g key={index} class={`line${kind(index)}`} onClick={() => { onSelect(index) }}>
@@ -52,8 +54,11 @@ export function RewardChart ({ run, selected, onSelect }: ChartProps) {
           </g>
         ))}
         {lines.filter(({ lineage }) => kind(lineage.index) !== '').map(({ lineage: { index }, scores }) => (
-          <text key={index} class='name' x={x(scores.at(-1)![0]) + 7}
-            y={y(scores.at(-1)![1]) + 4}>{index}</text>
+          <text
+            key={index} class='name' x={x(scores.at(-1)![0]) + 7}
+            y={y(scores.at(-1)![1]) + 4}
+          >{index}
+          </text>
         ))}
       </svg>
     </div>

@@ -23,15 +23,21 @@ export function RunBar ({ session }: { readonly session: Session }) {
         <span>Copy as</span>
         <div class='segments' role='group' aria-label='Copy as'>
           {languages.map(([one, name]) => (
-            <button key={one} type='button' aria-pressed={language === one}
-              onClick={() => { setLanguage(language === one ? null : one) }}>{name}</button>
+            <button
+              key={one} type='button' aria-pressed={language === one}
+              onClick={() => { setLanguage(language === one ? null : one) }}
+            >{name}
+            </button>
           ))}
         </div>
         <span class='grow' />
-        <button type='button' onClick={() => {
-          compareWith(draftOf(head.request))
-          go('compare')
-        }}>Compare with plain</button>
+        <button
+          type='button' onClick={() => {
+            compareWith(draftOf(head.request))
+            go('compare')
+          }}
+        >Compare with plain
+        </button>
         <button type='button' onClick={() => { setSaving(true) }}>Save…</button>
       </div>
       {isSaving && <SaveDialog session={session} onClose={() => { setSaving(false) }} />}

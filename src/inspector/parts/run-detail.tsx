@@ -17,8 +17,10 @@ export function RunDetail ({ session, onContinue }: RunDetailProps) {
   if (!lineage) return null
   return (
     <aside class='card' aria-label='Candidate' id='detail' tabIndex={-1}>
-      <CandidateDetail key={lineage.index} run={run} lineage={lineage}
-        {...(onContinue ? { onContinue: (before: string, at: number) => { onContinue(before, lineage.index, at) } } : {})} />
+      <CandidateDetail
+        key={lineage.index} run={run} lineage={lineage}
+        {...(onContinue ? { onContinue: (before: string, at: number) => { onContinue(before, lineage.index, at) } } : {})}
+      />
     </aside>
   )
 }

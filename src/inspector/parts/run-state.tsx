@@ -47,7 +47,8 @@ function Welcome () {
         : (
           <p>Press Run. {strategy === 'best_of_n'
             ? <>Several answers will be drawn, and the best by <em>{rewards[0]?.name ?? 'the reward'}</em> chosen.</>
-            : 'Every candidate will be drawn here as it grows.'}</p>
+            : 'Every candidate will be drawn here as it grows.'}
+          </p>
           )}
       <OpenFile label='Open a recorded run' />
     </div>
@@ -65,7 +66,8 @@ export function RunState ({ session }: { readonly session: Session }) {
     <>
       {session.file.value !== null && head && (
         <p class='banner'>Recorded {new Date(head.created * 1000).toISOString().slice(0, 10)}, Fairlead {head.server},
-          {' '}{head.fingerprint}. Nothing was sent.</p>
+          {' '}{head.fingerprint}. Nothing was sent.
+        </p>
       )}
       <p class={`doing ${phase}`}>{text}</p>
     </>

@@ -28,15 +28,18 @@ export function SaveDialog ({ session, onClose }: { readonly session: Session, r
   }
   const box = (field: keyof Redaction, label: string) => (
     <label class='check'>
-      <input type='checkbox' checked={what[field]}
-        onChange={event => { setWhat({ ...what, [field]: event.currentTarget.checked }) }} />
+      <input
+        type='checkbox' checked={what[field]}
+        onChange={event => { setWhat({ ...what, [field]: event.currentTarget.checked }) }}
+      />
       leave out {label}
     </label>
   )
   return (
     <Dialog title='Save this run' onClose={onClose}>
       <p>In the file: the prompt, the system message, {texts} answers, settings, model, seed. <strong>Not in it:</strong> the
-        API key, who asked, the server’s address.</p>
+        API key, who asked, the server’s address.
+      </p>
       {box('system', 'the system message')}
       {box('prompt', 'the prompt')}
       {select && texts > 1 && box('others', 'the texts of answers that were not chosen (lengths and rewards stay)')}

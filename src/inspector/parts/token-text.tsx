@@ -31,7 +31,8 @@ function Alternatives ({ token: { guided }, at, onContinue }: Pick<DetailProps, 
     <table class='alternatives'>
       <thead>
         <tr><th scope='col'>token</th><th scope='col'>policy</th><th scope='col'>guided</th><th scope='col'>value</th>
-          {onContinue && <td />}</tr>
+          {onContinue && <td />}
+        </tr>
       </thead>
       <tbody>
         {choices.map(([piece, lnPolicy, value, lnGuided], place) => (
@@ -42,8 +43,11 @@ function Alternatives ({ token: { guided }, at, onContinue }: Pick<DetailProps, 
             <td class='number'>{decimal(value)}</td>
             {onContinue && <td>
               {place !== taken && piece !== '' && !piece.startsWith('bytes:') &&
-                <button type='button' class='small' aria-label={`Continue from “${piece}”`}
-                  onClick={() => { onContinue(at, piece) }}>go on</button>}
+                <button
+                  type='button' class='small' aria-label={`Continue from “${piece}”`}
+                  onClick={() => { onContinue(at, piece) }}
+                >go on
+                </button>}
             </td>}
           </tr>
         ))}
@@ -58,12 +62,14 @@ function TokenDetail ({ token, at, figure, figureName, onContinue, onClose }: De
   const element = useRef<HTMLDivElement>(null)
   useEffect(() => { element.current!.focus() }, [at])
   return (
-    <div ref={element} role='dialog' aria-label={`Token ${at}: ${piece}`} tabIndex={-1} class='token-detail'
+    <div
+      ref={element} role='dialog' aria-label={`Token ${at}: ${piece}`} tabIndex={-1} class='token-detail'
       onKeyDown={event => {
         if (event.key !== 'Escape') return
         event.stopPropagation()
         onClose()
-      }}>
+      }}
+    >
       <div class='dialog-head'>
         <strong class='mono'>{tokenText(piece)}</strong><span class='muted'>token {at}</span>
         <button type='button' class='quiet' aria-label='Close the token' onClick={onClose}>✕</button>
@@ -112,7 +118,8 @@ export function TokenText ({ tokens, figures, figureName, onContinue }: TokenTex
     <div class='token-text'>
       <div ref={group} role='group' aria-label='answer by token' dir='auto' class='tokens' onKeyDown={onKeyDown}>
         {tokens.map(({ piece }, at) => (
-          <span key={at} role='button' data-token tabIndex={at === current ? 0 : -1}
+          <span
+            key={at} role='button' data-token tabIndex={at === current ? 0 : -1}
             aria-label={`${piece.trim() === '' ? tokenText(piece) : piece}` +
               `${figures[at] === null || figures[at] === undefined ? '' : `, ${figureName} ${decimal(figures[at])}`}`}
             class={`token ${figures[at] === null ? '' : shadeClass(figures[at] ?? null, scale)}` +
@@ -120,12 +127,16 @@ export function TokenText ({ tokens, figures, figureName, onContinue }: TokenTex
             onClick={() => {
               setCurrent(at)
               setOpen(at)
-            }}>{shown(piece)}{piece.includes('\n') && <br />}</span>
+            }}
+          >{shown(piece)}{piece.includes('\n') && <br />}
+          </span>
         ))}
       </div>
       {chosen && open !== null && (
-        <TokenDetail token={chosen} at={open} figure={figures[open] ?? null} figureName={figureName} onClose={close}
-          {...(onContinue ? { onContinue } : {})} />
+        <TokenDetail
+          token={chosen} at={open} figure={figures[open] ?? null} figureName={figureName} onClose={close}
+          {...(onContinue ? { onContinue } : {})}
+        />
       )}
     </div>
   )

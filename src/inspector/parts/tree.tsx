@@ -49,8 +49,10 @@ function Bar ({ place: { lineage, row, parentRow }, run, scale, x, y, isSelected
       {parentRow !== null &&
         <path class='elbow' d={`M${x(lineage.at)},${y(parentRow)}V${y(row)}`} />}
       {isSelected &&
-        <rect class='halo' rx={4} x={x(lineage.at) - 3} y={y(row) - thick / 2 - 3}
-          width={x(lineage.tokens) - x(lineage.at) + 6} height={thick + 6} />}
+        <rect
+          class='halo' rx={4} x={x(lineage.at) - 3} y={y(row) - thick / 2 - 3}
+          width={x(lineage.tokens) - x(lineage.at) + 6} height={thick + 6}
+        />}
       {stretches(lineage).map(({ from, to, reward }) => (
         <line key={to} class={shadeClass(reward, scale)} stroke-width={thick} x1={x(from)} x2={x(to)} y1={y(row)} y2={y(row)} />
       ))}
@@ -70,11 +72,15 @@ function EssRow ({ run, width }: { readonly run: Run, readonly width: number }) 
   return (
     <svg class='ess' width={width} height={height + 14}>
       {steps.map(({ n, ess, resampled }, at) => (
-        <rect key={n} class={resampled ? 'resampled' : ''} x={margin.left + inner * at / steps.length}
-          width={Math.max(1, inner / steps.length - 2)} y={height - height * ess! / most} height={height * ess! / most} />
+        <rect
+          key={n} class={resampled ? 'resampled' : ''} x={margin.left + inner * at / steps.length}
+          width={Math.max(1, inner / steps.length - 2)} y={height - height * ess! / most} height={height * ess! / most}
+        />
       ))}
-      {bound !== undefined && <line x1={margin.left} x2={width - margin.right} y1={height - height * bound / most}
-        y2={height - height * bound / most} />}
+      {bound !== undefined && <line
+        x1={margin.left} x2={width - margin.right} y1={height - height * bound / most}
+        y2={height - height * bound / most}
+                              />}
       <text x={margin.left} y={height + 12}>effective sample size by step; resampled below the line</text>
     </svg>
   )
@@ -103,12 +109,14 @@ export function Tree ({ run, selected, hidesDropped, onSelect }: TreeProps) {
         <button type='button' class='quiet' aria-label='Zoom out' disabled={zoom === 1} onClick={() => { change(0.5) }}>−</button>
         <button type='button' class='quiet' aria-label='Zoom in' disabled={zoom === 8} onClick={() => { change(2) }}>+</button>
       </div>
-      <div ref={ref} class='canvas' aria-hidden='true'
+      <div
+        ref={ref} class='canvas' aria-hidden='true'
         onWheel={event => {
           if (!event.ctrlKey) return
           event.preventDefault()
           change(event.deltaY < 0 ? 1.25 : 0.8)
-        }}>
+        }}
+      >
         <svg width={wide} height={height}>
           {ticks(0, end, Math.max(2, Math.floor(wide / 90))).map(tick => (
             <g key={tick}>
@@ -117,8 +125,10 @@ export function Tree ({ run, selected, hidesDropped, onSelect }: TreeProps) {
             </g>
           ))}
           {drawn.map(place => (
-            <Bar key={place.lineage.index} place={place} run={run} scale={scale} x={x} y={y}
-              isSelected={place.lineage.index === selected} onSelect={onSelect} />
+            <Bar
+              key={place.lineage.index} place={place} run={run} scale={scale} x={x} y={y}
+              isSelected={place.lineage.index === selected} onSelect={onSelect}
+            />
           ))}
         </svg>
         <EssRow run={run} width={width} />

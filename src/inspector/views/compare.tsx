@@ -4,7 +4,6 @@ import { AskForm } from '../parts/ask-form.js'
 import { Answer } from '../parts/answer.js'
 import { CompareTable } from '../parts/compare-table.js'
 import { Failure } from '../parts/failure.js'
-import type { KeyList } from '../parts/keys-help.js'
 import { PairVote } from '../parts/pair-vote.js'
 import { plain, type Draft } from '../logic/request.js'
 import type { Verdict } from '../logic/ratings.js'
@@ -17,8 +16,6 @@ import {
   addWay, atOnce, changeWay, compare, failure, hasVoted, isBlind, isRunning, judges, maxTokens, outcomes, prompt,
   refusal, removeWay, seeds, stopComparing, ways, type Way
 } from '../state/compare.js'
-
-export const compareKeys: readonly KeyList[] = [{ where: 'Compare', keys: [['Ctrl/⌘ Enter', 'run all'], ['Esc', 'stop']] }]
 
 const letters = ['A', 'B', 'C'] as const
 
@@ -53,10 +50,12 @@ function Column ({ way, at, shown }: { readonly way: Way, readonly at: number, r
 
 function Head () {
   return (
-    <form class='card' aria-label='Prompt' onSubmit={event => {
-      event.preventDefault()
-      compare().catch(reportError)
-    }}>
+    <form
+      class='card' aria-label='Prompt' onSubmit={event => {
+        event.preventDefault()
+        compare().catch(reportError)
+      }}
+    >
       <label class='field'>Prompt
         <textarea rows={2} dir='auto' value={prompt.value} onInput={event => { prompt.value = event.currentTarget.value }} />
       </label>
@@ -75,18 +74,26 @@ function Head () {
           </select>
         </label>
         <label class='inline'>and by
-          <select value={judges.value[1] ?? ''} onChange={event => {
-            const { value } = event.currentTarget
-            judges.value = [...judges.value.slice(0, 1), ...(value === '' ? [] : [value])]
-          }}>
+          <select
+            value={judges.value[1] ?? ''} onChange={event => {
+              const { value } = event.currentTarget
+              judges.value = [...judges.value.slice(0, 1), ...(value === '' ? [] : [value])]
+            }}
+          >
             <option value=''>none</option>
             {modelRewards.value.filter(({ id }) => id !== judges.value[0]).map(({ id }) => <option key={id} value={id}>{id}</option>)}
           </select>
         </label>
-        <label class='check'><input type='checkbox' checked={isBlind.value} disabled={ways.value.length !== 2}
-          onChange={event => { isBlind.value = event.currentTarget.checked }} />blind</label>
-        <label class='check'><input type='checkbox' checked={atOnce.value}
-          onChange={event => { atOnce.value = event.currentTarget.checked }} />at once</label>
+        <label class='check'><input
+          type='checkbox' checked={isBlind.value} disabled={ways.value.length !== 2}
+          onChange={event => { isBlind.value = event.currentTarget.checked }}
+                             />blind
+        </label>
+        <label class='check'><input
+          type='checkbox' checked={atOnce.value}
+          onChange={event => { atOnce.value = event.currentTarget.checked }}
+                             />at once
+        </label>
         <span class='grow' />
         {isRunning.value
           ? <button type='button' class='danger' onClick={stopComparing}>Stop <kbd>Esc</kbd></button>

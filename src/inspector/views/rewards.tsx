@@ -49,13 +49,16 @@ function TryIt ({ reward }: { readonly reward: RewardListItem }) {
       <form onSubmit={event => {
         event.preventDefault()
         attempt(score).catch(reportError)
-      }}>
+      }}
+      >
         <label class='field'>Prompt <input value={prompt} onInput={event => { setPrompt(event.currentTarget.value) }} /></label>
         <label class='field'>Answer
-          <textarea rows={3} value={answer} onInput={event => {
-            setAnswer(event.currentTarget.value)
-            setResult(null)
-          }} />
+          <textarea
+            rows={3} value={answer} onInput={event => {
+              setAnswer(event.currentTarget.value)
+              setResult(null)
+            }}
+          />
         </label>
         <button type='submit' disabled={!isReady.value || answer.trim() === ''}>Score</button>
       </form>
@@ -63,7 +66,8 @@ function TryIt ({ reward }: { readonly reward: RewardListItem }) {
       {result && (
         <>
           <p>Whole answer: <strong class='number'>{signed(result.whole)}</strong> <span class='muted'>outcome member</span>, after
-            the last token {signed(result.reading.reward)} <span class='muted'>prefix member</span></p>
+            the last token {signed(result.reading.reward)} <span class='muted'>prefix member</span>
+          </p>
           <TokenText tokens={tokens} figures={result.reading.changes} figureName={tintNames.reward} />
         </>
       )}
@@ -86,7 +90,8 @@ function Delete ({ name, onClose }: { readonly name: string, readonly onClose: (
       <form onSubmit={event => {
         event.preventDefault()
         attempt(remove).catch(reportError)
-      }}>
+      }}
+      >
         <label class='field'>Type its name to delete it from the server
           <input value={typed} autocomplete='off' onInput={event => { setTyped(event.currentTarget.value) }} />
         </label>
@@ -120,10 +125,13 @@ function Detail ({ reward }: { readonly reward: RewardListItem }) {
       <div class='bar-row'>
         <h2>{reward.id} <span class='muted'>{reward.kind}, version {reward.version}</span></h2>
         <span class='grow' />
-        <button type='button' onClick={() => {
-          change({ rewards: [{ name: reward.id, weight: 1 }] })
-          go('run')
-        }}>Use it in Run</button>
+        <button
+          type='button' onClick={() => {
+            change({ rewards: [{ name: reward.id, weight: 1 }] })
+            go('run')
+          }}
+        >Use it in Run
+        </button>
         {reward.deletable && <button type='button' class='danger' onClick={() => { setDeleting(true) }}>Delete</button>}
       </div>
       <p>{reward.description}</p>

@@ -5,7 +5,6 @@ import { AskForm } from '../parts/ask-form.js'
 import { Candidates } from '../parts/candidates.js'
 import { Cost } from '../parts/cost.js'
 import { Failure } from '../parts/failure.js'
-import type { KeyList } from '../parts/keys-help.js'
 import { RunBar } from '../parts/run-bar.js'
 import { RunDetail } from '../parts/run-detail.js'
 import { RunState } from '../parts/run-state.js'
@@ -13,21 +12,6 @@ import { Scrubber } from '../parts/scrubber.js'
 import { isReady } from '../server/link.js'
 import { commandKey, onKeys } from '../state/keyboard.js'
 import { branch, change, draft, refusal, session, startRun } from '../state/run.js'
-
-export const runKeys: readonly KeyList[] = [
-  {
-    where: 'Everywhere',
-    keys: [['g r · g c · g t · g w · g h', 'go to Run, Compare, Teach, Rewards, Runs'], ['?', 'this list'],
-      ['Ctrl/⌘ Enter', 'run'], ['Esc', 'stop, or close what is open']]
-  },
-  {
-    where: 'Candidates',
-    keys: [['↑ ↓', 'previous, next'], ['→ ←', 'first child, parent'], ['Home End', 'first, last'],
-      ['Enter', 'its tokens'], ['c', 'the chosen one'], ['p', 'hide or show dropped ones']]
-  },
-  { where: 'Tokens', keys: [['← →', 'previous, next token'], ['Enter', 'what was there to choose from']] },
-  { where: 'Replay', keys: [['Space', 'play, pause'], [', .', 'one step back, on'], ['Home End', 'beginning, end']] }
-]
 
 /** Messages of the server about fields, by the field's name. */
 function fieldErrors (): ReadonlyMap<string, string> {
@@ -47,10 +31,12 @@ function Ask () {
   useEffect(() => { if (errors.size > 0) focusError() }, [errors])
   const isLive = session.isLive
   return (
-    <form class='ask card' aria-label='Ask' onSubmit={event => {
-      event.preventDefault()
-      startRun().catch(reportError)
-    }}>
+    <form
+      class='ask card' aria-label='Ask' onSubmit={event => {
+        event.preventDefault()
+        startRun().catch(reportError)
+      }}
+    >
       <AskForm draft={draft.value} errors={errors} onChange={change} />
       {draft.value.beginning !== '' && branch.value &&
         <p class='note'>Branched from {branch.value.of}, candidate {branch.value.candidate}, at token {branch.value.token}.</p>}

@@ -48,14 +48,17 @@ function Result ({ votes }: { readonly votes: readonly CheckVote[] }) {
   return (
     <div class='result'>
       <p class='headline'>You preferred steered in {steered} of {decided}{ties > 0 && `, ${ties} ${ties === 1 ? 'tie' : 'ties'}`} {' '}
-        <span class='muted'>(95 %: {percent(low)} to {percent(high)})</span></p>
+        <span class='muted'>(95 %: {percent(low)} to {percent(high)})</span>
+      </p>
       <p>{low > 0.5
         ? 'Steered answers are better by your taste.'
         : high < 0.5
           ? 'Steered answers are worse by your taste.'
-          : 'No clear preference: more pairs, or a larger N.'}</p>
+          : 'No clear preference: more pairs, or a larger N.'}
+      </p>
       <p class='small'>Mean length: plain {count(plainLength)} characters, steered {count(steeredLength)}. A reward that has only
-        learnt length shows here.</p>
+        learnt length shows here.
+      </p>
     </div>
   )
 }
@@ -101,8 +104,10 @@ export function Check () {
       {failure && <Failure failure={failure} />}
       {isOn && !failure && (trial
         ? (
-          <PairVote key={trial.prompt + trial.plain} prompt={trial.prompt} left={trial.plainIsLeft ? trial.plain : trial.steered}
-            right={trial.plainIsLeft ? trial.steered : trial.plain} onVote={vote} />
+          <PairVote
+            key={trial.prompt + trial.plain} prompt={trial.prompt} left={trial.plainIsLeft ? trial.plain : trial.steered}
+            right={trial.plainIsLeft ? trial.steered : trial.plain} onVote={vote}
+          />
           )
         : <p class='empty' aria-busy='true'>Both answers are being drawn…</p>)}
       {isOn && <p class='small'>{votes.length % rounds} of {rounds} compared</p>}

@@ -74,21 +74,29 @@ export function Fit ({ onNext, onRate }: { readonly onNext: () => void, readonly
     <section class='card step' aria-label='Fit'>
       <h2>Fit “{set.name}”{last && ` (now v${last.version})`}</h2>
       <p class='small'>{pairs.length} pairs of {promptsOf(pairs)} prompts. A fifth of the prompts is held out, so that the card tells
-        how the reward does on what it has not seen.</p>
+        how the reward does on what it has not seen.
+      </p>
       <details>
         <summary>Options</summary>
-        <label class='check'><input type='checkbox' checked={directions}
-          onChange={event => { setDirections(event.currentTarget.checked) }} />
-          keep 16 directions, so that it can be adapted to others</label>
+        <label class='check'><input
+          type='checkbox' checked={directions}
+          onChange={event => { setDirections(event.currentTarget.checked) }}
+                             />
+          keep 16 directions, so that it can be adapted to others
+        </label>
         <label class='check'><input type='checkbox' checked={qHead} onChange={event => { setQHead(event.currentTarget.checked) }} />
-          also a next-token member, for token_guidance with method q_head (takes longer)</label>
+          also a next-token member, for token_guidance with method q_head (takes longer)
+        </label>
       </details>
       <div class='actions'>
         {progress
           ? <button type='button' class='danger' onClick={() => { abort.current?.abort() }}>Cancel</button>
           : (
-            <button type='button' class={card ? '' : 'primary'} disabled={reason !== null || !isReady.value}
-              onClick={() => { fit().catch(reportError) }}>{last ? 'Fit again' : 'Fit'}</button>
+            <button
+              type='button' class={card ? '' : 'primary'} disabled={reason !== null || !isReady.value}
+              onClick={() => { fit().catch(reportError) }}
+            >{last ? 'Fit again' : 'Fit'}
+            </button>
             )}
         {reason !== null && !progress && <span class='small'>{reason}</span>}
       </div>

@@ -34,7 +34,8 @@ export function Prompts ({ onNext }: { readonly onNext: () => void }) {
         event.preventDefault()
         add(text.split('\n'))
         setText('')
-      }}>
+      }}
+      >
         <label class='field'>Your own, one a line
           <textarea rows={4} value={text} onInput={event => { setText(event.currentTarget.value) }} />
         </label>
@@ -52,8 +53,11 @@ export function Prompts ({ onNext }: { readonly onNext: () => void }) {
             {prompts.map(prompt => (
               <li key={prompt}>
                 <bdi dir='auto'>{prompt}</bdi>
-                <button type='button' class='quiet small' aria-label={`Take out “${prompt}”`}
-                  onClick={() => { changeSet({ prompts: prompts.filter(one => one !== prompt) }) }}>✕</button>
+                <button
+                  type='button' class='quiet small' aria-label={`Take out “${prompt}”`}
+                  onClick={() => { changeSet({ prompts: prompts.filter(one => one !== prompt) }) }}
+                >✕
+                </button>
               </li>
             ))}
           </ul>

@@ -35,13 +35,17 @@ function Edit ({ pair, onDone, onClose }: {
       <form onSubmit={event => {
         event.preventDefault()
         onDone({ left: text, right: pair[original], verdict: 'left' })
-      }}>
+      }}
+      >
         <div class='segments' role='group' aria-label='Answer'>
           {(['left', 'right'] as const).map(side => (
-            <button key={side} type='button' aria-pressed={original === side} onClick={() => {
-              setOriginal(side)
-              setText(pair[side])
-            }}>{side}</button>
+            <button
+              key={side} type='button' aria-pressed={original === side} onClick={() => {
+                setOriginal(side)
+                setText(pair[side])
+              }}
+            >{side}
+            </button>
           ))}
         </div>
         <label class='field'>Your words are kept as the better answer, the original as the worse one
@@ -72,13 +76,18 @@ function Files () {
   return (
     <div class='bar-row small'>
       <span>Kept in this browser.</span>
-      <button type='button' class='link' disabled={fitPairs(set).length === 0}
-        onClick={() => { saveFile(`${set.name}.pairs.jsonl`, pairLines(set)) }}>Export the pairs</button>
+      <button
+        type='button' class='link' disabled={fitPairs(set).length === 0}
+        onClick={() => { saveFile(`${set.name}.pairs.jsonl`, pairLines(set)) }}
+      >Export the pairs
+      </button>
       <button type='button' class='link' onClick={() => { input.current!.click() }}>Import pairs</button>
-      <input ref={input} type='file' hidden accept='.jsonl' aria-label='Import pairs' onChange={event => {
-        const file = event.currentTarget.files?.[0]
-        if (file) read(file).catch(reportError)
-      }} />
+      <input
+        ref={input} type='file' hidden accept='.jsonl' aria-label='Import pairs' onChange={event => {
+          const file = event.currentTarget.files?.[0]
+          if (file) read(file).catch(reportError)
+        }}
+      />
       {problem !== '' && <p class='error' role='alert'>{problem}</p>}
     </div>
   )
@@ -141,10 +150,12 @@ export function Rate ({ onNext }: { readonly onNext: () => void }) {
       </div>
       <Progress />
       <Files />
-      {isEditing && pair && <Edit pair={pair} onClose={() => { setEditing(false) }} onDone={rating => {
-        setEditing(false)
-        keep(rating)
-      }} />}
+      {isEditing && pair && <Edit
+        pair={pair} onClose={() => { setEditing(false) }} onDone={rating => {
+          setEditing(false)
+          keep(rating)
+        }}
+                            />}
     </section>
   )
 }

@@ -4,7 +4,6 @@ import { useEffect, useState } from 'preact/hooks'
 import { agreementCurve, agreementsOf, emptySet, fitPairs, isRewardName, promptsOf } from '../../logic/ratings.js'
 import { wilson } from '../../logic/intervals.js'
 import { percent } from '../../logic/formats.js'
-import type { KeyList } from '../../parts/keys-help.js'
 import { rewards } from '../../server/connection.js'
 import { go } from '../../state/router.js'
 import { changeSet, currentSet, currentVersion, deleteSet, loadSets, saveSet, sets, setsLoaded, storageProblem } from '../../state/teach.js'
@@ -13,12 +12,6 @@ import { Fit } from './fit.js'
 import { Prompts } from './prompts.js'
 import { enough, Rate } from './rate.js'
 import { Steer } from './steer.js'
-
-export const teachKeys: readonly KeyList[] = [{
-  where: 'Teach and blind votes',
-  keys: [['1 or ←', 'left is better'], ['2 or →', 'right is better'], ['0 or ↓', 'about the same'], ['s', 'skip'],
-    ['u', 'take the last rating back'], ['e', 'put an answer into better words']]
-}]
 
 const steps = ['Prompts', 'Rate', 'Fit', 'Steer', 'Check'] as const
 type Step = (typeof steps)[number]
@@ -42,15 +35,19 @@ function NewSet () {
     ? 'Lower-case letters, digits, _ and -, starting with a letter.'
     : sets.value.some(set => set.name === name) ? 'There is one of this name.' : ''
   return (
-    <form class='bar-row' onSubmit={event => {
-      event.preventDefault()
-      saveSet(emptySet(name))
-      chosenStep.value = 'Prompts'
-      go('teach', name)
-      setName('')
-    }}>
-      <input aria-label='Name of a new data set' placeholder='name of a new data set' value={name} class='short'
-        aria-invalid={wrong !== ''} aria-describedby='new-set-message' onInput={event => { setName(event.currentTarget.value) }} />
+    <form
+      class='bar-row' onSubmit={event => {
+        event.preventDefault()
+        saveSet(emptySet(name))
+        chosenStep.value = 'Prompts'
+        go('teach', name)
+        setName('')
+      }}
+    >
+      <input
+        aria-label='Name of a new data set' placeholder='name of a new data set' value={name} class='short'
+        aria-invalid={wrong !== ''} aria-describedby='new-set-message' onInput={event => { setName(event.currentTarget.value) }}
+      />
       <button type='submit' disabled={name === '' || wrong !== ''}>New</button>
       <span id='new-set-message' class='error'>{wrong}</span>
     </form>
@@ -73,16 +70,21 @@ function SetHead () {
         <details class='more'>
           <summary>More</summary>
           <NewSet />
-          <button type='button' class='danger' disabled={!sets.value.includes(set)} onClick={() => {
-            if (confirm(`Delete the data set “${set.name}” with its ${set.ratings.length} ratings from this browser?`)) {
-              deleteSet(set.name).catch(reportError)
-            }
-          }}>Delete this data set</button>
+          <button
+            type='button' class='danger' disabled={!sets.value.includes(set)} onClick={() => {
+              if (confirm(`Delete the data set “${set.name}” with its ${set.ratings.length} ratings from this browser?`)) {
+                deleteSet(set.name).catch(reportError)
+              }
+            }}
+          >Delete this data set
+          </button>
         </details>
       </div>
       <label class='field'>What I like
-        <input value={set.taste} maxLength={1000} placeholder='for instance: concrete, short, no flattery'
-          onChange={event => { changeSet({ taste: event.currentTarget.value }) }} />
+        <input
+          value={set.taste} maxLength={1000} placeholder='for instance: concrete, short, no flattery'
+          onChange={event => { changeSet({ taste: event.currentTarget.value }) }}
+        />
       </label>
     </section>
   )
@@ -111,7 +113,8 @@ function AgreementLine () {
   return (
     <section class='card agreement' aria-label='Agreement'>
       <p>Agreement so far: “{currentSet.value.name}” v{last.version} told {last.agreed} of the last {last.of} votes before you gave
-        them <span class='muted'>({percent(last.agreed / last.of)}, 95 %: {percent(low)} to {percent(high)})</span></p>
+        them <span class='muted'>({percent(last.agreed / last.of)}, 95 %: {percent(low)} to {percent(high)})</span>
+      </p>
       {curve.length > 2 && (
         <svg class='curve' viewBox='0 0 300 48' aria-hidden='true'>
           <line class='axis' x1='0' x2='300' y1='24' y2='24' />
