@@ -57,8 +57,12 @@ test('ratings become a reward that steers and is checked blind', { skip }, async
   assert.deepEqual([await violations(page), problems], [[], []])
 
   // The reward is one of the server's, and steers any program.
+  const models = await (await fetch(`${server.address}/v1/models`)).json() as { data: Array<{ id: string }> }
   const { status, json } = await server.post('/v1/chat/completions', {
-    messages: [{ role: 'user', content: 'x' }], max_tokens: 4, alignment: { reward: 'short-ones', num_candidates: 2 }
+    model: models.data[0]!.id,
+    messages: [{ role: 'user', content: 'x' }],
+    max_tokens: 4,
+    alignment: { reward: 'short-ones', num_candidates: 2 }
   })
   assert.equal(status, 200)
   assert.equal(json['alignment'].rewards_used[0].name, 'short-ones')

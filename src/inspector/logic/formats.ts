@@ -43,6 +43,6 @@ export const visible = (text: string): string => text.replaceAll(controls, chara
   return code < 0x20 ? String.fromCodePoint(0x2400 + code) : `⟨U+${code.toString(16).toUpperCase().padStart(4, '0')}⟩`
 })
 
-/** A token's text with its white space shown: `␣dull`, `␤`. */
+/** A token's text with its white space shown: `␣dull`, `↵`. */
 export const tokenText = (piece: string): string =>
-  piece === '' ? '∅' : visible(piece).replaceAll(' ', '␣').replaceAll('\t', '⇥').replaceAll('\n', '␤')
+  piece === '' ? '∅' : visible(piece).replaceAll(' ', '␣').replaceAll('\t', '⇥').replaceAll('\n', '↵')

@@ -15,6 +15,8 @@ import { TokenText } from './token-text.js'
 interface DetailProps {
   readonly run: Run
   readonly lineage: Lineage
+  /** Changes whenever the run has. */
+  readonly version: number
   /** Goes on from a token of this candidate; absent where nothing can be asked. */
   readonly onContinue?: (before: string, at: number) => void
 }

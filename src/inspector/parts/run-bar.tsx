@@ -13,6 +13,7 @@ import { SaveDialog } from './save-dialog.js'
 export function RunBar ({ session }: { readonly session: Session }) {
   const [language, setLanguage] = useState<(typeof languages)[number][0] | null>(null)
   const [isSaving, setSaving] = useState(false)
+  session.version.value // eslint-disable-line
   const { head } = session.run
   if (!head || session.isLive) return null
   const body = chatBody(draftOf(head.request), head.model)

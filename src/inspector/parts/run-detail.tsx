@@ -10,7 +10,8 @@ interface RunDetailProps {
 }
 
 export function RunDetail ({ session, onContinue }: RunDetailProps) {
-  session.version.value
+  // The run changes in place: its version is what says that there is something new to show.
+  const version = session.version.value
   const { run } = session
   const index = session.selected.value ?? firstToSee(run)
   const lineage = index === null ? undefined : run.candidates.get(index)
@@ -18,7 +19,7 @@ export function RunDetail ({ session, onContinue }: RunDetailProps) {
   return (
     <aside class='card' aria-label='Candidate' id='detail' tabIndex={-1}>
       <CandidateDetail
-        key={lineage.index} run={run} lineage={lineage}
+        key={lineage.index} version={version} run={run} lineage={lineage}
         {...(onContinue ? { onContinue: (before: string, at: number) => { onContinue(before, lineage.index, at) } } : {})}
       />
     </aside>

@@ -48,5 +48,5 @@ test('programs are told the same request', () => {
 
 test('characters that hide or turn text are shown', () => {
   assert.equal(visible('a\u202Eb\u001bc\n'), 'a⟨U+202E⟩b␛c\n')
-  assert.equal(tokenText(' a\n'), '␣a␤')
+  assert.equal(tokenText(' a\n'), '␣a↵')
 })
