@@ -2,7 +2,7 @@
  * A strategy's events with its journal: entries as they are made and, where the request asked for them, what `progress`
  * and `trace` tell, which are views of it. Knows no strategy.
  */
-import type { TimedEntry } from '../journal/entries.js'
+import type { Entry } from '../journal/entries.js'
 import { Folding, type Run } from '../journal/fold.js'
 import type { Recorder } from '../journal/recorder.js'
 import { EventQueue } from './event-queue.js'
@@ -35,6 +35,8 @@ async function forward (
     } else if (event.type === 'end') {
       if (isChosen) journal.flush()
       else journal.select({ chosen: event.result.choices.map(({ candidateIndex }) => candidateIndex), rule: 'all' })
+      // What follows is written by whoever runs the strategy.
+      journal.onEntries = null
     }
     push(event)
   }
@@ -57,7 +59,7 @@ class Views {
   readonly trace: TraceStep[] = []
 
   /** @returns what to tell of the steps among the entries */
-  add (entries: readonly TimedEntry[]): DecodeEvent[] {
+  add (entries: readonly Entry[]): DecodeEvent[] {
     return entries.flatMap(entry => {
       this.#folding.add(entry)
       const step = this.#stepOf(entry)
@@ -68,7 +70,7 @@ class Views {
   }
 
   /** The step that an entry ends: a search's, or the one token of a guided answer. */
-  #stepOf (entry: TimedEntry): TraceStep | null {
+  #stepOf (entry: Entry): TraceStep | null {
     if ('token' in entry) {
       const [index, at, , , , , , , reward = null] = entry.token
       return { step: at + 1, kept: [[index, reward]], dropped: [] }

@@ -1,5 +1,5 @@
 /** A journal as it is sent and kept: figures rounded, no larger than its size, a JSON object a line. */
-import type { Ended, Entry, Grown, GuidedToken, Scored, ScorePart, Step, TimedEntry } from './entries.js'
+import type { Ended, Entry, Grown, GuidedToken, Scored, ScorePart, Step } from './entries.js'
 
 /** Digits enough to read: three decimals, or three significant digits where that is finer. */
 export function rounded (value: number): number {
@@ -31,7 +31,7 @@ const roundedStep = (step: Step['step']): Step['step'] =>
   step.bound === undefined ? step : { ...step, bound: rounded(step.bound) }
 
 /** An entry with its figures rounded. */
-export function roundedEntry (entry: TimedEntry): TimedEntry {
+export function roundedEntry (entry: Entry): Entry {
   if ('grow' in entry) return { ...entry, grow: entry.grow.map(roundedGrowth) }
   if ('score' in entry) return { ...entry, score: entry.score.map(roundedScore) }
   if ('end' in entry) return { ...entry, end: entry.end.map(roundedEnd) }
@@ -46,8 +46,8 @@ export function roundedEntry (entry: TimedEntry): TimedEntry {
 export const journalLimits = { characters: 4 << 20, withTokens: 3 << 20 }
 
 /** Lines that a journal has even where it is full: what came of the run. */
-const isVital = (entry: TimedEntry): boolean =>
-  'start' in entry || 'select' in entry || 'end' in entry || 'done' in entry || 'fail' in entry
+const isVital = (entry: Entry): boolean =>
+  'journal' in entry || 'start' in entry || 'select' in entry || 'end' in entry || 'done' in entry || 'fail' in entry
 
 /** Rounds a run's entries and leaves out what goes beyond its size, which a `gap` tells. */
 export class JournalWriter {
@@ -58,11 +58,11 @@ export class JournalWriter {
   constructor (limits = journalLimits) { this.#limits = limits }
 
   /** What is sent of some entries. */
-  write (entries: readonly TimedEntry[]): TimedEntry[] {
+  write (entries: readonly Entry[]): Entry[] {
     return entries.flatMap(entry => this.#take(roundedEntry(entry)))
   }
 
-  #take (entry: TimedEntry): TimedEntry[] {
+  #take (entry: Entry): Entry[] {
     const length = JSON.stringify(entry).length
     const { characters, withTokens } = this.#limits
     const most = 'token' in entry ? withTokens : characters
@@ -73,7 +73,7 @@ export class JournalWriter {
       return []
     }
     this.#characters += length
-    const gap = this.#missing > 0 ? [{ t: entry.t, gap: this.#missing }] : []
+    const gap = this.#missing > 0 && 't' in entry ? [{ t: entry.t, gap: this.#missing }] : []
     this.#missing = 0
     return [...gap, entry]
   }

@@ -77,7 +77,8 @@ export function startInBackground (
     throw error
   }
   logEntry.hold()
-  background.run(signal => services.generate(request.generate, httpRequest, signal), hold, log).finally(() => {
+  const { generate, shown } = request
+  background.run(signal => services.generate(generate, shown, httpRequest, signal), hold, log).finally(() => {
     release()
     logEntry.release()
     responses.end(caller, formatter.id)

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import type { DecodeEvent } from '../../../src/decoding/events.js'
 import type { CandidateReport, TraceStep } from '../../../src/decoding/result.js'
-import type { TimedEntry } from '../../../src/journal/entries.js'
+import type { Entry, TimedEntry } from '../../../src/journal/entries.js'
 import { fold, type Lineage, type Run } from '../../../src/journal/fold.js'
 import { Recorder, type RecorderOptions } from '../../../src/journal/recorder.js'
 import { JournalWriter } from '../../../src/journal/wire.js'
@@ -10,8 +10,9 @@ import { randomStream } from '../../../src/policies/random-stream.js'
 import { canReturnTwo, everyStrategy, oddities, run, type ToyRun } from '../../helpers/run-strategy.js'
 import type { ToyRequestOptions } from '../../helpers/toy-policy.js'
 
+const isTimed = (entry: Entry): entry is TimedEntry => 't' in entry
 const entriesOf = (events: readonly DecodeEvent[]): TimedEntry[] =>
-  events.flatMap(event => event.type === 'journal' ? event.entries : [])
+  events.flatMap(event => event.type === 'journal' ? event.entries.filter(isTimed) : [])
 
 /** A request's reward, by name. */
 const scorer = {
