@@ -5,6 +5,8 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY tsconfig*.json ./
 COPY src ./src
+COPY scripts/bundle-inspector.js ./scripts/
+COPY models/evaluation/prompts ./models/evaluation/prompts
 RUN npm run build
 
 # Runtime stage: the build and its packages. One volume caches the model, downloaded on first start; the other is the data directory.

@@ -3,6 +3,7 @@
  * HTTP. Takes and gives the very objects that the API does, from the same readers and formatters.
  */
 import { ChatFormatter } from './api/chat/chat-formatter.js'
+import { headOf, withHead } from './api/generation/run-head.js'
 import { Catalog } from './api/models/model-catalog.js'
 import { Profiles } from './api/models/profiles.js'
 import {
@@ -31,6 +32,8 @@ export type { KlReport, StoppedBy, Warning } from './decoding/result.js'
 export type { FinishReason } from './policies/transcript.js'
 export type { EngineSettings } from './settings.js'
 export type { StrategyName } from './decoding/strategies/strategy-schemas.js'
+export { fold, Folding, type Lineage, type Run } from './journal/fold.js'
+export type * from './journal/entries.js'
 export { RequestError, type ErrorBody, type ErrorCode, type RequestErrorData } from './errors.js'
 export type { FittingProgress } from './serving/calls.js'
 export type { ModelInfo } from './serving/protocol.js'
@@ -114,7 +117,10 @@ export class Fairlead {
   ): AsyncGenerator<ChatCompletionChunk, void, undefined> {
     const { generate, ...request } = this.#parse(params, true)
     const formatter = new ChatFormatter({ generate, ...request })
-    for await (const event of this.#client.generate(generate, signal ? { signal } : {})) yield * formatter.chunks(event)
+    const events = this.#client.generate(generate, signal ? { signal } : {})
+    for await (const event of generate.journal ? withHead(events, headOf(request.shown)) : events) {
+      yield * formatter.chunks(event)
+    }
   }
 
   /**

@@ -25,7 +25,8 @@ export async function startServer (config: Config, onProgress: (message: string)
   const services = new Services(config, () => client, onProgress)
   if (!isLoopback(config.host) && !services.keys.areNeeded) {
     onProgress(`warning: whoever reaches ${config.host} may use the server, since there are no API keys (api-keys, ` +
-      'api-keys-file); what needs the role admin is refused, since nobody has it (admin-keys)')
+      'api-keys-file); what needs the role admin is refused, since nobody has it (admin-keys)' +
+      (services.config.inspector === 'on' ? '; the inspector is open to them too (inspector)' : ''))
   }
   const app = await buildApp(services)
   const address = await app.listen({ host: config.host, port: config.port })

@@ -152,6 +152,9 @@ export const settings = {
   allowedHosts: list(
     'host names the server accepts besides loopback names; all others are rejected if this is set or if the server ' +
       'listens on loopback', serverOnly),
+  inspector: text('auto',
+    'serve the inspector at /inspect/: auto serves it where the server listens on loopback',
+    { ...serverOnly, choices: ['auto', 'on', 'off'] }),
   metricsNames: text('fairlead',
     'metric names: vllm uses vLLM’s names where it has the same metric',
     { ...serverOnly, choices: ['fairlead', 'vllm'] }),

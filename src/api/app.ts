@@ -5,6 +5,7 @@ import { chatCompletions } from './chat/chat-completions-route.js'
 import { completions } from './completions/completions-route.js'
 import { embeddings } from './embeddings/embeddings-route.js'
 import { feedback } from './feedback/feedback-route.js'
+import { installInspector } from './inspector/inspector-route.js'
 import { models } from './models/models-route.js'
 import { health } from './operations/health-route.js'
 import { metrics } from './operations/metrics-route.js'
@@ -69,6 +70,7 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
   installAccess(app, config, services.keys)
   installFreshRewards(app, services)
   await installOpenApi(app, services.keys.areNeeded)
+  await installInspector(app, config)
   for (const room of rooms) room(app, services)
   return app
 }

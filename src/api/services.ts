@@ -13,6 +13,7 @@ import { Metrics } from '../metrics/metrics.js'
 import type { MetricsNames } from '../metrics/model-metrics.js'
 import { Catalog } from './models/model-catalog.js'
 import { GenerationObserver } from './generation/generation-observer.js'
+import { headOf, withHead, type ShownRequest } from './generation/run-head.js'
 import { Keys, type Caller } from './plugins/keys.js'
 import { Profiles } from './models/profiles.js'
 import { openStore } from '../stores/open-store.js'
@@ -136,18 +137,19 @@ export class Services {
    * @throws RequestError permission_denied for a priority that the caller may not have
    */
   generate (
-    request: GenerateRequest, { caller, logEntry }: Requester, signal: AbortSignal
+    request: GenerateRequest, shown: ShownRequest, { caller, logEntry }: Requester, signal: AbortSignal
   ): AsyncGenerator<GenerationEvent, void, undefined> {
     caller.checkPriority(request.priority ?? 0)
     const own = { ...request, cacheSalt: caller.saltOf(request.cacheSalt), caller: caller.turn }
     const observer = new GenerationObserver(this.metrics.of(request.model), logEntry)
-    return observer.events(this.inference.generate(own, {
+    const events = observer.events(this.inference.generate(own, {
       signal,
       onUsed: used => {
         caller.spend(used.generatedTokens)
         observer.used(used)
       }
     }))
+    return request.journal ? withHead(events, headOf(shown)) : events
   }
 
   /** From now on new work is refused; what runs goes on. */

@@ -1,20 +1,25 @@
 /** `fairlead generate`: one prompt from the terminal, with its candidates and rewards as they finish. */
 import { minTemperature, plainSampling } from '../policies/sampling-params.js'
 import { parseAlignment } from '../decoding/strategies/parse-alignment.js'
+import { fingerprintOf } from '../api/generation/generation-state.js'
+import { headOf, withHead } from '../api/generation/run-head.js'
 import type { DecodeEvent } from '../decoding/events.js'
 import type { DecodeResult } from '../decoding/result.js'
 import { strategyFacts } from '../decoding/strategies/strategy-facts.js'
 import { schemaOf, strategyNames, type AlignmentRequest } from '../decoding/strategies/strategy-schemas.js'
 import { RequestError } from '../errors.js'
+import type { Head } from '../journal/entries.js'
+import { Folding } from '../journal/fold.js'
+import { figure, oneLine, stepLine, treeText } from '../journal/text.js'
 import { InferenceClient } from '../serving/inference-client.js'
-import type { DraftRequest, GenerateRequest, GenerationEvent, Usage } from '../serving/protocol.js'
+import type { DraftRequest, GenerateRequest, GenerationEvent, JournalRequest, Usage } from '../serving/protocol.js'
 import { checkedRequest } from '../serving/request-rules.js'
 import { describeRule, type Rules } from '../validation.js'
 import { plainTable, readText, say, type Command } from './command.js'
 import {
   engineConfigOf, engineOptions, integerOption, numberOption, textOption, type Options, type Values
 } from './options.js'
-import { drawTree, figure, oneLine, stepLine } from './search-tree.js'
+import { JournalFile } from './journal-file.js'
 
 /** The parameters of all strategies, once each. */
 const parameters: Readonly<Record<string, Rules & { readonly description?: string }>> = Object.assign({},
@@ -51,6 +56,10 @@ const options: Options = {
     type: 'boolean', help: 'speculative decoding by prompt lookup: draft tokens from the prompt and the answer so far'
   },
   trace: { type: 'boolean', help: 'show the search: its steps and the tree of candidates' },
+  journal: {
+    type: 'string',
+    help: 'file for the journal of the run, see fairlead inspect; guided tokens are listed with 5 alternatives'
+  },
   json: { type: 'boolean', help: 'print the result as JSON' },
   ...engineOptions
 }
@@ -115,7 +124,7 @@ function draftsOf (values: Values, alignment: AlignmentRequest | null): DraftReq
   return { prediction: '' }
 }
 
-function requestOf (values: Values, prompt: string, model: string, trace: boolean): GenerateRequest {
+function requestOf (values: Values, prompt: string, model: string): GenerateRequest {
   const alignment = alignmentOf(values)
   const system = textOption(values, 'system')
   return checkedRequest({
@@ -133,7 +142,8 @@ function requestOf (values: Values, prompt: string, model: string, trace: boolea
     skipSpecialTokens: true,
     n: integerOption(values, 'n', 1),
     seed: values['seed'] === undefined ? null : integerOption(values, 'seed', 0, -(2 ** 63)),
-    alignment: alignment && { ...alignment, return_progress: trace },
+    alignment,
+    journal: journalOf(values),
     cacheSalt: '',
     drafts: draftsOf(values, alignment),
     grammar: values['json-schema'] === undefined
@@ -152,6 +162,30 @@ function requestOf (values: Values, prompt: string, model: string, trace: boolea
   })
 }
 
+/** What of the journal is wanted: all of it in a file, its steps and candidates to show them. */
+function journalOf (values: Values): JournalRequest | null {
+  if (values['journal'] !== undefined) return { alternatives: 5, pieces: true }
+  return values['trace'] === true ? { alternatives: 0, pieces: false } : null
+}
+
+/** The body that asks the API for the same. */
+function bodyOf ({ prompt, n, seed, alignment, sampling, grammar }: GenerateRequest, model: string): Head['request'] {
+  return {
+    model,
+    messages: 'messages' in prompt ? prompt.messages : [],
+    ...n > 1 && { n },
+    ...seed !== null && { seed },
+    ...alignment && { alignment },
+    max_tokens: sampling.maxTokens,
+    temperature: sampling.temperature,
+    ...sampling.topP < 1 && { top_p: sampling.topP },
+    ...sampling.stop.length > 0 && { stop: sampling.stop },
+    ...grammar?.source.type === 'schema' && {
+      response_format: { type: 'json_schema', json_schema: { name: 'answer', schema: JSON.parse(grammar.source.json) } }
+    }
+  }
+}
+
 /** Shows a search while it runs. */
 function show (event: DecodeEvent, choices: number): void {
   if (event.type === 'candidate') {
@@ -163,11 +197,17 @@ function show (event: DecodeEvent, choices: number): void {
 }
 
 /** The same with --trace: steps as they come, then the answers and the tree they were found in. */
-function showTrace (event: DecodeEvent): void {
-  if (event.type === 'progress') say(stepLine(event))
-  else if (event.type === 'choice-end') process.stdout.write(event.result.text)
-  else if (event.type === 'end') {
-    say(`\n\n${drawTree(event.result.candidates, event.result.choices.map(choice => choice.candidateIndex))}`)
+function traceWatcher (): (event: DecodeEvent) => void {
+  const folding = new Folding()
+  return event => {
+    if (event.type === 'choice-end') process.stdout.write(event.result.text)
+    else if (event.type === 'end') say(`\n\n${treeText(folding.run)}`)
+    else if (event.type === 'journal') {
+      for (const entry of event.entries) {
+        folding.add(entry)
+        if ('step' in entry) say(stepLine(folding.run, folding.run.steps.at(-1)!))
+      }
+    }
   }
 }
 
@@ -221,11 +261,17 @@ export const generate: Command = {
         'candidate',
       { param: 'trace' })
     }
-    const request = requestOf(values, prompt, '', trace)
+    const request = requestOf(values, prompt, '')
+    const file = values['journal'] === undefined ? null : new JournalFile(values['journal'] as string)
     const client = await InferenceClient.start(config, say)
     try {
-      const { result, usage } = await follow(client.generate({ ...request, model: client.model.id }),
-        json ? () => {} : trace ? showTrace : event => { show(event, request.n) })
+      const { id: model, fingerprint } = client.model
+      const events = client.generate({ ...request, model })
+      const { drafts = null } = request
+      const body = bodyOf(request, model)
+      const head = headOf({ model, fingerprint: fingerprintOf({ fingerprint }, { drafts }), body })
+      const { result, usage } = await follow(file ? file.keep(withHead(events, head)) : events,
+        json ? () => {} : trace ? traceWatcher() : event => { show(event, request.n) })
       if (json) console.log(JSON.stringify({ result, usage }, null, 2))
       else {
         process.stdout.write('\n')
@@ -233,6 +279,7 @@ export const generate: Command = {
         for (const { message } of result.warnings) say(`warning: ${message}`)
       }
     } finally {
+      file?.close()
       await client.close()
     }
   }

@@ -11,6 +11,7 @@ import { evaluation } from './eval.js'
 import { verifiedEvaluation } from './eval-verified.js'
 import { fit } from './fit.js'
 import { generate } from './generate.js'
+import { inspect } from './inspect.js'
 import { describeOptions, parseOptions } from './options.js'
 import { pull } from './pull.js'
 import { score } from './score.js'
@@ -18,7 +19,7 @@ import { serve } from './serve.js'
 import { standardize } from './standardize.js'
 
 const commands: readonly Command[] = [
-  serve, generate, score, fit, adapt, standardize, evaluation, verifiedEvaluation, pull, bench, doctor
+  serve, generate, inspect, score, fit, adapt, standardize, evaluation, verifiedEvaluation, pull, bench, doctor
 ]
 
 function overview (): string {

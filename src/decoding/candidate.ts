@@ -1,4 +1,5 @@
 /** One answer of a request: what is drawn of it, what it scores, what became of it. Knows no strategy. */
+import type { Recorder } from '../journal/recorder.js'
 import type { TokenLogprob } from '../policies/drawn-token.js'
 import type { Generation } from '../policies/policy.js'
 import type { Random } from '../policies/random-stream.js'
@@ -12,7 +13,10 @@ import type { CandidateReport, Choice } from './result.js'
 export type OnToken = (candidate: Candidate) => boolean | void
 
 /** What candidates are grown on. */
-interface Limited { readonly budget: Budget, readonly request: { readonly signal: AbortSignal } }
+interface Limited {
+  readonly budget: Budget
+  readonly request: { readonly signal: AbortSignal, readonly journal: Recorder | null }
+}
 
 export class Candidate {
   readonly index: number
@@ -25,6 +29,8 @@ export class Candidate {
   /** Step at which a search dropped it. */
   prunedAt: number | null = null
   score: Score | null = null
+  /** Whether it was ended where it was, as a budget does. */
+  isCutShort = false
   /** Mean hidden state of the whole answer, where the request compares answers. */
   embedding: Float32Array | null = null
   readonly #limited: Limited
@@ -57,7 +63,11 @@ export class Candidate {
   get isUnbegun (): boolean { return this.isFinished && this.drawn === 0 }
 
   /** Ends the answer where it is, as a budget does. */
-  end (): void { this.generation.transcript.end() }
+  end (): void {
+    if (this.isFinished) return
+    this.isCutShort = true
+    this.generation.transcript.end()
+  }
 
   /**
    * Draws tokens until the stop condition is met, the answer ends, which a budget that is used up does, too, or `max`
@@ -65,7 +75,7 @@ export class Candidate {
    * @returns whether it is done: the stop condition was met, or it was given up
    */
   async grow (until: StopCondition, max = Infinity, onToken?: OnToken): Promise<boolean> {
-    const { budget, request: { signal } } = this.#limited
+    const { budget, request: { signal, journal } } = this.#limited
     const limit = budget.isUsedUp() ? 0 : Math.min(max, budget.left)
     const extension = this.generation.extend(until, limit, signal)
     for (let next = await extension.next(); ; next = await extension.next()) {
@@ -74,6 +84,7 @@ export class Candidate {
         return next.value
       }
       budget.use()
+      journal?.drew(this)
       if (onToken?.(this)) {
         await extension.return(true)
         return true
@@ -87,8 +98,10 @@ export class Candidate {
    * @param index of the copy; the same where it takes this one's place
    */
   fork (index: number, path: string, random: Random): Candidate {
-    return new Candidate(this.#limited, index, path, random, this.generation.fork(random),
+    const copy = new Candidate(this.#limited, index, path, random, this.generation.fork(random),
       index === this.index ? this.parent : this.index)
+    this.#limited.request.journal?.fork(copy, this)
+    return copy
   }
 
   /** Frees what it holds; nothing more is drawn for it. */

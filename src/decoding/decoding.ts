@@ -26,25 +26,36 @@ export class Decoding {
   /**
    * Candidates that go on from the prompt; candidate i draws from the stream of path i.
    * @param areLast whether no others follow; they close the prompt
+   * @param groupOf what each belongs to, for the journal
    */
-  begin (prompt: OpenPrompt, first: number, count: number, areLast: boolean): Candidate[] {
-    return Array.from({ length: count }, (_, offset) => {
+  begin (
+    prompt: OpenPrompt, first: number, count: number, areLast: boolean, groupOf?: (index: number) => number
+  ): Candidate[] {
+    const candidates = Array.from({ length: count }, (_, offset) => {
       const path = String(first + offset)
       const random = this.request.random(path)
       return new Candidate(this, first + offset, path, random, prompt.begin(random, areLast && offset === count - 1))
     })
+    this.request.journal?.open(candidates, groupOf)
+    return candidates
   }
 
   /** Reads the prompt and gives `count` candidates of it. */
-  async openCandidates (count: number): Promise<Candidate[]> {
-    return this.begin(await this.openPrompt(), 0, count, true)
+  async openCandidates (count: number, groupOf?: (index: number) => number): Promise<Candidate[]> {
+    return this.begin(await this.openPrompt(), 0, count, true, groupOf)
   }
 
   /**
    * Scores candidates with the request's reward, in one call.
    * @param read in their place
    */
-  async score (
+  async score (candidates: readonly Candidate[], read?: readonly Generation[]): Promise<void> {
+    await this.rate(candidates, read)
+    this.request.journal?.score(candidates)
+  }
+
+  /** The same for scores that the journal has with guided tokens. */
+  async rate (
     candidates: readonly Candidate[], read: readonly Generation[] = candidates.map(({ generation }) => generation)
   ): Promise<void> {
     const { scorer, prompt } = this.request

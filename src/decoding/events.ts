@@ -1,4 +1,5 @@
 /** What a strategy yields while it works. Types only. */
+import type { Entry } from '../journal/entries.js'
 import type { TokenLogprob } from '../policies/drawn-token.js'
 import type { CandidateReport, Choice, DecodeResult } from './result.js'
 
@@ -19,6 +20,7 @@ export type DecodeEvent =
   | {
     readonly type: 'text', readonly choice: number, readonly text: string, readonly logprobs: readonly TokenLogprob[]
   }
+  | { readonly type: 'journal', readonly entries: readonly Entry[] }
   | { readonly type: 'progress', readonly step: number, readonly candidates: readonly ProgressCandidate[] }
   | { readonly type: 'candidate', readonly candidate: CandidateReport }
   | { readonly type: 'selection', readonly candidateIndices: readonly number[] }

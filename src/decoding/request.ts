@@ -2,6 +2,7 @@
  * What a decoding strategy is given. Types only. A strategy is an async generator over the policy's seam; it knows no
  * HTTP and no model, and is tested on a toy policy.
  */
+import type { Recorder } from '../journal/recorder.js'
 import type { ContextReading, PolicyBackend } from '../policies/policy.js'
 import type { Random } from '../policies/random-stream.js'
 import type { SamplingParams } from '../policies/sampling-params.js'
@@ -37,6 +38,10 @@ export interface DecodingRequest {
   /** Counts the tokens drawn for candidates, as they are drawn. */
   readonly used: { generatedTokens: number }
   readonly signal: AbortSignal
+  /** Where it is told what happens; null where nobody wants to know. */
+  readonly journal: Recorder | null
+  /** Text of a token; `bytes:\xe2\x80` where it is part of a character. Asked for guided tokens of a journal only. */
+  pieceOf (token: number): string
   /**
    * The random stream at a path, derived from the request's seed: candidate 3 is `random('3')`, its second fork
    * `random('3.2')`, selection `random('selection')`.

@@ -1,7 +1,7 @@
-/** Events by which strategies hand over text and tell how far they are. */
+/** Events by which strategies hand over text and tell what became of candidates. */
 import type { Candidate } from './candidate.js'
 import { EventQueue } from './event-queue.js'
-import type { DecodeEvent, ProgressCandidate } from './events.js'
+import type { DecodeEvent } from './events.js'
 import type { Choice } from './result.js'
 
 /** Sends a choice's text as it becomes certain. */
@@ -45,14 +45,3 @@ export function eventsOf (work: (tell: (events: Iterable<DecodeEvent>) => void) 
 /** What became of candidates. */
 export const reported = (candidates: readonly Candidate[]): DecodeEvent[] =>
   candidates.map(candidate => ({ type: 'candidate', candidate: candidate.report() }))
-
-/** How far candidates are. @param dropped those that this step dropped */
-export function progress (
-  step: number, kept: readonly Candidate[], dropped: readonly Candidate[] = []
-): DecodeEvent {
-  const of = (candidates: readonly Candidate[], isKept: boolean): ProgressCandidate[] =>
-    candidates.map(({ index, parent, text, score, isFinished }) => ({
-      index, parent, text, reward: score?.value ?? null, kept: isKept, finished: isFinished
-    }))
-  return { type: 'progress', step, candidates: [...of(kept, true), ...of(dropped, false)] }
-}

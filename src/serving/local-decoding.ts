@@ -4,7 +4,7 @@ import { comparesAnswers } from '../decoding/strategies/strategy-footprint.js'
 import { DraftingSequence, type DraftCounts } from '../engine/drafting-sequence.js'
 import { PromptLookup } from '../engine/prompt-lookup.js'
 import type { ComputeLedger } from '../engine/sequence.js'
-import { IncrementalDetokenizer } from '../models/tokenizer/detokenizer.js'
+import { IncrementalDetokenizer, pieceText } from '../models/tokenizer/detokenizer.js'
 import type { Constraint } from '../policies/constraint.js'
 import { openReadings } from '../policies/local/context-reading.js'
 import { LocalPolicy } from '../policies/local/local-policy.js'
@@ -18,7 +18,7 @@ export interface LocalLedgers {
 }
 
 /** The part of a request that depends on where the model runs. */
-export type PolicyPart = Pick<DecodingRequest, 'policy' | 'embeddingLayer' | 'contrast'>
+export type PolicyPart = Pick<DecodingRequest, 'policy' | 'embeddingLayer' | 'contrast' | 'pieceOf'>
 
 /** @param constraint what answers are held to; null for nothing */
 export function localDecoding (
@@ -63,6 +63,9 @@ export function localDecoding (
       { ...owned, ledger: ledgers.reward, fanOut: count }), count)
   }
   return {
-    policy, embeddingLayer, contrast: { toward: contextOf(contrast.toward), away: contextOf(contrast.away) }
+    policy,
+    embeddingLayer,
+    contrast: { toward: contextOf(contrast.toward), away: contextOf(contrast.away) },
+    pieceOf: token => pieceText(tokenBytes(token))
   }
 }

@@ -58,10 +58,20 @@ export interface GenerateRequest {
   readonly caller?: string
   /** Constraint on the answers; null for none. */
   readonly grammar: GrammarRequest | null
+  /** What its journal tells. Default null: none is sent. */
+  readonly journal?: JournalRequest | null
   /** Of requests that wait for memory, a lower one starts earlier. Default 0. */
   readonly priority?: number
   /** Verify draft tokens, where that pays. Default null: each token is run on its own. */
   readonly drafts?: DraftRequest | null
+}
+
+/** What a journal tells beside what happened. */
+export interface JournalRequest {
+  /** Alternatives that each guided token lists, 0–128. */
+  readonly alternatives: number
+  /** Whether the text and ln π of each token are told. */
+  readonly pieces: boolean
 }
 
 /** Where draft tokens come from beside the prompt and the answer itself. */
@@ -135,7 +145,8 @@ export type PromptLogprobs = ReadonlyArray<TokenLogprob | { readonly bytes: read
 
 /**
  * Events of one generation, in order: `accepted` once the request is checked and will not be refused any more, `start`
- * once there is room for it, `prompt` if its logprobs were asked for, the strategy's own, `usage` last.
+ * once there is room for it, `prompt` if its logprobs were asked for, the strategy's own, `usage` last. `journal` comes
+ * between them where it was asked for: first after `accepted`, last before `end`, or before an error is thrown.
  */
 export type GenerationEvent =
   | { readonly type: 'accepted', readonly promptTokens: number }

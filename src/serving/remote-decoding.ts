@@ -2,7 +2,7 @@
 import { createHash, randomUUID } from 'node:crypto'
 import type { ContrastContext } from '../decoding/request.js'
 import type { ComputeLedger } from '../engine/sequence.js'
-import { IncrementalDetokenizer } from '../models/tokenizer/detokenizer.js'
+import { IncrementalDetokenizer, pieceText } from '../models/tokenizer/detokenizer.js'
 import { openReadings } from '../policies/local/context-reading.js'
 import { RemotePolicy } from '../policies/remote/remote-policy.js'
 import type { EngineLedger } from '../policies/remote/remote-request.js'
@@ -47,7 +47,12 @@ export function remoteDecoding (
     open: count => openReadings(policy, context.reader!.engine.open(context.tokens, { ...owned, fanOut: count }), count)
   }
   const { toward, away } = prepared.contrast
-  return { policy, embeddingLayer: null, contrast: { toward: contextOf(toward), away: contextOf(away) } }
+  return {
+    policy,
+    embeddingLayer: null,
+    contrast: { toward: contextOf(toward), away: contextOf(away) },
+    pieceOf: token => pieceText(tokenBytes(token))
+  }
 }
 
 /** What a request used of the engine, as its caller is told. */

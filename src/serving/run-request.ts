@@ -5,9 +5,11 @@
 import type { DecodeEvent } from '../decoding/events.js'
 import type { DecodingRequest } from '../decoding/request.js'
 import type { Choice, DecodeResult } from '../decoding/result.js'
+import { recorded } from '../decoding/recorded.js'
 import { decode } from '../decoding/strategies/strategies.js'
 import type { Reservation } from '../engine/model-runtime.js'
 import type { ComputeLedger } from '../engine/sequence.js'
+import type { Recorder } from '../journal/recorder.js'
 import type { Constraint } from '../policies/constraint.js'
 import { emptyEngineLedger, type EngineLedger } from '../policies/remote/remote-request.js'
 import { randomStream } from '../policies/random-stream.js'
@@ -19,6 +21,7 @@ import { promptLogprobs } from './prompt-logprobs.js'
 import type { GenerateRequest, GenerationEvent, GenerationStart, Usage, Used } from './protocol.js'
 import { engineUsage, remoteDecoding } from './remote-decoding.js'
 import { requestScope } from './request-scope.js'
+import { doneEntry, failEntry, JournalSender, recorderOf, startEntry } from './run-journal.js'
 import { localOf, type ServedModel } from './served-models.js'
 
 const emptyLedger = (): ComputeLedger => ({ computedTokens: 0, cachedTokens: 0, forwardPasses: 0 })
@@ -42,7 +45,7 @@ function startOf ({ alignment, reward, sampling, seed, prompt, droppedMessages }
 /** What strategies are given. */
 function decodingRequest (
   served: ServedModel, prepared: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers,
-  used: DecodingRequest['used']
+  used: DecodingRequest['used'], journal: Recorder | null
 ): DecodingRequest {
   const { alignment, reward, sampling, prompt, n, seed } = prepared
   const started = performance.now()
@@ -57,6 +60,7 @@ function decodingRequest (
     limits: { maxGeneratedTokens: alignment?.max_generated_tokens ?? null, deadlineMs: alignment?.deadline_ms ?? null },
     used,
     signal,
+    journal,
     random: path => randomStream(seed, path),
     elapsedMs: () => performance.now() - started
   }
@@ -88,10 +92,12 @@ function usageOf (
 }
 
 /** The events of a request that only reads its prompt. */
-function * nothingDrawn (n: number): Generator<DecodeEvent> {
+async function * nothingDrawn (n: number, journal: Recorder | null): AsyncGenerator<DecodeEvent, void, undefined> {
   const empty = { text: '', finishReason: 'length', logprob: 0, score: null } as const
   const choices = Array.from({ length: n },
     (_, index): Choice => ({ ...empty, candidateIndex: index, completionTokens: 0, logprobs: [], tokenIds: [] }))
+  journal?.open(choices.map(({ candidateIndex: index }) =>
+    ({ ...empty, index, parent: null, drawn: 0, certainText: '', isCutShort: false, prunedAt: null })))
   for (const [index, result] of choices.entries()) yield { type: 'choice-end', choice: index, result }
   yield {
     type: 'end',
@@ -114,10 +120,12 @@ function * nothingDrawn (n: number): Generator<DecodeEvent> {
 /** The events of a request that was admitted. */
 async function * run (
   served: ServedModel, prepared: PreparedRequest, constraint: Constraint | null, signal: AbortSignal, ledgers: Ledgers,
-  used: Used
+  used: Used, journal: Recorder | null
 ): AsyncGenerator<GenerationEvent, void, undefined> {
   const { prompt, sampling, alignment, n, returned, reward, cacheSalt: salt, caller } = prepared
-  yield { type: 'start', start: startOf(prepared) }
+  const start = startOf(prepared)
+  journal?.start(startEntry(start))
+  yield { type: 'start', start }
   if (prepared.promptLogprobs !== null) {
     const local = localOf(served, 'prompt_logprobs', 'logprobs of prompts')
     const logprobs = await promptLogprobs(local, prompt.tokens, prepared.promptLogprobs,
@@ -125,8 +133,8 @@ async function * run (
     yield { type: 'prompt', logprobs }
   }
   const events = sampling.maxTokens === 0
-    ? nothingDrawn(n)
-    : decode(decodingRequest(served, prepared, constraint, signal, ledgers, used), alignment)
+    ? journal ? recorded(nothingDrawn(n, journal), journal, null) : nothingDrawn(n, null)
+    : decode(decodingRequest(served, prepared, constraint, signal, ledgers, used, journal), alignment)
   for await (const event of events) {
     if (event.type !== 'end') {
       yield event
@@ -137,8 +145,13 @@ async function * run (
       choices: keepBest(event.result.choices, returned),
       warnings: [...reward?.warnings ?? [], ...event.result.warnings]
     }
+    const usage = usageOf(prepared, result, served.remote !== null, ledgers)
+    if (result.choices !== event.result.choices) {
+      journal?.select({ chosen: result.choices.map(({ candidateIndex }) => candidateIndex), rule: 'best_of' })
+    }
+    journal?.done(doneEntry(result, usage))
     yield { type: 'end', result }
-    yield { type: 'usage', usage: usageOf(prepared, result, served.remote !== null, ledgers) }
+    yield { type: 'usage', usage }
   }
 }
 
@@ -159,6 +172,8 @@ export async function * generate (
     drafts: { accepted: 0, rejected: 0 },
     engine: emptyEngineLedger()
   }
+  const sender = new JournalSender(request)
+  let journal: Recorder | null = null
   let reserving: Promise<Reservation> | null = null
   try {
     await served.loadRewards(request.alignment?.rewards ?? [])
@@ -169,10 +184,21 @@ export async function * generate (
       ? await served.grammars.open(grammar.source,
         { param: grammar.param, caller: prepared.caller, signal: scope.signal })
       : null
+    const { waiting } = served.kvBudget
     reserving = admit(served.remote ? { kvBudget: served.kvBudget } : served, admission, signal)
+    journal = recorderOf(request)
+    journal?.queued(waiting)
     yield { type: 'accepted', promptTokens: prepared.promptTokens }
+    yield * sender.told(journal)
     await reserving
-    yield * run(served, prepared, constraint, scope.signal, ledgers, used)
+    for await (const event of run(served, prepared, constraint, scope.signal, ledgers, used, journal)) {
+      yield * sender.told(journal)
+      yield * sender.sent(event)
+    }
+  } catch (error) {
+    journal?.fail(failEntry(error))
+    yield * sender.told(journal)
+    throw error
   } finally {
     scope.end()
     reserving?.then(reservation => { reservation.release() }, () => {})

@@ -6,8 +6,10 @@ import { parseAlignment } from '../../src/decoding/strategies/parse-alignment.js
 import type { DecodeEvent } from '../../src/decoding/events.js'
 import type { DecodingRequest } from '../../src/decoding/request.js'
 import type { DecodeResult } from '../../src/decoding/result.js'
+import { hasViews } from '../../src/decoding/recorded.js'
 import { decode } from '../../src/decoding/strategies/strategies.js'
 import type { AlignmentRequest } from '../../src/decoding/strategies/strategy-schemas.js'
+import { Recorder } from '../../src/journal/recorder.js'
 import type { Scorer } from '../../src/rewards/scorer.js'
 import { ToyPolicy, toyRequest, toyScorer, type ToyRequestOptions } from './toy-policy.js'
 
@@ -91,9 +93,11 @@ export async function run (alignment: Record<string, unknown> | null, {
 }: ToyRequestOptions & {
   policy?: ToyPolicy, through?: (request: ReturnType<typeof toyRequest>) => DecodingRequest
 } = {}): Promise<ToyRun> {
-  const request = through(toyRequest(policy, given))
+  const checked = alignmentOf(alignment)
+  const journal = hasViews(checked) ? new Recorder({ now: () => 0, everyToken: true }) : null
+  const request = through(toyRequest(policy, { journal, ...given }))
   const events: DecodeEvent[] = []
-  for await (const event of decode(request, alignmentOf(alignment))) events.push(event)
+  for await (const event of decode(request, checked)) events.push(event)
   const last = events.at(-1)!
   assert.ok(last.type === 'end')
   assert.equal(request.used.generatedTokens, last.result.generatedTokens)

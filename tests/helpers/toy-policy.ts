@@ -3,6 +3,7 @@
  * last token ends an answer. With it strategies are compared with brute force.
  */
 import { setMaxListeners } from 'node:events'
+import type { Recorder } from '../../src/journal/recorder.js'
 import type { Constraint } from '../../src/policies/constraint.js'
 import { randomStream } from '../../src/policies/random-stream.js'
 import type { ContrastContext, DecodingRequest } from '../../src/decoding/request.js'
@@ -148,13 +149,14 @@ export interface ToyRequestOptions {
   readonly elapsedMs?: () => number
   /** What each token stands for: the t-th letter, unless given. */
   readonly letters?: string
+  readonly journal?: Recorder | null
   readonly constraint?: Constraint | null
 }
 
 /** A request to a toy, through this process's own backend. */
 export function toyRequest (policy: ToyPolicy, {
   scorer = null, contrast = {}, seed = 1, n = 1, sampling: given = {}, signal = new AbortController().signal,
-  limits = {}, elapsedMs = () => 0, letters = 'abcdefgh', constraint = null
+  limits = {}, elapsedMs = () => 0, letters = 'abcdefgh', constraint = null, journal = null
 }: ToyRequestOptions = {}): DecodingRequest & { readonly policy: LocalPolicy } {
   // Every sequence listens, as in a request's own scope.
   setMaxListeners(0, signal)
@@ -185,6 +187,8 @@ export function toyRequest (policy: ToyPolicy, {
     limits: { maxGeneratedTokens: null, deadlineMs: null, ...limits },
     used: { generatedTokens: 0 },
     signal,
+    journal,
+    pieceOf: letter,
     random: path => randomStream(seed, path),
     elapsedMs
   }

@@ -1,6 +1,6 @@
 /**
  * Every strategy, and every way that one works, on a tiny model through every door: the openai client whole and
- * streamed, /v1/stream, the library.
+ * streamed with its journal, /v1/stream, the library.
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
@@ -8,12 +8,13 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
-import { Fairlead, type AlignmentParams } from 'fairlead'
+import { Fairlead, fold, type AlignmentParams, type ChatCompletionChunk, type Entry, type Usage } from 'fairlead'
 import type {} from 'fairlead/openai'
 import OpenAI from 'openai'
 import { WebSocket } from 'ws'
 import { strategyNames } from '../../src/decoding/strategies/strategy-schemas.js'
 import { encodeFloats } from '../../src/rewards/kinds/q-head.js'
+import { assertTold } from '../helpers/journals.js'
 import { everyStrategy } from '../helpers/run-strategy.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
@@ -98,7 +99,7 @@ test('every strategy is among them', () => {
 
 for (const [index, given] of everyStrategy.entries()) {
   test(`${JSON.stringify(given)} is the same through every door`, async () => {
-    const alignment = { ...rewardFor(given), ...given } as AlignmentParams
+    const alignment = { ...rewardFor(given), ...given, return_trace: true } as AlignmentParams
     const request = {
       model: 'tiny', messages: [{ role: 'user' as const, content: 'say the' }], max_tokens: 8, seed: index, alignment
     }
@@ -109,12 +110,18 @@ for (const [index, given] of everyStrategy.entries()) {
 
     let streamed = ''
     let last: OpenAI.ChatCompletionChunk | undefined
-    for await (const chunk of await client.chat.completions.create({ ...request, stream: true })) {
+    const journal: Entry[] = []
+    const include = { include_journal: { alternatives: index % 3, pieces: index % 2 === 0 } } as object
+    const recorded = { ...request, stream: true as const, stream_options: include }
+    for await (const chunk of await client.chat.completions.create(recorded)) {
       streamed += chunk.choices[0]?.delta.content ?? ''
+      journal.push(...(chunk as ChatCompletionChunk).journal ?? [])
       if (chunk.choices[0]?.finish_reason) last = chunk
     }
     assert.equal(streamed, content)
     assert.deepEqual([last!.alignment, last!.choices[0]!.alignment], [whole.alignment, chosen])
+    assertTold(fold(journal),
+      { alignment: whole.alignment!, usage: whole.usage as unknown as Usage, texts: [content!] })
 
     const events = await ask(`r${index}`, request)
     assert.equal(events.map(event => event['chunk']?.choices[0]?.delta.content ?? '').join(''), content)

@@ -34,22 +34,24 @@ const below = {
   engine: ['runtime', 'models'],
   rewards: ['answers', 'statistics', 'runtime', 'models', 'engine'],
   fitting: ['statistics', 'engine', 'rewards'],
+  journal: [],
   policies: [],
   'policies/local': ['engine', 'policies'],
   'policies/remote': ['policies'],
-  decoding: ['answers', 'policies'],
+  decoding: ['answers', 'journal', 'policies'],
   stores: ['settings', 'rewards', 'fitting'],
   grammar: ['models'],
   serving: [
     'config', 'settings', 'runtime', 'models', 'engine', 'rewards', 'stores', 'fitting', 'policies', 'policies/local',
-    'policies/remote', 'decoding', 'grammar'
+    'policies/remote', 'decoding', 'grammar', 'journal'
   ],
   api: [
     'settings', 'config-file', 'metrics', 'stores', 'serving', 'decoding', 'policies', 'rewards', 'fitting',
-    'grammar', 'models'
+    'grammar', 'models', 'journal'
   ],
-  library: ['config', 'settings', 'serving', 'api', 'decoding', 'policies', 'rewards', 'models'],
+  library: ['config', 'journal', 'settings', 'serving', 'api', 'decoding', 'policies', 'rewards', 'models'],
   'openai-client': ['api'],
+  inspector: ['journal'],
   server: ['settings', 'serving', 'api'],
   reporting: ['runtime'],
   evaluation: [
@@ -58,7 +60,7 @@ const below = {
   ],
   cli: [
     'config', 'settings', 'server', 'api', 'stores', 'evaluation', 'reporting', 'serving', 'decoding', 'policies',
-    'rewards', 'fitting', 'engine', 'models', 'grammar', 'runtime'
+    'rewards', 'fitting', 'engine', 'models', 'grammar', 'runtime', 'journal'
   ]
 } as const satisfies Record<string, readonly string[]>
 
@@ -88,7 +90,8 @@ const homes: ReadonlyArray<readonly [RegExp, ...string[]]> = [
   [/^echarts/, 'reporting/plot.ts'], [/^@photostructure\/sqlite$/, 'stores/local/'],
   [/^pg$/, 'stores/postgres/'], [/^prom-client$/, 'metrics/'],
   [/^yaml$/, 'config-file.ts'], [/^ajv/, 'checker.ts', 'rewards/kinds/rules/json-schema-rule.ts'],
-  [/^re2js$/, 'pattern.ts'], [/^undici$/, 'policies/remote/replica.ts'], [/^eld/, 'rewards/kinds/rules/language.ts']
+  [/^re2js$/, 'pattern.ts'], [/^undici$/, 'policies/remote/replica.ts'], [/^eld/, 'rewards/kinds/rules/language.ts'],
+  [/^@?preact/, 'inspector/']
 ]
 
 /** Imports and exports of modules, the names perhaps on several lines: whether of types only, and from where. */
@@ -115,7 +118,8 @@ function violationsBeside (file: string, text: string): string[] {
 function violations (file: string, text: string): string[] {
   const from = placeOf(file)
   const found: string[] = []
-  if (text.includes('process.env') && file !== 'config.ts') found.push(`${file} reads process.env`)
+  // Pages have no environment: theirs is in programs that they show.
+  if (text.includes('process.env') && file !== 'config.ts' && from !== 'inspector') found.push(`${file} reads process.env`)
   for (const [, isType, specifier] of text.matchAll(statements)) {
     if (specifier!.startsWith('node:')) continue
     if (!specifier!.startsWith('.')) {
@@ -138,7 +142,7 @@ function violations (file: string, text: string): string[] {
 /** The files of a folder by their paths in it. */
 function filesIn (folder: string): ReadonlyArray<readonly [file: string, text: string]> {
   const home = join(packageRoot, folder)
-  return readdirSync(home, { recursive: true, encoding: 'utf8' }).filter(file => /(?<!\.d)\.ts$/.test(file) &&
+  return readdirSync(home, { recursive: true, encoding: 'utf8' }).filter(file => /(?<!\.d)\.tsx?$/.test(file) &&
     !file.includes('node_modules')).map(file => [file.replaceAll('\\', '/'), readFileSync(join(home, file), 'utf8')])
 }
 const sources = new Map(filesIn('src'))

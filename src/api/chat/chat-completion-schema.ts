@@ -5,10 +5,13 @@ import { parseAlignment } from '../../decoding/strategies/parse-alignment.js'
 import type { GenerateRequest, ModelInfo } from '../../serving/protocol.js'
 import { checkedRequest } from '../../serving/request-rules.js'
 import { refuse } from '../../validation.js'
+import { fingerprintOf } from '../generation/generation-state.js'
+import { asSent, type ShownRequest } from '../generation/run-head.js'
 import type { Catalog } from '../models/model-catalog.js'
 import { openBody } from '../schemas/body.js'
 import { chatMessageSchema, chatMessagesOf, checkResults } from './message-schema.js'
 import { formatOf } from './response-format-schema.js'
+import { journalOf } from '../schemas/journal-schema.js'
 import { checkHeld, draftsOf, samplingFields, samplingOf } from '../schemas/sampling.js'
 import { toolChoiceSchema, toolsOf, toolsSchema } from './tool-schema.js'
 
@@ -88,6 +91,8 @@ export interface ChatCompletionRequest {
   readonly model: ModelInfo
   /** Name of the model as the caller wrote it, profile included. */
   readonly modelName: string
+  /** The request as its journal tells it. */
+  readonly shown: ShownRequest
   readonly stream: boolean
   readonly includeUsage: boolean
   readonly returnTokenIds: boolean
@@ -126,6 +131,7 @@ export function parseChatCompletion (body: ChatCompletionBody, catalog: Catalog)
     throw refuse('continue_final_message',
       `cannot be true with ${grammar.param}: what the whole answer is like is said there`, true)
   }
+  const drafts = draftsOf({ ...body, alignment }, body.n, predictionOf(body.prediction))
   return {
     generate: checkedRequest({
       model: model.id,
@@ -141,10 +147,14 @@ export function parseChatCompletion (body: ChatCompletionBody, catalog: Catalog)
       cacheSalt: body.cache_salt,
       priority: body.priority,
       grammar,
-      drafts: draftsOf({ ...body, alignment }, body.n, predictionOf(body.prediction))
+      drafts,
+      journal: journalOf(body.stream_options?.include_journal)
     }),
     model,
     modelName: body.model,
+    shown: {
+      model: body.model, fingerprint: fingerprintOf(model, { drafts }), body: asSent(body, chatCompletionSchema)
+    },
     stream: body.stream,
     includeUsage: body.stream_options?.include_usage ?? false,
     returnTokenIds: body.return_token_ids,

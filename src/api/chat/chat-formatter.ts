@@ -86,7 +86,7 @@ export class ChatFormatter extends ChunkFormatter<GenerationEvent> {
   }
 
   #chunk (
-    choices: ChunkChoice[], more: Pick<ChatCompletionChunk, 'alignment' | 'prompt_token_ids' | 'usage'> = {}
+    choices: ChunkChoice[], more: Pick<ChatCompletionChunk, 'alignment' | 'journal' | 'prompt_token_ids' | 'usage'> = {}
   ): ChatCompletionChunk {
     const usage = this.#request.includeUsage ? { usage: null } : {}
     return { ...this.#head, object: 'chat.completion.chunk', choices, ...usage, ...more }
@@ -136,6 +136,8 @@ export class ChatFormatter extends ChunkFormatter<GenerationEvent> {
         return this.#textChunks(event)
       case 'progress':
         return [this.#chunk([], { alignment: { progress: { step: event.step, candidates: event.candidates } } })]
+      case 'journal':
+        return [this.#chunk([], { journal: event.entries })]
       case 'usage':
         return this.#request.includeUsage ? [this.#chunk([], { usage: completionUsage(event.usage) })] : []
       default:

@@ -1,5 +1,7 @@
 /** OpenAI's chat objects as Fairlead reads and answers them. */
 import { Type, type Static } from 'typebox'
+import { anyObject } from '../../checker.js'
+import type { Entry } from '../../journal/entries.js'
 import type { chatCompletionSchema } from './chat-completion-schema.js'
 import {
   alignmentDetailsObject, alignmentProgressObject, alignmentReportObject, choiceAlignmentObject, listOf, orNull,
@@ -131,6 +133,9 @@ const chunkChoiceObject = Type.Object({
 /** What a chunk adds to a choice. */
 export type ChunkChoice = Static<typeof chunkChoiceObject>
 
+const journalEntries = Type.Optional(Type.Unsafe<readonly Entry[]>(
+  Type.Array(anyObject(), { description: 'with include_journal: entries of the journal, on chunks of their own' })))
+
 export const chatChunkObject = Type.Object({
   ...completionHead,
   object: Type.Literal('chat.completion.chunk'),
@@ -138,6 +143,7 @@ export const chatChunkObject = Type.Object({
   // On the last chunk with `stream_options: {include_usage: true}`, null on those before it.
   usage: Type.Optional(orNull(usageObject)),
   alignment: Type.Optional(Type.Union([alignmentReportObject, alignmentProgressObject])),
+  journal: journalEntries,
   prompt_token_ids: promptTokenIds
 })
 /**

@@ -17,12 +17,13 @@ export async function * chatEvents (
   services: Services, request: ChatCompletionRequest, formatter: ChatFormatter, requester: Requester,
   signal: AbortSignal
 ): AsyncGenerator<GenerationEvent, void, undefined> {
-  const { generate } = request
-  if (!request.store || !('messages' in generate.prompt)) return yield * services.generate(generate, requester, signal)
+  const { generate, shown } = request
+  const events = services.generate(generate, shown, requester, signal)
+  if (!request.store || !('messages' in generate.prompt)) return yield * events
   const { name: caller } = requester.caller
   const messages = writtenMessages(generate.prompt.messages)
   await services.store.chats.check(caller, messages)
-  yield * services.generate(generate, requester, signal)
+  yield * events
   const completion = formatter.completion()
   await services.store.chats.storeCompletion({ id: completion.id, caller, messages, completion })
 }

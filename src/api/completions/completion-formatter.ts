@@ -120,7 +120,8 @@ export class CompletionFormatter extends ChunkFormatter<PromptEvent> {
   }
 
   #chunk (
-    choices: readonly CompletionChunkChoice[], more: Pick<CompletionChunk, 'usage' | 'alignment'> = {}
+    choices: readonly CompletionChunkChoice[],
+    more: Pick<CompletionChunk, 'usage' | 'alignment' | 'journal' | 'prompt'> = {}
   ): CompletionChunk {
     return { ...this.#head, choices, ...(this.#request.includeUsage ? { usage: null } : {}), ...more }
   }
@@ -161,6 +162,8 @@ export class CompletionFormatter extends ChunkFormatter<PromptEvent> {
         return [this.#textChunk(prompt, event.choice, event.text, state.nextLogprobs(event.choice, event.logprobs))]
       case 'progress':
         return [this.#chunk([], { alignment: { prompt, progress: { candidates: event.candidates } } })]
+      case 'journal':
+        return [this.#chunk([], { journal: event.entries, prompt })]
       case 'usage':
         return includeUsage && this.#prompts.every(({ usage }) => usage)
           ? [this.#chunk([], { usage: this.#usage() })]

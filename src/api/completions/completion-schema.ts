@@ -10,9 +10,12 @@ import { RequestError } from '../../errors.js'
 import type { GenerateRequest, ModelInfo } from '../../serving/protocol.js'
 import { checkedRequest } from '../../serving/request-rules.js'
 import { refuse } from '../../validation.js'
+import { fingerprintOf } from '../generation/generation-state.js'
+import { asSent, type ShownRequest } from '../generation/run-head.js'
 import type { Catalog } from '../models/model-catalog.js'
 import { formatOf } from '../chat/response-format-schema.js'
 import { openBody } from '../schemas/body.js'
+import { journalOf } from '../schemas/journal-schema.js'
 import { promptSchema, promptsOf } from '../schemas/prompt-schema.js'
 import { checkHeld, draftsOf, samplingFields, samplingOf } from '../schemas/sampling.js'
 
@@ -41,6 +44,8 @@ export interface CompletionRequest {
   /** The model that answers. */
   readonly model: ModelInfo
   readonly modelName: string
+  /** The request as its journals tell it. */
+  readonly shown: ShownRequest
   /** Choices per prompt. */
   readonly n: number
   readonly stream: boolean
@@ -91,6 +96,7 @@ export function parseCompletion (
       `${Math.floor(mostEchoedLogprobs / prompts.length) - 1}`, body.logprobs)
   }
   if (maxTokens === 0 && alignment) throw refuse('max_tokens', 'must be at least 1 with alignment', 0)
+  const drafts = draftsOf({ ...body, alignment }, drawn * prompts.length)
   const generations = prompts.map(prompt => checkedRequest({
     model: model.id,
     prompt,
@@ -104,13 +110,15 @@ export function parseCompletion (
     cacheSalt: body.cache_salt,
     priority: body.priority,
     grammar,
-    drafts: draftsOf({ ...body, alignment }, drawn * prompts.length)
+    drafts,
+    journal: journalOf(body.stream_options?.include_journal)
   }))
   checkCeiling(generations[0]!, { prompts: prompts.length, drawn, maxTokens }, maxTokensPerRequest)
   return {
     generations,
     model,
     modelName: body.model,
+    shown: { model: body.model, fingerprint: fingerprintOf(model, { drafts }), body: asSent(body, completionSchema) },
     n: body.n,
     stream: body.stream,
     includeUsage: body.stream_options?.include_usage ?? false,

@@ -1,5 +1,6 @@
 /** OpenAI's legacy completions as Fairlead answers them. */
 import { Type, type Static } from 'typebox'
+import type { Entry } from '../../journal/entries.js'
 import {
   alignmentReportObject, choiceAlignmentObject, listOf, orNull, type AlignmentProgress, type AlignmentReport
 } from '../alignment/alignment-types.js'
@@ -46,6 +47,9 @@ export type CompletionChunkChoice = Omit<CompletionChoice, 'finish_reason'>
 export interface CompletionChunk extends Omit<Completion, 'choices' | 'usage' | 'alignment'> {
   readonly choices: readonly CompletionChunkChoice[]
   readonly usage?: Usage | null
+  /** With `stream_options.include_journal`: entries of the journal of one prompt's run. */
+  readonly journal?: readonly Entry[]
+  readonly prompt?: number
   readonly alignment?: AlignmentReport
     | { readonly prompt: number, readonly progress: Pick<AlignmentProgress['progress'], 'candidates'> }
 }

@@ -56,7 +56,8 @@ export function completions (app: FastifyInstance, services: Services): void {
       ...parsed,
       services,
       formatter: new CompletionFormatter(parsed),
-      events: signal => merged((prompt, either) => services.generate(parsed.generations[prompt]!, request, either),
+      events: signal => merged(
+        (prompt, either) => services.generate(parsed.generations[prompt]!, parsed.shown, request, either),
         parsed.generations.length, config, signal)
     })
   })

@@ -3,20 +3,12 @@
  * token begins in the text.
  */
 import { codePoints } from '../../code-points.js'
+import { pieceText } from '../../models/tokenizer/detokenizer.js'
 import type { RatedToken, TokenLogprob } from '../../policies/drawn-token.js'
 import type { PromptLogprobs } from '../../serving/protocol.js'
 import type { LegacyLogprobs } from './completion-types.js'
 
-const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
-
-/** A token's text; bytes that are no text by themselves as `bytes:\xe2\x80`. */
-function nameOf (bytes: readonly number[]): string {
-  try {
-    return strict.decode(Uint8Array.from(bytes))
-  } catch {
-    return `bytes:${bytes.map(byte => `\\x${byte.toString(16).padStart(2, '0')}`).join('')}`
-  }
-}
+const nameOf = (bytes: readonly number[]): string => pieceText(Uint8Array.from(bytes))
 
 /** The alternatives, most probable first, and the token itself, which need not be among them. */
 function alternatives (token: TokenLogprob): Record<string, number> {

@@ -76,7 +76,8 @@ export async function startInBackground (
     throw error
   }
   logEntry.hold()
-  background.run(signal => services.generate(request.generate, httpRequest, signal), hold, log)
+  const { generate, shown } = request
+  background.run(signal => services.generate(generate, shown, httpRequest, signal), hold, log)
     .finally(() => responses.end(caller, formatter.id))
     .finally(() => {
       release()

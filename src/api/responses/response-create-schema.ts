@@ -9,11 +9,13 @@ import { RequestError } from '../../errors.js'
 import type { GenerateRequest, ModelInfo } from '../../serving/protocol.js'
 import { checkedRequest } from '../../serving/request-rules.js'
 import { refuse } from '../../validation.js'
+import { asSent, type ShownRequest } from '../generation/run-head.js'
 import type { Catalog } from '../models/model-catalog.js'
 import type { ResponseItem } from './response-types.js'
 import { openBody } from '../schemas/body.js'
 import { itemOf, itemSchema, messagesOfItems, withoutScores } from './item-schema.js'
 import { textFormatOf, textSchema } from '../chat/response-format-schema.js'
+import { journalOf, journalSchema } from '../schemas/journal-schema.js'
 import { checkHeld, drawingFields, samplingOf } from '../schemas/sampling.js'
 import { flatToolChoiceSchema, flatToolsSchema, toolsOf } from '../chat/tool-schema.js'
 
@@ -48,8 +50,12 @@ export const responseCreateSchema = Type.Object({
   }),
   store: Type.Boolean({ default: true, description: 'keep the response for previous_response_id and GET' }),
   background: Type.Boolean({ default: false, description: 'answer at once with status queued and go on; needs store' }),
-  stream_options: nullable(Type.Object({ include_obfuscation: Type.Boolean({ default: false }) }),
-    { default: null, description: 'without effect; needs stream' }),
+  stream_options: nullable(
+    Type.Object({ include_journal: journalSchema, include_obfuscation: Type.Boolean({ default: false }) }), {
+      default: null,
+      description: 'include_journal: events with the run’s journal, see Journal; include_obfuscation has no effect. ' +
+        'Needs stream'
+    }),
   metadata: anyObject({
     default: {},
     maxProperties: 16,
@@ -89,6 +95,8 @@ export interface ResponseRequest {
   readonly input: readonly ResponseItem[]
   /** Whether the answer may call functions. */
   readonly hasTools: boolean
+  /** The request as its journal tells it. */
+  readonly shown: ShownRequest
   readonly stream: boolean
 }
 
@@ -192,12 +200,14 @@ export async function parseResponseCreate (
       alignment: alignment === null ? null : parseAlignment(alignment),
       cacheSalt: body.cache_salt,
       priority: body.priority,
-      grammar
+      grammar,
+      journal: journalOf(body.stream_options?.include_journal)
     }),
     model,
     format,
     input,
     hasTools: calls !== null,
+    shown: { model: body.model, fingerprint: model.fingerprint, body: asSent(body, responseCreateSchema) },
     stream: body.stream
   }
 }

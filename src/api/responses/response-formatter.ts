@@ -155,6 +155,8 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
         return this.#output.text(event.text, event.logprobs)
       case 'progress':
         return [this.#event('response.alignment.progress', { step: event.step, candidates: event.candidates })]
+      case 'journal':
+        return [this.#event('response.journal', { entries: event.entries })]
       case 'end':
         return this.#choice ? this.#output.end(this.#choice) : []
       case 'usage':

@@ -117,7 +117,7 @@ export class ResponseConnection {
     const send = (event: object): Promise<void> => this.#socket.send({ ...event, ...fields })
     let begun = false
     try {
-      for await (const event of this.#services.generate(request.generate, requester, signal)) {
+      for await (const event of this.#services.generate(request.generate, request.shown, requester, signal)) {
         const chunks = await formatter.chunks(event)
         this.#remember(lane, formatter)
         for (const chunk of chunks) {

@@ -69,7 +69,7 @@ function create (app: FastifyInstance, services: Services): void {
         ...parsed,
         services,
         formatter: keptFormatter(parsed, services, caller),
-        events: signal => services.generate(parsed.generate, request, signal)
+        events: signal => services.generate(parsed.generate, parsed.shown, request, signal)
       })
     }
     const background = await startInBackground(parsed, services, request)

@@ -8,6 +8,7 @@ import { alignmentSchema } from '../../decoding/strategies/strategy-schemas.js'
 import { minTemperature } from '../../policies/sampling-params.js'
 import type { DraftRequest, GenerateRequest } from '../../serving/protocol.js'
 import { refuse } from '../../validation.js'
+import { journalSchema } from './journal-schema.js'
 import { responseFormatSchema } from '../chat/response-format-schema.js'
 
 /** Fields of every generating endpoint. */
@@ -73,11 +74,13 @@ export const samplingFields = {
   n: Type.Integer({ minimum: 1, maximum: 128, default: 1, description: 'choices returned' }),
   stream_options: nullable(Type.Object({
     include_usage: Type.Boolean({ default: false }),
+    include_journal: journalSchema,
     include_obfuscation: Type.Boolean({ default: false }),
     continuous_usage_stats: Type.Boolean({ default: false })
   }), {
     default: null,
-    description: 'include_usage: the usage comes last; needs stream. The others, of OpenAI and vLLM, have no effect'
+    description: 'include_usage: the usage comes last; include_journal: chunks with the run’s journal, see Journal; ' +
+      'both need stream. The others, of OpenAI and vLLM, have no effect'
   }),
   prompt_lookup: Type.Boolean({
     default: false,

@@ -1,6 +1,8 @@
 /** One WebSocket of `/v1/stream`: any number of requests by id, their events, cancel. */
 import type { WebSocket } from '@fastify/websocket'
 import type { FastifyRequest } from 'fastify'
+import { Type } from 'typebox'
+import { Checker } from '../../checker.js'
 import { refuse } from '../../validation.js'
 import type { GenerationEvent } from '../../serving/protocol.js'
 import { RequestError, requestCancelled } from '../../errors.js'
@@ -9,11 +11,15 @@ import { candidateObject } from '../alignment/alignment-formatter.js'
 import { JsonSocket, type Message } from '../transport/json-socket.js'
 import { ChatFormatter } from '../chat/chat-formatter.js'
 import { chatCompletionBody, parseChatCompletion } from '../chat/chat-completion-schema.js'
+import { journalOf, journalSchema } from '../schemas/journal-schema.js'
 import type { Requester, Services } from '../services.js'
 import { chatEvents } from '../chat/stored-completions.js'
 
 /** Every event carries the id of its request. */
 const maxIdLength = 128
+
+/** What a message says of the journal of its request. */
+const journalMessage = new Checker(Type.Object({ journal: journalSchema }))
 
 /** One socket that speaks it. */
 export class StreamConnection {
@@ -27,13 +33,13 @@ export class StreamConnection {
   }
 
   #receive (message: Message): void {
-    const { id, type, request } = message
+    const { id, type, request, journal } = message
     if (typeof id !== 'string' || id === '' || id.length > maxIdLength) {
       return this.#socket.sendError(refuse('id', `must be a string of 1 to ${maxIdLength} characters`, id), { id: null })
     }
     try {
       if (type === 'cancel') this.#cancel(id)
-      else if (type === 'create') this.#create(id, request)
+      else if (type === 'create') this.#create(id, request, journal)
       else throw refuse('type', 'must be one of create, cancel', type)
     } catch (error) {
       this.#socket.sendError(error, { id })
@@ -48,26 +54,35 @@ export class StreamConnection {
     controller.abort(requestCancelled())
   }
 
-  #create (id: string, body: unknown): void {
+  #create (id: string, body: unknown, journal: unknown): void {
     if (this.#running.has(id)) {
       throw new RequestError('invalid_request', `a request with id ${JSON.stringify(id)} is running already`,
         { param: 'id' })
     }
     const { controller, ended } =
-      this.#socket.run({ id }, (requester, signal) => this.#run(id, body, requester, signal))
+      this.#socket.run({ id }, (requester, signal) => this.#run(id, body, journal, requester, signal))
     this.#running.set(id, controller)
     ended.finally(() => { this.#running.delete(id) }).catch(console.error)
   }
 
-  async #run (id: string, body: unknown, requester: Requester, signal: AbortSignal): Promise<void> {
+  async #run (
+    id: string, body: unknown, asked: unknown, requester: Requester, signal: AbortSignal
+  ): Promise<void> {
+    const { journal } = journalMessage.check({ journal: asked })
     const { value, ignored } = chatCompletionBody.read(body)
-    const request = parseChatCompletion(value, this.#services.catalog)
+    const parsed = parseChatCompletion(value, this.#services.catalog)
+    const { generate } = parsed
+    const request = { ...parsed, generate: { ...generate, journal: journalOf(journal) ?? generate.journal ?? null } }
     const formatter = new ChatFormatter(request)
     for await (const event of chatEvents(this.#services, request, formatter, requester, signal)) {
       if (event.type === 'start') {
         await this.#socket.send({
           type: 'created', id, seed: event.start.seed, strategy: event.start.strategy, ignored: shownNames(ignored)
         })
+      }
+      if (event.type === 'journal') {
+        await this.#socket.send({ type: 'journal', id, entries: event.entries })
+        continue
       }
       for (const chunk of formatter.chunks(event)) await this.#socket.send({ type: 'chunk', id, chunk })
       const own = ownEvent(event)

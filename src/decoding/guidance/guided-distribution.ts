@@ -57,14 +57,16 @@ export function stepKl ({ ranked, shift }: Guided, policy: readonly RankedToken[
 /**
  * Guidance as far as a budget of KL allows: the strength is scaled down, by bisection, until the step costs no more
  * than is left; null where even strength 0 does.
+ * @returns with the share of the strength that is left
  */
 export function guideWithin (
   policy: readonly RankedToken[], values: readonly number[], strength: number, left: number, outside = 0
-): Guided | null {
+): { readonly guided: Guided, readonly share: number } | null {
   const at = (share: number): Guided => guide(policy, values, strength * share, outside)
   const fits = (share: number): boolean => left === Infinity || stepKl(at(share), policy, outside) <= left
   if (!fits(1) && !fits(0)) return null
-  return at(largestShare(fits))
+  const share = largestShare(fits)
+  return { guided: at(share), share }
 }
 
 /** The fewest of the most probable tokens that have probability `topP` of what `ranked` holds. */

@@ -13,7 +13,7 @@ export function nextTokenValues (decoding: Decoding, candidate: Candidate): Toke
   const tokens = generation.tokenwise!
   return {
     async of (candidates) {
-      if (!candidate.score) await decoding.score([candidate])
+      if (!candidate.score) await decoding.rate([candidate])
       const ending = candidate.score!.value
       const going = candidates.map(({ token }) => token).filter(token => !tokens.isEnd(token))
       const scores = decoding.request.scorer!.scoreNext(await generation.answer(), going)
@@ -23,7 +23,7 @@ export function nextTokenValues (decoding: Decoding, candidate: Candidate): Toke
     async accept (token) {
       if (!tokens.accept(token)) return
       await tokens.read()
-      await decoding.score([candidate])
+      await decoding.rate([candidate])
     },
     close () {}
   }

@@ -59,7 +59,7 @@ function stepKl (candidates: readonly Candidate[], params: Params): number {
  * count some twice.
  */
 export const beamSearch: Strategy<Params> = async function * (request, params) {
-  const search = new Search(request, params, params.num_beams * params.num_children)
+  const search = new Search(request, params.num_beams * params.num_children)
   const random = request.random('selection')
   let beams: Candidate[] = []
   let kl = 0

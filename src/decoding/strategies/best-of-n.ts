@@ -14,24 +14,24 @@ import { choose } from '../selection/choose.js'
 import { drawNumber, poissonKl } from '../selection/poisson.js'
 import { expectedBest } from '../selection/selection-rules.js'
 import { voteGroups } from '../selection/votes.js'
-import { eventsOf, progress, reported, TextStream } from '../streaming.js'
+import { eventsOf, reported, TextStream } from '../streaming.js'
 import { growWithEarlyExit, roundSize } from './early-exit.js'
 import type { ParametersOf } from './strategy-schemas.js'
 
 type Params = ParametersOf<'best_of_n'>
 
-/** Tokens between two reports of how far the candidates are. */
-const progressEvery = 16
+/** Tokens of each candidate, on average, that the journal counts as a step. */
+const stepTokens = 16
 
 /** Grows candidates side by side, scores each as it ends. */
 function drawAll (
-  decoding: Decoding, candidates: readonly Candidate[], { stop_when: stop, return_progress: showsProgress }: Params
+  decoding: Decoding, candidates: readonly Candidate[], { stop_when: stop }: Params
 ): AsyncIterable<DecodeEvent> {
   return eventsOf(tell => {
-    const perReport = progressEvery * candidates.length
+    const perStep = stepTokens * candidates.length
     let drawn = 0
     const onToken = (): void => {
-      if (showsProgress && ++drawn % perReport === 0) tell([progress(drawn / perReport, candidates)])
+      if (++drawn % perStep === 0) decoding.request.journal?.step(drawn / perStep, candidates)
     }
     const report = (candidate: Candidate): void => { tell(reported([candidate])) }
     const finish = async (candidate: Candidate): Promise<void> => {

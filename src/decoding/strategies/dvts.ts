@@ -41,9 +41,9 @@ class Tree {
 /** Grows `num_trees` trees in the same steps, then selects among the answers. */
 export const dvts: Strategy<ParametersOf<'dvts'>> = async function * (request, params) {
   const { num_trees: count, num_children: children, step } = params
-  const search = new Search(request, params, count * children)
+  const search = new Search(request, count * children)
   const { decoding, population } = search
-  const first = await decoding.openCandidates(count * children)
+  const first = await decoding.openCandidates(count * children, index => Math.floor(index / children))
   const trees =
     Array.from({ length: count }, (_, tree) => new Tree(first.slice(tree * children, (tree + 1) * children)))
   for (let live = trees; live.length > 0; live = live.filter(tree => tree.beam)) {

@@ -10,6 +10,7 @@
  * next, which all others are drawn anew for, given that it lives. Each pass leaves the target as it is, so that with
  * more passes few particles come as close to it as many.
  */
+import type { Recorder } from '../../journal/recorder.js'
 import type { Random } from '../../policies/random-stream.js'
 import { byScore, eligible, type Candidate } from '../candidate.js'
 import { unknownKl } from '../decoding.js'
@@ -22,6 +23,9 @@ import { closeFinished, growSteps, Search, type Population } from './search.js'
 import type { ParametersOf } from './strategy-schemas.js'
 
 type Params = ParametersOf<'particle_filter'>
+
+/** What a step did beside growing particles. */
+interface Stepped { readonly dropped: readonly Candidate[], readonly told: Parameters<Recorder['step']>[3] }
 
 interface Particle {
   /** One that has ended may stand for several particles: nothing is drawn for it any more. */
@@ -37,6 +41,15 @@ interface Particle {
 /** Weights, normalised. */
 const weightsOf = (particles: readonly Particle[]): number[] =>
   softmaxWeights(particles.map(particle => particle.logWeight), 1)
+
+/** What each candidate's particles add up to. */
+function byCandidate (particles: readonly Particle[], counts: readonly number[]): Array<[index: number, sum: number]> {
+  const sums = new Map<number, number>()
+  for (const [place, { candidate: { index } }] of particles.entries()) {
+    sums.set(index, (sums.get(index) ?? 0) + counts[place]!)
+  }
+  return [...sums]
+}
 
 /** Weighs the particles that a step grew. */
 function weigh (grown: readonly Particle[], { strength, weighting }: Params): void {
@@ -118,14 +131,14 @@ class Pass {
   async * run (isShown: boolean): AsyncGenerator<DecodeEvent> {
     while (!this.isDone) {
       this.#search.steps++
-      const dropped = await this.#step()
-      yield * this.#search.endStep(this.candidates, dropped, isShown ? this.candidates : null)
+      const { dropped, told } = await this.#step()
+      yield * this.#search.endStep(this.candidates, dropped, isShown ? this.candidates : null, told)
     }
     yield * reported(this.candidates)
   }
 
-  /** One step of all particles that go on. @returns the candidates that were dropped */
-  async #step (): Promise<Candidate[]> {
+  /** One step of all particles that go on. */
+  async #step (): Promise<Stepped> {
     const { decoding } = this.#search
     const grown = this.particles.filter(({ candidate }) => !candidate.isFinished)
     const candidates = grown.map(particle => particle.candidate)
@@ -134,7 +147,11 @@ class Pass {
     closeFinished(candidates)
     weigh(grown, this.#params)
     const unbegun = this.#dropUnbegun()
-    return this.isDone ? unbegun : [...unbegun, ...this.#resample()]
+    const weights = weightsOf(this.particles)
+    decoding.request.journal?.weigh(byCandidate(this.particles, weights), effectiveSize(weights))
+    if (this.isDone) return { dropped: unbegun, told: {} }
+    const { dropped, told } = this.#resample(weights)
+    return { dropped: [...unbegun, ...dropped], told }
   }
 
   /** Particles that were never begun stand for nothing. */
@@ -147,16 +164,17 @@ class Pass {
     return dropped
   }
 
-  #resample (): Candidate[] {
-    const weights = weightsOf(this.particles)
+  #resample (weights: readonly number[]): Stepped {
     const { ess_threshold: threshold, resampling } = this.#params
-    if (effectiveSize(weights) >= threshold * weights.length) return []
+    const bound = threshold * weights.length
+    if (effectiveSize(weights) >= bound) return { dropped: [], told: { bound } }
     this.logZ += logMeanExp(this.particles.map(particle => particle.logWeight))
     this.resamplings++
     const counts = (this.#isConditional ? conditionalOffspring : offspring)(weights, resampling, this.#random)
     const { next, dropped } = resample(this.particles, counts, this.#search.population, this.#search.steps)
+    const resampled = byCandidate(this.particles, counts)
     this.particles = this.#isConditional ? shifted(next, counts[0]!, this.#random) : next
-    return dropped
+    return { dropped, told: { bound, resampled } }
   }
 
   /**
@@ -198,7 +216,7 @@ class Chain {
  */
 export const particleFilter: Strategy<Params> = async function * (request, params) {
   const { num_particles: count, num_iterations: iterations } = params
-  const search = new Search(request, params, 0)
+  const search = new Search(request, 0)
   const { decoding, population } = search
   const [resampling, selection] = [request.random('resampling'), request.random('selection')]
   const prompt = await decoding.openPrompt()
@@ -206,7 +224,8 @@ export const particleFilter: Strategy<Params> = async function * (request, param
   let pass: Pass
   for (let iteration = 1, isLast = false; !isLast; iteration++) {
     const isShown = iteration === iterations
-    const candidates = decoding.begin(prompt, population.take(count), count, isShown)
+    const candidates = decoding.begin(prompt, population.take(count), count, isShown,
+      iterations > 1 ? () => iteration - 1 : undefined)
     pass = new Pass(search, params, resampling, candidates, chain.chosen)
     yield * pass.run(isShown)
     const isCut = decoding.budget.stoppedBy !== null

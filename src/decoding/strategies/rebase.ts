@@ -31,7 +31,7 @@ export function allocate (rewards: readonly number[], width: number, temperature
 
 /** Splits what answers that have ended leave of the width, step by step; then selects among the answers. */
 export const rebase: Strategy<ParametersOf<'rebase'>> = async function * (request, params) {
-  const search = new Search(request, params, params.width)
+  const search = new Search(request, params.width)
   const { decoding, population } = search
   const answers: Candidate[] = []
   let grown = await decoding.openCandidates(params.width)

@@ -2,6 +2,7 @@
  * The mechanics of searches that fork: growing to the end of a step, children, dropping, the text that all survivors
  * agree on, events of each step and of the end. Each search decides by itself who survives.
  */
+import type { Recorder } from '../../journal/recorder.js'
 import type { Candidate } from '../candidate.js'
 import { eligible } from '../candidate.js'
 import { growAll } from '../budget-split.js'
@@ -10,7 +11,7 @@ import type { DecodeEvent } from '../events.js'
 import type { DecodingRequest } from '../request.js'
 import type { CandidateReport, DecodeResult, KlReport } from '../result.js'
 import { choose } from '../selection/choose.js'
-import { progress, reported, TextStream } from '../streaming.js'
+import { reported, TextStream } from '../streaming.js'
 import type { ChoosingParams, StepParams } from './strategy-schemas.js'
 
 /** Grows candidates by steps, side by side, as far as their answers and the budget go. */
@@ -95,18 +96,14 @@ function agreedText (candidates: readonly Candidate[]): string {
 export class Search {
   readonly decoding: Decoding
   readonly population: Population
-  readonly #showsProgress: boolean
   readonly #stream = new TextStream(0)
   /** Steps so far. */
   steps = 0
 
   /** @param first index of the first candidate that is not opened with the prompt */
-  constructor (
-    request: DecodingRequest, { return_progress: showsProgress }: { readonly return_progress: boolean }, first: number
-  ) {
+  constructor (request: DecodingRequest, first: number) {
     this.decoding = new Decoding(request)
     this.population = new Population(request, first)
-    this.#showsProgress = showsProgress
   }
 
   /**
@@ -114,12 +111,14 @@ export class Search {
    * @param kept those that go on, or have ended and may be returned
    * @param dropped those that the step dropped
    * @param survivors all that may be returned, or become what is; null where nothing may be shown yet
+   * @param more what the journal tells of the step beside
    */
   * endStep (
-    kept: readonly Candidate[], dropped: readonly Candidate[], survivors: readonly Candidate[] | null = kept
+    kept: readonly Candidate[], dropped: readonly Candidate[], survivors: readonly Candidate[] | null = kept,
+    more: Parameters<Recorder['step']>[3] = {}
   ): Generator<DecodeEvent> {
     yield * reported(dropped)
-    if (this.#showsProgress) yield progress(this.steps, kept, dropped)
+    this.decoding.request.journal?.step(this.steps, kept, dropped, more)
     if (survivors) yield * this.#stream.next(agreedText(survivors), [])
   }
 

@@ -8,7 +8,7 @@ import { byScore, type Candidate } from '../candidate.js'
 import { Decoding, unknownKl } from '../decoding.js'
 import type { DecodingRequest, Strategy } from '../request.js'
 import type { Warning } from '../result.js'
-import { eventsOf, progress, reported, TextStream } from '../streaming.js'
+import { eventsOf, reported, TextStream } from '../streaming.js'
 import { Population } from './search.js'
 import type { ParametersOf } from './strategy-schemas.js'
 
@@ -48,6 +48,9 @@ class SegmentedAnswer {
     this.#params = params
     this.#threshold = threshold
   }
+
+  /** The threshold where the answer ends now. */
+  get bound (): number { return this.#threshold(this.answer.drawn) }
 
   #accepts (attempt: Candidate): boolean {
     const short = this.#threshold(attempt.drawn) - attempt.score!.value
@@ -119,7 +122,7 @@ async function openAnswers (
   const prompt = await decoding.openPrompt()
   // Answers go on at their own pace: each has its part of the budget, whatever the others take.
   const parts = decoding.budget.split(n).map(budget => new Decoding(request, budget))
-  const candidates = parts.flatMap((part, index) => part.begin(prompt, index, 1, index === n - 1))
+  const candidates = parts.flatMap((part, index) => part.begin(prompt, index, 1, index === n - 1, choice => choice))
   const [empty] = await request.scorer!.score(request.prompt, [await candidates[0]!.generation.answer()])
   const target = params.target_reward ?? calibratedTarget(request)
   const start = (1 - params.threshold_mix) * empty!.value + params.threshold_mix * target
@@ -146,7 +149,8 @@ export const segmentRejection: Strategy<Params> = async function * (request, par
     const stream = new TextStream(index)
     while (!segmented.answer.isFinished && !segmented.decoding.budget.isUsedUp()) {
       tell(reported(await segmented.extend()))
-      if (params.return_progress) tell([progress(segmented.segments, [segmented.answer])])
+      request.journal?.step(segmented.segments, [segmented.answer], [],
+        { bound: segmented.bound })
       tell(stream.next(segmented.answer.certainText, segmented.answer.logprobs))
     }
     await segmented.end()

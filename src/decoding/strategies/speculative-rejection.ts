@@ -18,7 +18,7 @@ export const speculativeRejection: Strategy<ParametersOf<'speculative_rejection'
   request, params
 ) {
   const { num_candidates: count, reject_fraction: rejected, checkpoints } = params
-  const search = new Search(request, params, count)
+  const search = new Search(request, count)
   const { decoding, population } = search
   let left = await decoding.openCandidates(count)
   while (left.some(candidate => !candidate.isFinished)) {

@@ -4,7 +4,7 @@
  */
 import type { DecodeEvent } from '../events.js'
 import type { DecodingRequest, Strategy } from '../request.js'
-import { withTrace } from '../trace.js'
+import { recorded } from '../recorded.js'
 import { beamSearch } from './beam-search.js'
 import { bestOfN } from './best-of-n.js'
 import { dvts } from './dvts.js'
@@ -27,12 +27,12 @@ const strategies: { readonly [N in StrategyName]: Strategy<ParametersOf<N>> } = 
   token_guidance: tokenGuidance
 }
 
-/** Runs a request's strategy; plain sampling where it names none. */
+/** Runs a request's strategy, plain sampling where it names none. What is told of its steps needs a journal. */
 export function decode (
   request: DecodingRequest, alignment: AlignmentRequest | null
 ): AsyncGenerator<DecodeEvent, void, undefined> {
-  if (!alignment) return sample(request, null)
-  const strategy = strategies[alignment.strategy] as Strategy<AlignmentRequest>
-  if (!alignment.return_trace) return strategy(request, alignment)
-  return withTrace(strategy(request, { ...alignment, return_progress: true }), alignment.return_progress)
+  const events = alignment
+    ? (strategies[alignment.strategy] as Strategy<AlignmentRequest>)(request, alignment)
+    : sample(request, null)
+  return request.journal ? recorded(events, request.journal, alignment) : events
 }

@@ -14,12 +14,13 @@ import type { Candidate } from '../candidate.js'
 import { Decoding, unknownKl } from '../decoding.js'
 import { contrastValues } from '../guidance/contrast-values.js'
 import { guide, guideWithin, nucleus, stepKl, transforms, type Guided } from '../guidance/guided-distribution.js'
+import { guidedToken, type GuidedStep } from '../guidance/guided-step.js'
 import { nextTokenValues } from '../guidance/next-token-values.js'
 import { prefixValues } from '../guidance/prefix-values.js'
 import type { TokenValues } from '../guidance/token-values.js'
 import type { DecodeEvent } from '../events.js'
-import type { Strategy } from '../request.js'
-import { eventsOf, progress, TextStream } from '../streaming.js'
+import type { DecodingRequest, Strategy } from '../request.js'
+import { eventsOf, TextStream } from '../streaming.js'
 import type { ParametersOf } from './strategy-schemas.js'
 
 type Params = ParametersOf<'token_guidance'>
@@ -49,7 +50,7 @@ const isGreedy = ({ temperature }: SamplingParams, { draw }: Params): boolean =>
 
 class GuidedAnswer {
   readonly candidate: Candidate
-  readonly #sampling: SamplingParams
+  readonly #request: DecodingRequest
   readonly #params: Params
   readonly #values: TokenValues
   readonly #stream: TextStream
@@ -58,24 +59,34 @@ class GuidedAnswer {
   /** Whether the budget of KL ended guidance. */
   isKlUsedUp = false
 
-  constructor (candidate: Candidate, sampling: SamplingParams, params: Params, values: TokenValues) {
+  constructor (candidate: Candidate, request: DecodingRequest, params: Params, values: TokenValues) {
     this.candidate = candidate
-    this.#sampling = sampling
+    this.#request = request
     this.#params = params
     this.#values = values
     this.#stream = new TextStream(candidate.index)
   }
 
   /** Draws one token. @returns what there is to tell of it */
-  async step (): Promise<DecodeEvent[]> {
+  async step (): Promise<Iterable<DecodeEvent>> {
     const distribution = await this.candidate.generation.tokenwise!.distribution()
     const chosen = this.#valued(candidatesOf(distribution, this.#params.candidates))
     const candidates = chosen.length > 0 ? chosen : this.#valued(distribution.all())
     const values = transforms[this.#params.transform](await this.#values.of(candidates))
-    await this.#values.accept(this.#choose(distribution, candidates, values))
-    const { drawn, certainText, logprobs } = this.candidate
-    return [...this.#params.return_progress ? [progress(drawn, [this.candidate])] : [],
-      ...this.#stream.next(certainText, logprobs)]
+    const step = this.#choose(distribution, candidates, values)
+    await this.#values.accept(step.token)
+    this.#record(step, candidates, values)
+    return this.#stream.next(this.candidate.certainText, this.candidate.logprobs)
+  }
+
+  #record (step: GuidedStep, policy: readonly RankedToken[], values: readonly number[]): void {
+    const { journal, scorer, pieceOf } = this.#request
+    const { index, drawn, score } = this.candidate
+    if (!journal) return
+    const { alternatives } = journal
+    journal.drew(this.candidate)
+    const reward = scorer ? { reward: score?.value ?? null } : {}
+    journal.token(guidedToken(step, { index, at: drawn - 1, policy, values, ...reward, alternatives, pieceOf }))
   }
 
   /** Those among tokens that have a value. */
@@ -95,20 +106,26 @@ class GuidedAnswer {
   /** Frees what valuing took, however the answer ended. */
   close (): void { this.#values.close() }
 
-  #choose (distribution: NextTokens, policy: readonly RankedToken[], values: readonly number[]): number {
+  #choose (distribution: NextTokens, policy: readonly RankedToken[], values: readonly number[]): GuidedStep {
     const { strength, max_kl: maxKl, guidance_before_temperature: before } = this.#params
-    const { temperature } = this.#sampling
+    const { sampling } = this.#request
+    const { temperature } = sampling
     // (ln π + strength · g) / temperature is guidance of the tempered policy with strength / temperature.
     const scaled = before && temperature > 0 ? strength / temperature : strength
     const outside = this.#params.outside === 'keep' ? probabilityOutside(distribution, policy) : 0
-    if (isGreedy(this.#sampling, this.#params)) return mostProbable(guide(policy, values, scaled, outside))
-    const guided = guideWithin(policy, values, scaled, maxKl === null ? Infinity : maxKl - this.kl, outside)
-    if (!guided) {
-      this.isKlUsedUp = true
-      return distribution.draw(this.candidate.random.next())
+    if (isGreedy(sampling, this.#params)) {
+      const guided = guide(policy, values, scaled, outside)
+      return { token: mostProbable(guided), guided, kl: null, share: 1 }
     }
-    this.kl += stepKl(guided, policy, outside)
-    return this.#draw(guided, distribution, outside)
+    const within = guideWithin(policy, values, scaled, maxKl === null ? Infinity : maxKl - this.kl, outside)
+    if (!within) {
+      this.isKlUsedUp = true
+      return { token: distribution.draw(this.candidate.random.next()), guided: null, kl: 0, share: 0 }
+    }
+    const { guided, share } = within
+    const kl = stepKl(guided, policy, outside)
+    this.kl += kl
+    return { token: this.#draw(guided, distribution, outside), guided, kl, share }
   }
 
   /** @param outside what the policy gives to other tokens that may be drawn */
@@ -167,7 +184,7 @@ export const tokenGuidance: Strategy<Params> = async function * (request, params
   const { n, sampling } = request
   const candidates = await decoding.openCandidates(n)
   const values = await valuesOf(decoding, candidates, params.source)
-  const answers = candidates.map((candidate, index) => new GuidedAnswer(candidate, sampling, params, values[index]!))
+  const answers = candidates.map((candidate, index) => new GuidedAnswer(candidate, request, params, values[index]!))
   yield * drawAll(decoding, answers)
   const warnings = answers.some(answer => answer.isKlUsedUp)
     ? [{

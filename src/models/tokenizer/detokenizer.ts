@@ -21,6 +21,17 @@ function unfinished (bytes: Uint8Array): number {
 
 const decoder = new TextDecoder('utf-8', { ignoreBOM: true })
 
+const strict = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true })
+
+/** A token's text; bytes that are no text by themselves as `bytes:\xe2\x80`. */
+export function pieceText (bytes: Uint8Array): string {
+  try {
+    return strict.decode(bytes)
+  } catch {
+    return `bytes:${Array.from(bytes, byte => `\\x${byte.toString(16).padStart(2, '0')}`).join('')}`
+  }
+}
+
 /** Turns one answer's tokens to text. The pushed texts and the flushed one together are the decoded whole. */
 export class IncrementalDetokenizer {
   readonly #tokenBytes: Tokenizer['tokenBytes']

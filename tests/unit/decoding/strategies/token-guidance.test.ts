@@ -73,9 +73,10 @@ test('the KL of a step is Σ π′ ln(π′/π)', () => {
 
 test('a budget of KL scales the strength down to what is left, and ends guidance that cannot be paid', () => {
   const values = [0, 0, 10]
-  const within = guideWithin(ranked, values, 3, 0.1)!
-  assert.ok(Math.abs(stepKl(within, ranked) - 0.1) < 1e-6)
-  assert.deepEqual(guideWithin(ranked, values, 3, 10), guide(ranked, values, 3))
+  const { guided, share } = guideWithin(ranked, values, 3, 0.1)!
+  assert.ok(Math.abs(stepKl(guided, ranked) - 0.1) < 1e-6)
+  assert.deepEqual(guided, guide(ranked, values, 3 * share))
+  assert.deepEqual(guideWithin(ranked, values, 3, 10), { guided: guide(ranked, values, 3), share: 1 })
   // Looking at two of three tokens alone costs −ln 0.8.
   assert.equal(guideWithin(ranked.slice(0, 2), [0, 1], 1, 0.2), null)
 })

@@ -1,0 +1,59 @@
+/** Opens a journal from a file: chosen, or dropped anywhere on the page. */
+import { signal } from '@preact/signals'
+import { useEffect, useRef } from 'preact/hooks'
+import { JournalFileError, readJournal } from '../logic/journal-file.js'
+import { go } from '../state/router.js'
+import { openRun } from '../state/run.js'
+
+/** Why the last file could not be opened; '' where it could. */
+const problem = signal('')
+
+async function open (file: File): Promise<void> {
+  try {
+    openRun(readJournal(await file.text()), file.name)
+    problem.value = ''
+    go('run')
+  } catch (error) {
+    if (!(error instanceof JournalFileError)) throw error
+    problem.value = `${file.name}: ${error.message}`
+  }
+}
+
+/** To be there once: takes files that are dropped on the page. */
+export function DropTarget () {
+  useEffect(() => {
+    const over = (event: DragEvent): void => {
+      if (event.dataTransfer?.types.includes('Files')) event.preventDefault()
+    }
+    const drop = (event: DragEvent): void => {
+      const file = event.dataTransfer?.files[0]
+      if (!file) return
+      event.preventDefault()
+      open(file).catch(reportError)
+    }
+    addEventListener('dragover', over)
+    addEventListener('drop', drop)
+    return () => {
+      removeEventListener('dragover', over)
+      removeEventListener('drop', drop)
+    }
+  }, [])
+  return problem.value === '' ? null : <p class='banner bad' role='alert'>{problem.value}</p>
+}
+
+export function OpenFile ({ label }: { readonly label: string }) {
+  const input = useRef<HTMLInputElement>(null)
+  return (
+    <>
+      <input
+        ref={input} type='file' hidden accept='.jsonl,application/x-ndjson' aria-label={label}
+        onChange={event => {
+          const file = event.currentTarget.files?.[0]
+          if (file) open(file).catch(reportError)
+          event.currentTarget.value = ''
+        }}
+      />
+      <button type='button' onClick={() => { input.current!.click() }}>{label}</button>
+    </>
+  )
+}

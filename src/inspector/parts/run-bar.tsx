@@ -1,0 +1,53 @@
+/** What can be done with a run: copied as a program, saved. */
+import { useState } from 'preact/hooks'
+import { chatBody, draftOf } from '../logic/request.js'
+import { languages, snippet } from '../logic/snippets.js'
+import { keyStored } from '../state/key.js'
+import { apiUrl } from '../server/http.js'
+import { compareWith } from '../state/compare.js'
+import { go } from '../state/router.js'
+import type { Session } from '../state/session.js'
+import { CopyButton } from './copy.js'
+import { SaveDialog } from './save-dialog.js'
+
+export function RunBar ({ session }: { readonly session: Session }) {
+  const [language, setLanguage] = useState<(typeof languages)[number][0] | null>(null)
+  const [isSaving, setSaving] = useState(false)
+  session.version.value // eslint-disable-line
+  const { head } = session.run
+  if (!head || session.isLive) return null
+  const body = chatBody(draftOf(head.request), head.model)
+  const code = language === null ? '' : snippet(language, body, apiUrl('/').replace(/\/$/, ''), keyStored() !== null)
+  return (
+    <section class='card' aria-label='Use this run'>
+      <div class='bar-row'>
+        <span>Copy as</span>
+        <div class='segments' role='group' aria-label='Copy as'>
+          {languages.map(([one, name]) => (
+            <button
+              key={one} type='button' aria-pressed={language === one}
+              onClick={() => { setLanguage(language === one ? null : one) }}
+            >{name}
+            </button>
+          ))}
+        </div>
+        <span class='grow' />
+        <button
+          type='button' onClick={() => {
+            compareWith(draftOf(head.request))
+            go('compare')
+          }}
+        >Compare with plain
+        </button>
+        <button type='button' onClick={() => { setSaving(true) }}>Save…</button>
+      </div>
+      {isSaving && <SaveDialog session={session} onClose={() => { setSaving(false) }} />}
+      {language !== null && (
+        <div class='code'>
+          <pre tabIndex={0} role='region' aria-label='Code'>{code}</pre>
+          <CopyButton text={code} label='Copy the code'>Copy</CopyButton>
+        </div>
+      )}
+    </section>
+  )
+}

@@ -1,0 +1,180 @@
+/** Compare: is it better, at what price? Two or three ways to answer, on one scale. */
+import { useEffect, useState } from 'preact/hooks'
+import { AskForm } from '../parts/ask-form.js'
+import { Answer } from '../parts/answer.js'
+import { CompareTable } from '../parts/compare-table.js'
+import { Failure } from '../parts/failure.js'
+import { PairVote } from '../parts/pair-vote.js'
+import { plain, type Draft } from '../logic/request.js'
+import type { Verdict } from '../logic/ratings.js'
+import { modelRewards } from '../state/model.js'
+import { draft as runDraft } from '../state/run.js'
+import { commandKey, onKeys } from '../state/keyboard.js'
+import { currentSet, loadSets, saveSet } from '../state/teach.js'
+import { say } from '../state/status.js'
+import {
+  addWay, atOnce, changeWay, compare, failure, hasVoted, isBlind, isRunning, judges, maxTokens, outcomes, prompt,
+  refusal, removeWay, seeds, stopComparing, ways, type Way
+} from '../state/compare.js'
+
+const letters = ['A', 'B', 'C'] as const
+
+/** A way in a few words. */
+export function wayTitle ({ strategy, fields, rewards }: Draft): string {
+  if (strategy === plain) return 'plain'
+  const sizes = Object.values(fields[strategy] ?? {}).filter(value => typeof value === 'number')
+  return `${strategy}${sizes.length > 0 ? ` ${sizes.join(' · ')}` : ''}, ` +
+    rewards.map(({ name, weight }) => weight === 1 ? name : `${name} × ${weight}`).join(' + ')
+}
+
+function Column ({ way, at, shown }: { readonly way: Way, readonly at: number, readonly shown: number }) {
+  const all = outcomes.value.get(way.id) ?? []
+  const outcome = all[Math.min(shown, all.length - 1)]
+  return (
+    <article class='card column' aria-label={`${letters[at]}: ${wayTitle(way.draft)}`}>
+      <div class='bar-row'>
+        <h2>{letters[at]} <span class='muted'>{wayTitle(way.draft)}{at === 0 && ' (baseline)'}</span></h2>
+        <span class='grow' />
+        {at > 1 && <button type='button' class='quiet' aria-label={`Remove ${letters[at]}`} onClick={() => { removeWay(way.id) }}>✕</button>}
+      </div>
+      <details>
+        <summary>Settings</summary>
+        <AskForm draft={way.draft} errors={new Map()} onlyHow onChange={changes => { changeWay(way.id, changes) }} />
+      </details>
+      {outcome
+        ? <Answer text={outcome.text} />
+        : <p class='muted' aria-busy={isRunning.value}>{isRunning.value ? 'being drawn…' : 'no answer yet'}</p>}
+    </article>
+  )
+}
+
+function Head () {
+  return (
+    <form
+      class='card' aria-label='Prompt' onSubmit={event => {
+        event.preventDefault()
+        compare().catch(reportError)
+      }}
+    >
+      <label class='field'>Prompt
+        <textarea rows={2} dir='auto' value={prompt.value} onInput={event => { prompt.value = event.currentTarget.value }} />
+      </label>
+      <div class='bar-row'>
+        <label class='inline'>seeds
+          <select value={seeds.value} onChange={event => { seeds.value = Number(event.currentTarget.value) }}>
+            {[1, 4, 8].map(one => <option key={one} value={one}>{one}</option>)}
+          </select>
+        </label>
+        <label class='inline'>max tokens
+          <input type='number' class='short' min={1} value={maxTokens.value} onInput={event => { maxTokens.value = Number(event.currentTarget.value) || 64 }} />
+        </label>
+        <label class='inline'>judge by
+          <select value={judges.value[0] ?? ''} onChange={event => { judges.value = [event.currentTarget.value, ...judges.value.slice(1)] }}>
+            {modelRewards.value.map(({ id }) => <option key={id} value={id}>{id}</option>)}
+          </select>
+        </label>
+        <label class='inline'>and by
+          <select
+            value={judges.value[1] ?? ''} onChange={event => {
+              const { value } = event.currentTarget
+              judges.value = [...judges.value.slice(0, 1), ...(value === '' ? [] : [value])]
+            }}
+          >
+            <option value=''>none</option>
+            {modelRewards.value.filter(({ id }) => id !== judges.value[0]).map(({ id }) => <option key={id} value={id}>{id}</option>)}
+          </select>
+        </label>
+        <label class='check'><input
+          type='checkbox' checked={isBlind.value} disabled={ways.value.length !== 2}
+          onChange={event => { isBlind.value = event.currentTarget.checked }}
+                             />blind
+        </label>
+        <label class='check'><input
+          type='checkbox' checked={atOnce.value}
+          onChange={event => { atOnce.value = event.currentTarget.checked }}
+                             />at once
+        </label>
+        <span class='grow' />
+        {isRunning.value
+          ? <button type='button' class='danger' onClick={stopComparing}>Stop <kbd>Esc</kbd></button>
+          : <button type='submit' class='primary' disabled={refusal.value !== null}>Run all <kbd>{commandKey} ↵</kbd></button>}
+      </div>
+      {refusal.value !== null && <p class='small'>{refusal.value}</p>}
+    </form>
+  )
+}
+
+/** Which is better, of the first two: said blind, kept as a rating. */
+function Vote ({ shown }: { readonly shown: number }) {
+  const [flipped] = useState(() => isBlind.value && Math.random() < 0.5)
+  const [a, b] = ways.value.slice(0, 2).map(({ id }) => outcomes.value.get(id)?.[shown])
+  useEffect(() => { loadSets().catch(reportError) }, [])
+  if (!a || !b || a.text === b.text) return null
+  const [left, right] = flipped ? [b, a] : [a, b]
+  if (hasVoted.value) return <p class='note'>Kept in the data set “{currentSet.value.name}” of Teach.</p>
+  const vote = (verdict: Verdict): void => {
+    hasVoted.value = true
+    const set = currentSet.value
+    saveSet({
+      ...set,
+      ratings: [...set.ratings, { prompt: prompt.value, left: left.text, right: right.text, verdict, ms: 0, seed: a.seed }]
+    })
+    say('Kept as a rating.', true)
+  }
+  return (
+    <section class='card' aria-label='Vote'>
+      <h2>Which would you rather have?</h2>
+      <PairVote prompt={prompt.value} left={left.text} right={right.text} onVote={vote} />
+    </section>
+  )
+}
+
+export function CompareView () {
+  const [shown, setShown] = useState(0)
+  useEffect(() => {
+    const [first] = modelRewards.value
+    if (first && judges.value.length === 0) judges.value = [first.id]
+    if (first) {
+      for (const { id, draft } of ways.value) {
+        if (draft.rewards.length === 0) changeWay(id, { rewards: [{ name: first.id, weight: 1 }] })
+      }
+    }
+  }, [modelRewards.value])
+  useEffect(() => onKeys(key => {
+    if (key === 'Enter+ctrl') compare().catch(reportError)
+    else if (key === 'Escape' && isRunning.value) stopComparing()
+    else return false
+    return true
+  }), [])
+  const drawn = Math.min(...ways.value.map(({ id }) => outcomes.value.get(id)?.length ?? 0))
+  const hides = isBlind.value && ways.value.length === 2 && !hasVoted.value && (isRunning.value || drawn > 0)
+  return (
+    <div class='compare'>
+      <Head />
+      {failure.value && <Failure failure={failure.value} />}
+      {hides
+        ? <p class='small'>{isRunning.value ? 'Answers are being drawn…' : 'Labels, rewards and costs are shown after your vote.'}</p>
+        : (
+          <div class={`columns of-${ways.value.length}`}>
+            {ways.value.map((way, at) => <Column key={way.id} way={way} at={at} shown={shown} />)}
+          </div>
+          )}
+      {!hides && (
+        <div class='bar-row'>
+          {seeds.value > 1 && drawn > 1 && (
+            <label class='inline'>answer
+              <select value={shown} onChange={event => { setShown(Number(event.currentTarget.value)) }}>
+                {Array.from({ length: drawn }, (_, at) => <option key={at} value={at}>{at + 1} of {drawn}</option>)}
+              </select>
+            </label>
+          )}
+          {ways.value.length < 3 &&
+            <button type='button' class='link' onClick={() => { addWay(runDraft.value) }}>+ a third column, as in Run</button>}
+        </div>
+      )}
+      {!hides && drawn > 0 && <CompareTable letters={letters} title={wayTitle} />}
+      {drawn > 0 && !isRunning.value && (isBlind.value || hasVoted.value) && ways.value.length === 2 &&
+        <Vote key={String(outcomes.value.get(ways.value[0]!.id)?.[0]?.seed)} shown={Math.min(shown, drawn - 1)} />}
+    </div>
+  )
+}

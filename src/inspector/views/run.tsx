@@ -1,0 +1,88 @@
+/** Run: what did it do? A request, its candidates while they grow, what it took, one candidate by token. */
+import { useComputed } from '@preact/signals'
+import { useEffect } from 'preact/hooks'
+import { AskForm } from '../parts/ask-form.js'
+import { Candidates } from '../parts/candidates.js'
+import { Cost } from '../parts/cost.js'
+import { Failure } from '../parts/failure.js'
+import { RunBar } from '../parts/run-bar.js'
+import { RunDetail } from '../parts/run-detail.js'
+import { RunState } from '../parts/run-state.js'
+import { Scrubber } from '../parts/scrubber.js'
+import { isReady } from '../server/link.js'
+import { commandKey, onKeys } from '../state/keyboard.js'
+import { branch, change, draft, refusal, session, startRun } from '../state/run.js'
+
+/** Messages of the server about fields, by the field's name. */
+function fieldErrors (): ReadonlyMap<string, string> {
+  const failure = session.failure.value
+  if (!failure?.param) return new Map()
+  const name = failure.param.replace(/^alignment\./, '').split(/[.[]/)[0]!
+  return new Map([[name, failure.message]])
+}
+
+/** The focus goes where the error is. */
+function focusError (): void {
+  document.querySelector<HTMLElement>('.ask [aria-invalid="true"]')?.focus()
+}
+
+function Ask () {
+  const errors = useComputed(fieldErrors).value
+  useEffect(() => { if (errors.size > 0) focusError() }, [errors])
+  const isLive = session.isLive
+  return (
+    <form
+      class='ask card' aria-label='Ask' onSubmit={event => {
+        event.preventDefault()
+        startRun().catch(reportError)
+      }}
+    >
+      <AskForm draft={draft.value} errors={errors} onChange={change} />
+      {draft.value.beginning !== '' && branch.value &&
+        <p class='note'>Branched from {branch.value.of}, candidate {branch.value.candidate}, at token {branch.value.token}.</p>}
+      <div class='actions sticky'>
+        {isLive
+          ? <button type='button' class='danger' onClick={() => { session.stop() }}>Stop <kbd>Esc</kbd></button>
+          : <button type='submit' class='primary' disabled={refusal.value !== null}>Run <kbd>{commandKey} ↵</kbd></button>}
+        {!isLive && refusal.value !== null && <span class='small'>{refusal.value}</span>}
+      </div>
+    </form>
+  )
+}
+
+/** Opens the form with an answer's beginning: the run goes on from there. */
+function continueFrom (before: string, candidate: number, token: number): void {
+  branch.value = { of: session.run.head!.id, candidate, token }
+  change({ beginning: draft.value.beginning + before })
+  startRun().catch(reportError)
+}
+
+export function RunView () {
+  useEffect(() => onKeys(key => {
+    if (key === 'Enter+ctrl') startRun().catch(reportError)
+    else if (key === 'Escape' && session.isLive) session.stop()
+    else return false
+    return true
+  }), [])
+  const hasRun = session.hasRun.value
+  const failure = session.failure.value
+  session.version.value
+  return (
+    <div class='run'>
+      <Ask />
+      <div class='middle'>
+        {failure && <Failure failure={failure} />}
+        <RunState session={session} />
+        {hasRun && (
+          <>
+            <Candidates session={session} />
+            {!session.isLive && <Scrubber session={session} />}
+            <Cost run={session.run} />
+            <RunBar session={session} />
+          </>
+        )}
+      </div>
+      {hasRun && <RunDetail session={session} {...(isReady.value && !session.isLive ? { onContinue: continueFrom } : {})} />}
+    </div>
+  )
+}

@@ -1,0 +1,57 @@
+/** The views, as the navigation lists them. Run comes with the page; others are loaded when they are first looked at. */
+import type { ComponentType } from 'preact'
+import { useEffect, useState } from 'preact/hooks'
+import type { KeyList } from '../parts/keys-help.js'
+import { RunView } from './run.js'
+
+export interface View {
+  readonly name: string
+  readonly title: string
+  readonly View: ComponentType
+}
+
+/** A view whose code is loaded with it. */
+function loaded (load: () => Promise<ComponentType>): ComponentType {
+  let known: ComponentType | null = null
+  return function Loaded () {
+    const [View, setView] = useState<ComponentType | null>(() => known)
+    useEffect(() => {
+      if (!known) {
+        load().then(found => {
+          known = found
+          setView(() => found)
+        }, reportError)
+      }
+    }, [])
+    return View ? <View /> : <p class='empty' aria-busy='true'>Loading…</p>
+  }
+}
+
+export const views: readonly [View, ...View[]] = [
+  { name: 'run', title: 'Run', View: RunView },
+  { name: 'compare', title: 'Compare', View: loaded(async () => (await import('./compare.js')).CompareView) },
+  { name: 'teach', title: 'Teach', View: loaded(async () => (await import('./teach/teach.js')).TeachView) },
+  { name: 'rewards', title: 'Rewards', View: loaded(async () => (await import('./rewards.js')).RewardsView) },
+  { name: 'runs', title: 'Runs', View: loaded(async () => (await import('./runs.js')).RunsView) }
+]
+
+/** Every key, by where it acts. */
+export const keyLists: readonly KeyList[] = [
+  {
+    where: 'Everywhere',
+    keys: [['g r · g c · g t · g w · g h', 'go to Run, Compare, Teach, Rewards, Runs'], ['?', 'this list'],
+      ['Ctrl/⌘ Enter', 'run'], ['Esc', 'stop, or close what is open']]
+  },
+  {
+    where: 'Candidates',
+    keys: [['↑ ↓', 'previous, next'], ['→ ←', 'first child, parent'], ['Home End', 'first, last'],
+      ['Enter', 'its tokens'], ['c', 'the chosen one'], ['p', 'hide or show dropped ones']]
+  },
+  { where: 'Tokens', keys: [['← →', 'previous, next token'], ['Enter', 'what was there to choose from']] },
+  { where: 'Replay', keys: [['Space', 'play, pause'], [', .', 'one step back, on']] },
+  {
+    where: 'Teach and votes',
+    keys: [['1 or ←', 'left is better'], ['2 or →', 'right is better'], ['0 or ↓', 'about the same'], ['s', 'skip'],
+      ['u', 'take the last rating back'], ['e', 'put an answer into better words']]
+  }
+]

@@ -1,0 +1,63 @@
+/** Debian's chromium for tests of the inspector. Without one they are skipped, except in CI, where that is a failure. */
+import { existsSync, readFileSync } from 'node:fs'
+import { after, before } from 'node:test'
+import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
+import { packageRoot } from '../../src/package-root.js'
+
+const path = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
+if (path === undefined && process.env['CI'] === 'true') throw new Error('there is no chromium: apt-get install chromium')
+
+/** Why tests of the page are skipped; false where they are not. */
+export const skip = path === undefined ? 'there is no chromium (apt-get install chromium)' : false
+
+/** Launches the browser that is there. */
+export const launch = (): Promise<Browser> => chromium.launch({
+  executablePath: path!,
+  args: ['--no-sandbox', '--disable-gpu', '--disable-quic', '--no-first-run', '--disable-background-networking',
+    '--disable-component-update', '--disable-sync']
+})
+
+let browser: Browser | null = null
+
+/** To be called once in a file: one browser for its tests. @returns what opens a page of its own, errors listed */
+export function pages (): (options?: BrowserContextOptions) => Promise<{ page: Page, problems: string[] }> {
+  before(async () => { if (skip === false) browser = await launch() })
+  after(async () => { await browser?.close() })
+  return async options => {
+    const context = await browser!.newContext({ viewport: { width: 1440, height: 900 }, ...options })
+    const page = await context.newPage()
+    page.setDefaultTimeout(60_000)
+    const problems: string[] = []
+    page.on('pageerror', error => { problems.push(error.message) })
+    page.on('console', message => {
+      // What the network says is the page's to show: a refused key, a server that is gone.
+      if (message.type() === 'error' && !/Failed to load resource/.test(message.text())) problems.push(message.text())
+    })
+    return { page, problems }
+  }
+}
+
+const axe = readFileSync(`${packageRoot}/node_modules/axe-core/axe.min.js`, 'utf8')
+
+/** What axe-core finds that is serious or critical, one line each. */
+export async function violations (page: Page): Promise<string[]> {
+  await page.evaluate(axe)
+  return await page.evaluate(`axe.run(document, { resultTypes: ['violations'] }).then(({ violations }) =>
+    violations.filter(({ impact }) => impact === 'serious' || impact === 'critical')
+      .map(({ id, nodes }) => id + ': ' + nodes.slice(0, 3).map(({ html }) => html.slice(0, 160)).join(' | ')))`)
+}
+
+/** By how many pixels the page is wider than its window. */
+export const overflow = (page: Page): Promise<number> =>
+  page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')
+
+/**
+ * Waits until an expression is true in the page, frame by frame. Playwright's own wait would compile it there, which the
+ * page's policy forbids.
+ */
+export const until = async (page: Page, expression: string): Promise<void> => {
+  await page.evaluate(`new Promise(resolve => {
+    const look = () => { if (${expression}) resolve(true); else requestAnimationFrame(look) }
+    look()
+  })`)
+}
