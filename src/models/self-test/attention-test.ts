@@ -4,15 +4,12 @@
  * its bits among so many rows that each thread has whole ones.
  */
 import { GraphWriter } from '../../runtime/graph.js'
-import type { Session } from '../../runtime/session.js'
 import { Tensor } from '../../runtime/tensor.js'
 import { partName } from '../graph/run-shape.js'
 import {
   declareSharedPart, declareSharedPrefix, sharedPrefixAttention, sharesInPieces, type AttentionHeads
 } from '../graph/shared-prefix-attention.js'
-import { randomNumbers, relativeError, sameBits, type Compile, type Finding } from './finding.js'
-
-type Compiled = Pick<Session, 'run' | 'dispose'>
+import { randomNumbers, relativeError, sameBits, type Compile, type Compiled, type Finding } from './finding.js'
 
 const tolerance = 1e-4
 /**
