@@ -115,8 +115,8 @@ export const cpuProfile: DeviceProfile = {
 }
 
 /**
- * A graphics card. Estimates: a step takes nearly the same time for 1 to 32 decode rows, and for a few hundred tokens of
- * prompts beside them; none was ever measured.
+ * A graphics card. Estimates, none of them ever measured: a step takes nearly as long for 1 decode row as for 32, and
+ * as for a few hundred tokens of prompts beside them.
  */
 export const gpuProfile: DeviceProfile = {
   // Forks share blocks as it is, and attention reads them once a row.

@@ -1,4 +1,7 @@
-/** What a device is to the engine: measured numbers, where KV is, and what runs passes over it. Chosen here and nowhere else. */
+/**
+ * What a device is to the engine: measured numbers, where KV is, and what runs passes over it. Chosen here and nowhere
+ * else.
+ */
 import { cpuProfile, gpuLimits, gpuProfile, type DeviceProfile } from './device-profile.js'
 import type { EngineSequence } from './engine-sequence.js'
 import { CpuExecutor, type CausalModel, type CpuExecutorOptions } from './executor/cpu/cpu-executor.js'

@@ -85,6 +85,7 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, D
   get wantsEveryPosition (): boolean {
     return !this.isRestored && (this.#wantsAll || this.options.onPosition !== undefined)
   }
+
   get wantsLogits (): boolean { return this.#isRepeated || this.options.listedLogits !== true }
   /** Whether there is KV to probe, too. */
   get isProbed (): boolean { return !this.#probes.isEmpty && !this.isRestored }
@@ -96,6 +97,7 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, D
   get inverseTemperature (): number { return this.options.temperature ? 1 / this.options.temperature : 1 }
 
   get numNewTokens (): number { return this.isRestored ? this.#computed.nextLost : this.#numWaiting }
+
   /** Tokens that have never been run. */
   get #numWaiting (): number { return this.tokens.length - this.#computed.count }
 

@@ -22,11 +22,15 @@ const mixed = (a: number, b: number): number => {
 /** Of one position, both layers. */
 export interface FakeKv { readonly low: number, readonly high: number }
 
-/** What a token's KV is after those before it. */
-function kvAfter (before: Iterable<FakeKv>, token: number, position: number, kernel: string): FakeKv {
-  let [low, high] = [mixed(token, position), 1]
-  low = mixed(low, kernel.charCodeAt(0) + 256 * kernel.length)
-  for (const kv of before) [low, high] = [mixed(low, kv.low), mixed(high, kv.high)]
+/** What a token's KV is after those before it. @param before by position */
+function kvAfter (before: (position: number) => FakeKv, token: number, position: number, kernel: string): FakeKv {
+  let low = mixed(mixed(token, position), kernel.charCodeAt(0) + 256 * kernel.length)
+  let high = 1
+  for (let p = 0; p < position; p++) {
+    const kv = before(p)
+    low = mixed(low, kv.low)
+    high = mixed(high, kv.high)
+  }
   return { low, high: mixed(low, high) }
 }
 
@@ -47,7 +51,7 @@ export function kvOf (tokens: readonly number[], runs: readonly number[]): FakeK
   const kernels = new Map([[decodeRun, 'one'], [shortRun, 'short']])
   const all: FakeKv[] = []
   for (const [position, token] of tokens.entries()) {
-    all.push(kvAfter(all, token, position, kernels.get(runs[position]!) ?? 'long'))
+    all.push(kvAfter(p => all[p]!, token, position, kernels.get(runs[position]!) ?? 'long'))
   }
   return all
 }
@@ -140,8 +144,7 @@ export class FakeDecoder implements DeviceDecoder {
       if (count > pass.longestPart || past + count > pass.longestSequence) throw new Error('bounds are too small')
       for (let at = 0; at < count; at++) {
         const position = past + at
-        const before = Array.from({ length: position }, (_, p) => this.#cell(table, p))
-        const kv = kvAfter(before, pass.tokenIds[starts[sequence]! + at]!, position, kernel)
+        const kv = kvAfter(p => this.#cell(table, p), pass.tokenIds[starts[sequence]! + at]!, position, kernel)
         const high = pass.rows.length === 0 && !pass.stateLayers.includes(this.layers)
           ? this.#cell(table, position).high
           : kv.high

@@ -3,7 +3,7 @@
  * writes behind a copy of the last, partial one. As many run in one pass as there are blocks for, and one always does.
  */
 import { runOf } from '../../kv/history.js'
-import type { PackedPart } from './packed-pass.js'
+import type { PackedPart } from './pack-pass.js'
 
 /** The most tokens of a branch. */
 export const maxBranchTokens = 32

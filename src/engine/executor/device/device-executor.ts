@@ -1,7 +1,7 @@
 /**
  * The executor of a device: packs what was scheduled into passes of one attention kernel each and runs them over the
  * blocks of its KV manager. Logits beside the listed ones stay on the device unless a sequence wants them. Probes are
- * forks that are dropped. A device that is lost is opened again; the passes under way fail, and whatever else was in its
+ * forks that are dropped. A device that is lost is opened again; the pass under way fails, and whatever else was in its
  * memory is run again.
  */
 import { DeviceLostError, type DeviceDecoder, type PackedOutput } from '../../../models/device/device-decoder.js'
@@ -10,7 +10,7 @@ import type { PagedManager, PagedSequence } from '../../kv/paged/paged-manager.j
 import type { ScheduledBatch } from '../../scheduler/scheduler.js'
 import type { ExecutableSequence, Executor, ExecutorCounters, PassOutput, SequenceOutput } from '../executor.js'
 import { Branches } from './branches.js'
-import { packPass, type Packed, type PackedPart, type Place } from './packed-pass.js'
+import { packPass, type Packed, type PackedPart, type Place } from './pack-pass.js'
 import { planPasses, type Part, type PassLimits, type PlannedPass } from './pass-planner.js'
 import { rowOf } from './rows.js'
 
@@ -70,7 +70,10 @@ export class DeviceExecutor<S extends DeviceSequence & PagedSequence> implements
     }
   }
 
-  async #opened (): Promise<DeviceDecoder> { return this.#decoder ??= await this.#reopen() }
+  async #opened (): Promise<DeviceDecoder> {
+    this.#decoder ??= await this.#reopen()
+    return this.#decoder
+  }
 
   /** Copies that the KV manager noted down. If they fail, nobody knows what is where: all KV is computed again. */
   async #copy (decoder: DeviceDecoder): Promise<void> {

@@ -113,7 +113,7 @@ export class BlockPool {
       if (references !== (held.get(block) ?? 0)) {
         throw new Error(`block ${block} has ${references} references for ${held.get(block) ?? 0} holders`)
       }
-      if (block >= this.#first && references > 0 === free.has(block)) {
+      if (block >= this.#first && (references > 0) === free.has(block)) {
         throw new Error(`block ${block} is ${references > 0 ? 'held and free' : 'neither held nor free'}`)
       }
       if (this.#cached.has(block) !== (free.has(block) && this.#entries.has(block))) {

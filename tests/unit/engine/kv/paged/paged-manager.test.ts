@@ -1,5 +1,5 @@
 /**
- * The paged KV manager over a cache that is numbers: whatever is opened, forked, cut, preempted or closed, each sequence
+ * The paged KV manager over a cache of histories: whatever is opened, forked, cut, preempted or closed, each sequence
  * finds its own KV where its table says, and the books agree.
  */
 import assert from 'node:assert/strict'
