@@ -29,14 +29,6 @@ export class MissingLogits extends Error {
   constructor () { super('a logit was read that is not listed: the output must be completed before') }
 }
 
-/** The logit of one token, listed or not. @throws MissingLogits where it is not there */
-export function logitOf (distribution: Distribution, token: number): number {
-  if (distribution.isPartial !== true) return distribution.logits[token]!
-  const rank = distribution.topIds.indexOf(token)
-  if (rank < 0) throw new MissingLogits()
-  return distribution.topLogits[rank]!
-}
-
 /** The model's hidden states after a token. */
 export interface States {
   /**

@@ -1,10 +1,11 @@
 /**
  * The distribution that tokens are drawn from: the model's, with a request's changed logits, what a constraint allows,
  * temperature and filters. Exact, and cheap where it can be: the engine lists the most probable tokens and both
- * normalisers, so a draw seldom looks at the whole row; of a partial one it then throws MissingLogits. Order of the filters as in vLLM: constraint, temperature,
- * min_p, top_k, top_p, each on what the ones before left.
+ * normalisers, so a draw seldom looks at the whole row; of a partial one it then throws MissingLogits. Order of the
+ * filters as in vLLM: constraint, temperature, min_p, top_k, top_p, each on what the ones before left.
  */
-import { logitOf, type Distribution } from '../engine/sequence.js'
+import type { Distribution } from '../engine/sequence.js'
+import { logitOf } from './logit-of.js'
 import type { TouchedLogits } from './logits-processors.js'
 import type { SamplingParams } from './sampling-params.js'
 

@@ -65,8 +65,8 @@ function decodingRequest (
       // What is opened with a pool of its own is an answer that is read once more, to score it.
       const purpose =
         options?.poolFrom === undefined ? { ledger: ledgers.policy, fanOut, probed } : { ledger: ledgers.reward }
-      const sequence =
-        engine.open(tokens, { temperature: sampling.temperature, layers, listedLogits, ...owned, ...purpose, ...options })
+      const { temperature } = sampling
+      const sequence = engine.open(tokens, { temperature, layers, listedLogits, ...owned, ...purpose, ...options })
       if (!drafts) return sequence
       return new DraftingSequence(sequence, {
         lookup: new PromptLookup([...drafts, ...tokens]),

@@ -170,3 +170,60 @@ describe('an engine on a device', () => {
     assert.equal(onDevice.engine.stats().kvTokens, 0)
   })
 })
+
+describe('what an engine on a device holds and moves', () => {
+  const long = join(folder, 'long.gguf')
+  let [device, runtime] = [null as unknown as ModelDevice, null as unknown as ModelRuntime]
+  before(async () => {
+    writeTinyGguf(long, { contextLength: 2048 })
+    device = await ModelDevice.open(() => openTestDevice('device'))
+    runtime = await loadRuntime({ ...asked, model: long }, { ...room, device })
+  })
+  after(async () => {
+    await runtime.engine.close()
+    await runtime.model.dispose()
+    await device.close()
+  })
+
+  test('32 candidates of a prompt of 1,000 tokens hold it once', async () => {
+    const root = runtime.engine.open(draw(1000))
+    await root.output()
+    const forks = [root, ...Array.from({ length: 31 }, () => root.fork())]
+    for (const fork of forks) fork.append(3)
+    await Promise.all(forks.map(one => one.output()))
+    // 31 full blocks of 32, and the 9 positions of the last one, each its own.
+    assert.equal(runtime.engine.stats().kvTokens, 31 * 32 + 32 * 9)
+    for (const fork of forks) fork.close()
+  })
+
+  test('nothing is left of 500 requests, many of them aborted', async () => {
+    let [aborted, done] = [0, 0]
+    const request = async (): Promise<void> => {
+      const controller = new AbortController()
+      const root = runtime.engine.open(draw(10 + Math.floor(60 * random())), { signal: controller.signal, layers: [1] })
+      try {
+        await root.output()
+        const forks = [root, root.fork()]
+        for (let step = 0; step < 3; step++) {
+          if (random() < 0.1) setImmediate(() => { controller.abort() })
+          for (const fork of forks) fork.append(...draw(1))
+          await Promise.all(forks.map(one => one.output()))
+        }
+        for (const fork of forks) fork.close()
+        done++
+      } catch (error) {
+        assert.ok(controller.signal.aborted, String(error))
+        aborted++
+      } finally {
+        controller.abort()
+      }
+    }
+    for (let batch = 0; batch < 25; batch++) {
+      await Promise.all(Array.from({ length: 20 }, request))
+      runtime.engine.checkIntegrity()
+    }
+    const { sequences, kvTokens } = runtime.engine.stats()
+    assert.deepEqual([sequences, kvTokens], [0, 0])
+    assert.ok(aborted > 50 && done > 50, `${aborted} aborted, ${done} done`)
+  })
+})

@@ -2,7 +2,7 @@
  * One answer on this process's own engine: a sequence, and tokens drawn from what the model says after it. Batching is
  * the engine's: all answers that wait for an output in one turn of the event loop ride in its next step.
  */
-import { logitOf, MissingLogits, type Output, type Sequence } from '../../engine/sequence.js'
+import { MissingLogits, type Output, type Sequence } from '../../engine/sequence.js'
 import type { Answer, Prompt } from '../../rewards/scorer.js'
 import type { ConstraintState } from '../constraint.js'
 import type { DrawnToken } from '../drawn-token.js'
@@ -13,6 +13,7 @@ import { stopCheck, type StopCondition } from '../stop-condition.js'
 import { Transcript } from '../transcript.js'
 import { readAnswer, unreadAnswer } from './answers.js'
 import { entropy, SamplingDistribution } from '../sampling-distribution.js'
+import { logitOf } from '../logit-of.js'
 import type { LocalRequest } from './local-request.js'
 import { TokenCounts, touchedLogits } from '../logits-processors.js'
 import { tokenLogprob } from './token-logprob.js'

@@ -1,5 +1,6 @@
 /** Logprobs of drawn tokens, from the model's own distribution. */
-import { logitOf, type Distribution } from '../../engine/sequence.js'
+import type { Distribution } from '../../engine/sequence.js'
+import { logitOf } from '../logit-of.js'
 import type { RatedToken, TokenLogprob } from '../drawn-token.js'
 
 /**
