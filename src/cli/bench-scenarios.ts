@@ -87,7 +87,7 @@ async function requests (bench: Bench, { batches, context, common, tokens, repea
   const beginning = bench.prompt(common)
   const one = async (count: number): Promise<void> => {
     const prompt = [...beginning, ...bench.prompt(context - common)]
-    const sequence = bench.served.engine.open(prompt, { salt: 'requests' })
+    const sequence = bench.served.engine.open(prompt, { salt: 'requests', listedLogits: true })
     await bench.grow([sequence], count)
     sequence.close()
   }
@@ -193,7 +193,7 @@ async function prefixHit (bench: Bench, { prompts, repeat }: BenchOptions): Prom
     const prompt = bench.prompt(length)
     for (const timings of [cold, warm]) {
       timings.push(await bench.time(async () => {
-        const sequence = bench.served.engine.open(prompt, { salt: `prefix ${run}` })
+        const sequence = bench.served.engine.open(prompt, { salt: `prefix ${run}`, listedLogits: true })
         await sequence.output()
         sequence.close()
       }))

@@ -3,6 +3,7 @@
  * scheduler says which sequences run, the KV manager has room for them, the executor runs them, and their outputs are
  * handed over. Knows token ids only; no text, no requests, no rewards, no device.
  */
+import type { DecoderCounters } from '../models/device/device-decoder.js'
 import { ComputeLock } from './compute-lock.js'
 import type { DeviceProfile } from './device-profile.js'
 import { engineParts } from './engine-parts.js'
@@ -96,6 +97,9 @@ export class Engine implements SequenceSource, SequenceOwner {
   get counters (): EngineCounters {
     return { ...this.#executor.counters, steps: this.#steps, stepMs: this.#stepMs }
   }
+
+  /** What went to the device and came from it; null on the processor. */
+  get deviceCounters (): Readonly<DecoderCounters> | null { return this.#executor.deviceCounters }
 
   /** Whether no sequence waits for an output. */
   get isIdle (): boolean { return this.#waiting.size === 0 }

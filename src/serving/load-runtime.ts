@@ -48,12 +48,30 @@ function runtimeOf (model: RunningModel, runs: LoadedModel | OpenedDevice, optio
 export const createRuntime = (model: LoadedModel, options: RuntimeOptions): ModelRuntime =>
   runtimeOf(model, model, options)
 
+/**
+ * Runs a few tokens by every kernel, with and without all logits: a device compiles what it runs when it first does,
+ * and no request should wait for that.
+ */
+async function warmUp ({ engine, model: { contextLength } }: ModelRuntime): Promise<void> {
+  for (const count of [40, 4, 1]) {
+    const sequence =
+      engine.open(new Array<number>(Math.min(count, contextLength)).fill(0), { salt: 'warm-up', listedLogits: true })
+    try {
+      await sequence.output()
+      await sequence.completeOutput()
+    } finally {
+      sequence.close()
+    }
+  }
+}
+
 /** Cached prefixes lie in the blocks that no sequence holds: the cache is as large as both may be together. */
 async function createOnDevice (
   asked: ModelOptions, options: RuntimeOptions, device: ModelDevice, check: (model: ModelFacts) => void
 ): Promise<ModelRuntime> {
   let on = device.current
   let model = await loadDeviceModel(asked, on)
+  let runtime: ModelRuntime | null = null
   const size = { contextLength: model.contextLength, kvCacheBytes: options.kvCacheBytes + options.prefixCacheBytes }
   try {
     check(model)
@@ -63,9 +81,12 @@ async function createOnDevice (
       model = await loadDeviceModel(asked, on)
       return await model.device.openDecoder(size)
     }
-    return runtimeOf({ ...model, sessions: null, dispose: () => model.dispose() }, { decoder, reopen },
+    runtime = runtimeOf({ ...model, sessions: null, dispose: () => model.dispose() }, { decoder, reopen },
       { ...options, computeLock: device.lock })
+    await warmUp(runtime)
+    return runtime
   } catch (error) {
+    await runtime?.engine.close()
     await model.dispose()
     throw error
   }

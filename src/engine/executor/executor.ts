@@ -4,6 +4,7 @@
  * KV manager of the same device holds it. `cpu/` runs over slots of host memory, `device/` over blocks of a device's;
  * `engine-parts.ts` chooses.
  */
+import type { DecoderCounters } from '../../models/device/device-decoder.js'
 import type { HiddenState } from '../hidden-states.js'
 import type { ScheduledBatch } from '../scheduler/scheduler.js'
 import type { OutputRow } from './output-row.js'
@@ -61,6 +62,8 @@ export interface ExecutorCounters {
 
 export interface Executor<S extends ExecutableSequence> {
   readonly counters: Readonly<ExecutorCounters>
+  /** What went to a device and came from it since it was opened; null where the processor runs all. */
+  readonly deviceCounters: Readonly<DecoderCounters> | null
   /** Width D of a hidden state. */
   readonly hiddenSize: number
   /** Whether sequences can share their prompt's KV with bits that do not depend on each other. */

@@ -2,7 +2,7 @@
  * One answer on this process's own engine: a sequence, and tokens drawn from what the model says after it. Batching is
  * the engine's: all answers that wait for an output in one turn of the event loop ride in its next step.
  */
-import { MissingLogits, type Output, type Sequence } from '../../engine/sequence.js'
+import type { Output, Sequence } from '../../engine/sequence.js'
 import type { Answer, Prompt } from '../../rewards/scorer.js'
 import type { ConstraintState } from '../constraint.js'
 import type { DrawnToken } from '../drawn-token.js'
@@ -12,6 +12,7 @@ import type { SamplingParams } from '../sampling-params.js'
 import { stopCheck, type StopCondition } from '../stop-condition.js'
 import { Transcript } from '../transcript.js'
 import { readAnswer, unreadAnswer } from './answers.js'
+import { completed } from '../../engine/completed-output.js'
 import { entropy, SamplingDistribution } from '../sampling-distribution.js'
 import { logitOf } from '../logit-of.js'
 import type { LocalRequest } from './local-request.js'
@@ -58,22 +59,16 @@ export class LocalGeneration implements Generation, Tokenwise {
   async distribution (): Promise<SamplingDistribution> {
     await this.#constraint?.ready()
     if (this.#output.distribution.isPartial === true) this.#output = await this.#sequence.completeOutput()
-    return this.#distribution()
+    return this.#samplingOf(this.#output)
   }
 
-  /** What is computed from the output; again, with all logits, where it needs some that stayed on the device. */
-  async #completed<T> (compute: () => T): Promise<T> {
-    try {
-      return compute()
-    } catch (error) {
-      if (!(error instanceof MissingLogits)) throw error
-      this.#output = await this.#sequence.completeOutput()
-      return compute()
-    }
+  async #completed<T> (compute: (output: Output) => T): Promise<T> {
+    const { value, output } = await completed(this.#sequence, this.#output, compute)
+    this.#output = output
+    return value
   }
 
-  #distribution (): SamplingDistribution {
-    const { distribution } = this.#output
+  #samplingOf ({ distribution }: Output): SamplingDistribution {
     const masked = this.transcript.tokens.length < this.#sampling.minTokens
       ? [...this.#owner.request.endTokens, ...this.#sampling.stopTokenIds]
       : []
@@ -95,20 +90,20 @@ export class LocalGeneration implements Generation, Tokenwise {
     const { drawn } = this.transcript
     await this.#constraint?.ready()
     if (drawn < this.#script.length) return this.#script[drawn]!
-    if (this.#sampling.temperature === 0) return await this.#completed(() => this.#distribution().argmax())
+    if (this.#sampling.temperature === 0) return await this.#completed(output => this.#samplingOf(output).argmax())
     const u = this.#random.next()
-    return await this.#completed(() => this.#distribution().draw(u))
+    return await this.#completed(output => this.#samplingOf(output).draw(u))
   }
 
-  #rated (token: number): DrawnToken {
+  #rated (token: number, { distribution } = this.#output): DrawnToken {
     const { topLogprobs: count } = this.#sampling
     const { request } = this.#owner
     return {
       token,
-      logprob: this.logProbability(token),
+      logprob: logitOf(distribution, token) - distribution.logNormalizer,
       rated: count === null
         ? null
-        : tokenLogprob(one => request.tokenBytes(one), this.#output.distribution, token, count)
+        : tokenLogprob(one => request.tokenBytes(one), distribution, token, count)
     }
   }
 
@@ -135,7 +130,7 @@ export class LocalGeneration implements Generation, Tokenwise {
     for (let count = 0; count < max && !this.transcript.isFinished; count++) {
       signal.throwIfAborted()
       const token = await this.#draw()
-      const drawn = await this.#completed(() => this.#rated(token))
+      const drawn = await this.#completed(output => this.#rated(token, output))
       // The model reads a token while the caller looks at it.
       const reading = this.#take(drawn) ? this.read() : null
       reading?.catch(() => {})
@@ -145,14 +140,14 @@ export class LocalGeneration implements Generation, Tokenwise {
       } finally {
         await reading
       }
-      if (met || await this.#completed(() => this.#isUncertain(until))) return true
+      if (met || await this.#completed(output => this.#isUncertain(until, output))) return true
     }
     return false
   }
 
-  #isUncertain ({ from, entropy: bound }: StopCondition): boolean {
+  #isUncertain ({ from, entropy: bound }: StopCondition, { distribution }: Output): boolean {
     return bound !== undefined && this.transcript.drawn - from >= bound.minTokens &&
-      entropy(this.#output.distribution) >= bound.atLeast
+      entropy(distribution) >= bound.atLeast
   }
 
   /**

@@ -4,7 +4,9 @@
  * forks that are dropped. A device that is lost is opened again; the pass under way fails, and whatever else was in its
  * memory is run again.
  */
-import { DeviceLostError, type DeviceDecoder, type PackedOutput } from '../../../models/device/device-decoder.js'
+import {
+  DeviceLostError, type DecoderCounters, type DeviceDecoder, type PackedOutput
+} from '../../../models/device/device-decoder.js'
 import { decodeRun } from '../../kv/history.js'
 import type { PagedManager, PagedSequence } from '../../kv/paged/paged-manager.js'
 import type { ScheduledBatch } from '../../scheduler/scheduler.js'
@@ -54,6 +56,8 @@ export class DeviceExecutor<S extends DeviceSequence & PagedSequence> implements
     this.#limits = limits
     this.hiddenSize = decoder.hiddenSize
   }
+
+  get deviceCounters (): Readonly<DecoderCounters> | null { return this.#decoder?.counters ?? null }
 
   async * execute (batch: Pick<ScheduledBatch<S>, 'decode' | 'prefill'>): AsyncGenerator<PassOutput<S>> {
     const decoder = await this.#opened()
