@@ -159,7 +159,7 @@ async function mixed (bench: Bench, { context, candidates, tokens, repeat }: Ben
     return timing
   }
   // Graphs for both together are compiled when they are first wanted.
-  for (const shared of [1, 2, 3]) await bench.served.model.sessions.prepare({ private: 1, shared })
+  for (const shared of [1, 2, 3]) await bench.served.model.sessions?.prepare({ private: 1, shared })
   const [gapsAlone, gapsBeside, alone, beside]: [number[], number[], Timing[], Timing[]] = [[], [], [], []]
   for (let run = 0; run < repeat; run++) {
     const stream = await bench.open(context, 1)
@@ -252,7 +252,7 @@ export async function runScenarios (
   onRows: (name: ScenarioName, rows: readonly Row[]) => void
 ): Promise<Row[]> {
   const bench = new Bench(served)
-  await served.model.sessions.settled()
+  await served.model.sessions?.settled()
   const all: Row[] = []
   for (const name of names) {
     const rows = await scenarios[name](bench, options)

@@ -2,7 +2,7 @@
 import type { KvBudget, Reservation } from '../engine/model-runtime.js'
 import { sourceOf, type SequenceSource } from '../engine/sequence.js'
 import { encodeChat } from '../models/tokenizer/chat-template.js'
-import type { LoadedModel } from '../models/model.js'
+import type { ModelFacts } from '../models/model.js'
 import { checkTextBytes } from '../models/tokenizer/text-limit.js'
 import type { ChatMessage } from './scorer.js'
 
@@ -48,7 +48,7 @@ export interface ReadablePolicy extends PolicyInfo {
 }
 
 /** A loaded model as rewards see it. */
-export function policyInfo (model: LoadedModel): PolicyInfo {
+export function policyInfo (model: ModelFacts): PolicyInfo {
   const { id, sha256, operators: { format, kernels }, config, tokenizer, embeddings } = model
   return {
     id,
@@ -64,7 +64,7 @@ export function policyInfo (model: LoadedModel): PolicyInfo {
 
 /** A model's runtime as something that texts can be read through. @param caller whose turns that takes */
 export function readablePolicy (
-  { model, engine, kvBudget }: { model: LoadedModel, engine: SequenceSource, kvBudget: Pick<KvBudget, 'reserve'> },
+  { model, engine, kvBudget }: { model: ModelFacts, engine: SequenceSource, kvBudget: Pick<KvBudget, 'reserve'> },
   caller = ''
 ): ReadablePolicy {
   let last: Promise<unknown> = Promise.resolve()

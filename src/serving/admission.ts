@@ -97,8 +97,9 @@ export function sizeOf (
   const n = request.bestOf ?? request.n
   const promptTokens = Math.max(...readings.filter(({ reader }) => reader === null).map(({ tokens }) => tokens.length))
   const width = fanOut(alignment, n)
-  const sharesPrompt =
-    readings.length === 1 && probed(alignment) === 0 && served.engine.sharesPrompt(width, promptTokens)
+  const { engine } = served
+  const sharesPrompt = readings.length === 1 &&
+    (engine.sharesForks || (probed(alignment) === 0 && engine.sharesPrompt(width, promptTokens)))
   const size = { n, fanOut: width, promptTokens, sharesPrompt }
   return { ...size, maxTokens: answerLength(served, request, size, readings) }
 }

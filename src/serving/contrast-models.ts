@@ -5,7 +5,7 @@
  */
 import type { ModelRuntime } from '../engine/model-runtime.js'
 import type { RequestError } from '../errors.js'
-import type { LoadedModel } from '../models/model.js'
+import type { ModelFacts } from '../models/model.js'
 import type { WeightFormat } from '../models/quantization/weight-format.js'
 import type { RewardModels } from '../rewards/reward-models.js'
 import { readNamedModels, refuseModels } from './model-names.js'
@@ -20,7 +20,7 @@ const refuse = (problem: string): RequestError => refuseModels(setting, problem)
  * How a token is written; '' for rows without a token, with which models fill up their vocabularies, each to its own
  * size: GGUF files name them [PAD151936] and the like.
  */
-function written ({ vocabularySize, writtenBytes }: LoadedModel['tokenizer'], token: number): string {
+function written ({ vocabularySize, writtenBytes }: ModelFacts['tokenizer'], token: number): string {
   if (token >= vocabularySize) return ''
   // One character a byte: two texts are equal where the bytes are.
   const text = Buffer.from(writtenBytes(token)).toString('latin1')
@@ -28,7 +28,7 @@ function written ({ vocabularySize, writtenBytes }: LoadedModel['tokenizer'], to
 }
 
 /** Why a model's tokens are not the policy's, naming the first that differs; null if they are. */
-function otherTokens (name: string, { tokenizer }: LoadedModel, policy: LoadedModel): string | null {
+function otherTokens (name: string, { tokenizer }: ModelFacts, policy: ModelFacts): string | null {
   const count = Math.max(tokenizer.vocabularySize, policy.tokenizer.vocabularySize)
   for (let token = 0; token < count; token++) {
     if (written(tokenizer, token) !== written(policy.tokenizer, token)) {
@@ -39,7 +39,7 @@ function otherTokens (name: string, { tokenizer }: LoadedModel, policy: LoadedMo
 }
 
 /** @throws RequestError for a model that scores in place of writing, or that has the tokens of none of the policies */
-function check (name: string, model: LoadedModel, policies: readonly LoadedModel[]): void {
+function check (name: string, model: ModelFacts, policies: readonly ModelFacts[]): void {
   if (model.config.scoreHead) throw refuse(`${name} scores texts and says nothing of next tokens`)
   const problems = policies.map(policy => otherTokens(name, model, policy))
   if (!problems.includes(null)) throw refuse(problems.join('; '))
@@ -50,7 +50,7 @@ function check (name: string, model: LoadedModel, policies: readonly LoadedModel
  * @throws RequestError naming the entry and what is wrong with it
  */
 export async function loadContrastModels (
-  entries: readonly string[], models: RewardModels, policies: readonly LoadedModel[], format: WeightFormat
+  entries: readonly string[], models: RewardModels, policies: readonly ModelFacts[], format: WeightFormat
 ): Promise<ContrastModels> {
   const loaded = new Map<string, ModelRuntime>()
   for (const { name, model } of readNamedModels(setting, entries)) {
@@ -62,6 +62,6 @@ export async function loadContrastModels (
 }
 
 /** Those among them that have a policy's tokens. */
-export function ofVocabulary (models: ContrastModels, policy: LoadedModel): ContrastModels {
+export function ofVocabulary (models: ContrastModels, policy: ModelFacts): ContrastModels {
   return new Map([...models].filter(([name, { model }]) => otherTokens(name, model, policy) === null))
 }

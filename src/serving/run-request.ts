@@ -5,6 +5,7 @@
 import type { DecodeEvent } from '../decoding/events.js'
 import type { ContrastContext, DecodingRequest } from '../decoding/request.js'
 import type { Choice, DecodeResult } from '../decoding/result.js'
+import { needsDistributions } from '../decoding/strategies/policy-needs.js'
 import { comparesAnswers } from '../decoding/strategies/strategy-footprint.js'
 import { decode } from '../decoding/strategies/strategies.js'
 import { DraftingSequence, type DraftCounts } from '../engine/drafting-sequence.js'
@@ -15,6 +16,7 @@ import { IncrementalDetokenizer } from '../models/tokenizer/detokenizer.js'
 import type { Constraint } from '../policies/constraint.js'
 import { openReadings } from '../policies/local/context-reading.js'
 import { LocalPolicy } from '../policies/local/local-policy.js'
+import { changesLogits } from '../policies/logits-processors.js'
 import { randomStream } from '../policies/random-stream.js'
 import { admit } from './admission.js'
 import { keepBest } from './keep-best-of.js'
@@ -56,13 +58,15 @@ function decodingRequest (
   const layers = [...new Set([...reward?.scorer.layers ?? [], ...embeddingLayer === null ? [] : [embeddingLayer]])]
   const tokenBytes = (token: number): Uint8Array =>
     prepared.skipSpecialTokens ? model.tokenizer.tokenBytes(token) : model.tokenizer.writtenBytes(token)
+  // Whoever looks at tokens of any rank in every step is given all logits at once.
+  const listedLogits = !drafts && !constraint && !changesLogits(sampling) && !needsDistributions(alignment)
   const policy = new LocalPolicy(served.capabilities, {
     open: (tokens, options) => {
       // What is opened with a pool of its own is an answer that is read once more, to score it.
       const purpose =
         options?.poolFrom === undefined ? { ledger: ledgers.policy, fanOut, probed } : { ledger: ledgers.reward }
-      const sequence =
-        engine.open(tokens, { temperature: sampling.temperature, layers, ...owned, ...purpose, ...options })
+      const { temperature } = sampling
+      const sequence = engine.open(tokens, { temperature, layers, listedLogits, ...owned, ...purpose, ...options })
       if (!drafts) return sequence
       return new DraftingSequence(sequence, {
         lookup: new PromptLookup([...drafts, ...tokens]),

@@ -9,7 +9,7 @@ import type { ModelRuntime } from '../engine/model-runtime.js'
 import { RequestError } from '../errors.js'
 import { Grammars } from '../grammar/grammars.js'
 import { vocabularyOf } from '../grammar/vocabulary.js'
-import type { LoadedModel, ModelOptions } from '../models/model.js'
+import type { ModelFacts, ModelOptions } from '../models/model.js'
 import type { WeightFormat } from '../models/quantization/weight-format.js'
 import { packageRoot } from '../package-root.js'
 import { localCapabilities } from '../policies/local/local-policy.js'
@@ -19,11 +19,13 @@ import { parseOrigins } from '../rewards/kinds/remote.js'
 import { policyInfo } from '../rewards/readable-policy.js'
 import { incompatibility } from '../rewards/resolve-scorer.js'
 import { RewardStore } from '../rewards/reward-store.js'
+import type { OpenDevice } from '../runtime/open-device.js'
 import type { Config } from '../settings.js'
 import { loadContrastModels, ofVocabulary, type ContrastModels } from './contrast-models.js'
 import { givenTemplate, moreModels, servedModelNames, unknownModel, type NamedModel } from './model-names.js'
 import { ModelPool } from './model-pool.js'
 import { loadRuntime } from './load-runtime.js'
+import { ModelDevice } from './model-device.js'
 import { Prompts } from './prompts.js'
 
 /** A model that requests name, with what its answers can be held to, steered by and set beside. */
@@ -50,7 +52,13 @@ export interface ServedModel extends ModelRuntime {
 type OnProgress = (message: string) => void
 
 /** How models are loaded beside what the settings say. */
-type LoadOptions = Pick<ModelOptions, 'profilePrefix'>
+interface LoadOptions extends Pick<ModelOptions, 'profilePrefix'> {
+  /** Opens the device that they run on. Default: the processor runs them. */
+  readonly openDevice?: () => Promise<OpenDevice>
+}
+
+/** What models are run by. */
+interface Compute { readonly computeLock: ComputeLock, readonly device: ModelDevice | null }
 
 /** Built-in rewards. */
 const builtInFolder = join(packageRoot, 'models', 'rewards')
@@ -67,7 +75,7 @@ async function loadRewardModels (rewards: readonly RewardFamily[], pool: ModelPo
   }
 }
 
-function checkWrites ({ id, config }: LoadedModel): void {
+function checkWrites ({ id, config }: ModelFacts): void {
   if (config.scoreHead) {
     throw new RequestError('invalid_request', `model ${id} scores texts and cannot write them: it has a score ` +
       "head in place of a language model's", { param: 'model' })
@@ -76,7 +84,7 @@ function checkWrites ({ id, config }: LoadedModel): void {
 
 /** @throws RequestError for one that scores in place of writing, and for a context that there is no memory for */
 async function loadServed (
-  config: Config, computeLock: ComputeLock, { name, model }: NamedModel, onProgress: OnProgress, options: LoadOptions
+  config: Config, compute: Compute, { name, model }: NamedModel, onProgress: OnProgress, options: LoadOptions
 ): Promise<ModelRuntime> {
   const template = await givenTemplate(config, name)
   return await loadRuntime({
@@ -91,7 +99,7 @@ async function loadServed (
     onProgress,
     ...options
   }, {
-    computeLock,
+    ...compute,
     maxSequences: config.maxSequences,
     kvCacheBytes: config.kvCacheBytes,
     prefixCacheBytes: config.prefixCacheBytes,
@@ -125,14 +133,16 @@ export class ServedModels {
   readonly store: RewardStore
   /** Models of rewards, and contrast models. */
   readonly pool: ModelPool
+  readonly #device: ModelDevice | null
   /** Those that must be closed, whatever is loaded after them. */
   readonly #running: Running[] = []
   #all: readonly ServedModel[] = []
   #prompts: Prompts | null = null
 
-  private constructor (store: RewardStore, pool: ModelPool) {
+  private constructor (store: RewardStore, pool: ModelPool, device: ModelDevice | null) {
     this.store = store
     this.pool = pool
+    this.#device = device
   }
 
   /**
@@ -145,10 +155,12 @@ export class ServedModels {
       kept: join(config.dataDir, 'rewards'),
       remotes: { origins: parseOrigins(config.remoteScorers), secret }
     })
-    const computeLock = new ComputeLock()
-    const models = new ServedModels(store, new ModelPool(config, computeLock, onProgress))
+    const { openDevice, ...modelOptions } = options
+    const device = openDevice ? await ModelDevice.open(openDevice) : null
+    const compute = { computeLock: new ComputeLock(), device }
+    const models = new ServedModels(store, new ModelPool(config, compute, onProgress), device)
     try {
-      await models.#load(config, named => loadServed(config, computeLock, named, onProgress, options))
+      await models.#load(config, named => loadServed(config, compute, named, onProgress, modelOptions))
     } catch (error) {
       await models.close()
       throw error
@@ -175,7 +187,8 @@ export class ServedModels {
       await engine.close()
     }
     await this.pool.close()
-    for (const { model } of this.#running) model.dispose()
+    for (const { model } of this.#running) await model.dispose()
+    await this.#device?.close()
   }
 
   async #load (config: Config, load: (named: NamedModel) => Promise<ModelRuntime>): Promise<void> {

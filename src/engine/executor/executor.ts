@@ -1,8 +1,8 @@
 /**
  * The executor: runs what was scheduled where the weights are, in as many forward passes as it takes, and gives back
  * distributions and hidden states. It alone knows graphs, their inputs and a device; it reads and writes KV where the
- * KV manager of the same device holds it. `cpu/` is the one there is; an executor of another device, and a paged KV
- * manager with it, implement this and `kv/kv-manager.ts` beside it, and are chosen where `engine.ts` makes them.
+ * KV manager of the same device holds it. `cpu/` runs over slots of host memory, `device/` over blocks of a device's;
+ * `engine-parts.ts` chooses.
  */
 import type { HiddenState } from '../hidden-states.js'
 import type { ScheduledBatch } from '../scheduler/scheduler.js'
@@ -82,5 +82,5 @@ export interface Executor<S extends ExecutableSequence> {
    */
   probe (sequence: S, branches: ReadonlyArray<readonly number[]>): Promise<ReadonlyMap<number, Float32Array>>
 
-  dispose (): void
+  dispose (): void | Promise<void>
 }

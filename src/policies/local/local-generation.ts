@@ -2,7 +2,7 @@
  * One answer on this process's own engine: a sequence, and tokens drawn from what the model says after it. Batching is
  * the engine's: all answers that wait for an output in one turn of the event loop ride in its next step.
  */
-import type { Output, Sequence } from '../../engine/sequence.js'
+import { MissingLogits, type Output, type Sequence } from '../../engine/sequence.js'
 import type { Answer, Prompt } from '../../rewards/scorer.js'
 import type { ConstraintState } from '../constraint.js'
 import type { DrawnToken } from '../drawn-token.js'
@@ -13,6 +13,7 @@ import { stopCheck, type StopCondition } from '../stop-condition.js'
 import { Transcript } from '../transcript.js'
 import { readAnswer, unreadAnswer } from './answers.js'
 import { entropy, SamplingDistribution } from '../sampling-distribution.js'
+import { logitOf } from '../logit-of.js'
 import type { LocalRequest } from './local-request.js'
 import { TokenCounts, touchedLogits } from '../logits-processors.js'
 import { tokenLogprob } from './token-logprob.js'
@@ -55,8 +56,24 @@ export class LocalGeneration implements Generation, Tokenwise {
   get tokenwise (): this { return this }
 
   async distribution (): Promise<SamplingDistribution> {
-    const { distribution } = this.#output
     await this.#constraint?.ready()
+    if (this.#output.distribution.isPartial === true) this.#output = await this.#sequence.completeOutput()
+    return this.#distribution()
+  }
+
+  /** What is computed from the output; again, with all logits, where it needs some that stayed on the device. */
+  async #completed<T> (compute: () => T): Promise<T> {
+    try {
+      return compute()
+    } catch (error) {
+      if (!(error instanceof MissingLogits)) throw error
+      this.#output = await this.#sequence.completeOutput()
+      return compute()
+    }
+  }
+
+  #distribution (): SamplingDistribution {
+    const { distribution } = this.#output
     const masked = this.transcript.tokens.length < this.#sampling.minTokens
       ? [...this.#owner.request.endTokens, ...this.#sampling.stopTokenIds]
       : []
@@ -65,8 +82,8 @@ export class LocalGeneration implements Generation, Tokenwise {
   }
 
   logProbability (token: number): number {
-    const { logits, logNormalizer } = this.#output.distribution
-    return logits[token]! - logNormalizer
+    const { distribution } = this.#output
+    return logitOf(distribution, token) - distribution.logNormalizer
   }
 
   isEnd (token: number): boolean { return this.transcript.isEnd(token) }
@@ -76,12 +93,11 @@ export class LocalGeneration implements Generation, Tokenwise {
   /** The next token by the request's own rules. */
   async #draw (): Promise<number> {
     const { drawn } = this.transcript
-    if (drawn < this.#script.length) {
-      await this.#constraint?.ready()
-      return this.#script[drawn]!
-    }
-    const distribution = await this.distribution()
-    return this.#sampling.temperature === 0 ? distribution.argmax() : distribution.draw(this.#random.next())
+    await this.#constraint?.ready()
+    if (drawn < this.#script.length) return this.#script[drawn]!
+    if (this.#sampling.temperature === 0) return await this.#completed(() => this.#distribution().argmax())
+    const u = this.#random.next()
+    return await this.#completed(() => this.#distribution().draw(u))
   }
 
   #rated (token: number): DrawnToken {
@@ -118,7 +134,8 @@ export class LocalGeneration implements Generation, Tokenwise {
     const isMet = stopCheck(until, this.transcript)
     for (let count = 0; count < max && !this.transcript.isFinished; count++) {
       signal.throwIfAborted()
-      const drawn = this.#rated(await this.#draw())
+      const token = await this.#draw()
+      const drawn = await this.#completed(() => this.#rated(token))
       // The model reads a token while the caller looks at it.
       const reading = this.#take(drawn) ? this.read() : null
       reading?.catch(() => {})
@@ -128,7 +145,7 @@ export class LocalGeneration implements Generation, Tokenwise {
       } finally {
         await reading
       }
-      if (met || this.#isUncertain(until)) return true
+      if (met || await this.#completed(() => this.#isUncertain(until))) return true
     }
     return false
   }
