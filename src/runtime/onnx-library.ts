@@ -84,6 +84,8 @@ export interface OnnxRuntime {
 }
 
 let loaded: OnnxRuntime | undefined
+/** A library in place of the package's. */
+let chosen: string | null = null
 /** The collector would unload the library, and crash the process, if nothing held it. */
 const held: unknown[] = []
 
@@ -132,7 +134,8 @@ export async function createdAsync (api: OnnxRuntime['api'], name: FunctionName,
   return out[0]
 }
 
-function libraryPath (): string {
+/** The library of the package onnxruntime-node. @throws Error on a platform that it has none for */
+export function ownLibraryPath (): string {
   const name = libraryNames[process.platform]
   const root = dirname(require.resolve('onnxruntime-node/package.json'))
   const path = name === undefined ? undefined : join(root, 'bin', 'napi-v6', process.platform, process.arch, name)
@@ -154,6 +157,12 @@ function setNativeEnvironment (name: string, value: string): void {
   if (!isSet) throw new Error(`the environment variable ${name} cannot be set`)
 }
 
+/** Loads another build of ONNX Runtime than the package's, before anything is run. */
+export function useOnnxLibrary (path: string): void {
+  if (loaded && chosen !== path) throw new Error(`ONNX Runtime is loaded already, from another place than ${path}`)
+  chosen = path
+}
+
 /**
  * Loads the library on first use; the same object afterwards. One per thread; ONNX Runtime itself is shared by the
  * process.
@@ -163,12 +172,12 @@ export function loadOnnxRuntime (): OnnxRuntime {
   // The other kernel of attention divides more than 256 keys among threads where these are more than rows times heads,
   // so that a row's bits depend on how many rows there are. Read whenever a session is made.
   setNativeEnvironment('ORT_GQA_DISABLE_FLASH_ATTENTION', '1')
-  const library = loadLibrary(libraryPath())
+  const library = loadLibrary(chosen ?? ownLibraryPath())
   const base = library.func('void *OrtGetApiBase()')() as Pointer
   const getApi = koffi.decode(koffi.decode(base, 0, 'void *'), koffi.proto('void *(uint32_t)'))
   const getVersion = koffi.decode(koffi.decode(base, 8, 'void *'), koffi.proto('str ()'))
   const table = getApi(apiVersion) as Pointer
-  if (!table) throw new Error(`onnxruntime-node ${getVersion()} does not provide C API version ${apiVersion}`)
+  if (!table) throw new Error(`ONNX Runtime ${getVersion()} does not provide C API version ${apiVersion}`)
   const api = Object.fromEntries(Object.entries(functions).map(([name, [slot, prototype]]) =>
     [name, koffi.decode(koffi.decode(table, slot * 8, 'void *'),
       koffi.proto(prototype))])) as Record<FunctionName, NativeFunction>

@@ -1,90 +1,75 @@
+/** Which device graphs run on, by the setting `device`. What is missing is said, with what to do. */
+import { RequestError } from '../errors.js'
+import { findCuda, openCuda } from './cuda.js'
+import { isSoftware, type DeviceFacts, type OpenDevice } from './device-facts.js'
+import { findWebgpu, openWebgpu } from './webgpu.js'
+
+/** Settings of the same names. */
+export interface DeviceSettings {
+  /** `auto`, `cpu`, `webgpu`, `cuda` or `cuda:` and the number of a device. */
+  readonly device: string
+  /** Folder of the CUDA provider; '' is that of the package onnxruntime-node. */
+  readonly cudaProvider: string
+}
+
+/** What `auto` takes, or why it takes the processor. */
+export interface FoundDevice {
+  readonly about: DeviceFacts | null
+  /** Why each device that comes before it was passed over. */
+  readonly passedOver: readonly string[]
+}
+
+const indexOf = (device: string): number => Number(device.split(':')[1] ?? 0)
+
+const refuse = (device: string, why: string, cause?: unknown): RequestError =>
+  new RequestError('invalid_request', `device ${device}: ${why}; or set --device to cpu`, { param: 'device', cause })
+
 /**
- * Which device graphs run on, by a setting's value: what Vulkan has is asked before anything is opened, since opening
- * says no more than that it failed.
+ * The device that `auto` would take: CUDA's where there is a provider, WebGPU's unless it is software, which is slower
+ * than the processor's own engine.
  */
-import { Device } from './device.js'
-import { GraphWriter } from './graph.js'
-import { floatsToHalves } from './float16.js'
-import { Tensor } from './tensor.js'
-import { surveyVulkan, type VulkanDevice } from './vulkan.js'
-
-/** A device that is open. */
-export interface OpenDevice {
-  readonly device: Device
-  readonly about: DeviceFacts
+export function findDevice ({ cudaProvider }: Pick<DeviceSettings, 'cudaProvider'>): FoundDevice {
+  const cuda = findCuda(0, cudaProvider)
+  if (typeof cuda !== 'string') return { about: cuda, passedOver: [] }
+  const webgpu = findWebgpu()
+  const passedOver = [`cuda: ${cuda}`]
+  if (typeof webgpu === 'string') return { about: null, passedOver: [...passedOver, `webgpu: ${webgpu}`] }
+  return isSoftware(webgpu)
+    ? { about: null, passedOver: [...passedOver, `webgpu: ${webgpu.name} is software`] }
+    : { about: webgpu, passedOver }
 }
 
-/** What is known of a device, for people to read. */
-export interface DeviceFacts {
-  /** As the setting names it, e.g. "webgpu". */
-  readonly id: string
-  /** Of the adapter, or of the interface where that does not say. */
-  readonly name: string
-  /** `unknown` where the system cannot be asked. */
-  readonly kind: VulkanDevice['kind'] | 'unknown'
-  /** Its own memory, bytes; null where the system cannot be asked. */
-  readonly memoryBytes: number | null
-  /** Largest buffer that a shader can read as one, bytes; null where the system cannot be asked. */
-  readonly maxStorageBufferBytes: number | null
-}
-
-/** Whether a device is computed by the processor: slower than the engine of the processor itself. */
-export const isSoftware = ({ kind }: DeviceFacts): boolean => kind === 'cpu'
-
-/** Ids of the most probable tokens are 64-bit integers until they are cast. */
-const webgpuOptions = { enableInt64: '1' }
-
-/** What Vulkan says of the adapter that Dawn takes: the fastest kind, and of a kind the first. */
-function likelyAdapter (devices: readonly VulkanDevice[]): VulkanDevice | undefined {
-  const order: ReadonlyArray<VulkanDevice['kind']> = ['discrete', 'integrated', 'virtual', 'other', 'cpu']
-  return order.map(kind => devices.find(device => device.kind === kind)).find(device => device !== undefined)
-}
-
-const platformNames: Partial<Record<NodeJS.Platform, string>> = { darwin: 'Metal', win32: 'Direct3D 12' }
-
-/** What is known of WebGPU's device before it is opened; a text says why there is none. */
-export function findWebgpu (): DeviceFacts | string {
-  const survey = surveyVulkan()
-  const adapter = likelyAdapter(survey.devices)
-  if (adapter) {
-    const { name, kind, memoryBytes, maxStorageBufferBytes } = adapter
-    return { id: 'webgpu', name, kind, memoryBytes, maxStorageBufferBytes }
-  }
-  const platform = platformNames[process.platform]
-  if (platform === undefined) return `${survey.problem ?? 'Vulkan has no device'}`
-  return { id: 'webgpu', name: platform, kind: 'unknown', memoryBytes: null, maxStorageBufferBytes: null }
-}
-
-/** Adds a half to itself: a device without float16 says so only when something is run. */
-async function checkHalves (device: Device): Promise<void> {
-  const graph = new GraphWriter()
-  graph.input('x', 'float16', [1])
-  graph.output('y', 'float16', [1])
-  graph.node('Add', ['x', 'x'], ['y'])
-  const session = await device.compile(graph.finish())
-  const x = Tensor.from('float16', [1], floatsToHalves(Float32Array.of(1.5)))
-  const y = Tensor.from('float16', [1], new Uint16Array(1))
+/** Opens a device by its name. @throws RequestError that says what is missing */
+async function open (device: string, { cudaProvider }: Pick<DeviceSettings, 'cudaProvider'>): Promise<OpenDevice> {
   try {
-    await device.run(session, new Map([['x', x]]), new Map([['y', y]]))
-    const [three] = floatsToHalves(Float32Array.of(3))
-    if (y.data[0] !== three) throw new Error(`1.5 + 1.5 gave the bits ${y.data[0]!} in place of ${three!}`)
-  } finally {
-    await device.dispose([session])
-    for (const tensor of [x, y]) tensor.dispose()
-  }
-}
-
-/** Opens WebGPU's device. @throws Error that says what is missing */
-export async function openWebgpu (): Promise<OpenDevice> {
-  const about = findWebgpu()
-  if (typeof about === 'string') throw new Error(`there is no device for WebGPU: ${about}`)
-  const device = await Device.open({ name: 'webgpu', options: webgpuOptions })
-  try {
-    await checkHalves(device)
-    return { device, about }
+    return await (device === 'webgpu' ? openWebgpu() : openCuda(indexOf(device), cudaProvider))
   } catch (error) {
-    await device.close()
-    throw new Error(`${about.name} does not compute with 16-bit floats, which the KV cache needs: ` +
-      (error as Error).message, { cause: error })
+    throw refuse(device, (error as Error).message, error)
+  }
+}
+
+/**
+ * Opens what the setting says.
+ * @param onProgress is told what `auto` takes, and why nothing else
+ * @returns null for the processor
+ * @throws RequestError where a device that is asked for by name cannot be opened
+ */
+export async function chooseDevice (
+  settings: DeviceSettings, onProgress: (message: string) => void
+): Promise<OpenDevice | null> {
+  if (settings.device === 'cpu') return null
+  if (settings.device !== 'auto') return await open(settings.device, settings)
+  const { about, passedOver } = findDevice(settings)
+  const onProcessor = (reasons: readonly string[]): null => {
+    onProgress(`running on the processor (${reasons.join('; ')})`)
+    return null
+  }
+  if (!about) return onProcessor(passedOver)
+  try {
+    const opened = await open(about.id, settings)
+    onProgress(`running on ${about.id}, ${about.name}`)
+    return opened
+  } catch (error) {
+    return onProcessor([...passedOver, (error as Error).message])
   }
 }

@@ -4,7 +4,8 @@ import type { TestContext } from 'node:test'
 import type { DeviceDecoder, PackedOutput, PackedPass } from '../../src/models/device/device-decoder.js'
 import { loadDeviceModel, type LoadedDeviceModel } from '../../src/models/device/load-device-model.js'
 import type { WeightFormat } from '../../src/models/quantization/weight-format.js'
-import { openWebgpu, type OpenDevice } from '../../src/runtime/open-device.js'
+import type { OpenDevice } from '../../src/runtime/device-facts.js'
+import { openWebgpu } from '../../src/runtime/webgpu.js'
 import { closedAfter } from './closed-after.js'
 
 /** The device; `sorts`: taken for one of hardware, which sorts logits itself. */

@@ -7,7 +7,7 @@ import { Type, type Static } from 'typebox'
 import type { ModelInfo } from '../../serving/protocol.js'
 import { packageVersion } from '../../package-root.js'
 import { documented } from '../plugins/openapi.js'
-import { listOf } from '../alignment/alignment-types.js'
+import { listOf, orNull } from '../alignment/alignment-types.js'
 import type { Services } from '../services.js'
 
 /** A model and what its engine does. */
@@ -20,6 +20,13 @@ const runningModelObject = Type.Object({
   threads: Type.Integer(),
   operators: listOf(Type.String(), 'what its matrices are multiplied with, as the self-test chose it'),
   shared_prompts: Type.Boolean({ description: 'whether candidates share the KV of their prompt where that pays' }),
+  device: orNull(Type.Object({
+    id: Type.String({ description: 'as the setting device names it' }),
+    name: Type.String(),
+    kind: Type.String({ description: 'discrete, integrated, virtual, cpu (software), other or unknown' }),
+    memory_bytes: orNull(Type.Integer()),
+    max_storage_buffer_bytes: orNull(Type.Integer())
+  }), 'what it runs on; null: the processor'),
   onnxruntime: Type.String({ description: 'version of ONNX Runtime' }),
   instruction_set: Type.String({ description: 'what the processor says it has, of what kernels are chosen by' }),
   kernels: Type.String({ description: 'tells kernels apart that round differently' }),
@@ -32,7 +39,9 @@ const versionObject = Type.Object({
 const statusObject = Type.Object({ status: Type.String() })
 
 function runningModel ({ id, fingerprint, operators }: ModelInfo): Static<typeof runningModelObject> {
-  const { format, threads, operators: names, sharesPrompts, onnxruntime, instructionSet, kernels, notes } = operators
+  const {
+    format, threads, operators: names, sharesPrompts, device, onnxruntime, instructionSet, kernels, notes
+  } = operators
   return {
     id,
     system_fingerprint: fingerprint,
@@ -40,6 +49,13 @@ function runningModel ({ id, fingerprint, operators }: ModelInfo): Static<typeof
     threads,
     operators: names,
     shared_prompts: sharesPrompts,
+    device: device && {
+      id: device.id,
+      name: device.name,
+      kind: device.kind,
+      memory_bytes: device.memoryBytes,
+      max_storage_buffer_bytes: device.maxStorageBufferBytes
+    },
     onnxruntime,
     instruction_set: instructionSet,
     kernels,

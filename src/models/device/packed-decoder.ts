@@ -68,7 +68,7 @@ export class PackedDecoder implements DeviceDecoder {
   #copier: Promise<CompiledGraph> | null = null
   #disposed = false
 
-  private constructor (model: PackedModel, { contextLength, kvCacheBytes }: DecoderOptions) {
+  private constructor (model: PackedModel, contextLength: number, numBlocks: number) {
     const { config, device } = model
     this.#model = model
     this.hiddenSize = config.hiddenSize
@@ -77,24 +77,33 @@ export class PackedDecoder implements DeviceDecoder {
     this.topK = topKOf(config)
     this.blockSize = blockSizeOn(device.provider.name, config.headSize)
     this.bytesPerToken = kvBytesPerToken(config)
-    this.numBlocks = Math.floor(kvCacheBytes / this.bytesPerToken / this.blockSize)
+    this.numBlocks = numBlocks
     this.maxBlocksPerSequence = Math.ceil(contextLength / this.blockSize)
   }
 
   /** @throws RequestError where the cache has room for no block, or the device none for the cache */
-  static async open (model: PackedModel, options: DecoderOptions): Promise<PackedDecoder> {
-    const decoder = new PackedDecoder(model, options)
-    if (decoder.numBlocks === 0) {
-      throw new RequestError('invalid_request', `a KV cache of ${options.kvCacheBytes} bytes holds no block of ` +
-        `${decoder.blockSize} positions, which takes ${decoder.blockSize * decoder.bytesPerToken}: raise kv-cache-bytes`)
+  static async open (model: PackedModel, { contextLength, kvCacheBytes }: DecoderOptions): Promise<PackedDecoder> {
+    const { config, device } = model
+    const blockSize = blockSizeOn(device.provider.name, config.headSize)
+    const blockBytes = blockSize * kvBytesPerToken(config)
+    if (kvCacheBytes < blockBytes) {
+      throw new RequestError('invalid_request', `a KV cache of ${kvCacheBytes} bytes holds no block of ${blockSize} ` +
+        `positions, which takes ${blockBytes}: raise kv-cache-bytes`, { param: 'kvCacheBytes' })
     }
+    return await PackedDecoder.openBlocks(model, contextLength, Math.floor(kvCacheBytes / blockBytes))
+  }
+
+  /** @throws RequestError where the device has no room for so many blocks */
+  static async openBlocks (model: PackedModel, contextLength: number, numBlocks: number): Promise<PackedDecoder> {
+    const decoder = new PackedDecoder(model, contextLength, numBlocks)
     try {
       await decoder.#allocateCache()
       return decoder
     } catch (error) {
       await decoder.dispose().catch(() => {})
-      throw new RequestError('invalid_request', `the device has no memory for a KV cache of ${options.kvCacheBytes} ` +
-        `bytes: lower kv-cache-bytes (${(error as Error).message})`, { cause: error })
+      const bytes = numBlocks * decoder.blockSize * decoder.bytesPerToken
+      throw new RequestError('invalid_request', `the device has no memory for a KV cache of ${bytes} bytes: lower ` +
+        `kv-cache-bytes (${(error as Error).message})`, { param: 'kvCacheBytes', cause: error })
     }
   }
 

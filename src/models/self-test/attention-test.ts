@@ -39,10 +39,10 @@ function noise (count: number, seed: number): Float32Array {
 }
 
 /** Reads the keys and values of a run's first row, by key head. */
-type Read = (kind: 'key' | 'value', kvHead: number, position: number) => Float32Array
+export type Read = (kind: 'key' | 'value', kvHead: number, position: number) => Float32Array
 
 /** Attention of one row by one head, in float64. @returns [head size] */
-function exactHead (
+export function exactHead (
   { queryHeads, kvHeads, headSize }: AttentionHeads, query: Float32Array, head: number, positions: number, read: Read
 ): Float64Array {
   const kvHead = Math.floor(head * kvHeads / queryHeads)
