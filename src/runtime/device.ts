@@ -72,6 +72,9 @@ export class Device {
   readonly #keeper: Session
   readonly #memoryInfo: Pointer
   readonly #allocator: Pointer
+  /** What was compiled and allocated here and not given back. */
+  readonly #sessions = new Set<Session>()
+  readonly #tensors = new Set<DeviceTensor>()
   /** Resolves when all that was asked for is done. */
   #queue: Promise<unknown> = Promise.resolve()
   #closed = false
@@ -103,7 +106,9 @@ export class Device {
       const { api } = loadOnnxRuntime()
       const bytes = Math.max(elements(dims) * dataTypes[type].size, minBytes)
       const buffer = created(api, 'allocatorAlloc', this.#allocator, bytes)
-      return new DeviceTensor(this.provider.name, this.#memoryInfo, buffer, type, dims)
+      const tensor = new DeviceTensor(this.provider.name, this.#memoryInfo, buffer, type, dims)
+      this.#tensors.add(tensor)
+      return tensor
     })
   }
 
@@ -141,7 +146,11 @@ export class Device {
     options: ExecutionProvider['options'] = {}
   ): Promise<Session> {
     const provider = { name: this.provider.name, options: { ...this.provider.options, ...options } }
-    return this.#inTurn(() => Session.create(model, { threads: 1, provider, deviceWeights: weights }))
+    return this.#inTurn(async () => {
+      const session = await Session.create(model, { threads: 1, provider, deviceWeights: weights })
+      this.#sessions.add(session)
+      return session
+    })
   }
 
   /** One pass of a session of this device: see `Session.run`. */
@@ -169,26 +178,40 @@ export class Device {
     for (const { handle } of views) loadOnnxRuntime().api.releaseValue(handle)
   }
 
-  /** Gives tensors and their memory back. Sessions that use them as weights must be disposed first. */
-  free (tensors: readonly DeviceTensor[]): Promise<void> {
-    return this.#inTurn(() => {
-      const { api } = loadOnnxRuntime()
-      this.release(tensors)
-      for (const { buffer } of tensors) check(api, api.allocatorFree(this.#allocator, buffer))
-    })
+  /** Gives tensors and their memory back. Sessions that use them as weights must be disposed first. Idempotent. */
+  async free (tensors: Iterable<DeviceTensor>): Promise<void> {
+    if (!this.#closed) await this.#inTurn(() => { this.#free(tensors) })
   }
 
-  /** Frees sessions. */
-  dispose (sessions: Iterable<Session>): Promise<void> {
-    return this.#inTurn(() => { for (const session of sessions) session.dispose() })
+  #free (tensors: Iterable<DeviceTensor>): void {
+    const { api } = loadOnnxRuntime()
+    for (const tensor of tensors) {
+      if (!this.#tensors.delete(tensor)) continue
+      this.release([tensor])
+      check(api, api.allocatorFree(this.#allocator, tensor.buffer))
+    }
   }
 
-  /** After all that is under way. What was compiled and allocated must have been given back. Idempotent. */
+  /** Frees sessions. Idempotent. */
+  async dispose (sessions: Iterable<Session>): Promise<void> {
+    if (!this.#closed) await this.#inTurn(() => { this.#dispose(sessions) })
+  }
+
+  #dispose (sessions: Iterable<Session>): void {
+    for (const session of sessions) {
+      this.#sessions.delete(session)
+      session.dispose()
+    }
+  }
+
+  /** Ends all that is here, after what is under way: sessions and tensors cannot be used any more. Idempotent. */
   async close (): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     await this.#queue
     const { api } = loadOnnxRuntime()
+    this.#dispose([...this.#sessions])
+    this.#free([...this.#tensors])
     api.releaseAllocator(this.#allocator)
     api.releaseMemoryInfo(this.#memoryInfo)
     this.#keeper.dispose()

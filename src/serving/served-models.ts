@@ -19,7 +19,8 @@ import { parseOrigins } from '../rewards/kinds/remote.js'
 import { policyInfo } from '../rewards/readable-policy.js'
 import { incompatibility } from '../rewards/resolve-scorer.js'
 import { RewardStore } from '../rewards/reward-store.js'
-import type { OpenDevice } from '../runtime/open-device.js'
+import type { OpenDevice } from '../runtime/device-facts.js'
+import { chooseDevice } from '../runtime/open-device.js'
 import type { Config } from '../settings.js'
 import { loadContrastModels, ofVocabulary, type ContrastModels } from './contrast-models.js'
 import { givenTemplate, moreModels, servedModelNames, unknownModel, type NamedModel } from './model-names.js'
@@ -53,8 +54,8 @@ type OnProgress = (message: string) => void
 
 /** How models are loaded beside what the settings say. */
 interface LoadOptions extends Pick<ModelOptions, 'profilePrefix'> {
-  /** Opens the device that they run on. Default: the processor runs them. */
-  readonly openDevice?: () => Promise<OpenDevice>
+  /** Opens the device that they run on; null: the processor. Default: what the settings say. */
+  readonly openDevice?: () => Promise<OpenDevice | null>
 }
 
 /** What models are run by. */
@@ -156,7 +157,7 @@ export class ServedModels {
       remotes: { origins: parseOrigins(config.remoteScorers), secret }
     })
     const { openDevice, ...modelOptions } = options
-    const device = openDevice ? await ModelDevice.open(openDevice) : null
+    const device = await ModelDevice.open(openDevice ?? (() => chooseDevice(config, onProgress)))
     const compute = { computeLock: new ComputeLock(), device }
     const models = new ServedModels(store, new ModelPool(config, compute, onProgress), device)
     try {

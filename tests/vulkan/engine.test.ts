@@ -42,7 +42,7 @@ describe('an engine on a device', () => {
   let [device, onDevice, onCpu] = [null as unknown as ModelDevice, null as unknown as ModelRuntime,
     null as unknown as ModelRuntime]
   before(async () => {
-    device = await ModelDevice.open(() => openTestDevice('device'))
+    device = (await ModelDevice.open(() => openTestDevice('device')))!
     onDevice = await loadRuntime(asked, { ...room, device })
     onCpu = await loadRuntime(asked, room)
   })
@@ -176,7 +176,7 @@ describe('what an engine on a device holds and moves', () => {
   let [device, runtime] = [null as unknown as ModelDevice, null as unknown as ModelRuntime]
   before(async () => {
     writeTinyGguf(long, { contextLength: 2048 })
-    device = await ModelDevice.open(() => openTestDevice('device'))
+    device = (await ModelDevice.open(() => openTestDevice('device')))!
     runtime = await loadRuntime({ ...asked, model: long }, { ...room, device })
   })
   after(async () => {
