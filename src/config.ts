@@ -29,6 +29,7 @@ function check (name: SettingName, value: unknown, source: string, shown = value
   }
   if (setting.choices && !setting.choices.includes(value as string)) throw fail(`one of ${setting.choices.join(', ')}`)
   if (typeof value !== 'string') throw fail('a text')
+  if (setting.pattern && !setting.pattern[0].test(value)) throw fail(setting.pattern[1])
   return value
 }
 

@@ -12,7 +12,13 @@ interface SettingBase {
 }
 /** What is known of one setting. */
 export type Setting =
-  | SettingBase & { readonly type: 'string', readonly default: string, readonly choices?: readonly string[] }
+  | SettingBase & {
+    readonly type: 'string',
+    readonly default: string,
+    readonly choices?: readonly string[],
+    /** What values must look like, and the rule in words. */
+    readonly pattern?: readonly [matches: RegExp, rule: string]
+  }
   | SettingBase & { readonly type: 'list', readonly default: readonly string[] }
   | SettingBase & {
     readonly type: 'integer',
@@ -84,6 +90,13 @@ export const settings = {
   format: text('i8',
     'weight format: i8 is the fastest, exact keeps the file’s own blocks, f32 is the reference; see Weight formats',
     { choices: ['i8', 'q8', 'q4', 'exact', 'f32'] }),
+  device: text('cpu',
+    'what models run on: cpu is the processor, webgpu a GPU through Vulkan, Metal or Direct3D 12, cuda or cuda:N a ' +
+      'GPU through CUDA; auto takes a GPU where there is one, and else the processor',
+    { pattern: [/^(auto|cpu|webgpu|cuda(:\d{1,3})?)$/, 'auto, cpu, webgpu, cuda or cuda:N'] as const }),
+  cudaProvider: text('',
+    'folder of the CUDA build of ONNX Runtime 1.30 (onnxruntime/capi of the Python package onnxruntime-gpu); ' +
+      'default: that of onnxruntime-node'),
   threads: integer(availableParallelism(), [1, 256], 'threads per forward pass; default: the number of cores'),
   contextLength: integer(0, [0, 1 << 20], 'maximum context length in tokens (prompt + answer); 0 = the model’s limit'),
   maxSequences: integer(160, [1, 4096],

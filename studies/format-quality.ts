@@ -8,7 +8,7 @@
  */
 import { namesOption, type Options } from '../src/cli/options.js'
 import { loadConfig } from '../src/config.js'
-import type { LoadedModel } from '../src/models/model.js'
+import type { ModelFacts } from '../src/models/model.js'
 import { weightFormats, type WeightFormat } from '../src/models/quantization/weight-format.js'
 import { encodeChat } from '../src/models/tokenizer/chat-template.js'
 import { percentage } from '../src/reporting/estimate.js'
@@ -30,7 +30,7 @@ interface Text { readonly given: readonly number[], readonly measured: readonly 
 interface Position { readonly row: Float32Array, readonly top: number }
 
 /** The first texts that are long enough. */
-function textsOf ({ chatTemplate, tokenizer }: LoadedModel, rows: readonly PairRow[], length: number, whole: boolean) {
+function textsOf ({ chatTemplate, tokenizer }: ModelFacts, rows: readonly PairRow[], length: number, whole: boolean) {
   const texts = [...new Map(rows.map(row => [row.prompt, row])).values()].map(({ prompt, chosen }): Text => {
     const before = encodeChat(chatTemplate, tokenizer, [{ role: 'user', content: prompt }]).tokens
     const after = tokenizer.encode(chosen)

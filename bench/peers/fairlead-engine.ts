@@ -50,7 +50,7 @@ async function run (
 const config =
   loadConfig(settingFlags(parseOptions({ options: engineOptions, maxPositionals: 0 }, process.argv.slice(2)).values))
 const served = await loadServedModel(config, message => { process.stderr.write(`${message}\n`) })
-await served.model.sessions.settled()
+await served.model.sessions?.settled()
 await answerTasks({
   about: { version: packageVersion, configuration: `format ${config.format}` },
   withRun: ({ candidates }, use) => use((prompt, newTokens) => run(served, candidates, prompt, newTokens))

@@ -5,6 +5,7 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { SamplingDistribution } from '../policies/sampling-distribution.js'
+import { completed } from '../engine/completed-output.js'
 import { randomStream } from '../policies/random-stream.js'
 import type { Sequence, SequenceOptions } from '../engine/sequence.js'
 import type { LocalModel } from '../serving/served-models.js'
@@ -33,7 +34,8 @@ export class Bench {
 
   /** Sequences that go on from one prompt. */
   async open (length: number, count: number, options: SequenceOptions = {}): Promise<Sequence[]> {
-    const root = this.served.engine.open(this.prompt(length), { salt: `bench ${this.#drawn}`, ...options })
+    const root =
+      this.served.engine.open(this.prompt(length), { salt: `bench ${this.#drawn}`, listedLogits: true, ...options })
     await root.output()
     return Array.from({ length: count }, (_, index) => index === count - 1 ? root : root.fork())
   }
@@ -46,9 +48,12 @@ export class Bench {
     await Promise.all(sequences.map(async (sequence, index) => {
       const random = randomStream(this.#drawn, String(index))
       for (let count = 0; count < tokens; count++) {
-        const { distribution } = await sequence.output()
-        const sampling = new SamplingDistribution(distribution, new Map(), { temperature, minP: 0, topK: 0, topP: 1 })
-        sequence.append(temperature === 0 ? sampling.argmax() : sampling.draw(random.next()))
+        const u = random.next()
+        const { value } = await completed(sequence, await sequence.output(), ({ distribution }) => {
+          const sampling = new SamplingDistribution(distribution, new Map(), { temperature, minP: 0, topK: 0, topP: 1 })
+          return temperature === 0 ? sampling.argmax() : sampling.draw(u)
+        })
+        sequence.append(value)
         onToken()
       }
     }))

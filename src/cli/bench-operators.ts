@@ -5,6 +5,7 @@
 import { mkdtemp, readFile, rm } from 'node:fs/promises'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { RequestError } from '../errors.js'
 import type { Config } from '../settings.js'
 import { loadServedModel } from '../serving/served-models.js'
 import { runScenarios, type BenchOptions, type ScenarioName } from './bench-scenarios.js'
@@ -51,9 +52,14 @@ export async function profileOperators (
   try {
     const served = await loadServedModel(config, () => {}, { profilePrefix: join(directory, 'run') })
     try {
+      const { sessions } = served.model
+      if (!sessions) {
+        throw new RequestError('invalid_request', '--operators profiles the processor; this model runs on a device',
+          { param: 'operators' })
+      }
       await runScenarios(served, names, { ...options, repeat: 1 }, name => { say(`${name} profiled`) })
       const times: OperatorTime[] = []
-      for (const { graph, path } of served.model.sessions.endProfiling()) {
+      for (const { graph, path } of sessions.endProfiling()) {
         times.push(...operatorTimes(graph, JSON.parse(await readFile(path, 'utf8')) as ProfileEvent[]))
       }
       return times

@@ -87,7 +87,7 @@ async function requests (bench: Bench, { batches, context, common, tokens, repea
   const beginning = bench.prompt(common)
   const one = async (count: number): Promise<void> => {
     const prompt = [...beginning, ...bench.prompt(context - common)]
-    const sequence = bench.served.engine.open(prompt, { salt: 'requests' })
+    const sequence = bench.served.engine.open(prompt, { salt: 'requests', listedLogits: true })
     await bench.grow([sequence], count)
     sequence.close()
   }
@@ -159,7 +159,7 @@ async function mixed (bench: Bench, { context, candidates, tokens, repeat }: Ben
     return timing
   }
   // Graphs for both together are compiled when they are first wanted.
-  for (const shared of [1, 2, 3]) await bench.served.model.sessions.prepare({ private: 1, shared })
+  for (const shared of [1, 2, 3]) await bench.served.model.sessions?.prepare({ private: 1, shared })
   const [gapsAlone, gapsBeside, alone, beside]: [number[], number[], Timing[], Timing[]] = [[], [], [], []]
   for (let run = 0; run < repeat; run++) {
     const stream = await bench.open(context, 1)
@@ -193,7 +193,7 @@ async function prefixHit (bench: Bench, { prompts, repeat }: BenchOptions): Prom
     const prompt = bench.prompt(length)
     for (const timings of [cold, warm]) {
       timings.push(await bench.time(async () => {
-        const sequence = bench.served.engine.open(prompt, { salt: `prefix ${run}` })
+        const sequence = bench.served.engine.open(prompt, { salt: `prefix ${run}`, listedLogits: true })
         await sequence.output()
         sequence.close()
       }))
@@ -252,7 +252,7 @@ export async function runScenarios (
   onRows: (name: ScenarioName, rows: readonly Row[]) => void
 ): Promise<Row[]> {
   const bench = new Bench(served)
-  await served.model.sessions.settled()
+  await served.model.sessions?.settled()
   const all: Row[] = []
   for (const name of names) {
     const rows = await scenarios[name](bench, options)

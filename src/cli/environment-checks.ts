@@ -9,10 +9,15 @@ import { dirname, join, resolve } from 'node:path'
 import { isLoopback } from '../api/plugins/keys.js'
 import { RequestError } from '../errors.js'
 import { secret } from '../config.js'
+import { testArithmetic } from '../models/device/arithmetic-test.js'
+import type { AttentionHeads } from '../models/graph/shared-prefix-attention.js'
+import type { MatrixKind } from '../models/quantization/weight-format.js'
 import { cachedFile, findManifest } from '../models/store/model-store.js'
 import { packageRoot } from '../package-root.js'
 import { parseOrigins } from '../rewards/kinds/remote.js'
 import { RewardStore } from '../rewards/reward-store.js'
+import type { DeviceFacts } from '../runtime/device-facts.js'
+import { chooseDevice, findDevice } from '../runtime/open-device.js'
 import { loadRemote } from '../serving/load-remote.js'
 import { servedModelNames, type NamedModel } from '../serving/model-names.js'
 import { memory, type Config } from '../settings.js'
@@ -38,6 +43,12 @@ const messageOf = (error: unknown): string => error instanceof Error ? error.mes
 
 /** Free space below which downloads and conversions may fail, bytes. */
 const minFreeBytes = 2 ** 30
+
+/** Of a small model: heads, and kinds of matrices, that the arithmetic of a device is tested with. */
+const testedHeads: AttentionHeads = { queryHeads: 4, kvHeads: 2, headSize: 64, ropeInterleaved: false }
+const testedKinds: readonly MatrixKind[] = [...[4, 8].map(bits => ({
+  operator: 'blocks', bits: bits as 4 | 8, size: 32, values: 'rounded', offsets: false, paddingRow: false
+} as const)), { operator: 'float' }]
 
 /** How long a remote scorer may take to answer at all, ms. */
 const reachableMs = 3000
@@ -130,6 +141,29 @@ function checkAccess ({ host, apiKeys, adminKeys, apiKeysFile }: Config): Findin
       'set FAIRLEAD_API_KEYS or --api-keys-file')
 }
 
+const describeDevice = ({ id, name, kind, memoryBytes }: DeviceFacts): string =>
+  `${id}: ${name}, ${kind}${memoryBytes === null ? '' : `, ${gibibytes(memoryBytes)}`}`
+
+/** What models would run on. A device that is asked for by name is opened, and its arithmetic tested. */
+async function checkDevice (config: Config): Promise<Finding> {
+  const check = 'device'
+  if (config.device === 'cpu' || config.device === 'auto') {
+    const { about, passedOver } = findDevice(config)
+    if (!about) return ok(check, `the processor (${passedOver.join('; ')})`)
+    return ok(check, config.device === 'auto' ? describeDevice(about) : `the processor; there is ${describeDevice(about)}`)
+  }
+  try {
+    const open = await chooseDevice(config, () => {})
+    const wrong = await testArithmetic(open!.device, testedHeads, testedKinds)
+    await open!.device.close()
+    return wrong.length === 0
+      ? ok(check, describeDevice(open!.about))
+      : problem(check, `${open!.about.name} fails the self-test: ${wrong.join('; ')}`, 'set --device to cpu')
+  } catch (error) {
+    return problem(check, messageOf(error), 'see docs/devices.md')
+  }
+}
+
 /** The store that replicas share, and the rewards in it and in folders. */
 async function checkRewards (config: Config): Promise<Finding> {
   const { rewardsDir, remoteScorers } = config
@@ -172,6 +206,7 @@ export async function checkEnvironment (config: Config): Promise<Finding[]> {
   const [origins, folders] = [parseOrigins(config.remoteScorers),
     [['cache-dir', config.cacheDir], ['data-dir', config.dataDir]] as const]
   const found = await Promise.all([
+    checkDevice(config),
     checkMemory(config, models.length),
     ...folders.map(([setting, folder]) => checkFolder(setting, folder)),
     ...models.map(named => named.remote ? checkEngine(config, named) : checkModel(named, config.cacheDir)),

@@ -4,6 +4,8 @@
  * cut), so they are never functions of the load.
  */
 
+import { minLongChunk } from './kv/history.js'
+
 /** From where candidates of one request store and read their prompt's KV once; all three must be reached. */
 export interface PromptSharingProfile {
   readonly minFanOut: number
@@ -42,6 +44,8 @@ export interface PassProfile {
   readonly maxJoinedChunkTokens: number
   /** Tokens of one pass of look-ahead. */
   readonly maxProbeTokens: number
+  /** Chunks of fewer new tokens have an attention kernel of their own; 0 where they have none. */
+  readonly minLongChunk: number
 }
 
 /** What moving KV between slots is worth. */
@@ -71,6 +75,9 @@ export interface DeviceProfile {
   readonly drafts: DraftProfile
 }
 
+/** The most that one pass of a device takes. */
+export const gpuLimits = { maxTokens: 2048, maxRows: 256 }
+
 /** x86-64 with AVX2 and up, 2 to 8 threads, models of 0.1 to 1 billion parameters. */
 export const cpuProfile: DeviceProfile = {
   // One family of 32, and several of 8, 16 and 32 beside each other, on prompts of 64 to 512 tokens. Where each has 8
@@ -98,10 +105,33 @@ export const cpuProfile: DeviceProfile = {
     maxSharedSubBatches: 4,
     joinedChunks: [8, 4, 2],
     maxJoinedChunkTokens: 64,
-    maxProbeTokens: 32
+    maxProbeTokens: 32,
+    minLongChunk: 0
   },
   // A search with look-ahead forks the same sequences again and again. Copies are short, but a step waits for them.
   slots: { residueShare: 1 / 8, minReusedShare: 0.75, maxMoves: 4, maxMovedTokens: 256 },
   // A pass over 8 tokens took 1.4 to 1.9 times as long as one over a single token.
   drafts: { minDraftTokens: 2, maxDraftTokens: 12 }
+}
+
+/**
+ * A graphics card. Estimates, none of them ever measured: a step takes nearly as long for 1 decode row as for 32, and
+ * as for a few hundred tokens of prompts beside them.
+ */
+export const gpuProfile: DeviceProfile = {
+  // Forks share blocks as it is, and attention reads them once a row.
+  promptSharing: { minFanOut: Infinity, minPromptTokens: Infinity, minProduct: Infinity },
+  scheduling: {
+    maxStreamFanOut: 4,
+    searchRowsBesideStreams: 64,
+    streamStepTokensPerPrompt: 64,
+    streamStepTokensPerRow: 8,
+    maxStreamStepTokens: 256,
+    minCallerPrefillTokens: 128,
+    // A chunk may end anywhere: its kernel is held.
+    attentionBlock: Infinity
+  },
+  passes: { ...cpuProfile.passes, minLongChunk },
+  slots: cpuProfile.slots,
+  drafts: cpuProfile.drafts
 }

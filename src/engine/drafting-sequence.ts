@@ -72,6 +72,9 @@ export class DraftingSequence implements Sequence {
     return this.#current
   }
 
+  /** All logits are asked for at once: a draft token's output is not the sequence's last. */
+  completeOutput (): Promise<Output> { return this.output() }
+
   async #run (): Promise<Output> {
     const { lookup, profile, until, pays } = this.#options
     // The prompt is read alone: draft tokens beside it would want logits of all its positions.

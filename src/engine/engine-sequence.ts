@@ -2,11 +2,15 @@
  * One open sequence: its tokens, how many of them have KV, and the output that its owner waits for. Knows no other
  * sequence, nor where its KV is; the engine schedules and runs.
  */
+import { ComputedPositions } from './computed-positions.js'
 import type { DeviceProfile } from './device-profile.js'
-import type { ExecutableSequence, SequenceOutput } from './executor/executor.js'
+import type { DeviceSequence } from './executor/device/device-executor.js'
+import type { SequenceOutput } from './executor/executor.js'
 import type { OutputRow } from './executor/output-row.js'
-import { HiddenSums, LayerStates } from './hidden-states.js'
-import { decodeRun, prefillRun } from './kv/history.js'
+import { HiddenSums } from './hidden-states.js'
+import { decodeRun, prefillRun, shortRun } from './kv/history.js'
+import type { PagedSequence } from './kv/paged/paged-manager.js'
+import { ProbeQueue, type Probe } from './probe-queue.js'
 import type { SchedulableSequence } from './scheduler/scheduler.js'
 import type { DraftableSequence, Output, Sequence, SequenceOptions, States } from './sequence.js'
 
@@ -24,24 +28,16 @@ export interface SequenceOwner {
   readonly profile: DeviceProfile
 }
 
-/** Tokens that may come next, and who waits for the states after them. */
-export interface Probe {
-  readonly tokens: readonly number[]
-  readonly resolve: (states: States) => void
-  readonly reject: (reason: Error) => void
-}
-
 /** For positions whose hidden states are not needed. */
 const noStates: ReadonlyMap<number, never> = new Map<number, never>()
 
 interface Waiter { readonly resolve: (outputs: readonly Output[]) => void, readonly reject: (reason: Error) => void }
 
-export class EngineSequence implements DraftableSequence, SchedulableSequence, ExecutableSequence {
+export class EngineSequence implements DraftableSequence, SchedulableSequence, DeviceSequence, PagedSequence {
   readonly tokens: number[]
-  /** How each position that has KV was run. */
-  readonly runs: number[]
   readonly options: SequenceOptions
   readonly #owner: SequenceOwner
+  readonly #computed: ComputedPositions
   readonly layers: readonly number[]
   /** Of hidden states over the pooled positions. */
   readonly #sums: HiddenSums
@@ -54,13 +50,15 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
   #outputs: readonly OutputRow[] = []
   #waiter: Waiter | null = null
   #promise: Promise<readonly Output[]> | null = null
-  /** Waiting, oldest first. */
-  #probes: readonly Probe[] = []
+  readonly #probes = new ProbeQueue()
   #closed = false
   #wasForked = false
   /** Whether the outputs in waiting are those after every position. */
   #wantsAll = false
-  #isDecode = false
+  /** How the tokens that wait are run. */
+  #run = prefillRun
+  /** Whether the output that is there is to be given again, with all logits. */
+  #isRepeated = false
 
   constructor (owner: SequenceOwner, tokens: number[], options: SequenceOptions, parent?: EngineSequence) {
     this.#owner = owner
@@ -68,7 +66,7 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
     this.options = options
     this.opened = parent === undefined
     this.sharesPrompt = parent?.sharesPrompt ?? false
-    this.runs = parent ? parent.runs.slice() : []
+    this.#computed = new ComputedPositions(parent ? parent.#computed : undefined)
     this.layers = options.layers ?? []
     this.#sums = parent ? parent.#sums.fork() : HiddenSums.of(this.layers, owner.hiddenSize)
     this.#outputs = parent ? parent.#outputs.slice(-1) : []
@@ -79,10 +77,18 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
 
   get isClosed (): boolean { return this.#closed }
   get numComputedTokens (): number { return this.runs.length }
-  get numNewTokens (): number { return this.tokens.length - this.runs.length }
-  get isDecode (): boolean { return this.#isDecode }
-  get wantsEveryPosition (): boolean { return this.#wantsAll || this.options.onPosition !== undefined }
-  get isProbed (): boolean { return this.#probes.length > 0 }
+  get runs (): readonly number[] { return this.#computed.runs }
+  get lost (): readonly number[] { return this.#computed.lost }
+  get isRestored (): boolean { return this.lost.length > 0 }
+  get nextRun (): number { return this.lost[0] ?? this.#run }
+  get isDecode (): boolean { return this.nextRun === decodeRun }
+  get wantsEveryPosition (): boolean {
+    return !this.isRestored && (this.#wantsAll || this.options.onPosition !== undefined)
+  }
+
+  get wantsLogits (): boolean { return this.#isRepeated || this.options.listedLogits !== true }
+  /** Whether there is KV to probe, too. */
+  get isProbed (): boolean { return !this.#probes.isEmpty && !this.isRestored }
   get poolFrom (): number { return this.options.poolFrom! }
   get fanOut (): number { return this.options.fanOut ?? 1 }
   get isStream (): boolean { return this.fanOut <= this.#owner.profile.scheduling.maxStreamFanOut }
@@ -90,9 +96,20 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
   get salt (): string { return this.options.salt ?? '' }
   get inverseTemperature (): number { return this.options.temperature ? 1 / this.options.temperature : 1 }
 
+  get numNewTokens (): number { return this.isRestored ? this.#computed.nextLost : this.#numWaiting }
+
+  /** Tokens that have never been run. */
+  get #numWaiting (): number { return this.tokens.length - this.#computed.count }
+
+  /** A prefix-cache hit leaves a token to run, and those whose hidden states are pooled. */
+  get maxAdopted (): number {
+    if (this.isRestored) return this.lost.length - (this.#isRepeated ? 1 : 0)
+    return Math.min(this.tokens.length - 1, this.poolFrom)
+  }
+
   append (...tokens: number[]): void {
     this.#mustBeOpen()
-    if (this.#waiter || this.isProbed) {
+    if (this.#waiter || !this.#probes.isEmpty) {
       throw new Error(`a sequence cannot be appended to while ${this.#waiter ? 'an output' : 'a probe'} is awaited`)
     }
     if (this.tokens.length + tokens.length > this.#owner.contextLength) {
@@ -111,12 +128,32 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
     this.#mustBeOpen()
     if (this.#waiter) return this.#promise!
     if (all && this.layers.length > 0) throw new Error('hidden states are given after the last token only')
-    if (this.numNewTokens === 0 && this.#outputs.length > 0) return Promise.resolve(this.#outputs)
-    if (this.numNewTokens === 0) throw new Error('a sequence that was cut needs a token before its next output')
+    if (this.#numWaiting === 0 && this.#outputs.length > 0) return Promise.resolve(this.#outputs)
+    if (this.#numWaiting === 0) throw new Error('a sequence that was cut needs a token before its next output')
     this.#letGo()
     this.#wantsAll = all
+    this.#run = this.#runOf(this.#numWaiting)
+    return this.#wait()
+  }
+
+  /** How so many tokens are run that an output is asked for: never a function of the load. */
+  #runOf (count: number): number {
     // After a shared prompt every position is a decode row, one after the other.
-    this.#isDecode = this.sharesPrompt || this.numNewTokens === 1
+    if (this.sharesPrompt || count === 1) return decodeRun
+    return count < this.#owner.profile.passes.minLongChunk ? shortRun : prefillRun
+  }
+
+  async completeOutput (): Promise<Output> {
+    this.#mustBeOpen()
+    const output = this.#outputs.at(-1)
+    if (!output || this.#waiter || this.#numWaiting > 0) throw new Error('a sequence has no output to complete')
+    if (!output.isPartial) return output
+    this.lose(this.tokens.length - 1)
+    this.#isRepeated = true
+    return (await this.#wait()).at(-1)!
+  }
+
+  #wait (): Promise<readonly Output[]> {
     const promise = new Promise<readonly Output[]>((resolve, reject) => { this.#waiter = { resolve, reject } })
     this.#promise = promise
     this.#owner.enqueue(this)
@@ -126,14 +163,13 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
   async probe (...tokens: number[]): Promise<States> {
     this.#mustBeOpen()
     if (this.sharesPrompt) throw new Error('a sequence that shares its prompt cannot be probed')
-    if (this.numNewTokens > 0) throw new Error('a sequence can be probed when its output is there')
+    if (this.#numWaiting > 0 || this.#waiter) throw new Error('a sequence can be probed when its output is there')
     if (tokens.length === 0 || tokens.length > this.#roomToProbe) {
       throw new Error(`a probe after ${this.tokens.length} tokens has 1 to ${this.#roomToProbe}; got ${tokens.length}`)
     }
-    const states =
-      new Promise<States>((resolve, reject) => { this.#probes = [...this.#probes, { tokens, resolve, reject }] })
+    const states = this.#probes.push(tokens)
     this.#owner.prepareProbes(this.layers)
-      .then(() => { if (this.isProbed) this.#owner.enqueue(this) }, (error: unknown) => { this.fail(error) })
+      .then(() => { if (!this.#probes.isEmpty) this.#owner.enqueue(this) }, (error: unknown) => { this.fail(error) })
     return await states
   }
 
@@ -142,11 +178,7 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
   }
 
   /** The probes that run next: those that waited longest, as many as there is room for beyond its tokens. */
-  get nextProbes (): readonly Probe[] {
-    let room = this.#roomToProbe
-    const end = this.#probes.findIndex(({ tokens: { length } }) => (room -= length) < 0)
-    return end < 0 ? this.#probes : this.#probes.slice(0, end)
-  }
+  get nextProbes (): readonly Probe[] { return this.#probes.next(this.#roomToProbe) }
 
   /**
    * Hands the states over that it would end with.
@@ -154,18 +186,9 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
    * @param hidden of their positions, one after the other, [count, D] by layer
    */
   resolveProbes (probes: readonly Probe[], hidden: ReadonlyMap<number, Float32Array>): void {
-    this.#probes = this.#probes.slice(probes.length)
-    const size = this.#owner.hiddenSize
-    let first = 0
-    for (const { tokens: { length }, resolve } of probes) {
-      const own =
-        new Map([...hidden].map(([layer, values]) => [layer, values.subarray(first * size, (first + length) * size)]))
-      const sums = this.#sums.fork()
-      sums.add(length, Math.max(0, this.poolFrom - this.tokens.length), own)
-      resolve(new LayerStates(sums.states(length, own), sums.count))
-      first += length
-    }
-    if (this.options.ledger) this.options.ledger.computedTokens += first
+    const skip = Math.max(0, this.poolFrom - this.tokens.length)
+    const count = this.#probes.resolve(probes, this.#sums, skip, hidden, this.#owner.hiddenSize)
+    if (this.options.ledger) this.options.ledger.computedTokens += count
   }
 
   truncate (length: number): void {
@@ -179,7 +202,7 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
     }
     this.#letGo()
     this.tokens.length = length
-    this.runs.length = Math.min(this.runs.length, length)
+    this.#computed.cut(length)
   }
 
   fork (options: Pick<SequenceOptions, 'onPosition'> = {}): Sequence {
@@ -201,21 +224,40 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
   }
 
   adopt (numCachedTokens: number): void {
-    for (let i = 0; i < numCachedTokens; i++) this.runs.push(prefillRun)
+    if (this.isRestored) {
+      this.#computed.restore(numCachedTokens)
+      return
+    }
+    this.#computed.push(numCachedTokens, prefillRun)
     if (this.options.ledger) this.options.ledger.cachedTokens += numCachedTokens
+  }
+
+  lose (length: number): void { this.#computed.lose(length) }
+
+  /** Takes KV that was computed again. @returns whether an output was wanted again, and is there */
+  #restore ({ numNewTokens: count, row }: SequenceOutput): boolean {
+    this.#computed.restore(count)
+    if (this.isRestored || !this.#isRepeated) return false
+    const { states, pooledTokens } = this.#outputs.at(-1)!
+    this.#letGo()
+    this.#give(row(count - 1, states, pooledTokens))
+    this.#isRepeated = false
+    return true
   }
 
   /**
    * Takes what a pass computed: its positions have KV now, and what its owner waits for is added to the outputs.
    * @returns whether all that was asked for is there
    */
-  commit ({ numNewTokens: count, hidden, row }: SequenceOutput): boolean {
+  commit (output: SequenceOutput): boolean {
+    if (this.isRestored) return this.#restore(output)
+    const { numNewTokens: count, hidden, row } = output
     const { ledger, onPosition } = this.options
     const first = this.runs.length
-    if (onPosition && !this.#isDecode) {
+    if (onPosition && !this.isDecode) {
       for (let at = 0; at < count; at++) onPosition(first + at, row(at, noStates, 0).distribution)
     }
-    for (let i = 0; i < count; i++) this.runs.push(this.#isDecode ? decodeRun : prefillRun)
+    this.#computed.push(count, this.#run)
     this.#sums.add(count, Math.max(0, this.poolFrom - first), hidden)
     if (ledger) ledger.computedTokens += count
     const pooled = Math.max(0, this.runs.length - this.poolFrom)
@@ -239,9 +281,9 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, E
 
   /** Rejects what is awaited. The sequence stays as it was. */
   fail (reason: unknown): void {
-    const rejected = [...this.#probes, ...this.#waiter ? [this.#waiter] : []]
+    const rejected = [...this.#probes.clear(), ...this.#waiter ? [this.#waiter] : []]
     this.#waiter = null
-    this.#probes = []
+    this.#isRepeated = false
     for (const { reject } of rejected) reject(reason instanceof Error ? reason : new Error(String(reason)))
   }
 

@@ -3,18 +3,21 @@
  * scheduler says which sequences run, the KV manager has room for them, the executor runs them, and their outputs are
  * handed over. Knows token ids only; no text, no requests, no rewards, no device.
  */
+import type { DecoderCounters } from '../models/device/device-decoder.js'
 import { ComputeLock } from './compute-lock.js'
-import { cpuProfile, type DeviceProfile } from './device-profile.js'
+import type { DeviceProfile } from './device-profile.js'
+import { engineParts } from './engine-parts.js'
 import { EngineSequence, type SequenceOwner } from './engine-sequence.js'
-import { CpuExecutor, type CausalModel, type CpuExecutorOptions } from './executor/cpu/cpu-executor.js'
+import type { CausalModel, CpuExecutorOptions } from './executor/cpu/cpu-executor.js'
+import type { OpenedDevice } from './executor/device/device-executor.js'
 import type { Executor, ExecutorCounters, PassOutput } from './executor/executor.js'
 import type { KvManager } from './kv/kv-manager.js'
-import { SlotManager, type SlotOptions } from './kv/slots/slot-manager.js'
+import type { SlotOptions } from './kv/slots/slot-manager.js'
 import { Scheduler } from './scheduler/scheduler.js'
 import type { DraftableSequence, SequenceOptions, SequenceSource } from './sequence.js'
 
 export interface EngineOptions extends SlotOptions, CpuExecutorOptions {
-  /** Shared with the other engines of the process. Default: there are none. */
+  /** Shared with the other engines on the same processor or device. Default: there are none. */
   readonly computeLock?: ComputeLock
 }
 
@@ -43,14 +46,15 @@ export class Engine implements SequenceSource, SequenceOwner {
   #steps = 0
   #stepMs = 0
 
-  /** @throws RequestError where there is no memory for the KV of sequences this long */
-  constructor (model: CausalModel, options: EngineOptions) {
-    // What a device is to the engine: measured numbers, where KV is, and what runs passes over it.
-    const profile = cpuProfile
-    const slots = new SlotManager<EngineSequence>(model.config, profile.slots, options)
+  /**
+   * @param model to be run by the processor, or a device that has it
+   * @throws RequestError where there is no memory for the KV of sequences this long
+   */
+  constructor (model: CausalModel | OpenedDevice, options: EngineOptions) {
+    const { profile, kv, executor } = engineParts(model, options)
     this.profile = profile
-    this.#kv = slots
-    this.#executor = new CpuExecutor(model, slots, profile.passes, options)
+    this.#kv = kv
+    this.#executor = executor
     this.#scheduler = new Scheduler(profile.scheduling, options.prefillTokensPerStep)
     this.#computeLock = options.computeLock ?? new ComputeLock()
     this.contextLength = options.contextLength
@@ -83,10 +87,19 @@ export class Engine implements SequenceSource, SequenceOwner {
       fanOut * promptTokens >= minProduct
   }
 
+  /** Whether a prompt's KV takes its room once for all candidates, however many there are. */
+  get sharesForks (): boolean { return this.#kv.sharesForks }
+
+  /** Tokens of KV that there is room for, together. */
+  get maxKvTokens (): number { return this.#kv.maxTokens }
+
   /** The counters at this moment. */
   get counters (): EngineCounters {
     return { ...this.#executor.counters, steps: this.#steps, stepMs: this.#stepMs }
   }
+
+  /** What went to the device and came from it; null on the processor. */
+  get deviceCounters (): Readonly<DecoderCounters> | null { return this.#executor.deviceCounters }
 
   /** Whether no sequence waits for an output. */
   get isIdle (): boolean { return this.#waiting.size === 0 }
@@ -124,7 +137,7 @@ export class Engine implements SequenceSource, SequenceOwner {
     this.#closed = true
     for (const sequence of [...this.#open]) sequence.close()
     await this.#loop
-    this.#executor.dispose()
+    await this.#executor.dispose()
     this.#kv.dispose()
   }
 
@@ -156,7 +169,9 @@ export class Engine implements SequenceSource, SequenceOwner {
       this.#fail(sequences, error)
       return
     }
-    for (const ledger of new Set(sequences.map(({ options }) => options.ledger))) if (ledger) ledger.forwardPasses++
+    // What is run again for want of room is nobody's.
+    const asked = sequences.filter(({ isRestored }) => !isRestored)
+    for (const ledger of new Set(asked.map(({ options }) => options.ledger))) if (ledger) ledger.forwardPasses++
     try {
       for (const [index, sequence] of sequences.entries()) {
         if (sequence.isClosed) continue

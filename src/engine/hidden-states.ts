@@ -7,10 +7,10 @@ export interface HiddenState { readonly last: Float32Array, readonly pooled: Flo
 /** Hidden states of the layers that were asked for. */
 export class LayerStates implements States {
   readonly pooledTokens: number
-  readonly #hidden: ReadonlyMap<number, HiddenState>
+  readonly states: ReadonlyMap<number, HiddenState>
 
-  constructor (hidden: ReadonlyMap<number, HiddenState>, pooledTokens: number) {
-    this.#hidden = hidden
+  constructor (states: ReadonlyMap<number, HiddenState>, pooledTokens: number) {
+    this.states = states
     this.pooledTokens = pooledTokens
   }
 
@@ -18,7 +18,7 @@ export class LayerStates implements States {
   pooled (layer: number): Float32Array { return this.#layer(layer).pooled }
 
   #layer (layer: number): HiddenState {
-    const state = this.#hidden.get(layer)
+    const state = this.states.get(layer)
     if (!state) throw new Error(`hidden states of layer ${layer} were not asked for when the sequence was opened`)
     return state
   }

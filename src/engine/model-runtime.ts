@@ -1,13 +1,22 @@
 /**
  * A loaded model with the engine that runs it and the KV that may be reserved there: what requests, rewards and fits
  * are given of a policy, a reward's model or a contrast model alike. Types only; it is made in
- * `serving/model-runtime.ts`.
+ * `serving/load-runtime.ts`.
  */
-import type { LoadedModel } from '../models/model.js'
+import type { DecoderSessions } from '../models/graph/decoder-sessions.js'
+import type { ModelFacts } from '../models/model.js'
 import type { Engine } from './engine.js'
 
+/** A model that is loaded, to be run by the processor or a device. */
+export interface RunningModel extends ModelFacts {
+  /** The processor's; null where a device runs it. */
+  readonly sessions: DecoderSessions | null
+  /** Frees its memory, after its engine was closed. */
+  dispose (): void | Promise<void>
+}
+
 export interface ModelRuntime {
-  readonly model: LoadedModel
+  readonly model: RunningModel
   readonly engine: Engine
   /** KV that requests may reserve in the engine, together. */
   readonly kvBudget: KvBudget

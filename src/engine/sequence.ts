@@ -15,8 +15,18 @@ export interface Distribution {
   readonly topIds: Int32Array
   /** Their logits, length K. */
   readonly topLogits: Float32Array
-  /** All logits, length V. Lent: valid until the sequence's next `output()`; copy what must live longer. */
+  /**
+   * All logits, length V. Lent: valid until the sequence's next `output()`; copy what must live longer. A partial
+   * distribution throws MissingLogits.
+   */
   readonly logits: Float32Array
+  /** Whether only the listed logits are here: see `SequenceOptions.listedLogits`. Default no. */
+  readonly isPartial?: boolean
+}
+
+/** What a partial distribution throws where a logit is read that it does not list. */
+export class MissingLogits extends Error {
+  constructor () { super('a logit was read that is not listed: the output must be completed before') }
 }
 
 /** The model's hidden states after a token. */
@@ -78,6 +88,11 @@ export interface SequenceOptions {
    * Costs logits of every position.
    */
   readonly onPosition?: (position: number, distribution: Distribution) => void
+  /**
+   * Whether its owner does with the listed logits, and asks for the others by `completeOutput` when it needs them: a
+   * device then sends no more. Default no: all are there.
+   */
+  readonly listedLogits?: boolean
   /** Aborting closes the sequence; a pending `output()` rejects with the signal's reason. */
   readonly signal?: AbortSignal
 }
@@ -94,6 +109,11 @@ export interface Sequence {
    * outputs and costs nothing.
    */
   output (): Promise<Output>
+  /**
+   * The output that is there, with all its logits: where they were left on a device, the last token is run again, the
+   * same way and with the same bits, in the next step.
+   */
+  completeOutput (): Promise<Output>
   /**
    * The hidden states that the sequence would end with if some tokens came next, which stay out of it: nothing above
    * the layers that were asked for is run. Its last output must be there; tokens are appended only when the probe is.

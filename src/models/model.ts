@@ -5,13 +5,14 @@ import { join } from 'node:path'
 import { RequestError } from '../errors.js'
 import { packageRoot, packageVersion } from '../package-root.js'
 import { Session, SharedWeights } from '../runtime/session.js'
+import type { Tensor } from '../runtime/tensor.js'
 import type { Variant } from './formats/adapted-model.js'
 import { encodeChat, type ChatTemplate } from './tokenizer/chat-template.js'
 import { openCheckpoint, type Checkpoint } from './formats/checkpoint.js'
 import type { DecoderConfig } from './decoder-config.js'
 import { buildDecoderGraph } from './graph/decoder-graph.js'
 import { DecoderSessions } from './graph/decoder-sessions.js'
-import { loadDecoderWeights } from './quantization/decoder-weights.js'
+import { loadDecoderWeights, type WeightOptions } from './quantization/decoder-weights.js'
 import { resolveModel, resolveVariant } from './store/model-store.js'
 import { describeShape, type RunShape } from './graph/run-shape.js'
 import { chooseOperators, type ChosenOperators, type OperatorReport } from './self-test/choose-operators.js'
@@ -45,21 +46,19 @@ export interface ModelOptions {
   readonly profilePrefix?: string
 }
 
-export interface LoadedModel {
+/** A model that is loaded, wherever it runs. */
+export interface ModelFacts {
   readonly id: string
   /** Of its file or folder. */
   readonly path: string
   readonly sha256: string
-  /** What it is run with on this processor. */
+  /** What it is run with here. */
   readonly operators: OperatorReport
   readonly config: DecoderConfig
   /** Longest sequence the graph takes, tokens. */
   readonly contextLength: number
   /** Of its weights as they are in memory. */
   readonly weightBytes: number
-  readonly sessions: DecoderSessions
-  /** Whether candidates may share their prompt's KV: only where a row's bits do not depend on the others. */
-  readonly canSharePrefix: boolean
   readonly embeddings: TokenEmbeddings
   readonly tokenizer: Tokenizer
   readonly chatTemplate: ChatTemplate
@@ -70,12 +69,19 @@ export interface LoadedModel {
   readonly fingerprint: string
   /** Seconds since the epoch. */
   readonly created: number
+}
+
+/** A model that runs on the processor. */
+export interface LoadedModel extends ModelFacts {
+  readonly sessions: DecoderSessions
+  /** Whether candidates may share their prompt's KV: only where a row's bits do not depend on the others. */
+  readonly canSharePrefix: boolean
   dispose (): void
 }
 
 /** A model as those know it who read and write texts for it, wherever it runs. */
 export type TextModel =
-  Pick<LoadedModel, 'id' | 'path' | 'contextLength' | 'tokenizer' | 'chatTemplate' | 'fingerprint' | 'created'>
+  Pick<ModelFacts, 'id' | 'path' | 'contextLength' | 'tokenizer' | 'chatTemplate' | 'fingerprint' | 'created'>
 
 function fingerprintOf (sha256: string, report: OperatorReport, template: string | undefined): string {
   const { format, threads, operators, sharesPrompts, onnxruntime, kernels } = report
@@ -122,17 +128,6 @@ async function operatorsOf (
   return chosen
 }
 
-/** The weights in the layout chosen, converted on first use. */
-async function loadWeights (
-  { file, config, chatTemplate, tokenizer }: Checkpoint,
-  { layout, report: { format, threads, kernels } }: ChosenOperators,
-  { cacheDir, onProgress = () => {} }: ModelOptions, sha256: string, ropePositions: number
-): Promise<SharedWeights> {
-  const calibration = (): number[][] => calibrationTexts(chatTemplate, tokenizer)
-  return new SharedWeights(await loadDecoderWeights(file, config,
-    { format, layout, cacheDir, sha256, ropePositions, kernels, threads, calibration, onProgress }))
-}
-
 /** Sessions over the weights, one per shape of run, compiled when they are needed. */
 function openSessions (
   config: DecoderConfig, { layout, report: { threads } }: ChosenOperators, weights: SharedWeights,
@@ -149,8 +144,21 @@ function openSessions (
   return DecoderSessions.create({ weights, compile, onProblem: onProgress })
 }
 
-/** Loads a model, fetching and converting it on first use. @throws RequestError for what the user can mend */
-export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
+/** A model's file that is open, and what is known of the model before its weights are read. */
+export interface OpenedModel {
+  readonly checkpoint: Checkpoint
+  readonly contextLength: number
+  /** What loading its weights needs to know beside how they are held. */
+  readonly weightOptions: Pick<WeightOptions, 'cacheDir' | 'sha256' | 'ropePositions' | 'calibration' | 'onProgress'>
+  /** All that is known of the model, given what it is run with. */
+  facts (operators: OperatorReport, weights: ReadonlyMap<string, Tensor>, weightBytes: number): ModelFacts
+}
+
+/**
+ * Opens a model, fetching it on first use, for as long as something is loaded from it.
+ * @throws RequestError for what the user can mend
+ */
+export async function withOpenModel<T> (options: ModelOptions, load: (opened: OpenedModel) => Promise<T>): Promise<T> {
   const { model, variant, template, cacheDir, onProgress = () => {} } = options
   const base = await resolveModel(model, { cacheDir, onProgress })
   const { path, sha256, created, id } = variant ? await resolveVariant(base, variant) : base
@@ -159,27 +167,45 @@ export async function loadModel (options: ModelOptions): Promise<LoadedModel> {
   const { file, config, tokenizer, chatTemplate } = checkpoint
   try {
     const contextLength = sequenceLimit(config, options.contextLength)
-    const operators = await operatorsOf(config, file.tensors, options)
-    const weights = await loadWeights(checkpoint, operators, options, sha256, contextLength)
-    const sessions = await openSessions(config, operators, weights, contextLength, options)
-    return {
-      id: options.id ?? id,
-      path,
-      sha256,
-      operators: operators.report,
-      config,
+    const calibration = (): number[][] => calibrationTexts(chatTemplate, tokenizer)
+    return await load({
+      checkpoint,
       contextLength,
-      weightBytes: [...weights.tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0),
-      sessions,
-      canSharePrefix: operators.report.sharesPrompts,
-      embeddings: new TokenEmbeddings(weights.tensors, config.hiddenSize),
-      tokenizer,
-      chatTemplate,
-      fingerprint: fingerprintOf(sha256, operators.report, template),
-      created,
-      dispose: () => { sessions.dispose() }
-    }
+      weightOptions: { cacheDir, sha256, ropePositions: contextLength, calibration, onProgress },
+      facts: (operators, weights, weightBytes) => ({
+        id: options.id ?? id,
+        path,
+        sha256,
+        operators,
+        config,
+        contextLength,
+        weightBytes,
+        embeddings: new TokenEmbeddings(weights, config.hiddenSize),
+        tokenizer,
+        chatTemplate,
+        fingerprint: fingerprintOf(sha256, operators, template),
+        created
+      })
+    })
   } finally {
     await file.close()
   }
+}
+
+/** Loads a model, fetching and converting it on first use. @throws RequestError for what the user can mend */
+export function loadModel (options: ModelOptions): Promise<LoadedModel> {
+  return withOpenModel(options, async ({ checkpoint: { file, config }, contextLength, weightOptions, facts }) => {
+    const operators = await operatorsOf(config, file.tensors, options)
+    const { layout, report: { format, kernels, threads } } = operators
+    const weights = new SharedWeights(await loadDecoderWeights(file, config,
+      { ...weightOptions, format, layout, kernels, threads }))
+    const sessions = await openSessions(config, operators, weights, contextLength, options)
+    const weightBytes = [...weights.tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0)
+    return {
+      ...facts(operators.report, weights.tensors, weightBytes),
+      sessions,
+      canSharePrefix: operators.report.sharesPrompts,
+      dispose: () => { sessions.dispose() }
+    }
+  })
 }

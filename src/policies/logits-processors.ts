@@ -29,17 +29,24 @@ export class TokenCounts {
 
 const none: TouchedLogits = new Map()
 
+/** Whether a request changes logits, wherever they rank. */
+export const changesLogits = (
+  { frequencyPenalty, presencePenalty, repetitionPenalty, logitBias, minTokens }: SamplingParams
+): boolean => frequencyPenalty !== 0 || presencePenalty !== 0 || repetitionPenalty !== 1 || minTokens > 0 ||
+  Object.keys(logitBias).length > 0
+
 /**
  * The logits that a request changes.
  * @param masked tokens that may not be drawn
  */
 export function touchedLogits (
-  { logits }: Distribution, sampling: SamplingParams, counts: TokenCounts, masked: readonly number[]
+  distribution: Distribution, sampling: SamplingParams, counts: TokenCounts, masked: readonly number[]
 ): TouchedLogits {
   const { frequencyPenalty, presencePenalty, repetitionPenalty, logitBias } = sampling
   const biased = Object.keys(logitBias)
   const penalised = frequencyPenalty !== 0 || presencePenalty !== 0
   if (repetitionPenalty === 1 && !penalised && biased.length === 0 && masked.length === 0) return none
+  const { logits } = distribution
   const touched = new Map<number, number>()
   const value = (token: number): number => touched.get(token) ?? logits[token]!
   if (repetitionPenalty !== 1) {

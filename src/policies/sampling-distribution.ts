@@ -1,10 +1,11 @@
 /**
  * The distribution that tokens are drawn from: the model's, with a request's changed logits, what a constraint allows,
  * temperature and filters. Exact, and cheap where it can be: the engine lists the most probable tokens and both
- * normalisers, so a draw seldom looks at the whole row. Order of the filters as in vLLM: constraint, temperature,
- * min_p, top_k, top_p, each on what the ones before left.
+ * normalisers, so a draw seldom looks at the whole row; of a partial one it then throws MissingLogits. Order of the
+ * filters as in vLLM: constraint, temperature, min_p, top_k, top_p, each on what the ones before left.
  */
 import type { Distribution } from '../engine/sequence.js'
+import { logitOf } from './logit-of.js'
 import type { TouchedLogits } from './logits-processors.js'
 import type { SamplingParams } from './sampling-params.js'
 
@@ -47,6 +48,7 @@ let seen = new Uint8Array(0)
 /** The distribution that the next token of one candidate is drawn from. */
 export class SamplingDistribution {
   readonly #base: Distribution
+  readonly #isPartial: boolean
   readonly #touched: TouchedLogits
   /** Which tokens a constraint allows, a bit each; null is all. */
   readonly #allowed: Int32Array | null
@@ -67,6 +69,7 @@ export class SamplingDistribution {
     allowed: Int32Array | null = null
   ) {
     this.#base = base
+    this.#isPartial = base.isPartial === true
     this.#touched = touched
     this.#allowed = allowed
     const count = allowed ? countBits(allowed) : base.size
@@ -109,7 +112,9 @@ export class SamplingDistribution {
   /** Changed logit over temperature; −∞ for what the constraint forbids. */
   #scaled (token: number): number {
     if (!this.#isAllowed(token)) return -Infinity
-    return (this.#touched.get(token) ?? this.#base.logits[token]!) * this.#inverseTemperature
+    const logit = this.#touched.get(token) ??
+      (this.#isPartial ? logitOf(this.#base, token) : this.#base.logits[token]!)
+    return logit * this.#inverseTemperature
   }
 
   /** Without filters. */

@@ -2,7 +2,7 @@
 import type { KvBudget, Reservation } from '../engine/model-runtime.js'
 import { sourceOf, type SequenceSource } from '../engine/sequence.js'
 import { encodeChat } from '../models/tokenizer/chat-template.js'
-import type { LoadedModel } from '../models/model.js'
+import type { ModelFacts } from '../models/model.js'
 import { checkTextBytes } from '../models/tokenizer/text-limit.js'
 import type { ChatMessage } from './scorer.js'
 
@@ -53,7 +53,7 @@ export interface ReadablePolicy extends PolicyInfo {
 }
 
 /** A model on another server as rewards see it. */
-export function remotePolicyInfo ({ id, tokenizer }: Pick<LoadedModel, 'id' | 'tokenizer'>): PolicyInfo {
+export function remotePolicyInfo ({ id, tokenizer }: Pick<ModelFacts, 'id' | 'tokenizer'>): PolicyInfo {
   return {
     id,
     isRemote: true,
@@ -72,7 +72,7 @@ export const unreadable = (what: string, { id }: Pick<PolicyInfo, 'id'>): string
   `needs ${what} of the policy, which the engine of the model ${id} does not offer`
 
 /** A loaded model as rewards see it. */
-export function policyInfo (model: LoadedModel): PolicyInfo {
+export function policyInfo (model: ModelFacts): PolicyInfo {
   const { id, sha256, operators: { format, kernels }, config, tokenizer, embeddings } = model
   return {
     id,
@@ -88,7 +88,7 @@ export function policyInfo (model: LoadedModel): PolicyInfo {
 
 /** A model's runtime as something that texts can be read through. @param caller whose turns that takes */
 export function readablePolicy (
-  { model, engine, kvBudget }: { model: LoadedModel, engine: SequenceSource, kvBudget: Pick<KvBudget, 'reserve'> },
+  { model, engine, kvBudget }: { model: ModelFacts, engine: SequenceSource, kvBudget: Pick<KvBudget, 'reserve'> },
   caller = ''
 ): ReadablePolicy {
   let last: Promise<unknown> = Promise.resolve()

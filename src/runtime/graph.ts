@@ -46,9 +46,13 @@ export class GraphWriter {
   readonly #outputs: Uint8Array[] = []
   readonly #externals = new Set<string>()
   #count = 0
+  #nodeCount = 0
 
   /** Names of the weights that a session must be given. */
   get externals (): ReadonlySet<string> { return this.#externals }
+
+  /** Nodes so far. */
+  get nodeCount (): number { return this.#nodeCount }
 
   /** A value name not used before. */
   fresh (stem: string): string { return `${stem}.${this.#count++}` }
@@ -91,6 +95,7 @@ export class GraphWriter {
     operator: string, inputs: readonly string[], outputs: readonly string[],
     attributes: Readonly<Record<string, Attribute>> = {}, domain = ''
   ): string {
+    this.#nodeCount++
     const parts = [
       ...inputs.flatMap(name => string(1, name)),
       ...outputs.flatMap(name => string(2, name)),

@@ -5,7 +5,7 @@
  */
 import { execFileSync } from 'node:child_process'
 import { readFileSync } from 'node:fs'
-import koffi from 'koffi'
+import { loadLibrary } from './native-library.js'
 
 /** Names as Linux has them, by architecture, the most telling first. */
 const telling: Readonly<Record<string, readonly string[]>> = {
@@ -31,7 +31,7 @@ function featuresHere (): ReadonlySet<string> {
     const isListed = (name: string): boolean => new RegExp(`${name}: 1$`, 'm').test(text)
     return new Set(Object.entries(appleFeatures).filter(([, name]) => isListed(name)).map(([name]) => name))
   }
-  const isPresent = koffi.load('kernel32.dll').func('int IsProcessorFeaturePresent(uint32_t feature)')
+  const isPresent = loadLibrary('kernel32.dll').func('int IsProcessorFeaturePresent(uint32_t feature)')
   const present = Object.entries(windowsFeatures).filter(([, feature]) => isPresent(feature) !== 0)
   return new Set(present.map(([name]) => name))
 }

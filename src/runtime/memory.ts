@@ -2,7 +2,7 @@
  * Native memory by address: copying, and giving it back to the system. What lies there, and that it is there, is the
  * caller's to know.
  */
-import koffi from 'koffi'
+import { loadLibrary } from './native-library.js'
 
 /** The C library, by platform; elsewhere the process has it loaded. */
 const libraries: Partial<Record<NodeJS.Platform, string>> = { win32: 'ucrtbase.dll' }
@@ -21,10 +21,10 @@ interface Functions {
 
 let loaded: Functions | undefined
 
-/** Loaded on first use: koffi must be configured before. */
+/** Loaded on first use. */
 function functions (): Functions {
   if (loaded) return loaded
-  const library = koffi.load(libraries[process.platform] ?? null)
+  const library = loadLibrary(libraries[process.platform] ?? null)
   loaded = {
     memmove: library.func('void *memmove(uintptr_t target, uintptr_t source, size_t bytes)'),
     madvise: process.platform in advice

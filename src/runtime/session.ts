@@ -7,7 +7,7 @@ import {
   callAsync, check, created, createdAsync, loadOnnxRuntime, type OnnxRuntime, type Pointer
 } from './onnx-library.js'
 import { returnFreedMemory } from './memory.js'
-import type { Tensor } from './tensor.js'
+import type { Tensor, Value } from './tensor.js'
 
 /** Weights outside a graph, by initializer name. */
 export interface Weights {
@@ -42,14 +42,23 @@ export class SharedWeights implements Weights {
   }
 }
 
+/** What runs graphs on a device. */
+export interface ExecutionProvider {
+  readonly name: 'webgpu' | 'cuda'
+  /** As ONNX Runtime documents them. Unknown ones are ignored there. */
+  readonly options: Readonly<Record<string, string>>
+}
+
 /** How a graph is run. */
 export interface SessionOptions {
   /** The graph's external initializers, all of them and no others. */
   readonly weights?: Weights
   /** Threads of one operator. Set it: in containers ONNX Runtime counts the host's cores. */
   readonly threads: number
-  /** Where the graph runs. Only the CPU so far. */
-  readonly provider?: { readonly name: 'cpu' }
+  /** Where the graph runs, all of it. Default: on the processor. */
+  readonly provider?: ExecutionProvider
+  /** External initializers in the provider's memory, whose kernels take them as they are; in place of `weights`. */
+  readonly deviceWeights?: ReadonlyMap<string, Value>
   /**
    * For a graph that others wrote: its products of 8-bit integers are made exact where the processor would add them up
    * in 16 bits, with copies of the weights for this session alone. Default no: the graphs of this project use operators
@@ -76,9 +85,34 @@ function names (runtime: OnnxRuntime, session: Pointer, kind: 'Input' | 'Output'
     ownedString(api, allocator, created(api, `sessionGet${kind}Name`, session, index, allocator)))
 }
 
+/** @throws Error where the provider's libraries cannot be loaded */
+function appendProvider ({ api }: OnnxRuntime, session: Pointer, { name, options }: ExecutionProvider): void {
+  const keys = Object.keys(options)
+  const values = Object.values(options)
+  if (name === 'webgpu') {
+    check(api, api.appendProvider(session, 'WebGPU', keys, values, keys.length))
+    return
+  }
+  const cuda = created(api, 'createCudaOptions')
+  try {
+    if (keys.length > 0) check(api, api.updateCudaOptions(cuda, keys, values, keys.length))
+    check(api, api.appendCudaProvider(session, cuda))
+  } finally {
+    api.releaseCudaOptions(cuda)
+  }
+}
+
+/** Both calls are needed: the first shares the values between sessions, the second satisfies external references. */
+function addWeights ({ api }: OnnxRuntime, session: Pointer, weights: ReadonlyMap<string, Value>): void {
+  if (weights.size === 0) return
+  for (const [name, tensor] of weights) check(api, api.addInitializer(session, name, tensor.handle))
+  const values = BigUint64Array.from(weights.values(), tensor => tensor.address)
+  check(api, api.addExternalInitializers(session, [...weights.keys()], values, weights.size))
+}
+
 async function create (
   runtime: OnnxRuntime, model: Uint8Array,
-  { weights, threads, foreignIntegers = false, weightsFolder, profilePrefix }: SessionOptions
+  { weights, deviceWeights, threads, provider, foreignIntegers = false, weightsFolder, profilePrefix }: SessionOptions
 ): Promise<Pointer> {
   const { api, environment } = runtime
   const options = created(api, 'createSessionOptions')
@@ -93,17 +127,16 @@ async function create (
         weightsFolder))
     }
     if (profilePrefix !== undefined) check(api, api.enableProfiling(options, profilePrefix))
-    if (!weights) {
-      return await createdAsync(api, 'createSessionFromArray', environment, model, model.byteLength, options)
+    if (provider) {
+      appendProvider(runtime, options, provider)
+      // A node that the device cannot run would be run here, unseen, with copies there and back.
+      check(api, api.addSessionConfigEntry(options, 'session.disable_cpu_ep_fallback', '1'))
     }
-    // Both calls are needed: the first shares the values between sessions, the second satisfies the external
-    // references.
-    for (const [name, tensor] of weights.tensors) check(api, api.addInitializer(options, name, tensor.handle))
-    const initializers = [...weights.tensors.keys()]
-    const values = BigUint64Array.from(weights.tensors.values(), tensor => tensor.address)
-    check(api, api.addExternalInitializers(options, initializers, values, initializers.length))
-    return await createdAsync(api, 'createSessionFromArrayWithPrepackedWeightsContainer', environment, model,
-      model.byteLength, options, weights.prepacked)
+    addWeights(runtime, options, weights?.tensors ?? deviceWeights ?? new Map())
+    const args = [environment, model, model.byteLength, options]
+    return weights
+      ? await createdAsync(api, 'createSessionFromArrayWithPrepackedWeightsContainer', ...args, weights.prepacked)
+      : await createdAsync(api, 'createSessionFromArray', ...args)
   } finally {
     api.releaseSessionOptions(options)
   }
@@ -111,7 +144,7 @@ async function create (
 
 /** Tensors by name, as C arrays of name and value pointers. */
 function pointers (
-  tensors: ReadonlyMap<string, Tensor>, addresses: ReadonlyMap<string, bigint>
+  tensors: ReadonlyMap<string, Value>, addresses: ReadonlyMap<string, bigint>
 ): { names: BigUint64Array, values: BigUint64Array } {
   const names = new BigUint64Array(new ArrayBuffer(8 * tensors.size))
   const values = new BigUint64Array(new ArrayBuffer(8 * tensors.size))
@@ -164,7 +197,7 @@ export class Session {
    * One forward pass. Only the outputs named are fetched, written into the tensors given; the same tensor may be an
    * input and an output. The tensors must stay alive until the promise settles.
    */
-  run (inputs: ReadonlyMap<string, Tensor>, outputs: ReadonlyMap<string, Tensor>): Promise<void> {
+  run (inputs: ReadonlyMap<string, Value>, outputs: ReadonlyMap<string, Value>): Promise<void> {
     if (this.#disposed) return Promise.reject(new Error('the session has been disposed'))
     const from = pointers(inputs, this.#addresses)
     const to = pointers(outputs, this.#addresses)
@@ -175,6 +208,12 @@ export class Session {
       this.#inFlight.delete(flight)
       if (this.#disposed && this.#inFlight.size === 0) this.#release()
     })
+  }
+
+  /** The OrtSession. For this folder only. */
+  get handle (): Pointer {
+    if (this.#disposed) throw new Error('the session has been disposed')
+    return this.#session
   }
 
   /** Closes the profile and gives its path. */

@@ -4,33 +4,47 @@ import { check, created, loadOnnxRuntime, type Pointer } from './onnx-library.js
 import { copyMemory, discardPages } from './memory.js'
 
 /** Types of values, by ONNX's names. */
-export type DataType = 'float32' | 'uint8' | 'int8' | 'int32' | 'int64'
+export type DataType = 'float32' | 'float16' | 'uint8' | 'int8' | 'int32' | 'int64'
 /** Where a tensor's values lie. */
 export type MemoryKind = 'cpu' | 'cuda' | 'webgpu'
 /** The views that hold values of these types. */
-export type TensorData = Float32Array | Uint8Array | Int8Array | Int32Array | BigInt64Array
+export type TensorData = Float32Array | Uint16Array | Uint8Array | Int8Array | Int32Array | BigInt64Array
 
 /** Element size in bytes, ONNX's type number and the view that shows it. */
 export const dataTypes = {
   float32: { size: 4, onnx: 1, view: Float32Array },
+  float16: { size: 2, onnx: 10, view: Uint16Array },
   uint8: { size: 1, onnx: 2, view: Uint8Array },
   int8: { size: 1, onnx: 3, view: Int8Array },
   int32: { size: 4, onnx: 6, view: Int32Array },
   int64: { size: 8, onnx: 7, view: BigInt64Array }
 } as const satisfies Record<DataType, { size: number, onnx: number, view: unknown }>
 
-const elements = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1)
+/** A value that graphs read and write, in the host's memory or a device's. */
+export interface Value {
+  readonly type: DataType
+  readonly dims: readonly number[]
+  readonly memory: MemoryKind
+  readonly sizeBytes: number
+  /** The OrtValue. For this folder only. */
+  readonly handle: Pointer
+  /** The OrtValue's address. For this folder only. */
+  readonly address: bigint
+}
+
+/** Values of a shape. */
+export const elements = (dims: readonly number[]): number => dims.reduce((product, dim) => product * dim, 1)
 
 /** Small typed arrays live on the JavaScript heap, where the collector moves them, until their buffer is asked for. */
 function offHeap (data: TensorData): TensorData {
   return data.buffer.byteLength >= data.byteLength ? data : data.slice()
 }
 
-/** A typed, shaped view on memory. Owned tensors free it on dispose, and only then. */
-export class Tensor {
+/** A typed, shaped view on the host's memory. Owned tensors free it on dispose, and only then. */
+export class Tensor implements Value {
   readonly type: DataType
   readonly dims: readonly number[]
-  readonly memory: MemoryKind = 'cpu'
+  readonly memory = 'cpu'
   readonly sizeBytes: number
   readonly #start: bigint
   readonly #view: () => TensorData

@@ -7,14 +7,14 @@ import { answersGrown, fanOut, probed } from '../decoding/strategies/strategy-fo
 import type { AlignmentRequest } from '../decoding/strategies/strategy-schemas.js'
 import type { KvBudget, KvDemand, ModelRuntime, Reservation, RuntimeDemand } from '../engine/model-runtime.js'
 import { RequestError } from '../errors.js'
-import type { LoadedModel } from '../models/model.js'
+import type { ModelFacts } from '../models/model.js'
 import type { ResolvedScorer } from '../rewards/resolve-scorer.js'
 import type { Contrast, PromptReading } from './contrast-prompts.js'
 import type { GenerateRequest } from './protocol.js'
 
 /** A model on an engine elsewhere: its budget counts answers that grow at the same time. */
 interface RemotePlanned {
-  readonly model: Pick<LoadedModel, 'contextLength'>
+  readonly model: Pick<ModelFacts, 'contextLength'>
   readonly engine?: undefined
   readonly kvBudget: KvBudget
 }
@@ -107,8 +107,9 @@ export function sizeOf (
   const n = request.bestOf ?? request.n
   const promptTokens = Math.max(...readings.filter(({ reader }) => reader === null).map(({ tokens }) => tokens.length))
   const width = fanOut(alignment, n)
-  const sharesPrompt =
-    readings.length === 1 && probed(alignment) === 0 && served.engine?.sharesPrompt(width, promptTokens) === true
+  const { engine } = served
+  const sharesPrompt = readings.length === 1 && engine !== undefined &&
+    (engine.sharesForks || (probed(alignment) === 0 && engine.sharesPrompt(width, promptTokens)))
   const size = { n, fanOut: width, promptTokens, sharesPrompt }
   return { ...size, maxTokens: answerLength(served, request, size, readings) }
 }

@@ -5,7 +5,7 @@
  */
 import type { ModelRuntime } from '../engine/model-runtime.js'
 import type { RequestError } from '../errors.js'
-import type { LoadedModel, TextModel } from '../models/model.js'
+import type { ModelFacts, TextModel } from '../models/model.js'
 import type { WeightFormat } from '../models/quantization/weight-format.js'
 import type { RewardModels } from '../rewards/reward-models.js'
 import { readNamedModels, refuseModels } from './model-names.js'
@@ -20,7 +20,7 @@ const refuse = (problem: string): RequestError => refuseModels(setting, problem)
  * How a token is written; '' for rows without a token, with which models fill up their vocabularies, each to its own
  * size: GGUF files name them [PAD151936] and the like.
  */
-function written ({ vocabularySize, writtenBytes }: LoadedModel['tokenizer'], token: number): string {
+function written ({ vocabularySize, writtenBytes }: ModelFacts['tokenizer'], token: number): string {
   if (token >= vocabularySize) return ''
   // One character a byte: two texts are equal where the bytes are.
   const text = Buffer.from(writtenBytes(token)).toString('latin1')
@@ -39,7 +39,7 @@ function otherTokens (name: string, { tokenizer }: TextModel, policy: TextModel)
 }
 
 /** @throws RequestError for a model that scores in place of writing, or that has the tokens of none of the policies */
-function check (name: string, model: LoadedModel, policies: readonly TextModel[]): void {
+function check (name: string, model: ModelFacts, policies: readonly TextModel[]): void {
   if (model.config.scoreHead) throw refuse(`${name} scores texts and says nothing of next tokens`)
   const problems = policies.map(policy => otherTokens(name, model, policy))
   if (!problems.includes(null)) throw refuse(problems.join('; '))

@@ -72,7 +72,7 @@ async function embedOne (
 ): Promise<Float32Array> {
   const reservation = await reserve(1, tokens.length, signal)
   try {
-    const sequence = source.open(tokens, { layers: [layer], poolFrom: 0, salt, signal })
+    const sequence = source.open(tokens, { layers: [layer], poolFrom: 0, listedLogits: true, salt, signal })
     try {
       return unitLength((await sequence.output()).pooled(layer))
     } finally {

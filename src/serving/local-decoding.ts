@@ -1,5 +1,6 @@
 /** What strategies are given of a model that runs on the engines of this process. */
 import type { ContrastContext, DecodingRequest } from '../decoding/request.js'
+import { needsDistributions } from '../decoding/strategies/policy-needs.js'
 import { comparesAnswers } from '../decoding/strategies/strategy-footprint.js'
 import { DraftingSequence, type DraftCounts } from '../engine/drafting-sequence.js'
 import { PromptLookup } from '../engine/prompt-lookup.js'
@@ -8,6 +9,7 @@ import { IncrementalDetokenizer, pieceText } from '../models/tokenizer/detokeniz
 import type { Constraint } from '../policies/constraint.js'
 import { openReadings } from '../policies/local/context-reading.js'
 import { LocalPolicy } from '../policies/local/local-policy.js'
+import { changesLogits } from '../policies/logits-processors.js'
 import type { PromptReading } from './contrast-prompts.js'
 import type { PreparedRequest } from './prepare.js'
 import type { LocalModel } from './served-models.js'
@@ -32,13 +34,15 @@ export function localDecoding (
   const layers = [...new Set([...reward?.scorer.layers ?? [], ...embeddingLayer === null ? [] : [embeddingLayer]])]
   const tokenBytes = (token: number): Uint8Array =>
     prepared.skipSpecialTokens ? model.tokenizer.tokenBytes(token) : model.tokenizer.writtenBytes(token)
+  // Whoever looks at tokens of any rank in every step is given all logits at once.
+  const listedLogits = !drafts && !constraint && !changesLogits(sampling) && !needsDistributions(alignment)
   const policy = new LocalPolicy(served.capabilities, {
     open: (tokens, options) => {
       // What is opened with a pool of its own is an answer that is read once more, to score it.
       const purpose =
         options?.poolFrom === undefined ? { ledger: ledgers.policy, fanOut, probed } : { ledger: ledgers.reward }
-      const sequence =
-        engine.open(tokens, { temperature: sampling.temperature, layers, ...owned, ...purpose, ...options })
+      const { temperature } = sampling
+      const sequence = engine.open(tokens, { temperature, layers, listedLogits, ...owned, ...purpose, ...options })
       if (!drafts) return sequence
       return new DraftingSequence(sequence, {
         lookup: new PromptLookup([...drafts, ...tokens]),

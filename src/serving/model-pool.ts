@@ -1,6 +1,6 @@
 /**
  * The models beside those that are served: decoders and ONNX graphs that rewards bring, and contrast models; loaded
- * once for all that name the same one. They share the compute lock with the served models. Knows no kinds of rewards.
+ * once for all that name the same one. They run in turns with the served models. Knows no kinds of rewards.
  */
 import type { Config } from '../settings.js'
 import type { ComputeLock } from '../engine/compute-lock.js'
@@ -8,7 +8,7 @@ import type { ModelRuntime } from '../engine/model-runtime.js'
 import { loadOnnxClassifier, type OnnxClassifier, type OnnxClassifierOptions } from '../models/onnx-classifier.js'
 import type { AskedModel, RewardModels } from '../rewards/reward-models.js'
 import type { RewardModelStats } from './calls.js'
-import { loadRuntime } from './load-runtime.js'
+import { loadRuntime, type RuntimeOptions } from './load-runtime.js'
 
 /** The settings that count for them. */
 export type PoolConfig =
@@ -19,9 +19,12 @@ const maxSequences = 160
 /** Of the KV that may be reserved, what is kept beside it for later prompts with the same prefix. */
 const cachedShare = 1 / 4
 
+/** Whose turns models take: the processor's, and those of the device that decoders run on, if there is one. */
+interface Compute extends Pick<RuntimeOptions, 'device'> { readonly computeLock: ComputeLock }
+
 export class ModelPool implements RewardModels {
   readonly #config: PoolConfig
-  readonly #computeLock: ComputeLock
+  readonly #compute: Compute
   readonly #onProgress: (message: string) => void
   readonly #decoders = new Map<string, Promise<ModelRuntime>>()
   readonly #classifiers = new Map<string, Promise<OnnxClassifier>>()
@@ -30,10 +33,10 @@ export class ModelPool implements RewardModels {
   /** How many decoders were asked for. */
   #asked = 0
 
-  /** @param computeLock shared with the served models */
-  constructor (config: PoolConfig, computeLock: ComputeLock, onProgress: (message: string) => void = () => {}) {
+  /** @param compute shared with the served models */
+  constructor (config: PoolConfig, compute: Compute, onProgress: (message: string) => void = () => {}) {
     this.#config = config
-    this.#computeLock = computeLock
+    this.#compute = compute
     this.#onProgress = onProgress
   }
 
@@ -45,7 +48,7 @@ export class ModelPool implements RewardModels {
   loadOnnx (path: string, sizes: Pick<OnnxClassifierOptions, 'labels' | 'maxTokens'>): Promise<OnnxClassifier> {
     const { threads } = this.#config
     return this.#once(this.#classifiers, [path, sizes],
-      () => loadOnnxClassifier(path, { ...sizes, threads, inTurn: run => this.#computeLock.inTurn(run) }))
+      () => loadOnnxClassifier(path, { ...sizes, threads, inTurn: run => this.#compute.computeLock.inTurn(run) }))
   }
 
   /** What there is at this moment, in the order in which it was loaded. */
@@ -71,7 +74,7 @@ export class ModelPool implements RewardModels {
     for (const loading of this.#decoders.values()) {
       const loaded = await loading.catch(() => null)
       await loaded?.engine.close()
-      loaded?.model.dispose()
+      await loaded?.model.dispose()
     }
     for (const loading of this.#classifiers.values()) (await loading.catch(() => null))?.dispose()
   }
@@ -91,7 +94,7 @@ export class ModelPool implements RewardModels {
   #load (asked: AskedModel): Promise<ModelRuntime> {
     const { threads, cacheDir, rewardKvCacheBytes, prefillTokensPerStep, maxQueuedRequests } = this.#config
     return loadRuntime({ threads, cacheDir, onProgress: this.#onProgress, ...asked, contextLength: 0 }, {
-      computeLock: this.#computeLock,
+      ...this.#compute,
       joinsChunks: true,
       maxSequences,
       kvCacheBytes: rewardKvCacheBytes,

@@ -3,7 +3,7 @@
  * work grows with the text: requests have it done in the prompt thread (prompts.ts).
  */
 import { RequestError } from '../errors.js'
-import type { LoadedModel } from '../models/model.js'
+import type { ModelFacts } from '../models/model.js'
 import { encodeChat, type ChatOptions } from '../models/tokenizer/chat-template.js'
 import { checkTextBytes } from '../models/tokenizer/text-limit.js'
 import { writtenMessages } from '../models/tokenizer/tool-messages.js'
@@ -12,7 +12,7 @@ import type { ChatMessage, Prompt } from '../rewards/scorer.js'
 import type { PromptInput } from './protocol.js'
 
 /** What prompts are read with. */
-export type PromptModel = Pick<LoadedModel, 'chatTemplate' | 'tokenizer' | 'contextLength'>
+export type PromptModel = Pick<ModelFacts, 'chatTemplate' | 'tokenizer' | 'contextLength'>
 
 /** @throws RequestError for a number that is no token of the model */
 export function checkTokens (

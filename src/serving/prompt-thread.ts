@@ -5,13 +5,13 @@
  */
 import { Worker } from 'node:worker_threads'
 import { RequestError } from '../errors.js'
-import type { LoadedModel } from '../models/model.js'
+import type { ModelFacts } from '../models/model.js'
 import { FairQueue } from '../fair-queue.js'
 import type { JobInput, JobOutput, PromptJobName } from './prompt-jobs.js'
 import type { PromptReply, PromptSource, PromptTask } from './prompt-messages.js'
 
 /** What a model's texts are read with. */
-export type SourceModel = Pick<LoadedModel, 'path' | 'chatTemplate' | 'contextLength'>
+export type SourceModel = Pick<ModelFacts, 'path' | 'chatTemplate' | 'contextLength'>
 
 /** Who waits for a job. */
 export interface JobOwner { readonly caller: string, readonly priority?: number, readonly signal: AbortSignal }

@@ -188,7 +188,7 @@ async function open (
   await Promise.all([...byPrompt.values()].map(async items => {
     const { tokens } = items[0]!.prompt
     const root = engine.open(tokens,
-      { layers: resolved.scorer.layers, poolFrom: tokens.length, caller, salt, signal, ledger })
+      { layers: resolved.scorer.layers, poolFrom: tokens.length, listedLogits: true, caller, salt, signal, ledger })
     opened.set(items.at(-1)!, root)
     if (items.length > 1) await root.output()
     for (const item of items.slice(0, -1)) opened.set(item, root.fork())

@@ -9,7 +9,7 @@ import type { ModelRuntime } from '../engine/model-runtime.js'
 import { RequestError } from '../errors.js'
 import { Grammars } from '../grammar/grammars.js'
 import { vocabularyOf } from '../grammar/vocabulary.js'
-import type { LoadedModel, ModelOptions, TextModel } from '../models/model.js'
+import type { ModelFacts, ModelOptions, TextModel } from '../models/model.js'
 import type { WeightFormat } from '../models/quantization/weight-format.js'
 import { packageRoot } from '../package-root.js'
 import { localCapabilities } from '../policies/local/local-policy.js'
@@ -20,6 +20,8 @@ import { remoteCapabilities } from '../policies/remote/remote-policy.js'
 import { policyInfo, remotePolicyInfo, type PolicyInfo } from '../rewards/readable-policy.js'
 import { incompatibility } from '../rewards/resolve-scorer.js'
 import { RewardStore } from '../rewards/reward-store.js'
+import type { OpenDevice } from '../runtime/device-facts.js'
+import { chooseDevice } from '../runtime/open-device.js'
 import { openRewards } from '../stores/open-store.js'
 import type { Config } from '../settings.js'
 import { loadContrastModels, ofVocabulary, type ContrastModels } from './contrast-models.js'
@@ -29,6 +31,7 @@ import {
 } from './model-names.js'
 import { ModelPool } from './model-pool.js'
 import { loadRuntime } from './load-runtime.js'
+import { ModelDevice } from './model-device.js'
 import { Prompts } from './prompts.js'
 
 /** What all served models have: what their answers can be steered by and set beside. */
@@ -82,7 +85,13 @@ export const policyOf = (served: ServedModel): PolicyInfo =>
 type OnProgress = (message: string) => void
 
 /** How models are loaded beside what the settings say. */
-type LoadOptions = Pick<ModelOptions, 'profilePrefix'>
+interface LoadOptions extends Pick<ModelOptions, 'profilePrefix'> {
+  /** Opens the device that they run on; null: the processor. Default: what the settings say. */
+  readonly openDevice?: () => Promise<OpenDevice | null>
+}
+
+/** What models are run by. */
+interface Compute { readonly computeLock: ComputeLock, readonly device: ModelDevice | null }
 
 /** Built-in rewards. */
 const builtInFolder = join(packageRoot, 'models', 'rewards')
@@ -99,7 +108,7 @@ async function loadRewardModels (rewards: readonly RewardFamily[], pool: ModelPo
   }
 }
 
-function checkWrites ({ id, config }: LoadedModel): void {
+function checkWrites ({ id, config }: ModelFacts): void {
   if (config.scoreHead) {
     throw new RequestError('invalid_request', `model ${id} scores texts and cannot write them: it has a score ` +
       "head in place of a language model's", { param: 'model' })
@@ -108,7 +117,7 @@ function checkWrites ({ id, config }: LoadedModel): void {
 
 /** @throws RequestError for one that scores in place of writing, and for a context that there is no memory for */
 async function loadLocal (
-  config: Config, computeLock: ComputeLock, { name, model }: NamedModel, onProgress: OnProgress, options: LoadOptions
+  config: Config, compute: Compute, { name, model }: NamedModel, onProgress: OnProgress, options: LoadOptions
 ): Promise<Running> {
   const template = await givenTemplate(config, name)
   const runtime = await loadRuntime({
@@ -123,7 +132,7 @@ async function loadLocal (
     onProgress,
     ...options
   }, {
-    computeLock,
+    ...compute,
     maxSequences: config.maxSequences,
     kvCacheBytes: config.kvCacheBytes,
     prefixCacheBytes: config.prefixCacheBytes,
@@ -158,15 +167,19 @@ export class ServedModels {
   readonly store: RewardStore
   /** Models of rewards, and contrast models. */
   readonly pool: ModelPool
+  readonly #device: ModelDevice | null
   /** Those that must be closed, whatever is loaded after them. */
   readonly #running: Running[] = []
   readonly #closeStore: () => Promise<void>
   #all: readonly ServedModel[] = []
   #prompts: Prompts | null = null
 
-  private constructor (store: RewardStore, pool: ModelPool, closeStore: () => Promise<void>) {
+  private constructor (
+    store: RewardStore, pool: ModelPool, device: ModelDevice | null, closeStore: () => Promise<void>
+  ) {
     this.store = store
     this.pool = pool
+    this.#device = device
     this.#closeStore = closeStore
   }
 
@@ -185,12 +198,14 @@ export class ServedModels {
       await close()
       throw error
     })
-    const computeLock = new ComputeLock()
-    const models = new ServedModels(store, new ModelPool(config, computeLock, onProgress), close)
+    const { openDevice, ...modelOptions } = options
+    const device = await ModelDevice.open(openDevice ?? (() => chooseDevice(config, onProgress)))
+    const compute = { computeLock: new ComputeLock(), device }
+    const models = new ServedModels(store, new ModelPool(config, compute, onProgress), device, close)
     try {
       await models.#load(config, ({ remote, ...named }) => remote
         ? loadRemote(config, { ...named, remote }, onProgress)
-        : loadLocal(config, computeLock, { ...named, remote }, onProgress, options))
+        : loadLocal(config, compute, { ...named, remote }, onProgress, modelOptions))
     } catch (error) {
       await models.close()
       throw error
@@ -220,7 +235,8 @@ export class ServedModels {
       }
     }
     await this.pool.close()
-    for (const running of this.#running) if (!running.remote) running.model.dispose()
+    for (const running of this.#running) if (!running.remote) await running.model.dispose()
+    await this.#device?.close()
     await this.#closeStore()
   }
 

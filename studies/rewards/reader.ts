@@ -12,7 +12,7 @@ import type { Engine } from '../../src/engine/engine.js'
 import { prefixLengths, type PrefixStates } from '../../src/fitting/features.js'
 import { evaluateScore, type StateSet } from '../../src/fitting/held-out-figures.js'
 import { openCheckpoint } from '../../src/models/formats/checkpoint.js'
-import type { LoadedModel } from '../../src/models/model.js'
+import type { ModelFacts } from '../../src/models/model.js'
 import { resolveModel } from '../../src/models/store/model-store.js'
 import { encodeChat } from '../../src/models/tokenizer/chat-template.js'
 import type { Naming } from '../../src/rewards/descriptor.js'
@@ -40,7 +40,7 @@ const reviewTokens = 128
  */
 const template = '{{ \'<|im_start|>assistant\n\' + messages[-1][\'content\'] + \'<|im_end|>\' }}'
 
-const encode = ({ chatTemplate, tokenizer }: Pick<LoadedModel, 'chatTemplate' | 'tokenizer'>, text: string): number[] =>
+const encode = ({ chatTemplate, tokenizer }: Pick<ModelFacts, 'chatTemplate' | 'tokenizer'>, text: string): number[] =>
   encodeChat(chatTemplate, tokenizer, [{ role: 'assistant', content: text }], { addGenerationPrompt: false }).tokens
 
 /** Writes what train-reader.py reads. */
@@ -62,7 +62,7 @@ type Read = Pick<StateSet, 'states' | 'lengths'>
  * What the model says of each share of an answer: its score, last; of the whole answer, whose turn is closed, also the
  * state that it is made from. Texts are cut to `most` tokens.
  */
-async function read (model: LoadedModel, engine: Engine, rows: readonly TextRow[], most = Infinity): Promise<Read> {
+async function read (model: ModelFacts, engine: Engine, rows: readonly TextRow[], most = Infinity): Promise<Read> {
   const states: PrefixStates[] = []
   const lengths: number[] = []
   let next = 0

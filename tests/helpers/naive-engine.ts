@@ -73,6 +73,8 @@ class NaiveSequence implements Sequence {
     return { distribution: distributionOf(logits, this.#options.temperature ?? 1), ...this.#states(hidden) }
   }
 
+  completeOutput (): Promise<Output> { return this.output() }
+
   async probe (...tokens: number[]): Promise<States> {
     return this.#states((await this.#compute([...this.tokens, ...tokens])).hidden)
   }

@@ -43,7 +43,7 @@ export async function openReward (
 ): Promise<OpenReward> {
   const models = new ModelPool({
     threads: 1, cacheDir: dirname(file), rewardKvCacheBytes: 2 ** 24, prefillTokensPerStep: 64, maxQueuedRequests: 8
-  }, new ComputeLock())
+  }, { computeLock: new ComputeLock() })
   const family = parseRewardFamily(JSON.stringify({ name: 'judge', description: 'x', ...descriptor }), file)
   try {
     await family.source.load!(models)

@@ -114,6 +114,8 @@ export class ToyPolicy {
         await wait()
         return states
       },
+      completeOutput: async (): Promise<Output> =>
+        ({ distribution: distributionOf(this.logits(own), options.temperature, this.#listed), ...statesOf(own) }),
       fork: () => { check(); return this.sequence(own, options) },
       close
     }

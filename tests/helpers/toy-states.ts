@@ -41,6 +41,8 @@ class ToySequence implements Sequence {
     return { distribution, ...this.#states(this.tokens) }
   }
 
+  completeOutput (): Promise<Output> { return this.output() }
+
   async probe (...tokens: number[]): Promise<States> {
     this.#counts.probes++
     return this.#states([...this.tokens, ...tokens])

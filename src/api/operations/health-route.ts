@@ -9,7 +9,7 @@ import type { RemoteStats, Stats } from '../../serving/calls.js'
 import type { ModelInfo } from '../../serving/protocol.js'
 import { packageVersion } from '../../package-root.js'
 import { documented } from '../plugins/openapi.js'
-import { listOf } from '../alignment/alignment-types.js'
+import { listOf, orNull } from '../alignment/alignment-types.js'
 import { engineObject, engineOf } from '../models/engine-object.js'
 import type { Services } from '../services.js'
 
@@ -23,6 +23,13 @@ const localModelObject = Type.Object({
   threads: Type.Integer(),
   operators: listOf(Type.String(), 'what its matrices are multiplied with, as the self-test chose it'),
   shared_prompts: Type.Boolean({ description: 'whether candidates share the KV of their prompt where that pays' }),
+  device: orNull(Type.Object({
+    id: Type.String({ description: 'as the setting device names it' }),
+    name: Type.String(),
+    kind: Type.String({ description: 'discrete, integrated, virtual, cpu (software), other or unknown' }),
+    memory_bytes: orNull(Type.Integer()),
+    max_storage_buffer_bytes: orNull(Type.Integer())
+  }), 'what it runs on; null: the processor'),
   onnxruntime: Type.String({ description: 'version of ONNX Runtime' }),
   instruction_set: Type.String({ description: 'what the processor says it has, of what kernels are chosen by' }),
   kernels: Type.String({ description: 'tells kernels apart that round differently' }),
@@ -42,7 +49,9 @@ const statusObject = Type.Object({ status: Type.String() })
 
 function runningModel ({ id, fingerprint, operators, engine }: ModelInfo): RunningModel {
   if (engine) return { id, system_fingerprint: fingerprint, engine: engineOf(engine) }
-  const { format, threads, operators: names, sharesPrompts, onnxruntime, instructionSet, kernels, notes } = operators!
+  const {
+    format, threads, operators: names, sharesPrompts, device, onnxruntime, instructionSet, kernels, notes
+  } = operators!
   return {
     id,
     system_fingerprint: fingerprint,
@@ -50,6 +59,13 @@ function runningModel ({ id, fingerprint, operators, engine }: ModelInfo): Runni
     threads,
     operators: names,
     shared_prompts: sharesPrompts,
+    device: device && {
+      id: device.id,
+      name: device.name,
+      kind: device.kind,
+      memory_bytes: device.memoryBytes,
+      max_storage_buffer_bytes: device.maxStorageBufferBytes
+    },
     onnxruntime,
     instruction_set: instructionSet,
     kernels,

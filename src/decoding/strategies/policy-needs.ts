@@ -15,6 +15,15 @@ export const capabilityNames: Readonly<Record<keyof PolicyCapabilities, string>>
 export const describeNeed = ({ capability, when }: Omit<PolicyNeed<never>, 'when'> & { when?: { words: string } }
 ): string => when ? `${capabilityNames[capability]} (${when.words})` : capabilityNames[capability]
 
+const needsOf = (alignment: AlignmentRequest): Array<PolicyNeed<never>> => {
+  const needs: ReadonlyArray<PolicyNeed<never>> = strategyFacts[alignment.strategy].needs
+  return needs.filter(({ when }) => !when || when.holds(alignment as never))
+}
+
+/** Whether a strategy looks at next-token distributions itself. */
+export const needsDistributions = (alignment: AlignmentRequest | null): boolean =>
+  alignment !== null && needsOf(alignment).some(({ capability }) => capability === 'distributions')
+
 /**
  * Checks what a strategy needs against what the policy can do.
  * @param isConstrained whether answers are held to a grammar, or tokens penalised for what an answer holds
@@ -30,9 +39,7 @@ export function checkNeeds (
     hiddenStates: capabilities.hiddenStates.length > 0,
     constrainedContinuation: !isConstrained || capabilities.constrainedContinuation
   }
-  const needs: ReadonlyArray<PolicyNeed<never>> = strategyFacts[alignment.strategy].needs
-  const missing = needs.filter(({ capability, when }) =>
-    !offered[capability] && (!when || when.holds(alignment as never)))
+  const missing = needsOf(alignment).filter(({ capability }) => !offered[capability])
   if (missing.length === 0) return
   throw new RequestError('invalid_request', `alignment.strategy ${alignment.strategy} needs ` +
     `${missing.map(describeNeed).join(' and ')}, which the engine of this model does not offer`,

@@ -1,9 +1,10 @@
 /**
  * The executor: runs what was scheduled where the weights are, in as many forward passes as it takes, and gives back
  * distributions and hidden states. It alone knows graphs, their inputs and a device; it reads and writes KV where the
- * KV manager of the same device holds it. `cpu/` is the one there is; an executor of another device, and a paged KV
- * manager with it, implement this and `kv/kv-manager.ts` beside it, and are chosen where `engine.ts` makes them.
+ * KV manager of the same device holds it. `cpu/` runs over slots of host memory, `device/` over blocks of a device's;
+ * `engine-parts.ts` chooses.
  */
+import type { DecoderCounters } from '../../models/device/device-decoder.js'
 import type { HiddenState } from '../hidden-states.js'
 import type { ScheduledBatch } from '../scheduler/scheduler.js'
 import type { OutputRow } from './output-row.js'
@@ -61,6 +62,8 @@ export interface ExecutorCounters {
 
 export interface Executor<S extends ExecutableSequence> {
   readonly counters: Readonly<ExecutorCounters>
+  /** What went to a device and came from it since it was opened; null where the processor runs all. */
+  readonly deviceCounters: Readonly<DecoderCounters> | null
   /** Width D of a hidden state. */
   readonly hiddenSize: number
   /** Whether sequences can share their prompt's KV with bits that do not depend on each other. */
@@ -82,5 +85,5 @@ export interface Executor<S extends ExecutableSequence> {
    */
   probe (sequence: S, branches: ReadonlyArray<readonly number[]>): Promise<ReadonlyMap<number, Float32Array>>
 
-  dispose (): void
+  dispose (): void | Promise<void>
 }

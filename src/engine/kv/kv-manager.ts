@@ -4,11 +4,9 @@
  *
  * `slots/slot-manager.ts` implements it in host memory: a sequence's KV is contiguous, in a slot; forks are copied when
  * they first run, a sequence that finds no free slot preempts another, and a prompt that candidates share lies beside
- * the slots. A paged manager implements it over blocks: `open` and `fork` give a sequence a block table, a fork's with
- * the parent's blocks and one more reference each (the last, partial block is copied before one of them writes);
- * `allocate` adds blocks for the new tokens, after those found by hash in the prefix cache; to preempt is to drop
- * references, and to find cached blocks again or to recompute; `sharePrompt` has nothing to do, `canBatch` is true;
- * `free` drops references and leaves whole blocks to the prefix cache until their memory is needed.
+ * the slots. `paged/paged-manager.ts` implements it over the blocks of a device: a fork holds its parent's blocks and
+ * copies the last one before it writes; a sequence that is preempted gives its blocks up, and what is not found again
+ * is computed again.
  */
 import type { History } from './history.js'
 
@@ -35,6 +33,10 @@ export interface KvManager<S extends KvSequence> {
   readonly usedTokens: number
   /** Bytes that the prefix cache holds. */
   readonly cachedBytes: number
+  /** Tokens that there is room for, together; no limit where room is counted in sequences. */
+  readonly maxTokens: number
+  /** Whether a fork takes room only for what it does not share with its parent. */
+  readonly sharesForks: boolean
 
   /** Takes up a sequence that has no KV yet. */
   open (sequence: S): void

@@ -104,5 +104,8 @@ export class Scheduler {
       const heldBy = ({ caller }: S): number => held.get(caller) ?? 0
       if (kv.allocate(sequence, resident => heldBy(resident) > heldBy(sequence) + 1)) counts = null
     }
+    // Where those that wait hold what they wait for, the oldest gets it.
+    const [oldest] = waiting
+    if (oldest && ![...waiting].some(sequence => kv.isResident(sequence))) kv.allocate(oldest, () => true)
   }
 }

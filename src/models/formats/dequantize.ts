@@ -2,6 +2,7 @@
  * GGUF's tensor encodings to float32, and to the integers and scales they are made of. Pure arithmetic over bytes.
  * Source: ggml's block layouts (ggml-common.h, ggml-quants.c); checked against the `gguf` Python package by a fixture.
  */
+import { halfToFloat } from '../../runtime/float16.js'
 
 /** Values in a group. */
 export const groupSize = 32
@@ -44,19 +45,7 @@ export const newGroups = (values: number): Groups => ({
   offsets: new Float32Array(values / groupSize)
 })
 
-const halfTable = new Float32Array(65536)
-for (let bits = 0; bits < 65536; bits++) {
-  const sign = bits & 0x8000 ? -1 : 1
-  const exponent = (bits >> 10) & 31
-  const fraction = bits & 1023
-  if (exponent === 31) halfTable[bits] = fraction ? NaN : sign * Infinity
-  else halfTable[bits] = sign * (exponent ? 2 ** (exponent - 15) * (1 + fraction / 1024) : 2 ** -14 * (fraction / 1024))
-}
-
-/** Value of an IEEE 754 half-precision number given by its bits. */
-export const halfToFloat = (bits: number): number => halfTable[bits]!
-
-const half = (view: DataView, at: number): number => halfTable[view.getUint16(at, true)]!
+const half = (view: DataView, at: number): number => halfToFloat(view.getUint16(at, true))
 const bytesOf = (view: DataView): Uint8Array => new Uint8Array(view.buffer, view.byteOffset, view.byteLength)
 
 /**

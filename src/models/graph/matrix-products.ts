@@ -11,12 +11,21 @@ const microsoft = 'com.microsoft'
 /** Whether products with a kind of matrix need a row of zeros after the rows of x. */
 export const needsPaddingRow = (kind: MatrixKind): boolean => kind.operator === 'blocks' && kind.paddingRow
 
+/**
+ * How products with blocks are computed (MatMulNBits's accuracy level): 4 rounds activations to 8 bits, 1 keeps them.
+ */
+export type BlockAccuracy = 1 | 4
+
 export class MatrixProducts {
   readonly #graph: GraphWriter
+  readonly #accuracy: BlockAccuracy
   /** Names of the constants so far. */
   readonly #constants = new Set<string>()
 
-  constructor (graph: GraphWriter) { this.#graph = graph }
+  constructor (graph: GraphWriter, accuracy: BlockAccuracy = 4) {
+    this.#graph = graph
+    this.#accuracy = accuracy
+  }
 
   /**
    * x · Wᵀ for x [batch, steps, K] or, with blocks and floats, [rows, K].
@@ -64,7 +73,7 @@ export class MatrixProducts {
       graph.external(`${name}.values`, 'uint8', [rows, blocks, size * bits / 8]),
       graph.external(`${name}.scales`, 'float32', [rows, blocks])
     ]
-    const attributes = { K: columns, N: rows, bits, block_size: size, accuracy_level: 4 }
+    const attributes = { K: columns, N: rows, bits, block_size: size, accuracy_level: this.#accuracy }
     const multiply = (to: string): string => graph.node('MatMulNBits', [x, ...weights], [to], attributes, microsoft)
     if (!offsets) return multiply(result)
     // Not ReduceSum: the order in which it adds depends on where in memory a row begins.

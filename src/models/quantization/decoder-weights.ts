@@ -42,6 +42,8 @@ export interface WeightOptions {
   readonly format: WeightFormat
   /** Of the format. */
   readonly layout: WeightLayout
+  /** What the cache is called: default the format's name. */
+  readonly cacheName?: string
   readonly cacheDir: string
   /** SHA-256 of the model file: what the cache is keyed by. */
   readonly sha256: string
@@ -118,11 +120,11 @@ function withZeroPoint (tensor: Tensor): Tensor {
 export async function loadDecoderWeights (
   file: TensorFile, config: DecoderConfig, options: WeightOptions
 ): Promise<Map<string, Tensor>> {
-  const { format, layout, cacheDir, sha256, ropePositions, kernels, onProgress } = options
+  const { format, layout, cacheName = format, cacheDir, sha256, ropePositions, kernels, onProgress } = options
   checkFormat(config, options)
   const directory = join(cacheDir, 'weights')
   const calibrated = [...layout.matrices.values()].some(isSmoothed) ? `-${kernels}` : ''
-  const path = join(directory, `${sha256.slice(0, 16)}-${format}${calibrated}-v${cacheVersion}.bin`)
+  const path = join(directory, `${sha256.slice(0, 16)}-${cacheName}${calibrated}-v${cacheVersion}.bin`)
   let tensors = await readCache(path)
   if (!tensors) {
     onProgress(`converting weights to ${format}`)

@@ -4,15 +4,12 @@
  * its bits among so many rows that each thread has whole ones.
  */
 import { GraphWriter } from '../../runtime/graph.js'
-import type { Session } from '../../runtime/session.js'
 import { Tensor } from '../../runtime/tensor.js'
 import { partName } from '../graph/run-shape.js'
 import {
   declareSharedPart, declareSharedPrefix, sharedPrefixAttention, sharesInPieces, type AttentionHeads
 } from '../graph/shared-prefix-attention.js'
-import { randomNumbers, relativeError, sameBits, type Compile, type Finding } from './finding.js'
-
-type Compiled = Pick<Session, 'run' | 'dispose'>
+import { randomNumbers, relativeError, sameBits, type Compile, type Compiled, type Finding } from './finding.js'
 
 const tolerance = 1e-4
 /**
@@ -42,10 +39,10 @@ function noise (count: number, seed: number): Float32Array {
 }
 
 /** Reads the keys and values of a run's first row, by key head. */
-type Read = (kind: 'key' | 'value', kvHead: number, position: number) => Float32Array
+export type Read = (kind: 'key' | 'value', kvHead: number, position: number) => Float32Array
 
 /** Attention of one row by one head, in float64. @returns [head size] */
-function exactHead (
+export function exactHead (
   { queryHeads, kvHeads, headSize }: AttentionHeads, query: Float32Array, head: number, positions: number, read: Read
 ): Float64Array {
   const kvHead = Math.floor(head * kvHeads / queryHeads)

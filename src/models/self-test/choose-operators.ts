@@ -4,6 +4,7 @@
  * same bits with. Nothing is served on numbers that failed.
  */
 import { RequestError } from '../../errors.js'
+import type { DeviceFacts } from '../../runtime/device-facts.js'
 import { describeInstructionSet } from '../../runtime/instruction-set.js'
 import { loadOnnxRuntime } from '../../runtime/onnx-library.js'
 import type { DecoderConfig } from '../decoder-config.js'
@@ -27,6 +28,8 @@ export interface OperatorReport {
   readonly operators: readonly string[]
   /** Whether candidates share their prompt's KV where it pays: only where a row's bits do not depend on the others. */
   readonly sharesPrompts: boolean
+  /** What it runs on in place of the processor; null: the processor. */
+  readonly device: DeviceFacts | null
   /** Version of ONNX Runtime. */
   readonly onnxruntime: string
   /** The processor's features among those that kernels are chosen by. */
@@ -127,7 +130,7 @@ export async function chooseOperators (wanted: OperatorsWanted): Promise<ChosenO
     const shares = wanted.sharesPrompts && await sharedPromptsPass(config, test, notes)
     const [{ version: onnxruntime }, instructionSet] = [loadOnnxRuntime(), describeInstructionSet()]
     const here = { onnxruntime, instructionSet, kernels: await kernelSignature() }
-    return { layout, report: { format, threads, operators, sharesPrompts: shares, ...here, notes } }
+    return { layout, report: { format, threads, operators, sharesPrompts: shares, device: null, ...here, notes } }
   }
   const problems = notes.join('; ')
   throw new RequestError('internal_error', `this processor fails the self-test in every weight format: ${problems}`)

@@ -1,5 +1,6 @@
 /** What a part of the self-test found, and the arithmetic that its parts share. */
-import type { Session, SessionOptions } from '../../runtime/session.js'
+import type { SessionOptions } from '../../runtime/session.js'
+import type { Tensor } from '../../runtime/tensor.js'
 
 /** What one operator does on this processor. */
 export interface Finding {
@@ -15,8 +16,14 @@ export interface Finding {
   readonly failure?: string
 }
 
+/** A graph that is ready to run on tensors in the host's memory. */
+export interface Compiled {
+  run (inputs: ReadonlyMap<string, Tensor>, outputs: ReadonlyMap<string, Tensor>): Promise<void>
+  dispose (): void
+}
+
 /** How a graph is made ready to run. Tests put one in its place that computes wrongly. */
-export type Compile = (model: Uint8Array, options: SessionOptions) => Promise<Pick<Session, 'run' | 'dispose'>>
+export type Compile = (model: Uint8Array, options: SessionOptions) => Promise<Compiled>
 
 export const passes = ({ error, tolerance, rowsAlike }: Finding): boolean => error <= tolerance && rowsAlike
 

@@ -6,7 +6,7 @@
 import { GraphWriter } from '../../runtime/graph.js'
 import { SharedWeights } from '../../runtime/session.js'
 import { Tensor } from '../../runtime/tensor.js'
-import { MatrixProducts, needsPaddingRow } from '../graph/matrix-products.js'
+import { MatrixProducts, needsPaddingRow, type BlockAccuracy } from '../graph/matrix-products.js'
 import { rotate } from '../quantization/rotation.js'
 import type { MatrixKind } from '../quantization/weight-format.js'
 import { exampleMatrix, inputs, levels, outputs } from './example-matrix.js'
@@ -26,16 +26,29 @@ export function operatorName (kind: MatrixKind): string {
   return `${kind.bits}-bit blocks of ${kind.size}${parts.length === 0 ? '' : ` with ${parts.join(' and ')}`}`
 }
 
-function graphOf (kind: MatrixKind): Uint8Array {
+/** How a decoder's graph has a product. */
+export interface ProductUse {
+  readonly accuracy: BlockAccuracy
+  /** Rows that a product has at least: a row may have other bits in fewer. */
+  readonly minRows: number
+  /** Dimensions of rows of so many columns. */
+  readonly dims: <T extends string | number>(rows: T, columns: number) => ReadonlyArray<T | number>
+}
+
+const onProcessor: ProductUse = { accuracy: 4, minRows: 1, dims: (rows, columns) => [rows, 1, columns] }
+/** Of packed runs. */
+export const onDevice: ProductUse = { accuracy: 1, minRows: 4, dims: (rows, columns) => [rows, columns] }
+
+function graphOf (kind: MatrixKind, { accuracy, dims }: ProductUse): Uint8Array {
   const graph = new GraphWriter()
-  const products = new MatrixProducts(graph)
-  const x = graph.input('x', 'float32', ['rows', 1, inputs])
+  const products = new MatrixProducts(graph, accuracy)
+  const x = graph.input('x', 'float32', dims('rows', inputs))
   if (needsPaddingRow(kind)) {
     const flat = graph.node('Reshape', [x, graph.constant('flat', 'int64', [2], [-1, inputs])], ['flat_x'])
     products.dropRow(products.multiply(products.appendRow(flat, inputs), 'w', kind, [outputs, inputs]), 'flat_y')
     graph.node('Reshape', ['flat_y', graph.constant('apart', 'int64', [3], [-1, 1, outputs])], ['y'])
   } else products.multiply(x, 'w', kind, [outputs, inputs], 'y')
-  graph.output('y', 'float32', ['rows', 1, outputs])
+  graph.output('y', 'float32', dims('rows', outputs))
   return graph.finish()
 }
 
@@ -47,21 +60,23 @@ function activations (random: () => number): Float32Array {
 }
 
 /** @param compile makes the session: numbers and bits are those of its thread count */
-export async function testProduct (kind: MatrixKind, threads: number, compile: Compile): Promise<Finding> {
+export async function testProduct (
+  kind: MatrixKind, threads: number, compile: Compile, use: ProductUse = onProcessor
+): Promise<Finding> {
   const random = randomNumbers(7)
   const { weights, value } = exampleMatrix('w', kind, random)
   const integers = activations(random)
   // What the rotation turns into the integers, since it is its own inverse.
   const x = kind.operator === 'rows' && kind.rotated ? rotate(integers.slice()) : integers
   const shared = new SharedWeights(weights)
-  const session = await compile(graphOf(kind), { weights: shared, threads }).catch((error: unknown) => {
+  const session = await compile(graphOf(kind, use), { weights: shared, threads }).catch((error: unknown) => {
     shared.dispose()
     throw error
   })
   const run = async (first: number, count: number): Promise<Float32Array[]> => {
-    const from = Tensor.from('float32', [count, 1, inputs], x.slice(first * inputs, (first + count) * inputs))
+    const from = Tensor.from('float32', use.dims(count, inputs), x.slice(first * inputs, (first + count) * inputs))
     const y = new Float32Array(count * outputs)
-    const to = Tensor.from('float32', [count, 1, outputs], y)
+    const to = Tensor.from('float32', use.dims(count, outputs), y)
     await session.run(new Map([['x', from]]), new Map([['y', to]]))
     const result = (to.data as Float32Array).slice()
     for (const tensor of [from, to]) tensor.dispose()
@@ -77,11 +92,11 @@ export async function testProduct (kind: MatrixKind, threads: number, compile: C
     }))
     let [error, rowsAlike] = [0, true]
     for (const [index, row] of sampled.entries()) {
-      const [alone] = await run(row, 1)
-      const first = Math.min(row, rows - 2)
-      const two = await run(first, 2)
-      error = Math.max(error, ...[all[row]!, alone!].map(result => relativeError(result, exact[index]!)))
-      rowsAlike &&= sameBits(alone!, all[row]!) && two.every((result, at) => sameBits(result, all[first + at]!))
+      const [few, more] = [use.minRows, use.minRows + 1].map(count => Math.min(row, rows - count)) as [number, number]
+      const alone = (await run(few, use.minRows))[row - few]!
+      const beside = await run(more, use.minRows + 1)
+      error = Math.max(error, ...[all[row]!, alone].map(result => relativeError(result, exact[index]!)))
+      rowsAlike &&= sameBits(alone, all[row]!) && beside.every((result, at) => sameBits(result, all[more + at]!))
     }
     return { operator: operatorName(kind), error, tolerance: tolerances[kind.operator], rowsAlike }
   } finally {

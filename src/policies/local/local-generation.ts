@@ -13,7 +13,9 @@ import { stopCheck, type StopCondition } from '../stop-condition.js'
 import { Transcript } from '../transcript.js'
 import { unreadAnswer } from '../unread-answer.js'
 import { readAnswer } from './answers.js'
+import { completed } from '../../engine/completed-output.js'
 import { entropy, SamplingDistribution } from '../sampling-distribution.js'
+import { logitOf } from '../logit-of.js'
 import type { LocalRequest } from './local-request.js'
 import { TokenCounts, touchedLogits } from '../logits-processors.js'
 import { tokenLogprob } from './token-logprob.js'
@@ -56,8 +58,18 @@ export class LocalGeneration implements Generation, Tokenwise {
   get tokenwise (): this { return this }
 
   async distribution (): Promise<SamplingDistribution> {
-    const { distribution } = this.#output
     await this.#constraint?.ready()
+    if (this.#output.distribution.isPartial === true) this.#output = await this.#sequence.completeOutput()
+    return this.#samplingOf(this.#output)
+  }
+
+  async #completed<T> (compute: (output: Output) => T): Promise<T> {
+    const { value, output } = await completed(this.#sequence, this.#output, compute)
+    this.#output = output
+    return value
+  }
+
+  #samplingOf ({ distribution }: Output): SamplingDistribution {
     const masked = this.transcript.tokens.length < this.#sampling.minTokens
       ? [...this.#owner.request.endTokens, ...this.#sampling.stopTokenIds]
       : []
@@ -66,8 +78,8 @@ export class LocalGeneration implements Generation, Tokenwise {
   }
 
   logProbability (token: number): number {
-    const { logits, logNormalizer } = this.#output.distribution
-    return logits[token]! - logNormalizer
+    const { distribution } = this.#output
+    return logitOf(distribution, token) - distribution.logNormalizer
   }
 
   isEnd (token: number): boolean { return this.transcript.isEnd(token) }
@@ -77,23 +89,22 @@ export class LocalGeneration implements Generation, Tokenwise {
   /** The next token by the request's own rules. */
   async #draw (): Promise<number> {
     const { drawn } = this.transcript
-    if (drawn < this.#script.length) {
-      await this.#constraint?.ready()
-      return this.#script[drawn]!
-    }
-    const distribution = await this.distribution()
-    return this.#sampling.temperature === 0 ? distribution.argmax() : distribution.draw(this.#random.next())
+    await this.#constraint?.ready()
+    if (drawn < this.#script.length) return this.#script[drawn]!
+    if (this.#sampling.temperature === 0) return await this.#completed(output => this.#samplingOf(output).argmax())
+    const u = this.#random.next()
+    return await this.#completed(output => this.#samplingOf(output).draw(u))
   }
 
-  #rated (token: number): DrawnToken {
+  #rated (token: number, { distribution } = this.#output): DrawnToken {
     const { topLogprobs: count } = this.#sampling
     const { request } = this.#owner
     return {
       token,
-      logprob: this.logProbability(token),
+      logprob: logitOf(distribution, token) - distribution.logNormalizer,
       rated: count === null
         ? null
-        : tokenLogprob(one => request.tokenBytes(one), this.#output.distribution, token, count)
+        : tokenLogprob(one => request.tokenBytes(one), distribution, token, count)
     }
   }
 
@@ -119,7 +130,8 @@ export class LocalGeneration implements Generation, Tokenwise {
     const isMet = stopCheck(until, this.transcript)
     for (let count = 0; count < max && !this.transcript.isFinished; count++) {
       signal.throwIfAborted()
-      const drawn = this.#rated(await this.#draw())
+      const token = await this.#draw()
+      const drawn = await this.#completed(output => this.#rated(token, output))
       // The model reads a token while the caller looks at it.
       const reading = this.#take(drawn) ? this.read() : null
       reading?.catch(() => {})
@@ -129,14 +141,14 @@ export class LocalGeneration implements Generation, Tokenwise {
       } finally {
         await reading
       }
-      if (met || this.#isUncertain(until)) return true
+      if (met || await this.#completed(output => this.#isUncertain(until, output))) return true
     }
     return false
   }
 
-  #isUncertain ({ from, entropy: bound }: StopCondition): boolean {
+  #isUncertain ({ from, entropy: bound }: StopCondition, { distribution }: Output): boolean {
     return bound !== undefined && this.transcript.drawn - from >= bound.minTokens &&
-      entropy(this.#output.distribution) >= bound.atLeast
+      entropy(distribution) >= bound.atLeast
   }
 
   /**

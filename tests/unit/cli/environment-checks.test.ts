@@ -31,7 +31,7 @@ test('nothing is wrong with folders that can be made, a model that is there and 
     assert.equal(advice === null, status === 'ok', check)
   }
   assert.deepEqual(findings.map(({ check }) => check),
-    ['memory', 'cache-dir', 'data-dir', 'model checkpoint', 'rewards', 'port', 'access'])
+    ['device', 'memory', 'cache-dir', 'data-dir', 'model checkpoint', 'rewards', 'port', 'access'])
 })
 
 test('a model is there, will be downloaded, or is unknown', async () => {

@@ -25,6 +25,8 @@ class Recorder implements DraftableSequence {
       ({ after: this.tokens.slice(0, first + index + 1).join() }) as unknown as Output)
   }
 
+  completeOutput (): Promise<Output> { return this.output() }
+
   truncate (length: number): void {
     this.tokens.length = length
     this.#run = Math.min(this.#run, length)

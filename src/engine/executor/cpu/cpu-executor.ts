@@ -47,6 +47,7 @@ export class CpuExecutor<S extends ExecutableSequence & KvSequence> implements E
   readonly counters: ExecutorCounters =
     { runs: 0, decodeRows: 0, paddingRows: 0, prefillTokens: 0, probedTokens: 0, forwardMs: 0 }
 
+  readonly deviceCounters = null
   readonly #model: CausalModel
   readonly #slots: SlotManager<S>
   readonly #profile: PassProfile

@@ -93,6 +93,7 @@ export class OutputBuffers {
     const topLogits = floats('top_logits').slice(from, from + this.#top)
     const largest = topLogits[0]!
     const row = new OutputRow({
+      size: outputSize,
       logits: floats('logits').subarray(index * outputSize, (index + 1) * outputSize),
       topLogits,
       topIds: Int32Array.from({ length: this.#top }, (_, rank) => this.#idWords[2 * (from + rank)]!),

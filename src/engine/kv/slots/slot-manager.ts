@@ -40,6 +40,8 @@ export class SlotManager<S extends KvSequence> implements KvManager<S> {
   readonly table: SlotTable
   readonly profile: SlotProfile
   readonly bytesPerToken: number
+  readonly maxTokens = Infinity
+  readonly sharesForks = false
   readonly #prefixCache: PrefixCache
   /** Of every open sequence. */
   readonly #placements = new Map<S, Placement<S>>()

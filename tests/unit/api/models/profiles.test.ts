@@ -17,6 +17,7 @@ const operators = {
   threads: 1,
   operators: [],
   sharesPrompts: true,
+  device: null,
   onnxruntime: '',
   instructionSet: '',
   kernels: '',

@@ -2,7 +2,8 @@ import assert from 'node:assert/strict'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { test } from 'node:test'
-import { encodings, halfToFloat } from '../../../../src/models/formats/dequantize.js'
+import { encodings } from '../../../../src/models/formats/dequantize.js'
+import { halfToFloat } from '../../../../src/runtime/float16.js'
 import { packageRoot } from '../../../../src/package-root.js'
 
 /** Written by scripts/expected-dequantized.py: random blocks, and what the gguf Python package makes of them. */
