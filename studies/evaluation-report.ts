@@ -1,7 +1,7 @@
 /**
  * Writes models/EVALUATION.md from the results in models/evaluation/results: what steering brings and costs, what the
- * reports say in brief, and the goals that the project set itself, met or not. It measures nothing. What is not there is
- * said not to be measured.
+ * reports say in brief, and the goals that the project set itself, met or not. It measures nothing. What is not there
+ * is said not to be measured.
  *
  *   node dist/studies/evaluation-report.js
  *

@@ -78,7 +78,8 @@ const kinds: Readonly<Record<KindDescriptor['kind'], Kind>> = {
       descriptor.scorers.map((scorer, index) => nestedSource(scorer, index, around)))
   },
   remote: {
-    fields: () => remoteFields, source: (descriptor: RemoteDescriptor, { remotes }) => remoteSource(descriptor, remotes)
+    fields: () => remoteFields,
+    source: (descriptor: RemoteDescriptor, { remotes, folder }) => remoteSource(descriptor, remotes, folder)
   },
   classifier: withFiles(classifierFields, classifierSource),
   value: withFiles(valueFields, classifierSource),
