@@ -186,8 +186,12 @@ test('a rolling restart under load loses nothing', async t => {
   const loads = Array.from({ length: 3 }, () => load(() => isOver))
   const failed = Promise.race(loads.map(one => one.then(() => new Promise<never>(() => {}))))
   for (const [index, replica] of replicas.entries()) {
-    // As an orchestrator does: no new requests, then SIGTERM.
+    // As an orchestrator does: no new requests, time for those on their way to arrive, then SIGTERM. Connections are
+    // accepted in turn: when two more have been answered, those before them are with the server.
     balancer.use(replicas[1 - index]!)
+    for (let asked = 0; asked < 2; asked++) {
+      await fetch(`${replica.address}/health`, { headers: { connection: 'close' } })
+    }
     assert.equal(await Promise.race([replica.stop(), failed]), 0)
     await Promise.race([replica.start(), failed])
     balancer.use(...replicas)
