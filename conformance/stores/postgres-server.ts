@@ -32,6 +32,7 @@ function programsIn (root: string): string | null {
 
 async function download (folder: string): Promise<void> {
   const files = `${folder}-packages`
+  rmSync(files, { recursive: true, force: true })
   mkdirSync(files, { recursive: true })
   await run('apt-get', ['download', ...packages], { cwd: files, onLine: () => {} })
   for (const file of readdirSync(files)) await run('dpkg', ['-x', join(files, file), folder])
@@ -42,7 +43,9 @@ async function download (folder: string): Promise<void> {
 async function findPrograms (ofCache: boolean): Promise<Programs> {
   const installed = ofCache ? null : programsIn('/')
   if (installed !== null) return { bin: installed, environment: process.env }
-  const folder = join(homedir(), '.cache', 'fairlead', 'conformance', 'postgres')
+  // Root's home is closed to those who run it.
+  const cache = process.getuid!() === 0 ? '/var/cache' : join(homedir(), '.cache')
+  const folder = join(cache, 'fairlead', 'conformance', 'postgres')
   await installOnce(folder, packages.join(' '), () => download(folder))
   const libraries = join(folder, 'usr/lib', process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu')
   return { bin: programsIn(folder)!, environment: { ...process.env, LD_LIBRARY_PATH: libraries } }

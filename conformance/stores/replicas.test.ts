@@ -107,6 +107,18 @@ test('a response in the background is polled, read and cancelled at the other re
   // It is as long as it may be.
   while ((await poll())['status'] !== 'incomplete') await sleep(50)
   assert.equal((await poll())['output'][0].content[0].type, 'output_text')
+  const events = await (await fetch(`${replicas[0].address}/v1/responses`, {
+    method: 'POST',
+    headers: { authorization: `Bearer ${user}`, 'content-type': 'application/json' },
+    body: JSON.stringify(response('events', { background: true, stream: true }))
+  })).text()
+  const { id } = JSON.parse(/^data: (.*)$/m.exec(events)![1]!).response
+  const again = (): Promise<string> => fetch(`${replicas[1].address}/v1/responses/${id as string}?stream=true`,
+    { headers: { authorization: `Bearer ${user}` } }).then(answered => answered.text())
+  // Until it is shared that it has ended, the other replica only knows that it runs.
+  let read = await again()
+  while (read.includes('another replica runs it')) read = await again()
+  assert.equal(read, events)
 })
 
 test('a rate holds for both together', async () => {
@@ -174,8 +186,12 @@ test('a rolling restart under load loses nothing', async t => {
   const loads = Array.from({ length: 3 }, () => load(() => isOver))
   const failed = Promise.race(loads.map(one => one.then(() => new Promise<never>(() => {}))))
   for (const [index, replica] of replicas.entries()) {
-    // As an orchestrator does: no new requests, then SIGTERM.
+    // As an orchestrator does: no new requests, time for those on their way to arrive, then SIGTERM. Connections are
+    // accepted in turn: when two more have been answered, those before them are with the server.
     balancer.use(replicas[1 - index]!)
+    for (let asked = 0; asked < 2; asked++) {
+      await fetch(`${replica.address}/health`, { headers: { connection: 'close' } })
+    }
     assert.equal(await Promise.race([replica.stop(), failed]), 0)
     await Promise.race([replica.start(), failed])
     balancer.use(...replicas)

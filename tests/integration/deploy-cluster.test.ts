@@ -65,6 +65,7 @@ test('the pod is what the image is: port, folders, user; and its settings are se
   assert.match(dockerfile, new RegExp(`^EXPOSE ${container.ports[0].containerPort as number}$`, 'm'))
   const mounts = (container.volumeMounts as Json[]).map(mount => mount['mountPath'] as string)
   for (const folder of /^VOLUME (.*)$/m.exec(dockerfile)![1]!.split(' ')) assert.ok(mounts.includes(folder), folder)
+  assert.equal(pod.enableServiceLinks, false, 'a Service named fairlead would set FAIRLEAD_PORT')
   for (const { name } of container.env) assert.ok(settingNames.map(environmentName).includes(name), name)
   const inSecret = /FAIRLEAD_\w+/g
   for (const [name] of text('kubernetes', 'fairlead', 'deployment.yaml').matchAll(inSecret)) {
