@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { agree, type Checks } from './check.js'
 import type { Answered, Json, VllmEngine } from './vllm-engine.js'
 
-/** A model on both sides. */
+/** A model on both sides, by the same name. */
 export interface Pair {
   readonly engine: VllmEngine
   /** Address of Fairlead's server. */
@@ -28,10 +28,10 @@ async function ask (url: string, body: object): Promise<Answered> {
 
 /** A greedy answer of this process's engine, as a strategy draws it. */
 async function drawLocally (
-  { local, length }: Pair, prompt: readonly number[], alignment: object
+  { engine: { name: model }, local, length }: Pair, prompt: readonly number[], alignment: object
 ): Promise<{ readonly tokens: readonly number[], readonly raw: number, readonly logprob: number }> {
   const { status, json } = await ask(`${local}/v1/completions`,
-    { prompt, max_tokens: length, temperature: 0, return_token_ids: true, alignment })
+    { model, prompt, max_tokens: length, temperature: 0, return_token_ids: true, alignment })
   assert.equal(status, 200, JSON.stringify(json))
   const { token_ids: tokens, alignment: { rewards, logprob } } = json['choices'][0]
   return { tokens, raw: (Object.values(rewards)[0] as { raw: number }).raw, logprob }

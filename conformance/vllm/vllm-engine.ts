@@ -40,6 +40,7 @@ export class VllmEngine {
   readonly url: string
   readonly name: string
   readonly #child
+  readonly #kill = (): void => { this.#killGroup() }
   #log = ''
 
   private constructor (port: number, { python, model, name, rewards, flags = [] }: VllmOptions) {
@@ -63,6 +64,8 @@ export class VllmEngine {
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream.on('data', (chunk: Buffer) => { this.#log = (this.#log + String(chunk)).slice(-4000) })
     }
+    // Whoever ends this process ends the group, too.
+    process.once('exit', this.#kill)
   }
 
   /** Starts it and waits until it answers. @throws Error with what it said, if it does not */
@@ -100,11 +103,16 @@ export class VllmEngine {
   /** Kills the whole group. */
   async close (): Promise<void> {
     const closed = this.#ended ? null : once(this.#child, 'close')
+    process.removeListener('exit', this.#kill)
+    this.#killGroup()
+    await closed
+  }
+
+  #killGroup (): void {
     try {
       process.kill(-this.#child.pid!, 'SIGKILL')
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
     }
-    await closed
   }
 }
