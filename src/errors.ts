@@ -141,6 +141,12 @@ export const errorCodes = {
     type: 'server_error',
     meaning: 'The server is starting, draining or out of memory for this. Try again later.'
   },
+  store_unavailable: {
+    status: 503,
+    type: 'server_error',
+    meaning: 'The store that replicas share (`--store`) cannot be reached or is too slow; requests that do not need ' +
+      'it are answered. Try again later.'
+  },
   storage_failed: {
     status: 507,
     type: 'server_error',

@@ -12,6 +12,7 @@ import { installAccess } from './plugins/access.js'
 import { installBodies } from './plugins/bodies.js'
 import { ConnectionErrors } from './plugins/connection-errors.js'
 import { installErrorHandlers, maxParameterLength, sendError, toRequestError } from './plugins/error-handler.js'
+import { installFreshRewards } from './plugins/fresh-rewards.js'
 import { firstHeaders, installHeaders, requestId } from './plugins/headers.js'
 import { installLogging, logRequest } from './plugins/logging.js'
 import { installOpenApi } from './plugins/openapi.js'
@@ -66,6 +67,7 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
   installValidation(app)
   await installWebSockets(app, config.bodyLimitBytes)
   installAccess(app, config, services.keys)
+  installFreshRewards(app, services)
   await installOpenApi(app, services.keys.areNeeded)
   for (const room of rooms) room(app, services)
   return app

@@ -20,6 +20,7 @@ import { remoteCapabilities } from '../policies/remote/remote-policy.js'
 import { policyInfo, remotePolicyInfo, type PolicyInfo } from '../rewards/readable-policy.js'
 import { incompatibility } from '../rewards/resolve-scorer.js'
 import { RewardStore } from '../rewards/reward-store.js'
+import { openRewards } from '../stores/open-store.js'
 import type { Config } from '../settings.js'
 import { loadContrastModels, ofVocabulary, type ContrastModels } from './contrast-models.js'
 import { loadRemote, type RemoteRuntime } from './load-remote.js'
@@ -159,12 +160,14 @@ export class ServedModels {
   readonly pool: ModelPool
   /** Those that must be closed, whatever is loaded after them. */
   readonly #running: Running[] = []
+  readonly #closeStore: () => Promise<void>
   #all: readonly ServedModel[] = []
   #prompts: Prompts | null = null
 
-  private constructor (store: RewardStore, pool: ModelPool) {
+  private constructor (store: RewardStore, pool: ModelPool, closeStore: () => Promise<void>) {
     this.store = store
     this.pool = pool
+    this.#closeStore = closeStore
   }
 
   /**
@@ -172,13 +175,18 @@ export class ServedModels {
    * @throws RequestError for what cannot be loaded
    */
   static async load (config: Config, onProgress: OnProgress, options: LoadOptions = {}): Promise<ServedModels> {
+    const { kept, close } = openRewards(config)
     const store = await RewardStore.open({
       fixed: [builtInFolder, ...(config.rewardsDir === '' ? [] : [config.rewardsDir])],
-      kept: join(config.dataDir, 'rewards'),
-      remotes: { origins: parseOrigins(config.remoteScorers), secret }
+      kept,
+      remotes: { origins: parseOrigins(config.remoteScorers), secret },
+      onProblem: onProgress
+    }).catch(async (error: unknown) => {
+      await close()
+      throw error
     })
     const computeLock = new ComputeLock()
-    const models = new ServedModels(store, new ModelPool(config, computeLock, onProgress))
+    const models = new ServedModels(store, new ModelPool(config, computeLock, onProgress), close)
     try {
       await models.#load(config, ({ remote, ...named }) => remote
         ? loadRemote(config, { ...named, remote }, onProgress)
@@ -213,6 +221,7 @@ export class ServedModels {
     }
     await this.pool.close()
     for (const running of this.#running) if (!running.remote) running.model.dispose()
+    await this.#closeStore()
   }
 
   async #load (config: Config, load: (named: NamedModel) => Promise<Running>): Promise<void> {

@@ -38,15 +38,14 @@ const below = {
   'policies/local': ['engine', 'policies'],
   'policies/remote': ['policies'],
   decoding: ['answers', 'policies'],
-  feedback: ['rewards', 'fitting'],
+  stores: ['settings', 'rewards', 'fitting'],
   grammar: ['models'],
   serving: [
-    'config', 'settings', 'runtime', 'models', 'engine', 'rewards', 'fitting', 'policies', 'policies/local',
-    'policies/remote', 'decoding',
-    'grammar'
+    'config', 'settings', 'runtime', 'models', 'engine', 'rewards', 'stores', 'fitting', 'policies', 'policies/local',
+    'policies/remote', 'decoding', 'grammar'
   ],
   api: [
-    'settings', 'config-file', 'metrics', 'feedback', 'serving', 'decoding', 'policies', 'rewards', 'fitting',
+    'settings', 'config-file', 'metrics', 'stores', 'serving', 'decoding', 'policies', 'rewards', 'fitting',
     'grammar', 'models'
   ],
   library: ['config', 'settings', 'serving', 'api', 'decoding', 'policies', 'rewards', 'models'],
@@ -58,7 +57,7 @@ const below = {
     'models'
   ],
   cli: [
-    'config', 'settings', 'server', 'api', 'feedback', 'evaluation', 'reporting', 'serving', 'decoding', 'policies',
+    'config', 'settings', 'server', 'api', 'stores', 'evaluation', 'reporting', 'serving', 'decoding', 'policies',
     'rewards', 'fitting', 'engine', 'models', 'grammar', 'runtime'
   ]
 } as const satisfies Record<string, readonly string[]>
@@ -86,7 +85,8 @@ const homes: ReadonlyArray<readonly [RegExp, ...string[]]> = [
   [/^koffi$|^onnxruntime-node/, 'runtime/'], [/^@huggingface\//, 'models/'],
   [/^lru-cache$/, 'engine/kv/slots/prefix-cache.ts'],
   [/^fastify$|^@fastify\//, 'api/'], [/^cli-table3$/, 'cli/'], [/^@mlc-ai\//, 'grammar/'],
-  [/^echarts/, 'reporting/plot.ts'], [/^@photostructure\/sqlite$/, 'feedback/'], [/^prom-client$/, 'metrics/'],
+  [/^echarts/, 'reporting/plot.ts'], [/^@photostructure\/sqlite$/, 'stores/local/'],
+  [/^pg$/, 'stores/postgres/'], [/^prom-client$/, 'metrics/'],
   [/^yaml$/, 'config-file.ts'], [/^ajv/, 'checker.ts', 'rewards/kinds/rules/json-schema-rule.ts'],
   [/^re2js$/, 'pattern.ts'], [/^undici$/, 'policies/remote/replica.ts'], [/^eld/, 'rewards/kinds/rules/language.ts']
 ]
