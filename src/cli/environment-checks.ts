@@ -11,7 +11,6 @@ import { RequestError } from '../errors.js'
 import { secret } from '../config.js'
 import { cachedFile, findManifest } from '../models/store/model-store.js'
 import { packageRoot } from '../package-root.js'
-import { engineFields } from '../policies/remote/remote-engine.js'
 import { parseOrigins } from '../rewards/kinds/remote.js'
 import { RewardStore } from '../rewards/reward-store.js'
 import { loadRemote } from '../serving/load-remote.js'
@@ -80,14 +79,13 @@ async function checkEngine (config: Config, { name, remote }: NamedModel): Promi
       await loadRemote({ ...config, policyTimeoutMs: Math.min(config.policyTimeoutMs, engineMs) },
         { name, model: '', remote: remote! }, () => {})
     await runtime.remote.close()
-    const { server, protocol, contextLength, alternatives, fields, notes, urls } = runtime.remote.report
-    const missing = engineFields.filter(field => !fields.includes(field))
+    const { server, protocol, contextLength, alternatives, fields, ignored, notes, urls } = runtime.remote.report
     const finding = `${server} at ${urls.join(', ')}, by ${protocol}; context ${contextLength}, top_logprobs up to ` +
       `${alternatives}; works: ${fields.join(', ')}`
     return [
-      missing.length === 0
+      ignored.length === 0
         ? ok(check, finding)
-        : warning(check, `${finding}; has no effect: ${missing.join(', ')}`, 'requests that use these are refused'),
+        : warning(check, `${finding}; has no effect: ${ignored.join(', ')}`, 'requests that use these are refused'),
       ...notes.map(note => warning(check, note, 'see docs/remote-policy.md'))
     ]
   } catch (error) {

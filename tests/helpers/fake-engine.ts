@@ -37,6 +37,8 @@ export interface FakeEngineOptions {
   readonly apiKey?: string
   /** Asked for each call; null is none. */
   readonly fault?: (call: number, body: Json) => Fault | null
+  /** Whether its logprobs are of the tempered distribution. */
+  readonly tempersLogprobs?: boolean
   /** Waited for before each token. */
   readonly pace?: () => Promise<unknown>
 }
@@ -235,8 +237,13 @@ export class FakeEngine {
       const drawnFrom =
         new SamplingDistribution(distribution, touchedLogits(distribution, params, counts, masked), params, allowed)
       const token = params.temperature === 0 ? drawnFrom.argmax() : drawnFrom.draw(random.next())
-      const rate = (one: number): Rated =>
-        ({ token_id: one, logprob: Math.max(-9999, distribution.logits[one]! - distribution.logNormalizer) })
+      const rate = (one: number): Rated => {
+        const { logits, logNormalizer, temperedLogNormalizer: tempered } = distribution
+        const logprob = this.#options.tempersLogprobs && params.temperature > 0
+          ? logits[one]! / params.temperature - tempered
+          : logits[one]! - logNormalizer
+        return { token_id: one, logprob: Math.max(-9999, logprob) }
+      }
       const top = [...distribution.topIds].slice(0, raw['logprobs'] ?? 0)
       const isEnd = ends.includes(token)
       written += isEnd ? '' : text(token)

@@ -5,9 +5,8 @@ import type { LocalPolicy } from '../../src/policies/local/local-policy.js'
 import type { EngineProtocol } from '../../src/policies/remote/engine-call.js'
 import { vllmGenerate } from '../../src/policies/remote/protocols/vllm-generate.js'
 import { engineFields, RemoteEngine } from '../../src/policies/remote/remote-engine.js'
-import {
-  emptyEngineLedger, remoteCapabilities, RemotePolicy, type EngineLedger
-} from '../../src/policies/remote/remote-policy.js'
+import { remoteCapabilities, RemotePolicy } from '../../src/policies/remote/remote-policy.js'
+import { emptyEngineLedger, type EngineLedger } from '../../src/policies/remote/remote-request.js'
 import { Replica, type ReplicaOptions } from '../../src/policies/remote/replica.js'
 import { FakeEngine, type FakeEngineOptions } from './fake-engine.js'
 import { ToyPolicy } from './toy-policy.js'
@@ -44,6 +43,7 @@ export function connected (
     contextLength: 64,
     alternatives: 20,
     fields: engineFields,
+    ignored: [],
     countsCachedTokens: true,
     notes: []
   })

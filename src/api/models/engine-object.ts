@@ -9,13 +9,16 @@ export const engineObject = Type.Object({
   model: Type.String({ description: 'what it calls the model' }),
   replicas: Type.Integer(),
   top_logprobs: Type.Integer({ description: 'alternatives that it reports per token, at most' }),
-  fields: listOf(Type.String(), 'fields of requests that have an effect there; others are refused'),
+  fields: listOf(Type.String(), 'fields of requests that have an effect there'),
+  ignored_fields: listOf(Type.String(), 'fields that have none'),
   counts_cached_tokens: Type.Boolean({ description: 'whether it says how much of a prompt its cache had' }),
   notes: listOf(Type.String(), 'what could not be found out, or is done in another way')
 })
 
 export function engineOf (
-  { server, protocol, model, urls, alternatives, fields, countsCachedTokens, notes }: NonNullable<ModelInfo['engine']>
+  {
+    server, protocol, model, urls, alternatives, fields, ignored, countsCachedTokens, notes
+  }: NonNullable<ModelInfo['engine']>
 ): Static<typeof engineObject> {
   return {
     server,
@@ -24,6 +27,7 @@ export function engineOf (
     replicas: urls.length,
     top_logprobs: alternatives,
     fields,
+    ignored_fields: ignored,
     counts_cached_tokens: countsCachedTokens,
     notes
   }

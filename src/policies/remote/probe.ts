@@ -9,7 +9,7 @@ import { EngineFailure } from './engine-failure.js'
 import { isFields } from './fields.js'
 import { completions } from './protocols/completions.js'
 import { vllmGenerate } from './protocols/vllm-generate.js'
-import type { EngineField, EngineReport } from './remote-engine.js'
+import { engineFields, type EngineField, type EngineReport } from './remote-engine.js'
 import type { Replica } from './replica.js'
 
 /** The tokenizer that requests are read with here. */
@@ -139,6 +139,18 @@ async function findFields (
   return fields
 }
 
+/** How far a logprob may be from itself: engines round, and batch differently. Nats. */
+const sameLogprob = 0.05
+
+/** @throws RequestError for an engine whose logprobs are of the tempered distribution, from which no KL follows */
+async function checkLogprobs (prober: Prober, url: string): Promise<void> {
+  const [cool] = await prober.draw({})
+  const [warm] = await prober.draw({ sampling: { ...drawing, temperature: 2, topK: 1 } })
+  if (cool!.token !== warm!.token || Math.abs(cool!.logprob - warm!.logprob) <= sameLogprob) return
+  throw new RequestError('invalid_request', `policy: ${url} must report logprobs of the model, not of the tempered ` +
+    'distribution (vLLM: --logprobs-mode raw_logprobs)', { param: 'policy' })
+}
+
 /** Whether a call ends at a text that it would have gone on beyond. */
 async function stopsAtText (
   prober: Prober, best: readonly number[], decode: ProbeTokenizer['decode']
@@ -212,6 +224,7 @@ export async function probe (
   const unchecked = await compareTokenizers(replica, name, tokenizer)
   const tokens = tokenizer.encode(sample)
   const { protocol, alternatives, prober } = await findProtocol(replica, name, tokens)
+  await checkLogprobs(prober, replica.url)
   const fields = await findFields(prober, tokenizer, alternatives, tokens)
   const countsCachedTokens = typeof prober.usage?.cachedTokens === 'number'
   return {
@@ -224,6 +237,7 @@ export async function probe (
       contextLength,
       alternatives,
       fields,
+      ignored: engineFields.filter(field => !fields.includes(field)),
       countsCachedTokens,
       notes: [
         ...unchecked === null ? [] : [unchecked],

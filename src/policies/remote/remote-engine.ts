@@ -24,6 +24,8 @@ export interface EngineReport {
   readonly alternatives: number
   /** Fields that have the effect they should have. */
   readonly fields: readonly EngineField[]
+  /** The others. */
+  readonly ignored: readonly EngineField[]
   /** Whether it says how many tokens of a prompt came from its cache. */
   readonly countsCachedTokens: boolean
   /** What it does otherwise than asked, or could not be found out. */

@@ -14,7 +14,7 @@ import { Transcript } from '../transcript.js'
 import { Alternatives } from './alternatives.js'
 import type { EngineCall, EngineToken, EngineUsage } from './engine-call.js'
 import { EngineFailure } from './engine-failure.js'
-import type { RemotePolicy, RemoteRequest } from './remote-policy.js'
+import type { RemoteRequest } from './remote-request.js'
 import type { Replica } from './replica.js'
 
 /** Times that a call is made again without a token in between. */
@@ -27,7 +27,11 @@ const firstPauseMs = 100
 const longestPauseMs = 5000
 
 /** Whose an answer is. */
-interface Owner extends Pick<RemotePolicy, 'order'> { readonly request: RemoteRequest }
+interface Owner {
+  readonly request: RemoteRequest
+  /** The session's order of replicas. */
+  readonly order: readonly Replica[]
+}
 
 /** Failures of one extension: since its last token, and in all. */
 interface Failures { count: number, total: number, readonly avoided: Set<Replica> }

@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RequestError } from '../../../../src/errors.js'
-import { emptyEngineLedger } from '../../../../src/policies/remote/remote-policy.js'
+import { emptyEngineLedger } from '../../../../src/policies/remote/remote-request.js'
 import { FakeEngine, type Fault } from '../../../helpers/fake-engine.js'
 import { connected, through, toyEngine } from '../../../helpers/remote-toy.js'
 import { oddities, run, textOf } from '../../../helpers/run-strategy.js'

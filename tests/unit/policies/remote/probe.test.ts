@@ -1,0 +1,64 @@
+/** What engines can do is found out by effect. */
+import assert from 'node:assert/strict'
+import { after, test } from 'node:test'
+import { connectEngine } from '../../../../src/policies/remote/connect.js'
+import { engineFields, type EngineReport } from '../../../../src/policies/remote/remote-engine.js'
+import type { FakeEngineOptions } from '../../../helpers/fake-engine.js'
+import { tinyEngineElsewhere } from '../../../helpers/tiny-engine-elsewhere.js'
+import { tinyModel } from '../../../helpers/tiny-model.js'
+
+const opened: Array<{ close (): Promise<void> }> = []
+after(async () => { for (const one of opened) await one.close() })
+
+async function reportOf (options: Partial<FakeEngineOptions> = {}, model: string | null = null): Promise<EngineReport> {
+  const fake = await tinyEngineElsewhere(options)
+  const engine = await connectEngine({ urls: [fake.url], model }, tinyModel.tokenizer, {
+    apiKey: null, timeoutMs: 10_000, totalTimeoutMs: 60_000, maxCalls: 8, waitMs: 100, onProgress: () => {}
+  })
+  opened.push(engine)
+  return engine.report
+}
+
+test('an engine that does all it is asked has all fields', async () => {
+  const { server, protocol, model, contextLength, alternatives, fields, ignored, countsCachedTokens, notes } =
+    await reportOf()
+  assert.deepEqual({ server, protocol, model, contextLength, alternatives, ignored, countsCachedTokens, notes }, {
+    server: 'vLLM 0.32.0',
+    protocol: 'vLLM generate',
+    model: 'org/tiny',
+    contextLength: 256,
+    alternatives: 20,
+    ignored: [],
+    countsCachedTokens: true,
+    notes: []
+  })
+  assert.deepEqual(new Set(fields), new Set(engineFields))
+})
+
+for (const [field, name] of [
+  ['seed', 'seed'], ['top_k', 'top_k'], ['top_p', 'top_p'], ['min_p', 'min_p'], ['logit_bias', 'logit_bias'],
+  ['stop', 'stop'], ['stop_token_ids', 'stop_token_ids'], ['min_tokens', 'min_tokens'],
+  ['structured_outputs', 'structured_outputs']
+] as const) {
+  test(`an engine that ignores ${field} is found out`, async () => {
+    const { ignored } = await reportOf({ ignores: [field] })
+    assert.ok(ignored.includes(name), ignored.join())
+    assert.deepEqual(ignored.filter(one => one !== name && !(field === 'stop_token_ids' && one === 'min_tokens')), [])
+  })
+}
+
+test('protocols are tried in turn, and fewer alternatives where there are fewer', async () => {
+  const report = await reportOf({ generates: false, maxLogprobs: 5 })
+  assert.deepEqual([report.protocol, report.alternatives], ['completions', 5])
+})
+
+test('logprobs of the tempered distribution are refused', async () => {
+  await assert.rejects(reportOf({ tempersLogprobs: true }),
+    /must report logprobs of the model, not of the tempered distribution/)
+})
+
+test('a model that is not there, and a tokenizer that cannot be compared', async () => {
+  await assert.rejects(reportOf({}, 'other'), { code: 'model_not_found', param: 'policy' })
+  const { notes } = await reportOf({ tokenize: undefined } as unknown as Partial<FakeEngineOptions>)
+  assert.match(notes[0]!, /no \/tokenize/)
+})
