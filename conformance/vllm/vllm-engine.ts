@@ -55,6 +55,8 @@ export class VllmEngine {
       env: {
         ...process.env,
         VLLM_NO_USAGE_STATS: '1',
+        // Compiled once: each of its processes would compile all that it imports, half a minute of a core.
+        PYTHONDONTWRITEBYTECODE: '',
         HF_HUB_OFFLINE: '1',
         TRANSFORMERS_OFFLINE: '1',
         VLLM_PLUGINS: rewards === undefined ? '' : 'fairlead',
