@@ -108,7 +108,7 @@ export async function pluginChecks (checks: Checks, pair: Pair): Promise<void> {
   await checks.check('greedy answers are the local engine’s, token for token', async () => {
     const logprobs: Array<readonly [number, number]> = []
     for (const prompt of prompts) {
-      const [near, far] = [await drawLocally(pair, prompt, { strategy: 'best_of_n', n: 1, reward: head }),
+      const [near, far] = [await drawLocally(pair, prompt, { strategy: 'best_of_n', num_candidates: 1, reward: head }),
         await drawRemotely(pair, prompt)]
       assert.deepEqual(far.tokens, near.tokens)
       logprobs.push([near.logprob, far.logprob])
@@ -118,7 +118,7 @@ export async function pluginChecks (checks: Checks, pair: Pair): Promise<void> {
   await checks.check('a head scores as the local one', async () => {
     const [near, far]: [number[], number[]] = [[], []]
     for (const prompt of prompts) {
-      near.push((await drawLocally(pair, prompt, { strategy: 'best_of_n', n: 1, reward: head })).raw)
+      near.push((await drawLocally(pair, prompt, { strategy: 'best_of_n', num_candidates: 1, reward: head })).raw)
       far.push(mean((await drawRemotely(pair, prompt)).values))
     }
     return agree(near, far, 1e-4)
