@@ -16,6 +16,8 @@ export interface Pair {
   readonly head: string
   /** Tokens of an answer. */
   readonly length: number
+  /** Tokens that end one for Fairlead, which may be more than the engine knows. */
+  readonly ends: readonly number[]
 }
 
 interface Drawn { readonly tokens: readonly number[], readonly values: readonly number[] }
@@ -39,7 +41,7 @@ async function drawLocally (
 
 /** A greedy answer of vLLM, with the values of one head after each of its tokens. */
 async function drawRemotely (
-  { engine, head, length }: Pair, prompt: readonly number[], xargs?: object
+  { engine, head, length, ends }: Pair, prompt: readonly number[], xargs?: object
 ): Promise<Drawn & { readonly logprob: number }> {
   const { channels, heads } = JSON.parse(await engine.get('/fairlead/heads')) as Json
   const { mantissa, exponent } = (heads as Json[]).find(({ name }) => name === head)!
@@ -53,6 +55,8 @@ async function drawRemotely (
       return_tokens_as_token_ids: true,
       logprobs: 1,
       logprob_token_ids: asked,
+      ignore_eos: true,
+      stop_token_ids: ends,
       ...more
     })
     assert.equal(status, 200, JSON.stringify(json))

@@ -81,7 +81,7 @@ export async function vllmSuite ({ scratch, cacheDir }: Place): Promise<void> {
     await withFairlead(fairlead(rewards, engine.url), async local => {
       await rewardChecks(checks, local, rewardPairs.policy)
       const prompts = [9, 33, 64].map(letters)
-      await pluginChecks(checks, { engine, local, prompts, head: 'tinted', length: 24 })
+      await pluginChecks(checks, { engine, local, prompts, head: 'tinted', length: 24, ends: [0, 2] })
       const remote = {
         policy: `${engine.url}#tiny`, policyTokenizer: models.policy, dataDir: join(scratch, 'data-policy')
       }
@@ -117,7 +117,7 @@ export async function vllmDefaultSuite ({ cacheDir, scratch }: Place): Promise<v
         const { json } = await engine.post('/tokenize', { messages: [{ role: 'user', content }] })
         prompts.push(json['tokens'] as number[])
       }
-      const pair = { engine, local, prompts, head: 'positive', length: 32 }
+      const pair = { engine, local, prompts, head: 'positive', length: 32, ends: [0, 2] }
       await pluginChecks(checks, pair)
       await pluginCost(checks, pair)
     }))

@@ -56,7 +56,14 @@ export function writeTinyModels (folder: string): TinyModels {
   model(at('tiny'), { family: 'llama' })
   model(at('reward'), { family: 'qwen3', head: 'score' })
   model(at('process'), {
-    family: 'qwen2', head: 'process', labels: 2, config: { architectures: ['Qwen2ForProcessRewardModel'] }
+    family: 'qwen2',
+    head: 'process',
+    labels: 2,
+    // vLLM's Qwen 2 reads no head_dim: two heads of 32 make the width.
+    headSize: 16,
+    config: {
+      architectures: ['Qwen2ForProcessRewardModel'], num_attention_heads: 2, num_key_value_heads: 1, head_dim: 32
+    }
   })
   mkdirSync(at('heads'), { recursive: true })
   writeFileSync(join(at('heads'), 'tinted.json'), JSON.stringify(headDescriptor()))
