@@ -6,7 +6,7 @@ import assert from 'node:assert/strict'
 import { agree, type Checks } from './check.js'
 import type { Answered, Json, VllmEngine } from './vllm-engine.js'
 
-/** A model on both sides. */
+/** A model on both sides, by the same name. */
 export interface Pair {
   readonly engine: VllmEngine
   /** Address of Fairlead's server. */
@@ -16,6 +16,8 @@ export interface Pair {
   readonly head: string
   /** Tokens of an answer. */
   readonly length: number
+  /** Tokens that end one for Fairlead, which may be more than the engine knows. */
+  readonly ends: readonly number[]
 }
 
 interface Drawn { readonly tokens: readonly number[], readonly values: readonly number[] }
@@ -28,10 +30,10 @@ async function ask (url: string, body: object): Promise<Answered> {
 
 /** A greedy answer of this process's engine, as a strategy draws it. */
 async function drawLocally (
-  { local, length }: Pair, prompt: readonly number[], alignment: object
+  { engine: { name: model }, local, length }: Pair, prompt: readonly number[], alignment: object
 ): Promise<{ readonly tokens: readonly number[], readonly raw: number, readonly logprob: number }> {
   const { status, json } = await ask(`${local}/v1/completions`,
-    { prompt, max_tokens: length, temperature: 0, return_token_ids: true, alignment })
+    { model, prompt, max_tokens: length, temperature: 0, return_token_ids: true, alignment })
   assert.equal(status, 200, JSON.stringify(json))
   const { token_ids: tokens, alignment: { rewards, logprob } } = json['choices'][0]
   return { tokens, raw: (Object.values(rewards)[0] as { raw: number }).raw, logprob }
@@ -39,7 +41,7 @@ async function drawLocally (
 
 /** A greedy answer of vLLM, with the values of one head after each of its tokens. */
 async function drawRemotely (
-  { engine, head, length }: Pair, prompt: readonly number[], xargs?: object
+  { engine, head, length, ends }: Pair, prompt: readonly number[], xargs?: object
 ): Promise<Drawn & { readonly logprob: number }> {
   const { channels, heads } = JSON.parse(await engine.get('/fairlead/heads')) as Json
   const { mantissa, exponent } = (heads as Json[]).find(({ name }) => name === head)!
@@ -53,6 +55,8 @@ async function drawRemotely (
       return_tokens_as_token_ids: true,
       logprobs: 1,
       logprob_token_ids: asked,
+      ignore_eos: true,
+      stop_token_ids: ends,
       ...more
     })
     assert.equal(status, 200, JSON.stringify(json))
@@ -108,7 +112,7 @@ export async function pluginChecks (checks: Checks, pair: Pair): Promise<void> {
   await checks.check('greedy answers are the local engine’s, token for token', async () => {
     const logprobs: Array<readonly [number, number]> = []
     for (const prompt of prompts) {
-      const [near, far] = [await drawLocally(pair, prompt, { strategy: 'best_of_n', n: 1, reward: head }),
+      const [near, far] = [await drawLocally(pair, prompt, { strategy: 'best_of_n', num_candidates: 1, reward: head }),
         await drawRemotely(pair, prompt)]
       assert.deepEqual(far.tokens, near.tokens)
       logprobs.push([near.logprob, far.logprob])
@@ -118,7 +122,7 @@ export async function pluginChecks (checks: Checks, pair: Pair): Promise<void> {
   await checks.check('a head scores as the local one', async () => {
     const [near, far]: [number[], number[]] = [[], []]
     for (const prompt of prompts) {
-      near.push((await drawLocally(pair, prompt, { strategy: 'best_of_n', n: 1, reward: head })).raw)
+      near.push((await drawLocally(pair, prompt, { strategy: 'best_of_n', num_candidates: 1, reward: head })).raw)
       far.push(mean((await drawRemotely(pair, prompt)).values))
     }
     return agree(near, far, 1e-4)

@@ -12,6 +12,7 @@ import type { SettingName } from '../../src/settings.js'
 import { installOnce, installPython, run } from '../../tools/child.js'
 import { Checks } from './check.js'
 import { pluginChecks, pluginCost } from './plugin-checks.js'
+import { policyChecks } from './policy-checks.js'
 import { letters, protocolChecks } from './protocol-checks.js'
 import { rewardChecks } from './reward-checks.js'
 import { rewardPairs, writeRewards, writeTinyModels } from './tiny-models.js'
@@ -31,6 +32,9 @@ async function installVllm (cacheDir: string): Promise<string> {
     '--no-build-isolation', '--force-reinstall', join(packageRoot, 'integrations', 'vllm')])
   return python
 }
+
+// Without a listener a signal ends the process at once, and its engines would go on.
+for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { process.exit(1) })
 
 /** Runs something against an engine. */
 async function withEngine (options: VllmOptions, work: (engine: VllmEngine) => Promise<void>): Promise<void> {
@@ -77,7 +81,11 @@ export async function vllmSuite ({ scratch, cacheDir }: Place): Promise<void> {
     await withFairlead(fairlead(rewards, engine.url), async local => {
       await rewardChecks(checks, local, rewardPairs.policy)
       const prompts = [9, 33, 64].map(letters)
-      await pluginChecks(checks, { engine, local, prompts, head: 'tinted', length: 24 })
+      await pluginChecks(checks, { engine, local, prompts, head: 'tinted', length: 24, ends: [0, 2] })
+      const remote = {
+        policy: `${engine.url}#tiny`, policyTokenizer: models.policy, dataDir: join(scratch, 'data-policy')
+      }
+      await withFairlead(remote, far => policyChecks(checks, local, far, prompts))
     })
   })
   for (const kind of ['reward', 'process'] as const) {
@@ -109,7 +117,7 @@ export async function vllmDefaultSuite ({ cacheDir, scratch }: Place): Promise<v
         const { json } = await engine.post('/tokenize', { messages: [{ role: 'user', content }] })
         prompts.push(json['tokens'] as number[])
       }
-      const pair = { engine, local, prompts, head: 'positive', length: 32 }
+      const pair = { engine, local, prompts, head: 'positive', length: 32, ends: [0, 2] }
       await pluginChecks(checks, pair)
       await pluginCost(checks, pair)
     }))

@@ -41,7 +41,7 @@ function headDescriptor (): object {
   }
 }
 
-/** Paths of what was written. */
+/** Paths of what was written; the policy is called `tiny` wherever it runs. */
 export interface TinyModels {
   readonly policy: string
   readonly reward: string
@@ -53,14 +53,21 @@ export interface TinyModels {
 /** Writes the models and the heads. */
 export function writeTinyModels (folder: string): TinyModels {
   const at = (name: string): string => join(folder, name)
-  model(at('policy'), { family: 'llama' })
+  model(at('tiny'), { family: 'llama' })
   model(at('reward'), { family: 'qwen3', head: 'score' })
   model(at('process'), {
-    family: 'qwen2', head: 'process', labels: 2, config: { architectures: ['Qwen2ForProcessRewardModel'] }
+    family: 'qwen2',
+    head: 'process',
+    labels: 2,
+    // vLLM's Qwen 2 reads no head_dim: two heads of 32 make the width.
+    headSize: 16,
+    config: {
+      architectures: ['Qwen2ForProcessRewardModel'], num_attention_heads: 2, num_key_value_heads: 1, head_dim: 32
+    }
   })
   mkdirSync(at('heads'), { recursive: true })
   writeFileSync(join(at('heads'), 'tinted.json'), JSON.stringify(headDescriptor()))
-  return { policy: at('policy'), reward: at('reward'), process: at('process'), heads: at('heads') }
+  return { policy: at('tiny'), reward: at('reward'), process: at('process'), heads: at('heads') }
 }
 
 const steps = { separator: '\n', layout: 'answer', marker: '<|endoftext|>' }

@@ -40,6 +40,7 @@ export class VllmEngine {
   readonly url: string
   readonly name: string
   readonly #child
+  readonly #kill = (): void => { this.#killGroup() }
   #log = ''
 
   private constructor (port: number, { python, model, name, rewards, flags = [] }: VllmOptions) {
@@ -54,6 +55,8 @@ export class VllmEngine {
       env: {
         ...process.env,
         VLLM_NO_USAGE_STATS: '1',
+        // Compiled once: each of its processes would compile all that it imports, half a minute of a core.
+        PYTHONDONTWRITEBYTECODE: '',
         HF_HUB_OFFLINE: '1',
         TRANSFORMERS_OFFLINE: '1',
         VLLM_PLUGINS: rewards === undefined ? '' : 'fairlead',
@@ -63,6 +66,8 @@ export class VllmEngine {
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       stream.on('data', (chunk: Buffer) => { this.#log = (this.#log + String(chunk)).slice(-4000) })
     }
+    // Whoever ends this process ends the group, too.
+    process.once('exit', this.#kill)
   }
 
   /** Starts it and waits until it answers. @throws Error with what it said, if it does not */
@@ -100,11 +105,16 @@ export class VllmEngine {
   /** Kills the whole group. */
   async close (): Promise<void> {
     const closed = this.#ended ? null : once(this.#child, 'close')
+    process.removeListener('exit', this.#kill)
+    this.#killGroup()
+    await closed
+  }
+
+  #killGroup (): void {
     try {
       process.kill(-this.#child.pid!, 'SIGKILL')
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
     }
-    await closed
   }
 }

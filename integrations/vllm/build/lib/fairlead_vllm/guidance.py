@@ -20,7 +20,7 @@ class Answer:
 
     guidance: Guidance
     #: Tokens that end the answer.
-    ends: list[int]
+    ends: torch.Tensor
     #: Logits are divided by it later, and values not.
     temperature: float
     #: Tokens drawn at the last step that was seen, and its values per head; sums of those before.
@@ -33,7 +33,8 @@ def begin(guidance: Guidance, ends: Sequence[int], temperature: float, tap: Tap)
     """A request that enters the batch."""
     sums = torch.zeros(len(tap.heads))
     sums[list(guidance.heads)] = torch.tensor(guidance.sums)
-    return Answer(guidance, sorted(ends), temperature, sums=sums.to(tap.bias.device))
+    device = tap.bias.device
+    return Answer(guidance, torch.tensor(sorted(ends), dtype=torch.long, device=device), temperature, sums=sums.to(device))
 
 
 def _advance(answer: Answer, drawn: int, values: torch.Tensor) -> int:
@@ -48,18 +49,15 @@ def _advance(answer: Answer, drawn: int, values: torch.Tensor) -> int:
     return length
 
 
-def _mask(logits: torch.Tensor, top_k: Sequence[int]) -> None:
-    """Leaves each row its most probable tokens."""
-    most = max(top_k)
-    if most == 0:
-        return
-    vocabulary = logits.shape[-1]
-    ranked = logits.topk(min(most, vocabulary), -1).values
-    least = torch.stack([
-        ranked[row, min(count, vocabulary) - 1] if count else ranked.new_tensor(float("-inf"))
-        for row, count in enumerate(top_k)
-    ])
-    logits.masked_fill_(logits < least.unsqueeze(-1), float("-inf"))
+def _candidates(logits: torch.Tensor, top_k: Sequence[int]) -> tuple[torch.Tensor, torch.Tensor | None]:
+    """Each row's most probable tokens, [rows, most]: their logits, and which they are; None where these are all."""
+    most = logits.shape[-1] if 0 in top_k else min(max(top_k), logits.shape[-1])
+    limits = torch.tensor([count or most for count in top_k], device=logits.device).unsqueeze(-1)
+    if most == logits.shape[-1]:
+        ranks = logits.argsort(-1, descending=True).argsort(-1) if min(top_k) != max(top_k) else logits.new_zeros(1)
+        return logits.masked_fill(ranks >= limits, float("-inf")), None
+    own, tokens = logits.topk(most, -1)
+    return own.masked_fill_(torch.arange(most, device=logits.device) >= limits, float("-inf")), tokens
 
 
 def guide(logits: torch.Tensor, rows: Rows, guided: Sequence[tuple[int, Answer, int]], tap: Tap) -> None:
@@ -80,12 +78,15 @@ def guide(logits: torch.Tensor, rows: Rows, guided: Sequence[tuple[int, Answer, 
             ending = ending + factor * mean
         endings.append(ending)
     factors = rows.factors[at] * weights.to(logits.device)
-    is_whole = len(at) == len(logits)
-    own = logits if is_whole else logits[at]
-    _mask(own, [answer.guidance.top_k for _, answer, _ in guided])
-    ended = [own[index, answer.ends] + endings[index] for index, (_, answer, _) in enumerate(guided)]
-    own += factors @ tap.token_factors
+    own, tokens = _candidates(logits[at], [answer.guidance.top_k for _, answer, _ in guided])
+    if tokens is None:
+        guided_logits = own + factors @ tap.token_factors
+    else:
+        guided_logits = own + torch.einsum("rf,frc->rc", factors, tap.token_factors[:, tokens])
     for index, (_, answer, _) in enumerate(guided):
-        own[index, answer.ends] = ended[index]
-    if not is_whole:
-        logits[at] = own
+        ends = answer.ends if tokens is None else (tokens[index].unsqueeze(-1) == answer.ends).any(-1)
+        guided_logits[index, ends] = own[index, ends] + endings[index]
+    if tokens is None:
+        logits[at] = guided_logits
+    else:
+        logits[at] = logits.new_full((len(at), logits.shape[-1]), float("-inf")).scatter_(-1, tokens, guided_logits)
