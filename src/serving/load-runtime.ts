@@ -5,6 +5,7 @@ import type { ModelRuntime, RunningModel } from '../engine/model-runtime.js'
 import { RequestError } from '../errors.js'
 import { loadDeviceModel } from '../models/device/load-device-model.js'
 import { loadModel, type LoadedModel, type ModelFacts, type ModelOptions } from '../models/model.js'
+import type { OpenDevice } from '../runtime/device-facts.js'
 import { AdmissionQueue } from './admission-queue.js'
 import type { ModelDevice } from './model-device.js'
 
@@ -65,13 +66,33 @@ async function warmUp ({ engine, model: { contextLength } }: ModelRuntime): Prom
   }
 }
 
+/** Of a device's memory what the KV of a served model may take, and of another one. */
+const [servedShare, otherShare] = [1 / 2, 1 / 8]
+
+/** The KV that the settings, whose defaults are shares of the system's memory, leave a model on a device. */
+function kvOnDevice (
+  { kvCacheBytes, prefixCacheBytes, order = 0, kvSetting = 'kv-cache-bytes' }: RuntimeOptions,
+  { about: { name, memoryBytes } }: OpenDevice, id: string, onProgress: (message: string) => void
+): Pick<RuntimeOptions, 'kvCacheBytes' | 'prefixCacheBytes'> {
+  const most = (memoryBytes ?? Infinity) * (order === 0 ? servedShare : otherShare)
+  const share = Math.min(1, most / (kvCacheBytes + prefixCacheBytes))
+  if (share === 1) return { kvCacheBytes, prefixCacheBytes }
+  const held = {
+    kvCacheBytes: Math.floor(share * kvCacheBytes), prefixCacheBytes: Math.floor(share * prefixCacheBytes)
+  }
+  onProgress(`${id}: ${held.kvCacheBytes} bytes of KV in place of the ${kvCacheBytes} of ${kvSetting}, and ` +
+    `${held.prefixCacheBytes} of cached prefixes: ${name} has ${memoryBytes!} bytes of memory`)
+  return held
+}
+
 /** Cached prefixes lie in the blocks that no sequence holds: the cache is as large as both may be together. */
 async function createOnDevice (
-  asked: ModelOptions, options: RuntimeOptions, device: ModelDevice, check: (model: ModelFacts) => void
+  asked: ModelOptions, given: RuntimeOptions, device: ModelDevice, check: (model: ModelFacts) => void
 ): Promise<ModelRuntime> {
   let on = device.current
   let model = await loadDeviceModel(asked, on)
   let runtime: ModelRuntime | null = null
+  const options = { ...given, ...kvOnDevice(given, on, model.id, asked.onProgress ?? (() => {})) }
   const size = { contextLength: model.contextLength, kvCacheBytes: options.kvCacheBytes + options.prefixCacheBytes }
   try {
     check(model)

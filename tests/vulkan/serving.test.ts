@@ -50,7 +50,16 @@ for (const [name, descriptor] of Object.entries(rewards)) {
 }
 
 let server: TinyServer
-before(async () => { server = await tinyServer({ device: 'webgpu', format: 'f32', rewardsDir }) })
+before(async () => {
+  server = await tinyServer({
+    device: 'webgpu',
+    format: 'f32',
+    rewardsDir,
+    kvCacheBytes: String(1 << 24),
+    rewardKvCacheBytes: String(1 << 24),
+    prefixCacheBytes: String(1 << 20)
+  })
+})
 after(async () => {
   await server.close()
   rmSync(folder, { recursive: true })
