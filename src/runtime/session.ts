@@ -158,6 +158,27 @@ function pointers (
   return { names, values }
 }
 
+/** What a run is told beside its tensors. */
+export class RunOptions {
+  #options: Pointer
+
+  /** @param entries by ONNX Runtime's names, such as `gpu_graph_id` */
+  constructor (entries: Readonly<Record<string, string>>) {
+    const { api } = loadOnnxRuntime()
+    this.#options = created(api, 'createRunOptions')
+    for (const [key, value] of Object.entries(entries)) check(api, api.addRunConfigEntry(this.#options, key, value))
+  }
+
+  /** The OrtRunOptions. For this folder only. */
+  get handle (): Pointer { return this.#options }
+
+  /** No run may be under way with them. Idempotent. */
+  dispose (): void {
+    if (this.#options) loadOnnxRuntime().api.releaseRunOptions(this.#options)
+    this.#options = null
+  }
+}
+
 /** A compiled graph. Several runs may be in flight if they write different tensors. */
 export class Session {
   readonly inputNames: readonly string[]
@@ -197,14 +218,16 @@ export class Session {
    * One forward pass. Only the outputs named are fetched, written into the tensors given; the same tensor may be an
    * input and an output. The tensors must stay alive until the promise settles.
    */
-  run (inputs: ReadonlyMap<string, Value>, outputs: ReadonlyMap<string, Value>): Promise<void> {
+  run (
+    inputs: ReadonlyMap<string, Value>, outputs: ReadonlyMap<string, Value>, options?: RunOptions
+  ): Promise<void> {
     if (this.#disposed) return Promise.reject(new Error('the session has been disposed'))
     const from = pointers(inputs, this.#addresses)
     const to = pointers(outputs, this.#addresses)
     const flight = [inputs, outputs, from, to]
     this.#inFlight.add(flight)
-    return callAsync(this.#runtime.api, 'run', this.#session, null, from.names, from.values, inputs.size, to.names,
-      outputs.size, to.values).finally(() => {
+    return callAsync(this.#runtime.api, 'run', this.#session, options?.handle ?? null, from.names, from.values,
+      inputs.size, to.names, outputs.size, to.values).finally(() => {
       this.#inFlight.delete(flight)
       if (this.#disposed && this.#inFlight.size === 0) this.#release()
     })

@@ -199,7 +199,11 @@ export class ServedModels {
       throw error
     })
     const { openDevice, ...modelOptions } = options
-    const device = await ModelDevice.open(openDevice ?? (() => chooseDevice(config, onProgress)))
+    const device =
+      await ModelDevice.open(openDevice ?? (() => chooseDevice(config, onProgress))).catch(async (error: unknown) => {
+        await close()
+        throw error
+      })
     const compute = { computeLock: new ComputeLock(), device }
     const models = new ServedModels(store, new ModelPool(config, compute, onProgress), device, close)
     try {

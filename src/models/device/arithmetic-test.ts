@@ -11,7 +11,7 @@ import { exactHead } from '../self-test/attention-test.js'
 import { problemOf, randomNumbers, relativeError, type Compile, type Finding } from '../self-test/finding.js'
 import { onDevice, operatorName, testProduct } from '../self-test/product-test.js'
 import type { MatrixKind } from '../quantization/weight-format.js'
-import { blockSizeOn } from './packed-decoder.js'
+import { blockSizeOn } from './packed-model.js'
 
 /** Of attention in 16-bit floats. */
 const attentionTolerance = 5e-3

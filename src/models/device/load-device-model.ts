@@ -12,8 +12,9 @@ import { operatorName } from '../self-test/product-test.js'
 import { testArithmetic } from './arithmetic-test.js'
 import type { DeviceModel } from './device-decoder.js'
 import { deviceLayout, DeviceWeights, type DeviceLayout } from './device-weights.js'
-import { PackedDecoder, type PackedModel } from './packed-decoder.js'
-import { testRows } from './rows-test.js'
+import { PackedDecoder } from './packed-decoder.js'
+import type { PackedModel } from './packed-model.js'
+import { testCaptures, testRows } from './rows-test.js'
 
 /** A model whose weights are on a device. */
 export interface LoadedDeviceModel extends ModelFacts {
@@ -41,6 +42,36 @@ async function selfTest (model: PackedModel, { name }: DeviceFacts): Promise<rea
   } finally {
     await decoder.dispose()
   }
+}
+
+/**
+ * Whether recorded runs give the numbers of others. Not asked where the host sorts, nor of CUDA, whose recordings are
+ * made otherwise.
+ * @returns why not; null where they do
+ */
+async function captureProblem (model: PackedModel): Promise<string | null> {
+  const open = (captures: boolean): Promise<PackedDecoder> =>
+    PackedDecoder.openBlocks({ ...model, captures }, model.ropePositions, testBlocks)
+  const decoders = [await open(false), await open(true)] as const
+  try {
+    return await testCaptures(...decoders, model.config.vocabularySize)
+      ? null
+      : 'recorded runs give other numbers than plain ones and are not used'
+  } catch (error) {
+    return `runs cannot be recorded: ${(error as Error).message}`
+  } finally {
+    for (const decoder of decoders) await decoder.dispose()
+  }
+}
+
+/** The model with recorded runs where they can be trusted, and what the self-test found. */
+async function tested (
+  model: PackedModel, about: DeviceFacts
+): Promise<{ readonly model: PackedModel, readonly found: readonly string[] }> {
+  const found = await selfTest(model, about)
+  if (model.sortsOnHost || model.device.provider.name !== 'webgpu') return { model, found }
+  const problem = await captureProblem(model)
+  return problem === null ? { model: { ...model, captures: true }, found } : { model, found: [...found, problem] }
 }
 
 /** The device's own name stands where the processor's kernels are told apart: its driver's rounding is not known. */
@@ -83,11 +114,17 @@ export function loadDeviceModel (
     const freeHost = (): void => { for (const tensor of host.values()) tensor.dispose() }
     try {
       const weights = await DeviceWeights.upload(device, config, held.layout, host)
-      const model: PackedModel = {
-        device, config, layout: held.layout, weights, ropePositions: contextLength, sortsOnHost: isSoftware(about)
+      const untested: PackedModel = {
+        device,
+        config,
+        layout: held.layout,
+        weights,
+        ropePositions: contextLength,
+        sortsOnHost: isSoftware(about),
+        captures: false
       }
       try {
-        const found = await selfTest(model, about)
+        const { model, found } = await tested(untested, about)
         for (const note of [...held.notes, ...found]) onProgress(`${about.name}: ${note}`)
         return {
           ...facts(reportOf(held, about, threads, found), host, weights.sizeBytes),

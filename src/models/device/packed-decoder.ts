@@ -2,49 +2,36 @@
  * The decoder of `device-decoder.ts` over ONNX Runtime: a paged cache in a device's memory, graphs that are compiled
  * for what runs ask for, and one run at a time. Knows no sequences.
  */
-import type { Device, DeviceTensor } from '../../runtime/device.js'
+import type { DeviceTensor } from '../../runtime/device.js'
 import type { Session } from '../../runtime/session.js'
 import { Tensor, type Value } from '../../runtime/tensor.js'
-import type { DecoderConfig } from '../decoder-config.js'
 import { RequestError } from '../../errors.js'
-import type { WeightLayout } from '../quantization/weight-format.js'
+import { CapturedRuns, canReplay, captureOptions } from './captured-runs.js'
 import {
   DeviceLostError, type DecoderCounters, type DecoderOptions, type DeviceDecoder, type PackedOutput, type PackedPass
 } from './device-decoder.js'
-import type { DeviceWeights } from './device-weights.js'
 import { sampledRows, sortedRows } from './pass-output.js'
 import {
   buildBlockCopyGraph, buildPackedGraph, cacheNames, depthOf, topKOf, type PackedGraphKind
 } from './packed-graph.js'
+import { blockSizeOn, kvBytesPerToken, type PackedModel } from './packed-model.js'
 import { checkPass, passTensors } from './packed-pass.js'
 import { samplingColumns } from './sampling-graph.js'
-
-/** What a decoder is made of. */
-export interface PackedModel {
-  readonly device: Device
-  readonly config: DecoderConfig
-  readonly layout: WeightLayout
-  readonly weights: DeviceWeights
-  /** Rows of the rotary tables. */
-  readonly ropePositions: number
-  /** Whether logits are sorted by the host: on a software device, where sorting takes longer than fetching them. */
-  readonly sortsOnHost: boolean
-}
 
 /** A compiled graph. */
 interface CompiledGraph { readonly session: Session, readonly nodes: number }
 
-/**
- * Positions of a block. WebGPU's attention is wrong with fewer than 32; CUDA's fast kernel takes multiples of 256, or
- * of 128 for heads of more than 64 channels.
- */
-export function blockSizeOn (provider: Device['provider']['name'], headSize: number): number {
-  if (provider === 'webgpu') return 32
-  return headSize <= 64 ? 256 : 128
-}
+/** Recorded runs of a graph, and its nodes. */
+interface RecordedGraph { readonly runs: CapturedRuns, readonly nodes: number }
 
-/** Bytes of a position's keys and values in all layers, as halves. */
-const kvBytesPerToken = ({ layers, kvHeads, headSize }: DecoderConfig): number => 2 * layers * kvHeads * headSize * 2
+/** What is made once by key; what fails is tried again. */
+function once<T> (known: Map<string, Promise<T>>, key: string, make: () => Promise<T>): Promise<T> {
+  const making = known.get(key) ?? make()
+  if (known.has(key)) return making
+  known.set(key, making)
+  making.catch(() => { known.delete(key) })
+  return making
+}
 
 const sizeOf = (tensors: Iterable<Value>): number => [...tensors].reduce((sum, { sizeBytes }) => sum + sizeBytes, 0)
 
@@ -65,6 +52,8 @@ export class PackedDecoder implements DeviceDecoder {
   readonly #cache = new Map<string, DeviceTensor>()
   /** By `keyOf`. */
   readonly #graphs = new Map<string, Promise<CompiledGraph>>()
+  /** By `keyOf`, of the graphs that decode runs ask for. */
+  readonly #recorded = new Map<string, Promise<RecordedGraph>>()
   #copier: Promise<CompiledGraph> | null = null
   #disposed = false
 
@@ -132,6 +121,7 @@ export class PackedDecoder implements DeviceDecoder {
   async run (pass: PackedPass): Promise<PackedOutput> {
     checkPass(pass, this)
     const kind = this.#kindOf(pass.stateLayers, pass.rows.length > 0, pass.logitRows.length > 0)
+    if (this.#model.captures && kind.head === 'sampling' && canReplay(pass)) return await this.#replay(pass, kind)
     const graph = await this.#graph(kind)
     const inputs = passTensors(pass, this)
     // The host sorts, and takes the rows from what it sorts.
@@ -147,6 +137,22 @@ export class PackedDecoder implements DeviceDecoder {
       return this.#read(pass, outputs)
     } finally {
       for (const tensor of [...inputs.values(), ...outputs.values()]) tensor.dispose()
+    }
+  }
+
+  /** A run of one token a sequence, as it was recorded. */
+  async #replay (pass: PackedPass, kind: PackedGraphKind): Promise<PackedOutput> {
+    const { runs, nodes } = await this.#recordedGraph(kind)
+    const outputs = this.#outputs(pass, kind)
+    try {
+      await this.#guarded(async () => { this.counters.bytesFromHost += await runs.run(pass, outputs) })
+      this.counters.runs++
+      this.counters.nodes += nodes
+      this.counters.tokens += pass.tokenIds.length
+      this.counters.bytesToHost += sizeOf(outputs.values())
+      return this.#read(pass, outputs)
+    } finally {
+      for (const tensor of outputs.values()) tensor.dispose()
     }
   }
 
@@ -176,6 +182,9 @@ export class PackedDecoder implements DeviceDecoder {
     this.#disposed = true
     const { device } = this.#model
     const compiled = await Promise.allSettled([...this.#graphs.values(), ...this.#copier ? [this.#copier] : []])
+    for (const recorded of await Promise.allSettled(this.#recorded.values())) {
+      if (recorded.status === 'fulfilled') await recorded.value.runs.dispose()
+    }
     await device.dispose(compiled.flatMap(one => one.status === 'fulfilled' ? [one.value.session] : []))
     await device.free([...this.#cache.values()])
     this.#cache.clear()
@@ -190,15 +199,22 @@ export class PackedDecoder implements DeviceDecoder {
   #graph (kind: PackedGraphKind): Promise<CompiledGraph> {
     if (this.#disposed) return Promise.reject(new Error('the decoder has been disposed'))
     const key = `${kind.head} ${kind.stateLayers.join()}`
-    const known = this.#graphs.get(key)
-    if (known) return known
+    return once(this.#graphs, key, () => this.#compileKind(kind))
+  }
+
+  #recordedGraph (kind: PackedGraphKind): Promise<RecordedGraph> {
+    if (this.#disposed) return Promise.reject(new Error('the decoder has been disposed'))
+    return once(this.#recorded, kind.stateLayers.join(), async () => {
+      const { session, nodes } = await this.#compileKind(kind, captureOptions)
+      return { runs: new CapturedRuns(this.#model.device, session, this.#cache, this), nodes }
+    })
+  }
+
+  #compileKind (kind: PackedGraphKind, options: Readonly<Record<string, string>> = {}): Promise<CompiledGraph> {
     const { device, config, layout, weights, ropePositions } = this.#model
     const sizes = { ropePositions, blockSize: this.blockSize, maxBlocksPerSequence: this.maxBlocksPerSequence }
-    const compiled = this.#compile(() => buildPackedGraph(config, layout, kind, sizes),
-      (model, names) => device.compile(model, weights.only(names)))
-    this.#graphs.set(key, compiled)
-    compiled.catch(() => { this.#graphs.delete(key) })
-    return compiled
+    return this.#compile(() => buildPackedGraph(config, layout, kind, sizes),
+      (model, names) => device.compile(model, weights.only(names), options))
   }
 
   async #compile (
@@ -245,13 +261,17 @@ export class PackedDecoder implements DeviceDecoder {
   async #execute (
     { session, nodes }: CompiledGraph, feeds: ReadonlyMap<string, Value>, outputs: ReadonlyMap<string, Value>
   ): Promise<void> {
-    const { device } = this.#model
+    await this.#guarded(() => this.#model.device.run(session, feeds, outputs))
+    this.counters.runs++
+    this.counters.nodes += nodes
+  }
+
+  /** @throws DeviceLostError in place of an error of a device that is gone */
+  async #guarded (work: () => Promise<void>): Promise<void> {
     try {
-      await device.run(session, feeds, outputs)
-      this.counters.runs++
-      this.counters.nodes += nodes
+      await work()
     } catch (error) {
-      if (await device.responds()) throw error
+      if (await this.#model.device.responds()) throw error
       throw new DeviceLostError(`the device no longer responds: ${(error as Error).message}`, { cause: error })
     }
   }

@@ -54,6 +54,30 @@ function rowOf (decoder: DeviceDecoder, output: PackedOutput, index: number): Fl
   ])
 }
 
+/**
+ * Whether recorded decode runs give what plain ones give, over sequences that grow in several blocks.
+ * @param plain with at least eight blocks, all free
+ * @param recording the same model with recorded runs
+ */
+export async function testCaptures (
+  plain: DeviceDecoder, recording: DeviceDecoder, vocabularySize: number
+): Promise<boolean> {
+  const random = randomNumbers(9)
+  const draw = (count: number): number[] =>
+    Array.from({ length: count }, () => Math.floor(vocabularySize * random()))
+  const room = Math.min(plain.maxBlocksPerSequence * plain.blockSize, 2 * plain.blockSize)
+  const length = Math.min(plain.blockSize - 2, room - 4)
+  const start = [1, 2, 3].map((block): Part => ({ tokens: draw(length), past: 0, blocks: [block, block + 3] }))
+  for (const decoder of [plain, recording]) await outputsOf(decoder, start, length)
+  for (let step = 0; step < 4; step++) {
+    // Other companies, over the end of a block.
+    const next = start.slice(step % 2).map((part): Part => ({ ...part, tokens: draw(1), past: length + step }))
+    const [a, b] = [await outputsOf(plain, next, 1), await outputsOf(recording, next, 1)]
+    if (!a.every((row, index) => sameBits(row, b[index]!))) return false
+  }
+  return true
+}
+
 /** What a row's bits depend on that is not its own sequence's. @param decoder with at least eight blocks, all free */
 export async function testRows (decoder: DeviceDecoder, vocabularySize: number): Promise<RowFindings> {
   const random = randomNumbers(5)
