@@ -27,6 +27,10 @@ export async function startServer (config: Config, onProgress: (message: string)
     onProgress(`warning: whoever reaches ${config.host} may use the server, since there are no API keys (api-keys, ` +
       'api-keys-file); what needs the role admin is refused, since nobody has it (admin-keys)')
   }
+  if (config.keptRuns > 0) {
+    onProgress(`the last ${config.keptRuns} runs are kept in memory, prompts and answers included: their callers can ` +
+      'read them at /v1/runs, and keys with the role admin all of them (kept-runs)')
+  }
   const app = await buildApp(services)
   const address = await app.listen({ host: config.host, port: config.port })
   const loading = InferenceClient.start(config, onProgress)
