@@ -19,6 +19,7 @@ import { parseOrigins } from '../rewards/kinds/remote.js'
 import { policyInfo } from '../rewards/readable-policy.js'
 import { incompatibility } from '../rewards/resolve-scorer.js'
 import { RewardStore } from '../rewards/reward-store.js'
+import { openRewards } from '../stores/open-store.js'
 import type { Config } from '../settings.js'
 import { loadContrastModels, ofVocabulary, type ContrastModels } from './contrast-models.js'
 import { givenTemplate, moreModels, servedModelNames, unknownModel, type NamedModel } from './model-names.js'
@@ -127,12 +128,14 @@ export class ServedModels {
   readonly pool: ModelPool
   /** Those that must be closed, whatever is loaded after them. */
   readonly #running: Running[] = []
+  readonly #closeStore: () => Promise<void>
   #all: readonly ServedModel[] = []
   #prompts: Prompts | null = null
 
-  private constructor (store: RewardStore, pool: ModelPool) {
+  private constructor (store: RewardStore, pool: ModelPool, closeStore: () => Promise<void>) {
     this.store = store
     this.pool = pool
+    this.#closeStore = closeStore
   }
 
   /**
@@ -140,13 +143,18 @@ export class ServedModels {
    * @throws RequestError for what cannot be loaded
    */
   static async load (config: Config, onProgress: OnProgress, options: LoadOptions = {}): Promise<ServedModels> {
+    const { kept, close } = openRewards(config)
     const store = await RewardStore.open({
       fixed: [builtInFolder, ...(config.rewardsDir === '' ? [] : [config.rewardsDir])],
-      kept: join(config.dataDir, 'rewards'),
-      remotes: { origins: parseOrigins(config.remoteScorers), secret }
+      kept,
+      remotes: { origins: parseOrigins(config.remoteScorers), secret },
+      onProblem: onProgress
+    }).catch(async (error: unknown) => {
+      await close()
+      throw error
     })
     const computeLock = new ComputeLock()
-    const models = new ServedModels(store, new ModelPool(config, computeLock, onProgress))
+    const models = new ServedModels(store, new ModelPool(config, computeLock, onProgress), close)
     try {
       await models.#load(config, named => loadServed(config, computeLock, named, onProgress, options))
     } catch (error) {
@@ -176,6 +184,7 @@ export class ServedModels {
     }
     await this.pool.close()
     for (const { model } of this.#running) model.dispose()
+    await this.#closeStore()
   }
 
   async #load (config: Config, load: (named: NamedModel) => Promise<ModelRuntime>): Promise<void> {
