@@ -1,6 +1,6 @@
 /**
  * One run: asked for, watched while it goes on, replayed. Entries of its journal come in; the run that they fold to is
- * changed in place, and `version` says when.
+ * changed in place, and `shown` says when.
  */
 import { batch, signal } from '@preact/signals'
 import type { Entry } from '../../journal/entries.js'
@@ -20,8 +20,6 @@ const showEveryMs = 80
 export class Session {
   readonly phase = signal<Phase>('idle')
   readonly failure = signal<ApiFailure | null>(null)
-  /** Counts changes of `run`. */
-  readonly version = signal(0)
   /** Entries that are shown; null for all. */
   readonly position = signal<number | null>(null)
   /** Candidate that is looked at; null for the chosen one, or the first. */
@@ -33,10 +31,12 @@ export class Session {
   #entries: Entry[] = []
   #folding = new Folding()
   #folded = 0
+  /** The run at the position shown: another object whenever the run has changed. */
+  readonly shown = signal<{ readonly run: Run }>({ run: this.#folding.run })
   #abort: AbortController | null = null
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  /** The run at the position shown. */
+  /** The same, for those who need not follow it. */
   get run (): Run { return this.#folding.run }
   get entries (): readonly Entry[] { return this.#entries }
   get isLive (): boolean { return this.phase.value === 'asking' || this.phase.value === 'running' }
@@ -66,7 +66,7 @@ export class Session {
     }
     for (const entry of this.#entries.slice(this.#folded, end)) this.#folding.add(entry)
     this.#folded = end
-    this.version.value++
+    this.shown.value = { run: this.#folding.run }
   }
 
   #show (): void {

@@ -2,6 +2,7 @@
 import { useEffect, useState } from 'preact/hooks'
 import { count, cut, oneLine, seconds } from '../logic/formats.js'
 import { OpenFile } from '../parts/open-file.js'
+import { RemoveButton } from '../parts/remove-button.js'
 import { forgetRun, forgetRuns, keptRuns, loadRuns, type KeptRun } from '../state/kept-runs.js'
 import { go } from '../state/router.js'
 import { openRun } from '../state/run.js'
@@ -21,19 +22,22 @@ function RunRow ({ run }: { readonly run: KeptRun }) {
       <td>{run.model}</td>
       <td>{run.strategy}</td>
       <td>{run.rewards.join(', ')}</td>
-      <td><button type='button' class='link' onClick={open}><bdi dir='auto'>{cut(oneLine(run.prompt), 60)}</bdi></button></td>
+      <td>
+        <button type='button' class='link' onClick={open}><bdi dir='auto'>{cut(oneLine(run.prompt), 60)}</bdi></button>
+      </td>
       <td class='number'>{count(run.tokens)}</td>
       <td class='number'>{seconds(run.ms)}</td>
       <td>{run.state}</td>
-      <td><button
-        type='button' class='quiet small' aria-label={`Forget the run of “${cut(run.prompt, 30)}”`}
-        onClick={() => { forgetRun(run.id).catch(reportError) }}
-          >✕
-          </button>
+      <td>
+        <RemoveButton
+          label={`Forget the run of “${cut(run.prompt, 30)}”`} onClick={() => { forgetRun(run.id).catch(reportError) }}
+        />
       </td>
     </tr>
   )
 }
+
+const columns = ['time', 'model', 'strategy', 'reward', 'prompt', 'tokens', 'duration', 'state']
 
 export function RunsView () {
   const [filter, setFilter] = useState('')
@@ -46,11 +50,13 @@ export function RunsView () {
   return (
     <section class='card step' aria-label='Runs'>
       <div class='bar-row'>
-        <h2>This browser <span class='muted'>the last hundred runs of this page, at most 50 MB; nothing is sent anywhere</span></h2>
+        <h2>This browser</h2>
+        <span class='small'>the last hundred runs of this page, at most 50 MB; nothing is sent anywhere</span>
         <span class='grow' />
         <OpenFile label='Open a file' />
         <button
-          type='button' class='danger' disabled={runs.length === 0} onClick={() => {
+          type='button' class='danger'
+          disabled={runs.length === 0} onClick={() => {
             if (confirm(`Forget ${runs.length} runs? They are deleted from this browser.`)) {
               forgetRuns().then(() => { say(`${runs.length} runs were forgotten.`, true) }, reportError)
             }
@@ -63,14 +69,19 @@ export function RunsView () {
         : (
           <>
             <input
-              type='search' aria-label='Filter' placeholder='filter by prompt, strategy, reward…' value={filter}
+              type='search' aria-label='Filter'
+              placeholder='filter by prompt, strategy, reward…' value={filter}
               onInput={event => { setFilter(event.currentTarget.value) }}
             />
-            <div class='scroll' tabIndex={0} role='region' aria-label='Kept runs'>
+            <div
+              class='scroll' tabIndex={0}
+              role='region'
+              aria-label='Kept runs'
+            >
               <table>
                 <thead>
                   <tr>
-                    {['time', 'model', 'strategy', 'reward', 'prompt', 'tokens', 'duration', 'state'].map(one => <th scope='col' key={one}>{one}</th>)}
+                    {columns.map(one => <th scope='col' key={one}>{one}</th>)}
                     <td />
                   </tr>
                 </thead>
