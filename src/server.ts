@@ -28,6 +28,10 @@ export async function startServer (config: Config, onProgress: (message: string)
       'api-keys-file); what needs the role admin is refused, since nobody has it (admin-keys)' +
       (services.config.inspector === 'on' ? '; the inspector is open to them too (inspector)' : ''))
   }
+  if (config.keptRuns > 0) {
+    onProgress(`the last ${config.keptRuns} runs are kept in memory, prompts and answers included: their callers can ` +
+      'read them at /v1/runs, and keys with the role admin all of them (kept-runs)')
+  }
   const app = await buildApp(services)
   const address = await app.listen({ host: config.host, port: config.port })
   const loading = InferenceClient.start(config, onProgress)

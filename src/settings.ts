@@ -133,6 +133,11 @@ export const settings = {
   storedResponseBytes: integer(256 << 20, [1024, 2 ** 40],
     'maximum size of all stored responses in bytes; when it is reached, the caller’s own are evicted, or the ' +
       'response is not stored', serverOnly),
+  keptRuns: integer(0, [0, 1 << 16],
+    'journals of runs that are kept in memory for /v1/runs, prompts and answers of all callers included; the oldest ' +
+      'are evicted first; 0 = none', serverOnly),
+  keptRunBytes: integer(64 << 20, [1 << 20, 2 ** 40],
+    'maximum size of the kept runs in memory in bytes; the oldest are evicted first', serverOnly),
   corsOrigins: list('origins whose web pages may call the server; * allows any', serverOnly),
   allowedHosts: list(
     'host names the server accepts besides loopback names; all others are rejected if this is set or if the server ' +

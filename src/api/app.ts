@@ -1,5 +1,6 @@
 /** The HTTP and WebSocket application. Knows routes and limits, not the engine. */
 import { fastify, LogController, type FastifyInstance } from 'fastify'
+import { caller } from './caller/caller-route.js'
 import { chatCompletions } from './chat/chat-completions-route.js'
 import { completions } from './completions/completions-route.js'
 import { embeddings } from './embeddings/embeddings-route.js'
@@ -19,6 +20,7 @@ import { logStream } from './plugins/text-log.js'
 import { installValidation } from './plugins/validation.js'
 import { responses } from './responses/responses-route.js'
 import { rewards } from './rewards/rewards-route.js'
+import { runs } from './runs/runs-route.js'
 import { score } from './rewards/score-route.js'
 import type { Services } from './services.js'
 import { stream } from './stream/stream-route.js'
@@ -27,8 +29,8 @@ import { installSlowReaders } from './transport/slow-reader.js'
 import { installWebSockets } from './transport/web-sockets.js'
 
 /** What the server answers: a room each, as its paths begin. */
-const rooms = [chatCompletions, completions, responses, embeddings, rewards, score, feedback, stream, models, tokens,
-  health, metrics]
+const rooms = [chatCompletions, completions, responses, embeddings, rewards, score, feedback, stream, runs,
+  models, tokens, caller, health, metrics]
 
 /** All routes of the server, not yet listening. */
 export async function buildApp (services: Services): Promise<FastifyInstance> {

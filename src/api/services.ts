@@ -14,14 +14,18 @@ import { Metrics } from '../metrics/metrics.js'
 import type { MetricsNames } from '../metrics/model-metrics.js'
 import { Catalog } from './models/model-catalog.js'
 import { GenerationObserver } from './generation/generation-observer.js'
-import { headOf, withHead, type ShownRequest } from './generation/run-head.js'
+import { headOf, withHead, withoutJournal, type ShownRequest } from './generation/run-head.js'
 import { Keys, type Caller } from './plugins/keys.js'
 import { Profiles } from './models/profiles.js'
 import { ResponseStore } from './responses/response-store.js'
+import { KeptRun, KeptRuns } from './runs/kept-runs.js'
 import { SocketLimit } from './transport/socket-limit.js'
 
 /** Who asks for a generation, and where the log says what it drew. */
-export type Requester = Pick<FastifyRequest, 'caller' | 'logEntry'>
+export type Requester = Pick<FastifyRequest, 'caller' | 'logEntry'> & Partial<Pick<FastifyRequest, 'announceRun'>>
+
+/** What is kept of runs that did not ask for their journal. */
+const plainJournal = { alternatives: 0, pieces: false }
 
 export class Services {
   readonly config: Config
@@ -34,6 +38,8 @@ export class Services {
   /** Chats that were to be stored, and what was said of them. */
   readonly feedback: FeedbackStore
   readonly sockets: SocketLimit
+  /** Journals of the last runs. */
+  readonly keptRuns: KeptRuns
   readonly #inference: () => Inference | null
   readonly #onIdle: Array<() => void> = []
   #running = 0
@@ -56,6 +62,7 @@ export class Services {
       bytes: config.storedCompletionBytes
     })
     this.sockets = new SocketLimit(config.maxWebSockets)
+    this.keptRuns = new KeptRuns(config)
     this.#inference = inference
   }
 
@@ -107,10 +114,17 @@ export class Services {
    * @throws RequestError permission_denied for a priority that the caller may not have
    */
   generate (
-    request: GenerateRequest, shown: ShownRequest, { caller, logEntry }: Requester, signal: AbortSignal
+    request: GenerateRequest, shown: ShownRequest, { caller, logEntry, announceRun }: Requester, signal: AbortSignal
   ): AsyncGenerator<GenerationEvent, void, undefined> {
     caller.checkPriority(request.priority ?? 0)
-    const own = { ...request, cacheSalt: caller.saltOf(request.cacheSalt), caller: caller.turn }
+    const { keptRuns } = this
+    const isKept = keptRuns.areKept
+    const own = {
+      ...request,
+      cacheSalt: caller.saltOf(request.cacheSalt),
+      caller: caller.turn,
+      ...isKept && { journal: request.journal ?? plainJournal }
+    }
     const observer = new GenerationObserver(this.metrics.of(request.model), logEntry)
     const events = observer.events(this.inference.generate(own, {
       signal,
@@ -119,7 +133,11 @@ export class Services {
         observer.used(used)
       }
     }))
-    return request.journal ? withHead(events, headOf(shown)) : events
+    if (!own.journal) return events
+    const head = headOf(shown)
+    if (isKept) announceRun?.(head.id)
+    const kept = isKept ? keptRuns.keep(events, new KeptRun(head, caller.name)) : events
+    return request.journal ? withHead(kept, head) : withoutJournal(kept)
   }
 
   /** From now on new work is refused; what runs goes on. */

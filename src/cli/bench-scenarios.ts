@@ -6,6 +6,7 @@ import { PromptLookup } from '../engine/prompt-lookup.js'
 import type { Sequence } from '../engine/sequence.js'
 import type { ServedModel } from '../serving/served-models.js'
 import { quantile, ratioOf, spreadOf, type Spread } from '../reporting/spread.js'
+import { journalCost } from './bench-journal.js'
 import { Bench, closeAll, type Timing } from './bench-harness.js'
 
 export interface Row {
@@ -242,7 +243,31 @@ async function drafts (bench: Bench, { context, tokens, repeat }: BenchOptions):
   return rows
 }
 
-const scenarios = { decode, prefill, requests, 'fan-out': fanOut, mixed, 'prefix-hit': prefixHit, drafts } as const
+/** What recording a search costs beside drawing its tokens. */
+async function journal (bench: Bench, { context, candidates, tokens, repeat }: BenchOptions): Promise<Row[]> {
+  const drawn = await bench.repeat(repeat, async () => {
+    const sequences = await bench.open(context, candidates, { fanOut: candidates })
+    const timing = await bench.time(() => bench.grow(sequences, tokens))
+    closeAll(sequences)
+    return timing
+  })
+  const drawing = spreadOf(times(drawn))
+  const source = bench.served.model.tokenizer.decode(bench.prompt(2048))
+  const costs =
+    Array.from({ length: repeat }, () => journalCost(candidates, tokens, source, drawing.median / tokens))
+  const recording = costs.map(({ recordedMs, plainMs }) => Math.max(0, recordedMs - plainMs))
+  const labels = (what: string): Labels => ({ scenario: 'journal', what, batch: candidates })
+  return [
+    valueRow(labels(`${tokens} tokens each, drawn`), 'ms', drawing),
+    valueRow(labels('the same, recorded: the recorder alone'), 'ms', spreadOf(recording)),
+    valueRow(labels('recording over drawing'), 'times', spreadOf(recording.map(ms => ms / drawing.median))),
+    valueRow(labels('the journal'), 'bytes', spreadOf(costs.map(({ bytes }) => bytes)))
+  ]
+}
+
+const scenarios = {
+  decode, prefill, requests, 'fan-out': fanOut, mixed, 'prefix-hit': prefixHit, drafts, journal
+} as const
 export type ScenarioName = keyof typeof scenarios
 export const scenarioNames = Object.keys(scenarios) as ScenarioName[]
 

@@ -26,7 +26,9 @@ const options: Options = {
     help: 'comma-separated prompt lengths in tokens (prefill, fan-out; prefix-hit uses the longest)',
     default: '128,512,1024'
   },
-  candidates: { type: 'string', help: 'candidates per prompt (fan-out); mixed uses half of them', default: '32' },
+  candidates: {
+    type: 'string', help: 'candidates per prompt (fan-out, journal); mixed uses half of them', default: '32'
+  },
   tokens: { type: 'string', help: 'tokens decoded per sequence and repetition', default: '32' },
   repeat: { type: 'string', help: 'repetitions; the median is reported', default: '5' },
   operators: { type: 'boolean', help: 'also profile the operators of forward passes (slower)' },
@@ -70,7 +72,8 @@ function environmentOf ({ model: { id, operators } }: ServedModel): object {
 export const bench: Command = {
   name: 'bench',
   usage: '[OPTIONS]',
-  summary: 'measure decode, prefill, concurrent requests, fan-out, mixed load, prefix cache hits and draft tokens',
+  summary: 'measure decode, prefill, concurrent requests, fan-out, mixed load, prefix cache hits, draft tokens and ' +
+    'journals',
   options,
   maxPositionals: 0,
   async run (values) {
@@ -95,7 +98,7 @@ export const bench: Command = {
 
 /** A figure in its unit. */
 function format (value: number, unit: Row['unit']): string {
-  if (unit === 'times') return value.toFixed(2)
+  if (unit === 'times') return value.toFixed(value < 0.1 ? 4 : 2)
   if (unit === 'bytes') return `${(value / 1e6).toFixed(2)} MB`
   return value.toFixed(unit === 'ms' ? 1 : 0)
 }

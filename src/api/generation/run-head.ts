@@ -48,3 +48,10 @@ export async function * withHead (
     yield { ...event, entries: [head, ...event.entries] }
   }
 }
+
+/** The events of a run whose journal is kept, not sent. */
+export async function * withoutJournal (
+  events: AsyncIterable<GenerationEvent>
+): AsyncGenerator<GenerationEvent, void, undefined> {
+  for await (const event of events) if (event.type !== 'journal') yield event
+}

@@ -7,9 +7,10 @@ import type { FastifyInstance } from 'fastify'
 /** Ids that clients give are taken if they are short and plain. */
 const plainId = /^[\w.-]{1,128}$/
 
-const ownHeaders = ['x-request-id', 'openai-processing-ms', 'x-fairlead-ignored', 'retry-after', 'retry-after-ms', ...[
-  'limit', 'remaining', 'reset'
-].flatMap(figure => ['requests', 'tokens'].map(what => `x-ratelimit-${figure}-${what}`))]
+const rateHeaders = ['limit', 'remaining', 'reset'].flatMap(figure =>
+  ['requests', 'tokens'].map(what => `x-ratelimit-${figure}-${what}`))
+const ownHeaders = ['x-request-id', 'openai-processing-ms', 'x-fairlead-ignored', 'x-fairlead-run', 'retry-after',
+  'retry-after-ms', ...rateHeaders]
 
 /** The client's own id of a request, or a new one. */
 export function requestId ({ headers }: Pick<IncomingMessage, 'headers'>): string {

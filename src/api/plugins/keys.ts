@@ -31,7 +31,7 @@ const keyChecker = new Checker(Type.Object({
 const sha256 = (text: string): Buffer => createHash('sha256').update(text).digest()
 
 /** What a caller may have; null is no limit. */
-interface Limits {
+export interface Limits {
   /** Requests at a time. */
   readonly requests: number | null
   readonly requestsPerMinute: number | null
@@ -48,8 +48,8 @@ export class Caller {
   readonly role: Role
   /** Whose turns it takes. */
   readonly turn: string
+  readonly limits: Limits
   readonly #salt: string
-  readonly #maxRequests: number | null
   readonly #rates: { readonly requests: RateLimit | null, readonly tokens: RateLimit | null }
   #running = 0
 
@@ -58,13 +58,14 @@ export class Caller {
    * @param turn default its name
    */
   constructor (
-    name: string, role: Role, salt: string, { requests, requestsPerMinute, tokensPerMinute }: Limits, turn = name
+    name: string, role: Role, salt: string, limits: Limits, turn = name
   ) {
+    const { requestsPerMinute, tokensPerMinute } = limits
     this.name = name
     this.role = role
     this.turn = turn
     this.#salt = salt
-    this.#maxRequests = requests
+    this.limits = limits
     this.#rates = {
       requests: requestsPerMinute === null ? null : new RateLimit(requestsPerMinute),
       tokens: tokensPerMinute === null ? null : new RateLimit(tokensPerMinute)
@@ -115,9 +116,10 @@ export class Caller {
    * @throws RequestError rate_limit_exceeded where as much runs as may run at a time
    */
   take (): () => void {
-    if (this.#maxRequests !== null && this.#running >= this.#maxRequests) {
+    const { requests: most } = this.limits
+    if (most !== null && this.#running >= most) {
       throw new RequestError('rate_limit_exceeded',
-        `the API key ${this.name} may run ${this.#maxRequests} requests at a time`, { retryAfterMs: 1000 })
+        `the API key ${this.name} may run ${most} requests at a time`, { retryAfterMs: 1000 })
     }
     this.#running++
     let held = true
