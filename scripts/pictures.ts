@@ -1,6 +1,6 @@
 /**
  * Takes the pictures of docs/inspector.md again, on the default model with fixed seeds: `npm run pictures`. Needs
- * chromium, and minutes: the reward of the Teach picture is fitted on the pairs beside it.
+ * chromium.
  */
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -55,31 +55,27 @@ async function runs (browser: Browser, address: string): Promise<void> {
 
 async function compare (browser: Browser, address: string): Promise<void> {
   const page = await open(browser, address, 'compare', 'light')
-  await page.getByLabel('seeds').selectOption('4')
+  await page.getByLabel('seeds').selectOption('1')
   await page.getByLabel('max tokens').fill('48')
   await page.getByRole('button', { name: /^Run all/ }).click()
-  await page.getByText('n = 4').waitFor()
+  await page.getByText('n = 1').waitFor()
   await save(page, 'compare')
 }
 
-async function teach (browser: Browser, address: string): Promise<void> {
-  const page = await open(browser, address, 'teach/speaks-to-me', 'light')
-  await page.getByRole('button', { name: '2 Rate' }).click()
-  await page.getByRole('button', { name: '1 Prompts' }).click()
-  await page.getByRole('button', { name: 'Add 40 instructions' }).click()
-  await page.getByRole('button', { name: 'Rate answers →' }).click()
-  await page.locator('input[aria-label="Import pairs"]').setInputFiles(join(folder, 'speaks-to-me.pairs.jsonl'))
-  await page.getByRole('button', { name: 'Fit a reward →' }).click()
-  await page.getByRole('button', { name: 'Fit', exact: true }).click()
-  await page.getByRole('button', { name: 'Steer with it →' }).waitFor()
-  await save(page, 'teach-card')
+async function card (browser: Browser, address: string): Promise<void> {
+  const page = await open(browser, address, 'rewards/positive', 'light')
+  await page.getByLabel('Answer', { exact: true })
+    .fill('A fine film, warm and well acted, though its last act drags on for too long.')
+  await page.getByRole('button', { name: 'Score' }).click()
+  await page.getByRole('group', { name: 'answer by token' }).waitFor()
+  await save(page, 'reward-card')
 }
 
 const server = await startServer(loadConfig({ port: '0', dataDir, logLevel: 'silent' }, {}), () => {})
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] })
 try {
   await server.ready
-  for (const take of [runs, compare, teach]) await take(browser, server.address)
+  for (const take of [runs, card, compare]) await take(browser, server.address)
 } finally {
   await browser.close()
   await server.close()

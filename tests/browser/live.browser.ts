@@ -101,3 +101,25 @@ test('a server that goes away in mid-run is told, what had arrived stays', { ski
   assert.equal(await page.getByRole('treeitem').count(), 32)
   assert.deepEqual(await violations(page), [])
 })
+
+test('runs of other programs are listed and opened where the server keeps them', { skip }, async () => {
+  const keeping = await tinyServer({ keptRuns: '5' })
+  try {
+    const { page, problems } = await open()
+    await ready(page, keeping.address)
+    const models = await (await fetch(`${keeping.address}/v1/models`)).json() as { data: Array<{ id: string }> }
+    await keeping.post('/v1/chat/completions', {
+      model: models.data[0]!.id,
+      messages: [{ role: 'user', content: 'x' }],
+      max_tokens: 4,
+      alignment: { reward: 'length', num_candidates: 3 }
+    })
+    await page.goto(`${keeping.address}/inspect/#/runs`)
+    await page.getByRole('button', { name: /^Open run_/ }).click()
+    await ended(page)
+    assert.equal(await page.getByRole('treeitem').count(), 3)
+    assert.deepEqual(problems, [])
+  } finally {
+    await keeping.close()
+  }
+})

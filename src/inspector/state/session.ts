@@ -117,16 +117,34 @@ export class Session {
    * @param branch the run that this one goes on from
    */
   async start (body: ChatBody, branch?: object): Promise<void> {
+    await this.#watch(async function * (signal) {
+      for await (const { journal = [] } of
+        events<JournalChunk>('/v1/chat/completions', streamedBody(body), signal)) {
+        yield branch ? journal.map(one => 'journal' in one ? { ...one, branch } as Entry : one) : journal
+      }
+    })
+  }
+
+  /** Follows a run that the server keeps, whoever asked for it, to its end. */
+  async follow (id: string): Promise<void> {
+    await this.#watch(async function * (signal) {
+      for await (const entry of events<Entry>(`/v1/runs/${encodeURIComponent(id)}?follow=true`, null, signal)) {
+        yield [entry]
+      }
+    })
+  }
+
+  async #watch (read: (signal: AbortSignal) => AsyncIterable<readonly Entry[]>): Promise<void> {
     this.#reset([], 'asking')
     const abort = this.#abort = new AbortController()
     try {
-      for await (const { journal } of
-        events<JournalChunk>('/v1/chat/completions', streamedBody(body), abort.signal)) {
-        if (!journal) continue
+      for await (const entries of read(abort.signal)) {
+        if (entries.length === 0) continue
         if (this.phase.value === 'asking') this.phase.value = 'running'
-        this.#take(branch ? journal.map(one => 'journal' in one ? { ...one, branch } as Entry : one) : journal)
+        this.#take(entries)
       }
-      if (this.#abort === abort) this.#end('done')
+      const last = this.#entries.at(-1)
+      if (this.#abort === abort) this.#end(last && 'fail' in last ? 'failed' : 'done')
     } catch (error) {
       if (this.#abort !== abort) return
       if (abort.signal.aborted) return this.#end('stopped')
