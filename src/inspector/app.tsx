@@ -49,7 +49,8 @@ function ThemeButton () {
   const next = themes[(themes.indexOf(theme.value) + 1) % themes.length]!
   return (
     <button
-      type='button' class='quiet' aria-label={`Colours: ${theme.value}. Change to ${next}`}
+      type='button' class='quiet'
+      aria-label={`Colours: ${theme.value}. Change to ${next}`}
       title={`Colours: ${theme.value}`} onClick={() => { theme.value = next }}
     >
       {themeGlyphs[theme.value]}
@@ -62,7 +63,8 @@ export function App () {
   return (
     <>
       <a
-        class='skip' href='#main' onClick={event => {
+        class='skip' href='#main'
+        onClick={event => {
           event.preventDefault()
           document.querySelector<HTMLElement>('#main')!.focus()
         }}
@@ -82,7 +84,8 @@ export function App () {
           <ModelChoice />
           <ThemeButton />
           <button
-            type='button' class='quiet' aria-label='Keys' title='Keys (?)'
+            type='button' class='quiet'
+            aria-label='Keys' title='Keys (?)'
             onClick={() => { showsKeys.value = true }}
           >?
           </button>

@@ -15,8 +15,7 @@ import { status } from './state/status.js'
 const session = new Session()
 
 function Viewer () {
-  session.version.value
-  const { run } = session
+  const { run } = session.shown.value
   return (
     <>
       <header>

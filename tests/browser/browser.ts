@@ -1,11 +1,15 @@
-/** Debian's chromium for tests of the inspector. Without one they are skipped, except in CI, where that is a failure. */
+/**
+ * Debian's chromium for tests of the inspector. Without one they are skipped, except in CI, where that is a failure.
+ */
 import { existsSync, readFileSync } from 'node:fs'
 import { after, before } from 'node:test'
 import { chromium, type Browser, type BrowserContextOptions, type Page } from 'playwright-core'
 import { packageRoot } from '../../src/package-root.js'
 
 const path = ['/usr/bin/chromium', '/usr/bin/chromium-browser', '/usr/bin/google-chrome'].find(existsSync)
-if (path === undefined && process.env['CI'] === 'true') throw new Error('there is no chromium: apt-get install chromium')
+if (path === undefined && process.env['CI'] === 'true') {
+  throw new Error('there is no chromium: apt-get install chromium')
+}
 
 /** Why tests of the page are skipped; false where they are not. */
 export const skip = path === undefined ? 'there is no chromium (apt-get install chromium)' : false
@@ -52,8 +56,8 @@ export const overflow = (page: Page): Promise<number> =>
   page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')
 
 /**
- * Waits until an expression is true in the page, frame by frame. Playwright's own wait would compile it there, which the
- * page's policy forbids.
+ * Waits until an expression is true in the page, frame by frame. Playwright's own wait would compile it there, which
+ * the page's policy forbids.
  */
 export const until = async (page: Page, expression: string): Promise<void> => {
   await page.evaluate(`new Promise(resolve => {

@@ -131,7 +131,8 @@ test('every view passes axe, in both schemes, and fits 320 pixels', { skip }, as
       await page.setViewportSize({ width: 1440, height: 900 })
     }
     await page.goto(`${server.address}/inspect/#/run`)
-    for (const [entries, tab] of [[lanes(answers), 'Lanes'], [beams(6), 'Tree'], [beams(6), 'Steps'], [beams(6), 'Outline']] as const) {
+    const tabs = [[lanes(answers), 'Lanes'], [beams(6), 'Tree'], [beams(6), 'Steps'], [beams(6), 'Outline']] as const
+    for (const [entries, tab] of tabs) {
       await page.reload()
       await page.getByText('● ready').waitFor()
       await replay(page, entries)

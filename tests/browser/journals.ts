@@ -48,7 +48,8 @@ export function lanes (answers: ReadonlyArray<readonly string[]>, strategy = 'be
   const longest = Math.max(...answers.map(({ length }) => length))
   const grown = Array.from({ length: longest }, (_, at): Entry => ({
     t: 10 + at * 20,
-    grow: answers.flatMap((words, index) => at < words.length ? [[index, [words[at]!], [-1 - (index + at) % 3]] as const] : [])
+    grow: answers.flatMap((words, index) =>
+      at < words.length ? [[index, [words[at]!], [-1 - (index + at) % 3]] as const] : [])
   }))
   const scored = Array.from({ length: Math.ceil(longest / 8) }, (_, at): Entry => ({
     t: 10 + Math.min(longest, at * 8 + 8) * 20,
@@ -56,7 +57,8 @@ export function lanes (answers: ReadonlyArray<readonly string[]>, strategy = 'be
   }))
   const end = 20 + longest * 20
   return [
-    head(strategy), { t: 0, queued: 0 }, start(strategy), { t: 5, open: answers.map((_, index) => [index, null, 0, 0]) },
+    head(strategy), { t: 0, queued: 0 }, start(strategy),
+    { t: 5, open: answers.map((_, index) => [index, null, 0, 0]) },
     ...[...grown, ...scored].sort((a, b) => ('t' in a ? a.t : 0) - ('t' in b ? b.t : 0)),
     { t: end, end: answers.map((words, index) => [index, 'length', -words.length]) }, ...done(end, 0)
   ]

@@ -36,7 +36,10 @@ const isObject = (value: unknown): value is Schema =>
 /** The alternatives of a schema, nested ones too, and whether null is one of them. */
 function alternatives (schema: Schema): { readonly others: readonly Schema[], readonly mayBeNull: boolean } {
   const parts = (schema['anyOf'] ?? schema['oneOf']) as readonly Schema[] | undefined
-  if (!parts) return schema['type'] === 'null' ? { others: [], mayBeNull: true } : { others: [schema], mayBeNull: false }
+  if (!parts) {
+    const mayBeNull = schema['type'] === 'null'
+    return { others: mayBeNull ? [] : [schema], mayBeNull }
+  }
   const inner = parts.map(alternatives)
   return { others: inner.flatMap(one => one.others), mayBeNull: inner.some(one => one.mayBeNull) }
 }
@@ -111,7 +114,8 @@ export function strategyForms (openapi: unknown): StrategyForm[] {
     return {
       name: String((names[index] as readonly unknown[])[0]),
       fields: [...own, ...all.filter(({ name }) => isCommon(name))],
-      main: own.filter(({ kind, mayBeNull }) => mainKinds.includes(kind) && !mayBeNull).slice(0, 2).map(({ name }) => name)
+      main: own.filter(({ kind, mayBeNull }) => mainKinds.includes(kind) && !mayBeNull)
+        .slice(0, 2).map(({ name }) => name)
     }
   })
 }

@@ -35,6 +35,7 @@ export const tail = (text: string, length: number): string =>
 export const cut = (text: string, length: number): string =>
   text.length > length ? `${text.slice(0, length - 1)}…` : text
 
+// eslint-disable-next-line no-control-regex -- they are what is looked for
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f\u0080-\u009f\u200e\u200f\u202a-\u202e\u2066-\u2069]/g
 
 /** Text in which control and direction characters can be seen: `␛`, `⟨U+202E⟩`. Line breaks and tabs stay. */

@@ -1,4 +1,7 @@
-/** Where a tree of candidates is drawn: a row each, a fork below its parent, later forks nearer, so that nothing crosses. */
+/**
+ * Where a tree of candidates is drawn: a row each, a fork below its parent, later forks nearer, so that nothing
+ * crosses.
+ */
 import type { Lineage, Run } from '../../journal/fold.js'
 import { inOrder } from './lineages.js'
 

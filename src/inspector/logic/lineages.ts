@@ -21,7 +21,8 @@ export function fateOf (run: Run, { index, droppedAt, ended }: Lineage): Fate {
 export const dropStep = (run: Run, index: number): number | null =>
   run.steps.find(({ dropped }) => dropped.some(([one]) => one === index))?.n ?? null
 
-const reasons = { stop: 'ended by itself', length: 'cut at max tokens', budget: 'ended by the request’s limit' } as const
+const reasons =
+  { stop: 'ended by itself', length: 'cut at max tokens', budget: 'ended by the request’s limit' } as const
 
 /** Its fate in words. */
 export function fateText (run: Run, lineage: Lineage): string {

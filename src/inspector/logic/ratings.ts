@@ -116,7 +116,9 @@ export function agreementsOf ({ ratings }: Pick<RatingSet, 'ratings'>): Agreemen
 }
 
 /** Running agreement after each vote on a version, for the curve. */
-export function agreementCurve ({ ratings }: Pick<RatingSet, 'ratings'>): Array<{ readonly vote: number, readonly share: number }> {
+export function agreementCurve (
+  { ratings }: Pick<RatingSet, 'ratings'>
+): Array<{ readonly vote: number, readonly share: number }> {
   let [agreed, of] = [0, 0]
   return ratings.flatMap(({ predicted, verdict }) => {
     if (!predicted || (verdict !== 'left' && verdict !== 'right')) return []

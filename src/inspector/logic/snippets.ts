@@ -43,7 +43,7 @@ function pythonCode (body: ChatBody, base: string, needsKey: boolean): string {
 
 function typescriptCode (body: ChatBody, base: string, needsKey: boolean): string {
   const key = needsKey ? 'process.env.FAIRLEAD_API_KEY' : "'none'"
-  return "import OpenAI from 'openai'\nimport 'fairlead/openai'\n\n" +
+  return "import OpenAI from 'openai'\nimport type {} from 'fairlead/openai'\n\n" +
     `const client = new OpenAI({ baseURL: '${base}/v1', apiKey: ${key} })\n` +
     `const answer = await client.chat.completions.create(${json(body, 0)})\n` +
     'console.log(answer.choices[0].message.content)\n'

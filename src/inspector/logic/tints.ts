@@ -23,7 +23,8 @@ export function tintsOf (tokens: readonly Token[], canRead: boolean): Tint[] {
   const guided = tokens.some(token => token.guided !== null)
   const values = tokens.some(({ guided }) => (guided?.[7].length ?? 0) > 0)
   return ['none', ...(canRead ? ['reward' as const] : []), ...(values ? ['value' as const] : []),
-    ...(tokens.some(({ lnPolicy }) => lnPolicy !== null) ? ['surprise' as const] : []), ...(guided ? ['kl' as const] : [])]
+    ...(tokens.some(({ lnPolicy }) => lnPolicy !== null) ? ['surprise' as const] : []),
+    ...(guided ? ['kl' as const] : [])]
 }
 
 /** The value of the guided choice that was taken; null where it is not listed. */
@@ -32,7 +33,9 @@ const takenValue = ({ guided }: Token): number | null => guided?.[7][guided[3]]?
 /**
  * Figures by token. @param changes reward changes by token, where they have been read
  */
-export function figuresOf (tint: Tint, tokens: readonly Token[], changes: readonly number[] | null): Array<number | null> {
+export function figuresOf (
+  tint: Tint, tokens: readonly Token[], changes: readonly number[] | null
+): Array<number | null> {
   switch (tint) {
     case 'none': return tokens.map(() => null)
     case 'reward': return tokens.map((_, at) => changes?.[at] ?? null)
@@ -55,7 +58,11 @@ export const tintScale = (figures: ReadonlyArray<number | null>): number =>
   Math.max(0.1, ...figures.map(figure => Math.abs(figure ?? 0)))
 
 /** An answer that was read again: its tokens as the reward saw them, and what each changed. */
-export interface Reading { readonly pieces: readonly string[], readonly changes: readonly number[], readonly reward: number }
+export interface Reading {
+  readonly pieces: readonly string[]
+  readonly changes: readonly number[]
+  readonly reward: number
+}
 
 /**
  * The tokens and reward changes of an answer scored with `every: 1`. The first token's change is its reward, since the

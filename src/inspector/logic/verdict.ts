@@ -19,7 +19,9 @@ export interface Verdict {
 /** Fewer held-out examples say nothing. */
 export const fewestHeldOut = 15
 
-/** How many more held-out examples would tell the accuracy from a control, at the spread seen; null where none would. */
+/**
+ * How many more held-out examples would tell the accuracy from a control, at the spread seen; null where none would.
+ */
 function moreNeeded ({ accuracy, standardError, examples }: CardFigures, best: number): number | null {
   const gap = accuracy - best
   if (gap <= 0.01 || standardError === 0) return null

@@ -28,7 +28,9 @@ function Text ({ label, value, rows, name, error, onInput }: TextProps) {
     <div class='field'>
       <label for={id}>{label}</label>
       <textarea
-        id={id} rows={rows} value={value} dir='auto' data-field={name} aria-invalid={error !== undefined}
+        id={id} rows={rows}
+        value={value} dir='auto'
+        data-field={name} aria-invalid={error !== undefined}
         onInput={event => { onInput(event.currentTarget.value) }}
       />
       {error !== undefined && <p class='error' role='alert'>{error}</p>}
@@ -51,7 +53,9 @@ function NumberField ({ label, name, value, placeholder = '', error, onChange }:
     <div class='field'>
       <label for={id}>{label}</label>
       <input
-        id={id} type='number' data-field={name} placeholder={placeholder} value={value ?? ''}
+        id={id} type='number'
+        data-field={name} placeholder={placeholder}
+        value={value ?? ''}
         aria-invalid={error !== undefined}
         onInput={event => {
           const { value: text } = event.currentTarget
@@ -71,7 +75,9 @@ interface RewardsProps {
 
 function Rewards ({ rewards, error, onChange }: RewardsProps) {
   const known = modelRewards.value.map(({ id }) => id)
-  const replace = (index: number, one: Weighted): void => { onChange(rewards.map((old, at) => at === index ? one : old)) }
+  const replace = (index: number, one: Weighted): void => {
+    onChange(rewards.map((old, at) => at === index ? one : old))
+  }
   const free = known.find(name => !rewards.some(one => one.name === name))
   return (
     <fieldset class='rewards'>
@@ -79,18 +85,21 @@ function Rewards ({ rewards, error, onChange }: RewardsProps) {
       {rewards.map((one, index) => (
         <div class='reward-row' key={index}>
           <select
-            aria-label={`Reward ${index + 1}`} data-field='reward' value={one.name}
+            aria-label={`Reward ${index + 1}`} data-field='reward'
+            value={one.name}
             onChange={event => { replace(index, { ...one, name: event.currentTarget.value }) }}
           >
             {[...new Set([...known, one.name])].map(name => <option key={name} value={name}>{name}</option>)}
           </select>
           <span aria-hidden='true'>×</span>
           <input
-            type='number' step='any' aria-label={`Weight of ${one.name}`} value={one.weight}
+            type='number' step='any'
+            aria-label={`Weight of ${one.name}`} value={one.weight}
             onChange={event => { replace(index, { ...one, weight: Number(event.currentTarget.value) }) }}
           />
           <button
-            type='button' class='quiet' aria-label={`Remove ${one.name}`} disabled={rewards.length === 1}
+            type='button' class='quiet'
+            aria-label={`Remove ${one.name}`} disabled={rewards.length === 1}
             onClick={() => { onChange(rewards.filter((_, at) => at !== index)) }}
           >✕
           </button>
@@ -114,7 +123,8 @@ function Strategy ({ draft, errors, onChange }: AskProps) {
       <div class='field'>
         <label for={id}>Strategy</label>
         <select
-          id={id} data-field='strategy' value={draft.strategy}
+          id={id} data-field='strategy'
+          value={draft.strategy}
           onChange={event => { onChange({ strategy: event.currentTarget.value }) }}
         >
           <option value={plain}>plain (no steering)</option>
@@ -123,14 +133,16 @@ function Strategy ({ draft, errors, onChange }: AskProps) {
       </div>
       {form && (
         <Fields
-          key={form.name} fields={form.fields} main={form.main} values={draft.fields[form.name] ?? {}}
+          key={form.name} fields={form.fields}
+          main={form.main} values={draft.fields[form.name] ?? {}}
           errors={errors} more='more'
           onChange={values => { onChange({ fields: { ...draft.fields, [form.name]: values } }) }}
         />
       )}
       {draft.strategy === plain
         ? <NumberField
-            label='answers (n)' name='n' value={draft.n} error={errors.get('n')}
+            label='answers (n)' name='n'
+            value={draft.n} error={errors.get('n')}
             onChange={n => { onChange({ n: n ?? 1 }) }}
           />
         : <Rewards
@@ -148,16 +160,21 @@ export function AskForm (props: AskProps) {
       {!onlyHow && (
         <>
           <Text
-            label='System (optional)' name='system' value={draft.system} rows={1} error={undefined}
+            label='System (optional)' name='system'
+            value={draft.system} rows={1}
+            error={undefined}
             onInput={system => { onChange({ system }) }}
           />
           <Text
-            label='Prompt' name='messages' value={draft.prompt} rows={3} error={errors.get('messages')}
+            label='Prompt' name='messages'
+            value={draft.prompt} rows={3}
+            error={errors.get('messages')}
             onInput={prompt => { onChange({ prompt }) }}
           />
           {draft.beginning !== '' &&
             <Text
-              label='The answer begins with' name='beginning' value={draft.beginning} rows={2}
+              label='The answer begins with' name='beginning'
+              value={draft.beginning} rows={2}
               error={errors.get('continue_final_message')} onInput={beginning => { onChange({ beginning }) }}
             />}
         </>
@@ -166,17 +183,22 @@ export function AskForm (props: AskProps) {
       {!onlyHow && (
         <div class='pair'>
           <NumberField
-            label='max tokens' name='max_tokens' value={draft.maxTokens} error={errors.get('max_tokens')}
+            label='max tokens' name='max_tokens'
+            value={draft.maxTokens} error={errors.get('max_tokens')}
             onChange={maxTokens => { onChange({ maxTokens: maxTokens ?? 64 }) }}
           />
           <NumberField
-            label='seed' name='seed' value={draft.seed} placeholder='random' error={errors.get('seed')}
+            label='seed' name='seed'
+            value={draft.seed} placeholder='random'
+            error={errors.get('seed')}
             onChange={seed => { onChange({ seed }) }}
           />
         </div>
       )}
       <Fields
-        fields={sampling.value} main={[]} values={draft.sampling} errors={errors} more='sampling'
+        fields={sampling.value} main={[]}
+        values={draft.sampling} errors={errors}
+        more='sampling'
         onChange={values => { onChange({ sampling: values }) }}
       />
     </>

@@ -5,7 +5,9 @@ import type { Lineage, Run } from '../../journal/fold.js'
 import { decimal, plural, signed } from '../logic/formats.js'
 import { fateOf, fateText, glyphs, tokensOf, type Token } from '../logic/lineages.js'
 import type { Message } from '../logic/request.js'
-import { figuresOf, readingOf, tintNames, tintScale, tintSources, tintsOf, type Reading, type Tint } from '../logic/tints.js'
+import {
+  figuresOf, readingOf, tintNames, tintScale, tintSources, tintsOf, type Reading, type Tint
+} from '../logic/tints.js'
 import { ApiFailure, call } from '../server/http.js'
 import { isReady } from '../server/link.js'
 import { Answer } from './answer.js'
@@ -13,10 +15,9 @@ import { Failure } from './failure.js'
 import { TokenText } from './token-text.js'
 
 interface DetailProps {
-  readonly run: Run
+  /** The run, in another object whenever it has changed. */
+  readonly shown: { readonly run: Run }
   readonly lineage: Lineage
-  /** Changes whenever the run has. */
-  readonly version: number
   /** Goes on from a token of this candidate; absent where nothing can be asked. */
   readonly onContinue?: (before: string, at: number) => void
 }
@@ -38,7 +39,7 @@ async function readAgain (run: Run, answer: string): Promise<Reading> {
   return readingOf(answer, data[0]!)
 }
 
-function Parts ({ run, lineage }: Pick<DetailProps, 'run' | 'lineage'>) {
+function Parts ({ run, lineage }: { readonly run: Run, readonly lineage: Lineage }) {
   const { rewards = [] } = run.start ?? {}
   if (lineage.parts.length < 2 && !lineage.parts.some(([, , std]) => std)) return null
   return (
@@ -62,13 +63,17 @@ function KlMeter ({ run, tokens }: { readonly run: Run, readonly tokens: readonl
   if (typeof budget !== 'number') return <p class='small'>KL spent along this answer: {decimal(spent)} nats</p>
   return (
     <p class='small'>
-      <meter min={0} max={budget} value={Math.min(spent, budget)} aria-hidden='true' /> KL {decimal(spent)} of {' '}
+      <meter
+        min={0} max={budget}
+        value={Math.min(spent, budget)}
+        aria-hidden='true'
+      /> KL {decimal(spent)} of {' '}
       {decimal(budget)} nats{ended !== undefined && `; guidance weakens from token ${ended}`}
     </p>
   )
 }
 
-export function CandidateDetail ({ run, lineage, onContinue }: DetailProps) {
+export function CandidateDetail ({ shown: { run }, lineage, onContinue }: DetailProps) {
   const [tint, setTint] = useState<Tint>('none')
   const [reading, setReading] = useState<Reading | null>(null)
   const [failure, setFailure] = useState<ApiFailure | null>(null)
@@ -115,7 +120,8 @@ export function CandidateDetail ({ run, lineage, onContinue }: DetailProps) {
           {tintsOf(recorded ?? [], canRead).map(one => (
             <label key={one}>
               <input
-                type='radio' name='tint' checked={tint === one}
+                type='radio' name='tint'
+                checked={tint === one}
                 onChange={() => { choose(one).catch(reportError) }}
               />
               {tintNames[one]}
@@ -134,7 +140,8 @@ export function CandidateDetail ({ run, lineage, onContinue }: DetailProps) {
       )}
       {list
         ? <TokenText
-            key={`${index} ${isRead}`} tokens={list} figures={figures} figureName={tintNames[tint]}
+            key={`${index} ${isRead}`} tokens={list}
+            figures={figures} figureName={tintNames[tint]}
             {...(goOn ? { onContinue: goOn } : {})}
           />
         : <Answer text={text} />}

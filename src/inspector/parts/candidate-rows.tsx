@@ -40,7 +40,11 @@ function Spark ({ run, lineage }: { readonly run: Run, readonly lineage: Lineage
     `${(tokens / end * (sparkWidth - 2) + 1).toFixed(1)},` +
     `${(sparkHeight - 2 - (reward - low) / (high - low || 1) * (sparkHeight - 4)).toFixed(1)}`
   return (
-    <svg class='spark' width={sparkWidth} height={sparkHeight} aria-hidden='true'>
+    <svg
+      class='spark' width={sparkWidth}
+      height={sparkHeight}
+      aria-hidden='true'
+    >
       <polyline points={scores.map(point).join(' ')} />
     </svg>
   )
@@ -89,7 +93,8 @@ export function CandidateRows ({ run, rows, label, selected, isLive, className, 
     onSelect(row.lineage.index)
     const element = list.current!
     const top = rows.indexOf(row) * rowHeight
-    if (rows.length > mostDrawn && (top < element.scrollTop || top > element.scrollTop + element.clientHeight - rowHeight)) {
+    const isInSight = top >= element.scrollTop && top <= element.scrollTop + element.clientHeight - rowHeight
+    if (rows.length > mostDrawn && !isInSight) {
       element.scrollTop = top - element.clientHeight / 2
     }
     requestAnimationFrame(() => {
@@ -116,14 +121,18 @@ export function CandidateRows ({ run, rows, label, selected, isLive, className, 
   }
   return (
     <ul
-      ref={list} role='tree' aria-label={label} aria-busy={isLive} class={`rows ${className}`}
+      ref={list} role='tree'
+      aria-label={label} aria-busy={isLive}
+      class={`rows ${className}`}
       onKeyDown={onKeyDown} onScroll={onScroll}
     >
       {begin > 0 && <li class='space' role='presentation' style={{ height: `${begin * rowHeight}px` }} />}
       {rows.slice(begin, end).map(({ lineage, level, hasChildren }, at) => (
         <li
-          key={lineage.index} role='treeitem' data-candidate={lineage.index}
-          aria-level={level} aria-posinset={begin + at + 1} aria-setsize={rows.length}
+          key={lineage.index} role='treeitem'
+          data-candidate={lineage.index}
+          aria-level={level} aria-posinset={begin + at + 1}
+          aria-setsize={rows.length}
           aria-selected={lineage.index === selected} {...(hasChildren ? { 'aria-expanded': true } : {})}
           tabIndex={begin + at === Math.max(current, 0) ? 0 : -1} class={`${fateOf(run, lineage)} level-${Math.min(level, 8)}`}
           onClick={() => { onSelect(lineage.index) }}

@@ -32,11 +32,20 @@ function laneRows (run: Run, sorted: boolean, hidesDropped: boolean): Row[] {
     .map(lineage => ({ lineage, level: 1, hasChildren: false }))
 }
 
+/** The focus goes to the answer's tokens, or to what there is of it. */
+function focusDetail (): void {
+  const detail = document.querySelector<HTMLElement>('#detail')
+  const token = detail?.querySelector<HTMLElement>('[data-token]')
+  const target = token ?? detail
+  target?.focus()
+}
+
 /** Says of sent text what is certain already. */
 function Committed ({ run }: { readonly run: Run }) {
   if (run.choices.length === 0 || run.done) return null
   return (
-    <p class='small'>committed: {run.choices.map(({ characters }) => plural(characters, 'character')).join(', ')} already
+    <p class='small'>
+      committed: {run.choices.map(({ characters }) => plural(characters, 'character')).join(', ')} already
       sent to the client
     </p>
   )
@@ -51,8 +60,7 @@ export function Candidates ({ session }: { readonly session: Session }) {
     hidesDropped.value = !hidesDropped.value
     return true
   }), [])
-  session.version.value
-  const { run } = session
+  const { run } = session.shown.value
   const strategy = run.start?.strategy ?? ''
   const tab = chosenTab.value ?? (drawnAsTree(strategy) ? 'tree' : 'lanes')
   const selected = session.selected.value ?? firstToSee(run)
@@ -68,7 +76,8 @@ export function Candidates ({ session }: { readonly session: Session }) {
         <div class='segments' role='group' aria-label='Show as'>
           {tabs.map(one => (
             <button
-              key={one} type='button' aria-pressed={tab === one}
+              key={one} type='button'
+              aria-pressed={tab === one}
               onClick={() => { chosenTab.value = one }}
             >{titles[one]}
             </button>
@@ -77,20 +86,26 @@ export function Candidates ({ session }: { readonly session: Session }) {
         <span class='grow' />
         {anyDropped &&
           <button
-            type='button' class='link' aria-pressed={hidesDropped.value}
+            type='button' class='link'
+            aria-pressed={hidesDropped.value}
             onClick={() => { hidesDropped.value = !hidesDropped.value }}
           >
             {hidesDropped.value ? 'show dropped' : 'hide dropped'}
           </button>}
         {tab === 'lanes' && !session.isLive &&
           <button
-            type='button' class='link' aria-pressed={sorted.value}
+            type='button' class='link'
+            aria-pressed={sorted.value}
             onClick={() => { sorted.value = !sorted.value }}
           >{sorted.value ? 'in order drawn' : 'sort by reward'}
           </button>}
       </div>
       {tab === 'lanes' && <RewardChart run={run} selected={selected} onSelect={select} />}
-      {tab === 'tree' && <Tree run={run} selected={selected} hidesDropped={hidesDropped.value} onSelect={select} />}
+      {tab === 'tree' && <Tree
+        run={run} selected={selected}
+        hidesDropped={hidesDropped.value}
+        onSelect={select}
+                         />}
       {tab === 'steps'
         ? <Steps
             run={run} onSeek={step => {
@@ -99,9 +114,11 @@ export function Candidates ({ session }: { readonly session: Session }) {
             }}
           />
         : <CandidateRows
-            run={run} rows={rows} label='Candidates' selected={selected} isLive={session.isLive}
+            run={run} rows={rows}
+            label='Candidates' selected={selected}
+            isLive={session.isLive}
             className={tab === 'tree' ? 'sr-only' : tab} onSelect={select}
-            onOpen={() => { (document.querySelector<HTMLElement>('#detail [data-token]') ?? document.querySelector<HTMLElement>('#detail'))?.focus() }}
+            onOpen={focusDetail}
           />}
       <Committed run={run} />
     </section>

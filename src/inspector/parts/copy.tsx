@@ -25,14 +25,19 @@ export function CopyButton ({ text, label, children }: CopyProps) {
   }
   return (
     <button
-      type='button' class={children === undefined ? 'quiet small' : ''} aria-label={label} title={label}
+      type='button' class={children === undefined ? 'quiet small' : ''}
+      aria-label={label} title={label}
       onClick={() => { copy().catch(() => { say('The browser refused to copy.', true) }) }}
     >
       {copied
         ? '✓'
         : (
           <svg class='icon' viewBox='0 0 16 16' aria-hidden='true'>
-            <rect x='5.5' y='5.5' width='8' height='8' rx='1.5' /><path d='M10.5 5.5v-3h-8v8h3' />
+            <rect
+              x='5.5' y='5.5'
+              width='8'
+              height='8' rx='1.5'
+            /><path d='M10.5 5.5v-3h-8v8h3' />
           </svg>
           )}
       {children}

@@ -3,7 +3,9 @@ import type { Run } from '../../journal/fold.js'
 import { count, decimal, plural, seconds } from '../logic/formats.js'
 import { CopyButton } from './copy.js'
 
-const kinds = { exact_sampled: 'exact, of this answer', upper_bound: 'upper bound', bound_estimate: 'estimate of a bound' } as const
+const kinds = {
+  exact_sampled: 'exact, of this answer', upper_bound: 'upper bound', bound_estimate: 'estimate of a bound'
+} as const
 const limits = {
   max_generated_tokens: 'max_generated_tokens was reached: the best answer so far was returned.',
   deadline: 'deadline_ms was reached: the best answer so far was returned.'
@@ -32,7 +34,9 @@ export function Cost ({ run }: { readonly run: Run }) {
       </dl>
       {stoppedBy !== null && <p class='note'><strong>{stoppedBy}</strong> {limits[stoppedBy]}</p>}
       {warnings.map(({ code, message }) => <p class='note' key={code}><strong>{code}</strong> {message}</p>)}
-      {run.missing > 0 && <p class='note'>{count(run.missing)} entries are missing: the journal had reached its size.</p>}
+      {run.missing > 0 && (
+        <p class='note'>{count(run.missing)} entries are missing: the journal had reached its size.</p>
+      )}
     </section>
   )
 }

@@ -20,7 +20,12 @@ export function Dialog ({ title, onClose, children }: DialogProps) {
     <dialog ref={element} aria-labelledby={id} onClose={onClose}>
       <div class='dialog-head'>
         <h2 id={id}>{title}</h2>
-        <button type='button' class='quiet' aria-label='Close' onClick={() => element.current!.close()}>✕</button>
+        <button
+          type='button' class='quiet'
+          aria-label='Close'
+          onClick={() => element.current!.close()}
+        >✕
+        </button>
       </div>
       {children}
     </dialog>

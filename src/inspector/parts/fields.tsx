@@ -49,7 +49,9 @@ function Control ({ field, value, error, onChange }: ControlProps) {
           )
         : (
           <input
-            {...shared} type='text' spellcheck={false} value={text} placeholder={fallback || 'none'}
+            {...shared} type='text'
+            spellcheck={false} value={text}
+            placeholder={fallback || 'none'}
             inputMode={field.kind === 'integer' ? 'numeric' : field.kind === 'number' ? 'decimal' : 'text'}
             onChange={event => { take(event.currentTarget.value) }}
           />
@@ -75,7 +77,8 @@ export function Fields ({ fields, main, values, errors, more, onChange }: Fields
   const isShown = ({ name }: Field): boolean => main.includes(name) || name in values || errors.has(name)
   const control = (field: Field) => (
     <Control
-      key={field.name} field={field} value={values[field.name]} error={errors.get(field.name)}
+      key={field.name} field={field}
+      value={values[field.name]} error={errors.get(field.name)}
       onChange={value => { onChange(withValue(values, field, value)) }}
     />
   )

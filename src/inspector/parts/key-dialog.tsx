@@ -39,7 +39,9 @@ export function KeyDialog () {
         <p>The key is kept in this tab’s memory and session, and sent to this server only.</p>
         <label class='field'>API key
           <input
-            type='password' autocomplete='off' spellcheck={false} required value={key}
+            type='password' autocomplete='off'
+            spellcheck={false} required
+            value={key}
             aria-describedby='key-message' aria-invalid={message !== ''}
             onInput={event => { setKey(event.currentTarget.value) }}
           />

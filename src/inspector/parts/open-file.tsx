@@ -46,7 +46,9 @@ export function OpenFile ({ label }: { readonly label: string }) {
   return (
     <>
       <input
-        ref={input} type='file' hidden accept='.jsonl,application/x-ndjson' aria-label={label}
+        ref={input} type='file'
+        hidden accept='.jsonl,application/x-ndjson'
+        aria-label={label}
         onChange={event => {
           const file = event.currentTarget.files?.[0]
           if (file) open(file).catch(reportError)

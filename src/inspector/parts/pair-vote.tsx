@@ -27,14 +27,33 @@ export function PairVote ({ prompt, left, right, isDisabled = false, onVote }: P
     <div class='pair-vote'>
       <p class='prompt'><span class='muted'>Prompt</span> <bdi dir='auto'>{prompt}</bdi></p>
       <div class='two'>
-        <article class='card' aria-label='Left answer'><h3>1 <span class='muted'>←</span></h3><Answer text={left} /></article>
-        <article class='card' aria-label='Right answer'><h3>2 <span class='muted'>→</span></h3><Answer text={right} /></article>
+        <article class='card' aria-label='Left answer'>
+          <h3>1 <span class='muted'>←</span></h3><Answer text={left} />
+        </article>
+        <article class='card' aria-label='Right answer'>
+          <h3>2 <span class='muted'>→</span></h3><Answer text={right} />
+        </article>
       </div>
       <div class='votes' role='group' aria-label='Which is better?'>
-        <button type='button' class='big' disabled={isDisabled} onClick={() => { onVote('left') }}>← left is better</button>
+        <button
+          type='button' class='big'
+          disabled={isDisabled}
+          onClick={() => { onVote('left') }}
+        >← left is better
+        </button>
         <button type='button' disabled={isDisabled} onClick={() => { onVote('same') }}>↓ about the same</button>
-        <button type='button' class='big' disabled={isDisabled} onClick={() => { onVote('right') }}>right is better →</button>
-        <button type='button' class='link' disabled={isDisabled} onClick={() => { onVote('skip') }}>skip <kbd>S</kbd></button>
+        <button
+          type='button' class='big'
+          disabled={isDisabled}
+          onClick={() => { onVote('right') }}
+        >right is better →
+        </button>
+        <button
+          type='button' class='link'
+          disabled={isDisabled}
+          onClick={() => { onVote('skip') }}
+        >skip <kbd>S</kbd>
+        </button>
       </div>
     </div>
   )

@@ -19,7 +19,8 @@ export function RequestFacts ({ head }: { readonly head: Head }) {
         {fields.map(([name, value]) => <div key={name}><dt>{name}</dt><dd>{JSON.stringify(value)}</dd></div>)}
         <div><dt>model</dt><dd>{head.model}</dd></div>
       </dl>
-      {head.redacted && head.redacted.length > 0 && <p class='note'>Left out before sharing: {head.redacted.join(', ')}</p>}
+      {head.redacted && head.redacted.length > 0 &&
+        <p class='note'>Left out before sharing: {head.redacted.join(', ')}</p>}
     </section>
   )
 }

@@ -19,22 +19,43 @@ interface Metrics {
   }
 }
 
-const measures: Readonly<Record<string, string>> = { pair_accuracy: 'tells the better answer', accuracy: 'tells the label' }
+const measures: Readonly<Record<string, string>> =
+  { pair_accuracy: 'tells the better answer', accuracy: 'tells the label' }
 
 /** A share as a bar with its standard error; 0.5 is chance. */
 function Bar ({ value, error = 0 }: { readonly value: number, readonly error?: number }) {
   const width = 120
   return (
-    <svg class='share' width={width} height={14} aria-hidden='true'>
-      <rect class='back' width={width} height={14} rx={2} />
-      <rect class='value' width={Math.max(0, width * value)} height={14} rx={2} />
-      <line class='chance' x1={width / 2} x2={width / 2} y1={0} y2={14} />
-      {error > 0 && <path class='whisker' d={`M${width * Math.max(0, value - 1.96 * error)},7H${width * Math.min(1, value + 1.96 * error)}`} />}
+    <svg
+      class='share' width={width}
+      height={14}
+      aria-hidden='true'
+    >
+      <rect
+        class='back' width={width}
+        height={14}
+        rx={2}
+      />
+      <rect
+        class='value' width={Math.max(0, width * value)}
+        height={14}
+        rx={2}
+      />
+      <line
+        class='chance' x1={width / 2}
+        x2={width / 2}
+        y1={0} y2={14}
+      />
+      {error > 0 && (
+        <path class='whisker' d={`M${width * Math.max(0, value - 1.96 * error)},7H${width * Math.min(1, value + 1.96 * error)}`} />
+      )}
     </svg>
   )
 }
 
-function Row ({ name, value, error }: { readonly name: string, readonly value: number | undefined, readonly error?: number | undefined }) {
+function Row ({ name, value, error }: {
+  readonly name: string, readonly value: number | undefined, readonly error?: number | undefined
+}) {
   if (value === undefined) return null
   return (
     <tr>
@@ -50,10 +71,16 @@ function Accuracy ({ name, metrics }: { readonly name: string, readonly metrics:
   if (byPrefix.length === 0) return null
   return (
     <table class='accuracy'>
-      <thead><tr><th scope='col'>{measures[measure] ?? measure}</th><th scope='col'>accuracy, 95 %</th><td /></tr></thead>
+      <thead>
+        <tr><th scope='col'>{measures[measure] ?? measure}</th><th scope='col'>accuracy, 95 %</th><td /></tr>
+      </thead>
       <tbody>
         {byPrefix.map(({ fraction, accuracy, standard_error: error }) => (
-          <Row key={fraction} name={`${name}, ${percent(fraction)} of the answer read`} value={accuracy} error={error} />
+          <Row
+            key={fraction} name={`${name}, ${percent(fraction)} of the answer read`}
+            value={accuracy}
+            error={error}
+          />
         ))}
         <Row name='control: length alone' value={controls.length_only} />
         <Row name='control: random direction' value={controls.random_head} error={controls.random_head_std} />
@@ -76,12 +103,15 @@ export function RewardCardView ({ card, lean }: { readonly card: RewardCard, rea
       <p class='small'>
         {fit.examples !== undefined && <>fitted on {count(fit.examples)} examples</>}
         {metrics.examples !== undefined &&
-          <>, checked on {count(metrics.examples)} of {count(metrics.clusters ?? metrics.examples)} prompts ({metrics.split})</>}
+          <>, checked on {count(metrics.examples)} of {count(metrics.clusters ?? metrics.examples)} prompts{' '}
+            ({metrics.split})
+          </>}
         {fit.data !== undefined && <>. Data: {fit.data}</>}{fit.licence !== undefined && fit.licence !== 'unknown' && ` (${fit.licence})`}
       </p>
       <Accuracy name={card.id} metrics={metrics} />
       {lean !== undefined && lean !== null && Math.abs(lean) >= 0.02 && (
-        <p class='small'>The answers you chose are {percent(Math.abs(lean))} {lean < 0 ? 'shorter' : 'longer'} than those you
+        <p class='small'>
+          The answers you chose are {percent(Math.abs(lean))} {lean < 0 ? 'shorter' : 'longer'} than those you
           did not.
         </p>
       )}

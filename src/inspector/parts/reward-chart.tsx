@@ -34,12 +34,23 @@ export function RewardChart ({ run, selected, onSelect }: ChartProps) {
       <svg width={width} height={height}>
         {ticks(low - pad, high + pad, 4).map(tick => (
           <g key={tick}>
-            <line class={tick === 0 ? 'axis' : 'grid'} x1={margin.left} x2={width - margin.right} y1={y(tick)} y2={y(tick)} />
-            <text x={margin.left - 6} y={y(tick) + 4} text-anchor='end'>{decimal(tick, Number.isInteger(tick) ? 0 : 1)}</text>
+            <line
+              class={tick === 0 ? 'axis' : 'grid'} x1={margin.left}
+              x2={width - margin.right}
+              y1={y(tick)} y2={y(tick)}
+            />
+            <text x={margin.left - 6} y={y(tick) + 4} text-anchor='end'>
+              {decimal(tick, Number.isInteger(tick) ? 0 : 1)}
+            </text>
           </g>
         ))}
         {ticks(0, end, Math.max(2, Math.floor(width / 120))).map(tick => (
-          <text key={tick} x={x(tick)} y={height - 4} text-anchor='middle'>{tick}{tick === 0 ? ' tokens' : ''}</text>
+          <text
+            key={tick} x={x(tick)}
+            y={height - 4}
+            text-anchor='middle'
+          >{tick}{tick === 0 ? ' tokens' : ''}
+          </text>
         ))}
         {threshold.length > 1 && (
           <polyline
@@ -55,7 +66,8 @@ export function RewardChart ({ run, selected, onSelect }: ChartProps) {
         ))}
         {lines.filter(({ lineage }) => kind(lineage.index) !== '').map(({ lineage: { index }, scores }) => (
           <text
-            key={index} class='name' x={x(scores.at(-1)![0]) + 7}
+            key={index} class='name'
+            x={x(scores.at(-1)![0]) + 7}
             y={y(scores.at(-1)![1]) + 4}
           >{index}
           </text>

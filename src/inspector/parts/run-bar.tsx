@@ -13,8 +13,7 @@ import { SaveDialog } from './save-dialog.js'
 export function RunBar ({ session }: { readonly session: Session }) {
   const [language, setLanguage] = useState<(typeof languages)[number][0] | null>(null)
   const [isSaving, setSaving] = useState(false)
-  session.version.value // eslint-disable-line
-  const { head } = session.run
+  const { head } = session.shown.value.run
   if (!head || session.isLive) return null
   const body = chatBody(draftOf(head.request), head.model)
   const code = language === null ? '' : snippet(language, body, apiUrl('/').replace(/\/$/, ''), keyStored() !== null)
@@ -25,7 +24,8 @@ export function RunBar ({ session }: { readonly session: Session }) {
         <div class='segments' role='group' aria-label='Copy as'>
           {languages.map(([one, name]) => (
             <button
-              key={one} type='button' aria-pressed={language === one}
+              key={one} type='button'
+              aria-pressed={language === one}
               onClick={() => { setLanguage(language === one ? null : one) }}
             >{name}
             </button>

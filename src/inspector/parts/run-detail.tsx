@@ -10,17 +10,21 @@ interface RunDetailProps {
 }
 
 export function RunDetail ({ session, onContinue }: RunDetailProps) {
-  // The run changes in place: its version is what says that there is something new to show.
-  const version = session.version.value
-  const { run } = session
+  const shown = session.shown.value
+  const { run } = shown
   const index = session.selected.value ?? firstToSee(run)
   const lineage = index === null ? undefined : run.candidates.get(index)
   if (!lineage) return null
+  const goOn = onContinue && ((before: string, at: number): void => { onContinue(before, lineage.index, at) })
   return (
-    <aside class='card' aria-label='Candidate' id='detail' tabIndex={-1}>
+    <aside
+      class='card' aria-label='Candidate'
+      id='detail'
+      tabIndex={-1}
+    >
       <CandidateDetail
-        key={lineage.index} version={version} run={run} lineage={lineage}
-        {...(onContinue ? { onContinue: (before: string, at: number) => { onContinue(before, lineage.index, at) } } : {})}
+        key={lineage.index} shown={shown} lineage={lineage}
+        {...(goOn ? { onContinue: goOn } : {})}
       />
     </aside>
   )

@@ -1,15 +1,16 @@
 /** What a run is doing, or why there is none, in one line. */
 import { useEffect } from 'preact/hooks'
+import type { Run } from '../../journal/fold.js'
 import { count, plural, seconds, signed } from '../logic/formats.js'
 import { chosenOf, inOrder, tokensDrawn } from '../logic/lineages.js'
 import { draft } from '../state/run.js'
-import type { Session } from '../state/session.js'
+import type { Phase, Session } from '../state/session.js'
 import { link } from '../server/link.js'
 import { OpenFile } from './open-file.js'
 import { say } from '../state/status.js'
 
 /** What a live run is doing. */
-function doing ({ run }: Session): string {
+function doing (run: Run): string {
   if (run.start === null) {
     return run.queued === null || run.queued === 0 ? 'Waiting for memory' : `Waiting behind ${plural(run.queued, 'request')}`
   }
@@ -23,9 +24,9 @@ function doing ({ run }: Session): string {
     `${best === -Infinity ? '' : ` · best ${signed(best)}`}${rate}`
 }
 
-function ended ({ run, phase }: Session): string {
+function ended (run: Run, phase: Phase): string {
   const chosen = chosenOf(run)
-  switch (phase.value) {
+  switch (phase) {
     case 'stopped': return `Stopped by you after ${plural(tokensDrawn(run), 'token')}.`
     case 'lost':
       return `Connection lost at ${seconds(run.t)}. What had arrived is kept; the server has stopped this run.`
@@ -56,12 +57,12 @@ function Welcome () {
 }
 
 export function RunState ({ session }: { readonly session: Session }) {
-  session.version.value
+  const { run } = session.shown.value
   const phase = session.phase.value
-  const text = phase === 'idle' ? '' : session.isLive ? doing(session) : ended(session)
+  const text = phase === 'idle' ? '' : session.isLive ? doing(run) : ended(run, phase)
   useEffect(() => { if (text !== '') say(text, !session.isLive) }, [text])
   if (phase === 'idle') return <Welcome />
-  const { head } = session.run
+  const { head } = run
   return (
     <>
       {session.file.value !== null && head && (

@@ -37,14 +37,18 @@ export function SaveDialog ({ session, onClose }: { readonly session: Session, r
   )
   return (
     <Dialog title='Save this run' onClose={onClose}>
-      <p>In the file: the prompt, the system message, {texts} answers, settings, model, seed. <strong>Not in it:</strong> the
+      <p>
+        In the file: the prompt, the system message, {texts} answers, settings, model, seed.{' '}
+        <strong>Not in it:</strong> the
         API key, who asked, the server’s address.
       </p>
       {box('system', 'the system message')}
       {box('prompt', 'the prompt')}
       {select && texts > 1 && box('others', 'the texts of answers that were not chosen (lengths and rewards stay)')}
       <div class='actions'>
-        <button type='button' class='primary' onClick={() => { savePage().catch(reportError) }}>HTML, opens anywhere</button>
+        <button type='button' class='primary' onClick={() => { savePage().catch(reportError) }}>
+          HTML, opens anywhere
+        </button>
         <button type='button' onClick={() => { saveFile(`${name}.fairlead.jsonl`, linesOf(entries())) }}>Journal (JSONL)</button>
       </div>
     </Dialog>

@@ -80,20 +80,37 @@ export function Scrubber ({ session }: { readonly session: Session }) {
   return (
     <div class='scrubber' role='group' aria-label='Replay'>
       <button type='button' aria-label={isPlaying ? 'Pause' : 'Play'} onClick={play}>{isPlaying ? '❚❚' : '▶'}</button>
-      <button type='button' class='quiet' aria-label='One step back' onClick={() => { step(-1) }}>⟨</button>
+      <button
+        type='button' class='quiet'
+        aria-label='One step back'
+        onClick={() => { step(-1) }}
+      >⟨
+      </button>
       <input
-        type='range' aria-label='Time of the run' min={0} max={end} value={now} step={1}
+        type='range' aria-label='Time of the run'
+        min={0} max={end}
+        value={now} step={1}
         aria-valuetext={`${seconds(now)} of ${seconds(end)}`}
         onInput={event => {
           setPlaying(false)
           session.seek(entriesAt(entries, Number(event.currentTarget.value)))
         }}
       />
-      <button type='button' class='quiet' aria-label='One step on' onClick={() => { step(1) }}>⟩</button>
+      <button
+        type='button' class='quiet'
+        aria-label='One step on'
+        onClick={() => { step(1) }}
+      >⟩
+      </button>
       <span class='number'>{seconds(now)} / {seconds(end)}</span>
       <div class='segments' role='group' aria-label='Speed'>
         {[1, 4].map(one => (
-          <button key={one} type='button' aria-pressed={speed === one} onClick={() => { setSpeed(one) }}>{one}×</button>
+          <button
+            key={one} type='button'
+            aria-pressed={speed === one}
+            onClick={() => { setSpeed(one) }}
+          >{one}×
+          </button>
         ))}
       </div>
     </div>

@@ -11,7 +11,11 @@ export function Steps ({ run, onSeek }: StepsProps) {
   const hasBound = run.steps.some(({ bound }) => bound !== undefined)
   const hasEss = run.steps.some(({ ess }) => ess !== null)
   return (
-    <div class='scroll' tabIndex={0} role='region' aria-label='Steps'>
+    <div
+      class='scroll' tabIndex={0}
+      role='region'
+      aria-label='Steps'
+    >
       <table>
         <thead>
           <tr>

@@ -17,6 +17,9 @@ interface TokenTextProps {
 /** White space that is a token of its own is shown; in words it stays as it is. */
 const shown = (piece: string): string => /^\s*$/.test(piece) ? tokenText(piece) : visible(piece)
 
+/** Whether a token's text can be gone on from: it has some, and is no part of a character. */
+const isWhole = (piece: string): boolean => piece !== '' && !piece.startsWith('bytes:')
+
 interface DetailProps extends Omit<TokenTextProps, 'tokens' | 'figures'> {
   readonly token: Token
   readonly at: number
@@ -39,16 +42,21 @@ function Alternatives ({ token: { guided }, at, onContinue }: Pick<DetailProps, 
           <tr key={place} class={place === taken ? 'taken' : ''}>
             <th scope='row'>{tokenText(piece)}{place === taken && <span class='sr-only'> (taken)</span>}</th>
             <td class='number'>{percent(Math.exp(lnPolicy))}</td>
-            <td class='number'><meter min={0} max={1} value={Math.exp(lnGuided)} aria-hidden='true' /> {percent(Math.exp(lnGuided))}</td>
+            <td class='number'>
+              <meter min={0} max={1} value={Math.exp(lnGuided)} aria-hidden='true' />{' '}
+              {percent(Math.exp(lnGuided))}
+            </td>
             <td class='number'>{decimal(value)}</td>
-            {onContinue && <td>
-              {place !== taken && piece !== '' && !piece.startsWith('bytes:') &&
-                <button
-                  type='button' class='small' aria-label={`Continue from “${piece}”`}
-                  onClick={() => { onContinue(at, piece) }}
-                >go on
-                </button>}
-            </td>}
+            {onContinue && (
+              <td>
+                {place !== taken && isWhole(piece) &&
+                  <button
+                    type='button' class='small' aria-label={`Continue from “${piece}”: go on`}
+                    onClick={() => { onContinue(at, piece) }}
+                  >go on
+                  </button>}
+              </td>
+            )}
           </tr>
         ))}
       </tbody>
@@ -63,7 +71,9 @@ function TokenDetail ({ token, at, figure, figureName, onContinue, onClose }: De
   useEffect(() => { element.current!.focus() }, [at])
   return (
     <div
-      ref={element} role='dialog' aria-label={`Token ${at}: ${piece}`} tabIndex={-1} class='token-detail'
+      ref={element} role='dialog'
+      aria-label={`Token ${at}: ${piece}`} tabIndex={-1}
+      class='token-detail'
       onKeyDown={event => {
         if (event.key !== 'Escape') return
         event.stopPropagation()
@@ -72,10 +82,17 @@ function TokenDetail ({ token, at, figure, figureName, onContinue, onClose }: De
     >
       <div class='dialog-head'>
         <strong class='mono'>{tokenText(piece)}</strong><span class='muted'>token {at}</span>
-        <button type='button' class='quiet' aria-label='Close the token' onClick={onClose}>✕</button>
+        <button
+          type='button' class='quiet'
+          aria-label='Close the token'
+          onClick={onClose}
+        >✕
+        </button>
       </div>
       <dl class='facts'>
-        {lnPolicy !== null && <div><dt>policy</dt><dd>{percent(Math.exp(lnPolicy))} (ln π {decimal(lnPolicy)})</dd></div>}
+        {lnPolicy !== null && (
+          <div><dt>policy</dt><dd>{percent(Math.exp(lnPolicy))} (ln π {decimal(lnPolicy)})</dd></div>
+        )}
         {figure !== null && <div><dt>{figureName}</dt><dd>{decimal(figure)}</dd></div>}
         {guided && guided[4] !== null && <div><dt>KL of this step</dt><dd>{decimal(guided[4])} nats</dd></div>}
         {guided && guided[5] < 1 && <div><dt>strength left by max_kl</dt><dd>{percent(guided[5])}</dd></div>}
@@ -116,10 +133,16 @@ export function TokenText ({ tokens, figures, figureName, onContinue }: TokenTex
   const chosen = open === null ? undefined : tokens[open]
   return (
     <div class='token-text'>
-      <div ref={group} role='group' aria-label='answer by token' dir='auto' class='tokens' onKeyDown={onKeyDown}>
+      <div
+        ref={group} role='group'
+        aria-label='answer by token'
+        dir='auto' class='tokens'
+        onKeyDown={onKeyDown}
+      >
         {tokens.map(({ piece }, at) => (
           <span
-            key={at} role='button' data-token tabIndex={at === current ? 0 : -1}
+            key={at} role='button'
+            data-token tabIndex={at === current ? 0 : -1}
             aria-label={`${piece.trim() === '' ? tokenText(piece) : piece}` +
               `${figures[at] === null || figures[at] === undefined ? '' : `, ${figureName} ${decimal(figures[at])}`}`}
             class={`token ${figures[at] === null ? '' : shadeClass(figures[at] ?? null, scale)}` +
@@ -134,7 +157,9 @@ export function TokenText ({ tokens, figures, figureName, onContinue }: TokenTex
       </div>
       {chosen && open !== null && (
         <TokenDetail
-          token={chosen} at={open} figure={figures[open] ?? null} figureName={figureName} onClose={close}
+          token={chosen} at={open}
+          figure={figures[open] ?? null} figureName={figureName}
+          onClose={close}
           {...(onContinue ? { onContinue } : {})}
         />
       )}

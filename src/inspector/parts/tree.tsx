@@ -45,18 +45,33 @@ function Bar ({ place: { lineage, row, parentRow }, run, scale, x, y, isSelected
   const label = `${endGlyphs[fate]} ${lineage.index} ${lineage.reward === null ? '' : signed(lineage.reward)}`
   return (
     <g class={`bar ${fate}${isSelected ? ' selected' : ''}`} onClick={() => { onSelect(lineage.index) }}>
-      <rect class='hit' x={x(lineage.at)} y={y(row) - 11} width={Math.max(x(lineage.tokens) - x(lineage.at), 4) + 80} height={22} />
+      <rect
+        class='hit' x={x(lineage.at)}
+        y={y(row) - 11}
+        width={Math.max(x(lineage.tokens) - x(lineage.at), 4) + 80} height={22}
+      />
       {parentRow !== null &&
         <path class='elbow' d={`M${x(lineage.at)},${y(parentRow)}V${y(row)}`} />}
       {isSelected &&
         <rect
-          class='halo' rx={4} x={x(lineage.at) - 3} y={y(row) - thick / 2 - 3}
+          class='halo' rx={4}
+          x={x(lineage.at) - 3} y={y(row) - thick / 2 - 3}
           width={x(lineage.tokens) - x(lineage.at) + 6} height={thick + 6}
         />}
       {stretches(lineage).map(({ from, to, reward }) => (
-        <line key={to} class={shadeClass(reward, scale)} stroke-width={thick} x1={x(from)} x2={x(to)} y1={y(row)} y2={y(row)} />
+        <line
+          key={to} class={shadeClass(reward, scale)}
+          stroke-width={thick}
+          x1={x(from)} x2={x(to)}
+          y1={y(row)}
+          y2={y(row)}
+        />
       ))}
-      <circle class='node' cx={x(lineage.tokens)} cy={y(row)} r={2.5} />
+      <circle
+        class='node' cx={x(lineage.tokens)}
+        cy={y(row)}
+        r={2.5}
+      />
       <text x={x(lineage.tokens) + 7} y={y(row) + 4}>{label}</text>
     </g>
   )
@@ -73,12 +88,15 @@ function EssRow ({ run, width }: { readonly run: Run, readonly width: number }) 
     <svg class='ess' width={width} height={height + 14}>
       {steps.map(({ n, ess, resampled }, at) => (
         <rect
-          key={n} class={resampled ? 'resampled' : ''} x={margin.left + inner * at / steps.length}
-          width={Math.max(1, inner / steps.length - 2)} y={height - height * ess! / most} height={height * ess! / most}
+          key={n} class={resampled ? 'resampled' : ''}
+          x={margin.left + inner * at / steps.length}
+          width={Math.max(1, inner / steps.length - 2)} y={height - height * ess! / most}
+          height={height * ess! / most}
         />
       ))}
       {bound !== undefined && <line
-        x1={margin.left} x2={width - margin.right} y1={height - height * bound / most}
+        x1={margin.left} x2={width - margin.right}
+        y1={height - height * bound / most}
         y2={height - height * bound / most}
                               />}
       <text x={margin.left} y={height + 12}>effective sample size by step; resampled below the line</text>
@@ -106,11 +124,22 @@ export function Tree ({ run, selected, hidesDropped, onSelect }: TreeProps) {
   return (
     <div class='tree'>
       <div class='zoom'>
-        <button type='button' class='quiet' aria-label='Zoom out' disabled={zoom === 1} onClick={() => { change(0.5) }}>−</button>
-        <button type='button' class='quiet' aria-label='Zoom in' disabled={zoom === 8} onClick={() => { change(2) }}>+</button>
+        <button
+          type='button' class='quiet'
+          aria-label='Zoom out'
+          disabled={zoom === 1} onClick={() => { change(0.5) }}
+        >−
+        </button>
+        <button
+          type='button' class='quiet'
+          aria-label='Zoom in'
+          disabled={zoom === 8} onClick={() => { change(2) }}
+        >+
+        </button>
       </div>
       <div
-        ref={ref} class='canvas' aria-hidden='true'
+        ref={ref} class='canvas'
+        aria-hidden='true'
         onWheel={event => {
           if (!event.ctrlKey) return
           event.preventDefault()
@@ -120,13 +149,19 @@ export function Tree ({ run, selected, hidesDropped, onSelect }: TreeProps) {
         <svg width={wide} height={height}>
           {ticks(0, end, Math.max(2, Math.floor(wide / 90))).map(tick => (
             <g key={tick}>
-              <line class='grid' x1={x(tick)} x2={x(tick)} y1={margin.top - 6} y2={height} />
+              <line
+                class='grid' x1={x(tick)}
+                x2={x(tick)}
+                y1={margin.top - 6} y2={height}
+              />
               <text x={x(tick)} y={12} text-anchor='middle'>{tick}{tick === 0 ? ' tokens' : ''}</text>
             </g>
           ))}
           {drawn.map(place => (
             <Bar
-              key={place.lineage.index} place={place} run={run} scale={scale} x={x} y={y}
+              key={place.lineage.index} place={place}
+              run={run} scale={scale}
+              x={x} y={y}
               isSelected={place.lineage.index === selected} onSelect={onSelect}
             />
           ))}

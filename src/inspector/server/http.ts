@@ -81,10 +81,13 @@ interface ErrorFrame { readonly error?: { code: string | null, message: string, 
 
 /**
  * The data of a call's server-sent events, parsed, until `[DONE]`.
+ * @param body null for a GET
  * @throws ApiFailure where the call is refused, the stream brings an error, or ends before its end
  */
-export async function * events<T extends object> (path: string, body: object, signal: AbortSignal): AsyncGenerator<T> {
-  const response = await send(path, { body, signal })
+export async function * events<T extends object> (
+  path: string, body: object | null, signal: AbortSignal
+): AsyncGenerator<T> {
+  const response = await send(path, { ...(body ? { body } : {}), signal })
   const requestId = response.headers.get('x-request-id')
   const reader = response.body!.pipeThrough(new TextDecoderStream()).getReader()
   let rest = ''

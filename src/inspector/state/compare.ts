@@ -58,7 +58,9 @@ let abort: AbortController | null = null
 
 export const refusal = computed(() => !isReady.value
   ? 'The server is not ready.'
-  : prompt.value.trim() === '' ? 'A prompt is needed.' : judges.value.length === 0 ? 'A reward to judge by is needed.' : null)
+  : prompt.value.trim() === ''
+    ? 'A prompt is needed.'
+    : judges.value.length === 0 ? 'A reward to judge by is needed.' : null)
 
 export function changeWay (id: number, changes: Partial<Draft>): void {
   ways.value = ways.value.map(one => one.id === id ? { ...one, draft: { ...one.draft, ...changes } } : one)

@@ -1,4 +1,6 @@
-/** Keys of the whole page; views add their own. Single letters act only outside text fields, and can be switched off. */
+/**
+ * Keys of the whole page; views add their own. Single letters act only outside text fields, and can be switched off.
+ */
 import { signal } from '@preact/signals'
 import { letterKeys } from './preferences.js'
 import { go } from './router.js'

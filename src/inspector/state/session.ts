@@ -1,6 +1,6 @@
 /**
  * One run: asked for, watched while it goes on, replayed. Entries of its journal come in; the run that they fold to is
- * changed in place, and `version` says when.
+ * changed in place, and `shown` says when.
  */
 import { batch, signal } from '@preact/signals'
 import type { Entry } from '../../journal/entries.js'
@@ -20,8 +20,6 @@ const showEveryMs = 80
 export class Session {
   readonly phase = signal<Phase>('idle')
   readonly failure = signal<ApiFailure | null>(null)
-  /** Counts changes of `run`. */
-  readonly version = signal(0)
   /** Entries that are shown; null for all. */
   readonly position = signal<number | null>(null)
   /** Candidate that is looked at; null for the chosen one, or the first. */
@@ -33,10 +31,12 @@ export class Session {
   #entries: Entry[] = []
   #folding = new Folding()
   #folded = 0
+  /** The run at the position shown: another object whenever the run has changed. */
+  readonly shown = signal<{ readonly run: Run }>({ run: this.#folding.run })
   #abort: AbortController | null = null
   #timer: ReturnType<typeof setTimeout> | undefined
 
-  /** The run at the position shown. */
+  /** The same, for those who need not follow it. */
   get run (): Run { return this.#folding.run }
   get entries (): readonly Entry[] { return this.#entries }
   get isLive (): boolean { return this.phase.value === 'asking' || this.phase.value === 'running' }
@@ -66,7 +66,7 @@ export class Session {
     }
     for (const entry of this.#entries.slice(this.#folded, end)) this.#folding.add(entry)
     this.#folded = end
-    this.version.value++
+    this.shown.value = { run: this.#folding.run }
   }
 
   #show (): void {
@@ -117,16 +117,34 @@ export class Session {
    * @param branch the run that this one goes on from
    */
   async start (body: ChatBody, branch?: object): Promise<void> {
+    await this.#watch(async function * (signal) {
+      for await (const { journal = [] } of
+        events<JournalChunk>('/v1/chat/completions', streamedBody(body), signal)) {
+        yield branch ? journal.map(one => 'journal' in one ? { ...one, branch } as Entry : one) : journal
+      }
+    })
+  }
+
+  /** Follows a run that the server keeps, whoever asked for it, to its end. */
+  async follow (id: string): Promise<void> {
+    await this.#watch(async function * (signal) {
+      for await (const entry of events<Entry>(`/v1/runs/${encodeURIComponent(id)}?follow=true`, null, signal)) {
+        yield [entry]
+      }
+    })
+  }
+
+  async #watch (read: (signal: AbortSignal) => AsyncIterable<readonly Entry[]>): Promise<void> {
     this.#reset([], 'asking')
     const abort = this.#abort = new AbortController()
     try {
-      for await (const { journal } of
-        events<JournalChunk>('/v1/chat/completions', streamedBody(body), abort.signal)) {
-        if (!journal) continue
+      for await (const entries of read(abort.signal)) {
+        if (entries.length === 0) continue
         if (this.phase.value === 'asking') this.phase.value = 'running'
-        this.#take(branch ? journal.map(one => 'journal' in one ? { ...one, branch } as Entry : one) : journal)
+        this.#take(entries)
       }
-      if (this.#abort === abort) this.#end('done')
+      const last = this.#entries.at(-1)
+      if (this.#abort === abort) this.#end(last && 'fail' in last ? 'failed' : 'done')
     } catch (error) {
       if (this.#abort !== abort) return
       if (abort.signal.aborted) return this.#end('stopped')

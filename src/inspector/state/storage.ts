@@ -14,7 +14,9 @@ function open (): Promise<IDBDatabase> {
   }))
 }
 
-async function run<T> (name: StoreName, mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest<T>): Promise<T> {
+async function run<T> (
+  name: StoreName, mode: IDBTransactionMode, work: (store: IDBObjectStore) => IDBRequest<T>
+): Promise<T> {
   const database = await open()
   return await new Promise((resolve, reject) => {
     const transaction = database.transaction(name, mode)
@@ -24,7 +26,8 @@ async function run<T> (name: StoreName, mode: IDBTransactionMode, work: (store: 
   })
 }
 
-export const readAll = <T>(name: StoreName): Promise<T[]> => run(name, 'readonly', store => store.getAll() as IDBRequest<T[]>)
+export const readAll = <T>(name: StoreName): Promise<T[]> =>
+  run(name, 'readonly', store => store.getAll() as IDBRequest<T[]>)
 export const write = async (name: StoreName, key: string, value: unknown): Promise<void> => {
   await run(name, 'readwrite', store => store.put(value, key))
 }

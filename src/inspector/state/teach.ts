@@ -139,7 +139,12 @@ export interface FitProgress { readonly phase: string, readonly share: number }
 
 export interface FitOptions { readonly directions: number | null, readonly qHead: boolean }
 
-type FitFrame = Partial<RewardCard> & { readonly object: string, readonly phase?: string, readonly done?: number, readonly total?: number }
+type FitFrame = Partial<RewardCard> & {
+  readonly object: string
+  readonly phase?: string
+  readonly done?: number
+  readonly total?: number
+}
 
 /** Fits the current set's reward and keeps the fit's place in the set. @returns its card @throws ApiFailure */
 export async function fitSet (

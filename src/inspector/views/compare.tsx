@@ -4,6 +4,7 @@ import { AskForm } from '../parts/ask-form.js'
 import { Answer } from '../parts/answer.js'
 import { CompareTable } from '../parts/compare-table.js'
 import { Failure } from '../parts/failure.js'
+import { RemoveButton } from '../parts/remove-button.js'
 import { PairVote } from '../parts/pair-vote.js'
 import { plain, type Draft } from '../logic/request.js'
 import type { Verdict } from '../logic/ratings.js'
@@ -35,11 +36,15 @@ function Column ({ way, at, shown }: { readonly way: Way, readonly at: number, r
       <div class='bar-row'>
         <h2>{letters[at]} <span class='muted'>{wayTitle(way.draft)}{at === 0 && ' (baseline)'}</span></h2>
         <span class='grow' />
-        {at > 1 && <button type='button' class='quiet' aria-label={`Remove ${letters[at]}`} onClick={() => { removeWay(way.id) }}>✕</button>}
+        {at > 1 && <RemoveButton label={`Remove ${letters[at]}`} onClick={() => { removeWay(way.id) }} />}
       </div>
       <details>
         <summary>Settings</summary>
-        <AskForm draft={way.draft} errors={new Map()} onlyHow onChange={changes => { changeWay(way.id, changes) }} />
+        <AskForm
+          draft={way.draft} errors={new Map()}
+          onlyHow
+          onChange={changes => { changeWay(way.id, changes) }}
+        />
       </details>
       {outcome
         ? <Answer text={outcome.text} />
@@ -51,13 +56,18 @@ function Column ({ way, at, shown }: { readonly way: Way, readonly at: number, r
 function Head () {
   return (
     <form
-      class='card' aria-label='Prompt' onSubmit={event => {
+      class='card' aria-label='Prompt'
+      onSubmit={event => {
         event.preventDefault()
         compare().catch(reportError)
       }}
     >
       <label class='field'>Prompt
-        <textarea rows={2} dir='auto' value={prompt.value} onInput={event => { prompt.value = event.currentTarget.value }} />
+        <textarea
+          rows={2} dir='auto'
+          value={prompt.value}
+          onInput={event => { prompt.value = event.currentTarget.value }}
+        />
       </label>
       <div class='bar-row'>
         <label class='inline'>seeds
@@ -66,10 +76,17 @@ function Head () {
           </select>
         </label>
         <label class='inline'>max tokens
-          <input type='number' class='short' min={1} value={maxTokens.value} onInput={event => { maxTokens.value = Number(event.currentTarget.value) || 64 }} />
+          <input
+            type='number' class='short'
+            min={1}
+            value={maxTokens.value} onInput={event => { maxTokens.value = Number(event.currentTarget.value) || 64 }}
+          />
         </label>
         <label class='inline'>judge by
-          <select value={judges.value[0] ?? ''} onChange={event => { judges.value = [event.currentTarget.value, ...judges.value.slice(1)] }}>
+          <select
+            value={judges.value[0] ?? ''}
+            onChange={event => { judges.value = [event.currentTarget.value, ...judges.value.slice(1)] }}
+          >
             {modelRewards.value.map(({ id }) => <option key={id} value={id}>{id}</option>)}
           </select>
         </label>
@@ -81,11 +98,13 @@ function Head () {
             }}
           >
             <option value=''>none</option>
-            {modelRewards.value.filter(({ id }) => id !== judges.value[0]).map(({ id }) => <option key={id} value={id}>{id}</option>)}
+            {modelRewards.value.filter(({ id }) => id !== judges.value[0])
+              .map(({ id }) => <option key={id} value={id}>{id}</option>)}
           </select>
         </label>
         <label class='check'><input
-          type='checkbox' checked={isBlind.value} disabled={ways.value.length !== 2}
+          type='checkbox' checked={isBlind.value}
+          disabled={ways.value.length !== 2}
           onChange={event => { isBlind.value = event.currentTarget.checked }}
                              />blind
         </label>
@@ -97,7 +116,11 @@ function Head () {
         <span class='grow' />
         {isRunning.value
           ? <button type='button' class='danger' onClick={stopComparing}>Stop <kbd>Esc</kbd></button>
-          : <button type='submit' class='primary' disabled={refusal.value !== null}>Run all <kbd>{commandKey} ↵</kbd></button>}
+          : (
+            <button type='submit' class='primary' disabled={refusal.value !== null}>
+              Run all <kbd>{commandKey} ↵</kbd>
+            </button>
+            )}
       </div>
       {refusal.value !== null && <p class='small'>{refusal.value}</p>}
     </form>
@@ -117,14 +140,19 @@ function Vote ({ shown }: { readonly shown: number }) {
     const set = currentSet.value
     saveSet({
       ...set,
-      ratings: [...set.ratings, { prompt: prompt.value, left: left.text, right: right.text, verdict, ms: 0, seed: a.seed }]
+      ratings: [...set.ratings,
+        { prompt: prompt.value, left: left.text, right: right.text, verdict, ms: 0, seed: a.seed }]
     })
     say('Kept as a rating.', true)
   }
   return (
     <section class='card' aria-label='Vote'>
       <h2>Which would you rather have?</h2>
-      <PairVote prompt={prompt.value} left={left.text} right={right.text} onVote={vote} />
+      <PairVote
+        prompt={prompt.value} left={left.text}
+        right={right.text}
+        onVote={vote}
+      />
     </section>
   )
 }
@@ -153,10 +181,18 @@ export function CompareView () {
       <Head />
       {failure.value && <Failure failure={failure.value} />}
       {hides
-        ? <p class='small'>{isRunning.value ? 'Answers are being drawn…' : 'Labels, rewards and costs are shown after your vote.'}</p>
+        ? (
+          <p class='small'>
+            {isRunning.value ? 'Answers are being drawn…' : 'Labels, rewards and costs are shown after your vote.'}
+          </p>
+          )
         : (
           <div class={`columns of-${ways.value.length}`}>
-            {ways.value.map((way, at) => <Column key={way.id} way={way} at={at} shown={shown} />)}
+            {ways.value.map((way, at) => <Column
+              key={way.id} way={way}
+              at={at}
+              shown={shown}
+                                         />)}
           </div>
           )}
       {!hides && (
@@ -169,7 +205,9 @@ export function CompareView () {
             </label>
           )}
           {ways.value.length < 3 &&
-            <button type='button' class='link' onClick={() => { addWay(runDraft.value) }}>+ a third column, as in Run</button>}
+            <button type='button' class='link' onClick={() => { addWay(runDraft.value) }}>
+              + a third column, as in Run
+            </button>}
         </div>
       )}
       {!hides && drawn > 0 && <CompareTable letters={letters} title={wayTitle} />}

@@ -51,10 +51,13 @@ function TryIt ({ reward }: { readonly reward: RewardListItem }) {
         attempt(score).catch(reportError)
       }}
       >
-        <label class='field'>Prompt <input value={prompt} onInput={event => { setPrompt(event.currentTarget.value) }} /></label>
+        <label class='field'>
+          Prompt <input value={prompt} onInput={event => { setPrompt(event.currentTarget.value) }} />
+        </label>
         <label class='field'>Answer
           <textarea
-            rows={3} value={answer} onInput={event => {
+            rows={3} value={answer}
+            onInput={event => {
               setAnswer(event.currentTarget.value)
               setResult(null)
             }}
@@ -65,8 +68,10 @@ function TryIt ({ reward }: { readonly reward: RewardListItem }) {
       {failure && <Failure failure={failure} />}
       {result && (
         <>
-          <p>Whole answer: <strong class='number'>{signed(result.whole)}</strong> <span class='muted'>outcome member</span>, after
-            the last token {signed(result.reading.reward)} <span class='muted'>prefix member</span>
+          <p>
+            Whole answer: <strong class='number'>{signed(result.whole)}</strong>{' '}
+            <span class='muted'>outcome member</span>, after the last token {signed(result.reading.reward)}{' '}
+            <span class='muted'>prefix member</span>
           </p>
           <TokenText tokens={tokens} figures={result.reading.changes} figureName={tintNames.reward} />
         </>
@@ -102,7 +107,9 @@ function Delete ({ name, onClose }: { readonly name: string, readonly onClose: (
   )
 }
 
-function Facts ({ title, value }: { readonly title: string, readonly value: Readonly<Record<string, unknown>> | null }) {
+function Facts ({ title, value }: {
+  readonly title: string, readonly value: Readonly<Record<string, unknown>> | null
+}) {
   if (value === null) return null
   return (
     <details>
@@ -139,7 +146,9 @@ function Detail ({ reward }: { readonly reward: RewardListItem }) {
       {failure && <Failure failure={failure} />}
       {card && (
         <>
-          {figuresOf(card.metrics) ? <RewardCardView card={card} /> : <p class='small'>It was not fitted here: there are no held-out figures.</p>}
+          {figuresOf(card.metrics)
+            ? <RewardCardView card={card} />
+            : <p class='small'>It was not fitted here: there are no held-out figures.</p>}
           <TryIt key={reward.id} reward={reward} />
           <Facts title='Standardisation' value={card.statistics} />
           <Facts title='Fit' value={card.fit} />
@@ -154,7 +163,15 @@ function Detail ({ reward }: { readonly reward: RewardListItem }) {
 
 export function RewardsView () {
   const chosen = rewards.value.find(({ id }) => id === route.value.name) ?? rewards.value[0]
-  if (!chosen) return <p class='empty'>{isReady.value ? 'There are no rewards. Teach one, or start the server with --rewards-dir.' : 'The server is not ready.'}</p>
+  if (!chosen) {
+    return (
+      <p class='card empty'>
+        {isReady.value
+          ? 'There are no rewards. Teach one, or start the server with --rewards-dir.'
+          : 'The server is not ready.'}
+      </p>
+    )
+  }
   return (
     <div class='rewards-view'>
       <nav class='card list' aria-label='Rewards'>

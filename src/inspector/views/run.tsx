@@ -32,18 +32,25 @@ function Ask () {
   const isLive = session.isLive
   return (
     <form
-      class='ask card' aria-label='Ask' onSubmit={event => {
+      class='ask card' aria-label='Ask'
+      onSubmit={event => {
         event.preventDefault()
         startRun().catch(reportError)
       }}
     >
       <AskForm draft={draft.value} errors={errors} onChange={change} />
       {draft.value.beginning !== '' && branch.value &&
-        <p class='note'>Branched from {branch.value.of}, candidate {branch.value.candidate}, at token {branch.value.token}.</p>}
+        <p class='note'>
+          Branched from {branch.value.of}, candidate {branch.value.candidate}, at token {branch.value.token}.
+        </p>}
       <div class='actions sticky'>
         {isLive
           ? <button type='button' class='danger' onClick={() => { session.stop() }}>Stop <kbd>Esc</kbd></button>
-          : <button type='submit' class='primary' disabled={refusal.value !== null}>Run <kbd>{commandKey} ↵</kbd></button>}
+          : (
+            <button type='submit' class='primary' disabled={refusal.value !== null}>
+              Run <kbd>{commandKey} ↵</kbd>
+            </button>
+            )}
         {!isLive && refusal.value !== null && <span class='small'>{refusal.value}</span>}
       </div>
     </form>
@@ -66,7 +73,6 @@ export function RunView () {
   }), [])
   const hasRun = session.hasRun.value
   const failure = session.failure.value
-  session.version.value
   return (
     <div class='run'>
       <Ask />
@@ -77,12 +83,13 @@ export function RunView () {
           <>
             <Candidates session={session} />
             {!session.isLive && <Scrubber session={session} />}
-            <Cost run={session.run} />
+            <Cost run={session.shown.value.run} />
             <RunBar session={session} />
           </>
         )}
       </div>
-      {hasRun && <RunDetail session={session} {...(isReady.value && !session.isLive ? { onContinue: continueFrom } : {})} />}
+      {hasRun &&
+        <RunDetail session={session} {...(isReady.value && !session.isLive ? { onContinue: continueFrom } : {})} />}
     </div>
   )
 }

@@ -1,10 +1,14 @@
-/** Runs: where was that one? What this browser has kept. */
+/** Runs: where was that one? What this browser has kept, and what the server has, of other programs too. */
 import { useEffect, useState } from 'preact/hooks'
 import { count, cut, oneLine, seconds } from '../logic/formats.js'
 import { OpenFile } from '../parts/open-file.js'
+import { Failure } from '../parts/failure.js'
+import { RemoveButton } from '../parts/remove-button.js'
 import { forgetRun, forgetRuns, keptRuns, loadRuns, type KeptRun } from '../state/kept-runs.js'
 import { go } from '../state/router.js'
-import { openRun } from '../state/run.js'
+import { openRun, session } from '../state/run.js'
+import { ApiFailure, call } from '../server/http.js'
+import { isReady } from '../server/link.js'
 import { say } from '../state/status.js'
 
 const matches = (run: KeptRun, filter: string): boolean =>
@@ -21,21 +25,104 @@ function RunRow ({ run }: { readonly run: KeptRun }) {
       <td>{run.model}</td>
       <td>{run.strategy}</td>
       <td>{run.rewards.join(', ')}</td>
-      <td><button type='button' class='link' onClick={open}><bdi dir='auto'>{cut(oneLine(run.prompt), 60)}</bdi></button></td>
+      <td>
+        <button type='button' class='link' onClick={open}><bdi dir='auto'>{cut(oneLine(run.prompt), 60)}</bdi></button>
+      </td>
       <td class='number'>{count(run.tokens)}</td>
       <td class='number'>{seconds(run.ms)}</td>
       <td>{run.state}</td>
-      <td><button
-        type='button' class='quiet small' aria-label={`Forget the run of “${cut(run.prompt, 30)}”`}
-        onClick={() => { forgetRun(run.id).catch(reportError) }}
-          >✕
-          </button>
+      <td>
+        <RemoveButton
+          label={`Forget the run of “${cut(run.prompt, 30)}”`} onClick={() => { forgetRun(run.id).catch(reportError) }}
+        />
       </td>
     </tr>
   )
 }
 
-export function RunsView () {
+/** A run as `GET /v1/runs` lists it. */
+interface ServerRun {
+  readonly id: string
+  readonly created: number
+  readonly state: string
+  readonly caller: string
+  readonly model: string
+  readonly strategy: string | null
+  readonly rewards: readonly string[]
+  readonly tokens: number
+}
+
+const isLive = ({ state }: ServerRun): boolean => state === 'waiting' || state === 'running'
+
+/** How often the list is asked for, ms. */
+const listEveryMs = 3000
+
+function ServerRuns () {
+  const [runs, setRuns] = useState<readonly ServerRun[] | null>(null)
+  const [failure, setFailure] = useState<ApiFailure | null>(null)
+  useEffect(() => {
+    const load = async (): Promise<void> => {
+      if (document.hidden || !isReady.value) return
+      try {
+        setRuns((await call<{ data: ServerRun[] }>('/v1/runs')).data)
+        setFailure(null)
+      } catch (error) {
+        if (!(error instanceof ApiFailure)) throw error
+        setFailure(error)
+      }
+    }
+    load().catch(reportError)
+    const timer = setInterval(() => { load().catch(reportError) }, listEveryMs)
+    return () => { clearInterval(timer) }
+  }, [isReady.value])
+  const open = (id: string): void => {
+    session.follow(id).catch(reportError)
+    go('run')
+  }
+  return (
+    <section class='card step' aria-label='Runs of this server'>
+      <h2>This server</h2>
+      {failure && <Failure failure={failure} />}
+      {runs?.length === 0 && (
+        <p class='empty'>
+          There are none. Start the server with <code>--kept-runs 20</code> to watch requests of other programs here.
+        </p>
+      )}
+      {runs && runs.length > 0 && (
+        <div class='scroll' tabIndex={0} role='region' aria-label='Runs that the server keeps'>
+          <table>
+            <thead>
+              <tr>{serverColumns.map(one => <th scope='col' key={one}>{one}</th>)}</tr>
+            </thead>
+            <tbody>
+              {runs.map(run => (
+                <tr key={run.id}>
+                  <td class='number'>{new Date(run.created * 1000).toLocaleString()}</td>
+                  <td>{run.caller}</td>
+                  <td>{run.model}</td>
+                  <td>{run.strategy ?? '–'}</td>
+                  <td>{run.rewards.join(', ')}</td>
+                  <td class='number'>{count(run.tokens)}</td>
+                  <td>{isLive(run) ? `◐ ${run.state}` : run.state}</td>
+                  <td>
+                    <button type='button' class='small' aria-label={`Open ${run.id}`} onClick={() => { open(run.id) }}>
+                      {isLive(run) ? 'watch' : 'open'}
+                    </button>
+                  </td>
+                </tr>
+              ))}
+            </tbody>
+          </table>
+        </div>
+      )}
+    </section>
+  )
+}
+
+const serverColumns = ['time', 'from', 'model', 'strategy', 'reward', 'tokens', 'state', '']
+const columns = ['time', 'model', 'strategy', 'reward', 'prompt', 'tokens', 'duration', 'state']
+
+function BrowserRuns () {
   const [filter, setFilter] = useState('')
   const [problem, setProblem] = useState('')
   useEffect(() => { loadRuns().catch((error: unknown) => { setProblem(String(error)) }) }, [])
@@ -44,13 +131,15 @@ export function RunsView () {
   if (runs === null) return <p class='empty'>Reading what this browser has kept…</p>
   const shown = runs.filter(run => matches(run, filter))
   return (
-    <section class='card step' aria-label='Runs'>
+    <section class='card step' aria-label='Runs of this browser'>
       <div class='bar-row'>
-        <h2>This browser <span class='muted'>the last hundred runs of this page, at most 50 MB; nothing is sent anywhere</span></h2>
+        <h2>This browser</h2>
+        <span class='small'>the last hundred runs of this page, at most 50 MB; nothing is sent anywhere</span>
         <span class='grow' />
         <OpenFile label='Open a file' />
         <button
-          type='button' class='danger' disabled={runs.length === 0} onClick={() => {
+          type='button' class='danger'
+          disabled={runs.length === 0} onClick={() => {
             if (confirm(`Forget ${runs.length} runs? They are deleted from this browser.`)) {
               forgetRuns().then(() => { say(`${runs.length} runs were forgotten.`, true) }, reportError)
             }
@@ -63,14 +152,19 @@ export function RunsView () {
         : (
           <>
             <input
-              type='search' aria-label='Filter' placeholder='filter by prompt, strategy, reward…' value={filter}
+              type='search' aria-label='Filter'
+              placeholder='filter by prompt, strategy, reward…' value={filter}
               onInput={event => { setFilter(event.currentTarget.value) }}
             />
-            <div class='scroll' tabIndex={0} role='region' aria-label='Kept runs'>
+            <div
+              class='scroll' tabIndex={0}
+              role='region'
+              aria-label='Kept runs'
+            >
               <table>
                 <thead>
                   <tr>
-                    {['time', 'model', 'strategy', 'reward', 'prompt', 'tokens', 'duration', 'state'].map(one => <th scope='col' key={one}>{one}</th>)}
+                    {columns.map(one => <th scope='col' key={one}>{one}</th>)}
                     <td />
                   </tr>
                 </thead>
@@ -81,5 +175,14 @@ export function RunsView () {
           </>
           )}
     </section>
+  )
+}
+
+export function RunsView () {
+  return (
+    <div class='compare'>
+      <BrowserRuns />
+      <ServerRuns />
+    </div>
   )
 }

@@ -1,4 +1,6 @@
-/** The views, as the navigation lists them. Run comes with the page; others are loaded when they are first looked at. */
+/**
+ * The views, as the navigation lists them. Run comes with the page; others are loaded when they are first looked at.
+ */
 import type { ComponentType } from 'preact'
 import { useEffect, useState } from 'preact/hooks'
 import type { KeyList } from '../parts/keys-help.js'

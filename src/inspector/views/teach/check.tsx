@@ -15,12 +15,21 @@ import { steeredCandidates } from './steer.js'
 /** Comparisons of one check. */
 const rounds = 10
 
-interface Trial { readonly prompt: string, readonly plain: string, readonly steered: string, readonly plainIsLeft: boolean }
+interface Trial {
+  readonly prompt: string
+  readonly plain: string
+  readonly steered: string
+  readonly plainIsLeft: boolean
+}
 
 /** Plain and steered answers with the same seed, drawn one after the other. @throws ApiFailure */
 async function drawTrial (prompt: string, reward: string): Promise<Trial> {
   const shared = {
-    model: baseModel.value, messages: [{ role: 'user', content: prompt }], n: 1, maxTokens: answerTokens.value, priority: 0
+    model: baseModel.value,
+    messages: [{ role: 'user', content: prompt }],
+    n: 1,
+    maxTokens: answerTokens.value,
+    priority: 0
   }
   for (let attempt = 0; ; attempt++) {
     const seed = randomSeed()
@@ -56,7 +65,8 @@ function Result ({ votes }: { readonly votes: readonly CheckVote[] }) {
           ? 'Steered answers are worse by your taste.'
           : 'No clear preference: more pairs, or a larger N.'}
       </p>
-      <p class='small'>Mean length: plain {count(plainLength)} characters, steered {count(steeredLength)}. A reward that has only
+      <p class='small'>
+        Mean length: plain {count(plainLength)} characters, steered {count(steeredLength)}. A reward that has only
         learnt length shows here.
       </p>
     </div>
@@ -100,12 +110,14 @@ export function Check () {
   const left = freshPrompts(set, version).length
   return (
     <section class='card step' aria-label='Check'>
-      <h2>Is steered better? <span class='muted'>plain against best of {steeredCandidates} by {set.name} v{version}, blind</span></h2>
+      <h2>Is steered better?</h2>
+      <p class='small'>Plain against best of {steeredCandidates} by {set.name} v{version}, blind.</p>
       {failure && <Failure failure={failure} />}
       {isOn && !failure && (trial
         ? (
           <PairVote
-            key={trial.prompt + trial.plain} prompt={trial.prompt} left={trial.plainIsLeft ? trial.plain : trial.steered}
+            key={trial.prompt + trial.plain} prompt={trial.prompt}
+            left={trial.plainIsLeft ? trial.plain : trial.steered}
             right={trial.plainIsLeft ? trial.steered : trial.plain} onVote={vote}
           />
           )
@@ -114,7 +126,11 @@ export function Check () {
       {!isOn && votes.length > 0 && <Result votes={votes} />}
       {(!isOn || failure) && (
         <div class='actions'>
-          <button type='button' class='primary' disabled={!isReady.value || left === 0} onClick={() => { next().catch(reportError) }}>
+          <button
+            type='button' class='primary'
+            disabled={!isReady.value || left === 0}
+            onClick={() => { next().catch(reportError) }}
+          >
             {votes.length === 0 ? `Compare ${rounds} pairs` : `${rounds} more`}
           </button>
           {left === 0 && <span class='small'>All prompts have been compared: add more under Prompts.</span>}
@@ -124,7 +140,9 @@ export function Check () {
         <details>
           <summary>What was compared ({votes.length})</summary>
           <ul class='compared'>
-            {votes.map(({ prompt, winner }, at) => <li key={at}><strong>{winner === 'same' ? 'tie' : winner}</strong> <bdi dir='auto'>{prompt}</bdi></li>)}
+            {votes.map(({ prompt, winner }, at) => (
+              <li key={at}><strong>{winner === 'same' ? 'tie' : winner}</strong> <bdi dir='auto'>{prompt}</bdi></li>
+            ))}
           </ul>
         </details>
       )}

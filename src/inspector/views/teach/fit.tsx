@@ -27,7 +27,10 @@ function Versions () {
       <summary>Versions ({fits.length})</summary>
       <ul class='small'>
         {fits.map(({ version, created, pairs, prompts, seconds }) => (
-          <li key={version}>v{version}: {pairs} pairs of {prompts} prompts, {seconds.toFixed(1)} s, {new Date(created * 1000).toLocaleString()}</li>
+          <li key={version}>
+            v{version}: {pairs} pairs of {prompts} prompts, {seconds.toFixed(1)} s,{' '}
+            {new Date(created * 1000).toLocaleString()}
+          </li>
         ))}
       </ul>
     </details>
@@ -73,7 +76,8 @@ export function Fit ({ onNext, onRate }: { readonly onNext: () => void, readonly
   return (
     <section class='card step' aria-label='Fit'>
       <h2>Fit “{set.name}”{last && ` (now v${last.version})`}</h2>
-      <p class='small'>{pairs.length} pairs of {promptsOf(pairs)} prompts. A fifth of the prompts is held out, so that the card tells
+      <p class='small'>
+        {pairs.length} pairs of {promptsOf(pairs)} prompts. A fifth of the prompts is held out, so that the card tells
         how the reward does on what it has not seen.
       </p>
       <details>
@@ -84,7 +88,8 @@ export function Fit ({ onNext, onRate }: { readonly onNext: () => void, readonly
                              />
           keep 16 directions, so that it can be adapted to others
         </label>
-        <label class='check'><input type='checkbox' checked={qHead} onChange={event => { setQHead(event.currentTarget.checked) }} />
+        <label class='check'>
+          <input type='checkbox' checked={qHead} onChange={event => { setQHead(event.currentTarget.checked) }} />
           also a next-token member, for token_guidance with method q_head (takes longer)
         </label>
       </details>
@@ -93,7 +98,8 @@ export function Fit ({ onNext, onRate }: { readonly onNext: () => void, readonly
           ? <button type='button' class='danger' onClick={() => { abort.current?.abort() }}>Cancel</button>
           : (
             <button
-              type='button' class={card ? '' : 'primary'} disabled={reason !== null || !isReady.value}
+              type='button' class={card ? '' : 'primary'}
+              disabled={reason !== null || !isReady.value}
               onClick={() => { fit().catch(reportError) }}
             >{last ? 'Fit again' : 'Fit'}
             </button>

@@ -27,8 +27,12 @@ export function Prompts ({ onNext }: { readonly onNext: () => void }) {
     <section class='card step' aria-label='Prompts'>
       <h2>What shall answers be drawn to?</h2>
       <div class='bar-row'>
-        <button type='button' onClick={() => { addBuiltIn('instructions').catch(reportError) }}>Add 40 instructions</button>
-        <button type='button' onClick={() => { addBuiltIn('reviews').catch(reportError) }}>Add 40 requests for reviews</button>
+        <button type='button' onClick={() => { addBuiltIn('instructions').catch(reportError) }}>
+          Add 40 instructions
+        </button>
+        <button type='button' onClick={() => { addBuiltIn('reviews').catch(reportError) }}>
+          Add 40 requests for reviews
+        </button>
       </div>
       <form onSubmit={event => {
         event.preventDefault()
@@ -54,7 +58,8 @@ export function Prompts ({ onNext }: { readonly onNext: () => void }) {
               <li key={prompt}>
                 <bdi dir='auto'>{prompt}</bdi>
                 <button
-                  type='button' class='quiet small' aria-label={`Take out “${prompt}”`}
+                  type='button' class='quiet small'
+                  aria-label={`Take out “${prompt}”`}
                   onClick={() => { changeSet({ prompts: prompts.filter(one => one !== prompt) }) }}
                 >✕
                 </button>
@@ -64,7 +69,12 @@ export function Prompts ({ onNext }: { readonly onNext: () => void }) {
         </details>
       )}
       <div class='actions'>
-        <button type='button' class='primary' disabled={prompts.length === 0} onClick={onNext}>Rate answers →</button>
+        <button
+          type='button' class='primary'
+          disabled={prompts.length === 0}
+          onClick={onNext}
+        >Rate answers →
+        </button>
       </div>
     </section>
   )

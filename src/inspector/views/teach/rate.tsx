@@ -26,7 +26,9 @@ function Progress () {
 
 /** An answer put into better words: the new text is chosen, the old one rejected. */
 function Edit ({ pair, onDone, onClose }: {
-  readonly pair: Drawn, readonly onDone: (rating: Pick<Rating, 'left' | 'right' | 'verdict'>) => void, readonly onClose: () => void
+  readonly pair: Drawn
+  readonly onDone: (rating: Pick<Rating, 'left' | 'right' | 'verdict'>) => void
+  readonly onClose: () => void
 }) {
   const [text, setText] = useState(pair.left)
   const [original, setOriginal] = useState<'left' | 'right'>('left')
@@ -40,7 +42,8 @@ function Edit ({ pair, onDone, onClose }: {
         <div class='segments' role='group' aria-label='Answer'>
           {(['left', 'right'] as const).map(side => (
             <button
-              key={side} type='button' aria-pressed={original === side} onClick={() => {
+              key={side} type='button'
+              aria-pressed={original === side} onClick={() => {
                 setOriginal(side)
                 setText(pair[side])
               }}
@@ -77,13 +80,16 @@ function Files () {
     <div class='bar-row small'>
       <span>Kept in this browser.</span>
       <button
-        type='button' class='link' disabled={fitPairs(set).length === 0}
+        type='button' class='link'
+        disabled={fitPairs(set).length === 0}
         onClick={() => { saveFile(`${set.name}.pairs.jsonl`, pairLines(set)) }}
       >Export the pairs
       </button>
       <button type='button' class='link' onClick={() => { input.current!.click() }}>Import pairs</button>
       <input
-        ref={input} type='file' hidden accept='.jsonl' aria-label='Import pairs' onChange={event => {
+        ref={input} type='file'
+        hidden accept='.jsonl'
+        aria-label='Import pairs' onChange={event => {
           const file = event.currentTarget.files?.[0]
           if (file) read(file).catch(reportError)
         }}
@@ -140,18 +146,42 @@ export function Rate ({ onNext }: { readonly onNext: () => void }) {
           </>
           )
         : pair
-          ? <PairVote key={pair.left + pair.right} prompt={pair.prompt} left={pair.left} right={pair.right} onVote={vote} />
-          : <p class='empty' aria-busy='true'>{isReady.value ? 'Two answers are being drawn…' : 'The server is not ready.'}</p>}
+          ? <PairVote
+              key={pair.left + pair.right} prompt={pair.prompt}
+              left={pair.left}
+              right={pair.right} onVote={vote}
+            />
+          : (
+            <p class='empty' aria-busy='true'>
+              {isReady.value ? 'Two answers are being drawn…' : 'The server is not ready.'}
+            </p>
+            )}
       <div class='bar-row'>
-        <button type='button' class='link' disabled={currentSet.value.ratings.length === 0} onClick={undo}>undo <kbd>U</kbd></button>
-        <button type='button' class='link' disabled={!pair} onClick={() => { setEditing(true) }}>edit an answer <kbd>E</kbd></button>
+        <button
+          type='button' class='link'
+          disabled={currentSet.value.ratings.length === 0}
+          onClick={undo}
+        >undo <kbd>U</kbd>
+        </button>
+        <button
+          type='button' class='link'
+          disabled={!pair}
+          onClick={() => { setEditing(true) }}
+        >edit an answer <kbd>E</kbd>
+        </button>
         <span class='grow' />
-        <button type='button' class={canFit ? 'primary' : ''} disabled={!canFit} onClick={onNext}>Fit a reward →</button>
+        <button
+          type='button' class={canFit ? 'primary' : ''}
+          disabled={!canFit}
+          onClick={onNext}
+        >Fit a reward →
+        </button>
       </div>
       <Progress />
       <Files />
       {isEditing && pair && <Edit
-        pair={pair} onClose={() => { setEditing(false) }} onDone={rating => {
+        pair={pair} onClose={() => { setEditing(false) }}
+        onDone={rating => {
           setEditing(false)
           keep(rating)
         }}

@@ -21,7 +21,10 @@ export function Steer ({ onNext }: { readonly onNext: () => void }) {
       <h2>Steer with “{name}”</h2>
       <p>Open it in Run with your own prompt, or in any program: <code>"alignment": {`{"reward": "${name}"}`}</code></p>
       <div class='actions'>
-        <button type='button' class='primary' onClick={() => { open('best_of_n', { num_candidates: steeredCandidates }) }}>
+        <button
+          type='button' class='primary'
+          onClick={() => { open('best_of_n', { num_candidates: steeredCandidates }) }}
+        >
           Best of {steeredCandidates} in Run
         </button>
         <button type='button' onClick={() => { open('beam_search', {}) }}>Beam search in Run</button>

@@ -6,7 +6,9 @@ import { wilson } from '../../logic/intervals.js'
 import { percent } from '../../logic/formats.js'
 import { rewards } from '../../server/connection.js'
 import { go } from '../../state/router.js'
-import { changeSet, currentSet, currentVersion, deleteSet, loadSets, saveSet, sets, setsLoaded, storageProblem } from '../../state/teach.js'
+import {
+  changeSet, currentSet, currentVersion, deleteSet, loadSets, saveSet, sets, setsLoaded, storageProblem
+} from '../../state/teach.js'
 import { Check } from './check.js'
 import { Fit } from './fit.js'
 import { Prompts } from './prompts.js'
@@ -45,8 +47,10 @@ function NewSet () {
       }}
     >
       <input
-        aria-label='Name of a new data set' placeholder='name of a new data set' value={name} class='short'
-        aria-invalid={wrong !== ''} aria-describedby='new-set-message' onInput={event => { setName(event.currentTarget.value) }}
+        aria-label='Name of a new data set' placeholder='name of a new data set'
+        value={name} class='short'
+        aria-invalid={wrong !== ''} aria-describedby='new-set-message'
+        onInput={event => { setName(event.currentTarget.value) }}
       />
       <button type='submit' disabled={name === '' || wrong !== ''}>New</button>
       <span id='new-set-message' class='error'>{wrong}</span>
@@ -62,7 +66,8 @@ function SetHead () {
       <div class='bar-row'>
         <label class='inline'>Teach
           <select value={set.name} onChange={event => { go('teach', event.currentTarget.value) }}>
-            {[...new Set([...sets.value.map(({ name }) => name), set.name])].map(name => <option key={name} value={name}>{name}</option>)}
+            {[...new Set([...sets.value.map(({ name }) => name), set.name])]
+              .map(name => <option key={name} value={name}>{name}</option>)}
           </select>
         </label>
         <span class='small'>{pairs.length} pairs · {promptsOf(pairs)} prompts rated</span>
@@ -71,7 +76,8 @@ function SetHead () {
           <summary>More</summary>
           <NewSet />
           <button
-            type='button' class='danger' disabled={!sets.value.includes(set)} onClick={() => {
+            type='button' class='danger'
+            disabled={!sets.value.includes(set)} onClick={() => {
               if (confirm(`Delete the data set “${set.name}” with its ${set.ratings.length} ratings from this browser?`)) {
                 deleteSet(set.name).catch(reportError)
               }
@@ -82,7 +88,8 @@ function SetHead () {
       </div>
       <label class='field'>What I like
         <input
-          value={set.taste} maxLength={1000} placeholder='for instance: concrete, short, no flattery'
+          value={set.taste} maxLength={1000}
+          placeholder='for instance: concrete, short, no flattery'
           onChange={event => { changeSet({ taste: event.currentTarget.value }) }}
         />
       </label>
@@ -95,8 +102,13 @@ function Stepper ({ step }: { readonly step: Step }) {
     <ol class='stepper' aria-label='Steps'>
       {steps.map((one, at) => (
         <li key={one}>
-          <button type='button' {...(one === step ? { 'aria-current': 'step' as const } : {})} onClick={() => { chosenStep.value = one }}>
-            <span class='number'>{at + 1}</span> {one}{isDone(one) && <span class='done'> ✓<span class='sr-only'> done</span></span>}
+          <button
+            type='button'
+            {...(one === step ? { 'aria-current': 'step' as const } : {})}
+            onClick={() => { chosenStep.value = one }}
+          >
+            <span class='number'>{at + 1}</span> {one}
+            {isDone(one) && <span class='done'> ✓<span class='sr-only'> done</span></span>}
           </button>
         </li>
       ))}
@@ -112,12 +124,18 @@ function AgreementLine () {
   const curve = agreementCurve(currentSet.value)
   return (
     <section class='card agreement' aria-label='Agreement'>
-      <p>Agreement so far: “{currentSet.value.name}” v{last.version} told {last.agreed} of the last {last.of} votes before you gave
-        them <span class='muted'>({percent(last.agreed / last.of)}, 95 %: {percent(low)} to {percent(high)})</span>
+      <p>
+        Agreement so far: “{currentSet.value.name}” v{last.version} told {last.agreed} of the last {last.of}{' '}
+        votes before you gave them{' '}
+        <span class='muted'>({percent(last.agreed / last.of)}, 95 %: {percent(low)} to {percent(high)})</span>
       </p>
       {curve.length > 2 && (
         <svg class='curve' viewBox='0 0 300 48' aria-hidden='true'>
-          <line class='axis' x1='0' x2='300' y1='24' y2='24' />
+          <line
+            class='axis' x1='0'
+            x2='300'
+            y1='24' y2='24'
+          />
           <polyline points={curve.map(({ vote, share }) => `${(vote - 1) / (curve.length - 1) * 300},${48 - 48 * share}`).join(' ')} />
         </svg>
       )}
@@ -128,7 +146,9 @@ function AgreementLine () {
 export function TeachView () {
   useEffect(() => {
     // Where somebody left off: a step stays until another is chosen.
-    loadSets().then(() => { chosenStep.value ??= currentSet.value.prompts.length === 0 ? 'Prompts' : 'Rate' }, reportError)
+    loadSets().then(() => {
+      chosenStep.value ??= currentSet.value.prompts.length === 0 ? 'Prompts' : 'Rate'
+    }, reportError)
   }, [])
   if (!setsLoaded.value) return <p class='empty'>Reading what this browser has kept…</p>
   const step = chosenStep.value ?? 'Prompts'

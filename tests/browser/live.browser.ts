@@ -1,0 +1,125 @@
+/** Runs asked for in the browser: followed while they grow, gone on from, refused, stopped, cut off with the server. */
+import assert from 'node:assert/strict'
+import { after, before, test } from 'node:test'
+import type { Page } from 'playwright-core'
+import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
+import { pages, skip, until, violations } from './browser.js'
+
+const open = pages()
+let server: TinyServer
+before(async () => { if (skip === false) server = await tinyServer() })
+after(async () => { await server?.close() })
+
+async function ready (page: Page, address = server.address): Promise<void> {
+  await page.goto(`${address}/inspect/`)
+  await page.getByText('● ready').waitFor()
+}
+
+const field = (page: Page, name: string) => page.locator(`[data-field="${name}"]`)
+const start = (page: Page) => page.getByRole('button', { name: /^Run/ }).click()
+const ended = (page: Page) => page.getByRole('heading', { name: 'Cost' }).waitFor()
+
+test('every strategy runs from its form, and ends with a chosen answer and its cost', { skip }, async () => {
+  const { page, problems } = await open()
+  await ready(page)
+  await field(page, 'max_tokens').fill('8')
+  await field(page, 'reward').selectOption('length')
+  const strategies = await field(page, 'strategy').locator('option').evaluateAll(
+    options => options.map(option => (option as unknown as { value: string }).value))
+  assert.ok(strategies.length >= 9, strategies.join())
+  for (const strategy of strategies) {
+    await field(page, 'strategy').selectOption(strategy)
+    await start(page)
+    await until(page, "document.querySelector('.doing')?.className !== 'doing done'")
+    await ended(page)
+    assert.match(await page.locator('.doing').innerText(), /^Candidate [\d, ]+ chosen after/, strategy)
+    assert.match(await page.locator('.cost').innerText(), /generated\s+\d+ = \d+ returned \+ \d+ discarded/, strategy)
+  }
+  await page.goto(`${server.address}/inspect/#/runs`)
+  await until(page, `document.querySelectorAll('tbody tr').length === ${strategies.length}`)
+  assert.deepEqual([await violations(page), problems], [[], []])
+})
+
+test('a run goes on from a token that was not taken', { skip }, async () => {
+  const { page, problems } = await open()
+  await ready(page)
+  await field(page, 'strategy').selectOption('token_guidance')
+  await field(page, 'max_tokens').fill('8')
+  await field(page, 'reward').selectOption('length')
+  await start(page)
+  await ended(page)
+  await page.locator('[data-token]').nth(2).click()
+  const alternative = page.getByRole('button', { name: /^Continue from/ }).first()
+  const word = /“([\s\S]*)”/.exec(await alternative.getAttribute('aria-label') ?? '')![1]!
+  const before = await page.locator('[data-token]').evaluateAll(
+    tokens => tokens.slice(0, 2).map(token => (token as unknown as { textContent: string }).textContent).join(''))
+  await alternative.click()
+  await field(page, 'beginning').waitFor()
+  const beginning = await field(page, 'beginning').inputValue()
+  assert.ok(beginning.endsWith(word) && beginning.length >= before.length, beginning)
+  await ended(page)
+  assert.deepEqual(problems, [])
+})
+
+test('a refused field has its message below it, and the focus', { skip }, async () => {
+  const { page } = await open()
+  await ready(page)
+  await field(page, 'num_candidates').fill('1000')
+  await field(page, 'num_candidates').press('Tab')
+  await start(page)
+  await page.getByText('num_candidates must be an integer from 1 to 128; got 1000').first().waitFor()
+  await until(page, "document.activeElement.dataset.field === 'num_candidates'")
+  assert.deepEqual(await violations(page), [])
+})
+
+test('a run is stopped by hand; what was drawn stays', { skip }, async () => {
+  const { page } = await open()
+  await ready(page)
+  await field(page, 'max_tokens').fill('400')
+  await field(page, 'num_candidates').fill('32')
+  await field(page, 'num_candidates').press('Tab')
+  await start(page)
+  await page.getByRole('treeitem').first().waitFor()
+  await page.locator('main').focus()
+  await page.keyboard.press('Escape')
+  await page.getByText(/Stopped by you after [\d,]+ token/).first().waitFor()
+  assert.equal(await page.getByRole('treeitem').count(), 32)
+})
+
+test('a server that goes away in mid-run is told, what had arrived stays', { skip }, async () => {
+  const mortal = await tinyServer({ drainTimeoutMs: '0' })
+  const { page } = await open()
+  await ready(page, mortal.address)
+  await field(page, 'max_tokens').fill('400')
+  await field(page, 'num_candidates').fill('32')
+  await field(page, 'num_candidates').press('Tab')
+  await start(page)
+  await page.getByRole('treeitem').first().waitFor()
+  await mortal.close()
+  await page.getByText(/What (had arrived|was drawn) is kept/).first().waitFor()
+  await page.getByText(/disconnected, retrying in/).waitFor()
+  assert.equal(await page.getByRole('treeitem').count(), 32)
+  assert.deepEqual(await violations(page), [])
+})
+
+test('runs of other programs are listed and opened where the server keeps them', { skip }, async () => {
+  const keeping = await tinyServer({ keptRuns: '5' })
+  try {
+    const { page, problems } = await open()
+    await ready(page, keeping.address)
+    const models = await (await fetch(`${keeping.address}/v1/models`)).json() as { data: Array<{ id: string }> }
+    await keeping.post('/v1/chat/completions', {
+      model: models.data[0]!.id,
+      messages: [{ role: 'user', content: 'x' }],
+      max_tokens: 4,
+      alignment: { reward: 'length', num_candidates: 3 }
+    })
+    await page.goto(`${keeping.address}/inspect/#/runs`)
+    await page.getByRole('button', { name: /^Open run_/ }).click()
+    await ended(page)
+    assert.equal(await page.getByRole('treeitem').count(), 3)
+    assert.deepEqual(problems, [])
+  } finally {
+    await keeping.close()
+  }
+})
