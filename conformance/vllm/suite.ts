@@ -90,7 +90,7 @@ export async function vllmSuite ({ scratch, cacheDir }: Place): Promise<void> {
   })
   for (const kind of ['reward', 'process'] as const) {
     const flags = ['--runner', 'pooling',
-      ...kind === 'process' ? ['--pooler-config', '{"task":"token_classify"}'] : []]
+      ...kind === 'process' ? ['--pooler-config', '{"task":"token_classify","step_tag_id":0}'] : []]
     await withEngine({ ...engine, model: models[kind], flags }, async ({ url }) => {
       const rewards = join(scratch, `rewards-${kind}`)
       writeRewards(rewards, models, { [kind]: url })

@@ -93,8 +93,11 @@ export const protocols = {
     list: 'data',
     read: ({ data }, { tokens, positions }) => {
       const rows: readonly unknown[] = Array.isArray(data) ? data : []
+      // vLLM's own PRM classes return rows of the step markers alone (step_tag_id).
+      if (rows.length === positions!.length) return [...rows]
       if (rows.length !== tokens!.length) {
-        throw new Error(`must return a row for each of the ${tokens!.length} tokens; got ${rows.length}`)
+        throw new Error(`must return a row for each of the ${tokens!.length} tokens, or of the ` +
+          `${positions!.length} steps; got ${rows.length}`)
       }
       return positions!.map(position => rows[position])
     }

@@ -135,9 +135,9 @@ test('a process reward model scores every step in one request, once', async t =>
 })
 
 test('a server that returns rows of something else than all tokens fails', async t => {
-  const server = await serve(t, () => ({ data: [{ index: 0, data: [[1, 0]] }] }))
+  const server = await serve(t, () => ({ data: [{ index: 0, data: [[1, 0], [1, 0]] }] }))
   await assert.rejects(score(await open(server, { protocol: 'token_classify', tokenizer: '.', steps }), ['one']),
-    /must return a row for each of the \d+ tokens; got 1/)
+    /must return a row for each of the \d+ tokens, or of the 1 steps; got 2/)
 })
 
 test('a language model is asked for its verdicts, one token a step', async t => {
