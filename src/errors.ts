@@ -86,7 +86,8 @@ export const errorCodes = {
   body_too_large: {
     status: 413,
     type: 'invalid_request_error',
-    meaning: 'The body is larger than `--body-limit-bytes`, before it is decompressed or after.'
+    meaning: 'The body is larger than `--body-limit-bytes`, before it is decompressed or after, or comes in too many ' +
+      'chunks.'
   },
   uri_too_long: {
     status: 414,
@@ -139,6 +140,12 @@ export const errorCodes = {
     status: 503,
     type: 'server_error',
     meaning: 'The server is starting, draining or out of memory for this. Try again later.'
+  },
+  store_unavailable: {
+    status: 503,
+    type: 'server_error',
+    meaning: 'The store that replicas share (`--store`) cannot be reached or is too slow; requests that do not need ' +
+      'it are answered. Try again later.'
   },
   storage_failed: {
     status: 507,

@@ -138,7 +138,7 @@ export class Fairlead {
   ): Promise<RewardInfo> {
     if ('stream' in params) throw refuse('stream', 'cannot be given: onProgress tells how far it is', params.stream)
     const body = rewardFitBody.check({ description: 'fitted by a program', data: 'examples of a program', ...params })
-    const { fit } = parseRewardFit(body, this.#catalog,
+    const { fit } = await parseRewardFit(body, this.#catalog,
       dataset => { throw refuse('feedback', 'is kept by a server: give examples', dataset) })
     return await this.#client.call('fit', fit, { ...(signal && { signal }), ...(onProgress && { onProgress }) })
   }

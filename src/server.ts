@@ -22,17 +22,19 @@ const lastWordsMs = 2000
 /** Listens at once, so that /health answers while the model loads; /ready answers when it has. */
 export async function startServer (config: Config, onProgress: (message: string) => void): Promise<Server> {
   let client: InferenceClient | null = null
-  const services = new Services(config, () => client)
+  const services = new Services(config, () => client, onProgress)
   if (!isLoopback(config.host) && !services.keys.areNeeded) {
     onProgress(`warning: whoever reaches ${config.host} may use the server, since there are no API keys (api-keys, ` +
       'api-keys-file); what needs the role admin is refused, since nobody has it (admin-keys)')
   }
   const app = await buildApp(services)
   const address = await app.listen({ host: config.host, port: config.port })
-  const loading = InferenceClient.start(config, onProgress)
+  const loading = services.store.reached.then(() => InferenceClient.start(config, onProgress))
   const ready = loading.then(started => { client = started })
   const close = async (): Promise<void> => {
     services.drain()
+    // What has not been reached yet is waited for no longer.
+    if (!services.store.wasReached) await services.store.close()
     const started = await loading.catch(() => null)
     let ended: Promise<void> | undefined
     const endInference = (): Promise<void> | undefined => (ended ??= started?.close())
@@ -43,8 +45,8 @@ export async function startServer (config: Config, onProgress: (message: string)
     await services.idle()
     await app.close()
     for (const timer of timers) clearTimeout(timer)
-    services.feedback.close()
     await endInference()
+    await services.store.close()
   }
   let closing: Promise<void> | null = null
   return { address, ready, close: () => (closing ??= close()) }

@@ -67,6 +67,9 @@ export const settings = {
   cacheDir: text(join(homedir(), '.cache', 'fairlead'), 'cache directory: downloaded and converted models, features'),
   dataDir: text(join(homedir(), '.local', 'share', 'fairlead'),
     'data directory: fitted rewards, stored completions, feedback'),
+  store: text('',
+    'PostgreSQL database that replicas share, postgresql://USER:PASSWORD@HOST:PORT/DATABASE: stored completions and ' +
+      'responses, feedback, fitted rewards and rates per minute are kept there instead of in data-dir and in memory'),
   rewardsDir: text('', 'directory with additional rewards (*.json) next to the built-in ones'),
   contrastModels: list(
     'language models available to token guidance as contrast, as comma-separated name=path pairs (a GGUF file or a ' +

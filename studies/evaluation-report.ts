@@ -1,6 +1,7 @@
 /**
- * Writes models/EVALUATION.md from the results in models/evaluation/results: the aims that the project set itself, met
- * or not, and what the reports say in brief. It measures nothing. What is not there is said not to be measured.
+ * Writes models/EVALUATION.md from the results in models/evaluation/results: what steering brings and costs, what the
+ * reports say in brief, and the goals that the project set itself, met or not. It measures nothing. What is not there
+ * is said not to be measured.
  *
  *   node dist/studies/evaluation-report.js
  *
@@ -184,28 +185,61 @@ The whole report, with every strategy at equal tokens, time and KL, controls and
 `
 }
 
+/** A wish, what steering towards it is worth, and what an answer costs then. */
+interface Worth { readonly wish: string, readonly way: string, readonly gain: string, readonly cost: string }
+
+/** What best of 16 by a reward is worth by a judge. */
+function rewardWorth (report: EvalReport | null, wish: string): Worth[] {
+  const best = report?.analysis.ways.find(({ label }) => label === 'best_of_n 16')
+  if (!report || !best?.judge) return []
+  const { reward, weight, judge } = report
+  const isShown = best.judge.low > 0
+  return [{
+    wish,
+    way: `best of 16 by \`${reward}\`${weight === 1 ? '' : `, weight ${String(weight).replace('-', '−')}`}`,
+    gain: `${interval(best.judge)} standard deviations by the judge \`${judge}\`${isShown ? '' : ': **not shown**'}`,
+    cost: `${best.tokens} × the tokens${best.time ? `, ${range(best.time)} × the time of a plain answer` : ''}`
+  }]
+}
+
+function verifiedWorth (report: VerifiedReport | null): Worth[] {
+  const way = report?.ways.find(({ label }) => label === 'eagerly, JSON by grammar')
+  const first = report?.passAt.find(({ n }) => n === 1)
+  if (!report || !way || !first) return []
+  return [{
+    wish: 'answers that a program can check',
+    way: 'sampling until one passes, JSON by a grammar',
+    gain: `${percent(first.rate)} pass at the first try, ${percent(way.passed)} with the checks as the reward`,
+    cost: `${range(way.tokens)} × the tokens${way.time ? `, ${range(way.time)} × the time of a plain answer` : ''}`
+  }]
+}
+
 /** The page as the results have it. */
 export function evaluationPage (): string {
   const [positive, helpful] = [read<EvalReport>('positive/report.json'), read<EvalReport>('helpful/report.json')]
   const verified = read<VerifiedReport>('verified/report.json')
   const aims = [frontierAim(positive), sixteenAim(positive), verifiedAim(verified),
     neighbourAim(read<BenchReport>('neighbour.json')), stopAim(read<StopReport>('noisy-pairs.json'))]
+  const worths = [...rewardWorth(positive, 'a critical tone'), ...rewardWorth(helpful, 'a more helpful answer'),
+    ...verifiedWorth(verified)]
   return `# What steering is worth, measured
 
 Written by \`node dist/studies/evaluation-report.js\` from the reports in [evaluation/results](evaluation/results). Gains are over plain answers to the same prompts, in standard deviations of plain answers; in brackets 95 % intervals over prompts.
 The judge of a report was fitted on other answers than the reward and reads other features; each report has a section on it.
 
-## Aims
-
-${tableOf(aims, [['aim', ({ name }) => name], ['goal', ({ goal }) => goal], ['measured', ({ measured }) => measured], ['', verdict], ['command', ({ command }) => `\`${command}\``]])}
-
-Shares are of the judge's gain, not the reward's. An aim is met where the measured value is beyond the goal; where the goal is a lower limit, where that is.
+${tableOf(worths, [['what is wished for', ({ wish }) => wish], ['how', ({ way }) => way], ['what it brings', ({ gain }) => gain], ['what it costs', ({ cost }) => cost]])}
 
 ${brief(positive, 'positive')}
 ${brief(helpful, 'helpful')}
 ## Verified answers
 
 ${verified ? `![answers that pass](evaluation/results/verified/plots/pass.svg)\n\n${verified.prompts} prompts whose answers a program checks: [report](evaluation/results/verified/REPORT.md).` : 'Not measured.'}
+
+## Goals we set
+
+${tableOf(aims, [['goal', ({ name }) => name], ['what it asks', ({ goal }) => goal], ['measured', ({ measured }) => measured], ['', verdict], ['command', ({ command }) => `\`${command}\``]])}
+
+Shares are of the judge's gain, not the reward's. A goal is met where the measured value is beyond it; where it is a lower limit, where that is.
 `
 }
 

@@ -1,4 +1,5 @@
 /** What an attack is, and what it sends with: every answer is counted, server errors by name. */
+import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, request } from 'undici'
 import type { Holder, Victim } from './target.js'
 
@@ -40,10 +41,27 @@ export interface Attack {
   readonly name: string
   /** What is sent, in a line. */
   readonly what: string
+  /** Whether it is many requests at once, or without a pause: it takes more of the machine than one caller’s share. */
+  readonly isFlood?: true
   /** How many times as long as others it may go on. Default 1. */
   readonly longer?: number
   /** Sends it, and ends when it is answered or the time is over. */
   run (attacker: Attacker): Promise<void>
+}
+
+/** What may be sent: path, body and how. */
+export type Sending = readonly [path: string, body: object | string | Uint8Array, options?: SendOptions]
+
+/** Between two requests of one caller who waits for each answer, ms. */
+const betweenMs = 50
+
+/** Sends one after the other. */
+export async function sendInTurn ({ send, over }: Attacker, sendings: Iterable<Sending>): Promise<void> {
+  for (const sending of sendings) {
+    if (over.aborted) return
+    await send(...sending)
+    await sleep(betweenMs)
+  }
 }
 
 /** Characters of an answer that are kept. */

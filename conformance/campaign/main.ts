@@ -12,7 +12,7 @@ import type { Attack } from './attack.js'
 import { attacks } from './attacks/attacks.js'
 import { fileKinds } from './files/kinds.js'
 import { tryFiles } from './files/try-files.js'
-import { bounds, brokenBounds, describeCampaign, writeCampaign } from './report.js'
+import { boundsOf, brokenBounds, describeCampaign, writeCampaign } from './report.js'
 import { memoryOf, runAttack, soloWaits, type Memory, type Outcome, type RunOptions, type Waits } from './run-attack.js'
 import { startVictim, type ModelName, type Victim } from './target.js'
 
@@ -94,7 +94,7 @@ const end = ({ victim }: Measured, isWell: boolean): Promise<void> => isWell ? v
 /** Runs attacks one after the other; a server that one has broken is replaced. */
 async function attackAll (
   { list, model, form, attack: options, until }: Plan, stopped: AbortSignal,
-  tell: (outcome: Outcome, solo: Waits) => void
+  tell: (outcome: Outcome, attack: Attack, solo: Waits) => void
 ): Promise<{ outcomes: Outcome[], solo: Waits | null }> {
   if (list.length === 0) return { outcomes: [], solo: null }
   let measured = await startMeasured(model, soloSeconds[form])
@@ -112,7 +112,7 @@ async function attackAll (
       const outcome = await runAttack(measured.victim, attack, measured.before, options)
       isWell = outcome.isAlive && outcome.recovered !== null
       outcomes.push(outcome)
-      tell(outcome, solo)
+      tell(outcome, attack, solo)
     }
   } finally {
     await end(measured, isWell)
@@ -135,8 +135,8 @@ async function run (args: Arguments): Promise<void> {
   const { environment } = args
   const plan = planOf(args)
   const [stopped, broken] = [interruption(), new Broken()]
-  const { outcomes, solo } = await attackAll(plan, stopped, (outcome, alone) => {
-    broken.note(outcome.name, brokenBounds(outcome, alone, bounds[plan.form]))
+  const { outcomes, solo } = await attackAll(plan, stopped, (outcome, attack, alone) => {
+    broken.note(outcome.name, brokenBounds(outcome, alone, boundsOf(attack, plan.form)))
   })
   for (const { name } of plan.list.slice(outcomes.length)) broken.note(name, ['was not run: the time was over'])
   const read = stopped.aborted

@@ -17,11 +17,19 @@ export interface Bounds {
   readonly silenceMs: number
 }
 
-/** On a machine that has nothing else to do; and where others compute, too, for what hangs and what crashes. */
-export const bounds = {
-  full: { healthMs: 50, gapRatio: 3, gapMs: 30, silenceMs: 10_000 },
+/**
+ * On a machine that has nothing else to do, beside single requests and beside a flood of them; and where others
+ * compute, too, for what hangs and what crashes.
+ */
+const bounds = {
+  single: { healthMs: 50, gapRatio: 3, gapMs: 30, silenceMs: 10_000 },
+  flood: { healthMs: 250, gapRatio: 10, gapMs: 30, silenceMs: 10_000 },
   short: { healthMs: 10_000, gapRatio: Infinity, gapMs: Infinity, silenceMs: 45_000 }
 } as const satisfies Record<string, Bounds>
+
+/** The bounds of an attack. */
+export const boundsOf = ({ isFlood }: Pick<Attack, 'isFlood'>, form: 'full' | 'short'): Bounds =>
+  bounds[form === 'short' ? 'short' : isFlood ? 'flood' : 'single']
 
 /** Bytes that a whole attack may make the server send. */
 const mostBytes = 64 << 20
@@ -115,7 +123,9 @@ function describeOutcomes ({ solo, outcomes }: Campaign): string[] {
 /** What is said of a campaign, in Markdown. */
 export function describeCampaign (campaign: Campaign): string {
   const { environment, files, broken, attacks, seed } = campaign
-  const what = tableOf(attacks, [['attack', ({ name }) => name], ['what is sent', ({ what }) => what]])
+  const what = tableOf(attacks, [['attack', ({ name }) => name], ['what is sent', ({ what }) => what],
+    ['/health p99 up to', attack => ms(boundsOf(attack, 'full').healthMs)],
+    ['gap p99 ÷ alone up to', attack => String(boundsOf(attack, 'full').gapRatio)]])
   const failures = [...broken].flatMap(([name, faults]) => faults.map(fault => `- ${name}: ${fault}`))
   return [
     headOf('Campaign of hostile requests and files', environment, null),

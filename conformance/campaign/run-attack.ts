@@ -58,14 +58,18 @@ export const waitsOf = ({ health, gaps, firstTokens, refused }: CanaryFigures): 
 /** How long the server may take to answer whether it is well, ms. */
 const answerMs = 2000
 
-/** Heap of the main thread that is in use, bytes; null where /metrics has no answer in time. */
-async function heapOf ({ url, keys }: Victim): Promise<number | null> {
+/** Heap of the main thread that is in use, bytes, and requests that hold KV; nulls where /metrics does not answer. */
+async function loadOf ({ url, keys }: Victim): Promise<{ heap: number | null, running: number | null }> {
   try {
     const response = await fetch(`${url}/metrics`,
       { headers: { authorization: `Bearer ${keys.admin}` }, signal: AbortSignal.timeout(answerMs) })
-    return Number(/^nodejs_heap_size_used_bytes (\S+)$/m.exec(await response.text())?.[1])
+    const text = await response.text()
+    return {
+      heap: Number(/^nodejs_heap_size_used_bytes (\S+)$/m.exec(text)?.[1]),
+      running: Number(/^\w+num_requests_running\{[^}]*\} (\S+)$/m.exec(text)?.[1])
+    }
   } catch {
-    return null
+    return { heap: null, running: null }
   }
 }
 
@@ -75,7 +79,7 @@ async function isReady ({ url }: Victim): Promise<boolean> {
 }
 
 export async function memoryOf (victim: Victim): Promise<Memory> {
-  return { resident: victim.residentBytes(), heap: await heapOf(victim) }
+  return { resident: victim.residentBytes(), heap: (await loadOf(victim)).heap }
 }
 
 /** Starts the canary against a server. */
@@ -105,10 +109,12 @@ const recoveryS = 60
 /** Memory that may stay in use after an attack, bytes: bounded stores, and what the heap does not give back. */
 export const kept = { resident: 640 << 20, heap: 160 << 20 } as const
 
-/** Whether a server answers and holds about as little memory as before. */
+/** Whether a server answers, has nothing left to do and holds about as little memory as before. */
 async function isWell (victim: Victim, before: Memory): Promise<{ well: boolean, memory: Memory }> {
-  const memory = await memoryOf(victim)
-  const well = await isReady(victim) && memory.heap !== null && memory.heap <= (before.heap ?? Infinity) + kept.heap &&
+  const { heap, running } = await loadOf(victim)
+  const memory = { resident: victim.residentBytes(), heap }
+  const well = await isReady(victim) && running === 0 && memory.heap !== null &&
+    memory.heap <= (before.heap ?? Infinity) + kept.heap &&
     (memory.resident === null || memory.resident <= (before.resident ?? Infinity) + kept.resident)
   return { well, memory }
 }

@@ -36,9 +36,12 @@ for (const [what, params] of Object.entries({
   })
 }
 
+const disliked = { reward: undefined, rewards: [{ name: 'positive', weight: -1 }] }
+
 test('guidance changes the answer, and its ledger is in the usage', async () => {
   const [one, other] = [await generateText(plain),
-    await generateText(guided({ strategy: 'best_of_n', num_candidates: 8 }))]
+    // The plain answer is one of the eight, and the one that the reward likes best.
+    await generateText(guided({ strategy: 'best_of_n', num_candidates: 8, ...disliked }))]
   assert.notEqual(one.text, other.text)
   const { generated_tokens: generated, returned_tokens: returned, discarded_tokens: discarded } =
     other.usage.raw.alignment_details

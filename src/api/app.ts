@@ -1,4 +1,5 @@
 /** The HTTP and WebSocket application. Knows routes and limits, not the engine. */
+import { createServer } from 'node:http'
 import { fastify, LogController, type FastifyInstance } from 'fastify'
 import { chatCompletions } from './chat/chat-completions-route.js'
 import { completions } from './completions/completions-route.js'
@@ -11,6 +12,7 @@ import { installAccess } from './plugins/access.js'
 import { installBodies } from './plugins/bodies.js'
 import { ConnectionErrors } from './plugins/connection-errors.js'
 import { installErrorHandlers, maxParameterLength, sendError, toRequestError } from './plugins/error-handler.js'
+import { installFreshRewards } from './plugins/fresh-rewards.js'
 import { firstHeaders, installHeaders, requestId } from './plugins/headers.js'
 import { installLogging, logRequest } from './plugins/logging.js'
 import { installOpenApi } from './plugins/openapi.js'
@@ -22,6 +24,7 @@ import { score } from './rewards/score-route.js'
 import type { Services } from './services.js'
 import { stream } from './stream/stream-route.js'
 import { tokens } from './tokens/tokens-route.js'
+import { boundPipelines } from './transport/pipelining.js'
 import { installSlowReaders } from './transport/slow-reader.js'
 import { installWebSockets } from './transport/web-sockets.js'
 
@@ -40,14 +43,15 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
     forceCloseConnections: 'idle',
     genReqId: requestId,
     routerOptions: { maxParamLength: maxParameterLength },
-    requestTimeout: config.requestTimeoutMs,
-    http: {
+    serverFactory: (handle, { keepAliveTimeout }) => createServer({
+      keepAliveTimeout: keepAliveTimeout as number,
+      requestTimeout: config.requestTimeoutMs,
       headersTimeout: config.requestTimeoutMs,
       // How often Node looks for requests that take too long.
       connectionsCheckingInterval: Math.min(config.requestTimeoutMs, 5000),
       // Node's own refusal would have no body.
       requireHostHeader: false
-    },
+    }, boundPipelines(handle, (response, error) => { connectionErrors.refuse(response, error) })),
     clientErrorHandler: (error, socket) => { connectionErrors.handle(error, socket) },
     frameworkErrors (error, request, reply) {
       logRequest(request, reply, services.metrics)
@@ -63,6 +67,7 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
   installValidation(app)
   await installWebSockets(app, config.bodyLimitBytes)
   installAccess(app, config, services.keys)
+  installFreshRewards(app, services)
   await installOpenApi(app, services.keys.areNeeded)
   for (const room of rooms) room(app, services)
   return app

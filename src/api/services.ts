@@ -5,7 +5,6 @@
 import type { FastifyRequest } from 'fastify'
 import type { Config } from '../settings.js'
 import { RequestError } from '../errors.js'
-import { FeedbackStore } from '../feedback/feedback-store.js'
 import type { Inference } from '../serving/inference-client.js'
 import { PendingBytes } from '../serving/pending-bytes.js'
 import type { GenerateRequest, GenerationEvent } from '../serving/protocol.js'
@@ -16,7 +15,9 @@ import { Catalog } from './models/model-catalog.js'
 import { GenerationObserver } from './generation/generation-observer.js'
 import { Keys, type Caller } from './plugins/keys.js'
 import { Profiles } from './models/profiles.js'
-import { ResponseStore } from './responses/response-store.js'
+import { openStore } from '../stores/open-store.js'
+import type { Store } from '../stores/store.js'
+import { KeptResponses } from './responses/kept-responses.js'
 import { SocketLimit } from './transport/socket-limit.js'
 
 /** Who asks for a generation, and where the log says what it drew. */
@@ -27,33 +28,33 @@ export class Services {
   readonly profiles: Profiles
   readonly keys: Keys
   readonly metrics: Metrics
-  readonly responses: ResponseStore
+  /** What outlives requests, and is shared with replicas where there are some. */
+  readonly store: Store
+  readonly responses: KeptResponses
   /** Bodies, and messages of WebSockets, that are received or not answered yet. */
   readonly pending: PendingBytes
-  /** Chats that were to be stored, and what was said of them. */
-  readonly feedback: FeedbackStore
   readonly sockets: SocketLimit
   readonly #inference: () => Inference | null
   readonly #onIdle: Array<() => void> = []
+  #rewardsRevision: number | null = null
   #running = 0
   #draining = false
 
   /**
    * @param inference the client, or null while it is being started
+   * @param onStore receives what becomes of a store that replicas share
    * @throws RequestError for names of models, profiles and keys that cannot be used
    */
-  constructor (config: Config, inference: () => Inference | null) {
+  constructor (config: Config, inference: () => Inference | null, onStore: (message: string) => void = () => {}) {
     this.config = config
     this.profiles = new Profiles(config.profiles ?? {}, servedModelNames(config).map(({ name }) => name))
-    this.keys = new Keys(config)
+    this.store = openStore(config, onStore)
+    this.keys = new Keys(config, this.store.rates)
     this.metrics = new Metrics(config.metricsNames as MetricsNames)
-    this.responses = new ResponseStore(config)
+    const { store } = this
+    if (store.name !== null) this.metrics.showStore(() => store.problem === null)
+    this.responses = new KeptResponses(config, this.store.responses)
     this.pending = new PendingBytes(config.maxPendingRequestBytes)
-    this.feedback = new FeedbackStore(config.dataDir, {
-      completions: config.storedCompletions,
-      bytesPerCaller: config.storedCompletionBytesPerKey,
-      bytes: config.storedCompletionBytes
-    })
     this.sockets = new SocketLimit(config.maxWebSockets)
     this.#inference = inference
   }
@@ -80,18 +81,47 @@ export class Services {
   /**
    * Begins work for a request. @returns what ends it; may be called more than once
    * @param drawsTokens whether it may generate, so that the caller's rate of tokens must not be used up
-   * @throws RequestError rate_limit_exceeded at a limit of the caller
+   * @throws RequestError rate_limit_exceeded at a limit of the caller; store_unavailable
    */
-  begin (caller: Caller, drawsTokens = true): () => void {
-    if (drawsTokens) caller.checkTokens()
-    const release = caller.take()
+  async begin (caller: Caller, drawsTokens = true): Promise<() => void> {
+    const release = this.hold()
+    try {
+      if (drawsTokens) await caller.checkTokens()
+      const giveBack = caller.take()
+      return () => {
+        giveBack()
+        release()
+      }
+    } catch (error) {
+      release()
+      throw error
+    }
+  }
+
+  /** Keeps the server from ending. @returns what ends that; may be called more than once */
+  hold (): () => void {
     this.#running++
     let held = true
     return () => {
       if (!held) return
       held = false
-      release()
       if (--this.#running === 0) for (const resolve of this.#onIdle.splice(0)) resolve()
+    }
+  }
+
+  /**
+   * Learns which rewards other replicas have kept or deleted, so that they count with the next request. While the store
+   * cannot be reached those that are known are used on.
+   */
+  async refreshRewards (): Promise<void> {
+    if (this.store.name === null || !this.isReady) return
+    try {
+      const revision = await this.store.rewardsRevision()
+      if (revision === this.#rewardsRevision) return
+      await this.inference.call('refreshRewards', null)
+      this.#rewardsRevision = revision
+    } catch (error) {
+      if (!(error instanceof RequestError && error.code === 'store_unavailable')) throw error
     }
   }
 

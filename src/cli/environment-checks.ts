@@ -7,6 +7,7 @@ import { access, constants, stat, statfs } from 'node:fs/promises'
 import { createServer } from 'node:net'
 import { dirname, join, resolve } from 'node:path'
 import { isLoopback } from '../api/plugins/keys.js'
+import { RequestError } from '../errors.js'
 import { secret } from '../config.js'
 import { testArithmetic } from '../models/device/arithmetic-test.js'
 import type { AttentionHeads } from '../models/graph/shared-prefix-attention.js'
@@ -19,6 +20,7 @@ import type { DeviceFacts } from '../runtime/device-facts.js'
 import { chooseDevice, findDevice } from '../runtime/open-device.js'
 import { servedModelNames, type NamedModel } from '../serving/model-names.js'
 import { memory, type Config } from '../settings.js'
+import { openRewards } from '../stores/open-store.js'
 
 /** What one check found. With a problem the server does not start; with a warning something will not work. */
 export interface Finding {
@@ -136,16 +138,23 @@ async function checkDevice (config: Config): Promise<Finding> {
   }
 }
 
-async function checkRewards ({ rewardsDir, dataDir, remoteScorers }: Config): Promise<Finding> {
+/** The store that replicas share, and the rewards in it and in folders. */
+async function checkRewards (config: Config): Promise<Finding> {
+  const { rewardsDir, remoteScorers } = config
+  const { kept, close } = openRewards(config)
   try {
     const { families } = await RewardStore.open({
       fixed: [join(packageRoot, 'models', 'rewards'), ...(rewardsDir === '' ? [] : [rewardsDir])],
-      kept: join(dataDir, 'rewards'),
+      kept,
       remotes: { origins: parseOrigins(remoteScorers), secret }
     })
     return ok('rewards', families.map(({ name }) => name).join(', '))
   } catch (error) {
-    return problem('rewards', messageOf(error), 'correct the file, or take it out of the directory')
+    return error instanceof RequestError && error.code === 'store_unavailable'
+      ? problem('store', messageOf(error), 'start the database, or correct --store')
+      : problem('rewards', messageOf(error), 'correct the file, or take it out of the directory')
+  } finally {
+    await close()
   }
 }
 

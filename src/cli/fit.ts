@@ -1,6 +1,5 @@
 /** `fairlead fit`: fits a reward on the user's examples. */
 import { basename, join } from 'node:path'
-import { FeedbackStore } from '../feedback/feedback-store.js'
 import { loadServedModel, type ServedModel } from '../serving/served-models.js'
 import { writeAtomically } from '../atomic-file.js'
 import { parseExamples, type Examples } from '../fitting/examples.js'
@@ -9,6 +8,9 @@ import type { EnsembleOptions, FitChoices, FitProgress, FittedDescriptor } from 
 import { descriptorText } from '../rewards/descriptor.js'
 import type { QHead } from '../rewards/kinds/q-head.js'
 import { readablePolicy } from '../rewards/readable-policy.js'
+import type { Config } from '../settings.js'
+import { examplesOf } from '../stores/chats.js'
+import { openChats } from '../stores/open-store.js'
 import { refuse } from '../validation.js'
 import { plainTable, readText, say, type Command } from './command.js'
 import {
@@ -25,7 +27,7 @@ const options: Options = {
       '(logistic) or {"prompt", "answer", "score": number} (least squares); also TRL, UltraFeedback, HH-RLHF, ' +
       'HelpSteer and Nectar as published'
   },
-  feedback: { type: 'string', help: 'feedback dataset in --data-dir, instead of --train' },
+  feedback: { type: 'string', help: 'feedback dataset in --data-dir or --store, instead of --train' },
   kind: { type: 'string', help: 'kind of feedback: pairs, labels or scores; required if the dataset has several' },
   test: { type: 'string', help: 'held-out examples of the same kind', default: 'a fifth of the prompts' },
   licence: { type: 'string', help: 'licence of the data, for the card', default: 'unknown' },
@@ -64,7 +66,7 @@ const options: Options = {
   out: {
     type: 'string',
     help: 'output directory (pass it to `serve` as --rewards-dir)',
-    default: 'rewards/ in --data-dir, which `serve` loads'
+    default: 'rewards/ in --data-dir, or --store, which `serve` loads'
   },
   ...engineOptions
 }
@@ -146,7 +148,9 @@ async function keep (served: ServedModel, descriptor: FittedDescriptor, out: str
 }
 
 /** The training data and its name. */
-function trainingData (values: Values, dataDir: string): { readonly train: Examples, readonly data: string } {
+async function trainingData (values: Values, config: Config): Promise<{
+  readonly train: Examples, readonly data: string
+}> {
   const feedback = textOption(values, 'feedback')
   if (feedback === undefined) {
     if (values['kind'] !== undefined) throw refuse('--kind', 'requires --feedback', values['kind'])
@@ -155,20 +159,20 @@ function trainingData (values: Values, dataDir: string): { readonly train: Examp
   }
   if (values['train'] !== undefined) throw refuse('--feedback', 'and --train are mutually exclusive', feedback)
   const kind = choiceOption(values, 'kind', ['pairs', 'labels', 'scores'], null)
-  const store = new FeedbackStore(dataDir, { completions: Infinity, bytesPerCaller: Infinity, bytes: Infinity })
+  const chats = openChats(config)
   try {
-    return { train: store.examples(feedback, kind), data: `feedback: ${feedback}` }
+    return { train: await examplesOf(chats, feedback, kind), data: `feedback: ${feedback}` }
   } finally {
-    store.close()
+    await chats.close()
   }
 }
 
 /** The fit that the command line asks for. */
-function choicesOf (values: Values, name: string, dataDir: string): FitChoices {
+async function choicesOf (values: Values, name: string, config: Config): Promise<FitChoices> {
   const pooling = poolingOf(values)
   const ensemble = ensembleOf(values)
   checkQHead(values, ensemble !== null)
-  const { train, data } = trainingData(values, dataDir)
+  const { train, data } = await trainingData(values, config)
   const [test, layers] = [textOption(values, 'test'), textOption(values, 'layers')]
   return {
     name,
@@ -196,7 +200,7 @@ export const fit: Command = {
     const name = requiredOption(values, 'name')
     const config = engineConfigOf(values)
     const out = textOption(values, 'out')
-    const choices = choicesOf(values, name, config.dataDir)
+    const choices = await choicesOf(values, name, config)
     const served = await loadServedModel(config, say)
     try {
       if (out === undefined) served.store.checkFree(name, true)

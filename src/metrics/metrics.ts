@@ -70,6 +70,16 @@ export class Metrics {
     if (Object.keys(seconds).length > 0) this.of(model).scored(seconds)
   }
 
+  /** Shows whether the store that replicas share can be used. To be called where there is one. */
+  showStore (isUp: () => boolean): void {
+    const up: Gauge = new Gauge({
+      name: 'fairlead_store_up',
+      help: 'Whether the store that replicas share can be used',
+      registers: [this.#registry],
+      collect: () => { up.set(isUp() ? 1 : 0) }
+    })
+  }
+
   answered (handler: string, method: string, status: number): void { this.#http.inc({ handler, method, status }) }
 
   get contentType (): string { return this.#registry.contentType }

@@ -78,7 +78,8 @@ const kinds: Readonly<Record<KindDescriptor['kind'], Kind>> = {
       descriptor.scorers.map((scorer, index) => nestedSource(scorer, index, around)))
   },
   remote: {
-    fields: () => remoteFields, source: (descriptor: RemoteDescriptor, { remotes }) => remoteSource(descriptor, remotes)
+    fields: () => remoteFields,
+    source: (descriptor: RemoteDescriptor, { remotes, folder }) => remoteSource(descriptor, remotes, folder)
   },
   classifier: withFiles(classifierFields, classifierSource),
   value: withFiles(valueFields, classifierSource),
@@ -150,8 +151,8 @@ function parseJson (text: string): Fields {
   }
 }
 
-/** @throws RequestError for what is no file, too large or not UTF-8 */
-async function readText (file: string): Promise<string> {
+/** A descriptor's text. @throws RequestError for what is no file, too large or not UTF-8 */
+export async function readDescriptor (file: string): Promise<string> {
   const bytes = await readWhole(file, maxJsonBytes).catch((error: Error) => {
     throw broken(file, `cannot read it: ${error.message}`, error)
   })
@@ -160,6 +161,11 @@ async function readText (file: string): Promise<string> {
 
 function broken (file: string, problem: string, cause?: unknown): RequestError {
   return new RequestError('invalid_request', `reward ${file}: ${problem}`, { cause })
+}
+
+/** The error for a name that two files have. */
+export function nameTaken ({ name, file }: RewardFamily, other: RewardFamily): RequestError {
+  return broken(file, `name "${name}" is already used by ${other.file}`)
 }
 
 /** The error for a name that no reward has. @param param the field that names it */
@@ -219,6 +225,13 @@ export function parseRewardFamily (text: string, file: string, remotes: Remotes 
   }
 }
 
+/** The descriptors in a folder (`*.json`, not deeper). @throws RequestError for one that cannot be read */
+export async function descriptorFiles (directory: string): Promise<string[]> {
+  const entries = await readdir(directory)
+    .catch((error: Error) => { throw broken(directory, `cannot read the directory: ${error.message}`, error) })
+  return entries.filter(name => name.endsWith('.json')).sort().map(entry => join(directory, entry))
+}
+
 /**
  * Every reward family in some folders (`*.json`, not deeper), sorted by name.
  * @param remotes what remote scorers may reach; default nothing
@@ -230,13 +243,10 @@ export async function loadRewards (
 ): Promise<RewardFamily[]> {
   const families = new Map<string, RewardFamily>()
   for (const directory of directories) {
-    const entries = await readdir(directory)
-      .catch((error: Error) => { throw broken(directory, `cannot read the directory: ${error.message}`, error) })
-    for (const entry of entries.filter(name => name.endsWith('.json')).sort()) {
-      const file = join(directory, entry)
-      const family = parseRewardFamily(await readText(file), file, remotes)
+    for (const file of await descriptorFiles(directory)) {
+      const family = parseRewardFamily(await readDescriptor(file), file, remotes)
       const other = families.get(family.name)
-      if (other) throw broken(file, `name "${family.name}" is already used by ${other.file}`)
+      if (other) throw nameTaken(family, other)
       families.set(family.name, family)
     }
   }

@@ -1,51 +1,97 @@
 /**
- * The rewards a server has: those of fixed folders, read once, and those it was given to keep, in a folder that it
- * writes. Every change is on disk before it counts.
+ * The rewards a server has: those of fixed folders, read once, and those it was given to keep. Every change is kept for
+ * good before it counts.
  */
-import { access, rm } from 'node:fs/promises'
-import { join } from 'node:path'
 import { RequestError } from '../errors.js'
-import { storageError, writeAtomically } from '../atomic-file.js'
 import {
-  descriptorText, loadRewards, parseRewardFamily, rewardNotFound, type RewardDescriptor, type RewardFamily
+  descriptorText, loadRewards, nameTaken, parseRewardFamily, rewardNotFound, type RewardDescriptor, type RewardFamily
 } from './descriptor.js'
+import type { KeptRewards } from './kept-rewards.js'
 import type { Remotes } from './kinds/remote.js'
 
 /** Where rewards lie, and what they may reach. */
-export interface RewardFolders {
-  /** Read only. */
+export interface RewardPlaces {
+  /** Folders that are only read. */
   readonly fixed: readonly string[]
-  /** Written; need not be there yet. */
-  readonly kept: string
+  readonly kept: KeptRewards
   /** Origins that remote scorers may have. */
   readonly remotes: Remotes
+  /** Receives what is wrong with a shared reward that is passed over. */
+  readonly onProblem?: (message: string) => void
 }
 
-const exists = async (path: string): Promise<boolean> => await access(path).then(() => true, () => false)
+/** A kept reward, and which version of it was read; null for one that cannot be read here. */
+interface Kept { readonly version: string, readonly family: RewardFamily | null }
 
 /** The rewards of one server: those of fixed folders, and those that it was given. */
 export class RewardStore {
-  readonly #folders: RewardFolders
-  readonly #families: Map<string, RewardFamily>
+  readonly #places: RewardPlaces
+  /** By name. */
+  readonly #fixed: ReadonlyMap<string, RewardFamily>
+  /** By file. */
+  #kept: ReadonlyMap<string, Kept> = new Map()
+  #families: ReadonlyMap<string, RewardFamily>
 
-  private constructor (folders: RewardFolders, families: readonly RewardFamily[]) {
-    this.#folders = folders
-    this.#families = new Map(families.map(family => [family.name, family]))
+  private constructor (places: RewardPlaces, fixed: readonly RewardFamily[]) {
+    this.#places = places
+    this.#families = this.#fixed = new Map(fixed.map(family => [family.name, family]))
   }
 
-  /** @throws RequestError for folders and files that cannot be read, as `loadRewards` */
-  static async open (folders: RewardFolders): Promise<RewardStore> {
-    const { fixed, kept, remotes } = folders
-    return new RewardStore(folders, await loadRewards(await exists(kept) ? [...fixed, kept] : fixed, remotes))
+  /** @throws RequestError for folders and files that cannot be read, as `loadRewards`; store_unavailable */
+  static async open (places: RewardPlaces): Promise<RewardStore> {
+    const store = new RewardStore(places, await loadRewards(places.fixed, places.remotes))
+    await store.refresh()
+    return store
+  }
+
+  /**
+   * Reads what others have kept or deleted since.
+   * @throws RequestError for what cannot be read in a folder; store_unavailable, and then all is as it was
+   */
+  async refresh (): Promise<void> {
+    const { kept } = this.#places
+    const now = new Map<string, Kept>()
+    for (const { file, version } of await kept.list()) {
+      const known = this.#kept.get(file)
+      now.set(file, known?.version === version ? known : { version, family: await this.#read(file) })
+    }
+    this.#take(now)
+  }
+
+  async #read (file: string): Promise<RewardFamily | null> {
+    const { kept, remotes, onProblem } = this.#places
+    const text = await kept.read(file)
+    if (text === null) return null
+    try {
+      const family = parseRewardFamily(text, file, remotes)
+      const other = this.#fixed.get(family.name)
+      if (other) throw nameTaken(family, other)
+      return family
+    } catch (error) {
+      if (!kept.isShared || !(error instanceof RequestError)) throw error
+      onProblem?.(`${error.message}; it is not used here`)
+      return null
+    }
+  }
+
+  /** @throws RequestError for two files of one name */
+  #take (now: ReadonlyMap<string, Kept>): void {
+    const families = new Map(this.#fixed)
+    for (const { family } of now.values()) {
+      if (!family) continue
+      const other = families.get(family.name)
+      if (other) throw nameTaken(family, other)
+      families.set(family.name, family)
+    }
+    this.#kept = now
+    this.#families = families
   }
 
   /** By name. */
   get families (): RewardFamily[] { return [...this.#families.values()].sort((a, b) => a.name < b.name ? -1 : 1) }
 
-  /** Whether a reward is kept here, and may be deleted. */
-  isKept ({ name, file }: RewardFamily): boolean { return file === this.#fileOf(name) }
-
-  #fileOf (name: string): string { return join(this.#folders.kept, `${name}.json`) }
+  /** Whether a reward is kept here under its name, and may be deleted. */
+  isKept ({ name, file }: RewardFamily): boolean { return file === this.#places.kept.fileOf(name) }
 
   /**
    * Whether a reward may be saved under a name.
@@ -59,27 +105,27 @@ export class RewardStore {
       throw new RequestError('invalid_request', `name "${name}" belongs to a built-in reward`,
         { param: 'name' })
     }
-    if (!replace) {
-      throw new RequestError('invalid_request',
-        `name "${name}" is already taken; set replace: true to overwrite the reward`, { param: 'name' })
-    }
+    if (!replace) throw alreadyTaken(name)
   }
 
   /**
-   * Keeps a reward; one of its name that was kept goes.
-   * @throws RequestError storage_failed, and then all is as it was; as `checkFree`
+   * Keeps a reward.
+   * @param replace whether one of its name that was kept may go
+   * @throws RequestError storage_failed and store_unavailable, and then all is as it was; as `checkFree`
    */
-  async save (descriptor: RewardDescriptor): Promise<RewardFamily> {
-    this.checkFree(descriptor.name, true)
-    const file = this.#fileOf(descriptor.name)
-    const text = descriptorText(descriptor, file, this.#folders.remotes)
-    const family = parseRewardFamily(text, file, this.#folders.remotes)
-    await writeAtomically(file, text, 'rewards')
-    this.#families.set(family.name, family)
+  async save (descriptor: RewardDescriptor, replace = true): Promise<RewardFamily> {
+    const { name } = descriptor
+    const { kept, remotes } = this.#places
+    this.checkFree(name, replace)
+    const text = descriptorText(descriptor, kept.fileOf(name), remotes)
+    const family = parseRewardFamily(text, kept.fileOf(name), remotes)
+    const saved = await kept.save(name, text, replace)
+    if (!saved) throw alreadyTaken(name)
+    this.#take(new Map([...this.#kept, [saved.file, { version: saved.version, family }]]))
     return family
   }
 
-  /** @throws RequestError for a name that no reward has or that comes with the server; storage_failed */
+  /** @throws RequestError for a name that no reward has or that comes with the server; as `save` */
   async delete (name: string): Promise<void> {
     const family = this.#families.get(name)
     if (!family) throw rewardNotFound(name, this.families, 'id')
@@ -87,8 +133,12 @@ export class RewardStore {
       throw new RequestError('permission_denied', `reward "${name}" is built-in and cannot be deleted`,
         { param: 'id' })
     }
-    await rm(family.file, { force: true })
-      .catch((error: unknown) => { throw storageError('changes', this.#folders.kept, error) })
-    this.#families.delete(name)
+    await this.#places.kept.delete(family.file)
+    this.#take(new Map([...this.#kept].filter(([file]) => file !== family.file)))
   }
+}
+
+function alreadyTaken (name: string): RequestError {
+  return new RequestError('invalid_request',
+    `name "${name}" is already taken; set replace: true to overwrite the reward`, { param: 'name' })
 }

@@ -24,7 +24,7 @@ export async function adapt (
   served.store.checkFree(choices.name, replace)
   const descriptor = await adaptReward(familyOf(served, reward), choices, readOptions(served, caller, signal))
   signal.throwIfAborted()
-  return await served.store.save(descriptor)
+  return await served.store.save(descriptor, replace)
 }
 
 /** @throws RequestError */

@@ -150,6 +150,8 @@ export interface Calls {
   readonly fit: { readonly request: FitRequest, readonly answer: RewardInfo }
   readonly adapt: { readonly request: AdaptRequest, readonly answer: RewardInfo }
   readonly suggest: { readonly request: SuggestRequest, readonly answer: Suggested }
+  /** Reads what other processes have kept or deleted. */
+  readonly refreshRewards: { readonly request: null, readonly answer: null }
   readonly deleteReward: { readonly request: { readonly name: string }, readonly answer: null }
   readonly embed: { readonly request: EmbedRequest, readonly answer: Embedded }
   readonly stats: { readonly request: null, readonly answer: Stats }

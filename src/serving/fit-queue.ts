@@ -28,7 +28,7 @@ async function fitNow (
   served.store.checkFree(choices.name, replace)
   const descriptor = await fitReward({ ...choices, ...readOptions(served, caller, signal), onProgress })
   signal.throwIfAborted()
-  return await served.store.save(descriptor)
+  return await served.store.save(descriptor, replace)
 }
 
 /**

@@ -66,11 +66,15 @@ const answerers: { readonly [N in CallName]: Answerer<N> } = {
     await store.delete(name)
     return null
   },
+  async refreshRewards ({ store }) {
+    await store.refresh()
+    return null
+  },
   stats
 }
 
 /** Answers that change the rewards: the main thread gets the new list before the answer. */
-const changing: readonly CallName[] = ['fit', 'adapt', 'deleteReward']
+const changing: readonly CallName[] = ['fit', 'adapt', 'deleteReward', 'refreshRewards']
 
 async function answerCall<N extends CallName> (
   models: ServedModels, id: number, name: N, request: Calls[N]['request'], signal: AbortSignal, used: Used

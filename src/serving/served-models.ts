@@ -21,6 +21,7 @@ import { incompatibility } from '../rewards/resolve-scorer.js'
 import { RewardStore } from '../rewards/reward-store.js'
 import type { OpenDevice } from '../runtime/device-facts.js'
 import { chooseDevice } from '../runtime/open-device.js'
+import { openRewards } from '../stores/open-store.js'
 import type { Config } from '../settings.js'
 import { loadContrastModels, ofVocabulary, type ContrastModels } from './contrast-models.js'
 import { givenTemplate, moreModels, servedModelNames, unknownModel, type NamedModel } from './model-names.js'
@@ -137,13 +138,17 @@ export class ServedModels {
   readonly #device: ModelDevice | null
   /** Those that must be closed, whatever is loaded after them. */
   readonly #running: Running[] = []
+  readonly #closeStore: () => Promise<void>
   #all: readonly ServedModel[] = []
   #prompts: Prompts | null = null
 
-  private constructor (store: RewardStore, pool: ModelPool, device: ModelDevice | null) {
+  private constructor (
+    store: RewardStore, pool: ModelPool, device: ModelDevice | null, closeStore: () => Promise<void>
+  ) {
     this.store = store
     this.pool = pool
     this.#device = device
+    this.#closeStore = closeStore
   }
 
   /**
@@ -151,15 +156,24 @@ export class ServedModels {
    * @throws RequestError for what cannot be loaded
    */
   static async load (config: Config, onProgress: OnProgress, options: LoadOptions = {}): Promise<ServedModels> {
+    const { kept, close } = openRewards(config)
     const store = await RewardStore.open({
       fixed: [builtInFolder, ...(config.rewardsDir === '' ? [] : [config.rewardsDir])],
-      kept: join(config.dataDir, 'rewards'),
-      remotes: { origins: parseOrigins(config.remoteScorers), secret }
+      kept,
+      remotes: { origins: parseOrigins(config.remoteScorers), secret },
+      onProblem: onProgress
+    }).catch(async (error: unknown) => {
+      await close()
+      throw error
     })
     const { openDevice, ...modelOptions } = options
-    const device = await ModelDevice.open(openDevice ?? (() => chooseDevice(config, onProgress)))
+    const device =
+      await ModelDevice.open(openDevice ?? (() => chooseDevice(config, onProgress))).catch(async (error: unknown) => {
+        await close()
+        throw error
+      })
     const compute = { computeLock: new ComputeLock(), device }
-    const models = new ServedModels(store, new ModelPool(config, compute, onProgress), device)
+    const models = new ServedModels(store, new ModelPool(config, compute, onProgress), device, close)
     try {
       await models.#load(config, named => loadServed(config, compute, named, onProgress, modelOptions))
     } catch (error) {
@@ -190,6 +204,7 @@ export class ServedModels {
     await this.pool.close()
     for (const { model } of this.#running) await model.dispose()
     await this.#device?.close()
+    await this.#closeStore()
   }
 
   async #load (config: Config, load: (named: NamedModel) => Promise<ModelRuntime>): Promise<void> {

@@ -23,6 +23,8 @@ export interface TinyCheckpointOptions {
   readonly dtype?: 'F32' | 'F16' | 'BF16'
   readonly shards?: number
   readonly seed?: number
+  /** Of each attention head. Default 16, in qwen3 32. */
+  readonly headSize?: number
   /** Put in place of fields of config.json. */
   readonly config?: Readonly<Record<string, unknown>>
   /** Put in place of fields of tokenizer.json. */
@@ -142,11 +144,10 @@ export const tinyTokenizerJson = {
  * tiny vocabulary.
  */
 export function writeTinyCheckpoint (folder: string, {
-  family, head = 'tied', labels = 1, dtype = 'F32', shards = 1, seed = 1, config = {}, tokenizer = {},
-  template = chatTemplate
+  family, head = 'tied', labels = 1, dtype = 'F32', shards = 1, seed = 1, headSize = family === 'qwen3' ? 32 : 16,
+  config = {}, tokenizer = {}, template = chatTemplate
 }: TinyCheckpointOptions): void {
   mkdirSync(folder, { recursive: true })
-  const headSize = family === 'qwen3' ? 32 : 16
   const isScored = head !== 'tied' && head !== 'untied'
   const random = noise(seed)
   const tensors = Object.entries({

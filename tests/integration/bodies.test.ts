@@ -1,5 +1,6 @@
 /** How bodies and messages are read: content encodings, UTF-8, names and sizes that are refused. */
 import assert from 'node:assert/strict'
+import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { after, before, test } from 'node:test'
 import { brotliCompressSync, deflateRawSync, deflateSync, gzipSync } from 'node:zlib'
@@ -132,8 +133,29 @@ test('__proto__ is refused by name, over sockets as in bodies', async () => {
   socket.terminate()
 })
 
+test('a body in very many chunks is refused, compressed or not', async () => {
+  const head = 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n' +
+    'Transfer-Encoding: chunked\r\n'
+  const chunks = (bytes: Buffer): Buffer => Buffer.concat([...[...bytes].map(byte =>
+    Buffer.concat([Buffer.from('1\r\n'), Buffer.of(byte), Buffer.from('\r\n')])), Buffer.from('0\r\n\r\n')])
+  const padded = (length: number): Buffer => Buffer.concat([text, Buffer.alloc(length - text.length, ' ')])
+  for (const more of ['', 'Content-Encoding: gzip\r\n']) {
+    const client = new RawClient(server.address).write(`${head}${more}\r\n`)
+    client.write(chunks(more === '' ? padded(4096) : gzipSync(padded(4096))))
+    assert.equal((await client.answer()).status, 200)
+    const long = randomBytes(100_000)
+    client.write(`${head}${more}\r\n`, chunks(more === '' ? long : gzipSync(long)))
+    const { status, body } = await client.answer()
+    assert.deepEqual([status, JSON.parse(body).error.code], [413, 'body_too_large'])
+    client.socket.destroy()
+  }
+})
+
 test('a body of very many small parts is refused before it is parsed', async () => {
   const { status, json } = await post(Buffer.from(`{"messages":[${Array(300_000).fill('{}').join(',')}]}`))
   assert.equal(status, 400)
   assert.match(json['error'].message, /may hold 32768 objects, lists and strings/)
+  const numbers = await post(Buffer.from(`{"prompt":[${Array(200_000).fill(1).join(',')}]}`))
+  assert.equal(numbers.status, 400)
+  assert.match(numbers.json['error'].message, /may hold 131072 commas/)
 })

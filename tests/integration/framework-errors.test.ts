@@ -1,6 +1,7 @@
 /** What Node and Fastify answer by themselves is in OpenAI's form; HEAD is wherever GET is; requests end in time. */
 import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
+import { maxPipelined } from '../../src/api/transport/pipelining.js'
 import { RawClient, type RawAnswer } from '../helpers/raw-client.js'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
 
@@ -94,4 +95,19 @@ test('HEAD of a stream has its headers', async () => {
   const id = /"id":"(resp_[^"]+)"/.exec(await created.text())![1]!
   const { status, headers } = await fetch(`${server.address}/v1/responses/${id}?stream=true`, { method: 'HEAD' })
   assert.deepEqual([status, headers.get('content-type')], [200, 'text/event-stream; charset=utf-8'])
+})
+
+test('what is pipelined behind too many requests is not begun; all before are answered', async () => {
+  const client = new RawClient(server.address).write(get('/health').repeat(maxPipelined + 3000))
+  for (let count = 0; count < maxPipelined; count++) assert.equal((await client.answer()).status, 200)
+  const refused = await client.answer()
+  isError(refused, [429, 'rate_limit_exceeded'], 'one too many')
+  assert.equal(refused.headers['connection'], 'close')
+  assert.equal(await client.closed(), '')
+  // A connection may have any number one after the other.
+  const patient = new RawClient(server.address)
+  for (let count = 0; count < maxPipelined + 8; count++) {
+    assert.equal((await patient.write(get('/health')).answer()).status, 200)
+  }
+  patient.socket.destroy()
 })

@@ -37,14 +37,14 @@ const below = {
   policies: [],
   'policies/local': ['engine', 'policies'],
   decoding: ['answers', 'policies'],
-  feedback: ['rewards', 'fitting'],
+  stores: ['settings', 'rewards', 'fitting'],
   grammar: ['models'],
   serving: [
-    'config', 'settings', 'runtime', 'models', 'engine', 'rewards', 'fitting', 'policies', 'policies/local', 'decoding',
-    'grammar'
+    'config', 'settings', 'runtime', 'models', 'engine', 'rewards', 'stores', 'fitting', 'policies', 'policies/local',
+    'decoding', 'grammar'
   ],
   api: [
-    'settings', 'config-file', 'metrics', 'feedback', 'serving', 'decoding', 'policies', 'rewards', 'fitting',
+    'settings', 'config-file', 'metrics', 'stores', 'serving', 'decoding', 'policies', 'rewards', 'fitting',
     'grammar', 'models'
   ],
   library: ['config', 'settings', 'serving', 'api', 'decoding', 'policies', 'rewards', 'models'],
@@ -56,7 +56,7 @@ const below = {
     'models'
   ],
   cli: [
-    'config', 'settings', 'server', 'api', 'feedback', 'evaluation', 'reporting', 'serving', 'decoding', 'policies',
+    'config', 'settings', 'server', 'api', 'stores', 'evaluation', 'reporting', 'serving', 'decoding', 'policies',
     'rewards', 'fitting', 'engine', 'models', 'grammar', 'runtime'
   ]
 } as const satisfies Record<string, readonly string[]>
@@ -83,7 +83,8 @@ const homes: ReadonlyArray<readonly [RegExp, ...string[]]> = [
   [/^koffi$|^onnxruntime-node/, 'runtime/'], [/^@huggingface\//, 'models/'],
   [/^lru-cache$/, 'engine/kv/slots/prefix-cache.ts'],
   [/^fastify$|^@fastify\//, 'api/'], [/^cli-table3$/, 'cli/'], [/^@mlc-ai\//, 'grammar/'],
-  [/^echarts/, 'reporting/plot.ts'], [/^@photostructure\/sqlite$/, 'feedback/'], [/^prom-client$/, 'metrics/'],
+  [/^echarts/, 'reporting/plot.ts'], [/^@photostructure\/sqlite$/, 'stores/local/'],
+  [/^pg$/, 'stores/postgres/'], [/^prom-client$/, 'metrics/'],
   [/^yaml$/, 'config-file.ts'], [/^ajv/, 'checker.ts', 'rewards/kinds/rules/json-schema-rule.ts'],
   [/^re2js$/, 'pattern.ts'], [/^eld/, 'rewards/kinds/rules/language.ts']
 ]

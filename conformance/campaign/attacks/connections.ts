@@ -2,7 +2,7 @@
 import { connect, type Socket } from 'node:net'
 import { gzipSync } from 'node:zlib'
 import { setTimeout as sleep } from 'node:timers/promises'
-import type { Attack, Attacker } from '../attack.js'
+import { sendInTurn, type Attack, type Attacker } from '../attack.js'
 
 const range = (count: number): number[] => Array.from({ length: count }, (_, index) => index)
 
@@ -65,7 +65,6 @@ async function brokenHeads (attacker: Attacker): Promise<void> {
     'PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n', 'GET /v1/models/% HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n',
     head(attacker, '/v1/chat/completions', 'Content-Length: 5\r\nTransfer-Encoding: chunked'),
     `${head(attacker, '/v1/chat/completions', 'Transfer-Encoding: chunked')}FFFFFFFFFFFFFFFF\r\n`,
-    `${head(attacker, '/v1/chat/completions', 'Transfer-Encoding: chunked')}${'1\r\na\r\n'.repeat(100_000)}`,
     head(attacker, '/v1/chat/completions', -1), head(attacker, '/v1/chat/completions', 1e15)
   ]
   for (let round = 0; round < 3; round++) {
@@ -86,25 +85,48 @@ async function brokenHeads (attacker: Attacker): Promise<void> {
   }
 }
 
-async function oddBodies ({ send }: Attacker): Promise<void> {
+function oddBodies (attacker: Attacker): Promise<void> {
+  const bodies: ReadonlyArray<string | Buffer> = [
+    Buffer.alloc(3 << 20, '['),
+    '['.repeat(1_000_000) + ']'.repeat(1_000_000),
+    `{"a":${'{"a":'.repeat(300_000)}1${'}'.repeat(300_000)}}`,
+    `{${range(150_000).map(index => `"k${index}":1`).join()}}`,
+    `[${'1,'.repeat(900_000)}1]`,
+    Buffer.concat([Buffer.from('{"model":"'), Buffer.alloc(1 << 20, 0xF1), Buffer.from('"}')]),
+    `{"n":${'9'.repeat(1_000_000)}}`,
+    `"${'\\ud800'.repeat(300_000)}"`
+  ]
   const path = '/v1/chat/completions'
   const zeros = gzipSync(Buffer.alloc(1 << 25, ' '))
-  await Promise.all([
-    send(path, zeros, { headers: { 'content-encoding': 'gzip' } }),
-    send(path, Buffer.alloc(3 << 20, '['), {}),
-    send(path, '['.repeat(1_000_000) + ']'.repeat(1_000_000)),
-    send(path, `{"a":${'{"a":'.repeat(300_000)}1${'}'.repeat(300_000)}}`),
-    send(path, `{${range(150_000).map(index => `"k${index}":1`).join()}}`),
-    send(path, `[${'1,'.repeat(900_000)}1]`),
-    send(path, Buffer.concat([Buffer.from('{"model":"'), Buffer.alloc(1 << 20, 0xF1), Buffer.from('"}')])),
-    send(path, `{"n":${'9'.repeat(1_000_000)}}`),
-    send(path, `"${'\\ud800'.repeat(300_000)}"`)
-  ])
+  return sendInTurn(attacker,
+    [[path, zeros, { headers: { 'content-encoding': 'gzip' } }], ...bodies.map(body => [path, body] as const)])
+}
+
+/** Packets that hold thousands of requests, or of chunks of a body. */
+async function fullPackets (attacker: Attacker): Promise<void> {
+  const chunked = head(attacker, '/v1/chat/completions', 'Transfer-Encoding: chunked')
+  for (const text of [
+    'GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'.repeat(5000),
+    'GET /x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'.repeat(5000),
+    chunked + '1\r\na\r\n'.repeat(500_000)
+  ]) {
+    if (attacker.over.aborted) return
+    const socket = openConnection(attacker)
+    socket.resume().write(text)
+    await untilOver(attacker.over, 1000)
+    socket.destroy()
+  }
 }
 
 export const connectionAttacks: readonly Attack[] = [
-  { name: 'endless-bodies', what: '200 bodies that never end', run: endlessBodies },
-  { name: 'unread-answers', what: '320 long answers on 40 connections that nobody reads', run: unreadAnswers },
+  { name: 'endless-bodies', what: '200 bodies that never end', isFlood: true, run: endlessBodies },
+  {
+    name: 'unread-answers',
+    what: '320 long answers on 40 connections that nobody reads',
+    isFlood: true,
+    run: unreadAnswers
+  },
   { name: 'broken-heads', what: 'heads that are no HTTP, in pieces', run: brokenHeads },
-  { name: 'odd-bodies', what: 'bodies of brackets, digits, keys, no UTF-8, 32 MB compressed', run: oddBodies }
+  { name: 'odd-bodies', what: 'bodies of brackets, digits, keys, no UTF-8, 32 MB compressed', run: oddBodies },
+  { name: 'full-packets', what: 'connections that send thousands of requests, or of chunks, at once', run: fullPackets }
 ]

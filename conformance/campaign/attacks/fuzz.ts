@@ -142,6 +142,6 @@ async function oddPaths (attacker: Attacker): Promise<void> {
 }
 
 export const fuzzAttacks: readonly Attack[] = [
-  { name: 'fields', what: 'bodies from /openapi.json with one odd field each', longer: 4, run: fuzz },
-  { name: 'paths', what: 'odd identifiers and queries on every path', run: oddPaths }
+  { name: 'fields', what: 'bodies from /openapi.json with one odd field each', longer: 4, isFlood: true, run: fuzz },
+  { name: 'paths', what: 'odd identifiers and queries on every path', isFlood: true, run: oddPaths }
 ]

@@ -175,12 +175,18 @@ async function manyRequests (attacker: Attacker): Promise<void> {
 
 export const socketAttacks: readonly Attack[] = [
   { name: 'broken-frames', what: 'malformed and split frames on both WebSockets', run: sendBroken },
-  { name: 'message-flood', what: 'thousands of messages that are no requests, and pings', run: flood },
+  { name: 'message-flood', what: 'thousands of messages that are no requests, and pings', isFlood: true, run: flood },
   { name: 'long-ids', what: '/v1/stream with ids of 0.5 MB', run: longIds },
   {
     name: 'unstored-responses',
     what: 'store: false with a user of 1.9 MB in every lane of 12 sockets',
+    isFlood: true,
     run: unstoredResponses
   },
-  { name: 'request-flood', what: '2,560 requests on 64 sockets, a third of them cancelled', run: manyRequests }
+  {
+    name: 'request-flood',
+    what: '2,560 requests on 64 sockets, a third of them cancelled',
+    isFlood: true,
+    run: manyRequests
+  }
 ]

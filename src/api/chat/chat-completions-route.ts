@@ -15,12 +15,12 @@ const params = Type.Object({ id: Type.String() })
 
 function stored (app: FastifyInstance, services: Services): void {
   app.get<WithId>('/v1/chat/completions/:id',
-    documented('A stored chat completion', { params, response: chatCompletionObject }), ({ caller, params: { id } }) =>
-      storedFor(services, caller, id).completion)
+    documented('A stored chat completion', { params, response: chatCompletionObject }),
+    async ({ caller, params: { id } }) => (await storedFor(services, caller, id)).completion)
   app.delete<WithId>('/v1/chat/completions/:id', documented('Deletes a stored chat completion and all feedback on it',
-    { params, response: deletedObject }), ({ caller, params: { id } }) => {
-    storedFor(services, caller, id)
-    services.feedback.deleteCompletion(id)
+    { params, response: deletedObject }), async ({ caller, params: { id } }) => {
+    await storedFor(services, caller, id)
+    await services.store.chats.deleteCompletion(id)
     return deleted(id, 'chat.completion.deleted')
   })
 }

@@ -4,7 +4,7 @@
  */
 import { Type, type Static } from 'typebox'
 import { Checker } from '../../checker.js'
-import type { FeedbackEntry, StoredCompletion, Verdict } from '../../feedback/feedback-store.js'
+import type { FeedbackEntry, StoredCompletion, Verdict } from '../../stores/chats.js'
 import { RequestError } from '../../errors.js'
 import { refuse } from '../../validation.js'
 import { listOf } from '../alignment/alignment-types.js'

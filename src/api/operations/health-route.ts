@@ -79,11 +79,18 @@ export function health (app: FastifyInstance, services: Services): void {
   app.get('/version', documented(about, { access: 'public', response: versionObject }), version)
   app.get('/ready', documented('Whether the server takes requests', open), async () => {
     services.refuseIfDraining()
+    const { store } = services
+    if (!store.wasReached && store.problem) throw store.problem
     const { engines, rewardModels } = await services.inference.stats()
     const [{ model, engine }, ...more] =
       engines.map(({ model, ...engine }) => ({ model, engine })) as [Engine, ...Engine[]]
     return {
-      status: 'ready', model, engine: { ...engine, rewardModels }, ...(more.length === 0 ? {} : { more_models: more })
+      status: 'ready',
+      // Requests that do not need it are answered without, here as at every replica.
+      ...(store.name === null ? {} : { store: { status: store.problem ? 'unavailable' : 'ready' } }),
+      model,
+      engine: { ...engine, rewardModels },
+      ...(more.length === 0 ? {} : { more_models: more })
     }
   })
 }

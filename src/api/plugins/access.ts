@@ -3,7 +3,7 @@
  * page reaches it under a name of its own; the Origin of WebSockets, which browsers do not guard; the API key; the role
  * that a route needs; the key's limit of requests.
  */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { Config } from '../../settings.js'
 import { RequestError } from '../../errors.js'
 import { keyOffered } from '../transport/subprotocols.js'
@@ -64,15 +64,6 @@ function checkRole ({ caller, method, routeOptions: { url, config } }: FastifyRe
     : '; this server can be reached from other machines and has no such key (admin-keys, api-keys-file)'}`)
 }
 
-/** Takes a request from the caller's rate; its answer tells what is left. */
-function countRequest ({ caller }: FastifyRequest, reply: FastifyReply): void {
-  try {
-    caller.countRequest()
-  } finally {
-    reply.headers(caller.rateHeaders)
-  }
-}
-
 /**
  * Asks every request for its host name, and for a key where its route wants one; then `request.caller` is there, and
  * the request is counted.
@@ -84,7 +75,8 @@ export function installAccess (app: FastifyInstance, config: Config, keys: Keys)
     checkOrigin(request, config)
     if (isPublic(request)) return
     request.caller = keys.find(credentialsOf(request), request.ip)
-    countRequest(request, reply)
+    // Its answer tells what is left.
+    await request.caller.countRequest(headers => { reply.headers(headers) })
     checkRole(request, keys)
   })
 }

@@ -1,7 +1,11 @@
-/** How bodies are read: decompressed where they say that they are compressed, and as JSON. */
-import type { FastifyInstance, FastifyRequest } from 'fastify'
+/**
+ * How bodies are read: in no more pieces than take a moment, decompressed where they say that they are compressed, and
+ * as JSON.
+ */
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { IncomingMessage } from 'node:http'
 import { createGunzip, createInflate, type Gunzip, type Inflate } from 'node:zlib'
-import type { Readable } from 'node:stream'
+import { Transform, type Readable } from 'node:stream'
 import { RequestError } from '../../errors.js'
 import type { PendingBytes } from '../../serving/pending-bytes.js'
 import { readJson } from '../transport/read-json.js'
@@ -15,6 +19,25 @@ const decoders: Readonly<Record<string, () => Gunzip | Inflate>> = {
   gzip: createGunzip, 'x-gzip': createGunzip, deflate: createInflate
 }
 const offered = 'gzip, deflate'
+
+/** Chunks that a body may come in: each costs as much as kilobytes do, however small it is. */
+const maxChunks = 4096
+
+/** A body with transfer-encoding chunked; one of too many chunks is refused, and its connection closed. */
+function boundedChunks (body: IncomingMessage, reply: FastifyReply): Readable {
+  let chunks = 0
+  const bounded = Object.assign(new Transform({
+    transform (chunk: Buffer, _encoding, done) {
+      bounded.receivedEncodedLength += chunk.length
+      if (++chunks <= maxChunks) return done(null, chunk)
+      body.socket.pause()
+      reply.header('connection', 'close')
+      done(new RequestError('body_too_large', `The body may come in ${maxChunks} chunks; it comes in more`))
+    }
+  }), { receivedEncodedLength: 0 })
+  body.once('error', error => { bounded.destroy(error) })
+  return body.pipe(bounded)
+}
 
 /** A compressed body as it was before; never more of it than the limit. */
 function decoded (body: Readable, encoding: string, limit: number): Readable {
@@ -62,9 +85,10 @@ export function installBodies (app: FastifyInstance, limit: number, pending: Pen
     if (size === 0) return payload
     checkCharset(request)
     reply.raw.once('close', pending.take(request.caller?.turn ?? clientNetwork(request.ip), size))
+    const body = request.headers['transfer-encoding'] === undefined ? payload : boundedChunks(request.raw, reply)
     const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase()
-    if (encoding === 'identity' || encoding === '' || request.is404) return payload
-    if (Object.hasOwn(decoders, encoding)) return decoded(request.raw, encoding, limit)
+    if (encoding === 'identity' || encoding === '' || request.is404) return body
+    if (Object.hasOwn(decoders, encoding)) return decoded(body, encoding, limit)
     reply.header('accept-encoding', offered)
     throw new RequestError('unsupported_media_type',
       `content-encoding must be one of ${offered}, identity; got ${JSON.stringify(encoding)}`)

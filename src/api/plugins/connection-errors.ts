@@ -3,7 +3,7 @@
  * a request that is not sent to its end. They are answered and logged as errors of requests are.
  */
 import { randomUUID } from 'node:crypto'
-import { STATUS_CODES } from 'node:http'
+import { STATUS_CODES, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { RequestError } from '../../errors.js'
@@ -49,21 +49,35 @@ export class ConnectionErrors {
     }
   }
 
+  /** Answers a request that is not begun, and closes its connection. */
+  refuse (response: ServerResponse, error: RequestError): void {
+    const { headers, body } = this.#write(error)
+    response.writeHead(error.status, headers).end(body)
+  }
+
   /** Answers what is no request. */
   #answer (socket: Socket, error: RequestError): void {
+    const { headers, body } = this.#write(error)
+    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
+    socket.end(`HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]}\r\n${lines.join('')}\r\n${body}`)
+    setTimeout(() => { socket.destroy() }, lingerMs).unref()
+  }
+
+  /** What such an answer says. It is logged and counted. */
+  #write (error: RequestError): { headers: Record<string, string | number>, body: string } {
     const { status } = error
     const id = `req_${randomUUID()}`
     const body = JSON.stringify(error.toBody())
-    const headers = {
-      ...firstHeaders(id),
-      'content-type': 'application/json; charset=utf-8',
-      'content-length': Buffer.byteLength(body),
-      connection: 'close'
-    }
-    const lines = Object.entries(headers).map(([name, value]) => `${name}: ${value}\r\n`)
-    socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\n${lines.join('')}\r\n${body}`)
-    setTimeout(() => { socket.destroy() }, lingerMs).unref()
     this.#metrics.answered('none', 'none', status)
     this.#log?.info({ reqId: id, status, ms: 0 }, error.message)
+    return {
+      headers: {
+        ...firstHeaders(id),
+        'content-type': 'application/json; charset=utf-8',
+        'content-length': Buffer.byteLength(body),
+        connection: 'close'
+      },
+      body
+    }
   }
 }

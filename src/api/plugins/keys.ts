@@ -12,7 +12,9 @@ import { readDataFile } from '../../config-file.js'
 import { RequestError } from '../../errors.js'
 import { isObject, refuse } from '../../validation.js'
 import { clientNetwork } from './client-network.js'
-import { durationText, RateLimit, rateHeaders } from './rate-limit.js'
+import { localRates } from '../../stores/local/rate-limit.js'
+import type { Rate, Rates, RateState } from '../../stores/rates.js'
+import { durationText, rateHeaders } from './rate-headers.js'
 
 /** `admin` may change what the server has; `inference` may not. */
 export type Role = 'inference' | 'admin'
@@ -50,15 +52,17 @@ export class Caller {
   readonly turn: string
   readonly #salt: string
   readonly #maxRequests: number | null
-  readonly #rates: { readonly requests: RateLimit | null, readonly tokens: RateLimit | null }
+  readonly #rates: { readonly requests: Rate | null, readonly tokens: Rate | null }
   #running = 0
 
   /**
    * @param salt what its cached prompts are kept under, beside the salt of a request
+   * @param rates where its rates are counted
    * @param turn default its name
    */
   constructor (
-    name: string, role: Role, salt: string, { requests, requestsPerMinute, tokensPerMinute }: Limits, turn = name
+    name: string, role: Role, salt: string, { requests, requestsPerMinute, tokensPerMinute }: Limits, rates: Rates,
+    turn = name
   ) {
     this.name = name
     this.role = role
@@ -66,18 +70,15 @@ export class Caller {
     this.#salt = salt
     this.#maxRequests = requests
     this.#rates = {
-      requests: requestsPerMinute === null ? null : new RateLimit(requestsPerMinute),
-      tokens: tokensPerMinute === null ? null : new RateLimit(tokensPerMinute)
+      requests: requestsPerMinute === null ? null : rates.of(name, 'requests', requestsPerMinute),
+      tokens: tokensPerMinute === null ? null : rates.of(name, 'tokens', tokensPerMinute)
     }
   }
 
   /** The same caller where it has no limits of its own, taking turns with those at other addresses. */
   at (address: string): Caller {
-    return new Caller(this.name, this.role, this.#salt, noLimits, clientNetwork(address))
+    return new Caller(this.name, this.role, this.#salt, noLimits, localRates, clientNetwork(address))
   }
-
-  /** What is left of its rates, as headers. */
-  get rateHeaders (): Record<string, string> { return rateHeaders(this.#rates) }
 
   /** Counts tokens that were generated for it. */
   spend (tokens: number): void { this.#rates.tokens?.spend(tokens) }
@@ -93,22 +94,29 @@ export class Caller {
   }
 
   /** @throws RequestError rate_limit_exceeded where a rate is used up */
-  #checkRate (rate: RateLimit | null, what: string): void {
-    const wait = rate?.waitMs ?? 0
-    if (wait === 0) return
+  #checkRate (rate: RateState | null, what: string): void {
+    if (rate === null || rate.waitMs === 0) return
     throw new RequestError('rate_limit_exceeded',
-      `the API key ${this.name} may have ${rate!.limit} ${what} a minute; try again in ${durationText(wait)}`,
-      { retryAfterMs: wait })
+      `the API key ${this.name} may have ${rate.limit} ${what} a minute; try again in ${durationText(rate.waitMs)}`,
+      { retryAfterMs: rate.waitMs })
   }
 
-  /** Counts a request, whatever it asks for. @throws RequestError rate_limit_exceeded where its rate is used up */
-  countRequest (): void {
-    this.#checkRate(this.#rates.requests, 'requests')
-    this.#rates.requests?.spend(1)
+  /**
+   * Counts a request, whatever it asks for.
+   * @param tell receives what is left of its rates, as headers, whether or not the request may go on
+   * @throws RequestError rate_limit_exceeded where its rate is used up; store_unavailable
+   */
+  async countRequest (tell: (headers: Record<string, string>) => void = () => {}): Promise<void> {
+    const [requests, tokens] =
+      await Promise.all([this.#rates.requests?.take() ?? null, this.#rates.tokens?.look() ?? null])
+    tell(rateHeaders({ requests, tokens }))
+    this.#checkRate(requests, 'requests')
   }
 
-  /** @throws RequestError rate_limit_exceeded where the rate of generated tokens is used up */
-  checkTokens (): void { this.#checkRate(this.#rates.tokens, 'generated tokens') }
+  /** @throws RequestError rate_limit_exceeded where the rate of generated tokens is used up; store_unavailable */
+  async checkTokens (): Promise<void> {
+    if (this.#rates.tokens) this.#checkRate(await this.#rates.tokens.look(), 'generated tokens')
+  }
 
   /**
    * Begins work for a request. @returns what ends it; may be called more than once
@@ -130,11 +138,11 @@ export class Caller {
 
 interface Key { readonly hash: Buffer, readonly caller: Caller }
 
-function keyOf (name: string, hash: Buffer, role: Role, limits: Limits): Key {
-  return { hash, caller: new Caller(name, role, hash.toString('hex').slice(0, 32), limits) }
+function keyOf (name: string, hash: Buffer, role: Role, limits: Limits, rates: Rates): Key {
+  return { hash, caller: new Caller(name, role, hash.toString('hex').slice(0, 32), limits, rates) }
 }
 
-function keysOfFile (path: string, most: Limits): Key[] {
+function keysOfFile (path: string, most: Limits, rates: Rates): Key[] {
   const list = readDataFile(path)
   if (!Array.isArray(list)) throw refuse(path, 'must hold a list of keys', list)
   return list.map((entry: unknown, index) => {
@@ -150,7 +158,7 @@ function keysOfFile (path: string, most: Limits): Key[] {
       requests: own.max_requests ?? most.requests,
       requestsPerMinute: own.requests_per_minute ?? most.requestsPerMinute,
       tokensPerMinute: own.tokens_per_minute ?? most.tokensPerMinute
-    })
+    }, rates)
   })
 }
 
@@ -160,14 +168,16 @@ const minKeyLength = 16
 /** Hex digits of a key's hash that name it where nobody gave it a name. */
 const nameDigits = 16
 
-function keysOfSetting (keys: readonly string[], setting: string, role: Role, most: Limits): Key[] {
+function keysOfSetting (
+  keys: readonly string[], setting: string, role: Role, most: Limits, rates: Rates
+): Key[] {
   return keys.map((key, index) => {
     if (key.length < minKeyLength) {
       throw new RequestError('invalid_request',
         `${setting} must hold keys of at least ${minKeyLength} characters; number ${index + 1} has ${key.length}`)
     }
     const hash = sha256(key)
-    return keyOf(`${setting} ${hash.toString('hex').slice(0, nameDigits)}`, hash, role, most)
+    return keyOf(`${setting} ${hash.toString('hex').slice(0, nameDigits)}`, hash, role, most, rates)
   })
 }
 
@@ -179,18 +189,21 @@ export class Keys {
   readonly #keys: readonly Key[]
   readonly #anyone: Caller
 
-  /** @throws RequestError for a file that cannot be read, short keys, names or keys that are given twice */
+  /**
+   * @param rates where rates are counted, default in this process
+   * @throws RequestError for a file that cannot be read, short keys, names or keys that are given twice
+   */
   constructor (config: Pick<Config, 'host' | 'apiKeys' | 'adminKeys' | 'apiKeysFile' | 'maxRequestsPerKey'
-    | 'requestsPerMinutePerKey' | 'tokensPerMinutePerKey'>) {
-    this.#anyone = new Caller('anyone', isLoopback(config.host) ? 'admin' : 'inference', '', noLimits)
+    | 'requestsPerMinutePerKey' | 'tokensPerMinutePerKey'>, rates: Rates = localRates) {
+    this.#anyone = new Caller('anyone', isLoopback(config.host) ? 'admin' : 'inference', '', noLimits, rates)
     const [requests, requestsPerMinute, tokensPerMinute] = [
       config.maxRequestsPerKey, config.requestsPerMinutePerKey, config.tokensPerMinutePerKey
     ].map(most => most === 0 ? null : most) as [number | null, number | null, number | null]
     const most = { requests, requestsPerMinute, tokensPerMinute }
     this.#keys = [
-      ...keysOfSetting(config.apiKeys, 'api-keys', 'inference', most),
-      ...keysOfSetting(config.adminKeys, 'admin-keys', 'admin', most),
-      ...config.apiKeysFile === '' ? [] : keysOfFile(config.apiKeysFile, most)
+      ...keysOfSetting(config.apiKeys, 'api-keys', 'inference', most, rates),
+      ...keysOfSetting(config.adminKeys, 'admin-keys', 'admin', most, rates),
+      ...config.apiKeysFile === '' ? [] : keysOfFile(config.apiKeysFile, most, rates)
     ]
     const names = this.#keys.map(({ caller }) => caller.name)
     const hashes = this.#keys.map(({ hash }) => hash.toString('hex'))

@@ -60,10 +60,10 @@ export class BackgroundResponse {
       for await (const event of work(this.#controller.signal)) {
         // Events may still come that were on their way when it was cancelled.
         if (this.#formatter.hasEnded) return
-        hold(this.#add(this.#formatter.chunks(event)))
+        hold(this.#add(await this.#formatter.chunks(event)))
       }
     } catch (error) {
-      this.#add(this.#formatter.failure(reportedError(error, log)))
+      this.#add(await this.#formatter.failure(reportedError(error, log)))
     }
   }
 

@@ -26,12 +26,13 @@ function conversationOf ({ input, response: { id, status, output } }: KeptRespon
  * @param find how a response is found that this one goes on from
  * @throws RequestError for fields that contradict each other; previous_response_not_found, not_found for an item
  */
-export function readResponseCreate (
-  body: ResponseBody, { catalog, responses }: Services, caller: Caller, find: (id: string) => KeptResponse | null
-): ResponseRequest {
-  return parseResponseCreate(body, catalog, {
-    response (id) {
-      const kept = find(id)
+export async function readResponseCreate (
+  body: ResponseBody, { catalog, responses }: Services, caller: Caller,
+  find: (id: string) => Promise<KeptResponse | null>
+): Promise<ResponseRequest> {
+  return await parseResponseCreate(body, catalog, {
+    async response (id) {
+      const kept = await find(id)
       if (kept) return conversationOf(kept)
       throw new RequestError('previous_response_not_found', `Previous response with id ${JSON.stringify(id)} not ` +
         `found: ${notKept}`, { param: 'previous_response_id' })
@@ -48,8 +49,8 @@ export function keptFormatter (
   request: ResponseRequest, { responses }: Services, caller: Caller, isOfSocket = false
 ): ResponseFormatter {
   const { input, body: { store } } = request
-  const formatter: ResponseFormatter = new ResponseFormatter(request, () => (store || isOfSocket) &&
-    responses.keep(caller, formatter.id,
+  const formatter: ResponseFormatter = new ResponseFormatter(request, async () => (store || isOfSocket) &&
+    await responses.keep(caller, formatter.id,
       { input, response: formatter.completion(), isBackground: false, events: null }, store))
   return formatter
 }
@@ -57,30 +58,29 @@ export function keptFormatter (
 /**
  * Starts a response that goes on when its client disconnects. It counts among the caller's requests until it has ended.
  */
-export function startInBackground (
+export async function startInBackground (
   request: ResponseRequest, services: Services, httpRequest: FastifyRequest
-): BackgroundResponse {
+): Promise<BackgroundResponse> {
   const { caller, log, logEntry } = httpRequest
   const { responses } = services
   const inputBytes = keptText(request.input).length
   responses.checkConversation(inputBytes)
   const formatter = new ResponseFormatter(request)
-  const release = services.begin(caller)
+  const release = await services.begin(caller)
   const background = new BackgroundResponse(request, formatter)
   const hold = (bytes: number): void => { responses.hold(caller, formatter.id, bytes) }
-  responses.begin(caller, formatter.id, background)
   try {
-    hold(inputBytes + background.eventBytes)
+    await responses.begin(caller, formatter.id, background, inputBytes + background.eventBytes)
   } catch (error) {
-    responses.delete(caller, formatter.id)
     release()
     throw error
   }
   logEntry.hold()
-  background.run(signal => services.generate(request.generate, httpRequest, signal), hold, log).finally(() => {
-    release()
-    logEntry.release()
-    responses.end(caller, formatter.id)
-  }).catch(console.error)
+  background.run(signal => services.generate(request.generate, httpRequest, signal), hold, log)
+    .finally(() => responses.end(caller, formatter.id))
+    .finally(() => {
+      release()
+      logEntry.release()
+    }).catch(console.error)
   return background
 }

@@ -124,17 +124,17 @@ export const responseCreateBody = openBody(responseCreateSchema, ofChat)
 /** What a request may go on from. */
 export interface Kept {
   /** What a response read and answered. @throws RequestError if there is no such response */
-  response (id: string): readonly ResponseItem[]
+  response (id: string): Promise<readonly ResponseItem[]>
   /** Items of stored responses, by id; those that are not there are left out. */
-  items (ids: ReadonlySet<string>): ReadonlyMap<string, ResponseItem>
+  items (ids: ReadonlySet<string>): Promise<ReadonlyMap<string, ResponseItem>>
 }
 
 /** @throws RequestError for a reference to an item that is not there */
-function inputOf ({ input }: ResponseBody, kept: Kept): ResponseItem[] {
+async function inputOf ({ input }: ResponseBody, kept: Kept): Promise<ResponseItem[]> {
   if (input === null) return []
   if (typeof input === 'string') return [itemOf({ type: 'message', role: 'user', content: input })]
   const named = input.flatMap(item => item.type === 'item_reference' ? [item.id] : [])
-  const items = named.length === 0 ? new Map<string, ResponseItem>() : kept.items(new Set(named))
+  const items = named.length === 0 ? new Map<string, ResponseItem>() : await kept.items(new Set(named))
   const used = new Set<string>()
   return input.map((item, index) => {
     if (item.type !== 'item_reference') return itemOf(item)
@@ -158,13 +158,13 @@ function topLogprobsOf ({ include, top_logprobs: top }: ResponseBody): number | 
  * What a checked body asks for.
  * @throws RequestError for fields that contradict each other, and what it goes on from that is not there
  */
-export function parseResponseCreate (
+export async function parseResponseCreate (
   body: ResponseBody, catalog: Catalog, kept: Kept
-): ResponseRequest {
+): Promise<ResponseRequest> {
   const { model, alignment } = catalog.choose(body.model, body.alignment)
   if (body.background && !body.store) throw refuse('background', 'needs store: true', true)
-  const before = body.previous_response_id === null ? [] : kept.response(body.previous_response_id)
-  const input = [...before, ...inputOf(body, kept)]
+  const before = body.previous_response_id === null ? [] : await kept.response(body.previous_response_id)
+  const input = [...before, ...await inputOf(body, kept)]
   if (input.length === 0) throw refuse('input', 'must hold at least one item', body.input)
   const { format, grammar: held } = textFormatOf(body.text)
   const { tools, grammar: calls } = toolsOf(body, model.callForm)

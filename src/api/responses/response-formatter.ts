@@ -43,7 +43,7 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
   readonly #head: Pick<ResponseObject, 'id' | 'object' | 'created_at' | 'model' | 'system_fingerprint'>
   readonly #generation: GenerationState
   readonly #output: OutputItems
-  readonly #onEnd: () => boolean
+  readonly #onEnd: () => Promise<boolean>
   #sequenceNumber = 0
   #status: ResponseStatus
   #wasCreated = false
@@ -55,7 +55,7 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
    * @param onEnd called once the response has its last status, before its last event is sent; returns whether it is
    * kept where it was to be stored
    */
-  constructor (request: ResponseRequest, onEnd: () => boolean = () => true) {
+  constructor (request: ResponseRequest, onEnd: () => Promise<boolean> = async () => true) {
     this.#request = request
     this.#onEnd = onEnd
     this.#isStored = request.body.store
@@ -79,16 +79,18 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
   get status (): ResponseStatus { return this.#status }
   get hasEnded (): boolean { return this.#status !== 'queued' && this.#status !== 'in_progress' }
 
-  #end (status: ResponseStatus): void {
+  async #end (status: ResponseStatus): Promise<void> {
     this.#status = status
     if (status === 'completed') this.#completedAt = secondsNow()
-    if (!this.#onEnd()) this.#isStored = false
+    if (!await this.#onEnd()) this.#isStored = false
   }
 
-  see (event: GenerationEvent): void {
+  async see (event: GenerationEvent): Promise<void> {
     this.#generation.see(event)
     if (event.type === 'start') this.#status = 'in_progress'
-    else if (event.type === 'usage') this.#end(this.#choice?.finishReason === 'length' ? 'incomplete' : 'completed')
+    else if (event.type === 'usage') {
+      await this.#end(this.#choice?.finishReason === 'length' ? 'incomplete' : 'completed')
+    }
   }
 
   /** The answer; undefined before it is known and where none was asked for. */
@@ -132,18 +134,18 @@ export class ResponseFormatter implements Formatter<GenerationEvent> {
   queued (): ResponseEvent[] { return [...this.#created(), this.#statusEvent('queued')] }
 
   /** Ends it before its time, if it has not ended. */
-  failure (error: RequestError): ResponseEvent[] {
+  async failure (error: RequestError): Promise<ResponseEvent[]> {
     if (this.hasEnded) return []
     this.#error = { code: error.code, message: error.message }
-    this.#end('failed')
+    await this.#end('failed')
     return [this.#statusEvent('failed')]
   }
 
-  /** Ends it as its caller wishes. OpenAI has no event for it: a stream just ends. */
-  cancel (): void { if (!this.hasEnded) this.#end('cancelled') }
+  /** Ends one of the background as its caller wishes. OpenAI has no event for it: a stream just ends. */
+  cancel (): void { if (!this.hasEnded) this.#status = 'cancelled' }
 
-  chunks (event: GenerationEvent): ResponseEvent[] {
-    this.see(event)
+  async chunks (event: GenerationEvent): Promise<ResponseEvent[]> {
+    await this.see(event)
     switch (event.type) {
       case 'accepted':
         return this.#created()

@@ -81,7 +81,7 @@ export class ResponseConnection {
     })
   }
 
-  #find (id: string): KeptResponse | null {
+  #find (id: string): Promise<KeptResponse | null> {
     const { responses } = this.#services
     const { caller } = this.#request
     return [...this.#lanes.values()].some(({ last }) => last === id)
@@ -111,14 +111,14 @@ export class ResponseConnection {
     if (typeof isAnswered !== 'boolean') throw refuse('generate', 'must be true or false', generate)
     const { value, ignored } = responseCreateBody.read({ ...body, stream: true })
     const { caller } = requester
-    const asked = readResponseCreate(value, this.#services, caller, id => this.#find(id))
+    const asked = await readResponseCreate(value, this.#services, caller, id => this.#find(id))
     const request = isAnswered ? asked : readingOnly(asked)
     const formatter = keptFormatter(request, this.#services, caller, true)
     const send = (event: object): Promise<void> => this.#socket.send({ ...event, ...fields })
     let begun = false
     try {
       for await (const event of this.#services.generate(request.generate, requester, signal)) {
-        const chunks = formatter.chunks(event)
+        const chunks = await formatter.chunks(event)
         this.#remember(lane, formatter)
         for (const chunk of chunks) {
           await send(begun || ignored.length === 0 ? chunk : { ...chunk, ignored: shownNames(ignored) })
@@ -128,7 +128,7 @@ export class ResponseConnection {
     } catch (error) {
       if (!begun) throw error
       const reason: unknown = signal.aborted ? signal.reason : error
-      const chunks = formatter.failure(reportedError(reason, this.#request.log))
+      const chunks = await formatter.failure(reportedError(reason, this.#request.log))
       this.#remember(lane, formatter)
       for (const chunk of chunks) await send(chunk)
       if (signal.aborted) throw reason

@@ -89,6 +89,11 @@ export class ResponseStore {
     return this.#own(caller).running.get(id)?.background ?? null
   }
 
+  /** Whether it is short enough to be kept: what ran in the background is, however long it has become. */
+  mayBeGoneOnFrom ({ isBackground, conversationBytes }: StoredResponse): boolean {
+    return isBackground || conversationBytes <= this.#maxConversation
+  }
+
   /**
    * Keeps a response that has ended, where there is room.
    * @param isPublic whether other requests may ask for it
@@ -96,7 +101,7 @@ export class ResponseStore {
    */
   keep (caller: Caller, id: string, kept: KeptResponse, isPublic = true): boolean {
     const stored = new StoredResponse(kept, isPublic)
-    if (!kept.isBackground && stored.conversationBytes > this.#maxConversation) return false
+    if (!this.mayBeGoneOnFrom(stored)) return false
     if (!this.#makeRoom(caller, stored.bytes)) return false
     const { ended } = this.#own(caller)
     if (ended.size >= this.#maxResponses) this.#drop(caller, ended.keys().next().value!)
@@ -137,15 +142,23 @@ export class ResponseStore {
   hold (caller: Caller, id: string, bytes: number): void {
     const running = this.#own(caller).running.get(id)
     if (!running) return
-    if (!this.#makeRoom(caller, bytes)) {
-      throw new RequestError('rate_limit_exceeded', 'There is no room for more responses that run in the background ' +
-        'and their events (stored-response-bytes-per-key, stored-response-bytes)', { retryAfterMs: 1000 })
-    }
+    if (!this.#makeRoom(caller, bytes)) throw this.noRoom()
     running.bytes += bytes
     this.#budget.add(caller.name, bytes)
   }
 
-  #endRunning (caller: Caller, id: string): BackgroundResponse | null {
+  noRoom (): RequestError {
+    return new RequestError('rate_limit_exceeded', 'There is no room for more responses that run in the background ' +
+      'and their events (stored-response-bytes-per-key, stored-response-bytes)', { retryAfterMs: 1000 })
+  }
+
+  /** Cancels one that runs in the background, whoever’s it is. */
+  cancel (id: string): void {
+    for (const { running } of this.#callers.values()) running.get(id)?.background.cancel()
+  }
+
+  /** Forgets one that ran in the background. */
+  endRunning (caller: Caller, id: string): BackgroundResponse | null {
     const { running } = this.#own(caller)
     const ending = running.get(id)
     if (!ending) return null
@@ -156,7 +169,7 @@ export class ResponseStore {
 
   /** To be called when a response that was begun has ended. One that was deleted stays so. */
   end (caller: Caller, id: string): void {
-    const background = this.#endRunning(caller, id)
+    const background = this.endRunning(caller, id)
     if (background) this.keep(caller, id, background.kept)
   }
 
@@ -167,7 +180,7 @@ export class ResponseStore {
 
   /** @returns whether there was one */
   delete (caller: Caller, id: string): boolean {
-    const running = this.#endRunning(caller, id)
+    const running = this.endRunning(caller, id)
     running?.cancel()
     return running !== null || this.#drop(caller, id)
   }

@@ -28,8 +28,8 @@ async function * listOf (events: readonly KeptText[]): AsyncGenerator<ResponseEv
 }
 
 /** What is known of the response that a path names. @throws RequestError not_found */
-function find ({ responses }: Services, { caller, params: { id } }: WithId): KeptResponse {
-  const kept = responses.find(caller, id)
+async function find ({ responses }: Services, { caller, params: { id } }: WithId): Promise<KeptResponse> {
+  const kept = await responses.find(caller, id)
   if (!kept) {
     throw new RequestError('not_found', `Response with id ${JSON.stringify(id)} not found: ${notKept}`,
       { param: 'id' })
@@ -63,7 +63,7 @@ function create (app: FastifyInstance, services: Services): void {
     { body: responseCreateBody, response: responseObject, streams: true }), async (request, reply) => {
     services.refuseIfDraining()
     const { caller } = request
-    const parsed = readResponseCreate(request.body, services, caller, id => responses.find(caller, id))
+    const parsed = await readResponseCreate(request.body, services, caller, id => responses.find(caller, id))
     if (!parsed.body.background) {
       return await answer(request, reply, {
         ...parsed,
@@ -72,7 +72,7 @@ function create (app: FastifyInstance, services: Services): void {
         events: signal => services.generate(parsed.generate, request, signal)
       })
     }
-    const background = startInBackground(parsed, services, request)
+    const background = await startInBackground(parsed, services, request)
     if (!parsed.stream) return background.kept.response
     const how = sending(reply, services)
     await sendStream(reply, background.read(-1, how.signal), how)
@@ -84,9 +84,12 @@ function read (app: FastifyInstance, services: Services): void {
   app.get<{ Params: Params, Querystring: ResponseQuery }>('/v1/responses/:id', documented(
     'A stored response', { response: responseObject, params, query: responseQuery, streams: true }
   ), async (request, reply) => {
-    const kept = find(services, request)
+    const kept = await find(services, request)
     const { stream, starting_after: after } = request.query
     if (!stream) return kept.response
+    if (kept.runsElsewhere) {
+      throw refuse('stream', 'must be false until the response has ended: another replica runs it', true)
+    }
     if (!kept.events) {
       throw refuse('stream', 'needs a response that was asked for with background: true and stream: true', true)
     }
@@ -97,23 +100,23 @@ function read (app: FastifyInstance, services: Services): void {
   })
   app.get<{ Params: Params, Querystring: ItemsQuery }>('/v1/responses/:id/input_items',
     documented('What a stored response read', { response: itemList, params, query: itemsQuery }),
-    request => page(find(services, request).input, request.query))
+    async request => page((await find(services, request)).input, request.query))
 }
 
 function end (app: FastifyInstance, services: Services): void {
   app.post('/v1/responses/:id/cancel', documented('Ends a response that runs in the background',
-    { response: responseObject, params }), (request: WithId) => {
-    if (!find(services, request).isBackground) {
+    { response: responseObject, params }), async (request: WithId) => {
+    if (!(await find(services, request)).isBackground) {
       throw new RequestError('invalid_request',
         'Only a response that was created with background: true can be cancelled', { param: 'id' })
     }
-    services.responses.running(request.caller, request.params.id)?.cancel()
-    return find(services, request).response
+    await services.responses.cancel(request.caller, request.params.id)
+    return (await find(services, request)).response
   })
   app.delete('/v1/responses/:id', documented('Deletes a stored response',
-    { response: deletedObject, params }), (request: WithId) => {
-    find(services, request)
-    services.responses.delete(request.caller, request.params.id)
+    { response: deletedObject, params }), async (request: WithId) => {
+    await find(services, request)
+    await services.responses.delete(request.caller, request.params.id)
     return deleted(request.params.id, 'response')
   })
 }

@@ -1,4 +1,5 @@
 /** A response as it is kept for later requests, and as the text that it is kept as. */
+import type { ResponseState, ResponseTexts } from '../../stores/responses.js'
 import type { ResponseEvent, ResponseItem, ResponseObject } from './response-types.js'
 
 /** What is known of a response at one moment. */
@@ -9,6 +10,8 @@ export interface KeptResponse {
   readonly isBackground: boolean
   /** Its events so far, by sequence number, if it was asked for as a stream in the background. */
   readonly events: readonly KeptText[] | null
+  /** Whether it runs at another replica, which has its events until it has ended. */
+  readonly runsElsewhere?: true
 }
 
 /** JSON as it is kept: outside of the heap, where it takes as many bytes as it has. */
@@ -42,6 +45,8 @@ export class StoredResponse {
     this.#isBackground = isBackground
     this.#events = events
   }
+
+  get isBackground (): boolean { return this.#isBackground }
 
   /** Bytes of the conversation that goes on from it. */
   get conversationBytes (): number {
@@ -79,5 +84,38 @@ export class StoredResponse {
     return part === this.#response
       ? read<ResponseObject>(part.text).output.find(item => item.id === id)!
       : read<ResponseItem>(part.text)
+  }
+}
+
+/** A response for a store that replicas share. @param bytes what it takes of its caller's */
+export function textsOf ({ input, response, isBackground, events }: KeptResponse, bytes: number): ResponseTexts {
+  return {
+    response: JSON.stringify(response),
+    input: input.map(item => JSON.stringify(item)),
+    itemIds: [...new Set([...input, ...response.output].map(({ id }) => id))],
+    isBackground,
+    events: events && events.map(String),
+    bytes
+  }
+}
+
+/** What became of a response that its replica did not write to its end. */
+const ended = {
+  cancelled: { status: 'cancelled' },
+  lost: {
+    status: 'failed', error: { code: 'unavailable', message: 'The replica that ran the response is gone' }
+  }
+} as const
+
+/** A response from a store that replicas share. */
+export function keptOf ({ response, input, isBackground, events }: ResponseTexts, state: ResponseState): KeptResponse {
+  return {
+    input: input.map(item => JSON.parse(item) as ResponseItem),
+    response: {
+      ...JSON.parse(response) as ResponseObject, ...(state === 'cancelled' || state === 'lost' ? ended[state] : {})
+    },
+    isBackground,
+    events: events && events.map(event => Buffer.from(event)),
+    ...(state === 'running' ? { runsElsewhere: true } : {})
   }
 }

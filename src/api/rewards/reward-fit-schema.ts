@@ -99,26 +99,26 @@ export interface RewardFitRequest {
 }
 
 /** Examples of a data set of feedback; of the kind that is named, or of the only one there is. */
-export type FeedbackExamples = (dataset: string, kind: Examples['kind'] | null) => Examples
+export type FeedbackExamples = (dataset: string, kind: Examples['kind'] | null) => Promise<Examples>
 
 /** What is fitted on, and what it is called where the caller says nothing. */
-function trainingData (
+async function trainingData (
   { feedback, examples }: RewardFitBody, feedbackExamples: FeedbackExamples
-): { readonly train: Examples, readonly name: string } {
+): Promise<{ readonly train: Examples, readonly name: string }> {
   if (feedback === null) return { train: readExamples(examples, 'examples'), name: 'examples sent over HTTP' }
   if (examples !== undefined) throw refuse('feedback', 'and examples are mutually exclusive', feedback)
   return {
-    train: feedbackExamples(feedback.dataset, feedback.kind),
+    train: await feedbackExamples(feedback.dataset, feedback.kind),
     name: `feedback: ${feedback.dataset}`
   }
 }
 
 /** @throws RequestError for fields that contradict each other, and examples that cannot be read; model_not_found */
-export function parseRewardFit (
+export async function parseRewardFit (
   body: RewardFitBody, catalog: Catalog, feedbackExamples: FeedbackExamples
-): RewardFitRequest {
+): Promise<RewardFitRequest> {
   const ensemble = ensembleOf(body)
-  const { train, name } = trainingData(body, feedbackExamples)
+  const { train, name } = await trainingData(body, feedbackExamples)
   return {
     fit: {
       model: (body.model === undefined ? catalog.default : catalog.find(body.model)).id,

@@ -19,6 +19,7 @@ import { deleted, deletedObject } from '../schemas/answer-schemas.js'
 import { rewardCardObject, rewardList, rewardScoreList, suggestionList } from './reward-types.js'
 import { callInference } from '../transport/inference-call.js'
 import { sendList } from '../transport/list-json.js'
+import { examplesOf } from '../../stores/chats.js'
 import type { Services } from '../services.js'
 
 interface WithId { Params: { id: string } }
@@ -60,8 +61,8 @@ function fitting (app: FastifyInstance, services: Services): void {
     body: rewardFitBody, response: rewardCardObject, streams: true, access: 'admin'
   }), async (httpRequest, reply) => {
     services.refuseIfDraining()
-    const { fit, stream } =
-      parseRewardFit(httpRequest.body, services.catalog, (dataset, kind) => services.feedback.examples(dataset, kind))
+    const { fit, stream } = await parseRewardFit(httpRequest.body, services.catalog,
+      (dataset, kind) => examplesOf(services.store.chats, dataset, kind))
     return await answer(httpRequest, reply, {
       stream,
       services,

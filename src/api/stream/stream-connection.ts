@@ -53,8 +53,10 @@ export class StreamConnection {
       throw new RequestError('invalid_request', `a request with id ${JSON.stringify(id)} is running already`,
         { param: 'id' })
     }
-    this.#running.set(id, this.#socket.run({ id }, (requester, signal) =>
-      this.#run(id, body, requester, signal).finally(() => { this.#running.delete(id) })))
+    const { controller, ended } =
+      this.#socket.run({ id }, (requester, signal) => this.#run(id, body, requester, signal))
+    this.#running.set(id, controller)
+    ended.finally(() => { this.#running.delete(id) }).catch(console.error)
   }
 
   async #run (id: string, body: unknown, requester: Requester, signal: AbortSignal): Promise<void> {

@@ -18,14 +18,14 @@ export interface Answering<E> {
 }
 
 async function whole<E> ({ events, formatter }: Answering<E>, signal: AbortSignal): Promise<object> {
-  for await (const event of events(signal)) formatter.see(event)
+  for await (const event of events(signal)) await formatter.see(event)
   return formatter.completion()
 }
 
 async function * chunksOf<E> (
   { events, formatter }: Answering<E>, signal: AbortSignal
 ): AsyncGenerator<object, void, undefined> {
-  for await (const event of events(signal)) yield * formatter.chunks(event)
+  for await (const event of events(signal)) yield * await formatter.chunks(event)
 }
 
 /** How a stream is sent and how it ends. */
@@ -55,7 +55,7 @@ export async function sendStream (
     if (!frames) throw error
     // Nobody reads on.
     if (signal.aborted) return
-    const failure = formatter.failure(reportedError(error, reply.log))
+    const failure = await formatter.failure(reportedError(error, reply.log))
     for (const frame of [...failure, ...formatter.closing]) await frames.send(frame, signal)
   } finally {
     frames?.end()
@@ -66,9 +66,10 @@ export async function sendStream (
 export async function answer<E> (
   request: FastifyRequest, reply: FastifyReply, answering: Answering<E>
 ): Promise<unknown> {
-  const release = answering.services.begin(request.caller)
-  reply.raw.once('close', release)
   const signal = disconnectSignal(reply)
+  const release = await answering.services.begin(request.caller)
+  if (signal.aborted) release()
+  else reply.raw.once('close', release)
   try {
     if (!answering.stream) return await whole(answering, signal)
     await sendStream(reply, chunksOf(answering, signal), { ...answering, signal })

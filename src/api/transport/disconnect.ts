@@ -8,6 +8,7 @@ import { requestCancelled } from '../../errors.js'
 /** Aborted when the connection closes before the response was written. */
 export function disconnectSignal (reply: FastifyReply): AbortSignal {
   const controller = new AbortController()
+  if (reply.raw.destroyed) controller.abort(requestCancelled())
   reply.raw.once('close', () => {
     if (!reply.raw.writableFinished) controller.abort(requestCancelled())
   })

@@ -3,13 +3,13 @@ import type { RequestError } from '../../errors.js'
 
 export interface Formatter<E> {
   /** Remembers what the whole object is made of. */
-  see (event: E): void
+  see (event: E): void | Promise<void>
   /** The whole object, after the last event. */
   completion (): object
   /** The chunks of an event, which it sees. */
-  chunks (event: E): object[]
+  chunks (event: E): object[] | Promise<object[]>
   /** The chunks of an error after the first chunk. */
-  failure (error: RequestError): object[]
+  failure (error: RequestError): object[] | Promise<object[]>
   /** What a stream ends with, well or badly. */
   readonly closing: readonly string[]
 }

@@ -18,8 +18,8 @@ export async function callInference<N extends CountedCall> (
   services: Services, name: N, asked: Calls[N]['request'], { caller }: Pick<FastifyRequest, 'caller'>,
   reply: FastifyReply
 ): Promise<Calls[N]['answer']> {
-  const release = services.begin(caller, !free.includes(name))
   const signal = disconnectSignal(reply)
+  const release = await services.begin(caller, !free.includes(name))
   const salted = 'cacheSalt' in asked ? { ...asked, cacheSalt: caller.saltOf(asked.cacheSalt) } : asked
   const own = { ...salted, caller: caller.turn }
   try {

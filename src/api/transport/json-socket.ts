@@ -28,6 +28,8 @@ export class JsonSocket {
   readonly #services: Services
   readonly #running = new Set<AbortController>()
   readonly #ping: NodeJS.Timeout
+  /** When all requests so far have begun, or were refused: they begin in the order in which they came. */
+  #begun: Promise<unknown> = Promise.resolve()
   /** Bytes of the message that is being received. */
   #received = 0
   /** What the last ping carried, until the client has sent it back; null then. */
@@ -100,37 +102,42 @@ export class JsonSocket {
     }).catch(console.error)
   }
 
-  /** @throws RequestError at a limit of the socket or of the caller, and while the server is draining */
-  #begin (): () => void {
+  /**
+   * Holds what a message takes until its work has ended.
+   * @throws RequestError at a limit of the socket or of the caller's bytes, and while the server is draining
+   */
+  #hold (): () => void {
     this.#services.refuseIfDraining()
     const max = this.#services.config.maxRequestsPerSocket
     if (this.#running.size >= max) {
       throw new RequestError('rate_limit_exceeded',
         `${max} requests are running on this socket already (max-requests-per-socket)`, { retryAfterMs: 1000 })
     }
-    this.#request.caller.countRequest()
-    const { caller } = this.#request
-    const forget = this.#services.pending.take(caller.turn, this.#received)
-    try {
-      const release = this.#services.begin(caller)
-      return () => {
-        forget()
-        release()
-      }
-    } catch (error) {
+    const forget = this.#services.pending.take(this.#request.caller.turn, this.#received)
+    const release = this.#services.hold()
+    return () => {
       forget()
-      throw error
+      release()
     }
   }
 
+  /** @returns what ends it; @throws RequestError rate_limit_exceeded at a limit of the caller; store_unavailable */
+  async #begin (): Promise<() => void> {
+    const { caller } = this.#request
+    await caller.countRequest()
+    await this.#services.refreshRewards()
+    return await this.#services.begin(caller)
+  }
+
   /**
-   * Begins a request, which counts until its work has ended; an error of the work is sent.
+   * Begins a request after those before it, which counts until its work has ended; an error is sent.
    * @param fields what its events carry, and its line in the log
-   * @returns what cancels it
-   * @throws RequestError rate_limit_exceeded at a limit of the socket or of the caller, unavailable while the server is
-   * draining
+   * @returns what cancels it, and when it has ended
+   * @throws RequestError rate_limit_exceeded at a limit of the socket, unavailable while the server is draining
    */
-  run (fields: object, work: (requester: Requester, signal: AbortSignal) => Promise<void>): AbortController {
+  run (fields: object, work: (requester: Requester, signal: AbortSignal) => Promise<void>): {
+    readonly controller: AbortController, readonly ended: Promise<void>
+  } {
     const logEntry = messageLogEntry(this.#request, fields)
     const close = (error: unknown): void => {
       const status = error === null ? 200 : toRequestError(error).status
@@ -138,7 +145,7 @@ export class JsonSocket {
     }
     let release: () => void
     try {
-      release = this.#begin()
+      release = this.#hold()
     } catch (error) {
       close(error)
       throw error
@@ -146,15 +153,18 @@ export class JsonSocket {
     const controller = new AbortController()
     const { signal } = controller
     this.#running.add(controller)
-    work({ caller: this.#request.caller, logEntry }, signal).then(() => { close(null) }, (error: unknown) => {
-      const reason = signal.aborted ? signal.reason : error
-      this.sendError(reason, fields)
-      close(reason)
-    }).finally(() => {
-      release()
-      this.#running.delete(controller)
-    })
-    return controller
+    const begun = this.#begun.then(() => this.#begin())
+    this.#begun = begun.catch(() => {})
+    const ended = begun.then(end => work({ caller: this.#request.caller, logEntry }, signal).finally(end))
+      .then(() => { close(null) }, (error: unknown) => {
+        const reason = signal.aborted ? signal.reason : error
+        this.sendError(reason, fields)
+        close(reason)
+      }).finally(() => {
+        release()
+        this.#running.delete(controller)
+      })
+    return { controller, ended }
   }
 }
 

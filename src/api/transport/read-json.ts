@@ -9,10 +9,15 @@ import { keepSchemaTexts } from '../schemas/schema-text.js'
 
 const maxLevels = 100
 
-/** Objects, lists and strings that may be in so many bytes: what makes JSON slow to parse for its size. */
+/**
+ * Objects, lists and strings that may be in so many bytes, and commas: what makes JSON slow to parse, to check and to
+ * hand on for its size. Numbers that are no more than token ids fit by their size alone.
+ */
 const mostParts = (limit: number): number => Math.max(4096, limit >> 5)
+const mostCommas = (limit: number): number => Math.max(4096, limit >> 3)
 
-const [quote, backslash, list, object] = [...'"\\[{'].map(one => one.charCodeAt(0)) as [number, number, number, number]
+const [quote, backslash, list, object, comma] =
+  [...'"\\[{,'].map(one => one.charCodeAt(0)) as [number, number, number, number, number]
 
 /** Where the string that begins at a quote ends, or the bytes do. */
 function endOfString (bytes: Buffer, start: number): number {
@@ -26,16 +31,22 @@ function endOfString (bytes: Buffer, start: number): number {
 
 /** Counts before it is parsed, in a time that is the bytes' alone. */
 function refuseManyParts (bytes: Buffer, limit: number, what: string): void {
-  let parts = 0
+  let [parts, commas] = [0, 0]
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at]!
-    if (byte === quote) at = endOfString(bytes, at)
-    else if (byte !== list && byte !== object) continue
-    parts++
+    if (byte === comma) commas++
+    else if (byte === list || byte === object) parts++
+    else if (byte === quote) {
+      at = endOfString(bytes, at)
+      parts++
+    }
   }
-  if (parts <= mostParts(limit)) return
-  throw new RequestError('invalid_request',
-    `${what} may hold ${mostParts(limit)} objects, lists and strings in all; it holds ${parts}`)
+  const refuse = (things: string, most: number, held: number): void => {
+    if (held <= most) return
+    throw new RequestError('invalid_request', `${what} may hold ${most} ${things} in all; it holds ${held}`)
+  }
+  refuse('objects, lists and strings', mostParts(limit), parts)
+  refuse('commas between values', mostCommas(limit), commas)
 }
 
 /** Where a value is, from the outermost object on. */
@@ -63,7 +74,7 @@ function walk (value: unknown, path: Array<string | number>): void {
   if (path.length >= maxLevels) {
     throw new RequestError('invalid_request', `The body may be nested ${maxLevels} levels deep; it is nested deeper`)
   }
-  if (Array.isArray(value)) value.forEach((inner, index) => { step(inner, index, path) })
+  if (Array.isArray(value)) value.forEach((inner, index) => { if (typeof inner === 'object') step(inner, index, path) })
   else for (const name of Object.keys(value)) stepInto(value as Record<string, unknown>, name, path)
 }
 

@@ -9,7 +9,7 @@ import type { DecoderConfig } from '../decoder-config.js'
 import { refusalOf, refuseModel } from './decoder-tensors.js'
 import { decoderConfigFromGguf } from './gguf-config.js'
 import { openShards } from './gguf-shards.js'
-import { openHuggingFace, type OpenedModel } from './hugging-face.js'
+import { openHuggingFace, readTexts, type OpenedModel, type OpenedTexts } from './hugging-face.js'
 import type { TensorFile } from './tensor-file.js'
 import { tokenizerFromGguf, type Tokenizer } from '../tokenizer/tokenizer.js'
 
@@ -42,6 +42,33 @@ export async function openCheckpoint (
 ): Promise<Checkpoint> {
   try {
     return await open(path, templates, variant)
+  } catch (error) {
+    throw refusalOf({ path }, error)
+  }
+}
+
+/** What texts for a model are read and written with. */
+export type CheckpointTexts = Pick<Checkpoint, 'tokenizer' | 'chatTemplate'>
+
+async function readGgufTexts (path: string): Promise<OpenedTexts> {
+  const file = await openShards(path)
+  try {
+    return { tokenizer: tokenizerFromGguf(file), template: templateOfGguf(file) }
+  } finally {
+    await file.close()
+  }
+}
+
+/**
+ * Reads tokenizer and chat template alone: of a model, or of a folder that has only these files of it.
+ * @param templates as with `openCheckpoint`
+ * @throws RequestError naming the file and what is wrong with it
+ */
+export async function openTexts (path: string, templates?: TemplateSources): Promise<CheckpointTexts> {
+  try {
+    const { tokenizer, template: { constants, ...own } } =
+      await (path.endsWith('.gguf') ? readGgufTexts(path) : readTexts(path))
+    return { tokenizer, chatTemplate: chatTemplates(path, templates ?? own, constants) }
   } catch (error) {
     throw refusalOf({ path }, error)
   }

@@ -156,12 +156,57 @@ function withoutUnused (tokenizer: Fields, rows: number, texts: readonly string[
   return { ...tokenizer, added_tokens: added.filter(token => !isUnused(token as never)) }
 }
 
-/** A model as its files describe it. */
-export interface OpenedModel {
-  readonly file: TensorFile
-  readonly config: DecoderConfig
+/** What a model's texts are read and written with, as its files have it. */
+export interface OpenedTexts {
   readonly tokenizer: Tokenizer
   readonly template: TemplateSources & { readonly constants: TemplateConstants }
+}
+
+/** A model as its files describe it. */
+export interface OpenedModel extends OpenedTexts {
+  readonly file: TensorFile
+  readonly config: DecoderConfig
+}
+
+/** Rows that a vocabulary takes at least. */
+function rowsOf ({ model, added_tokens: added }: Fields): number {
+  const { vocab } = (model ?? {}) as Fields
+  const ids = [...Object.values((vocab ?? {}) as Fields),
+    ...(Array.isArray(added) ? added : []).map((token: { readonly id?: unknown } | null) => token?.id)]
+  return ids.reduce<number>((most, id) => typeof id === 'number' ? Math.max(most, id + 1) : most, 0)
+}
+
+/**
+ * Reads tokenizer and chat template of a folder, whose model and its configuration need not be there.
+ * @throws RequestError naming the folder, the file and what is wrong with it
+ */
+export async function readTexts (folder: string): Promise<OpenedTexts> {
+  const [config, generation, tokenizerConfig, json] = [await readJsonIfThere(folder, 'config.json'),
+    await readJsonIfThere(folder, 'generation_config.json'), await readJsonIfThere(folder, 'tokenizer_config.json'),
+    await readJson(folder, 'tokenizer.json')]
+  const given = config['vocab_size']
+  return await textsOf(folder, { config, generation, tokenizerConfig, json },
+    typeof given === 'number' && Number.isSafeInteger(given) ? given : rowsOf(json))
+}
+
+/** Parsed files of a folder: config.json, generation_config.json, tokenizer_config.json, tokenizer.json. */
+interface TextFiles {
+  readonly config: Fields, readonly generation: Fields, readonly tokenizerConfig: Fields, readonly json: Fields
+}
+
+/** @param vocabularySize tokens that the model has rows for */
+async function textsOf (
+  folder: string, { config, generation, tokenizerConfig, json }: TextFiles, vocabularySize: number
+): Promise<OpenedTexts> {
+  const constants = {
+    bos_token: specialText(tokenizerConfig['bos_token']), eos_token: specialText(tokenizerConfig['eos_token'])
+  }
+  const [sources, ends] = [await templateSources(folder, tokenizerConfig), endsOf(config, generation)]
+  const used = withoutUnused(json, vocabularySize,
+    [sources.source ?? '', sources.toolSource ?? '', ...Object.values(constants)], ends)
+  const tokenizer =
+    tokenizerFromJson({ path: folder, tokenizer: used as never, config: tokenizerConfig, vocabularySize, ends })
+  return { tokenizer, template: { ...sources, constants } }
 }
 
 /**
@@ -175,19 +220,8 @@ export async function openHuggingFace (folder: string): Promise<OpenedModel> {
     await file.settleHead(fields['tie_word_embeddings'] === true)
     const config = decoderConfigFromHuggingFace(folder, fields, file)
     checkDecoder(file, config)
-    const constants = {
-      bos_token: specialText(tokenizerConfig['bos_token']), eos_token: specialText(tokenizerConfig['eos_token'])
-    }
-    const [sources, ends] = [await templateSources(folder, tokenizerConfig), endsOf(fields, generation)]
-    const json = withoutUnused(await readJson(folder, 'tokenizer.json'), config.vocabularySize,
-      [sources.source ?? '', sources.toolSource ?? '', ...Object.values(constants)], ends)
-    const tokenizer = tokenizerFromJson({
-      path: folder,
-      tokenizer: json as never,
-      config: tokenizerConfig,
-      vocabularySize: config.vocabularySize,
-      ends
-    })
-    return { file, config, tokenizer, template: { ...sources, constants } }
+    const json = await readJson(folder, 'tokenizer.json')
+    const texts = await textsOf(folder, { config: fields, generation, tokenizerConfig, json }, config.vocabularySize)
+    return { file, config, ...texts }
   })
 }

@@ -10,7 +10,7 @@ import { sigmoid } from '../../statistics/linear-fit.js'
 import { ChatReader, loadRewardModel, modelFields, withSystem } from '../chat-reader.js'
 import { labelScore } from './classifier.js'
 import { membersSchema } from '../descriptor-parts.js'
-import type { OpenContext, RewardSource } from '../reward-kind.js'
+import type { OpenContext, RawScore, RewardSource } from '../reward-kind.js'
 import type { ModelRuntime } from '../../engine/model-runtime.js'
 import type { ChatMessage, Prompt, AnswerMember } from '../scorer.js'
 import {
@@ -27,44 +27,56 @@ const aggregations = {
   sum: (steps: readonly number[]) => steps.reduce((sum, step) => sum + step, 0)
 } as const
 
-/** Fields of a process reward's descriptor beside the family's. */
-export const processFields = {
-  kind: Type.Literal('process'),
-  ...modelFields,
+/** How steps are written and what is made of their probabilities, wherever the model runs. */
+export const stepFields = {
   /** A published format by its name, or one of your own. */
   steps: Type.Union([Type.Enum(stepFormatNames), stepFormatSchema]),
   /** How the steps' probabilities are aggregated. Default min. */
   aggregation: Type.Optional(Type.Enum(Object.keys(aggregations) as Array<keyof typeof aggregations>)),
   /** Only this many of the last steps count. Default all. */
-  window: Type.Optional(Type.Integer({ minimum: 1 })),
-  members: membersSchema
+  window: Type.Optional(Type.Integer({ minimum: 1 }))
 }
 
+/** Fields of a process reward's descriptor beside the family's. */
+export const processFields = { kind: Type.Literal('process'), ...modelFields, ...stepFields, members: membersSchema }
+
 export type ProcessDescriptor = Static<TObject<typeof processFields>>
+export type StepRules = Static<TObject<typeof stepFields>>
 
 /** The probability that a step is right, from the model's distribution where it is read. */
 type Verdict = (distribution: Distribution) => number
 
 const refuse = (why: string): RequestError => new RequestError('invalid_request', `steps: ${why}`)
 
+/**
+ * The tokens of a good and a bad step in a language model.
+ * @throws RequestError for a format that does not fit the model
+ */
+export function verdictTokens (
+  { verdicts, label }: StepFormat, { id, tokenizer }: Pick<ModelRuntime['model'], 'id' | 'tokenizer'>
+): [good: number, bad: number] {
+  if (!verdicts) throw refuse(`verdicts are required to name the tokens to compare, since ${id} has no score head`)
+  if (label !== undefined) throw refuse('label is of a score head, verdicts of a language model; give one of them')
+  const [good, bad] = [verdicts.good, verdicts.bad].map(text => {
+    const tokens = tokenizer.encodeTemplate([{ text, trusted: true }])
+    if (tokens.length !== 1) {
+      throw refuse(`verdicts must be one token each; ${JSON.stringify(text)} has ${tokens.length} in ${id}`)
+    }
+    return tokens[0]!
+  }) as [number, number]
+  if (good === bad) throw refuse(`verdicts must be two tokens; both are token ${good} in ${id}`)
+  return [good, bad]
+}
+
 /** @throws RequestError for a format that does not fit the model */
-function verdictOf (
-  { verdicts, label }: StepFormat, { id, config: { scoreHead, outputSize }, tokenizer }: ModelRuntime['model']
-): Verdict {
-  if (verdicts) {
-    if (scoreHead) throw refuse(`verdicts require a language model; ${id} has a score head`)
-    if (label !== undefined) throw refuse('label is of a score head, verdicts of a language model; give one of them')
-    const [good, bad] = [verdicts.good, verdicts.bad].map(text => {
-      const tokens = tokenizer.encodeTemplate([{ text, trusted: true }])
-      if (tokens.length !== 1) {
-        throw refuse(`verdicts must be one token each; ${JSON.stringify(text)} has ${tokens.length} in ${id}`)
-      }
-      return tokens[0]!
-    }) as [number, number]
-    if (good === bad) throw refuse(`verdicts must be two tokens; both are token ${good} in ${id}`)
+function verdictOf (format: StepFormat, model: ModelRuntime['model']): Verdict {
+  const { verdicts, label } = format
+  const { id, config: { scoreHead, outputSize } } = model
+  if (verdicts && scoreHead) throw refuse(`verdicts require a language model; ${id} has a score head`)
+  if (!scoreHead) {
+    const [good, bad] = verdictTokens(format, model)
     return ({ logits }) => sigmoid(logits[good]! - logits[bad]!)
   }
-  if (!scoreHead) throw refuse(`verdicts are required to name the tokens to compare, since ${id} has no score head`)
   if (scoreHead.scores === 'numbers') {
     throw refuse(`${id} was trained by regression (problem_type of its config.json): its scores are no log-odds`)
   }
@@ -184,27 +196,30 @@ function openProcess (
   descriptor: ProcessDescriptor, model: ModelRuntime, verdict: Verdict, layout: Layout, member: AnswerMember,
   context: OpenContext
 ): TextScorer {
-  const { aggregation = 'min', window = Infinity, members } = descriptor
   const format = formatOf(descriptor)
   const reader = new ChatReader(model, context)
   const steps = new StepScorer(reader, verdict, layout)
-  const { normalization } = members[member]!
+  const { normalization } = descriptor.members[member]!
   return {
     demands: [reader.demand],
     async score (prompt, answers) {
       const scored = await steps.score(prompt, answers.map(({ text }) => stepsOf(text, format)))
-      // An answer without steps has the reference mean.
-      return scored.map(probabilities => ({
-        raw: probabilities.length === 0
-          ? normalization.mean
-          : aggregations[aggregation as keyof typeof aggregations](probabilities.slice(-window)),
-        steps: probabilities
-      }))
+      return scored.map(probabilities => stepScore(probabilities, descriptor, normalization.mean))
     }
   }
 }
 
-const formatOf = ({ steps }: ProcessDescriptor): StepFormat =>
+/** The score that the probabilities of an answer's steps make. @param empty that of an answer without steps */
+export function stepScore (
+  steps: readonly number[], { aggregation = 'min', window = Infinity }: Pick<StepRules, 'aggregation' | 'window'>,
+  empty: number
+): RawScore {
+  const raw = steps.length === 0 ? empty : aggregations[aggregation as keyof typeof aggregations](steps.slice(-window))
+  return { raw, steps }
+}
+
+/** The format that a descriptor names or gives. */
+export const formatOf = ({ steps }: Pick<StepRules, 'steps'>): StepFormat =>
   typeof steps === 'string' ? stepFormats[steps as StepFormatName] : steps as StepFormat
 
 /** A process reward model as a source of scores. @param folder of the descriptor */

@@ -1,15 +1,20 @@
 /**
  * Rewards that another server computes. The operator names its address in a descriptor and allows its origin in the
- * settings; a request can name no address. Scores asked for in one turn of the event loop are sent together.
- * Knows HTTP, not what a protocol's bodies look like (`remote-protocols.ts`).
+ * settings; a request can name no address. Descriptors and what keeps them safe are here; what a server is asked for
+ * an answer is `remote-reader.ts`, when it is sent `remote-batch.ts`.
  */
+import { resolve } from 'node:path'
 import { Type, type Static, type TObject } from 'typebox'
 import { RequestError } from '../../errors.js'
 import { refuse } from '../../validation.js'
+import { labelFields } from './classifier.js'
 import { membersSchema } from '../descriptor-parts.js'
+import { formatOf, stepFields, type StepRules } from './process.js'
+import { RemoteBatch, type RemoteScorerInfo } from './remote-batch.js'
+import { protocols, type Protocol, type ProtocolName } from './remote-protocols.js'
+import { textReading, tokenReading, type ReadingRules, type RemoteReading } from './remote-reader.js'
 import type { OpenContext, RawScore, RewardSource } from '../reward-kind.js'
-import { protocols, readScores, type Protocol, type ProtocolName, type RemoteItem } from './remote-protocols.js'
-import type { AnswerMember } from '../scorer.js'
+import type { Answer, AnswerMember, ChatMessage } from '../scorer.js'
 
 /** Fields of a remote reward's descriptor beside the family's. */
 export const remoteFields = {
@@ -19,11 +24,23 @@ export const remoteFields = {
   protocol: Type.Enum(Object.keys(protocols) as ProtocolName[]),
   /** `model` of the request, for servers that want one. */
   model: Type.Optional(Type.String({ minLength: 1 })),
-  /** Which class's probability is the score, for `classify`. Default 0. */
-  label: Type.Optional(Type.Integer({ minimum: 0 })),
+  /**
+   * The tokenizer of the server's model, a folder or a GGUF file, absolute or relative to the descriptor's folder: the
+   * server is then sent the conversation in that model's own template and tokens, in which no text can pose as
+   * control tokens.
+   */
+  tokenizer: Type.Optional(Type.String({ minLength: 1, maxLength: 4096 })),
+  /** Jinja source of a chat template that takes the place of the tokenizer's own. */
+  template: Type.Optional(Type.String({ minLength: 1 })),
+  /** False asks for the numbers as the model computes them, logits. Default what the server does, probabilities. */
+  useActivation: Type.Optional(Type.Boolean()),
+  /** `label`: which of several numbers is the score, default 0; `classes` as a classifier's, of logits. */
+  ...labelFields,
+  /** Of process reward models. */
+  ...Type.Partial(Type.Object(stepFields)).properties,
   /** Environment variable with the server's key, which is sent as a bearer token. */
   apiKeyEnv: Type.Optional(Type.String({ pattern: '^[A-Za-z_][A-Za-z0-9_]*$' })),
-  /** How long the server may take for one request, ms. Default 10,000. */
+  /** How long the server may take for one request, ms, repetitions included. Default 10,000. */
   timeoutMs: Type.Optional(Type.Integer({ minimum: 1, maximum: 600_000 })),
   /**
    * What becomes of a request when the server fails: `error` (default) ends it, `policy_only` counts the answers
@@ -46,11 +63,6 @@ export interface Remotes {
 
 /** Where no remote scorer is allowed. */
 export const noRemotes: Remotes = { origins: [], secret: () => null }
-
-/** Requests in flight to a server for one generation. */
-const maxInFlight = 8
-/** A response larger than this is not read. */
-const maxResponseBytes = 8 << 20
 
 /** An address as messages show it: no user, no password, no query. */
 const shownUrl = (url: string): string => url.replace(/^([a-z]*:\/\/)?[^?#]*@/is, '$1…@').replace(/[?#].*$/s, '?…')
@@ -79,141 +91,34 @@ export function parseOrigins (origins: readonly string[]): string[] {
   })
 }
 
-interface Posting {
-  readonly body: object
-  readonly apiKey: string | null
-  readonly timeoutMs: number
-  /** Ends it early. */
-  readonly signal: AbortSignal
-}
-
-/** The response's JSON. @throws Error in words that follow "the remote scorer" */
-async function post (url: string, { body, apiKey, timeoutMs, signal }: Posting): Promise<unknown> {
-  const timeout = AbortSignal.timeout(timeoutMs)
-  const headers = {
-    'content-type': 'application/json', ...(apiKey === null ? {} : { authorization: `Bearer ${apiKey}` })
-  }
-  try {
-    const response = await fetch(url, {
-      method: 'POST', headers, body: JSON.stringify(body), redirect: 'error', signal: AbortSignal.any([signal, timeout])
-    })
-    const text = await readText(response)
-    if (!response.ok) throw new Error(`returned status ${response.status}`)
-    return parseJson(text)
-  } catch (error) {
-    if (timeout.aborted && !signal.aborted) throw new Error(`did not respond within ${timeoutMs} ms`, { cause: error })
-    if (error instanceof TypeError) {
-      throw new Error(`is unreachable (${(error.cause as Error | undefined)?.message ?? error.message})`,
-        { cause: error })
-    }
-    throw error
-  }
-}
-
-async function readText (response: Response): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of response.body ?? []) {
-    chunks.push(chunk as Uint8Array)
-    size += (chunk as Uint8Array).length
-    if (size > maxResponseBytes) throw new Error(`returned more than ${maxResponseBytes} bytes`)
-  }
-  return Buffer.concat(chunks).toString()
-}
-
-function parseJson (text: string): unknown {
-  try {
-    return JSON.parse(text)
-  } catch (error) {
-    throw new Error(`must return JSON; got ${JSON.stringify(text.slice(0, 80))}`, { cause: error })
-  }
-}
-
-interface Waiting {
-  readonly item: RemoteItem, readonly resolve: (score: number) => void, readonly reject: (error: Error) => void
-}
-
-/** Gathers what is asked for in one turn of the event loop and sends it in as few requests as the protocol takes. */
-export class RemoteBatch {
-  readonly #descriptor: RemoteDescriptor
-  readonly #apiKey: string | null
-  readonly #signal: AbortSignal
-  readonly #queue: Waiting[] = []
-  #inFlight = 0
-  #scheduled = false
-
-  /** @param signal ends what is under way, and refuses what waits */
-  constructor (descriptor: RemoteDescriptor, apiKey: string | null, signal: AbortSignal) {
-    this.#descriptor = descriptor
-    this.#apiKey = apiKey
-    this.#signal = signal
-  }
-
-  /** @throws Error in words that follow "the remote scorer" */
-  score (item: RemoteItem): Promise<number> {
-    return new Promise((resolve, reject) => {
-      this.#queue.push({ item, resolve, reject })
-      if (this.#scheduled) return
-      this.#scheduled = true
-      setImmediate(() => {
-        this.#scheduled = false
-        this.#send()
-      })
-    })
-  }
-
-  #send (): void {
-    const protocol: Protocol = protocols[this.#descriptor.protocol as ProtocolName]
-    while (this.#queue.length > 0 && this.#inFlight < maxInFlight) {
-      const batch = this.#queue.splice(0, protocol.maxItems)
-      this.#inFlight++
-      this.#ask(protocol, batch.map(({ item }) => item)).then(
-        scores => { for (const [index, { resolve }] of batch.entries()) resolve(scores[index]!) },
-        (error: Error) => { for (const { reject } of batch) reject(error) }
-      ).finally(() => {
-        this.#inFlight--
-        this.#send()
-      })
-    }
-  }
-
-  async #ask (protocol: Protocol, items: readonly RemoteItem[]): Promise<number[]> {
-    const { url, model, label = 0, timeoutMs = 10_000 } = this.#descriptor
-    this.#signal.throwIfAborted()
-    const response = await post(url, {
-      body: { ...(model === undefined ? {} : { model }), ...protocol.body(items) },
-      apiKey: this.#apiKey,
-      timeoutMs,
-      signal: this.#signal
-    })
-    return readScores(response, items.length, protocol, label)
-  }
-}
-
 /** Scores of answers under the descriptor's failure policy. */
 class RemoteScorer {
   readonly #descriptor: RemoteDescriptor
   readonly #member: AnswerMember
   readonly #context: OpenContext
-  readonly #batch: RemoteBatch
+  readonly #read: RemoteReading
   readonly #apiKey: string | null
   #asked = 0
   #failed = 0
 
-  constructor (descriptor: RemoteDescriptor, apiKey: string | null, member: AnswerMember, context: OpenContext) {
+  constructor (
+    descriptor: RemoteDescriptor, apiKey: string | null, member: AnswerMember, context: OpenContext,
+    read: RemoteReading
+  ) {
     this.#descriptor = descriptor
     this.#member = member
     this.#context = context
     this.#apiKey = apiKey
-    this.#batch = new RemoteBatch(descriptor, apiKey, context.request.signal)
+    this.#read = read
   }
 
-  async score (item: RemoteItem): Promise<RawScore> {
+  async score (messages: readonly ChatMessage[], answer: Answer): Promise<RawScore> {
     this.#asked++
     try {
-      return { raw: await this.#batch.score(item) }
+      return await this.#read(messages, answer)
     } catch (error) {
       this.#context.request.signal.throwIfAborted()
+      if (error instanceof RequestError) throw error
       const said = (error as Error).message
       const safe = this.#apiKey === null ? said : said.replaceAll(this.#apiKey, '…')
       const problem = `reward "${this.#context.name}": the remote scorer ${safe}`
@@ -241,33 +146,86 @@ function apiKeyOf ({ apiKeyEnv }: RemoteDescriptor, { secret }: Remotes): string
   return key
 }
 
-/**
- * A remote reward as a source of scores.
- * @throws RequestError for an address that is none, whose origin is not among those allowed, or a key that is not there
- */
-export function remoteSource (descriptor: RemoteDescriptor, remotes: Remotes): RewardSource {
-  const { url, members, protocol, label } = descriptor
+/** Fields that are for some protocols only, and what these are. */
+const fieldProtocols: ReadonlyArray<readonly [keyof RemoteDescriptor, readonly ProtocolName[]]> = [
+  ['label', ['classify', 'pooling']],
+  ['tokenizer', ['classify', 'pooling', 'token_classify', 'completions']],
+  ['useActivation', ['score', 'classify', 'pooling']],
+  ['steps', ['token_classify', 'completions']],
+  ['aggregation', ['token_classify', 'completions']],
+  ['window', ['token_classify', 'completions']]
+]
+
+/** @throws RequestError for fields that do not go together */
+function checkFields (descriptor: RemoteDescriptor): void {
+  const { protocol, useActivation, classes, tokenizer, template, steps } = descriptor
+  for (const [field, names] of fieldProtocols) {
+    if (descriptor[field] !== undefined && !names.includes(protocol as ProtocolName)) {
+      throw refuse(field, `is only valid with the protocol ${names.join(' or ')}`, descriptor[field])
+    }
+  }
+  if (classes !== undefined && useActivation !== false) throw refuse('classes', 'requires useActivation false', classes)
+  if (template !== undefined && tokenizer === undefined) throw refuse('template', 'requires tokenizer', template)
+  if (protocol !== 'token_classify' && protocol !== 'completions') return
+  if (tokenizer === undefined) throw refuse('tokenizer', `is required with the protocol ${protocol}`, tokenizer)
+  if (steps === undefined) throw refuse('steps', `is required with the protocol ${protocol}`, steps)
+  const { verdicts } = formatOf({ steps: steps as StepRules['steps'] })
+  if ((verdicts !== undefined) !== (protocol === 'completions')) {
+    throw refuse('steps', 'must have verdicts with the protocol completions, and none with token_classify', steps)
+  }
+}
+
+/** @throws RequestError for an address that is none, holds a secret, or whose origin is not among those allowed */
+function checkAddress (url: string, { origins }: Remotes): void {
   const origin = URL.canParse(url) ? new URL(url).origin : null
   if (origin !== null) checkHoldsNoSecret(url)
-  if (origin === null || !remotes.origins.includes(origin)) {
-    throw refuse('url',
-      `must have an origin allowed by the setting remote-scorers (${remotes.origins.join(', ') || 'none allowed'})`,
-      shownUrl(url))
-  }
-  if (label !== undefined &&
-      protocol !== 'classify') throw refuse('label', 'is only valid with the protocol classify', label)
+  if (origin !== null && origins.includes(origin)) return
+  throw refuse('url',
+    `must have an origin allowed by the setting remote-scorers (${origins.join(', ') || 'none allowed'})`,
+    shownUrl(url))
+}
+
+/**
+ * A remote reward as a source of scores.
+ * @param folder of the descriptor
+ * @throws RequestError for an address that is none, whose origin is not among those allowed, a key that is not there,
+ * or fields that do not go together
+ */
+export function remoteSource (descriptor: RemoteDescriptor, remotes: Remotes, folder: string): RewardSource {
+  const { url, members, protocol, model = null, timeoutMs = 10_000, useActivation, tokenizer } = descriptor
+  checkAddress(url, remotes)
+  checkFields(descriptor)
   const apiKey = apiKeyOf(descriptor, remotes)
+  const scorer: RemoteScorerInfo = {
+    url,
+    protocol: protocols[protocol as ProtocolName] as Protocol,
+    asked: useActivation === undefined ? {} : { useActivation },
+    model,
+    apiKey,
+    timeoutMs,
+    heedsActivation: false
+  }
+  const rules = descriptor as ReadingRules
+  let reading = tokenizer === undefined ? textReading(rules) : null
   return {
     members: Object.keys(members) as AnswerMember[],
     incompatibility: () => null,
+    ...(tokenizer === undefined
+      ? {}
+      : { load: async () => { reading ??= await tokenReading(rules, resolve(folder, tokenizer)) } }),
     open (member, context) {
-      const scorer = new RemoteScorer(descriptor, apiKey, member, context)
+      if (!reading) throw new Error(`the tokenizer of reward ${context.name} was not loaded`)
+      const { signal, salt } = context.request
+      const asked = { ...scorer.asked, ...reading.asked }
+      const batch = new RemoteBatch({ ...scorer, asked }, salt, signal)
+      const { normalization } = members[member]!
+      const read = reading.open(batch, member, normalization.mean)
+      const scoring = new RemoteScorer(descriptor, apiKey, member, context, read)
       return {
-        normalization: members[member]!.normalization,
+        normalization,
         layers: [],
         forks: false,
-        score: ({ messages }, answers) =>
-          Promise.all(answers.map(({ text }) => scorer.score({ messages, answer: text })))
+        score: ({ messages }, answers) => Promise.all(answers.map(answer => scoring.score(messages, answer)))
       }
     }
   }

@@ -6,13 +6,15 @@ import { after, beforeEach, test } from 'node:test'
 import { RequestError } from '../../../src/errors.js'
 import { writeAtomically } from '../../../src/atomic-file.js'
 import type { RewardDescriptor } from '../../../src/rewards/descriptor.js'
+import { FolderRewards } from '../../../src/rewards/kept-rewards.js'
 import { noRemotes } from '../../../src/rewards/kinds/remote.js'
 import { RewardStore } from '../../../src/rewards/reward-store.js'
 
 const root = mkdtempSync(join(tmpdir(), 'fairlead-store-'))
 after(() => { rmSync(root, { recursive: true }) })
 const [fixed, kept] = [join(root, 'fixed'), join(root, 'data', 'rewards')]
-const open = (): Promise<RewardStore> => RewardStore.open({ fixed: [fixed], kept, remotes: noRemotes })
+const open = (): Promise<RewardStore> =>
+  RewardStore.open({ fixed: [fixed], kept: new FolderRewards(kept), remotes: noRemotes })
 const reward = (name: string, phrase = 'otter'): RewardDescriptor => ({
   name, description: 'x', kind: 'rule', rule: 'must_mention', phrases: [phrase]
 } as RewardDescriptor)

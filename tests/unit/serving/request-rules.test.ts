@@ -30,7 +30,7 @@ const services = new Services(loadConfig({ model: 'm', dataDir: folder, logLevel
 const app = await buildApp(services)
 after(async () => {
   await app.close()
-  services.feedback.close()
+  await services.store.close()
   rmSync(folder, { recursive: true })
 })
 

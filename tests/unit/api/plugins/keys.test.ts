@@ -100,15 +100,18 @@ test('a caller runs as many requests as it may, and each place is given back onc
   assert.throws(() => caller.take(), /may run 2 requests at a time/)
 })
 
-test('requests count whether or not they begin work, and tokens where they draw some', () => {
+test('requests count whether or not they begin work, and tokens where they draw some', async () => {
   const settings = { ...none, apiKeys: [long], requestsPerMinutePerKey: 2, tokensPerMinutePerKey: 10 }
   const caller = new Keys(settings).find(`Bearer ${long}`)
   caller.spend(20)
-  caller.countRequest()
+  await caller.countRequest()
   caller.take()()
-  assert.throws(() => { caller.checkTokens() }, /may have 10 generated tokens a minute/)
-  caller.countRequest()
-  assert.throws(() => { caller.countRequest() }, /may have 2 requests a minute/)
+  await assert.rejects(caller.checkTokens(), /may have 10 generated tokens a minute/)
+  await caller.countRequest()
+  const told: unknown[] = []
+  await assert.rejects(caller.countRequest(headers => { told.push(headers['x-ratelimit-remaining-requests']) }),
+    /may have 2 requests a minute/)
+  assert.deepEqual(told, ['0'])
 })
 
 /** [settings, what the message says] */

@@ -52,7 +52,10 @@ test('parts are counted before they are parsed: objects, lists and strings, not 
   for (const text of ['{}[]'.repeat(most), '\\'.repeat(most), '\\"[{'.repeat(most)]) {
     assert.equal(read(JSON.stringify(text)), text)
   }
-  assert.equal((read(list('1', 300_000)) as unknown[]).length, 300_000)
+  // Numbers, too, but more of them: a context of token ids is one list.
+  assert.equal((read(list('1', limit / 8 + 1)) as unknown[]).length, limit / 8 + 1)
+  refused(list('1', limit / 8 + 2), /may hold 131072 commas between values in all; it holds 131073/)
+  assert.equal(read(JSON.stringify(','.repeat(limit / 4))), ','.repeat(limit / 4))
 })
 
 test('what is no JSON is refused as such', () => {

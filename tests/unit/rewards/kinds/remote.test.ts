@@ -178,7 +178,7 @@ test('only origins that the operator allows are asked', () => {
   assert.throws(() => parse('a', ['http://a:1']), /url .*origin/)
   assert.deepEqual(parse('http://a:1/score', ['http://a:1']).members, ['outcome'])
   assert.throws(() => parseRewardFamily(JSON.stringify({ ...descriptor, url: 'http://a:1/', label: 1 }), 'far.json',
-    remotes(['http://a:1'])), /label .*classify; got 1/)
+    remotes(['http://a:1'])), /label .*classify or pooling; got 1/)
 })
 
 test('the setting takes origins and nothing else', () => {
