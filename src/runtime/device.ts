@@ -15,6 +15,16 @@ const memoryNames = { webgpu: 'WebGPU_Buf', cuda: 'Cuda' } as const
 /** Buffers of WebGPU are at least this long, bytes. */
 const minBytes = 4
 
+/** Resolves when all that was asked of devices is done: one queue, since ONNX Runtime has one device for all. */
+let queue: Promise<unknown> = Promise.resolve()
+
+/** Runs what touches a device when all that was asked for before is done. */
+function inTurn<T> (work: () => T | Promise<T>): Promise<T> {
+  const turn = queue.then(work)
+  queue = turn.catch(() => {})
+  return turn
+}
+
 /** A graph of one node: an allocator belongs to a session, so one stays open as long as the device. */
 function keeperGraph (): Uint8Array {
   const graph = new GraphWriter()
@@ -72,11 +82,13 @@ export class Device {
   readonly #keeper: Session
   readonly #memoryInfo: Pointer
   readonly #allocator: Pointer
-  /** What was compiled and allocated here and not given back. */
+  /**
+   * What was compiled here. It stays until the device is closed: once ONNX Runtime 1.30 has released a session of
+   * WebGPU, compiling the next one that shares a weight of some size crashes the process.
+   */
   readonly #sessions = new Set<Session>()
+  /** What was allocated and not given back. */
   readonly #tensors = new Set<DeviceTensor>()
-  /** Resolves when all that was asked for is done. */
-  #queue: Promise<unknown> = Promise.resolve()
   #closed = false
 
   private constructor (provider: ExecutionProvider, keeper: Session) {
@@ -89,15 +101,12 @@ export class Device {
 
   /** @throws Error with ONNX Runtime's message where there is no such device */
   static async open (provider: ExecutionProvider): Promise<Device> {
-    return new Device(provider, await Session.create(keeperGraph(), { threads: 1, provider }))
+    return await inTurn(async () =>
+      new Device(provider, await Session.create(keeperGraph(), { threads: 1, provider })))
   }
 
-  /** Runs what touches the device when all that was asked for before is done. */
   #inTurn<T> (work: () => T | Promise<T>): Promise<T> {
-    if (this.#closed) return Promise.reject(new Error('the device has been closed'))
-    const turn = this.#queue.then(work)
-    this.#queue = turn.catch(() => {})
-    return turn
+    return this.#closed ? Promise.reject(new Error('the device has been closed')) : inTurn(work)
   }
 
   /** Memory whose contents are undefined. @throws Error where the device has no more */
@@ -140,7 +149,10 @@ export class Device {
     })
   }
 
-  /** Compiles a graph that runs here as a whole. @param weights its external initializers, all of them and no others */
+  /**
+   * Compiles a graph that runs here as a whole. The session ends with the device.
+   * @param weights its external initializers, all of them and no others
+   */
   compile (
     model: Uint8Array, weights: ReadonlyMap<string, DeviceTensor> = new Map(),
     options: ExecutionProvider['options'] = {}
@@ -178,7 +190,7 @@ export class Device {
     for (const { handle } of views) loadOnnxRuntime().api.releaseValue(handle)
   }
 
-  /** Gives tensors and their memory back. Sessions that use them as weights must be disposed first. Idempotent. */
+  /** Gives tensors and their memory back. Sessions that use them must not be run any more. Idempotent. */
   async free (tensors: Iterable<DeviceTensor>): Promise<void> {
     if (!this.#closed) await this.#inTurn(() => { this.#free(tensors) })
   }
@@ -192,28 +204,17 @@ export class Device {
     }
   }
 
-  /** Frees sessions. Idempotent. */
-  async dispose (sessions: Iterable<Session>): Promise<void> {
-    if (!this.#closed) await this.#inTurn(() => { this.#dispose(sessions) })
-  }
-
-  #dispose (sessions: Iterable<Session>): void {
-    for (const session of sessions) {
-      this.#sessions.delete(session)
-      session.dispose()
-    }
-  }
-
   /** Ends all that is here, after what is under way: sessions and tensors cannot be used any more. Idempotent. */
   async close (): Promise<void> {
     if (this.#closed) return
     this.#closed = true
-    await this.#queue
-    const { api } = loadOnnxRuntime()
-    this.#dispose([...this.#sessions])
-    this.#free([...this.#tensors])
-    api.releaseAllocator(this.#allocator)
-    api.releaseMemoryInfo(this.#memoryInfo)
-    this.#keeper.dispose()
+    await inTurn(() => {
+      const { api } = loadOnnxRuntime()
+      for (const session of this.#sessions) session.dispose()
+      this.#free([...this.#tensors])
+      api.releaseAllocator(this.#allocator)
+      api.releaseMemoryInfo(this.#memoryInfo)
+      this.#keeper.dispose()
+    })
   }
 }
