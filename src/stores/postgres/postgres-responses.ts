@@ -47,8 +47,8 @@ export class PostgresResponses implements SharedResponses {
     const [row] = await this.#database.rows(
       `SELECT *, ${state} AS state FROM fairlead.responses WHERE caller = $1 AND id = $2`, one)
     if (!row) return null
-    await this.#database.run("UPDATE fairlead.responses SET used = nextval('fairlead.response_uses') WHERE caller = $1 " +
-      'AND id = $2', one)
+    await this.#database.run("UPDATE fairlead.responses SET used = nextval('fairlead.response_uses') " +
+      'WHERE caller = $1 AND id = $2', one)
     return { texts: textsOf(row), state: row['state'] as ResponseState }
   }
 
