@@ -1,5 +1,5 @@
 /** Where rewards are kept that a server was given: in a folder of its own, or wherever this is implemented. */
-import { access, rm } from 'node:fs/promises'
+import { access, rm, stat } from 'node:fs/promises'
 import { join } from 'node:path'
 import { storageError, writeAtomically } from '../atomic-file.js'
 import { descriptorFiles, readDescriptor } from './descriptor.js'
@@ -51,7 +51,7 @@ export class FolderRewards implements KeptRewards {
 
   async save (name: string, text: string, replace: boolean): Promise<KeptReward | null> {
     const file = this.fileOf(name)
-    if (!replace && await exists(file)) return null
+    if (!replace && await stat(file).then(found => found.isFile(), () => false)) return null
     await writeAtomically(file, text, 'rewards')
     return { file, version: '' }
   }

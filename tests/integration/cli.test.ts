@@ -157,7 +157,7 @@ test('bench prints JSON of every scenario and batch size, and of operators if as
   }
   assert.deepEqual(rows.filter(row => row.scenario === 'decode').map(row => row.batch), [1, 2])
   assert.deepEqual([...new Set(rows.map(row => row.scenario))],
-    ['decode', 'prefill', 'requests', 'fan-out', 'mixed', 'prefix-hit', 'drafts'])
+    ['decode', 'prefill', 'requests', 'fan-out', 'mixed', 'prefix-hit', 'drafts', 'journal'])
   assert.ok(rows.every(({ value }) => value.median > 0))
   const shares = rows.flatMap(({ hostShare }) => hostShare ?? [])
   assert.ok(shares.length > 0 && shares.every(share => share > 0 && share < 1), String(shares))

@@ -30,6 +30,8 @@ export class JsonSocket {
   readonly #ping: NodeJS.Timeout
   /** When all requests so far have begun, or were refused: they begin in the order in which they came. */
   #begun: Promise<unknown> = Promise.resolve()
+  /** Messages that came in one packet. */
+  readonly #inbox: Buffer[] = []
   /** Bytes of the message that is being received. */
   #received = 0
   /** What the last ping carried, until the client has sent it back; null then. */
@@ -48,17 +50,30 @@ export class JsonSocket {
     this.#services = services
     socket.setMaxListeners(0)
     socket.on('message', data => {
-      this.#received = (data as Buffer).length
-      try {
-        receive(parseMessage(data as Buffer, services.config.bodyLimitBytes))
-      } catch (error) {
-        this.sendError(error)
-      }
+      if (this.#inbox.push(data as Buffer) > 1) return
+      socket.pause()
+      setImmediate(() => { this.#takeMessage(receive) })
     })
     socket.on('pong', data => { if (this.#pinged?.equals(data)) this.#pinged = null })
     socket.on('close', () => { this.#end() })
     socket.on('error', () => { socket.terminate() })
     this.#ping = setInterval(() => { this.#checkAlive() }, services.config.webSocketPingMs)
+  }
+
+  /** Takes one message in each turn of the event loop, so that others have theirs, before it reads further ones. */
+  #takeMessage (receive: (message: Message) => void): void {
+    const bytes = this.#inbox.shift()!
+    if (!this.#isOpen) this.#inbox.length = 0
+    else {
+      this.#received = bytes.length
+      try {
+        receive(parseMessage(bytes, this.#services.config.bodyLimitBytes))
+      } catch (error) {
+        this.sendError(error)
+      }
+    }
+    if (this.#inbox.length > 0) setImmediate(() => { this.#takeMessage(receive) })
+    else this.#socket.resume()
   }
 
   /** A ping is answered by who has read all that was sent before it: it carries what nobody can guess. */

@@ -36,8 +36,6 @@ export async function installWebSockets (app: FastifyInstance, maxPayload: numbe
       maxPayload,
       // Messages are checked one by one: a bad one fails alone.
       skipUTF8Validation: true,
-      // Of a socket that sends many at once one is read in each turn of the event loop, so that others have theirs.
-      allowSynchronousEvents: false,
       server: sortUpgrades(app.server, path => paths.has(path)) as Server,
       handleProtocols: chosenProtocol
     },
