@@ -63,8 +63,10 @@ test('a run can be followed while it is written; one whose client leaves has fai
     body: JSON.stringify({ ...chat, max_tokens: 400, ignore_eos: true, stream: true }),
     signal: controller.signal
   })
-  const reader = asked.body!.getReader()
-  await reader.read()
+  // Until something was drawn.
+  const [reader, decoder] = [asked.body!.getReader(), new TextDecoder()]
+  let seen = ''
+  while (!/"content":"[^"]/.test(seen)) seen += decoder.decode((await reader.read()).value, { stream: true })
   const id = asked.headers.get('x-fairlead-run')!
   const following = await fetch(`${server.address}/v1/runs/${id}?follow=true&after=1`)
   controller.abort()
@@ -75,7 +77,7 @@ test('a run can be followed while it is written; one whose client leaves has fai
   assert.ok(entries.every(entry => 't' in entry))
   const { state, fail, candidates } = fold(entries)
   assert.deepEqual([state, fail!.code], ['failed', 'request_cancelled'])
-  assert.ok(candidates.get(0)!.tokens <= 400)
+  assert.ok((candidates.get(0)?.tokens ?? 0) < 400)
 })
 
 test('a server that keeps no runs says so, and sends no journal that nobody asked for', async () => {
