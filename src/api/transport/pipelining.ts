@@ -18,21 +18,32 @@ export const maxPipelined = 32
 export function boundPipelines (
   handle: RequestListener, refuse: (response: ServerResponse, error: RequestError) => void
 ): RequestListener {
-  /** Requests that are not answered; Infinity where one too many was. */
-  const pending = new WeakMap<Socket, number>()
+  /** Answers that are not sent yet, by connection. */
+  const pending = new WeakMap<Socket, Set<ServerResponse>>()
+  const refused = new WeakSet<Socket>()
+  const begin = (socket: Socket): Set<ServerResponse> => {
+    const answers = new Set<ServerResponse>()
+    pending.set(socket, answers)
+    // Of a lost connection Node closes the answer that is being sent alone, not those that wait for it.
+    socket.once('close', () => {
+      for (const answer of answers) if (!answer.closed) answer.destroy().emit('close')
+    })
+    return answers
+  }
   return (request, response) => {
     const { socket } = request
-    const count = pending.get(socket) ?? 0
-    if (count === Infinity) {
+    if (refused.has(socket)) {
       // Of a request that was read Node makes no error with a stack when the connection is closed.
       request.resume()
       return
     }
-    pending.set(socket, count < maxPipelined ? count + 1 : Infinity)
-    if (count < maxPipelined) {
-      response.once('close', () => { pending.set(socket, pending.get(socket)! - 1) })
+    const answers = pending.get(socket) ?? begin(socket)
+    if (answers.size < maxPipelined) {
+      answers.add(response)
+      response.once('close', () => { answers.delete(response) })
       return handle(request, response)
     }
+    refused.add(socket)
     // No further packet is read.
     socket.pause()
     refuse(response, new RequestError('rate_limit_exceeded',
