@@ -98,11 +98,15 @@ export async function startTarget (flags: readonly string[], nodeOptions: readon
   const ended = new Promise<void>(resolve => { server.once('close', () => { resolve() }) })
   const url = await new Promise<string>((resolve, reject) => {
     let said = ''
-    server.stderr.on('data', (chunk: Buffer) => {
+    const listen = (chunk: Buffer): void => {
       said += String(chunk)
       const address = /listening on (http:\/\/\S+)/.exec(said)?.[1]
-      if (address !== undefined && /^ready$/m.test(said)) resolve(address)
-    })
+      if (address === undefined || !/^ready$/m.test(said)) return
+      resolve(address)
+      // Errors of its threads, from now on.
+      server.stderr.off('data', listen).pipe(process.stderr)
+    }
+    server.stderr.on('data', listen)
     ended.then(() => { reject(new Error(`the server ended: ${said.trim()}`)) }, reject)
   })
   const stopBy = async (signal: NodeJS.Signals): Promise<void> => {
