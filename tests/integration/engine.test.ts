@@ -40,6 +40,24 @@ inEveryFormat(current => {
     kept.close()
   })
 
+  test('a prompt that is left while the step’s rows run fails nobody', async () => {
+    const { engine } = current
+    const [row, prompt] = [engine.open(promptOf(9, 12)), engine.open(promptOf(20, 13))]
+    const other = engine.open(promptOf(20, 14))
+    await row.output()
+    row.append(5)
+    // The engine rests, and its next step begins in the turn after what asks for it.
+    for (let turns = 0; turns < 2; turns++) await turn()
+    const left = prompt.output().catch((error: unknown) => error)
+    const asked = [row.output(), other.output()]
+    // Behind that, before the pass of the row can have ended.
+    setImmediate(() => { prompt.close() })
+    for (const output of await Promise.all(asked)) assert.ok(rowOf(output).length > 0)
+    assert.ok(await left instanceof Error)
+    for (const sequence of [row, other]) sequence.close()
+    engine.checkIntegrity()
+  })
+
   test('a request’s bits are the same alone and under 40 others that come, fork and leave, with too few ' +
     'slots for all', async t => {
     const { engine, model } = current

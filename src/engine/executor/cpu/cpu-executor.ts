@@ -74,11 +74,12 @@ export class CpuExecutor<S extends ExecutableSequence & KvSequence> implements E
     this.#outputs.begin()
     const { passCostInRows } = this.#profile
     const isReady = (shape: RunShape): boolean => this.#model.sessions.find(shape) !== null
-    yield * this.#passes(decodeSubBatches(decode, this.#slots, this.#options.contextLength, passCostInRows),
-      left => nextDecodePass(left, isReady, this.#profile))
+    // Both before the first pass: while one runs, sequences are closed and then have no place.
+    const rows = decodeSubBatches(decode, this.#slots, this.#options.contextLength, passCostInRows)
+    const chunks = prefillSubBatches(prefill, this.#slots)
+    yield * this.#passes(rows, left => nextDecodePass(left, isReady, this.#profile))
     const joins = this.#options.joinsChunks === true
-    yield * this.#passes(prefillSubBatches(prefill, this.#slots),
-      left => nextPrefillPass(left, shape => joins && isReady(shape), this.#profile))
+    yield * this.#passes(chunks, left => nextPrefillPass(left, shape => joins && isReady(shape), this.#profile))
   }
 
   /** Runs sub-batches, those of a pass together. */
