@@ -15,7 +15,7 @@ export class JournalError extends Error {
 }
 
 export interface ReadJournal {
-  readonly entries: readonly Entry[]
+  readonly entries: readonly [Head, ...Entry[]]
   /** What they come to. */
   readonly run: Run
 }
@@ -59,7 +59,8 @@ function checkHead (head: Record<string, unknown>, line: number): void {
 export function readJournal (text: string): ReadJournal {
   const entries: Entry[] = []
   const folding = new Folding()
-  for (const [index, line] of text.split('\n').entries()) {
+  // As other files of users do, one may begin with a byte order mark.
+  for (const [index, line] of text.replace(/^\uFEFF/, '').split('\n').entries()) {
     if (line.trim() === '') continue
     const entry = parsed(line, index + 1)
     if (entries.length === 0) checkHead(entry, index + 1)
@@ -74,5 +75,5 @@ export function readJournal (text: string): ReadJournal {
     entries.push(entry as unknown as Entry)
   }
   if (entries.length === 0) throw new JournalError(1, 'this is no Fairlead journal: it is empty')
-  return { entries, run: folding.run }
+  return { entries: entries as [Head, ...Entry[]], run: folding.run }
 }

@@ -81,3 +81,6 @@ export class JournalWriter {
 
 /** A line of a file. */
 export const lineOf = (entry: Entry): string => `${JSON.stringify(entry)}\n`
+
+/** A file. */
+export const linesOf = (entries: readonly Entry[]): string => entries.map(lineOf).join('')

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, before, test } from 'node:test'
 import type { Page } from 'playwright-core'
-import { linesOf } from '../../src/inspector/logic/journal-file.js'
+import { linesOf } from '../../src/journal/wire.js'
 import type { Entry } from '../../src/journal/entries.js'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
 import { overflow, pages, skip, until, violations } from './browser.js'
@@ -92,7 +92,7 @@ test('bad files are refused with their line; the page stays', { skip }, async ()
   const file = (text: string) => page.locator('input[type=file]').first()
     .setInputFiles({ name: 'x.jsonl', mimeType: 'text/plain', buffer: Buffer.from(text) })
   await file('{"a": 1}\n')
-  await page.getByText('x.jsonl: This is no Fairlead journal: line 1').waitFor()
+  await page.getByText('x.jsonl: this is no Fairlead journal: line 1').waitFor()
   await file('{"journal": 9}\n')
   await page.getByText('Made by a newer Fairlead (journal 9; this page reads 1).').waitFor()
 })

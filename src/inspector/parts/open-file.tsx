@@ -1,7 +1,7 @@
 /** Opens a journal from a file: chosen, or dropped anywhere on the page. */
 import { signal } from '@preact/signals'
 import { useEffect, useRef } from 'preact/hooks'
-import { JournalFileError, readJournal } from '../logic/journal-file.js'
+import { JournalError, readJournal } from '../../journal/read.js'
 import { go } from '../state/router.js'
 import { openRun } from '../state/run.js'
 
@@ -10,11 +10,11 @@ const problem = signal('')
 
 async function open (file: File): Promise<void> {
   try {
-    openRun(readJournal(await file.text()), file.name)
+    openRun(readJournal(await file.text()).entries, file.name)
     problem.value = ''
     go('run')
   } catch (error) {
-    if (!(error instanceof JournalFileError)) throw error
+    if (!(error instanceof JournalError)) throw error
     problem.value = `${file.name}: ${error.message}`
   }
 }

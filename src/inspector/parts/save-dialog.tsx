@@ -1,7 +1,7 @@
 /** Saves a run to be shared: what is in the file is listed, and can be left out. */
 import { useState } from 'preact/hooks'
-import { exportedPage } from '../logic/exported.js'
-import { linesOf } from '../logic/journal-file.js'
+import { exportedPage } from '../../journal/exported.js'
+import { linesOf } from '../../journal/wire.js'
 import { redact, type Redaction } from '../logic/redact.js'
 import { inOrder } from '../logic/lineages.js'
 import type { Session } from '../state/session.js'

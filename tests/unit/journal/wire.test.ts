@@ -5,7 +5,7 @@ import { exportedPage, journalMark } from '../../../src/journal/exported.js'
 import { fold } from '../../../src/journal/fold.js'
 import { JournalError, readJournal } from '../../../src/journal/read.js'
 import { runSvg } from '../../../src/journal/svg.js'
-import { JournalWriter, lineOf, roundedEntry } from '../../../src/journal/wire.js'
+import { JournalWriter, lineOf, linesOf, roundedEntry } from '../../../src/journal/wire.js'
 
 const head: Head = {
   journal: 1,
@@ -60,7 +60,7 @@ test('a journal that is full leaves tokens out first, then growth, and says how 
 test('a file is read back, unknown kinds and keys are passed over', () => {
   const entries = [head, { t: 1, open: [[0, null, 0, 0, 2]], more: 1 }, { t: 2, colour: 'blue' },
     { t: 3, grow: [[0, 1, 'é\u2028']] }] as unknown as Entry[]
-  const read = readJournal(entries.map(lineOf).join(''))
+  const read = readJournal(`\uFEFF${linesOf(entries)}\n`)
   assert.deepEqual(read.entries, entries)
   assert.equal(read.run.candidates.get(0)!.text, 'é\u2028')
   assert.equal(read.run.head!.id, 'run_1')
@@ -89,6 +89,7 @@ test('a page and a picture hold hostile text as text', () => {
   const [, inside] = /<script id="journal" type="application\/json">(.*)<\/script><\/p>$/s.exec(page)!
   assert.ok(!inside!.includes('<') && !inside!.includes('\u2028'))
   assert.deepEqual(JSON.parse(inside!), entries)
+  assert.throws(() => exportedPage('<p></p>', entries), /no place for a journal/)
   const svg = runSvg(entries)
   assert.ok(!svg.includes('<img') && !svg.includes('</script>') && svg.includes('&lt;img'))
   assert.ok(!/\p{Surrogate}/u.test(svg))

@@ -26,7 +26,7 @@ async function begun (t: TestContext, count: number): Promise<{
   return { client, answers, refused }
 }
 
-test('all answers of a lost connection are closed once, also those that waited for others', async t => {
+test('all answers of a lost connection are closed once, those too that waited', { timeout: 30_000 }, async t => {
   const { client, answers } = await begun(t, 4)
   const closes = answers.map(() => 0)
   for (const [index, answer] of answers.entries()) answer.on('close', () => { closes[index]!++ })

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
-import { exportedPage, journalMark } from '../../../src/inspector/logic/exported.js'
-import { JournalFileError, linesOf, readJournal } from '../../../src/inspector/logic/journal-file.js'
+import { linesOf } from '../../../src/journal/wire.js'
 import { redact } from '../../../src/inspector/logic/redact.js'
 import { fold } from '../../../src/journal/fold.js'
 import type { Entry, Head } from '../../../src/journal/entries.js'
@@ -22,18 +21,6 @@ const entries: Entry[] = [
   { t: 5, select: { chosen: [2], rule: 'argmax' } }
 ]
 
-test('a journal is read from lines, and what is none is refused by its line', () => {
-  assert.deepEqual(readJournal(`\uFEFF${linesOf(entries)}\n`), entries)
-  const refused = (text: string, message: RegExp): void => {
-    assert.throws(() => readJournal(text), error => error instanceof JournalFileError && message.test(error.message))
-  }
-  refused('', /the file is empty/)
-  refused('{"a": 1}', /line 1/)
-  refused(`${JSON.stringify(head)}\n{`, /line 2/)
-  refused(`${JSON.stringify(head)}\n[]`, /line 2: not an object/)
-  refused(JSON.stringify({ ...head, journal: 2 }), /Made by a newer Fairlead \(journal 2; this page reads 1\)/)
-})
-
 test('what is left out is gone, what stays folds to the same answer', () => {
   const all = redact(entries, { system: true, prompt: true, others: true })
   const text = linesOf(all)
@@ -45,13 +32,4 @@ test('what is left out is gone, what stays folds to the same answer', () => {
     'request.messages[0].content', 'request.messages[1].content', 'grow of candidates that were not chosen'
   ])
   assert.deepEqual(redact(entries, { system: false, prompt: false, others: false }), entries)
-})
-
-test('nothing in a journal ends the script it stands in', () => {
-  const hostile: Entry[] = [{ ...head, request: { prompt: '</script><script>alert(1)</script>\u2028\ud800 $& <!--' } }]
-  const page = exportedPage(`<html>${journalMark}</html>`, hostile)
-  const inner = /<script id="journal" type="application\/json">([\s\S]*)<\/script><\/html>$/.exec(page)![1]!
-  assert.ok(!inner.includes('<'))
-  assert.deepEqual(JSON.parse(inner), hostile)
-  assert.throws(() => exportedPage('<html></html>', entries), /no place for a journal/)
 })
