@@ -56,12 +56,18 @@ export const overflow = (page: Page): Promise<number> =>
   page.evaluate('document.documentElement.scrollWidth - document.documentElement.clientWidth')
 
 /**
- * Waits until an expression is true in the page, frame by frame. Playwright's own wait would compile it there, which
- * the page's policy forbids.
+ * Waits until an expression is true in the page, frame by frame, for a minute at most. Playwright's own wait would
+ * compile it there, which the page's policy forbids.
  */
 export const until = async (page: Page, expression: string): Promise<void> => {
-  await page.evaluate(`new Promise(resolve => {
-    const look = () => { if (${expression}) resolve(true); else requestAnimationFrame(look) }
+  const holds = await page.evaluate(`new Promise(resolve => {
+    const end = performance.now() + 60_000
+    const look = () => {
+      if (${expression}) resolve(true)
+      else if (performance.now() > end) resolve(false)
+      else requestAnimationFrame(look)
+    }
     look()
   })`)
+  if (holds !== true) throw new Error(`after a minute this does not hold: ${expression}`)
 }

@@ -94,7 +94,7 @@ test('bad files are refused with their line; the page stays', { skip }, async ()
   await file('{"a": 1}\n')
   await page.getByText('x.jsonl: this is no Fairlead journal: line 1').waitFor()
   await file('{"journal": 9}\n')
-  await page.getByText('Made by a newer Fairlead (journal 9; this page reads 1).').waitFor()
+  await page.getByText('x.jsonl: made by a newer Fairlead: journal 9, this one reads 1').waitFor()
 })
 
 test('a saved run opens from a disk without a network', { skip }, async () => {

@@ -70,7 +70,7 @@ export function RunState ({ session }: { readonly session: Session }) {
           {' '}{head.fingerprint}. Nothing was sent.
         </p>
       )}
-      <p class={`doing ${phase}`}>{text}</p>
+      <p class={`doing ${phase}`} data-run={head?.id}>{text}</p>
     </>
   )
 }
