@@ -48,6 +48,8 @@ export async function startServer (config: Config, onProgress: (message: string)
       setTimeout(() => { closeAllConnections(app) }, config.drainTimeoutMs + lastWordsMs)
     ]
     await services.idle()
+    // All is answered. Browsers and pools hold connections open on which they have never asked anything.
+    timers.push(setTimeout(() => { closeAllConnections(app) }, lastWordsMs))
     await app.close()
     for (const timer of timers) clearTimeout(timer)
     await endInference()

@@ -246,6 +246,16 @@ test('when the time to drain is over, what runs or waits for room fails and is t
   assert.deepEqual(await Promise.all(closes), [1001, 1001])
 })
 
+test('a server that has answered all ends, whoever holds a connection open', { timeout: 60_000 }, async () => {
+  const leaving = await tinyServer({ drainTimeoutMs: '3600000' })
+  const silent = connect(Number(new URL(leaving.address).port))
+  await once(silent, 'connect')
+  const closed = once(silent, 'close')
+  assert.equal((await leaving.post('/v1/completions', { model: 'tiny', prompt: 'a', max_tokens: 2 })).status, 200)
+  await leaving.close()
+  await closed
+})
+
 test('a server that ends waits for nobody who neither reads nor writes', { timeout: 60_000 }, async () => {
   const leaving = await tinyServer({ drainTimeoutMs: '0' })
   const silent = connect(Number(new URL(leaving.address).port))
