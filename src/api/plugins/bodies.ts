@@ -8,6 +8,7 @@ import { createGunzip, createInflate, type Gunzip, type Inflate } from 'node:zli
 import { Transform, type Readable } from 'node:stream'
 import { RequestError } from '../../errors.js'
 import type { PendingBytes } from '../../serving/pending-bytes.js'
+import { maxChunks } from '../transport/pipelining.js'
 import { readJson } from '../transport/read-json.js'
 import { clientNetwork } from './client-network.js'
 import { bodyTooLarge } from './error-handler.js'
@@ -20,9 +21,6 @@ const decoders: Readonly<Record<string, () => Gunzip | Inflate>> = {
 }
 const offered = 'gzip, deflate'
 
-/** Chunks that a body may come in: each costs as much as kilobytes do, however small it is. */
-const maxChunks = 4096
-
 /** A body with transfer-encoding chunked; one of too many chunks is refused, and its connection closed. */
 function boundedChunks (body: IncomingMessage, reply: FastifyReply): Readable {
   let chunks = 0
@@ -30,7 +28,6 @@ function boundedChunks (body: IncomingMessage, reply: FastifyReply): Readable {
     transform (chunk: Buffer, _encoding, done) {
       bounded.receivedEncodedLength += chunk.length
       if (++chunks <= maxChunks) return done(null, chunk)
-      body.socket.pause()
       reply.header('connection', 'close')
       done(new RequestError('body_too_large', `The body may come in ${maxChunks} chunks; it comes in more`))
     }

@@ -8,6 +8,7 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { RequestError } from '../../errors.js'
 import type { Metrics } from '../../metrics/metrics.js'
+import { stoppedReading } from '../transport/pipelining.js'
 import { sendError, toRequestError } from './error-handler.js'
 import { firstHeaders } from './headers.js'
 
@@ -37,6 +38,8 @@ export class ConnectionErrors {
 
   /** What Node says of a connection. */
   handle (error: Error & { code?: string }, socket: Socket): void {
+    // It was refused when the reading was stopped.
+    if (error.code === stoppedReading) return
     const reply = this.#replies.get(socket)
     const isPending = reply !== undefined && !reply.raw.closed
     // A part of the answer may have been sent already.
