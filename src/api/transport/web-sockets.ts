@@ -32,6 +32,13 @@ export async function installWebSockets (app: FastifyInstance, maxPayload: numbe
   const paths = new Set<string>()
   app.addHook('onRoute', ({ url, config }) => { if (config?.opensWebSocket) paths.add(url) })
   await app.register(websocket, {
+    errorHandler (error, socket, { log }) {
+      // Frames that are none are the client's fault.
+      const isClients = 'code' in error && String(error.code).startsWith('WS_ERR_')
+      if (isClients) log.info(`The WebSocket is closed: ${error.message}`)
+      else log.error(error)
+      socket.terminate()
+    },
     options: {
       maxPayload,
       // Messages are checked one by one: a bad one fails alone.
