@@ -25,7 +25,7 @@ import { chooseDevice } from '../runtime/open-device.js'
 import { openRewards } from '../stores/open-store.js'
 import type { Config } from '../settings.js'
 import { loadContrastModels, ofVocabulary, type ContrastModels } from './contrast-models.js'
-import { loadRemote, type RemoteRuntime } from './load-remote.js'
+import type { RemoteRuntime } from './load-remote.js'
 import {
   givenTemplate, moreModels, policySetting, servedModelNames, unknownModel, type NamedModel
 } from './model-names.js'
@@ -207,8 +207,8 @@ export class ServedModels {
     const compute = { computeLock: new ComputeLock(), device }
     const models = new ServedModels(store, new ModelPool(config, compute, onProgress), device, close)
     try {
-      await models.#load(config, ({ remote, ...named }) => remote
-        ? loadRemote(config, { ...named, remote }, onProgress)
+      await models.#load(config, async ({ remote, ...named }) => remote
+        ? (await import('./load-remote.js')).loadRemote(config, { ...named, remote }, onProgress)
         : loadLocal(config, compute, { ...named, remote }, onProgress, modelOptions))
     } catch (error) {
       await models.close()

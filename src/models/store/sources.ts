@@ -9,7 +9,6 @@ import { dirname, join } from 'node:path'
 import { Readable } from 'node:stream'
 import { pipeline } from 'node:stream/promises'
 import { promisify } from 'node:util'
-import { downloadFile } from '@huggingface/hub'
 import type { ModelSource } from './manifest.js'
 
 /** How a file is fetched. */
@@ -42,6 +41,7 @@ function timedFetch (signal: AbortSignal | undefined): typeof fetch {
 async function fromHub (
   source: ModelSource & { type: 'huggingface' }, target: string, { onBytes, signal }: FetchOptions
 ): Promise<void> {
+  const { downloadFile } = await import('@huggingface/hub')
   const blob = await downloadFile({
     repo: source.repository, revision: source.revision, path: source.path, fetch: timedFetch(signal)
   })

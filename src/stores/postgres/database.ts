@@ -3,9 +3,13 @@
  * reached. Nothing waits long for it: statements have a time, those that wait for a connection are bounded in number,
  * and once a look at it has failed everything is refused at once until one succeeds.
  */
-import pg from 'pg'
+import { createRequire } from 'node:module'
+import type pg from 'pg'
 import { RequestError } from '../../errors.js'
 import { migrations } from './schema.js'
+
+/** Loads the driver when a database is named: most servers have none, and their threads start sooner without it. */
+const driver = (): typeof pg => createRequire(import.meta.url)('pg') as typeof pg
 
 export type Row = Readonly<Record<string, unknown>>
 export type Client = Pick<pg.PoolClient, 'query'>
@@ -31,7 +35,7 @@ function shownName (url: string): string {
  */
 const ownFaults = /^(?:21|22|23|42(?!501)|P0)/
 
-const isOurs = (error: unknown): boolean => error instanceof pg.DatabaseError && ownFaults.test(error.code ?? '')
+const isOurs = (error: unknown): boolean => error instanceof driver().DatabaseError && ownFaults.test(error.code ?? '')
 
 function messageOf (error: unknown): string {
   // What all addresses of a host say.
@@ -61,7 +65,7 @@ export class Database {
    */
   constructor (url: string, connections: number) {
     this.name = shownName(url)
-    this.#pool = new pg.Pool({
+    this.#pool = new (driver().Pool)({
       connectionString: url,
       max: connections,
       connectionTimeoutMillis: connectMs,

@@ -1,9 +1,11 @@
 /** The rule that a whole answer is JSON, and JSON that a schema accepts. */
-import { Ajv2020 } from 'ajv/dist/2020.js'
+import { createRequire } from 'node:module'
 import { Type } from 'typebox'
 import { refuse } from '../../../validation.js'
 import { rulePattern } from './regex.js'
 import { defineRule } from './rule.js'
+
+const load = createRequire(import.meta.url)
 
 /** Patterns inside a schema are matched as the regex rule's are. Ajv tells them apart by their text. */
 const schemaPattern = Object.assign(
@@ -11,6 +13,7 @@ const schemaPattern = Object.assign(
   { code: 'schemaPattern' })
 
 function compileSchema (schema: object): (value: unknown) => boolean {
+  const { Ajv2020 } = load('ajv/dist/2020.js') as typeof import('ajv/dist/2020.js')
   try {
     // A validator of its own for each descriptor: schemas with equal $id do not meet. Strict: a keyword or format
     // nobody knows is a mistake.
