@@ -71,11 +71,19 @@ async function card (browser: Browser, address: string): Promise<void> {
   await save(page, 'reward-card')
 }
 
+async function teach (browser: Browser, address: string): Promise<void> {
+  const page = await open(browser, address, 'teach/to-the-point', 'light')
+  await page.getByRole('button', { name: 'Add 40 instructions' }).click()
+  await page.getByRole('button', { name: 'Rate answers →' }).click()
+  await page.locator('.two .answer').nth(1).waitFor()
+  await save(page, 'teach')
+}
+
 const server = await startServer(loadConfig({ port: '0', dataDir, logLevel: 'silent' }, {}), () => {})
 const browser = await chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox', '--disable-gpu'] })
 try {
   await server.ready
-  for (const take of [runs, card, compare]) await take(browser, server.address)
+  for (const take of [runs, card, compare, teach]) await take(browser, server.address)
 } finally {
   await browser.close()
   await server.close()

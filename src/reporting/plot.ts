@@ -98,18 +98,56 @@ function optionOf ({ title, x, y, series }: Plot): EChartsOption {
   }
 }
 
-/** A plot as SVG. Series without points are left out. */
-export async function drawPlot (plot: Plot): Promise<string> {
+/** A named value, with the ends of its interval where it has one. */
+export interface Bar { readonly name: string, readonly value: number, readonly low?: number, readonly high?: number }
+
+async function draw (option: EChartsOption, height: number): Promise<string> {
   // Half a second that commands without a plot need not wait for.
   const echarts = await import('echarts')
-  const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, ...size })
+  const chart = echarts.init(null, null, { renderer: 'svg', ssr: true, width: size.width, height })
   try {
-    chart.setOption(optionOf({ ...plot, series: plot.series.filter(one => one.points.length > 0) }))
+    chart.setOption(option)
     return chart.renderToSVGString()
   } finally {
     chart.dispose()
   }
 }
+
+/** A plot as SVG. Series without points are left out. */
+export const drawPlot = (plot: Plot): Promise<string> =>
+  draw(optionOf({ ...plot, series: plot.series.filter(one => one.points.length > 0) }), size.height)
+
+/** Values as SVG: a bar each, from the top, the first in a colour of its own. */
+export const drawBars = (title: string, bars: readonly Bar[]): Promise<string> => draw({
+  animation: false,
+  backgroundColor: '#ffffff',
+  textStyle: { fontFamily },
+  title: { text: title, left: 'center', top: 8, textStyle: { fontSize: 15, fontFamily } },
+  grid: { left: 300, right: 120, top: 44, bottom: 16 },
+  xAxis: { type: 'value', show: false },
+  yAxis: {
+    type: 'category',
+    inverse: true,
+    data: bars.map(({ name }) => name),
+    axisTick: { show: false },
+    axisLine: { show: false },
+    axisLabel: { fontSize: 12 }
+  },
+  series: [{
+    type: 'bar',
+    barWidth: 14,
+    data: bars.map(({ value }, index) => ({ value, itemStyle: { color: colours[index === 0 ? 0 : 6]! } })),
+    label: {
+      show: true,
+      position: 'right',
+      formatter: ({ dataIndex }) => {
+        const { value, low, high } = bars[dataIndex]!
+        const interval = low === undefined || high === undefined ? '' : ` (${low.toFixed(2)}–${high.toFixed(2)})`
+        return `${value.toFixed(2)}${interval}`
+      }
+    }
+  }]
+}, 60 + 26 * bars.length)
 
 /** Draws a plot into a file. */
 export async function writePlot (file: string, plot: Plot): Promise<void> {
