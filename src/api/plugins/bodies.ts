@@ -10,6 +10,7 @@ import { RequestError } from '../../errors.js'
 import type { PendingBytes } from '../../serving/pending-bytes.js'
 import { maxChunks } from '../transport/pipelining.js'
 import { readJson } from '../transport/read-json.js'
+import { Turns } from '../transport/turns.js'
 import { clientNetwork } from './client-network.js'
 import { bodyTooLarge } from './error-handler.js'
 
@@ -20,6 +21,9 @@ const decoders: Readonly<Record<string, () => Gunzip | Inflate>> = {
   gzip: createGunzip, 'x-gzip': createGunzip, deflate: createInflate
 }
 const offered = 'gzip, deflate'
+
+/** From how many bytes on a body is read in a turn of the event loop of its own. */
+const longBody = 1 << 16
 
 /** A body with transfer-encoding chunked; one of too many chunks is refused, and its connection closed. */
 function boundedChunks (body: IncomingMessage, reply: FastifyReply): Readable {
@@ -92,14 +96,20 @@ export function installBodies (app: FastifyInstance, limit: number, pending: Pen
   })
   // Fastify reads text bodies too; a body that is not JSON is a mistake here.
   app.removeContentTypeParser('text/plain')
+  const turns = new Turns()
   app.addContentTypeParser<Buffer>('application/json', { parseAs: 'buffer' }, ({ is404 }, body, done) => {
-    let value: unknown
-    try {
-      // Clients name the content type of requests without a body, too; one that nothing reads is not judged.
-      if (body.length > 0 && !is404) value = readJson(body, 'The body', limit)
-    } catch (error) {
-      return done(error as Error)
+    // Clients name the content type of requests without a body, too; one that nothing reads is not judged.
+    if (body.length === 0 || is404) return done(null)
+    const read = (): void => {
+      let value: unknown
+      try {
+        value = readJson(body, 'The body', limit)
+      } catch (error) {
+        return done(error as Error)
+      }
+      done(null, value)
     }
-    done(null, value)
+    if (body.length < longBody) read()
+    else turns.take(read)
   })
 }

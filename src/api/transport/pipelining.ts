@@ -7,6 +7,7 @@
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { RequestError } from '../../errors.js'
+import { Turns } from './turns.js'
 
 /** How many requests of one connection may wait for their answers. Clients that pipeline send about ten. */
 export const maxPipelined = 32
@@ -41,7 +42,7 @@ function boundChunks (body: IncomingMessage): void {
 /** The requests of one connection that are not answered. */
 class Pipeline {
   readonly #answers = new Set<ServerResponse>()
-  readonly #waiting: Array<() => void> = []
+  readonly #turns = new Turns()
   isRefused = false
 
   constructor (socket: Socket) {
@@ -58,13 +59,7 @@ class Pipeline {
     this.#answers.add(response)
     response.once('close', () => { this.#answers.delete(response) })
     if (isAlone) return begin()
-    if (this.#waiting.push(() => { if (!response.destroyed) begin() }) === 1) setImmediate(this.#next)
-  }
-
-  readonly #next = (): void => {
-    this.#waiting[0]!()
-    this.#waiting.shift()
-    if (this.#waiting.length > 0) setImmediate(this.#next)
+    this.#turns.take(() => { if (!response.destroyed) begin() })
   }
 }
 
