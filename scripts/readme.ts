@@ -97,7 +97,8 @@ function showAnswers ([plain, best]: readonly [Answered, Answered], { cpu, cores
 ${row('plain', plain)}
 ${row('best of 16 by `positive`, weight −1', best)}
 
-Reward: standard deviations from the model's mean, times the weight. Time: median of ${turns} turns on ${cores} × ${cpu}; made by \`npm run readme\`.`
+Reward: standard deviations from the model's mean, times the weight. Made by \`npm run readme\`. Time: median of ${turns} turns on
+${cores} × ${cpu}.`
 }
 
 /** Puts a text between its markers. */
