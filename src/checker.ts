@@ -6,7 +6,7 @@
  * that is meant, where TypeBox's checker reports those of every alternative; and Fastify loads it anyway.
  */
 import { createRequire } from 'node:module'
-import type { ErrorObject, ValidateFunction } from 'ajv'
+import type { Ajv, ErrorObject, ValidateFunction } from 'ajv'
 import {
   Type, type Static, type TNull, type TObject, type TOptional, type TSchema, type TSchemaOptions, type TUnion,
   type TUnsafe
@@ -22,11 +22,23 @@ const maxNameLength = 64
 
 const load = createRequire(import.meta.url)
 
-/** Loads Ajv when something is to be checked: most commands have nothing, and start sooner without it. */
-function compiled (schema: object, coerceTypes: boolean): ValidateFunction {
+/**
+ * One Ajv for texts that may be numbers and one for those that may not, made when something is to be checked: most
+ * commands have nothing, and start sooner without it. The schemas are ours: they need not be checked themselves.
+ */
+const checkers = new Map<boolean, Ajv>()
+
+function checkerFor (coerceTypes: boolean): Ajv {
+  const known = checkers.get(coerceTypes)
+  if (known) return known
   const { Ajv } = load('ajv') as typeof import('ajv')
-  return new Ajv({ coerceTypes, discriminator: true, verbose: true, strictTypes: false }).compile(schema)
+  const options = { discriminator: true, verbose: true, strictTypes: false, meta: false, validateSchema: false }
+  const made = new Ajv({ ...options, coerceTypes })
+  checkers.set(coerceTypes, made)
+  return made
 }
+
+const compiled = (schema: object, coerceTypes: boolean): ValidateFunction => checkerFor(coerceTypes).compile(schema)
 
 /** A field whose value, of the schema's type, is passed on as it is to a reader of its own; the schema describes it. */
 export const checkedApart = <T>(schema: object, type: 'object' | 'array'): TUnsafe<T> =>
