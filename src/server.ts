@@ -1,6 +1,7 @@
 /** The server process: settings → listen → inference thread → ready; graceful end. */
 import { isLoopback } from './api/plugins/keys.js'
 import { buildApp } from './api/app.js'
+import { watchSilentConnections } from './api/transport/silent-connections.js'
 import { closeAllConnections } from './api/transport/web-sockets.js'
 import { Services } from './api/services.js'
 import type { Config } from './settings.js'
@@ -33,6 +34,7 @@ export async function startServer (config: Config, onProgress: (message: string)
       'read them at /v1/runs, and keys with the role admin all of them (kept-runs)')
   }
   const app = await buildApp(services)
+  const closeSilentConnections = watchSilentConnections(app.server)
   const address = await app.listen({ host: config.host, port: config.port })
   const loading = services.store.reached.then(() => InferenceClient.start(config, onProgress))
   const ready = loading.then(started => { client = started })
@@ -48,8 +50,7 @@ export async function startServer (config: Config, onProgress: (message: string)
       setTimeout(() => { closeAllConnections(app) }, config.drainTimeoutMs + lastWordsMs)
     ]
     await services.idle()
-    // All is answered. Browsers and pools hold connections open on which they have never asked anything.
-    timers.push(setTimeout(() => { closeAllConnections(app) }, lastWordsMs))
+    timers.push(setTimeout(closeSilentConnections, lastWordsMs))
     await app.close()
     for (const timer of timers) clearTimeout(timer)
     await endInference()

@@ -27,6 +27,7 @@ import { score } from './rewards/score-route.js'
 import type { Services } from './services.js'
 import { stream } from './stream/stream-route.js'
 import { tokens } from './tokens/tokens-route.js'
+import { countChunks } from './transport/chunks.js'
 import { boundPipelines } from './transport/pipelining.js'
 import { installSlowReaders } from './transport/slow-reader.js'
 import { installWebSockets } from './transport/web-sockets.js'
@@ -46,15 +47,21 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
     forceCloseConnections: 'idle',
     genReqId: requestId,
     routerOptions: { maxParamLength: maxParameterLength },
-    serverFactory: (handle, { keepAliveTimeout }) => createServer({
-      keepAliveTimeout: keepAliveTimeout as number,
-      requestTimeout: config.requestTimeoutMs,
-      headersTimeout: config.requestTimeoutMs,
-      // How often Node looks for requests that take too long.
-      connectionsCheckingInterval: Math.min(config.requestTimeoutMs, 5000),
-      // Node's own refusal would have no body.
-      requireHostHeader: false
-    }, boundPipelines(handle, (response, error) => { connectionErrors.refuse(response, error) })),
+    serverFactory: (handle, { keepAliveTimeout }) => {
+      const begin = boundPipelines(handle, (response, error) => { connectionErrors.refuse(response, error) })
+      return createServer({
+        keepAliveTimeout: keepAliveTimeout as number,
+        requestTimeout: config.requestTimeoutMs,
+        headersTimeout: config.requestTimeoutMs,
+        // How often Node looks for requests that take too long.
+        connectionsCheckingInterval: Math.min(config.requestTimeoutMs, 5000),
+        // Node's own refusal would have no body.
+        requireHostHeader: false
+      }, (request, response) => {
+        countChunks(request, response)
+        begin(request, response)
+      })
+    },
     clientErrorHandler: (error, socket) => { connectionErrors.handle(error, socket) },
     frameworkErrors (error, request, reply) {
       logRequest(request, reply, services.metrics)

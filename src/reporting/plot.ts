@@ -98,8 +98,8 @@ function optionOf ({ title, x, y, series }: Plot): EChartsOption {
   }
 }
 
-/** A named value, with the ends of its interval where it has one. */
-export interface Bar { readonly name: string, readonly value: number, readonly low?: number, readonly high?: number }
+/** A named value, with the ends of its interval: value itself where it is exact. */
+export interface Bar { readonly name: string, readonly value: number, readonly low: number, readonly high: number }
 
 async function draw (option: EChartsOption, height: number): Promise<string> {
   // Half a second that commands without a plot need not wait for.
@@ -142,7 +142,7 @@ export const drawBars = (title: string, bars: readonly Bar[]): Promise<string> =
       position: 'right',
       formatter: ({ dataIndex }) => {
         const { value, low, high } = bars[dataIndex]!
-        const interval = low === undefined || high === undefined ? '' : ` (${low.toFixed(2)}–${high.toFixed(2)})`
+        const interval = low === high ? '' : ` (${low.toFixed(2)}–${high.toFixed(2)})`
         return `${value.toFixed(2)}${interval}`
       }
     }

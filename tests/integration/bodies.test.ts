@@ -133,7 +133,7 @@ test('__proto__ is refused by name, over sockets as in bodies', async () => {
   socket.terminate()
 })
 
-test('a body in very many chunks is refused, compressed or not', async () => {
+test('a body in very many chunks is refused, compressed or not', { timeout: 60_000 }, async () => {
   const head = 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n' +
     'Transfer-Encoding: chunked\r\n'
   const chunks = (bytes: Buffer): Buffer => Buffer.concat([...[...bytes].map(byte =>
@@ -149,6 +149,10 @@ test('a body in very many chunks is refused, compressed or not', async () => {
     assert.deepEqual([status, JSON.parse(body).error.code], [413, 'body_too_large'])
     client.socket.destroy()
   }
+  // Where nobody reads the body, too, the connection is closed: no further request of it would be read.
+  const unread = new RawClient(server.address)
+    .write(`${head.replace('POST /v1/chat/completions', 'GET /health')}\r\n`, chunks(Buffer.alloc(5000)))
+  assert.match(await unread.closed(), /^HTTP\/1\.1 200 /)
 })
 
 test('a body of very many small parts is refused before it is parsed', async () => {

@@ -3,11 +3,14 @@
  */
 import assert from 'node:assert/strict'
 import { once } from 'node:events'
+import { request as httpRequest, type IncomingMessage } from 'node:http'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { connect } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
+import { json } from 'node:stream/consumers'
 import { after, before, test } from 'node:test'
+import { setTimeout as sleep } from 'node:timers/promises'
 import { WebSocket } from 'ws'
 import { loadConfig } from '../../src/config.js'
 import { InferenceClient } from '../../src/serving/inference-client.js'
@@ -244,6 +247,28 @@ test('when the time to drain is over, what runs or waits for room fails and is t
     type === 'error' ? [error] : type === 'response.failed' ? [response.error] : [])
   assert.deepEqual(failures.map(({ code }) => code), ['unavailable', 'unavailable'])
   assert.deepEqual(await Promise.all(closes), [1001, 1001])
+})
+
+test('an answer that is being read when its server ends is read to its end', { timeout: 60_000 }, async () => {
+  const leaving = await tinyServer({ drainTimeoutMs: '60000' })
+  const { hostname, port } = new URL(leaving.address)
+  const asking = httpRequest({
+    hostname,
+    port,
+    path: '/v1/chat/completions',
+    method: 'POST',
+    agent: false,
+    headers: { 'content-type': 'application/json' }
+  })
+  asking.end(JSON.stringify({ ...long, max_tokens: 200, n: 32, logprobs: true, top_logprobs: 20 }))
+  const [answer] = await once(asking, 'response') as [IncomingMessage]
+  answer.pause()
+  const closed = leaving.close()
+  // Longer than clients have to read why they were ended.
+  await sleep(4000)
+  const { choices } = await json(answer) as { choices: unknown[] }
+  assert.equal(choices.length, 32)
+  await closed
 })
 
 test('a server that has answered all ends, whoever holds a connection open', { timeout: 60_000 }, async () => {

@@ -2,13 +2,13 @@
  * How bodies are read: in no more pieces than take a moment, decompressed where they say that they are compressed, and
  * as JSON.
  */
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
+import type { FastifyInstance, FastifyRequest } from 'fastify'
 import type { IncomingMessage } from 'node:http'
 import { createGunzip, createInflate, type Gunzip, type Inflate } from 'node:zlib'
 import { Transform, type Readable } from 'node:stream'
 import { RequestError } from '../../errors.js'
 import type { PendingBytes } from '../../serving/pending-bytes.js'
-import { maxChunks } from '../transport/pipelining.js'
+import { hasTooManyChunks, maxChunks } from '../transport/chunks.js'
 import { readJson } from '../transport/read-json.js'
 import { Turns } from '../transport/turns.js'
 import { clientNetwork } from './client-network.js'
@@ -25,14 +25,12 @@ const offered = 'gzip, deflate'
 /** From how many bytes on a body is read in a turn of the event loop of its own. */
 const longBody = 1 << 16
 
-/** A body with transfer-encoding chunked; one of too many chunks is refused, and its connection closed. */
-function boundedChunks (body: IncomingMessage, reply: FastifyReply): Readable {
-  let chunks = 0
+/** A body with transfer-encoding chunked; one of too many chunks is refused. */
+function boundedChunks (body: IncomingMessage): Readable {
   const bounded = Object.assign(new Transform({
     transform (chunk: Buffer, _encoding, done) {
       bounded.receivedEncodedLength += chunk.length
-      if (++chunks <= maxChunks) return done(null, chunk)
-      reply.header('connection', 'close')
+      if (!hasTooManyChunks(body)) return done(null, chunk)
       done(new RequestError('body_too_large', `The body may come in ${maxChunks} chunks; it comes in more`))
     }
   }), { receivedEncodedLength: 0 })
@@ -86,7 +84,7 @@ export function installBodies (app: FastifyInstance, limit: number, pending: Pen
     if (size === 0) return payload
     checkCharset(request)
     reply.raw.once('close', pending.take(request.caller?.turn ?? clientNetwork(request.ip), size))
-    const body = request.headers['transfer-encoding'] === undefined ? payload : boundedChunks(request.raw, reply)
+    const body = request.headers['transfer-encoding'] === undefined ? payload : boundedChunks(request.raw)
     const encoding = (request.headers['content-encoding'] ?? 'identity').trim().toLowerCase()
     if (encoding === 'identity' || encoding === '' || request.is404) return body
     if (Object.hasOwn(decoders, encoding)) return decoded(body, encoding, limit)

@@ -8,7 +8,7 @@ import type { Socket } from 'node:net'
 import type { FastifyInstance, FastifyReply } from 'fastify'
 import { RequestError } from '../../errors.js'
 import type { Metrics } from '../../metrics/metrics.js'
-import { stoppedReading } from '../transport/pipelining.js'
+import { stoppedReading } from '../transport/stop-reading.js'
 import { sendError, toRequestError } from './error-handler.js'
 import { firstHeaders } from './headers.js'
 

@@ -11,6 +11,7 @@ import { reportedError, toRequestError } from '../plugins/error-handler.js'
 import { messageLogEntry } from '../plugins/logging.js'
 import type { Requester, Services } from '../services.js'
 import { readJson } from './read-json.js'
+import { Turns } from './turns.js'
 
 /** Bytes that may wait to be sent before events wait too. */
 const maxBufferedBytes = 1 << 20
@@ -30,8 +31,6 @@ export class JsonSocket {
   readonly #ping: NodeJS.Timeout
   /** When all requests so far have begun, or were refused: they begin in the order in which they came. */
   #begun: Promise<unknown> = Promise.resolve()
-  /** Messages that came in one packet. */
-  readonly #inbox: Buffer[] = []
   /** Bytes of the message that is being received. */
   #received = 0
   /** What the last ping carried, until the client has sent it back; null then. */
@@ -49,10 +48,14 @@ export class JsonSocket {
     this.#request = request
     this.#services = services
     socket.setMaxListeners(0)
+    const turns = new Turns()
     socket.on('message', data => {
-      if (this.#inbox.push(data as Buffer) > 1) return
+      // One message in each turn; no further ones are read before all of this packet are taken.
       socket.pause()
-      setImmediate(() => { this.#takeMessage(receive) })
+      turns.take(() => {
+        if (this.#isOpen) this.#takeMessage(data as Buffer, receive)
+        if (turns.isEmpty) socket.resume()
+      })
     })
     socket.on('pong', data => { if (this.#pinged?.equals(data)) this.#pinged = null })
     socket.on('close', () => { this.#end() })
@@ -60,20 +63,13 @@ export class JsonSocket {
     this.#ping = setInterval(() => { this.#checkAlive() }, services.config.webSocketPingMs)
   }
 
-  /** Takes one message in each turn of the event loop, so that others have theirs, before it reads further ones. */
-  #takeMessage (receive: (message: Message) => void): void {
-    const bytes = this.#inbox.shift()!
-    if (!this.#isOpen) this.#inbox.length = 0
-    else {
-      this.#received = bytes.length
-      try {
-        receive(parseMessage(bytes, this.#services.config.bodyLimitBytes))
-      } catch (error) {
-        this.sendError(error)
-      }
+  #takeMessage (bytes: Buffer, receive: (message: Message) => void): void {
+    this.#received = bytes.length
+    try {
+      receive(parseMessage(bytes, this.#services.config.bodyLimitBytes))
+    } catch (error) {
+      this.sendError(error)
     }
-    if (this.#inbox.length > 0) setImmediate(() => { this.#takeMessage(receive) })
-    else this.#socket.resume()
   }
 
   /** A ping is answered by who has read all that was sent before it: it carries what nobody can guess. */

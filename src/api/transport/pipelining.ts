@@ -1,43 +1,16 @@
 /**
- * How much of one packet is begun: Node reads all that came in it at once, so that thousands of requests, or of chunks
- * of a body, would hold up everybody. A connection's requests begin one in each turn of the event loop. What comes
- * behind one too many is not begun, as RFC 9112 §9.3.2 lets a server close a connection before it has answered
- * everything.
+ * How many requests of one connection may wait for their answers: Node reads all that came in one packet at once, so a
+ * packet of thousands would hold up everybody. They begin one in each turn of the event loop. What comes behind one too
+ * many is not begun, as RFC 9112 §9.3.2 lets a server close a connection before it has answered everything.
  */
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
+import type { RequestListener, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { RequestError } from '../../errors.js'
+import { stopReading } from './stop-reading.js'
 import { Turns } from './turns.js'
 
-/** How many requests of one connection may wait for their answers. Clients that pipeline send about ten. */
+/** Clients that pipeline send about ten. */
 export const maxPipelined = 32
-
-/** Chunks that a body may come in: each costs as much as kilobytes do, however small it is. */
-export const maxChunks = 4096
-
-/** The code of the error that Node makes of a connection of which no more is read. */
-export const stoppedReading = 'HPE_PAUSED'
-
-/**
- * Reads no more of a connection, not even the rest of the packet at hand. Node's parser says so to `clientError`. That
- * it can be paused is not documented: where it cannot, the rest of the packet is read.
- */
-function stopReading (socket: Socket): void {
-  socket.pause()
-  const { parser } = socket as Socket & { readonly parser?: { pause?(): void } | null }
-  parser?.pause?.()
-}
-
-/** Reads a body in chunks up to one too many, which the body's reader refuses. */
-function boundChunks (body: IncomingMessage): void {
-  let chunks = 0
-  const push = body.push.bind(body)
-  // Node calls it for each chunk as it parses it, before any listener could be told.
-  body.push = (chunk, encoding) => {
-    if (chunk !== null && ++chunks > maxChunks) stopReading(body.socket)
-    return push(chunk, encoding)
-  }
-}
 
 /** The requests of one connection that are not answered. */
 class Pipeline {
@@ -78,7 +51,7 @@ export function boundPipelines (
     return pipeline
   }
   return (request, response) => {
-    const { socket, headers } = request
+    const { socket } = request
     const pipeline = pipelines.get(socket) ?? begun(socket)
     if (pipeline.isRefused) {
       // Of a request that was read Node makes no error with a stack when the connection is closed.
@@ -86,9 +59,7 @@ export function boundPipelines (
       return
     }
     if (!pipeline.isFull) {
-      if (headers['transfer-encoding'] !== undefined) boundChunks(request)
-      pipeline.add(response, () => { handle(request, response) })
-      return
+      return pipeline.add(response, () => { handle(request, response) })
     }
     pipeline.isRefused = true
     stopReading(socket)
