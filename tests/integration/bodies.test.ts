@@ -155,6 +155,17 @@ test('a body in very many chunks is refused, compressed or not', { timeout: 60_0
   assert.match(await unread.closed(), /^HTTP\/1\.1 200 /)
 })
 
+test('a body of a method that has none breaks nothing, however it ends', { timeout: 60_000 }, async () => {
+  const head = 'GET /health HTTP/1.1\r\nHost: localhost\r\n'
+  const lost = new RawClient(server.address).write(`${head}Transfer-Encoding: chunked\r\n\r\n`, '5\r\nab')
+  assert.equal((await lost.answer()).status, 200)
+  lost.socket.resetAndDestroy()
+  const encoded = new RawClient(server.address).write(`${head}Content-Encoding: gzip\r\nContent-Length: 5\r\n\r\n`, 'hello')
+  assert.equal((await encoded.answer()).status, 200)
+  encoded.socket.destroy()
+  assert.equal((await fetch(`${server.address}/health`)).status, 200)
+})
+
 test('a body of very many small parts is refused before it is parsed', async () => {
   const { status, json } = await post(Buffer.from(`{"messages":[${Array(300_000).fill('{}').join(',')}]}`))
   assert.equal(status, 400)

@@ -108,7 +108,8 @@ async function fullPackets (attacker: Attacker): Promise<void> {
   for (const text of [
     'GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'.repeat(5000),
     'GET /x HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n'.repeat(5000),
-    chunked + '1\r\na\r\n'.repeat(500_000)
+    chunked + '1\r\na\r\n'.repeat(500_000),
+    'GET /health HTTP/1.1\r\nHost: 127.0.0.1\r\nTransfer-Encoding: chunked\r\n\r\n' + '1\r\na\r\n'.repeat(10_000)
   ]) {
     if (attacker.over.aborted) return
     const socket = openConnection(attacker)

@@ -35,6 +35,8 @@ function boundedChunks (body: IncomingMessage): Readable {
     }
   }), { receivedEncodedLength: 0 })
   body.once('error', error => { bounded.destroy(error) })
+  // Of a request whose method has no body nobody reads it: who reads listens, too.
+  bounded.on('error', () => {})
   return body.pipe(bounded)
 }
 
