@@ -51,5 +51,5 @@ console.log(tableOf(reports, [
   ['command', ({ environment }) => environment.command ?? 'not recorded']
 ]))
 const stale = reports.filter(({ changes }) => changes !== 0)
-console.log(`\n${stale.length} of ${reports.length} reports are stale` +
+console.log(`\n${stale.length} of ${reports.length} reports are stale, or of a commit that is not known` +
   `${stale.length === 0 ? '.' : `: ${stale.map(({ file }) => file).join(', ')}.`}`)

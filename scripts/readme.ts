@@ -10,7 +10,7 @@ import { Fairlead } from '../src/library.js'
 import { packageRoot } from '../src/package-root.js'
 import { environmentOf, type Environment } from '../src/reporting/environment.js'
 import { drawBars } from '../src/reporting/plot.js'
-import type { Spread } from '../src/reporting/spread.js'
+import { spreadOf, type Spread } from '../src/reporting/spread.js'
 
 const prompt = 'Write a short review of a film about a lighthouse keeper.'
 const [seed, maxTokens, temperature, turns] = [1, 48, 0.6, 5]
@@ -31,22 +31,15 @@ function drawRun (): void {
   fairlead('inspect', journal, '--svg', 'docs/pictures/beam.svg')
 }
 
-interface Guided {
-  readonly environment: Environment
-  readonly ways: ReadonlyArray<{ name: string, taken: ReadonlyArray<{ ms: number }>, ratio: Spread | null }>
-}
+interface Guided { readonly ways: ReadonlyArray<{ name: string, ratio: Spread }> }
 
 /** Time of best of 16 in each way, as multiples of Fairlead's in the same turns. */
 const guidedChart = ({ ways }: Guided): Promise<string> => drawBars(
   'best of 16 answers: time, as a multiple of one request to Fairlead',
-  ways.map(({ name, ratio }) => ratio === null || ratio.least === ratio.most
-    ? { name, value: 1 }
-    : { name, value: ratio.median, low: ratio.least, high: ratio.most }))
+  ways.map(({ name, ratio: { median, least, most } }) => ({ name, value: median, low: least, high: most })))
 
 /** One answer, and what it took over some turns, s. */
 interface Answered { readonly text: string, readonly reward: number, readonly seconds: number }
-
-const medianOf = (values: readonly number[]): number => [...values].sort((a, b) => a - b)[values.length >> 1]!
 
 /** The plain answer is the first candidate of the same seed, so that both have a reward from one run. */
 async function answers (): Promise<[Answered, Answered]> {
@@ -65,22 +58,19 @@ async function answers (): Promise<[Answered, Answered]> {
       return [await work(), (performance.now() - started) / 1000]
     }
     const [plain, best]: [number[], number[]] = [[], []]
-    let last: [string, string, number, number] | undefined
+    let shown: [Omit<Answered, 'seconds'>, Omit<Answered, 'seconds'>] | undefined
+    // The first turn warms up.
     for (let turn = -1; turn < turns; turn++) {
       const [one, plainTime] = await timed(() => server.generate(request))
       const [many, bestTime] = await timed(() => server.generate({ ...request, alignment }))
-      const chosen = many.choices[0]!
-      const first = many.alignment!.candidates!.find(({ index }) => index === 0)!
-      last = [one.choices[0]!.message.content!, chosen.message.content!, first.reward!, chosen.alignment!.reward!]
-      // The first turn warms up.
-      if (turn >= 0) {
-        plain.push(plainTime)
-        best.push(bestTime)
-      }
+      const [chosen, first] = [many.choices[0]!, many.alignment!.candidates!.find(({ index }) => index === 0)!]
+      shown = [{ text: one.choices[0]!.message.content!, reward: first.reward! },
+        { text: chosen.message.content!, reward: chosen.alignment!.reward! }]
+      if (turn < 0) continue
+      plain.push(plainTime)
+      best.push(bestTime)
     }
-    const [plainText, bestText, plainReward, bestReward] = last!
-    return [{ text: plainText, reward: plainReward, seconds: medianOf(plain) },
-      { text: bestText, reward: bestReward, seconds: medianOf(best) }]
+    return [{ ...shown![0], seconds: spreadOf(plain).median }, { ...shown![1], seconds: spreadOf(best).median }]
   } finally {
     await server.close()
     rmSync(dataDir, { recursive: true })
@@ -90,15 +80,17 @@ async function answers (): Promise<[Answered, Answered]> {
 const signed = (value: number): string => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(2)}`
 
 function showAnswers ([plain, best]: readonly [Answered, Answered], { cpu, cores }: Environment): string {
-  const row = (name: string, { text, reward, seconds }: Answered): string =>
-    `| ${name} | “${text.trim().replaceAll(/\s+/g, ' ').replaceAll('|', '\\|')}…” | ${signed(reward)} | ${seconds.toFixed(2)} s |`
+  const row = (name: string, { text, reward, seconds }: Answered): string => {
+    const shown = text.trim().replaceAll(/\s+/g, ' ').replaceAll('|', '\\|')
+    return `| ${name} | “${shown}…” | ${signed(reward)} | ${seconds.toFixed(2)} s |`
+  }
   return `| seed ${seed}, temperature ${temperature} | “${prompt}” | reward | time |
 | --- | --- | --: | --: |
 ${row('plain', plain)}
 ${row('best of 16 by `positive`, weight −1', best)}
 
-Reward: standard deviations from the model's mean, times the weight. Made by \`npm run readme\`. Time: median of ${turns} turns on
-${cores} × ${cpu}.`
+Reward: standard deviations from the model's mean, times the weight. Made by \`npm run readme\`.
+Time: median of ${turns} turns on ${cores} × ${cpu}.`
 }
 
 /** Puts a text between its markers. */
