@@ -62,7 +62,7 @@ ${row('steered')}`
 
 export function walkBlock (walk: Walk, rule: string): string {
   const { environment: { cpu, cores, loadAverage, date, commit }, minutes, loadAtEnd, ties } = walk
-  return `\`\`\`text
+  return `\`\`\`
 ${rule}
 \`\`\`
 
