@@ -181,10 +181,11 @@ export class PackedDecoder implements DeviceDecoder {
     if (this.#disposed) return
     this.#disposed = true
     const { device } = this.#model
-    await Promise.allSettled([...this.#graphs.values(), ...this.#copier ? [this.#copier] : []])
+    const compiled = await Promise.allSettled([...this.#graphs.values(), ...this.#copier ? [this.#copier] : []])
     for (const recorded of await Promise.allSettled(this.#recorded.values())) {
       if (recorded.status === 'fulfilled') await recorded.value.runs.dispose()
     }
+    await device.dispose(compiled.flatMap(one => one.status === 'fulfilled' ? [one.value.session] : []))
     await device.free([...this.#cache.values()])
     this.#cache.clear()
   }
