@@ -10,12 +10,12 @@ import { decoderMatrices, matrixTensors } from '../graph/decoder-matrices.js'
 import { groupSize } from '../formats/dequantize.js'
 import type { TensorFile } from '../formats/tensor-file.js'
 import { headHoldsEmbedding } from '../quantization/convert-weights.js'
-import { weightLayout, type MatrixKind, type WeightFormat, type WeightLayout } from '../quantization/weight-format.js'
+import { weightLayout, type DeviceFormat, type MatrixKind, type WeightLayout } from '../quantization/weight-format.js'
 
 /** How a model's matrices are held on a device. */
 export interface DeviceLayout {
   /** The format asked for, or the nearest that devices have. */
-  readonly format: WeightFormat
+  readonly format: DeviceFormat
   readonly layout: WeightLayout
   /** What the cache of converted weights is called: another than the processor's where it holds others. */
   readonly cacheName: string
@@ -34,10 +34,24 @@ function blocksOf32 (config: DecoderConfig, name: string, tensors: TensorFile['t
   }
 }
 
+const half: MatrixKind = { operator: 'half' }
+
+/** Float32 matrices in 16 bits, but for those whose few scores are all that comes out. */
+function halves ({ matrices, embedding }: WeightLayout, { scoreHead }: DecoderConfig): WeightLayout {
+  const kinds = [...matrices].map(([name, kind]) => {
+    const isScore = scoreHead !== null && (name === 'head' || name === 'score_hidden')
+    return [name, isScore ? kind : half] as const
+  })
+  return { matrices: new Map(kinds), embedding }
+}
+
 /** @param tensors of the model's file */
 export function deviceLayout (
-  config: DecoderConfig, format: WeightFormat, tensors: TensorFile['tensors']
+  config: DecoderConfig, format: DeviceFormat, tensors: TensorFile['tensors']
 ): DeviceLayout {
+  if (format === 'f16') {
+    return { format, layout: halves(weightLayout(config, 'f32', tensors), config), cacheName: format, notes: [] }
+  }
   if (format !== 'i8' && format !== 'q8') {
     return { format, layout: weightLayout(config, format, tensors), cacheName: format, notes: [] }
   }
