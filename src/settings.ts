@@ -88,8 +88,9 @@ export const settings = {
   remoteScorers: list(
     'origins that remote rewards may call (allowlist), such as http://127.0.0.1:8001; none by default'),
   format: text('i8',
-    'weight format: i8 is the fastest, exact keeps the file’s own blocks, f32 is the reference; see Weight formats',
-    { choices: ['i8', 'q8', 'q4', 'exact', 'f32'] }),
+    'weight format: i8 is the fastest, exact keeps the file’s own blocks, f32 is the reference, f16 is for devices ' +
+      'alone; see Weight formats',
+    { choices: ['i8', 'q8', 'q4', 'exact', 'f32', 'f16'] }),
   device: text('cpu',
     'what models run on: cpu is the processor, webgpu a GPU through Vulkan, Metal or Direct3D 12, cuda or cuda:N a ' +
       'GPU through CUDA; auto takes a GPU where there is one, and else the processor',

@@ -35,14 +35,15 @@ export const servedOf = (
 /**
  * Tokens/s of the engine in a process of its own.
  * @param like the load it is compared with: how long prompts are, and how much of them is cached
+ * @param flags what the model is run with
  */
 export async function engineAlone (
   { level, promptTokens, prefixHitRate }: Pick<Measurement, 'level' | 'promptTokens' | 'prefixHitRate'>,
-  maxTokens: number, signal: AbortSignal
+  maxTokens: number, flags: readonly string[], signal: AbortSignal
 ): Promise<number> {
   const args = ['bench', '--scenario', 'requests', '--batch', level, '--context', Math.round(promptTokens), '--common',
     Math.min(Math.round(promptTokens * prefixHitRate), Math.round(promptTokens) - 2), '--tokens', maxTokens, '--repeat',
-    1, '--json']
+    1, '--json', ...flags]
   const { stdout } = await promisify(execFile)(process.execPath, [program, ...args.map(String)],
     { signal, maxBuffer: 1 << 24 })
   return (JSON.parse(stdout) as { rows: Array<{ value: { median: number } }> }).rows[0]!.value.median

@@ -16,6 +16,8 @@ import { scenariosOf, type LoadLimits, type Scenario } from './scenarios.js'
 export interface LoadTestOptions {
   /** Address of a server that runs; null to start one for each configuration. */
   readonly url: string | null
+  /** Of the servers that are started, and of the engine alone. */
+  readonly flags: readonly string[]
   /** Requests of a load of chats. */
   readonly requests: number
   readonly maxTokens: number
@@ -75,8 +77,8 @@ export class LoadTest {
   async #configuration (
     { name, flags, loads, besideEngine }: Configuration, total: number, onLoad: () => void
   ): Promise<void> {
-    const { url, maxTokens } = this.#options
-    const target = url === null ? await startTarget(flags) : runningTarget(checkLoopback(url))
+    const { url, maxTokens, flags: given } = this.#options
+    const target = url === null ? await startTarget([...given, ...flags]) : runningTarget(checkLoopback(url))
     try {
       const model = await modelOf(target.url)
       const scenarios = scenariosOf({ model, maxTokens })
@@ -137,14 +139,15 @@ export class LoadTest {
 
   /** The server and its engine alone, in turns. */
   async #besideEngine (target: Target, streaming: Scenario): Promise<void> {
-    const loads = servedLoads(this.#options.largest)
+    const { largest, maxTokens, flags } = this.#options
+    const loads = servedLoads(largest)
     const like = this.measurements.find(one => one.configuration === defaultConfiguration &&
-      one.scenario === streaming.name && one.transport === 'http' && one.level === this.#options.largest)
+      one.scenario === streaming.name && one.transport === 'http' && one.level === largest)
     if (!like) return
     for (let turn = 0; turn < turns && !this.#signal.aborted; turn++) {
       this.#progress.tell('turns with the engine alone', turn, turns)
       target.pause()
-      const engine = await engineAlone(like, this.#options.maxTokens, this.#signal)
+      const engine = await engineAlone(like, maxTokens, flags, this.#signal)
         .catch((error: unknown) => { if (this.#signal.aborted) return null; throw error })
       target.goOn()
       if (engine === null) return

@@ -6,10 +6,11 @@
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { say } from '../../src/cli/command.js'
-import { namesOption, type Options } from '../../src/cli/options.js'
+import { namesOption, settingFlags, settingOptions, type Options, type Values } from '../../src/cli/options.js'
 import { RequestError } from '../../src/errors.js'
 import { packageRoot } from '../../src/package-root.js'
 import { writeJson } from '../../src/reporting/report.js'
+import { flagName } from '../../src/settings.js'
 import { refuse } from '../../src/validation.js'
 import { interruption, messageOf, runProgram, type Arguments } from '../../tools/program.js'
 import { LoadTest } from './load-test.js'
@@ -19,6 +20,9 @@ import { compare, summaryOf, writeLoad, type LoadReport } from './report.js'
 import { scenariosOf } from './scenarios.js'
 
 const allScenarios = scenariosOf({ model: '', maxTokens: 1 }).map(({ name }) => name)
+
+/** What the servers, and the engine alone, run the model with. */
+const engineSettings = ['device', 'cudaProvider', 'format'] as const
 
 const options: Options = {
   url: {
@@ -55,8 +59,19 @@ const options: Options = {
     help: 'check tokens/s against guidellm (PyPI), which is installed into the cache folder on first use: some ' +
       'gigabytes'
   },
+  ...settingOptions(engineSettings),
   compare: { type: 'string', help: 'report.json of an earlier run: prints ratios' },
   out: { type: 'string', help: 'folder of the report', default: 'bench/out/TIME' }
+}
+
+/** The settings of the engine that are given, as flags of `fairlead`. @throws RequestError beside `--url` */
+function engineFlags (values: Values, url: string | null): string[] {
+  const given = settingFlags(values)
+  return engineSettings.filter(name => given[name] !== undefined).flatMap(name => {
+    const flag = `--${flagName(name)}`
+    if (url !== null) throw refuse(flag, 'must not be given with --url, whose server has its own', given[name])
+    return [flag, given[name]!]
+  })
 }
 
 /** The defaults, with what `--slo` says in their place. */
@@ -98,9 +113,10 @@ async function run (args: Arguments): Promise<void> {
   const [earlier, objectives] = [earlierOf(args.text('compare')), objectivesOf(args.text('slo'))]
   const [requests, maxTokens, maxSeconds] = [args.integer('requests'), args.integer('max-tokens', 2),
     args.integer('max-seconds')]
+  const flags = engineFlags(values, url)
   const signal = interruption()
   const [largest, guidellm] = [Math.max(...concurrencies), args.flag('guidellm')]
-  const test = new LoadTest({ url, requests, maxTokens, maxSeconds, objectives, largest, guidellm }, signal)
+  const test = new LoadTest({ url, flags, requests, maxTokens, maxSeconds, objectives, largest, guidellm }, signal)
   const reported = (finished: boolean): LoadReport => {
     const { measurements, engineTurns, crossCheck } = test
     return { environment, objectives, maxTokens, finished, measurements, engineTurns, crossCheck }

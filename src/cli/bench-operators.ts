@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { RequestError } from '../errors.js'
 import type { Config } from '../settings.js'
-import { loadServedModel } from '../serving/served-models.js'
+import { loadServedModel, type LocalModel } from '../serving/served-models.js'
 import { runScenarios, type BenchOptions, type ScenarioName } from './bench-scenarios.js'
 import { say } from './command.js'
 
@@ -45,6 +45,14 @@ export function operatorTimes (graph: string, events: readonly ProfileEvent[]): 
     .filter(({ share }) => share >= minShare).sort((a, b) => b.msPerRun - a.msPerRun)
 }
 
+/** @throws RequestError for a model on a device, whose operators are not profiled */
+export function checkProfiled ({ model: { sessions } }: LocalModel): void {
+  if (sessions) return
+  throw new RequestError('invalid_request', '--operators profiles the processor; this model runs on a device',
+    { param: 'operators' })
+}
+
+/** @param config of a model that `checkProfiled` has let through */
 export async function profileOperators (
   config: Config, names: readonly ScenarioName[], options: BenchOptions
 ): Promise<OperatorTime[]> {
@@ -52,11 +60,7 @@ export async function profileOperators (
   try {
     const served = await loadServedModel(config, () => {}, { profilePrefix: join(directory, 'run') })
     try {
-      const { sessions } = served.model
-      if (!sessions) {
-        throw new RequestError('invalid_request', '--operators profiles the processor; this model runs on a device',
-          { param: 'operators' })
-      }
+      const sessions = served.model.sessions!
       await runScenarios(served, names, { ...options, repeat: 1 }, name => { say(`${name} profiled`) })
       const times: OperatorTime[] = []
       for (const { graph, path } of sessions.endProfiling()) {

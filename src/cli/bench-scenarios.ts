@@ -107,6 +107,12 @@ async function requests (bench: Bench, { batches, context, common, tokens, repea
   return rows
 }
 
+/** How candidates hold their prompt's KV. On a device its whole blocks are always theirs together. */
+function storedAs ({ served: { engine } }: Bench, fanOut: number): string {
+  if (engine.deviceCounters) return ' in blocks of all'
+  return ` stored ${fanOut === 1 ? 'apart' : 'once'}`
+}
+
 /**
  * Candidates of one prompt, reading it included: with the prompt stored once where the engine does so for this fan-out,
  * and stored apart.
@@ -130,7 +136,7 @@ async function fanOut (bench: Bench, { prompts, candidates, tokens, repeat }: Be
     const labels = (what: string): Labels => ({
       scenario: 'fan-out', what: `prompt ${length}${what}`, batch: candidates
     })
-    rows.push(...fanOuts.map(fanOut => rateRow(labels(` stored ${fanOut === 1 ? 'apart' : 'once'}, read and ` +
+    rows.push(...fanOuts.map(fanOut => rateRow(labels(`${storedAs(bench, fanOut)}, read and ` +
       `${tokens} tokens each`),
     timings.get(fanOut)!, candidates * tokens)), valueRow(labels(': KV of a candidate beside the prompt'), 'bytes',
       spreadOf(bytes)))

@@ -4,7 +4,7 @@ import Table from 'cli-table3'
 import { RequestError } from '../errors.js'
 import { loadServedModel, type LocalModel } from '../serving/served-models.js'
 import { runScenarios, scenarioNames, type BenchOptions, type Row } from './bench-scenarios.js'
-import { profileOperators, type OperatorTime } from './bench-operators.js'
+import { checkProfiled, profileOperators, type OperatorTime } from './bench-operators.js'
 import { say, type Command } from './command.js'
 import {
   engineConfigOf, engineOptions, integerOption, integersOption, namesOption, type Options, type Values
@@ -56,12 +56,13 @@ function benchOptionsOf (values: Values): BenchOptions {
 }
 
 function environmentOf ({ model: { id, operators } }: LocalModel): object {
-  const { format, threads, operators: names, instructionSet } = operators
+  const { format, threads, operators: names, instructionSet, device } = operators
   return {
     cpu: cpus()[0]?.model,
     instructionSet,
     cores: cpus().length,
     threads,
+    ...device && { device: `${device.id} (${device.name})` },
     node: process.version,
     model: id,
     format: `${format}: ${names.join(', ')}`,
@@ -80,6 +81,7 @@ export const bench: Command = {
     const environment = environmentOf(served)
     let rows: Row[]
     try {
+      if (values['operators'] === true) checkProfiled(served)
       rows = await runScenarios(served, names, benchOptions, name => { say(`${name} done`) })
     } finally {
       await served.close()

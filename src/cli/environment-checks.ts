@@ -17,7 +17,7 @@ import { packageRoot } from '../package-root.js'
 import { parseOrigins } from '../rewards/kinds/remote.js'
 import { RewardStore } from '../rewards/reward-store.js'
 import type { DeviceFacts } from '../runtime/device-facts.js'
-import { chooseDevice, findDevice } from '../runtime/open-device.js'
+import { chooseDevice, findDevices } from '../runtime/open-device.js'
 import { loadRemote } from '../serving/load-remote.js'
 import { servedModelNames, type NamedModel } from '../serving/model-names.js'
 import { memory, type Config } from '../settings.js'
@@ -48,7 +48,7 @@ const minFreeBytes = 2 ** 30
 const testedHeads: AttentionHeads = { queryHeads: 4, kvHeads: 2, headSize: 64, ropeInterleaved: false }
 const testedKinds: readonly MatrixKind[] = [...[4, 8].map(bits => ({
   operator: 'blocks', bits: bits as 4 | 8, size: 32, values: 'rounded', offsets: false, paddingRow: false
-} as const)), { operator: 'float' }]
+} as const)), { operator: 'half' }, { operator: 'float' }]
 
 /** How long a remote scorer may take to answer at all, ms. */
 const reachableMs = 3000
@@ -148,7 +148,7 @@ const describeDevice = ({ id, name, kind, memoryBytes }: DeviceFacts): string =>
 async function checkDevice (config: Config): Promise<Finding> {
   const check = 'device'
   if (config.device === 'cpu' || config.device === 'auto') {
-    const { about, passedOver } = findDevice(config)
+    const { found: [about], passedOver } = findDevices(config)
     if (!about) return ok(check, `the processor (${passedOver.join('; ')})`)
     return ok(check, config.device === 'auto' ? describeDevice(about) : `the processor; there is ${describeDevice(about)}`)
   }

@@ -21,7 +21,7 @@ import { sharesInPieces } from './graph/shared-prefix-attention.js'
 import type { TensorFile } from './formats/tensor-file.js'
 import { TokenEmbeddings } from './token-embeddings.js'
 import type { Tokenizer } from './tokenizer/tokenizer.js'
-import type { WeightFormat } from './quantization/weight-format.js'
+import type { DeviceFormat } from './quantization/weight-format.js'
 
 export interface ModelOptions {
   /** Name of a built-in model, or path of a GGUF file or of a folder in Hugging Face's layout. */
@@ -32,7 +32,8 @@ export interface ModelOptions {
   readonly template?: string
   /** What the model is made into: fewer layers, an adapter. Default what it is. */
   readonly variant?: Variant
-  readonly format: WeightFormat
+  /** `f16` is a device's alone. */
+  readonly format: DeviceFormat
   readonly threads: number
   readonly cacheDir: string
   /** Longest sequence, tokens; 0 is the model's own. */
@@ -123,6 +124,10 @@ async function operatorsOf (
 ): Promise<ChosenOperators> {
   const { model, id = model, format, threads, cacheDir, sharesPrompts = true, onProgress = () => {} } = options
   const { selfTest = count => new SelfTest({ threads: count, cacheDir }) } = options
+  if (format === 'f16') {
+    throw new RequestError('invalid_request', 'format f16 is one of devices (--device), and this model runs on the ' +
+      'processor: use i8, q8 or f32', { param: 'format' })
+  }
   const chosen = await chooseOperators({ config, tensors, format, threads, sharesPrompts, selfTest })
   for (const note of chosen.report.notes) onProgress(`self-test for ${id}: ${note}`)
   return chosen

@@ -46,6 +46,7 @@ function librariesBeside (folder: string): string[] {
  */
 export function findCuda (index: number, folder: string): DeviceFacts | string {
   const from = folder === '' ? dirname(ownLibraryPath()) : folder
+  if (!existsSync(from)) return `${from} is no folder`
   if (!existsSync(join(from, providerName))) return `${folder === '' ? 'onnxruntime-node' : folder} has no ${providerName}`
   try {
     held.push(loadLibrary(driverName))
@@ -55,6 +56,14 @@ export function findCuda (index: number, folder: string): DeviceFacts | string {
   return {
     id: `cuda:${index}`, name: `CUDA device ${index}`, kind: 'unknown', memoryBytes: null, maxStorageBufferBytes: null
   }
+}
+
+/** What ONNX Runtime says of a provider that it cannot load, and what to do where a library is missing. */
+export function explainCuda (message: string): string {
+  const missing = /(\S+): cannot open shared object file/.exec(message)?.[1]
+  if (missing === undefined) return message.trim()
+  return `${missing} is missing, which the CUDA provider needs: install NVIDIA’s libraries beside it (pip install ` +
+    'nvidia-cublas nvidia-cuda-runtime nvidia-curand), or name their folder in LD_LIBRARY_PATH'
 }
 
 /** Opens a device of CUDA. Arguments as of `findCuda`. @throws Error that says what is missing */
@@ -68,5 +77,9 @@ export async function openCuda (index: number, folder: string): Promise<OpenDevi
     for (const library of librariesBeside(folder)) held.push(loadLibrary(library))
   }
   const options = { device_id: String(index), use_tf32: '0' }
-  return { device: await Device.open({ name: 'cuda', options }), about }
+  try {
+    return { device: await Device.open({ name: 'cuda', options }), about }
+  } catch (cause) {
+    throw new Error(explainCuda((cause as Error).message), { cause })
+  }
 }

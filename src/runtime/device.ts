@@ -82,12 +82,8 @@ export class Device {
   readonly #keeper: Session
   readonly #memoryInfo: Pointer
   readonly #allocator: Pointer
-  /**
-   * What was compiled here. It stays until the device is closed: once ONNX Runtime 1.30 has released a session of
-   * WebGPU, compiling the next one that shares a weight of some size crashes the process.
-   */
+  /** What was compiled and allocated here and not given back. */
   readonly #sessions = new Set<Session>()
-  /** What was allocated and not given back. */
   readonly #tensors = new Set<DeviceTensor>()
   #closed = false
 
@@ -150,7 +146,7 @@ export class Device {
   }
 
   /**
-   * Compiles a graph that runs here as a whole. The session ends with the device.
+   * Compiles a graph that runs here as a whole.
    * @param weights its external initializers, all of them and no others
    */
   compile (
@@ -190,7 +186,7 @@ export class Device {
     for (const { handle } of views) loadOnnxRuntime().api.releaseValue(handle)
   }
 
-  /** Gives tensors and their memory back. Sessions that use them must not be run any more. Idempotent. */
+  /** Gives tensors and their memory back. Sessions that use them must be disposed first. Idempotent. */
   async free (tensors: Iterable<DeviceTensor>): Promise<void> {
     if (!this.#closed) await this.#inTurn(() => { this.#free(tensors) })
   }
@@ -204,13 +200,25 @@ export class Device {
     }
   }
 
+  /** Frees sessions, after what is under way. Idempotent. */
+  async dispose (sessions: Iterable<Session>): Promise<void> {
+    if (!this.#closed) await this.#inTurn(() => { this.#dispose(sessions) })
+  }
+
+  #dispose (sessions: Iterable<Session>): void {
+    for (const session of sessions) {
+      this.#sessions.delete(session)
+      session.dispose()
+    }
+  }
+
   /** Ends all that is here, after what is under way: sessions and tensors cannot be used any more. Idempotent. */
   async close (): Promise<void> {
     if (this.#closed) return
     this.#closed = true
     await inTurn(() => {
       const { api } = loadOnnxRuntime()
-      for (const session of this.#sessions) session.dispose()
+      this.#dispose([...this.#sessions])
       this.#free([...this.#tensors])
       api.releaseAllocator(this.#allocator)
       api.releaseMemoryInfo(this.#memoryInfo)

@@ -1,5 +1,8 @@
 /** IEEE 754 half precision: Node 20 has no typed array of it, so its values are held as their bits. */
 
+/** The largest finite one. */
+export const largestHalf = 65504
+
 /** Value of every half, by its bits. */
 const values = new Float32Array(65536)
 for (let bits = 0; bits < 65536; bits++) {

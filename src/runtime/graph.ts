@@ -9,6 +9,9 @@ export type Dim = number | string
 /** An operator's attribute; a number is an integer unless it is given as a float. */
 export type Attribute = number | string | readonly number[] | { readonly float: number }
 
+/** The file that weights are said to be in. There is none: sessions are given what would be there. */
+export const externalFile = 'shared'
+
 type Bytes = readonly Uint8Array[]
 
 function varint (value: number | bigint): Uint8Array {
@@ -94,7 +97,7 @@ export class GraphWriter {
   external (name: string, type: DataType, dims: readonly number[]): string {
     if (this.#externals.has(name)) return name
     this.#externals.add(name)
-    const location = message(13, [...string(1, 'location'), ...string(2, 'shared')])
+    const location = message(13, [...string(1, 'location'), ...string(2, externalFile)])
     const tensor = [...dims.flatMap(dim => integer(1, dim)), ...integer(2, dataTypes[type].onnx), ...string(8, name),
       ...location, ...integer(14, 1)]
     this.#initializers.push(...message(5, tensor))

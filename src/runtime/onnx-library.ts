@@ -21,6 +21,9 @@ const libraryNames: Partial<Record<NodeJS.Platform, string>> = {
   win32: 'onnxruntime.dll'
 }
 
+/** The C type of names of files. */
+const path = process.platform === 'win32' ? 'str16' : 'str'
+
 /**
  * Slot in OrtApi and C prototype of each function used. Functions that return `void *` return a status, null for
  * success.
@@ -67,6 +70,7 @@ const functions = {
   releaseCudaOptions: [208, 'void (void *)'],
   addExternalInitializers: [210, 'void *(void *, str *, void *, size_t)'],
   appendProvider: [216, 'void *(void *, str, str *, str *, size_t)'],
+  addExternalFiles: [279, `void *(void *, ${path} *, void *, void *, size_t)`],
   copyTensors: [386, 'void *(void *, void *, void *, void *, size_t)']
 } as const
 

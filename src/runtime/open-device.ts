@@ -12,40 +12,51 @@ export interface DeviceSettings {
   readonly cudaProvider: string
 }
 
-/** What `auto` takes, or why it takes the processor. */
-export interface FoundDevice {
-  readonly about: DeviceFacts | null
-  /** Why each device that comes before it was passed over. */
+/** What `auto` tries. */
+export interface FoundDevices {
+  /** In the order in which it tries them, before the processor. */
+  readonly found: readonly DeviceFacts[]
+  /** Why others are not tried. */
   readonly passedOver: readonly string[]
 }
 
 const indexOf = (device: string): number => Number(device.split(':')[1] ?? 0)
 
-const refuse = (device: string, why: string, cause?: unknown): RequestError =>
-  new RequestError('invalid_request', `device ${device}: ${why}; or set --device to cpu`, { param: 'device', cause })
-
 /**
- * The device that `auto` would take: CUDA's where there is a provider, WebGPU's unless it is software, which is slower
- * than the processor's own engine.
+ * The devices that `auto` tries: CUDA's where there is a provider, WebGPU's unless it is software, which is slower than
+ * the processor's own engine.
  */
-export function findDevice ({ cudaProvider }: Pick<DeviceSettings, 'cudaProvider'>): FoundDevice {
-  const cuda = findCuda(0, cudaProvider)
-  if (typeof cuda !== 'string') return { about: cuda, passedOver: [] }
-  const webgpu = findWebgpu()
-  const passedOver = [`cuda: ${cuda}`]
-  if (typeof webgpu === 'string') return { about: null, passedOver: [...passedOver, `webgpu: ${webgpu}`] }
-  return isSoftware(webgpu)
-    ? { about: null, passedOver: [...passedOver, `webgpu: ${webgpu.name} is software`] }
-    : { about: webgpu, passedOver }
+export function findDevices ({ cudaProvider }: Pick<DeviceSettings, 'cudaProvider'>): FoundDevices {
+  const [cuda, webgpu] = [findCuda(0, cudaProvider), findWebgpu()]
+  const [found, passedOver]: [DeviceFacts[], string[]] = [[], []]
+  if (typeof cuda === 'string') passedOver.push(`cuda: ${cuda}`)
+  else found.push(cuda)
+  if (typeof webgpu === 'string') passedOver.push(`webgpu: ${webgpu}`)
+  else if (isSoftware(webgpu)) passedOver.push(`webgpu: ${webgpu.name} is software`)
+  else found.push(webgpu)
+  return { found, passedOver }
 }
 
-/** Opens a device by its name. @throws RequestError that says what is missing */
-async function open (device: string, { cudaProvider }: Pick<DeviceSettings, 'cudaProvider'>): Promise<OpenDevice> {
-  try {
-    return await (device === 'webgpu' ? openWebgpu() : openCuda(indexOf(device), cudaProvider))
-  } catch (error) {
-    throw refuse(device, (error as Error).message, error)
+const open = (device: string, { cudaProvider }: Pick<DeviceSettings, 'cudaProvider'>): Promise<OpenDevice> =>
+  device === 'webgpu' ? openWebgpu() : openCuda(indexOf(device), cudaProvider)
+
+/** Opens the first that can be opened; null: none. */
+async function openFound (
+  settings: DeviceSettings, onProgress: (message: string) => void
+): Promise<OpenDevice | null> {
+  const { found, passedOver } = findDevices(settings)
+  const reasons = [...passedOver]
+  for (const { id, name } of found) {
+    try {
+      const opened = await open(id, settings)
+      onProgress(`running on ${id}, ${name}${reasons.length > 0 ? ` (${reasons.join('; ')})` : ''}`)
+      return opened
+    } catch (error) {
+      reasons.push(`${id}: ${(error as Error).message}`)
+    }
   }
+  onProgress(`running on the processor (${reasons.join('; ')})`)
+  return null
 }
 
 /**
@@ -57,19 +68,13 @@ async function open (device: string, { cudaProvider }: Pick<DeviceSettings, 'cud
 export async function chooseDevice (
   settings: DeviceSettings, onProgress: (message: string) => void
 ): Promise<OpenDevice | null> {
-  if (settings.device === 'cpu') return null
-  if (settings.device !== 'auto') return await open(settings.device, settings)
-  const { about, passedOver } = findDevice(settings)
-  const onProcessor = (reasons: readonly string[]): null => {
-    onProgress(`running on the processor (${reasons.join('; ')})`)
-    return null
-  }
-  if (!about) return onProcessor(passedOver)
+  const { device } = settings
+  if (device === 'cpu') return null
+  if (device === 'auto') return await openFound(settings, onProgress)
   try {
-    const opened = await open(about.id, settings)
-    onProgress(`running on ${about.id}, ${about.name}`)
-    return opened
-  } catch (error) {
-    return onProcessor([...passedOver, (error as Error).message])
+    return await open(device, settings)
+  } catch (cause) {
+    throw new RequestError('invalid_request', `device ${device}: ${(cause as Error).message}; or set --device to cpu`,
+      { param: 'device', cause })
   }
 }

@@ -7,6 +7,7 @@ import {
   callAsync, check, created, createdAsync, loadOnnxRuntime, type OnnxRuntime, type Pointer
 } from './onnx-library.js'
 import { returnFreedMemory } from './memory.js'
+import { externalFile } from './graph.js'
 import type { Tensor, Value } from './tensor.js'
 
 /** Weights outside a graph, by initializer name. */
@@ -110,12 +111,31 @@ function addWeights ({ api }: OnnxRuntime, session: Pointer, weights: ReadonlyMa
   check(api, api.addExternalInitializers(session, [...weights.keys()], values, weights.size))
 }
 
+/**
+ * Weights in a device's memory. What satisfies the external references is a file in memory, as long as the largest
+ * weight, whose contents nothing uses: the call for the host's weights copies them, and would take an address of the
+ * device for one of the host, reading past the end of the process's memory where a weight is large.
+ * @returns the file, to be given back when the session is made; null where there are no weights
+ */
+function addDeviceWeights (
+  { api, allocator }: OnnxRuntime, session: Pointer, weights: ReadonlyMap<string, Value>
+): Pointer {
+  if (weights.size === 0) return null
+  for (const [name, tensor] of weights) check(api, api.addInitializer(session, name, tensor.handle))
+  const bytes = Math.max(...[...weights.values()].map(({ sizeBytes }) => sizeBytes))
+  const file = created(api, 'allocatorAlloc', allocator, bytes)
+  check(api, api.addExternalFiles(session, [externalFile], BigUint64Array.of(koffi.address(file as never)),
+    BigUint64Array.of(BigInt(bytes)), 1))
+  return file
+}
+
 async function create (
   runtime: OnnxRuntime, model: Uint8Array,
   { weights, deviceWeights, threads, provider, foreignIntegers = false, weightsFolder, profilePrefix }: SessionOptions
 ): Promise<Pointer> {
-  const { api, environment } = runtime
+  const { api, environment, allocator } = runtime
   const options = created(api, 'createSessionOptions')
+  let file: Pointer = null
   try {
     check(api, api.setIntraOpNumThreads(options, threads))
     // Each session has threads of its own, and those of one that has just run would spin on the cores of the one that
@@ -132,13 +152,15 @@ async function create (
       // A node that the device cannot run would be run here, unseen, with copies there and back.
       check(api, api.addSessionConfigEntry(options, 'session.disable_cpu_ep_fallback', '1'))
     }
-    addWeights(runtime, options, weights?.tensors ?? deviceWeights ?? new Map())
+    if (deviceWeights) file = addDeviceWeights(runtime, options, deviceWeights)
+    else addWeights(runtime, options, weights?.tensors ?? new Map())
     const args = [environment, model, model.byteLength, options]
     return weights
       ? await createdAsync(api, 'createSessionFromArrayWithPrepackedWeightsContainer', ...args, weights.prepacked)
       : await createdAsync(api, 'createSessionFromArray', ...args)
   } finally {
     api.releaseSessionOptions(options)
+    if (file) check(api, api.allocatorFree(allocator, file))
   }
 }
 

@@ -6,7 +6,7 @@
 import type { ModelRuntime } from '../engine/model-runtime.js'
 import type { RequestError } from '../errors.js'
 import type { ModelFacts, TextModel } from '../models/model.js'
-import type { WeightFormat } from '../models/quantization/weight-format.js'
+import type { DeviceFormat } from '../models/quantization/weight-format.js'
 import type { RewardModels } from '../rewards/reward-models.js'
 import { readNamedModels, refuseModels } from './model-names.js'
 
@@ -50,7 +50,7 @@ function check (name: string, model: ModelFacts, policies: readonly TextModel[])
  * @throws RequestError naming the entry and what is wrong with it
  */
 export async function loadContrastModels (
-  entries: readonly string[], models: RewardModels, policies: readonly TextModel[], format: WeightFormat
+  entries: readonly string[], models: RewardModels, policies: readonly TextModel[], format: DeviceFormat
 ): Promise<ContrastModels> {
   const loaded = new Map<string, ModelRuntime>()
   for (const { name, model } of readNamedModels(setting, entries)) {

@@ -10,7 +10,7 @@ import { RequestError } from '../errors.js'
 import { Grammars } from '../grammar/grammars.js'
 import { vocabularyOf } from '../grammar/vocabulary.js'
 import type { ModelFacts, ModelOptions, TextModel } from '../models/model.js'
-import type { WeightFormat } from '../models/quantization/weight-format.js'
+import type { DeviceFormat } from '../models/quantization/weight-format.js'
 import { packageRoot } from '../package-root.js'
 import { localCapabilities } from '../policies/local/local-policy.js'
 import type { PolicyCapabilities } from '../policies/policy.js'
@@ -124,7 +124,7 @@ async function loadLocal (
     id: name,
     model,
     ...(template === undefined ? {} : { template }),
-    format: config.format as WeightFormat,
+    format: config.format as DeviceFormat,
     threads: config.threads,
     cacheDir: config.cacheDir,
     contextLength: config.contextLength,
@@ -253,7 +253,7 @@ export class ServedModels {
     // Built-in ones may never be asked for: they are loaded when they are.
     await loadRewardModels(store.families.filter(({ file }) => dirname(file) !== builtInFolder), pool)
     const contrastModels = await loadContrastModels(config.contrastModels, pool,
-      this.#running.map(({ model }) => model), config.format as WeightFormat)
+      this.#running.map(({ model }) => model), config.format as DeviceFormat)
     const readers: TextModel[] = [...this.#running, ...contrastModels.values()].map(({ model }) => model)
     const prompts = this.#prompts = new Prompts(readers)
     this.#all = this.#running.map(running => ({

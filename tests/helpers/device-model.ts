@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import type { TestContext } from 'node:test'
 import type { DeviceDecoder, PackedOutput, PackedPass } from '../../src/models/device/device-decoder.js'
 import { loadDeviceModel, type LoadedDeviceModel } from '../../src/models/device/load-device-model.js'
-import type { WeightFormat } from '../../src/models/quantization/weight-format.js'
+import type { DeviceFormat } from '../../src/models/quantization/weight-format.js'
 import type { OpenDevice } from '../../src/runtime/device-facts.js'
 import { openWebgpu } from '../../src/runtime/webgpu.js'
 import { closedAfter } from './closed-after.js'
@@ -16,7 +16,7 @@ export async function openTestDevice (sorts: 'device' | 'host' = 'host'): Promis
 
 /** A model, given back when the test ends. @param path of a checkpoint's folder or a GGUF file */
 export async function loadOnDevice (
-  t: TestContext, on: OpenDevice, path: string, format: WeightFormat = 'f32'
+  t: TestContext, on: OpenDevice, path: string, format: DeviceFormat = 'f32'
 ): Promise<LoadedDeviceModel> {
   const options = { model: path, format, threads: 1, cacheDir: join(path, '..'), contextLength: 0 }
   return closedAfter(t, await loadDeviceModel(options, on))

@@ -70,7 +70,7 @@ export class FakeDecoder implements DeviceDecoder {
   readonly maxBlocksPerSequence: number
   readonly bytesPerToken = 8
   readonly counters: DecoderCounters =
-    { runs: 0, tokens: 0, copiedBlocks: 0, bytesFromHost: 0, bytesToHost: 0, nodes: 0 }
+    { runs: 0, tokens: 0, copiedBlocks: 0, bytesFromHost: 0, bytesToHost: 0, hostReads: 0, nodes: 0 }
 
   /** What the next run throws. */
   failure: Error | null = null
@@ -119,6 +119,7 @@ export class FakeDecoder implements DeviceDecoder {
     this.counters.runs++
     this.stateRows.push(pass.stateRows.length)
     this.counters.tokens += pass.tokenIds.length
+    this.counters.hostReads++
     this.counters.bytesToHost += logits.length * (8 * topK + 8) + pass.logitRows.length * 4 * vocabularySize
     this.onRun(pass)
     return {

@@ -76,3 +76,10 @@ for (const [index, [description, encode]] of Object.entries(files).entries()) {
     }
   })
 }
+
+test('f16 is a format of devices: the processor refuses it', async () => {
+  const path = join(directory, 'halves.gguf')
+  writeTinyGguf(path)
+  const options = { model: path, format: 'f16', threads: 1, cacheDir: directory, contextLength: 0 } as const
+  await assert.rejects(loadModel(options), { param: 'format', message: /f16 is one of devices .* use i8, q8 or f32/ })
+})

@@ -6,7 +6,7 @@ import { after, test } from 'node:test'
 import { engineConfigOf } from '../../src/cli/options.js'
 import { engineConfig, loadConfig } from '../../src/config.js'
 import { environmentName, flagName, settingNames, settings } from '../../src/settings.js'
-import { weightFormats } from '../../src/models/quantization/weight-format.js'
+import { deviceFormats } from '../../src/models/quantization/weight-format.js'
 
 test('a flag wins over the environment, the environment over the default', () => {
   const environment = { FAIRLEAD_PORT: '9000', FAIRLEAD_MAX_SEQUENCES: '12' }
@@ -20,7 +20,7 @@ test('a flag wins over the environment, the environment over the default', () =>
 test('a setting out of range is refused with its name, rule and value', () => {
   assert.throws(() => loadConfig({ port: '70000' }, {}), /--port must be an integer from 0 to 65535; got "70000"/)
   assert.throws(() => loadConfig({}, { FAIRLEAD_FORMAT: 'q3' }),
-    /FAIRLEAD_FORMAT must be one of i8, q8, q4, exact, f32; got "q3"/)
+    /FAIRLEAD_FORMAT must be one of i8, q8, q4, exact, f32, f16; got "q3"/)
   assert.throws(() => loadConfig({}, { FAIRLEAD_PORT: '' }), /FAIRLEAD_PORT must be an integer/)
 })
 
@@ -73,7 +73,7 @@ const refused: ReadonlyArray<readonly [string, RegExp]> = [
   ['prot: 1', /prot is not a setting; did you mean port\?/],
   ['maxSequences: 1', /maxSequences is not a setting; did you mean max-sequences\?/],
   ['config: other', /config is not a setting/],
-  ['format: q3', /format must be one of i8, q8, q4, exact, f32; got "q3"/],
+  ['format: q3', /format must be one of i8, q8, q4, exact, f32, f16; got "q3"/],
   ['host: 5', /host must be a text; got 5/],
   ['cors-origins: a', /cors-origins must be a list of texts; got "a"/],
   ['- 1', /must hold settings by name/],
@@ -101,5 +101,5 @@ test('a program’s settings are values; they win over the environment, which wi
 })
 
 test('the weight formats that can be asked for are those that there are', () => {
-  assert.deepEqual(settings.format.choices, weightFormats)
+  assert.deepEqual(settings.format.choices, deviceFormats)
 })

@@ -72,7 +72,7 @@ const beside: Readonly<Record<string, readonly string[]>> = {
   // The campaign drives the bench's server process, with the tests' tiny models.
   conformance: ['tools', 'bench', 'tests'],
   processors: [],
-  scripts: []
+  scripts: ['tools']
 }
 
 /** Folders that see each other only through types. */

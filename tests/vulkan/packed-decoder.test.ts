@@ -7,7 +7,7 @@ import { after, before, describe, test } from 'node:test'
 import type { DeviceDecoder, PackedOutput } from '../../src/models/device/device-decoder.js'
 import { loadDeviceModel, type LoadedDeviceModel } from '../../src/models/device/load-device-model.js'
 import { randomNumbers } from '../../src/models/self-test/finding.js'
-import type { WeightFormat } from '../../src/models/quantization/weight-format.js'
+import type { DeviceFormat } from '../../src/models/quantization/weight-format.js'
 import { logitsOf, openTestDevice, passOf, type Part } from '../helpers/device-model.js'
 import { writeTinyCheckpoint } from '../helpers/tiny-checkpoint.js'
 import { tinyVocabulary } from '../helpers/tiny-vocabulary.js'
@@ -26,7 +26,7 @@ const fillers = (decoder: DeviceDecoder, count = 3): Part[] =>
   Array.from({ length: count }, () => ({ tokens: [0], past: 0, blocks: [decoder.numBlocks - 1] }))
 const row = (out: PackedOutput, index: number): number[] => [...out.logits.get(index)!]
 
-for (const format of ['f32', 'q8', 'q4'] satisfies WeightFormat[]) {
+for (const format of ['f32', 'q8', 'q4', 'f16'] satisfies DeviceFormat[]) {
   describe(`a decoder with ${format} weights`, () => {
     let [model, decoder] = [null as unknown as LoadedDeviceModel, null as unknown as DeviceDecoder]
     before(async () => {
@@ -104,6 +104,25 @@ for (const format of ['f32', 'q8', 'q4'] satisfies WeightFormat[]) {
   })
 }
 
+test('weights in 16 bits give nearly the logits of those in 32, from half of the memory', async () => {
+  const found: Array<{ readonly bytes: number, readonly logits: number[] }> = []
+  for (const format of ['f32', 'f16'] as const) {
+    const model = await loadDeviceModel(
+      { model: join(folder, 'llama'), format, threads: 1, cacheDir: folder, contextLength: 0 }, await opening)
+    const decoder = await model.device.openDecoder({ contextLength: 256, kvCacheBytes: 1 << 20 })
+    const part: Part = { tokens: Array.from({ length: 40 }, (_, at) => at + 3), past: 0, blocks: [1, 2] }
+    found.push({
+      bytes: model.weightBytes, logits: row(await decoder.run(passOf(decoder, [part, ...fillers(decoder)])), 0)
+    })
+    await decoder.dispose()
+    await model.dispose()
+  }
+  const [floats, halves] = found as [typeof found[0], typeof found[0]]
+  const error = Math.max(...floats.logits.map((value, at) => Math.abs(value - halves.logits[at]!)))
+  assert.ok(error > 0 && error < 0.1, `${error}`)
+  assert.ok(halves.bytes < 0.8 * floats.bytes, `${halves.bytes} of ${floats.bytes}`)
+})
+
 test('a step takes few bytes of the host and gives a kilobyte a row; its KV stays on the device', async () => {
   const model = await loadDeviceModel(
     { model: join(folder, 'llama'), format: 'q8', threads: 1, cacheDir: folder, contextLength: 0 }, await opening)
@@ -112,6 +131,7 @@ test('a step takes few bytes of the host and gives a kilobyte a row; its KV stay
   const before = { ...decoder.counters }
   await decoder.run(passOf(decoder, parts, { logitRows: [] }))
   assert.equal(decoder.counters.bytesToHost - before.bytesToHost, 8 * 4 * (2 * decoder.topK + 2))
+  assert.equal(decoder.counters.hostReads - before.hostReads, 1)
   // Per row: token, length before, end, row, temperature, blocks of the table.
   const bytes = 4 * (8 * (5 + decoder.maxBlocksPerSequence) + 1 + 2)
   assert.equal(decoder.counters.bytesFromHost - before.bytesFromHost, bytes)

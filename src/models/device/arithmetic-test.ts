@@ -26,8 +26,8 @@ export const compileOn = (device: Device): Compile => async (model, { weights })
   return {
     run: (inputs, outputs) => device.run(session, inputs, outputs),
     dispose: () => {
-      // In its turn in the device's queue; nobody waits for it.
-      device.free([...sent.values()]).catch(() => {})
+      // In this order in the device's queue; nobody waits for it.
+      Promise.all([device.dispose([session]), device.free([...sent.values()])]).catch(() => {})
     }
   }
 }
@@ -94,6 +94,7 @@ async function testAttention (device: Device, heads: AttentionHeads): Promise<Fi
     return { operator, error, tolerance: attentionTolerance, rowsAlike: true }
   } finally {
     table.dispose()
+    await device.dispose([session])
     await device.free(caches)
   }
 }

@@ -123,6 +123,7 @@ export class CapturedRuns {
   /** After the run under way. */
   async dispose (): Promise<void> {
     await this.#last
+    await this.#device.dispose([this.#session])
     for (const { inputs, outputs, options } of this.#recordings.values()) {
       options.dispose()
       await this.#device.free([...inputs.values(), ...outputs.values()])

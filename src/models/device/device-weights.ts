@@ -2,7 +2,6 @@
  * Converted weights → a device's memory: uploaded once, shared by all graphs of a model. How matrices are held there is
  * the layout of a weight format as far as devices have operators for it.
  */
-import { RequestError } from '../../errors.js'
 import { floatsToHalves } from '../../runtime/float16.js'
 import type { Device, DeviceTensor } from '../../runtime/device.js'
 import type { Tensor } from '../../runtime/tensor.js'
@@ -11,12 +10,12 @@ import { decoderMatrices, matrixTensors } from '../graph/decoder-matrices.js'
 import { groupSize } from '../formats/dequantize.js'
 import type { TensorFile } from '../formats/tensor-file.js'
 import { headHoldsEmbedding } from '../quantization/convert-weights.js'
-import { weightLayout, type MatrixKind, type WeightFormat, type WeightLayout } from '../quantization/weight-format.js'
+import { weightLayout, type DeviceFormat, type MatrixKind, type WeightLayout } from '../quantization/weight-format.js'
 
 /** How a model's matrices are held on a device. */
 export interface DeviceLayout {
   /** The format asked for, or the nearest that devices have. */
-  readonly format: WeightFormat
+  readonly format: DeviceFormat
   readonly layout: WeightLayout
   /** What the cache of converted weights is called: another than the processor's where it holds others. */
   readonly cacheName: string
@@ -35,29 +34,26 @@ function blocksOf32 (config: DecoderConfig, name: string, tensors: TensorFile['t
   }
 }
 
-/** Elements of a float32 matrix from which on the process can crash while a graph with it is compiled. */
-const mostFloats = 1 << 18
+const half: MatrixKind = { operator: 'half' }
 
-/** @throws RequestError invalid_request for a layout whose graphs may not be compiled */
-function checkFloats (config: DecoderConfig, format: WeightFormat, { matrices }: WeightLayout): void {
-  for (const [name, [rows, columns]] of decoderMatrices(config)) {
-    if (matrices.get(name)!.operator !== 'float' || rows * columns <= mostFloats) continue
-    throw new RequestError('invalid_request', `format ${format} holds ${name} as float32, ${rows} × ${columns}; on a ` +
-      `device a float32 matrix may have ${mostFloats} elements: use q8 or q4`, { param: 'format' })
-  }
+/** Float32 matrices in 16 bits, but for those whose few scores are all that comes out. */
+function halves ({ matrices, embedding }: WeightLayout, { scoreHead }: DecoderConfig): WeightLayout {
+  const kinds = [...matrices].map(([name, kind]) => {
+    const isScore = scoreHead !== null && (name === 'head' || name === 'score_hidden')
+    return [name, isScore ? kind : half] as const
+  })
+  return { matrices: new Map(kinds), embedding }
 }
 
-/**
- * @param tensors of the model's file
- * @throws RequestError invalid_request for large matrices in float32
- */
+/** @param tensors of the model's file */
 export function deviceLayout (
-  config: DecoderConfig, format: WeightFormat, tensors: TensorFile['tensors']
+  config: DecoderConfig, format: DeviceFormat, tensors: TensorFile['tensors']
 ): DeviceLayout {
+  if (format === 'f16') {
+    return { format, layout: halves(weightLayout(config, 'f32', tensors), config), cacheName: format, notes: [] }
+  }
   if (format !== 'i8' && format !== 'q8') {
-    const layout = weightLayout(config, format, tensors)
-    checkFloats(config, format, layout)
-    return { format, layout, cacheName: format, notes: [] }
+    return { format, layout: weightLayout(config, format, tensors), cacheName: format, notes: [] }
   }
   const { embedding, matrices } = weightLayout(config, 'q8', tensors)
   const kinds = [...decoderMatrices(config).keys()].map(name => {

@@ -45,7 +45,7 @@ export class PackedDecoder implements DeviceDecoder {
   readonly maxBlocksPerSequence: number
   readonly bytesPerToken: number
   readonly counters: DecoderCounters =
-    { runs: 0, tokens: 0, copiedBlocks: 0, bytesFromHost: 0, bytesToHost: 0, nodes: 0 }
+    { runs: 0, tokens: 0, copiedBlocks: 0, bytesFromHost: 0, bytesToHost: 0, hostReads: 0, nodes: 0 }
 
   readonly #model: PackedModel
   /** The cache's tensors by name, [blocks, block size, kv heads, head size]. */
@@ -134,6 +134,7 @@ export class PackedDecoder implements DeviceDecoder {
       await this.#execute(graph, feeds, outputs)
       this.counters.tokens += pass.tokenIds.length
       this.counters.bytesToHost += sizeOf(outputs.values())
+      this.counters.hostReads += outputs.size
       return this.#read(pass, outputs)
     } finally {
       for (const tensor of [...inputs.values(), ...outputs.values()]) tensor.dispose()
@@ -150,6 +151,7 @@ export class PackedDecoder implements DeviceDecoder {
       this.counters.nodes += nodes
       this.counters.tokens += pass.tokenIds.length
       this.counters.bytesToHost += sizeOf(outputs.values())
+      this.counters.hostReads += outputs.size
       return this.#read(pass, outputs)
     } finally {
       for (const tensor of outputs.values()) tensor.dispose()
@@ -181,10 +183,11 @@ export class PackedDecoder implements DeviceDecoder {
     if (this.#disposed) return
     this.#disposed = true
     const { device } = this.#model
-    await Promise.allSettled([...this.#graphs.values(), ...this.#copier ? [this.#copier] : []])
+    const compiled = await Promise.allSettled([...this.#graphs.values(), ...this.#copier ? [this.#copier] : []])
     for (const recorded of await Promise.allSettled(this.#recorded.values())) {
       if (recorded.status === 'fulfilled') await recorded.value.runs.dispose()
     }
+    await device.dispose(compiled.flatMap(one => one.status === 'fulfilled' ? [one.value.session] : []))
     await device.free([...this.#cache.values()])
     this.#cache.clear()
   }

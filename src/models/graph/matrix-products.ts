@@ -3,6 +3,7 @@
  * decoder's graph and the self-test, so that what is tested is what is served. Knows no layers.
  */
 import type { GraphWriter } from '../../runtime/graph.js'
+import { dataTypes, type DataType } from '../../runtime/tensor.js'
 import { rotationMatrix, rotationSize } from '../quantization/rotation.js'
 import type { Blocks, MatrixKind, Rows } from '../quantization/weight-format.js'
 
@@ -28,7 +29,7 @@ export class MatrixProducts {
   }
 
   /**
-   * x · Wᵀ for x [batch, steps, K] or, with blocks and floats, [rows, K].
+   * x · Wᵀ for x [batch, steps, K] or, with blocks, floats and halves, [rows, K].
    * @param name of the matrix: the names of its weights, which are externals, begin with it
    * @param shape of the matrix, [N, K]
    * @returns the name of the product, [batch, steps, N] or [rows, N]
@@ -38,6 +39,7 @@ export class MatrixProducts {
   ): string {
     if (kind.operator === 'rows') return this.#rows(kind.rotated ? this.#rotated(x) : x, name, kind, shape, result)
     if (kind.operator === 'blocks') return this.#blocks(x, name, kind, shape, result)
+    if (kind.operator === 'half') return this.#halves(x, name, shape, result)
     return this.#graph.node('MatMul', [x, this.#graph.external(name, 'float32', [shape[1], shape[0]])], [result])
   }
 
@@ -89,6 +91,15 @@ export class MatrixProducts {
     const isIn = (at: number): boolean => Math.floor(at / blocks / size) === at % blocks
     const values = (): number[] => Array.from({ length: columns * blocks }, (_, at) => isIn(at) ? 1 : 0)
     return this.#constant(`block_sums_${columns}`, 'float32', [columns, blocks], values)
+  }
+
+  /** A product in 16-bit floats of rows that are float32 before and after it. */
+  #halves (x: string, name: string, [rows, columns]: readonly [number, number], result: string): string {
+    const cast = (value: string, type: DataType, to: string): string =>
+      this.#graph.node('Cast', [value], [to], { to: dataTypes[type].onnx })
+    const factors = [cast(x, 'float16', this.#graph.fresh('halves')),
+      this.#graph.external(name, 'float16', [columns, rows])]
+    return cast(this.#graph.node('MatMul', factors, [this.#graph.fresh('product')]), 'float32', result)
   }
 
   /**

@@ -2,6 +2,8 @@
  * A model file's tensors → the weights that the decoder graph names, in the layout of a format. Knows no cache and no
  * sessions.
  */
+import { RequestError } from '../../errors.js'
+import { floatsToHalves, largestHalf } from '../../runtime/float16.js'
 import type { DecoderConfig } from '../decoder-config.js'
 import { decoderMatrices, matrixTensors } from '../graph/decoder-matrices.js'
 import { embeddingTensor, scoreTensors } from '../formats/decoder-tensors.js'
@@ -81,6 +83,16 @@ export interface Conversion {
   readonly smoothing: Smoothing
 }
 
+/** @throws RequestError for numbers that 16-bit floats do not reach */
+function halfWeights (name: string, matrix: Float32Array, rows: number, columns: number): Weight {
+  const largest = matrix.reduce((most, value) => Math.max(most, Math.abs(value)), 0)
+  if (!(largest <= largestHalf)) {
+    throw new RequestError('invalid_request', `format f16 holds magnitudes up to ${largestHalf}; ${name} has ` +
+      `${largest}: use q8 or f32`, { param: 'format' })
+  }
+  return { name, type: 'float16', dims: [columns, rows], data: floatsToHalves(transpose(matrix, rows, columns)) }
+}
+
 async function matrixWeights (
   { file, config, layout, smoothing }: Conversion, name: string, rows: number, columns: number
 ): Promise<Weight[]> {
@@ -92,6 +104,7 @@ async function matrixWeights (
   if (kind.operator === 'float') {
     return [{ name, type: 'float32', dims: [columns, rows], data: transpose(matrix, rows, columns) }]
   }
+  if (kind.operator === 'half') return [halfWeights(name, matrix, rows, columns)]
   return kind.operator === 'rows'
     ? rowWeights(name, matrix, kind, rows, columns)
     : blockWeights(name, quantizeBlocks(matrix, kind), kind, rows, columns)

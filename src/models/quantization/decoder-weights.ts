@@ -12,7 +12,7 @@ import { groupSize } from '../formats/dequantize.js'
 import type { TensorFile } from '../formats/tensor-file.js'
 import { smoothingFactors, type Smoothing } from './smoothing.js'
 import { readCache, writeCache } from './weight-cache.js'
-import { granularity, isSmoothed, weightLayout, type WeightFormat, type WeightLayout } from './weight-format.js'
+import { granularity, isSmoothed, weightLayout, type DeviceFormat, type WeightLayout } from './weight-format.js'
 
 /** Raise it when names, formats or layouts change. */
 const cacheVersion = 4
@@ -39,7 +39,7 @@ async function rotaryTables (
 }
 
 export interface WeightOptions {
-  readonly format: WeightFormat
+  readonly format: DeviceFormat
   /** Of the format. */
   readonly layout: WeightLayout
   /** What the cache is called: default the format's name. */

@@ -17,6 +17,11 @@ export const weightFormats = ['i8', 'q8', 'q4', 'exact', 'f32'] as const
 /** A setting's value: see `weightFormats`. */
 export type WeightFormat = (typeof weightFormats)[number]
 
+/** Those of devices: `f16`, 16-bit floats, is no format of the processor's. */
+export const deviceFormats = [...weightFormats, 'f16'] as const
+/** A setting's value, whatever models run on. */
+export type DeviceFormat = (typeof deviceFormats)[number]
+
 /**
  * Integers with a scale per block along the input, multiplied with activations rounded to 8 bits in the same blocks
  * (MatMulNBits, accuracy level 4).
@@ -55,11 +60,14 @@ export interface Rows {
   readonly levels: 'int8' | 'uint8'
 }
 
+/** 16-bit floats, multiplied with activations rounded to 16-bit floats (MatMul). Of devices alone. */
+export interface Halves { readonly operator: 'half' }
+
 /**
  * Kinds differ in their forms, too: the self-test finds one in which a row's result has the same bits whatever rows it
  * is computed with.
  */
-export type MatrixKind = { readonly operator: 'float' } | Blocks | Rows
+export type MatrixKind = { readonly operator: 'float' } | Halves | Blocks | Rows
 
 /** How a model's matrices are held. */
 export interface WeightLayout {

@@ -11,7 +11,8 @@ import type { DecoderConfig } from '../decoder-config.js'
 import { decoderMatrices } from '../graph/decoder-matrices.js'
 import type { TensorFile } from '../formats/tensor-file.js'
 import {
-  formsOf, granularity, weightFormats, weightLayout, type MatrixKind, type WeightFormat, type WeightLayout
+  formsOf, granularity, weightFormats, weightLayout, type DeviceFormat, type MatrixKind, type WeightFormat,
+  type WeightLayout
 } from '../quantization/weight-format.js'
 import { passes, problemOf } from './finding.js'
 import { kernelSignature } from './kernel-signature.js'
@@ -21,7 +22,7 @@ import type { SelfTest } from './self-test.js'
 /** What a model is run with on this processor, for people to read. */
 export interface OperatorReport {
   /** The format asked for, or another where that one's operators compute wrongly here. */
-  readonly format: WeightFormat
+  readonly format: DeviceFormat
   /** Threads of a forward pass: as many as asked for, or fewer where its bits would depend on their number. */
   readonly threads: number
   /** Names of the operators that its matrices are multiplied with. */

@@ -1,4 +1,5 @@
 /** Matrices of every kind for the self-test to multiply with, with integers at the ends of their range. */
+import { floatsToHalves, halfToFloat } from '../../runtime/float16.js'
 import { Tensor } from '../../runtime/tensor.js'
 import type { Blocks, MatrixKind, Rows } from '../quantization/weight-format.js'
 
@@ -55,8 +56,15 @@ function floatMatrix (name: string, random: () => number): ExampleMatrix {
   return { weights, value: (output, input) => values[input * outputs + output]! }
 }
 
+function halfMatrix (name: string, random: () => number): ExampleMatrix {
+  const halves = floatsToHalves(Float32Array.from({ length: inputs * outputs }, () => 2 * random() - 1))
+  const weights = new Map([[name, Tensor.from('float16', [inputs, outputs], halves)]])
+  return { weights, value: (output, input) => halfToFloat(halves[input * outputs + output]!) }
+}
+
 /** @param name what the weights' names begin with */
 export function exampleMatrix (name: string, kind: MatrixKind, random: () => number): ExampleMatrix {
   if (kind.operator === 'float') return floatMatrix(name, random)
+  if (kind.operator === 'half') return halfMatrix(name, random)
   return kind.operator === 'rows' ? rowMatrix(name, kind, random) : blockMatrix(name, kind, random)
 }

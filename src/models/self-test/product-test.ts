@@ -15,12 +15,13 @@ import { randomNumbers, relativeError, sameBits, type Compile, type Finding } fr
 /** Rows of x: the last is left over after 128. */
 const rows = 129
 
-/** Operators that round activations lose less than this; exact ones stay far below. */
-const tolerances = { float: 1e-5, rows: 1e-5, blocks: 0.01 } as const
+/** Operators that round activations, or what they add up, lose less than this; exact ones stay far below. */
+const tolerances = { float: 1e-5, half: 0.01, rows: 1e-5, blocks: 0.01 } as const
 
 /** e.g. "rotated int8 rows" or "4-bit blocks of 32 with a padding row". */
 export function operatorName (kind: MatrixKind): string {
   if (kind.operator === 'float') return 'float32'
+  if (kind.operator === 'half') return 'float16'
   if (kind.operator === 'rows') return `${kind.rotated ? 'rotated ' : ''}${kind.levels} rows`
   const parts = [...kind.offsets ? ['offsets'] : [], ...kind.paddingRow ? ['a padding row'] : []]
   return `${kind.bits}-bit blocks of ${kind.size}${parts.length === 0 ? '' : ` with ${parts.join(' and ')}`}`

@@ -4,11 +4,12 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test } from 'node:test'
-import type { RequestError } from '../../../../src/errors.js'
 import { deviceLayout } from '../../../../src/models/device/device-weights.js'
 import { buildBlockCopyGraph, buildPackedGraph } from '../../../../src/models/device/packed-graph.js'
 import { openCheckpoint } from '../../../../src/models/formats/checkpoint.js'
+import type { TensorFile } from '../../../../src/models/formats/tensor-file.js'
 import { convertWeights } from '../../../../src/models/quantization/convert-weights.js'
+import type { Weight } from '../../../../src/models/quantization/weight-cache.js'
 import type { WeightFormat } from '../../../../src/models/quantization/weight-format.js'
 import { Session } from '../../../../src/runtime/session.js'
 import { Tensor } from '../../../../src/runtime/tensor.js'
@@ -81,14 +82,22 @@ test('blocks are copied in every layer, all read before any is written', async (
   session.dispose()
 })
 
-test('a large matrix in float32 is refused: a graph with it can end the process', async () => {
+test('16-bit floats hold no magnitude that is beyond them: the matrix and the number are named', async () => {
   writeTinyCheckpoint(join(folder, 'large'), tinyCheckpoints['llama']!)
   const { file, config } = await openCheckpoint(join(folder, 'large'))
   try {
-    assert.ok(deviceLayout(config, 'f32', file.tensors))
-    const large = { ...config, outputSize: (1 << 18) / config.hiddenSize + 1 }
-    assert.throws(() => deviceLayout(large, 'f32', file.tensors), (error: RequestError) =>
-      error.param === 'format' && /holds head as float32, .* may have 262144 elements: use q8 or q4/.test(error.message))
+    const { layout } = deviceLayout(config, 'f16', file.tensors)
+    const read = async (name: string): Promise<Float32Array> =>
+      (await file.read(name)).map(value => name.includes('ffn_down') ? value + 1e5 : value)
+    const convert = async (from: TensorFile): Promise<Weight[]> => {
+      const weights: Weight[] = []
+      for await (const one of convertWeights({ file: from, config, layout, smoothing: new Map() })) weights.push(one)
+      return weights
+    }
+    const halves = (await convert(file)).filter(({ type }) => type === 'float16').map(({ name }) => name)
+    assert.deepEqual(halves, [...layout.matrices.keys()])
+    await assert.rejects(convert({ ...file, tensors: file.tensors, read } as TensorFile),
+      /format f16 holds magnitudes up to 65504; layer0\.down has 1\d{5}/)
   } finally {
     await file.close()
   }
