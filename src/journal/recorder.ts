@@ -44,7 +44,7 @@ export interface RecorderOptions {
 }
 
 /** Growth is told once in so many milliseconds, or later where there are many candidates. */
-const [quietMs, quietMsPerCandidate] = [50, 4]
+const [quietMs, quietMsPerCandidate] = [50, 16]
 
 /** What has been told of a candidate. */
 interface Told {

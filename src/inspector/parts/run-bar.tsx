@@ -8,7 +8,9 @@ import { compareWith } from '../state/compare.js'
 import { go } from '../state/router.js'
 import type { Session } from '../state/session.js'
 import { CopyButton } from './copy.js'
-import { SaveDialog } from './save-dialog.js'
+import { loaded } from './loaded.js'
+
+const SaveDialog = loaded(({ SaveDialog }) => SaveDialog)
 
 export function RunBar ({ session }: { readonly session: Session }) {
   const [language, setLanguage] = useState<(typeof languages)[number][0] | null>(null)
