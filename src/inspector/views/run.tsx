@@ -2,6 +2,7 @@
 import { useComputed } from '@preact/signals'
 import { useEffect } from 'preact/hooks'
 import { AskForm } from '../parts/ask-form.js'
+import { Again } from '../parts/again.js'
 import { Candidates } from '../parts/candidates.js'
 import { Cost } from '../parts/cost.js'
 import { Failure } from '../parts/failure.js'
@@ -79,6 +80,7 @@ export function RunView () {
       <div class='middle'>
         {failure && <Failure failure={failure} />}
         <RunState session={session} />
+        <Again session={session} />
         {hasRun && (
           <>
             <Candidates session={session} />

@@ -6,7 +6,7 @@ import { Failure } from '../parts/failure.js'
 import { RemoveButton } from '../parts/remove-button.js'
 import { forgetRun, forgetRuns, keptRuns, loadRuns, type KeptRun } from '../state/kept-runs.js'
 import { go } from '../state/router.js'
-import { openRun, session } from '../state/run.js'
+import { followRun, openRun } from '../state/run.js'
 import { ApiFailure, call } from '../server/http.js'
 import { isReady } from '../server/link.js'
 import { say } from '../state/status.js'
@@ -76,7 +76,7 @@ function ServerRuns () {
     return () => { clearInterval(timer) }
   }, [isReady.value])
   const open = (id: string): void => {
-    session.follow(id).catch(reportError)
+    followRun(id).catch(reportError)
     go('run')
   }
   return (
