@@ -34,7 +34,9 @@ export const original = signal<Run | null>(null)
 export const refusal = computed(() => {
   if (!isReady.value) return 'The server is not ready.'
   if (draft.value.prompt.trim() === '') return 'A prompt is needed.'
-  if (draft.value.strategy !== 'plain' && draft.value.rewards.length === 0) return 'A reward is needed.'
+  if (draft.value.strategy !== 'plain' && draft.value.rewards.length === 0) {
+    return modelRewards.value.length === 0 ? 'The server has no reward that fits this model.' : 'A reward is needed.'
+  }
   return null
 })
 
