@@ -107,7 +107,7 @@ test('the Python example answers, or its body does where the package is not inst
 test('the command-line example shows its candidates and answers', async () => {
   const example = blocks('README.md', 'sh').find(block => block.startsWith('npx fairlead generate'))!
   const { code, stdout, stderr } = await run('sh', ['-c',
-    `${example.trim().replace('npx fairlead', `"${process.execPath}" dist/src/cli/main.js`)} --max-tokens 12 --seed 1`])
+    `${example.trim().replace('npx fairlead', `"${process.execPath}" dist/fairlead/fairlead.js`)} --max-tokens 12 --seed 1`])
   assert.equal(code, 0, stderr)
   assert.ok(stdout.trim().length > 0)
   assert.match(stderr, /chosen: \d/)
