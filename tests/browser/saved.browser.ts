@@ -97,6 +97,9 @@ test('a recorded run is run again with its seed, and compared', { skip }, async 
   assert.match(await result.innerText(),
     /Tokens: identical, \d+ candidates\.\s+Chosen: the same\.\s+Rewards: identical/)
   assert.deepEqual(await violations(page), [])
+  await page.getByRole('button', { name: 'Show the recorded run' }).click()
+  await page.getByText(/^Recorded \d{4}-/).waitFor()
+  assert.equal(await result.count(), 0)
   // The same request with another seed, as a file of another machine would have it.
   const [head, ...rest] = entries
   const other = await opened([{ ...head!, fingerprint: 'fl_other' } as Entry,

@@ -36,20 +36,22 @@ export function RunBar ({ session }: { readonly session: Session }) {
           ))}
         </div>
         <span class='grow' />
-        <button
-          type='button' disabled={whyNot !== null}
-          title={whyNot ?? 'With the same seed; tokens and rewards are compared.'}
-          onClick={() => { runAgain().catch(reportError) }}
-        >Run again here
-        </button>
-        <button
-          type='button' onClick={() => {
-            compareWith(draftOf(head.request))
-            go('compare')
-          }}
-        >Compare with plain
-        </button>
-        <button type='button' onClick={() => { setSaving(true) }}>Save…</button>
+        <div class='actions'>
+          <button
+            type='button' disabled={whyNot !== null}
+            title={whyNot ?? 'With the same seed; tokens and rewards are compared.'}
+            onClick={() => { runAgain().catch(reportError) }}
+          >Run again here
+          </button>
+          <button
+            type='button' onClick={() => {
+              compareWith(draftOf(head.request))
+              go('compare')
+            }}
+          >Compare with plain
+          </button>
+          <button type='button' onClick={() => { setSaving(true) }}>Save…</button>
+        </div>
       </div>
       {isSaving && <SaveDialog session={session} onClose={() => { setSaving(false) }} />}
       {language !== null && (

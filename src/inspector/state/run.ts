@@ -1,5 +1,6 @@
 /** What the Run view holds while other views are looked at: the form, and the run. */
 import { computed, effect, signal } from '@preact/signals'
+import type { Entry } from '../../journal/entries.js'
 import { fold, type Run } from '../../journal/fold.js'
 import { againBody, againRefusal } from '../logic/again.js'
 import { samplingFields, strategyForms } from '../logic/form.js'
@@ -27,8 +28,11 @@ effect(() => {
   change({ rewards: [{ name: first.id, weight: 1 }] })
 })
 
+/** A recorded run, and the file it was in. */
+interface Recorded { readonly run: Run, readonly entries: readonly Entry[], readonly file: string | null }
+
 /** The recorded run that the one at hand was made of again; null for none. */
-export const original = signal<Run | null>(null)
+export const original = signal<Recorded | null>(null)
 
 /** Why a run cannot be started now; null where it can. */
 export const refusal = computed(() => {
@@ -48,7 +52,7 @@ export async function startRun (): Promise<void> {
 }
 
 /** Opens what was recorded, its request in the form. */
-export function openRun (entries: Parameters<Session['open']>[0], file: string | null = null): void {
+export function openRun (entries: readonly Entry[], file: string | null = null): void {
   original.value = null
   session.open(entries, file)
   const request = session.run.head?.request
@@ -70,9 +74,10 @@ export function whyNotAgain (): string | null {
 /** Runs a recorded run's request again, with its seed, to be compared: on its model, or the one that is chosen. */
 export async function runAgain (): Promise<void> {
   if (whyNotAgain() !== null) return
-  const before = fold(session.entries)
-  const { model } = before.head!
-  const body = againBody(before, models.value.some(({ id }) => id === model) ? model : chosenModel.value)
-  original.value = before
+  const { entries, file: { value: file } } = session
+  const run = fold(entries)
+  const { model } = run.head!
+  const body = againBody(run, models.value.some(({ id }) => id === model) ? model : chosenModel.value)
+  original.value = { run, entries, file }
   await session.start(body)
 }
