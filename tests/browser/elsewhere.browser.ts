@@ -16,7 +16,24 @@ const head = {
   layer: 1,
   pooling: 'mean',
   weights: Array.from({ length: 64 }, () => 0.1),
-  bias: 0
+  bias: 0,
+  fit: {
+    objective: 'logistic',
+    data: 'x',
+    licence: 'unknown',
+    examples: 20,
+    regularization: 1,
+    maxAnswerTokens: 256,
+    cutAnswers: 0
+  },
+  metrics: {
+    measure: 'pair_accuracy',
+    split: 'a fifth of the data, by prompt',
+    examples: 5,
+    clusters: 5,
+    byPrefix: [{ fraction: 1, accuracy: 0.6, standardError: 0.2 }],
+    controls: { lengthOnly: 0.5, randomHead: 0.5, randomHeadStd: 0.4, tfidf: 0.5 }
+  }
 }
 const unreadable = /runs on .*, which gives no hidden states: heads, which read them, cannot be used or fitted\./
 
@@ -46,6 +63,7 @@ test('heads are greyed with the reason, other rewards steer', { skip }, async ()
     await page.getByText(/^It reads hidden states/).waitFor()
     assert.equal(await page.getByRole('button', { name: 'Use it in Run' }).isDisabled(), true)
     assert.equal(await page.getByRole('heading', { name: 'Try it' }).count(), 0)
+    await page.getByText('control: random direction').waitFor()
     await page.setViewportSize({ width: 320, height: 800 })
     assert.equal(await overflow(page), 0)
     // The model that runs here has them.

@@ -120,6 +120,9 @@ test('runs of other programs are listed and opened where the server keeps them',
     await page.getByRole('button', { name: /^Open run_/ }).click()
     await ended(page)
     assert.equal(await page.getByRole('treeitem').count(), 3)
+    await page.goto(`${keeping.address}/inspect/#/runs`)
+    await page.getByRole('button', { name: /^Delete run_.* from the server$/ }).click()
+    await page.getByText('There are none.').waitFor()
     assert.deepEqual(problems, [])
   } finally {
     await keeping.close()

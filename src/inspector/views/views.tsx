@@ -33,6 +33,7 @@ export const keyLists: readonly KeyList[] = [
       ['Enter', 'its tokens'], ['c', 'the chosen one'], ['p', 'hide or show dropped ones']]
   },
   { where: 'Tokens', keys: [['← →', 'previous, next token'], ['Enter', 'what was there to choose from']] },
+  { where: 'Runs', keys: [['/', 'filter']] },
   { where: 'Replay', keys: [['Space', 'play, pause'], [', .', 'one step back, on']] },
   {
     where: 'Teach and votes',
