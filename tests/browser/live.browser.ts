@@ -16,7 +16,8 @@ async function ready (page: Page, address = server.address): Promise<void> {
 }
 
 const field = (page: Page, name: string) => page.locator(`[data-field="${name}"]`)
-const start = (page: Page) => page.getByRole('button', { name: /^Run/ }).click()
+const start = (page: Page) =>
+  page.getByRole('form', { name: 'Ask' }).getByRole('button', { name: /^Run/ }).click()
 const ended = (page: Page) => page.getByRole('heading', { name: 'Cost' }).waitFor()
 
 test('every strategy runs from its form, and ends with a chosen answer and its cost', { skip }, async () => {
