@@ -68,5 +68,6 @@ write('viewer.html', filled(read('src/inspector/viewer.html'), {
   '>SCRIPT<': `>${inlined}<`,
   '>STYLE<': `>${inlinedStyle}<`
 }))
+write('example.fairlead.jsonl', read('docs/pictures/beam.fairlead.jsonl'))
 write('prompts.json', JSON.stringify(Object.fromEntries(['instructions', 'reviews'].map(name =>
   [name, JSON.parse(read(`models/evaluation/prompts/${name}.json`))]))))

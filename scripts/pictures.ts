@@ -38,7 +38,7 @@ async function run (page: Page, strategy: string, seed: number): Promise<void> {
     await page.getByText(/^more \(/).click()
     await field(page, 'method').selectOption('q_head')
   }
-  await page.getByRole('button', { name: /^Run/ }).click()
+  await page.getByRole('form', { name: 'Ask' }).getByRole('button', { name: /^Run/ }).click()
   await page.getByRole('heading', { name: 'Cost' }).waitFor()
 }
 

@@ -109,7 +109,7 @@ async function steer (page: Page): Promise<void> {
   for (const [field, value] of [['messages', asked.prompt], ['max_tokens', asked.maxTokens], ['seed', asked.seed]]) {
     await page.locator(`[data-field="${field}"]`).fill(String(value))
   }
-  await button(page, /^Run/).click()
+  await page.locator('.ask').getByRole('button', { name: /^Run/ }).click()
   await page.getByRole('heading', { name: 'Cost' }).waitFor()
   await button(page, 'Save…').click()
   await download(page, /^Journal/, 'teach/steered.fairlead.jsonl')

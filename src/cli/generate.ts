@@ -79,7 +79,8 @@ function rewardOf (text: string): { name: string, weight: number } {
   return { name: name!, weight: weight === undefined ? 1 : Number(weight) }
 }
 
-function alignmentOf (values: Values): AlignmentRequest | null {
+/** The alignment as it is asked for, unchecked; null for none. */
+function givenAlignment (values: Values): unknown {
   const given = Object.keys(parameterOptions).filter(name => values[name] !== undefined)
   const rewards = (values['reward'] as string[] | undefined)?.map(rewardOf)
   if (typeof values['alignment'] === 'string') {
@@ -87,16 +88,16 @@ function alignmentOf (values: Values): AlignmentRequest | null {
       throw new RequestError('invalid_request',
         '--alignment cannot be combined with --strategy, --reward or their parameters')
     }
-    return parseAlignment(parseJson('--alignment', values['alignment']))
+    return parseJson('--alignment', values['alignment'])
   }
   if (given.length === 0 && !rewards && values['strategy'] === undefined) return null
   const fields = given.map(name =>
     [name.replaceAll('-', '_'), valueOf(`--${name}`, parameters[name.replaceAll('-', '_')]!, values[name])])
-  return parseAlignment({
+  return {
     ...Object.fromEntries(fields),
     ...(values['strategy'] === undefined ? {} : { strategy: values['strategy'] }),
     ...(rewards ? { rewards } : {})
-  })
+  }
 }
 
 function parseJson (option: string, text: string): unknown {
@@ -125,7 +126,8 @@ function draftsOf (values: Values, alignment: AlignmentRequest | null): DraftReq
 }
 
 function requestOf (values: Values, prompt: string, model: string): GenerateRequest {
-  const alignment = alignmentOf(values)
+  const given = givenAlignment(values)
+  const alignment = given === null ? null : parseAlignment(given)
   const system = textOption(values, 'system')
   return checkedRequest({
     model,
@@ -169,13 +171,15 @@ function journalOf (values: Values): JournalRequest | null {
 }
 
 /** The body that asks the API for the same. */
-function bodyOf ({ prompt, n, seed, alignment, sampling, grammar }: GenerateRequest, model: string): Head['request'] {
+function bodyOf (
+  { prompt, n, seed, sampling, grammar }: GenerateRequest, alignment: unknown, model: string
+): Head['request'] {
   return {
     model,
     messages: 'messages' in prompt ? prompt.messages : [],
     ...n > 1 && { n },
     ...seed !== null && { seed },
-    ...alignment && { alignment },
+    ...alignment !== null && { alignment },
     max_tokens: sampling.maxTokens,
     temperature: sampling.temperature,
     ...sampling.topP < 1 && { top_p: sampling.topP },
@@ -266,7 +270,7 @@ export const generate: Command = {
       const { id: model, fingerprint } = client.model
       const events = client.generate({ ...request, model })
       const { drafts = null } = request
-      const body = bodyOf(request, model)
+      const body = bodyOf(request, givenAlignment(values), model)
       const head = headOf({ model, fingerprint: fingerprintOf({ fingerprint }, { drafts }), body })
       const { result, usage } = await follow(file ? file.keep(withHead(events, head)) : events,
         json ? () => {} : trace ? traceWatcher() : event => { show(event, request.n) })

@@ -11,7 +11,7 @@ import { readText, say, type Command } from './command.js'
 import { textOption, type Options } from './options.js'
 
 /** The page that shows a run from a disk. */
-const viewer = join(packageRoot, 'dist/src/inspector/viewer.html')
+const viewer = join(packageRoot, 'dist/src/inspector/page/viewer.html')
 
 const options: Options = {
   html: { type: 'string', help: 'file for a page that shows the run without a server, in place of text' },

@@ -44,7 +44,9 @@ export interface RecorderOptions {
 }
 
 /** Growth is told once in so many milliseconds, or later where there are many candidates. */
-const [quietMs, quietMsPerCandidate] = [50, 4]
+const [quietMs, quietMsPerCandidate] = [50, 16]
+/** Fewer tokens than these of each candidate wait twice as long: told by themselves they take three times the room. */
+const worthTelling = 4
 
 /** What has been told of a candidate. */
 interface Told {
@@ -85,6 +87,8 @@ export class Recorder {
   /** Choices of which more was sent than was told. */
   readonly #sent = new Map<number, Committed>()
   #flushed: number
+  /** Tokens drawn since. */
+  #untold = 0
   #last = 0
   /** Entries that nobody has received yet. */
   #ready: TimedEntry[] = []
@@ -133,7 +137,10 @@ export class Recorder {
   /** A token was drawn for a candidate. */
   drew (candidate: Recordable): void {
     if (this.#pieces) this.#addPiece(candidate)
-    if (this.#now() - this.#flushed >= Math.max(quietMs, quietMsPerCandidate * this.#told.size)) this.flush()
+    const { size } = this.#told
+    const quiet = Math.max(quietMs, quietMsPerCandidate * size)
+    const isMuch = ++this.#untold >= worthTelling * size
+    if (this.#now() - this.#flushed >= (isMuch ? quiet : 2 * quiet)) this.flush()
   }
 
   /** How a token was guided. */
@@ -264,6 +271,7 @@ export class Recorder {
   /** Writes what has changed and then, perhaps, an entry. */
   #write (entry?: (t: number) => TimedEntry): void {
     this.#flushed = this.#now()
+    this.#untold = 0
     // A clock is not trusted to count up in whole milliseconds.
     this.#last = Math.max(this.#last, Math.round(this.#flushed - this.#began))
     const entries = this.#changes(this.#last)

@@ -146,6 +146,20 @@ test('every view passes axe, in both schemes, and fits 320 pixels', { skip }, as
   }
 })
 
+test('on a small screen the form makes room for a run, and comes back', { skip }, async () => {
+  const { page } = await open({ viewport: { width: 320, height: 800 } })
+  await ready(page)
+  const prompt = page.getByLabel('Prompt', { exact: true })
+  assert.equal(await prompt.isVisible(), true)
+  await replay(page, lanes(answers))
+  assert.equal(await prompt.isVisible(), false)
+  assert.equal(await page.getByRole('button', { name: /^Run/ }).first().isVisible(), true)
+  await page.getByRole('button', { name: 'The request: ✎ Say something.' }).click()
+  assert.equal(await prompt.isVisible(), true)
+  await page.setViewportSize({ width: 1440, height: 900 })
+  assert.equal(await page.getByRole('button', { name: /^The request/ }).count(), 0)
+})
+
 test('a chart wider than the window, not measured anew yet, widens no page', { skip }, async () => {
   const { page } = await open({ viewport: { width: 320, height: 800 } })
   await page.addInitScript('ResizeObserver = class { observe () {} disconnect () {} }')

@@ -77,3 +77,29 @@ export function beams (steps: number): Entry[] {
   }
   return [...entries, { t: steps * 50 + 2, end: [[0, 'stop', -steps]] }, ...done(steps * 50 + 3, 0)]
 }
+
+const words = [' the', ' lighthouse', ' keeper', ' watches', ' a', ' wild', ' sea', ' never', ' ends', ',', '.', ' I']
+
+/**
+ * A large run: answers side by side of so many tokens each, each token with its text and ln π, told four at a time, as
+ * many a second as a fast machine draws; scored every 16 tokens.
+ */
+export function wide (candidates: number, tokens: number): Entry[] {
+  const all = Array.from({ length: candidates }, (_, index) => index)
+  const [told, msPerToken] = [4, 30]
+  const entries: Entry[] = [head('best_of_n'), { t: 0, queued: 0 }, start('best_of_n'),
+    { t: 5, open: all.map(index => [index, null, 0, 0]) }]
+  for (let at = 0; at < tokens; at += told) {
+    const t = 10 + (at + told) * msPerToken
+    entries.push({
+      t,
+      grow: all.map(index => [index, Array.from({ length: told }, (_, place) => words[(index + at + place) % 12]!),
+        Array.from({ length: told }, (_, place) => -((index * 7 + at * 3 + place) % 50) / 10)])
+    })
+    if ((at + told) % 16 > 0) continue
+    const reward = (index: number): number => Math.sin(index + at / 64)
+    entries.push({ t, score: all.map(index => [index, reward(index), [[0, reward(index)]]]) })
+  }
+  const end = 20 + tokens * msPerToken
+  return [...entries, { t: end, end: all.map(index => [index, 'length', -tokens]) }, ...done(end, 0)]
+}

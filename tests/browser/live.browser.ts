@@ -16,7 +16,8 @@ async function ready (page: Page, address = server.address): Promise<void> {
 }
 
 const field = (page: Page, name: string) => page.locator(`[data-field="${name}"]`)
-const start = (page: Page) => page.getByRole('button', { name: /^Run/ }).click()
+const start = (page: Page) =>
+  page.getByRole('form', { name: 'Ask' }).getByRole('button', { name: /^Run/ }).click()
 const ended = (page: Page) => page.getByRole('heading', { name: 'Cost' }).waitFor()
 
 test('every strategy runs from its form, and ends with a chosen answer and its cost', { skip }, async () => {
@@ -120,6 +121,9 @@ test('runs of other programs are listed and opened where the server keeps them',
     await page.getByRole('button', { name: /^Open run_/ }).click()
     await ended(page)
     assert.equal(await page.getByRole('treeitem').count(), 3)
+    await page.goto(`${keeping.address}/inspect/#/runs`)
+    await page.getByRole('button', { name: /^Delete run_.* from the server$/ }).click()
+    await page.getByText('There are none.').waitFor()
     assert.deepEqual(problems, [])
   } finally {
     await keeping.close()

@@ -13,6 +13,7 @@ import type {} from 'fairlead/openai'
 import OpenAI from 'openai'
 import { WebSocket } from 'ws'
 import { strategyNames } from '../../src/decoding/strategies/strategy-schemas.js'
+import { readJournal } from '../../src/journal/read.js'
 import { encodeFloats } from '../../src/rewards/kinds/q-head.js'
 import { assertTold } from '../helpers/journals.js'
 import { everyStrategy } from '../helpers/run-strategy.js'
@@ -60,7 +61,7 @@ let client: OpenAI
 let socket: WebSocket
 let fairlead: Fairlead
 before(async () => {
-  server = await tinyServer({ rewardsDir })
+  server = await tinyServer({ rewardsDir, keptRuns: '1' })
   client = new OpenAI({ baseURL: `${server.address}/v1`, apiKey: 'none', maxRetries: 0 })
   fairlead = await Fairlead.start({ model, cacheDir: folder, rewardsDir, dataDir: join(folder, 'data') })
   socket = new WebSocket(`${server.address.replace('http', 'ws')}/v1/stream`)
@@ -103,10 +104,14 @@ for (const [index, given] of everyStrategy.entries()) {
     const request = {
       model: 'tiny', messages: [{ role: 'user' as const, content: 'say the' }], max_tokens: 8, seed: index, alignment
     }
-    const whole = await client.chat.completions.create(request)
+    const { data: whole, response } = await client.chat.completions.create(request).withResponse()
     const { content } = whole.choices[0]!.message
     const { alignment: chosen } = whole.choices[0]!
     assert.equal(whole.alignment!.strategy, given['strategy'])
+    // What the server keeps of it is all of it, though nobody asked for a journal.
+    const kept = await fetch(`${server.address}/v1/runs/${response.headers.get('x-fairlead-run')}`)
+    assertTold(readJournal(await kept.text()).run,
+      { alignment: whole.alignment!, usage: whole.usage as unknown as Usage, texts: [content!] })
 
     let streamed = ''
     let [last, usage]: [OpenAI.ChatCompletionChunk?, Usage?] = []

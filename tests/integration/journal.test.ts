@@ -225,6 +225,8 @@ test('fairlead generate keeps it in a file that fairlead inspect shows', () => {
   assert.deepEqual([...read.run.candidates.values()].map(({ text }) => text).sort(),
     (result.candidates as Json[]).map(({ text }) => text as string).sort())
   assert.equal(read.run.candidates.get(read.run.select!.chosen[0]!)!.text, result.choices[0].text)
+  // As it was asked for, so that it can be posted: some defaults may be given with other fields only.
+  assert.deepEqual(read.run.head!.request['alignment'], beams)
   const shown = run('inspect', file)
   assert.equal(shown.code, 0, shown.err)
   assert.match(shown.out, /beam_search, seed 5.*length × 1/)

@@ -54,6 +54,26 @@ test('the last runs are kept: their callers see their own, admins all, and nobod
   assert.match((await get(`/v1/runs/${ids[2]}`, alice))['error'].message, /was deleted or evicted/)
 })
 
+test('what is kept folds to the texts of every endpoint: many prompts, choices, stop sequences', async () => {
+  const server = await start({ keptRuns: '4' })
+  const texts = async (headers: Headers): Promise<string[]> => {
+    const runs = headers.get('x-fairlead-run')!.split(', ').map(async id => {
+      const { run } = readJournal(await (await fetch(`${server.address}/v1/runs/${id}`)).text())
+      return run.choices.map(({ index, characters }) => run.candidates.get(index!)!.text.slice(0, characters))
+    })
+    return (await Promise.all(runs)).flat()
+  }
+  const sampled = { max_tokens: 12, seed: 2, temperature: 1 }
+  const legacy = await server.post('/v1/completions',
+    { ...sampled, model: 'tiny', prompt: ['say the', 'to be'], n: 2, stop: ['e'] })
+  assert.deepEqual(await texts(legacy.headers), (legacy.json['choices'] as Json[]).map(({ text }) => text as string))
+  const response = await server.post('/v1/responses', { model: 'tiny', input: 'say the', max_output_tokens: 16 })
+  assert.deepEqual(await texts(response.headers), [response.json['output'][0].content[0].text])
+  const chats = await server.post('/v1/chat/completions', { ...chat, ...sampled, n: 3, stop: ['e'] })
+  assert.deepEqual(await texts(chats.headers),
+    (chats.json['choices'] as Json[]).map(({ message }) => message.content as string))
+})
+
 test('a run can be followed while it is written; one whose client leaves has failed', async () => {
   const server = await start({ keptRuns: '4' })
   const controller = new AbortController()

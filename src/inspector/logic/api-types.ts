@@ -53,6 +53,8 @@ export interface Model {
   readonly parent?: string
   readonly description?: string
   readonly max_model_len: number
+  /** The inference engine elsewhere that runs it. */
+  readonly engine?: { readonly server: string }
 }
 
 /** What of `usage` is read. */

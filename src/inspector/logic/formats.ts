@@ -10,8 +10,10 @@ export const signed = (value: number | null | undefined): string =>
 export const decimal = (value: number | null | undefined, digits = 2): string =>
   value === null || value === undefined || Number.isNaN(value) ? '–' : value.toFixed(digits).replace('-', '−')
 
-/** A count with thin groups: 1,080. */
-export const count = (value: number): string => Math.round(value).toLocaleString('en')
+const grouped = new Intl.NumberFormat('en', { maximumFractionDigits: 0 })
+
+/** A count in groups: 1,080. */
+export const count = (value: number): string => grouped.format(value)
 
 export const seconds = (ms: number): string => `${(ms / 1000).toFixed(ms < 9950 ? 2 : 1)} s`
 

@@ -40,7 +40,7 @@ export function fateText (run: Run, lineage: Lineage): string {
 export function labelOf (run: Run, lineage: Lineage): string {
   const { index, reward, tokens, text } = lineage
   return `Candidate ${index}, ${fateText(run, lineage)}, reward ${signed(reward)}, ${plural(tokens, 'token')}, ` +
-    cut(oneLine(text), 80)
+    cut(oneLine(text.slice(0, 200)), 80)
 }
 
 /** Candidates by index. */

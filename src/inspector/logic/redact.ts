@@ -8,14 +8,46 @@ const withheld = '[left out]'
 
 interface Message { readonly role: string, readonly content: unknown }
 
-function redactHead (head: Head, { system, prompt, others }: Redaction): Head {
-  const messages = Array.isArray(head.request['messages']) ? head.request['messages'] as readonly Message[] : []
-  const isOut = ({ role }: Message): boolean => role === 'system' || role === 'developer' ? system : prompt
-  const out = messages.flatMap((message, at) => isOut(message) ? [`request.messages[${at}].content`] : [])
-  const redacted = [...head.redacted ?? [], ...out, ...(others ? ['grow of candidates that were not chosen'] : [])]
-  if (redacted.length === 0) return head
-  const kept = messages.map(message => isOut(message) ? { ...message, content: withheld } : message)
-  return { ...head, request: { ...head.request, ...(messages.length > 0 ? { messages: kept } : {}) }, redacted }
+/** Messages of a request, wherever its endpoint has them. */
+export const messagesOf = ({ messages, input }: Head['request']): readonly Message[] =>
+  [messages, input].flatMap(list => Array.isArray(list) ? list as readonly Message[] : [])
+
+/** Fields of requests that say who asks: they are never shared. */
+const personal = ['user', 'safety_identifier', 'prompt_cache_key', 'metadata']
+
+/** Fields whose texts are a prompt's, where they are no messages. */
+const texts = ['prompt', 'input', 'suffix', 'prediction']
+
+/** A request's fields as they are shared, and what was taken out of them. */
+function redactRequest (
+  request: Head['request'], { system, prompt }: Redaction
+): { readonly kept: Head['request'], readonly out: readonly string[] } {
+  const out: string[] = []
+  const isOut = (role: unknown): boolean => role === 'system' || role === 'developer' ? system : prompt
+  const entry = ([name, value]: readonly [string, unknown]): ReadonlyArray<readonly [string, unknown]> => {
+    if (personal.includes(name)) {
+      out.push(`request.${name}`)
+      return []
+    }
+    if ((name === 'messages' || name === 'input') && Array.isArray(value)) {
+      return [[name, (value as readonly Message[]).map((message, at) => {
+        if (!isOut(message.role)) return message
+        out.push(`request.${name}[${at}]`)
+        return { role: message.role ?? 'user', content: withheld }
+      })]]
+    }
+    if (!(name === 'instructions' ? system : prompt && texts.includes(name))) return [[name, value]]
+    out.push(`request.${name}`)
+    return [[name, withheld]]
+  }
+  return { kept: Object.fromEntries(Object.entries(request).flatMap(entry)), out }
+}
+
+function redactHead (head: Head, what: Redaction): Head {
+  const { kept, out } = redactRequest(head.request, what)
+  const redacted =
+    [...head.redacted ?? [], ...out, ...(what.others ? ['grow of candidates that were not chosen'] : [])]
+  return redacted.length === 0 ? head : { ...head, request: kept, redacted }
 }
 
 /** Candidates whose text is the answer's: the chosen, and up to the fork those that they were forked from. */

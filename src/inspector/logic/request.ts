@@ -87,34 +87,38 @@ const isObject = (value: unknown): value is Readonly<Record<string, unknown>> =>
 
 const contentOf = (messages: readonly Message[], role: string): string => {
   const content: unknown = messages.findLast(message => message.role === role)?.content
-  return typeof content === 'string' ? content : ''
+  if (!Array.isArray(content)) return typeof content === 'string' ? content : ''
+  return content.map((part: unknown) => isObject(part) && typeof part['text'] === 'string' ? part['text'] : '').join('')
 }
 
+const stringOf = (value: unknown): string => typeof value === 'string' ? value : ''
+
 const samplingOf = (request: Readonly<Record<string, unknown>>): Values => {
-  const apart = ['model', 'messages', 'continue_final_message', 'max_tokens', 'max_completion_tokens', 'seed', 'n',
-    'alignment', 'stream', 'stream_options']
+  const apart = ['model', 'messages', 'prompt', 'input', 'instructions', 'continue_final_message', 'max_tokens',
+    'max_completion_tokens', 'max_output_tokens', 'seed', 'n', 'alignment', 'stream', 'stream_options']
   return Object.fromEntries(Object.entries(request).filter(([name, value]) => !apart.includes(name) && value !== null))
 }
 
 /** A journal's request as the form holds it. */
 export function draftOf (request: Readonly<Record<string, unknown>>): Draft {
-  const messages = (Array.isArray(request['messages']) ? request['messages'] : []) as readonly Message[]
+  const listed = [request['messages'], request['input']].find(Array.isArray)
+  const messages = (listed ?? []) as readonly Message[]
   const { strategy = 'best_of_n', reward, rewards, ...fields } = isObject(request['alignment'])
     ? request['alignment']
     : { strategy: plain }
-  const listed = Array.isArray(rewards) ? (rewards as Array<Partial<Weighted>>) : []
+  const weighted = Array.isArray(rewards) ? (rewards as Array<Partial<Weighted>>) : []
   const name = String(strategy ?? 'best_of_n')
-  const maxTokens = request['max_tokens'] ?? request['max_completion_tokens']
+  const maxTokens = request['max_tokens'] ?? request['max_completion_tokens'] ?? request['max_output_tokens']
   return {
     ...firstDraft,
-    system: contentOf(messages, 'system'),
-    prompt: contentOf(messages, 'user'),
+    system: contentOf(messages, 'system') || stringOf(request['instructions']),
+    prompt: contentOf(messages, 'user') || stringOf(request['prompt'] ?? request['input']),
     beginning: request['continue_final_message'] === true ? contentOf(messages, 'assistant') : '',
     strategy: name,
     fields: name === plain ? {} : { [name]: fields },
     rewards: typeof reward === 'string'
       ? [{ name: reward, weight: 1 }]
-      : listed.map(one => ({ name: String(one.name), weight: one.weight ?? 1 })),
+      : weighted.map(one => ({ name: String(one.name), weight: one.weight ?? 1 })),
     maxTokens: typeof maxTokens === 'number' ? maxTokens : firstDraft.maxTokens,
     seed: typeof request['seed'] === 'number' ? request['seed'] : null,
     n: typeof request['n'] === 'number' ? request['n'] : 1,

@@ -2,7 +2,8 @@
 import { useId } from 'preact/hooks'
 import { Fields, type FieldErrors } from './fields.js'
 import { plain, type Draft, type Weighted } from '../logic/request.js'
-import { modelRewards } from '../state/model.js'
+import { rewards as rewardList } from '../server/connection.js'
+import { headless, misfit, modelRewards } from '../state/model.js'
 import { sampling, strategies } from '../state/run.js'
 
 interface AskProps {
@@ -75,6 +76,7 @@ interface RewardsProps {
 
 function Rewards ({ rewards, error, onChange }: RewardsProps) {
   const known = modelRewards.value.map(({ id }) => id)
+  const unfit = rewardList.value.filter(one => !known.includes(one.id))
   const replace = (index: number, one: Weighted): void => {
     onChange(rewards.map((old, at) => at === index ? one : old))
   }
@@ -90,6 +92,8 @@ function Rewards ({ rewards, error, onChange }: RewardsProps) {
             onChange={event => { replace(index, { ...one, name: event.currentTarget.value }) }}
           >
             {[...new Set([...known, one.name])].map(name => <option key={name} value={name}>{name}</option>)}
+            {unfit.filter(({ id }) => id !== one.name)
+              .map(other => <option key={other.id} value={other.id} disabled>{other.id} ({misfit(other)})</option>)}
           </select>
           <span aria-hidden='true'>×</span>
           <input
@@ -106,6 +110,7 @@ function Rewards ({ rewards, error, onChange }: RewardsProps) {
         </div>
       ))}
       {error !== undefined && <p class='error' role='alert'>{error}</p>}
+      {headless.value !== null && <p class='small'>{headless.value}</p>}
       {free !== undefined && (
         <button type='button' class='link' onClick={() => { onChange([...rewards, { name: free, weight: 1 }]) }}>
           + another reward

@@ -52,7 +52,11 @@ function Spark ({ run, lineage }: { readonly run: Run, readonly lineage: Lineage
 
 function RowBody ({ run, lineage }: { readonly run: Run, readonly lineage: Lineage }) {
   const fate = fateOf(run, lineage)
-  const text = fate === 'dropped' && lineage.text === '' ? fateText(run, lineage) : oneLine(visible(lineage.text))
+  const text = fate === 'dropped' && lineage.text === ''
+    ? fateText(run, lineage)
+    : fate === 'growing'
+      ? tail(oneLine(visible(lineage.text.slice(-220))), 110)
+      : oneLine(visible(cut(lineage.text, 200)))
   // The row's name says all of this in words.
   return (
     <span class='parts-of-row' aria-hidden='true'>
@@ -61,7 +65,7 @@ function RowBody ({ run, lineage }: { readonly run: Run, readonly lineage: Linea
       <span class={`number reward${(lineage.reward ?? 0) < 0 ? ' below' : ''}`}>{signed(lineage.reward)}</span>
       <Spark run={run} lineage={lineage} />
       <span class='number tokens'>{lineage.tokens}</span>
-      <bdi class='text' dir='auto'>{fate === 'growing' ? tail(text, 110) : cut(text, 200)}</bdi>
+      <bdi class='text' dir='auto'>{text}</bdi>
     </span>
   )
 }

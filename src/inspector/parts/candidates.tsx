@@ -35,7 +35,7 @@ function laneRows (run: Run, sorted: boolean, hidesDropped: boolean): Row[] {
 /** The focus goes to the answer's tokens, or to what there is of it. */
 function focusDetail (): void {
   const detail = document.querySelector<HTMLElement>('#detail')
-  const token = detail?.querySelector<HTMLElement>('[data-token]')
+  const token = detail?.querySelector<HTMLElement>('[data-token][tabindex="0"]')
   const target = token ?? detail
   target?.focus()
 }

@@ -19,6 +19,18 @@ async function open (file: File): Promise<void> {
   }
 }
 
+/** Opens the recorded run that comes with the page: it needs no model. */
+export async function openExample (): Promise<void> {
+  try {
+    const response = await fetch('example.fairlead.jsonl')
+    if (!response.ok) throw new Error(`status ${response.status}`)
+    openRun(readJournal(await response.text()).entries, 'the example')
+    problem.value = ''
+  } catch (error) {
+    problem.value = `The example could not be loaded (${String(error)}).`
+  }
+}
+
 /** To be there once: takes files that are dropped on the page. */
 export function DropTarget () {
   useEffect(() => {

@@ -6,9 +6,12 @@ import { keyStored } from '../state/key.js'
 import { apiUrl } from '../server/http.js'
 import { compareWith } from '../state/compare.js'
 import { go } from '../state/router.js'
+import { runAgain, whyNotAgain } from '../state/run.js'
 import type { Session } from '../state/session.js'
 import { CopyButton } from './copy.js'
-import { SaveDialog } from './save-dialog.js'
+import { loaded } from './loaded.js'
+
+const SaveDialog = loaded(({ SaveDialog }) => SaveDialog)
 
 export function RunBar ({ session }: { readonly session: Session }) {
   const [language, setLanguage] = useState<(typeof languages)[number][0] | null>(null)
@@ -17,6 +20,7 @@ export function RunBar ({ session }: { readonly session: Session }) {
   if (!head || session.isLive) return null
   const body = chatBody(draftOf(head.request), head.model)
   const code = language === null ? '' : snippet(language, body, apiUrl('/').replace(/\/$/, ''), keyStored() !== null)
+  const whyNot = whyNotAgain()
   return (
     <section class='card' aria-label='Use this run'>
       <div class='bar-row'>
@@ -32,14 +36,22 @@ export function RunBar ({ session }: { readonly session: Session }) {
           ))}
         </div>
         <span class='grow' />
-        <button
-          type='button' onClick={() => {
-            compareWith(draftOf(head.request))
-            go('compare')
-          }}
-        >Compare with plain
-        </button>
-        <button type='button' onClick={() => { setSaving(true) }}>Save…</button>
+        <div class='actions'>
+          <button
+            type='button' disabled={whyNot !== null}
+            title={whyNot ?? 'With the same seed; tokens and rewards are compared.'}
+            onClick={() => { runAgain().catch(reportError) }}
+          >Run again here
+          </button>
+          <button
+            type='button' onClick={() => {
+              compareWith(draftOf(head.request))
+              go('compare')
+            }}
+          >Compare with plain
+          </button>
+          <button type='button' onClick={() => { setSaving(true) }}>Save…</button>
+        </div>
       </div>
       {isSaving && <SaveDialog session={session} onClose={() => { setSaving(false) }} />}
       {language !== null && (

@@ -6,7 +6,7 @@ import { chosenOf, inOrder, tokensDrawn } from '../logic/lineages.js'
 import { draft } from '../state/run.js'
 import type { Phase, Session } from '../state/session.js'
 import { link } from '../server/link.js'
-import { OpenFile } from './open-file.js'
+import { OpenFile, openExample } from './open-file.js'
 import { say } from '../state/status.js'
 
 /** What a live run is doing. */
@@ -51,7 +51,10 @@ function Welcome () {
             : 'Every candidate will be drawn here as it grows.'}
           </p>
           )}
-      <OpenFile label='Open a recorded run' />
+      <div class='actions centre'>
+        <button type='button' onClick={() => { openExample().catch(reportError) }}>Open a recorded example</button>
+        <OpenFile label='Open a file' />
+      </div>
     </div>
   )
 }

@@ -1,8 +1,10 @@
 /** Saves a run to be shared: what is in the file is listed, and can be left out. */
 import { useState } from 'preact/hooks'
 import { exportedPage } from '../../journal/exported.js'
+import { runSvg } from '../../journal/svg.js'
 import { linesOf } from '../../journal/wire.js'
-import { redact, type Redaction } from '../logic/redact.js'
+import { plural } from '../logic/formats.js'
+import { messagesOf, redact, type Redaction } from '../logic/redact.js'
 import { inOrder } from '../logic/lineages.js'
 import type { Session } from '../state/session.js'
 import { Dialog } from './dialog.js'
@@ -35,21 +37,28 @@ export function SaveDialog ({ session, onClose }: { readonly session: Session, r
       leave out {label}
     </label>
   )
+  const isOf = (...roles: string[]): boolean => messagesOf(head?.request ?? {}).some(({ role }) => roles.includes(role))
+  const hasSystem = isOf('system', 'developer') || head?.request['instructions'] !== undefined
   return (
     <Dialog title='Save this run' onClose={onClose}>
       <p>
-        In the file: the prompt, the system message, {texts} answers, settings, model, seed.{' '}
-        <strong>Not in it:</strong> the
-        API key, who asked, the server’s address.
+        In the file: the prompt, {hasSystem && 'the system message, '}{plural(texts, 'answer')}, settings, model, seed
+        (in the picture of texts only prompt and answer). <strong>Not in it:</strong> the API key, who asked, the
+        server’s address.
       </p>
-      {box('system', 'the system message')}
+      {hasSystem && box('system', 'the system message')}
       {box('prompt', 'the prompt')}
       {select && texts > 1 && box('others', 'the texts of answers that were not chosen (lengths and rewards stay)')}
       <div class='actions'>
         <button type='button' class='primary' onClick={() => { savePage().catch(reportError) }}>
           HTML, opens anywhere
         </button>
-        <button type='button' onClick={() => { saveFile(`${name}.fairlead.jsonl`, linesOf(entries())) }}>Journal (JSONL)</button>
+        <button type='button' onClick={() => { saveFile(`${name}.fairlead.jsonl`, linesOf(entries())) }}>
+          Journal (JSONL)
+        </button>
+        <button type='button' onClick={() => { saveFile(`${name}.svg`, runSvg(entries()), 'image/svg+xml') }}>
+          Animated picture (SVG)
+        </button>
       </div>
     </Dialog>
   )

@@ -54,7 +54,8 @@ export function Scrubber ({ session }: { readonly session: Session }) {
     const tick = (at: number): void => {
       time.current += (at - last) * speed
       last = at
-      session.seek(entriesAt(entries, time.current))
+      const next = entriesAt(entries, time.current)
+      if (next !== session.position.value) session.seek(next)
       if (session.position.value === null) setPlaying(false)
       else frame = requestAnimationFrame(tick)
     }

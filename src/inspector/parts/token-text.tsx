@@ -1,9 +1,13 @@
-/** An answer by token: tinted by what was recorded, walked by keys, each token with what was there to choose from. */
-import { useEffect, useRef, useState } from 'preact/hooks'
+/**
+ * An answer by token: tinted by what was recorded, walked by keys, each token with what was there to choose from. Of a
+ * long one only tokens in sight are elements, the others plain text.
+ */
+import { useEffect, useLayoutEffect, useRef, useState } from 'preact/hooks'
 import { decimal, percent, tokenText, visible } from '../logic/formats.js'
 import type { Token } from '../logic/lineages.js'
 import { shadeClass } from '../logic/geometry.js'
 import { outstanding, tintScale } from '../logic/tints.js'
+import { useBlocksInSight } from './in-sight.js'
 
 interface TokenTextProps {
   readonly tokens: readonly Token[]
@@ -15,7 +19,11 @@ interface TokenTextProps {
 }
 
 /** White space that is a token of its own is shown; in words it stays as it is. */
-const shown = (piece: string): string => /^\s*$/.test(piece) ? tokenText(piece) : visible(piece)
+const shown = (piece: string): string =>
+  /^\s*$/.test(piece) ? `${tokenText(piece)}${piece.includes('\n') ? '\n' : ''}` : visible(piece)
+
+/** Tokens that are drawn, or not, together, and the longest answer of which all are. */
+const [blockSize, mostDrawn] = [64, 256]
 
 /** Whether a token's text can be gone on from: it has some, and is no part of a character. */
 const isWhole = (piece: string): boolean => piece !== '' && !piece.startsWith('bytes:')
@@ -108,17 +116,51 @@ export function TokenText ({ tokens, figures, figureName, onContinue }: TokenTex
   const [current, setCurrent] = useState(0)
   const [open, setOpen] = useState<number | null>(null)
   const group = useRef<HTMLDivElement>(null)
+  const takesFocus = useRef(false)
+  const isLong = tokens.length > mostDrawn
+  const blocks = Math.ceil(tokens.length / blockSize)
+  const inSight = useBlocksInSight(group, isLong ? blocks : 0)
   const marked = outstanding(figures)
   const scale = tintScale(figures)
   const focus = (at: number): void => {
-    const place = Math.max(0, Math.min(tokens.length - 1, at))
-    setCurrent(place)
-    group.current?.querySelectorAll<HTMLElement>('[data-token]')[place]?.focus()
+    takesFocus.current = true
+    setCurrent(Math.max(0, Math.min(tokens.length - 1, at)))
   }
+  // A token out of sight is there to be focused only after it was drawn.
+  useLayoutEffect(() => {
+    if (!takesFocus.current) return
+    takesFocus.current = false
+    group.current!.querySelector<HTMLElement>(`[data-token="${current}"]`)?.focus()
+  })
   const close = (): void => {
     const at = open
     setOpen(null)
     if (at !== null) focus(at)
+  }
+  const drawn = ({ piece }: Token, at: number) => (
+    <span
+      key={at} role='button'
+      data-token={at} tabIndex={at === current ? 0 : -1}
+      aria-label={`${piece.trim() === '' ? tokenText(piece) : piece}` +
+        `${figures[at] === null || figures[at] === undefined ? '' : `, ${figureName} ${decimal(figures[at])}`}`}
+      class={`token ${figures[at] === null ? '' : shadeClass(figures[at] ?? null, scale)}` +
+        `${marked[at] ? ' marked' : ''}${open === at ? ' open' : ''}`}
+      onClick={() => {
+        setCurrent(at)
+        setOpen(at)
+      }}
+    >{shown(piece)}
+    </span>
+  )
+  const block = (number: number) => {
+    const first = number * blockSize
+    const own = tokens.slice(first, first + blockSize)
+    const isDrawn = !isLong || inSight.has(number) || number === Math.floor(current / blockSize)
+    return (
+      <span key={number} data-block={number}>
+        {isDrawn ? own.map((token, at) => drawn(token, first + at)) : own.map(({ piece }) => shown(piece)).join('')}
+      </span>
+    )
   }
   const onKeyDown = (event: KeyboardEvent): void => {
     const moves: Readonly<Record<string, number>> = {
@@ -139,21 +181,7 @@ export function TokenText ({ tokens, figures, figureName, onContinue }: TokenTex
         dir='auto' class='tokens'
         onKeyDown={onKeyDown}
       >
-        {tokens.map(({ piece }, at) => (
-          <span
-            key={at} role='button'
-            data-token tabIndex={at === current ? 0 : -1}
-            aria-label={`${piece.trim() === '' ? tokenText(piece) : piece}` +
-              `${figures[at] === null || figures[at] === undefined ? '' : `, ${figureName} ${decimal(figures[at])}`}`}
-            class={`token ${figures[at] === null ? '' : shadeClass(figures[at] ?? null, scale)}` +
-              `${marked[at] ? ' marked' : ''}${open === at ? ' open' : ''}`}
-            onClick={() => {
-              setCurrent(at)
-              setOpen(at)
-            }}
-          >{shown(piece)}{piece.includes('\n') && <br />}
-          </span>
-        ))}
+        {Array.from({ length: blocks }, (_, number) => block(number))}
       </div>
       {chosen && open !== null && (
         <TokenDetail

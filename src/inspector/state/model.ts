@@ -1,5 +1,6 @@
 /** The model that runs use, and the rewards that work with it. */
 import { computed, effect, signal } from '@preact/signals'
+import type { RewardListItem } from '../logic/api-types.js'
 import { models, rewards } from '../server/connection.js'
 
 /** Id of the chosen model or profile; the server's first until another is chosen. */
@@ -15,3 +16,21 @@ export const baseModel = computed(() =>
 
 /** The rewards that work with it. */
 export const modelRewards = computed(() => rewards.value.filter(one => one.models.includes(baseModel.value)))
+
+/** The engine elsewhere that runs the chosen model; null where this server does. */
+export const engineElsewhere = computed(() =>
+  models.value.find(({ id }) => id === chosenModel.value)?.engine?.server ?? null)
+
+/** Why a reward cannot judge the chosen model's answers, in words that follow its name; null where it can. */
+export function misfit ({ kind, models: fitting }: RewardListItem): string | null {
+  if (fitting.includes(baseModel.value)) return null
+  return kind === 'head' && engineElsewhere.value !== null
+    ? `reads hidden states, which ${engineElsewhere.value} does not give`
+    : `does not fit ${baseModel.value}`
+}
+
+/** What an engine elsewhere rules out, as a sentence; null where the model runs here. */
+export const headless = computed(() => engineElsewhere.value === null
+  ? null
+  : `${baseModel.value} runs on ${engineElsewhere.value}, which gives no hidden states: heads, which read them, cannot ` +
+    'be used or fitted.')

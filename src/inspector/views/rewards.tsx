@@ -11,6 +11,7 @@ import { TokenText } from '../parts/token-text.js'
 import { loadLists, rewards } from '../server/connection.js'
 import { ApiFailure, call } from '../server/http.js'
 import { isReady } from '../server/link.js'
+import { baseModel, headless, misfit } from '../state/model.js'
 import { change } from '../state/run.js'
 import { go, hrefOf, route } from '../state/router.js'
 import { say } from '../state/status.js'
@@ -38,7 +39,7 @@ function TryIt ({ reward }: { readonly reward: RewardListItem }) {
   const score = async (): Promise<void> => {
     const input = [{ prompt, answer }]
     const ask = (more: object): Promise<RewardScores> =>
-      call<RewardScores>('/v1/rewards/score', { body: { reward: reward.id, input, ...more } })
+      call<RewardScores>('/v1/rewards/score', { body: { model: baseModel.value, reward: reward.id, input, ...more } })
     const [whole, prefixes] = await Promise.all([ask({}), ask({ member: 'prefix', every: 1 })])
     setResult({ whole: whole.data[0]!.reward, reading: readingOf(answer, prefixes.data[0]!) })
   }
@@ -127,13 +128,15 @@ function Detail ({ reward }: { readonly reward: RewardListItem }) {
     setCard(null)
     attempt(async () => { setCard(await call<RewardCard>(`/v1/rewards/${encodeURIComponent(reward.id)}`)) }).catch(reportError)
   }, [reward.id, reward.version])
+  const problem = misfit(reward)
   return (
     <section class='card step' aria-label={reward.id}>
       <div class='bar-row'>
         <h2>{reward.id} <span class='muted'>{reward.kind}, version {reward.version}</span></h2>
         <span class='grow' />
         <button
-          type='button' onClick={() => {
+          type='button' disabled={problem !== null}
+          onClick={() => {
             change({ rewards: [{ name: reward.id, weight: 1 }] })
             go('run')
           }}
@@ -143,13 +146,14 @@ function Detail ({ reward }: { readonly reward: RewardListItem }) {
       </div>
       <p>{reward.description}</p>
       <p class='small'>members: {reward.members.join(', ')} · models: {reward.models.join(', ')}</p>
+      {problem !== null && <p class='note'>It {problem}: runs of this model cannot use it.</p>}
       {failure && <Failure failure={failure} />}
       {card && (
         <>
           {figuresOf(card.metrics)
             ? <RewardCardView card={card} />
             : <p class='small'>It was not fitted here: there are no held-out figures.</p>}
-          <TryIt key={reward.id} reward={reward} />
+          {problem === null && <TryIt key={reward.id} reward={reward} />}
           <Facts title='Standardisation' value={card.statistics} />
           <Facts title='Fit' value={card.fit} />
           <Facts title='Next-token member' value={card.next_token} />
@@ -167,7 +171,7 @@ export function RewardsView () {
     return (
       <p class='card empty'>
         {isReady.value
-          ? 'There are no rewards. Teach one, or start the server with --rewards-dir.'
+          ? `There are no rewards. ${headless.value ?? 'Teach one, or start the server with --rewards-dir.'}`
           : 'The server is not ready.'}
       </p>
     )
@@ -175,11 +179,17 @@ export function RewardsView () {
   return (
     <div class='rewards-view'>
       <nav class='card list' aria-label='Rewards'>
-        {rewards.value.map(({ id, kind, members }) => (
-          <a key={id} href={hrefOf('rewards', id)} {...(id === chosen.id ? { 'aria-current': 'true' as const } : {})}>
-            <strong>{id}</strong> <span class='small'>{kind} · {members.join(', ')}</span>
+        {rewards.value.map(one => (
+          <a
+            key={one.id} href={hrefOf('rewards', one.id)}
+            class={misfit(one) === null ? '' : 'unfit'}
+            {...(one.id === chosen.id ? { 'aria-current': 'true' as const } : {})}
+          >
+            <strong>{one.id}</strong>{' '}
+            <span class='small'>{misfit(one) ?? `${one.kind} · ${one.members.join(', ')}`}</span>
           </a>
         ))}
+        {headless.value !== null && <p class='small'>{headless.value}</p>}
       </nav>
       <Detail reward={chosen} />
     </div>

@@ -1,7 +1,10 @@
 /** Run: what did it do? A request, its candidates while they grow, what it took, one candidate by token. */
 import { useComputed } from '@preact/signals'
-import { useEffect } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
+import { oneLine } from '../logic/formats.js'
+import { draftOf } from '../logic/request.js'
 import { AskForm } from '../parts/ask-form.js'
+import { Again } from '../parts/again.js'
 import { Candidates } from '../parts/candidates.js'
 import { Cost } from '../parts/cost.js'
 import { Failure } from '../parts/failure.js'
@@ -30,14 +33,22 @@ function Ask () {
   const errors = useComputed(fieldErrors).value
   useEffect(() => { if (errors.size > 0) focusError() }, [errors])
   const isLive = session.isLive
+  const [isOpen, setOpen] = useState(false)
+  // On a small screen the form makes room for the run, until it is wanted again.
+  const folds = session.hasRun.value && errors.size === 0
   return (
     <form
-      class='ask card' aria-label='Ask'
+      class={`ask card${folds && !isOpen ? ' folded' : ''}`} aria-label='Ask'
       onSubmit={event => {
         event.preventDefault()
+        setOpen(false)
         startRun().catch(reportError)
       }}
     >
+      {folds &&
+        <button type='button' class='fold' aria-expanded={isOpen} onClick={() => { setOpen(!isOpen) }}>
+          <span class='sr-only'>The request: </span>✎ {oneLine(draft.value.prompt)}
+        </button>}
       <AskForm draft={draft.value} errors={errors} onChange={change} />
       {draft.value.beginning !== '' && branch.value &&
         <p class='note'>
@@ -57,10 +68,12 @@ function Ask () {
   )
 }
 
-/** Opens the form with an answer's beginning: the run goes on from there. */
+/** Opens the run's own request with an answer's beginning: the run goes on from there. */
 function continueFrom (before: string, candidate: number, token: number): void {
-  branch.value = { of: session.run.head!.id, candidate, token }
-  change({ beginning: draft.value.beginning + before })
+  const { id, request } = session.run.head!
+  const asked = draftOf(request)
+  branch.value = { of: id, candidate, token }
+  change({ ...asked, beginning: asked.beginning + before })
   startRun().catch(reportError)
 }
 
@@ -79,6 +92,7 @@ export function RunView () {
       <div class='middle'>
         {failure && <Failure failure={failure} />}
         <RunState session={session} />
+        <Again session={session} />
         {hasRun && (
           <>
             <Candidates session={session} />

@@ -1,12 +1,13 @@
 /** Runs: where was that one? What this browser has kept, and what the server has, of other programs too. */
-import { useEffect, useState } from 'preact/hooks'
+import { useEffect, useRef, useState } from 'preact/hooks'
 import { count, cut, oneLine, seconds } from '../logic/formats.js'
 import { OpenFile } from '../parts/open-file.js'
 import { Failure } from '../parts/failure.js'
 import { RemoveButton } from '../parts/remove-button.js'
 import { forgetRun, forgetRuns, keptRuns, loadRuns, type KeptRun } from '../state/kept-runs.js'
+import { onKeys } from '../state/keyboard.js'
 import { go } from '../state/router.js'
-import { openRun, session } from '../state/run.js'
+import { followRun, openRun } from '../state/run.js'
 import { ApiFailure, call } from '../server/http.js'
 import { isReady } from '../server/link.js'
 import { say } from '../state/status.js'
@@ -21,15 +22,15 @@ function RunRow ({ run }: { readonly run: KeptRun }) {
   }
   return (
     <tr>
-      <td class='number'>{new Date(run.created * 1000).toLocaleString()}</td>
-      <td>{run.model}</td>
-      <td>{run.strategy}</td>
-      <td>{run.rewards.join(', ')}</td>
+      <td class='number time'>{new Date(run.created * 1000).toLocaleString()}</td>
+      <td class='minor'>{run.model}</td>
+      <td class='minor'>{run.strategy}</td>
+      <td class='minor'>{run.rewards.join(', ')}</td>
       <td>
         <button type='button' class='link' onClick={open}><bdi dir='auto'>{cut(oneLine(run.prompt), 60)}</bdi></button>
       </td>
-      <td class='number'>{count(run.tokens)}</td>
-      <td class='number'>{seconds(run.ms)}</td>
+      <td class='number minor'>{count(run.tokens)}</td>
+      <td class='number minor'>{seconds(run.ms)}</td>
       <td>{run.state}</td>
       <td>
         <RemoveButton
@@ -50,6 +51,7 @@ interface ServerRun {
   readonly strategy: string | null
   readonly rewards: readonly string[]
   readonly tokens: number
+  readonly milliseconds: number
 }
 
 const isLive = ({ state }: ServerRun): boolean => state === 'waiting' || state === 'running'
@@ -76,8 +78,16 @@ function ServerRuns () {
     return () => { clearInterval(timer) }
   }, [isReady.value])
   const open = (id: string): void => {
-    session.follow(id).catch(reportError)
+    followRun(id).catch(reportError)
     go('run')
+  }
+  const forget = (id: string): void => {
+    call(`/v1/runs/${encodeURIComponent(id)}`, { method: 'DELETE' }).then(
+      () => { setRuns(runs?.filter(run => run.id !== id) ?? null) },
+      (error: unknown) => {
+        if (error instanceof ApiFailure) setFailure(error)
+        else reportError(error)
+      })
   }
   return (
     <section class='card step' aria-label='Runs of this server'>
@@ -92,22 +102,24 @@ function ServerRuns () {
         <div class='scroll' tabIndex={0} role='region' aria-label='Runs that the server keeps'>
           <table>
             <thead>
-              <tr>{serverColumns.map(one => <th scope='col' key={one}>{one}</th>)}</tr>
+              <Columns names={serverColumns} />
             </thead>
             <tbody>
               {runs.map(run => (
                 <tr key={run.id}>
-                  <td class='number'>{new Date(run.created * 1000).toLocaleString()}</td>
+                  <td class='number time'>{new Date(run.created * 1000).toLocaleString()}</td>
                   <td>{run.caller}</td>
-                  <td>{run.model}</td>
-                  <td>{run.strategy ?? '–'}</td>
-                  <td>{run.rewards.join(', ')}</td>
-                  <td class='number'>{count(run.tokens)}</td>
+                  <td class='minor'>{run.model}</td>
+                  <td class='minor'>{run.strategy ?? '–'}</td>
+                  <td class='minor'>{run.rewards.join(', ')}</td>
+                  <td class='number minor'>{count(run.tokens)}</td>
+                  <td class='number minor'>{seconds(run.milliseconds)}</td>
                   <td>{isLive(run) ? `◐ ${run.state}` : run.state}</td>
                   <td>
                     <button type='button' class='small' aria-label={`Open ${run.id}`} onClick={() => { open(run.id) }}>
                       {isLive(run) ? 'watch' : 'open'}
                     </button>
+                    <RemoveButton label={`Delete ${run.id} from the server`} onClick={() => { forget(run.id) }} />
                   </td>
                 </tr>
               ))}
@@ -119,12 +131,27 @@ function ServerRuns () {
   )
 }
 
-const serverColumns = ['time', 'from', 'model', 'strategy', 'reward', 'tokens', 'state', '']
+const serverColumns = ['time', 'from', 'model', 'strategy', 'reward', 'tokens', 'duration', 'state']
 const columns = ['time', 'model', 'strategy', 'reward', 'prompt', 'tokens', 'duration', 'state']
+/** Those that small screens have no room for. */
+const minor = ['model', 'strategy', 'reward', 'tokens', 'duration']
+
+const Columns = ({ names }: { readonly names: readonly string[] }) => (
+  <tr>
+    {names.map(name => <th scope='col' key={name} class={minor.includes(name) ? 'minor' : ''}>{name}</th>)}
+    <td />
+  </tr>
+)
 
 function BrowserRuns () {
   const [filter, setFilter] = useState('')
   const [problem, setProblem] = useState('')
+  const search = useRef<HTMLInputElement>(null)
+  useEffect(() => onKeys(key => {
+    if (key !== '/' || !search.current) return false
+    search.current.focus()
+    return true
+  }), [])
   useEffect(() => { loadRuns().catch((error: unknown) => { setProblem(String(error)) }) }, [])
   const runs = keptRuns.value
   if (problem !== '') return <p class='banner bad' role='alert'>This browser keeps no runs ({problem}).</p>
@@ -152,7 +179,7 @@ function BrowserRuns () {
         : (
           <>
             <input
-              type='search' aria-label='Filter'
+              ref={search} type='search' aria-label='Filter'
               placeholder='filter by prompt, strategy, reward…' value={filter}
               onInput={event => { setFilter(event.currentTarget.value) }}
             />
@@ -163,10 +190,7 @@ function BrowserRuns () {
             >
               <table>
                 <thead>
-                  <tr>
-                    {columns.map(one => <th scope='col' key={one}>{one}</th>)}
-                    <td />
-                  </tr>
+                  <Columns names={columns} />
                 </thead>
                 <tbody>{shown.map(run => <RunRow key={run.id} run={run} />)}</tbody>
               </table>

@@ -2,8 +2,8 @@
  * The views, as the navigation lists them. Run comes with the page; others are loaded when they are first looked at.
  */
 import type { ComponentType } from 'preact'
-import { useEffect, useState } from 'preact/hooks'
 import type { KeyList } from '../parts/keys-help.js'
+import { loaded } from '../parts/loaded.js'
 import { RunView } from './run.js'
 
 export interface View {
@@ -12,29 +12,12 @@ export interface View {
   readonly View: ComponentType
 }
 
-/** A view whose code is loaded with it. */
-function loaded (load: () => Promise<ComponentType>): ComponentType {
-  let known: ComponentType | null = null
-  return function Loaded () {
-    const [View, setView] = useState<ComponentType | null>(() => known)
-    useEffect(() => {
-      if (!known) {
-        load().then(found => {
-          known = found
-          setView(() => found)
-        }, reportError)
-      }
-    }, [])
-    return View ? <View /> : <p class='empty' aria-busy='true'>Loading…</p>
-  }
-}
-
 export const views: readonly [View, ...View[]] = [
   { name: 'run', title: 'Run', View: RunView },
-  { name: 'compare', title: 'Compare', View: loaded(async () => (await import('./compare.js')).CompareView) },
-  { name: 'teach', title: 'Teach', View: loaded(async () => (await import('./teach/teach.js')).TeachView) },
-  { name: 'rewards', title: 'Rewards', View: loaded(async () => (await import('./rewards.js')).RewardsView) },
-  { name: 'runs', title: 'Runs', View: loaded(async () => (await import('./runs.js')).RunsView) }
+  { name: 'compare', title: 'Compare', View: loaded(({ CompareView }) => CompareView) },
+  { name: 'teach', title: 'Teach', View: loaded(({ TeachView }) => TeachView) },
+  { name: 'rewards', title: 'Rewards', View: loaded(({ RewardsView }) => RewardsView) },
+  { name: 'runs', title: 'Runs', View: loaded(({ RunsView }) => RunsView) }
 ]
 
 /** Every key, by where it acts. */
@@ -50,6 +33,7 @@ export const keyLists: readonly KeyList[] = [
       ['Enter', 'its tokens'], ['c', 'the chosen one'], ['p', 'hide or show dropped ones']]
   },
   { where: 'Tokens', keys: [['← →', 'previous, next token'], ['Enter', 'what was there to choose from']] },
+  { where: 'Runs', keys: [['/', 'filter']] },
   { where: 'Replay', keys: [['Space', 'play, pause'], [', .', 'one step back, on']] },
   {
     where: 'Teach and votes',

@@ -17,12 +17,14 @@ function loadedWith (name: string, known = new Set<string>()): ReadonlySet<strin
   return known
 }
 
-test('a first visit loads at most 45 kB of scripts and 8 kB of styles, compressed', () => {
+test('a first visit loads at most 45 kB of scripts and 8 kB of styles, compressed; the rest is one more file', () => {
   const [, script] = /src="([^"]+)"/.exec(text('index.html'))!
   const [, style] = /href="(app[^"]+)"/.exec(text('index.html'))!
   const first = [...loadedWith(script!)].reduce((sum, name) => sum + size(name), 0)
   assert.ok(first <= 45_000, String(first))
   assert.ok(size(style!) <= 8000, String(size(style!)))
+  assert.equal(loadedWith(script!).size, 2)
+  assert.equal(readdirSync(folder).filter(name => name.endsWith('.js')).length, 3)
 })
 
 test('a saved run needs nothing beside it', () => {

@@ -7,6 +7,7 @@ import { RewardCardView } from '../../parts/reward-card.js'
 import { rewards } from '../../server/connection.js'
 import { isReady } from '../../server/link.js'
 import { ApiFailure, call } from '../../server/http.js'
+import { headless } from '../../state/model.js'
 import { currentSet, fitSet, type FitProgress } from '../../state/teach.js'
 import { say } from '../../state/status.js'
 import { enough } from './rate.js'
@@ -67,11 +68,11 @@ export function Fit ({ onNext, onRate }: { readonly onNext: () => void, readonly
       setProgress(null)
     }
   }
-  const reason = !isRewardName(set.name)
+  const reason = headless.value ?? (!isRewardName(set.name)
     ? 'The data set’s name must be lower-case letters, digits, _ and -, starting with a letter.'
     : isTaken
       ? `A reward called ${set.name} is on the server already. Give the data set another name.`
-      : pairs.length < enough.fit ? `${enough.fit - pairs.length} more pairs are needed.` : null
+      : pairs.length < enough.fit ? `${enough.fit - pairs.length} more pairs are needed.` : null)
   const last = set.fits.at(-1)
   return (
     <section class='card step' aria-label='Fit'>
