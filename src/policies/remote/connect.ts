@@ -49,6 +49,17 @@ function difference (one: EngineReport, other: EngineReport): string | null {
   return fields.length > 0 ? `only the first has ${fields.join(', ')}` : null
 }
 
+/** @throws RequestError for a replica that differs from the first; EngineFailure for one that does not answer */
+async function checkAlike (
+  first: Replica, report: EngineReport, replica: Replica, model: string | null, tokenizer: ProbeTokenizer
+): Promise<void> {
+  const { report: other } = await probe(replica, model, tokenizer)
+  const unlike = difference(report, other)
+  if (unlike === null) return
+  throw new RequestError('invalid_request', `policy: ${first.url} and ${replica.url} must be replicas: ${unlike}`,
+    { param: 'policy' })
+}
+
 /** @throws RequestError for engines that do not fit, and for replicas that differ */
 export async function connectEngine (
   { urls, model }: EngineAddress, tokenizer: ProbeTokenizer, options: ConnectOptions
@@ -59,15 +70,14 @@ export async function connectEngine (
     const { protocol, report } = await probe(first, model, tokenizer)
     const notes = [...report.notes]
     for (const replica of replicas.filter(one => one !== first)) {
-      if (!replica.isWell) {
-        notes.push(`${replica.url} did not answer: it is used once it does`)
-        continue
-      }
-      const { report: other } = await probe(replica, model, tokenizer)
-      const unlike = difference(report, other)
-      if (unlike !== null) {
-        throw new RequestError('invalid_request', `policy: ${first.url} and ${replica.url} must be replicas: ${unlike}`,
-          { param: 'policy' })
+      const check = (): Promise<void> => checkAlike(first, report, replica, model, tokenizer)
+      if (replica.isWell) await check()
+      else {
+        notes.push(`${replica.url} did not answer: it is used once it does, if it is a replica`)
+        replica.admitAfter(() => check().then(() => true, (error: unknown) => {
+          if (error instanceof RequestError) options.onProgress(error.message)
+          return false
+        }))
       }
     }
     return new RemoteEngine(replicas, protocol, { ...report, urls, notes })

@@ -1,5 +1,6 @@
 /** What is asked of an engine elsewhere, and what it answers, whatever its protocol. Types only. */
 import type { SamplingParams } from '../sampling-params.js'
+import type { EngineField } from './engine-fields.js'
 
 /** How an engine is to hold a whole answer to a form; at most one is given. */
 export type Structure =
@@ -44,6 +45,8 @@ export interface EngineToken extends RankedLogprob {
 /** One message of an answer that streams. */
 export interface EngineChunk {
   readonly tokens: readonly EngineToken[]
+  /** Tokens drawn so far, where the engine counts them: it may have kept some of them back. */
+  readonly count?: number
   /** Why the answer ends, in the engine's words; null while it goes on. */
   readonly finish: string | null
   readonly usage: EngineUsage | null
@@ -56,6 +59,14 @@ export interface EngineUsage {
   readonly cachedTokens: number | null
 }
 
+/** How tokens are got that an engine drew and did not send. */
+export interface UnsentTokens {
+  /** The body of a call that draws the same and answers in one message, for the protocol's reader. */
+  whole (call: EngineCall, model: string): object
+  /** The ids of all tokens in such a message. @throws Error in words that follow "the engine" */
+  ids (message: unknown): readonly number[]
+}
+
 /** How an engine is spoken to. */
 export interface EngineProtocol {
   readonly name: string
@@ -65,6 +76,14 @@ export interface EngineProtocol {
   readonly maxStops: number
   /** Finish reasons of calls that ended well. */
   readonly finished: readonly string[]
+  /** Fields that it has by these names and applies in another way. */
+  readonly differs: readonly EngineField[]
+  /** What operators should know of every engine that is spoken to so. */
+  readonly notes: readonly string[]
+  /** How tokens are got that the engine kept back; null where it sends all. */
+  readonly unsent: UnsentTokens | null
+  /** The call that tells next tokens, of one that would draw one. */
+  peek (call: EngineCall): EngineCall
   /** @param model as the engine calls it */
   body (call: EngineCall, model: string): object
   /**

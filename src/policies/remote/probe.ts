@@ -6,10 +6,12 @@ import { RequestError } from '../../errors.js'
 import { plainSampling, type SamplingParams } from '../sampling-params.js'
 import type { EngineCall, EngineProtocol, EngineToken, EngineUsage } from './engine-call.js'
 import { EngineFailure } from './engine-failure.js'
-import { isFields } from './fields.js'
+import { engineFields, type EngineField } from './engine-fields.js'
+import { isFields, type Fields } from './fields.js'
 import { completions } from './protocols/completions.js'
+import { llamaServer } from './protocols/llama-server.js'
 import { vllmGenerate } from './protocols/vllm-generate.js'
-import { engineFields, type EngineField, type EngineReport } from './remote-engine.js'
+import type { EngineReport } from './remote-engine.js'
 import type { Replica } from './replica.js'
 
 /** The tokenizer that requests are read with here. */
@@ -20,7 +22,7 @@ export interface ProbeTokenizer {
 }
 
 /** Tried in this order. */
-const protocols: readonly EngineProtocol[] = [vllmGenerate, completions]
+const protocols: readonly EngineProtocol[] = [vllmGenerate, llamaServer, completions]
 
 /** Both tokenizers must make the same of it: digits, spaces, several scripts. */
 const sample = 'The lighthouse, built in 1874, is 38.5 m tall.\n\n\tdef f(x):  return x == "naïve" # 日本語 🙂'
@@ -111,7 +113,8 @@ async function findProtocol (
 
 /** The fields that have the effect they should have. */
 async function findFields (
-  prober: Prober, { decode }: ProbeTokenizer, alternatives: number, vocabulary: readonly number[]
+  prober: Prober, { differs }: EngineProtocol, { decode }: ProbeTokenizer, alternatives: number,
+  vocabulary: readonly number[]
 ): Promise<EngineField[]> {
   const fields: EngineField[] = alternatives > 0 ? ['top_logprobs'] : []
   const add = (field: EngineField, works: boolean): void => { if (works) fields.push(field) }
@@ -133,6 +136,8 @@ async function findFields (
   add('stop_token_ids', same(await prober.tokens({ maxTokens, endTokens: [first] }), [first]))
   const later = await prober.tokens({ maxTokens, minTokens: 2, endTokens: [first] })
   add('min_tokens', later !== null && later.length >= 2 && later[0] !== first)
+  // What they count shows in long answers only.
+  for (const field of ['frequency_penalty', 'presence_penalty'] as const) add(field, !differs.includes(field))
   add('stop', await stopsAtText(prober, best, decode))
   const boolean = await prober.tokens({ maxTokens: 8, structure: { type: 'json', schema: '{"type":"boolean"}' } })
   add('structured_outputs', boolean !== null && /^\s*(true|false)/.test(decode(boolean)))
@@ -179,16 +184,23 @@ async function findModel (
     throw new RequestError('model_not_found', `policy: ${replica.url} has the models ${names.join(', ')}; ` +
       (asked === null ? 'name one behind a #' : `got ${asked}`), { param: 'policy' })
   }
-  const length = found['max_model_len']
+  const length = found['max_model_len'] ?? (isFields(found['meta']) ? found['meta']['n_ctx'] : null)
   return { model: String(found['id']), contextLength: Number.isSafeInteger(length) ? length as number : null }
 }
 
 /** What an engine calls itself. */
 async function findServer (replica: Replica): Promise<string> {
-  const { status, json } = await replica.ask('/version')
-  const version = status === 200 && isFields(json) ? json['version'] : null
-  return typeof version === 'string' ? `vLLM ${version.slice(0, 40)}` : 'unknown'
+  const [vllm, llama] = [await replica.ask('/version'), await replica.ask('/props')]
+    .map(({ status, json }) => status === 200 && isFields(json) ? json : {}) as [Fields, Fields]
+  const [version, build] = [vllm['version'], llama['build_info']]
+  if (typeof version === 'string') return `vLLM ${version.slice(0, 40)}`
+  return typeof build === 'string' ? `llama.cpp ${build.slice(0, 40)}` : 'unknown'
 }
+
+/** vLLM's fields and llama.cpp's: each ignores the other's. */
+const tokenizeBody = (model: string, text: string): object => ({
+  model, prompt: text, add_special_tokens: false, content: text, add_special: false, parse_special: false
+})
 
 /**
  * Compares tokenizers.
@@ -196,7 +208,7 @@ async function findServer (replica: Replica): Promise<string> {
  * @throws RequestError where they differ
  */
 async function compareTokenizers (replica: Replica, model: string, tokenizer: ProbeTokenizer): Promise<string | null> {
-  const { status, json } = await replica.ask('/tokenize', { model, prompt: sample, add_special_tokens: false })
+  const { status, json } = await replica.ask('/tokenize', tokenizeBody(model, sample))
   const tokens = status === 200 && isFields(json) ? json['tokens'] : null
   if (!Array.isArray(tokens)) return 'it has no /tokenize: whether its tokenizer is this one was not checked'
   const own = tokenizer.encode(sample)
@@ -217,15 +229,15 @@ export async function probe (
 ): Promise<{ readonly protocol: EngineProtocol, readonly report: EngineReport }> {
   const { model: name, contextLength } = await findModel(replica, model)
   if (contextLength === null) {
-    throw new RequestError('invalid_request',
-      `policy: ${replica.url} does not say its context length (max_model_len at /v1/models)`, { param: 'policy' })
+    throw new RequestError('invalid_request', `policy: ${replica.url} does not say its context length (at /v1/models: ` +
+      'max_model_len, or meta.n_ctx)', { param: 'policy' })
   }
   const server = await findServer(replica)
   const unchecked = await compareTokenizers(replica, name, tokenizer)
   const tokens = tokenizer.encode(sample)
   const { protocol, alternatives, prober } = await findProtocol(replica, name, tokens)
   await checkLogprobs(prober, replica.url)
-  const fields = await findFields(prober, tokenizer, alternatives, tokens)
+  const fields = await findFields(prober, protocol, tokenizer, alternatives, tokens)
   const countsCachedTokens = typeof prober.usage?.cachedTokens === 'number'
   return {
     protocol,
@@ -241,6 +253,7 @@ export async function probe (
       countsCachedTokens,
       notes: [
         ...unchecked === null ? [] : [unchecked],
+        ...protocol.notes,
         ...countsCachedTokens
           ? []
           : ['it does not say how many tokens its cache had (vLLM: --enable-prompt-tokens-details)']

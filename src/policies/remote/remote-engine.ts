@@ -1,12 +1,8 @@
 /** An engine elsewhere as requests use it: its replicas, how it is spoken to, what it can do. */
 import type { EngineProtocol } from './engine-call.js'
+import type { EngineField } from './engine-fields.js'
 import type { Replica } from './replica.js'
 import { Replicas } from './replicas.js'
-
-/** Fields of requests that engines may not know; one that has no effect is refused by this name. */
-export const engineFields = ['seed', 'top_k', 'top_p', 'min_p', 'logit_bias', 'stop', 'stop_token_ids', 'min_tokens',
-  'top_logprobs', 'structured_outputs'] as const
-export type EngineField = typeof engineFields[number]
 
 /** What was found out of an engine when it was probed: what is told of it to operators. Plain data. */
 export interface EngineReport {

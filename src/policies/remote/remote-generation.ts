@@ -175,12 +175,12 @@ export class RemoteGeneration implements Generation, Tokenwise {
 
   /** Asked with a call for one token, which is not taken. */
   async distribution (): Promise<Alternatives> {
-    const { engine: { report }, signal } = this.#owner.request
+    const { engine: { protocol, report }, signal } = this.#owner.request
     const failures = noFailures()
     while (this.#alternatives === null) {
       signal.throwIfAborted()
-      const call =
-        { ...this.#next({ from: 0 }, 1, 0), minTokens: 0, stops: [], alternatives: report.alternatives }
+      const call = protocol.peek(
+        { ...this.#next({ from: 0 }, 1, 0), minTokens: 0, stops: [], alternatives: report.alternatives })
       try {
         for await (const { top } of this.#call(call, failures.avoided, signal)) {
           this.#alternatives = new Alternatives(top)

@@ -39,6 +39,10 @@ export const completions: EngineProtocol = {
   // vLLM takes four unless it is told otherwise.
   maxStops: 4,
   finished: ['stop', 'length'],
+  differs: [],
+  notes: [],
+  unsent: null,
+  peek: call => call,
   body: (call, model) => ({
     model,
     prompt: call.tokens,

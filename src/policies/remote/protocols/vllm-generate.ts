@@ -30,6 +30,10 @@ export const vllmGenerate: EngineProtocol = {
   path: '/inference/v1/generate',
   maxStops: Infinity,
   finished: ['stop', 'length'],
+  differs: [],
+  notes: [],
+  unsent: null,
+  peek: call => call,
   body: (call, model) => ({
     model,
     token_ids: call.tokens,
