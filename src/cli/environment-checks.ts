@@ -96,7 +96,7 @@ async function checkEngine (config: Config, { name, remote }: NamedModel): Promi
     return [
       ignored.length === 0
         ? ok(check, finding)
-        : warning(check, `${finding}; has no effect: ${ignored.join(', ')}`, 'requests that use these are refused'),
+        : warning(check, `${finding}; has no effect: ${ignored.join(', ')}`, 'requests that need these of the engine are refused; stop rules are kept here'),
       ...notes.map(note => warning(check, note, 'see docs/remote-policy.md'))
     ]
   } catch (error) {

@@ -90,16 +90,21 @@ export class Replica {
     const either = AbortSignal.any([signal, total, controller.signal])
     try {
       const body = await this.#post(protocol.path, protocol.body(call, model), session, either)
-      const chunks = protocol.unsent === null
-        ? chunksOf(protocol, body)
-        : withUnsent(chunksOf(protocol, body), {
-          protocol, call, model, ask: again => this.#askAgain(protocol.path, again, session, either)
-        })
-      yield * this.#tokens(protocol, call, chunks, usage => {
+      const count = (usage: EngineUsage): void => {
         counters.promptTokens += usage.promptTokens
         counters.cachedTokens += usage.cachedTokens ?? 0
         onUsage(usage)
-      })
+      }
+      const ask = async (again: object): Promise<unknown> => {
+        const message = JSON.parse(await readText(await this.#post(protocol.path, again, session, either))) as unknown
+        const { usage } = protocol.reader()(message)
+        if (usage) count(usage)
+        return message
+      }
+      const chunks = protocol.unsent === null
+        ? chunksOf(protocol, body)
+        : withUnsent(chunksOf(protocol, body), { protocol, call, model, ask })
+      yield * this.#tokens(protocol, call, chunks, count)
       this.#failures = 0
     } catch (error) {
       signal.throwIfAborted()
@@ -153,11 +158,6 @@ export class Replica {
     if (statusCode === 200) return answer as AsyncIterable<Uint8Array>
     const text = await readText(answer as AsyncIterable<Uint8Array>)
     throw failureOf(statusCode, text, retryAfterOf(headers['retry-after']))
-  }
-
-  /** The one message of an answer that is no stream. @throws EngineFailure */
-  async #askAgain (path: string, body: object, session: string, signal: AbortSignal): Promise<unknown> {
-    return JSON.parse(await readText(await this.#post(path, body, session, signal))) as unknown
   }
 
   /**

@@ -1,13 +1,18 @@
 /**
  * llama.cpp's server: its own `/completion`, which takes token ids and tells ids and raw logprobs. A stream of it leaves
- * out the pieces of a character, though it counts them; an answer in one message has their ids, without logprobs. It
- * fails at bytes that are no UTF-8.
+ * out the pieces of a character, though it counts them; an answer in one message has their ids, without logprobs.
  */
 import type { EngineCall, EngineChunk, EngineProtocol, EngineToken } from '../engine-call.js'
 import { countOf, fieldsOf, listOf, logprobOf, textOf, tokenOf, wrong, type Fields } from '../fields.js'
 
 /** Seeds are 32 bits, the largest of which is none. */
 const seeds = 2 ** 32 - 1
+
+/**
+ * A parser of chats that reads nothing and is content. Its own, which sees these answers, too, fails at bytes that are
+ * no UTF-8: what goes on in the middle of a character.
+ */
+const noParser = JSON.stringify({ parsers: [{ type: 'epsilon' }], rules: {}, root: 0 })
 
 /** As much as no logit is. */
 const certain = 1e6
@@ -61,6 +66,7 @@ function body (
     prompt: tokens,
     stream: true,
     return_tokens: true,
+    chat_parser: noParser,
     // Logprobs of drawn tokens come with those of others only.
     n_probs: Math.max(1, alternatives),
     n_predict: maxTokens,
