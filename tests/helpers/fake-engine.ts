@@ -6,13 +6,8 @@
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
-import { TokenCounts, touchedLogits } from '../../src/policies/logits-processors.js'
-import { randomStream } from '../../src/policies/random-stream.js'
-import { SamplingDistribution } from '../../src/policies/sampling-distribution.js'
 import { plainSampling, type SamplingParams } from '../../src/policies/sampling-params.js'
-import { distributionOf } from './toy-policy.js'
-
-type Json = Record<string, any>
+import { drawTokens, type Drawn, type Json, type Sampling, type Toy } from './fake-drawing.js'
 
 /** What goes wrong with a call; `after` is the tokens that it sends before. */
 export type Fault =
@@ -20,14 +15,9 @@ export type Fault =
   /** The connection breaks; the answer ends cleanly; the engine aborts it; it sends nothing more; it sends nonsense. */
   | { readonly kind: 'break' | 'end' | 'abort' | 'hang' | 'corrupt', readonly after: number }
 
-export interface FakeEngineOptions {
-  readonly logits: (tokens: readonly number[]) => number[]
-  /** The engine's own end token. */
-  readonly endToken: number
-  readonly text: (token: number) => string
+export interface FakeEngineOptions extends Toy {
   readonly tokenize?: (text: string) => number[]
   readonly model?: string
-  readonly maxModelLen?: number
   /** Whether it has `/inference/v1/generate`. Default yes. */
   readonly generates?: boolean
   /** Most alternatives that it gives. Default 20. */
@@ -37,8 +27,6 @@ export interface FakeEngineOptions {
   readonly apiKey?: string
   /** Asked for each call; null is none. */
   readonly fault?: (call: number, body: Json) => Fault | null
-  /** Whether its logprobs are of the tempered distribution. */
-  readonly tempersLogprobs?: boolean
   /** Waited for before each token. */
   readonly pace?: () => Promise<unknown>
 }
@@ -48,8 +36,6 @@ export interface FakeCall { readonly path: string, readonly body: Json, readonly
 
 /** Tokens of a block of the prefix cache. */
 const blockSize = 4
-
-interface Sampling { readonly params: SamplingParams, readonly ends: readonly number[], readonly raw: Json }
 
 export class FakeEngine {
   readonly url: string
@@ -187,7 +173,7 @@ export class FakeEngine {
     const interval = sampling.raw['stream_interval'] as number ?? 1
     const group: Drawn[] = []
     let count = 0
-    for (const drawn of this.#draw(prompt, sampling)) {
+    for (const drawn of drawTokens(prompt, sampling, this.#options)) {
       await this.#options.pace?.()
       await turn()
       if (isGone) return
@@ -221,65 +207,6 @@ export class FakeEngine {
       response.end('data: [DONE]\n\n')
     }
   }
-
-  * #draw (prompt: readonly number[], { params, ends, raw }: Sampling): Generator<Drawn> {
-    const { maxModelLen = 64, text } = this.#options
-    const random = randomStream(raw['seed'] as number ?? 0, 'engine')
-    const counts = new TokenCounts(new Set(prompt))
-    const tokens = [...prompt]
-    const limit = Math.min(params.maxTokens, maxModelLen - prompt.length)
-    const options = optionsOf(raw['structured_outputs'] as Json | undefined)
-    let written = ''
-    for (let count = 0; count < limit; count++) {
-      const distribution = distributionOf(this.#options.logits(tokens), params.temperature)
-      const masked = count < (raw['min_tokens'] ?? 0) ? [...ends, this.#options.endToken] : []
-      const allowed = options && this.#allowed(options, written, distribution.size)
-      const drawnFrom =
-        new SamplingDistribution(distribution, touchedLogits(distribution, params, counts, masked), params, allowed)
-      const token = params.temperature === 0 ? drawnFrom.argmax() : drawnFrom.draw(random.next())
-      const rate = (one: number): Rated => {
-        const { logits, logNormalizer, temperedLogNormalizer: tempered } = distribution
-        const logprob = this.#options.tempersLogprobs && params.temperature > 0
-          ? logits[one]! / params.temperature - tempered
-          : logits[one]! - logNormalizer
-        return { token_id: one, logprob: Math.max(-9999, logprob) }
-      }
-      const top = [...distribution.topIds].slice(0, raw['logprobs'] ?? 0)
-      const isEnd = ends.includes(token)
-      written += isEnd ? '' : text(token)
-      const isStopped = count + 1 > (raw['min_tokens'] ?? 0) &&
-        ((raw['stop'] ?? []) as string[]).some(stop => written.includes(stop))
-      const finish = isEnd || isStopped ? 'stop' : count + 1 === limit ? 'length' : null
-      yield { ...rate(token), top: [rate(token), ...top.filter(one => one !== token).map(rate)], finish }
-      if (finish !== null) return
-      tokens.push(token)
-      counts.add(token)
-    }
-  }
-
-  /** Tokens that go on towards one of some texts; where one is written, the end token. */
-  #allowed (options: readonly string[], written: string, size: number): Int32Array {
-    const words = new Int32Array(Math.ceil(size / 32))
-    for (let token = 0; token < size; token++) {
-      const isAllowed = token === this.#options.endToken
-        ? options.includes(written)
-        : this.#options.text(token) !== '' &&
-          options.some(option => option.startsWith(written + this.#options.text(token)))
-      if (isAllowed) words[token >>> 5]! |= 1 << (token & 31)
-    }
-    return words
-  }
-}
-
-interface Rated { readonly token_id: number, readonly logprob: number }
-interface Drawn extends Rated { readonly top: readonly Rated[], readonly finish: string | null }
-
-/** The texts that a schema allows, of those that it knows: booleans and enumerations. */
-function optionsOf (structure: Json | undefined): string[] | null {
-  if (!structure) return null
-  const schema = JSON.parse(structure['json'] as string) as Json
-  if (schema['type'] === 'boolean') return ['true', 'false']
-  return (schema['enum'] as unknown[]).map(one => JSON.stringify(one))
 }
 
 const generateChoice = (drawn: readonly Drawn[]): object => ({

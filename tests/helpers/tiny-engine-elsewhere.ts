@@ -1,10 +1,11 @@
 /** A fake engine with the tiny model's tokenizer, whose policy writes short words, and servers in front of it. */
 import { after } from 'node:test'
 import { FakeEngine, type FakeEngineOptions } from './fake-engine.js'
+import { FakeLlamaServer, type FakeLlamaOptions } from './fake-llama-server.js'
 import { tinyModel } from './tiny-model.js'
 
 const { tokenizer } = tinyModel
-const opened: FakeEngine[] = []
+const opened: Array<{ close (): Promise<void> }> = []
 after(async () => { for (const engine of opened) await engine.close() })
 
 /** Tokens that answers are made of. */
@@ -38,6 +39,27 @@ export const elsewhere = {
 /** Closed when the tests have ended. */
 export async function tinyEngineElsewhere (options: Partial<FakeEngineOptions> = {}): Promise<FakeEngine> {
   const engine = await FakeEngine.start({ ...elsewhere, ...options })
+  opened.push(engine)
+  return engine
+}
+
+/** The pieces of one character. */
+const emoji = tokenizer.encode('🙂')
+
+/** After a piece of the character its next piece is likely, else its first now and then. */
+export function logitsOfPieces (tokens: readonly number[]): number[] {
+  const row = logits(tokens)
+  const at = emoji.indexOf(tokens.at(-1)!)
+  if (at >= 0 && at < emoji.length - 1) row[emoji[at + 1]!] = 8
+  else row[emoji[0]!] = 1.4
+  return row
+}
+
+/** llama.cpp's server, whose answers have characters of several tokens. Closed when the tests have ended. */
+export async function tinyLlamaServer (options: Partial<FakeLlamaOptions> = {}): Promise<FakeLlamaServer> {
+  const engine = await FakeLlamaServer.start({
+    ...elsewhere, logits: logitsOfPieces, bytes: token => tokenizer.writtenBytes(token), ...options
+  })
   opened.push(engine)
   return engine
 }

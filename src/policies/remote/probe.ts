@@ -22,7 +22,8 @@ export interface ProbeTokenizer {
 }
 
 /** Tried in this order. */
-const protocols: readonly EngineProtocol[] = [vllmGenerate, llamaServer, completions]
+const protocolsFor = ({ encode }: ProbeTokenizer): readonly EngineProtocol[] =>
+  [vllmGenerate, llamaServer(encode('a').at(-1)!), completions]
 
 /** Both tokenizers must make the same of it: digits, spaces, several scripts. */
 const sample = 'The lighthouse, built in 1874, is 38.5 m tall.\n\n\tdef f(x):  return x == "naïve" # 日本語 🙂'
@@ -91,10 +92,10 @@ const same = (a: readonly number[] | null, b: readonly number[] | null): boolean
 
 /** Protocol and alternatives of an engine: the first that it answers well by. */
 async function findProtocol (
-  replica: Replica, model: string, tokens: readonly number[]
+  replica: Replica, model: string, tokenizer: ProbeTokenizer, tokens: readonly number[]
 ): Promise<{ protocol: EngineProtocol, alternatives: number, prober: Prober }> {
   const reasons: string[] = []
-  for (const protocol of protocols) {
+  for (const protocol of protocolsFor(tokenizer)) {
     for (const alternatives of alternativeCounts) {
       const prober = new Prober(replica, protocol, model, tokens)
       try {
@@ -235,7 +236,7 @@ export async function probe (
   const server = await findServer(replica)
   const unchecked = await compareTokenizers(replica, name, tokenizer)
   const tokens = tokenizer.encode(sample)
-  const { protocol, alternatives, prober } = await findProtocol(replica, name, tokens)
+  const { protocol, alternatives, prober } = await findProtocol(replica, name, tokenizer, tokens)
   await checkLogprobs(prober, replica.url)
   const fields = await findFields(prober, protocol, tokenizer, alternatives, tokens)
   const countsCachedTokens = typeof prober.usage?.cachedTokens === 'number'

@@ -96,7 +96,8 @@ function body (
   }
 }
 
-export const llamaServer: EngineProtocol = {
+/** @param plain a token that is text by itself */
+export const llamaServer = (plain: number): EngineProtocol => ({
   name: 'llama.cpp completion',
   path: '/completion',
   maxStops: Infinity,
@@ -114,6 +115,6 @@ export const llamaServer: EngineProtocol = {
   peek: call => ({
     ...call,
     maxTokens: 1,
-    sampling: { ...call.sampling, temperature: 0, logitBias: { [call.endTokens[0] ?? call.tokens[0]!]: certain } }
+    sampling: { ...call.sampling, temperature: 0, logitBias: { [plain]: certain } }
   })
-}
+})
