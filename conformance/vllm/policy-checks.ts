@@ -1,7 +1,7 @@
 /** Fairlead in front of a vLLM against Fairlead's own engine, the same model in float32: both through the same API. */
 import assert from 'node:assert/strict'
 import { agree, type Checks } from './check.js'
-import type { Json } from './vllm-engine.js'
+import type { Json } from '../engine-process.js'
 
 async function complete (address: string, body: object): Promise<Json> {
   const response = await fetch(`${address}/v1/completions`, {
