@@ -2,7 +2,7 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import OpenAI from 'openai'
-import { tinyEngineElsewhere } from '../helpers/tiny-engine-elsewhere.js'
+import { tinyEngineElsewhere, tinyLlamaServer } from '../helpers/tiny-engine-elsewhere.js'
 import { completedOverSocket, startTinyServers, type TinyServer } from '../helpers/tiny-server.js'
 
 const startServer = startTinyServers()
@@ -96,6 +96,24 @@ test('a schema is the engine’s to hold answers to, in one call', async () => {
   assert.ok(['"ab"', '"cab"'].includes(json['choices'][0].message.content as string), JSON.stringify(json))
   const held = engine.calls.map(({ body }) => body['sampling_params'].structured_outputs?.json)
   assert.ok(held.includes(JSON.stringify(schema)))
+})
+
+test('searches on llama.cpp’s server, whose streams leave out the pieces of characters', async () => {
+  const engine = await tinyLlamaServer()
+  const server = await startServer({ policy: `${engine.url}#tiny`, policyTokenizer })
+  for (const alignment of [undefined, ...[0, 2, 3, 7].map(index => searches[index]!)]) {
+    const { status, json } = await server.post('/v1/chat/completions',
+      { ...body, model: 'tiny', logprobs: true, top_logprobs: 1, ...alignment && { alignment } })
+    assert.equal(status, 200, JSON.stringify(json))
+    const { message: { content }, logprobs } = json['choices'][0]
+    assert.match(content as string, /^[abc \n.🙂]*\uFFFD*$/u)
+    const bytes = (logprobs.content as Array<{ bytes: number[] }>).flatMap(one => one.bytes)
+    assert.ok(Buffer.from(bytes).toString().startsWith((content as string).replace(/\uFFFD+$/, '')))
+    assert.equal(json['usage'].alignment_details.engine.failed_calls, 0)
+  }
+  for (const field of ['frequency_penalty', 'presence_penalty', 'min_tokens']) {
+    assert.deepEqual(await refusal(server, { ...body, model: 'tiny', [field]: 1 }), ['invalid_request', field])
+  }
 })
 
 test('models here and elsewhere are served side by side; what each is is told', async () => {
