@@ -18,6 +18,8 @@ export type Fault =
 export interface FakeEngineOptions extends Toy {
   readonly tokenize?: (text: string) => number[]
   readonly model?: string
+  /** Where it says that the model's files are. */
+  readonly root?: string
   /** Whether it has `/inference/v1/generate`. Default yes. */
   readonly generates?: boolean
   /** Most alternatives that it gives. Default 20. */
@@ -78,7 +80,7 @@ export class FakeEngine {
   async #handle (request: IncomingMessage, response: ServerResponse): Promise<void> {
     let text = ''
     for await (const chunk of request) text += String(chunk)
-    const { model = 'toy', maxModelLen = 64, tokenize, apiKey } = this.#options
+    const { model = 'toy', maxModelLen = 64, tokenize, apiKey, root = 'org/tiny' } = this.#options
     const json = (status: number, value: unknown): void => {
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
     }
@@ -93,7 +95,7 @@ export class FakeEngine {
     const body = text === '' ? {} : JSON.parse(text) as Json
     switch (request.url) {
       case '/version': return json(200, { version: '0.32.0' })
-      case '/v1/models': return json(200, { data: [{ id: model, max_model_len: maxModelLen }] })
+      case '/v1/models': return json(200, { data: [{ id: model, max_model_len: maxModelLen, root }] })
       case '/tokenize':
         return tokenize ? json(200, { tokens: tokenize(body['prompt'] as string) }) : refuse(404, 'Not Found')
       case '/inference/v1/generate':

@@ -37,8 +37,10 @@ export const elsewhere = {
 } satisfies FakeEngineOptions
 
 /** Closed when the tests have ended. */
-export async function tinyEngineElsewhere (options: Partial<FakeEngineOptions> = {}): Promise<FakeEngine> {
-  const engine = await FakeEngine.start({ ...elsewhere, ...options })
+export async function tinyEngineElsewhere (
+  options: Partial<FakeEngineOptions> = {}, port = 0
+): Promise<FakeEngine> {
+  const engine = await FakeEngine.start({ ...elsewhere, ...options }, port)
   opened.push(engine)
   return engine
 }

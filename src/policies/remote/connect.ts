@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { RequestError } from '../../errors.js'
 import { EngineFailure } from './engine-failure.js'
-import { probe, type ProbeTokenizer } from './probe.js'
+import { findFiles, probe, type ProbeTokenizer } from './probe.js'
 import { RemoteEngine, type EngineReport } from './remote-engine.js'
 import { Replica, type ReplicaOptions } from './replica.js'
 
@@ -60,6 +60,27 @@ async function checkAlike (
     { param: 'policy' })
 }
 
+/** Makes an engine's failure the request's. */
+const unanswered = (urls: readonly string[], error: unknown): unknown => error instanceof EngineFailure
+  ? new RequestError('unavailable', `policy: the inference engine at ${urls.join(', ')} ${error.message}`,
+    { param: 'policy', cause: error })
+  : error
+
+/**
+ * Where an engine says that its model's files are; null where it does not say.
+ * @throws RequestError where it does not answer, or has no such model
+ */
+export async function askForFiles ({ urls, model }: EngineAddress, options: ConnectOptions): Promise<string | null> {
+  const replicas = urls.map(url => new Replica(url, options))
+  try {
+    return await findFiles(await firstWell(replicas, options), model)
+  } catch (error) {
+    throw unanswered(urls, error)
+  } finally {
+    await Promise.all(replicas.map(replica => replica.close()))
+  }
+}
+
 /** @throws RequestError for engines that do not fit, and for replicas that differ */
 export async function connectEngine (
   { urls, model }: EngineAddress, tokenizer: ProbeTokenizer, options: ConnectOptions
@@ -83,9 +104,6 @@ export async function connectEngine (
     return new RemoteEngine(replicas, protocol, { ...report, urls, notes })
   } catch (error) {
     await Promise.all(replicas.map(replica => replica.close()))
-    throw error instanceof EngineFailure
-      ? new RequestError('unavailable', `policy: the inference engine at ${urls.join(', ')} ${error.message}`,
-        { param: 'policy', cause: error })
-      : error
+    throw unanswered(urls, error)
   }
 }

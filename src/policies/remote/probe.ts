@@ -171,7 +171,7 @@ async function stopsAtText (
 /** The model that is asked for, among those that an engine has. */
 async function findModel (
   replica: Replica, asked: string | null
-): Promise<{ model: string, contextLength: number | null }> {
+): Promise<{ model: string, contextLength: number | null, root: unknown }> {
   const { status, json } = await replica.ask('/v1/models')
   const list = isFields(json) && Array.isArray(json['data']) ? json['data'].filter(isFields) : []
   if (status !== 200 || list.length === 0) {
@@ -186,7 +186,22 @@ async function findModel (
       (asked === null ? 'name one behind a #' : `got ${asked}`), { param: 'policy' })
   }
   const length = found['max_model_len'] ?? (isFields(found['meta']) ? found['meta']['n_ctx'] : null)
-  return { model: String(found['id']), contextLength: Number.isSafeInteger(length) ? length as number : null }
+  return {
+    model: String(found['id']),
+    contextLength: Number.isSafeInteger(length) ? length as number : null,
+    root: found['root']
+  }
+}
+
+/**
+ * Where an engine says that its model's files are: a path of its machine, or a name; null where it does not say.
+ * @throws RequestError for a model that it has not; EngineFailure where it does not answer
+ */
+export async function findFiles (replica: Replica, model: string | null): Promise<string | null> {
+  const { root } = await findModel(replica, model)
+  const { status, json } = await replica.ask('/props')
+  const path = status === 200 && isFields(json) ? json['model_path'] : root
+  return typeof path === 'string' && path !== '' ? path : null
 }
 
 /** What an engine calls itself. */
