@@ -54,8 +54,8 @@ function contextLengthOf ({ contextLength: asked }: Config, { report: { contextL
 }
 
 /**
- * The files of an engine's model, where it runs on this machine. Texts are read here, since engines tokenise whole texts
- * only: what callers write could pass for control tokens, and what bytes a token stands for they do not tell.
+ * The files of an engine's model, where it runs on this machine. Texts are read here, since engines tokenise whole
+ * texts only: what callers write could pass for control tokens, and what bytes a token stands for they do not tell.
  * @throws RequestError where they are not here
  */
 async function filesOfEngine (name: string, address: RemoteAddress, options: ConnectOptions): Promise<string> {

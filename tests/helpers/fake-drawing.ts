@@ -45,7 +45,7 @@ export function * drawTokens (
   let written = ''
   for (let count = 0; count < limit; count++) {
     const distribution =
-      distributionOf(toy.logits(tokens), params.temperature, Math.max(128, (raw['logprobs'] as number | undefined) ?? 0))
+      distributionOf(toy.logits(tokens), params.temperature, Math.max(128, raw['logprobs'] as number ?? 0))
     const masked = count < (raw['min_tokens'] ?? 0) ? [...ends, toy.endToken] : []
     const allowed = options && allowedOf(toy, options, written, distribution.size)
     const drawnFrom =

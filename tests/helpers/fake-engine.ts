@@ -4,7 +4,7 @@
  * silence, a lost stream ends cleanly. What it was asked is kept; faults are made to order.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
 import { plainSampling, type SamplingParams } from '../../src/policies/sampling-params.js'
 import { drawTokens, type Drawn, type Json, type Sampling, type Toy } from './fake-drawing.js'
@@ -46,6 +46,8 @@ export class FakeEngine {
   /** Calls that run now, and those whose caller hung up. */
   running = 0
   hungUp = 0
+  /** Connections of the calls that run now, those too that the engine has stopped writing to. */
+  readonly sockets = new Set<Socket>()
   /** Whether it says that it is well. */
   isWell = true
   readonly #options: FakeEngineOptions
@@ -162,6 +164,10 @@ export class FakeEngine {
   async #stream (isCompletion: boolean, body: Json, response: ServerResponse, fault: Fault | null): Promise<void> {
     this.running++
     let isGone = false
+    const socket = response.socket!
+    this.sockets.add(socket)
+    socket.once('close', () => { this.sockets.delete(socket) })
+    response.once('finish', () => { this.sockets.delete(socket) })
     response.once('close', () => {
       isGone = true
       this.running--

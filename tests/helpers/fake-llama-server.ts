@@ -87,7 +87,7 @@ export class FakeLlamaServer {
     switch (request.url) {
       case '/health': return json(200, { status: 'ok' })
       case '/props': return json(200, {
-        default_generation_settings: { n_ctx: maxModelLen }, total_slots: 4, model_path: modelPath, build_info: 'b0-fake'
+        default_generation_settings: { n_ctx: maxModelLen }, model_path: modelPath, build_info: 'b0-fake'
       })
       case '/v1/models': return json(200, {
         object: 'list', data: [{ id: 'tiny', object: 'model', owned_by: 'llamacpp', meta: { n_ctx: maxModelLen } }]
@@ -132,7 +132,8 @@ export class FakeLlamaServer {
       if (!isUtf8(bytes) && body['chat_parser'] === undefined) {
         const message = 'The model produced output that does not match the expected Content-only format'
         send({ error: { code: 500, message, type: 'server_error' } })
-        return void response.end()
+        response.end()
+        return
       }
       const rates = [this.#rated(drawn, body['n_probs'] as number)]
       rated.push(...rates)

@@ -34,8 +34,9 @@ async function complete ({ url, prompt, endToken }: Asked, given: object): Promi
     })
   })
   const text = await response.text()
-  const lines = text.split('\n').filter(line => line.startsWith('data:')).map(line => line.slice(5))
-  return { status: response.status, messages: (lines.length > 0 ? lines : [text]).map(line => JSON.parse(line) as Json) }
+  const events = text.split('\n').filter(line => line.startsWith('data:')).map(line => line.slice(5))
+  const messages = (events.length > 0 ? events : [text]).map(event => JSON.parse(event) as Json)
+  return { status: response.status, messages }
 }
 
 const sent = ({ messages }: Answer): number[] => messages.flatMap(({ tokens }) => tokens as number[])
@@ -89,7 +90,8 @@ export const llamaServerFacts: ReadonlyArray<readonly [string, (asked: Asked) =>
     }
   }],
   ['a prompt that is too long is refused', async asked => {
-    const { status, messages } = await complete({ ...asked, prompt: new Array<number>(100_000).fill(asked.prompt[0]!) }, {})
+    const prompt = new Array<number>(100_000).fill(asked.prompt[0]!)
+    const { status, messages } = await complete({ ...asked, prompt }, {})
     assert.equal(status, 400)
     assert.equal(messages[0]!['error'].type, 'exceed_context_size_error')
   }]

@@ -164,9 +164,11 @@ test('a client that leaves takes its calls with it', async () => {
   })
   const left = assert.rejects(asked)
   while (engine.running < 6) await new Promise(resolve => { setImmediate(resolve) })
+  assert.equal(engine.sockets.size, 6)
   controller.abort()
   await left
   while (engine.running > 0) await new Promise(resolve => { setImmediate(resolve) })
+  assert.equal(engine.sockets.size, 0, 'connections are closed, not left to the engine')
   assert.equal(engine.hungUp, 6)
   release()
 })

@@ -1,6 +1,4 @@
-/** Bodies of engines' answers: streams of messages, texts, and how reading one fails. Knows no replica. */
-import { errors } from 'undici'
-import { RequestError } from '../../errors.js'
+/** Bodies of engines' answers: streams of messages and texts. Knows no replica. */
 import type { EngineChunk, EngineUsage } from './engine-call.js'
 import { EngineFailure, failureOf } from './engine-failure.js'
 import { eventData } from './event-stream.js'
@@ -53,15 +51,4 @@ export async function readText (body: AsyncIterable<Uint8Array>): Promise<string
     if (size > maxBodyBytes) throw new EngineFailure('lost', `answered with more than ${maxBodyBytes} bytes`)
   }
   return Buffer.concat(chunks).toString()
-}
-
-/** Why a call failed on its way, in words that follow "the engine". */
-export function why (error: unknown): string {
-  if (error instanceof RequestError) return error.message
-  if (error instanceof errors.ConnectTimeoutError) return 'cannot be reached (timed out)'
-  if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError ||
-      (error as Error).name === 'TimeoutError') return 'sent nothing for too long'
-  if (error instanceof errors.SocketError) return 'closed the connection'
-  const { code } = error as NodeJS.ErrnoException
-  return code === undefined ? `failed (${(error as Error).message})` : `cannot be reached (${code})`
 }

@@ -3,7 +3,8 @@
  * back. Knows no requests and no other replica.
  */
 import { Agent, errors, request } from 'undici'
-import { drain, engineMessages, readText, why, within } from './answer-body.js'
+import { RequestError } from '../../errors.js'
+import { drain, engineMessages, readText, within } from './answer-body.js'
 import type { EngineCall, EngineChunk, EngineProtocol, EngineToken, EngineUsage } from './engine-call.js'
 import { EngineFailure, failureOf, retryAfterOf } from './engine-failure.js'
 import { ranked } from './fields.js'
@@ -267,4 +268,15 @@ async function * chunksOf (
 ): AsyncGenerator<EngineChunk, void, undefined> {
   const read = protocol.reader()
   for await (const message of engineMessages(body)) yield read(message)
+}
+
+/** Why a call failed on its way, in words that follow "the engine". */
+function why (error: unknown): string {
+  if (error instanceof RequestError) return error.message
+  if (error instanceof errors.ConnectTimeoutError) return 'cannot be reached (timed out)'
+  if (error instanceof errors.HeadersTimeoutError || error instanceof errors.BodyTimeoutError ||
+      (error as Error).name === 'TimeoutError') return 'sent nothing for too long'
+  if (error instanceof errors.SocketError) return 'closed the connection'
+  const { code } = error as NodeJS.ErrnoException
+  return code === undefined ? `failed (${(error as Error).message})` : `cannot be reached (${code})`
 }

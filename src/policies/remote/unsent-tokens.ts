@@ -23,8 +23,13 @@ async function rated (
   { protocol, call, model, ask }: Asked, tokens: readonly number[], at: number
 ): Promise<EngineToken> {
   for (const alternatives of alternativeCounts) {
-    const peek = protocol.peek({ ...call, tokens: [...call.tokens, ...tokens.slice(0, at)], alternatives, stops: [],
-      structure: null })
+    const peek = protocol.peek({
+      ...call,
+      tokens: [...call.tokens, ...tokens.slice(0, at)],
+      alternatives,
+      stops: [],
+      structure: null
+    })
     const [first] = protocol.reader()(await ask(protocol.unsent!.whole(peek, model))).tokens
     const found = first?.top.find(({ token }) => token === tokens[at])
     if (found) return { ...found, top: first!.top }

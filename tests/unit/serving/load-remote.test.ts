@@ -46,7 +46,8 @@ test('files where the engine says that they are, on this machine', async () => {
   const { path } = tinyModel
   await load({ policy: (await tinyEngineElsewhere({ root: path })).url, policyTokenizer: '' })
   await load({ policy: (await tinyLlamaServer({ modelPath: path })).url, policyTokenizer: '' })
-  for (const engine of [await tinyEngineElsewhere({ root: 'org/tiny' }), await tinyLlamaServer({ modelPath: 'tiny.gguf' })]) {
+  const others = [await tinyEngineElsewhere({ root: 'org/tiny' }), await tinyLlamaServer({ modelPath: 'tiny.gguf' })]
+  for (const engine of others) {
     await assert.rejects(load({ policy: engine.url, policyTokenizer: '' }),
       /the engine has them as "(org\/tiny|tiny\.gguf)", which is no path on this machine; give a folder with/)
   }
@@ -69,8 +70,14 @@ test('a replica that comes later is used once it was found to be one', async () 
     const { port } = await closedEngine()
     const said: string[] = []
     const engine = await connectEngine({ urls: [first.url, `http://127.0.0.1:${port}`], model: null },
-      tinyModel.tokenizer,
-      { apiKey: null, timeoutMs: 10_000, totalTimeoutMs: 60_000, maxCalls: 8, waitMs: 100, onProgress: text => said.push(text) })
+      tinyModel.tokenizer, {
+        apiKey: null,
+        timeoutMs: 10_000,
+        totalTimeoutMs: 60_000,
+        maxCalls: 8,
+        waitMs: 100,
+        onProgress: text => said.push(text)
+      })
     const [, later] = engine.replicas.all
     try {
       assert.equal(later!.isWell, false)

@@ -1,6 +1,7 @@
 /**
- * llama.cpp's server: its own `/completion`, which takes token ids and tells ids and raw logprobs. A stream of it leaves
- * out the pieces of a character, though it counts them; an answer in one message has their ids, without logprobs.
+ * llama.cpp's server: its own `/completion`, which takes token ids and tells ids and raw logprobs. A stream of it
+ * leaves out the pieces of a character, though it counts them; an answer in one message has their ids, without
+ * logprobs.
  */
 import type { EngineCall, EngineChunk, EngineProtocol, EngineToken } from '../engine-call.js'
 import { countOf, fieldsOf, listOf, logprobOf, textOf, tokenOf, wrong, type Fields } from '../fields.js'
