@@ -5,7 +5,7 @@ COPY package.json package-lock.json .npmrc ./
 RUN npm ci
 COPY tsconfig*.json ./
 COPY src ./src
-COPY scripts/bundle-inspector.js ./scripts/
+COPY scripts/bundle-program.js scripts/bundle-inspector.js ./scripts/
 COPY models/evaluation/prompts ./models/evaluation/prompts
 RUN npm run build
 
@@ -14,7 +14,8 @@ FROM node:20-bookworm-slim
 WORKDIR /app
 COPY package.json package-lock.json .npmrc ./
 RUN npm ci --omit=dev
-COPY --from=build /app/dist/src ./dist/src
+COPY --from=build /app/dist/fairlead ./dist/fairlead
+COPY --from=build /app/dist/src/inspector/page ./dist/src/inspector/page
 COPY models ./models
 RUN mkdir -p /var/cache/fairlead /var/lib/fairlead && chown node:node /var/cache/fairlead /var/lib/fairlead
 USER node
@@ -23,4 +24,4 @@ ENV FAIRLEAD_HOST=0.0.0.0 FAIRLEAD_CACHE_DIR=/var/cache/fairlead FAIRLEAD_DATA_D
 VOLUME /var/cache/fairlead /var/lib/fairlead
 EXPOSE 8000
 HEALTHCHECK --interval=30s --timeout=5s --start-period=120s CMD node -e "fetch('http://127.0.0.1:8000/health').then(r => process.exit(r.ok ? 0 : 1), () => process.exit(1))"
-CMD ["node", "dist/src/cli/main.js", "serve"]
+CMD ["node", "dist/fairlead/fairlead.js", "serve"]

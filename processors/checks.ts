@@ -19,7 +19,7 @@ export interface Check {
 /** Whether ONNX Runtime's operators are right on a processor, and formats usable. */
 function probe (processor: Processor): Check {
   // More threads than key heads, so that shared prompts are read in pieces.
-  const args = ['dist/src/cli/main.js', 'doctor', '--json', '--threads', '4']
+  const args = ['dist/fairlead/fairlead.js', 'doctor', '--json', '--threads', '4']
   return { processor, title: 'doctor', args, limitSeconds: 150, read: readFormats }
 }
 

@@ -1,6 +1,6 @@
-/** The server process: settings → listen → inference thread → ready; graceful end. */
+/** The server process: settings → inference thread begins to load, listen → ready; graceful end. */
+import type { buildApp } from './api/app.js'
 import { isLoopback } from './api/plugins/keys.js'
-import { buildApp } from './api/app.js'
 import { watchSilentConnections } from './api/transport/silent-connections.js'
 import { closeAllConnections } from './api/transport/web-sockets.js'
 import { Services } from './api/services.js'
@@ -17,8 +17,16 @@ export interface Server {
   close (): Promise<void>
 }
 
+type App = Awaited<ReturnType<typeof buildApp>>
+
 /** How long clients may take to read why their requests were ended, ms. */
 const lastWordsMs = 2000
+
+/** The routes are loaded here, while the inference thread begins to load its models. */
+async function listen (services: Services): Promise<{ readonly app: App, readonly address: string }> {
+  const app = await (await import('./api/app.js')).buildApp(services)
+  return { app, address: await app.listen({ host: services.config.host, port: services.config.port }) }
+}
 
 /** Listens at once, so that /health answers while the model loads; /ready answers when it has. */
 export async function startServer (config: Config, onProgress: (message: string) => void): Promise<Server> {
@@ -33,11 +41,16 @@ export async function startServer (config: Config, onProgress: (message: string)
     onProgress(`the last ${config.keptRuns} runs are kept in memory, prompts and answers included: their callers can ` +
       'read them at /v1/runs, and keys with the role admin all of them (kept-runs)')
   }
-  const app = await buildApp(services)
-  const closeSilentConnections = watchSilentConnections(app.server)
-  const address = await app.listen({ host: config.host, port: config.port })
   const loading = services.store.reached.then(() => InferenceClient.start(config, onProgress))
   const ready = loading.then(started => { client = started })
+  // Whoever waits for it is told later.
+  ready.catch(() => {})
+  const { app, address } = await listen(services).catch(async (error: unknown) => {
+    loading.then(started => started.close()).catch(() => {})
+    await services.store.close()
+    throw error
+  })
+  const closeSilentConnections = watchSilentConnections(app.server)
   const close = async (): Promise<void> => {
     services.drain()
     // What has not been reached yet is waited for no longer.

@@ -79,10 +79,12 @@ function sixteenAim (report: EvalReport | null): Aim {
   const fast = report?.analysis.ways.filter(({ time, shareOf16, label }) =>
     time && time.value <= 1.8 && shareOf16 && label !== 'plain') ?? []
   const best = fast.toSorted((a, b) => b.shareOf16!.low - a.shareOf16!.low).slice(0, 3)
+  const plain = report?.analysis.ways.find(({ label }) => label === 'plain')
   const show = ({
-    label, shareOf16, time, kl
-  }: ConfigurationFigures): string => `${label}: ${percent(shareOf16!)} at ` +
-    `${time!.value.toFixed(2)} × the time${kl === null ? '' : `, ${kl.toFixed(1)} nats`}`
+    label, shareOf16, time, kl, tokens, nll
+  }: ConfigurationFigures): string => `${label}: ${percent(shareOf16!)} at ${time!.value.toFixed(2)} × the time` +
+    `${kl === null ? '' : `, ${kl.toFixed(1)} nats`}; ${tokens.toFixed(1)} × the tokens, negative log-likelihood ` +
+    `${nll.toFixed(2)} (plain: ${plain!.nll.toFixed(2)})`
   return {
     name: 'sixteen for less than two',
     goal: '95 % (lower limit) of best-of-16’s gain by the judge, at 1.8 × the latency of a plain answer or less',
@@ -224,8 +226,8 @@ export function evaluationPage (): string {
     ...verifiedWorth(verified)]
   return `# What steering is worth, measured
 
-Written by \`node dist/studies/evaluation-report.js\` from the reports in [evaluation/results](evaluation/results). Gains are over plain answers to the same prompts, in standard deviations of plain answers; in brackets 95 % intervals over prompts.
-The judge of a report was fitted on other answers than the reward and reads other features; each report has a section on it.
+Written by \`node dist/studies/evaluation-report.js\` from the reports in [evaluation/results](evaluation/results). Gains are over plain answers to the same prompts, in standard deviations of the judge's scores of all plain answers together; in brackets 95 % intervals over prompts.
+The judges are weak: bags of words, fitted on none of the reward's training answers. [sentiment](evaluation/judges/sentiment.md) is right on 69 % of single sentences, [instructions](evaluation/judges/instructions.md) on 64 % of pairs. They see words only, not whether an answer is shorter or reads oddly.
 
 ${tableOf(worths, [['what is wished for', ({ wish }) => wish], ['how', ({ way }) => way], ['what it brings', ({ gain }) => gain], ['what it costs', ({ cost }) => cost]])}
 
@@ -239,7 +241,7 @@ ${verified ? `![answers that pass](evaluation/results/verified/plots/pass.svg)\n
 
 ${tableOf(aims, [['goal', ({ name }) => name], ['what it asks', ({ goal }) => goal], ['measured', ({ measured }) => measured], ['', verdict], ['command', ({ command }) => `\`${command}\``]])}
 
-Shares are of the judge's gain, not the reward's. A goal is met where the measured value is beyond it; where it is a lower limit, where that is.
+Shares are of the judge's gain, not the reward's. A goal is met where the measured value is beyond it; where it asks for a lower limit, where the lower end of the interval is.
 `
 }
 

@@ -81,6 +81,9 @@ export const runningTarget = (url: string): Target => ({
   kill: async () => {}
 })
 
+/** The command, as it is released. */
+export const program = join(packageRoot, 'dist/fairlead/fairlead.js')
+
 /**
  * Starts one and waits until it is ready.
  * @param nodeOptions of Node itself
@@ -88,8 +91,8 @@ export const runningTarget = (url: string): Target => ({
  */
 export async function startTarget (flags: readonly string[], nodeOptions: readonly string[] = []): Promise<Target> {
   // In a group of its own: Ctrl-C at the terminal is for the load generator, which stops it.
-  const server = spawn(process.execPath, [...nodeOptions, join(packageRoot, 'dist/src/cli/main.js'), 'serve', '--port',
-    '0', '--log-level', 'warn', ...flags], { stdio: ['ignore', 'inherit', 'pipe'], detached: true })
+  const server = spawn(process.execPath, [...nodeOptions, program, 'serve', '--port', '0', '--log-level', 'warn',
+    ...flags], { stdio: ['ignore', 'inherit', 'pipe'], detached: true })
   const killed = (): void => { server.kill('SIGKILL') }
   process.once('exit', killed)
   // Without a listener a SIGTERM would end this process and leave the server.

@@ -5,9 +5,8 @@
  */
 import { execFile } from 'node:child_process'
 import { cpus } from 'node:os'
-import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { packageRoot } from '../../src/package-root.js'
+import { program } from '../harness/server-process.js'
 import type { Measurement } from './measurement.js'
 import type { PlannedLoad } from './plan.js'
 import { spreadOf, type Spread } from '../../src/reporting/spread.js'
@@ -44,8 +43,8 @@ export async function engineAlone (
   const args = ['bench', '--scenario', 'requests', '--batch', level, '--context', Math.round(promptTokens), '--common',
     Math.min(Math.round(promptTokens * prefixHitRate), Math.round(promptTokens) - 2), '--tokens', maxTokens, '--repeat',
     1, '--json']
-  const { stdout } = await promisify(execFile)(process.execPath,
-    [join(packageRoot, 'dist/src/cli/main.js'), ...args.map(String)], { signal, maxBuffer: 1 << 24 })
+  const { stdout } = await promisify(execFile)(process.execPath, [program, ...args.map(String)],
+    { signal, maxBuffer: 1 << 24 })
   return (JSON.parse(stdout) as { rows: Array<{ value: { median: number } }> }).rows[0]!.value.median
 }
 

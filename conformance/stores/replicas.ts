@@ -36,7 +36,7 @@ export class Replica {
 
   /** @param until a line that it says once it has started as far as is wanted */
   async start (until: string | RegExp = 'ready'): Promise<void> {
-    const child = spawn(process.execPath, [join(packageRoot, 'dist/src/cli/main.js'), 'serve', '--port', '0',
+    const child = spawn(process.execPath, [join(packageRoot, 'dist/fairlead/fairlead.js'), 'serve', '--port', '0',
       '--log-level', 'silent', '--threads', '1'], {
       env: {
         ...process.env,

@@ -21,9 +21,7 @@ const options: Options = {
 }
 
 export const adapt: Command = {
-  name: 'adapt',
   usage: '--reward NAME --train FILE --name NAME',
-  summary: 'personalise a reward from a few preference pairs and store it in --data-dir',
   options,
   maxPositionals: 0,
   async run (values) {

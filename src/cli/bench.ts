@@ -70,10 +70,7 @@ function environmentOf ({ model: { id, operators } }: LocalModel): object {
 }
 
 export const bench: Command = {
-  name: 'bench',
   usage: '[OPTIONS]',
-  summary: 'measure decode, prefill, concurrent requests, fan-out, mixed load, prefix cache hits, draft tokens and ' +
-    'journals',
   options,
   maxPositionals: 0,
   async run (values) {

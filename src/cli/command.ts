@@ -1,14 +1,12 @@
-/** What a command is. */
+/** What a command is, beside its name and what `commands.ts` says of it in a line. */
 import Table from 'cli-table3'
 import { RequestError } from '../errors.js'
 import { readTextFile } from '../text-file.js'
 import type { Options, Values } from './options.js'
 
 export interface Command {
-  readonly name: string
   /** What follows the name, e.g. `"PROMPT"`. */
   readonly usage: string
-  readonly summary: string
   readonly options: Options
   /** Maximum number of positional arguments. */
   readonly maxPositionals: number

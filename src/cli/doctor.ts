@@ -97,10 +97,7 @@ function arithmeticFindings ({ formats, attentionPassed }: Survey, { format, thr
 }
 
 export const doctor: Command = {
-  name: 'doctor',
   usage: '[OPTIONS]',
-  summary: 'check whether this machine can run Fairlead with these settings: accuracy and bit-exactness of every ' +
-    'operator, memory, disk, model files, rewards, remote scorers, port',
   options,
   maxPositionals: 0,
   async run (values) {

@@ -32,10 +32,7 @@ const options: Options = {
 }
 
 export const verifiedEvaluation: Command = {
-  name: 'eval-verified',
   usage: '[OPTIONS]',
-  summary: 'measure how often answers pass programmatic checks: plain, adaptive best-of-n, beam search, a client’s ' +
-    'retry loop',
   options,
   maxPositionals: 0,
   async run (values) {

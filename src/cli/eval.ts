@@ -134,9 +134,7 @@ async function run (served: LocalModel, given: ReturnType<typeof optionsOf>, arg
 }
 
 export const evaluation: Command = {
-  name: 'eval',
   usage: '[--reward NAME] [--prompts SET|FILE] [OPTIONS]',
-  summary: 'measure the gain from steering by a reward, scored by an independent judge, and write a report with plots',
   options,
   maxPositionals: 0,
   async run (values) {

@@ -191,9 +191,7 @@ async function choicesOf (values: Values, name: string, config: Config): Promise
 }
 
 export const fit: Command = {
-  name: 'fit',
   usage: '--name NAME --train FILE | --feedback DATASET',
-  summary: 'fit a linear reward on the model’s hidden states and report its held-out accuracy',
   options,
   maxPositionals: 0,
   async run (values) {

@@ -241,9 +241,7 @@ async function follow (
 }
 
 export const generate: Command = {
-  name: 'generate',
   usage: '"PROMPT" [OPTIONS]',
-  summary: 'answer one prompt and show its candidates and rewards as they finish',
   options,
   maxPositionals: Infinity,
   notes: () => strategyNames.map(name => `  ${name}: ${strategyFacts[name].summary}\n    ` +

@@ -46,9 +46,7 @@ function pageOf (entries: ReadJournal['entries']): string {
 }
 
 export const inspect: Command = {
-  name: 'inspect',
   usage: 'FILE [OPTIONS]',
-  summary: 'show a recorded run: its steps, its candidates, what it took',
   options,
   maxPositionals: 1,
   async run (values, [file]) {

@@ -3,34 +3,19 @@
 import { RequestError } from '../errors.js'
 import { packageVersion } from '../package-root.js'
 import { nearestName } from '../validation.js'
-import { adapt } from './adapt.js'
-import { bench } from './bench.js'
 import { say, type Command } from './command.js'
-import { doctor } from './doctor.js'
-import { evaluation } from './eval.js'
-import { verifiedEvaluation } from './eval-verified.js'
-import { fit } from './fit.js'
-import { generate } from './generate.js'
-import { inspect } from './inspect.js'
+import { commands } from './commands.js'
 import { describeOptions, parseOptions } from './options.js'
-import { pull } from './pull.js'
-import { score } from './score.js'
-import { serve } from './serve.js'
-import { standardize } from './standardize.js'
-
-const commands: readonly Command[] = [
-  serve, generate, inspect, score, fit, adapt, standardize, evaluation, verifiedEvaluation, pull, bench, doctor
-]
 
 function overview (): string {
-  const lines = commands.map(({ name, summary }) => `  ${name.padEnd(15)}${summary}`)
+  const lines = Object.entries(commands).map(([name, { summary }]) => `  ${name.padEnd(15)}${summary}`)
   return `fairlead ${packageVersion}: inference-time alignment for language models\n\nUsage: fairlead COMMAND ` +
     `[OPTIONS]\n\n${lines.join('\n')}\n\nRun fairlead COMMAND --help for its options. Every setting is also an ` +
       'environment ' +
     'variable: --max-sequences is FAIRLEAD_MAX_SEQUENCES.'
 }
 
-function help ({ name, usage, summary, options, notes }: Command): string {
+function help (name: string, summary: string, { usage, options, notes }: Command): string {
   return `Usage: fairlead ${name} ${usage}\n\n${summary}\n\n${describeOptions(options)}${notes ? `\n\n${notes()}` : ''}`
 }
 
@@ -44,12 +29,13 @@ async function main ([name, ...args]: readonly string[]): Promise<number> {
     console.log(packageVersion)
     return 0
   }
-  const command = commands.find(one => one.name === name)
-  if (!command) {
-    const nearest = nearestName(name, commands.map(one => one.name))
+  const named = Object.hasOwn(commands, name) ? commands[name] : undefined
+  if (!named) {
+    const nearest = nearestName(name, Object.keys(commands))
     say(`fairlead: unknown command: ${name}${nearest === null ? '' : `; did you mean ${nearest}?`}\n\n${overview()}`)
     return 2
   }
+  const command = await named.load()
   let parsed
   try {
     parsed = parseOptions(command, args)
@@ -59,7 +45,7 @@ async function main ([name, ...args]: readonly string[]): Promise<number> {
     return 2
   }
   if (parsed.values['help'] === true) {
-    console.log(help(command))
+    console.log(help(name, named.summary, command))
     return 0
   }
   try {

@@ -10,9 +10,7 @@ const options: Options = {
 }
 
 export const pull: Command = {
-  name: 'pull',
   usage: '[MODEL] [OPTIONS]',
-  summary: 'download a model into the cache and print its path',
   options,
   maxPositionals: 1,
   async run (values, [name]) {

@@ -63,9 +63,7 @@ function howOf (values: Values): Pick<ScoreRequest, 'member' | 'every'> {
 }
 
 export const score: Command = {
-  name: 'score',
   usage: '--reward NAME --prompt "…" --answer "…" [--answer "…"]',
-  summary: 'score answers with a reward',
   options,
   maxPositionals: 0,
   async run (values) {

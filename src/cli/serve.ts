@@ -15,9 +15,7 @@ ${inspects ? `  Inspector                   ${address}${inspectorPath}\n` : ''} 
 `
 
 export const serve: Command = {
-  name: 'serve',
   usage: '[OPTIONS]',
-  summary: 'start the OpenAI-compatible server with reward-guided decoding',
   options: settingOptions(settingNames),
   maxPositionals: 0,
   async run (values) {

@@ -29,9 +29,7 @@ function findOwn (rewards: readonly RewardFamily[], name: string): RewardFamily 
 }
 
 export const standardize: Command = {
-  name: 'standardize',
   usage: '--reward NAME',
-  summary: 'measure a reward’s mean and standard deviation on the model’s own answers and write them into its file',
   options,
   maxPositionals: 0,
   async run (values) {

@@ -44,6 +44,7 @@ export class GraphWriter {
   readonly #initializers: Uint8Array[] = []
   readonly #inputs: Uint8Array[] = []
   readonly #outputs: Uint8Array[] = []
+  readonly #shapes: Uint8Array[] = []
   readonly #externals = new Set<string>()
   #count = 0
   #nodeCount = 0
@@ -64,6 +65,16 @@ export class GraphWriter {
 
   output (name: string, type: DataType, shape: readonly Dim[]): void {
     this.#outputs.push(...message(12, valueInfo(name, type, shape)))
+  }
+
+  /**
+   * Says which shape a float32 value inside the graph has, where ONNX Runtime cannot tell: after shapes and sizes that
+   * are inputs. Values without one share no memory, and planning it takes time that grows with the square of them.
+   * @returns the name
+   */
+  shaped (name: string, shape: readonly Dim[]): string {
+    this.#shapes.push(...message(13, valueInfo(name, 'float32', shape)))
+    return name
   }
 
   /** A small constant, stored in the graph. */
@@ -110,7 +121,8 @@ export class GraphWriter {
 
   /** The model file: opset 21 and Microsoft's operators. */
   finish (): Uint8Array {
-    const graph = [...this.#nodes, ...string(2, 'graph'), ...this.#initializers, ...this.#inputs, ...this.#outputs]
+    const graph = [...this.#nodes, ...string(2, 'graph'), ...this.#initializers, ...this.#inputs, ...this.#outputs,
+      ...this.#shapes]
     return Buffer.concat([
       ...integer(1, 10),
       ...message(7, graph),

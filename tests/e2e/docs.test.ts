@@ -6,8 +6,8 @@ import { after, before, test } from 'node:test'
 import ts from 'typescript'
 import { packageRoot } from '../../src/package-root.js'
 import type { Server } from '../../src/server.js'
-import { examples } from '../helpers/docs.js'
-import { postChat, readyServer } from '../helpers/server.js'
+import { examples, pages, statements } from '../helpers/docs.js'
+import { model, postChat, readyServer, review } from '../helpers/server.js'
 
 /** The examples of a page, the server's address put in. */
 const blocks = (path: string, language: string): string[] =>
@@ -31,25 +31,49 @@ function run (
   })
 }
 
-test('the curl example answers', {
-  skip: spawnSync('curl', ['--version']).error ? 'curl is not installed' : false
+const missing = ['curl', 'jq'].filter(program => spawnSync(program, ['--version']).error)
+
+test('every curl command of the docs is answered', {
+  skip: missing.length > 0 ? `${missing.join(' and ')} not installed` : false
 }, async () => {
-  const example = blocks('README.md', 'sh').find(block => block.startsWith('curl'))!
-  const { code, stdout, stderr } = await run('sh', ['-c', example])
-  assert.equal(code, 0, stderr)
-  const completion = JSON.parse(stdout)
-  assert.equal(completion.alignment.resolved.num_candidates, 16)
-  assert.ok(completion.choices[0].message.content.length > 0)
+  let answered = 0
+  for (const path of pages) {
+    for (const block of blocks(path, 'sh').filter(one => one.includes('curl '))) {
+      // Ratings to fit on are the reader's own.
+      if (block.includes('pairs.jsonl')) continue
+      const commands = block.slice(block.search(/^(?:\w+=\$\()?curl /m))
+        .replace(/curl -s(N?)/g, 'curl -sS$1 --fail-with-body')
+      const { code, stdout, stderr } = await run('sh', ['-c', commands])
+      assert.equal(code, 0, `${path}: ${stdout}${stderr}`)
+      assert.ok(stdout.trim().length > 0, path)
+      answered++
+    }
+  }
+  assert.ok(answered >= 5, `${answered} blocks`)
 })
 
-test('the scoring example tells scores of whole and ' +
-  'prefixes', { skip: spawnSync('curl', ['--version']).error ? 'curl is not installed' : false }, async () => {
-  const example = blocks('docs/rewards.md', 'sh').find(block => block.includes('/v1/rewards/score'))!
-  const { code, stdout, stderr } = await run('sh', ['-c', example.slice(example.indexOf('curl'))])
-  assert.equal(code, 0, stderr)
-  const [scored] = JSON.parse(stdout).data
+test('the scoring example tells scores of whole and prefixes, and the schema of another is kept', {
+  skip: missing.length > 0 ? `${missing.join(' and ')} not installed` : false
+}, async () => {
+  const answerOf = async (path: string, part: string): Promise<any> => {
+    const example = blocks(path, 'sh').find(block => block.includes(part))!
+    return JSON.parse((await run('sh', ['-c', example.slice(example.indexOf('curl'))])).stdout)
+  }
+  const [scored] = (await answerOf('docs/rewards.md', '/v1/rewards/score')).data
   assert.equal(scored.prefixes.at(-1).reward, scored.reward)
   assert.ok(scored.prefixes.length > 1)
+  const { choices } = await answerOf('docs/structured-output.md', 'json_schema')
+  assert.deepEqual(Object.keys(JSON.parse(choices[0].message.content)), ['title', 'stars', 'mood'])
+})
+
+test('the alignment that the docs show is taken, and the error is what they show', async () => {
+  const [alignment] = examples('docs/strategies.md', 'json')
+  const { status, json } =
+    await postChat(server, { model, messages: review, max_tokens: 8, alignment: JSON.parse(alignment!) })
+  assert.equal(status, 200, JSON.stringify(json))
+  const [shown] = examples('docs/errors.md', 'json')
+  const refused = await postChat(server, { model, messages: review, top_p: 2 })
+  assert.deepEqual(refused.json, JSON.parse(shown!))
 })
 
 /** Runs a block of TypeScript as a program. */
@@ -104,10 +128,13 @@ test('the Python example answers, or its body does where the package is not inst
   assert.ok(json['choices'][0].message.content.length > 0)
 })
 
+/** A command of the docs as it runs here. */
+const runnable = (command: string): string =>
+  command.trim().replace('npx fairlead', `"${process.execPath}" dist/fairlead/fairlead.js`)
+
 test('the command-line example shows its candidates and answers', async () => {
   const example = blocks('README.md', 'sh').find(block => block.startsWith('npx fairlead generate'))!
-  const { code, stdout, stderr } = await run('sh', ['-c',
-    `${example.trim().replace('npx fairlead', `"${process.execPath}" dist/src/cli/main.js`)} --max-tokens 12 --seed 1`])
+  const { code, stdout, stderr } = await run('sh', ['-c', `${runnable(example)} --max-tokens 12 --seed 1`])
   assert.equal(code, 0, stderr)
   assert.ok(stdout.trim().length > 0)
   assert.match(stderr, /chosen: \d/)
@@ -116,4 +143,16 @@ test('the command-line example shows its candidates and answers', async () => {
   const [generated, returned, discarded] = counts as [number, number, number]
   assert.ok(returned >= 1 && returned <= 12 && generated > 7 && generated <= 8 * 12, stderr)
   assert.equal(generated, returned + discarded)
+})
+
+test('answers are scored and contrasted from the command line', async () => {
+  const scored = statements(examples('docs/rewards.md', 'sh')[0]!)[0]!
+  const { code, stdout, stderr } = await run('sh', ['-c', `${runnable(scored)} --json`])
+  assert.equal(code, 0, stderr)
+  const [fine, dull] = stdout.trim().split('\n').map(line => JSON.parse(line).standardized as number)
+  assert.ok(fine! > dull!, stdout)
+  const contrasted = examples('docs/strategies.md', 'sh').find(block => block.includes('--contrast'))!
+  const guided = await run('sh', ['-c', runnable(contrasted)])
+  assert.equal(guided.code, 0, guided.stderr)
+  assert.ok(guided.stdout.trim().length > 0)
 })

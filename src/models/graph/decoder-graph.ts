@@ -152,8 +152,7 @@ class DecoderGraph extends DecoderLayers {
     graph.constant('qkv_parts', 'int64', [3],
       [config.queryHeads, config.kvHeads, config.kvHeads].map(heads => heads * config.headSize))
     if (this.shape.chunks) {
-      graph.constant('as_one_sequence', 'int64', [3],
-        [1, -1, (config.queryHeads + 2 * config.kvHeads) * config.headSize])
+      graph.constant('as_one_sequence', 'int64', [3], [1, -1, this.qkvColumns])
       graph.constant('as_rows', 'int64', [3], [-1, 1, config.queryHeads * config.headSize])
     }
     graph.constant('halves', 'int64', [2], [config.feedForwardSize, config.feedForwardSize])

@@ -82,13 +82,18 @@ export class DecoderLayers {
     return [normalised, sum]
   }
 
+  /** Of queries, keys and values side by side. */
+  get qkvColumns (): number {
+    const { queryHeads, kvHeads, headSize } = this.config
+    return (queryHeads + 2 * kvHeads) * headSize
+  }
+
   /** Queries, keys and values side by side, before rotation. */
   queryKeyValue (x: string, layer: number): string {
-    const { graph, config: { family, queryHeads, kvHeads, headSize } } = this
-    const product = this.unpadded(this.linear(x, `layer${layer}.qkv`), (queryHeads + 2 * kvHeads) * headSize)
+    const { graph, qkvColumns, config: { family, queryHeads, kvHeads } } = this
+    const product = this.unpadded(this.linear(x, `layer${layer}.qkv`), qkvColumns)
     if (family === 'qwen2') {
-      return graph.node('Add',
-        [product, graph.external(`layer${layer}.qkv.bias`, 'float32', [(queryHeads + 2 * kvHeads) * headSize])],
+      return graph.node('Add', [product, graph.external(`layer${layer}.qkv.bias`, 'float32', [qkvColumns])],
         [graph.fresh('qkv')])
     }
     if (family !== 'qwen3') return product
@@ -115,24 +120,33 @@ export class DecoderLayers {
    */
   padRows (x: string, columns: number): string {
     if (!this.padded) return x
-    const shape = this.graph.constant(this.graph.fresh('flat'), 'int64', [2], [-1, columns])
-    return this.products.appendRow(this.graph.node('Reshape', [x, shape], [this.graph.fresh('flat')]), columns)
+    const { graph } = this
+    const shape = graph.constant(graph.fresh('flat'), 'int64', [2], [-1, columns])
+    const rows = graph.node('Reshape', [x, shape], [graph.shaped(graph.fresh('flat'), ['positions', columns])])
+    return this.products.appendRow(rows, columns, graph.shaped(graph.fresh('padded'), ['padded_positions', columns]))
   }
 
   /** What goes through the layers as [batch, steps, columns]. */
-  unpadded (x: string, columns: number, result = this.graph.fresh('unpadded')): string {
+  unpadded (x: string, columns: number, result?: string): string {
     if (!this.padded) return x
-    return this.graph.node('Reshape', [this.products.dropRow(x), this.batchShape(columns)], [result])
+    const { graph, products } = this
+    const rows = products.dropRow(x, graph.shaped(graph.fresh('rows'), ['positions', columns]))
+    const steps = this.hasSingleSteps ? 1 : 'steps'
+    return graph.node('Reshape', [rows, this.batchShape(columns)],
+      [result ?? graph.shaped(graph.fresh('unpadded'), ['batch', steps, columns])])
   }
 
   /** The shape [batch, steps, columns], as a value. */
   batchShape (columns: number): string {
-    const { graph, partCount, shape: { shared } } = this
-    // Of several parts each row is one position; a width that is known when the graph is compiled lets them be joined.
-    if (partCount > 1 || shared > 0) return graph.constant(graph.fresh('shape'), 'int64', [3], [-1, 1, columns])
+    const { graph } = this
+    // A width that is known when the graph is compiled lets parts be joined.
+    if (this.hasSingleSteps) return graph.constant(graph.fresh('shape'), 'int64', [3], [-1, 1, columns])
     const width = graph.constant(graph.fresh('columns'), 'int64', [1], [columns])
     return graph.node('Concat', ['batch_and_steps', width], [graph.fresh('shape')], { axis: 0 })
   }
+
+  /** Whether each row is one position: all are where there are several parts or shared ones. */
+  get hasSingleSteps (): boolean { return this.partCount > 1 || this.shape.shared > 0 }
 
   get partCount (): number { return this.shape.private + this.shape.shared }
 
@@ -142,10 +156,12 @@ export class DecoderLayers {
     const qkv = this.queryKeyValue(x, layer)
     const columns = config.queryHeads * config.headSize
     if (partCount === 1) return this.padRows(this.partAttention(qkv, layer, 0), columns)
-    const parts = Array.from({ length: partCount }, () => graph.fresh('part'))
+    const parts = Array.from({ length: partCount }, (_, part) =>
+      graph.shaped(graph.fresh('part'), [partName(part, 'batch'), 1, this.qkvColumns]))
     graph.node('Split', [qkv, 'rows_by_part'], parts, { axis: 0 })
     const attended = parts.map((rows, part) => this.partAttention(rows, layer, part))
-    return this.padRows(graph.node('Concat', attended, [graph.fresh('attention')], { axis: 0 }), columns)
+    const joined = graph.shaped(graph.fresh('attention'), ['batch', 1, columns])
+    return this.padRows(graph.node('Concat', attended, [joined], { axis: 0 }), columns)
   }
 
   partAttention (qkv: string, layer: number, part: number): string {
@@ -158,7 +174,10 @@ export class DecoderLayers {
     if (part >= this.shape.private) {
       return sharedPrefixAttention(graph, config, qkv, { layer, part, pieces: this.pieces })
     }
-    const rows = this.shape.chunks ? graph.node('Reshape', [qkv, 'as_one_sequence'], [graph.fresh('sequence')]) : qkv
+    const rows = this.shape.chunks
+      ? graph.node('Reshape', [qkv, 'as_one_sequence'],
+        [graph.shaped(graph.fresh('sequence'), [1, partName(part, 'steps'), this.qkvColumns])])
+      : qkv
     const branches = this.shape.probedLayers === undefined ? [] : ['positions', 'branch_bias']
     const attended = graph.node('GroupQueryAttention', [rows, '', '', ...past, partName(part, 'seqlens_k'),
       partName(part, 'total_sequence_length'), 'rope_cos', 'rope_sin', ...branches],
@@ -169,7 +188,9 @@ export class DecoderLayers {
       do_rotary: 1,
       rotary_interleaved: config.ropeInterleaved ? 1 : 0
     }, microsoft)
-    return this.shape.chunks ? graph.node('Reshape', [attended, 'as_rows'], [graph.fresh('rows')]) : attended
+    if (!this.shape.chunks) return attended
+    return graph.node('Reshape', [attended, 'as_rows'],
+      [graph.shaped(graph.fresh('rows'), [partName(part, 'steps'), 1, config.queryHeads * config.headSize])])
   }
 
   feedForward (x: string, layer: number): string {

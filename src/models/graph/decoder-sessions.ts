@@ -25,11 +25,16 @@ export class DecoderSessions {
 
   private constructor (options: DecoderSessionsOptions) { this.#options = options }
 
-  /** @throws Error if a simple shape cannot be compiled */
+  /** @throws Error if a simple shape cannot be compiled: the weights are freed then */
   static async create (options: DecoderSessionsOptions): Promise<DecoderSessions> {
     const sessions = new DecoderSessions(options)
-    for (const shape of [privateShape, sharedShape]) {
+    const compiled = await Promise.allSettled([privateShape, sharedShape].map(async shape => {
       sessions.#sessions.set(keyOf(shape), { shape, session: await options.compile(shape) })
+    }))
+    const failed = compiled.find(one => one.status === 'rejected')
+    if (failed) {
+      sessions.dispose()
+      throw failed.reason
     }
     // A stream beside a search: compiled ahead, so that no request waits for it.
     sessions.find({ private: 1, shared: 1 })

@@ -42,10 +42,10 @@ export class MatrixProducts {
   }
 
   /** [n, columns] and a row of zeros: no row of x is then computed alone, wherever an operator cuts the rows. */
-  appendRow (x: string, columns: number): string {
+  appendRow (x: string, columns: number, result = this.#graph.fresh('padded')): string {
     const zero = (): number[] => new Array<number>(columns).fill(0)
     const zeros = this.#constant(`zero_row_${columns}`, 'float32', [1, columns], zero)
-    return this.#graph.node('Concat', [x, zeros], [this.#graph.fresh('padded')], { axis: 0 })
+    return this.#graph.node('Concat', [x, zeros], [result], { axis: 0 })
   }
 
   /** [n + 1, columns] without its last row. */

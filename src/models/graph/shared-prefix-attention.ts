@@ -6,7 +6,7 @@
  * has. All rows of a part have the same length, so nothing is masked or padded, and a row's bits depend on no other
  * row. The idea is that of Hydragen (Juravsky et al. 2024, arXiv 2402.05099).
  */
-import type { GraphWriter } from '../../runtime/graph.js'
+import type { Dim, GraphWriter } from '../../runtime/graph.js'
 import type { DecoderConfig } from '../decoder-config.js'
 import { partName } from './run-shape.js'
 
@@ -112,10 +112,16 @@ export function sharedPrefixAttention (
   const { queryHeads, kvHeads, headSize } = config
   const fresh = (stem: string): string => graph.fresh(stem)
   const own = (name: string): string => partName(part, name)
-  /** [b, kv heads · group, …] → [kv heads, b · group, …]. */
-  const byKvHead = (x: string, grouped: string, shape: string): string =>
-    graph.node('Reshape', [graph.node('Transpose', [graph.node('Reshape', [x, grouped], [fresh('grouped')])],
-      [fresh('turned')], { perm: [1, 0, 2, 3] }), shape], [fresh('by_kv_head')])
+  const group = queryHeads / kvHeads
+  /** A value [kv heads, b · group, columns]. */
+  const ofKvHeads = (stem: string, columns: Dim): string =>
+    graph.shaped(fresh(stem), [kvHeads, own('grouped_rows'), columns])
+  /** [b, kv heads · group, columns] → [kv heads, b · group, columns]. */
+  const byKvHead = (x: string, grouped: string, shape: string, columns: Dim): string => {
+    const apart = graph.shaped(fresh('grouped'), [own('batch'), kvHeads, group, columns])
+    return graph.node('Reshape', [graph.node('Transpose', [graph.node('Reshape', [x, grouped], [apart])],
+      [fresh('turned')], { perm: [1, 0, 2, 3] }), shape], [ofKvHeads('by_kv_head', columns)])
+  }
   const rotate = (x: string, heads: number): string =>
     graph.node('RotaryEmbedding', [x, own('positions'), 'rope_cos', 'rope_sin'], [fresh('rotated')],
       { num_heads: heads, rotary_embedding_dim: 0, interleaved: config.ropeInterleaved ? 1 : 0 }, microsoft)
@@ -131,11 +137,11 @@ export function sharedPrefixAttention (
   [rest, own(`present_key_${layer}`), own(`present_value_${layer}`), restScores],
   { num_heads: queryHeads, kv_num_heads: kvHeads, qk_output: 1 }, microsoft)
 
-  const prefixScores = graph.node('FusedMatMul', [byKvHead(rotated, 'by_group', 'by_kv_head'), prefix[0]!],
-    [fresh('prefix_scores')], { transB: 1, alpha: { float: 1 / Math.sqrt(headSize) } }, microsoft)
-  const scores = graph.node('Concat', [prefixScores, byKvHead(restScores, 'scores_by_group', own('rest_shape'))],
-    [fresh('scores')], { axis: -1 })
-  const [onPrefix, onRest] = [fresh('on_prefix'), fresh('on_rest')]
+  const prefixScores = graph.node('FusedMatMul', [byKvHead(rotated, 'by_group', 'by_kv_head', headSize), prefix[0]!],
+    [ofKvHeads('prefix_scores', own('prefix'))], { transB: 1, alpha: { float: 1 / Math.sqrt(headSize) } }, microsoft)
+  const ownScores = byKvHead(restScores, 'scores_by_group', own('rest_shape'), own('rest'))
+  const scores = graph.node('Concat', [prefixScores, ownScores], [ofKvHeads('scores', own('length'))], { axis: -1 })
+  const [onPrefix, onRest] = [ofKvHeads('on_prefix', own('prefix')), ofKvHeads('on_rest', own('rest'))]
   graph.node('Split', [graph.node('Softmax', [scores], [fresh('probabilities')], { axis: -1 }), own('lengths')],
     [onPrefix, onRest], { axis: -1 })
   // A sum, once per channel. Not ReduceSum: the order in which it adds depends on where in memory a row begins, and so
@@ -143,12 +149,15 @@ export function sharedPrefixAttention (
   // rows are divided among threads.
   const sum = (weights: string, values: string, kind: 'prefix' | 'rest'): string => {
     if (pieces) return sumInPieces(graph, weights, values, own(`${kind}_cut`))
-    return graph.node('MatMul', [weights, values], [fresh(`of_${kind}`)])
+    return graph.node('MatMul', [weights, values], [ofKvHeads(`of_${kind}`, headSize)])
   }
   const share = sum(onRest, own('ones'), 'rest')
-  const ofRest = graph.node('Mul', [byKvHead(rest, 'by_group', 'by_kv_head'), share], [fresh('of_rest')])
+  const ofRest =
+    graph.node('Mul', [byKvHead(rest, 'by_group', 'by_kv_head', headSize), share], [fresh('of_rest')])
   const joined = graph.node('Add', [sum(onPrefix, prefix[1]!, 'prefix'), ofRest], [fresh('joined')])
-  const turned = graph.node('Transpose', [graph.node('Reshape', [joined, 'by_kv_head_and_group'], [fresh('grouped')])],
+  const apart = graph.shaped(fresh('grouped'), [kvHeads, own('batch'), group, headSize])
+  const turned = graph.node('Transpose', [graph.node('Reshape', [joined, 'by_kv_head_and_group'], [apart])],
     [fresh('turned')], { perm: [1, 0, 2, 3] })
-  return graph.node('Reshape', [turned, 'joined_heads'], [fresh('attention')])
+  return graph.node('Reshape', [turned, 'joined_heads'],
+    [graph.shaped(fresh('attention'), [own('batch'), 1, queryHeads * headSize])])
 }

@@ -1,0 +1,15 @@
+import assert from 'node:assert/strict'
+import { existsSync, readFileSync, readdirSync } from 'node:fs'
+import { join } from 'node:path'
+import { test } from 'node:test'
+import { packageRoot } from '../../src/package-root.js'
+
+test('every thread of the program is bundled beside it', () => {
+  const source = join(packageRoot, 'src')
+  const threads = readdirSync(source, { recursive: true, encoding: 'utf8' }).filter(path => path.endsWith('.ts'))
+    .flatMap(path => [...readFileSync(join(source, path), 'utf8').matchAll(/new Worker\(new URL\('\.\/(.+?)'/g)])
+    .map(([, file]) => file!)
+  assert.ok(threads.length >= 5, `threads found: ${threads.join(', ')}`)
+  const missing = threads.filter(file => !existsSync(join(packageRoot, 'dist/fairlead', file)))
+  assert.deepEqual(missing, [], 'their place is scripts/bundle-program.js')
+})
