@@ -88,6 +88,19 @@ function checkGuidance (
   }
 }
 
+/**
+ * Values of heads come in the places of alternatives, after each token that is drawn.
+ * @throws RequestError naming the field that is in the way
+ */
+export function checkHeads ({ alignment, sampling, grammar }: GenerateRequest): void {
+  const because = 'with rewards that the engine of this model computes'
+  if (alignment?.strategy === 'token_guidance') {
+    throw refuse('alignment.strategy', `must be one that scores answers ${because}; got token_guidance`)
+  }
+  if ((sampling.topLogprobs ?? 0) > 0) throw refuse('top_logprobs', `must be 0 ${because}; got ${sampling.topLogprobs}`)
+  if (grammar) throw refuse(grammar.param, `cannot be given ${because}`)
+}
+
 /** The form of an answer as an engine is told it. @throws RequestError for one that it cannot be told */
 export function structureOf ({ grammar }: Pick<GenerateRequest, 'grammar'>): Structure | null {
   if (!grammar) return null

@@ -46,6 +46,7 @@ export function connected (
     fields: engineFields,
     ignored: [],
     countsCachedTokens: true,
+    heads: [],
     notes: []
   })
   opened.push(engine)
@@ -66,6 +67,7 @@ export function through (
         session,
         salt,
         structure: null,
+        heads: null,
         interval,
         signal: request.signal,
         ledger,

@@ -46,6 +46,7 @@ function difference (one: EngineReport, other: EngineReport): string | null {
     if (one[key] !== other[key]) return `${key} is ${one[key]} and ${other[key]}`
   }
   const fields = one.fields.filter(field => !other.fields.includes(field))
+  if (one.heads.join() !== other.heads.join()) return `heads are ${one.heads.join()} and ${other.heads.join()}`
   return fields.length > 0 ? `only the first has ${fields.join(', ')}` : null
 }
 
@@ -88,7 +89,7 @@ export async function connectEngine (
   const replicas = urls.map(url => new Replica(url, options))
   try {
     const first = await firstWell(replicas, options)
-    const { protocol, report } = await probe(first, model, tokenizer)
+    const { protocol, report, heads } = await probe(first, model, tokenizer)
     const notes = [...report.notes]
     for (const replica of replicas.filter(one => one !== first)) {
       const check = (): Promise<void> => checkAlike(first, report, replica, model, tokenizer)
@@ -101,7 +102,7 @@ export async function connectEngine (
         }))
       }
     }
-    return new RemoteEngine(replicas, protocol, { ...report, urls, notes })
+    return new RemoteEngine(replicas, protocol, { ...report, urls, notes }, heads)
   } catch (error) {
     await Promise.all(replicas.map(replica => replica.close()))
     throw unanswered(urls, error)

@@ -1,6 +1,7 @@
 /** What is asked of an engine elsewhere, and what it answers, whatever its protocol. Types only. */
 import type { SamplingParams } from '../sampling-params.js'
 import type { EngineField } from './engine-fields.js'
+import type { EngineHeads } from './engine-heads.js'
 
 /** How an engine is to hold a whole answer to a form; at most one is given. */
 export type Structure =
@@ -27,6 +28,8 @@ export interface EngineCall {
   /** Most probable tokens to report for each token drawn. */
   readonly alternatives: number
   readonly structure: Structure | null
+  /** Heads whose values are told in place of alternatives; null for none. */
+  readonly heads: EngineHeads | null
   /** Tokens that may come in one message: fewer messages cost less. */
   readonly interval: number
   /** Cached prompts are shared only among equal salts; '' is none. */
@@ -40,6 +43,8 @@ export interface RankedLogprob { readonly token: number, readonly logprob: numbe
 export interface EngineToken extends RankedLogprob {
   /** The most probable ones in any order, the one that was drawn perhaps among them. */
   readonly top: readonly RankedLogprob[]
+  /** Values of the engine's heads after the token before, by name, where they were asked for. */
+  readonly before?: ReadonlyMap<string, number>
 }
 
 /** One message of an answer that streams. */

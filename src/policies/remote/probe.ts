@@ -7,6 +7,7 @@ import { plainSampling, type SamplingParams } from '../sampling-params.js'
 import type { EngineCall, EngineProtocol, EngineToken, EngineUsage } from './engine-call.js'
 import { EngineFailure } from './engine-failure.js'
 import { engineFields, type EngineField } from './engine-fields.js'
+import { EngineHeads } from './engine-heads.js'
 import { isFields, type Fields } from './fields.js'
 import { completions } from './protocols/completions.js'
 import { llamaServer } from './protocols/llama-server.js'
@@ -61,6 +62,7 @@ class Prober {
       endTokens: [],
       alternatives: 0,
       structure: null,
+      heads: null,
       interval: 1,
       salt: '',
       ...given
@@ -235,6 +237,21 @@ async function compareTokenizers (replica: Replica, model: string, tokenizer: Pr
     `${replica.url}`, { param: 'policy-tokenizer' })
 }
 
+/** Its heads, where the plugin is there and they come as asked. */
+async function findHeads (replica: Replica, prober: Prober): Promise<EngineHeads | null> {
+  const { status, json } = await replica.ask('/fairlead/heads')
+  if (status !== 200) return null
+  try {
+    const heads = new EngineHeads(json)
+    const drawn = await prober.draw({ heads, maxTokens: 2 })
+    return heads.all.length > 0 && drawn.every(({ before }) => before) ? heads : null
+  } catch (error) {
+    const { message } = error as Error
+    throw new RequestError('invalid_request', `policy: ${replica.url} has heads that cannot be read: it ${message}`,
+      { param: 'policy', cause: error })
+  }
+}
+
 /**
  * What an engine is and can do.
  * @param model what it calls the model; null for the only one that it has
@@ -242,7 +259,7 @@ async function compareTokenizers (replica: Replica, model: string, tokenizer: Pr
  */
 export async function probe (
   replica: Replica, model: string | null, tokenizer: ProbeTokenizer
-): Promise<{ readonly protocol: EngineProtocol, readonly report: EngineReport }> {
+): Promise<{ readonly protocol: EngineProtocol, readonly report: EngineReport, readonly heads: EngineHeads | null }> {
   const { model: name, contextLength } = await findModel(replica, model)
   if (contextLength === null) {
     throw new RequestError('invalid_request', `policy: ${replica.url} does not say its context length (at /v1/models: ` +
@@ -254,9 +271,11 @@ export async function probe (
   const { protocol, alternatives, prober } = await findProtocol(replica, name, tokenizer, tokens)
   await checkLogprobs(prober, replica.url)
   const fields = await findFields(prober, protocol, tokenizer, alternatives, tokens)
+  const heads = await findHeads(replica, prober)
   const countsCachedTokens = typeof prober.usage?.cachedTokens === 'number'
   return {
     protocol,
+    heads,
     report: {
       server,
       urls: [replica.url],
@@ -267,6 +286,7 @@ export async function probe (
       fields,
       ignored: engineFields.filter(field => !fields.includes(field)),
       countsCachedTokens,
+      heads: heads?.all.map(({ name }) => name) ?? [],
       notes: [
         ...unchecked === null ? [] : [unchecked],
         ...protocol.notes,

@@ -131,7 +131,8 @@ export class Replica {
         for (const { token, logprob, top } of chunk.tokens) {
           if (++drawn > call.maxTokens) throw new Error(`must send at most ${call.maxTokens} tokens`)
           this.counters.generatedTokens++
-          yield { token, logprob, top: ranked(top, call.alternatives) }
+          const before = call.heads ? { before: call.heads.values(top) } : {}
+          yield { token, logprob, top: ranked(top, call.alternatives), ...before }
         }
       }
       // A stream that ends without a reason has lost its engine, however cleanly it ends.

@@ -51,7 +51,7 @@ export const completions: EngineProtocol = {
     stream_options: { include_usage: true },
     ...(call.salt === '' ? {} : { cache_salt: call.salt }),
     ...vllmSampling(call),
-    logprobs: call.alternatives,
+    logprobs: call.heads ? 1 : call.alternatives,
     return_token_ids: true,
     return_tokens_as_token_ids: true
   }),

@@ -40,7 +40,11 @@ export const vllmGenerate: EngineProtocol = {
     stream: true,
     stream_options: { include_usage: true },
     ...(call.salt === '' ? {} : { cache_salt: call.salt }),
-    sampling_params: { ...vllmSampling(call), logprobs: call.alternatives, detokenize: call.stops.length > 0 }
+    sampling_params: {
+      ...vllmSampling(call),
+      logprobs: call.heads?.tokens.length ?? call.alternatives,
+      detokenize: call.stops.length > 0
+    }
   }),
   reader: () => (message): EngineChunk => {
     const { choices, usage } = fieldsOf(message, 'a message')

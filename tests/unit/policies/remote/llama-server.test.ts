@@ -31,6 +31,7 @@ function callOf (given: Partial<EngineCall>): EngineCall {
     endTokens: tokenizer.endTokens,
     alternatives: 2,
     structure: null,
+    heads: null,
     interval: 1,
     salt: '',
     ...given
