@@ -13,7 +13,7 @@ import type { EngineProcess } from '../engine-process.js'
 import { withFairlead } from '../with-fairlead.js'
 import { Checks } from './check.js'
 import { pluginChecks, pluginCost } from './plugin-checks.js'
-import { policyChecks } from './policy-checks.js'
+import { headChecks, policyChecks } from './policy-checks.js'
 import { letters, protocolChecks } from './protocol-checks.js'
 import { rewardChecks } from './reward-checks.js'
 import { rewardPairs, writeRewards, writeTinyModels } from './tiny-models.js'
@@ -71,9 +71,15 @@ export async function vllmSuite ({ scratch, cacheDir }: Place): Promise<void> {
       const prompts = [9, 33, 64].map(letters)
       await pluginChecks(checks, { engine, local, prompts, head: 'tinted', length: 24, ends: [0, 2] })
       const remote = {
-        policy: `${engine.url}#tiny`, policyTokenizer: models.policy, dataDir: join(scratch, 'data-policy')
+        policy: `${engine.url}#tiny`,
+        policyTokenizer: models.policy,
+        rewardsDir: models.heads,
+        dataDir: join(scratch, 'data-policy')
       }
-      await withFairlead(remote, far => policyChecks(checks, local, far, prompts))
+      await withFairlead(remote, async far => {
+        await policyChecks(checks, local, far, prompts)
+        await headChecks(checks, local, far, prompts)
+      })
     })
   })
   for (const kind of ['reward', 'process'] as const) {

@@ -14,6 +14,8 @@ export interface Toy {
   readonly endToken: number
   readonly text: (token: number) => string
   readonly maxModelLen?: number
+  /** Logprob of a token that lends its place to a head, after some tokens, as the plugin of integrations/vllm has it. */
+  readonly lent?: (tokens: readonly number[], token: number) => number
   /** Whether its logprobs are of the tempered distribution. */
   readonly tempersLogprobs?: boolean
 }
@@ -58,13 +60,15 @@ export function * drawTokens (
         : logits[one]! - logNormalizer
       return { token_id: one, logprob: Math.max(-9999, logprob) }
     }
-    const top = [...distribution.topIds].slice(0, raw['logprobs'] ?? 0)
+    const asked = raw['logprob_token_ids'] as number[] | undefined
+    const top = asked ?? [...distribution.topIds].slice(0, raw['logprobs'] ?? 0)
     const isEnd = ends.includes(token)
     written += isEnd ? '' : text(token)
     const isStopped = count + 1 > (raw['min_tokens'] ?? 0) &&
       ((raw['stop'] ?? []) as string[]).some(stop => written.includes(stop))
     const finish = isEnd || isStopped ? 'stop' : count + 1 === limit ? 'length' : null
-    yield { ...rate(token), top: [rate(token), ...top.filter(one => one !== token).map(rate)], finish }
+    const told = (one: number): Rated => asked ? { token_id: one, logprob: toy.lent!(tokens, one) } : rate(one)
+    yield { ...rate(token), top: [rate(token), ...top.filter(one => one !== token).map(told)], finish }
     if (finish !== null) return
     tokens.push(token)
     counts.add(token)

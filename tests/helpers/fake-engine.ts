@@ -20,6 +20,8 @@ export interface FakeEngineOptions extends Toy {
   readonly model?: string
   /** Where it says that the model's files are. */
   readonly root?: string
+  /** What the plugin of integrations/vllm answers at `/fairlead/heads`. */
+  readonly heads?: Json
   /** Whether it has `/inference/v1/generate`. Default yes. */
   readonly generates?: boolean
   /** Most alternatives that it gives. Default 20. */
@@ -98,6 +100,10 @@ export class FakeEngine {
     switch (request.url) {
       case '/version': return json(200, { version: '0.32.0' })
       case '/v1/models': return json(200, { data: [{ id: model, max_model_len: maxModelLen, root }] })
+      case '/fairlead/heads': {
+        const { heads } = this.#options
+        return heads ? json(200, heads) : refuse(404, 'Not Found')
+      }
       case '/tokenize':
         return tokenize ? json(200, { tokens: tokenize(body['prompt'] as string) }) : refuse(404, 'Not Found')
       case '/inference/v1/generate':
@@ -125,6 +131,10 @@ export class FakeEngine {
     const tokens = (body['token_ids'] ?? body['prompt']) as number[]
     const { maxModelLen = 64, maxLogprobs = 20 } = this.#options
     if (tokens.length >= maxModelLen) return ['the prompt is too long', 'input_tokens']
+    const asked = raw['logprob_token_ids'] as number[] | undefined
+    if (asked && path !== '/v1/completions' && raw['logprobs'] !== asked.length) {
+      return ['logprobs must equal len(logprob_token_ids)', 'logprob_token_ids']
+    }
     if (raw['logprobs'] > maxLogprobs) return [`logprobs must be at most ${maxLogprobs}`]
     if (path === '/v1/completions' && (raw['stop'] ?? []).length > 4) return ['at most 4 stop strings']
     if ((raw['stop'] ?? []).length > 0 && raw['detokenize'] === false) return ['stop needs detokenize']
@@ -192,7 +202,9 @@ export class FakeEngine {
       // The first message goes out at once, as the last does.
       if (count++ > 0 && group.length < interval && drawn.finish === null) continue
       const some = group.splice(0)
-      send({ choices: [isCompletion ? completionChoice(some, this.#options.text) : generateChoice(some)] })
+      send({ choices: [isCompletion
+        ? completionChoice(some, this.#options.text)
+        : generateChoice(some, sampling.raw['logprob_token_ids'] as number[] | undefined)] })
     }
     send({
       choices: [],
@@ -217,12 +229,13 @@ export class FakeEngine {
   }
 }
 
-const generateChoice = (drawn: readonly Drawn[]): object => ({
+/** @param asked ids whose logprobs were asked for: with that of the token drawn no more than so many are told */
+const generateChoice = (drawn: readonly Drawn[], asked: readonly number[] | undefined): object => ({
   index: 0,
   token_ids: drawn.map(one => one.token_id),
   logprobs: {
     content: drawn.map(({ token_id: token, logprob, top }) =>
-      ({ token_id: token, logprob, rank: 1, top_logprobs: top }))
+      ({ token_id: token, logprob, rank: 1, top_logprobs: asked ? top.slice(0, asked.length) : top }))
   },
   finish_reason: drawn.at(-1)!.finish,
   stop_reason: null

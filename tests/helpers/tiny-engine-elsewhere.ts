@@ -45,6 +45,44 @@ export async function tinyEngineElsewhere (
   return engine
 }
 
+const [sink, reference, mantissa, exponent] = [263, 262, 261, 260]
+
+/** A descriptor of a head, which the engine of `withHead` has, too. */
+export const tinyHead = {
+  name: 'tinted',
+  description: 'A head.',
+  kind: 'head',
+  layer: 1,
+  pooling: 'mean',
+  bias: 0,
+  members: {
+    outcome: { normalization: { mean: 0.5, std: 2, pool: 'none' } },
+    prefix: { normalization: { mean: 0.5, std: 2, pool: 'none' } }
+  },
+  policy: { id: 'tiny', weightsSha256: '0'.repeat(64), format: 'f32' },
+  weights: Array.from({ length: 64 }, () => 0.5)
+}
+
+/** What the head of `withHead` says after a token. */
+export const tinyHeadValue = (token: number): number => token % 7 - 2.75
+
+/** An engine with the plugin of integrations/vllm. */
+export const withHead: Partial<FakeEngineOptions> = {
+  heads: {
+    version: '0.1.0',
+    interface: 1,
+    channels: { sink, reference, mantissa_scale: 32, exponent_scale: 0.25 },
+    heads: [{ ...tinyHead, mantissa, exponent, next_token: false }]
+  },
+  lent: (tokens, token) => {
+    const value = tinyHeadValue(tokens.at(-1)!)
+    const power = Math.ceil(Math.log2(Math.abs(value)))
+    const above: Readonly<Record<number, number>> =
+      { [sink]: 60, [reference]: 0, [mantissa]: 32 * value / 2 ** power, [exponent]: 0.25 * power }
+    return -80 + above[token]!
+  }
+}
+
 /** The pieces of one character. */
 const emoji = tokenizer.encode('🙂')
 
