@@ -76,9 +76,9 @@ export async function llamaServerSuite ({ scratch, cacheDir }: {
     name: 'tiny',
     program,
     // Bits as near to float32 as it has them: keys and values, too.
-    args: port => ['--model', model, '--alias', 'tiny', '--host', '127.0.0.1', '--port', String(port), '--device', 'none',
-      '--threads', '2', '--parallel', '4', '--ctx-size', '8192', '--no-warmup', '--flash-attn', 'off',
-      '--cache-type-k', 'f32', '--cache-type-v', 'f32']
+    args: port => ['--model', model, '--alias', 'tiny', '--host', '127.0.0.1', '--port', String(port),
+      '--device', 'none', '--threads', '2', '--parallel', '4', '--ctx-size', '8192', '--no-warmup',
+      '--flash-attn', 'off', '--cache-type-k', 'f32', '--cache-type-v', 'f32']
   })
   try {
     for (const [name, check] of llamaServerFacts) {

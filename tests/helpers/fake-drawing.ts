@@ -14,7 +14,7 @@ export interface Toy {
   readonly endToken: number
   readonly text: (token: number) => string
   readonly maxModelLen?: number
-  /** Logprob of a token that lends its place to a head, after some tokens, as the plugin of integrations/vllm has it. */
+  /** Logprob of a token that lends its place to a head, after some tokens: the plugin of integrations/vllm. */
   readonly lent?: (tokens: readonly number[], token: number) => number
   /** Whether its logprobs are of the tempered distribution. */
   readonly tempersLogprobs?: boolean

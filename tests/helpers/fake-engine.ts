@@ -202,9 +202,11 @@ export class FakeEngine {
       // The first message goes out at once, as the last does.
       if (count++ > 0 && group.length < interval && drawn.finish === null) continue
       const some = group.splice(0)
-      send({ choices: [isCompletion
-        ? completionChoice(some, this.#options.text)
-        : generateChoice(some, sampling.raw['logprob_token_ids'] as number[] | undefined)] })
+      send({
+        choices: [isCompletion
+          ? completionChoice(some, this.#options.text)
+          : generateChoice(some, sampling.raw['logprob_token_ids'] as number[] | undefined)]
+      })
     }
     send({
       choices: [],

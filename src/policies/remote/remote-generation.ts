@@ -194,7 +194,9 @@ export class RemoteGeneration implements Generation, Tokenwise {
     for (;;) {
       signal.throwIfAborted()
       try {
-        for await (const told of this.#call(call, failures.avoided, signal)) return told
+        let told: EngineToken | null = null
+        for await (const one of this.#call(call, failures.avoided, signal)) told ??= one
+        if (told) return told
       } catch (error) {
         if (!(error instanceof EngineFailure)) throw error
         await this.#bear(error, false, failures, signal)

@@ -55,7 +55,9 @@ test('protocols are tried in turn, and fewer alternatives where there are fewer'
 
 test('heads of the plugin, where their values come as it says', async () => {
   assert.deepEqual((await reportOf()).heads, [])
-  for (const generates of [true, false]) assert.deepEqual((await reportOf({ ...withHead, generates })).heads, ['tinted'])
+  for (const generates of [true, false]) {
+    assert.deepEqual((await reportOf({ ...withHead, generates })).heads, ['tinted'])
+  }
   await assert.rejects(reportOf({ ...withHead, heads: { ...withHead.heads, interface: 2 } }),
     /has heads that cannot be read: it must send interface 1 of the plugin; got 2/)
   await assert.rejects(reportOf({ ...withHead, ignores: ['logprob_token_ids'] }),
