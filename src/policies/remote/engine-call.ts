@@ -1,7 +1,6 @@
 /** What is asked of an engine elsewhere, and what it answers, whatever its protocol. Types only. */
 import type { SamplingParams } from '../sampling-params.js'
 import type { EngineField } from './engine-fields.js'
-import type { EngineHeads } from './engine-heads.js'
 
 /** How an engine is to hold a whole answer to a form; at most one is given. */
 export type Structure =
@@ -29,7 +28,7 @@ export interface EngineCall {
   readonly alternatives: number
   readonly structure: Structure | null
   /** Heads whose values are told in place of alternatives; null for none. */
-  readonly heads: EngineHeads | null
+  readonly heads: HeadReader | null
   /** Tokens that may come in one message: fewer messages cost less. */
   readonly interval: number
   /** Cached prompts are shared only among equal salts; '' is none. */
@@ -38,6 +37,14 @@ export interface EngineCall {
 
 /** A token with its raw logprob, nats. */
 export interface RankedLogprob { readonly token: number, readonly logprob: number }
+
+/** Reads values of heads from logprobs. */
+export interface HeadReader {
+  /** Tokens whose logprobs must be asked for. */
+  readonly tokens: readonly number[]
+  /** Values by name. @throws Error in words that follow "the engine" where they are missing */
+  values (told: readonly RankedLogprob[]): ReadonlyMap<string, number>
+}
 
 /** A token that the engine drew. */
 export interface EngineToken extends RankedLogprob {

@@ -3,7 +3,7 @@
  * are read from the logprobs of tokens that lend their places (its README has the formula).
  */
 import type { HeadElsewhere } from '../../rewards/readable-policy.js'
-import type { RankedLogprob } from './engine-call.js'
+import type { HeadReader, RankedLogprob } from './engine-call.js'
 import { fieldsOf, listOf, textOf, tokenOf, wrong, type Fields } from './fields.js'
 
 /** The meaning of channels that is read here. */
@@ -33,7 +33,7 @@ function scaleOf (channels: Fields, name: string): number {
   return value
 }
 
-export class EngineHeads {
+export class EngineHeads implements HeadReader {
   readonly all: readonly HeadElsewhere[]
   /**
    * Tokens whose logprobs must be asked for. The last is one that is not read: vLLM's generate endpoint tells one less
