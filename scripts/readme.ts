@@ -19,7 +19,7 @@ const at = (path: string): string => join(packageRoot, path)
 
 /** Runs the command-line interface as a reader would. @throws where it fails */
 function fairlead (...args: readonly string[]): void {
-  const { status, stderr } = spawnSync(process.execPath, [at('dist/src/cli/main.js'), ...args],
+  const { status, stderr } = spawnSync(process.execPath, [at('dist/fairlead/fairlead.js'), ...args],
     { cwd: packageRoot, encoding: 'utf8' })
   if (status !== 0) throw new Error(`fairlead ${args[0]!}: ${stderr}`)
 }
@@ -38,39 +38,49 @@ const guidedChart = ({ ways }: Guided): Promise<string> => drawBars(
   'best of 16 answers: time, as a multiple of one request to Fairlead',
   ways.map(({ name, ratio: { median, least, most } }) => ({ name, value: median, low: least, high: most })))
 
-/** One answer, and what it took over some turns, s. */
-interface Answered { readonly text: string, readonly reward: number, readonly seconds: number }
+/** One answer: what it took over some turns, s, and how positive it is, standard deviations from the model's mean. */
+interface Answered { readonly name: string, readonly text: string, readonly reward: number, readonly seconds: number }
 
-/** The plain answer is the first candidate of the same seed, so that both have a reward from one run. */
-async function answers (): Promise<[Answered, Answered]> {
+/** What is shown beside a plain answer: the weight of `positive`. */
+const steered = [1, -1] as const
+
+/** The plain answer is the first candidate of the same seed, whose reward the first search tells. */
+async function answers (): Promise<readonly Answered[]> {
   const dataDir = mkdtempSync(join(tmpdir(), 'fairlead-readme-'))
   const server = await Fairlead.start({ dataDir })
+  const request = { messages: [{ role: 'user' as const, content: prompt }], max_tokens: maxTokens, temperature, seed }
+  /** @returns the answer, its reward, and the first candidate's */
+  const ask = async (weight: number | null): Promise<{ text: string, reward: number, first: number }> => {
+    if (weight === null) {
+      return { text: (await server.generate(request)).choices[0]!.message.content!, reward: 0, first: 0 }
+    }
+    const { choices, alignment } = await server.generate({
+      ...request,
+      alignment: {
+        strategy: 'best_of_n', num_candidates: 16, rewards: [{ name: 'positive', weight }], return_candidates: true
+      }
+    })
+    const { message, alignment: chosen } = choices[0]!
+    const first = alignment!.candidates!.find(({ index }) => index === 0)!
+    return { text: message.content!, reward: chosen!.reward! / weight, first: first.reward! / weight }
+  }
   try {
-    const request = { messages: [{ role: 'user' as const, content: prompt }], max_tokens: maxTokens, temperature, seed }
-    const alignment = {
-      strategy: 'best_of_n' as const,
-      num_candidates: 16,
-      rewards: [{ name: 'positive', weight: -1 }],
-      return_candidates: true
-    }
-    const timed = async <T>(work: () => Promise<T>): Promise<[T, number]> => {
-      const started = performance.now()
-      return [await work(), (performance.now() - started) / 1000]
-    }
-    const [plain, best]: [number[], number[]] = [[], []]
-    let shown: [Omit<Answered, 'seconds'>, Omit<Answered, 'seconds'>] | undefined
+    const ways = [null, ...steered]
+    const [seconds, shown] = [ways.map(() => [] as number[]), ways.map(() => ({ text: '', reward: 0, first: 0 }))]
     // The first turn warms up.
     for (let turn = -1; turn < turns; turn++) {
-      const [one, plainTime] = await timed(() => server.generate(request))
-      const [many, bestTime] = await timed(() => server.generate({ ...request, alignment }))
-      const [chosen, first] = [many.choices[0]!, many.alignment!.candidates!.find(({ index }) => index === 0)!]
-      shown = [{ text: one.choices[0]!.message.content!, reward: first.reward! },
-        { text: chosen.message.content!, reward: chosen.alignment!.reward! }]
-      if (turn < 0) continue
-      plain.push(plainTime)
-      best.push(bestTime)
+      for (const [at, weight] of ways.entries()) {
+        const started = performance.now()
+        shown[at] = await ask(weight)
+        if (turn >= 0) seconds[at]!.push((performance.now() - started) / 1000)
+      }
     }
-    return [{ ...shown![0], seconds: spreadOf(plain).median }, { ...shown![1], seconds: spreadOf(best).median }]
+    return ways.map((weight, at) => ({
+      name: weight === null ? 'plain' : `best of 16 by \`positive\`, weight ${weight < 0 ? '−1' : '1'}`,
+      text: shown[at]!.text,
+      reward: weight === null ? shown[1]!.first : shown[at]!.reward,
+      seconds: spreadOf(seconds[at]!).median
+    }))
   } finally {
     await server.close()
     rmSync(dataDir, { recursive: true })
@@ -79,18 +89,17 @@ async function answers (): Promise<[Answered, Answered]> {
 
 const signed = (value: number): string => `${value < 0 ? '−' : '+'}${Math.abs(value).toFixed(2)}`
 
-function showAnswers ([plain, best]: readonly [Answered, Answered], { cpu, cores }: Environment): string {
-  const row = (name: string, { text, reward, seconds }: Answered): string => {
+function showAnswers (answered: readonly Answered[], { cpu, cores, date }: Environment): string {
+  const row = ({ name, text, reward, seconds }: Answered): string => {
     const shown = text.trim().replaceAll(/\s+/g, ' ').replaceAll('|', '\\|')
     return `| ${name} | “${shown}…” | ${signed(reward)} | ${seconds.toFixed(2)} s |`
   }
-  return `| seed ${seed}, temperature ${temperature} | “${prompt}” | reward | time |
+  return `| seed ${seed}, temperature ${temperature}, ${maxTokens} tokens | “${prompt}” | \`positive\` | time |
 | --- | --- | --: | --: |
-${row('plain', plain)}
-${row('best of 16 by `positive`, weight −1', best)}
+${answered.map(row).join('\n')}
 
-Reward: standard deviations from the model's mean, times the weight. Made by \`npm run readme\`.
-Time: median of ${turns} turns on ${cores} × ${cpu}.`
+\`positive\`: how approving, in standard deviations from the model's mean, by the reward that chose. Made by
+\`npm run readme\`, ${date.slice(0, 10)}; time: median of ${turns} turns on ${cores} × ${cpu}.`
 }
 
 /** Puts a text between its markers. */

@@ -1,81 +1,89 @@
 /**
- * What a journal costs: the recorder's own work for candidates that grow side by side, beside the time that the engine
- * takes to draw their tokens; and how large the journal becomes.
+ * What a journal costs: the same request answered with one and without, in turns; and the time that recorder and writer
+ * take within the turns with one, which is too little to be seen between two turns of a machine that does other work.
  */
-import { Recorder, type Recordable } from '../journal/recorder.js'
+import { parseAlignment } from '../decoding/strategies/parse-alignment.js'
+import type { Entry } from '../journal/entries.js'
+import { Recorder } from '../journal/recorder.js'
 import { JournalWriter, lineOf } from '../journal/wire.js'
+import { plainSampling } from '../policies/sampling-params.js'
+import { generate } from '../serving/run-request.js'
+import type { LocalModel } from '../serving/served-models.js'
 
-/** Characters of a token of English, on average. */
-const charactersPerToken = 4.6
-
-/** An answer that grows, as the recorder sees one. */
-class Growing implements Recordable {
-  readonly index: number
-  readonly parent = null
-  drawn = 0
-  text = ''
-  logprob = 0
-  finishReason: 'length' | null = null
-  readonly isCutShort = false
-  readonly prunedAt = null
-  score: Recordable['score'] = null
-
-  constructor (index: number) { this.index = index }
-
-  get certainText (): string { return this.text }
-
-  grow (source: string): void {
-    const at = Math.round(this.drawn * charactersPerToken)
-    const to = Math.round(++this.drawn * charactersPerToken)
-    for (let place = at; place < to; place++) this.text += source[(this.index * 997 + place) % source.length]!
-    this.logprob -= 2
+/** Has methods of some classes add up the time they take, calls within calls once. @returns stops it: ms so far */
+function stopwatch (classes: ReadonlyArray<{ readonly prototype: object }>): () => number {
+  let [depth, since, total] = [0, 0, 0]
+  const timed = (method: (...given: unknown[]) => unknown) => function (this: unknown, ...given: unknown[]): unknown {
+    if (depth++ === 0) since = performance.now()
+    try {
+      return method.apply(this, given)
+    } finally {
+      if (--depth === 0) total += performance.now() - since
+    }
+  }
+  const kept = classes.map(({ prototype }) => [prototype, Object.getOwnPropertyDescriptors(prototype)] as const)
+  for (const [prototype, methods] of kept) {
+    for (const [name, { value }] of Object.entries<PropertyDescriptor>(methods)) {
+      if (name !== 'constructor' && typeof value === 'function') {
+        Object.defineProperty(prototype, name, { ...methods[name as keyof typeof methods], value: timed(value) })
+      }
+    }
+  }
+  return () => {
+    for (const [prototype, methods] of kept) Object.defineProperties(prototype, methods)
+    return total
   }
 }
 
-export interface JournalCost {
-  /** What recording took, and the same work without it, ms. */
-  readonly recordedMs: number
-  readonly plainMs: number
-  /** Of the journal's entries in a file. */
+/** One turn. */
+export interface JournalTurn {
+  readonly ms: number
+  /** Of that in recorder and writer. */
+  readonly journalMs: number
+  /** Of the journal in a file. */
   readonly bytes: number
 }
 
-/**
- * Grows candidates to their end with a journal and without.
- * @param source text that they are made of
- * @param tokenMs how long the engine takes for a token of each, which says how often growth is told
- */
-export function journalCost (candidates: number, tokens: number, source: string, tokenMs: number): JournalCost {
-  let bytes = 0
-  const grow = (isRecorded: boolean): number => {
-    let clock = 0
-    const started = performance.now()
-    const writer = new JournalWriter()
-    const recorder = isRecorded ? new Recorder({ now: () => clock }) : null
-    const growing = Array.from({ length: candidates }, (_, index) => new Growing(index))
-    const write = (): void => {
-      if (recorder) for (const entry of writer.write(recorder.take())) bytes += Buffer.byteLength(lineOf(entry))
+interface TurnOptions { readonly candidates: number, readonly tokens: number }
+
+/** Answers a best-of-n request as the server's inference thread does, all candidates to their full length. */
+async function answer (
+  served: LocalModel, prompt: readonly number[], { candidates, tokens }: TurnOptions, isRecorded: boolean
+): Promise<JournalTurn> {
+  const entries: Entry[] = []
+  const stop = stopwatch([Recorder, JournalWriter])
+  const started = performance.now()
+  for await (const event of generate(served, {
+    model: served.model.id,
+    prompt: { tokens: prompt },
+    promptLogprobs: null,
+    bestOf: null,
+    skipSpecialTokens: true,
+    n: 1,
+    seed: 1,
+    cacheSalt: '',
+    grammar: null,
+    alignment: parseAlignment({ strategy: 'best_of_n', num_candidates: candidates, reward: 'length' }),
+    sampling: { ...plainSampling, maxTokens: tokens, ignoreEos: true },
+    journal: isRecorded ? { alternatives: 0, pieces: false } : null
+  }, new AbortController().signal)) if (event.type === 'journal') entries.push(...event.entries)
+  const ms = performance.now() - started
+  const bytes = entries.reduce((sum, entry) => sum + Buffer.byteLength(lineOf(entry)), 0)
+  return { ms, journalMs: stop(), bytes }
+}
+
+/** The same request without a journal and with one, in turns; which goes first alternates. */
+export async function journalTurns (
+  served: LocalModel, prompt: readonly number[], { repeat, ...options }: TurnOptions & { readonly repeat: number }
+): Promise<{ off: JournalTurn[], on: JournalTurn[] }> {
+  const turn = (isRecorded: boolean): Promise<JournalTurn> => answer(served, prompt, options, isRecorded)
+  // Reads the prompt, which is cached from then on, and compiles.
+  for (const isRecorded of [false, true]) await turn(isRecorded)
+  const turns: { off: JournalTurn[], on: JournalTurn[] } = { off: [], on: [] }
+  for (let count = 0; count < repeat; count++) {
+    for (const isRecorded of count % 2 === 0 ? [false, true] : [true, false]) {
+      turns[isRecorded ? 'on' : 'off'].push(await turn(isRecorded))
     }
-    recorder?.open(growing)
-    for (let token = 0; token < tokens; token++) {
-      clock += tokenMs
-      for (const one of growing) {
-        one.grow(source)
-        recorder?.drew(one)
-      }
-      write()
-    }
-    for (const one of growing) {
-      one.finishReason = 'length'
-      one.score = { value: one.index / 7, rewards: {} }
-      recorder?.score([one])
-    }
-    write()
-    return performance.now() - started
   }
-  // Both are compiled by then.
-  grow(false)
-  grow(true)
-  bytes = 0
-  return { plainMs: grow(false), recordedMs: grow(true), bytes }
+  return turns
 }

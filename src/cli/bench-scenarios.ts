@@ -6,7 +6,7 @@ import { PromptLookup } from '../engine/prompt-lookup.js'
 import type { Sequence } from '../engine/sequence.js'
 import type { LocalModel } from '../serving/served-models.js'
 import { quantile, ratioOf, spreadOf, type Spread } from '../reporting/spread.js'
-import { journalCost } from './bench-journal.js'
+import { journalTurns, type JournalTurn } from './bench-journal.js'
 import { Bench, closeAll, type Timing } from './bench-harness.js'
 
 export interface Row {
@@ -243,25 +243,19 @@ async function drafts (bench: Bench, { context, tokens, repeat }: BenchOptions):
   return rows
 }
 
-/** What recording a search costs beside drawing its tokens. */
+/** What a journal adds to a request of many candidates. */
 async function journal (bench: Bench, { context, candidates, tokens, repeat }: BenchOptions): Promise<Row[]> {
-  const drawn = await bench.repeat(repeat, async () => {
-    const sequences = await bench.open(context, candidates, { fanOut: candidates })
-    const timing = await bench.time(() => bench.grow(sequences, tokens))
-    closeAll(sequences)
-    return timing
-  })
-  const drawing = spreadOf(times(drawn))
-  const source = bench.served.model.tokenizer.decode(bench.prompt(2048))
-  const costs =
-    Array.from({ length: repeat }, () => journalCost(candidates, tokens, source, drawing.median / tokens))
-  const recording = costs.map(({ recordedMs, plainMs }) => Math.max(0, recordedMs - plainMs))
-  const labels = (what: string): Labels => ({ scenario: 'journal', what, batch: candidates })
+  const { off, on } = await journalTurns(bench.served, bench.prompt(context), { candidates, tokens, repeat })
+  const times = (turns: readonly JournalTurn[]): number[] => turns.map(({ ms }) => ms)
+  const row = (what: string, unit: Row['unit'], value: Spread): Row =>
+    valueRow({ scenario: 'journal', what, batch: candidates }, unit, value)
   return [
-    valueRow(labels(`${tokens} tokens each, drawn`), 'ms', drawing),
-    valueRow(labels('the same, recorded: the recorder alone'), 'ms', spreadOf(recording)),
-    valueRow(labels('recording over drawing'), 'times', spreadOf(recording.map(ms => ms / drawing.median))),
-    valueRow(labels('the journal'), 'bytes', spreadOf(costs.map(({ bytes }) => bytes)))
+    row(`best of n, ${tokens} tokens each, without a journal`, 'ms', spreadOf(times(off))),
+    row('the same with one', 'ms', spreadOf(times(on))),
+    row('the same over that without, turn by turn', 'times', ratioOf(times(on), times(off))!),
+    row('recorder and writer without one, of the time', 'times', spreadOf(off.map(one => one.journalMs / one.ms))),
+    row('recorder and writer with one, of the time', 'times', spreadOf(on.map(one => one.journalMs / one.ms))),
+    row('the journal', 'bytes', spreadOf(on.map(({ bytes }) => bytes)))
   ]
 }
 

@@ -205,6 +205,13 @@ export interface RunUsage {
   readonly forward_passes: number
   readonly accepted_drafts: number
   readonly rejected_drafts: number
+  /** Calls to the inference engine that runs the model, where the server does not. */
+  readonly engine?: {
+    readonly calls: number
+    readonly failed_calls: number
+    readonly prompt_tokens: number
+    readonly cached_tokens: number
+  }
 }
 
 /** The run has ended well. Last entry, notes apart. */

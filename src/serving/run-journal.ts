@@ -62,7 +62,15 @@ function runUsage (usage: Usage): RunUsage {
     reward_cached_tokens: usage.rewardCachedTokens,
     forward_passes: usage.forwardPasses,
     accepted_drafts: usage.acceptedDrafts,
-    rejected_drafts: usage.rejectedDrafts
+    rejected_drafts: usage.rejectedDrafts,
+    ...usage.engine && {
+      engine: {
+        calls: usage.engine.calls,
+        failed_calls: usage.engine.failedCalls,
+        prompt_tokens: usage.engine.promptTokens,
+        cached_tokens: usage.engine.cachedTokens
+      }
+    }
   }
 }
 

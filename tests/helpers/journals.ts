@@ -1,6 +1,7 @@
 /** Compares a journal's fold with the response that it is of. */
 import assert from 'node:assert/strict'
 import type { AlignmentReport, Candidate, Usage } from 'fairlead'
+import type { RunUsage } from '../../src/journal/entries.js'
 import type { Rewarded, Run } from '../../src/journal/fold.js'
 
 /** Half of what a figure's rounding in journals and in responses may take away. */
@@ -56,9 +57,22 @@ export function assertTold (run: Run, { alignment, usage, texts }: Told): void {
     texts)
   assert.deepEqual(run.done!.warnings, alignment.warnings)
   assert.equal(run.done!.kl.kind, alignment.kl.kind)
-  const { generated_tokens: generated, returned_tokens: returned, forward_passes: passes } = usage.alignment_details
-  const { usage: own } = run.done!
-  assert.deepEqual(
-    [own.prompt_tokens, own.completion_tokens, own.generated_tokens, own.returned_tokens, own.forward_passes],
-    [usage.prompt_tokens, usage.completion_tokens, generated, returned, passes])
+  assertUsage(run.done!.usage, usage)
+}
+
+/** A journal's ledger is the response's, figure by figure. */
+export function assertUsage (own: RunUsage, usage: Usage): void {
+  const {
+    prompt_tokens: prompt, completion_tokens: completion, cached_tokens: cached, accepted_drafts: accepted,
+    rejected_drafts: rejected, ...ledger
+  } = own
+  const drafts = usage.completion_tokens_details
+  assert.deepEqual({ prompt, completion, cached, accepted, rejected }, {
+    prompt: usage.prompt_tokens,
+    completion: usage.completion_tokens,
+    cached: usage.prompt_tokens_details.cached_tokens,
+    accepted: drafts?.accepted_prediction_tokens ?? 0,
+    rejected: drafts?.rejected_prediction_tokens ?? 0
+  })
+  assert.deepEqual({ ...ledger }, usage.alignment_details)
 }

@@ -109,19 +109,20 @@ for (const [index, given] of everyStrategy.entries()) {
     assert.equal(whole.alignment!.strategy, given['strategy'])
 
     let streamed = ''
-    let last: OpenAI.ChatCompletionChunk | undefined
+    let [last, usage]: [OpenAI.ChatCompletionChunk?, Usage?] = []
     const journal: Entry[] = []
-    const include = { include_journal: { alternatives: index % 3, pieces: index % 2 === 0 } } as object
+    const include =
+      { include_usage: true, include_journal: { alternatives: index % 3, pieces: index % 2 === 0 } } as object
     const recorded = { ...request, stream: true as const, stream_options: include }
     for await (const chunk of await client.chat.completions.create(recorded)) {
       streamed += chunk.choices[0]?.delta.content ?? ''
       journal.push(...(chunk as ChatCompletionChunk).journal ?? [])
       if (chunk.choices[0]?.finish_reason) last = chunk
+      usage = (chunk.usage as unknown as Usage | null) ?? usage
     }
     assert.equal(streamed, content)
     assert.deepEqual([last!.alignment, last!.choices[0]!.alignment], [whole.alignment, chosen])
-    assertTold(fold(journal),
-      { alignment: whole.alignment!, usage: whole.usage as unknown as Usage, texts: [content!] })
+    assertTold(fold(journal), { alignment: whole.alignment!, usage: usage!, texts: [content!] })
 
     const events = await ask(`r${index}`, request)
     assert.equal(events.map(event => event['chunk']?.choices[0]?.delta.content ?? '').join(''), content)

@@ -12,7 +12,7 @@ import type { Entry, Head } from '../../src/journal/entries.js'
 import { fold } from '../../src/journal/fold.js'
 import { readJournal } from '../../src/journal/read.js'
 import { packageRoot } from '../../src/package-root.js'
-import { assertTold } from '../helpers/journals.js'
+import { assertTold, assertUsage } from '../helpers/journals.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
 
@@ -65,7 +65,7 @@ test('a stream carries the journal on chunks of its own, behind a head that can 
 
 test('a plain answer has a journal, too: several choices, each token with its logprob', async () => {
   const frames = await server.stream('/v1/chat/completions', {
-    ...chat, n: 3, logprobs: true, stream_options: { include_journal: { pieces: true } }
+    ...chat, n: 3, logprobs: true, stream_options: { include_journal: { pieces: true }, include_usage: true }
   })
   const run = fold(entriesOf(frames))
   assert.equal(run.start!.strategy, 'sample')
@@ -81,6 +81,7 @@ test('a plain answer has a journal, too: several choices, each token with its lo
     assert.equal(lineage.tokens, lineage.pieces.length)
   }
   assert.deepEqual(run.select, { chosen: [0, 1, 2], rule: 'all' })
+  assertUsage(run.done!.usage, frames.at(-1)!['usage'])
 })
 
 test('guided tokens list the alternatives asked for, with what guidance made of them', async () => {

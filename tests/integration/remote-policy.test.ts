@@ -5,6 +5,9 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { test } from 'node:test'
 import OpenAI from 'openai'
+import type { Entry } from '../../src/journal/entries.js'
+import { fold } from '../../src/journal/fold.js'
+import { assertUsage } from '../helpers/journals.js'
 import {
   tinyEngineElsewhere, tinyHead, tinyHeadValue, tinyLlamaServer, withHead
 } from '../helpers/tiny-engine-elsewhere.js'
@@ -45,9 +48,13 @@ test('every strategy answers over HTTP, the openai client and the socket', async
     // The same over the socket, and as a stream.
     const other = await completedOverSocket(server, JSON.stringify({ type: 'create', id: 'a', request: asked }))
     assert.equal(other['choices'][0].message.content, one.choices[0]!.message.content)
-    const chunks = await server.stream('/v1/chat/completions', asked)
+    const chunks = await server.stream('/v1/chat/completions',
+      { ...asked, stream_options: { include_journal: true, include_usage: true } })
     const streamed = chunks.map(chunk => chunk['choices'][0]?.delta.content ?? '').join('')
     assert.equal(streamed, one.choices[0]!.message.content)
+    const run = fold(chunks.flatMap(({ journal }) => (journal ?? []) as Entry[]))
+    assert.deepEqual([run.candidates.get(run.select!.chosen[0]!)!.text, run.missing], [streamed, 0])
+    assertUsage(run.done!.usage, chunks.at(-1)!['usage'])
     const details = (one.usage as unknown as Record<string, any>)['alignment_details']
     assert.equal(details.generated_tokens, details.returned_tokens + details.discarded_tokens)
     assert.equal(details.engine.failed_calls, 0)

@@ -172,9 +172,9 @@ class Pass {
     this.resamplings++
     const counts = (this.#isConditional ? conditionalOffspring : offspring)(weights, resampling, this.#random)
     const { next, dropped } = resample(this.particles, counts, this.#search.population, this.#search.steps)
-    const resampled = byCandidate(this.particles, counts)
+    const resampled = this.#search.decoding.request.journal && byCandidate(this.particles, counts)
     this.particles = this.#isConditional ? shifted(next, counts[0]!, this.#random) : next
-    return { dropped, told: { bound, resampled } }
+    return { dropped, told: resampled ? { bound, resampled } : {} }
   }
 
   /**

@@ -99,6 +99,27 @@ export function readPairLines (text: string): Rating[] {
   })
 }
 
+/** Comparisons of one check. */
+export const checkRounds = 10
+
+/** A place for a text in an order that has nothing to do with what it says. */
+function shuffled (text: string): number {
+  let state = 2166136261
+  for (let at = 0; at < text.length; at++) state = Math.imul(state ^ text.charCodeAt(at), 16777619)
+  return Math.imul(state ^ (state >>> 15), 2246822519) >>> 0
+}
+
+/**
+ * Prompts that are not rated, so that a check has some; none where there are too few. They stay the same while others
+ * are rated, and prompts that are added later never bring one back that was rated.
+ */
+export function keptForCheck ({ prompts, ratings }: Pick<RatingSet, 'prompts' | 'ratings'>): ReadonlySet<string> {
+  if (prompts.length < 2 * checkRounds) return new Set()
+  const rated = new Set(ratings.map(({ prompt }) => prompt))
+  return new Set(prompts.filter(prompt => !rated.has(prompt))
+    .sort((a, b) => shuffled(a) - shuffled(b)).slice(0, checkRounds))
+}
+
 /** How often a version's preference was what was then voted. */
 export interface Agreement { readonly version: number, readonly agreed: number, readonly of: number }
 
@@ -115,16 +136,13 @@ export function agreementsOf ({ ratings }: Pick<RatingSet, 'ratings'>): Agreemen
   return [...versions].sort(([a], [b]) => a - b).map(([version, counts]) => ({ version, ...counts }))
 }
 
-/** Running agreement after each vote on a version, for the curve. */
-export function agreementCurve (
-  { ratings }: Pick<RatingSet, 'ratings'>
-): Array<{ readonly vote: number, readonly share: number }> {
-  let [agreed, of] = [0, 0]
-  return ratings.flatMap(({ predicted, verdict }) => {
-    if (!predicted || (verdict !== 'left' && verdict !== 'right')) return []
-    of++
-    if (predicted.side === verdict) agreed++
-    return [{ vote: of, share: agreed / of }]
+/** Agreement after each vote on what a version predicted: a series a version, since each begins anew. */
+export function agreementCurves ({ ratings }: Pick<RatingSet, 'ratings'>): number[][] {
+  return agreementsOf({ ratings }).map(({ version }) => {
+    let agreed = 0
+    return ratings.filter(({ predicted, verdict }) =>
+      predicted?.version === version && (verdict === 'left' || verdict === 'right'))
+      .map(({ predicted, verdict }, at) => (agreed += Number(predicted!.side === verdict)) / (at + 1))
   })
 }
 

@@ -1,6 +1,8 @@
 /** Data sets of ratings, kept in this browser; the pairs to be rated next; fits. */
 import { computed, signal } from '@preact/signals'
-import { emptySet, fitPairs, promptsOf, type Fitted, type Rating, type RatingSet } from '../logic/ratings.js'
+import {
+  emptySet, fitPairs, keptForCheck, promptsOf, type Fitted, type Rating, type RatingSet
+} from '../logic/ratings.js'
 import type { RewardCard } from '../logic/api-types.js'
 import { drawAnswers, randomSeed, scoreAnswers } from '../server/answers.js'
 import { loadLists } from '../server/connection.js'
@@ -75,14 +77,16 @@ async function drawPair (prompt: string, abort: AbortSignal): Promise<Drawn> {
     'the list, or allow more tokens.')
 }
 
-/** Prompts, those that were rated least first, in random order among equals. */
-function nextPrompt ({ prompts, ratings }: RatingSet, also: readonly string[]): string {
-  const counts = new Map(prompts.map(prompt => [prompt, 0]))
+/** Prompts that are not kept for the check, those that were rated least first, in random order among equals. */
+function nextPrompt (set: RatingSet, also: readonly string[]): string {
+  const { prompts, ratings } = set
+  const kept = keptForCheck(set)
+  const counts = new Map(prompts.filter(prompt => !kept.has(prompt)).map(prompt => [prompt, 0]))
   for (const prompt of [...ratings.map(one => one.prompt), ...also]) {
     if (counts.has(prompt)) counts.set(prompt, counts.get(prompt)! + 1)
   }
   const fewest = Math.min(...counts.values())
-  const candidates = prompts.filter(prompt => counts.get(prompt) === fewest)
+  const candidates = [...counts.keys()].filter(prompt => counts.get(prompt) === fewest)
   return candidates[Math.floor(Math.random() * candidates.length)]!
 }
 

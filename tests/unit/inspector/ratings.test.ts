@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import {
-  agreementsOf, checkResult, fitPairs, isRewardName, lengthLean, pairLines, readPairLines, type Rating
+  agreementCurves, agreementsOf, checkResult, checkRounds, fitPairs, isRewardName, keptForCheck, lengthLean, pairLines,
+  readPairLines, type Rating
 } from '../../../src/inspector/logic/ratings.js'
 
 const rating = (verdict: Rating['verdict'], changes: Partial<Rating> = {}): Rating =>
@@ -29,6 +30,22 @@ test('agreement counts what was predicted before the vote, by version', () => {
     rating('right', { predicted: { version: 2, side: 'right' } })
   ]
   assert.deepEqual(agreementsOf({ ratings }), [{ version: 1, agreed: 1, of: 2 }, { version: 2, agreed: 1, of: 1 }])
+  assert.deepEqual(agreementCurves({ ratings }), [[1, 0.5], [1]])
+})
+
+test('a check has prompts that are not rated, whatever is rated and added meanwhile', () => {
+  const prompts = Array.from({ length: 40 }, (_, index) => `prompt ${index}`)
+  const kept = keptForCheck({ prompts, ratings: [] })
+  assert.equal(kept.size, checkRounds)
+  const ratings = prompts.filter(prompt => !kept.has(prompt)).map(prompt => rating('skip', { prompt }))
+  for (const count of [1, 20, 30]) {
+    assert.deepEqual(keptForCheck({ prompts, ratings: ratings.slice(0, count) }), kept)
+  }
+  const more = [...prompts, 'one', 'two', 'three']
+  const rated = new Set(ratings.map(({ prompt }) => prompt))
+  const then = [...keptForCheck({ prompts: more, ratings })]
+  assert.deepEqual([then.length, then.filter(prompt => rated.has(prompt))], [checkRounds, []])
+  assert.equal(keptForCheck({ prompts: prompts.slice(0, 2 * checkRounds - 1), ratings: [] }).size, 0)
 })
 
 test('a check counts wins, ties and lengths', () => {

@@ -1,7 +1,7 @@
 /** Teach, step 5: is steered better? Blind, on prompts that were not rated. */
 import { useEffect, useState } from 'preact/hooks'
 import { wilson } from '../../logic/intervals.js'
-import { checkResult, type CheckVote, type RatingSet, type Verdict } from '../../logic/ratings.js'
+import { checkResult, checkRounds, type CheckVote, type RatingSet, type Verdict } from '../../logic/ratings.js'
 import { Failure } from '../../parts/failure.js'
 import { PairVote } from '../../parts/pair-vote.js'
 import { count, percent } from '../../logic/formats.js'
@@ -11,9 +11,6 @@ import { ApiFailure } from '../../server/http.js'
 import { baseModel } from '../../state/model.js'
 import { answerTokens, changeSet, currentSet, currentVersion } from '../../state/teach.js'
 import { steeredCandidates } from './steer.js'
-
-/** Comparisons of one check. */
-const rounds = 10
 
 interface Trial {
   readonly prompt: string
@@ -50,7 +47,7 @@ function freshPrompts ({ prompts, ratings, votes }: RatingSet, version: number):
   return fresh.length > 0 ? fresh : open
 }
 
-function Result ({ votes }: { readonly votes: readonly CheckVote[] }) {
+function Result ({ votes, rated }: { readonly votes: readonly CheckVote[], readonly rated: number }) {
   const { steered, plain, ties, plainLength, steeredLength } = checkResult(votes)
   const decided = steered + plain
   const [low, high] = wilson(steered, decided)
@@ -65,6 +62,11 @@ function Result ({ votes }: { readonly votes: readonly CheckVote[] }) {
           ? 'Steered answers are worse by your taste.'
           : 'No clear preference: more pairs, or a larger N.'}
       </p>
+      {rated > 0 && (
+        <p class='small'>
+          {rated} of {votes.length} were compared on prompts that had been rated: there the reward may only remember.
+        </p>
+      )}
       <p class='small'>
         Mean length: plain {count(plainLength)} characters, steered {count(steeredLength)}. A reward that has only
         learnt length shows here.
@@ -86,7 +88,7 @@ export function Check () {
     const fresh = freshPrompts(now, version!)
     setTrial(null)
     setFailure(null)
-    if (done > 0 && done % rounds === 0 && isOn) return setOn(false)
+    if (done > 0 && done % checkRounds === 0 && isOn) return setOn(false)
     if (fresh.length === 0) return setOn(false)
     setOn(true)
     try {
@@ -108,6 +110,7 @@ export function Check () {
     next().catch(reportError)
   }
   const left = freshPrompts(set, version).length
+  const ratedPrompts = new Set(set.ratings.map(({ prompt }) => prompt))
   return (
     <section class='card step' aria-label='Check'>
       <h2>Is steered better?</h2>
@@ -122,8 +125,10 @@ export function Check () {
           />
           )
         : <p class='empty' aria-busy='true'>Both answers are being drawn…</p>)}
-      {isOn && <p class='small'>{votes.length % rounds} of {rounds} compared</p>}
-      {!isOn && votes.length > 0 && <Result votes={votes} />}
+      {isOn && <p class='small'>{votes.length % checkRounds} of {checkRounds} compared</p>}
+      {!isOn && votes.length > 0 && (
+        <Result votes={votes} rated={votes.filter(({ prompt }) => ratedPrompts.has(prompt)).length} />
+      )}
       {(!isOn || failure) && (
         <div class='actions'>
           <button
@@ -131,7 +136,7 @@ export function Check () {
             disabled={!isReady.value || left === 0}
             onClick={() => { next().catch(reportError) }}
           >
-            {votes.length === 0 ? `Compare ${rounds} pairs` : `${rounds} more`}
+            {votes.length === 0 ? `Compare ${checkRounds} pairs` : `${checkRounds} more`}
           </button>
           {left === 0 && <span class='small'>All prompts have been compared: add more under Prompts.</span>}
         </div>

@@ -1,5 +1,6 @@
 /** Teach, step 1: what answers are drawn to. */
 import { useState } from 'preact/hooks'
+import { keptForCheck } from '../../logic/ratings.js'
 import { changeSet, currentSet } from '../../state/teach.js'
 import { say } from '../../state/status.js'
 
@@ -15,6 +16,7 @@ async function builtIn (name: string): Promise<readonly string[]> {
 
 export function Prompts ({ onNext }: { readonly onNext: () => void }) {
   const { prompts } = currentSet.value
+  const kept = keptForCheck(currentSet.value).size
   const [text, setText] = useState('')
   const add = (more: readonly string[]): void => {
     const clean = more.map(prompt => prompt.trim()).filter(prompt => prompt !== '')
@@ -22,7 +24,9 @@ export function Prompts ({ onNext }: { readonly onNext: () => void }) {
     say(`${all.length - prompts.length} prompts added.`, true)
     changeSet({ prompts: all })
   }
-  const addBuiltIn = async (name: string): Promise<void> => { add((await builtIn(name)).slice(0, 40)) }
+  const addBuiltIn = async (name: string): Promise<void> => {
+    add((await builtIn(name)).filter(prompt => !prompts.includes(prompt)).slice(0, 40))
+  }
   return (
     <section class='card step' aria-label='Prompts'>
       <h2>What shall answers be drawn to?</h2>
@@ -49,6 +53,7 @@ export function Prompts ({ onNext }: { readonly onNext: () => void }) {
         {prompts.length} prompts. {prompts.length < wanted && `${wanted} or more are better.`}{' '}
         {prompts.length > 0 && prompts.length < fewestPrompts &&
           `With fewer than ${fewestPrompts}, answers rather than whole prompts are held out, and the card says less.`}
+        {kept > 0 && `${kept} of them are not rated, but kept for the check.`}
       </p>
       {prompts.length > 0 && (
         <details>

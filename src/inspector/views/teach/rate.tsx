@@ -5,13 +5,14 @@ import { Failure } from '../../parts/failure.js'
 import { PairVote } from '../../parts/pair-vote.js'
 import { saveFile } from '../../parts/save.js'
 import { fitPairs, pairLines, readPairLines, type Rating, type Verdict } from '../../logic/ratings.js'
+import { fewestHeldOut } from '../../logic/verdict.js'
 import { isReady } from '../../server/link.js'
 import { onKeys } from '../../state/keyboard.js'
 import { say } from '../../state/status.js'
 import { changeSet, currentSet, PairQueue, type Drawn } from '../../state/teach.js'
 
-/** Pairs that a fit needs, and that its card needs to mean something. */
-export const enough = { fit: 20, card: 60 } as const
+/** Pairs that a fit needs, and that its card needs to mean something: it goes by the fifth that is held out. */
+export const enough = { fit: 20, card: 5 * fewestHeldOut } as const
 
 function Progress () {
   const pairs = fitPairs(currentSet.value).length

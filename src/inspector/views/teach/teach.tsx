@@ -1,14 +1,13 @@
 /** Teach: what do I like? Prompts, ratings, a reward fitted on them, steering with it, a blind check. */
 import { signal } from '@preact/signals'
 import { useEffect, useState } from 'preact/hooks'
-import { agreementCurve, agreementsOf, emptySet, fitPairs, isRewardName, promptsOf } from '../../logic/ratings.js'
-import { wilson } from '../../logic/intervals.js'
-import { percent } from '../../logic/formats.js'
+import { emptySet, fitPairs, isRewardName, promptsOf } from '../../logic/ratings.js'
 import { rewards } from '../../server/connection.js'
 import { go } from '../../state/router.js'
 import {
   changeSet, currentSet, currentVersion, deleteSet, loadSets, saveSet, sets, setsLoaded, storageProblem
 } from '../../state/teach.js'
+import { Agreement } from './agreement.js'
 import { Check } from './check.js'
 import { Fit } from './fit.js'
 import { Prompts } from './prompts.js'
@@ -116,33 +115,6 @@ function Stepper ({ step }: { readonly step: Step }) {
   )
 }
 
-/** How often the reward told a vote before it was given. */
-function AgreementLine () {
-  const last = agreementsOf(currentSet.value).at(-1)
-  if (!last) return null
-  const [low, high] = wilson(last.agreed, last.of)
-  const curve = agreementCurve(currentSet.value)
-  return (
-    <section class='card agreement' aria-label='Agreement'>
-      <p>
-        Agreement so far: “{currentSet.value.name}” v{last.version} told {last.agreed} of the last {last.of}{' '}
-        votes before you gave them{' '}
-        <span class='muted'>({percent(last.agreed / last.of)}, 95 %: {percent(low)} to {percent(high)})</span>
-      </p>
-      {curve.length > 2 && (
-        <svg class='curve' viewBox='0 0 300 48' aria-hidden='true'>
-          <line
-            class='axis' x1='0'
-            x2='300'
-            y1='24' y2='24'
-          />
-          <polyline points={curve.map(({ vote, share }) => `${(vote - 1) / (curve.length - 1) * 300},${48 - 48 * share}`).join(' ')} />
-        </svg>
-      )}
-    </section>
-  )
-}
-
 export function TeachView () {
   useEffect(() => {
     // Where somebody left off: a step stays until another is chosen.
@@ -165,7 +137,7 @@ export function TeachView () {
       {step === 'Fit' && <Fit onNext={to('Steer')} onRate={to('Rate')} />}
       {step === 'Steer' && <Steer onNext={to('Check')} />}
       {step === 'Check' && <Check />}
-      {(step === 'Rate' || step === 'Fit') && <AgreementLine />}
+      {(step === 'Rate' || step === 'Fit') && <Agreement />}
     </div>
   )
 }
