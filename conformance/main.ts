@@ -9,12 +9,12 @@ import { join } from 'node:path'
 import { say } from '../src/cli/command.js'
 import { namesOption, type Options } from '../src/cli/options.js'
 import { loadConfig } from '../src/config.js'
-import type { SettingName } from '../src/settings.js'
 import { packageRoot } from '../src/package-root.js'
-import { startServer } from '../src/server.js'
 import { installPython, run } from '../tools/child.js'
 import { messageOf, runProgram, type Arguments } from '../tools/program.js'
+import { llamaServerSuite } from './llama-server/suite.js'
 import { vllmDefaultSuite, vllmSuite } from './vllm/suite.js'
+import { withFairlead } from './with-fairlead.js'
 
 const folder = join(packageRoot, 'conformance')
 const clients = join(folder, 'clients')
@@ -30,19 +30,6 @@ function installClients (): Promise<void> {
 const installSuites = (cacheDir: string): Promise<string> =>
   installPython(join(cacheDir, 'conformance', 'venv'), join(folder, 'requirements.txt'), say, {}, '--quiet')
 
-/** Runs something against a server of its own. */
-async function withServer (
-  settings: Partial<Record<SettingName, string>>, work: (address: string) => Promise<void>
-): Promise<void> {
-  const server = await startServer(loadConfig({ port: '0', logLevel: 'warn', ...settings }), () => {})
-  try {
-    await server.ready
-    await work(server.address)
-  } finally {
-    await server.close()
-  }
-}
-
 /** What a suite is given: a folder of its own, and where things are kept. */
 interface Place { readonly scratch: string, readonly cacheDir: string }
 type Suite = (place: Place) => Promise<void>
@@ -50,14 +37,14 @@ type Suite = (place: Place) => Promise<void>
 /** A test file of conformance/clients against a server. */
 const clientSuite = (file: string): Suite => async () => {
   await installClients()
-  await withServer({}, address =>
+  await withFairlead({}, address =>
     run(process.execPath, ['--test', file], { cwd: clients, environment: { FAIRLEAD_URL: address } }))
 }
 
 async function compatcanary (): Promise<void> {
   await installClients()
   // Its answers have no longest length: the model ends them when it likes.
-  await withServer({ contextLength: '512' },
+  await withFairlead({ contextLength: '512' },
     address => run(process.execPath, ['node_modules/compatcanary/src/cli.js', 'scan', '--base-url', `${address}/v1`,
       '--model', 'smollm2-135m', '--timeout', '300', '--fail-on', 'any'], { cwd: clients }))
 }
@@ -66,7 +53,7 @@ async function compatcanary (): Promise<void> {
 async function lmEval ({ scratch, cacheDir }: Place): Promise<void> {
   const programs = await installSuites(cacheDir)
   const tasks = join(folder, 'tasks')
-  await withServer({}, address => run(join(programs, 'lm_eval'), [
+  await withFairlead({}, address => run(join(programs, 'lm_eval'), [
     'run', '--model', 'local-completions', '--model_args',
     `model=smollm2-135m,base_url=${address}/v1/completions,num_concurrent=4,max_retries=1`,
     '--tasks', 'fairlead_agreement', '--include_path', tasks, '--output_path', join(scratch, 'results.json')
@@ -84,7 +71,7 @@ async function lmEval ({ scratch, cacheDir }: Place): Promise<void> {
 /** openai-python: what was answered is sent back, the ends of ranges, many inputs. */
 async function openaiPython ({ cacheDir }: Place): Promise<void> {
   const programs = await installSuites(cacheDir)
-  await withServer({}, address => run(join(programs, 'python'), [join(folder, 'openai_python.py')],
+  await withFairlead({}, address => run(join(programs, 'python'), [join(folder, 'openai_python.py')],
     { environment: { FAIRLEAD_URL: address, PYTHONDONTWRITEBYTECODE: '1' } }))
 }
 
@@ -98,7 +85,7 @@ async function schemathesis ({ scratch, cacheDir }: Place): Promise<void> {
   const key = 'key-of-the-conformance-suite'
   // A short context, since most bodies leave out how long the answer may be; room for lists that are longer than they
   // may be.
-  await withServer({
+  await withFairlead({
     adminKeys: key, contextLength: '256', bodyLimitBytes: String(64 << 20), dataDir: join(scratch, 'data')
   }, address => run(join(programs, 'schemathesis'), [
     'run', `${address}/openapi.json`, '--header', `Authorization: Bearer ${key}`, '--checks', checks.join(','),
@@ -119,6 +106,7 @@ const suites: Readonly<Record<string, Suite>> = {
   compatcanary,
   'lm-eval': lmEval,
   schemathesis,
+  'llama-server': llamaServerSuite,
   vllm: vllmSuite,
   'vllm-default': vllmDefaultSuite
 }

@@ -66,7 +66,8 @@ export const settings = {
       'such as http://127.0.0.1:8000#Qwen/Qwen2.5-7B-Instruct; replicas comma-separated'),
   policyTokenizer: list(
     'where the tokenizer and chat template of --policy are: a folder with tokenizer.json and tokenizer_config.json, ' +
-      'a GGUF file, or a name in models/; name=path for one of --more-models, comma-separated'),
+      'a GGUF file, or a name in models/; default where the engine says, on this machine; ' +
+      'name=path for one of --more-models, comma-separated'),
   policyApiKeyEnv: text('', 'name of the environment variable that holds the API key for inference engines'),
   policyTimeoutMs: integer(120_000, [100, 3_600_000],
     'time without progress after which a call to an inference engine has failed (ms)'),

@@ -4,11 +4,11 @@
  */
 import assert from 'node:assert/strict'
 import { agree, type Checks } from './check.js'
-import type { Answered, Json, VllmEngine } from './vllm-engine.js'
+import type { Answered, EngineProcess, Json } from '../engine-process.js'
 
 /** A model on both sides, by the same name. */
 export interface Pair {
-  readonly engine: VllmEngine
+  readonly engine: EngineProcess
   /** Address of Fairlead's server. */
   readonly local: string
   readonly prompts: ReadonlyArray<readonly number[]>
@@ -81,7 +81,7 @@ async function drawRemotely (
 const mean = (values: readonly number[]): number => values.reduce((sum, value) => sum + value, 0) / values.length
 
 /** How long answers side by side take, s. */
-async function seconds (engine: VllmEngine, prompt: readonly number[], xargs: object): Promise<number> {
+async function seconds (engine: EngineProcess, prompt: readonly number[], xargs: object): Promise<number> {
   const from = performance.now()
   await Promise.all(Array.from({ length: 8 }, async (_, seed) => {
     const { status } = await engine.post('/v1/completions',

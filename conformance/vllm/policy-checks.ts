@@ -1,7 +1,7 @@
 /** Fairlead in front of a vLLM against Fairlead's own engine, the same model in float32: both through the same API. */
 import assert from 'node:assert/strict'
 import { agree, type Checks } from './check.js'
-import type { Json } from './vllm-engine.js'
+import type { Json } from '../engine-process.js'
 
 async function complete (address: string, body: object): Promise<Json> {
   const response = await fetch(`${address}/v1/completions`, {
@@ -19,6 +19,32 @@ const searches: Readonly<Record<string, object>> = {
   best_of_n: { num_candidates: 4 },
   beam_search: { num_beams: 2, num_children: 2, step: { tokens: 8 } },
   particle_filter: { num_particles: 4, step: { tokens: 8 } }
+}
+
+/** The plugin's heads as rewards of the policy. */
+export async function headChecks (
+  checks: Checks, near: string, far: string, prompts: ReadonlyArray<readonly number[]>
+): Promise<void> {
+  await checks.check('a head inside the engine scores answers through --policy as the local one', async () => {
+    const scores: [number[], number[]] = [[], []]
+    for (const prompt of prompts) {
+      for (const [index, address] of [near, far].entries()) {
+        const { choices: [{ alignment }] } = await complete(address,
+          { prompt, temperature: 0, alignment: { num_candidates: 1, reward: 'tinted' } })
+        scores[index]!.push(alignment.rewards.tinted.raw as number)
+      }
+    }
+    return agree(...scores, 1e-4)
+  })
+  for (const [strategy, parameters] of Object.entries(searches)) {
+    await checks.check(`${strategy} by a head inside the engine`, async () => {
+      const { usage } = await complete(far,
+        { prompt: prompts.at(-1), seed: 5, alignment: { strategy, reward: 'tinted', ...parameters } })
+      const { calls, failed_calls: failed } = usage.alignment_details.engine
+      assert.equal(failed, 0)
+      return `${calls} calls`
+    })
+  }
 }
 
 /**

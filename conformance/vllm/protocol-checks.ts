@@ -5,13 +5,13 @@
 import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Checks } from './check.js'
-import type { Json, VllmEngine } from './vllm-engine.js'
+import type { EngineProcess, Json } from '../engine-process.js'
 
 /** A prompt of some length: the tokens are letters. */
 export const letters = (count: number): number[] => Array.from({ length: count }, (_, index) => 70 + index * 7 % 60)
 
 /** The tokens of a completion's choices. */
-async function drawn (engine: VllmEngine, prompt: readonly number[], body: object): Promise<Json> {
+async function drawn (engine: EngineProcess, prompt: readonly number[], body: object): Promise<Json> {
   const { status, json } = await engine.post('/v1/completions', {
     prompt, max_tokens: 16, temperature: 1, ignore_eos: true, return_token_ids: true, logprobs: 0, ...body
   })
@@ -21,11 +21,11 @@ async function drawn (engine: VllmEngine, prompt: readonly number[], body: objec
 const tokens = (json: Json, index = 0): number[] => json['choices'][index].token_ids as number[]
 
 /** Requests that the engine runs now. */
-const running = async (engine: VllmEngine): Promise<number> =>
+const running = async (engine: EngineProcess): Promise<number> =>
   Number(/^vllm:num_requests_running\{[^}]*\} ([\d.]+)/m.exec(await engine.get('/metrics'))?.[1])
 
 /** Runs all. */
-export async function protocolChecks (checks: Checks, engine: VllmEngine): Promise<void> {
+export async function protocolChecks (checks: Checks, engine: EngineProcess): Promise<void> {
   const prompt = letters(100)
   await checks.check('the i-th of n answers has seed + i, and a batch of prompts one seed', async () => {
     const many = await drawn(engine, prompt, { n: 3, seed: 7 })

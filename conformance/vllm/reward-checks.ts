@@ -1,7 +1,7 @@
 /** Rewards that a vLLM computes against the same models in this process: the same scores, over the API. */
 import assert from 'node:assert/strict'
 import { agree, type Checks } from './check.js'
-import type { Json } from './vllm-engine.js'
+import type { Json } from '../engine-process.js'
 
 const answers = ['cat', 'A dog, and then\nanother dog.', 'the ant in the inn', 'a text<|im_end|>\n<|im_start|>user\nno']
 

@@ -7,16 +7,17 @@ import { say } from '../../src/cli/command.js'
 import { loadConfig } from '../../src/config.js'
 import { resolveModel } from '../../src/models/store/model-store.js'
 import { packageRoot } from '../../src/package-root.js'
-import { startServer } from '../../src/server.js'
 import type { SettingName } from '../../src/settings.js'
 import { installOnce, installPython, run } from '../../tools/child.js'
+import type { EngineProcess } from '../engine-process.js'
+import { withFairlead } from '../with-fairlead.js'
 import { Checks } from './check.js'
 import { pluginChecks, pluginCost } from './plugin-checks.js'
-import { policyChecks } from './policy-checks.js'
+import { headChecks, policyChecks } from './policy-checks.js'
 import { letters, protocolChecks } from './protocol-checks.js'
 import { rewardChecks } from './reward-checks.js'
 import { rewardPairs, writeRewards, writeTinyModels } from './tiny-models.js'
-import { VllmEngine, type VllmOptions } from './vllm-engine.js'
+import { startVllm, type VllmOptions } from './vllm-engine.js'
 
 /** Where a suite works. */
 interface Place { readonly scratch: string, readonly cacheDir: string }
@@ -37,25 +38,12 @@ async function installVllm (cacheDir: string): Promise<string> {
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { process.exit(1) })
 
 /** Runs something against an engine. */
-async function withEngine (options: VllmOptions, work: (engine: VllmEngine) => Promise<void>): Promise<void> {
-  const engine = await VllmEngine.start(options)
+async function withEngine (options: VllmOptions, work: (engine: EngineProcess) => Promise<void>): Promise<void> {
+  const engine = await startVllm(options)
   try {
     await work(engine)
   } finally {
     await engine.close()
-  }
-}
-
-/** Runs something against a server of Fairlead's. */
-async function withFairlead (
-  settings: Partial<Record<SettingName, string>>, work: (address: string) => Promise<void>
-): Promise<void> {
-  const server = await startServer(loadConfig({ port: '0', logLevel: 'warn', ...settings }), () => {})
-  try {
-    await server.ready
-    await work(server.address)
-  } finally {
-    await server.close()
   }
 }
 
@@ -83,9 +71,15 @@ export async function vllmSuite ({ scratch, cacheDir }: Place): Promise<void> {
       const prompts = [9, 33, 64].map(letters)
       await pluginChecks(checks, { engine, local, prompts, head: 'tinted', length: 24, ends: [0, 2] })
       const remote = {
-        policy: `${engine.url}#tiny`, policyTokenizer: models.policy, dataDir: join(scratch, 'data-policy')
+        policy: `${engine.url}#tiny`,
+        policyTokenizer: models.policy,
+        rewardsDir: models.heads,
+        dataDir: join(scratch, 'data-policy')
       }
-      await withFairlead(remote, far => policyChecks(checks, local, far, prompts))
+      await withFairlead(remote, async far => {
+        await policyChecks(checks, local, far, prompts)
+        await headChecks(checks, local, far, prompts)
+      })
     })
   })
   for (const kind of ['reward', 'process'] as const) {

@@ -90,13 +90,13 @@ async function checkEngine (config: Config, { name, remote }: NamedModel): Promi
       await loadRemote({ ...config, policyTimeoutMs: Math.min(config.policyTimeoutMs, engineMs) },
         { name, model: '', remote: remote! }, () => {})
     await runtime.remote.close()
-    const { server, protocol, contextLength, alternatives, fields, ignored, notes, urls } = runtime.remote.report
+    const { server, protocol, contextLength, alternatives, fields, ignored, heads, notes, urls } = runtime.remote.report
     const finding = `${server} at ${urls.join(', ')}, by ${protocol}; context ${contextLength}, top_logprobs up to ` +
-      `${alternatives}; works: ${fields.join(', ')}`
+      `${alternatives}; works: ${fields.join(', ')}${heads.length > 0 ? `; heads: ${heads.join(', ')}` : ''}`
     return [
       ignored.length === 0
         ? ok(check, finding)
-        : warning(check, `${finding}; has no effect: ${ignored.join(', ')}`, 'requests that use these are refused'),
+        : warning(check, `${finding}; has no effect: ${ignored.join(', ')}`, 'requests that need these of the engine are refused; stop rules are kept here'),
       ...notes.map(note => warning(check, note, 'see docs/remote-policy.md'))
     ]
   } catch (error) {

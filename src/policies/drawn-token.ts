@@ -21,4 +21,6 @@ export interface DrawnToken {
   readonly logprob: number
   /** With alternatives; null where the request asks for no logprobs. */
   readonly rated: TokenLogprob | null
+  /** Values of heads of an engine elsewhere after the token before, by name, where it computes them for the request. */
+  readonly before?: ReadonlyMap<string, number>
 }

@@ -6,6 +6,16 @@ import type { ModelFacts } from '../models/model.js'
 import { checkTextBytes } from '../models/tokenizer/text-limit.js'
 import type { ChatMessage } from './scorer.js'
 
+/** A head that another server computes beside its model. */
+export interface HeadElsewhere {
+  readonly name: string
+  readonly layer: number
+  readonly pooling: string
+  /** As in its descriptor. */
+  readonly members: Readonly<Record<string, unknown>>
+  readonly policy: { readonly id: string, readonly weightsSha256: string }
+}
+
 /** The policy as a fitted head names it, and what its hidden states look like. */
 export interface PolicyInfo {
   readonly id: string
@@ -14,6 +24,8 @@ export interface PolicyInfo {
    * Default no.
    */
   readonly isRemote?: boolean
+  /** Heads that the other server computes. Default none. */
+  readonly heads?: readonly HeadElsewhere[]
   /** Of the weights as downloaded: 64 lower-case hex digits; '' where another server has them. */
   readonly weightsSha256: string
   /** Weight format the engine runs. */
@@ -53,10 +65,13 @@ export interface ReadablePolicy extends PolicyInfo {
 }
 
 /** A model on another server as rewards see it. */
-export function remotePolicyInfo ({ id, tokenizer }: Pick<ModelFacts, 'id' | 'tokenizer'>): PolicyInfo {
+export function remotePolicyInfo (
+  { id, tokenizer }: Pick<ModelFacts, 'id' | 'tokenizer'>, heads: readonly HeadElsewhere[] = []
+): PolicyInfo {
   return {
     id,
     isRemote: true,
+    heads,
     weightsSha256: '',
     format: '',
     kernels: '',

@@ -22,6 +22,14 @@ export interface Prompt {
   readonly tokens: readonly number[]
 }
 
+/** What heads that another server computes say of one answer, by their names. */
+export interface HeadValues {
+  /** The mean over the answer's tokens, of which there is one at least. */
+  mean (head: string): Promise<number>
+  /** At the last token, or at one more that is read for that. */
+  last (head: string, token: number | null): Promise<number>
+}
+
 /** One answer, or a prefix of one, as it stands. */
 export interface Answer {
   /** Text of the answer without template, end tokens and stop string. */
@@ -32,6 +40,8 @@ export interface Answer {
   readonly final: boolean
   /** The policy's hidden states after prompt and answer, of the layers that the scorer asked for: what heads read. */
   readonly states: States
+  /** Absent where no other server computes heads for this request. */
+  readonly heads?: HeadValues
   /** Those after one token more, which is read to score and stays out of the answer. */
   after (token: number): Promise<States>
 }

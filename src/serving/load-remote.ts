@@ -1,5 +1,7 @@
 /** Makes a served model of an inference engine elsewhere: its texts are read here, its tokens are drawn there. */
 import { createHash } from 'node:crypto'
+import { existsSync } from 'node:fs'
+import { isAbsolute } from 'node:path'
 import { secret } from '../config.js'
 import type { KvBudget } from '../engine/model-runtime.js'
 import { RequestError } from '../errors.js'
@@ -7,11 +9,13 @@ import { openTexts } from '../models/formats/checkpoint.js'
 import type { TextModel } from '../models/model.js'
 import { resolveTexts } from '../models/store/model-store.js'
 import { packageVersion } from '../package-root.js'
-import { connectEngine } from '../policies/remote/connect.js'
+import { askForFiles, connectEngine, type ConnectOptions } from '../policies/remote/connect.js'
 import type { RemoteEngine } from '../policies/remote/remote-engine.js'
 import type { Config } from '../settings.js'
 import { AdmissionQueue } from './admission-queue.js'
-import { givenTemplate, givenTokenizer, type NamedModel, type RemoteAddress } from './model-names.js'
+import {
+  givenTemplate, givenTokenizer, refuseModels, tokenizerSetting, type NamedModel, type RemoteAddress
+} from './model-names.js'
 
 /** A model on an engine elsewhere, and the places there that its requests share. */
 export interface RemoteRuntime {
@@ -49,18 +53,34 @@ function contextLengthOf ({ contextLength: asked }: Config, { report: { contextL
     `context-length must be at most the engine's limit of ${contextLength}; got ${asked}`, { param: 'contextLength' })
 }
 
+/**
+ * The files of an engine's model, where it runs on this machine. Texts are read here, since engines tokenise whole
+ * texts only: what callers write could pass for control tokens, and what bytes a token stands for they do not tell.
+ * @throws RequestError where they are not here
+ */
+async function filesOfEngine (name: string, address: RemoteAddress, options: ConnectOptions): Promise<string> {
+  const place = await askForFiles(address, options)
+  if (place !== null && isAbsolute(place) && existsSync(place)) return place
+  const said =
+    place === null ? 'does not say' : `has them as ${JSON.stringify(place.slice(0, 200))}, which is no path on this machine`
+  throw refuseModels(tokenizerSetting, `must say where the tokenizer files of ${name} are: the engine ${said}; give a ` +
+    'folder with tokenizer.json and tokenizer_config.json, a GGUF file, or a name in models/')
+}
+
 /** @throws RequestError for an engine that does not answer or fit, and a tokenizer that cannot be read */
 export async function loadRemote (
   config: Config, { name, remote: address }: NamedModel & { readonly remote: RemoteAddress },
   onProgress: (message: string) => void
 ): Promise<RemoteRuntime> {
   const template = await givenTemplate(config, name)
-  const { path } = await resolveTexts(givenTokenizer(config, name), { cacheDir: config.cacheDir, onProgress })
-  const texts = await openTexts(path, template === undefined ? undefined : { source: template, toolSource: null })
   const { policyTimeoutMs: timeoutMs, policyTotalTimeoutMs: totalTimeoutMs, maxSequences } = config
-  const remote = await connectEngine(address, texts.tokenizer, {
+  const options = {
     apiKey: apiKeyOf(config), timeoutMs, totalTimeoutMs, maxCalls: maxSequences, waitMs: timeoutMs, onProgress
-  })
+  }
+  const given = givenTokenizer(config, name) ?? await filesOfEngine(name, address, options)
+  const { path } = await resolveTexts(given, { cacheDir: config.cacheDir, onProgress })
+  const texts = await openTexts(path, template === undefined ? undefined : { source: template, toolSource: null })
+  const remote = await connectEngine(address, texts.tokenizer, options)
   return {
     model: {
       id: name,

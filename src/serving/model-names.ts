@@ -120,13 +120,9 @@ function pathFor (setting: string, entries: readonly string[], config: Names, na
   return mine[0]?.path
 }
 
-/** Where the tokenizer of a model on an engine elsewhere is. @throws RequestError where the settings do not say */
-export function givenTokenizer (config: Names & Pick<Config, 'policyTokenizer'>, name: string): string {
-  const path = pathFor(tokenizerSetting, config.policyTokenizer, config, name)
-  if (path !== undefined) return path
-  throw refuseModels(tokenizerSetting, `must say where the tokenizer of ${name} is: the folder of the model with ` +
-    'tokenizer.json and tokenizer_config.json, a GGUF file, or a name in models/')
-}
+/** Where settings say that the tokenizer of a model on an engine elsewhere is; undefined where they do not. */
+export const givenTokenizer = (config: Names & Pick<Config, 'policyTokenizer'>, name: string): string | undefined =>
+  pathFor(tokenizerSetting, config.policyTokenizer, config, name)
 
 /**
  * The chat template that settings give a model.

@@ -19,7 +19,7 @@ import { checkTokens } from './prompt-reader.js'
 import type { JobOwner } from './prompt-thread.js'
 import type { GenerateRequest } from './protocol.js'
 import { checkContexts, checkPromptTokens } from './request-rules.js'
-import { checkEngine } from './remote-rules.js'
+import { checkEngine, checkHeads } from './remote-rules.js'
 import { policyOf, type ServedModel } from './served-models.js'
 
 export interface PreparedRequest
@@ -126,6 +126,7 @@ export async function prepare (
     caller,
     signal
   })
+  if (served.remote && reward && reward.scorer.layers.length > 0) checkHeads(asked)
   return {
     ...request,
     caller,

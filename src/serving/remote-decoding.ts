@@ -32,6 +32,7 @@ export function remoteDecoding (
     // Engines take salts up to some length.
     salt: prepared.cacheSalt === '' ? '' : createHash('sha256').update(prepared.cacheSalt).digest('base64url'),
     structure: structureOf(prepared),
+    heads: (prepared.reward?.scorer.layers.length ?? 0) > 0 ? remote.heads : null,
     interval: prepared.alignment === null ? 1 : searchInterval,
     ledger,
     signal,

@@ -1,7 +1,8 @@
 /** What a request may ask of an engine elsewhere: what has no effect there is refused by name. */
 import { RequestError } from '../errors.js'
 import type { Structure } from '../policies/remote/engine-call.js'
-import type { EngineField, RemoteEngine } from '../policies/remote/remote-engine.js'
+import type { EngineField } from '../policies/remote/engine-fields.js'
+import type { RemoteEngine } from '../policies/remote/remote-engine.js'
 import type { ParametersOf } from '../decoding/strategies/strategy-schemas.js'
 import type { GenerateRequest } from './protocol.js'
 
@@ -9,7 +10,7 @@ type Guidance = ParametersOf<'token_guidance'>
 
 /** The fields of an engine that a request makes use of, by what the caller calls them. */
 function fieldsUsed ({ sampling, seed, grammar }: GenerateRequest): ReadonlyArray<readonly [string, EngineField]> {
-  const { topK, topP, minP, minTokens, logitBias, topLogprobs } = sampling
+  const { topK, topP, minP, minTokens, logitBias, topLogprobs, frequencyPenalty, presencePenalty } = sampling
   const isDrawn = sampling.temperature > 0
   const uses: ReadonlyArray<readonly [boolean, string, EngineField]> = [
     [seed !== null && isDrawn, 'seed', 'seed'],
@@ -18,6 +19,8 @@ function fieldsUsed ({ sampling, seed, grammar }: GenerateRequest): ReadonlyArra
     [minP > 0, 'min_p', 'min_p'],
     [minTokens > 0, 'min_tokens', 'min_tokens'],
     [Object.keys(logitBias).length > 0, 'logit_bias', 'logit_bias'],
+    [frequencyPenalty !== 0, 'frequency_penalty', 'frequency_penalty'],
+    [presencePenalty !== 0, 'presence_penalty', 'presence_penalty'],
     [(topLogprobs ?? 0) > 0, 'top_logprobs', 'top_logprobs'],
     [grammar !== null, grammar?.param ?? '', 'structured_outputs']
   ]
@@ -83,6 +86,19 @@ function checkGuidance (
         'answer in no other context')
     }
   }
+}
+
+/**
+ * Values of heads come in the places of alternatives, after each token that is drawn.
+ * @throws RequestError naming the field that is in the way
+ */
+export function checkHeads ({ alignment, sampling, grammar }: GenerateRequest): void {
+  const because = 'with rewards that the engine of this model computes'
+  if (alignment?.strategy === 'token_guidance') {
+    throw refuse('alignment.strategy', `must be one that scores answers ${because}; got token_guidance`)
+  }
+  if ((sampling.topLogprobs ?? 0) > 0) throw refuse('top_logprobs', `must be 0 ${because}; got ${sampling.topLogprobs}`)
+  if (grammar) throw refuse(grammar.param, `cannot be given ${because}`)
 }
 
 /** The form of an answer as an engine is told it. @throws RequestError for one that it cannot be told */

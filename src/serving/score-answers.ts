@@ -214,6 +214,7 @@ async function scoreWave (job: Job, wave: readonly Item[], isRead: boolean): Pro
 
 async function scoreAll (job: Job, items: readonly Item[]): Promise<ScoredItem[]> {
   if (job.resolved.scorer.layers.length === 0) return scoreWave(job, items, false)
+  localOf(job.served, 'rewards', 'hidden states of answers that are given')
   const scored: ScoredItem[] = []
   while (scored.length < items.length) scored.push(...await scoreWave(job, waveOf(job, items, scored.length), true))
   return scored

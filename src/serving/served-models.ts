@@ -79,7 +79,7 @@ export function localOf (served: ServedModel, param: string, what: string): Loca
 
 /** A served model as rewards see it. */
 export const policyOf = (served: ServedModel): PolicyInfo =>
-  served.remote === null ? policyInfo(served.model) : remotePolicyInfo(served.model)
+  served.remote === null ? policyInfo(served.model) : remotePolicyInfo(served.model, served.remote.heads?.all)
 
 /** Receives progress messages. */
 type OnProgress = (message: string) => void

@@ -4,15 +4,10 @@
  * silence, a lost stream ends cleanly. What it was asked is kept; faults are made to order.
  */
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import type { AddressInfo, Socket } from 'node:net'
 import { setImmediate as turn } from 'node:timers/promises'
-import { TokenCounts, touchedLogits } from '../../src/policies/logits-processors.js'
-import { randomStream } from '../../src/policies/random-stream.js'
-import { SamplingDistribution } from '../../src/policies/sampling-distribution.js'
 import { plainSampling, type SamplingParams } from '../../src/policies/sampling-params.js'
-import { distributionOf } from './toy-policy.js'
-
-type Json = Record<string, any>
+import { drawTokens, type Drawn, type Json, type Sampling, type Toy } from './fake-drawing.js'
 
 /** What goes wrong with a call; `after` is the tokens that it sends before. */
 export type Fault =
@@ -20,14 +15,13 @@ export type Fault =
   /** The connection breaks; the answer ends cleanly; the engine aborts it; it sends nothing more; it sends nonsense. */
   | { readonly kind: 'break' | 'end' | 'abort' | 'hang' | 'corrupt', readonly after: number }
 
-export interface FakeEngineOptions {
-  readonly logits: (tokens: readonly number[]) => number[]
-  /** The engine's own end token. */
-  readonly endToken: number
-  readonly text: (token: number) => string
+export interface FakeEngineOptions extends Toy {
   readonly tokenize?: (text: string) => number[]
   readonly model?: string
-  readonly maxModelLen?: number
+  /** Where it says that the model's files are. */
+  readonly root?: string
+  /** What the plugin of integrations/vllm answers at `/fairlead/heads`. */
+  readonly heads?: Json
   /** Whether it has `/inference/v1/generate`. Default yes. */
   readonly generates?: boolean
   /** Most alternatives that it gives. Default 20. */
@@ -37,8 +31,6 @@ export interface FakeEngineOptions {
   readonly apiKey?: string
   /** Asked for each call; null is none. */
   readonly fault?: (call: number, body: Json) => Fault | null
-  /** Whether its logprobs are of the tempered distribution. */
-  readonly tempersLogprobs?: boolean
   /** Waited for before each token. */
   readonly pace?: () => Promise<unknown>
 }
@@ -49,8 +41,6 @@ export interface FakeCall { readonly path: string, readonly body: Json, readonly
 /** Tokens of a block of the prefix cache. */
 const blockSize = 4
 
-interface Sampling { readonly params: SamplingParams, readonly ends: readonly number[], readonly raw: Json }
-
 export class FakeEngine {
   readonly url: string
   /** Calls for tokens, in order. */
@@ -58,6 +48,8 @@ export class FakeEngine {
   /** Calls that run now, and those whose caller hung up. */
   running = 0
   hungUp = 0
+  /** Connections of the calls that run now, those too that the engine has stopped writing to. */
+  readonly sockets = new Set<Socket>()
   /** Whether it says that it is well. */
   isWell = true
   readonly #options: FakeEngineOptions
@@ -92,7 +84,7 @@ export class FakeEngine {
   async #handle (request: IncomingMessage, response: ServerResponse): Promise<void> {
     let text = ''
     for await (const chunk of request) text += String(chunk)
-    const { model = 'toy', maxModelLen = 64, tokenize, apiKey } = this.#options
+    const { model = 'toy', maxModelLen = 64, tokenize, apiKey, root = 'org/tiny' } = this.#options
     const json = (status: number, value: unknown): void => {
       response.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(value))
     }
@@ -107,7 +99,11 @@ export class FakeEngine {
     const body = text === '' ? {} : JSON.parse(text) as Json
     switch (request.url) {
       case '/version': return json(200, { version: '0.32.0' })
-      case '/v1/models': return json(200, { data: [{ id: model, max_model_len: maxModelLen }] })
+      case '/v1/models': return json(200, { data: [{ id: model, max_model_len: maxModelLen, root }] })
+      case '/fairlead/heads': {
+        const { heads } = this.#options
+        return heads ? json(200, heads) : refuse(404, 'Not Found')
+      }
       case '/tokenize':
         return tokenize ? json(200, { tokens: tokenize(body['prompt'] as string) }) : refuse(404, 'Not Found')
       case '/inference/v1/generate':
@@ -135,6 +131,10 @@ export class FakeEngine {
     const tokens = (body['token_ids'] ?? body['prompt']) as number[]
     const { maxModelLen = 64, maxLogprobs = 20 } = this.#options
     if (tokens.length >= maxModelLen) return ['the prompt is too long', 'input_tokens']
+    const asked = raw['logprob_token_ids'] as number[] | undefined
+    if (asked && path !== '/v1/completions' && raw['logprobs'] !== asked.length) {
+      return ['logprobs must equal len(logprob_token_ids)', 'logprob_token_ids']
+    }
     if (raw['logprobs'] > maxLogprobs) return [`logprobs must be at most ${maxLogprobs}`]
     if (path === '/v1/completions' && (raw['stop'] ?? []).length > 4) return ['at most 4 stop strings']
     if ((raw['stop'] ?? []).length > 0 && raw['detokenize'] === false) return ['stop needs detokenize']
@@ -174,6 +174,10 @@ export class FakeEngine {
   async #stream (isCompletion: boolean, body: Json, response: ServerResponse, fault: Fault | null): Promise<void> {
     this.running++
     let isGone = false
+    const socket = response.socket!
+    this.sockets.add(socket)
+    socket.once('close', () => { this.sockets.delete(socket) })
+    response.once('finish', () => { this.sockets.delete(socket) })
     response.once('close', () => {
       isGone = true
       this.running--
@@ -187,7 +191,7 @@ export class FakeEngine {
     const interval = sampling.raw['stream_interval'] as number ?? 1
     const group: Drawn[] = []
     let count = 0
-    for (const drawn of this.#draw(prompt, sampling)) {
+    for (const drawn of drawTokens(prompt, sampling, this.#options)) {
       await this.#options.pace?.()
       await turn()
       if (isGone) return
@@ -198,7 +202,11 @@ export class FakeEngine {
       // The first message goes out at once, as the last does.
       if (count++ > 0 && group.length < interval && drawn.finish === null) continue
       const some = group.splice(0)
-      send({ choices: [isCompletion ? completionChoice(some, this.#options.text) : generateChoice(some)] })
+      send({
+        choices: [isCompletion
+          ? completionChoice(some, this.#options.text)
+          : generateChoice(some, sampling.raw['logprob_token_ids'] as number[] | undefined)]
+      })
     }
     send({
       choices: [],
@@ -221,73 +229,15 @@ export class FakeEngine {
       response.end('data: [DONE]\n\n')
     }
   }
-
-  * #draw (prompt: readonly number[], { params, ends, raw }: Sampling): Generator<Drawn> {
-    const { maxModelLen = 64, text } = this.#options
-    const random = randomStream(raw['seed'] as number ?? 0, 'engine')
-    const counts = new TokenCounts(new Set(prompt))
-    const tokens = [...prompt]
-    const limit = Math.min(params.maxTokens, maxModelLen - prompt.length)
-    const options = optionsOf(raw['structured_outputs'] as Json | undefined)
-    let written = ''
-    for (let count = 0; count < limit; count++) {
-      const distribution = distributionOf(this.#options.logits(tokens), params.temperature)
-      const masked = count < (raw['min_tokens'] ?? 0) ? [...ends, this.#options.endToken] : []
-      const allowed = options && this.#allowed(options, written, distribution.size)
-      const drawnFrom =
-        new SamplingDistribution(distribution, touchedLogits(distribution, params, counts, masked), params, allowed)
-      const token = params.temperature === 0 ? drawnFrom.argmax() : drawnFrom.draw(random.next())
-      const rate = (one: number): Rated => {
-        const { logits, logNormalizer, temperedLogNormalizer: tempered } = distribution
-        const logprob = this.#options.tempersLogprobs && params.temperature > 0
-          ? logits[one]! / params.temperature - tempered
-          : logits[one]! - logNormalizer
-        return { token_id: one, logprob: Math.max(-9999, logprob) }
-      }
-      const top = [...distribution.topIds].slice(0, raw['logprobs'] ?? 0)
-      const isEnd = ends.includes(token)
-      written += isEnd ? '' : text(token)
-      const isStopped = count + 1 > (raw['min_tokens'] ?? 0) &&
-        ((raw['stop'] ?? []) as string[]).some(stop => written.includes(stop))
-      const finish = isEnd || isStopped ? 'stop' : count + 1 === limit ? 'length' : null
-      yield { ...rate(token), top: [rate(token), ...top.filter(one => one !== token).map(rate)], finish }
-      if (finish !== null) return
-      tokens.push(token)
-      counts.add(token)
-    }
-  }
-
-  /** Tokens that go on towards one of some texts; where one is written, the end token. */
-  #allowed (options: readonly string[], written: string, size: number): Int32Array {
-    const words = new Int32Array(Math.ceil(size / 32))
-    for (let token = 0; token < size; token++) {
-      const isAllowed = token === this.#options.endToken
-        ? options.includes(written)
-        : this.#options.text(token) !== '' &&
-          options.some(option => option.startsWith(written + this.#options.text(token)))
-      if (isAllowed) words[token >>> 5]! |= 1 << (token & 31)
-    }
-    return words
-  }
 }
 
-interface Rated { readonly token_id: number, readonly logprob: number }
-interface Drawn extends Rated { readonly top: readonly Rated[], readonly finish: string | null }
-
-/** The texts that a schema allows, of those that it knows: booleans and enumerations. */
-function optionsOf (structure: Json | undefined): string[] | null {
-  if (!structure) return null
-  const schema = JSON.parse(structure['json'] as string) as Json
-  if (schema['type'] === 'boolean') return ['true', 'false']
-  return (schema['enum'] as unknown[]).map(one => JSON.stringify(one))
-}
-
-const generateChoice = (drawn: readonly Drawn[]): object => ({
+/** @param asked ids whose logprobs were asked for: with that of the token drawn no more than so many are told */
+const generateChoice = (drawn: readonly Drawn[], asked: readonly number[] | undefined): object => ({
   index: 0,
   token_ids: drawn.map(one => one.token_id),
   logprobs: {
     content: drawn.map(({ token_id: token, logprob, top }) =>
-      ({ token_id: token, logprob, rank: 1, top_logprobs: top }))
+      ({ token_id: token, logprob, rank: 1, top_logprobs: asked ? top.slice(0, asked.length) : top }))
   },
   finish_reason: drawn.at(-1)!.finish,
   stop_reason: null

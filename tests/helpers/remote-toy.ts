@@ -4,7 +4,8 @@ import type { DecodingRequest } from '../../src/decoding/request.js'
 import type { LocalPolicy } from '../../src/policies/local/local-policy.js'
 import type { EngineProtocol } from '../../src/policies/remote/engine-call.js'
 import { vllmGenerate } from '../../src/policies/remote/protocols/vllm-generate.js'
-import { engineFields, RemoteEngine } from '../../src/policies/remote/remote-engine.js'
+import { engineFields } from '../../src/policies/remote/engine-fields.js'
+import { RemoteEngine } from '../../src/policies/remote/remote-engine.js'
 import { remoteCapabilities, RemotePolicy } from '../../src/policies/remote/remote-policy.js'
 import { emptyEngineLedger, type EngineLedger } from '../../src/policies/remote/remote-request.js'
 import { Replica, type ReplicaOptions } from '../../src/policies/remote/replica.js'
@@ -45,6 +46,7 @@ export function connected (
     fields: engineFields,
     ignored: [],
     countsCachedTokens: true,
+    heads: [],
     notes: []
   })
   opened.push(engine)
@@ -65,6 +67,7 @@ export function through (
         session,
         salt,
         structure: null,
+        heads: null,
         interval,
         signal: request.signal,
         ledger,

@@ -21,8 +21,6 @@ const kubernetes = join(folder, 'kubernetes')
 const text = (...path: string[]): string => readFileSync(join(folder, ...path), 'utf8')
 const yaml = (...path: string[]): Json => parse(text(...path)) as Json
 const dockerfile = readFileSync(join(packageRoot, 'Dockerfile'), 'utf8')
-/** Settings of a policy on an inference engine. */
-const ofPolicy = ['policy', 'policy-tokenizer']
 
 /** All objects of a folder, by kind. */
 function objects (name: string): ReadonlyMap<string, Json> {
@@ -76,16 +74,15 @@ test('the pod is what the image is: port, folders, user; and its settings are se
 for (const path of [['fairlead'], ['production-stack']]) {
   test(`the settings of ${path[0]!} are read by the server`, () => {
     const settings = yaml('kubernetes', ...path, 'settings.yaml')
-    assert.ok(ofPolicy.every(name => name in settings))
+    assert.ok(['policy', 'policy-tokenizer'].every(name => name in settings))
     const home = mkdtempSync(join(tmpdir(), 'fairlead-settings-'))
     try {
-      const known = new Set(settingNames.map(flagName))
-      writeFileSync(join(home, 'settings.json'),
-        JSON.stringify(Object.fromEntries(Object.entries(settings).filter(([name]) => known.has(name)))))
+      writeFileSync(join(home, 'settings.json'), JSON.stringify(settings))
       const config = loadConfig({ config: join(home, 'settings.json') }, {})
       const seconds = Number(container.lifecycle.preStop.exec.command[1])
       assert.ok(pod.terminationGracePeriodSeconds > seconds + config.drainTimeoutMs / 1000 + 5)
-      assert.deepEqual(Object.keys(settings).filter(name => !known.has(name) && !ofPolicy.includes(name)), [])
+      const known = settingNames.map(flagName)
+      assert.deepEqual(Object.keys(settings).filter(name => !known.includes(name)), [])
     } finally {
       rmSync(home, { recursive: true })
     }

@@ -1,11 +1,17 @@
 /** The whole server in front of an inference engine elsewhere: what works, what is refused by name. */
 import assert from 'node:assert/strict'
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
 import { test } from 'node:test'
 import OpenAI from 'openai'
 import type { Entry } from '../../src/journal/entries.js'
 import { fold } from '../../src/journal/fold.js'
 import { assertUsage } from '../helpers/journals.js'
-import { tinyEngineElsewhere } from '../helpers/tiny-engine-elsewhere.js'
+import {
+  tinyEngineElsewhere, tinyHead, tinyHeadValue, tinyLlamaServer, withHead
+} from '../helpers/tiny-engine-elsewhere.js'
+import { tinyModel } from '../helpers/tiny-model.js'
 import { completedOverSocket, startTinyServers, type TinyServer } from '../helpers/tiny-server.js'
 
 const startServer = startTinyServers()
@@ -105,6 +111,63 @@ test('a schema is the engine’s to hold answers to, in one call', async () => {
   assert.ok(held.includes(JSON.stringify(schema)))
 })
 
+test('searches on llama.cpp’s server, whose streams leave out the pieces of characters', async () => {
+  const engine = await tinyLlamaServer()
+  const server = await startServer({ policy: `${engine.url}#tiny`, policyTokenizer })
+  for (const alignment of [undefined, ...[0, 2, 3, 7].map(index => searches[index]!)]) {
+    const { status, json } = await server.post('/v1/chat/completions',
+      { ...body, model: 'tiny', logprobs: true, top_logprobs: 1, ...alignment && { alignment } })
+    assert.equal(status, 200, JSON.stringify(json))
+    const { message: { content }, logprobs } = json['choices'][0]
+    assert.match(content as string, /^[abc \n.🙂]*\uFFFD*$/u)
+    const bytes = (logprobs.content as Array<{ bytes: number[] }>).flatMap(one => one.bytes)
+    assert.ok(Buffer.from(bytes).toString().startsWith((content as string).replace(/\uFFFD+$/, '')))
+    assert.equal(json['usage'].alignment_details.engine.failed_calls, 0)
+  }
+  for (const field of ['frequency_penalty', 'presence_penalty', 'min_tokens']) {
+    assert.deepEqual(await refusal(server, { ...body, model: 'tiny', [field]: 1 }), ['invalid_request', field])
+  }
+})
+
+test('heads inside the engine score answers, where its plugin is', async () => {
+  const rewardsDir = mkdtempSync(join(tmpdir(), 'fairlead-heads-'))
+  writeFileSync(join(rewardsDir, 'tinted.json'), JSON.stringify(tinyHead))
+  writeFileSync(join(rewardsDir, 'ending.json'), JSON.stringify({ ...tinyHead, name: 'ending', layer: 2 }))
+  try {
+    for (const generates of [true, false]) {
+      const engine = await tinyEngineElsewhere({ ...withHead, generates })
+      const server = await startServer({ policy: `${engine.url}#org/tiny`, policyTokenizer, rewardsDir })
+      const asked = { model: 'org/tiny', prompt: 'abc', max_tokens: 12, seed: 7, return_token_ids: true }
+      for (const search of [0, 2, 5].map(index => searches[index]!)) {
+        for (const more of [{}, { stop: ['b'] }]) {
+          const { status, json } =
+            await server.post('/v1/completions', { ...asked, ...more, alignment: { ...search, reward: 'tinted' } })
+          assert.equal(status, 200, JSON.stringify(json))
+          const { token_ids: drawn, text, alignment: { rewards: { tinted } } } = json['choices'][0]
+          const tokens = tinyModel.tokenizer.encode(text as string)
+          assert.deepEqual(tokens, (drawn as number[]).slice(0, tokens.length))
+          const mean = tokens.length === 0
+            ? 0.5
+            : tokens.reduce((sum, token) => sum + tinyHeadValue(token), 0) / tokens.length
+          assert.ok(Math.abs(tinted.raw - mean) < 1e-5, `${tinted.raw} and ${mean} of ${JSON.stringify(text)}`)
+        }
+      }
+      const refused = (more: object): Promise<[string, string]> => refusal(server, { ...body, ...more })
+      assert.deepEqual(await refused({ alignment: { reward: 'ending' } }), ['invalid_request', 'alignment.rewards'])
+      for (const [param, more] of [
+        ['alignment.strategy', { alignment: { ...searches[7], reward: 'tinted' } }],
+        ['top_logprobs', { logprobs: true, top_logprobs: 2, alignment: { reward: 'tinted' } }],
+        ['response_format', { response_format: { type: 'json_object' }, alignment: { reward: 'tinted' } }]
+      ] as const) assert.deepEqual(await refused(more), ['invalid_request', param])
+      const { status, json } = await server.post('/v1/rewards/score',
+        { model: 'org/tiny', reward: 'tinted', input: [{ messages, answer: 'abc' }] })
+      assert.deepEqual([status, json['error'].param], [400, 'rewards'], JSON.stringify(json))
+    }
+  } finally {
+    rmSync(rewardsDir, { recursive: true })
+  }
+})
+
 test('models here and elsewhere are served side by side; what each is is told', async () => {
   const [one, two] = [await tinyEngineElsewhere(), await tinyEngineElsewhere({ generates: false })]
   const server = await startServer({
@@ -153,9 +216,11 @@ test('a client that leaves takes its calls with it', async () => {
   })
   const left = assert.rejects(asked)
   while (engine.running < 6) await new Promise(resolve => { setImmediate(resolve) })
+  assert.equal(engine.sockets.size, 6)
   controller.abort()
   await left
   while (engine.running > 0) await new Promise(resolve => { setImmediate(resolve) })
+  assert.equal(engine.sockets.size, 0, 'connections are closed, not left to the engine')
   assert.equal(engine.hungUp, 6)
   release()
 })

@@ -11,13 +11,14 @@ export const engineObject = Type.Object({
   top_logprobs: Type.Integer({ description: 'alternatives that it reports per token, at most' }),
   fields: listOf(Type.String(), 'fields of requests that have an effect there'),
   ignored_fields: listOf(Type.String(), 'fields that have none'),
+  heads: listOf(Type.String(), 'rewards that it computes beside the model'),
   counts_cached_tokens: Type.Boolean({ description: 'whether it says how much of a prompt its cache had' }),
   notes: listOf(Type.String(), 'what could not be found out, or is done in another way')
 })
 
 export function engineOf (
   {
-    server, protocol, model, urls, alternatives, fields, ignored, countsCachedTokens, notes
+    server, protocol, model, urls, alternatives, fields, ignored, countsCachedTokens, heads, notes
   }: NonNullable<ModelInfo['engine']>
 ): Static<typeof engineObject> {
   return {
@@ -28,6 +29,7 @@ export function engineOf (
     top_logprobs: alternatives,
     fields,
     ignored_fields: ignored,
+    heads,
     counts_cached_tokens: countsCachedTokens,
     notes
   }

@@ -2,7 +2,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import { RequestError } from '../../errors.js'
 import { EngineFailure } from './engine-failure.js'
-import { probe, type ProbeTokenizer } from './probe.js'
+import { findFiles, probe, type ProbeTokenizer } from './probe.js'
 import { RemoteEngine, type EngineReport } from './remote-engine.js'
 import { Replica, type ReplicaOptions } from './replica.js'
 
@@ -46,7 +46,40 @@ function difference (one: EngineReport, other: EngineReport): string | null {
     if (one[key] !== other[key]) return `${key} is ${one[key]} and ${other[key]}`
   }
   const fields = one.fields.filter(field => !other.fields.includes(field))
+  if (one.heads.join() !== other.heads.join()) return `heads are ${one.heads.join()} and ${other.heads.join()}`
   return fields.length > 0 ? `only the first has ${fields.join(', ')}` : null
+}
+
+/** @throws RequestError for a replica that differs from the first; EngineFailure for one that does not answer */
+async function checkAlike (
+  first: Replica, report: EngineReport, replica: Replica, model: string | null, tokenizer: ProbeTokenizer
+): Promise<void> {
+  const { report: other } = await probe(replica, model, tokenizer)
+  const unlike = difference(report, other)
+  if (unlike === null) return
+  throw new RequestError('invalid_request', `policy: ${first.url} and ${replica.url} must be replicas: ${unlike}`,
+    { param: 'policy' })
+}
+
+/** Makes an engine's failure the request's. */
+const unanswered = (urls: readonly string[], error: unknown): unknown => error instanceof EngineFailure
+  ? new RequestError('unavailable', `policy: the inference engine at ${urls.join(', ')} ${error.message}`,
+    { param: 'policy', cause: error })
+  : error
+
+/**
+ * Where an engine says that its model's files are; null where it does not say.
+ * @throws RequestError where it does not answer, or has no such model
+ */
+export async function askForFiles ({ urls, model }: EngineAddress, options: ConnectOptions): Promise<string | null> {
+  const replicas = urls.map(url => new Replica(url, options))
+  try {
+    return await findFiles(await firstWell(replicas, options), model)
+  } catch (error) {
+    throw unanswered(urls, error)
+  } finally {
+    await Promise.all(replicas.map(replica => replica.close()))
+  }
 }
 
 /** @throws RequestError for engines that do not fit, and for replicas that differ */
@@ -56,26 +89,22 @@ export async function connectEngine (
   const replicas = urls.map(url => new Replica(url, options))
   try {
     const first = await firstWell(replicas, options)
-    const { protocol, report } = await probe(first, model, tokenizer)
+    const { protocol, report, heads } = await probe(first, model, tokenizer)
     const notes = [...report.notes]
     for (const replica of replicas.filter(one => one !== first)) {
-      if (!replica.isWell) {
-        notes.push(`${replica.url} did not answer: it is used once it does`)
-        continue
-      }
-      const { report: other } = await probe(replica, model, tokenizer)
-      const unlike = difference(report, other)
-      if (unlike !== null) {
-        throw new RequestError('invalid_request', `policy: ${first.url} and ${replica.url} must be replicas: ${unlike}`,
-          { param: 'policy' })
+      const check = (): Promise<void> => checkAlike(first, report, replica, model, tokenizer)
+      if (replica.isWell) await check()
+      else {
+        notes.push(`${replica.url} did not answer: it is used once it does, if it is a replica`)
+        replica.admitAfter(() => check().then(() => true, (error: unknown) => {
+          if (error instanceof RequestError) options.onProgress(error.message)
+          return false
+        }))
       }
     }
-    return new RemoteEngine(replicas, protocol, { ...report, urls, notes })
+    return new RemoteEngine(replicas, protocol, { ...report, urls, notes }, heads)
   } catch (error) {
     await Promise.all(replicas.map(replica => replica.close()))
-    throw error instanceof EngineFailure
-      ? new RequestError('unavailable', `policy: the inference engine at ${urls.join(', ')} ${error.message}`,
-        { param: 'policy', cause: error })
-      : error
+    throw unanswered(urls, error)
   }
 }

@@ -6,10 +6,13 @@ import { RequestError } from '../../errors.js'
 import { plainSampling, type SamplingParams } from '../sampling-params.js'
 import type { EngineCall, EngineProtocol, EngineToken, EngineUsage } from './engine-call.js'
 import { EngineFailure } from './engine-failure.js'
-import { isFields } from './fields.js'
+import { engineFields, type EngineField } from './engine-fields.js'
+import { EngineHeads } from './engine-heads.js'
+import { isFields, type Fields } from './fields.js'
 import { completions } from './protocols/completions.js'
+import { llamaServer } from './protocols/llama-server.js'
 import { vllmGenerate } from './protocols/vllm-generate.js'
-import { engineFields, type EngineField, type EngineReport } from './remote-engine.js'
+import type { EngineReport } from './remote-engine.js'
 import type { Replica } from './replica.js'
 
 /** The tokenizer that requests are read with here. */
@@ -20,7 +23,8 @@ export interface ProbeTokenizer {
 }
 
 /** Tried in this order. */
-const protocols: readonly EngineProtocol[] = [vllmGenerate, completions]
+const protocolsFor = ({ encode }: ProbeTokenizer): readonly EngineProtocol[] =>
+  [vllmGenerate, llamaServer(encode('a').at(-1)!), completions]
 
 /** Both tokenizers must make the same of it: digits, spaces, several scripts. */
 const sample = 'The lighthouse, built in 1874, is 38.5 m tall.\n\n\tdef f(x):  return x == "naïve" # 日本語 🙂'
@@ -58,6 +62,7 @@ class Prober {
       endTokens: [],
       alternatives: 0,
       structure: null,
+      heads: null,
       interval: 1,
       salt: '',
       ...given
@@ -89,10 +94,10 @@ const same = (a: readonly number[] | null, b: readonly number[] | null): boolean
 
 /** Protocol and alternatives of an engine: the first that it answers well by. */
 async function findProtocol (
-  replica: Replica, model: string, tokens: readonly number[]
+  replica: Replica, model: string, tokenizer: ProbeTokenizer, tokens: readonly number[]
 ): Promise<{ protocol: EngineProtocol, alternatives: number, prober: Prober }> {
   const reasons: string[] = []
-  for (const protocol of protocols) {
+  for (const protocol of protocolsFor(tokenizer)) {
     for (const alternatives of alternativeCounts) {
       const prober = new Prober(replica, protocol, model, tokens)
       try {
@@ -111,7 +116,8 @@ async function findProtocol (
 
 /** The fields that have the effect they should have. */
 async function findFields (
-  prober: Prober, { decode }: ProbeTokenizer, alternatives: number, vocabulary: readonly number[]
+  prober: Prober, { differs }: EngineProtocol, { decode }: ProbeTokenizer, alternatives: number,
+  vocabulary: readonly number[]
 ): Promise<EngineField[]> {
   const fields: EngineField[] = alternatives > 0 ? ['top_logprobs'] : []
   const add = (field: EngineField, works: boolean): void => { if (works) fields.push(field) }
@@ -133,6 +139,8 @@ async function findFields (
   add('stop_token_ids', same(await prober.tokens({ maxTokens, endTokens: [first] }), [first]))
   const later = await prober.tokens({ maxTokens, minTokens: 2, endTokens: [first] })
   add('min_tokens', later !== null && later.length >= 2 && later[0] !== first)
+  // What they count shows in long answers only.
+  for (const field of ['frequency_penalty', 'presence_penalty'] as const) add(field, !differs.includes(field))
   add('stop', await stopsAtText(prober, best, decode))
   const boolean = await prober.tokens({ maxTokens: 8, structure: { type: 'json', schema: '{"type":"boolean"}' } })
   add('structured_outputs', boolean !== null && /^\s*(true|false)/.test(decode(boolean)))
@@ -165,7 +173,7 @@ async function stopsAtText (
 /** The model that is asked for, among those that an engine has. */
 async function findModel (
   replica: Replica, asked: string | null
-): Promise<{ model: string, contextLength: number | null }> {
+): Promise<{ model: string, contextLength: number | null, root: unknown }> {
   const { status, json } = await replica.ask('/v1/models')
   const list = isFields(json) && Array.isArray(json['data']) ? json['data'].filter(isFields) : []
   if (status !== 200 || list.length === 0) {
@@ -179,16 +187,38 @@ async function findModel (
     throw new RequestError('model_not_found', `policy: ${replica.url} has the models ${names.join(', ')}; ` +
       (asked === null ? 'name one behind a #' : `got ${asked}`), { param: 'policy' })
   }
-  const length = found['max_model_len']
-  return { model: String(found['id']), contextLength: Number.isSafeInteger(length) ? length as number : null }
+  const length = found['max_model_len'] ?? (isFields(found['meta']) ? found['meta']['n_ctx'] : null)
+  return {
+    model: String(found['id']),
+    contextLength: Number.isSafeInteger(length) ? length as number : null,
+    root: found['root']
+  }
+}
+
+/**
+ * Where an engine says that its model's files are: a path of its machine, or a name; null where it does not say.
+ * @throws RequestError for a model that it has not; EngineFailure where it does not answer
+ */
+export async function findFiles (replica: Replica, model: string | null): Promise<string | null> {
+  const { root } = await findModel(replica, model)
+  const { status, json } = await replica.ask('/props')
+  const path = status === 200 && isFields(json) ? json['model_path'] : root
+  return typeof path === 'string' && path !== '' ? path : null
 }
 
 /** What an engine calls itself. */
 async function findServer (replica: Replica): Promise<string> {
-  const { status, json } = await replica.ask('/version')
-  const version = status === 200 && isFields(json) ? json['version'] : null
-  return typeof version === 'string' ? `vLLM ${version.slice(0, 40)}` : 'unknown'
+  const [vllm, llama] = [await replica.ask('/version'), await replica.ask('/props')]
+    .map(({ status, json }) => status === 200 && isFields(json) ? json : {}) as [Fields, Fields]
+  const [version, build] = [vllm['version'], llama['build_info']]
+  if (typeof version === 'string') return `vLLM ${version.slice(0, 40)}`
+  return typeof build === 'string' ? `llama.cpp ${build.slice(0, 40)}` : 'unknown'
 }
+
+/** vLLM's fields and llama.cpp's: each ignores the other's. */
+const tokenizeBody = (model: string, text: string): object => ({
+  model, prompt: text, add_special_tokens: false, content: text, add_special: false, parse_special: false
+})
 
 /**
  * Compares tokenizers.
@@ -196,7 +226,7 @@ async function findServer (replica: Replica): Promise<string> {
  * @throws RequestError where they differ
  */
 async function compareTokenizers (replica: Replica, model: string, tokenizer: ProbeTokenizer): Promise<string | null> {
-  const { status, json } = await replica.ask('/tokenize', { model, prompt: sample, add_special_tokens: false })
+  const { status, json } = await replica.ask('/tokenize', tokenizeBody(model, sample))
   const tokens = status === 200 && isFields(json) ? json['tokens'] : null
   if (!Array.isArray(tokens)) return 'it has no /tokenize: whether its tokenizer is this one was not checked'
   const own = tokenizer.encode(sample)
@@ -207,6 +237,21 @@ async function compareTokenizers (replica: Replica, model: string, tokenizer: Pr
     `${replica.url}`, { param: 'policy-tokenizer' })
 }
 
+/** Its heads, where the plugin is there and they come as asked. */
+async function findHeads (replica: Replica, prober: Prober): Promise<EngineHeads | null> {
+  const { status, json } = await replica.ask('/fairlead/heads')
+  if (status !== 200) return null
+  try {
+    const heads = new EngineHeads(json)
+    const drawn = await prober.draw({ heads, maxTokens: 2 })
+    return heads.all.length > 0 && drawn.every(({ before }) => before) ? heads : null
+  } catch (error) {
+    const { message } = error as Error
+    throw new RequestError('invalid_request', `policy: ${replica.url} has heads that cannot be read: it ${message}`,
+      { param: 'policy', cause: error })
+  }
+}
+
 /**
  * What an engine is and can do.
  * @param model what it calls the model; null for the only one that it has
@@ -214,21 +259,23 @@ async function compareTokenizers (replica: Replica, model: string, tokenizer: Pr
  */
 export async function probe (
   replica: Replica, model: string | null, tokenizer: ProbeTokenizer
-): Promise<{ readonly protocol: EngineProtocol, readonly report: EngineReport }> {
+): Promise<{ readonly protocol: EngineProtocol, readonly report: EngineReport, readonly heads: EngineHeads | null }> {
   const { model: name, contextLength } = await findModel(replica, model)
   if (contextLength === null) {
-    throw new RequestError('invalid_request',
-      `policy: ${replica.url} does not say its context length (max_model_len at /v1/models)`, { param: 'policy' })
+    throw new RequestError('invalid_request', `policy: ${replica.url} does not say its context length (at /v1/models: ` +
+      'max_model_len, or meta.n_ctx)', { param: 'policy' })
   }
   const server = await findServer(replica)
   const unchecked = await compareTokenizers(replica, name, tokenizer)
   const tokens = tokenizer.encode(sample)
-  const { protocol, alternatives, prober } = await findProtocol(replica, name, tokens)
+  const { protocol, alternatives, prober } = await findProtocol(replica, name, tokenizer, tokens)
   await checkLogprobs(prober, replica.url)
-  const fields = await findFields(prober, tokenizer, alternatives, tokens)
+  const fields = await findFields(prober, protocol, tokenizer, alternatives, tokens)
+  const heads = await findHeads(replica, prober)
   const countsCachedTokens = typeof prober.usage?.cachedTokens === 'number'
   return {
     protocol,
+    heads,
     report: {
       server,
       urls: [replica.url],
@@ -239,8 +286,10 @@ export async function probe (
       fields,
       ignored: engineFields.filter(field => !fields.includes(field)),
       countsCachedTokens,
+      heads: heads?.all.map(({ name }) => name) ?? [],
       notes: [
         ...unchecked === null ? [] : [unchecked],
+        ...protocol.notes,
         ...countsCachedTokens
           ? []
           : ['it does not say how many tokens its cache had (vLLM: --enable-prompt-tokens-details)']

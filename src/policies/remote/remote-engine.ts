@@ -1,12 +1,9 @@
 /** An engine elsewhere as requests use it: its replicas, how it is spoken to, what it can do. */
 import type { EngineProtocol } from './engine-call.js'
+import type { EngineField } from './engine-fields.js'
+import type { EngineHeads } from './engine-heads.js'
 import type { Replica } from './replica.js'
 import { Replicas } from './replicas.js'
-
-/** Fields of requests that engines may not know; one that has no effect is refused by this name. */
-export const engineFields = ['seed', 'top_k', 'top_p', 'min_p', 'logit_bias', 'stop', 'stop_token_ids', 'min_tokens',
-  'top_logprobs', 'structured_outputs'] as const
-export type EngineField = typeof engineFields[number]
 
 /** What was found out of an engine when it was probed: what is told of it to operators. Plain data. */
 export interface EngineReport {
@@ -28,6 +25,8 @@ export interface EngineReport {
   readonly ignored: readonly EngineField[]
   /** Whether it says how many tokens of a prompt came from its cache. */
   readonly countsCachedTokens: boolean
+  /** Names of heads that it computes. */
+  readonly heads: readonly string[]
   /** What it does otherwise than asked, or could not be found out. */
   readonly notes: readonly string[]
 }
@@ -36,11 +35,16 @@ export class RemoteEngine {
   readonly replicas: Replicas
   readonly protocol: EngineProtocol
   readonly report: EngineReport
+  /** Null where it has none. */
+  readonly heads: EngineHeads | null
 
-  constructor (replicas: readonly Replica[], protocol: EngineProtocol, report: EngineReport) {
+  constructor (
+    replicas: readonly Replica[], protocol: EngineProtocol, report: EngineReport, heads: EngineHeads | null = null
+  ) {
     this.replicas = new Replicas(replicas)
     this.protocol = protocol
     this.report = report
+    this.heads = heads
   }
 
   has (field: EngineField): boolean { return this.report.fields.includes(field) }

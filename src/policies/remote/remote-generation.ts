@@ -3,7 +3,7 @@
  * decides where the answer ends. A call that fails is made again from the last token received: nothing is drawn twice.
  */
 import { setTimeout as pause } from 'node:timers/promises'
-import type { Answer, Prompt } from '../../rewards/scorer.js'
+import type { Answer, HeadValues, Prompt } from '../../rewards/scorer.js'
 import { unreadAnswer } from '../unread-answer.js'
 import type { DrawnToken } from '../drawn-token.js'
 import type { Generation, Tokenwise } from '../policy.js'
@@ -46,6 +46,8 @@ export class RemoteGeneration implements Generation, Tokenwise {
   readonly #random: Random
   /** Tokens that are taken in place of drawing any. */
   #script: readonly DrawnToken[] = []
+  /** Values of heads after the last token; null where they were not asked. */
+  #last: { readonly at: number, readonly values: Promise<ReadonlyMap<string, number>> } | null = null
   /** What may come next; null where it was not asked. */
   #alternatives: Alternatives | null = null
 
@@ -135,6 +137,7 @@ export class RemoteGeneration implements Generation, Tokenwise {
       endTokens: [...new Set([...ignoreEos ? [] : endTokens, ...stopTokenIds])],
       alternatives: topLogprobs ?? 0,
       structure,
+      heads: this.#owner.request.heads,
       interval,
       salt
     }
@@ -164,33 +167,41 @@ export class RemoteGeneration implements Generation, Tokenwise {
     if (isFirst) ledger.cachedPromptTokens = usage.cachedTokens
   }
 
-  #rated ({ token, logprob, top }: EngineToken): DrawnToken {
+  #rated ({ token, logprob, top, before }: EngineToken): DrawnToken {
     const { request } = this.#owner
     const bytes = (id: number): number[] => [...request.tokenBytes(id)]
     const rated = this.#sampling.topLogprobs === null
       ? null
       : { token, bytes: bytes(token), logprob, top: top.map(one => ({ ...one, bytes: bytes(one.token) })) }
-    return { token, logprob, rated }
+    return { token, logprob, rated, ...before && { before } }
   }
 
   /** Asked with a call for one token, which is not taken. */
   async distribution (): Promise<Alternatives> {
-    const { engine: { report }, signal } = this.#owner.request
+    const { engine: { protocol, report } } = this.#owner.request
+    if (this.#alternatives === null) {
+      const { top } = await this.#look(protocol.peek(
+        { ...this.#next({ from: 0 }, 1, 0), minTokens: 0, stops: [], alternatives: report.alternatives, heads: null }))
+      this.#alternatives = new Alternatives(top)
+    }
+    return this.#alternatives
+  }
+
+  /** What a call for one token says, which is not taken. */
+  async #look (call: EngineCall): Promise<EngineToken> {
+    const { signal } = this.#owner.request
     const failures = noFailures()
-    while (this.#alternatives === null) {
+    for (;;) {
       signal.throwIfAborted()
-      const call =
-        { ...this.#next({ from: 0 }, 1, 0), minTokens: 0, stops: [], alternatives: report.alternatives }
       try {
-        for await (const { top } of this.#call(call, failures.avoided, signal)) {
-          this.#alternatives = new Alternatives(top)
-        }
+        let told: EngineToken | null = null
+        for await (const one of this.#call(call, failures.avoided, signal)) told ??= one
+        if (told) return told
       } catch (error) {
         if (!(error instanceof EngineFailure)) throw error
         await this.#bear(error, false, failures, signal)
       }
     }
-    return this.#alternatives
   }
 
   logProbability (token: number): number { return this.#known().logprob(token) }
@@ -226,7 +237,36 @@ export class RemoteGeneration implements Generation, Tokenwise {
 
   answer (): Promise<Answer> {
     const { text, tokens, isFinished: final } = this.transcript
-    return Promise.resolve(unreadAnswer({ text, tokens, final }))
+    const heads = this.#owner.request.heads === null ? {} : { heads: this.#headValues(tokens) }
+    return Promise.resolve(Object.assign(unreadAnswer({ text, tokens, final }), heads))
+  }
+
+  /** Values after a token come with the one behind it; after the last one, with one more that is asked for. */
+  #headValues (tokens: readonly number[]): HeadValues {
+    const drawn = this.transcript.drawnTokens
+    const after = async (read: readonly number[]): Promise<ReadonlyMap<string, number>> => (await this.#look({
+      ...this.#next({ from: 0 }, 1, 0),
+      tokens: [...this.#prompt.tokens, ...read],
+      maxTokens: 1,
+      minTokens: 0,
+      stops: [],
+      endTokens: []
+    })).before!
+    const values = async (at: number): Promise<ReadonlyMap<string, number>> => {
+      const known = drawn[at + 1]?.before
+      if (known) return known
+      if (this.#last?.at !== at) this.#last = { at, values: after(tokens.slice(0, at + 1)) }
+      return await this.#last.values
+    }
+    return {
+      mean: async head => {
+        let sum = 0
+        for (let at = 0; at < tokens.length; at++) sum += (await values(at)).get(head)!
+        return sum / tokens.length
+      },
+      last: async (head, token) =>
+        (token === null ? await values(tokens.length - 1) : await after([...tokens, token])).get(head)!
+    }
   }
 
   close (): void {}

@@ -1,6 +1,7 @@
 /** What a request brings to an engine elsewhere, and what it uses there. */
 import type { AnswerRules } from '../transcript.js'
 import type { Structure } from './engine-call.js'
+import type { EngineHeads } from './engine-heads.js'
 import type { RemoteEngine } from './remote-engine.js'
 
 /** What a request used of an engine. */
@@ -27,6 +28,8 @@ export interface RemoteRequest extends AnswerRules {
   readonly salt: string
   /** What answers are held to, each in one call; null where anything may be written. */
   readonly structure: Structure | null
+  /** Heads that the request's rewards are; null where none is. */
+  readonly heads: EngineHeads | null
   /** Tokens that may come together: 1 where text is shown as it comes. */
   readonly interval: number
   readonly ledger: EngineLedger

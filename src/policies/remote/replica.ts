@@ -4,10 +4,11 @@
  */
 import { Agent, errors, request } from 'undici'
 import { RequestError } from '../../errors.js'
-import type { EngineCall, EngineProtocol, EngineToken, EngineUsage } from './engine-call.js'
+import { drain, engineMessages, readText, within } from './answer-body.js'
+import type { EngineCall, EngineChunk, EngineProtocol, EngineToken, EngineUsage } from './engine-call.js'
 import { EngineFailure, failureOf, retryAfterOf } from './engine-failure.js'
-import { eventData } from './event-stream.js'
 import { ranked } from './fields.js'
+import { withUnsent } from './unsent-tokens.js'
 
 export interface StreamOptions {
   /** What the engine calls the model. */
@@ -36,8 +37,6 @@ const [firstPauseMs, longestPauseMs] = [250, 15_000]
 const healthTimeoutMs = 2000
 /** How long what comes behind the last token is waited for, ms. */
 const restMs = 500
-/** An answer that is no stream is read so far, bytes. */
-const maxBodyBytes = 8 << 20
 
 export class Replica {
   /** Without a slash at its end. */
@@ -55,6 +54,9 @@ export class Replica {
   /** A question for its health that is under way. */
   #checked: Promise<boolean> | null = null
   #closed = false
+  /** What must be found out before it is used; null where nothing must. */
+  #admit: (() => Promise<boolean>) | null = null
+  #isAsked = false
 
   constructor (url: string, options: ReplicaOptions) {
     this.url = url
@@ -69,8 +71,8 @@ export class Replica {
     })
   }
 
-  /** Whether calls go there: it has not failed since it was last well. */
-  get isWell (): boolean { return this.#failures === 0 }
+  /** Whether calls go there: it has not failed since it was last well, and nothing must be found out before. */
+  get isWell (): boolean { return this.#failures === 0 && this.#admit === null }
   /** Whether it has asked for time. */
   get isBusy (): boolean { return performance.now() < this.#busyUntil }
   get hasRoom (): boolean { return this.inFlight < this.#options.maxCalls }
@@ -89,11 +91,21 @@ export class Replica {
     const either = AbortSignal.any([signal, total, controller.signal])
     try {
       const body = await this.#post(protocol.path, protocol.body(call, model), session, either)
-      yield * this.#tokens(protocol, call, body, usage => {
+      const count = (usage: EngineUsage): void => {
         counters.promptTokens += usage.promptTokens
         counters.cachedTokens += usage.cachedTokens ?? 0
         onUsage(usage)
-      })
+      }
+      const ask = async (again: object): Promise<unknown> => {
+        const message = JSON.parse(await readText(await this.#post(protocol.path, again, session, either))) as unknown
+        const { usage } = protocol.reader()(message)
+        if (usage) count(usage)
+        return message
+      }
+      const chunks = protocol.unsent === null
+        ? chunksOf(protocol, body)
+        : withUnsent(chunksOf(protocol, body), { protocol, call, model, ask })
+      yield * this.#tokens(protocol, call, chunks, count)
       this.#failures = 0
     } catch (error) {
       signal.throwIfAborted()
@@ -106,21 +118,21 @@ export class Replica {
   }
 
   async * #tokens (
-    protocol: EngineProtocol, call: EngineCall, body: AsyncIterable<Uint8Array>, onUsage: StreamOptions['onUsage']
+    protocol: EngineProtocol, call: EngineCall, chunks: AsyncGenerator<EngineChunk, void, undefined>,
+    onUsage: StreamOptions['onUsage']
   ): AsyncGenerator<EngineToken, void, undefined> {
-    const read = protocol.reader()
-    const messages = engineMessages(body)
     let finish: string | null = null
     let drawn = 0
     try {
-      for (let next = await messages.next(); !next.done; next = await messages.next()) {
-        const chunk = read(next.value)
+      for (let next = await chunks.next(); !next.done; next = await chunks.next()) {
+        const chunk = next.value
         finish = chunk.finish ?? finish
         if (chunk.usage) onUsage(chunk.usage)
         for (const { token, logprob, top } of chunk.tokens) {
           if (++drawn > call.maxTokens) throw new Error(`must send at most ${call.maxTokens} tokens`)
           this.counters.generatedTokens++
-          yield { token, logprob, top: ranked(top, call.alternatives) }
+          const before = call.heads ? { before: call.heads.values(top) } : {}
+          yield { token, logprob, top: ranked(top, call.alternatives), ...before }
         }
       }
       // A stream that ends without a reason has lost its engine, however cleanly it ends.
@@ -130,7 +142,7 @@ export class Replica {
       if (drawn === 0) throw new EngineFailure('lost', `ended with ${finish} without a token`)
     } finally {
       // Who has the last token leaves; what is behind it says what the call took, and keeps the connection.
-      if (finish !== null) await within(restMs, drain(messages, message => read(message).usage, onUsage))
+      if (finish !== null) await within(restMs, drain(chunks, onUsage))
     }
   }
 
@@ -190,9 +202,29 @@ export class Replica {
   async #askHealth (): Promise<boolean> {
     const isWell =
       await this.ask('/health', undefined, healthTimeoutMs).then(({ status }) => status === 200, () => false)
-    if (isWell) this.#failures = 0
+    if (isWell && this.#admit === null) this.#failures = 0
     else this.#fail()
-    return isWell
+    if (isWell) this.#askAdmission()
+    return this.isWell
+  }
+
+  /**
+   * Keeps calls away until something was found out, which is tried whenever it says that it is well.
+   * @param admit whether it may be used; where it fails, it is tried again
+   */
+  admitAfter (admit: () => Promise<boolean>): void {
+    this.#admit = admit
+    this.#fail()
+  }
+
+  #askAdmission (): void {
+    if (this.#admit === null || this.#isAsked) return
+    this.#isAsked = true
+    this.#admit().then(isAdmitted => {
+      if (!isAdmitted) return
+      this.#admit = null
+      this.#failures = 0
+    }).catch(() => {}).finally(() => { this.#isAsked = false })
   }
 
   async close (): Promise<void> {
@@ -231,55 +263,12 @@ export class Replica {
   }
 }
 
-/** The messages of an answer that streams, parsed. */
-async function * engineMessages (body: AsyncIterable<Uint8Array>): AsyncGenerator<unknown, void, undefined> {
-  for await (const data of eventData(body)) if (data !== '[DONE]' && data !== '') yield parsed(data)
-}
-
-/** Reads to the end. What goes wrong there is of no account: all tokens are here. */
-async function drain (
-  messages: AsyncGenerator<unknown, void, undefined>, usageOf: (message: unknown) => EngineUsage | null,
-  onUsage: StreamOptions['onUsage']
-): Promise<void> {
-  try {
-    for await (const message of messages) {
-      const usage = usageOf(message)
-      if (usage) onUsage(usage)
-    }
-  } catch { /* all tokens are here */ }
-}
-
-/** Waits for some work, but not longer. */
-async function within (ms: number, work: Promise<void>): Promise<void> {
-  let timer: NodeJS.Timeout | undefined
-  await Promise.race([work, new Promise(resolve => { timer = setTimeout(resolve, ms) })])
-  clearTimeout(timer)
-}
-
-/** @throws Error in words that follow "the engine" */
-function parsed (data: string): unknown {
-  let value: unknown
-  try {
-    value = JSON.parse(data)
-  } catch (cause) {
-    throw new Error(`must send JSON; got ${JSON.stringify(data.slice(0, 80))}`, { cause })
-  }
-  const error = (value as { error?: unknown } | null)?.error
-  if (error === undefined || error === null) return value
-  const { code } = error as { code?: unknown }
-  throw failureOf(typeof code === 'number' ? code : 500, data, null)
-}
-
-/** @throws EngineFailure for one that is too long */
-async function readText (body: AsyncIterable<Uint8Array>): Promise<string> {
-  const chunks: Uint8Array[] = []
-  let size = 0
-  for await (const chunk of body) {
-    chunks.push(chunk)
-    size += chunk.length
-    if (size > maxBodyBytes) throw new EngineFailure('lost', `answered with more than ${maxBodyBytes} bytes`)
-  }
-  return Buffer.concat(chunks).toString()
+/** The chunks of an answer that streams. */
+async function * chunksOf (
+  protocol: EngineProtocol, body: AsyncIterable<Uint8Array>
+): AsyncGenerator<EngineChunk, void, undefined> {
+  const read = protocol.reader()
+  for await (const message of engineMessages(body)) yield read(message)
 }
 
 /** Why a call failed on its way, in words that follow "the engine". */

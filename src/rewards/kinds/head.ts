@@ -3,11 +3,12 @@
  * no forward pass; an end-token head costs one token per whole answer. With a Q-head (`q-head.ts`) it values next
  * tokens, too. Knows one head and its members; sums and names are `resolve-scorer.ts`.
  */
+import { isDeepStrictEqual } from 'node:util'
 import { Type, type Static, type TObject } from 'typebox'
 import { adaptationSchema, closed, fitSchema, membersSchema, metricsSchema, type Members } from '../descriptor-parts.js'
 import { RequestError } from '../../errors.js'
 import type { NextTokenScorer, OpenContext, RewardLedger, RewardSource } from '../reward-kind.js'
-import { unreadable, type PolicyInfo } from '../readable-policy.js'
+import { unreadable, type HeadElsewhere, type PolicyInfo } from '../readable-policy.js'
 import { qHeadSchema, TokenForm, type QHead } from './q-head.js'
 import type { Answer, AnswerMember } from '../scorer.js'
 
@@ -83,11 +84,29 @@ export function headScorer (head: Head, member: AnswerMember, endToken: number, 
   }
 }
 
+/** The same head inside the server that runs the policy: read from the same descriptor, as far as can be seen. */
+const sameElsewhere = (head: Head, { heads = [] }: PolicyInfo): HeadElsewhere | undefined =>
+  heads.find(({ layer, pooling, members, policy: { weightsSha256 } }) => layer === head.layer &&
+    pooling === head.pooling && weightsSha256 === head.policy.weightsSha256 && isDeepStrictEqual(members, head.members))
+
+/** As `headScorer`, of a head that the server of the policy computes. */
+const scorerElsewhere = (
+  { pooling, members }: Head, { name }: HeadElsewhere, member: AnswerMember, endToken: number, ledger: RewardLedger
+) => async ({ tokens, final, heads }: Answer): Promise<number> => {
+  if (tokens.length === 0) return members[member]!.normalization.mean
+  if (!heads) throw new Error('the values of heads were not asked for')
+  if (pooling === 'mean') return await heads.mean(name)
+  if (member === 'prefix' && !final) return await heads.last(name, null)
+  ledger.rewardTokens++
+  return await heads.last(name, endToken)
+}
+
 /** A head's layer and width must be the policy's. */
 function incompatibility (
-  { weights, layer: pooled, nextToken, policy: fitted }: Head, policy: PolicyInfo
+  head: Head, policy: PolicyInfo
 ): string | null {
-  if (policy.isRemote) return unreadable('hidden states', policy)
+  const { weights, layer: pooled, nextToken, policy: fitted } = head
+  if (policy.isRemote) return sameElsewhere(head, policy) ? null : unreadable('hidden states', policy)
   const width = weights.length
   const layer = Math.max(pooled, nextToken?.layer ?? 0)
   if (width !== policy.hiddenSize) {
@@ -102,7 +121,8 @@ function incompatibility (
 
 /** Other weights give other states; another format of the same weights gives nearly the same. */
 function warnOfOtherWeights ({ policy: fitted }: Head, { name, policy, warn }: OpenContext): void {
-  if (fitted.weightsSha256 === policy.weightsSha256) return
+  // Which weights another server has, it does not say.
+  if (policy.isRemote || fitted.weightsSha256 === policy.weightsSha256) return
   warn('reward_policy_mismatch', `reward "${name}" was fitted on other weights (${fitted.id}, sha256 ` +
     `${fitted.weightsSha256.slice(0, 12)}) than ${policy.id} has (${policy.weightsSha256.slice(0, 12)})`)
 }
@@ -137,7 +157,11 @@ export function headSource (head: Head): RewardSource {
   const { members, layer, pooling, nextToken } = head
   const open: RewardSource['open'] = (member, context) => {
     warnOfOtherWeights(head, context)
-    const scoreOne = headScorer(head, member, context.policy.endTokens[0]!, context.ledger)
+    const { policy, ledger } = context
+    const elsewhere = policy.isRemote ? sameElsewhere(head, policy) : undefined
+    const scoreOne = elsewhere
+      ? scorerElsewhere(head, elsewhere, member, policy.endTokens[0]!, ledger)
+      : headScorer(head, member, policy.endTokens[0]!, ledger)
     return {
       normalization: members[member]!.normalization,
       layers: [layer],

@@ -12,8 +12,8 @@ const scripts = (JSON.parse(readFileSync(join(packageRoot, 'package.json'), 'utf
 }).scripts
 
 /** Programs that are not ours: `curl` is run by tests with the default model, the others are not run. */
-const others =
-  new Set(['cd', 'curl', 'docker', 'export', 'git', 'helm', 'id', 'jq', 'kubectl', 'pip', 'python', 'vllm'])
+const others = new Set(['cd', 'curl', 'docker', 'export', 'git', 'helm', 'id', 'jq', 'kubectl', 'llama-server', 'pip',
+  'python', 'vllm'])
 
 /** Words of a command, without what comes after a redirection; placeholders stand for themselves. */
 const words = (statement: string): string[] =>

@@ -39,6 +39,10 @@ export const completions: EngineProtocol = {
   // vLLM takes four unless it is told otherwise.
   maxStops: 4,
   finished: ['stop', 'length'],
+  differs: [],
+  notes: [],
+  unsent: null,
+  peek: call => call,
   body: (call, model) => ({
     model,
     prompt: call.tokens,
@@ -47,7 +51,7 @@ export const completions: EngineProtocol = {
     stream_options: { include_usage: true },
     ...(call.salt === '' ? {} : { cache_salt: call.salt }),
     ...vllmSampling(call),
-    logprobs: call.alternatives,
+    logprobs: call.heads ? 1 : call.alternatives,
     return_token_ids: true,
     return_tokens_as_token_ids: true
   }),

@@ -30,13 +30,21 @@ export const vllmGenerate: EngineProtocol = {
   path: '/inference/v1/generate',
   maxStops: Infinity,
   finished: ['stop', 'length'],
+  differs: [],
+  notes: [],
+  unsent: null,
+  peek: call => call,
   body: (call, model) => ({
     model,
     token_ids: call.tokens,
     stream: true,
     stream_options: { include_usage: true },
     ...(call.salt === '' ? {} : { cache_salt: call.salt }),
-    sampling_params: { ...vllmSampling(call), logprobs: call.alternatives, detokenize: call.stops.length > 0 }
+    sampling_params: {
+      ...vllmSampling(call),
+      logprobs: call.heads?.tokens.length ?? call.alternatives,
+      detokenize: call.stops.length > 0
+    }
   }),
   reader: () => (message): EngineChunk => {
     const { choices, usage } = fieldsOf(message, 'a message')

@@ -6,7 +6,7 @@ import type { EngineCall } from '../engine-call.js'
  * off, and the answer's end tokens are given as stop tokens: where an answer ends, the tokenizer here says.
  */
 export function vllmSampling (
-  { sampling, seed, maxTokens, minTokens, stops, endTokens, structure, interval }: EngineCall
+  { sampling, seed, maxTokens, minTokens, stops, endTokens, structure, heads, interval }: EngineCall
 ): Record<string, unknown> {
   const {
     temperature, topP, topK, minP, frequencyPenalty, presencePenalty, repetitionPenalty, logitBias
@@ -28,6 +28,7 @@ export function vllmSampling (
     ...(minTokens > 0 ? { min_tokens: minTokens } : {}),
     ...(stops.length > 0 ? { stop: stops } : {}),
     ...(Object.keys(logitBias).length > 0 ? { logit_bias: logitBias } : {}),
+    ...(heads === null ? {} : { logprob_token_ids: heads.tokens }),
     ...(structure === null ? {} : { structured_outputs: structuredOutputs(structure) })
   }
 }

@@ -2,9 +2,10 @@
 import assert from 'node:assert/strict'
 import { after, test } from 'node:test'
 import { connectEngine } from '../../../../src/policies/remote/connect.js'
-import { engineFields, type EngineReport } from '../../../../src/policies/remote/remote-engine.js'
+import { engineFields } from '../../../../src/policies/remote/engine-fields.js'
+import type { EngineReport } from '../../../../src/policies/remote/remote-engine.js'
 import type { FakeEngineOptions } from '../../../helpers/fake-engine.js'
-import { tinyEngineElsewhere } from '../../../helpers/tiny-engine-elsewhere.js'
+import { tinyEngineElsewhere, withHead } from '../../../helpers/tiny-engine-elsewhere.js'
 import { tinyModel } from '../../../helpers/tiny-model.js'
 
 const opened: Array<{ close (): Promise<void> }> = []
@@ -50,6 +51,17 @@ for (const [field, name] of [
 test('protocols are tried in turn, and fewer alternatives where there are fewer', async () => {
   const report = await reportOf({ generates: false, maxLogprobs: 5 })
   assert.deepEqual([report.protocol, report.alternatives], ['completions', 5])
+})
+
+test('heads of the plugin, where their values come as it says', async () => {
+  assert.deepEqual((await reportOf()).heads, [])
+  for (const generates of [true, false]) {
+    assert.deepEqual((await reportOf({ ...withHead, generates })).heads, ['tinted'])
+  }
+  await assert.rejects(reportOf({ ...withHead, heads: { ...withHead.heads, interface: 2 } }),
+    /has heads that cannot be read: it must send interface 1 of the plugin; got 2/)
+  await assert.rejects(reportOf({ ...withHead, ignores: ['logprob_token_ids'] }),
+    /has heads that cannot be read: it must send the values of its heads/)
 })
 
 test('logprobs of the tempered distribution are refused', async () => {

@@ -1,0 +1,105 @@
+/** An engine of this machine's own, as a process group that is started, asked over HTTP and killed. */
+import { spawn } from 'node:child_process'
+import { once } from 'node:events'
+import { createServer } from 'node:net'
+import { setTimeout as sleep } from 'node:timers/promises'
+
+export type Json = Record<string, any>
+
+/** How an engine is run. */
+export interface EngineCommand {
+  /** What it is, for errors. */
+  readonly kind: string
+  /** What it calls its model. */
+  readonly name: string
+  readonly program: string
+  readonly args: (port: number) => readonly string[]
+  readonly environment?: Readonly<Record<string, string>>
+}
+
+/** An answer and its status. */
+export interface Answered { readonly status: number, readonly json: Json }
+
+/** How long one may take until it answers, s: vLLM's three processes import torch. */
+const startSeconds = 600
+
+async function freePort (): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1')
+  await once(server, 'listening')
+  const { port } = server.address() as { port: number }
+  server.close()
+  await once(server, 'close')
+  return port
+}
+
+export class EngineProcess {
+  readonly url: string
+  readonly name: string
+  readonly #child
+  readonly #kill = (): void => { this.#killGroup() }
+  #log = ''
+
+  private constructor (port: number, { name, program, args, environment }: EngineCommand) {
+    this.url = `http://127.0.0.1:${port}`
+    this.name = name
+    this.#child = spawn(program, args(port), {
+      // Engines may start processes of their own: the group is killed.
+      detached: true,
+      stdio: ['ignore', 'pipe', 'pipe'],
+      env: { ...process.env, ...environment }
+    })
+    for (const stream of [this.#child.stdout, this.#child.stderr]) {
+      stream.on('data', (chunk: Buffer) => { this.#log = (this.#log + String(chunk)).slice(-4000) })
+    }
+    // Whoever ends this process ends the group, too.
+    process.once('exit', this.#kill)
+  }
+
+  /** Starts it and waits until it answers. @throws Error with what it said, if it does not */
+  static async start (command: EngineCommand): Promise<EngineProcess> {
+    const engine = new EngineProcess(await freePort(), command)
+    try {
+      for (let second = 0; second < startSeconds; second++) {
+        if (await fetch(`${engine.url}/health`).then(({ ok }) => ok, () => false)) return engine
+        if (engine.#ended) break
+        await sleep(1000)
+      }
+      throw new Error(`${command.kind} did not start: ${engine.#log.trim()}`)
+    } catch (error) {
+      await engine.close()
+      throw error
+    }
+  }
+
+  get #ended (): boolean { return (this.#child.exitCode ?? this.#child.signalCode) !== null }
+
+  /** Posts a body, the model's name added. */
+  async post (path: string, body: object, signal?: AbortSignal): Promise<Answered> {
+    const response = await fetch(`${this.url}${path}`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ model: this.name, ...body }),
+      ...signal ? { signal } : {}
+    })
+    return { status: response.status, json: await response.json() as Json }
+  }
+
+  /** The text of a path. */
+  async get (path: string): Promise<string> { return await (await fetch(`${this.url}${path}`)).text() }
+
+  /** Kills the whole group. */
+  async close (): Promise<void> {
+    const closed = this.#ended ? null : once(this.#child, 'close')
+    process.removeListener('exit', this.#kill)
+    this.#killGroup()
+    await closed
+  }
+
+  #killGroup (): void {
+    try {
+      process.kill(-this.#child.pid!, 'SIGKILL')
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
+    }
+  }
+}
