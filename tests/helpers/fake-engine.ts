@@ -176,9 +176,9 @@ export class FakeEngine {
     let isGone = false
     const socket = response.socket!
     this.sockets.add(socket)
-    socket.once('close', () => { this.sockets.delete(socket) })
-    response.once('finish', () => { this.sockets.delete(socket) })
+    // When it was sent whole, or its connection was closed before.
     response.once('close', () => {
+      this.sockets.delete(socket)
       isGone = true
       this.running--
       if (!response.writableFinished) this.hungUp++
