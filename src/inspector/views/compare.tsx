@@ -6,6 +6,7 @@ import { CompareTable } from '../parts/compare-table.js'
 import { Failure } from '../parts/failure.js'
 import { RemoveButton } from '../parts/remove-button.js'
 import { PairVote } from '../parts/pair-vote.js'
+import { PinnedAnswers } from '../parts/pinned-answers.js'
 import { profileName, type Asked } from '../logic/presets.js'
 import { plain } from '../logic/request.js'
 import type { Verdict } from '../logic/ratings.js'
@@ -249,6 +250,7 @@ export function CompareView () {
         </div>
       )}
       {!hides && drawn > 0 && <CompareTable letters={letters} title={wayTitle} />}
+      {!hides && <PinnedAnswers />}
       {drawn > 0 && !isRunning.value && (isBlind.value || hasVoted.value) && ways.value.length === 2 &&
         <Vote key={String(outcomes.value.get(ways.value[0]!.id)?.[0]?.seed)} shown={Math.min(shown, drawn - 1)} />}
     </div>
