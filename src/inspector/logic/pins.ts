@@ -25,7 +25,7 @@ export const isPinOf = (pin: Pin, run: Run, index: number): boolean =>
 export function pinOf (run: Run, lineage: Lineage): Pin | string {
   const { head } = run
   if (!head || lineage.text === '') return `Candidate ${lineage.index} has no text to pin.`
-  if ((head.redacted ?? []).some(path => path.startsWith('request.'))) {
+  if ((head.redacted ?? []).some(path => /^request\.(messages|prompt|input|instructions)/.test(path))) {
     return 'Its prompt was left out of the file: it cannot be read again.'
   }
   const { messages } = head.request

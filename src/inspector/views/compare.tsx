@@ -51,6 +51,7 @@ function ProfileChoice ({ way: { id, profile } }: { readonly way: Way }) {
 function Presets () {
   return (
     <div class='bar-row' role='group' aria-label='Presets'>
+      <span class='small'>Set up</span>
       {presets.value.map(preset => (
         <button
           key={preset.title} type='button'

@@ -27,7 +27,7 @@ test('a pin has the answer as it stands, and what it was asked with', () => {
 test('what cannot be read again cannot be pinned', () => {
   assert.equal(pinned({}, 1), 'Candidate 1 has no text to pin.')
   assert.match(pinned({ redacted: ['request.messages[0]'] }) as string, /left out/)
-  assert.equal(typeof pinned({ redacted: ['candidates'] }), 'object')
+  assert.equal(typeof pinned({ redacted: ['request.user', 'grow of candidates that were not chosen'] }), 'object')
 })
 
 test('answers to different prompts are told apart', () => {
