@@ -4,6 +4,7 @@ import { after, before, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
 import { pages, skip, until, violations } from './browser.js'
+import { lanes } from './journals.js'
 
 const open = pages()
 let server: TinyServer
@@ -73,6 +74,36 @@ test('a refused field has its message below it, and the focus', { skip }, async 
   await page.getByText('num_candidates must be an integer from 1 to 128; got 1000').first().waitFor()
   await until(page, "document.activeElement.dataset.field === 'num_candidates'")
   assert.deepEqual(await violations(page), [])
+})
+
+test('a run that waits says for how long; one that draws, how fast', { skip }, async () => {
+  const { page, problems } = await open()
+  // The answer comes as the test lets it.
+  await page.addInitScript(`{
+    const asked = fetch
+    globalThis.fetch = (...given) => String(given[0]).endsWith('/v1/chat/completions')
+      ? Promise.resolve(new Response(new ReadableStream({ start (to) {
+        globalThis.feed = journal => {
+          to.enqueue(new TextEncoder().encode('data: ' + JSON.stringify({ journal }) + '\\n\\n'))
+        }
+      } }), { headers: { 'content-type': 'text/event-stream' } }))
+      : asked(...given)
+  }`)
+  await ready(page)
+  await start(page)
+  const doing = page.locator('.doing')
+  const [head, , started, opened, ...rest] = lanes([[' a', ' b'], [' c', ' d']])
+  const feed = (...entries: unknown[]): Promise<unknown> => page.evaluate(`feed(${JSON.stringify(entries)})`)
+  await feed(head, { t: 0, queued: 2 })
+  await doing.getByText(/^Waiting behind 2 requests: \d+\.\d s$/).waitFor()
+  const seconds = async (): Promise<number> => Number(/([\d.]+) s$/.exec(await doing.innerText())![1])
+  const before = await seconds()
+  await until(page, `parseFloat(document.querySelector('.doing').textContent.split(': ')[1]) > ${before}`)
+  await feed({ ...started, t: 900 }, { ...opened, t: 900 }, { ...rest[0], t: 1000 }, { ...rest[1], t: 1200 })
+  await doing.getByText(/^0 of 2 answers finished · \d+ tokens\/s$/).waitFor()
+  // Nothing more comes: in two seconds the rate falls to nothing.
+  await doing.getByText(/· 0 tokens\/s$/).waitFor()
+  assert.deepEqual([await violations(page), problems], [[], []])
 })
 
 test('a run is stopped by hand; what was drawn stays', { skip }, async () => {

@@ -11,6 +11,7 @@ import {
 import { ApiFailure, call } from '../server/http.js'
 import { isReady } from '../server/link.js'
 import { Answer } from './answer.js'
+import { MenuButton } from './candidate-menu.js'
 import { Failure } from './failure.js'
 import { TokenText } from './token-text.js'
 
@@ -105,7 +106,10 @@ export function CandidateDetail ({ shown: { run }, lineage, onContinue }: Detail
     : undefined
   return (
     <section class='detail' aria-label={`Candidate ${index}`}>
-      <h2>{glyphs[fateOf(run, lineage)]} Candidate {index} <span class='muted'>{fateText(run, lineage)}</span></h2>
+      <div class='dialog-head'>
+        <h2>{glyphs[fateOf(run, lineage)]} Candidate {index} <span class='muted'>{fateText(run, lineage)}</span></h2>
+        <MenuButton index={index} />
+      </div>
       <p class='small'>
         reward {signed(reward)} · {plural(tokens, 'token')}
         {lnPolicy !== null && tokens > 0 && ` · ln π ${decimal(lnPolicy, 1)} (${decimal(lnPolicy / tokens)} a token)`}

@@ -6,6 +6,8 @@ import { useEffect, useRef, useState } from 'preact/hooks'
 import type { Lineage, Run } from '../../journal/fold.js'
 import { cut, oneLine, signed, tail, visible } from '../logic/formats.js'
 import { chosenOf, fateOf, fateText, firstToSee, glyphs, labelOf, scoresAlong } from '../logic/lineages.js'
+import { isPinned } from '../state/pins.js'
+import { MenuButton, openMenu } from './candidate-menu.js'
 
 /** A row of the list. */
 export interface Row {
@@ -25,6 +27,8 @@ interface RowsProps {
   readonly className: string
   readonly onSelect: (index: number) => void
   readonly onOpen?: () => void
+  /** Pins a candidate, or takes the pin out; absent where there is no Compare. */
+  readonly onPin?: (lineage: Lineage) => void
 }
 
 /** More rows than these are drawn only where they are in sight. */
@@ -65,7 +69,7 @@ function RowBody ({ run, lineage }: { readonly run: Run, readonly lineage: Linea
       <span class={`number reward${(lineage.reward ?? 0) < 0 ? ' below' : ''}`}>{signed(lineage.reward)}</span>
       <Spark run={run} lineage={lineage} />
       <span class='number tokens'>{lineage.tokens}</span>
-      <bdi class='text' dir='auto'>{text}</bdi>
+      <bdi class='text' dir='auto'>{isPinned(run, lineage.index) && '⚑ '}{text}</bdi>
     </span>
   )
 }
@@ -87,7 +91,7 @@ function useWindow (count: number) {
   return { list, rowHeight, onScroll, begin, end: windowed ? Math.min(count, begin + 40) : count }
 }
 
-export function CandidateRows ({ run, rows, label, selected, isLive, className, onSelect, onOpen }: RowsProps) {
+export function CandidateRows ({ run, rows, label, selected, isLive, className, onSelect, onOpen, onPin }: RowsProps) {
   const { list, rowHeight, onScroll, begin, end } = useWindow(rows.length)
   const current = rows.findIndex(({ lineage }) => lineage.index === (selected ?? firstToSee(run)))
   const chosen = chosenOf(run)
@@ -118,6 +122,7 @@ export function CandidateRows ({ run, rows, label, selected, isLive, className, 
       c: () => chosen.length > 0 ? rows.findIndex(({ lineage }) => lineage.index === chosen[0]) : current
     }
     if (event.key === 'Enter') onOpen?.()
+    else if (event.key === ' ' && rows[current] && onPin) onPin(rows[current].lineage)
     else if (event.ctrlKey || event.metaKey || event.altKey || !(event.key in moves)) return
     else focusRow(moves[event.key]!())
     event.preventDefault()
@@ -140,9 +145,15 @@ export function CandidateRows ({ run, rows, label, selected, isLive, className, 
           aria-selected={lineage.index === selected} {...(hasChildren ? { 'aria-expanded': true } : {})}
           tabIndex={begin + at === Math.max(current, 0) ? 0 : -1} class={`${fateOf(run, lineage)} level-${Math.min(level, 8)}`}
           onClick={() => { onSelect(lineage.index) }}
+          onContextMenu={event => {
+            event.preventDefault()
+            onSelect(lineage.index)
+            openMenu(lineage.index, event.currentTarget, event.currentTarget)
+          }}
         >
-          <span class='sr-only'>{labelOf(run, lineage)}</span>
+          <span class='sr-only'>{labelOf(run, lineage)}{isPinned(run, lineage.index) && ', pinned'}</span>
           <RowBody run={run} lineage={lineage} />
+          <MenuButton index={lineage.index} inRow />
         </li>
       ))}
       {end < rows.length &&

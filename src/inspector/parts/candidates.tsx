@@ -6,7 +6,10 @@ import { byReward, drawnAsTree, firstToSee, inOrder } from '../logic/lineages.js
 import { plural } from '../logic/formats.js'
 import type { Run } from '../../journal/fold.js'
 import { onKeys } from '../state/keyboard.js'
+import { togglePin } from '../state/pins.js'
 import type { Session } from '../state/session.js'
+import { link } from '../server/link.js'
+import { CandidateMenu } from './candidate-menu.js'
 import { CandidateRows, type Row } from './candidate-rows.js'
 import { RewardChart } from './reward-chart.js'
 import { Steps } from './steps.js'
@@ -119,8 +122,10 @@ export function Candidates ({ session }: { readonly session: Session }) {
             isLive={session.isLive}
             className={tab === 'tree' ? 'sr-only' : tab} onSelect={select}
             onOpen={focusDetail}
+            {...(link.value.state === 'file' ? {} : { onPin: lineage => { togglePin(run, lineage) } })}
           />}
       <Committed run={run} />
+      <CandidateMenu run={run} />
     </section>
   )
 }

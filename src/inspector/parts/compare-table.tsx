@@ -1,7 +1,7 @@
 /** All answers on one scale: re-read by the same reward, with what they took; differences against the first column. */
 import { count, decimal, seconds, signed } from '../logic/formats.js'
 import { mean, meanInterval } from '../logic/intervals.js'
-import type { Draft } from '../logic/request.js'
+import type { Asked } from '../logic/presets.js'
 import { judges, outcomes, timedTogether, ways, type Outcome } from '../state/compare.js'
 
 interface Column { readonly letter: string, readonly title: string, readonly all: readonly Outcome[] }
@@ -59,10 +59,10 @@ function Dots ({ columns, judge }: { readonly columns: readonly Column[], readon
 }
 
 export function CompareTable ({ letters, title }: {
-  readonly letters: readonly string[], readonly title: (draft: Draft) => string
+  readonly letters: readonly string[], readonly title: (way: Asked) => string
 }) {
-  const columns = ways.value.map(({ id, draft }, at): Column =>
-    ({ letter: letters[at]!, title: title(draft), all: outcomes.value.get(id) ?? [] }))
+  const columns = ways.value.map((way, at): Column =>
+    ({ letter: letters[at]!, title: title(way), all: outcomes.value.get(way.id) ?? [] }))
     .filter(({ all }) => all.length > 0)
   const [base] = columns
   const n = Math.min(...columns.map(({ all }) => all.length))

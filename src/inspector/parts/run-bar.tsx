@@ -4,9 +4,9 @@ import { chatBody, draftOf } from '../logic/request.js'
 import { languages, snippet } from '../logic/snippets.js'
 import { keyStored } from '../state/key.js'
 import { apiUrl } from '../server/http.js'
-import { compareWith } from '../state/compare.js'
+import { comparePreset } from '../state/compare.js'
 import { go } from '../state/router.js'
-import { runAgain, whyNotAgain } from '../state/run.js'
+import { presets, runAgain, whyNotAgain } from '../state/run.js'
 import type { Session } from '../state/session.js'
 import { CopyButton } from './copy.js'
 import { loaded } from './loaded.js'
@@ -21,6 +21,7 @@ export function RunBar ({ session }: { readonly session: Session }) {
   const body = chatBody(draftOf(head.request), head.model)
   const code = language === null ? '' : snippet(language, body, apiUrl('/').replace(/\/$/, ''), keyStored() !== null)
   const whyNot = whyNotAgain()
+  const plainVsThis = presets.value[0]!
   return (
     <section class='card' aria-label='Use this run'>
       <div class='bar-row'>
@@ -44,8 +45,10 @@ export function RunBar ({ session }: { readonly session: Session }) {
           >Run again here
           </button>
           <button
-            type='button' onClick={() => {
-              compareWith(draftOf(head.request))
+            type='button' disabled={plainVsThis.whyNot !== null}
+            {...(plainVsThis.whyNot === null ? {} : { title: plainVsThis.whyNot })}
+            onClick={() => {
+              comparePreset(plainVsThis)
               go('compare')
             }}
           >Compare with plain

@@ -1,27 +1,26 @@
 /** What a run is doing, or why there is none, in one line. */
-import { useEffect } from 'preact/hooks'
+import { useEffect, useState } from 'preact/hooks'
 import type { Run } from '../../journal/fold.js'
-import { count, plural, seconds, signed } from '../logic/formats.js'
-import { chosenOf, inOrder, tokensDrawn } from '../logic/lineages.js'
+import { plural, seconds } from '../logic/formats.js'
+import { chosenOf, tokensDrawn } from '../logic/lineages.js'
+import { doing, recentRate } from '../logic/live.js'
 import { draft } from '../state/run.js'
 import type { Phase, Session } from '../state/session.js'
 import { link } from '../server/link.js'
 import { OpenFile, openExample } from './open-file.js'
 import { say } from '../state/status.js'
 
-/** What a live run is doing. */
-function doing (run: Run): string {
-  if (run.start === null) {
-    return run.queued === null || run.queued === 0 ? 'Waiting for memory' : `Waiting behind ${plural(run.queued, 'request')}`
-  }
-  const lineages = inOrder(run)
-  if (lineages.every(({ tokens }) => tokens === 0)) return `Reading ${plural(run.start.prompt, 'token')}`
-  const open = lineages.filter(({ ended, droppedAt }) => ended === null && droppedAt === null).length
-  if (open === 0) return `Choosing among ${lineages.filter(({ droppedAt }) => droppedAt === null).length}`
-  const best = Math.max(...lineages.map(({ reward }) => reward ?? -Infinity))
-  const rate = run.t > 0 ? ` · ${count(tokensDrawn(run) / run.t * 1000)} tokens/s` : ''
-  return `${lineages.length - open} of ${lineages.length} answers finished` +
-    `${best === -Infinity ? '' : ` · best ${signed(best)}`}${rate}`
+/** How often waiting times and rates are told anew, ms. */
+const tellEveryMs = 500
+
+/** Has a component drawn anew every half second while something is on. */
+function useClock (isOn: boolean): void {
+  const [, tick] = useState(0)
+  useEffect(() => {
+    if (!isOn) return
+    const timer = setInterval(() => { tick(n => n + 1) }, tellEveryMs)
+    return () => { clearInterval(timer) }
+  }, [isOn])
 }
 
 function ended (run: Run, phase: Phase): string {
@@ -62,7 +61,12 @@ function Welcome () {
 export function RunState ({ session }: { readonly session: Session }) {
   const { run } = session.shown.value
   const phase = session.phase.value
-  const text = phase === 'idle' ? '' : session.isLive ? doing(run) : ended(run, phase)
+  useClock(session.isLive)
+  const text = phase === 'idle'
+    ? ''
+    : session.isLive
+      ? doing(run, session.waited, recentRate(session.entries, session.now))
+      : ended(run, phase)
   useEffect(() => { if (text !== '') say(text, !session.isLive) }, [text])
   if (phase === 'idle') return <Welcome />
   const { head } = run

@@ -2,6 +2,7 @@
 import { computed, signal } from '@preact/signals'
 import type { Usage } from '../logic/api-types.js'
 import { distinctPairs } from '../logic/intervals.js'
+import type { Asked, Preset } from '../logic/presets.js'
 import { chatBody, firstDraft, messagesOf, plain, type Draft, type Weighted } from '../logic/request.js'
 import { randomSeed, scoreAnswers } from '../server/answers.js'
 import { noteFailure } from '../server/connection.js'
@@ -10,7 +11,7 @@ import { isReady } from '../server/link.js'
 import { baseModel, chosenModel } from './model.js'
 
 /** One way to answer. */
-export interface Way { readonly id: number, readonly draft: Draft }
+export interface Way extends Asked { readonly id: number }
 
 /** One answer, and what it took. */
 export interface Outcome {
@@ -33,7 +34,7 @@ interface Answered {
 }
 
 let ids = 0
-const way = (draft: Draft): Way => ({ id: ids++, draft })
+const way = (draft: Draft, profile: string | null = null): Way => ({ id: ids++, draft, profile })
 
 export const prompt = signal(firstDraft.prompt)
 export const maxTokens = signal(64)
@@ -66,26 +67,39 @@ export function changeWay (id: number, changes: Partial<Draft>): void {
   ways.value = ways.value.map(one => one.id === id ? { ...one, draft: { ...one.draft, ...changes } } : one)
 }
 
+/** @param profile null for the column's own settings */
+export function changeProfile (id: number, profile: string | null): void {
+  ways.value = ways.value.map(one => one.id === id ? { ...one, profile } : one)
+}
+
 export function addWay (draft: Draft): void { ways.value = [...ways.value, way({ ...draft, n: 1 })] }
 export function removeWay (id: number): void { ways.value = ways.value.filter(one => one.id !== id) }
 
-/** Compares plain answers with those of a run's form. */
-export function compareWith (draft: Draft): void {
+/** Makes the columns a preset's. A reward that already judges goes on doing so where the preset has none. */
+export function comparePreset ({ ways: asked }: Preset): void {
+  const { draft } = asked.at(-1)!
+  const [first] = draft.rewards
   prompt.value = draft.prompt
   maxTokens.value = draft.maxTokens
-  ways.value = [way({ ...draft, strategy: plain, n: 1 }), way({ ...draft, n: 1 })]
-  judges.value = draft.rewards.slice(0, 1).map(({ name }) => name)
+  ways.value = asked.map(one => way(one.draft, one.profile))
+  if (first) judges.value = [first.name]
   outcomes.value = new Map()
+  hasVoted.value = false
 }
 
 const whole = (draft: Draft, seed: number): Draft =>
   ({ ...draft, prompt: prompt.value, maxTokens: maxTokens.value, seed, n: 1, beginning: '' })
 
-async function answer (draft: Draft, seed: number, signal: AbortSignal): Promise<Outcome> {
+/** The model that answers: plain answers are no profile's. */
+const modelOf = ({ draft, profile }: Way): string =>
+  profile ?? (draft.strategy === plain ? baseModel.value : chosenModel.value)
+
+async function answer (way: Way, seed: number, signal: AbortSignal): Promise<Outcome> {
+  const { draft } = way
   const asked = whole(draft, seed)
   const began = performance.now()
   const { choices, usage, alignment } =
-    await call<Answered>('/v1/chat/completions', { body: chatBody(asked, chosenModel.value), signal })
+    await call<Answered>('/v1/chat/completions', { body: chatBody(asked, modelOf(way)), signal })
   const ms = performance.now() - began
   const text = choices[0]?.message.content ?? ''
   const scores = await Promise.all(judges.value.map(async name => {
@@ -97,7 +111,7 @@ async function answer (draft: Draft, seed: number, signal: AbortSignal): Promise
     text,
     generated: usage.alignment_details.generated_tokens,
     ms,
-    kl: draft.strategy === plain ? 0 : alignment?.kl.value ?? null,
+    kl: alignment ? alignment.kl.value : draft.strategy === plain ? 0 : null,
     klKind: alignment?.kl.kind ?? null,
     length: [...text].length,
     distinct: distinctPairs(text),
@@ -117,9 +131,9 @@ export async function compare (): Promise<void> {
   timedTogether.value = together
   outcomes.value = new Map()
   const first = randomSeed()
-  const one = async ({ id, draft }: Way, seed: number): Promise<void> => {
-    const outcome = await answer(draft, seed, signal)
-    outcomes.value = new Map(outcomes.value).set(id, [...outcomes.value.get(id) ?? [], outcome])
+  const one = async (way: Way, seed: number): Promise<void> => {
+    const outcome = await answer(way, seed, signal)
+    outcomes.value = new Map(outcomes.value).set(way.id, [...outcomes.value.get(way.id) ?? [], outcome])
   }
   try {
     for (let at = 0; at < seeds.value; at++) {

@@ -14,6 +14,10 @@ effect(() => {
 export const baseModel = computed(() =>
   models.value.find(({ id }) => id === chosenModel.value)?.parent ?? chosenModel.value)
 
+/** Ids of the model's profiles. */
+export const modelProfiles = computed(() =>
+  models.value.filter(({ parent }) => parent === baseModel.value).map(({ id }) => id))
+
 /** The rewards that work with it. */
 export const modelRewards = computed(() => rewards.value.filter(one => one.models.includes(baseModel.value)))
 

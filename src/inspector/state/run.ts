@@ -4,10 +4,11 @@ import type { Entry } from '../../journal/entries.js'
 import { fold, type Run } from '../../journal/fold.js'
 import { againBody, againRefusal } from '../logic/again.js'
 import { samplingFields, strategyForms } from '../logic/form.js'
+import { presetsFor } from '../logic/presets.js'
 import { chatBody, draftOf, firstDraft, type Draft } from '../logic/request.js'
 import { models, openapi } from '../server/connection.js'
 import { isReady } from '../server/link.js'
-import { chosenModel, modelRewards } from './model.js'
+import { chosenModel, modelProfiles, modelRewards } from './model.js'
 import { Session } from './session.js'
 
 export const session = new Session()
@@ -64,6 +65,14 @@ export async function followRun (id: string): Promise<void> {
   original.value = null
   await session.follow(id)
 }
+
+/** What Compare offers: made of the run at hand, or of the form where there is none. */
+export const presets = computed(() => {
+  const { run: { head, start } } = session.shown.value
+  const asked = head ? draftOf(head.request) : draft.value
+  const form = strategies.value.find(({ name }) => name === asked.strategy)
+  return presetsFor(asked, head ? 'this run' : 'Run’s form', form, start?.resolved ?? {}, modelProfiles.value)
+})
 
 /** Why the run at hand cannot be run again here; null where it can. */
 export function whyNotAgain (): string | null {

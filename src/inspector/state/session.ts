@@ -35,10 +35,22 @@ export class Session {
   readonly shown = signal<{ readonly run: Run }>({ run: this.#folding.run })
   #abort: AbortController | null = null
   #timer: ReturnType<typeof setTimeout> | undefined
+  /** When it was asked for, by this page's clock; null for one that somebody else asked for. */
+  #asked: number | null = null
+  /** When its last entries came, by this page's clock. */
+  #came = 0
 
   /** The same, for those who need not follow it. */
   get run (): Run { return this.#folding.run }
   get entries (): readonly Entry[] { return this.#entries }
+  /** Milliseconds of a live run: those of its last entry, and what has passed since that came. */
+  get now (): number {
+    const last = this.#entries.at(-1)
+    return (last && 't' in last ? last.t : 0) + performance.now() - this.#came
+  }
+
+  /** Milliseconds since it was asked for; null for a run that somebody else asked for. */
+  get waited (): number | null { return this.#asked === null ? null : performance.now() - this.#asked }
   get isLive (): boolean { return this.phase.value === 'asking' || this.phase.value === 'running' }
 
   #reset (entries: readonly Entry[], phase: Phase): void {
@@ -76,6 +88,7 @@ export class Session {
 
   #take (entries: readonly Entry[]): void {
     this.#entries.push(...entries)
+    this.#came = performance.now()
     this.hasRun.value = true
     this.#timer ??= setTimeout(() => { this.#show() }, showEveryMs)
   }
@@ -117,7 +130,7 @@ export class Session {
    * @param branch the run that this one goes on from
    */
   async start (body: ChatBody, branch?: object): Promise<void> {
-    await this.#watch(async function * (signal) {
+    await this.#watch(performance.now(), async function * (signal) {
       for await (const { journal = [] } of
         events<JournalChunk>('/v1/chat/completions', streamedBody(body), signal)) {
         yield branch ? journal.map(one => 'journal' in one ? { ...one, branch } as Entry : one) : journal
@@ -127,14 +140,17 @@ export class Session {
 
   /** Follows a run that the server keeps, whoever asked for it, to its end. */
   async follow (id: string): Promise<void> {
-    await this.#watch(async function * (signal) {
+    await this.#watch(null, async function * (signal) {
       for await (const entry of events<Entry>(`/v1/runs/${encodeURIComponent(id)}?follow=true`, null, signal)) {
         yield [entry]
       }
     })
   }
 
-  async #watch (read: (signal: AbortSignal) => AsyncIterable<readonly Entry[]>): Promise<void> {
+  async #watch (
+    asked: number | null, read: (signal: AbortSignal) => AsyncIterable<readonly Entry[]>
+  ): Promise<void> {
+    this.#asked = asked
     this.#reset([], 'asking')
     const abort = this.#abort = new AbortController()
     try {

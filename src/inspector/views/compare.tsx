@@ -6,45 +6,84 @@ import { CompareTable } from '../parts/compare-table.js'
 import { Failure } from '../parts/failure.js'
 import { RemoveButton } from '../parts/remove-button.js'
 import { PairVote } from '../parts/pair-vote.js'
-import { plain, type Draft } from '../logic/request.js'
+import { PinnedAnswers } from '../parts/pinned-answers.js'
+import { profileName, type Asked } from '../logic/presets.js'
+import { plain } from '../logic/request.js'
 import type { Verdict } from '../logic/ratings.js'
-import { modelRewards } from '../state/model.js'
-import { draft as runDraft } from '../state/run.js'
+import { modelProfiles, modelRewards } from '../state/model.js'
+import { draft as runDraft, presets } from '../state/run.js'
 import { commandKey, onKeys } from '../state/keyboard.js'
 import { currentSet, loadSets, saveSet } from '../state/teach.js'
 import { say } from '../state/status.js'
 import {
-  addWay, atOnce, changeWay, compare, failure, hasVoted, isBlind, isRunning, judges, maxTokens, outcomes, prompt,
-  refusal, removeWay, seeds, stopComparing, ways, type Way
+  addWay, atOnce, changeProfile, changeWay, compare, comparePreset, failure, hasVoted, isBlind, isRunning, judges,
+  maxTokens, outcomes, prompt, refusal, removeWay, seeds, stopComparing, ways, type Way
 } from '../state/compare.js'
 
 const letters = ['A', 'B', 'C'] as const
 
 /** A way in a few words. */
-export function wayTitle ({ strategy, fields, rewards }: Draft): string {
+export function wayTitle ({ draft: { strategy, fields, rewards }, profile }: Asked): string {
+  if (profile !== null) return `profile ${profileName(profile)}`
   if (strategy === plain) return 'plain'
   const sizes = Object.values(fields[strategy] ?? {}).filter(value => typeof value === 'number')
   return `${strategy}${sizes.length > 0 ? ` ${sizes.join(' · ')}` : ''}, ` +
     rewards.map(({ name, weight }) => weight === 1 ? name : `${name} × ${weight}`).join(' + ')
 }
 
+/** Whose settings a column has. */
+function ProfileChoice ({ way: { id, profile } }: { readonly way: Way }) {
+  if (modelProfiles.value.length === 0) return null
+  return (
+    <label class='field'>Profile
+      <select
+        value={profile ?? ''}
+        onChange={event => { changeProfile(id, event.currentTarget.value || null) }}
+      >
+        <option value=''>none: as below</option>
+        {modelProfiles.value.map(one => <option key={one} value={one}>{profileName(one)}</option>)}
+      </select>
+    </label>
+  )
+}
+
+/** Comparisons that one click sets up; nothing is drawn by it. */
+function Presets () {
+  return (
+    <div class='bar-row' role='group' aria-label='Presets'>
+      <span class='small'>Set up</span>
+      {presets.value.map(preset => (
+        <button
+          key={preset.title} type='button'
+          class='link'
+          disabled={isRunning.value || preset.whyNot !== null} title={preset.whyNot ?? undefined}
+          onClick={() => { comparePreset(preset) }}
+        >{preset.title}
+        </button>
+      ))}
+    </div>
+  )
+}
+
 function Column ({ way, at, shown }: { readonly way: Way, readonly at: number, readonly shown: number }) {
   const all = outcomes.value.get(way.id) ?? []
   const outcome = all[Math.min(shown, all.length - 1)]
   return (
-    <article class='card column' aria-label={`${letters[at]}: ${wayTitle(way.draft)}`}>
+    <article class='card column' aria-label={`${letters[at]}: ${wayTitle(way)}`}>
       <div class='bar-row'>
-        <h2>{letters[at]} <span class='muted'>{wayTitle(way.draft)}{at === 0 && ' (baseline)'}</span></h2>
+        <h2>{letters[at]} <span class='muted'>{wayTitle(way)}{at === 0 && ' (baseline)'}</span></h2>
         <span class='grow' />
         {at > 1 && <RemoveButton label={`Remove ${letters[at]}`} onClick={() => { removeWay(way.id) }} />}
       </div>
       <details>
         <summary>Settings</summary>
-        <AskForm
-          draft={way.draft} errors={new Map()}
-          onlyHow
-          onChange={changes => { changeWay(way.id, changes) }}
-        />
+        <ProfileChoice way={way} />
+        {way.profile === null &&
+          <AskForm
+            draft={way.draft} errors={new Map()}
+            onlyHow
+            onChange={changes => { changeWay(way.id, changes) }}
+          />}
       </details>
       {outcome
         ? <Answer text={outcome.text} />
@@ -178,6 +217,7 @@ export function CompareView () {
   const hides = isBlind.value && ways.value.length === 2 && !hasVoted.value && (isRunning.value || drawn > 0)
   return (
     <div class='compare'>
+      <Presets />
       <Head />
       {failure.value && <Failure failure={failure.value} />}
       {hides
@@ -211,6 +251,7 @@ export function CompareView () {
         </div>
       )}
       {!hides && drawn > 0 && <CompareTable letters={letters} title={wayTitle} />}
+      {!hides && <PinnedAnswers />}
       {drawn > 0 && !isRunning.value && (isBlind.value || hasVoted.value) && ways.value.length === 2 &&
         <Vote key={String(outcomes.value.get(ways.value[0]!.id)?.[0]?.seed)} shown={Math.min(shown, drawn - 1)} />}
     </div>

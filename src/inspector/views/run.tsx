@@ -7,6 +7,7 @@ import { AskForm } from '../parts/ask-form.js'
 import { Again } from '../parts/again.js'
 import { Candidates } from '../parts/candidates.js'
 import { Cost } from '../parts/cost.js'
+import { Divider } from '../parts/divider.js'
 import { Failure } from '../parts/failure.js'
 import { RunBar } from '../parts/run-bar.js'
 import { RunDetail } from '../parts/run-detail.js'
@@ -14,6 +15,7 @@ import { RunState } from '../parts/run-state.js'
 import { Scrubber } from '../parts/scrubber.js'
 import { isReady } from '../server/link.js'
 import { commandKey, onKeys } from '../state/keyboard.js'
+import { columnLimits, columnWidths } from '../state/preferences.js'
 import { branch, change, draft, refusal, session, startRun } from '../state/run.js'
 
 /** Messages of the server about fields, by the field's name. */
@@ -38,7 +40,7 @@ function Ask () {
   const folds = session.hasRun.value && errors.size === 0
   return (
     <form
-      class={`ask card${folds && !isOpen ? ' folded' : ''}`} aria-label='Ask'
+      class={`ask card${folds && !isOpen ? ' folded' : ''}`} aria-label='Ask' id='ask'
       onSubmit={event => {
         event.preventDefault()
         setOpen(false)
@@ -87,8 +89,12 @@ export function RunView () {
   const hasRun = session.hasRun.value
   const failure = session.failure.value
   return (
-    <div class='run'>
+    <div class='run' style={`--ask:${columnWidths.ask.value}px;--detail:${columnWidths.detail.value}px`}>
       <Ask />
+      <Divider
+        label='Width of the request' controls='ask'
+        width={columnWidths.ask} limits={columnLimits.ask}
+      />
       <div class='middle'>
         {failure && <Failure failure={failure} />}
         <RunState session={session} />
@@ -102,6 +108,12 @@ export function RunView () {
           </>
         )}
       </div>
+      {hasRun &&
+        <Divider
+          label='Width of the candidate’s details' controls='detail'
+          width={columnWidths.detail} limits={columnLimits.detail}
+          isOnRight
+        />}
       {hasRun &&
         <RunDetail session={session} {...(isReady.value && !session.isLive ? { onContinue: continueFrom } : {})} />}
     </div>

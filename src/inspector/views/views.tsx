@@ -30,7 +30,12 @@ export const keyLists: readonly KeyList[] = [
   {
     where: 'Candidates',
     keys: [['↑ ↓', 'previous, next'], ['→ ←', 'first child, parent'], ['Home End', 'first, last'],
-      ['Enter', 'its tokens'], ['c', 'the chosen one'], ['p', 'hide or show dropped ones']]
+      ['Enter', 'its tokens'], ['Space', 'pin for Compare'], ['Menu, or Shift F10', 'what can be done with it'],
+      ['c', 'the chosen one'], ['p', 'hide or show dropped ones']]
+  },
+  {
+    where: 'Lines between columns',
+    keys: [['← →', 'move it'], ['Home End', 'narrowest, widest'], ['Enter', 'as at first']]
   },
   { where: 'Tokens', keys: [['← →', 'previous, next token'], ['Enter', 'what was there to choose from']] },
   { where: 'Runs', keys: [['/', 'filter']] },
