@@ -7,6 +7,8 @@ COPY tsconfig*.json ./
 COPY src ./src
 COPY scripts/bundle-program.js scripts/bundle-inspector.js ./scripts/
 COPY models/evaluation/prompts ./models/evaluation/prompts
+COPY models/rewards ./models/rewards
+COPY docs/pictures/beam.fairlead.jsonl ./docs/pictures/
 RUN npm run build
 
 # Runtime stage: the build and its packages. One volume caches the model, downloaded on first start; the other is the data directory.

@@ -4,7 +4,7 @@
  * runs are made of: script and style in one file that may run nothing else.
  */
 import { createHash } from 'node:crypto'
-import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { mkdirSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
 import { basename, join } from 'node:path'
 import { gzipSync } from 'node:zlib'
 import { build } from 'esbuild'
@@ -71,3 +71,10 @@ write('viewer.html', filled(read('src/inspector/viewer.html'), {
 write('example.fairlead.jsonl', read('docs/pictures/beam.fairlead.jsonl'))
 write('prompts.json', JSON.stringify(Object.fromEntries(['instructions', 'reviews'].map(name =>
   [name, JSON.parse(read(`models/evaluation/prompts/${name}.json`))]))))
+
+/** What the cards of built-in rewards list under "Limits", as lines of text. */
+const limitsIn = card => card.split('\n## ').filter(section => section.startsWith('Limits\n'))
+  .flatMap(section => [...section.matchAll(/^- (.+)$/gm)].map(([, line]) => line))
+write('limits.json', JSON.stringify(Object.fromEntries(readdirSync(join(root, 'models/rewards'))
+  .filter(name => name.endsWith('.md') && name !== 'README.md')
+  .map(name => [basename(name, '.md'), limitsIn(read(`models/rewards/${name}`))]))))

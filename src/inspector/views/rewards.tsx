@@ -120,6 +120,25 @@ function Facts ({ title, value }: {
   )
 }
 
+/** What a built-in reward's card says of its limits. */
+function Limits ({ name }: { readonly name: string }) {
+  const [limits, setLimits] = useState<readonly string[]>([])
+  useEffect(() => {
+    const load = async (): Promise<void> => {
+      const response = await fetch('limits.json')
+      if (response.ok) setLimits((await response.json() as Record<string, readonly string[]>)[name] ?? [])
+    }
+    load().catch(reportError)
+  }, [])
+  if (limits.length === 0) return null
+  return (
+    <section aria-label='Limits'>
+      <h3>Limits</h3>
+      <ul class='limits small'>{limits.map(line => <li key={line}>{line}</li>)}</ul>
+    </section>
+  )
+}
+
 function Detail ({ reward }: { readonly reward: RewardListItem }) {
   const [card, setCard] = useState<RewardCard | null>(null)
   const [isDeleting, setDeleting] = useState(false)
@@ -153,6 +172,7 @@ function Detail ({ reward }: { readonly reward: RewardListItem }) {
           {figuresOf(card.metrics)
             ? <RewardCardView card={card} />
             : <p class='small'>It was not fitted here: there are no held-out figures.</p>}
+          {!reward.deletable && <Limits key={reward.id} name={reward.id} />}
           {problem === null && <TryIt key={reward.id} reward={reward} />}
           <Facts title='Standardisation' value={card.statistics} />
           <Facts title='Fit' value={card.fit} />

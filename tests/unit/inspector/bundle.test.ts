@@ -33,4 +33,7 @@ test('a saved run needs nothing beside it', () => {
   assert.doesNotMatch(viewer.replaceAll(/<script>[\s\S]*<\/script>/g, ''), /(?:src|href)=/)
   assert.ok(size('viewer.html') <= 45_000, String(size('viewer.html')))
   assert.ok(readdirSync(folder).includes('prompts.json'))
+  const limits = JSON.parse(readFileSync(join(folder, 'limits.json'), 'utf8')) as Record<string, string[]>
+  assert.ok(Object.keys(limits).includes('positive'))
+  for (const [name, lines] of Object.entries(limits)) assert.ok(lines.length > 0, name)
 })
