@@ -1,8 +1,8 @@
 /** An engine of this machine's own, as a process group that is started, asked over HTTP and killed. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { freePort } from '../bench/harness/free-port.js'
 
 export type Json = Record<string, any>
 
@@ -22,15 +22,6 @@ export interface Answered { readonly status: number, readonly json: Json }
 
 /** How long one may take until it answers, s: vLLM's three processes import torch. */
 const startSeconds = 600
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
-}
 
 export class EngineProcess {
   readonly url: string

@@ -4,12 +4,11 @@
  * stopped (SIGSTOP) while others are measured.
  */
 import { spawn } from 'node:child_process'
-import { once } from 'node:events'
-import { createServer } from 'node:net'
 import { join } from 'node:path'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { packageRoot } from '../../src/package-root.js'
 import { EngineProcess } from './engine-process.js'
+import { freePort } from '../harness/free-port.js'
 
 export const proxyNames = ['its_hub', 'optillm'] as const
 export type ProxyName = (typeof proxyNames)[number]
@@ -31,16 +30,6 @@ export interface ProxyOptions {
   /** Where answers are scored. */
   readonly scoreUrl: string
   readonly reward: string
-}
-
-/** A port that was free a moment ago. */
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as { port: number }
-  server.close()
-  await once(server, 'close')
-  return port
 }
 
 /** llama-cpp-python's own server. */

@@ -5,11 +5,11 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { chownSync, existsSync, mkdirSync, mkdtempSync, readdirSync, rmSync, writeFileSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { homedir, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pg from 'pg'
 import { installOnce, run } from '../../tools/child.js'
+import { freePort } from '../../bench/harness/free-port.js'
 
 /** Debian 12's, and what its programs need that may not be there. */
 const packages = ['postgresql-15', 'postgresql-client-15', 'libpq5', 'libldap-2.5-0', 'libxml2', 'libicu72',
@@ -49,14 +49,6 @@ async function findPrograms (ofCache: boolean): Promise<Programs> {
   await installOnce(folder, packages.join(' '), () => download(folder))
   const libraries = join(folder, 'usr/lib', process.arch === 'arm64' ? 'aarch64-linux-gnu' : 'x86_64-linux-gnu')
   return { bin: programsIn(folder)!, environment: { ...process.env, LD_LIBRARY_PATH: libraries } }
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1')
-  await once(server, 'listening')
-  const { port } = server.address() as AddressInfo
-  server.close()
-  return port
 }
 
 export class PostgresServer {

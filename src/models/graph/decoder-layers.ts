@@ -157,7 +157,7 @@ export class DecoderLayers {
     const columns = config.queryHeads * config.headSize
     if (partCount === 1) return this.padRows(this.partAttention(qkv, layer, 0), columns)
     const parts = Array.from({ length: partCount }, (_, part) =>
-      graph.shaped(graph.fresh('part'), [partName(part, 'batch'), 1, this.qkvColumns]))
+      graph.shaped(graph.fresh('part'), [partName(part, this.shape.chunks ? 'steps' : 'batch'), 1, this.qkvColumns]))
     graph.node('Split', [qkv, 'rows_by_part'], parts, { axis: 0 })
     const attended = parts.map((rows, part) => this.partAttention(rows, layer, part))
     const joined = graph.shaped(graph.fresh('attention'), ['batch', 1, columns])

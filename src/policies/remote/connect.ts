@@ -96,8 +96,10 @@ export async function connectEngine (
       if (replica.isWell) await check()
       else {
         notes.push(`${replica.url} did not answer: it is used once it does, if it is a replica`)
+        let said = ''
         replica.admitAfter(() => check().then(() => true, (error: unknown) => {
-          if (error instanceof RequestError) options.onProgress(error.message)
+          // It is looked at again and again: what is wrong is told once.
+          if (error instanceof RequestError && error.message !== said) options.onProgress(said = error.message)
           return false
         }))
       }

@@ -35,6 +35,8 @@ function scaleOf (channels: Fields, name: string): number {
 
 export class EngineHeads implements HeadReader {
   readonly all: readonly HeadElsewhere[]
+  /** Names of those that are not read: there are more than can be. */
+  readonly unread: readonly string[]
   /**
    * Tokens whose logprobs must be asked for. The last is one that is not read: vLLM's generate endpoint tells one less
    * than is asked for, beside that of the token that was drawn.
@@ -51,8 +53,10 @@ export class EngineHeads implements HeadReader {
     const channels = fieldsOf(given, 'channels')
     this.#reference = tokenOf(channels['reference'], 'channels.reference')
     this.#scales = [scaleOf(channels, 'mantissa_scale'), scaleOf(channels, 'exponent_scale')]
-    this.#places = listOf(heads, 'heads').map(placeOf).slice(0, mostHeads)
+    const places = listOf(heads, 'heads').map(placeOf)
+    this.#places = places.slice(0, mostHeads)
     this.all = this.#places
+    this.unread = places.slice(mostHeads).map(({ name }) => name)
     this.tokens = [this.#reference, ...this.#places.flatMap(({ mantissa, exponent }) => [mantissa, exponent]),
       tokenOf(channels['sink'], 'channels.sink')]
   }

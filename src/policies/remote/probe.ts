@@ -243,8 +243,9 @@ async function findHeads (replica: Replica, prober: Prober): Promise<EngineHeads
   if (status !== 200) return null
   try {
     const heads = new EngineHeads(json)
-    const drawn = await prober.draw({ heads, maxTokens: 2 })
-    return heads.all.length > 0 && drawn.every(({ before }) => before) ? heads : null
+    if (heads.all.length === 0) return null
+    await prober.draw({ heads, maxTokens: 2 })
+    return heads
   } catch (error) {
     const { message } = error as Error
     throw new RequestError('invalid_request', `policy: ${replica.url} has heads that cannot be read: it ${message}`,
@@ -290,6 +291,9 @@ export async function probe (
       notes: [
         ...unchecked === null ? [] : [unchecked],
         ...protocol.notes,
+        ...heads !== null && heads.unread.length > 0
+          ? [`it has more heads than can be read: not ${heads.unread.join(', ')}`]
+          : [],
         ...countsCachedTokens
           ? []
           : ['it does not say how many tokens its cache had (vLLM: --enable-prompt-tokens-details)']
