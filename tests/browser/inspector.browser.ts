@@ -18,7 +18,9 @@ let server: TinyServer
 before(async () => { if (skip === false) server = await tinyServer() })
 after(async () => { await server?.close() })
 
-const hostile = ['<img', ' src=x', ' onerror="window.harmed=1">', '\u202E', ' </script>']
+const hostile = [
+  '<img', ' src=x', ' onerror="window.harmed=1">', '\u202E', ' </script>', '\uFFFD\u007F', '\0', '\u0085\u009F'
+]
 const answers = [hostile, ...Array.from({ length: 7 }, (_, at) => Array.from({ length: 6 + at }, (_, word) => ` word${at}${word}`))]
 
 /** Gives the page a journal, as somebody who chooses a file. */
@@ -44,10 +46,13 @@ test('a recorded run is shown: lanes, tokens as text, cost; nothing leaves the s
   await page.getByText('16 = 8 returned + 8 discarded').waitFor()
   await page.getByText('Candidate 0 chosen after').first().waitFor()
   const tokens = page.getByRole('group', { name: 'answer by token' })
-  assert.equal(await tokens.innerText(), '<img src=x onerror="window.harmed=1">⟨U+202E⟩ </script>')
+  const shown = '<img src=x onerror="window.harmed=1">⟨U+202E⟩ </script>\uFFFD⟨U+007F⟩␀⟨U+0085⟩⟨U+009F⟩'
+  assert.equal(await tokens.innerText(), shown)
   assert.equal(await page.locator('main img').count(), 0)
   assert.equal(await page.evaluate('window.harmed'), undefined)
-  assert.deepEqual([foreign, problems], [[], []])
+  await page.locator('[data-token="5"]').click()
+  await page.getByRole('dialog', { name: 'Token 5: \uFFFD⟨U+007F⟩' }).waitFor()
+  assert.deepEqual([await violations(page), foreign, problems], [[], [], []])
 })
 
 test('a tree is walked by keys alone, up to a token and back', { skip }, async () => {

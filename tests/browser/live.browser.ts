@@ -149,7 +149,7 @@ test('runs of other programs are listed and opened where the server keeps them',
       alignment: { reward: 'length', num_candidates: 3 }
     })
     await page.goto(`${keeping.address}/inspect/#/runs`)
-    await page.getByRole('button', { name: /^Open run_/ }).click()
+    await page.getByRole('button', { name: /^(Open|Watch) run_/ }).click()
     await ended(page)
     assert.equal(await page.getByRole('treeitem').count(), 3)
     await page.goto(`${keeping.address}/inspect/#/runs`)

@@ -59,7 +59,7 @@ function Alternatives ({ token: { guided }, at, onContinue }: Pick<DetailProps, 
               <td>
                 {place !== taken && isWhole(piece) &&
                   <button
-                    type='button' class='small' aria-label={`Continue from “${piece}”: go on`}
+                    type='button' class='small' aria-label={`Continue from “${tokenText(piece)}”: go on`}
                     onClick={() => { onContinue(at, piece) }}
                   >go on
                   </button>}
@@ -80,7 +80,7 @@ function TokenDetail ({ token, at, figure, figureName, onContinue, onClose }: De
   return (
     <div
       ref={element} role='dialog'
-      aria-label={`Token ${at}: ${piece}`} tabIndex={-1}
+      aria-label={`Token ${at}: ${tokenText(piece)}`} tabIndex={-1}
       class='token-detail'
       onKeyDown={event => {
         if (event.key !== 'Escape') return
@@ -141,7 +141,8 @@ export function TokenText ({ tokens, figures, figureName, onContinue }: TokenTex
     <span
       key={at} role='button'
       data-token={at} tabIndex={at === current ? 0 : -1}
-      aria-label={`${piece.trim() === '' ? tokenText(piece) : piece}` +
+      // What is read is what is seen: never the characters that only their names show.
+      aria-label={shown(piece).trim() +
         `${figures[at] === null || figures[at] === undefined ? '' : `, ${figureName} ${decimal(figures[at])}`}`}
       class={`token ${figures[at] === null ? '' : shadeClass(figures[at] ?? null, scale)}` +
         `${marked[at] ? ' marked' : ''}${open === at ? ' open' : ''}`}

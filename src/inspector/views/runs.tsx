@@ -116,8 +116,10 @@ function ServerRuns () {
                   <td class='number minor'>{seconds(run.milliseconds)}</td>
                   <td>{isLive(run) ? `◐ ${run.state}` : run.state}</td>
                   <td>
-                    <button type='button' class='small' aria-label={`Open ${run.id}`} onClick={() => { open(run.id) }}>
-                      {isLive(run) ? 'watch' : 'open'}
+                    <button
+                      type='button' class='small' aria-label={`${isLive(run) ? 'Watch' : 'Open'} ${run.id}`}
+                      onClick={() => { open(run.id) }}
+                    >{isLive(run) ? 'watch' : 'open'}
                     </button>
                     <RemoveButton label={`Delete ${run.id} from the server`} onClick={() => { forget(run.id) }} />
                   </td>
