@@ -197,5 +197,5 @@ test('what the engine would do otherwise, or cannot, is refused by name', async 
     { policy: (await tinyEngineElsewhere()).url, policyTokenizer: 'FOLDER/tiny.gguf', rewardsDir })
   const { status, json } = await plain.post('/v1/completions', { ...body, model: 'policy' })
   assert.deepEqual([status, json['error'].param], [400, 'alignment.strategy'])
-  assert.match(json['error'].message as string, /vLLM offers it with the plugin integrations\/vllm/)
+  assert.match(json['error'].message as string, /vLLM offers it with the plugin integrations\/vllm \(0\.2\.0 or later\)/)
 })

@@ -14,7 +14,7 @@ export const capabilityNames: Readonly<Record<keyof PolicyCapabilities, string>>
 
 /** How an engine comes to offer something, where that is not plain. */
 const remedies: Readonly<Partial<Record<keyof PolicyCapabilities, string>>> = {
-  qHeads: 'vLLM offers it with the plugin integrations/vllm and a head that has a next_token member'
+  qHeads: 'vLLM offers it with the plugin integrations/vllm (0.2.0 or later) and a head that has a next_token member'
 }
 
 /** A need in words. */

@@ -171,7 +171,7 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     }, {
       capability: 'distributions',
       when: {
-        words: 'the same, with candidates.top_k 0, outside keep or max_kl',
+        words: 'with candidates.top_k 0, outside keep or max_kl, unless source is next_token',
         holds: ({ source, candidates, outside, max_kl: maxKl }) =>
           source !== 'next_token' && (candidates.top_k === 0 || outside === 'keep' || maxKl !== null)
       }
