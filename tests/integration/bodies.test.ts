@@ -151,6 +151,14 @@ test('a body that is too large is refused, which clients can read that write all
     const { status } = await client.write(head, ...body).answer()
     assert.equal(status, body.length === 1 ? 400 : 413)
   }
+  // One that is to be closed, too, as Python's urllib wishes.
+  for (const size of [5 * limit, 20 * limit]) {
+    const closing = new RawClient(server.address)
+      .write(`${head}Connection: close\r\nContent-Length: ${size}\r\n\r\n`, Buffer.alloc(size))
+    assert.equal((await closing.answer()).status, 413)
+    assert.equal(await closing.closed(), '')
+    assert.equal(closing.socket.bytesWritten > size, true)
+  }
   // The connection is as good as before; what never ends is not read for ever.
   client.write(`${head}Content-Length: ${1 << 30}\r\n\r\n`)
   assert.equal((await client.answer()).status, 413)

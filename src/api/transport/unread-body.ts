@@ -4,6 +4,7 @@
  * within bounds, as nginx's lingering close does.
  */
 import type { IncomingMessage, ServerResponse } from 'node:http'
+import { hasTooManyChunks } from './chunks.js'
 
 /** Bytes that are dropped of one body before its connection is closed. */
 const most = 64 << 20
@@ -11,12 +12,14 @@ const most = 64 << 20
 /** How long nothing may come before it is closed, ms. */
 const idleMs = 2000
 
-/** Reads what is unread of a body once its answer is written. The connection can then be used again. */
+/** Reads what is unread of a body once its answer is written. If nobody asked to close the connection, it goes on. */
 export function dropUnread (request: IncomingMessage, response: ServerResponse): void {
   response.once('prefinish', () => {
-    if (request.complete || request.destroyed) return
+    if (request.complete || request.destroyed || hasTooManyChunks(request)) return
     const { socket } = request
     const idle = setTimeout(() => { socket.destroy() }, idleMs).unref()
+    // Node closes both ways once such an answer is written: here only its own, until the body's end.
+    if (!response.shouldKeepAlive) socket.destroySoon = () => { socket.end() }
     let left = most
     request.unpipe()
     request.on('data', ({ length }: Buffer) => {
@@ -24,7 +27,11 @@ export function dropUnread (request: IncomingMessage, response: ServerResponse):
       if (left < 0) socket.destroy()
       else idle.refresh()
     })
-    request.once('end', () => { clearTimeout(idle) }).once('close', () => { clearTimeout(idle) })
-    request.resume()
+    request.once('close', () => { clearTimeout(idle) }).once('end', () => {
+      clearTimeout(idle)
+      if (response.shouldKeepAlive) return
+      Reflect.deleteProperty(socket, 'destroySoon')
+      socket.destroySoon()
+    }).resume()
   })
 }
