@@ -122,7 +122,7 @@ export async function guidanceCost (checks: Checks, sides: Sides): Promise<void>
   const { far, prompts: [prompt] } = sides
   const seconds = async (more: object): Promise<number> => {
     const from = performance.now()
-    await complete(far, sides, { prompt, n: 8, ignore_eos: true, seed: 1, ...more })
+    await complete(far, sides, { prompt, n: 8, max_tokens: 64, ignore_eos: true, seed: 1, ...more })
     return performance.now() - from
   }
   await checks.check('what Q-head guidance costs through --policy', async () => {
@@ -133,6 +133,6 @@ export async function guidanceCost (checks: Checks, sides: Sides): Promise<void>
       if (round >= 0) ratios.push(guided / plain)
     }
     const [least, median, most] = [0, 3, 6].map(at => ratios.sort((a, b) => a - b)[at]!.toFixed(3))
-    return `${median} × a plain answer (${least} to ${most} in seven pairs of runs, eight answers side by side)`
+    return `${median} × a plain answer (${least} to ${most} in seven pairs of runs, eight of 64 tokens side by side)`
   })
 }

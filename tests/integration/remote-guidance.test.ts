@@ -58,7 +58,7 @@ function greedy (strength: number, length: number, bias: ReadonlyMap<number, num
 const mean = (tokens: readonly number[]): number =>
   tokens.reduce((sum, token) => sum + tinyHeadValue(token), 0) / tokens.length
 
-test('greedy answers are those of the formula, in a call and one for the last value; the score is the head’s', async () => {
+test('greedy answers are those of the formula, in a call and one for the last value; the head scores', async () => {
   for (const generates of [true, false]) {
     const { engine, server } = await open({ generates })
     for (const strength of [4, -4]) {
