@@ -130,6 +130,11 @@ export async function deathChecks (checks: Checks, pair: Pair, address: string):
       }
       return `${again} calls were made again`
     })
+}
+
+/** All engines die. @param address of a Fairlead in front of both */
+export async function allDeadCheck (checks: Checks, pair: Pair, address: string): Promise<void> {
+  const expected = new Expected(await Promise.all(askAll(address, 1)))
   await checks.check('where both are killed, requests end at once with 503 and Retry-After', async () => {
     const asked = askAll(address, 99)
     await until('they are at work', () => isAsked(address, pair.engines[0]!.url))

@@ -11,7 +11,7 @@ import { run } from '../../tools/child.js'
 import type { EngineProcess } from '../engine-process.js'
 import { withFairlead } from '../with-fairlead.js'
 import { Checks } from './check.js'
-import { deathChecks, hangCheck, wayChecks, type Pair } from './fault-checks.js'
+import { allDeadCheck, deathChecks, hangCheck, wayChecks, type Pair } from './fault-checks.js'
 import { FaultyWay } from './faulty-way.js'
 import { exportDefault, installVllm } from './install.js'
 import { leavingChecks } from './leaving-checks.js'
@@ -112,7 +112,10 @@ export async function vllmFaultsSuite ({ scratch, cacheDir }: Place): Promise<vo
     await withFairlead(before(ways.map(({ url }) => url)), address => wayChecks(checks, ways, address))
     await withFairlead(before(urls, { policyTimeoutMs: String(timeoutMs) }),
       address => hangCheck(checks, pair, address, timeoutMs))
-    await withFairlead(before(urls), address => deathChecks(checks, pair, address))
+    await withFairlead(before(urls), async address => {
+      await deathChecks(checks, pair, address)
+      await allDeadCheck(checks, pair, address)
+    })
   } finally {
     await Promise.all([...ways, ...pair.engines].map(one => one.close()))
   }
