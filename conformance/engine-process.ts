@@ -15,6 +15,8 @@ export interface EngineCommand {
   readonly program: string
   readonly args: (port: number) => readonly string[]
   readonly environment?: Readonly<Record<string, string>>
+  /** Where it is to listen; absent: on any free port. */
+  readonly port?: number
 }
 
 /** An answer and its status. */
@@ -48,7 +50,7 @@ export class EngineProcess {
 
   /** Starts it and waits until it answers. @throws Error with what it said, if it does not */
   static async start (command: EngineCommand): Promise<EngineProcess> {
-    const engine = new EngineProcess(await freePort(), command)
+    const engine = new EngineProcess(command.port ?? await freePort(), command)
     try {
       for (let second = 0; second < startSeconds; second++) {
         if (await fetch(`${engine.url}/health`).then(({ ok }) => ok, () => false)) return engine
@@ -78,6 +80,9 @@ export class EngineProcess {
   /** The text of a path. */
   async get (path: string): Promise<string> { return await (await fetch(`${this.url}${path}`)).text() }
 
+  /** Sends a signal to the whole group: SIGSTOP makes it hang, SIGCONT go on. */
+  signal (name: NodeJS.Signals): void { process.kill(-this.#child.pid!, name) }
+
   /** Kills the whole group. */
   async close (): Promise<void> {
     const closed = this.#ended ? null : once(this.#child, 'close')
@@ -88,7 +93,7 @@ export class EngineProcess {
 
   #killGroup (): void {
     try {
-      process.kill(-this.#child.pid!, 'SIGKILL')
+      this.signal('SIGKILL')
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
     }

@@ -13,7 +13,7 @@ import { packageRoot } from '../src/package-root.js'
 import { installPython, run } from '../tools/child.js'
 import { messageOf, runProgram, type Arguments } from '../tools/program.js'
 import { llamaServerSuite } from './llama-server/suite.js'
-import { vllmDefaultSuite, vllmSuite } from './vllm/suite.js'
+import { vllmDefaultSuite, vllmFaultsSuite, vllmSuite } from './vllm/suite.js'
 import { withFairlead } from './with-fairlead.js'
 
 const folder = join(packageRoot, 'conformance')
@@ -108,6 +108,7 @@ const suites: Readonly<Record<string, Suite>> = {
   schemathesis,
   'llama-server': llamaServerSuite,
   vllm: vllmSuite,
+  'vllm-faults': vllmFaultsSuite,
   'vllm-default': vllmDefaultSuite
 }
 

@@ -6,6 +6,7 @@ import assert from 'node:assert/strict'
 import { setTimeout as sleep } from 'node:timers/promises'
 import type { Checks } from './check.js'
 import type { EngineProcess, Json } from '../engine-process.js'
+import { figureOf } from './vllm-engine.js'
 
 /** A prompt of some length: the tokens are letters. */
 export const letters = (count: number): number[] => Array.from({ length: count }, (_, index) => 70 + index * 7 % 60)
@@ -21,8 +22,7 @@ async function drawn (engine: EngineProcess, prompt: readonly number[], body: ob
 const tokens = (json: Json, index = 0): number[] => json['choices'][index].token_ids as number[]
 
 /** Requests that the engine runs now. */
-const running = async (engine: EngineProcess): Promise<number> =>
-  Number(/^vllm:num_requests_running\{[^}]*\} ([\d.]+)/m.exec(await engine.get('/metrics'))?.[1])
+const running = (engine: EngineProcess): Promise<number> => figureOf(engine, 'num_requests_running')
 
 /** Runs all. */
 export async function protocolChecks (checks: Checks, engine: EngineProcess): Promise<void> {

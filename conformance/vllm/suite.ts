@@ -1,18 +1,21 @@
 /**
  * The suite `vllm`: a real vLLM on this machine's processor, installed into the cache as `requirements.txt` pins it, on
- * tiny models; and `vllm-default`, the default model with the plugin. One engine at a time: each takes 2 to 4 GB.
+ * tiny models; `vllm-faults`, two engines that fail; and `vllm-default`, the default model with the plugin. Each engine
+ * takes 2 to 4 GB.
  */
 import { join } from 'node:path'
-import { say } from '../../src/cli/command.js'
-import { loadConfig } from '../../src/config.js'
-import { resolveModel } from '../../src/models/store/model-store.js'
+import { freePort } from '../../bench/harness/free-port.js'
 import { packageRoot } from '../../src/package-root.js'
 import type { SettingName } from '../../src/settings.js'
-import { installOnce, installPython, run } from '../../tools/child.js'
+import { run } from '../../tools/child.js'
 import type { EngineProcess } from '../engine-process.js'
 import { withFairlead } from '../with-fairlead.js'
 import { Checks } from './check.js'
+import { allDeadCheck, deathChecks, hangCheck, wayChecks, type Pair } from './fault-checks.js'
+import { FaultyWay } from './faulty-way.js'
 import { guidanceChecks, guidanceCost, guidanceShift } from './guidance-checks.js'
+import { exportDefault, installVllm } from './install.js'
+import { leavingChecks } from './leaving-checks.js'
 import { pluginChecks, pluginCost } from './plugin-checks.js'
 import { headChecks, policyChecks } from './policy-checks.js'
 import { letters, protocolChecks } from './protocol-checks.js'
@@ -22,18 +25,6 @@ import { startVllm, type VllmOptions } from './vllm-engine.js'
 
 /** Where a suite works. */
 interface Place { readonly scratch: string, readonly cacheDir: string }
-
-/** An environment with vLLM and the plugin. @returns its python */
-async function installVllm (cacheDir: string): Promise<string> {
-  const folder = join(cacheDir, 'conformance', 'vllm')
-  const requirements = join(packageRoot, 'conformance', 'vllm', 'requirements.txt')
-  const programs = await installPython(join(folder, 'venv'), requirements,
-    () => { say(`installing vLLM into ${folder} (2 GB)`) }, {}, '--quiet', '--no-deps', '--no-compile')
-  const python = join(programs, 'python')
-  await run(python, ['-m', 'pip', 'install', '--quiet', '--disable-pip-version-check', '--no-deps',
-    '--no-build-isolation', '--force-reinstall', join(packageRoot, 'integrations', 'vllm')])
-  return python
-}
 
 // Without a listener a signal ends the process at once, and its engines would go on.
 for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => { process.exit(1) })
@@ -96,15 +87,48 @@ export async function vllmSuite ({ scratch, cacheDir }: Place): Promise<void> {
   checks.end()
 }
 
+/** Two engines that die, hang, send nonsense and refuse; clients that leave. Most of its time are starts of engines. */
+export async function vllmFaultsSuite ({ scratch, cacheDir }: Place): Promise<void> {
+  const python = await installVllm(cacheDir)
+  const checks = new Checks()
+  const { policy: model } = writeTinyModels(scratch)
+  const ports = [await freePort(), await freePort()]
+  const start = async (index: number): Promise<EngineProcess> => {
+    const engine = await startVllm({ python, name: 'tiny', model, port: ports[index]! })
+    // The first call with logprobs compiles, for many seconds.
+    await engine.post('/v1/completions', { prompt: letters(9), max_tokens: 2, logprobs: 1, seed: 1 })
+    return engine
+  }
+  const pair: Pair = {
+    engines: await Promise.all([0, 1].map(start)),
+    restart: async index => { pair.engines[index] = await start(index) }
+  }
+  const before = (urls: readonly string[], more: Partial<Record<SettingName, string>> = {}): typeof more => ({
+    policy: `${urls.join()}#tiny`, policyTokenizer: model, maxSequences: '24', dataDir: join(scratch, 'data'), ...more
+  })
+  const ways = await Promise.all(pair.engines.map(({ url }) => FaultyWay.start(url)))
+  const timeoutMs = 5000
+  try {
+    const urls = pair.engines.map(({ url }) => url)
+    await withFairlead(before(urls), address => leavingChecks(checks, pair.engines, address))
+    await withFairlead(before(ways.map(({ url }) => url)), address => wayChecks(checks, ways, address))
+    await withFairlead(before(urls, { policyTimeoutMs: String(timeoutMs) }),
+      address => hangCheck(checks, pair, address, timeoutMs))
+    await withFairlead(before(urls), async address => {
+      await deathChecks(checks, pair, address)
+      await allDeadCheck(checks, pair, address)
+    })
+  } finally {
+    await Promise.all([...ways, ...pair.engines].map(one => one.close()))
+  }
+  checks.end()
+}
+
 /** The default model, its file made a folder in float32: the built-in heads inside vLLM. */
 export async function vllmDefaultSuite ({ cacheDir, scratch }: Place): Promise<void> {
   const python = await installVllm(cacheDir)
   const checks = new Checks()
-  const { cacheDir: models } = loadConfig()
-  const { path, sha256 } = await resolveModel('smollm2-135m', { cacheDir: models })
-  const folder = join(cacheDir, 'conformance', 'vllm', 'smollm2-135m')
-  await installOnce(folder, sha256, () =>
-    run(python, [join(packageRoot, 'conformance', 'vllm', 'export_default.py'), path, folder]))
+  const { file, folder } = await exportDefault(python, cacheDir)
   const rewards = join(packageRoot, 'models', 'rewards')
   await withEngine({ python, name: 'smollm2-135m', model: folder, rewards }, engine =>
     withFairlead({ format: 'f32', dataDir: join(scratch, 'data') }, async local => {
@@ -117,7 +141,7 @@ export async function vllmDefaultSuite ({ cacheDir, scratch }: Place): Promise<v
       await pluginChecks(checks, pair)
       await pluginCost(checks, pair)
       const remote = {
-        policy: `${engine.url}#${engine.name}`, policyTokenizer: path, dataDir: join(scratch, 'data-policy')
+        policy: `${engine.url}#${engine.name}`, policyTokenizer: file, dataDir: join(scratch, 'data-policy')
       }
       await withFairlead(remote, async far => {
         const sides = { near: local, far, model: engine.name, prompts, head: 'positive', length: 32 }

@@ -10,17 +10,26 @@ export interface VllmOptions {
   /** Folder of head descriptors for the plugin; none where it is not to be there. */
   readonly rewards?: string
   readonly flags?: readonly string[]
+  /** Absent: any that is free. */
+  readonly port?: number
 }
 
 /** What every start says: on CPUs blocks are of 128 tokens otherwise, and a prompt read in parts can end the engine. */
 const commonFlags = ['--dtype', 'float32', '--max-model-len', '2048', '--max-num-seqs', '32', '--enforce-eager',
   '--block-size', '32', '--max-num-batched-tokens', '16384', '--enable-prompt-tokens-details', '--enable-scale-out']
 
+/** A gauge or counter of its `/metrics`, all its labels together; NaN where it has none. */
+export async function figureOf (engine: EngineProcess, name: string): Promise<number> {
+  const lines = (await engine.get('/metrics')).split('\n').filter(line => line.startsWith(`vllm:${name}{`))
+  return lines.length === 0 ? NaN : lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0)
+}
+
 /** Starts it and waits until it answers. @throws Error with what it said, if it does not */
-export const startVllm = ({ python, model, name, rewards, flags = [] }: VllmOptions): Promise<EngineProcess> =>
+export const startVllm = ({ python, model, name, rewards, flags = [], port }: VllmOptions): Promise<EngineProcess> =>
   EngineProcess.start({
     kind: 'vLLM',
     name,
+    ...port === undefined ? {} : { port },
     program: python,
     args: port => ['-m', 'vllm.entrypoints.openai.api_server', '--host', '127.0.0.1', '--port', String(port),
       '--model', model, '--served-model-name', name, ...commonFlags, '--kv-cache-memory-bytes', String(256 << 20),
