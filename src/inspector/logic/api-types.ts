@@ -54,7 +54,7 @@ export interface Model {
   readonly description?: string
   readonly max_model_len: number
   /** The inference engine elsewhere that runs it. */
-  readonly engine?: { readonly server: string }
+  readonly engine?: { readonly server: string, readonly heads: readonly string[] }
 }
 
 /** What of `usage` is read. */
