@@ -155,7 +155,6 @@ class DecoderGraph extends DecoderLayers {
       graph.constant('as_one_sequence', 'int64', [3], [1, -1, this.qkvColumns])
       graph.constant('as_rows', 'int64', [3], [-1, 1, config.queryHeads * config.headSize])
     }
-    graph.constant('halves', 'int64', [2], [config.feedForwardSize, config.feedForwardSize])
     graph.constant('last_axis', 'int64', [1], [-1])
     if (this.peaks) graph.constant('first_axis', 'int64', [1], [0])
     if (this.padded) graph.node('Shape', ['input_ids'], ['batch_and_steps'])
