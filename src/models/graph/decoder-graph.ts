@@ -121,9 +121,12 @@ class DecoderGraph extends DecoderLayers {
       [graph.fresh('rows')], { axis: 0 })
     const logits = config.scoreHead ? this.scores(rows, config.scoreHead) : this.vocabularyLogits(rows)
     graph.node('TopK', [logits, 'top_count'], ['top_logits', 'top_ids'], { axis: -1 })
+    // A temperature does not change which token is the most probable.
+    const first = graph.node('Gather', ['top_ids', graph.constant('first_place', 'int64', [1], [0])],
+      [graph.fresh('first')], { axis: -1 })
     const peak = (scaled: string): string =>
-      graph.node('ReduceMax', [graph.node('Softmax', [scaled], [graph.fresh('probabilities')], { axis: -1 }),
-        'last_axis'], [graph.fresh('peak')], { keepdims: 1 })
+      graph.node('GatherElements', [graph.node('Softmax', [scaled], [graph.fresh('probabilities')], { axis: -1 }),
+        first], [graph.fresh('peak')], { axis: -1 })
     const tempered = graph.node('Mul', [logits, 'inverse_temperature'], [graph.fresh('tempered')])
     graph.node('Concat', [peak(logits), peak(tempered)], ['peak'], { axis: -1 })
     const top = Math.min(topCount, config.outputSize)
