@@ -31,6 +31,7 @@ import { countChunks } from './transport/chunks.js'
 import { boundPipelines } from './transport/pipelining.js'
 import { installSlowReaders } from './transport/slow-reader.js'
 import { installWebSockets } from './transport/web-sockets.js'
+import { dropUnread } from './transport/unread-body.js'
 
 /** What the server answers: a room each, as its paths begin. */
 const rooms = [chatCompletions, completions, responses, embeddings, rewards, score, feedback, stream, runs,
@@ -59,6 +60,7 @@ export async function buildApp (services: Services): Promise<FastifyInstance> {
         requireHostHeader: false
       }, (request, response) => {
         countChunks(request, response)
+        dropUnread(request, response)
         begin(request, response)
       })
     },

@@ -133,6 +133,38 @@ test('__proto__ is refused by name, over sockets as in bodies', async () => {
   socket.terminate()
 })
 
+test('a body that is too large is refused, which clients can read that write all of it first', async () => {
+  for (const [size, times] of [[limit + 1, 2], [5 * limit, 5], [20 * limit, 5]] as const) {
+    for (let count = 0; count < times; count++) {
+      const { status, json } = await post(Buffer.alloc(size, ' '))
+      assert.deepEqual([status, json['error'].code, json['error'].message],
+        [413, 'body_too_large', `The body may have ${limit} bytes (body-limit-bytes); it has ${size}`])
+    }
+  }
+  const head = 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n'
+  const client = new RawClient(server.address)
+  for (const body of [
+    [`Content-Length: ${5 * limit}\r\n\r\n`, Buffer.alloc(5 * limit)],
+    [`Transfer-Encoding: chunked\r\n\r\n${(5 * limit).toString(16)}\r\n`, Buffer.alloc(5 * limit), '\r\n0\r\n\r\n'],
+    ['Content-Length: 2\r\n\r\n{]']
+  ]) {
+    const { status } = await client.write(head, ...body).answer()
+    assert.equal(status, body.length === 1 ? 400 : 413)
+  }
+  // One that is to be closed, too, as Python's urllib wishes.
+  for (const size of [5 * limit, 20 * limit]) {
+    const closing = new RawClient(server.address)
+      .write(`${head}Connection: close\r\nContent-Length: ${size}\r\n\r\n`, Buffer.alloc(size))
+    assert.equal((await closing.answer()).status, 413)
+    assert.equal(await closing.closed(), '')
+    assert.equal(closing.socket.bytesWritten > size, true)
+  }
+  // The connection is as good as before; what never ends is not read for ever.
+  client.write(`${head}Content-Length: ${1 << 30}\r\n\r\n`)
+  assert.equal((await client.answer()).status, 413)
+  await client.closed()
+})
+
 test('a body in very many chunks is refused, compressed or not', { timeout: 60_000 }, async () => {
   const head = 'POST /v1/chat/completions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n' +
     'Transfer-Encoding: chunked\r\n'

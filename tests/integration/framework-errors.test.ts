@@ -97,7 +97,9 @@ test('HEAD of a stream has its headers', async () => {
   assert.deepEqual([status, headers.get('content-type')], [200, 'text/event-stream; charset=utf-8'])
 })
 
-test('what is pipelined behind too many requests is not begun; all before are answered', async () => {
+test('what is pipelined behind too many requests is not begun; all before are answered', async context => {
+  const server = await tinyServer()
+  context.after(() => server.close())
   const client = new RawClient(server.address).write(get('/health').repeat(maxPipelined + 3000))
   for (let count = 0; count < maxPipelined; count++) assert.equal((await client.answer()).status, 200)
   const refused = await client.answer()

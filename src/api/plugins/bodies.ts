@@ -48,7 +48,7 @@ function decoded (body: Readable, encoding: string, limit: number): Readable {
   body.once('error', error => { decoder.destroy(error) })
   decoder.on('data', (chunk: Buffer) => {
     length += chunk.length
-    if (length > limit) decoder.destroy(bodyTooLarge())
+    if (length > limit) decoder.destroy(bodyTooLarge(limit))
   })
   decoder.prependOnceListener('error', (error: Error & { code?: string }) => {
     // What is left of the body is read, so that the connection can be used for the answer.
@@ -84,6 +84,8 @@ export function installBodies (app: FastifyInstance, limit: number, pending: Pen
   app.addHook('preParsing', async (request, reply, payload) => {
     const size = largest(request, limit)
     if (size === 0) return payload
+    const length = Number(request.headers['content-length'] ?? 0)
+    if (length > limit && !request.is404) throw bodyTooLarge(limit, length)
     checkCharset(request)
     reply.raw.once('close', pending.take(request.caller?.turn ?? clientNetwork(request.ip), size))
     const body = request.headers['transfer-encoding'] === undefined ? payload : boundedChunks(request.raw)

@@ -42,8 +42,9 @@ export class ConnectionErrors {
     if (error.code === stoppedReading) return
     const reply = this.#replies.get(socket)
     const isPending = reply !== undefined && !reply.raw.closed
-    // A part of the answer may have been sent already.
-    if (error.code === 'ECONNRESET' || !socket.writable || (isPending && (reply.sent || reply.raw.headersSent))) {
+    const isAnswered = isPending ? reply.sent || reply.raw.headersSent : reply?.request.raw.complete === false
+    // A part of the answer may have been sent already, or the whole of it before the body.
+    if (error.code === 'ECONNRESET' || !socket.writable || isAnswered) {
       socket.destroy(error)
     } else if (isPending) {
       sendError(reply.header('connection', 'close'), toRequestError(error))

@@ -6,9 +6,12 @@ import { maxHeaderSize } from 'node:http'
 import type { FastifyBaseLogger, FastifyError, FastifyInstance, FastifyReply, FastifyRequest } from 'fastify'
 import { RequestError } from '../../errors.js'
 
-/** A body that is larger than the settings allow, before it is decompressed or after. */
-export const bodyTooLarge = (): RequestError =>
-  new RequestError('body_too_large', 'The body is larger than body-limit-bytes allows')
+/**
+ * A body that is larger than the settings allow, before it is decompressed or after.
+ * @param size as far as it is known
+ */
+export const bodyTooLarge = (limit: number, size: number | null = null): RequestError =>
+  new RequestError('body_too_large', `The body may have ${limit} bytes (body-limit-bytes); it has ${size ?? 'more'}`)
 
 /** A path or a query that cannot be decoded. */
 export const badUrl = (): RequestError =>
@@ -19,7 +22,6 @@ export const maxParameterLength = 256
 
 /** Errors of Fastify and of Node's HTTP parser. */
 const translations: Readonly<Record<string, () => RequestError>> = {
-  FST_ERR_CTP_BODY_TOO_LARGE: bodyTooLarge,
   FST_ERR_CTP_INVALID_MEDIA_TYPE: () =>
     new RequestError('unsupported_media_type', 'The body must have content-type application/json'),
   FST_ERR_BAD_URL: badUrl,
@@ -104,11 +106,14 @@ function notFound ({ url, method }: FastifyRequest, reply: FastifyReply, known: 
 export function installErrorHandlers (app: FastifyInstance): void {
   const paths = recordPaths(app)
   app.setErrorHandler((error, request: FastifyRequest, reply) => {
+    // Fastify closes connections with a body that is refused; here what is unread of it is dropped (unread-body.ts).
+    if (!request.ws) reply.removeHeader('connection')
     // A body that cannot be read matters less than that nothing reads it.
     if (request.is404 && !(error instanceof RequestError)) {
       return sendError(reply, notFound(request, reply, [...paths.values()]))
     }
-    sendError(reply, reportedError(error, request.log))
+    const isTooLarge = (error as FastifyError).code === 'FST_ERR_CTP_BODY_TOO_LARGE'
+    sendError(reply, isTooLarge ? bodyTooLarge(app.initialConfig.bodyLimit!) : reportedError(error, request.log))
   })
   app.setNotFoundHandler((request, reply) => { sendError(reply, notFound(request, reply, [...paths.values()])) })
 }
