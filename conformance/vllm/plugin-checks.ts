@@ -145,6 +145,18 @@ export async function pluginChecks (checks: Checks, pair: Pair): Promise<void> {
     assert.ok(up > plain && plain > down, `scores ${scores.join()} by strengths 6, 0, −6`)
     return `mean raw score ${up.toFixed(2)}, ${plain.toFixed(2)}, ${down.toFixed(2)} at strengths 6, 0, −6`
   })
+  await checks.check('a guided answer goes on in another request as in one', async () => {
+    const xargs = { fairlead_guide: head, fairlead_strength: 6 }
+    for (const prompt of prompts) {
+      const whole = await drawRemotely(pair, prompt, xargs)
+      const begun = Math.min(5, whole.tokens.length - 1)
+      const { tokens, values } = await drawRemotely({ ...pair, length: begun }, prompt, xargs)
+      const sum = values.slice(0, -1).reduce((total, value) => total + value, 0)
+      const rest = await drawRemotely({ ...pair, length: pair.length - begun }, [...prompt, ...tokens],
+        { ...xargs, fairlead_answer_tokens: begun, fairlead_sums: [sum] })
+      assert.deepEqual([...tokens, ...rest.tokens], whole.tokens)
+    }
+  })
   await checks.check('what a request must not say is refused by name', async () => {
     const { status, json } = await engine.post('/v1/completions',
       { prompt: prompts[0], max_tokens: 1, vllm_xargs: { fairlead_guide: 'no such reward' } })

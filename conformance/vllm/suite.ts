@@ -12,6 +12,7 @@ import { installOnce, installPython, run } from '../../tools/child.js'
 import type { EngineProcess } from '../engine-process.js'
 import { withFairlead } from '../with-fairlead.js'
 import { Checks } from './check.js'
+import { guidanceChecks, guidanceCost, guidanceShift } from './guidance-checks.js'
 import { pluginChecks, pluginCost } from './plugin-checks.js'
 import { headChecks, policyChecks } from './policy-checks.js'
 import { letters, protocolChecks } from './protocol-checks.js'
@@ -79,6 +80,7 @@ export async function vllmSuite ({ scratch, cacheDir }: Place): Promise<void> {
       await withFairlead(remote, async far => {
         await policyChecks(checks, local, far, prompts)
         await headChecks(checks, local, far, prompts)
+        await guidanceChecks(checks, { near: local, far, model: 'tiny', prompts, head: 'tinted', length: 24 })
       })
     })
   })
@@ -114,6 +116,14 @@ export async function vllmDefaultSuite ({ cacheDir, scratch }: Place): Promise<v
       const pair = { engine, local, prompts, head: 'positive', length: 32, ends: [0, 2] }
       await pluginChecks(checks, pair)
       await pluginCost(checks, pair)
+      const remote = {
+        policy: `${engine.url}#${engine.name}`, policyTokenizer: path, dataDir: join(scratch, 'data-policy')
+      }
+      await withFairlead(remote, async far => {
+        const sides = { near: local, far, model: engine.name, prompts, head: 'positive', length: 32 }
+        await guidanceShift(checks, sides)
+        await guidanceCost(checks, sides)
+      })
     }))
   checks.end()
 }

@@ -90,9 +90,13 @@ async function checkEngine (config: Config, { name, remote }: NamedModel): Promi
       await loadRemote({ ...config, policyTimeoutMs: Math.min(config.policyTimeoutMs, engineMs) },
         { name, model: '', remote: remote! }, () => {})
     await runtime.remote.close()
-    const { server, protocol, contextLength, alternatives, fields, ignored, heads, notes, urls } = runtime.remote.report
+    const { server, protocol, contextLength, alternatives, fields, ignored, heads, guidingHeads, notes, urls } =
+      runtime.remote.report
+    const listed = (what: string, names: readonly string[]): string =>
+      names.length > 0 ? `; ${what}: ${names.join(', ')}` : ''
     const finding = `${server} at ${urls.join(', ')}, by ${protocol}; context ${contextLength}, top_logprobs up to ` +
-      `${alternatives}; works: ${fields.join(', ')}${heads.length > 0 ? `; heads: ${heads.join(', ')}` : ''}`
+      `${alternatives}; works: ${fields.join(', ')}${listed('heads', heads)}` +
+      listed('guides tokens by', guidingHeads)
     return [
       ignored.length === 0
         ? ok(check, finding)

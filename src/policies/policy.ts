@@ -30,6 +30,11 @@ export interface PolicyCapabilities {
   /** Layers whose hidden states can be read. */
   readonly hiddenStates: readonly number[]
   /**
+   * Who guides tokens by Q-heads: the `caller`, who reads hidden states and chooses each token, or the `backend`, whose
+   * `extend` then draws under the request's guidance; null: nobody can.
+   */
+  readonly qHeads: 'caller' | 'backend' | null
+  /**
    * Whether an answer that was begun under a grammar, or with penalties for what it holds, can go on so: an engine
    * elsewhere may know only what it draws in one call.
    */

@@ -14,6 +14,10 @@ export interface HeadElsewhere {
   /** As in its descriptor. */
   readonly members: Readonly<Record<string, unknown>>
   readonly policy: { readonly id: string, readonly weightsSha256: string }
+  /** Digest of its weights; null where the server does not tell it. */
+  readonly sha256: string | null
+  /** Digest of the Q-head by which the server guides tokens; null where it does not. */
+  readonly nextTokenSha256: string | null
 }
 
 /** The policy as a fitted head names it, and what its hidden states look like. */

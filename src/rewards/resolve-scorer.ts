@@ -10,7 +10,7 @@ import type {
   MemberScorer, NextTokenScorer, OpenContext, RawScore, RequestScope, RewardLedger
 } from './reward-kind.js'
 import type { PolicyInfo } from './readable-policy.js'
-import type { Answer, MemberScore, Prompt, RewardMember, Score, Scorer } from './scorer.js'
+import type { Answer, GuideElsewhere, MemberScore, Prompt, RewardMember, Score, Scorer } from './scorer.js'
 import { standardize } from './standardization.js'
 
 export interface ScorerRequest {
@@ -107,6 +107,7 @@ export function resolveScorer (
       layers: [...new Set(terms.flatMap(term => term.scorer.layers))].sort((a, b) => a - b),
       score: (prompt: Prompt, answers: readonly Answer[]) => scoreAll(terms, request.scale, prompt, answers),
       scoreNext: (answer: Answer, tokens: readonly number[]) => scoreNext(terms, request.scale, answer, tokens),
+      guides: terms.flatMap(term => guideOf(term, request.scale)),
       ceiling: (text: string) => ceilingOf(terms, request.scale, text)
     },
     get warnings () { return warnings.list() },
@@ -177,6 +178,13 @@ function scoreNext (
     return scores.map(one => ({ raw: one }))
   })
   return tokens.map((_token, index) => sumScores(terms, scale, raw.map(scores => scores[index]!)).value)
+}
+
+/** The Q-head of the policy's own server that a term is; none where it is scored here. */
+function guideOf ({ weight, scorer }: Term, scale: ScorerRequest['scale']): GuideElsewhere[] {
+  if (!('elsewhere' in scorer) || scorer.elsewhere === null) return []
+  // Raw and standardised values differ by a factor, and by what all next tokens have alike.
+  return [{ head: scorer.elsewhere, factor: scale === 'raw' ? weight * scorer.normalization.std : weight }]
 }
 
 /** Upper bound of the sum: infinite where a term has no ceiling or a negative weight. */

@@ -69,7 +69,15 @@ export interface MemberScorer {
 
 /** A next-token member, open for one request. It scores answers, too, as they stand. */
 export interface NextTokenScorer extends MemberScorer {
-  /** Raw scores that an answer would have with each of some tokens more, in order. */
+  /**
+   * Its name where the policy's own server has its Q-head and guides tokens by it; null where next tokens are scored
+   * here.
+   */
+  readonly elsewhere: string | null
+  /**
+   * Raw scores that an answer would have with each of some tokens more, in order.
+   * @throws Error where another server scores them
+   */
   scoreNext (answer: Answer, tokens: readonly number[]): number[]
 }
 

@@ -61,6 +61,14 @@ export interface MemberScore {
   readonly steps?: readonly number[]
 }
 
+/** A Q-head of the policy's own server, by which it guides tokens as it draws them. */
+export interface GuideElsewhere {
+  /** What it is called there. */
+  readonly head: string
+  /** What its standardised value is multiplied with in a score. */
+  readonly factor: number
+}
+
 /** A score as strategies use it: the weighted sum over the rewards of a request. */
 export interface Score {
   /** Σ weight · standardized (or raw, if the request says so). */
@@ -87,6 +95,8 @@ export interface Scorer {
    * Fails as `score` does.
    */
   scoreNext (answer: Answer, tokens: readonly number[]): number[]
+  /** Of next-token members that the policy's own server has, in place of `scoreNext`. Absent: none is. */
+  readonly guides?: readonly GuideElsewhere[]
   /**
    * The most that the value of an answer can still become that begins with a text; infinite, as where this is absent,
    * where nothing is known before the end.

@@ -10,6 +10,7 @@ import type { PromptReading } from './contrast-prompts.js'
 import type { PolicyPart } from './local-decoding.js'
 import type { PreparedRequest } from './prepare.js'
 import type { EngineUsage } from './protocol.js'
+import { guidanceElsewhere, guidanceOf } from './remote-guidance.js'
 import { structureOf } from './remote-rules.js'
 import type { RemoteModel } from './served-models.js'
 
@@ -26,6 +27,10 @@ export function remoteDecoding (
 ): PolicyPart {
   const tokenBytes = (token: number): Uint8Array =>
     prepared.skipSpecialTokens ? model.tokenizer.tokenBytes(token) : model.tokenizer.writtenBytes(token)
+  const guidance = guidanceElsewhere(prepared.alignment)
+  const { guides, temperature } = guidance
+    ? guidanceOf(guidance, prepared.sampling, prepared.reward!.scorer)
+    : { guides: null, temperature: prepared.sampling.temperature }
   const policy = new RemotePolicy(capabilities, {
     engine: remote,
     session: randomUUID(),
@@ -33,10 +38,11 @@ export function remoteDecoding (
     salt: prepared.cacheSalt === '' ? '' : createHash('sha256').update(prepared.cacheSalt).digest('base64url'),
     structure: structureOf(prepared),
     heads: (prepared.reward?.scorer.layers.length ?? 0) > 0 ? remote.heads : null,
-    interval: prepared.alignment === null ? 1 : searchInterval,
+    guides,
+    interval: prepared.alignment === null || guides !== null ? 1 : searchInterval,
     ledger,
     signal,
-    sampling: prepared.sampling,
+    sampling: { ...prepared.sampling, temperature },
     endTokens: model.tokenizer.endTokens,
     detokenizer: () => new IncrementalDetokenizer(tokenBytes),
     tokenBytes

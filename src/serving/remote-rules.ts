@@ -5,6 +5,7 @@ import type { EngineField } from '../policies/remote/engine-fields.js'
 import type { RemoteEngine } from '../policies/remote/remote-engine.js'
 import type { ParametersOf } from '../decoding/strategies/strategy-schemas.js'
 import type { GenerateRequest } from './protocol.js'
+import { checkGuidanceElsewhere, guidanceElsewhere } from './remote-guidance.js'
 
 type Guidance = ParametersOf<'token_guidance'>
 
@@ -35,7 +36,8 @@ export function checkEngine (engine: RemoteEngine, request: GenerateRequest): vo
   for (const [name, field] of fieldsUsed(request)) {
     if (!engine.has(field)) throw refuse(name, 'has no effect in the engine of this model')
   }
-  const { sampling: { topLogprobs }, promptLogprobs, drafts } = request
+  const { sampling, promptLogprobs, drafts } = request
+  const { topLogprobs } = sampling
   if ((topLogprobs ?? 0) > engine.report.alternatives) {
     throw refuse('top_logprobs',
       `must be at most ${engine.report.alternatives}, as many as the engine of this model gives; got ${topLogprobs}`)
@@ -46,7 +48,10 @@ export function checkEngine (engine: RemoteEngine, request: GenerateRequest): vo
       'is not used by the engine of this model: leave it out')
   }
   structureOf(request)
-  if (request.alignment?.strategy === 'token_guidance') checkGuidance(engine, request, request.alignment)
+  const { alignment } = request
+  if (alignment?.strategy !== 'token_guidance') return
+  if (guidanceElsewhere(alignment)) checkGuidanceElsewhere(alignment, sampling)
+  else checkGuidance(engine, request, alignment)
 }
 
 /**
@@ -94,8 +99,8 @@ function checkGuidance (
  */
 export function checkHeads ({ alignment, sampling, grammar }: GenerateRequest): void {
   const because = 'with rewards that the engine of this model computes'
-  if (alignment?.strategy === 'token_guidance') {
-    throw refuse('alignment.strategy', `must be one that scores answers ${because}; got token_guidance`)
+  if (alignment?.strategy === 'token_guidance' && !guidanceElsewhere(alignment)) {
+    throw refuse('alignment.source', `must be next_token ${because}; got ${alignment.source as string}`)
   }
   if ((sampling.topLogprobs ?? 0) > 0) throw refuse('top_logprobs', `must be 0 ${because}; got ${sampling.topLogprobs}`)
   if (grammar) throw refuse(grammar.param, `cannot be given ${because}`)

@@ -1,8 +1,10 @@
 /** How fake engines draw: over a toy policy, with the order of filters that engines have. Knows no protocol. */
-import { TokenCounts, touchedLogits } from '../../src/policies/logits-processors.js'
+import type { Distribution } from '../../src/engine/sequence.js'
+import { TokenCounts, touchedLogits, type TouchedLogits } from '../../src/policies/logits-processors.js'
 import { randomStream } from '../../src/policies/random-stream.js'
 import { SamplingDistribution } from '../../src/policies/sampling-distribution.js'
 import type { SamplingParams } from '../../src/policies/sampling-params.js'
+import { drawGuided, guidedScores, type FakeHead } from './fake-guidance.js'
 import { distributionOf } from './toy-policy.js'
 
 export type Json = Record<string, any>
@@ -16,6 +18,8 @@ export interface Toy {
   readonly maxModelLen?: number
   /** Logprob of a token that lends its place to a head, after some tokens: the plugin of integrations/vllm. */
   readonly lent?: (tokens: readonly number[], token: number) => number
+  /** The head by which that guides tokens. */
+  readonly guide?: FakeHead
   /** Whether its logprobs are of the tempered distribution. */
   readonly tempersLogprobs?: boolean
 }
@@ -50,9 +54,11 @@ export function * drawTokens (
       distributionOf(toy.logits(tokens), params.temperature, Math.max(128, raw['logprobs'] as number ?? 0))
     const masked = count < (raw['min_tokens'] ?? 0) ? [...ends, toy.endToken] : []
     const allowed = options && allowedOf(toy, options, written, distribution.size)
-    const drawnFrom =
-      new SamplingDistribution(distribution, touchedLogits(distribution, params, counts, masked), params, allowed)
-    const token = params.temperature === 0 ? drawnFrom.argmax() : drawnFrom.draw(random.next())
+    const touched = touchedLogits(distribution, params, counts, masked)
+    const drawnFrom = new SamplingDistribution(distribution, touched, params, allowed)
+    const u = params.temperature === 0 ? null : random.next()
+    const scores = guided(toy, { params, ends, raw }, distribution, touched, tokens, prompt.length)
+    const token = scores ? drawGuided(scores, u) : u === null ? drawnFrom.argmax() : drawnFrom.draw(u)
     const rate = (one: number): Rated => {
       const { logits, logNormalizer, temperedLogNormalizer: tempered } = distribution
       const logprob = toy.tempersLogprobs && params.temperature > 0
@@ -73,6 +79,26 @@ export function * drawTokens (
     tokens.push(token)
     counts.add(token)
   }
+}
+
+/** What the plugin has a token drawn from; null where the request asks for no guidance. */
+function guided (
+  { guide }: Toy, { params: { temperature }, ends, raw }: Sampling, { logits }: Distribution, touched: TouchedLogits,
+  tokens: readonly number[], prompt: number
+): ReturnType<typeof guidedScores> | null {
+  const arguments_ = (raw['extra_args'] ?? raw['vllm_xargs']) as Json | undefined
+  if (!guide || arguments_?.['fairlead_guide']?.[0] !== guide.name) return null
+  const begun = arguments_['fairlead_answer_tokens'] as number ?? 0
+  const sums = arguments_['fairlead_sums'] as number[] ?? [0]
+  // The prompt's last token is the answer's last so far, which is read here, where there is one.
+  const read = tokens.slice(begun > 0 ? prompt - 1 : prompt)
+  return guidedScores(guide, arguments_['fairlead_strength'][0] as number, arguments_['fairlead_top_k'] as number, {
+    logits: Array.from(logits, (logit, token) => touched.get(token) ?? logit),
+    temperature,
+    isEnd: token => ends.includes(token),
+    count: Math.max(0, begun - 1) + read.length,
+    sum: sums[0]! + read.reduce((sum, token) => sum + guide.value(token), 0)
+  })
 }
 
 /** Tokens that go on towards one of some texts; where one is written, the end token. */

@@ -47,6 +47,7 @@ export function connected (
     ignored: [],
     countsCachedTokens: true,
     heads: [],
+    guidingHeads: [],
     notes: []
   })
   opened.push(engine)
@@ -68,6 +69,7 @@ export function through (
         salt,
         structure: null,
         heads: null,
+        guides: null,
         interval,
         signal: request.signal,
         ledger,

@@ -1,6 +1,9 @@
 /** A fake engine with the tiny model's tokenizer, whose policy writes short words, and servers in front of it. */
 import { after } from 'node:test'
+import { qHeadDigest, weightsDigest } from '../../src/rewards/kinds/head-digests.js'
+import { encodeFloats } from '../../src/rewards/kinds/q-head.js'
 import { FakeEngine, type FakeEngineOptions } from './fake-engine.js'
+import type { FakeHead } from './fake-guidance.js'
 import { FakeLlamaServer, type FakeLlamaOptions } from './fake-llama-server.js'
 import { tinyModel } from './tiny-model.js'
 
@@ -60,20 +63,39 @@ export const tinyHead = {
     prefix: { normalization: { mean: 0.5, std: 2, pool: 'none' } }
   },
   policy: { id: 'tiny', weightsSha256: '0'.repeat(64), format: 'f32' },
-  weights: Array.from({ length: 64 }, () => 0.5)
+  weights: Array.from({ length: 64 }, () => 0.5),
+  nextToken: {
+    layer: 1,
+    rank: 1,
+    state: encodeFloats(new Float32Array(65)),
+    token: encodeFloats(new Float32Array(65)),
+    fit: { prompts: 1, positions: 1, values: 1, regularization: 0.1 },
+    metrics: { rankCorrelation: 0, standardError: 1, candidates: 2, positions: 1, prompts: 1, split: 'none' }
+  }
 }
 
 /** What the head of `withHead` says after a token. */
 export const tinyHeadValue = (token: number): number => token % 7 - 2.75
 
+/** The same as the engine guides by it. */
+export const tinyGuide: FakeHead = { name: 'tinted', value: tinyHeadValue, mean: 0.5, std: 2 }
+
 /** An engine with the plugin of integrations/vllm. */
 export const withHead: Partial<FakeEngineOptions> = {
   heads: {
-    version: '0.1.0',
+    version: '0.2.0',
     interface: 1,
     channels: { sink, reference, mantissa_scale: 32, exponent_scale: 0.25 },
-    heads: [{ ...tinyHead, mantissa, exponent, next_token: false }]
+    heads: [{
+      ...tinyHead,
+      mantissa,
+      exponent,
+      sha256: weightsDigest(tinyHead),
+      next_token: true,
+      next_token_sha256: qHeadDigest(tinyHead.nextToken)
+    }]
   },
+  guide: tinyGuide,
   lent: (tokens, token) => {
     const value = tinyHeadValue(tokens.at(-1)!)
     const power = Math.ceil(Math.log2(Math.abs(value)))

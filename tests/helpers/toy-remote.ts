@@ -17,7 +17,7 @@ import type { Answer } from '../../src/rewards/scorer.js'
 import { distributionOf, toyPrompt, type ToyPolicy } from './toy-policy.js'
 
 export const remoteCapabilities: PolicyCapabilities = {
-  alternatives: 0, distributions: false, hiddenStates: [], constrainedContinuation: false
+  alternatives: 0, distributions: false, hiddenStates: [], qHeads: null, constrainedContinuation: false
 }
 
 class RemoteGeneration implements Generation {

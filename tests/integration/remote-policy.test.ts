@@ -155,7 +155,7 @@ test('heads inside the engine score answers, where its plugin is', async () => {
       const refused = (more: object): Promise<[string, string]> => refusal(server, { ...body, ...more })
       assert.deepEqual(await refused({ alignment: { reward: 'ending' } }), ['invalid_request', 'alignment.rewards'])
       for (const [param, more] of [
-        ['alignment.strategy', { alignment: { ...searches[7], reward: 'tinted' } }],
+        ['alignment.source', { alignment: { ...searches[7], reward: 'tinted' } }],
         ['top_logprobs', { logprobs: true, top_logprobs: 2, alignment: { reward: 'tinted' } }],
         ['response_format', { response_format: { type: 'json_object' }, alignment: { reward: 'tinted' } }]
       ] as const) assert.deepEqual(await refused(more), ['invalid_request', param])

@@ -1,3 +1,3 @@
 """Fairlead's linear heads and Q-head guidance inside vLLM."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

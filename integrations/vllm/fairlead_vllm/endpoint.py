@@ -32,7 +32,9 @@ def description(heads: tuple[Head, ...], places: channels.Channels) -> dict:
                 "policy": head.policy,
                 "mantissa": places.of(index)[0],
                 "exponent": places.of(index)[1],
+                "sha256": head.sha256,
                 "next_token": head.q_head is not None,
+                "next_token_sha256": head.q_head and head.q_head.sha256,
             }
             for index, head in enumerate(heads)
         ],

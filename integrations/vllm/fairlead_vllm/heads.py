@@ -4,9 +4,11 @@ Reads files and knows no engine. The format is docs/rewards.md's and src/rewards
 """
 
 import base64
+import hashlib
 import json
 import math
 import os
+import struct
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
@@ -31,6 +33,8 @@ class QHead:
     state: torch.Tensor
     #: B, likewise.
     token: torch.Tensor
+    #: SHA-256 of what it is made of.
+    sha256: str
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,6 +54,8 @@ class Head:
     members: dict
     #: Model that it was fitted on: id, weightsSha256, format.
     policy: dict
+    #: SHA-256 of weights and bias.
+    sha256: str
     q_head: QHead | None
 
     @property
@@ -70,6 +76,11 @@ def _matrix(text: str, rank: int, width: int, field: str) -> torch.Tensor:
     return values
 
 
+def _digest(data: bytes) -> str:
+    """By which Fairlead knows that both read the same descriptor (its src/rewards/kinds/head-digests.ts)."""
+    return hashlib.sha256(data).hexdigest()
+
+
 def _q_head(fields: dict, pooling: str, members: dict, width: int) -> QHead:
     if pooling != "mean" or "prefix" not in members:
         raise DescriptorError('nextToken requires pooling "mean" and a prefix member')
@@ -78,6 +89,7 @@ def _q_head(fields: dict, pooling: str, members: dict, width: int) -> QHead:
         layer=fields["layer"],
         state=_matrix(fields["state"], rank, width, "state"),
         token=_matrix(fields["token"], rank, width, "token"),
+        sha256=_digest(f"{fields['layer']} {rank} {fields['state']} {fields['token']}".encode()),
     )
 
 
@@ -97,6 +109,7 @@ def _head(fields: dict) -> Head:
         bias=float(fields["bias"]),
         members=fields["members"],
         policy=fields["policy"],
+        sha256=_digest(struct.pack(f"<{len(weights) + 1}d", *fields["weights"], fields["bias"])),
         q_head=None if q_head is None else _q_head(q_head, fields["pooling"], fields["members"], len(weights)),
     )
 

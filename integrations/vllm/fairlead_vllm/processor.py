@@ -46,7 +46,9 @@ class FairleadProcessor(V1Processor, V2Processor):
         tap = installed()
         if guidance is None or tap is None:
             return None
-        return begin(guidance, params.all_stop_token_ids, params.temperature, tap)
+        # vLLM counts the model's own end tokens among all, those too that end nothing with ignore_eos.
+        ends = (params.stop_token_ids or ()) if params.ignore_eos else params.all_stop_token_ids
+        return begin(guidance, ends, params.temperature, tap)
 
     def update_state(self, batch_update) -> None:
         """V1: requests that came, went and moved."""

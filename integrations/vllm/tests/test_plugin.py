@@ -54,6 +54,14 @@ class Descriptors(unittest.TestCase):
         self.assertEqual(tuple(heads[1].q_head.state.shape), (3, WIDTH + 1))
         self.assertEqual([Path(file).name for file in others], ["2.json"])
 
+    def test_digests_are_those_of_fairlead(self):
+        """The same descriptor and digests are in its tests/unit/rewards/kinds/head-digests.test.ts."""
+        fields = descriptor("a", 1, weights=[0.5, -1, 0.1, 2e-7, 3, 1e30], bias=-0.75)
+        zeros = encode(torch.zeros(1, WIDTH + 1))
+        head = heads_of({**fields, "nextToken": {"layer": 2, "rank": 1, "state": zeros, "token": zeros}})[0][0]
+        self.assertEqual(head.sha256, "df17a90b552c3c53e1d0bdf9339aec8ff77d4efd83a85f3ee139100df4a0f187")
+        self.assertEqual(head.q_head.sha256, "f01b3cc100d24717e352cce73c99b18d623799145f87f2939ae1fd7124a6cbf2")
+
     def test_refusals_name_file_and_rule(self):
         broken = [
             (descriptor("a", 1, weights=[1, float("nan")]), "finite"),

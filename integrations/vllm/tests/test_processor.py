@@ -63,6 +63,22 @@ class Processor(unittest.TestCase):
         update(removed=[2])
         self.assertEqual(self.is_guided(self.apply(processor)), [False, False, False])
 
+    def test_only_tokens_that_end_the_answer_are_valued_as_its_end(self):
+        processor = FairleadProcessor(CONFIG, "cpu", False)
+        arguments = {"fairlead_guide": "a", "fairlead_strength": 3, "fairlead_top_k": 0}
+
+        def logits(**changes):
+            asked = SamplingParams(temperature=0, extra_args=arguments, **changes)
+            # As vLLM does for every request, whether or not it ends at the model's own end token.
+            asked.update_from_generation_config({}, eos_token_id=3)
+            processor.update_state(BatchUpdate(3, (), [(1, asked, None, [])], ()))
+            return self.apply(processor)[1]
+
+        ends, ignores = logits(stop_token_ids=[0]), logits(stop_token_ids=[0], ignore_eos=True)
+        self.assertNotAlmostEqual(ends[3].item(), ignores[3].item(), places=3)
+        torch.testing.assert_close(torch.cat((ends[:3], ends[4:])), torch.cat((ignores[:3], ignores[4:])))
+        torch.testing.assert_close(logits(stop_token_ids=[0, 3], ignore_eos=True), ends)
+
     def test_v2_maps_rows_to_slots_and_counts_tokens(self):
         states = SimpleNamespace(prompt_len=SimpleNamespace(np=[0, 0, 0, 0, 0, 0, 0, 4]))
         v2, v1 = FairleadProcessor(CONFIG, states), FairleadProcessor(CONFIG, "cpu", False)

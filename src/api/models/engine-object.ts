@@ -12,13 +12,14 @@ export const engineObject = Type.Object({
   fields: listOf(Type.String(), 'fields of requests that have an effect there'),
   ignored_fields: listOf(Type.String(), 'fields that have none'),
   heads: listOf(Type.String(), 'rewards that it computes beside the model'),
+  guiding_heads: listOf(Type.String(), 'those of them by whose next_token members it guides tokens'),
   counts_cached_tokens: Type.Boolean({ description: 'whether it says how much of a prompt its cache had' }),
   notes: listOf(Type.String(), 'what could not be found out, or is done in another way')
 })
 
 export function engineOf (
   {
-    server, protocol, model, urls, alternatives, fields, ignored, countsCachedTokens, heads, notes
+    server, protocol, model, urls, alternatives, fields, ignored, countsCachedTokens, heads, guidingHeads, notes
   }: NonNullable<ModelInfo['engine']>
 ): Static<typeof engineObject> {
   return {
@@ -30,6 +31,7 @@ export function engineOf (
     fields,
     ignored_fields: ignored,
     heads,
+    guiding_heads: guidingHeads,
     counts_cached_tokens: countsCachedTokens,
     notes
   }

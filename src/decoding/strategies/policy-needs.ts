@@ -8,7 +8,13 @@ export const capabilityNames: Readonly<Record<keyof PolicyCapabilities, string>>
   alternatives: 'probabilities of next tokens',
   distributions: 'whole next-token distributions',
   hiddenStates: 'hidden states',
+  qHeads: 'guidance by Q-heads',
   constrainedContinuation: 'continuation of answers under a grammar or penalties'
+}
+
+/** How an engine comes to offer something, where that is not plain. */
+const remedies: Readonly<Partial<Record<keyof PolicyCapabilities, string>>> = {
+  qHeads: 'vLLM offers it with the plugin integrations/vllm (0.2.0 or later) and a head that has a next_token member'
 }
 
 /** A need in words. */
@@ -37,11 +43,12 @@ export function checkNeeds (
     ...capabilities,
     alternatives: capabilities.alternatives > 0,
     hiddenStates: capabilities.hiddenStates.length > 0,
+    qHeads: capabilities.qHeads !== null,
     constrainedContinuation: !isConstrained || capabilities.constrainedContinuation
   }
   const missing = needsOf(alignment).filter(({ capability }) => !offered[capability])
   if (missing.length === 0) return
-  throw new RequestError('invalid_request', `alignment.strategy ${alignment.strategy} needs ` +
+  throw new RequestError('invalid_request', [`alignment.strategy ${alignment.strategy} needs ` +
     `${missing.map(describeNeed).join(' and ')}, which the engine of this model does not offer`,
-  { param: 'alignment.strategy' })
+  ...missing.flatMap(({ capability }) => remedies[capability] ?? [])].join(': '), { param: 'alignment.strategy' })
 }

@@ -165,15 +165,18 @@ export const strategyFacts: { readonly [N in StrategyName]: StrategyFacts<N> } =
     use: 'one text stream, steered at every token; exact KL and max_kl when tokens are sampled',
     cost: 'one answer, plus top_k candidates per token, read only up to the reward’s layer; with source next_token ' +
       'about a plain answer; with contrast one more pass per context',
-    needs: [{ capability: 'alternatives' }, {
+    needs: [{
+      capability: 'alternatives',
+      when: { words: 'unless source is next_token', holds: ({ source }) => source !== 'next_token' }
+    }, {
       capability: 'distributions',
       when: {
-        words: 'with candidates.top_k 0, outside keep or max_kl',
-        holds: ({ candidates, outside, max_kl: maxKl }) =>
-          candidates.top_k === 0 || outside === 'keep' || maxKl !== null
+        words: 'with candidates.top_k 0, outside keep or max_kl, unless source is next_token',
+        holds: ({ source, candidates, outside, max_kl: maxKl }) =>
+          source !== 'next_token' && (candidates.top_k === 0 || outside === 'keep' || maxKl !== null)
       }
     }, {
-      capability: 'hiddenStates',
+      capability: 'qHeads',
       when: { words: 'with source next_token', holds: ({ source }) => source === 'next_token' }
     }],
     member: ({ source }) => source === 'next_token' ? 'next_token' : 'prefix',

@@ -15,6 +15,7 @@ import { Decoding, unknownKl } from '../decoding.js'
 import { contrastValues } from '../guidance/contrast-values.js'
 import { guide, guideWithin, nucleus, stepKl, transforms, type Guided } from '../guidance/guided-distribution.js'
 import { guidedToken, type GuidedStep } from '../guidance/guided-step.js'
+import { guidedByBackend } from '../guidance/guided-by-backend.js'
 import { nextTokenValues } from '../guidance/next-token-values.js'
 import { prefixValues } from '../guidance/prefix-values.js'
 import type { TokenValues } from '../guidance/token-values.js'
@@ -180,6 +181,9 @@ function drawAll (decoding: Decoding, answers: readonly GuidedAnswer[]): AsyncIt
 
 /** Draws n answers token by token under guidance, side by side. */
 export const tokenGuidance: Strategy<Params> = async function * (request, params) {
+  if (params.source === 'next_token' && request.policy.capabilities.qHeads === 'backend') {
+    return yield * guidedByBackend(request, isGreedy(request.sampling, params))
+  }
   const decoding = new Decoding(request)
   const { n, sampling } = request
   const candidates = await decoding.openCandidates(n)

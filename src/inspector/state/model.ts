@@ -22,8 +22,8 @@ export const modelProfiles = computed(() =>
 export const modelRewards = computed(() => rewards.value.filter(one => one.models.includes(baseModel.value)))
 
 /** The engine elsewhere that runs the chosen model; null where this server does. */
-export const engineElsewhere = computed(() =>
-  models.value.find(({ id }) => id === chosenModel.value)?.engine?.server ?? null)
+const engine = computed(() => models.value.find(({ id }) => id === chosenModel.value)?.engine ?? null)
+export const engineElsewhere = computed(() => engine.value?.server ?? null)
 
 /** Why a reward cannot judge the chosen model's answers, in words that follow its name; null where it can. */
 export function misfit ({ kind, models: fitting }: RewardListItem): string | null {
@@ -34,7 +34,11 @@ export function misfit ({ kind, models: fitting }: RewardListItem): string | nul
 }
 
 /** What an engine elsewhere rules out, as a sentence; null where the model runs here. */
-export const headless = computed(() => engineElsewhere.value === null
-  ? null
-  : `${baseModel.value} runs on ${engineElsewhere.value}, which gives no hidden states: heads, which read them, cannot ` +
-    'be used or fitted.')
+export const headless = computed(() => {
+  if (engine.value === null) return null
+  const beginning = `${baseModel.value} runs on ${engine.value.server}, which gives no hidden states: heads, which ` +
+    'read them, cannot be'
+  return engine.value.heads.length === 0
+    ? `${beginning} used or fitted.`
+    : `${beginning} fitted, and used only where it computes them itself (${engine.value.heads.join(', ')}).`
+})

@@ -10,6 +10,7 @@ export const localCapabilities = (layers: number): PolicyCapabilities => ({
   alternatives: Infinity,
   distributions: true,
   hiddenStates: Array.from({ length: layers + 1 }, (_, layer) => layer),
+  qHeads: 'caller',
   constrainedContinuation: true
 })
 

@@ -1,8 +1,9 @@
 /** Connects to an engine elsewhere: waits until a replica answers, probes it, makes sure that the others are alike. */
 import { setTimeout as pause } from 'node:timers/promises'
+import { isDeepStrictEqual } from 'node:util'
 import { RequestError } from '../../errors.js'
 import { EngineFailure } from './engine-failure.js'
-import { findFiles, probe, type ProbeTokenizer } from './probe.js'
+import { findFiles, probe, type Probed, type ProbeTokenizer } from './probe.js'
 import { RemoteEngine, type EngineReport } from './remote-engine.js'
 import { Replica, type ReplicaOptions } from './replica.js'
 
@@ -52,10 +53,12 @@ function difference (one: EngineReport, other: EngineReport): string | null {
 
 /** @throws RequestError for a replica that differs from the first; EngineFailure for one that does not answer */
 async function checkAlike (
-  first: Replica, report: EngineReport, replica: Replica, model: string | null, tokenizer: ProbeTokenizer
+  first: Replica, { report, heads }: Probed, replica: Replica, model: string | null, tokenizer: ProbeTokenizer
 ): Promise<void> {
-  const { report: other } = await probe(replica, model, tokenizer)
-  const unlike = difference(report, other)
+  const other = await probe(replica, model, tokenizer)
+  const unlike = difference(report, other.report) ?? (isDeepStrictEqual(heads?.all, other.heads?.all)
+    ? null
+    : 'heads of the same names are of other descriptors, or other versions of the plugin')
   if (unlike === null) return
   throw new RequestError('invalid_request', `policy: ${first.url} and ${replica.url} must be replicas: ${unlike}`,
     { param: 'policy' })
@@ -89,10 +92,11 @@ export async function connectEngine (
   const replicas = urls.map(url => new Replica(url, options))
   try {
     const first = await firstWell(replicas, options)
-    const { protocol, report, heads } = await probe(first, model, tokenizer)
+    const probed = await probe(first, model, tokenizer)
+    const { protocol, report, heads } = probed
     const notes = [...report.notes]
     for (const replica of replicas.filter(one => one !== first)) {
-      const check = (): Promise<void> => checkAlike(first, report, replica, model, tokenizer)
+      const check = (): Promise<void> => checkAlike(first, probed, replica, model, tokenizer)
       if (replica.isWell) await check()
       else {
         notes.push(`${replica.url} did not answer: it is used once it does, if it is a replica`)

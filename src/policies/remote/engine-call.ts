@@ -9,6 +9,23 @@ export type Structure =
   /** A grammar in EBNF. */
   | { readonly type: 'grammar', readonly text: string }
 
+/** Guidance by Q-heads: tokens are drawn from ln π + Σ strength · standardised value. */
+export interface Guides {
+  /** As the engine calls them. */
+  readonly heads: readonly string[]
+  readonly strengths: readonly number[]
+  /** Most probable tokens that may be drawn; 0 is all. */
+  readonly topK: number
+}
+
+/** Guidance of one call. */
+export interface CallGuidance extends Guides {
+  /** How many of the call's last tokens are the answer's first. */
+  readonly answerTokens: number
+  /** Of each head, the sum of its values over those tokens but the last. */
+  readonly sums: readonly number[]
+}
+
 /** One continuation of a prompt and what was drawn of its answer. */
 export interface EngineCall {
   /** Prompt and answer so far; at least one. */
@@ -29,6 +46,8 @@ export interface EngineCall {
   readonly structure: Structure | null
   /** Heads whose values are told in place of alternatives; null for none. */
   readonly heads: HeadReader | null
+  /** What its tokens are guided by; null for nothing. */
+  readonly guidance: CallGuidance | null
   /** Tokens that may come in one message: fewer messages cost less. */
   readonly interval: number
   /** Cached prompts are shared only among equal salts; '' is none. */

@@ -11,7 +11,11 @@ const interfaceVersion = 1
 /** vLLM tells 20 logprobs at most: two for each head, one for what they are differences to, one to spare. */
 const mostHeads = 9
 
-interface Place extends HeadElsewhere { readonly mantissa: number, readonly exponent: number }
+interface Place extends HeadElsewhere {
+  readonly mantissa: number
+  readonly exponent: number
+  readonly hasQHead: boolean
+}
 
 function placeOf (value: unknown): Place {
   const head = fieldsOf(value, 'heads[]')
@@ -22,6 +26,9 @@ function placeOf (value: unknown): Place {
     pooling: textOf(head['pooling'], 'heads[].pooling') ?? '',
     members: fieldsOf(head['members'], 'heads[].members'),
     policy: { id: textOf(id, 'id') ?? '', weightsSha256: textOf(weightsSha256, 'weightsSha256') ?? '' },
+    sha256: textOf(head['sha256'], 'heads[].sha256'),
+    nextTokenSha256: textOf(head['next_token_sha256'], 'heads[].next_token_sha256'),
+    hasQHead: head['next_token'] === true,
     mantissa: tokenOf(head['mantissa'], 'heads[].mantissa'),
     exponent: tokenOf(head['exponent'], 'heads[].exponent')
   }
@@ -46,19 +53,34 @@ export class EngineHeads implements HeadReader {
   readonly #reference: number
   readonly #scales: readonly [number, number]
 
-  /** @throws Error in words that follow "the engine" for what is not the plugin's answer */
-  constructor (answer: unknown) {
+  /**
+   * @param guides whether tokens are guided by its Q-heads
+   * @throws Error in words that follow "the engine" for what is not the plugin's answer
+   */
+  constructor (answer: unknown, guides = true) {
     const { interface: version, channels: given, heads } = fieldsOf(answer, 'heads')
     if (version !== interfaceVersion) throw wrong(`interface ${interfaceVersion} of the plugin`, version)
     const channels = fieldsOf(given, 'channels')
     this.#reference = tokenOf(channels['reference'], 'channels.reference')
     this.#scales = [scaleOf(channels, 'mantissa_scale'), scaleOf(channels, 'exponent_scale')]
     const places = listOf(heads, 'heads').map(placeOf)
+      .map(place => guides ? place : { ...place, nextTokenSha256: null })
     this.#places = places.slice(0, mostHeads)
     this.all = this.#places
     this.unread = places.slice(mostHeads).map(({ name }) => name)
     this.tokens = [this.#reference, ...this.#places.flatMap(({ mantissa, exponent }) => [mantissa, exponent]),
       tokenOf(channels['sink'], 'channels.sink')]
+  }
+
+  /** Names of those by whose Q-heads tokens are guided. */
+  get guiding (): string[] {
+    return this.#places.filter(({ nextTokenSha256 }) => nextTokenSha256 !== null).map(({ name }) => name)
+  }
+
+  /** Names of those that have one by which they are not: it has no effect, or the plugin does not tell which it is. */
+  get unguiding (): string[] {
+    return this.#places.filter(({ hasQHead, nextTokenSha256 }) => hasQHead && nextTokenSha256 === null)
+      .map(({ name }) => name)
   }
 
   /**

@@ -3,12 +3,13 @@
  * warms it up. Whatever has no effect is refused later, where a request asks for it.
  */
 import { RequestError } from '../../errors.js'
-import { plainSampling, type SamplingParams } from '../sampling-params.js'
-import type { EngineCall, EngineProtocol, EngineToken, EngineUsage } from './engine-call.js'
+import type { SamplingParams } from '../sampling-params.js'
+import type { EngineProtocol } from './engine-call.js'
 import { EngineFailure } from './engine-failure.js'
 import { engineFields, type EngineField } from './engine-fields.js'
 import { EngineHeads } from './engine-heads.js'
 import { isFields, type Fields } from './fields.js'
+import { greedy, Prober } from './prober.js'
 import { completions } from './protocols/completions.js'
 import { llamaServer } from './protocols/llama-server.js'
 import { vllmGenerate } from './protocols/vllm-generate.js'
@@ -32,62 +33,7 @@ const sample = 'The lighthouse, built in 1874, is 38.5 m tall.\n\n\tdef f(x):  r
 /** Alternatives that are asked for, the most that the API has first. */
 const alternativeCounts = [20, 5, 1, 0]
 
-const greedy: SamplingParams = { ...plainSampling, temperature: 0, maxTokens: 1 }
 const drawing: SamplingParams = { ...greedy, temperature: 1 }
-
-/** Asks one replica. */
-class Prober {
-  readonly #replica: Replica
-  readonly #protocol: EngineProtocol
-  readonly #model: string
-  readonly #tokens: readonly number[]
-  usage: EngineUsage | null = null
-
-  constructor (replica: Replica, protocol: EngineProtocol, model: string, tokens: readonly number[]) {
-    this.#replica = replica
-    this.#protocol = protocol
-    this.#model = model
-    this.#tokens = tokens
-  }
-
-  /** @throws EngineFailure */
-  async draw (given: Partial<EngineCall>): Promise<EngineToken[]> {
-    const call: EngineCall = {
-      tokens: this.#tokens,
-      maxTokens: 1,
-      minTokens: 0,
-      sampling: greedy,
-      seed: 1,
-      stops: [],
-      endTokens: [],
-      alternatives: 0,
-      structure: null,
-      heads: null,
-      interval: 1,
-      salt: '',
-      ...given
-    }
-    const drawn: EngineToken[] = []
-    const stream = this.#replica.stream(this.#protocol, call, {
-      model: this.#model,
-      session: 'probe',
-      signal: new AbortController().signal,
-      onUsage: usage => { this.usage = usage }
-    })
-    for await (const token of stream) drawn.push(token)
-    return drawn
-  }
-
-  /** Ids alone; null where the engine refuses the call. */
-  async tokens (given: Partial<EngineCall>): Promise<number[] | null> {
-    try {
-      return (await this.draw(given)).map(({ token }) => token)
-    } catch (error) {
-      if (error instanceof EngineFailure && error.kind === 'refused') return null
-      throw error
-    }
-  }
-}
 
 const same = (a: readonly number[] | null, b: readonly number[] | null): boolean =>
   a !== null && b !== null && a.join() === b.join()
@@ -237,6 +183,16 @@ async function compareTokenizers (replica: Replica, model: string, tokenizer: Pr
     `${replica.url}`, { param: 'policy-tokenizer' })
 }
 
+/** Whether a Q-head moves tokens: towards it another one is drawn than away from it. */
+async function guides (prober: Prober, heads: EngineHeads): Promise<boolean> {
+  const drawn = (strength: number): Promise<number[] | null> => prober.tokens({
+    heads,
+    guidance: { heads: heads.guiding.slice(0, 1), strengths: [strength], topK: 0, answerTokens: 0, sums: [0] }
+  })
+  const [toward, away] = [await drawn(1e6), await drawn(-1e6)]
+  return toward !== null && away !== null && !same(toward, away)
+}
+
 /** Its heads, where the plugin is there and they come as asked. */
 async function findHeads (replica: Replica, prober: Prober): Promise<EngineHeads | null> {
   const { status, json } = await replica.ask('/fairlead/heads')
@@ -245,12 +201,20 @@ async function findHeads (replica: Replica, prober: Prober): Promise<EngineHeads
     const heads = new EngineHeads(json)
     if (heads.all.length === 0) return null
     await prober.draw({ heads, maxTokens: 2 })
-    return heads
+    return heads.guiding.length === 0 || await guides(prober, heads) ? heads : new EngineHeads(json, false)
   } catch (error) {
     const { message } = error as Error
     throw new RequestError('invalid_request', `policy: ${replica.url} has heads that cannot be read: it ${message}`,
       { param: 'policy', cause: error })
   }
+}
+
+/** What was found out of an engine. */
+export interface Probed {
+  readonly protocol: EngineProtocol
+  readonly report: EngineReport
+  /** Null where it has none. */
+  readonly heads: EngineHeads | null
 }
 
 /**
@@ -260,7 +224,7 @@ async function findHeads (replica: Replica, prober: Prober): Promise<EngineHeads
  */
 export async function probe (
   replica: Replica, model: string | null, tokenizer: ProbeTokenizer
-): Promise<{ readonly protocol: EngineProtocol, readonly report: EngineReport, readonly heads: EngineHeads | null }> {
+): Promise<Probed> {
   const { model: name, contextLength } = await findModel(replica, model)
   if (contextLength === null) {
     throw new RequestError('invalid_request', `policy: ${replica.url} does not say its context length (at /v1/models: ` +
@@ -288,11 +252,15 @@ export async function probe (
       ignored: engineFields.filter(field => !fields.includes(field)),
       countsCachedTokens,
       heads: heads?.all.map(({ name }) => name) ?? [],
+      guidingHeads: heads?.guiding ?? [],
       notes: [
         ...unchecked === null ? [] : [unchecked],
         ...protocol.notes,
         ...heads !== null && heads.unread.length > 0
           ? [`it has more heads than can be read: not ${heads.unread.join(', ')}`]
+          : [],
+        ...heads !== null && heads.unguiding.length > 0
+          ? [`it guides no tokens by ${heads.unguiding.join(', ')}: its plugin is older than 0.2.0, or without effect`]
           : [],
         ...countsCachedTokens
           ? []

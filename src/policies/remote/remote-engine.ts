@@ -27,6 +27,8 @@ export interface EngineReport {
   readonly countsCachedTokens: boolean
   /** Names of heads that it computes. */
   readonly heads: readonly string[]
+  /** Of those, the ones by whose Q-heads it guides tokens. */
+  readonly guidingHeads: readonly string[]
   /** What it does otherwise than asked, or could not be found out. */
   readonly notes: readonly string[]
 }

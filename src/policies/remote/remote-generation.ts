@@ -12,7 +12,7 @@ import { isPenalized, type SamplingParams } from '../sampling-params.js'
 import { stopCheck, type StopCondition } from '../stop-condition.js'
 import { Transcript } from '../transcript.js'
 import { Alternatives } from './alternatives.js'
-import type { EngineCall, EngineToken, EngineUsage } from './engine-call.js'
+import type { CallGuidance, EngineCall, EngineToken, EngineUsage } from './engine-call.js'
 import { EngineFailure } from './engine-failure.js'
 import type { RemoteRequest } from './remote-request.js'
 import type { Replica } from './replica.js'
@@ -138,9 +138,21 @@ export class RemoteGeneration implements Generation, Tokenwise {
       alternatives: topLogprobs ?? 0,
       structure,
       heads: this.#owner.request.heads,
+      guidance: this.#guidance(),
       interval,
       salt
     }
+  }
+
+  /** Where the answer has begun the engine is told what it has of it, as far as the mean over it depends on that. */
+  #guidance (): CallGuidance | null {
+    const { guides } = this.#owner.request
+    if (guides === null) return null
+    const { drawnTokens } = this.transcript
+    // What a token was drawn after is that of the token before it: the first one's is the prompt's.
+    const sums = guides.heads.map(head =>
+      drawnTokens.slice(1).reduce((sum, { before }) => sum + before!.get(head)!, 0))
+    return { ...guides, answerTokens: drawnTokens.length, sums }
   }
 
   async * #call (
@@ -181,7 +193,14 @@ export class RemoteGeneration implements Generation, Tokenwise {
     const { engine: { protocol, report } } = this.#owner.request
     if (this.#alternatives === null) {
       const { top } = await this.#look(protocol.peek(
-        { ...this.#next({ from: 0 }, 1, 0), minTokens: 0, stops: [], alternatives: report.alternatives, heads: null }))
+        {
+          ...this.#next({ from: 0 }, 1, 0),
+          minTokens: 0,
+          stops: [],
+          alternatives: report.alternatives,
+          heads: null,
+          guidance: null
+        }))
       this.#alternatives = new Alternatives(top)
     }
     return this.#alternatives
@@ -250,7 +269,8 @@ export class RemoteGeneration implements Generation, Tokenwise {
       maxTokens: 1,
       minTokens: 0,
       stops: [],
-      endTokens: []
+      endTokens: [],
+      guidance: null
     })).before!
     const values = async (at: number): Promise<ReadonlyMap<string, number>> => {
       const known = drawn[at + 1]?.before

@@ -6,10 +6,11 @@ import { RemoteGeneration } from './remote-generation.js'
 import type { RemoteRequest } from './remote-request.js'
 import type { Replica } from './replica.js'
 
-export const remoteCapabilities = ({ alternatives, fields }: EngineReport): PolicyCapabilities => ({
+export const remoteCapabilities = ({ alternatives, fields, guidingHeads }: EngineReport): PolicyCapabilities => ({
   alternatives: fields.includes('top_logprobs') ? alternatives : 0,
   distributions: false,
   hiddenStates: [],
+  qHeads: guidingHeads.length > 0 ? 'backend' : null,
   constrainedContinuation: false
 })
 

@@ -1,6 +1,6 @@
 /** What a request brings to an engine elsewhere, and what it uses there. */
 import type { AnswerRules } from '../transcript.js'
-import type { Structure } from './engine-call.js'
+import type { Guides, Structure } from './engine-call.js'
 import type { EngineHeads } from './engine-heads.js'
 import type { RemoteEngine } from './remote-engine.js'
 
@@ -30,6 +30,8 @@ export interface RemoteRequest extends AnswerRules {
   readonly structure: Structure | null
   /** Heads that the request's rewards are; null where none is. */
   readonly heads: EngineHeads | null
+  /** What tokens are guided by as they are drawn, for which there are heads; null for nothing. */
+  readonly guides: Guides | null
   /** Tokens that may come together: 1 where text is shown as it comes. */
   readonly interval: number
   readonly ledger: EngineLedger

@@ -9,6 +9,7 @@ import { adaptationSchema, closed, fitSchema, membersSchema, metricsSchema, type
 import { RequestError } from '../../errors.js'
 import type { NextTokenScorer, OpenContext, RewardLedger, RewardSource } from '../reward-kind.js'
 import { unreadable, type HeadElsewhere, type PolicyInfo } from '../readable-policy.js'
+import { qHeadDigest, weightsDigest } from './head-digests.js'
 import { qHeadSchema, TokenForm, type QHead } from './q-head.js'
 import type { Answer, AnswerMember } from '../scorer.js'
 
@@ -86,8 +87,21 @@ export function headScorer (head: Head, member: AnswerMember, endToken: number, 
 
 /** The same head inside the server that runs the policy: read from the same descriptor, as far as can be seen. */
 const sameElsewhere = (head: Head, { heads = [] }: PolicyInfo): HeadElsewhere | undefined =>
-  heads.find(({ layer, pooling, members, policy: { weightsSha256 } }) => layer === head.layer &&
-    pooling === head.pooling && weightsSha256 === head.policy.weightsSha256 && isDeepStrictEqual(members, head.members))
+  heads.find(({ layer, pooling, members, sha256, policy: { weightsSha256 } }) => layer === head.layer &&
+    pooling === head.pooling && weightsSha256 === head.policy.weightsSha256 &&
+    isDeepStrictEqual(members, head.members) && (sha256 === null || sha256 === weightsDigest(head)))
+
+/**
+ * What the server of the policy calls the Q-head of a head that it has.
+ * @throws RequestError where it has none, or another one
+ */
+function guideElsewhere ({ name: head, nextTokenSha256 }: HeadElsewhere, qHead: QHead, name: string): string {
+  if (nextTokenSha256 === qHeadDigest(qHead)) return head
+  throw new RequestError('invalid_request', `reward "${name}" has ` +
+    `${nextTokenSha256 === null ? 'no next_token member that tokens are guided by' : 'another next_token member'} in ` +
+    'the engine of this model: give its plugin the same descriptor (FAIRLEAD_REWARDS), and restart it',
+  { param: 'alignment.rewards' })
+}
 
 /** As `headScorer`, of a head that the server of the policy computes. */
 const scorerElsewhere = (
@@ -101,12 +115,18 @@ const scorerElsewhere = (
   return await heads.last(name, endToken)
 }
 
+/** What is said of a head that the server of the policy does not have, in words that follow the family's name. */
+const missingElsewhere = (policy: PolicyInfo): string => (policy.heads ?? []).length === 0
+  ? unreadable('hidden states', policy)
+  : `is none of the heads of the engine of the model ${policy.id} (${policy.heads!.map(({ name }) => name).join(', ')}): ` +
+    'give its plugin the same descriptor (FAIRLEAD_REWARDS), and restart it'
+
 /** A head's layer and width must be the policy's. */
 function incompatibility (
   head: Head, policy: PolicyInfo
 ): string | null {
   const { weights, layer: pooled, nextToken, policy: fitted } = head
-  if (policy.isRemote) return sameElsewhere(head, policy) ? null : unreadable('hidden states', policy)
+  if (policy.isRemote) return sameElsewhere(head, policy) ? null : missingElsewhere(policy)
   const width = weights.length
   const layer = Math.max(pooled, nextToken?.layer ?? 0)
   if (width !== policy.hiddenSize) {
@@ -175,11 +195,18 @@ export function headSource (head: Head): RewardSource {
     incompatibility: policy => incompatibility(head, policy),
     open,
     ...(nextToken && form && {
-      openNextToken: context => ({
-        ...open('prefix', context),
-        layers: [layer, nextToken.layer],
-        scoreNext: scoreNext(head, nextToken, form, context)
-      })
+      openNextToken: context => {
+        const { policy, name } = context
+        const elsewhere = policy.isRemote ? guideElsewhere(sameElsewhere(head, policy)!, nextToken, name) : null
+        return {
+          ...open('prefix', context),
+          layers: [layer, nextToken.layer],
+          elsewhere,
+          scoreNext: elsewhere === null
+            ? scoreNext(head, nextToken, form, context)
+            : () => { throw new Error('another server scores next tokens') }
+        }
+      }
     })
   }
 }

@@ -5,7 +5,7 @@
 import type { EngineChunk, EngineProtocol, EngineToken } from '../engine-call.js'
 import { fieldsOf, listOf, logprobOf, textOf, tokenOf, wrong } from '../fields.js'
 import { openaiUsage } from './openai-usage.js'
-import { vllmSampling } from './vllm-sampling.js'
+import { pluginArguments, vllmSampling } from './vllm-sampling.js'
 
 /** @throws Error for a text that names no token id */
 function namedToken (text: string): number {
@@ -51,6 +51,7 @@ export const completions: EngineProtocol = {
     stream_options: { include_usage: true },
     ...(call.salt === '' ? {} : { cache_salt: call.salt }),
     ...vllmSampling(call),
+    ...(call.guidance === null ? {} : { vllm_xargs: pluginArguments(call.guidance) }),
     logprobs: call.heads ? 1 : call.alternatives,
     return_token_ids: true,
     return_tokens_as_token_ids: true

@@ -5,7 +5,7 @@
 import type { EngineChunk, EngineProtocol, EngineToken } from '../engine-call.js'
 import { fieldsOf, listOf, logprobOf, textOf, tokenOf, wrong } from '../fields.js'
 import { openaiUsage } from './openai-usage.js'
-import { vllmSampling } from './vllm-sampling.js'
+import { pluginArguments, vllmSampling } from './vllm-sampling.js'
 
 /** The tokens of one choice, each with its logprob. */
 function tokensOf (choice: Readonly<Record<string, unknown>>): EngineToken[] {
@@ -42,6 +42,7 @@ export const vllmGenerate: EngineProtocol = {
     ...(call.salt === '' ? {} : { cache_salt: call.salt }),
     sampling_params: {
       ...vllmSampling(call),
+      ...(call.guidance === null ? {} : { extra_args: pluginArguments(call.guidance) }),
       logprobs: call.heads?.tokens.length ?? call.alternatives,
       detokenize: call.stops.length > 0
     }

@@ -1,6 +1,18 @@
 /** Sampling parameters by vLLM's names, which its endpoints share. Its order of filters is that of Fairlead. */
 import type { EngineCall } from '../engine-call.js'
 
+/** What is said to the plugin of integrations/vllm. */
+export function pluginArguments (
+  { heads, strengths, topK, answerTokens, sums }: NonNullable<EngineCall['guidance']>
+): Record<string, unknown> {
+  return {
+    fairlead_guide: heads,
+    fairlead_strength: strengths,
+    fairlead_top_k: topK,
+    ...(answerTokens === 0 ? {} : { fairlead_answer_tokens: answerTokens, fairlead_sums: sums })
+  }
+}
+
 /**
  * Only what differs from doing nothing is sent: what an engine does not know it may ignore. Its own end tokens are
  * off, and the answer's end tokens are given as stop tokens: where an answer ends, the tokenizer here says.

@@ -31,6 +31,9 @@ test('what is missing is named, where the parameters ask for it', () => {
   assert.equal(missing(guidance, { distributions: false }), null)
   assert.match(missing({ ...guidance, max_kl: 1 }, { distributions: false })!, /distributions/)
   assert.equal(missing(guidance, { hiddenStates: [] }), null)
+  const byQHead = { ...guidance, method: 'q_head' }
+  assert.match(missing(byQHead, { qHeads: null })!, /Q-heads .*does not offer: vLLM offers it with the plugin/)
+  assert.equal(missing({ ...byQHead, max_kl: 1 }, { alternatives: 0, distributions: false, qHeads: 'backend' }), null)
   assert.match(missing({ strategy: 'segment_rejection' }, { distributions: false })!, /segment\.entropy/)
   assert.equal(missing({ strategy: 'segment_rejection', segment: { tokens: 4 } }, { distributions: false }), null)
   assert.match(missing({ strategy: 'best_of_n', selection: 'mbr' }, { hiddenStates: [] })!, /hidden states/)

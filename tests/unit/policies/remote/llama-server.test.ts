@@ -32,6 +32,7 @@ function callOf (given: Partial<EngineCall>): EngineCall {
     alternatives: 2,
     structure: null,
     heads: null,
+    guidance: null,
     interval: 1,
     salt: '',
     ...given

@@ -11,14 +11,17 @@ import { tinyModel } from '../../../helpers/tiny-model.js'
 const opened: Array<{ close (): Promise<void> }> = []
 after(async () => { for (const one of opened) await one.close() })
 
-async function reportOf (options: Partial<FakeEngineOptions> = {}, model: string | null = null): Promise<EngineReport> {
-  const fake = await tinyEngineElsewhere(options)
-  const engine = await connectEngine({ urls: [fake.url], model }, tinyModel.tokenizer, {
+async function connected (urls: readonly string[], model: string | null = null): Promise<EngineReport> {
+  const engine = await connectEngine({ urls, model }, tinyModel.tokenizer, {
     apiKey: null, timeoutMs: 10_000, totalTimeoutMs: 60_000, maxCalls: 8, waitMs: 100, onProgress: () => {}
   })
   opened.push(engine)
   return engine.report
 }
+
+const reportOf = async (
+  options: Partial<FakeEngineOptions> = {}, model: string | null = null
+): Promise<EngineReport> => await connected([(await tinyEngineElsewhere(options)).url], model)
 
 test('an engine that does all it is asked has all fields', async () => {
   const { server, protocol, model, contextLength, alternatives, fields, ignored, countsCachedTokens, notes } =
@@ -56,12 +59,26 @@ test('protocols are tried in turn, and fewer alternatives where there are fewer'
 test('heads of the plugin, where their values come as it says', async () => {
   assert.deepEqual((await reportOf()).heads, [])
   for (const generates of [true, false]) {
-    assert.deepEqual((await reportOf({ ...withHead, generates })).heads, ['tinted'])
+    const { heads, guidingHeads } = await reportOf({ ...withHead, generates })
+    assert.deepEqual([heads, guidingHeads], [['tinted'], ['tinted']])
   }
   await assert.rejects(reportOf({ ...withHead, heads: { ...withHead.heads, interface: 2 } }),
     /has heads that cannot be read: it must send interface 1 of the plugin; got 2/)
   await assert.rejects(reportOf({ ...withHead, ignores: ['logprob_token_ids'] }),
     /has heads that cannot be read: it must send the values of its heads/)
+})
+
+test('guidance without effect, or by a Q-head that the plugin does not tell apart, is told and not used', async () => {
+  const [head] = withHead.heads!['heads'] as [object]
+  for (const more of [{ ignores: ['extra_args'] },
+    { heads: { ...withHead.heads, heads: [{ ...head, next_token_sha256: undefined }] } }]) {
+    const { heads, guidingHeads, notes } = await reportOf({ ...withHead, ...more })
+    assert.deepEqual([heads, guidingHeads], [['tinted'], []])
+    assert.match(notes[0]!, /guides no tokens by tinted/)
+  }
+  const other = { heads: { ...withHead.heads, heads: [{ ...head, next_token_sha256: 'f' }] } }
+  const fakes = await Promise.all([withHead, { ...withHead, ...other }].map(options => tinyEngineElsewhere(options)))
+  await assert.rejects(connected(fakes.map(({ url }) => url)), /must be replicas: heads of the same names/)
 })
 
 test('logprobs of the tempered distribution are refused', async () => {
