@@ -5,8 +5,9 @@
  */
 import type { DecoderConfig, ScoreHead } from '../decoder-config.js'
 import { groupSize } from '../formats/dequantize.js'
+import { dataTypes } from '../../runtime/tensor.js'
 import { isSmoothed, type WeightLayout } from '../quantization/weight-format.js'
-import { DecoderLayers, microsoft, type DecoderGraphOptions } from './decoder-layers.js'
+import { DecoderLayers, type DecoderGraphOptions } from './decoder-layers.js'
 import { needsPaddingRow } from './matrix-products.js'
 import { partName } from './run-shape.js'
 import { declareSharedPart, declareSharedPrefix } from './shared-prefix-attention.js'
@@ -27,8 +28,16 @@ class DecoderGraph extends DecoderLayers {
     }
     const [values, scales] = [graph.external('embedding.values', 'uint8', [vocabularySize, hiddenSize]),
       graph.external('embedding.scales', 'float32', [vocabularySize, hiddenSize / groupSize])]
-    return graph.node('GatherBlockQuantized', [values, 'input_ids', scales], [result],
-      { bits: 8, block_size: groupSize, gather_axis: 0, quantize_axis: 1 }, microsoft)
+    // Not GatherBlockQuantized, which computes value by value: the bits are the same.
+    const fresh = (): string => graph.fresh('embedding')
+    const lookUp = (table: string): string => graph.node('Gather', [table, 'input_ids'], [fresh()], { axis: 0 })
+    const floats = graph.node('Cast', [lookUp(values)], [fresh()], { to: dataTypes.float32.onnx })
+    const levels = graph.node('Sub', [floats, graph.constant('embedding_centre', 'float32', [], [128])], [fresh()])
+    const groups = graph.node('Reshape', [levels,
+      graph.constant('embedding_groups', 'int64', [4], [0, 0, -1, groupSize])], [fresh()])
+    const scaleOfGroup = graph.node('Unsqueeze', [lookUp(scales), 'last_axis'], [fresh()])
+    return graph.node('Reshape', [graph.node('Mul', [groups, scaleOfGroup], [fresh()]),
+      graph.constant('embedding_joined', 'int64', [3], [0, 0, hiddenSize])], [result])
   }
 
   /**
@@ -112,9 +121,12 @@ class DecoderGraph extends DecoderLayers {
       [graph.fresh('rows')], { axis: 0 })
     const logits = config.scoreHead ? this.scores(rows, config.scoreHead) : this.vocabularyLogits(rows)
     graph.node('TopK', [logits, 'top_count'], ['top_logits', 'top_ids'], { axis: -1 })
+    // A temperature does not change which token is the most probable.
+    const first = graph.node('Gather', ['top_ids', graph.constant('first_place', 'int64', [1], [0])],
+      [graph.fresh('first')], { axis: -1 })
     const peak = (scaled: string): string =>
-      graph.node('ReduceMax', [graph.node('Softmax', [scaled], [graph.fresh('probabilities')], { axis: -1 }),
-        'last_axis'], [graph.fresh('peak')], { keepdims: 1 })
+      graph.node('GatherElements', [graph.node('Softmax', [scaled], [graph.fresh('probabilities')], { axis: -1 }),
+        first], [graph.fresh('peak')], { axis: -1 })
     const tempered = graph.node('Mul', [logits, 'inverse_temperature'], [graph.fresh('tempered')])
     graph.node('Concat', [peak(logits), peak(tempered)], ['peak'], { axis: -1 })
     const top = Math.min(topCount, config.outputSize)
@@ -155,7 +167,6 @@ class DecoderGraph extends DecoderLayers {
       graph.constant('as_one_sequence', 'int64', [3], [1, -1, this.qkvColumns])
       graph.constant('as_rows', 'int64', [3], [-1, 1, config.queryHeads * config.headSize])
     }
-    graph.constant('halves', 'int64', [2], [config.feedForwardSize, config.feedForwardSize])
     graph.constant('last_axis', 'int64', [1], [-1])
     if (this.peaks) graph.constant('first_axis', 'int64', [1], [0])
     if (this.padded) graph.node('Shape', ['input_ids'], ['batch_and_steps'])

@@ -4,7 +4,7 @@
  */
 import { GraphWriter } from '../../runtime/graph.js'
 import type { DecoderConfig } from '../decoder-config.js'
-import { decoderMatrices } from './decoder-matrices.js'
+import { decoderMatrices, outputParts } from './decoder-matrices.js'
 import { MatrixProducts, needsPaddingRow } from './matrix-products.js'
 import { partName, privateShape, type RunShape } from './run-shape.js'
 import { sharedPrefixAttention } from './shared-prefix-attention.js'
@@ -57,9 +57,14 @@ export class DecoderLayers {
 
   /** x · Wᵀ for a named matrix, as a value named `result`. */
   linear (x: string, name: string, result = this.graph.fresh(name)): string {
+    return this.products.multiply(x, name, this.kindOf(name), this.shapeOf(x, name), result)
+  }
+
+  /** The shape of a matrix that x is multiplied with; has x observed where it is calibrated. */
+  shapeOf (x: string, name: string): readonly [number, number] {
     const shape = this.matrices.get(name)!
     if (this.peaks) this.peakOf(x, name, shape[1])
-    return this.products.multiply(x, name, this.kindOf(name), shape, result)
+    return shape
   }
 
   /** Makes the largest magnitude of each channel of x an output, for calibration. */
@@ -195,8 +200,9 @@ export class DecoderLayers {
 
   feedForward (x: string, layer: number): string {
     const { graph } = this
-    const [gate, up] = [graph.fresh('gate'), graph.fresh('up')]
-    graph.node('Split', [this.linear(x, `layer${layer}.gate_up`), 'halves'], [gate, up], { axis: -1 })
+    const name = `layer${layer}.gate_up`
+    const [gate, up] = this.products.multiplyParts(x, name, this.kindOf(name), this.shapeOf(x, name),
+      outputParts(name)) as [string, string]
     const activated = graph.node('Mul', [gate, graph.node('Sigmoid', [gate], [graph.fresh('sigmoid')])],
       [graph.fresh('silu')])
     return this.linear(graph.node('Mul', [activated, up], [graph.fresh('gated')]), `layer${layer}.down`)

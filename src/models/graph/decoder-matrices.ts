@@ -19,6 +19,9 @@ export function decoderMatrices (config: DecoderConfig): Map<string, readonly [n
   return matrices.set('head', [config.outputSize, hiddenSize])
 }
 
+/** Names of the equal parts of a matrix's outputs, where they are computed apart from each other. */
+export const outputParts = (name: string): readonly string[] => name.endsWith('.gate_up') ? ['gate', 'up'] : []
+
 /** Which of the file's tensors make a matrix, stacked by rows. */
 export function matrixTensors ({ tiedEmbeddings, scoreHead }: DecoderConfig, name: string): string[] {
   if (name === 'score_hidden') return [`${scoreTensors.hidden}.weight`]

@@ -17,6 +17,9 @@ export const needsPaddingRow = (kind: MatrixKind): boolean => kind.operator === 
  */
 export type BlockAccuracy = 1 | 4
 
+/** Rows as 8-bit integers, and the largest magnitude of each. */
+interface Levels { readonly rounded: string, readonly peak: string }
+
 export class MatrixProducts {
   readonly #graph: GraphWriter
   readonly #accuracy: BlockAccuracy
@@ -37,10 +40,33 @@ export class MatrixProducts {
   multiply (
     x: string, name: string, kind: MatrixKind, shape: readonly [number, number], result = this.#graph.fresh(name)
   ): string {
-    if (kind.operator === 'rows') return this.#rows(kind.rotated ? this.#rotated(x) : x, name, kind, shape, result)
+    if (kind.operator === 'rows') {
+      return this.#integerProduct(this.#levels(kind.rotated ? this.#rotated(x) : x), name, kind, shape, result)
+    }
     if (kind.operator === 'blocks') return this.#blocks(x, name, kind, shape, result)
     if (kind.operator === 'half') return this.#halves(x, name, shape, result)
     return this.#graph.node('MatMul', [x, this.#graph.external(name, 'float32', [shape[1], shape[0]])], [result])
+  }
+
+  /**
+   * x · Wᵀ in parts of equally many columns, such as gate and up. Rows are multiplied with each part by itself: what
+   * follows reads a part at a time, and none has to be copied out of the whole.
+   * @param parts names of the parts: with rows, the names of their weights begin with the matrix's and theirs
+   */
+  multiplyParts (
+    x: string, name: string, kind: MatrixKind, [rows, columns]: readonly [number, number], parts: readonly string[]
+  ): string[] {
+    const graph = this.#graph
+    const size = rows / parts.length
+    const results = parts.map(part => graph.fresh(part))
+    if (kind.operator === 'rows') {
+      const levels = this.#levels(kind.rotated ? this.#rotated(x) : x)
+      return parts.map((part, index) =>
+        this.#integerProduct(levels, `${name}.${part}`, kind, [size, columns], results[index]!))
+    }
+    const sizes = this.#constant(`${parts.length}_of_${size}`, 'int64', [parts.length], () => parts.map(() => size))
+    graph.node('Split', [this.multiply(x, name, kind, [rows, columns]), sizes], results, { axis: -1 })
+    return results
   }
 
   /** [n, columns] and a row of zeros: no row of x is then computed alone, wherever an operator cuts the rows. */
@@ -102,22 +128,35 @@ export class MatrixProducts {
     return cast(this.#graph.node('MatMul', factors, [this.#graph.fresh('product')]), 'float32', result)
   }
 
+  /** Of a row's levels: one of them, and none. */
+  #levelConstants (): { step: string, zero: string } {
+    return {
+      step: this.#constant('level', 'float32', [], () => [1 / 127]),
+      zero: this.#constant('level_zero', 'uint8', [], () => [128])
+    }
+  }
+
   /**
-   * Rows of x divided by their largest magnitude and rounded to 8 bits, then a product of integers: exact, whatever the
-   * other rows. A row of zeros, divided by zero, becomes some integers, and zero again when the product is multiplied
-   * by its scale.
+   * Rows of x divided by their largest magnitude and rounded to 8 bits. A row of zeros, divided by zero, becomes some
+   * integers, and zero again when a product is multiplied by its peak.
    */
-  #rows (
-    x: string, name: string, { levels }: Rows, [rows, columns]: readonly [number, number], result: string
-  ): string {
+  #levels (x: string): Levels {
     const graph = this.#graph
-    const step = this.#constant('level', 'float32', [], () => [1 / 127])
-    const zero = this.#constant('level_zero', 'uint8', [], () => [128])
+    const { step, zero } = this.#levelConstants()
     const lastAxis = this.#constant('level_axis', 'int64', [1], () => [-1])
     const size = graph.node('Abs', [x], [graph.fresh('size')])
     const peak = graph.node('ReduceMax', [size, lastAxis], [graph.fresh('row_peak')], { keepdims: 1 })
     const scaled = graph.node('Div', [x, peak], [graph.fresh('scaled')])
-    const rounded = graph.node('QuantizeLinear', [scaled, step, zero], [graph.fresh('levels')])
+    return { rounded: graph.node('QuantizeLinear', [scaled, step, zero], [graph.fresh('levels')]), peak }
+  }
+
+  /** A product of integers, exact whatever the other rows, times the rows' peaks. */
+  #integerProduct (
+    { rounded, peak }: Levels, name: string, { levels }: Rows, [rows, columns]: readonly [number, number],
+    result: string
+  ): string {
+    const graph = this.#graph
+    const { step, zero } = this.#levelConstants()
     const values = graph.external(`${name}.values`, levels, [columns, rows])
     const scales = graph.external(`${name}.scales`, 'float32', [rows])
     const zeros = levels === 'uint8' ? [zero, zero] : [zero]

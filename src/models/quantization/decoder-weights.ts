@@ -6,7 +6,7 @@ import { Tensor } from '../../runtime/tensor.js'
 import { activationPeaks } from './calibration.js'
 import { convertWeights, headHoldsEmbedding, readMatrix } from './convert-weights.js'
 import type { DecoderConfig } from '../decoder-config.js'
-import { decoderMatrices } from '../graph/decoder-matrices.js'
+import { decoderMatrices, outputParts } from '../graph/decoder-matrices.js'
 import { ropeFactorsTensor } from '../formats/decoder-tensors.js'
 import { groupSize } from '../formats/dequantize.js'
 import type { TensorFile } from '../formats/tensor-file.js'
@@ -113,6 +113,34 @@ function withZeroPoint (tensor: Tensor): Tensor {
   return tensor.as('uint8')
 }
 
+/** Columns of a tensor [K, N] or [N] in equal parts, in memory of their own: the tensor is disposed of. */
+function columnParts (tensor: Tensor, count: number): Tensor[] {
+  const { type, dims, data } = tensor
+  const columns = dims.at(-1)!
+  const size = columns / count
+  const parts = Array.from({ length: count }, (_, part) => {
+    const own = Tensor.allocate(type, [...dims.slice(0, -1), size])
+    for (let row = 0; row < data.length / columns; row++) {
+      const from = row * columns + part * size
+      own.data.set(data.subarray(from, from + size) as never, row * size)
+    }
+    return own
+  })
+  tensor.dispose()
+  return parts
+}
+
+/** Rows of a matrix whose outputs are computed in parts, under the names that the graph has for them. */
+function takeApart (tensors: Map<string, Tensor>, name: string): void {
+  const names = outputParts(name)
+  if (names.length === 0) return
+  for (const kind of ['values', 'scales']) {
+    const parts = columnParts(tensors.get(`${name}.${kind}`)!, names.length)
+    tensors.delete(`${name}.${kind}`)
+    for (const [index, part] of parts.entries()) tensors.set(`${name}.${names[index]!}.${kind}`, part)
+  }
+}
+
 /**
  * Every external initializer of the decoder graph, by name. A cache that is missing, of another size, or whose index is
  * damaged is made anew.
@@ -135,8 +163,10 @@ export async function loadDecoderWeights (
     if (!tensors) throw new Error(`cannot read back the weight cache ${path}`)
   }
   for (const [name, kind] of layout.matrices) {
+    if (kind.operator !== 'rows') continue
     const values = `${name}.values`
-    if (kind.operator === 'rows' && kind.levels === 'uint8') tensors.set(values, withZeroPoint(tensors.get(values)!))
+    if (kind.levels === 'uint8') tensors.set(values, withZeroPoint(tensors.get(values)!))
+    takeApart(tensors, name)
   }
   const parts = [await rotaryTables(file, config, ropePositions),
     ...(headHoldsEmbedding(config, layout) ? [embeddingInHead(config, tensors)] : [])]
