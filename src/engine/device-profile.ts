@@ -114,6 +114,11 @@ export const cpuProfile: DeviceProfile = {
   drafts: { minDraftTokens: 2, maxDraftTokens: 12 }
 }
 
+/** The same with instructions for products of 8-bit integers (VNNI, AMX): a row more costs less there. */
+export const cheapRowsProfile: DeviceProfile = {
+  ...cpuProfile, scheduling: { ...cpuProfile.scheduling, searchRowsBesideStreams: 20 }
+}
+
 /**
  * A graphics card. Estimates, none of them ever measured: a step takes nearly as long for 1 decode row as for 32, and
  * as for a few hundred tokens of prompts beside them.

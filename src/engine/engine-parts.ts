@@ -2,7 +2,7 @@
  * What a device is to the engine: measured numbers, where KV is, and what runs passes over it. Chosen here and nowhere
  * else.
  */
-import { cpuProfile, gpuLimits, gpuProfile, type DeviceProfile } from './device-profile.js'
+import { cheapRowsProfile, cpuProfile, gpuLimits, gpuProfile, type DeviceProfile } from './device-profile.js'
 import type { EngineSequence } from './engine-sequence.js'
 import { CpuExecutor, type CausalModel, type CpuExecutorOptions } from './executor/cpu/cpu-executor.js'
 import { reservedBlocks } from './executor/device/branches.js'
@@ -26,7 +26,7 @@ export function engineParts (
 }
 
 function cpuParts (model: CausalModel, options: SlotOptions & CpuExecutorOptions): EngineParts {
-  const profile = cpuProfile
+  const profile = model.hasCheapRows ? cheapRowsProfile : cpuProfile
   const slots = new SlotManager<EngineSequence>(model.config, profile.slots, options)
   return { profile, kv: slots, executor: new CpuExecutor(model, slots, profile.passes, options) }
 }

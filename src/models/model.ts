@@ -77,6 +77,8 @@ export interface LoadedModel extends ModelFacts {
   readonly sessions: DecoderSessions
   /** Whether candidates may share their prompt's KV: only where a row's bits do not depend on the others. */
   readonly canSharePrefix: boolean
+  /** Whether products of signed 8-bit integers are exact here: where instructions are made for them, which are fast. */
+  readonly hasCheapRows: boolean
   dispose (): void
 }
 
@@ -210,6 +212,7 @@ export function loadModel (options: ModelOptions): Promise<LoadedModel> {
       ...facts(operators.report, weights.tensors, weightBytes),
       sessions,
       canSharePrefix: operators.report.sharesPrompts,
+      hasCheapRows: [...layout.matrices.values()].some(kind => kind.operator === 'rows' && kind.levels === 'int8'),
       dispose: () => { sessions.dispose() }
     }
   })

@@ -23,6 +23,8 @@ export interface CausalModel {
   readonly config: DecoderConfig
   /** Whether rows can share their prompt's KV, with bits that do not depend on each other. */
   readonly canSharePrefix: boolean
+  /** Whether a row more costs little: its 8-bit integers are multiplied by instructions made for it. Default no. */
+  readonly hasCheapRows?: boolean
   /** The simple shapes are always there; for others it may give null. */
   readonly sessions: {
     find (shape: RunShape): Pick<Session, 'run'> | null
