@@ -80,7 +80,11 @@ export async function protocolChecks (checks: Checks, engine: EngineProcess): Pr
     const leaving = new AbortController()
     const asked = engine.post('/v1/completions',
       { prompt, max_tokens: 1900, ignore_eos: true, n: 8, temperature: 1 }, leaving.signal)
-    while (await running(engine) === 0) await sleep(10)
+    const begun = performance.now()
+    while (await running(engine) === 0) {
+      assert.ok(performance.now() - begun < 30_000, 'nothing ran for 30 seconds')
+      await sleep(10)
+    }
     leaving.abort()
     await assert.rejects(asked)
     const from = performance.now()
