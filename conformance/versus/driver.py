@@ -1,9 +1,11 @@
-"""Searches as client-side libraries do them over an OpenAI-compatible server: its_hub's, and the best-of-n of optillm's proxy.
+"""Searches as client-side libraries do them over an OpenAI-compatible server: its_hub's, and
+the best-of-n of optillm's proxy.
 
     python driver.py its_hub|optillm SERVER_URL MODEL WORDS
 
-Asked {"method", "message", "candidates", "beams", "newTokens", "stepTokens"} a line on standard input; answers {"ms"} on file descriptor 3: the time
-until the best answer is known. WORDS are comma-separated; its_hub's reward is the share of them that an answer has.
+Asked {"method", "message", "candidates", "beams", "newTokens", "stepTokens"} a line on standard input; answers {"ms"}
+on file descriptor 3: the time until the best answer is known. WORDS are comma-separated; its_hub's reward is the share
+of them that an answer has.
 """
 import asyncio
 import importlib.util
@@ -59,7 +61,8 @@ def its_hub():
         if task["method"] == "best_of_n":
             return BestOfN(Outcome())
         # It draws one step more than its most.
-        steps = StepGeneration(task["newTokens"] // task["stepTokens"] - 1, tokens_per_step=task["stepTokens"], temperature=1.0)
+        most_steps = task["newTokens"] // task["stepTokens"] - 1
+        steps = StepGeneration(most_steps, tokens_per_step=task["stepTokens"], temperature=1.0)
         if task["method"] == "beam_search":
             return BeamSearch(steps, Process(), beam_width=task["beams"])
         return ParticleFiltering(steps, Process())
@@ -73,7 +76,10 @@ def its_hub():
 
 
 def optillm():
-    """Asks for n answers in one request, then has the same model rate each in words. Its package imports what every provider needs: only this is loaded."""
+    """Asks for n answers in one request, then has the same model rate each in words.
+
+    Its package imports what every provider needs: only this is loaded.
+    """
     from importlib.metadata import version
 
     import openai
@@ -99,7 +105,8 @@ def optillm():
     def infer(task):
         if task["method"] != "best_of_n":
             raise ValueError(f"optillm has no {task['method']}")
-        best_of_n_sampling("You are a helpful assistant.", task["message"], client, MODEL, task["candidates"], {"max_tokens": task["newTokens"]})
+        limits = {"max_tokens": task["newTokens"]}
+        best_of_n_sampling("You are a helpful assistant.", task["message"], client, MODEL, task["candidates"], limits)
 
     return version("optillm"), infer
 

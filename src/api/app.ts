@@ -30,8 +30,8 @@ import { tokens } from './tokens/tokens-route.js'
 import { countChunks } from './transport/chunks.js'
 import { boundPipelines } from './transport/pipelining.js'
 import { installSlowReaders } from './transport/slow-reader.js'
-import { installWebSockets } from './transport/web-sockets.js'
 import { dropUnread } from './transport/unread-body.js'
+import { installWebSockets } from './transport/web-sockets.js'
 
 /** What the server answers: a room each, as its paths begin. */
 const rooms = [chatCompletions, completions, responses, embeddings, rewards, score, feedback, stream, runs,

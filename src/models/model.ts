@@ -77,7 +77,7 @@ export interface LoadedModel extends ModelFacts {
   readonly sessions: DecoderSessions
   /** Whether candidates may share their prompt's KV: only where a row's bits do not depend on the others. */
   readonly canSharePrefix: boolean
-  /** Whether products of signed 8-bit integers are exact here: where instructions are made for them, which are fast. */
+  /** Whether the self-test chose signed 8-bit rows: on x86 only instructions made for them are exact, and fast. */
   readonly hasCheapRows: boolean
   dispose (): void
 }

@@ -56,8 +56,8 @@ export function guidanceOf (
   const strengths = guides!.map(({ factor }) => factor * (isArgmax ? tempered * temperature : tempered))
   const tooStrong = strengths.find(one => Math.abs(one) > mostStrength)
   if (tooStrong !== undefined) {
-    throw refuse('alignment.strength', `must be within ±${mostStrength} ${inside}, times the reward's weight and over ` +
-      'the temperature', tooStrong)
+    throw refuse('alignment.strength', `must be within ±${mostStrength} ${inside}, times the reward's weight and ` +
+      'over the temperature', tooStrong)
   }
   return {
     guides: { heads: guides!.map(({ head }) => head), strengths, topK: candidates.top_k },

@@ -118,7 +118,8 @@ const scorerElsewhere = (
 /** What is said of a head that the server of the policy does not have, in words that follow the family's name. */
 const missingElsewhere = (policy: PolicyInfo): string => (policy.heads ?? []).length === 0
   ? unreadable('hidden states', policy)
-  : `is none of the heads of the engine of the model ${policy.id} (${policy.heads!.map(({ name }) => name).join(', ')}): ` +
+  : `is none of the heads of the engine of the model ${policy.id} ` +
+    `(${policy.heads!.map(({ name }) => name).join(', ')}): ` +
     'give its plugin the same descriptor (FAIRLEAD_REWARDS), and restart it'
 
 /** A head's layer and width must be the policy's. */
