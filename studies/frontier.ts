@@ -104,8 +104,9 @@ class Drawer {
   }
 }
 
-/** Guidance at about the KL that is compared at or below it; the first is what the others are compared with. */
-const wanted = [`${curves.qHead} 1.5, max_kl ${frontierNats}`, `${curves.qHead} 1`, `${curves.warmedUp} 9`]
+/** Guidance of no more KL than is compared at; the first, which has the KL of the last, is what others are set beside. */
+const wanted = [`${curves.qHead} 1.25`, `${curves.qHead} 1`, `${curves.qHead} 1.5, max_kl ${frontierNats}`,
+  `${curves.warmedUp} 8`]
 
 /** The figures of one way. */
 interface Line {

@@ -109,7 +109,7 @@ function guided (
   const byQHead = { method: 'q_head', transform: 'centered', outside: 'keep' }
   const warmup = { warmup_tokens: Math.max(1, Math.round(maxTokens / 2)) }
   return [
-    ...qHead ? [1, 2, 5, 20].map(strength => of(curves.qHead, strength, cheapDraws, byQHead)) : [],
+    ...qHead ? [1, 1.25, 2, 5, 20].map(strength => of(curves.qHead, strength, cheapDraws, byQHead)) : [],
     ...qHead
       ? [{
           ...of(curves.qHead, frontierStrength, cheapDraws, { ...byQHead, max_kl: frontierNats }),
@@ -117,7 +117,7 @@ function guided (
           curve: null
         }]
       : [],
-    ...qHead ? [9, 30].map(strength => of(curves.warmedUp, strength, cheapDraws, { ...byQHead, ...warmup })) : [],
+    ...qHead ? [8, 30].map(strength => of(curves.warmedUp, strength, cheapDraws, { ...byQHead, ...warmup })) : [],
     ...[2, 5, 20].map(strength => of(curves.prefix, strength, 1, {})),
     ...outcomeOnly !== null
       ? [5, 20].map(strength => of(curves.outcome, strength, 1, { allow_scope_mismatch: true }))
