@@ -104,7 +104,7 @@ class Drawer {
   }
 }
 
-/** Guidance of no more KL than is compared at; the first, which has the KL of the last, is what others are set beside. */
+/** Guidance of no more KL than is compared at. Others are set beside the first, which has the KL of the last. */
 const wanted = [`${curves.qHead} 1.25`, `${curves.qHead} 1`, `${curves.qHead} 1.5, max_kl ${frontierNats}`,
   `${curves.warmedUp} 8`]
 
