@@ -107,7 +107,9 @@ export interface Pair {
 
 /** Deaths. @param address of a Fairlead in front of both */
 export async function deathChecks (checks: Checks, pair: Pair, address: string): Promise<void> {
+  const from = performance.now()
   const expected = new Expected(await Promise.all(askAll(address, 1)))
+  const usualMs = performance.now() - from
   await checks.check(`one of two engines is killed in mid-search, ${kills} times: nothing fails or is drawn twice`,
     async () => {
       let [again, done] = [0, 0]
@@ -116,7 +118,7 @@ export async function deathChecks (checks: Checks, pair: Pair, address: string):
         const doomed = pair.engines[done % 2]!
         const asked = Promise.all(askAll(address, seed))
         // Early and late in the search, at a step's begin and in its middle.
-        await sleep(100 + seed * 197 % 1900)
+        await sleep(usualMs * (seed * 197 % 1000) / 1000)
         if (await isAsked(address, doomed.url)) {
           await doomed.close()
           const made = expected.check(await asked)
