@@ -1,6 +1,7 @@
 /** An engine of this machine's own, as a process group that is started, asked over HTTP and killed. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
 import { Agent, fetch } from 'undici'
 import { freePort } from '../bench/harness/free-port.js'
@@ -84,6 +85,17 @@ export class EngineProcess {
   /** The text of a path. */
   async get (path: string): Promise<string> { return await (await fetch(`${this.url}${path}`, { dispatcher })).text() }
 
+  /** Processor time that the group's processes have used, s. Linux only: from /proc, where a tick is 10 ms. */
+  processorSeconds (): number {
+    let ticks = 0
+    for (const id of readdirSync('/proc').filter(name => /^\d+$/.test(name))) {
+      // Behind the name, which may have anything in it: state, parent, group; user and system time are 12th and 13th.
+      const fields = statOf(id).split(') ').at(-1)!.split(' ')
+      if (Number(fields[2]) === this.#child.pid) ticks += Number(fields[11]) + Number(fields[12])
+    }
+    return ticks / 100
+  }
+
   /** Sends a signal to the whole group: SIGSTOP makes it hang, SIGCONT go on. */
   signal (name: NodeJS.Signals): void { process.kill(-this.#child.pid!, name) }
 
@@ -101,5 +113,14 @@ export class EngineProcess {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
     }
+  }
+}
+
+/** What the kernel tells of a process; '' where it has ended. */
+function statOf (id: string): string {
+  try {
+    return readFileSync(`/proc/${id}/stat`, 'latin1')
+  } catch {
+    return ''
   }
 }
