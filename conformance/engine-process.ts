@@ -1,7 +1,9 @@
 /** An engine of this machine's own, as a process group that is started, asked over HTTP and killed. */
 import { spawn } from 'node:child_process'
 import { once } from 'node:events'
+import { readdirSync, readFileSync } from 'node:fs'
 import { setTimeout as sleep } from 'node:timers/promises'
+import { Agent, fetch } from 'undici'
 import { freePort } from '../bench/harness/free-port.js'
 
 export type Json = Record<string, any>
@@ -24,6 +26,8 @@ export interface Answered { readonly status: number, readonly json: Json }
 
 /** How long one may take until it answers, s: vLLM's three processes import torch. */
 const startSeconds = 600
+/** A connection for each call: engines close those that nobody uses, vLLM after 5 s, whatever is sent just then. */
+const dispatcher = new Agent({ pipelining: 0 })
 
 export class EngineProcess {
   readonly url: string
@@ -53,7 +57,7 @@ export class EngineProcess {
     const engine = new EngineProcess(command.port ?? await freePort(), command)
     try {
       for (let second = 0; second < startSeconds; second++) {
-        if (await fetch(`${engine.url}/health`).then(({ ok }) => ok, () => false)) return engine
+        if (await fetch(`${engine.url}/health`, { dispatcher }).then(({ ok }) => ok, () => false)) return engine
         if (engine.#ended) break
         await sleep(1000)
       }
@@ -72,13 +76,25 @@ export class EngineProcess {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
       body: JSON.stringify({ model: this.name, ...body }),
+      dispatcher,
       ...signal ? { signal } : {}
     })
     return { status: response.status, json: await response.json() as Json }
   }
 
   /** The text of a path. */
-  async get (path: string): Promise<string> { return await (await fetch(`${this.url}${path}`)).text() }
+  async get (path: string): Promise<string> { return await (await fetch(`${this.url}${path}`, { dispatcher })).text() }
+
+  /** Processor time that the group's processes have used, s. Linux only: from /proc, where a tick is 10 ms. */
+  processorSeconds (): number {
+    let ticks = 0
+    for (const id of readdirSync('/proc').filter(name => /^\d+$/.test(name))) {
+      // Behind the name, which may have anything in it: state, parent, group; user and system time are 12th and 13th.
+      const fields = statOf(id).split(') ').at(-1)!.split(' ')
+      if (Number(fields[2]) === this.#child.pid) ticks += Number(fields[11]) + Number(fields[12])
+    }
+    return ticks / 100
+  }
 
   /** Sends a signal to the whole group: SIGSTOP makes it hang, SIGCONT go on. */
   signal (name: NodeJS.Signals): void { process.kill(-this.#child.pid!, name) }
@@ -97,5 +113,14 @@ export class EngineProcess {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error
     }
+  }
+}
+
+/** What the kernel tells of a process; '' where it has ended. */
+function statOf (id: string): string {
+  try {
+    return readFileSync(`/proc/${id}/stat`, 'latin1')
+  } catch {
+    return ''
   }
 }

@@ -31,6 +31,8 @@ const [blockTokens, oddLength] = [32, 13]
 /** What one turn took. */
 interface Taken {
   readonly ms: number
+  /** Of the engine's processor time, s: what else the machine does counts little in it. */
+  readonly processor: number
   /** Tokens that the engine drew, those of prompts, and those of them from its cache. */
   readonly drawn: number
   readonly prompt: number
@@ -50,10 +52,15 @@ async function countsOf (engine: EngineProcess): Promise<Record<keyof typeof cou
 
 async function measured (engine: EngineProcess, search: () => Promise<number>): Promise<Taken> {
   const before = await countsOf(engine)
+  const processor = engine.processorSeconds()
   const ms = await search()
   const after = await countsOf(engine)
   return {
-    ms, drawn: after.drawn - before.drawn, prompt: after.prompt - before.prompt, cached: after.cached - before.cached
+    ms,
+    processor: engine.processorSeconds() - processor,
+    drawn: after.drawn - before.drawn,
+    prompt: after.prompt - before.prompt,
+    cached: after.cached - before.cached
   }
 }
 
@@ -88,14 +95,16 @@ interface Line {
   readonly drawn: Spread
   readonly prompt: Spread
   readonly cached: Spread
-  /** Its time over that of plain sampling. */
+  /** Its time over that of plain sampling, and the engine's processor time over that. */
   readonly toPlain: Spread
+  readonly processorToPlain: Spread
   /** Its time over Fairlead's for the same method; null for Fairlead itself. */
   readonly toFairlead: Spread | null
 }
 
 function linesOf (contestants: readonly Contestant[], taken: ReadonlyMap<string, readonly Taken[]>): Line[] {
   const times = (name: string): number[] => (taken.get(name) ?? []).map(({ ms }) => ms)
+  const processor = (name: string): number[] => (taken.get(name) ?? []).map(one => one.processor)
   return contestants.filter(({ name }) => times(name).length > 0).map(({ name, by, method }) => {
     const spread = (of: (one: Taken) => number): Spread => spreadOf(taken.get(name)!.map(of))
     return {
@@ -105,17 +114,18 @@ function linesOf (contestants: readonly Contestant[], taken: ReadonlyMap<string,
       prompt: spread(one => one.prompt),
       cached: spread(one => one.cached),
       toPlain: ratioOf(times(name), times('plain sampling'))!,
+      processorToPlain: ratioOf(processor(name), processor('plain sampling'))!,
       toFairlead: by === 'Fairlead' ? null : ratioOf(times(name), times(`Fairlead ${method}`))
     }
   })
 }
 
 function tableOf (lines: readonly Line[]): string {
-  const table = plainTable(['search', 'seconds', '÷ plain sampling', '÷ Fairlead', 'tokens drawn', 'prompt tokens',
-    'of them cached'])
-  for (const { name, seconds, toPlain, toFairlead, drawn, prompt, cached } of lines) {
-    table.push([name, showSpread(seconds), showSpread(toPlain), toFairlead ? showSpread(toFairlead) : '',
-      ...[drawn, prompt, cached].map(({ median }) => median.toFixed(0))])
+  const table = plainTable(['search', 'seconds', '÷ plain sampling', 'processor time ÷ plain', '÷ Fairlead',
+    'tokens drawn', 'prompt tokens', 'of them cached'])
+  for (const { name, seconds, toPlain, processorToPlain, toFairlead, drawn, prompt, cached } of lines) {
+    table.push([name, ...[seconds, toPlain, processorToPlain].map(one => showSpread(one)),
+      toFairlead ? showSpread(toFairlead) : '', ...[drawn, prompt, cached].map(({ median }) => median.toFixed(0))])
   }
   return table.toString()
 }

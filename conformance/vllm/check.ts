@@ -1,4 +1,5 @@
 /** Named checks, each reported; the failures are told together at the end. */
+import { inspect } from 'node:util'
 import { say } from '../../src/cli/command.js'
 
 export class Checks {
@@ -10,9 +11,9 @@ export class Checks {
       const told = await run()
       say(`  ok      ${name}${told ? `: ${told}` : ''}`)
     } catch (error) {
-      const { message } = error as Error
+      const { message, cause } = error as Error
       this.#failures.push(name)
-      say(`  FAILED  ${name}: ${message}`)
+      say(`  FAILED  ${name}: ${message}${cause === undefined ? '' : ` (${inspect(cause)})`}`)
     }
   }
 

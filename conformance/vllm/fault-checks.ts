@@ -107,16 +107,22 @@ export interface Pair {
 
 /** Deaths. @param address of a Fairlead in front of both */
 export async function deathChecks (checks: Checks, pair: Pair, address: string): Promise<void> {
+  const drawn = async (): Promise<number> => (await Promise.all(pair.engines.map(engine =>
+    figureOf(engine, 'generation_tokens_total')))).reduce((sum, count) => sum + count, 0)
+  const before = await drawn()
   const expected = new Expected(await Promise.all(askAll(address, 1)))
+  const all = await drawn() - before
   await checks.check(`one of two engines is killed in mid-search, ${kills} times: nothing fails or is drawn twice`,
     async () => {
       let [again, done] = [0, 0]
       for (let seed = 2; done < kills; seed++) {
         assert.ok(seed < 4 * kills, `after ${done} kills the searches ended too early`)
         const doomed = pair.engines[done % 2]!
+        const from = await drawn()
         const asked = Promise.all(askAll(address, seed))
         // Early and late in the search, at a step's begin and in its middle.
-        await sleep(100 + seed * 197 % 1900)
+        const due = all * (seed * 197 % 900) / 1000
+        await until('a part of all tokens is drawn', async () => await drawn() - from >= due)
         if (await isAsked(address, doomed.url)) {
           await doomed.close()
           const made = expected.check(await asked)

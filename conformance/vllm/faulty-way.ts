@@ -14,6 +14,8 @@ export class FaultyWay {
   doing: Doing = { kind: 'none' }
   /** Calls that something was done to. */
   spoiled = 0
+  /** Calls for tokens that nobody has ended or left yet. */
+  open = 0
   readonly #server: Server
   readonly #target: string
 
@@ -31,8 +33,13 @@ export class FaultyWay {
   }
 
   #pass (incoming: IncomingMessage, outgoing: ServerResponse): void {
-    const doing: Doing = /generate$|completions$/.test(incoming.url!) ? this.doing : { kind: 'none' }
+    const isForTokens = /generate$|completions$/.test(incoming.url!)
+    const doing: Doing = isForTokens ? this.doing : { kind: 'none' }
     if (doing.kind !== 'none') this.spoiled++
+    if (isForTokens) {
+      this.open++
+      outgoing.once('close', () => { this.open-- })
+    }
     if (doing.kind === 'refuse') {
       incoming.resume()
       outgoing.writeHead(429, { 'content-type': 'application/json', 'retry-after': String(doing.retryAfter) })

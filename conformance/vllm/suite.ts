@@ -110,8 +110,10 @@ export async function vllmFaultsSuite ({ scratch, cacheDir }: Place): Promise<vo
   const timeoutMs = 5000
   try {
     const urls = pair.engines.map(({ url }) => url)
-    await withFairlead(before(urls), address => leavingChecks(checks, pair.engines, address))
-    await withFairlead(before(ways.map(({ url }) => url)), address => wayChecks(checks, ways, address))
+    await withFairlead(before(ways.map(({ url }) => url)), async address => {
+      await leavingChecks(checks, { engines: pair.engines, ways, address })
+      await wayChecks(checks, ways, address)
+    })
     await withFairlead(before(urls, { policyTimeoutMs: String(timeoutMs) }),
       address => hangCheck(checks, pair, address, timeoutMs))
     await withFairlead(before(urls), async address => {

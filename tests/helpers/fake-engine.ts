@@ -9,11 +9,19 @@ import { setImmediate as turn } from 'node:timers/promises'
 import { plainSampling, type SamplingParams } from '../../src/policies/sampling-params.js'
 import { drawTokens, type Drawn, type Json, type Sampling, type Toy } from './fake-drawing.js'
 
-/** What goes wrong with a call; `after` is the tokens that it sends before. */
+/** The connection breaks; the answer ends cleanly; the engine aborts it; it sends nothing more; it sends nonsense. */
+export interface StreamFault {
+  readonly kind: 'break' | 'end' | 'abort' | 'hang' | 'corrupt'
+  /** Tokens that it sends before. */
+  readonly after: number
+}
+
+/** What goes wrong with a call. */
 export type Fault =
   | { readonly kind: 'status', readonly status: number, readonly headers?: Readonly<Record<string, string>> }
-  /** The connection breaks; the answer ends cleanly; the engine aborts it; it sends nothing more; it sends nonsense. */
-  | { readonly kind: 'break' | 'end' | 'abort' | 'hang' | 'corrupt', readonly after: number }
+  /** The connection is closed without an answer, as one is that nobody used for a while. */
+  | { readonly kind: 'close' }
+  | StreamFault
 
 export interface FakeEngineOptions extends Toy {
   readonly tokenize?: (text: string) => number[]
@@ -122,7 +130,8 @@ export class FakeEngine {
       response.end(JSON.stringify({ error: { message: 'made to order', code: fault.status } }))
       return
     }
-    await this.#stream(request.url === '/v1/completions', body, response, fault)
+    if (fault?.kind === 'close') response.destroy()
+    else await this.#stream(request.url === '/v1/completions', body, response, fault)
   }
 
   /** Why a call is refused: message and param. */
@@ -171,7 +180,9 @@ export class FakeEngine {
     return cached
   }
 
-  async #stream (isCompletion: boolean, body: Json, response: ServerResponse, fault: Fault | null): Promise<void> {
+  async #stream (
+    isCompletion: boolean, body: Json, response: ServerResponse, fault: StreamFault | null
+  ): Promise<void> {
     this.running++
     let isGone = false
     const socket = response.socket!
@@ -195,9 +206,7 @@ export class FakeEngine {
       await this.#options.pace?.()
       await turn()
       if (isGone) return
-      if (fault && fault.kind !== 'status' && count === fault.after) {
-        return await this.#fail(fault.kind, response, send)
-      }
+      if (fault && count === fault.after) return await this.#fail(fault.kind, response, send)
       group.push(drawn)
       // The first message goes out at once, as the last does.
       if (count++ > 0 && group.length < interval && drawn.finish === null) continue
@@ -218,7 +227,7 @@ export class FakeEngine {
   }
 
   async #fail (
-    kind: Exclude<Fault['kind'], 'status'>, response: ServerResponse, send: (value: unknown) => void
+    kind: StreamFault['kind'], response: ServerResponse, send: (value: unknown) => void
   ): Promise<void> {
     if (kind === 'hang') await new Promise(resolve => { response.once('close', resolve) })
     else if (kind === 'break') response.destroy()

@@ -150,12 +150,18 @@ export class Replica {
   async #post (
     path: string, body: object, session: string, signal: AbortSignal
   ): Promise<AsyncIterable<Uint8Array>> {
-    const { statusCode, headers, body: answer } = await request(`${this.url}${path}`, {
+    const send = (): ReturnType<typeof request> => request(`${this.url}${path}`, {
       method: 'POST',
       headers: { ...this.#headers(), 'content-type': 'application/json', 'x-session-id': session },
       body: JSON.stringify(body),
       dispatcher: this.#agent,
       signal
+    })
+    // Engines close connections that were not used for a while, also while a call is on its way: that says nothing of
+    // how they are.
+    const { statusCode, headers, body: answer } = await send().catch((error: unknown) => {
+      if (isClosed(error)) return send()
+      throw error
     })
     if (statusCode === 200) return answer as AsyncIterable<Uint8Array>
     const text = await readText(answer as AsyncIterable<Uint8Array>)
@@ -270,6 +276,10 @@ async function * chunksOf (
   const read = protocol.reader()
   for await (const message of engineMessages(body)) yield read(message)
 }
+
+/** Whether the other side has closed the connection. */
+const isClosed = (error: unknown): boolean =>
+  error instanceof errors.SocketError || ['ECONNRESET', 'EPIPE'].includes((error as NodeJS.ErrnoException).code ?? '')
 
 /** Why a call failed on its way, in words that follow "the engine". */
 function why (error: unknown): string {

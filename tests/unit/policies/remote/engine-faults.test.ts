@@ -3,7 +3,7 @@ import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RequestError } from '../../../../src/errors.js'
 import { emptyEngineLedger } from '../../../../src/policies/remote/remote-request.js'
-import { FakeEngine, type Fault } from '../../../helpers/fake-engine.js'
+import { FakeEngine, type StreamFault } from '../../../helpers/fake-engine.js'
 import { connected, through, toyEngine } from '../../../helpers/remote-toy.js'
 import { oddities, run, textOf } from '../../../helpers/run-strategy.js'
 import { assertDrawnFrom, assertSameSource, tally } from '../../../helpers/statistics.js'
@@ -20,7 +20,7 @@ async function refusal (work: Promise<unknown>): Promise<RequestError> {
 }
 
 test('whatever breaks a call after some tokens, the answer goes on from them and comes from the policy', async () => {
-  const kinds: Array<Exclude<Fault['kind'], 'status'>> = ['break', 'end', 'abort', 'corrupt']
+  const kinds: Array<StreamFault['kind']> = ['break', 'end', 'abort', 'corrupt']
   let calls = 0
   const fake = await toyEngine(policy, {
     // Every third call; at a place that does not depend on what is drawn.
@@ -65,6 +65,21 @@ test('a search goes on at another replica when one dies in it, twenty times', as
   }
   assert.ok(failed >= 20, String(failed))
   assertSameSource(drawn.alone, drawn.beside, 'beams')
+})
+
+test('a connection that was closed before a call was read is made anew: nothing has failed', async () => {
+  const [fake, other] = [await toyEngine(policy, { fault: call => call === 1 ? { kind: 'close' } : null }),
+    await toyEngine(policy)]
+  const engine = connected([fake.url, other.url])
+  let session = 0
+  while (engine.replicas.order(String(session))[0]!.url !== fake.url) session++
+  const ledger = emptyEngineLedger()
+  for (let seed = 0; seed < 2; seed++) {
+    await run(null, { policy, seed, through: through(engine, { session: String(session), ledger }) })
+  }
+  assert.deepEqual([fake.calls.length, other.calls.length], [3, 0])
+  assert.deepEqual(fake.calls[2]!.body, fake.calls[1]!.body)
+  assert.deepEqual([ledger.calls, ledger.failedCalls, engine.replicas.order('')[0]!.isWell], [2, 0, true])
 })
 
 test('an engine that hangs is given up in time, and another one takes over', async () => {
