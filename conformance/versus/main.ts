@@ -144,7 +144,11 @@ async function run (args: Arguments): Promise<void> {
     const libraryPython = names.length > 0 ? await installLibraries(cacheDir) : ''
     say('starting vLLM')
     const engine = await startVllm({
-      python, name: 'smollm2-135m', model: folder, flags: ['--kv-cache-memory-bytes', String(1 << 30)]
+      python,
+      name: 'smollm2-135m',
+      model: folder,
+      flags: ['--kv-cache-memory-bytes', String(1 << 30)],
+      inOneProcess: true
     })
     closes.push(() => engine.close())
     const fairlead = await FairleadSearch.start(engine.url, engine.name, folder, scratch)

@@ -94,7 +94,7 @@ export async function vllmFaultsSuite ({ scratch, cacheDir }: Place): Promise<vo
   const { policy: model } = writeTinyModels(scratch)
   const ports = [await freePort(), await freePort()]
   const start = async (index: number): Promise<EngineProcess> => {
-    const engine = await startVllm({ python, name: 'tiny', model, port: ports[index]! })
+    const engine = await startVllm({ python, name: 'tiny', model, port: ports[index]!, inOneProcess: true })
     // The first call with logprobs compiles, for many seconds.
     await engine.post('/v1/completions', { prompt: letters(9), max_tokens: 2, logprobs: 1, seed: 1 })
     return engine

@@ -12,19 +12,23 @@ export interface VllmOptions {
   readonly flags?: readonly string[]
   /** Absent: any that is free. */
   readonly port?: number
+  /** Whether it plans and computes in one process with one thread; else as vLLM's CPU build starts by itself. */
+  readonly inOneProcess?: boolean
 }
 
 /** What every start says: on CPUs blocks are of 128 tokens otherwise, and a prompt read in parts can end the engine. */
 const commonFlags = ['--dtype', 'float32', '--max-model-len', '2048', '--max-num-seqs', '32', '--enforce-eager',
-  '--block-size', '32', '--max-num-batched-tokens', '16384', '--enable-prompt-tokens-details', '--enable-scale-out',
-  '--distributed-executor-backend', 'uni']
+  '--block-size', '32', '--max-num-batched-tokens', '16384', '--enable-prompt-tokens-details', '--enable-scale-out']
 
 /**
- * One thread, bound to no core, in the process that plans, as on one GPU. As its CPU build has it, all engines of a
- * machine bind a process with their threads to the same cores, all but one, and both processes wait spinning: on two
- * cores a tiny model took 6.5 times as long so.
+ * One thread, bound to no core, in the process that plans. As its CPU build starts by itself, all engines of a machine
+ * bind a process with their threads to the same cores, all but one, and both processes wait spinning: on two cores a
+ * tiny model took 6.5 times as long so.
  */
-const oneThread = { VLLM_ENABLE_V1_MULTIPROCESSING: '0', VLLM_CPU_OMP_THREADS_BIND: 'nobind', OMP_NUM_THREADS: '1' }
+const oneProcess = {
+  flags: ['--distributed-executor-backend', 'uni'],
+  environment: { VLLM_ENABLE_V1_MULTIPROCESSING: '0', VLLM_CPU_OMP_THREADS_BIND: 'nobind', OMP_NUM_THREADS: '1' }
+}
 
 /** A gauge or counter of its `/metrics`, all its labels together; NaN where it has none. */
 export async function figureOf (engine: EngineProcess, name: string): Promise<number> {
@@ -34,7 +38,7 @@ export async function figureOf (engine: EngineProcess, name: string): Promise<nu
 
 /** Starts it and waits until it answers. @throws Error with what it said, if it does not */
 export const startVllm = (
-  { python, model, name, rewards, flags = [], port }: VllmOptions
+  { python, model, name, rewards, flags = [], port, inOneProcess = false }: VllmOptions
 ): Promise<EngineProcess> =>
   EngineProcess.start({
     kind: 'vLLM',
@@ -43,9 +47,9 @@ export const startVllm = (
     program: python,
     args: port => ['-m', 'vllm.entrypoints.openai.api_server', '--host', '127.0.0.1', '--port', String(port),
       '--model', model, '--served-model-name', name, ...commonFlags, '--kv-cache-memory-bytes', String(256 << 20),
-      ...flags],
+      ...inOneProcess ? oneProcess.flags : [], ...flags],
     environment: {
-      ...oneThread,
+      ...inOneProcess ? oneProcess.environment : {},
       VLLM_NO_USAGE_STATS: '1',
       // Compiled once: each of its processes would compile all that it imports, half a minute of a core.
       PYTHONDONTWRITEBYTECODE: '',
