@@ -9,6 +9,7 @@
  * verified/            fairlead eval-verified --report …
  * neighbour.json       fairlead bench --scenario mixed --json
  * noisy-pairs.json     node dist/studies/noisy-pairs.js --report …
+ * frontier.json        node dist/studies/frontier.js --report …
  */
 import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -18,8 +19,9 @@ import { turningSentence } from '../src/evaluation/report.js'
 import type { VerifiedResult } from '../src/evaluation/verified.js'
 import { packageRoot } from '../src/package-root.js'
 import { describeEnvironment, type Environment } from '../src/reporting/environment.js'
-import { interval, maybe, percent, percentage, range } from '../src/reporting/estimate.js'
+import { interval, maybe, percent, range } from '../src/reporting/estimate.js'
 import { tableOf } from '../src/reporting/report.js'
+import type { Frontier } from './frontier.js'
 import type { Choice } from './noisy-pairs.js'
 
 const folder = join(packageRoot, 'models/evaluation/results')
@@ -39,6 +41,7 @@ interface BenchReport {
     readonly what: string, readonly batch: number, readonly value: { readonly median: number }
   }>
 }
+interface FrontierReport extends Frontier { readonly environment: Environment }
 interface StopReport { readonly environment: Environment, readonly choices: readonly Choice[] }
 
 function read<T> (file: string): T | null {
@@ -57,21 +60,21 @@ interface Aim {
 
 const missing = 'not measured'
 
-function frontierAim (report: EvalReport | null): Aim {
-  const frontier = report?.analysis.frontier ?? null
-  const best = frontier?.ways.flatMap(({ share, ...configuration }) => share ? [{ ...configuration, share }] : [])
-    .toSorted((a, b) => b.share.value - a.share.value)[0]
+/** Time is that of the evaluation's Q-head guidance: strength does not change what a token costs. */
+function frontierAim (report: EvalReport | null, study: FrontierReport | null): Aim {
+  const time = report?.analysis.frontier?.ways.find(({ label }) => label.startsWith('Q-head'))?.time ?? null
+  const best = study?.lines.filter(({ kl }) => kl.value <= 2).toSorted((a, b) => b.share.value - a.share.value)[0]
   return {
     name: 'frontier',
     goal: 'at 2 nats or fewer an answer, Q-head guidance gets 80 % of soft best-of-64’s gain, at 1.15 × the time of ' +
       'a plain answer or less',
     measured: best
-      ? `${best.label}: ${percent(best.share)} at ${best.kl!.toFixed(2)} nats, ` +
-        `${best.time ? `${range(best.time)} × the time` : 'time not taken'} (soft best-of-${frontier!.n}: ` +
-        `${interval(frontier!.judge)})`
+      ? `${best.label}: ${percent(best.share)} at ${best.kl.value.toFixed(2)} nats, ` +
+        `${time ? `${range(time)} × the time` : 'time not taken'} (soft best-of-64: ${interval(study!.soft)}; ` +
+        `${study!.pools} prompts, [table](evaluation/results/frontier.md))`
       : missing,
-    met: best?.time ? best.share.value >= 0.8 && best.time.value <= 1.15 : null,
-    command: report?.environment.command ?? 'fairlead eval'
+    met: best && time ? best.share.value >= 0.8 && time.value <= 1.15 : null,
+    command: study?.environment.command ?? 'node dist/studies/frontier.js'
   }
 }
 
@@ -128,16 +131,17 @@ function neighbourAim (report: BenchReport | null): Aim {
 }
 
 function stopAim (report: StopReport | null): Aim {
-  const [best] = report?.choices.filter(({ below }) => below === 0).toSorted((a, b) => b.share - a.share) ?? []
+  const [best] = report?.choices.filter(({ below }) => below === 0)
+    .toSorted((a, b) => b.share.value - a.share.value) ?? []
   return {
     name: 'knows when to stop',
     goal: 'from 200 pairs, a quarter labelled wrongly, the server chooses N and strength itself: 95 % of the best ' +
       'choice, never clearly below plain in 20 draws',
     measured: best
-      ? `${best.name}: ${percentage(best.share, 0)} of the best choice, no draw clearly below plain ` +
+      ? `${best.name}: ${percent(best.share)} of the best choice, no draw clearly below plain ` +
         '([table](evaluation/results/noisy-pairs.md))'
       : missing,
-    met: best ? best.share >= 0.95 : null,
+    met: best ? best.share.value >= 0.95 : null,
     command: report?.environment.command ?? 'node dist/studies/noisy-pairs.js'
   }
 }
@@ -220,8 +224,9 @@ function verifiedWorth (report: VerifiedReport | null): Worth[] {
 export function evaluationPage (): string {
   const [positive, helpful] = [read<EvalReport>('positive/report.json'), read<EvalReport>('helpful/report.json')]
   const verified = read<VerifiedReport>('verified/report.json')
-  const aims = [frontierAim(positive), sixteenAim(positive), verifiedAim(verified),
-    neighbourAim(read<BenchReport>('neighbour.json')), stopAim(read<StopReport>('noisy-pairs.json'))]
+  const aims = [frontierAim(positive, read<FrontierReport>('frontier.json')), sixteenAim(positive),
+    verifiedAim(verified), neighbourAim(read<BenchReport>('neighbour.json')),
+    stopAim(read<StopReport>('noisy-pairs.json'))]
   const worths = [...rewardWorth(positive, 'a critical tone'), ...rewardWorth(helpful, 'a more helpful answer'),
     ...verifiedWorth(verified)]
   return `# What steering is worth, measured

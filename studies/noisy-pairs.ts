@@ -15,11 +15,11 @@ import type { Options } from '../src/cli/options.js'
 import { isEnough } from '../src/decoding/selection/adaptive-stopping.js'
 import { softmaxWeights, softmaxWeightsWithin } from '../src/decoding/selection/selection-rules.js'
 import { gains, sizesUpTo, standardized } from '../src/evaluation/pools.js'
-import { mean, meanOverPrompts } from '../src/evaluation/statistics.js'
+import { mean, meanOverPrompts, ratioOverPrompts } from '../src/evaluation/statistics.js'
 import { resample } from '../src/fitting/fit-ensemble.js'
 import { fitHead } from '../src/fitting/fit-head.js'
 import { describeEnvironment } from '../src/reporting/environment.js'
-import { percentage } from '../src/reporting/estimate.js'
+import { percent, type Estimate } from '../src/reporting/estimate.js'
 import { markdownTable, tableOf } from '../src/reporting/report.js'
 import { combine, type CombineRule } from '../src/rewards/kinds/ensemble.js'
 import { uniform } from '../src/statistics/random.js'
@@ -49,9 +49,14 @@ const penalty = 1
  */
 interface Chosen { readonly gain: readonly number[], readonly drawn: number }
 
+/** What a rule goes by: one head, or five combined. */
+const scorings = ['single', 'mean', 'lcb'] as const
+type Scoring = typeof scorings[number]
+
 type Scores = ReadonlyArray<readonly number[]>
 
 const stop = { leader_probability: 0.9, every: 4 }
+const stopName = `stop_when leader_probability ${stop.leader_probability}, every ${stop.every}`
 const orders = 20
 
 /** Best-of-n that stops as `stop_when` does, over random orders of each pool. */
@@ -72,38 +77,101 @@ function adaptive (keys: Scores, judge: Scores, random: () => number): Chosen {
 const rules = ['single', 'mean', 'min', 'uwo', 'lcb'] as const
 const soft = [0.5, 1, 2, 4, 8]
 
+/** The best choice of n or strength by the judge, the same for all prompts. */
+interface BestChoice {
+  /** What it gains. */
+  readonly hindsight: number
+  /** What the choice that is best on half of the prompts gains on the other half, both ways round. */
+  readonly foreseen: number
+}
+
 /** What one draw gave. */
 interface DrawResult {
   /** The judge's mean gain, by rule and n. */
   readonly curves: Readonly<Record<string, readonly number[]>>
-  readonly ways: Readonly<Record<string, Chosen>>
-  readonly oracle: number
+  readonly ways: Readonly<Record<string, Chosen & { readonly by: Scoring }>>
+  readonly best: Readonly<Record<Scoring, BestChoice>>
   readonly accuracy: number
 }
 
-/** Rules that decide how hard to press one head. @param telling whether the fit's accuracy is clearly above ½ */
-function configurationsOf (single: Scores, lcb: Scores, judge: Scores, telling: boolean, random: () => number): {
-  readonly ways: Record<string, Chosen>, readonly oracle: number
-} {
+/** Scores of a draw, and those by each of the five heads. */
+interface Keys extends Readonly<Record<Scoring, Scores>> { readonly members: readonly Scores[] }
+
+const samples = 200
+
+/**
+ * The answer that is the best one most often, where scores are the mean of several heads and vary as these do: normal,
+ * with the heads' covariance over answers.
+ */
+function likeliestBest (members: ReadonlyArray<readonly number[]>, random: () => number): number {
+  const centre = members[0]!.map((_, answer) => mean(members.map(own => own[answer]!)))
+  const wins = centre.map(() => 0)
+  for (let sample = 0; sample < samples; sample++) {
+    const pulls = members.map(() =>
+      Math.sqrt(-2 * Math.log(1 - random())) * Math.cos(2 * Math.PI * random()) / Math.sqrt(members.length - 1))
+    const keys = centre.map((value, answer) =>
+      value + members.reduce((sum, own, head) => sum + pulls[head]! * (own[answer]! - value), 0))
+    wins[keys.indexOf(Math.max(...keys))]!++
+  }
+  return wins.indexOf(Math.max(...wins))
+}
+
+/** What the choice that is best on every second prompt gains on the others, both ways round. */
+function foreseenGain (choices: readonly Chosen[]): number {
+  const half = (gain: readonly number[], which: number): number =>
+    mean(gain.filter((_, prompt) => prompt % 2 === which))
+  return mean([0, 1].map(seen => {
+    const best = choices.reduce((a, b) => half(b.gain, seen) > half(a.gain, seen) ? b : a)
+    return half(best.gain, 1 - seen)
+  }))
+}
+
+/** Softmax selection and the like: what answers gain, drawn by weights. */
+const weighed = (
+  keys: Scores, judge: Scores, size: number, weigh: (own: readonly number[]) => readonly number[]
+): Chosen => ({
+  gain: keys.map((own, prompt) =>
+    weigh(own).reduce((sum, weight, index) => sum + weight * judge[prompt]![index]!, 0) - mean(judge[prompt]!)),
+  drawn: size
+})
+
+/** The best of n, or of strengths, by some scores. */
+function bestChoice (keys: Scores, judge: Scores, size: number): BestChoice {
+  const choices = [
+    ...sizesUpTo(size).map((n): Chosen => ({ gain: gains(keys, judge, n), drawn: n })),
+    ...soft.map(strength => weighed(keys, judge, size, own => softmaxWeights(own, strength)))
+  ]
+  return { hindsight: Math.max(...choices.map(({ gain }) => mean(gain))), foreseen: foreseenGain(choices) }
+}
+
+/** Rules that decide how hard to press. @param telling whether the fit's accuracy is clearly above ½ */
+function configurationsOf (
+  keys: Keys, judge: Scores, telling: boolean, random: () => number
+): Pick<DrawResult, 'ways' | 'best'> {
   const size = Math.min(...judge.map(({ length }) => length))
-  const weighed = (weigh: (own: readonly number[]) => readonly number[]): Chosen => ({
-    gain: single.map((own, prompt) =>
-      weigh(own).reduce((sum, weight, index) => sum + weight * judge[prompt]![index]!, 0) - mean(judge[prompt]!)),
-    drawn: size
-  })
-  const best = (n: number, keys = single): Chosen => ({ gain: gains(keys, judge, n), drawn: n })
-  const plain: Chosen = { gain: judge.map(() => 0), drawn: 1 }
-  const hard = [plain, ...sizesUpTo(size).slice(1).map(n => best(n))]
-  const choices = [...hard, ...soft.map(strength => weighed(own => softmaxWeights(own, strength)))]
+  // Apart from the draw's own, so that what is drawn here does not move what comes after it.
+  const spread = uniform(7)
+  const best = (by: Scoring): Chosen & { by: Scoring } => ({ gain: gains(keys[by], judge, size), drawn: size, by })
+  const plain = { gain: judge.map(() => 0), drawn: 1, by: 'single' } as const
   return {
-    oracle: Math.max(...choices.map(({ gain }) => mean(gain))),
+    best: Object.fromEntries(scorings.map(by =>
+      [by, bestChoice(keys[by], judge, size)])) as Record<Scoring, BestChoice>,
     ways: {
-      [`best of ${size}`]: hard.at(-1)!,
-      [`best of ${size} by lcb`]: best(size, lcb),
-      [`best of ${size}, plain where accuracy is not one standard error above ½`]: telling ? hard.at(-1)! : plain,
-      [`stop_when leader_probability ${stop.leader_probability}, every ${stop.every}`]: adaptive(single, judge, random),
-      ...Object.fromEntries([1, 2].map(kl =>
-        [`softmax, strength 8, max_kl ${kl}`, weighed(own => softmaxWeightsWithin(own, 8, kl))]))
+      [`best of ${size}`]: best('single'),
+      [`best of ${size} by mean`]: best('mean'),
+      [`best of ${size} by lcb`]: best('lcb'),
+      [`likeliest best of ${size} by the spread of five`]: {
+        gain: judge.map((own, prompt) =>
+          own[likeliestBest(keys.members.map(one => one[prompt]!), spread)]! - mean(own)),
+        drawn: size,
+        by: 'mean'
+      },
+      [`best of ${size}, plain where accuracy is not one standard error above ½`]: telling ? best('single') : plain,
+      [stopName]: { ...adaptive(keys.single, judge, random), by: 'single' },
+      [`${stopName}, by mean`]: { ...adaptive(keys.mean, judge, spread), by: 'mean' },
+      [`${stopName}, by lcb`]: { ...adaptive(keys.lcb, judge, spread), by: 'lcb' },
+      ...Object.fromEntries([1, 2].map(kl => [`softmax, strength 8, max_kl ${kl}`,
+        { ...weighed(keys.single, judge, size, own => softmaxWeightsWithin(own, 8, kl)), by: 'single' as const }]))
     }
   }
 }
@@ -124,7 +192,9 @@ function drawOnce (pools: readonly Pool[], training: readonly Pool[], judge: Sco
   return {
     curves: Object.fromEntries([...proxies].map(([rule, keys]) =>
       [rule, sizes.map(n => mean(gains(keys, judge, n)))])),
-    ...configurationsOf(proxies.get('single')!, proxies.get('lcb')!, judge, telling, random),
+    ...configurationsOf({
+      single: proxies.get('single')!, mean: proxies.get('mean')!, lcb: proxies.get('lcb')!, members
+    }, judge, telling, random),
     accuracy
   }
 }
@@ -134,8 +204,8 @@ export interface Choice {
   readonly name: string
   /** The judge's, over draws. */
   readonly gain: Figure
-  /** Of the best choice in hindsight. */
-  readonly share: number
+  /** Of the best choice in hindsight by the same scores, with its 95 % interval over draws. */
+  readonly share: Estimate
   /** Answers drawn, mean. */
   readonly drawn: number
   /** Draws whose 95 % interval over prompts lies above and below 0. */
@@ -143,19 +213,29 @@ export interface Choice {
   readonly below: number
 }
 
-function choicesOf (results: readonly DrawResult[], oracle: Figure): Choice[] {
-  return Object.keys(results[0]!.ways).map(name => {
-    const estimates = results.map(({ ways: configurations }) => meanOverPrompts(configurations[name]!.gain))
-    const gain = figureOf(estimates.map(({ value }) => value))
+function choicesOf (results: readonly DrawResult[]): Choice[] {
+  return Object.entries(results[0]!.ways).map(([name, { by }]) => {
+    const estimates = results.map(({ ways }) => meanOverPrompts(ways[name]!.gain))
     return {
       name,
-      gain,
-      share: gain.mean / oracle.mean,
-      drawn: mean(results.map(({ ways: configurations }) => configurations[name]!.drawn)),
+      gain: figureOf(estimates.map(({ value }) => value)),
+      share: ratioOverPrompts(results, ({ ways }) => mean(ways[name]!.gain), ({ best }) => best[by].hindsight),
+      drawn: mean(results.map(({ ways }) => ways[name]!.drawn)),
       above: estimates.filter(({ low }) => low > 0).length,
       below: estimates.filter(({ high }) => high < 0).length
     }
   })
+}
+
+/** The best choices over draws, by some scores, and how much of that is hindsight. */
+function bestOver (results: readonly DrawResult[], by: Scoring) {
+  const figure = (pick: (best: BestChoice) => number): Figure => figureOf(results.map(({ best }) => pick(best[by])))
+  return {
+    by,
+    hindsight: figure(({ hindsight }) => hindsight),
+    foreseen: figure(({ foreseen }) => foreseen),
+    share: ratioOverPrompts(results, ({ best }) => best[by].foreseen, ({ best }) => best[by].hindsight)
+  }
 }
 
 type NoisyPairs = ReturnType<typeof figuresOf>
@@ -163,7 +243,6 @@ type NoisyPairs = ReturnType<typeof figuresOf>
 /** The figures of all draws together. */
 function figuresOf (args: Arguments, pools: number, training: number, judge: Scores, results: readonly DrawResult[]) {
   const sizes = sizesUpTo(Math.min(...judge.map(({ length }) => length)))
-  const oracle = figureOf(results.map(result => result.oracle))
   return {
     environment: args.environment,
     prompts: args.text('prompts'),
@@ -176,15 +255,15 @@ function figuresOf (args: Arguments, pools: number, training: number, judge: Sco
       over: figureOf(results.map(({ curves }) => curves[rule]!.at(-1)! - curves['single']!.at(-1)!))
     })),
     judged: sizes.map(n => mean(gains(judge, judge, n))),
-    oracle,
+    best: scorings.map(by => bestOver(results, by)),
     accuracy: figureOf(results.map(result => result.accuracy)),
-    choices: choicesOf(results, oracle)
+    choices: choicesOf(results)
   }
 }
 
 /** The figures as Markdown. */
 function describe (found: NoisyPairs): string {
-  const { environment, sizes, rules, judged, oracle, choices, draws } = found
+  const { environment, sizes, rules, judged, best, choices, draws } = found
   const largest = sizes.at(-1)!
   const ruleRows = rules.map(({ rule, gains, over }, index) =>
     [rule, ...gains.map(showFigure), index === 0 ? '–' : showFigure(over)])
@@ -201,11 +280,18 @@ ${markdownTable(['best of', ...sizes.map(String), `at ${largest} over single`], 
 
 ## When to stop
 
-The oracle knows the judge's mean over all prompts: for each draw it takes the best of n = ${sizes.join(', ')} and of softmax selection at strengths ${found.strengths.join(', ')}, ${showFigure(oracle)}.
+The best choice knows the judge's mean over all prompts: for each draw it takes the best of n = ${sizes.join(', ')} and of softmax selection at strengths ${found.strengths.join(', ')}. How much of it is hindsight, the choice shows that is made so on half of the prompts and measured on the other half.
+
+${tableOf(best, [
+  ['scores', ({ by }) => by], ['best choice in hindsight', ({ hindsight }) => showFigure(hindsight)],
+  ['made on other prompts', ({ foreseen }) => showFigure(foreseen)], ['share', ({ share }) => percent(share)]
+])}
+
+Rules that know no judge, and their share of the best choice in hindsight by the same scores (95 % intervals over draws):
 
 ${tableOf(choices, [
   ['choice', ({ name }) => name], ['gain', ({ gain }) => showFigure(gain)],
-  ['share of the oracle’s', ({ share }) => percentage(share, 0)],
+  ['share of the best choice', ({ share }) => percent(share)],
   ['answers drawn', ({ drawn }) => drawn.toFixed(1)], ['draws clearly above plain', ({ above }) => String(above)],
   ['draws clearly below plain', ({ below }) => String(below)]
 ])}

@@ -44,8 +44,12 @@ export const frontierNats = 2
 export const plainLabel = 'plain'
 
 /** Curves of token guidance, by what values the tokens. */
-export const curves =
-  { qHead: 'Q-head', prefix: 'look-ahead, fitted on prefixes', outcome: 'look-ahead, fitted on whole answers' } as const
+export const curves = {
+  qHead: 'Q-head',
+  warmedUp: 'Q-head, warmed up',
+  prefix: 'look-ahead, fitted on prefixes',
+  outcome: 'look-ahead, fitted on whole answers'
+} as const
 
 /** Searches with about `budget` answers' worth of tokens, and cheaper ones. */
 function searches (maxTokens: number): Array<readonly [string, Alignment]> {
@@ -89,7 +93,7 @@ export interface Steering {
 
 /** Guidance at several strengths, by each source of values that there is. */
 function guided (
-  { qHead, outcomeOnly }: Steering
+  { qHead, outcomeOnly }: Steering, maxTokens: number
 ): Array<Pick<ComparedConfiguration, 'label' | 'curve' | 'outcomeOnly' | 'draws'>
   & { readonly alignment: Alignment }> {
   const of = (name: string, strength: number, draws: number, fields: Alignment) =>
@@ -103,8 +107,9 @@ function guided (
   // Tokens beyond the 64 that are valued stay as probable as they were: masking them alone would cost several nats an
   // answer.
   const byQHead = { method: 'q_head', transform: 'centered', outside: 'keep' }
+  const warmup = { warmup_tokens: Math.max(1, Math.round(maxTokens / 2)) }
   return [
-    ...qHead ? [1, 2, 5, 20].map(strength => of(curves.qHead, strength, cheapDraws, byQHead)) : [],
+    ...qHead ? [1, 1.25, 2, 5, 20].map(strength => of(curves.qHead, strength, cheapDraws, byQHead)) : [],
     ...qHead
       ? [{
           ...of(curves.qHead, frontierStrength, cheapDraws, { ...byQHead, max_kl: frontierNats }),
@@ -112,6 +117,7 @@ function guided (
           curve: null
         }]
       : [],
+    ...qHead ? [8, 30].map(strength => of(curves.warmedUp, strength, cheapDraws, { ...byQHead, ...warmup })) : [],
     ...[2, 5, 20].map(strength => of(curves.prefix, strength, 1, {})),
     ...outcomeOnly !== null
       ? [5, 20].map(strength => of(curves.outcome, strength, 1, { allow_scope_mismatch: true }))
@@ -161,7 +167,7 @@ export function comparedConfigurations (
       .map(([label, alignment]) => ({
         ...plain, label, configuration: configurationOf(label, alignment), pooled: null
       })),
-    ...guided(steering).map(({ alignment, ...one }) => ({
+    ...guided(steering, maxTokens).map(({ alignment, ...one }) => ({
       ...one,
       configuration: configurationOf(one.label, alignment, one.outcomeOnly ? steering.outcomeOnly! : steering.name),
       pooled: null

@@ -111,7 +111,7 @@ function guidanceSection ({ ways: configurations }: Analysis): string {
 
 ${table}
 
-*${curves.prefix}* reads each of the 20 most probable next tokens with the built-in reward, *${curves.outcome}* with a version of it that was fitted on the same data at the same layer, whole answers only; *${curves.qHead}* foretells what reading would give.
+*${curves.prefix}* reads each of the 20 most probable next tokens with the built-in reward, *${curves.outcome}* with a version of it that was fitted on the same data at the same layer, whole answers only; *${curves.qHead}* foretells what reading would give, and *${curves.warmedUp}* is the same with a strength that rises over half of an answer’s tokens (\`warmup_tokens\`).
 KL is what guidance measures along the path, exactly for what was drawn. The look-ahead’s gain at another’s KL lies on straight lines between its strengths, from no gain at 0 nats.`
 }
 

@@ -23,10 +23,12 @@ export const guidanceElsewhere = (alignment: AlignmentRequest | null): Guidance 
 
 /** @throws RequestError naming the field, the rule and the value */
 export function checkGuidanceElsewhere (params: Guidance, sampling: Omit<SamplingParams, 'maxTokens'>): void {
-  const { max_kl: maxKl, transform, outside, candidates } = params
+  const { max_kl: maxKl, warmup_tokens: warmup, transform, outside, candidates } = params
   const { topK, topP, minP, frequencyPenalty, presencePenalty, repetitionPenalty } = sampling
   const rules: ReadonlyArray<readonly [boolean, string, string, unknown]> = [
     [maxKl === null, 'alignment.max_kl', `must be null ${inside}, which does not tell the KL of its steps`, maxKl],
+    [warmup === null, 'alignment.warmup_tokens', `must be null ${inside}, whose strength is the same for all tokens`,
+      warmup],
     [transform === 'identity', 'alignment.transform', `must be identity ${inside}`, transform],
     [outside === 'mask', 'alignment.outside', `must be mask ${inside}`, outside],
     [candidates.top_p === 1, 'alignment.candidates.top_p', `must be 1 ${inside}`, candidates.top_p],

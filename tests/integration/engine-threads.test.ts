@@ -6,7 +6,8 @@ import { after, before, describe, test } from 'node:test'
 import { Engine } from '../../src/engine/engine.js'
 import { loadModel, type LoadedModel } from '../../src/models/model.js'
 import { weightFormats } from '../../src/models/quantization/weight-format.js'
-import { follow, promptOf, trace, turn } from '../helpers/engine-traces.js'
+import { closedAfter } from '../helpers/closed-after.js'
+import { follow, promptOf, rowOf, trace, turn } from '../helpers/engine-traces.js'
 import { sameBits } from '../helpers/same-bits.js'
 import { writeTinyGguf } from '../helpers/tiny-gguf.js'
 
@@ -58,6 +59,32 @@ for (const format of weightFormats) {
         })
         const [crowded] = await Promise.all([trace(engine, promptOf(320), 6), ...others])
         sameBits(crowded, alone)
+      })
+
+      test('a long prompt has the same bits however it is cut into chunks, and read alone or with others', async t => {
+        const prompt = promptOf(320)
+        const whole = await trace(engine, prompt, 2)
+        for (const prefillTokensPerStep of [33, 512]) {
+          const cut = closedAfter(t, new Engine(model, { ...options, prefillTokensPerStep, joinsChunks: true }))
+          const others = Array.from({ length: 3 }, (_, index) => trace(cut, promptOf(40 + 9 * index, index), 2))
+          const [crowded] = await Promise.all([trace(cut, prompt, 2), ...others])
+          sameBits(crowded, whole, `${prefillTokensPerStep} tokens a step`)
+        }
+      })
+
+      test('a shared prompt takes its room once, for one candidate and for 16', async () => {
+        assert.ok(model.operators.sharesPrompts)
+        const family = { fanOut: 16, salt: 'counted' }
+        const root = engine.open(promptOf(320, 5), family)
+        const first = rowOf(await root.output())
+        const { kvTokens: before } = engine.stats()
+        assert.equal(before, 320)
+        const forks = Array.from({ length: 15 }, () => root.fork())
+        await Promise.all(forks.map(fork => { fork.append(9); return fork.output() }))
+        assert.equal(engine.stats().kvTokens, 320 + 15)
+        for (const sequence of [root, ...forks]) sequence.close()
+        // The prompt itself is read as one that is not shared.
+        sameBits(first, (await trace(engine, promptOf(320, 5), 0))[0])
       })
 
       test('a candidate of a long shared prompt has the same bits alone and among its siblings', async () => {

@@ -4,11 +4,14 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { after, test, type TestContext } from 'node:test'
+import { cheapRowsProfile, cpuProfile, type DeviceProfile } from '../../src/engine/device-profile.js'
 import { Engine } from '../../src/engine/engine.js'
 import { loadModel, type LoadedModel } from '../../src/models/model.js'
 import { chunksShape, probeShape, type RunShape } from '../../src/models/graph/run-shape.js'
+import type { Finding } from '../../src/models/self-test/finding.js'
+import { operatorName } from '../../src/models/self-test/product-test.js'
 import { SelfTest } from '../../src/models/self-test/self-test.js'
-import type { WeightFormat } from '../../src/models/quantization/weight-format.js'
+import { weightFormats, type MatrixKind, type WeightFormat } from '../../src/models/quantization/weight-format.js'
 import { Session } from '../../src/runtime/session.js'
 import type { Tensor } from '../../src/runtime/tensor.js'
 import { closedAfter } from '../helpers/closed-after.js'
@@ -110,3 +113,43 @@ for (const family of ['qwen2', 'qwen3'] as const) {
     }
   })
 }
+
+/** A processor on which exactly the products that are named compute wrongly. */
+class Found extends SelfTest {
+  readonly #wrong: readonly string[]
+
+  constructor (threads: number, wrong: readonly string[]) {
+    super({ threads, cacheDir: null })
+    this.#wrong = wrong
+  }
+
+  override async product (kind: MatrixKind): Promise<Finding> {
+    const operator = operatorName(kind)
+    return { operator, error: this.#wrong.includes(operator) ? 0.4 : 0, tolerance: 1e-5, rowsAlike: true }
+  }
+}
+
+/** The format that a model runs in, and its engine's profile, where some products are found wrong. */
+async function profileOf (
+  t: TestContext, format: WeightFormat, wrong: readonly string[]
+): Promise<{ readonly format: string, readonly profile: DeviceProfile }> {
+  const model = closedAfter(t, await loadModel({
+    model: path, format, threads: 2, cacheDir: directory, contextLength: 0, selfTest: count => new Found(count, wrong)
+  }))
+  const engine = closedAfter(t, new Engine(model, {
+    contextLength: 256, maxSequences: 32, kvCacheBytes: 2 ** 26, prefixCacheBytes: 0, prefillTokensPerStep: 64
+  }))
+  return { format: model.operators.format, profile: engine.profile }
+}
+
+test('signed 8-bit rows that pass the self-test give an engine the profile of cheap rows; all else that of the ' +
+  'processor', async t => {
+  const [signed, unsigned] = [['int8 rows', 'rotated int8 rows'], ['uint8 rows', 'rotated uint8 rows']]
+  assert.deepEqual(await profileOf(t, 'i8', []), { format: 'i8', profile: cheapRowsProfile })
+  assert.deepEqual(await profileOf(t, 'i8', signed), { format: 'i8', profile: cpuProfile })
+  assert.deepEqual(await profileOf(t, 'i8', [...signed, ...unsigned]), { format: 'q8', profile: cpuProfile })
+  for (const format of weightFormats.filter(one => one !== 'i8')) {
+    assert.deepEqual(await profileOf(t, format, []), { format, profile: cpuProfile })
+  }
+  assert.ok(cheapRowsProfile.scheduling.searchRowsBesideStreams > cpuProfile.scheduling.searchRowsBesideStreams)
+})

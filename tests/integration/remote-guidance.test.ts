@@ -168,6 +168,7 @@ test('what the engine would do otherwise, or cannot, is refused by name', async 
   }
   for (const [param, more, given] of [
     ['alignment.max_kl', {}, { max_kl: 1 }],
+    ['alignment.warmup_tokens', {}, { warmup_tokens: 8 }],
     ['alignment.transform', {}, { transform: 'centered' }],
     ['alignment.candidates.top_p', {}, { candidates: { top_p: 0.9 } }],
     ['alignment.strength', { temperature: 0.001 },

@@ -158,6 +158,9 @@ export const strategySchemas = {
     guidance_before_temperature: Type.Boolean({
       default: false, description: 'divide the guidance term by the temperature too, as in some papers'
     }),
+    warmup_tokens: nullable(Type.Integer({ minimum: 1, maximum: 2 ** 20 }),
+      'tokens over which strength rises: token t gets strength · min(1, t / warmup_tokens); null: none. For rewards ' +
+        'that average over the answer, whose first readings move most and say least'),
     max_kl: nullable(Type.Number({ minimum: 0, maximum: 1e6 }),
       'KL budget in nats per answer: guidance weakens as it is used up; needs draw sample and temperature above 0')
   }, closed)

@@ -49,6 +49,10 @@ function probabilityOutside (distribution: NextTokens, candidates: readonly Rank
 /** Whether the most probable token is taken rather than one drawn. */
 const isGreedy = ({ temperature }: SamplingParams, { draw }: Params): boolean => temperature === 0 || draw === 'argmax'
 
+/** The strength of the next token after `drawn` ones. */
+const warmedUp = ({ strength, warmup_tokens: warmup }: Params, drawn: number): number =>
+  warmup === null ? strength : strength * Math.min(1, (drawn + 1) / warmup)
+
 class GuidedAnswer {
   readonly candidate: Candidate
   readonly #request: DecodingRequest
@@ -108,9 +112,10 @@ class GuidedAnswer {
   close (): void { this.#values.close() }
 
   #choose (distribution: NextTokens, policy: readonly RankedToken[], values: readonly number[]): GuidedStep {
-    const { strength, max_kl: maxKl, guidance_before_temperature: before } = this.#params
+    const { max_kl: maxKl, guidance_before_temperature: before } = this.#params
     const { sampling } = this.#request
     const { temperature } = sampling
+    const strength = warmedUp(this.#params, this.candidate.drawn)
     // (ln π + strength · g) / temperature is guidance of the tempered policy with strength / temperature.
     const scaled = before && temperature > 0 ? strength / temperature : strength
     const outside = this.#params.outside === 'keep' ? probabilityOutside(distribution, policy) : 0

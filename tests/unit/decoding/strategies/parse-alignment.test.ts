@@ -140,6 +140,8 @@ const refused: ReadonlyArray<readonly [unknown, string, RegExp]> = [
     /an integer from 1 to 4096; got 0/],
   [{ strategy: 'token_guidance', reward: 'x', candidates: { top_p: 0 } }, 'alignment.candidates.top_p',
     /a number above 0 to 1; got 0/],
+  [{ strategy: 'token_guidance', reward: 'x', warmup_tokens: 0 }, 'alignment.warmup_tokens',
+    /an integer from 1 to 1048576 or null; got 0/],
   [{ strategy: 'token_guidance', reward: 'x', max_kl: -1 }, 'alignment.max_kl',
     /a number from 0 to 1000000 or null; got -1/],
   [{ strategy: 'token_guidance', reward: 'x', max_kl: 1, draw: 'argmax' }, 'alignment.max_kl',

@@ -135,6 +135,81 @@ test('tokens outside the candidates are kept with value 0: drawn, and in the KL,
   assert.equal(result.choices[0]!.text, best)
 })
 
+/**
+ * The exact distribution of answers of two tokens at most, and the mean KL along them, where strength rises over some
+ * tokens: the first gets 1 / warmup of it, the second 2 / warmup.
+ */
+function warmedUp (toy: ToyPolicy, strength: number, warmup: number): { answers: Map<string, number>, kl: number } {
+  const answers = new Map<string, number>()
+  let kl = 0
+  const stepAfter = (prefix: readonly number[]) => {
+    const p = Array.from({ length: toy.size },
+      (_, token) => Math.exp(toy.logProbability([...toyPrompt.tokens, ...prefix], token)))
+    const share = Math.min(1, (prefix.length + 1) / warmup)
+    const weights = p.map((one, token) =>
+      one * Math.exp(strength * share * oddity(token === toy.endToken ? prefix : [...prefix, token])))
+    const sum = weights.reduce((a, b) => a + b, 0)
+    return {
+      guided: weights.map(weight => weight / sum),
+      kl: weights.reduce((total, weight, token) => total + weight / sum * Math.log(weight / sum / p[token]!), 0)
+    }
+  }
+  const textOf = (...tokens: readonly number[]): string =>
+    tokens.filter(token => token !== toy.endToken).map(token => String.fromCharCode(97 + token)).join('')
+  const first = stepAfter([])
+  kl += first.kl
+  for (const [one, probability] of first.guided.entries()) {
+    if (one === toy.endToken) {
+      answers.set('', probability)
+      continue
+    }
+    const second = stepAfter([one])
+    kl += probability * second.kl
+    for (const [other, next] of second.guided.entries()) {
+      const text = textOf(one, other)
+      answers.set(text, (answers.get(text) ?? 0) + probability * next)
+    }
+  }
+  return { answers, kl }
+}
+
+test('strength rises over warmup_tokens: answers and KL are those of enumeration', async () => {
+  const toy = new ToyPolicy({ size: 3, seed: 8 })
+  const [count, strength] = [1000, 2]
+  for (const warmup of [2, 5]) {
+    const exact = warmedUp(toy, strength, warmup)
+    const drawn: string[] = []
+    let kl = 0
+    for (let seed = 0; seed < count; seed++) {
+      const { result } = await run({ strategy: 'token_guidance', strength, warmup_tokens: warmup },
+        { policy: toy, scorer: oddities, seed, sampling: { maxTokens: 2 } })
+      drawn.push(result.choices[0]!.text)
+      kl += result.kl.value! / count
+    }
+    assertDrawnFrom(exact.answers, drawn, `warmup ${warmup}`)
+    assert.ok(Math.abs(kl - exact.kl) < 0.05 * exact.kl, `${kl} ${exact.kl}`)
+  }
+})
+
+test('one token of warm-up is none, and one token under a long warm-up is its share of the strength', async () => {
+  for (let seed = 0; seed < 10; seed++) {
+    const of = async (maxTokens: number, more: object) => (await run({ strategy: 'token_guidance', ...more },
+      { scorer: oddities, seed, sampling: { maxTokens } })).result
+    const [none, one] = [await of(6, { strength: 1.5 }), await of(6, { strength: 1.5, warmup_tokens: 1 })]
+    assert.deepEqual([one.choices, one.kl], [none.choices, none.kl])
+    const [weak, warming] = [await of(1, { strength: 0.5 }), await of(1, { strength: 4, warmup_tokens: 8 })]
+    assert.deepEqual([warming.choices, warming.kl], [weak.choices, weak.kl])
+  }
+})
+
+test('max_kl holds under a warm-up, and is spent later', async () => {
+  for (let seed = 0; seed < 20; seed++) {
+    const given = { scorer: oddities, seed, sampling: { maxTokens: 6, ignoreEos: true } }
+    const { result } = await run({ strategy: 'token_guidance', strength: 50, warmup_tokens: 6, max_kl: 0.5 }, given)
+    assert.ok(result.kl.value! <= 0.5 + 1e-9)
+  }
+})
+
 test('guidance before the temperature is guidance with strength over temperature', async () => {
   for (let seed = 0; seed < 20; seed++) {
     const given = { scorer: oddities, seed, sampling: { temperature: 0.5, maxTokens: 5 } }
