@@ -2,6 +2,7 @@
  * One open sequence: its tokens, how many of them have KV, and the output that its owner waits for. Knows no other
  * sequence, nor where its KV is; the engine schedules and runs.
  */
+import type { HiddenBasis } from '../models/hidden-basis.js'
 import { ComputedPositions } from './computed-positions.js'
 import type { DeviceProfile } from './device-profile.js'
 import type { DeviceSequence } from './executor/device/device-executor.js'
@@ -25,6 +26,7 @@ export interface SequenceOwner {
   readonly contextLength: number
   /** Width D of a hidden state. */
   readonly hiddenSize: number
+  readonly hiddenBasis: HiddenBasis | null
   readonly profile: DeviceProfile
 }
 
@@ -68,7 +70,7 @@ export class EngineSequence implements DraftableSequence, SchedulableSequence, D
     this.sharesPrompt = parent?.sharesPrompt ?? false
     this.#computed = new ComputedPositions(parent ? parent.#computed : undefined)
     this.layers = options.layers ?? []
-    this.#sums = parent ? parent.#sums.fork() : HiddenSums.of(this.layers, owner.hiddenSize)
+    this.#sums = parent ? parent.#sums.fork() : HiddenSums.of(this.layers, owner.hiddenSize, owner.hiddenBasis)
     this.#outputs = parent ? parent.#outputs.slice(-1) : []
     for (const output of this.#outputs) output.holders++
     this.#onAbort = () => { this.close() }

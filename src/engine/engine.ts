@@ -4,6 +4,7 @@
  * handed over. Knows token ids only; no text, no requests, no rewards, no device.
  */
 import type { DecoderCounters } from '../models/device/device-decoder.js'
+import type { HiddenBasis } from '../models/hidden-basis.js'
 import { ComputeLock } from './compute-lock.js'
 import type { DeviceProfile } from './device-profile.js'
 import { engineParts } from './engine-parts.js'
@@ -33,6 +34,7 @@ const nextTurn = (): Promise<void> => new Promise(resolve => { setImmediate(reso
 export class Engine implements SequenceSource, SequenceOwner {
   readonly contextLength: number
   readonly hiddenSize: number
+  readonly hiddenBasis: HiddenBasis | null
   readonly profile: DeviceProfile
   readonly #scheduler: Scheduler
   readonly #kv: KvManager<EngineSequence>
@@ -59,6 +61,7 @@ export class Engine implements SequenceSource, SequenceOwner {
     this.#computeLock = options.computeLock ?? new ComputeLock()
     this.contextLength = options.contextLength
     this.hiddenSize = this.#executor.hiddenSize
+    this.hiddenBasis = this.#executor.hiddenBasis
   }
 
   /**

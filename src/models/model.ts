@@ -12,6 +12,7 @@ import { openCheckpoint, type Checkpoint } from './formats/checkpoint.js'
 import type { DecoderConfig } from './decoder-config.js'
 import { buildDecoderGraph } from './graph/decoder-graph.js'
 import { DecoderSessions } from './graph/decoder-sessions.js'
+import { hiddenBasis, type HiddenBasis } from './hidden-basis.js'
 import { loadDecoderWeights, type WeightOptions } from './quantization/decoder-weights.js'
 import { resolveModel, resolveVariant } from './store/model-store.js'
 import { describeShape, type RunShape } from './graph/run-shape.js'
@@ -75,6 +76,8 @@ export interface ModelFacts {
 /** A model that runs on the processor. */
 export interface LoadedModel extends ModelFacts {
   readonly sessions: DecoderSessions
+  /** How its hidden states are read; null: as they are. */
+  readonly hiddenBasis: HiddenBasis | null
   /** Whether candidates may share their prompt's KV: only where a row's bits do not depend on the others. */
   readonly canSharePrefix: boolean
   /** Whether the self-test chose signed 8-bit rows: on x86 only instructions made for them are exact, and fast. */
@@ -203,14 +206,16 @@ export async function withOpenModel<T> (options: ModelOptions, load: (opened: Op
 export function loadModel (options: ModelOptions): Promise<LoadedModel> {
   return withOpenModel(options, async ({ checkpoint: { file, config }, contextLength, weightOptions, facts }) => {
     const operators = await operatorsOf(config, file.tensors, options)
-    const { layout, report: { format, kernels, threads } } = operators
-    const weights = new SharedWeights(await loadDecoderWeights(file, config,
-      { ...weightOptions, format, layout, kernels, threads }))
-    const sessions = await openSessions(config, operators, weights, contextLength, options)
+    const { report: { format, kernels, threads } } = operators
+    const { tensors, layout } = await loadDecoderWeights(file, config,
+      { ...weightOptions, format, layout: operators.layout, kernels, threads })
+    const weights = new SharedWeights(tensors)
+    const sessions = await openSessions(config, { ...operators, layout }, weights, contextLength, options)
     const weightBytes = [...weights.tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0)
     return {
       ...facts(operators.report, weights.tensors, weightBytes),
       sessions,
+      hiddenBasis: hiddenBasis(config, layout, tensors),
       canSharePrefix: operators.report.sharesPrompts,
       hasCheapRows: [...layout.matrices.values()].some(kind => kind.operator === 'rows' && kind.levels === 'int8'),
       dispose: () => { sessions.dispose() }

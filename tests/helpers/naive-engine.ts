@@ -48,10 +48,23 @@ export class NaiveEngine implements SequenceSource {
     }
     await sessions.find(privateShape)!.run(feeds, fetches)
     const copied = (tensor: Tensor): Float32Array => (tensor.data as Float32Array).slice()
-    const computed =
-      { logits: copied(logits), hidden: new Map([...hidden].map(([layer, tensor]) => [layer, copied(tensor)])) }
+    const computed = {
+      logits: copied(logits),
+      hidden: new Map([...hidden].map(([layer, tensor]) => [layer, this.#inModelsBasis(layer, copied(tensor))]))
+    }
     for (const tensor of new Set([...feeds.values(), ...fetches.values()])) tensor.dispose()
     return computed
+  }
+
+  /** Each position's state by itself. */
+  #inModelsBasis (layer: number, states: Float32Array): Float32Array {
+    const { hiddenBasis, config: { hiddenSize } } = this.model
+    if (!hiddenBasis) return states
+    const own = new Float32Array(states.length)
+    for (let at = 0; at < states.length; at += hiddenSize) {
+      own.set(hiddenBasis(layer, states.subarray(at, at + hiddenSize)), at)
+    }
+    return own
   }
 }
 

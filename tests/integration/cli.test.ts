@@ -28,7 +28,7 @@ test('doctor tests every operator, and says which each format uses', () => {
   const lines = [
     /rotated u?int8 rows .* right .* alike/,
     /attention .* right .* alike/,
-    /^ {2}i8 +u?int8 rows, rotated u?int8 rows$/m
+    /^ {2}i8 +u?int8 rows on a fixed scale, u?int8 rows, rotated u?int8 rows$/m
   ]
   for (const line of lines) assert.match(plain.out, line)
 

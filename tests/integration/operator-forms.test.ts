@@ -144,7 +144,8 @@ async function profileOf (
 
 test('signed 8-bit rows that pass the self-test give an engine the profile of cheap rows; all else that of the ' +
   'processor', async t => {
-  const [signed, unsigned] = [['int8 rows', 'rotated int8 rows'], ['uint8 rows', 'rotated uint8 rows']]
+  const [signed, unsigned] = ['int8', 'uint8'].map(levels =>
+    [`${levels} rows on a fixed scale`, `${levels} rows`, `rotated ${levels} rows`]) as [string[], string[]]
   assert.deepEqual(await profileOf(t, 'i8', []), { format: 'i8', profile: cheapRowsProfile })
   assert.deepEqual(await profileOf(t, 'i8', signed), { format: 'i8', profile: cpuProfile })
   assert.deepEqual(await profileOf(t, 'i8', [...signed, ...unsigned]), { format: 'q8', profile: cpuProfile })

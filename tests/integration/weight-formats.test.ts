@@ -15,13 +15,18 @@ after(() => { rmSync(directory, { recursive: true }) })
 
 const tokens = Array.from({ length: 24 }, (_, index) => 3 + (index * 37) % 256)
 
-/**
- * Logits after a prompt, and the embedding of its last token as the graph and as JavaScript looks it up, under a
- * format.
- */
-async function compute (
-  model: string, format: WeightFormat
-): Promise<{ logits: number[], embedding: number[], row: number[] }> {
+const layers = [0, 1, 2]
+
+interface Computed {
+  readonly logits: number[]
+  /** Of each layer: the last token's, then the mean over all. */
+  readonly hidden: number[][]
+  /** The last token's embedding as JavaScript looks it up. */
+  readonly row: number[]
+}
+
+/** What a model with two layers says after a prompt, under a format. */
+async function compute (model: string, format: WeightFormat): Promise<Computed> {
   const loaded = await loadModel({ model, format, threads: 1, cacheDir: directory, contextLength: 0 })
   const engine = new Engine(loaded, {
     contextLength: 64,
@@ -31,15 +36,23 @@ async function compute (
     prefillTokensPerStep: 64
   })
   try {
-    const output = await engine.open(tokens, { layers: [0] }).output()
+    const output = await engine.open(tokens, { layers, poolFrom: 0 }).output()
     return {
       logits: [...output.distribution.logits],
-      embedding: [...output.hidden(0)],
+      hidden: layers.map(layer => [...output.hidden(layer), ...output.pooled(layer)]),
       row: [...loaded.embeddings.row(tokens.at(-1)!)]
     }
   } finally {
     await engine.close()
     loaded.dispose()
+  }
+}
+
+/** Whether numbers are those expected, up to a share of the largest. */
+function near (given: readonly number[], expected: readonly number[], share: number): void {
+  const most = share * Math.max(...expected.map(Math.abs))
+  for (const [at, value] of given.entries()) {
+    assert.ok(Math.abs(value - expected[at]!) <= most, `[${at}] is ${value}, expected ${expected[at]}`)
   }
 }
 
@@ -64,15 +77,21 @@ for (const [index, [description, encode]] of Object.entries(files).entries()) {
     const embedding = [...(await file.read('token_embd.weight')).subarray(tokens.at(-1)! * 64,
       (tokens.at(-1)! + 1) * 64)]
     await file.close()
-    const { logits } = await compute(path, 'f32')
+    const exact = await compute(path, 'f32')
     const most: Record<WeightFormat, number> = { f32: 0, exact: 0.04, q8: 0.05, i8: 0.08, q4: 0.5 }
     for (const format of weightFormats) {
       const given = await compute(path, format)
-      sameBits(given.embedding, embedding, `${format} looks embeddings up as the file has them`)
+      // Rotated back from how it goes through the layers.
+      const lookedUp = given.hidden[0]!.slice(0, embedding.length)
+      if (format === 'i8') near(lookedUp, embedding, 1e-6)
+      else sameBits(lookedUp, embedding, `${format} looks embeddings up as the file has them`)
       sameBits(given.row, embedding, `${format} shows embeddings as the file has them`)
-      const error = relativeError(given.logits, logits)
-
+      const error = relativeError(given.logits, exact.logits)
       assert.ok(error <= most[format], `${format}: ${error}`)
+      for (const layer of layers) {
+        const off = relativeError(given.hidden[layer]!, exact.hidden[layer]!)
+        assert.ok(off <= most[format], `${format}, hidden states of layer ${layer}: ${off}`)
+      }
     }
   })
 }

@@ -24,7 +24,7 @@ test('recorded runs give the bits of plain runs', async t => {
   t.after(() => device.close())
   const { file, config } = await openCheckpoint(path)
   const { format, layout, cacheName } = deviceLayout(config, 'q8', file.tensors)
-  const host = await loadDecoderWeights(file, config, {
+  const { tensors: host } = await loadDecoderWeights(file, config, {
     format,
     layout,
     cacheName,

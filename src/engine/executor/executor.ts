@@ -5,6 +5,7 @@
  * `engine-parts.ts` chooses.
  */
 import type { DecoderCounters } from '../../models/device/device-decoder.js'
+import type { HiddenBasis } from '../../models/hidden-basis.js'
 import type { HiddenState } from '../hidden-states.js'
 import type { ScheduledBatch } from '../scheduler/scheduler.js'
 import type { OutputRow } from './output-row.js'
@@ -66,6 +67,8 @@ export interface Executor<S extends ExecutableSequence> {
   readonly deviceCounters: Readonly<DecoderCounters> | null
   /** Width D of a hidden state. */
   readonly hiddenSize: number
+  /** How hidden states of its outputs are read; null: as they are. */
+  readonly hiddenBasis: HiddenBasis | null
   /** Whether sequences can share their prompt's KV with bits that do not depend on each other. */
   readonly canSharePrompts: boolean
 

@@ -42,7 +42,7 @@ function halves ({ matrices, embedding }: WeightLayout, { scoreHead }: DecoderCo
     const isScore = scoreHead !== null && (name === 'head' || name === 'score_hidden')
     return [name, isScore ? kind : half] as const
   })
-  return { matrices: new Map(kinds), embedding }
+  return { rotatesHidden: false, matrices: new Map(kinds), embedding }
 }
 
 /** @param tensors of the model's file */
@@ -61,7 +61,8 @@ export function deviceLayout (
     return [name, kind.operator === 'blocks' ? blocksOf32(config, name, tensors) : kind] as const
   })
   const notes = format === 'q8' ? [] : ['format i8 is the processor’s: using q8, 8-bit blocks of 32']
-  return { format: 'q8', layout: { matrices: new Map(kinds), embedding }, cacheName: 'q8-32', notes }
+  const layout = { rotatesHidden: false, matrices: new Map(kinds), embedding }
+  return { format: 'q8', layout, cacheName: 'q8-32', notes }
 }
 
 /** Rotary tables are read beside queries and keys, in their type. */

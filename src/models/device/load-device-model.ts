@@ -99,7 +99,7 @@ async function readWeights (
 ): Promise<ReadWeights> {
   const held = deviceLayout(config, format, file.tensors)
   const kernels = await kernelSignature()
-  const host = await loadDecoderWeights(file, config, { ...weightOptions, ...held, kernels, threads })
+  const { tensors: host } = await loadDecoderWeights(file, config, { ...weightOptions, ...held, kernels, threads })
   return { host, held }
 }
 

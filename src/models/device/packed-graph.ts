@@ -194,7 +194,7 @@ class PackedGraph {
   }
 
   vocabularyLogits (rows: string): string {
-    if (!isSmoothed(this.layout.matrices.get('head')!)) return this.linear(rows, 'head', 'logits')
+    if (!isSmoothed(this.layout, 'head')) return this.linear(rows, 'head', 'logits')
     const smoothed = this.node('Mul', [rows, this.vector('head.smoothing', this.config.hiddenSize)], 'smoothed')
     return this.linear(smoothed, 'head', 'logits')
   }

@@ -19,8 +19,14 @@ export const topCount = 128
 export interface WrittenGraph { readonly model: Uint8Array, readonly weights: ReadonlySet<string> }
 
 class DecoderGraph extends DecoderLayers {
-  /** Rows of the embedding, [batch, steps, D]. */
+  /** Rows of the embedding as they go through the layers, [batch, steps, D]. */
   embedded (result: string): string {
+    if (!this.layout.rotatesHidden) return this.lookedUp(result)
+    return this.products.rotateHidden(this.lookedUp(this.graph.fresh('embedding')), this.config.hiddenSize, result)
+  }
+
+  /** Rows of the embedding, [batch, steps, D]. */
+  lookedUp (result: string): string {
     const { graph, config: { vocabularySize, hiddenSize } } = this
     if (this.layout.embedding === 'float') {
       return graph.node('Gather', [graph.external('embedding', 'float32', [vocabularySize, hiddenSize]), 'input_ids'],
@@ -109,7 +115,8 @@ class DecoderGraph extends DecoderLayers {
     const { graph, config: { hiddenSize }, products } = this
     const kind = this.kindOf('head')
     const smoothing = (): string => graph.external('head.smoothing', 'float32', [hiddenSize])
-    const smoothed = isSmoothed(kind) ? graph.node('Mul', [rows, smoothing()], [graph.fresh('smoothed')]) : rows
+    const smoothed =
+      isSmoothed(this.layout, 'head') ? graph.node('Mul', [rows, smoothing()], [graph.fresh('smoothed')]) : rows
     if (!needsPaddingRow(kind)) return this.linear(smoothed, 'head', 'logits')
     return products.dropRow(this.linear(products.appendRow(smoothed, hiddenSize), 'head'), 'logits')
   }
@@ -190,7 +197,8 @@ class DecoderGraph extends DecoderLayers {
  * `branch_pads` int64 [8], zeros but for the fourth: how many tokens come before, which all see. Its outputs are hidden
  * states and KV of the layers that are run. Outputs: `logits` [r, V]; `top_logits`, `top_ids` [r, min(128, V)]; `peak`
  * [r, 2], the largest probability at temperature 1 and at the row's; `hidden_k` [b, s, D], transformers'
- * hidden_states[k]; for each part `present_key_l`, `present_value_l`, to be the same memory as the past.
+ * hidden_states[k], rotated where the layout rotates it (`hidden-basis.ts`); for each part `present_key_l`,
+ * `present_value_l`, to be the same memory as the past.
  * @param ropePositions rows of the rotary tables: the longest sequence
  */
 export function buildDecoderGraph (

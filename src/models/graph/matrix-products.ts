@@ -4,8 +4,8 @@
  */
 import type { GraphWriter } from '../../runtime/graph.js'
 import { dataTypes, type DataType } from '../../runtime/tensor.js'
-import { rotationMatrix, rotationSize } from '../quantization/rotation.js'
-import type { Blocks, MatrixKind, Rows } from '../quantization/weight-format.js'
+import { hadamardMatrix, hiddenRotation, hiddenRotationSize, rotationSize } from '../quantization/rotation.js'
+import { fixedLimit, type Blocks, type MatrixKind, type Rows } from '../quantization/weight-format.js'
 
 const microsoft = 'com.microsoft'
 
@@ -17,8 +17,8 @@ export const needsPaddingRow = (kind: MatrixKind): boolean => kind.operator === 
  */
 export type BlockAccuracy = 1 | 4
 
-/** Rows as 8-bit integers, and the largest magnitude of each. */
-interface Levels { readonly rounded: string, readonly peak: string }
+/** Rows as 8-bit integers, what a step between them is, and what each row is multiplied by after that. */
+interface Levels { readonly rounded: string, readonly step: string, readonly peak: string | null }
 
 export class MatrixProducts {
   readonly #graph: GraphWriter
@@ -41,7 +41,7 @@ export class MatrixProducts {
     x: string, name: string, kind: MatrixKind, shape: readonly [number, number], result = this.#graph.fresh(name)
   ): string {
     if (kind.operator === 'rows') {
-      return this.#integerProduct(this.#levels(kind.rotated ? this.#rotated(x) : x), name, kind, shape, result)
+      return this.#integerProduct(this.#levels(x, kind), name, kind, shape, result)
     }
     if (kind.operator === 'blocks') return this.#blocks(x, name, kind, shape, result)
     if (kind.operator === 'half') return this.#halves(x, name, shape, result)
@@ -60,7 +60,7 @@ export class MatrixProducts {
     const size = rows / parts.length
     const results = parts.map(part => graph.fresh(part))
     if (kind.operator === 'rows') {
-      const levels = this.#levels(kind.rotated ? this.#rotated(x) : x)
+      const levels = this.#levels(x, kind)
       return parts.map((part, index) =>
         this.#integerProduct(levels, `${name}.${part}`, kind, [size, columns], results[index]!))
     }
@@ -81,6 +81,20 @@ export class MatrixProducts {
     const bounds = Object.entries({ from: 0, to: -1, axis: 0 }).map(([name, value]) =>
       this.#constant(`drop_${name}`, 'int64', [1], () => [value]))
     return this.#graph.node('Slice', [x, ...bounds], [result])
+  }
+
+  /** Hidden states [batch, steps, width] as `rotateHidden` of rotation.ts turns them. */
+  rotateHidden (x: string, width: number, result = this.#graph.fresh('rotated')): string {
+    const graph = this.#graph
+    const blocks = width / hiddenRotationSize
+    const factors = hiddenRotation(width)
+    const [left, right] = [
+      this.#constant('hidden_rotation_left', 'float32', [blocks, blocks], () => [...factors.left]),
+      this.#constant('hidden_rotation_right', 'float32', [hiddenRotationSize, hiddenRotationSize],
+        () => [...factors.right])
+    ]
+    const turned = graph.node('MatMul', [this.#inBlocks(x, hiddenRotationSize), right], [graph.fresh('turned')])
+    return this.#joinedBlocks(graph.node('MatMul', [left, turned], [graph.fresh('turned')]), result)
   }
 
   #constant (
@@ -128,51 +142,68 @@ export class MatrixProducts {
     return cast(this.#graph.node('MatMul', factors, [this.#graph.fresh('product')]), 'float32', result)
   }
 
-  /** Of a row's levels: one of them, and none. */
-  #levelConstants (): { step: string, zero: string } {
-    return {
-      step: this.#constant('level', 'float32', [], () => [1 / 127]),
-      zero: this.#constant('level_zero', 'uint8', [], () => [128])
-    }
+  /** The level of zero. */
+  get #zeroLevel (): string { return this.#constant('level_zero', 'uint8', [], () => [128]) }
+
+  /** Rows of x, rotated if the kind says so, rounded to 8 bits on its scale. */
+  #levels (x: string, { rotated, scale }: Rows): Levels {
+    const values = rotated ? this.#rotated(x) : x
+    return scale === 'row' ? this.#levelsOfRows(values) : this.#fixedLevels(values)
+  }
+
+  #fixedLevels (x: string): Levels {
+    const step = this.#constant('fixed_level', 'float32', [], () => [fixedLimit / 127])
+    return { rounded: this.#rounded(x, step), step, peak: null }
+  }
+
+  #rounded (x: string, step: string): string {
+    return this.#graph.node('QuantizeLinear', [x, step, this.#zeroLevel], [this.#graph.fresh('levels')])
   }
 
   /**
-   * Rows of x divided by their largest magnitude and rounded to 8 bits. A row of zeros, divided by zero, becomes some
-   * integers, and zero again when a product is multiplied by its peak.
+   * Rows of x divided by their largest magnitude and rounded. A row of zeros, divided by zero, becomes some integers,
+   * and zero again when a product is multiplied by its peak.
    */
-  #levels (x: string): Levels {
+  #levelsOfRows (x: string): Levels {
     const graph = this.#graph
-    const { step, zero } = this.#levelConstants()
+    const step = this.#constant('level', 'float32', [], () => [1 / 127])
     const lastAxis = this.#constant('level_axis', 'int64', [1], () => [-1])
     const size = graph.node('Abs', [x], [graph.fresh('size')])
     const peak = graph.node('ReduceMax', [size, lastAxis], [graph.fresh('row_peak')], { keepdims: 1 })
     const scaled = graph.node('Div', [x, peak], [graph.fresh('scaled')])
-    return { rounded: graph.node('QuantizeLinear', [scaled, step, zero], [graph.fresh('levels')]), peak }
+    return { rounded: this.#rounded(scaled, step), step, peak }
   }
 
-  /** A product of integers, exact whatever the other rows, times the rows' peaks. */
+  /** A product of integers, exact whatever the other rows, times what each row's level is. */
   #integerProduct (
-    { rounded, peak }: Levels, name: string, { levels }: Rows, [rows, columns]: readonly [number, number],
+    { rounded, step, peak }: Levels, name: string, { levels }: Rows, [rows, columns]: readonly [number, number],
     result: string
   ): string {
     const graph = this.#graph
-    const { step, zero } = this.#levelConstants()
+    const zero = this.#zeroLevel
     const values = graph.external(`${name}.values`, levels, [columns, rows])
     const scales = graph.external(`${name}.scales`, 'float32', [rows])
     const zeros = levels === 'uint8' ? [zero, zero] : [zero]
     const factors = [rounded, values, step, scales, ...zeros]
-    const product = graph.node('MatMulIntegerToFloat', factors, [graph.fresh('product')], {}, microsoft)
-    return graph.node('Mul', [product, peak], [result])
+    const multiply = (to: string): string => graph.node('MatMulIntegerToFloat', factors, [to], {}, microsoft)
+    return peak === null ? multiply(result) : graph.node('Mul', [multiply(graph.fresh('product')), peak], [result])
   }
 
   /** Turns every 64 channels of x by a Hadamard matrix, as the weights were turned. */
   #rotated (x: string): string {
-    const graph = this.#graph
-    const apart = this.#constant('in_blocks', 'int64', [4], () => [0, 0, -1, rotationSize])
-    const joined = this.#constant('joined_blocks', 'int64', [3], () => [0, 0, -1])
-    const matrix = this.#constant('rotation', 'float32', [rotationSize, rotationSize], () => [...rotationMatrix()])
-    const blocks = graph.node('Reshape', [x, apart], [graph.fresh('blocks')])
-    const turned = graph.node('MatMul', [blocks, matrix], [graph.fresh('turned')])
-    return graph.node('Reshape', [turned, joined], [graph.fresh('rotated')])
+    const matrix = this.#constant('rotation', 'float32', [rotationSize, rotationSize],
+      () => [...hadamardMatrix(rotationSize)])
+    const turned = this.#graph.node('MatMul', [this.#inBlocks(x, rotationSize), matrix], [this.#graph.fresh('turned')])
+    return this.#joinedBlocks(turned, this.#graph.fresh('rotated'))
+  }
+
+  /** [batch, steps, K] as [batch, steps, K / size, size]. */
+  #inBlocks (x: string, size: number): string {
+    const shape = this.#constant(`in_blocks_of_${size}`, 'int64', [4], () => [0, 0, -1, size])
+    return this.#graph.node('Reshape', [x, shape], [this.#graph.fresh('blocks')])
+  }
+
+  #joinedBlocks (x: string, result: string): string {
+    return this.#graph.node('Reshape', [x, this.#constant('joined_blocks', 'int64', [3], () => [0, 0, -1])], [result])
   }
 }

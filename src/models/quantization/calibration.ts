@@ -21,7 +21,7 @@ const feedsOf = (text: readonly number[]): Map<string, Tensor> => new Map<string
 
 /**
  * @param layout of the float32 format
- * @param weights every external initializer of the float32 graph; disposed of here
+ * @param weights every external initializer of the float32 graph, at least; disposed of here
  * @param texts tokens of each text, at least two
  * @returns by matrix the largest magnitudes over all texts, [K]
  */
@@ -31,8 +31,8 @@ export async function activationPeaks (
 ): Promise<Map<string, Float32Array>> {
   const longest = Math.max(...texts.map(text => text.length))
   const shared = new SharedWeights(weights)
-  const session = await Session.create(buildDecoderGraph(config, layout, longest, { peaks: true }).model,
-    { weights: shared, threads })
+  const graph = buildDecoderGraph(config, layout, longest, { peaks: true })
+  const session = await Session.create(graph.model, { weights: shared.only(graph.weights), threads })
   const matrices = decoderMatrices(config)
   const kv = Array.from({ length: 2 * config.layers }, () =>
     Tensor.allocate('float32', [1, config.kvHeads, longest, config.headSize]))

@@ -10,10 +10,27 @@ import { embeddingTensor, scoreTensors } from '../formats/decoder-tensors.js'
 import { groupSize } from '../formats/dequantize.js'
 import type { TensorFile } from '../formats/tensor-file.js'
 import { blocksOfGroups, quantizeBlocks, quantizeRows, type QuantizedBlocks } from './quantize.js'
-import { rotate } from './rotation.js'
-import { divide, smoothMatrix, valueFactors, type Smoothing } from './smoothing.js'
+import { rotate, rotateHidden } from './rotation.js'
+import { divide, scaleColumns, smoothMatrix, valueFactors, type Smoothing } from './smoothing.js'
 import type { Weight } from './weight-cache.js'
 import type { Blocks, Rows, WeightLayout } from './weight-format.js'
+
+const finalNormTensor = 'output_norm.weight'
+/** The final norm's weights where the graph's norms have none. */
+export const finalNormWeights = 'final_norm.weights'
+/** What holds the largest magnitude that a matrix met in calibration. */
+export const peakWeight = (matrix: string): string => `${matrix}.peak`
+
+/** What the float32 model computed on the calibration texts. */
+export interface Calibrated {
+  /** Factors of the matrices that are smoothed. */
+  readonly smoothing: Smoothing
+  /** Of the matrices whose activations are rounded on a fixed scale: the largest magnitude that they multiply. */
+  readonly peaks: ReadonlyMap<string, number>
+}
+
+/** Of a layout that needs none. */
+export const uncalibrated: Calibrated = { smoothing: new Map(), peaks: new Map() }
 
 /** Typed arrays of one kind, end to end. */
 function joined<T extends Float32Array | Uint8Array> (parts: readonly T[], make: (length: number) => T): T {
@@ -33,10 +50,40 @@ function transpose (matrix: Float32Array, rows: number, columns: number): Float3
 }
 
 /** A matrix as the file has it, float32 [N, K]. */
-export async function readMatrix (file: TensorFile, config: DecoderConfig, name: string): Promise<Float32Array> {
+async function readMatrix (file: TensorFile, config: DecoderConfig, name: string): Promise<Float32Array> {
   const parts: Float32Array[] = []
   for (const tensor of matrixTensors(config, name)) parts.push(await file.read(tensor))
   return joined(parts, length => new Float32Array(length))
+}
+
+/** The norm whose output a matrix multiplies; null for one that multiplies something else. */
+function normBefore ({ scoreHead }: DecoderConfig, name: string): string | null {
+  if (name === 'score_hidden') return finalNormTensor
+  if (name === 'head') return scoreHead?.hiddenLayer ? null : finalNormTensor
+  const [layer, kind] = name.split('.') as [string, string]
+  const norms: Record<string, string> = { qkv: 'attn_norm', gate_up: 'ffn_norm' }
+  return norms[kind] === undefined ? null : `blk.${layer.slice('layer'.length)}.${norms[kind]}.weight`
+}
+
+/** Whether a matrix's products are added to the hidden state. */
+const addsToHidden = (name: string): boolean => /\.(attention_output|down)$/.test(name)
+
+/**
+ * A matrix as a layout has it before any rounding, float32 [N, K]: where the hidden state is rotated, with the weights
+ * of the norm before it, and rotated where it meets the hidden state.
+ */
+export async function readForLayout (
+  file: TensorFile, config: DecoderConfig, layout: WeightLayout, name: string
+): Promise<Float32Array> {
+  const matrix = await readMatrix(file, config, name)
+  if (!layout.rotatesHidden) return matrix
+  const { hiddenSize } = config
+  const norm = normBefore(config, name)
+  if (norm !== null) {
+    scaleColumns(matrix, await file.read(norm))
+    rotateHidden(matrix, hiddenSize)
+  }
+  return addsToHidden(name) ? rotateHidden(matrix, hiddenSize, matrix.length / hiddenSize) : matrix
 }
 
 /** The file's own integers of a matrix. */
@@ -75,12 +122,11 @@ function rowWeights (name: string, matrix: Float32Array, { rotated }: Rows, rows
     { name: `${name}.scales`, type: 'float32', dims: [rows], data: scales }]
 }
 
-/** What converts one model: its file, its shape, a layout, and the factors of the matrices that are smoothed. */
-export interface Conversion {
+/** What converts one model: its file, its shape, a layout, and what calibration found. */
+export interface Conversion extends Calibrated {
   readonly file: TensorFile,
   readonly config: DecoderConfig,
-  readonly layout: WeightLayout,
-  readonly smoothing: Smoothing
+  readonly layout: WeightLayout
 }
 
 /** @throws RequestError for numbers that 16-bit floats do not reach */
@@ -100,7 +146,7 @@ async function matrixWeights (
   if (kind.operator === 'blocks' && kind.values === 'file') {
     return blockWeights(name, await readBlocks(file, config, name, kind.bits), kind, rows, columns)
   }
-  const matrix = smoothMatrix(config, name, await readMatrix(file, config, name), columns, smoothing)
+  const matrix = smoothMatrix(config, name, await readForLayout(file, config, layout, name), columns, smoothing)
   if (kind.operator === 'float') {
     return [{ name, type: 'float32', dims: [columns, rows], data: transpose(matrix, rows, columns) }]
   }
@@ -154,15 +200,20 @@ async function vector ({ file }: Conversion, name: string, source: string): Prom
 
 /** Every weight, one after the other, so that only one float32 matrix is in memory at a time. */
 export async function * convertWeights (conversion: Conversion): AsyncGenerator<Weight> {
-  const { file, config, smoothing } = conversion
+  const { file, config, layout: { rotatesHidden }, smoothing, peaks } = conversion
   const norm = async (name: string, source: string, matrix: string | null): Promise<Weight> => {
     const data = await file.read(source)
+    if (rotatesHidden) data.fill(1)
     const factors = matrix === null ? undefined : smoothing.get(matrix)
     if (factors) divide(data, factors)
     return { name, type: 'float32', dims: [config.hiddenSize], data }
   }
   yield * await embeddingWeights(conversion)
-  yield await norm('final_norm', 'output_norm.weight', null)
+  yield await norm('final_norm', finalNormTensor, null)
+  if (rotatesHidden) yield await vector(conversion, finalNormWeights, finalNormTensor)
+  for (const [name, peak] of peaks) {
+    yield { name: peakWeight(name), type: 'float32', dims: [1], data: Float32Array.of(peak) }
+  }
   const head = smoothing.get('head')
   if (head) {
     yield { name: 'head.smoothing', type: 'float32', dims: [config.hiddenSize], data: head.map(factor => 1 / factor) }

@@ -4,18 +4,22 @@ import { join } from 'node:path'
 import { RequestError } from '../../errors.js'
 import { Tensor } from '../../runtime/tensor.js'
 import { activationPeaks } from './calibration.js'
-import { convertWeights, headHoldsEmbedding, readMatrix } from './convert-weights.js'
+import {
+  convertWeights, headHoldsEmbedding, peakWeight, readForLayout, uncalibrated, type Calibrated
+} from './convert-weights.js'
 import type { DecoderConfig } from '../decoder-config.js'
 import { decoderMatrices, outputParts } from '../graph/decoder-matrices.js'
 import { ropeFactorsTensor } from '../formats/decoder-tensors.js'
 import { groupSize } from '../formats/dequantize.js'
 import type { TensorFile } from '../formats/tensor-file.js'
-import { smoothingFactors, type Smoothing } from './smoothing.js'
+import { smoothingFactors } from './smoothing.js'
 import { readCache, writeCache } from './weight-cache.js'
-import { granularity, isSmoothed, weightLayout, type DeviceFormat, type WeightLayout } from './weight-format.js'
+import {
+  fitScales, granularity, isSmoothed, onFixedScale, weightLayout, type DeviceFormat, type WeightLayout
+} from './weight-format.js'
 
 /** Raise it when names, formats or layouts change. */
-const cacheVersion = 4
+const cacheVersion = 5
 
 /**
  * Rotary tables: cos and sin of position · base^(−2i / head size) / divisor_i, times the magnitude, [positions, head
@@ -69,29 +73,34 @@ function checkFormat (config: DecoderConfig, { format, layout }: WeightOptions):
   }
 }
 
-/** Factors of every matrix that a format smooths, from what the float32 model computes on the calibration texts. */
-async function smoothingOf (
+/** Matrices that are smoothed. */
+const smoothed = (layout: WeightLayout): string[] =>
+  [...layout.matrices.keys()].filter(name => isSmoothed(layout, name))
+
+/** What a layout needs to know of the values that the float32 model computes on the calibration texts. */
+async function calibrate (
   file: TensorFile, config: DecoderConfig, { layout, threads, calibration, onProgress }: WeightOptions
-): Promise<Smoothing> {
-  const names = [...layout.matrices].filter(([, kind]) => isSmoothed(kind)).map(([name]) => name)
-  if (names.length === 0) return new Map()
+): Promise<Calibrated> {
+  if (smoothed(layout).length === 0) return uncalibrated
   onProgress('calibrating')
   const texts = calibration()
-  const exact = weightLayout(config, 'f32', file.tensors)
+  const { rotatesHidden } = layout
+  const exact = { ...weightLayout(config, 'f32', file.tensors), rotatesHidden }
   const weights = await rotaryTables(file, config, Math.max(...texts.map(text => text.length)))
   for await (const {
     name, type, dims, data
-  } of convertWeights({ file, config, layout: exact, smoothing: new Map() })) {
+  } of convertWeights({ file, config, layout: exact, ...uncalibrated })) {
     const tensor = Tensor.allocate(type, dims)
     tensor.data.set(data as never)
     weights.set(name, tensor)
   }
   const peaks = await activationPeaks(config, exact, weights, texts, threads)
   const smoothing = new Map<string, Float32Array>()
-  for (const name of names) {
-    smoothing.set(name, smoothingFactors(peaks.get(name)!, await readMatrix(file, config, name)))
+  for (const name of smoothed(layout)) {
+    smoothing.set(name, smoothingFactors(peaks.get(name)!, await readForLayout(file, config, layout, name)))
   }
-  return smoothing
+  const largest = (name: string): number => peaks.get(name)!.reduce((most, peak) => Math.max(most, peak), 0)
+  return { smoothing, peaks: new Map(onFixedScale(layout).map(name => [name, largest(name)])) }
 }
 
 /** The embedding as the head's memory shows it. */
@@ -141,24 +150,27 @@ function takeApart (tensors: Map<string, Tensor>, name: string): void {
   }
 }
 
+/** Weights of a decoder in memory, and how they are held: a layout whose scales fit the model. */
+export interface DecoderWeights { readonly tensors: Map<string, Tensor>, readonly layout: WeightLayout }
+
 /**
  * Every external initializer of the decoder graph, by name. A cache that is missing, of another size, or whose index is
  * damaged is made anew.
  */
 export async function loadDecoderWeights (
   file: TensorFile, config: DecoderConfig, options: WeightOptions
-): Promise<Map<string, Tensor>> {
+): Promise<DecoderWeights> {
   const { format, layout, cacheName = format, cacheDir, sha256, ropePositions, kernels, onProgress } = options
   checkFormat(config, options)
   const directory = join(cacheDir, 'weights')
-  const calibrated = [...layout.matrices.values()].some(isSmoothed) ? `-${kernels}` : ''
+  const calibrated = smoothed(layout).length > 0 ? `-${kernels}` : ''
   const path = join(directory, `${sha256.slice(0, 16)}-${cacheName}${calibrated}-v${cacheVersion}.bin`)
   let tensors = await readCache(path)
   if (!tensors) {
     onProgress(`converting weights to ${format}`)
     await mkdir(directory, { recursive: true })
     await writeCache(path,
-      convertWeights({ file, config, layout, smoothing: await smoothingOf(file, config, options) }))
+      convertWeights({ file, config, layout, ...await calibrate(file, config, options) }))
     tensors = await readCache(path)
     if (!tensors) throw new Error(`cannot read back the weight cache ${path}`)
   }
@@ -171,5 +183,5 @@ export async function loadDecoderWeights (
   const parts = [await rotaryTables(file, config, ropePositions),
     ...(headHoldsEmbedding(config, layout) ? [embeddingInHead(config, tensors)] : [])]
   for (const part of parts) for (const [name, tensor] of part) tensors.set(name, tensor)
-  return tensors
+  return { tensors, layout: fitScales(layout, name => tensors.get(peakWeight(name))!.data[0] as number) }
 }

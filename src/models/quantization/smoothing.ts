@@ -53,7 +53,7 @@ export const valueFactors = (factors: Float32Array, config: DecoderConfig): Floa
   tieToValueHeads(factors, config).value
 
 /** Multiplies column j of a matrix by s_j, in place. */
-function scaleColumns (matrix: Float32Array, factors: Float32Array): void {
+export function scaleColumns (matrix: Float32Array, factors: Float32Array): void {
   for (let at = 0; at < matrix.length; at++) matrix[at]! *= factors[at % factors.length]!
 }
 

@@ -7,10 +7,10 @@ import { decoderMatrices, matrixTensors } from '../graph/decoder-matrices.js'
 import { embeddingTensor } from '../formats/decoder-tensors.js'
 import { groupSize, type Grouping } from '../formats/dequantize.js'
 import type { TensorFile } from '../formats/tensor-file.js'
-import { rotationSize } from './rotation.js'
+import { canRotateHidden, rotationSize } from './rotation.js'
 
 /**
- * `i8`: 8-bit rows after smoothing and rotation. `q8`: 8-bit blocks of 64. `q4`: 4-bit blocks of 32 after smoothing.
+ * `i8`: 8-bit rows after rotation and smoothing. `q8`: 8-bit blocks of 64. `q4`: 4-bit blocks of 32 after smoothing.
  * `exact`: the integers and scales of the file. `f32`: float32.
  */
 export const weightFormats = ['i8', 'q8', 'q4', 'exact', 'f32'] as const
@@ -47,12 +47,17 @@ export interface Blocks {
 
 /**
  * 8-bit integers with a scale per output, multiplied with whole rows of activations rounded to 8 bits
- * (MatMulIntegerToFloat). Smoothed.
+ * (MatMulIntegerToFloat).
  */
 export interface Rows {
   readonly operator: 'rows'
   /** Whether after a rotation, too. */
   readonly rotated: boolean
+  /**
+   * What a row of activations is rounded on: its own largest magnitude, or a scale fixed for all, of rows that follow a
+   * norm without weights in a model whose hidden state is rotated; larger values than `fixedLimit` are cut off there.
+   */
+  readonly scale: 'row' | 'fixed'
   /**
    * How levels are held: signed, or with the zero point 128 where a processor adds products of signed ones up in 16
    * bits.
@@ -69,8 +74,19 @@ export interface Halves { readonly operator: 'half' }
  */
 export type MatrixKind = { readonly operator: 'float' } | Halves | Blocks | Rows
 
+/**
+ * Where a fixed scale ends, in root mean squares of a row: where normally distributed values, and rotated rows have
+ * nearly such, lose least by 8 bits, cut off or rounded (Banner et al. 2019, arXiv 1810.05723).
+ */
+export const fixedLimit = 3.92
+
 /** How a model's matrices are held. */
 export interface WeightLayout {
+  /**
+   * Whether the hidden state that goes from layer to layer is rotated. Matrices then have the rotation, and the weights
+   * of the norms.
+   */
+  readonly rotatesHidden: boolean
   /** By name in the decoder graph. */
   readonly matrices: ReadonlyMap<string, MatrixKind>
   /**
@@ -81,13 +97,14 @@ export interface WeightLayout {
 }
 
 const float: MatrixKind = { operator: 'float' }
-const rows = (rotated: boolean): MatrixKind => ({ operator: 'rows', rotated, levels: 'int8' })
+const rows = (rotated: boolean, scale: Rows['scale'] = 'row'): MatrixKind =>
+  ({ operator: 'rows', rotated, scale, levels: 'int8' })
 const blocks = (bits: Blocks['bits'], size: Blocks['size'], values: Blocks['values'], offsets = false): MatrixKind =>
   ({ operator: 'blocks', bits, size, values, offsets, paddingRow: false })
 
 /** Every kind that a matrix can be of in a format. */
 export const kindsOfFormat: Readonly<Record<WeightFormat, readonly MatrixKind[]>> = {
-  i8: [rows(false), rows(true)],
+  i8: [rows(false, 'fixed'), rows(false), rows(true)],
   q8: [blocks(8, 64, 'rounded')],
   q4: [blocks(4, 32, 'smoothed')],
   exact: [
@@ -105,6 +122,9 @@ export const kindsOfFormat: Readonly<Record<WeightFormat, readonly MatrixKind[]>
  */
 const unevenRows = /\.down$/
 
+/** What multiplies a norm's output: in a model whose hidden state is rotated, rows with nearly the same peak. */
+const followsNorm = /\.(qkv|gate_up)$|^head$/
+
 /**
  * The file's own blocks; float32 for a matrix with a tensor of another encoding. Tensors of fewer and of more bits
  * share 8.
@@ -119,12 +139,13 @@ function exactKind (groupings: ReadonlyArray<Grouping | undefined>): MatrixKind 
 export function weightLayout (
   config: DecoderConfig, format: WeightFormat, tensors: TensorFile['tensors']
 ): WeightLayout {
+  const rotatesHidden = format === 'i8' && canRotateHidden(config.hiddenSize)
   const groupingOf = (tensor: string): Grouping | undefined => tensors.get(tensor)!.encoding.grouping
   const kindOf = (name: string): MatrixKind => {
     // A few scores cost nothing and are all that comes out.
     if (config.scoreHead && (name === 'head' || name === 'score_hidden')) return float
     switch (format) {
-      case 'i8': return rows(unevenRows.test(name))
+      case 'i8': return rows(unevenRows.test(name), rotatesHidden && followsNorm.test(name) ? 'fixed' : 'row')
       case 'q8': return blocks(8, 64, 'rounded')
       case 'q4': return blocks(4, 32, 'smoothed')
       case 'exact': return exactKind(matrixTensors(config, name).map(groupingOf))
@@ -132,6 +153,7 @@ export function weightLayout (
     }
   }
   return {
+    rotatesHidden,
     matrices: new Map([...decoderMatrices(config).keys()].map(name => [name, kindOf(name)])),
     embedding: groupingOf(embeddingTensor)?.centred === true ? 'groups' : 'float'
   }
@@ -143,9 +165,29 @@ export function formsOf (kind: MatrixKind): MatrixKind[] {
   return kind.operator === 'blocks' ? [kind, { ...kind, paddingRow: true }] : [kind]
 }
 
-/** Whether factors are moved from the activations to the weights of a kind. */
-export const isSmoothed = (kind: MatrixKind): boolean => kind.operator === 'rows' ||
-  (kind.operator === 'blocks' && kind.values === 'smoothed')
+/** Matrices whose activations are rounded on a fixed scale. */
+export const onFixedScale = ({ matrices }: WeightLayout): string[] =>
+  [...matrices].flatMap(([name, kind]) => kind.operator === 'rows' && kind.scale === 'fixed' ? [name] : [])
+
+/** What a fixed scale may cut off of the largest magnitude that was met, as a multiple of where it ends. */
+const mostCutOff = 1.5
+
+/**
+ * A layout in which rows that are further from normal are rounded on their own scale.
+ * @param peakOf the largest magnitude that a matrix met in calibration, in root mean squares of a row
+ */
+export function fitScales (layout: WeightLayout, peakOf: (name: string) => number): WeightLayout {
+  const uneven = onFixedScale(layout).filter(name => peakOf(name) > mostCutOff * fixedLimit)
+  const byRow = uneven.map(name => [name, { ...layout.matrices.get(name)!, scale: 'row' } as MatrixKind] as const)
+  return { ...layout, matrices: new Map([...layout.matrices, ...byRow]) }
+}
+
+/** Whether factors are moved from the activations to the weights of a matrix: not where a rotation has spread them. */
+export function isSmoothed ({ matrices, rotatesHidden }: WeightLayout, name: string): boolean {
+  const kind = matrices.get(name)!
+  if (kind.operator === 'rows') return !(rotatesHidden && followsNorm.test(name))
+  return kind.operator === 'blocks' && kind.values === 'smoothed'
+}
 
 /** Values along the input that a kind handles together: their number must be a multiple of it. */
 export function granularity (kind: MatrixKind): number {

@@ -7,8 +7,8 @@ import { GraphWriter } from '../../runtime/graph.js'
 import { SharedWeights } from '../../runtime/session.js'
 import { Tensor } from '../../runtime/tensor.js'
 import { MatrixProducts, needsPaddingRow, type BlockAccuracy } from '../graph/matrix-products.js'
-import { rotate } from '../quantization/rotation.js'
-import type { MatrixKind } from '../quantization/weight-format.js'
+import { rotate, rotateHidden } from '../quantization/rotation.js'
+import { fixedLimit, type MatrixKind } from '../quantization/weight-format.js'
 import { exampleMatrix, inputs, levels, outputs } from './example-matrix.js'
 import { randomNumbers, relativeError, sameBits, type Compile, type Finding } from './finding.js'
 
@@ -22,7 +22,9 @@ const tolerances = { float: 1e-5, half: 0.01, rows: 1e-5, blocks: 0.01 } as cons
 export function operatorName (kind: MatrixKind): string {
   if (kind.operator === 'float') return 'float32'
   if (kind.operator === 'half') return 'float16'
-  if (kind.operator === 'rows') return `${kind.rotated ? 'rotated ' : ''}${kind.levels} rows`
+  if (kind.operator === 'rows') {
+    return `${kind.rotated ? 'rotated ' : ''}${kind.levels} rows${kind.scale === 'fixed' ? ' on a fixed scale' : ''}`
+  }
   const parts = [...kind.offsets ? ['offsets'] : [], ...kind.paddingRow ? ['a padding row'] : []]
   return `${kind.bits}-bit blocks of ${kind.size}${parts.length === 0 ? '' : ` with ${parts.join(' and ')}`}`
 }
@@ -40,6 +42,12 @@ const onProcessor: ProductUse = { accuracy: 4, minRows: 1, dims: (rows, columns)
 /** Of packed runs. */
 export const onDevice: ProductUse = { accuracy: 1, minRows: 4, dims: (rows, columns) => [rows, columns] }
 
+/** Whether a matrix is multiplied in a model whose hidden state is rotated: that is tested with it. */
+const rotatesHidden = (kind: MatrixKind): boolean => kind.operator === 'rows' && kind.scale === 'fixed'
+
+/** Columns of a test's results: those of the product and, where they are rotated, the rows that it multiplies. */
+const widthOf = (kind: MatrixKind): number => rotatesHidden(kind) ? outputs + inputs : outputs
+
 function graphOf (kind: MatrixKind, { accuracy, dims }: ProductUse): Uint8Array {
   const graph = new GraphWriter()
   const products = new MatrixProducts(graph, accuracy)
@@ -48,8 +56,11 @@ function graphOf (kind: MatrixKind, { accuracy, dims }: ProductUse): Uint8Array 
     const flat = graph.node('Reshape', [x, graph.constant('flat', 'int64', [2], [-1, inputs])], ['flat_x'])
     products.dropRow(products.multiply(products.appendRow(flat, inputs), 'w', kind, [outputs, inputs]), 'flat_y')
     graph.node('Reshape', ['flat_y', graph.constant('apart', 'int64', [3], [-1, 1, outputs])], ['y'])
+  } else if (rotatesHidden(kind)) {
+    const rotated = products.rotateHidden(x, inputs)
+    graph.node('Concat', [products.multiply(rotated, 'w', kind, [outputs, inputs]), rotated], ['y'], { axis: -1 })
   } else products.multiply(x, 'w', kind, [outputs, inputs], 'y')
-  graph.output('y', 'float32', dims('rows', outputs))
+  graph.output('y', 'float32', dims('rows', widthOf(kind)))
   return graph.finish()
 }
 
@@ -60,6 +71,14 @@ function activations (random: () => number): Float32Array {
   return x
 }
 
+/** What a graph's products are of, to be of integers after its rotation, which is its own inverse, and their unit. */
+function operandOf (kind: MatrixKind, integers: Float32Array): { x: Float32Array, unit: number } {
+  if (kind.operator !== 'rows') return { x: integers, unit: 1 }
+  if (kind.scale === 'row') return { x: kind.rotated ? rotate(integers.slice()) : integers, unit: 1 }
+  const unit = fixedLimit / 127
+  return { x: rotateHidden(integers.map(level => level * unit), inputs), unit }
+}
+
 /** @param compile makes the session: numbers and bits are those of its thread count */
 export async function testProduct (
   kind: MatrixKind, threads: number, compile: Compile, use: ProductUse = onProcessor
@@ -67,8 +86,8 @@ export async function testProduct (
   const random = randomNumbers(7)
   const { weights, value } = exampleMatrix('w', kind, random)
   const integers = activations(random)
-  // What the rotation turns into the integers, since it is its own inverse.
-  const x = kind.operator === 'rows' && kind.rotated ? rotate(integers.slice()) : integers
+  const { x, unit } = operandOf(kind, integers)
+  const width = widthOf(kind)
   const shared = new SharedWeights(weights)
   const session = await compile(graphOf(kind, use), { weights: shared, threads }).catch((error: unknown) => {
     shared.dispose()
@@ -76,12 +95,12 @@ export async function testProduct (
   })
   const run = async (first: number, count: number): Promise<Float32Array[]> => {
     const from = Tensor.from('float32', use.dims(count, inputs), x.slice(first * inputs, (first + count) * inputs))
-    const y = new Float32Array(count * outputs)
-    const to = Tensor.from('float32', use.dims(count, outputs), y)
+    const y = new Float32Array(count * width)
+    const to = Tensor.from('float32', use.dims(count, width), y)
     await session.run(new Map([['x', from]]), new Map([['y', to]]))
     const result = (to.data as Float32Array).slice()
     for (const tensor of [from, to]) tensor.dispose()
-    return Array.from({ length: count }, (_, row) => result.subarray(row * outputs, (row + 1) * outputs))
+    return Array.from({ length: count }, (_, row) => result.subarray(row * width, (row + 1) * width))
   }
   try {
     const all = await run(0, rows)
@@ -89,14 +108,15 @@ export async function testProduct (
     const exact = sampled.map(row => Float64Array.from({ length: outputs }, (_, output) => {
       let sum = 0
       for (let input = 0; input < inputs; input++) sum += integers[row * inputs + input]! * value(output, input)
-      return sum
+      return sum * unit
     }))
     let [error, rowsAlike] = [0, true]
     for (const [index, row] of sampled.entries()) {
       const [few, more] = [use.minRows, use.minRows + 1].map(count => Math.min(row, rows - count)) as [number, number]
       const alone = (await run(few, use.minRows))[row - few]!
       const beside = await run(more, use.minRows + 1)
-      error = Math.max(error, ...[all[row]!, alone].map(result => relativeError(result, exact[index]!)))
+      error = Math.max(error, ...[all[row]!, alone].map(result =>
+        relativeError(result.subarray(0, outputs), exact[index]!)))
       rowsAlike &&= sameBits(alone, all[row]!) && beside.every((result, at) => sameBits(result, all[more + at]!))
     }
     return { operator: operatorName(kind), error, tolerance: tolerances[kind.operator], rowsAlike }

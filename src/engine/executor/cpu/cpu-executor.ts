@@ -4,6 +4,7 @@
  */
 import type { DecoderConfig } from '../../../models/decoder-config.js'
 import { describeShape, probeShape, type RunShape } from '../../../models/graph/run-shape.js'
+import type { HiddenBasis } from '../../../models/hidden-basis.js'
 import type { Session } from '../../../runtime/session.js'
 import type { PassProfile } from '../../device-profile.js'
 import type { KvSequence } from '../../kv/kv-manager.js'
@@ -21,6 +22,8 @@ import { passInputs, probeInputs, type PassInputs, type Place } from './pass-inp
 /** What the CPU runs. */
 export interface CausalModel {
   readonly config: DecoderConfig
+  /** How its hidden states are read. Default: as they are. */
+  readonly hiddenBasis?: HiddenBasis | null
   /** Whether rows can share their prompt's KV, with bits that do not depend on each other. */
   readonly canSharePrefix: boolean
   /** Whether a row more costs little: its 8-bit integers are multiplied by instructions made for it. Default no. */
@@ -70,6 +73,7 @@ export class CpuExecutor<S extends ExecutableSequence & KvSequence> implements E
   }
 
   get hiddenSize (): number { return this.#model.config.hiddenSize }
+  get hiddenBasis (): HiddenBasis | null { return this.#model.hiddenBasis ?? null }
   get canSharePrompts (): boolean { return this.#model.canSharePrefix }
 
   async * execute ({ decode, prefill }: Pick<ScheduledBatch<S>, 'decode' | 'prefill'>): AsyncGenerator<PassOutput<S>> {

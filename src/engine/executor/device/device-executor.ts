@@ -40,6 +40,7 @@ export class DeviceExecutor<S extends DeviceSequence & PagedSequence> implements
     { runs: 0, decodeRows: 0, paddingRows: 0, prefillTokens: 0, probedTokens: 0, forwardMs: 0 }
 
   readonly hiddenSize: number
+  readonly hiddenBasis = null
   /** Nothing is stored apart: forks hold their parent's blocks. */
   readonly canSharePrompts = false
 

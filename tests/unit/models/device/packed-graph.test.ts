@@ -8,7 +8,7 @@ import { deviceLayout } from '../../../../src/models/device/device-weights.js'
 import { buildBlockCopyGraph, buildPackedGraph } from '../../../../src/models/device/packed-graph.js'
 import { openCheckpoint } from '../../../../src/models/formats/checkpoint.js'
 import type { TensorFile } from '../../../../src/models/formats/tensor-file.js'
-import { convertWeights } from '../../../../src/models/quantization/convert-weights.js'
+import { convertWeights, uncalibrated } from '../../../../src/models/quantization/convert-weights.js'
 import type { Weight } from '../../../../src/models/quantization/weight-cache.js'
 import type { WeightFormat } from '../../../../src/models/quantization/weight-format.js'
 import { Session } from '../../../../src/runtime/session.js'
@@ -29,7 +29,8 @@ async function weightsOf (path: string, format: WeightFormat): Promise<{ needed:
     const smoothing = new Map([...layout.matrices].filter(([, kind]) => kind.operator === 'blocks' &&
       kind.values === 'smoothed').map(([name]) => [name, new Float32Array(1024).fill(1)]))
     const converted: string[] = []
-    for await (const { name } of convertWeights({ file, config, layout, smoothing })) converted.push(name)
+    const conversion = { file, config, layout, ...uncalibrated, smoothing }
+    for await (const { name } of convertWeights(conversion)) converted.push(name)
     return { needed: [...weights], converted }
   } finally {
     await file.close()
@@ -91,7 +92,7 @@ test('16-bit floats hold no magnitude that is beyond them: the matrix and the nu
       (await file.read(name)).map(value => name.includes('ffn_down') ? value + 1e5 : value)
     const convert = async (from: TensorFile): Promise<Weight[]> => {
       const weights: Weight[] = []
-      for await (const one of convertWeights({ file: from, config, layout, smoothing: new Map() })) weights.push(one)
+      for await (const one of convertWeights({ file: from, config, layout, ...uncalibrated })) weights.push(one)
       return weights
     }
     const halves = (await convert(file)).filter(({ type }) => type === 'float16').map(({ name }) => name)

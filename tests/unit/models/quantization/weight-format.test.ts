@@ -8,9 +8,13 @@ import type { LocatedTensor } from '../../../../src/models/formats/tensor-file.j
 import {
   blocksOfGroups, quantizeBlocks, quantizeRows, type QuantizedBlocks
 } from '../../../../src/models/quantization/quantize.js'
-import { rotate, rotationMatrix, rotationSize } from '../../../../src/models/quantization/rotation.js'
+import {
+  hadamardMatrix, hiddenRotation, rotate, rotateHidden, rotationSize
+} from '../../../../src/models/quantization/rotation.js'
 import { divide, smoothingFactors, smoothMatrix } from '../../../../src/models/quantization/smoothing.js'
-import { weightLayout, type WeightLayout } from '../../../../src/models/quantization/weight-format.js'
+import {
+  fitScales, isSmoothed, weightLayout, type WeightLayout
+} from '../../../../src/models/quantization/weight-format.js'
 import { packageRoot } from '../../../../src/package-root.js'
 import { sameBits } from '../../../helpers/same-bits.js'
 
@@ -40,7 +44,7 @@ test('rounded rows are transposed, and no value is further off than half a step 
 })
 
 test('the rotation is orthogonal, and turned weights give what straight ones gave', () => {
-  const turn = rotationMatrix()
+  const turn = hadamardMatrix(rotationSize)
   for (let a = 0; a < rotationSize; a += 7) {
     for (let b = 0; b < rotationSize; b++) {
       const dot = turn.subarray(a * rotationSize, (a + 1) * rotationSize)
@@ -54,6 +58,45 @@ test('the rotation is orthogonal, and turned weights give what straight ones gav
   const turned = rotate(x.slice())
   near([...turned.subarray(0, rotationSize)], product(x.subarray(0, rotationSize), turn), 1e-4)
   near(product(turned, rotate(matrix.slice())), product(x, matrix), 1e-2)
+})
+
+for (const width of [64, 192, 576, 896, 2048]) {
+  test(`hidden states of ${width} are turned by an orthogonal matrix that is its own inverse and spreads a peak`, () => {
+    const x = wave(2 * width, 2)
+    const turned = rotateHidden(x.slice(), width)
+    near([...rotateHidden(turned.slice(), width)], [...x], 1e-5 * Math.max(...x.map(Math.abs)))
+    const square = (values: Float32Array): number => values.reduce((sum, value) => sum + value * value, 0)
+    near([square(turned)], [square(x)], 1e-5 * square(x))
+
+    const peak = new Float32Array(width)
+    peak[width - 3] = 1
+    const most = Math.max(...rotateHidden(peak, width).map(Math.abs))
+    assert.ok(most < 1.5 / Math.sqrt(width), `a peak of 1 becomes values up to ${most}`)
+  })
+}
+
+test('hidden states are turned alike by the fast transform, by two factors, and as columns', () => {
+  const width = 192
+  const x = wave(width, 5)
+  const turned = rotateHidden(x.slice(), width)
+  const { left, right } = hiddenRotation(width)
+  const [blocks, size] = [width / 32, 32]
+  const byFactors = Array.from({ length: width }, (_, at) => {
+    const [row, column] = [Math.floor(at / size), at % size]
+    let sum = 0
+    for (let i = 0; i < blocks; i++) {
+      for (let j = 0; j < size; j++) sum += left[row * blocks + i]! * x[i * size + j]! * right[j * size + column]!
+    }
+    return sum
+  })
+  near([...turned], byFactors, 1e-5 * Math.max(...x.map(Math.abs)))
+
+  const matrix = wave(width * 3, 6)
+  const columns = rotateHidden(matrix.slice(), width, 3)
+  for (let column = 0; column < 3; column++) {
+    const own = matrix.filter((_, at) => at % 3 === column)
+    near([...columns.filter((_, at) => at % 3 === column)], [...rotateHidden(own, width)], 1e-4)
+  }
 })
 
 test('smoothing moves magnitude to the weights and leaves every product as it was', () => {
@@ -139,6 +182,32 @@ test('4-bit scales leave less squared error than the largest magnitude would', (
   }))
   assert.ok(fitted < 0.8 * plain, `${fitted} and ${plain}`)
   assert.deepEqual([...quantizeBlocks(new Float32Array(32), { bits: 4, size: 32 }).values], new Array(16).fill(0x88))
+})
+
+test('a scale is fixed for rows after a norm whose peak it holds, in a model whose hidden state can be rotated', () => {
+  const sizes = { queryHeads: 2, kvHeads: 2, headSize: 32, feedForwardSize: 64, vocabularySize: 96, outputSize: 96 }
+  const layout = (hiddenSize: number): WeightLayout => weightLayout(
+    { ...sizes, layers: 1, hiddenSize, scoreHead: null } as DecoderConfig, 'i8',
+    { get: () => ({ encoding: encodings.get(0) }) } as unknown as ReadonlyMap<string, LocatedTensor>)
+  const scales = ({ matrices }: WeightLayout): object =>
+    Object.fromEntries([...matrices].map(([name, kind]) => [name, kind.operator === 'rows' && kind.scale]))
+
+  const whole = layout(128)
+  assert.equal(whole.rotatesHidden, true)
+  const rest = { 'layer0.attention_output': 'row', 'layer0.down': 'row' }
+  const fixed = { 'layer0.qkv': 'fixed', 'layer0.gate_up': 'fixed', head: 'fixed', ...rest }
+  assert.deepEqual(scales(whole), fixed)
+  assert.deepEqual([...whole.matrices.keys()].filter(name => isSmoothed(whole, name)), Object.keys(rest))
+  assert.deepEqual(scales(fitScales(whole, () => 5.8)), fixed)
+  const uneven = fitScales(whole, name => name === 'layer0.qkv' ? 5.9 : 4)
+  assert.deepEqual(scales(uneven), { ...fixed, 'layer0.qkv': 'row' })
+  assert.deepEqual([...whole.matrices.keys()].filter(name => isSmoothed(uneven, name)), Object.keys(rest),
+    'weights are what they were')
+
+  const plain = layout(96)
+  assert.equal(plain.rotatesHidden, false)
+  assert.ok(Object.values(scales(plain)).every(scale => scale === 'row'))
+  assert.ok([...plain.matrices.keys()].every(name => isSmoothed(plain, name)))
 })
 
 test('the exact format keeps the file’s blocks, and float32 where the file has none', () => {
