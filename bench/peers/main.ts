@@ -9,5 +9,11 @@ import { runProgram } from '../../tools/program.js'
 import { engineBench } from './engine-bench.js'
 import { guidedBench } from './guided-bench.js'
 
-const [which, ...args] = process.argv.slice(2)
-await runProgram(which === 'guided' ? guidedBench : engineBench, args)
+const benches = new Map([['engines', engineBench], ['guided', guidedBench]])
+const [which = '', ...args] = process.argv.slice(2)
+const bench = benches.get(which)
+if (bench) await runProgram(bench, args)
+else {
+  console.error(`first comes what is compared: ${[...benches.keys()].join(' or ')}; got ${JSON.stringify(which)}`)
+  process.exitCode = 2
+}
