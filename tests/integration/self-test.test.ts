@@ -131,9 +131,9 @@ test('a kernel that saturates is found; weights are held with a zero point in it
 
 test('a kernel that computes a row alone otherwise is found; a padding row is put behind the others', async () => {
   const { report, layout } = await operatorsWith(rowDependent, 'q4')
-  assert.deepEqual(report.operators, ['4-bit blocks of 32 with a padding row'])
-  assert.ok([...layout.matrices.values()].every(kind =>
-    kind.operator === 'blocks' && kind.paddingRow && kind.values === 'smoothed'))
+  assert.deepEqual(report.operators, ['4-bit blocks of 32 with offsets and a padding row', '8-bit blocks of 32'])
+  assert.ok([...layout.matrices].every(([name, kind]) =>
+    kind.operator === 'blocks' && kind.paddingRow === (name !== 'head') && kind.offsets === kind.paddingRow))
   assert.equal(report.notes.length, 1)
 })
 

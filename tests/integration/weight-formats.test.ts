@@ -78,7 +78,7 @@ for (const [index, [description, encode]] of Object.entries(files).entries()) {
       (tokens.at(-1)! + 1) * 64)]
     await file.close()
     const exact = await compute(path, 'f32')
-    const most: Record<WeightFormat, number> = { f32: 0, exact: 0.04, q8: 0.05, i8: 0.08, q4: 0.5 }
+    const most: Record<WeightFormat, number> = { f32: 0, exact: 0.04, q8: 0.05, i8: 0.08, q4: 0.2 }
     for (const format of weightFormats) {
       const given = await compute(path, format)
       // Rotated back from how it goes through the layers.

@@ -9,7 +9,7 @@ import { groupSize } from '../formats/dequantize.js'
 import { topCount } from '../graph/decoder-graph.js'
 import { decoderMatrices } from '../graph/decoder-matrices.js'
 import { MatrixProducts } from '../graph/matrix-products.js'
-import { isSmoothed, type WeightLayout } from '../quantization/weight-format.js'
+import type { WeightLayout } from '../quantization/weight-format.js'
 import { writeSampling } from './sampling-graph.js'
 
 const microsoft = 'com.microsoft'
@@ -193,17 +193,11 @@ class PackedGraph {
     return this.graph.node('Add', [this.linear(before, 'head'), this.vector('head.bias', outputSize)], ['logits'])
   }
 
-  vocabularyLogits (rows: string): string {
-    if (!isSmoothed(this.layout, 'head')) return this.linear(rows, 'head', 'logits')
-    const smoothed = this.node('Mul', [rows, this.vector('head.smoothing', this.config.hiddenSize)], 'smoothed')
-    return this.linear(smoothed, 'head', 'logits')
-  }
-
   head (x: string): void {
     const { graph, config, kind: { head } } = this
     graph.input('rows', 'int32', ['rows'])
     const rows = this.node('Gather', [x, 'rows'], 'rows', { axis: 0 })
-    const logits = config.scoreHead ? this.scores(rows, config.scoreHead) : this.vocabularyLogits(rows)
+    const logits = config.scoreHead ? this.scores(rows, config.scoreHead) : this.linear(rows, 'head', 'logits')
     if (head === 'logits') {
       graph.output('logits', 'float32', ['rows', config.outputSize])
       return

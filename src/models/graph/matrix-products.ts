@@ -4,6 +4,7 @@
  */
 import type { GraphWriter } from '../../runtime/graph.js'
 import { dataTypes, type DataType } from '../../runtime/tensor.js'
+import { sumChannels } from '../quantization/operator-blocks.js'
 import { hadamardMatrix, hiddenRotation, hiddenRotationSize, rotationSize } from '../quantization/rotation.js'
 import { fixedLimit, type Blocks, type MatrixKind, type Rows } from '../quantization/weight-format.js'
 
@@ -105,32 +106,32 @@ export class MatrixProducts {
     return this.#graph.constant(name, type, dims, values())
   }
 
-  /** A product with blocks of integers; what their offsets add is a product with the sums of x over each block. */
+  /** A product with blocks of integers. */
   #blocks (
     x: string, name: string, { bits, size, offsets }: Blocks, [rows, columns]: readonly [number, number], result: string
   ): string {
     const graph = this.#graph
-    const blocks = columns / size
-    const weights = [
+    const channels = offsets ? columns + 2 * sumChannels(columns) : columns
+    const blocks = channels / size
+    const inputs = [
+      offsets ? this.#withSums(x, columns, size) : x,
       graph.external(`${name}.values`, 'uint8', [rows, blocks, size * bits / 8]),
       graph.external(`${name}.scales`, 'float32', [rows, blocks])
     ]
-    const attributes = { K: columns, N: rows, bits, block_size: size, accuracy_level: this.#accuracy }
-    const multiply = (to: string): string => graph.node('MatMulNBits', [x, ...weights], [to], attributes, microsoft)
-    if (!offsets) return multiply(result)
-    // Not ReduceSum: the order in which it adds depends on where in memory a row begins.
-    const sums = graph.node('MatMul', [x, this.#blockSums(columns, size)], [graph.fresh('block_sums')])
-    const perBlock = graph.external(`${name}.offsets`, 'float32', [blocks, rows])
-    const added = graph.node('MatMul', [sums, perBlock], [graph.fresh('of_offsets')])
-    return graph.node('Add', [multiply(graph.fresh('product')), added], [result])
+    if (offsets) inputs.push(graph.external(`${name}.zeros`, 'uint8', [rows, Math.ceil(blocks * bits / 8)]))
+    const attributes = { K: channels, N: rows, bits, block_size: size, accuracy_level: this.#accuracy }
+    return graph.node('MatMulNBits', inputs, [result], attributes, microsoft)
   }
 
-  /** The matrix [K, K / size] that sums every block of a row. */
-  #blockSums (columns: number, size: number): string {
-    const blocks = columns / size
-    const isIn = (at: number): boolean => Math.floor(at / blocks / size) === at % blocks
-    const values = (): number[] => Array.from({ length: columns * blocks }, (_, at) => isIn(at) ? 1 : 0)
-    return this.#constant(`block_sums_${columns}`, 'float32', [columns, blocks], values)
+  /** Rows of x with the sums of their blocks behind them, twice: see `sumChannels`. */
+  #withSums (x: string, columns: number, size: number): string {
+    const width = sumChannels(columns)
+    const isIn = (at: number): boolean => Math.floor(at / width / size) === at % width
+    const summing = this.#constant(`block_sums_${columns}`, 'float32', [columns, width],
+      () => Array.from({ length: columns * width }, (_, at) => isIn(at) ? 1 : 0))
+    // Not ReduceSum: the order in which it adds depends on where in memory a row begins.
+    const sums = this.#graph.node('MatMul', [x, summing], [this.#graph.fresh('block_sums')])
+    return this.#graph.node('Concat', [x, sums, sums], [this.#graph.fresh('with_sums')], { axis: -1 })
   }
 
   /** A product in 16-bit floats of rows that are float32 before and after it. */

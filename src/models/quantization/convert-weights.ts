@@ -9,6 +9,7 @@ import { decoderMatrices, matrixTensors } from '../graph/decoder-matrices.js'
 import { embeddingTensor, scoreTensors } from '../formats/decoder-tensors.js'
 import { groupSize } from '../formats/dequantize.js'
 import type { TensorFile } from '../formats/tensor-file.js'
+import { operatorBlocks } from './operator-blocks.js'
 import { blocksOfGroups, quantizeBlocks, quantizeRows, type QuantizedBlocks } from './quantize.js'
 import { rotate, rotateHidden } from './rotation.js'
 import { divide, scaleColumns, smoothMatrix, valueFactors, type Smoothing } from './smoothing.js'
@@ -95,24 +96,19 @@ async function readBlocks (
     parts.push(blocksOfGroups(await file.readGroups(tensor), file.tensors.get(tensor)!.encoding.grouping!.bits, bits))
   }
   return {
-    values: joined(parts.map(part => part.values), length => new Uint8Array(length)),
+    levels: joined(parts.map(part => part.levels), length => new Uint8Array(length)),
     scales: joined(parts.map(part => part.scales), length => new Float32Array(length)),
     offsets: joined(parts.map(part => part.offsets), length => new Float32Array(length))
   }
 }
 
-function blockWeights (
-  name: string, { values, scales, offsets }: QuantizedBlocks, kind: Blocks, rows: number, columns: number
-): Weight[] {
-  const blocks = columns / kind.size
+function blockWeights (name: string, quantized: QuantizedBlocks, kind: Blocks, rows: number): Weight[] {
+  const { values, scales, zeros } = operatorBlocks(quantized, kind, rows)
+  const blocks = scales.length / rows
   return [
     { name: `${name}.values`, type: 'uint8', dims: [rows, blocks, kind.size * kind.bits / 8], data: values },
     { name: `${name}.scales`, type: 'float32', dims: [rows, blocks], data: scales },
-    ...(kind.offsets
-      ? [{
-          name: `${name}.offsets`, type: 'float32', dims: [blocks, rows], data: transpose(offsets, rows, blocks)
-        } as const]
-      : [])
+    ...(zeros ? [{ name: `${name}.zeros`, type: 'uint8', dims: [rows, zeros.length / rows], data: zeros } as const] : [])
   ]
 }
 
@@ -144,7 +140,7 @@ async function matrixWeights (
 ): Promise<Weight[]> {
   const kind = layout.matrices.get(name)!
   if (kind.operator === 'blocks' && kind.values === 'file') {
-    return blockWeights(name, await readBlocks(file, config, name, kind.bits), kind, rows, columns)
+    return blockWeights(name, await readBlocks(file, config, name, kind.bits), kind, rows)
   }
   const matrix = smoothMatrix(config, name, await readForLayout(file, config, layout, name), columns, smoothing)
   if (kind.operator === 'float') {
@@ -153,7 +149,7 @@ async function matrixWeights (
   if (kind.operator === 'half') return [halfWeights(name, matrix, rows, columns)]
   return kind.operator === 'rows'
     ? rowWeights(name, matrix, kind, rows, columns)
-    : blockWeights(name, quantizeBlocks(matrix, kind), kind, rows, columns)
+    : blockWeights(name, quantizeBlocks(matrix, kind), kind, rows)
 }
 
 /** Whether the head's integers are the embedding's, so that one copy serves both. */
@@ -173,9 +169,9 @@ async function embeddingWeights ({ file, config, layout }: Conversion): Promise<
       { name: 'embedding', type: 'float32', dims: [vocabularySize, hiddenSize], data: await file.read(embeddingTensor) }
     ]
   }
-  const { values, scales } = blocksOfGroups(await file.readGroups(embeddingTensor),
+  const { levels, scales } = blocksOfGroups(await file.readGroups(embeddingTensor),
     file.tensors.get(embeddingTensor)!.encoding.grouping!.bits, 8)
-  return [{ name: 'embedding.values', type: 'uint8', dims: [vocabularySize, hiddenSize], data: values },
+  return [{ name: 'embedding.values', type: 'uint8', dims: [vocabularySize, hiddenSize], data: levels },
     { name: 'embedding.scales', type: 'float32', dims: [vocabularySize, hiddenSize / groupSize], data: scales }]
 }
 

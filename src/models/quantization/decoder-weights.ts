@@ -19,7 +19,7 @@ import {
 } from './weight-format.js'
 
 /** Raise it when names, formats or layouts change. */
-const cacheVersion = 5
+const cacheVersion = 6
 
 /**
  * Rotary tables: cos and sin of position · base^(−2i / head size) / divisor_i, times the magnitude, [positions, head

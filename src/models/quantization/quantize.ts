@@ -1,13 +1,11 @@
-/**
- * float32 matrices, or the integers of a file, → the integers and scales that the operators of a weight format take.
- */
+/** float32 matrices, or the integers of a file, → integers and scales. */
 import type { Groups } from '../formats/dequantize.js'
 import type { Blocks } from './weight-format.js'
 
 /** Blocks of so many values, value = (level − centre) · scale + offset with the centre 8 for 4 bits and 128 for 8. */
 export interface QuantizedBlocks {
-  /** Levels, [N, K / size, size · bits / 8]; of 4 bits two in a byte, the low ones first. */
-  readonly values: Uint8Array
+  /** [N, K]. */
+  readonly levels: Uint8Array
   /** [N, K / size]. */
   readonly scales: Float32Array
   /** [N, K / size]. */
@@ -21,51 +19,64 @@ function peakOf (matrix: Float32Array, start: number, count: number): number {
   return largest
 }
 
-/** Two levels of 4 bits in a byte, the low ones first. */
-const packed = (levels: Uint8Array): Uint8Array =>
-  Uint8Array.from({ length: levels.length / 2 }, (_, at) => levels[2 * at]! | levels[2 * at + 1]! << 4)
+type Layout = Pick<Blocks, 'bits' | 'size'>
 
-/** How much finer or coarser than the largest magnitude asks for a 4-bit scale is tried: in tenths of a level. */
-const tenths = Array.from({ length: 21 }, (_, index) => index - 12)
+/** How much narrower than its values' range a block's levels are tried, for the best of them. */
+const shrinkages = [0, 0.02, 0.04, 0.06, 0.08, 0.1, 0.13, 0.16, 0.2]
 
 /**
- * The 4-bit scale of a block that leaves the least squared error: of several roundings, each with the scale that fits
- * it best, Σwq / Σq², the one that explains most, (Σwq)² / Σq².
+ * The scale and offset of a block, value = scale · level + offset, that leave the least squared error: of several
+ * roundings, each with those that fit it best. Values that lie on evenly spaced levels stay as they are.
  */
-function fittedScale (matrix: Float32Array, start: number, size: number): number {
-  let extreme = 0
-  for (let at = start; at < start + size; at++) if (Math.abs(matrix[at]!) > Math.abs(extreme)) extreme = matrix[at]!
-  if (extreme === 0) return 0
-  let [scale, most] = [0, 0]
-  for (const tenth of tenths) {
-    // The extreme value takes the level −8, which has no positive counterpart.
-    const inverse = -(8 + tenth / 10) / extreme
+function fitted (block: Float32Array, levels: number): { scale: number, offset: number } {
+  const [least, most] = [Math.min(...block), Math.max(...block)]
+  let [best, error] = [{ scale: (most - least) / (levels - 1), offset: least }, Infinity]
+  if (least === most) return best
+  const mean = block.reduce((sum, value) => sum + value, 0) / block.length
+  for (const shrinkage of shrinkages) {
+    const first = least + shrinkage / 2 * (most - least)
+    const inverse = (levels - 1) / ((1 - shrinkage) * (most - least))
+    const rounded = block.map(value => Math.max(0, Math.min(levels - 1, Math.round((value - first) * inverse))))
+    const middle = rounded.reduce((sum, level) => sum + level, 0) / block.length
     let [product, square] = [0, 0]
-    for (let at = start; at < start + size; at++) {
-      const level = Math.max(-8, Math.min(7, Math.round(matrix[at]! * inverse)))
-      product += matrix[at]! * level
-      square += level * level
+    for (const [at, level] of rounded.entries()) {
+      product += (level - middle) * (block[at]! - mean)
+      square += (level - middle) ** 2
     }
-    if (square > 0 && product * product > most * square) [scale, most] = [product / square, product * product / square]
+    const scale = product / square
+    const offset = mean - scale * middle
+    const left = block.reduce((sum, value, at) => sum + (value - scale * rounded[at]! - offset) ** 2, 0)
+    if (left < error) [best, error] = [{ scale, offset }, left]
   }
-  return scale
+  return best
 }
 
-/** Blocks of integers without offsets. @param matrix [N, K] row-major, K a multiple of the block's size */
-export function quantizeBlocks (matrix: Float32Array, { bits, size }: Pick<Blocks, 'bits' | 'size'>): QuantizedBlocks {
+/**
+ * Blocks of integers.
+ * @param matrix [N, K] row-major, K a multiple of the block's size
+ * @param offsets whether blocks have them: default no
+ */
+export function quantizeBlocks (
+  matrix: Float32Array, { bits, size, offsets: hasOffsets = false }: Layout & { offsets?: boolean }
+): QuantizedBlocks {
   const blocks = matrix.length / size
   const centre = 2 ** (bits - 1)
   const levels = new Uint8Array(matrix.length)
-  const scales = new Float32Array(blocks)
+  const [scales, offsets] = [new Float32Array(blocks), new Float32Array(blocks)]
   for (let block = 0, start = 0; block < blocks; block++, start += size) {
-    // The scale as stored, in float32, so that values are rounded against what they will be multiplied with.
-    scales[block] = bits === 8 ? peakOf(matrix, start, size) / 127 : fittedScale(matrix, start, size)
+    if (hasOffsets) {
+      const { scale, offset } = fitted(matrix.subarray(start, start + size), 2 * centre)
+      scales[block] = scale
+      offsets[block] = offset + centre * scale
+    } else scales[block] = peakOf(matrix, start, size) / (centre - 1)
+    // As stored, in float32, so that values are rounded against what they will be multiplied with.
     const inverse = scales[block] === 0 ? 0 : 1 / scales[block]!
     for (let i = start; i < start + size; i++) {
-      levels[i] = Math.max(-centre, Math.min(centre - 1, Math.round(matrix[i]! * inverse))) + centre
+      const level = Math.round((matrix[i]! - offsets[block]!) * inverse)
+      levels[i] = Math.max(-centre, Math.min(centre - 1, level)) + centre
     }
   }
-  return { values: bits === 4 ? packed(levels) : levels, scales, offsets: new Float32Array(blocks) }
+  return { levels, scales, offsets }
 }
 
 /**
@@ -77,7 +88,7 @@ export function blocksOfGroups ({ levels, scales, offsets }: Groups, fileBits: n
   const fileCentre = 2 ** (fileBits - 1)
   const centred = levels.map(level => level - fileCentre + 2 ** (bits - 1))
   return {
-    values: bits === 4 ? packed(centred) : centred,
+    levels: centred,
     scales,
     offsets: offsets.map((offset, group) => offset + fileCentre * scales[group]!)
   }

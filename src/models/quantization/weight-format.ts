@@ -10,8 +10,9 @@ import type { TensorFile } from '../formats/tensor-file.js'
 import { canRotateHidden, rotationSize } from './rotation.js'
 
 /**
- * `i8`: 8-bit rows after rotation and smoothing. `q8`: 8-bit blocks of 64. `q4`: 4-bit blocks of 32 after smoothing.
- * `exact`: the integers and scales of the file. `f32`: float32.
+ * `i8`: 8-bit rows after rotation and smoothing. `q8`: 8-bit blocks of 64. `q4`: 4-bit blocks of 32, the file's own
+ * where it has them, and a head of 8 bits where it has more. `exact`: the integers, scales and offsets of the file.
+ * `f32`: float32.
  */
 export const weightFormats = ['i8', 'q8', 'q4', 'exact', 'f32'] as const
 /** A setting's value: see `weightFormats`. */
@@ -31,12 +32,9 @@ export interface Blocks {
   readonly bits: 4 | 8
   /** Values along the input that share a scale. */
   readonly size: 32 | 64
-  /**
-   * `file`: the file's own integers; `rounded`: ours; `smoothed`: ours, with factors moved from the activations to the
-   * weights.
-   */
-  readonly values: 'file' | 'rounded' | 'smoothed'
-  /** Each block also has an offset, which multiplies the sum of its activations in float32. */
+  /** `file`: the file's own integers; `rounded`: ours. */
+  readonly values: 'file' | 'rounded'
+  /** Whether each block has an offset, too: see `sumChannels` of operator-blocks.ts. */
   readonly offsets: boolean
   /**
    * Whether a row of zeros is multiplied behind the others: where a row alone is computed by another kernel than one
@@ -102,11 +100,13 @@ const rows = (rotated: boolean, scale: Rows['scale'] = 'row'): MatrixKind =>
 const blocks = (bits: Blocks['bits'], size: Blocks['size'], values: Blocks['values'], offsets = false): MatrixKind =>
   ({ operator: 'blocks', bits, size, values, offsets, paddingRow: false })
 
+const fourBits = blocks(4, groupSize, 'rounded', true)
+
 /** Every kind that a matrix can be of in a format. */
 export const kindsOfFormat: Readonly<Record<WeightFormat, readonly MatrixKind[]>> = {
   i8: [rows(false, 'fixed'), rows(false), rows(true)],
   q8: [blocks(8, 64, 'rounded')],
-  q4: [blocks(4, 32, 'smoothed')],
+  q4: [blocks(4, groupSize, 'file'), fourBits, blocks(8, groupSize, 'rounded'), blocks(8, groupSize, 'file', true)],
   exact: [
     ...[false, true].flatMap(offsets => [
       blocks(4, groupSize, 'file', offsets), blocks(8, groupSize, 'file', offsets)
@@ -135,6 +135,13 @@ function exactKind (groupings: ReadonlyArray<Grouping | undefined>): MatrixKind 
   return blocks(bits, groupSize, 'file', groupings.some(({ centred }) => !centred))
 }
 
+/** Most of what 4 bits lose they lose in the head, which files of 4 bits therefore hold in more. */
+function fourBitKind (name: string, groupings: ReadonlyArray<Grouping | undefined>): MatrixKind {
+  const own = exactKind(groupings)
+  if (name === 'head') return own.operator === 'blocks' ? own : blocks(8, groupSize, 'rounded')
+  return own.operator === 'blocks' && own.bits === 4 ? own : fourBits
+}
+
 /** The layout of a model in a format. @param tensors of a file that `decoderConfigFromGguf` accepts */
 export function weightLayout (
   config: DecoderConfig, format: WeightFormat, tensors: TensorFile['tensors']
@@ -142,13 +149,14 @@ export function weightLayout (
   const rotatesHidden = format === 'i8' && canRotateHidden(config.hiddenSize)
   const groupingOf = (tensor: string): Grouping | undefined => tensors.get(tensor)!.encoding.grouping
   const kindOf = (name: string): MatrixKind => {
+    const groupings = (): Array<Grouping | undefined> => matrixTensors(config, name).map(groupingOf)
     // A few scores cost nothing and are all that comes out.
     if (config.scoreHead && (name === 'head' || name === 'score_hidden')) return float
     switch (format) {
       case 'i8': return rows(unevenRows.test(name), rotatesHidden && followsNorm.test(name) ? 'fixed' : 'row')
       case 'q8': return blocks(8, 64, 'rounded')
-      case 'q4': return blocks(4, 32, 'smoothed')
-      case 'exact': return exactKind(matrixTensors(config, name).map(groupingOf))
+      case 'q4': return fourBitKind(name, groupings())
+      case 'exact': return exactKind(groupings())
       case 'f32': return float
     }
   }
@@ -184,9 +192,7 @@ export function fitScales (layout: WeightLayout, peakOf: (name: string) => numbe
 
 /** Whether factors are moved from the activations to the weights of a matrix: not where a rotation has spread them. */
 export function isSmoothed ({ matrices, rotatesHidden }: WeightLayout, name: string): boolean {
-  const kind = matrices.get(name)!
-  if (kind.operator === 'rows') return !(rotatesHidden && followsNorm.test(name))
-  return kind.operator === 'blocks' && kind.values === 'smoothed'
+  return matrices.get(name)!.operator === 'rows' && !(rotatesHidden && followsNorm.test(name))
 }
 
 /** Values along the input that a kind handles together: their number must be a multiple of it. */

@@ -1,6 +1,7 @@
 /** Matrices of every kind for the self-test to multiply with, with integers at the ends of their range. */
 import { floatsToHalves, halfToFloat } from '../../runtime/float16.js'
 import { Tensor } from '../../runtime/tensor.js'
+import { operatorBlocks } from '../quantization/operator-blocks.js'
 import type { Blocks, MatrixKind, Rows } from '../quantization/weight-format.js'
 
 /** N and K of each matrix. */
@@ -29,23 +30,25 @@ function rowMatrix (name: string, { levels: held }: Rows, random: () => number):
   return { weights, value: (output, input) => values[input * outputs + output]! * scales[output]! }
 }
 
-function blockMatrix (name: string, { bits, size, offsets }: Blocks, random: () => number): ExampleMatrix {
+function blockMatrix (name: string, kind: Blocks, random: () => number): ExampleMatrix {
+  const { bits, size } = kind
   const [count, centre] = [inputs / size, 2 ** (bits - 1)]
-  const values = levels(outputs * inputs, centre - 0.5, random).map(value => Math.floor(value + centre))
-  const pairs = (): Uint8Array =>
-    Uint8Array.from({ length: values.length / 2 }, (_, at) => values[2 * at]! | values[2 * at + 1]! << 4)
-  const bytes = bits === 8 ? Uint8Array.from(values) : pairs()
+  const values = Uint8Array.from(levels(outputs * inputs, centre - 0.5, random), value => Math.floor(value + centre))
   const scales = Float32Array.from({ length: outputs * count }, () => 0.5 + random())
-  const added = Float32Array.from({ length: count * outputs }, () => offsets ? random() - 0.5 : 0)
+  // Of a few levels, whole and parts.
+  const offsets = scales.map(() => kind.offsets ? centre * (random() - 0.5) : 0)
+  const taken = operatorBlocks({ levels: values, scales, offsets }, kind, outputs)
+  const blocks = taken.scales.length / outputs
   const weights = new Map([
-    [`${name}.values`, Tensor.from('uint8', [outputs, count, size * bits / 8], bytes)],
-    [`${name}.scales`, Tensor.from('float32', [outputs, count], scales)]
+    [`${name}.values`, Tensor.from('uint8', [outputs, blocks, size * bits / 8], taken.values)],
+    [`${name}.scales`, Tensor.from('float32', [outputs, blocks], taken.scales)]
   ])
-  if (offsets) weights.set(`${name}.offsets`, Tensor.from('float32', [count, outputs], added))
+  if (taken.zeros) {
+    weights.set(`${name}.zeros`, Tensor.from('uint8', [outputs, taken.zeros.length / outputs], taken.zeros))
+  }
   const value = (output: number, input: number): number => {
-    const block = Math.floor(input / size)
-    const level = values[output * inputs + input]! - centre
-    return level * scales[output * count + block]! + added[block * outputs + output]!
+    const block = output * count + Math.floor(input / size)
+    return (values[output * inputs + input]! - centre) * scales[block]! + offsets[block]!
   }
   return { weights, value }
 }

@@ -26,10 +26,8 @@ async function weightsOf (path: string, format: WeightFormat): Promise<{ needed:
   try {
     const { layout } = deviceLayout(config, format, file.tensors)
     const { weights } = buildPackedGraph(config, layout, { stateLayers: [], head: 'sampling' }, sizes)
-    const smoothing = new Map([...layout.matrices].filter(([, kind]) => kind.operator === 'blocks' &&
-      kind.values === 'smoothed').map(([name]) => [name, new Float32Array(1024).fill(1)]))
     const converted: string[] = []
-    const conversion = { file, config, layout, ...uncalibrated, smoothing }
+    const conversion = { file, config, layout, ...uncalibrated }
     for await (const { name } of convertWeights(conversion)) converted.push(name)
     return { needed: [...weights], converted }
   } finally {

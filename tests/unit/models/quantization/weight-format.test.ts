@@ -6,6 +6,9 @@ import type { DecoderConfig } from '../../../../src/models/decoder-config.js'
 import { encodings, newGroups, type Encoding } from '../../../../src/models/formats/dequantize.js'
 import type { LocatedTensor } from '../../../../src/models/formats/tensor-file.js'
 import {
+  operatorBlocks, sumChannels, type OperatorBlocks
+} from '../../../../src/models/quantization/operator-blocks.js'
+import {
   blocksOfGroups, quantizeBlocks, quantizeRows, type QuantizedBlocks
 } from '../../../../src/models/quantization/quantize.js'
 import {
@@ -15,6 +18,7 @@ import { divide, smoothingFactors, smoothMatrix } from '../../../../src/models/q
 import {
   fitScales, isSmoothed, weightLayout, type WeightLayout
 } from '../../../../src/models/quantization/weight-format.js'
+import { randomNumbers } from '../../../../src/models/self-test/finding.js'
 import { packageRoot } from '../../../../src/package-root.js'
 import { sameBits } from '../../../helpers/same-bits.js'
 
@@ -133,25 +137,36 @@ test('smoothing moves magnitude to the weights and leaves every product as it wa
 
 test('8-bit blocks are within half a step of the block’s largest', () => {
   const matrix = Float32Array.from({ length: 128 }, (_, index) => Math.sin(index) * (index < 64 ? 1 : 100))
-  const { values, scales } = quantizeBlocks(matrix, { bits: 8, size: 64 })
+  const { levels, scales } = quantizeBlocks(matrix, { bits: 8, size: 64 })
   for (const [index, value] of matrix.entries()) {
     const scale = scales[index >> 6]!
-    assert.ok(Math.abs((values[index]! - 128) * scale - value) <= scale / 2 + 1e-6)
+    assert.ok(Math.abs((levels[index]! - 128) * scale - value) <= scale / 2 + 1e-6)
   }
-  sameBits([...quantizeBlocks(new Float32Array(64), { bits: 8, size: 64 }).values], new Array<number>(64).fill(128))
+  sameBits([...quantizeBlocks(new Float32Array(64), { bits: 8, size: 64 }).levels], new Array<number>(64).fill(128))
 })
 
 /** Written by scripts/expected-dequantized.py. */
 const fixture = JSON.parse(readFileSync(join(packageRoot, 'tests/fixtures/dequantized.json'),
   'utf8')) as Record<string, { blocks: string }>
 
-/** What an operator multiplies with. */
-function valuesOf ({ values, scales, offsets }: QuantizedBlocks, bits: 4 | 8, size: number): Float32Array {
-  const levels = bits === 8
-    ? values
-    : Uint8Array.from({ length: 2 * values.length }, (_, at) => values[at >> 1]! >> 4 * (at & 1) & 15)
-  return Float32Array.from(levels, (level, at) =>
+/** What blocks stand for. */
+const valuesOf = ({ levels, scales, offsets }: QuantizedBlocks, bits: 4 | 8, size: number): Float32Array =>
+  Float32Array.from(levels, (level, at) =>
     (level - 2 ** (bits - 1)) * scales[Math.floor(at / size)]! + offsets[Math.floor(at / size)]!)
+
+/** What an operator multiplies with, [N, channels]. */
+function channelsOf ({ values, scales, zeros }: OperatorBlocks, bits: 4 | 8, rows: number): Float32Array {
+  const columns = values.length * 8 / bits / rows
+  const blocks = columns / 32
+  const levelAt = (bytes: Uint8Array, row: number, column: number): number => {
+    const byte = bytes[row * bytes.length / rows + Math.floor(column * bits / 8)]!
+    return bits === 8 ? byte : byte >> 4 * (column & 1) & 15
+  }
+  return Float32Array.from({ length: rows * columns }, (_, at) => {
+    const [row, column] = [Math.floor(at / columns), at % columns]
+    const block = Math.floor(column / 32)
+    return (levelAt(values, row, column) - levelAt(zeros!, row, block)) * scales[row * blocks + block]!
+  })
 }
 
 for (const [type, { name, grouping, decode, blockBytes, blockSize }] of encodings) {
@@ -172,16 +187,47 @@ for (const [type, { name, grouping, decode, blockBytes, blockSize }] of encoding
   })
 }
 
-test('4-bit scales leave less squared error than the largest magnitude would', () => {
+for (const bits of [4, 8] as const) {
+  test(`offsets of ${bits}-bit blocks become zero points and channels that multiply the blocks’ sums`, () => {
+    const random = randomNumbers(4)
+    for (const columns of [96, 192, 576, 1536, 2048]) {
+      const [rows, blocks, most] = [3, columns / 32, 2 ** bits]
+      const levels = Uint8Array.from({ length: rows * columns }, () => Math.floor(most * random()))
+      const scales = Float32Array.from({ length: rows * blocks }, () => random() < 0.1 ? 0 : 0.5 + random())
+      // Some of them beyond what a zero point reaches.
+      const offsets = scales.map(() => (random() < 0.1 ? 2 : 1) * most * (random() - 0.5))
+      const kind = { operator: 'blocks', bits, size: 32, values: 'file', offsets: true, paddingRow: false } as const
+      const channels = channelsOf(operatorBlocks({ levels, scales, offsets }, kind, rows), bits, rows)
+      const width = sumChannels(columns)
+      assert.equal(channels.length, rows * (columns + 2 * width))
+      if (columns % 64 === 0) assert.equal((columns + 2 * width) % 128, 0)
+      const expected = valuesOf({ levels, scales, offsets }, bits, 32)
+      for (let row = 0; row < rows; row++) {
+        const own = channels.subarray(row * (columns + 2 * width), (row + 1) * (columns + 2 * width))
+        for (let column = 0; column < columns; column++) {
+          const block = Math.floor(column / 32)
+          const added = own[columns + block]! + own[columns + width + block]!
+          near([own[column]! + added], [expected[row * columns + column]!], bits === 4 ? 0.3 : 0.01)
+        }
+        assert.ok(own.subarray(columns + blocks, columns + width).every(value => value === 0))
+      }
+    }
+  })
+}
+
+test('4-bit blocks with offsets keep evenly spaced values, and leave less squared error than their range would', () => {
   const matrix = wave(32 * 40, 12)
+  const layout = { bits: 4, size: 32, offsets: true } as const
   const error = (values: Float32Array): number => values.reduce((sum, value, at) => sum + (value - matrix[at]!) ** 2, 0)
-  const fitted = error(valuesOf(quantizeBlocks(matrix, { bits: 4, size: 32 }), 4, 32))
+  const fitted = error(valuesOf(quantizeBlocks(matrix, layout), 4, 32))
   const plain = error(matrix.map((value, at) => {
-    const step = Math.max(...matrix.subarray(at - at % 32, at - at % 32 + 32).map(Math.abs)) / 7
-    return Math.round(value / step) * step
+    const block = matrix.subarray(at - at % 32, at - at % 32 + 32)
+    const [least, most] = [Math.min(...block), Math.max(...block)]
+    return Math.round((value - least) / (most - least) * 15) * (most - least) / 15 + least
   }))
-  assert.ok(fitted < 0.8 * plain, `${fitted} and ${plain}`)
-  assert.deepEqual([...quantizeBlocks(new Float32Array(32), { bits: 4, size: 32 }).values], new Array(16).fill(0x88))
+  assert.ok(fitted < 0.95 * plain, `${fitted} and ${plain}`)
+  const even = Float32Array.from({ length: 64 }, (_, at) => at < 32 ? 0.3 * (at % 16) - 1 : -2)
+  near([...valuesOf(quantizeBlocks(even, layout), 4, 32)], [...even], 1e-6)
 })
 
 test('a scale is fixed for rows after a norm whose peak it holds, in a model whose hidden state can be rotated', () => {
