@@ -4,6 +4,7 @@
  */
 import { join } from 'node:path'
 import type { Config } from '../../src/settings.js'
+import type { WeightFormat } from '../../src/models/quantization/weight-format.js'
 import { packageRoot } from '../../src/package-root.js'
 import type { Command } from './engine-process.js'
 
@@ -31,13 +32,14 @@ export interface Engine {
 const peer = (file: string): string => join(packageRoot, 'bench', 'peers', file)
 const compiled = (file: string): string => join(packageRoot, 'dist', 'bench', 'peers', file)
 
-const fairlead: Engine = {
-  name: 'fairlead',
+/** @param format default: the one that is set */
+const fairlead = (name: string, format?: WeightFormat): Engine => ({
+  name,
   family: 'fairlead',
   weights: 'file',
   command: ({ config }) => [process.execPath, compiled('fairlead-engine.js'), '--model', config.model, '--format',
-    config.format, '--threads', String(config.threads), '--cache-dir', config.cacheDir]
-}
+    format ?? config.format, '--threads', String(config.threads), '--cache-dir', config.cacheDir]
+})
 
 const named = (family: string, weights: Encoding): string =>
   weights === 'file' ? family : `${family}-${weights.toLowerCase()}`
@@ -60,5 +62,5 @@ const nodeLlamaCpp = (weights: Encoding): Engine => ({
 })
 
 /** In the order they run. */
-export const engines: readonly Engine[] = [fairlead, llamaCpp('file'), llamaCpp('Q8_0'), llamaCpp('Q4_0'),
-  openvino('file'), openvino('Q4_0'), nodeLlamaCpp('Q4_0')]
+export const engines: readonly Engine[] = [fairlead('fairlead'), fairlead('fairlead-exact', 'exact'),
+  llamaCpp('file'), llamaCpp('Q8_0'), llamaCpp('Q4_0'), openvino('file'), openvino('Q4_0'), nodeLlamaCpp('Q4_0')]

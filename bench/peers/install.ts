@@ -6,6 +6,7 @@ import { existsSync, mkdirSync, readFileSync, renameSync, writeFileSync } from '
 import { availableParallelism } from 'node:os'
 import { join } from 'node:path'
 import { packageRoot } from '../../src/package-root.js'
+import { describeInstructionSet } from '../../src/runtime/instruction-set.js'
 import { installOnce, installPython, pipInstall, run } from '../../tools/child.js'
 
 const scripts = join(packageRoot, 'bench', 'peers')
@@ -24,13 +25,26 @@ function buildProgress (say: Say): (line: string) => void {
   }
 }
 
+/** What AMX processors have beside it, of what llama.cpp can use. */
+const besideAmx = ['SSE42', 'AVX', 'AVX2', 'FMA', 'F16C', 'BMI2', 'AVX_VNNI', 'AVX512', 'AVX512_VBMI', 'AVX512_VNNI',
+  'AVX512_BF16']
+
+/**
+ * Without llama.cpp's part for images, which takes half of the time; and without AMX, with which this version ends with
+ * an illegal instruction: it loads tiles in threads that have not configured any.
+ */
+function buildArguments (): string {
+  const withoutImages = '-DLLAVA_BUILD=OFF'
+  if (!describeInstructionSet().includes('amx')) return withoutImages
+  return [withoutImages, '-DGGML_NATIVE=OFF', ...besideAmx.map(feature => `-DGGML_${feature}=ON`)].join(' ')
+}
+
 /**
  * What requirements.txt pins. llama-cpp-python is compiled for this machine, which takes minutes.
  * @returns the interpreter
  */
 export async function installEngines (folder: string, say: Say): Promise<string> {
-  // Without its part for images, which takes half of the time.
-  const environment = { CMAKE_BUILD_PARALLEL_LEVEL: String(availableParallelism()), CMAKE_ARGS: '-DLLAVA_BUILD=OFF' }
+  const environment = { CMAKE_BUILD_PARALLEL_LEVEL: String(availableParallelism()), CMAKE_ARGS: buildArguments() }
   return join(await installPython(join(folder, 'venv'), join(scripts, 'requirements.txt'), say,
     { environment, onLine: buildProgress(say) }, '--verbose'), 'python')
 }

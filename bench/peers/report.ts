@@ -47,7 +47,7 @@ export function resultsOf ({ scenario, times, failures }: ScenarioTimes, contest
     engine: name,
     family,
     rates: byRate(rate => { const values = rates(name, rate); return values.length > 0 ? spreadOf(values) : null }),
-    ratios: byRate(rate => family === 'fairlead' ? null : ratioOf(rates('fairlead', rate), rates(name, rate))),
+    ratios: byRate(rate => name === 'fairlead' ? null : ratioOf(rates('fairlead', rate), rates(name, rate))),
     times: times.get(name) ?? [],
     failure: failures.get(name) ?? null
   }))
