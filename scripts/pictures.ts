@@ -55,10 +55,10 @@ async function runs (browser: Browser, address: string): Promise<void> {
 
 async function compare (browser: Browser, address: string): Promise<void> {
   const page = await open(browser, address, 'compare', 'light')
-  await page.getByLabel('seeds').selectOption('1')
+  await page.getByLabel('seeds').selectOption('4')
   await page.getByLabel('max tokens').fill('48')
   await page.getByRole('button', { name: /^Run all/ }).click()
-  await page.getByText('n = 1').waitFor()
+  await page.getByText('n = 4').waitFor()
   await save(page, 'compare')
 }
 
