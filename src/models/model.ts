@@ -16,6 +16,7 @@ import { hiddenBasis, type HiddenBasis } from './hidden-basis.js'
 import { loadDecoderWeights, type WeightOptions } from './quantization/decoder-weights.js'
 import { resolveModel, resolveVariant } from './store/model-store.js'
 import { describeShape, type RunShape } from './graph/run-shape.js'
+import { operatorNames } from './self-test/product-test.js'
 import { chooseOperators, type ChosenOperators, type OperatorReport } from './self-test/choose-operators.js'
 import { SelfTest } from './self-test/self-test.js'
 import { sharesInPieces } from './graph/shared-prefix-attention.js'
@@ -213,7 +214,7 @@ export function loadModel (options: ModelOptions): Promise<LoadedModel> {
     const sessions = await openSessions(config, { ...operators, layout }, weights, contextLength, options)
     const weightBytes = [...weights.tensors.values()].reduce((sum, { data }) => sum + data.byteLength, 0)
     return {
-      ...facts(operators.report, weights.tensors, weightBytes),
+      ...facts({ ...operators.report, operators: operatorNames(layout) }, weights.tensors, weightBytes),
       sessions,
       hiddenBasis: hiddenBasis(config, layout, tensors),
       canSharePrefix: operators.report.sharesPrompts,

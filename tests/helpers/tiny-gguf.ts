@@ -19,6 +19,8 @@ export interface TinyOptions {
   readonly without?: readonly string[]
   /** How a matrix is encoded; norms are always F32, and so is all of it unless told otherwise. */
   readonly encode?: (name: string) => TinyEncoding
+  /** The value at a place of an F32 matrix, row-major. */
+  readonly value?: (name: string, at: number) => number
 }
 
 export type TinyEncoding = TensorShape['encoding']
@@ -27,11 +29,12 @@ export type TinyEncoding = TensorShape['encoding']
 const blockBegins = { Q4_0: [0x28CD], Q4_1: [0x291F, 0xB4CD], Q8_0: [0x18D5] } as const
 
 /** Random values in a tensor's encoding. */
-function tensorData (tensor: TensorShape, random: () => number): Buffer {
+function tensorData (tensor: TensorShape, random: () => number, value: TinyOptions['value']): Buffer {
   const { name, encoding } = tensor
   if (encoding === 'F32') {
-    const values = Float32Array.from({ length: tensorBytes(tensor) / 4 }, () =>
-      name.includes('norm') ? 1 + 0.2 * random() : 0.6 * random())
+    const matrixValue = value ? (at: number) => value(name, at) : () => 0.6 * random()
+    const values = Float32Array.from({ length: tensorBytes(tensor) / 4 }, (_, at) =>
+      name.includes('norm') ? 1 + 0.2 * random() : matrixValue(at))
     return Buffer.from(values.buffer)
   }
   const data = Buffer.from(Uint8Array.from({ length: tensorBytes(tensor) }, () => Math.floor((random() + 0.5) * 256)))
@@ -74,7 +77,7 @@ export function tinyMetadata (
  */
 export function tinyGguf ({
   layers = 2, hiddenSize = 64, queryHeads = 4, kvHeads = 2, feedForwardSize = 128, contextLength = 512, seed = 1,
-  metadata = {}, without = [], encode = () => 'F32'
+  metadata = {}, without = [], encode = () => 'F32', value
 }: TinyOptions = {}): Buffer {
   const headSize = hiddenSize / queryHeads
   const entries: Record<string, Metadata> = {
@@ -102,7 +105,7 @@ export function tinyGguf ({
   const random = noise(seed)
   const alignment = entries['general.alignment'] as number | undefined
   return Buffer.concat([ggufHeader(entries, tensors),
-    ...tensors.flatMap(tensor => [tensorData(tensor, random), tensorPadding(tensor, alignment)])])
+    ...tensors.flatMap(tensor => [tensorData(tensor, random, value), tensorPadding(tensor, alignment)])])
 }
 
 /** Writes the file. */

@@ -6,6 +6,7 @@ import { after, test } from 'node:test'
 import { Engine } from '../../src/engine/engine.js'
 import { openGguf } from '../../src/models/formats/gguf.js'
 import { loadModel } from '../../src/models/model.js'
+import { rotateHidden } from '../../src/models/quantization/rotation.js'
 import { weightFormats, type WeightFormat } from '../../src/models/quantization/weight-format.js'
 import { sameBits } from '../helpers/same-bits.js'
 import { writeTinyGguf, type TinyEncoding } from '../helpers/tiny-gguf.js'
@@ -25,9 +26,11 @@ interface Computed {
   readonly row: number[]
 }
 
+const modelOptions = { threads: 1, cacheDir: directory, contextLength: 0 }
+
 /** What a model with two layers says after a prompt, under a format. */
 async function compute (model: string, format: WeightFormat): Promise<Computed> {
-  const loaded = await loadModel({ model, format, threads: 1, cacheDir: directory, contextLength: 0 })
+  const loaded = await loadModel({ ...modelOptions, model, format })
   const engine = new Engine(loaded, {
     contextLength: 64,
     maxSequences: 2,
@@ -95,6 +98,15 @@ for (const [index, [description, encode]] of Object.entries(files).entries()) {
     }
   })
 }
+
+test('where a rotated hidden state is uneven, the operators that are named have each row’s own scale', async () => {
+  const path = join(directory, 'uneven.gguf')
+  const peak = rotateHidden(Float32Array.from({ length: 64 }, (_, at) => at === 0 ? 1 : 0), 64)
+  writeTinyGguf(path, { value: (name, at) => name === 'token_embd.weight' ? peak[at % 64]! : 0 })
+  const { operators, dispose } = await loadModel({ ...modelOptions, model: path, format: 'i8' })
+  dispose()
+  assert.deepEqual(operators.operators.map(name => name.replace('uint8', 'int8')), ['int8 rows', 'rotated int8 rows'])
+})
 
 test('f16 is a format of devices: the processor refuses it', async () => {
   const path = join(directory, 'halves.gguf')

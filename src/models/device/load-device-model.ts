@@ -8,7 +8,7 @@ import { withOpenModel, type ModelFacts, type ModelOptions, type OpenedModel } f
 import { loadDecoderWeights } from '../quantization/decoder-weights.js'
 import type { OperatorReport } from '../self-test/choose-operators.js'
 import { kernelSignature } from '../self-test/kernel-signature.js'
-import { operatorName } from '../self-test/product-test.js'
+import { operatorNames } from '../self-test/product-test.js'
 import { testArithmetic } from './arithmetic-test.js'
 import type { DeviceModel } from './device-decoder.js'
 import { deviceLayout, DeviceWeights, type DeviceLayout } from './device-weights.js'
@@ -81,7 +81,7 @@ function reportOf (
   return {
     format,
     threads,
-    operators: [...new Set([...layout.matrices.values()].map(operatorName))],
+    operators: operatorNames(layout),
     sharesPrompts: true,
     device: about,
     onnxruntime: loadOnnxRuntime().version,

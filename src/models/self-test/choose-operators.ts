@@ -16,7 +16,7 @@ import {
 } from '../quantization/weight-format.js'
 import { passes, problemOf } from './finding.js'
 import { kernelSignature } from './kernel-signature.js'
-import { operatorName } from './product-test.js'
+import { operatorName, operatorNames } from './product-test.js'
 import type { SelfTest } from './self-test.js'
 
 /** What a model is run with on this processor, for people to read. */
@@ -127,10 +127,10 @@ export async function chooseOperators (wanted: OperatorsWanted): Promise<ChosenO
     const layout = await layoutThatPasses(plain, test, notes)
     if (!layout) continue
     if (format !== asked) notes.push(`using format ${format} instead of ${asked}`)
-    const operators = [...new Set([...layout.matrices.values()].map(operatorName))]
     const shares = wanted.sharesPrompts && await sharedPromptsPass(config, test, notes)
     const [{ version: onnxruntime }, instructionSet] = [loadOnnxRuntime(), describeInstructionSet()]
     const here = { onnxruntime, instructionSet, kernels: await kernelSignature() }
+    const operators = operatorNames(layout)
     return { layout, report: { format, threads, operators, sharesPrompts: shares, device: null, ...here, notes } }
   }
   const problems = notes.join('; ')

@@ -8,7 +8,7 @@ import { SharedWeights } from '../../runtime/session.js'
 import { Tensor } from '../../runtime/tensor.js'
 import { MatrixProducts, needsPaddingRow, type BlockAccuracy } from '../graph/matrix-products.js'
 import { rotate, rotateHidden } from '../quantization/rotation.js'
-import { fixedLimit, type MatrixKind } from '../quantization/weight-format.js'
+import { fixedLimit, type MatrixKind, type WeightLayout } from '../quantization/weight-format.js'
 import { exampleMatrix, inputs, levels, outputs } from './example-matrix.js'
 import { randomNumbers, relativeError, sameBits, type Compile, type Finding } from './finding.js'
 
@@ -28,6 +28,10 @@ export function operatorName (kind: MatrixKind): string {
   const parts = [...kind.offsets ? ['offsets'] : [], ...kind.paddingRow ? ['a padding row'] : []]
   return `${kind.bits}-bit blocks of ${kind.size}${parts.length === 0 ? '' : ` with ${parts.join(' and ')}`}`
 }
+
+/** Names of the operators that a layout's matrices are multiplied with. */
+export const operatorNames = ({ matrices }: WeightLayout): string[] =>
+  [...new Set([...matrices.values()].map(operatorName))]
 
 /** How a decoder's graph has a product. */
 export interface ProductUse {
