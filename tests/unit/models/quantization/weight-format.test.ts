@@ -190,7 +190,7 @@ for (const [type, { name, grouping, decode, blockBytes, blockSize }] of encoding
 for (const bits of [4, 8] as const) {
   test(`offsets of ${bits}-bit blocks become zero points and channels that multiply the blocks’ sums`, () => {
     const random = randomNumbers(4)
-    for (const columns of [96, 192, 576, 1536, 2048]) {
+    for (const columns of [32, 96, 160, 192, 576, 1536, 2048]) {
       const [rows, blocks, most] = [3, columns / 32, 2 ** bits]
       const levels = Uint8Array.from({ length: rows * columns }, () => Math.floor(most * random()))
       const scales = Float32Array.from({ length: rows * blocks }, () => random() < 0.1 ? 0 : 0.5 + random())
