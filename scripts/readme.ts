@@ -99,7 +99,8 @@ function showAnswers (answered: readonly Answered[], { cpu, cores, date }: Envir
 ${answered.map(row).join('\n')}
 
 \`positive\`: how approving, in standard deviations from the model's mean, by the reward that picked the answers: no
-independent evidence. Made by \`npm run readme\`, ${date.slice(0, 10)}; time: median of ${turns} turns on ${cores} × ${cpu.replace(' (', '\n(')}.`
+independent evidence. Made by \`npm run readme\`, ${date.slice(0, 10)}; time: median of ${turns} turns on
+${cores} × ${cpu}.`
 }
 
 /** Puts a text between its markers. */

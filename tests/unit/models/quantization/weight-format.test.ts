@@ -194,8 +194,10 @@ for (const bits of [4, 8] as const) {
       const [rows, blocks, most] = [3, columns / 32, 2 ** bits]
       const levels = Uint8Array.from({ length: rows * columns }, () => Math.floor(most * random()))
       const scales = Float32Array.from({ length: rows * blocks }, () => random() < 0.1 ? 0 : 0.5 + random())
-      // Some of them beyond what a zero point reaches.
-      const offsets = scales.map(() => (random() < 0.1 ? 2 : 1) * most * (random() - 0.5))
+      // In the last matrix, some of them beyond what a zero point reaches.
+      const isReached = columns < 2048
+      const offsets = scales.map(scale => (isReached ? 0.9 * scale : 2) * most * (random() - 0.5))
+      const tolerance = bits === 4 ? (isReached ? 0.005 : 0.3) : (isReached ? 2e-4 : 0.01)
       const kind = { operator: 'blocks', bits, size: 32, values: 'file', offsets: true, paddingRow: false } as const
       const channels = channelsOf(operatorBlocks({ levels, scales, offsets }, kind, rows), bits, rows)
       const width = sumChannels(columns)
@@ -207,7 +209,7 @@ for (const bits of [4, 8] as const) {
         for (let column = 0; column < columns; column++) {
           const block = Math.floor(column / 32)
           const added = own[columns + block]! + own[columns + width + block]!
-          near([own[column]! + added], [expected[row * columns + column]!], bits === 4 ? 0.3 : 0.01)
+          near([own[column]! + added], [expected[row * columns + column]!], tolerance)
         }
         assert.ok(own.subarray(columns + blocks, columns + width).every(value => value === 0))
       }
@@ -225,7 +227,7 @@ test('4-bit blocks with offsets keep evenly spaced values, and leave less square
     const [least, most] = [Math.min(...block), Math.max(...block)]
     return Math.round((value - least) / (most - least) * 15) * (most - least) / 15 + least
   }))
-  assert.ok(fitted < 0.95 * plain, `${fitted} and ${plain}`)
+  assert.ok(fitted < 0.9 * plain, `${fitted} and ${plain}`)
   const even = Float32Array.from({ length: 64 }, (_, at) => at < 32 ? 0.3 * (at % 16) - 1 : -2)
   near([...valuesOf(quantizeBlocks(even, layout), 4, 32)], [...even], 1e-6)
 })
