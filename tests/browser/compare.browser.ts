@@ -105,3 +105,29 @@ test('answers are pinned by key and by menu, and read again in Compare', { skip 
   assert.equal(await pinned.getByRole('row').count(), 2)
   assert.deepEqual(problems, [])
 })
+
+test('blind answers that cannot be rated are shown, and why', { skip }, async () => {
+  const { page, problems } = await open()
+  const contents: string[] = ['', 'some text', 'the same', 'the same']
+  await page.route('**/v1/chat/completions', async route => {
+    const response = await route.fetch()
+    const body = await response.json() as { choices: Array<{ message: { content: string } }> }
+    body.choices[0]!.message.content = contents.shift()!
+    await route.fulfill({ response, json: body })
+  })
+  await page.goto(`${server.address}/inspect/#/compare`)
+  await page.getByText('● ready').waitFor()
+  await page.getByLabel('max tokens').fill('6')
+  await page.getByLabel('judge by').selectOption('length')
+  await page.getByLabel('blind').check()
+  for (const [why, answers] of [
+    ['One answer has no text: there is nothing to rate.', ['no text', 'some text']],
+    ['Both answers are the same: there is nothing to rate.', ['the same', 'the same']]
+  ] as const) {
+    await page.getByRole('button', { name: /^Run all/ }).click()
+    await page.getByText(why).waitFor()
+    assert.deepEqual(await page.locator('.answer').allInnerTexts(), answers)
+    assert.equal(await page.getByRole('region', { name: 'Vote' }).count(), 0)
+    assert.deepEqual([await violations(page), problems], [[], []])
+  }
+})

@@ -3,20 +3,20 @@ import assert from 'node:assert/strict'
 import { after, before, test } from 'node:test'
 import type { Page } from 'playwright-core'
 import { tinyServer, type TinyServer } from '../helpers/tiny-server.js'
-import { pages, skip, until, violations } from './browser.js'
+import { pages, skip, violations } from './browser.js'
 
 const open = pages()
 let server: TinyServer
 before(async () => { if (skip === false) server = await tinyServer() })
 after(async () => { await server?.close() })
 
-/** Votes by a stated taste: the shorter answer. */
-async function vote (page: Page): Promise<void> {
+/** Votes by a stated taste: the shorter answer. Returns once the page has counted the vote. */
+async function vote (page: Page, counted: string): Promise<void> {
   const cards = page.locator('.two .answer')
   await cards.nth(1).waitFor()
   const [left, right] = await cards.allInnerTexts() as [string, string]
   await page.keyboard.press(left.length < right.length ? '1' : '2')
-  await until(page, `document.querySelector('.two .answer')?.innerText !== ${JSON.stringify(left)}`)
+  await page.getByText(counted).waitFor()
 }
 
 test('ratings become a reward that steers and is checked blind', { skip }, async () => {
@@ -27,12 +27,11 @@ test('ratings become a reward that steers and is checked blind', { skip }, async
   await page.getByText('40 prompts.').waitFor()
   await page.getByRole('button', { name: 'Rate answers →' }).click()
   assert.equal(await page.getByRole('button', { name: 'Fit a reward →' }).isDisabled(), true)
-  for (let votes = 0; votes < 20; votes++) await vote(page)
-  await page.getByText('20 pairs · 20 = can fit').waitFor()
+  for (let votes = 1; votes <= 20; votes++) await vote(page, `${votes} pairs · 20 = can fit`)
   assert.deepEqual(await violations(page), [])
   await page.keyboard.press('u')
   await page.getByText('19 pairs · 20 = can fit').waitFor()
-  await vote(page)
+  await vote(page, '20 pairs · 20 = can fit')
 
   const [download] = await Promise.all([page.waitForEvent('download'),
     page.getByRole('button', { name: 'Export the pairs' }).click()])
@@ -46,14 +45,13 @@ test('ratings become a reward that steers and is checked blind', { skip }, async
   assert.deepEqual(await violations(page), [])
 
   await page.getByRole('button', { name: 'Keep rating' }).click()
-  await vote(page)
-  await page.getByText('v1 told').waitFor()
+  await vote(page, 'v1 told')
 
   await page.getByRole('button', { name: '4 Steer' }).click()
   await page.getByRole('button', { name: /^Check blind/ }).click()
   await page.getByRole('button', { name: 'Compare 10 pairs' }).click()
-  for (let votes = 0; votes < 10; votes++) await vote(page)
-  await page.getByText(/You preferred steered in \d+ of 10/).waitFor()
+  for (let votes = 1; votes < 10; votes++) await vote(page, `${votes} of 10 compared`)
+  await vote(page, 'You preferred steered in')
   assert.deepEqual([await violations(page), problems], [[], []])
 
   // The reward is one of the server's, and steers any program.

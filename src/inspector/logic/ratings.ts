@@ -87,6 +87,9 @@ export function readPairLines (text: string): Rating[] {
     if (typeof prompt !== 'string' || typeof chosen !== 'string' || typeof rejected !== 'string') {
       throw new Error(`Line ${at + 1} must have prompt, chosen and rejected, all of them strings.`)
     }
+    if (chosen === '' || rejected === '') {
+      throw new Error(`Line ${at + 1} must have text in chosen and rejected: a reward is fitted on answers with text.`)
+    }
     const isLeft = pair.shown_left !== 'rejected'
     return [{
       prompt,

@@ -17,7 +17,7 @@ import { currentSet, loadSets, saveSet } from '../state/teach.js'
 import { say } from '../state/status.js'
 import {
   addWay, atOnce, changeProfile, changeWay, compare, comparePreset, failure, hasVoted, isBlind, isRunning, judges,
-  maxTokens, outcomes, prompt, refusal, removeWay, seeds, stopComparing, ways, type Way
+  maxTokens, outcomes, prompt, refusal, removeWay, seeds, stopComparing, ways, type Outcome, type Way
 } from '../state/compare.js'
 
 const letters = ['A', 'B', 'C'] as const
@@ -166,12 +166,18 @@ function Head () {
   )
 }
 
+/** Why there is nothing to vote on; null where there is. A reward is fitted on answers with text. */
+function nothingToRate (a: Outcome, b: Outcome): string | null {
+  if (a.text === b.text) return 'Both answers are the same: there is nothing to rate.'
+  return a.text === '' || b.text === '' ? 'One answer has no text: there is nothing to rate.' : null
+}
+
 /** Which is better, of the first two: said blind, kept as a rating. */
-function Vote ({ shown }: { readonly shown: number }) {
+function Vote ({ a, b }: { readonly a: Outcome, readonly b: Outcome }) {
   const [flipped] = useState(() => isBlind.value && Math.random() < 0.5)
-  const [a, b] = ways.value.slice(0, 2).map(({ id }) => outcomes.value.get(id)?.[shown])
   useEffect(() => { loadSets().catch(reportError) }, [])
-  if (!a || !b || a.text === b.text) return null
+  const nothing = nothingToRate(a, b)
+  if (nothing !== null) return <p class='note'>{nothing}</p>
   const [left, right] = flipped ? [b, a] : [a, b]
   if (hasVoted.value) return <p class='note'>Kept in the data set “{currentSet.value.name}” of Teach.</p>
   const vote = (verdict: Verdict): void => {
@@ -214,7 +220,12 @@ export function CompareView () {
     return true
   }), [])
   const drawn = Math.min(...ways.value.map(({ id }) => outcomes.value.get(id)?.length ?? 0))
-  const hides = isBlind.value && ways.value.length === 2 && !hasVoted.value && (isRunning.value || drawn > 0)
+  const shownAt = Math.min(shown, drawn - 1)
+  const [a, b] = ways.value.length === 2 && !isRunning.value
+    ? ways.value.map(({ id }) => outcomes.value.get(id)?.[shownAt])
+    : []
+  const canVote = a !== undefined && b !== undefined && nothingToRate(a, b) === null
+  const hides = isBlind.value && ways.value.length === 2 && !hasVoted.value && (isRunning.value || canVote)
   return (
     <div class='compare'>
       <Presets />
@@ -252,8 +263,7 @@ export function CompareView () {
       )}
       {!hides && drawn > 0 && <CompareTable letters={letters} title={wayTitle} />}
       {!hides && <PinnedAnswers />}
-      {drawn > 0 && !isRunning.value && (isBlind.value || hasVoted.value) && ways.value.length === 2 &&
-        <Vote key={String(outcomes.value.get(ways.value[0]!.id)?.[0]?.seed)} shown={Math.min(shown, drawn - 1)} />}
+      {a && b && (isBlind.value || hasVoted.value) && <Vote key={String(a.seed)} a={a} b={b} />}
     </div>
   )
 }

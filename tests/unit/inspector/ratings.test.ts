@@ -19,6 +19,7 @@ test('pairs come back from their file as they were', () => {
   const ratings = [rating('left'), rating('right', { prompt: 'q\n"' })]
   assert.deepEqual(readPairLines(pairLines({ ratings })), ratings)
   assert.throws(() => readPairLines('{"prompt": "a", "chosen": "b"}\n'), /Line 1 must have prompt, chosen and rejected/)
+  assert.throws(() => readPairLines('{"prompt": "a", "chosen": "b", "rejected": ""}'), /Line 1 must have text in chosen/)
   assert.throws(() => readPairLines('\n{'), /Line 2 is no JSON/)
 })
 
