@@ -23,12 +23,24 @@ export const launch = (): Promise<Browser> => chromium.launch({
 
 let browser: Browser | null = null
 
+/** Math.random of a page (mulberry32), so that each run of the tests draws the same prompts, sides and seeds. */
+const seededRandom = `{
+  let state = ${Number(process.env['BROWSER_TEST_SEED'] ?? 1)}
+  Math.random = () => {
+    state = state + 0x6D2B79F5 | 0
+    let mixed = Math.imul(state ^ state >>> 15, 1 | state)
+    mixed = mixed + Math.imul(mixed ^ mixed >>> 7, 61 | mixed) ^ mixed
+    return ((mixed ^ mixed >>> 14) >>> 0) / 2 ** 32
+  }
+}`
+
 /** To be called once in a file: one browser for its tests. @returns what opens a page of its own, errors listed */
 export function pages (): (options?: BrowserContextOptions) => Promise<{ page: Page, problems: string[] }> {
   before(async () => { if (skip === false) browser = await launch() })
   after(async () => { await browser?.close() })
   return async options => {
     const context = await browser!.newContext({ viewport: { width: 1440, height: 900 }, ...options })
+    await context.addInitScript(seededRandom)
     const page = await context.newPage()
     page.setDefaultTimeout(60_000)
     const problems: string[] = []

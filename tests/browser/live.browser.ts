@@ -12,12 +12,14 @@ let server: TinyServer
 before(async () => { if (skip === false) server = await tinyServer() })
 after(async () => { await server?.close() })
 
+const field = (page: Page, name: string) => page.locator(`[data-field="${name}"]`)
+
 async function ready (page: Page, address = server.address): Promise<void> {
   await page.goto(`${address}/inspect/`)
   await page.getByText('● ready').waitFor()
+  await field(page, 'seed').fill('1')
 }
 
-const field = (page: Page, name: string) => page.locator(`[data-field="${name}"]`)
 const start = (page: Page) =>
   page.getByRole('form', { name: 'Ask' }).getByRole('button', { name: /^Run/ }).click()
 const ended = (page: Page) => page.getByRole('heading', { name: 'Cost' }).waitFor()
