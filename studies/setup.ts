@@ -69,16 +69,16 @@ export async function statesOf (
     readonly layer: number, readonly cacheDirectory: string, readonly maxTokens?: number | undefined
   }
 ): Promise<{ states: readonly PrefixStates[], lengths: number[] }> {
-  const tokens = answers.map(({ text }) => policy.answerTokens(text))
-  const items = answers.map(({ messages }, index) =>
-    ({ promptTokens: policy.promptTokens(messages), answerTokens: tokens[index]!.slice(0, maxTokens) }))
+  const tokens = await policy.tokens(answers)
+  const items = tokens.map(({ promptTokens, answerTokens }) =>
+    ({ promptTokens, answerTokens: answerTokens.slice(0, maxTokens) }))
   const features = await extractFeatures(policy, items, {
     layers: [layer],
     pooling: 'mean',
     cacheDirectory,
     onProgress: (done, total) => { sayProgress({ phase: 'features', done, total }) }
   })
-  return { states: features.get(layer)!, lengths: tokens.map(({ length }) => length) }
+  return { states: features.get(layer)!, lengths: tokens.map(({ answerTokens }) => answerTokens.length) }
 }
 
 /** Three decimals, without a sign before 0. */

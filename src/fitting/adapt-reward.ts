@@ -39,9 +39,8 @@ async function readStates (
   { layer, pooling, fit }: HeadDescriptor, answers: readonly SampleAnswer[], { policy, signal }: ReadOptions
 ): Promise<Float32Array[]> {
   const maxTokens = fit?.maxAnswerTokens ?? 256
-  const items = answers.map(({ messages, text }) => ({
-    promptTokens: policy.promptTokens(messages), answerTokens: policy.answerTokens(text).slice(0, maxTokens)
-  }))
+  const items = (await policy.tokens(answers, signal)).map(({ promptTokens, answerTokens }) =>
+    ({ promptTokens, answerTokens: answerTokens.slice(0, maxTokens) }))
   const long = items.findIndex(({ promptTokens, answerTokens }) =>
     promptTokens.length + answerTokens.length + 1 > policy.contextLength)
   if (long >= 0) {

@@ -43,13 +43,14 @@ export async function drawPositions (
   policy: ReadablePolicy, head: Head, prompts: ReadonlyArray<readonly ChatMessage[]>,
   { layer, answersPerPrompt, onProgress = () => {}, signal }: DrawOptions
 ): Promise<Position[]> {
-  const jobs = prompts.flatMap((messages, prompt) =>
-    Array.from({ length: answersPerPrompt }, (_, copy) => ({ messages, prompt, seed: 1 + 1000 * prompt + copy })))
+  const jobs = prompts.flatMap((_messages, prompt) =>
+    Array.from({ length: answersPerPrompt }, (_, copy) => ({ prompt, seed: 1 + 1000 * prompt + copy })))
+  const encoded = await policy.tokens(prompts.map(messages => ({ messages, text: '' })), signal)
   const positions = jobs.map((): Position[] => [])
   let done = 0
-  await sideBySide([...jobs.entries()], concurrency, async ([index, { messages, prompt, seed }]) => {
+  await sideBySide([...jobs.entries()], concurrency, async ([index, { prompt, seed }]) => {
     signal?.throwIfAborted()
-    positions[index] = await drawAnswer(policy, head, policy.promptTokens(messages),
+    positions[index] = await drawAnswer(policy, head, encoded[prompt]!.promptTokens,
       { prompt, layer, random: uniform(seed), signal })
     onProgress(++done, jobs.length)
   })

@@ -4,7 +4,6 @@
  * /v1/rewards/fit` and the built-in rewards are made here. Knows neither where examples come from nor where the
  * descriptor goes.
  */
-import { setImmediate as nextTurn } from 'node:timers/promises'
 import { RequestError } from '../errors.js'
 import { checkRewardName, type HeadDescriptor, type Naming } from '../rewards/descriptor.js'
 import type { EnsembleDescriptor } from '../rewards/kinds/ensemble.js'
@@ -161,36 +160,25 @@ function textsOnly ({ kind, answers, samples }: SampleSet): SampleSet {
   return { kind, answers: answers.map(({ text }) => ({ messages: [], text })), samples }
 }
 
-/** Answers tokenised in one turn of the event loop, at most: others share the thread. */
-const encodedAtOnce = 8
-
+/** Answers in tokens, those of none and those that do not fit the context refused. */
 async function encodeAll (
   policy: ReadablePolicy, answers: readonly SampleAnswer[], maxAnswerTokens: number, signal: AbortSignal | undefined
 ): Promise<FeatureItem[]> {
-  const encoded: FeatureItem[] = []
-  for (const answer of answers) {
-    if (encoded.length % encodedAtOnce === 0) {
-      await nextTurn()
-      signal?.throwIfAborted()
+  const encoded = await policy.tokens(answers, signal)
+  for (const [index, { promptTokens, answerTokens }] of encoded.entries()) {
+    const { text } = answers[index]!
+    if (answerTokens.length === 0) {
+      throw new RequestError('invalid_request',
+        `an answer must be at least one token; got none for ${JSON.stringify(text)}`, { param: 'examples' })
     }
-    encoded.push(encode(policy, answer, maxAnswerTokens))
+    const needed = promptTokens.length + Math.min(answerTokens.length, maxAnswerTokens) + 1
+    if (needed > policy.contextLength) {
+      throw new RequestError('context_length_exceeded', 'prompt, answer and end token must fit the context ' +
+        `of ${policy.contextLength} tokens; got ${needed} for the answer ${JSON.stringify(text.slice(0, 60))}…`,
+      { param: 'examples' })
+    }
   }
   return encoded
-}
-
-function encode (policy: ReadablePolicy, { messages, text }: SampleAnswer, maxAnswerTokens: number): FeatureItem {
-  const [promptTokens, answerTokens] = [policy.promptTokens(messages), policy.answerTokens(text)]
-  if (answerTokens.length === 0) {
-    throw new RequestError('invalid_request', `an answer must be at least one token; got none for ${JSON.stringify(text)}`,
-      { param: 'examples' })
-  }
-  const needed = promptTokens.length + Math.min(answerTokens.length, maxAnswerTokens) + 1
-  if (needed > policy.contextLength) {
-    throw new RequestError('context_length_exceeded', 'prompt, answer and end token must fit the context ' +
-      `of ${policy.contextLength} tokens; got ${needed} for the answer ${JSON.stringify(text.slice(0, 60))}…`,
-    { param: 'examples' })
-  }
-  return { promptTokens, answerTokens }
 }
 
 function extract (

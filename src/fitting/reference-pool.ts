@@ -32,13 +32,16 @@ export function poolPrompts (): string[] {
 export async function samplePool (
   policy: ReadablePolicy, prompts: readonly string[], signal?: AbortSignal
 ): Promise<FeatureItem[]> {
-  const jobs = prompts.flatMap((prompt, index) =>
-    Array.from({ length: pool.answersPerPrompt }, (_, copy) => ({ prompt, seed: pool.seed + 1000 * index + copy })))
+  const chats = prompts.map(prompt => ({ messages: [{ role: 'user', content: prompt }], text: '' }))
+  const jobs = (await policy.tokens(chats, signal)).flatMap(({ promptTokens }, index) =>
+    Array.from({ length: pool.answersPerPrompt }, (_, copy) => ({
+      promptTokens, seed: pool.seed + 1000 * index + copy
+    })))
   const items: FeatureItem[] = []
   const batch = 24
   for (let start = 0; start < jobs.length; start += batch) {
     items.push(...await Promise.all(jobs.slice(start, start + batch).map(job =>
-      sampleAnswer(policy, job.prompt, uniform(job.seed), signal))))
+      sampleAnswer(policy, job.promptTokens, uniform(job.seed), signal))))
   }
   return items.filter(item => item.answerTokens.length > 0)
 }
@@ -64,9 +67,8 @@ export async function referencePool (
 }
 
 async function sampleAnswer (
-  policy: ReadablePolicy, prompt: string, random: () => number, signal?: AbortSignal
+  policy: ReadablePolicy, promptTokens: readonly number[], random: () => number, signal?: AbortSignal
 ): Promise<FeatureItem> {
-  const promptTokens = policy.promptTokens([{ role: 'user', content: prompt }])
   const reservation = await policy.reserve(1, promptTokens.length + pool.maxTokens, signal)
   const sequence = policy.source.open(promptTokens, { ...lowPriority, ...(signal && { signal }) })
   const answerTokens: number[] = []

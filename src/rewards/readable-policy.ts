@@ -1,10 +1,10 @@
 /** What rewards must know of the policy whose answers they score, and how texts are read through it. */
 import type { KvBudget, Reservation } from '../engine/model-runtime.js'
 import { sourceOf, type SequenceSource } from '../engine/sequence.js'
-import { encodeChat } from '../models/tokenizer/chat-template.js'
+import {
+  answeredTokens, type AnsweredChat, type AnsweredTokens
+} from '../models/tokenizer/answered-chat.js'
 import type { ModelFacts } from '../models/model.js'
-import { checkTextBytes } from '../models/tokenizer/text-limit.js'
-import type { ChatMessage } from './scorer.js'
 
 /** A head that another server computes beside its model. */
 export interface HeadElsewhere {
@@ -60,12 +60,10 @@ export interface ReadablePolicy extends PolicyInfo {
   /** Longest prompt and answer together, tokens. */
   readonly contextLength: number
   /**
-   * Tokens of the rendered prompt, up to where the answer starts. At least one.
-   * @throws RequestError for text that no context has room for
+   * Tokens of chats and of the answers to them, in order.
+   * @throws RequestError for text that no context has room for; the signal's reason when aborted
    */
-  promptTokens (messages: readonly ChatMessage[]): readonly number[]
-  /** Tokens of an answer alone: no template, no end token. @throws as `promptTokens` does */
-  answerTokens (text: string): readonly number[]
+  tokens (chats: readonly AnsweredChat[], signal?: AbortSignal): Promise<AnsweredTokens[]>
 }
 
 /** A model on another server as rewards see it. */
@@ -105,11 +103,27 @@ export function policyInfo (model: ModelFacts): PolicyInfo {
   }
 }
 
+/** Tokenises in another thread, callers in turn. */
+interface Prompts {
+  run (
+    model: ModelFacts, name: 'answers', chats: readonly AnsweredChat[],
+    owner: { readonly caller: string, readonly signal: AbortSignal }
+  ): Promise<AnsweredTokens[]>
+}
+
+/** A model, what runs it, and, where others share the thread, what reads texts elsewhere. */
+interface Runtime {
+  readonly model: ModelFacts
+  readonly engine: SequenceSource
+  readonly kvBudget: Pick<KvBudget, 'reserve'>
+  readonly prompts?: Prompts
+}
+
+/** Chats tokenised in one turn. */
+const tokenizedTogether = 64
+
 /** A model's runtime as something that texts can be read through. @param caller whose turns that takes */
-export function readablePolicy (
-  { model, engine, kvBudget }: { model: ModelFacts, engine: SequenceSource, kvBudget: Pick<KvBudget, 'reserve'> },
-  caller = ''
-): ReadablePolicy {
+export function readablePolicy ({ model, engine, kvBudget, prompts }: Runtime, caller = ''): ReadablePolicy {
   let last: Promise<unknown> = Promise.resolve()
   return {
     ...policyInfo(model),
@@ -120,13 +134,14 @@ export function readablePolicy (
       return granted
     },
     contextLength: model.contextLength,
-    promptTokens (messages) {
-      checkTextBytes(model, messages, 'examples')
-      return encodeChat(model.chatTemplate, model.tokenizer, messages).tokens
-    },
-    answerTokens (text) {
-      checkTextBytes(model, text, 'examples')
-      return model.tokenizer.encode(text)
+    async tokens (chats, signal = new AbortController().signal) {
+      if (!prompts) return chats.map(chat => answeredTokens(model, chat))
+      const read: AnsweredTokens[] = []
+      for (let start = 0; start < chats.length; start += tokenizedTogether) {
+        const some = chats.slice(start, start + tokenizedTogether)
+        read.push(...await prompts.run(model, 'answers', some, { caller, signal }))
+      }
+      return read
     }
   }
 }

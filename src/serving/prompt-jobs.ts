@@ -3,6 +3,7 @@
  * plain data out.
  */
 import type { ChatMessage, Prompt } from '../rewards/scorer.js'
+import { answeredTokens, type AnsweredChat, type AnsweredTokens } from '../models/tokenizer/answered-chat.js'
 import type { Tokenized } from './calls.js'
 import {
   checkTokens, readPrompt, renderPrompt, textTokens, tokensOf, writtenText, type PromptModel
@@ -38,6 +39,10 @@ export const promptJobs = {
   Array<{ readonly prompt: Prompt, readonly tokens: readonly number[] }> =>
     inputs.map(({ input: { messages, answer }, param }) =>
       ({ prompt: renderPrompt(model, messages), tokens: textTokens(model, answer, param) })),
+
+  /** Chats and answers to them, of any length. */
+  answers: (model: PromptModel, chats: readonly AnsweredChat[]): AnsweredTokens[] =>
+    chats.map(chat => answeredTokens(model, chat)),
 
   tokenize (model: PromptModel, input: PromptInput): Tokenized {
     const tokens = tokensOf(model, input)

@@ -18,12 +18,18 @@ const together = 24
 type Item =
   { readonly messages: ReadonlyArray<{ readonly role: string, readonly content: string }>, readonly answer: string }
 
+/** Prompts of the pool, by their tokens. */
+async function promptsByTokens (policy: ReadablePolicy, signal: AbortSignal): Promise<Map<string, string>> {
+  const prompts = poolPrompts()
+  const chats = prompts.map(content => ({ messages: [{ role: 'user', content }], text: '' }))
+  const read = await policy.tokens(chats, signal)
+  return new Map(read.map(({ promptTokens }, index) => [promptTokens.join(), prompts[index]!]))
+}
+
 /** Answers of the pool, or their prefixes, as texts to be scored. */
 function itemsOf (
-  { model }: LocalModel, policy: ReadablePolicy, pool: readonly FeatureItem[], member: AnswerMember
+  { model }: LocalModel, prompts: ReadonlyMap<string, string>, pool: readonly FeatureItem[], member: AnswerMember
 ): Item[] {
-  const prompts =
-    new Map(poolPrompts().map(prompt => [policy.promptTokens([{ role: 'user', content: prompt }]).join(), prompt]))
   return pool.flatMap(({ promptTokens, answerTokens }) => {
     const messages = [{ role: 'user', content: prompts.get(promptTokens.join())! }]
     const lengths = member === 'outcome' ? [answerTokens.length] : prefixLengths(answerTokens.length)
@@ -42,10 +48,11 @@ export async function measureStatistics (
   onProgress('reference pool')
   const { policy, cacheDirectory } = readOptions(served, '', signal)
   const pool = await referencePool(policy, cacheDirectory, signal)
+  const prompts = await promptsByTokens(policy, signal)
   const description = poolDescription(policy, pool.length)
   const measured: { -readonly [M in AnswerMember]?: Members[M] } = {}
   for (const member of members) {
-    const items = itemsOf(served, policy, pool, member)
+    const items = itemsOf(served, prompts, pool, member)
     const raw: number[] = []
     for (let start = 0; start < items.length; start += together) {
       onProgress(`${member} ${Math.floor(start / items.length * 100)} %`)

@@ -33,7 +33,9 @@ after(async () => {
   model.dispose()
 })
 
-const promptTokens = policy.promptTokens([{ role: 'user', content: 'Write a short review of a film.' }])
+const messages = [{ role: 'user', content: 'Write a short review of a film.' }]
+const tokensOf = async (text: string) => (await policy.tokens([{ messages, text }]))[0]!
+const { promptTokens } = await tokensOf('')
 const scorerOf = (name: string, member: RewardMember = 'outcome') =>
   resolveAlone(families, { rewards: [{ name, weight: 1 }], member, scale: 'standardized' }, policy)
 
@@ -41,7 +43,7 @@ const scorerOf = (name: string, member: RewardMember = 'outcome') =>
 async function answerOf (text: string, layers: readonly number[]): Promise<Answer
   & { sequence: Sequence, output: Output }> {
   const sequence = engine.open(promptTokens, { layers })
-  const tokens = policy.answerTokens(text)
+  const { answerTokens: tokens } = await tokensOf(text)
   sequence.append(...tokens)
   const output = await sequence.output()
   return { ...readAnswer({ text, tokens, final: true }, sequence, output), sequence, output }
@@ -101,7 +103,8 @@ async function scoreInChunks (tokens: readonly number[], size: number): Promise<
 }
 
 test('a score does not depend on how the answer was cut into chunks', async () => {
-  const tokens = policy.answerTokens('The plot is thin, but the two leads carry it with charm to spare.')
+  const { answerTokens: tokens } =
+    await tokensOf('The plot is thin, but the two leads carry it with charm to spare.')
   assert.equal(tokens.length % 4, 0)
   const whole = await scoreInChunks(tokens, tokens.length)
   assert.equal(await scoreInChunks(tokens, 4), whole)
@@ -109,7 +112,8 @@ test('a score does not depend on how the answer was cut into chunks', async () =
 })
 
 test('a score read token by token, as answers are written, is that of the whole read at once', async () => {
-  const tokens = policy.answerTokens('The plot is thin, but the two leads carry it with charm to spare.')
+  const { answerTokens: tokens } =
+    await tokensOf('The plot is thin, but the two leads carry it with charm to spare.')
   const difference = await scoreInChunks(tokens, 1) - await scoreInChunks(tokens, tokens.length)
   // Decode rows and chunks differ by 1e-6 in attention; 8-bit activations round that up to 0.04 (float32: 2e-6).
   assert.ok(Math.abs(difference) < 0.1, `${difference}`)

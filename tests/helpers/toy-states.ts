@@ -92,8 +92,8 @@ export function toyPolicy (source: SequenceSource = new ToyStates()): ReadablePo
     contextLength: 200,
     source,
     reserve: async () => ({ release () {} }),
-    promptTokens: () => [9],
-    answerTokens: text => Array.from(text.matchAll(/\d/g), Number)
+    tokens: async chats =>
+      chats.map(({ text }) => ({ promptTokens: [9], answerTokens: Array.from(text.matchAll(/\d/g), Number) }))
   }
 }
 

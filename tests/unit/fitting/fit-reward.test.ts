@@ -68,7 +68,7 @@ test('scores give a head that predicts them, judged by the order it puts answers
   const scored = texts.map((answer, i) => ({
     messages: [{ role: 'user', content: `prompt ${i % 10}` }],
     answer,
-    score: 2 * toyPolicy().answerTokens(answer).reduce((sum, digit) => sum + digit, 0) / 8 - 3
+    score: 2 * Array.from(answer.matchAll(/\d/g), Number).reduce((sum, digit) => sum + digit, 0) / 8 - 3
   }))
   const descriptor = await fitReward(request({ train: { kind: 'scores', scored }, prefixes: false }))
   assert.equal(descriptor.fit!.objective, 'regression')

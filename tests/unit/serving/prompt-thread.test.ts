@@ -2,10 +2,13 @@
 import assert from 'node:assert/strict'
 import { test } from 'node:test'
 import { RequestError } from '../../../src/errors.js'
+import type { ModelFacts } from '../../../src/models/model.js'
+import { readablePolicy } from '../../../src/rewards/readable-policy.js'
 import { Prompts } from '../../../src/serving/prompts.js'
 import { PromptThread } from '../../../src/serving/prompt-thread.js'
 import { closedAfter } from '../../helpers/closed-after.js'
 import { tinyModel as model } from '../../helpers/tiny-model.js'
+import { ToyStates } from '../../helpers/toy-states.js'
 
 const { tokenizer } = model
 
@@ -24,6 +27,28 @@ test('texts become the tokens that the model’s own tokenizer makes, small ones
   const tokens = Array.from({ length: 50_000 }, (_, index) => index % 264)
   assert.equal(await prompts.run(model, 'detokenize', tokens, { caller: '', signal: idle }),
     Buffer.concat(tokens.map(token => tokenizer.writtenBytes(token))).toString())
+})
+
+test('what fits read becomes the same tokens in the thread, some chats at a time', async t => {
+  const facts = { ...model, operators: {}, config: {} } as unknown as ModelFacts
+  const prompts = closedAfter(t, new Prompts([facts]))
+  const jobs: Array<readonly [caller: string, chats: number]> = []
+  const runtime = { model: facts, engine: new ToyStates(), kvBudget: { reserve: async () => ({ release () {} }) } }
+  const there = readablePolicy({
+    ...runtime,
+    prompts: {
+      run (asked, name, chats, owner) {
+        jobs.push([owner.caller, chats.length])
+        return prompts.run(asked, name, chats, owner)
+      }
+    }
+  }, 'someone')
+  const chats = Array.from({ length: 130 }, (_, index) =>
+    ({ messages: [{ role: 'user', content: `the ${index}` }], text: 'an in '.repeat(index) }))
+  assert.deepEqual(await there.tokens(chats), await readablePolicy(runtime).tokens(chats))
+  assert.deepEqual(jobs, [['someone', 64], ['someone', 64], ['someone', 2]])
+  await assert.rejects(there.tokens([{ messages: [], text: 'x'.repeat(512 * 13 + 1) }]), /examples may have 6656 bytes/)
+  await assert.rejects(there.tokens(chats, AbortSignal.abort(new Error('disconnected'))), /disconnected/)
 })
 
 test('what a caller can act on comes back as its error, also from tokens and templates', async t => {
