@@ -71,7 +71,7 @@ function frontierAim (report: EvalReport | null, study: FrontierReport | null): 
     measured: best
       ? `${best.label}: ${percent(best.share)} at ${best.kl.value.toFixed(2)} nats, ` +
         `${time ? `${range(time)} × the time` : 'time not taken'} (soft best-of-64: ${interval(study!.soft)}; ` +
-        `${study!.pools} prompts, [table](evaluation/results/frontier.md))`
+        `${study!.prompts} prompts, [table](evaluation/results/frontier.md))`
       : missing,
     met: best && time ? best.share.value >= 0.8 && time.value <= 1.15 : null,
     command: study?.environment.command ?? 'node dist/studies/frontier.js'

@@ -2,8 +2,7 @@
  * What a nat of KL buys: Q-head guidance of at most 2 nats beside soft best-of-64, by the judge, over more prompts than
  * a whole evaluation has time for. Prints Markdown; with --report it is written there, with its figures as JSON.
  *
- *   node dist/studies/frontier.js [--reward positive] [--weight -1] [--limit 24] [--compared 100] \
- *     [--out fairlead-eval] [--report DIR]
+ *   node dist/studies/frontier.js [--reward positive] [--weight -1] [--limit 100] [--out fairlead-eval] [--report DIR]
  *
  * Answers are those of `fairlead eval` with the same folder, and are drawn where they are not there: the plain pool,
  * and guidance by the Q-head.
@@ -30,8 +29,7 @@ import { studyOptions, writePage } from './setup.js'
 const options: Options = {
   reward: { type: 'string', help: 'built-in reward with a Q-head', default: 'positive' },
   weight: { type: 'string', help: 'its weight', default: '-1' },
-  limit: { type: 'string', help: 'prompts with a plain pool, the first ones of the set for the reward', default: '24' },
-  compared: { type: 'string', help: 'prompts on which guidance is compared with guidance', default: '100' },
+  limit: { type: 'string', help: 'prompts, the first ones of the set for the reward', default: '100' },
   out: { type: 'string', help: 'folder of pools and runs', default: 'fairlead-eval' },
   report: { type: 'string', help: 'folder of frontier.md and frontier.json' },
   model: studyOptions['model']!,
@@ -53,8 +51,8 @@ interface Way {
 /** Answers by a way to one prompt, and their mean KL, nats. */
 interface Drawn { readonly answers: readonly ScoredAnswer[], readonly kl: number }
 
-/** Answers to one prompt: by each way, and the plain pool, where there is one. */
-interface Row { readonly plain: readonly ScoredAnswer[] | null, readonly drawn: readonly Drawn[] }
+/** Answers to one prompt: the plain pool, and by each way. */
+interface Row { readonly plain: readonly ScoredAnswer[], readonly drawn: readonly Drawn[] }
 
 /** Draws and scores what is not there. */
 class Drawer {
@@ -91,14 +89,14 @@ class Drawer {
     }
   }
 
-  async row (prompt: string, hasPool: boolean): Promise<Row> {
+  async row (prompt: string): Promise<Row> {
     const [pool, drawn] = await Promise.all([
-      hasPool ? this.#scored(plainPool(candidates), prompt, 0) : null,
+      this.#scored(plainPool(candidates), prompt, 0),
       Promise.all(this.ways.map(({ configuration, draws }) =>
         Promise.all(Array.from({ length: draws }, (_, index) => this.#scored(configuration, prompt, index + 1)))))
     ])
     return {
-      plain: pool?.answers ?? null,
+      plain: pool.answers,
       drawn: drawn.map(own => ({ answers: own.flatMap(one => one.answers), kl: mean(own.map(({ kl }) => kl)) }))
     }
   }
@@ -106,7 +104,7 @@ class Drawer {
 
 /** Guidance of no more KL than is compared at. Others are set beside the first, which has the KL of the last. */
 const wanted = [`${curves.qHead} 1.25`, `${curves.qHead} 1`, `${curves.qHead} 1.5, max_kl ${frontierNats}`,
-  `${curves.warmedUp} 8`]
+  `${curves.warmedUp} 9`]
 
 /** The figures of one way. */
 interface Line {
@@ -116,31 +114,26 @@ interface Line {
   readonly judge: Estimate
   readonly share: Estimate
   readonly nll: Estimate
-  /** The judge's score less that of the first way's answers, on more prompts, and the KL there, nats. */
+  /** The judge's score less that of the first way's answers. */
   readonly over: Estimate
-  readonly klThere: Estimate
 }
 
 /** What was found. */
 export type Frontier = ReturnType<typeof figuresOf>
 
-function figuresOf (ways: readonly Way[], all: readonly Row[]) {
-  const rows = all.flatMap(({ plain, drawn }) => plain ? [{ plain, drawn }] : [])
+function figuresOf (ways: readonly Way[], rows: readonly Row[]) {
   const pools = new Pools(rows)
   const { strength, gains } = softBest(pools.proxy, pools.judge, frontierNats)
-  const scores = (some: readonly Pick<Row, 'drawn'>[], way: number, pick: (answer: ScoredAnswer) => number): number[] =>
-    some.map(({ drawn }) => mean(drawn[way]!.answers.map(pick)))
+  const scores = (way: number, pick: (answer: ScoredAnswer) => number): number[] =>
+    rows.map(({ drawn }) => mean(drawn[way]!.answers.map(pick)))
   const gainOf = (
     way: number, pick: (answer: ScoredAnswer) => number, plain: ReadonlyArray<readonly number[]>
-  ): number[] => scores(rows, way, pick).map((score, at) => score - mean(plain[at]!))
+  ): number[] => scores(way, pick).map((score, at) => score - mean(plain[at]!))
   const share = (own: readonly number[]): Estimate =>
     ratioOverPrompts(own.map((gain, at) => [gain, gains[at]!] as const), ([gain]) => gain, ([, all]) => all)
-  const klOf = (some: readonly Pick<Row, 'drawn'>[], way: number): Estimate =>
-    meanOverPrompts(some.map(({ drawn }) => drawn[way]!.kl))
-  const first = scores(all, 0, pools.scaledJudge)
+  const first = scores(0, pools.scaledJudge)
   return {
-    pools: rows.length,
-    compared: all.length,
+    prompts: rows.length,
     strength,
     soft: meanOverPrompts(gains),
     softReward: meanOverPrompts(softBest(pools.proxy, pools.proxy, frontierNats).gains),
@@ -149,13 +142,12 @@ function figuresOf (ways: readonly Way[], all: readonly Row[]) {
       const judged = gainOf(way, pools.scaledJudge, pools.judge)
       return {
         label,
-        kl: klOf(rows, way),
+        kl: meanOverPrompts(rows.map(({ drawn }) => drawn[way]!.kl)),
         reward: meanOverPrompts(gainOf(way, pools.scaledProxy, pools.proxy)),
         judge: meanOverPrompts(judged),
         share: share(judged),
         nll: meanOverPrompts(rows.map(({ drawn }) => mean(drawn[way]!.answers.map(nllOf)))),
-        over: meanOverPrompts(scores(all, way, pools.scaledJudge).map((score, at) => score - first[at]!)),
-        klThere: klOf(all, way)
+        over: meanOverPrompts(scores(way, pools.scaledJudge).map((score, at) => score - first[at]!))
       }
     })
   }
@@ -167,21 +159,14 @@ function describe (args: Arguments, found: Frontier, draws: number): string {
 
 ${describeEnvironment(args.environment)}
 
-Reward ${args.text('reward')}, weight ${args.text('weight')}; ${found.pools} prompts with a pool of ${candidates} plain answers each, ${maxTokens} tokens at most, temperature 1; ${draws} answers to each prompt by guidance. Gains are over plain answers, in standard deviations of plain answers; in brackets 95 % intervals over prompts (bootstrap).
+Reward ${args.text('reward')}, weight ${args.text('weight')}; ${found.prompts} prompts with a pool of ${candidates} plain answers each, ${maxTokens} tokens at most, temperature 1; ${draws} answers to each prompt by guidance. Gains are over plain answers, in standard deviations of plain answers; in brackets 95 % intervals over prompts (bootstrap).
 
 At ${frontierNats} nats soft best-of-${candidates} (chances ∝ exp(${strength.toFixed(2)} · reward)) gains ${interval(soft)} by the judge and ${interval(softReward)} by the reward; *share* is of the judge's. Plain answers have ${plainNll.toFixed(3)} nats per token under the policy.
 
 ${tableOf(lines, [
   ['guidance', ({ label }) => label], ['KL, nats', ({ kl }) => range(kl)], ['reward', ({ reward }) => interval(reward)],
   ['judge', ({ judge }) => interval(judge)], ['share', ({ share }) => percent(share)],
-  ['NLL per token', ({ nll }) => range(nll, 3)]
-])}
-
-On ${found.compared} prompts, those and more of the set, the judge's score less that of the answers by the first line, prompt by prompt:
-
-${tableOf(lines, [
-  ['guidance', ({ label }) => label], ['KL, nats', ({ klThere }) => range(klThere)],
-  ['judge, less the first', ({ over }) => interval(over)]
+  ['judge, less the first line', ({ over }) => interval(over)], ['NLL per token', ({ nll }) => range(nll, 3)]
 ])}
 `
 }
@@ -190,13 +175,11 @@ async function run (args: Arguments): Promise<void> {
   const served = await loadServedModel(loadConfig({ model: args.text('model'), threads: args.text('threads') }), say)
   try {
     const drawer = new Drawer(served, args)
-    const limit = args.integer('limit')
-    const prompts = loadPrompts(criteria[args.text('reward')]!.prompts)
-      .slice(0, Math.max(limit, args.integer('compared')))
+    const prompts = loadPrompts(criteria[args.text('reward')]!.prompts).slice(0, args.integer('limit'))
     const rows: Row[] = []
     let done = 0
     await sideBySide([...prompts.entries()], concurrency, async ([index, prompt]) => {
-      rows[index] = await drawer.row(prompt, index < limit)
+      rows[index] = await drawer.row(prompt)
       say(`prompts ${++done}/${prompts.length}`)
     })
     const found = figuresOf(drawer.ways, rows)

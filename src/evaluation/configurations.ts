@@ -117,7 +117,7 @@ function guided (
           curve: null
         }]
       : [],
-    ...qHead ? [8, 30].map(strength => of(curves.warmedUp, strength, cheapDraws, { ...byQHead, ...warmup })) : [],
+    ...qHead ? [9, 30].map(strength => of(curves.warmedUp, strength, cheapDraws, { ...byQHead, ...warmup })) : [],
     ...[2, 5, 20].map(strength => of(curves.prefix, strength, 1, {})),
     ...outcomeOnly !== null
       ? [5, 20].map(strength => of(curves.outcome, strength, 1, { allow_scope_mismatch: true }))
