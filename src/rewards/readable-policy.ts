@@ -1,9 +1,7 @@
 /** What rewards must know of the policy whose answers they score, and how texts are read through it. */
 import type { KvBudget, Reservation } from '../engine/model-runtime.js'
 import { sourceOf, type SequenceSource } from '../engine/sequence.js'
-import {
-  answeredTokens, type AnsweredChat, type AnsweredTokens
-} from '../models/tokenizer/answered-chat.js'
+import { answeredTokens, type AnsweredChat, type AnsweredTokens } from '../models/tokenizer/answered-chat.js'
 import type { ModelFacts } from '../models/model.js'
 
 /** A head that another server computes beside its model. */
@@ -119,7 +117,7 @@ interface Runtime {
   readonly prompts?: Prompts
 }
 
-/** Chats tokenised in one turn. */
+/** Chats tokenised in one turn of the other thread. */
 const tokenizedTogether = 64
 
 /** A model's runtime as something that texts can be read through. @param caller whose turns that takes */

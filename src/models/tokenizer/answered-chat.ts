@@ -4,9 +4,6 @@ import { encodeChat } from './chat-template.js'
 import { checkTextBytes } from './text-limit.js'
 import type { TemplateMessage } from './tool-messages.js'
 
-/** What texts are read with. */
-export type TextModel = Pick<ModelFacts, 'chatTemplate' | 'tokenizer' | 'contextLength'>
-
 /** `text` answers `messages`. */
 export interface AnsweredChat { readonly messages: readonly TemplateMessage[], readonly text: string }
 
@@ -19,7 +16,9 @@ export interface AnsweredTokens {
 }
 
 /** @throws RequestError for text that no context has room for */
-export function answeredTokens (model: TextModel, { messages, text }: AnsweredChat): AnsweredTokens {
+export function answeredTokens (
+  model: Pick<ModelFacts, 'chatTemplate' | 'tokenizer' | 'contextLength'>, { messages, text }: AnsweredChat
+): AnsweredTokens {
   checkTextBytes(model, messages, 'examples')
   checkTextBytes(model, text, 'examples')
   return {
