@@ -117,6 +117,7 @@ function guided (
           curve: null
         }]
       : [],
+    // The first spends `frontierNats` on answers of 48 tokens.
     ...qHead ? [9, 30].map(strength => of(curves.warmedUp, strength, cheapDraws, { ...byQHead, ...warmup })) : [],
     ...[2, 5, 20].map(strength => of(curves.prefix, strength, 1, {})),
     ...outcomeOnly !== null

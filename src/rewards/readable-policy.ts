@@ -3,6 +3,7 @@ import type { KvBudget, Reservation } from '../engine/model-runtime.js'
 import { sourceOf, type SequenceSource } from '../engine/sequence.js'
 import { answeredTokens, type AnsweredChat, type AnsweredTokens } from '../models/tokenizer/answered-chat.js'
 import type { ModelFacts } from '../models/model.js'
+import { textBytes } from '../models/tokenizer/text-limit.js'
 
 /** A head that another server computes beside its model. */
 export interface HeadElsewhere {
@@ -59,7 +60,8 @@ export interface ReadablePolicy extends PolicyInfo {
   readonly contextLength: number
   /**
    * Tokens of chats and of the answers to them, in order.
-   * @throws RequestError for text that no context has room for; the signal's reason when aborted
+   * @throws RequestError for text that no context has room for, and for messages that the template refuses; the
+   * signal's reason when aborted
    */
   tokens (chats: readonly AnsweredChat[], signal?: AbortSignal): Promise<AnsweredTokens[]>
 }
@@ -102,7 +104,7 @@ export function policyInfo (model: ModelFacts): PolicyInfo {
 }
 
 /** Tokenises in another thread, callers in turn. */
-interface Prompts {
+interface ChatTokenizer {
   run (
     model: ModelFacts, name: 'answers', chats: readonly AnsweredChat[],
     owner: { readonly caller: string, readonly signal: AbortSignal }
@@ -114,11 +116,23 @@ interface Runtime {
   readonly model: ModelFacts
   readonly engine: SequenceSource
   readonly kvBudget: Pick<KvBudget, 'reserve'>
-  readonly prompts?: Prompts
+  readonly prompts?: ChatTokenizer
 }
 
-/** Chats tokenised in one turn of the other thread. */
-const tokenizedTogether = 64
+/** Chats tokenised in one turn of the other thread, at most, and bytes of text from which on it takes no more. */
+const turn = { chats: 64, bytes: 2 ** 20 }
+
+function * inTurns (chats: readonly AnsweredChat[]): Generator<AnsweredChat[]> {
+  let [some, bytes]: [AnsweredChat[], number] = [[], 0]
+  for (const chat of chats) {
+    some.push(chat)
+    bytes += textBytes(chat)
+    if (some.length < turn.chats && bytes < turn.bytes) continue
+    yield some
+    ;[some, bytes] = [[], 0]
+  }
+  if (some.length > 0) yield some
+}
 
 /** A model's runtime as something that texts can be read through. @param caller whose turns that takes */
 export function readablePolicy ({ model, engine, kvBudget, prompts }: Runtime, caller = ''): ReadablePolicy {
@@ -135,10 +149,7 @@ export function readablePolicy ({ model, engine, kvBudget, prompts }: Runtime, c
     async tokens (chats, signal = new AbortController().signal) {
       if (!prompts) return chats.map(chat => answeredTokens(model, chat))
       const read: AnsweredTokens[] = []
-      for (let start = 0; start < chats.length; start += tokenizedTogether) {
-        const some = chats.slice(start, start + tokenizedTogether)
-        read.push(...await prompts.run(model, 'answers', some, { caller, signal }))
-      }
+      for (const some of inTurns(chats)) read.push(...await prompts.run(model, 'answers', some, { caller, signal }))
       return read
     }
   }

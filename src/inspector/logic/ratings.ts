@@ -54,9 +54,10 @@ export const emptySet = (name: string): RatingSet =>
 /** A pair as `fairlead fit --train` and `POST /v1/rewards/fit` read it; other fields stand beside. */
 export interface FitPair { readonly prompt: string, readonly chosen: string, readonly rejected: string }
 
-const isPair = ({ verdict, cut }: Rating): boolean => (verdict === 'left' || verdict === 'right') && cut !== true
+const isPair = ({ left, right, verdict, cut }: Rating): boolean =>
+  (verdict === 'left' || verdict === 'right') && cut !== true && left !== '' && right !== ''
 
-/** The pairs that a fit is made on: decided, and of whole answers. */
+/** The pairs that a fit is made on: decided, and of whole answers with text. */
 export function fitPairs ({ ratings }: Pick<RatingSet, 'ratings'>): FitPair[] {
   return ratings.filter(isPair).map(({ prompt, left, right, verdict }) =>
     verdict === 'left' ? { prompt, chosen: left, rejected: right } : { prompt, chosen: right, rejected: left })

@@ -15,7 +15,7 @@ export interface AnsweredTokens {
   readonly answerTokens: readonly number[]
 }
 
-/** @throws RequestError for text that no context has room for */
+/** @throws RequestError for text that no context has room for, and for messages that the template refuses */
 export function answeredTokens (
   model: Pick<ModelFacts, 'chatTemplate' | 'tokenizer' | 'contextLength'>, { messages, text }: AnsweredChat
 ): AnsweredTokens {

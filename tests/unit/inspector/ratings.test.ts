@@ -8,8 +8,9 @@ import {
 const rating = (verdict: Rating['verdict'], changes: Partial<Rating> = {}): Rating =>
   ({ prompt: 'p', left: 'left answer', right: 'right', verdict, ms: 5, seed: 1, ...changes })
 
-test('only decided pairs of whole answers are fitted on', () => {
-  const ratings = [rating('left'), rating('same'), rating('skip'), rating('right'), rating('left', { cut: true })]
+test('only decided pairs of whole answers with text are fitted on', () => {
+  const ratings = [rating('left'), rating('same'), rating('skip'), rating('right'), rating('left', { cut: true }),
+    rating('left', { right: '' }), rating('left', { left: '' })]
   assert.deepEqual(fitPairs({ ratings }), [
     { prompt: 'p', chosen: 'left answer', rejected: 'right' }, { prompt: 'p', chosen: 'right', rejected: 'left answer' }
   ])
@@ -19,7 +20,7 @@ test('pairs come back from their file as they were', () => {
   const ratings = [rating('left'), rating('right', { prompt: 'q\n"' })]
   assert.deepEqual(readPairLines(pairLines({ ratings })), ratings)
   assert.throws(() => readPairLines('{"prompt": "a", "chosen": "b"}\n'), /Line 1 must have prompt, chosen and rejected/)
-  assert.throws(() => readPairLines('{"prompt": "a", "chosen": "b", "rejected": ""}'), /Line 1 must have text in chosen/)
+  assert.throws(() => readPairLines('{"prompt": "a", "chosen": "b", "rejected": ""}'), /Line 1 must have text in/)
   assert.throws(() => readPairLines('\n{'), /Line 2 is no JSON/)
 })
 

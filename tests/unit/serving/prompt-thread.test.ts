@@ -47,6 +47,11 @@ test('what fits read becomes the same tokens in the thread, some chats at a time
     ({ messages: [{ role: 'user', content: `the ${index}` }], text: 'an in '.repeat(index) }))
   assert.deepEqual(await there.tokens(chats), await readablePolicy(runtime).tokens(chats))
   assert.deepEqual(jobs, [['someone', 64], ['someone', 64], ['someone', 2]])
+  // No turn of the thread takes many long ones.
+  jobs.length = 0
+  const long = Array.from({ length: 3 }, () => ({ messages: [], text: 'x'.repeat(2 ** 20) }))
+  await assert.rejects(there.tokens(long), /examples may have 6656 bytes/)
+  assert.deepEqual(jobs, [['someone', 1]])
   await assert.rejects(there.tokens([{ messages: [], text: 'x'.repeat(512 * 13 + 1) }]), /examples may have 6656 bytes/)
   await assert.rejects(there.tokens(chats, AbortSignal.abort(new Error('disconnected'))), /disconnected/)
 })
